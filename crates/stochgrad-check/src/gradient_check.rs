@@ -1,0 +1,485 @@
+//! Derivatives of a function on a tape against differences of its values.
+
+use crate::{CheckError, CheckResult};
+use std::fmt;
+use stochgrad_tape::{Plate, Tape, TapeResult, Var, Workspace};
+use stochgrad_tensor::{Shape, Tensor};
+
+/// Steps of the extrapolation of central differences.
+const LEVELS: usize = 7;
+
+/// Halvings of the first step when the function is not finite around the point.
+const RETREATS: usize = 12;
+
+/// Checks the first and second derivatives of a function with the default settings of [`GradientCheck`].
+///
+/// This is the way to test a primitive or a function of one's own.
+///
+/// ```
+/// use stochgrad_check::gradient_check;
+/// use stochgrad_tensor::Tensor;
+///
+/// let inputs = [Tensor::from([0.3, -1.2]), Tensor::from([[1.0, 0.5], [-0.7, 2.0]])];
+/// let report = gradient_check(|_, x| (x[0].matmul(x[1]) * 0.5).tanh(), &inputs)?;
+/// assert!(report.first_order < 1e-6 && report.second_order < 1e-6);
+/// # Ok::<(), stochgrad_check::CheckError>(())
+/// ```
+///
+/// # Errors
+/// See [`GradientCheck::run`].
+pub fn gradient_check<G>(function: G, inputs: &[Tensor<f64>]) -> CheckResult<GradientReport>
+where
+    G: for<'t> Fn(&'t Tape<f64>, &[Var<'t, f64>]) -> Var<'t, f64>,
+{
+    GradientCheck::new().run(function, inputs)
+}
+
+/// Settings of a gradient check.
+///
+/// The value of the function, of any shape and on any plates, is reduced to a number in four ways: with random weights for
+/// every element, with weights that vary along the event axes only, with weights that vary along the plates only, and by
+/// the plain sum. They differ in how far the adjoint of the value is broadcast, which gradient rules have to take into
+/// account. Each reduction s is followed by s + s²/4, so that second derivatives of linear functions are exercised too.
+///
+/// For each of them the gradient is compared with central differences, extrapolated to step 0 (Ridders 1982), element by
+/// element; the product of the Hessian with a random direction with differences of gradients along that direction; and
+/// `Tape::backward_all` with `Tape::gradients`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GradientCheck {
+    relative: f64,
+    absolute: f64,
+    order: u32,
+    step: f64,
+    seed: u64,
+}
+
+/// The largest discrepancies that a passed check has seen, each as |expected − found| / max(1, |expected|).
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct GradientReport {
+    /// Of first derivatives.
+    pub first_order: f64,
+    /// Of products of the Hessian with a direction; 0 if they were not checked.
+    pub second_order: f64,
+    /// How many derivatives were compared.
+    pub compared: usize,
+}
+
+impl fmt::Display for GradientReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} derivatives compared, largest discrepancy {:.1e} at order 1 and {:.1e} at order 2",
+            self.compared, self.first_order, self.second_order
+        )
+    }
+}
+
+impl Default for GradientCheck {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl GradientCheck {
+    /// First and second derivatives, relative tolerance 1e-6, absolute tolerance 1e-7, first step 0.01.
+    pub fn new() -> Self {
+        GradientCheck { relative: 1e-6, absolute: 1e-7, order: 2, step: 0.01, seed: 1 }
+    }
+
+    /// How far a derivative may be off: relative to itself, and relative to 1 or the largest derivative.
+    pub fn tolerance(mut self, relative: f64, absolute: f64) -> Self {
+        self.relative = relative;
+        self.absolute = absolute;
+        self
+    }
+
+    /// Leaves second derivatives out.
+    pub fn first_order_only(mut self) -> Self {
+        self.order = 1;
+        self
+    }
+
+    /// The largest step of the central differences, for inputs of size 1 or below; proportional to larger ones. Kinks
+    /// must be farther away than that.
+    pub fn step(mut self, step: f64) -> Self {
+        self.step = step;
+        self
+    }
+
+    /// Chooses other random weights and directions.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
+    }
+
+    /// Checks the derivatives of `function` at `inputs`, which become parameters without plates. The function may make
+    /// plates of its own and move event axes to them with `event_to_plate`.
+    ///
+    /// # Errors
+    /// [`CheckError::Derivative`] or [`CheckError::Passes`] for the first derivative that is wrong,
+    /// [`CheckError::NotFinite`] at a point outside the function's domain, [`CheckError::Tape`] if the function fails.
+    pub fn run<G>(&self, function: G, inputs: &[Tensor<f64>]) -> CheckResult<GradientReport>
+    where
+        G: for<'t> Fn(&'t Tape<f64>, &[Var<'t, f64>]) -> Var<'t, f64>,
+    {
+        if inputs.iter().all(Tensor::is_empty) {
+            return Err(CheckError::NoInputs);
+        }
+        let mut report = GradientReport::default();
+        for reduction in Reduction::ALL {
+            let mut probe = Probe { function: &function, reduction, seed: self.seed, workspace: Workspace::new() };
+            self.check_first_order(&mut probe, inputs, &mut report)?;
+            if self.order > 1 {
+                self.check_second_order(&mut probe, inputs, &mut report)?;
+            }
+        }
+        Ok(report)
+    }
+
+    fn check_first_order<G>(&self, probe: &mut Probe<'_, G>, inputs: &[Tensor<f64>], report: &mut GradientReport) -> CheckResult<()>
+    where
+        G: for<'t> Fn(&'t Tape<f64>, &[Var<'t, f64>]) -> Var<'t, f64>,
+    {
+        let value = probe.value(inputs)?;
+        finite("the value", value)?;
+        let (backward, grad) = (probe.backward(inputs)?, probe.grad(inputs)?);
+        let largest = largest(&backward);
+        for (input, tensor) in inputs.iter().enumerate() {
+            for element in 0..tensor.len() {
+                let found = backward[input].as_slice()[element];
+                let other = grad[input].as_slice()[element];
+                if (found - other).abs() > 1e-13 * largest || found.is_nan() != other.is_nan() {
+                    let reduction = probe.reduction.name();
+                    return Err(CheckError::Passes { input, element, reduction, backward: found, grad: other });
+                }
+                let x = tensor.as_slice()[element];
+                let mut moved = inputs.to_vec();
+                let expected = self.extrapolate(x.abs().max(1.0), |offset| {
+                    moved[input].make_mut()[element] = x + offset;
+                    Ok(vec![probe.value(&moved)?])
+                })?[0];
+                let place = Place { order: 1, input, element, reduction: probe.reduction.name() };
+                report.first_order = report.first_order.max(self.compare(place, expected, found, largest)?);
+                report.compared += 1;
+            }
+        }
+        Ok(())
+    }
+
+    fn check_second_order<G>(&self, probe: &mut Probe<'_, G>, inputs: &[Tensor<f64>], report: &mut GradientReport) -> CheckResult<()>
+    where
+        G: for<'t> Fn(&'t Tape<f64>, &[Var<'t, f64>]) -> Var<'t, f64>,
+    {
+        let seed = self.seed ^ 0xd1ce;
+        let direction: Vec<Tensor<f64>> =
+            inputs.iter().enumerate().map(|(input, tensor)| random_weights(tensor.shape(), seed + input as u64)).collect();
+        let found = probe.hessian_vector_product(inputs, &direction)?;
+        let flat = self.extrapolate(1.0, |offset| {
+            let moved: Vec<Tensor<f64>> = inputs
+                .iter()
+                .zip(&direction)
+                .map(|(x, d)| Tensor::from_fn(x.shape().clone(), |i| x.as_slice()[i] + offset * d.as_slice()[i]))
+                .collect();
+            Ok(probe.backward(&moved)?.iter().flat_map(Tensor::to_vec).collect())
+        })?;
+        let largest = flat.iter().fold(1.0, |largest: f64, derivative| largest.max(derivative.abs()));
+        let mut expected = flat.into_iter();
+        for (input, tensor) in found.iter().enumerate() {
+            for (element, (&found, expected)) in tensor.as_slice().iter().zip(expected.by_ref()).enumerate() {
+                let place = Place { order: 2, input, element, reduction: probe.reduction.name() };
+                report.second_order = report.second_order.max(self.compare(place, expected, found, largest)?);
+                report.compared += 1;
+            }
+        }
+        Ok(())
+    }
+
+    fn compare(&self, place: Place, expected: f64, found: f64, largest: f64) -> CheckResult<f64> {
+        let Place { order, input, element, reduction } = place;
+        finite("a difference of the function", expected)?;
+        let discrepancy = (expected - found).abs();
+        if discrepancy <= self.relative * expected.abs() + self.absolute * largest {
+            Ok(discrepancy / expected.abs().max(1.0))
+        } else {
+            Err(CheckError::Derivative { order, input, element, reduction, expected, found })
+        }
+    }
+
+    /// The derivative at 0 of a vector function of one number, by central differences extrapolated to step 0. Each
+    /// component takes the entry of its tableau whose neighbours agree best.
+    fn extrapolate(&self, scale: f64, mut function: impl FnMut(f64) -> CheckResult<Vec<f64>>) -> CheckResult<Vec<f64>> {
+        let mut step = self.step * scale;
+        let mut central = |step: f64| -> CheckResult<Vec<f64>> {
+            let (up, down) = (function(step)?, function(-step)?);
+            Ok(up.iter().zip(&down).map(|(up, down)| (up - down) / (2.0 * step)).collect())
+        };
+        let mut coarse = central(step)?;
+        for _ in 0..RETREATS {
+            if coarse.iter().all(|difference| difference.is_finite()) {
+                break;
+            }
+            step *= 0.5;
+            coarse = central(step)?;
+        }
+        let mut best = coarse.clone();
+        let mut error = vec![f64::INFINITY; best.len()];
+        let mut row = vec![coarse];
+        for _ in 1..LEVELS {
+            step *= 0.5;
+            let mut next = vec![central(step)?];
+            let mut factor = 4.0;
+            for level in 0..row.len() {
+                let (fine, rough) = (&next[level], &row[level]);
+                let refined: Vec<f64> = fine.iter().zip(rough).map(|(fine, rough)| fine + (fine - rough) / (factor - 1.0)).collect();
+                for (i, &value) in refined.iter().enumerate() {
+                    let distance = (value - fine[i]).abs().max((value - rough[i]).abs());
+                    if distance < error[i] {
+                        error[i] = distance;
+                        best[i] = value;
+                    }
+                }
+                next.push(refined);
+                factor *= 4.0;
+            }
+            row = next;
+        }
+        Ok(best)
+    }
+}
+
+struct Place {
+    order: u32,
+    input: usize,
+    element: usize,
+    reduction: &'static str,
+}
+
+/// How the value of a function becomes one number.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Reduction {
+    /// A weight for each element.
+    Elements,
+    /// A weight for each position of the event axes.
+    Events,
+    /// A weight for each member of the plates.
+    Members,
+    /// All weights are 1.
+    Plain,
+}
+
+impl Reduction {
+    const ALL: [Reduction; 4] = [Reduction::Elements, Reduction::Events, Reduction::Members, Reduction::Plain];
+
+    fn name(self) -> &'static str {
+        match self {
+            Reduction::Elements => "weights of all elements",
+            Reduction::Events => "weights of event positions",
+            Reduction::Members => "weights of plate members",
+            Reduction::Plain => "the plain sum",
+        }
+    }
+
+    fn apply<'t>(self, value: Var<'t, f64>, seed: u64) -> Var<'t, f64> {
+        let tape = value.tape();
+        let plates = value.plates();
+        let sizes: Shape = plates.iter().map(|&plate| tape.plate_size(plate)).collect();
+        let event = value.shape();
+        let sum = |value: Var<'t, f64>, plates: &[Plate]| {
+            let mut total = value.sum();
+            for &plate in plates.iter().rev() {
+                total = total.sum_over(plate);
+            }
+            total
+        };
+        let total = match self {
+            Reduction::Elements => {
+                let all: Shape = sizes.iter().chain(event.iter()).copied().collect();
+                sum(value * tape.constant_on(&plates, random_weights(&all, seed)), &plates)
+            }
+            Reduction::Events => {
+                let mut members = value;
+                for &plate in plates.iter().rev() {
+                    members = members.sum_over(plate);
+                }
+                sum(members * tape.constant(random_weights(&event, seed)), &[])
+            }
+            Reduction::Members => sum(value.sum() * tape.constant_on(&plates, random_weights(&sizes, seed)), &plates),
+            Reduction::Plain => sum(value, &plates),
+        };
+        total + total.square() * 0.25
+    }
+}
+
+/// A function together with its reduction to a number.
+struct Probe<'a, G> {
+    function: &'a G,
+    reduction: Reduction,
+    seed: u64,
+    workspace: Workspace<f64>,
+}
+
+impl<G> Probe<'_, G>
+where
+    G: for<'t> Fn(&'t Tape<f64>, &[Var<'t, f64>]) -> Var<'t, f64>,
+{
+    fn on_tape<R>(
+        &mut self,
+        inputs: &[Tensor<f64>],
+        read: impl for<'t> FnOnce(&'t Tape<f64>, &[Var<'t, f64>], Var<'t, f64>) -> TapeResult<R>,
+    ) -> CheckResult<R> {
+        let tape = self.workspace.tape();
+        let vars: Vec<Var<'_, f64>> = inputs.iter().map(|input| tape.parameter(input)).collect();
+        let value = (self.function)(tape, &vars);
+        let total = self.reduction.apply(value, self.seed);
+        Ok(read(tape, &vars, total)?)
+    }
+
+    fn value(&mut self, inputs: &[Tensor<f64>]) -> CheckResult<f64> {
+        self.on_tape(inputs, |_, _, total| total.item())
+    }
+
+    fn backward(&mut self, inputs: &[Tensor<f64>]) -> CheckResult<Vec<Tensor<f64>>> {
+        self.on_tape(inputs, |tape, vars, total| tape.backward_all(total, vars))
+    }
+
+    fn grad(&mut self, inputs: &[Tensor<f64>]) -> CheckResult<Vec<Tensor<f64>>> {
+        self.on_tape(inputs, |tape, vars, total| tape.gradients(total, vars)?.iter().map(|gradient| gradient.peek()).collect())
+    }
+
+    fn hessian_vector_product(&mut self, inputs: &[Tensor<f64>], direction: &[Tensor<f64>]) -> CheckResult<Vec<Tensor<f64>>> {
+        self.on_tape(inputs, |tape, vars, total| {
+            let along: Vec<Var<'_, f64>> = direction.iter().map(|d| tape.constant(d)).collect();
+            tape.hessian_vector_product(total, vars, &along)
+        })
+    }
+}
+
+fn finite(what: &str, found: f64) -> CheckResult<()> {
+    if found.is_finite() { Ok(()) } else { Err(CheckError::NotFinite { what: what.into(), found }) }
+}
+
+fn largest(tensors: &[Tensor<f64>]) -> f64 {
+    tensors.iter().flat_map(Tensor::as_slice).fold(1.0, |largest: f64, x| largest.max(x.abs()))
+}
+
+/// Numbers of either sign with sizes between 0.5 and 1.5.
+fn random_weights(shape: &Shape, seed: u64) -> Tensor<f64> {
+    Tensor::from_fn(shape.clone(), |i| {
+        let bits = scramble(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(i as u64));
+        let size = 0.5 + (bits >> 11) as f64 / (1_u64 << 53) as f64;
+        if bits & 1 == 1 { size } else { -size }
+    })
+}
+
+/// The finaliser of SplitMix64.
+fn scramble(seed: u64) -> u64 {
+    let mut z = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+    use stochgrad_tape::{PlateKind, Primitive, PrimitiveInputs};
+
+    /// A cube whose rule is right up to two factors.
+    struct Cube {
+        first: f64,
+        second: f64,
+    }
+
+    impl Primitive<f64> for Cube {
+        fn name(&self) -> &str {
+            "cube"
+        }
+
+        fn forward(&self, inputs: PrimitiveInputs<'_, f64>) -> Result<Tensor<f64>, String> {
+            Ok(inputs.values[0].map(|x| x * x * x))
+        }
+
+        fn gradient<'t>(&self, inputs: &[Var<'t, f64>], _: Var<'t, f64>, adjoint: Var<'t, f64>) -> Vec<Option<Var<'t, f64>>> {
+            let x = inputs[0];
+            let wrong = (x - x.stop_gradient()) * (self.second - 1.0) * 6.0 * x.stop_gradient();
+            vec![Some(adjoint * (x.square() * 3.0 * self.first + wrong))]
+        }
+    }
+
+    fn check_cube(first: f64, second: f64) -> CheckResult<GradientReport> {
+        let inputs = [Tensor::from([0.7, -1.1, 2.0])];
+        gradient_check(|tape, x| tape.custom(Arc::new(Cube { first, second }), &[x[0]]), &inputs)
+    }
+
+    #[test]
+    fn a_right_rule_passes() {
+        let report = check_cube(1.0, 1.0).unwrap();
+        assert!(report.first_order < 1e-8 && report.second_order < 1e-8, "{report}");
+        assert_eq!(report.compared, 4 * 2 * 3);
+    }
+
+    #[test]
+    fn a_wrong_first_derivative_is_found() {
+        let error = check_cube(1.0 + 1e-5, 1.0).unwrap_err();
+        assert!(matches!(error, CheckError::Derivative { order: 1, input: 0, .. }), "{error}");
+    }
+
+    #[test]
+    fn a_wrong_second_derivative_is_found() {
+        let error = check_cube(1.0, 1.0 + 1e-4).unwrap_err();
+        assert!(matches!(error, CheckError::Derivative { order: 2, input: 0, .. }), "{error}");
+    }
+
+    #[test]
+    fn first_order_only_does_not_look_at_the_second() {
+        let inputs = [Tensor::from([0.7, -1.1, 2.0])];
+        let check = GradientCheck::new().first_order_only();
+        let report = check.run(|tape, x| tape.custom(Arc::new(Cube { first: 1.0, second: 2.0 }), &[x[0]]), &inputs).unwrap();
+        assert_eq!(report.second_order, 0.0);
+    }
+
+    #[test]
+    fn the_place_of_a_wrong_derivative_is_named() {
+        let inputs = [Tensor::from([1.0, 2.0]), Tensor::from([0.5, -0.5])];
+        let error = gradient_check(|_, x| x[0] + x[1] * x[1].stop_gradient(), &inputs).unwrap_err();
+        let CheckError::Derivative { order, input, element, expected, found, .. } = error else { panic!("{error}") };
+        assert_eq!((order, input, element), (1, 1, 0));
+        assert!((expected - 2.0 * found).abs() < 1e-6 * expected.abs());
+    }
+
+    #[test]
+    fn plates_of_the_function_are_reduced() {
+        let inputs = [Tensor::from([[1.0, 2.0, 0.5], [0.5, -0.5, 3.0]]), Tensor::from([0.3, 0.4, -1.5])];
+        let function = |tape: &Tape<f64>, x: &[Var<'_, f64>]| -> f64 {
+            let plate = tape.plate("rows", 2, PlateKind::Data, &[]);
+            (x[0].event_to_plate(plate) * x[1]).plates().len() as f64
+        };
+        let tape = Tape::new();
+        let vars: Vec<Var<'_, f64>> = inputs.iter().map(|input| tape.parameter(input)).collect();
+        assert_eq!(function(&tape, &vars), 1.0);
+        let report = gradient_check(
+            |tape, x| {
+                let plate = tape.plate("rows", 2, PlateKind::Data, &[]);
+                (x[0].event_to_plate(plate) * x[1]).sin()
+            },
+            &inputs,
+        );
+        assert!(report.unwrap().second_order < 1e-7);
+    }
+
+    #[test]
+    fn a_small_domain_is_respected() {
+        let report = gradient_check(|_, x| x[0].ln(), &[Tensor::from([0.004])]).unwrap();
+        assert!(report.first_order < 1e-7, "{report}");
+    }
+
+    #[test]
+    fn what_cannot_be_checked_is_an_error() {
+        assert_eq!(gradient_check(|tape, _| tape.constant(1.0), &[]).unwrap_err(), CheckError::NoInputs);
+        let outside = gradient_check(|_, x| x[0].ln(), &[Tensor::from([-1.0])]).unwrap_err();
+        assert!(matches!(outside, CheckError::NotFinite { .. }), "{outside}");
+        let failed = gradient_check(|_, x| x[0].reshape([7]), &[Tensor::from([-1.0])]).unwrap_err();
+        assert!(matches!(failed, CheckError::Tape(_)), "{failed}");
+    }
+}

@@ -1,0 +1,363 @@
+//! What a distribution is, and what it can do.
+//!
+//! A distribution is generic over the handles of its parameters: `Bernoulli<Var>` is live on a tape, `Bernoulli<Id>` is
+//! what a graph stores. All axes of the parameters that are not plates are event axes: a node with 200 bits is one node,
+//! with one log-probability for each combination of plate members.
+
+use crate::noise::Draw;
+use crate::{DistributionError, DistributionResult};
+use smallvec::SmallVec;
+use std::fmt::Debug;
+use stochgrad_tape::{IdMap, Smoothness, Tape, Var};
+use stochgrad_tensor::{Real, Shape, Tensor};
+
+/// The values that a distribution can take, for one independent element.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Support {
+    /// 0 and 1.
+    Bits,
+    /// `0, 1, …, n − 1`.
+    Categories(usize),
+    /// Vectors with a single 1.
+    OneHot(usize),
+    /// `0, 1, 2, …`, perhaps up to a number that depends on the parameters.
+    Counts,
+    /// The real line.
+    Real,
+    /// The positive numbers.
+    Positive,
+    /// An interval that depends on the parameters.
+    Interval,
+}
+
+/// One parameter of a live distribution.
+#[derive(Clone, Copy, Debug)]
+pub struct Parameter<'t, F: Real> {
+    /// Its name.
+    pub name: &'static str,
+    /// Its value on the tape.
+    pub var: Var<'t, F>,
+    /// How the log-probability depends on it, for samples in general position. `Kinked` caps the score function at order 1,
+    /// `Jump` says that the support depends on it, `Constant` that it is not a parameter to differentiate by.
+    pub score: Smoothness,
+    /// How reparameterised samples depend on it: `Kinked` where only the first derivative is implemented, `Jump` where none is.
+    pub path: Smoothness,
+}
+
+impl<'t, F: Real> Parameter<'t, F> {
+    /// A parameter in which both the log-probability and reparameterised samples are smooth.
+    pub fn smooth(name: &'static str, var: Var<'t, F>) -> Self {
+        Parameter { name, var, score: Smoothness::Smooth, path: Smoothness::Smooth }
+    }
+
+    /// The same, with another dependence of the log-probability.
+    pub fn with_score(self, score: Smoothness) -> Self {
+        Parameter { score, ..self }
+    }
+
+    /// The same, with another dependence of reparameterised samples.
+    pub fn with_path(self, path: Smoothness) -> Self {
+        Parameter { path, ..self }
+    }
+}
+
+/// The parameters of a live distribution.
+pub type Parameters<'t, F> = SmallVec<[Parameter<'t, F>; 2]>;
+
+/// A live probability distribution. Object-safe: what a distribution can do beyond this is asked with
+/// [`capabilities`](Distribution::capabilities), or demanded by the traits beside this one.
+pub trait Distribution<'t, F: Real>: Debug {
+    /// The name, for messages and drawings.
+    fn name(&self) -> &'static str;
+
+    /// The parameters.
+    fn parameters(&self) -> Parameters<'t, F>;
+
+    /// The event shape of a value: independent axes first, then the axes of one element.
+    fn event_shape(&self) -> Shape;
+
+    /// How many axes one element has: 0 for numbers, 1 for one-hot vectors.
+    fn element_rank(&self) -> usize {
+        0
+    }
+
+    /// The values of one element.
+    fn support(&self) -> Support;
+
+    /// The log-probability (or log-density) of each independent element: the axes of an element are removed.
+    fn log_prob_each(&self, value: Var<'t, F>) -> Var<'t, F>;
+
+    /// The log-probability of a value: one number for each combination of plate members.
+    fn log_prob(&self, value: Var<'t, F>) -> Var<'t, F> {
+        self.log_prob_each(value).sum()
+    }
+
+    /// Draws values on the plates of the request.
+    ///
+    /// # Errors
+    /// If a parameter is outside its domain, or the noise source cannot give what is needed.
+    fn draw(&self, draw: &Draw<'_, F>) -> DistributionResult<Tensor<F>>;
+
+    /// The mean of each element, where it has a closed form.
+    fn mean(&self) -> Option<Var<'t, F>> {
+        None
+    }
+
+    /// The variance of each element, where it has a closed form.
+    fn variance(&self) -> Option<Var<'t, F>> {
+        None
+    }
+
+    /// Checks that every parameter is in its domain.
+    ///
+    /// # Errors
+    /// The first value outside, and what was expected.
+    fn validate(&self) -> DistributionResult<()>;
+
+    /// What this distribution can do, asked at run time.
+    fn capabilities(&self) -> Capabilities<'_, 't, F> {
+        Capabilities::default()
+    }
+
+    /// The tape of the parameters.
+    ///
+    /// # Errors
+    /// If the distribution has no parameter.
+    fn tape(&self) -> DistributionResult<&'t Tape<F>> {
+        match self.parameters().first() {
+            Some(parameter) => Ok(parameter.var.tape()),
+            None => Err(DistributionError::Unsupported { distribution: self.name(), problem: "has no parameter, hence no tape".into() }),
+        }
+    }
+}
+
+/// What a distribution can do, as trait objects.
+pub struct Capabilities<'a, 't, F: Real> {
+    /// The support does not depend on the parameters.
+    pub score: Option<&'a dyn ScoreDifferentiable<'t, F>>,
+    /// Samples are differentiable functions of parameters and noise.
+    pub reparameterized: Option<&'a dyn Reparameterized<'t, F>>,
+    /// The support is finite.
+    pub finite_support: Option<&'a dyn FiniteSupport<'t, F>>,
+    /// A weak derivative is known.
+    pub weak_derivative: Option<&'a dyn WeakDerivative<'t, F>>,
+    /// A stochastic derivative is known.
+    pub stochastic_derivative: Option<&'a dyn StochasticDerivative<'t, F>>,
+    /// A continuous relaxation is known.
+    pub relaxed: Option<&'a dyn Relaxed<'t, F>>,
+    /// The entropy has a closed form.
+    pub entropy: Option<&'a dyn ClosedFormEntropy<'t, F>>,
+}
+
+impl<F: Real> Default for Capabilities<'_, '_, F> {
+    fn default() -> Self {
+        Capabilities {
+            score: None,
+            reparameterized: None,
+            finite_support: None,
+            weak_derivative: None,
+            stochastic_derivative: None,
+            relaxed: None,
+            entropy: None,
+        }
+    }
+}
+
+/// The stored form of a distribution: parameters are positions on a tape.
+///
+/// The macro [`family!`](crate::family) writes this for a distribution that has a method `try_map`.
+pub trait Family<F: Real>: Clone + 'static {
+    /// The live form.
+    type On<'t>: Live<'t, F, Family = Self>;
+
+    /// Stores a live distribution.
+    fn store(live: &Self::On<'_>) -> Self;
+
+    /// The live distribution whose parameters are those that stand for the stored ones.
+    ///
+    /// # Errors
+    /// If the tape does not hold them.
+    fn bind<'t>(&self, tape: &'t Tape<F>, ids: &IdMap) -> DistributionResult<Self::On<'t>>;
+}
+
+/// A live distribution that can be stored.
+pub trait Live<'t, F: Real>: Distribution<'t, F> + Sized {
+    /// The stored form.
+    type Family: Family<F, On<'t> = Self>;
+}
+
+/// Implements [`Family`] and [`Live`] for a distribution `Name<V>` that has
+/// `fn try_map<W, E>(&self, f: impl FnMut(&V) -> Result<W, E>) -> Result<Name<W>, E>`.
+#[macro_export]
+macro_rules! family {
+    ($name:ident) => {
+        impl<F: $crate::Real> $crate::Family<F> for $name<$crate::Id> {
+            type On<'t> = $name<$crate::Var<'t, F>>;
+
+            fn store(live: &Self::On<'_>) -> Self {
+                match live.try_map(|var| Ok::<_, std::convert::Infallible>(var.id())) {
+                    Ok(stored) => stored,
+                    Err(never) => match never {},
+                }
+            }
+
+            fn bind<'t>(&self, tape: &'t $crate::Tape<F>, ids: &$crate::IdMap) -> $crate::DistributionResult<Self::On<'t>> {
+                Ok(self.try_map(|&id| tape.var(ids.get(id)))?)
+            }
+        }
+
+        impl<'t, F: $crate::Real> $crate::Live<'t, F> for $name<$crate::Var<'t, F>> {
+            type Family = $name<$crate::Id>;
+        }
+    };
+}
+
+/// The support does not depend on the parameters, so that the derivative of the log-probability has mean zero.
+#[diagnostic::on_unimplemented(
+    message = "the support of `{Self}` depends on its parameters: the score function would be biased",
+    note = "use `Pathwise` where it is reparameterised, or `MeasureValued` where a weak derivative is known"
+)]
+pub trait ScoreDifferentiable<'t, F: Real>: Distribution<'t, F> {}
+
+/// Samples are differentiable functions of the parameters, for fixed noise.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not reparameterised: `Pathwise` needs samples that are differentiable functions of the parameters",
+    note = "for a discrete distribution use `ScoreFunction`, `MeasureValued`, `Enumerate` (finite support), `GumbelSoftmax` (biased) or `Auto`"
+)]
+pub trait Reparameterized<'t, F: Real>: Distribution<'t, F> {
+    /// Draws values whose derivatives by the parameters are those of the sample path. [`Parameter::path`] says up to which
+    /// order they hold.
+    ///
+    /// # Errors
+    /// As [`Distribution::draw`].
+    fn rsample(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>>;
+}
+
+/// The support of an element is finite.
+#[diagnostic::on_unimplemented(
+    message = "the support of `{Self}` is not finite: it cannot be enumerated",
+    note = "use `ScoreFunction`, `Pathwise` (reparameterised distributions), `MeasureValued` (where a weak derivative is known) or `Auto`"
+)]
+pub trait FiniteSupport<'t, F: Real>: Distribution<'t, F> {
+    /// The values of one element, along a first axis: shape `[states, element axes]`.
+    ///
+    /// # Errors
+    /// If the parameters leave the support unsettled (a number of trials that differs between elements and has no maximum, say).
+    fn element_support(&self) -> DistributionResult<Tensor<F>>;
+}
+
+/// Alternative values of a node with signed weights, for each independent element.
+///
+/// The derivative of `E[f(x)]` by coordinate `c` of the parameter of element `e` is the expectation of
+/// `Σ_a weights[a][e, c] · (f(x with element e replaced by values[a][e]) − f(x))`.
+#[derive(Clone, Debug)]
+pub struct Alternatives<F: Real> {
+    /// Each has the shape of the sample: every element replaced. They are used one element at a time.
+    pub values: Vec<Tensor<F>>,
+    /// Each has the plate and independent axes of the sample, then the axes of the parameter within one element.
+    pub weights: Vec<Tensor<F>>,
+}
+
+/// The derivative of the law by a parameter is a constant times the difference of two laws.
+#[diagnostic::on_unimplemented(
+    message = "no weak derivative is known for `{Self}`",
+    note = "use `ScoreFunction`, `Pathwise` (reparameterised distributions), `Enumerate` (finite support) or `Auto`"
+)]
+pub trait WeakDerivative<'t, F: Real>: Distribution<'t, F> {
+    /// The coupled positive and negative parts by the parameter with this position, given the primal sample on the plates of
+    /// the request; `None` if the parameter has none.
+    ///
+    /// # Errors
+    /// As [`Distribution::draw`].
+    fn weak_derivative(&self, parameter: usize, sample: &Tensor<F>, draw: &Draw<'_, F>) -> DistributionResult<Option<Alternatives<F>>>;
+}
+
+/// Which side of the parameter a stochastic derivative perturbs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Side {
+    /// Upwards.
+    Right,
+    /// Downwards.
+    Left,
+    /// The mean of both.
+    #[default]
+    TwoSided,
+}
+
+/// The derivative of the law is carried by jumps of the sample itself.
+#[diagnostic::on_unimplemented(
+    message = "no stochastic derivative is known for `{Self}`",
+    note = "use `MeasureValued`, `ScoreFunction`, `Pathwise` (reparameterised distributions) or `Auto`"
+)]
+pub trait StochasticDerivative<'t, F: Real>: Distribution<'t, F> {
+    /// The jumps by the parameter with this position, given the primal sample; `None` if the parameter has none.
+    ///
+    /// # Errors
+    /// As [`Distribution::draw`].
+    fn stochastic_derivative(&self, parameter: usize, side: Side, sample: &Tensor<F>, draw: &Draw<'_, F>) -> DistributionResult<Option<Alternatives<F>>>;
+}
+
+/// A discrete distribution that is a hard threshold of perturbed, differentiable parameters.
+#[diagnostic::on_unimplemented(
+    message = "no continuous relaxation is known for `{Self}`",
+    note = "use `Pathwise` (reparameterised distributions), `ScoreFunction`, `MeasureValued` or `Enumerate` (finite support)"
+)]
+pub trait Relaxed<'t, F: Real>: Distribution<'t, F> {
+    /// Perturbed parameters `z`: logits plus logistic or Gumbel noise.
+    ///
+    /// # Errors
+    /// As [`Distribution::draw`].
+    fn perturbed(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>>;
+
+    /// Perturbed parameters given that their hard value is `hard`, differentiable by the parameters.
+    ///
+    /// # Errors
+    /// As [`Distribution::draw`].
+    fn conditional_perturbed(&self, hard: Var<'t, F>, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>>;
+
+    /// The value of the distribution that perturbed parameters stand for.
+    fn harden(&self, perturbed: Var<'t, F>) -> Var<'t, F>;
+
+    /// The relaxed value at a temperature, which broadcasts to the perturbed parameters.
+    fn soften(&self, perturbed: Var<'t, F>, temperature: Var<'t, F>) -> Var<'t, F>;
+}
+
+/// The entropy has a closed form.
+pub trait ClosedFormEntropy<'t, F: Real>: Distribution<'t, F> {
+    /// The entropy in nats, summed over the event axes.
+    fn entropy(&self) -> Var<'t, F>;
+}
+
+/// The Kullback–Leibler divergence to another distribution has a closed form.
+#[diagnostic::on_unimplemented(
+    message = "no closed form is known for the divergence from `{Self}` to `{Q}`",
+    note = "estimate it: the cost `p.log_prob(x) − q.log_prob(x)` of a sample `x` of `p`"
+)]
+pub trait KlDivergence<'t, F: Real, Q: ?Sized = Self> {
+    /// `KL(self ‖ other)` in nats, summed over the event axes.
+    fn kl_to(&self, other: &Q) -> Var<'t, F>;
+}
+
+/// Checks all elements of a parameter.
+///
+/// # Errors
+/// The first element for which `valid` does not hold (NaN included).
+pub fn check_parameter<F: Real>(
+    distribution: &'static str,
+    parameter: &'static str,
+    var: Var<'_, F>,
+    expected: &'static str,
+    hint: &'static str,
+    valid: impl Fn(f64) -> bool,
+) -> DistributionResult<()> {
+    let value = var.peek()?;
+    match value.as_slice().iter().position(|x| !valid(x.to_f64())) {
+        Some(position) => {
+            let found = value.as_slice()[position].to_f64();
+            Err(DistributionError::Parameter { distribution, parameter, expected, found, position, hint })
+        }
+        None => Ok(()),
+    }
+}
+

@@ -1,0 +1,42 @@
+//! What can go wrong with a distribution.
+
+use stochgrad_tape::TapeError;
+
+/// The result of a fallible operation on a distribution.
+pub type DistributionResult<T> = Result<T, DistributionError>;
+
+/// An error of a distribution or of a noise source.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DistributionError {
+    /// A parameter outside its domain.
+    #[error("{distribution}: parameter {parameter} must be {expected}, came {found} at position {position}; {hint}")]
+    Parameter {
+        /// The distribution.
+        distribution: &'static str,
+        /// The parameter.
+        parameter: &'static str,
+        /// Its domain.
+        expected: &'static str,
+        /// The first value outside.
+        found: f64,
+        /// Its position among the elements.
+        position: usize,
+        /// What to try.
+        hint: &'static str,
+    },
+    /// Something that this distribution cannot do with these parameters.
+    #[error("{distribution}: {problem}")]
+    Unsupported {
+        /// The distribution.
+        distribution: &'static str,
+        /// What was asked, why it cannot be done, what to try.
+        problem: String,
+    },
+    /// A noise source that cannot give what was asked.
+    #[error("noise: {0}")]
+    Noise(String),
+    /// An error of the tape.
+    #[error(transparent)]
+    Tape(#[from] TapeError),
+}

@@ -1,0 +1,53 @@
+//! Probability distributions with the derivatives that stochastic gradients need.
+//!
+//! A distribution here can do more than give a log-probability and draw a sample. It says how its samples depend on its
+//! parameters ([`Reparameterized`]), which states it has ([`FiniteSupport`]), what the derivative of its law is
+//! ([`WeakDerivative`], [`StochasticDerivative`]), and how it is relaxed ([`Relaxed`]). Gradient methods demand these as
+//! traits; a distribution in another crate implements the same ones.
+//!
+//! ```
+//! use stochgrad_distributions::{Distribution, KlDivergence, Normal};
+//! use stochgrad_tape::Tape;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let tape = Tape::<f64>::new();
+//! let location = tape.parameter([0.5, -1.0]);
+//! let q = Normal::new(location, 1.0);
+//! let prior = Normal::new(location * 0.0, 1.0);
+//! let divergence = q.kl_to(&prior);
+//! let [gradient] = tape.backward(divergence, [location])?;
+//! assert_eq!(gradient.as_slice(), &[0.5, -1.0]);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Randomness comes from a [`NoiseSource`], by address. This crate knows no gradient method and no graph.
+
+mod bernoulli;
+mod distribution;
+mod error;
+mod exponential;
+mod gamma;
+mod laplace;
+mod noise;
+mod normal;
+mod uniform;
+
+pub use bernoulli::Bernoulli;
+pub use distribution::{
+    Alternatives, Capabilities, ClosedFormEntropy, Distribution, Family, FiniteSupport, KlDivergence, Live, Parameter, Parameters, Relaxed,
+    Reparameterized, ScoreDifferentiable, Side, StochasticDerivative, Support, WeakDerivative, check_parameter,
+};
+pub use error::{DistributionError, DistributionResult};
+pub use exponential::Exponential;
+pub use gamma::Gamma;
+pub use laplace::Laplace;
+pub use noise::{Draw, KeyedNoise, NoiseKey, NoiseLayout, NoiseSource, quantile};
+pub use normal::Normal;
+pub use uniform::Uniform;
+
+// For the macro `family!`, which writes code in other crates.
+#[doc(hidden)]
+pub use stochgrad_tape::{Id, IdMap, Tape, Var};
+#[doc(hidden)]
+pub use stochgrad_tensor::Real;

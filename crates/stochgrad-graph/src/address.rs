@@ -1,0 +1,67 @@
+//! Names of stochastic nodes, and the seed of a run.
+
+use std::fmt;
+use stochgrad_distributions::NoiseKey;
+
+/// The name of a stochastic node, with an index where several nodes share it: `"z"`, `("x", t)`.
+///
+/// The address decides which noise a node draws: adding a node changes no other's.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Address {
+    name: String,
+    index: Option<u64>,
+}
+
+impl Address {
+    pub(crate) fn key(&self) -> NoiseKey {
+        NoiseKey::new(&self.name, self.index)
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.index {
+            Some(index) => write!(f, "{}[{index}]", self.name),
+            None => f.write_str(&self.name),
+        }
+    }
+}
+
+impl From<&str> for Address {
+    fn from(name: &str) -> Self {
+        Address { name: name.into(), index: None }
+    }
+}
+
+impl From<String> for Address {
+    fn from(name: String) -> Self {
+        Address { name, index: None }
+    }
+}
+
+impl From<(&str, usize)> for Address {
+    fn from((name, index): (&str, usize)) -> Self {
+        Address { name: name.into(), index: Some(index as u64) }
+    }
+}
+
+/// The seed of a run and the number of its step: together with addresses they decide all randomness.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+pub struct Seed {
+    /// The seed.
+    pub seed: u64,
+    /// The step.
+    pub step: u64,
+}
+
+impl Seed {
+    /// A seed, at step 0.
+    pub fn new(seed: u64) -> Self {
+        Seed { seed, step: 0 }
+    }
+
+    /// The same seed at another step.
+    pub fn step(self, step: usize) -> Self {
+        Seed { step: step as u64, ..self }
+    }
+}

@@ -1,0 +1,234 @@
+//! What a gradient method sees: when it samples, and when it forms its terms.
+
+use crate::address::Address;
+use crate::error::{GraphError, GraphResult};
+use crate::guarantee::Path;
+use crate::method::{SamplePlate, SampleSet};
+use crate::surrogate::Builder;
+use std::panic::Location;
+use stochgrad_distributions::{Distribution, DistributionError, Draw, NoiseKey, NoiseSource};
+use stochgrad_tape::{Plate, PlateKind, Plates, Tape, Var};
+use stochgrad_tensor::{Real, Tensor};
+
+/// The surroundings of a draw.
+pub struct SampleContext<'a, 't, F: Real> {
+    pub(crate) tape: &'t Tape<F>,
+    pub(crate) noise: &'a dyn NoiseSource<F>,
+    pub(crate) address: &'a Address,
+    /// The plates of the parameters.
+    pub(crate) plates: Plates,
+    /// In a replay, the plate that the primal run made.
+    pub(crate) replayed: Option<Option<Plate>>,
+    pub(crate) at: &'static Location<'static>,
+}
+
+impl<'a, 't, F: Real> SampleContext<'a, 't, F> {
+    /// The tape.
+    pub fn tape(&self) -> &'t Tape<F> {
+        self.tape
+    }
+
+    /// The address of the node.
+    pub fn address(&self) -> &Address {
+        self.address
+    }
+
+    /// The plates of the parameters.
+    pub fn parameter_plates(&self) -> &Plates {
+        &self.plates
+    }
+
+    /// Whether this is a draw downstream of a counterfactual replay.
+    pub fn is_replay(&self) -> bool {
+        self.replayed.is_some()
+    }
+
+    /// A plate of the node's own, inside those of the parameters. In a replay, the plate of the primal run.
+    ///
+    /// # Errors
+    /// For a plate without members, or of another size than in the primal run.
+    pub fn plate(&self, size: usize, kind: PlateKind) -> GraphResult<Plate> {
+        if size == 0 {
+            return Err(GraphError::EmptyPlate { name: self.address.to_string(), at: self.at });
+        }
+        match self.replayed {
+            None => Ok(self.tape.plate(&self.address.to_string(), size, kind, &self.plates)),
+            Some(Some(plate)) if self.tape.plate_size(plate) == size => Ok(plate),
+            Some(_) => Err(GraphError::Replay {
+                node: self.address.to_string(),
+                problem: format!("expected as many members as in the primal run, came {size}; a method must draw sets of one size"),
+                at: self.at,
+            }),
+        }
+    }
+
+    /// The plate that a setting asks for.
+    ///
+    /// # Errors
+    /// As [`plate`](Self::plate).
+    pub fn sample_plate(&self, setting: SamplePlate) -> GraphResult<Option<Plate>> {
+        match setting {
+            SamplePlate::Single => Ok(None),
+            SamplePlate::New(size) => self.plate(size, PlateKind::Samples).map(Some),
+            SamplePlate::Shared(plate) if self.tape.plate_size(plate) == 0 => Err(GraphError::Refused {
+                node: self.address.to_string(),
+                method: "along a shared plate".into(),
+                problem: "the plate belongs to another graph; make it on this one, with graph.plate(name, size)".into(),
+                at: self.at,
+            }),
+            SamplePlate::Shared(plate) => Ok(Some(plate)),
+        }
+    }
+
+    /// A request for values on the plates of the parameters and the given one.
+    pub fn draw(&self, plate: Option<Plate>) -> Draw<'_, F> {
+        let mut plates = self.plates.clone();
+        if let Some(plate) = plate
+            && let Err(at) = plates.binary_search(&plate)
+        {
+            plates.insert(at, plate);
+        }
+        Draw::new(self.tape, self.noise, self.address.key(), plates)
+    }
+
+    /// Independent draws through which no gradient flows.
+    ///
+    /// # Errors
+    /// Those of the distribution and the noise source.
+    pub fn independent(&self, distribution: &dyn Distribution<'t, F>, setting: SamplePlate) -> GraphResult<SampleSet<'t, F>> {
+        let plate = self.sample_plate(setting)?;
+        let draw = self.draw(plate);
+        let value = distribution.draw(&draw).map_err(|source| self.error(source))?;
+        Ok(SampleSet::equal(draw.record(self.tape, value), plate))
+    }
+
+    /// An error of the distribution, with the node and its place.
+    pub fn error(&self, source: DistributionError) -> GraphError {
+        match source {
+            DistributionError::Tape(error) => GraphError::Tape(error),
+            source => GraphError::Distribution { node: self.address.to_string(), source, at: self.at },
+        }
+    }
+}
+
+/// A cost downstream of a node, as the node's method sees it: detached, and averaged over the plates that the node lacks.
+#[derive(Clone, Debug)]
+pub struct NodeCost<'t, F: Real> {
+    /// The name of the cost; empty for a total.
+    pub name: String,
+    /// The value, along those plates of the node that the cost has.
+    pub value: Var<'t, F>,
+    /// Plates of the node that the cost lacks: it saw their members jointly.
+    pub joint: Plates,
+    /// The node's gradient function as it acts on this cost: summed over the joint plates.
+    pub gradient_function: Option<Var<'t, F>>,
+}
+
+/// The change of the downstream costs when one element of a node's value is replaced.
+#[derive(Clone, Debug)]
+pub struct ElementDifference<F: Real> {
+    /// The plates of the differences.
+    pub plates: Plates,
+    /// For each alternative the change, along the plates and the independent axes of the value.
+    pub values: Vec<Tensor<F>>,
+    /// Plates whose members must be summed in a gradient term made of these differences.
+    pub summed: Plates,
+}
+
+/// The surroundings of a node's terms: its costs, and counterfactual replay.
+pub struct CostContext<'a, 't, F: Real> {
+    pub(crate) builder: &'a Builder<'a, 't, F>,
+    pub(crate) node: usize,
+}
+
+impl<'a, 't, F: Real> CostContext<'a, 't, F> {
+    /// The tape.
+    pub fn tape(&self) -> &'t Tape<F> {
+        self.builder.tape
+    }
+
+    /// The address of the node.
+    pub fn address(&self) -> &Address {
+        &self.builder.nodes[self.node].address
+    }
+
+    /// The sampled value.
+    pub fn value(&self) -> Var<'t, F> {
+        self.builder.nodes[self.node].value
+    }
+
+    /// The plate of the sample set, if it has one.
+    pub fn plate(&self) -> Option<Plate> {
+        self.builder.nodes[self.node].plate
+    }
+
+    /// The plates of the node, closed under "was sampled inside".
+    pub fn plates(&self) -> &Plates {
+        &self.builder.nodes[self.node].plates
+    }
+
+    /// The worst path from the value.
+    pub fn path(&self) -> &Path {
+        &self.builder.paths[self.node]
+    }
+
+    /// The gradient function $l$ of the node.
+    pub fn gradient_function(&self) -> Option<Var<'t, F>> {
+        self.builder.gradient_functions[self.node]
+    }
+
+    /// A request for noise of the method's own, on the plates of the value.
+    pub fn draw(&self, purpose: &str) -> Draw<'_, F> {
+        let key: NoiseKey = self.address().key();
+        Draw::new(self.builder.tape, self.builder.noise, key, self.value().plates()).purpose(purpose)
+    }
+
+    /// Every cost downstream of the node.
+    ///
+    /// # Errors
+    /// If members that are not independent act jointly on one of them.
+    pub fn costs(&self) -> GraphResult<Vec<NodeCost<'t, F>>> {
+        self.builder.costs_of(self.node)
+    }
+
+    /// The costs downstream of the node added up: one entry for each set of plates that they lack.
+    ///
+    /// # Errors
+    /// If members that are not independent act jointly on one of them.
+    pub fn totals(&self) -> GraphResult<Vec<NodeCost<'t, F>>> {
+        self.builder.totals_of(self.node)
+    }
+
+    /// The change of the costs downstream when one element of the value is replaced by that of an alternative: for all
+    /// elements and all alternatives, by counterfactual replay under the same noise. `element_rank` is that of the
+    /// distribution, and each alternative has the shape of the value.
+    ///
+    /// # Errors
+    /// If host code branched on a value that changes, or an operation of the replay fails.
+    pub fn element_differences(&self, alternatives: &[Tensor<F>], element_rank: usize) -> GraphResult<Vec<ElementDifference<F>>> {
+        self.builder.element_differences(self.node, alternatives, element_rank)
+    }
+
+    /// The costs downstream had the node's value been `value`, which lies on the same plates: recorded, so that gradients flow
+    /// through it.
+    ///
+    /// # Errors
+    /// If the replay meets a stochastic node whose values are not recorded functions of its parameters (the derivative
+    /// would miss its dependence), or host code branched on a value that changes.
+    pub fn recorded_replay(&self, value: Var<'t, F>) -> GraphResult<Vec<NodeCost<'t, F>>> {
+        self.builder.recorded_replay(self.node, value)
+    }
+
+    /// A refusal in the name of the node.
+    pub fn refused(&self, problem: impl Into<String>) -> GraphError {
+        self.builder.nodes[self.node].refused(problem)
+    }
+
+    /// An error of the distribution, with the node and its place.
+    pub fn error(&self, source: DistributionError) -> GraphError {
+        match source {
+            DistributionError::Tape(error) => GraphError::Tape(error),
+            source => GraphError::Distribution { node: self.address().to_string(), source, at: self.builder.nodes[self.node].at },
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! What can go wrong with a graph.
+
+use crate::guarantee::Order;
+use std::panic::Location;
+use stochgrad_distributions::DistributionError;
+use stochgrad_tape::TapeError;
+use stochgrad_tensor::Shape;
+
+/// The result of a fallible operation on a graph.
+pub type GraphResult<T> = Result<T, GraphError>;
+
+/// An error of a stochastic computation graph.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum GraphError {
+    /// An error of the tape: operands that do not fit.
+    #[error(transparent)]
+    Tape(#[from] TapeError),
+    /// An error of a distribution: a parameter outside its domain, say.
+    #[error("node \"{node}\": {source} ({at})")]
+    Distribution {
+        /// The stochastic node.
+        node: String,
+        /// What is wrong.
+        source: DistributionError,
+        /// Where the node was sampled.
+        at: &'static Location<'static>,
+    },
+    /// Two things of one name.
+    #[error("{what} \"{name}\" exists already, from {before} ({at}); names address noise and gradients: use another name, or an index as in (\"{name}\", t)")]
+    Duplicate {
+        /// Node, cost, parameter or plate.
+        what: &'static str,
+        /// The name.
+        name: String,
+        /// Where it was made first.
+        before: &'static Location<'static>,
+        /// Where it was made again.
+        at: &'static Location<'static>,
+    },
+    /// A name that nothing has.
+    #[error("no {what} is called \"{name}\"; there are: {known}")]
+    Unknown {
+        /// Cost or parameter.
+        what: &'static str,
+        /// The name.
+        name: String,
+        /// The names that exist.
+        known: String,
+    },
+    /// A cost that is not one number for each combination of plate members.
+    #[error("cost \"{name}\" must be one number for each combination of plate members, came event shape {shape}{plates} ({at}); reduce it with sum() or mean()")]
+    CostShape {
+        /// The cost.
+        name: String,
+        /// Its event shape.
+        shape: Shape,
+        /// Its plates, in words.
+        plates: String,
+        /// Where it was recorded.
+        at: &'static Location<'static>,
+    },
+    /// A cost that is NaN.
+    #[error("cost \"{name}\" is NaN at position {position} ({at}); look for the operation that made it, or clamp its operand")]
+    CostNan {
+        /// The cost.
+        name: String,
+        /// The position of the first NaN.
+        position: usize,
+        /// Where it was recorded.
+        at: &'static Location<'static>,
+    },
+    /// A plate without members.
+    #[error("plate \"{name}\" has no members ({at}); it needs at least one")]
+    EmptyPlate {
+        /// The plate.
+        name: String,
+        /// Where it was made.
+        at: &'static Location<'static>,
+    },
+    /// Data that does not fit its plate.
+    #[error("data \"{name}\": {problem} ({at})")]
+    Data {
+        /// The data.
+        name: String,
+        /// What was expected and what came.
+        problem: String,
+        /// Where it was passed.
+        at: &'static Location<'static>,
+    },
+    /// A gradient method that cannot be used as it was.
+    #[error("node \"{node}\" ({method}): {problem} ({at})")]
+    Refused {
+        /// The stochastic node.
+        node: String,
+        /// Its gradient method.
+        method: String,
+        /// Why, and what to try.
+        problem: String,
+        /// Where the node was sampled.
+        at: &'static Location<'static>,
+    },
+    /// A derivative of a higher order than the methods guarantee.
+    #[error("derivative of order {asked} by \"{parameter}\": the gradient methods of this graph are valid up to order {guaranteed}{because}; choose methods of higher order there (score function, enumeration, pathwise through smooth functions)")]
+    Order {
+        /// The parameter.
+        parameter: String,
+        /// The order asked for.
+        asked: usize,
+        /// The order guaranteed.
+        guaranteed: Order,
+        /// The node that limits it, in words.
+        because: String,
+    },
+    /// A counterfactual replay that would not tell the truth.
+    #[error("replay of node \"{node}\": {problem} ({at})")]
+    Replay {
+        /// The node whose value is replaced.
+        node: String,
+        /// Why, and what to try.
+        problem: String,
+        /// The place in the source that stands in the way.
+        at: &'static Location<'static>,
+    },
+    /// State of a gradient method that does not fit it.
+    #[error("state of gradient method {method}: {problem}")]
+    State {
+        /// The gradient method.
+        method: String,
+        /// What was expected and what came.
+        problem: String,
+    },
+}

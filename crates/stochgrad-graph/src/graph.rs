@@ -1,0 +1,319 @@
+//! The stochastic computation graph: what the user records.
+
+use crate::address::{Address, Seed};
+use crate::context::SampleContext;
+use crate::cost::{Cost, Part, peel};
+use crate::error::{GraphError, GraphResult};
+use crate::method::{GradientMethod, SamplePlate, SampleSet};
+use crate::node::{Erased, StochasticNode};
+use crate::surrogate::merge;
+use std::cell::{Cell, Ref, RefCell};
+use std::collections::HashMap;
+use std::panic::Location;
+use std::rc::Rc;
+use stochgrad_distributions::{Family, KeyedNoise, Live, NoiseSource};
+use stochgrad_tape::{IntoTensor, Plate, PlateKind, Plates, Tape, TapeError, Var, Weights};
+use stochgrad_tensor::{Real, Shape, Tensor};
+
+/// A recording of a model: parameters, data, stochastic nodes and costs on one tape.
+///
+/// ```
+/// # use stochgrad_graph::{Graph, Seed};
+/// use stochgrad_tape::Tape;
+///
+/// # fn main() -> Result<(), stochgrad_graph::GraphError> {
+/// let tape = Tape::<f64>::new();
+/// let graph = Graph::new(&tape, Seed::new(7));
+/// let x = graph.param("x", [1.0, 2.0])?;
+/// graph.cost("square", x.square().sum())?;
+/// let gradients = graph.backward()?;
+/// assert_eq!(gradients.get("x")?.as_slice(), &[2.0, 4.0]);
+/// assert_eq!(gradients.cost("square")?, 5.0);
+/// # Ok(())
+/// # }
+/// ```
+pub struct Graph<'t, F: Real> {
+    tape: &'t Tape<F>,
+    noise: Rc<dyn NoiseSource<F> + 't>,
+    state: RefCell<State<'t, F>>,
+    validate: Cell<bool>,
+    joint_law: Cell<bool>,
+}
+
+/// What has been recorded.
+pub(crate) struct State<'t, F: Real> {
+    pub(crate) parameters: Vec<NamedParameter<'t, F>>,
+    pub(crate) nodes: Vec<StochasticNode<'t, F>>,
+    pub(crate) costs: Vec<Cost<'t, F>>,
+    plates: HashMap<String, Plate>,
+    addresses: HashMap<Address, &'static Location<'static>>,
+    /// Log-probabilities of all draws, when the joint law is recorded.
+    log_probs: Vec<Var<'t, F>>,
+}
+
+pub(crate) struct NamedParameter<'t, F: Real> {
+    pub(crate) name: String,
+    pub(crate) var: Var<'t, F>,
+    pub(crate) value: Tensor<F>,
+    pub(crate) at: &'static Location<'static>,
+}
+
+impl<'t, F: Real> Graph<'t, F> {
+    /// An empty graph whose noise is decided by a seed and a step.
+    pub fn new(tape: &'t Tape<F>, seed: Seed) -> Self {
+        Self::with_noise(tape, Rc::new(KeyedNoise::new(seed.seed, seed.step)))
+    }
+
+    /// An empty graph with another source of noise.
+    pub fn with_noise(tape: &'t Tape<F>, noise: Rc<dyn NoiseSource<F> + 't>) -> Self {
+        let state = State {
+            parameters: Vec::new(),
+            nodes: Vec::new(),
+            costs: Vec::new(),
+            plates: HashMap::new(),
+            addresses: HashMap::new(),
+            log_probs: Vec::new(),
+        };
+        Graph { tape, noise, state: RefCell::new(state), validate: Cell::new(true), joint_law: Cell::new(false) }
+    }
+
+    /// The tape.
+    pub fn tape(&self) -> &'t Tape<F> {
+        self.tape
+    }
+
+    pub(crate) fn noise(&self) -> &dyn NoiseSource<F> {
+        &*self.noise
+    }
+
+    pub(crate) fn state(&self) -> Ref<'_, State<'t, F>> {
+        self.state.borrow()
+    }
+
+    /// Whether parameters of distributions are checked when a node is sampled (they are, unless this turns it off).
+    pub fn set_validation(&self, validate: bool) {
+        self.validate.set(validate);
+    }
+
+    /// Draws every node independently from its own law, whatever its gradient method, and records the log-probabilities of
+    /// the draws: for the exact oracle, which weights whole outcomes by them. Nodes that are reparameterised draw differentiable
+    /// samples instead.
+    pub fn set_joint_law(&self, joint_law: bool) {
+        self.joint_law.set(joint_law);
+    }
+
+    /// A trainable parameter. The same tensor (the same buffer) under the same name is the same parameter.
+    ///
+    /// # Errors
+    /// For another tensor under a name that exists.
+    #[track_caller]
+    pub fn param(&self, name: &str, value: impl IntoTensor<F>) -> GraphResult<Var<'t, F>> {
+        let at = Location::caller();
+        let value = value.into_tensor();
+        if let Some(known) = self.state().parameters.iter().find(|parameter| parameter.name == name) {
+            return if known.value.shares_buffer_with(&value) && known.value.shape() == value.shape() {
+                Ok(known.var)
+            } else {
+                Err(GraphError::Duplicate { what: "parameter", name: name.into(), before: known.at, at })
+            };
+        }
+        let var = self.tape.parameter(&value);
+        self.state.borrow_mut().parameters.push(NamedParameter { name: name.into(), var, value, at });
+        Ok(var)
+    }
+
+    /// A value that needs no gradient.
+    #[track_caller]
+    pub fn constant(&self, value: impl IntoTensor<F>) -> Var<'t, F> {
+        self.tape.constant(value)
+    }
+
+    /// Data: the leading axis becomes the plate of this name, over which costs are averaged. Data of the same plate name
+    /// lies on the same plate and must have as many members.
+    ///
+    /// # Errors
+    /// For data without members, or another number of them than before.
+    #[track_caller]
+    pub fn data(&self, plate: &str, value: impl IntoTensor<F>) -> GraphResult<Var<'t, F>> {
+        let at = Location::caller();
+        let value = value.into_tensor();
+        let Some(&size) = value.shape().first() else {
+            return Err(GraphError::Data { name: plate.into(), problem: "expected a leading axis for the members, came a single number".into(), at });
+        };
+        let known = self.state().plates.get(plate).copied();
+        let axis = match known {
+            Some(axis) if self.tape.plate_size(axis) == size => axis,
+            Some(axis) => {
+                let problem = format!("expected {} members as before, came {size}", self.tape.plate_size(axis));
+                return Err(GraphError::Data { name: plate.into(), problem, at });
+            }
+            None => self.new_plate(plate, size, PlateKind::Data, at)?,
+        };
+        Ok(self.tape.constant_on(&[axis], value))
+    }
+
+    /// A plate of samples for several nodes to share, so that they have one set of members together.
+    ///
+    /// # Errors
+    /// For a plate without members, or a name that exists.
+    #[track_caller]
+    pub fn plate(&self, name: &str, size: usize) -> GraphResult<Plate> {
+        self.new_plate(name, size, PlateKind::Samples, Location::caller())
+    }
+
+    fn new_plate(&self, name: &str, size: usize, kind: PlateKind, at: &'static Location<'static>) -> GraphResult<Plate> {
+        if size == 0 {
+            return Err(GraphError::EmptyPlate { name: name.into(), at });
+        }
+        if self.state().plates.contains_key(name) {
+            return Err(GraphError::Duplicate { what: "plate", name: name.into(), before: at, at });
+        }
+        let plate = self.tape.plate(name, size, kind, &[]);
+        self.state.borrow_mut().plates.insert(name.into(), plate);
+        Ok(plate)
+    }
+
+    /// The plate of this name: of data, or made with [`plate`](Graph::plate), or made by the method of the node of this name.
+    pub fn find_plate(&self, name: &str) -> Option<Plate> {
+        let state = self.state();
+        let of_node = || state.nodes.iter().find(|node| node.address.to_string() == name).and_then(|node| node.plate);
+        state.plates.get(name).copied().or_else(of_node)
+    }
+
+    /// Says how a plate is averaged: by its size (as all plates are at first), or summed, as for time steps.
+    pub fn set_summed(&self, plate: Plate, summed: bool) {
+        self.tape.set_weights(plate, if summed { Weights::Sum } else { Weights::Mean });
+    }
+
+    /// A stochastic node: draws from a distribution, to be differentiated by a gradient method.
+    ///
+    /// # Errors
+    /// For an address that exists, a parameter outside its domain, and earlier errors on the tape.
+    #[track_caller]
+    pub fn sample<D, M>(&self, address: impl Into<Address>, distribution: &D, method: &M) -> GraphResult<Var<'t, F>>
+    where
+        D: Live<'t, F>,
+        M: GradientMethod<F, D::Family> + Clone + 'static,
+    {
+        let at = Location::caller();
+        let address = address.into();
+        self.tape.check()?;
+        if let Some(before) = self.state().addresses.get(&address) {
+            return Err(GraphError::Duplicate { what: "node", name: address.to_string(), before, at });
+        }
+        let parameters = distribution.parameters();
+        let vars: Vec<Var<'t, F>> = parameters.iter().map(|parameter| parameter.var).collect();
+        let mut plates = Plates::new();
+        for var in &vars {
+            if !std::ptr::eq(var.tape(), self.tape) {
+                return Err(TapeError::Foreign { what: format!("a parameter of node \"{address}\""), at }.into());
+            }
+            merge(&mut plates, &var.plates());
+        }
+        let context = SampleContext { tape: self.tape, noise: self.noise(), address: &address, plates, replayed: None, at };
+        if self.validate.get() {
+            distribution.validate().map_err(|source| context.error(source))?;
+        }
+        let set = self.tape.located(at, || {
+            if self.joint_law.get() { self.sample_jointly(&context, distribution, method.sample_plate()) } else { method.sample(&context, distribution) }
+        })?;
+        if let (Some(plate), Some((weights, differentiable))) = (set.plate, set.weights) {
+            let weights = if differentiable { weights } else { weights.stop_gradient() };
+            self.tape.set_weights(plate, Weights::Given { id: weights.id(), differentiable });
+        }
+        let site = self.tape.new_site();
+        let value = self.tape.located(at, || self.tape.sample(site, set.value, &vars));
+        self.tape.check()?;
+        let mut carried = context.plates.clone();
+        merge(&mut carried, &value.plates());
+        merge(&mut carried, set.plate.as_slice());
+        let node = StochasticNode {
+            site,
+            value,
+            plates: self.tape.closure(&carried),
+            plate: set.plate,
+            parameters,
+            distribution: distribution.name(),
+            method: Rc::new(Erased { distribution: D::Family::store(distribution), method: method.clone() }),
+            at,
+            address: address.clone(),
+        };
+        let mut state = self.state.borrow_mut();
+        state.addresses.insert(address, at);
+        state.nodes.push(node);
+        Ok(value)
+    }
+
+    fn sample_jointly<D: Live<'t, F>>(&self, context: &SampleContext<'_, 't, F>, distribution: &D, setting: SamplePlate) -> GraphResult<SampleSet<'t, F>> {
+        if let Some(reparameterized) = distribution.capabilities().reparameterized {
+            let plate = context.sample_plate(setting)?;
+            let value = reparameterized.rsample(&context.draw(plate)).map_err(|source| context.error(source))?;
+            return Ok(SampleSet::equal(value, plate));
+        }
+        let set = context.independent(distribution, setting)?;
+        let log_prob = distribution.log_prob(set.value);
+        let total = log_prob.plates().iter().fold(log_prob, |sum, &plate| sum.sum_over(plate));
+        self.state.borrow_mut().log_probs.push(total);
+        Ok(set)
+    }
+
+    /// The log-probability of all draws together, if the joint law is recorded; see [`set_joint_law`](Graph::set_joint_law).
+    pub fn joint_log_prob(&self) -> Var<'t, F> {
+        let state = self.state();
+        state.log_probs.iter().fold(self.tape.constant(0.0), |sum, &log_prob| sum + log_prob)
+    }
+
+    /// The sum of the recorded costs, averaged over their plates, without any gradient method: differentiable where the
+    /// costs are.
+    pub fn total_cost(&self) -> Var<'t, F> {
+        let state = self.state();
+        let mut total = self.tape.constant(0.0);
+        for part in state.costs.iter().flat_map(|cost| &cost.parts) {
+            total = total
+                + part.plates.iter().rev().fold(part.value, |value, &plate| match self.tape.weights(plate) {
+                    Weights::Sum => value.sum_over(plate),
+                    _ => value.mean_over(plate),
+                });
+        }
+        total
+    }
+
+    /// A named cost: one number for each combination of plate members. The total expected cost is what is differentiated.
+    ///
+    /// Leave the plates in the cost: the surrogate averages them, and can then credit each member with its own cost. A plain
+    /// `mean_over` at the end is taken off again. A function of a whole plate (`log_mean_exp_over`, as in IWAE) is a cost of all its
+    /// members jointly.
+    ///
+    /// # Errors
+    /// For a cost with event axes, a NaN, a name that exists, and earlier errors on the tape.
+    #[track_caller]
+    pub fn cost(&self, name: &str, value: Var<'t, F>) -> GraphResult<()> {
+        let at = Location::caller();
+        self.tape.check()?;
+        if !std::ptr::eq(value.tape(), self.tape) {
+            return Err(TapeError::Foreign { what: format!("cost \"{name}\""), at }.into());
+        }
+        if let Some(known) = self.state().costs.iter().find(|cost| cost.name == name) {
+            return Err(GraphError::Duplicate { what: "cost", name: name.into(), before: known.at, at });
+        }
+        if !value.shape().is_empty() {
+            let plates = value.plates();
+            let plates = if plates.is_empty() { String::new() } else { format!(", plates {}", self.tape.plate_names(&plates)) };
+            return Err(GraphError::CostShape { name: name.into(), shape: value.shape(), plates, at });
+        }
+        if let Some(position) = value.peek()?.as_slice().iter().position(|x| x.is_nan()) {
+            return Err(GraphError::CostNan { name: name.into(), position, at });
+        }
+        let parts = peel(value)
+            .into_iter()
+            .map(|part| {
+                // Recorded anew, so that it descends from whatever host code has read by now.
+                let value = part.reshape(Shape::scalar());
+                Part { value, plates: self.tape.closure(&value.plates()) }
+            })
+            .collect();
+        self.tape.check()?;
+        self.state.borrow_mut().costs.push(Cost { name: name.into(), parts, at });
+        Ok(())
+    }
+}

@@ -1,0 +1,101 @@
+//! What a gradient is guaranteed to be: its bias and the highest order of derivative.
+
+use std::fmt;
+use std::panic::Location;
+use stochgrad_tape::Smoothness;
+
+/// How far a gradient is off, in expectation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Bias {
+    /// Not at all.
+    Unbiased,
+    /// The gradient of a node is off; only parameters upstream of it are concerned.
+    Gradient,
+    /// Another law was sampled (a relaxed value goes forward); every cost downstream is off, and every parameter of those costs.
+    Law,
+}
+
+/// The highest order of derivative for which an estimate is valid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Order {
+    /// Up to this order.
+    Finite(usize),
+    /// Every order.
+    Any,
+}
+
+impl Order {
+    /// Whether a derivative of the given order is valid.
+    pub fn allows(self, order: usize) -> bool {
+        self >= Order::Finite(order)
+    }
+}
+
+impl fmt::Display for Order {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Order::Finite(order) => write!(f, "{order}"),
+            Order::Any => f.write_str("any"),
+        }
+    }
+}
+
+/// The bias and the order of a gradient.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Guarantee {
+    /// The bias.
+    pub bias: Bias,
+    /// The order.
+    pub order: Order,
+}
+
+impl Guarantee {
+    /// Unbiased at every order.
+    pub const EXACT: Guarantee = Guarantee { bias: Bias::Unbiased, order: Order::Any };
+
+    /// Unbiased up to an order.
+    pub fn unbiased(order: Order) -> Self {
+        Guarantee { bias: Bias::Unbiased, order }
+    }
+
+    /// What holds if both hold.
+    pub fn and(self, other: Guarantee) -> Self {
+        Guarantee { bias: self.bias.max(other.bias), order: self.order.min(other.order) }
+    }
+}
+
+impl fmt::Display for Guarantee {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let bias = match self.bias {
+            Bias::Unbiased => "unbiased",
+            Bias::Gradient => "biased gradient",
+            Bias::Law => "biased (another law was sampled)",
+        };
+        write!(f, "{bias}, valid to order {}", self.order)
+    }
+}
+
+/// The worst of all paths from the value of a node to a cost, or to the parameters of another node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Path {
+    /// The worst operation: `Constant` if there is no path at all.
+    pub smoothness: Smoothness,
+    /// What it is and where, if it is not smooth.
+    pub through: Option<(String, &'static Location<'static>)>,
+}
+
+impl Path {
+    /// A path of smooth operations.
+    pub fn smooth() -> Self {
+        Path { smoothness: Smoothness::Smooth, through: None }
+    }
+
+    /// The order up to which a sample-path derivative along it is valid: none through a jump, one through a kink.
+    pub fn order(&self) -> Order {
+        match self.smoothness {
+            Smoothness::Constant | Smoothness::Smooth => Order::Any,
+            Smoothness::Kinked => Order::Finite(1),
+            Smoothness::Jump => Order::Finite(0),
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! A stochastic node, with the types of its distribution and method erased.
+
+use crate::address::Address;
+use crate::context::{CostContext, SampleContext};
+use crate::error::{GraphError, GraphResult};
+use crate::guarantee::{Guarantee, Path};
+use crate::method::{GradientMethod, SampleSet, Terms};
+use std::panic::Location;
+use std::rc::Rc;
+use stochgrad_distributions::{Distribution, Family, Parameters};
+use stochgrad_tape::{IdMap, Plate, Plates, SiteId, Tape, Var};
+use stochgrad_tensor::Real;
+
+pub(crate) struct StochasticNode<'t, F: Real> {
+    pub(crate) address: Address,
+    pub(crate) site: SiteId,
+    /// The recorded sample.
+    pub(crate) value: Var<'t, F>,
+    /// The plates of the value, closed under "was sampled inside".
+    pub(crate) plates: Plates,
+    /// The plate that the method made, or the shared one.
+    pub(crate) plate: Option<Plate>,
+    pub(crate) parameters: Parameters<'t, F>,
+    pub(crate) distribution: &'static str,
+    pub(crate) method: Rc<dyn ErasedMethod<F>>,
+    pub(crate) at: &'static Location<'static>,
+}
+
+impl<F: Real> StochasticNode<'_, F> {
+    pub(crate) fn refused(&self, problem: impl Into<String>) -> GraphError {
+        GraphError::Refused { node: self.address.to_string(), method: self.method.name(), problem: problem.into(), at: self.at }
+    }
+}
+
+/// A method together with the stored distribution that it is used on.
+pub(crate) trait ErasedMethod<F: Real> {
+    fn name(&self) -> String;
+    fn redraws_by_recording(&self) -> bool;
+    fn guarantee(&self, at: Bind<'_, '_, F>, path: &Path) -> GraphResult<Result<Guarantee, String>>;
+    fn passes_gradient(&self, path: &Path) -> bool;
+    fn gradient_function<'t>(&self, at: Bind<'_, 't, F>, value: Var<'t, F>, path: &Path) -> GraphResult<Option<Var<'t, F>>>;
+    fn terms<'t>(&self, at: Bind<'_, 't, F>, context: &CostContext<'_, 't, F>) -> GraphResult<Terms<'t, F>>;
+    fn resample<'t>(&self, at: Bind<'_, 't, F>, context: &SampleContext<'_, 't, F>) -> GraphResult<SampleSet<'t, F>>;
+    fn parameters<'t>(&self, at: Bind<'_, 't, F>) -> GraphResult<Parameters<'t, F>>;
+    fn log_prob<'t>(&self, at: Bind<'_, 't, F>, value: Var<'t, F>) -> GraphResult<Var<'t, F>>;
+    fn report(&self, at: Bind<'_, '_, F>, path: &Path) -> GraphResult<Option<String>>;
+}
+
+/// Where to find the parameters of a stored distribution.
+#[derive(Clone, Copy)]
+pub(crate) struct Bind<'a, 't, F: Real> {
+    pub(crate) tape: &'t Tape<F>,
+    pub(crate) ids: &'a IdMap,
+    pub(crate) address: &'a Address,
+    pub(crate) at: &'static Location<'static>,
+}
+
+pub(crate) struct Erased<D, M> {
+    pub(crate) distribution: D,
+    pub(crate) method: M,
+}
+
+impl<D, M> Erased<D, M> {
+    fn bind<'t, F: Real>(&self, at: Bind<'_, 't, F>) -> GraphResult<D::On<'t>>
+    where
+        D: Family<F>,
+    {
+        self.distribution.bind(at.tape, at.ids).map_err(|source| GraphError::Distribution { node: at.address.to_string(), source, at: at.at })
+    }
+}
+
+impl<F: Real, D: Family<F>, M: GradientMethod<F, D>> ErasedMethod<F> for Erased<D, M> {
+    fn name(&self) -> String {
+        self.method.name()
+    }
+
+    fn redraws_by_recording(&self) -> bool {
+        self.method.redraws_by_recording()
+    }
+
+    fn guarantee(&self, at: Bind<'_, '_, F>, path: &Path) -> GraphResult<Result<Guarantee, String>> {
+        Ok(self.method.guarantee(&self.bind(at)?, path))
+    }
+
+    fn passes_gradient(&self, path: &Path) -> bool {
+        self.method.passes_gradient(path)
+    }
+
+    fn gradient_function<'t>(&self, at: Bind<'_, 't, F>, value: Var<'t, F>, path: &Path) -> GraphResult<Option<Var<'t, F>>> {
+        Ok(self.method.gradient_function(&self.bind(at)?, value, path))
+    }
+
+    fn terms<'t>(&self, at: Bind<'_, 't, F>, context: &CostContext<'_, 't, F>) -> GraphResult<Terms<'t, F>> {
+        self.method.terms(context, &self.bind(at)?)
+    }
+
+    fn resample<'t>(&self, at: Bind<'_, 't, F>, context: &SampleContext<'_, 't, F>) -> GraphResult<SampleSet<'t, F>> {
+        self.method.resample(context, &self.bind(at)?)
+    }
+
+    fn parameters<'t>(&self, at: Bind<'_, 't, F>) -> GraphResult<Parameters<'t, F>> {
+        Ok(self.bind(at)?.parameters())
+    }
+
+    fn log_prob<'t>(&self, at: Bind<'_, 't, F>, value: Var<'t, F>) -> GraphResult<Var<'t, F>> {
+        Ok(self.bind(at)?.log_prob(value))
+    }
+
+    fn report(&self, at: Bind<'_, '_, F>, path: &Path) -> GraphResult<Option<String>> {
+        Ok(self.method.report(&self.bind(at)?, path))
+    }
+}

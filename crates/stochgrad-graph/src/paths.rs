@@ -1,0 +1,76 @@
+//! How costs and other nodes depend on the value of a node: the worst operation on any path.
+
+use crate::cost::Cost;
+use crate::guarantee::Path;
+use crate::node::StochasticNode;
+use std::collections::HashMap;
+use std::panic::Location;
+use stochgrad_tape::{Op, PlateKind, SiteId, Smoothness, Tape, Weights};
+use stochgrad_tensor::Real;
+
+/// The worst path from the value of each node. One backward sweep over the tape serves all nodes.
+///
+/// Sinks are the costs, the parameters of nodes that are not recorded functions of them, and the weights of plates. A value that host code
+/// read may have decided what was recorded afterwards: that is a jump which no operation shows.
+pub(crate) fn worst_paths<F: Real>(tape: &Tape<F>, nodes: &[StochasticNode<'_, F>], costs: &[Cost<'_, F>], end: usize) -> Vec<Path> {
+    let differentiable = nodes.iter().any(|node| node.value.inputs().first().is_some_and(|value| !matches!(value.op(), Some(Op::Leaf { .. }))));
+    if !differentiable {
+        return nodes.iter().map(|_| Path::smooth()).collect();
+    }
+    let mut worst = vec![(Smoothness::Constant, None::<usize>); end];
+    let sites: HashMap<SiteId, usize> = nodes.iter().enumerate().map(|(index, node)| (node.site, index)).collect();
+    for part in costs.iter().flat_map(|cost| &cost.parts) {
+        worst[part.value.id().index()].0 = Smoothness::Smooth;
+    }
+    for node in nodes {
+        if let Some(plate) = node.plate
+            && tape.plate_kind(plate) != PlateKind::Data
+            && let Weights::Given { id, .. } = tape.weights(plate)
+        {
+            worst[id.index()].0 = Smoothness::Smooth;
+        }
+    }
+    tape.visit_backwards(end, &mut |visit| {
+        let (below, through) = worst[visit.id.index()];
+        for (input, id) in visit.inputs.iter().enumerate() {
+            let (edge, below) = match visit.op {
+                Op::Sample(site) if input > 0 => match sites.get(site).map(|&index| &nodes[index]) {
+                    Some(node) if !node.method.redraws_by_recording() => {
+                        let score = node.parameters.get(input - 1).map_or(Smoothness::Jump, |parameter| parameter.score);
+                        (if score == Smoothness::Constant { Smoothness::Jump } else { score }, Smoothness::Smooth)
+                    }
+                    _ => continue,
+                },
+                _ => (visit.smoothness(input), below),
+            };
+            if edge == Smoothness::Constant || below == Smoothness::Constant {
+                continue;
+            }
+            let here = if edge >= below { (edge, Some(visit.id.index())) } else { (below, through) };
+            let slot = &mut worst[id.index()];
+            if here.0 > slot.0 {
+                *slot = here;
+            }
+        }
+    });
+    let reads = tape.host_reads();
+    nodes
+        .iter()
+        .map(|node| {
+            let branched = reads.iter().find(|read| {
+                read.recorded_before < end && tape.var(read.id).is_ok_and(|var| tape.set_contains(var.ancestors(), node.site))
+            });
+            if let Some(read) = branched {
+                return Path { smoothness: Smoothness::Jump, through: Some(("a value that host code read".into(), read.location)) };
+            }
+            let (smoothness, through) = worst[node.value.id().index()];
+            let through = through.filter(|_| smoothness > Smoothness::Smooth).and_then(|index| describe(tape, index));
+            Path { smoothness, through }
+        })
+        .collect()
+}
+
+fn describe<F: Real>(tape: &Tape<F>, index: usize) -> Option<(String, &'static Location<'static>)> {
+    let var = tape.var_at(index).ok()?;
+    Some((var.op()?.to_string(), var.location()?))
+}

@@ -1,0 +1,323 @@
+//! Counterfactual replay: the costs, had a node's value been another one.
+//!
+//! The part of the tape downstream of the node is recorded again with the value replaced. Every other node draws the same
+//! noise: a node whose values are recorded functions of its parameters is recorded again, any other is drawn again by
+//! its own method, with the plate of the primal run and new weights. Costs that the change cannot reach are not touched.
+
+use crate::context::{ElementDifference, NodeCost, SampleContext};
+use crate::error::{GraphError, GraphResult};
+use crate::surrogate::{Builder, merge, without};
+use std::collections::HashMap;
+use stochgrad_tape::{Id, IdMap, Op, Plate, PlateKind, Plates, SiteId, Var, Weights};
+use stochgrad_tensor::{Real, Shape, Tensor};
+
+/// How many members all plates of a replayed value may have together; more alternatives are replayed in several passes.
+const MEMBERS_PER_PASS: usize = 1 << 15;
+
+impl<'t, F: Real> Builder<'_, 't, F> {
+    /// Records what is downstream of a node again, with `value` in the place of its sample.
+    fn replay(&self, node: usize, value: Var<'t, F>, cone: &[Id], recorded: bool) -> GraphResult<IdMap> {
+        let replaced = &self.nodes[node];
+        self.check_host_reads(node, cone)?;
+        let mut ids = IdMap::identity();
+        ids.insert(replaced.value.id(), value.id());
+        for &id in cone {
+            let var = self.tape.var(id)?;
+            let again = match var.op() {
+                Some(Op::Sample(site)) => self.resample(node, site, var, &mut ids, recorded)?,
+                _ => self.tape.record_again(var, &ids),
+            };
+            ids.insert(id, again.id());
+        }
+        self.tape.check()?;
+        Ok(ids)
+    }
+
+    fn resample(&self, replaced: usize, site: SiteId, var: Var<'t, F>, ids: &mut IdMap, recorded: bool) -> GraphResult<Var<'t, F>> {
+        // Sites are numbered in the order of the nodes; one of another graph on the same tape is left as it is.
+        let index = site.0 as usize;
+        let Some(node) = self.nodes.get(index).filter(|node| node.site == site) else {
+            return Ok(self.tape.record_again(var, ids));
+        };
+        if node.method.redraws_by_recording() {
+            return Ok(self.tape.record_again(var, ids));
+        }
+        if recorded {
+            return Err(GraphError::Replay {
+                node: self.nodes[replaced].address.to_string(),
+                problem: format!(
+                    "node \"{}\" downstream is drawn again, and a differentiable replay would miss how its law depends on the change; \
+                     use Pathwise or a relaxation there, or a method with a detached replay (MeasureValued) here",
+                    node.address
+                ),
+                at: node.at,
+            });
+        }
+        let parameters = node.method.parameters(self.bind(index, ids))?;
+        let mut plates = Plates::new();
+        parameters.iter().for_each(|parameter| merge(&mut plates, &parameter.var.plates()));
+        let context = SampleContext { tape: self.tape, noise: self.noise, address: &node.address, plates, replayed: Some(node.plate), at: node.at };
+        let set = self.tape.located(node.at, || node.method.resample(self.bind(index, ids), &context))?;
+        if let (Some(plate), Some((weights, _))) = (set.plate, set.weights)
+            && let Weights::Given { id, .. } = self.tape.weights(plate)
+        {
+            ids.insert(id, weights.id());
+        }
+        let parameters: Vec<Var<'t, F>> = parameters.iter().map(|parameter| parameter.var).collect();
+        Ok(self.tape.sample(site, set.value, &parameters))
+    }
+
+    /// A value that host code branched on must not change.
+    fn check_host_reads(&self, node: usize, cone: &[Id]) -> GraphResult<()> {
+        let changed = |id: Id| id == self.nodes[node].value.id() || cone.binary_search(&id).is_ok();
+        match self.tape.host_reads().iter().find(|read| read.recorded_before < self.end && changed(read.id)) {
+            None => Ok(()),
+            Some(read) => Err(GraphError::Replay {
+                node: self.nodes[node].address.to_string(),
+                problem: "host code read a value that the replay changes, and may have branched on it; read it with peek() if nothing depends on it, \
+                          write the branch with select(), or use a method without replay (ScoreFunction, Enumerate) here"
+                    .into(),
+                at: read.location,
+            }),
+        }
+    }
+
+    /// Plates of the node's value that something downstream reduces: their members must be changed one at a time.
+    fn coupled_plates(&self, node: usize, cone: &[Id]) -> GraphResult<Plates> {
+        let own = self.nodes[node].value.plates();
+        let mut coupled = Plates::new();
+        for &id in cone {
+            let var = self.tape.var(id)?;
+            let plates = var.plates();
+            for input in var.inputs() {
+                let changed = input.id() == self.nodes[node].value.id() || cone.binary_search(&input.id()).is_ok();
+                if changed {
+                    let lost: Plates = input.plates().iter().copied().filter(|plate| own.contains(plate) && !plates.contains(plate)).collect();
+                    merge(&mut coupled, &lost);
+                }
+            }
+        }
+        Ok(coupled)
+    }
+
+    /// See [`CostContext::recorded_replay`](crate::CostContext::recorded_replay).
+    pub(crate) fn recorded_replay(&self, node: usize, value: Var<'t, F>) -> GraphResult<Vec<NodeCost<'t, F>>> {
+        let cone = self.tape.cone(self.nodes[node].value.id(), self.end);
+        let ids = self.replay(node, value, &cone, true)?;
+        let plates = &self.nodes[node].plates;
+        let mut costs = self.costs_of(node)?;
+        for cost in &mut costs {
+            let mut sum: Option<Var<'t, F>> = None;
+            for &(at, part) in self.downstream(node) {
+                let part = &self.costs[at].parts[part];
+                if self.costs[at].name == cost.name && without(plates, &part.plates) == cost.joint {
+                    let again = self.tape.var(ids.get(part.value.id()))?;
+                    let value = self.reduce_with(again, &without(&part.plates, plates), &ids, true);
+                    sum = Some(sum.map_or(value, |sum| sum + value));
+                }
+            }
+            cost.value = sum.unwrap_or(cost.value);
+        }
+        Ok(costs)
+    }
+
+    /// See [`CostContext::element_differences`](crate::CostContext::element_differences).
+    pub(crate) fn element_differences(&self, node: usize, alternatives: &[Tensor<F>], element_rank: usize) -> GraphResult<Vec<ElementDifference<F>>> {
+        let value = self.nodes[node].value;
+        let cone = self.tape.cone(value.id(), self.end);
+        let coupled = self.coupled_plates(node, &cone)?;
+        let grid = Grid::new(self, node, alternatives.len(), element_rank, &coupled);
+        let sample = value.peek()?;
+        let mut collected: Vec<(Plates, Collected<F>)> = Vec::new();
+        let per_pass = (MEMBERS_PER_PASS / grid.members.max(1)).max(1);
+        let mut start = 0;
+        while start < grid.total() {
+            let count = per_pass.min(grid.total() - start);
+            let mark = self.tape.len();
+            let plate = self.tape.plate("alternatives", count, PlateKind::Alternatives, &value.plates());
+            let mut plates = value.plates();
+            plates.push(plate);
+            let replaced = self.tape.constant_on(&plates, grid.replaced(&sample, alternatives, start, count));
+            let ids = self.replay(node, replaced, &cone, false)?;
+            for (missing, difference) in self.differences(node, &ids, &coupled, plate)? {
+                let slot = match collected.iter().position(|(known, _)| *known == missing) {
+                    Some(slot) => slot,
+                    None => {
+                        collected.push((missing.clone(), Collected::new(self, node, &grid, &coupled, &missing)));
+                        collected.len() - 1
+                    }
+                };
+                collected[slot].1.put(&grid, start, count, &difference);
+            }
+            self.tape.truncate(mark);
+            start += count;
+        }
+        let finished = collected.into_iter().map(|(missing, collected)| {
+            let mut summed = coupled.clone();
+            merge(&mut summed, &missing);
+            collected.finish(summed)
+        });
+        Ok(finished.collect())
+    }
+
+    /// The differences between replayed and primal costs, grouped by the plates of the node that the cost lacks: averaged over every plate
+    /// but the node's own uncoupled ones and that of the alternatives.
+    fn differences(&self, node: usize, ids: &IdMap, coupled: &Plates, alternatives: Plate) -> GraphResult<Vec<(Plates, Tensor<F>)>> {
+        let own = &self.nodes[node].plates;
+        let mut groups: HashMap<Plates, Var<'t, F>> = HashMap::new();
+        let mut order: Vec<Plates> = Vec::new();
+        for &(cost, part) in self.downstream(node) {
+            let part = &self.costs[cost].parts[part];
+            if !ids.changes(part.value.id()) {
+                continue;
+            }
+            let again = self.tape.var(ids.get(part.value.id()))?.stop_gradient();
+            let missing = without(own, &part.plates);
+            let kept = without(&without(own, coupled), &missing);
+            let mut outside = part.plates.clone();
+            merge(&mut outside, &again.plates());
+            let mut outside = without(&self.tape.closure(&outside), &kept);
+            outside.retain(|plate| *plate != alternatives);
+            let replayed = self.reduce_with(again, &outside, ids, true);
+            let primal = self.reduce_with(part.value.stop_gradient(), &without(&part.plates, &kept), &IdMap::identity(), true);
+            let mut full = kept.clone();
+            merge(&mut full, &[alternatives]);
+            let difference = (replayed - primal).expand_plates(&full);
+            match groups.get_mut(&missing) {
+                Some(sum) => *sum = *sum + difference,
+                None => {
+                    order.push(missing.clone());
+                    groups.insert(missing, difference);
+                }
+            }
+        }
+        order.into_iter().map(|missing| Ok((missing.clone(), groups[&missing].peek()?))).collect()
+    }
+}
+
+/// The alternatives of all elements: alternative by alternative, element by element, and where plates are coupled member by member.
+struct Grid {
+    alternatives: usize,
+    /// Independent elements of one value, and the numbers in each.
+    elements: usize,
+    width: usize,
+    independent: Shape,
+    /// How many plates the value has, and the members of all of them.
+    plates: usize,
+    members: usize,
+    /// The member index over the coupled plates, for each member.
+    coupled_index: Vec<usize>,
+    coupled_members: usize,
+}
+
+impl Grid {
+    fn new<F: Real>(builder: &Builder<'_, '_, F>, node: usize, alternatives: usize, element_rank: usize, coupled: &Plates) -> Self {
+        let value = builder.nodes[node].value;
+        let event = value.shape();
+        let split = event.len().saturating_sub(element_rank);
+        let plates = value.plates();
+        let sizes: Vec<usize> = plates.iter().map(|&plate| builder.tape.plate_size(plate)).collect();
+        let members = sizes.iter().product();
+        let coupled_index = (0..members).map(|member| project(member, &plates, &sizes, coupled)).collect();
+        Grid {
+            alternatives,
+            elements: event[..split].iter().product(),
+            width: event[split..].iter().product(),
+            independent: Shape::from(&event[..split]),
+            plates: plates.len(),
+            members,
+            coupled_index,
+            coupled_members: coupled.iter().map(|&plate| builder.tape.plate_size(plate)).product(),
+        }
+    }
+
+    fn total(&self) -> usize {
+        self.alternatives * self.elements * self.coupled_members
+    }
+
+    /// Alternative, element and member over the coupled plates of a place on the grid.
+    fn place(&self, place: usize) -> (usize, usize, usize) {
+        let (rest, member) = (place / self.coupled_members, place % self.coupled_members);
+        (rest / self.elements, rest % self.elements, member)
+    }
+
+    fn replaced<F: Real>(&self, sample: &Tensor<F>, alternatives: &[Tensor<F>], start: usize, count: usize) -> Tensor<F> {
+        let row = self.elements * self.width;
+        let x = sample.as_slice();
+        let mut y: Vec<F> = Vec::with_capacity(self.members * count * row);
+        for member in 0..self.members {
+            let own = member * row..(member + 1) * row;
+            for place in start..start + count {
+                let (alternative, element, coupled) = self.place(place);
+                let at = y.len() + element * self.width;
+                y.extend_from_slice(&x[own.clone()]);
+                if coupled == self.coupled_index[member] {
+                    let from = own.start + element * self.width;
+                    y[at..at + self.width].copy_from_slice(&alternatives[alternative].as_slice()[from..from + self.width]);
+                }
+            }
+        }
+        let (plates, event) = sample.shape().split_at(self.plates);
+        let shape: Shape = plates.iter().chain([&count]).chain(event).copied().collect();
+        Tensor::from_fn(shape, |i| y[i])
+    }
+}
+
+/// The index of a member of some plates among the members of a subset of them.
+fn project(member: usize, plates: &[Plate], sizes: &[usize], subset: &[Plate]) -> usize {
+    let mut index = 0;
+    let mut rest = member;
+    let mut stride: usize = sizes.iter().product();
+    for (plate, &size) in plates.iter().zip(sizes) {
+        stride /= size.max(1);
+        let at = rest / stride.max(1);
+        rest %= stride.max(1);
+        if subset.contains(plate) {
+            index = index * size + at;
+        }
+    }
+    index
+}
+
+/// Differences, put in the order of the node's plates.
+struct Collected<F: Real> {
+    plates: Plates,
+    sizes: Vec<usize>,
+    kept: Plates,
+    coupled: Plates,
+    independent: Shape,
+    values: Vec<Vec<F>>,
+}
+
+impl<F: Real> Collected<F> {
+    fn new(builder: &Builder<'_, '_, F>, node: usize, grid: &Grid, coupled: &Plates, missing: &Plates) -> Self {
+        let own = &builder.nodes[node].plates;
+        let kept = without(&without(own, coupled), missing);
+        let mut plates = kept.clone();
+        merge(&mut plates, coupled);
+        let sizes: Vec<usize> = plates.iter().map(|&plate| builder.tape.plate_size(plate)).collect();
+        let len = sizes.iter().product::<usize>() * grid.elements;
+        Collected { plates, sizes, kept, coupled: coupled.clone(), independent: grid.independent.clone(), values: vec![vec![F::ZERO; len]; grid.alternatives] }
+    }
+
+    /// Puts differences of shape `[kept plates, count]` to their places.
+    fn put(&mut self, grid: &Grid, start: usize, count: usize, differences: &Tensor<F>) {
+        let members: usize = self.sizes.iter().product();
+        for member in 0..members {
+            let kept = project(member, &self.plates, &self.sizes, &self.kept);
+            let coupled = project(member, &self.plates, &self.sizes, &self.coupled);
+            for place in start..start + count {
+                let (alternative, element, changed) = grid.place(place);
+                if changed == coupled {
+                    self.values[alternative][member * grid.elements + element] = differences.as_slice()[kept * count + place - start];
+                }
+            }
+        }
+    }
+
+    fn finish(self, summed: Plates) -> ElementDifference<F> {
+        let shape: Shape = self.sizes.iter().copied().chain(self.independent.iter().copied()).collect();
+        let values = self.values.into_iter().map(|values| Tensor::from_fn(shape.clone(), |i| values[i])).collect();
+        ElementDifference { plates: self.plates, values, summed }
+    }
+}

@@ -1,0 +1,211 @@
+//! The error type of this crate.
+
+use std::error::Error;
+use std::io;
+use std::path::PathBuf;
+
+use stochgrad_tensor::TensorError;
+
+/// The result of the fallible functions of this crate.
+pub type NnResult<T> = Result<T, NnError>;
+
+/// What can go wrong with data sets and checkpoints.
+///
+/// Messages say what was expected, what came, where, and what to try.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum NnError {
+    /// The operating system refused a file operation.
+    #[error("cannot {action} {}: {source}; {hint}", path.display())]
+    Io {
+        /// The operation, as an infinitive.
+        action: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// What to try.
+        hint: &'static str,
+        /// The system's error.
+        source: io::Error,
+    },
+
+    /// A file that should be there is not, or is not a regular file.
+    #[error("expected a file at {}, found {found}; {hint}", path.display())]
+    NotAFile {
+        /// Where it was looked for.
+        path: PathBuf,
+        /// What is there instead.
+        found: &'static str,
+        /// What to try.
+        hint: &'static str,
+    },
+
+    /// The folder of a data set does not exist or is not a folder.
+    #[error(
+        "expected a folder with IDX files at {}, found {found}; check the spelling, or download the data set and unpack it there",
+        path.display()
+    )]
+    MissingFolder {
+        /// Where it was looked for.
+        path: PathBuf,
+        /// What is there instead.
+        found: &'static str,
+    },
+
+    /// Files of a data set are not in its folder.
+    #[error("{} lacks {}; {hint}", folder.display(), missing.join(" and "))]
+    MissingFiles {
+        /// The folder.
+        folder: PathBuf,
+        /// One entry a missing file, with the names that are accepted for it.
+        missing: Vec<String>,
+        /// What to try.
+        hint: String,
+    },
+
+    /// A file is compressed.
+    #[error(
+        "expected an unpacked IDX file, found the gzip archive {}; unpack it with `gunzip --keep {}`",
+        path.display(),
+        path.display()
+    )]
+    Compressed {
+        /// The archive.
+        path: PathBuf,
+    },
+
+    /// A data file does not have the form that it should have.
+    #[error("{}: expected {expected}, found {found}; {hint}", path.display())]
+    InvalidFile {
+        /// The file.
+        path: PathBuf,
+        /// What the format demands.
+        expected: String,
+        /// What the file holds.
+        found: String,
+        /// What to try.
+        hint: &'static str,
+    },
+
+    /// An argument has an unusable value.
+    #[error("{argument}: expected {expected}, found {found}; {hint}")]
+    InvalidArgument {
+        /// The argument and the function that takes it.
+        argument: &'static str,
+        /// The values that are accepted.
+        expected: String,
+        /// The value that came.
+        found: String,
+        /// What to try.
+        hint: &'static str,
+    },
+
+    /// A checkpoint file is truncated, damaged, from a newer version or from another program.
+    #[error("checkpoint {location}: expected {expected}, found {found}; {hint}")]
+    InvalidCheckpoint {
+        /// The file.
+        location: String,
+        /// What the format demands.
+        expected: String,
+        /// What the file holds.
+        found: String,
+        /// What to try.
+        hint: &'static str,
+        /// The error of the safetensors reader, where it is the one that refused.
+        source: Option<Box<dyn Error + Send + Sync>>,
+    },
+
+    /// A checkpoint lacks an entry.
+    #[error("checkpoint {location}: expected {what} `{name}`, found {available}; {hint}")]
+    MissingEntry {
+        /// The file, or "in memory".
+        location: String,
+        /// The sort of entry: a tensor or a metadata key.
+        what: &'static str,
+        /// The name that was asked for.
+        name: String,
+        /// The names that are there.
+        available: String,
+        /// What to try.
+        hint: &'static str,
+    },
+
+    /// A tensor of a checkpoint has another element type or shape than was asked for.
+    #[error("checkpoint {location}: tensor `{name}`: expected {expected}, found {found}; {hint}")]
+    TensorMismatch {
+        /// The file, or "in memory".
+        location: String,
+        /// The tensor's name.
+        name: String,
+        /// What was asked for.
+        expected: String,
+        /// What is there.
+        found: String,
+        /// What to try.
+        hint: &'static str,
+    },
+
+    /// A tensor could not be built or reshaped.
+    #[error(transparent)]
+    Tensor(#[from] TensorError),
+}
+
+impl NnError {
+    pub(crate) fn io(
+        action: &'static str,
+        path: impl Into<PathBuf>,
+        hint: &'static str,
+        source: io::Error,
+    ) -> Self {
+        Self::Io {
+            action,
+            path: path.into(),
+            hint,
+            source,
+        }
+    }
+
+    pub(crate) fn argument(
+        argument: &'static str,
+        expected: impl Into<String>,
+        found: impl Into<String>,
+        hint: &'static str,
+    ) -> Self {
+        Self::InvalidArgument {
+            argument,
+            expected: expected.into(),
+            found: found.into(),
+            hint,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_system_error_is_kept_as_the_source() {
+        let error = NnError::io(
+            "write",
+            "model.safetensors",
+            "free some space",
+            io::Error::from(io::ErrorKind::StorageFull),
+        );
+        let source = error
+            .source()
+            .and_then(|source| source.downcast_ref::<io::Error>());
+        assert_eq!(
+            source.map(io::Error::kind),
+            Some(io::ErrorKind::StorageFull)
+        );
+        let message = error.to_string();
+        assert!(message.starts_with("cannot write model.safetensors: "));
+        assert!(message.ends_with("; free some space"));
+    }
+
+    #[test]
+    fn errors_can_cross_threads() {
+        fn crosses_threads<T: Send + Sync + 'static>() {}
+        crosses_threads::<NnError>();
+    }
+}

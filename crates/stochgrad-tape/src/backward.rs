@@ -1,0 +1,248 @@
+//! Reverse-mode differentiation: once with the result on the tape, once with everything freed as soon as it is spent.
+
+use crate::gradient::full;
+use crate::node::Id;
+use crate::tape::{Scratch, Tape};
+use crate::var::Var;
+use crate::{TapeError, TapeResult};
+use smallvec::SmallVec;
+use std::panic::Location;
+use stochgrad_tensor::{Real, Shape, Tensor};
+
+impl<F: Real> Tape<F> {
+    /// The gradients of a number, recorded on the tape: they can be used in expressions and differentiated again.
+    ///
+    /// A variable that the output does not depend on gets zeros.
+    ///
+    /// # Errors
+    /// The first error recorded on the tape, or if `output` is not one number.
+    #[track_caller]
+    pub fn grad<'t, const N: usize>(&'t self, output: Var<'t, F>, wrt: [Var<'t, F>; N]) -> TapeResult<[Var<'t, F>; N]> {
+        let gradients = self.gradients(output, &wrt)?;
+        let mut result = wrt;
+        result.copy_from_slice(&gradients);
+        Ok(result)
+    }
+
+    /// As [`Tape::grad`], for any number of variables.
+    ///
+    /// # Errors
+    /// As [`Tape::grad`].
+    #[track_caller]
+    pub fn gradients<'t>(&'t self, output: Var<'t, F>, wrt: &[Var<'t, F>]) -> TapeResult<Vec<Var<'t, F>>> {
+        self.check_scalar(output, wrt, "grad", Location::caller())?;
+        let seed = self.filled(output.shape(), F::ONE);
+        let adjoints = self.sweep(output, seed, wrt)?;
+        self.check()?;
+        Ok(adjoints)
+    }
+
+    /// The product of a given adjoint of `output`, of any shape, with the Jacobian: gradients of `Σ adjoint · output`.
+    ///
+    /// # Errors
+    /// The first error recorded on the tape.
+    #[track_caller]
+    pub fn vector_jacobian_product<'t>(&'t self, output: Var<'t, F>, adjoint: Var<'t, F>, wrt: &[Var<'t, F>]) -> TapeResult<Vec<Var<'t, F>>> {
+        let mut total = output * adjoint.stop_gradient();
+        total = total.sum();
+        for plate in total.plates() {
+            total = total.sum_over(plate);
+        }
+        self.gradients(total, wrt)
+    }
+
+    /// The gradients of a number as plain tensors. Adjoints are freed as soon as they are spent, and the tape is left as it was.
+    ///
+    /// # Errors
+    /// As [`Tape::grad`].
+    #[track_caller]
+    pub fn backward<'t, const N: usize>(&'t self, output: Var<'t, F>, wrt: [Var<'t, F>; N]) -> TapeResult<[Tensor<F>; N]> {
+        let gradients = self.backward_all(output, &wrt)?;
+        let mut result = wrt.map(|_| Tensor::scalar(F::ZERO));
+        result.clone_from_slice(&gradients);
+        Ok(result)
+    }
+
+    /// As [`Tape::backward`], for any number of variables.
+    ///
+    /// # Errors
+    /// As [`Tape::grad`].
+    #[track_caller]
+    pub fn backward_all<'t>(&'t self, output: Var<'t, F>, wrt: &[Var<'t, F>]) -> TapeResult<Vec<Tensor<F>>> {
+        self.check_scalar(output, wrt, "backward", Location::caller())?;
+        let base = self.len();
+        self.inner.borrow_mut().scratch = Some(Scratch { base, free: Vec::new(), created: Vec::new() });
+        let seed = self.filled(output.shape(), F::ONE);
+        let swept = self.sweep(output, seed, wrt);
+        let result = swept.and_then(|adjoints| adjoints.iter().map(|adjoint| adjoint.peek()).collect());
+        self.inner.borrow_mut().scratch = None;
+        self.truncate(base);
+        result
+    }
+
+    /// The product of the Hessian of a number with a direction: one tensor per variable.
+    ///
+    /// # Errors
+    /// As [`Tape::grad`].
+    #[track_caller]
+    pub fn hessian_vector_product<'t>(&'t self, output: Var<'t, F>, wrt: &[Var<'t, F>], direction: &[Var<'t, F>]) -> TapeResult<Vec<Tensor<F>>> {
+        let at = Location::caller();
+        if direction.len() != wrt.len() {
+            let message = format!("hessian_vector_product: expected {} directions, one for each variable, came {}", wrt.len(), direction.len());
+            return Err(TapeError::Other { message, at });
+        }
+        self.own(direction, at)?;
+        let base = self.len();
+        let result = self.gradients(output, wrt).and_then(|gradients| {
+            let mut along = self.filled(Shape::scalar(), F::ZERO);
+            for (gradient, direction) in gradients.iter().zip(direction) {
+                let mut product = (*gradient * direction.stop_gradient()).sum();
+                for plate in product.plates() {
+                    product = product.sum_over(plate);
+                }
+                along = along + product;
+            }
+            self.backward_all(along, wrt)
+        });
+        self.truncate(base);
+        result
+    }
+
+    fn check_scalar(&self, output: Var<'_, F>, wrt: &[Var<'_, F>], what: &'static str, at: &'static Location<'static>) -> TapeResult<()> {
+        self.check()?;
+        self.own(&[output], at)?;
+        self.own(wrt, at)?;
+        if output.shape().numel() != 1 || !output.plates().is_empty() {
+            return Err(TapeError::NotScalar { what, shape: output.shape(), plates: output.plates_in_words(), at });
+        }
+        Ok(())
+    }
+
+    /// Marks what depends on the given variables in a way that lets gradients through.
+    fn dependents(&self, wrt: &[Var<'_, F>], end: usize) -> Vec<bool> {
+        let inner = self.inner.borrow();
+        let mut depends = vec![false; end];
+        for var in wrt.iter().filter(|var| var.id.index() < end) {
+            depends[var.id.index()] = true;
+        }
+        let start = wrt.iter().map(|var| var.id.index()).min().unwrap_or(end);
+        for index in start..end {
+            if !depends[index] {
+                let node = &inner.nodes[index];
+                depends[index] = node.inputs.iter().enumerate().any(|(input, id)| {
+                    depends[id.index()]
+                        && match &node.op {
+                            crate::Op::Custom(number) => inner.primitives[*number as usize].smoothness(input) > crate::Smoothness::Constant,
+                            op => op.passes_gradient(input),
+                        }
+                });
+            }
+        }
+        depends
+    }
+
+    fn sweep<'t>(&'t self, output: Var<'t, F>, seed: Var<'t, F>, wrt: &[Var<'t, F>]) -> TapeResult<Vec<Var<'t, F>>> {
+        let end = output.id.index() + 1;
+        let depends = self.dependents(wrt, end);
+        let mut adjoints: Vec<Option<Id>> = vec![None; end];
+        let mut holds = Holds::default();
+        adjoints[end - 1] = Some(seed.id);
+        holds.take(self, seed.id);
+        let mut keep = vec![false; end];
+        wrt.iter().filter(|var| var.id.index() < end).for_each(|var| keep[var.id.index()] = true);
+        for index in (0..end).rev() {
+            let Some(adjoint) = adjoints[index] else { continue };
+            if !depends[index] {
+                continue;
+            }
+            let value = Var { tape: self, id: Id(index as u32) };
+            let inputs: SmallVec<[Id; 3]> = self.inner.borrow().nodes[index].inputs.clone();
+            let wanted: SmallVec<[bool; 3]> = inputs.iter().enumerate().map(|(i, id)| depends[id.index()] && self.passes(value.id, i)).collect();
+            if wanted.contains(&true) {
+                let parts = self.rule(value, Var { tape: self, id: adjoint }, &wanted);
+                for ((part, input), wanted) in parts.into_iter().zip(&inputs).zip(&wanted) {
+                    let (Some(part), true) = (part, *wanted) else { continue };
+                    let slot = &mut adjoints[input.index()];
+                    let total = match *slot {
+                        None => part,
+                        Some(before) => {
+                            let sum = Var { tape: self, id: before } + part;
+                            holds.release(self, before);
+                            sum
+                        }
+                    };
+                    if total.is_poisoned() {
+                        self.check()?;
+                    }
+                    holds.take(self, total.id);
+                    *slot = Some(total.id);
+                }
+            }
+            if !keep[index] {
+                adjoints[index] = None;
+                holds.release(self, adjoint);
+            }
+            holds.sweep(self);
+        }
+        let finished: Vec<Var<'t, F>> = wrt
+            .iter()
+            .map(|&var| match adjoints.get(var.id.index()).copied().flatten() {
+                Some(id) => full(Var { tape: self, id }, var),
+                None => self.filled(Shape::scalar(), F::ZERO).apply(crate::Op::Expand(var.plates(), var.shape())),
+            })
+            .collect();
+        self.check()?;
+        Ok(finished)
+    }
+}
+
+/// How many pending adjoints point to each node of a scratch pass.
+#[derive(Default)]
+struct Holds {
+    counts: Vec<u32>,
+}
+
+impl Holds {
+    fn slot<F: Real>(&mut self, tape: &Tape<F>, id: Id) -> Option<&mut u32> {
+        let base = tape.inner.borrow().scratch.as_ref()?.base;
+        let slot = id.index().checked_sub(base)?;
+        if self.counts.len() <= slot {
+            self.counts.resize(slot + 1, 0);
+        }
+        self.counts.get_mut(slot)
+    }
+
+    fn take<F: Real>(&mut self, tape: &Tape<F>, id: Id) {
+        if let Some(count) = self.slot(tape, id) {
+            *count += 1;
+        }
+    }
+
+    fn release<F: Real>(&mut self, tape: &Tape<F>, id: Id) {
+        if let Some(count) = self.slot(tape, id) {
+            *count -= 1;
+            if *count == 0 && let Some(scratch) = &mut tape.inner.borrow_mut().scratch {
+                scratch.created.push(id.0);
+            }
+        }
+    }
+
+    /// Gives back the values that no pending adjoint points to.
+    fn sweep<F: Real>(&mut self, tape: &Tape<F>) {
+        let inner = &mut *tape.inner.borrow_mut();
+        let Some(scratch) = &mut inner.scratch else { return };
+        scratch.created.sort_unstable();
+        scratch.created.dedup();
+        for index in scratch.created.drain(..) {
+            let slot = index as usize - scratch.base;
+            if self.counts.get(slot).copied().unwrap_or(0) == 0 {
+                let node = &mut inner.nodes[index as usize];
+                let spent = std::mem::replace(&mut node.value, inner.placeholder.clone());
+                if node.pooled {
+                    tape.pool.recycle(spent);
+                }
+                scratch.free.push(index);
+            }
+        }
+    }
+}

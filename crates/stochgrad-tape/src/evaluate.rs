@@ -1,0 +1,429 @@
+//! Evaluation of an operation: plates are aligned, event shapes checked, and a kernel is called.
+
+use crate::node::{Id, Node};
+use crate::op::{Op, PlateReduction};
+use crate::plate::{Plate, Plates, merge};
+use crate::primitive::PrimitiveInputs;
+use crate::tape::{Inner, Tape};
+use crate::TapeError;
+use smallvec::SmallVec;
+use std::panic::Location;
+use stochgrad_tensor::map::{Map, map};
+use stochgrad_tensor::reduce::Reduce;
+use stochgrad_tensor::zip::Zip;
+use stochgrad_tensor::{Real, Shape, Tensor, layout, matmul, reduce, zip};
+
+/// Why operands cannot be used; becomes a [`TapeError`] once the place is known.
+pub(crate) enum Fault {
+    Broadcast { left: Shape, right: Shape, plates: String },
+    Operand { problem: String, shape: Shape, plates: String },
+}
+
+impl Fault {
+    pub(crate) fn into_error(self, op: &Op, at: &'static Location<'static>) -> TapeError {
+        let op = op.to_string();
+        match self {
+            Fault::Broadcast { left, right, plates } => TapeError::Shapes { op, left, right, plates, at },
+            Fault::Operand { problem, shape, plates } => TapeError::Operand { op, problem, shape, plates, at },
+        }
+    }
+}
+
+impl<F: Real> Node<F> {
+    pub(crate) fn event(&self) -> Shape {
+        Shape::from(&self.value.shape()[self.plates.len()..])
+    }
+}
+
+/// Operands with the same plate axes, and event ranks padded on the left of the event axes.
+struct Aligned<F: Real> {
+    plates: Plates,
+    values: SmallVec<[Tensor<F>; 3]>,
+}
+
+impl<F: Real> Inner<F> {
+    fn plate_size(&self, plate: Plate) -> usize {
+        self.plates[plate.index as usize].size
+    }
+
+    fn words(&self, plates: &[Plate]) -> String {
+        if plates.is_empty() {
+            return String::new();
+        }
+        let names: Vec<String> = plates.iter().map(|&p| format!("{}({})", self.plates[p.index as usize].name, self.plate_size(p))).collect();
+        format!(", plates {}", names.join(", "))
+    }
+
+    fn operand(&self, node: &Node<F>, problem: impl Into<String>) -> Fault {
+        Fault::Operand { problem: problem.into(), shape: node.event(), plates: self.words(&node.plates) }
+    }
+
+    fn axis(&self, node: &Node<F>, axis: usize) -> Result<usize, Fault> {
+        let rank = node.value.shape().len() - node.plates.len();
+        if axis < rank {
+            Ok(axis + node.plates.len())
+        } else {
+            Err(self.operand(node, format!("expected an event axis below {rank}, came axis {axis}")))
+        }
+    }
+
+    /// The value with an axis for each of `plates` (of size 1 where it lacks one) and event rank `rank`.
+    fn spread(&self, node: &Node<F>, plates: &[Plate], rank: usize) -> Tensor<F> {
+        let shape = node.value.shape();
+        let own = node.plates.len();
+        let event = &shape[own..];
+        if own == plates.len() && event.len() == rank {
+            return node.value.clone();
+        }
+        let mut wide: SmallVec<[usize; 8]> = SmallVec::new();
+        wide.extend(plates.iter().map(|plate| node.plates.binary_search(plate).map_or(1, |at| shape[at])));
+        wide.extend(std::iter::repeat_n(1, rank - event.len()));
+        wide.extend_from_slice(event);
+        node.value.clone().with_shape(Shape::from(wide.as_slice()))
+    }
+
+    fn align(&self, nodes: &[&Node<F>]) -> Aligned<F> {
+        let mut plates = Plates::new();
+        let mut rank = 0;
+        for node in nodes {
+            merge(&mut plates, &node.plates);
+            rank = rank.max(node.value.shape().len() - node.plates.len());
+        }
+        let values = nodes.iter().map(|node| self.spread(node, &plates, rank)).collect();
+        Aligned { plates, values }
+    }
+
+    fn broadcast(&self, nodes: &[&Node<F>]) -> Result<Shape, Fault> {
+        let mut shape = nodes[0].event();
+        for node in &nodes[1..] {
+            let right = node.event();
+            let Some(joint) = Shape::broadcast(&shape, &right) else {
+                let mut plates = Plates::new();
+                nodes.iter().for_each(|node| merge(&mut plates, &node.plates));
+                return Err(Fault::Broadcast { left: shape, right, plates: self.words(&plates) });
+            };
+            shape = joint;
+        }
+        Ok(shape)
+    }
+
+    fn full_shape(&self, plates: &[Plate], event: &[usize]) -> Shape {
+        plates.iter().map(|&plate| self.plate_size(plate)).chain(event.iter().copied()).collect()
+    }
+}
+
+impl<F: Real> Tape<F> {
+    pub(crate) fn evaluate(&self, op: &Op, inputs: &[Id]) -> Result<(Tensor<F>, Plates), Fault> {
+        if let Op::Custom(number) = op {
+            return self.evaluate_custom(*number, inputs);
+        }
+        let inner = &*self.inner.borrow();
+        let pool = &self.pool;
+        let node = |index: usize| &inner.nodes[inputs[index].index()];
+        let first = node(0);
+        let plates = first.plates.clone();
+        let offset = plates.len();
+        let shape = first.value.shape();
+        let value = match op {
+            Op::Leaf { .. } | Op::Custom(_) => first.value.clone(),
+            Op::Map(function) => map(pool, *function, &first.value),
+            Op::Zip(function) => {
+                let second = node(1);
+                if first.plates == second.plates && shape.len() == second.value.shape().len() {
+                    inner.broadcast(&[first, second])?;
+                    return Ok((zip::zip(pool, *function, &first.value, &second.value), plates));
+                }
+                inner.broadcast(&[first, second])?;
+                let aligned = inner.align(&[first, second]);
+                return Ok((zip::zip(pool, *function, &aligned.values[0], &aligned.values[1]), aligned.plates));
+            }
+            Op::Select => {
+                let nodes = [first, node(1), node(2)];
+                inner.broadcast(&nodes)?;
+                let aligned = inner.align(&nodes);
+                let [condition, yes, no] = [0, 1, 2].map(|i| &aligned.values[i]);
+                return Ok((zip::select(pool, condition, yes, no), aligned.plates));
+            }
+            Op::Reduce(function, axes) => {
+                let axes: SmallVec<[usize; 4]> = axes.iter().map(|&axis| inner.axis(first, axis)).collect::<Result<_, _>>()?;
+                if axes.is_empty() { first.value.clone() } else { reduce::reduce(pool, *function, &first.value, &axes, false) }
+            }
+            Op::Softmax(axis) => reduce::softmax(pool, &first.value, inner.axis(first, *axis)?),
+            Op::LogSoftmax(axis) => reduce::log_softmax(pool, &first.value, inner.axis(first, *axis)?),
+            Op::CumulativeSum { axis, reverse } => reduce::cumsum(pool, &first.value, inner.axis(first, *axis)?, *reverse),
+            Op::Argmax(axis) => {
+                let at = inner.axis(first, *axis)?;
+                if shape[at] == 0 {
+                    return Err(inner.operand(first, format!("expected at least one element along axis {axis}, came none")));
+                }
+                reduce::argmax(pool, &first.value, at)
+            }
+            Op::Matmul { transpose_left, transpose_right } => return self.evaluate_matmul(inner, first, node(1), *transpose_left, *transpose_right),
+            Op::MatmulLeading => return self.evaluate_matmul_leading(inner, first, node(1)),
+            Op::Reshape(event) => {
+                if event.numel() != shape[offset..].iter().product::<usize>() {
+                    return Err(inner.operand(first, format!("expected {} elements for {event}", event.numel())));
+                }
+                first.value.clone().with_shape(shape[..offset].iter().chain(event.iter()).copied().collect::<Shape>())
+            }
+            Op::Transpose(order) => {
+                let mut seen: SmallVec<[usize; 4]> = order.clone();
+                seen.sort_unstable();
+                if !seen.iter().copied().eq(0..shape.len() - offset) {
+                    return Err(inner.operand(first, format!("expected each event axis once, came {:?}", order.as_slice())));
+                }
+                let axes: SmallVec<[usize; 8]> = (0..offset).chain(order.iter().map(|axis| axis + offset)).collect();
+                layout::transpose(pool, &first.value, &axes)
+            }
+            Op::Slice { axis, start, len } => {
+                let at = inner.axis(first, *axis)?;
+                let end = start.saturating_add(*len);
+                if end > shape[at] {
+                    return Err(inner.operand(first, format!("expected a range inside 0..{} on axis {axis}, came {start}..{end}", shape[at])));
+                }
+                layout::slice(pool, &first.value, at, *start, *len)
+            }
+            Op::PadInto { axis, start, full } => {
+                let at = inner.axis(first, *axis)?;
+                if start + shape[at] > *full {
+                    return Err(inner.operand(first, format!("expected at most {full} positions on axis {axis}, came {}", start + shape[at])));
+                }
+                layout::pad_into(pool, &first.value, at, *start, *full)
+            }
+            Op::Concat(axis) => return self.evaluate_concat(inner, inputs, *axis),
+            Op::IndexSelect(axis, indices) => {
+                let at = inner.axis(first, *axis)?;
+                if let Some(bad) = indices.iter().find(|&&index| index >= shape[at]) {
+                    return Err(inner.operand(first, format!("expected positions below {} on axis {axis}, came {bad}", shape[at])));
+                }
+                layout::index_select(pool, &first.value, at, indices)
+            }
+            Op::IndexAdd(axis, indices, len) => layout::index_add(pool, &first.value, inner.axis(first, *axis)?, indices, *len),
+            Op::Gather(axis) | Op::ScatterAdd(axis, _) => {
+                let index = node(1);
+                let at = inner.axis(first, *axis)?;
+                if index.event().len() != shape.len() - offset {
+                    return Err(inner.operand(first, format!("expected an index of the same event rank, came {}", index.event())));
+                }
+                let (has, along) = (first.event(), index.event());
+                let walked = if matches!(op, Op::Gather(_)) { has.with_size(*axis, along[*axis]) } else { has.clone() };
+                let mut common = plates.clone();
+                merge(&mut common, &index.plates);
+                if Shape::broadcast(&walked, &along).is_none() {
+                    return Err(Fault::Broadcast { left: has, right: along, plates: inner.words(&common) });
+                }
+                let at = at - offset + common.len();
+                let rank = shape.len() - offset;
+                let source = inner.spread(first, &common, rank);
+                let index = inner.spread(index, &common, rank);
+                let limit = if let Op::ScatterAdd(_, len) = op { *len } else { source.shape()[at] };
+                if let Some(bad) = index.as_slice().iter().find(|i| !(i.to_f64() >= 0.0 && i.to_f64() < limit as f64 && i.to_f64().fract() == 0.0)) {
+                    return Err(inner.operand(first, format!("expected whole positions below {limit} on axis {axis}, came {bad}")));
+                }
+                let value = match op {
+                    Op::ScatterAdd(_, len) => layout::scatter_add(pool, &source, at, &index, *len),
+                    _ => layout::gather(pool, &source, at, &index),
+                };
+                return Ok((value, common));
+            }
+            Op::OneHot(classes) => layout::one_hot(pool, &first.value, *classes),
+            Op::StopGradient => first.value.clone(),
+            Op::MagicBox => map(pool, Map::OnesLike, &first.value),
+            Op::StraightThrough => {
+                let soft = node(1);
+                if first.event() != soft.event() {
+                    return Err(Fault::Broadcast { left: first.event(), right: soft.event(), plates: inner.words(&plates) });
+                }
+                let mut common = plates.clone();
+                merge(&mut common, &soft.plates);
+                if common == plates {
+                    first.value.clone()
+                } else {
+                    let spread = inner.spread(first, &common, shape.len() - offset);
+                    return Ok((reduce::expand(pool, &spread, &inner.full_shape(&common, &first.event())), common));
+                }
+            }
+            Op::Expand(wider, event) => {
+                let mut common = plates.clone();
+                merge(&mut common, wider);
+                if Shape::broadcast(&first.event(), event).as_ref() != Some(event) {
+                    return Err(Fault::Broadcast { left: first.event(), right: event.clone(), plates: inner.words(&plates) });
+                }
+                let spread = inner.spread(first, &common, event.len());
+                let full = inner.full_shape(&common, event);
+                return Ok((if *spread.shape() == full { spread } else { reduce::expand(pool, &spread, &full) }, common));
+            }
+            Op::SumOut(removed, axes) => {
+                let mut out: SmallVec<[usize; 8]> = removed.iter().filter_map(|plate| plates.binary_search(plate).ok()).collect();
+                let kept: Plates = plates.iter().copied().filter(|plate| !removed.contains(plate)).collect();
+                for &axis in axes {
+                    out.push(inner.axis(first, axis)?);
+                }
+                let value = reduce::reduce(pool, Reduce::Sum, &first.value, &out, true);
+                let event: SmallVec<[usize; 6]> = value.shape()[offset..].into();
+                return Ok((value.with_shape(inner.full_shape(&kept, &event)), kept));
+            }
+            Op::PlateReduce(plate, how) => return self.evaluate_plate_reduce(inner, inputs, *plate, *how),
+            Op::PlateMember(plate, index) => {
+                let Ok(at) = plates.binary_search(plate) else {
+                    return Err(inner.operand(first, format!("expected a value along the plate{}", inner.words(&[*plate]))));
+                };
+                if *index >= shape[at] {
+                    return Err(inner.operand(first, format!("expected a member below {}, came {index}", shape[at])));
+                }
+                let value = layout::slice(pool, &first.value, at, *index, 1);
+                let kept: Plates = plates.iter().copied().filter(|other| other != plate).collect();
+                return Ok((value.with_shape(inner.full_shape(&kept, &first.event())), kept));
+            }
+            Op::PlateScatter(plate, index) => {
+                let mut common = plates.clone();
+                merge(&mut common, &[*plate]);
+                let at = common.binary_search(plate).unwrap_or(0);
+                let spread = inner.spread(first, &common, shape.len() - offset);
+                return Ok((layout::pad_into(pool, &spread, at, *index, inner.plate_size(*plate)), common));
+            }
+            Op::PlateToEvent(plate) => {
+                let Ok(at) = plates.binary_search(plate) else {
+                    return Err(inner.operand(first, format!("expected a value along the plate{}", inner.words(&[*plate]))));
+                };
+                let axes: SmallVec<[usize; 8]> = (0..offset).filter(|&axis| axis != at).chain([at]).chain(offset..shape.len()).collect();
+                let kept: Plates = plates.iter().copied().filter(|other| other != plate).collect();
+                return Ok((layout::transpose(pool, &first.value, &axes), kept));
+            }
+            Op::EventToPlate(plate) => {
+                if plates.contains(plate) || shape.get(offset) != Some(&inner.plate_size(*plate)) {
+                    return Err(inner.operand(first, format!("expected the first event axis to have the size of the plate{}", inner.words(&[*plate]))));
+                }
+                let mut common = plates.clone();
+                merge(&mut common, &[*plate]);
+                let at = common.binary_search(plate).unwrap_or(0);
+                let axes: SmallVec<[usize; 8]> = (0..at).chain([offset]).chain(at..offset).chain(offset + 1..shape.len()).collect();
+                return Ok((layout::transpose(pool, &first.value, &axes), common));
+            }
+            Op::Sample(_) => first.value.clone(),
+        };
+        Ok((value, plates))
+    }
+
+    fn evaluate_custom(&self, number: u32, inputs: &[Id]) -> Result<(Tensor<F>, Plates), Fault> {
+        let (primitive, aligned, sizes) = {
+            let inner = self.inner.borrow();
+            let nodes: SmallVec<[&Node<F>; 3]> = inputs.iter().map(|id| &inner.nodes[id.index()]).collect();
+            let mut plates = Plates::new();
+            nodes.iter().for_each(|node| merge(&mut plates, &node.plates));
+            let values = nodes.iter().map(|node| inner.spread(node, &plates, node.event().len())).collect();
+            let sizes = inner.full_shape(&plates, &[]);
+            (inner.primitives[number as usize].clone(), Aligned { plates, values }, sizes)
+        };
+        let fault = |problem: String, shape: &Shape| Fault::Operand { problem: format!("{}: {problem}", primitive.name()), shape: shape.clone(), plates: String::new() };
+        let first = aligned.values.first().map(|value| value.shape().clone()).unwrap_or_default();
+        let value = primitive.forward(PrimitiveInputs { values: &aligned.values, plates: sizes.clone() }).map_err(|problem| fault(problem, &first))?;
+        if value.shape().len() < sizes.len() || value.shape()[..sizes.len()] != sizes[..] {
+            return Err(fault(format!("expected a value whose leading axes are the plates {sizes}"), value.shape()));
+        }
+        Ok((value, aligned.plates))
+    }
+
+    fn evaluate_matmul(&self, inner: &Inner<F>, a: &Node<F>, b: &Node<F>, ta: bool, tb: bool) -> Result<(Tensor<F>, Plates), Fault> {
+        let (left, right) = (a.event(), b.event());
+        let mismatch = || Fault::Broadcast { left: left.clone(), right: right.clone(), plates: inner.words(&a.plates) };
+        let rows = |shape: &Shape, transposed: bool| if transposed { shape[shape.len() - 1] } else { shape[shape.len() - 2] };
+        let columns = |shape: &Shape, transposed: bool| if transposed { shape[shape.len() - 2] } else { shape[shape.len() - 1] };
+        if right.len() < 2 || left.is_empty() {
+            return Err(mismatch());
+        }
+        if b.plates.is_empty() && right.len() == 2 && !ta {
+            if left[left.len() - 1] != rows(&right, tb) {
+                return Err(mismatch());
+            }
+            let total = a.value.shape().clone();
+            if total.len() == 1 {
+                let row = a.value.clone().with_shape(Shape::from([1, total[0]]));
+                let value = matmul::matmul(&self.pool, &row, false, &b.value, tb);
+                return Ok((value.with_shape(Shape::from([columns(&right, tb)])), a.plates.clone()));
+            }
+            return Ok((matmul::matmul(&self.pool, &a.value, false, &b.value, tb), a.plates.clone()));
+        }
+        let leading = |shape: &Shape| Shape::from(&shape[..shape.len().saturating_sub(2)]);
+        if left.len() < 2 || columns(&left, ta) != rows(&right, tb) || Shape::broadcast(&leading(&left), &leading(&right)).is_none() {
+            return Err(mismatch());
+        }
+        let aligned = inner.align(&[a, b]);
+        Ok((matmul::matmul(&self.pool, &aligned.values[0], ta, &aligned.values[1], tb), aligned.plates))
+    }
+
+    fn evaluate_matmul_leading(&self, inner: &Inner<F>, a: &Node<F>, b: &Node<F>) -> Result<(Tensor<F>, Plates), Fault> {
+        let (left, right) = (a.event(), b.event());
+        if left.is_empty() || right.is_empty() {
+            return Err(Fault::Broadcast { left, right, plates: inner.words(&a.plates) });
+        }
+        let lead = |value: &Tensor<F>| Shape::from(&value.shape()[..value.shape().len() - 1]);
+        let last = |value: &Tensor<F>| value.shape()[value.shape().len() - 1];
+        let aligned = inner.align(&[a, b]);
+        let [x, y] = [0, 1].map(|i| &aligned.values[i]);
+        let Some(common) = Shape::broadcast(&lead(x), &lead(y)) else {
+            return Err(Fault::Broadcast { left, right, plates: inner.words(&aligned.plates) });
+        };
+        let widen = |value: &Tensor<F>| {
+            let full: Shape = common.iter().copied().chain([last(value)]).collect();
+            let value = if *value.shape() == full { value.clone() } else { reduce::expand(&self.pool, value, &full) };
+            if common.is_empty() { value.with_shape(Shape::from([1, full[0]])) } else { value }
+        };
+        Ok((matmul::matmul_leading(&self.pool, &widen(x), &widen(y)), Plates::new()))
+    }
+
+    fn evaluate_concat(&self, inner: &Inner<F>, inputs: &[Id], axis: usize) -> Result<(Tensor<F>, Plates), Fault> {
+        let nodes: SmallVec<[&Node<F>; 8]> = inputs.iter().map(|id| &inner.nodes[id.index()]).collect();
+        let first = nodes[0].event();
+        let mut plates = Plates::new();
+        for node in &nodes {
+            let event = node.event();
+            let fits = event.len() == first.len() && axis < first.len() && (0..first.len()).all(|i| i == axis || event[i] == first[i]);
+            if !fits {
+                return Err(Fault::Broadcast { left: first, right: event, plates: inner.words(&node.plates) });
+            }
+            merge(&mut plates, &node.plates);
+        }
+        let values: SmallVec<[Tensor<F>; 8]> = nodes
+            .iter()
+            .map(|node| {
+                let spread = inner.spread(node, &plates, first.len());
+                let full = inner.full_shape(&plates, &node.event());
+                if *spread.shape() == full { spread } else { reduce::expand(&self.pool, &spread, &full) }
+            })
+            .collect();
+        let views: SmallVec<[&Tensor<F>; 8]> = values.iter().collect();
+        Ok((layout::concat(&self.pool, &views, axis + plates.len()), plates))
+    }
+
+    fn evaluate_plate_reduce(&self, inner: &Inner<F>, inputs: &[Id], plate: Plate, how: PlateReduction) -> Result<(Tensor<F>, Plates), Fault> {
+        let first = &inner.nodes[inputs[0].index()];
+        let (value, plates) = if how == PlateReduction::Weighted {
+            let weights = &inner.nodes[inputs[1].index()];
+            if !weights.event().is_empty() {
+                return Err(inner.operand(weights, "expected weights without event axes"));
+            }
+            let aligned = inner.align(&[first, weights]);
+            (zip::zip(&self.pool, Zip::Mul, &aligned.values[0], &aligned.values[1]), aligned.plates)
+        } else {
+            (first.value.clone(), first.plates.clone())
+        };
+        let size = inner.plate_size(plate) as f64;
+        let Ok(at) = plates.binary_search(&plate) else {
+            // The value is the same for every member.
+            let value = match how {
+                PlateReduction::Mean => value,
+                PlateReduction::Sum | PlateReduction::Weighted => map(&self.pool, Map::MulScalar(size), &value),
+                PlateReduction::LogSumExp => map(&self.pool, Map::AddScalar(size.ln()), &value),
+            };
+            return Ok((value, plates));
+        };
+        let function = if how == PlateReduction::LogSumExp { Reduce::LogSumExp } else { Reduce::Sum };
+        let mut reduced = reduce::reduce(&self.pool, function, &value, &[at], false);
+        if how == PlateReduction::Mean {
+            reduced = map(&self.pool, Map::MulScalar(1.0 / size), &reduced);
+        }
+        let kept: Plates = plates.iter().copied().filter(|other| *other != plate).collect();
+        Ok((reduced, kept))
+    }
+}

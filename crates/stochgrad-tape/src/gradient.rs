@@ -1,0 +1,327 @@
+//! All derivative rules, in one table.
+//!
+//! A rule maps the adjoint of a result to the adjoints of its operands and is written in variables, so that it can be
+//! differentiated again. Adjoints may be lazily broadcast: they may lack plates of their value and have size 1 on event
+//! axes where the value has more. [`unbroadcast`] takes that into account when it sums an adjoint down to an operand.
+
+use crate::node::Id;
+use crate::op::{Axes, Op, PlateReduction};
+use crate::plate::Plates;
+use crate::primitive::Adjoints;
+use crate::tape::Tape;
+use crate::var::Var;
+use smallvec::smallvec;
+use stochgrad_tensor::map::Map;
+use stochgrad_tensor::reduce::Reduce;
+use stochgrad_tensor::zip::Zip;
+use stochgrad_tensor::{Real, Shape};
+
+/// Sums `adjoint`, which belongs to a value on `plates` with event shape `event`, down to what `operand` broadcasts from.
+fn unbroadcast<'t, F: Real>(adjoint: Var<'t, F>, plates: &Plates, event: &Shape, operand: Var<'t, F>) -> Var<'t, F> {
+    let (own_plates, own_event) = (operand.plates(), operand.shape());
+    let adjoint = with_rank(adjoint, event.len());
+    if adjoint.is_poisoned() || (own_plates == *plates && own_event == *event) {
+        return adjoint;
+    }
+    let (has_plates, has_event) = (adjoint.plates(), adjoint.shape());
+    let tape = adjoint.tape;
+    let mut factor = 1.0;
+    let mut removed = Plates::new();
+    for plate in plates.iter().filter(|plate| !own_plates.contains(plate)) {
+        if has_plates.contains(plate) {
+            removed.push(*plate);
+        } else {
+            factor *= tape.plate_size(*plate) as f64;
+        }
+    }
+    let missing = event.len() - own_event.len();
+    let mut axes = Axes::new();
+    for axis in 0..event.len() {
+        let own = if axis < missing { 1 } else { own_event[axis - missing] };
+        if own == 1 && event[axis] != 1 {
+            if has_event[axis] == 1 {
+                factor *= event[axis] as f64;
+            } else {
+                axes.push(axis);
+            }
+        }
+    }
+    let mut result = adjoint;
+    if !removed.is_empty() || !axes.is_empty() {
+        result = result.apply(Op::SumOut(removed, axes));
+    }
+    if missing > 0 {
+        let kept: Shape = result.shape()[missing..].iter().copied().collect();
+        result = result.reshape(kept);
+    }
+    if factor == 1.0 { result } else { result * factor }
+}
+
+/// The adjoint with event axes of size 1 added on the left, up to the given rank.
+fn with_rank<F: Real>(adjoint: Var<'_, F>, rank: usize) -> Var<'_, F> {
+    let event = adjoint.shape();
+    if event.len() >= rank {
+        return adjoint;
+    }
+    adjoint.reshape(std::iter::repeat_n(1, rank - event.len()).chain(event.iter().copied()).collect::<Shape>())
+}
+
+/// The adjoint repeated to the full plates and event shape of its value.
+pub(crate) fn full<'t, F: Real>(adjoint: Var<'t, F>, value: Var<'t, F>) -> Var<'t, F> {
+    let (plates, event) = (value.plates(), value.shape());
+    if adjoint.plates() == plates && adjoint.shape() == event { adjoint } else { adjoint.apply(Op::Expand(plates, event)) }
+}
+
+/// The event shape of a reduced value, or of its adjoint, with size 1 on the axes that the reduction removed.
+fn restored(reduced: &Shape, axes: &[usize]) -> Shape {
+    let mut sizes = reduced.iter().copied();
+    (0..reduced.len() + axes.len()).map(|axis| if axes.contains(&axis) { 1 } else { sizes.next().unwrap_or(1) }).collect()
+}
+
+/// The event shape with another size on one axis.
+fn resized(shape: &Shape, axis: usize, to: usize) -> Shape {
+    shape.iter().enumerate().map(|(at, &size)| if at == axis { to } else { size }).collect()
+}
+
+fn derivative_of_map<'t, F: Real>(map: Map, x: Var<'t, F>, y: Var<'t, F>, g: Var<'t, F>) -> Option<Var<'t, F>> {
+    Some(match map {
+        Map::Neg | Map::RsubScalar(_) => -g,
+        Map::AddScalar(_) => g,
+        Map::MulScalar(c) => g * c,
+        Map::RdivScalar(c) => g * x.square().recip() * -c,
+        Map::PowScalar(c) if c == 0.0 => return None,
+        Map::PowScalar(c) => g * x.powf(c - 1.0) * c,
+        Map::Exp => g * y,
+        Map::Ln => g / x,
+        Map::Log1p => g / (x + 1.0),
+        Map::Expm1 => g * (y + 1.0),
+        Map::Sqrt => g / y * 0.5,
+        Map::Square => g * x * 2.0,
+        Map::Recip => -(g * y.square()),
+        Map::Abs => g * x.sign(),
+        Map::Sin => g * x.cos(),
+        Map::Cos => -(g * x.sin()),
+        Map::Tanh => g * (1.0 - y.square()),
+        Map::Sigmoid => g * y * (1.0 - y),
+        Map::Softplus => g * x.sigmoid(),
+        Map::Relu => g * x.step(),
+        Map::LeakyRelu(slope) => g * x.map(Map::LeakyStep(slope)),
+        Map::Erf => g * (-x.square()).exp() * std::f64::consts::FRAC_2_SQRT_PI,
+        Map::Lgamma => g * x.digamma(),
+        Map::Polygamma(order) => g * x.polygamma(order + 1),
+        Map::MaxScalar(c) => g * (x - c).step(),
+        Map::MinScalar(c) => g * (c - x).step(),
+        Map::Clamp(low, high) => g * x.map(Map::Within(low, high)),
+        _ => return None,
+    })
+}
+
+impl<F: Real> Tape<F> {
+    /// The adjoints of the operands of `output`, given its adjoint. `wanted` says for which operands they are needed.
+    pub(crate) fn rule<'t>(&'t self, output: Var<'t, F>, g: Var<'t, F>, wanted: &[bool]) -> Adjoints<'t, F> {
+        let Some(op) = output.op() else { return Adjoints::new() };
+        let inputs = output.inputs();
+        let (plates, event) = (output.plates(), output.shape());
+        let down = |adjoint: Var<'t, F>, operand: Var<'t, F>| Some(unbroadcast(adjoint, &plates, &event, operand));
+        let want = |index: usize, adjoint: &dyn Fn() -> Option<Var<'t, F>>| if wanted.get(index) == Some(&true) { adjoint() } else { None };
+        let first = inputs.first().copied();
+        let Some(x) = first else { return Adjoints::new() };
+        match op {
+            Op::Map(map) => smallvec![derivative_of_map(map, x, output, g)],
+            Op::Zip(zip) => {
+                let y = inputs[1];
+                match zip {
+                    Zip::Add => smallvec![want(0, &|| down(g, x)), want(1, &|| down(g, y))],
+                    Zip::Sub => smallvec![want(0, &|| down(g, x)), want(1, &|| down(-g, y))],
+                    Zip::Mul => smallvec![want(0, &|| down(g * y, x)), want(1, &|| down(g * x, y))],
+                    Zip::Div => smallvec![want(0, &|| down(g / y, x)), want(1, &|| down(-(g * output / y), y))],
+                    Zip::Pow => {
+                        let log = || {
+                            let zero = self.filled(Shape::scalar(), F::ZERO);
+                            x.step().select(x.ln(), zero)
+                        };
+                        smallvec![want(0, &|| down(g * y * x.pow(y - 1.0), x)), want(1, &|| down(g * output * log(), y))]
+                    }
+                    Zip::Maximum => smallvec![want(0, &|| down(g * x.ge(y), x)), want(1, &|| down(g * x.lt(y), y))],
+                    Zip::Minimum => smallvec![want(0, &|| down(g * x.le(y), x)), want(1, &|| down(g * x.gt(y), y))],
+                    _ => Adjoints::new(),
+                }
+            }
+            Op::Select => {
+                let zero = self.filled(Shape::scalar(), F::ZERO);
+                smallvec![None, want(1, &|| down(x.select(g, zero), inputs[1])), want(2, &|| down(x.select(zero, g), inputs[2]))]
+            }
+            Op::Reduce(function, axes) => {
+                let g = g.reshape(restored(&g.shape(), &axes));
+                let y = output.reshape(restored(&event, &axes));
+                smallvec![match function {
+                    Reduce::Sum => Some(g),
+                    Reduce::Max | Reduce::Min => {
+                        let mask = x.equal(y);
+                        Some(g * mask / mask.apply(Op::SumOut(Plates::new(), axes)))
+                    }
+                    // Rows of −∞ have the value −∞: their weights are 0 and not NaN.
+                    Reduce::LogSumExp => Some(g * (x - y.map(Map::MaxScalar(-1e30))).exp()),
+                    Reduce::Product => Some(g * y / x),
+                }]
+            }
+            Op::Softmax(axis) => {
+                let weighted = g * output;
+                smallvec![Some(weighted - output * weighted.apply(Op::SumOut(Plates::new(), Axes::from_slice(&[axis]))))]
+            }
+            Op::LogSoftmax(axis) => {
+                let g = full(g, output);
+                smallvec![Some(g - x.softmax(axis as isize) * g.apply(Op::SumOut(Plates::new(), Axes::from_slice(&[axis]))))]
+            }
+            Op::CumulativeSum { axis, reverse } => smallvec![Some(full(g, output).apply(Op::CumulativeSum { axis, reverse: !reverse }))],
+            Op::Matmul { transpose_left, transpose_right } => self.rule_matmul(x, inputs[1], output, full(g, output), (transpose_left, transpose_right), wanted),
+            Op::MatmulLeading => {
+                let y = inputs[1];
+                let by = |left: Var<'t, F>, transpose_right: bool| left.apply_with(Op::Matmul { transpose_left: false, transpose_right }, &[full(g, output)]);
+                let together = |var: Var<'t, F>, other: Var<'t, F>, operand: Var<'t, F>| {
+                    let mut joint = var.plates();
+                    crate::plate::merge(&mut joint, &other.plates());
+                    let lead = |v: Var<'t, F>| Shape::from(&v.shape()[..v.shape().len() - 1]);
+                    let common = Shape::broadcast(&lead(var), &lead(other)).unwrap_or_default();
+                    let event: Shape = common.iter().copied().chain([operand.shape()[operand.shape().len() - 1]]).collect();
+                    unbroadcast(var, &joint, &event, operand)
+                };
+                smallvec![want(0, &|| Some(together(by(y, true), x, x))), want(1, &|| Some(together(by(x, false), y, y)))]
+            }
+            Op::Reshape(_) => smallvec![Some(full(g, output).reshape(x.shape()))],
+            Op::Transpose(order) => {
+                let mut inverse: Axes = order.clone();
+                for (to, &from) in order.iter().enumerate() {
+                    inverse[from] = to;
+                }
+                smallvec![Some(g.apply(Op::Transpose(inverse)))]
+            }
+            Op::Slice { axis, start, .. } => smallvec![Some(full(g, output).apply(Op::PadInto { axis, start, full: x.shape()[axis] }))],
+            Op::PadInto { axis, start, .. } => smallvec![Some(full(g, output).apply(Op::Slice { axis, start, len: x.shape()[axis] }))],
+            Op::Concat(axis) => {
+                let g = full(g, output);
+                let mut start = 0;
+                let mut adjoints = Adjoints::new();
+                for &input in &inputs {
+                    let len = input.shape()[axis];
+                    let part = g.apply(Op::Slice { axis, start, len });
+                    adjoints.push(Some(unbroadcast(part, &plates, &input.shape(), input)));
+                    start += len;
+                }
+                adjoints
+            }
+            Op::IndexSelect(axis, indices) => smallvec![Some(full(g, output).apply(Op::IndexAdd(axis, indices, x.shape()[axis])))],
+            Op::IndexAdd(axis, indices, _) => smallvec![Some(full(g, output).apply(Op::IndexSelect(axis, indices)))],
+            Op::Gather(axis) => {
+                let len = x.shape()[axis];
+                let scattered = full(g, output).apply_with(Op::ScatterAdd(axis, len), &[inputs[1]]);
+                let event = resized(&event, axis, len);
+                smallvec![Some(unbroadcast(scattered, &plates, &event, x)), None]
+            }
+            Op::ScatterAdd(axis, _) => {
+                let gathered = full(g, output).apply_with(Op::Gather(axis), &[inputs[1]]);
+                let event = resized(&event, axis, x.shape()[axis]);
+                smallvec![Some(unbroadcast(gathered, &plates, &event, x)), None]
+            }
+            Op::MagicBox => smallvec![Some(g * output)],
+            Op::StraightThrough => smallvec![None, down(g, inputs[1])],
+            Op::Expand(..) => smallvec![down(g, x)],
+            // The adjoint has size 1 where the sum was taken: it is broadcast lazily.
+            Op::SumOut(..) | Op::PlateReduce(_, PlateReduction::Sum) => match op {
+                Op::PlateReduce(plate, _) if !x.plates().contains(&plate) => smallvec![Some(g * self.plate_size(plate) as f64)],
+                _ => smallvec![Some(g)],
+            },
+            Op::PlateReduce(plate, PlateReduction::Mean) => {
+                let carried = x.plates().contains(&plate);
+                smallvec![Some(if carried { g * (1.0 / self.plate_size(plate) as f64) } else { g })]
+            }
+            Op::PlateReduce(plate, PlateReduction::Weighted) => {
+                let mut joint = plates.clone();
+                crate::plate::merge(&mut joint, &[plate]);
+                let sum = |adjoint: Var<'t, F>, operand: Var<'t, F>| Some(unbroadcast(adjoint, &joint, &event, operand));
+                smallvec![want(0, &|| sum(g * inputs[1], x)), want(1, &|| sum(g * x, inputs[1]))]
+            }
+            Op::PlateReduce(plate, PlateReduction::LogSumExp) => {
+                let carried = x.plates().contains(&plate);
+                smallvec![Some(if carried { g * (x - output.map(Map::MaxScalar(-1e30))).exp() } else { g })]
+            }
+            Op::PlateMember(plate, index) => smallvec![Some(g.apply(Op::PlateScatter(plate, index)))],
+            Op::PlateScatter(plate, index) => {
+                let member = if g.plates().contains(&plate) { g.apply(Op::PlateMember(plate, index)) } else { g };
+                smallvec![Some(member)]
+            }
+            Op::PlateToEvent(plate) => smallvec![Some(full(g, output).apply(Op::EventToPlate(plate)))],
+            Op::EventToPlate(plate) => smallvec![Some(full(g, output).apply(Op::PlateToEvent(plate)))],
+            Op::Sample(site) => {
+                let closed = self.inner.borrow().closed.contains(&site);
+                smallvec![if closed { None } else { Some(g) }]
+            }
+            Op::Custom(number) => {
+                let primitive = self.inner.borrow().primitives[number as usize].clone();
+                let adjoints = primitive.gradient(&inputs, output, full(g, output));
+                let summed = adjoints.into_iter().zip(&inputs).map(|(adjoint, &input)| {
+                    let adjoint = adjoint?;
+                    let mut joint = adjoint.plates();
+                    crate::plate::merge(&mut joint, &input.plates());
+                    let (has, own) = (adjoint.shape(), input.shape());
+                    match Shape::broadcast(&has, &own) {
+                        Some(event) => Some(unbroadcast(adjoint, &joint, &event, input)),
+                        None => Some(self.fail(crate::TapeError::Shapes {
+                            op: format!("gradient of {}", primitive.name()),
+                            left: has,
+                            right: own,
+                            plates: String::new(),
+                            at: output.location().unwrap_or(std::panic::Location::caller()),
+                        })),
+                    }
+                });
+                summed.collect()
+            }
+            Op::Leaf { .. } | Op::StopGradient | Op::Argmax(_) | Op::OneHot(_) => Adjoints::new(),
+        }
+    }
+
+    fn rule_matmul<'t>(&'t self, a: Var<'t, F>, b: Var<'t, F>, output: Var<'t, F>, g: Var<'t, F>, transposed: (bool, bool), wanted: &[bool]) -> Adjoints<'t, F> {
+        let product = |left: Var<'t, F>, transpose_left: bool, right: Var<'t, F>, transpose_right: bool| {
+            left.apply_with(Op::Matmul { transpose_left, transpose_right }, &[right])
+        };
+        // The leading axes of a product are those of its operands together; the matrix axes are the operand's own.
+        let down = |adjoint: Var<'t, F>, operand: Var<'t, F>| {
+            let own = operand.shape();
+            let result = output.shape();
+            let lead = result.len().saturating_sub(2).max(own.len().saturating_sub(2));
+            let matrix = own.len().min(2);
+            let event: Shape = if operand.shape().len() < 2 {
+                own.clone()
+            } else {
+                result[..lead].iter().chain(&own[own.len() - matrix..]).copied().collect()
+            };
+            unbroadcast(adjoint, &output.plates(), &event, operand)
+        };
+        // A weight matrix: its gradient is one product over all leading axes.
+        let weight = b.plates().is_empty() && b.shape().len() == 2 && !transposed.0;
+        let left = wanted[0].then(|| match transposed {
+            (false, right) => down(product(g, false, b, !right), a),
+            (true, false) => down(product(b, false, g, true), a),
+            (true, true) => down(product(b, true, g, true), a),
+        });
+        let right = wanted[1].then(|| match transposed {
+            (false, false) if weight => a.apply_with(Op::MatmulLeading, &[g]),
+            (false, true) if weight => g.apply_with(Op::MatmulLeading, &[a]),
+            (false, false) => down(product(a, true, g, false), b),
+            (false, true) => down(product(g, true, a, false), b),
+            (true, false) => down(product(a, false, g, false), b),
+            (true, true) => down(product(g, true, a, true), b),
+        });
+        smallvec![left, right]
+    }
+
+    /// Whether each operand of a value can receive a gradient.
+    pub(crate) fn passes(&self, id: Id, input: usize) -> bool {
+        let inner = self.inner.borrow();
+        match &inner.nodes[id.index()].op {
+            Op::Custom(number) => inner.primitives[*number as usize].smoothness(input) > crate::Smoothness::Constant,
+            op => op.passes_gradient(input),
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! The operations of a tape, as plain data.
+
+use crate::{Plate, Plates, SiteId};
+use smallvec::SmallVec;
+use std::fmt;
+use std::sync::Arc;
+use stochgrad_tensor::Shape;
+use stochgrad_tensor::map::Map;
+use stochgrad_tensor::reduce::Reduce;
+use stochgrad_tensor::zip::Zip;
+
+/// A few event axes, in rising order.
+pub type Axes = SmallVec<[usize; 4]>;
+
+/// How a plate is removed from a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum PlateReduction {
+    /// The sum over the members.
+    Sum,
+    /// The plain average over the members.
+    Mean,
+    /// The sum of the members times weights, which are the second input.
+    Weighted,
+    /// The logarithm of the sum of the exponentials of the members.
+    LogSumExp,
+}
+
+/// One operation. Axes and shapes are those of the event part: an operation means the same on any plates, so that it
+/// can be recorded again with inputs that carry more of them.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Op {
+    /// A value from outside; gradients are collected in the trainable ones.
+    Leaf {
+        /// Whether it is a parameter.
+        trainable: bool,
+    },
+    /// A function of each element.
+    Map(Map),
+    /// A function of pairs of elements, broadcast.
+    Zip(Zip),
+    /// The second input where the first is not 0, else the third.
+    Select,
+    /// A reduction over event axes.
+    Reduce(Reduce, Axes),
+    /// Softmax along an event axis.
+    Softmax(usize),
+    /// Logarithm of the softmax along an event axis.
+    LogSoftmax(usize),
+    /// Running sum along an event axis.
+    CumulativeSum {
+        /// The event axis.
+        axis: usize,
+        /// From the end to the start.
+        reverse: bool,
+    },
+    /// Position of the largest element along an event axis, which it removes.
+    Argmax(usize),
+    /// Product of matrices in the last two event axes, or of row vectors in the last one with a matrix.
+    Matmul {
+        /// Whether the first operand is transposed.
+        transpose_left: bool,
+        /// Whether the second operand is transposed.
+        transpose_right: bool,
+    },
+    /// Sum over all plates and leading axes of the outer products of the last axes: the gradient of a weight matrix.
+    MatmulLeading,
+    /// The same elements in another event shape.
+    Reshape(Shape),
+    /// Event axes in another order.
+    Transpose(Axes),
+    /// A range along an event axis.
+    Slice {
+        /// The event axis.
+        axis: usize,
+        /// First position.
+        start: usize,
+        /// How many.
+        len: usize,
+    },
+    /// Zeros with the input at a range of an event axis.
+    PadInto {
+        /// The event axis.
+        axis: usize,
+        /// First position.
+        start: usize,
+        /// Size of the result along the axis.
+        full: usize,
+    },
+    /// Inputs one after the other along an event axis.
+    Concat(usize),
+    /// Chosen positions along an event axis.
+    IndexSelect(usize, Arc<[usize]>),
+    /// Zeros with the input added at the chosen positions of an event axis of the given size.
+    IndexAdd(usize, Arc<[usize]>, usize),
+    /// Elements at positions given by the second input, along an event axis.
+    Gather(usize),
+    /// Zeros with the first input added at positions given by the second, along an event axis of the given size.
+    ScatterAdd(usize, usize),
+    /// A new last axis with a 1 at the position that the input names.
+    OneHot(usize),
+    /// The same value, through which no gradient flows.
+    StopGradient,
+    /// `exp(l − stop(l))`: the value is 1, the derivative is that of `l` times itself, at every order.
+    MagicBox,
+    /// The value of the first input with the derivative of the second.
+    StraightThrough,
+    /// The input repeated along plates and event axes that it lacks.
+    Expand(Plates, Shape),
+    /// Sum over the named plates, which are removed, and over the named event axes, which keep size 1.
+    SumOut(Plates, Axes),
+    /// Reduction over one plate.
+    PlateReduce(Plate, PlateReduction),
+    /// One member of a plate.
+    PlateMember(Plate, usize),
+    /// Zeros along a plate with the input at one member.
+    PlateScatter(Plate, usize),
+    /// A plate axis as first event axis.
+    PlateToEvent(Plate),
+    /// The first event axis as a plate axis.
+    EventToPlate(Plate),
+    /// The value of a stochastic node (first input) and the parameters of its distribution (the others).
+    Sample(SiteId),
+    /// A user's own primitive, by its number on this tape.
+    Custom(u32),
+}
+
+/// How a value depends on one of its inputs, from the best to the worst.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Smoothness {
+    /// Not at all, as far as derivatives are concerned, by design.
+    Constant,
+    /// Differentiable any number of times.
+    Smooth,
+    /// Continuous with a kink: the first derivative may be used under an expectation, the second may not.
+    Kinked,
+    /// With jumps, or with a gradient that was stopped: a derivative along it says nothing about the expectation.
+    Jump,
+}
+
+impl Op {
+    /// How the result depends on the given input. Custom primitives are asked by the tape.
+    pub fn smoothness(&self, input: usize) -> Smoothness {
+        use Smoothness::{Constant, Jump, Kinked, Smooth};
+        match self {
+            Op::Map(map) => match map {
+                Map::Abs | Map::Relu | Map::LeakyRelu(_) | Map::MaxScalar(_) | Map::MinScalar(_) | Map::Clamp(..) => Kinked,
+                Map::Sign | Map::Floor | Map::Ceil | Map::Round | Map::Step | Map::LeakyStep(_) | Map::Within(..) | Map::IsNan => Jump,
+                Map::OnesLike | Map::ZerosLike => Constant,
+                _ => Smooth,
+            },
+            Op::Zip(zip) => match zip {
+                Zip::Maximum | Zip::Minimum => Kinked,
+                Zip::Greater | Zip::GreaterEqual | Zip::Less | Zip::LessEqual | Zip::Equal | Zip::NotEqual => Jump,
+                _ => Smooth,
+            },
+            Op::Reduce(Reduce::Max | Reduce::Min, _) => Kinked,
+            Op::Select if input == 0 => Jump,
+            Op::Gather(_) | Op::ScatterAdd(..) if input == 1 => Jump,
+            Op::Argmax(_) | Op::OneHot(_) | Op::StopGradient => Jump,
+            Op::StraightThrough if input == 0 => Constant,
+            _ => Smooth,
+        }
+    }
+
+    /// Whether a derivative may flow to the given input.
+    pub(crate) fn passes_gradient(&self, input: usize) -> bool {
+        match self {
+            Op::Sample(_) => input == 0,
+            Op::Leaf { .. } => false,
+            _ => matches!(self.smoothness(input), Smoothness::Smooth | Smoothness::Kinked),
+        }
+    }
+}
+
+impl fmt::Display for Op {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Op::Leaf { trainable: true } => f.write_str("parameter"),
+            Op::Leaf { trainable: false } => f.write_str("constant"),
+            Op::Map(map) => write!(f, "{map:?}"),
+            Op::Zip(zip) => write!(f, "{zip:?}"),
+            Op::Reduce(reduce, axes) => write!(f, "{reduce:?} over event axes {:?}", axes.as_slice()),
+            Op::Matmul { .. } | Op::MatmulLeading => f.write_str("matmul"),
+            Op::Sample(site) => write!(f, "sample {}", site.0),
+            other => write!(f, "{other:?}"),
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! A user's own primitive operation.
+
+use crate::{Smoothness, Var};
+use stochgrad_tensor::{Real, Shape, Tensor};
+
+/// The operands of a primitive: values whose plate axes were made alike (an operand that lacks a plate has size 1 there).
+#[derive(Debug)]
+pub struct PrimitiveInputs<'a, F: Real> {
+    /// The values, plate axes first.
+    pub values: &'a [Tensor<F>],
+    /// The sizes of the plates that the operands have together.
+    pub plates: Shape,
+}
+
+/// An operation with a derivative of its own: a special function, a solver, a call into other code.
+///
+/// ```
+/// use std::sync::Arc;
+/// use stochgrad_tape::{Primitive, PrimitiveInputs, Smoothness, Tape, TapeResult, Var};
+/// use stochgrad_tensor::{Real, Tensor};
+///
+/// struct Cube;
+/// impl<F: Real> Primitive<F> for Cube {
+///     fn name(&self) -> &str { "cube" }
+///     fn forward(&self, inputs: PrimitiveInputs<'_, F>) -> Result<Tensor<F>, String> {
+///         Ok(inputs.values[0].map(|x| x * x * x))
+///     }
+///     fn gradient<'t>(&self, inputs: &[Var<'t, F>], _output: Var<'t, F>, adjoint: Var<'t, F>) -> Vec<Option<Var<'t, F>>> {
+///         vec![Some(adjoint * inputs[0].square() * 3.0)]
+///     }
+/// }
+///
+/// # fn main() -> TapeResult<()> {
+/// let tape = Tape::<f64>::new();
+/// let x = tape.parameter(2.0);
+/// let y = tape.custom(Arc::new(Cube), &[x]);
+/// let [dy] = tape.grad(y, [x])?;
+/// assert_eq!(dy.peek()?.item().ok(), Some(12.0));
+/// # Ok(())
+/// # }
+/// ```
+pub trait Primitive<F: Real>: Send + Sync {
+    /// The name, for messages and drawings.
+    fn name(&self) -> &str;
+
+    /// The value. Its shape must begin with the sizes of the plates.
+    ///
+    /// # Errors
+    /// What was expected and what came, if the operands do not fit; the tape adds the place.
+    fn forward(&self, inputs: PrimitiveInputs<'_, F>) -> Result<Tensor<F>, String>;
+
+    /// For each input the adjoint that flows to it, written in variables so that it can be differentiated again. It may
+    /// be of any shape that the input broadcasts to: the tape sums it down.
+    fn gradient<'t>(&self, inputs: &[Var<'t, F>], output: Var<'t, F>, adjoint: Var<'t, F>) -> Vec<Option<Var<'t, F>>>;
+
+    /// How the value depends on the given input.
+    fn smoothness(&self, input: usize) -> Smoothness {
+        let _ = input;
+        Smoothness::Smooth
+    }
+}
+
+/// The result of a gradient rule.
+pub(crate) type Adjoints<'t, F> = smallvec::SmallVec<[Option<Var<'t, F>>; 3]>;
+

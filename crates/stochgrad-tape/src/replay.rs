@@ -1,0 +1,128 @@
+//! Recording parts of a tape again with other inputs.
+
+use crate::node::Id;
+use crate::tape::Tape;
+use crate::var::Var;
+use std::collections::HashMap;
+use stochgrad_tensor::Real;
+
+/// Which values stand for which in a replay; every other value stands for itself.
+#[derive(Clone, Debug, Default)]
+pub struct IdMap {
+    map: HashMap<Id, Id>,
+}
+
+impl IdMap {
+    /// The map that leaves everything as it is.
+    pub fn identity() -> Self {
+        Self::default()
+    }
+
+    /// Lets `to` stand for `from`.
+    pub fn insert(&mut self, from: Id, to: Id) {
+        self.map.insert(from, to);
+    }
+
+    /// What stands for a value.
+    pub fn get(&self, id: Id) -> Id {
+        self.map.get(&id).copied().unwrap_or(id)
+    }
+
+    /// Whether something else stands for a value.
+    pub fn changes(&self, id: Id) -> bool {
+        self.map.contains_key(&id)
+    }
+}
+
+impl<F: Real> Tape<F> {
+    /// Records the operation of a value again, with the operands that stand for its own. If none is changed, the value
+    /// itself is returned.
+    pub fn record_again<'t>(&'t self, var: Var<'t, F>, map: &IdMap) -> Var<'t, F> {
+        let (op, inputs, location) = {
+            let inner = self.inner.borrow();
+            let Some(node) = inner.nodes.get(var.id.index()) else { return var };
+            if !node.inputs.iter().any(|&id| map.changes(id)) {
+                return var;
+            }
+            let inputs: crate::node::Inputs = node.inputs.iter().map(|&id| map.get(id)).collect();
+            (node.op.clone(), inputs, node.location)
+        };
+        Var { tape: self, id: self.apply(op, &inputs, location) }
+    }
+
+    /// The values recorded after `from` and before position `end` that depend on it, in the order of recording.
+    pub fn cone(&self, from: Id, end: usize) -> Vec<Id> {
+        let inner = self.inner.borrow();
+        let (start, end) = (from.index(), end.min(inner.nodes.len()));
+        let mut reached = vec![false; end.saturating_sub(start)];
+        let mut cone = Vec::new();
+        if let Some(first) = reached.first_mut() {
+            *first = true;
+        }
+        for index in start + 1..end {
+            if inner.nodes[index].inputs.iter().any(|id| id.index() >= start && reached[id.index() - start]) {
+                reached[index - start] = true;
+                cone.push(Id(index as u32));
+            }
+        }
+        cone
+    }
+}
+
+/// One recorded operation, as a walk over the tape shows it.
+pub struct Visit<'a, F: Real> {
+    /// The position.
+    pub id: Id,
+    /// The operation.
+    pub op: &'a crate::Op,
+    /// The operands.
+    pub inputs: &'a [Id],
+    /// The plates of the result.
+    pub plates: &'a [crate::Plate],
+    primitives: &'a [std::sync::Arc<dyn crate::Primitive<F>>],
+}
+
+impl<F: Real> Visit<'_, F> {
+    /// How the result depends on one of the operands.
+    pub fn smoothness(&self, input: usize) -> crate::Smoothness {
+        match self.op {
+            crate::Op::Custom(number) => self.primitives[*number as usize].smoothness(input),
+            op => op.smoothness(input),
+        }
+    }
+
+    /// Whether a derivative flows to the given operand.
+    pub fn passes_gradient(&self, input: usize) -> bool {
+        match self.op {
+            crate::Op::Custom(_) => self.smoothness(input) > crate::Smoothness::Constant,
+            op => op.passes_gradient(input),
+        }
+    }
+}
+
+impl<F: Real> Tape<F> {
+    /// Shows the operations before position `end`, the last one first. The walk must not record anything.
+    pub fn visit_backwards(&self, end: usize, show: &mut dyn FnMut(Visit<'_, F>)) {
+        let inner = self.inner.borrow();
+        for (index, node) in inner.nodes[..end].iter().enumerate().rev() {
+            show(Visit { id: Id(index as u32), op: &node.op, inputs: &node.inputs, plates: &node.plates, primitives: &inner.primitives });
+        }
+    }
+
+    /// Shows the operations before position `end`, the first one first. The walk must not record anything.
+    pub fn visit(&self, end: usize, show: &mut dyn FnMut(Visit<'_, F>)) {
+        let inner = self.inner.borrow();
+        for (index, node) in inner.nodes[..end].iter().enumerate() {
+            show(Visit { id: Id(index as u32), op: &node.op, inputs: &node.inputs, plates: &node.plates, primitives: &inner.primitives });
+        }
+    }
+
+    /// The variable at a position given as a number.
+    ///
+    /// # Errors
+    /// If the tape has no such position.
+    #[track_caller]
+    pub fn var_at(&self, index: usize) -> crate::TapeResult<Var<'_, F>> {
+        self.var(Id(index.min(u32::MAX as usize) as u32))
+    }
+}

@@ -1,0 +1,562 @@
+//! The tape: storage of recorded operations, plates and ancestor sets.
+
+use crate::node::{HostRead, Id, Inputs, Node};
+use crate::plate::{Plate, PlateEntry, PlateKind, Plates, Weights, merge};
+use crate::primitive::Primitive;
+use crate::sets::{SetId, SetTable, SiteId};
+use crate::{Op, Smoothness, TapeError, TapeResult, Var};
+use std::cell::RefCell;
+use std::collections::HashSet;
+use std::panic::Location;
+use std::sync::Arc;
+use stochgrad_tensor::{Pool, Real, Shape, Tensor};
+
+/// A record of operations, evaluated as they are recorded.
+///
+/// A tape is not shared between threads; several tapes live side by side without knowing of one another.
+pub struct Tape<F: Real> {
+    pub(crate) inner: RefCell<Inner<F>>,
+    pub(crate) pool: Pool<F>,
+}
+
+pub(crate) struct Inner<F: Real> {
+    pub(crate) nodes: Vec<Node<F>>,
+    pub(crate) plates: Vec<PlateEntry>,
+    pub(crate) sets: SetTable,
+    /// Sites on whose value host code may have branched: ancestors of everything recorded from now on.
+    pub(crate) control: SetId,
+    pub(crate) reads: Vec<HostRead>,
+    pub(crate) error: Option<TapeError>,
+    pub(crate) primitives: Vec<Arc<dyn Primitive<F>>>,
+    pub(crate) sites: u32,
+    /// Sites whose sampled value lets no gradient through.
+    pub(crate) closed: HashSet<SiteId>,
+    pub(crate) located: Option<&'static Location<'static>>,
+    pub(crate) scratch: Option<Scratch>,
+    /// Stands where a value was given back before its node was.
+    pub(crate) placeholder: Tensor<F>,
+    generation: u32,
+}
+
+/// Bookkeeping of a first-order backward pass, whose nodes are dropped as soon as nothing needs them.
+#[derive(Debug)]
+pub(crate) struct Scratch {
+    /// Nodes from here on belong to the pass.
+    pub(crate) base: usize,
+    /// Slots whose values were given back.
+    pub(crate) free: Vec<u32>,
+    /// Slots filled since the last clean-up.
+    pub(crate) created: Vec<u32>,
+}
+
+impl<F: Real> Default for Tape<F> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<F: Real> std::fmt::Debug for Tape<F> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let inner = self.inner.borrow();
+        writeln!(f, "Tape<{}> with {} operations", F::NAME, inner.nodes.len())?;
+        for (index, node) in inner.nodes.iter().enumerate() {
+            let inputs: Vec<u32> = node.inputs.iter().map(|id| id.0).collect();
+            writeln!(f, "  %{index} = {}{inputs:?} : {}", node.op, node.value.shape())?;
+        }
+        Ok(())
+    }
+}
+
+impl<F: Real> Tape<F> {
+    /// An empty tape whose kernels run on the calling thread.
+    pub fn new() -> Self {
+        Self::with_pool(Pool::new())
+    }
+
+    /// An empty tape whose kernels may use several threads. The results are the same for any number.
+    pub fn with_threads(threads: usize) -> Self {
+        Self::with_pool(Pool::with_threads(threads))
+    }
+
+    fn with_pool(pool: Pool<F>) -> Self {
+        let placeholder = Tensor::scalar(F::ZERO);
+        // Tapes that live side by side number their generations from different starts, so that each knows its own plates.
+        let address = placeholder.as_slice().as_ptr() as usize as u64;
+        let generation = (address.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as u32;
+        let inner = Inner {
+            nodes: Vec::new(),
+            plates: Vec::new(),
+            sets: SetTable::new(),
+            control: SetId::EMPTY,
+            reads: Vec::new(),
+            error: None,
+            primitives: Vec::new(),
+            sites: 0,
+            closed: HashSet::new(),
+            located: None,
+            scratch: None,
+            placeholder,
+            generation,
+        };
+        Tape { inner: RefCell::new(inner), pool }
+    }
+
+    /// The number of threads that kernels may use.
+    pub fn threads(&self) -> usize {
+        self.pool.threads()
+    }
+
+    /// The pool of buffers behind the values of this tape.
+    pub fn pool(&self) -> &Pool<F> {
+        &self.pool
+    }
+
+    /// How many operations are recorded.
+    pub fn len(&self) -> usize {
+        self.inner.borrow().nodes.len()
+    }
+
+    /// Whether nothing is recorded.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Forgets everything; the buffers go back to the pool.
+    fn clear(&mut self) {
+        self.truncate(0);
+        let inner = self.inner.get_mut();
+        inner.plates.clear();
+        inner.sets.clear();
+        inner.control = SetId::EMPTY;
+        inner.reads.clear();
+        inner.error = None;
+        inner.primitives.clear();
+        inner.sites = 0;
+        inner.closed.clear();
+        inner.located = None;
+        inner.generation = inner.generation.wrapping_add(1);
+    }
+
+    /// Drops the operations recorded after the first `len`, for instance those of a surrogate that has been differentiated.
+    /// Variables that point to them must not be used any more; they fail as variables of another tape do.
+    pub fn truncate(&self, len: usize) {
+        let mut inner = self.inner.borrow_mut();
+        while inner.nodes.len() > len {
+            if let Some(node) = inner.nodes.pop()
+                && node.pooled
+            {
+                self.pool.recycle(node.value);
+            }
+        }
+    }
+
+    /// A trainable leaf.
+    #[track_caller]
+    pub fn parameter(&self, value: impl IntoTensor<F>) -> Var<'_, F> {
+        let (value, pooled) = value.into_pooled(&self.pool);
+        self.leaf(value, pooled, Plates::new(), true)
+    }
+
+    /// A leaf that needs no gradient.
+    #[track_caller]
+    pub fn constant(&self, value: impl IntoTensor<F>) -> Var<'_, F> {
+        let (value, pooled) = value.into_pooled(&self.pool);
+        self.leaf(value, pooled, Plates::new(), false)
+    }
+
+    /// A constant whose leading axes are the given plates, in the order in which the plates were made.
+    #[track_caller]
+    pub fn constant_on(&self, plates: &[Plate], value: impl IntoTensor<F>) -> Var<'_, F> {
+        let (value, pooled) = value.into_pooled(&self.pool);
+        let mut sorted = Plates::new();
+        merge(&mut sorted, plates);
+        if let Err(error) = self.own_plates(plates, Location::caller()) {
+            return self.fail(error);
+        }
+        let sizes: Shape = plates.iter().map(|&plate| self.plate_size(plate)).collect();
+        if sorted.as_slice() != plates || value.shape().len() < sizes.len() || value.shape()[..sizes.len()] != sizes[..] {
+            return self.fail(TapeError::Operand {
+                op: "constant_on".into(),
+                problem: format!("expected leading axes {sizes} for the plates {}", self.plate_names(plates)),
+                shape: value.shape().clone(),
+                plates: String::new(),
+                at: Location::caller(),
+            });
+        }
+        self.leaf(value, pooled, sorted, false)
+    }
+
+    #[track_caller]
+    fn leaf(&self, value: Tensor<F>, pooled: bool, plates: Plates, trainable: bool) -> Var<'_, F> {
+        let id = self.push(Op::Leaf { trainable }, Inputs::new(), value, pooled, plates, Location::caller());
+        Var { tape: self, id }
+    }
+
+    /// A constant with the same number everywhere, in a buffer of the pool.
+    #[track_caller]
+    pub(crate) fn filled(&self, shape: Shape, number: F) -> Var<'_, F> {
+        self.leaf(self.pool.full(shape, number), true, Plates::new(), false)
+    }
+
+    fn push(&self, op: Op, inputs: Inputs, value: Tensor<F>, mut pooled: bool, plates: Plates, location: &'static Location<'static>) -> Id {
+        let inner = &mut *self.inner.borrow_mut();
+        let mut ancestors = inner.control;
+        for &input in &inputs {
+            let node = &inner.nodes[input.index()];
+            pooled &= node.pooled || !node.value.shares_buffer_with(&value);
+            ancestors = inner.sets.union(ancestors, node.ancestors);
+        }
+        if let Op::Sample(site) = op {
+            ancestors = inner.sets.insert(ancestors, site);
+        }
+        let location = inner.located.unwrap_or(location);
+        let node = Node { op, inputs, value, pooled, plates, ancestors, location };
+        if let Some(scratch) = &mut inner.scratch {
+            let slot = scratch.free.pop();
+            let index = slot.unwrap_or(inner.nodes.len() as u32);
+            scratch.created.push(index);
+            if slot.is_some() {
+                inner.nodes[index as usize] = node;
+                return Id(index);
+            }
+        }
+        inner.nodes.push(node);
+        Id(inner.nodes.len() as u32 - 1)
+    }
+
+    /// Records an operation and evaluates it; on unusable operands records the error and poisons the result.
+    pub(crate) fn apply(&self, op: Op, inputs: &[Id], location: &'static Location<'static>) -> Id {
+        if inputs.contains(&Id::POISON) {
+            return Id::POISON;
+        }
+        let len = self.len();
+        if inputs.iter().any(|id| id.index() >= len) {
+            return self.fail(TapeError::Foreign { what: "a variable".into(), at: location }).id;
+        }
+        match self.evaluate(&op, inputs) {
+            Ok((value, plates)) => {
+                let pooled = !matches!(op, Op::Custom(_));
+                self.push(op, Inputs::from_slice(inputs), value, pooled, plates, location)
+            }
+            Err(fault) => {
+                let location = self.inner.borrow().located.unwrap_or(location);
+                self.fail(fault.into_error(&op, location)).id
+            }
+        }
+    }
+
+    /// Applies a user's own primitive.
+    #[track_caller]
+    pub fn custom<'t>(&'t self, primitive: Arc<dyn Primitive<F>>, inputs: &[Var<'t, F>]) -> Var<'t, F> {
+        let number = {
+            let mut inner = self.inner.borrow_mut();
+            inner.primitives.push(primitive);
+            inner.primitives.len() as u32 - 1
+        };
+        let location = Location::caller();
+        match self.own(inputs, location) {
+            Ok(ids) => Var { tape: self, id: self.apply(Op::Custom(number), &ids, location) },
+            Err(error) => self.fail(error),
+        }
+    }
+
+    /// A new stochastic site.
+    pub fn new_site(&self) -> SiteId {
+        let mut inner = self.inner.borrow_mut();
+        inner.sites += 1;
+        SiteId(inner.sites - 1)
+    }
+
+    /// Records the value of a stochastic node together with the parameters of its distribution, so that what is computed
+    /// from it descends from the node and from whatever its parameters descend from. Gradients flow to `value` only.
+    #[track_caller]
+    pub fn sample<'t>(&'t self, site: SiteId, value: Var<'t, F>, parameters: &[Var<'t, F>]) -> Var<'t, F> {
+        let location = Location::caller();
+        let mut inputs = vec![value];
+        inputs.extend_from_slice(parameters);
+        match self.own(&inputs, location) {
+            Ok(ids) => Var { tape: self, id: self.apply(Op::Sample(site), &ids, location) },
+            Err(error) => self.fail(error),
+        }
+    }
+
+    /// Lets no gradient through the sampled value of a site, or lets it through again.
+    pub fn set_closed(&self, site: SiteId, closed: bool) {
+        let mut inner = self.inner.borrow_mut();
+        if closed {
+            inner.closed.insert(site);
+        } else {
+            inner.closed.remove(&site);
+        }
+    }
+
+    /// Records an error, to be returned by the next fallible call unless there was one before, and gives a poisoned variable.
+    pub fn fail(&self, error: TapeError) -> Var<'_, F> {
+        self.inner.borrow_mut().error.get_or_insert(error);
+        Var { tape: self, id: Id::POISON }
+    }
+
+    /// The first error recorded so far.
+    ///
+    /// # Errors
+    /// That error.
+    pub fn check(&self) -> TapeResult<()> {
+        match &self.inner.borrow().error {
+            Some(error) => Err(error.clone()),
+            None => Ok(()),
+        }
+    }
+
+    /// Runs `record` with every operation attributed to the given place in the user's source.
+    pub fn located<R>(&self, at: &'static Location<'static>, record: impl FnOnce() -> R) -> R {
+        let before = self.inner.borrow_mut().located.replace(at);
+        let result = record();
+        self.inner.borrow_mut().located = before;
+        result
+    }
+
+    /// The variable at a position.
+    ///
+    /// # Errors
+    /// If the tape has no such position.
+    #[track_caller]
+    pub fn var(&self, id: Id) -> TapeResult<Var<'_, F>> {
+        if id.index() < self.len() {
+            Ok(Var { tape: self, id })
+        } else {
+            Err(TapeError::Foreign { what: format!("position {}", id.0), at: Location::caller() })
+        }
+    }
+
+    /// The positions of variables, all of which must be of this tape.
+    pub(crate) fn own(&self, vars: &[Var<'_, F>], at: &'static Location<'static>) -> TapeResult<Inputs> {
+        let len = self.len();
+        vars.iter()
+            .map(|var| {
+                let known = var.is_poisoned() || var.id.index() < len;
+                if std::ptr::eq(var.tape, self) && known { Ok(var.id) } else { Err(TapeError::Foreign { what: "a variable".into(), at }) }
+            })
+            .collect()
+    }
+
+    pub(crate) fn own_plates(&self, plates: &[Plate], at: &'static Location<'static>) -> TapeResult<()> {
+        let inner = self.inner.borrow();
+        for plate in plates {
+            if plate.generation != inner.generation || plate.index as usize >= inner.plates.len() {
+                return Err(TapeError::Foreign { what: format!("plate {}", plate.index), at });
+            }
+        }
+        Ok(())
+    }
+
+    /// What host code has read so far.
+    pub fn host_reads(&self) -> Vec<HostRead> {
+        self.inner.borrow().reads.clone()
+    }
+
+    /// How a recorded value depends on one of its inputs, custom primitives included.
+    pub fn smoothness(&self, var: Var<'_, F>, input: usize) -> Smoothness {
+        let inner = self.inner.borrow();
+        match inner.nodes.get(var.id.index()).map(|node| &node.op) {
+            Some(Op::Custom(number)) => inner.primitives[*number as usize].smoothness(input),
+            Some(op) => op.smoothness(input),
+            None => Smoothness::Constant,
+        }
+    }
+
+    /// The words of a set of sites: bit `i` of word `w` stands for site `64 w + i`.
+    pub fn set_words(&self, set: SetId) -> Vec<u64> {
+        self.inner.borrow().sets.words(set).to_vec()
+    }
+
+    /// The sites of a set, in rising order.
+    pub fn sites(&self, set: SetId) -> Vec<SiteId> {
+        let mut sites = Vec::new();
+        for (index, &word) in self.inner.borrow().sets.words(set).iter().enumerate() {
+            let mut rest = word;
+            while rest != 0 {
+                sites.push(SiteId(index as u32 * 64 + rest.trailing_zeros()));
+                rest &= rest - 1;
+            }
+        }
+        sites
+    }
+
+    /// Whether a site is in a set.
+    pub fn set_contains(&self, set: SetId, site: SiteId) -> bool {
+        self.inner.borrow().sets.words(set).get((site.0 / 64) as usize).is_some_and(|word| word >> (site.0 % 64) & 1 == 1)
+    }
+}
+
+/// Plates.
+impl<F: Real> Tape<F> {
+    /// A new plate, made inside others (a sample of a node whose parameters carry them, say).
+    #[track_caller]
+    pub fn plate(&self, name: &str, size: usize, kind: PlateKind, inside: &[Plate]) -> Plate {
+        if let Err(error) = self.own_plates(inside, Location::caller()) {
+            self.fail(error);
+        }
+        let inside = self.closure(inside);
+        let inner = &mut *self.inner.borrow_mut();
+        inner.plates.push(PlateEntry { name: name.into(), size, kind, inside, weights: Weights::Mean, offset: 0 });
+        Plate { index: inner.plates.len() as u32 - 1, generation: inner.generation }
+    }
+
+    fn entry<R>(&self, plate: Plate, read: impl FnOnce(&mut PlateEntry) -> R) -> Option<R> {
+        let inner = &mut *self.inner.borrow_mut();
+        if plate.generation != inner.generation {
+            return None;
+        }
+        inner.plates.get_mut(plate.index as usize).map(read)
+    }
+
+    /// The number of members; 0 for a plate of another tape.
+    pub fn plate_size(&self, plate: Plate) -> usize {
+        self.entry(plate, |entry| entry.size).unwrap_or(0)
+    }
+
+    /// The name.
+    pub fn plate_name(&self, plate: Plate) -> String {
+        self.entry(plate, |entry| entry.name.clone()).unwrap_or_default()
+    }
+
+    /// What the members are.
+    pub fn plate_kind(&self, plate: Plate) -> PlateKind {
+        self.entry(plate, |entry| entry.kind).unwrap_or(PlateKind::Samples)
+    }
+
+    /// The position of the first member among all members: not 0 for a shard of a batch.
+    pub fn plate_offset(&self, plate: Plate) -> u64 {
+        self.entry(plate, |entry| entry.offset).unwrap_or(0)
+    }
+
+    /// Says that the plate is a shard, whose first member has this position among all.
+    pub fn set_plate_offset(&self, plate: Plate, offset: u64) {
+        self.entry(plate, |entry| entry.offset = offset);
+    }
+
+    /// How the plate is reduced.
+    pub fn weights(&self, plate: Plate) -> Weights {
+        self.entry(plate, |entry| entry.weights).unwrap_or(Weights::Mean)
+    }
+
+    /// Sets how the plate is reduced.
+    pub fn set_weights(&self, plate: Plate, weights: Weights) {
+        self.entry(plate, |entry| entry.weights = weights);
+    }
+
+    /// The plates and those that they were made inside of.
+    pub fn closure(&self, plates: &[Plate]) -> Plates {
+        let inner = self.inner.borrow();
+        let mut closed = Plates::new();
+        for &plate in plates {
+            if plate.generation == inner.generation
+                && let Some(entry) = inner.plates.get(plate.index as usize)
+            {
+                merge(&mut closed, &entry.inside);
+                merge(&mut closed, &[plate]);
+            }
+        }
+        closed
+    }
+
+    /// The plates in words, for messages.
+    pub fn plate_names(&self, plates: &[Plate]) -> String {
+        let names: Vec<String> = plates.iter().map(|&plate| format!("{}({})", self.plate_name(plate), self.plate_size(plate))).collect();
+        names.join(", ")
+    }
+}
+
+/// A tape that is cleared and used again, step after step; its buffers are reused.
+///
+/// ```
+/// use stochgrad_tape::Workspace;
+///
+/// let mut workspace = Workspace::<f32>::new();
+/// for step in 0..3 {
+///     let tape = workspace.tape();
+///     let x = tape.parameter(step as f64);
+///     assert_eq!(tape.len(), 1);
+///     let _ = x.exp();
+/// }
+/// ```
+#[derive(Debug, Default)]
+pub struct Workspace<F: Real> {
+    tape: Tape<F>,
+}
+
+impl<F: Real> Workspace<F> {
+    /// A workspace whose kernels run on the calling thread.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A workspace whose kernels may use several threads.
+    pub fn with_threads(threads: usize) -> Self {
+        Workspace { tape: Tape::with_threads(threads) }
+    }
+
+    /// The tape, cleared.
+    pub fn tape(&mut self) -> &Tape<F> {
+        self.tape.clear();
+        &self.tape
+    }
+}
+
+/// What can become a tensor of any precision: tensors, and numbers and arrays of them as literals.
+pub trait IntoTensor<F: Real>: Sized {
+    /// The tensor.
+    fn into_tensor(self) -> Tensor<F>;
+
+    /// The tensor, in a buffer of the pool if it has to be written anyway, and whether it is.
+    fn into_pooled(self, pool: &Pool<F>) -> (Tensor<F>, bool) {
+        let _ = pool;
+        (self.into_tensor(), false)
+    }
+}
+
+impl<F: Real> IntoTensor<F> for Tensor<F> {
+    fn into_tensor(self) -> Tensor<F> {
+        self
+    }
+}
+
+impl<F: Real> IntoTensor<F> for &Tensor<F> {
+    fn into_tensor(self) -> Tensor<F> {
+        self.clone()
+    }
+}
+
+fn written<F: Real>(mut tensor: Tensor<F>, numbers: impl Iterator<Item = F>) -> Tensor<F> {
+    for (to, number) in tensor.make_mut().iter_mut().zip(numbers) {
+        *to = number;
+    }
+    tensor
+}
+
+macro_rules! literals {
+    ($([$($generic:tt)*] $real:ty, $literal:ty, $self:ident => $shape:expr, $numbers:expr;)*) => {$(
+        impl<$($generic)*> IntoTensor<$real> for $literal {
+            fn into_tensor($self) -> Tensor<$real> {
+                written(Tensor::zeros($shape), $numbers)
+            }
+
+            fn into_pooled($self, pool: &Pool<$real>) -> (Tensor<$real>, bool) {
+                (written(pool.take(Shape::from($shape)), $numbers), true)
+            }
+        }
+    )*};
+}
+
+literals! {
+    [F: Real] F, f64, self => [], std::iter::once(F::from_f64(self));
+    [] f32, f32, self => [], std::iter::once(self);
+    [F: Real] F, &[f64], self => [self.len()], self.iter().map(|&number| F::from_f64(number));
+    [] f32, &[f32], self => [self.len()], self.iter().copied();
+    [F: Real] F, Vec<f64>, self => [self.len()], self.iter().map(|&number| F::from_f64(number));
+    [] f32, Vec<f32>, self => [self.len()], self.iter().copied();
+    [F: Real, const N: usize] F, [f64; N], self => [N], self.iter().map(|&number| F::from_f64(number));
+    [F: Real, const N: usize] F, &[f64; N], self => [N], self.iter().map(|&number| F::from_f64(number));
+    [const N: usize] f32, [f32; N], self => [N], self.iter().copied();
+    [F: Real, const N: usize, const M: usize] F, [[f64; M]; N], self => [N, M], self.as_flattened().iter().map(|&number| F::from_f64(number));
+}

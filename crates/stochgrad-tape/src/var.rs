@@ -1,0 +1,674 @@
+//! Handles to recorded values, and the operations on them.
+
+use crate::node::{HostRead, Id};
+use crate::op::{Axes, Op, PlateReduction};
+use crate::plate::{Plate, Plates, Weights, merge};
+use crate::sets::SetId;
+use crate::tape::Tape;
+use crate::{IntoTensor, TapeError, TapeResult};
+use std::panic::Location;
+use std::sync::Arc;
+use stochgrad_tensor::map::Map;
+use stochgrad_tensor::reduce::Reduce;
+use stochgrad_tensor::zip::Zip;
+use stochgrad_tensor::{Real, Shape, Tensor};
+
+/// A small `Copy` handle to a value on a tape.
+///
+/// A value has plate axes on the left and event axes on the right. Operations on several values align their plates by
+/// identity and broadcast their event axes; operations on axes mean event axes, counted from the left, or from the right
+/// if negative.
+pub struct Var<'t, F: Real> {
+    pub(crate) tape: &'t Tape<F>,
+    pub(crate) id: Id,
+}
+
+impl<F: Real> Clone for Var<'_, F> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<F: Real> Copy for Var<'_, F> {}
+
+impl<F: Real> std::fmt::Debug for Var<'_, F> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.peek() {
+            Ok(value) => write!(f, "%{} = {value:?}", self.id.0),
+            Err(error) => write!(f, "%{} ({error})", self.id.0),
+        }
+    }
+}
+
+macro_rules! maps {
+    ($($(#[$doc:meta])* $name:ident => $map:expr;)*) => {
+        $($(#[$doc])* #[track_caller] pub fn $name(self) -> Self { self.map($map) })*
+    };
+}
+
+macro_rules! zips {
+    ($($(#[$doc:meta])* $name:ident => $zip:expr;)*) => {
+        $($(#[$doc])* #[track_caller] pub fn $name(self, other: Self) -> Self { self.zip($zip, other) })*
+    };
+}
+
+/// Functions of each element.
+impl<'t, F: Real> Var<'t, F> {
+    /// Applies a function to each element.
+    #[track_caller]
+    pub fn map(self, map: Map) -> Self {
+        self.apply(Op::Map(map))
+    }
+
+    /// Applies a function to pairs of elements.
+    #[track_caller]
+    pub fn zip(self, zip: Zip, other: Self) -> Self {
+        self.apply_with(Op::Zip(zip), &[other])
+    }
+
+    maps! {
+        /// `exp(x)`.
+        exp => Map::Exp;
+        /// The natural logarithm.
+        ln => Map::Ln;
+        /// `ln(1 + x)`, exact for small `x`.
+        log1p => Map::Log1p;
+        /// `exp(x) − 1`, exact for small `x`.
+        expm1 => Map::Expm1;
+        /// The square root.
+        sqrt => Map::Sqrt;
+        /// `x²`.
+        square => Map::Square;
+        /// `1 / x`.
+        recip => Map::Recip;
+        /// `|x|`; the derivative at 0 is taken to be 0.
+        abs => Map::Abs;
+        /// −1, 0 or 1.
+        sign => Map::Sign;
+        /// The sine.
+        sin => Map::Sin;
+        /// The cosine.
+        cos => Map::Cos;
+        /// The hyperbolic tangent.
+        tanh => Map::Tanh;
+        /// `1 / (1 + exp(−x))`, without overflow.
+        sigmoid => Map::Sigmoid;
+        /// `ln(1 + exp(x))`, without overflow.
+        softplus => Map::Softplus;
+        /// `max(x, 0)`.
+        relu => Map::Relu;
+        /// The error function.
+        erf => Map::Erf;
+        /// The logarithm of the gamma function.
+        lgamma => Map::Lgamma;
+        /// The derivative of `lgamma`.
+        digamma => Map::Polygamma(0);
+        /// The largest integer not above `x`.
+        floor => Map::Floor;
+        /// The smallest integer not below `x`.
+        ceil => Map::Ceil;
+        /// The nearest integer.
+        round => Map::Round;
+        /// 1 where `x > 0`, else 0.
+        step => Map::Step;
+    }
+
+    zips! {
+        /// `xʸ` for `x ≥ 0`.
+        pow => Zip::Pow;
+        /// The larger of the two.
+        maximum => Zip::Maximum;
+        /// The smaller of the two.
+        minimum => Zip::Minimum;
+        /// 1 where the first is greater, else 0.
+        gt => Zip::Greater;
+        /// 1 where the first is greater or equal, else 0.
+        ge => Zip::GreaterEqual;
+        /// 1 where the first is less, else 0.
+        lt => Zip::Less;
+        /// 1 where the first is less or equal, else 0.
+        le => Zip::LessEqual;
+        /// 1 where both are equal, else 0.
+        equal => Zip::Equal;
+        /// 1 where both differ, else 0.
+        not_equal => Zip::NotEqual;
+    }
+
+    /// The `order`-th derivative of `digamma`.
+    #[track_caller]
+    pub fn polygamma(self, order: u32) -> Self {
+        self.map(Map::Polygamma(order))
+    }
+
+    /// `x` where it is positive, else `slope · x`.
+    #[track_caller]
+    pub fn leaky_relu(self, slope: f64) -> Self {
+        self.map(Map::LeakyRelu(slope))
+    }
+
+    /// `x` to a constant power.
+    #[track_caller]
+    pub fn powf(self, exponent: f64) -> Self {
+        self.map(Map::PowScalar(exponent))
+    }
+
+    /// `x` held between two constants.
+    #[track_caller]
+    pub fn clamp(self, low: f64, high: f64) -> Self {
+        self.map(Map::Clamp(low, high))
+    }
+
+    /// The logarithm of the sigmoid, without overflow.
+    #[track_caller]
+    pub fn log_sigmoid(self) -> Self {
+        -(-self).softplus()
+    }
+
+    /// `yes` where this value is not 0, else `no`.
+    #[track_caller]
+    pub fn select(self, yes: Self, no: Self) -> Self {
+        self.apply_with(Op::Select, &[yes, no])
+    }
+}
+
+/// Reductions and functions along event axes.
+impl<'t, F: Real> Var<'t, F> {
+    fn axes_all(self) -> Axes {
+        (0..self.shape().len()).collect()
+    }
+
+    fn event_axis(self, axis: isize) -> usize {
+        if axis < 0 { (self.shape().len() as isize + axis).max(-1) as usize } else { axis as usize }
+    }
+
+    /// The sum over all event axes.
+    #[track_caller]
+    pub fn sum(self) -> Self {
+        self.apply(Op::Reduce(Reduce::Sum, self.axes_all()))
+    }
+
+    /// The sum along one event axis, which it removes.
+    #[track_caller]
+    pub fn sum_axis(self, axis: isize) -> Self {
+        self.apply(Op::Reduce(Reduce::Sum, Axes::from_slice(&[self.event_axis(axis)])))
+    }
+
+    /// The sum over the last `count` event axes.
+    #[track_caller]
+    pub fn sum_last(self, count: usize) -> Self {
+        let rank = self.shape().len();
+        self.apply(Op::Reduce(Reduce::Sum, (rank.saturating_sub(count)..rank).collect()))
+    }
+
+    /// The average over all event axes.
+    #[track_caller]
+    pub fn mean(self) -> Self {
+        let count = self.shape().numel();
+        self.sum() * (1.0 / count as f64)
+    }
+
+    /// The average along one event axis, which it removes.
+    #[track_caller]
+    pub fn mean_axis(self, axis: isize) -> Self {
+        let count = self.shape().get(self.event_axis(axis)).copied().unwrap_or(1);
+        self.sum_axis(axis) * (1.0 / count as f64)
+    }
+
+    /// The largest element along an event axis, which it removes.
+    #[track_caller]
+    pub fn max_axis(self, axis: isize) -> Self {
+        self.apply(Op::Reduce(Reduce::Max, Axes::from_slice(&[self.event_axis(axis)])))
+    }
+
+    /// The largest of all elements.
+    #[track_caller]
+    pub fn max(self) -> Self {
+        self.apply(Op::Reduce(Reduce::Max, self.axes_all()))
+    }
+
+    /// `ln Σ exp(x)` along an event axis, which it removes.
+    #[track_caller]
+    pub fn logsumexp(self, axis: isize) -> Self {
+        self.apply(Op::Reduce(Reduce::LogSumExp, Axes::from_slice(&[self.event_axis(axis)])))
+    }
+
+    /// Softmax along an event axis.
+    #[track_caller]
+    pub fn softmax(self, axis: isize) -> Self {
+        self.apply(Op::Softmax(self.event_axis(axis)))
+    }
+
+    /// The logarithm of the softmax along an event axis.
+    #[track_caller]
+    pub fn log_softmax(self, axis: isize) -> Self {
+        self.apply(Op::LogSoftmax(self.event_axis(axis)))
+    }
+
+    /// The running sum along an event axis.
+    #[track_caller]
+    pub fn cumsum(self, axis: isize) -> Self {
+        self.apply(Op::CumulativeSum { axis: self.event_axis(axis), reverse: false })
+    }
+
+    /// The position of the largest element along an event axis, which it removes.
+    #[track_caller]
+    pub fn argmax(self, axis: isize) -> Self {
+        self.apply(Op::Argmax(self.event_axis(axis)))
+    }
+}
+
+/// Products of matrices, and shapes.
+impl<'t, F: Real> Var<'t, F> {
+    /// The product of matrices in the last two event axes. A first operand with one event axis is a row vector, a second
+    /// one a column vector; the axis is removed again. Leading axes broadcast.
+    #[track_caller]
+    pub fn matmul(self, other: Self) -> Self {
+        let plain = Op::Matmul { transpose_left: false, transpose_right: false };
+        if self.is_poisoned() || other.is_poisoned() {
+            return self.apply_with(plain, &[other]);
+        }
+        let (left, right) = (self.shape(), other.shape());
+        if right.len() == 1 {
+            let column = other.reshape([right[0], 1]);
+            let product = self.matmul(column);
+            let shape = product.shape();
+            return product.reshape(&shape[..shape.len().saturating_sub(1)]);
+        }
+        if left.len() == 1 && (right.len() > 2 || !other.plates().is_empty()) {
+            let product = self.reshape([1, left[0]]).apply_with(plain, &[other]);
+            let shape = product.shape();
+            let kept: Shape = shape.iter().enumerate().filter(|(axis, _)| axis + 2 != shape.len()).map(|(_, &size)| size).collect();
+            return product.reshape(kept);
+        }
+        self.apply_with(plain, &[other])
+    }
+
+    /// The same elements in another event shape.
+    #[track_caller]
+    pub fn reshape(self, shape: impl Into<Shape>) -> Self {
+        self.apply(Op::Reshape(shape.into()))
+    }
+
+    /// Event axes in another order.
+    #[track_caller]
+    pub fn permute(self, order: &[usize]) -> Self {
+        self.apply(Op::Transpose(Axes::from_slice(order)))
+    }
+
+    /// The last two event axes exchanged.
+    #[track_caller]
+    pub fn transpose(self) -> Self {
+        let rank = self.shape().len();
+        let mut order: Axes = (0..rank).collect();
+        if rank >= 2 {
+            order.swap(rank - 2, rank - 1);
+        }
+        self.apply(Op::Transpose(order))
+    }
+
+    /// A range of positions along an event axis.
+    #[track_caller]
+    pub fn slice(self, axis: isize, range: std::ops::Range<usize>) -> Self {
+        self.apply(Op::Slice { axis: self.event_axis(axis), start: range.start, len: range.end.saturating_sub(range.start) })
+    }
+
+    /// One position along an event axis, which it removes.
+    #[track_caller]
+    pub fn index(self, axis: isize, position: usize) -> Self {
+        let at = self.event_axis(axis);
+        let one = self.slice(axis, position..position.saturating_add(1));
+        let kept: Shape = one.shape().iter().enumerate().filter(|(axis, _)| *axis != at).map(|(_, &size)| size).collect();
+        one.reshape(kept)
+    }
+
+    /// Chosen positions along an event axis.
+    #[track_caller]
+    pub fn index_select(self, axis: isize, indices: &[usize]) -> Self {
+        self.apply(Op::IndexSelect(self.event_axis(axis), Arc::from(indices)))
+    }
+
+    /// Elements at the whole positions that `index` holds, along an event axis; `index` has the same event rank.
+    #[track_caller]
+    pub fn gather(self, axis: isize, index: Self) -> Self {
+        self.apply_with(Op::Gather(self.event_axis(axis)), &[index])
+    }
+
+    /// A new last axis with a 1 at the position that each element names.
+    #[track_caller]
+    pub fn one_hot(self, classes: usize) -> Self {
+        self.apply(Op::OneHot(classes))
+    }
+
+    /// A new event axis of size 1 before the given axis.
+    #[track_caller]
+    pub fn unsqueeze(self, axis: isize) -> Self {
+        let shape = self.shape();
+        let at = if axis < 0 { (shape.len() as isize + 1 + axis).max(0) as usize } else { (axis as usize).min(shape.len()) };
+        let wide: Shape = shape[..at].iter().chain([&1]).chain(&shape[at..]).copied().collect();
+        self.reshape(wide)
+    }
+
+    /// Repeated along event axes to the given event shape.
+    #[track_caller]
+    pub fn broadcast_to(self, shape: impl Into<Shape>) -> Self {
+        self.apply(Op::Expand(Plates::new(), shape.into()))
+    }
+
+    /// Repeated along the plates that it lacks.
+    #[track_caller]
+    pub fn expand_plates(self, plates: &[Plate]) -> Self {
+        let mut sorted = Plates::new();
+        merge(&mut sorted, plates);
+        self.with_plates_checked(plates, Op::Expand(sorted, self.shape()))
+    }
+
+    /// Values one after the other along an event axis.
+    ///
+    /// An empty list is an error, as are shapes that differ elsewhere.
+    #[track_caller]
+    pub fn concat(vars: &[Self], axis: isize) -> TapeResult<Self> {
+        match vars {
+            [] => Err(TapeError::Other { message: "concat: expected at least one value, came none".into(), at: Location::caller() }),
+            [first, rest @ ..] => Ok(first.apply_with(Op::Concat(first.event_axis(axis)), rest)),
+        }
+    }
+
+    /// Values of one shape along a new first event axis.
+    ///
+    /// # Errors
+    /// For an empty list.
+    #[track_caller]
+    pub fn stack(vars: &[Self]) -> TapeResult<Self> {
+        let mut rows = Vec::with_capacity(vars.len());
+        for var in vars {
+            rows.push(var.unsqueeze(0));
+        }
+        Self::concat(&rows, 0)
+    }
+}
+
+/// Control of derivatives.
+impl<'t, F: Real> Var<'t, F> {
+    /// The same value, through which no gradient flows.
+    #[track_caller]
+    pub fn stop_gradient(self) -> Self {
+        self.apply(Op::StopGradient)
+    }
+
+    /// `exp(l − stop(l))`: one, with the derivative of `l`. Multiplying a cost with the box of the log-probability of its
+    /// samples makes every derivative of the product an estimate of the derivative of the expectation.
+    #[track_caller]
+    pub fn magic_box(self) -> Self {
+        self.apply(Op::MagicBox)
+    }
+
+    /// This value with the derivative of `soft`, which has the same event shape.
+    #[track_caller]
+    pub fn straight_through(self, soft: Self) -> Self {
+        self.apply_with(Op::StraightThrough, &[soft])
+    }
+}
+
+/// Plates.
+impl<'t, F: Real> Var<'t, F> {
+    #[track_caller]
+    fn with_plates_checked(self, plates: &[Plate], op: Op) -> Self {
+        match self.tape.own_plates(plates, Location::caller()) {
+            Ok(()) => self.apply(op),
+            Err(error) => self.tape.fail(error),
+        }
+    }
+
+    /// The plain sum over the members of a plate.
+    #[track_caller]
+    pub fn sum_over(self, plate: Plate) -> Self {
+        self.with_plates_checked(&[plate], Op::PlateReduce(plate, PlateReduction::Sum))
+    }
+
+    /// The average over the members of a plate, by its weights: the estimate of an expectation for a plate of samples.
+    #[track_caller]
+    pub fn mean_over(self, plate: Plate) -> Self {
+        match self.tape.weights(plate) {
+            Weights::Given { id, .. } => {
+                let weights = Var { tape: self.tape, id };
+                self.apply_with(Op::PlateReduce(plate, PlateReduction::Weighted), &[weights])
+            }
+            _ => self.with_plates_checked(&[plate], Op::PlateReduce(plate, PlateReduction::Mean)),
+        }
+    }
+
+    /// The sum of the members times the given weights.
+    #[track_caller]
+    pub fn weighted_sum_over(self, plate: Plate, weights: Self) -> Self {
+        if let Err(error) = self.tape.own_plates(&[plate], Location::caller()) {
+            return self.tape.fail(error);
+        }
+        self.apply_with(Op::PlateReduce(plate, PlateReduction::Weighted), &[weights])
+    }
+
+    /// The logarithm of the average of the exponentials over the members of a plate, by its weights.
+    #[track_caller]
+    pub fn log_mean_exp_over(self, plate: Plate) -> Self {
+        let log_sum = Op::PlateReduce(plate, PlateReduction::LogSumExp);
+        match self.tape.weights(plate) {
+            Weights::Given { id, .. } => (self + Var { tape: self.tape, id }.ln()).apply(log_sum),
+            _ => {
+                let size = self.tape.plate_size(plate) as f64;
+                self.with_plates_checked(&[plate], log_sum) - size.ln()
+            }
+        }
+    }
+
+    /// One member of a plate.
+    #[track_caller]
+    pub fn member(self, plate: Plate, index: usize) -> Self {
+        self.with_plates_checked(&[plate], Op::PlateMember(plate, index))
+    }
+
+    /// A plate axis as first event axis.
+    #[track_caller]
+    pub fn plate_to_event(self, plate: Plate) -> Self {
+        self.with_plates_checked(&[plate], Op::PlateToEvent(plate))
+    }
+
+    /// The first event axis as the axis of a plate of the same size.
+    #[track_caller]
+    pub fn event_to_plate(self, plate: Plate) -> Self {
+        self.with_plates_checked(&[plate], Op::EventToPlate(plate))
+    }
+}
+
+/// What is recorded.
+impl<'t, F: Real> Var<'t, F> {
+    /// The tape.
+    pub fn tape(self) -> &'t Tape<F> {
+        self.tape
+    }
+
+    /// The position on the tape.
+    pub fn id(self) -> Id {
+        self.id
+    }
+
+    pub(crate) fn is_poisoned(self) -> bool {
+        self.id == Id::POISON
+    }
+
+    /// The event shape; empty for a poisoned variable.
+    pub fn shape(self) -> Shape {
+        let inner = self.tape.inner.borrow();
+        inner.nodes.get(self.id.index()).map(|node| node.event()).unwrap_or_default()
+    }
+
+    /// The plates that the value carries.
+    pub fn plates(self) -> Plates {
+        let inner = self.tape.inner.borrow();
+        inner.nodes.get(self.id.index()).map(|node| node.plates.clone()).unwrap_or_default()
+    }
+
+    /// The operation; `None` for a poisoned variable.
+    pub fn op(self) -> Option<Op> {
+        self.tape.inner.borrow().nodes.get(self.id.index()).map(|node| node.op.clone())
+    }
+
+    /// The operands.
+    pub fn inputs(self) -> Vec<Self> {
+        let inner = self.tape.inner.borrow();
+        let ids = inner.nodes.get(self.id.index()).map(|node| node.inputs.clone()).unwrap_or_default();
+        ids.iter().map(|&id| Var { tape: self.tape, id }).collect()
+    }
+
+    /// The stochastic sites that the value descends from.
+    pub fn ancestors(self) -> SetId {
+        self.tape.inner.borrow().nodes.get(self.id.index()).map_or(SetId::EMPTY, |node| node.ancestors)
+    }
+
+    /// The place in the source that recorded it.
+    pub fn location(self) -> Option<&'static Location<'static>> {
+        self.tape.inner.borrow().nodes.get(self.id.index()).map(|node| node.location)
+    }
+
+    /// The value, plate axes first. Whatever is recorded after this may have been decided by the value: it becomes a
+    /// descendant of the value's stochastic ancestors. Use [`Var::peek`] to look without that consequence.
+    ///
+    /// # Errors
+    /// The first error recorded on the tape.
+    #[track_caller]
+    pub fn value(self) -> TapeResult<Tensor<F>> {
+        let value = self.peek()?;
+        let inner = &mut *self.tape.inner.borrow_mut();
+        let ancestors = inner.nodes[self.id.index()].ancestors;
+        if ancestors != SetId::EMPTY {
+            inner.control = inner.sets.union(inner.control, ancestors);
+            inner.reads.push(HostRead { id: self.id, recorded_before: inner.nodes.len(), location: Location::caller() });
+        }
+        Ok(value)
+    }
+
+    /// The value as one number, with the consequence of [`Var::value`].
+    ///
+    /// # Errors
+    /// The first error recorded on the tape, or if the value is not one number.
+    #[track_caller]
+    pub fn item(self) -> TapeResult<F> {
+        let at = Location::caller();
+        let value = self.value()?;
+        value.item().map_err(|_| TapeError::NotScalar { what: "item()", shape: self.shape(), plates: self.plates_in_words(), at })
+    }
+
+    /// The value, plate axes first, for a log line or a drawing: what is recorded afterwards does not depend on it.
+    ///
+    /// # Errors
+    /// The first error recorded on the tape.
+    #[track_caller]
+    pub fn peek(self) -> TapeResult<Tensor<F>> {
+        self.tape.check()?;
+        let inner = self.tape.inner.borrow();
+        match inner.nodes.get(self.id.index()) {
+            Some(node) => Ok(node.value.clone()),
+            None => Err(TapeError::Foreign { what: "a variable".into(), at: Location::caller() }),
+        }
+    }
+
+    pub(crate) fn plates_in_words(self) -> String {
+        let plates = self.plates();
+        if plates.is_empty() { String::new() } else { format!(", plates {}", self.tape.plate_names(&plates)) }
+    }
+
+    #[track_caller]
+    pub(crate) fn apply(self, op: Op) -> Self {
+        Var { tape: self.tape, id: self.tape.apply(op, &[self.id], Location::caller()) }
+    }
+
+    #[track_caller]
+    pub(crate) fn apply_with(self, op: Op, others: &[Self]) -> Self {
+        let location = Location::caller();
+        let mut inputs = crate::node::Inputs::new();
+        inputs.push(self.id);
+        for other in others {
+            if !std::ptr::eq(self.tape, other.tape) {
+                return self.tape.fail(TapeError::Foreign { what: "a variable".into(), at: location });
+            }
+            inputs.push(other.id);
+        }
+        Var { tape: self.tape, id: self.tape.apply(op, &inputs, location) }
+    }
+}
+
+macro_rules! operators {
+    ($($trait:ident, $method:ident, $zip:expr, $right:expr, $left:expr;)*) => {$(
+        impl<'t, F: Real> std::ops::$trait for Var<'t, F> {
+            type Output = Var<'t, F>;
+            #[track_caller]
+            fn $method(self, other: Self) -> Self {
+                self.zip($zip, other)
+            }
+        }
+
+        impl<'t, F: Real> std::ops::$trait<f64> for Var<'t, F> {
+            type Output = Var<'t, F>;
+            #[track_caller]
+            fn $method(self, number: f64) -> Self {
+                self.map($right(number))
+            }
+        }
+
+        impl<'t> std::ops::$trait<f32> for Var<'t, f32> {
+            type Output = Var<'t, f32>;
+            #[track_caller]
+            fn $method(self, number: f32) -> Self {
+                self.map($right(f64::from(number)))
+            }
+        }
+
+        impl<'t, F: Real> std::ops::$trait<Var<'t, F>> for f64 {
+            type Output = Var<'t, F>;
+            #[track_caller]
+            fn $method(self, var: Var<'t, F>) -> Var<'t, F> {
+                var.map($left(self))
+            }
+        }
+
+        impl<'t> std::ops::$trait<Var<'t, f32>> for f32 {
+            type Output = Var<'t, f32>;
+            #[track_caller]
+            fn $method(self, var: Var<'t, f32>) -> Var<'t, f32> {
+                var.map($left(f64::from(self)))
+            }
+        }
+    )*};
+}
+
+operators! {
+    Add, add, Zip::Add, Map::AddScalar, Map::AddScalar;
+    Sub, sub, Zip::Sub, |number: f64| Map::AddScalar(-number), Map::RsubScalar;
+    Mul, mul, Zip::Mul, Map::MulScalar, Map::MulScalar;
+    Div, div, Zip::Div, |number: f64| Map::MulScalar(1.0 / number), Map::RdivScalar;
+}
+
+impl<'t, F: Real> std::ops::Neg for Var<'t, F> {
+    type Output = Var<'t, F>;
+    #[track_caller]
+    fn neg(self) -> Self {
+        self.map(Map::Neg)
+    }
+}
+
+/// What can stand where a variable is expected: a variable, or a value that becomes a constant on the given tape.
+pub trait IntoVar<'t, F: Real> {
+    /// The variable.
+    fn into_var(self, tape: &'t Tape<F>) -> Var<'t, F>;
+}
+
+impl<'t, F: Real> IntoVar<'t, F> for Var<'t, F> {
+    fn into_var(self, _tape: &'t Tape<F>) -> Var<'t, F> {
+        self
+    }
+}
+
+impl<'t, F: Real> IntoVar<'t, F> for f64 {
+    #[track_caller]
+    fn into_var(self, tape: &'t Tape<F>) -> Var<'t, F> {
+        tape.constant(IntoTensor::<F>::into_tensor(self))
+    }
+}

@@ -1,0 +1,132 @@
+use smallvec::SmallVec;
+
+use crate::Shape;
+
+/// How `K` row-major operands are walked along a common broadcast shape: as rows of one innermost axis, along which every
+/// operand either advances by one element or stands still.
+pub(crate) struct Plan<const K: usize> {
+    /// The length of a row.
+    pub(crate) inner: usize,
+    /// For each operand, 1 where it advances along a row and 0 where it stands still.
+    pub(crate) steps: [usize; K],
+    outer: SmallVec<[Axis<K>; 6]>,
+}
+
+#[derive(Clone, Copy)]
+struct Axis<const K: usize> {
+    size: usize,
+    strides: [usize; K],
+}
+
+impl<const K: usize> Plan<K> {
+    /// `out` must be the broadcast shape of the operands, and must not be empty.
+    pub(crate) fn new(out: &Shape, operands: [&Shape; K]) -> Self {
+        let mut merged: SmallVec<[Axis<K>; 6]> = SmallVec::new();
+        let mut natural = [1; K];
+        for from_right in 0..out.rank() {
+            let size = out[out.rank() - 1 - from_right];
+            let mut strides = [0; K];
+            for (k, operand) in operands.iter().enumerate() {
+                if from_right < operand.rank() {
+                    let own = operand[operand.rank() - 1 - from_right];
+                    if own != 1 {
+                        strides[k] = natural[k];
+                        natural[k] *= own;
+                    }
+                }
+            }
+            if size == 1 {
+                continue;
+            }
+            match merged.last_mut() {
+                Some(last) if (0..K).all(|k| strides[k] == last.strides[k] * last.size) => {
+                    last.size *= size;
+                }
+                _ => merged.push(Axis { size, strides }),
+            }
+        }
+        if merged.is_empty() {
+            return Self {
+                inner: 1,
+                steps: [1; K],
+                outer: merged,
+            };
+        }
+        let innermost = merged.remove(0);
+        merged.reverse();
+        Self {
+            inner: innermost.size,
+            steps: innermost.strides,
+            outer: merged,
+        }
+    }
+
+    /// The number of rows.
+    pub(crate) fn rows(&self) -> usize {
+        self.outer.iter().map(|axis| axis.size).product()
+    }
+
+    /// Calls `visit(row, offsets)` for `count` rows from `first`, with each operand's offset at the row's beginning.
+    pub(crate) fn for_rows(
+        &self,
+        first: usize,
+        count: usize,
+        mut visit: impl FnMut(usize, [usize; K]),
+    ) {
+        let mut index: SmallVec<[usize; 6]> = SmallVec::from_elem(0, self.outer.len());
+        let mut offsets = [0; K];
+        let mut rest = first;
+        for (i, axis) in index.iter_mut().zip(&self.outer).rev() {
+            *i = rest % axis.size;
+            rest /= axis.size;
+            for (offset, stride) in offsets.iter_mut().zip(axis.strides) {
+                *offset += *i * stride;
+            }
+        }
+        for row in first..first + count {
+            visit(row, offsets);
+            for (i, axis) in index.iter_mut().zip(&self.outer).rev() {
+                *i += 1;
+                for (offset, stride) in offsets.iter_mut().zip(axis.strides) {
+                    *offset += stride;
+                }
+                if *i < axis.size {
+                    break;
+                }
+                for (offset, stride) in offsets.iter_mut().zip(axis.strides) {
+                    *offset -= axis.size * stride;
+                }
+                *i = 0;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn axes_that_can_be_walked_together_are_merged() {
+        let out = Shape::from([4, 5, 2, 3]);
+        let plan = Plan::new(&out, [&out, &[2, 3].into(), &[4, 1, 1, 1].into()]);
+        assert_eq!((plan.rows(), plan.inner, plan.steps), (20, 6, [1, 1, 0]));
+        let plan = Plan::new(&out, [&out, &out]);
+        assert_eq!((plan.rows(), plan.inner, plan.steps), (1, 120, [1, 1]));
+        let plan = Plan::new(&out, [&out, &Shape::scalar()]);
+        assert_eq!((plan.rows(), plan.inner, plan.steps), (1, 120, [1, 0]));
+    }
+
+    #[test]
+    fn walking_can_begin_at_any_row() {
+        let out = Shape::from([3, 2, 4]);
+        let plan = Plan::new(&out, [&out, &[3, 1, 1].into(), &[2, 1].into()]);
+        let mut all = Vec::new();
+        plan.for_rows(0, plan.rows(), |row, offsets| all.push((row, offsets)));
+        assert_eq!(all.len(), 6);
+        assert_eq!(all[5], (5, [20, 2, 1]));
+        let mut tail = Vec::new();
+        plan.for_rows(3, 3, |row, offsets| tail.push((row, offsets)));
+        assert_eq!(tail, all[3..]);
+    }
+}

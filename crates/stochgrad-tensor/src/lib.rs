@@ -1,0 +1,62 @@
+//! Dense tensors, pooled buffers, numerical kernels and keyed random fills.
+//!
+//! This is the ground floor of `stochgrad`: it computes numbers and knows nothing about where they come from.
+//! It must not know of derivatives (those are `stochgrad-tape`'s), of probability laws (those are
+//! `stochgrad-distributions`'), or of plates and nodes. Its random module fills buffers with uniform and normal numbers and
+//! stops there.
+//!
+//! # Main types
+//!
+//! - [`Real`]: the element types, `f32` and `f64`. The trait is sealed.
+//! - [`Shape`] and [`Tensor`]: a dense row-major array behind a shared buffer; a clone costs a reference count.
+//! - [`Pool`]: recycles buffers, so that a loop of fixed shapes stops allocating after its first pass.
+//! - Kernels, free functions grouped by kind: [`map`] (one operand), [`zip`] (two, broadcasting), [`reduce`], [`matmul`],
+//!   [`layout`] (transpose, slice, gather …).
+//! - [`random::Key`]: counter-based noise. Element `i` of a fill depends on the key and on `i` only.
+//! - [`special`]: scalar special functions.
+//!
+//! Every kernel gives the same bits on any number of threads. Kernels assert their preconditions (a `# Panics` section says
+//! which): callers that face a user check shapes first, with [`Shape::broadcast`] for example.
+//!
+//! # Example
+//!
+//! ```
+//! use stochgrad_tensor::map::{map, Map};
+//! use stochgrad_tensor::matmul::matmul;
+//! use stochgrad_tensor::reduce::{reduce, Reduce};
+//! use stochgrad_tensor::{Pool, Tensor};
+//!
+//! let pool = Pool::new();
+//! let weights = Tensor::from([[1.0, -1.0], [0.5, 2.0]]);
+//! let inputs = Tensor::from([[2.0, 4.0]]);
+//! let hidden = map(&pool, Map::Relu, &matmul(&pool, &inputs, false, &weights, false));
+//! assert_eq!(hidden, Tensor::from([[4.0, 6.0]]));
+//! assert_eq!(reduce(&pool, Reduce::Sum, &hidden, &[1], false).to_vec(), [10.0]);
+//! # Ok::<(), stochgrad_tensor::TensorError>(())
+//! ```
+
+mod broadcast;
+mod display;
+mod error;
+mod fold;
+pub mod layout;
+pub mod map;
+pub mod matmul;
+mod parallel;
+mod pool;
+pub mod random;
+mod real;
+pub mod reduce;
+mod shape;
+mod softmax;
+pub mod special;
+mod tensor;
+#[cfg(test)]
+mod testing;
+pub mod zip;
+
+pub use error::{TensorError, TensorResult};
+pub use pool::{Pool, PoolStatistics};
+pub use real::Real;
+pub use shape::Shape;
+pub use tensor::Tensor;

@@ -1,0 +1,437 @@
+//! Counter-based random numbers: element `i` of a fill depends on the key and on `i`, on nothing else.
+//!
+//! A [`Key`] is a ChaCha8 key. Its stream is that of [`rand_chacha::ChaCha8Rng`], word for word, with random access.
+
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::SeedableRng;
+
+use crate::parallel::{TRANSCENDENTAL, fill, threads_for};
+use crate::{Pool, Real, Shape, Tensor};
+
+/// Words in a ChaCha block.
+const BLOCK: usize = 16;
+
+/// Blocks that are computed side by side.
+const WIDE: usize = 8;
+
+/// Elements that are made from one batch of words.
+const BATCH: usize = 64;
+
+/// The key of a stream of random numbers: 256 bits for ChaCha8.
+///
+/// ```
+/// use stochgrad_tensor::random::{Key, address_hash};
+///
+/// let key = Key::new(7, 0, address_hash("z", &[]));
+/// let mut all = [0.0_f64; 10];
+/// key.normal(0, &mut all);
+/// let mut tail = [0.0_f64; 4];
+/// key.normal(6, &mut tail);
+/// assert_eq!(tail, all[6..]);
+/// assert_ne!(key, key.derive("baseline"));
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Key([u32; 8]);
+
+impl Key {
+    /// The key of a seed, a step and an address (see [`address_hash`]). Different arguments give different keys.
+    pub fn new(seed: u64, step: u64, address: u128) -> Self {
+        let word = |value: u128, index: u32| (value >> (32 * index)) as u32;
+        let (seed, step) = (u128::from(seed), u128::from(step));
+        Self([
+            word(seed, 0),
+            word(seed, 1),
+            word(step, 0),
+            word(step, 1),
+            word(address, 0),
+            word(address, 1),
+            word(address, 2),
+            word(address, 3),
+        ])
+    }
+
+    /// A key for another purpose at the same address: seed and step stay, the address becomes the FNV-1a hash (128 bits) of
+    /// the old address and the purpose. The same on all platforms.
+    pub fn derive(&self, purpose: &str) -> Self {
+        let mut hash = FNV_OFFSET;
+        for word in &self.0[4..] {
+            hash = fnv(hash, &word.to_le_bytes());
+        }
+        hash = fnv(hash, purpose.as_bytes());
+        let mut key = *self;
+        for (index, word) in key.0[4..].iter_mut().enumerate() {
+            *word = (hash >> (32 * index)) as u32;
+        }
+        key
+    }
+
+    /// Fills `out` with words of the ChaCha8 stream, from word `start`.
+    pub fn bits(&self, start: u64, out: &mut [u32]) {
+        let mut block = start / BLOCK as u64;
+        let skip = (start % BLOCK as u64) as usize;
+        let mut out = out;
+        if skip > 0 {
+            let words = self.blocks::<1>(block);
+            let count = (BLOCK - skip).min(out.len());
+            let (head, tail) = out.split_at_mut(count);
+            for (out, word) in head.iter_mut().zip(&words[skip..]) {
+                *out = word[0];
+            }
+            out = tail;
+            block = block.wrapping_add(1);
+        }
+        let mut wide = out.chunks_exact_mut(BLOCK * WIDE);
+        for out in &mut wide {
+            let words = self.blocks::<WIDE>(block);
+            for (lane, out) in out.chunks_exact_mut(BLOCK).enumerate() {
+                for (out, word) in out.iter_mut().zip(&words) {
+                    *out = word[lane];
+                }
+            }
+            block = block.wrapping_add(WIDE as u64);
+        }
+        for out in wide.into_remainder().chunks_mut(BLOCK) {
+            for (out, word) in out.iter_mut().zip(&self.blocks::<1>(block)) {
+                *out = word[0];
+            }
+            block = block.wrapping_add(1);
+        }
+    }
+
+    /// Fills `out` with uniforms from the open interval (0, 1), elements `start`, `start + 1` …
+    ///
+    /// Never 0 or 1: an f32 is (b + ½) 2⁻²³ with 23 random bits b, from word i of the stream; an f64 is (b + ½) 2⁻⁵² with 52
+    /// bits, from words 2i and 2i + 1.
+    pub fn uniform<F: Real>(&self, start: u64, out: &mut [F]) {
+        let mut words = [0; BATCH * 2];
+        let mut element = start;
+        for out in out.chunks_mut(BATCH) {
+            let words = &mut words[..out.len() * F::WORDS];
+            self.bits(element.wrapping_mul(F::WORDS as u64), words);
+            for (out, words) in out.iter_mut().zip(words.chunks_exact(F::WORDS)) {
+                *out = F::open_unit(words);
+            }
+            element = element.wrapping_add(out.len() as u64);
+        }
+    }
+
+    /// Fills `out` with standard normal numbers, elements `start`, `start + 1` …
+    ///
+    /// Box–Muller on the uniforms of the pair that element i belongs to, 2⌊i/2⌋ and 2⌊i/2⌋ + 1.
+    pub fn normal<F: Real>(&self, start: u64, out: &mut [F]) {
+        let odd = (start % 2) as usize;
+        let (head, out) = out.split_at_mut(odd.min(out.len()));
+        if let [first] = head {
+            let mut pair = [F::ZERO; 2];
+            self.uniform(start - 1, &mut pair);
+            *first = box_muller(pair)[1];
+        }
+        let mut element = start.wrapping_add(odd as u64);
+        for out in out.chunks_mut(BATCH) {
+            let mut uniforms = [F::ZERO; BATCH];
+            let uniforms = &mut uniforms[..out.len().next_multiple_of(2)];
+            self.uniform(element, uniforms);
+            for (out, pair) in out.chunks_mut(2).zip(uniforms.as_chunks::<2>().0) {
+                for (out, value) in out.iter_mut().zip(box_muller(*pair)) {
+                    *out = value;
+                }
+            }
+            element = element.wrapping_add(out.len() as u64);
+        }
+    }
+
+    /// A generator for one element, for samplers that need an unknown amount of randomness: ChaCha8 with this key and the
+    /// stream number `element + 1` (the fills use stream 0).
+    pub fn rng(&self, element: u64) -> ChaCha8Rng {
+        let mut seed = [0; 32];
+        for (bytes, word) in seed.chunks_exact_mut(4).zip(&self.0) {
+            bytes.copy_from_slice(&word.to_le_bytes());
+        }
+        let mut rng = ChaCha8Rng::from_seed(seed);
+        rng.set_stream(element.wrapping_add(1));
+        rng
+    }
+
+    /// `N` consecutive blocks of the stream, word by word.
+    fn blocks<const N: usize>(&self, first: u64) -> [[u32; N]; BLOCK] {
+        let mut initial = [[0; N]; BLOCK];
+        let constants = [0x6170_7865, 0x3320_646e, 0x7962_2d32, 0x6b20_6574];
+        for (row, word) in initial.iter_mut().zip(constants.iter().chain(&self.0)) {
+            *row = [*word; N];
+        }
+        let counter = |lane: usize| first.wrapping_add(lane as u64);
+        initial[12] = std::array::from_fn(|lane| counter(lane) as u32);
+        initial[13] = std::array::from_fn(|lane| (counter(lane) >> 32) as u32);
+        let mut state = initial;
+        for _ in 0..4 {
+            quarter_round(&mut state, [0, 4, 8, 12]);
+            quarter_round(&mut state, [1, 5, 9, 13]);
+            quarter_round(&mut state, [2, 6, 10, 14]);
+            quarter_round(&mut state, [3, 7, 11, 15]);
+            quarter_round(&mut state, [0, 5, 10, 15]);
+            quarter_round(&mut state, [1, 6, 11, 12]);
+            quarter_round(&mut state, [2, 7, 8, 13]);
+            quarter_round(&mut state, [3, 4, 9, 14]);
+        }
+        for (row, initial) in state.iter_mut().zip(&initial) {
+            for (word, initial) in row.iter_mut().zip(initial) {
+                *word = word.wrapping_add(*initial);
+            }
+        }
+        state
+    }
+}
+
+#[inline(always)]
+fn quarter_round<const N: usize>(state: &mut [[u32; N]; BLOCK], [a, b, c, d]: [usize; 4]) {
+    mix(state, [a, b, d], 16);
+    mix(state, [c, d, b], 12);
+    mix(state, [a, b, d], 8);
+    mix(state, [c, d, b], 7);
+}
+
+/// x += y, then z = (z ^ x) rotated left.
+#[inline(always)]
+fn mix<const N: usize>(state: &mut [[u32; N]; BLOCK], [x, y, z]: [usize; 3], turn: u32) {
+    let addend = state[y];
+    for (x, y) in state[x].iter_mut().zip(addend) {
+        *x = x.wrapping_add(y);
+    }
+    let sum = state[x];
+    for (z, x) in state[z].iter_mut().zip(sum) {
+        *z = (*z ^ x).rotate_left(turn);
+    }
+}
+
+#[inline]
+fn box_muller<F: Real>([radius, angle]: [F; 2]) -> [F; 2] {
+    let radius = (F::from_f64(-2.0) * radius.ln()).sqrt();
+    let angle = F::from_f64(std::f64::consts::TAU) * angle;
+    [radius * angle.cos(), radius * angle.sin()]
+}
+
+/// A tensor of uniforms from the open interval (0, 1), elements `start`, `start + 1` … of the key; see [`Key::uniform`].
+pub fn uniform<F: Real>(pool: &Pool<F>, key: &Key, start: u64, shape: Shape) -> Tensor<F> {
+    filled(pool, shape, |at, out| {
+        key.uniform(start.wrapping_add(at), out)
+    })
+}
+
+/// A tensor of standard normal numbers, elements `start`, `start + 1` … of the key; see [`Key::normal`].
+pub fn normal<F: Real>(pool: &Pool<F>, key: &Key, start: u64, shape: Shape) -> Tensor<F> {
+    filled(pool, shape, |at, out| {
+        key.normal(start.wrapping_add(at), out)
+    })
+}
+
+fn filled<F: Real>(pool: &Pool<F>, shape: Shape, work: impl Fn(u64, &mut [F]) + Sync) -> Tensor<F> {
+    let mut out = pool.take(shape);
+    let threads = threads_for(pool.threads(), out.len(), TRANSCENDENTAL);
+    fill(threads, out.make_mut(), BATCH * 128, |at, out| {
+        work(at as u64, out)
+    });
+    out
+}
+
+/// A 128-bit hash of an address: a name and indices. FNV-1a over the name's bytes, the byte 255 (which UTF-8 never has), and
+/// eight little-endian bytes an index; the same on all platforms.
+pub fn address_hash(name: &str, index: &[u64]) -> u128 {
+    let mut hash = fnv(fnv(FNV_OFFSET, name.as_bytes()), &[u8::MAX]);
+    for index in index {
+        hash = fnv(hash, &index.to_le_bytes());
+    }
+    hash
+}
+
+const FNV_OFFSET: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
+const FNV_PRIME: u128 = 0x0000_0000_0100_0000_0000_0000_0000_013b;
+
+fn fnv(mut hash: u128, bytes: &[u8]) -> u128 {
+    for &byte in bytes {
+        hash = (hash ^ u128::from(byte)).wrapping_mul(FNV_PRIME);
+    }
+    hash
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use rand_chacha::rand_core::Rng;
+
+    use super::*;
+
+    fn key() -> Key {
+        Key::new(7, 3, address_hash("z", &[2]))
+    }
+
+    /// The reference stream of a key: stream 0.
+    fn reference(key: &Key) -> ChaCha8Rng {
+        let mut rng = key.rng(0);
+        rng.set_stream(0);
+        rng
+    }
+
+    proptest! {
+        #[test]
+        fn bits_are_the_chacha8_stream(
+            seed in any::<u64>(),
+            address in any::<u128>(),
+            start in prop_oneof![0..300_u64, (1_u64 << 36) - 200..(1 << 36) + 200],
+            count in 0..400_usize,
+        ) {
+            let key = Key::new(seed, 5, address);
+            let mut rng = reference(&key);
+            rng.set_word_pos(u128::from(start));
+            let expected: Vec<u32> = (0..count).map(|_| rng.next_u32()).collect();
+            let mut found = vec![0; count];
+            key.bits(start, &mut found);
+            prop_assert_eq!(found, expected);
+        }
+
+        #[test]
+        fn an_element_depends_on_its_position_only(start in 0..500_usize, count in 0..300_usize) {
+            let mut all = [vec![0.0_f64; 800], vec![0.0; 800]];
+            key().uniform(0, &mut all[0]);
+            key().normal(0, &mut all[1]);
+            let mut part = [vec![0.0_f64; count], vec![0.0; count]];
+            key().uniform(start as u64, &mut part[0]);
+            key().normal(start as u64, &mut part[1]);
+            for (all, part) in all.iter().zip(&part) {
+                prop_assert_eq!(&all[start..start + count], &part[..]);
+            }
+            let mut narrow = (vec![0.0_f32; 800], vec![0.0_f32; count]);
+            key().normal(0, &mut narrow.0);
+            key().normal(start as u64, &mut narrow.1);
+            prop_assert_eq!(&narrow.0[start..start + count], &narrow.1[..]);
+        }
+    }
+
+    #[test]
+    fn the_first_words_never_change() {
+        let mut words = [0; 4];
+        Key::new(0, 0, 0).bits(0, &mut words);
+        assert_eq!(words, [0x2fef_003e, 0xd640_5f89, 0xe8b8_5b7f, 0xa1a5_091f]);
+    }
+
+    #[test]
+    fn hashes_never_change_and_tell_addresses_apart() {
+        assert_eq!(
+            address_hash("", &[]),
+            (FNV_OFFSET ^ 255).wrapping_mul(FNV_PRIME)
+        );
+        let hashes = [
+            address_hash("x", &[]),
+            address_hash("x", &[0]),
+            address_hash("x", &[0, 0]),
+            address_hash("x", &[1]),
+            address_hash("x", &[256]),
+            address_hash("y", &[]),
+            address_hash("x\0", &[]),
+        ];
+        for (i, a) in hashes.iter().enumerate() {
+            assert!(hashes[..i].iter().all(|b| a != b));
+        }
+    }
+
+    #[test]
+    fn seeds_steps_addresses_and_purposes_give_different_keys() {
+        let keys = [
+            Key::new(1, 2, 3),
+            Key::new(2, 1, 3),
+            Key::new(1, 2, 4),
+            Key::new(1, 2, 3).derive("a"),
+            Key::new(1, 2, 3).derive("b"),
+            Key::new(1, 2, 3).derive("a").derive("b"),
+            Key::new(1, 2, 3).derive("b").derive("a"),
+            Key::new(2, 2, 3).derive("a"),
+            Key::new(1, 2, 4).derive("a"),
+        ];
+        for (i, a) in keys.iter().enumerate() {
+            assert!(keys[..i].iter().all(|b| a != b));
+        }
+    }
+
+    #[test]
+    fn generators_of_elements_differ_from_each_other_and_from_the_fills() {
+        let mut fill = [0; 1];
+        key().bits(0, &mut fill);
+        let first = [key().rng(0).next_u32(), key().rng(1).next_u32(), fill[0]];
+        assert!(first[0] != first[1] && first[0] != first[2] && first[1] != first[2]);
+        assert_eq!(key().rng(5).get_stream(), 6);
+    }
+
+    #[test]
+    fn uniforms_are_uniform() {
+        const N: usize = 200_000;
+        let mut x = vec![0.0_f64; N];
+        key().uniform(1, &mut x);
+        let mut counts = [0_u32; 100];
+        for &x in &x {
+            assert!(x > 0.0 && x < 1.0);
+            counts[(x * 100.0) as usize] += 1;
+        }
+        let cell = N as f64 / 100.0;
+        let chi_squared: f64 = counts
+            .iter()
+            .map(|&n| (f64::from(n) - cell).powi(2) / cell)
+            .sum();
+        // 99 degrees of freedom: mean 99, standard deviation 14.
+        assert!((chi_squared - 99.0).abs() < 56.0, "{chi_squared}");
+    }
+
+    fn check_normals(x: &[f64]) {
+        let n = x.len() as f64;
+        let moment = |f: &dyn Fn(f64) -> f64| x.iter().map(|&x| f(x)).sum::<f64>() / n;
+        // (statistic, mean, variance) of a standard normal.
+        type Statistic<'a> = (&'a dyn Fn(f64) -> f64, f64, f64);
+        let cases: [Statistic<'_>; 6] = [
+            (&|x| x, 0.0, 1.0),
+            (&|x| x * x, 1.0, 2.0),
+            (&|x| x.powi(3), 0.0, 15.0),
+            (&|x| x.powi(4), 3.0, 96.0),
+            (&|x| f64::from(x < -1.959_963_984_540_054), 0.025, 0.024_375),
+            (
+                &f64::cos,
+                (-0.5_f64).exp(),
+                0.5 * (1.0 + (-2.0_f64).exp()) - (-1.0_f64).exp(),
+            ),
+        ];
+        for (index, (f, mean, variance)) in cases.iter().enumerate() {
+            let z = (moment(f) - mean) / (variance / n).sqrt();
+            assert!(z.abs() < 4.0, "statistic {index}: z = {z}");
+        }
+        let lagged: f64 = x.windows(2).map(|pair| pair[0] * pair[1]).sum();
+        assert!((lagged / n.sqrt()).abs() < 4.0);
+        let squares: f64 = x
+            .windows(2)
+            .map(|pair| (pair[0].powi(2) - 1.0) * (pair[1].powi(2) - 1.0))
+            .sum();
+        assert!((squares / (4.0 * n).sqrt()).abs() < 4.0);
+    }
+
+    #[test]
+    fn normals_are_normal() {
+        let mut wide = vec![0.0_f64; 400_000];
+        key().normal(0, &mut wide);
+        check_normals(&wide);
+        let mut narrow = vec![0.0_f32; 400_000];
+        key().derive("narrow").normal(0, &mut narrow);
+        let narrow: Vec<f64> = narrow.iter().map(|&x| f64::from(x)).collect();
+        check_normals(&narrow);
+    }
+
+    #[test]
+    fn threads_do_not_change_a_number() {
+        let shape = Shape::from([3, 33_333]);
+        let (one, three) = (Pool::<f64>::new(), Pool::<f64>::with_threads(3));
+        let key = key();
+        assert_eq!(
+            normal(&one, &key, 11, shape.clone()),
+            normal(&three, &key, 11, shape.clone())
+        );
+        assert_eq!(
+            uniform(&one, &key, 11, shape.clone()),
+            uniform(&three, &key, 11, shape)
+        );
+    }
+}

@@ -1,0 +1,286 @@
+use std::fmt::{Debug, Display, LowerExp};
+use std::iter::{Product, Sum};
+use std::ops::{Add, AddAssign, Div, DivAssign, Mul, MulAssign, Neg, Rem, Sub, SubAssign};
+
+use crate::special;
+
+pub(crate) mod sealed {
+    /// Keeps [`Real`](super::Real) closed, and holds what only this crate needs of an element type.
+    pub trait Element: Sized {
+        /// How many 32-bit random words one uniform takes.
+        const WORDS: usize;
+
+        /// A number in the open unit interval from `WORDS` random words.
+        fn open_unit(words: &[u32]) -> Self;
+    }
+}
+
+/// An element type: `f32` or `f64`.
+///
+/// The trait is sealed. Functions are those of `std` unless their documentation says otherwise; the special functions are
+/// computed in `f64` and rounded.
+///
+/// ```
+/// use stochgrad_tensor::Real;
+///
+/// fn logistic_loss<F: Real>(margin: F) -> F {
+///     (-margin).softplus()
+/// }
+/// assert_eq!(logistic_loss(-800.0_f64), 800.0);
+/// ```
+pub trait Real:
+    sealed::Element
+    + Copy
+    + Send
+    + Sync
+    + 'static
+    + PartialOrd
+    + PartialEq
+    + Debug
+    + Display
+    + LowerExp
+    + Default
+    + Sum
+    + Product
+    + for<'a> Sum<&'a Self>
+    + for<'a> Product<&'a Self>
+    + Add<Output = Self>
+    + Sub<Output = Self>
+    + Mul<Output = Self>
+    + Div<Output = Self>
+    + Rem<Output = Self>
+    + Neg<Output = Self>
+    + AddAssign
+    + SubAssign
+    + MulAssign
+    + DivAssign
+{
+    /// 0.
+    const ZERO: Self;
+    /// 1.
+    const ONE: Self;
+    /// The distance from 1 to the next larger number.
+    const EPSILON: Self;
+    /// Positive infinity.
+    const INFINITY: Self;
+    /// Negative infinity.
+    const NEG_INFINITY: Self;
+    /// Not a number.
+    const NAN: Self;
+    /// The smallest positive normal number.
+    const MIN_POSITIVE: Self;
+    /// The largest finite number.
+    const MAX: Self;
+    /// The type's name: `"f32"` or `"f64"`.
+    const NAME: &'static str;
+
+    /// The nearest number of this type.
+    fn from_f64(value: f64) -> Self;
+    /// The same number as `f64`; exact.
+    fn to_f64(self) -> f64;
+    /// The nearest number of this type.
+    fn from_usize(value: usize) -> Self;
+    /// e^x.
+    fn exp(self) -> Self;
+    /// The natural logarithm.
+    fn ln(self) -> Self;
+    /// ln(1 + x), accurate near 0.
+    fn ln_1p(self) -> Self;
+    /// e^x − 1, accurate near 0.
+    fn exp_m1(self) -> Self;
+    /// The square root.
+    fn sqrt(self) -> Self;
+    /// The absolute value.
+    fn abs(self) -> Self;
+    /// The sine of an angle in radians.
+    fn sin(self) -> Self;
+    /// The cosine of an angle in radians.
+    fn cos(self) -> Self;
+    /// The tangent of an angle in radians.
+    fn tan(self) -> Self;
+    /// The angle in radians, in [−π/2, π/2], whose tangent is x.
+    fn atan(self) -> Self;
+    /// The hyperbolic tangent.
+    fn tanh(self) -> Self;
+    /// x raised to a real power.
+    fn powf(self, exponent: Self) -> Self;
+    /// x raised to an integer power.
+    fn powi(self, exponent: i32) -> Self;
+    /// The largest integer that is not above x.
+    fn floor(self) -> Self;
+    /// The smallest integer that is not below x.
+    fn ceil(self) -> Self;
+    /// The nearest integer; halves go away from 0.
+    fn round(self) -> Self;
+    /// The sign bit as ±1, for zeros too; NaN for NaN.
+    fn signum(self) -> Self;
+    /// The larger of two numbers; a NaN operand is ignored.
+    fn max(self, other: Self) -> Self;
+    /// The smaller of two numbers; a NaN operand is ignored.
+    fn min(self, other: Self) -> Self;
+    /// Whether this is NaN.
+    fn is_nan(self) -> bool;
+    /// Whether this is neither NaN nor infinite.
+    fn is_finite(self) -> bool;
+
+    /// 1 / (1 + e^−x), which neither overflows nor loses the small tail.
+    #[inline]
+    fn sigmoid(self) -> Self {
+        let tail = (-self.abs()).exp();
+        let numerator = if self >= Self::ZERO { Self::ONE } else { tail };
+        numerator / (Self::ONE + tail)
+    }
+
+    /// ln(1 + e^x), which neither overflows nor loses the small tail.
+    #[inline]
+    fn softplus(self) -> Self {
+        let positive = if self > Self::ZERO { self } else { Self::ZERO };
+        positive + (-self.abs()).exp().ln_1p()
+    }
+
+    /// The error function.
+    #[inline]
+    fn erf(self) -> Self {
+        Self::from_f64(special::erf(self.to_f64()))
+    }
+
+    /// ln |Γ(x)|.
+    #[inline]
+    fn lgamma(self) -> Self {
+        Self::from_f64(special::lgamma(self.to_f64()))
+    }
+
+    /// The logarithmic derivative of Γ.
+    #[inline]
+    fn digamma(self) -> Self {
+        Self::from_f64(special::digamma(self.to_f64()))
+    }
+
+    /// The `order`-th derivative of the digamma function; order 0 is digamma itself.
+    #[inline]
+    fn polygamma(self, order: u32) -> Self {
+        Self::from_f64(special::polygamma(order, self.to_f64()))
+    }
+}
+
+macro_rules! forward {
+    ($type:ty: $($method:ident($($argument:ident: $kind:ty),*)),* $(,)?) => {
+        $(
+            #[inline]
+            fn $method(self $(, $argument: $kind)*) -> Self {
+                <$type>::$method(self $(, $argument)*)
+            }
+        )*
+    };
+}
+
+macro_rules! implement_real {
+    ($type:ident) => {
+        impl Real for $type {
+            const ZERO: Self = 0.0;
+            const ONE: Self = 1.0;
+            const EPSILON: Self = $type::EPSILON;
+            const INFINITY: Self = $type::INFINITY;
+            const NEG_INFINITY: Self = $type::NEG_INFINITY;
+            const NAN: Self = $type::NAN;
+            const MIN_POSITIVE: Self = $type::MIN_POSITIVE;
+            const MAX: Self = $type::MAX;
+            const NAME: &'static str = stringify!($type);
+
+            #[inline]
+            fn from_f64(value: f64) -> Self {
+                value as $type
+            }
+
+            #[inline]
+            fn to_f64(self) -> f64 {
+                f64::from(self)
+            }
+
+            #[inline]
+            fn from_usize(value: usize) -> Self {
+                value as $type
+            }
+
+            #[inline]
+            fn is_nan(self) -> bool {
+                $type::is_nan(self)
+            }
+
+            #[inline]
+            fn is_finite(self) -> bool {
+                $type::is_finite(self)
+            }
+
+            forward!($type: exp(), ln(), ln_1p(), exp_m1(), sqrt(), abs(), sin(), cos(), tan(), atan(), tanh(),
+                powf(exponent: Self), powi(exponent: i32), floor(), ceil(), round(), signum(), max(other: Self),
+                min(other: Self));
+        }
+    };
+}
+
+implement_real!(f32);
+implement_real!(f64);
+
+impl sealed::Element for f32 {
+    const WORDS: usize = 1;
+
+    #[inline]
+    fn open_unit(words: &[u32]) -> Self {
+        ((words[0] >> 9) as f32 + 0.5) * (1.0 / (1_u32 << 23) as f32)
+    }
+}
+
+impl sealed::Element for f64 {
+    const WORDS: usize = 2;
+
+    #[inline]
+    fn open_unit(words: &[u32]) -> Self {
+        let bits = u64::from(words[0]) | u64::from(words[1]) << 32;
+        ((bits >> 12) as f64 + 0.5) * (1.0 / (1_u64 << 52) as f64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::sealed::Element;
+    use super::*;
+
+    #[test]
+    fn sigmoid_is_stable_at_the_edges() {
+        assert_eq!(Real::sigmoid(0.0_f64), 0.5);
+        assert_eq!(Real::sigmoid(f64::INFINITY), 1.0);
+        assert_eq!(Real::sigmoid(f64::NEG_INFINITY), 0.0);
+        assert_eq!(Real::sigmoid(-700.0_f64), (-700.0_f64).exp());
+        assert!(Real::sigmoid(f64::NAN).is_nan());
+        assert_eq!(Real::sigmoid(-100.0_f32), (-100.0_f32).exp());
+    }
+
+    #[test]
+    fn softplus_is_stable_at_the_edges() {
+        assert_eq!(Real::softplus(0.0_f64), 2.0_f64.ln());
+        assert_eq!(Real::softplus(1000.0_f64), 1000.0);
+        assert_eq!(Real::softplus(-40.0_f64), (-40.0_f64).exp());
+        assert_eq!(Real::softplus(f64::INFINITY), f64::INFINITY);
+        assert_eq!(Real::softplus(f64::NEG_INFINITY), 0.0);
+        assert!(Real::softplus(f64::NAN).is_nan());
+    }
+
+    #[test]
+    fn uniforms_never_touch_the_ends() {
+        let ends = [
+            (
+                f64::from(f32::open_unit(&[0])),
+                f64::from(f32::open_unit(&[u32::MAX])),
+            ),
+            (
+                f64::open_unit(&[0, 0]),
+                f64::open_unit(&[u32::MAX, u32::MAX]),
+            ),
+        ];
+        for (low, high) in ends {
+            assert!(low > 0.0 && high < 1.0);
+            assert_eq!(1.0 - high, low);
+        }
+    }
+}

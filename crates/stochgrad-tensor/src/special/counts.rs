@@ -1,0 +1,375 @@
+//! Probabilities of the Poisson, binomial and geometric laws.
+
+use super::beta::beta_inc_pair;
+use super::gamma::stirling_error;
+use super::incomplete_gamma::gamma_q;
+use super::saddle_point::deviance;
+use std::f64::consts::PI;
+
+fn is_count(k: f64) -> bool {
+    (0.0..f64::INFINITY).contains(&k) && k == k.floor()
+}
+
+fn is_probability(p: f64) -> bool {
+    (0.0..=1.0).contains(&p)
+}
+
+/// ln P(X = k) for X ~ Poisson(rate).
+///
+/// Domain: finite rate >= 0 and any k; anything else gives NaN. A k that is not a count has probability 0, hence -inf; rate 0 puts all mass on
+/// k = 0. Error below 1e-14 * max(1, |result|) (Loader's saddle-point form).
+pub fn poisson_log_pmf(k: f64, rate: f64) -> f64 {
+    if k.is_nan() || !(0.0..f64::INFINITY).contains(&rate) {
+        f64::NAN
+    } else if !is_count(k) {
+        f64::NEG_INFINITY
+    } else if k == 0.0 {
+        -rate
+    } else if rate == 0.0 {
+        f64::NEG_INFINITY
+    } else {
+        -stirling_error(k) - deviance(k, rate) - 0.5 * (2.0 * PI * k).ln()
+    }
+}
+
+/// P(X <= k) for X ~ Poisson(rate).
+///
+/// Domain: finite rate >= 0 and any k, rounded down; anything else gives NaN. Error as for [`gamma_q`], from which it comes.
+pub fn poisson_cdf(k: f64, rate: f64) -> f64 {
+    if k.is_nan() || !(0.0..f64::INFINITY).contains(&rate) {
+        f64::NAN
+    } else if k < 0.0 {
+        0.0
+    } else if k == f64::INFINITY {
+        1.0
+    } else {
+        gamma_q(k.floor() + 1.0, rate)
+    }
+}
+
+/// ln P(X = k) for X ~ Binomial(n, p).
+///
+/// Domain: n a finite count >= 0, 0 <= p <= 1 and any k; anything else gives NaN. A k that is not a count up to n has probability
+/// 0, hence -inf. Error below 1e-14 * max(1, |result|) (Loader's saddle-point form).
+pub fn binomial_log_pmf(k: f64, n: f64, p: f64) -> f64 {
+    if k.is_nan() || !is_count(n) || !is_probability(p) {
+        return f64::NAN;
+    }
+    if !is_count(k) || k > n {
+        return f64::NEG_INFINITY;
+    }
+    let failures = n - k;
+    if p == 0.0 || p == 1.0 {
+        let certain = if p == 0.0 { 0.0 } else { n };
+        return if k == certain { 0.0 } else { f64::NEG_INFINITY };
+    }
+    if n == 0.0 {
+        return 0.0;
+    }
+    if k == 0.0 {
+        return n * (-p).ln_1p();
+    }
+    if failures == 0.0 {
+        return n * p.ln();
+    }
+    let corrections = stirling_error(n) - stirling_error(k) - stirling_error(failures);
+    let deviances = deviance(k, n * p) + deviance(failures, n * (1.0 - p));
+    corrections - deviances - 0.5 * (2.0 * PI * k * (failures / n)).ln()
+}
+
+/// P(X <= k) for X ~ Binomial(n, p).
+///
+/// Domain: n a finite count >= 0, 0 <= p <= 1 and any k, rounded down; anything else gives NaN. Error as for
+/// [`beta_inc`](super::beta_inc), from which it comes.
+///
+/// ```
+/// # use stochgrad_tensor::special::binomial_cdf;
+/// assert!((binomial_cdf(1.0, 2.0, 0.5) - 0.75).abs() < 1e-15);
+/// ```
+pub fn binomial_cdf(k: f64, n: f64, p: f64) -> f64 {
+    if k.is_nan() || !is_count(n) || !is_probability(p) {
+        f64::NAN
+    } else if k < 0.0 {
+        0.0
+    } else if k >= n {
+        1.0
+    } else {
+        let k = k.floor();
+        beta_inc_pair(n - k, k + 1.0, 1.0 - p, p)
+    }
+}
+
+/// ln P(X = k) for X ~ Geometric(p), the number of failures (0, 1, ...) before the first success.
+///
+/// Domain: 0 <= p <= 1 and any k; anything else gives NaN. A k that is not a count has probability 0, hence -inf, and so has every k at p = 0,
+/// where the mass has gone to infinity. Relative error below 1e-15:
+/// both terms have the same sign.
+pub fn geometric_log_pmf(k: f64, p: f64) -> f64 {
+    if k.is_nan() || !is_probability(p) {
+        f64::NAN
+    } else if !is_count(k) {
+        f64::NEG_INFINITY
+    } else if k == 0.0 {
+        p.ln()
+    } else {
+        k * (-p).ln_1p() + p.ln()
+    }
+}
+
+/// P(X <= k) for X ~ Geometric(p), the number of failures (0, 1, ...) before the first success.
+///
+/// Domain: 0 <= p <= 1 and any k, rounded down; anything else gives NaN. k = +inf gives 1 unless p = 0, where the limit
+/// of small p, 0, is kept for every k. Relative error below 1e-15.
+pub fn geometric_cdf(k: f64, p: f64) -> f64 {
+    if k.is_nan() || !is_probability(p) {
+        f64::NAN
+    } else if k < 0.0 || p == 0.0 {
+        0.0
+    } else {
+        -((k.floor() + 1.0) * (-p).ln_1p()).exp_m1()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::assertions::{POSITIVE, PROBABILITIES, assert_near, assert_relative};
+    use super::*;
+
+    /// k, rate, ln P(X = k), P(X <= k), from mpmath at 40 digits.
+    const POISSON: [(f64, f64, f64, f64); 9] = [
+        (0.0, 1e-09, -1e-09, 0.999999999),
+        (1.0, 1e-09, -20.72326583794641, 1.0),
+        (0.0, 3.0, -3.0, 0.049787068367863944),
+        (3.0, 3.0, -1.4959226032237258, 0.6472318887822313),
+        (20.0, 3.0, -23.363370687391292, 0.9999999999882095),
+        (5.0, 40.0, -26.343094472212364, 4.127308729731736e-12),
+        (90.0, 100.0, -3.6873228812811036, 0.1713851193217614),
+        (101.0, 100.0, -3.2323072876075214, 0.5660285320044016),
+        (9800.0, 10000.0, -7.527484157244768, 0.02274922201089486),
+    ];
+
+    /// k, n, p, ln P(X = k), P(X <= k), from mpmath at 40 digits.
+    const BINOMIAL: [(f64, f64, f64, f64, f64); 8] = [
+        (0.0, 1.0, 0.3, -0.35667494393873234, 0.7),
+        (3.0, 10.0, 1e-09, -57.38230577505719, 1.0),
+        (9.0, 10.0, 0.9, -0.9482446409204367, 0.6513215599),
+        (50.0, 100.0, 0.5, -2.530876403977105, 0.5397946186935894),
+        (30.0, 100.0, 0.5, -10.672622415038157, 3.925069822796835e-05),
+        (3.0, 1000.0, 0.001, -2.7922608048150943, 0.9810731665496396),
+        (
+            990.0,
+            1000.0,
+            0.999,
+            -16.140051082180786,
+            1.0742833868464958e-07,
+        ),
+        (450.0, 1000.0, 0.45, -3.674897191168011, 0.5130981984668275),
+    ];
+
+    /// k, p, ln P(X = k), P(X <= k), from mpmath at 40 digits.
+    const GEOMETRIC: [(f64, f64, f64, f64); 5] = [
+        (0.0, 0.3, -1.2039728043259361, 0.3),
+        (4.0, 0.3, -2.6306725800808657, 0.83193),
+        (1000.0, 1e-09, -20.72326683694641, 1.0009994995001668e-06),
+        (3.0, 0.999999999999, -82.89312971368108, 1.0),
+        (200.0, 0.5, -139.322583292549, 1.0),
+    ];
+
+    #[test]
+    fn probabilities_match_mpmath() {
+        for (k, rate, log, cumulative) in POISSON {
+            assert_near(
+                &format!("ln Poisson({k}; {rate})"),
+                poisson_log_pmf(k, rate),
+                log,
+                1e-14,
+            );
+            assert_relative(
+                &format!("Poisson cdf({k}; {rate})"),
+                poisson_cdf(k, rate),
+                cumulative,
+                1e-12,
+            );
+        }
+        for (k, n, p, log, cumulative) in BINOMIAL {
+            assert_near(
+                &format!("ln Binomial({k}; {n}, {p})"),
+                binomial_log_pmf(k, n, p),
+                log,
+                1e-14,
+            );
+            assert_relative(
+                &format!("Binomial cdf({k}; {n}, {p})"),
+                binomial_cdf(k, n, p),
+                cumulative,
+                1e-12,
+            );
+        }
+        for (k, p, log, cumulative) in GEOMETRIC {
+            assert_relative(
+                &format!("ln Geometric({k}; {p})"),
+                geometric_log_pmf(k, p),
+                log,
+                1e-15,
+            );
+            assert_relative(
+                &format!("Geometric cdf({k}; {p})"),
+                geometric_cdf(k, p),
+                cumulative,
+                1e-15,
+            );
+        }
+    }
+
+    #[test]
+    fn masses_add_up_to_the_distribution_function() {
+        let (mut poisson, mut binomial, mut geometric) = (0.0, 0.0, 0.0);
+        for k in 0..=12 {
+            let k = f64::from(k);
+            poisson += poisson_log_pmf(k, 4.5).exp();
+            binomial += binomial_log_pmf(k, 12.0, 0.35).exp();
+            geometric += geometric_log_pmf(k, 0.2).exp();
+            assert_relative(
+                &format!("Poisson to {k}"),
+                poisson_cdf(k, 4.5),
+                poisson,
+                1e-14,
+            );
+            assert_relative(
+                &format!("Binomial to {k}"),
+                binomial_cdf(k, 12.0, 0.35),
+                binomial,
+                1e-14,
+            );
+            assert_relative(
+                &format!("Geometric to {k}"),
+                geometric_cdf(k, 0.2),
+                geometric,
+                1e-14,
+            );
+        }
+        assert_relative("all of it", binomial, 1.0, 1e-14);
+        assert_eq!(poisson_cdf(3.7, 4.5), poisson_cdf(3.0, 4.5));
+    }
+
+    #[test]
+    fn degenerate_laws_have_their_point_mass() {
+        let inf = f64::INFINITY;
+        assert_eq!(
+            (
+                poisson_log_pmf(0.0, 0.0),
+                poisson_log_pmf(1.0, 0.0),
+                poisson_cdf(0.0, 0.0)
+            ),
+            (0.0, -inf, 1.0)
+        );
+        assert_eq!(
+            (
+                binomial_log_pmf(0.0, 5.0, 0.0),
+                binomial_log_pmf(1.0, 5.0, 0.0),
+                binomial_cdf(0.0, 5.0, 0.0)
+            ),
+            (0.0, -inf, 1.0)
+        );
+        assert_eq!(
+            (
+                binomial_log_pmf(5.0, 5.0, 1.0),
+                binomial_log_pmf(4.0, 5.0, 1.0)
+            ),
+            (0.0, -inf)
+        );
+        assert_eq!(
+            (binomial_cdf(4.0, 5.0, 1.0), binomial_cdf(5.0, 5.0, 1.0)),
+            (0.0, 1.0)
+        );
+        assert_eq!(
+            (binomial_log_pmf(0.0, 0.0, 0.3), binomial_cdf(0.0, 0.0, 0.3)),
+            (0.0, 1.0)
+        );
+        assert_eq!(
+            (
+                geometric_log_pmf(0.0, 1.0),
+                geometric_log_pmf(1.0, 1.0),
+                geometric_cdf(0.0, 1.0)
+            ),
+            (0.0, -inf, 1.0)
+        );
+        assert_eq!(
+            (geometric_log_pmf(3.0, 0.0), geometric_cdf(3.0, 0.0)),
+            (-inf, 0.0)
+        );
+    }
+
+    #[test]
+    fn values_outside_the_support_have_no_mass() {
+        let inf = f64::INFINITY;
+        for k in [-1.0, 0.5, inf, -inf] {
+            assert_eq!(
+                (
+                    poisson_log_pmf(k, 2.0),
+                    binomial_log_pmf(k, 3.0, 0.5),
+                    geometric_log_pmf(k, 0.5)
+                ),
+                (-inf, -inf, -inf)
+            );
+        }
+        assert_eq!(binomial_log_pmf(4.0, 3.0, 0.5), -inf);
+        for (k, expected) in [(-0.5, 0.0), (-inf, 0.0), (inf, 1.0)] {
+            assert_eq!(
+                (
+                    poisson_cdf(k, 2.0),
+                    binomial_cdf(k, 3.0, 0.5),
+                    geometric_cdf(k, 0.5)
+                ),
+                (expected, expected, expected)
+            );
+        }
+    }
+
+    #[test]
+    fn bad_parameters_give_nan() {
+        let nan = f64::NAN;
+        for (k, rate) in [(1.0, -1.0), (1.0, f64::INFINITY), (1.0, nan), (nan, 1.0)] {
+            assert!(poisson_cdf(k, rate).is_nan() && poisson_log_pmf(k, rate).is_nan());
+        }
+        for (k, n, p) in [
+            (1.0, 2.5, 0.5),
+            (1.0, -2.0, 0.5),
+            (1.0, 2.0, 1.5),
+            (1.0, 2.0, nan),
+            (nan, 2.0, 0.5),
+        ] {
+            assert!(binomial_cdf(k, n, p).is_nan() && binomial_log_pmf(k, n, p).is_nan());
+        }
+        for (k, p) in [(1.0, -0.5), (1.0, 1.5), (nan, 0.5), (1.0, nan)] {
+            assert!(geometric_cdf(k, p).is_nan() && geometric_log_pmf(k, p).is_nan());
+        }
+    }
+
+    #[test]
+    fn never_nan_inside_the_domain() {
+        for k in POSITIVE.map(f64::floor) {
+            for other in POSITIVE {
+                assert!(
+                    (0.0..=1.0).contains(&poisson_cdf(k, other)),
+                    "{k:e}; {other:e}"
+                );
+                assert!(poisson_log_pmf(k, other) <= 0.0, "{k:e}; {other:e}");
+                for p in PROBABILITIES {
+                    let n = other.ceil();
+                    assert!(binomial_log_pmf(k, n, p) <= 1e-9, "{k:e}; {n:e}, {p:e}");
+                    assert!(
+                        n > 1e9 || (0.0..=1.0).contains(&binomial_cdf(k, n, p)),
+                        "{k:e}; {n:e}, {p:e}"
+                    );
+                }
+            }
+            for p in PROBABILITIES {
+                assert!(
+                    (0.0..=1.0).contains(&geometric_cdf(k, p)) && geometric_log_pmf(k, p) <= 0.0,
+                    "{k:e}; {p:e}"
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! Special functions of one `f64` argument or a few, as distributions and their samplers need them.
+//!
+//! All of them are pure scalar functions. Each states its domain; outside it, and for a NaN argument, the result is NaN,
+//! and inside it the result is never NaN. Error bounds were measured against mpmath at 40 digits; "relative" is
+//! relative to the result unless the text says otherwise.
+
+#[cfg(test)]
+mod assertions;
+mod beta;
+mod counts;
+mod erf;
+mod gamma;
+mod gamma_sample;
+mod incomplete_gamma;
+mod logistic;
+mod normal;
+mod quadrature;
+mod saddle_point;
+
+pub use beta::{beta_inc, log_beta};
+pub use counts::{
+    binomial_cdf, binomial_log_pmf, geometric_cdf, geometric_log_pmf, poisson_cdf, poisson_log_pmf,
+};
+pub use erf::{erf, erf_inv, erfc};
+pub use gamma::{digamma, lgamma, polygamma, trigamma};
+pub use gamma_sample::{
+    gamma_log_sample_derivative, gamma_p_derivative_a, gamma_sample_derivative,
+};
+pub use incomplete_gamma::{gamma_p, gamma_p_inverse, gamma_q};
+pub use logistic::{log_add_exp, log_sigmoid, log_sum_exp, log1mexp, logit, sigmoid, softplus};
+pub use normal::{normal_cdf, normal_icdf, normal_log_cdf};

@@ -1,0 +1,51 @@
+//! Stable forms of x^a e^-x and its kin: deviances instead of differences of large logarithms.
+//!
+//! Source: Loader, "Fast and accurate computation of binomial probabilities", 2000.
+
+use super::gamma::{lgamma, stirling_error};
+use std::f64::consts::PI;
+
+/// The deviance x ln(x / m) + m - x of a count x from its mean m, both positive: without cancellation near x = m.
+pub(super) fn deviance(x: f64, m: f64) -> f64 {
+    let difference = x - m;
+    if difference.abs() >= 0.1 * x + 0.1 * m {
+        let ratio = x / m;
+        // The ratio may leave the range of f64 although its logarithm does not.
+        let log_ratio = if ratio.is_normal() {
+            ratio.ln()
+        } else {
+            x.ln() - m.ln()
+        };
+        return x * log_ratio - difference;
+    }
+    // Halves, since x + m may overflow.
+    let v = (0.5 * difference) / (0.5 * x + 0.5 * m);
+    let square = v * v;
+    let mut sum = difference * v;
+    let mut power = 2.0 * v * x;
+    for j in 1..40 {
+        power *= square;
+        let next = sum + power / f64::from(2 * j + 1);
+        if next == sum {
+            break;
+        }
+        sum = next;
+    }
+    sum
+}
+
+/// ln of x^a e^-x / gamma(a), which is x times the Gamma(a, rate 1) density; a and x positive and finite.
+pub(super) fn log_gamma_kernel(a: f64, x: f64) -> f64 {
+    if a < 10.0 {
+        a * x.ln() - x - lgamma(a)
+    } else {
+        0.5 * (a / (2.0 * PI)).ln() - stirling_error(a) - deviance(a, x)
+    }
+}
+
+/// ln of x^a y^b / B(a, b), for y = 1 - x, which the caller knows without rounding; all arguments positive.
+pub(super) fn log_beta_kernel(a: f64, b: f64, x: f64, y: f64) -> f64 {
+    let n = a + b;
+    let corrections = stirling_error(n) - stirling_error(a) - stirling_error(b);
+    0.5 * (a * (b / n) / (2.0 * PI)).ln() + corrections - deviance(a, n * x) - deviance(b, n * y)
+}

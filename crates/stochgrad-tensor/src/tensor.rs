@@ -1,0 +1,405 @@
+use std::sync::Arc;
+
+use crate::{Real, Shape, TensorError, TensorResult};
+
+/// A dense row-major array behind a shared buffer.
+///
+/// A clone shares the buffer; [`make_mut`](Tensor::make_mut) copies first where the buffer is shared. Tensors of `f32` and
+/// of `f64` are the only kinds.
+///
+/// ```
+/// use stochgrad_tensor::Tensor;
+///
+/// let matrix = Tensor::new(vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0], [2, 3])?;
+/// assert_eq!(matrix.get(&[1, 0]), Some(4.0));
+/// let mut copy = matrix.reshape([3, 2])?;
+/// assert!(copy.shares_buffer_with(&matrix));
+/// copy.make_mut()[0] = 10.0;
+/// assert_eq!(matrix.get(&[0, 0]), Some(1.0));
+/// # Ok::<(), stochgrad_tensor::TensorError>(())
+/// ```
+#[derive(Clone)]
+pub struct Tensor<F: Real> {
+    shape: Shape,
+    data: Arc<Vec<F>>,
+}
+
+impl<F: Real> Tensor<F> {
+    /// A tensor of the given elements, in row-major order.
+    ///
+    /// # Errors
+    /// [`TensorError::ShapeMismatch`] where the number of elements is not the shape's.
+    pub fn new(elements: Vec<F>, shape: impl Into<Shape>) -> TensorResult<Self> {
+        let shape = shape.into();
+        check_length(&shape, elements.len())?;
+        Ok(Self {
+            shape,
+            data: Arc::new(elements),
+        })
+    }
+
+    /// A matrix from its rows.
+    ///
+    /// # Errors
+    /// [`TensorError::Ragged`] where the rows differ in length.
+    pub fn from_rows<R: AsRef<[F]>>(rows: &[R]) -> TensorResult<Self> {
+        let columns = rows.first().map_or(0, |row| row.as_ref().len());
+        let mut elements = Vec::with_capacity(rows.len() * columns);
+        for (index, row) in rows.iter().enumerate() {
+            let row = row.as_ref();
+            if row.len() != columns {
+                return Err(TensorError::Ragged {
+                    row: index,
+                    expected: columns,
+                    found: row.len(),
+                });
+            }
+            elements.extend_from_slice(row);
+        }
+        Self::new(elements, [rows.len(), columns])
+    }
+
+    /// A tensor without axes that holds one number.
+    pub fn scalar(value: F) -> Self {
+        Self {
+            shape: Shape::scalar(),
+            data: Arc::new(vec![value]),
+        }
+    }
+
+    /// A tensor with the same number everywhere.
+    pub fn full(shape: impl Into<Shape>, value: F) -> Self {
+        let shape = shape.into();
+        let data = Arc::new(vec![value; shape.numel()]);
+        Self { shape, data }
+    }
+
+    /// A tensor of zeros.
+    pub fn zeros(shape: impl Into<Shape>) -> Self {
+        Self::full(shape, F::ZERO)
+    }
+
+    /// A tensor of ones.
+    pub fn ones(shape: impl Into<Shape>) -> Self {
+        Self::full(shape, F::ONE)
+    }
+
+    /// A tensor whose element at flat (row-major) position `i` is `element(i)`.
+    pub fn from_fn(shape: impl Into<Shape>, element: impl FnMut(usize) -> F) -> Self {
+        let shape = shape.into();
+        let data = Arc::new((0..shape.numel()).map(element).collect());
+        Self { shape, data }
+    }
+
+    /// The identity matrix of size `n` × `n`.
+    pub fn eye(n: usize) -> Self {
+        Self::from_fn([n, n], |i| if i / n == i % n { F::ONE } else { F::ZERO })
+    }
+
+    /// The caller guarantees that the buffer has the shape's length.
+    pub(crate) fn from_parts(shape: Shape, data: Arc<Vec<F>>) -> Self {
+        debug_assert_eq!(shape.numel(), data.len());
+        Self { shape, data }
+    }
+
+    pub(crate) fn into_buffer(self) -> Arc<Vec<F>> {
+        self.data
+    }
+
+    /// The shape.
+    #[inline]
+    pub fn shape(&self) -> &Shape {
+        &self.shape
+    }
+
+    /// The number of axes.
+    #[inline]
+    pub fn rank(&self) -> usize {
+        self.shape.rank()
+    }
+
+    /// The number of elements.
+    #[inline]
+    pub fn len(&self) -> usize {
+        self.data.len()
+    }
+
+    /// Whether there are no elements.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.data.is_empty()
+    }
+
+    /// The elements in row-major order.
+    #[inline]
+    pub fn as_slice(&self) -> &[F] {
+        &self.data
+    }
+
+    /// A copy of the elements in row-major order.
+    pub fn to_vec(&self) -> Vec<F> {
+        self.data.to_vec()
+    }
+
+    /// The number that this tensor holds.
+    ///
+    /// # Errors
+    /// [`TensorError::NotScalar`] unless there is exactly one element; axes of size 1 do not matter.
+    pub fn item(&self) -> TensorResult<F> {
+        match self.as_slice() {
+            &[value] => Ok(value),
+            _ => Err(TensorError::NotScalar {
+                shape: self.shape.clone(),
+            }),
+        }
+    }
+
+    /// The element at an index, one number an axis; `None` outside.
+    pub fn get(&self, index: &[usize]) -> Option<F> {
+        if index.len() != self.rank() {
+            return None;
+        }
+        let mut flat = 0;
+        for (&i, &size) in index.iter().zip(self.shape.iter()) {
+            if i >= size {
+                return None;
+            }
+            flat = flat * size + i;
+        }
+        self.data.get(flat).copied()
+    }
+
+    /// The same elements in another shape, sharing the buffer.
+    ///
+    /// # Errors
+    /// [`TensorError::ShapeMismatch`] where the number of elements differs.
+    pub fn reshape(&self, shape: impl Into<Shape>) -> TensorResult<Self> {
+        let shape = shape.into();
+        check_length(&shape, self.len())?;
+        Ok(Self {
+            shape,
+            data: Arc::clone(&self.data),
+        })
+    }
+
+    /// The same tensor in another shape, for callers that know that it fits.
+    ///
+    /// # Panics
+    /// If the number of elements differs.
+    pub fn with_shape(self, shape: impl Into<Shape>) -> Self {
+        let shape = shape.into();
+        assert_eq!(
+            shape.numel(),
+            self.data.len(),
+            "shape {} cannot become {shape}",
+            self.shape
+        );
+        Self {
+            shape,
+            data: self.data,
+        }
+    }
+
+    /// The elements, mutable. Copies the buffer first where it is shared.
+    #[inline]
+    pub fn make_mut(&mut self) -> &mut [F] {
+        Arc::<Vec<F>>::make_mut(&mut self.data)
+    }
+
+    /// Whether two tensors lie in the same memory.
+    #[inline]
+    pub fn shares_buffer_with(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.data, &other.data)
+    }
+
+    /// Whether no other tensor shares this buffer.
+    #[inline]
+    pub fn is_unique(&self) -> bool {
+        Arc::strong_count(&self.data) == 1
+    }
+
+    /// The elements converted to another type.
+    pub fn cast<G: Real>(&self) -> Tensor<G> {
+        Tensor {
+            shape: self.shape.clone(),
+            data: Arc::new(self.data.iter().map(|&x| G::from_f64(x.to_f64())).collect()),
+        }
+    }
+
+    /// Whether no element is NaN or infinite.
+    pub fn all_finite(&self) -> bool {
+        self.data.iter().all(|&x| x.is_finite())
+    }
+
+    /// The largest absolute difference between elements, NaN if one is NaN; `None` where the shapes differ.
+    pub fn max_abs_difference(&self, other: &Self) -> Option<F> {
+        if self.shape != other.shape {
+            return None;
+        }
+        let mut largest = F::ZERO;
+        for (&a, &b) in self.data.iter().zip(other.data.iter()) {
+            let difference = if a == b { F::ZERO } else { (a - b).abs() };
+            if difference > largest || difference.is_nan() {
+                largest = difference;
+            }
+            if largest.is_nan() {
+                break;
+            }
+        }
+        Some(largest)
+    }
+
+    /// A new tensor of `f` of every element.
+    pub fn map(&self, f: impl FnMut(F) -> F) -> Self {
+        Self {
+            shape: self.shape.clone(),
+            data: Arc::new(self.data.iter().copied().map(f).collect()),
+        }
+    }
+}
+
+fn check_length(shape: &Shape, found: usize) -> TensorResult<()> {
+    let expected = shape.numel();
+    if expected == found {
+        Ok(())
+    } else {
+        Err(TensorError::ShapeMismatch {
+            shape: shape.clone(),
+            expected,
+            found,
+        })
+    }
+}
+
+impl<F: Real> Default for Tensor<F> {
+    /// The scalar 0.
+    fn default() -> Self {
+        Self::scalar(F::ZERO)
+    }
+}
+
+impl<F: Real> PartialEq for Tensor<F> {
+    fn eq(&self, other: &Self) -> bool {
+        self.shape == other.shape && self.as_slice() == other.as_slice()
+    }
+}
+
+impl<F: Real> From<F> for Tensor<F> {
+    fn from(value: F) -> Self {
+        Self::scalar(value)
+    }
+}
+
+impl<F: Real> From<Vec<F>> for Tensor<F> {
+    fn from(elements: Vec<F>) -> Self {
+        Self {
+            shape: Shape::from([elements.len()]),
+            data: Arc::new(elements),
+        }
+    }
+}
+
+impl<F: Real> From<&[F]> for Tensor<F> {
+    fn from(elements: &[F]) -> Self {
+        Self::from(elements.to_vec())
+    }
+}
+
+impl<F: Real, const N: usize> From<[F; N]> for Tensor<F> {
+    fn from(elements: [F; N]) -> Self {
+        Self::from(elements.to_vec())
+    }
+}
+
+impl<F: Real, const N: usize, const M: usize> From<[[F; M]; N]> for Tensor<F> {
+    fn from(rows: [[F; M]; N]) -> Self {
+        Self {
+            shape: Shape::from([N, M]),
+            data: Arc::new(rows.as_flattened().to_vec()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wrong_length_is_an_error_that_says_both_lengths() {
+        let error = Tensor::new(vec![1.0, 2.0], [3]).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "shape [3] needs 3 element(s), but 2 came; pass a shape whose product is 2"
+        );
+        let huge = Tensor::<f64>::new(vec![], [usize::MAX, 2]);
+        assert!(matches!(huge, Err(TensorError::ShapeMismatch { .. })));
+    }
+
+    #[test]
+    fn ragged_rows_are_an_error() {
+        let rows = [vec![1.0, 2.0], vec![3.0]];
+        assert_eq!(
+            Tensor::from_rows(&rows),
+            Err(TensorError::Ragged {
+                row: 1,
+                expected: 2,
+                found: 1
+            })
+        );
+        assert_eq!(
+            Tensor::from_rows(&[[1.0, 2.0], [3.0, 4.0]]),
+            Ok(Tensor::from([[1.0, 2.0], [3.0, 4.0]]))
+        );
+    }
+
+    #[test]
+    fn item_wants_exactly_one_element() {
+        assert_eq!(Tensor::full([1, 1], 3.0).item(), Ok(3.0));
+        assert!(Tensor::from([1.0, 2.0]).item().is_err());
+        assert!(Tensor::<f32>::zeros([0]).item().is_err());
+    }
+
+    #[test]
+    fn writing_leaves_other_owners_alone() {
+        let a = Tensor::from([1.0, 2.0]);
+        let mut b = a.clone();
+        assert!(!a.is_unique());
+        b.make_mut()[0] = 5.0;
+        assert_eq!(a.to_vec(), [1.0, 2.0]);
+        assert_eq!(b.to_vec(), [5.0, 2.0]);
+        assert!(a.is_unique() && b.is_unique());
+    }
+
+    #[test]
+    fn get_refuses_what_is_outside() {
+        let a = Tensor::from([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]);
+        assert_eq!(a.get(&[1, 2]), Some(6.0));
+        assert_eq!(a.get(&[0, 3]), None);
+        assert_eq!(a.get(&[0]), None);
+        assert_eq!(Tensor::scalar(7.0).get(&[]), Some(7.0));
+    }
+
+    #[test]
+    fn differences_see_infinities_and_nan() {
+        let a = Tensor::from([f64::INFINITY, 1.0]);
+        assert_eq!(a.max_abs_difference(&a), Some(0.0));
+        assert_eq!(
+            a.max_abs_difference(&Tensor::from([f64::INFINITY, 1.5])),
+            Some(0.5)
+        );
+        assert!(
+            a.max_abs_difference(&Tensor::from([f64::NAN, 1.0]))
+                .is_some_and(f64::is_nan)
+        );
+        assert_eq!(a.max_abs_difference(&Tensor::from([1.0])), None);
+    }
+
+    #[test]
+    fn eye_and_cast() {
+        assert_eq!(
+            Tensor::<f64>::eye(2).cast::<f32>(),
+            Tensor::from([[1.0_f32, 0.0], [0.0, 1.0]])
+        );
+        assert!(Tensor::<f32>::eye(0).is_empty());
+    }
+}

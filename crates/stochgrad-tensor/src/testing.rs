@@ -1,0 +1,98 @@
+//! Naive counterparts of the kernels, by index arithmetic, and strategies that make operands.
+
+use proptest::prelude::*;
+
+use crate::{Real, Shape, Tensor};
+
+/// The index of a flat position.
+pub(crate) fn index_of(shape: &[usize], mut flat: usize) -> Vec<usize> {
+    let mut index = vec![0; shape.len()];
+    for (i, &size) in index.iter_mut().zip(shape).rev() {
+        *i = flat % size;
+        flat /= size;
+    }
+    index
+}
+
+/// The element at an index of the shape that `x` broadcasts to.
+pub(crate) fn broadcast_at<F: Real>(x: &Tensor<F>, index: &[usize]) -> F {
+    let own: Vec<usize> = index[index.len() - x.rank()..]
+        .iter()
+        .zip(x.shape().iter())
+        .map(|(&i, &size)| if size == 1 { 0 } else { i })
+        .collect();
+    x.get(&own).unwrap()
+}
+
+/// A tensor from a function of the index.
+pub(crate) fn tensor_of<F: Real>(shape: &[usize], mut f: impl FnMut(&[usize]) -> F) -> Tensor<F> {
+    Tensor::from_fn(shape, |flat| f(&index_of(shape, flat)))
+}
+
+/// Whether two tensors agree to the bit, shape included.
+pub(crate) fn same_bits(a: &Tensor<f64>, b: &Tensor<f64>) -> bool {
+    let bits = |x: &Tensor<f64>| -> Vec<u64> { x.as_slice().iter().map(|x| x.to_bits()).collect() };
+    a.shape() == b.shape() && bits(a) == bits(b)
+}
+
+/// Numbers without a pattern that a kernel could hide behind.
+pub(crate) fn scrambled(shape: &[usize]) -> Tensor<f64> {
+    Tensor::from_fn(shape, |i| ((i as f64 + 1.0) * 12.9898).sin() * 3.0)
+}
+
+/// Shapes of up to five axes of sizes 0 to 4.
+pub(crate) fn shapes() -> impl Strategy<Value = Vec<usize>> {
+    prop::collection::vec(
+        prop_oneof![1 => Just(0), 4 => Just(1), 12 => 2..5_usize],
+        0..=5,
+    )
+}
+
+/// A shape, and one that broadcasts to it.
+pub(crate) fn shape_and_part() -> impl Strategy<Value = (Vec<usize>, Vec<usize>)> {
+    shapes()
+        .prop_flat_map(|shape| {
+            let rank = shape.len();
+            let ones = prop::collection::vec(any::<bool>(), rank);
+            (Just(shape), ones, 0..=rank)
+        })
+        .prop_map(|(shape, ones, skip)| {
+            let part = shape
+                .iter()
+                .zip(&ones)
+                .map(|(&size, &one)| if one { 1 } else { size })
+                .skip(skip)
+                .collect();
+            (shape, part)
+        })
+}
+
+/// `count` shapes that broadcast together.
+pub(crate) fn broadcasting(count: usize) -> impl Strategy<Value = Vec<Vec<usize>>> {
+    shapes()
+        .prop_flat_map(move |shape| {
+            let rank = shape.len();
+            let ones = prop::collection::vec(prop::collection::vec(any::<bool>(), rank), count);
+            (Just(shape), ones, prop::collection::vec(0..=rank, count))
+        })
+        .prop_map(|(shape, ones, skips)| {
+            ones.iter()
+                .zip(skips)
+                .map(|(ones, skip)| {
+                    shape
+                        .iter()
+                        .zip(ones)
+                        .map(|(&size, &one)| if one { 1 } else { size })
+                        .skip(skip)
+                        .collect()
+                })
+                .collect()
+        })
+}
+
+/// The broadcast of shapes that are known to fit.
+pub(crate) fn broadcast_all(shapes: &[Vec<usize>]) -> Shape {
+    shapes.iter().fold(Shape::scalar(), |all, shape| {
+        Shape::broadcast(&all, &shape.as_slice().into()).unwrap()
+    })
+}

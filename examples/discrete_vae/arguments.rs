@@ -1,0 +1,576 @@
+//! The command line.
+
+use std::fs;
+use std::io;
+use std::num::NonZero;
+use std::path::{Path, PathBuf};
+
+use clap::{Parser, ValueEnum};
+
+use crate::settings::{Annealing, Latent, MethodName, Settings};
+use crate::usage_error::UsageError;
+
+/// The largest joint support that `--method enumerate` visits.
+const MOST_STATES: u128 = 4096;
+/// Weights of the model, at most: 1 GiB in single precision.
+const MOST_WEIGHTS: u128 = 1 << 28;
+/// Numbers in the largest array of a training step, at most.
+const MOST_ACTIVATIONS: u128 = 1 << 28;
+/// Pixels of an embedded digit, for the two limits above.
+const DIGIT_PIXELS: usize = 8 * 8;
+/// Pixels of an MNIST image.
+const MNIST_PIXELS: usize = 28 * 28;
+
+const EXAMPLES: &str = "\
+Examples:
+  discrete_vae
+      20 categorical variables of 10 categories on the embedded 8×8 digits
+  discrete_vae --quick
+      the same for a few epochs, to see that everything works
+  discrete_vae --latent bernoulli --method measure-valued
+      200 bits, with measure-valued derivatives
+  discrete_vae --method gumbel-softmax --temperature 1 --final-temperature 0.3
+      a biased relaxation, annealed over the run
+  discrete_vae --data mnist --epochs 20 --out out/mnist
+      200 bits on the unpacked MNIST files in the folder mnist
+  discrete_vae --data mnist --epochs 20 --out out/mnist --resume
+      go on after an interruption";
+
+/// Train a variational autoencoder with discrete latent variables.
+///
+/// The gradient of the evidence lower bound with respect to the encoder goes
+/// through samples of discrete variables; --method chooses how it is estimated.
+/// The folder --out receives a checkpoint, metrics.csv, summary.json, a learning
+/// curve and pictures.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "discrete_vae", after_help = EXAMPLES, verbatim_doc_comment)]
+pub(crate) struct Arguments {
+    /// The law of the latent variables [default: categorical; bernoulli with --data]
+    #[arg(long, value_enum, value_name = "LAW")]
+    latent: Option<LatentLaw>,
+
+    /// How many latent variables [default: 20 categorical ones, or 200 bits]
+    #[arg(long, value_name = "N")]
+    latent_size: Option<usize>,
+
+    /// Categories of a categorical variable [default: 10]
+    #[arg(long, value_name = "C")]
+    categories: Option<usize>,
+
+    /// Widths of the encoder's hidden layers, reversed in the decoder
+    /// [default: 128,128; 200,200 with --data]
+    #[arg(long, value_name = "WIDTHS", value_delimiter = ',')]
+    hidden: Option<Vec<usize>>,
+
+    /// How the gradient through the samples is estimated
+    #[arg(long, value_enum, default_value_t = MethodName::LeaveOneOut)]
+    method: MethodName,
+
+    /// Samples per image [default: 4 for score-function, moving-average and leave-one-out, else 1]
+    #[arg(long, value_name = "K")]
+    samples: Option<usize>,
+
+    /// A folder with the four unpacked MNIST files, in place of the embedded digits
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+
+    /// Passes over the training images [default: 100; 10 with --data; 3 with --quick]
+    #[arg(long)]
+    epochs: Option<usize>,
+
+    /// Images per training step [default: 50; 100 with --data]
+    #[arg(long)]
+    batch: Option<usize>,
+
+    /// Adam's learning rate
+    #[arg(long, default_value_t = 1e-3, allow_negative_numbers = true)]
+    lr: f64,
+
+    /// The seed of initial weights, minibatches and samples
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+
+    /// Threads; the results do not depend on them [default: the available cores]
+    #[arg(long)]
+    threads: Option<usize>,
+
+    /// The folder for the results, made where it is missing
+    #[arg(long, value_name = "DIR", default_value = "out/discrete_vae")]
+    out: PathBuf,
+
+    /// Go on from the checkpoint in --out; the flags of the model must be those of the first run
+    #[arg(long)]
+    resume: bool,
+
+    /// The relaxation's temperature at the start, for the two gumbel methods [default: 1]
+    #[arg(long, value_name = "T", allow_negative_numbers = true)]
+    temperature: Option<f64>,
+
+    /// The relaxation's temperature at the end [default: 0.5, or --temperature if that is lower]
+    #[arg(long, value_name = "T", allow_negative_numbers = true)]
+    final_temperature: Option<f64>,
+
+    /// A short run, for a first look or a test
+    #[arg(long)]
+    quick: bool,
+}
+
+/// The law of one latent variable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum LatentLaw {
+    /// Bits
+    Bernoulli,
+    /// One of several categories, as a one-hot vector
+    Categorical,
+}
+
+impl Arguments {
+    /// Fills in the defaults, checks everything, and makes the folder for the results.
+    ///
+    /// # Errors
+    /// The first flag whose value cannot be used.
+    pub(crate) fn resolve(self) -> Result<Settings, UsageError> {
+        let mnist = self.data.is_some();
+        let latent = self.latent()?;
+        let hidden = match &self.hidden {
+            Some(widths) => widths.clone(),
+            None if mnist => vec![200, 200],
+            None => vec![128, 128],
+        };
+        for &width in &hidden {
+            positive("--hidden", width, "give the widths as in --hidden 128,128")?;
+        }
+        let batch = self.batch.unwrap_or(if mnist { 100 } else { 50 });
+        positive("--batch", batch, "50 is a good start")?;
+        let epochs = self.epochs.unwrap_or(match (self.quick, mnist) {
+            (true, _) => 3,
+            (false, true) => 10,
+            (false, false) => 100,
+        });
+        positive("--epochs", epochs, "--quick gives a short run")?;
+        let threads = self
+            .threads
+            .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, NonZero::get));
+        if !(1..=1024).contains(&threads) {
+            return Err(UsageError::Value {
+                flag: "--threads",
+                expected: "a number from 1 to 1024".to_owned(),
+                found: threads.to_string(),
+                hint: "leave it out to use the available cores",
+            });
+        }
+        if !(self.lr.is_finite() && self.lr > 0.0) {
+            return Err(UsageError::Value {
+                flag: "--lr",
+                expected: "a finite number above 0".to_owned(),
+                found: self.lr.to_string(),
+                hint: "0.001 is a good start",
+            });
+        }
+        let samples = self.samples(latent)?;
+        let temperature = self.annealing()?;
+        let pixels = if mnist { MNIST_PIXELS } else { DIGIT_PIXELS };
+        let members = match self.method {
+            MethodName::Enumerate => latent.states().unwrap_or(MOST_STATES),
+            _ => samples as u128,
+        };
+        let widths = [&[pixels], hidden.as_slice(), &[latent.width()]].concat();
+        check_size(&widths, batch, members)?;
+        let data = self.data.as_deref().map(data_folder).transpose()?;
+        prepare_output(&self.out, self.resume)?;
+        Ok(Settings {
+            latent,
+            hidden,
+            method: self.method,
+            samples,
+            data,
+            epochs,
+            batch,
+            lr: self.lr,
+            seed: self.seed,
+            threads,
+            out: self.out,
+            resume: self.resume,
+            temperature,
+            quick: self.quick,
+        })
+    }
+
+    fn latent(&self) -> Result<Latent, UsageError> {
+        let law = self.latent.unwrap_or(match self.data {
+            Some(_) => LatentLaw::Bernoulli,
+            None => LatentLaw::Categorical,
+        });
+        if let Some(size) = self.latent_size {
+            positive("--latent-size", size, "leave it out for the default")?;
+        }
+        match (law, self.categories) {
+            (LatentLaw::Bernoulli, None) => Ok(Latent::Bernoulli {
+                bits: self.latent_size.unwrap_or(200),
+            }),
+            (LatentLaw::Bernoulli, Some(categories)) => Err(UsageError::Value {
+                flag: "--categories",
+                expected: "no value with bernoulli variables".to_owned(),
+                found: categories.to_string(),
+                hint: "leave it out, or add --latent categorical",
+            }),
+            (LatentLaw::Categorical, Some(categories @ (0 | 1))) => Err(UsageError::Value {
+                flag: "--categories",
+                expected: "at least 2".to_owned(),
+                found: categories.to_string(),
+                hint: "leave it out for 10",
+            }),
+            (LatentLaw::Categorical, categories) => Ok(Latent::Categorical {
+                variables: self.latent_size.unwrap_or(20),
+                categories: categories.unwrap_or(10),
+            }),
+        }
+    }
+
+    fn samples(&self, latent: Latent) -> Result<usize, UsageError> {
+        let samples = self.samples.unwrap_or(self.method.default_samples());
+        positive("--samples", samples, "leave it out for the default")?;
+        if self.method == MethodName::LeaveOneOut && samples == 1 {
+            return Err(UsageError::Value {
+                flag: "--samples",
+                expected: "at least 2 for leave-one-out, whose baseline is the other samples' mean"
+                    .to_owned(),
+                found: "1".to_owned(),
+                hint: "try --samples 4, or --method moving-average",
+            });
+        }
+        if self.method == MethodName::Enumerate {
+            if self.samples.is_some() {
+                return Err(UsageError::Value {
+                    flag: "--samples",
+                    expected: "no value for enumerate, which visits every state".to_owned(),
+                    found: samples.to_string(),
+                    hint: "leave it out",
+                });
+            }
+            if latent.states().is_none_or(|states| states > MOST_STATES) {
+                let (base, exponent) = latent.base_and_exponent();
+                let count = match latent.states() {
+                    Some(states) => format!("{base}^{exponent} = {states}"),
+                    None => format!("{base}^{exponent}"),
+                };
+                return Err(UsageError::Value {
+                    flag: "--method enumerate",
+                    expected: format!("at most {MOST_STATES} joint states"),
+                    found: format!("{count} of {latent}"),
+                    hint: "try --latent bernoulli --latent-size 10, or --method leave-one-out",
+                });
+            }
+        }
+        Ok(samples)
+    }
+
+    fn annealing(&self) -> Result<Option<Annealing>, UsageError> {
+        let given = [
+            ("--temperature", self.temperature),
+            ("--final-temperature", self.final_temperature),
+        ];
+        for (flag, value) in given {
+            let Some(value) = value else { continue };
+            if !self.method.is_relaxed() {
+                return Err(UsageError::Value {
+                    flag,
+                    expected: format!("no value for {}, which has no temperature", self.method),
+                    found: value.to_string(),
+                    hint: "leave it out, or try --method gumbel-softmax",
+                });
+            }
+            if !(value.is_finite() && value > 0.0) {
+                return Err(UsageError::Value {
+                    flag,
+                    expected: "a finite number above 0".to_owned(),
+                    found: value.to_string(),
+                    hint: "values between 0.3 and 1 are usual",
+                });
+            }
+        }
+        if !self.method.is_relaxed() {
+            return Ok(None);
+        }
+        let start = self.temperature.unwrap_or(1.0);
+        let end = self.final_temperature.unwrap_or(start.min(0.5));
+        if end > start {
+            return Err(UsageError::Value {
+                flag: "--final-temperature",
+                expected: format!("at most the temperature at the start, {start}"),
+                found: end.to_string(),
+                hint: "raise --temperature, or lower this one",
+            });
+        }
+        Ok(Some(Annealing { start, end }))
+    }
+}
+
+fn positive(flag: &'static str, value: usize, hint: &'static str) -> Result<(), UsageError> {
+    if value > 0 {
+        return Ok(());
+    }
+    Err(UsageError::Value {
+        flag,
+        expected: "at least 1".to_owned(),
+        found: "0".to_owned(),
+        hint,
+    })
+}
+
+/// Refuses what would exhaust any memory, before the allocator does. `widths` are the encoder's,
+/// from pixels to code; `members` is the number of codes for each image.
+fn check_size(widths: &[usize], batch: usize, members: u128) -> Result<(), UsageError> {
+    let weights = widths
+        .windows(2)
+        .map(|pair| (pair[0] as u128 * pair[1] as u128).saturating_mul(2))
+        .fold(0, u128::saturating_add);
+    if weights > MOST_WEIGHTS {
+        return Err(UsageError::Value {
+            flag: "--hidden, --latent-size",
+            expected: format!("a model of at most {MOST_WEIGHTS} weights"),
+            found: weights.to_string(),
+            hint: "choose smaller ones",
+        });
+    }
+    let widest = widths.iter().copied().max().unwrap_or(0);
+    let activations = (batch as u128)
+        .saturating_mul(members)
+        .saturating_mul(widest as u128);
+    if activations > MOST_ACTIVATIONS {
+        return Err(UsageError::Value {
+            flag: "--batch, --samples",
+            expected: format!("layers of at most {MOST_ACTIVATIONS} values a step"),
+            found: format!("{batch} images × {members} samples × {widest} units"),
+            hint: "choose a smaller batch, fewer samples or a smaller model",
+        });
+    }
+    Ok(())
+}
+
+fn data_folder(path: &Path) -> Result<PathBuf, UsageError> {
+    let folder = fs::canonicalize(path).and_then(|folder| match folder.is_dir() {
+        true => Ok(folder),
+        false => Err(io::ErrorKind::NotADirectory.into()),
+    });
+    folder.map_err(|source| UsageError::Folder {
+        flag: "--data",
+        path: path.to_path_buf(),
+        source,
+        hint: "name the folder of the four unpacked MNIST files, or leave --data out for the \
+               embedded digits",
+    })
+}
+
+/// Makes the folder for the results and tries whether a file can be written there.
+fn prepare_output(path: &Path, resume: bool) -> Result<(), UsageError> {
+    let made = if resume && !path.exists() {
+        Err(io::ErrorKind::NotFound.into())
+    } else if path.exists() && !path.is_dir() {
+        Err(io::ErrorKind::NotADirectory.into())
+    } else {
+        fs::create_dir_all(path)
+    };
+    let probe = path.join(format!(".probe.{}.tmp", std::process::id()));
+    made.and_then(|()| fs::write(&probe, b""))
+        .and_then(|()| fs::remove_file(&probe))
+        .map_err(|source| UsageError::Folder {
+            flag: "--out",
+            path: path.to_path_buf(),
+            source,
+            hint: match resume {
+                true => "--resume goes on in the first run's --out; start without --resume",
+                false => "choose a folder in which files can be made",
+            },
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    /// Resolves a command line whose results go to a fresh folder.
+    fn resolve(flags: &str) -> Result<Settings, UsageError> {
+        let folder = tempfile::tempdir().unwrap();
+        let out = folder.path().join("deep").join("out");
+        let fixed = ["discrete_vae", "--out", out.to_str().unwrap()];
+        Arguments::try_parse_from(fixed.into_iter().chain(flags.split_whitespace()))
+            .unwrap()
+            .resolve()
+    }
+
+    fn refused(flags: &str) -> String {
+        let error = resolve(flags).unwrap_err();
+        assert_eq!(error.exit_code(), std::process::ExitCode::from(2));
+        error.to_string()
+    }
+
+    #[test]
+    fn the_parser_is_consistent() {
+        Arguments::command().debug_assert();
+        let help = Arguments::command().render_long_help().to_string();
+        assert!(help.contains("Examples:") && help.contains("--final-temperature"));
+    }
+
+    #[test]
+    fn defaults_depend_on_the_data() {
+        let digits = resolve("").unwrap();
+        assert_eq!(
+            digits.latent,
+            Latent::Categorical {
+                variables: 20,
+                categories: 10
+            }
+        );
+        assert_eq!(digits.hidden, [128, 128]);
+        assert_eq!(digits.method, MethodName::LeaveOneOut);
+        assert_eq!((digits.samples, digits.epochs, digits.batch), (4, 100, 50));
+        assert_eq!(
+            (digits.lr, digits.seed, digits.temperature),
+            (1e-3, 0, None)
+        );
+        assert!(digits.threads >= 1 && digits.out.ends_with("deep/out"));
+
+        let folder = tempfile::tempdir().unwrap();
+        let mnist = resolve(&format!("--data {}", folder.path().display())).unwrap();
+        assert_eq!(mnist.latent, Latent::Bernoulli { bits: 200 });
+        assert_eq!(mnist.hidden, [200, 200]);
+        assert_eq!((mnist.samples, mnist.epochs, mnist.batch), (4, 10, 100));
+        assert!(mnist.data.unwrap().is_absolute());
+    }
+
+    #[test]
+    fn what_is_given_wins_over_defaults() {
+        let settings = resolve(
+            "--latent categorical --latent-size 3 --categories 4 --hidden 7,8,9 --samples 6 \
+             --method gumbel-softmax --epochs 5 --batch 2 --lr 0.5 --seed 18446744073709551615 \
+             --threads 3 --temperature 0.4 --quick",
+        )
+        .unwrap();
+        assert_eq!(
+            settings.latent,
+            Latent::Categorical {
+                variables: 3,
+                categories: 4
+            }
+        );
+        assert_eq!(settings.hidden, [7, 8, 9]);
+        assert_eq!((settings.samples, settings.epochs), (6, 5));
+        assert_eq!((settings.batch, settings.lr), (2, 0.5));
+        assert_eq!((settings.seed, settings.threads), (u64::MAX, 3));
+        let temperature = settings.temperature.unwrap();
+        assert_eq!((temperature.start, temperature.end), (0.4, 0.4));
+    }
+
+    #[test]
+    fn defaults_depend_on_the_method() {
+        for (method, samples) in [
+            ("score-function", 4),
+            ("moving-average", 4),
+            ("measure-valued", 1),
+            ("straight-through-gumbel", 1),
+            ("auto", 1),
+        ] {
+            let settings = resolve(&format!("--method {method}")).unwrap();
+            assert_eq!(settings.samples, samples, "{method}");
+        }
+        let bits = resolve("--latent bernoulli").unwrap();
+        assert_eq!(bits.latent, Latent::Bernoulli { bits: 200 });
+        assert_eq!(resolve("--quick").unwrap().epochs, 3);
+        let relaxed = resolve("--method gumbel-softmax").unwrap();
+        let temperature = relaxed.temperature.unwrap();
+        assert_eq!((temperature.start, temperature.end), (1.0, 0.5));
+    }
+
+    #[test]
+    fn enumeration_is_limited_to_small_supports() {
+        resolve("--method enumerate --latent bernoulli --latent-size 12").unwrap();
+        resolve("--method enumerate --latent-size 3").unwrap();
+        let error = refused("--method enumerate --latent bernoulli --latent-size 13");
+        assert!(error.contains("4096") && error.contains("8192"), "{error}");
+        let error = refused("--method enumerate");
+        assert!(error.contains("100000000000000000000"), "{error}");
+        let error = refused("--method enumerate --latent bernoulli");
+        assert!(error.contains("2^200"), "{error}");
+        refused("--method enumerate --latent-size 99999999999");
+    }
+
+    #[test]
+    fn unusable_values_are_refused_by_flag() {
+        for (flags, flag) in [
+            ("--latent-size 0", "--latent-size"),
+            ("--categories 1", "--categories"),
+            ("--latent bernoulli --categories 3", "--categories"),
+            ("--hidden 128,0", "--hidden"),
+            ("--samples 0", "--samples"),
+            ("--samples 1", "--samples"),
+            (
+                "--method enumerate --latent-size 2 --samples 2",
+                "--samples",
+            ),
+            ("--batch 0", "--batch"),
+            ("--epochs 0", "--epochs"),
+            ("--threads 0", "--threads"),
+            ("--threads 99999", "--threads"),
+            ("--lr 0", "--lr"),
+            ("--lr -1", "--lr"),
+            ("--lr nan", "--lr"),
+            ("--lr inf", "--lr"),
+            ("--temperature 1", "--temperature"),
+            ("--method gumbel-softmax --temperature 0", "--temperature"),
+            (
+                "--method gumbel-softmax --final-temperature -2",
+                "--final-temperature",
+            ),
+            (
+                "--method gumbel-softmax --final-temperature 2",
+                "--final-temperature",
+            ),
+            (
+                "--hidden 18446744073709551615,18446744073709551615",
+                "--hidden",
+            ),
+            ("--hidden 18446744073709551615", "--hidden"),
+            ("--batch 18446744073709551615", "--batch"),
+            ("--samples 99999999", "--samples"),
+            ("--data /nowhere/at/all", "--data"),
+            ("--resume", "--out"),
+        ] {
+            let error = refused(flags);
+            let (named, text) = error.split_once(": ").unwrap();
+            assert!(named.contains(flag), "{flags}: {error}");
+            assert!(
+                text.starts_with("expected ") && text.contains("; "),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_folder_for_the_results_must_be_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("file");
+        fs::write(&file, "kept").unwrap();
+        for out in [file.clone(), file.join("below")] {
+            let error = Arguments::try_parse_from(["discrete_vae", "--out", out.to_str().unwrap()])
+                .unwrap()
+                .resolve()
+                .unwrap_err()
+                .to_string();
+            assert!(error.contains(out.to_str().unwrap()), "{error}");
+        }
+        assert_eq!(fs::read_to_string(&file).unwrap(), "kept");
+
+        let made = folder.path().join("a").join("b");
+        let text = made.to_str().unwrap();
+        for flags in [
+            vec!["discrete_vae", "--out", text],
+            vec!["discrete_vae", "--out", text, "--resume"],
+        ] {
+            Arguments::try_parse_from(flags).unwrap().resolve().unwrap();
+        }
+        assert_eq!(fs::read_dir(&made).unwrap().count(), 0);
+    }
+}
