@@ -94,6 +94,18 @@ impl Summary {
     }
 }
 
+/// Writes a list of files, one a line, with what each is.
+///
+/// # Errors
+/// The writer's refusal, such as a closed pipe.
+pub(crate) fn write_files(files: &[(&str, PathBuf)], out: &mut dyn Write) -> io::Result<()> {
+    let width = files.iter().map(|(what, _)| what.chars().count()).max().unwrap_or(0);
+    for (what, path) in files {
+        writeln!(out, "{what:width$}  {}", path.display())?;
+    }
+    out.flush()
+}
+
 /// One row of `metrics.csv`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct MetricsRow {

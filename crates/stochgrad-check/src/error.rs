@@ -1,5 +1,6 @@
 //! What a check can find.
 
+use stochgrad_graph::GraphError;
 use stochgrad_tape::TapeError;
 
 /// The result of a check.
@@ -58,5 +59,133 @@ pub enum CheckError {
         backward: f64,
         /// By `Tape::gradients`.
         grad: f64,
+    },
+    /// The model under test failed.
+    #[error("the model under test failed: {0}")]
+    Graph(#[from] GraphError),
+    /// A draw that the oracle cannot enumerate.
+    #[error("the oracle cannot enumerate this draw: {problem}")]
+    Noise {
+        /// What was asked, and what to try.
+        problem: String,
+    },
+    /// A program that does something else for the same noise.
+    #[error(
+        "the program is not a function of its noise: {problem}; draw all randomness from the noise source, and keep no state between runs"
+    )]
+    NotDeterministic {
+        /// What differed.
+        problem: String,
+    },
+    /// A program with more outcomes than the oracle may visit.
+    #[error(
+        "more than {limit} outcomes (those visited have probability {covered}); draw fewer samples, use fewer nodes, or raise max_outcomes"
+    )]
+    TooManyOutcomes {
+        /// The limit.
+        limit: usize,
+        /// The probability of the visited outcomes.
+        covered: f64,
+    },
+    /// Outcomes whose probabilities do not add up to 1.
+    #[error(
+        "the probabilities of {outcomes} outcomes add up to {total}, expected 1; check the distribution functions of the draws"
+    )]
+    Probability {
+        /// How many outcomes there are.
+        outcomes: usize,
+        /// The sum.
+        total: f64,
+    },
+    /// Results of several runs that cannot be averaged.
+    #[error(
+        "{what} differs between runs: expected {expected}, came {found}; make all parameters before anything random, with fixed shapes"
+    )]
+    Runs {
+        /// What differs.
+        what: String,
+        /// What the first run gave.
+        expected: String,
+        /// What a later run gave.
+        found: String,
+    },
+    /// A name that nothing has.
+    #[error("no {what} is called \"{name}\"; there are: {known}")]
+    Unknown {
+        /// Parameter or cost.
+        what: &'static str,
+        /// The name.
+        name: String,
+        /// The names that exist.
+        known: String,
+    },
+    /// An estimate whose exact expectation is wrong.
+    #[error(
+        "derivative of order {order} along {direction}: expected {expected:.12e}, the estimate has expectation {found:.12e} \
+         (tolerance {tolerance:e} relative to max(1, |expected|)); the gradient method is biased at this order"
+    )]
+    Expectation {
+        /// The order; 0 for the value.
+        order: usize,
+        /// The direction in the space of the parameters, in words.
+        direction: String,
+        /// The exact derivative of the expected cost.
+        expected: f64,
+        /// The exact expectation of the estimate.
+        found: f64,
+        /// The tolerance.
+        tolerance: f64,
+    },
+    /// A mean over runs that is too far from its exact value.
+    #[error(
+        "the mean of {what} over {runs} runs is {found:e}, expected {expected:e}: {distance:.2} standard errors of {standard_error:e} away \
+         (threshold {threshold} after Holm's correction; {rejected} of {tested} elements are rejected); the estimate is biased, or the exact value is wrong"
+    )]
+    Mean {
+        /// The element that is farthest away.
+        what: String,
+        /// How many runs there were.
+        runs: usize,
+        /// The exact value.
+        expected: f64,
+        /// The mean over the runs.
+        found: f64,
+        /// The standard error of the mean.
+        standard_error: f64,
+        /// The distance in standard errors.
+        distance: f64,
+        /// How far one number alone may be away.
+        threshold: f64,
+        /// How many elements are rejected.
+        rejected: usize,
+        /// How many elements were tested.
+        tested: usize,
+    },
+    /// A variance over runs that is too far from its exact value.
+    #[error(
+        "the variance of {what} over {runs} runs is {found:e}, expected {expected:e} within a factor of {tolerance} of itself; \
+         the estimator is another one, or needs more runs"
+    )]
+    Variance {
+        /// The element.
+        what: String,
+        /// How many runs there were.
+        runs: usize,
+        /// The exact variance of one run.
+        expected: f64,
+        /// The variance over the runs.
+        found: f64,
+        /// The relative tolerance.
+        tolerance: f64,
+    },
+    /// A setting outside its domain.
+    #[error("{setting} must be {expected}, came {found}")]
+    Setting {
+        /// The setting.
+        setting: &'static str,
+        /// Its domain.
+        expected: &'static str,
+        /// What came.
+        found: String,
     },
 }

@@ -9,12 +9,16 @@
 //! | weak derivative | $\partial_\theta p = \delta_1 - \delta_0$; by $\eta$ times $\theta(1-\theta)$. One replay: the bit flipped |
 //! | stochastic derivative | right: 0 → 1 at rate $1/(1-\theta)$; left: 1 → 0 at rate $1/\theta$ (Arya et al. 2022) |
 //! | relaxation | $\sigma((\eta + \operatorname{logit} u)/\tau)$ (Maddison et al. 2017; Jang et al. 2017) |
+//!
+//! At probabilities 0 and 1 entropy, divergence and relaxation stay finite, and so do their derivatives: $\ln 0$ counts as about −690
+//! there (−85 in single precision), and infinite logits as $\pm 10^{30}$.
 
 use crate::distribution::{
-    Alternatives, Capabilities, ClosedFormEntropy, Distribution, FiniteSupport, KlDivergence, Parameter, Parameters, Relaxed, ScoreDifferentiable, Side,
-    StochasticDerivative, Support, WeakDerivative, check_parameter,
+    Alternatives, Capabilities, ClosedFormEntropy, Distribution, FiniteSupport, KlDivergence, Parameters, Relaxed,
+    ScoreDifferentiable, Side, StochasticDerivative, Support, WeakDerivative,
 };
 use crate::noise::Draw;
+use crate::probability::{ProbabilityOrLogit, check_sample};
 use crate::{DistributionResult, family};
 use smallvec::smallvec;
 use stochgrad_tape::Var;
@@ -39,94 +43,19 @@ pub struct Bernoulli<V> {
     parameter: ProbabilityOrLogit<V>,
 }
 
-/// How a probability is given.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum ProbabilityOrLogit<V> {
-    Probability(V),
-    Logit(V),
-}
-
-impl<V> ProbabilityOrLogit<V> {
-    pub(crate) fn try_map<W, E>(&self, f: impl FnOnce(&V) -> Result<W, E>) -> Result<ProbabilityOrLogit<W>, E> {
-        Ok(match self {
-            ProbabilityOrLogit::Probability(v) => ProbabilityOrLogit::Probability(f(v)?),
-            ProbabilityOrLogit::Logit(v) => ProbabilityOrLogit::Logit(f(v)?),
-        })
-    }
-}
-
-impl<'t, F: Real> ProbabilityOrLogit<Var<'t, F>> {
-    pub(crate) fn var(&self) -> Var<'t, F> {
-        match *self {
-            ProbabilityOrLogit::Probability(v) | ProbabilityOrLogit::Logit(v) => v,
-        }
-    }
-
-    pub(crate) fn parameter(&self) -> Parameter<'t, F> {
-        match *self {
-            ProbabilityOrLogit::Probability(v) => Parameter::smooth("probabilities", v),
-            ProbabilityOrLogit::Logit(v) => Parameter::smooth("logits", v),
-        }
-    }
-
-    pub(crate) fn probability(&self) -> Var<'t, F> {
-        match *self {
-            ProbabilityOrLogit::Probability(p) => p,
-            ProbabilityOrLogit::Logit(l) => l.sigmoid(),
-        }
-    }
-
-    pub(crate) fn logit(&self) -> Var<'t, F> {
-        match *self {
-            ProbabilityOrLogit::Probability(p) => p.ln() - (-p).log1p(),
-            ProbabilityOrLogit::Logit(l) => l,
-        }
-    }
-
-    /// `ln p` and `ln(1 − p)`.
-    pub(crate) fn logs(&self) -> (Var<'t, F>, Var<'t, F>) {
-        match *self {
-            ProbabilityOrLogit::Probability(p) => (p.ln(), (-p).log1p()),
-            ProbabilityOrLogit::Logit(l) => (l.log_sigmoid(), (-l).log_sigmoid()),
-        }
-    }
-
-    pub(crate) fn validate(&self, distribution: &'static str) -> DistributionResult<()> {
-        match *self {
-            ProbabilityOrLogit::Probability(p) => {
-                check_parameter(distribution, "probabilities", p, "in [0, 1]", "use logits for unconstrained numbers", |p| (0.0..=1.0).contains(&p))
-            }
-            ProbabilityOrLogit::Logit(l) => check_parameter(distribution, "logits", l, "a number, not NaN", "look for the operation that made the NaN", |l| !l.is_nan()),
-        }
-    }
-
-    /// The probabilities as a tensor on the plates of a request.
-    pub(crate) fn probabilities(&self, draw: &Draw<'_, F>, event: &Shape) -> DistributionResult<Tensor<F>> {
-        let value = draw.parameter(self.var(), event)?;
-        Ok(match self {
-            ProbabilityOrLogit::Probability(_) => value,
-            ProbabilityOrLogit::Logit(_) => value.map(|l| l.sigmoid()),
-        })
-    }
-
-    /// The derivative of the probability by the parameter, given the probability.
-    pub(crate) fn derivative(&self, p: F) -> F {
-        match self {
-            ProbabilityOrLogit::Probability(_) => F::ONE,
-            ProbabilityOrLogit::Logit(_) => p * (F::ONE - p),
-        }
-    }
-}
-
 impl<V> Bernoulli<V> {
     /// Bits whose log-odds are `logits`: any real numbers, ±∞ included.
     pub fn from_logits(logits: V) -> Self {
-        Bernoulli { parameter: ProbabilityOrLogit::Logit(logits) }
+        Bernoulli {
+            parameter: ProbabilityOrLogit::Logit(logits),
+        }
     }
 
     /// Bits that are 1 with the given probabilities, in [0, 1].
     pub fn from_probabilities(probabilities: V) -> Self {
-        Bernoulli { parameter: ProbabilityOrLogit::Probability(probabilities) }
+        Bernoulli {
+            parameter: ProbabilityOrLogit::Probability(probabilities),
+        }
     }
 
     /// The same distribution with other handles.
@@ -134,7 +63,9 @@ impl<V> Bernoulli<V> {
     /// # Errors
     /// Those of `f`.
     pub fn try_map<W, E>(&self, f: impl FnOnce(&V) -> Result<W, E>) -> Result<Bernoulli<W>, E> {
-        Ok(Bernoulli { parameter: self.parameter.try_map(f)? })
+        Ok(Bernoulli {
+            parameter: self.parameter.try_map(f)?,
+        })
     }
 }
 
@@ -169,11 +100,12 @@ impl<'t, F: Real> Distribution<'t, F> for Bernoulli<Var<'t, F>> {
         Support::Bits
     }
 
+    /// By logits the form is linear in the value, so that relaxed bits have a cross-entropy; an impossible bit then has −10³⁰ and not −∞.
     fn log_prob_each(&self, value: Var<'t, F>) -> Var<'t, F> {
         match self.parameter {
-            ProbabilityOrLogit::Logit(l) => {
-                // At infinite logits the plain form is ∞ − ∞.
-                let finite = l.clamp(-1e30, 1e30);
+            ProbabilityOrLogit::Logit(_) => {
+                // At infinite logits this would be ∞ − ∞.
+                let finite = self.parameter.finite_logit();
                 value * finite - finite.softplus()
             }
             ProbabilityOrLogit::Probability(p) => {
@@ -224,54 +156,75 @@ impl<'t, F: Real> FiniteSupport<'t, F> for Bernoulli<Var<'t, F>> {
 }
 
 impl<'t, F: Real> WeakDerivative<'t, F> for Bernoulli<Var<'t, F>> {
-    fn weak_derivative(&self, parameter: usize, sample: &Tensor<F>, draw: &Draw<'_, F>) -> DistributionResult<Option<Alternatives<F>>> {
+    fn weak_derivative(
+        &self,
+        parameter: usize,
+        sample: &Tensor<F>,
+        draw: &Draw<'_, F>,
+    ) -> DistributionResult<Option<Alternatives<F>>> {
         if parameter != 0 {
             return Ok(None);
         }
         let p = self.parameter.probabilities(draw, &self.event_shape())?;
+        check_sample("Bernoulli", sample, p.shape())?;
         let flipped = sample.map(|x| F::ONE - x);
-        let weights = Tensor::from_fn(p.shape().clone(), |i| (F::ONE - sample.as_slice()[i] - sample.as_slice()[i]) * self.parameter.derivative(p.as_slice()[i]));
-        Ok(Some(Alternatives { values: vec![flipped], weights: vec![weights] }))
+        let weights = Tensor::from_fn(p.shape().clone(), |i| {
+            (F::ONE - sample.as_slice()[i] - sample.as_slice()[i]) * self.parameter.derivative(p.as_slice()[i])
+        });
+        Ok(Some(Alternatives {
+            values: vec![flipped],
+            weights: vec![weights],
+        }))
     }
 }
 
 impl<'t, F: Real> StochasticDerivative<'t, F> for Bernoulli<Var<'t, F>> {
-    fn stochastic_derivative(&self, parameter: usize, side: Side, sample: &Tensor<F>, draw: &Draw<'_, F>) -> DistributionResult<Option<Alternatives<F>>> {
+    fn stochastic_derivative(
+        &self,
+        parameter: usize,
+        side: Side,
+        sample: &Tensor<F>,
+        draw: &Draw<'_, F>,
+    ) -> DistributionResult<Option<Alternatives<F>>> {
         if parameter != 0 {
             return Ok(None);
         }
         let p = self.parameter.probabilities(draw, &self.event_shape())?;
+        check_sample("Bernoulli", sample, p.shape())?;
         let flipped = sample.map(|x| F::ONE - x);
         let half = F::from_f64(0.5);
         let rate = |i: usize| {
             let (x, p) = (sample.as_slice()[i], p.as_slice()[i]);
-            let (right, left) = if x == F::ZERO { (F::ONE / (F::ONE - p), F::ZERO) } else { (F::ZERO, -F::ONE / p) };
-            let rate = match side {
+            let (right, left) = (self.parameter.rate_up(F::ONE - x, p), -self.parameter.rate_down(x, p));
+            match side {
                 Side::Right => right,
                 Side::Left => left,
                 Side::TwoSided => half * (right + left),
-            };
-            rate * self.parameter.derivative(p)
+            }
         };
-        Ok(Some(Alternatives { values: vec![flipped], weights: vec![Tensor::from_fn(p.shape().clone(), rate)] }))
+        Ok(Some(Alternatives {
+            values: vec![flipped],
+            weights: vec![Tensor::from_fn(p.shape().clone(), rate)],
+        }))
     }
 }
 
 impl<'t, F: Real> Relaxed<'t, F> for Bernoulli<Var<'t, F>> {
     fn perturbed(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
-        let logits = self.logits();
+        let logits = self.parameter.finite_logit();
         let u = draw.uniform(&self.event_shape())?;
         let noise = draw.record(logits.tape(), u.map(|u| u.ln() - (-u).ln_1p()));
         Ok(logits + noise)
     }
 
     fn conditional_perturbed(&self, hard: Var<'t, F>, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
-        let (logits, p) = (self.logits(), self.probabilities());
-        let v = draw.record(logits.tape(), draw.uniform(&self.event_shape())?);
-        // u given the bit is uniform above 1 − p for a 1 and below it for a 0; `rest` is 1 − u, kept for its accuracy.
-        let u = hard.select(1.0 - p * (1.0 - v), (1.0 - p) * v);
-        let rest = hard.select(p * (1.0 - v), 1.0 - (1.0 - p) * v);
-        Ok(logits + u.ln() - rest.ln())
+        let logits = self.parameter.finite_logit();
+        let v = draw.uniform(&self.event_shape())?;
+        let noise = draw.record(logits.tape(), v.map(|v| v.ln() - (-v).ln_1p()));
+        // Given a 1 the uniform behind z is 1 − p (1 − v), given a 0 it is (1 − p) v. Its logit plus that of p is, with s = ±1 for
+        // the bit and w = logit v, s · ln(1 + exp(s w) (1 + exp(s η))): of the bit's sign whatever the rounding.
+        let sign = hard + hard - 1.0;
+        Ok(sign * (sign * noise + (sign * logits).softplus()).softplus())
     }
 
     fn harden(&self, perturbed: Var<'t, F>) -> Var<'t, F> {
@@ -285,14 +238,279 @@ impl<'t, F: Real> Relaxed<'t, F> for Bernoulli<Var<'t, F>> {
 
 impl<'t, F: Real> ClosedFormEntropy<'t, F> for Bernoulli<Var<'t, F>> {
     fn entropy(&self) -> Var<'t, F> {
-        let l = self.logits().clamp(-1e30, 1e30);
-        (l.softplus() - l * l.sigmoid()).sum()
+        self.parameter.entropy().sum()
     }
 }
 
 impl<'t, F: Real> KlDivergence<'t, F> for Bernoulli<Var<'t, F>> {
     fn kl_to(&self, other: &Self) -> Var<'t, F> {
-        let (l, m) = (self.logits().clamp(-1e30, 1e30), other.logits().clamp(-1e30, 1e30));
-        (l.sigmoid() * (l - m) - l.softplus() + m.softplus()).sum()
+        self.parameter.kl_to(&other.parameter).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::discrete_checks::{
+        COSTS, States, assert_close, capabilities, check_alternatives, check_draws, check_family, check_score,
+        check_uniform, with_gradient,
+    };
+    use crate::{DistributionError, KeyedNoise, NoiseKey};
+    use stochgrad_tape::{PlateKind, Plates, Tape};
+
+    type Build = for<'t> fn(Var<'t, f64>) -> Bernoulli<Var<'t, f64>>;
+
+    fn both() -> [(Build, f64); 2] {
+        [
+            (|v| Bernoulli::from_probabilities(v), 0.3),
+            (|v| Bernoulli::from_logits(v), (0.3_f64 / 0.7).ln()),
+        ]
+    }
+
+    #[test]
+    fn log_probabilities_are_those_of_the_formula() {
+        for (build, theta) in both() {
+            let tape = Tape::<f64>::new();
+            let bit = build(tape.parameter(theta));
+            let log = |x: f64| bit.log_prob(tape.constant(x)).item().unwrap();
+            assert_close(&[log(0.0), log(1.0)], &[0.7_f64.ln(), 0.3_f64.ln()], 1e-14);
+            check_score(&[theta, theta], |v| build(v).log_prob(v.tape().constant([1.0, 0.0])));
+        }
+    }
+
+    #[test]
+    fn derivatives_of_the_law_are_exact() {
+        for (build, theta) in both() {
+            let tape = Tape::<f64>::new();
+            let theta = tape.parameter(theta);
+            check_alternatives(&tape, &build(theta), theta, 2, <[f64]>::to_vec);
+        }
+    }
+
+    #[test]
+    fn known_derivatives_at_three_tenths() {
+        let tape = Tape::<f64>::new();
+        let theta = tape.parameter(0.3);
+        let bit = Bernoulli::from_probabilities(theta);
+        let states = States::new(&tape, &bit, 2);
+        for (f, known) in COSTS[1..].iter().zip([7.0, 3.0, 0.41421]) {
+            assert_close(&states.exact(&bit, theta, *f), &[known], 1e-5);
+        }
+    }
+
+    #[test]
+    fn draws_follow_the_law() {
+        for (build, theta) in both() {
+            let tape = Tape::<f64>::new();
+            check_draws(&tape, &build(tape.parameter(theta)), 2);
+        }
+    }
+
+    #[test]
+    fn entropy_and_divergence_are_those_of_the_formula() {
+        let (p, q) = (0.3_f64, 0.25_f64);
+        let entropy = -p * p.ln() - (1.0 - p) * (1.0 - p).ln();
+        let divergence = p * (p / q).ln() + (1.0 - p) * ((1.0 - p) / (1.0 - q)).ln();
+        for (build, theta) in both() {
+            let tape = Tape::<f64>::new();
+            let bits = build(tape.parameter([theta, theta]));
+            assert_close(&[bits.entropy().item().unwrap()], &[2.0 * entropy], 1e-13);
+            let other = Bernoulli::from_probabilities(tape.constant([q, q]));
+            assert_close(&[bits.kl_to(&other).item().unwrap()], &[2.0 * divergence], 1e-13);
+        }
+        let tape = Tape::<f64>::new();
+        let theta = tape.parameter(0.5);
+        let (_, slope) = with_gradient(
+            Bernoulli::from_probabilities(theta).kl_to(&Bernoulli::from_probabilities(tape.constant(0.25))),
+            theta,
+        );
+        assert_close(&slope, &[1.098_612_288_668_11], 1e-13);
+    }
+
+    #[test]
+    fn certain_bits_give_no_nan() {
+        let infinity = f64::INFINITY;
+        let cases: [(Build, [f64; 4]); 2] = [
+            (both()[0].0, [0.0, 0.5, 1.0, 1.0]),
+            (both()[1].0, [-infinity, 50.0, -50.0, infinity]),
+        ];
+        for (build, theta) in cases {
+            let tape = Tape::<f64>::new();
+            let theta = tape.parameter(theta);
+            let bits = build(theta);
+            let draw_noise = KeyedNoise::new(3, 0);
+            let draw = Draw::new(&tape, &draw_noise, NoiseKey::new("x", None), Plates::new());
+            let sample = bits.draw(&draw).unwrap();
+            let p = bits.probabilities().peek().unwrap();
+            assert!(
+                sample
+                    .as_slice()
+                    .iter()
+                    .zip(p.as_slice())
+                    .all(|(x, &p)| (p > 0.0 || *x == 0.0) && (p < 1.0 || *x == 1.0))
+            );
+            let value = tape.constant(sample.clone());
+            let conditional = bits.conditional_perturbed(value, &draw).unwrap();
+            let perturbed = bits.perturbed(&draw).unwrap();
+            let temperature = tape.constant(0.5);
+            let other = Bernoulli::from_logits(tape.constant([0.1, 0.2, 0.3, 0.4]));
+            let scalars = [
+                bits.log_prob(value),
+                bits.entropy(),
+                bits.kl_to(&bits),
+                bits.kl_to(&other),
+                bits.soften(conditional, temperature).sum(),
+                bits.soften(perturbed, temperature).sum(),
+                bits.mean().unwrap().sum() + bits.variance().unwrap().sum(),
+            ];
+            for scalar in scalars {
+                let (value, gradient) = with_gradient(scalar, theta);
+                assert!(
+                    value.is_finite() && gradient.iter().all(|g| !g.is_nan()),
+                    "{value} {gradient:?}"
+                );
+            }
+            for side in crate::discrete_checks::SIDES {
+                let alternatives = bits.stochastic_derivative(0, side, &sample, &draw).unwrap().unwrap();
+                assert!(alternatives.weights[0].all_finite());
+            }
+            assert!(bits.weak_derivative(0, &sample, &draw).unwrap().unwrap().weights[0].all_finite());
+            assert!(bits.validate().is_ok());
+        }
+    }
+
+    #[test]
+    fn impossible_bits_are_impossible() {
+        let tape = Tape::<f64>::new();
+        let certain = Bernoulli::from_probabilities(tape.constant([0.0, 1.0]));
+        assert_eq!(
+            certain
+                .log_prob_each(tape.constant([1.0, 0.0]))
+                .peek()
+                .unwrap()
+                .to_vec(),
+            [f64::NEG_INFINITY; 2]
+        );
+        let far = Bernoulli::from_logits(tape.constant([-50.0, 50.0]));
+        assert_close(
+            far.log_prob_each(tape.constant([1.0, 0.0])).peek().unwrap().as_slice(),
+            &[-50.0, -50.0],
+            1e-12,
+        );
+        let certain = Bernoulli::from_logits(tape.constant([f64::NEG_INFINITY, f64::INFINITY]));
+        assert_eq!(
+            certain
+                .log_prob_each(tape.constant([0.0, 1.0]))
+                .peek()
+                .unwrap()
+                .to_vec(),
+            [0.0; 2]
+        );
+        assert!(
+            certain
+                .log_prob_each(tape.constant([1.0, 0.0]))
+                .peek()
+                .unwrap()
+                .as_slice()
+                .iter()
+                .all(|&log| log <= -1e30)
+        );
+    }
+
+    #[test]
+    fn relaxations_agree_with_the_bit() {
+        const DRAWS: usize = 100_000;
+        for (build, theta) in both() {
+            let tape = Tape::<f64>::new();
+            let plates = Plates::from_slice(&[tape.plate("draws", DRAWS, PlateKind::Samples, &[])]);
+            let noise = KeyedNoise::new(5, 0);
+            let draw = Draw::new(&tape, &noise, NoiseKey::new("x", None), plates);
+            let bit = build(tape.parameter(theta));
+            let hard = bit.draw(&draw).unwrap();
+            let z = bit.perturbed(&draw).unwrap();
+            assert_eq!(bit.harden(z).peek().unwrap(), hard);
+
+            let conditional = bit
+                .conditional_perturbed(draw.record(&tape, hard.clone()), &draw.purpose("conditional"))
+                .unwrap();
+            assert_eq!(bit.harden(conditional).peek().unwrap(), hard);
+
+            let logit = (0.3_f64 / 0.7).ln();
+            for z in [z, conditional] {
+                check_uniform(
+                    z.peek()
+                        .unwrap()
+                        .as_slice()
+                        .iter()
+                        .map(|z| stochgrad_tensor::special::sigmoid(z - logit)),
+                );
+            }
+            let softened = bit.soften(z, tape.constant(0.01)).peek().unwrap();
+            let near = softened
+                .as_slice()
+                .iter()
+                .zip(hard.as_slice())
+                .filter(|(soft, hard)| (*soft - *hard).abs() < 0.01)
+                .count();
+            assert!(near > DRAWS * 9 / 10);
+        }
+    }
+
+    #[test]
+    fn the_conditional_relaxation_in_single_precision_keeps_the_bit() {
+        let tape = Tape::<f32>::new();
+        let plates = Plates::from_slice(&[tape.plate("draws", 20_000, PlateKind::Samples, &[])]);
+        let noise = KeyedNoise::new(11, 0);
+        let draw = Draw::new(&tape, &noise, NoiseKey::new("x", None), plates.clone());
+        let bits = Bernoulli::from_logits(tape.parameter([-15.0, -3.0, 0.0, 3.0, 15.0]));
+        for bit in [0.0, 1.0] {
+            let hard = tape.constant_on(&plates, Tensor::full([20_000, 5], bit));
+            let z = bits.conditional_perturbed(hard, &draw).unwrap();
+            assert!(
+                bits.harden(z)
+                    .peek()
+                    .unwrap()
+                    .as_slice()
+                    .iter()
+                    .all(|&found| found == bit)
+            );
+        }
+    }
+
+    #[test]
+    fn stored_and_bound_it_is_the_same() {
+        for (build, theta) in both() {
+            let tape = Tape::<f64>::new();
+            let bit = build(tape.parameter(theta));
+            check_family(&tape, &bit, tape.constant(1.0));
+            assert_eq!(capabilities(&bit), [true, false, true, true, true, true, true]);
+            assert_eq!(bit.element_support().unwrap().to_vec(), [0.0, 1.0]);
+        }
+    }
+
+    #[test]
+    fn parameters_outside_their_domain_are_errors() {
+        let tape = Tape::<f64>::new();
+        let wrong = [
+            Bernoulli::from_probabilities(tape.constant([0.5, 1.2])),
+            Bernoulli::from_logits(tape.constant([0.5, f64::NAN])),
+        ];
+        for bits in wrong {
+            assert!(matches!(
+                bits.validate(),
+                Err(DistributionError::Parameter {
+                    distribution: "Bernoulli",
+                    position: 1,
+                    ..
+                })
+            ));
+        }
+        let message = wrong[0].validate().unwrap_err().to_string();
+        assert!(message.contains("in [0, 1]") && message.contains("1.2"), "{message}");
+        assert!(
+            Bernoulli::from_probabilities(tape.constant(f64::NAN))
+                .validate()
+                .is_err()
+        );
     }
 }

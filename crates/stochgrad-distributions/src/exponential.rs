@@ -8,106 +8,17 @@
 //! | reparameterised | $x = sE$, any order |
 //! | weak derivative by $\lambda$ | $1/\lambda$, the law itself and $(E + E')/\lambda$ (Mohamed et al. 2020); by $s$ the parts exchanged, $1/s$. One replay: $x + sE'$ |
 
+use crate::boundary::Boundary;
 use crate::distribution::{
-    Alternatives, Capabilities, ClosedFormEntropy, Distribution, KlDivergence, Parameter, Parameters, Reparameterized, ScoreDifferentiable, Support,
-    WeakDerivative, check_parameter,
+    Alternatives, Capabilities, ClosedFormEntropy, Distribution, KlDivergence, Parameters, Reparameterized,
+    ScoreDifferentiable, Support, WeakDerivative,
 };
 use crate::noise::Draw;
+use crate::rate_or_scale::RateOrScale;
 use crate::{DistributionResult, family};
 use smallvec::smallvec;
 use stochgrad_tape::Var;
 use stochgrad_tensor::{Real, Shape, Tensor};
-
-/// How fast a positive number falls off, given by rate or by scale.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum RateOrScale<V> {
-    Rate(V),
-    Scale(V),
-}
-
-impl<V> RateOrScale<V> {
-    pub(crate) fn try_map<W, E>(&self, f: impl FnOnce(&V) -> Result<W, E>) -> Result<RateOrScale<W>, E> {
-        Ok(match self {
-            RateOrScale::Rate(v) => RateOrScale::Rate(f(v)?),
-            RateOrScale::Scale(v) => RateOrScale::Scale(f(v)?),
-        })
-    }
-}
-
-impl<'t, F: Real> RateOrScale<Var<'t, F>> {
-    pub(crate) fn var(&self) -> Var<'t, F> {
-        match *self {
-            RateOrScale::Rate(v) | RateOrScale::Scale(v) => v,
-        }
-    }
-
-    pub(crate) fn parameter(&self) -> Parameter<'t, F> {
-        match *self {
-            RateOrScale::Rate(v) => Parameter::smooth("rate", v),
-            RateOrScale::Scale(v) => Parameter::smooth("scale", v),
-        }
-    }
-
-    pub(crate) fn rate(&self) -> Var<'t, F> {
-        match *self {
-            RateOrScale::Rate(v) => v,
-            RateOrScale::Scale(v) => v.recip(),
-        }
-    }
-
-    pub(crate) fn scale(&self) -> Var<'t, F> {
-        match *self {
-            RateOrScale::Rate(v) => v.recip(),
-            RateOrScale::Scale(v) => v,
-        }
-    }
-
-    pub(crate) fn log_rate(&self) -> Var<'t, F> {
-        match *self {
-            RateOrScale::Rate(v) => v.ln(),
-            RateOrScale::Scale(v) => -v.ln(),
-        }
-    }
-
-    /// A value in units of the scale.
-    pub(crate) fn standardize(&self, value: Var<'t, F>) -> Var<'t, F> {
-        match *self {
-            RateOrScale::Rate(v) => value * v,
-            RateOrScale::Scale(v) => value / v,
-        }
-    }
-
-    /// The value that is `standard` in units of the scale.
-    pub(crate) fn stretch(&self, standard: Var<'t, F>) -> Var<'t, F> {
-        match *self {
-            RateOrScale::Rate(v) => standard / v,
-            RateOrScale::Scale(v) => standard * v,
-        }
-    }
-
-    pub(crate) fn validate(&self, distribution: &'static str) -> DistributionResult<()> {
-        let parameter = self.parameter();
-        let hint = "use exp() or softplus() of an unconstrained number";
-        check_parameter(distribution, parameter.name, parameter.var, "a positive finite number", hint, |s| s > 0.0 && s.is_finite())
-    }
-
-    /// The scales as a tensor on the plates of a request.
-    pub(crate) fn scales(&self, draw: &Draw<'_, F>, event: &Shape) -> DistributionResult<Tensor<F>> {
-        let value = draw.parameter(self.var(), event)?;
-        Ok(match self {
-            RateOrScale::Rate(_) => value.map(|rate| F::ONE / rate),
-            RateOrScale::Scale(_) => value,
-        })
-    }
-
-    /// The derivative of the logarithm of the scale by the parameter, given the scale.
-    pub(crate) fn log_scale_derivative(&self, scale: F) -> F {
-        match self {
-            RateOrScale::Rate(_) => -scale,
-            RateOrScale::Scale(_) => F::ONE / scale,
-        }
-    }
-}
 
 /// Waiting times of a memoryless event, by rate or by scale (the mean).
 ///
@@ -131,12 +42,16 @@ pub struct Exponential<V> {
 impl<V> Exponential<V> {
     /// Exponential numbers with a `rate > 0`, whose mean is `1 / rate`.
     pub fn new(rate: V) -> Self {
-        Exponential { parameter: RateOrScale::Rate(rate) }
+        Exponential {
+            parameter: RateOrScale::Rate(rate),
+        }
     }
 
     /// Exponential numbers with mean `scale > 0`.
     pub fn from_scale(scale: V) -> Self {
-        Exponential { parameter: RateOrScale::Scale(scale) }
+        Exponential {
+            parameter: RateOrScale::Scale(scale),
+        }
     }
 
     /// The same distribution with other handles.
@@ -144,7 +59,9 @@ impl<V> Exponential<V> {
     /// # Errors
     /// Those of `f`.
     pub fn try_map<W, E>(&self, f: impl FnOnce(&V) -> Result<W, E>) -> Result<Exponential<W>, E> {
-        Ok(Exponential { parameter: self.parameter.try_map(f)? })
+        Ok(Exponential {
+            parameter: self.parameter.try_map(f)?,
+        })
     }
 }
 
@@ -180,7 +97,7 @@ impl<'t, F: Real> Distribution<'t, F> for Exponential<Var<'t, F>> {
     }
 
     fn log_prob_each(&self, value: Var<'t, F>) -> Var<'t, F> {
-        let outside = value.lt(value.tape().constant(0.0));
+        let outside = Boundary::Included.outside(value);
         let nothing = value.tape().constant(f64::NEG_INFINITY);
         outside.select(nothing, self.parameter.log_rate() - self.parameter.standardize(value))
     }
@@ -209,7 +126,13 @@ impl<'t, F: Real> Distribution<'t, F> for Exponential<Var<'t, F>> {
     }
 
     fn capabilities(&self) -> Capabilities<'_, 't, F> {
-        Capabilities { score: Some(self), reparameterized: Some(self), weak_derivative: Some(self), entropy: Some(self), ..Capabilities::default() }
+        Capabilities {
+            score: Some(self),
+            reparameterized: Some(self),
+            weak_derivative: Some(self),
+            entropy: Some(self),
+            ..Capabilities::default()
+        }
     }
 }
 
@@ -223,16 +146,26 @@ impl<'t, F: Real> Reparameterized<'t, F> for Exponential<Var<'t, F>> {
 }
 
 impl<'t, F: Real> WeakDerivative<'t, F> for Exponential<Var<'t, F>> {
-    fn weak_derivative(&self, parameter: usize, sample: &Tensor<F>, draw: &Draw<'_, F>) -> DistributionResult<Option<Alternatives<F>>> {
+    fn weak_derivative(
+        &self,
+        parameter: usize,
+        sample: &Tensor<F>,
+        draw: &Draw<'_, F>,
+    ) -> DistributionResult<Option<Alternatives<F>>> {
         if parameter != 0 {
             return Ok(None);
         }
         let event = self.event_shape();
         let scale = self.parameter.scales(draw, &event)?;
         let e = draw.purpose("second").exponential(&event)?;
-        let longer = Tensor::from_fn(sample.shape().clone(), |i| sample.as_slice()[i] + scale.as_slice()[i] * e.as_slice()[i]);
+        let longer = Tensor::from_fn(sample.shape().clone(), |i| {
+            sample.as_slice()[i] + scale.as_slice()[i] * e.as_slice()[i]
+        });
         let weights = scale.map(|scale| self.parameter.log_scale_derivative(scale));
-        Ok(Some(Alternatives { values: vec![longer], weights: vec![weights] }))
+        Ok(Some(Alternatives {
+            values: vec![longer],
+            weights: vec![weights],
+        }))
     }
 }
 
@@ -246,5 +179,108 @@ impl<'t, F: Real> KlDivergence<'t, F> for Exponential<Var<'t, F>> {
     fn kl_to(&self, other: &Self) -> Var<'t, F> {
         let log_ratio = other.parameter.log_rate() - self.parameter.log_rate();
         (log_ratio.expm1() - log_ratio).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::law_checks::{Build, Domain, Law, assert_finite, assert_nothing_at};
+    use crate::{DistributionError, Family};
+    use stochgrad_tape::{Id, IdMap, Smoothness, Tape};
+
+    const BY_RATE: Build = |p| Box::new(Exponential::new(p[0]));
+    const BY_SCALE: Build = |p| Box::new(Exponential::from_scale(p[0]));
+
+    fn laws() -> [Law; 2] {
+        [
+            Law::new(BY_RATE, &[0.8], Domain::HalfLine),
+            Law::new(BY_SCALE, &[1.6], Domain::HalfLine),
+        ]
+    }
+
+    #[test]
+    fn log_density_is_the_formula() {
+        for (law, rate) in laws().iter().zip([0.8_f64, 1.0 / 1.6]) {
+            let got = law.log_density(&law.parameters, &[0.0, 0.3, 4.0, f64::NAN]);
+            for (got, x) in got.iter().zip([0.0, 0.3, 4.0]) {
+                assert!((got - (rate * (-rate * x).exp()).ln()).abs() < 1e-13);
+            }
+            assert!(got[3].is_nan());
+            law.assert_moments();
+            law.assert_score(&[0.01, 0.3, 4.0]);
+            assert_nothing_at(law.build, &law.parameters, -0.1);
+        }
+    }
+
+    #[test]
+    fn draws_follow_the_law() {
+        for (law, rate) in laws().iter().zip([0.8, 1.0 / 1.6]) {
+            law.assert_draws(31, |x| -(-rate * x).exp_m1());
+        }
+    }
+
+    #[test]
+    fn path_derivatives_are_right() {
+        laws().iter().for_each(|law| law.assert_path(32));
+    }
+
+    #[test]
+    fn weak_derivatives_are_right() {
+        laws().iter().for_each(|law| law.assert_weak(0, 33));
+    }
+
+    #[test]
+    fn divergence_is_the_expected_difference() {
+        let tape = Tape::new();
+        let [by_rate, by_scale] = laws();
+        let p = Exponential::new(tape.constant(0.8));
+        let q = Exponential::from_scale(tape.constant(1.6));
+        by_rate.assert_divergence(&[1.0 / 1.6], p.kl_to(&q).item().unwrap());
+        by_scale.assert_divergence(&[1.0 / 0.8], q.kl_to(&p).item().unwrap());
+        assert_eq!(p.kl_to(&p).item(), Ok(0.0));
+    }
+
+    #[test]
+    fn extremes_are_finite() {
+        for build in [BY_RATE, BY_SCALE] {
+            for parameter in [1e-8, 1e8] {
+                assert_finite(build, &[parameter], 34);
+            }
+        }
+    }
+
+    #[test]
+    fn the_log_density_of_own_samples_has_no_jump() {
+        let tape = Tape::<f64>::new();
+        let inside = Exponential::new(tape.parameter(1.0)).log_prob_each(tape.parameter([0.5, 2.0]));
+        let mask = inside.inputs()[0];
+        assert_eq!(tape.smoothness(mask, 0), Smoothness::Constant);
+    }
+
+    #[test]
+    fn a_stored_exponential_binds_again() {
+        let tape = Tape::<f64>::new();
+        let exponential = Exponential::from_scale(tape.parameter(0.5));
+        let bound = <Exponential<Id> as Family<f64>>::store(&exponential)
+            .bind(&tape, &IdMap::identity())
+            .unwrap();
+        assert_eq!(bound.scale().id(), exponential.scale().id());
+        assert_eq!(bound.parameters()[0].name, "scale");
+    }
+
+    #[test]
+    fn parameters_are_checked() {
+        let tape = Tape::<f64>::new();
+        for wrong in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+            let check = |law: Exponential<_>, name| {
+                assert!(
+                    matches!(law.validate(), Err(DistributionError::Parameter { parameter, .. }) if parameter == name)
+                )
+            };
+            check(Exponential::new(tape.constant(wrong)), "rate");
+            check(Exponential::from_scale(tape.constant(wrong)), "scale");
+        }
+        assert_eq!(Exponential::new(tape.constant(2.0)).validate(), Ok(()));
     }
 }

@@ -10,12 +10,13 @@
 //!
 //! The weak derivative by the concentration has no cheap sampler and is not given.
 
+use crate::boundary::Boundary;
 use crate::distribution::{
-    Alternatives, Capabilities, ClosedFormEntropy, Distribution, KlDivergence, Parameter, Parameters, Reparameterized, ScoreDifferentiable, Support,
-    WeakDerivative, check_parameter,
+    Alternatives, Capabilities, ClosedFormEntropy, Distribution, KlDivergence, Parameter, Parameters, Reparameterized,
+    ScoreDifferentiable, Support, WeakDerivative, check_parameter,
 };
-use crate::exponential::RateOrScale;
 use crate::noise::Draw;
+use crate::rate_or_scale::RateOrScale;
 use crate::{DistributionResult, family};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::Rng;
@@ -53,7 +54,10 @@ impl<V> Gamma<V> {
     /// # Errors
     /// Those of `f`.
     pub fn try_map<W, E>(&self, mut f: impl FnMut(&V) -> Result<W, E>) -> Result<Gamma<W>, E> {
-        Ok(Gamma { concentration: f(&self.concentration)?, width: self.width.try_map(f)? })
+        Ok(Gamma {
+            concentration: f(&self.concentration)?,
+            width: self.width.try_map(f)?,
+        })
     }
 }
 
@@ -62,12 +66,18 @@ family!(Gamma);
 impl<'t, F: Real> Gamma<Var<'t, F>> {
     /// Gamma numbers with `concentration > 0` and `rate > 0`, whose mean is `concentration / rate`.
     pub fn new(concentration: Var<'t, F>, rate: impl IntoVar<'t, F>) -> Self {
-        Gamma { concentration, width: RateOrScale::Rate(rate.into_var(concentration.tape())) }
+        Gamma {
+            concentration,
+            width: RateOrScale::Rate(rate.into_var(concentration.tape())),
+        }
     }
 
     /// Gamma numbers with `concentration > 0` and `scale > 0`, whose mean is `concentration · scale`.
     pub fn from_scale(concentration: Var<'t, F>, scale: impl IntoVar<'t, F>) -> Self {
-        Gamma { concentration, width: RateOrScale::Scale(scale.into_var(concentration.tape())) }
+        Gamma {
+            concentration,
+            width: RateOrScale::Scale(scale.into_var(concentration.tape())),
+        }
     }
 
     /// The concentration.
@@ -94,7 +104,7 @@ impl<'t, F: Real> Gamma<Var<'t, F>> {
             let z = log_standard_gamma(concentration.as_slice()[i].to_f64(), rng).exp();
             // Twice the smallest, so that rounding in the product with the scale does not get below it.
             let smallest = 2.0 * F::MIN_POSITIVE.to_f64() * (1.0 / scale.as_slice()[i].to_f64()).max(1.0);
-            F::from_f64(z.max(smallest))
+            F::from_f64(if z < smallest { smallest } else { z })
         })?;
         Ok((concentration, z))
     }
@@ -129,7 +139,10 @@ impl<'t, F: Real> Distribution<'t, F> for Gamma<Var<'t, F>> {
     }
 
     fn parameters(&self) -> Parameters<'t, F> {
-        smallvec![Parameter::smooth("concentration", self.concentration).with_path(Smoothness::Kinked), self.width.parameter()]
+        smallvec![
+            Parameter::smooth("concentration", self.concentration).with_path(Smoothness::Kinked),
+            self.width.parameter()
+        ]
     }
 
     fn event_shape(&self) -> Shape {
@@ -142,7 +155,7 @@ impl<'t, F: Real> Distribution<'t, F> for Gamma<Var<'t, F>> {
 
     fn log_prob_each(&self, value: Var<'t, F>) -> Var<'t, F> {
         let tape = value.tape();
-        let outside = value.le(tape.constant(0.0));
+        let outside = Boundary::Excluded.outside(value);
         // The logarithm must be of something positive even where it is not used: its derivatives are multiplied by zero.
         let inside = outside.select(tape.constant(1.0), value);
         let a = self.concentration;
@@ -170,12 +183,25 @@ impl<'t, F: Real> Distribution<'t, F> for Gamma<Var<'t, F>> {
 
     fn validate(&self) -> DistributionResult<()> {
         let hint = "use exp() or softplus() of an unconstrained number";
-        check_parameter("Gamma", "concentration", self.concentration, "a positive finite number", hint, |a| a > 0.0 && a.is_finite())?;
+        check_parameter(
+            "Gamma",
+            "concentration",
+            self.concentration,
+            "a positive finite number",
+            hint,
+            |a| a > 0.0 && a.is_finite(),
+        )?;
         self.width.validate("Gamma")
     }
 
     fn capabilities(&self) -> Capabilities<'_, 't, F> {
-        Capabilities { score: Some(self), reparameterized: Some(self), weak_derivative: Some(self), entropy: Some(self), ..Capabilities::default() }
+        Capabilities {
+            score: Some(self),
+            reparameterized: Some(self),
+            weak_derivative: Some(self),
+            entropy: Some(self),
+            ..Capabilities::default()
+        }
     }
 }
 
@@ -184,26 +210,51 @@ impl<'t, F: Real> ScoreDifferentiable<'t, F> for Gamma<Var<'t, F>> {}
 impl<'t, F: Real> Reparameterized<'t, F> for Gamma<Var<'t, F>> {
     fn rsample(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
         let (concentration, z) = self.standard(draw)?;
+        Ok(self.path(draw, &concentration, z))
+    }
+}
+
+impl<'t, F: Real> Gamma<Var<'t, F>> {
+    /// The sample that is `z` in units of the scale, with its derivatives.
+    fn path(&self, draw: &Draw<'_, F>, concentration: &Tensor<F>, z: Tensor<F>) -> Var<'t, F> {
         let derivative = Tensor::from_fn(z.shape().clone(), |i| {
-            F::from_f64(gamma_sample_derivative(concentration.as_slice()[i].to_f64(), z.as_slice()[i].to_f64()))
+            F::from_f64(gamma_sample_derivative(
+                concentration.as_slice()[i].to_f64(),
+                z.as_slice()[i].to_f64(),
+            ))
         });
         let tape = self.concentration.tape();
         let moving = draw.record(tape, derivative) * self.concentration;
-        Ok(self.width.stretch(draw.record(tape, z).straight_through(moving)))
+        self.width.stretch(draw.record(tape, z).straight_through(moving))
     }
 }
 
 impl<'t, F: Real> WeakDerivative<'t, F> for Gamma<Var<'t, F>> {
-    fn weak_derivative(&self, parameter: usize, sample: &Tensor<F>, draw: &Draw<'_, F>) -> DistributionResult<Option<Alternatives<F>>> {
+    fn weak_derivative(
+        &self,
+        parameter: usize,
+        sample: &Tensor<F>,
+        draw: &Draw<'_, F>,
+    ) -> DistributionResult<Option<Alternatives<F>>> {
         if parameter != 1 {
             return Ok(None);
         }
         let event = self.event_shape();
-        let (concentration, scale) = (draw.parameter(self.concentration, &event)?, self.width.scales(draw, &event)?);
+        let (concentration, scale) = (
+            draw.parameter(self.concentration, &event)?,
+            self.width.scales(draw, &event)?,
+        );
         let e = draw.purpose("more").exponential(&event)?;
-        let more = Tensor::from_fn(sample.shape().clone(), |i| sample.as_slice()[i] + scale.as_slice()[i] * e.as_slice()[i]);
-        let weights = Tensor::from_fn(scale.shape().clone(), |i| concentration.as_slice()[i] * self.width.log_scale_derivative(scale.as_slice()[i]));
-        Ok(Some(Alternatives { values: vec![more], weights: vec![weights] }))
+        let more = Tensor::from_fn(sample.shape().clone(), |i| {
+            sample.as_slice()[i] + scale.as_slice()[i] * e.as_slice()[i]
+        });
+        let weights = Tensor::from_fn(scale.shape().clone(), |i| {
+            concentration.as_slice()[i] * self.width.log_scale_derivative(scale.as_slice()[i])
+        });
+        Ok(Some(Alternatives {
+            values: vec![more],
+            weights: vec![weights],
+        }))
     }
 }
 
@@ -219,5 +270,216 @@ impl<'t, F: Real> KlDivergence<'t, F> for Gamma<Var<'t, F>> {
         let (a, b) = (self.concentration, other.concentration);
         let log_ratio = other.width.log_rate() - self.width.log_rate();
         ((a - b) * a.digamma() - a.lgamma() + b.lgamma() - b * log_ratio + a * log_ratio.expm1()).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::law_checks::{Build, Domain, Law, assert_finite, assert_nothing_at, on_samples};
+    use crate::{DistributionError, Family, KeyedNoise, NoiseKey, NoiseLayout, NoiseSource};
+    use stochgrad_tape::{Id, IdMap, Plates, Tape};
+    use stochgrad_tensor::special::{gamma_p, lgamma};
+
+    const BY_RATE: Build = |p| Box::new(Gamma::new(p[0], p[1]));
+    const BY_SCALE: Build = |p| Box::new(Gamma::from_scale(p[0], p[1]));
+
+    fn laws() -> [Law; 2] {
+        [
+            Law::new(BY_RATE, &[2.3, 1.4], Domain::HalfLine),
+            Law::new(BY_SCALE, &[0.6, 1.2], Domain::HalfLine),
+        ]
+    }
+
+    #[test]
+    fn log_density_is_the_formula() {
+        for (law, (a, rate)) in laws().iter().zip([(2.3_f64, 1.4_f64), (0.6, 1.0 / 1.2)]) {
+            let got = law.log_density(&law.parameters, &[1e-3, 0.3, 4.0, f64::NAN]);
+            for (got, x) in got.iter().zip([1e-3_f64, 0.3, 4.0]) {
+                assert!((got - (a * rate.ln() + (a - 1.0) * x.ln() - rate * x - lgamma(a))).abs() < 1e-12);
+            }
+            assert!(got[3].is_nan());
+            law.assert_moments();
+            law.assert_score(&[0.01, 0.3, 4.0]);
+        }
+    }
+
+    #[test]
+    fn there_is_nothing_at_zero_and_below() {
+        for a in [0.5, 1.0, 3.0] {
+            assert_nothing_at(BY_RATE, &[a, 1.0], -1.0);
+            assert_nothing_at(BY_RATE, &[a, 1.0], 0.0);
+        }
+    }
+
+    #[test]
+    fn draws_follow_the_law() {
+        laws()[0].assert_draws(41, |x| gamma_p(2.3, 1.4 * x));
+        laws()[1].assert_draws(42, |x| gamma_p(0.6, x / 1.2));
+        Law::new(BY_RATE, &[1.0, 1.0], Domain::HalfLine).assert_draws(43, |x| gamma_p(1.0, x));
+        Law::new(BY_RATE, &[0.05, 1.0], Domain::HalfLine).assert_draws(44, |x| gamma_p(0.05, x));
+        Law::new(BY_SCALE, &[1e6, 2.0], Domain::HalfLine).assert_draws(45, |x| gamma_p(1e6, x / 2.0));
+    }
+
+    #[test]
+    fn path_derivatives_are_right() {
+        for (law, seed) in laws().iter().zip([46, 47]) {
+            law.assert_path(seed);
+        }
+    }
+
+    #[test]
+    fn weak_derivatives_by_rate_and_scale_are_right() {
+        for (law, seed) in laws().iter().zip([48, 49]) {
+            law.assert_weak(1, seed);
+        }
+        let tape = Tape::new();
+        let gamma = Gamma::new(tape.parameter(2.0), 1.0);
+        let noise = KeyedNoise::new(0, 0);
+        let draw = on_samples(&tape, &noise, 2);
+        let x = gamma.draw(&draw).unwrap();
+        assert!(gamma.weak_derivative(0, &x, &draw).unwrap().is_none());
+    }
+
+    #[test]
+    fn the_path_has_the_implicit_derivative() {
+        let golden = [
+            (0.1, 1e-4, 0.0087874669007225),
+            (1.0, 1.0, 1.17356302722473),
+            (2.0, 1.5, 0.936639067877217),
+            (100.0, 95.0, 0.976198311218707),
+        ];
+        for (a, z, expected) in golden {
+            for stretch in [1.0 / 3.0, 3.0] {
+                let tape = Tape::<f64>::new();
+                let (concentration, width) = (tape.parameter(a), tape.parameter(3.0));
+                let gamma = if stretch < 1.0 {
+                    Gamma::new(concentration, width)
+                } else {
+                    Gamma::from_scale(concentration, width)
+                };
+                let noise = KeyedNoise::new(0, 0);
+                let draw = Draw::new(&tape, &noise, NoiseKey::new("x", None), Plates::new());
+                let x = gamma.path(&draw, &Tensor::scalar(a), Tensor::scalar(z));
+                assert!((x.item().unwrap() / (z * stretch) - 1.0).abs() < 1e-14);
+                let [by_concentration, by_width] =
+                    tape.backward(x, [gamma.concentration(), gamma.width.var()]).unwrap();
+                assert!(
+                    (by_concentration.item().unwrap() / (expected * stretch) - 1.0).abs() < 1e-13,
+                    "a = {a}, z = {z}"
+                );
+                let of_width = if stretch > 1.0 { z } else { -z / 9.0 };
+                assert!((by_width.item().unwrap() / of_width - 1.0).abs() < 1e-14);
+            }
+        }
+    }
+
+    #[test]
+    fn only_the_first_derivative_by_the_concentration_is_promised() {
+        let tape = Tape::<f64>::new();
+        let parameters = Gamma::new(tape.parameter(1.0), 1.0).parameters();
+        assert_eq!(
+            (parameters[0].score, parameters[0].path),
+            (Smoothness::Smooth, Smoothness::Kinked)
+        );
+        assert_eq!(
+            (parameters[1].score, parameters[1].path),
+            (Smoothness::Smooth, Smoothness::Smooth)
+        );
+    }
+
+    #[test]
+    fn divergence_is_the_expected_difference() {
+        let tape = Tape::new();
+        let [by_rate, by_scale] = laws();
+        let p = Gamma::new(tape.constant(2.3), 1.4);
+        let q = Gamma::from_scale(tape.constant(0.6), 1.2);
+        by_rate.assert_divergence(&[0.6, 1.0 / 1.2], p.kl_to(&q).item().unwrap());
+        by_scale.assert_divergence(&[2.3, 1.0 / 1.4], q.kl_to(&p).item().unwrap());
+        assert!(p.kl_to(&p).item().unwrap().abs() < 1e-14);
+    }
+
+    #[test]
+    fn extremes_are_finite() {
+        for build in [BY_RATE, BY_SCALE] {
+            for a in [1e-3, 1.0, 1e6] {
+                for width in [1e-8, 1.0, 1e8] {
+                    assert_finite(build, &[a, width], 51);
+                }
+            }
+        }
+    }
+
+    /// Half of the samples at a thousandth are below the smallest number: the others must follow the law.
+    #[test]
+    fn tiny_concentrations_underflow_no_earlier_than_the_numbers_do() {
+        let tape = Tape::new();
+        let gamma = Gamma::new(tape.constant(1e-3), 1.0);
+        let noise = KeyedNoise::new(52, 0);
+        let draw = on_samples(&tape, &noise, 40_000);
+        let x = gamma.draw(&draw).unwrap();
+        for bound in [1e-300_f64, 1e-100, 1e-10, 0.1] {
+            let below = x.as_slice().iter().filter(|&&x| x < bound).count() as f64 / 40_000.0;
+            assert!((below - gamma_p(1e-3, bound)).abs() < 0.01, "{bound}: {below}");
+        }
+    }
+
+    #[test]
+    fn single_precision_samples_are_positive_and_finite() {
+        let tape = Tape::<f32>::new();
+        let plate = tape.plate("samples", 2000, stochgrad_tape::PlateKind::Samples, &[]);
+        let noise = KeyedNoise::new(53, 0);
+        let draw = Draw::new(&tape, &noise, NoiseKey::new("x", None), Plates::from_slice(&[plate]));
+        for (a, scale) in [(1e-3_f64, 1.0_f64), (1e-3, 1e-8), (1e-3, 1e8), (1e6, 1e-8), (1e6, 1e8)] {
+            let gamma = Gamma::from_scale(tape.parameter(a), tape.parameter(scale));
+            let x = gamma.rsample(&draw).unwrap();
+            assert!(
+                x.peek().unwrap().as_slice().iter().all(|&x| x > 0.0 && x.is_finite()),
+                "a = {a}, scale = {scale}"
+            );
+            let total = (x * (1.0 / scale) + gamma.log_prob(x)).mean_over(plate);
+            for gradient in tape.backward(total, [gamma.concentration(), gamma.scale()]).unwrap() {
+                assert!(gradient.all_finite(), "a = {a}, scale = {scale}: {gradient:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_bad_concentration_ends_the_sampler() {
+        let generator = |index| {
+            <KeyedNoise as NoiseSource<f64>>::generator(&KeyedNoise::new(0, 0), NoiseKey::new("x", None), index)
+                .unwrap()
+        };
+        for (index, bad) in [0.0, -1.0, f64::NAN, f64::INFINITY].into_iter().enumerate() {
+            let index = NoiseLayout::flat(4).index(index);
+            assert!(log_standard_gamma(bad, &mut generator(index)).is_nan());
+        }
+    }
+
+    #[test]
+    fn a_stored_gamma_binds_again() {
+        let tape = Tape::<f64>::new();
+        let gamma = Gamma::new(tape.parameter(0.5), tape.parameter(2.0));
+        let bound = <Gamma<Id> as Family<f64>>::store(&gamma)
+            .bind(&tape, &IdMap::identity())
+            .unwrap();
+        assert_eq!(
+            (bound.concentration().id(), bound.rate().id()),
+            (gamma.concentration().id(), gamma.rate().id())
+        );
+    }
+
+    #[test]
+    fn parameters_are_checked() {
+        let tape = Tape::<f64>::new();
+        let check = |law: Gamma<_>, name| {
+            assert!(matches!(law.validate(), Err(DistributionError::Parameter { parameter, .. }) if parameter == name))
+        };
+        for wrong in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+            check(Gamma::new(tape.constant(wrong), 1.0), "concentration");
+            check(Gamma::new(tape.constant(1.0), wrong), "rate");
+            check(Gamma::from_scale(tape.constant(1.0), wrong), "scale");
+        }
+        assert_eq!(Gamma::new(tape.constant(2.0), 1.0).validate(), Ok(()));
     }
 }

@@ -10,8 +10,8 @@
 //! | weak derivative by $b$ | $1/b$, $\mu + bS(E + E')$ and the law itself, $S$ a random sign. One replay: the sample moved away from $\mu$ by $bE'$ |
 
 use crate::distribution::{
-    Alternatives, Capabilities, ClosedFormEntropy, Distribution, KlDivergence, Parameter, Parameters, Reparameterized, ScoreDifferentiable, Support,
-    WeakDerivative, check_parameter,
+    Alternatives, Capabilities, ClosedFormEntropy, Distribution, KlDivergence, Parameter, Parameters, Reparameterized,
+    ScoreDifferentiable, Support, WeakDerivative, check_parameter,
 };
 use crate::noise::Draw;
 use crate::{DistributionResult, family};
@@ -46,7 +46,10 @@ impl<V> Laplace<V> {
     /// # Errors
     /// Those of `f`.
     pub fn try_map<W, E>(&self, mut f: impl FnMut(&V) -> Result<W, E>) -> Result<Laplace<W>, E> {
-        Ok(Laplace { location: f(&self.location)?, scale: f(&self.scale)? })
+        Ok(Laplace {
+            location: f(&self.location)?,
+            scale: f(&self.scale)?,
+        })
     }
 }
 
@@ -55,7 +58,10 @@ family!(Laplace);
 impl<'t, F: Real> Laplace<Var<'t, F>> {
     /// Laplace numbers around `location` with `scale > 0`, whose standard deviation is `√2 · scale`.
     pub fn new(location: Var<'t, F>, scale: impl IntoVar<'t, F>) -> Self {
-        Laplace { location, scale: scale.into_var(location.tape()) }
+        Laplace {
+            location,
+            scale: scale.into_var(location.tape()),
+        }
     }
 
     /// The location: mean, median and mode.
@@ -71,7 +77,13 @@ impl<'t, F: Real> Laplace<Var<'t, F>> {
     /// Numbers with location 0 and scale 1, rising with the noise.
     fn standard(&self, draw: &Draw<'_, F>) -> DistributionResult<Tensor<F>> {
         let half = F::from_f64(0.5);
-        Ok(draw.uniform(&self.event_shape())?.map(|u| if u < half { (u + u).ln() } else { -(F::ONE - u + (F::ONE - u)).ln() }))
+        Ok(draw.uniform(&self.event_shape())?.map(|u| {
+            if u < half {
+                (u + u).ln()
+            } else {
+                -(F::ONE - u + (F::ONE - u)).ln()
+            }
+        }))
     }
 }
 
@@ -81,7 +93,10 @@ impl<'t, F: Real> Distribution<'t, F> for Laplace<Var<'t, F>> {
     }
 
     fn parameters(&self) -> Parameters<'t, F> {
-        smallvec![Parameter::smooth("location", self.location).with_score(Smoothness::Kinked), Parameter::smooth("scale", self.scale)]
+        smallvec![
+            Parameter::smooth("location", self.location).with_score(Smoothness::Kinked),
+            Parameter::smooth("scale", self.scale)
+        ]
     }
 
     fn event_shape(&self) -> Shape {
@@ -98,9 +113,14 @@ impl<'t, F: Real> Distribution<'t, F> for Laplace<Var<'t, F>> {
 
     fn draw(&self, draw: &Draw<'_, F>) -> DistributionResult<Tensor<F>> {
         let event = self.event_shape();
-        let (location, scale) = (draw.parameter(self.location, &event)?, draw.parameter(self.scale, &event)?);
+        let (location, scale) = (
+            draw.parameter(self.location, &event)?,
+            draw.parameter(self.scale, &event)?,
+        );
         let noise = self.standard(draw)?;
-        Ok(Tensor::from_fn(noise.shape().clone(), |i| location.as_slice()[i] + scale.as_slice()[i] * noise.as_slice()[i]))
+        Ok(Tensor::from_fn(noise.shape().clone(), |i| {
+            location.as_slice()[i] + scale.as_slice()[i] * noise.as_slice()[i]
+        }))
     }
 
     fn mean(&self) -> Option<Var<'t, F>> {
@@ -112,12 +132,32 @@ impl<'t, F: Real> Distribution<'t, F> for Laplace<Var<'t, F>> {
     }
 
     fn validate(&self) -> DistributionResult<()> {
-        check_parameter("Laplace", "location", self.location, "a finite number", "look for the operation that made it", f64::is_finite)?;
-        check_parameter("Laplace", "scale", self.scale, "a positive finite number", "use exp() or softplus() of an unconstrained number", |s| s > 0.0 && s.is_finite())
+        check_parameter(
+            "Laplace",
+            "location",
+            self.location,
+            "a finite number",
+            "look for the operation that made it",
+            f64::is_finite,
+        )?;
+        check_parameter(
+            "Laplace",
+            "scale",
+            self.scale,
+            "a positive finite number",
+            "use exp() or softplus() of an unconstrained number",
+            |s| s > 0.0 && s.is_finite(),
+        )
     }
 
     fn capabilities(&self) -> Capabilities<'_, 't, F> {
-        Capabilities { score: Some(self), reparameterized: Some(self), weak_derivative: Some(self), entropy: Some(self), ..Capabilities::default() }
+        Capabilities {
+            score: Some(self),
+            reparameterized: Some(self),
+            weak_derivative: Some(self),
+            entropy: Some(self),
+            ..Capabilities::default()
+        }
     }
 }
 
@@ -131,27 +171,42 @@ impl<'t, F: Real> Reparameterized<'t, F> for Laplace<Var<'t, F>> {
 }
 
 impl<'t, F: Real> WeakDerivative<'t, F> for Laplace<Var<'t, F>> {
-    fn weak_derivative(&self, parameter: usize, sample: &Tensor<F>, draw: &Draw<'_, F>) -> DistributionResult<Option<Alternatives<F>>> {
+    fn weak_derivative(
+        &self,
+        parameter: usize,
+        sample: &Tensor<F>,
+        draw: &Draw<'_, F>,
+    ) -> DistributionResult<Option<Alternatives<F>>> {
         let event = self.event_shape();
-        let (location, scale) = (draw.parameter(self.location, &event)?, draw.parameter(self.scale, &event)?);
+        let (location, scale) = (
+            draw.parameter(self.location, &event)?,
+            draw.parameter(self.scale, &event)?,
+        );
         let (location, scale, x) = (location.as_slice(), scale.as_slice(), sample.as_slice());
         let (values, weights) = match parameter {
             // The distance of the sample is bE: the sample is one of the two parts, its mirror image the other.
             0 => (
                 Tensor::from_fn(sample.shape().clone(), |i| location[i] - (x[i] - location[i])),
-                Tensor::from_fn(sample.shape().clone(), |i| -(x[i] - location[i]).signum() / (scale[i] + scale[i])),
+                Tensor::from_fn(sample.shape().clone(), |i| {
+                    -(x[i] - location[i]).signum() / (scale[i] + scale[i])
+                }),
             ),
             // Scaled by a uniform, S(E + E') is a Laplace number; given that, what was cut off is exponential.
             1 => {
                 let e = draw.purpose("scale").exponential(&event)?;
                 (
-                    Tensor::from_fn(sample.shape().clone(), |i| x[i] + (x[i] - location[i]).signum() * scale[i] * e.as_slice()[i]),
+                    Tensor::from_fn(sample.shape().clone(), |i| {
+                        x[i] + (x[i] - location[i]).signum() * scale[i] * e.as_slice()[i]
+                    }),
                     Tensor::from_fn(sample.shape().clone(), |i| F::ONE / scale[i]),
                 )
             }
             _ => return Ok(None),
         };
-        Ok(Some(Alternatives { values: vec![values], weights: vec![weights] }))
+        Ok(Some(Alternatives {
+            values: vec![values],
+            weights: vec![weights],
+        }))
     }
 }
 
@@ -166,5 +221,161 @@ impl<'t, F: Real> KlDivergence<'t, F> for Laplace<Var<'t, F>> {
         let ratio = self.scale / other.scale;
         let distance = (self.location - other.location).abs();
         (ratio * (-distance / self.scale).exp() + distance / other.scale - ratio.ln() - 1.0).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::law_checks::{Build, Domain, Law, assert_finite, on_samples};
+    use crate::{DistributionError, Family, KeyedNoise};
+    use stochgrad_tape::{Id, IdMap, Tape};
+
+    const BUILD: Build = |p| Box::new(Laplace::new(p[0], p[1]));
+
+    fn law() -> Law {
+        Law::new(BUILD, &[0.4, 0.8], Domain::Line(-30.0, 30.0))
+    }
+
+    #[test]
+    fn log_density_is_the_formula() {
+        let got = law().log_density(&[0.4, 0.8], &[-1.0, 2.0]);
+        for (got, x) in got.iter().zip([-1.0_f64, 2.0]) {
+            assert!((got - ((-(x - 0.4).abs() / 0.8).exp() / 1.6).ln()).abs() < 1e-13);
+        }
+        law().assert_moments();
+        law().assert_score(&[-2.0, 0.1, 3.0]);
+    }
+
+    #[test]
+    fn draws_follow_the_law() {
+        law().assert_draws(11, |x| {
+            if x < 0.4 {
+                0.5 * ((x - 0.4) / 0.8).exp()
+            } else {
+                1.0 - 0.5 * (-(x - 0.4) / 0.8).exp()
+            }
+        });
+    }
+
+    #[test]
+    fn path_derivatives_are_right() {
+        law().assert_path(12);
+    }
+
+    #[test]
+    fn weak_derivatives_are_right() {
+        law().assert_weak(0, 13);
+        law().assert_weak(1, 14);
+    }
+
+    /// The parts are those of two independent exponentials and one uniform, as the table of the module says.
+    #[test]
+    fn the_alternative_by_scale_follows_the_positive_part() {
+        let tape = Tape::new();
+        let laplace = Laplace::new(tape.constant(0.0), 1.0);
+        let noise = KeyedNoise::new(15, 0);
+        let draw = on_samples(&tape, &noise, 50_000);
+        let x = laplace.draw(&draw).unwrap();
+        let weak = laplace.weak_derivative(1, &x, &draw).unwrap().unwrap();
+        // E|S(E + E')| = 2, E(E + E')² = 6.
+        let moment = |power: i32| {
+            weak.values[0]
+                .as_slice()
+                .iter()
+                .map(|y| y.abs().powi(power))
+                .sum::<f64>()
+                / 50_000.0
+        };
+        assert!(
+            (moment(1) - 2.0).abs() < 0.03 && (moment(2) - 6.0).abs() < 0.2,
+            "{} {}",
+            moment(1),
+            moment(2)
+        );
+        let ratio = x.as_slice().iter().zip(weak.values[0].as_slice()).map(|(x, y)| x / y);
+        assert!(
+            (ratio.clone().sum::<f64>() / 50_000.0 - 0.5).abs() < 0.01
+                && ratio.clone().all(|u| (0.0..=1.0).contains(&u))
+        );
+    }
+
+    #[test]
+    fn the_score_has_a_kink_in_the_location_only() {
+        let tape = Tape::<f64>::new();
+        let parameters = Laplace::new(tape.parameter(0.0), 1.0).parameters();
+        assert_eq!(
+            (parameters[0].score, parameters[0].path),
+            (Smoothness::Kinked, Smoothness::Smooth)
+        );
+        assert_eq!(
+            (parameters[1].score, parameters[1].path),
+            (Smoothness::Smooth, Smoothness::Smooth)
+        );
+    }
+
+    #[test]
+    fn divergence_is_the_expected_difference() {
+        let tape = Tape::new();
+        let p = Laplace::new(tape.constant(0.4), 0.8);
+        let q = Laplace::new(tape.constant(-0.5), 1.9);
+        law().assert_divergence(&[-0.5, 1.9], p.kl_to(&q).item().unwrap());
+        assert_eq!(p.kl_to(&p).item(), Ok(0.0));
+    }
+
+    #[test]
+    fn extremes_are_finite() {
+        for parameters in [[0.0, 1e-8], [1e6, 1e-8], [-3.0, 1e8]] {
+            assert_finite(BUILD, &parameters, 16);
+        }
+    }
+
+    #[test]
+    fn single_precision_draws_are_finite_and_rise_with_the_noise() {
+        let tape = Tape::<f32>::new();
+        let noise = KeyedNoise::new(17, 0);
+        let plate = tape.plate("samples", 100_000, stochgrad_tape::PlateKind::Samples, &[]);
+        let draw = Draw::new(
+            &tape,
+            &noise,
+            crate::NoiseKey::new("x", None),
+            [plate].into_iter().collect(),
+        );
+        let x = Laplace::new(tape.constant(0.0), 1.0).draw(&draw).unwrap();
+        assert!(x.all_finite());
+        let u = draw.uniform(&Shape::scalar()).unwrap();
+        let mut pairs: Vec<(f32, f32)> = u.as_slice().iter().copied().zip(x.as_slice().iter().copied()).collect();
+        pairs.sort_by(|a, b| a.0.total_cmp(&b.0));
+        assert!(pairs.windows(2).all(|two| two[0].1 <= two[1].1));
+    }
+
+    #[test]
+    fn a_stored_laplace_binds_again() {
+        let tape = Tape::<f64>::new();
+        let laplace = Laplace::new(tape.parameter(0.5), tape.parameter(2.0));
+        let bound = <Laplace<Id> as Family<f64>>::store(&laplace)
+            .bind(&tape, &IdMap::identity())
+            .unwrap();
+        assert_eq!(
+            (bound.location().id(), bound.scale().id()),
+            (laplace.location().id(), laplace.scale().id())
+        );
+    }
+
+    #[test]
+    fn parameters_are_checked() {
+        let tape = Tape::<f64>::new();
+        let validate = |p: [f64; 2]| Laplace::new(tape.constant(p[0]), tape.constant(p[1])).validate();
+        assert_eq!(validate([0.0, 1.0]), Ok(()));
+        for (wrong, name) in [
+            ([f64::INFINITY, 1.0], "location"),
+            ([0.0, 0.0], "scale"),
+            ([0.0, f64::NAN], "scale"),
+        ] {
+            assert!(
+                matches!(validate(wrong), Err(DistributionError::Parameter { parameter, .. }) if parameter == name),
+                "{wrong:?}"
+            );
+        }
     }
 }

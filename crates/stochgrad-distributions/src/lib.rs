@@ -24,16 +24,31 @@
 //! Randomness comes from a [`NoiseSource`], by address. This crate knows no gradient method and no graph.
 
 mod bernoulli;
+mod binomial;
+mod categorical;
+mod categories;
+mod boundary;
+#[cfg(test)]
+mod discrete_checks;
 mod distribution;
 mod error;
+mod geometric;
 mod exponential;
 mod gamma;
 mod laplace;
+#[cfg(test)]
+mod law_checks;
 mod noise;
 mod normal;
+mod one_hot_categorical;
+mod poisson;
+mod probability;
+mod rate_or_scale;
 mod uniform;
 
 pub use bernoulli::Bernoulli;
+pub use binomial::Binomial;
+pub use categorical::Categorical;
 pub use distribution::{
     Alternatives, Capabilities, ClosedFormEntropy, Distribution, Family, FiniteSupport, KlDivergence, Live, Parameter, Parameters, Relaxed,
     Reparameterized, ScoreDifferentiable, Side, StochasticDerivative, Support, WeakDerivative, check_parameter,
@@ -42,8 +57,11 @@ pub use error::{DistributionError, DistributionResult};
 pub use exponential::Exponential;
 pub use gamma::Gamma;
 pub use laplace::Laplace;
+pub use geometric::Geometric;
 pub use noise::{Draw, KeyedNoise, NoiseKey, NoiseLayout, NoiseSource, quantile};
 pub use normal::Normal;
+pub use one_hot_categorical::OneHotCategorical;
+pub use poisson::Poisson;
 pub use uniform::Uniform;
 
 // For the macro `family!`, which writes code in other crates.

@@ -7,7 +7,7 @@
 use crate::{DistributionError, DistributionResult};
 use rand_chacha::ChaCha8Rng;
 use smallvec::SmallVec;
-use stochgrad_tape::{Plate, Plates, Tape, Var};
+use stochgrad_tape::{Plate, PlateKind, Plates, Tape, Var};
 use stochgrad_tensor::random::{Key, address_hash};
 use stochgrad_tensor::{Real, Shape, Tensor, reduce};
 
@@ -20,12 +20,16 @@ pub struct NoiseKey {
 impl NoiseKey {
     /// The noise of a node: its name, and its index if several nodes share the name.
     pub fn new(name: &str, index: Option<u64>) -> Self {
-        NoiseKey { address: address_hash(name, index.as_slice()) }
+        NoiseKey {
+            address: address_hash(name, index.as_slice()),
+        }
     }
 
     /// Independent noise of the same node for another purpose.
     pub fn purpose(self, purpose: &str) -> Self {
-        NoiseKey { address: address_hash(purpose, &[self.address as u64, (self.address >> 64) as u64]) }
+        NoiseKey {
+            address: address_hash(purpose, &[self.address as u64, (self.address >> 64) as u64]),
+        }
     }
 
     /// The address as a number.
@@ -54,24 +58,35 @@ pub struct NoiseLayout {
 impl NoiseLayout {
     /// The layout of elements on some plates, `event` elements for each combination of their members.
     pub fn new<F: Real>(tape: &Tape<F>, plates: &[Plate], event: usize) -> Self {
-        let mut axes: SmallVec<[NoiseAxis; 4]> = SmallVec::new();
+        let mut axes: SmallVec<[NoiseAxis; 4]> = plates
+            .iter()
+            .map(|&plate| NoiseAxis {
+                size: tape.plate_size(plate),
+                stride: 0,
+                offset: 0,
+            })
+            .collect();
         let mut stride = event as u64;
-        for &plate in plates.iter().rev() {
-            let size = tape.plate_size(plate);
-            if tape.plate_kind(plate).has_own_noise() {
-                axes.push(NoiseAxis { size, stride, offset: tape.plate_offset(plate) });
-                stride *= size as u64;
-            } else {
-                axes.push(NoiseAxis { size, stride: 0, offset: 0 });
+        // Data plates count last, wherever their axes stand: no stride may depend on the size of a shard.
+        for data in [false, true] {
+            for (axis, &plate) in axes.iter_mut().zip(plates).rev() {
+                let kind = tape.plate_kind(plate);
+                if kind.has_own_noise() && (kind == PlateKind::Data) == data {
+                    axis.stride = stride;
+                    axis.offset = tape.plate_offset(plate);
+                    stride *= axis.size as u64;
+                }
             }
         }
-        axes.reverse();
         NoiseLayout { axes, event }
     }
 
     /// A layout without plates.
     pub fn flat(event: usize) -> Self {
-        NoiseLayout { axes: SmallVec::new(), event }
+        NoiseLayout {
+            axes: SmallVec::new(),
+            event,
+        }
     }
 
     /// How many elements are drawn.
@@ -140,14 +155,37 @@ pub trait NoiseSource<F: Real> {
     ///
     /// # Errors
     /// If the source cannot give them.
-    fn invert(&self, key: NoiseKey, layout: &NoiseLayout, cdf: &dyn Fn(usize, u64) -> f64, out: &mut [F]) -> DistributionResult<()>;
+    fn invert(
+        &self,
+        key: NoiseKey,
+        layout: &NoiseLayout,
+        cdf: &dyn Fn(usize, u64) -> f64,
+        out: &mut [F],
+    ) -> DistributionResult<()>;
 
     /// Ones with the given probabilities: 1 where `u ≥ 1 − p`.
     ///
     /// # Errors
     /// If the source cannot give them.
-    fn bernoulli(&self, key: NoiseKey, layout: &NoiseLayout, probabilities: &[F], out: &mut [F]) -> DistributionResult<()> {
-        self.invert(key, layout, &|element, k| if k == 0 { 1.0 - probabilities[element].to_f64() } else { 1.0 }, out)
+    fn bernoulli(
+        &self,
+        key: NoiseKey,
+        layout: &NoiseLayout,
+        probabilities: &[F],
+        out: &mut [F],
+    ) -> DistributionResult<()> {
+        self.invert(
+            key,
+            layout,
+            &|element, k| {
+                if k == 0 {
+                    1.0 - probabilities[element].to_f64()
+                } else {
+                    1.0
+                }
+            },
+            out,
+        )
     }
 
     /// A random generator for one element, for samplers that need a random number of numbers.
@@ -197,7 +235,13 @@ impl<F: Real> NoiseSource<F> for KeyedNoise {
         Ok(())
     }
 
-    fn invert(&self, key: NoiseKey, layout: &NoiseLayout, cdf: &dyn Fn(usize, u64) -> f64, out: &mut [F]) -> DistributionResult<()> {
+    fn invert(
+        &self,
+        key: NoiseKey,
+        layout: &NoiseLayout,
+        cdf: &dyn Fn(usize, u64) -> f64,
+        out: &mut [F],
+    ) -> DistributionResult<()> {
         NoiseSource::<F>::uniform(self, key, layout, out)?;
         for (element, x) in out.iter_mut().enumerate() {
             *x = F::from_f64(quantile(x.to_f64(), |k| cdf(element, k)) as f64);
@@ -205,7 +249,13 @@ impl<F: Real> NoiseSource<F> for KeyedNoise {
         Ok(())
     }
 
-    fn bernoulli(&self, key: NoiseKey, layout: &NoiseLayout, probabilities: &[F], out: &mut [F]) -> DistributionResult<()> {
+    fn bernoulli(
+        &self,
+        key: NoiseKey,
+        layout: &NoiseLayout,
+        probabilities: &[F],
+        out: &mut [F],
+    ) -> DistributionResult<()> {
         NoiseSource::<F>::uniform(self, key, layout, out)?;
         for (x, &p) in out.iter_mut().zip(probabilities) {
             *x = if *x >= F::ONE - p { F::ONE } else { F::ZERO };
@@ -249,7 +299,12 @@ pub struct Draw<'a, F: Real> {
 impl<'a, F: Real> Draw<'a, F> {
     /// A request on the given plates, which must be in the order in which they were made.
     pub fn new(tape: &'a Tape<F>, source: &'a dyn NoiseSource<F>, key: NoiseKey, plates: Plates) -> Self {
-        Draw { tape, source, key, plates }
+        Draw {
+            tape,
+            source,
+            key,
+            plates,
+        }
     }
 
     /// The plates that the values will carry.
@@ -259,12 +314,19 @@ impl<'a, F: Real> Draw<'a, F> {
 
     /// The same request with independent noise for another purpose.
     pub fn purpose(&self, purpose: &str) -> Self {
-        Draw { key: self.key.purpose(purpose), ..self.clone() }
+        Draw {
+            key: self.key.purpose(purpose),
+            ..self.clone()
+        }
     }
 
     /// The shape of the values: plate axes, then event axes.
     pub fn shape(&self, event: &Shape) -> Shape {
-        self.plates.iter().map(|&plate| self.tape.plate_size(plate)).chain(event.iter().copied()).collect()
+        self.plates
+            .iter()
+            .map(|&plate| self.tape.plate_size(plate))
+            .chain(event.iter().copied())
+            .collect()
     }
 
     fn layout(&self, event: &Shape) -> NoiseLayout {
@@ -284,19 +346,30 @@ impl<'a, F: Real> Draw<'a, F> {
         }
         let own_event = &value.shape()[own.len()..];
         if own.iter().any(|plate| !self.plates.contains(plate)) || own_event.len() > event.len() {
-            return Err(DistributionError::Noise(format!("a parameter of shape {} does not fit a draw of shape {full}", value.shape())));
+            return Err(DistributionError::Noise(format!(
+                "a parameter of shape {} does not fit a draw of shape {full}",
+                value.shape()
+            )));
         }
         let aligned: Shape = self
             .plates
             .iter()
-            .map(|plate| own.iter().position(|other| other == plate).map_or(1, |at| value.shape()[at]))
+            .map(|plate| {
+                own.iter()
+                    .position(|other| other == plate)
+                    .map_or(1, |at| value.shape()[at])
+            })
             .chain(std::iter::repeat_n(1, event.len() - own_event.len()))
             .chain(own_event.iter().copied())
             .collect();
         Ok(reduce::expand(self.tape.pool(), &value.with_shape(aligned), &full))
     }
 
-    fn fill(&self, event: &Shape, fill: impl FnOnce(&NoiseLayout, &mut [F]) -> DistributionResult<()>) -> DistributionResult<Tensor<F>> {
+    fn fill(
+        &self,
+        event: &Shape,
+        fill: impl FnOnce(&NoiseLayout, &mut [F]) -> DistributionResult<()>,
+    ) -> DistributionResult<Tensor<F>> {
         let mut out = self.tape.pool().take(self.shape(event));
         fill(&self.layout(event), out.make_mut())?;
         Ok(out)
@@ -339,7 +412,9 @@ impl<'a, F: Real> Draw<'a, F> {
     /// # Errors
     /// If the source cannot give them.
     pub fn bernoulli(&self, event: &Shape, probabilities: &Tensor<F>) -> DistributionResult<Tensor<F>> {
-        self.fill(event, |layout, out| self.source.bernoulli(self.key, layout, probabilities.as_slice(), out))
+        self.fill(event, |layout, out| {
+            self.source.bernoulli(self.key, layout, probabilities.as_slice(), out)
+        })
     }
 
     /// Categories by inversion; `probabilities` has the full shape of the draw and the categories as its last axis.
@@ -359,7 +434,12 @@ impl<'a, F: Real> Draw<'a, F> {
                 cumulative.push(if k >= last { 1.0 } else { sum / total });
             }
         }
-        let cdf = |element: usize, k: u64| cumulative.get(element * classes + (k as usize).min(classes - 1)).copied().unwrap_or(1.0);
+        let cdf = |element: usize, k: u64| {
+            cumulative
+                .get(element * classes + (k as usize).min(classes - 1))
+                .copied()
+                .unwrap_or(1.0)
+        };
         self.invert(event, &cdf)
     }
 
@@ -367,7 +447,11 @@ impl<'a, F: Real> Draw<'a, F> {
     ///
     /// # Errors
     /// If the source has no generators: the exact oracle has none.
-    pub fn generate(&self, event: &Shape, mut sample: impl FnMut(usize, &mut ChaCha8Rng) -> F) -> DistributionResult<Tensor<F>> {
+    pub fn generate(
+        &self,
+        event: &Shape,
+        mut sample: impl FnMut(usize, &mut ChaCha8Rng) -> F,
+    ) -> DistributionResult<Tensor<F>> {
         self.fill(event, |layout, out| {
             for (element, x) in out.iter_mut().enumerate() {
                 *x = sample(element, &mut self.source.generator(self.key, layout.index(element))?);
@@ -379,5 +463,270 @@ impl<'a, F: Real> Draw<'a, F> {
     /// Records values of this draw as a constant on its plates.
     pub fn record<'t>(&self, tape: &'t Tape<F>, value: Tensor<F>) -> Var<'t, F> {
         tape.constant_on(&self.plates, value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOISE: KeyedNoise = KeyedNoise { seed: 1, step: 0 };
+
+    fn uniform(tape: &Tape<f64>, name: &str, plates: &[Plate], event: &[usize]) -> Tensor<f64> {
+        Draw::new(tape, &NOISE, NoiseKey::new(name, None), Plates::from_slice(plates))
+            .uniform(&Shape::from(event))
+            .unwrap()
+    }
+
+    fn all_different(values: &[f64]) -> bool {
+        let mut sorted = values.to_vec();
+        sorted.sort_by(f64::total_cmp);
+        sorted.windows(2).all(|pair| pair[0] != pair[1])
+    }
+
+    #[test]
+    fn noise_is_independent_along_data_and_samples() {
+        let tape = Tape::new();
+        let plates = [PlateKind::Data, PlateKind::Samples, PlateKind::JointSamples]
+            .map(|kind| tape.plate("plate", 3, kind, &[]));
+        let drawn = uniform(&tape, "x", &plates, &[2]);
+        assert_eq!(drawn.shape().to_vec(), [3, 3, 3, 2]);
+        assert!(all_different(drawn.as_slice()));
+    }
+
+    #[test]
+    fn noise_is_shared_along_states_and_alternatives() {
+        for kind in [PlateKind::Enumerated, PlateKind::Alternatives] {
+            let tape = Tape::new();
+            let data = tape.plate("data", 3, PlateKind::Data, &[]);
+            let shared = tape.plate("shared", 4, kind, &[]);
+            let samples = tape.plate("samples", 5, PlateKind::Samples, &[]);
+            let without = uniform(&tape, "x", &[data, samples], &[2]);
+            assert!(all_different(without.as_slice()));
+            let with = uniform(&tape, "x", &[data, shared, samples], &[2]);
+            for i in 0..3 {
+                for j in 0..4 {
+                    for k in 0..5 {
+                        for e in 0..2 {
+                            assert_eq!(with.get(&[i, j, k, e]), without.get(&[i, k, e]));
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_kind_of_noise_follows_the_layout() {
+        let tape = Tape::<f64>::new();
+        let shared = tape.plate("alternatives", 2, PlateKind::Alternatives, &[]);
+        let samples = tape.plate("samples", 7, PlateKind::Samples, &[]);
+        let key = NoiseKey::new("x", None);
+        let draw = |plates: &[Plate]| Draw::new(&tape, &NOISE, key, Plates::from_slice(plates));
+        let event = Shape::from(&[3][..]);
+        type Kind = fn(&Draw<'_, f64>, &Shape) -> Tensor<f64>;
+        let kinds: [Kind; 6] = [
+            |draw, event| draw.uniform(event).unwrap(),
+            |draw, event| draw.normal(event).unwrap(),
+            |draw, event| draw.exponential(event).unwrap(),
+            |draw, event| draw.invert(event, &|_, k| 1.0 - 0.9_f64.powi(k as i32 + 1)).unwrap(),
+            |draw, event| draw.bernoulli(event, &Tensor::full(draw.shape(event), 0.5)).unwrap(),
+            |draw, event| {
+                draw.generate(event, |_, rng| rand_chacha::rand_core::Rng::next_u32(rng) as f64)
+                    .unwrap()
+            },
+        ];
+        for kind in kinds {
+            let (once, twice) = (kind(&draw(&[samples]), &event), kind(&draw(&[shared, samples]), &event));
+            assert_eq!(twice.as_slice()[..21], *once.as_slice());
+            assert_eq!(twice.as_slice()[21..], *once.as_slice());
+            assert!(once.as_slice().iter().any(|&x| x != once.as_slice()[0]));
+        }
+    }
+
+    #[test]
+    fn a_shard_draws_what_the_whole_batch_would() {
+        for samples_first in [false, true] {
+            let tape = Tape::new();
+            let early = tape.plate("samples", 3, PlateKind::Samples, &[]);
+            let (whole, shard) = (
+                tape.plate("batch", 10, PlateKind::Data, &[]),
+                tape.plate("batch", 4, PlateKind::Data, &[]),
+            );
+            let late = tape.plate("samples", 3, PlateKind::Samples, &[]);
+            tape.set_plate_offset(shard, 5);
+            let plates = |batch: Plate| if samples_first { [early, batch] } else { [batch, late] };
+            let (all, part) = (
+                uniform(&tape, "x", &plates(whole), &[2]),
+                uniform(&tape, "x", &plates(shard), &[2]),
+            );
+            assert!(all_different(all.as_slice()));
+            for i in 0..4 {
+                for k in 0..3 {
+                    for e in 0..2 {
+                        let at = |i: usize| if samples_first { [k, i, e] } else { [i, k, e] };
+                        assert_eq!(part.get(&at(i)), all.get(&at(i + 5)), "samples first: {samples_first}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn runs_are_consecutive() {
+        let tape = Tape::<f64>::new();
+        let data = tape.plate("data", 3, PlateKind::Data, &[]);
+        let shared = tape.plate("states", 2, PlateKind::Enumerated, &[]);
+        let samples = tape.plate("samples", 4, PlateKind::Samples, &[]);
+        tape.set_plate_offset(data, 7);
+        for (plates, run) in [
+            (vec![], 5),
+            (vec![samples], 20),
+            (vec![data, samples], 60),
+            (vec![data, shared], 5),
+            (vec![data, shared, samples], 20),
+        ] {
+            let layout = NoiseLayout::new(&tape, &plates, 5);
+            assert_eq!(layout.run(), run, "{plates:?}");
+            for element in 0..layout.len() {
+                assert_eq!(
+                    layout.index(element),
+                    layout.index(element - element % run) + (element % run) as u64
+                );
+            }
+        }
+        assert!(NoiseLayout::flat(0).is_empty() && NoiseLayout::flat(0).run() == 1);
+    }
+
+    #[test]
+    fn keys_separate_names_indices_and_purposes() {
+        let key = NoiseKey::new("x", None);
+        let keys = [
+            key,
+            NoiseKey::new("y", None),
+            NoiseKey::new("x", Some(0)),
+            NoiseKey::new("x", Some(1)),
+            key.purpose("a"),
+            key.purpose("b"),
+            key.purpose("a").purpose("b"),
+        ];
+        for (i, one) in keys.iter().enumerate() {
+            for other in &keys[..i] {
+                assert_ne!(one, other);
+            }
+        }
+        let tape = Tape::<f64>::new();
+        let event = Shape::from(&[50][..]);
+        let draw = Draw::new(&tape, &NOISE, key, Plates::new());
+        let streams: Vec<f64> = [&draw, &draw.purpose("a"), &draw.purpose("b")]
+            .iter()
+            .flat_map(|draw| draw.uniform(&event).unwrap().to_vec())
+            .collect();
+        assert!(all_different(&streams));
+        assert_eq!(draw.purpose("a").uniform(&event), draw.purpose("a").uniform(&event));
+    }
+
+    #[test]
+    fn seeds_and_steps_separate_runs() {
+        let tape = Tape::<f64>::new();
+        let event = Shape::from(&[50][..]);
+        let of = |seed, step| {
+            Draw::new(
+                &tape,
+                &KeyedNoise::new(seed, step),
+                NoiseKey::new("x", None),
+                Plates::new(),
+            )
+            .uniform(&event)
+            .unwrap()
+            .to_vec()
+        };
+        assert!(all_different(&[of(1, 0), of(2, 0), of(1, 1)].concat()));
+        assert_eq!(of(1, 1), of(1, 1));
+    }
+
+    #[test]
+    fn another_node_changes_no_noise() {
+        let alone = Tape::new();
+        let plate = alone.plate("samples", 3, PlateKind::Samples, &[]);
+        let expected = uniform(&alone, "x", &[plate], &[2]);
+        let crowded = Tape::new();
+        let other = crowded.plate("data", 5, PlateKind::Data, &[]);
+        let _ = uniform(&crowded, "y", &[other], &[4]);
+        let plate = crowded.plate("samples", 3, PlateKind::Samples, &[]);
+        let _ = uniform(&crowded, "z", &[other, plate], &[4]);
+        assert_eq!(uniform(&crowded, "x", &[plate], &[2]), expected);
+    }
+
+    #[test]
+    fn quantiles_are_the_smallest_number_whose_chance_exceeds() {
+        let cdf = |k: u64| [0.25, 0.5, 0.5, 1.0][k.min(3) as usize];
+        let cases = [(0.0, 0), (0.2499, 0), (0.25, 1), (0.4999, 1), (0.5, 3), (0.9999, 3)];
+        for (u, expected) in cases {
+            assert_eq!(quantile(u, cdf), expected, "u = {u}");
+        }
+        assert_eq!(quantile(0.3, |_| 1.0), 0);
+        let far = |k: u64| if k >= 123_456_789 { 1.0 } else { 0.0 };
+        assert_eq!(quantile(0.5, far), 123_456_789);
+        // A distribution function that stops short of u must end the search.
+        assert_eq!(quantile(0.9999, |_| 0.9), 1 << 52);
+    }
+
+    #[test]
+    fn categories_of_probability_zero_are_never_drawn() {
+        let tape = Tape::<f64>::new();
+        let plate = tape.plate("samples", 20_000, PlateKind::Samples, &[]);
+        let draw = Draw::new(&tape, &NOISE, NoiseKey::new("x", None), Plates::from_slice(&[plate]));
+        let row = [0.0, 0.3, 0.0, 0.7, 0.0];
+        let probabilities = Tensor::from_fn([20_000, 5], |i| row[i % 5]);
+        let drawn = draw.categorical(&Shape::scalar(), &probabilities).unwrap();
+        let count = |k: f64| drawn.as_slice().iter().filter(|&&x| x == k).count();
+        assert_eq!(count(1.0) + count(3.0), 20_000);
+        assert!((count(1.0) as f64 / 20_000.0 - 0.3).abs() < 4.0 * (0.3 * 0.7 / 20_000.0_f64).sqrt());
+    }
+
+    #[test]
+    fn certain_bits_are_certain() {
+        let tape = Tape::<f64>::new();
+        let draw = Draw::new(&tape, &NOISE, NoiseKey::new("x", None), Plates::new());
+        let event = Shape::from(&[1000][..]);
+        for chance in [0.0, 1.0] {
+            assert!(
+                draw.bernoulli(&event, &Tensor::full([1000], chance))
+                    .unwrap()
+                    .as_slice()
+                    .iter()
+                    .all(|&x| x == chance)
+            );
+        }
+    }
+
+    #[test]
+    fn parameters_are_repeated_to_the_plates_of_the_request() {
+        let tape = Tape::<f64>::new();
+        let (data, samples) = (
+            tape.plate("data", 2, PlateKind::Data, &[]),
+            tape.plate("samples", 3, PlateKind::Samples, &[]),
+        );
+        let draw = Draw::new(
+            &tape,
+            &NOISE,
+            NoiseKey::new("x", None),
+            Plates::from_slice(&[data, samples]),
+        );
+        let parameter = tape.constant_on(&[data], [[1.0, 2.0], [3.0, 4.0]]);
+        let repeated = draw.parameter(parameter, &Shape::from(&[2][..])).unwrap();
+        assert_eq!(repeated.shape().to_vec(), [2, 3, 2]);
+        assert!((0..3).all(|k| repeated.get(&[1, k, 0]) == Some(3.0) && repeated.get(&[0, k, 1]) == Some(2.0)));
+        let other = tape.plate("other", 2, PlateKind::Data, &[]);
+        let stranger = tape.constant_on(&[other], [1.0, 2.0]);
+        assert!(matches!(
+            draw.parameter(stranger, &Shape::scalar()),
+            Err(DistributionError::Noise(_))
+        ));
+        assert!(matches!(
+            draw.parameter(parameter, &Shape::scalar()),
+            Err(DistributionError::Noise(_))
+        ));
     }
 }

@@ -10,8 +10,8 @@
 //! | weak derivative by $\sigma$ | $1/\sigma$, $\mu + \sigma M$ and the law itself, $\mu + \sigma U M$, with $M$ double-sided Maxwell, $U$ uniform (Mohamed et al. 2020). One replay: the sample moved away from $\mu$ |
 
 use crate::distribution::{
-    Alternatives, Capabilities, ClosedFormEntropy, Distribution, KlDivergence, Parameter, Parameters, Reparameterized, ScoreDifferentiable, Support,
-    WeakDerivative, check_parameter,
+    Alternatives, Capabilities, ClosedFormEntropy, Distribution, KlDivergence, Parameter, Parameters, Reparameterized,
+    ScoreDifferentiable, Support, WeakDerivative, check_parameter,
 };
 use crate::noise::Draw;
 use crate::{DistributionResult, family};
@@ -46,7 +46,10 @@ impl<V> Normal<V> {
     /// # Errors
     /// Those of `f`.
     pub fn try_map<W, E>(&self, mut f: impl FnMut(&V) -> Result<W, E>) -> Result<Normal<W>, E> {
-        Ok(Normal { location: f(&self.location)?, scale: f(&self.scale)? })
+        Ok(Normal {
+            location: f(&self.location)?,
+            scale: f(&self.scale)?,
+        })
     }
 }
 
@@ -55,12 +58,18 @@ family!(Normal);
 impl<'t, F: Real> Normal<Var<'t, F>> {
     /// Normal numbers around `location` with standard deviation `scale > 0`.
     pub fn new(location: Var<'t, F>, scale: impl IntoVar<'t, F>) -> Self {
-        Normal { location, scale: scale.into_var(location.tape()) }
+        Normal {
+            location,
+            scale: scale.into_var(location.tape()),
+        }
     }
 
     /// Normal numbers whose standard deviation is `exp(log_scale)`.
     pub fn from_log_scale(location: Var<'t, F>, log_scale: Var<'t, F>) -> Self {
-        Normal { location, scale: log_scale.exp() }
+        Normal {
+            location,
+            scale: log_scale.exp(),
+        }
     }
 
     /// The location.
@@ -80,7 +89,10 @@ impl<'t, F: Real> Distribution<'t, F> for Normal<Var<'t, F>> {
     }
 
     fn parameters(&self) -> Parameters<'t, F> {
-        smallvec![Parameter::smooth("location", self.location), Parameter::smooth("scale", self.scale)]
+        smallvec![
+            Parameter::smooth("location", self.location),
+            Parameter::smooth("scale", self.scale)
+        ]
     }
 
     fn event_shape(&self) -> Shape {
@@ -98,9 +110,14 @@ impl<'t, F: Real> Distribution<'t, F> for Normal<Var<'t, F>> {
 
     fn draw(&self, draw: &Draw<'_, F>) -> DistributionResult<Tensor<F>> {
         let event = self.event_shape();
-        let (location, scale) = (draw.parameter(self.location, &event)?, draw.parameter(self.scale, &event)?);
+        let (location, scale) = (
+            draw.parameter(self.location, &event)?,
+            draw.parameter(self.scale, &event)?,
+        );
         let noise = draw.normal(&event)?;
-        Ok(Tensor::from_fn(noise.shape().clone(), |i| location.as_slice()[i] + scale.as_slice()[i] * noise.as_slice()[i]))
+        Ok(Tensor::from_fn(noise.shape().clone(), |i| {
+            location.as_slice()[i] + scale.as_slice()[i] * noise.as_slice()[i]
+        }))
     }
 
     fn mean(&self) -> Option<Var<'t, F>> {
@@ -112,12 +129,32 @@ impl<'t, F: Real> Distribution<'t, F> for Normal<Var<'t, F>> {
     }
 
     fn validate(&self) -> DistributionResult<()> {
-        check_parameter("Normal", "location", self.location, "a finite number", "look for the operation that made it", f64::is_finite)?;
-        check_parameter("Normal", "scale", self.scale, "a positive finite number", "use exp() or softplus() of an unconstrained number", |s| s > 0.0 && s.is_finite())
+        check_parameter(
+            "Normal",
+            "location",
+            self.location,
+            "a finite number",
+            "look for the operation that made it",
+            f64::is_finite,
+        )?;
+        check_parameter(
+            "Normal",
+            "scale",
+            self.scale,
+            "a positive finite number",
+            "use exp() or softplus() of an unconstrained number",
+            |s| s > 0.0 && s.is_finite(),
+        )
     }
 
     fn capabilities(&self) -> Capabilities<'_, 't, F> {
-        Capabilities { score: Some(self), reparameterized: Some(self), weak_derivative: Some(self), entropy: Some(self), ..Capabilities::default() }
+        Capabilities {
+            score: Some(self),
+            reparameterized: Some(self),
+            weak_derivative: Some(self),
+            entropy: Some(self),
+            ..Capabilities::default()
+        }
     }
 }
 
@@ -131,9 +168,17 @@ impl<'t, F: Real> Reparameterized<'t, F> for Normal<Var<'t, F>> {
 }
 
 impl<'t, F: Real> WeakDerivative<'t, F> for Normal<Var<'t, F>> {
-    fn weak_derivative(&self, parameter: usize, sample: &Tensor<F>, draw: &Draw<'_, F>) -> DistributionResult<Option<Alternatives<F>>> {
+    fn weak_derivative(
+        &self,
+        parameter: usize,
+        sample: &Tensor<F>,
+        draw: &Draw<'_, F>,
+    ) -> DistributionResult<Option<Alternatives<F>>> {
         let event = self.event_shape();
-        let (location, scale) = (draw.parameter(self.location, &event)?, draw.parameter(self.scale, &event)?);
+        let (location, scale) = (
+            draw.parameter(self.location, &event)?,
+            draw.parameter(self.scale, &event)?,
+        );
         let (at, width) = (location.as_slice(), scale.as_slice());
         let weight = |constant: f64| scale.map(|s| F::from_f64(constant) / s);
         match parameter {
@@ -143,7 +188,10 @@ impl<'t, F: Real> WeakDerivative<'t, F> for Normal<Var<'t, F>> {
                 let up = Tensor::from_fn(scale.shape().clone(), |i| at[i] + radius(i));
                 let down = Tensor::from_fn(scale.shape().clone(), |i| at[i] - radius(i));
                 let constant = 1.0 / (2.0 * PI).sqrt();
-                Ok(Some(Alternatives { values: vec![up, down], weights: vec![weight(constant), weight(-constant)] }))
+                Ok(Some(Alternatives {
+                    values: vec![up, down],
+                    weights: vec![weight(constant), weight(-constant)],
+                }))
             }
             1 => {
                 // A Maxwell length M times a uniform is a normal Z; given Z, the square of M is that of Z plus 2E.
@@ -152,7 +200,10 @@ impl<'t, F: Real> WeakDerivative<'t, F> for Normal<Var<'t, F>> {
                     let z = (sample.as_slice()[i] - at[i]) / width[i];
                     at[i] + width[i] * z.signum() * (z * z + e.as_slice()[i] + e.as_slice()[i]).sqrt()
                 });
-                Ok(Some(Alternatives { values: vec![out], weights: vec![weight(1.0)] }))
+                Ok(Some(Alternatives {
+                    values: vec![out],
+                    weights: vec![weight(1.0)],
+                }))
             }
             _ => Ok(None),
         }
@@ -161,7 +212,9 @@ impl<'t, F: Real> WeakDerivative<'t, F> for Normal<Var<'t, F>> {
 
 impl<'t, F: Real> ClosedFormEntropy<'t, F> for Normal<Var<'t, F>> {
     fn entropy(&self) -> Var<'t, F> {
-        (self.scale.ln() + 0.5 * (1.0 + (2.0 * PI).ln())).broadcast_to(self.event_shape()).sum()
+        (self.scale.ln() + 0.5 * (1.0 + (2.0 * PI).ln()))
+            .broadcast_to(self.event_shape())
+            .sum()
     }
 }
 
@@ -170,5 +223,143 @@ impl<'t, F: Real> KlDivergence<'t, F> for Normal<Var<'t, F>> {
         let ratio = self.scale / other.scale;
         let shift = (self.location - other.location) / other.scale;
         ((ratio.square() + shift.square() - 1.0) * 0.5 - ratio.ln()).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::law_checks::{Build, Domain, Law, assert_finite, leaves, on_samples, variance};
+    use crate::{DistributionError, Family, KeyedNoise};
+    use stochgrad_tape::{Id, IdMap, Smoothness, Tape};
+    use stochgrad_tensor::special::normal_cdf;
+
+    const BUILD: Build = |p| Box::new(Normal::new(p[0], p[1]));
+
+    fn law() -> Law {
+        Law::new(BUILD, &[0.3, 1.7], Domain::Line(-25.0, 25.0))
+    }
+
+    #[test]
+    fn log_density_is_the_formula() {
+        let got = law().log_density(&[0.3, 1.7], &[-1.0, 2.0]);
+        for (got, x) in got.iter().zip([-1.0_f64, 2.0]) {
+            let expected = ((-(x - 0.3).powi(2) / (2.0 * 1.7 * 1.7)).exp() / (1.7 * (2.0 * PI).sqrt())).ln();
+            assert!((got - expected).abs() < 1e-13);
+        }
+        law().assert_moments();
+        law().assert_score(&[-2.0, 0.1, 3.0]);
+    }
+
+    #[test]
+    fn draws_follow_the_law() {
+        law().assert_draws(1, |x| normal_cdf((x - 0.3) / 1.7));
+    }
+
+    #[test]
+    fn path_derivatives_are_right() {
+        law().assert_path(2);
+    }
+
+    #[test]
+    fn weak_derivatives_are_right() {
+        law().assert_weak(0, 3);
+        law().assert_weak(1, 4);
+    }
+
+    /// The variances of Mohamed et al. (2020), figure 2, with the parts coupled.
+    #[test]
+    fn weak_derivatives_have_the_variance_of_the_coupling() {
+        for (k, seed) in [(-1.0, 5), (0.5, 6), (3.0, 7)] {
+            let toy = Law::new(BUILD, &[1.0, 1.0], Domain::Line(-15.0, 17.0));
+            let a = 1.0 - k;
+            for (parameter, expected) in [(0, a * a * (16.0 / PI - 4.0)), (1, 4.0 * a * a + 4.0)] {
+                let got = variance(&toy.weak_terms(parameter, seed, |x| (x - k).powi(2)));
+                assert!(
+                    (got / expected - 1.0).abs() < 0.03,
+                    "k = {k}, parameter {parameter}: {got}, expected {expected}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn values_on_event_axes_are_independent_and_broadcast() {
+        let tape = Tape::new();
+        let normal = Normal::new(tape.parameter([[0.0], [10.0]]), tape.parameter([1.0, 2.0, 3.0]));
+        let noise = KeyedNoise::new(8, 0);
+        let draw = on_samples(&tape, &noise, 20_000);
+        let x = normal.rsample(&draw).unwrap();
+        assert_eq!(
+            (x.shape().to_vec(), normal.mean().unwrap().shape().to_vec()),
+            (vec![2, 3], vec![2, 3])
+        );
+        let means = x.mean_over(draw.plates()[0]).peek().unwrap();
+        let spread = (x.square().mean_over(draw.plates()[0]) - x.mean_over(draw.plates()[0]).square())
+            .peek()
+            .unwrap();
+        for element in 0..6 {
+            let (location, scale) = ([0.0, 10.0][element / 3], [1.0, 2.0, 3.0][element % 3]);
+            assert!((means.as_slice()[element] - location).abs() < 4.0 * scale / 20_000_f64.sqrt());
+            assert!((spread.as_slice()[element].sqrt() / scale - 1.0).abs() < 0.03);
+        }
+        assert_eq!(normal.log_prob(x).shape().len(), 0);
+        let weak = normal.weak_derivative(1, &x.peek().unwrap(), &draw).unwrap().unwrap();
+        assert_eq!(weak.values[0].shape().to_vec(), vec![20_000, 2, 3]);
+    }
+
+    #[test]
+    fn divergence_is_the_expected_difference() {
+        let tape = Tape::new();
+        let p = Normal::new(tape.constant(0.3), 1.7);
+        let q = Normal::from_log_scale(tape.constant(-0.4), tape.constant(2.5_f64.ln()));
+        law().assert_divergence(&[-0.4, 2.5], p.kl_to(&q).item().unwrap());
+        assert_eq!(p.kl_to(&p).item(), Ok(0.0));
+    }
+
+    #[test]
+    fn extremes_are_finite() {
+        for parameters in [[0.0, 1e-8], [1e6, 1e-8], [-3.0, 1e8]] {
+            assert_finite(BUILD, &parameters, 9);
+        }
+    }
+
+    #[test]
+    fn a_stored_normal_binds_again() {
+        let tape = Tape::<f64>::new();
+        let normal = Normal::new(tape.parameter(0.5), tape.parameter(2.0));
+        let stored = <Normal<Id> as Family<f64>>::store(&normal);
+        let other = tape.parameter(3.0);
+        let mut ids = IdMap::identity();
+        ids.insert(normal.scale().id(), other.id());
+        let bound = stored.bind(&tape, &ids).unwrap();
+        assert_eq!(
+            (bound.location().id(), bound.scale().id()),
+            (normal.location().id(), other.id())
+        );
+    }
+
+    #[test]
+    fn parameters_are_checked() {
+        let tape = Tape::<f64>::new();
+        let validate = |p: [f64; 2]| Normal::new(tape.constant(p[0]), tape.constant(p[1])).validate();
+        assert_eq!(validate([0.0, 1.0]), Ok(()));
+        for (wrong, name) in [
+            ([f64::NAN, 1.0], "location"),
+            ([0.0, 0.0], "scale"),
+            ([0.0, -1.0], "scale"),
+            ([0.0, f64::INFINITY], "scale"),
+        ] {
+            assert!(
+                matches!(validate(wrong), Err(DistributionError::Parameter { parameter, .. }) if parameter == name),
+                "{wrong:?}"
+            );
+        }
+        let parameters = BUILD(&leaves(&tape, &[0.0, 1.0])).parameters();
+        assert!(
+            parameters
+                .iter()
+                .all(|p| p.score == Smoothness::Smooth && p.path == Smoothness::Smooth)
+        );
     }
 }

@@ -1,1 +1,44 @@
-//! stochgrad-estimators
+//! Gradient methods and baselines.
+//!
+//! A gradient method says how a stochastic node is sampled and how its part of the gradient is estimated. All of them
+//! implement [`GradientMethod`](stochgrad_graph::GradientMethod) for the distributions that can do what they need; swapping one for
+//! another is one argument of `Graph::sample`, and a pairing that would be wrong does not compile.
+//!
+//! | method | needs | bias | order |
+//! |---|---|---|---|
+//! | [`ScoreFunction`] | a support that does not depend on the parameters | none | any |
+//! | [`Enumerate`] | a finite support | none | any |
+//! | [`Pathwise`] | reparameterised samples, a continuous cost | none | any, 1 through kinks |
+//! | [`MeasureValued`] | a weak derivative | none | 1 |
+//! | [`StochasticDerivatives`] | jump rates of a discrete sample | none | 1 |
+//! | [`Auto`] | a finite support, reparameterised samples, or a support that does not depend on the parameters | none | any, 1 through kinks |
+//! | [`GumbelSoftmax`] | a continuous relaxation, a differentiable cost | another law, or (straight-through) the gradient | any, or 1 |
+//!
+//! Baselines reduce the variance of the score function: [`LeaveOneOut`], [`MovingAverage`], [`Constant`], [`FnBaseline`], or the user's
+//! own [`Baseline`].
+//!
+//! This crate knows no surrogate and no replay: it hands the six parts of a method to `stochgrad-graph`. The user's own methods
+//! implement the same trait.
+
+mod auto;
+mod baseline;
+mod dependence;
+mod enumerate;
+mod gumbel_softmax;
+mod measure_valued;
+mod pathwise;
+mod perturbation;
+mod probability;
+mod score_function;
+mod stochastic_derivative;
+mod temperature;
+
+pub use auto::Auto;
+pub use baseline::{Baseline, Baselines, Constant, DynBaseline, FnBaseline, LeaveOneOut, Memory, MovingAverage, NoBaseline, Update};
+pub use enumerate::Enumerate;
+pub use gumbel_softmax::GumbelSoftmax;
+pub use measure_valued::MeasureValued;
+pub use pathwise::Pathwise;
+pub use score_function::ScoreFunction;
+pub use stochastic_derivative::StochasticDerivatives;
+pub use temperature::Temperature;

@@ -38,7 +38,13 @@ pub struct Graph<'t, F: Real> {
     state: RefCell<State<'t, F>>,
     validate: Cell<bool>,
     joint_law: Cell<bool>,
+    model: Option<&'t Model<'t, F>>,
+    /// In a re-run of the model: the node whose value is replaced.
+    replaced: Option<(Address, Tensor<F>)>,
 }
+
+/// A model as a function that records it.
+pub type Model<'m, F> = dyn Fn(&Graph<'_, F>) -> GraphResult<()> + 'm;
 
 /// What has been recorded.
 pub(crate) struct State<'t, F: Real> {
@@ -60,12 +66,19 @@ pub(crate) struct NamedParameter<'t, F: Real> {
 
 impl<'t, F: Real> Graph<'t, F> {
     /// An empty graph whose noise is decided by a seed and a step.
+    #[track_caller]
     pub fn new(tape: &'t Tape<F>, seed: Seed) -> Self {
         Self::with_noise(tape, Rc::new(KeyedNoise::new(seed.seed, seed.step)))
     }
 
-    /// An empty graph with another source of noise.
+    /// An empty graph with another source of noise. A tape holds one graph: a second one is an error, returned by its first
+    /// fallible call.
+    #[track_caller]
     pub fn with_noise(tape: &'t Tape<F>, noise: Rc<dyn NoiseSource<F> + 't>) -> Self {
+        if tape.site_count() > 0 {
+            let message = "this tape holds a graph already; make another tape, or take it cleared from Workspace::tape()".into();
+            tape.fail(TapeError::Other { message, at: Location::caller() });
+        }
         let state = State {
             parameters: Vec::new(),
             nodes: Vec::new(),
@@ -74,7 +87,33 @@ impl<'t, F: Real> Graph<'t, F> {
             addresses: HashMap::new(),
             log_probs: Vec::new(),
         };
-        Graph { tape, noise, state: RefCell::new(state), validate: Cell::new(true), joint_law: Cell::new(false) }
+        Graph { tape, noise, state: RefCell::new(state), validate: Cell::new(true), joint_law: Cell::new(false), model: None, replaced: None }
+    }
+
+    /// The graph of a model that is given as a function. A method that asks what the cost would be, had a node been
+    /// something else, can then run the model again where host code branches on samples.
+    ///
+    /// # Errors
+    /// Those of the model.
+    #[track_caller]
+    pub fn of(tape: &'t Tape<F>, seed: Seed, model: &'t Model<'t, F>) -> GraphResult<Self> {
+        let graph = Graph { model: Some(model), ..Self::new(tape, seed) };
+        model(&graph)?;
+        Ok(graph)
+    }
+
+    /// The total cost of the model, had a node had this value, under the same noise; `None` if there is no function to run.
+    pub(crate) fn rerun(&self, address: &Address, value: Tensor<F>) -> Option<GraphResult<F>> {
+        let model = self.model?;
+        let tape = Tape::with_threads(self.tape.threads());
+        let noise: Rc<dyn NoiseSource<F> + '_> = self.noise.clone();
+        let mut graph = Graph::with_noise(&tape, noise);
+        graph.validate.set(self.validate.get());
+        graph.replaced = Some((address.clone(), value));
+        Some(model(&graph).and_then(|()| {
+            let total = graph.total_cost().peek()?;
+            Ok(total.as_slice().first().copied().unwrap_or(F::NAN))
+        }))
     }
 
     /// The tape.
@@ -120,6 +159,11 @@ impl<'t, F: Real> Graph<'t, F> {
         let var = self.tape.parameter(&value);
         self.state.borrow_mut().parameters.push(NamedParameter { name: name.into(), var, value, at });
         Ok(var)
+    }
+
+    /// The names of the parameters and their values on the tape, in the order in which they were made.
+    pub fn parameters(&self) -> Vec<(String, Var<'t, F>)> {
+        self.state().parameters.iter().map(|parameter| (parameter.name.clone(), parameter.var)).collect()
     }
 
     /// A value that needs no gradient.
@@ -214,9 +258,12 @@ impl<'t, F: Real> Graph<'t, F> {
         if self.validate.get() {
             distribution.validate().map_err(|source| context.error(source))?;
         }
-        let set = self.tape.located(at, || {
+        let mut set = self.tape.located(at, || {
             if self.joint_law.get() { self.sample_jointly(&context, distribution, method.sample_plate()) } else { method.sample(&context, distribution) }
         })?;
+        if let Some((_, value)) = self.replaced.as_ref().filter(|(replaced, _)| *replaced == address) {
+            set.value = self.tape.constant_on(&set.value.plates(), value);
+        }
         if let (Some(plate), Some((weights, differentiable))) = (set.plate, set.weights) {
             let weights = if differentiable { weights } else { weights.stop_gradient() };
             self.tape.set_weights(plate, Weights::Given { id: weights.id(), differentiable });

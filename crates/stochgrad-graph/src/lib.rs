@@ -29,7 +29,7 @@ pub use context::{CostContext, ElementDifference, NodeCost, SampleContext};
 pub use drawing::{Edge, Vertex};
 pub use error::{GraphError, GraphResult};
 pub use gradients::{Gradients, Surrogate};
-pub use graph::Graph;
+pub use graph::{Graph, Model};
 pub use guarantee::{Bias, Guarantee, Order, Path};
 pub use method::{
     Apply, AuxiliaryLoss, DynMethod, GradientMethod, GradientTerm, Method, MethodState, SamplePlate, SampleSet, Terms,

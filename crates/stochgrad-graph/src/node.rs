@@ -42,7 +42,6 @@ pub(crate) trait ErasedMethod<F: Real> {
     fn terms<'t>(&self, at: Bind<'_, 't, F>, context: &CostContext<'_, 't, F>) -> GraphResult<Terms<'t, F>>;
     fn resample<'t>(&self, at: Bind<'_, 't, F>, context: &SampleContext<'_, 't, F>) -> GraphResult<SampleSet<'t, F>>;
     fn parameters<'t>(&self, at: Bind<'_, 't, F>) -> GraphResult<Parameters<'t, F>>;
-    fn log_prob<'t>(&self, at: Bind<'_, 't, F>, value: Var<'t, F>) -> GraphResult<Var<'t, F>>;
     fn report(&self, at: Bind<'_, '_, F>, path: &Path) -> GraphResult<Option<String>>;
 }
 
@@ -100,10 +99,6 @@ impl<F: Real, D: Family<F>, M: GradientMethod<F, D>> ErasedMethod<F> for Erased<
 
     fn parameters<'t>(&self, at: Bind<'_, 't, F>) -> GraphResult<Parameters<'t, F>> {
         Ok(self.bind(at)?.parameters())
-    }
-
-    fn log_prob<'t>(&self, at: Bind<'_, 't, F>, value: Var<'t, F>) -> GraphResult<Var<'t, F>> {
-        Ok(self.bind(at)?.log_prob(value))
     }
 
     fn report(&self, at: Bind<'_, '_, F>, path: &Path) -> GraphResult<Option<String>> {

@@ -6,6 +6,7 @@
 
 use crate::context::{ElementDifference, NodeCost, SampleContext};
 use crate::error::{GraphError, GraphResult};
+use crate::node::StochasticNode;
 use crate::surrogate::{Builder, merge, without};
 use std::collections::HashMap;
 use stochgrad_tape::{Id, IdMap, Op, Plate, PlateKind, Plates, SiteId, Var, Weights};
@@ -75,7 +76,7 @@ impl<'t, F: Real> Builder<'_, 't, F> {
             Some(read) => Err(GraphError::Replay {
                 node: self.nodes[node].address.to_string(),
                 problem: "host code read a value that the replay changes, and may have branched on it; read it with peek() if nothing depends on it, \
-                          write the branch with select(), or use a method without replay (ScoreFunction, Enumerate) here"
+                          write the branch with select(), give the model as a function with Graph::of, or use a method without replay (ScoreFunction, Enumerate) here"
                     .into(),
                 at: read.location,
             }),
@@ -108,7 +109,7 @@ impl<'t, F: Real> Builder<'_, 't, F> {
         let mut costs = self.costs_of(node)?;
         for cost in &mut costs {
             let mut sum: Option<Var<'t, F>> = None;
-            for &(at, part) in self.downstream(node) {
+            for (at, part) in self.downstream(node) {
                 let part = &self.costs[at].parts[part];
                 if self.costs[at].name == cost.name && without(plates, &part.plates) == cost.joint {
                     let again = self.tape.var(ids.get(part.value.id()))?;
@@ -128,6 +129,9 @@ impl<'t, F: Real> Builder<'_, 't, F> {
         let coupled = self.coupled_plates(node, &cone)?;
         let grid = Grid::new(self, node, alternatives.len(), element_rank, &coupled);
         let sample = value.peek()?;
+        if let Err(error) = self.check_host_reads(node, &cone) {
+            return self.rerun_differences(node, &sample, alternatives, element_rank).unwrap_or(Err(error));
+        }
         let mut collected: Vec<(Plates, Collected<F>)> = Vec::new();
         let per_pass = (MEMBERS_PER_PASS / grid.members.max(1)).max(1);
         let mut start = 0;
@@ -160,13 +164,46 @@ impl<'t, F: Real> Builder<'_, 't, F> {
         Ok(finished.collect())
     }
 
+    /// The differences by running the model again for every element and member, where host code branched on a value that
+    /// changes; `None` if the model was not given as a function.
+    fn rerun_differences(
+        &self,
+        node: usize,
+        sample: &Tensor<F>,
+        alternatives: &[Tensor<F>],
+        element_rank: usize,
+    ) -> Option<GraphResult<Vec<ElementDifference<F>>>> {
+        let StochasticNode { address, value, plates, .. } = &self.nodes[node];
+        let grid = Grid::new(self, node, alternatives.len(), element_rank, &value.plates());
+        let primal = match self.graph.rerun(address, sample.clone())? {
+            Ok(primal) => primal,
+            Err(error) => return Some(Err(error)),
+        };
+        let mut values = vec![vec![F::ZERO; grid.members * grid.elements]; alternatives.len()];
+        for place in 0..grid.total() {
+            let (alternative, element, member) = grid.place(place);
+            let mut changed = sample.clone();
+            let at = (member * grid.elements + element) * grid.width..(member * grid.elements + element + 1) * grid.width;
+            changed.make_mut()[at.clone()].copy_from_slice(&alternatives[alternative].as_slice()[at]);
+            match self.graph.rerun(address, changed)? {
+                Ok(cost) => values[alternative][member * grid.elements + element] = cost - primal,
+                Err(error) => return Some(Err(error)),
+            }
+        }
+        let sizes = value.plates().iter().map(|&plate| self.tape.plate_size(plate)).collect::<Vec<_>>();
+        let shape: Shape = sizes.into_iter().chain(grid.independent.iter().copied()).collect();
+        let values = values.into_iter().map(|values| Tensor::from_fn(shape.clone(), |i| values[i])).collect();
+        // A total cost is averaged already: nothing is left to average.
+        Some(Ok(vec![ElementDifference { plates: value.plates(), values, summed: plates.clone() }]))
+    }
+
     /// The differences between replayed and primal costs, grouped by the plates of the node that the cost lacks: averaged over every plate
     /// but the node's own uncoupled ones and that of the alternatives.
     fn differences(&self, node: usize, ids: &IdMap, coupled: &Plates, alternatives: Plate) -> GraphResult<Vec<(Plates, Tensor<F>)>> {
         let own = &self.nodes[node].plates;
         let mut groups: HashMap<Plates, Var<'t, F>> = HashMap::new();
         let mut order: Vec<Plates> = Vec::new();
-        for &(cost, part) in self.downstream(node) {
+        for (cost, part) in self.downstream(node) {
             let part = &self.costs[cost].parts[part];
             if !ids.changes(part.value.id()) {
                 continue;

@@ -27,7 +27,7 @@ use crate::sums::{SubsetSums, members};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use stochgrad_distributions::NoiseSource;
-use stochgrad_tape::{IdMap, Plate, PlateKind, Plates, Tape, Var, Weights};
+use stochgrad_tape::{Id, IdMap, Plate, PlateKind, Plates, Tape, Var, Weights};
 use stochgrad_tensor::Real;
 
 /// The surrogate of a graph, and what goes with it.
@@ -45,6 +45,7 @@ pub(crate) struct Built<'t, F: Real> {
 }
 
 pub(crate) struct Builder<'a, 't, F: Real> {
+    pub(crate) graph: &'a Graph<'t, F>,
     pub(crate) tape: &'t Tape<F>,
     pub(crate) noise: &'a dyn NoiseSource<F>,
     pub(crate) nodes: &'a [StochasticNode<'t, F>],
@@ -54,8 +55,9 @@ pub(crate) struct Builder<'a, 't, F: Real> {
     pub(crate) gradient_functions: Vec<Option<Var<'t, F>>>,
     /// Where the user's recording ends.
     pub(crate) end: usize,
-    /// The costs that descend from each node: name and part.
-    downstream: Vec<Vec<(usize, usize)>>,
+    /// Whether a cost descends from each node.
+    has_costs: Vec<bool>,
+    boxes: RefCell<HashMap<Id, Var<'t, F>>>,
     /// All plates that gradient functions carry.
     all_plates: Plates,
     exponents: RefCell<SubsetSums<'t, F>>,
@@ -71,6 +73,7 @@ impl<'a, 't, F: Real> Builder<'a, 't, F> {
         let (nodes, costs) = (&state.nodes[..], &state.costs[..]);
         let end = tape.len();
         let mut builder = Builder {
+            graph,
             tape,
             noise: graph.noise(),
             nodes,
@@ -78,7 +81,8 @@ impl<'a, 't, F: Real> Builder<'a, 't, F> {
             paths: worst_paths(tape, nodes, costs, end),
             gradient_functions: vec![None; nodes.len()],
             end,
-            downstream: vec![Vec::new(); nodes.len()],
+            has_costs: vec![false; nodes.len()],
+            boxes: RefCell::new(HashMap::new()),
             all_plates: Plates::new(),
             exponents: RefCell::new(SubsetSums::new()),
             joint_exponents: RefCell::new(HashMap::new()),
@@ -86,8 +90,8 @@ impl<'a, 't, F: Real> Builder<'a, 't, F> {
             totals: RefCell::new(HashMap::new()),
         };
         builder.check_guarantees()?;
-        builder.find_downstream();
-        for (index, node) in nodes.iter().enumerate().filter(|(index, _)| !builder.downstream[*index].is_empty()) {
+        builder.find_nodes_with_costs();
+        for (index, node) in nodes.iter().enumerate().filter(|(index, _)| builder.has_costs[*index]) {
             tape.set_closed(node.site, !node.method.passes_gradient(&builder.paths[index]));
             let l = tape.located(node.at, || node.method.gradient_function(builder.bind(index, &IdMap::identity()), node.value, &builder.paths[index]))?;
             if let Some(l) = l {
@@ -114,7 +118,7 @@ impl<'a, 't, F: Real> Builder<'a, 't, F> {
             estimates.extend(estimate.map(|value| (cost.name.clone(), value)));
         }
         let (mut auxiliary, mut updates) = (Vec::new(), Vec::new());
-        for (index, node) in self.nodes.iter().enumerate().filter(|(index, _)| !self.downstream[*index].is_empty()) {
+        for (index, node) in self.nodes.iter().enumerate().filter(|(index, _)| self.has_costs[*index]) {
             let context = CostContext { builder: &self, node: index };
             let terms: Terms<'t, F> = self.tape.located(node.at, || node.method.terms(self.bind(index, &IdMap::identity()), &context))?;
             let mut ancestors = self.tape.set_words(node.value.ancestors());
@@ -123,7 +127,8 @@ impl<'a, 't, F: Real> Builder<'a, 't, F> {
                 surrogate = surrogate + self.reduce(self.boxed(a, &ancestors, &node.plates)?, &node.plates);
             }
             for term in terms.gradient_terms {
-                let summed = term.summed.iter().filter(|plate| node.plates.contains(plate)).fold(term.value, |sum, &plate| sum.sum_over(plate));
+                let carried = term.value.plates();
+                let summed = term.summed.iter().filter(|plate| carried.contains(plate)).fold(term.value, |sum, &plate| sum.sum_over(plate));
                 surrogate = surrogate + self.reduce(summed, &without(&node.plates, &term.summed));
             }
             auxiliary.extend(terms.auxiliary);
@@ -136,7 +141,7 @@ impl<'a, 't, F: Real> Builder<'a, 't, F> {
     /// A scalar times the box of the gradient functions of its ancestors.
     fn boxed(&self, scalar: Var<'t, F>, ancestors: &[u64], plates: &Plates) -> GraphResult<Var<'t, F>> {
         Ok(match self.exponent(ancestors, plates)? {
-            Some(exponent) => scalar * exponent.magic_box(),
+            Some(exponent) => scalar * *self.boxes.borrow_mut().entry(exponent.id()).or_insert_with(|| exponent.magic_box()),
             None => scalar,
         })
     }
@@ -207,18 +212,26 @@ impl<'a, 't, F: Real> Builder<'a, 't, F> {
         Ok(())
     }
 
-    fn find_downstream(&mut self) {
-        for (name, cost) in self.costs.iter().enumerate() {
-            for (part, Part { value, .. }) in cost.parts.iter().enumerate() {
-                for index in members(&self.tape.set_words(value.ancestors())) {
-                    self.downstream[index].push((name, part));
-                }
+    fn find_nodes_with_costs(&mut self) {
+        let mut all: Vec<u64> = Vec::new();
+        let mut last = None;
+        for ancestors in self.costs.iter().flat_map(|cost| &cost.parts).map(|part| part.value.ancestors()) {
+            if last.replace(ancestors) != Some(ancestors) {
+                let words = self.tape.set_words(ancestors);
+                all.resize(all.len().max(words.len()), 0);
+                all.iter_mut().zip(&words).for_each(|(all, word)| *all |= word);
             }
+        }
+        for index in members(&all) {
+            self.has_costs[index] = true;
         }
     }
 
-    pub(crate) fn downstream(&self, node: usize) -> &[(usize, usize)] {
-        &self.downstream[node]
+    /// The costs that descend from a node, as the numbers of cost and part.
+    pub(crate) fn downstream(&self, node: usize) -> impl Iterator<Item = (usize, usize)> + '_ {
+        let site = self.nodes[node].site;
+        let parts = self.costs.iter().enumerate().flat_map(|(cost, recorded)| recorded.parts.iter().enumerate().map(move |(part, recorded)| ((cost, part), recorded)));
+        parts.filter(move |(_, part)| self.tape.set_contains(part.value.ancestors(), site)).map(|(at, _)| at)
     }
 
     /// A cost as a node sees it: detached, averaged over the plates that the node lacks.
@@ -246,7 +259,7 @@ impl<'a, 't, F: Real> Builder<'a, 't, F> {
 
     pub(crate) fn costs_of(&self, node: usize) -> GraphResult<Vec<NodeCost<'t, F>>> {
         let mut groups: Vec<(usize, Plates, Var<'t, F>)> = Vec::new();
-        for &at in self.downstream(node) {
+        for at in self.downstream(node) {
             let joint = self.missing(node, at);
             let value = self.averaged(at, &self.nodes[node].plates);
             match groups.iter_mut().find(|(cost, plates, _)| *cost == at.0 && *plates == joint) {
@@ -260,7 +273,7 @@ impl<'a, 't, F: Real> Builder<'a, 't, F> {
     pub(crate) fn totals_of(&self, node: usize) -> GraphResult<Vec<NodeCost<'t, F>>> {
         let mut groups: Vec<(Plates, Vec<u64>)> = Vec::new();
         let parts = Numbering::new(self.costs);
-        for &at in self.downstream(node) {
+        for at in self.downstream(node) {
             let joint = self.missing(node, at);
             let group = groups.iter().position(|(plates, _)| *plates == joint).unwrap_or_else(|| {
                 groups.push((joint, vec![0; parts.words()]));

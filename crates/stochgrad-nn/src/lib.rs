@@ -1,24 +1,66 @@
 //! Parameters, layers, optimisers, data sets and checkpoints for `stochgrad`.
 //!
+//! - [`Parameters`]: the model's memory, named tensors; [`Parameters::on`] puts them on a graph.
+//! - [`Linear`], [`Mlp`], [`Activation`], [`Initialization`]: layers, which hold names and sizes.
+//! - [`Sgd`], [`Adam`] behind the trait [`Optimizer`]; [`clip_by_global_norm`], [`clip_by_value`].
+//! - [`TrainingState`]: a run in one file, resumed bit for bit. [`Checkpoint`]: the file, named tensors in the safetensors
+//!   format, written atomically.
 //! - [`data`]: an embedded set of handwritten digits, MNIST files, resumable minibatches, Bernoulli pixels.
-//! - [`checkpoint`]: named tensors in a safetensors file that is written atomically.
+//!
+//! This crate knows no gradient method and no particular distribution.
 //!
 //! ```
+//! use stochgrad_graph::{Graph, Seed};
 //! use stochgrad_nn::data::{Digits, Minibatches, rows};
+//! use stochgrad_nn::{Activation, Adam, Mlp, Optimizer, Parameters, clip_by_global_norm};
+//! use stochgrad_tape::Workspace;
 //!
 //! let (train, test) = Digits::embedded().split_at(1500)?;
+//! assert_eq!(test.len(), 297);
 //! let pixels = train.intensities::<f32>()?;
 //! let minibatches = Minibatches::new(train.len(), 50, 7)?;
-//! for batch in &minibatches.epoch(0) {
-//!     assert_eq!(rows(&pixels, batch)?.shape()[..], [50, 64]);
+//!
+//! let seed = Seed::new(7);
+//! let mut parameters = Parameters::new();
+//! let encoder = Mlp::new(&mut parameters, "encoder", &[64, 32, 8], Activation::LeakyRelu(0.1), seed)?;
+//! let decoder = Mlp::new(&mut parameters, "decoder", &[8, 32, 64], Activation::LeakyRelu(0.1), seed)?;
+//! let mut adam = Adam::new(1e-2);
+//!
+//! let mut workspace = Workspace::new();
+//! let mut losses = Vec::new();
+//! for (step, batch) in minibatches.epoch(0).into_iter().enumerate() {
+//!     let graph = Graph::new(workspace.tape(), seed.step(step));
+//!     let model = parameters.on(&graph);
+//!     let x = graph.data("batch", rows(&pixels, batch)?)?;
+//!     let code = encoder.forward(&model, x)?;
+//!     let error = decoder.forward(&model, code)? - x;
+//!     graph.cost("squared error", error.square().sum())?;
+//!     let mut gradients = graph.backward()?;
+//!     clip_by_global_norm(&mut gradients, 10.0)?;
+//!     adam.step(&mut parameters, &gradients)?;
+//!     losses.push(gradients.total());
 //! }
-//! assert_eq!(test.len(), 297);
-//! # Ok::<(), stochgrad_nn::NnError>(())
+//! assert!(losses[losses.len() - 1] < 0.5 * losses[0]);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
 pub mod checkpoint;
+mod clipping;
 pub mod data;
 mod error;
+mod initialization;
+pub mod layers;
+pub mod optimizers;
+mod parameters;
+#[cfg(test)]
+mod testing;
+mod training_state;
 
 pub use checkpoint::{Checkpoint, CheckpointTensor};
+pub use clipping::{clip_by_global_norm, clip_by_value};
 pub use error::{NnError, NnResult};
+pub use initialization::Initialization;
+pub use layers::{Activation, Linear, Mlp};
+pub use optimizers::{Adam, Optimizer, OptimizerState, Sgd};
+pub use parameters::{Bound, Parameters, Scope};
+pub use training_state::TrainingState;

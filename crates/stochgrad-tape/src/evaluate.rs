@@ -369,7 +369,11 @@ impl<F: Real> Tape<F> {
             let value = if *value.shape() == full { value.clone() } else { reduce::expand(&self.pool, value, &full) };
             if common.is_empty() { value.with_shape(Shape::from([1, full[0]])) } else { value }
         };
-        Ok((matmul::matmul_leading(&self.pool, &widen(x), &widen(y)), Plates::new()))
+        let (x, y) = (widen(x), widen(y));
+        let value = matmul::matmul_leading(&self.pool, &x, &y);
+        self.pool.recycle(x);
+        self.pool.recycle(y);
+        Ok((value, Plates::new()))
     }
 
     fn evaluate_concat(&self, inner: &Inner<F>, inputs: &[Id], axis: usize) -> Result<(Tensor<F>, Plates), Fault> {
@@ -393,7 +397,10 @@ impl<F: Real> Tape<F> {
             })
             .collect();
         let views: SmallVec<[&Tensor<F>; 8]> = values.iter().collect();
-        Ok((layout::concat(&self.pool, &views, axis + plates.len()), plates))
+        let value = layout::concat(&self.pool, &views, axis + plates.len());
+        drop(views);
+        values.into_iter().for_each(|part| self.pool.recycle(part));
+        Ok((value, plates))
     }
 
     fn evaluate_plate_reduce(&self, inner: &Inner<F>, inputs: &[Id], plate: Plate, how: PlateReduction) -> Result<(Tensor<F>, Plates), Fault> {
@@ -411,17 +418,20 @@ impl<F: Real> Tape<F> {
         let size = inner.plate_size(plate) as f64;
         let Ok(at) = plates.binary_search(&plate) else {
             // The value is the same for every member.
-            let value = match how {
-                PlateReduction::Mean => value,
+            let scaled = match how {
+                PlateReduction::Mean => value.clone(),
                 PlateReduction::Sum | PlateReduction::Weighted => map(&self.pool, Map::MulScalar(size), &value),
                 PlateReduction::LogSumExp => map(&self.pool, Map::AddScalar(size.ln()), &value),
             };
-            return Ok((value, plates));
+            self.pool.recycle(value);
+            return Ok((scaled, plates));
         };
         let function = if how == PlateReduction::LogSumExp { Reduce::LogSumExp } else { Reduce::Sum };
         let mut reduced = reduce::reduce(&self.pool, function, &value, &[at], false);
+        self.pool.recycle(value);
         if how == PlateReduction::Mean {
-            reduced = map(&self.pool, Map::MulScalar(1.0 / size), &reduced);
+            let mean = map(&self.pool, Map::MulScalar(1.0 / size), &reduced);
+            self.pool.recycle(std::mem::replace(&mut reduced, mean));
         }
         let kept: Plates = plates.iter().copied().filter(|other| *other != plate).collect();
         Ok((reduced, kept))

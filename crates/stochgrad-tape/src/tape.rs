@@ -267,6 +267,11 @@ impl<F: Real> Tape<F> {
         SiteId(inner.sites - 1)
     }
 
+    /// How many stochastic sites there are.
+    pub fn site_count(&self) -> usize {
+        self.inner.borrow().sites as usize
+    }
+
     /// Records the value of a stochastic node together with the parameters of its distribution, so that what is computed
     /// from it descends from the node and from whatever its parameters descend from. Gradients flow to `value` only.
     #[track_caller]

@@ -1,0 +1,596 @@
+//! The exact oracle: expectation and variance of an estimator over every outcome of its own draws.
+
+use crate::moments::{RunningMoments, check_finite};
+use crate::oracle_noise::OracleNoise;
+use crate::{CheckError, CheckResult};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::ops::RangeInclusive;
+use std::rc::Rc;
+use stochgrad_distributions::NoiseSource;
+use stochgrad_graph::{Graph, GraphError, GraphResult};
+use stochgrad_tape::{Tape, Var, Workspace};
+use stochgrad_tensor::random::{Key, address_hash};
+use stochgrad_tensor::{Shape, Tensor};
+
+/// Up to this many numbers in all parameters, each has a direction of its own.
+const FEW: usize = 8;
+
+/// Directions that mix all parameters.
+const MIXED: u64 = 3;
+
+/// How far the probabilities of all outcomes may be from 1.
+const PROBABILITY_TOLERANCE: f64 = 1e-12;
+
+/// Runs a program under every outcome of its draws, and weights the results by the probabilities of the outcomes.
+///
+/// This is the way to test a gradient method. [`verify`](Oracle::verify) proves (for one model, to rounding) that the
+/// derivatives of the surrogate have the right expectations; [`gradient`](Oracle::gradient) gives the exact variance of a
+/// gradient. The very code that users run is enumerated: only the noise source is another one. The truth that it is
+/// compared with knows no surrogate: the probability of each outcome times its cost, differentiated as it stands.
+///
+/// Each keyed uniform is an interval, at first (0, 1). Every inversion splits it at the values of its distribution function, so
+/// that replays under common random numbers are enumerated jointly with the primal draw. Positions inside an
+/// interval are nodes of Gauss–Legendre quadrature; normal numbers those of Gauss–Hermite, exponential ones those of
+/// Gauss–Laguerre. Hence results are exact where the sample space is finite or the costs are polynomials; countable laws are
+/// cut in a tail of about 1e-16. Samplers by rejection (gamma, beta, Dirichlet …) cannot be enumerated: they
+/// are tested with [`StatisticalTest`](crate::StatisticalTest).
+///
+/// A model is a closure that records parameters, nodes and costs on a graph:
+///
+/// ```
+/// use stochgrad_check::Oracle;
+/// use stochgrad_distributions::{Bernoulli, Distribution, Family};
+/// use stochgrad_graph::{GradientMethod, Graph, GraphResult, Guarantee, Method, Path, SampleContext, SamplePlate, SampleSet};
+/// use stochgrad_tape::Var;
+///
+/// /// The plain score function.
+/// #[derive(Clone)]
+/// struct Score;
+///
+/// impl Method for Score {
+///     fn name(&self) -> String {
+///         "score".into()
+///     }
+/// }
+///
+/// impl<D: Family<f64>> GradientMethod<f64, D> for Score {
+///     fn guarantee(&self, _: &D::On<'_>, _: &Path) -> Result<Guarantee, String> {
+///         Ok(Guarantee::EXACT)
+///     }
+///
+///     fn sample<'t>(&self, context: &SampleContext<'_, 't, f64>, d: &D::On<'t>) -> GraphResult<SampleSet<'t, f64>> {
+///         context.independent(d, SamplePlate::Single)
+///     }
+///
+///     fn gradient_function<'t>(&self, d: &D::On<'t>, x: Var<'t, f64>, _: &Path) -> Option<Var<'t, f64>> {
+///         Some(d.log_prob(x))
+///     }
+/// }
+///
+/// let model = |graph: &Graph<'_, f64>| {
+///     let p = graph.param("p", 0.3)?;
+///     let x = graph.sample("x", &Bernoulli::from_probabilities(p), &Score)?;
+///     graph.cost("cost", (x + 1.0).square())
+/// };
+/// let report = Oracle::new().verify(model, 0..=3, 1e-9)?;
+/// assert_eq!(report.outcomes(), 2);
+///
+/// // One sample gives (x + 1)² (x − p) / (p (1 − p)).
+/// let gradient = Oracle::new().gradient(model)?;
+/// assert!((gradient.mean("p")?.item()? - 3.0).abs() < 1e-12);
+/// let variance: f64 = 16.0 / 0.3 + 1.0 / 0.7 - 9.0;
+/// assert!((gradient.variance("p")?.item()? - variance).abs() < 1e-10);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Oracle {
+    max_outcomes: usize,
+    nodes: usize,
+}
+
+impl Default for Oracle {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// The exact mean and variance of each component of a vector.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Moments {
+    /// The mean of each component.
+    pub mean: Vec<f64>,
+    /// The variance of each component.
+    pub variance: Vec<f64>,
+    /// How many outcomes there are.
+    pub outcomes: usize,
+    /// The probability of all of them: 1, to rounding.
+    pub probability: f64,
+}
+
+/// The exact mean and variance of the gradient of each parameter, and of the estimate of each cost.
+#[derive(Clone, Debug)]
+pub struct GradientMoments {
+    parameters: BTreeMap<String, (Tensor<f64>, Tensor<f64>)>,
+    costs: BTreeMap<String, (f64, f64)>,
+    outcomes: usize,
+    probability: f64,
+}
+
+impl GradientMoments {
+    /// The mean of the gradient by a parameter.
+    ///
+    /// # Errors
+    /// For a name that no parameter has.
+    pub fn mean(&self, parameter: &str) -> CheckResult<&Tensor<f64>> {
+        find("parameter", &self.parameters, parameter).map(|(mean, _)| mean)
+    }
+
+    /// The variance of each element of the gradient by a parameter.
+    ///
+    /// # Errors
+    /// For a name that no parameter has.
+    pub fn variance(&self, parameter: &str) -> CheckResult<&Tensor<f64>> {
+        find("parameter", &self.parameters, parameter).map(|(_, variance)| variance)
+    }
+
+    /// The names of the parameters, in alphabetical order.
+    pub fn parameters(&self) -> impl Iterator<Item = &str> {
+        self.parameters.keys().map(String::as_str)
+    }
+
+    /// The mean and the variance of the estimate of a cost.
+    ///
+    /// # Errors
+    /// For a name that no cost has.
+    pub fn cost(&self, name: &str) -> CheckResult<(f64, f64)> {
+        find("cost", &self.costs, name).copied()
+    }
+
+    /// The mean of the total cost.
+    pub fn total(&self) -> f64 {
+        self.costs.values().map(|(mean, _)| mean).sum()
+    }
+
+    /// How many outcomes there are.
+    pub fn outcomes(&self) -> usize {
+        self.outcomes
+    }
+
+    /// The probability of all outcomes: 1, to rounding.
+    pub fn probability(&self) -> f64 {
+        self.probability
+    }
+}
+
+fn find<'a, T>(what: &'static str, known: &'a BTreeMap<String, T>, name: &str) -> CheckResult<&'a T> {
+    known.get(name).ok_or_else(|| {
+        let names: Vec<&str> = known.keys().map(String::as_str).collect();
+        let known = if names.is_empty() { "none".into() } else { names.join(", ") };
+        CheckError::Unknown { what, name: name.into(), known }
+    })
+}
+
+/// What [`Oracle::verify`] has found to agree.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OracleReport {
+    worst: Vec<(usize, f64)>,
+    compared: usize,
+    outcomes: usize,
+}
+
+impl OracleReport {
+    /// For each order, the largest difference |found − expected| / max(1, |expected|).
+    pub fn worst(&self) -> &[(usize, f64)] {
+        &self.worst
+    }
+
+    /// How many derivatives were compared, the value included.
+    pub fn compared(&self) -> usize {
+        self.compared
+    }
+
+    /// How many outcomes the estimator has.
+    pub fn outcomes(&self) -> usize {
+        self.outcomes
+    }
+}
+
+impl fmt::Display for OracleReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} derivatives over {} outcomes; largest difference", self.compared, self.outcomes)?;
+        for (order, worst) in &self.worst {
+            write!(f, " {worst:.1e} at order {order}")?;
+        }
+        Ok(())
+    }
+}
+
+/// How many outcomes were visited, and their probability.
+struct Visited {
+    outcomes: usize,
+    probability: f64,
+}
+
+/// A direction in the space of all parameters.
+struct Direction {
+    name: String,
+    parts: BTreeMap<String, Tensor<f64>>,
+}
+
+impl Oracle {
+    /// At most 1 000 000 outcomes, 16 quadrature nodes.
+    pub fn new() -> Self {
+        Oracle { max_outcomes: 1_000_000, nodes: 16 }
+    }
+
+    /// How many outcomes may be visited before the oracle gives up.
+    pub fn max_outcomes(mut self, max_outcomes: usize) -> Self {
+        self.max_outcomes = max_outcomes;
+        self
+    }
+
+    /// The number of quadrature nodes of each continuous draw, at least 1: with n of them, polynomials of degree 2n − 1 in a
+    /// draw are integrated exactly.
+    pub fn nodes(mut self, nodes: usize) -> Self {
+        self.nodes = nodes.max(1);
+        self
+    }
+
+    /// The exact mean and variance of a vector that a random program computes. The program draws all its randomness from the
+    /// source that it is given, and returns vectors of one length.
+    ///
+    /// # Errors
+    /// Those of the program; [`CheckError::Noise`] for draws that cannot be enumerated; [`CheckError::NotDeterministic`],
+    /// [`CheckError::TooManyOutcomes`], [`CheckError::NotFinite`].
+    pub fn expectation(&self, run: impl FnMut(Rc<dyn NoiseSource<f64>>) -> GraphResult<Vec<f64>>) -> CheckResult<Moments> {
+        let mut moments = RunningMoments::default();
+        let visited = self.enumerate(run, |weight, values: Vec<f64>| {
+            check_finite(|element| format!("component {element} of the program's result"), &values)?;
+            moments.add(weight, &values)
+        })?;
+        let (mean, variance) = (moments.mean().to_vec(), moments.variance());
+        Ok(Moments { mean, variance, outcomes: visited.outcomes, probability: visited.probability })
+    }
+
+    /// The exact mean and variance of the gradients and cost estimates of [`Graph::backward`]. A parameter or cost that some
+    /// outcomes do not record counts as zero there.
+    ///
+    /// # Errors
+    /// Those of the model, and as [`expectation`](Self::expectation).
+    pub fn gradient<M>(&self, model: M) -> CheckResult<GradientMoments>
+    where
+        M: for<'t> Fn(&Graph<'t, f64>) -> GraphResult<()>,
+    {
+        let mut workspace = Workspace::new();
+        let mut parameters: BTreeMap<String, (Shape, RunningMoments)> = BTreeMap::new();
+        let mut costs: BTreeMap<String, RunningMoments> = BTreeMap::new();
+        let run = |noise| {
+            let graph = Graph::with_noise(workspace.tape(), noise);
+            model(&graph)?;
+            graph.backward()
+        };
+        let visited = self.enumerate(run, |weight, gradients| {
+            for (name, gradient) in gradients.iter() {
+                check_finite(|element| format!("element {element} of the gradient by \"{name}\""), gradient.as_slice())?;
+                add_tensor(&mut parameters, name, weight, gradient)?;
+            }
+            for (name, cost) in gradients.costs() {
+                check_finite(|_| format!("cost \"{name}\""), &[*cost])?;
+                costs.entry(name.clone()).or_default().add(weight, &[*cost])?;
+            }
+            Ok(())
+        })?;
+        let probability = visited.probability;
+        let finished = parameters.into_iter().map(|(name, (shape, mut moments))| {
+            moments.complete(probability)?;
+            let (mean, variance) = (moments.mean(), moments.variance());
+            let tensor = |values: &[f64]| Tensor::from_fn(shape.clone(), |i| values[i]);
+            Ok((name, (tensor(mean), tensor(&variance))))
+        });
+        let parameters = finished.collect::<CheckResult<_>>()?;
+        let finished = costs.into_iter().map(|(name, mut moments)| {
+            moments.complete(probability)?;
+            Ok((name, (moments.mean()[0], moments.variance()[0])))
+        });
+        let costs = finished.collect::<CheckResult<_>>()?;
+        Ok(GradientMoments { parameters, costs, outcomes: visited.outcomes, probability })
+    }
+
+    /// The exact mean and variance of a derivative of the surrogate along a direction; of its value at order 0.
+    ///
+    /// # Errors
+    /// Those of the model and of [`Surrogate::directional`](stochgrad_graph::Surrogate::directional), and as
+    /// [`expectation`](Self::expectation).
+    pub fn derivative<M>(&self, model: M, directions: &[(&str, Tensor<f64>)], order: usize) -> CheckResult<Moments>
+    where
+        M: for<'t> Fn(&Graph<'t, f64>) -> GraphResult<()>,
+    {
+        let mut workspace = Workspace::new();
+        self.expectation(|noise| {
+            let graph = Graph::with_noise(workspace.tape(), noise);
+            model(&graph)?;
+            let derivative = graph.surrogate()?.directional(directions, order)?;
+            Ok(derivative.peek()?.to_vec())
+        })
+    }
+
+    /// The exact expected total cost.
+    ///
+    /// # Errors
+    /// As [`exact_gradient`](Self::exact_gradient).
+    pub fn exact_cost<M>(&self, model: M) -> CheckResult<f64>
+    where
+        M: for<'t> Fn(&Graph<'t, f64>) -> GraphResult<()>,
+    {
+        self.exact_derivative(model, &[], 0)
+    }
+
+    /// The exact gradient of the expected total cost by every parameter: by differentiable enumeration of the joint law, whatever
+    /// the gradient methods of the nodes. Reparameterised nodes are integrated over their noise instead, which asks for
+    /// costs without jumps in them.
+    ///
+    /// # Errors
+    /// Those of the model, and as [`expectation`](Self::expectation).
+    pub fn exact_gradient<M>(&self, model: M) -> CheckResult<Vec<(String, Tensor<f64>)>>
+    where
+        M: for<'t> Fn(&Graph<'t, f64>) -> GraphResult<()>,
+    {
+        let mut workspace = Workspace::new();
+        let mut moments: BTreeMap<String, (Shape, RunningMoments)> = BTreeMap::new();
+        let run = |noise| {
+            let tape = workspace.tape();
+            let (weighted, parameters) = weighted_cost(tape, noise, &model)?;
+            let vars: Vec<Var<'_, f64>> = parameters.iter().map(|(_, var)| *var).collect();
+            let gradients = tape.backward_all(weighted, &vars)?;
+            Ok(parameters.into_iter().map(|(name, _)| name).zip(gradients).collect::<Vec<_>>())
+        };
+        let visited = self.enumerate(run, |weight, gradients| {
+            for (name, gradient) in gradients {
+                check_finite(|element| format!("element {element} of the exact gradient by \"{name}\""), gradient.as_slice())?;
+                add_tensor(&mut moments, &name, weight, &gradient)?;
+            }
+            Ok(())
+        })?;
+        let finished = moments.into_iter().map(|(name, (shape, mut moments))| {
+            moments.complete(visited.probability)?;
+            Ok((name, Tensor::from_fn(shape, |i| moments.mean()[i])))
+        });
+        finished.collect()
+    }
+
+    /// The exact derivative of the expected total cost along a direction; the value at order 0.
+    ///
+    /// # Errors
+    /// As [`exact_gradient`](Self::exact_gradient), and for names that no parameter has and directions that do not fit.
+    pub fn exact_derivative<M>(&self, model: M, directions: &[(&str, Tensor<f64>)], order: usize) -> CheckResult<f64>
+    where
+        M: for<'t> Fn(&Graph<'t, f64>) -> GraphResult<()>,
+    {
+        let mut workspace = Workspace::new();
+        let moments = self.expectation(|noise| {
+            let tape = workspace.tape();
+            let (weighted, parameters) = weighted_cost(tape, noise, &model)?;
+            let mut along = Vec::with_capacity(directions.len());
+            for (name, direction) in directions {
+                let found = parameters.iter().find(|(known, _)| known == name);
+                let (_, var) = found.ok_or_else(|| GraphError::Unknown {
+                    what: "parameter",
+                    name: (*name).into(),
+                    known: parameters.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(", "),
+                })?;
+                along.push((*var, direction));
+            }
+            let values = directional_derivatives(weighted, &along, order)?;
+            Ok(vec![values[order]])
+        })?;
+        Ok(moments.mean[0])
+    }
+
+    /// Compares the exact expectation of the surrogate's derivatives with the exact derivatives of the expected total cost:
+    /// the value at order 0; at each further order the derivatives along every coordinate, where there are at most eight, and
+    /// along three fixed pseudo-random directions that mix all parameters. Both must agree to the tolerance, relative to
+    /// max(1, |expected|).
+    ///
+    /// # Errors
+    /// [`CheckError::Expectation`] for the first derivative that is wrong; those of the model (an order above the
+    /// guarantee is one); and as [`expectation`](Self::expectation).
+    pub fn verify<M>(&self, model: M, orders: RangeInclusive<usize>, tolerance: f64) -> CheckResult<OracleReport>
+    where
+        M: for<'t> Fn(&Graph<'t, f64>) -> GraphResult<()>,
+    {
+        let directions = self.directions(&model)?;
+        let top = *orders.end();
+        let mut workspace = Workspace::new();
+        let mut late: Option<String> = None;
+        let expected = self.expectation(|noise| {
+            let tape = workspace.tape();
+            let (weighted, parameters) = weighted_cost(tape, noise, &model)?;
+            late = late.take().or_else(|| unforeseen(&directions, &parameters));
+            along_all(tape, weighted, &parameters, &directions, top)
+        })?;
+        let found = self.expectation(|noise| {
+            let tape = workspace.tape();
+            let graph = Graph::with_noise(tape, noise);
+            model(&graph)?;
+            let parameters = graph.parameters();
+            late = late.take().or_else(|| unforeseen(&directions, &parameters));
+            let surrogate = graph.surrogate()?;
+            let names: Vec<&str> = parameters.iter().map(|(name, _)| name.as_str()).collect();
+            surrogate.check_order(&names, top)?;
+            along_all(tape, surrogate.value(), &parameters, &directions, top)
+        })?;
+        if let Some(name) = late {
+            let expected = "all that later runs have".into();
+            return Err(CheckError::Runs { what: "the list of parameters".into(), expected, found: format!("\"{name}\" is new") });
+        }
+        let mut report = OracleReport { worst: Vec::new(), compared: 0, outcomes: found.outcomes };
+        for order in orders {
+            let mut worst: f64 = 0.0;
+            // The value is the same along every direction.
+            let several = if order == 0 { 1 } else { directions.len() };
+            for (at, direction) in directions.iter().enumerate().take(several) {
+                let slot = at * (top + 1) + order;
+                let (expected, found) = (expected.mean[slot], found.mean[slot]);
+                let difference = (found - expected).abs() / expected.abs().max(1.0);
+                if difference.is_nan() || difference > tolerance {
+                    return Err(CheckError::Expectation { order, direction: direction.name.clone(), expected, found, tolerance });
+                }
+                worst = worst.max(difference);
+                report.compared += 1;
+            }
+            report.worst.push((order, worst));
+        }
+        Ok(report)
+    }
+
+    /// The directions of a check, for the parameters that the first outcome records.
+    fn directions<M>(&self, model: &M) -> CheckResult<Vec<Direction>>
+    where
+        M: for<'t> Fn(&Graph<'t, f64>) -> GraphResult<()>,
+    {
+        let noise = Rc::new(OracleNoise::new(self.nodes));
+        noise.begin();
+        let tape = Tape::new();
+        let recorded = weighted_cost(&tape, noise.clone(), model);
+        if let Some(failure) = noise.take_failure() {
+            return Err(failure);
+        }
+        let shapes: Vec<(String, Shape)> = recorded?.1.into_iter().map(|(name, var)| (name, var.shape())).collect();
+        let mut directions = Vec::new();
+        for number in 0..MIXED {
+            let parts = shapes.iter().map(|(name, shape)| {
+                let mut part = Tensor::zeros(shape.clone());
+                Key::new(number, 0, address_hash(name, &[])).uniform(0, part.make_mut());
+                (name.clone(), part.map(|u| if u < 0.5 { u - 1.0 } else { u }))
+            });
+            directions.push(Direction { name: format!("fixed pseudo-random direction {number}"), parts: parts.collect() });
+        }
+        if shapes.iter().map(|(_, shape)| shape.numel()).sum::<usize>() <= FEW {
+            for (name, shape) in &shapes {
+                for element in 0..shape.numel() {
+                    let part = Tensor::from_fn(shape.clone(), |i| if i == element { 1.0 } else { 0.0 });
+                    directions.push(Direction { name: format!("\"{name}\", element {element}"), parts: BTreeMap::from([(name.clone(), part)]) });
+                }
+            }
+        }
+        Ok(directions)
+    }
+
+    /// Runs a program under every outcome.
+    fn enumerate<T>(
+        &self,
+        mut run: impl FnMut(Rc<dyn NoiseSource<f64>>) -> GraphResult<T>,
+        mut visit: impl FnMut(f64, T) -> CheckResult<()>,
+    ) -> CheckResult<Visited> {
+        let noise = Rc::new(OracleNoise::new(self.nodes));
+        let mut outcomes = 0;
+        let (mut probability, mut rounding) = (0.0_f64, 0.0_f64);
+        loop {
+            if outcomes == self.max_outcomes {
+                return Err(CheckError::TooManyOutcomes { limit: self.max_outcomes, covered: probability });
+            }
+            noise.begin();
+            let result = run(noise.clone());
+            if let Some(failure) = noise.take_failure() {
+                return Err(failure);
+            }
+            let value = result?;
+            let weight = noise.weight()?;
+            visit(weight, value)?;
+            outcomes += 1;
+            // Kahan's sum: a million rounding errors would hide what is missing.
+            let term = weight - rounding;
+            let sum = probability + term;
+            rounding = (sum - probability) - term;
+            probability = sum;
+            if !noise.advance() {
+                break;
+            }
+        }
+        if (probability - 1.0).abs() > PROBABILITY_TOLERANCE {
+            return Err(CheckError::Probability { outcomes, total: probability });
+        }
+        Ok(Visited { outcomes, probability })
+    }
+}
+
+fn add_tensor(
+    moments: &mut BTreeMap<String, (Shape, RunningMoments)>,
+    name: &str,
+    weight: f64,
+    tensor: &Tensor<f64>,
+) -> CheckResult<()> {
+    if !moments.contains_key(name) {
+        moments.insert(name.into(), (tensor.shape().clone(), RunningMoments::default()));
+    }
+    match moments.get_mut(name) {
+        Some((shape, moments)) if shape == tensor.shape() => moments.add(weight, tensor.as_slice()),
+        known => Err(CheckError::Runs {
+            what: format!("the shape of \"{name}\""),
+            expected: known.map_or(String::new(), |(shape, _)| shape.to_string()),
+            found: tensor.shape().to_string(),
+        }),
+    }
+}
+
+/// The parameters of a graph by name.
+type Parameters<'t> = Vec<(String, Var<'t, f64>)>;
+
+/// A parameter that the first outcome did not record.
+fn unforeseen(directions: &[Direction], parameters: &Parameters<'_>) -> Option<String> {
+    let known = &directions.first()?.parts;
+    parameters.iter().find(|(name, _)| !known.contains_key(name)).map(|(name, _)| name.clone())
+}
+
+/// The total cost of an outcome of the joint law, times a 1 whose derivatives are those of the outcome's probability
+/// relative to it.
+fn weighted_cost<'t, M>(tape: &'t Tape<f64>, noise: Rc<dyn NoiseSource<f64>>, model: &M) -> GraphResult<(Var<'t, f64>, Parameters<'t>)>
+where
+    M: for<'a> Fn(&Graph<'a, f64>) -> GraphResult<()>,
+{
+    let graph = Graph::with_noise(tape, noise);
+    graph.set_joint_law(true);
+    model(&graph)?;
+    let weighted = graph.joint_log_prob().magic_box() * graph.total_cost();
+    tape.check()?;
+    Ok((weighted, graph.parameters()))
+}
+
+/// The derivatives along a direction of the orders 0 to `top`.
+fn directional_derivatives(value: Var<'_, f64>, along: &[(Var<'_, f64>, &Tensor<f64>)], top: usize) -> GraphResult<Vec<f64>> {
+    let tape = value.tape();
+    let wrt: Vec<Var<'_, f64>> = along.iter().map(|(var, _)| tape.var(var.id())).collect::<Result<_, _>>()?;
+    let mut values = Vec::with_capacity(top + 1);
+    let mut derivative = value;
+    for order in 0..=top {
+        if order > 0 {
+            let gradients = tape.gradients(derivative, &wrt)?;
+            derivative = tape.constant(0.0);
+            for (gradient, (_, direction)) in gradients.into_iter().zip(along) {
+                derivative = derivative + (gradient * tape.constant(*direction)).sum();
+            }
+        }
+        values.extend_from_slice(derivative.peek()?.as_slice());
+    }
+    Ok(values)
+}
+
+/// The derivatives of the orders 0 to `top` along each of some directions, one direction after the other.
+fn along_all(
+    tape: &Tape<f64>,
+    value: Var<'_, f64>,
+    parameters: &Parameters<'_>,
+    directions: &[Direction],
+    top: usize,
+) -> GraphResult<Vec<f64>> {
+    let mut values = Vec::with_capacity(directions.len() * (top + 1));
+    let mark = tape.len();
+    for direction in directions {
+        let along: Vec<(Var<'_, f64>, &Tensor<f64>)> =
+            parameters.iter().filter_map(|(name, var)| Some((*var, direction.parts.get(name)?))).collect();
+        values.extend(directional_derivatives(value, &along, top)?);
+        tape.truncate(mark);
+    }
+    Ok(values)
+}

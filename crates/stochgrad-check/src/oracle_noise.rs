@@ -1,0 +1,380 @@
+//! The noise of the exact oracle: every uniform is an interval that queries split.
+//!
+//! An outcome of a program is the list of choices it took at these splits. [`Choices`] goes through all lists depth first: the
+//! program is run again with the choices of a recorded prefix, and takes the first option of every choice beyond it.
+
+use crate::CheckError;
+use crate::quadrature::{Law, Rule};
+use rand_chacha::ChaCha8Rng;
+use std::cell::RefCell;
+use std::collections::HashMap;
+use stochgrad_distributions::{DistributionError, DistributionResult, NoiseKey, NoiseLayout, NoiseSource, quantile};
+
+/// Cells of less mass are rounding errors of a distribution function near 1: they are joined to their neighbour.
+const SLIVER: f64 = f64::EPSILON;
+
+/// More states than this are not split into.
+const MAX_STATES: usize = 1 << 20;
+
+/// A split: the probabilities of the options, and the option taken.
+#[derive(Clone, Debug)]
+struct Choice {
+    key: NoiseKey,
+    index: u64,
+    probabilities: Vec<f64>,
+    taken: usize,
+}
+
+/// What is known about one keyed number in the present run.
+#[derive(Clone, Copy, Debug)]
+enum Known {
+    /// The uniform lies in an interval.
+    Interval(f64, f64),
+    /// The uniform is this number.
+    Point(f64),
+    /// The number is normal, and this one.
+    Normal(f64),
+}
+
+#[derive(Debug, Default)]
+struct State {
+    choices: Vec<Choice>,
+    /// How many choices the present run has made.
+    made: usize,
+    weight: f64,
+    known: HashMap<(NoiseKey, u64), Known>,
+    /// What stopped the present run, if it was this source.
+    failure: Option<CheckError>,
+}
+
+/// The noise source of the exact oracle.
+#[derive(Debug)]
+pub(crate) struct OracleNoise {
+    legendre: Rule,
+    hermite: Rule,
+    laguerre: Rule,
+    state: RefCell<State>,
+}
+
+impl OracleNoise {
+    pub(crate) fn new(nodes: usize) -> Self {
+        OracleNoise {
+            legendre: Rule::new(Law::Uniform, nodes),
+            hermite: Rule::new(Law::Normal, nodes),
+            laguerre: Rule::new(Law::Exponential, nodes),
+            state: RefCell::new(State::default()),
+        }
+    }
+
+    /// Starts the run of an outcome.
+    pub(crate) fn begin(&self) {
+        let mut state = self.state.borrow_mut();
+        state.made = 0;
+        state.weight = 1.0;
+        state.known.clear();
+    }
+
+    /// The probability of the outcome that has been run.
+    ///
+    /// # Errors
+    /// If the run made fewer choices than the one before it with the same prefix.
+    pub(crate) fn weight(&self) -> Result<f64, CheckError> {
+        let state = self.state.borrow();
+        if state.made < state.choices.len() {
+            let problem = format!("{} choices with the same beginning, then {}", state.choices.len(), state.made);
+            return Err(CheckError::NotDeterministic { problem });
+        }
+        Ok(state.weight)
+    }
+
+    /// What stopped the run, if it was this source and not the program.
+    pub(crate) fn take_failure(&self) -> Option<CheckError> {
+        self.state.borrow_mut().failure.take()
+    }
+
+    /// Goes on to the next outcome; false if there is none.
+    pub(crate) fn advance(&self) -> bool {
+        let choices = &mut self.state.borrow_mut().choices;
+        while let Some(last) = choices.last_mut() {
+            if last.taken + 1 < last.probabilities.len() {
+                last.taken += 1;
+                return true;
+            }
+            choices.pop();
+        }
+        false
+    }
+
+    fn fail(&self, failure: CheckError) -> DistributionError {
+        let error = DistributionError::Noise(failure.to_string());
+        self.state.borrow_mut().failure = Some(failure);
+        error
+    }
+
+    fn known(&self, key: NoiseKey, index: u64) -> Known {
+        self.state.borrow().known.get(&(key, index)).copied().unwrap_or(Known::Interval(0.0, 1.0))
+    }
+
+    fn learn(&self, key: NoiseKey, index: u64, known: Known) {
+        self.state.borrow_mut().known.insert((key, index), known);
+    }
+
+    /// The option taken at a split.
+    fn choose(&self, key: NoiseKey, index: u64, probabilities: &[f64]) -> DistributionResult<usize> {
+        if probabilities.len() == 1 {
+            return Ok(0);
+        }
+        let state = &mut *self.state.borrow_mut();
+        let at = state.made;
+        state.made += 1;
+        if at == state.choices.len() {
+            state.choices.push(Choice { key, index, probabilities: probabilities.to_vec(), taken: 0 });
+        }
+        let choice = &state.choices[at];
+        let same = (choice.key, choice.index, choice.probabilities.len()) == (key, index, probabilities.len())
+            && choice.probabilities.iter().zip(probabilities).all(|(before, now)| (before - now).abs() <= 1e-12);
+        if !same {
+            let problem = format!("choice {at} was among other options than in an earlier run with the same choices before it");
+            let failure = CheckError::NotDeterministic { problem };
+            let error = DistributionError::Noise(failure.to_string());
+            state.failure = Some(failure);
+            return Err(error);
+        }
+        state.weight *= choice.probabilities[choice.taken];
+        Ok(choice.taken)
+    }
+
+    fn mixed(&self) -> DistributionError {
+        self.fail(CheckError::Noise {
+            problem: "normal and uniform numbers were drawn with one key, and would depend on one another; draw one of them for another purpose: \
+                      draw.purpose(\"…\")"
+                .into(),
+        })
+    }
+
+    /// A position inside the interval that is left, by Gauss–Legendre.
+    fn position(&self, key: NoiseKey, index: u64) -> DistributionResult<f64> {
+        match self.known(key, index) {
+            Known::Point(u) => Ok(u),
+            Known::Normal(_) => Err(self.mixed()),
+            Known::Interval(low, high) => {
+                let node = self.choose(key, index, &self.legendre.weights)?;
+                let u = low + (high - low) * self.legendre.nodes[node];
+                self.learn(key, index, Known::Point(u));
+                Ok(u)
+            }
+        }
+    }
+
+    /// The state whose cell holds the number.
+    fn state(&self, key: NoiseKey, index: u64, cdf: &dyn Fn(u64) -> f64) -> DistributionResult<u64> {
+        let (low, high) = match self.known(key, index) {
+            Known::Point(u) => return Ok(quantile(u, cdf)),
+            Known::Normal(_) => return Err(self.mixed()),
+            Known::Interval(low, high) => (low, high),
+        };
+        let cells = cells(low, high, cdf).map_err(|problem| self.fail(CheckError::Noise { problem }))?;
+        let probabilities: Vec<f64> = cells.iter().map(|cell| (cell.high - cell.low) / (high - low)).collect();
+        let cell = &cells[self.choose(key, index, &probabilities)?];
+        self.learn(key, index, Known::Interval(cell.low, cell.high));
+        Ok(cell.state)
+    }
+
+    fn each(&self, layout: &NoiseLayout, out: &mut [f64], number: impl Fn(usize, u64) -> DistributionResult<f64>) -> DistributionResult<()> {
+        for (element, x) in out.iter_mut().enumerate() {
+            *x = number(element, layout.index(element))?;
+        }
+        Ok(())
+    }
+}
+
+/// The part of an interval of the uniform on which inversion gives a state.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Cell {
+    state: u64,
+    low: f64,
+    high: f64,
+}
+
+/// Splits an interval at the values of a distribution function.
+fn cells(low: f64, high: f64, cdf: &dyn Fn(u64) -> f64) -> Result<Vec<Cell>, String> {
+    let mut state = quantile(low, cdf);
+    let mut cells: Vec<Cell> = Vec::new();
+    let mut start = low;
+    for _ in 0..MAX_STATES {
+        let end = cdf(state);
+        if end.is_nan() {
+            return Err(format!("a distribution function is NaN at {state}; check the parameters of the distribution"));
+        }
+        let end = end.min(high);
+        if end - start > SLIVER {
+            cells.push(Cell { state, low: start, high: end });
+            start = end;
+        }
+        if high - end <= SLIVER {
+            if let Some(last) = cells.last_mut() {
+                last.high = high;
+            } else {
+                cells.push(Cell { state: quantile(0.5 * (low + high), cdf), low, high });
+            }
+            return Ok(cells);
+        }
+        state += 1;
+    }
+    Err(format!("a distribution function has reached only {start} after {MAX_STATES} states: too many outcomes to enumerate; use the statistical test"))
+}
+
+impl NoiseSource<f64> for OracleNoise {
+    fn uniform(&self, key: NoiseKey, layout: &NoiseLayout, out: &mut [f64]) -> DistributionResult<()> {
+        self.each(layout, out, |_, index| self.position(key, index))
+    }
+
+    fn normal(&self, key: NoiseKey, layout: &NoiseLayout, out: &mut [f64]) -> DistributionResult<()> {
+        self.each(layout, out, |_, index| match self.known(key, index) {
+            Known::Normal(x) => Ok(x),
+            Known::Interval(0.0, 1.0) => {
+                let x = self.hermite.nodes[self.choose(key, index, &self.hermite.weights)?];
+                self.learn(key, index, Known::Normal(x));
+                Ok(x)
+            }
+            _ => Err(self.mixed()),
+        })
+    }
+
+    fn exponential(&self, key: NoiseKey, layout: &NoiseLayout, out: &mut [f64]) -> DistributionResult<()> {
+        self.each(layout, out, |_, index| match self.known(key, index) {
+            // Minus the logarithm of the uniform, as everywhere.
+            Known::Interval(0.0, 1.0) => {
+                let x = self.laguerre.nodes[self.choose(key, index, &self.laguerre.weights)?];
+                self.learn(key, index, Known::Point((-x).exp()));
+                Ok(x)
+            }
+            _ => Ok(-self.position(key, index)?.ln()),
+        })
+    }
+
+    fn invert(&self, key: NoiseKey, layout: &NoiseLayout, cdf: &dyn Fn(usize, u64) -> f64, out: &mut [f64]) -> DistributionResult<()> {
+        self.each(layout, out, |element, index| Ok(self.state(key, index, &|k| cdf(element, k))? as f64))
+    }
+
+    fn generator(&self, _key: NoiseKey, _index: u64) -> DistributionResult<ChaCha8Rng> {
+        Err(self.fail(CheckError::Noise {
+            problem: "a sampler that needs a random number of random numbers (rejection) cannot be enumerated; use the statistical test for it".into(),
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// All outcomes of a program: what it returned, and the probability.
+    fn outcomes<T>(nodes: usize, mut program: impl FnMut(&OracleNoise) -> DistributionResult<T>) -> Vec<(T, f64)> {
+        let noise = OracleNoise::new(nodes);
+        let mut outcomes = Vec::new();
+        loop {
+            noise.begin();
+            let value = program(&noise).expect("a program without errors");
+            outcomes.push((value, noise.weight().expect("a deterministic program")));
+            if !noise.advance() {
+                return outcomes;
+            }
+        }
+    }
+
+    fn bit(noise: &OracleNoise, key: NoiseKey, p: f64) -> DistributionResult<f64> {
+        let mut out = [0.0];
+        noise.bernoulli(key, &NoiseLayout::flat(1), &[p], &mut out)?;
+        Ok(out[0])
+    }
+
+    #[test]
+    fn an_interval_is_split_again_by_a_coupled_query() {
+        let key = NoiseKey::new("x", None);
+        let found = outcomes(4, |noise| Ok((bit(noise, key, 0.3)?, bit(noise, key, 0.5)?, bit(noise, key, 0.3)?)));
+        let expected = [((0.0, 0.0, 0.0), 0.5), ((0.0, 1.0, 0.0), 0.2), ((1.0, 1.0, 1.0), 0.3)];
+        assert_eq!(found.len(), expected.len(), "a monotone coupling has three outcomes: {found:?}");
+        for ((value, p), (expected, q)) in found.iter().zip(&expected) {
+            assert_eq!(value, expected);
+            assert!((p - q).abs() < 1e-15);
+        }
+    }
+
+    #[test]
+    fn keys_and_indices_are_independent() {
+        let found = outcomes(4, |noise| {
+            let mut out = [0.0; 2];
+            noise.bernoulli(NoiseKey::new("x", None), &NoiseLayout::flat(2), &[0.3, 0.6], &mut out)?;
+            Ok((out, bit(noise, NoiseKey::new("y", None), 0.5)?))
+        });
+        assert_eq!(found.len(), 8);
+        let p: f64 = found.iter().filter(|((x, y), _)| *x == [1.0, 0.0] && *y == 1.0).map(|(_, p)| p).sum();
+        assert!((p - 0.3 * 0.4 * 0.5).abs() < 1e-15);
+    }
+
+    #[test]
+    fn a_position_respects_the_cell() {
+        let key = NoiseKey::new("x", None);
+        let found = outcomes(5, |noise| {
+            let (x, mut u) = (bit(noise, key, 0.3)?, [0.0]);
+            noise.uniform(key, &NoiseLayout::flat(1), &mut u)?;
+            Ok((x, u[0], bit(noise, key, 0.3)?))
+        });
+        assert_eq!(found.len(), 10);
+        assert!(found.iter().all(|((x, u, again), _)| (*u >= 0.7) == (*x == 1.0) && x == again));
+        let integral: f64 = found.iter().map(|((x, u, _), p)| p * x * u * u).sum();
+        assert!((integral - (1.0 - 0.7_f64.powi(3)) / 3.0).abs() < 1e-14);
+    }
+
+    #[test]
+    fn normal_and_exponential_numbers_have_their_moments() {
+        let found = outcomes(8, |noise| {
+            let (mut x, mut e, mut again, mut u) = ([0.0], [0.0], [0.0], [0.0]);
+            let (a, b) = (NoiseKey::new("x", None), NoiseKey::new("e", None));
+            noise.normal(a, &NoiseLayout::flat(1), &mut x)?;
+            noise.exponential(b, &NoiseLayout::flat(1), &mut e)?;
+            noise.normal(a, &NoiseLayout::flat(1), &mut again)?;
+            noise.uniform(b, &NoiseLayout::flat(1), &mut u)?;
+            assert_eq!(x, again);
+            assert!((u[0].ln() + e[0]).abs() < 1e-12);
+            Ok(x[0].powi(4) * e[0].powi(3))
+        });
+        assert_eq!(found.len(), 64);
+        let mean: f64 = found.iter().map(|(value, p)| value * p).sum();
+        assert!((mean - 18.0).abs() < 1e-11);
+    }
+
+    #[test]
+    fn a_countable_law_is_cut_in_its_tail() {
+        let (key, layout) = (NoiseKey::new("x", None), NoiseLayout::flat(1));
+        let found = outcomes(1, |noise| {
+            let mut x = [0.0];
+            noise.invert(key, &layout, &|_, k| -0.7_f64.powi(k as i32 + 1) + 1.0, &mut x)?;
+            Ok(x[0])
+        });
+        let mean: f64 = found.iter().map(|(value, p)| value * p).sum();
+        assert!((mean - 0.7 / 0.3).abs() < 1e-12, "{mean}");
+        assert!((found.iter().map(|(_, p)| p).sum::<f64>() - 1.0).abs() < 1e-14);
+    }
+
+    #[test]
+    fn states_without_mass_have_no_outcome() {
+        let found = cells(0.0, 1.0, &|k| [0.0, 0.25, 0.25, 1.0][k.min(3) as usize]).expect("cells");
+        assert_eq!(found, [Cell { state: 1, low: 0.0, high: 0.25 }, Cell { state: 3, low: 0.25, high: 1.0 }]);
+    }
+
+    #[test]
+    fn what_cannot_be_enumerated_is_an_error() {
+        let noise = OracleNoise::new(3);
+        noise.begin();
+        let key = NoiseKey::new("x", None);
+        let layout = NoiseLayout::flat(1);
+        assert!(noise.generator(key, 0).is_err_and(|error| error.to_string().contains("statistical test")));
+        assert!(matches!(noise.take_failure(), Some(CheckError::Noise { .. })));
+        noise.normal(key, &layout, &mut [0.0]).expect("normal numbers");
+        assert!(noise.uniform(key, &layout, &mut [0.0]).is_err_and(|error| error.to_string().contains("purpose")));
+        assert!(noise.invert(NoiseKey::new("y", None), &layout, &|_, _| f64::NAN, &mut [0.0]).is_err_and(|error| error.to_string().contains("NaN")));
+        let short = noise.invert(NoiseKey::new("z", None), &layout, &|_, _| 0.5, &mut [0.0]);
+        assert!(short.is_err_and(|error| error.to_string().contains("0.5")));
+    }
+}

@@ -1,0 +1,190 @@
+//! Small gradient methods, right and wrong, written against the public interface.
+
+#![allow(dead_code, reason = "each test file uses some of them")]
+
+use stochgrad_distributions::{Distribution, Family};
+use stochgrad_graph::{
+    Bias, CostContext, GradientMethod, GradientTerm, GraphResult, Guarantee, Method, Order, Path, SampleContext, SamplePlate, SampleSet,
+    Terms,
+};
+use stochgrad_tape::{PlateKind, Var};
+use stochgrad_tensor::Tensor;
+
+/// What the score function subtracts from a cost.
+#[derive(Clone, Copy, Debug)]
+pub enum Baseline {
+    None,
+    /// A function of the first parameter of the distribution.
+    OfParameter(for<'t> fn(Var<'t, f64>) -> Var<'t, f64>),
+    /// The mean cost of the other members.
+    LeaveOneOut,
+    /// Wrong: the mean cost of all members, the own one too.
+    MeanOfAll,
+    /// Wrong: a moving average into which the present cost has already gone.
+    MovingAverage,
+}
+
+/// The score function.
+#[derive(Clone, Copy, Debug)]
+pub struct Score {
+    pub plate: SamplePlate,
+    pub baseline: Baseline,
+    /// Wrong: the control variate stands behind a box that holds the node's own gradient function.
+    pub own_in_box: bool,
+}
+
+impl Score {
+    pub fn plain() -> Self {
+        Score { plate: SamplePlate::Single, baseline: Baseline::None, own_in_box: false }
+    }
+
+    pub fn leave_one_out(samples: usize) -> Self {
+        Score { plate: SamplePlate::New(samples), baseline: Baseline::LeaveOneOut, own_in_box: false }
+    }
+
+    pub fn with_baseline(self, baseline: Baseline) -> Self {
+        Score { baseline, ..self }
+    }
+}
+
+impl Method for Score {
+    fn name(&self) -> String {
+        "score function of the tests".into()
+    }
+
+    fn sample_plate(&self) -> SamplePlate {
+        self.plate
+    }
+}
+
+impl<D: Family<f64>> GradientMethod<f64, D> for Score {
+    fn guarantee(&self, _: &D::On<'_>, _: &Path) -> Result<Guarantee, String> {
+        Ok(Guarantee::EXACT)
+    }
+
+    fn sample<'t>(&self, context: &SampleContext<'_, 't, f64>, distribution: &D::On<'t>) -> GraphResult<SampleSet<'t, f64>> {
+        context.independent(distribution, self.plate)
+    }
+
+    fn gradient_function<'t>(&self, distribution: &D::On<'t>, value: Var<'t, f64>, _: &Path) -> Option<Var<'t, f64>> {
+        Some(distribution.log_prob(value.stop_gradient()))
+    }
+
+    fn terms<'t>(&self, context: &CostContext<'_, 't, f64>, distribution: &D::On<'t>) -> GraphResult<Terms<'t, f64>> {
+        let mut terms = Terms::default();
+        for cost in context.totals()? {
+            let Some(l) = cost.gradient_function else { continue };
+            let baseline = match (self.baseline, context.plate()) {
+                (Baseline::OfParameter(baseline), _) => baseline(distribution.parameters()[0].var.stop_gradient()),
+                (Baseline::LeaveOneOut, Some(plate)) => {
+                    let others = context.tape().plate_size(plate) as f64 - 1.0;
+                    (cost.value.sum_over(plate) - cost.value) / others
+                }
+                (Baseline::MeanOfAll, Some(plate)) => cost.value.mean_over(plate),
+                (Baseline::MovingAverage, _) => cost.value * 0.1 + 0.9 * 1.5,
+                _ => continue,
+            };
+            let a = (1.0 - l.magic_box()) * baseline.stop_gradient();
+            terms.control_variates.push(if self.own_in_box { l.magic_box() * a } else { a });
+        }
+        Ok(terms)
+    }
+}
+
+/// Reparameterisation.
+#[derive(Clone, Copy, Debug)]
+pub struct Pathwise;
+
+impl Method for Pathwise {
+    fn name(&self) -> String {
+        "pathwise of the tests".into()
+    }
+
+    fn redraws_by_recording(&self) -> bool {
+        true
+    }
+}
+
+impl<D: Family<f64>> GradientMethod<f64, D> for Pathwise {
+    fn guarantee(&self, _: &D::On<'_>, path: &Path) -> Result<Guarantee, String> {
+        Ok(Guarantee::unbiased(path.order()))
+    }
+
+    fn sample<'t>(&self, context: &SampleContext<'_, 't, f64>, distribution: &D::On<'t>) -> GraphResult<SampleSet<'t, f64>> {
+        let capabilities = distribution.capabilities();
+        let reparameterized = capabilities.reparameterized.expect("a reparameterised distribution");
+        let value = reparameterized.rsample(&context.draw(None)).map_err(|source| context.error(source))?;
+        Ok(SampleSet::equal(value, None))
+    }
+}
+
+/// All states of a scalar, weighted by their probabilities.
+#[derive(Clone, Copy, Debug)]
+pub struct Enumerate;
+
+impl Method for Enumerate {
+    fn name(&self) -> String {
+        "enumeration of the tests".into()
+    }
+}
+
+impl<D: Family<f64>> GradientMethod<f64, D> for Enumerate {
+    fn guarantee(&self, _: &D::On<'_>, _: &Path) -> Result<Guarantee, String> {
+        Ok(Guarantee::EXACT)
+    }
+
+    fn sample<'t>(&self, context: &SampleContext<'_, 't, f64>, distribution: &D::On<'t>) -> GraphResult<SampleSet<'t, f64>> {
+        let capabilities = distribution.capabilities();
+        let support = capabilities.finite_support.expect("a finite support").element_support().map_err(|source| context.error(source))?;
+        let plate = context.plate(support.len(), PlateKind::Enumerated)?;
+        let value = context.tape().constant_on(&[plate], support).expand_plates(context.draw(Some(plate)).plates());
+        let weights = distribution.log_prob(value).exp();
+        Ok(SampleSet { value, plate: Some(plate), weights: Some((weights, true)) })
+    }
+}
+
+/// The difference of the costs of a bit and of the flipped bit, by counterfactual replay; the distribution's first parameter is the
+/// probability.
+#[derive(Clone, Copy, Debug)]
+pub struct Flip {
+    pub plate: SamplePlate,
+}
+
+impl Method for Flip {
+    fn name(&self) -> String {
+        "bit flips of the tests".into()
+    }
+
+    fn sample_plate(&self) -> SamplePlate {
+        self.plate
+    }
+}
+
+impl<D: Family<f64>> GradientMethod<f64, D> for Flip {
+    fn guarantee(&self, _: &D::On<'_>, _: &Path) -> Result<Guarantee, String> {
+        Ok(Guarantee { bias: Bias::Unbiased, order: Order::Finite(1) })
+    }
+
+    fn sample<'t>(&self, context: &SampleContext<'_, 't, f64>, distribution: &D::On<'t>) -> GraphResult<SampleSet<'t, f64>> {
+        context.independent(distribution, self.plate)
+    }
+
+    fn terms<'t>(&self, context: &CostContext<'_, 't, f64>, distribution: &D::On<'t>) -> GraphResult<Terms<'t, f64>> {
+        let sample = context.value().peek()?;
+        let probability = distribution.parameters()[0].var;
+        let mut terms = Terms::default();
+        for difference in context.element_differences(&[sample.map(|x| 1.0 - x)], 0)? {
+            let tape = context.tape();
+            let sign = tape.constant_on(&context.value().plates(), sample.map(|x| 1.0 - 2.0 * x));
+            let slope = tape.constant_on(&difference.plates, difference.values[0].clone()) * sign;
+            let value = (slope.stop_gradient() * (probability - probability.stop_gradient())).sum();
+            terms.gradient_terms.push(GradientTerm { value, summed: difference.summed });
+        }
+        Ok(terms)
+    }
+}
+
+/// One number as a tensor.
+pub fn number(value: f64) -> Tensor<f64> {
+    Tensor::scalar(value)
+}

@@ -1,0 +1,105 @@
+//! The boundary of a support inside the real line.
+//!
+//! A log-density falls to −∞ where its argument leaves the support. That is a jump for whoever differentiates through the
+//! argument, yet samples that never leave the support (those of the law itself, say) never see it. So the boundary
+//! counts as a jump only where some element is seen to be outside; a replay computes it anew all the same.
+
+use std::sync::Arc;
+use stochgrad_tape::{Primitive, PrimitiveInputs, Smoothness, Var};
+use stochgrad_tensor::{Real, Tensor};
+
+/// Whether the boundary itself is part of the support.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Boundary {
+    Included,
+    Excluded,
+}
+
+impl Boundary {
+    /// Whether a number with this distance from the boundary, positive on the inner side, is outside. NaN is not.
+    fn excludes<F: Real>(self, distance: F) -> bool {
+        distance < F::ZERO || (self == Boundary::Excluded && distance == F::ZERO)
+    }
+
+    /// 1 where a number with this distance from the boundary, positive on the inner side, is outside the support, else 0.
+    pub(crate) fn outside<'t, F: Real>(self, distance: Var<'t, F>) -> Var<'t, F> {
+        let seen = distance
+            .peek()
+            .is_ok_and(|distance| distance.as_slice().iter().any(|&x| self.excludes(x)));
+        distance
+            .tape()
+            .custom(Arc::new(Outside { boundary: self, seen }), &[distance])
+    }
+}
+
+struct Outside {
+    boundary: Boundary,
+    seen: bool,
+}
+
+impl<F: Real> Primitive<F> for Outside {
+    fn name(&self) -> &str {
+        "outside the support"
+    }
+
+    fn forward(&self, inputs: PrimitiveInputs<'_, F>) -> Result<Tensor<F>, String> {
+        let [distance] = inputs.values else {
+            return Err(format!("expected one value, came {}", inputs.values.len()));
+        };
+        Ok(distance.map(|x| if self.boundary.excludes(x) { F::ONE } else { F::ZERO }))
+    }
+
+    fn gradient<'t>(
+        &self,
+        _inputs: &[Var<'t, F>],
+        _output: Var<'t, F>,
+        _adjoint: Var<'t, F>,
+    ) -> Vec<Option<Var<'t, F>>> {
+        vec![None]
+    }
+
+    fn smoothness(&self, _input: usize) -> Smoothness {
+        if self.seen {
+            Smoothness::Jump
+        } else {
+            Smoothness::Constant
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use stochgrad_tape::{IdMap, Tape};
+
+    #[test]
+    fn the_boundary_is_a_jump_only_where_it_is_seen() {
+        let tape = Tape::<f64>::new();
+        let mask = |values: [f64; 3], boundary: Boundary| {
+            let outside = boundary.outside(tape.parameter(values));
+            (outside.peek().unwrap().to_vec(), tape.smoothness(outside, 0))
+        };
+        assert_eq!(
+            mask([0.0, 1.0, f64::NAN], Boundary::Included),
+            (vec![0.0, 0.0, 0.0], Smoothness::Constant)
+        );
+        assert_eq!(
+            mask([0.0, 1.0, 2.0], Boundary::Excluded),
+            (vec![1.0, 0.0, 0.0], Smoothness::Jump)
+        );
+        assert_eq!(
+            mask([-0.5, 1.0, 2.0], Boundary::Included),
+            (vec![1.0, 0.0, 0.0], Smoothness::Jump)
+        );
+    }
+
+    #[test]
+    fn a_replay_sees_the_boundary_anew() {
+        let tape = Tape::<f64>::new();
+        let (inside, beyond) = (tape.parameter(1.0), tape.parameter(-1.0));
+        let mask = Boundary::Included.outside(inside);
+        let mut map = IdMap::identity();
+        map.insert(inside.id(), beyond.id());
+        assert_eq!(tape.record_again(mask, &map).item(), Ok(1.0));
+    }
+}

@@ -1,0 +1,363 @@
+//! Checks of continuous distributions against quadrature and against their distribution functions.
+
+use crate::{Distribution, Draw, KeyedNoise, NoiseKey};
+use stochgrad_tape::{PlateKind, Plates, Smoothness, Tape, Var};
+use stochgrad_tensor::Tensor;
+
+const SAMPLES: usize = 100_000;
+
+/// A distribution from its parameters.
+pub(crate) type Build = for<'t> fn(&[Var<'t, f64>]) -> Box<dyn Distribution<'t, f64> + 't>;
+
+/// Where the mass is.
+#[derive(Clone, Copy)]
+pub(crate) enum Domain {
+    /// Within these bounds, as good as all of it.
+    Line(f64, f64),
+    /// The positive numbers.
+    HalfLine,
+    /// Between the first two parameters.
+    Parameters,
+}
+
+impl Domain {
+    /// Nodes and weights of a quadrature.
+    fn nodes(self, parameters: &[f64]) -> (Vec<f64>, Vec<f64>) {
+        let count = 40_000;
+        let middles = |low: f64, high: f64| {
+            let step = (high - low) / count as f64;
+            (0..count).map(move |i| (low + (i as f64 + 0.5) * step, step))
+        };
+        match self {
+            Domain::Line(low, high) => middles(low, high).unzip(),
+            Domain::Parameters => middles(parameters[0], parameters[1]).unzip(),
+            Domain::HalfLine => middles(-80.0, 8.0).map(|(t, step)| (t.exp(), t.exp() * step)).unzip(),
+        }
+    }
+}
+
+/// A distribution at some parameters.
+pub(crate) struct Law {
+    pub(crate) build: Build,
+    pub(crate) parameters: Vec<f64>,
+    pub(crate) domain: Domain,
+}
+
+/// The cost whose expectation is differentiated.
+pub(crate) fn cost(x: f64) -> f64 {
+    x.sin() + 0.1 * x * x
+}
+
+fn mean_and_error(values: &[f64]) -> (f64, f64) {
+    let n = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / n;
+    let variance = values.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / (n - 1.0);
+    (mean, (variance / n).sqrt())
+}
+
+fn assert_mean(what: &str, values: &[f64], expected: f64) {
+    let (mean, error) = mean_and_error(values);
+    assert!(
+        (mean - expected).abs() <= 4.0 * error + 1e-9 * expected.abs(),
+        "{what}: {mean} ± {error}, expected {expected}"
+    );
+}
+
+/// Leaves with the given values.
+pub(crate) fn leaves<'t>(tape: &'t Tape<f64>, parameters: &[f64]) -> Vec<Var<'t, f64>> {
+    parameters.iter().map(|&parameter| tape.parameter(parameter)).collect()
+}
+
+impl Law {
+    pub(crate) fn new(build: Build, parameters: &[f64], domain: Domain) -> Self {
+        Law {
+            build,
+            parameters: parameters.to_vec(),
+            domain,
+        }
+    }
+
+    /// Log-densities.
+    pub(crate) fn log_density(&self, parameters: &[f64], values: &[f64]) -> Vec<f64> {
+        let tape = Tape::new();
+        let law = (self.build)(&leaves(&tape, parameters));
+        law.log_prob_each(tape.constant(values)).peek().unwrap().to_vec()
+    }
+
+    /// The expectation of a function, by quadrature.
+    pub(crate) fn expectation(&self, parameters: &[f64], f: impl Fn(f64) -> f64) -> f64 {
+        let (nodes, weights) = self.domain.nodes(parameters);
+        let densities = self.log_density(parameters, &nodes);
+        nodes
+            .iter()
+            .zip(weights)
+            .zip(densities)
+            .map(|((&x, weight), density)| weight * density.exp() * f(x))
+            .sum()
+    }
+
+    /// The derivatives of the expected cost by all parameters.
+    pub(crate) fn derivatives(&self) -> Vec<f64> {
+        self.central_differences(|parameters| self.expectation(parameters, cost))
+    }
+
+    fn central_differences(&self, f: impl Fn(&[f64]) -> f64) -> Vec<f64> {
+        let at = |index: usize, step: f64| {
+            let mut moved = self.parameters.clone();
+            moved[index] += step;
+            f(&moved)
+        };
+        (0..self.parameters.len())
+            .map(|index| {
+                let step = 1e-5 * self.parameters[index].abs().max(0.1);
+                (at(index, step) - at(index, -step)) / (2.0 * step)
+            })
+            .collect()
+    }
+
+    /// The density integrates to one, and has the stated mean, variance and entropy.
+    pub(crate) fn assert_moments(&self) {
+        let tape = Tape::new();
+        let law = (self.build)(&leaves(&tape, &self.parameters));
+        let mean = law.mean().unwrap().item().unwrap();
+        let (variance, entropy) = (
+            law.variance().unwrap().item().unwrap(),
+            law.capabilities().entropy.unwrap().entropy().item().unwrap(),
+        );
+        let close = |what: &str, got: f64, expected: f64| {
+            assert!(
+                (got - expected).abs() < 1e-5 * (1.0 + expected.abs()),
+                "{what}: {got}, expected {expected}"
+            )
+        };
+        close("total", self.expectation(&self.parameters, |_| 1.0), 1.0);
+        close("mean", mean, self.expectation(&self.parameters, |x| x));
+        close(
+            "variance",
+            variance,
+            self.expectation(&self.parameters, |x| (x - mean).powi(2)),
+        );
+        let (nodes, weights) = self.domain.nodes(&self.parameters);
+        let densities = self.log_density(&self.parameters, &nodes);
+        close(
+            "entropy",
+            entropy,
+            -densities
+                .iter()
+                .zip(weights)
+                .map(|(density, weight)| weight * density * density.exp())
+                .sum::<f64>(),
+        );
+    }
+
+    /// The derivatives of the log-density, by the parameters and by the value, are those of differences.
+    pub(crate) fn assert_score(&self, values: &[f64]) {
+        let tape = Tape::new();
+        let parameters = leaves(&tape, &self.parameters);
+        let value = tape.parameter(values);
+        let mut wrt = parameters.clone();
+        wrt.push(value);
+        let law = (self.build)(&parameters);
+        let fixed_support = law
+            .parameters()
+            .iter()
+            .all(|parameter| parameter.score < Smoothness::Jump);
+        assert_eq!(law.capabilities().score.is_some(), fixed_support);
+        let gradients = tape.backward_all(law.log_prob_each(value).sum(), &wrt).unwrap();
+        let close = |what: &str, got: f64, expected: f64| {
+            assert!(
+                (got - expected).abs() < 1e-6 * (1.0 + expected.abs()),
+                "{what}: {got}, expected {expected}"
+            )
+        };
+        for (gradient, expected) in gradients
+            .iter()
+            .zip(self.central_differences(|p| self.log_density(p, values).iter().sum()))
+        {
+            close("by a parameter", gradient.item().unwrap(), expected);
+        }
+        for (&x, &gradient) in values.iter().zip(gradients[self.parameters.len()].as_slice()) {
+            let ends = self.log_density(&self.parameters, &[x - 1e-6, x + 1e-6]);
+            close("by the value", gradient, (ends[1] - ends[0]) / 2e-6);
+        }
+    }
+
+    /// Draws have the stated mean, variance and distribution function.
+    pub(crate) fn assert_draws(&self, seed: u64, cdf: impl Fn(f64) -> f64) {
+        let tape = Tape::new();
+        let law = (self.build)(&leaves(&tape, &self.parameters));
+        let noise = KeyedNoise::new(seed, 0);
+        let mut values = law.draw(&request(&tape, &noise)).unwrap().to_vec();
+        let mean = law.mean().unwrap().item().unwrap();
+        let squares: Vec<f64> = values.iter().map(|x| (x - mean).powi(2)).collect();
+        assert_mean("mean", &values, mean);
+        assert_mean("variance", &squares, law.variance().unwrap().item().unwrap());
+        values.sort_by(f64::total_cmp);
+        let n = values.len() as f64;
+        let distance = values.iter().enumerate().fold(0.0_f64, |worst, (i, &x)| {
+            worst
+                .max((cdf(x) - i as f64 / n).abs())
+                .max((cdf(x) - (i as f64 + 1.0) / n).abs())
+        });
+        assert!(
+            distance * n.sqrt() < 1.95,
+            "Kolmogorov-Smirnov: {}",
+            distance * n.sqrt()
+        );
+    }
+
+    /// Reparameterised samples are the draws, and carry the derivatives of the expected cost.
+    pub(crate) fn assert_path(&self, seed: u64) {
+        let tape = Tape::new();
+        let noise = KeyedNoise::new(seed, 0);
+        let draw = request(&tape, &noise);
+        // A copy of each parameter for each sample: its derivative is that of the one sample.
+        let copies: Vec<Var<'_, f64>> = self
+            .parameters
+            .iter()
+            .map(|&p| tape.parameter(vec![p; SAMPLES]))
+            .collect();
+        let parameters: Vec<Var<'_, f64>> = copies
+            .iter()
+            .map(|copy| copy.event_to_plate(draw.plates()[0]))
+            .collect();
+        let law = (self.build)(&parameters);
+        let x = law.capabilities().reparameterized.unwrap().rsample(&draw).unwrap();
+        assert_eq!(x.peek().unwrap(), law.draw(&draw).unwrap());
+        assert_eq!(x.plates(), *draw.plates());
+        let total = (x.sin() + x.square() * 0.1).sum_over(draw.plates()[0]);
+        for (index, (gradient, expected)) in tape
+            .backward_all(total, &copies)
+            .unwrap()
+            .iter()
+            .zip(self.derivatives())
+            .enumerate()
+        {
+            assert_mean(&format!("by parameter {index}"), gradient.as_slice(), expected);
+        }
+    }
+
+    /// The terms of the weak derivative by one parameter, one for each sample.
+    pub(crate) fn weak_terms(&self, parameter: usize, seed: u64, cost: impl Fn(f64) -> f64) -> Vec<f64> {
+        let tape = Tape::new();
+        let law = (self.build)(&leaves(&tape, &self.parameters));
+        let noise = KeyedNoise::new(seed, 0);
+        let draw = request(&tape, &noise);
+        let sample = law.draw(&draw).unwrap();
+        let alternatives = law
+            .capabilities()
+            .weak_derivative
+            .unwrap()
+            .weak_derivative(parameter, &sample, &draw)
+            .unwrap()
+            .unwrap();
+        assert_eq!(alternatives.values.len(), alternatives.weights.len());
+        let mut terms = vec![0.0; SAMPLES];
+        for (values, weights) in alternatives.values.iter().zip(&alternatives.weights) {
+            assert_eq!((values.shape(), weights.shape()), (sample.shape(), sample.shape()));
+            for (i, term) in terms.iter_mut().enumerate() {
+                *term += weights.as_slice()[i] * (cost(values.as_slice()[i]) - cost(sample.as_slice()[i]));
+            }
+        }
+        terms
+    }
+
+    /// The weak derivative by one parameter is the derivative of the expected cost.
+    pub(crate) fn assert_weak(&self, parameter: usize, seed: u64) {
+        assert_mean(
+            &format!("by parameter {parameter}"),
+            &self.weak_terms(parameter, seed, cost),
+            self.derivatives()[parameter],
+        );
+    }
+
+    /// The stated divergence of this law from another is the expected difference of their log-densities.
+    pub(crate) fn assert_divergence(&self, other: &[f64], stated: f64) {
+        let (nodes, weights) = self.domain.nodes(&self.parameters);
+        let (own, others) = (
+            self.log_density(&self.parameters, &nodes),
+            self.log_density(other, &nodes),
+        );
+        let expected: f64 = own
+            .iter()
+            .zip(others)
+            .zip(weights)
+            .map(|((p, q), weight)| weight * p.exp() * (p - q))
+            .sum();
+        assert!(
+            (stated - expected).abs() < 1e-5 * (1.0 + expected.abs()),
+            "divergence: {stated}, expected {expected}"
+        );
+    }
+}
+
+/// A request on a plate of many samples.
+pub(crate) fn request<'a>(tape: &'a Tape<f64>, noise: &'a KeyedNoise) -> Draw<'a, f64> {
+    on_samples(tape, noise, SAMPLES)
+}
+
+/// A request on a plate of samples.
+pub(crate) fn on_samples<'a>(tape: &'a Tape<f64>, noise: &'a KeyedNoise, count: usize) -> Draw<'a, f64> {
+    let plate = tape.plate("samples", count, PlateKind::Samples, &[]);
+    Draw::new(tape, noise, NoiseKey::new("x", None), Plates::from_slice(&[plate]))
+}
+
+/// The sample variance.
+pub(crate) fn variance(values: &[f64]) -> f64 {
+    let (_, error) = mean_and_error(values);
+    error * error * values.len() as f64
+}
+
+/// Values, log-densities and all derivatives at these parameters have no NaN; draws, the log-density at them and its derivatives are finite.
+pub(crate) fn assert_finite(build: Build, parameters: &[f64], seed: u64) {
+    let tape = Tape::new();
+    let leaves = leaves(&tape, parameters);
+    let law = build(&leaves);
+    law.validate().unwrap();
+    let noise = KeyedNoise::new(seed, 0);
+    let draw = on_samples(&tape, &noise, 1000);
+    let sample = law.draw(&draw).unwrap();
+    assert!(sample.all_finite(), "draws at {parameters:?}");
+    let finite = |what: &str, tensors: &[Tensor<f64>]| {
+        tensors
+            .iter()
+            .for_each(|t| assert!(t.all_finite(), "{what} at {parameters:?}: {t:?}"))
+    };
+    let mean = |x: Var<'_, f64>| tape.backward_all(x.mean_over(draw.plates()[0]), &leaves).unwrap();
+    let density = law.log_prob(draw.record(&tape, sample.clone()));
+    finite("log-density", &[density.peek().unwrap()]);
+    finite("score", &mean(density));
+    let path = law.capabilities().reparameterized.unwrap().rsample(&draw).unwrap();
+    finite("path", &mean(path));
+    let entropy = law.capabilities().entropy.unwrap().entropy();
+    finite("entropy", &[entropy.peek().unwrap()]);
+    finite(
+        "derivative of the entropy",
+        &tape.backward_all(entropy, &leaves).unwrap(),
+    );
+    for index in 0..parameters.len() {
+        if let Some(alternatives) = law
+            .capabilities()
+            .weak_derivative
+            .unwrap()
+            .weak_derivative(index, &sample, &draw)
+            .unwrap()
+        {
+            finite("alternatives", &alternatives.values);
+            finite("weights", &alternatives.weights);
+        }
+    }
+}
+
+/// The log-density outside the support is −∞, and all its derivatives there are 0.
+pub(crate) fn assert_nothing_at(build: Build, parameters: &[f64], value: f64) {
+    let tape = Tape::new();
+    let mut wrt = leaves(&tape, parameters);
+    let value = tape.parameter(value);
+    let density = build(&wrt).log_prob(value);
+    assert_eq!(density.peek().unwrap().item(), Ok(f64::NEG_INFINITY));
+    wrt.push(value);
+    for gradient in tape.backward_all(density, &wrt).unwrap() {
+        assert_eq!(gradient.item(), Ok(0.0));
+    }
+}

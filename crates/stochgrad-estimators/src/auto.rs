@@ -1,0 +1,227 @@
+//! A method that chooses among the others, node by node.
+//!
+//! How to *sample* is settled when the node is sampled, from what the distribution can do:
+//!
+//! 1. a finite support with few joint states: all of them are enumerated;
+//! 2. reparameterised: one differentiable sample, behind a gate;
+//! 3. else: independent samples.
+//!
+//! How to *differentiate* the second kind is settled when the graph is, from the recorded paths. If every path from the value is
+//! free of jumps, the gate stays open and the derivative is pathwise. If one is not, the gate closes, no gradient passes the value, and
+//! the score function takes over for all costs. Never both: the sum of the two would count the derivative twice.
+//!
+//! **Assumptions.** Those of [`Enumerate`](crate::Enumerate), [`Pathwise`](crate::Pathwise) or [`ScoreFunction`](crate::ScoreFunction), whichever is chosen.
+//!
+//! | | |
+//! |---|---|
+//! | bias | none |
+//! | order | any; 1 where the path has a kink, or where a parameter's path or score has one |
+//! | cost evaluations | the number of joint states, or one a sample |
+//! | the cost must offer | values |
+//!
+//! Several samples of the score function get the leave-one-out baseline. `Gradients::reports` says what was chosen, and why.
+//! Under the differentiable replay of another node (REBAR), an `Auto` node counts as drawn anew, hence is refused: name `Pathwise` there.
+
+use crate::baseline::{Baseline, LeaveOneOut};
+use crate::dependence::is_differentiable;
+use crate::enumerate::{enumerate, independent_elements, joint_states};
+use crate::pathwise::describe_plate;
+use stochgrad_distributions::{Distribution, DistributionError, Family};
+use stochgrad_graph::{
+    CostContext, GradientMethod, GraphResult, Guarantee, Method, Order, Path, SampleContext, SamplePlate, SampleSet, Terms,
+};
+use stochgrad_tape::{Plate, Smoothness, Tape, Var, Weights};
+use stochgrad_tensor::Real;
+
+/// Enumeration, pathwise derivatives or the score function, whatever suits the node.
+///
+/// ```
+/// use stochgrad_distributions::{Bernoulli, Normal};
+/// use stochgrad_estimators::Auto;
+/// use stochgrad_graph::{Graph, Seed};
+/// use stochgrad_tape::Tape;
+///
+/// # fn main() -> Result<(), stochgrad_graph::GraphError> {
+/// let tape = Tape::<f64>::new();
+/// let graph = Graph::new(&tape, Seed::new(1));
+/// let theta = graph.param("theta", 0.3)?;
+/// let b = graph.sample("b", &Bernoulli::from_logits(theta), &Auto::new())?;
+/// let x = graph.sample("x", &Normal::new(theta + b, 1.0), &Auto::new())?;
+/// graph.cost("loss", x.square())?;
+/// let gradients = graph.backward()?;
+/// let chosen: Vec<&str> = gradients.reports().iter().map(|(_, choice)| choice.as_str()).collect();
+/// assert_eq!(chosen, ["enumeration of 2 joint states", "pathwise: every path from the value is free of jumps"]);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Auto {
+    plate: SamplePlate,
+    limit: usize,
+}
+
+impl Default for Auto {
+    fn default() -> Self {
+        Auto { plate: SamplePlate::Single, limit: 64 }
+    }
+}
+
+/// How a node is sampled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Choice {
+    /// All joint states, of which there are so many.
+    Enumerated(usize),
+    /// Differentiable samples behind a gate.
+    Reparameterized,
+    /// Independent samples.
+    Independent,
+}
+
+impl Auto {
+    /// One sample; enumerates up to 64 joint states.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// That many samples where the node is not enumerated, along a plate of its own.
+    pub fn samples(self, samples: usize) -> Self {
+        Auto { plate: SamplePlate::New(samples), ..self }
+    }
+
+    /// One sample for each member of a plate made with [`Graph::plate`](stochgrad_graph::Graph::plate), where the node is not
+    /// enumerated.
+    pub fn along(self, plate: Plate) -> Self {
+        Auto { plate: SamplePlate::Shared(plate), ..self }
+    }
+
+    /// Enumerates nodes of at most that many joint states.
+    pub fn limit(self, states: usize) -> Self {
+        Auto { limit: states, ..self }
+    }
+
+    fn choose<'t, F: Real>(&self, distribution: &dyn Distribution<'t, F>) -> Choice {
+        let can = distribution.capabilities();
+        if let Some(finite) = can.finite_support
+            && let Ok(support) = finite.element_support()
+            && let Some(&states) = support.shape().first()
+            && let Some(joint) = joint_states(states, independent_elements(finite))
+            && joint <= self.limit
+        {
+            return Choice::Enumerated(joint);
+        }
+        let smooth = || distribution.parameters().iter().all(|parameter| parameter.path != Smoothness::Jump);
+        if can.reparameterized.is_some() && smooth() { Choice::Reparameterized } else { Choice::Independent }
+    }
+}
+
+/// Whether a pathwise derivative may be taken along all paths.
+fn is_open(path: &Path) -> bool {
+    path.smoothness <= Smoothness::Kinked
+}
+
+/// The independent members of a node's plate, if there are several to leave one out of.
+fn has_others<F: Real>(tape: &Tape<F>, plate: Option<Plate>) -> bool {
+    plate.is_some_and(|plate| tape.plate_kind(plate).has_own_noise() && tape.plate_size(plate) >= 2)
+}
+
+impl Method for Auto {
+    fn name(&self) -> String {
+        format!("auto ({})", describe_plate(self.plate))
+    }
+
+    fn sample_plate(&self) -> SamplePlate {
+        self.plate
+    }
+}
+
+impl<F: Real, D: Family<F>> GradientMethod<F, D> for Auto {
+    fn guarantee(&self, distribution: &D::On<'_>, path: &Path) -> Result<Guarantee, String> {
+        match self.choose(distribution) {
+            Choice::Enumerated(_) => Ok(Guarantee::EXACT),
+            Choice::Reparameterized if is_open(path) => {
+                // The ledger looks at the smoothness of the score; for this choice that of the sample path counts as well.
+                let parameters = distribution.parameters();
+                let once = parameters.iter().any(|parameter| parameter.path == Smoothness::Kinked && is_differentiable(parameter.var));
+                let order = if once { Order::Finite(1) } else { Order::Any };
+                Ok(Guarantee::unbiased(order.min(path.order())))
+            }
+            _ if distribution.capabilities().score.is_some() => Ok(Guarantee::EXACT),
+            _ => {
+                let through = path.through.as_ref().map_or("an operation that jumps".into(), |(what, at)| format!("{what} ({at})"));
+                Err(format!(
+                    "the value reaches a cost through {through}, which rules the pathwise derivative out, and the support \
+                     of {} depends on its parameters, which rules the score function out; use MeasureValued if it offers \
+                     a weak derivative, or smooth the operation",
+                    distribution.name()
+                ))
+            }
+        }
+    }
+
+    fn sample<'t>(&self, context: &SampleContext<'_, 't, F>, distribution: &D::On<'t>) -> GraphResult<SampleSet<'t, F>> {
+        let can = distribution.capabilities();
+        match (self.choose(distribution), can.finite_support, can.reparameterized) {
+            (Choice::Enumerated(_), Some(finite), _) => enumerate(context, finite, self.limit),
+            (Choice::Reparameterized, _, Some(reparameterized)) => {
+                let plate = context.sample_plate(self.plate)?;
+                let value = reparameterized.rsample(&context.draw(plate)).map_err(|source| context.error(source))?;
+                Ok(SampleSet::equal(value, plate))
+            }
+            _ if can.score.is_some() => context.independent(distribution, self.plate),
+            _ => Err(context.error(DistributionError::Unsupported {
+                distribution: distribution.name(),
+                problem: "Auto needs a small finite support, reparameterised samples or a support that does not depend on the \
+                          parameters, and this distribution has none of them; use MeasureValued if it offers a weak derivative"
+                    .into(),
+            })),
+        }
+    }
+
+    fn passes_gradient(&self, path: &Path) -> bool {
+        is_open(path)
+    }
+
+    fn gradient_function<'t>(&self, distribution: &D::On<'t>, value: Var<'t, F>, path: &Path) -> Option<Var<'t, F>> {
+        match self.choose(distribution) {
+            Choice::Enumerated(_) => None,
+            Choice::Reparameterized if is_open(path) => None,
+            _ => Some(distribution.log_prob(value)),
+        }
+    }
+
+    fn terms<'t>(&self, context: &CostContext<'_, 't, F>, distribution: &D::On<'t>) -> GraphResult<Terms<'t, F>> {
+        let mut terms = Terms::default();
+        let tape = context.tape();
+        if context.gradient_function().is_none() || !has_others(tape, context.plate()) {
+            return Ok(terms);
+        }
+        for (cost, baseline) in LeaveOneOut.baselines(context, distribution)?.values {
+            let Some(l) = cost.gradient_function else { continue };
+            // A joint cost occurs once, and not once for each member of a plate that is summed.
+            let summed = cost.joint.iter().filter(|&&plate| tape.weights(plate) == Weights::Sum);
+            let repeated: usize = summed.map(|&plate| tape.plate_size(plate)).product();
+            terms.control_variates.push((1.0 - l.magic_box()) * baseline.stop_gradient() * (1.0 / repeated as f64));
+        }
+        Ok(terms)
+    }
+
+    fn report(&self, distribution: &D::On<'_>, path: &Path) -> Option<String> {
+        let score = |reason: String| {
+            let others = match self.plate {
+                SamplePlate::New(samples) => samples >= 2,
+                SamplePlate::Shared(plate) => distribution.tape().is_ok_and(|tape| has_others(tape, Some(plate))),
+                SamplePlate::Single => false,
+            };
+            format!("score function{}: {reason}", if others { " with leave-one-out" } else { "" })
+        };
+        Some(match self.choose(distribution) {
+            Choice::Enumerated(joint) => format!("enumeration of {joint} joint states"),
+            Choice::Reparameterized if is_open(path) => "pathwise: every path from the value is free of jumps".into(),
+            Choice::Reparameterized => score(match &path.through {
+                Some((what, at)) => format!("a path from the value goes through {what} ({at})"),
+                None => "a path from the value jumps".into(),
+            }),
+            Choice::Independent => score(format!("{} has no small finite support and is not reparameterised", distribution.name())),
+        })
+    }
+}

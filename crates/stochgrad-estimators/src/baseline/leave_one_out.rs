@@ -1,0 +1,51 @@
+//! The mean of the other members.
+//!
+//! $$b_k = \frac{1}{K - 1} \sum_{j \ne k} f(x_j) = \frac{K \bar f - f(x_k)}{K - 1}$$
+//!
+//! for $K \ge 2$ independent members: unbiased, and nothing to tune. With two members the baseline is itself a single
+//! sample, and can be worse than none (Salimans & Knowles 2014; Kool et al. 2019). The variance of the gradient is that of a
+//! U-statistic, $\frac{2}{K(K-1)} [2(K-2)\zeta_1 + \zeta_2]$.
+//!
+//! A cost that depends on all members jointly (the log-mean-exp of IWAE) has no member that could be left out: it gets no baseline.
+
+use super::{Baseline, Baselines, Memory};
+use stochgrad_distributions::Distribution;
+use stochgrad_graph::{CostContext, GraphResult};
+use stochgrad_tensor::Real;
+
+/// The mean cost of the other members of the node's sample plate, of its own or shared.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LeaveOneOut;
+
+impl Memory for LeaveOneOut {
+    fn name(&self) -> Option<String> {
+        Some("leave-one-out".into())
+    }
+
+    fn check(&self, members: usize) -> Result<(), String> {
+        if members >= 2 {
+            return Ok(());
+        }
+        Err(format!(
+            "leave-one-out needs at least 2 independent samples, came {members}; ask for them with .samples(2) or more, \
+             or with .along(plate) for a plate of samples, or use another baseline"
+        ))
+    }
+}
+
+impl<F: Real> Baseline<F> for LeaveOneOut {
+    fn baselines<'t>(&self, context: &CostContext<'_, 't, F>, _distribution: &dyn Distribution<'t, F>) -> GraphResult<Baselines<'t, F>> {
+        let plate = context.plate();
+        let members = plate.map_or(1, |plate| context.tape().plate_size(plate));
+        let Some(plate) = plate.filter(|_| members >= 2) else {
+            let problem = self.check(members).err();
+            return Err(context.refused(problem.unwrap_or_else(|| "leave-one-out needs a sample plate".into())));
+        };
+        let separate = context.totals()?.into_iter().filter(|cost| cost.value.plates().contains(&plate));
+        let values = separate.map(|cost| {
+            let others = (cost.value.sum_over(plate) - cost.value) * (1.0 / (members - 1) as f64);
+            (cost, others)
+        });
+        Ok(Baselines { values: values.collect(), ..Baselines::default() })
+    }
+}

@@ -1,0 +1,169 @@
+//! Enumeration of a finite support.
+//!
+//! $$\mathbb{E}_{p(x; \theta)}[f(x)] = \sum_x p(x; \theta)\, f(x).$$
+//!
+//! Every joint state of the node is a member of its plate, with the differentiable weight $p(x; \theta)$: nothing is drawn, and the node adds
+//! no variance. $D$ independent elements of $S$ states have $S^D$ joint states. Titsias & Lázaro-Gredilla (2015) enumerate a
+//! node given the others; total expectation, or "all actions", are other names.
+//!
+//! *Assumes* a finite support that is the same for all elements. A state of probability zero has weight zero, and the right
+//! derivative (the module `probability` says how).
+//!
+//! | | |
+//! |---|---|
+//! | bias | none |
+//! | order | any |
+//! | cost evaluations | $S^D$, multiplied by those of nodes that depend on this one |
+//! | the cost offers | its value only, finite in every state |
+
+use crate::probability::probability;
+use stochgrad_distributions::{DistributionError, Family, FiniteSupport};
+use stochgrad_graph::{GradientMethod, GraphResult, Guarantee, Method, Path, SampleContext, SampleSet};
+use stochgrad_tape::{PlateKind, Var};
+use stochgrad_tensor::{Real, Shape, Tensor};
+
+/// Sums over all joint states of a node: exact, for small finite supports.
+///
+/// ```
+/// use stochgrad_distributions::Bernoulli;
+/// use stochgrad_estimators::Enumerate;
+/// use stochgrad_graph::{Graph, GraphError, Seed};
+/// use stochgrad_tape::Tape;
+///
+/// # fn main() -> Result<(), GraphError> {
+/// let tape = Tape::<f64>::new();
+/// let graph = Graph::new(&tape, Seed::new(7));
+/// let chance = graph.param("chance", 0.25)?;
+/// let bit = graph.sample("bit", &Bernoulli::from_probabilities(chance), &Enumerate::new())?;
+/// graph.cost("loss", (bit - 0.5).square() + bit * 3.0)?;
+/// let gradients = graph.backward()?;
+/// assert_eq!(gradients.cost("loss")?, 1.0);
+/// assert_eq!(gradients.get("chance")?.item()?, 3.0);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Enumerate {
+    limit: usize,
+}
+
+impl Default for Enumerate {
+    fn default() -> Self {
+        Enumerate { limit: 4096 }
+    }
+}
+
+impl Enumerate {
+    /// Enumerates up to 4096 joint states.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Refuses nodes with more joint states than this.
+    pub fn limit(self, states: usize) -> Self {
+        Enumerate { limit: states }
+    }
+}
+
+impl Method for Enumerate {
+    fn name(&self) -> String {
+        "enumeration".into()
+    }
+}
+
+impl<F: Real, D: Family<F>> GradientMethod<F, D> for Enumerate
+where
+    for<'t> D::On<'t>: FiniteSupport<'t, F>,
+{
+    fn guarantee(&self, _distribution: &D::On<'_>, _path: &Path) -> Result<Guarantee, String> {
+        Ok(Guarantee::EXACT)
+    }
+
+    fn sample<'t>(&self, context: &SampleContext<'_, 't, F>, distribution: &D::On<'t>) -> GraphResult<SampleSet<'t, F>> {
+        enumerate(context, distribution, self.limit)
+    }
+}
+
+/// How many joint states a number of elements have; `None` if they cannot be counted.
+pub(crate) fn joint_states(states: usize, elements: usize) -> Option<usize> {
+    states.checked_pow(u32::try_from(elements).ok()?)
+}
+
+/// The number of independent elements of a value.
+pub(crate) fn independent_elements<'t, F: Real>(distribution: &(impl FiniteSupport<'t, F> + ?Sized)) -> usize {
+    let event = distribution.event_shape();
+    event[..event.len().saturating_sub(distribution.element_rank())].iter().product()
+}
+
+/// All joint states of a node along one plate, weighted by their probabilities.
+///
+/// # Errors
+/// If there are more than `limit` of them.
+pub(crate) fn enumerate<'t, F: Real>(
+    context: &SampleContext<'_, 't, F>,
+    distribution: &(impl FiniteSupport<'t, F> + ?Sized),
+    limit: usize,
+) -> GraphResult<SampleSet<'t, F>> {
+    let support = distribution.element_support().map_err(|source| context.error(source))?;
+    let states = support.shape().first().copied().unwrap_or(1);
+    let elements = independent_elements(distribution);
+    let Some(total) = joint_states(states, elements).filter(|&total| total <= limit) else {
+        let problem = format!(
+            "enumeration: {elements} independent elements with {states} states each have {states}^{elements} joint states, and the limit is {limit}; \
+             raise it with .limit(states), make several nodes of the elements, or use another method, such as ScoreFunction or MeasureValued"
+        );
+        return Err(context.error(DistributionError::Unsupported { distribution: distribution.name(), problem }));
+    };
+    let tape = context.tape();
+    let event = distribution.event_shape();
+    let plate = context.plate(total, PlateKind::Enumerated)?;
+    let value = tape.constant_on(&[plate], joint_values(&support, states, elements, total, &event));
+    let weights = if elements == 1 {
+        probability(distribution.log_prob_each(value)).reshape(Shape::scalar())
+    } else {
+        // The probabilities of the states of each element, then their products: no work on all joint states for each element.
+        let each = tape.plate("states", states, PlateKind::Enumerated, &[]);
+        let alone = tape.constant_on(&[each], element_values(&support, states, elements, &event));
+        let chances = probability(distribution.log_prob_each(alone)).reshape([elements]).plate_to_event(each);
+        products(chances, states, elements).event_to_plate(plate)
+    };
+    Ok(SampleSet { value, plate: Some(plate), weights: Some((weights, true)) })
+}
+
+/// The probabilities of all joint states, the states of the last element next to one another, from `[states, elements]`.
+fn products<F: Real>(chances: Var<'_, F>, states: usize, elements: usize) -> Var<'_, F> {
+    if elements == 0 {
+        return chances.tape().constant([1.0]);
+    }
+    let mut joint = chances.index(1, 0);
+    let mut count = states;
+    for element in 1..elements {
+        count *= states;
+        joint = (joint.unsqueeze(-1) * chances.index(1, element)).reshape([count]);
+    }
+    joint
+}
+
+/// The values of the joint states: shape `[total, event]`.
+fn joint_values<F: Real>(support: &Tensor<F>, states: usize, elements: usize, total: usize, event: &Shape) -> Tensor<F> {
+    let width = support.len() / states.max(1);
+    let shape: Shape = std::iter::once(total).chain(event.iter().copied()).collect();
+    let mut values = Vec::with_capacity(shape.numel());
+    for joint in 0..total {
+        let mut place = total;
+        for _ in 0..elements {
+            place /= states;
+            let state = joint / place % states;
+            values.extend_from_slice(&support.as_slice()[state * width..(state + 1) * width]);
+        }
+    }
+    Tensor::from_fn(shape, |i| values[i])
+}
+
+/// Values in which all elements are in the same state: shape `[states, event]`.
+fn element_values<F: Real>(support: &Tensor<F>, states: usize, elements: usize, event: &Shape) -> Tensor<F> {
+    let width = support.len() / states.max(1);
+    let shape: Shape = std::iter::once(states).chain(event.iter().copied()).collect();
+    let row = (elements * width).max(1);
+    Tensor::from_fn(shape, |i| support.as_slice()[i / row * width + i % width.max(1)])
+}

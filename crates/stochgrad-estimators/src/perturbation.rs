@@ -1,0 +1,71 @@
+//! Gradient terms from counterfactual costs: what measure-valued and stochastic derivatives share.
+
+use crate::dependence::is_differentiable;
+use stochgrad_distributions::{Alternatives, Distribution, DistributionResult, Draw};
+use stochgrad_graph::{CostContext, GradientTerm, GraphResult, Terms};
+use stochgrad_tape::{Smoothness, Var};
+use stochgrad_tensor::{Real, Tensor};
+
+/// A parameter of the distribution, and where its alternatives stand among those of all parameters.
+struct Share<'t, F: Real> {
+    parameter: Var<'t, F>,
+    first: usize,
+    weights: Vec<Tensor<F>>,
+}
+
+/// One gradient term for each differentiable parameter `θ`: value zero, and by `θ` the derivative
+/// `Σ_a w_a · (cost with alternative a − cost)`. All alternatives of all parameters are replayed together.
+///
+/// `alternatives` gives those by the parameter at a position; `purpose` names the noise they are drawn with.
+pub(crate) fn gradient_terms<'t, F: Real>(
+    context: &CostContext<'_, 't, F>,
+    distribution: &dyn Distribution<'t, F>,
+    purpose: &str,
+    alternatives: &dyn Fn(usize, &Tensor<F>, &Draw<'_, F>) -> DistributionResult<Option<Alternatives<F>>>,
+) -> GraphResult<Terms<'t, F>> {
+    let tape = context.tape();
+    let sample = context.value().peek()?;
+    let draw = context.draw(purpose);
+    let mut values: Vec<Tensor<F>> = Vec::new();
+    let mut shares: Vec<Share<'t, F>> = Vec::new();
+    for (position, parameter) in distribution.parameters().iter().enumerate() {
+        if parameter.score == Smoothness::Constant || !is_differentiable(parameter.var) {
+            continue;
+        }
+        let Some(found) = alternatives(position, &sample, &draw).map_err(|source| context.error(source))? else {
+            return Err(context.refused(format!(
+                "no {purpose} of {} by its parameter \"{}\" is known, and that parameter depends on something trainable; \
+                 stop its gradient if that is meant, or use Pathwise (reparameterised distributions) or ScoreFunction",
+                distribution.name(),
+                parameter.name
+            )));
+        };
+        shares.push(Share { parameter: parameter.var, first: values.len(), weights: found.weights });
+        values.extend(found.values);
+    }
+    let mut terms = Terms::default();
+    if values.is_empty() {
+        return Ok(terms);
+    }
+    let zero = tape.constant(0.0);
+    for difference in context.element_differences(&values, distribution.element_rank())? {
+        for share in &shares {
+            let mut gradient: Option<Var<'t, F>> = None;
+            for (weights, change) in share.weights.iter().zip(&difference.values[share.first..]) {
+                let weights = tape.constant_on(&context.value().plates(), weights);
+                let change = tape.constant_on(&difference.plates, change);
+                let coordinates = weights.shape().len().saturating_sub(change.shape().len());
+                let change = (0..coordinates).fold(change, |change, _| change.unsqueeze(-1));
+                // An impossible alternative has weight 0, and its cost may be infinite.
+                let product = weights.select(weights * change, zero);
+                gradient = Some(gradient.map_or(product, |sum| sum + product));
+            }
+            if let Some(gradient) = gradient {
+                // Not `dot − stop(dot)`: an infinite logit times zero has no difference with itself.
+                let value = zero.straight_through((gradient * share.parameter).sum());
+                terms.gradient_terms.push(GradientTerm { value, summed: difference.summed.clone() });
+            }
+        }
+    }
+    Ok(terms)
+}

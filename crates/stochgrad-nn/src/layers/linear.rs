@@ -1,0 +1,207 @@
+//! The affine layer.
+
+use std::panic::Location;
+
+use stochgrad_graph::{GraphResult, Seed};
+use stochgrad_tape::{TapeError, Var};
+use stochgrad_tensor::Real;
+
+use crate::error::{NnError, NnResult};
+use crate::initialization::Initialization;
+use crate::parameters::{Bound, Scope};
+
+/// $y = x W + b$ on the last event axis, with weights `name.weight` of shape `[inputs, outputs]` and biases `name.bias` of
+/// shape `[outputs]`.
+///
+/// ```
+/// use stochgrad_graph::{Graph, Seed};
+/// use stochgrad_nn::{Initialization, Linear, Parameters};
+/// use stochgrad_tape::Tape;
+///
+/// let mut parameters = Parameters::<f64>::new();
+/// let layer = Linear::new(&mut parameters, "head", 2, 3, Initialization::Uniform, Seed::new(7))?;
+///
+/// let tape = Tape::new();
+/// let graph = Graph::new(&tape, Seed::new(7));
+/// let x = graph.data("batch", [[1.0, 2.0], [3.0, 4.0]])?;
+/// let y = layer.forward(&parameters.on(&graph), x)?;
+/// assert_eq!(y.shape()[..], [3]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Linear {
+    weight: String,
+    bias: String,
+    inputs: usize,
+    outputs: usize,
+}
+
+impl Linear {
+    /// Adds the weights and biases, with initial values that the seed and their names decide.
+    ///
+    /// # Errors
+    ///
+    /// [`NnError::InvalidArgument`] for no inputs or outputs, and for a name that is taken. Nothing is added then.
+    pub fn new<'a, F: Real>(
+        parameters: impl Into<Scope<'a, F>>,
+        name: &str,
+        inputs: usize,
+        outputs: usize,
+        initialization: Initialization,
+        seed: Seed,
+    ) -> NnResult<Self> {
+        if inputs == 0 || outputs == 0 || inputs.checked_mul(outputs).is_none() {
+            return Err(NnError::argument(
+                "`inputs` and `outputs` of `Linear::new`",
+                "at least one of each, and a number of weights that fits in memory",
+                format!("{inputs} and {outputs} for layer `{name}`"),
+                "pass the size of the last event axis of the input and of the output",
+            ));
+        }
+        let mut scope = parameters.into().into_scope(name);
+        scope.all_or_none(|scope| {
+            let weight =
+                initialization.weight(&scope.full_name("weight"), inputs, outputs, seed);
+            let bias = initialization.bias(&scope.full_name("bias"), inputs, outputs, seed);
+            Ok(Self {
+                weight: scope.insert("weight", weight)?,
+                bias: scope.insert("bias", bias)?,
+                inputs,
+                outputs,
+            })
+        })
+    }
+
+    /// The layer's output: event shape `[.., inputs]` becomes `[.., outputs]`; plates stay.
+    ///
+    /// # Errors
+    ///
+    /// For an input whose last event axis is not `inputs` long, parameters without those of this layer, and earlier errors
+    /// on the tape.
+    #[track_caller]
+    pub fn forward<'t, F: Real>(
+        &self,
+        model: &Bound<'_, 't, F>,
+        x: Var<'t, F>,
+    ) -> GraphResult<Var<'t, F>> {
+        let tape = model.graph().tape();
+        tape.check()?;
+        let shape = x.shape();
+        if shape.last() != Some(&self.inputs) {
+            let plates = x.plates();
+            let plates = if plates.is_empty() {
+                String::new()
+            } else {
+                format!(", plates {}", tape.plate_names(&plates))
+            };
+            return Err(TapeError::Operand {
+                op: format!("linear layer with weights `{}`", self.weight),
+                problem: format!("expected {} elements on the last event axis", self.inputs),
+                shape,
+                plates,
+                at: Location::caller(),
+            }
+            .into());
+        }
+        let (weight, bias) = (model.param(&self.weight)?, model.param(&self.bias)?);
+        Ok(x.matmul(weight) + bias)
+    }
+
+    /// The full name of the weights.
+    pub fn weight(&self) -> &str {
+        &self.weight
+    }
+
+    /// The full name of the biases.
+    pub fn bias(&self) -> &str {
+        &self.bias
+    }
+
+    /// The size of the last event axis of the input.
+    pub fn inputs(&self) -> usize {
+        self.inputs
+    }
+
+    /// The size of the last event axis of the output.
+    pub fn outputs(&self) -> usize {
+        self.outputs
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use stochgrad_graph::Graph;
+    use stochgrad_tape::Tape;
+    use stochgrad_tensor::Tensor;
+
+    use super::*;
+    use crate::parameters::Parameters;
+
+    fn layer(parameters: &mut Parameters<f64>) -> Linear {
+        let seed = Seed::new(7);
+        Linear::new(parameters, "head", 2, 3, Initialization::Uniform, seed).unwrap()
+    }
+
+    fn hand_made() -> (Parameters<f64>, Linear) {
+        let mut parameters = Parameters::new();
+        let layer = layer(&mut parameters);
+        let weight = Tensor::from([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]);
+        parameters.set(layer.weight(), weight).unwrap();
+        parameters
+            .set(layer.bias(), Tensor::from([0.5, 0.0, -0.5]))
+            .unwrap();
+        (parameters, layer)
+    }
+
+    #[test]
+    fn the_output_is_x_times_w_plus_b_for_vectors_matrices_and_plates() {
+        let (parameters, layer) = hand_made();
+        let tape = Tape::new();
+        let graph = Graph::new(&tape, Seed::new(7));
+        let model = parameters.on(&graph);
+        let rows = [[1.0, 0.0], [10.0, -1.0]];
+        let expected = [[1.5, 2.0, 2.5], [6.5, 15.0, 23.5]];
+        let vector = layer.forward(&model, graph.constant(rows[1])).unwrap();
+        assert_eq!(vector.value().unwrap().as_slice(), expected[1]);
+        let matrix = layer.forward(&model, graph.constant(rows)).unwrap();
+        assert_eq!(matrix.value().unwrap(), Tensor::from(expected));
+        let batch = graph.data("batch", rows).unwrap();
+        let output = layer.forward(&model, batch).unwrap();
+        assert_eq!((output.shape().len(), output.plates().len()), (1, 1));
+        assert_eq!(output.value().unwrap().as_slice(), expected.as_flattened());
+    }
+
+    #[test]
+    fn an_input_that_does_not_fit_is_an_error_that_names_layer_and_shapes() {
+        let (parameters, layer) = hand_made();
+        let tape = Tape::new();
+        let graph = Graph::new(&tape, Seed::new(7));
+        let model = parameters.on(&graph);
+        let x = graph.data("batch", [[1.0, 2.0, 3.0]]).unwrap();
+        let message = layer.forward(&model, x).unwrap_err().to_string();
+        for part in ["`head.weight`", "expected 2", "[3]", "batch", "linear.rs"] {
+            assert!(message.contains(part), "{message}");
+        }
+        assert!(layer.forward(&model, graph.constant(1.0)).is_err());
+        let other = Parameters::new();
+        let x = graph.constant([1.0, 2.0]);
+        let message = layer.forward(&other.on(&graph), x).unwrap_err().to_string();
+        assert!(message.contains("head.weight"), "{message}");
+    }
+
+    #[test]
+    fn sizes_of_zero_and_taken_names_are_errors_that_add_nothing() {
+        let mut parameters = Parameters::<f64>::new();
+        parameters
+            .insert("head.bias", Tensor::scalar(1.0))
+            .unwrap();
+        for (inputs, outputs) in [(0, 3), (2, 0), (usize::MAX, 2), (2, 3)] {
+            let initialization = Initialization::Uniform;
+            let seed = Seed::new(7);
+            let error = Linear::new(&mut parameters, "head", inputs, outputs, initialization, seed);
+            assert!(matches!(error, Err(NnError::InvalidArgument { .. })));
+            assert_eq!(parameters.len(), 1);
+        }
+        assert!(parameters.get("head.weight").is_none());
+    }
+}

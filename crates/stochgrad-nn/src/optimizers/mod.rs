@@ -1,0 +1,250 @@
+//! Optimisers: what turns gradients into better parameters.
+
+mod adam;
+mod sgd;
+mod slots;
+
+pub use adam::Adam;
+pub use sgd::Sgd;
+
+use std::collections::BTreeMap;
+
+use stochgrad_graph::Gradients;
+use stochgrad_tensor::{Real, Tensor};
+
+use crate::error::{NnError, NnResult};
+use crate::parameters::Parameters;
+
+/// A rule that changes parameters against their gradients.
+pub trait Optimizer<F: Real> {
+    /// Changes every parameter once.
+    ///
+    /// Gradients of other names are left alone, so that two optimisers can share a graph.
+    ///
+    /// # Errors
+    ///
+    /// [`NnError::InvalidArgument`] for settings outside their domain, a parameter without a gradient, a gradient of
+    /// another shape, and one with a NaN or an infinity. Nothing is changed then.
+    fn step(&mut self, parameters: &mut Parameters<F>, gradients: &Gradients<F>) -> NnResult<()>;
+
+    /// The learning rate.
+    fn learning_rate(&self) -> f64;
+
+    /// Changes the learning rate, for schedules.
+    fn set_learning_rate(&mut self, learning_rate: f64);
+
+    /// What the optimiser remembers between steps. Settings, such as the learning rate, are not part of it.
+    fn state(&self) -> OptimizerState<F>;
+
+    /// Restores what [`state`](Self::state) gave.
+    ///
+    /// # Errors
+    ///
+    /// [`NnError::InvalidArgument`] if the state is not one of this optimiser. Nothing is changed then.
+    fn load_state(&mut self, state: &OptimizerState<F>) -> NnResult<()>;
+}
+
+/// What an optimiser remembers between steps.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OptimizerState<F: Real> {
+    /// The optimiser's name: state of another one does not fit.
+    pub kind: String,
+    /// How many steps it has made.
+    pub steps: u64,
+    /// For each kind of memory (`"velocity"`, say), a tensor a parameter, by the parameter's name.
+    pub slots: BTreeMap<String, BTreeMap<String, Tensor<F>>>,
+}
+
+impl<F: Real> OptimizerState<F> {
+    fn check(&self, kind: &str, slots: &[&str]) -> NnResult<()> {
+        let refused = |expected: String, found: String| {
+            Err(NnError::argument(
+                "`state` of `Optimizer::load_state`",
+                expected,
+                found,
+                "resume with the optimiser that the state was saved from",
+            ))
+        };
+        if self.kind != kind {
+            return refused(
+                format!("the state of {kind}"),
+                format!("one of {}", self.kind),
+            );
+        }
+        match self.slots.keys().find(|slot| !slots.contains(&slot.as_str())) {
+            None => Ok(()),
+            Some(slot) => refused(
+                format!("{kind} memory of {}", slots.join(", ")),
+                format!("`{slot}`"),
+            ),
+        }
+    }
+}
+
+fn refused(expected: String, found: String, hint: &'static str) -> NnError {
+    NnError::argument("`gradients` of `Optimizer::step`", expected, found, hint)
+}
+
+fn gradient<'a, F: Real>(gradients: &'a Gradients<F>, name: &str) -> NnResult<&'a Tensor<F>> {
+    gradients.get(name).map_err(|error| {
+        refused(
+            format!("a gradient for each parameter, `{name}` among them"),
+            error.to_string(),
+            "use the parameter in the graph, or keep it in `Parameters` of its own",
+        )
+    })
+}
+
+/// Checks that every parameter has a gradient of its shape, with numbers that the optimiser can use.
+fn check_gradients<F: Real>(
+    parameters: &Parameters<F>,
+    gradients: &Gradients<F>,
+    usable: impl Fn(F) -> bool,
+) -> NnResult<()> {
+    for (name, value) in parameters.iter() {
+        let gradient = gradient(gradients, name)?;
+        if gradient.shape() != value.shape() {
+            return Err(refused(
+                format!("shape {} for `{name}`", value.shape()),
+                format!("shape {}", gradient.shape()),
+                "differentiate the graph that these parameters were put on",
+            ));
+        }
+        if let Some(position) = gradient.as_slice().iter().position(|&g| !usable(g)) {
+            return Err(refused(
+                format!("numbers of a usable size for `{name}`"),
+                format!("{} at position {position}", gradient.as_slice()[position]),
+                "find the cost that makes it, clip the gradients or lower the learning rate; skipping the step is safe",
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn check_setting(
+    setting: &'static str,
+    value: f64,
+    allowed: impl Fn(f64) -> bool,
+    domain: &str,
+) -> NnResult<()> {
+    if allowed(value) {
+        Ok(())
+    } else {
+        Err(NnError::argument(
+            setting,
+            domain,
+            value.to_string(),
+            "correct the setting",
+        ))
+    }
+}
+
+fn check_learning_rate(learning_rate: f64) -> NnResult<()> {
+    check_setting(
+        "the learning rate of an optimiser",
+        learning_rate,
+        |rate| rate.is_finite() && rate >= 0.0,
+        "a finite number that is not negative",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{gradients, one_parameter};
+
+    fn optimizers() -> [Box<dyn Optimizer<f64>>; 2] {
+        [
+            Box::new(Adam::new(0.1)),
+            Box::new(Sgd::new(0.1).momentum(0.5)),
+        ]
+    }
+
+    fn pair() -> Parameters<f64> {
+        let mut parameters = one_parameter(Tensor::from([1.0, 2.0]));
+        parameters.insert("y", Tensor::scalar(3.0)).unwrap();
+        parameters
+    }
+
+    #[test]
+    fn unusable_gradients_are_named_and_change_nothing() {
+        let other = {
+            let mut other = one_parameter(Tensor::from([1.0, 2.0]));
+            other.insert("y", Tensor::from([3.0])).unwrap();
+            other
+        };
+        let x = || ("x", Tensor::from([1.0, 1.0]));
+        let cases = [
+            (gradients(&pair(), &[x()]), vec!["`y`", "there are: x"]),
+            (
+                gradients(&other, &[x(), ("y", Tensor::from([1.0]))]),
+                vec!["`y`", "shape []", "shape [1]"],
+            ),
+            (
+                gradients(&pair(), &[x(), ("y", Tensor::scalar(f64::INFINITY))]),
+                vec!["`y`", "inf", "position 0"],
+            ),
+        ];
+        for (gradients, parts) in cases {
+            for mut optimizer in optimizers() {
+                let mut parameters = pair();
+                let before = optimizer.state();
+                let error = optimizer.step(&mut parameters, &gradients).unwrap_err();
+                let message = error.to_string();
+                assert!(
+                    parts.iter().all(|part| message.contains(part)),
+                    "{message}"
+                );
+                assert!(parameters.iter().eq(pair().iter()));
+                assert_eq!(optimizer.state(), before);
+            }
+        }
+    }
+
+    #[test]
+    fn gradients_of_other_names_are_left_alone() {
+        let all = pair();
+        let slopes = [("x", Tensor::from([1.0, 1.0])), ("y", Tensor::scalar(1.0))];
+        let gradients = gradients(&all, &slopes);
+        for mut optimizer in optimizers() {
+            let mut parameters = one_parameter(Tensor::from([1.0, 2.0]));
+            optimizer.step(&mut parameters, &gradients).unwrap();
+            let moved = parameters.get("x").unwrap().as_slice();
+            assert!((moved[0] - 0.9).abs() < 1e-8 && (moved[1] - 1.9).abs() < 1e-8);
+        }
+    }
+
+    #[test]
+    fn another_model_under_the_same_names_is_an_error() {
+        for mut optimizer in optimizers() {
+            let mut small = one_parameter(Tensor::scalar(1.0));
+            let slopes = [("x", Tensor::scalar(1.0))];
+            let first = gradients(&small, &slopes);
+            optimizer.step(&mut small, &first).unwrap();
+            let before = optimizer.state();
+            let mut large = one_parameter(Tensor::from([1.0, 2.0]));
+            let gradients = gradients(&large, &[("x", Tensor::from([1.0, 1.0]))]);
+            let message = optimizer
+                .step(&mut large, &gradients)
+                .unwrap_err()
+                .to_string();
+            assert!(
+                message.contains("shape []") && message.contains("shape [2]"),
+                "{message}"
+            );
+            assert_eq!(optimizer.state(), before);
+        }
+    }
+
+    #[test]
+    fn the_learning_rate_can_be_scheduled() {
+        for mut optimizer in optimizers() {
+            optimizer.set_learning_rate(0.0);
+            assert_eq!(optimizer.learning_rate(), 0.0);
+            let mut parameters = one_parameter(Tensor::scalar(1.0));
+            let gradients = gradients(&parameters, &[("x", Tensor::scalar(1.0))]);
+            optimizer.step(&mut parameters, &gradients).unwrap();
+            assert_eq!(parameters.get("x"), Some(&Tensor::scalar(1.0)));
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! The files that a finished run leaves behind.
+
+use std::path::PathBuf;
+
+use stochgrad::graph::{Graph, Seed};
+use stochgrad::nn::Checkpoint;
+use stochgrad::nn::data::rows;
+
+use crate::code::Code;
+use crate::curve;
+use crate::evaluation;
+use crate::images::Dataset;
+use crate::output::write_atomically;
+use crate::pictures::{Layout, grid, pairs};
+use crate::report::{MetricsRow, Summary};
+use crate::run_error::RunError;
+use crate::settings::Settings;
+use crate::training::Training;
+
+/// Test images in the picture of reconstructions.
+const RECONSTRUCTIONS: usize = 40;
+/// Images in the picture of samples from the prior.
+const PRIOR_SAMPLES: usize = 100;
+/// Images side by side.
+const PER_ROW: usize = 10;
+
+/// Writes everything but the metrics, and returns the summary and what each file is.
+pub(crate) fn write<C: Code>(
+    training: &mut Training<'_, C>,
+    settings: &Settings,
+    dataset: &Dataset,
+    metrics: &[MetricsRow],
+) -> Result<(Summary, Vec<(&'static str, PathBuf)>), RunError> {
+    let path = |name: &str| settings.out.join(name);
+    let files = vec![
+        ("summary", path("summary.json")),
+        ("metrics of each epoch", path("metrics.csv")),
+        ("learning curve", path("curve.svg")),
+        ("test images above their reconstructions", path("reconstructions.png")),
+        ("samples from the prior", path("prior_samples.png")),
+        ("graph", path("graph.dot")),
+        ("parameters", path("parameters.safetensors")),
+        ("checkpoint", crate::checkpoint::path(settings)),
+    ];
+
+    let title = format!("{}, {}", settings.latent, settings.method);
+    let train: Vec<_> = metrics.iter().map(|row| (row.epoch, row.train_neg_elbo)).collect();
+    let test: Vec<_> = metrics.iter().map(|row| (row.epoch, row.test_neg_elbo)).collect();
+    curve::save(&path("curve.svg"), &title, &train, &test)?;
+    write_pictures(training, settings, dataset)?;
+
+    let batch = training.first_batch()?;
+    let Training { model, parameters, method, workspace, .. } = training;
+    let graph = Graph::new(workspace.tape(), Seed::new(settings.seed));
+    model.record(&parameters.on(&graph), &batch, method)?;
+    write_atomically(&path("graph.dot"), graph.to_dot().as_bytes())?;
+
+    let mut saved = Checkpoint::new();
+    for (name, value) in parameters.iter() {
+        saved.insert(name, value)?;
+    }
+    saved.save(path("parameters.safetensors"))?;
+
+    let variance =
+        evaluation::latent_gradient_variance(model, parameters, &batch, method, settings.seed, workspace)?;
+    let last = metrics.last();
+    let summary = Summary {
+        latent: settings.latent.to_string(),
+        method: settings.method.to_string(),
+        samples: settings.samples,
+        seed: settings.seed,
+        epochs: training.done.epochs,
+        train_neg_elbo: last.map_or(f64::NAN, |row| row.train_neg_elbo),
+        test_neg_elbo: last.map_or(f64::NAN, |row| row.test_neg_elbo),
+        latent_gradient_variance: variance,
+        ms_per_step: 1e3 * training.time_per_step().as_secs_f64(),
+        seconds: training.done.elapsed.as_secs_f64(),
+    };
+    summary.save(&path("summary.json"))?;
+    Ok((summary, files))
+}
+
+fn write_pictures<C: Code>(
+    training: &mut Training<'_, C>,
+    settings: &Settings,
+    dataset: &Dataset,
+) -> Result<(), RunError> {
+    let Training { model, parameters, workspace, .. } = training;
+    let count = dataset.test.shape()[0].min(RECONSTRUCTIONS);
+    let originals = rows(&dataset.test, &Vec::from_iter(0..count))?;
+    let reconstructions = evaluation::reconstruct(model, parameters, &originals, workspace)?;
+    let layout = |count| Layout::new(count, dataset.rows, dataset.columns, PER_ROW);
+    pairs(originals.as_slice(), reconstructions.as_slice(), layout(count))?
+        .save(&settings.out.join("reconstructions.png"))?;
+    let samples = evaluation::imagine(model, parameters, PRIOR_SAMPLES, workspace)?;
+    grid(samples.as_slice(), layout(PRIOR_SAMPLES))?.save(&settings.out.join("prior_samples.png"))?;
+    Ok(())
+}
