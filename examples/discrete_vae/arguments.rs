@@ -77,7 +77,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_enum, default_value_t = MethodName::LeaveOneOut)]
     method: MethodName,
 
-    /// Samples per image [default: 4 for score-function, moving-average and leave-one-out, else 1]
+    /// Samples per image [default: 4 for score-function, moving-average, leave-one-out and auto, else 1]
     #[arg(long, value_name = "K")]
     samples: Option<usize>,
 
@@ -482,7 +482,7 @@ mod tests {
             ("moving-average", 4),
             ("measure-valued", 1),
             ("straight-through-gumbel", 1),
-            ("auto", 1),
+            ("auto", 4),
         ] {
             let settings = resolve(&format!("--method {method}")).unwrap();
             assert_eq!(settings.samples, samples, "{method}");

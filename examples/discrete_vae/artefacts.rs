@@ -50,10 +50,14 @@ pub(crate) fn write<C: Code>(
     write_pictures(training, settings, dataset)?;
 
     let batch = training.first_batch()?;
-    let Training { model, parameters, method, workspace, .. } = training;
-    let graph = Graph::new(workspace.tape(), Seed::new(settings.seed));
-    model.record(&parameters.on(&graph), &batch, method)?;
-    write_atomically(&path("graph.dot"), graph.to_dot().as_bytes())?;
+    let time_per_step = training.time_per_step();
+    let Training { model, parameters, method, workspace, done, .. } = training;
+    let dot = {
+        let graph = Graph::new(workspace.tape(), Seed::new(settings.seed));
+        model.record(&parameters.on(&graph), &batch, method)?;
+        graph.to_dot()
+    };
+    write_atomically(&path("graph.dot"), dot.as_bytes())?;
 
     let mut saved = Checkpoint::new();
     for (name, value) in parameters.iter() {
@@ -69,12 +73,12 @@ pub(crate) fn write<C: Code>(
         method: settings.method.to_string(),
         samples: settings.samples,
         seed: settings.seed,
-        epochs: training.done.epochs,
+        epochs: done.epochs,
         train_neg_elbo: last.map_or(f64::NAN, |row| row.train_neg_elbo),
         test_neg_elbo: last.map_or(f64::NAN, |row| row.test_neg_elbo),
         latent_gradient_variance: variance,
-        ms_per_step: 1e3 * training.time_per_step().as_secs_f64(),
-        seconds: training.done.elapsed.as_secs_f64(),
+        ms_per_step: 1e3 * time_per_step.as_secs_f64(),
+        seconds: done.elapsed.as_secs_f64(),
     };
     summary.save(&path("summary.json"))?;
     Ok((summary, files))

@@ -66,7 +66,7 @@ pub(crate) fn load<C: Code>(training: &mut Training<'_, C>, settings: &Settings)
     settings.check_resumable(&saved_settings(&checkpoint)?)?;
     let state = TrainingState::from_checkpoint(&checkpoint, &mut training.parameters, &mut training.optimizer)?;
     state.recall(NODE, &training.method)?;
-    let count = |number, key| {
+    let count = |number: u64, key| {
         usize::try_from(number).map_err(|_| UsageError::Saved { key, expected: "a count", found: number.to_string() })
     };
     training.done = Progressed {

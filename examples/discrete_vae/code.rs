@@ -10,7 +10,7 @@ use stochgrad::estimators::{
     Auto, Enumerate, GumbelSoftmax, LeaveOneOut, MeasureValued, MovingAverage, ScoreFunction, Temperature,
 };
 use stochgrad::graph::DynMethod;
-use stochgrad::tape::Var;
+use stochgrad::tape::{Tape, Var};
 use stochgrad::tensor::Tensor;
 
 use crate::settings::{MethodName, Settings};
@@ -33,13 +33,16 @@ pub(crate) trait Code: Copy + Send + Sync {
     fn law<'t>(self, logits: Var<'t, f32>) -> Law<'t, Self>;
 
     /// The divergence of a law from the uniform prior, in nats.
-    fn divergence<'t>(self, law: &Law<'t, Self>) -> Var<'t, f32>;
+    fn divergence<'t>(self, law: &Law<'t, Self>, tape: &'t Tape<f32>) -> Var<'t, f32>;
 
     /// A sample as the decoder's input, of event shape `[width]`.
     fn flatten<'t>(self, sample: Var<'t, f32>) -> Var<'t, f32>;
 
     /// The gradient method that the settings name, for a run of `steps` steps.
     fn method(self, settings: &Settings, steps: u64) -> DynMethod<f32, Self::Family>;
+
+    /// Independent discrete samples, `count` for each law, for evaluation.
+    fn discrete_samples(self, count: usize) -> DynMethod<f32, Self::Family>;
 }
 
 /// Independent bits.
@@ -91,8 +94,7 @@ impl Code for Bits {
         Bernoulli::from_logits(logits)
     }
 
-    fn divergence<'t>(self, law: &Law<'t, Self>) -> Var<'t, f32> {
-        let tape = law.logits().tape();
+    fn divergence<'t>(self, law: &Law<'t, Self>, tape: &'t Tape<f32>) -> Var<'t, f32> {
         law.kl_to(&Bernoulli::from_logits(tape.constant(0.0)))
     }
 
@@ -102,6 +104,10 @@ impl Code for Bits {
 
     fn method(self, settings: &Settings, steps: u64) -> DynMethod<f32, Self::Family> {
         gradient_method(settings, steps)
+    }
+
+    fn discrete_samples(self, count: usize) -> DynMethod<f32, Self::Family> {
+        Arc::new(ScoreFunction::new().samples(count))
     }
 }
 
@@ -116,8 +122,7 @@ impl Code for OneHots {
         OneHotCategorical::from_logits(logits.reshape([self.variables, self.categories]))
     }
 
-    fn divergence<'t>(self, law: &Law<'t, Self>) -> Var<'t, f32> {
-        let tape = law.logits().tape();
+    fn divergence<'t>(self, law: &Law<'t, Self>, tape: &'t Tape<f32>) -> Var<'t, f32> {
         let zeros = Tensor::zeros([self.variables, self.categories]);
         law.kl_to(&OneHotCategorical::from_logits(tape.constant(zeros)))
     }
@@ -128,5 +133,9 @@ impl Code for OneHots {
 
     fn method(self, settings: &Settings, steps: u64) -> DynMethod<f32, Self::Family> {
         gradient_method(settings, steps)
+    }
+
+    fn discrete_samples(self, count: usize) -> DynMethod<f32, Self::Family> {
+        Arc::new(ScoreFunction::new().samples(count))
     }
 }

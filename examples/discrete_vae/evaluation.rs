@@ -1,7 +1,5 @@
 //! What a model is worth: the test −ELBO, and the variance of its gradients.
 
-use stochgrad::distributions::Distribution;
-use stochgrad::estimators::ScoreFunction;
 use stochgrad::graph::{DynMethod, Graph, Seed};
 use stochgrad::nn::Parameters;
 use stochgrad::nn::data::rows;
@@ -30,7 +28,7 @@ pub(crate) fn neg_elbo<C: Code>(
     workspace: &mut Workspace<f32>,
 ) -> Result<f64, RunError> {
     let count = images.shape()[0];
-    let method = ScoreFunction::new().samples(TEST_SAMPLES);
+    let method = model.code.discrete_samples(TEST_SAMPLES);
     let mut total = 0.0;
     for (number, start) in (0..count).step_by(TEST_BATCH).enumerate() {
         let indices: Vec<usize> = (start..count.min(start + TEST_BATCH)).collect();
@@ -89,7 +87,7 @@ pub(crate) fn reconstruct<C: Code>(
     let graph = Graph::new(workspace.tape(), TEST_SEED);
     let images = graph.data("batch", images)?;
     let law = model.code.law(model.encode(&parameters.on(&graph), images)?);
-    let codes = graph.sample("z", &law, &ScoreFunction::new())?;
+    let codes = graph.sample("z", &law, &model.code.discrete_samples(1))?;
     Ok(model.decode(&parameters.on(&graph), codes)?.probabilities().value()?)
 }
 
@@ -102,6 +100,6 @@ pub(crate) fn imagine<C: Code>(
 ) -> Result<Tensor<f32>, RunError> {
     let graph = Graph::new(workspace.tape(), TEST_SEED);
     let prior = model.code.law(graph.constant(Tensor::zeros([model.code.width()])));
-    let codes = graph.sample("z", &prior, &ScoreFunction::new().samples(count))?;
+    let codes = graph.sample("z", &prior, &model.code.discrete_samples(count))?;
     Ok(model.decode(&parameters.on(&graph), codes)?.probabilities().value()?)
 }

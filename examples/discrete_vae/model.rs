@@ -38,7 +38,7 @@ impl<C: Code> Model<C> {
         let activation = Activation::LeakyRelu(SLOPE);
         Ok(Self {
             code,
-            encoder: Mlp::new(parameters, "encoder", &down, activation, seed)?,
+            encoder: Mlp::new(&mut *parameters, "encoder", &down, activation, seed)?,
             decoder: Mlp::new(parameters, "decoder", &up, activation, seed)?,
         })
     }
@@ -92,6 +92,6 @@ impl<C: Code> Model<C> {
         let codes = graph.sample("z", law, method)?;
         let pixels = self.decode(parameters, codes)?;
         graph.cost("reconstruction", -pixels.log_prob(images))?;
-        graph.cost("kl", self.code.divergence(law))
+        graph.cost("kl", self.code.divergence(law, graph.tape()))
     }
 }

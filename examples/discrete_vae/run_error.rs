@@ -4,7 +4,6 @@ use std::error::Error;
 use std::fmt;
 use std::process::ExitCode;
 
-use stochgrad::distributions::DistributionError;
 use stochgrad::graph::GraphError;
 use stochgrad::nn::NnError;
 use stochgrad::tape::TapeError;

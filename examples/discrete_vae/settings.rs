@@ -46,7 +46,7 @@ impl MethodName {
 
     pub(crate) fn default_samples(self) -> usize {
         match self {
-            Self::ScoreFunction | Self::MovingAverage | Self::LeaveOneOut => 4,
+            Self::ScoreFunction | Self::MovingAverage | Self::LeaveOneOut | Self::Auto => 4,
             _ => 1,
         }
     }

@@ -11,15 +11,18 @@
 //! Everything is in `f64`. This crate knows no particular gradient method, and no test framework: checks return values and
 //! errors that say what was expected and what was found.
 
+mod direction;
 mod error;
 mod gradient_check;
 mod moments;
 mod oracle;
 mod oracle_noise;
+mod oracle_report;
 mod quadrature;
 mod statistical;
 
 pub use error::{CheckError, CheckResult};
 pub use gradient_check::{GradientCheck, GradientReport, gradient_check};
-pub use oracle::{GradientMoments, Moments, Oracle, OracleReport};
+pub use oracle::Oracle;
+pub use oracle_report::{GradientMoments, Moments, OracleReport};
 pub use statistical::{SampleMoments, StatisticalReport, StatisticalTest};

@@ -1,23 +1,17 @@
 //! The exact oracle: expectation and variance of an estimator over every outcome of its own draws.
 
+use crate::direction::{Direction, Parameters, along_all, directional_derivatives, unforeseen};
 use crate::moments::{RunningMoments, check_finite};
 use crate::oracle_noise::OracleNoise;
+use crate::oracle_report::{GradientMoments, Moments, OracleReport};
 use crate::{CheckError, CheckResult};
 use std::collections::BTreeMap;
-use std::fmt;
 use std::ops::RangeInclusive;
 use std::rc::Rc;
 use stochgrad_distributions::NoiseSource;
 use stochgrad_graph::{Graph, GraphError, GraphResult};
 use stochgrad_tape::{Tape, Var, Workspace};
-use stochgrad_tensor::random::{Key, address_hash};
 use stochgrad_tensor::{Shape, Tensor};
-
-/// Up to this many numbers in all parameters, each has a direction of its own.
-const FEW: usize = 8;
-
-/// Directions that mix all parameters.
-const MIXED: u64 = 3;
 
 /// How far the probabilities of all outcomes may be from 1.
 const PROBABILITY_TOLERANCE: f64 = 1e-12;
@@ -95,133 +89,19 @@ impl Default for Oracle {
     }
 }
 
-/// The exact mean and variance of each component of a vector.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Moments {
-    /// The mean of each component.
-    pub mean: Vec<f64>,
-    /// The variance of each component.
-    pub variance: Vec<f64>,
-    /// How many outcomes there are.
-    pub outcomes: usize,
-    /// The probability of all of them: 1, to rounding.
-    pub probability: f64,
-}
-
-/// The exact mean and variance of the gradient of each parameter, and of the estimate of each cost.
-#[derive(Clone, Debug)]
-pub struct GradientMoments {
-    parameters: BTreeMap<String, (Tensor<f64>, Tensor<f64>)>,
-    costs: BTreeMap<String, (f64, f64)>,
-    outcomes: usize,
-    probability: f64,
-}
-
-impl GradientMoments {
-    /// The mean of the gradient by a parameter.
-    ///
-    /// # Errors
-    /// For a name that no parameter has.
-    pub fn mean(&self, parameter: &str) -> CheckResult<&Tensor<f64>> {
-        find("parameter", &self.parameters, parameter).map(|(mean, _)| mean)
-    }
-
-    /// The variance of each element of the gradient by a parameter.
-    ///
-    /// # Errors
-    /// For a name that no parameter has.
-    pub fn variance(&self, parameter: &str) -> CheckResult<&Tensor<f64>> {
-        find("parameter", &self.parameters, parameter).map(|(_, variance)| variance)
-    }
-
-    /// The names of the parameters, in alphabetical order.
-    pub fn parameters(&self) -> impl Iterator<Item = &str> {
-        self.parameters.keys().map(String::as_str)
-    }
-
-    /// The mean and the variance of the estimate of a cost.
-    ///
-    /// # Errors
-    /// For a name that no cost has.
-    pub fn cost(&self, name: &str) -> CheckResult<(f64, f64)> {
-        find("cost", &self.costs, name).copied()
-    }
-
-    /// The mean of the total cost.
-    pub fn total(&self) -> f64 {
-        self.costs.values().map(|(mean, _)| mean).sum()
-    }
-
-    /// How many outcomes there are.
-    pub fn outcomes(&self) -> usize {
-        self.outcomes
-    }
-
-    /// The probability of all outcomes: 1, to rounding.
-    pub fn probability(&self) -> f64 {
-        self.probability
-    }
-}
-
-fn find<'a, T>(what: &'static str, known: &'a BTreeMap<String, T>, name: &str) -> CheckResult<&'a T> {
-    known.get(name).ok_or_else(|| {
-        let names: Vec<&str> = known.keys().map(String::as_str).collect();
-        let known = if names.is_empty() { "none".into() } else { names.join(", ") };
-        CheckError::Unknown { what, name: name.into(), known }
-    })
-}
-
-/// What [`Oracle::verify`] has found to agree.
-#[derive(Clone, Debug, PartialEq)]
-pub struct OracleReport {
-    worst: Vec<(usize, f64)>,
-    compared: usize,
-    outcomes: usize,
-}
-
-impl OracleReport {
-    /// For each order, the largest difference |found − expected| / max(1, |expected|).
-    pub fn worst(&self) -> &[(usize, f64)] {
-        &self.worst
-    }
-
-    /// How many derivatives were compared, the value included.
-    pub fn compared(&self) -> usize {
-        self.compared
-    }
-
-    /// How many outcomes the estimator has.
-    pub fn outcomes(&self) -> usize {
-        self.outcomes
-    }
-}
-
-impl fmt::Display for OracleReport {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} derivatives over {} outcomes; largest difference", self.compared, self.outcomes)?;
-        for (order, worst) in &self.worst {
-            write!(f, " {worst:.1e} at order {order}")?;
-        }
-        Ok(())
-    }
-}
-
 /// How many outcomes were visited, and their probability.
 struct Visited {
     outcomes: usize,
     probability: f64,
 }
 
-/// A direction in the space of all parameters.
-struct Direction {
-    name: String,
-    parts: BTreeMap<String, Tensor<f64>>,
-}
-
 impl Oracle {
     /// At most 1 000 000 outcomes, 16 quadrature nodes.
     pub fn new() -> Self {
-        Oracle { max_outcomes: 1_000_000, nodes: 16 }
+        Oracle {
+            max_outcomes: 1_000_000,
+            nodes: 16,
+        }
     }
 
     /// How many outcomes may be visited before the oracle gives up.
@@ -243,14 +123,25 @@ impl Oracle {
     /// # Errors
     /// Those of the program; [`CheckError::Noise`] for draws that cannot be enumerated; [`CheckError::NotDeterministic`],
     /// [`CheckError::TooManyOutcomes`], [`CheckError::NotFinite`].
-    pub fn expectation(&self, run: impl FnMut(Rc<dyn NoiseSource<f64>>) -> GraphResult<Vec<f64>>) -> CheckResult<Moments> {
+    pub fn expectation(
+        &self,
+        run: impl FnMut(Rc<dyn NoiseSource<f64>>) -> GraphResult<Vec<f64>>,
+    ) -> CheckResult<Moments> {
         let mut moments = RunningMoments::default();
         let visited = self.enumerate(run, |weight, values: Vec<f64>| {
-            check_finite(|element| format!("component {element} of the program's result"), &values)?;
+            check_finite(
+                |element| format!("component {element} of the program's result"),
+                &values,
+            )?;
             moments.add(weight, &values)
         })?;
         let (mean, variance) = (moments.mean().to_vec(), moments.variance());
-        Ok(Moments { mean, variance, outcomes: visited.outcomes, probability: visited.probability })
+        Ok(Moments {
+            mean,
+            variance,
+            outcomes: visited.outcomes,
+            probability: visited.probability,
+        })
     }
 
     /// The exact mean and variance of the gradients and cost estimates of [`Graph::backward`]. A parameter or cost that some
@@ -272,7 +163,10 @@ impl Oracle {
         };
         let visited = self.enumerate(run, |weight, gradients| {
             for (name, gradient) in gradients.iter() {
-                check_finite(|element| format!("element {element} of the gradient by \"{name}\""), gradient.as_slice())?;
+                check_finite(
+                    |element| format!("element {element} of the gradient by \"{name}\""),
+                    gradient.as_slice(),
+                )?;
                 add_tensor(&mut parameters, name, weight, gradient)?;
             }
             for (name, cost) in gradients.costs() {
@@ -294,7 +188,12 @@ impl Oracle {
             Ok((name, (moments.mean()[0], moments.variance()[0])))
         });
         let costs = finished.collect::<CheckResult<_>>()?;
-        Ok(GradientMoments { parameters, costs, outcomes: visited.outcomes, probability })
+        Ok(GradientMoments {
+            parameters,
+            costs,
+            outcomes: visited.outcomes,
+            probability,
+        })
     }
 
     /// The exact mean and variance of a derivative of the surrogate along a direction; of its value at order 0.
@@ -343,11 +242,18 @@ impl Oracle {
             let (weighted, parameters) = weighted_cost(tape, noise, &model)?;
             let vars: Vec<Var<'_, f64>> = parameters.iter().map(|(_, var)| *var).collect();
             let gradients = tape.backward_all(weighted, &vars)?;
-            Ok(parameters.into_iter().map(|(name, _)| name).zip(gradients).collect::<Vec<_>>())
+            Ok(parameters
+                .into_iter()
+                .map(|(name, _)| name)
+                .zip(gradients)
+                .collect::<Vec<_>>())
         };
         let visited = self.enumerate(run, |weight, gradients| {
             for (name, gradient) in gradients {
-                check_finite(|element| format!("element {element} of the exact gradient by \"{name}\""), gradient.as_slice())?;
+                check_finite(
+                    |element| format!("element {element} of the exact gradient by \"{name}\""),
+                    gradient.as_slice(),
+                )?;
                 add_tensor(&mut moments, &name, weight, &gradient)?;
             }
             Ok(())
@@ -377,7 +283,11 @@ impl Oracle {
                 let (_, var) = found.ok_or_else(|| GraphError::Unknown {
                     what: "parameter",
                     name: (*name).into(),
-                    known: parameters.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(", "),
+                    known: parameters
+                        .iter()
+                        .map(|(name, _)| name.as_str())
+                        .collect::<Vec<_>>()
+                        .join(", "),
                 })?;
                 along.push((*var, direction));
             }
@@ -422,9 +332,17 @@ impl Oracle {
         })?;
         if let Some(name) = late {
             let expected = "all that later runs have".into();
-            return Err(CheckError::Runs { what: "the list of parameters".into(), expected, found: format!("\"{name}\" is new") });
+            return Err(CheckError::Runs {
+                what: "the list of parameters".into(),
+                expected,
+                found: format!("\"{name}\" is new"),
+            });
         }
-        let mut report = OracleReport { worst: Vec::new(), compared: 0, outcomes: found.outcomes };
+        let mut report = OracleReport {
+            worst: Vec::new(),
+            compared: 0,
+            outcomes: found.outcomes,
+        };
         for order in orders {
             let mut worst: f64 = 0.0;
             // The value is the same along every direction.
@@ -434,7 +352,13 @@ impl Oracle {
                 let (expected, found) = (expected.mean[slot], found.mean[slot]);
                 let difference = (found - expected).abs() / expected.abs().max(1.0);
                 if difference.is_nan() || difference > tolerance {
-                    return Err(CheckError::Expectation { order, direction: direction.name.clone(), expected, found, tolerance });
+                    return Err(CheckError::Expectation {
+                        order,
+                        direction: direction.name.clone(),
+                        expected,
+                        found,
+                        tolerance,
+                    });
                 }
                 worst = worst.max(difference);
                 report.compared += 1;
@@ -456,25 +380,9 @@ impl Oracle {
         if let Some(failure) = noise.take_failure() {
             return Err(failure);
         }
-        let shapes: Vec<(String, Shape)> = recorded?.1.into_iter().map(|(name, var)| (name, var.shape())).collect();
-        let mut directions = Vec::new();
-        for number in 0..MIXED {
-            let parts = shapes.iter().map(|(name, shape)| {
-                let mut part = Tensor::zeros(shape.clone());
-                Key::new(number, 0, address_hash(name, &[])).uniform(0, part.make_mut());
-                (name.clone(), part.map(|u| if u < 0.5 { u - 1.0 } else { u }))
-            });
-            directions.push(Direction { name: format!("fixed pseudo-random direction {number}"), parts: parts.collect() });
-        }
-        if shapes.iter().map(|(_, shape)| shape.numel()).sum::<usize>() <= FEW {
-            for (name, shape) in &shapes {
-                for element in 0..shape.numel() {
-                    let part = Tensor::from_fn(shape.clone(), |i| if i == element { 1.0 } else { 0.0 });
-                    directions.push(Direction { name: format!("\"{name}\", element {element}"), parts: BTreeMap::from([(name.clone(), part)]) });
-                }
-            }
-        }
-        Ok(directions)
+        let (_, parameters) = recorded?;
+        let shapes: Vec<(String, Shape)> = parameters.into_iter().map(|(name, var)| (name, var.shape())).collect();
+        Ok(Direction::several(&shapes))
     }
 
     /// Runs a program under every outcome.
@@ -488,7 +396,10 @@ impl Oracle {
         let (mut probability, mut rounding) = (0.0_f64, 0.0_f64);
         loop {
             if outcomes == self.max_outcomes {
-                return Err(CheckError::TooManyOutcomes { limit: self.max_outcomes, covered: probability });
+                return Err(CheckError::TooManyOutcomes {
+                    limit: self.max_outcomes,
+                    covered: probability,
+                });
             }
             noise.begin();
             let result = run(noise.clone());
@@ -509,7 +420,10 @@ impl Oracle {
             }
         }
         if (probability - 1.0).abs() > PROBABILITY_TOLERANCE {
-            return Err(CheckError::Probability { outcomes, total: probability });
+            return Err(CheckError::Probability {
+                outcomes,
+                total: probability,
+            });
         }
         Ok(Visited { outcomes, probability })
     }
@@ -534,18 +448,13 @@ fn add_tensor(
     }
 }
 
-/// The parameters of a graph by name.
-type Parameters<'t> = Vec<(String, Var<'t, f64>)>;
-
-/// A parameter that the first outcome did not record.
-fn unforeseen(directions: &[Direction], parameters: &Parameters<'_>) -> Option<String> {
-    let known = &directions.first()?.parts;
-    parameters.iter().find(|(name, _)| !known.contains_key(name)).map(|(name, _)| name.clone())
-}
-
 /// The total cost of an outcome of the joint law, times a 1 whose derivatives are those of the outcome's probability
 /// relative to it.
-fn weighted_cost<'t, M>(tape: &'t Tape<f64>, noise: Rc<dyn NoiseSource<f64>>, model: &M) -> GraphResult<(Var<'t, f64>, Parameters<'t>)>
+fn weighted_cost<'t, M>(
+    tape: &'t Tape<f64>,
+    noise: Rc<dyn NoiseSource<f64>>,
+    model: &M,
+) -> GraphResult<(Var<'t, f64>, Parameters<'t>)>
 where
     M: for<'a> Fn(&Graph<'a, f64>) -> GraphResult<()>,
 {
@@ -555,42 +464,4 @@ where
     let weighted = graph.joint_log_prob().magic_box() * graph.total_cost();
     tape.check()?;
     Ok((weighted, graph.parameters()))
-}
-
-/// The derivatives along a direction of the orders 0 to `top`.
-fn directional_derivatives(value: Var<'_, f64>, along: &[(Var<'_, f64>, &Tensor<f64>)], top: usize) -> GraphResult<Vec<f64>> {
-    let tape = value.tape();
-    let wrt: Vec<Var<'_, f64>> = along.iter().map(|(var, _)| tape.var(var.id())).collect::<Result<_, _>>()?;
-    let mut values = Vec::with_capacity(top + 1);
-    let mut derivative = value;
-    for order in 0..=top {
-        if order > 0 {
-            let gradients = tape.gradients(derivative, &wrt)?;
-            derivative = tape.constant(0.0);
-            for (gradient, (_, direction)) in gradients.into_iter().zip(along) {
-                derivative = derivative + (gradient * tape.constant(*direction)).sum();
-            }
-        }
-        values.extend_from_slice(derivative.peek()?.as_slice());
-    }
-    Ok(values)
-}
-
-/// The derivatives of the orders 0 to `top` along each of some directions, one direction after the other.
-fn along_all(
-    tape: &Tape<f64>,
-    value: Var<'_, f64>,
-    parameters: &Parameters<'_>,
-    directions: &[Direction],
-    top: usize,
-) -> GraphResult<Vec<f64>> {
-    let mut values = Vec::with_capacity(directions.len() * (top + 1));
-    let mark = tape.len();
-    for direction in directions {
-        let along: Vec<(Var<'_, f64>, &Tensor<f64>)> =
-            parameters.iter().filter_map(|(name, var)| Some((*var, direction.parts.get(name)?))).collect();
-        values.extend(directional_derivatives(value, &along, top)?);
-        tape.truncate(mark);
-    }
-    Ok(values)
 }

@@ -90,14 +90,24 @@ impl StatisticalReport {
 
 impl fmt::Display for StatisticalReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} elements over {} runs; largest distance {:.2}", self.distances.len(), self.moments.runs, self.largest())
+        write!(
+            f,
+            "{} elements over {} runs; largest distance {:.2}",
+            self.distances.len(),
+            self.moments.runs,
+            self.largest()
+        )
     }
 }
 
 impl StatisticalTest {
     /// 10 000 runs, seed 1, threshold 4.
     pub fn new() -> Self {
-        StatisticalTest { runs: 10_000, seed: 1, threshold: 4.0 }
+        StatisticalTest {
+            runs: 10_000,
+            seed: 1,
+            threshold: 4.0,
+        }
     }
 
     /// The number of runs, at least 2.
@@ -128,7 +138,9 @@ impl StatisticalTest {
         S: AsRef<str>,
     {
         let (names, expected) = flatten(exact);
-        self.compare_means(self.sample_gradients(model, exact)?, &expected, |element| names[element].clone())
+        self.compare_means(self.sample_gradients(model, exact)?, &expected, |element| {
+            names[element].clone()
+        })
     }
 
     /// Tests the variance of the gradients of [`Graph::backward`] against exact ones. The sample variance of a heavy-tailed
@@ -137,7 +149,12 @@ impl StatisticalTest {
     /// # Errors
     /// [`CheckError::Variance`] if an element is too far off; [`CheckError::NotFinite`], [`CheckError::Runs`], and those of the
     /// model.
-    pub fn check_variance<M, S>(&self, model: M, exact: &[(S, Tensor<f64>)], relative_tolerance: f64) -> CheckResult<StatisticalReport>
+    pub fn check_variance<M, S>(
+        &self,
+        model: M,
+        exact: &[(S, Tensor<f64>)],
+        relative_tolerance: f64,
+    ) -> CheckResult<StatisticalReport>
     where
         M: for<'t> Fn(&Graph<'t, f64>) -> GraphResult<()>,
         S: AsRef<str>,
@@ -148,10 +165,20 @@ impl StatisticalTest {
         for (element, (&found, &expected)) in moments.variance.iter().zip(&expected).enumerate() {
             let off = (found - expected).abs();
             // A variance of rounding errors is one of zero.
-            let distance = if off <= ROUNDING * ROUNDING * moments.mean[element].powi(2).max(1.0) { 0.0 } else { off / expected.abs() };
+            let distance = if off <= ROUNDING * ROUNDING * moments.mean[element].powi(2).max(1.0) {
+                0.0
+            } else {
+                off / expected.abs()
+            };
             if distance.is_nan() || distance > relative_tolerance {
                 let what = names[element].clone();
-                return Err(CheckError::Variance { what, runs: self.runs, expected, found, tolerance: relative_tolerance });
+                return Err(CheckError::Variance {
+                    what,
+                    runs: self.runs,
+                    expected,
+                    found,
+                    tolerance: relative_tolerance,
+                });
             }
             distances.push(distance);
         }
@@ -175,9 +202,17 @@ impl StatisticalTest {
         self.accumulate(|step| Ok(run(step)), |element| format!("component {element}"))
     }
 
-    fn accumulate(&self, mut run: impl FnMut(u64) -> CheckResult<Vec<f64>>, name: impl Fn(usize) -> String) -> CheckResult<SampleMoments> {
+    fn accumulate(
+        &self,
+        mut run: impl FnMut(u64) -> CheckResult<Vec<f64>>,
+        name: impl Fn(usize) -> String,
+    ) -> CheckResult<SampleMoments> {
         if self.runs < 2 {
-            return Err(CheckError::Setting { setting: "runs", expected: "at least 2", found: self.runs.to_string() });
+            return Err(CheckError::Setting {
+                setting: "runs",
+                expected: "at least 2",
+                found: self.runs.to_string(),
+            });
         }
         let mut moments = RunningMoments::default();
         for step in 0..self.runs as u64 {
@@ -186,8 +221,16 @@ impl StatisticalTest {
             moments.add(1.0, &values)?;
         }
         let correction = self.runs as f64 / (self.runs - 1) as f64;
-        let variance = moments.variance().into_iter().map(|variance| variance * correction).collect();
-        Ok(SampleMoments { mean: moments.mean().to_vec(), variance, runs: self.runs })
+        let variance = moments
+            .variance()
+            .into_iter()
+            .map(|variance| variance * correction)
+            .collect();
+        Ok(SampleMoments {
+            mean: moments.mean().to_vec(),
+            variance,
+            runs: self.runs,
+        })
     }
 
     fn sample_gradients<M, S>(&self, model: M, exact: &[(S, Tensor<f64>)]) -> CheckResult<SampleMoments>
@@ -219,7 +262,12 @@ impl StatisticalTest {
     }
 
     /// Holm's step-down test: the k-th smallest p-value of m is compared with α / (m − k).
-    fn compare_means(&self, moments: SampleMoments, exact: &[f64], name: impl Fn(usize) -> String) -> CheckResult<StatisticalReport> {
+    fn compare_means(
+        &self,
+        moments: SampleMoments,
+        exact: &[f64],
+        name: impl Fn(usize) -> String,
+    ) -> CheckResult<StatisticalReport> {
         if moments.mean.len() != exact.len() {
             return Err(CheckError::Runs {
                 what: "the number of values".into(),
@@ -231,14 +279,22 @@ impl StatisticalTest {
         let distances: Vec<f64> = (0..exact.len())
             .map(|element| {
                 let off = (moments.mean[element] - exact[element]).abs();
-                if off <= ROUNDING * exact[element].abs().max(1.0) { 0.0 } else { off / moments.standard_error(element) }
+                if off <= ROUNDING * exact[element].abs().max(1.0) {
+                    0.0
+                } else {
+                    off / moments.standard_error(element)
+                }
             })
             .collect();
         let mut order: Vec<usize> = (0..exact.len()).collect();
         order.sort_by(|&i, &j| distances[j].total_cmp(&distances[i]));
         let level = two_sided(self.threshold);
         let tested = exact.len();
-        let rejected = order.iter().enumerate().take_while(|&(rank, &i)| two_sided(distances[i]) < level / (tested - rank) as f64).count();
+        let rejected = order
+            .iter()
+            .enumerate()
+            .take_while(|&(rank, &i)| two_sided(distances[i]) < level / (tested - rank) as f64)
+            .count();
         match order.first() {
             Some(&worst) if rejected > 0 => Err(CheckError::Mean {
                 what: name(worst),

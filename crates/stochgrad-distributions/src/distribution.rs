@@ -48,7 +48,12 @@ pub struct Parameter<'t, F: Real> {
 impl<'t, F: Real> Parameter<'t, F> {
     /// A parameter in which both the log-probability and reparameterised samples are smooth.
     pub fn smooth(name: &'static str, var: Var<'t, F>) -> Self {
-        Parameter { name, var, score: Smoothness::Smooth, path: Smoothness::Smooth }
+        Parameter {
+            name,
+            var,
+            score: Smoothness::Smooth,
+            path: Smoothness::Smooth,
+        }
     }
 
     /// The same, with another dependence of the log-probability.
@@ -127,7 +132,10 @@ pub trait Distribution<'t, F: Real>: Debug {
     fn tape(&self) -> DistributionResult<&'t Tape<F>> {
         match self.parameters().first() {
             Some(parameter) => Ok(parameter.var.tape()),
-            None => Err(DistributionError::Unsupported { distribution: self.name(), problem: "has no parameter, hence no tape".into() }),
+            None => Err(DistributionError::Unsupported {
+                distribution: self.name(),
+                problem: "has no parameter, hence no tape".into(),
+            }),
         }
     }
 }
@@ -202,7 +210,11 @@ macro_rules! family {
                 }
             }
 
-            fn bind<'t>(&self, tape: &'t $crate::Tape<F>, ids: &$crate::IdMap) -> $crate::DistributionResult<Self::On<'t>> {
+            fn bind<'t>(
+                &self,
+                tape: &'t $crate::Tape<F>,
+                ids: &$crate::IdMap,
+            ) -> $crate::DistributionResult<Self::On<'t>> {
                 Ok(self.try_map(|&id| tape.var(ids.get(id)))?)
             }
         }
@@ -270,7 +282,12 @@ pub trait WeakDerivative<'t, F: Real>: Distribution<'t, F> {
     ///
     /// # Errors
     /// As [`Distribution::draw`].
-    fn weak_derivative(&self, parameter: usize, sample: &Tensor<F>, draw: &Draw<'_, F>) -> DistributionResult<Option<Alternatives<F>>>;
+    fn weak_derivative(
+        &self,
+        parameter: usize,
+        sample: &Tensor<F>,
+        draw: &Draw<'_, F>,
+    ) -> DistributionResult<Option<Alternatives<F>>>;
 }
 
 /// Which side of the parameter a stochastic derivative perturbs to.
@@ -295,7 +312,13 @@ pub trait StochasticDerivative<'t, F: Real>: Distribution<'t, F> {
     ///
     /// # Errors
     /// As [`Distribution::draw`].
-    fn stochastic_derivative(&self, parameter: usize, side: Side, sample: &Tensor<F>, draw: &Draw<'_, F>) -> DistributionResult<Option<Alternatives<F>>>;
+    fn stochastic_derivative(
+        &self,
+        parameter: usize,
+        side: Side,
+        sample: &Tensor<F>,
+        draw: &Draw<'_, F>,
+    ) -> DistributionResult<Option<Alternatives<F>>>;
 }
 
 /// A discrete distribution that is a hard threshold of perturbed, differentiable parameters.
@@ -355,9 +378,15 @@ pub fn check_parameter<F: Real>(
     match value.as_slice().iter().position(|x| !valid(x.to_f64())) {
         Some(position) => {
             let found = value.as_slice()[position].to_f64();
-            Err(DistributionError::Parameter { distribution, parameter, expected, found, position, hint })
+            Err(DistributionError::Parameter {
+                distribution,
+                parameter,
+                expected,
+                found,
+                position,
+                hint,
+            })
         }
         None => Ok(()),
     }
 }
-

@@ -25,16 +25,16 @@
 
 mod bernoulli;
 mod binomial;
+mod boundary;
 mod categorical;
 mod categories;
-mod boundary;
 #[cfg(test)]
 mod discrete_checks;
 mod distribution;
 mod error;
-mod geometric;
 mod exponential;
 mod gamma;
+mod geometric;
 mod laplace;
 #[cfg(test)]
 mod law_checks;
@@ -50,14 +50,15 @@ pub use bernoulli::Bernoulli;
 pub use binomial::Binomial;
 pub use categorical::Categorical;
 pub use distribution::{
-    Alternatives, Capabilities, ClosedFormEntropy, Distribution, Family, FiniteSupport, KlDivergence, Live, Parameter, Parameters, Relaxed,
-    Reparameterized, ScoreDifferentiable, Side, StochasticDerivative, Support, WeakDerivative, check_parameter,
+    Alternatives, Capabilities, ClosedFormEntropy, Distribution, Family, FiniteSupport, KlDivergence, Live, Parameter,
+    Parameters, Relaxed, Reparameterized, ScoreDifferentiable, Side, StochasticDerivative, Support, WeakDerivative,
+    check_parameter,
 };
 pub use error::{DistributionError, DistributionResult};
 pub use exponential::Exponential;
 pub use gamma::Gamma;
-pub use laplace::Laplace;
 pub use geometric::Geometric;
+pub use laplace::Laplace;
 pub use noise::{Draw, KeyedNoise, NoiseKey, NoiseLayout, NoiseSource, quantile};
 pub use normal::Normal;
 pub use one_hot_categorical::OneHotCategorical;

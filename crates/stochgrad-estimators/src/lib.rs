@@ -26,6 +26,8 @@ mod dependence;
 mod enumerate;
 mod gumbel_softmax;
 mod measure_valued;
+#[cfg(test)]
+mod models;
 mod pathwise;
 mod perturbation;
 mod probability;

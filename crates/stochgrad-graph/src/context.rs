@@ -49,14 +49,19 @@ impl<'a, 't, F: Real> SampleContext<'a, 't, F> {
     /// For a plate without members, or of another size than in the primal run.
     pub fn plate(&self, size: usize, kind: PlateKind) -> GraphResult<Plate> {
         if size == 0 {
-            return Err(GraphError::EmptyPlate { name: self.address.to_string(), at: self.at });
+            return Err(GraphError::EmptyPlate {
+                name: self.address.to_string(),
+                at: self.at,
+            });
         }
         match self.replayed {
             None => Ok(self.tape.plate(&self.address.to_string(), size, kind, &self.plates)),
             Some(Some(plate)) if self.tape.plate_size(plate) == size => Ok(plate),
             Some(_) => Err(GraphError::Replay {
                 node: self.address.to_string(),
-                problem: format!("expected as many members as in the primal run, came {size}; a method must draw sets of one size"),
+                problem: format!(
+                    "expected as many members as in the primal run, came {size}; a method must draw sets of one size"
+                ),
                 at: self.at,
             }),
         }
@@ -95,7 +100,11 @@ impl<'a, 't, F: Real> SampleContext<'a, 't, F> {
     ///
     /// # Errors
     /// Those of the distribution and the noise source.
-    pub fn independent(&self, distribution: &dyn Distribution<'t, F>, setting: SamplePlate) -> GraphResult<SampleSet<'t, F>> {
+    pub fn independent(
+        &self,
+        distribution: &dyn Distribution<'t, F>,
+        setting: SamplePlate,
+    ) -> GraphResult<SampleSet<'t, F>> {
         let plate = self.sample_plate(setting)?;
         let draw = self.draw(plate);
         let value = distribution.draw(&draw).map_err(|source| self.error(source))?;
@@ -106,7 +115,11 @@ impl<'a, 't, F: Real> SampleContext<'a, 't, F> {
     pub fn error(&self, source: DistributionError) -> GraphError {
         match source {
             DistributionError::Tape(error) => GraphError::Tape(error),
-            source => GraphError::Distribution { node: self.address.to_string(), source, at: self.at },
+            source => GraphError::Distribution {
+                node: self.address.to_string(),
+                source,
+                at: self.at,
+            },
         }
     }
 }
@@ -205,7 +218,11 @@ impl<'a, 't, F: Real> CostContext<'a, 't, F> {
     ///
     /// # Errors
     /// If host code branched on a value that changes, or an operation of the replay fails.
-    pub fn element_differences(&self, alternatives: &[Tensor<F>], element_rank: usize) -> GraphResult<Vec<ElementDifference<F>>> {
+    pub fn element_differences(
+        &self,
+        alternatives: &[Tensor<F>],
+        element_rank: usize,
+    ) -> GraphResult<Vec<ElementDifference<F>>> {
         self.builder.element_differences(self.node, alternatives, element_rank)
     }
 
@@ -228,7 +245,11 @@ impl<'a, 't, F: Real> CostContext<'a, 't, F> {
     pub fn error(&self, source: DistributionError) -> GraphError {
         match source {
             DistributionError::Tape(error) => GraphError::Tape(error),
-            source => GraphError::Distribution { node: self.address().to_string(), source, at: self.builder.nodes[self.node].at },
+            source => GraphError::Distribution {
+                node: self.address().to_string(),
+                source,
+                at: self.builder.nodes[self.node].at,
+            },
         }
     }
 }

@@ -54,12 +54,19 @@ fn peeled<'t, F: Real>(value: Var<'t, F>, depth: usize) -> Option<Vec<Var<'t, F>
                 _ => false,
             };
             let unreduced = inputs[0];
-            (average && unreduced.plates().contains(&plate)).then(|| peeled(unreduced, depth - 1).unwrap_or_else(|| vec![unreduced]))
+            (average && unreduced.plates().contains(&plate))
+                .then(|| peeled(unreduced, depth - 1).unwrap_or_else(|| vec![unreduced]))
         }
-        Op::Map(Map::Neg | Map::MulScalar(_)) | Op::Reduce(Reduce::Sum, _) => Some(peeled(inputs[0], depth - 1)?.into_iter().map(again).collect()),
+        Op::Map(Map::Neg | Map::MulScalar(_)) | Op::Reduce(Reduce::Sum, _) => {
+            Some(peeled(inputs[0], depth - 1)?.into_iter().map(again).collect())
+        }
         Op::Map(Map::AddScalar(number)) => {
             let mut parts = peeled(inputs[0], depth - 1)?;
-            parts.push(tape.constant(number).expand_plates(&value.plates()).broadcast_to(value.shape()));
+            parts.push(
+                tape.constant(number)
+                    .expand_plates(&value.plates())
+                    .broadcast_to(value.shape()),
+            );
             Some(parts)
         }
         Op::Zip(zip @ (Zip::Add | Zip::Sub)) => {
@@ -68,7 +75,11 @@ fn peeled<'t, F: Real>(value: Var<'t, F>, depth: usize) -> Option<Vec<Var<'t, F>
                 return None;
             }
             // Both sides must lie on the plates of the sum: a constant counts once for each member.
-            let spread = |parts: Vec<Var<'t, F>>| parts.into_iter().map(|part| part.expand_plates(&value.plates()).broadcast_to(value.shape()));
+            let spread = |parts: Vec<Var<'t, F>>| {
+                parts
+                    .into_iter()
+                    .map(|part| part.expand_plates(&value.plates()).broadcast_to(value.shape()))
+            };
             let mut parts: Vec<Var<'t, F>> = spread(left.unwrap_or_else(|| vec![inputs[0]])).collect();
             let right = spread(right.unwrap_or_else(|| vec![inputs[1]]));
             parts.extend(right.map(|part| if zip == Zip::Sub { -part } else { part }));

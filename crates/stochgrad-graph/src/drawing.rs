@@ -43,10 +43,22 @@ pub enum Vertex {
 
 impl fmt::Display for Vertex {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let on = |plates: &String| if plates.is_empty() { String::new() } else { format!("\non {plates}") };
+        let on = |plates: &String| {
+            if plates.is_empty() {
+                String::new()
+            } else {
+                format!("\non {plates}")
+            }
+        };
         match self {
             Vertex::Parameter { name, shape } => write!(f, "{name}\n{shape}"),
-            Vertex::Stochastic { name, distribution, method, plates, shape } => write!(f, "{name} ~ {distribution}\n{shape}{}\n{method}", on(plates)),
+            Vertex::Stochastic {
+                name,
+                distribution,
+                method,
+                plates,
+                shape,
+            } => write!(f, "{name} ~ {distribution}\n{shape}{}\n{method}", on(plates)),
             Vertex::Cost { name, plates } => write!(f, "{name}{}", on(plates)),
         }
     }
@@ -82,7 +94,10 @@ impl<F: Real> Graph<'_, F> {
         let mut graph = DiGraph::new();
         let mut sources: HashMap<usize, Sources> = HashMap::new();
         for parameter in &state.parameters {
-            let vertex = graph.add_node(Vertex::Parameter { name: parameter.name.clone(), shape: parameter.var.shape() });
+            let vertex = graph.add_node(Vertex::Parameter {
+                name: parameter.name.clone(),
+                shape: parameter.var.shape(),
+            });
             sources.insert(parameter.var.id().index(), Sources::from([vertex.index()]));
         }
         let mut vertices: HashMap<SiteId, NodeIndex> = HashMap::new();
@@ -102,7 +117,13 @@ impl<F: Real> Graph<'_, F> {
             {
                 sources.insert(visit.id.index(), Sources::from([vertex.index()]));
             } else if !visit.inputs.is_empty() {
-                let joint: Sources = visit.inputs.iter().filter_map(|id| sources.get(&id.index())).flatten().copied().collect();
+                let joint: Sources = visit
+                    .inputs
+                    .iter()
+                    .filter_map(|id| sources.get(&id.index()))
+                    .flatten()
+                    .copied()
+                    .collect();
                 if !joint.is_empty() {
                     sources.insert(visit.id.index(), joint);
                 }
@@ -110,25 +131,52 @@ impl<F: Real> Graph<'_, F> {
         });
         let read = |recorded: usize| -> Sources {
             let reads = tape.host_reads();
-            reads.iter().filter(|read| read.recorded_before <= recorded).filter_map(|read| sources.get(&read.id.index())).flatten().copied().collect()
+            reads
+                .iter()
+                .filter(|read| read.recorded_before <= recorded)
+                .filter_map(|read| sources.get(&read.id.index()))
+                .flatten()
+                .copied()
+                .collect()
         };
         let connect = |graph: &mut DiGraph<Vertex, Edge>, to: NodeIndex, from: &Sources, control: &Sources| {
             from.iter().for_each(|&source| {
                 graph.add_edge(NodeIndex::new(source), to, Edge::Recorded);
             });
-            control.difference(from).filter(|&&source| source != to.index()).for_each(|&source| {
-                graph.add_edge(NodeIndex::new(source), to, Edge::Control);
-            });
+            control
+                .difference(from)
+                .filter(|&&source| source != to.index())
+                .for_each(|&source| {
+                    graph.add_edge(NodeIndex::new(source), to, Edge::Control);
+                });
         };
         for node in &state.nodes {
-            let from: Sources = node.value.inputs().iter().filter_map(|input| sources.get(&input.id().index())).flatten().copied().collect();
+            let from: Sources = node
+                .value
+                .inputs()
+                .iter()
+                .filter_map(|input| sources.get(&input.id().index()))
+                .flatten()
+                .copied()
+                .collect();
             connect(&mut graph, vertices[&node.site], &from, &read(node.value.id().index()));
         }
         for cost in &state.costs {
             let mut plates = stochgrad_tape::Plates::new();
-            cost.parts.iter().for_each(|part| crate::surrogate::merge(&mut plates, &part.value.plates()));
-            let vertex = graph.add_node(Vertex::Cost { name: cost.name.clone(), plates: words(&plates) });
-            let from: Sources = cost.parts.iter().filter_map(|part| sources.get(&part.value.id().index())).flatten().copied().collect();
+            cost.parts
+                .iter()
+                .for_each(|part| crate::surrogate::merge(&mut plates, &part.value.plates()));
+            let vertex = graph.add_node(Vertex::Cost {
+                name: cost.name.clone(),
+                plates: words(&plates),
+            });
+            let from: Sources = cost
+                .parts
+                .iter()
+                .filter_map(|part| sources.get(&part.value.id().index()))
+                .flatten()
+                .copied()
+                .collect();
             let recorded = cost.parts.first().map_or(0, |part| part.value.id().index());
             connect(&mut graph, vertex, &from, &read(recorded));
         }
@@ -144,12 +192,22 @@ impl<F: Real> Graph<'_, F> {
                 Vertex::Stochastic { .. } => "ellipse",
                 Vertex::Cost { .. } => "diamond",
             };
-            format!("shape={shape} label=\"{}\"", vertex.to_string().replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n"))
+            format!(
+                "shape={shape} label=\"{}\"",
+                vertex
+                    .to_string()
+                    .replace('\\', "\\\\")
+                    .replace('"', "\\\"")
+                    .replace('\n', "\\n")
+            )
         };
         let edges = |_: &DiGraph<Vertex, Edge>, edge: petgraph::graph::EdgeReference<'_, Edge>| match edge.weight() {
             Edge::Recorded => String::new(),
             Edge::Control => format!("style=dashed label=\"{}\"", edge.weight()),
         };
-        format!("{}", Dot::with_attr_getters(&graph, &[Config::NodeNoLabel, Config::EdgeNoLabel], &edges, &attributes))
+        format!(
+            "{}",
+            Dot::with_attr_getters(&graph, &[Config::NodeNoLabel, Config::EdgeNoLabel], &edges, &attributes)
+        )
     }
 }

@@ -27,7 +27,9 @@ pub enum GraphError {
         at: &'static Location<'static>,
     },
     /// Two things of one name.
-    #[error("{what} \"{name}\" exists already, from {before} ({at}); names address noise and gradients: use another name, or an index as in (\"{name}\", t)")]
+    #[error(
+        "{what} \"{name}\" exists already, from {before} ({at}); names address noise and gradients: use another name, or an index as in (\"{name}\", t)"
+    )]
     Duplicate {
         /// Node, cost, parameter or plate.
         what: &'static str,
@@ -49,7 +51,9 @@ pub enum GraphError {
         known: String,
     },
     /// A cost that is not one number for each combination of plate members.
-    #[error("cost \"{name}\" must be one number for each combination of plate members, came event shape {shape}{plates} ({at}); reduce it with sum() or mean()")]
+    #[error(
+        "cost \"{name}\" must be one number for each combination of plate members, came event shape {shape}{plates} ({at}); reduce it with sum() or mean()"
+    )]
     CostShape {
         /// The cost.
         name: String,
@@ -61,7 +65,9 @@ pub enum GraphError {
         at: &'static Location<'static>,
     },
     /// A cost that is NaN.
-    #[error("cost \"{name}\" is NaN at position {position} ({at}); look for the operation that made it, or clamp its operand")]
+    #[error(
+        "cost \"{name}\" is NaN at position {position} ({at}); look for the operation that made it, or clamp its operand"
+    )]
     CostNan {
         /// The cost.
         name: String,
@@ -101,7 +107,9 @@ pub enum GraphError {
         at: &'static Location<'static>,
     },
     /// A derivative of a higher order than the methods guarantee.
-    #[error("derivative of order {asked} by \"{parameter}\": the gradient methods of this graph are valid up to order {guaranteed}{because}; choose methods of higher order there (score function, enumeration, pathwise through smooth functions)")]
+    #[error(
+        "derivative of order {asked} by \"{parameter}\": the gradient methods of this graph are valid up to order {guaranteed}{because}; choose methods of higher order there (score function, enumeration, pathwise through smooth functions)"
+    )]
     Order {
         /// The parameter.
         parameter: String,

@@ -40,7 +40,11 @@ pub struct SampleSet<'t, F: Real> {
 impl<'t, F: Real> SampleSet<'t, F> {
     /// Equally weighted values.
     pub fn equal(value: Var<'t, F>, plate: Option<Plate>) -> Self {
-        SampleSet { value, plate, weights: None }
+        SampleSet {
+            value,
+            plate,
+            weights: None,
+        }
     }
 }
 
@@ -80,7 +84,12 @@ pub struct Terms<'t, F: Real> {
 
 impl<F: Real> Default for Terms<'_, F> {
     fn default() -> Self {
-        Terms { control_variates: Vec::new(), gradient_terms: Vec::new(), auxiliary: Vec::new(), updates: Vec::new() }
+        Terms {
+            control_variates: Vec::new(),
+            gradient_terms: Vec::new(),
+            auxiliary: Vec::new(),
+            updates: Vec::new(),
+        }
     }
 }
 
@@ -114,7 +123,10 @@ pub trait Method: Send + Sync {
     fn load_state(&self, state: &MethodState) -> GraphResult<()> {
         match state.keys().next() {
             None => Ok(()),
-            Some(key) => Err(GraphError::State { method: self.name(), problem: format!("expected nothing, came \"{key}\"; was the checkpoint made with another method?") }),
+            Some(key) => Err(GraphError::State {
+                method: self.name(),
+                problem: format!("expected nothing, came \"{key}\"; was the checkpoint made with another method?"),
+            }),
         }
     }
 }
@@ -134,14 +146,19 @@ pub trait GradientMethod<F: Real, D: Family<F>>: Method {
     ///
     /// # Errors
     /// Those of the distribution and the noise source.
-    fn sample<'t>(&self, context: &SampleContext<'_, 't, F>, distribution: &D::On<'t>) -> GraphResult<SampleSet<'t, F>>;
+    fn sample<'t>(&self, context: &SampleContext<'_, 't, F>, distribution: &D::On<'t>)
+    -> GraphResult<SampleSet<'t, F>>;
 
     /// Draws the set again downstream of a replay: same support, same size, same noise, weights recomputed, state frozen. The
     /// context hands out the plate of the primal run.
     ///
     /// # Errors
     /// As [`sample`](GradientMethod::sample).
-    fn resample<'t>(&self, context: &SampleContext<'_, 't, F>, distribution: &D::On<'t>) -> GraphResult<SampleSet<'t, F>> {
+    fn resample<'t>(
+        &self,
+        context: &SampleContext<'_, 't, F>,
+        distribution: &D::On<'t>,
+    ) -> GraphResult<SampleSet<'t, F>> {
         self.sample(context, distribution)
     }
 
@@ -203,11 +220,19 @@ impl<F: Real, D: Family<F>, M: GradientMethod<F, D> + ?Sized> GradientMethod<F, 
         (**self).guarantee(distribution, path)
     }
 
-    fn sample<'t>(&self, context: &SampleContext<'_, 't, F>, distribution: &D::On<'t>) -> GraphResult<SampleSet<'t, F>> {
+    fn sample<'t>(
+        &self,
+        context: &SampleContext<'_, 't, F>,
+        distribution: &D::On<'t>,
+    ) -> GraphResult<SampleSet<'t, F>> {
         (**self).sample(context, distribution)
     }
 
-    fn resample<'t>(&self, context: &SampleContext<'_, 't, F>, distribution: &D::On<'t>) -> GraphResult<SampleSet<'t, F>> {
+    fn resample<'t>(
+        &self,
+        context: &SampleContext<'_, 't, F>,
+        distribution: &D::On<'t>,
+    ) -> GraphResult<SampleSet<'t, F>> {
         (**self).resample(context, distribution)
     }
 

@@ -28,7 +28,12 @@ pub(crate) struct StochasticNode<'t, F: Real> {
 
 impl<F: Real> StochasticNode<'_, F> {
     pub(crate) fn refused(&self, problem: impl Into<String>) -> GraphError {
-        GraphError::Refused { node: self.address.to_string(), method: self.method.name(), problem: problem.into(), at: self.at }
+        GraphError::Refused {
+            node: self.address.to_string(),
+            method: self.method.name(),
+            problem: problem.into(),
+            at: self.at,
+        }
     }
 }
 
@@ -38,7 +43,12 @@ pub(crate) trait ErasedMethod<F: Real> {
     fn redraws_by_recording(&self) -> bool;
     fn guarantee(&self, at: Bind<'_, '_, F>, path: &Path) -> GraphResult<Result<Guarantee, String>>;
     fn passes_gradient(&self, path: &Path) -> bool;
-    fn gradient_function<'t>(&self, at: Bind<'_, 't, F>, value: Var<'t, F>, path: &Path) -> GraphResult<Option<Var<'t, F>>>;
+    fn gradient_function<'t>(
+        &self,
+        at: Bind<'_, 't, F>,
+        value: Var<'t, F>,
+        path: &Path,
+    ) -> GraphResult<Option<Var<'t, F>>>;
     fn terms<'t>(&self, at: Bind<'_, 't, F>, context: &CostContext<'_, 't, F>) -> GraphResult<Terms<'t, F>>;
     fn resample<'t>(&self, at: Bind<'_, 't, F>, context: &SampleContext<'_, 't, F>) -> GraphResult<SampleSet<'t, F>>;
     fn parameters<'t>(&self, at: Bind<'_, 't, F>) -> GraphResult<Parameters<'t, F>>;
@@ -64,7 +74,13 @@ impl<D, M> Erased<D, M> {
     where
         D: Family<F>,
     {
-        self.distribution.bind(at.tape, at.ids).map_err(|source| GraphError::Distribution { node: at.address.to_string(), source, at: at.at })
+        self.distribution
+            .bind(at.tape, at.ids)
+            .map_err(|source| GraphError::Distribution {
+                node: at.address.to_string(),
+                source,
+                at: at.at,
+            })
     }
 }
 
@@ -85,7 +101,12 @@ impl<F: Real, D: Family<F>, M: GradientMethod<F, D>> ErasedMethod<F> for Erased<
         self.method.passes_gradient(path)
     }
 
-    fn gradient_function<'t>(&self, at: Bind<'_, 't, F>, value: Var<'t, F>, path: &Path) -> GraphResult<Option<Var<'t, F>>> {
+    fn gradient_function<'t>(
+        &self,
+        at: Bind<'_, 't, F>,
+        value: Var<'t, F>,
+        path: &Path,
+    ) -> GraphResult<Option<Var<'t, F>>> {
         Ok(self.method.gradient_function(&self.bind(at)?, value, path))
     }
 

@@ -12,13 +12,27 @@ use stochgrad_tensor::Real;
 ///
 /// Sinks are the costs, the parameters of nodes that are not recorded functions of them, and the weights of plates. A value that host code
 /// read may have decided what was recorded afterwards: that is a jump which no operation shows.
-pub(crate) fn worst_paths<F: Real>(tape: &Tape<F>, nodes: &[StochasticNode<'_, F>], costs: &[Cost<'_, F>], end: usize) -> Vec<Path> {
-    let differentiable = nodes.iter().any(|node| node.value.inputs().first().is_some_and(|value| !matches!(value.op(), Some(Op::Leaf { .. }))));
+pub(crate) fn worst_paths<F: Real>(
+    tape: &Tape<F>,
+    nodes: &[StochasticNode<'_, F>],
+    costs: &[Cost<'_, F>],
+    end: usize,
+) -> Vec<Path> {
+    let differentiable = nodes.iter().any(|node| {
+        node.value
+            .inputs()
+            .first()
+            .is_some_and(|value| !matches!(value.op(), Some(Op::Leaf { .. })))
+    });
     if !differentiable {
         return nodes.iter().map(|_| Path::smooth()).collect();
     }
     let mut worst = vec![(Smoothness::Constant, None::<usize>); end];
-    let sites: HashMap<SiteId, usize> = nodes.iter().enumerate().map(|(index, node)| (node.site, index)).collect();
+    let sites: HashMap<SiteId, usize> = nodes
+        .iter()
+        .enumerate()
+        .map(|(index, node)| (node.site, index))
+        .collect();
     for part in costs.iter().flat_map(|cost| &cost.parts) {
         worst[part.value.id().index()].0 = Smoothness::Smooth;
     }
@@ -36,8 +50,18 @@ pub(crate) fn worst_paths<F: Real>(tape: &Tape<F>, nodes: &[StochasticNode<'_, F
             let (edge, below) = match visit.op {
                 Op::Sample(site) if input > 0 => match sites.get(site).map(|&index| &nodes[index]) {
                     Some(node) if !node.method.redraws_by_recording() => {
-                        let score = node.parameters.get(input - 1).map_or(Smoothness::Jump, |parameter| parameter.score);
-                        (if score == Smoothness::Constant { Smoothness::Jump } else { score }, Smoothness::Smooth)
+                        let score = node
+                            .parameters
+                            .get(input - 1)
+                            .map_or(Smoothness::Jump, |parameter| parameter.score);
+                        (
+                            if score == Smoothness::Constant {
+                                Smoothness::Jump
+                            } else {
+                                score
+                            },
+                            Smoothness::Smooth,
+                        )
                     }
                     _ => continue,
                 },
@@ -46,7 +70,11 @@ pub(crate) fn worst_paths<F: Real>(tape: &Tape<F>, nodes: &[StochasticNode<'_, F
             if edge == Smoothness::Constant || below == Smoothness::Constant {
                 continue;
             }
-            let here = if edge >= below { (edge, Some(visit.id.index())) } else { (below, through) };
+            let here = if edge >= below {
+                (edge, Some(visit.id.index()))
+            } else {
+                (below, through)
+            };
             let slot = &mut worst[id.index()];
             if here.0 > slot.0 {
                 *slot = here;
@@ -58,13 +86,21 @@ pub(crate) fn worst_paths<F: Real>(tape: &Tape<F>, nodes: &[StochasticNode<'_, F
         .iter()
         .map(|node| {
             let branched = reads.iter().find(|read| {
-                read.recorded_before < end && tape.var(read.id).is_ok_and(|var| tape.set_contains(var.ancestors(), node.site))
+                read.recorded_before < end
+                    && tape
+                        .var(read.id)
+                        .is_ok_and(|var| tape.set_contains(var.ancestors(), node.site))
             });
             if let Some(read) = branched {
-                return Path { smoothness: Smoothness::Jump, through: Some(("a value that host code read".into(), read.location)) };
+                return Path {
+                    smoothness: Smoothness::Jump,
+                    through: Some(("a value that host code read".into(), read.location)),
+                };
             }
             let (smoothness, through) = worst[node.value.id().index()];
-            let through = through.filter(|_| smoothness > Smoothness::Smooth).and_then(|index| describe(tape, index));
+            let through = through
+                .filter(|_| smoothness > Smoothness::Smooth)
+                .and_then(|index| describe(tape, index));
             Path { smoothness, through }
         })
         .collect()

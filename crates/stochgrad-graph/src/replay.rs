@@ -34,7 +34,14 @@ impl<'t, F: Real> Builder<'_, 't, F> {
         Ok(ids)
     }
 
-    fn resample(&self, replaced: usize, site: SiteId, var: Var<'t, F>, ids: &mut IdMap, recorded: bool) -> GraphResult<Var<'t, F>> {
+    fn resample(
+        &self,
+        replaced: usize,
+        site: SiteId,
+        var: Var<'t, F>,
+        ids: &mut IdMap,
+        recorded: bool,
+    ) -> GraphResult<Var<'t, F>> {
         // Sites are numbered in the order of the nodes; one of another graph on the same tape is left as it is.
         let index = site.0 as usize;
         let Some(node) = self.nodes.get(index).filter(|node| node.site == site) else {
@@ -56,9 +63,20 @@ impl<'t, F: Real> Builder<'_, 't, F> {
         }
         let parameters = node.method.parameters(self.bind(index, ids))?;
         let mut plates = Plates::new();
-        parameters.iter().for_each(|parameter| merge(&mut plates, &parameter.var.plates()));
-        let context = SampleContext { tape: self.tape, noise: self.noise, address: &node.address, plates, replayed: Some(node.plate), at: node.at };
-        let set = self.tape.located(node.at, || node.method.resample(self.bind(index, ids), &context))?;
+        parameters
+            .iter()
+            .for_each(|parameter| merge(&mut plates, &parameter.var.plates()));
+        let context = SampleContext {
+            tape: self.tape,
+            noise: self.noise,
+            address: &node.address,
+            plates,
+            replayed: Some(node.plate),
+            at: node.at,
+        };
+        let set = self
+            .tape
+            .located(node.at, || node.method.resample(self.bind(index, ids), &context))?;
         if let (Some(plate), Some((weights, _))) = (set.plate, set.weights)
             && let Weights::Given { id, .. } = self.tape.weights(plate)
         {
@@ -93,7 +111,12 @@ impl<'t, F: Real> Builder<'_, 't, F> {
             for input in var.inputs() {
                 let changed = input.id() == self.nodes[node].value.id() || cone.binary_search(&input.id()).is_ok();
                 if changed {
-                    let lost: Plates = input.plates().iter().copied().filter(|plate| own.contains(plate) && !plates.contains(plate)).collect();
+                    let lost: Plates = input
+                        .plates()
+                        .iter()
+                        .copied()
+                        .filter(|plate| own.contains(plate) && !plates.contains(plate))
+                        .collect();
                     merge(&mut coupled, &lost);
                 }
             }
@@ -123,14 +146,21 @@ impl<'t, F: Real> Builder<'_, 't, F> {
     }
 
     /// See [`CostContext::element_differences`](crate::CostContext::element_differences).
-    pub(crate) fn element_differences(&self, node: usize, alternatives: &[Tensor<F>], element_rank: usize) -> GraphResult<Vec<ElementDifference<F>>> {
+    pub(crate) fn element_differences(
+        &self,
+        node: usize,
+        alternatives: &[Tensor<F>],
+        element_rank: usize,
+    ) -> GraphResult<Vec<ElementDifference<F>>> {
         let value = self.nodes[node].value;
         let cone = self.tape.cone(value.id(), self.end);
         let coupled = self.coupled_plates(node, &cone)?;
         let grid = Grid::new(self, node, alternatives.len(), element_rank, &coupled);
         let sample = value.peek()?;
         if let Err(error) = self.check_host_reads(node, &cone) {
-            return self.rerun_differences(node, &sample, alternatives, element_rank).unwrap_or(Err(error));
+            return self
+                .rerun_differences(node, &sample, alternatives, element_rank)
+                .unwrap_or(Err(error));
         }
         let mut collected: Vec<(Plates, Collected<F>)> = Vec::new();
         let per_pass = (MEMBERS_PER_PASS / grid.members.max(1)).max(1);
@@ -138,10 +168,14 @@ impl<'t, F: Real> Builder<'_, 't, F> {
         while start < grid.total() {
             let count = per_pass.min(grid.total() - start);
             let mark = self.tape.len();
-            let plate = self.tape.plate("alternatives", count, PlateKind::Alternatives, &value.plates());
+            let plate = self
+                .tape
+                .plate("alternatives", count, PlateKind::Alternatives, &value.plates());
             let mut plates = value.plates();
             plates.push(plate);
-            let replaced = self.tape.constant_on(&plates, grid.replaced(&sample, alternatives, start, count));
+            let replaced = self
+                .tape
+                .constant_on(&plates, grid.replaced(&sample, alternatives, start, count));
             let ids = self.replay(node, replaced, &cone, false)?;
             for (missing, difference) in self.differences(node, &ids, &coupled, plate)? {
                 let slot = match collected.iter().position(|(known, _)| *known == missing) {
@@ -173,7 +207,9 @@ impl<'t, F: Real> Builder<'_, 't, F> {
         alternatives: &[Tensor<F>],
         element_rank: usize,
     ) -> Option<GraphResult<Vec<ElementDifference<F>>>> {
-        let StochasticNode { address, value, plates, .. } = &self.nodes[node];
+        let StochasticNode {
+            address, value, plates, ..
+        } = &self.nodes[node];
         let grid = Grid::new(self, node, alternatives.len(), element_rank, &value.plates());
         let primal = match self.graph.rerun(address, sample.clone())? {
             Ok(primal) => primal,
@@ -183,23 +219,41 @@ impl<'t, F: Real> Builder<'_, 't, F> {
         for place in 0..grid.total() {
             let (alternative, element, member) = grid.place(place);
             let mut changed = sample.clone();
-            let at = (member * grid.elements + element) * grid.width..(member * grid.elements + element + 1) * grid.width;
+            let at =
+                (member * grid.elements + element) * grid.width..(member * grid.elements + element + 1) * grid.width;
             changed.make_mut()[at.clone()].copy_from_slice(&alternatives[alternative].as_slice()[at]);
             match self.graph.rerun(address, changed)? {
                 Ok(cost) => values[alternative][member * grid.elements + element] = cost - primal,
                 Err(error) => return Some(Err(error)),
             }
         }
-        let sizes = value.plates().iter().map(|&plate| self.tape.plate_size(plate)).collect::<Vec<_>>();
+        let sizes = value
+            .plates()
+            .iter()
+            .map(|&plate| self.tape.plate_size(plate))
+            .collect::<Vec<_>>();
         let shape: Shape = sizes.into_iter().chain(grid.independent.iter().copied()).collect();
-        let values = values.into_iter().map(|values| Tensor::from_fn(shape.clone(), |i| values[i])).collect();
+        let values = values
+            .into_iter()
+            .map(|values| Tensor::from_fn(shape.clone(), |i| values[i]))
+            .collect();
         // A total cost is averaged already: nothing is left to average.
-        Some(Ok(vec![ElementDifference { plates: value.plates(), values, summed: plates.clone() }]))
+        Some(Ok(vec![ElementDifference {
+            plates: value.plates(),
+            values,
+            summed: plates.clone(),
+        }]))
     }
 
     /// The differences between replayed and primal costs, grouped by the plates of the node that the cost lacks: averaged over every plate
     /// but the node's own uncoupled ones and that of the alternatives.
-    fn differences(&self, node: usize, ids: &IdMap, coupled: &Plates, alternatives: Plate) -> GraphResult<Vec<(Plates, Tensor<F>)>> {
+    fn differences(
+        &self,
+        node: usize,
+        ids: &IdMap,
+        coupled: &Plates,
+        alternatives: Plate,
+    ) -> GraphResult<Vec<(Plates, Tensor<F>)>> {
         let own = &self.nodes[node].plates;
         let mut groups: HashMap<Plates, Var<'t, F>> = HashMap::new();
         let mut order: Vec<Plates> = Vec::new();
@@ -216,7 +270,12 @@ impl<'t, F: Real> Builder<'_, 't, F> {
             let mut outside = without(&self.tape.closure(&outside), &kept);
             outside.retain(|plate| *plate != alternatives);
             let replayed = self.reduce_with(again, &outside, ids, true);
-            let primal = self.reduce_with(part.value.stop_gradient(), &without(&part.plates, &kept), &IdMap::identity(), true);
+            let primal = self.reduce_with(
+                part.value.stop_gradient(),
+                &without(&part.plates, &kept),
+                &IdMap::identity(),
+                true,
+            );
             let mut full = kept.clone();
             merge(&mut full, &[alternatives]);
             let difference = (replayed - primal).expand_plates(&full);
@@ -228,7 +287,10 @@ impl<'t, F: Real> Builder<'_, 't, F> {
                 }
             }
         }
-        order.into_iter().map(|missing| Ok((missing.clone(), groups[&missing].peek()?))).collect()
+        order
+            .into_iter()
+            .map(|missing| Ok((missing.clone(), groups[&missing].peek()?)))
+            .collect()
     }
 }
 
@@ -248,14 +310,22 @@ struct Grid {
 }
 
 impl Grid {
-    fn new<F: Real>(builder: &Builder<'_, '_, F>, node: usize, alternatives: usize, element_rank: usize, coupled: &Plates) -> Self {
+    fn new<F: Real>(
+        builder: &Builder<'_, '_, F>,
+        node: usize,
+        alternatives: usize,
+        element_rank: usize,
+        coupled: &Plates,
+    ) -> Self {
         let value = builder.nodes[node].value;
         let event = value.shape();
         let split = event.len().saturating_sub(element_rank);
         let plates = value.plates();
         let sizes: Vec<usize> = plates.iter().map(|&plate| builder.tape.plate_size(plate)).collect();
         let members = sizes.iter().product();
-        let coupled_index = (0..members).map(|member| project(member, &plates, &sizes, coupled)).collect();
+        let coupled_index = (0..members)
+            .map(|member| project(member, &plates, &sizes, coupled))
+            .collect();
         Grid {
             alternatives,
             elements: event[..split].iter().product(),
@@ -278,7 +348,13 @@ impl Grid {
         (rest / self.elements, rest % self.elements, member)
     }
 
-    fn replaced<F: Real>(&self, sample: &Tensor<F>, alternatives: &[Tensor<F>], start: usize, count: usize) -> Tensor<F> {
+    fn replaced<F: Real>(
+        &self,
+        sample: &Tensor<F>,
+        alternatives: &[Tensor<F>],
+        start: usize,
+        count: usize,
+    ) -> Tensor<F> {
         let row = self.elements * self.width;
         let x = sample.as_slice();
         let mut y: Vec<F> = Vec::with_capacity(self.members * count * row);
@@ -290,7 +366,8 @@ impl Grid {
                 y.extend_from_slice(&x[own.clone()]);
                 if coupled == self.coupled_index[member] {
                     let from = own.start + element * self.width;
-                    y[at..at + self.width].copy_from_slice(&alternatives[alternative].as_slice()[from..from + self.width]);
+                    y[at..at + self.width]
+                        .copy_from_slice(&alternatives[alternative].as_slice()[from..from + self.width]);
                 }
             }
         }
@@ -334,7 +411,14 @@ impl<F: Real> Collected<F> {
         merge(&mut plates, coupled);
         let sizes: Vec<usize> = plates.iter().map(|&plate| builder.tape.plate_size(plate)).collect();
         let len = sizes.iter().product::<usize>() * grid.elements;
-        Collected { plates, sizes, kept, coupled: coupled.clone(), independent: grid.independent.clone(), values: vec![vec![F::ZERO; len]; grid.alternatives] }
+        Collected {
+            plates,
+            sizes,
+            kept,
+            coupled: coupled.clone(),
+            independent: grid.independent.clone(),
+            values: vec![vec![F::ZERO; len]; grid.alternatives],
+        }
     }
 
     /// Puts differences of shape `[kept plates, count]` to their places.
@@ -346,15 +430,29 @@ impl<F: Real> Collected<F> {
             for place in start..start + count {
                 let (alternative, element, changed) = grid.place(place);
                 if changed == coupled {
-                    self.values[alternative][member * grid.elements + element] = differences.as_slice()[kept * count + place - start];
+                    self.values[alternative][member * grid.elements + element] =
+                        differences.as_slice()[kept * count + place - start];
                 }
             }
         }
     }
 
     fn finish(self, summed: Plates) -> ElementDifference<F> {
-        let shape: Shape = self.sizes.iter().copied().chain(self.independent.iter().copied()).collect();
-        let values = self.values.into_iter().map(|values| Tensor::from_fn(shape.clone(), |i| values[i])).collect();
-        ElementDifference { plates: self.plates, values, summed }
+        let shape: Shape = self
+            .sizes
+            .iter()
+            .copied()
+            .chain(self.independent.iter().copied())
+            .collect();
+        let values = self
+            .values
+            .into_iter()
+            .map(|values| Tensor::from_fn(shape.clone(), |i| values[i]))
+            .collect();
+        ElementDifference {
+            plates: self.plates,
+            values,
+            summed,
+        }
     }
 }

@@ -93,7 +93,13 @@ impl<'a, 't, F: Real> Builder<'a, 't, F> {
         builder.find_nodes_with_costs();
         for (index, node) in nodes.iter().enumerate().filter(|(index, _)| builder.has_costs[*index]) {
             tape.set_closed(node.site, !node.method.passes_gradient(&builder.paths[index]));
-            let l = tape.located(node.at, || node.method.gradient_function(builder.bind(index, &IdMap::identity()), node.value, &builder.paths[index]))?;
+            let l = tape.located(node.at, || {
+                node.method.gradient_function(
+                    builder.bind(index, &IdMap::identity()),
+                    node.value,
+                    &builder.paths[index],
+                )
+            })?;
             if let Some(l) = l {
                 merge(&mut builder.all_plates, &l.plates());
             }
@@ -118,9 +124,19 @@ impl<'a, 't, F: Real> Builder<'a, 't, F> {
             estimates.extend(estimate.map(|value| (cost.name.clone(), value)));
         }
         let (mut auxiliary, mut updates) = (Vec::new(), Vec::new());
-        for (index, node) in self.nodes.iter().enumerate().filter(|(index, _)| self.has_costs[*index]) {
-            let context = CostContext { builder: &self, node: index };
-            let terms: Terms<'t, F> = self.tape.located(node.at, || node.method.terms(self.bind(index, &IdMap::identity()), &context))?;
+        for (index, node) in self
+            .nodes
+            .iter()
+            .enumerate()
+            .filter(|(index, _)| self.has_costs[*index])
+        {
+            let context = CostContext {
+                builder: &self,
+                node: index,
+            };
+            let terms: Terms<'t, F> = self.tape.located(node.at, || {
+                node.method.terms(self.bind(index, &IdMap::identity()), &context)
+            })?;
             let mut ancestors = self.tape.set_words(node.value.ancestors());
             ancestors[index / 64] &= !(1 << (index % 64));
             for a in terms.control_variates {
@@ -128,20 +144,37 @@ impl<'a, 't, F: Real> Builder<'a, 't, F> {
             }
             for term in terms.gradient_terms {
                 let carried = term.value.plates();
-                let summed = term.summed.iter().filter(|plate| carried.contains(plate)).fold(term.value, |sum, &plate| sum.sum_over(plate));
+                let summed = term
+                    .summed
+                    .iter()
+                    .filter(|plate| carried.contains(plate))
+                    .fold(term.value, |sum, &plate| sum.sum_over(plate));
                 surrogate = surrogate + self.reduce(summed, &without(&node.plates, &term.summed));
             }
             auxiliary.extend(terms.auxiliary);
             updates.extend(terms.updates);
         }
         self.tape.check()?;
-        Ok(Built { surrogate, estimates, auxiliary, updates, paths: self.paths })
+        Ok(Built {
+            surrogate,
+            estimates,
+            auxiliary,
+            updates,
+            paths: self.paths,
+        })
     }
 
     /// A scalar times the box of the gradient functions of its ancestors.
     fn boxed(&self, scalar: Var<'t, F>, ancestors: &[u64], plates: &Plates) -> GraphResult<Var<'t, F>> {
         Ok(match self.exponent(ancestors, plates)? {
-            Some(exponent) => scalar * *self.boxes.borrow_mut().entry(exponent.id()).or_insert_with(|| exponent.magic_box()),
+            Some(exponent) => {
+                scalar
+                    * *self
+                        .boxes
+                        .borrow_mut()
+                        .entry(exponent.id())
+                        .or_insert_with(|| exponent.magic_box())
+            }
             None => scalar,
         })
     }
@@ -149,7 +182,10 @@ impl<'a, 't, F: Real> Builder<'a, 't, F> {
     /// The sum of the gradient functions of a set of nodes, as they act on something with the given plates.
     fn exponent(&self, nodes: &[u64], plates: &Plates) -> GraphResult<Option<Var<'t, F>>> {
         if contains(plates, &self.all_plates) {
-            return Ok(self.exponents.borrow_mut().sum(nodes, &|index| self.gradient_functions[index]));
+            return Ok(self
+                .exponents
+                .borrow_mut()
+                .sum(nodes, &|index| self.gradient_functions[index]));
         }
         let key = (nodes.to_vec(), plates.clone());
         if let Some(&known) = self.joint_exponents.borrow().get(&key) {
@@ -157,7 +193,9 @@ impl<'a, 't, F: Real> Builder<'a, 't, F> {
         }
         let mut sum: Option<Var<'t, F>> = None;
         for index in members(nodes) {
-            let Some((l, _)) = self.joint(index, plates)? else { continue };
+            let Some((l, _)) = self.joint(index, plates)? else {
+                continue;
+            };
             sum = Some(sum.map_or(l, |sum| sum + l));
         }
         self.joint_exponents.borrow_mut().insert(key, sum);
@@ -167,7 +205,9 @@ impl<'a, 't, F: Real> Builder<'a, 't, F> {
     /// The gradient function of a node as it acts on something with the given plates, and the plates over which it was summed because
     /// that something saw their members jointly.
     pub(crate) fn joint(&self, index: usize, plates: &Plates) -> GraphResult<Option<(Var<'t, F>, Plates)>> {
-        let Some(l) = self.gradient_functions[index] else { return Ok(None) };
+        let Some(l) = self.gradient_functions[index] else {
+            return Ok(None);
+        };
         let missing = without(&l.plates(), plates);
         let node = &self.nodes[index];
         for &plate in &missing {
@@ -190,24 +230,36 @@ impl<'a, 't, F: Real> Builder<'a, 't, F> {
 
     /// As [`reduce`](Self::reduce), with other values standing for the weights, which may be detached.
     pub(crate) fn reduce_with(&self, value: Var<'t, F>, plates: &Plates, ids: &IdMap, detached: bool) -> Var<'t, F> {
-        plates.iter().rev().fold(value, |value, &plate| match self.tape.weights(plate) {
-            Weights::Sum => value.sum_over(plate),
-            Weights::Given { id, .. } => match self.tape.var(ids.get(id)) {
-                Ok(weights) => value.weighted_sum_over(plate, if detached { weights.stop_gradient() } else { weights }),
-                Err(error) => self.tape.fail(error),
-            },
-            _ => value.mean_over(plate),
-        })
+        plates
+            .iter()
+            .rev()
+            .fold(value, |value, &plate| match self.tape.weights(plate) {
+                Weights::Sum => value.sum_over(plate),
+                Weights::Given { id, .. } => match self.tape.var(ids.get(id)) {
+                    Ok(weights) => {
+                        value.weighted_sum_over(plate, if detached { weights.stop_gradient() } else { weights })
+                    }
+                    Err(error) => self.tape.fail(error),
+                },
+                _ => value.mean_over(plate),
+            })
     }
 
     pub(crate) fn bind<'b>(&'b self, index: usize, ids: &'b IdMap) -> Bind<'b, 't, F> {
         let node = &self.nodes[index];
-        Bind { tape: self.tape, ids, address: &node.address, at: node.at }
+        Bind {
+            tape: self.tape,
+            ids,
+            address: &node.address,
+            at: node.at,
+        }
     }
 
     fn check_guarantees(&self) -> GraphResult<()> {
         for (index, node) in self.nodes.iter().enumerate() {
-            node.method.guarantee(self.bind(index, &IdMap::identity()), &self.paths[index])?.map_err(|problem| node.refused(problem))?;
+            node.method
+                .guarantee(self.bind(index, &IdMap::identity()), &self.paths[index])?
+                .map_err(|problem| node.refused(problem))?;
         }
         Ok(())
     }
@@ -215,7 +267,12 @@ impl<'a, 't, F: Real> Builder<'a, 't, F> {
     fn find_nodes_with_costs(&mut self) {
         let mut all: Vec<u64> = Vec::new();
         let mut last = None;
-        for ancestors in self.costs.iter().flat_map(|cost| &cost.parts).map(|part| part.value.ancestors()) {
+        for ancestors in self
+            .costs
+            .iter()
+            .flat_map(|cost| &cost.parts)
+            .map(|part| part.value.ancestors())
+        {
             if last.replace(ancestors) != Some(ancestors) {
                 let words = self.tape.set_words(ancestors);
                 all.resize(all.len().max(words.len()), 0);
@@ -230,8 +287,16 @@ impl<'a, 't, F: Real> Builder<'a, 't, F> {
     /// The costs that descend from a node, as the numbers of cost and part.
     pub(crate) fn downstream(&self, node: usize) -> impl Iterator<Item = (usize, usize)> + '_ {
         let site = self.nodes[node].site;
-        let parts = self.costs.iter().enumerate().flat_map(|(cost, recorded)| recorded.parts.iter().enumerate().map(move |(part, recorded)| ((cost, part), recorded)));
-        parts.filter(move |(_, part)| self.tape.set_contains(part.value.ancestors(), site)).map(|(at, _)| at)
+        let parts = self.costs.iter().enumerate().flat_map(|(cost, recorded)| {
+            recorded
+                .parts
+                .iter()
+                .enumerate()
+                .map(move |(part, recorded)| ((cost, part), recorded))
+        });
+        parts
+            .filter(move |(_, part)| self.tape.set_contains(part.value.ancestors(), site))
+            .map(|(at, _)| at)
     }
 
     /// A cost as a node sees it: detached, averaged over the plates that the node lacks.
@@ -254,7 +319,12 @@ impl<'a, 't, F: Real> Builder<'a, 't, F> {
     fn node_cost(&self, node: usize, name: String, value: Var<'t, F>, joint: Plates) -> GraphResult<NodeCost<'t, F>> {
         let seen = without(&self.nodes[node].plates, &joint);
         let gradient_function = self.joint(node, &seen)?.map(|(l, _)| l);
-        Ok(NodeCost { name, value, joint, gradient_function })
+        Ok(NodeCost {
+            name,
+            value,
+            joint,
+            gradient_function,
+        })
     }
 
     pub(crate) fn costs_of(&self, node: usize) -> GraphResult<Vec<NodeCost<'t, F>>> {
@@ -262,12 +332,18 @@ impl<'a, 't, F: Real> Builder<'a, 't, F> {
         for at in self.downstream(node) {
             let joint = self.missing(node, at);
             let value = self.averaged(at, &self.nodes[node].plates);
-            match groups.iter_mut().find(|(cost, plates, _)| *cost == at.0 && *plates == joint) {
+            match groups
+                .iter_mut()
+                .find(|(cost, plates, _)| *cost == at.0 && *plates == joint)
+            {
                 Some((_, _, sum)) => *sum = *sum + value,
                 None => groups.push((at.0, joint, value)),
             }
         }
-        groups.into_iter().map(|(cost, joint, value)| self.node_cost(node, self.costs[cost].name.clone(), value, joint)).collect()
+        groups
+            .into_iter()
+            .map(|(cost, joint, value)| self.node_cost(node, self.costs[cost].name.clone(), value, joint))
+            .collect()
     }
 
     pub(crate) fn totals_of(&self, node: usize) -> GraphResult<Vec<NodeCost<'t, F>>> {
@@ -275,10 +351,13 @@ impl<'a, 't, F: Real> Builder<'a, 't, F> {
         let parts = Numbering::new(self.costs);
         for at in self.downstream(node) {
             let joint = self.missing(node, at);
-            let group = groups.iter().position(|(plates, _)| *plates == joint).unwrap_or_else(|| {
-                groups.push((joint, vec![0; parts.words()]));
-                groups.len() - 1
-            });
+            let group = groups
+                .iter()
+                .position(|(plates, _)| *plates == joint)
+                .unwrap_or_else(|| {
+                    groups.push((joint, vec![0; parts.words()]));
+                    groups.len() - 1
+                });
             let number = parts.number(at);
             groups[group].1[number / 64] |= 1 << (number % 64);
         }
@@ -286,7 +365,9 @@ impl<'a, 't, F: Real> Builder<'a, 't, F> {
         let mut totals = Vec::new();
         for (joint, words) in groups {
             let mut sums = self.totals.borrow_mut();
-            let sums = sums.entry((plates.clone(), joint.clone())).or_insert_with(SubsetSums::new);
+            let sums = sums
+                .entry((plates.clone(), joint.clone()))
+                .or_insert_with(SubsetSums::new);
             if let Some(value) = sums.sum(&words, &|number| Some(self.averaged(parts.at(number), plates))) {
                 totals.push(self.node_cost(node, String::new(), value, joint)?);
             }
@@ -325,7 +406,11 @@ impl Numbering {
 
 /// The plates of the first list that are not in the second.
 pub(crate) fn without(plates: &[Plate], removed: &[Plate]) -> Plates {
-    plates.iter().copied().filter(|plate| !removed.contains(plate)).collect()
+    plates
+        .iter()
+        .copied()
+        .filter(|plate| !removed.contains(plate))
+        .collect()
 }
 
 fn contains(plates: &[Plate], others: &[Plate]) -> bool {

@@ -133,10 +133,7 @@ mod tests {
             assert_eq!(clip_by_global_norm(&mut gradients, max).unwrap(), 7.0);
             assert_eq!(elements(&gradients), [2.0, -3.0, 6.0]);
         }
-        assert_eq!(
-            clip_by_global_norm(&mut made([0.0, 0.0], 0.0), 1.0).unwrap(),
-            0.0
-        );
+        assert_eq!(clip_by_global_norm(&mut made([0.0, 0.0], 0.0), 1.0).unwrap(), 0.0);
     }
 
     #[test]
@@ -153,10 +150,7 @@ mod tests {
     #[test]
     fn infinities_are_left_for_the_optimiser_to_refuse() {
         let mut gradients = made([2.0, f64::INFINITY], 6.0);
-        assert_eq!(
-            clip_by_global_norm(&mut gradients, 1.0).unwrap(),
-            f64::INFINITY
-        );
+        assert_eq!(clip_by_global_norm(&mut gradients, 1.0).unwrap(), f64::INFINITY);
         assert_eq!(elements(&gradients), [2.0, f64::INFINITY, 6.0]);
         clip_by_value(&mut gradients, 1.0).unwrap();
         assert_eq!(elements(&gradients), [1.0, f64::INFINITY, 1.0]);

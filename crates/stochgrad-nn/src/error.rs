@@ -150,12 +150,7 @@ pub enum NnError {
 }
 
 impl NnError {
-    pub(crate) fn io(
-        action: &'static str,
-        path: impl Into<PathBuf>,
-        hint: &'static str,
-        source: io::Error,
-    ) -> Self {
+    pub(crate) fn io(action: &'static str, path: impl Into<PathBuf>, hint: &'static str, source: io::Error) -> Self {
         Self::Io {
             action,
             path: path.into(),
@@ -191,13 +186,8 @@ mod tests {
             "free some space",
             io::Error::from(io::ErrorKind::StorageFull),
         );
-        let source = error
-            .source()
-            .and_then(|source| source.downcast_ref::<io::Error>());
-        assert_eq!(
-            source.map(io::Error::kind),
-            Some(io::ErrorKind::StorageFull)
-        );
+        let source = error.source().and_then(|source| source.downcast_ref::<io::Error>());
+        assert_eq!(source.map(io::Error::kind), Some(io::ErrorKind::StorageFull));
         let message = error.to_string();
         assert!(message.starts_with("cannot write model.safetensors: "));
         assert!(message.ends_with("; free some space"));

@@ -26,13 +26,7 @@ impl Initialization {
     /// The weights of a layer, of shape `[inputs, outputs]`.
     ///
     /// `name` is the parameter's full name. Numbers without inputs or outputs make an empty tensor.
-    pub fn weight<F: Real>(
-        self,
-        name: &str,
-        inputs: usize,
-        outputs: usize,
-        seed: Seed,
-    ) -> Tensor<F> {
+    pub fn weight<F: Real>(self, name: &str, inputs: usize, outputs: usize, seed: Seed) -> Tensor<F> {
         let shape = Shape::from([inputs, outputs]);
         let (n, m) = (inputs as f64, outputs as f64);
         match self {
@@ -48,13 +42,7 @@ impl Initialization {
     }
 
     /// The biases of a layer, of shape `[outputs]`.
-    pub fn bias<F: Real>(
-        self,
-        name: &str,
-        inputs: usize,
-        outputs: usize,
-        seed: Seed,
-    ) -> Tensor<F> {
+    pub fn bias<F: Real>(self, name: &str, inputs: usize, outputs: usize, seed: Seed) -> Tensor<F> {
         let shape = Shape::from([outputs]);
         match self {
             Self::Uniform => uniform(name, shape, 1.0 / (inputs as f64).sqrt(), seed),
@@ -76,10 +64,7 @@ fn uniform<F: Real>(name: &str, shape: Shape, bound: f64, seed: Seed) -> Tensor<
 }
 
 fn scaled<F: Real>(mut values: Tensor<F>, scale: impl Fn(F) -> F) -> Tensor<F> {
-    values
-        .make_mut()
-        .iter_mut()
-        .for_each(|value| *value = scale(*value));
+    values.make_mut().iter_mut().for_each(|value| *value = scale(*value));
     values
 }
 
@@ -92,16 +77,8 @@ mod tests {
     fn moments(values: &Tensor<f64>) -> (f64, f64, f64) {
         let n = values.len() as f64;
         let mean = values.as_slice().iter().sum::<f64>() / n;
-        let variance = values
-            .as_slice()
-            .iter()
-            .map(|x| (x - mean).powi(2))
-            .sum::<f64>()
-            / n;
-        let largest = values
-            .as_slice()
-            .iter()
-            .fold(0.0_f64, |m, x| m.max(x.abs()));
+        let variance = values.as_slice().iter().map(|x| (x - mean).powi(2)).sum::<f64>() / n;
+        let largest = values.as_slice().iter().fold(0.0_f64, |m, x| m.max(x.abs()));
         (mean, variance, largest)
     }
 
@@ -119,8 +96,7 @@ mod tests {
             (Initialization::He, 2.0 / 100.0, None),
         ];
         for (initialization, variance, bound) in cases {
-            let weight =
-                initialization.weight::<f64>("layer.weight", inputs, outputs, Seed::new(SEED));
+            let weight = initialization.weight::<f64>("layer.weight", inputs, outputs, Seed::new(SEED));
             assert_eq!(weight.shape()[..], [inputs, outputs]);
             let (mean, found, largest) = moments(&weight);
             assert!(mean.abs() < 4.0 * (variance / count).sqrt(), "{mean}");
@@ -137,11 +113,7 @@ mod tests {
     fn biases_are_within_the_bound_or_zero() {
         let (_, _, largest) = moments(&Initialization::Uniform.bias("b", 4, 1000, Seed::new(SEED)));
         assert!(largest <= 0.5 && largest > 0.49, "{largest}");
-        for initialization in [
-            Initialization::Xavier,
-            Initialization::He,
-            Initialization::Zeros,
-        ] {
+        for initialization in [Initialization::Xavier, Initialization::He, Initialization::Zeros] {
             let bias = initialization.bias::<f32>("b", 4, 3, Seed::new(SEED));
             assert_eq!(bias.as_slice(), [0.0; 3]);
         }
@@ -151,9 +123,7 @@ mod tests {
 
     #[test]
     fn the_name_and_the_seed_decide_the_values() {
-        let draw = |name: &str, seed: u64| {
-            Initialization::Uniform.weight::<f64>(name, 3, 4, Seed::new(seed))
-        };
+        let draw = |name: &str, seed: u64| Initialization::Uniform.weight::<f64>(name, 3, 4, Seed::new(seed));
         assert_eq!(draw("a", 1), draw("a", 1));
         assert_ne!(draw("a", 1), draw("b", 1));
         assert_ne!(draw("a", 1), draw("a", 2));

@@ -28,10 +28,10 @@
 //!
 //! let mut workspace = Workspace::new();
 //! let mut losses = Vec::new();
-//! for (step, batch) in minibatches.epoch(0).into_iter().enumerate() {
+//! for (step, batch) in minibatches.steps_from(0).take(30).enumerate() {
 //!     let graph = Graph::new(workspace.tape(), seed.step(step));
 //!     let model = parameters.on(&graph);
-//!     let x = graph.data("batch", rows(&pixels, batch)?)?;
+//!     let x = graph.data("batch", rows(&pixels, &batch)?)?;
 //!     let code = encoder.forward(&model, x)?;
 //!     let error = decoder.forward(&model, code)? - x;
 //!     graph.cost("squared error", error.square().sum())?;

@@ -132,9 +132,7 @@ impl<F: Real> Parameters<F> {
 
     /// Names and values, in the order of insertion.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &Tensor<F>)> {
-        self.entries
-            .iter()
-            .map(|entry| (entry.name.as_str(), &entry.value))
+        self.entries.iter().map(|entry| (entry.name.as_str(), &entry.value))
     }
 
     /// The names, in the order of insertion.
@@ -178,18 +176,11 @@ impl<F: Real> Parameters<F> {
     /// # Errors
     ///
     /// The first error of `write`; all parameters then keep their values.
-    pub fn update(
-        &mut self,
-        mut write: impl FnMut(&str, &Tensor<F>, &mut [F]) -> NnResult<()>,
-    ) -> NnResult<()> {
+    pub fn update(&mut self, mut write: impl FnMut(&str, &Tensor<F>, &mut [F]) -> NnResult<()>) -> NnResult<()> {
         for entry in &mut self.entries {
             let shape = entry.value.shape();
-            let kept = entry
-                .spare
-                .take_if(|spare| spare.is_unique() && spare.shape() == shape);
-            let spare = entry
-                .spare
-                .insert(kept.unwrap_or_else(|| Tensor::zeros(shape)));
+            let kept = entry.spare.take_if(|spare| spare.is_unique() && spare.shape() == shape);
+            let spare = entry.spare.insert(kept.unwrap_or_else(|| Tensor::zeros(shape)));
             write(&entry.name, &entry.value, spare.make_mut())?;
         }
         for entry in &mut self.entries {
@@ -223,16 +214,10 @@ impl<F: Real> Parameters<F> {
     }
 
     /// The values of a checkpoint, one for each parameter in order.
-    pub(crate) fn read_from(
-        &self,
-        checkpoint: &Checkpoint,
-        location: &str,
-    ) -> NnResult<Vec<Tensor<F>>> {
+    pub(crate) fn read_from(&self, checkpoint: &Checkpoint, location: &str) -> NnResult<Vec<Tensor<F>>> {
         let values = self
             .iter()
-            .map(|(name, value)| {
-                checkpoint.tensor_of_shape(&format!("{PREFIX}{name}"), value.shape())
-            })
+            .map(|(name, value)| checkpoint.tensor_of_shape(&format!("{PREFIX}{name}"), value.shape()))
             .collect::<NnResult<Vec<_>>>()?;
         let saved = || {
             let names = checkpoint.tensors().keys();
@@ -342,10 +327,7 @@ impl<'a, F: Real> Scope<'a, F> {
     }
 
     /// Adds several tensors or, on an error, none.
-    pub(crate) fn all_or_none<R>(
-        &mut self,
-        add: impl FnOnce(&mut Self) -> NnResult<R>,
-    ) -> NnResult<R> {
+    pub(crate) fn all_or_none<R>(&mut self, add: impl FnOnce(&mut Self) -> NnResult<R>) -> NnResult<R> {
         let before = self.parameters.len();
         let result = add(self);
         if result.is_err() {
@@ -415,9 +397,7 @@ mod tests {
 
     fn two() -> Parameters<f64> {
         let mut parameters = Parameters::new();
-        parameters
-            .insert("w", Tensor::from([[1.0, 2.0], [3.0, 4.0]]))
-            .unwrap();
+        parameters.insert("w", Tensor::from([[1.0, 2.0], [3.0, 4.0]])).unwrap();
         parameters.insert("a", Tensor::scalar(5.0)).unwrap();
         parameters
     }
@@ -438,18 +418,9 @@ mod tests {
             let error = parameters.insert(name, Tensor::scalar(0.0)).unwrap_err();
             assert!(error.to_string().contains(&format!("`{name}`")), "{error}");
         }
-        let message = parameters
-            .set("w", Tensor::zeros([4]))
-            .unwrap_err()
-            .to_string();
-        assert!(
-            message.contains("[2, 2]") && message.contains("[4]"),
-            "{message}"
-        );
-        let message = parameters
-            .set("b", Tensor::zeros([4]))
-            .unwrap_err()
-            .to_string();
+        let message = parameters.set("w", Tensor::zeros([4])).unwrap_err().to_string();
+        assert!(message.contains("[2, 2]") && message.contains("[4]"), "{message}");
+        let message = parameters.set("b", Tensor::zeros([4])).unwrap_err().to_string();
         assert!(message.contains("`w`, `a`"), "{message}");
         assert_eq!(parameters.len(), 2);
         assert_eq!(parameters.get("w"), two().get("w"));
@@ -460,18 +431,12 @@ mod tests {
         let mut parameters = Parameters::<f64>::new();
         let mut outer = parameters.scope("encoder");
         let mut inner = outer.scope("0");
-        assert_eq!(
-            inner.insert("weight", Tensor::scalar(1.0)).unwrap(),
-            "encoder.0.weight"
-        );
+        assert_eq!(inner.insert("weight", Tensor::scalar(1.0)).unwrap(), "encoder.0.weight");
         let mut same = Scope::from(&mut inner);
         same.insert("bias", Tensor::scalar(2.0)).unwrap();
         outer.scope("").insert("scale", Tensor::scalar(3.0)).unwrap();
         let names: Vec<&str> = parameters.names().collect();
-        assert_eq!(
-            names,
-            ["encoder.0.weight", "encoder.0.bias", "encoder.scale"]
-        );
+        assert_eq!(names, ["encoder.0.weight", "encoder.0.bias", "encoder.scale"]);
     }
 
     #[test]
@@ -482,16 +447,9 @@ mod tests {
         let model = parameters.on(&graph);
         let w = model.param("w").unwrap();
         assert_eq!(w.id(), model.param("w").unwrap().id());
-        assert!(
-            w.peek()
-                .unwrap()
-                .shares_buffer_with(parameters.get("w").unwrap())
-        );
+        assert!(w.peek().unwrap().shares_buffer_with(parameters.get("w").unwrap()));
         let message = model.param("weight").unwrap_err().to_string();
-        assert!(
-            message.contains("weight") && message.contains("`w`, `a`"),
-            "{message}"
-        );
+        assert!(message.contains("weight") && message.contains("`w`, `a`"), "{message}");
     }
 
     #[test]
@@ -543,8 +501,7 @@ mod tests {
             let graph = Graph::new(workspace.tape(), Seed::new(7).step(step));
             let x = parameters.on(&graph).param("x").unwrap();
             graph.cost("square", x.square().sum()).unwrap();
-            adam.step(&mut parameters, &graph.backward().unwrap())
-                .unwrap();
+            adam.step(&mut parameters, &graph.backward().unwrap()).unwrap();
             addresses[0].insert(parameters.get("x").unwrap().as_slice().as_ptr());
             let moment = &adam.state().slots["first_moment"]["x"];
             addresses[1].insert(moment.as_slice().as_ptr());
@@ -578,10 +535,7 @@ mod tests {
         larger.save_to(&mut extra).unwrap();
         extra.insert("parameters/x", &Tensor::scalar(1.0)).unwrap();
         let message = smaller.load_from(&extra).unwrap_err().to_string();
-        assert!(
-            message.contains("1 parameter(s)") && message.contains('4'),
-            "{message}"
-        );
+        assert!(message.contains("1 parameter(s)") && message.contains('4'), "{message}");
         assert_eq!(smaller.get("x"), Some(&Tensor::scalar(0.5)));
         let mut single = Parameters::<f32>::new();
         single.insert("w", Tensor::zeros([2, 2])).unwrap();
@@ -593,9 +547,6 @@ mod tests {
     fn gradients_come_by_full_name() {
         let parameters = two();
         let slopes = [("a", Tensor::scalar(2.0))];
-        assert_eq!(
-            gradients(&parameters, &slopes).get("a").unwrap(),
-            &Tensor::scalar(2.0)
-        );
+        assert_eq!(gradients(&parameters, &slopes).get("a").unwrap(), &Tensor::scalar(2.0));
     }
 }

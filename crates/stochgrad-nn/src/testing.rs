@@ -14,10 +14,7 @@ pub(crate) fn one_parameter(value: Tensor<f64>) -> Parameters<f64> {
 }
 
 /// Gradients with given values, by the cost `Σ slope · parameter`.
-pub(crate) fn gradients(
-    parameters: &Parameters<f64>,
-    slopes: &[(&str, Tensor<f64>)],
-) -> Gradients<f64> {
+pub(crate) fn gradients(parameters: &Parameters<f64>, slopes: &[(&str, Tensor<f64>)]) -> Gradients<f64> {
     let tape = Tape::new();
     let graph = Graph::new(&tape, Seed::new(7));
     let model = parameters.on(&graph);

@@ -183,10 +183,7 @@ impl TrainingState {
         parameters: &mut Parameters<F>,
         optimizer: &mut dyn Optimizer<F>,
     ) -> NnResult<Self> {
-        let reader = Reader {
-            checkpoint,
-            location,
-        };
+        let reader = Reader { checkpoint, location };
         let state = Self {
             step: reader.number(STEP)?,
             epoch: reader.number(EPOCH)?,
@@ -211,10 +208,7 @@ impl Reader<'_> {
     fn number(&self, name: &str) -> NnResult<u64> {
         match self.checkpoint.u64s(name)? {
             &[number] => Ok(number),
-            numbers => Err(self.invalid(
-                format!("one number in `{name}`"),
-                format!("{}", numbers.len()),
-            )),
+            numbers => Err(self.invalid(format!("one number in `{name}`"), format!("{}", numbers.len()))),
         }
     }
 
@@ -246,10 +240,8 @@ impl Reader<'_> {
                 format!("`{listed}`"),
             )
         })?;
-        let mut methods: BTreeMap<String, MethodState> = nodes
-            .into_iter()
-            .map(|node| (node, MethodState::new()))
-            .collect();
+        let mut methods: BTreeMap<String, MethodState> =
+            nodes.into_iter().map(|node| (node, MethodState::new())).collect();
         for entry in self.entries(METHODS_PREFIX) {
             let (full_name, tensor, node, key) = entry?;
             let Some(state) = methods.get_mut(&node) else {
@@ -281,10 +273,7 @@ impl Reader<'_> {
     }
 
     /// Tensors whose name is the prefix, an owner and the rest: full name, tensor, owner, rest.
-    fn entries(
-        &self,
-        prefix: &'static str,
-    ) -> impl Iterator<Item = NnResult<(&str, &CheckpointTensor, String, &str)>> {
+    fn entries(&self, prefix: &'static str) -> impl Iterator<Item = NnResult<(&str, &CheckpointTensor, String, &str)>> {
         let tensors = self.checkpoint.tensors().iter();
         tensors.filter_map(move |(full_name, tensor)| {
             let name = full_name.strip_prefix(prefix)?;
@@ -325,5 +314,257 @@ fn in_words<'a>(names: impl Iterator<Item = &'a String>) -> String {
         "none".into()
     } else {
         names.join(", ")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::sync::Mutex;
+
+    use stochgrad_graph::{Graph, Seed};
+    use stochgrad_tape::Workspace;
+
+    use super::*;
+    use crate::data::{Minibatches, rows};
+    use crate::layers::{Activation, Mlp};
+    use crate::optimizers::{Adam, Sgd};
+    use crate::testing::{gradients, one_parameter};
+
+    /// A run whose data, order of data and model depend on nothing but its state.
+    struct Run {
+        parameters: Parameters<f32>,
+        mlp: Mlp,
+        optimizer: Box<dyn Optimizer<f32>>,
+        state: TrainingState,
+    }
+
+    impl Run {
+        fn new(optimizer: Box<dyn Optimizer<f32>>) -> Self {
+            let mut parameters = Parameters::new();
+            let seed = Seed::new(7);
+            let sizes = [2, 8, 1];
+            let mlp = Mlp::new(&mut parameters, "f", &sizes, Activation::Tanh, seed).unwrap();
+            Self {
+                parameters,
+                mlp,
+                optimizer,
+                state: TrainingState::new(7),
+            }
+        }
+
+        fn go_on(&mut self, steps: u64) {
+            let x = Tensor::from_fn([30, 2], |i| (i as f32).sin());
+            let y = Tensor::from_fn([30, 1], |i| (i as f32).cos());
+            let batches = Minibatches::new(30, 8, self.state.seed).unwrap();
+            let mut workspace = Workspace::new();
+            let batches = batches.steps_from(self.state.step);
+            for batch in batches.take(usize::try_from(steps).unwrap()) {
+                let graph = Graph::new(workspace.tape(), Seed::new(self.state.seed));
+                let x = graph.data("batch", rows(&x, &batch).unwrap()).unwrap();
+                let y = graph.data("batch", rows(&y, &batch).unwrap()).unwrap();
+                let output = self.mlp.forward(&self.parameters.on(&graph), x).unwrap();
+                graph.cost("error", (output - y).square().sum()).unwrap();
+                let gradients = graph.backward().unwrap();
+                self.optimizer.step(&mut self.parameters, &gradients).unwrap();
+                self.state.step += 1;
+            }
+        }
+
+        fn bits(&self) -> Vec<u32> {
+            let values = self.parameters.iter().flat_map(|(_, value)| value.to_vec());
+            values.map(f32::to_bits).collect()
+        }
+    }
+
+    #[test]
+    fn a_run_that_is_resumed_is_bit_identical() {
+        type Make = fn() -> Box<dyn Optimizer<f32>>;
+        let makers: [Make; 2] = [
+            || Box::new(Adam::new(0.01).weight_decay(0.1)),
+            || Box::new(Sgd::new(0.01).momentum(0.9)),
+        ];
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("run.safetensors");
+        for make in makers {
+            let mut whole = Run::new(make());
+            whole.go_on(13);
+            whole.state.save(&path, &whole.parameters, &*whole.optimizer).unwrap();
+            let halfway = whole.bits();
+            whole.go_on(17);
+
+            let mut resumed = Run::new(make());
+            resumed.state = TrainingState::load(&path, &mut resumed.parameters, &mut *resumed.optimizer).unwrap();
+            assert_eq!(resumed.state.step, 13);
+            assert_eq!(resumed.bits(), halfway);
+            resumed.go_on(17);
+            assert_eq!(resumed.bits(), whole.bits());
+            assert_eq!(resumed.optimizer.state(), whole.optimizer.state());
+            assert_ne!(resumed.bits(), halfway);
+
+            let mut forgetful = Run::new(make());
+            TrainingState::load(&path, &mut forgetful.parameters, &mut *make()).unwrap();
+            forgetful.state.step = 13;
+            forgetful.go_on(17);
+            assert_ne!(forgetful.bits(), whole.bits());
+        }
+    }
+
+    #[derive(Default)]
+    struct Mean(Mutex<Vec<f64>>);
+
+    impl Method for Mean {
+        fn name(&self) -> String {
+            "running mean".into()
+        }
+
+        fn state(&self) -> MethodState {
+            MethodState::from([("mean/of %2F".into(), self.0.lock().unwrap().clone())])
+        }
+
+        fn load_state(&self, state: &MethodState) -> GraphResult<()> {
+            *self.0.lock().unwrap() = state["mean/of %2F"].clone();
+            Ok(())
+        }
+    }
+
+    struct Stateless;
+
+    impl Method for Stateless {
+        fn name(&self) -> String {
+            "score function".into()
+        }
+    }
+
+    #[test]
+    fn counters_settings_and_the_state_of_methods_come_back() {
+        let method = Mean::default();
+        *method.0.lock().unwrap() = vec![0.1, -0.0, f64::MIN_POSITIVE / 8.0, f64::INFINITY];
+        let mut state = TrainingState::new(u64::MAX);
+        state.step = (1 << 53) + 1;
+        state.epoch = 3;
+        for node in ["z", "x[3]", "a/b%2F", ""] {
+            state.remember(node, &method);
+        }
+        state.remember("w", &Stateless);
+        state.settings.insert("learning rate".into(), "0.1".into());
+        state.settings.insert("a/b".into(), "\"\n".into());
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("run.safetensors");
+        let mut parameters = one_parameter(Tensor::scalar(1.0));
+        let mut adam = Adam::new(0.1);
+        state.save(&path, &parameters, &adam).unwrap();
+        let loaded = TrainingState::load(&path, &mut parameters, &mut adam).unwrap();
+        assert_eq!(loaded, state);
+
+        let restored = Mean::default();
+        loaded.recall("a/b%2F", &restored).unwrap();
+        let bits = |method: &Mean| {
+            let numbers = method.0.lock().unwrap().clone();
+            numbers.into_iter().map(f64::to_bits).collect::<Vec<_>>()
+        };
+        assert_eq!(bits(&restored), bits(&method));
+        loaded.recall("w", &Stateless).unwrap();
+        let message = loaded.recall("v", &restored).unwrap_err().to_string();
+        assert!(message.contains("\"v\"") && message.contains("`x[3]`"), "{message}");
+        assert!(loaded.recall("z", &Stateless).is_err());
+    }
+
+    fn trained() -> (Parameters<f64>, Adam<f64>) {
+        let mut parameters = one_parameter(Tensor::from([1.0, 2.0]));
+        let mut adam = Adam::new(0.1);
+        let gradients = gradients(&parameters, &[("x", Tensor::from([1.0, -1.0]))]);
+        adam.step(&mut parameters, &gradients).unwrap();
+        (parameters, adam)
+    }
+
+    fn refused(checkpoint: &Checkpoint, parts: &[&str]) {
+        let (mut parameters, mut adam) = trained();
+        let (values, state) = (parameters.clone(), adam.state());
+        let error = TrainingState::from_checkpoint(checkpoint, &mut parameters, &mut adam).unwrap_err();
+        let message = error.to_string();
+        assert!(parts.iter().all(|part| message.contains(part)), "{message}");
+        assert!(parameters.iter().eq(values.iter()));
+        assert_eq!(adam.state(), state);
+    }
+
+    #[test]
+    fn checkpoints_of_other_models_and_optimisers_are_errors_that_change_nothing() {
+        let state = TrainingState::new(7);
+        let fresh = Adam::new(0.1);
+        let other = |value: Tensor<f64>| state.to_checkpoint(&one_parameter(value), &fresh);
+        refused(&other(Tensor::zeros([3])).unwrap(), &["parameters/x", "[2]", "[3]"]);
+        let mut two = one_parameter(Tensor::zeros([2]));
+        two.insert("y", Tensor::zeros([2])).unwrap();
+        let more = state.to_checkpoint(&two, &fresh).unwrap();
+        refused(&more, &["1 parameter(s)", "`y`"]);
+        let mut named = Parameters::new();
+        named.insert("y", Tensor::<f64>::zeros([2])).unwrap();
+        let renamed = state.to_checkpoint(&named, &fresh).unwrap();
+        refused(&renamed, &["parameters/x", "parameters/y"]);
+        let mut single = Parameters::new();
+        single.insert("x", Tensor::<f32>::zeros([2])).unwrap();
+        let single = state.to_checkpoint(&single, &Adam::new(0.1)).unwrap();
+        refused(&single, &["parameters/x", "f64", "f32"]);
+        let parameters = one_parameter(Tensor::zeros([2]));
+        let sgd = state.to_checkpoint(&parameters, &Sgd::new(0.1)).unwrap();
+        refused(&sgd, &["adam", "sgd"]);
+        refused(&Checkpoint::new(), &["training/step"]);
+    }
+
+    #[test]
+    fn damaged_entries_are_errors_that_change_nothing() {
+        let (parameters, adam) = trained();
+        let good = || {
+            let mut state = TrainingState::new(7);
+            state.remember("z", &Mean::default());
+            state.to_checkpoint(&parameters, &adam).unwrap()
+        };
+        type Damage = fn(&mut Checkpoint) -> NnResult<()>;
+        let cases: [(Damage, &[&str]); 7] = [
+            (
+                |c| c.insert("optimizer/first_moment/x", &Tensor::scalar(1.0)),
+                &["first_moment/x", "[2]", "[]"],
+            ),
+            (
+                |c| c.insert("optimizer/first_moment/y", &Tensor::scalar(1.0)),
+                &["first_moment/y"],
+            ),
+            (
+                |c| c.insert("optimizer/other/x", &Tensor::from([1.0, 2.0])),
+                &["`other`"],
+            ),
+            (
+                |c| c.insert("methods/v/mean", &Tensor::from([1.0])),
+                &["methods/v/mean", "`z`"],
+            ),
+            (|c| c.insert("methods/z", &Tensor::from([1.0])), &["methods/z"]),
+            (|c| c.set_metadata("methods", "{"), &["`{`"]),
+            (|c| c.insert_u64s("training/step", &[1, 2]), &["training/step"]),
+        ];
+        for (damage, parts) in cases {
+            let mut checkpoint = good();
+            damage(&mut checkpoint).unwrap();
+            refused(&checkpoint, parts);
+        }
+        let (mut parameters, mut adam) = trained();
+        TrainingState::from_checkpoint(&good(), &mut parameters, &mut adam).unwrap();
+    }
+
+    #[test]
+    fn a_truncated_file_is_an_error_that_changes_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("run.safetensors");
+        let (mut parameters, mut adam) = trained();
+        TrainingState::new(7).save(&path, &parameters, &adam).unwrap();
+        let bytes = fs::read(&path).unwrap();
+        let (values, state) = (parameters.clone(), adam.state());
+        for length in [0, 7, bytes.len() / 2, bytes.len() - 1] {
+            fs::write(&path, &bytes[..length]).unwrap();
+            let error = TrainingState::load(&path, &mut parameters, &mut adam).unwrap_err();
+            assert!(matches!(error, NnError::InvalidCheckpoint { .. }), "{error}");
+            assert!(parameters.iter().eq(values.iter()));
+            assert_eq!(adam.state(), state);
+        }
     }
 }

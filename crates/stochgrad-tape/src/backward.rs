@@ -42,7 +42,12 @@ impl<F: Real> Tape<F> {
     /// # Errors
     /// The first error recorded on the tape.
     #[track_caller]
-    pub fn vector_jacobian_product<'t>(&'t self, output: Var<'t, F>, adjoint: Var<'t, F>, wrt: &[Var<'t, F>]) -> TapeResult<Vec<Var<'t, F>>> {
+    pub fn vector_jacobian_product<'t>(
+        &'t self,
+        output: Var<'t, F>,
+        adjoint: Var<'t, F>,
+        wrt: &[Var<'t, F>],
+    ) -> TapeResult<Vec<Var<'t, F>>> {
         let mut total = output * adjoint.stop_gradient();
         total = total.sum();
         for plate in total.plates() {
@@ -56,7 +61,11 @@ impl<F: Real> Tape<F> {
     /// # Errors
     /// As [`Tape::grad`].
     #[track_caller]
-    pub fn backward<'t, const N: usize>(&'t self, output: Var<'t, F>, wrt: [Var<'t, F>; N]) -> TapeResult<[Tensor<F>; N]> {
+    pub fn backward<'t, const N: usize>(
+        &'t self,
+        output: Var<'t, F>,
+        wrt: [Var<'t, F>; N],
+    ) -> TapeResult<[Tensor<F>; N]> {
         let gradients = self.backward_all(output, &wrt)?;
         let mut result = wrt.map(|_| Tensor::scalar(F::ZERO));
         result.clone_from_slice(&gradients);
@@ -71,7 +80,11 @@ impl<F: Real> Tape<F> {
     pub fn backward_all<'t>(&'t self, output: Var<'t, F>, wrt: &[Var<'t, F>]) -> TapeResult<Vec<Tensor<F>>> {
         self.check_scalar(output, wrt, "backward", Location::caller())?;
         let base = self.len();
-        self.inner.borrow_mut().scratch = Some(Scratch { base, free: Vec::new(), created: Vec::new() });
+        self.inner.borrow_mut().scratch = Some(Scratch {
+            base,
+            free: Vec::new(),
+            created: Vec::new(),
+        });
         let seed = self.filled(output.shape(), F::ONE);
         let swept = self.sweep(output, seed, wrt);
         let result = swept.and_then(|adjoints| adjoints.iter().map(|adjoint| adjoint.peek()).collect());
@@ -85,10 +98,19 @@ impl<F: Real> Tape<F> {
     /// # Errors
     /// As [`Tape::grad`].
     #[track_caller]
-    pub fn hessian_vector_product<'t>(&'t self, output: Var<'t, F>, wrt: &[Var<'t, F>], direction: &[Var<'t, F>]) -> TapeResult<Vec<Tensor<F>>> {
+    pub fn hessian_vector_product<'t>(
+        &'t self,
+        output: Var<'t, F>,
+        wrt: &[Var<'t, F>],
+        direction: &[Var<'t, F>],
+    ) -> TapeResult<Vec<Tensor<F>>> {
         let at = Location::caller();
         if direction.len() != wrt.len() {
-            let message = format!("hessian_vector_product: expected {} directions, one for each variable, came {}", wrt.len(), direction.len());
+            let message = format!(
+                "hessian_vector_product: expected {} directions, one for each variable, came {}",
+                wrt.len(),
+                direction.len()
+            );
             return Err(TapeError::Other { message, at });
         }
         self.own(direction, at)?;
@@ -108,12 +130,23 @@ impl<F: Real> Tape<F> {
         result
     }
 
-    fn check_scalar(&self, output: Var<'_, F>, wrt: &[Var<'_, F>], what: &'static str, at: &'static Location<'static>) -> TapeResult<()> {
+    fn check_scalar(
+        &self,
+        output: Var<'_, F>,
+        wrt: &[Var<'_, F>],
+        what: &'static str,
+        at: &'static Location<'static>,
+    ) -> TapeResult<()> {
         self.check()?;
         self.own(&[output], at)?;
         self.own(wrt, at)?;
         if output.shape().numel() != 1 || !output.plates().is_empty() {
-            return Err(TapeError::NotScalar { what, shape: output.shape(), plates: output.plates_in_words(), at });
+            return Err(TapeError::NotScalar {
+                what,
+                shape: output.shape(),
+                plates: output.plates_in_words(),
+                at,
+            });
         }
         Ok(())
     }
@@ -132,7 +165,9 @@ impl<F: Real> Tape<F> {
                 depends[index] = node.inputs.iter().enumerate().any(|(input, id)| {
                     depends[id.index()]
                         && match &node.op {
-                            crate::Op::Custom(number) => inner.primitives[*number as usize].smoothness(input) > crate::Smoothness::Constant,
+                            crate::Op::Custom(number) => {
+                                inner.primitives[*number as usize].smoothness(input) > crate::Smoothness::Constant
+                            }
                             op => op.passes_gradient(input),
                         }
                 });
@@ -149,17 +184,33 @@ impl<F: Real> Tape<F> {
         adjoints[end - 1] = Some(seed.id);
         holds.take(self, seed.id);
         let mut keep = vec![false; end];
-        wrt.iter().filter(|var| var.id.index() < end).for_each(|var| keep[var.id.index()] = true);
+        wrt.iter()
+            .filter(|var| var.id.index() < end)
+            .for_each(|var| keep[var.id.index()] = true);
         for index in (0..end).rev() {
             let Some(adjoint) = adjoints[index] else { continue };
             if !depends[index] {
                 continue;
             }
-            let value = Var { tape: self, id: Id(index as u32) };
+            let value = Var {
+                tape: self,
+                id: Id(index as u32),
+            };
             let inputs: SmallVec<[Id; 3]> = self.inner.borrow().nodes[index].inputs.clone();
-            let wanted: SmallVec<[bool; 3]> = inputs.iter().enumerate().map(|(i, id)| depends[id.index()] && self.passes(value.id, i)).collect();
+            let wanted: SmallVec<[bool; 3]> = inputs
+                .iter()
+                .enumerate()
+                .map(|(i, id)| depends[id.index()] && self.passes(value.id, i))
+                .collect();
             if wanted.contains(&true) {
-                let parts = self.rule(value, Var { tape: self, id: adjoint }, &wanted);
+                let parts = self.rule(
+                    value,
+                    Var {
+                        tape: self,
+                        id: adjoint,
+                    },
+                    &wanted,
+                );
                 for ((part, input), wanted) in parts.into_iter().zip(&inputs).zip(&wanted) {
                     let (Some(part), true) = (part, *wanted) else { continue };
                     let slot = &mut adjoints[input.index()];
@@ -188,7 +239,9 @@ impl<F: Real> Tape<F> {
             .iter()
             .map(|&var| match adjoints.get(var.id.index()).copied().flatten() {
                 Some(id) => full(Var { tape: self, id }, var),
-                None => self.filled(Shape::scalar(), F::ZERO).apply(crate::Op::Expand(var.plates(), var.shape())),
+                None => self
+                    .filled(Shape::scalar(), F::ZERO)
+                    .apply(crate::Op::Expand(var.plates(), var.shape())),
             })
             .collect();
         self.check()?;
@@ -221,7 +274,9 @@ impl Holds {
     fn release<F: Real>(&mut self, tape: &Tape<F>, id: Id) {
         if let Some(count) = self.slot(tape, id) {
             *count -= 1;
-            if *count == 0 && let Some(scratch) = &mut tape.inner.borrow_mut().scratch {
+            if *count == 0
+                && let Some(scratch) = &mut tape.inner.borrow_mut().scratch
+            {
                 scratch.created.push(id.0);
             }
         }

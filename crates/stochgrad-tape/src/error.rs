@@ -11,7 +11,9 @@ pub type TapeResult<T> = Result<T, TapeError>;
 #[non_exhaustive]
 pub enum TapeError {
     /// Two operands whose event shapes do not broadcast.
-    #[error("{op}: event shapes {left} and {right} do not broadcast{plates} ({at}); reshape one of them, or check which axes are plates")]
+    #[error(
+        "{op}: event shapes {left} and {right} do not broadcast{plates} ({at}); reshape one of them, or check which axes are plates"
+    )]
     Shapes {
         /// The operation.
         op: String,
@@ -39,7 +41,9 @@ pub enum TapeError {
         at: &'static Location<'static>,
     },
     /// A derivative was asked of something that is not one number.
-    #[error("{what} needs one number, came event shape {shape}{plates} ({at}); reduce it first, with sum(), mean() or mean_over(plate)")]
+    #[error(
+        "{what} needs one number, came event shape {shape}{plates} ({at}); reduce it first, with sum(), mean() or mean_over(plate)"
+    )]
     NotScalar {
         /// What was asked for.
         what: &'static str,

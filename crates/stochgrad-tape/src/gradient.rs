@@ -63,24 +63,44 @@ fn with_rank<F: Real>(adjoint: Var<'_, F>, rank: usize) -> Var<'_, F> {
     if event.len() >= rank {
         return adjoint;
     }
-    adjoint.reshape(std::iter::repeat_n(1, rank - event.len()).chain(event.iter().copied()).collect::<Shape>())
+    adjoint.reshape(
+        std::iter::repeat_n(1, rank - event.len())
+            .chain(event.iter().copied())
+            .collect::<Shape>(),
+    )
 }
 
 /// The adjoint repeated to the full plates and event shape of its value.
 pub(crate) fn full<'t, F: Real>(adjoint: Var<'t, F>, value: Var<'t, F>) -> Var<'t, F> {
     let (plates, event) = (value.plates(), value.shape());
-    if adjoint.plates() == plates && adjoint.shape() == event { adjoint } else { adjoint.apply(Op::Expand(plates, event)) }
+    if adjoint.plates() == plates && adjoint.shape() == event {
+        adjoint
+    } else {
+        adjoint.apply(Op::Expand(plates, event))
+    }
 }
 
 /// The event shape of a reduced value, or of its adjoint, with size 1 on the axes that the reduction removed.
 fn restored(reduced: &Shape, axes: &[usize]) -> Shape {
     let mut sizes = reduced.iter().copied();
-    (0..reduced.len() + axes.len()).map(|axis| if axes.contains(&axis) { 1 } else { sizes.next().unwrap_or(1) }).collect()
+    (0..reduced.len() + axes.len())
+        .map(|axis| {
+            if axes.contains(&axis) {
+                1
+            } else {
+                sizes.next().unwrap_or(1)
+            }
+        })
+        .collect()
 }
 
 /// The event shape with another size on one axis.
 fn resized(shape: &Shape, axis: usize, to: usize) -> Shape {
-    shape.iter().enumerate().map(|(at, &size)| if at == axis { to } else { size }).collect()
+    shape
+        .iter()
+        .enumerate()
+        .map(|(at, &size)| if at == axis { to } else { size })
+        .collect()
 }
 
 fn derivative_of_map<'t, F: Real>(map: Map, x: Var<'t, F>, y: Var<'t, F>, g: Var<'t, F>) -> Option<Var<'t, F>> {
@@ -89,7 +109,7 @@ fn derivative_of_map<'t, F: Real>(map: Map, x: Var<'t, F>, y: Var<'t, F>, g: Var
         Map::AddScalar(_) => g,
         Map::MulScalar(c) => g * c,
         Map::RdivScalar(c) => g * x.square().recip() * -c,
-        Map::PowScalar(c) if c == 0.0 => return None,
+        Map::PowScalar(0.0) => return None,
         Map::PowScalar(c) => g * x.powf(c - 1.0) * c,
         Map::Exp => g * y,
         Map::Ln => g / x,
@@ -123,7 +143,13 @@ impl<F: Real> Tape<F> {
         let inputs = output.inputs();
         let (plates, event) = (output.plates(), output.shape());
         let down = |adjoint: Var<'t, F>, operand: Var<'t, F>| Some(unbroadcast(adjoint, &plates, &event, operand));
-        let want = |index: usize, adjoint: &dyn Fn() -> Option<Var<'t, F>>| if wanted.get(index) == Some(&true) { adjoint() } else { None };
+        let want = |index: usize, adjoint: &dyn Fn() -> Option<Var<'t, F>>| {
+            if wanted.get(index) == Some(&true) {
+                adjoint()
+            } else {
+                None
+            }
+        };
         let first = inputs.first().copied();
         let Some(x) = first else { return Adjoints::new() };
         match op {
@@ -140,7 +166,10 @@ impl<F: Real> Tape<F> {
                             let zero = self.filled(Shape::scalar(), F::ZERO);
                             x.step().select(x.ln(), zero)
                         };
-                        smallvec![want(0, &|| down(g * y * x.pow(y - 1.0), x)), want(1, &|| down(g * output * log(), y))]
+                        smallvec![
+                            want(0, &|| down(g * y * x.pow(y - 1.0), x)),
+                            want(1, &|| down(g * output * log(), y))
+                        ]
                     }
                     Zip::Maximum => smallvec![want(0, &|| down(g * x.ge(y), x)), want(1, &|| down(g * x.lt(y), y))],
                     Zip::Minimum => smallvec![want(0, &|| down(g * x.le(y), x)), want(1, &|| down(g * x.gt(y), y))],
@@ -149,7 +178,11 @@ impl<F: Real> Tape<F> {
             }
             Op::Select => {
                 let zero = self.filled(Shape::scalar(), F::ZERO);
-                smallvec![None, want(1, &|| down(x.select(g, zero), inputs[1])), want(2, &|| down(x.select(zero, g), inputs[2]))]
+                smallvec![
+                    None,
+                    want(1, &|| down(x.select(g, zero), inputs[1])),
+                    want(2, &|| down(x.select(zero, g), inputs[2]))
+                ]
             }
             Op::Reduce(function, axes) => {
                 let g = g.reshape(restored(&g.shape(), &axes));
@@ -167,26 +200,58 @@ impl<F: Real> Tape<F> {
             }
             Op::Softmax(axis) => {
                 let weighted = g * output;
-                smallvec![Some(weighted - output * weighted.apply(Op::SumOut(Plates::new(), Axes::from_slice(&[axis]))))]
+                smallvec![Some(
+                    weighted - output * weighted.apply(Op::SumOut(Plates::new(), Axes::from_slice(&[axis])))
+                )]
             }
             Op::LogSoftmax(axis) => {
                 let g = full(g, output);
-                smallvec![Some(g - x.softmax(axis as isize) * g.apply(Op::SumOut(Plates::new(), Axes::from_slice(&[axis]))))]
+                smallvec![Some(
+                    g - x.softmax(axis as isize) * g.apply(Op::SumOut(Plates::new(), Axes::from_slice(&[axis])))
+                )]
             }
-            Op::CumulativeSum { axis, reverse } => smallvec![Some(full(g, output).apply(Op::CumulativeSum { axis, reverse: !reverse }))],
-            Op::Matmul { transpose_left, transpose_right } => self.rule_matmul(x, inputs[1], output, full(g, output), (transpose_left, transpose_right), wanted),
+            Op::CumulativeSum { axis, reverse } => smallvec![Some(full(g, output).apply(Op::CumulativeSum {
+                axis,
+                reverse: !reverse
+            }))],
+            Op::Matmul {
+                transpose_left,
+                transpose_right,
+            } => self.rule_matmul(
+                x,
+                inputs[1],
+                output,
+                full(g, output),
+                (transpose_left, transpose_right),
+                wanted,
+            ),
             Op::MatmulLeading => {
                 let y = inputs[1];
-                let by = |left: Var<'t, F>, transpose_right: bool| left.apply_with(Op::Matmul { transpose_left: false, transpose_right }, &[full(g, output)]);
+                let by = |left: Var<'t, F>, transpose_right: bool| {
+                    left.apply_with(
+                        Op::Matmul {
+                            transpose_left: false,
+                            transpose_right,
+                        },
+                        &[full(g, output)],
+                    )
+                };
                 let together = |var: Var<'t, F>, other: Var<'t, F>, operand: Var<'t, F>| {
                     let mut joint = var.plates();
                     crate::plate::merge(&mut joint, &other.plates());
                     let lead = |v: Var<'t, F>| Shape::from(&v.shape()[..v.shape().len() - 1]);
                     let common = Shape::broadcast(&lead(var), &lead(other)).unwrap_or_default();
-                    let event: Shape = common.iter().copied().chain([operand.shape()[operand.shape().len() - 1]]).collect();
+                    let event: Shape = common
+                        .iter()
+                        .copied()
+                        .chain([operand.shape()[operand.shape().len() - 1]])
+                        .collect();
                     unbroadcast(var, &joint, &event, operand)
                 };
-                smallvec![want(0, &|| Some(together(by(y, true), x, x))), want(1, &|| Some(together(by(x, false), y, y)))]
+                smallvec![
+                    want(0, &|| Some(together(by(y, true), x, x))),
+                    want(1, &|| Some(together(by(x, false), y, y)))
+                ]
             }
             Op::Reshape(_) => smallvec![Some(full(g, output).reshape(x.shape()))],
             Op::Transpose(order) => {
@@ -196,8 +261,16 @@ impl<F: Real> Tape<F> {
                 }
                 smallvec![Some(g.apply(Op::Transpose(inverse)))]
             }
-            Op::Slice { axis, start, .. } => smallvec![Some(full(g, output).apply(Op::PadInto { axis, start, full: x.shape()[axis] }))],
-            Op::PadInto { axis, start, .. } => smallvec![Some(full(g, output).apply(Op::Slice { axis, start, len: x.shape()[axis] }))],
+            Op::Slice { axis, start, .. } => smallvec![Some(full(g, output).apply(Op::PadInto {
+                axis,
+                start,
+                full: x.shape()[axis]
+            }))],
+            Op::PadInto { axis, start, .. } => smallvec![Some(full(g, output).apply(Op::Slice {
+                axis,
+                start,
+                len: x.shape()[axis]
+            }))],
             Op::Concat(axis) => {
                 let g = full(g, output);
                 let mut start = 0;
@@ -210,7 +283,11 @@ impl<F: Real> Tape<F> {
                 }
                 adjoints
             }
-            Op::IndexSelect(axis, indices) => smallvec![Some(full(g, output).apply(Op::IndexAdd(axis, indices, x.shape()[axis])))],
+            Op::IndexSelect(axis, indices) => smallvec![Some(full(g, output).apply(Op::IndexAdd(
+                axis,
+                indices,
+                x.shape()[axis]
+            )))],
             Op::IndexAdd(axis, indices, _) => smallvec![Some(full(g, output).apply(Op::IndexSelect(axis, indices)))],
             Op::Gather(axis) => {
                 let len = x.shape()[axis];
@@ -228,26 +305,41 @@ impl<F: Real> Tape<F> {
             Op::Expand(..) => smallvec![down(g, x)],
             // The adjoint has size 1 where the sum was taken: it is broadcast lazily.
             Op::SumOut(..) | Op::PlateReduce(_, PlateReduction::Sum) => match op {
-                Op::PlateReduce(plate, _) if !x.plates().contains(&plate) => smallvec![Some(g * self.plate_size(plate) as f64)],
+                Op::PlateReduce(plate, _) if !x.plates().contains(&plate) => {
+                    smallvec![Some(g * self.plate_size(plate) as f64)]
+                }
                 _ => smallvec![Some(g)],
             },
             Op::PlateReduce(plate, PlateReduction::Mean) => {
                 let carried = x.plates().contains(&plate);
-                smallvec![Some(if carried { g * (1.0 / self.plate_size(plate) as f64) } else { g })]
+                smallvec![Some(if carried {
+                    g * (1.0 / self.plate_size(plate) as f64)
+                } else {
+                    g
+                })]
             }
             Op::PlateReduce(plate, PlateReduction::Weighted) => {
                 let mut joint = plates.clone();
                 crate::plate::merge(&mut joint, &[plate]);
-                let sum = |adjoint: Var<'t, F>, operand: Var<'t, F>| Some(unbroadcast(adjoint, &joint, &event, operand));
+                let sum =
+                    |adjoint: Var<'t, F>, operand: Var<'t, F>| Some(unbroadcast(adjoint, &joint, &event, operand));
                 smallvec![want(0, &|| sum(g * inputs[1], x)), want(1, &|| sum(g * x, inputs[1]))]
             }
             Op::PlateReduce(plate, PlateReduction::LogSumExp) => {
                 let carried = x.plates().contains(&plate);
-                smallvec![Some(if carried { g * (x - output.map(Map::MaxScalar(-1e30))).exp() } else { g })]
+                smallvec![Some(if carried {
+                    g * (x - output.map(Map::MaxScalar(-1e30))).exp()
+                } else {
+                    g
+                })]
             }
             Op::PlateMember(plate, index) => smallvec![Some(g.apply(Op::PlateScatter(plate, index)))],
             Op::PlateScatter(plate, index) => {
-                let member = if g.plates().contains(&plate) { g.apply(Op::PlateMember(plate, index)) } else { g };
+                let member = if g.plates().contains(&plate) {
+                    g.apply(Op::PlateMember(plate, index))
+                } else {
+                    g
+                };
                 smallvec![Some(member)]
             }
             Op::PlateToEvent(plate) => smallvec![Some(full(g, output).apply(Op::EventToPlate(plate)))],
@@ -281,9 +373,23 @@ impl<F: Real> Tape<F> {
         }
     }
 
-    fn rule_matmul<'t>(&'t self, a: Var<'t, F>, b: Var<'t, F>, output: Var<'t, F>, g: Var<'t, F>, transposed: (bool, bool), wanted: &[bool]) -> Adjoints<'t, F> {
+    fn rule_matmul<'t>(
+        &'t self,
+        a: Var<'t, F>,
+        b: Var<'t, F>,
+        output: Var<'t, F>,
+        g: Var<'t, F>,
+        transposed: (bool, bool),
+        wanted: &[bool],
+    ) -> Adjoints<'t, F> {
         let product = |left: Var<'t, F>, transpose_left: bool, right: Var<'t, F>, transpose_right: bool| {
-            left.apply_with(Op::Matmul { transpose_left, transpose_right }, &[right])
+            left.apply_with(
+                Op::Matmul {
+                    transpose_left,
+                    transpose_right,
+                },
+                &[right],
+            )
         };
         // The leading axes of a product are those of its operands together; the matrix axes are the operand's own.
         let down = |adjoint: Var<'t, F>, operand: Var<'t, F>| {
@@ -294,7 +400,11 @@ impl<F: Real> Tape<F> {
             let event: Shape = if operand.shape().len() < 2 {
                 own.clone()
             } else {
-                result[..lead].iter().chain(&own[own.len() - matrix..]).copied().collect()
+                result[..lead]
+                    .iter()
+                    .chain(&own[own.len() - matrix..])
+                    .copied()
+                    .collect()
             };
             unbroadcast(adjoint, &output.plates(), &event, operand)
         };

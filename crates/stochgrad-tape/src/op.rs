@@ -146,8 +146,17 @@ impl Op {
             Op::Map(map) => match map {
                 // A guard against infinities, whose ends no value in use reaches.
                 Map::Clamp(low, high) if *low <= -1e30 && *high >= 1e30 => Smooth,
-                Map::Abs | Map::Relu | Map::LeakyRelu(_) | Map::MaxScalar(_) | Map::MinScalar(_) | Map::Clamp(..) => Kinked,
-                Map::Sign | Map::Floor | Map::Ceil | Map::Round | Map::Step | Map::LeakyStep(_) | Map::Within(..) | Map::IsNan => Jump,
+                Map::Abs | Map::Relu | Map::LeakyRelu(_) | Map::MaxScalar(_) | Map::MinScalar(_) | Map::Clamp(..) => {
+                    Kinked
+                }
+                Map::Sign
+                | Map::Floor
+                | Map::Ceil
+                | Map::Round
+                | Map::Step
+                | Map::LeakyStep(_)
+                | Map::Within(..)
+                | Map::IsNan => Jump,
                 Map::OnesLike | Map::ZerosLike => Constant,
                 _ => Smooth,
             },

@@ -62,4 +62,3 @@ pub trait Primitive<F: Real>: Send + Sync {
 
 /// The result of a gradient rule.
 pub(crate) type Adjoints<'t, F> = smallvec::SmallVec<[Option<Var<'t, F>>; 3]>;
-

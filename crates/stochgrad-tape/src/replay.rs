@@ -40,14 +40,19 @@ impl<F: Real> Tape<F> {
     pub fn record_again<'t>(&'t self, var: Var<'t, F>, map: &IdMap) -> Var<'t, F> {
         let (op, inputs, location) = {
             let inner = self.inner.borrow();
-            let Some(node) = inner.nodes.get(var.id.index()) else { return var };
+            let Some(node) = inner.nodes.get(var.id.index()) else {
+                return var;
+            };
             if !node.inputs.iter().any(|&id| map.changes(id)) {
                 return var;
             }
             let inputs: crate::node::Inputs = node.inputs.iter().map(|&id| map.get(id)).collect();
             (node.op.clone(), inputs, node.location)
         };
-        Var { tape: self, id: self.apply(op, &inputs, location) }
+        Var {
+            tape: self,
+            id: self.apply(op, &inputs, location),
+        }
     }
 
     /// The values recorded after `from` and before position `end` that depend on it, in the order of recording.
@@ -60,7 +65,11 @@ impl<F: Real> Tape<F> {
             *first = true;
         }
         for index in start + 1..end {
-            if inner.nodes[index].inputs.iter().any(|id| id.index() >= start && reached[id.index() - start]) {
+            if inner.nodes[index]
+                .inputs
+                .iter()
+                .any(|id| id.index() >= start && reached[id.index() - start])
+            {
                 reached[index - start] = true;
                 cone.push(Id(index as u32));
             }
@@ -105,7 +114,13 @@ impl<F: Real> Tape<F> {
     pub fn visit_backwards(&self, end: usize, show: &mut dyn FnMut(Visit<'_, F>)) {
         let inner = self.inner.borrow();
         for (index, node) in inner.nodes[..end].iter().enumerate().rev() {
-            show(Visit { id: Id(index as u32), op: &node.op, inputs: &node.inputs, plates: &node.plates, primitives: &inner.primitives });
+            show(Visit {
+                id: Id(index as u32),
+                op: &node.op,
+                inputs: &node.inputs,
+                plates: &node.plates,
+                primitives: &inner.primitives,
+            });
         }
     }
 
@@ -113,7 +128,13 @@ impl<F: Real> Tape<F> {
     pub fn visit(&self, end: usize, show: &mut dyn FnMut(Visit<'_, F>)) {
         let inner = self.inner.borrow();
         for (index, node) in inner.nodes[..end].iter().enumerate() {
-            show(Visit { id: Id(index as u32), op: &node.op, inputs: &node.inputs, plates: &node.plates, primitives: &inner.primitives });
+            show(Visit {
+                id: Id(index as u32),
+                op: &node.op,
+                inputs: &node.inputs,
+                plates: &node.plates,
+                primitives: &inner.primitives,
+            });
         }
     }
 

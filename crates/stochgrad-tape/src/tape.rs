@@ -98,7 +98,10 @@ impl<F: Real> Tape<F> {
             placeholder,
             generation,
         };
-        Tape { inner: RefCell::new(inner), pool }
+        Tape {
+            inner: RefCell::new(inner),
+            pool,
+        }
     }
 
     /// The number of threads that kernels may use.
@@ -174,10 +177,14 @@ impl<F: Real> Tape<F> {
             return self.fail(error);
         }
         let sizes: Shape = plates.iter().map(|&plate| self.plate_size(plate)).collect();
-        if sorted.as_slice() != plates || value.shape().len() < sizes.len() || value.shape()[..sizes.len()] != sizes[..] {
+        if sorted.as_slice() != plates || value.shape().len() < sizes.len() || value.shape()[..sizes.len()] != sizes[..]
+        {
             return self.fail(TapeError::Operand {
                 op: "constant_on".into(),
-                problem: format!("expected leading axes {sizes} for the plates {}", self.plate_names(plates)),
+                problem: format!(
+                    "expected leading axes {sizes} for the plates {}",
+                    self.plate_names(plates)
+                ),
                 shape: value.shape().clone(),
                 plates: String::new(),
                 at: Location::caller(),
@@ -188,7 +195,14 @@ impl<F: Real> Tape<F> {
 
     #[track_caller]
     fn leaf(&self, value: Tensor<F>, pooled: bool, plates: Plates, trainable: bool) -> Var<'_, F> {
-        let id = self.push(Op::Leaf { trainable }, Inputs::new(), value, pooled, plates, Location::caller());
+        let id = self.push(
+            Op::Leaf { trainable },
+            Inputs::new(),
+            value,
+            pooled,
+            plates,
+            Location::caller(),
+        );
         Var { tape: self, id }
     }
 
@@ -198,7 +212,15 @@ impl<F: Real> Tape<F> {
         self.leaf(self.pool.full(shape, number), true, Plates::new(), false)
     }
 
-    fn push(&self, op: Op, inputs: Inputs, value: Tensor<F>, mut pooled: bool, plates: Plates, location: &'static Location<'static>) -> Id {
+    fn push(
+        &self,
+        op: Op,
+        inputs: Inputs,
+        value: Tensor<F>,
+        mut pooled: bool,
+        plates: Plates,
+        location: &'static Location<'static>,
+    ) -> Id {
         let inner = &mut *self.inner.borrow_mut();
         let mut ancestors = inner.control;
         for &input in &inputs {
@@ -210,7 +232,15 @@ impl<F: Real> Tape<F> {
             ancestors = inner.sets.insert(ancestors, site);
         }
         let location = inner.located.unwrap_or(location);
-        let node = Node { op, inputs, value, pooled, plates, ancestors, location };
+        let node = Node {
+            op,
+            inputs,
+            value,
+            pooled,
+            plates,
+            ancestors,
+            location,
+        };
         if let Some(scratch) = &mut inner.scratch {
             let slot = scratch.free.pop();
             let index = slot.unwrap_or(inner.nodes.len() as u32);
@@ -231,7 +261,12 @@ impl<F: Real> Tape<F> {
         }
         let len = self.len();
         if inputs.iter().any(|id| id.index() >= len) {
-            return self.fail(TapeError::Foreign { what: "a variable".into(), at: location }).id;
+            return self
+                .fail(TapeError::Foreign {
+                    what: "a variable".into(),
+                    at: location,
+                })
+                .id;
         }
         match self.evaluate(&op, inputs) {
             Ok((value, plates)) => {
@@ -255,7 +290,10 @@ impl<F: Real> Tape<F> {
         };
         let location = Location::caller();
         match self.own(inputs, location) {
-            Ok(ids) => Var { tape: self, id: self.apply(Op::Custom(number), &ids, location) },
+            Ok(ids) => Var {
+                tape: self,
+                id: self.apply(Op::Custom(number), &ids, location),
+            },
             Err(error) => self.fail(error),
         }
     }
@@ -280,7 +318,10 @@ impl<F: Real> Tape<F> {
         let mut inputs = vec![value];
         inputs.extend_from_slice(parameters);
         match self.own(&inputs, location) {
-            Ok(ids) => Var { tape: self, id: self.apply(Op::Sample(site), &ids, location) },
+            Ok(ids) => Var {
+                tape: self,
+                id: self.apply(Op::Sample(site), &ids, location),
+            },
             Err(error) => self.fail(error),
         }
     }
@@ -298,7 +339,10 @@ impl<F: Real> Tape<F> {
     /// Records an error, to be returned by the next fallible call unless there was one before, and gives a poisoned variable.
     pub fn fail(&self, error: TapeError) -> Var<'_, F> {
         self.inner.borrow_mut().error.get_or_insert(error);
-        Var { tape: self, id: Id::POISON }
+        Var {
+            tape: self,
+            id: Id::POISON,
+        }
     }
 
     /// The first error recorded so far.
@@ -329,7 +373,10 @@ impl<F: Real> Tape<F> {
         if id.index() < self.len() {
             Ok(Var { tape: self, id })
         } else {
-            Err(TapeError::Foreign { what: format!("position {}", id.0), at: Location::caller() })
+            Err(TapeError::Foreign {
+                what: format!("position {}", id.0),
+                at: Location::caller(),
+            })
         }
     }
 
@@ -339,7 +386,14 @@ impl<F: Real> Tape<F> {
         vars.iter()
             .map(|var| {
                 let known = var.is_poisoned() || var.id.index() < len;
-                if std::ptr::eq(var.tape, self) && known { Ok(var.id) } else { Err(TapeError::Foreign { what: "a variable".into(), at }) }
+                if std::ptr::eq(var.tape, self) && known {
+                    Ok(var.id)
+                } else {
+                    Err(TapeError::Foreign {
+                        what: "a variable".into(),
+                        at,
+                    })
+                }
             })
             .collect()
     }
@@ -348,7 +402,10 @@ impl<F: Real> Tape<F> {
         let inner = self.inner.borrow();
         for plate in plates {
             if plate.generation != inner.generation || plate.index as usize >= inner.plates.len() {
-                return Err(TapeError::Foreign { what: format!("plate {}", plate.index), at });
+                return Err(TapeError::Foreign {
+                    what: format!("plate {}", plate.index),
+                    at,
+                });
             }
         }
         Ok(())
@@ -389,7 +446,12 @@ impl<F: Real> Tape<F> {
 
     /// Whether a site is in a set.
     pub fn set_contains(&self, set: SetId, site: SiteId) -> bool {
-        self.inner.borrow().sets.words(set).get((site.0 / 64) as usize).is_some_and(|word| word >> (site.0 % 64) & 1 == 1)
+        self.inner
+            .borrow()
+            .sets
+            .words(set)
+            .get((site.0 / 64) as usize)
+            .is_some_and(|word| word >> (site.0 % 64) & 1 == 1)
     }
 }
 
@@ -403,8 +465,18 @@ impl<F: Real> Tape<F> {
         }
         let inside = self.closure(inside);
         let inner = &mut *self.inner.borrow_mut();
-        inner.plates.push(PlateEntry { name: name.into(), size, kind, inside, weights: Weights::Mean, offset: 0 });
-        Plate { index: inner.plates.len() as u32 - 1, generation: inner.generation }
+        inner.plates.push(PlateEntry {
+            name: name.into(),
+            size,
+            kind,
+            inside,
+            weights: Weights::Mean,
+            offset: 0,
+        });
+        Plate {
+            index: inner.plates.len() as u32 - 1,
+            generation: inner.generation,
+        }
     }
 
     fn entry<R>(&self, plate: Plate, read: impl FnOnce(&mut PlateEntry) -> R) -> Option<R> {
@@ -467,7 +539,10 @@ impl<F: Real> Tape<F> {
 
     /// The plates in words, for messages.
     pub fn plate_names(&self, plates: &[Plate]) -> String {
-        let names: Vec<String> = plates.iter().map(|&plate| format!("{}({})", self.plate_name(plate), self.plate_size(plate))).collect();
+        let names: Vec<String> = plates
+            .iter()
+            .map(|&plate| format!("{}({})", self.plate_name(plate), self.plate_size(plate)))
+            .collect();
         names.join(", ")
     }
 }
@@ -498,7 +573,9 @@ impl<F: Real> Workspace<F> {
 
     /// A workspace whose kernels may use several threads.
     pub fn with_threads(threads: usize) -> Self {
-        Workspace { tape: Tape::with_threads(threads) }
+        Workspace {
+            tape: Tape::with_threads(threads),
+        }
     }
 
     /// The tape, cleared.

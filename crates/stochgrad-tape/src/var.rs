@@ -178,7 +178,11 @@ impl<'t, F: Real> Var<'t, F> {
     }
 
     fn event_axis(self, axis: isize) -> usize {
-        if axis < 0 { (self.shape().len() as isize + axis).max(-1) as usize } else { axis as usize }
+        if axis < 0 {
+            (self.shape().len() as isize + axis).max(-1) as usize
+        } else {
+            axis as usize
+        }
     }
 
     /// The sum over all event axes.
@@ -229,7 +233,10 @@ impl<'t, F: Real> Var<'t, F> {
     /// `ln Σ exp(x)` along an event axis, which it removes.
     #[track_caller]
     pub fn logsumexp(self, axis: isize) -> Self {
-        self.apply(Op::Reduce(Reduce::LogSumExp, Axes::from_slice(&[self.event_axis(axis)])))
+        self.apply(Op::Reduce(
+            Reduce::LogSumExp,
+            Axes::from_slice(&[self.event_axis(axis)]),
+        ))
     }
 
     /// Softmax along an event axis.
@@ -247,7 +254,10 @@ impl<'t, F: Real> Var<'t, F> {
     /// The running sum along an event axis.
     #[track_caller]
     pub fn cumsum(self, axis: isize) -> Self {
-        self.apply(Op::CumulativeSum { axis: self.event_axis(axis), reverse: false })
+        self.apply(Op::CumulativeSum {
+            axis: self.event_axis(axis),
+            reverse: false,
+        })
     }
 
     /// The position of the largest element along an event axis, which it removes.
@@ -263,7 +273,10 @@ impl<'t, F: Real> Var<'t, F> {
     /// one a column vector; the axis is removed again. Leading axes broadcast.
     #[track_caller]
     pub fn matmul(self, other: Self) -> Self {
-        let plain = Op::Matmul { transpose_left: false, transpose_right: false };
+        let plain = Op::Matmul {
+            transpose_left: false,
+            transpose_right: false,
+        };
         if self.is_poisoned() || other.is_poisoned() {
             return self.apply_with(plain, &[other]);
         }
@@ -277,7 +290,12 @@ impl<'t, F: Real> Var<'t, F> {
         if left.len() == 1 && (right.len() > 2 || !other.plates().is_empty()) {
             let product = self.reshape([1, left[0]]).apply_with(plain, &[other]);
             let shape = product.shape();
-            let kept: Shape = shape.iter().enumerate().filter(|(axis, _)| axis + 2 != shape.len()).map(|(_, &size)| size).collect();
+            let kept: Shape = shape
+                .iter()
+                .enumerate()
+                .filter(|(axis, _)| axis + 2 != shape.len())
+                .map(|(_, &size)| size)
+                .collect();
             return product.reshape(kept);
         }
         self.apply_with(plain, &[other])
@@ -309,7 +327,11 @@ impl<'t, F: Real> Var<'t, F> {
     /// A range of positions along an event axis.
     #[track_caller]
     pub fn slice(self, axis: isize, range: std::ops::Range<usize>) -> Self {
-        self.apply(Op::Slice { axis: self.event_axis(axis), start: range.start, len: range.end.saturating_sub(range.start) })
+        self.apply(Op::Slice {
+            axis: self.event_axis(axis),
+            start: range.start,
+            len: range.end.saturating_sub(range.start),
+        })
     }
 
     /// One position along an event axis, which it removes.
@@ -317,7 +339,13 @@ impl<'t, F: Real> Var<'t, F> {
     pub fn index(self, axis: isize, position: usize) -> Self {
         let at = self.event_axis(axis);
         let one = self.slice(axis, position..position.saturating_add(1));
-        let kept: Shape = one.shape().iter().enumerate().filter(|(axis, _)| *axis != at).map(|(_, &size)| size).collect();
+        let kept: Shape = one
+            .shape()
+            .iter()
+            .enumerate()
+            .filter(|(axis, _)| *axis != at)
+            .map(|(_, &size)| size)
+            .collect();
         one.reshape(kept)
     }
 
@@ -343,7 +371,11 @@ impl<'t, F: Real> Var<'t, F> {
     #[track_caller]
     pub fn unsqueeze(self, axis: isize) -> Self {
         let shape = self.shape();
-        let at = if axis < 0 { (shape.len() as isize + 1 + axis).max(0) as usize } else { (axis as usize).min(shape.len()) };
+        let at = if axis < 0 {
+            (shape.len() as isize + 1 + axis).max(0) as usize
+        } else {
+            (axis as usize).min(shape.len())
+        };
         let wide: Shape = shape[..at].iter().chain([&1]).chain(&shape[at..]).copied().collect();
         self.reshape(wide)
     }
@@ -368,7 +400,10 @@ impl<'t, F: Real> Var<'t, F> {
     #[track_caller]
     pub fn concat(vars: &[Self], axis: isize) -> TapeResult<Self> {
         match vars {
-            [] => Err(TapeError::Other { message: "concat: expected at least one value, came none".into(), at: Location::caller() }),
+            [] => Err(TapeError::Other {
+                message: "concat: expected at least one value, came none".into(),
+                at: Location::caller(),
+            }),
             [first, rest @ ..] => Ok(first.apply_with(Op::Concat(first.event_axis(axis)), rest)),
         }
     }
@@ -497,35 +532,62 @@ impl<'t, F: Real> Var<'t, F> {
     /// The event shape; empty for a poisoned variable.
     pub fn shape(self) -> Shape {
         let inner = self.tape.inner.borrow();
-        inner.nodes.get(self.id.index()).map(|node| node.event()).unwrap_or_default()
+        inner
+            .nodes
+            .get(self.id.index())
+            .map(|node| node.event())
+            .unwrap_or_default()
     }
 
     /// The plates that the value carries.
     pub fn plates(self) -> Plates {
         let inner = self.tape.inner.borrow();
-        inner.nodes.get(self.id.index()).map(|node| node.plates.clone()).unwrap_or_default()
+        inner
+            .nodes
+            .get(self.id.index())
+            .map(|node| node.plates.clone())
+            .unwrap_or_default()
     }
 
     /// The operation; `None` for a poisoned variable.
     pub fn op(self) -> Option<Op> {
-        self.tape.inner.borrow().nodes.get(self.id.index()).map(|node| node.op.clone())
+        self.tape
+            .inner
+            .borrow()
+            .nodes
+            .get(self.id.index())
+            .map(|node| node.op.clone())
     }
 
     /// The operands.
     pub fn inputs(self) -> Vec<Self> {
         let inner = self.tape.inner.borrow();
-        let ids = inner.nodes.get(self.id.index()).map(|node| node.inputs.clone()).unwrap_or_default();
+        let ids = inner
+            .nodes
+            .get(self.id.index())
+            .map(|node| node.inputs.clone())
+            .unwrap_or_default();
         ids.iter().map(|&id| Var { tape: self.tape, id }).collect()
     }
 
     /// The stochastic sites that the value descends from.
     pub fn ancestors(self) -> SetId {
-        self.tape.inner.borrow().nodes.get(self.id.index()).map_or(SetId::EMPTY, |node| node.ancestors)
+        self.tape
+            .inner
+            .borrow()
+            .nodes
+            .get(self.id.index())
+            .map_or(SetId::EMPTY, |node| node.ancestors)
     }
 
     /// The place in the source that recorded it.
     pub fn location(self) -> Option<&'static Location<'static>> {
-        self.tape.inner.borrow().nodes.get(self.id.index()).map(|node| node.location)
+        self.tape
+            .inner
+            .borrow()
+            .nodes
+            .get(self.id.index())
+            .map(|node| node.location)
     }
 
     /// The value, plate axes first. Whatever is recorded after this may have been decided by the value: it becomes a
@@ -540,7 +602,11 @@ impl<'t, F: Real> Var<'t, F> {
         let ancestors = inner.nodes[self.id.index()].ancestors;
         if ancestors != SetId::EMPTY {
             inner.control = inner.sets.union(inner.control, ancestors);
-            inner.reads.push(HostRead { id: self.id, recorded_before: inner.nodes.len(), location: Location::caller() });
+            inner.reads.push(HostRead {
+                id: self.id,
+                recorded_before: inner.nodes.len(),
+                location: Location::caller(),
+            });
         }
         Ok(value)
     }
@@ -553,7 +619,12 @@ impl<'t, F: Real> Var<'t, F> {
     pub fn item(self) -> TapeResult<F> {
         let at = Location::caller();
         let value = self.value()?;
-        value.item().map_err(|_| TapeError::NotScalar { what: "item()", shape: self.shape(), plates: self.plates_in_words(), at })
+        value.item().map_err(|_| TapeError::NotScalar {
+            what: "item()",
+            shape: self.shape(),
+            plates: self.plates_in_words(),
+            at,
+        })
     }
 
     /// The value, plate axes first, for a log line or a drawing: what is recorded afterwards does not depend on it.
@@ -566,18 +637,28 @@ impl<'t, F: Real> Var<'t, F> {
         let inner = self.tape.inner.borrow();
         match inner.nodes.get(self.id.index()) {
             Some(node) => Ok(node.value.clone()),
-            None => Err(TapeError::Foreign { what: "a variable".into(), at: Location::caller() }),
+            None => Err(TapeError::Foreign {
+                what: "a variable".into(),
+                at: Location::caller(),
+            }),
         }
     }
 
     pub(crate) fn plates_in_words(self) -> String {
         let plates = self.plates();
-        if plates.is_empty() { String::new() } else { format!(", plates {}", self.tape.plate_names(&plates)) }
+        if plates.is_empty() {
+            String::new()
+        } else {
+            format!(", plates {}", self.tape.plate_names(&plates))
+        }
     }
 
     #[track_caller]
     pub(crate) fn apply(self, op: Op) -> Self {
-        Var { tape: self.tape, id: self.tape.apply(op, &[self.id], Location::caller()) }
+        Var {
+            tape: self.tape,
+            id: self.tape.apply(op, &[self.id], Location::caller()),
+        }
     }
 
     #[track_caller]
@@ -587,11 +668,17 @@ impl<'t, F: Real> Var<'t, F> {
         inputs.push(self.id);
         for other in others {
             if !std::ptr::eq(self.tape, other.tape) {
-                return self.tape.fail(TapeError::Foreign { what: "a variable".into(), at: location });
+                return self.tape.fail(TapeError::Foreign {
+                    what: "a variable".into(),
+                    at: location,
+                });
             }
             inputs.push(other.id);
         }
-        Var { tape: self.tape, id: self.tape.apply(op, &inputs, location) }
+        Var {
+            tape: self.tape,
+            id: self.tape.apply(op, &inputs, location),
+        }
     }
 }
 

@@ -67,12 +67,7 @@ impl<const K: usize> Plan<K> {
     }
 
     /// Calls `visit(row, offsets)` for `count` rows from `first`, with each operand's offset at the row's beginning.
-    pub(crate) fn for_rows(
-        &self,
-        first: usize,
-        count: usize,
-        mut visit: impl FnMut(usize, [usize; K]),
-    ) {
+    pub(crate) fn for_rows(&self, first: usize, count: usize, mut visit: impl FnMut(usize, [usize; K])) {
         let mut index: SmallVec<[usize; 6]> = SmallVec::from_elem(0, self.outer.len());
         let mut offsets = [0; K];
         let mut rest = first;

@@ -75,29 +75,20 @@ mod tests {
         let matrix = Tensor::from([[1.0, -0.5], [1.0 / 3.0, 1e-9]]);
         assert_eq!(matrix.to_string(), "[[1, -0.5], [0.333333, 1.00000e-9]]");
         assert_eq!(format!("{matrix:.1}"), "[[1.0, -0.5], [0.3, 0.0]]");
-        assert_eq!(
-            format!("{:?}", Tensor::scalar(2.5_f32)),
-            "Tensor<f32>[] 2.5"
-        );
+        assert_eq!(format!("{:?}", Tensor::scalar(2.5_f32)), "Tensor<f32>[] 2.5");
     }
 
     #[test]
     fn long_axes_are_elided() {
         let long = Tensor::from_fn([100], |i| i as f64);
         assert_eq!(long.to_string(), "[0, 1, 2, 3, …, 97, 98, 99]");
-        assert_eq!(
-            Tensor::<f64>::zeros([8]).to_string(),
-            "[0, 0, 0, 0, 0, 0, 0, 0]"
-        );
+        assert_eq!(Tensor::<f64>::zeros([8]).to_string(), "[0, 0, 0, 0, 0, 0, 0, 0]");
     }
 
     #[test]
     fn empty_and_non_finite_tensors_can_be_shown() {
         assert_eq!(Tensor::<f64>::zeros([0]).to_string(), "[]");
         assert_eq!(Tensor::<f64>::zeros([2, 0]).to_string(), "[[], []]");
-        assert_eq!(
-            Tensor::from([f64::NAN, f64::NEG_INFINITY]).to_string(),
-            "[NaN, -inf]"
-        );
+        assert_eq!(Tensor::from([f64::NAN, f64::NEG_INFINITY]).to_string(), "[NaN, -inf]");
     }
 }

@@ -5,9 +5,7 @@ use crate::Shape;
 #[non_exhaustive]
 pub enum TensorError {
     /// The number of elements does not fit the shape.
-    #[error(
-        "shape {shape} needs {expected} element(s), but {found} came; pass a shape whose product is {found}"
-    )]
+    #[error("shape {shape} needs {expected} element(s), but {found} came; pass a shape whose product is {found}")]
     ShapeMismatch {
         /// The shape that was asked for.
         shape: Shape,
@@ -25,9 +23,7 @@ pub enum TensorError {
         shape: Shape,
     },
     /// The rows of a nested list differ in length.
-    #[error(
-        "every row must be as long as row 0, which has {expected} element(s), but row {row} has {found}"
-    )]
+    #[error("every row must be as long as row 0, which has {expected} element(s), but row {row} has {found}")]
     Ragged {
         /// The first row of another length.
         row: usize,

@@ -28,10 +28,7 @@ pub(crate) fn fold_row<F: Real>(
     let middle = x.len().div_ceil(2).next_multiple_of(BLOCK).min(x.len() - 1);
     let (left, right) = x.split_at(middle);
     let (left, right) = if threads > 1 && x.len() >= PARALLEL {
-        rayon::join(
-            || fold_row(threads, fold, left),
-            || fold_row(threads, fold, right),
-        )
+        rayon::join(|| fold_row(threads, fold, left), || fold_row(threads, fold, right))
     } else {
         (fold_row(1, fold, left), fold_row(1, fold, right))
     };
@@ -39,10 +36,7 @@ pub(crate) fn fold_row<F: Real>(
 }
 
 #[inline]
-fn fold_block<F: Real>(
-    fold: &Fold<F, impl Fn(F) -> F + Sync, impl Fn(F, F) -> F + Sync>,
-    x: &[F],
-) -> F {
+fn fold_block<F: Real>(fold: &Fold<F, impl Fn(F) -> F + Sync, impl Fn(F, F) -> F + Sync>, x: &[F]) -> F {
     let combine = &fold.combine;
     let mut total = fold.start;
     let (lanes, rest) = x.as_chunks::<LANES>();

@@ -40,10 +40,7 @@ pub fn transpose<F: Real>(pool: &Pool<F>, x: &Tensor<F>, axes: &[usize]) -> Tens
             _ => merged.push((size, stride)),
         }
     }
-    let Some(last) = merged
-        .pop()
-        .filter(|_| merged.len() > 1 || !merged.is_empty())
-    else {
+    let Some(last) = merged.pop().filter(|_| merged.len() > 1 || !merged.is_empty()) else {
         return x.clone().with_shape(shape);
     };
     let mut out = pool.take(shape);
@@ -67,11 +64,7 @@ fn copy_strided<F: Real>(x: &[F], outer: &[(usize, usize)], last: (usize, usize)
         .position(|&(_, stride)| stride == 1)
         .unwrap_or(outer.len() - 1);
     let (rows, row_stride) = outer[near];
-    let row_step = outer[near + 1..]
-        .iter()
-        .map(|&(size, _)| size)
-        .product::<usize>()
-        * columns;
+    let row_step = outer[near + 1..].iter().map(|&(size, _)| size).product::<usize>() * columns;
     let mut others: SmallVec<[(usize, usize); 6]> = SmallVec::from_slice(outer);
     let mut steps: SmallVec<[(usize, usize); 6]> = SmallVec::new();
     let mut step = columns;
@@ -93,9 +86,7 @@ fn copy_strided<F: Real>(x: &[F], outer: &[(usize, usize)], last: (usize, usize)
                     let begin = to + row * row_step;
                     let source = from + row * row_stride;
                     let end = columns.min(column_block + TILE);
-                    for (column, out) in
-                        (column_block..end).zip(&mut out[begin + column_block..begin + end])
-                    {
+                    for (column, out) in (column_block..end).zip(&mut out[begin + column_block..begin + end]) {
                         *out = x[source + column * column_stride];
                     }
                 }
@@ -127,13 +118,7 @@ fn for_offsets(axes: &[(usize, usize)], mut visit: impl FnMut(usize, usize)) {
 ///
 /// # Panics
 /// If there is no such axis, or the part leaves it.
-pub fn slice<F: Real>(
-    pool: &Pool<F>,
-    x: &Tensor<F>,
-    axis: usize,
-    start: usize,
-    len: usize,
-) -> Tensor<F> {
+pub fn slice<F: Real>(pool: &Pool<F>, x: &Tensor<F>, axis: usize, start: usize, len: usize) -> Tensor<F> {
     let (_, size, inner) = x.shape().around(axis);
     assert!(
         start <= size && len <= size - start,
@@ -158,13 +143,7 @@ pub fn slice<F: Real>(
 ///
 /// # Panics
 /// If there is no such axis, or `x` does not fit.
-pub fn pad_into<F: Real>(
-    pool: &Pool<F>,
-    x: &Tensor<F>,
-    axis: usize,
-    start: usize,
-    full_len: usize,
-) -> Tensor<F> {
+pub fn pad_into<F: Real>(pool: &Pool<F>, x: &Tensor<F>, axis: usize, start: usize, full_len: usize) -> Tensor<F> {
     let (_, size, inner) = x.shape().around(axis);
     assert!(
         start <= full_len && size <= full_len - start,
@@ -197,8 +176,7 @@ pub fn concat<F: Real>(pool: &Pool<F>, parts: &[&Tensor<F>], axis: usize) -> Ten
     let mut total = 0;
     for part in parts {
         assert!(
-            part.rank() == first.rank()
-                && part.shape().with_size(axis, 0) == first.shape().with_size(axis, 0),
+            part.rank() == first.rank() && part.shape().with_size(axis, 0) == first.shape().with_size(axis, 0),
             "concatenation of shapes {} and {} along axis {axis}",
             first.shape(),
             part.shape()
@@ -213,8 +191,7 @@ pub fn concat<F: Real>(pool: &Pool<F>, parts: &[&Tensor<F>], axis: usize) -> Ten
         let length = part.shape()[axis] * inner;
         for index in 0..outer {
             let begin = index * row + at;
-            data[begin..begin + length]
-                .copy_from_slice(&part.as_slice()[index * length..(index + 1) * length]);
+            data[begin..begin + length].copy_from_slice(&part.as_slice()[index * length..(index + 1) * length]);
         }
         at += length;
     }
@@ -225,12 +202,7 @@ pub fn concat<F: Real>(pool: &Pool<F>, parts: &[&Tensor<F>], axis: usize) -> Ten
 ///
 /// # Panics
 /// If there is no such axis, or a position is outside it.
-pub fn index_select<F: Real>(
-    pool: &Pool<F>,
-    x: &Tensor<F>,
-    axis: usize,
-    indices: &[usize],
-) -> Tensor<F> {
+pub fn index_select<F: Real>(pool: &Pool<F>, x: &Tensor<F>, axis: usize, indices: &[usize]) -> Tensor<F> {
     let (outer, size, inner) = x.shape().around(axis);
     let mut out = pool.take(x.shape().with_size(axis, indices.len()));
     let x = x.as_slice();
@@ -251,13 +223,7 @@ pub fn index_select<F: Real>(
 ///
 /// # Panics
 /// If there is no such axis, it is not as long as `indices`, or a position is not below `len`.
-pub fn index_add<F: Real>(
-    pool: &Pool<F>,
-    x: &Tensor<F>,
-    axis: usize,
-    indices: &[usize],
-    len: usize,
-) -> Tensor<F> {
+pub fn index_add<F: Real>(pool: &Pool<F>, x: &Tensor<F>, axis: usize, indices: &[usize], len: usize) -> Tensor<F> {
     let (outer, size, inner) = x.shape().around(axis);
     assert_eq!(
         size,
@@ -297,12 +263,7 @@ fn position<F: Real>(index: F, size: usize) -> Option<usize> {
 /// If there is no such axis, the ranks differ, or the other axes do not broadcast.
 pub fn gather<F: Real>(pool: &Pool<F>, x: &Tensor<F>, axis: usize, index: &Tensor<F>) -> Tensor<F> {
     let (_, size, inner) = x.shape().around(axis);
-    let shape = common_shape(
-        x.shape(),
-        index.shape(),
-        axis,
-        index.shape().get(axis).copied(),
-    );
+    let shape = common_shape(x.shape(), index.shape(), axis, index.shape().get(axis).copied());
     let mut out = pool.take(shape);
     let walk = Walk::new(out.shape(), x.shape(), index.shape(), axis);
     let stride = inner;
@@ -321,13 +282,7 @@ pub fn gather<F: Real>(pool: &Pool<F>, x: &Tensor<F>, axis: usize, index: &Tenso
 ///
 /// # Panics
 /// If there is no such axis, the ranks differ, or the axes do not broadcast.
-pub fn scatter_add<F: Real>(
-    pool: &Pool<F>,
-    x: &Tensor<F>,
-    axis: usize,
-    index: &Tensor<F>,
-    len: usize,
-) -> Tensor<F> {
+pub fn scatter_add<F: Real>(pool: &Pool<F>, x: &Tensor<F>, axis: usize, index: &Tensor<F>, len: usize) -> Tensor<F> {
     let broadcast = Shape::broadcast(x.shape(), index.shape());
     let Some(walked) = broadcast.filter(|_| x.rank() == index.rank() && axis < x.rank()) else {
         panic!(
@@ -359,9 +314,7 @@ pub fn scatter_add<F: Real>(
 /// The broadcast of two shapes of the same rank, with the given size along one axis.
 fn common_shape(a: &Shape, b: &Shape, axis: usize, size: Option<usize>) -> Shape {
     let shape = match size {
-        Some(size) if a.rank() == b.rank() => {
-            Shape::broadcast(&a.with_size(axis, size), &b.with_size(axis, size))
-        }
+        Some(size) if a.rank() == b.rank() => Shape::broadcast(&a.with_size(axis, size), &b.with_size(axis, size)),
         _ => None,
     };
     match shape {
@@ -435,11 +388,7 @@ mod tests {
 
     fn dot(a: &Tensor<f64>, b: &Tensor<f64>) -> f64 {
         assert_eq!(a.shape(), b.shape());
-        a.as_slice()
-            .iter()
-            .zip(b.as_slice())
-            .map(|(a, b)| a * b)
-            .sum()
+        a.as_slice().iter().zip(b.as_slice()).map(|(a, b)| a * b).sum()
     }
 
     /// A shape, one of its axes, and a permutation.
@@ -570,14 +519,8 @@ mod tests {
         let scattered = scatter_add(&pool, &Tensor::ones([1]), 0, &index, 3);
         assert_eq!(scattered.to_vec(), [1.0, 0.0, 1.0]);
         let rows = one_hot(&pool, &Tensor::from([1.0, 2.0, 0.5, -1.0]), 2);
-        assert_eq!(
-            rows,
-            Tensor::from([[0.0, 1.0], [0.0, 0.0], [0.0, 0.0], [0.0, 0.0]])
-        );
-        assert_eq!(
-            one_hot(&pool, &Tensor::scalar(1.0), 3).to_vec(),
-            [0.0, 1.0, 0.0]
-        );
+        assert_eq!(rows, Tensor::from([[0.0, 1.0], [0.0, 0.0], [0.0, 0.0], [0.0, 0.0]]));
+        assert_eq!(one_hot(&pool, &Tensor::scalar(1.0), 3).to_vec(), [0.0, 1.0, 0.0]);
     }
 
     #[test]

@@ -181,11 +181,7 @@ pub fn map<F: Real>(pool: &Pool<F>, op: Map, x: &Tensor<F>) -> Tensor<F> {
 }
 
 /// The common exponents have cheaper forms.
-fn power<F: Real>(
-    arithmetic: &Run<'_, F>,
-    transcendental: &Run<'_, F>,
-    exponent: f64,
-) -> Tensor<F> {
+fn power<F: Real>(arithmetic: &Run<'_, F>, transcendental: &Run<'_, F>, exponent: f64) -> Tensor<F> {
     if exponent == 0.0 {
         arithmetic.each(|_| F::ONE)
     } else if exponent == 1.0 {

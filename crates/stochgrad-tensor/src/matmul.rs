@@ -51,16 +51,8 @@ pub fn matmul<F: Real>(
             b.shape()
         );
     };
-    let strides_a = if transpose_a {
-        [1, columns_a]
-    } else {
-        [columns_a, 1]
-    };
-    let strides_b = if transpose_b {
-        [1, columns_b]
-    } else {
-        [columns_b, 1]
-    };
+    let strides_a = if transpose_a { [1, columns_a] } else { [columns_a, 1] };
+    let strides_b = if transpose_b { [1, columns_b] } else { [columns_b, 1] };
 
     let mut shape = lead.clone();
     shape.extend([m, n]);
@@ -123,13 +115,8 @@ pub fn matmul<F: Real>(
 /// # Panics
 /// If an operand has no axes, or the leading axes differ.
 pub fn matmul_leading<F: Real>(pool: &Pool<F>, a: &Tensor<F>, b: &Tensor<F>) -> Tensor<F> {
-    let (Some((&m, lead_a)), Some((&n, lead_b))) = (a.shape().split_last(), b.shape().split_last())
-    else {
-        panic!(
-            "product over leading axes of shapes {} and {}",
-            a.shape(),
-            b.shape()
-        );
+    let (Some((&m, lead_a)), Some((&n, lead_b))) = (a.shape().split_last(), b.shape().split_last()) else {
+        panic!("product over leading axes of shapes {} and {}", a.shape(), b.shape());
     };
     assert_eq!(
         lead_a,
@@ -204,9 +191,7 @@ impl Product {
         assert!(out.len() >= m * n);
         assert!(a.len() > (m - 1) * row_a + (k - 1) * column_a);
         assert!(b.len() > (k - 1) * row_b + (n - 1) * column_b);
-        debug_assert!(
-            TypeId::of::<F>() == TypeId::of::<f32>() || TypeId::of::<F>() == TypeId::of::<f64>()
-        );
+        debug_assert!(TypeId::of::<F>() == TypeId::of::<f32>() || TypeId::of::<F>() == TypeId::of::<f64>());
         let parallelism = if threads > 1 && m * n * k > PARALLEL {
             gemm::Parallelism::Rayon(threads)
         } else {
@@ -248,12 +233,7 @@ mod tests {
     use super::*;
     use crate::testing::{broadcast_at, broadcasting, index_of, same_bits, scrambled, tensor_of};
 
-    fn naive(
-        a: &Tensor<f64>,
-        transpose_a: bool,
-        b: &Tensor<f64>,
-        transpose_b: bool,
-    ) -> Tensor<f64> {
+    fn naive(a: &Tensor<f64>, transpose_a: bool, b: &Tensor<f64>, transpose_b: bool) -> Tensor<f64> {
         let (lead_a, _) = split(a.shape());
         let (lead_b, _) = split(b.shape());
         let [a0, a1] = *a.shape().last_chunk().unwrap();
@@ -267,11 +247,7 @@ mod tests {
             let (i, j) = (index[rank - 2], index[rank - 1]);
             let at = |x: &Tensor<f64>, row: usize, column: usize, transposed: bool| {
                 let mut index = index.to_vec();
-                let (row, column) = if transposed {
-                    (column, row)
-                } else {
-                    (row, column)
-                };
+                let (row, column) = if transposed { (column, row) } else { (row, column) };
                 (index[rank - 2], index[rank - 1]) = (row, column);
                 let own = &index[rank - x.rank()..];
                 let lead: Vec<usize> = own[..x.rank() - 2]
@@ -301,29 +277,14 @@ mod tests {
     fn check(lead_a: &[usize], lead_b: &[usize], [m, n, k]: [usize; 3], turned: [bool; 2]) {
         let pool = Pool::new();
         let shape = |lead: &[usize], rows: usize, columns: usize, turned: bool| {
-            let last = if turned {
-                [columns, rows]
-            } else {
-                [rows, columns]
-            };
+            let last = if turned { [columns, rows] } else { [rows, columns] };
             [lead, &last].concat()
         };
         let a = scrambled(&shape(lead_a, m, k, turned[0]));
         let b = scrambled(&shape(lead_b, k, n, turned[1])).map(|x| (x * 1.7).cos() * 3.0);
         let expected = naive(&a, turned[0], &b, turned[1]);
-        assert_agrees(
-            &matmul(&pool, &a, turned[0], &b, turned[1]),
-            &expected,
-            k,
-            f64::EPSILON,
-        );
-        let narrow = matmul(
-            &Pool::new(),
-            &a.cast::<f32>(),
-            turned[0],
-            &b.cast(),
-            turned[1],
-        );
+        assert_agrees(&matmul(&pool, &a, turned[0], &b, turned[1]), &expected, k, f64::EPSILON);
+        let narrow = matmul(&Pool::new(), &a.cast::<f32>(), turned[0], &b.cast(), turned[1]);
         assert_agrees(&narrow.cast(), &expected, k, 2.0 * f64::from(f32::EPSILON));
     }
 
@@ -389,12 +350,7 @@ mod tests {
             );
         }
         let expected = Tensor::new(expected, [m, n]).unwrap();
-        assert_agrees(
-            &matmul(&Pool::new(), &a, false, &b, true),
-            &expected,
-            k,
-            f64::EPSILON,
-        );
+        assert_agrees(&matmul(&Pool::new(), &a, false, &b, true), &expected, k, f64::EPSILON);
     }
 
     #[test]
@@ -419,12 +375,7 @@ mod tests {
                     })
                     .sum()
             });
-            assert_agrees(
-                &matmul_leading(&pool, &a, &b),
-                &expected,
-                a.len() / m,
-                f64::EPSILON,
-            );
+            assert_agrees(&matmul_leading(&pool, &a, &b), &expected, a.len() / m, f64::EPSILON);
         }
     }
 
@@ -450,10 +401,7 @@ mod tests {
                     &matmul(pool, &a, false, &b, false)
                 ));
                 let turned = matmul(pool, &a, false, &b_turned, true);
-                assert!(same_bits(
-                    &matmul(&one, &a, false, &b_turned, true),
-                    &turned
-                ));
+                assert!(same_bits(&matmul(&one, &a, false, &b_turned, true), &turned));
                 let leading = [matmul_leading(&one, &a, &a), matmul_leading(pool, &a, &a)];
                 assert!(same_bits(&leading[0], &leading[1]));
             }

@@ -69,13 +69,8 @@ impl<F: Real> Pool<F> {
     pub fn recycle(&self, tensor: Tensor<F>) {
         let mut buffer = tensor.into_buffer();
         if Arc::get_mut(&mut buffer).is_some() {
-            self.held
-                .set(self.held.get() + buffer.len() * size_of::<F>());
-            self.buffers
-                .borrow_mut()
-                .entry(buffer.len())
-                .or_default()
-                .push(buffer);
+            self.held.set(self.held.get() + buffer.len() * size_of::<F>());
+            self.buffers.borrow_mut().entry(buffer.len()).or_default().push(buffer);
         }
     }
 
@@ -83,11 +78,7 @@ impl<F: Real> Pool<F> {
     pub fn take(&self, shape: Shape) -> Tensor<F> {
         let length = shape.numel();
         self.taken.set(self.taken.get() + 1);
-        let kept = self
-            .buffers
-            .borrow_mut()
-            .get_mut(&length)
-            .and_then(Vec::pop);
+        let kept = self.buffers.borrow_mut().get_mut(&length).and_then(Vec::pop);
         let buffer = match kept {
             Some(buffer) => {
                 self.reused.set(self.reused.get() + 1);

@@ -212,24 +212,18 @@ fn box_muller<F: Real>([radius, angle]: [F; 2]) -> [F; 2] {
 
 /// A tensor of uniforms from the open interval (0, 1), elements `start`, `start + 1` … of the key; see [`Key::uniform`].
 pub fn uniform<F: Real>(pool: &Pool<F>, key: &Key, start: u64, shape: Shape) -> Tensor<F> {
-    filled(pool, shape, |at, out| {
-        key.uniform(start.wrapping_add(at), out)
-    })
+    filled(pool, shape, |at, out| key.uniform(start.wrapping_add(at), out))
 }
 
 /// A tensor of standard normal numbers, elements `start`, `start + 1` … of the key; see [`Key::normal`].
 pub fn normal<F: Real>(pool: &Pool<F>, key: &Key, start: u64, shape: Shape) -> Tensor<F> {
-    filled(pool, shape, |at, out| {
-        key.normal(start.wrapping_add(at), out)
-    })
+    filled(pool, shape, |at, out| key.normal(start.wrapping_add(at), out))
 }
 
 fn filled<F: Real>(pool: &Pool<F>, shape: Shape, work: impl Fn(u64, &mut [F]) + Sync) -> Tensor<F> {
     let mut out = pool.take(shape);
     let threads = threads_for(pool.threads(), out.len(), TRANSCENDENTAL);
-    fill(threads, out.make_mut(), BATCH * 128, |at, out| {
-        work(at as u64, out)
-    });
+    fill(threads, out.make_mut(), BATCH * 128, |at, out| work(at as u64, out));
     out
 }
 
@@ -315,10 +309,7 @@ mod tests {
 
     #[test]
     fn hashes_never_change_and_tell_addresses_apart() {
-        assert_eq!(
-            address_hash("", &[]),
-            (FNV_OFFSET ^ 255).wrapping_mul(FNV_PRIME)
-        );
+        assert_eq!(address_hash("", &[]), (FNV_OFFSET ^ 255).wrapping_mul(FNV_PRIME));
         let hashes = [
             address_hash("x", &[]),
             address_hash("x", &[0]),
@@ -371,10 +362,7 @@ mod tests {
             counts[(x * 100.0) as usize] += 1;
         }
         let cell = N as f64 / 100.0;
-        let chi_squared: f64 = counts
-            .iter()
-            .map(|&n| (f64::from(n) - cell).powi(2) / cell)
-            .sum();
+        let chi_squared: f64 = counts.iter().map(|&n| (f64::from(n) - cell).powi(2) / cell).sum();
         // 99 degrees of freedom: mean 99, standard deviation 14.
         assert!((chi_squared - 99.0).abs() < 56.0, "{chi_squared}");
     }
@@ -429,9 +417,6 @@ mod tests {
             normal(&one, &key, 11, shape.clone()),
             normal(&three, &key, 11, shape.clone())
         );
-        assert_eq!(
-            uniform(&one, &key, 11, shape.clone()),
-            uniform(&three, &key, 11, shape)
-        );
+        assert_eq!(uniform(&one, &key, 11, shape.clone()), uniform(&three, &key, 11, shape));
     }
 }

@@ -269,14 +269,8 @@ mod tests {
     #[test]
     fn uniforms_never_touch_the_ends() {
         let ends = [
-            (
-                f64::from(f32::open_unit(&[0])),
-                f64::from(f32::open_unit(&[u32::MAX])),
-            ),
-            (
-                f64::open_unit(&[0, 0]),
-                f64::open_unit(&[u32::MAX, u32::MAX]),
-            ),
+            (f64::from(f32::open_unit(&[0])), f64::from(f32::open_unit(&[u32::MAX]))),
+            (f64::open_unit(&[0, 0]), f64::open_unit(&[u32::MAX, u32::MAX])),
         ];
         for (low, high) in ends {
             assert!(low > 0.0 && high < 1.0);

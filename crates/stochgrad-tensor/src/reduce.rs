@@ -37,13 +37,7 @@ pub enum Reduce {
 ///
 /// # Panics
 /// If an axis is outside the tensor.
-pub fn reduce<F: Real>(
-    pool: &Pool<F>,
-    op: Reduce,
-    x: &Tensor<F>,
-    axes: &[usize],
-    keep: bool,
-) -> Tensor<F> {
+pub fn reduce<F: Real>(pool: &Pool<F>, op: Reduce, x: &Tensor<F>, axes: &[usize], keep: bool) -> Tensor<F> {
     let shape = x.shape();
     let mut gone: SmallVec<[bool; 8]> = SmallVec::from_elem(false, shape.rank());
     for &axis in axes {
@@ -114,11 +108,7 @@ fn smaller<F: Real>(a: F, b: F) -> F {
 
 /// What to subtract before exponentiating: the maximum, or 0 where that is infinite or NaN.
 pub(crate) fn shift_of<F: Real>(maximum: F) -> F {
-    if maximum.is_finite() {
-        maximum
-    } else {
-        F::ZERO
-    }
+    if maximum.is_finite() { maximum } else { F::ZERO }
 }
 
 /// A tensor seen as `[outer, size, inner]`, whose middle axis is reduced.
@@ -197,12 +187,7 @@ impl<F: Real> Group<'_, F> {
 }
 
 /// Calls `work(outer, column, block)` on blocks of at most [`COLUMNS`] columns of the rows of `out`.
-fn for_blocks<F: Real>(
-    threads: usize,
-    out: &mut [F],
-    inner: usize,
-    work: impl Fn(usize, usize, &mut [F]) + Sync,
-) {
+fn for_blocks<F: Real>(threads: usize, out: &mut [F], inner: usize, work: impl Fn(usize, usize, &mut [F]) + Sync) {
     use rayon::prelude::*;
     if inner == 0 {
         return;
@@ -215,13 +200,11 @@ fn for_blocks<F: Real>(
         }
         return;
     }
-    out.par_chunks_mut(inner)
-        .enumerate()
-        .for_each(|(outer, row)| {
-            row.par_chunks_mut(COLUMNS)
-                .enumerate()
-                .for_each(|(block, out)| work(outer, block * COLUMNS, out));
-        });
+    out.par_chunks_mut(inner).enumerate().for_each(|(outer, row)| {
+        row.par_chunks_mut(COLUMNS)
+            .enumerate()
+            .for_each(|(block, out)| work(outer, block * COLUMNS, out));
+    });
 }
 
 fn log_sum_exp<F: Real>(pool: &Pool<F>, group: &Group<'_, F>, out: &mut [F]) {
@@ -383,9 +366,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::testing::{
-        broadcast_at, index_of, same_bits, scrambled, shape_and_part, shapes, tensor_of,
-    };
+    use crate::testing::{broadcast_at, index_of, same_bits, scrambled, shape_and_part, shapes, tensor_of};
 
     const INF: f64 = f64::INFINITY;
 
@@ -409,9 +390,7 @@ mod tests {
             let to = index_of(x.shape(), flat)
                 .iter()
                 .zip(kept.iter())
-                .fold(0, |to, (&i, &size)| {
-                    to * size + if size == 1 { 0 } else { i }
-                });
+                .fold(0, |to, (&i, &size)| to * size + if size == 1 { 0 } else { i });
             let out = &mut out.make_mut()[to];
             *out = match op {
                 Reduce::Sum => *out + value,
@@ -425,8 +404,7 @@ mod tests {
     }
 
     fn close(a: &Tensor<f64>, b: &Tensor<f64>) -> bool {
-        a.max_abs_difference(b)
-            .is_some_and(|largest| largest < 1e-9)
+        a.max_abs_difference(b).is_some_and(|largest| largest < 1e-9)
     }
 
     proptest! {
@@ -522,14 +500,8 @@ mod tests {
                 (Reduce::Min, INF),
                 (Reduce::LogSumExp, -INF),
             ] {
-                assert_eq!(
-                    reduce(&pool, op, &x, &[0, 1], false),
-                    Tensor::full([3], neutral)
-                );
-                assert_eq!(
-                    reduce(&pool, op, &x, &[0, 1, 2], false),
-                    Tensor::scalar(neutral)
-                );
+                assert_eq!(reduce(&pool, op, &x, &[0, 1], false), Tensor::full([3], neutral));
+                assert_eq!(reduce(&pool, op, &x, &[0, 1, 2], false), Tensor::scalar(neutral));
             }
         }
     }
@@ -546,21 +518,9 @@ mod tests {
             ([INF, -INF], INF),
         ];
         for (row, expected) in rows {
-            let by_row = reduce(
-                &pool,
-                Reduce::LogSumExp,
-                &Tensor::from([row, row]),
-                &[1],
-                false,
-            );
+            let by_row = reduce(&pool, Reduce::LogSumExp, &Tensor::from([row, row]), &[1], false);
             let columns = [[row[0]; 3], [row[1]; 3]];
-            let by_column = reduce(
-                &pool,
-                Reduce::LogSumExp,
-                &Tensor::from(columns),
-                &[0],
-                false,
-            );
+            let by_column = reduce(&pool, Reduce::LogSumExp, &Tensor::from(columns), &[0], false);
             assert_eq!(by_row, Tensor::full([2], expected));
             assert_eq!(by_column, Tensor::full([3], expected));
         }
@@ -629,10 +589,7 @@ mod tests {
                     "{op:?} {axes:?}"
                 );
             }
-            assert!(same_bits(
-                &softmax(&one, &x, axes[0]),
-                &softmax(&three, &x, axes[0])
-            ));
+            assert!(same_bits(&softmax(&one, &x, axes[0]), &softmax(&three, &x, axes[0])));
         }
     }
 

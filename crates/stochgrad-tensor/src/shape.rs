@@ -95,10 +95,7 @@ impl Shape {
 
     /// Products of the sizes before, at and after an axis: the tensor seen as `[outer, size, inner]`.
     pub(crate) fn around(&self, axis: usize) -> (usize, usize, usize) {
-        assert!(
-            axis < self.rank(),
-            "axis {axis} of a tensor of shape {self}"
-        );
+        assert!(axis < self.rank(), "axis {axis} of a tensor of shape {self}");
         (
             self.0[..axis].iter().product(),
             self.0[axis],

@@ -194,10 +194,7 @@ impl<F: Real> Tensor<F> {
             "shape {} cannot become {shape}",
             self.shape
         );
-        Self {
-            shape,
-            data: self.data,
-        }
+        Self { shape, data: self.data }
     }
 
     /// The elements, mutable. Copies the buffer first where it is shared.
@@ -383,10 +380,7 @@ mod tests {
     fn differences_see_infinities_and_nan() {
         let a = Tensor::from([f64::INFINITY, 1.0]);
         assert_eq!(a.max_abs_difference(&a), Some(0.0));
-        assert_eq!(
-            a.max_abs_difference(&Tensor::from([f64::INFINITY, 1.5])),
-            Some(0.5)
-        );
+        assert_eq!(a.max_abs_difference(&Tensor::from([f64::INFINITY, 1.5])), Some(0.5));
         assert!(
             a.max_abs_difference(&Tensor::from([f64::NAN, 1.0]))
                 .is_some_and(f64::is_nan)

@@ -42,10 +42,7 @@ pub(crate) fn scrambled(shape: &[usize]) -> Tensor<f64> {
 
 /// Shapes of up to five axes of sizes 0 to 4.
 pub(crate) fn shapes() -> impl Strategy<Value = Vec<usize>> {
-    prop::collection::vec(
-        prop_oneof![1 => Just(0), 4 => Just(1), 12 => 2..5_usize],
-        0..=5,
-    )
+    prop::collection::vec(prop_oneof![1 => Just(0), 4 => Just(1), 12 => 2..5_usize], 0..=5)
 }
 
 /// A shape, and one that broadcasts to it.

@@ -45,11 +45,7 @@ pub fn zip<F: Real>(pool: &Pool<F>, op: Zip, a: &Tensor<F>, b: &Tensor<F>) -> Te
         pool,
         a,
         b,
-        threshold: if op == Zip::Pow {
-            TRANSCENDENTAL
-        } else {
-            ARITHMETIC
-        },
+        threshold: if op == Zip::Pow { TRANSCENDENTAL } else { ARITHMETIC },
     };
     match op {
         Zip::Add => run.each(|a, b| a + b),
@@ -72,45 +68,32 @@ pub fn zip<F: Real>(pool: &Pool<F>, op: Zip, a: &Tensor<F>, b: &Tensor<F>) -> Te
 ///
 /// # Panics
 /// If the shapes do not broadcast.
-pub fn select<F: Real>(
-    pool: &Pool<F>,
-    condition: &Tensor<F>,
-    a: &Tensor<F>,
-    b: &Tensor<F>,
-) -> Tensor<F> {
+pub fn select<F: Real>(pool: &Pool<F>, condition: &Tensor<F>, a: &Tensor<F>, b: &Tensor<F>) -> Tensor<F> {
     let shape = broadcast(&broadcast(condition.shape(), a.shape()), b.shape());
     let mut out = pool.take(shape);
     if out.is_empty() {
         return out;
     }
-    let plan = Plan::new(
-        &out.shape().clone(),
-        [condition.shape(), a.shape(), b.shape()],
-    );
+    let plan = Plan::new(&out.shape().clone(), [condition.shape(), a.shape(), b.shape()]);
     let threads = threads_for(pool.threads(), out.len(), ARITHMETIC);
     let [step_condition, step_a, step_b] = plan.steps;
     let (condition, a, b) = (condition.as_slice(), a.as_slice(), b.as_slice());
-    fill_rows(
-        threads,
-        &plan,
-        out.make_mut(),
-        |out, [at_condition, at_a, at_b]| {
-            if plan.steps == [1; 3] {
-                let operands = condition[at_condition..].iter().zip(&a[at_a..]);
-                for (out, ((&condition, &a), &b)) in out.iter_mut().zip(operands.zip(&b[at_b..])) {
-                    *out = if condition != F::ZERO { a } else { b };
-                }
-            } else {
-                for (i, out) in out.iter_mut().enumerate() {
-                    *out = if condition[at_condition + i * step_condition] != F::ZERO {
-                        a[at_a + i * step_a]
-                    } else {
-                        b[at_b + i * step_b]
-                    };
-                }
+    fill_rows(threads, &plan, out.make_mut(), |out, [at_condition, at_a, at_b]| {
+        if plan.steps == [1; 3] {
+            let operands = condition[at_condition..].iter().zip(&a[at_a..]);
+            for (out, ((&condition, &a), &b)) in out.iter_mut().zip(operands.zip(&b[at_b..])) {
+                *out = if condition != F::ZERO { a } else { b };
             }
-        },
-    );
+        } else {
+            for (i, out) in out.iter_mut().enumerate() {
+                *out = if condition[at_condition + i * step_condition] != F::ZERO {
+                    a[at_a + i * step_a]
+                } else {
+                    b[at_b + i * step_b]
+                };
+            }
+        }
+    });
     out
 }
 
@@ -196,16 +179,11 @@ impl<F: Real> Run<'_, F> {
             }
             let plan = Plan::new(&out.shape().clone(), [shape_a, shape_b]);
             let threads = threads(out.len());
-            fill_rows(
-                threads,
-                &plan,
-                out.make_mut(),
-                |out, [at_a, at_b]| match plan.steps {
-                    [0, _] => left(out, &b[at_b..], a[at_a], &|b, a| f(a, b)),
-                    [_, 0] => left(out, &a[at_a..], b[at_b], &f),
-                    _ => both(out, &a[at_a..], &b[at_b..], &f),
-                },
-            );
+            fill_rows(threads, &plan, out.make_mut(), |out, [at_a, at_b]| match plan.steps {
+                [0, _] => left(out, &b[at_b..], a[at_a], &|b, a| f(a, b)),
+                [_, 0] => left(out, &a[at_a..], b[at_b], &f),
+                _ => both(out, &a[at_a..], &b[at_b..], &f),
+            });
             out
         }
     }
@@ -230,9 +208,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::testing::{
-        broadcast_all, broadcast_at, broadcasting, same_bits, scrambled, tensor_of,
-    };
+    use crate::testing::{broadcast_all, broadcast_at, broadcasting, same_bits, scrambled, tensor_of};
 
     proptest! {
         #[test]
@@ -306,11 +282,7 @@ mod tests {
         for (op, a, b, expected) in cases {
             let (vector_a, vector_b) = (Tensor::from([a, a]), Tensor::from([b, b]));
             let (scalar_a, scalar_b) = (Tensor::scalar(a), Tensor::scalar(b));
-            for (a, b) in [
-                (&vector_a, &vector_b),
-                (&vector_a, &scalar_b),
-                (&scalar_a, &vector_b),
-            ] {
+            for (a, b) in [(&vector_a, &vector_b), (&vector_a, &scalar_b), (&scalar_a, &vector_b)] {
                 for found in zip(&pool, op, a, b).to_vec() {
                     assert!(
                         found == expected || (found.is_nan() && expected.is_nan()),
@@ -336,12 +308,7 @@ mod tests {
             for op in [Zip::Div, Zip::Pow] {
                 let one = zip(&Pool::new(), op, &a, &b);
                 let three = zip(&Pool::with_threads(3), op, &a, &b);
-                assert!(
-                    same_bits(&one, &three),
-                    "{op:?} of {} and {}",
-                    a.shape(),
-                    b.shape()
-                );
+                assert!(same_bits(&one, &three), "{op:?} of {} and {}", a.shape(), b.shape());
             }
             let one = select(&Pool::new(), &a, &a, &b);
             assert!(same_bits(&one, &select(&Pool::with_threads(3), &a, &a, &b)));

@@ -4,15 +4,15 @@
 
 use stochgrad_distributions::{Distribution, Family};
 use stochgrad_graph::{
-    Bias, CostContext, GradientMethod, GradientTerm, GraphResult, Guarantee, Method, Order, Path, SampleContext, SamplePlate, SampleSet,
-    Terms,
+    Bias, CostContext, GradientMethod, GradientTerm, GraphResult, Guarantee, Method, Order, Path, SampleContext,
+    SamplePlate, SampleSet, Terms,
 };
 use stochgrad_tape::{PlateKind, Var};
 use stochgrad_tensor::Tensor;
 
 /// What the score function subtracts from a cost.
 #[derive(Clone, Copy, Debug)]
-pub enum Baseline {
+pub(crate) enum Baseline {
     None,
     /// A function of the first parameter of the distribution.
     OfParameter(for<'t> fn(Var<'t, f64>) -> Var<'t, f64>),
@@ -26,23 +26,31 @@ pub enum Baseline {
 
 /// The score function.
 #[derive(Clone, Copy, Debug)]
-pub struct Score {
-    pub plate: SamplePlate,
-    pub baseline: Baseline,
+pub(crate) struct Score {
+    pub(crate) plate: SamplePlate,
+    pub(crate) baseline: Baseline,
     /// Wrong: the control variate stands behind a box that holds the node's own gradient function.
-    pub own_in_box: bool,
+    pub(crate) own_in_box: bool,
 }
 
 impl Score {
-    pub fn plain() -> Self {
-        Score { plate: SamplePlate::Single, baseline: Baseline::None, own_in_box: false }
+    pub(crate) fn plain() -> Self {
+        Score {
+            plate: SamplePlate::Single,
+            baseline: Baseline::None,
+            own_in_box: false,
+        }
     }
 
-    pub fn leave_one_out(samples: usize) -> Self {
-        Score { plate: SamplePlate::New(samples), baseline: Baseline::LeaveOneOut, own_in_box: false }
+    pub(crate) fn leave_one_out(samples: usize) -> Self {
+        Score {
+            plate: SamplePlate::New(samples),
+            baseline: Baseline::LeaveOneOut,
+            own_in_box: false,
+        }
     }
 
-    pub fn with_baseline(self, baseline: Baseline) -> Self {
+    pub(crate) fn with_baseline(self, baseline: Baseline) -> Self {
         Score { baseline, ..self }
     }
 }
@@ -62,7 +70,11 @@ impl<D: Family<f64>> GradientMethod<f64, D> for Score {
         Ok(Guarantee::EXACT)
     }
 
-    fn sample<'t>(&self, context: &SampleContext<'_, 't, f64>, distribution: &D::On<'t>) -> GraphResult<SampleSet<'t, f64>> {
+    fn sample<'t>(
+        &self,
+        context: &SampleContext<'_, 't, f64>,
+        distribution: &D::On<'t>,
+    ) -> GraphResult<SampleSet<'t, f64>> {
         context.independent(distribution, self.plate)
     }
 
@@ -85,7 +97,9 @@ impl<D: Family<f64>> GradientMethod<f64, D> for Score {
                 _ => continue,
             };
             let a = (1.0 - l.magic_box()) * baseline.stop_gradient();
-            terms.control_variates.push(if self.own_in_box { l.magic_box() * a } else { a });
+            terms
+                .control_variates
+                .push(if self.own_in_box { l.magic_box() * a } else { a });
         }
         Ok(terms)
     }
@@ -93,7 +107,7 @@ impl<D: Family<f64>> GradientMethod<f64, D> for Score {
 
 /// Reparameterisation.
 #[derive(Clone, Copy, Debug)]
-pub struct Pathwise;
+pub(crate) struct Pathwise;
 
 impl Method for Pathwise {
     fn name(&self) -> String {
@@ -110,17 +124,23 @@ impl<D: Family<f64>> GradientMethod<f64, D> for Pathwise {
         Ok(Guarantee::unbiased(path.order()))
     }
 
-    fn sample<'t>(&self, context: &SampleContext<'_, 't, f64>, distribution: &D::On<'t>) -> GraphResult<SampleSet<'t, f64>> {
+    fn sample<'t>(
+        &self,
+        context: &SampleContext<'_, 't, f64>,
+        distribution: &D::On<'t>,
+    ) -> GraphResult<SampleSet<'t, f64>> {
         let capabilities = distribution.capabilities();
         let reparameterized = capabilities.reparameterized.expect("a reparameterised distribution");
-        let value = reparameterized.rsample(&context.draw(None)).map_err(|source| context.error(source))?;
+        let value = reparameterized
+            .rsample(&context.draw(None))
+            .map_err(|source| context.error(source))?;
         Ok(SampleSet::equal(value, None))
     }
 }
 
 /// All states of a scalar, weighted by their probabilities.
 #[derive(Clone, Copy, Debug)]
-pub struct Enumerate;
+pub(crate) struct Enumerate;
 
 impl Method for Enumerate {
     fn name(&self) -> String {
@@ -133,21 +153,36 @@ impl<D: Family<f64>> GradientMethod<f64, D> for Enumerate {
         Ok(Guarantee::EXACT)
     }
 
-    fn sample<'t>(&self, context: &SampleContext<'_, 't, f64>, distribution: &D::On<'t>) -> GraphResult<SampleSet<'t, f64>> {
+    fn sample<'t>(
+        &self,
+        context: &SampleContext<'_, 't, f64>,
+        distribution: &D::On<'t>,
+    ) -> GraphResult<SampleSet<'t, f64>> {
         let capabilities = distribution.capabilities();
-        let support = capabilities.finite_support.expect("a finite support").element_support().map_err(|source| context.error(source))?;
+        let support = capabilities
+            .finite_support
+            .expect("a finite support")
+            .element_support()
+            .map_err(|source| context.error(source))?;
         let plate = context.plate(support.len(), PlateKind::Enumerated)?;
-        let value = context.tape().constant_on(&[plate], support).expand_plates(context.draw(Some(plate)).plates());
+        let value = context
+            .tape()
+            .constant_on(&[plate], support)
+            .expand_plates(context.draw(Some(plate)).plates());
         let weights = distribution.log_prob(value).exp();
-        Ok(SampleSet { value, plate: Some(plate), weights: Some((weights, true)) })
+        Ok(SampleSet {
+            value,
+            plate: Some(plate),
+            weights: Some((weights, true)),
+        })
     }
 }
 
 /// The difference of the costs of a bit and of the flipped bit, by counterfactual replay; the distribution's first parameter is the
 /// probability.
 #[derive(Clone, Copy, Debug)]
-pub struct Flip {
-    pub plate: SamplePlate,
+pub(crate) struct Flip {
+    pub(crate) plate: SamplePlate,
 }
 
 impl Method for Flip {
@@ -162,10 +197,17 @@ impl Method for Flip {
 
 impl<D: Family<f64>> GradientMethod<f64, D> for Flip {
     fn guarantee(&self, _: &D::On<'_>, _: &Path) -> Result<Guarantee, String> {
-        Ok(Guarantee { bias: Bias::Unbiased, order: Order::Finite(1) })
+        Ok(Guarantee {
+            bias: Bias::Unbiased,
+            order: Order::Finite(1),
+        })
     }
 
-    fn sample<'t>(&self, context: &SampleContext<'_, 't, f64>, distribution: &D::On<'t>) -> GraphResult<SampleSet<'t, f64>> {
+    fn sample<'t>(
+        &self,
+        context: &SampleContext<'_, 't, f64>,
+        distribution: &D::On<'t>,
+    ) -> GraphResult<SampleSet<'t, f64>> {
         context.independent(distribution, self.plate)
     }
 
@@ -178,13 +220,16 @@ impl<D: Family<f64>> GradientMethod<f64, D> for Flip {
             let sign = tape.constant_on(&context.value().plates(), sample.map(|x| 1.0 - 2.0 * x));
             let slope = tape.constant_on(&difference.plates, difference.values[0].clone()) * sign;
             let value = (slope.stop_gradient() * (probability - probability.stop_gradient())).sum();
-            terms.gradient_terms.push(GradientTerm { value, summed: difference.summed });
+            terms.gradient_terms.push(GradientTerm {
+                value,
+                summed: difference.summed,
+            });
         }
         Ok(terms)
     }
 }
 
 /// One number as a tensor.
-pub fn number(value: f64) -> Tensor<f64> {
+pub(crate) fn number(value: f64) -> Tensor<f64> {
     Tensor::scalar(value)
 }

@@ -19,7 +19,11 @@ impl Memory for NoBaseline {
 }
 
 impl<F: Real> Baseline<F> for NoBaseline {
-    fn baselines<'t>(&self, _context: &CostContext<'_, 't, F>, _distribution: &dyn Distribution<'t, F>) -> GraphResult<Baselines<'t, F>> {
+    fn baselines<'t>(
+        &self,
+        _context: &CostContext<'_, 't, F>,
+        _distribution: &dyn Distribution<'t, F>,
+    ) -> GraphResult<Baselines<'t, F>> {
         Ok(Baselines::default())
     }
 }
@@ -34,13 +38,24 @@ impl Memory for Constant {
     }
 
     fn check(&self, _members: usize) -> Result<(), String> {
-        if self.0.is_finite() { Ok(()) } else { Err(format!("expected a finite baseline, came {}", self.0)) }
+        if self.0.is_finite() {
+            Ok(())
+        } else {
+            Err(format!("expected a finite baseline, came {}", self.0))
+        }
     }
 }
 
 impl<F: Real> Baseline<F> for Constant {
-    fn baselines<'t>(&self, context: &CostContext<'_, 't, F>, _distribution: &dyn Distribution<'t, F>) -> GraphResult<Baselines<'t, F>> {
+    fn baselines<'t>(
+        &self,
+        context: &CostContext<'_, 't, F>,
+        _distribution: &dyn Distribution<'t, F>,
+    ) -> GraphResult<Baselines<'t, F>> {
         let b = context.tape().constant(self.0);
-        Ok(Baselines { values: context.totals()?.into_iter().map(|cost| (cost, b)).collect(), ..Baselines::default() })
+        Ok(Baselines {
+            values: context.totals()?.into_iter().map(|cost| (cost, b)).collect(),
+            ..Baselines::default()
+        })
     }
 }

@@ -7,8 +7,13 @@ use stochgrad_graph::{CostContext, GraphResult, NodeCost};
 use stochgrad_tape::Var;
 use stochgrad_tensor::Real;
 
-type Function<F> =
-    dyn for<'a, 'b, 't> Fn(&'a CostContext<'b, 't, F>, &'a dyn Distribution<'t, F>, &'a NodeCost<'t, F>) -> GraphResult<Var<'t, F>> + Send + Sync;
+type Function<F> = dyn for<'a, 'b, 't> Fn(
+        &'a CostContext<'b, 't, F>,
+        &'a dyn Distribution<'t, F>,
+        &'a NodeCost<'t, F>,
+    ) -> GraphResult<Var<'t, F>>
+    + Send
+    + Sync;
 
 /// A closure of the context, the distribution and a cost. It may use the parameters of the distribution, which depend on
 /// ancestors only; a result that depends on the node's own sample would make the gradient biased.
@@ -31,18 +36,27 @@ impl<F: Real> FnBaseline<F> {
     /// A baseline for each cost downstream, computed by a closure, under a name for messages.
     pub fn new(
         name: impl Into<String>,
-        function: impl for<'a, 'b, 't> Fn(&'a CostContext<'b, 't, F>, &'a dyn Distribution<'t, F>, &'a NodeCost<'t, F>) -> GraphResult<Var<'t, F>>
+        function: impl for<'a, 'b, 't> Fn(
+            &'a CostContext<'b, 't, F>,
+            &'a dyn Distribution<'t, F>,
+            &'a NodeCost<'t, F>,
+        ) -> GraphResult<Var<'t, F>>
         + Send
         + Sync
         + 'static,
     ) -> Self {
-        FnBaseline { name: name.into(), function: Arc::new(function) }
+        FnBaseline {
+            name: name.into(),
+            function: Arc::new(function),
+        }
     }
 }
 
 impl<F: Real> std::fmt::Debug for FnBaseline<F> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("FnBaseline").field("name", &self.name).finish_non_exhaustive()
+        f.debug_struct("FnBaseline")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
     }
 }
 
@@ -53,12 +67,19 @@ impl<F: Real> Memory for FnBaseline<F> {
 }
 
 impl<F: Real> Baseline<F> for FnBaseline<F> {
-    fn baselines<'t>(&self, context: &CostContext<'_, 't, F>, distribution: &dyn Distribution<'t, F>) -> GraphResult<Baselines<'t, F>> {
+    fn baselines<'t>(
+        &self,
+        context: &CostContext<'_, 't, F>,
+        distribution: &dyn Distribution<'t, F>,
+    ) -> GraphResult<Baselines<'t, F>> {
         let mut values = Vec::new();
         for cost in context.costs()? {
             let b = (self.function)(context, distribution, &cost)?;
             values.push((cost, b));
         }
-        Ok(Baselines { values, ..Baselines::default() })
+        Ok(Baselines {
+            values,
+            ..Baselines::default()
+        })
     }
 }

@@ -34,18 +34,28 @@ impl Memory for LeaveOneOut {
 }
 
 impl<F: Real> Baseline<F> for LeaveOneOut {
-    fn baselines<'t>(&self, context: &CostContext<'_, 't, F>, _distribution: &dyn Distribution<'t, F>) -> GraphResult<Baselines<'t, F>> {
+    fn baselines<'t>(
+        &self,
+        context: &CostContext<'_, 't, F>,
+        _distribution: &dyn Distribution<'t, F>,
+    ) -> GraphResult<Baselines<'t, F>> {
         let plate = context.plate();
         let members = plate.map_or(1, |plate| context.tape().plate_size(plate));
         let Some(plate) = plate.filter(|_| members >= 2) else {
             let problem = self.check(members).err();
             return Err(context.refused(problem.unwrap_or_else(|| "leave-one-out needs a sample plate".into())));
         };
-        let separate = context.totals()?.into_iter().filter(|cost| cost.value.plates().contains(&plate));
+        let separate = context
+            .totals()?
+            .into_iter()
+            .filter(|cost| cost.value.plates().contains(&plate));
         let values = separate.map(|cost| {
             let others = (cost.value.sum_over(plate) - cost.value) * (1.0 / (members - 1) as f64);
             (cost, others)
         });
-        Ok(Baselines { values: values.collect(), ..Baselines::default() })
+        Ok(Baselines {
+            values: values.collect(),
+            ..Baselines::default()
+        })
     }
 }

@@ -34,7 +34,10 @@ pub struct Baselines<'t, F: Real> {
 
 impl<F: Real> Default for Baselines<'_, F> {
     fn default() -> Self {
-        Baselines { values: Vec::new(), updates: Vec::new() }
+        Baselines {
+            values: Vec::new(),
+            updates: Vec::new(),
+        }
     }
 }
 
@@ -121,7 +124,11 @@ pub trait Baseline<F: Real>: Memory {
     ///
     /// # Errors
     /// If the node or its costs do not suit the baseline.
-    fn baselines<'t>(&self, context: &CostContext<'_, 't, F>, distribution: &dyn Distribution<'t, F>) -> GraphResult<Baselines<'t, F>>;
+    fn baselines<'t>(
+        &self,
+        context: &CostContext<'_, 't, F>,
+        distribution: &dyn Distribution<'t, F>,
+    ) -> GraphResult<Baselines<'t, F>>;
 }
 
 /// A baseline chosen at run time.
@@ -146,7 +153,11 @@ impl<B: Memory + ?Sized> Memory for Arc<B> {
 }
 
 impl<F: Real, B: Baseline<F> + ?Sized> Baseline<F> for Arc<B> {
-    fn baselines<'t>(&self, context: &CostContext<'_, 't, F>, distribution: &dyn Distribution<'t, F>) -> GraphResult<Baselines<'t, F>> {
+    fn baselines<'t>(
+        &self,
+        context: &CostContext<'_, 't, F>,
+        distribution: &dyn Distribution<'t, F>,
+    ) -> GraphResult<Baselines<'t, F>> {
         (**self).baselines(context, distribution)
     }
 }

@@ -43,7 +43,10 @@ impl Mean {
 impl MovingAverage {
     /// An average in which a cost of `n` steps ago has the weight `decayⁿ`; the decay is in [0, 1).
     pub fn new(decay: f64) -> Self {
-        MovingAverage { decay, means: Arc::default() }
+        MovingAverage {
+            decay,
+            means: Arc::default(),
+        }
     }
 
     fn means(&self) -> MutexGuard<'_, BTreeMap<String, Mean>> {
@@ -51,7 +54,10 @@ impl MovingAverage {
     }
 
     fn unusable(&self, problem: String) -> GraphError {
-        GraphError::State { method: format!("moving average, decay {}", self.decay), problem }
+        GraphError::State {
+            method: format!("moving average, decay {}", self.decay),
+            problem,
+        }
     }
 }
 
@@ -61,11 +67,21 @@ impl Memory for MovingAverage {
     }
 
     fn check(&self, _members: usize) -> Result<(), String> {
-        if (0.0..1.0).contains(&self.decay) { Ok(()) } else { Err(format!("expected a decay in [0, 1), came {}; 0.9 is a common choice", self.decay)) }
+        if (0.0..1.0).contains(&self.decay) {
+            Ok(())
+        } else {
+            Err(format!(
+                "expected a decay in [0, 1), came {}; 0.9 is a common choice",
+                self.decay
+            ))
+        }
     }
 
     fn state(&self) -> MethodState {
-        self.means().iter().map(|(key, mean)| (key.clone(), vec![mean.sum, mean.weight])).collect()
+        self.means()
+            .iter()
+            .map(|(key, mean)| (key.clone(), vec![mean.sum, mean.weight]))
+            .collect()
     }
 
     fn load_state(&self, state: &MethodState) -> GraphResult<()> {
@@ -74,7 +90,8 @@ impl Memory for MovingAverage {
             let mean = match numbers[..] {
                 [sum, weight] if sum.is_finite() && (0.0..=1.0).contains(&weight) => Mean { sum, weight },
                 _ => {
-                    let problem = format!("expected a finite sum and a weight in [0, 1] for \"{key}\", came {numbers:?}");
+                    let problem =
+                        format!("expected a finite sum and a weight in [0, 1] for \"{key}\", came {numbers:?}");
                     return Err(self.unusable(problem));
                 }
             };
@@ -86,7 +103,11 @@ impl Memory for MovingAverage {
 }
 
 impl<F: Real> Baseline<F> for MovingAverage {
-    fn baselines<'t>(&self, context: &CostContext<'_, 't, F>, _distribution: &dyn Distribution<'t, F>) -> GraphResult<Baselines<'t, F>> {
+    fn baselines<'t>(
+        &self,
+        context: &CostContext<'_, 't, F>,
+        _distribution: &dyn Distribution<'t, F>,
+    ) -> GraphResult<Baselines<'t, F>> {
         let node = context.address().to_string();
         let mut groups: Vec<(NodeCost<'t, F>, f64)> = Vec::new();
         let mut current: Vec<(String, f64)> = Vec::new();
@@ -95,7 +116,11 @@ impl<F: Real> Baseline<F> for MovingAverage {
         for (index, cost) in costs.iter().enumerate() {
             // The parts of a cost may see different members jointly: each has an average of its own.
             let part = costs[..index].iter().filter(|before| before.name == cost.name).count();
-            let key = if part == 0 { format!("{node} / {}", cost.name) } else { format!("{node} / {} / {part}", cost.name) };
+            let key = if part == 0 {
+                format!("{node} / {}", cost.name)
+            } else {
+                format!("{node} / {} / {part}", cost.name)
+            };
             if let Some(b) = means.get(&key).and_then(|mean| mean.value()) {
                 match groups.iter_mut().find(|(known, _)| known.joint == cost.joint) {
                     Some((_, sum)) => *sum += b,
@@ -109,7 +134,10 @@ impl<F: Real> Baseline<F> for MovingAverage {
             }
         }
         drop(means);
-        let values = groups.into_iter().map(|(cost, b)| (cost, context.tape().constant(b))).collect();
+        let values = groups
+            .into_iter()
+            .map(|(cost, b)| (cost, context.tape().constant(b)))
+            .collect();
         let memory = self.clone();
         let update = move || {
             let mut means = memory.means();
@@ -117,6 +145,154 @@ impl<F: Real> Baseline<F> for MovingAverage {
                 means.entry(key).or_default().add(mean, memory.decay);
             }
         };
-        Ok(Baselines { values, updates: vec![Box::new(update)] })
+        Ok(Baselines {
+            values,
+            updates: vec![Box::new(update)],
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Constant, ScoreFunction};
+    use stochgrad_check::{CheckError, Oracle};
+    use stochgrad_distributions::Bernoulli;
+    use stochgrad_graph::{Graph, Method, Seed};
+    use stochgrad_tape::Tape;
+
+    fn model<B: Baseline<f64> + Clone + 'static>(
+        method: &ScoreFunction<B>,
+    ) -> impl Fn(&Graph<'_, f64>) -> GraphResult<()> {
+        move |graph| {
+            let t = graph.param("t", 0.3)?;
+            let x = graph.sample("x", &Bernoulli::from_logits(t), method)?;
+            graph.cost("a", (x - 2.0).square())?;
+            graph.cost("b", x * 5.0)
+        }
+    }
+
+    fn state(numbers: [(&str, [f64; 2]); 2]) -> MethodState {
+        numbers.map(|(key, numbers)| (key.to_owned(), numbers.to_vec())).into()
+    }
+
+    /// A moving average that takes in the current cost before it is used.
+    #[derive(Clone)]
+    struct Greedy(MovingAverage);
+
+    impl Memory for Greedy {
+        fn name(&self) -> Option<String> {
+            Some("greedy".into())
+        }
+    }
+
+    impl Baseline<f64> for Greedy {
+        fn baselines<'t>(
+            &self,
+            context: &CostContext<'_, 't, f64>,
+            distribution: &dyn Distribution<'t, f64>,
+        ) -> GraphResult<Baselines<'t, f64>> {
+            let before = self.0.state();
+            for update in self.0.baselines(context, distribution)?.updates {
+                update();
+            }
+            let values = self.0.baselines(context, distribution)?.values;
+            self.0.load_state(&before)?;
+            Ok(Baselines {
+                values,
+                updates: Vec::new(),
+            })
+        }
+    }
+
+    #[test]
+    fn an_average_with_the_current_cost_is_found_to_be_biased() {
+        let average = MovingAverage::new(0.9);
+        average
+            .load_state(&state([("x / a", [0.8, 0.5]), ("x / b", [1.1, 0.5])]))
+            .unwrap();
+        let right = ScoreFunction::new().samples(2).baseline(average.clone());
+        Oracle::new().verify(model(&right), 0..=3, 1e-9).unwrap();
+        let wrong = ScoreFunction::new().samples(2).baseline(Greedy(average));
+        let error = Oracle::new().verify(model(&wrong), 0..=1, 1e-9).unwrap_err();
+        assert!(matches!(error, CheckError::Expectation { order: 1, .. }), "{error}");
+    }
+
+    #[test]
+    fn the_memory_moves_on_only_when_told() {
+        let average = MovingAverage::new(0.75);
+        let method = ScoreFunction::new().samples(3).baseline(average.clone());
+        let mut costs = Vec::new();
+        for step in 0..3 {
+            let tape = Tape::<f64>::new();
+            let graph = Graph::new(&tape, Seed::new(5).step(step));
+            model(&method)(&graph).unwrap();
+            let before = average.state();
+            graph.surrogate().unwrap();
+            assert_eq!(average.state(), before);
+            let gradients = graph.backward().unwrap();
+            costs.push(gradients.cost("a").unwrap());
+            assert_eq!(average.state(), before);
+            gradients.advance();
+            assert_ne!(average.state(), before);
+        }
+        let sum = costs.iter().fold(0.0, |sum, cost| 0.75 * sum + 0.25 * cost);
+        let weight = 1.0 - 0.75_f64.powi(3);
+        let found = average.state();
+        assert_eq!(found.keys().collect::<Vec<_>>(), ["x / a", "x / b"]);
+        assert!(
+            (found["x / a"][0] - sum).abs() < 1e-12 && (found["x / a"][1] - weight).abs() < 1e-12,
+            "{found:?}"
+        );
+    }
+
+    #[test]
+    fn the_average_is_the_sum_over_the_costs() {
+        let gradient = |method: &dyn Fn(&Graph<'_, f64>) -> GraphResult<()>| {
+            let tape = Tape::<f64>::new();
+            let graph = Graph::new(&tape, Seed::new(11));
+            method(&graph).unwrap();
+            graph.backward().unwrap().get("t").unwrap().item().unwrap()
+        };
+        let average = MovingAverage::new(0.9);
+        average
+            .load_state(&state([("x / a", [0.8, 0.5]), ("x / b", [1.1, 0.5])]))
+            .unwrap();
+        let moving = gradient(&model(&ScoreFunction::new().baseline(average)));
+        let constant = gradient(&model(&ScoreFunction::new().baseline(Constant(3.8))));
+        let none = gradient(&model(&ScoreFunction::new()));
+        assert!(
+            (moving - constant).abs() < 1e-14 && (moving - none).abs() > 0.1,
+            "{moving} {constant} {none}"
+        );
+    }
+
+    #[test]
+    fn the_first_step_has_no_baseline() {
+        let plain = Oracle::new().gradient(model(&ScoreFunction::new())).unwrap();
+        let first = Oracle::new()
+            .gradient(model(&ScoreFunction::new().baseline(MovingAverage::new(0.9))))
+            .unwrap();
+        assert_eq!(plain.variance("t").unwrap(), first.variance("t").unwrap());
+    }
+
+    #[test]
+    fn state_goes_round_and_nonsense_is_refused() {
+        let average = MovingAverage::new(0.9);
+        let saved = state([("x / a", [0.8, 0.5]), ("x / b", [1.1, 0.5])]);
+        let method = ScoreFunction::new().baseline(average);
+        method.load_state(&saved).unwrap();
+        assert_eq!(method.state(), saved);
+        for wrong in [[f64::NAN, 0.5], [1.0, 1.5]] {
+            assert!(matches!(
+                method.load_state(&state([("x / a", wrong), ("x / b", [0.0, 0.0])])),
+                Err(GraphError::State { .. })
+            ));
+            assert_eq!(method.state(), saved);
+        }
+        assert!(matches!(
+            ScoreFunction::new().load_state(&saved),
+            Err(GraphError::State { .. })
+        ));
     }
 }

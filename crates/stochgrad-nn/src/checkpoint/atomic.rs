@@ -13,10 +13,7 @@ const SUFFIX: &str = ".stochgrad-tmp";
 ///
 /// Where `write` or anything else fails, an existing file keeps its content and the temporary file is removed. A symbolic
 /// link is followed; the permissions of an existing file are kept.
-pub(crate) fn write_atomically(
-    path: &Path,
-    write: impl FnOnce(&mut File) -> io::Result<()>,
-) -> NnResult<()> {
+pub(crate) fn write_atomically(path: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -> NnResult<()> {
     let Some(name) = path.file_name() else {
         return Err(NnError::argument(
             "`path` of a file to write",
@@ -38,11 +35,7 @@ pub(crate) fn write_atomically(
     })
 }
 
-fn replace(
-    path: &Path,
-    name: &OsStr,
-    write: impl FnOnce(&mut File) -> io::Result<()>,
-) -> io::Result<()> {
+fn replace(path: &Path, name: &OsStr, write: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
     let target = fs::canonicalize(path).unwrap_or_else(|_| path.into());
     let existing = fs::metadata(&target).ok();
     if existing.as_ref().is_some_and(fs::Metadata::is_dir) {
@@ -59,9 +52,7 @@ fn replace(
 
     let mut builder = tempfile::Builder::new();
     builder.prefix(&prefix).suffix(SUFFIX);
-    if let Some(permissions) =
-        existing.map_or_else(default_permissions, |file| Some(file.permissions()))
-    {
+    if let Some(permissions) = existing.map_or_else(default_permissions, |file| Some(file.permissions())) {
         builder.permissions(permissions);
     }
     let mut temporary = builder.tempfile_in(&folder)?;
@@ -153,11 +144,7 @@ mod tests {
     #[test]
     fn leftovers_of_a_killed_process_are_removed_and_nothing_else() {
         let folder = tempfile::tempdir().unwrap();
-        let others = [
-            ".file.txt",
-            ".other.abc123.stochgrad-tmp",
-            "file.stochgrad-tmp",
-        ];
+        let others = [".file.txt", ".other.abc123.stochgrad-tmp", "file.stochgrad-tmp"];
         for name in others.iter().chain(&[".file.abc123.stochgrad-tmp"]) {
             fs::write(folder.path().join(name), "x").unwrap();
         }
@@ -172,14 +159,10 @@ mod tests {
     fn unusable_paths_are_errors() {
         let folder = tempfile::tempdir().unwrap();
         let write = |path: &Path| write_atomically(path, |file| file.write_all(b"x"));
-        let message = write(&folder.path().join("none/file"))
-            .unwrap_err()
-            .to_string();
+        let message = write(&folder.path().join("none/file")).unwrap_err().to_string();
         assert!(message.contains("create the folder first"), "{message}");
         fs::create_dir(folder.path().join("folder")).unwrap();
-        let message = write(&folder.path().join("folder"))
-            .unwrap_err()
-            .to_string();
+        let message = write(&folder.path().join("folder")).unwrap_err().to_string();
         assert!(message.contains("not of a folder"), "{message}");
         assert!(write(Path::new("/")).is_err());
         assert_eq!(names(folder.path()), ["folder"]);

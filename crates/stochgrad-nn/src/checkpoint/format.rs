@@ -31,11 +31,7 @@ const PREFIX: usize = 8;
 ///
 /// The header is composed here because the safetensors writer puts metadata in the order of a hash map, which differs from
 /// run to run; equal checkpoints have to be equal files.
-pub(super) fn encode(
-    tensors: &Tensors,
-    metadata: &Strings,
-    out: &mut impl Write,
-) -> io::Result<()> {
+pub(super) fn encode(tensors: &Tensors, metadata: &Strings, out: &mut impl Write) -> io::Result<()> {
     let mut strings = metadata.clone();
     strings.insert(KIND_KEY.into(), KIND.into());
     strings.insert(VERSION_KEY.into(), VERSION.to_string());
@@ -72,14 +68,13 @@ pub(super) fn encode(
 
 /// Reads a checkpoint; `location` goes into error messages.
 pub(super) fn decode(bytes: &[u8], location: &str) -> NnResult<(Tensors, Strings)> {
-    let invalid =
-        |expected: String, found: String, hint: &'static str| NnError::InvalidCheckpoint {
-            location: location.into(),
-            expected,
-            found,
-            hint,
-            source: None,
-        };
+    let invalid = |expected: String, found: String, hint: &'static str| NnError::InvalidCheckpoint {
+        location: location.into(),
+        expected,
+        found,
+        hint,
+        source: None,
+    };
     let (header_length, header) =
         SafeTensors::read_metadata(bytes).map_err(|error| unreadable(bytes, location, error))?;
     let data = &bytes[PREFIX + header_length..];
@@ -114,8 +109,7 @@ pub(super) fn decode(bytes: &[u8], location: &str) -> NnResult<(Tensors, Strings
     let mut tensors = Tensors::new();
     for (name, information) in header.tensors() {
         let (start, end) = information.data_offsets;
-        let tensor =
-            CheckpointTensor::from_bytes(information.dtype, &information.shape, &data[start..end]);
+        let tensor = CheckpointTensor::from_bytes(information.dtype, &information.shape, &data[start..end]);
         let Some(tensor) = tensor else {
             return Err(NnError::TensorMismatch {
                 location: location.into(),
@@ -150,11 +144,7 @@ fn unreadable(bytes: &[u8], location: &str, error: SafeTensorError) -> NnError {
     let truncated = "the file was truncated or damaged: take an older checkpoint";
     let foreign = "this is no checkpoint: pass a file that `Checkpoint::save` wrote";
     let (expected, found, hint) = match &error {
-        SafeTensorError::HeaderTooSmall => (
-            "at least 8 bytes".into(),
-            format!("{} bytes", bytes.len()),
-            truncated,
-        ),
+        SafeTensorError::HeaderTooSmall => ("at least 8 bytes".into(), format!("{} bytes", bytes.len()), truncated),
         SafeTensorError::MetadataIncompleteBuffer => (
             match announced_length(bytes) {
                 Some(length) => format!("{length} bytes, as its header says"),
@@ -173,14 +163,8 @@ fn unreadable(bytes: &[u8], location: &str, error: SafeTensorError) -> NnError {
         ),
         SafeTensorError::HeaderTooLarge
         | SafeTensorError::InvalidHeader(_)
-        | SafeTensorError::InvalidHeaderDeserialization(_) => {
-            ("a safetensors file".into(), error.to_string(), foreign)
-        }
-        _ => (
-            "a consistent safetensors header".into(),
-            error.to_string(),
-            truncated,
-        ),
+        | SafeTensorError::InvalidHeaderDeserialization(_) => ("a safetensors file".into(), error.to_string(), foreign),
+        _ => ("a consistent safetensors header".into(), error.to_string(), truncated),
     };
     NnError::InvalidCheckpoint {
         location: location.into(),
@@ -261,14 +245,8 @@ mod tests {
 
     fn parts() -> (Tensors, Strings) {
         let tensors = Tensors::from([
-            (
-                "a".into(),
-                CheckpointTensor::F32(Tensor::from([1.5, -2.0, 0.25])),
-            ),
-            (
-                "b".into(),
-                CheckpointTensor::F64(Tensor::from([[0.1, 0.2]])),
-            ),
+            ("a".into(), CheckpointTensor::F32(Tensor::from([1.5, -2.0, 0.25]))),
+            ("b".into(), CheckpointTensor::F64(Tensor::from([[0.1, 0.2]]))),
             (
                 "c\"\n".into(),
                 CheckpointTensor::U64 {
@@ -294,10 +272,7 @@ mod tests {
         assert_eq!(reader.len(), 3);
         let a = reader.tensor("a").unwrap();
         assert_eq!((a.dtype(), a.shape()), (Dtype::F32, &[3][..]));
-        let expected: Vec<u8> = [1.5_f32, -2.0, 0.25]
-            .iter()
-            .flat_map(|x| x.to_le_bytes())
-            .collect();
+        let expected: Vec<u8> = [1.5_f32, -2.0, 0.25].iter().flat_map(|x| x.to_le_bytes()).collect();
         assert_eq!(a.data(), expected);
         let c = reader.tensor("c\"\n").unwrap();
         assert_eq!((c.dtype(), c.shape()), (Dtype::U64, &[2, 1][..]));
@@ -322,14 +297,9 @@ mod tests {
         let bytes = encoded(&tensors, &metadata);
         for length in 0..bytes.len() {
             let message = decode(&bytes[..length], "here").unwrap_err().to_string();
-            assert!(
-                message.starts_with("checkpoint here: expected "),
-                "{message}"
-            );
+            assert!(message.starts_with("checkpoint here: expected "), "{message}");
         }
-        let message = decode(&bytes[..bytes.len() - 1], "here")
-            .unwrap_err()
-            .to_string();
+        let message = decode(&bytes[..bytes.len() - 1], "here").unwrap_err().to_string();
         let expected = format!("expected {} bytes", bytes.len());
         assert!(message.contains(&expected), "{message}");
         let longer = [&bytes[..], &[0]].concat();
@@ -343,10 +313,7 @@ mod tests {
         for position in 0..bytes.len() {
             for bit in 0..8 {
                 bytes[position] ^= 1 << bit;
-                assert!(
-                    decode(&bytes, "here").is_err(),
-                    "bit {bit} of byte {position}"
-                );
+                assert!(decode(&bytes, "here").is_err(), "bit {bit} of byte {position}");
                 bytes[position] ^= 1 << bit;
             }
         }
@@ -355,10 +322,7 @@ mod tests {
 
     fn foreign(dtype: Dtype, strings: &[(&str, &str)]) -> Vec<u8> {
         let view = TensorView::new(dtype, vec![2], &[0; 4]).unwrap();
-        let strings = strings
-            .iter()
-            .map(|&(key, value)| (key.into(), value.into()))
-            .collect();
+        let strings = strings.iter().map(|&(key, value)| (key.into(), value.into())).collect();
         safetensors::serialize([("x", view)], Some(strings)).unwrap()
     }
 
@@ -373,17 +337,11 @@ mod tests {
             ),
             (foreign(Dtype::F16, &[("kind", "other")]), "found `other`"),
             (
-                foreign(
-                    Dtype::F16,
-                    &[("kind", "stochgrad"), ("format_version", "2")],
-                ),
+                foreign(Dtype::F16, &[("kind", "stochgrad"), ("format_version", "2")]),
                 "found `2`; read the file with the version",
             ),
             (
-                foreign(
-                    Dtype::F16,
-                    &[("kind", "stochgrad"), ("format_version", "1")],
-                ),
+                foreign(Dtype::F16, &[("kind", "stochgrad"), ("format_version", "1")]),
                 "tensor `x`: expected elements of type F32, F64 or U64, found F16",
             ),
         ];

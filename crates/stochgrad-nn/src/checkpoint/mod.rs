@@ -93,11 +93,7 @@ impl Checkpoint {
     /// # Errors
     ///
     /// [`NnError::InvalidArgument`] for the keys `kind`, `format_version` and `checksum`, which say what the file is.
-    pub fn set_metadata(
-        &mut self,
-        key: impl Into<String>,
-        value: impl Into<String>,
-    ) -> NnResult<()> {
+    pub fn set_metadata(&mut self, key: impl Into<String>, value: impl Into<String>) -> NnResult<()> {
         let key = key.into();
         if format::RESERVED.contains(&key.as_str()) {
             return Err(NnError::argument(
@@ -217,14 +213,7 @@ impl Checkpoint {
     /// truncated, damaged, from a newer version or from another program.
     pub fn load(path: impl AsRef<Path>) -> NnResult<Self> {
         let path = path.as_ref();
-        let unreadable = |source| {
-            NnError::io(
-                "read",
-                path,
-                "check the path and the file's permissions",
-                source,
-            )
-        };
+        let unreadable = |source| NnError::io("read", path, "check the path and the file's permissions", source);
         let information = fs::metadata(path).map_err(unreadable)?;
         if !information.is_file() {
             return Err(NnError::NotAFile {
@@ -252,12 +241,7 @@ impl Checkpoint {
             .ok_or_else(|| self.missing("tensor", name, self.tensors.keys()))
     }
 
-    fn missing<'a>(
-        &self,
-        what: &'static str,
-        name: &str,
-        names: impl ExactSizeIterator<Item = &'a String>,
-    ) -> NnError {
+    fn missing<'a>(&self, what: &'static str, name: &str, names: impl ExactSizeIterator<Item = &'a String>) -> NnError {
         const SHOWN: usize = 12;
         let count = names.len();
         let mut available = names
@@ -295,9 +279,7 @@ mod tests {
         checkpoint
             .insert("w", &Tensor::from([[1.0_f32, 2.0], [3.0, 4.0]]))
             .unwrap();
-        checkpoint
-            .insert("theta", &Tensor::scalar(0.1_f64))
-            .unwrap();
+        checkpoint.insert("theta", &Tensor::scalar(0.1_f64)).unwrap();
         checkpoint.insert_u64s("step", &[3, u64::MAX]).unwrap();
         checkpoint.set_metadata("method", "rebar").unwrap();
         checkpoint
@@ -333,17 +315,11 @@ mod tests {
         let double = Tensor::from(doubles.map(f64::from_bits));
         checkpoint.insert("single", &single).unwrap();
         checkpoint.insert("double", &double).unwrap();
-        checkpoint
-            .insert("empty", &Tensor::<f64>::zeros([0, 3]))
-            .unwrap();
-        checkpoint
-            .insert("scalar", &Tensor::scalar(-0.0_f32))
-            .unwrap();
+        checkpoint.insert("empty", &Tensor::<f64>::zeros([0, 3])).unwrap();
+        checkpoint.insert("scalar", &Tensor::scalar(-0.0_f32)).unwrap();
         checkpoint.insert_u64s("integers", &integers).unwrap();
         checkpoint.insert_u64s("no integers", &[]).unwrap();
-        checkpoint
-            .set_metadata("", "quotes \" and \u{1F600}\n")
-            .unwrap();
+        checkpoint.set_metadata("", "quotes \" and \u{1F600}\n").unwrap();
         checkpoint.save(&path).unwrap();
 
         let loaded = Checkpoint::load(&path).unwrap();
@@ -386,26 +362,15 @@ mod tests {
         sample().save(&path).unwrap();
         let loaded = Checkpoint::load(&path).unwrap();
         let messages = [
-            (
-                loaded.tensor::<f64>("w").unwrap_err(),
-                ["`w`", "f64", "f32 [2, 2]"],
-            ),
-            (
-                loaded.tensor::<f32>("step").unwrap_err(),
-                ["`step`", "f32", "u64 [2]"],
-            ),
-            (
-                loaded.u64s("theta").unwrap_err(),
-                ["`theta`", "u64", "f64 []"],
-            ),
+            (loaded.tensor::<f64>("w").unwrap_err(), ["`w`", "f64", "f32 [2, 2]"]),
+            (loaded.tensor::<f32>("step").unwrap_err(), ["`step`", "f32", "u64 [2]"]),
+            (loaded.u64s("theta").unwrap_err(), ["`theta`", "u64", "f64 []"]),
             (
                 loaded.tensor::<f32>("v").unwrap_err(),
                 ["`v`", "`theta`, `w`", "spelling"],
             ),
             (
-                loaded
-                    .tensor_of_shape::<f32>("w", &Shape::from([4]))
-                    .unwrap_err(),
+                loaded.tensor_of_shape::<f32>("w", &Shape::from([4])).unwrap_err(),
                 ["`w`", "[4]", "[2, 2]"],
             ),
             (
@@ -422,11 +387,7 @@ mod tests {
         }
         let message = sample().tensor::<f64>("w").unwrap_err().to_string();
         assert!(message.contains("in memory"), "{message}");
-        assert!(
-            loaded
-                .tensor_of_shape::<f32>("w", &Shape::from([2, 2]))
-                .is_ok()
-        );
+        assert!(loaded.tensor_of_shape::<f32>("w", &Shape::from([2, 2])).is_ok());
         assert!(loaded.contains("w") && !loaded.contains("v"));
     }
 
@@ -434,11 +395,7 @@ mod tests {
     fn reserved_names_are_refused() {
         let mut checkpoint = sample();
         assert!(checkpoint.insert_u64s("__metadata__", &[1]).is_err());
-        assert!(
-            checkpoint
-                .insert("__metadata__", &Tensor::scalar(1.0_f32))
-                .is_err()
-        );
+        assert!(checkpoint.insert("__metadata__", &Tensor::scalar(1.0_f32)).is_err());
         for key in ["kind", "format_version", "checksum"] {
             assert!(checkpoint.set_metadata(key, "x").is_err());
         }
@@ -448,10 +405,7 @@ mod tests {
     #[test]
     fn absent_files_and_folders_are_errors() {
         let folder = tempfile::tempdir().unwrap();
-        assert!(matches!(
-            Checkpoint::load(folder.path()),
-            Err(NnError::NotAFile { .. })
-        ));
+        assert!(matches!(Checkpoint::load(folder.path()), Err(NnError::NotAFile { .. })));
         assert!(matches!(
             Checkpoint::load(folder.path().join("none")),
             Err(NnError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound
@@ -470,10 +424,7 @@ mod tests {
         format::encode(&newer.tensors, &newer.metadata, &mut length).unwrap();
         for capacity in 0..length.len() {
             let error = write_atomically(&path, |file| {
-                let mut disk = FullAfter {
-                    file,
-                    left: capacity,
-                };
+                let mut disk = FullAfter { file, left: capacity };
                 format::encode(&newer.tensors, &newer.metadata, &mut disk)
             })
             .unwrap_err();

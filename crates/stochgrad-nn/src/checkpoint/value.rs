@@ -96,11 +96,7 @@ impl CheckpointTensor {
     }
 
     /// The tensor with these little-endian elements; `None` for a type that checkpoints do not use.
-    pub(super) fn from_bytes(
-        dtype: Dtype,
-        shape: &[usize],
-        bytes: &[u8],
-    ) -> Option<NnResult<Self>> {
+    pub(super) fn from_bytes(dtype: Dtype, shape: &[usize], bytes: &[u8]) -> Option<NnResult<Self>> {
         let shape = Shape::from(shape);
         match dtype {
             Dtype::F32 => Some(
@@ -127,9 +123,7 @@ fn write_all<T: Copy, const N: usize>(
     bytes: impl Fn(T) -> [u8; N],
     out: &mut impl Write,
 ) -> io::Result<()> {
-    values
-        .iter()
-        .try_for_each(|&value| out.write_all(&bytes(value)))
+    values.iter().try_for_each(|&value| out.write_all(&bytes(value)))
 }
 
 fn read_all<T, const N: usize>(bytes: &[u8], value: impl Fn([u8; N]) -> T) -> Vec<T> {

@@ -44,12 +44,7 @@ mod tests {
         let drawn = binarize(&intensities, Key::new(3, 0, 1));
         assert_eq!(drawn.shape(), intensities.shape());
         for (column, level) in levels.into_iter().enumerate() {
-            let ones: f64 = drawn
-                .as_slice()
-                .iter()
-                .skip(column)
-                .step_by(levels.len())
-                .sum();
+            let ones: f64 = drawn.as_slice().iter().skip(column).step_by(levels.len()).sum();
             let deviation = (ones - n as f64 * level).abs();
             assert!(
                 deviation <= 4.0 * (n as f64 * level * (1.0 - level)).sqrt(),
@@ -68,10 +63,7 @@ mod tests {
 
     #[test]
     fn bad_intensities_stay_visible() {
-        let drawn = binarize(
-            &Tensor::from([f64::NAN, -1.0, 2.0, f64::INFINITY]),
-            Key::new(0, 0, 1),
-        );
+        let drawn = binarize(&Tensor::from([f64::NAN, -1.0, 2.0, f64::INFINITY]), Key::new(0, 0, 1));
         assert!(drawn.as_slice()[0].is_nan());
         assert_eq!(drawn.as_slice()[1..], [0.0, 1.0, 1.0]);
     }

@@ -137,14 +137,7 @@ fn write_idx(path: &Path, magic: u32, sizes: &[usize], bytes: &[u8]) -> NnResult
 
 /// The sizes of `AXES` axes and the bytes behind the header.
 fn read_idx<const AXES: usize>(path: &Path, magic: u32) -> NnResult<([usize; AXES], Vec<u8>)> {
-    let unreadable = |source: io::Error| {
-        NnError::io(
-            "read",
-            path,
-            "check the path and the file's permissions",
-            source,
-        )
-    };
+    let unreadable = |source: io::Error| NnError::io("read", path, "check the path and the file's permissions", source);
     let invalid = |expected: String, found: String, hint: &'static str| NnError::InvalidFile {
         path: path.into(),
         expected,
@@ -256,16 +249,9 @@ mod tests {
         write_idx_images(&pixels, &images()).unwrap();
         write_idx_labels(&labels, images().labels()).unwrap();
         assert_eq!(read_idx_pair(&pixels, &labels).unwrap(), images());
-        let expected = [
-            &[0, 0, 8, 3, 0, 0, 0, 4, 0, 0, 0, 3, 0, 0, 0, 2][..],
-            images().pixels(),
-        ]
-        .concat();
+        let expected = [&[0, 0, 8, 3, 0, 0, 0, 4, 0, 0, 0, 3, 0, 0, 0, 2][..], images().pixels()].concat();
         assert_eq!(fs::read(&pixels).unwrap(), expected);
-        assert_eq!(
-            fs::read(&labels).unwrap(),
-            [0, 0, 8, 1, 0, 0, 0, 4, 4, 0, 9, 2]
-        );
+        assert_eq!(fs::read(&labels).unwrap(), [0, 0, 8, 1, 0, 0, 0, 4, 4, 0, 9, 2]);
     }
 
     #[test]
@@ -299,15 +285,10 @@ mod tests {
             ),
             (&[0x1f, 0x8b, 8, 0], "gunzip"),
             (
-                &[
-                    0, 0, 8, 3, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255,
-                ],
+                &[0, 0, 8, 3, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255],
                 "sizes that a file can have",
             ),
-            (
-                &[0, 0, 8, 3, 0, 0, 0, 5, 0, 0, 0, 0, 0, 0, 0, 2],
-                "at least one row",
-            ),
+            (&[0, 0, 8, 3, 0, 0, 0, 5, 0, 0, 0, 0, 0, 0, 0, 2], "at least one row"),
         ];
         for (bytes, part) in cases {
             fs::write(&path, bytes).unwrap();
@@ -316,10 +297,7 @@ mod tests {
         }
         fs::write(&path, [0, 0, 8, 3]).unwrap();
         let message = read_idx_labels(&path).unwrap_err().to_string();
-        assert!(
-            message.contains("expected magic number 0x00000801"),
-            "{message}"
-        );
+        assert!(message.contains("expected magic number 0x00000801"), "{message}");
     }
 
     #[test]
@@ -337,10 +315,7 @@ mod tests {
     #[test]
     fn folders_and_absent_files_are_errors() {
         let folder = tempfile::tempdir().unwrap();
-        assert!(matches!(
-            read_idx_labels(folder.path()),
-            Err(NnError::NotAFile { .. })
-        ));
+        assert!(matches!(read_idx_labels(folder.path()), Err(NnError::NotAFile { .. })));
         assert!(matches!(
             read_idx_labels(folder.path().join("none")),
             Err(NnError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound

@@ -34,13 +34,7 @@ impl Images {
     ///
     /// [`NnError::InvalidArgument`] if `rows`, `columns` or `maximum` is 0, if there are not `rows * columns` pixels for each
     /// label, or if a pixel is above `maximum`.
-    pub fn new(
-        pixels: Vec<u8>,
-        labels: Vec<u8>,
-        rows: usize,
-        columns: usize,
-        maximum: u8,
-    ) -> NnResult<Self> {
+    pub fn new(pixels: Vec<u8>, labels: Vec<u8>, rows: usize, columns: usize, maximum: u8) -> NnResult<Self> {
         let images = Self {
             pixels,
             labels,
@@ -53,13 +47,7 @@ impl Images {
     }
 
     /// The parts of a set whose form is known when the crate is compiled.
-    pub(super) fn embedded(
-        pixels: Vec<u8>,
-        labels: Vec<u8>,
-        rows: usize,
-        columns: usize,
-        maximum: u8,
-    ) -> Self {
+    pub(super) fn embedded(pixels: Vec<u8>, labels: Vec<u8>, rows: usize, columns: usize, maximum: u8) -> Self {
         let images = Self {
             pixels,
             labels,
@@ -257,21 +245,13 @@ impl Images {
     ///
     /// None for images that were built through this crate; the tensor's own check is passed on.
     pub fn label_indices<F: Real>(&self) -> NnResult<Tensor<F>> {
-        let labels = self
-            .labels
-            .iter()
-            .map(|&label| F::from_f64(f64::from(label)))
-            .collect();
+        let labels = self.labels.iter().map(|&label| F::from_f64(f64::from(label))).collect();
         Ok(Tensor::new(labels, [self.len()])?)
     }
 
     fn converted<F: Real>(&self, convert: impl Fn(u8) -> F) -> NnResult<Tensor<F>> {
         let table: Vec<F> = (0..=u8::MAX).map(convert).collect();
-        let values = self
-            .pixels
-            .iter()
-            .map(|&pixel| table[usize::from(pixel)])
-            .collect();
+        let values = self.pixels.iter().map(|&pixel| table[usize::from(pixel)]).collect();
         Ok(Tensor::new(values, [self.len(), self.pixels_per_image()])?)
     }
 }
@@ -287,10 +267,7 @@ mod tests {
     #[test]
     fn splitting_keeps_order_and_labels() {
         let (first, rest) = three().split_at(1).unwrap();
-        assert_eq!(
-            (first.pixels(), first.labels()),
-            (&[0, 1, 2, 3][..], &[7][..])
-        );
+        assert_eq!((first.pixels(), first.labels()), (&[0, 1, 2, 3][..], &[7][..]));
         assert_eq!(rest.pixels(), (4..12).collect::<Vec<u8>>());
         assert_eq!(rest.labels(), [8, 9]);
         assert_eq!(three().split_at(0).unwrap().1, three());
@@ -341,14 +318,8 @@ mod tests {
             (Images::new(vec![0; 4], vec![1], 0, 4, 255), "at least 1"),
             (Images::new(vec![0; 4], vec![1], 2, 2, 0), "1 to 255"),
             (Images::new(vec![0; 5], vec![1], 2, 2, 255), "5 pixels"),
-            (
-                Images::new(vec![0; 4], vec![1], usize::MAX, 2, 255),
-                "4 pixels",
-            ),
-            (
-                Images::new(vec![0, 0, 17, 0], vec![1], 2, 2, 16),
-                "17 at position 2",
-            ),
+            (Images::new(vec![0; 4], vec![1], usize::MAX, 2, 255), "4 pixels"),
+            (Images::new(vec![0, 0, 17, 0], vec![1], 2, 2, 16), "17 at position 2"),
         ];
         for (result, part) in cases {
             let message = result.unwrap_err().to_string();

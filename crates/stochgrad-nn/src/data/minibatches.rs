@@ -201,13 +201,7 @@ mod tests {
             let mut seen: Vec<usize> = epoch.iter().flatten().copied().collect();
             seen.sort_unstable();
             assert_eq!(seen, (0..examples).collect::<Vec<_>>());
-            assert!(
-                epoch
-                    .iter()
-                    .rev()
-                    .skip(1)
-                    .all(|indices| indices.len() == batch)
-            );
+            assert!(epoch.iter().rev().skip(1).all(|indices| indices.len() == batch));
         }
     }
 
@@ -215,10 +209,7 @@ mod tests {
     fn dropping_the_last_batch_leaves_only_full_ones() {
         let minibatches = Minibatches::new(10, 4, 1).unwrap();
         let full = minibatches.clone().drop_last().unwrap();
-        assert_eq!(
-            (minibatches.batches_per_epoch(), full.batches_per_epoch()),
-            (3, 2)
-        );
+        assert_eq!((minibatches.batches_per_epoch(), full.batches_per_epoch()), (3, 2));
         for number in 0..5 {
             let (kept, dropped) = (minibatches.epoch(number), full.epoch(number));
             assert_eq!(dropped.len(), 2);
@@ -230,9 +221,7 @@ mod tests {
 
     #[test]
     fn the_order_depends_on_seed_and_epoch_only() {
-        let orders: Vec<Epoch> = (0..20)
-            .map(|e| Minibatches::new(100, 7, 5).unwrap().epoch(e))
-            .collect();
+        let orders: Vec<Epoch> = (0..20).map(|e| Minibatches::new(100, 7, 5).unwrap().epoch(e)).collect();
         for (e, order) in orders.iter().enumerate().rev() {
             assert_eq!(&Minibatches::new(100, 7, 5).unwrap().epoch(e as u64), order);
             assert_ne!(&Minibatches::new(100, 7, 6).unwrap().epoch(e as u64), order);
@@ -261,10 +250,7 @@ mod tests {
         ] {
             let run: Vec<Vec<usize>> = minibatches.steps_from(0).take(12).collect();
             for step in 0..12 {
-                let resumed: Vec<Vec<usize>> = minibatches
-                    .steps_from(step as u64)
-                    .take(12 - step)
-                    .collect();
+                let resumed: Vec<Vec<usize>> = minibatches.steps_from(step as u64).take(12 - step).collect();
                 assert_eq!(resumed, run[step..]);
             }
             let per_epoch = minibatches.batches_per_epoch();
@@ -316,11 +302,7 @@ mod tests {
     fn empty_sets_and_batches_are_refused() {
         assert!(Minibatches::new(0, 4, 1).is_err());
         assert!(Minibatches::new(4, 0, 1).is_err());
-        let message = Minibatches::new(4, 5, 1)
-            .unwrap()
-            .drop_last()
-            .unwrap_err()
-            .to_string();
+        let message = Minibatches::new(4, 5, 1).unwrap().drop_last().unwrap_err().to_string();
         assert!(message.contains("at most 4"), "{message}");
     }
 }

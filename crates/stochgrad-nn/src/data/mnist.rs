@@ -87,11 +87,7 @@ enum Located {
 }
 
 fn find(folder: &Path, accepted: &[String]) -> Located {
-    if let Some(path) = accepted
-        .iter()
-        .map(|name| folder.join(name))
-        .find(|path| path.exists())
-    {
+    if let Some(path) = accepted.iter().map(|name| folder.join(name)).find(|path| path.exists()) {
         return Located::File(path);
     }
     accepted
@@ -123,11 +119,7 @@ mod tests {
         let train = Images::new((0..30).collect(), vec![0, 1, 2, 3, 4], 2, 3, 255).unwrap();
         let test = Images::new((100..112).collect(), vec![8, 9], 2, 3, 255).unwrap();
         for (part, images) in [("train", &train), ("t10k", &test)] {
-            write_idx_images(
-                folder.join(format!("{part}-images{separator}idx3-ubyte")),
-                images,
-            )
-            .unwrap();
+            write_idx_images(folder.join(format!("{part}-images{separator}idx3-ubyte")), images).unwrap();
             write_idx_labels(
                 folder.join(format!("{part}-labels{separator}idx1-ubyte")),
                 images.labels(),
@@ -153,11 +145,7 @@ mod tests {
         fs::remove_file(folder.path().join("train-labels-idx1-ubyte")).unwrap();
         fs::remove_file(folder.path().join("t10k-images-idx3-ubyte")).unwrap();
         let message = load(folder.path()).unwrap_err().to_string();
-        for part in [
-            "train-labels-idx1-ubyte",
-            "t10k-images.idx3-ubyte",
-            "download",
-        ] {
+        for part in ["train-labels-idx1-ubyte", "t10k-images.idx3-ubyte", "download"] {
             assert!(message.contains(part), "{message}");
         }
         assert!(!message.contains("t10k-labels"), "{message}");
@@ -205,9 +193,6 @@ mod tests {
         let other = Images::new(vec![0; 8], vec![1, 2], 2, 2, 255).unwrap();
         write_idx_images(folder.path().join("t10k-images-idx3-ubyte"), &other).unwrap();
         let message = load(folder.path()).unwrap_err().to_string();
-        assert!(
-            message.contains("2 x 3") && message.contains("2 x 2"),
-            "{message}"
-        );
+        assert!(message.contains("2 x 3") && message.contains("2 x 2"), "{message}");
     }
 }

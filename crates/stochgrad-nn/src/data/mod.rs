@@ -14,9 +14,7 @@ mod rows;
 
 pub use binarize::binarize;
 pub use digits::Digits;
-pub use idx::{
-    IdxImages, read_idx_images, read_idx_labels, read_idx_pair, write_idx_images, write_idx_labels,
-};
+pub use idx::{IdxImages, read_idx_images, read_idx_labels, read_idx_pair, write_idx_images, write_idx_labels};
 pub use images::Images;
 pub use minibatches::{Epoch, Minibatches};
 pub use rows::rows;

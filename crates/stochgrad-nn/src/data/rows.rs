@@ -43,9 +43,7 @@ pub fn rows<F: Real>(data: &Tensor<F>, indices: &[usize]) -> NnResult<Tensor<F>>
         }
         values.extend_from_slice(&source[index * size..(index + 1) * size]);
     }
-    let shape: Shape = std::iter::once(indices.len())
-        .chain(tail.iter().copied())
-        .collect();
+    let shape: Shape = std::iter::once(indices.len()).chain(tail.iter().copied()).collect();
     Ok(Tensor::new(values, shape)?)
 }
 
@@ -56,10 +54,7 @@ mod tests {
     #[test]
     fn rows_of_any_rank_are_gathered() {
         let vector = Tensor::from([10.0_f32, 11.0, 12.0]);
-        assert_eq!(
-            rows(&vector, &[1, 1, 0]).unwrap(),
-            Tensor::from([11.0, 11.0, 10.0])
-        );
+        assert_eq!(rows(&vector, &[1, 1, 0]).unwrap(), Tensor::from([11.0, 11.0, 10.0]));
         let cube = Tensor::from_fn([3, 2, 2], |i| i as f64);
         let gathered = rows(&cube, &[2]).unwrap();
         assert_eq!(gathered.shape()[..], [1, 2, 2]);

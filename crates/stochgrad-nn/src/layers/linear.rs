@@ -60,8 +60,7 @@ impl Linear {
         }
         let mut scope = parameters.into().into_scope(name);
         scope.all_or_none(|scope| {
-            let weight =
-                initialization.weight(&scope.full_name("weight"), inputs, outputs, seed);
+            let weight = initialization.weight(&scope.full_name("weight"), inputs, outputs, seed);
             let bias = initialization.bias(&scope.full_name("bias"), inputs, outputs, seed);
             Ok(Self {
                 weight: scope.insert("weight", weight)?,
@@ -79,11 +78,7 @@ impl Linear {
     /// For an input whose last event axis is not `inputs` long, parameters without those of this layer, and earlier errors
     /// on the tape.
     #[track_caller]
-    pub fn forward<'t, F: Real>(
-        &self,
-        model: &Bound<'_, 't, F>,
-        x: Var<'t, F>,
-    ) -> GraphResult<Var<'t, F>> {
+    pub fn forward<'t, F: Real>(&self, model: &Bound<'_, 't, F>, x: Var<'t, F>) -> GraphResult<Var<'t, F>> {
         let tape = model.graph().tape();
         tape.check()?;
         let shape = x.shape();
@@ -147,9 +142,7 @@ mod tests {
         let layer = layer(&mut parameters);
         let weight = Tensor::from([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]);
         parameters.set(layer.weight(), weight).unwrap();
-        parameters
-            .set(layer.bias(), Tensor::from([0.5, 0.0, -0.5]))
-            .unwrap();
+        parameters.set(layer.bias(), Tensor::from([0.5, 0.0, -0.5])).unwrap();
         (parameters, layer)
     }
 
@@ -192,9 +185,7 @@ mod tests {
     #[test]
     fn sizes_of_zero_and_taken_names_are_errors_that_add_nothing() {
         let mut parameters = Parameters::<f64>::new();
-        parameters
-            .insert("head.bias", Tensor::scalar(1.0))
-            .unwrap();
+        parameters.insert("head.bias", Tensor::scalar(1.0)).unwrap();
         for (inputs, outputs) in [(0, 3), (2, 0), (usize::MAX, 2), (2, 3)] {
             let initialization = Initialization::Uniform;
             let seed = Seed::new(7);

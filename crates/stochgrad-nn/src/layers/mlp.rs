@@ -48,14 +48,7 @@ impl Mlp {
         activation: Activation,
         seed: Seed,
     ) -> NnResult<Self> {
-        Self::with_initialization(
-            parameters,
-            name,
-            sizes,
-            activation,
-            Initialization::default(),
-            seed,
-        )
+        Self::with_initialization(parameters, name, sizes, activation, Initialization::default(), seed)
     }
 
     /// As [`new`](Self::new), with initial values of another law.
@@ -98,11 +91,7 @@ impl Mlp {
     ///
     /// As [`Linear::forward`].
     #[track_caller]
-    pub fn forward<'t, F: Real>(
-        &self,
-        model: &Bound<'_, 't, F>,
-        x: Var<'t, F>,
-    ) -> GraphResult<Var<'t, F>> {
+    pub fn forward<'t, F: Real>(&self, model: &Bound<'_, 't, F>, x: Var<'t, F>) -> GraphResult<Var<'t, F>> {
         let mut value = x;
         for (index, layer) in self.layers.iter().enumerate() {
             if index > 0 {
@@ -171,8 +160,7 @@ mod tests {
         ] {
             let mut parameters = Parameters::new();
             let sizes = [3, 4, 5, 2];
-            let mlp =
-                Mlp::new(&mut parameters, "f", &sizes, activation, Seed::new(SEED)).unwrap();
+            let mlp = Mlp::new(&mut parameters, "f", &sizes, activation, Seed::new(SEED)).unwrap();
             let tape = Tape::new();
             let graph = Graph::new(&tape, Seed::new(SEED));
             squared_error(&mlp, &parameters, &graph, &data).unwrap();
@@ -202,14 +190,7 @@ mod tests {
     #[test]
     fn the_last_layer_has_no_activation() {
         let mut parameters = Parameters::<f64>::new();
-        let mlp = Mlp::new(
-            &mut parameters,
-            "f",
-            &[1, 2, 1],
-            Activation::Relu,
-            Seed::new(SEED),
-        )
-        .unwrap();
+        let mlp = Mlp::new(&mut parameters, "f", &[1, 2, 1], Activation::Relu, Seed::new(SEED)).unwrap();
         for (name, value) in [
             ("f.0.weight", Tensor::from([[1.0, -1.0]])),
             ("f.0.bias", Tensor::from([0.5, 0.25])),
@@ -220,9 +201,7 @@ mod tests {
         }
         let tape = Tape::new();
         let graph = Graph::new(&tape, Seed::new(SEED));
-        let y = mlp
-            .forward(&parameters.on(&graph), graph.constant([2.0]))
-            .unwrap();
+        let y = mlp.forward(&parameters.on(&graph), graph.constant([2.0])).unwrap();
         // The hidden layer is [2.5, max(-1.75, 0)].
         assert_eq!(y.value().unwrap().as_slice(), [-6.0]);
     }
@@ -238,16 +217,13 @@ mod tests {
         for mut optimizer in optimizers {
             let mut parameters = Parameters::new();
             let seed = Seed::new(SEED);
-            let mlp =
-                Mlp::new(&mut parameters, "f", &[1, 16, 1], Activation::Tanh, seed).unwrap();
+            let mlp = Mlp::new(&mut parameters, "f", &[1, 16, 1], Activation::Tanh, seed).unwrap();
             let before = loss(&mlp, &parameters, &data);
             let mut workspace = Workspace::new();
             for step in 0..1500 {
                 let graph = Graph::new(workspace.tape(), seed.step(step));
                 squared_error(&mlp, &parameters, &graph, &data).unwrap();
-                optimizer
-                    .step(&mut parameters, &graph.backward().unwrap())
-                    .unwrap();
+                optimizer.step(&mut parameters, &graph.backward().unwrap()).unwrap();
             }
             let after = loss(&mlp, &parameters, &data);
             assert!(before > 0.1 && after < 2e-3, "{before} became {after}");
@@ -280,9 +256,7 @@ mod tests {
     #[test]
     fn unusable_sizes_and_taken_names_are_errors_that_add_nothing() {
         let mut parameters = Parameters::<f32>::new();
-        parameters
-            .insert("f.1.weight", Tensor::scalar(1.0))
-            .unwrap();
+        parameters.insert("f.1.weight", Tensor::scalar(1.0)).unwrap();
         let seed = Seed::new(SEED);
         for sizes in [&[][..], &[3], &[3, 0, 2], &[3, 4, 2]] {
             let error = Mlp::new(&mut parameters, "f", sizes, Activation::Tanh, seed);

@@ -6,9 +6,7 @@ use stochgrad_graph::Gradients;
 use stochgrad_tensor::Real;
 
 use super::slots::Slots;
-use super::{
-    Optimizer, OptimizerState, check_gradients, check_learning_rate, check_setting, gradient,
-};
+use super::{Optimizer, OptimizerState, check_gradients, check_learning_rate, check_setting, gradient};
 use crate::error::{NnError, NnResult};
 use crate::parameters::Parameters;
 
@@ -153,10 +151,7 @@ impl<F: Real> Optimizer<F> for Adam<F> {
         OptimizerState {
             kind: KIND.into(),
             steps: self.steps,
-            slots: BTreeMap::from([
-                (FIRST.into(), self.first.state()),
-                (SECOND.into(), self.second.state()),
-            ]),
+            slots: BTreeMap::from([(FIRST.into(), self.first.state()), (SECOND.into(), self.second.state())]),
         }
     }
 
@@ -213,10 +208,7 @@ mod tests {
 
     #[test]
     fn settings_and_decoupled_weight_decay_enter_as_in_the_formula() {
-        let adam = Adam::new(0.01)
-            .betas(0.5, 0.9)
-            .epsilon(0.1)
-            .weight_decay(0.2);
+        let adam = Adam::new(0.01).betas(0.5, 0.9).epsilon(0.1).weight_decay(0.2);
         let [first, second] = descent(adam, [0.5, -1.0]);
         // 1 - 0.01 · 0.2 - 0.01 · 0.5 / (0.5 + 0.1).
         assert!((first - 0.989_666_666_666_666_7).abs() < 1e-14, "{first}");
@@ -263,10 +255,7 @@ mod tests {
             (Adam::new(0.1).epsilon(0.0), "epsilon"),
             (Adam::new(0.1).weight_decay(-1.0), "weight decay"),
         ] {
-            let message = adam
-                .step(&mut parameters, &gradients)
-                .unwrap_err()
-                .to_string();
+            let message = adam.step(&mut parameters, &gradients).unwrap_err().to_string();
             assert!(message.contains(setting), "{message}");
         }
         assert_eq!(parameters.get("x"), Some(&Tensor::scalar(1.0)));

@@ -66,17 +66,11 @@ impl<F: Real> OptimizerState<F> {
             ))
         };
         if self.kind != kind {
-            return refused(
-                format!("the state of {kind}"),
-                format!("one of {}", self.kind),
-            );
+            return refused(format!("the state of {kind}"), format!("one of {}", self.kind));
         }
         match self.slots.keys().find(|slot| !slots.contains(&slot.as_str())) {
             None => Ok(()),
-            Some(slot) => refused(
-                format!("{kind} memory of {}", slots.join(", ")),
-                format!("`{slot}`"),
-            ),
+            Some(slot) => refused(format!("{kind} memory of {}", slots.join(", ")), format!("`{slot}`")),
         }
     }
 }
@@ -121,12 +115,7 @@ fn check_gradients<F: Real>(
     Ok(())
 }
 
-fn check_setting(
-    setting: &'static str,
-    value: f64,
-    allowed: impl Fn(f64) -> bool,
-    domain: &str,
-) -> NnResult<()> {
+fn check_setting(setting: &'static str, value: f64, allowed: impl Fn(f64) -> bool, domain: &str) -> NnResult<()> {
     if allowed(value) {
         Ok(())
     } else {
@@ -154,10 +143,7 @@ mod tests {
     use crate::testing::{gradients, one_parameter};
 
     fn optimizers() -> [Box<dyn Optimizer<f64>>; 2] {
-        [
-            Box::new(Adam::new(0.1)),
-            Box::new(Sgd::new(0.1).momentum(0.5)),
-        ]
+        [Box::new(Adam::new(0.1)), Box::new(Sgd::new(0.1).momentum(0.5))]
     }
 
     fn pair() -> Parameters<f64> {
@@ -191,10 +177,7 @@ mod tests {
                 let before = optimizer.state();
                 let error = optimizer.step(&mut parameters, &gradients).unwrap_err();
                 let message = error.to_string();
-                assert!(
-                    parts.iter().all(|part| message.contains(part)),
-                    "{message}"
-                );
+                assert!(parts.iter().all(|part| message.contains(part)), "{message}");
                 assert!(parameters.iter().eq(pair().iter()));
                 assert_eq!(optimizer.state(), before);
             }
@@ -224,10 +207,7 @@ mod tests {
             let before = optimizer.state();
             let mut large = one_parameter(Tensor::from([1.0, 2.0]));
             let gradients = gradients(&large, &[("x", Tensor::from([1.0, 1.0]))]);
-            let message = optimizer
-                .step(&mut large, &gradients)
-                .unwrap_err()
-                .to_string();
+            let message = optimizer.step(&mut large, &gradients).unwrap_err().to_string();
             assert!(
                 message.contains("shape []") && message.contains("shape [2]"),
                 "{message}"

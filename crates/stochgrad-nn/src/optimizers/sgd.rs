@@ -6,9 +6,7 @@ use stochgrad_graph::Gradients;
 use stochgrad_tensor::Real;
 
 use super::slots::Slots;
-use super::{
-    Optimizer, OptimizerState, check_gradients, check_learning_rate, check_setting, gradient,
-};
+use super::{Optimizer, OptimizerState, check_gradients, check_learning_rate, check_setting, gradient};
 use crate::error::NnResult;
 use crate::parameters::Parameters;
 
@@ -82,10 +80,7 @@ impl<F: Real> Optimizer<F> for Sgd<F> {
         )?;
         check_gradients(parameters, gradients, F::is_finite)?;
         self.velocity.check(parameters)?;
-        let (rate, momentum) = (
-            F::from_f64(self.learning_rate),
-            F::from_f64(self.momentum),
-        );
+        let (rate, momentum) = (F::from_f64(self.learning_rate), F::from_f64(self.momentum));
         parameters.update(|name, old, new| {
             let gradient = gradient(gradients, name)?.as_slice();
             let old_values = old.as_slice().iter().zip(gradient);
@@ -154,10 +149,7 @@ mod tests {
         let cases = [
             (Sgd::new(0.1), [0.9, 0.8, 0.7]),
             (Sgd::new(0.1).momentum(0.9), [0.9, 0.71, 0.439]),
-            (
-                Sgd::new(0.1).momentum(0.9).nesterov(true),
-                [0.81, 0.539, 0.1951],
-            ),
+            (Sgd::new(0.1).momentum(0.9).nesterov(true), [0.81, 0.539, 0.1951]),
         ];
         for (sgd, expected) in cases {
             for (found, expected) in descent(sgd).into_iter().zip(expected) {
@@ -189,10 +181,7 @@ mod tests {
         let gradients = gradients(&parameters, &[("x", Tensor::scalar(1.0))]);
         for momentum in [1.0, -0.1, f64::NAN] {
             let mut sgd = Sgd::new(0.1).momentum(momentum);
-            let message = sgd
-                .step(&mut parameters, &gradients)
-                .unwrap_err()
-                .to_string();
+            let message = sgd.step(&mut parameters, &gradients).unwrap_err().to_string();
             assert!(message.contains("momentum"), "{message}");
         }
         assert_eq!(parameters.get("x"), Some(&Tensor::scalar(1.0)));

@@ -62,10 +62,6 @@ impl<F: Real> Slots<F> {
 
     pub(super) fn from_state(state: Option<&BTreeMap<String, Tensor<F>>>) -> Self {
         let tensors = state.into_iter().flatten();
-        Self(
-            tensors
-                .map(|(name, tensor)| (name.clone(), tensor.clone()))
-                .collect(),
-        )
+        Self(tensors.map(|(name, tensor)| (name.clone(), tensor.clone())).collect())
     }
 }

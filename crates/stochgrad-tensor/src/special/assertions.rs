@@ -16,10 +16,7 @@ pub(super) fn assert_relative(what: &str, got: f64, expected: f64, tolerance: f6
 pub(super) fn assert_near(what: &str, got: f64, expected: f64, tolerance: f64) {
     let error = (got - expected).abs();
     let fine = got == expected || error <= tolerance * expected.abs().max(1.0);
-    assert!(
-        fine,
-        "{what}: got {got:e}, expected {expected:e}, error {error:e}"
-    );
+    assert!(fine, "{what}: got {got:e}, expected {expected:e}, error {error:e}");
 }
 
 /// Positive numbers over the whole range of f64, dense around the places where a method takes over from another.

@@ -138,30 +138,10 @@ mod tests {
         (1000.0, 700.0, 0.8323796684433714, -3.65158894415994e-27),
         (1000.0, 1300.0, 1.137100885546744, -4.98582758314972e-19),
         (10000.0, 9999.9, 1.0000116667333216, -0.003989474002116097),
-        (
-            100000.0,
-            97000.0,
-            0.9848493500359473,
-            -1.4600916136645496e-23,
-        ),
-        (
-            100000.0,
-            99999.0,
-            0.9999966666433332,
-            -0.0012615673123003161,
-        ),
-        (
-            100000.0,
-            100000.5,
-            1.0000041666683332,
-            -0.0012615625814593624,
-        ),
-        (
-            100000.0,
-            102500.0,
-            1.0123988035011737,
-            -5.570214005406893e-17,
-        ),
+        (100000.0, 97000.0, 0.9848493500359473, -1.4600916136645496e-23),
+        (100000.0, 99999.0, 0.9999966666433332, -0.0012615673123003161),
+        (100000.0, 100000.5, 1.0000041666683332, -0.0012615625814593624),
+        (100000.0, 102500.0, 1.0123988035011737, -5.570214005406893e-17),
     ];
 
     /// a, ln z, d ln z / d a for z that underflows, from mpmath at 40 digits.
@@ -178,12 +158,7 @@ mod tests {
             let at = format!("a = {a}, z = {z}");
             assert_relative(&at, gamma_sample_derivative(a, z), derivative, 1e-12);
             assert_relative(&at, gamma_p_derivative_a(a, z), of_probability, 1e-12);
-            assert_relative(
-                &at,
-                gamma_log_sample_derivative(a, z.ln()),
-                derivative / z,
-                1e-11,
-            );
+            assert_relative(&at, gamma_log_sample_derivative(a, z.ln()), derivative / z, 1e-11);
         }
     }
 
@@ -232,11 +207,7 @@ mod tests {
                 );
                 // The smaller part, so that the difference keeps its digits.
                 let part = |a: f64| {
-                    if p < 0.5 {
-                        gamma_p(a, z)
-                    } else {
-                        -gamma_q(a, z)
-                    }
+                    if p < 0.5 { gamma_p(a, z) } else { -gamma_q(a, z) }
                 };
                 let probability = (part(a + h) - part(a - h)) / (2.0 * h);
                 assert_relative(
@@ -260,10 +231,7 @@ mod tests {
         }
         for a in [1e-3_f64, 0.2, 1.4, 5.0, 29.0, 40.0, 1e5] {
             let z = a.max(SMALL_ARGUMENT);
-            let (below, above) = (
-                gamma_sample_derivative(a, z),
-                gamma_sample_derivative(a, z.next_up()),
-            );
+            let (below, above) = (gamma_sample_derivative(a, z), gamma_sample_derivative(a, z.next_up()));
             assert_relative(&format!("a = {a}"), below, above, 1e-13);
         }
     }
@@ -272,10 +240,7 @@ mod tests {
     fn edges_and_domain_are_as_documented() {
         let inf = f64::INFINITY;
         assert_eq!(
-            (
-                gamma_sample_derivative(2.0, 0.0),
-                gamma_sample_derivative(2.0, inf)
-            ),
+            (gamma_sample_derivative(2.0, 0.0), gamma_sample_derivative(2.0, inf)),
             (0.0, inf)
         );
         assert_eq!(
@@ -286,19 +251,10 @@ mod tests {
             (inf, 0.0)
         );
         assert_eq!(
-            (
-                gamma_p_derivative_a(2.0, 0.0),
-                gamma_p_derivative_a(2.0, inf)
-            ),
+            (gamma_p_derivative_a(2.0, 0.0), gamma_p_derivative_a(2.0, inf)),
             (0.0, 0.0)
         );
-        for (a, z) in [
-            (0.0, 1.0),
-            (-1.0, 1.0),
-            (inf, 1.0),
-            (f64::NAN, 1.0),
-            (1.0, f64::NAN),
-        ] {
+        for (a, z) in [(0.0, 1.0), (-1.0, 1.0), (inf, 1.0), (f64::NAN, 1.0), (1.0, f64::NAN)] {
             for f in [
                 gamma_sample_derivative,
                 gamma_log_sample_derivative,
@@ -307,9 +263,7 @@ mod tests {
                 assert!(f(a, z).is_nan(), "a = {a}, z = {z}");
             }
         }
-        assert!(
-            gamma_sample_derivative(1.0, -1.0).is_nan() && gamma_p_derivative_a(1.0, -1.0).is_nan()
-        );
+        assert!(gamma_sample_derivative(1.0, -1.0).is_nan() && gamma_p_derivative_a(1.0, -1.0).is_nan());
     }
 
     #[test]

@@ -110,37 +110,12 @@ mod tests {
             4.5397868702434395e-05,
             -10.000045398899218,
         ),
-        (
-            -1.0,
-            0.3132616875182228,
-            0.2689414213699951,
-            -1.3132616875182228,
-        ),
-        (
-            -1e-09,
-            0.6931471800599454,
-            0.49999999975,
-            -0.6931471810599453,
-        ),
+        (-1.0, 0.3132616875182228, 0.2689414213699951, -1.3132616875182228),
+        (-1e-09, 0.6931471800599454, 0.49999999975, -0.6931471810599453),
         (0.0, std::f64::consts::LN_2, 0.5, -std::f64::consts::LN_2),
-        (
-            0.001,
-            0.6936473055599401,
-            0.5002499999791666,
-            -0.6926473055599401,
-        ),
-        (
-            0.7,
-            1.103186048885458,
-            0.668187772168166,
-            -0.4031860488854579,
-        ),
-        (
-            5.0,
-            5.006715348489118,
-            0.9933071490757152,
-            -0.006715348489118068,
-        ),
+        (0.001, 0.6936473055599401, 0.5002499999791666, -0.6926473055599401),
+        (0.7, 1.103186048885458, 0.668187772168166, -0.4031860488854579),
+        (5.0, 5.006715348489118, 0.9933071490757152, -0.006715348489118068),
         (36.0, 36.0, 0.9999999999999998, -2.319522830243569e-16),
         (50.0, 50.0, 1.0, -1.9287498479639178e-22),
         (700.0, 700.0, 1.0, -9.85967654375977e-305),
@@ -198,11 +173,7 @@ mod tests {
         assert_eq!((logit(0.0), logit(1.0)), (-inf, inf));
         assert_eq!((log1mexp(0.0), log1mexp(-inf)), (-inf, 0.0));
         assert!(log1mexp(0.1).is_nan() && logit(-0.1).is_nan() && logit(1.1).is_nan());
-        assert!(
-            softplus(f64::NAN).is_nan()
-                && sigmoid(f64::NAN).is_nan()
-                && log1mexp(f64::NAN).is_nan()
-        );
+        assert!(softplus(f64::NAN).is_nan() && sigmoid(f64::NAN).is_nan() && log1mexp(f64::NAN).is_nan());
     }
 
     #[test]
@@ -218,20 +189,13 @@ mod tests {
             1e-15,
         );
         assert_eq!(log_add_exp(-inf, -7.0), -7.0);
-        assert_eq!(
-            (log_add_exp(-inf, -inf), log_add_exp(inf, -inf)),
-            (-inf, inf)
-        );
+        assert_eq!((log_add_exp(-inf, -inf), log_add_exp(inf, -inf)), (-inf, inf));
         assert!(log_add_exp(1.0, f64::NAN).is_nan() && log_add_exp(f64::NAN, inf).is_nan());
         let values = [-1000.0, -1001.0, -1002.0];
         let pairwise = values.iter().fold(-inf, |sum, v| log_add_exp(sum, *v));
         assert_near("slice", log_sum_exp(&values), pairwise, 1e-15);
         assert_eq!(
-            (
-                log_sum_exp(&[]),
-                log_sum_exp(&[-inf, -inf]),
-                log_sum_exp(&[inf, 1.0])
-            ),
+            (log_sum_exp(&[]), log_sum_exp(&[-inf, -inf]), log_sum_exp(&[inf, 1.0])),
             (-inf, -inf, inf)
         );
         assert!(log_sum_exp(&[inf, f64::NAN]).is_nan());

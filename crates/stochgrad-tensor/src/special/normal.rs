@@ -90,11 +90,7 @@ pub(super) fn standard_quantile(centred: f64, tail: f64) -> f64 {
         return f64::INFINITY.copysign(centred);
     }
     let r = (-tail.ln()).sqrt();
-    let (r, (numerator, denominator)) = if r <= 5.0 {
-        (r - 1.6, &MIDDLE)
-    } else {
-        (r - 5.0, &TAIL)
-    };
+    let (r, (numerator, denominator)) = if r <= 5.0 { (r - 1.6, &MIDDLE) } else { (r - 5.0, &TAIL) };
     (horner(numerator, r) / horner(denominator, r)).copysign(centred)
 }
 
@@ -199,32 +195,17 @@ mod tests {
             let rounding = 1e-15 * (1.0 + x * x);
             assert_relative(&format!("normal_cdf({x})"), normal_cdf(x), value, rounding);
             let bound = if x > 0.0 { rounding } else { 2e-15 };
-            assert_relative(
-                &format!("normal_log_cdf({x})"),
-                normal_log_cdf(x),
-                log,
-                bound,
-            );
+            assert_relative(&format!("normal_log_cdf({x})"), normal_log_cdf(x), log, bound);
         }
         for (x, log) in FAR_LOG_CDF {
-            assert_relative(
-                &format!("normal_log_cdf({x})"),
-                normal_log_cdf(x),
-                log,
-                2e-15,
-            );
+            assert_relative(&format!("normal_log_cdf({x})"), normal_log_cdf(x), log, 2e-15);
         }
     }
 
     #[test]
     fn quantile_matches_mpmath() {
         for (p, expected) in QUANTILE {
-            assert_relative(
-                &format!("normal_icdf({p})"),
-                normal_icdf(p),
-                expected,
-                2e-15,
-            );
+            assert_relative(&format!("normal_icdf({p})"), normal_icdf(p), expected, 2e-15);
         }
     }
 
@@ -233,15 +214,8 @@ mod tests {
         let inf = f64::INFINITY;
         assert_eq!((normal_cdf(-inf), normal_cdf(inf)), (0.0, 1.0));
         assert_eq!((normal_log_cdf(-inf), normal_log_cdf(inf)), (-inf, 0.0));
-        assert_eq!(
-            (normal_icdf(0.0), normal_icdf(0.5), normal_icdf(1.0)),
-            (-inf, 0.0, inf)
-        );
-        assert!(
-            normal_icdf(-0.1).is_nan()
-                && normal_icdf(1.1).is_nan()
-                && normal_icdf(f64::NAN).is_nan()
-        );
+        assert_eq!((normal_icdf(0.0), normal_icdf(0.5), normal_icdf(1.0)), (-inf, 0.0, inf));
+        assert!(normal_icdf(-0.1).is_nan() && normal_icdf(1.1).is_nan() && normal_icdf(f64::NAN).is_nan());
         assert!(normal_cdf(f64::NAN).is_nan() && normal_log_cdf(f64::NAN).is_nan());
     }
 }

@@ -73,11 +73,7 @@ fn log_1p_minus_linear(w: f64) -> f64 {
 /// Integrates exp(-f(s)) and s exp(-f(s)) over s > 0, for a convex f that rises from 0.
 ///
 /// `curvature` is the second derivative of f at 0 or thereabouts, `derivative` the first everywhere.
-fn integrate(
-    f: impl Fn(f64) -> f64,
-    derivative: impl Fn(f64) -> f64,
-    curvature: f64,
-) -> TailIntegrals {
+fn integrate(f: impl Fn(f64) -> f64, derivative: impl Fn(f64) -> f64, curvature: f64) -> TailIntegrals {
     // On a convex function Newton's method comes from the right after its first step.
     let slope = derivative(0.0);
     let mut end = 2.0 * CUTOFF / (slope + slope.hypot((2.0 * CUTOFF).sqrt() * curvature.sqrt()));

@@ -11,11 +11,7 @@ pub(super) fn deviance(x: f64, m: f64) -> f64 {
     if difference.abs() >= 0.1 * x + 0.1 * m {
         let ratio = x / m;
         // The ratio may leave the range of f64 although its logarithm does not.
-        let log_ratio = if ratio.is_normal() {
-            ratio.ln()
-        } else {
-            x.ln() - m.ln()
-        };
+        let log_ratio = if ratio.is_normal() { ratio.ln() } else { x.ln() - m.ln() };
         return x * log_ratio - difference;
     }
     // Halves, since x + m may overflow.

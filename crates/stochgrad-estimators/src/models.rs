@@ -1,0 +1,85 @@
+//! Small models of bits for tests: every shape of graph in which credit can be assigned wrongly.
+
+use stochgrad_distributions::Bernoulli;
+use stochgrad_graph::{DynMethod, Graph, GraphResult, Method};
+use stochgrad_tape::{Id, Var};
+
+/// A gradient method for bits, chosen at run time.
+pub(crate) type BitMethod = DynMethod<f64, Bernoulli<Id>>;
+
+/// The derivatives of orders 0 to 3 of the expected cost of [`chain`].
+pub(crate) const CHAIN: [f64; 4] = [1.3268929986, -0.1220900823, 0.3695589933, 0.9497177361];
+
+fn bit<'t>(graph: &Graph<'t, f64>, name: &str, logit: Var<'t, f64>, method: &BitMethod) -> GraphResult<Var<'t, f64>> {
+    graph.sample(name, &Bernoulli::from_logits(logit), method)
+}
+
+/// Two nodes, the second one given the first, and a parameter that reaches the cost directly too.
+pub(crate) fn chain(graph: &Graph<'_, f64>, first: &BitMethod, second: &BitMethod) -> GraphResult<()> {
+    let t = graph.param("t", 0.3)?;
+    let x1 = bit(graph, "x1", t, first)?;
+    let x2 = bit(graph, "x2", t * x1 + 0.25 + t * (1.0 / 3.0), second)?;
+    graph.cost("cost", (x1 - x2 * 2.0 + 1.0).square() + t * x1 * x2)
+}
+
+/// Two nodes with one parent, one cost for each and one for both.
+pub(crate) fn fork(graph: &Graph<'_, f64>, root: &BitMethod, left: &BitMethod, right: &BitMethod) -> GraphResult<()> {
+    let t = graph.param("t", [0.3, -0.4])?;
+    let x = bit(graph, "root", t.index(0, 0), root)?;
+    let y = bit(graph, "left", t.index(0, 0) * x - 0.2, left)?;
+    let z = bit(graph, "right", t.index(0, 1) + x * 0.7, right)?;
+    graph.cost("of left", (y * 2.0 - 0.7).square())?;
+    graph.cost("of right", z * t.sum() + (z - 1.4).square())?;
+    graph.cost("of both", (y + z * 3.0 - 1.0).square() * 0.5)
+}
+
+/// A chain of three in which the last node sees the first one too.
+pub(crate) fn skip_edge(graph: &Graph<'_, f64>, methods: [&BitMethod; 3]) -> GraphResult<()> {
+    let t = graph.param("t", 0.4)?;
+    let x1 = bit(graph, "x1", t, methods[0])?;
+    let x2 = bit(graph, "x2", t * 2.0 * x1 - 0.5, methods[1])?;
+    let x3 = bit(graph, "x3", x1 * 0.8 - t * x2 + 0.1, methods[2])?;
+    graph.cost("cost", (x1 + x3 * 2.0 - 0.6).square() + x2 * x3)
+}
+
+/// A cost upstream of a node, and one downstream of it.
+pub(crate) fn two_costs(graph: &Graph<'_, f64>, first: &BitMethod, second: &BitMethod) -> GraphResult<()> {
+    let t = graph.param("t", 0.3)?;
+    let s = graph.param("s", [-0.6, 0.2])?;
+    let x1 = bit(graph, "x1", t, first)?;
+    graph.cost("early", (x1 * 3.0 - 1.0).square() * t)?;
+    let x2 = bit(graph, "x2", s + t * x1, second)?;
+    graph.cost("late", (x2.sum() - x1 - 0.4).square() * 2.0)
+}
+
+/// Two independent nodes and a cost of both, on data.
+pub(crate) fn on_data(graph: &Graph<'_, f64>, first: &BitMethod, second: &BitMethod) -> GraphResult<()> {
+    let t = graph.param("t", [0.3, -0.8])?;
+    let features = graph.data("data", [0.5, -1.5])?;
+    let x1 = bit(graph, "x1", t.index(0, 0) * features, first)?;
+    let x2 = bit(graph, "x2", t.index(0, 1), second)?;
+    graph.cost("cost", (x1 + x2 * features - 0.3).square())?;
+    graph.cost("own", x1 * 1.5 * t.index(0, 1))
+}
+
+/// The bound of importance weighting: a cost of all members of the first node's plate jointly, and one of each of them.
+pub(crate) fn importance_weighted(graph: &Graph<'_, f64>, method: &BitMethod) -> GraphResult<()> {
+    let t = graph.param("t", 0.3)?;
+    let x = bit(graph, "x", t, method)?;
+    let log_weight = x * 1.3 - 0.4 - t * x;
+    let bound = match graph.find_plate("x") {
+        Some(plate) => log_weight.log_mean_exp_over(plate),
+        None => log_weight,
+    };
+    graph.cost("bound", -bound)?;
+    graph.cost("each", (x - 0.3).square())
+}
+
+/// Names for messages of failed tests.
+pub(crate) fn names(methods: &[&BitMethod]) -> String {
+    methods
+        .iter()
+        .map(|method| method.name())
+        .collect::<Vec<_>>()
+        .join(" / ")
+}
