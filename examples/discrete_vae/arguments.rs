@@ -159,9 +159,7 @@ impl Arguments {
             (false, false) => 100,
         });
         positive("--epochs", epochs, "--quick gives a short run")?;
-        let threads = self
-            .threads
-            .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, NonZero::get));
+        let threads = self.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, NonZero::get));
         if !(1..=1024).contains(&threads) {
             return Err(UsageError::Value {
                 flag: "--threads",
@@ -216,9 +214,7 @@ impl Arguments {
             positive("--latent-size", size, "leave it out for the default")?;
         }
         match (law, self.categories) {
-            (LatentLaw::Bernoulli, None) => Ok(Latent::Bernoulli {
-                bits: self.latent_size.unwrap_or(200),
-            }),
+            (LatentLaw::Bernoulli, None) => Ok(Latent::Bernoulli { bits: self.latent_size.unwrap_or(200) }),
             (LatentLaw::Bernoulli, Some(categories)) => Err(UsageError::Value {
                 flag: "--categories",
                 expected: "no value with bernoulli variables".to_owned(),
@@ -244,8 +240,7 @@ impl Arguments {
         if self.method == MethodName::LeaveOneOut && samples == 1 {
             return Err(UsageError::Value {
                 flag: "--samples",
-                expected: "at least 2 for leave-one-out, whose baseline is the other samples' mean"
-                    .to_owned(),
+                expected: "at least 2 for leave-one-out, whose baseline is the other samples' mean".to_owned(),
                 found: "1".to_owned(),
                 hint: "try --samples 4, or --method moving-average",
             });
@@ -277,10 +272,7 @@ impl Arguments {
     }
 
     fn annealing(&self) -> Result<Option<Annealing>, UsageError> {
-        let given = [
-            ("--temperature", self.temperature),
-            ("--final-temperature", self.final_temperature),
-        ];
+        let given = [("--temperature", self.temperature), ("--final-temperature", self.final_temperature)];
         for (flag, value) in given {
             let Some(value) = value else { continue };
             if !self.method.is_relaxed() {
@@ -321,12 +313,7 @@ fn positive(flag: &'static str, value: usize, hint: &'static str) -> Result<(), 
     if value > 0 {
         return Ok(());
     }
-    Err(UsageError::Value {
-        flag,
-        expected: "at least 1".to_owned(),
-        found: "0".to_owned(),
-        hint,
-    })
+    Err(UsageError::Value { flag, expected: "at least 1".to_owned(), found: "0".to_owned(), hint })
 }
 
 /// Refuses what would exhaust any memory, before the allocator does. `widths` are the encoder's,
@@ -345,9 +332,7 @@ fn check_size(widths: &[usize], batch: usize, members: u128) -> Result<(), Usage
         });
     }
     let widest = widths.iter().copied().max().unwrap_or(0);
-    let activations = (batch as u128)
-        .saturating_mul(members)
-        .saturating_mul(widest as u128);
+    let activations = (batch as u128).saturating_mul(members).saturating_mul(widest as u128);
     if activations > MOST_ACTIVATIONS {
         return Err(UsageError::Value {
             flag: "--batch, --samples",
@@ -383,9 +368,8 @@ fn prepare_output(path: &Path, resume: bool) -> Result<(), UsageError> {
         fs::create_dir_all(path)
     };
     let probe = path.join(format!(".probe.{}.tmp", std::process::id()));
-    made.and_then(|()| fs::write(&probe, b""))
-        .and_then(|()| fs::remove_file(&probe))
-        .map_err(|source| UsageError::Folder {
+    made.and_then(|()| fs::write(&probe, b"")).and_then(|()| fs::remove_file(&probe)).map_err(|source| {
+        UsageError::Folder {
             flag: "--out",
             path: path.to_path_buf(),
             source,
@@ -393,7 +377,8 @@ fn prepare_output(path: &Path, resume: bool) -> Result<(), UsageError> {
                 true => "--resume goes on in the first run's --out; start without --resume",
                 false => "choose a folder in which files can be made",
             },
-        })
+        }
+    })
 }
 
 #[cfg(test)]
@@ -407,9 +392,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let out = folder.path().join("deep").join("out");
         let fixed = ["discrete_vae", "--out", out.to_str().unwrap()];
-        Arguments::try_parse_from(fixed.into_iter().chain(flags.split_whitespace()))
-            .unwrap()
-            .resolve()
+        Arguments::try_parse_from(fixed.into_iter().chain(flags.split_whitespace())).unwrap().resolve()
     }
 
     fn refused(flags: &str) -> String {
@@ -428,20 +411,11 @@ mod tests {
     #[test]
     fn defaults_depend_on_the_data() {
         let digits = resolve("").unwrap();
-        assert_eq!(
-            digits.latent,
-            Latent::Categorical {
-                variables: 20,
-                categories: 10
-            }
-        );
+        assert_eq!(digits.latent, Latent::Categorical { variables: 20, categories: 10 });
         assert_eq!(digits.hidden, [128, 128]);
         assert_eq!(digits.method, MethodName::LeaveOneOut);
         assert_eq!((digits.samples, digits.epochs, digits.batch), (4, 100, 50));
-        assert_eq!(
-            (digits.lr, digits.seed, digits.temperature),
-            (1e-3, 0, None)
-        );
+        assert_eq!((digits.lr, digits.seed, digits.temperature), (1e-3, 0, None));
         assert!(digits.threads >= 1 && digits.out.ends_with("deep/out"));
 
         let folder = tempfile::tempdir().unwrap();
@@ -460,13 +434,7 @@ mod tests {
              --threads 3 --temperature 0.4 --quick",
         )
         .unwrap();
-        assert_eq!(
-            settings.latent,
-            Latent::Categorical {
-                variables: 3,
-                categories: 4
-            }
-        );
+        assert_eq!(settings.latent, Latent::Categorical { variables: 3, categories: 4 });
         assert_eq!(settings.hidden, [7, 8, 9]);
         assert_eq!((settings.samples, settings.epochs), (6, 5));
         assert_eq!((settings.batch, settings.lr), (2, 0.5));
@@ -517,10 +485,7 @@ mod tests {
             ("--hidden 128,0", "--hidden"),
             ("--samples 0", "--samples"),
             ("--samples 1", "--samples"),
-            (
-                "--method enumerate --latent-size 2 --samples 2",
-                "--samples",
-            ),
+            ("--method enumerate --latent-size 2 --samples 2", "--samples"),
             ("--batch 0", "--batch"),
             ("--epochs 0", "--epochs"),
             ("--threads 0", "--threads"),
@@ -531,18 +496,9 @@ mod tests {
             ("--lr inf", "--lr"),
             ("--temperature 1", "--temperature"),
             ("--method gumbel-softmax --temperature 0", "--temperature"),
-            (
-                "--method gumbel-softmax --final-temperature -2",
-                "--final-temperature",
-            ),
-            (
-                "--method gumbel-softmax --final-temperature 2",
-                "--final-temperature",
-            ),
-            (
-                "--hidden 18446744073709551615,18446744073709551615",
-                "--hidden",
-            ),
+            ("--method gumbel-softmax --final-temperature -2", "--final-temperature"),
+            ("--method gumbel-softmax --final-temperature 2", "--final-temperature"),
+            ("--hidden 18446744073709551615,18446744073709551615", "--hidden"),
             ("--hidden 18446744073709551615", "--hidden"),
             ("--batch 18446744073709551615", "--batch"),
             ("--samples 99999999", "--samples"),
@@ -552,10 +508,7 @@ mod tests {
             let error = refused(flags);
             let (named, text) = error.split_once(": ").unwrap();
             assert!(named.contains(flag), "{flags}: {error}");
-            assert!(
-                text.starts_with("expected ") && text.contains("; "),
-                "{error}"
-            );
+            assert!(text.starts_with("expected ") && text.contains("; "), "{error}");
         }
     }
 
@@ -576,10 +529,7 @@ mod tests {
 
         let made = folder.path().join("a").join("b");
         let text = made.to_str().unwrap();
-        for flags in [
-            vec!["discrete_vae", "--out", text],
-            vec!["discrete_vae", "--out", text, "--resume"],
-        ] {
+        for flags in [vec!["discrete_vae", "--out", text], vec!["discrete_vae", "--out", text, "--resume"]] {
             Arguments::try_parse_from(flags).unwrap().resolve().unwrap();
         }
         assert_eq!(fs::read_dir(&made).unwrap().count(), 0);

@@ -65,8 +65,7 @@ pub(crate) fn write<C: Code>(
     }
     saved.save(path("parameters.safetensors"))?;
 
-    let variance =
-        evaluation::latent_gradient_variance(model, parameters, &batch, method, settings.seed, workspace)?;
+    let variance = evaluation::latent_gradient_variance(model, parameters, &batch, method, settings.seed, workspace)?;
     let last = metrics.last();
     let summary = Summary {
         latent: settings.latent.to_string(),

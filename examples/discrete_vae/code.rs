@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use stochgrad::distributions::{
-    Bernoulli, Distribution, Family, FiniteSupport, Id, KlDivergence, OneHotCategorical, Relaxed, ScoreDifferentiable,
-    WeakDerivative,
+    Bernoulli, Family, FiniteSupport, Id, KlDivergence, OneHotCategorical, Relaxed, ScoreDifferentiable, WeakDerivative,
 };
 use stochgrad::estimators::{
     Auto, Enumerate, GumbelSoftmax, LeaveOneOut, MeasureValued, MovingAverage, ScoreFunction, Temperature,

@@ -19,16 +19,9 @@ pub(crate) type Series = [(usize, f64)];
 ///
 /// # Errors
 /// The operating system's refusal, with the path.
-pub(crate) fn save(
-    path: &Path,
-    title: &str,
-    train: &Series,
-    test: &Series,
-) -> Result<(), OutputError> {
-    let svg = draw(title, train, test).map_err(|error| OutputError::Drawing {
-        what: "the learning curve",
-        reason: error.to_string(),
-    })?;
+pub(crate) fn save(path: &Path, title: &str, train: &Series, test: &Series) -> Result<(), OutputError> {
+    let svg = draw(title, train, test)
+        .map_err(|error| OutputError::Drawing { what: "the learning curve", reason: error.to_string() })?;
     write_atomically(path, svg.as_bytes())
 }
 
@@ -75,19 +68,12 @@ fn draw_on<B: DrawingBackend>(
         .draw()?;
     for (name, colour, points) in [("train", TRAIN, &train), ("test", TEST, &test)] {
         chart
-            .draw_series(LineSeries::new(
-                points.iter().copied(),
-                colour.stroke_width(2),
-            ))?
+            .draw_series(LineSeries::new(points.iter().copied(), colour.stroke_width(2)))?
             .label(name)
             .legend(move |(x, y)| PathElement::new([(x, y), (x + 24, y)], colour.stroke_width(3)));
         // A line needs two points; the first epochs of a run should be visible, too.
         if points.len() <= 30 {
-            chart.draw_series(
-                points
-                    .iter()
-                    .map(|&point| Circle::new(point, 3, colour.filled())),
-            )?;
+            chart.draw_series(points.iter().map(|&point| Circle::new(point, 3, colour.filled())))?;
         }
     }
     chart
@@ -109,9 +95,8 @@ fn finite(series: &Series) -> Vec<(usize, f64)> {
 
 /// The values' range with a margin, never empty.
 fn range(values: impl Iterator<Item = f64>) -> (f64, f64) {
-    let (low, high) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| {
-        (low.min(value), high.max(value))
-    });
+    let (low, high) =
+        values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| (low.min(value), high.max(value)));
     if low > high {
         return (0.0, 1.0);
     }
@@ -137,13 +122,7 @@ mod tests {
         let train: Vec<_> = (1..=50).map(|e| (e, 20.0 + 30.0 / e as f64)).collect();
         let test: Vec<_> = (1..=50).map(|e| (e, 22.0 + 28.0 / e as f64)).collect();
         let svg = svg(&train, &test);
-        for text in [
-            "a title",
-            "epoch",
-            "−ELBO (nats per image)",
-            "train",
-            "test",
-        ] {
+        for text in ["a title", "epoch", "−ELBO (nats per image)", "train", "test"] {
             assert!(svg.lines().any(|line| line.trim() == text), "{text}");
         }
         assert!(svg.to_lowercase().contains("#1f77b4") && svg.to_lowercase().contains("#d62728"));

@@ -25,12 +25,7 @@ pub(crate) struct Model<C> {
 
 impl<C: Code> Model<C> {
     /// A model with fresh parameters.
-    pub(crate) fn new(
-        code: C,
-        pixels: usize,
-        settings: &Settings,
-        parameters: &mut Parameters<f32>,
-    ) -> NnResult<Self> {
+    pub(crate) fn new(code: C, pixels: usize, settings: &Settings, parameters: &mut Parameters<f32>) -> NnResult<Self> {
         let seed = Seed::new(settings.seed);
         let inner = settings.hidden.iter().copied();
         let down: Vec<usize> = std::iter::once(pixels).chain(inner).chain([code.width()]).collect();
@@ -63,12 +58,7 @@ impl<C: Code> Model<C> {
     }
 
     /// Records the −ELBO of a batch of images as the costs `reconstruction` and `kl`.
-    pub(crate) fn record<M>(
-        &self,
-        parameters: &Bound<'_, '_, f32>,
-        images: &Tensor<f32>,
-        method: &M,
-    ) -> GraphResult<()>
+    pub(crate) fn record<M>(&self, parameters: &Bound<'_, '_, f32>, images: &Tensor<f32>, method: &M) -> GraphResult<()>
     where
         M: GradientMethod<f32, C::Family> + Clone + 'static,
     {

@@ -42,33 +42,20 @@ pub(crate) enum OutputError {
 impl OutputError {
     pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_path_buf();
-        move |source| Self::Io {
-            action,
-            path,
-            source,
-        }
+        move |source| Self::Io { action, path, source }
     }
 }
 
 impl fmt::Display for OutputError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Io {
-                action,
-                path,
-                source,
-            } => write!(
+            Self::Io { action, path, source } => write!(
                 f,
                 "cannot {action} {}: {source}; check the folder's permissions and free space, \
                  or choose another --out",
                 path.display()
             ),
-            Self::Content {
-                path,
-                line,
-                expected,
-                found,
-            } => write!(
+            Self::Content { path, line, expected, found } => write!(
                 f,
                 "{}, line {line}: expected {expected}, found {found}; start again without \
                  --resume, or restore the file that belongs to the checkpoint",

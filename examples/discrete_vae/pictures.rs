@@ -30,34 +30,15 @@ impl Layout {
     /// A layout whose scale brings images to about 60 pixels a side, by a factor from 2 to 8.
     pub(crate) fn new(count: usize, rows: usize, columns: usize, per_row: usize) -> Self {
         let side = rows.max(columns).max(1);
-        Self {
-            count,
-            rows,
-            columns,
-            per_row,
-            scale: (60 / side).clamp(2, 8),
-        }
+        Self { count, rows, columns, per_row, scale: (60 / side).clamp(2, 8) }
     }
 
     fn check(&self, what: &'static str, lengths: &[(&str, usize)]) -> Result<(), OutputError> {
         let reason = |reason| OutputError::Drawing { what, reason };
-        if [
-            self.count,
-            self.rows,
-            self.columns,
-            self.per_row,
-            self.scale,
-        ]
-        .contains(&0)
-        {
-            return Err(reason(format!(
-                "expected sizes of at least 1, got {self:?}"
-            )));
+        if [self.count, self.rows, self.columns, self.per_row, self.scale].contains(&0) {
+            return Err(reason(format!("expected sizes of at least 1, got {self:?}")));
         }
-        let expected = self
-            .count
-            .checked_mul(self.rows)
-            .and_then(|n| n.checked_mul(self.columns));
+        let expected = self.count.checked_mul(self.rows).and_then(|n| n.checked_mul(self.columns));
         for &(name, found) in lengths {
             if Some(found) != expected {
                 return Err(reason(format!(
@@ -108,16 +89,10 @@ impl Picture {
         // Far above any use, far below what would exhaust the memory.
         const LIMIT: usize = 1 << 28;
         match width.checked_mul(height) {
-            Some(size) if size <= LIMIT => Ok(Self {
-                width,
-                height,
-                pixels: vec![SEPARATOR; size],
-            }),
+            Some(size) if size <= LIMIT => Ok(Self { width, height, pixels: vec![SEPARATOR; size] }),
             _ => Err(OutputError::Drawing {
                 what,
-                reason: format!(
-                    "expected at most {LIMIT} pixels, got {width}×{height}; draw fewer images"
-                ),
+                reason: format!("expected at most {LIMIT} pixels, got {width}×{height}; draw fewer images"),
             }),
         }
     }
@@ -143,10 +118,7 @@ fn grey(intensity: f32) -> u8 {
 
 /// The length of `cells` cells of `size` pixels with gaps between them and a margin around.
 fn extent(cells: usize, size: usize, gap: usize) -> usize {
-    cells
-        .saturating_mul(size.saturating_add(gap))
-        .saturating_sub(gap)
-        .saturating_add(2 * THIN)
+    cells.saturating_mul(size.saturating_add(gap)).saturating_sub(gap).saturating_add(2 * THIN)
 }
 
 /// Draws `layout.count` images (intensities in [0, 1], image by image, row by row), left to
@@ -161,15 +133,8 @@ pub(crate) fn grid(images: &[f32], layout: Layout) -> Result<Picture, OutputErro
     let height = layout.rows.saturating_mul(layout.scale);
     let across = layout.per_row.min(layout.count);
     let down = layout.count.div_ceil(across);
-    let mut picture = Picture::new(
-        extent(across, width, THIN),
-        extent(down, height, THIN),
-        WHAT,
-    )?;
-    for (index, image) in images
-        .chunks_exact(layout.rows * layout.columns)
-        .enumerate()
-    {
+    let mut picture = Picture::new(extent(across, width, THIN), extent(down, height, THIN), WHAT)?;
+    for (index, image) in images.chunks_exact(layout.rows * layout.columns).enumerate() {
         let left = THIN + index % across * (width + THIN);
         let top = THIN + index / across * (height + THIN);
         picture.place(image, &layout, left, top);
@@ -181,19 +146,9 @@ pub(crate) fn grid(images: &[f32], layout: Layout) -> Result<Picture, OutputErro
 ///
 /// # Errors
 /// A size of zero, or a number of values that the layout does not imply.
-pub(crate) fn pairs(
-    originals: &[f32],
-    reconstructions: &[f32],
-    layout: Layout,
-) -> Result<Picture, OutputError> {
+pub(crate) fn pairs(originals: &[f32], reconstructions: &[f32], layout: Layout) -> Result<Picture, OutputError> {
     const WHAT: &str = "originals and reconstructions";
-    layout.check(
-        WHAT,
-        &[
-            ("originals", originals.len()),
-            ("reconstructions", reconstructions.len()),
-        ],
-    )?;
+    layout.check(WHAT, &[("originals", originals.len()), ("reconstructions", reconstructions.len())])?;
     let width = layout.columns.saturating_mul(layout.scale);
     let height = layout.rows.saturating_mul(layout.scale);
     let pair = height.saturating_mul(2).saturating_add(THIN);
@@ -201,10 +156,8 @@ pub(crate) fn pairs(
     let down = layout.count.div_ceil(across);
     let mut picture = Picture::new(extent(across, width, THIN), extent(down, pair, THICK), WHAT)?;
     let size = layout.rows * layout.columns;
-    for (index, (original, reconstruction)) in originals
-        .chunks_exact(size)
-        .zip(reconstructions.chunks_exact(size))
-        .enumerate()
+    for (index, (original, reconstruction)) in
+        originals.chunks_exact(size).zip(reconstructions.chunks_exact(size)).enumerate()
     {
         let left = THIN + index % across * (width + THIN);
         let top = THIN + index / across * (pair + THICK);
@@ -219,13 +172,7 @@ mod tests {
     use super::*;
 
     fn layout(count: usize, per_row: usize) -> Layout {
-        Layout {
-            count,
-            rows: 2,
-            columns: 3,
-            per_row,
-            scale: 4,
-        }
+        Layout { count, rows: 2, columns: 3, per_row, scale: 4 }
     }
 
     fn at(picture: &Picture, x: usize, y: usize) -> u8 {
@@ -236,10 +183,7 @@ mod tests {
     fn images_go_left_to_right_and_then_down() {
         let images: Vec<f32> = (0..18).map(|i| i as f32 / 17.0).collect();
         let picture = grid(&images, layout(3, 2)).unwrap();
-        assert_eq!(
-            (picture.width, picture.height),
-            (2 + 12 + 2 + 12 + 2, 2 + 8 + 2 + 8 + 2)
-        );
+        assert_eq!((picture.width, picture.height), (2 + 12 + 2 + 12 + 2, 2 + 8 + 2 + 8 + 2));
         for (index, &value) in images.iter().enumerate() {
             let (image, row, column) = (index / 6, index / 3 % 2, index % 3);
             let left = 2 + image % 2 * 14 + column * 4;
@@ -268,10 +212,7 @@ mod tests {
 
     #[test]
     fn intensities_are_clamped() {
-        assert_eq!(
-            [-1.0, 0.0, 1.0, 7.0, f32::NAN].map(grey),
-            [0, 0, 255, 255, 0]
-        );
+        assert_eq!([-1.0, 0.0, 1.0, 7.0, f32::NAN].map(grey), [0, 0, 255, 255, 0]);
     }
 
     #[test]
@@ -281,15 +222,10 @@ mod tests {
         let picture = grid(&[0.25; 12], layout(2, 5)).unwrap();
         picture.save(&path).unwrap();
         let bytes = std::fs::read(&path).unwrap();
-        let mut reader = png::Decoder::new(std::io::Cursor::new(bytes))
-            .read_info()
-            .unwrap();
+        let mut reader = png::Decoder::new(std::io::Cursor::new(bytes)).read_info().unwrap();
         let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
         let info = reader.next_frame(&mut pixels).unwrap();
-        assert_eq!(
-            (info.width as usize, info.height as usize),
-            (picture.width, picture.height)
-        );
+        assert_eq!((info.width as usize, info.height as usize), (picture.width, picture.height));
         assert_eq!(info.color_type, png::ColorType::Grayscale);
         assert_eq!(pixels, picture.pixels);
     }
@@ -300,14 +236,8 @@ mod tests {
         assert!(grid(&[], layout(0, 5)).is_err());
         assert!(grid(&[0.0; 12], layout(2, 0)).is_err());
         let error = pairs(&[0.0; 12], &[0.0; 6], layout(2, 5)).unwrap_err();
-        assert!(
-            error.to_string().contains("2 reconstructions of 2×3"),
-            "{error}"
-        );
-        let huge = Layout {
-            scale: usize::MAX,
-            ..layout(2, 5)
-        };
+        assert!(error.to_string().contains("2 reconstructions of 2×3"), "{error}");
+        let huge = Layout { scale: usize::MAX, ..layout(2, 5) };
         assert!(grid(&[0.0; 12], huge).is_err());
     }
 

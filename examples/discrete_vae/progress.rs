@@ -59,21 +59,12 @@ impl Progress {
         Self::with_display(epochs, steps_per_epoch, epochs_before, display)
     }
 
-    fn with_display(
-        epochs: usize,
-        steps_per_epoch: usize,
-        epochs_before: usize,
-        display: Display,
-    ) -> Self {
+    fn with_display(epochs: usize, steps_per_epoch: usize, epochs_before: usize, display: Display) -> Self {
         Self {
             epochs,
             steps_per_epoch,
             epoch: epochs_before,
-            step: if epochs_before > 0 {
-                steps_per_epoch
-            } else {
-                0
-            },
+            step: if epochs_before > 0 { steps_per_epoch } else { 0 },
             train: None,
             test: None,
             display,
@@ -194,10 +185,7 @@ impl Lines {
     }
 
     fn write(&mut self, line: &str) {
-        let written = self
-            .out
-            .as_mut()
-            .map(|out| writeln!(out, "{line}").and_then(|()| out.flush()));
+        let written = self.out.as_mut().map(|out| writeln!(out, "{line}").and_then(|()| out.flush()));
         if let Some(Err(_)) = written {
             self.out = None;
         }
@@ -270,10 +258,7 @@ mod tests {
         progress.finish();
         let text = out.text();
         assert_eq!(text.lines().count(), 3);
-        assert_eq!(
-            text.lines().last(),
-            Some("epoch 3/3  −ELBO train 30.000  test 31.500  left 0s")
-        );
+        assert_eq!(text.lines().last(), Some("epoch 3/3  −ELBO train 30.000  test 31.500  left 0s"));
         assert!(!text.contains('\u{1b}') && !text.contains('\r'));
     }
 
@@ -294,10 +279,7 @@ mod tests {
         run(&mut progress, 5..=6);
         progress.step(7, 2, 29.0);
         progress.interrupt();
-        assert_eq!(
-            out.text().lines().last(),
-            Some("interrupted in epoch 7 of 10, after step 2 of 3")
-        );
+        assert_eq!(out.text().lines().last(), Some("interrupted in epoch 7 of 10, after step 2 of 3"));
     }
 
     #[test]

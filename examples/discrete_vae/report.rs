@@ -53,10 +53,7 @@ impl Summary {
             ("epochs", self.epochs.to_string()),
             ("train −ELBO (nats)", format!("{:.3}", self.train_neg_elbo)),
             ("test −ELBO (nats)", format!("{:.3}", self.test_neg_elbo)),
-            (
-                "latent gradient variance",
-                format!("{:.3e}", self.latent_gradient_variance),
-            ),
+            ("latent gradient variance", format!("{:.3e}", self.latent_gradient_variance)),
             ("ms per step", format!("{:.3}", self.ms_per_step)),
             ("seconds", format!("{:.1}", self.seconds)),
         ] {
@@ -122,10 +119,7 @@ pub(crate) struct MetricsRow {
 impl MetricsRow {
     /// The row as text. Floats are the shortest decimals that read back to the same bits.
     fn to_line(self) -> String {
-        format!(
-            "{},{},{},{}\n",
-            self.epoch, self.step, self.train_neg_elbo, self.test_neg_elbo
-        )
+        format!("{},{},{},{}\n", self.epoch, self.step, self.train_neg_elbo, self.test_neg_elbo)
     }
 
     fn parse(line: &str) -> Option<Self> {
@@ -188,11 +182,7 @@ impl MetricsWriter {
             match line.and_then(MetricsRow::parse) {
                 Some(row) if row.epoch == wanted => rows.push(row),
                 _ => {
-                    return Err(content(
-                        wanted + 1,
-                        format!("the row of epoch {wanted}"),
-                        line,
-                    ));
+                    return Err(content(wanted + 1, format!("the row of epoch {wanted}"), line));
                 }
             }
         }
@@ -203,15 +193,8 @@ impl MetricsWriter {
         let mut text = format!("{}\n", Self::HEADER);
         text.extend(rows.iter().map(|row| row.to_line()));
         write_atomically(path, text.as_bytes())?;
-        let file = OpenOptions::new()
-            .append(true)
-            .open(path)
-            .map_err(OutputError::io("open", path))?;
-        Ok(Self {
-            path: path.to_path_buf(),
-            file,
-            rows,
-        })
+        let file = OpenOptions::new().append(true).open(path).map_err(OutputError::io("open", path))?;
+        Ok(Self { path: path.to_path_buf(), file, rows })
     }
 
     /// Appends a row and makes sure that it is on the disk.
@@ -340,26 +323,13 @@ mod tests {
         let path = folder.path().join("metrics.csv");
         MetricsWriter::create(&path).unwrap().push(row(1)).unwrap();
         MetricsWriter::resume(&path, 0).unwrap();
-        assert_eq!(
-            fs::read_to_string(&path).unwrap(),
-            "epoch,step,train_neg_elbo,test_neg_elbo\n"
-        );
+        assert_eq!(fs::read_to_string(&path).unwrap(), "epoch,step,train_neg_elbo,test_neg_elbo\n");
     }
 
     #[test]
     fn rows_read_back_to_the_same_bits() {
-        for value in [
-            0.1 + 0.2,
-            1e-300,
-            f64::MIN_POSITIVE,
-            f64::MAX,
-            -0.0,
-            f64::INFINITY,
-        ] {
-            let row = MetricsRow {
-                test_neg_elbo: value,
-                ..row(3)
-            };
+        for value in [0.1 + 0.2, 1e-300, f64::MIN_POSITIVE, f64::MAX, -0.0, f64::INFINITY] {
+            let row = MetricsRow { test_neg_elbo: value, ..row(3) };
             let read = MetricsRow::parse(row.to_line().trim_end()).unwrap();
             assert_eq!(read.test_neg_elbo.to_bits(), value.to_bits());
         }
@@ -374,14 +344,8 @@ mod tests {
         for (text, part) in [
             ("a,b\n1,2\n", "line 1"),
             ("", "end of the file"),
-            (
-                "epoch,step,train_neg_elbo,test_neg_elbo\n1,2,3,4\n",
-                "the row of epoch 2",
-            ),
-            (
-                "epoch,step,train_neg_elbo,test_neg_elbo\n1,2,3,4\n2,2,x,4\n",
-                "line 3",
-            ),
+            ("epoch,step,train_neg_elbo,test_neg_elbo\n1,2,3,4\n", "the row of epoch 2"),
+            ("epoch,step,train_neg_elbo,test_neg_elbo\n1,2,3,4\n2,2,x,4\n", "line 3"),
         ] {
             fs::write(&path, text).unwrap();
             let error = MetricsWriter::resume(&path, 2).unwrap_err();

@@ -47,7 +47,11 @@ pub(crate) fn run(settings: &Settings, interrupted: &(dyn Fn() -> bool + Sync)) 
     })
 }
 
-fn run_with<C: Code>(settings: &Settings, code: C, interrupted: &(dyn Fn() -> bool + Sync)) -> Result<Outcome, RunError> {
+fn run_with<C: Code>(
+    settings: &Settings,
+    code: C,
+    interrupted: &(dyn Fn() -> bool + Sync),
+) -> Result<Outcome, RunError> {
     let dataset = Dataset::load(settings)?;
     let mut training = Training::new(settings, code, &dataset)?;
     let metrics = settings.out.join("metrics.csv");

@@ -84,10 +84,7 @@ impl Latent {
     pub(crate) fn width(self) -> usize {
         match self {
             Self::Bernoulli { bits } => bits,
-            Self::Categorical {
-                variables,
-                categories,
-            } => variables.saturating_mul(categories),
+            Self::Categorical { variables, categories } => variables.saturating_mul(categories),
         }
     }
 
@@ -95,10 +92,7 @@ impl Latent {
     pub(crate) fn base_and_exponent(self) -> (usize, usize) {
         match self {
             Self::Bernoulli { bits } => (2, bits),
-            Self::Categorical {
-                variables,
-                categories,
-            } => (categories, variables),
+            Self::Categorical { variables, categories } => (categories, variables),
         }
     }
 
@@ -113,10 +107,7 @@ impl fmt::Display for Latent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Bernoulli { bits } => write!(f, "bernoulli {bits}"),
-            Self::Categorical {
-                variables,
-                categories,
-            } => write!(f, "categorical {variables}×{categories}"),
+            Self::Categorical { variables, categories } => write!(f, "categorical {variables}×{categories}"),
         }
     }
 }
@@ -205,12 +196,9 @@ impl Settings {
     /// A setting that is missing or of the wrong type.
     pub(crate) fn from_json(value: &Value) -> Result<Self, UsageError> {
         let latent = read(value, "latent", "a law and its sizes", latent)?;
-        let hidden = read(value, "hidden", "an array of widths", |value| {
-            value.as_array()?.iter().map(size).collect()
-        })?;
-        let method = read(value, "method", "the name of a method", |value| {
-            MethodName::from_str(value.as_str()?, false).ok()
-        })?;
+        let hidden = read(value, "hidden", "an array of widths", |value| value.as_array()?.iter().map(size).collect())?;
+        let method =
+            read(value, "method", "the name of a method", |value| MethodName::from_str(value.as_str()?, false).ok())?;
         Ok(Self {
             latent,
             hidden,
@@ -224,12 +212,7 @@ impl Settings {
             threads: read(value, "threads", "a count", size)?,
             out: read(value, "out", "a path", path)?,
             resume: read(value, "resume", "true or false", Value::as_bool)?,
-            temperature: read(
-                value,
-                "temperature",
-                "two numbers in strings, or null",
-                optional(annealing),
-            )?,
+            temperature: read(value, "temperature", "two numbers in strings, or null", optional(annealing))?,
             quick: read(value, "quick", "true or false", Value::as_bool)?,
         })
     }
@@ -255,16 +238,11 @@ impl Settings {
         let nothing = || "nothing".to_owned();
         let (law, size, categories) = match self.latent {
             Latent::Bernoulli { bits } => ("bernoulli", bits, nothing()),
-            Latent::Categorical {
-                variables,
-                categories,
-            } => ("categorical", variables, categories.to_string()),
+            Latent::Categorical { variables, categories } => ("categorical", variables, categories.to_string()),
         };
         let hidden: Vec<_> = self.hidden.iter().map(usize::to_string).collect();
         let (start, end, epochs) = match self.temperature {
-            Some(Annealing { start, end }) => {
-                (start.to_string(), end.to_string(), self.epochs.to_string())
-            }
+            Some(Annealing { start, end }) => (start.to_string(), end.to_string(), self.epochs.to_string()),
             None => (nothing(), nothing(), nothing()),
         };
         let data = self.data.as_ref().map(|path| path.to_string_lossy().into());
@@ -324,20 +302,14 @@ fn latent(value: &Value) -> Option<Latent> {
     let variables = size(value.get("size")?)?;
     match value.get("law")?.as_str()? {
         "bernoulli" => Some(Latent::Bernoulli { bits: variables }),
-        "categorical" => Some(Latent::Categorical {
-            variables,
-            categories: size(value.get("categories")?)?,
-        }),
+        "categorical" => Some(Latent::Categorical { variables, categories: size(value.get("categories")?)? }),
         _ => None,
     }
 }
 
 fn annealing(value: &Value) -> Option<Annealing> {
     match value.as_array()?.as_slice() {
-        [start, end] => Some(Annealing {
-            start: float(start)?,
-            end: float(end)?,
-        }),
+        [start, end] => Some(Annealing { start: float(start)?, end: float(end)? }),
         _ => None,
     }
 }
@@ -348,10 +320,7 @@ mod tests {
 
     fn settings() -> Settings {
         Settings {
-            latent: Latent::Categorical {
-                variables: 20,
-                categories: 10,
-            },
+            latent: Latent::Categorical { variables: 20, categories: 10 },
             hidden: vec![128, 64],
             method: MethodName::GumbelSoftmax,
             samples: 4,
@@ -363,10 +332,7 @@ mod tests {
             threads: 2,
             out: PathBuf::from("out/discrete_vae"),
             resume: false,
-            temperature: Some(Annealing {
-                start: 1.0,
-                end: 0.3,
-            }),
+            temperature: Some(Annealing { start: 1.0, end: 0.3 }),
             quick: false,
         }
     }
@@ -391,13 +357,7 @@ mod tests {
 
     #[test]
     fn every_setting_is_checked_when_read() {
-        let keys: Vec<String> = settings()
-            .to_json()
-            .as_object()
-            .unwrap()
-            .keys()
-            .cloned()
-            .collect();
+        let keys: Vec<String> = settings().to_json().as_object().unwrap().keys().cloned().collect();
         assert_eq!(keys.len(), 14);
         for key in keys {
             let mut value = settings().to_json();
@@ -419,31 +379,19 @@ mod tests {
             ("--quick", |s| s.quick = true),
             ("--latent", |s| s.latent = Latent::Bernoulli { bits: 20 }),
             ("--latent-size", |s| {
-                s.latent = Latent::Categorical {
-                    variables: 21,
-                    categories: 10,
-                };
+                s.latent = Latent::Categorical { variables: 21, categories: 10 };
             }),
             ("--categories", |s| {
-                s.latent = Latent::Categorical {
-                    variables: 20,
-                    categories: 11,
-                };
+                s.latent = Latent::Categorical { variables: 20, categories: 11 };
             }),
             ("--hidden", |s| s.hidden = vec![128]),
             ("--method", |s| s.method = MethodName::StraightThroughGumbel),
             ("--samples", |s| s.samples = 5),
             ("--temperature", |s| {
-                s.temperature = Some(Annealing {
-                    start: 0.9,
-                    end: 0.3,
-                });
+                s.temperature = Some(Annealing { start: 0.9, end: 0.3 });
             }),
             ("--final-temperature", |s| {
-                s.temperature = Some(Annealing {
-                    start: 1.0,
-                    end: 0.4,
-                });
+                s.temperature = Some(Annealing { start: 1.0, end: 0.4 });
             }),
             ("--epochs", |s| s.epochs = 101),
             ("--batch", |s| s.batch = 51),
@@ -464,13 +412,7 @@ mod tests {
     fn threads_folder_and_more_epochs_may_differ() {
         let mut saved = settings();
         saved.temperature = None;
-        let now = Settings {
-            threads: 7,
-            out: "elsewhere".into(),
-            resume: true,
-            epochs: 200,
-            ..saved.clone()
-        };
+        let now = Settings { threads: 7, out: "elsewhere".into(), resume: true, epochs: 200, ..saved.clone() };
         now.check_resumable(&saved).unwrap();
     }
 
@@ -483,22 +425,13 @@ mod tests {
 
     #[test]
     fn annealing_is_geometric_and_stays_between_its_ends() {
-        let temperature = Annealing {
-            start: 1.0,
-            end: 0.25,
-        };
-        assert_eq!(
-            [-1.0, 0.0, 0.5, 1.0, 2.0].map(|t| temperature.at(t)),
-            [1.0, 1.0, 0.5, 0.25, 0.25]
-        );
+        let temperature = Annealing { start: 1.0, end: 0.25 };
+        assert_eq!([-1.0, 0.0, 0.5, 1.0, 2.0].map(|t| temperature.at(t)), [1.0, 1.0, 0.5, 0.25, 0.25]);
     }
 
     #[test]
     fn the_joint_support_is_counted() {
-        let latent = Latent::Categorical {
-            variables: 3,
-            categories: 10,
-        };
+        let latent = Latent::Categorical { variables: 3, categories: 10 };
         assert_eq!((latent.states(), latent.width()), (Some(1000), 30));
         assert_eq!(Latent::Bernoulli { bits: 12 }.states(), Some(4096));
         assert_eq!(Latent::Bernoulli { bits: 200 }.states(), None);

@@ -53,9 +53,12 @@ impl<'a, C: Code> Training<'a, C> {
 
     /// Trains for the epochs that are left, with a row of metrics and a checkpoint after each. Returns whether it came to
     /// the end: `false` where `interrupted` said so before a step, in which case what the unfinished epoch did is lost.
-    pub(crate) fn run(&mut self, metrics: &mut MetricsWriter, interrupted: &dyn Fn() -> bool) -> Result<bool, RunError> {
-        let mut progress =
-            Progress::new(self.settings.epochs, self.minibatches.batches_per_epoch(), self.done.epochs);
+    pub(crate) fn run(
+        &mut self,
+        metrics: &mut MetricsWriter,
+        interrupted: &dyn Fn() -> bool,
+    ) -> Result<bool, RunError> {
+        let mut progress = Progress::new(self.settings.epochs, self.minibatches.batches_per_epoch(), self.done.epochs);
         let before = self.done.elapsed;
         let started = Instant::now();
         while self.done.epochs < self.settings.epochs {

@@ -62,32 +62,18 @@ impl UsageError {
 impl fmt::Display for UsageError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Value {
-                flag,
-                expected,
-                found,
-                hint,
-            } => write!(f, "{flag}: expected {expected}, got {found}; {hint}"),
-            Self::Folder {
-                flag,
-                path,
-                source,
-                hint,
-            } => write!(
-                f,
-                "{flag}: expected a folder that can be used, got {}: {source}; {hint}",
-                path.display()
-            ),
+            Self::Value { flag, expected, found, hint } => {
+                write!(f, "{flag}: expected {expected}, got {found}; {hint}")
+            }
+            Self::Folder { flag, path, source, hint } => {
+                write!(f, "{flag}: expected a folder that can be used, got {}: {source}; {hint}", path.display())
+            }
             Self::Resume { flag, now, saved } => write!(
                 f,
                 "--resume: expected {flag} as in the checkpoint, {saved}, got {now}; \
                  give the first run's value, or start anew in another --out"
             ),
-            Self::Saved {
-                key,
-                expected,
-                found,
-            } => write!(
+            Self::Saved { key, expected, found } => write!(
                 f,
                 "--resume: expected the checkpoint's setting {key:?} to be {expected}, found \
                  {found}; the checkpoint is damaged or from another program: start anew without \

@@ -97,11 +97,7 @@ impl<F: Real> GradientMethod<F, Sign<stochgrad::tape::Id>> for AntitheticPair {
         Ok(Guarantee::EXACT)
     }
 
-    fn sample<'t>(
-        &self,
-        context: &SampleContext<'_, 't, F>,
-        sign: &Sign<Var<'t, F>>,
-    ) -> GraphResult<SampleSet<'t, F>> {
+    fn sample<'t>(&self, context: &SampleContext<'_, 't, F>, sign: &Sign<Var<'t, F>>) -> GraphResult<SampleSet<'t, F>> {
         let first = context.independent(sign, SamplePlate::Single)?.value;
         // The pair is joint: which of the two came first must not be read as a draw of its own.
         let plate = context.plate(2, PlateKind::JointSamples)?;

@@ -29,20 +29,15 @@ impl Direction {
                 Key::new(number, 0, address_hash(name, &[])).uniform(0, part.make_mut());
                 (name.clone(), part.map(|u| if u < 0.5 { u - 1.0 } else { u }))
             });
-            directions.push(Direction {
-                name: format!("fixed pseudo-random direction {number}"),
-                parts: parts.collect(),
-            });
+            directions
+                .push(Direction { name: format!("fixed pseudo-random direction {number}"), parts: parts.collect() });
         }
         if shapes.iter().map(|(_, shape)| shape.numel()).sum::<usize>() <= FEW {
             for (name, shape) in shapes {
                 for element in 0..shape.numel() {
                     let part = Tensor::from_fn(shape.clone(), |i| if i == element { 1.0 } else { 0.0 });
                     let parts = BTreeMap::from([(name.clone(), part)]);
-                    directions.push(Direction {
-                        name: format!("\"{name}\", element {element}"),
-                        parts,
-                    });
+                    directions.push(Direction { name: format!("\"{name}\", element {element}"), parts });
                 }
             }
         }
@@ -56,10 +51,7 @@ pub(crate) type Parameters<'t> = Vec<(String, Var<'t, f64>)>;
 /// A parameter that the first outcome did not record.
 pub(crate) fn unforeseen(directions: &[Direction], parameters: &Parameters<'_>) -> Option<String> {
     let known = &directions.first()?.parts;
-    parameters
-        .iter()
-        .find(|(name, _)| !known.contains_key(name))
-        .map(|(name, _)| name.clone())
+    parameters.iter().find(|(name, _)| !known.contains_key(name)).map(|(name, _)| name.clone())
 }
 
 /// The derivatives along a direction of the orders 0 to `top`.
@@ -69,10 +61,7 @@ pub(crate) fn directional_derivatives(
     top: usize,
 ) -> GraphResult<Vec<f64>> {
     let tape = value.tape();
-    let wrt: Vec<Var<'_, f64>> = along
-        .iter()
-        .map(|(var, _)| tape.var(var.id()))
-        .collect::<Result<_, _>>()?;
+    let wrt: Vec<Var<'_, f64>> = along.iter().map(|(var, _)| tape.var(var.id())).collect::<Result<_, _>>()?;
     let mut values = Vec::with_capacity(top + 1);
     let mut derivative = value;
     for order in 0..=top {
@@ -99,10 +88,8 @@ pub(crate) fn along_all(
     let mut values = Vec::with_capacity(directions.len() * (top + 1));
     let mark = tape.len();
     for direction in directions {
-        let along: Vec<(Var<'_, f64>, &Tensor<f64>)> = parameters
-            .iter()
-            .filter_map(|(name, var)| Some((*var, direction.parts.get(name)?)))
-            .collect();
+        let along: Vec<(Var<'_, f64>, &Tensor<f64>)> =
+            parameters.iter().filter_map(|(name, var)| Some((*var, direction.parts.get(name)?))).collect();
         values.extend(directional_derivatives(value, &along, top)?);
         tape.truncate(mark);
     }

@@ -83,13 +83,7 @@ impl Default for GradientCheck {
 impl GradientCheck {
     /// First and second derivatives, relative tolerance 1e-6, absolute tolerance 1e-7, first step 0.01.
     pub fn new() -> Self {
-        GradientCheck {
-            relative: 1e-6,
-            absolute: 1e-7,
-            order: 2,
-            step: 0.01,
-            seed: 1,
-        }
+        GradientCheck { relative: 1e-6, absolute: 1e-7, order: 2, step: 0.01, seed: 1 }
     }
 
     /// How far a derivative may be off: relative to itself, and relative to 1 or the largest derivative.
@@ -133,12 +127,7 @@ impl GradientCheck {
         }
         let mut report = GradientReport::default();
         for reduction in Reduction::ALL {
-            let mut probe = Probe {
-                function: &function,
-                reduction,
-                seed: self.seed,
-                workspace: Workspace::new(),
-            };
+            let mut probe = Probe { function: &function, reduction, seed: self.seed, workspace: Workspace::new() };
             self.check_first_order(&mut probe, inputs, &mut report)?;
             if self.order > 1 {
                 self.check_second_order(&mut probe, inputs, &mut report)?;
@@ -166,13 +155,7 @@ impl GradientCheck {
                 let other = grad[input].as_slice()[element];
                 if (found - other).abs() > 1e-13 * largest || found.is_nan() != other.is_nan() {
                     let reduction = probe.reduction.name();
-                    return Err(CheckError::Passes {
-                        input,
-                        element,
-                        reduction,
-                        backward: found,
-                        grad: other,
-                    });
+                    return Err(CheckError::Passes { input, element, reduction, backward: found, grad: other });
                 }
                 let x = tensor.as_slice()[element];
                 let mut moved = inputs.to_vec();
@@ -180,12 +163,7 @@ impl GradientCheck {
                     moved[input].make_mut()[element] = x + offset;
                     Ok(vec![probe.value(&moved)?])
                 })?[0];
-                let place = Place {
-                    order: 1,
-                    input,
-                    element,
-                    reduction: probe.reduction.name(),
-                };
+                let place = Place { order: 1, input, element, reduction: probe.reduction.name() };
                 report.first_order = report.first_order.max(self.compare(place, expected, found, largest)?);
                 report.compared += 1;
             }
@@ -217,18 +195,11 @@ impl GradientCheck {
                 .collect();
             Ok(probe.backward(&moved)?.iter().flat_map(Tensor::to_vec).collect())
         })?;
-        let largest = flat
-            .iter()
-            .fold(1.0, |largest: f64, derivative| largest.max(derivative.abs()));
+        let largest = flat.iter().fold(1.0, |largest: f64, derivative| largest.max(derivative.abs()));
         let mut expected = flat.into_iter();
         for (input, tensor) in found.iter().enumerate() {
             for (element, (&found, expected)) in tensor.as_slice().iter().zip(expected.by_ref()).enumerate() {
-                let place = Place {
-                    order: 2,
-                    input,
-                    element,
-                    reduction: probe.reduction.name(),
-                };
+                let place = Place { order: 2, input, element, reduction: probe.reduction.name() };
                 report.second_order = report.second_order.max(self.compare(place, expected, found, largest)?);
                 report.compared += 1;
             }
@@ -237,25 +208,13 @@ impl GradientCheck {
     }
 
     fn compare(&self, place: Place, expected: f64, found: f64, largest: f64) -> CheckResult<f64> {
-        let Place {
-            order,
-            input,
-            element,
-            reduction,
-        } = place;
+        let Place { order, input, element, reduction } = place;
         finite("a difference of the function", expected)?;
         let discrepancy = (expected - found).abs();
         if discrepancy <= self.relative * expected.abs() + self.absolute * largest {
             Ok(discrepancy / expected.abs().max(1.0))
         } else {
-            Err(CheckError::Derivative {
-                order,
-                input,
-                element,
-                reduction,
-                expected,
-                found,
-            })
+            Err(CheckError::Derivative { order, input, element, reduction, expected, found })
         }
     }
 
@@ -265,11 +224,7 @@ impl GradientCheck {
         let mut step = self.step * scale;
         let mut central = |step: f64| -> CheckResult<Vec<f64>> {
             let (up, down) = (function(step)?, function(-step)?);
-            Ok(up
-                .iter()
-                .zip(&down)
-                .map(|(up, down)| (up - down) / (2.0 * step))
-                .collect())
+            Ok(up.iter().zip(&down).map(|(up, down)| (up - down) / (2.0 * step)).collect())
         };
         let mut coarse = central(step)?;
         for _ in 0..RETREATS {
@@ -288,11 +243,8 @@ impl GradientCheck {
             let mut factor = 4.0;
             for level in 0..row.len() {
                 let (fine, rough) = (&next[level], &row[level]);
-                let refined: Vec<f64> = fine
-                    .iter()
-                    .zip(rough)
-                    .map(|(fine, rough)| fine + (fine - rough) / (factor - 1.0))
-                    .collect();
+                let refined: Vec<f64> =
+                    fine.iter().zip(rough).map(|(fine, rough)| fine + (fine - rough) / (factor - 1.0)).collect();
                 for (i, &value) in refined.iter().enumerate() {
                     let distance = (value - fine[i]).abs().max((value - rough[i]).abs());
                     if distance < error[i] {
@@ -330,12 +282,7 @@ enum Reduction {
 }
 
 impl Reduction {
-    const ALL: [Reduction; 4] = [
-        Reduction::Elements,
-        Reduction::Events,
-        Reduction::Members,
-        Reduction::Plain,
-    ];
+    const ALL: [Reduction; 4] = [Reduction::Elements, Reduction::Events, Reduction::Members, Reduction::Plain];
 
     fn name(self) -> &'static str {
         match self {
@@ -370,10 +317,7 @@ impl Reduction {
                 }
                 sum(members * tape.constant(random_weights(&event, seed)), &[])
             }
-            Reduction::Members => sum(
-                value.sum() * tape.constant_on(&plates, random_weights(&sizes, seed)),
-                &plates,
-            ),
+            Reduction::Members => sum(value.sum() * tape.constant_on(&plates, random_weights(&sizes, seed)), &plates),
             Reduction::Plain => sum(value, &plates),
         };
         total + total.square() * 0.25
@@ -414,10 +358,7 @@ where
 
     fn grad(&mut self, inputs: &[Tensor<f64>]) -> CheckResult<Vec<Tensor<f64>>> {
         self.on_tape(inputs, |tape, vars, total| {
-            tape.gradients(total, vars)?
-                .iter()
-                .map(|gradient| gradient.peek())
-                .collect()
+            tape.gradients(total, vars)?.iter().map(|gradient| gradient.peek()).collect()
         })
     }
 
@@ -434,21 +375,11 @@ where
 }
 
 fn finite(what: &str, found: f64) -> CheckResult<()> {
-    if found.is_finite() {
-        Ok(())
-    } else {
-        Err(CheckError::NotFinite {
-            what: what.into(),
-            found,
-        })
-    }
+    if found.is_finite() { Ok(()) } else { Err(CheckError::NotFinite { what: what.into(), found }) }
 }
 
 fn largest(tensors: &[Tensor<f64>]) -> f64 {
-    tensors
-        .iter()
-        .flat_map(Tensor::as_slice)
-        .fold(1.0, |largest: f64, x| largest.max(x.abs()))
+    tensors.iter().flat_map(Tensor::as_slice).fold(1.0, |largest: f64, x| largest.max(x.abs()))
 }
 
 /// Numbers of either sign with sizes between 0.5 and 1.5.
@@ -503,10 +434,7 @@ mod tests {
 
     fn check_cube(first: f64, second: f64) -> CheckResult<GradientReport> {
         let inputs = [Tensor::from([0.7, -1.1, 2.0])];
-        gradient_check(
-            |tape, x| tape.custom(Arc::new(Cube { first, second }), &[x[0]]),
-            &inputs,
-        )
+        gradient_check(|tape, x| tape.custom(Arc::new(Cube { first, second }), &[x[0]]), &inputs)
     }
 
     #[test]
@@ -519,39 +447,21 @@ mod tests {
     #[test]
     fn a_wrong_first_derivative_is_found() {
         let error = check_cube(1.0 + 1e-5, 1.0).unwrap_err();
-        assert!(
-            matches!(error, CheckError::Derivative { order: 1, input: 0, .. }),
-            "{error}"
-        );
+        assert!(matches!(error, CheckError::Derivative { order: 1, input: 0, .. }), "{error}");
     }
 
     #[test]
     fn a_wrong_second_derivative_is_found() {
         let error = check_cube(1.0, 1.0 + 1e-4).unwrap_err();
-        assert!(
-            matches!(error, CheckError::Derivative { order: 2, input: 0, .. }),
-            "{error}"
-        );
+        assert!(matches!(error, CheckError::Derivative { order: 2, input: 0, .. }), "{error}");
     }
 
     #[test]
     fn first_order_only_does_not_look_at_the_second() {
         let inputs = [Tensor::from([0.7, -1.1, 2.0])];
         let check = GradientCheck::new().first_order_only();
-        let report = check
-            .run(
-                |tape, x| {
-                    tape.custom(
-                        Arc::new(Cube {
-                            first: 1.0,
-                            second: 2.0,
-                        }),
-                        &[x[0]],
-                    )
-                },
-                &inputs,
-            )
-            .unwrap();
+        let report =
+            check.run(|tape, x| tape.custom(Arc::new(Cube { first: 1.0, second: 2.0 }), &[x[0]]), &inputs).unwrap();
         assert_eq!(report.second_order, 0.0);
     }
 
@@ -559,27 +469,14 @@ mod tests {
     fn the_place_of_a_wrong_derivative_is_named() {
         let inputs = [Tensor::from([1.0, 2.0]), Tensor::from([0.5, -0.5])];
         let error = gradient_check(|_, x| x[0] + x[1] * x[1].stop_gradient(), &inputs).unwrap_err();
-        let CheckError::Derivative {
-            order,
-            input,
-            element,
-            expected,
-            found,
-            ..
-        } = error
-        else {
-            panic!("{error}")
-        };
+        let CheckError::Derivative { order, input, element, expected, found, .. } = error else { panic!("{error}") };
         assert_eq!((order, input, element), (1, 1, 0));
         assert!((expected - 2.0 * found).abs() < 1e-6 * expected.abs());
     }
 
     #[test]
     fn plates_of_the_function_are_reduced() {
-        let inputs = [
-            Tensor::from([[1.0, 2.0, 0.5], [0.5, -0.5, 3.0]]),
-            Tensor::from([0.3, 0.4, -1.5]),
-        ];
+        let inputs = [Tensor::from([[1.0, 2.0, 0.5], [0.5, -0.5, 3.0]]), Tensor::from([0.3, 0.4, -1.5])];
         let report = gradient_check(
             |tape, x| {
                 let plate = tape.plate("rows", 2, PlateKind::Data, &[]);
@@ -598,10 +495,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_checked_is_an_error() {
-        assert_eq!(
-            gradient_check(|tape, _| tape.constant(1.0), &[]).unwrap_err(),
-            CheckError::NoInputs
-        );
+        assert_eq!(gradient_check(|tape, _| tape.constant(1.0), &[]).unwrap_err(), CheckError::NoInputs);
         let outside = gradient_check(|_, x| x[0].ln(), &[Tensor::from([-1.0])]).unwrap_err();
         assert!(matches!(outside, CheckError::NotFinite { .. }), "{outside}");
         let failed = gradient_check(|_, x| x[0].reshape([7]), &[Tensor::from([-1.0])]).unwrap_err();

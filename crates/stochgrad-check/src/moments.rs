@@ -40,11 +40,7 @@ impl RunningMoments {
     pub(crate) fn complete(&mut self, total: f64) -> CheckResult<()> {
         let missing = total - self.weight;
         let zeros = vec![0.0; self.mean.len()];
-        if missing > 1e-13 * total {
-            self.add(missing, &zeros)
-        } else {
-            Ok(())
-        }
+        if missing > 1e-13 * total { self.add(missing, &zeros) } else { Ok(()) }
     }
 
     pub(crate) fn mean(&self) -> &[f64] {
@@ -53,10 +49,7 @@ impl RunningMoments {
 
     /// The weighted mean of the squared distances from the mean.
     pub(crate) fn variance(&self) -> Vec<f64> {
-        self.squares
-            .iter()
-            .map(|square| if self.weight > 0.0 { square / self.weight } else { 0.0 })
-            .collect()
+        self.squares.iter().map(|square| if self.weight > 0.0 { square / self.weight } else { 0.0 }).collect()
     }
 }
 
@@ -64,10 +57,7 @@ impl RunningMoments {
 pub(crate) fn check_finite(what: impl Fn(usize) -> String, values: &[f64]) -> CheckResult<()> {
     match values.iter().position(|value| !value.is_finite()) {
         None => Ok(()),
-        Some(element) => Err(CheckError::NotFinite {
-            what: what(element),
-            found: values[element],
-        }),
+        Some(element) => Err(CheckError::NotFinite { what: what(element), found: values[element] }),
     }
 }
 

@@ -98,10 +98,7 @@ struct Visited {
 impl Oracle {
     /// At most 1 000 000 outcomes, 16 quadrature nodes.
     pub fn new() -> Self {
-        Oracle {
-            max_outcomes: 1_000_000,
-            nodes: 16,
-        }
+        Oracle { max_outcomes: 1_000_000, nodes: 16 }
     }
 
     /// How many outcomes may be visited before the oracle gives up.
@@ -129,19 +126,11 @@ impl Oracle {
     ) -> CheckResult<Moments> {
         let mut moments = RunningMoments::default();
         let visited = self.enumerate(run, |weight, values: Vec<f64>| {
-            check_finite(
-                |element| format!("component {element} of the program's result"),
-                &values,
-            )?;
+            check_finite(|element| format!("component {element} of the program's result"), &values)?;
             moments.add(weight, &values)
         })?;
         let (mean, variance) = (moments.mean().to_vec(), moments.variance());
-        Ok(Moments {
-            mean,
-            variance,
-            outcomes: visited.outcomes,
-            probability: visited.probability,
-        })
+        Ok(Moments { mean, variance, outcomes: visited.outcomes, probability: visited.probability })
     }
 
     /// The exact mean and variance of the gradients and cost estimates of [`Graph::backward`]. A parameter or cost that some
@@ -188,12 +177,7 @@ impl Oracle {
             Ok((name, (moments.mean()[0], moments.variance()[0])))
         });
         let costs = finished.collect::<CheckResult<_>>()?;
-        Ok(GradientMoments {
-            parameters,
-            costs,
-            outcomes: visited.outcomes,
-            probability,
-        })
+        Ok(GradientMoments { parameters, costs, outcomes: visited.outcomes, probability })
     }
 
     /// The exact mean and variance of a derivative of the surrogate along a direction; of its value at order 0.
@@ -242,11 +226,7 @@ impl Oracle {
             let (weighted, parameters) = weighted_cost(tape, noise, &model)?;
             let vars: Vec<Var<'_, f64>> = parameters.iter().map(|(_, var)| *var).collect();
             let gradients = tape.backward_all(weighted, &vars)?;
-            Ok(parameters
-                .into_iter()
-                .map(|(name, _)| name)
-                .zip(gradients)
-                .collect::<Vec<_>>())
+            Ok(parameters.into_iter().map(|(name, _)| name).zip(gradients).collect::<Vec<_>>())
         };
         let visited = self.enumerate(run, |weight, gradients| {
             for (name, gradient) in gradients {
@@ -283,11 +263,7 @@ impl Oracle {
                 let (_, var) = found.ok_or_else(|| GraphError::Unknown {
                     what: "parameter",
                     name: (*name).into(),
-                    known: parameters
-                        .iter()
-                        .map(|(name, _)| name.as_str())
-                        .collect::<Vec<_>>()
-                        .join(", "),
+                    known: parameters.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(", "),
                 })?;
                 along.push((*var, direction));
             }
@@ -338,11 +314,7 @@ impl Oracle {
                 found: format!("\"{name}\" is new"),
             });
         }
-        let mut report = OracleReport {
-            worst: Vec::new(),
-            compared: 0,
-            outcomes: found.outcomes,
-        };
+        let mut report = OracleReport { worst: Vec::new(), compared: 0, outcomes: found.outcomes };
         for order in orders {
             let mut worst: f64 = 0.0;
             // The value is the same along every direction.
@@ -396,10 +368,7 @@ impl Oracle {
         let (mut probability, mut rounding) = (0.0_f64, 0.0_f64);
         loop {
             if outcomes == self.max_outcomes {
-                return Err(CheckError::TooManyOutcomes {
-                    limit: self.max_outcomes,
-                    covered: probability,
-                });
+                return Err(CheckError::TooManyOutcomes { limit: self.max_outcomes, covered: probability });
             }
             noise.begin();
             let result = run(noise.clone());
@@ -420,10 +389,7 @@ impl Oracle {
             }
         }
         if (probability - 1.0).abs() > PROBABILITY_TOLERANCE {
-            return Err(CheckError::Probability {
-                outcomes,
-                total: probability,
-            });
+            return Err(CheckError::Probability { outcomes, total: probability });
         }
         Ok(Visited { outcomes, probability })
     }

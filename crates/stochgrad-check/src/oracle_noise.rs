@@ -14,7 +14,7 @@ use stochgrad_distributions::{DistributionError, DistributionResult, NoiseKey, N
 const SLIVER: f64 = f64::EPSILON;
 
 /// More states than this are not split into.
-const MAX_STATES: usize = 1 << 20;
+const MAX_STATES: u64 = 1 << 20;
 
 /// A split: the probabilities of the options, and the option taken.
 #[derive(Clone, Debug)]
@@ -81,11 +81,7 @@ impl OracleNoise {
     pub(crate) fn weight(&self) -> Result<f64, CheckError> {
         let state = self.state.borrow();
         if state.made < state.choices.len() {
-            let problem = format!(
-                "{} choices with the same beginning, then {}",
-                state.choices.len(),
-                state.made
-            );
+            let problem = format!("{} choices with the same beginning, then {}", state.choices.len(), state.made);
             return Err(CheckError::NotDeterministic { problem });
         }
         Ok(state.weight)
@@ -116,12 +112,7 @@ impl OracleNoise {
     }
 
     fn known(&self, key: NoiseKey, index: u64) -> Known {
-        self.state
-            .borrow()
-            .known
-            .get(&(key, index))
-            .copied()
-            .unwrap_or(Known::Interval(0.0, 1.0))
+        self.state.borrow().known.get(&(key, index)).copied().unwrap_or(Known::Interval(0.0, 1.0))
     }
 
     fn learn(&self, key: NoiseKey, index: u64, known: Known) {
@@ -137,20 +128,11 @@ impl OracleNoise {
         let at = state.made;
         state.made += 1;
         if at == state.choices.len() {
-            state.choices.push(Choice {
-                key,
-                index,
-                probabilities: probabilities.to_vec(),
-                taken: 0,
-            });
+            state.choices.push(Choice { key, index, probabilities: probabilities.to_vec(), taken: 0 });
         }
         let choice = &state.choices[at];
         let same = (choice.key, choice.index, choice.probabilities.len()) == (key, index, probabilities.len())
-            && choice
-                .probabilities
-                .iter()
-                .zip(probabilities)
-                .all(|(before, now)| (before - now).abs() <= 1e-12);
+            && choice.probabilities.iter().zip(probabilities).all(|(before, now)| (before - now).abs() <= 1e-12);
         if !same {
             let problem =
                 format!("choice {at} was among other options than in an earlier run with the same choices before it");
@@ -222,38 +204,27 @@ struct Cell {
 
 /// Splits an interval at the values of a distribution function.
 fn cells(low: f64, high: f64, cdf: &dyn Fn(u64) -> f64) -> Result<Vec<Cell>, String> {
-    let mut state = quantile(low, cdf);
+    let first = quantile(low, cdf);
     let mut cells: Vec<Cell> = Vec::new();
     let mut start = low;
-    for _ in 0..MAX_STATES {
+    for state in first..first + MAX_STATES {
         let end = cdf(state);
         if end.is_nan() {
-            return Err(format!(
-                "a distribution function is NaN at {state}; check the parameters of the distribution"
-            ));
+            return Err(format!("a distribution function is NaN at {state}; check the parameters of the distribution"));
         }
         let end = end.min(high);
         if end - start > SLIVER {
-            cells.push(Cell {
-                state,
-                low: start,
-                high: end,
-            });
+            cells.push(Cell { state, low: start, high: end });
             start = end;
         }
         if high - end <= SLIVER {
             if let Some(last) = cells.last_mut() {
                 last.high = high;
             } else {
-                cells.push(Cell {
-                    state: quantile(0.5 * (low + high), cdf),
-                    low,
-                    high,
-                });
+                cells.push(Cell { state: quantile(0.5 * (low + high), cdf), low, high });
             }
             return Ok(cells);
         }
-        state += 1;
     }
     Err(format!(
         "a distribution function has reached only {start} after {MAX_STATES} states: too many outcomes to enumerate; use the statistical test"
@@ -296,9 +267,7 @@ impl NoiseSource<f64> for OracleNoise {
         cdf: &dyn Fn(usize, u64) -> f64,
         out: &mut [f64],
     ) -> DistributionResult<()> {
-        self.each(layout, out, |element, index| {
-            Ok(self.state(key, index, &|k| cdf(element, k))? as f64)
-        })
+        self.each(layout, out, |element, index| Ok(self.state(key, index, &|k| cdf(element, k))? as f64))
     }
 
     fn generator(&self, _key: NoiseKey, _index: u64) -> DistributionResult<ChaCha8Rng> {
@@ -335,15 +304,9 @@ mod tests {
     #[test]
     fn an_interval_is_split_again_by_a_coupled_query() {
         let key = NoiseKey::new("x", None);
-        let found = outcomes(4, |noise| {
-            Ok((bit(noise, key, 0.3)?, bit(noise, key, 0.5)?, bit(noise, key, 0.3)?))
-        });
+        let found = outcomes(4, |noise| Ok((bit(noise, key, 0.3)?, bit(noise, key, 0.5)?, bit(noise, key, 0.3)?)));
         let expected = [((0.0, 0.0, 0.0), 0.5), ((0.0, 1.0, 0.0), 0.2), ((1.0, 1.0, 1.0), 0.3)];
-        assert_eq!(
-            found.len(),
-            expected.len(),
-            "a monotone coupling has three outcomes: {found:?}"
-        );
+        assert_eq!(found.len(), expected.len(), "a monotone coupling has three outcomes: {found:?}");
         for ((value, p), (expected, q)) in found.iter().zip(&expected) {
             assert_eq!(value, expected);
             assert!((p - q).abs() < 1e-15);
@@ -358,11 +321,7 @@ mod tests {
             Ok((out, bit(noise, NoiseKey::new("y", None), 0.5)?))
         });
         assert_eq!(found.len(), 8);
-        let p: f64 = found
-            .iter()
-            .filter(|((x, y), _)| *x == [1.0, 0.0] && *y == 1.0)
-            .map(|(_, p)| p)
-            .sum();
+        let p: f64 = found.iter().filter(|((x, y), _)| *x == [1.0, 0.0] && *y == 1.0).map(|(_, p)| p).sum();
         assert!((p - 0.3 * 0.4 * 0.5).abs() < 1e-15);
     }
 
@@ -375,11 +334,7 @@ mod tests {
             Ok((x, u[0], bit(noise, key, 0.3)?))
         });
         assert_eq!(found.len(), 10);
-        assert!(
-            found
-                .iter()
-                .all(|((x, u, again), _)| (*u >= 0.7) == (*x == 1.0) && x == again)
-        );
+        assert!(found.iter().all(|((x, u, again), _)| (*u >= 0.7) == (*x == 1.0) && x == again));
         let integral: f64 = found.iter().map(|((x, u, _), p)| p * x * u * u).sum();
         assert!((integral - (1.0 - 0.7_f64.powi(3)) / 3.0).abs() < 1e-14);
     }
@@ -418,21 +373,7 @@ mod tests {
     #[test]
     fn states_without_mass_have_no_outcome() {
         let found = cells(0.0, 1.0, &|k| [0.0, 0.25, 0.25, 1.0][k.min(3) as usize]).expect("cells");
-        assert_eq!(
-            found,
-            [
-                Cell {
-                    state: 1,
-                    low: 0.0,
-                    high: 0.25
-                },
-                Cell {
-                    state: 3,
-                    low: 0.25,
-                    high: 1.0
-                }
-            ]
-        );
+        assert_eq!(found, [Cell { state: 1, low: 0.0, high: 0.25 }, Cell { state: 3, low: 0.25, high: 1.0 }]);
     }
 
     #[test]
@@ -441,18 +382,10 @@ mod tests {
         noise.begin();
         let key = NoiseKey::new("x", None);
         let layout = NoiseLayout::flat(1);
-        assert!(
-            noise
-                .generator(key, 0)
-                .is_err_and(|error| error.to_string().contains("statistical test"))
-        );
+        assert!(noise.generator(key, 0).is_err_and(|error| error.to_string().contains("statistical test")));
         assert!(matches!(noise.take_failure(), Some(CheckError::Noise { .. })));
         noise.normal(key, &layout, &mut [0.0]).expect("normal numbers");
-        assert!(
-            noise
-                .uniform(key, &layout, &mut [0.0])
-                .is_err_and(|error| error.to_string().contains("purpose"))
-        );
+        assert!(noise.uniform(key, &layout, &mut [0.0]).is_err_and(|error| error.to_string().contains("purpose")));
         assert!(
             noise
                 .invert(NoiseKey::new("y", None), &layout, &|_, _| f64::NAN, &mut [0.0])

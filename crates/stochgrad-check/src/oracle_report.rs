@@ -76,20 +76,12 @@ impl GradientMoments {
 fn find<'a, T>(what: &'static str, known: &'a BTreeMap<String, T>, name: &str) -> CheckResult<&'a T> {
     known.get(name).ok_or_else(|| {
         let names: Vec<&str> = known.keys().map(String::as_str).collect();
-        let known = if names.is_empty() {
-            "none".into()
-        } else {
-            names.join(", ")
-        };
-        CheckError::Unknown {
-            what,
-            name: name.into(),
-            known,
-        }
+        let known = if names.is_empty() { "none".into() } else { names.join(", ") };
+        CheckError::Unknown { what, name: name.into(), known }
     })
 }
 
-/// What [`Oracle::verify`] has found to agree.
+/// What [`Oracle::verify`](crate::Oracle::verify) has found to agree.
 #[derive(Clone, Debug, PartialEq)]
 pub struct OracleReport {
     pub(crate) worst: Vec<(usize, f64)>,
@@ -116,11 +108,7 @@ impl OracleReport {
 
 impl fmt::Display for OracleReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{} derivatives over {} outcomes; largest difference",
-            self.compared, self.outcomes
-        )?;
+        write!(f, "{} derivatives over {} outcomes; largest difference", self.compared, self.outcomes)?;
         for (order, worst) in &self.worst {
             write!(f, " {worst:.1e} at order {order}")?;
         }

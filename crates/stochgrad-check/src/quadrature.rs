@@ -29,14 +29,7 @@ impl Law {
     fn recurrence(self, k: usize) -> (f64, f64) {
         let k = k as f64;
         match self {
-            Law::Uniform => (
-                0.5,
-                if k == 0.0 {
-                    0.0
-                } else {
-                    0.5 * k / (4.0 * k * k - 1.0).sqrt()
-                },
-            ),
+            Law::Uniform => (0.5, if k == 0.0 { 0.0 } else { 0.5 * k / (4.0 * k * k - 1.0).sqrt() }),
             Law::Normal => (0.0, k.sqrt()),
             Law::Exponential => (2.0 * k + 1.0, k),
         }
@@ -48,9 +41,8 @@ impl Rule {
     pub(crate) fn new(law: Law, count: usize) -> Self {
         let count = count.max(1);
         let coefficients: Vec<(f64, f64)> = (0..=count).map(|k| law.recurrence(k)).collect();
-        let nodes: Vec<f64> = (0..count)
-            .map(|i| polish(&coefficients, eigenvalue(&coefficients[..count], i)))
-            .collect();
+        let nodes: Vec<f64> =
+            (0..count).map(|i| polish(&coefficients, eigenvalue(&coefficients[..count], i))).collect();
         let mut weights: Vec<f64> = nodes.iter().map(|&x| weight(&coefficients, x)).collect();
         let total: f64 = weights.iter().sum();
         weights.iter_mut().for_each(|weight| *weight /= total);
@@ -98,11 +90,7 @@ fn polish(coefficients: &[(f64, f64)], x: f64) -> f64 {
         (before, p) = (p, ((x - a) * p - b * before) / next);
     }
     let step = p / slope;
-    if step.abs() < 1e-10 * x.abs().max(1.0) {
-        x - step
-    } else {
-        x
-    }
+    if step.abs() < 1e-10 * x.abs().max(1.0) { x - step } else { x }
 }
 
 fn weight(coefficients: &[(f64, f64)], x: f64) -> f64 {
@@ -121,21 +109,14 @@ mod tests {
     use super::*;
 
     fn moment(rule: &Rule, degree: i32) -> f64 {
-        rule.nodes
-            .iter()
-            .zip(&rule.weights)
-            .map(|(x, w)| w * x.powi(degree))
-            .sum()
+        rule.nodes.iter().zip(&rule.weights).map(|(x, w)| w * x.powi(degree)).sum()
     }
 
     #[test]
     fn rules_are_exact_for_polynomials() {
         for count in [1, 2, 3, 5, 8, 16, 24] {
-            let (uniform, normal, exponential) = (
-                Rule::new(Law::Uniform, count),
-                Rule::new(Law::Normal, count),
-                Rule::new(Law::Exponential, count),
-            );
+            let (uniform, normal, exponential) =
+                (Rule::new(Law::Uniform, count), Rule::new(Law::Normal, count), Rule::new(Law::Exponential, count));
             let (mut odd_factorial, mut factorial) = (1.0, 1.0);
             for degree in 0..2 * count as i32 {
                 if degree > 0 {
@@ -145,10 +126,7 @@ mod tests {
                     odd_factorial *= f64::from(degree - 1);
                 }
                 let expected = 1.0 / f64::from(degree + 1);
-                assert!(
-                    (moment(&uniform, degree) - expected).abs() < 1e-14,
-                    "uniform, {count} nodes, degree {degree}"
-                );
+                assert!((moment(&uniform, degree) - expected).abs() < 1e-14, "uniform, {count} nodes, degree {degree}");
                 if degree % 2 == 0 {
                     assert!(
                         (moment(&normal, degree) / odd_factorial - 1.0).abs() < 1e-12,

@@ -103,11 +103,7 @@ impl fmt::Display for StatisticalReport {
 impl StatisticalTest {
     /// 10 000 runs, seed 1, threshold 4.
     pub fn new() -> Self {
-        StatisticalTest {
-            runs: 10_000,
-            seed: 1,
-            threshold: 4.0,
-        }
+        StatisticalTest { runs: 10_000, seed: 1, threshold: 4.0 }
     }
 
     /// The number of runs, at least 2.
@@ -138,9 +134,7 @@ impl StatisticalTest {
         S: AsRef<str>,
     {
         let (names, expected) = flatten(exact);
-        self.compare_means(self.sample_gradients(model, exact)?, &expected, |element| {
-            names[element].clone()
-        })
+        self.compare_means(self.sample_gradients(model, exact)?, &expected, |element| names[element].clone())
     }
 
     /// Tests the variance of the gradients of [`Graph::backward`] against exact ones. The sample variance of a heavy-tailed
@@ -208,11 +202,7 @@ impl StatisticalTest {
         name: impl Fn(usize) -> String,
     ) -> CheckResult<SampleMoments> {
         if self.runs < 2 {
-            return Err(CheckError::Setting {
-                setting: "runs",
-                expected: "at least 2",
-                found: self.runs.to_string(),
-            });
+            return Err(CheckError::Setting { setting: "runs", expected: "at least 2", found: self.runs.to_string() });
         }
         let mut moments = RunningMoments::default();
         for step in 0..self.runs as u64 {
@@ -221,16 +211,8 @@ impl StatisticalTest {
             moments.add(1.0, &values)?;
         }
         let correction = self.runs as f64 / (self.runs - 1) as f64;
-        let variance = moments
-            .variance()
-            .into_iter()
-            .map(|variance| variance * correction)
-            .collect();
-        Ok(SampleMoments {
-            mean: moments.mean().to_vec(),
-            variance,
-            runs: self.runs,
-        })
+        let variance = moments.variance().into_iter().map(|variance| variance * correction).collect();
+        Ok(SampleMoments { mean: moments.mean().to_vec(), variance, runs: self.runs })
     }
 
     fn sample_gradients<M, S>(&self, model: M, exact: &[(S, Tensor<f64>)]) -> CheckResult<SampleMoments>

@@ -9,10 +9,7 @@ use stochgrad_graph::{Graph, GraphResult};
 use stochgrad_tape::Var;
 
 fn close(found: f64, expected: f64, tolerance: f64) {
-    assert!(
-        (found - expected).abs() <= tolerance,
-        "expected {expected}, found {found}"
-    );
+    assert!((found - expected).abs() <= tolerance, "expected {expected}, found {found}");
 }
 
 type CostOf = for<'t> fn(Var<'t, f64>) -> Var<'t, f64>;
@@ -94,11 +91,7 @@ fn one_count_has_its_gradient() {
 #[test]
 fn a_binomial_of_a_binomial() {
     for (p, leave_one_out) in [(0.3, false), (0.7, false), (0.3, true)] {
-        let method = if leave_one_out {
-            Score::leave_one_out(2)
-        } else {
-            Score::plain()
-        };
+        let method = if leave_one_out { Score::leave_one_out(2) } else { Score::plain() };
         let trials = if leave_one_out { 2.0 } else { 10.0 };
         let model = |graph: &Graph<'_, f64>| {
             let p = graph.param("p", p)?;
@@ -109,10 +102,7 @@ fn a_binomial_of_a_binomial() {
         let oracle = Oracle::new();
         close(oracle.exact_cost(model).expect("two counts"), trials * p * p, 1e-12);
         close(
-            oracle.exact_gradient(model).expect("two counts")[0]
-                .1
-                .item()
-                .expect("a number"),
+            oracle.exact_gradient(model).expect("two counts")[0].1.item().expect("a number"),
             2.0 * trials * p,
             1e-11,
         );

@@ -21,29 +21,17 @@ fn case<G>(name: impl Into<String>, inputs: Vec<Tensor<f64>>, function: G) -> Ca
 where
     G: for<'t> Fn(&'t Tape<f64>, &[Var<'t, f64>]) -> Var<'t, f64> + 'static,
 {
-    Case {
-        name: name.into(),
-        inputs,
-        function: Box::new(function),
-    }
+    Case { name: name.into(), inputs, function: Box::new(function) }
 }
 
 fn check(cases: Vec<Case>) {
     let failures: Vec<String> = cases
         .iter()
         .filter_map(|case| {
-            gradient_check(&case.function, &case.inputs)
-                .err()
-                .map(|error| format!("{}: {error}", case.name))
+            gradient_check(&case.function, &case.inputs).err().map(|error| format!("{}: {error}", case.name))
         })
         .collect();
-    assert!(
-        failures.is_empty(),
-        "{} of {} cases:\n{}",
-        failures.len(),
-        cases.len(),
-        failures.join("\n")
-    );
+    assert!(failures.is_empty(), "{} of {} cases:\n{}", failures.len(), cases.len(), failures.join("\n"));
 }
 
 /// Numbers between `low` and `high` without a pattern, at least 0.05 away from the integers and from 0.
@@ -52,11 +40,7 @@ fn numbers(shape: &[usize], low: f64, high: f64, seed: u64) -> Tensor<f64> {
         let mixed = (i as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ seed.wrapping_mul(0xd1b5_4a32_d192_ed03);
         let bits = (mixed ^ (mixed >> 31)).wrapping_mul(0x94d0_49bb_1331_11eb);
         let x = low + (high - low) * (bits >> 11) as f64 / (1_u64 << 53) as f64;
-        if (x - x.round()).abs() < 0.05 {
-            x.round() + if x < x.round() { -0.07 } else { 0.07 }
-        } else {
-            x
-        }
+        if (x - x.round()).abs() < 0.05 { x.round() + if x < x.round() { -0.07 } else { 0.07 } } else { x }
     })
 }
 
@@ -132,15 +116,9 @@ fn map_cases() -> Vec<Case> {
     let mut cases = Vec::new();
     for (map, needs_positive) in smooth_maps() {
         let numbers = |shape: &[usize], seed| {
-            if needs_positive {
-                positive(shape, seed)
-            } else {
-                real(shape, seed)
-            }
+            if needs_positive { positive(shape, seed) } else { real(shape, seed) }
         };
-        cases.push(case(format!("{map:?}"), vec![numbers(&[5], 1)], move |_, x| {
-            x[0].map(map)
-        }));
+        cases.push(case(format!("{map:?}"), vec![numbers(&[5], 1)], move |_, x| x[0].map(map)));
         cases.push(case(
             format!("{map:?} of a plate, times another value"),
             vec![numbers(&[3, 2], 2), real(&[2], 3)],
@@ -148,9 +126,7 @@ fn map_cases() -> Vec<Case> {
         ));
     }
     let away_from_halves = Tensor::from([0.3, -1.2, 1.8, 0.7]);
-    cases.push(case("Round", vec![away_from_halves], |_, x| {
-        x[0].map(Map::Round) * x[0]
-    }));
+    cases.push(case("Round", vec![away_from_halves], |_, x| x[0].map(Map::Round) * x[0]));
     cases
 }
 
@@ -234,11 +210,9 @@ fn zip_cases() -> Vec<Case> {
                 left.zip(zip, right)
             }));
         }
-        cases.push(case(
-            format!("{zip:?} of a value with itself"),
-            vec![positive(&[3], 7)],
-            move |_, x| x[0].zip(zip, x[0] * 1.5),
-        ));
+        cases.push(case(format!("{zip:?} of a value with itself"), vec![positive(&[3], 7)], move |_, x| {
+            x[0].zip(zip, x[0] * 1.5)
+        }));
     }
     cases
 }
@@ -256,24 +230,16 @@ fn select_cases() -> Vec<Case> {
             let (left, right) = lay_out(tape, layout, x[0], x[1]);
             left.step().select(left * right, right.exp())
         }));
-        cases.push(case(
-            format!("select by the right, {layout}"),
-            inputs,
-            move |tape, x| {
-                let (left, right) = lay_out(tape, layout, x[0], x[1]);
-                right.step().select(left, right)
-            },
-        ));
+        cases.push(case(format!("select by the right, {layout}"), inputs, move |tape, x| {
+            let (left, right) = lay_out(tape, layout, x[0], x[1]);
+            right.step().select(left, right)
+        }));
     }
-    cases.push(case(
-        "select by a value on a plate of its own",
-        vec![real(&[3], 22), real(&[2], 23)],
-        |tape, x| {
-            let [_, inner] = two_plates(tape);
-            let condition = tape.constant([1.0, 0.0, 1.0]).event_to_plate(inner);
-            condition.select(x[0], x[1].sum())
-        },
-    ));
+    cases.push(case("select by a value on a plate of its own", vec![real(&[3], 22), real(&[2], 23)], |tape, x| {
+        let [_, inner] = two_plates(tape);
+        let condition = tape.constant([1.0, 0.0, 1.0]).event_to_plate(inner);
+        condition.select(x[0], x[1].sum())
+    }));
     cases
 }
 
@@ -293,19 +259,13 @@ fn reduction_cases() -> Vec<Case> {
         ("log_softmax", |x, axis| x.log_softmax(axis)),
         ("cumsum", |x, axis| x.cumsum(axis)),
         ("softmax of a sum", |x, axis| x.softmax(axis).sum_axis(axis)),
-        ("square of a sum", |x, axis| {
-            (x * x.sum_axis(axis).unsqueeze(axis)).tanh()
-        }),
+        ("square of a sum", |x, axis| (x * x.sum_axis(axis).unsqueeze(axis)).tanh()),
         ("argmax", |x, axis| x * x.argmax(axis).unsqueeze(axis)),
     ];
     let mut cases = Vec::new();
     for (name, reduce) in along {
         for axis in 0..3 {
-            cases.push(case(
-                format!("{name} {axis}"),
-                vec![real(&[2, 3, 2], 30)],
-                move |_, x| reduce(x[0], axis),
-            ));
+            cases.push(case(format!("{name} {axis}"), vec![real(&[2, 3, 2], 30)], move |_, x| reduce(x[0], axis)));
             cases.push(case(
                 format!("{name} {axis}, two axes summed afterwards"),
                 vec![real(&[2, 3, 2], 31)],
@@ -316,20 +276,12 @@ fn reduction_cases() -> Vec<Case> {
             ));
         }
         for axis in [-1, 0] {
-            cases.push(case(
-                format!("{name} {axis} on two plates"),
-                vec![real(&[2, 3, 2, 2], 32)],
-                move |tape, x| {
-                    let [outer, inner] = two_plates(tape);
-                    reduce(x[0].event_to_plate(outer).event_to_plate(inner), axis)
-                },
-            ));
+            cases.push(case(format!("{name} {axis} on two plates"), vec![real(&[2, 3, 2, 2], 32)], move |tape, x| {
+                let [outer, inner] = two_plates(tape);
+                reduce(x[0].event_to_plate(outer).event_to_plate(inner), axis)
+            }));
         }
-        cases.push(case(
-            format!("{name} of size 1"),
-            vec![real(&[1, 2], 33)],
-            move |_, x| reduce(x[0], 0) + x[0],
-        ));
+        cases.push(case(format!("{name} of size 1"), vec![real(&[1, 2], 33)], move |_, x| reduce(x[0], 0) + x[0]));
     }
     type Whole = for<'t> fn(Var<'t, f64>) -> Var<'t, f64>;
     let whole: [(&str, Whole); 6] = [
@@ -342,19 +294,13 @@ fn reduction_cases() -> Vec<Case> {
     ];
     for (name, reduce) in whole {
         cases.push(case(name, vec![real(&[2, 3], 34)], move |_, x| reduce(x[0])));
-        cases.push(case(
-            format!("{name} on a plate"),
-            vec![real(&[3, 2, 2], 35)],
-            move |tape, x| reduce(x[0].event_to_plate(rows(tape, 3))),
-        ));
-        cases.push(case(
-            format!("{name} of rank 0 on a plate"),
-            vec![real(&[3], 36)],
-            move |tape, x| {
-                let x = x[0].event_to_plate(rows(tape, 3));
-                if name == "two sums" { x } else { reduce(x) }
-            },
-        ));
+        cases.push(case(format!("{name} on a plate"), vec![real(&[3, 2, 2], 35)], move |tape, x| {
+            reduce(x[0].event_to_plate(rows(tape, 3)))
+        }));
+        cases.push(case(format!("{name} of rank 0 on a plate"), vec![real(&[3], 36)], move |tape, x| {
+            let x = x[0].event_to_plate(rows(tape, 3));
+            if name == "two sums" { x } else { reduce(x) }
+        }));
     }
     cases
 }
@@ -383,12 +329,8 @@ fn matmul_cases() -> Vec<Case> {
     type Placed = for<'t> fn(&'t Tape<f64>, Var<'t, f64>, Var<'t, f64>) -> (Var<'t, f64>, Var<'t, f64>);
     let places: [(&str, &[usize], &[usize], Placed); 6] = [
         ("no plates", &[], &[], |_, a, b| (a, b)),
-        ("left on a plate", &[2], &[], |tape, a, b| {
-            (a.event_to_plate(two_plates(tape)[0]), b)
-        }),
-        ("right on a plate", &[], &[2], |tape, a, b| {
-            (a, b.event_to_plate(two_plates(tape)[0]))
-        }),
+        ("left on a plate", &[2], &[], |tape, a, b| (a.event_to_plate(two_plates(tape)[0]), b)),
+        ("right on a plate", &[], &[2], |tape, a, b| (a, b.event_to_plate(two_plates(tape)[0]))),
         ("both on a plate", &[2], &[2], |tape, a, b| {
             let [outer, _] = two_plates(tape);
             (a.event_to_plate(outer), b.event_to_plate(outer))
@@ -407,10 +349,7 @@ fn matmul_cases() -> Vec<Case> {
         for (place, before_left, before_right, placed) in places {
             let shape =
                 |before: &[usize], event: &[usize]| -> Vec<usize> { before.iter().chain(event).copied().collect() };
-            let inputs = vec![
-                real(&shape(before_left, left), 40),
-                real(&shape(before_right, right), 41),
-            ];
+            let inputs = vec![real(&shape(before_left, left), 40), real(&shape(before_right, right), 41)];
             cases.push(case(format!("matmul of {form}, {place}"), inputs, move |tape, x| {
                 let (a, b) = placed(tape, x[0], x[1]);
                 a.matmul(b)
@@ -425,14 +364,11 @@ fn matmul_cases() -> Vec<Case> {
             (batch.matmul(x[1]) + x[2]).tanh().matmul(x[3])
         },
     ));
-    cases.push(case(
-        "weights transposed",
-        vec![real(&[4, 3], 46), real(&[2, 3], 47)],
-        |_, x| x[0].matmul(x[1].transpose()),
-    ));
-    cases.push(case("a matrix with itself", vec![real(&[3, 3], 48)], |_, x| {
-        x[0].matmul(x[0]).matmul(x[0].transpose())
+    cases.push(case("weights transposed", vec![real(&[4, 3], 46), real(&[2, 3], 47)], |_, x| {
+        x[0].matmul(x[1].transpose())
     }));
+    cases
+        .push(case("a matrix with itself", vec![real(&[3, 3], 48)], |_, x| x[0].matmul(x[0]).matmul(x[0].transpose())));
     cases
 }
 
@@ -455,13 +391,9 @@ fn shape_cases() -> Vec<Case> {
         ("slices that overlap", |x| x.slice(1, 0..2) * x.slice(1, 1..3)),
         ("index", |x| x.index(1, 2)),
         ("index_select", |x| x.index_select(1, &[2, 0, 2, 2])),
-        ("index_select of an index_select", |x| {
-            x.index_select(0, &[1, 1]).index_select(-1, &[0, 1, 0])
-        }),
+        ("index_select of an index_select", |x| x.index_select(0, &[1, 1]).index_select(-1, &[0, 1, 0])),
         ("unsqueeze", |x| x.unsqueeze(1) * x.sum_axis(0).unsqueeze(0)),
-        ("broadcast_to", |x| {
-            x.sum_axis(1).unsqueeze(1).broadcast_to([5, 2, 3, 2])
-        }),
+        ("broadcast_to", |x| x.sum_axis(1).unsqueeze(1).broadcast_to([5, 2, 3, 2])),
         ("slice of a sum", |x| x.sum_axis(0).slice(0, 0..2)),
         ("reshape of a sum", |x| x.sum_axis(0).reshape([2, 3])),
         ("index of a softmax", |x| x.softmax(1).index(1, 0)),
@@ -469,14 +401,10 @@ fn shape_cases() -> Vec<Case> {
     let mut cases = Vec::new();
     for (name, change) in changes {
         cases.push(case(name, vec![real(&[2, 3, 2], 50)], move |_, x| change(x[0])));
-        cases.push(case(
-            format!("{name} on two plates"),
-            vec![real(&[2, 3, 2, 3, 2], 51)],
-            move |tape, x| {
-                let [outer, inner] = two_plates(tape);
-                change(x[0].event_to_plate(outer).event_to_plate(inner))
-            },
-        ));
+        cases.push(case(format!("{name} on two plates"), vec![real(&[2, 3, 2, 3, 2], 51)], move |tape, x| {
+            let [outer, inner] = two_plates(tape);
+            change(x[0].event_to_plate(outer).event_to_plate(inner))
+        }));
         cases.push(case(
             format!("{name} of a product over a plate"),
             vec![real(&[2, 3, 2], 52), real(&[2], 53)],
@@ -508,47 +436,28 @@ fn shape_cases() -> Vec<Case> {
     cases.push(case("gather", vec![real(&[2, 3], 61)], |tape, x| {
         x[0].gather(1, tape.constant([[0.0, 2.0, 2.0, 1.0], [1.0, 1.0, 0.0, 2.0]]))
     }));
-    cases.push(case(
-        "gather along the first axis",
-        vec![real(&[3, 2], 62)],
-        |tape, x| x[0].gather(0, tape.constant([[2.0, 2.0], [0.0, 2.0]])).exp(),
-    ));
-    cases.push(case(
-        "gather by an index that is broadcast",
-        vec![real(&[2, 3], 63)],
-        |tape, x| x[0].gather(1, tape.constant([[2.0, 2.0]])),
-    ));
-    cases.push(case(
-        "gather from a value that is broadcast",
-        vec![real(&[1, 3], 64)],
-        |tape, x| x[0].gather(1, tape.constant([[0.0, 2.0], [1.0, 1.0]])),
-    ));
-    cases.push(case(
-        "gather by an index on a plate",
-        vec![real(&[3], 65)],
-        |tape, x| {
-            let index = tape.constant([[0.0], [2.0]]).event_to_plate(two_plates(tape)[0]);
-            x[0].gather(0, index).square()
-        },
-    ));
+    cases.push(case("gather along the first axis", vec![real(&[3, 2], 62)], |tape, x| {
+        x[0].gather(0, tape.constant([[2.0, 2.0], [0.0, 2.0]])).exp()
+    }));
+    cases.push(case("gather by an index that is broadcast", vec![real(&[2, 3], 63)], |tape, x| {
+        x[0].gather(1, tape.constant([[2.0, 2.0]]))
+    }));
+    cases.push(case("gather from a value that is broadcast", vec![real(&[1, 3], 64)], |tape, x| {
+        x[0].gather(1, tape.constant([[0.0, 2.0], [1.0, 1.0]]))
+    }));
+    cases.push(case("gather by an index on a plate", vec![real(&[3], 65)], |tape, x| {
+        let index = tape.constant([[0.0], [2.0]]).event_to_plate(two_plates(tape)[0]);
+        x[0].gather(0, index).square()
+    }));
     cases.push(case("gather from a plate", vec![real(&[2, 3], 66)], |tape, x| {
-        x[0].event_to_plate(two_plates(tape)[0])
-            .gather(0, tape.constant([2.0, 1.0, 2.0]))
+        x[0].event_to_plate(two_plates(tape)[0]).gather(0, tape.constant([2.0, 1.0, 2.0]))
     }));
-    cases.push(case(
-        "gather from one plate by an index on another",
-        vec![real(&[2, 3], 67)],
-        |tape, x| {
-            let [outer, inner] = two_plates(tape);
-            let index = tape
-                .constant([[0.0, 1.0], [2.0, 2.0], [0.0, 0.0]])
-                .event_to_plate(inner);
-            x[0].event_to_plate(outer).gather(-1, index)
-        },
-    ));
-    cases.push(case("one_hot of argmax", vec![real(&[2, 3], 68)], |_, x| {
-        x[0] * x[0].argmax(1).one_hot(3)
+    cases.push(case("gather from one plate by an index on another", vec![real(&[2, 3], 67)], |tape, x| {
+        let [outer, inner] = two_plates(tape);
+        let index = tape.constant([[0.0, 1.0], [2.0, 2.0], [0.0, 0.0]]).event_to_plate(inner);
+        x[0].event_to_plate(outer).gather(-1, index)
     }));
+    cases.push(case("one_hot of argmax", vec![real(&[2, 3], 68)], |_, x| x[0] * x[0].argmax(1).one_hot(3)));
     cases
 }
 
@@ -558,13 +467,7 @@ fn changes_of_shape() {
 }
 
 fn weighted<'t>(tape: &'t Tape<f64>, plate: Plate, weights: Var<'t, f64>) {
-    tape.set_weights(
-        plate,
-        Weights::Given {
-            id: weights.id(),
-            differentiable: true,
-        },
-    );
+    tape.set_weights(plate, Weights::Given { id: weights.id(), differentiable: true });
 }
 
 fn plate_cases() -> Vec<Case> {
@@ -575,9 +478,7 @@ fn plate_cases() -> Vec<Case> {
         ("log_mean_exp_over", |x, plate| x.log_mean_exp_over(plate)),
         ("deviation from the mean", |x, plate| (x - x.mean_over(plate)).square()),
         ("member", |x, plate| x.expand_plates(&[plate]).member(plate, 1)),
-        ("plate_to_event", |x, plate| {
-            x.expand_plates(&[plate]).plate_to_event(plate)
-        }),
+        ("plate_to_event", |x, plate| x.expand_plates(&[plate]).plate_to_event(plate)),
     ];
     let mut cases = Vec::new();
     for (name, remove) in removals {
@@ -585,39 +486,25 @@ fn plate_cases() -> Vec<Case> {
             let plate = two_plates(tape)[0];
             remove(x[0].event_to_plate(plate), plate)
         }));
-        cases.push(case(
-            format!("{name} of numbers"),
-            vec![real(&[2], 71)],
-            move |tape, x| {
-                let plate = two_plates(tape)[0];
-                remove(x[0].event_to_plate(plate), plate)
-            },
-        ));
-        cases.push(case(
-            format!("{name} of a value that lacks the plate"),
-            vec![real(&[3], 72)],
-            move |tape, x| remove(x[0], two_plates(tape)[0]),
-        ));
+        cases.push(case(format!("{name} of numbers"), vec![real(&[2], 71)], move |tape, x| {
+            let plate = two_plates(tape)[0];
+            remove(x[0].event_to_plate(plate), plate)
+        }));
+        cases.push(case(format!("{name} of a value that lacks the plate"), vec![real(&[3], 72)], move |tape, x| {
+            remove(x[0], two_plates(tape)[0])
+        }));
         for which in [0, 1] {
-            cases.push(case(
-                format!("{name}, plate {which} of two"),
-                vec![real(&[2, 3, 2], 73)],
-                move |tape, x| {
-                    let plates = two_plates(tape);
-                    remove(x[0].event_to_plate(plates[0]).event_to_plate(plates[1]), plates[which]).tanh()
-                },
-            ));
+            cases.push(case(format!("{name}, plate {which} of two"), vec![real(&[2, 3, 2], 73)], move |tape, x| {
+                let plates = two_plates(tape);
+                remove(x[0].event_to_plate(plates[0]).event_to_plate(plates[1]), plates[which]).tanh()
+            }));
             cases.push(case(
                 format!("{name}, one plate after the other, {which} first"),
                 vec![real(&[2, 3, 2], 74)],
                 move |tape, x| {
                     let plates = two_plates(tape);
                     let y = remove(x[0].event_to_plate(plates[0]).event_to_plate(plates[1]), plates[which]);
-                    if y.plates().contains(&plates[1 - which]) {
-                        remove(y, plates[1 - which])
-                    } else {
-                        y
-                    }
+                    if y.plates().contains(&plates[1 - which]) { remove(y, plates[1 - which]) } else { y }
                 },
             ));
         }
@@ -649,15 +536,10 @@ fn plate_cases() -> Vec<Case> {
             },
         ));
     }
-    cases.push(case(
-        "weighted_sum_over",
-        vec![real(&[2, 2], 81), real(&[2], 82)],
-        |tape, x| {
-            let plate = two_plates(tape)[0];
-            x[0].event_to_plate(plate)
-                .weighted_sum_over(plate, x[1].event_to_plate(plate).softmax_weights(plate))
-        },
-    ));
+    cases.push(case("weighted_sum_over", vec![real(&[2, 2], 81), real(&[2], 82)], |tape, x| {
+        let plate = two_plates(tape)[0];
+        x[0].event_to_plate(plate).weighted_sum_over(plate, x[1].event_to_plate(plate).softmax_weights(plate))
+    }));
     cases.push(case(
         "weighted_sum_over with weights that lack the plate",
         vec![real(&[2, 2], 83), real(&[], 84)],
@@ -676,8 +558,7 @@ fn plate_cases() -> Vec<Case> {
         vec![real(&[2], 87), real(&[2, 3], 88)],
         |tape, x| {
             let [outer, inner] = two_plates(tape);
-            x[0].event_to_plate(outer)
-                .weighted_sum_over(outer, x[1].event_to_plate(outer).event_to_plate(inner))
+            x[0].event_to_plate(outer).weighted_sum_over(outer, x[1].event_to_plate(outer).event_to_plate(inner))
         },
     ));
     cases.push(case("expand_plates", vec![real(&[2], 89)], |tape, x| {
@@ -729,25 +610,13 @@ impl<F: Real> Primitive<F> for Mixed {
         let padded = |x: &Tensor<F>| {
             let (lead, event) = x.shape().split_at(plates);
             let ones = std::iter::repeat_n(1, rank - event.len());
-            x.clone().with_shape(
-                lead.iter()
-                    .copied()
-                    .chain(ones)
-                    .chain(event.iter().copied())
-                    .collect::<Shape>(),
-            )
+            x.clone().with_shape(lead.iter().copied().chain(ones).chain(event.iter().copied()).collect::<Shape>())
         };
         let (a, b) = (padded(a), padded(b));
         let broadcast = Shape::broadcast(a.shape(), b.shape()).ok_or("expected shapes that broadcast")?;
-        let Some(full) = Shape::broadcast(
-            &broadcast,
-            &inputs
-                .plates
-                .iter()
-                .copied()
-                .chain(std::iter::repeat_n(1, rank))
-                .collect(),
-        ) else {
+        let Some(full) =
+            Shape::broadcast(&broadcast, &inputs.plates.iter().copied().chain(std::iter::repeat_n(1, rank)).collect())
+        else {
             return Err("expected sizes of the plates".into());
         };
         let at = |x: &Tensor<F>, flat: usize| {
@@ -761,9 +630,7 @@ impl<F: Real> Primitive<F> for Mixed {
             }
             x.as_slice()[own]
         };
-        Ok(Tensor::from_fn(full.clone(), |i| {
-            at(&a, i) * at(&b, i) + at(&a, i).sin()
-        }))
+        Ok(Tensor::from_fn(full.clone(), |i| at(&a, i) * at(&b, i) + at(&a, i).sin()))
     }
 
     fn gradient<'t>(&self, inputs: &[Var<'t, F>], _: Var<'t, F>, adjoint: Var<'t, F>) -> Vec<Option<Var<'t, F>>> {
@@ -793,11 +660,7 @@ impl Primitive<f64> for FirstOnly {
     }
 
     fn smoothness(&self, input: usize) -> Smoothness {
-        if input == 0 {
-            Smoothness::Smooth
-        } else {
-            Smoothness::Constant
-        }
+        if input == 0 { Smoothness::Smooth } else { Smoothness::Constant }
     }
 }
 
@@ -813,11 +676,9 @@ fn other_cases() -> Vec<Case> {
             },
         ));
     }
-    cases.push(case(
-        "a primitive with a constant operand",
-        vec![real(&[2], 102), real(&[2], 103)],
-        |tape, x| tape.custom(Arc::new(FirstOnly), &[x[0], x[1]]) * x[1],
-    ));
+    cases.push(case("a primitive with a constant operand", vec![real(&[2], 102), real(&[2], 103)], |tape, x| {
+        tape.custom(Arc::new(FirstOnly), &[x[0], x[1]]) * x[1]
+    }));
     cases.push(case("sample", vec![real(&[2, 3], 104), real(&[3], 105)], |tape, x| {
         let plate = two_plates(tape)[0];
         let value = x[0].event_to_plate(plate);
@@ -834,13 +695,9 @@ fn primitives_and_samples() {
 /// Operations whose derivative is by design not that of their value; their tests are below.
 fn control_cases() -> Vec<Case> {
     vec![
-        case("stop_gradient", vec![real(&[2], 106)], |_, x| {
-            x[0].stop_gradient() * x[0]
-        }),
+        case("stop_gradient", vec![real(&[2], 106)], |_, x| x[0].stop_gradient() * x[0]),
         case("magic_box", vec![real(&[2], 107)], |_, x| x[0].magic_box()),
-        case("straight_through", vec![real(&[2], 108)], |_, x| {
-            x[0].step().straight_through(x[0].sigmoid())
-        }),
+        case("straight_through", vec![real(&[2], 108)], |_, x| x[0].step().straight_through(x[0].sigmoid())),
     ]
 }
 
@@ -875,12 +732,7 @@ where
 }
 
 fn full_shape(tape: &Tape<f64>, value: Var<'_, f64>) -> Vec<usize> {
-    value
-        .plates()
-        .iter()
-        .map(|&plate| tape.plate_size(plate))
-        .chain(value.shape().iter().copied())
-        .collect()
+    value.plates().iter().map(|&plate| tape.plate_size(plate)).chain(value.shape().iter().copied()).collect()
 }
 
 fn assert_same_derivatives(name: &str, left: &[Vec<f64>], right: &[Vec<f64>]) {
@@ -898,10 +750,7 @@ fn a_box_has_the_derivatives_of_a_likelihood_ratio() {
     let inputs = [real(&[2, 3], 110), real(&[3], 111)];
     let log_prob = |tape: &Tape<f64>, theta: &Tensor<f64>| -> Tensor<f64> {
         let plate = rows(tape, 2);
-        (tape.constant(theta).event_to_plate(plate).sin() * 0.5)
-            .sum()
-            .peek()
-            .unwrap()
+        (tape.constant(theta).event_to_plate(plate).sin() * 0.5).sum().peek().unwrap()
     };
     let theta = inputs[0].clone();
     let boxed = derivatives(&inputs, |tape, x| {
@@ -931,45 +780,29 @@ fn straight_through_has_one_value_and_another_derivative() {
     let inputs = [real(&[2, 3], 113), real(&[3], 114)];
     let tape = Tape::<f64>::new();
     let x = tape.parameter(&inputs[0]);
-    assert_eq!(
-        x.step().straight_through(x.sigmoid()).peek().unwrap(),
-        x.step().peek().unwrap()
-    );
+    assert_eq!(x.step().straight_through(x.sigmoid()).peek().unwrap(), x.step().peek().unwrap());
     for hard_on_plate in [false, true] {
         let soft_only = derivatives(&inputs, move |tape, x| {
             let plate = rows(tape, 2);
             let soft = x[1].sigmoid() * 2.0;
-            let wide = if hard_on_plate {
-                soft.expand_plates(&[plate])
-            } else {
-                soft
-            };
+            let wide = if hard_on_plate { soft.expand_plates(&[plate]) } else { soft };
             wide + x[0].stop_gradient().sum() * 0.0
         });
         let through = derivatives(&inputs, move |tape, x| {
             let plate = rows(tape, 2);
-            let hard = if hard_on_plate {
-                x[0].event_to_plate(plate).step()
-            } else {
-                x[0].index(0, 0).step()
-            };
+            let hard = if hard_on_plate { x[0].event_to_plate(plate).step() } else { x[0].index(0, 0).step() };
             hard.straight_through(x[1].sigmoid() * 2.0)
         });
         let derivatives_only =
             |orders: &[Vec<f64>]| vec![orders[0][1..].to_vec(), orders[1].clone(), orders[2].clone()];
-        assert_same_derivatives(
-            "straight_through",
-            &derivatives_only(&through),
-            &derivatives_only(&soft_only),
-        );
+        assert_same_derivatives("straight_through", &derivatives_only(&through), &derivatives_only(&soft_only));
     }
     let soft_on_plate = derivatives(&inputs, |tape, x| {
         let soft = x[0].event_to_plate(rows(tape, 2)).tanh();
         x[1].step().straight_through(soft)
     });
-    let soft_alone = derivatives(&inputs, |tape, x| {
-        x[0].event_to_plate(rows(tape, 2)).tanh() + x[1].stop_gradient() * 0.0
-    });
+    let soft_alone =
+        derivatives(&inputs, |tape, x| x[0].event_to_plate(rows(tape, 2)).tanh() + x[1].stop_gradient() * 0.0);
     assert_same_derivatives("soft on a plate", &soft_on_plate[1..], &soft_alone[1..]);
 }
 
@@ -1029,9 +862,7 @@ fn recorded(case: &Case, seen: &mut BTreeSet<String>) {
         pending.push(total);
         let gradients = tape.gradients(total, &vars).unwrap();
         pending.extend(&gradients);
-        total = gradients
-            .iter()
-            .fold(tape.constant(0.0), |sum, gradient| sum + gradient.square().sum());
+        total = gradients.iter().fold(tape.constant(0.0), |sum, gradient| sum + gradient.square().sum());
     }
     let mut visited = BTreeSet::new();
     while let Some(var) = pending.pop() {

@@ -10,10 +10,7 @@ use stochgrad_graph::{GradientMethod, Graph, GraphError, GraphResult, SamplePlat
 use stochgrad_tape::{Id, Var};
 
 fn close(found: f64, expected: f64, tolerance: f64) {
-    assert!(
-        (found - expected).abs() <= tolerance,
-        "expected {expected}, found {found}"
-    );
+    assert!((found - expected).abs() <= tolerance, "expected {expected}, found {found}");
 }
 
 /// The method's type for bits.
@@ -35,11 +32,7 @@ const CHAIN: [f64; 4] = [1.3268929986, -0.1220900823, 0.3695589933, 0.9497177361
 fn chain_derivatives(oracle: &Oracle, first: Score, second: Score) -> CheckResult<Vec<f64>> {
     let derivative = |order| {
         Ok(oracle
-            .derivative(
-                |graph: &Graph<'_, f64>| chain(graph, &first, &second),
-                &[("t", number(1.0))],
-                order,
-            )?
+            .derivative(|graph: &Graph<'_, f64>| chain(graph, &first, &second), &[("t", number(1.0))], order)?
             .mean[0])
     };
     (0..=3).map(derivative).collect()
@@ -50,19 +43,15 @@ fn the_chain_is_exact_with_one_sample_and_baselines() {
     let first = Score::plain().with_baseline(Baseline::OfParameter(|t| t * 0.0 + 1.5));
     // The second baseline is 2 + x1, and the logit is x1 · 0.3 + 0.35.
     let second = Score::plain().with_baseline(Baseline::OfParameter(|logit| (logit - 0.35) / 0.3 + 2.0));
-    for (first, second) in [
-        (Score::plain(), Score::plain()),
-        (first, Score::plain()),
-        (Score::plain(), second),
-        (first, second),
-    ] {
+    for (first, second) in
+        [(Score::plain(), Score::plain()), (first, Score::plain()), (Score::plain(), second), (first, second)]
+    {
         let found = chain_derivatives(&Oracle::new(), first, second).expect("a chain");
         for (found, expected) in found.iter().zip(CHAIN) {
             close(*found, expected, 1e-10);
         }
-        let report = Oracle::new()
-            .verify(|graph: &Graph<'_, f64>| chain(graph, &first, &second), 0..=3, 1e-9)
-            .expect("exact");
+        let report =
+            Oracle::new().verify(|graph: &Graph<'_, f64>| chain(graph, &first, &second), 0..=3, 1e-9).expect("exact");
         assert_eq!(report.outcomes(), 4);
         assert_eq!(report.compared(), 1 + 3 * 4);
         assert!(report.worst().iter().all(|(_, worst)| *worst < 1e-12), "{report}");
@@ -76,26 +65,20 @@ fn the_chain_is_exact_with_leave_one_out_at_both_nodes() {
     for (found, expected) in found.iter().zip(CHAIN) {
         close(*found, expected, 1e-10);
     }
-    let report = Oracle::new()
-        .verify(|graph: &Graph<'_, f64>| chain(graph, &method, &method), 0..=3, 1e-9)
-        .expect("exact");
+    let report =
+        Oracle::new().verify(|graph: &Graph<'_, f64>| chain(graph, &method, &method), 0..=3, 1e-9).expect("exact");
     assert_eq!(report.outcomes(), 64);
 }
 
 #[test]
 fn the_own_gradient_function_in_the_box_is_found_out_at_order_two() {
-    let wrong = Score {
-        own_in_box: true,
-        ..Score::leave_one_out(2)
-    };
+    let wrong = Score { own_in_box: true, ..Score::leave_one_out(2) };
     let found = chain_derivatives(&Oracle::new(), wrong, wrong).expect("a chain");
     for (found, expected) in found.iter().zip([CHAIN[0], -0.122090, -1.024296, 1.268105]) {
         close(*found, expected, 1e-6);
     }
     let model = |graph: &Graph<'_, f64>| chain(graph, &wrong, &wrong);
-    Oracle::new()
-        .verify(model, 0..=1, 1e-9)
-        .expect("orders 0 and 1 are right");
+    Oracle::new().verify(model, 0..=1, 1e-9).expect("orders 0 and 1 are right");
     match Oracle::new().verify(model, 0..=2, 1e-9) {
         Err(CheckError::Expectation { order: 2, .. }) => {}
         other => panic!("expected an error at order 2, found {other:?}"),
@@ -110,17 +93,9 @@ fn the_exact_derivatives_know_no_surrogate() {
     let oracle = Oracle::new();
     close(oracle.exact_cost(model).expect("a chain"), CHAIN[0], 1e-10);
     for (order, expected) in CHAIN.into_iter().enumerate() {
+        close(oracle.exact_derivative(model, &[("t", number(1.0))], order).expect("a chain"), expected, 1e-9);
         close(
-            oracle
-                .exact_derivative(model, &[("t", number(1.0))], order)
-                .expect("a chain"),
-            expected,
-            1e-9,
-        );
-        close(
-            oracle
-                .exact_derivative(model, &[("t", number(2.0))], order)
-                .expect("a chain"),
+            oracle.exact_derivative(model, &[("t", number(2.0))], order).expect("a chain"),
             expected * 2.0_f64.powi(order as i32),
             1e-9,
         );
@@ -136,11 +111,7 @@ fn biased_baselines_are_found_out() {
         Score::plain().with_baseline(Baseline::MovingAverage),
         Score::leave_one_out(2).with_baseline(Baseline::MeanOfAll),
     ] {
-        match Oracle::new().verify(
-            |graph: &Graph<'_, f64>| chain(graph, &wrong, &Score::plain()),
-            0..=1,
-            1e-9,
-        ) {
+        match Oracle::new().verify(|graph: &Graph<'_, f64>| chain(graph, &wrong, &Score::plain()), 0..=1, 1e-9) {
             Err(error @ CheckError::Expectation { order: 1, .. }) => {
                 assert!(error.to_string().contains("order 1"), "{error}")
             }
@@ -163,11 +134,7 @@ fn fork(graph: &Graph<'_, f64>, root: Score, leaves: Score) -> GraphResult<()> {
 #[test]
 fn a_fork_is_exact_with_leave_one_out() {
     let report = Oracle::new()
-        .verify(
-            |graph: &Graph<'_, f64>| fork(graph, Score::leave_one_out(2), Score::leave_one_out(2)),
-            0..=3,
-            1e-9,
-        )
+        .verify(|graph: &Graph<'_, f64>| fork(graph, Score::leave_one_out(2), Score::leave_one_out(2)), 0..=3, 1e-9)
         .expect("exact");
     assert_eq!(report.compared(), 1 + 3 * 6);
 }
@@ -176,10 +143,7 @@ fn a_fork_is_exact_with_leave_one_out() {
 fn a_fork_is_exact_with_its_leaves_on_a_shared_plate() {
     let model = |graph: &Graph<'_, f64>| {
         let plate = graph.plate("samples", 2)?;
-        let leaves = Score {
-            plate: SamplePlate::Shared(plate),
-            ..Score::leave_one_out(2)
-        };
+        let leaves = Score { plate: SamplePlate::Shared(plate), ..Score::leave_one_out(2) };
         fork(graph, Score::plain(), leaves)
     };
     let report = Oracle::new().verify(model, 0..=3, 1e-9).expect("exact");
@@ -198,14 +162,7 @@ fn credit_goes_to_causes_only() {
     let moments = Oracle::new().gradient(model).expect("two nodes");
     assert_eq!(moments.outcomes(), 4);
     assert_eq!(moments.parameters().collect::<Vec<_>>(), ["p1", "p2"]);
-    close(
-        moments
-            .mean("p1")
-            .and_then(|g| Ok(g.item().expect("a number")))
-            .expect("p1"),
-        6.0,
-        1e-11,
-    );
+    close(moments.mean("p1").expect("p1").item().expect("a number"), 6.0, 1e-11);
     close(moments.mean("p2").expect("p2").item().expect("a number"), -800.0, 1e-9);
     // (10 · 0.64/0.3)² · 0.3 + (10 · 0.04/0.7)² · 0.7 − 36 is 100.76.
     close(
@@ -213,11 +170,7 @@ fn credit_goes_to_causes_only() {
         6.4_f64.powi(2) / 0.3 + 0.4_f64.powi(2) / 0.7 - 36.0,
         1e-9,
     );
-    close(
-        moments.variance("p1").expect("p1").item().expect("a number"),
-        100.76,
-        5e-3,
-    );
+    close(moments.variance("p1").expect("p1").item().expect("a number"), 100.76, 5e-3);
     let (mean, variance) = moments.cost("small").expect("a cost");
     close(mean, 10.0 * (0.3 * 0.64 + 0.7 * 0.04), 1e-12);
     close(variance, 0.21 * 36.0, 1e-11);
@@ -233,10 +186,7 @@ fn a_bit_has_its_gradient_for_any_cost() {
         (2.0_f64.sqrt() - 1.0, |x| (x + 1.0).sqrt()),
     ] {
         for plate in [SamplePlate::Single, SamplePlate::New(3)] {
-            let method = Score {
-                plate,
-                ..Score::plain()
-            };
+            let method = Score { plate, ..Score::plain() };
             let model = |graph: &Graph<'_, f64>| {
                 let p = graph.param("p", 0.3)?;
                 let x = graph.sample("x", &Bernoulli::from_probabilities(p), &method)?;
@@ -253,11 +203,7 @@ fn a_bit_has_its_gradient_for_any_cost() {
 fn a_sum_of_many_bits_is_too_much_and_says_so() {
     let model = |graph: &Graph<'_, f64>| {
         let p = graph.param("p", 0.3)?;
-        let x = graph.sample(
-            "x",
-            &Bernoulli::from_probabilities(p.broadcast_to([30])),
-            &Score::plain(),
-        )?;
+        let x = graph.sample("x", &Bernoulli::from_probabilities(p.broadcast_to([30])), &Score::plain())?;
         graph.cost("cost", x.sum())
     };
     match Oracle::new().max_outcomes(1000).gradient(model) {
@@ -288,33 +234,12 @@ fn continuous_nodes_are_integrated() {
         assert_eq!(moments.outcomes(), 16);
         close(moments.cost("cost").expect("a cost").0, 17.3458, 1e-10);
         for (name, expected) in [("a", 8.6729), ("b", -2.4071), ("c", -11.08)] {
-            close(
-                moments.mean(name).expect("a parameter").item().expect("a number"),
-                expected,
-                1e-10,
-            );
+            close(moments.mean(name).expect("a parameter").item().expect("a number"), expected, 1e-10);
         }
-        close(
-            moments.variance("c").expect("c").item().expect("a number"),
-            variance,
-            5e-3,
-        );
+        close(moments.variance("c").expect("c").item().expect("a number"), variance, 5e-3);
     }
-    close(
-        oracle
-            .derivative(score, &[("c", number(1.0))], 2)
-            .expect("order 2")
-            .mean[0],
-        4.0,
-        1e-9,
-    );
-    close(
-        oracle
-            .exact_derivative(score, &[("c", number(1.0))], 2)
-            .expect("order 2"),
-        4.0,
-        1e-9,
-    );
+    close(oracle.derivative(score, &[("c", number(1.0))], 2).expect("order 2").mean[0], 4.0, 1e-9);
+    close(oracle.exact_derivative(score, &[("c", number(1.0))], 2).expect("order 2"), 4.0, 1e-9);
 }
 
 #[test]
@@ -328,10 +253,7 @@ fn uniform_and_exponential_draws_are_integrated() {
     };
     let oracle = Oracle::new().nodes(8);
     let exact = oracle.exact_gradient(model).expect("two nodes");
-    assert_eq!(
-        exact.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(),
-        ["high", "rate"]
-    );
+    assert_eq!(exact.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["high", "rate"]);
     close(exact[0].1.item().expect("a number"), 4.0 / 3.0 + 0.5 / 0.7, 1e-11);
     close(exact[1].1.item().expect("a number"), -1.0 / 0.49, 1e-11);
     oracle.verify(model, 0..=2, 1e-9).expect("exact");
@@ -342,36 +264,20 @@ fn a_replay_is_coupled_with_the_primal_draw() {
     // The second bit has parents on both sides of its interval: the flip of the first bit draws it again with the same noise.
     let model = |graph: &Graph<'_, f64>| {
         let (p, q) = (graph.param("p", 0.3)?, graph.param("q", 0.2)?);
-        let x = graph.sample(
-            "x",
-            &Bernoulli::from_probabilities(p),
-            &Flip {
-                plate: SamplePlate::Single,
-            },
-        )?;
-        let y = graph.sample(
-            "y",
-            &Bernoulli::from_probabilities(q + 0.5 * x * p),
-            &Flip {
-                plate: SamplePlate::Single,
-            },
-        )?;
+        let x = graph.sample("x", &Bernoulli::from_probabilities(p), &Flip { plate: SamplePlate::Single })?;
+        let y =
+            graph.sample("y", &Bernoulli::from_probabilities(q + 0.5 * x * p), &Flip { plate: SamplePlate::Single })?;
         graph.cost("cost", (x - 2.0 * y).square() + p * y)
     };
     let report = Oracle::new().verify(model, 0..=1, 1e-9).expect("exact");
     // Under common noise y may only rise with x, so that of the four pairs of y and its counterfactual three remain.
     assert_eq!(report.outcomes(), 6);
-    assert!(matches!(
-        Oracle::new().verify(model, 0..=2, 1e-9),
-        Err(CheckError::Graph(GraphError::Order { .. }))
-    ));
+    assert!(matches!(Oracle::new().verify(model, 0..=2, 1e-9), Err(CheckError::Graph(GraphError::Order { .. }))));
 }
 
 #[test]
 fn replays_along_plates_are_exact() {
-    let inner = Flip {
-        plate: SamplePlate::New(2),
-    };
+    let inner = Flip { plate: SamplePlate::New(2) };
     for outer in [SamplePlate::Single, SamplePlate::New(2)] {
         let model = |graph: &Graph<'_, f64>| {
             let (p, q) = (graph.param("p", 0.3)?, graph.param("q", 0.2)?);
@@ -400,21 +306,13 @@ fn a_branch_on_a_sample_is_a_dependence() {
     let model = |graph: &Graph<'_, f64>| {
         let t = graph.param("t", 0.3)?;
         let b = graph.sample("b", &Bernoulli::from_logits(t), &Score::plain())?;
-        if b.item()? == 1.0 {
-            graph.cost("one", graph.constant(5.0))
-        } else {
-            graph.cost("zero", graph.constant(1.0))
-        }
+        if b.item()? == 1.0 { graph.cost("one", graph.constant(5.0)) } else { graph.cost("zero", graph.constant(1.0)) }
     };
     let oracle = Oracle::new();
     oracle.verify(model, 0..=2, 1e-9).expect("exact");
     let p = 1.0 / (1.0 + (-0.3_f64).exp());
     let moments = oracle.gradient(model).expect("a bit");
-    close(
-        moments.mean("t").expect("t").item().expect("a number"),
-        4.0 * p * (1.0 - p),
-        1e-12,
-    );
+    close(moments.mean("t").expect("t").item().expect("a number"), 4.0 * p * (1.0 - p), 1e-12);
     close(moments.cost("one").expect("a cost").0, 5.0 * p, 1e-12);
     close(moments.total(), 5.0 * p + 1.0 - p, 1e-12);
 }
@@ -423,14 +321,8 @@ fn a_branch_on_a_sample_is_a_dependence() {
 fn a_joint_cost_credits_all_members() {
     let model = |graph: &Graph<'_, f64>| {
         let t = graph.param("t", 0.3)?;
-        let x = graph.sample(
-            "x",
-            &Bernoulli::from_logits(t),
-            &Score {
-                plate: SamplePlate::New(3),
-                ..Score::plain()
-            },
-        )?;
+        let x =
+            graph.sample("x", &Bernoulli::from_logits(t), &Score { plate: SamplePlate::New(3), ..Score::plain() })?;
         let plate = graph.find_plate("x").expect("the node's plate");
         graph.cost("bound", (x * t).log_mean_exp_over(plate))
     };
@@ -443,9 +335,7 @@ fn any_random_program_has_moments() {
     let moments = Oracle::new()
         .expectation(|noise| {
             let mut x = [0.0; 3];
-            noise
-                .bernoulli(key, &NoiseLayout::flat(3), &[0.5, 0.25, 0.75], &mut x)
-                .expect("bits");
+            noise.bernoulli(key, &NoiseLayout::flat(3), &[0.5, 0.25, 0.75], &mut x).expect("bits");
             Ok(vec![x.iter().sum(), x[0] * x[1]])
         })
         .expect("eight outcomes");
@@ -466,22 +356,14 @@ fn programs_that_keep_state_are_errors() {
         let x = graph.sample("x", &Bernoulli::from_probabilities(p + shift), &Score::plain())?;
         graph.cost("cost", x)
     };
-    assert!(matches!(
-        Oracle::new().gradient(model),
-        Err(CheckError::NotDeterministic { .. })
-    ));
+    assert!(matches!(Oracle::new().gradient(model), Err(CheckError::NotDeterministic { .. })));
     let calls = Cell::new(0_u32);
     let fewer = Oracle::new().expectation(|noise| {
         calls.set(calls.get() + 1);
         let mut x = [0.0; 2];
         let count = if calls.get() == 1 { 2 } else { 0 };
         noise
-            .bernoulli(
-                NoiseKey::new("x", None),
-                &NoiseLayout::flat(count),
-                &[0.5; 2][..count],
-                &mut x[..count],
-            )
+            .bernoulli(NoiseKey::new("x", None), &NoiseLayout::flat(count), &[0.5; 2][..count], &mut x[..count])
             .expect("bits");
         Ok(vec![x[0]])
     });
@@ -504,35 +386,17 @@ fn what_cannot_be_checked_is_an_error() {
         let x = graph.sample("x", &Bernoulli::from_probabilities(p), &Score::plain())?;
         graph.cost("cost", p.sqrt() / x)
     };
-    assert!(matches!(
-        Oracle::new().exact_gradient(infinite),
-        Err(CheckError::NotFinite { .. })
-    ));
+    assert!(matches!(Oracle::new().exact_gradient(infinite), Err(CheckError::NotFinite { .. })));
     let late = |graph: &Graph<'_, f64>| {
         let p = graph.param("p", 0.3)?;
         let x = graph.sample("x", &Bernoulli::from_probabilities(p), &Score::plain())?;
-        let cost = if x.item()? == 1.0 {
-            x * graph.param("late", 2.0)?
-        } else {
-            x
-        };
+        let cost = if x.item()? == 1.0 { x * graph.param("late", 2.0)? } else { x };
         graph.cost("cost", cost)
     };
-    assert!(matches!(
-        Oracle::new().verify(late, 0..=1, 1e-9),
-        Err(CheckError::Runs { .. })
-    ));
+    assert!(matches!(Oracle::new().verify(late, 0..=1, 1e-9), Err(CheckError::Runs { .. })));
     let moments = Oracle::new().gradient(late).expect("a parameter of one branch");
-    close(
-        moments.mean("late").expect("late").item().expect("a number"),
-        0.3,
-        1e-15,
-    );
-    close(
-        moments.variance("late").expect("late").item().expect("a number"),
-        0.21,
-        1e-15,
-    );
+    close(moments.mean("late").expect("late").item().expect("a number"), 0.3, 1e-15);
+    close(moments.variance("late").expect("late").item().expect("a number"), 0.21, 1e-15);
     let unknown = Oracle::new().exact_derivative(late, &[("q", number(1.0))], 1);
     assert!(matches!(unknown, Err(CheckError::Graph(GraphError::Unknown { .. }))));
 }

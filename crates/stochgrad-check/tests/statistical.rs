@@ -24,24 +24,13 @@ fn a_right_method_passes_and_its_variance_is_that_of_the_oracle() {
         let report = StatisticalTest::new().check(model, &exact).expect("an unbiased method");
         assert_eq!(report.distances().len(), 2);
         assert!(report.largest() > 0.0 && report.largest() < 4.0);
-        let variance = Oracle::new()
-            .gradient(model)
-            .expect("two bits")
-            .variance("p")
-            .expect("p")
-            .clone();
-        let report = StatisticalTest::new()
-            .check_variance(model, &[("p", variance.clone())], 0.05)
-            .expect("the exact variance");
+        let variance = Oracle::new().gradient(model).expect("two bits").variance("p").expect("p").clone();
+        let report =
+            StatisticalTest::new().check_variance(model, &[("p", variance.clone())], 0.05).expect("the exact variance");
         assert!(report.largest() > 0.0);
         let wrong = variance.map(|v| 1.2 * v);
-        let error = StatisticalTest::new()
-            .check_variance(model, &[("p", wrong)], 0.05)
-            .expect_err("another variance");
-        assert!(
-            matches!(error, CheckError::Variance { .. }) && error.to_string().contains("element 0"),
-            "{error}"
-        );
+        let error = StatisticalTest::new().check_variance(model, &[("p", wrong)], 0.05).expect_err("another variance");
+        assert!(matches!(error, CheckError::Variance { .. }) && error.to_string().contains("element 0"), "{error}");
     }
 }
 
@@ -50,9 +39,7 @@ fn a_biased_method_fails() {
     let wrong = Score::leave_one_out(3).with_baseline(Baseline::MeanOfAll);
     let model = |graph: &Graph<'_, f64>| two_bits(graph, &wrong);
     let exact = Oracle::new().exact_gradient(model).expect("two bits");
-    let error = StatisticalTest::new()
-        .check(model, &exact)
-        .expect_err("a biased method");
+    let error = StatisticalTest::new().check(model, &exact).expect_err("a biased method");
     assert!(matches!(error, CheckError::Mean { tested: 2, .. }), "{error}");
 }
 
@@ -63,21 +50,8 @@ fn biases_that_cancel_in_the_average_are_found() {
         Key::new(3, run, 0).uniform(0, &mut u);
         vec![u[0] + 0.05, u[1] - 0.05]
     };
-    let error = StatisticalTest::new()
-        .runs(5000)
-        .check_values(noise, &[0.5, 0.5])
-        .expect_err("two biases");
-    assert!(
-        matches!(
-            error,
-            CheckError::Mean {
-                rejected: 2,
-                tested: 2,
-                ..
-            }
-        ),
-        "{error}"
-    );
+    let error = StatisticalTest::new().runs(5000).check_values(noise, &[0.5, 0.5]).expect_err("two biases");
+    assert!(matches!(error, CheckError::Mean { rejected: 2, tested: 2, .. }), "{error}");
 }
 
 #[test]
@@ -89,11 +63,7 @@ fn the_correction_allows_more_to_many_elements() {
         u
     };
     let test = StatisticalTest::new().runs(400);
-    let report = test
-        .clone()
-        .threshold(2.0)
-        .check_values(noise, &[0.0; 1000])
-        .expect("right elements");
+    let report = test.clone().threshold(2.0).check_values(noise, &[0.0; 1000]).expect("right elements");
     assert!(report.largest() > 2.5 && report.largest() < 5.0, "{report}");
     let moments = test.sample(noise).expect("numbers");
     assert_eq!(&moments, report.moments());
@@ -105,45 +75,25 @@ fn a_constant_must_match_to_rounding() {
     let test = StatisticalTest::new().runs(3);
     let third = |_: u64| vec![0.1 + 0.2];
     test.check_values(third, &[0.3]).expect("equal to rounding");
-    assert!(matches!(
-        test.check_values(third, &[0.300_000_01]),
-        Err(CheckError::Mean { .. })
-    ));
+    assert!(matches!(test.check_values(third, &[0.300_000_01]), Err(CheckError::Mean { .. })));
     let pathwise = |graph: &Graph<'_, f64>| {
         let m = graph.param("m", 0.5)?;
         let x = graph.sample("x", &Normal::new(m, 1.0), &Pathwise)?;
         graph.cost("cost", 3.0 * x)
     };
-    test.check(pathwise, &[("m", number(3.0))])
-        .expect("a constant gradient");
-    test.check_variance(pathwise, &[("m", number(0.0))], 0.1)
-        .expect("no variance");
+    test.check(pathwise, &[("m", number(3.0))]).expect("a constant gradient");
+    test.check_variance(pathwise, &[("m", number(0.0))], 0.1).expect("no variance");
 }
 
 #[test]
 fn samplers_by_rejection_are_tested() {
     let model = |graph: &Graph<'_, f64>| {
         let a = graph.param("a", 2.0)?;
-        let x = graph.sample(
-            "x",
-            &Gamma::new(a, 1.0),
-            &Score {
-                plate: SamplePlate::New(4),
-                ..Score::plain()
-            },
-        )?;
+        let x = graph.sample("x", &Gamma::new(a, 1.0), &Score { plate: SamplePlate::New(4), ..Score::plain() })?;
         graph.cost("cost", x)
     };
-    StatisticalTest::new()
-        .runs(4000)
-        .check(model, &[("a", number(1.0))])
-        .expect("d/da E[x] = 1");
-    assert!(
-        StatisticalTest::new()
-            .runs(4000)
-            .check(model, &[("a", number(1.2))])
-            .is_err()
-    );
+    StatisticalTest::new().runs(4000).check(model, &[("a", number(1.0))]).expect("d/da E[x] = 1");
+    assert!(StatisticalTest::new().runs(4000).check(model, &[("a", number(1.2))]).is_err());
 }
 
 #[test]
@@ -154,25 +104,10 @@ fn what_cannot_be_tested_is_an_error() {
         Err(error @ CheckError::NotFinite { .. }) => assert!(error.to_string().contains("run 7"), "{error}"),
         other => panic!("expected an error, found {other:?}"),
     }
-    assert!(matches!(
-        test.check_values(|_| vec![0.0], &[0.0, 1.0]),
-        Err(CheckError::Runs { .. })
-    ));
-    assert!(matches!(
-        test.check_values(|run| vec![0.0; 1 + run as usize % 2], &[0.0]),
-        Err(CheckError::Runs { .. })
-    ));
-    assert!(matches!(
-        test.clone().runs(1).check_values(|_| vec![0.0], &[0.0]),
-        Err(CheckError::Setting { .. })
-    ));
+    assert!(matches!(test.check_values(|_| vec![0.0], &[0.0, 1.0]), Err(CheckError::Runs { .. })));
+    assert!(matches!(test.check_values(|run| vec![0.0; 1 + run as usize % 2], &[0.0]), Err(CheckError::Runs { .. })));
+    assert!(matches!(test.clone().runs(1).check_values(|_| vec![0.0], &[0.0]), Err(CheckError::Setting { .. })));
     let model = |graph: &Graph<'_, f64>| two_bits(graph, &Score::plain());
-    assert!(matches!(
-        test.check(model, &[("q", number(0.0))]),
-        Err(CheckError::Graph(GraphError::Unknown { .. }))
-    ));
-    assert!(matches!(
-        test.check(model, &[("p", Tensor::zeros([3]))]),
-        Err(CheckError::Runs { .. })
-    ));
+    assert!(matches!(test.check(model, &[("q", number(0.0))]), Err(CheckError::Graph(GraphError::Unknown { .. }))));
+    assert!(matches!(test.check(model, &[("p", Tensor::zeros([3]))]), Err(CheckError::Runs { .. })));
 }

@@ -46,16 +46,12 @@ pub struct Bernoulli<V> {
 impl<V> Bernoulli<V> {
     /// Bits whose log-odds are `logits`: any real numbers, ±∞ included.
     pub fn from_logits(logits: V) -> Self {
-        Bernoulli {
-            parameter: ProbabilityOrLogit::Logit(logits),
-        }
+        Bernoulli { parameter: ProbabilityOrLogit::Logit(logits) }
     }
 
     /// Bits that are 1 with the given probabilities, in [0, 1].
     pub fn from_probabilities(probabilities: V) -> Self {
-        Bernoulli {
-            parameter: ProbabilityOrLogit::Probability(probabilities),
-        }
+        Bernoulli { parameter: ProbabilityOrLogit::Probability(probabilities) }
     }
 
     /// The same distribution with other handles.
@@ -63,9 +59,7 @@ impl<V> Bernoulli<V> {
     /// # Errors
     /// Those of `f`.
     pub fn try_map<W, E>(&self, f: impl FnOnce(&V) -> Result<W, E>) -> Result<Bernoulli<W>, E> {
-        Ok(Bernoulli {
-            parameter: self.parameter.try_map(f)?,
-        })
+        Ok(Bernoulli { parameter: self.parameter.try_map(f)? })
     }
 }
 
@@ -171,10 +165,7 @@ impl<'t, F: Real> WeakDerivative<'t, F> for Bernoulli<Var<'t, F>> {
         let weights = Tensor::from_fn(p.shape().clone(), |i| {
             (F::ONE - sample.as_slice()[i] - sample.as_slice()[i]) * self.parameter.derivative(p.as_slice()[i])
         });
-        Ok(Some(Alternatives {
-            values: vec![flipped],
-            weights: vec![weights],
-        }))
+        Ok(Some(Alternatives { values: vec![flipped], weights: vec![weights] }))
     }
 }
 
@@ -202,10 +193,7 @@ impl<'t, F: Real> StochasticDerivative<'t, F> for Bernoulli<Var<'t, F>> {
                 Side::TwoSided => half * (right + left),
             }
         };
-        Ok(Some(Alternatives {
-            values: vec![flipped],
-            weights: vec![Tensor::from_fn(p.shape().clone(), rate)],
-        }))
+        Ok(Some(Alternatives { values: vec![flipped], weights: vec![Tensor::from_fn(p.shape().clone(), rate)] }))
     }
 }
 
@@ -261,10 +249,7 @@ mod tests {
     type Build = for<'t> fn(Var<'t, f64>) -> Bernoulli<Var<'t, f64>>;
 
     fn both() -> [(Build, f64); 2] {
-        [
-            (|v| Bernoulli::from_probabilities(v), 0.3),
-            (|v| Bernoulli::from_logits(v), (0.3_f64 / 0.7).ln()),
-        ]
+        [(|v| Bernoulli::from_probabilities(v), 0.3), (|v| Bernoulli::from_logits(v), (0.3_f64 / 0.7).ln())]
     }
 
     #[test]
@@ -330,10 +315,8 @@ mod tests {
     #[test]
     fn certain_bits_give_no_nan() {
         let infinity = f64::INFINITY;
-        let cases: [(Build, [f64; 4]); 2] = [
-            (both()[0].0, [0.0, 0.5, 1.0, 1.0]),
-            (both()[1].0, [-infinity, 50.0, -50.0, infinity]),
-        ];
+        let cases: [(Build, [f64; 4]); 2] =
+            [(both()[0].0, [0.0, 0.5, 1.0, 1.0]), (both()[1].0, [-infinity, 50.0, -50.0, infinity])];
         for (build, theta) in cases {
             let tape = Tape::<f64>::new();
             let theta = tape.parameter(theta);
@@ -365,10 +348,7 @@ mod tests {
             ];
             for scalar in scalars {
                 let (value, gradient) = with_gradient(scalar, theta);
-                assert!(
-                    value.is_finite() && gradient.iter().all(|g| !g.is_nan()),
-                    "{value} {gradient:?}"
-                );
+                assert!(value.is_finite() && gradient.iter().all(|g| !g.is_nan()), "{value} {gradient:?}");
             }
             for side in crate::discrete_checks::SIDES {
                 let alternatives = bits.stochastic_derivative(0, side, &sample, &draw).unwrap().unwrap();
@@ -383,37 +363,13 @@ mod tests {
     fn impossible_bits_are_impossible() {
         let tape = Tape::<f64>::new();
         let certain = Bernoulli::from_probabilities(tape.constant([0.0, 1.0]));
-        assert_eq!(
-            certain
-                .log_prob_each(tape.constant([1.0, 0.0]))
-                .peek()
-                .unwrap()
-                .to_vec(),
-            [f64::NEG_INFINITY; 2]
-        );
+        assert_eq!(certain.log_prob_each(tape.constant([1.0, 0.0])).peek().unwrap().to_vec(), [f64::NEG_INFINITY; 2]);
         let far = Bernoulli::from_logits(tape.constant([-50.0, 50.0]));
-        assert_close(
-            far.log_prob_each(tape.constant([1.0, 0.0])).peek().unwrap().as_slice(),
-            &[-50.0, -50.0],
-            1e-12,
-        );
+        assert_close(far.log_prob_each(tape.constant([1.0, 0.0])).peek().unwrap().as_slice(), &[-50.0, -50.0], 1e-12);
         let certain = Bernoulli::from_logits(tape.constant([f64::NEG_INFINITY, f64::INFINITY]));
-        assert_eq!(
-            certain
-                .log_prob_each(tape.constant([0.0, 1.0]))
-                .peek()
-                .unwrap()
-                .to_vec(),
-            [0.0; 2]
-        );
+        assert_eq!(certain.log_prob_each(tape.constant([0.0, 1.0])).peek().unwrap().to_vec(), [0.0; 2]);
         assert!(
-            certain
-                .log_prob_each(tape.constant([1.0, 0.0]))
-                .peek()
-                .unwrap()
-                .as_slice()
-                .iter()
-                .all(|&log| log <= -1e30)
+            certain.log_prob_each(tape.constant([1.0, 0.0])).peek().unwrap().as_slice().iter().all(|&log| log <= -1e30)
         );
     }
 
@@ -430,19 +386,14 @@ mod tests {
             let z = bit.perturbed(&draw).unwrap();
             assert_eq!(bit.harden(z).peek().unwrap(), hard);
 
-            let conditional = bit
-                .conditional_perturbed(draw.record(&tape, hard.clone()), &draw.purpose("conditional"))
-                .unwrap();
+            let conditional =
+                bit.conditional_perturbed(draw.record(&tape, hard.clone()), &draw.purpose("conditional")).unwrap();
             assert_eq!(bit.harden(conditional).peek().unwrap(), hard);
 
             let logit = (0.3_f64 / 0.7).ln();
             for z in [z, conditional] {
                 check_uniform(
-                    z.peek()
-                        .unwrap()
-                        .as_slice()
-                        .iter()
-                        .map(|z| stochgrad_tensor::special::sigmoid(z - logit)),
+                    z.peek().unwrap().as_slice().iter().map(|z| stochgrad_tensor::special::sigmoid(z - logit)),
                 );
             }
             let softened = bit.soften(z, tape.constant(0.01)).peek().unwrap();
@@ -466,14 +417,7 @@ mod tests {
         for bit in [0.0, 1.0] {
             let hard = tape.constant_on(&plates, Tensor::full([20_000, 5], bit));
             let z = bits.conditional_perturbed(hard, &draw).unwrap();
-            assert!(
-                bits.harden(z)
-                    .peek()
-                    .unwrap()
-                    .as_slice()
-                    .iter()
-                    .all(|&found| found == bit)
-            );
+            assert!(bits.harden(z).peek().unwrap().as_slice().iter().all(|&found| found == bit));
         }
     }
 
@@ -498,19 +442,11 @@ mod tests {
         for bits in wrong {
             assert!(matches!(
                 bits.validate(),
-                Err(DistributionError::Parameter {
-                    distribution: "Bernoulli",
-                    position: 1,
-                    ..
-                })
+                Err(DistributionError::Parameter { distribution: "Bernoulli", position: 1, .. })
             ));
         }
         let message = wrong[0].validate().unwrap_err().to_string();
         assert!(message.contains("in [0, 1]") && message.contains("1.2"), "{message}");
-        assert!(
-            Bernoulli::from_probabilities(tape.constant(f64::NAN))
-                .validate()
-                .is_err()
-        );
+        assert!(Bernoulli::from_probabilities(tape.constant(f64::NAN)).validate().is_err());
     }
 }

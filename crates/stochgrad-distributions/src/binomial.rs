@@ -55,10 +55,7 @@ impl<V> Binomial<V> {
     /// # Errors
     /// Those of `f`.
     pub fn try_map<W, E>(&self, mut f: impl FnMut(&V) -> Result<W, E>) -> Result<Binomial<W>, E> {
-        Ok(Binomial {
-            trials: f(&self.trials)?,
-            parameter: self.parameter.try_map(f)?,
-        })
+        Ok(Binomial { trials: f(&self.trials)?, parameter: self.parameter.try_map(f)? })
     }
 }
 
@@ -67,10 +64,7 @@ family!(Binomial);
 impl<'t, F: Real> Binomial<Var<'t, F>> {
     /// Successes in `trials` trials, whose log-odds in each are `logits`: any real numbers, ±∞ included.
     pub fn from_logits(trials: impl IntoVar<'t, F>, logits: Var<'t, F>) -> Self {
-        Binomial {
-            trials: trials.into_var(logits.tape()),
-            parameter: ProbabilityOrLogit::Logit(logits),
-        }
+        Binomial { trials: trials.into_var(logits.tape()), parameter: ProbabilityOrLogit::Logit(logits) }
     }
 
     /// Successes in `trials` trials, which have the given probabilities in each, in [0, 1].
@@ -99,10 +93,7 @@ impl<'t, F: Real> Binomial<Var<'t, F>> {
     /// Trials, probabilities, and the shape of both on the plates of a request.
     fn tables(&self, draw: &Draw<'_, F>) -> DistributionResult<(Tensor<F>, Tensor<F>)> {
         let event = self.event_shape();
-        Ok((
-            draw.parameter(self.trials, &event)?,
-            self.parameter.probabilities(draw, &event)?,
-        ))
+        Ok((draw.parameter(self.trials, &event)?, self.parameter.probabilities(draw, &event)?))
     }
 
     /// Jumps by one success up and down, with their weights given trials, value and probability.
@@ -114,24 +105,17 @@ impl<'t, F: Real> Binomial<Var<'t, F>> {
     ) -> DistributionResult<Alternatives<F>> {
         let (trials, p) = self.tables(draw)?;
         check_sample("Binomial", sample, p.shape())?;
-        let mut alternatives = Alternatives {
-            values: Vec::new(),
-            weights: Vec::new(),
-        };
+        let mut alternatives = Alternatives { values: Vec::new(), weights: Vec::new() };
         for jump in [Jump::Up, Jump::Down] {
             let weights: Option<Vec<F>> = (0..p.len())
                 .map(|i| weight(jump, trials.as_slice()[i], sample.as_slice()[i], p.as_slice()[i]))
                 .collect();
             let Some(weights) = weights else { continue };
-            alternatives
-                .weights
-                .push(Tensor::from_fn(p.shape().clone(), |i| weights[i]));
-            alternatives
-                .values
-                .push(Tensor::from_fn(p.shape().clone(), |i| match jump {
-                    Jump::Up => (sample.as_slice()[i] + F::ONE).min(trials.as_slice()[i]),
-                    Jump::Down => (sample.as_slice()[i] - F::ONE).max(F::ZERO),
-                }));
+            alternatives.weights.push(Tensor::from_fn(p.shape().clone(), |i| weights[i]));
+            alternatives.values.push(Tensor::from_fn(p.shape().clone(), |i| match jump {
+                Jump::Up => (sample.as_slice()[i] + F::ONE).min(trials.as_slice()[i]),
+                Jump::Down => (sample.as_slice()[i] - F::ONE).max(F::ZERO),
+            }));
         }
         Ok(alternatives)
     }
@@ -149,9 +133,8 @@ impl<'t, F: Real> Distribution<'t, F> for Binomial<Var<'t, F>> {
     }
 
     fn parameters(&self) -> Parameters<'t, F> {
-        let trials = Parameter::smooth("trials", self.trials)
-            .with_score(Smoothness::Constant)
-            .with_path(Smoothness::Jump);
+        let trials =
+            Parameter::smooth("trials", self.trials).with_score(Smoothness::Constant).with_path(Smoothness::Jump);
         smallvec![self.parameter.parameter(), trials]
     }
 
@@ -172,11 +155,7 @@ impl<'t, F: Real> Distribution<'t, F> for Binomial<Var<'t, F>> {
     fn draw(&self, draw: &Draw<'_, F>) -> DistributionResult<Tensor<F>> {
         let (trials, p) = self.tables(draw)?;
         let cdf = |element: usize, k: u64| {
-            binomial_cdf(
-                k as f64,
-                trials.as_slice()[element].to_f64(),
-                p.as_slice()[element].to_f64(),
-            )
+            binomial_cdf(k as f64, trials.as_slice()[element].to_f64(), p.as_slice()[element].to_f64())
         };
         draw.invert(&self.event_shape(), &cdf)
     }
@@ -191,14 +170,9 @@ impl<'t, F: Real> Distribution<'t, F> for Binomial<Var<'t, F>> {
 
     fn validate(&self) -> DistributionResult<()> {
         let hint = "round it, or look for the operation that made it";
-        check_parameter(
-            "Binomial",
-            "trials",
-            self.trials,
-            "a whole number, at least 0",
-            hint,
-            |n| n >= 0.0 && n.is_finite() && n == n.floor(),
-        )?;
+        check_parameter("Binomial", "trials", self.trials, "a whole number, at least 0", hint, |n| {
+            n >= 0.0 && n.is_finite() && n == n.floor()
+        })?;
         self.parameter.validate("Binomial")
     }
 
@@ -217,12 +191,8 @@ impl<'t, F: Real> ScoreDifferentiable<'t, F> for Binomial<Var<'t, F>> {}
 
 impl<'t, F: Real> FiniteSupport<'t, F> for Binomial<Var<'t, F>> {
     fn element_support(&self) -> DistributionResult<Tensor<F>> {
-        let unsettled = |problem: &str| {
-            Err(DistributionError::Unsupported {
-                distribution: "Binomial",
-                problem: problem.into(),
-            })
-        };
+        let unsettled =
+            |problem: &str| Err(DistributionError::Unsupported { distribution: "Binomial", problem: problem.into() });
         let trials = self.trials.peek()?;
         match trials.as_slice() {
             [] => unsettled("no element has a number of trials; give at least one"),
@@ -272,11 +242,8 @@ impl<'t, F: Real> StochasticDerivative<'t, F> for Binomial<Var<'t, F>> {
                 (Side::TwoSided, _) => 0.5,
                 _ => return None,
             };
-            let rate = if jump == Jump::Up {
-                self.parameter.rate_up(n - x, p)
-            } else {
-                -self.parameter.rate_down(x, p)
-            };
+            let rate =
+                if jump == Jump::Up { self.parameter.rate_up(n - x, p) } else { -self.parameter.rate_down(x, p) };
             Some(rate * F::from_f64(share))
         };
         self.jumps(sample, draw, &weight).map(Some)
@@ -293,10 +260,7 @@ impl<'t, F: Real> KlDivergence<'t, F> for Binomial<Var<'t, F>> {
             let message = format!(
                 "the divergence of binomial distributions has a closed form for equal numbers of trials only, came {own:?} and {others:?}"
             );
-            return self.trials.tape().fail(TapeError::Other {
-                message,
-                at: Location::caller(),
-            });
+            return self.trials.tape().fail(TapeError::Other { message, at: Location::caller() });
         }
         (self.trials * self.parameter.kl_to(&other.parameter)).sum()
     }
@@ -318,10 +282,7 @@ mod tests {
     const P: f64 = 0.3;
 
     fn both() -> [(Build, f64); 2] {
-        [
-            (|n, v| Binomial::from_probabilities(n, v), P),
-            (|n, v| Binomial::from_logits(n, v), (P / (1.0 - P)).ln()),
-        ]
+        [(|n, v| Binomial::from_probabilities(n, v), P), (|n, v| Binomial::from_logits(n, v), (P / (1.0 - P)).ln())]
     }
 
     #[test]
@@ -331,16 +292,10 @@ mod tests {
             let law = build(12.0, tape.parameter(theta));
             for k in 0..=12 {
                 let k = f64::from(k);
-                assert_close(
-                    &[law.log_prob(tape.constant(k)).item().unwrap()],
-                    &[binomial_log_pmf(k, 12.0, P)],
-                    1e-12,
-                );
+                assert_close(&[law.log_prob(tape.constant(k)).item().unwrap()], &[binomial_log_pmf(k, 12.0, P)], 1e-12);
             }
             assert_eq!(law.log_prob(tape.constant(13.0)).item().unwrap(), f64::NEG_INFINITY);
-            check_score(&[theta; 3], |v| {
-                build(5.0, v).log_prob(v.tape().constant([0.0, 4.0, 5.0]))
-            });
+            check_score(&[theta; 3], |v| build(5.0, v).log_prob(v.tape().constant([0.0, 4.0, 5.0])));
         }
     }
 
@@ -359,15 +314,8 @@ mod tests {
         check_alternatives(tape, law, theta, n + 1, <[f64]>::to_vec);
         let states = States::new(tape, law, n + 1);
         let noise = KeyedNoise::new(1, 0);
-        let weak = law
-            .weak_derivative(0, &states.sample, &states.draw(&noise))
-            .unwrap()
-            .unwrap();
-        assert!(
-            weak.values
-                .iter()
-                .all(|values| values.as_slice().iter().all(|&x| (0.0..=n as f64).contains(&x)))
-        );
+        let weak = law.weak_derivative(0, &states.sample, &states.draw(&noise)).unwrap().unwrap();
+        assert!(weak.values.iter().all(|values| values.as_slice().iter().all(|&x| (0.0..=n as f64).contains(&x))));
     }
 
     #[test]
@@ -401,26 +349,11 @@ mod tests {
         let inner = Binomial::from_probabilities(trials, p);
         assert!(inner.validate().is_ok());
         let sample = inner.draw(&draw("n2")).unwrap();
-        assert!(
-            sample
-                .as_slice()
-                .iter()
-                .zip(trials.peek().unwrap().as_slice())
-                .all(|(x, n)| x <= n)
-        );
+        assert!(sample.as_slice().iter().zip(trials.peek().unwrap().as_slice()).all(|(x, n)| x <= n));
         let average = sample.as_slice().iter().sum::<f64>() / 50_000.0;
         // The inner number is binomial with 10 trials and p².
-        assert!(
-            (average - 1.6).abs() < 4.0 * (1.6_f64 * 0.84 / 50_000.0).sqrt(),
-            "{average}"
-        );
-        assert!(
-            inner
-                .log_prob(draw("n2").record(&tape, sample))
-                .peek()
-                .unwrap()
-                .all_finite()
-        );
+        assert!((average - 1.6).abs() < 4.0 * (1.6_f64 * 0.84 / 50_000.0).sqrt(), "{average}");
+        assert!(inner.log_prob(draw("n2").record(&tape, sample)).peek().unwrap().all_finite());
         let message = inner.element_support().unwrap_err().to_string();
         assert!(message.contains("different numbers of trials"), "{message}");
     }
@@ -428,10 +361,8 @@ mod tests {
     #[test]
     fn certain_trials_give_no_nan() {
         let infinity = f64::INFINITY;
-        let cases: [(Build, [f64; 3]); 2] = [
-            (both()[0].0, [0.0, 0.5, 1.0]),
-            (both()[1].0, [-infinity, 50.0, infinity]),
-        ];
+        let cases: [(Build, [f64; 3]); 2] =
+            [(both()[0].0, [0.0, 0.5, 1.0]), (both()[1].0, [-infinity, 50.0, infinity])];
         for (build, theta) in cases {
             let tape = Tape::<f64>::new();
             let theta = tape.parameter(theta);
@@ -442,22 +373,12 @@ mod tests {
             let sample = law.draw(&draw).unwrap();
             assert_eq!((sample.as_slice()[0], sample.as_slice()[2]), (0.0, 4.0));
             let other = Binomial::from_logits(4.0, tape.constant([0.1, 0.2, 0.3]));
-            for scalar in [
-                law.log_prob(tape.constant(sample.clone())),
-                law.kl_to(&law),
-                law.kl_to(&other),
-            ] {
+            for scalar in [law.log_prob(tape.constant(sample.clone())), law.kl_to(&law), law.kl_to(&other)] {
                 let (value, gradient) = with_gradient(scalar, theta);
-                assert!(
-                    value.is_finite() && gradient.iter().all(|g| !g.is_nan()),
-                    "{value} {gradient:?}"
-                );
+                assert!(value.is_finite() && gradient.iter().all(|g| !g.is_nan()), "{value} {gradient:?}");
             }
             let impossible = law.log_prob_each(tape.constant([1.0, 2.0, 3.0])).peek().unwrap();
-            assert_eq!(
-                (impossible.as_slice()[0], impossible.as_slice()[2]),
-                (f64::NEG_INFINITY, f64::NEG_INFINITY)
-            );
+            assert_eq!((impossible.as_slice()[0], impossible.as_slice()[2]), (f64::NEG_INFINITY, f64::NEG_INFINITY));
             for side in crate::discrete_checks::SIDES {
                 let alternatives = law.stochastic_derivative(0, side, &sample, &draw).unwrap().unwrap();
                 assert!(alternatives.weights.iter().all(Tensor::all_finite));
@@ -486,11 +407,8 @@ mod tests {
             let law = build(6.0, tape.parameter([theta, theta]));
             let divergence = law.kl_to(&Binomial::from_probabilities(6.0, tape.constant([0.6, 0.6])));
             assert_close(&[divergence.item().unwrap()], &[2.0 * exact], 1e-12);
-            let message = law
-                .kl_to(&Binomial::from_probabilities(5.0, tape.constant(0.6)))
-                .item()
-                .unwrap_err()
-                .to_string();
+            let message =
+                law.kl_to(&Binomial::from_probabilities(5.0, tape.constant(0.6))).item().unwrap_err().to_string();
             assert!(message.contains("equal numbers of trials"), "{message}");
         }
     }
@@ -527,18 +445,8 @@ mod tests {
         }
         for wrong in [-1.0, 2.5, f64::NAN, f64::INFINITY] {
             let law = Binomial::from_logits(wrong, tape.constant(0.5));
-            assert!(matches!(
-                law.validate(),
-                Err(DistributionError::Parameter {
-                    parameter: "trials",
-                    ..
-                })
-            ));
+            assert!(matches!(law.validate(), Err(DistributionError::Parameter { parameter: "trials", .. })));
         }
-        assert!(
-            Binomial::from_logits(f64::NAN, tape.constant(0.5))
-                .element_support()
-                .is_err()
-        );
+        assert!(Binomial::from_logits(f64::NAN, tape.constant(0.5)).element_support().is_err());
     }
 }

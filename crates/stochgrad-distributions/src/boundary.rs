@@ -23,12 +23,8 @@ impl Boundary {
 
     /// 1 where a number with this distance from the boundary, positive on the inner side, is outside the support, else 0.
     pub(crate) fn outside<'t, F: Real>(self, distance: Var<'t, F>) -> Var<'t, F> {
-        let seen = distance
-            .peek()
-            .is_ok_and(|distance| distance.as_slice().iter().any(|&x| self.excludes(x)));
-        distance
-            .tape()
-            .custom(Arc::new(Outside { boundary: self, seen }), &[distance])
+        let seen = distance.peek().is_ok_and(|distance| distance.as_slice().iter().any(|&x| self.excludes(x)));
+        distance.tape().custom(Arc::new(Outside { boundary: self, seen }), &[distance])
     }
 }
 
@@ -59,11 +55,7 @@ impl<F: Real> Primitive<F> for Outside {
     }
 
     fn smoothness(&self, _input: usize) -> Smoothness {
-        if self.seen {
-            Smoothness::Jump
-        } else {
-            Smoothness::Constant
-        }
+        if self.seen { Smoothness::Jump } else { Smoothness::Constant }
     }
 }
 
@@ -79,18 +71,9 @@ mod tests {
             let outside = boundary.outside(tape.parameter(values));
             (outside.peek().unwrap().to_vec(), tape.smoothness(outside, 0))
         };
-        assert_eq!(
-            mask([0.0, 1.0, f64::NAN], Boundary::Included),
-            (vec![0.0, 0.0, 0.0], Smoothness::Constant)
-        );
-        assert_eq!(
-            mask([0.0, 1.0, 2.0], Boundary::Excluded),
-            (vec![1.0, 0.0, 0.0], Smoothness::Jump)
-        );
-        assert_eq!(
-            mask([-0.5, 1.0, 2.0], Boundary::Included),
-            (vec![1.0, 0.0, 0.0], Smoothness::Jump)
-        );
+        assert_eq!(mask([0.0, 1.0, f64::NAN], Boundary::Included), (vec![0.0, 0.0, 0.0], Smoothness::Constant));
+        assert_eq!(mask([0.0, 1.0, 2.0], Boundary::Excluded), (vec![1.0, 0.0, 0.0], Smoothness::Jump));
+        assert_eq!(mask([-0.5, 1.0, 2.0], Boundary::Included), (vec![1.0, 0.0, 0.0], Smoothness::Jump));
     }
 
     #[test]

@@ -48,16 +48,12 @@ pub struct Categorical<V> {
 impl<V> Categorical<V> {
     /// Categories whose unnormalised log-probabilities are `logits`; −∞ forbids a category.
     pub fn from_logits(logits: V) -> Self {
-        Categorical {
-            parameter: ProbabilitiesOrLogits::Logits(logits),
-        }
+        Categorical { parameter: ProbabilitiesOrLogits::Logits(logits) }
     }
 
     /// Categories with the given probabilities, which sum to 1 along the last axis.
     pub fn from_probabilities(probabilities: V) -> Self {
-        Categorical {
-            parameter: ProbabilitiesOrLogits::Probabilities(probabilities),
-        }
+        Categorical { parameter: ProbabilitiesOrLogits::Probabilities(probabilities) }
     }
 
     /// The same distribution with other handles.
@@ -65,9 +61,7 @@ impl<V> Categorical<V> {
     /// # Errors
     /// Those of `f`.
     pub fn try_map<W, E>(&self, f: impl FnOnce(&V) -> Result<W, E>) -> Result<Categorical<W>, E> {
-        Ok(Categorical {
-            parameter: self.parameter.try_map(f)?,
-        })
+        Ok(Categorical { parameter: self.parameter.try_map(f)? })
     }
 }
 
@@ -90,10 +84,7 @@ impl<'t, F: Real> Categorical<Var<'t, F>> {
     }
 
     fn numbers(&self) -> Var<'t, F> {
-        self.parameter
-            .var()
-            .tape()
-            .constant(Tensor::from_fn([self.categories()], F::from_usize))
+        self.parameter.var().tape().constant(Tensor::from_fn([self.categories()], F::from_usize))
     }
 }
 
@@ -118,11 +109,7 @@ impl<'t, F: Real> Distribution<'t, F> for Categorical<Var<'t, F>> {
         let own = self.event_shape();
         let each = Shape::broadcast(&value.shape(), &own).unwrap_or_else(|| own.clone());
         // An index along the last axis has the rank of what it is taken from.
-        let value = if value.shape().len() < each.len() {
-            value.broadcast_to(each.clone())
-        } else {
-            value
-        };
+        let value = if value.shape().len() < each.len() { value.broadcast_to(each.clone()) } else { value };
         let pick = |table: Var<'t, F>| {
             let full: Shape = each.iter().copied().chain([self.categories()]).collect();
             let table = if each == own { table } else { table.broadcast_to(full) };
@@ -184,13 +171,8 @@ impl<'t, F: Real> WeakDerivative<'t, F> for Categorical<Var<'t, F>> {
             return Ok(None);
         }
         check_sample("Categorical", sample, &draw.shape(&self.event_shape()))?;
-        let others = self
-            .parameter
-            .all_categories(&self.parameter.table("Categorical", draw)?);
-        Ok(Some(Alternatives {
-            values: others.categories,
-            weights: others.weights,
-        }))
+        let others = self.parameter.all_categories(&self.parameter.table("Categorical", draw)?);
+        Ok(Some(Alternatives { values: others.categories, weights: others.weights }))
     }
 }
 
@@ -206,13 +188,8 @@ impl<'t, F: Real> StochasticDerivative<'t, F> for Categorical<Var<'t, F>> {
             return Ok(None);
         }
         check_sample("Categorical", sample, &draw.shape(&self.event_shape()))?;
-        let others = self
-            .parameter
-            .neighbours(side, sample, &self.parameter.table("Categorical", draw)?);
-        Ok(Some(Alternatives {
-            values: others.categories,
-            weights: others.weights,
-        }))
+        let others = self.parameter.neighbours(side, sample, &self.parameter.table("Categorical", draw)?);
+        Ok(Some(Alternatives { values: others.categories, weights: others.weights }))
     }
 }
 
@@ -247,26 +224,15 @@ mod tests {
     #[test]
     fn log_probabilities_are_those_of_the_formula() {
         let tape = Tape::<f64>::new();
-        for law in [
-            Categorical::from_probabilities(tape.constant(P)),
-            Categorical::from_logits(tape.constant(logits())),
-        ] {
-            let logs: Vec<f64> = (0..4)
-                .map(|k| law.log_prob(tape.constant(k as f64)).item().unwrap())
-                .collect();
+        for law in
+            [Categorical::from_probabilities(tape.constant(P)), Categorical::from_logits(tape.constant(logits()))]
+        {
+            let logs: Vec<f64> = (0..4).map(|k| law.log_prob(tape.constant(k as f64)).item().unwrap()).collect();
             assert_close(&logs, &P.map(f64::ln), 1e-13);
-            assert_close(
-                law.log_probabilities().peek().unwrap().as_slice(),
-                &P.map(f64::ln),
-                1e-13,
-            );
+            assert_close(law.log_probabilities().peek().unwrap().as_slice(), &P.map(f64::ln), 1e-13);
         }
-        check_score(&P, |v| {
-            Categorical::from_probabilities(v).log_prob(v.tape().constant(2.0))
-        });
-        check_score(&logits(), |v| {
-            Categorical::from_logits(v).log_prob(v.tape().constant(2.0))
-        });
+        check_score(&P, |v| Categorical::from_probabilities(v).log_prob(v.tape().constant(2.0)));
+        check_score(&logits(), |v| Categorical::from_logits(v).log_prob(v.tape().constant(2.0)));
     }
 
     #[test]
@@ -280,12 +246,9 @@ mod tests {
 
     #[test]
     fn derivatives_pass_over_impossible_categories() {
-        for p in [
-            [0.0, 0.6, 0.0, 0.0, 0.4],
-            [0.5, 0.0, 0.5, 0.0, 0.0],
-            [0.0, 0.0, 1.0, 0.0, 0.0],
-            [0.2, 0.3, 0.0, 0.0, 0.5],
-        ] {
+        for p in
+            [[0.0, 0.6, 0.0, 0.0, 0.4], [0.5, 0.0, 0.5, 0.0, 0.0], [0.0, 0.0, 1.0, 0.0, 0.0], [0.2, 0.3, 0.0, 0.0, 0.5]]
+        {
             let tape = Tape::<f64>::new();
             let noise = KeyedNoise::new(1, 0);
             let (by_probability, by_logit) = (tape.parameter(p), tape.parameter(p.map(f64::ln)));
@@ -303,16 +266,10 @@ mod tests {
                     (0..5).map(|k| p[k] * (f(k as f64) - mean)).collect()
                 };
                 for side in SIDES {
-                    let alternatives = law
-                        .stochastic_derivative(0, side, &states.sample, &states.draw(&noise))
-                        .unwrap()
-                        .unwrap();
+                    let alternatives =
+                        law.stochastic_derivative(0, side, &states.sample, &states.draw(&noise)).unwrap().unwrap();
                     let estimated = states.estimated(&law, &alternatives, f);
-                    let estimated = if theta.id() == by_probability.id() {
-                        tangent(&estimated)
-                    } else {
-                        estimated
-                    };
+                    let estimated = if theta.id() == by_probability.id() { tangent(&estimated) } else { estimated };
                     assert_close(&estimated, &exact, 1e-9);
                 }
             }
@@ -329,10 +286,7 @@ mod tests {
         // The values are 1 and 2 in the table.
         let shifted: [fn(f64) -> f64; 3] = [|x| 7.0 * (x + 1.0) - 3.0, |x| (x + 2.0).powi(2), |x| (x + 2.0).sqrt()];
         let noise = KeyedNoise::new(1, 0);
-        let alternatives = law
-            .weak_derivative(0, &states.sample, &states.draw(&noise))
-            .unwrap()
-            .unwrap();
+        let alternatives = law.weak_derivative(0, &states.sample, &states.draw(&noise)).unwrap().unwrap();
         for (f, known) in shifted.into_iter().zip([1.71121, 1.22229, 0.07770]) {
             assert_close(&states.exact(&law, p, f), &[known], 1e-5);
             assert_close(&states.estimated(&law, &alternatives, f)[1..], &[known], 1e-5);
@@ -354,12 +308,7 @@ mod tests {
         let theta = tape.constant_on(&[data], Tensor::from_fn([2, 4, 5], |i| (i as f64 * 0.37).sin()));
         let law = Categorical::from_logits(theta);
         let noise = KeyedNoise::new(2, 0);
-        let draw = Draw::new(
-            &tape,
-            &noise,
-            NoiseKey::new("x", None),
-            Plates::from_slice(&[data, samples]),
-        );
+        let draw = Draw::new(&tape, &noise, NoiseKey::new("x", None), Plates::from_slice(&[data, samples]));
         let sample = law.draw(&draw).unwrap();
         assert_eq!(*sample.shape(), [2, 3, 4].into());
         let log = law.log_prob_each(draw.record(&tape, sample.clone())).peek().unwrap();
@@ -374,12 +323,7 @@ mod tests {
             (weak.values.len(), weak.values[0].shape(), weak.weights[0].shape()),
             (5, sample.shape(), &[2, 3, 4, 5].into())
         );
-        for values in law
-            .stochastic_derivative(0, Side::TwoSided, &sample, &draw)
-            .unwrap()
-            .unwrap()
-            .values
-        {
+        for values in law.stochastic_derivative(0, Side::TwoSided, &sample, &draw).unwrap().unwrap().values {
             assert!(
                 values
                     .as_slice()
@@ -389,14 +333,7 @@ mod tests {
             );
         }
         let one_for_all = Categorical::from_logits(tape.constant([0.1, 0.2, 0.3, 0.4, 0.5]));
-        assert_eq!(
-            one_for_all
-                .log_prob_each(draw.record(&tape, sample))
-                .peek()
-                .unwrap()
-                .len(),
-            24
-        );
+        assert_eq!(one_for_all.log_prob_each(draw.record(&tape, sample)).peek().unwrap().len(), 24);
     }
 
     #[test]
@@ -408,25 +345,13 @@ mod tests {
             ([f64::NEG_INFINITY, 0.0, f64::NEG_INFINITY], true),
         ] {
             let theta = tape.parameter(theta);
-            let law = if by_logit {
-                Categorical::from_logits(theta)
-            } else {
-                Categorical::from_probabilities(theta)
-            };
+            let law = if by_logit { Categorical::from_logits(theta) } else { Categorical::from_probabilities(theta) };
             assert!(law.validate().is_ok());
             assert_eq!(law.log_prob(tape.constant(0.0)).item().unwrap(), f64::NEG_INFINITY);
             let other = Categorical::from_probabilities(tape.constant([0.2, 0.3, 0.5]));
-            for scalar in [
-                law.log_prob(tape.constant(1.0)),
-                law.entropy(),
-                law.kl_to(&law),
-                law.kl_to(&other),
-            ] {
+            for scalar in [law.log_prob(tape.constant(1.0)), law.entropy(), law.kl_to(&law), law.kl_to(&other)] {
                 let (value, gradient) = with_gradient(scalar, theta);
-                assert!(
-                    value.is_finite() && gradient.iter().all(|g| !g.is_nan()),
-                    "{value} {gradient:?}"
-                );
+                assert!(value.is_finite() && gradient.iter().all(|g| !g.is_nan()), "{value} {gradient:?}");
             }
             let noise = KeyedNoise::new(3, 0);
             let plates = Plates::from_slice(&[tape.plate("draws", 100, PlateKind::Samples, &[])]);
@@ -440,15 +365,13 @@ mod tests {
         let tape = Tape::<f64>::new();
         let q = [0.25; 4];
         let entropy = -P.iter().map(|p| p * p.ln()).sum::<f64>();
-        for law in [
-            Categorical::from_probabilities(tape.constant(P)),
-            Categorical::from_logits(tape.constant(logits())),
-        ] {
+        for law in
+            [Categorical::from_probabilities(tape.constant(P)), Categorical::from_logits(tape.constant(logits()))]
+        {
             assert_close(&[law.entropy().item().unwrap()], &[entropy], 1e-13);
-            for other in [
-                Categorical::from_probabilities(tape.constant(q)),
-                Categorical::from_logits(tape.constant([1.0; 4])),
-            ] {
+            for other in
+                [Categorical::from_probabilities(tape.constant(q)), Categorical::from_logits(tape.constant([1.0; 4]))]
+            {
                 assert_close(&[law.kl_to(&other).item().unwrap()], &[4.0_f64.ln() - entropy], 1e-13);
             }
         }
@@ -457,10 +380,9 @@ mod tests {
     #[test]
     fn stored_and_bound_it_is_the_same() {
         let tape = Tape::<f64>::new();
-        for law in [
-            Categorical::from_probabilities(tape.parameter(P)),
-            Categorical::from_logits(tape.parameter(logits())),
-        ] {
+        for law in
+            [Categorical::from_probabilities(tape.parameter(P)), Categorical::from_logits(tape.parameter(logits()))]
+        {
             check_family(&tape, &law, tape.constant(3.0));
             assert_eq!(capabilities(&law), [true, false, true, true, true, false, true]);
             assert_eq!(law.element_support().unwrap().to_vec(), [0.0, 1.0, 2.0, 3.0]);
@@ -471,36 +393,15 @@ mod tests {
     fn parameters_outside_their_domain_are_errors() {
         let tape = Tape::<f64>::new();
         let position = |law: Categorical<Var<'_, f64>>| match law.validate() {
-            Err(DistributionError::Parameter {
-                distribution: "Categorical",
-                position,
-                ..
-            }) => position,
+            Err(DistributionError::Parameter { distribution: "Categorical", position, .. }) => position,
             other => panic!("{other:?}"),
         };
         assert_eq!(position(Categorical::from_probabilities(tape.constant([0.5, 1.2]))), 1);
-        assert_eq!(
-            position(Categorical::from_probabilities(tape.constant([[0.5, 0.5], [0.5, 0.4]]))),
-            2
-        );
-        assert_eq!(
-            position(Categorical::from_probabilities(tape.constant([f64::NAN, 1.0]))),
-            0
-        );
-        assert_eq!(
-            position(Categorical::from_logits(tape.constant([0.0, f64::INFINITY]))),
-            1
-        );
-        assert_eq!(
-            position(Categorical::from_logits(
-                tape.constant([[0.0, 1.0], [f64::NEG_INFINITY; 2]])
-            )),
-            2
-        );
-        let message = Categorical::from_probabilities(tape.constant([0.5, 0.4]))
-            .validate()
-            .unwrap_err()
-            .to_string();
+        assert_eq!(position(Categorical::from_probabilities(tape.constant([[0.5, 0.5], [0.5, 0.4]]))), 2);
+        assert_eq!(position(Categorical::from_probabilities(tape.constant([f64::NAN, 1.0]))), 0);
+        assert_eq!(position(Categorical::from_logits(tape.constant([0.0, f64::INFINITY]))), 1);
+        assert_eq!(position(Categorical::from_logits(tape.constant([[0.0, 1.0], [f64::NEG_INFINITY; 2]]))), 2);
+        let message = Categorical::from_probabilities(tape.constant([0.5, 0.4])).validate().unwrap_err().to_string();
         assert!(message.contains("sum 1") && message.contains("0.9"), "{message}");
 
         let noise = KeyedNoise::new(3, 0);
@@ -518,12 +419,7 @@ mod tests {
     fn a_value_that_is_no_category_is_an_error() {
         for value in [4.0, -1.0, 0.5] {
             let tape = Tape::<f64>::new();
-            assert!(
-                Categorical::from_probabilities(tape.constant(P))
-                    .log_prob(tape.constant(value))
-                    .item()
-                    .is_err()
-            );
+            assert!(Categorical::from_probabilities(tape.constant(P)).log_prob(tape.constant(value)).item().is_err());
         }
     }
 }

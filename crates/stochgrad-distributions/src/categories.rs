@@ -121,20 +121,11 @@ impl<'t, F: Real> ProbabilitiesOrLogits<Var<'t, F>> {
                 )?;
                 let sums = rows().map(|(row, p)| (row, p.iter().map(|p| p.to_f64()).sum::<f64>()));
                 let wrong = sums.into_iter().find(|(_, sum)| (sum - 1.0).abs() > TOLERANCE);
-                wrong.map(|(row, sum)| {
-                    (
-                        row,
-                        sum,
-                        "of sum 1 along the last axis",
-                        "divide by the sum, or use logits",
-                    )
-                })
+                wrong.map(|(row, sum)| (row, sum, "of sum 1 along the last axis", "divide by the sum, or use logits"))
             }
             ProbabilitiesOrLogits::Logits(l) => {
                 let hint = "a category is impossible at −∞; for a certain one put all others there";
-                check_parameter(distribution, parameter, l, "a number below ∞", hint, |l| {
-                    l < f64::INFINITY
-                })?;
+                check_parameter(distribution, parameter, l, "a number below ∞", hint, |l| l < f64::INFINITY)?;
                 let wrong = rows().find(|(_, l)| l.iter().all(|l| l.to_f64() == f64::NEG_INFINITY));
                 wrong.map(|(row, _)| {
                     (
@@ -165,9 +156,7 @@ impl<'t, F: Real> ProbabilitiesOrLogits<Var<'t, F>> {
         self.check_axes(distribution)?;
         if let ProbabilitiesOrLogits::Logits(_) = self {
             for row in value.make_mut().chunks_mut(self.count()) {
-                let highest = row
-                    .iter()
-                    .fold(F::from_f64(f64::NEG_INFINITY), |highest, &l| highest.max(l));
+                let highest = row.iter().fold(F::from_f64(f64::NEG_INFINITY), |highest, &l| highest.max(l));
                 row.iter_mut().for_each(|l| *l = (*l - highest).exp());
                 let total: f64 = row.iter().map(|w| w.to_f64()).sum();
                 row.iter_mut().for_each(|w| *w = F::from_f64(w.to_f64() / total));
@@ -180,9 +169,7 @@ impl<'t, F: Real> ProbabilitiesOrLogits<Var<'t, F>> {
     pub(crate) fn all_categories(&self, table: &Tensor<F>) -> OtherCategories<F> {
         let count = self.count();
         let elements: Shape = table.shape()[..table.rank() - 1].into();
-        let categories = (0..count)
-            .map(|a| Tensor::full(elements.clone(), F::from_usize(a)))
-            .collect();
+        let categories = (0..count).map(|a| Tensor::full(elements.clone(), F::from_usize(a))).collect();
         let weights = (0..count).map(|a| {
             Tensor::from_fn(table.shape().clone(), |i| {
                 let (row, k) = (i - i % count, i % count);
@@ -193,10 +180,7 @@ impl<'t, F: Real> ProbabilitiesOrLogits<Var<'t, F>> {
                 }
             })
         });
-        OtherCategories {
-            categories,
-            weights: weights.collect(),
-        }
+        OtherCategories { categories, weights: weights.collect() }
     }
 
     /// The neighbours of the categories `x`, with the rates at which mass flows to them when a coordinate of the parameter moves.
@@ -224,11 +208,7 @@ impl<'t, F: Real> ProbabilitiesOrLogits<Var<'t, F>> {
             let below: F = p[..x].iter().fold(F::ZERO, |sum, &p| sum + p);
             let flow = |c: usize, boundary: Option<usize>| {
                 // The derivative of the distribution function at the boundary by coordinate c.
-                let reached = if boundary.is_some_and(|b| c <= b) {
-                    F::ONE
-                } else {
-                    F::ZERO
-                };
+                let reached = if boundary.is_some_and(|b| c <= b) { F::ONE } else { F::ZERO };
                 match boundary {
                     None => F::ZERO,
                     Some(b) if by_probability => reached - if last <= b { F::ONE } else { F::ZERO },
@@ -244,14 +224,9 @@ impl<'t, F: Real> ProbabilitiesOrLogits<Var<'t, F>> {
                 let at = element * count + c;
                 if by_probability && !possible(&c) {
                     // The chain of jumps ends at c, from the possible category next to it on the way to the last one.
-                    let from = if c > last {
-                        last
-                    } else {
-                        (c..count).find(possible).unwrap_or(last)
-                    };
+                    let from = if c > last { last } else { (c..count).find(possible).unwrap_or(last) };
                     if from == x {
-                        own.get_or_insert_with(|| Tensor::zeros(table.shape().clone()))
-                            .make_mut()[at] = F::ONE / p[x];
+                        own.get_or_insert_with(|| Tensor::zeros(table.shape().clone())).make_mut()[at] = F::ONE / p[x];
                     }
                     // The rest of the chain stays among possible categories, and mass can only flow from x downwards.
                     if c < x && previous.is_some_and(|previous| previous > c) {
@@ -275,15 +250,10 @@ impl<'t, F: Real> ProbabilitiesOrLogits<Var<'t, F>> {
                 down.0.make_mut()[element] = F::from_usize(previous);
             }
         }
-        let mut others = OtherCategories {
-            categories: vec![up.0, down.0],
-            weights: vec![up.1, down.1],
-        };
+        let mut others = OtherCategories { categories: vec![up.0, down.0], weights: vec![up.1, down.1] };
         for (category, weights) in impossible.into_iter().enumerate() {
             if let Some(weights) = weights {
-                others
-                    .categories
-                    .push(Tensor::full(elements.clone(), F::from_usize(category)));
+                others.categories.push(Tensor::full(elements.clone(), F::from_usize(category)));
                 others.weights.push(weights);
             }
         }

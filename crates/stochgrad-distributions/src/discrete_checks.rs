@@ -11,12 +11,8 @@ use stochgrad_tensor::Tensor;
 pub(crate) const SIDES: [Side; 3] = [Side::Right, Side::Left, Side::TwoSided];
 
 /// The costs of which derivatives are taken. The last ones are those of the table of known answers.
-pub(crate) const COSTS: [fn(f64) -> f64; 4] = [
-    |x| x.sin() + 0.1 * x * x,
-    |x| 7.0 * x - 3.0,
-    |x| (x + 1.0).powi(2),
-    |x| (x + 1.0).sqrt(),
-];
+pub(crate) const COSTS: [fn(f64) -> f64; 4] =
+    [|x| x.sin() + 0.1 * x * x, |x| 7.0 * x - 3.0, |x| (x + 1.0).powi(2), |x| (x + 1.0).sqrt()];
 
 /// Noise whose whole numbers are all the same.
 pub(crate) struct Fixed(pub(crate) u64);
@@ -56,22 +52,13 @@ pub(crate) struct States<'t> {
 impl<'t> States<'t> {
     pub(crate) fn new(tape: &'t Tape<f64>, distribution: &dyn Distribution<'t, f64>, count: usize) -> Self {
         let plate = tape.plate("states", count, PlateKind::Enumerated, &[]);
-        let sample = if distribution.element_rank() == 1 {
-            Tensor::eye(count)
-        } else {
-            Tensor::from_fn([count], |k| k as f64)
-        };
-        States {
-            tape,
-            plates: Plates::from_slice(&[plate]),
-            sample,
-        }
+        let sample =
+            if distribution.element_rank() == 1 { Tensor::eye(count) } else { Tensor::from_fn([count], |k| k as f64) };
+        States { tape, plates: Plates::from_slice(&[plate]), sample }
     }
 
     pub(crate) fn probabilities(&self, distribution: &dyn Distribution<'t, f64>) -> Var<'t, f64> {
-        distribution
-            .log_prob(self.tape.constant_on(&self.plates, self.sample.clone()))
-            .exp()
+        distribution.log_prob(self.tape.constant_on(&self.plates, self.sample.clone())).exp()
     }
 
     fn costs(&self, sample: &Tensor<f64>, f: fn(f64) -> f64) -> Vec<f64> {
@@ -79,11 +66,7 @@ impl<'t> States<'t> {
         if sample.rank() == 1 {
             sample.as_slice().iter().map(|&x| f(x)).collect()
         } else {
-            sample
-                .as_slice()
-                .chunks(rows)
-                .map(|row| f(row.iter().position(|&x| x == 1.0).unwrap() as f64))
-                .collect()
+            sample.as_slice().chunks(rows).map(|row| f(row.iter().position(|&x| x == 1.0).unwrap() as f64)).collect()
         }
     }
 
@@ -159,12 +142,7 @@ pub(crate) fn check_alternatives<'t, D>(
     let draw = states.draw(&noise);
     let mut all: Vec<Alternatives<f64>> = SIDES
         .iter()
-        .map(|&side| {
-            distribution
-                .stochastic_derivative(0, side, &states.sample, &draw)
-                .unwrap()
-                .unwrap()
-        })
+        .map(|&side| distribution.stochastic_derivative(0, side, &states.sample, &draw).unwrap().unwrap())
         .collect();
     if distribution.name() != "Geometric" {
         all.push(distribution.weak_derivative(0, &states.sample, &draw).unwrap().unwrap());
@@ -176,25 +154,11 @@ pub(crate) fn check_alternatives<'t, D>(
             assert_close(&along(&states.estimated(distribution, alternatives, f)), &exact, 1e-9);
         }
     }
-    assert!(
-        distribution
-            .weak_derivative(1, &states.sample, &draw)
-            .unwrap()
-            .is_none()
-    );
-    assert!(
-        distribution
-            .stochastic_derivative(1, Side::Right, &states.sample, &draw)
-            .unwrap()
-            .is_none()
-    );
+    assert!(distribution.weak_derivative(1, &states.sample, &draw).unwrap().is_none());
+    assert!(distribution.stochastic_derivative(1, Side::Right, &states.sample, &draw).unwrap().is_none());
     let misfit = Tensor::zeros([states.sample.shape()[0] + 1]);
     assert!(distribution.weak_derivative(0, &misfit, &draw).is_err());
-    assert!(
-        distribution
-            .stochastic_derivative(0, Side::Left, &misfit, &draw)
-            .is_err()
-    );
+    assert!(distribution.stochastic_derivative(0, Side::Left, &misfit, &draw).is_err());
 }
 
 /// The derivative of the log-probability by every coordinate of the parameter, against central differences. `log_prob` maps a parameter to
@@ -209,9 +173,7 @@ pub(crate) fn check_score(theta: &[f64], log_prob: impl for<'t> Fn(Var<'t, f64>)
         theta[i] += by;
         log_prob(tape.parameter(theta)).item().unwrap()
     };
-    let differences: Vec<f64> = (0..theta.len())
-        .map(|i| (moved(i, 1e-5) - moved(i, -1e-5)) / 2e-5)
-        .collect();
+    let differences: Vec<f64> = (0..theta.len()).map(|i| (moved(i, 1e-5) - moved(i, -1e-5)) / 2e-5).collect();
     assert_close(gradient.as_slice(), &differences, 1e-7);
 }
 
@@ -225,17 +187,8 @@ pub(crate) fn check_draws<'t>(tape: &'t Tape<f64>, distribution: &dyn Distributi
     let sample = distribution.draw(&draw).unwrap();
     assert_eq!(*sample.shape(), draw.shape(&distribution.event_shape()));
     let values: Vec<usize> = if distribution.element_rank() == 1 {
-        assert!(
-            sample
-                .as_slice()
-                .chunks(states)
-                .all(|row| row.iter().sum::<f64>() == 1.0)
-        );
-        sample
-            .as_slice()
-            .chunks(states)
-            .map(|row| row.iter().position(|&x| x == 1.0).unwrap())
-            .collect()
+        assert!(sample.as_slice().chunks(states).all(|row| row.iter().sum::<f64>() == 1.0));
+        sample.as_slice().chunks(states).map(|row| row.iter().position(|&x| x == 1.0).unwrap()).collect()
     } else {
         sample.as_slice().iter().map(|&x| x as usize).collect()
     };
@@ -243,10 +196,7 @@ pub(crate) fn check_draws<'t>(tape: &'t Tape<f64>, distribution: &dyn Distributi
     let uniform = draw.uniform(&[].as_slice().into()).unwrap();
     let mut pairs: Vec<(f64, usize)> = uniform.to_vec().into_iter().zip(values.iter().copied()).collect();
     pairs.sort_by(|a, b| a.0.total_cmp(&b.0));
-    assert!(
-        pairs.windows(2).all(|pair| pair[0].1 <= pair[1].1),
-        "draws must rise with the noise"
-    );
+    assert!(pairs.windows(2).all(|pair| pair[0].1 <= pair[1].1), "draws must rise with the noise");
 
     let enumerated = States::new(tape, distribution, states);
     let p = enumerated.probabilities(distribution).peek().unwrap().to_vec();
@@ -254,10 +204,7 @@ pub(crate) fn check_draws<'t>(tape: &'t Tape<f64>, distribution: &dyn Distributi
     let mut cells = 0.0;
     let mut tail = (0.0_f64, 0.0_f64);
     for (state, p) in p.iter().enumerate() {
-        let (expected, found) = (
-            p * DRAWS as f64,
-            values.iter().filter(|&&value| value == state).count() as f64,
-        );
+        let (expected, found) = (p * DRAWS as f64, values.iter().filter(|&&value| value == state).count() as f64);
         if expected < 10.0 {
             tail = (tail.0 + expected, tail.1 + found);
         } else {
@@ -271,11 +218,8 @@ pub(crate) fn check_draws<'t>(tape: &'t Tape<f64>, distribution: &dyn Distributi
         "chi-square {statistic} over {cells} cells"
     );
 
-    if let (0, Some(mean), Some(variance)) = (
-        distribution.element_rank(),
-        distribution.mean(),
-        distribution.variance(),
-    ) {
+    if let (0, Some(mean), Some(variance)) = (distribution.element_rank(), distribution.mean(), distribution.variance())
+    {
         let (mean, variance) = (mean.item().unwrap(), variance.item().unwrap());
         let average = values.iter().sum::<usize>() as f64 / DRAWS as f64;
         assert!(
@@ -302,10 +246,7 @@ pub(crate) fn check_uniform(values: impl Iterator<Item = f64>) {
         count += 1.0;
     }
     let expected = count / 20.0;
-    let statistic: f64 = cells
-        .iter()
-        .map(|found| (found - expected) * (found - expected) / expected)
-        .sum();
+    let statistic: f64 = cells.iter().map(|found| (found - expected) * (found - expected) / expected).sum();
     assert!(statistic < 50.0, "chi-square {statistic} over 19 degrees of freedom");
 }
 
@@ -321,10 +262,7 @@ where
     for (bound, live) in bound.parameters().iter().zip(&live.parameters()) {
         assert_eq!((bound.name, bound.var.id()), (live.name, live.var.id()));
     }
-    assert_eq!(
-        bound.log_prob(value).item().unwrap(),
-        live.log_prob(value).item().unwrap()
-    );
+    assert_eq!(bound.log_prob(value).item().unwrap(), live.log_prob(value).item().unwrap());
 }
 
 /// Value and derivative of a scalar by a parameter.

@@ -48,12 +48,7 @@ pub struct Parameter<'t, F: Real> {
 impl<'t, F: Real> Parameter<'t, F> {
     /// A parameter in which both the log-probability and reparameterised samples are smooth.
     pub fn smooth(name: &'static str, var: Var<'t, F>) -> Self {
-        Parameter {
-            name,
-            var,
-            score: Smoothness::Smooth,
-            path: Smoothness::Smooth,
-        }
+        Parameter { name, var, score: Smoothness::Smooth, path: Smoothness::Smooth }
     }
 
     /// The same, with another dependence of the log-probability.
@@ -378,14 +373,7 @@ pub fn check_parameter<F: Real>(
     match value.as_slice().iter().position(|x| !valid(x.to_f64())) {
         Some(position) => {
             let found = value.as_slice()[position].to_f64();
-            Err(DistributionError::Parameter {
-                distribution,
-                parameter,
-                expected,
-                found,
-                position,
-                hint,
-            })
+            Err(DistributionError::Parameter { distribution, parameter, expected, found, position, hint })
         }
         None => Ok(()),
     }

@@ -42,16 +42,12 @@ pub struct Exponential<V> {
 impl<V> Exponential<V> {
     /// Exponential numbers with a `rate > 0`, whose mean is `1 / rate`.
     pub fn new(rate: V) -> Self {
-        Exponential {
-            parameter: RateOrScale::Rate(rate),
-        }
+        Exponential { parameter: RateOrScale::Rate(rate) }
     }
 
     /// Exponential numbers with mean `scale > 0`.
     pub fn from_scale(scale: V) -> Self {
-        Exponential {
-            parameter: RateOrScale::Scale(scale),
-        }
+        Exponential { parameter: RateOrScale::Scale(scale) }
     }
 
     /// The same distribution with other handles.
@@ -59,9 +55,7 @@ impl<V> Exponential<V> {
     /// # Errors
     /// Those of `f`.
     pub fn try_map<W, E>(&self, f: impl FnOnce(&V) -> Result<W, E>) -> Result<Exponential<W>, E> {
-        Ok(Exponential {
-            parameter: self.parameter.try_map(f)?,
-        })
+        Ok(Exponential { parameter: self.parameter.try_map(f)? })
     }
 }
 
@@ -158,14 +152,10 @@ impl<'t, F: Real> WeakDerivative<'t, F> for Exponential<Var<'t, F>> {
         let event = self.event_shape();
         let scale = self.parameter.scales(draw, &event)?;
         let e = draw.purpose("second").exponential(&event)?;
-        let longer = Tensor::from_fn(sample.shape().clone(), |i| {
-            sample.as_slice()[i] + scale.as_slice()[i] * e.as_slice()[i]
-        });
+        let longer =
+            Tensor::from_fn(sample.shape().clone(), |i| sample.as_slice()[i] + scale.as_slice()[i] * e.as_slice()[i]);
         let weights = scale.map(|scale| self.parameter.log_scale_derivative(scale));
-        Ok(Some(Alternatives {
-            values: vec![longer],
-            weights: vec![weights],
-        }))
+        Ok(Some(Alternatives { values: vec![longer], weights: vec![weights] }))
     }
 }
 
@@ -193,10 +183,7 @@ mod tests {
     const BY_SCALE: Build = |p| Box::new(Exponential::from_scale(p[0]));
 
     fn laws() -> [Law; 2] {
-        [
-            Law::new(BY_RATE, &[0.8], Domain::HalfLine),
-            Law::new(BY_SCALE, &[1.6], Domain::HalfLine),
-        ]
+        [Law::new(BY_RATE, &[0.8], Domain::HalfLine), Law::new(BY_SCALE, &[1.6], Domain::HalfLine)]
     }
 
     #[test]
@@ -262,9 +249,7 @@ mod tests {
     fn a_stored_exponential_binds_again() {
         let tape = Tape::<f64>::new();
         let exponential = Exponential::from_scale(tape.parameter(0.5));
-        let bound = <Exponential<Id> as Family<f64>>::store(&exponential)
-            .bind(&tape, &IdMap::identity())
-            .unwrap();
+        let bound = <Exponential<Id> as Family<f64>>::store(&exponential).bind(&tape, &IdMap::identity()).unwrap();
         assert_eq!(bound.scale().id(), exponential.scale().id());
         assert_eq!(bound.parameters()[0].name, "scale");
     }

@@ -54,10 +54,7 @@ impl<V> Gamma<V> {
     /// # Errors
     /// Those of `f`.
     pub fn try_map<W, E>(&self, mut f: impl FnMut(&V) -> Result<W, E>) -> Result<Gamma<W>, E> {
-        Ok(Gamma {
-            concentration: f(&self.concentration)?,
-            width: self.width.try_map(f)?,
-        })
+        Ok(Gamma { concentration: f(&self.concentration)?, width: self.width.try_map(f)? })
     }
 }
 
@@ -66,18 +63,12 @@ family!(Gamma);
 impl<'t, F: Real> Gamma<Var<'t, F>> {
     /// Gamma numbers with `concentration > 0` and `rate > 0`, whose mean is `concentration / rate`.
     pub fn new(concentration: Var<'t, F>, rate: impl IntoVar<'t, F>) -> Self {
-        Gamma {
-            concentration,
-            width: RateOrScale::Rate(rate.into_var(concentration.tape())),
-        }
+        Gamma { concentration, width: RateOrScale::Rate(rate.into_var(concentration.tape())) }
     }
 
     /// Gamma numbers with `concentration > 0` and `scale > 0`, whose mean is `concentration · scale`.
     pub fn from_scale(concentration: Var<'t, F>, scale: impl IntoVar<'t, F>) -> Self {
-        Gamma {
-            concentration,
-            width: RateOrScale::Scale(scale.into_var(concentration.tape())),
-        }
+        Gamma { concentration, width: RateOrScale::Scale(scale.into_var(concentration.tape())) }
     }
 
     /// The concentration.
@@ -183,14 +174,9 @@ impl<'t, F: Real> Distribution<'t, F> for Gamma<Var<'t, F>> {
 
     fn validate(&self) -> DistributionResult<()> {
         let hint = "use exp() or softplus() of an unconstrained number";
-        check_parameter(
-            "Gamma",
-            "concentration",
-            self.concentration,
-            "a positive finite number",
-            hint,
-            |a| a > 0.0 && a.is_finite(),
-        )?;
+        check_parameter("Gamma", "concentration", self.concentration, "a positive finite number", hint, |a| {
+            a > 0.0 && a.is_finite()
+        })?;
         self.width.validate("Gamma")
     }
 
@@ -218,10 +204,7 @@ impl<'t, F: Real> Gamma<Var<'t, F>> {
     /// The sample that is `z` in units of the scale, with its derivatives.
     fn path(&self, draw: &Draw<'_, F>, concentration: &Tensor<F>, z: Tensor<F>) -> Var<'t, F> {
         let derivative = Tensor::from_fn(z.shape().clone(), |i| {
-            F::from_f64(gamma_sample_derivative(
-                concentration.as_slice()[i].to_f64(),
-                z.as_slice()[i].to_f64(),
-            ))
+            F::from_f64(gamma_sample_derivative(concentration.as_slice()[i].to_f64(), z.as_slice()[i].to_f64()))
         });
         let tape = self.concentration.tape();
         let moving = draw.record(tape, derivative) * self.concentration;
@@ -240,21 +223,14 @@ impl<'t, F: Real> WeakDerivative<'t, F> for Gamma<Var<'t, F>> {
             return Ok(None);
         }
         let event = self.event_shape();
-        let (concentration, scale) = (
-            draw.parameter(self.concentration, &event)?,
-            self.width.scales(draw, &event)?,
-        );
+        let (concentration, scale) = (draw.parameter(self.concentration, &event)?, self.width.scales(draw, &event)?);
         let e = draw.purpose("more").exponential(&event)?;
-        let more = Tensor::from_fn(sample.shape().clone(), |i| {
-            sample.as_slice()[i] + scale.as_slice()[i] * e.as_slice()[i]
-        });
+        let more =
+            Tensor::from_fn(sample.shape().clone(), |i| sample.as_slice()[i] + scale.as_slice()[i] * e.as_slice()[i]);
         let weights = Tensor::from_fn(scale.shape().clone(), |i| {
             concentration.as_slice()[i] * self.width.log_scale_derivative(scale.as_slice()[i])
         });
-        Ok(Some(Alternatives {
-            values: vec![more],
-            weights: vec![weights],
-        }))
+        Ok(Some(Alternatives { values: vec![more], weights: vec![weights] }))
     }
 }
 
@@ -285,10 +261,7 @@ mod tests {
     const BY_SCALE: Build = |p| Box::new(Gamma::from_scale(p[0], p[1]));
 
     fn laws() -> [Law; 2] {
-        [
-            Law::new(BY_RATE, &[2.3, 1.4], Domain::HalfLine),
-            Law::new(BY_SCALE, &[0.6, 1.2], Domain::HalfLine),
-        ]
+        [Law::new(BY_RATE, &[2.3, 1.4], Domain::HalfLine), Law::new(BY_SCALE, &[0.6, 1.2], Domain::HalfLine)]
     }
 
     #[test]
@@ -378,14 +351,8 @@ mod tests {
     fn only_the_first_derivative_by_the_concentration_is_promised() {
         let tape = Tape::<f64>::new();
         let parameters = Gamma::new(tape.parameter(1.0), 1.0).parameters();
-        assert_eq!(
-            (parameters[0].score, parameters[0].path),
-            (Smoothness::Smooth, Smoothness::Kinked)
-        );
-        assert_eq!(
-            (parameters[1].score, parameters[1].path),
-            (Smoothness::Smooth, Smoothness::Smooth)
-        );
+        assert_eq!((parameters[0].score, parameters[0].path), (Smoothness::Smooth, Smoothness::Kinked));
+        assert_eq!((parameters[1].score, parameters[1].path), (Smoothness::Smooth, Smoothness::Smooth));
     }
 
     #[test]
@@ -433,10 +400,7 @@ mod tests {
         for (a, scale) in [(1e-3_f64, 1.0_f64), (1e-3, 1e-8), (1e-3, 1e8), (1e6, 1e-8), (1e6, 1e8)] {
             let gamma = Gamma::from_scale(tape.parameter(a), tape.parameter(scale));
             let x = gamma.rsample(&draw).unwrap();
-            assert!(
-                x.peek().unwrap().as_slice().iter().all(|&x| x > 0.0 && x.is_finite()),
-                "a = {a}, scale = {scale}"
-            );
+            assert!(x.peek().unwrap().as_slice().iter().all(|&x| x > 0.0 && x.is_finite()), "a = {a}, scale = {scale}");
             let total = (x * (1.0 / scale) + gamma.log_prob(x)).mean_over(plate);
             for gradient in tape.backward(total, [gamma.concentration(), gamma.scale()]).unwrap() {
                 assert!(gradient.all_finite(), "a = {a}, scale = {scale}: {gradient:?}");
@@ -460,13 +424,8 @@ mod tests {
     fn a_stored_gamma_binds_again() {
         let tape = Tape::<f64>::new();
         let gamma = Gamma::new(tape.parameter(0.5), tape.parameter(2.0));
-        let bound = <Gamma<Id> as Family<f64>>::store(&gamma)
-            .bind(&tape, &IdMap::identity())
-            .unwrap();
-        assert_eq!(
-            (bound.concentration().id(), bound.rate().id()),
-            (gamma.concentration().id(), gamma.rate().id())
-        );
+        let bound = <Gamma<Id> as Family<f64>>::store(&gamma).bind(&tape, &IdMap::identity()).unwrap();
+        assert_eq!((bound.concentration().id(), bound.rate().id()), (gamma.concentration().id(), gamma.rate().id()));
     }
 
     #[test]

@@ -45,16 +45,12 @@ pub struct Geometric<V> {
 impl<V> Geometric<V> {
     /// Failures before a success whose log-odds in each trial are `logits`, above −∞.
     pub fn from_logits(logits: V) -> Self {
-        Geometric {
-            parameter: ProbabilityOrLogit::Logit(logits),
-        }
+        Geometric { parameter: ProbabilityOrLogit::Logit(logits) }
     }
 
     /// Failures before a success that has the given probability in each trial, in (0, 1].
     pub fn from_probabilities(probabilities: V) -> Self {
-        Geometric {
-            parameter: ProbabilityOrLogit::Probability(probabilities),
-        }
+        Geometric { parameter: ProbabilityOrLogit::Probability(probabilities) }
     }
 
     /// The same distribution with other handles.
@@ -62,9 +58,7 @@ impl<V> Geometric<V> {
     /// # Errors
     /// Those of `f`.
     pub fn try_map<W, E>(&self, f: impl FnOnce(&V) -> Result<W, E>) -> Result<Geometric<W>, E> {
-        Ok(Geometric {
-            parameter: self.parameter.try_map(f)?,
-        })
+        Ok(Geometric { parameter: self.parameter.try_map(f)? })
     }
 }
 
@@ -131,15 +125,11 @@ impl<'t, F: Real> Distribution<'t, F> for Geometric<Var<'t, F>> {
         match self.parameter {
             ProbabilityOrLogit::Probability(p) => {
                 let hint = "without successes the count is infinite; use logits for unconstrained numbers";
-                check_parameter("Geometric", "probabilities", p, "in (0, 1]", hint, |p| {
-                    p > 0.0 && p <= 1.0
-                })
+                check_parameter("Geometric", "probabilities", p, "in (0, 1]", hint, |p| p > 0.0 && p <= 1.0)
             }
             ProbabilityOrLogit::Logit(l) => {
                 let hint = "without successes the count is infinite; look for the operation that made it";
-                check_parameter("Geometric", "logits", l, "a number above −∞", hint, |l| {
-                    l > f64::NEG_INFINITY
-                })
+                check_parameter("Geometric", "logits", l, "a number above −∞", hint, |l| l > f64::NEG_INFINITY)
             }
         }
     }
@@ -170,14 +160,9 @@ impl<'t, F: Real> WeakDerivative<'t, F> for Geometric<Var<'t, F>> {
         check_sample("Geometric", sample, p.shape())?;
         // The primal sample is the positive part.
         let more = self.invert(&draw.purpose("more failures"), &p)?;
-        let longer = Tensor::from_fn(p.shape().clone(), |i| {
-            F::ONE + sample.as_slice()[i] + more.as_slice()[i]
-        });
+        let longer = Tensor::from_fn(p.shape().clone(), |i| F::ONE + sample.as_slice()[i] + more.as_slice()[i]);
         let weights = p.map(|p| -self.parameter.rate_down(F::ONE, p));
-        Ok(Some(Alternatives {
-            values: vec![longer],
-            weights: vec![weights],
-        }))
+        Ok(Some(Alternatives { values: vec![longer], weights: vec![weights] }))
     }
 }
 
@@ -195,9 +180,7 @@ impl<'t, F: Real> StochasticDerivative<'t, F> for Geometric<Var<'t, F>> {
         let p = self.parameter.probabilities(draw, &self.event_shape())?;
         check_sample("Geometric", sample, p.shape())?;
         let weights = |share: f64, rate: &dyn Fn(F, F) -> F| {
-            Tensor::from_fn(p.shape().clone(), |i| {
-                F::from_f64(share) * rate(sample.as_slice()[i], p.as_slice()[i])
-            })
+            Tensor::from_fn(p.shape().clone(), |i| F::from_f64(share) * rate(sample.as_slice()[i], p.as_slice()[i]))
         };
         let right = |share: f64| {
             let rate = |x: F, p: F| match self.parameter {
@@ -207,12 +190,8 @@ impl<'t, F: Real> StochasticDerivative<'t, F> for Geometric<Var<'t, F>> {
             };
             (sample.map(|x| (x - F::ONE).max(F::ZERO)), weights(share, &rate))
         };
-        let left = |share: f64| {
-            (
-                sample.map(|x| x + F::ONE),
-                weights(-share, &|x, p| self.parameter.rate_down(x + F::ONE, p)),
-            )
-        };
+        let left =
+            |share: f64| (sample.map(|x| x + F::ONE), weights(-share, &|x, p| self.parameter.rate_down(x + F::ONE, p)));
         let jumps = match side {
             Side::Right => vec![right(1.0)],
             Side::Left => vec![left(1.0)],
@@ -246,10 +225,7 @@ mod tests {
     const P: f64 = 0.3;
 
     fn both() -> [(Build, f64); 2] {
-        [
-            (|v| Geometric::from_probabilities(v), P),
-            (|v| Geometric::from_logits(v), (P / (1.0 - P)).ln()),
-        ]
+        [(|v| Geometric::from_probabilities(v), P), (|v| Geometric::from_logits(v), (P / (1.0 - P)).ln())]
     }
 
     #[test]
@@ -259,11 +235,7 @@ mod tests {
             let law = build(tape.parameter(theta));
             for k in 0..30 {
                 let k = f64::from(k);
-                assert_close(
-                    &[law.log_prob(tape.constant(k)).item().unwrap()],
-                    &[geometric_log_pmf(k, P)],
-                    1e-13,
-                );
+                assert_close(&[law.log_prob(tape.constant(k)).item().unwrap()], &[geometric_log_pmf(k, P)], 1e-13);
             }
             check_score(&[theta, theta], |v| build(v).log_prob(v.tape().constant([0.0, 4.0])));
         }
@@ -289,10 +261,8 @@ mod tests {
                 let estimated: f64 = (0..150)
                     .map(|more| {
                         let noise = Fixed(more);
-                        let alternatives = law
-                            .weak_derivative(0, &states.sample, &states.draw(&noise))
-                            .unwrap()
-                            .unwrap();
+                        let alternatives =
+                            law.weak_derivative(0, &states.sample, &states.draw(&noise)).unwrap().unwrap();
                         geometric_log_pmf(more as f64, P).exp() * states.estimated(&law, &alternatives, f)[0]
                     })
                     .sum();
@@ -330,11 +300,9 @@ mod tests {
             assert!(law.validate().is_ok());
             assert!(law.log_prob(tape.constant(1.0)).item().unwrap() <= -50.0);
             let other = Geometric::from_probabilities(tape.constant(0.25));
-            for (scalar, known) in [
-                (law.log_prob(tape.constant(0.0)), 0.0),
-                (law.kl_to(&law), 0.0),
-                (law.kl_to(&other), 4.0_f64.ln()),
-            ] {
+            for (scalar, known) in
+                [(law.log_prob(tape.constant(0.0)), 0.0), (law.kl_to(&law), 0.0), (law.kl_to(&other), 4.0_f64.ln())]
+            {
                 let (value, gradient) = with_gradient(scalar, theta);
                 assert_close(&[value], &[known], 1e-12);
                 assert!(gradient.iter().all(|g| !g.is_nan()), "{gradient:?}");
@@ -385,14 +353,7 @@ mod tests {
         for wrong in [0.0, 1.2, f64::NAN] {
             let found = Geometric::from_probabilities(tape.constant([0.5, wrong])).validate();
             assert!(
-                matches!(
-                    found,
-                    Err(DistributionError::Parameter {
-                        distribution: "Geometric",
-                        position: 1,
-                        ..
-                    })
-                ),
+                matches!(found, Err(DistributionError::Parameter { distribution: "Geometric", position: 1, .. })),
                 "{found:?}"
             );
         }

@@ -46,10 +46,7 @@ impl<V> Laplace<V> {
     /// # Errors
     /// Those of `f`.
     pub fn try_map<W, E>(&self, mut f: impl FnMut(&V) -> Result<W, E>) -> Result<Laplace<W>, E> {
-        Ok(Laplace {
-            location: f(&self.location)?,
-            scale: f(&self.scale)?,
-        })
+        Ok(Laplace { location: f(&self.location)?, scale: f(&self.scale)? })
     }
 }
 
@@ -58,10 +55,7 @@ family!(Laplace);
 impl<'t, F: Real> Laplace<Var<'t, F>> {
     /// Laplace numbers around `location` with `scale > 0`, whose standard deviation is `√2 · scale`.
     pub fn new(location: Var<'t, F>, scale: impl IntoVar<'t, F>) -> Self {
-        Laplace {
-            location,
-            scale: scale.into_var(location.tape()),
-        }
+        Laplace { location, scale: scale.into_var(location.tape()) }
     }
 
     /// The location: mean, median and mode.
@@ -77,13 +71,9 @@ impl<'t, F: Real> Laplace<Var<'t, F>> {
     /// Numbers with location 0 and scale 1, rising with the noise.
     fn standard(&self, draw: &Draw<'_, F>) -> DistributionResult<Tensor<F>> {
         let half = F::from_f64(0.5);
-        Ok(draw.uniform(&self.event_shape())?.map(|u| {
-            if u < half {
-                (u + u).ln()
-            } else {
-                -(F::ONE - u + (F::ONE - u)).ln()
-            }
-        }))
+        Ok(draw
+            .uniform(&self.event_shape())?
+            .map(|u| if u < half { (u + u).ln() } else { -(F::ONE - u + (F::ONE - u)).ln() }))
     }
 }
 
@@ -113,10 +103,7 @@ impl<'t, F: Real> Distribution<'t, F> for Laplace<Var<'t, F>> {
 
     fn draw(&self, draw: &Draw<'_, F>) -> DistributionResult<Tensor<F>> {
         let event = self.event_shape();
-        let (location, scale) = (
-            draw.parameter(self.location, &event)?,
-            draw.parameter(self.scale, &event)?,
-        );
+        let (location, scale) = (draw.parameter(self.location, &event)?, draw.parameter(self.scale, &event)?);
         let noise = self.standard(draw)?;
         Ok(Tensor::from_fn(noise.shape().clone(), |i| {
             location.as_slice()[i] + scale.as_slice()[i] * noise.as_slice()[i]
@@ -178,18 +165,13 @@ impl<'t, F: Real> WeakDerivative<'t, F> for Laplace<Var<'t, F>> {
         draw: &Draw<'_, F>,
     ) -> DistributionResult<Option<Alternatives<F>>> {
         let event = self.event_shape();
-        let (location, scale) = (
-            draw.parameter(self.location, &event)?,
-            draw.parameter(self.scale, &event)?,
-        );
+        let (location, scale) = (draw.parameter(self.location, &event)?, draw.parameter(self.scale, &event)?);
         let (location, scale, x) = (location.as_slice(), scale.as_slice(), sample.as_slice());
         let (values, weights) = match parameter {
             // The distance of the sample is bE: the sample is one of the two parts, its mirror image the other.
             0 => (
                 Tensor::from_fn(sample.shape().clone(), |i| location[i] - (x[i] - location[i])),
-                Tensor::from_fn(sample.shape().clone(), |i| {
-                    -(x[i] - location[i]).signum() / (scale[i] + scale[i])
-                }),
+                Tensor::from_fn(sample.shape().clone(), |i| -(x[i] - location[i]).signum() / (scale[i] + scale[i])),
             ),
             // Scaled by a uniform, S(E + E') is a Laplace number; given that, what was cut off is exponential.
             1 => {
@@ -203,10 +185,7 @@ impl<'t, F: Real> WeakDerivative<'t, F> for Laplace<Var<'t, F>> {
             }
             _ => return Ok(None),
         };
-        Ok(Some(Alternatives {
-            values: vec![values],
-            weights: vec![weights],
-        }))
+        Ok(Some(Alternatives { values: vec![values], weights: vec![weights] }))
     }
 }
 
@@ -250,11 +229,7 @@ mod tests {
     #[test]
     fn draws_follow_the_law() {
         law().assert_draws(11, |x| {
-            if x < 0.4 {
-                0.5 * ((x - 0.4) / 0.8).exp()
-            } else {
-                1.0 - 0.5 * (-(x - 0.4) / 0.8).exp()
-            }
+            if x < 0.4 { 0.5 * ((x - 0.4) / 0.8).exp() } else { 1.0 - 0.5 * (-(x - 0.4) / 0.8).exp() }
         });
     }
 
@@ -279,20 +254,8 @@ mod tests {
         let x = laplace.draw(&draw).unwrap();
         let weak = laplace.weak_derivative(1, &x, &draw).unwrap().unwrap();
         // E|S(E + E')| = 2, E(E + E')² = 6.
-        let moment = |power: i32| {
-            weak.values[0]
-                .as_slice()
-                .iter()
-                .map(|y| y.abs().powi(power))
-                .sum::<f64>()
-                / 50_000.0
-        };
-        assert!(
-            (moment(1) - 2.0).abs() < 0.03 && (moment(2) - 6.0).abs() < 0.2,
-            "{} {}",
-            moment(1),
-            moment(2)
-        );
+        let moment = |power: i32| weak.values[0].as_slice().iter().map(|y| y.abs().powi(power)).sum::<f64>() / 50_000.0;
+        assert!((moment(1) - 2.0).abs() < 0.03 && (moment(2) - 6.0).abs() < 0.2, "{} {}", moment(1), moment(2));
         let ratio = x.as_slice().iter().zip(weak.values[0].as_slice()).map(|(x, y)| x / y);
         assert!(
             (ratio.clone().sum::<f64>() / 50_000.0 - 0.5).abs() < 0.01
@@ -304,14 +267,8 @@ mod tests {
     fn the_score_has_a_kink_in_the_location_only() {
         let tape = Tape::<f64>::new();
         let parameters = Laplace::new(tape.parameter(0.0), 1.0).parameters();
-        assert_eq!(
-            (parameters[0].score, parameters[0].path),
-            (Smoothness::Kinked, Smoothness::Smooth)
-        );
-        assert_eq!(
-            (parameters[1].score, parameters[1].path),
-            (Smoothness::Smooth, Smoothness::Smooth)
-        );
+        assert_eq!((parameters[0].score, parameters[0].path), (Smoothness::Kinked, Smoothness::Smooth));
+        assert_eq!((parameters[1].score, parameters[1].path), (Smoothness::Smooth, Smoothness::Smooth));
     }
 
     #[test]
@@ -335,12 +292,7 @@ mod tests {
         let tape = Tape::<f32>::new();
         let noise = KeyedNoise::new(17, 0);
         let plate = tape.plate("samples", 100_000, stochgrad_tape::PlateKind::Samples, &[]);
-        let draw = Draw::new(
-            &tape,
-            &noise,
-            crate::NoiseKey::new("x", None),
-            [plate].into_iter().collect(),
-        );
+        let draw = Draw::new(&tape, &noise, crate::NoiseKey::new("x", None), [plate].into_iter().collect());
         let x = Laplace::new(tape.constant(0.0), 1.0).draw(&draw).unwrap();
         assert!(x.all_finite());
         let u = draw.uniform(&Shape::scalar()).unwrap();
@@ -353,13 +305,8 @@ mod tests {
     fn a_stored_laplace_binds_again() {
         let tape = Tape::<f64>::new();
         let laplace = Laplace::new(tape.parameter(0.5), tape.parameter(2.0));
-        let bound = <Laplace<Id> as Family<f64>>::store(&laplace)
-            .bind(&tape, &IdMap::identity())
-            .unwrap();
-        assert_eq!(
-            (bound.location().id(), bound.scale().id()),
-            (laplace.location().id(), laplace.scale().id())
-        );
+        let bound = <Laplace<Id> as Family<f64>>::store(&laplace).bind(&tape, &IdMap::identity()).unwrap();
+        assert_eq!((bound.location().id(), bound.scale().id()), (laplace.location().id(), laplace.scale().id()));
     }
 
     #[test]
@@ -367,11 +314,7 @@ mod tests {
         let tape = Tape::<f64>::new();
         let validate = |p: [f64; 2]| Laplace::new(tape.constant(p[0]), tape.constant(p[1])).validate();
         assert_eq!(validate([0.0, 1.0]), Ok(()));
-        for (wrong, name) in [
-            ([f64::INFINITY, 1.0], "location"),
-            ([0.0, 0.0], "scale"),
-            ([0.0, f64::NAN], "scale"),
-        ] {
+        for (wrong, name) in [([f64::INFINITY, 1.0], "location"), ([0.0, 0.0], "scale"), ([0.0, f64::NAN], "scale")] {
             assert!(
                 matches!(validate(wrong), Err(DistributionError::Parameter { parameter, .. }) if parameter == name),
                 "{wrong:?}"

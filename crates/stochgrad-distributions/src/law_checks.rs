@@ -70,11 +70,7 @@ pub(crate) fn leaves<'t>(tape: &'t Tape<f64>, parameters: &[f64]) -> Vec<Var<'t,
 
 impl Law {
     pub(crate) fn new(build: Build, parameters: &[f64], domain: Domain) -> Self {
-        Law {
-            build,
-            parameters: parameters.to_vec(),
-            domain,
-        }
+        Law { build, parameters: parameters.to_vec(), domain }
     }
 
     /// Log-densities.
@@ -88,12 +84,7 @@ impl Law {
     pub(crate) fn expectation(&self, parameters: &[f64], f: impl Fn(f64) -> f64) -> f64 {
         let (nodes, weights) = self.domain.nodes(parameters);
         let densities = self.log_density(parameters, &nodes);
-        nodes
-            .iter()
-            .zip(weights)
-            .zip(densities)
-            .map(|((&x, weight), density)| weight * density.exp() * f(x))
-            .sum()
+        nodes.iter().zip(weights).zip(densities).map(|((&x, weight), density)| weight * density.exp() * f(x)).sum()
     }
 
     /// The derivatives of the expected cost by all parameters.
@@ -120,33 +111,20 @@ impl Law {
         let tape = Tape::new();
         let law = (self.build)(&leaves(&tape, &self.parameters));
         let mean = law.mean().unwrap().item().unwrap();
-        let (variance, entropy) = (
-            law.variance().unwrap().item().unwrap(),
-            law.capabilities().entropy.unwrap().entropy().item().unwrap(),
-        );
+        let (variance, entropy) =
+            (law.variance().unwrap().item().unwrap(), law.capabilities().entropy.unwrap().entropy().item().unwrap());
         let close = |what: &str, got: f64, expected: f64| {
-            assert!(
-                (got - expected).abs() < 1e-5 * (1.0 + expected.abs()),
-                "{what}: {got}, expected {expected}"
-            )
+            assert!((got - expected).abs() < 1e-5 * (1.0 + expected.abs()), "{what}: {got}, expected {expected}")
         };
         close("total", self.expectation(&self.parameters, |_| 1.0), 1.0);
         close("mean", mean, self.expectation(&self.parameters, |x| x));
-        close(
-            "variance",
-            variance,
-            self.expectation(&self.parameters, |x| (x - mean).powi(2)),
-        );
+        close("variance", variance, self.expectation(&self.parameters, |x| (x - mean).powi(2)));
         let (nodes, weights) = self.domain.nodes(&self.parameters);
         let densities = self.log_density(&self.parameters, &nodes);
         close(
             "entropy",
             entropy,
-            -densities
-                .iter()
-                .zip(weights)
-                .map(|(density, weight)| weight * density * density.exp())
-                .sum::<f64>(),
+            -densities.iter().zip(weights).map(|(density, weight)| weight * density * density.exp()).sum::<f64>(),
         );
     }
 
@@ -158,21 +136,14 @@ impl Law {
         let mut wrt = parameters.clone();
         wrt.push(value);
         let law = (self.build)(&parameters);
-        let fixed_support = law
-            .parameters()
-            .iter()
-            .all(|parameter| parameter.score < Smoothness::Jump);
+        let fixed_support = law.parameters().iter().all(|parameter| parameter.score < Smoothness::Jump);
         assert_eq!(law.capabilities().score.is_some(), fixed_support);
         let gradients = tape.backward_all(law.log_prob_each(value).sum(), &wrt).unwrap();
         let close = |what: &str, got: f64, expected: f64| {
-            assert!(
-                (got - expected).abs() < 1e-6 * (1.0 + expected.abs()),
-                "{what}: {got}, expected {expected}"
-            )
+            assert!((got - expected).abs() < 1e-6 * (1.0 + expected.abs()), "{what}: {got}, expected {expected}")
         };
-        for (gradient, expected) in gradients
-            .iter()
-            .zip(self.central_differences(|p| self.log_density(p, values).iter().sum()))
+        for (gradient, expected) in
+            gradients.iter().zip(self.central_differences(|p| self.log_density(p, values).iter().sum()))
         {
             close("by a parameter", gradient.item().unwrap(), expected);
         }
@@ -195,15 +166,9 @@ impl Law {
         values.sort_by(f64::total_cmp);
         let n = values.len() as f64;
         let distance = values.iter().enumerate().fold(0.0_f64, |worst, (i, &x)| {
-            worst
-                .max((cdf(x) - i as f64 / n).abs())
-                .max((cdf(x) - (i as f64 + 1.0) / n).abs())
+            worst.max((cdf(x) - i as f64 / n).abs()).max((cdf(x) - (i as f64 + 1.0) / n).abs())
         });
-        assert!(
-            distance * n.sqrt() < 1.95,
-            "Kolmogorov-Smirnov: {}",
-            distance * n.sqrt()
-        );
+        assert!(distance * n.sqrt() < 1.95, "Kolmogorov-Smirnov: {}", distance * n.sqrt());
     }
 
     /// Reparameterised samples are the draws, and carry the derivatives of the expected cost.
@@ -212,26 +177,15 @@ impl Law {
         let noise = KeyedNoise::new(seed, 0);
         let draw = request(&tape, &noise);
         // A copy of each parameter for each sample: its derivative is that of the one sample.
-        let copies: Vec<Var<'_, f64>> = self
-            .parameters
-            .iter()
-            .map(|&p| tape.parameter(vec![p; SAMPLES]))
-            .collect();
-        let parameters: Vec<Var<'_, f64>> = copies
-            .iter()
-            .map(|copy| copy.event_to_plate(draw.plates()[0]))
-            .collect();
+        let copies: Vec<Var<'_, f64>> = self.parameters.iter().map(|&p| tape.parameter(vec![p; SAMPLES])).collect();
+        let parameters: Vec<Var<'_, f64>> = copies.iter().map(|copy| copy.event_to_plate(draw.plates()[0])).collect();
         let law = (self.build)(&parameters);
         let x = law.capabilities().reparameterized.unwrap().rsample(&draw).unwrap();
         assert_eq!(x.peek().unwrap(), law.draw(&draw).unwrap());
         assert_eq!(x.plates(), *draw.plates());
         let total = (x.sin() + x.square() * 0.1).sum_over(draw.plates()[0]);
-        for (index, (gradient, expected)) in tape
-            .backward_all(total, &copies)
-            .unwrap()
-            .iter()
-            .zip(self.derivatives())
-            .enumerate()
+        for (index, (gradient, expected)) in
+            tape.backward_all(total, &copies).unwrap().iter().zip(self.derivatives()).enumerate()
         {
             assert_mean(&format!("by parameter {index}"), gradient.as_slice(), expected);
         }
@@ -244,13 +198,8 @@ impl Law {
         let noise = KeyedNoise::new(seed, 0);
         let draw = request(&tape, &noise);
         let sample = law.draw(&draw).unwrap();
-        let alternatives = law
-            .capabilities()
-            .weak_derivative
-            .unwrap()
-            .weak_derivative(parameter, &sample, &draw)
-            .unwrap()
-            .unwrap();
+        let alternatives =
+            law.capabilities().weak_derivative.unwrap().weak_derivative(parameter, &sample, &draw).unwrap().unwrap();
         assert_eq!(alternatives.values.len(), alternatives.weights.len());
         let mut terms = vec![0.0; SAMPLES];
         for (values, weights) in alternatives.values.iter().zip(&alternatives.weights) {
@@ -274,20 +223,10 @@ impl Law {
     /// The stated divergence of this law from another is the expected difference of their log-densities.
     pub(crate) fn assert_divergence(&self, other: &[f64], stated: f64) {
         let (nodes, weights) = self.domain.nodes(&self.parameters);
-        let (own, others) = (
-            self.log_density(&self.parameters, &nodes),
-            self.log_density(other, &nodes),
-        );
-        let expected: f64 = own
-            .iter()
-            .zip(others)
-            .zip(weights)
-            .map(|((p, q), weight)| weight * p.exp() * (p - q))
-            .sum();
-        assert!(
-            (stated - expected).abs() < 1e-5 * (1.0 + expected.abs()),
-            "divergence: {stated}, expected {expected}"
-        );
+        let (own, others) = (self.log_density(&self.parameters, &nodes), self.log_density(other, &nodes));
+        let expected: f64 =
+            own.iter().zip(others).zip(weights).map(|((p, q), weight)| weight * p.exp() * (p - q)).sum();
+        assert!((stated - expected).abs() < 1e-5 * (1.0 + expected.abs()), "divergence: {stated}, expected {expected}");
     }
 }
 
@@ -319,9 +258,7 @@ pub(crate) fn assert_finite(build: Build, parameters: &[f64], seed: u64) {
     let sample = law.draw(&draw).unwrap();
     assert!(sample.all_finite(), "draws at {parameters:?}");
     let finite = |what: &str, tensors: &[Tensor<f64>]| {
-        tensors
-            .iter()
-            .for_each(|t| assert!(t.all_finite(), "{what} at {parameters:?}: {t:?}"))
+        tensors.iter().for_each(|t| assert!(t.all_finite(), "{what} at {parameters:?}: {t:?}"))
     };
     let mean = |x: Var<'_, f64>| tape.backward_all(x.mean_over(draw.plates()[0]), &leaves).unwrap();
     let density = law.log_prob(draw.record(&tape, sample.clone()));
@@ -331,17 +268,10 @@ pub(crate) fn assert_finite(build: Build, parameters: &[f64], seed: u64) {
     finite("path", &mean(path));
     let entropy = law.capabilities().entropy.unwrap().entropy();
     finite("entropy", &[entropy.peek().unwrap()]);
-    finite(
-        "derivative of the entropy",
-        &tape.backward_all(entropy, &leaves).unwrap(),
-    );
+    finite("derivative of the entropy", &tape.backward_all(entropy, &leaves).unwrap());
     for index in 0..parameters.len() {
-        if let Some(alternatives) = law
-            .capabilities()
-            .weak_derivative
-            .unwrap()
-            .weak_derivative(index, &sample, &draw)
-            .unwrap()
+        if let Some(alternatives) =
+            law.capabilities().weak_derivative.unwrap().weak_derivative(index, &sample, &draw).unwrap()
         {
             finite("alternatives", &alternatives.values);
             finite("weights", &alternatives.weights);

@@ -20,16 +20,12 @@ pub struct NoiseKey {
 impl NoiseKey {
     /// The noise of a node: its name, and its index if several nodes share the name.
     pub fn new(name: &str, index: Option<u64>) -> Self {
-        NoiseKey {
-            address: address_hash(name, index.as_slice()),
-        }
+        NoiseKey { address: address_hash(name, index.as_slice()) }
     }
 
     /// Independent noise of the same node for another purpose.
     pub fn purpose(self, purpose: &str) -> Self {
-        NoiseKey {
-            address: address_hash(purpose, &[self.address as u64, (self.address >> 64) as u64]),
-        }
+        NoiseKey { address: address_hash(purpose, &[self.address as u64, (self.address >> 64) as u64]) }
     }
 
     /// The address as a number.
@@ -58,14 +54,8 @@ pub struct NoiseLayout {
 impl NoiseLayout {
     /// The layout of elements on some plates, `event` elements for each combination of their members.
     pub fn new<F: Real>(tape: &Tape<F>, plates: &[Plate], event: usize) -> Self {
-        let mut axes: SmallVec<[NoiseAxis; 4]> = plates
-            .iter()
-            .map(|&plate| NoiseAxis {
-                size: tape.plate_size(plate),
-                stride: 0,
-                offset: 0,
-            })
-            .collect();
+        let mut axes: SmallVec<[NoiseAxis; 4]> =
+            plates.iter().map(|&plate| NoiseAxis { size: tape.plate_size(plate), stride: 0, offset: 0 }).collect();
         let mut stride = event as u64;
         // Data plates count last, wherever their axes stand: no stride may depend on the size of a shard.
         for data in [false, true] {
@@ -83,10 +73,7 @@ impl NoiseLayout {
 
     /// A layout without plates.
     pub fn flat(event: usize) -> Self {
-        NoiseLayout {
-            axes: SmallVec::new(),
-            event,
-        }
+        NoiseLayout { axes: SmallVec::new(), event }
     }
 
     /// How many elements are drawn.
@@ -178,11 +165,7 @@ pub trait NoiseSource<F: Real> {
             key,
             layout,
             &|element, k| {
-                if k == 0 {
-                    1.0 - probabilities[element].to_f64()
-                } else {
-                    1.0
-                }
+                if k == 0 { 1.0 - probabilities[element].to_f64() } else { 1.0 }
             },
             out,
         )
@@ -299,12 +282,7 @@ pub struct Draw<'a, F: Real> {
 impl<'a, F: Real> Draw<'a, F> {
     /// A request on the given plates, which must be in the order in which they were made.
     pub fn new(tape: &'a Tape<F>, source: &'a dyn NoiseSource<F>, key: NoiseKey, plates: Plates) -> Self {
-        Draw {
-            tape,
-            source,
-            key,
-            plates,
-        }
+        Draw { tape, source, key, plates }
     }
 
     /// The plates that the values will carry.
@@ -314,19 +292,12 @@ impl<'a, F: Real> Draw<'a, F> {
 
     /// The same request with independent noise for another purpose.
     pub fn purpose(&self, purpose: &str) -> Self {
-        Draw {
-            key: self.key.purpose(purpose),
-            ..self.clone()
-        }
+        Draw { key: self.key.purpose(purpose), ..self.clone() }
     }
 
     /// The shape of the values: plate axes, then event axes.
     pub fn shape(&self, event: &Shape) -> Shape {
-        self.plates
-            .iter()
-            .map(|&plate| self.tape.plate_size(plate))
-            .chain(event.iter().copied())
-            .collect()
+        self.plates.iter().map(|&plate| self.tape.plate_size(plate)).chain(event.iter().copied()).collect()
     }
 
     fn layout(&self, event: &Shape) -> NoiseLayout {
@@ -354,11 +325,7 @@ impl<'a, F: Real> Draw<'a, F> {
         let aligned: Shape = self
             .plates
             .iter()
-            .map(|plate| {
-                own.iter()
-                    .position(|other| other == plate)
-                    .map_or(1, |at| value.shape()[at])
-            })
+            .map(|plate| own.iter().position(|other| other == plate).map_or(1, |at| value.shape()[at]))
             .chain(std::iter::repeat_n(1, event.len() - own_event.len()))
             .chain(own_event.iter().copied())
             .collect();
@@ -412,9 +379,7 @@ impl<'a, F: Real> Draw<'a, F> {
     /// # Errors
     /// If the source cannot give them.
     pub fn bernoulli(&self, event: &Shape, probabilities: &Tensor<F>) -> DistributionResult<Tensor<F>> {
-        self.fill(event, |layout, out| {
-            self.source.bernoulli(self.key, layout, probabilities.as_slice(), out)
-        })
+        self.fill(event, |layout, out| self.source.bernoulli(self.key, layout, probabilities.as_slice(), out))
     }
 
     /// Categories by inversion; `probabilities` has the full shape of the draw and the categories as its last axis.
@@ -435,10 +400,7 @@ impl<'a, F: Real> Draw<'a, F> {
             }
         }
         let cdf = |element: usize, k: u64| {
-            cumulative
-                .get(element * classes + (k as usize).min(classes - 1))
-                .copied()
-                .unwrap_or(1.0)
+            cumulative.get(element * classes + (k as usize).min(classes - 1)).copied().unwrap_or(1.0)
         };
         self.invert(event, &cdf)
     }
@@ -531,10 +493,7 @@ mod tests {
             |draw, event| draw.exponential(event).unwrap(),
             |draw, event| draw.invert(event, &|_, k| 1.0 - 0.9_f64.powi(k as i32 + 1)).unwrap(),
             |draw, event| draw.bernoulli(event, &Tensor::full(draw.shape(event), 0.5)).unwrap(),
-            |draw, event| {
-                draw.generate(event, |_, rng| rand_chacha::rand_core::Rng::next_u32(rng) as f64)
-                    .unwrap()
-            },
+            |draw, event| draw.generate(event, |_, rng| rand_chacha::rand_core::Rng::next_u32(rng) as f64).unwrap(),
         ];
         for kind in kinds {
             let (once, twice) = (kind(&draw(&[samples]), &event), kind(&draw(&[shared, samples]), &event));
@@ -549,17 +508,12 @@ mod tests {
         for samples_first in [false, true] {
             let tape = Tape::new();
             let early = tape.plate("samples", 3, PlateKind::Samples, &[]);
-            let (whole, shard) = (
-                tape.plate("batch", 10, PlateKind::Data, &[]),
-                tape.plate("batch", 4, PlateKind::Data, &[]),
-            );
+            let (whole, shard) =
+                (tape.plate("batch", 10, PlateKind::Data, &[]), tape.plate("batch", 4, PlateKind::Data, &[]));
             let late = tape.plate("samples", 3, PlateKind::Samples, &[]);
             tape.set_plate_offset(shard, 5);
             let plates = |batch: Plate| if samples_first { [early, batch] } else { [batch, late] };
-            let (all, part) = (
-                uniform(&tape, "x", &plates(whole), &[2]),
-                uniform(&tape, "x", &plates(shard), &[2]),
-            );
+            let (all, part) = (uniform(&tape, "x", &plates(whole), &[2]), uniform(&tape, "x", &plates(shard), &[2]));
             assert!(all_different(all.as_slice()));
             for i in 0..4 {
                 for k in 0..3 {
@@ -589,10 +543,7 @@ mod tests {
             let layout = NoiseLayout::new(&tape, &plates, 5);
             assert_eq!(layout.run(), run, "{plates:?}");
             for element in 0..layout.len() {
-                assert_eq!(
-                    layout.index(element),
-                    layout.index(element - element % run) + (element % run) as u64
-                );
+                assert_eq!(layout.index(element), layout.index(element - element % run) + (element % run) as u64);
             }
         }
         assert!(NoiseLayout::flat(0).is_empty() && NoiseLayout::flat(0).run() == 1);
@@ -631,15 +582,10 @@ mod tests {
         let tape = Tape::<f64>::new();
         let event = Shape::from(&[50][..]);
         let of = |seed, step| {
-            Draw::new(
-                &tape,
-                &KeyedNoise::new(seed, step),
-                NoiseKey::new("x", None),
-                Plates::new(),
-            )
-            .uniform(&event)
-            .unwrap()
-            .to_vec()
+            Draw::new(&tape, &KeyedNoise::new(seed, step), NoiseKey::new("x", None), Plates::new())
+                .uniform(&event)
+                .unwrap()
+                .to_vec()
         };
         assert!(all_different(&[of(1, 0), of(2, 0), of(1, 1)].concat()));
         assert_eq!(of(1, 1), of(1, 1));
@@ -692,11 +638,7 @@ mod tests {
         let event = Shape::from(&[1000][..]);
         for chance in [0.0, 1.0] {
             assert!(
-                draw.bernoulli(&event, &Tensor::full([1000], chance))
-                    .unwrap()
-                    .as_slice()
-                    .iter()
-                    .all(|&x| x == chance)
+                draw.bernoulli(&event, &Tensor::full([1000], chance)).unwrap().as_slice().iter().all(|&x| x == chance)
             );
         }
     }
@@ -704,29 +646,16 @@ mod tests {
     #[test]
     fn parameters_are_repeated_to_the_plates_of_the_request() {
         let tape = Tape::<f64>::new();
-        let (data, samples) = (
-            tape.plate("data", 2, PlateKind::Data, &[]),
-            tape.plate("samples", 3, PlateKind::Samples, &[]),
-        );
-        let draw = Draw::new(
-            &tape,
-            &NOISE,
-            NoiseKey::new("x", None),
-            Plates::from_slice(&[data, samples]),
-        );
+        let (data, samples) =
+            (tape.plate("data", 2, PlateKind::Data, &[]), tape.plate("samples", 3, PlateKind::Samples, &[]));
+        let draw = Draw::new(&tape, &NOISE, NoiseKey::new("x", None), Plates::from_slice(&[data, samples]));
         let parameter = tape.constant_on(&[data], [[1.0, 2.0], [3.0, 4.0]]);
         let repeated = draw.parameter(parameter, &Shape::from(&[2][..])).unwrap();
         assert_eq!(repeated.shape().to_vec(), [2, 3, 2]);
         assert!((0..3).all(|k| repeated.get(&[1, k, 0]) == Some(3.0) && repeated.get(&[0, k, 1]) == Some(2.0)));
         let other = tape.plate("other", 2, PlateKind::Data, &[]);
         let stranger = tape.constant_on(&[other], [1.0, 2.0]);
-        assert!(matches!(
-            draw.parameter(stranger, &Shape::scalar()),
-            Err(DistributionError::Noise(_))
-        ));
-        assert!(matches!(
-            draw.parameter(parameter, &Shape::scalar()),
-            Err(DistributionError::Noise(_))
-        ));
+        assert!(matches!(draw.parameter(stranger, &Shape::scalar()), Err(DistributionError::Noise(_))));
+        assert!(matches!(draw.parameter(parameter, &Shape::scalar()), Err(DistributionError::Noise(_))));
     }
 }

@@ -46,10 +46,7 @@ impl<V> Normal<V> {
     /// # Errors
     /// Those of `f`.
     pub fn try_map<W, E>(&self, mut f: impl FnMut(&V) -> Result<W, E>) -> Result<Normal<W>, E> {
-        Ok(Normal {
-            location: f(&self.location)?,
-            scale: f(&self.scale)?,
-        })
+        Ok(Normal { location: f(&self.location)?, scale: f(&self.scale)? })
     }
 }
 
@@ -58,18 +55,12 @@ family!(Normal);
 impl<'t, F: Real> Normal<Var<'t, F>> {
     /// Normal numbers around `location` with standard deviation `scale > 0`.
     pub fn new(location: Var<'t, F>, scale: impl IntoVar<'t, F>) -> Self {
-        Normal {
-            location,
-            scale: scale.into_var(location.tape()),
-        }
+        Normal { location, scale: scale.into_var(location.tape()) }
     }
 
     /// Normal numbers whose standard deviation is `exp(log_scale)`.
     pub fn from_log_scale(location: Var<'t, F>, log_scale: Var<'t, F>) -> Self {
-        Normal {
-            location,
-            scale: log_scale.exp(),
-        }
+        Normal { location, scale: log_scale.exp() }
     }
 
     /// The location.
@@ -89,10 +80,7 @@ impl<'t, F: Real> Distribution<'t, F> for Normal<Var<'t, F>> {
     }
 
     fn parameters(&self) -> Parameters<'t, F> {
-        smallvec![
-            Parameter::smooth("location", self.location),
-            Parameter::smooth("scale", self.scale)
-        ]
+        smallvec![Parameter::smooth("location", self.location), Parameter::smooth("scale", self.scale)]
     }
 
     fn event_shape(&self) -> Shape {
@@ -110,10 +98,7 @@ impl<'t, F: Real> Distribution<'t, F> for Normal<Var<'t, F>> {
 
     fn draw(&self, draw: &Draw<'_, F>) -> DistributionResult<Tensor<F>> {
         let event = self.event_shape();
-        let (location, scale) = (
-            draw.parameter(self.location, &event)?,
-            draw.parameter(self.scale, &event)?,
-        );
+        let (location, scale) = (draw.parameter(self.location, &event)?, draw.parameter(self.scale, &event)?);
         let noise = draw.normal(&event)?;
         Ok(Tensor::from_fn(noise.shape().clone(), |i| {
             location.as_slice()[i] + scale.as_slice()[i] * noise.as_slice()[i]
@@ -175,10 +160,7 @@ impl<'t, F: Real> WeakDerivative<'t, F> for Normal<Var<'t, F>> {
         draw: &Draw<'_, F>,
     ) -> DistributionResult<Option<Alternatives<F>>> {
         let event = self.event_shape();
-        let (location, scale) = (
-            draw.parameter(self.location, &event)?,
-            draw.parameter(self.scale, &event)?,
-        );
+        let (location, scale) = (draw.parameter(self.location, &event)?, draw.parameter(self.scale, &event)?);
         let (at, width) = (location.as_slice(), scale.as_slice());
         let weight = |constant: f64| scale.map(|s| F::from_f64(constant) / s);
         match parameter {
@@ -188,10 +170,7 @@ impl<'t, F: Real> WeakDerivative<'t, F> for Normal<Var<'t, F>> {
                 let up = Tensor::from_fn(scale.shape().clone(), |i| at[i] + radius(i));
                 let down = Tensor::from_fn(scale.shape().clone(), |i| at[i] - radius(i));
                 let constant = 1.0 / (2.0 * PI).sqrt();
-                Ok(Some(Alternatives {
-                    values: vec![up, down],
-                    weights: vec![weight(constant), weight(-constant)],
-                }))
+                Ok(Some(Alternatives { values: vec![up, down], weights: vec![weight(constant), weight(-constant)] }))
             }
             1 => {
                 // A Maxwell length M times a uniform is a normal Z; given Z, the square of M is that of Z plus 2E.
@@ -200,10 +179,7 @@ impl<'t, F: Real> WeakDerivative<'t, F> for Normal<Var<'t, F>> {
                     let z = (sample.as_slice()[i] - at[i]) / width[i];
                     at[i] + width[i] * z.signum() * (z * z + e.as_slice()[i] + e.as_slice()[i]).sqrt()
                 });
-                Ok(Some(Alternatives {
-                    values: vec![out],
-                    weights: vec![weight(1.0)],
-                }))
+                Ok(Some(Alternatives { values: vec![out], weights: vec![weight(1.0)] }))
             }
             _ => Ok(None),
         }
@@ -212,9 +188,7 @@ impl<'t, F: Real> WeakDerivative<'t, F> for Normal<Var<'t, F>> {
 
 impl<'t, F: Real> ClosedFormEntropy<'t, F> for Normal<Var<'t, F>> {
     fn entropy(&self) -> Var<'t, F> {
-        (self.scale.ln() + 0.5 * (1.0 + (2.0 * PI).ln()))
-            .broadcast_to(self.event_shape())
-            .sum()
+        (self.scale.ln() + 0.5 * (1.0 + (2.0 * PI).ln())).broadcast_to(self.event_shape()).sum()
     }
 }
 
@@ -290,14 +264,9 @@ mod tests {
         let noise = KeyedNoise::new(8, 0);
         let draw = on_samples(&tape, &noise, 20_000);
         let x = normal.rsample(&draw).unwrap();
-        assert_eq!(
-            (x.shape().to_vec(), normal.mean().unwrap().shape().to_vec()),
-            (vec![2, 3], vec![2, 3])
-        );
+        assert_eq!((x.shape().to_vec(), normal.mean().unwrap().shape().to_vec()), (vec![2, 3], vec![2, 3]));
         let means = x.mean_over(draw.plates()[0]).peek().unwrap();
-        let spread = (x.square().mean_over(draw.plates()[0]) - x.mean_over(draw.plates()[0]).square())
-            .peek()
-            .unwrap();
+        let spread = (x.square().mean_over(draw.plates()[0]) - x.mean_over(draw.plates()[0]).square()).peek().unwrap();
         for element in 0..6 {
             let (location, scale) = ([0.0, 10.0][element / 3], [1.0, 2.0, 3.0][element % 3]);
             assert!((means.as_slice()[element] - location).abs() < 4.0 * scale / 20_000_f64.sqrt());
@@ -333,10 +302,7 @@ mod tests {
         let mut ids = IdMap::identity();
         ids.insert(normal.scale().id(), other.id());
         let bound = stored.bind(&tape, &ids).unwrap();
-        assert_eq!(
-            (bound.location().id(), bound.scale().id()),
-            (normal.location().id(), other.id())
-        );
+        assert_eq!((bound.location().id(), bound.scale().id()), (normal.location().id(), other.id()));
     }
 
     #[test]
@@ -356,10 +322,6 @@ mod tests {
             );
         }
         let parameters = BUILD(&leaves(&tape, &[0.0, 1.0])).parameters();
-        assert!(
-            parameters
-                .iter()
-                .all(|p| p.score == Smoothness::Smooth && p.path == Smoothness::Smooth)
-        );
+        assert!(parameters.iter().all(|p| p.score == Smoothness::Smooth && p.path == Smoothness::Smooth));
     }
 }

@@ -47,16 +47,12 @@ pub struct OneHotCategorical<V> {
 impl<V> OneHotCategorical<V> {
     /// One-hot vectors whose unnormalised log-probabilities are `logits`; −∞ forbids a category.
     pub fn from_logits(logits: V) -> Self {
-        OneHotCategorical {
-            parameter: ProbabilitiesOrLogits::Logits(logits),
-        }
+        OneHotCategorical { parameter: ProbabilitiesOrLogits::Logits(logits) }
     }
 
     /// One-hot vectors with the given probabilities, which sum to 1 along the last axis.
     pub fn from_probabilities(probabilities: V) -> Self {
-        OneHotCategorical {
-            parameter: ProbabilitiesOrLogits::Probabilities(probabilities),
-        }
+        OneHotCategorical { parameter: ProbabilitiesOrLogits::Probabilities(probabilities) }
     }
 
     /// The same distribution with other handles.
@@ -64,9 +60,7 @@ impl<V> OneHotCategorical<V> {
     /// # Errors
     /// Those of `f`.
     pub fn try_map<W, E>(&self, f: impl FnOnce(&V) -> Result<W, E>) -> Result<OneHotCategorical<W>, E> {
-        Ok(OneHotCategorical {
-            parameter: self.parameter.try_map(f)?,
-        })
+        Ok(OneHotCategorical { parameter: self.parameter.try_map(f)? })
     }
 }
 
@@ -104,10 +98,7 @@ impl<'t, F: Real> OneHotCategorical<Var<'t, F>> {
         let categories = self.categories().max(1);
         let shape: Shape = vectors.shape()[..vectors.rank().saturating_sub(1)].into();
         let number = |row: usize| {
-            vectors.as_slice()[row * categories..(row + 1) * categories]
-                .iter()
-                .position(|&x| x != F::ZERO)
-                .unwrap_or(0)
+            vectors.as_slice()[row * categories..(row + 1) * categories].iter().position(|&x| x != F::ZERO).unwrap_or(0)
         };
         Tensor::from_fn(shape, |row| F::from_usize(number(row)))
     }
@@ -218,11 +209,7 @@ impl<'t, F: Real> StochasticDerivative<'t, F> for OneHotCategorical<Var<'t, F>> 
         }
         let table = self.parameter.table("OneHotCategorical", draw)?;
         check_sample("OneHotCategorical", sample, table.shape())?;
-        Ok(Some(self.alternatives(self.parameter.neighbours(
-            side,
-            &self.numbers(sample),
-            &table,
-        ))))
+        Ok(Some(self.alternatives(self.parameter.neighbours(side, &self.numbers(sample), &table))))
     }
 }
 
@@ -288,18 +275,10 @@ mod tests {
             OneHotCategorical::from_probabilities(tape.constant(P)),
             OneHotCategorical::from_logits(tape.constant(logits())),
         ] {
-            assert_close(
-                &[law.log_prob(tape.constant(THIRD)).item().unwrap()],
-                &[0.2_f64.ln()],
-                1e-13,
-            );
+            assert_close(&[law.log_prob(tape.constant(THIRD)).item().unwrap()], &[0.2_f64.ln()], 1e-13);
         }
-        check_score(&P, |v| {
-            OneHotCategorical::from_probabilities(v).log_prob(v.tape().constant(THIRD))
-        });
-        check_score(&logits(), |v| {
-            OneHotCategorical::from_logits(v).log_prob(v.tape().constant(THIRD))
-        });
+        check_score(&P, |v| OneHotCategorical::from_probabilities(v).log_prob(v.tape().constant(THIRD)));
+        check_score(&logits(), |v| OneHotCategorical::from_logits(v).log_prob(v.tape().constant(THIRD)));
     }
 
     #[test]
@@ -334,15 +313,11 @@ mod tests {
             let hardened = law.harden(z).peek().unwrap();
             for (k, p) in P.iter().enumerate() {
                 let share = hardened.as_slice().iter().skip(k).step_by(4).sum::<f64>() / DRAWS as f64;
-                assert!(
-                    (share - p).abs() < 4.0 * (p * (1.0 - p) / DRAWS as f64).sqrt(),
-                    "{share} where {p} is exact"
-                );
+                assert!((share - p).abs() < 4.0 * (p * (1.0 - p) / DRAWS as f64).sqrt(), "{share} where {p} is exact");
             }
 
-            let conditional = law
-                .conditional_perturbed(draw.record(&tape, hard.clone()), &draw.purpose("conditional"))
-                .unwrap();
+            let conditional =
+                law.conditional_perturbed(draw.record(&tape, hard.clone()), &draw.purpose("conditional")).unwrap();
             assert_eq!(law.harden(conditional).peek().unwrap(), hard);
 
             let gumbel_cdf = |z: f64| (-(-z).exp()).exp();
@@ -353,17 +328,11 @@ mod tests {
                 }
                 // The joint law too: the largest is a standard Gumbel number.
                 check_uniform(
-                    z.as_slice()
-                        .chunks(4)
-                        .map(|row| gumbel_cdf(row.iter().copied().fold(f64::MIN, f64::max))),
+                    z.as_slice().chunks(4).map(|row| gumbel_cdf(row.iter().copied().fold(f64::MIN, f64::max))),
                 );
             }
             let soft = law.soften(z, tape.constant(0.5)).peek().unwrap();
-            assert!(
-                soft.as_slice()
-                    .chunks(4)
-                    .all(|row| (row.iter().sum::<f64>() - 1.0).abs() < 1e-12)
-            );
+            assert!(soft.as_slice().chunks(4).all(|row| (row.iter().sum::<f64>() - 1.0).abs() < 1e-12));
         }
     }
 
@@ -383,16 +352,12 @@ mod tests {
         let tape = Tape::<f64>::new();
         let draw = Draw::new(&tape, &noise, NoiseKey::new("x", None), Plates::new());
         let e = draw.exponential(&[4].into()).unwrap().to_vec();
-        let expected: Vec<f64> = (0..4)
-            .map(|k| if k == 2 { -e[2].ln() } else { -(e[2] + e[k] / P[k]).ln() })
-            .collect();
+        let expected: Vec<f64> = (0..4).map(|k| if k == 2 { -e[2].ln() } else { -(e[2] + e[k] / P[k]).ln() }).collect();
         assert_close(&conditional(tape.constant(logits())), &expected, 1e-12);
         check_score(&logits(), |v| {
             let tape = v.tape();
             let draw = Draw::new(tape, &noise, NoiseKey::new("x", None), Plates::new());
-            let z = OneHotCategorical::from_logits(v)
-                .conditional_perturbed(tape.constant(THIRD), &draw)
-                .unwrap();
+            let z = OneHotCategorical::from_logits(v).conditional_perturbed(tape.constant(THIRD), &draw).unwrap();
             (z * tape.constant([1.0, -2.0, 3.0, 0.5])).sum()
         });
     }
@@ -427,10 +392,7 @@ mod tests {
             ];
             for scalar in scalars {
                 let (value, gradient) = with_gradient(scalar, theta);
-                assert!(
-                    value.is_finite() && gradient.iter().all(|g| !g.is_nan()),
-                    "{value} {gradient:?}"
-                );
+                assert!(value.is_finite() && gradient.iter().all(|g| !g.is_nan()), "{value} {gradient:?}");
             }
         }
     }
@@ -447,11 +409,7 @@ mod tests {
             let uniform = OneHotCategorical::from_logits(tape.constant([0.0; 4]));
             assert_close(&[law.kl_to(&uniform).item().unwrap()], &[4.0_f64.ln() - entropy], 1e-13);
             assert_close(law.mean().unwrap().peek().unwrap().as_slice(), &P, 1e-13);
-            assert_close(
-                law.variance().unwrap().peek().unwrap().as_slice(),
-                &P.map(|p| p * (1.0 - p)),
-                1e-13,
-            );
+            assert_close(law.variance().unwrap().peek().unwrap().as_slice(), &P.map(|p| p * (1.0 - p)), 1e-13);
         }
     }
 
@@ -477,10 +435,7 @@ mod tests {
         let draw = Draw::new(&tape, &noise, NoiseKey::new("x", None), Plates::from_slice(&[plate]));
         let sample = law.draw(&draw).unwrap();
         assert_eq!(*sample.shape(), [7, 2, 3].into());
-        assert_eq!(
-            law.log_prob_each(draw.record(&tape, sample.clone())).shape(),
-            [2].into()
-        );
+        assert_eq!(law.log_prob_each(draw.record(&tape, sample.clone())).shape(), [2].into());
         let weak = law.weak_derivative(0, &sample, &draw).unwrap().unwrap();
         assert_eq!(
             (weak.values.len(), weak.values[0].shape(), weak.weights[0].shape()),
@@ -494,20 +449,10 @@ mod tests {
         for wrong in [[0.5, 1.2], [0.5, 0.4], [0.5, f64::NAN]] {
             let found = OneHotCategorical::from_probabilities(tape.constant(wrong)).validate();
             assert!(
-                matches!(
-                    found,
-                    Err(DistributionError::Parameter {
-                        distribution: "OneHotCategorical",
-                        ..
-                    })
-                ),
+                matches!(found, Err(DistributionError::Parameter { distribution: "OneHotCategorical", .. })),
                 "{found:?}"
             );
         }
-        assert!(
-            OneHotCategorical::from_logits(tape.constant([0.0, f64::NAN]))
-                .validate()
-                .is_err()
-        );
+        assert!(OneHotCategorical::from_logits(tape.constant([0.0, f64::NAN])).validate().is_err());
     }
 }

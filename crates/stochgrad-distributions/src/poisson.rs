@@ -47,16 +47,12 @@ enum RateOrLog<V> {
 impl<V> Poisson<V> {
     /// Counts whose mean is `rate ≥ 0`.
     pub fn from_rate(rate: V) -> Self {
-        Poisson {
-            parameter: RateOrLog::Rate(rate),
-        }
+        Poisson { parameter: RateOrLog::Rate(rate) }
     }
 
     /// Counts whose mean is `exp(log_rate)`; −∞ is a rate of 0.
     pub fn from_log_rate(log_rate: V) -> Self {
-        Poisson {
-            parameter: RateOrLog::Log(log_rate),
-        }
+        Poisson { parameter: RateOrLog::Log(log_rate) }
     }
 
     /// The same distribution with other handles.
@@ -154,9 +150,7 @@ impl<'t, F: Real> Distribution<'t, F> for Poisson<Var<'t, F>> {
 
     fn draw(&self, draw: &Draw<'_, F>) -> DistributionResult<Tensor<F>> {
         let rates = self.rates(draw)?;
-        draw.invert(&self.event_shape(), &|element, k| {
-            poisson_cdf(k as f64, rates.as_slice()[element].to_f64())
-        })
+        draw.invert(&self.event_shape(), &|element, k| poisson_cdf(k as f64, rates.as_slice()[element].to_f64()))
     }
 
     fn mean(&self) -> Option<Var<'t, F>> {
@@ -179,14 +173,9 @@ impl<'t, F: Real> Distribution<'t, F> for Poisson<Var<'t, F>> {
             ),
             RateOrLog::Log(log) => {
                 let hint = "look for the operation that made it so large, or NaN";
-                check_parameter(
-                    "Poisson",
-                    "log_rate",
-                    log,
-                    "a number with a finite exponential",
-                    hint,
-                    |log| F::from_f64(log).exp().is_finite(),
-                )
+                check_parameter("Poisson", "log_rate", log, "a number with a finite exponential", hint, |log| {
+                    F::from_f64(log).exp().is_finite()
+                })
             }
         }
     }
@@ -274,10 +263,7 @@ mod tests {
     type Build = for<'t> fn(Var<'t, f64>) -> Poisson<Var<'t, f64>>;
 
     fn both(rate: f64) -> [(Build, f64); 2] {
-        [
-            (|v| Poisson::from_rate(v), rate),
-            (|v| Poisson::from_log_rate(v), rate.ln()),
-        ]
+        [(|v| Poisson::from_rate(v), rate), (|v| Poisson::from_log_rate(v), rate.ln())]
     }
 
     #[test]
@@ -287,11 +273,7 @@ mod tests {
             let law = build(tape.parameter(theta));
             for k in 0..30 {
                 let k = f64::from(k);
-                assert_close(
-                    &[law.log_prob(tape.constant(k)).item().unwrap()],
-                    &[poisson_log_pmf(k, 2.5)],
-                    1e-13,
-                );
+                assert_close(&[law.log_prob(tape.constant(k)).item().unwrap()], &[poisson_log_pmf(k, 2.5)], 1e-13);
             }
             check_score(&[theta, theta], |v| build(v).log_prob(v.tape().constant([0.0, 4.0])));
         }
@@ -333,9 +315,7 @@ mod tests {
         let law = Poisson::from_rate(tape.constant([1e4, 1e-3]));
         let noise = KeyedNoise::new(9, 0);
         let plates = Plates::from_slice(&[tape.plate("draws", 2000, PlateKind::Samples, &[])]);
-        let sample = law
-            .draw(&Draw::new(&tape, &noise, NoiseKey::new("x", None), plates))
-            .unwrap();
+        let sample = law.draw(&Draw::new(&tape, &noise, NoiseKey::new("x", None), plates)).unwrap();
         let mean = |k: usize| sample.as_slice().iter().skip(k).step_by(2).sum::<f64>() / 2000.0;
         assert!((mean(0) - 1e4).abs() < 4.0 * 100.0 / 2000.0_f64.sqrt() && mean(1) < 0.01);
     }
@@ -349,11 +329,9 @@ mod tests {
             assert!(law.validate().is_ok());
             assert_eq!(law.log_prob(tape.constant(1.0)).item().unwrap(), f64::NEG_INFINITY);
             let other = Poisson::from_rate(tape.constant(0.7));
-            for (scalar, known) in [
-                (law.log_prob(tape.constant(0.0)), 0.0),
-                (law.kl_to(&law), 0.0),
-                (law.kl_to(&other), 0.7),
-            ] {
+            for (scalar, known) in
+                [(law.log_prob(tape.constant(0.0)), 0.0), (law.kl_to(&law), 0.0), (law.kl_to(&other), 0.7)]
+            {
                 let (value, gradient) = with_gradient(scalar, theta);
                 assert_close(&[value], &[known], 1e-14);
                 assert!(gradient.iter().all(|g| !g.is_nan()), "{gradient:?}");
@@ -398,14 +376,7 @@ mod tests {
         for wrong in [-0.1, f64::NAN, f64::INFINITY] {
             let found = Poisson::from_rate(tape.constant([1.0, wrong])).validate();
             assert!(
-                matches!(
-                    found,
-                    Err(DistributionError::Parameter {
-                        distribution: "Poisson",
-                        position: 1,
-                        ..
-                    })
-                ),
+                matches!(found, Err(DistributionError::Parameter { distribution: "Poisson", position: 1, .. })),
                 "{found:?}"
             );
         }

@@ -76,14 +76,9 @@ impl<'t, F: Real> RateOrScale<Var<'t, F>> {
     pub(crate) fn validate(&self, distribution: &'static str) -> DistributionResult<()> {
         let parameter = self.parameter();
         let hint = "use exp() or softplus() of an unconstrained number";
-        check_parameter(
-            distribution,
-            parameter.name,
-            parameter.var,
-            "a positive finite number",
-            hint,
-            |s| s > 0.0 && s.is_finite(),
-        )
+        check_parameter(distribution, parameter.name, parameter.var, "a positive finite number", hint, |s| {
+            s > 0.0 && s.is_finite()
+        })
     }
 
     /// The scales as a tensor on the plates of a request.

@@ -57,10 +57,7 @@ impl<V> Uniform<V> {
     /// # Errors
     /// Those of `f`.
     pub fn try_map<W, E>(&self, mut f: impl FnMut(&V) -> Result<W, E>) -> Result<Uniform<W>, E> {
-        Ok(Uniform {
-            low: f(&self.low)?,
-            high: f(&self.high)?,
-        })
+        Ok(Uniform { low: f(&self.low)?, high: f(&self.high)? })
     }
 }
 
@@ -69,10 +66,7 @@ family!(Uniform);
 impl<'t, F: Real> Uniform<Var<'t, F>> {
     /// Numbers between `low` and `high > low`.
     pub fn new(low: Var<'t, F>, high: impl IntoVar<'t, F>) -> Self {
-        Uniform {
-            low,
-            high: high.into_var(low.tape()),
-        }
+        Uniform { low, high: high.into_var(low.tape()) }
     }
 
     /// The lower bound.
@@ -180,10 +174,7 @@ impl<'t, F: Real> WeakDerivative<'t, F> for Uniform<Var<'t, F>> {
             _ => return Ok(None),
         };
         let weights = Tensor::from_fn(low.shape().clone(), |i| sign / (high.as_slice()[i] - low.as_slice()[i]));
-        Ok(Some(Alternatives {
-            values: vec![if parameter == 0 { low } else { high }],
-            weights: vec![weights],
-        }))
+        Ok(Some(Alternatives { values: vec![if parameter == 0 { low } else { high }], weights: vec![weights] }))
     }
 }
 
@@ -255,12 +246,7 @@ mod tests {
         let tape = Tape::<f64>::new();
         let uniform = Uniform::new(tape.parameter(0.0), 1.0);
         assert!(uniform.capabilities().score.is_none());
-        assert!(
-            uniform
-                .parameters()
-                .iter()
-                .all(|p| p.score == Smoothness::Jump && p.path == Smoothness::Smooth)
-        );
+        assert!(uniform.parameters().iter().all(|p| p.score == Smoothness::Jump && p.path == Smoothness::Smooth));
     }
 
     #[test]
@@ -289,13 +275,8 @@ mod tests {
     fn a_stored_uniform_binds_again() {
         let tape = Tape::<f64>::new();
         let uniform = Uniform::new(tape.parameter(0.5), tape.parameter(2.0));
-        let bound = <Uniform<Id> as Family<f64>>::store(&uniform)
-            .bind(&tape, &IdMap::identity())
-            .unwrap();
-        assert_eq!(
-            (bound.low().id(), bound.high().id()),
-            (uniform.low().id(), uniform.high().id())
-        );
+        let bound = <Uniform<Id> as Family<f64>>::store(&uniform).bind(&tape, &IdMap::identity()).unwrap();
+        assert_eq!((bound.low().id(), bound.high().id()), (uniform.low().id(), uniform.high().id()));
     }
 
     #[test]

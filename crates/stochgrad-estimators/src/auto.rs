@@ -28,7 +28,8 @@ use crate::enumerate::{enumerate, independent_elements, joint_states};
 use crate::pathwise::describe_plate;
 use stochgrad_distributions::{Distribution, DistributionError, Family};
 use stochgrad_graph::{
-    CostContext, GradientMethod, GraphResult, Guarantee, Method, Order, Path, SampleContext, SamplePlate, SampleSet, Terms,
+    CostContext, GradientMethod, GraphResult, Guarantee, Method, Order, Path, SampleContext, SamplePlate, SampleSet,
+    Terms,
 };
 use stochgrad_tape::{Plate, Smoothness, Tape, Var, Weights};
 use stochgrad_tensor::Real;
@@ -141,13 +142,18 @@ impl<F: Real, D: Family<F>> GradientMethod<F, D> for Auto {
             Choice::Reparameterized if is_open(path) => {
                 // The ledger looks at the smoothness of the score; for this choice that of the sample path counts as well.
                 let parameters = distribution.parameters();
-                let once = parameters.iter().any(|parameter| parameter.path == Smoothness::Kinked && is_differentiable(parameter.var));
+                let once = parameters
+                    .iter()
+                    .any(|parameter| parameter.path == Smoothness::Kinked && is_differentiable(parameter.var));
                 let order = if once { Order::Finite(1) } else { Order::Any };
                 Ok(Guarantee::unbiased(order.min(path.order())))
             }
             _ if distribution.capabilities().score.is_some() => Ok(Guarantee::EXACT),
             _ => {
-                let through = path.through.as_ref().map_or("an operation that jumps".into(), |(what, at)| format!("{what} ({at})"));
+                let through = path
+                    .through
+                    .as_ref()
+                    .map_or("an operation that jumps".into(), |(what, at)| format!("{what} ({at})"));
                 Err(format!(
                     "the value reaches a cost through {through}, which rules the pathwise derivative out, and the support \
                      of {} depends on its parameters, which rules the score function out; use MeasureValued if it offers \
@@ -158,7 +164,11 @@ impl<F: Real, D: Family<F>> GradientMethod<F, D> for Auto {
         }
     }
 
-    fn sample<'t>(&self, context: &SampleContext<'_, 't, F>, distribution: &D::On<'t>) -> GraphResult<SampleSet<'t, F>> {
+    fn sample<'t>(
+        &self,
+        context: &SampleContext<'_, 't, F>,
+        distribution: &D::On<'t>,
+    ) -> GraphResult<SampleSet<'t, F>> {
         let can = distribution.capabilities();
         match (self.choose(distribution), can.finite_support, can.reparameterized) {
             (Choice::Enumerated(_), Some(finite), _) => enumerate(context, finite, self.limit),
@@ -221,7 +231,9 @@ impl<F: Real, D: Family<F>> GradientMethod<F, D> for Auto {
                 Some((what, at)) => format!("a path from the value goes through {what} ({at})"),
                 None => "a path from the value jumps".into(),
             }),
-            Choice::Independent => score(format!("{} has no small finite support and is not reparameterised", distribution.name())),
+            Choice::Independent => {
+                score(format!("{} has no small finite support and is not reparameterised", distribution.name()))
+            }
         })
     }
 }
@@ -233,7 +245,7 @@ mod tests {
     use std::sync::Arc;
     use stochgrad_check::{Oracle, StatisticalTest};
     use stochgrad_distributions::{Bernoulli, Gamma, Id, Normal, Poisson, Uniform};
-    use stochgrad_graph::{DynMethod, GraphError, Graph, Gradients, Seed};
+    use stochgrad_graph::{DynMethod, Gradients, Graph, GraphError, Seed};
     use stochgrad_tensor::Tensor;
 
     type Normals = DynMethod<f64, Normal<Id>>;
@@ -260,7 +272,10 @@ mod tests {
 
     #[test]
     fn a_smooth_path_is_differentiated_pathwise_and_only_so() {
-        equal(&normal(&(Arc::new(Auto::new().samples(3)) as Normals), false), &normal(&(Arc::new(Pathwise::new().samples(3)) as Normals), false));
+        equal(
+            &normal(&(Arc::new(Auto::new().samples(3)) as Normals), false),
+            &normal(&(Arc::new(Pathwise::new().samples(3)) as Normals), false),
+        );
     }
 
     #[test]
@@ -302,14 +317,21 @@ mod tests {
     #[test]
     fn the_report_names_the_jump() {
         let reports = |jump| normal(&(Arc::new(Auto::new()) as Normals), jump).reports().to_vec();
-        assert_eq!(reports(false), [("x".to_string(), "pathwise: every path from the value is free of jumps".to_string())]);
+        assert_eq!(
+            reports(false),
+            [("x".to_string(), "pathwise: every path from the value is free of jumps".to_string())]
+        );
         let report = &reports(true)[0].1;
-        assert!(report.starts_with("score function: ") && report.contains("Step") && report.contains("auto.rs"), "{report}");
+        assert!(
+            report.starts_with("score function: ") && report.contains("Step") && report.contains("auto.rs"),
+            "{report}"
+        );
     }
 
     #[test]
     fn every_order_is_exact() {
-        let methods: [Bits; 3] = [Arc::new(Auto::new()), Arc::new(Auto::new().limit(1)), Arc::new(Auto::new().limit(1).samples(2))];
+        let methods: [Bits; 3] =
+            [Arc::new(Auto::new()), Arc::new(Auto::new().limit(1)), Arc::new(Auto::new().limit(1).samples(2))];
         for first in &methods {
             for second in &methods {
                 let model = |graph: &Graph<'_, f64>| {
@@ -384,7 +406,8 @@ mod tests {
     fn where_nothing_applies_it_says_so() {
         let uniform = |jump: bool| {
             move |graph: &Graph<'_, f64>| {
-                let x = graph.sample("x", &Uniform::new(graph.constant(0.0), graph.param("high", 2.0)?), &Auto::new())?;
+                let x =
+                    graph.sample("x", &Uniform::new(graph.constant(0.0), graph.param("high", 2.0)?), &Auto::new())?;
                 graph.cost("cost", if jump { (x - 0.5).step() } else { x.square() })
             }
         };
@@ -392,7 +415,10 @@ mod tests {
         let error = order_of(uniform(true), "high").unwrap_err();
         assert!(matches!(error, GraphError::Refused { .. }), "{error}");
         let message = error.to_string();
-        assert!(message.contains("Step") && message.contains("Uniform") && message.contains("MeasureValued"), "{message}");
+        assert!(
+            message.contains("Step") && message.contains("Uniform") && message.contains("MeasureValued"),
+            "{message}"
+        );
     }
 
     #[test]

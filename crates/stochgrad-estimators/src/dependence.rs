@@ -18,8 +18,11 @@ pub(crate) fn is_differentiable<F: Real>(value: Var<'_, F>) -> bool {
             Some(Op::Leaf { trainable: true }) => return true,
             Some(Op::Sample(_)) => pending.extend(var.inputs().into_iter().take(1)),
             Some(_) => {
-                let passes = |input: usize| matches!(tape.smoothness(var, input), Smoothness::Smooth | Smoothness::Kinked);
-                pending.extend(var.inputs().into_iter().enumerate().filter(|(input, _)| passes(*input)).map(|(_, var)| var));
+                let passes =
+                    |input: usize| matches!(tape.smoothness(var, input), Smoothness::Smooth | Smoothness::Kinked);
+                pending.extend(
+                    var.inputs().into_iter().enumerate().filter(|(input, _)| passes(*input)).map(|(_, var)| var),
+                );
             }
         }
     }

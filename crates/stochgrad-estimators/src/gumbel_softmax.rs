@@ -29,8 +29,8 @@ use crate::pathwise::{check_parameter_paths, describe_plate, path_order};
 use crate::temperature::Temperature;
 use stochgrad_distributions::{Distribution, DistributionError, Family, Relaxed};
 use stochgrad_graph::{
-    Bias, CostContext, GradientMethod, GraphError, GraphResult, Guarantee, Method, MethodState, Order, Path, SampleContext,
-    SamplePlate, SampleSet, Terms,
+    Bias, CostContext, GradientMethod, GraphError, GraphResult, Guarantee, Method, MethodState, Order, Path,
+    SampleContext, SamplePlate, SampleSet, Terms,
 };
 use stochgrad_tape::Plate;
 use stochgrad_tensor::Real;
@@ -136,17 +136,17 @@ impl Method for GumbelSoftmax {
             )));
         }
         match state.get(STEP).map(Vec::as_slice) {
-            None if self.temperature.changes() => {
-                Err(self.broken_state(format!("expected \"{STEP}\", came nothing; was the checkpoint made with another method?")))
-            }
+            None if self.temperature.changes() => Err(self.broken_state(format!(
+                "expected \"{STEP}\", came nothing; was the checkpoint made with another method?"
+            ))),
             None => Ok(()),
             Some(&[step]) if step >= 0.0 && step.fract() == 0.0 && step < 2.0_f64.powi(53) => {
                 self.temperature.set_step(step as u64);
                 Ok(())
             }
-            Some(other) => {
-                Err(self.broken_state(format!("expected one whole number as \"{STEP}\", came {other:?}; the checkpoint is damaged")))
-            }
+            Some(other) => Err(self.broken_state(format!(
+                "expected one whole number as \"{STEP}\", came {other:?}; the checkpoint is damaged"
+            ))),
         }
     }
 }
@@ -164,7 +164,11 @@ where
         })
     }
 
-    fn sample<'t>(&self, context: &SampleContext<'_, 't, F>, distribution: &D::On<'t>) -> GraphResult<SampleSet<'t, F>> {
+    fn sample<'t>(
+        &self,
+        context: &SampleContext<'_, 't, F>,
+        distribution: &D::On<'t>,
+    ) -> GraphResult<SampleSet<'t, F>> {
         let temperature = self.temperature.current();
         if !(temperature > 0.0 && temperature.is_finite()) {
             return Err(context.error(DistributionError::Parameter {
@@ -218,7 +222,8 @@ mod tests {
         for (theta, target, mean, variance) in cases {
             let model = |graph: &Graph<'_, f64>| toy(graph, theta, target, &method);
             let moments = Oracle::new().nodes(64).gradient(model).unwrap();
-            let found = (moments.mean("logit").unwrap().as_slice()[0], moments.variance("logit").unwrap().as_slice()[0]);
+            let found =
+                (moments.mean("logit").unwrap().as_slice()[0], moments.variance("logit").unwrap().as_slice()[0]);
             assert!((found.0 - mean).abs() < 2e-4 * mean.abs(), "{found:?} where {mean} is known");
             assert!((found.1 - variance).abs() < 5e-4 * variance, "{found:?} where {variance} is known");
         }
@@ -277,7 +282,10 @@ mod tests {
         };
         let relaxed = GumbelSoftmax::new(0.5);
         assert_eq!(biases(&relaxed), [Bias::Law, Bias::Law, Bias::Law, Bias::Unbiased]);
-        assert_eq!(biases(&relaxed.straight_through()), [Bias::Gradient, Bias::Gradient, Bias::Unbiased, Bias::Unbiased]);
+        assert_eq!(
+            biases(&relaxed.straight_through()),
+            [Bias::Gradient, Bias::Gradient, Bias::Unbiased, Bias::Unbiased]
+        );
     }
 
     #[test]

@@ -36,7 +36,9 @@ mod stochastic_derivative;
 mod temperature;
 
 pub use auto::Auto;
-pub use baseline::{Baseline, Baselines, Constant, DynBaseline, FnBaseline, LeaveOneOut, Memory, MovingAverage, NoBaseline, Update};
+pub use baseline::{
+    Baseline, Baselines, Constant, DynBaseline, FnBaseline, LeaveOneOut, Memory, MovingAverage, NoBaseline, Update,
+};
 pub use enumerate::Enumerate;
 pub use gumbel_softmax::GumbelSoftmax;
 pub use measure_valued::MeasureValued;

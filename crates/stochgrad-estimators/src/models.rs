@@ -77,9 +77,5 @@ pub(crate) fn importance_weighted(graph: &Graph<'_, f64>, method: &BitMethod) ->
 
 /// Names for messages of failed tests.
 pub(crate) fn names(methods: &[&BitMethod]) -> String {
-    methods
-        .iter()
-        .map(|method| method.name())
-        .collect::<Vec<_>>()
-        .join(" / ")
+    methods.iter().map(|method| method.name()).collect::<Vec<_>>().join(" / ")
 }

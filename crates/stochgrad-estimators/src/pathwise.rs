@@ -92,7 +92,10 @@ pub(crate) fn path_order(path: &Path, assume_continuous: bool) -> Result<Order, 
 
 /// Refuses a distribution whose samples are not differentiable by a parameter that is to be trained.
 pub(crate) fn check_parameter_paths<'t, F: Real>(distribution: &dyn Distribution<'t, F>) -> Result<(), String> {
-    match distribution.parameters().iter().find(|parameter| parameter.path == Smoothness::Jump && is_differentiable(parameter.var))
+    match distribution
+        .parameters()
+        .iter()
+        .find(|parameter| parameter.path == Smoothness::Jump && is_differentiable(parameter.var))
     {
         None => Ok(()),
         Some(parameter) => Err(format!(
@@ -138,7 +141,11 @@ where
         path_order(path, self.assume_continuous).map(Guarantee::unbiased)
     }
 
-    fn sample<'t>(&self, context: &SampleContext<'_, 't, F>, distribution: &D::On<'t>) -> GraphResult<SampleSet<'t, F>> {
+    fn sample<'t>(
+        &self,
+        context: &SampleContext<'_, 't, F>,
+        distribution: &D::On<'t>,
+    ) -> GraphResult<SampleSet<'t, F>> {
         let plate = context.sample_plate(self.plate)?;
         let value = distribution.rsample(&context.draw(plate)).map_err(|source| context.error(source))?;
         Ok(SampleSet::equal(value, plate))
@@ -378,11 +385,19 @@ mod tests {
             Ok(Guarantee::unbiased(Order::Finite(1)))
         }
 
-        fn sample<'t>(&self, context: &SampleContext<'_, 't, f64>, distribution: &D::On<'t>) -> GraphResult<SampleSet<'t, f64>> {
+        fn sample<'t>(
+            &self,
+            context: &SampleContext<'_, 't, f64>,
+            distribution: &D::On<'t>,
+        ) -> GraphResult<SampleSet<'t, f64>> {
             context.independent(distribution, SamplePlate::Single)
         }
 
-        fn terms<'t>(&self, context: &CostContext<'_, 't, f64>, distribution: &D::On<'t>) -> GraphResult<Terms<'t, f64>> {
+        fn terms<'t>(
+            &self,
+            context: &CostContext<'_, 't, f64>,
+            distribution: &D::On<'t>,
+        ) -> GraphResult<Terms<'t, f64>> {
             let relaxed = distribution.perturbed(&context.draw("relaxed")).map_err(|source| context.error(source))?;
             let soft = distribution.soften(relaxed, context.tape().constant(1.0));
             let mut terms = Terms::default();
@@ -409,7 +424,7 @@ mod tests {
             Ok(graph.backward()?.get("t")?.to_vec())
         }
         let tape = Tape::<f64>::new();
-        let error = record(&tape, |b| Bernoulli::from_logits(b), &ScoreFunction::new()).unwrap_err();
+        let error = record(&tape, Bernoulli::from_logits, &ScoreFunction::new()).unwrap_err();
         assert!(matches!(&error, GraphError::Replay { node, .. } if node == "b"), "{error}");
         let tape = Tape::<f64>::new();
         let gradient = record(&tape, |b| Normal::new(b * 2.0, 1.0), &Pathwise::new()).unwrap();

@@ -13,15 +13,18 @@ struct Share<'t, F: Real> {
     weights: Vec<Tensor<F>>,
 }
 
+/// The alternatives by the parameter at a position, given the sample, as a distribution offers them.
+type Derivative<'a, F> = dyn Fn(usize, &Tensor<F>, &Draw<'_, F>) -> DistributionResult<Option<Alternatives<F>>> + 'a;
+
 /// One gradient term for each differentiable parameter `θ`: value zero, and by `θ` the derivative
 /// `Σ_a w_a · (cost with alternative a − cost)`. All alternatives of all parameters are replayed together.
 ///
-/// `alternatives` gives those by the parameter at a position; `purpose` names the noise they are drawn with.
+/// `purpose` names the noise that alternatives are drawn with.
 pub(crate) fn gradient_terms<'t, F: Real>(
     context: &CostContext<'_, 't, F>,
     distribution: &dyn Distribution<'t, F>,
     purpose: &str,
-    alternatives: &dyn Fn(usize, &Tensor<F>, &Draw<'_, F>) -> DistributionResult<Option<Alternatives<F>>>,
+    alternatives: &Derivative<'_, F>,
 ) -> GraphResult<Terms<'t, F>> {
     let tape = context.tape();
     let sample = context.value().peek()?;

@@ -41,15 +41,8 @@ fn undone<F: Real>(log: Var<'_, F>, depth: usize) -> Option<Var<'_, F>> {
         Op::Reduce(Reduce::Sum, axes) => {
             let shape = first.shape();
             let single = axes.iter().all(|&axis| shape[axis] == 1);
-            let kept: Shape = (0..shape.len())
-                .filter(|axis| !axes.contains(axis))
-                .map(|axis| shape[axis])
-                .collect();
-            if single {
-                Some(undone(first, depth)?.reshape(kept))
-            } else {
-                None
-            }
+            let kept: Shape = (0..shape.len()).filter(|axis| !axes.contains(axis)).map(|axis| shape[axis]).collect();
+            if single { Some(undone(first, depth)?.reshape(kept)) } else { None }
         }
         Op::Zip(Zip::Add) => match (undone(first, depth), undone(inputs[1], depth)) {
             (None, None) => None,
@@ -71,10 +64,7 @@ fn undone<F: Real>(log: Var<'_, F>, depth: usize) -> Option<Var<'_, F>> {
 fn whole_power<'t, F: Real>(base: Var<'t, F>, count: Var<'t, F>) -> Option<Var<'t, F>> {
     let counts = count.peek().ok()?;
     let highest = counts.as_slice().iter().map(|n| n.to_f64()).fold(0.0, f64::max);
-    let whole = counts
-        .as_slice()
-        .iter()
-        .all(|n| n.to_f64() >= 0.0 && n.to_f64().fract() == 0.0);
+    let whole = counts.as_slice().iter().all(|n| n.to_f64() >= 0.0 && n.to_f64().fract() == 0.0);
     if !whole || highest > POWER as f64 {
         return None;
     }
@@ -96,9 +86,7 @@ mod tests {
         let gathered = p.ln().broadcast_to([2, 3]).gather(-1, index).sum_axis(-1);
         let recovered = probability(gathered);
         assert_eq!(recovered.peek().unwrap().as_slice(), &[0.0, 0.75]);
-        let [gradient] = tape
-            .backward((recovered * tape.constant([3.0, 5.0])).sum(), [p])
-            .unwrap();
+        let [gradient] = tape.backward((recovered * tape.constant([3.0, 5.0])).sum(), [p]).unwrap();
         assert_eq!(gradient.as_slice(), &[3.0, 0.0, 5.0]);
     }
 
@@ -114,12 +102,7 @@ mod tests {
         let [second] = tape.backward(first, [p]).unwrap();
         let [other] = tape.grad(law.index(0, 1), [p]).unwrap();
         let [curvature] = tape.backward(other, [p]).unwrap();
-        let numbers = (
-            first.item().unwrap(),
-            second.item().unwrap(),
-            other.item().unwrap(),
-            curvature.item().unwrap(),
-        );
+        let numbers = (first.item().unwrap(), second.item().unwrap(), other.item().unwrap(), curvature.item().unwrap());
         assert_eq!(numbers, (0.0, 2.0, 1.0, -4.0));
     }
 
@@ -128,9 +111,7 @@ mod tests {
         let tape = Tape::<f64>::new();
         let logits = tape.parameter([f64::NEG_INFINITY, 0.0, 1.0]);
         let chances = probability(logits.log_softmax(-1));
-        let [gradient] = tape
-            .backward((chances * tape.constant([7.0, 1.0, 0.0])).sum(), [logits])
-            .unwrap();
+        let [gradient] = tape.backward((chances * tape.constant([7.0, 1.0, 0.0])).sum(), [logits]).unwrap();
         let q = 1.0 / (1.0 + 1.0_f64.exp());
         assert_eq!(gradient.as_slice()[0], 0.0);
         assert!((gradient.as_slice()[1] - q * (1.0 - q)).abs() < 1e-15);

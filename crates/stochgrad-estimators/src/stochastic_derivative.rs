@@ -23,7 +23,8 @@ use crate::pathwise::describe_plate;
 use crate::perturbation::gradient_terms;
 use stochgrad_distributions::{Family, Side, StochasticDerivative};
 use stochgrad_graph::{
-    CostContext, GradientMethod, GraphResult, Guarantee, Method, Order, Path, SampleContext, SamplePlate, SampleSet, Terms,
+    CostContext, GradientMethod, GraphResult, Guarantee, Method, Order, Path, SampleContext, SamplePlate, SampleSet,
+    Terms,
 };
 use stochgrad_tape::Plate;
 use stochgrad_tensor::Real;
@@ -98,7 +99,11 @@ where
         Ok(Guarantee::unbiased(Order::Finite(1)))
     }
 
-    fn sample<'t>(&self, context: &SampleContext<'_, 't, F>, distribution: &D::On<'t>) -> GraphResult<SampleSet<'t, F>> {
+    fn sample<'t>(
+        &self,
+        context: &SampleContext<'_, 't, F>,
+        distribution: &D::On<'t>,
+    ) -> GraphResult<SampleSet<'t, F>> {
         context.independent(distribution, self.plate)
     }
 

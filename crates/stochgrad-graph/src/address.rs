@@ -29,10 +29,7 @@ impl fmt::Display for Address {
 
 impl From<&str> for Address {
     fn from(name: &str) -> Self {
-        Address {
-            name: name.into(),
-            index: None,
-        }
+        Address { name: name.into(), index: None }
     }
 }
 
@@ -44,10 +41,7 @@ impl From<String> for Address {
 
 impl From<(&str, usize)> for Address {
     fn from((name, index): (&str, usize)) -> Self {
-        Address {
-            name: name.into(),
-            index: Some(index as u64),
-        }
+        Address { name: name.into(), index: Some(index as u64) }
     }
 }
 
@@ -68,9 +62,6 @@ impl Seed {
 
     /// The same seed at another step.
     pub fn step(self, step: usize) -> Self {
-        Seed {
-            step: step as u64,
-            ..self
-        }
+        Seed { step: step as u64, ..self }
     }
 }

@@ -49,10 +49,7 @@ impl<'a, 't, F: Real> SampleContext<'a, 't, F> {
     /// For a plate without members, or of another size than in the primal run.
     pub fn plate(&self, size: usize, kind: PlateKind) -> GraphResult<Plate> {
         if size == 0 {
-            return Err(GraphError::EmptyPlate {
-                name: self.address.to_string(),
-                at: self.at,
-            });
+            return Err(GraphError::EmptyPlate { name: self.address.to_string(), at: self.at });
         }
         match self.replayed {
             None => Ok(self.tape.plate(&self.address.to_string(), size, kind, &self.plates)),
@@ -115,11 +112,7 @@ impl<'a, 't, F: Real> SampleContext<'a, 't, F> {
     pub fn error(&self, source: DistributionError) -> GraphError {
         match source {
             DistributionError::Tape(error) => GraphError::Tape(error),
-            source => GraphError::Distribution {
-                node: self.address.to_string(),
-                source,
-                at: self.at,
-            },
+            source => GraphError::Distribution { node: self.address.to_string(), source, at: self.at },
         }
     }
 }

@@ -62,11 +62,7 @@ fn peeled<'t, F: Real>(value: Var<'t, F>, depth: usize) -> Option<Vec<Var<'t, F>
         }
         Op::Map(Map::AddScalar(number)) => {
             let mut parts = peeled(inputs[0], depth - 1)?;
-            parts.push(
-                tape.constant(number)
-                    .expand_plates(&value.plates())
-                    .broadcast_to(value.shape()),
-            );
+            parts.push(tape.constant(number).expand_plates(&value.plates()).broadcast_to(value.shape()));
             Some(parts)
         }
         Op::Zip(zip @ (Zip::Add | Zip::Sub)) => {
@@ -76,9 +72,7 @@ fn peeled<'t, F: Real>(value: Var<'t, F>, depth: usize) -> Option<Vec<Var<'t, F>
             }
             // Both sides must lie on the plates of the sum: a constant counts once for each member.
             let spread = |parts: Vec<Var<'t, F>>| {
-                parts
-                    .into_iter()
-                    .map(|part| part.expand_plates(&value.plates()).broadcast_to(value.shape()))
+                parts.into_iter().map(|part| part.expand_plates(&value.plates()).broadcast_to(value.shape()))
             };
             let mut parts: Vec<Var<'t, F>> = spread(left.unwrap_or_else(|| vec![inputs[0]])).collect();
             let right = spread(right.unwrap_or_else(|| vec![inputs[1]]));

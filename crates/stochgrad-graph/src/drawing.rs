@@ -44,21 +44,13 @@ pub enum Vertex {
 impl fmt::Display for Vertex {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let on = |plates: &String| {
-            if plates.is_empty() {
-                String::new()
-            } else {
-                format!("\non {plates}")
-            }
+            if plates.is_empty() { String::new() } else { format!("\non {plates}") }
         };
         match self {
             Vertex::Parameter { name, shape } => write!(f, "{name}\n{shape}"),
-            Vertex::Stochastic {
-                name,
-                distribution,
-                method,
-                plates,
-                shape,
-            } => write!(f, "{name} ~ {distribution}\n{shape}{}\n{method}", on(plates)),
+            Vertex::Stochastic { name, distribution, method, plates, shape } => {
+                write!(f, "{name} ~ {distribution}\n{shape}{}\n{method}", on(plates))
+            }
             Vertex::Cost { name, plates } => write!(f, "{name}{}", on(plates)),
         }
     }
@@ -94,10 +86,8 @@ impl<F: Real> Graph<'_, F> {
         let mut graph = DiGraph::new();
         let mut sources: HashMap<usize, Sources> = HashMap::new();
         for parameter in &state.parameters {
-            let vertex = graph.add_node(Vertex::Parameter {
-                name: parameter.name.clone(),
-                shape: parameter.var.shape(),
-            });
+            let vertex =
+                graph.add_node(Vertex::Parameter { name: parameter.name.clone(), shape: parameter.var.shape() });
             sources.insert(parameter.var.id().index(), Sources::from([vertex.index()]));
         }
         let mut vertices: HashMap<SiteId, NodeIndex> = HashMap::new();
@@ -117,13 +107,8 @@ impl<F: Real> Graph<'_, F> {
             {
                 sources.insert(visit.id.index(), Sources::from([vertex.index()]));
             } else if !visit.inputs.is_empty() {
-                let joint: Sources = visit
-                    .inputs
-                    .iter()
-                    .filter_map(|id| sources.get(&id.index()))
-                    .flatten()
-                    .copied()
-                    .collect();
+                let joint: Sources =
+                    visit.inputs.iter().filter_map(|id| sources.get(&id.index())).flatten().copied().collect();
                 if !joint.is_empty() {
                     sources.insert(visit.id.index(), joint);
                 }
@@ -143,12 +128,9 @@ impl<F: Real> Graph<'_, F> {
             from.iter().for_each(|&source| {
                 graph.add_edge(NodeIndex::new(source), to, Edge::Recorded);
             });
-            control
-                .difference(from)
-                .filter(|&&source| source != to.index())
-                .for_each(|&source| {
-                    graph.add_edge(NodeIndex::new(source), to, Edge::Control);
-                });
+            control.difference(from).filter(|&&source| source != to.index()).for_each(|&source| {
+                graph.add_edge(NodeIndex::new(source), to, Edge::Control);
+            });
         };
         for node in &state.nodes {
             let from: Sources = node
@@ -163,20 +145,10 @@ impl<F: Real> Graph<'_, F> {
         }
         for cost in &state.costs {
             let mut plates = stochgrad_tape::Plates::new();
-            cost.parts
-                .iter()
-                .for_each(|part| crate::surrogate::merge(&mut plates, &part.value.plates()));
-            let vertex = graph.add_node(Vertex::Cost {
-                name: cost.name.clone(),
-                plates: words(&plates),
-            });
-            let from: Sources = cost
-                .parts
-                .iter()
-                .filter_map(|part| sources.get(&part.value.id().index()))
-                .flatten()
-                .copied()
-                .collect();
+            cost.parts.iter().for_each(|part| crate::surrogate::merge(&mut plates, &part.value.plates()));
+            let vertex = graph.add_node(Vertex::Cost { name: cost.name.clone(), plates: words(&plates) });
+            let from: Sources =
+                cost.parts.iter().filter_map(|part| sources.get(&part.value.id().index())).flatten().copied().collect();
             let recorded = cost.parts.first().map_or(0, |part| part.value.id().index());
             connect(&mut graph, vertex, &from, &read(recorded));
         }
@@ -194,20 +166,13 @@ impl<F: Real> Graph<'_, F> {
             };
             format!(
                 "shape={shape} label=\"{}\"",
-                vertex
-                    .to_string()
-                    .replace('\\', "\\\\")
-                    .replace('"', "\\\"")
-                    .replace('\n', "\\n")
+                vertex.to_string().replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
             )
         };
         let edges = |_: &DiGraph<Vertex, Edge>, edge: petgraph::graph::EdgeReference<'_, Edge>| match edge.weight() {
             Edge::Recorded => String::new(),
             Edge::Control => format!("style=dashed label=\"{}\"", edge.weight()),
         };
-        format!(
-            "{}",
-            Dot::with_attr_getters(&graph, &[Config::NodeNoLabel, Config::EdgeNoLabel], &edges, &attributes)
-        )
+        format!("{}", Dot::with_attr_getters(&graph, &[Config::NodeNoLabel, Config::EdgeNoLabel], &edges, &attributes))
     }
 }

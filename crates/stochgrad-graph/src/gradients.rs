@@ -26,9 +26,7 @@ impl<F: Real> Gradients<F> {
     /// # Errors
     /// For a name that no parameter has.
     pub fn get(&self, parameter: &str) -> GraphResult<&Tensor<F>> {
-        self.gradients
-            .get(parameter)
-            .ok_or_else(|| unknown("parameter", parameter, self.gradients.keys()))
+        self.gradients.get(parameter).ok_or_else(|| unknown("parameter", parameter, self.gradients.keys()))
     }
 
     /// All gradients, in the order of the names.
@@ -38,9 +36,7 @@ impl<F: Real> Gradients<F> {
 
     /// The gradients, for changes before they are used, such as clipping.
     pub fn iter_mut(&mut self) -> impl Iterator<Item = (&str, &mut Tensor<F>)> {
-        self.gradients
-            .iter_mut()
-            .map(|(name, gradient)| (name.as_str(), gradient))
+        self.gradients.iter_mut().map(|(name, gradient)| (name.as_str(), gradient))
     }
 
     /// The estimate of an expected cost.
@@ -49,9 +45,7 @@ impl<F: Real> Gradients<F> {
     /// For a name that no cost has.
     pub fn cost(&self, name: &str) -> GraphResult<F> {
         let found = self.costs.iter().find(|(known, _)| known == name);
-        found
-            .map(|(_, value)| *value)
-            .ok_or_else(|| unknown("cost", name, self.costs.iter().map(|(name, _)| name)))
+        found.map(|(_, value)| *value).ok_or_else(|| unknown("cost", name, self.costs.iter().map(|(name, _)| name)))
     }
 
     /// The estimates of all expected costs.
@@ -69,10 +63,7 @@ impl<F: Real> Gradients<F> {
     /// # Errors
     /// For a name that no parameter has.
     pub fn guarantee(&self, parameter: &str) -> GraphResult<Guarantee> {
-        self.guarantees
-            .get(parameter)
-            .copied()
-            .ok_or_else(|| unknown("parameter", parameter, self.guarantees.keys()))
+        self.guarantees.get(parameter).copied().ok_or_else(|| unknown("parameter", parameter, self.guarantees.keys()))
     }
 
     /// What methods decided for themselves: the node, and the decision in words.
@@ -107,11 +98,7 @@ fn unknown<'a>(what: &'static str, name: &str, known: impl Iterator<Item = &'a S
     GraphError::Unknown {
         what,
         name: name.into(),
-        known: if known.is_empty() {
-            "none".into()
-        } else {
-            known.join(", ")
-        },
+        known: if known.is_empty() { "none".into() } else { known.join(", ") },
     }
 }
 
@@ -168,16 +155,8 @@ impl<'t, F: Real> Surrogate<'t, F> {
             self.parameter(name)?;
             let guaranteed = self.ledger.guarantee(name).order;
             if !guaranteed.allows(order) {
-                let because = self
-                    .ledger
-                    .because(name)
-                    .map_or(String::new(), |because| format!(" ({because})"));
-                return Err(GraphError::Order {
-                    parameter: name.into(),
-                    asked: order,
-                    guaranteed,
-                    because,
-                });
+                let because = self.ledger.because(name).map_or(String::new(), |because| format!(" ({because})"));
+                return Err(GraphError::Order { parameter: name.into(), asked: order, guaranteed, because });
             }
         }
         Ok(())
@@ -189,10 +168,7 @@ impl<'t, F: Real> Surrogate<'t, F> {
     /// For unknown names, and methods without a valid first derivative.
     pub fn gradient(&self, parameters: &[&str]) -> GraphResult<Vec<Var<'t, F>>> {
         self.check_order(parameters, 1)?;
-        let wrt: Vec<Var<'t, F>> = parameters
-            .iter()
-            .map(|name| self.parameter(name))
-            .collect::<Result<_, _>>()?;
+        let wrt: Vec<Var<'t, F>> = parameters.iter().map(|name| self.parameter(name)).collect::<Result<_, _>>()?;
         Ok(self.value.tape().gradients(self.value, &wrt)?)
     }
 
@@ -204,10 +180,7 @@ impl<'t, F: Real> Surrogate<'t, F> {
         let names: Vec<&str> = directions.iter().map(|(name, _)| *name).collect();
         self.check_order(&names, order)?;
         let tape = self.value.tape();
-        let wrt: Vec<Var<'t, F>> = names
-            .iter()
-            .map(|name| self.parameter(name))
-            .collect::<Result<_, _>>()?;
+        let wrt: Vec<Var<'t, F>> = names.iter().map(|name| self.parameter(name)).collect::<Result<_, _>>()?;
         let mut derivative = self.value;
         for _ in 0..order {
             let gradients = tape.gradients(derivative, &wrt)?;
@@ -228,14 +201,8 @@ impl<'t, F: Real> Surrogate<'t, F> {
         let names: Vec<&str> = directions.iter().map(|(name, _)| *name).collect();
         self.check_order(&names, 2)?;
         let tape = self.value.tape();
-        let wrt: Vec<Var<'t, F>> = names
-            .iter()
-            .map(|name| self.parameter(name))
-            .collect::<Result<_, _>>()?;
-        let along: Vec<Var<'t, F>> = directions
-            .iter()
-            .map(|(_, direction)| tape.constant(direction))
-            .collect();
+        let wrt: Vec<Var<'t, F>> = names.iter().map(|name| self.parameter(name)).collect::<Result<_, _>>()?;
+        let along: Vec<Var<'t, F>> = directions.iter().map(|(_, direction)| tape.constant(direction)).collect();
         Ok(tape.hessian_vector_product(self.value, &wrt, &along)?)
     }
 
@@ -306,27 +273,13 @@ impl<'t, F: Real> Graph<'t, F> {
     pub fn surrogate(&self) -> GraphResult<Surrogate<'t, F>> {
         let state = self.state();
         let end = self.tape().len();
-        let Built {
-            surrogate,
-            estimates,
-            paths,
-            ..
-        } = Builder::new(self, &state)?.build()?;
+        let Built { surrogate, estimates, paths, .. } = Builder::new(self, &state)?.build()?;
         let ledger = Ledger::new(self, &state, &paths, end)?;
         let parameters = parameters(&state);
-        Ok(Surrogate {
-            value: surrogate,
-            estimates,
-            parameters,
-            ledger,
-        })
+        Ok(Surrogate { value: surrogate, estimates, parameters, ledger })
     }
 }
 
 fn parameters<'t, F: Real>(state: &State<'t, F>) -> Vec<(String, Var<'t, F>)> {
-    state
-        .parameters
-        .iter()
-        .map(|parameter| (parameter.name.clone(), parameter.var))
-        .collect()
+    state.parameters.iter().map(|parameter| (parameter.name.clone(), parameter.var)).collect()
 }

@@ -78,10 +78,7 @@ impl<'t, F: Real> Graph<'t, F> {
         if tape.site_count() > 0 {
             let message =
                 "this tape holds a graph already; make another tape, or take it cleared from Workspace::tape()".into();
-            tape.fail(TapeError::Other {
-                message,
-                at: Location::caller(),
-            });
+            tape.fail(TapeError::Other { message, at: Location::caller() });
         }
         let state = State {
             parameters: Vec::new(),
@@ -109,10 +106,7 @@ impl<'t, F: Real> Graph<'t, F> {
     /// Those of the model.
     #[track_caller]
     pub fn of(tape: &'t Tape<F>, seed: Seed, model: &'t Model<'t, F>) -> GraphResult<Self> {
-        let graph = Graph {
-            model: Some(model),
-            ..Self::new(tape, seed)
-        };
+        let graph = Graph { model: Some(model), ..Self::new(tape, seed) };
         model(&graph)?;
         Ok(graph)
     }
@@ -168,31 +162,17 @@ impl<'t, F: Real> Graph<'t, F> {
             return if known.value.shares_buffer_with(&value) && known.value.shape() == value.shape() {
                 Ok(known.var)
             } else {
-                Err(GraphError::Duplicate {
-                    what: "parameter",
-                    name: name.into(),
-                    before: known.at,
-                    at,
-                })
+                Err(GraphError::Duplicate { what: "parameter", name: name.into(), before: known.at, at })
             };
         }
         let var = self.tape.parameter(&value);
-        self.state.borrow_mut().parameters.push(NamedParameter {
-            name: name.into(),
-            var,
-            value,
-            at,
-        });
+        self.state.borrow_mut().parameters.push(NamedParameter { name: name.into(), var, value, at });
         Ok(var)
     }
 
     /// The names of the parameters and their values on the tape, in the order in which they were made.
     pub fn parameters(&self) -> Vec<(String, Var<'t, F>)> {
-        self.state()
-            .parameters
-            .iter()
-            .map(|parameter| (parameter.name.clone(), parameter.var))
-            .collect()
+        self.state().parameters.iter().map(|parameter| (parameter.name.clone(), parameter.var)).collect()
     }
 
     /// A value that needs no gradient.
@@ -222,11 +202,7 @@ impl<'t, F: Real> Graph<'t, F> {
             Some(axis) if self.tape.plate_size(axis) == size => axis,
             Some(axis) => {
                 let problem = format!("expected {} members as before, came {size}", self.tape.plate_size(axis));
-                return Err(GraphError::Data {
-                    name: plate.into(),
-                    problem,
-                    at,
-                });
+                return Err(GraphError::Data { name: plate.into(), problem, at });
             }
             None => self.new_plate(plate, size, PlateKind::Data, at)?,
         };
@@ -253,12 +229,7 @@ impl<'t, F: Real> Graph<'t, F> {
             return Err(GraphError::EmptyPlate { name: name.into(), at });
         }
         if self.state().plates.contains_key(name) {
-            return Err(GraphError::Duplicate {
-                what: "plate",
-                name: name.into(),
-                before: at,
-                at,
-            });
+            return Err(GraphError::Duplicate { what: "plate", name: name.into(), before: at, at });
         }
         let plate = self.tape.plate(name, size, kind, &[]);
         self.state.borrow_mut().plates.insert(name.into(), plate);
@@ -268,20 +239,13 @@ impl<'t, F: Real> Graph<'t, F> {
     /// The plate of this name: of data, or made with [`plate`](Graph::plate), or made by the method of the node of this name.
     pub fn find_plate(&self, name: &str) -> Option<Plate> {
         let state = self.state();
-        let of_node = || {
-            state
-                .nodes
-                .iter()
-                .find(|node| node.address.to_string() == name)
-                .and_then(|node| node.plate)
-        };
+        let of_node = || state.nodes.iter().find(|node| node.address.to_string() == name).and_then(|node| node.plate);
         state.plates.get(name).copied().or_else(of_node)
     }
 
     /// Says how a plate is averaged: by its size (as all plates are at first), or summed, as for time steps.
     pub fn set_summed(&self, plate: Plate, summed: bool) {
-        self.tape
-            .set_weights(plate, if summed { Weights::Sum } else { Weights::Mean });
+        self.tape.set_weights(plate, if summed { Weights::Sum } else { Weights::Mean });
     }
 
     /// A stochastic node: draws from a distribution, to be differentiated by a gradient method.
@@ -298,34 +262,19 @@ impl<'t, F: Real> Graph<'t, F> {
         let address = address.into();
         self.tape.check()?;
         if let Some(before) = self.state().addresses.get(&address) {
-            return Err(GraphError::Duplicate {
-                what: "node",
-                name: address.to_string(),
-                before,
-                at,
-            });
+            return Err(GraphError::Duplicate { what: "node", name: address.to_string(), before, at });
         }
         let parameters = distribution.parameters();
         let vars: Vec<Var<'t, F>> = parameters.iter().map(|parameter| parameter.var).collect();
         let mut plates = Plates::new();
         for var in &vars {
             if !std::ptr::eq(var.tape(), self.tape) {
-                return Err(TapeError::Foreign {
-                    what: format!("a parameter of node \"{address}\""),
-                    at,
-                }
-                .into());
+                return Err(TapeError::Foreign { what: format!("a parameter of node \"{address}\""), at }.into());
             }
             merge(&mut plates, &var.plates());
         }
-        let context = SampleContext {
-            tape: self.tape,
-            noise: self.noise(),
-            address: &address,
-            plates,
-            replayed: None,
-            at,
-        };
+        let context =
+            SampleContext { tape: self.tape, noise: self.noise(), address: &address, plates, replayed: None, at };
         if self.validate.get() {
             distribution.validate().map_err(|source| context.error(source))?;
         }
@@ -340,18 +289,8 @@ impl<'t, F: Real> Graph<'t, F> {
             set.value = self.tape.constant_on(&set.value.plates(), value);
         }
         if let (Some(plate), Some((weights, differentiable))) = (set.plate, set.weights) {
-            let weights = if differentiable {
-                weights
-            } else {
-                weights.stop_gradient()
-            };
-            self.tape.set_weights(
-                plate,
-                Weights::Given {
-                    id: weights.id(),
-                    differentiable,
-                },
-            );
+            let weights = if differentiable { weights } else { weights.stop_gradient() };
+            self.tape.set_weights(plate, Weights::Given { id: weights.id(), differentiable });
         }
         let site = self.tape.new_site();
         let value = self.tape.located(at, || self.tape.sample(site, set.value, &vars));
@@ -366,10 +305,7 @@ impl<'t, F: Real> Graph<'t, F> {
             plate: set.plate,
             parameters,
             distribution: distribution.name(),
-            method: Rc::new(Erased {
-                distribution: D::Family::store(distribution),
-                method: method.clone(),
-            }),
+            method: Rc::new(Erased { distribution: D::Family::store(distribution), method: method.clone() }),
             at,
             address: address.clone(),
         };
@@ -387,17 +323,12 @@ impl<'t, F: Real> Graph<'t, F> {
     ) -> GraphResult<SampleSet<'t, F>> {
         if let Some(reparameterized) = distribution.capabilities().reparameterized {
             let plate = context.sample_plate(setting)?;
-            let value = reparameterized
-                .rsample(&context.draw(plate))
-                .map_err(|source| context.error(source))?;
+            let value = reparameterized.rsample(&context.draw(plate)).map_err(|source| context.error(source))?;
             return Ok(SampleSet::equal(value, plate));
         }
         let set = context.independent(distribution, setting)?;
         let log_prob = distribution.log_prob(set.value);
-        let total = log_prob
-            .plates()
-            .iter()
-            .fold(log_prob, |sum, &plate| sum.sum_over(plate));
+        let total = log_prob.plates().iter().fold(log_prob, |sum, &plate| sum.sum_over(plate));
         self.state.borrow_mut().log_probs.push(total);
         Ok(set)
     }
@@ -405,10 +336,7 @@ impl<'t, F: Real> Graph<'t, F> {
     /// The log-probability of all draws together, if the joint law is recorded; see [`set_joint_law`](Graph::set_joint_law).
     pub fn joint_log_prob(&self) -> Var<'t, F> {
         let state = self.state();
-        state
-            .log_probs
-            .iter()
-            .fold(self.tape.constant(0.0), |sum, &log_prob| sum + log_prob)
+        state.log_probs.iter().fold(self.tape.constant(0.0), |sum, &log_prob| sum + log_prob)
     }
 
     /// The sum of the recorded costs, averaged over their plates, without any gradient method: differentiable where the
@@ -418,14 +346,10 @@ impl<'t, F: Real> Graph<'t, F> {
         let mut total = self.tape.constant(0.0);
         for part in state.costs.iter().flat_map(|cost| &cost.parts) {
             total = total
-                + part
-                    .plates
-                    .iter()
-                    .rev()
-                    .fold(part.value, |value, &plate| match self.tape.weights(plate) {
-                        Weights::Sum => value.sum_over(plate),
-                        _ => value.mean_over(plate),
-                    });
+                + part.plates.iter().rev().fold(part.value, |value, &plate| match self.tape.weights(plate) {
+                    Weights::Sum => value.sum_over(plate),
+                    _ => value.mean_over(plate),
+                });
         }
         total
     }
@@ -443,58 +367,30 @@ impl<'t, F: Real> Graph<'t, F> {
         let at = Location::caller();
         self.tape.check()?;
         if !std::ptr::eq(value.tape(), self.tape) {
-            return Err(TapeError::Foreign {
-                what: format!("cost \"{name}\""),
-                at,
-            }
-            .into());
+            return Err(TapeError::Foreign { what: format!("cost \"{name}\""), at }.into());
         }
         if let Some(known) = self.state().costs.iter().find(|cost| cost.name == name) {
-            return Err(GraphError::Duplicate {
-                what: "cost",
-                name: name.into(),
-                before: known.at,
-                at,
-            });
+            return Err(GraphError::Duplicate { what: "cost", name: name.into(), before: known.at, at });
         }
         if !value.shape().is_empty() {
             let plates = value.plates();
-            let plates = if plates.is_empty() {
-                String::new()
-            } else {
-                format!(", plates {}", self.tape.plate_names(&plates))
-            };
-            return Err(GraphError::CostShape {
-                name: name.into(),
-                shape: value.shape(),
-                plates,
-                at,
-            });
+            let plates =
+                if plates.is_empty() { String::new() } else { format!(", plates {}", self.tape.plate_names(&plates)) };
+            return Err(GraphError::CostShape { name: name.into(), shape: value.shape(), plates, at });
         }
         if let Some(position) = value.peek()?.as_slice().iter().position(|x| x.is_nan()) {
-            return Err(GraphError::CostNan {
-                name: name.into(),
-                position,
-                at,
-            });
+            return Err(GraphError::CostNan { name: name.into(), position, at });
         }
         let parts = peel(value)
             .into_iter()
             .map(|part| {
                 // Recorded anew, so that it descends from whatever host code has read by now.
                 let value = part.reshape(Shape::scalar());
-                Part {
-                    value,
-                    plates: self.tape.closure(&value.plates()),
-                }
+                Part { value, plates: self.tape.closure(&value.plates()) }
             })
             .collect();
         self.tape.check()?;
-        self.state.borrow_mut().costs.push(Cost {
-            name: name.into(),
-            parts,
-            at,
-        });
+        self.state.borrow_mut().costs.push(Cost { name: name.into(), parts, at });
         Ok(())
     }
 }

@@ -51,25 +51,16 @@ pub struct Guarantee {
 
 impl Guarantee {
     /// Unbiased at every order.
-    pub const EXACT: Guarantee = Guarantee {
-        bias: Bias::Unbiased,
-        order: Order::Any,
-    };
+    pub const EXACT: Guarantee = Guarantee { bias: Bias::Unbiased, order: Order::Any };
 
     /// Unbiased up to an order.
     pub fn unbiased(order: Order) -> Self {
-        Guarantee {
-            bias: Bias::Unbiased,
-            order,
-        }
+        Guarantee { bias: Bias::Unbiased, order }
     }
 
     /// What holds if both hold.
     pub fn and(self, other: Guarantee) -> Self {
-        Guarantee {
-            bias: self.bias.max(other.bias),
-            order: self.order.min(other.order),
-        }
+        Guarantee { bias: self.bias.max(other.bias), order: self.order.min(other.order) }
     }
 }
 
@@ -96,10 +87,7 @@ pub struct Path {
 impl Path {
     /// A path of smooth operations.
     pub fn smooth() -> Self {
-        Path {
-            smoothness: Smoothness::Smooth,
-            through: None,
-        }
+        Path { smoothness: Smoothness::Smooth, through: None }
     }
 
     /// The order up to which a sample-path derivative along it is valid: none through a jump, one through a kink.

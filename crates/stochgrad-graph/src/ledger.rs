@@ -31,46 +31,23 @@ impl Ledger {
         let mut reports = Vec::new();
         let mut limited = false;
         for (node, path) in state.nodes.iter().zip(paths) {
-            let bind = Bind {
-                tape,
-                ids: &ids,
-                address: &node.address,
-                at: node.at,
-            };
-            let guarantee = node
-                .method
-                .guarantee(bind, path)?
-                .map_err(|problem| node.refused(problem))?;
-            reports.extend(
-                node.method
-                    .report(bind, path)?
-                    .map(|report| (node.address.to_string(), report)),
-            );
+            let bind = Bind { tape, ids: &ids, address: &node.address, at: node.at };
+            let guarantee = node.method.guarantee(bind, path)?.map_err(|problem| node.refused(problem))?;
+            reports.extend(node.method.report(bind, path)?.map(|report| (node.address.to_string(), report)));
             let kinked = !node.method.redraws_by_recording()
-                && node
-                    .parameters
-                    .iter()
-                    .any(|parameter| parameter.score == Smoothness::Kinked);
+                && node.parameters.iter().any(|parameter| parameter.score == Smoothness::Kinked);
             let unpathed = node.method.redraws_by_recording()
-                && node
-                    .parameters
-                    .iter()
-                    .any(|parameter| parameter.path == Smoothness::Kinked);
+                && node.parameters.iter().any(|parameter| parameter.path == Smoothness::Kinked);
             limited |= guarantee != Guarantee::EXACT || kinked || unpathed;
             guarantees.push(guarantee);
         }
-        let mut ledger = Ledger {
-            limited: BTreeMap::new(),
-            reports,
-        };
+        let mut ledger = Ledger { limited: BTreeMap::new(), reports };
         if limited {
             // Sixty-four parameters at a time, one bit each.
             for (chunk, parameters) in state.parameters.chunks(64).enumerate() {
                 let reach = reach(graph, state, end, chunk);
                 for (bit, parameter) in parameters.iter().enumerate() {
-                    ledger.settle(graph, state, &guarantees, &parameter.name, &|index| {
-                        reach[index] >> bit & 1 == 1
-                    });
+                    ledger.settle(graph, state, &guarantees, &parameter.name, &|index| reach[index] >> bit & 1 == 1);
                 }
             }
         }
@@ -88,11 +65,7 @@ impl Ledger {
         let takes_part: Vec<bool> = state
             .nodes
             .iter()
-            .map(|node| {
-                node.parameters
-                    .iter()
-                    .any(|parameter| reached(parameter.var.id().index()))
-            })
+            .map(|node| node.parameters.iter().any(|parameter| reached(parameter.var.id().index())))
             .collect();
         let mut total = Guarantee::EXACT;
         let mut because = String::new();
@@ -108,65 +81,32 @@ impl Ledger {
                 continue;
             }
             let name = || format!("node \"{}\" uses {}", node.address, node.method.name());
-            limit(
-                Guarantee {
-                    bias: guarantee.bias.min(Bias::Gradient),
-                    order: guarantee.order,
-                },
-                name(),
-            );
+            limit(Guarantee { bias: guarantee.bias.min(Bias::Gradient), order: guarantee.order }, name());
             if guarantee.bias == Bias::Law {
-                limit(
-                    Guarantee {
-                        bias: Bias::Law,
-                        order: Order::Any,
-                    },
-                    name(),
-                );
+                limit(Guarantee { bias: Bias::Law, order: Order::Any }, name());
             }
             let by_path = node.method.redraws_by_recording();
-            for parameter in node
-                .parameters
-                .iter()
-                .filter(|parameter| reached(parameter.var.id().index()))
-            {
+            for parameter in node.parameters.iter().filter(|parameter| reached(parameter.var.id().index())) {
                 let smoothness = if by_path { parameter.path } else { parameter.score };
                 if smoothness == Smoothness::Kinked {
                     limit(
                         Guarantee::unbiased(Order::Finite(1)),
-                        format!(
-                            "{} differentiates by {} of {} once only",
-                            name(),
-                            parameter.name,
-                            node.distribution
-                        ),
+                        format!("{} differentiates by {} of {} once only", name(), parameter.name, node.distribution),
                     );
                 }
             }
         }
-        let law: Vec<usize> = (0..guarantees.len())
-            .filter(|&index| guarantees[index].bias == Bias::Law)
-            .collect();
-        for part in state
-            .costs
-            .iter()
-            .flat_map(|cost| &cost.parts)
-            .filter(|_| !law.is_empty())
-        {
+        let law: Vec<usize> = (0..guarantees.len()).filter(|&index| guarantees[index].bias == Bias::Law).collect();
+        for part in state.costs.iter().flat_map(|cost| &cost.parts).filter(|_| !law.is_empty()) {
             let ancestors = graph.tape().sites(part.value.ancestors());
             let concerned =
                 reached(part.value.id().index()) || ancestors.iter().any(|site| takes_part[site.0 as usize]);
-            if let (true, Some(&index)) = (
-                concerned,
-                law.iter()
-                    .find(|&&index| ancestors.iter().any(|site| site.0 as usize == index)),
-            ) {
+            if let (true, Some(&index)) =
+                (concerned, law.iter().find(|&&index| ancestors.iter().any(|site| site.0 as usize == index)))
+            {
                 let node = &state.nodes[index];
                 limit(
-                    Guarantee {
-                        bias: Bias::Law,
-                        order: Order::Any,
-                    },
+                    Guarantee { bias: Bias::Law, order: Order::Any },
                     format!("node \"{}\" uses {}", node.address, node.method.name()),
                 );
             }
@@ -177,9 +117,7 @@ impl Ledger {
     }
 
     pub(crate) fn guarantee(&self, parameter: &str) -> Guarantee {
-        self.limited
-            .get(parameter)
-            .map_or(Guarantee::EXACT, |(guarantee, _)| *guarantee)
+        self.limited.get(parameter).map_or(Guarantee::EXACT, |(guarantee, _)| *guarantee)
     }
 
     pub(crate) fn because(&self, parameter: &str) -> Option<&str> {

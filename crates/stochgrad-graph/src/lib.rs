@@ -11,6 +11,7 @@
 mod address;
 mod context;
 mod cost;
+mod credit;
 mod drawing;
 mod error;
 mod gradients;
@@ -18,6 +19,7 @@ mod graph;
 mod guarantee;
 mod ledger;
 mod method;
+mod mixing;
 mod node;
 mod paths;
 mod replay;

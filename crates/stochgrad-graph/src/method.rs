@@ -40,11 +40,7 @@ pub struct SampleSet<'t, F: Real> {
 impl<'t, F: Real> SampleSet<'t, F> {
     /// Equally weighted values.
     pub fn equal(value: Var<'t, F>, plate: Option<Plate>) -> Self {
-        SampleSet {
-            value,
-            plate,
-            weights: None,
-        }
+        SampleSet { value, plate, weights: None }
     }
 }
 
@@ -84,12 +80,7 @@ pub struct Terms<'t, F: Real> {
 
 impl<F: Real> Default for Terms<'_, F> {
     fn default() -> Self {
-        Terms {
-            control_variates: Vec::new(),
-            gradient_terms: Vec::new(),
-            auxiliary: Vec::new(),
-            updates: Vec::new(),
-        }
+        Terms { control_variates: Vec::new(), gradient_terms: Vec::new(), auxiliary: Vec::new(), updates: Vec::new() }
     }
 }
 

@@ -74,13 +74,11 @@ impl<D, M> Erased<D, M> {
     where
         D: Family<F>,
     {
-        self.distribution
-            .bind(at.tape, at.ids)
-            .map_err(|source| GraphError::Distribution {
-                node: at.address.to_string(),
-                source,
-                at: at.at,
-            })
+        self.distribution.bind(at.tape, at.ids).map_err(|source| GraphError::Distribution {
+            node: at.address.to_string(),
+            source,
+            at: at.at,
+        })
     }
 }
 

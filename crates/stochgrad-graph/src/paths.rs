@@ -18,21 +18,14 @@ pub(crate) fn worst_paths<F: Real>(
     costs: &[Cost<'_, F>],
     end: usize,
 ) -> Vec<Path> {
-    let differentiable = nodes.iter().any(|node| {
-        node.value
-            .inputs()
-            .first()
-            .is_some_and(|value| !matches!(value.op(), Some(Op::Leaf { .. })))
-    });
+    let differentiable = nodes
+        .iter()
+        .any(|node| node.value.inputs().first().is_some_and(|value| !matches!(value.op(), Some(Op::Leaf { .. }))));
     if !differentiable {
         return nodes.iter().map(|_| Path::smooth()).collect();
     }
     let mut worst = vec![(Smoothness::Constant, None::<usize>); end];
-    let sites: HashMap<SiteId, usize> = nodes
-        .iter()
-        .enumerate()
-        .map(|(index, node)| (node.site, index))
-        .collect();
+    let sites: HashMap<SiteId, usize> = nodes.iter().enumerate().map(|(index, node)| (node.site, index)).collect();
     for part in costs.iter().flat_map(|cost| &cost.parts) {
         worst[part.value.id().index()].0 = Smoothness::Smooth;
     }
@@ -50,18 +43,9 @@ pub(crate) fn worst_paths<F: Real>(
             let (edge, below) = match visit.op {
                 Op::Sample(site) if input > 0 => match sites.get(site).map(|&index| &nodes[index]) {
                     Some(node) if !node.method.redraws_by_recording() => {
-                        let score = node
-                            .parameters
-                            .get(input - 1)
-                            .map_or(Smoothness::Jump, |parameter| parameter.score);
-                        (
-                            if score == Smoothness::Constant {
-                                Smoothness::Jump
-                            } else {
-                                score
-                            },
-                            Smoothness::Smooth,
-                        )
+                        let score =
+                            node.parameters.get(input - 1).map_or(Smoothness::Jump, |parameter| parameter.score);
+                        (if score == Smoothness::Constant { Smoothness::Jump } else { score }, Smoothness::Smooth)
                     }
                     _ => continue,
                 },
@@ -70,11 +54,7 @@ pub(crate) fn worst_paths<F: Real>(
             if edge == Smoothness::Constant || below == Smoothness::Constant {
                 continue;
             }
-            let here = if edge >= below {
-                (edge, Some(visit.id.index()))
-            } else {
-                (below, through)
-            };
+            let here = if edge >= below { (edge, Some(visit.id.index())) } else { (below, through) };
             let slot = &mut worst[id.index()];
             if here.0 > slot.0 {
                 *slot = here;
@@ -87,9 +67,7 @@ pub(crate) fn worst_paths<F: Real>(
         .map(|node| {
             let branched = reads.iter().find(|read| {
                 read.recorded_before < end
-                    && tape
-                        .var(read.id)
-                        .is_ok_and(|var| tape.set_contains(var.ancestors(), node.site))
+                    && tape.var(read.id).is_ok_and(|var| tape.set_contains(var.ancestors(), node.site))
             });
             if let Some(read) = branched {
                 return Path {
@@ -98,9 +76,7 @@ pub(crate) fn worst_paths<F: Real>(
                 };
             }
             let (smoothness, through) = worst[node.value.id().index()];
-            let through = through
-                .filter(|_| smoothness > Smoothness::Smooth)
-                .and_then(|index| describe(tape, index));
+            let through = through.filter(|_| smoothness > Smoothness::Smooth).and_then(|index| describe(tape, index));
             Path { smoothness, through }
         })
         .collect()

@@ -63,9 +63,7 @@ impl<'t, F: Real> Builder<'_, 't, F> {
         }
         let parameters = node.method.parameters(self.bind(index, ids))?;
         let mut plates = Plates::new();
-        parameters
-            .iter()
-            .for_each(|parameter| merge(&mut plates, &parameter.var.plates()));
+        parameters.iter().for_each(|parameter| merge(&mut plates, &parameter.var.plates()));
         let context = SampleContext {
             tape: self.tape,
             noise: self.noise,
@@ -74,9 +72,7 @@ impl<'t, F: Real> Builder<'_, 't, F> {
             replayed: Some(node.plate),
             at: node.at,
         };
-        let set = self
-            .tape
-            .located(node.at, || node.method.resample(self.bind(index, ids), &context))?;
+        let set = self.tape.located(node.at, || node.method.resample(self.bind(index, ids), &context))?;
         if let (Some(plate), Some((weights, _))) = (set.plate, set.weights)
             && let Weights::Given { id, .. } = self.tape.weights(plate)
         {
@@ -132,11 +128,13 @@ impl<'t, F: Real> Builder<'_, 't, F> {
         let mut costs = self.costs_of(node)?;
         for cost in &mut costs {
             let mut sum: Option<Var<'t, F>> = None;
-            for (at, part) in self.downstream(node) {
-                let part = &self.costs[at].parts[part];
-                if self.costs[at].name == cost.name && without(plates, &part.plates) == cost.joint {
+            for (at, number) in self.downstream(node) {
+                let joint = self.joint_with(node, (at, number));
+                if self.costs[at].name == cost.name && joint == cost.joint {
+                    let part = &self.costs[at].parts[number];
                     let again = self.tape.var(ids.get(part.value.id()))?;
-                    let value = self.reduce_with(again, &without(&part.plates, plates), &ids, true);
+                    let outside = without(&part.plates, &without(plates, &joint));
+                    let value = self.reduce_with(again, &outside, &ids, true);
                     sum = Some(sum.map_or(value, |sum| sum + value));
                 }
             }
@@ -158,9 +156,7 @@ impl<'t, F: Real> Builder<'_, 't, F> {
         let grid = Grid::new(self, node, alternatives.len(), element_rank, &coupled);
         let sample = value.peek()?;
         if let Err(error) = self.check_host_reads(node, &cone) {
-            return self
-                .rerun_differences(node, &sample, alternatives, element_rank)
-                .unwrap_or(Err(error));
+            return self.rerun_differences(node, &sample, alternatives, element_rank).unwrap_or(Err(error));
         }
         let mut collected: Vec<(Plates, Collected<F>)> = Vec::new();
         let per_pass = (MEMBERS_PER_PASS / grid.members.max(1)).max(1);
@@ -168,14 +164,10 @@ impl<'t, F: Real> Builder<'_, 't, F> {
         while start < grid.total() {
             let count = per_pass.min(grid.total() - start);
             let mark = self.tape.len();
-            let plate = self
-                .tape
-                .plate("alternatives", count, PlateKind::Alternatives, &value.plates());
+            let plate = self.tape.plate("alternatives", count, PlateKind::Alternatives, &value.plates());
             let mut plates = value.plates();
             plates.push(plate);
-            let replaced = self
-                .tape
-                .constant_on(&plates, grid.replaced(&sample, alternatives, start, count));
+            let replaced = self.tape.constant_on(&plates, grid.replaced(&sample, alternatives, start, count));
             let ids = self.replay(node, replaced, &cone, false)?;
             for (missing, difference) in self.differences(node, &ids, &coupled, plate)? {
                 let slot = match collected.iter().position(|(known, _)| *known == missing) {
@@ -207,9 +199,7 @@ impl<'t, F: Real> Builder<'_, 't, F> {
         alternatives: &[Tensor<F>],
         element_rank: usize,
     ) -> Option<GraphResult<Vec<ElementDifference<F>>>> {
-        let StochasticNode {
-            address, value, plates, ..
-        } = &self.nodes[node];
+        let StochasticNode { address, value, plates, .. } = &self.nodes[node];
         let grid = Grid::new(self, node, alternatives.len(), element_rank, &value.plates());
         let primal = match self.graph.rerun(address, sample.clone())? {
             Ok(primal) => primal,
@@ -227,22 +217,11 @@ impl<'t, F: Real> Builder<'_, 't, F> {
                 Err(error) => return Some(Err(error)),
             }
         }
-        let sizes = value
-            .plates()
-            .iter()
-            .map(|&plate| self.tape.plate_size(plate))
-            .collect::<Vec<_>>();
+        let sizes = value.plates().iter().map(|&plate| self.tape.plate_size(plate)).collect::<Vec<_>>();
         let shape: Shape = sizes.into_iter().chain(grid.independent.iter().copied()).collect();
-        let values = values
-            .into_iter()
-            .map(|values| Tensor::from_fn(shape.clone(), |i| values[i]))
-            .collect();
+        let values = values.into_iter().map(|values| Tensor::from_fn(shape.clone(), |i| values[i])).collect();
         // A total cost is averaged already: nothing is left to average.
-        Some(Ok(vec![ElementDifference {
-            plates: value.plates(),
-            values,
-            summed: plates.clone(),
-        }]))
+        Some(Ok(vec![ElementDifference { plates: value.plates(), values, summed: plates.clone() }]))
     }
 
     /// The differences between replayed and primal costs, grouped by the plates of the node that the cost lacks: averaged over every plate
@@ -270,12 +249,8 @@ impl<'t, F: Real> Builder<'_, 't, F> {
             let mut outside = without(&self.tape.closure(&outside), &kept);
             outside.retain(|plate| *plate != alternatives);
             let replayed = self.reduce_with(again, &outside, ids, true);
-            let primal = self.reduce_with(
-                part.value.stop_gradient(),
-                &without(&part.plates, &kept),
-                &IdMap::identity(),
-                true,
-            );
+            let primal =
+                self.reduce_with(part.value.stop_gradient(), &without(&part.plates, &kept), &IdMap::identity(), true);
             let mut full = kept.clone();
             merge(&mut full, &[alternatives]);
             let difference = (replayed - primal).expand_plates(&full);
@@ -287,10 +262,7 @@ impl<'t, F: Real> Builder<'_, 't, F> {
                 }
             }
         }
-        order
-            .into_iter()
-            .map(|missing| Ok((missing.clone(), groups[&missing].peek()?)))
-            .collect()
+        order.into_iter().map(|missing| Ok((missing.clone(), groups[&missing].peek()?))).collect()
     }
 }
 
@@ -323,9 +295,7 @@ impl Grid {
         let plates = value.plates();
         let sizes: Vec<usize> = plates.iter().map(|&plate| builder.tape.plate_size(plate)).collect();
         let members = sizes.iter().product();
-        let coupled_index = (0..members)
-            .map(|member| project(member, &plates, &sizes, coupled))
-            .collect();
+        let coupled_index = (0..members).map(|member| project(member, &plates, &sizes, coupled)).collect();
         Grid {
             alternatives,
             elements: event[..split].iter().product(),
@@ -438,21 +408,8 @@ impl<F: Real> Collected<F> {
     }
 
     fn finish(self, summed: Plates) -> ElementDifference<F> {
-        let shape: Shape = self
-            .sizes
-            .iter()
-            .copied()
-            .chain(self.independent.iter().copied())
-            .collect();
-        let values = self
-            .values
-            .into_iter()
-            .map(|values| Tensor::from_fn(shape.clone(), |i| values[i]))
-            .collect();
-        ElementDifference {
-            plates: self.plates,
-            values,
-            summed,
-        }
+        let shape: Shape = self.sizes.iter().copied().chain(self.independent.iter().copied()).collect();
+        let values = self.values.into_iter().map(|values| Tensor::from_fn(shape.clone(), |i| values[i])).collect();
+        ElementDifference { plates: self.plates, values, summed }
     }
 }

@@ -14,36 +14,24 @@ pub(crate) struct SubsetSums<'t, F: Real> {
 
 impl<'t, F: Real> SubsetSums<'t, F> {
     pub(crate) fn new() -> Self {
-        SubsetSums {
-            blocks: HashMap::new(),
-            pairs: HashMap::new(),
-        }
+        SubsetSums { blocks: HashMap::new(), pairs: HashMap::new() }
     }
 
     /// The sum of the members of a bit set; `None` if none of them has a value.
     pub(crate) fn sum(&mut self, words: &[u64], member: &dyn Fn(usize) -> Option<Var<'t, F>>) -> Option<Var<'t, F>> {
-        let mut level: Vec<Option<Var<'t, F>>> = words
-            .iter()
-            .enumerate()
-            .map(|(word, &bits)| self.block(word, bits, member))
-            .collect();
+        let mut level: Vec<Option<Var<'t, F>>> =
+            words.iter().enumerate().map(|(word, &bits)| self.block(word, bits, member)).collect();
         while level.len() > 1 {
-            level = level
-                .chunks(2)
-                .map(|pair| self.pair(pair[0], pair.get(1).copied().flatten()))
-                .collect();
+            level = level.chunks(2).map(|pair| self.pair(pair[0], pair.get(1).copied().flatten())).collect();
         }
         level.first().copied().flatten()
     }
 
     fn pair(&mut self, left: Option<Var<'t, F>>, right: Option<Var<'t, F>>) -> Option<Var<'t, F>> {
         match (left, right) {
-            (Some(left), Some(right)) => Some(
-                *self
-                    .pairs
-                    .entry((left.id(), right.id()))
-                    .or_insert_with(|| left + right),
-            ),
+            (Some(left), Some(right)) => {
+                Some(*self.pairs.entry((left.id(), right.id())).or_insert_with(|| left + right))
+            }
             (one, other) => one.or(other),
         }
     }
@@ -73,11 +61,10 @@ impl<'t, F: Real> SubsetSums<'t, F> {
 
 /// The positions of the set bits.
 pub(crate) fn members(words: &[u64]) -> impl Iterator<Item = usize> + '_ {
-    words.iter().enumerate().flat_map(|(word, &bits)| {
-        (0..64)
-            .filter(move |bit| bits >> bit & 1 == 1)
-            .map(move |bit| word * 64 + bit)
-    })
+    words
+        .iter()
+        .enumerate()
+        .flat_map(|(word, &bits)| (0..64).filter(move |bit| bits >> bit & 1 == 1).map(move |bit| word * 64 + bit))
 }
 
 #[cfg(test)]
@@ -93,19 +80,10 @@ mod tests {
         let before = tape.len();
         for count in 1..=1000_usize {
             let words: Vec<u64> = (0..count.div_ceil(64))
-                .map(|w| {
-                    if (w + 1) * 64 <= count {
-                        u64::MAX
-                    } else {
-                        (1 << (count % 64)) - 1
-                    }
-                })
+                .map(|w| if (w + 1) * 64 <= count { u64::MAX } else { (1 << (count % 64)) - 1 })
                 .collect();
             let sum = sums.sum(&words, &|i| Some(values[i])).expect("members");
-            assert_eq!(
-                sum.peek().expect("value").item().expect("scalar"),
-                (count * (count - 1) / 2) as f64
-            );
+            assert_eq!(sum.peek().expect("value").item().expect("scalar"), (count * (count - 1) / 2) as f64);
         }
         assert!(tape.len() - before < 8 * 1000, "{} additions", tape.len() - before);
     }

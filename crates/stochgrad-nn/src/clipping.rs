@@ -69,12 +69,7 @@ fn check_maximum(argument: &'static str, max: f64) -> NnResult<()> {
     if max > 0.0 {
         Ok(())
     } else {
-        Err(NnError::argument(
-            argument,
-            "a positive number",
-            max.to_string(),
-            "leave the call out to clip nothing",
-        ))
+        Err(NnError::argument(argument, "a positive number", max.to_string(), "leave the call out to clip nothing"))
     }
 }
 
@@ -84,13 +79,12 @@ fn global_norm<F: Real>(gradients: &Gradients<F>) -> f64 {
         let tensors = gradients.iter().map(|(_, gradient)| gradient.as_slice());
         tensors.flatten().map(|element| element.to_f64().abs())
     };
-    let largest = elements().fold(0.0, |largest: f64, element| {
-        if element > largest || element.is_nan() {
-            element
-        } else {
-            largest
-        }
-    });
+    let largest = elements().fold(
+        0.0,
+        |largest: f64, element| {
+            if element > largest || element.is_nan() { element } else { largest }
+        },
+    );
     if largest == 0.0 || !largest.is_finite() {
         return largest;
     }

@@ -151,12 +151,7 @@ pub enum NnError {
 
 impl NnError {
     pub(crate) fn io(action: &'static str, path: impl Into<PathBuf>, hint: &'static str, source: io::Error) -> Self {
-        Self::Io {
-            action,
-            path: path.into(),
-            hint,
-            source,
-        }
+        Self::Io { action, path: path.into(), hint, source }
     }
 
     pub(crate) fn argument(
@@ -165,12 +160,7 @@ impl NnError {
         found: impl Into<String>,
         hint: &'static str,
     ) -> Self {
-        Self::InvalidArgument {
-            argument,
-            expected: expected.into(),
-            found: found.into(),
-            hint,
-        }
+        Self::InvalidArgument { argument, expected: expected.into(), found: found.into(), hint }
     }
 }
 
@@ -180,12 +170,8 @@ mod tests {
 
     #[test]
     fn the_system_error_is_kept_as_the_source() {
-        let error = NnError::io(
-            "write",
-            "model.safetensors",
-            "free some space",
-            io::Error::from(io::ErrorKind::StorageFull),
-        );
+        let error =
+            NnError::io("write", "model.safetensors", "free some space", io::Error::from(io::ErrorKind::StorageFull));
         let source = error.source().and_then(|source| source.downcast_ref::<io::Error>());
         assert_eq!(source.map(io::Error::kind), Some(io::ErrorKind::StorageFull));
         let message = error.to_string();

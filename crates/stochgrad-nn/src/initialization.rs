@@ -88,11 +88,7 @@ mod tests {
         let count = (inputs * outputs) as f64;
         let cases = [
             (Initialization::Uniform, 0.1 * 0.1 / 3.0, Some(0.1)),
-            (
-                Initialization::Xavier,
-                6.0 / 400.0 / 3.0,
-                Some((6.0_f64 / 400.0).sqrt()),
-            ),
+            (Initialization::Xavier, 6.0 / 400.0 / 3.0, Some((6.0_f64 / 400.0).sqrt())),
             (Initialization::He, 2.0 / 100.0, None),
         ];
         for (initialization, variance, bound) in cases {

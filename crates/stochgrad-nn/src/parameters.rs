@@ -50,20 +50,13 @@ struct Entry<F: Real> {
 
 impl<F: Real> Clone for Entry<F> {
     fn clone(&self) -> Self {
-        Self {
-            name: self.name.clone(),
-            value: self.value.clone(),
-            spare: None,
-        }
+        Self { name: self.name.clone(), value: self.value.clone(), spare: None }
     }
 }
 
 impl<F: Real> Default for Parameters<F> {
     fn default() -> Self {
-        Self {
-            entries: Vec::new(),
-            positions: HashMap::new(),
-        }
+        Self { entries: Vec::new(), positions: HashMap::new() }
     }
 }
 
@@ -89,11 +82,7 @@ impl<F: Real> Parameters<F> {
             ));
         }
         self.positions.insert(name.clone(), self.entries.len());
-        self.entries.push(Entry {
-            name,
-            value,
-            spare: None,
-        });
+        self.entries.push(Entry { name, value, spare: None });
         Ok(())
     }
 
@@ -157,10 +146,7 @@ impl<F: Real> Parameters<F> {
 
     /// The parameters as leaves of a graph.
     pub fn on<'a, 't>(&'a self, graph: &'a Graph<'t, F>) -> Bound<'a, 't, F> {
-        Bound {
-            graph,
-            parameters: self,
-        }
+        Bound { graph, parameters: self }
     }
 
     /// A view that puts `prefix` and a dot in front of all names.
@@ -197,8 +183,7 @@ impl<F: Real> Parameters<F> {
     ///
     /// Those of [`Checkpoint::insert`].
     pub fn save_to(&self, checkpoint: &mut Checkpoint) -> NnResult<()> {
-        self.iter()
-            .try_for_each(|(name, value)| checkpoint.insert(format!("{PREFIX}{name}"), value))
+        self.iter().try_for_each(|(name, value)| checkpoint.insert(format!("{PREFIX}{name}"), value))
     }
 
     /// Takes all values from a checkpoint, for instance to evaluate a trained model.
@@ -244,11 +229,7 @@ impl<F: Real> Parameters<F> {
 
     fn names_in_words(&self) -> String {
         let names: Vec<String> = self.names().map(|name| format!("`{name}`")).collect();
-        if names.is_empty() {
-            "no parameters".into()
-        } else {
-            names.join(", ")
-        }
+        if names.is_empty() { "no parameters".into() } else { names.join(", ") }
     }
 
     fn truncate(&mut self, len: usize) {
@@ -280,19 +261,13 @@ pub struct Scope<'a, F: Real> {
 
 impl<'a, F: Real> From<&'a mut Parameters<F>> for Scope<'a, F> {
     fn from(parameters: &'a mut Parameters<F>) -> Self {
-        Scope {
-            parameters,
-            prefix: String::new(),
-        }
+        Scope { parameters, prefix: String::new() }
     }
 }
 
 impl<'a, F: Real> From<&'a mut Scope<'_, F>> for Scope<'a, F> {
     fn from(scope: &'a mut Scope<'_, F>) -> Self {
-        Scope {
-            parameters: scope.parameters,
-            prefix: scope.prefix.clone(),
-        }
+        Scope { parameters: scope.parameters, prefix: scope.prefix.clone() }
     }
 }
 
@@ -353,9 +328,7 @@ impl<F: Real> Copy for Bound<'_, '_, F> {}
 
 impl<F: Real> std::fmt::Debug for Bound<'_, '_, F> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Bound")
-            .field("parameters", self.parameters)
-            .finish_non_exhaustive()
+        f.debug_struct("Bound").field("parameters", self.parameters).finish_non_exhaustive()
     }
 }
 

@@ -63,10 +63,7 @@ pub struct TrainingState {
 impl TrainingState {
     /// The state before the first step.
     pub fn new(seed: u64) -> Self {
-        Self {
-            seed,
-            ..Self::default()
-        }
+        Self { seed, ..Self::default() }
     }
 
     /// Takes up what the gradient method of a node remembers.
@@ -217,10 +214,7 @@ impl Reader<'_> {
         for entry in self.entries(OPTIMIZER_PREFIX) {
             let (full_name, _, slot, name) = entry?;
             let Some(value) = parameters.get(name) else {
-                return Err(self.invalid(
-                    "optimiser state of this model's parameters".into(),
-                    format!("`{full_name}`"),
-                ));
+                return Err(self.invalid("optimiser state of this model's parameters".into(), format!("`{full_name}`")));
             };
             let tensor = self.checkpoint.tensor_of_shape(full_name, value.shape())?;
             slots.entry(slot).or_default().insert(name.into(), tensor);
@@ -235,27 +229,22 @@ impl Reader<'_> {
     fn methods(&self) -> NnResult<BTreeMap<String, MethodState>> {
         let listed = self.checkpoint.required_metadata(METHODS)?;
         let nodes: Vec<String> = serde_json::from_str(listed).map_err(|_| {
-            self.invalid(
-                format!("a list of node names in the metadata `{METHODS}`"),
-                format!("`{listed}`"),
-            )
+            self.invalid(format!("a list of node names in the metadata `{METHODS}`"), format!("`{listed}`"))
         })?;
         let mut methods: BTreeMap<String, MethodState> =
             nodes.into_iter().map(|node| (node, MethodState::new())).collect();
         for entry in self.entries(METHODS_PREFIX) {
             let (full_name, tensor, node, key) = entry?;
             let Some(state) = methods.get_mut(&node) else {
-                return Err(self.invalid(
-                    format!("state of the nodes {}", in_words(methods.keys())),
-                    format!("`{full_name}`"),
-                ));
+                return Err(
+                    self.invalid(format!("state of the nodes {}", in_words(methods.keys())), format!("`{full_name}`"))
+                );
             };
             let numbers = self.checkpoint.tensor::<f64>(full_name)?;
             if tensor.shape().rank() != 1 {
-                return Err(self.invalid(
-                    format!("a list of numbers in `{full_name}`"),
-                    format!("shape {}", tensor.shape()),
-                ));
+                return Err(
+                    self.invalid(format!("a list of numbers in `{full_name}`"), format!("shape {}", tensor.shape()))
+                );
             }
             state.insert(key.into(), numbers.to_vec());
         }
@@ -279,10 +268,9 @@ impl Reader<'_> {
             let name = full_name.strip_prefix(prefix)?;
             Some(match name.split_once('/') {
                 Some((owner, rest)) => Ok((full_name.as_str(), tensor, unescaped(owner), rest)),
-                None => Err(self.invalid(
-                    format!("`{prefix}`, a name, a slash and another name"),
-                    format!("`{full_name}`"),
-                )),
+                None => {
+                    Err(self.invalid(format!("`{prefix}`, a name, a slash and another name"), format!("`{full_name}`")))
+                }
             })
         })
     }
@@ -310,11 +298,7 @@ fn unescaped(owner: &str) -> String {
 
 fn in_words<'a>(names: impl Iterator<Item = &'a String>) -> String {
     let names: Vec<String> = names.map(|name| format!("`{name}`")).collect();
-    if names.is_empty() {
-        "none".into()
-    } else {
-        names.join(", ")
-    }
+    if names.is_empty() { "none".into() } else { names.join(", ") }
 }
 
 #[cfg(test)]
@@ -345,12 +329,7 @@ mod tests {
             let seed = Seed::new(7);
             let sizes = [2, 8, 1];
             let mlp = Mlp::new(&mut parameters, "f", &sizes, Activation::Tanh, seed).unwrap();
-            Self {
-                parameters,
-                mlp,
-                optimizer,
-                state: TrainingState::new(7),
-            }
+            Self { parameters, mlp, optimizer, state: TrainingState::new(7) }
         }
 
         fn go_on(&mut self, steps: u64) {
@@ -380,10 +359,8 @@ mod tests {
     #[test]
     fn a_run_that_is_resumed_is_bit_identical() {
         type Make = fn() -> Box<dyn Optimizer<f32>>;
-        let makers: [Make; 2] = [
-            || Box::new(Adam::new(0.01).weight_decay(0.1)),
-            || Box::new(Sgd::new(0.01).momentum(0.9)),
-        ];
+        let makers: [Make; 2] =
+            [|| Box::new(Adam::new(0.01).weight_decay(0.1)), || Box::new(Sgd::new(0.01).momentum(0.9))];
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("run.safetensors");
         for make in makers {
@@ -522,22 +499,10 @@ mod tests {
         };
         type Damage = fn(&mut Checkpoint) -> NnResult<()>;
         let cases: [(Damage, &[&str]); 7] = [
-            (
-                |c| c.insert("optimizer/first_moment/x", &Tensor::scalar(1.0)),
-                &["first_moment/x", "[2]", "[]"],
-            ),
-            (
-                |c| c.insert("optimizer/first_moment/y", &Tensor::scalar(1.0)),
-                &["first_moment/y"],
-            ),
-            (
-                |c| c.insert("optimizer/other/x", &Tensor::from([1.0, 2.0])),
-                &["`other`"],
-            ),
-            (
-                |c| c.insert("methods/v/mean", &Tensor::from([1.0])),
-                &["methods/v/mean", "`z`"],
-            ),
+            (|c| c.insert("optimizer/first_moment/x", &Tensor::scalar(1.0)), &["first_moment/x", "[2]", "[]"]),
+            (|c| c.insert("optimizer/first_moment/y", &Tensor::scalar(1.0)), &["first_moment/y"]),
+            (|c| c.insert("optimizer/other/x", &Tensor::from([1.0, 2.0])), &["`other`"]),
+            (|c| c.insert("methods/v/mean", &Tensor::from([1.0])), &["methods/v/mean", "`z`"]),
             (|c| c.insert("methods/z", &Tensor::from([1.0])), &["methods/z"]),
             (|c| c.set_metadata("methods", "{"), &["`{`"]),
             (|c| c.insert_u64s("training/step", &[1, 2]), &["training/step"]),

@@ -80,11 +80,7 @@ impl<F: Real> Tape<F> {
     pub fn backward_all<'t>(&'t self, output: Var<'t, F>, wrt: &[Var<'t, F>]) -> TapeResult<Vec<Tensor<F>>> {
         self.check_scalar(output, wrt, "backward", Location::caller())?;
         let base = self.len();
-        self.inner.borrow_mut().scratch = Some(Scratch {
-            base,
-            free: Vec::new(),
-            created: Vec::new(),
-        });
+        self.inner.borrow_mut().scratch = Some(Scratch { base, free: Vec::new(), created: Vec::new() });
         let seed = self.filled(output.shape(), F::ONE);
         let swept = self.sweep(output, seed, wrt);
         let result = swept.and_then(|adjoints| adjoints.iter().map(|adjoint| adjoint.peek()).collect());
@@ -141,12 +137,7 @@ impl<F: Real> Tape<F> {
         self.own(&[output], at)?;
         self.own(wrt, at)?;
         if output.shape().numel() != 1 || !output.plates().is_empty() {
-            return Err(TapeError::NotScalar {
-                what,
-                shape: output.shape(),
-                plates: output.plates_in_words(),
-                at,
-            });
+            return Err(TapeError::NotScalar { what, shape: output.shape(), plates: output.plates_in_words(), at });
         }
         Ok(())
     }
@@ -184,33 +175,18 @@ impl<F: Real> Tape<F> {
         adjoints[end - 1] = Some(seed.id);
         holds.take(self, seed.id);
         let mut keep = vec![false; end];
-        wrt.iter()
-            .filter(|var| var.id.index() < end)
-            .for_each(|var| keep[var.id.index()] = true);
+        wrt.iter().filter(|var| var.id.index() < end).for_each(|var| keep[var.id.index()] = true);
         for index in (0..end).rev() {
             let Some(adjoint) = adjoints[index] else { continue };
             if !depends[index] {
                 continue;
             }
-            let value = Var {
-                tape: self,
-                id: Id(index as u32),
-            };
+            let value = Var { tape: self, id: Id(index as u32) };
             let inputs: SmallVec<[Id; 3]> = self.inner.borrow().nodes[index].inputs.clone();
-            let wanted: SmallVec<[bool; 3]> = inputs
-                .iter()
-                .enumerate()
-                .map(|(i, id)| depends[id.index()] && self.passes(value.id, i))
-                .collect();
+            let wanted: SmallVec<[bool; 3]> =
+                inputs.iter().enumerate().map(|(i, id)| depends[id.index()] && self.passes(value.id, i)).collect();
             if wanted.contains(&true) {
-                let parts = self.rule(
-                    value,
-                    Var {
-                        tape: self,
-                        id: adjoint,
-                    },
-                    &wanted,
-                );
+                let parts = self.rule(value, Var { tape: self, id: adjoint }, &wanted);
                 for ((part, input), wanted) in parts.into_iter().zip(&inputs).zip(&wanted) {
                     let (Some(part), true) = (part, *wanted) else { continue };
                     let slot = &mut adjoints[input.index()];
@@ -239,9 +215,7 @@ impl<F: Real> Tape<F> {
             .iter()
             .map(|&var| match adjoints.get(var.id.index()).copied().flatten() {
                 Some(id) => full(Var { tape: self, id }, var),
-                None => self
-                    .filled(Shape::scalar(), F::ZERO)
-                    .apply(crate::Op::Expand(var.plates(), var.shape())),
+                None => self.filled(Shape::scalar(), F::ZERO).apply(crate::Op::Expand(var.plates(), var.shape())),
             })
             .collect();
         self.check()?;

@@ -15,36 +15,16 @@ use stochgrad_tensor::{Real, Shape, Tensor, layout, matmul, reduce, zip};
 
 /// Why operands cannot be used; becomes a [`TapeError`] once the place is known.
 pub(crate) enum Fault {
-    Broadcast {
-        left: Shape,
-        right: Shape,
-        plates: String,
-    },
-    Operand {
-        problem: String,
-        shape: Shape,
-        plates: String,
-    },
+    Broadcast { left: Shape, right: Shape, plates: String },
+    Operand { problem: String, shape: Shape, plates: String },
 }
 
 impl Fault {
     pub(crate) fn into_error(self, op: &Op, at: &'static Location<'static>) -> TapeError {
         let op = op.to_string();
         match self {
-            Fault::Broadcast { left, right, plates } => TapeError::Shapes {
-                op,
-                left,
-                right,
-                plates,
-                at,
-            },
-            Fault::Operand { problem, shape, plates } => TapeError::Operand {
-                op,
-                problem,
-                shape,
-                plates,
-                at,
-            },
+            Fault::Broadcast { left, right, plates } => TapeError::Shapes { op, left, right, plates, at },
+            Fault::Operand { problem, shape, plates } => TapeError::Operand { op, problem, shape, plates, at },
         }
     }
 }
@@ -70,19 +50,13 @@ impl<F: Real> Inner<F> {
         if plates.is_empty() {
             return String::new();
         }
-        let names: Vec<String> = plates
-            .iter()
-            .map(|&p| format!("{}({})", self.plates[p.index as usize].name, self.plate_size(p)))
-            .collect();
+        let names: Vec<String> =
+            plates.iter().map(|&p| format!("{}({})", self.plates[p.index as usize].name, self.plate_size(p))).collect();
         format!(", plates {}", names.join(", "))
     }
 
     fn operand(&self, node: &Node<F>, problem: impl Into<String>) -> Fault {
-        Fault::Operand {
-            problem: problem.into(),
-            shape: node.event(),
-            plates: self.words(&node.plates),
-        }
+        Fault::Operand { problem: problem.into(), shape: node.event(), plates: self.words(&node.plates) }
     }
 
     fn axis(&self, node: &Node<F>, axis: usize) -> Result<usize, Fault> {
@@ -103,11 +77,7 @@ impl<F: Real> Inner<F> {
             return node.value.clone();
         }
         let mut wide: SmallVec<[usize; 8]> = SmallVec::new();
-        wide.extend(
-            plates
-                .iter()
-                .map(|plate| node.plates.binary_search(plate).map_or(1, |at| shape[at])),
-        );
+        wide.extend(plates.iter().map(|plate| node.plates.binary_search(plate).map_or(1, |at| shape[at])));
         wide.extend(std::iter::repeat_n(1, rank - event.len()));
         wide.extend_from_slice(event);
         node.value.clone().with_shape(Shape::from(wide.as_slice()))
@@ -131,11 +101,7 @@ impl<F: Real> Inner<F> {
             let Some(joint) = Shape::broadcast(&shape, &right) else {
                 let mut plates = Plates::new();
                 nodes.iter().for_each(|node| merge(&mut plates, &node.plates));
-                return Err(Fault::Broadcast {
-                    left: shape,
-                    right,
-                    plates: self.words(&plates),
-                });
+                return Err(Fault::Broadcast { left: shape, right, plates: self.words(&plates) });
             };
             shape = joint;
         }
@@ -143,11 +109,7 @@ impl<F: Real> Inner<F> {
     }
 
     fn full_shape(&self, plates: &[Plate], event: &[usize]) -> Shape {
-        plates
-            .iter()
-            .map(|&plate| self.plate_size(plate))
-            .chain(event.iter().copied())
-            .collect()
+        plates.iter().map(|&plate| self.plate_size(plate)).chain(event.iter().copied()).collect()
     }
 }
 
@@ -174,10 +136,7 @@ impl<F: Real> Tape<F> {
                 }
                 inner.broadcast(&[first, second])?;
                 let aligned = inner.align(&[first, second]);
-                return Ok((
-                    zip::zip(pool, *function, &aligned.values[0], &aligned.values[1]),
-                    aligned.plates,
-                ));
+                return Ok((zip::zip(pool, *function, &aligned.values[0], &aligned.values[1]), aligned.plates));
             }
             Op::Select => {
                 let nodes = [first, node(1), node(2)];
@@ -187,10 +146,8 @@ impl<F: Real> Tape<F> {
                 return Ok((zip::select(pool, condition, yes, no), aligned.plates));
             }
             Op::Reduce(function, axes) => {
-                let axes: SmallVec<[usize; 4]> = axes
-                    .iter()
-                    .map(|&axis| inner.axis(first, axis))
-                    .collect::<Result<_, _>>()?;
+                let axes: SmallVec<[usize; 4]> =
+                    axes.iter().map(|&axis| inner.axis(first, axis)).collect::<Result<_, _>>()?;
                 if axes.is_empty() {
                     first.value.clone()
                 } else {
@@ -205,35 +162,29 @@ impl<F: Real> Tape<F> {
             Op::Argmax(axis) => {
                 let at = inner.axis(first, *axis)?;
                 if shape[at] == 0 {
-                    return Err(inner.operand(
-                        first,
-                        format!("expected at least one element along axis {axis}, came none"),
-                    ));
+                    return Err(
+                        inner.operand(first, format!("expected at least one element along axis {axis}, came none"))
+                    );
                 }
                 reduce::argmax(pool, &first.value, at)
             }
-            Op::Matmul {
-                transpose_left,
-                transpose_right,
-            } => return self.evaluate_matmul(inner, first, node(1), *transpose_left, *transpose_right),
+            Op::Matmul { transpose_left, transpose_right } => {
+                return self.evaluate_matmul(inner, first, node(1), *transpose_left, *transpose_right);
+            }
             Op::MatmulLeading => return self.evaluate_matmul_leading(inner, first, node(1)),
             Op::Reshape(event) => {
                 if event.numel() != shape[offset..].iter().product::<usize>() {
                     return Err(inner.operand(first, format!("expected {} elements for {event}", event.numel())));
                 }
-                first
-                    .value
-                    .clone()
-                    .with_shape(shape[..offset].iter().chain(event.iter()).copied().collect::<Shape>())
+                first.value.clone().with_shape(shape[..offset].iter().chain(event.iter()).copied().collect::<Shape>())
             }
             Op::Transpose(order) => {
                 let mut seen: SmallVec<[usize; 4]> = order.clone();
                 seen.sort_unstable();
                 if !seen.iter().copied().eq(0..shape.len() - offset) {
-                    return Err(inner.operand(
-                        first,
-                        format!("expected each event axis once, came {:?}", order.as_slice()),
-                    ));
+                    return Err(
+                        inner.operand(first, format!("expected each event axis once, came {:?}", order.as_slice()))
+                    );
                 }
                 let axes: SmallVec<[usize; 8]> = (0..offset).chain(order.iter().map(|axis| axis + offset)).collect();
                 layout::transpose(pool, &first.value, &axes)
@@ -244,10 +195,7 @@ impl<F: Real> Tape<F> {
                 if end > shape[at] {
                     return Err(inner.operand(
                         first,
-                        format!(
-                            "expected a range inside 0..{} on axis {axis}, came {start}..{end}",
-                            shape[at]
-                        ),
+                        format!("expected a range inside 0..{} on axis {axis}, came {start}..{end}", shape[at]),
                     ));
                 }
                 layout::slice(pool, &first.value, at, *start, *len)
@@ -257,10 +205,7 @@ impl<F: Real> Tape<F> {
                 if start + shape[at] > *full {
                     return Err(inner.operand(
                         first,
-                        format!(
-                            "expected at most {full} positions on axis {axis}, came {}",
-                            start + shape[at]
-                        ),
+                        format!("expected at most {full} positions on axis {axis}, came {}", start + shape[at]),
                     ));
                 }
                 layout::pad_into(pool, &first.value, at, *start, *full)
@@ -269,10 +214,8 @@ impl<F: Real> Tape<F> {
             Op::IndexSelect(axis, indices) => {
                 let at = inner.axis(first, *axis)?;
                 if let Some(bad) = indices.iter().find(|&&index| index >= shape[at]) {
-                    return Err(inner.operand(
-                        first,
-                        format!("expected positions below {} on axis {axis}, came {bad}", shape[at]),
-                    ));
+                    return Err(inner
+                        .operand(first, format!("expected positions below {} on axis {axis}, came {bad}", shape[at])));
                 }
                 layout::index_select(pool, &first.value, at, indices)
             }
@@ -283,44 +226,28 @@ impl<F: Real> Tape<F> {
                 let index = node(1);
                 let at = inner.axis(first, *axis)?;
                 if index.event().len() != shape.len() - offset {
-                    return Err(inner.operand(
-                        first,
-                        format!("expected an index of the same event rank, came {}", index.event()),
-                    ));
+                    return Err(inner
+                        .operand(first, format!("expected an index of the same event rank, came {}", index.event())));
                 }
                 let (has, along) = (first.event(), index.event());
-                let walked = if matches!(op, Op::Gather(_)) {
-                    has.with_size(*axis, along[*axis])
-                } else {
-                    has.clone()
-                };
+                let walked = if matches!(op, Op::Gather(_)) { has.with_size(*axis, along[*axis]) } else { has.clone() };
                 let mut common = plates.clone();
                 merge(&mut common, &index.plates);
                 if Shape::broadcast(&walked, &along).is_none() {
-                    return Err(Fault::Broadcast {
-                        left: has,
-                        right: along,
-                        plates: inner.words(&common),
-                    });
+                    return Err(Fault::Broadcast { left: has, right: along, plates: inner.words(&common) });
                 }
                 let at = at - offset + common.len();
                 let rank = shape.len() - offset;
                 let source = inner.spread(first, &common, rank);
                 let index = inner.spread(index, &common, rank);
-                let limit = if let Op::ScatterAdd(_, len) = op {
-                    *len
-                } else {
-                    source.shape()[at]
-                };
+                let limit = if let Op::ScatterAdd(_, len) = op { *len } else { source.shape()[at] };
                 if let Some(bad) = index
                     .as_slice()
                     .iter()
                     .find(|i| !(i.to_f64() >= 0.0 && i.to_f64() < limit as f64 && i.to_f64().fract() == 0.0))
                 {
-                    return Err(inner.operand(
-                        first,
-                        format!("expected whole positions below {limit} on axis {axis}, came {bad}"),
-                    ));
+                    return Err(inner
+                        .operand(first, format!("expected whole positions below {limit} on axis {axis}, came {bad}")));
                 }
                 let value = match op {
                     Op::ScatterAdd(_, len) => layout::scatter_add(pool, &source, at, &index, *len),
@@ -346,10 +273,7 @@ impl<F: Real> Tape<F> {
                     first.value.clone()
                 } else {
                     let spread = inner.spread(first, &common, shape.len() - offset);
-                    return Ok((
-                        reduce::expand(pool, &spread, &inner.full_shape(&common, &first.event())),
-                        common,
-                    ));
+                    return Ok((reduce::expand(pool, &spread, &inner.full_shape(&common, &first.event())), common));
                 }
             }
             Op::Expand(wider, event) => {
@@ -365,24 +289,14 @@ impl<F: Real> Tape<F> {
                 let spread = inner.spread(first, &common, event.len());
                 let full = inner.full_shape(&common, event);
                 return Ok((
-                    if *spread.shape() == full {
-                        spread
-                    } else {
-                        reduce::expand(pool, &spread, &full)
-                    },
+                    if *spread.shape() == full { spread } else { reduce::expand(pool, &spread, &full) },
                     common,
                 ));
             }
             Op::SumOut(removed, axes) => {
-                let mut out: SmallVec<[usize; 8]> = removed
-                    .iter()
-                    .filter_map(|plate| plates.binary_search(plate).ok())
-                    .collect();
-                let kept: Plates = plates
-                    .iter()
-                    .copied()
-                    .filter(|plate| !removed.contains(plate))
-                    .collect();
+                let mut out: SmallVec<[usize; 8]> =
+                    removed.iter().filter_map(|plate| plates.binary_search(plate).ok()).collect();
+                let kept: Plates = plates.iter().copied().filter(|plate| !removed.contains(plate)).collect();
                 for &axis in axes {
                     out.push(inner.axis(first, axis)?);
                 }
@@ -393,10 +307,9 @@ impl<F: Real> Tape<F> {
             Op::PlateReduce(plate, how) => return self.evaluate_plate_reduce(inner, inputs, *plate, *how),
             Op::PlateMember(plate, index) => {
                 let Ok(at) = plates.binary_search(plate) else {
-                    return Err(inner.operand(
-                        first,
-                        format!("expected a value along the plate{}", inner.words(&[*plate])),
-                    ));
+                    return Err(
+                        inner.operand(first, format!("expected a value along the plate{}", inner.words(&[*plate])))
+                    );
                 };
                 if *index >= shape[at] {
                     return Err(inner.operand(first, format!("expected a member below {}, came {index}", shape[at])));
@@ -410,23 +323,16 @@ impl<F: Real> Tape<F> {
                 merge(&mut common, &[*plate]);
                 let at = common.binary_search(plate).unwrap_or(0);
                 let spread = inner.spread(first, &common, shape.len() - offset);
-                return Ok((
-                    layout::pad_into(pool, &spread, at, *index, inner.plate_size(*plate)),
-                    common,
-                ));
+                return Ok((layout::pad_into(pool, &spread, at, *index, inner.plate_size(*plate)), common));
             }
             Op::PlateToEvent(plate) => {
                 let Ok(at) = plates.binary_search(plate) else {
-                    return Err(inner.operand(
-                        first,
-                        format!("expected a value along the plate{}", inner.words(&[*plate])),
-                    ));
+                    return Err(
+                        inner.operand(first, format!("expected a value along the plate{}", inner.words(&[*plate])))
+                    );
                 };
-                let axes: SmallVec<[usize; 8]> = (0..offset)
-                    .filter(|&axis| axis != at)
-                    .chain([at])
-                    .chain(offset..shape.len())
-                    .collect();
+                let axes: SmallVec<[usize; 8]> =
+                    (0..offset).filter(|&axis| axis != at).chain([at]).chain(offset..shape.len()).collect();
                 let kept: Plates = plates.iter().copied().filter(|other| other != plate).collect();
                 return Ok((layout::transpose(pool, &first.value, &axes), kept));
             }
@@ -443,11 +349,8 @@ impl<F: Real> Tape<F> {
                 let mut common = plates.clone();
                 merge(&mut common, &[*plate]);
                 let at = common.binary_search(plate).unwrap_or(0);
-                let axes: SmallVec<[usize; 8]> = (0..at)
-                    .chain([offset])
-                    .chain(at..offset)
-                    .chain(offset + 1..shape.len())
-                    .collect();
+                let axes: SmallVec<[usize; 8]> =
+                    (0..at).chain([offset]).chain(at..offset).chain(offset + 1..shape.len()).collect();
                 return Ok((layout::transpose(pool, &first.value, &axes), common));
             }
             Op::Sample(_) => first.value.clone(),
@@ -461,38 +364,21 @@ impl<F: Real> Tape<F> {
             let nodes: SmallVec<[&Node<F>; 3]> = inputs.iter().map(|id| &inner.nodes[id.index()]).collect();
             let mut plates = Plates::new();
             nodes.iter().for_each(|node| merge(&mut plates, &node.plates));
-            let values = nodes
-                .iter()
-                .map(|node| inner.spread(node, &plates, node.event().len()))
-                .collect();
+            let values = nodes.iter().map(|node| inner.spread(node, &plates, node.event().len())).collect();
             let sizes = inner.full_shape(&plates, &[]);
-            (
-                inner.primitives[number as usize].clone(),
-                Aligned { plates, values },
-                sizes,
-            )
+            (inner.primitives[number as usize].clone(), Aligned { plates, values }, sizes)
         };
         let fault = |problem: String, shape: &Shape| Fault::Operand {
             problem: format!("{}: {problem}", primitive.name()),
             shape: shape.clone(),
             plates: String::new(),
         };
-        let first = aligned
-            .values
-            .first()
-            .map(|value| value.shape().clone())
-            .unwrap_or_default();
+        let first = aligned.values.first().map(|value| value.shape().clone()).unwrap_or_default();
         let value = primitive
-            .forward(PrimitiveInputs {
-                values: &aligned.values,
-                plates: sizes.clone(),
-            })
+            .forward(PrimitiveInputs { values: &aligned.values, plates: sizes.clone() })
             .map_err(|problem| fault(problem, &first))?;
         if value.shape().len() < sizes.len() || value.shape()[..sizes.len()] != sizes[..] {
-            return Err(fault(
-                format!("expected a value whose leading axes are the plates {sizes}"),
-                value.shape(),
-            ));
+            return Err(fault(format!("expected a value whose leading axes are the plates {sizes}"), value.shape()));
         }
         Ok((value, aligned.plates))
     }
@@ -506,24 +392,12 @@ impl<F: Real> Tape<F> {
         tb: bool,
     ) -> Result<(Tensor<F>, Plates), Fault> {
         let (left, right) = (a.event(), b.event());
-        let mismatch = || Fault::Broadcast {
-            left: left.clone(),
-            right: right.clone(),
-            plates: inner.words(&a.plates),
-        };
+        let mismatch = || Fault::Broadcast { left: left.clone(), right: right.clone(), plates: inner.words(&a.plates) };
         let rows = |shape: &Shape, transposed: bool| {
-            if transposed {
-                shape[shape.len() - 1]
-            } else {
-                shape[shape.len() - 2]
-            }
+            if transposed { shape[shape.len() - 1] } else { shape[shape.len() - 2] }
         };
         let columns = |shape: &Shape, transposed: bool| {
-            if transposed {
-                shape[shape.len() - 2]
-            } else {
-                shape[shape.len() - 1]
-            }
+            if transposed { shape[shape.len() - 2] } else { shape[shape.len() - 1] }
         };
         if right.len() < 2 || left.is_empty() {
             return Err(mismatch());
@@ -538,10 +412,7 @@ impl<F: Real> Tape<F> {
                 let value = matmul::matmul(&self.pool, &row, false, &b.value, tb);
                 return Ok((value.with_shape(Shape::from([columns(&right, tb)])), a.plates.clone()));
             }
-            return Ok((
-                matmul::matmul(&self.pool, &a.value, false, &b.value, tb),
-                a.plates.clone(),
-            ));
+            return Ok((matmul::matmul(&self.pool, &a.value, false, &b.value, tb), a.plates.clone()));
         }
         let leading = |shape: &Shape| Shape::from(&shape[..shape.len().saturating_sub(2)]);
         if left.len() < 2
@@ -551,10 +422,7 @@ impl<F: Real> Tape<F> {
             return Err(mismatch());
         }
         let aligned = inner.align(&[a, b]);
-        Ok((
-            matmul::matmul(&self.pool, &aligned.values[0], ta, &aligned.values[1], tb),
-            aligned.plates,
-        ))
+        Ok((matmul::matmul(&self.pool, &aligned.values[0], ta, &aligned.values[1], tb), aligned.plates))
     }
 
     fn evaluate_matmul_leading(
@@ -565,35 +433,19 @@ impl<F: Real> Tape<F> {
     ) -> Result<(Tensor<F>, Plates), Fault> {
         let (left, right) = (a.event(), b.event());
         if left.is_empty() || right.is_empty() {
-            return Err(Fault::Broadcast {
-                left,
-                right,
-                plates: inner.words(&a.plates),
-            });
+            return Err(Fault::Broadcast { left, right, plates: inner.words(&a.plates) });
         }
         let lead = |value: &Tensor<F>| Shape::from(&value.shape()[..value.shape().len() - 1]);
         let last = |value: &Tensor<F>| value.shape()[value.shape().len() - 1];
         let aligned = inner.align(&[a, b]);
         let [x, y] = [0, 1].map(|i| &aligned.values[i]);
         let Some(common) = Shape::broadcast(&lead(x), &lead(y)) else {
-            return Err(Fault::Broadcast {
-                left,
-                right,
-                plates: inner.words(&aligned.plates),
-            });
+            return Err(Fault::Broadcast { left, right, plates: inner.words(&aligned.plates) });
         };
         let widen = |value: &Tensor<F>| {
             let full: Shape = common.iter().copied().chain([last(value)]).collect();
-            let value = if *value.shape() == full {
-                value.clone()
-            } else {
-                reduce::expand(&self.pool, value, &full)
-            };
-            if common.is_empty() {
-                value.with_shape(Shape::from([1, full[0]]))
-            } else {
-                value
-            }
+            let value = if *value.shape() == full { value.clone() } else { reduce::expand(&self.pool, value, &full) };
+            if common.is_empty() { value.with_shape(Shape::from([1, full[0]])) } else { value }
         };
         let (x, y) = (widen(x), widen(y));
         let value = matmul::matmul_leading(&self.pool, &x, &y);
@@ -612,11 +464,7 @@ impl<F: Real> Tape<F> {
                 && axis < first.len()
                 && (0..first.len()).all(|i| i == axis || event[i] == first[i]);
             if !fits {
-                return Err(Fault::Broadcast {
-                    left: first,
-                    right: event,
-                    plates: inner.words(&node.plates),
-                });
+                return Err(Fault::Broadcast { left: first, right: event, plates: inner.words(&node.plates) });
             }
             merge(&mut plates, &node.plates);
         }
@@ -625,11 +473,7 @@ impl<F: Real> Tape<F> {
             .map(|node| {
                 let spread = inner.spread(node, &plates, first.len());
                 let full = inner.full_shape(&plates, &node.event());
-                if *spread.shape() == full {
-                    spread
-                } else {
-                    reduce::expand(&self.pool, &spread, &full)
-                }
+                if *spread.shape() == full { spread } else { reduce::expand(&self.pool, &spread, &full) }
             })
             .collect();
         let views: SmallVec<[&Tensor<F>; 8]> = values.iter().collect();
@@ -653,10 +497,7 @@ impl<F: Real> Tape<F> {
                 return Err(inner.operand(weights, "expected weights without event axes"));
             }
             let aligned = inner.align(&[first, weights]);
-            (
-                zip::zip(&self.pool, Zip::Mul, &aligned.values[0], &aligned.values[1]),
-                aligned.plates,
-            )
+            (zip::zip(&self.pool, Zip::Mul, &aligned.values[0], &aligned.values[1]), aligned.plates)
         } else {
             (first.value.clone(), first.plates.clone())
         };
@@ -671,11 +512,7 @@ impl<F: Real> Tape<F> {
             self.pool.recycle(value);
             return Ok((scaled, plates));
         };
-        let function = if how == PlateReduction::LogSumExp {
-            Reduce::LogSumExp
-        } else {
-            Reduce::Sum
-        };
+        let function = if how == PlateReduction::LogSumExp { Reduce::LogSumExp } else { Reduce::Sum };
         let mut reduced = reduce::reduce(&self.pool, function, &value, &[at], false);
         self.pool.recycle(value);
         if how == PlateReduction::Mean {

@@ -63,11 +63,7 @@ fn with_rank<F: Real>(adjoint: Var<'_, F>, rank: usize) -> Var<'_, F> {
     if event.len() >= rank {
         return adjoint;
     }
-    adjoint.reshape(
-        std::iter::repeat_n(1, rank - event.len())
-            .chain(event.iter().copied())
-            .collect::<Shape>(),
-    )
+    adjoint.reshape(std::iter::repeat_n(1, rank - event.len()).chain(event.iter().copied()).collect::<Shape>())
 }
 
 /// The adjoint repeated to the full plates and event shape of its value.
@@ -84,23 +80,13 @@ pub(crate) fn full<'t, F: Real>(adjoint: Var<'t, F>, value: Var<'t, F>) -> Var<'
 fn restored(reduced: &Shape, axes: &[usize]) -> Shape {
     let mut sizes = reduced.iter().copied();
     (0..reduced.len() + axes.len())
-        .map(|axis| {
-            if axes.contains(&axis) {
-                1
-            } else {
-                sizes.next().unwrap_or(1)
-            }
-        })
+        .map(|axis| if axes.contains(&axis) { 1 } else { sizes.next().unwrap_or(1) })
         .collect()
 }
 
 /// The event shape with another size on one axis.
 fn resized(shape: &Shape, axis: usize, to: usize) -> Shape {
-    shape
-        .iter()
-        .enumerate()
-        .map(|(at, &size)| if at == axis { to } else { size })
-        .collect()
+    shape.iter().enumerate().map(|(at, &size)| if at == axis { to } else { size }).collect()
 }
 
 fn derivative_of_map<'t, F: Real>(map: Map, x: Var<'t, F>, y: Var<'t, F>, g: Var<'t, F>) -> Option<Var<'t, F>> {
@@ -144,11 +130,7 @@ impl<F: Real> Tape<F> {
         let (plates, event) = (output.plates(), output.shape());
         let down = |adjoint: Var<'t, F>, operand: Var<'t, F>| Some(unbroadcast(adjoint, &plates, &event, operand));
         let want = |index: usize, adjoint: &dyn Fn() -> Option<Var<'t, F>>| {
-            if wanted.get(index) == Some(&true) {
-                adjoint()
-            } else {
-                None
-            }
+            if wanted.get(index) == Some(&true) { adjoint() } else { None }
         };
         let first = inputs.first().copied();
         let Some(x) = first else { return Adjoints::new() };
@@ -210,42 +192,24 @@ impl<F: Real> Tape<F> {
                     g - x.softmax(axis as isize) * g.apply(Op::SumOut(Plates::new(), Axes::from_slice(&[axis])))
                 )]
             }
-            Op::CumulativeSum { axis, reverse } => smallvec![Some(full(g, output).apply(Op::CumulativeSum {
-                axis,
-                reverse: !reverse
-            }))],
-            Op::Matmul {
-                transpose_left,
-                transpose_right,
-            } => self.rule_matmul(
-                x,
-                inputs[1],
-                output,
-                full(g, output),
-                (transpose_left, transpose_right),
-                wanted,
-            ),
+            Op::CumulativeSum { axis, reverse } => {
+                smallvec![Some(full(g, output).apply(Op::CumulativeSum { axis, reverse: !reverse }))]
+            }
+            Op::Matmul { transpose_left, transpose_right } => {
+                self.rule_matmul(x, inputs[1], output, full(g, output), (transpose_left, transpose_right), wanted)
+            }
             Op::MatmulLeading => {
                 let y = inputs[1];
                 let by = |left: Var<'t, F>, transpose_right: bool| {
-                    left.apply_with(
-                        Op::Matmul {
-                            transpose_left: false,
-                            transpose_right,
-                        },
-                        &[full(g, output)],
-                    )
+                    left.apply_with(Op::Matmul { transpose_left: false, transpose_right }, &[full(g, output)])
                 };
                 let together = |var: Var<'t, F>, other: Var<'t, F>, operand: Var<'t, F>| {
                     let mut joint = var.plates();
                     crate::plate::merge(&mut joint, &other.plates());
                     let lead = |v: Var<'t, F>| Shape::from(&v.shape()[..v.shape().len() - 1]);
                     let common = Shape::broadcast(&lead(var), &lead(other)).unwrap_or_default();
-                    let event: Shape = common
-                        .iter()
-                        .copied()
-                        .chain([operand.shape()[operand.shape().len() - 1]])
-                        .collect();
+                    let event: Shape =
+                        common.iter().copied().chain([operand.shape()[operand.shape().len() - 1]]).collect();
                     unbroadcast(var, &joint, &event, operand)
                 };
                 smallvec![
@@ -261,16 +225,12 @@ impl<F: Real> Tape<F> {
                 }
                 smallvec![Some(g.apply(Op::Transpose(inverse)))]
             }
-            Op::Slice { axis, start, .. } => smallvec![Some(full(g, output).apply(Op::PadInto {
-                axis,
-                start,
-                full: x.shape()[axis]
-            }))],
-            Op::PadInto { axis, start, .. } => smallvec![Some(full(g, output).apply(Op::Slice {
-                axis,
-                start,
-                len: x.shape()[axis]
-            }))],
+            Op::Slice { axis, start, .. } => {
+                smallvec![Some(full(g, output).apply(Op::PadInto { axis, start, full: x.shape()[axis] }))]
+            }
+            Op::PadInto { axis, start, .. } => {
+                smallvec![Some(full(g, output).apply(Op::Slice { axis, start, len: x.shape()[axis] }))]
+            }
             Op::Concat(axis) => {
                 let g = full(g, output);
                 let mut start = 0;
@@ -283,11 +243,9 @@ impl<F: Real> Tape<F> {
                 }
                 adjoints
             }
-            Op::IndexSelect(axis, indices) => smallvec![Some(full(g, output).apply(Op::IndexAdd(
-                axis,
-                indices,
-                x.shape()[axis]
-            )))],
+            Op::IndexSelect(axis, indices) => {
+                smallvec![Some(full(g, output).apply(Op::IndexAdd(axis, indices, x.shape()[axis])))]
+            }
             Op::IndexAdd(axis, indices, _) => smallvec![Some(full(g, output).apply(Op::IndexSelect(axis, indices)))],
             Op::Gather(axis) => {
                 let len = x.shape()[axis];
@@ -312,11 +270,7 @@ impl<F: Real> Tape<F> {
             },
             Op::PlateReduce(plate, PlateReduction::Mean) => {
                 let carried = x.plates().contains(&plate);
-                smallvec![Some(if carried {
-                    g * (1.0 / self.plate_size(plate) as f64)
-                } else {
-                    g
-                })]
+                smallvec![Some(if carried { g * (1.0 / self.plate_size(plate) as f64) } else { g })]
             }
             Op::PlateReduce(plate, PlateReduction::Weighted) => {
                 let mut joint = plates.clone();
@@ -327,19 +281,11 @@ impl<F: Real> Tape<F> {
             }
             Op::PlateReduce(plate, PlateReduction::LogSumExp) => {
                 let carried = x.plates().contains(&plate);
-                smallvec![Some(if carried {
-                    g * (x - output.map(Map::MaxScalar(-1e30))).exp()
-                } else {
-                    g
-                })]
+                smallvec![Some(if carried { g * (x - output.map(Map::MaxScalar(-1e30))).exp() } else { g })]
             }
             Op::PlateMember(plate, index) => smallvec![Some(g.apply(Op::PlateScatter(plate, index)))],
             Op::PlateScatter(plate, index) => {
-                let member = if g.plates().contains(&plate) {
-                    g.apply(Op::PlateMember(plate, index))
-                } else {
-                    g
-                };
+                let member = if g.plates().contains(&plate) { g.apply(Op::PlateMember(plate, index)) } else { g };
                 smallvec![Some(member)]
             }
             Op::PlateToEvent(plate) => smallvec![Some(full(g, output).apply(Op::EventToPlate(plate)))],
@@ -383,13 +329,7 @@ impl<F: Real> Tape<F> {
         wanted: &[bool],
     ) -> Adjoints<'t, F> {
         let product = |left: Var<'t, F>, transpose_left: bool, right: Var<'t, F>, transpose_right: bool| {
-            left.apply_with(
-                Op::Matmul {
-                    transpose_left,
-                    transpose_right,
-                },
-                &[right],
-            )
+            left.apply_with(Op::Matmul { transpose_left, transpose_right }, &[right])
         };
         // The leading axes of a product are those of its operands together; the matrix axes are the operand's own.
         let down = |adjoint: Var<'t, F>, operand: Var<'t, F>| {
@@ -400,11 +340,7 @@ impl<F: Real> Tape<F> {
             let event: Shape = if operand.shape().len() < 2 {
                 own.clone()
             } else {
-                result[..lead]
-                    .iter()
-                    .chain(&own[own.len() - matrix..])
-                    .copied()
-                    .collect()
+                result[..lead].iter().chain(&own[own.len() - matrix..]).copied().collect()
             };
             unbroadcast(adjoint, &output.plates(), &event, operand)
         };

@@ -49,10 +49,7 @@ impl<F: Real> Tape<F> {
             let inputs: crate::node::Inputs = node.inputs.iter().map(|&id| map.get(id)).collect();
             (node.op.clone(), inputs, node.location)
         };
-        Var {
-            tape: self,
-            id: self.apply(op, &inputs, location),
-        }
+        Var { tape: self, id: self.apply(op, &inputs, location) }
     }
 
     /// The values recorded after `from` and before position `end` that depend on it, in the order of recording.
@@ -65,11 +62,7 @@ impl<F: Real> Tape<F> {
             *first = true;
         }
         for index in start + 1..end {
-            if inner.nodes[index]
-                .inputs
-                .iter()
-                .any(|id| id.index() >= start && reached[id.index() - start])
-            {
+            if inner.nodes[index].inputs.iter().any(|id| id.index() >= start && reached[id.index() - start]) {
                 reached[index - start] = true;
                 cone.push(Id(index as u32));
             }
@@ -89,9 +82,23 @@ pub struct Visit<'a, F: Real> {
     /// The plates of the result.
     pub plates: &'a [crate::Plate],
     primitives: &'a [std::sync::Arc<dyn crate::Primitive<F>>],
+    nodes: &'a [crate::node::Node<F>],
 }
 
 impl<F: Real> Visit<'_, F> {
+    /// The plates of an operand.
+    pub fn input_plates(&self, input: usize) -> &[crate::Plate] {
+        self.inputs.get(input).and_then(|id| self.nodes.get(id.index())).map_or(&[], |node| &node.plates)
+    }
+
+    /// The stochastic sites that an operand descends from.
+    pub fn input_ancestors(&self, input: usize) -> crate::SetId {
+        self.inputs
+            .get(input)
+            .and_then(|id| self.nodes.get(id.index()))
+            .map_or(crate::SetId::EMPTY, |node| node.ancestors)
+    }
+
     /// How the result depends on one of the operands.
     pub fn smoothness(&self, input: usize) -> crate::Smoothness {
         match self.op {
@@ -120,6 +127,7 @@ impl<F: Real> Tape<F> {
                 inputs: &node.inputs,
                 plates: &node.plates,
                 primitives: &inner.primitives,
+                nodes: &inner.nodes,
             });
         }
     }
@@ -134,6 +142,7 @@ impl<F: Real> Tape<F> {
                 inputs: &node.inputs,
                 plates: &node.plates,
                 primitives: &inner.primitives,
+                nodes: &inner.nodes,
             });
         }
     }

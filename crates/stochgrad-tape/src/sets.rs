@@ -28,12 +28,8 @@ pub(crate) struct SetTable {
 
 impl SetTable {
     pub(crate) fn new() -> Self {
-        let mut table = SetTable {
-            words: Vec::new(),
-            ids: HashMap::new(),
-            unions: HashMap::new(),
-            singles: HashMap::new(),
-        };
+        let mut table =
+            SetTable { words: Vec::new(), ids: HashMap::new(), unions: HashMap::new(), singles: HashMap::new() };
         table.clear();
         table
     }

@@ -98,10 +98,7 @@ impl<F: Real> Tape<F> {
             placeholder,
             generation,
         };
-        Tape {
-            inner: RefCell::new(inner),
-            pool,
-        }
+        Tape { inner: RefCell::new(inner), pool }
     }
 
     /// The number of threads that kernels may use.
@@ -181,10 +178,7 @@ impl<F: Real> Tape<F> {
         {
             return self.fail(TapeError::Operand {
                 op: "constant_on".into(),
-                problem: format!(
-                    "expected leading axes {sizes} for the plates {}",
-                    self.plate_names(plates)
-                ),
+                problem: format!("expected leading axes {sizes} for the plates {}", self.plate_names(plates)),
                 shape: value.shape().clone(),
                 plates: String::new(),
                 at: Location::caller(),
@@ -195,14 +189,7 @@ impl<F: Real> Tape<F> {
 
     #[track_caller]
     fn leaf(&self, value: Tensor<F>, pooled: bool, plates: Plates, trainable: bool) -> Var<'_, F> {
-        let id = self.push(
-            Op::Leaf { trainable },
-            Inputs::new(),
-            value,
-            pooled,
-            plates,
-            Location::caller(),
-        );
+        let id = self.push(Op::Leaf { trainable }, Inputs::new(), value, pooled, plates, Location::caller());
         Var { tape: self, id }
     }
 
@@ -232,15 +219,7 @@ impl<F: Real> Tape<F> {
             ancestors = inner.sets.insert(ancestors, site);
         }
         let location = inner.located.unwrap_or(location);
-        let node = Node {
-            op,
-            inputs,
-            value,
-            pooled,
-            plates,
-            ancestors,
-            location,
-        };
+        let node = Node { op, inputs, value, pooled, plates, ancestors, location };
         if let Some(scratch) = &mut inner.scratch {
             let slot = scratch.free.pop();
             let index = slot.unwrap_or(inner.nodes.len() as u32);
@@ -261,12 +240,7 @@ impl<F: Real> Tape<F> {
         }
         let len = self.len();
         if inputs.iter().any(|id| id.index() >= len) {
-            return self
-                .fail(TapeError::Foreign {
-                    what: "a variable".into(),
-                    at: location,
-                })
-                .id;
+            return self.fail(TapeError::Foreign { what: "a variable".into(), at: location }).id;
         }
         match self.evaluate(&op, inputs) {
             Ok((value, plates)) => {
@@ -290,10 +264,7 @@ impl<F: Real> Tape<F> {
         };
         let location = Location::caller();
         match self.own(inputs, location) {
-            Ok(ids) => Var {
-                tape: self,
-                id: self.apply(Op::Custom(number), &ids, location),
-            },
+            Ok(ids) => Var { tape: self, id: self.apply(Op::Custom(number), &ids, location) },
             Err(error) => self.fail(error),
         }
     }
@@ -318,10 +289,7 @@ impl<F: Real> Tape<F> {
         let mut inputs = vec![value];
         inputs.extend_from_slice(parameters);
         match self.own(&inputs, location) {
-            Ok(ids) => Var {
-                tape: self,
-                id: self.apply(Op::Sample(site), &ids, location),
-            },
+            Ok(ids) => Var { tape: self, id: self.apply(Op::Sample(site), &ids, location) },
             Err(error) => self.fail(error),
         }
     }
@@ -339,10 +307,7 @@ impl<F: Real> Tape<F> {
     /// Records an error, to be returned by the next fallible call unless there was one before, and gives a poisoned variable.
     pub fn fail(&self, error: TapeError) -> Var<'_, F> {
         self.inner.borrow_mut().error.get_or_insert(error);
-        Var {
-            tape: self,
-            id: Id::POISON,
-        }
+        Var { tape: self, id: Id::POISON }
     }
 
     /// The first error recorded so far.
@@ -373,10 +338,7 @@ impl<F: Real> Tape<F> {
         if id.index() < self.len() {
             Ok(Var { tape: self, id })
         } else {
-            Err(TapeError::Foreign {
-                what: format!("position {}", id.0),
-                at: Location::caller(),
-            })
+            Err(TapeError::Foreign { what: format!("position {}", id.0), at: Location::caller() })
         }
     }
 
@@ -389,10 +351,7 @@ impl<F: Real> Tape<F> {
                 if std::ptr::eq(var.tape, self) && known {
                     Ok(var.id)
                 } else {
-                    Err(TapeError::Foreign {
-                        what: "a variable".into(),
-                        at,
-                    })
+                    Err(TapeError::Foreign { what: "a variable".into(), at })
                 }
             })
             .collect()
@@ -402,10 +361,7 @@ impl<F: Real> Tape<F> {
         let inner = self.inner.borrow();
         for plate in plates {
             if plate.generation != inner.generation || plate.index as usize >= inner.plates.len() {
-                return Err(TapeError::Foreign {
-                    what: format!("plate {}", plate.index),
-                    at,
-                });
+                return Err(TapeError::Foreign { what: format!("plate {}", plate.index), at });
             }
         }
         Ok(())
@@ -465,18 +421,8 @@ impl<F: Real> Tape<F> {
         }
         let inside = self.closure(inside);
         let inner = &mut *self.inner.borrow_mut();
-        inner.plates.push(PlateEntry {
-            name: name.into(),
-            size,
-            kind,
-            inside,
-            weights: Weights::Mean,
-            offset: 0,
-        });
-        Plate {
-            index: inner.plates.len() as u32 - 1,
-            generation: inner.generation,
-        }
+        inner.plates.push(PlateEntry { name: name.into(), size, kind, inside, weights: Weights::Mean, offset: 0 });
+        Plate { index: inner.plates.len() as u32 - 1, generation: inner.generation }
     }
 
     fn entry<R>(&self, plate: Plate, read: impl FnOnce(&mut PlateEntry) -> R) -> Option<R> {
@@ -539,10 +485,8 @@ impl<F: Real> Tape<F> {
 
     /// The plates in words, for messages.
     pub fn plate_names(&self, plates: &[Plate]) -> String {
-        let names: Vec<String> = plates
-            .iter()
-            .map(|&plate| format!("{}({})", self.plate_name(plate), self.plate_size(plate)))
-            .collect();
+        let names: Vec<String> =
+            plates.iter().map(|&plate| format!("{}({})", self.plate_name(plate), self.plate_size(plate))).collect();
         names.join(", ")
     }
 }
@@ -573,9 +517,7 @@ impl<F: Real> Workspace<F> {
 
     /// A workspace whose kernels may use several threads.
     pub fn with_threads(threads: usize) -> Self {
-        Workspace {
-            tape: Tape::with_threads(threads),
-        }
+        Workspace { tape: Tape::with_threads(threads) }
     }
 
     /// The tape, cleared.

@@ -178,11 +178,7 @@ impl<'t, F: Real> Var<'t, F> {
     }
 
     fn event_axis(self, axis: isize) -> usize {
-        if axis < 0 {
-            (self.shape().len() as isize + axis).max(-1) as usize
-        } else {
-            axis as usize
-        }
+        if axis < 0 { (self.shape().len() as isize + axis).max(-1) as usize } else { axis as usize }
     }
 
     /// The sum over all event axes.
@@ -233,10 +229,7 @@ impl<'t, F: Real> Var<'t, F> {
     /// `ln Σ exp(x)` along an event axis, which it removes.
     #[track_caller]
     pub fn logsumexp(self, axis: isize) -> Self {
-        self.apply(Op::Reduce(
-            Reduce::LogSumExp,
-            Axes::from_slice(&[self.event_axis(axis)]),
-        ))
+        self.apply(Op::Reduce(Reduce::LogSumExp, Axes::from_slice(&[self.event_axis(axis)])))
     }
 
     /// Softmax along an event axis.
@@ -254,10 +247,7 @@ impl<'t, F: Real> Var<'t, F> {
     /// The running sum along an event axis.
     #[track_caller]
     pub fn cumsum(self, axis: isize) -> Self {
-        self.apply(Op::CumulativeSum {
-            axis: self.event_axis(axis),
-            reverse: false,
-        })
+        self.apply(Op::CumulativeSum { axis: self.event_axis(axis), reverse: false })
     }
 
     /// The position of the largest element along an event axis, which it removes.
@@ -273,10 +263,7 @@ impl<'t, F: Real> Var<'t, F> {
     /// one a column vector; the axis is removed again. Leading axes broadcast.
     #[track_caller]
     pub fn matmul(self, other: Self) -> Self {
-        let plain = Op::Matmul {
-            transpose_left: false,
-            transpose_right: false,
-        };
+        let plain = Op::Matmul { transpose_left: false, transpose_right: false };
         if self.is_poisoned() || other.is_poisoned() {
             return self.apply_with(plain, &[other]);
         }
@@ -290,12 +277,8 @@ impl<'t, F: Real> Var<'t, F> {
         if left.len() == 1 && (right.len() > 2 || !other.plates().is_empty()) {
             let product = self.reshape([1, left[0]]).apply_with(plain, &[other]);
             let shape = product.shape();
-            let kept: Shape = shape
-                .iter()
-                .enumerate()
-                .filter(|(axis, _)| axis + 2 != shape.len())
-                .map(|(_, &size)| size)
-                .collect();
+            let kept: Shape =
+                shape.iter().enumerate().filter(|(axis, _)| axis + 2 != shape.len()).map(|(_, &size)| size).collect();
             return product.reshape(kept);
         }
         self.apply_with(plain, &[other])
@@ -339,13 +322,8 @@ impl<'t, F: Real> Var<'t, F> {
     pub fn index(self, axis: isize, position: usize) -> Self {
         let at = self.event_axis(axis);
         let one = self.slice(axis, position..position.saturating_add(1));
-        let kept: Shape = one
-            .shape()
-            .iter()
-            .enumerate()
-            .filter(|(axis, _)| *axis != at)
-            .map(|(_, &size)| size)
-            .collect();
+        let kept: Shape =
+            one.shape().iter().enumerate().filter(|(axis, _)| *axis != at).map(|(_, &size)| size).collect();
         one.reshape(kept)
     }
 
@@ -371,11 +349,8 @@ impl<'t, F: Real> Var<'t, F> {
     #[track_caller]
     pub fn unsqueeze(self, axis: isize) -> Self {
         let shape = self.shape();
-        let at = if axis < 0 {
-            (shape.len() as isize + 1 + axis).max(0) as usize
-        } else {
-            (axis as usize).min(shape.len())
-        };
+        let at =
+            if axis < 0 { (shape.len() as isize + 1 + axis).max(0) as usize } else { (axis as usize).min(shape.len()) };
         let wide: Shape = shape[..at].iter().chain([&1]).chain(&shape[at..]).copied().collect();
         self.reshape(wide)
     }
@@ -460,7 +435,8 @@ impl<'t, F: Real> Var<'t, F> {
         self.with_plates_checked(&[plate], Op::PlateReduce(plate, PlateReduction::Sum))
     }
 
-    /// The average over the members of a plate, by its weights: the estimate of an expectation for a plate of samples.
+    /// The average over the members of a plate, by its weights if it was given any: the estimate of an expectation for a
+    /// plate of samples. A plate that a graph sums is averaged here all the same.
     #[track_caller]
     pub fn mean_over(self, plate: Plate) -> Self {
         match self.tape.weights(plate) {
@@ -532,62 +508,35 @@ impl<'t, F: Real> Var<'t, F> {
     /// The event shape; empty for a poisoned variable.
     pub fn shape(self) -> Shape {
         let inner = self.tape.inner.borrow();
-        inner
-            .nodes
-            .get(self.id.index())
-            .map(|node| node.event())
-            .unwrap_or_default()
+        inner.nodes.get(self.id.index()).map(|node| node.event()).unwrap_or_default()
     }
 
     /// The plates that the value carries.
     pub fn plates(self) -> Plates {
         let inner = self.tape.inner.borrow();
-        inner
-            .nodes
-            .get(self.id.index())
-            .map(|node| node.plates.clone())
-            .unwrap_or_default()
+        inner.nodes.get(self.id.index()).map(|node| node.plates.clone()).unwrap_or_default()
     }
 
     /// The operation; `None` for a poisoned variable.
     pub fn op(self) -> Option<Op> {
-        self.tape
-            .inner
-            .borrow()
-            .nodes
-            .get(self.id.index())
-            .map(|node| node.op.clone())
+        self.tape.inner.borrow().nodes.get(self.id.index()).map(|node| node.op.clone())
     }
 
     /// The operands.
     pub fn inputs(self) -> Vec<Self> {
         let inner = self.tape.inner.borrow();
-        let ids = inner
-            .nodes
-            .get(self.id.index())
-            .map(|node| node.inputs.clone())
-            .unwrap_or_default();
+        let ids = inner.nodes.get(self.id.index()).map(|node| node.inputs.clone()).unwrap_or_default();
         ids.iter().map(|&id| Var { tape: self.tape, id }).collect()
     }
 
     /// The stochastic sites that the value descends from.
     pub fn ancestors(self) -> SetId {
-        self.tape
-            .inner
-            .borrow()
-            .nodes
-            .get(self.id.index())
-            .map_or(SetId::EMPTY, |node| node.ancestors)
+        self.tape.inner.borrow().nodes.get(self.id.index()).map_or(SetId::EMPTY, |node| node.ancestors)
     }
 
     /// The place in the source that recorded it.
     pub fn location(self) -> Option<&'static Location<'static>> {
-        self.tape
-            .inner
-            .borrow()
-            .nodes
-            .get(self.id.index())
-            .map(|node| node.location)
+        self.tape.inner.borrow().nodes.get(self.id.index()).map(|node| node.location)
     }
 
     /// The value, plate axes first. Whatever is recorded after this may have been decided by the value: it becomes a
@@ -637,28 +586,18 @@ impl<'t, F: Real> Var<'t, F> {
         let inner = self.tape.inner.borrow();
         match inner.nodes.get(self.id.index()) {
             Some(node) => Ok(node.value.clone()),
-            None => Err(TapeError::Foreign {
-                what: "a variable".into(),
-                at: Location::caller(),
-            }),
+            None => Err(TapeError::Foreign { what: "a variable".into(), at: Location::caller() }),
         }
     }
 
     pub(crate) fn plates_in_words(self) -> String {
         let plates = self.plates();
-        if plates.is_empty() {
-            String::new()
-        } else {
-            format!(", plates {}", self.tape.plate_names(&plates))
-        }
+        if plates.is_empty() { String::new() } else { format!(", plates {}", self.tape.plate_names(&plates)) }
     }
 
     #[track_caller]
     pub(crate) fn apply(self, op: Op) -> Self {
-        Var {
-            tape: self.tape,
-            id: self.tape.apply(op, &[self.id], Location::caller()),
-        }
+        Var { tape: self.tape, id: self.tape.apply(op, &[self.id], Location::caller()) }
     }
 
     #[track_caller]
@@ -668,17 +607,11 @@ impl<'t, F: Real> Var<'t, F> {
         inputs.push(self.id);
         for other in others {
             if !std::ptr::eq(self.tape, other.tape) {
-                return self.tape.fail(TapeError::Foreign {
-                    what: "a variable".into(),
-                    at: location,
-                });
+                return self.tape.fail(TapeError::Foreign { what: "a variable".into(), at: location });
             }
             inputs.push(other.id);
         }
-        Var {
-            tape: self.tape,
-            id: self.tape.apply(op, &inputs, location),
-        }
+        Var { tape: self.tape, id: self.tape.apply(op, &inputs, location) }
     }
 }
 

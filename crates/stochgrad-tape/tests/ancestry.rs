@@ -5,10 +5,7 @@ use stochgrad_tape::{PlateKind, SiteId, Tape, Var};
 /// A sample whose value is a function of its parameter.
 fn draw<'t>(tape: &'t Tape<f64>, parameter: Var<'t, f64>) -> (SiteId, Var<'t, f64>) {
     let site = tape.new_site();
-    (
-        site,
-        tape.sample(site, (parameter * 3.0).sin().stop_gradient(), &[parameter]),
-    )
+    (site, tape.sample(site, (parameter * 3.0).sin().stop_gradient(), &[parameter]))
 }
 
 fn sites(var: Var<'_, f64>) -> Vec<SiteId> {
@@ -28,11 +25,7 @@ fn a_value_descends_from_what_its_operands_descend_from() {
     assert_eq!(sites(z * theta), [c]);
     let all = y * z + x;
     assert_eq!(sites(all), [a, b, c]);
-    assert_eq!(
-        sites(all.stop_gradient()),
-        [a, b, c],
-        "stopping a gradient does not end a descent"
-    );
+    assert_eq!(sites(all.stop_gradient()), [a, b, c], "stopping a gradient does not end a descent");
     assert_eq!(sites(theta + 1.0), []);
     assert!(tape.set_contains(all.ancestors(), b) && !tape.set_contains(x.ancestors(), b));
     assert_eq!(tape.set_words(all.ancestors()), [0b111]);
@@ -74,10 +67,7 @@ fn value_makes_control_ancestors_and_peek_does_not() {
     assert_eq!(sites(y + 1.0), [a, b]);
     let reads = tape.host_reads();
     assert_eq!(reads.len(), 1);
-    assert_eq!(
-        (reads[0].id, reads[0].recorded_before, reads[0].location.line()),
-        (x.id(), recorded_before, line)
-    );
+    assert_eq!((reads[0].id, reads[0].recorded_before, reads[0].location.line()), (x.id(), recorded_before, line));
 
     y.item().unwrap();
     assert_eq!(sites(theta.exp()), [a, b]);
@@ -92,12 +82,7 @@ fn a_read_after_which_nothing_is_recorded_changes_nothing() {
     let (a, x) = draw(&tape, theta);
     let cost = x * theta;
     let other = theta.square();
-    let before = (
-        sites(cost),
-        sites(other),
-        tape.len(),
-        tape.backward(cost + other, [theta]).unwrap(),
-    );
+    let before = (sites(cost), sites(other), tape.len(), tape.backward(cost + other, [theta]).unwrap());
     cost.value().unwrap();
     let after = (sites(cost), sites(other), before.2, before.3.clone());
     assert_eq!((&before.0, &before.1), (&after.0, &after.1));

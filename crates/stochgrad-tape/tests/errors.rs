@@ -20,16 +20,8 @@ fn the_first_error_is_returned_with_its_line() {
         x.value().unwrap_err(),
         tape.backward(x.sum(), [x]).unwrap_err(),
     ] {
-        let TapeError::Shapes {
-            op, left, right, at, ..
-        } = &error
-        else {
-            panic!("{error}")
-        };
-        assert_eq!(
-            (op.as_str(), left[..] == [2], right[..] == [3], at.line()),
-            ("Add", true, true, line)
-        );
+        let TapeError::Shapes { op, left, right, at, .. } = &error else { panic!("{error}") };
+        assert_eq!((op.as_str(), left[..] == [2], right[..] == [3], at.line()), ("Add", true, true, line));
         assert!(at.file().ends_with("errors.rs"), "{at}");
         assert!(error.to_string().contains(&format!("errors.rs:{line}")), "{error}");
     }
@@ -51,18 +43,10 @@ fn operations_on_a_poisoned_variable_record_nothing() {
         .index(0, 1)
         .select(bad, x)
         .stop_gradient();
-    let _ = Var::concat(&[bad, x], 0)
-        .unwrap()
-        .gather(0, bad)
-        .unsqueeze(2)
-        .transpose()
-        .log_mean_exp_over(plate);
+    let _ = Var::concat(&[bad, x], 0).unwrap().gather(0, bad).unsqueeze(2).transpose().log_mean_exp_over(plate);
     assert_eq!(tape.len(), before);
     assert!(bad.shape().is_empty() && bad.plates().is_empty() && bad.op().is_none() && bad.inputs().is_empty());
-    assert_eq!(
-        format!("{:?}", tape.record_again(bad, &stochgrad_tape::IdMap::identity()).op()),
-        "None"
-    );
+    assert_eq!(format!("{:?}", tape.record_again(bad, &stochgrad_tape::IdMap::identity()).op()), "None");
 }
 
 #[test]
@@ -93,10 +77,7 @@ fn every_method_names_the_line_of_its_caller() {
         let tape = Tape::new();
         let line = record(&tape);
         let error = tape.check().unwrap_err();
-        assert!(
-            error.to_string().contains(&format!("errors.rs:{line}")),
-            "{error}, expected line {line}"
-        );
+        assert!(error.to_string().contains(&format!("errors.rs:{line}")), "{error}, expected line {line}");
     }
 }
 
@@ -153,9 +134,7 @@ fn unusable_operands_are_errors() {
         ("permute beyond", |_, x| x.permute(&[0, 2])),
         ("slice", |_, x| x.slice(1, 2..4)),
         ("slice beyond", |_, x| x.slice(1, 4..4)),
-        ("slice at the largest number", |_, x| {
-            x.slice(1, usize::MAX - 1..usize::MAX)
-        }),
+        ("slice at the largest number", |_, x| x.slice(1, usize::MAX - 1..usize::MAX)),
         ("slice axis", |_, x| x.slice(2, 0..1)),
         ("index", |_, x| x.index(0, 2)),
         ("index at the largest number", |_, x| x.index(0, usize::MAX)),
@@ -163,23 +142,15 @@ fn unusable_operands_are_errors() {
         ("gather of another rank", |tape, x| x.gather(0, tape.constant([0.0]))),
         ("gather beyond", |tape, x| x.gather(1, tape.constant([[3.0], [0.0]]))),
         ("gather between", |tape, x| x.gather(1, tape.constant([[0.5], [0.0]]))),
-        ("gather at NaN", |tape, x| {
-            x.gather(1, tape.constant([[f64::NAN], [0.0]]))
-        }),
-        ("gather before the start", |tape, x| {
-            x.gather(1, tape.constant([[-1.0], [0.0]]))
-        }),
-        ("gather with other rows", |tape, x| {
-            x.gather(1, tape.constant([[0.0], [0.0], [0.0]]))
-        }),
+        ("gather at NaN", |tape, x| x.gather(1, tape.constant([[f64::NAN], [0.0]]))),
+        ("gather before the start", |tape, x| x.gather(1, tape.constant([[-1.0], [0.0]]))),
+        ("gather with other rows", |tape, x| x.gather(1, tape.constant([[0.0], [0.0], [0.0]]))),
         ("matmul", |_, x| x.matmul(x)),
         ("matmul with a column", |tape, x| x.matmul(tape.constant([1.0, 2.0]))),
         ("matmul of a row", |tape, x| tape.constant([1.0]).matmul(x)),
         ("matmul of a number", |tape, x| tape.constant(1.0).matmul(x)),
         ("matmul with a number", |tape, x| x.matmul(tape.constant(1.0))),
-        ("batched matmul", |_, x| {
-            x.reshape([3, 1, 2]).matmul(x.reshape([2, 3]).broadcast_to([2, 2, 3]))
-        }),
+        ("batched matmul", |_, x| x.reshape([3, 1, 2]).matmul(x.reshape([2, 3]).broadcast_to([2, 2, 3]))),
         ("add", |_, x| x + x.transpose()),
         ("select", |_, x| x.select(x, x.transpose())),
         ("straight_through", |_, x| x.straight_through(x.sum())),
@@ -187,19 +158,14 @@ fn unusable_operands_are_errors() {
         ("concat", |_, x| Var::concat(&[x, x.transpose()], 0).unwrap()),
         ("concat axis", |_, x| Var::concat(&[x, x], 2).unwrap()),
         ("stack", |_, x| Var::stack(&[x, x.sum()]).unwrap()),
-        ("constant_on", |tape, x| {
-            tape.constant_on(&[samples(tape, 5)], [1.0, 2.0]) + x
-        }),
+        ("constant_on", |tape, x| tape.constant_on(&[samples(tape, 5)], [1.0, 2.0]) + x),
         ("constant_on in the wrong order", |tape, _| {
             let (a, b) = (samples(tape, 2), samples(tape, 2));
             tape.constant_on(&[b, a], [[1.0, 2.0], [1.0, 2.0]])
         }),
         ("primitive", |tape, x| tape.custom(Arc::new(Broken("refuses")), &[x])),
         ("primitive on a plate", |tape, x| {
-            tape.custom(
-                Arc::new(Broken("forgets the plates")),
-                &[x.event_to_plate(samples(tape, 2))],
-            )
+            tape.custom(Arc::new(Broken("forgets the plates")), &[x.event_to_plate(samples(tape, 2))])
         }),
     ];
     for (name, record) in wrong {
@@ -216,9 +182,7 @@ fn unusable_plates_are_errors() {
     type Record = for<'t> fn(Var<'t, f64>, Plate) -> Var<'t, f64>;
     // x has event shape [2, 3], the plate 2 members.
     let wrong: [(&str, Record); 7] = [
-        ("event_to_plate of another size", |x, plate| {
-            x.transpose().event_to_plate(plate)
-        }),
+        ("event_to_plate of another size", |x, plate| x.transpose().event_to_plate(plate)),
         ("event_to_plate twice", |x, plate| {
             x.transpose()
                 .matmul(x.matmul(x.transpose()))
@@ -250,10 +214,7 @@ fn a_wrong_gradient_of_a_primitive_is_an_error() {
         let y = tape.custom(Arc::new(Broken(name)), &[x]).sum();
         let before = tape.len();
         let error = tape.backward(y, [x]).unwrap_err();
-        assert!(
-            matches!(error, TapeError::Shapes { .. } | TapeError::Operand { .. }),
-            "{error}"
-        );
+        assert!(matches!(error, TapeError::Shapes { .. } | TapeError::Operand { .. }), "{error}");
         assert!(error.to_string().contains("errors.rs:"), "{error}");
         assert_eq!(tape.len(), before);
     }
@@ -271,9 +232,7 @@ fn a_derivative_of_more_than_one_number_is_refused() {
     let plate = samples(&tape, 2);
     for output in [x, x.event_to_plate(plate)] {
         let (line, result) = (line!(), tape.backward(output, [x]));
-        let Err(TapeError::NotScalar { at, .. }) = result else {
-            panic!("{result:?}")
-        };
+        let Err(TapeError::NotScalar { at, .. }) = result else { panic!("{result:?}") };
         assert_eq!(at.line(), line);
         assert!(tape.grad(output, [x]).is_err());
         assert!(tape.hessian_vector_product(output, &[x], &[x]).is_err());
@@ -289,28 +248,16 @@ fn variables_of_two_tapes_do_not_mix() {
     let (x, y) = (one.parameter(1.0), other.parameter(2.0));
     assert!(matches!(one.backward(x, [y]), Err(TapeError::Foreign { .. })));
     assert!(matches!(one.backward(y, [x]), Err(TapeError::Foreign { .. })));
-    assert!(matches!(
-        one.hessian_vector_product(x.square(), &[x], &[y]),
-        Err(TapeError::Foreign { .. })
-    ));
+    assert!(matches!(one.hessian_vector_product(x.square(), &[x], &[y]), Err(TapeError::Foreign { .. })));
     let (line, sum) = (line!(), x + y);
-    let Err(TapeError::Foreign { at, .. }) = sum.value() else {
-        panic!("{sum:?}")
-    };
+    let Err(TapeError::Foreign { at, .. }) = sum.value() else { panic!("{sum:?}") };
     assert_eq!(at.line(), line);
     assert!(other.check().is_ok());
     type Mix = for<'t> fn(Var<'t, f64>, Var<'t, f64>) -> Var<'t, f64>;
-    let mixes: [Mix; 3] = [
-        |x, y| x.matmul(y),
-        |x, y| x.select(y, x),
-        |x, y| Var::concat(&[x, y], 0).unwrap(),
-    ];
+    let mixes: [Mix; 3] = [|x, y| x.matmul(y), |x, y| x.select(y, x), |x, y| Var::concat(&[x, y], 0).unwrap()];
     for mix in mixes {
         let one = Tape::<f64>::new();
-        assert!(matches!(
-            mix(one.parameter([1.0]), y).value(),
-            Err(TapeError::Foreign { .. })
-        ));
+        assert!(matches!(mix(one.parameter([1.0]), y).value(), Err(TapeError::Foreign { .. })));
     }
     let tape = Tape::<f64>::new();
     let _ = tape.sample(tape.new_site(), tape.constant(1.0), &[y]);
@@ -345,20 +292,14 @@ fn plates_of_another_tape_or_step_are_refused() {
         // A plate of this tape with the same position, name and size.
         let _own = samples(&tape, 2);
         let result = use_plate(tape.constant([1.0, 2.0]), foreign).value();
-        assert!(
-            matches!(result, Err(TapeError::Foreign { .. })),
-            "use {number} gave {result:?}"
-        );
+        assert!(matches!(result, Err(TapeError::Foreign { .. })), "use {number} gave {result:?}");
 
         let mut workspace = Workspace::<f64>::new();
         let stale = samples(workspace.tape(), 2);
         let tape = workspace.tape();
         let _own = samples(tape, 2);
         let result = use_plate(tape.constant([1.0, 2.0]), stale).value();
-        assert!(
-            matches!(result, Err(TapeError::Foreign { .. })),
-            "use {number} gave {result:?}"
-        );
+        assert!(matches!(result, Err(TapeError::Foreign { .. })), "use {number} gave {result:?}");
         assert_eq!(tape.plate_size(stale), 0);
     }
 }
@@ -374,9 +315,7 @@ fn variables_that_were_dropped_are_refused() {
     assert!(matches!(tape.backward(x, [y]), Err(TapeError::Foreign { .. })));
     assert!(tape.var(y.id()).is_err());
     let (line, sum) = (line!(), x + y);
-    let Err(TapeError::Foreign { at, .. }) = sum.value() else {
-        panic!("{sum:?}")
-    };
+    let Err(TapeError::Foreign { at, .. }) = sum.value() else { panic!("{sum:?}") };
     assert_eq!(at.line(), line);
 }
 
@@ -394,9 +333,7 @@ fn located_errors_name_the_given_place() {
     let tape = Tape::<f64>::new();
     let here = std::panic::Location::caller();
     let _ = tape.located(here, || tape.constant([1.0]).exp().reshape([2]));
-    let Err(TapeError::Operand { at, .. }) = tape.check() else {
-        panic!("no error")
-    };
+    let Err(TapeError::Operand { at, .. }) = tape.check() else { panic!("no error") };
     assert_eq!(at, here);
 }
 
@@ -409,9 +346,7 @@ fn axes_of_size_0_work_where_they_have_a_meaning() {
         ("product", |x| x * x),
         ("with a row", |x| x * x.sum_axis(0)),
         ("with a number", |x| x * x.sum()),
-        ("with itself turned round", |x| {
-            x.unsqueeze(1) + x.unsqueeze(0).sum_last(1).unsqueeze(-1)
-        }),
+        ("with itself turned round", |x| x.unsqueeze(1) + x.unsqueeze(0).sum_last(1).unsqueeze(-1)),
         ("sum_axis 0", |x| x.sum_axis(0)),
         ("sum_axis 1", |x| x.sum_axis(1)),
         ("softmax 0", |x| x.softmax(0)),

@@ -30,15 +30,7 @@ fn assert_orders(name: &str, found: &[f64], expected: &[f64]) {
 #[test]
 fn powers_to_the_end() {
     let x = 1.3_f64;
-    let expected = [
-        x.powi(5),
-        5.0 * x.powi(4),
-        20.0 * x.powi(3),
-        60.0 * x * x,
-        120.0 * x,
-        120.0,
-        0.0,
-    ];
+    let expected = [x.powi(5), 5.0 * x.powi(4), 20.0 * x.powi(3), 60.0 * x * x, 120.0 * x, 120.0, 0.0];
     assert_orders("powf", &orders(6, x, |x| x.powf(5.0)), &expected);
     assert_orders("products", &orders(6, x, |x| x * x * x * x * x), &expected);
     assert_orders("squares", &orders(6, x, |x| x.square().square() * x), &expected);
@@ -49,11 +41,7 @@ fn powers_to_the_end() {
 fn exponentials_and_logarithms() {
     let x = 0.6_f64;
     assert_orders("exp", &orders(4, x, |x| x.exp()), &[x.exp(); 5]);
-    assert_orders(
-        "expm1",
-        &orders(3, x, |x| x.expm1()),
-        &[x.exp_m1(), x.exp(), x.exp(), x.exp()],
-    );
+    assert_orders("expm1", &orders(3, x, |x| x.expm1()), &[x.exp_m1(), x.exp(), x.exp(), x.exp()]);
     assert_orders(
         "ln",
         &orders(4, x, |x| x.ln()),
@@ -64,16 +52,8 @@ fn exponentials_and_logarithms() {
     let sigmoid = [s, slope, slope * (1.0 - 2.0 * s), slope * (1.0 - 6.0 * s + 6.0 * s * s)];
     assert_orders("sigmoid", &orders(3, x, |x| x.sigmoid()), &sigmoid);
     assert_orders("softplus", &orders(4, x, |x| x.softplus())[1..], &sigmoid);
-    assert_orders(
-        "log-sum-exp",
-        &orders(4, x, |x| Var::stack(&[x, x * 0.0]).unwrap().logsumexp(0))[1..],
-        &sigmoid,
-    );
-    assert_orders(
-        "softmax",
-        &orders(3, x, |x| Var::stack(&[x, x * 0.0]).unwrap().softmax(0).index(0, 0)),
-        &sigmoid,
-    );
+    assert_orders("log-sum-exp", &orders(4, x, |x| Var::stack(&[x, x * 0.0]).unwrap().logsumexp(0))[1..], &sigmoid);
+    assert_orders("softmax", &orders(3, x, |x| Var::stack(&[x, x * 0.0]).unwrap().softmax(0).index(0, 0)), &sigmoid);
 }
 
 /// With l = t² and c = t³, all derivatives of box(l)·c follow from those of exp(l − l₀)·c at t₀.
@@ -90,23 +70,11 @@ fn products_of_boxes() {
         b[3] * c[0] + 3.0 * b[2] * c[1] + 3.0 * b[1] * c[2] + c[3],
     ];
     assert_orders("box", &orders(3, t, |t| t.square().magic_box()), &b);
-    assert_orders(
-        "box times cost",
-        &orders(3, t, |t| t.square().magic_box() * t.powf(3.0)),
-        &product,
-    );
-    assert_orders(
-        "box minus 1",
-        &orders(3, t, |t| (t.square().magic_box() - 1.0) * t.powf(3.0))[1..],
-        &{
-            let rest: Vec<f64> = product[1..]
-                .iter()
-                .zip(&c[1..])
-                .map(|(product, c)| product - c)
-                .collect();
-            rest
-        },
-    );
+    assert_orders("box times cost", &orders(3, t, |t| t.square().magic_box() * t.powf(3.0)), &product);
+    assert_orders("box minus 1", &orders(3, t, |t| (t.square().magic_box() - 1.0) * t.powf(3.0))[1..], &{
+        let rest: Vec<f64> = product[1..].iter().zip(&c[1..]).map(|(product, c)| product - c).collect();
+        rest
+    });
     let joint = orders(3, t, |t| (t.square() + t.sin()).magic_box() * t.exp());
     let split = orders(3, t, |t| t.square().magic_box() * t.sin().magic_box() * t.exp());
     assert_orders("two boxes", &split, &joint);
@@ -135,11 +103,7 @@ fn the_product_with_the_hessian_is_exact() {
     for direction in [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0], [0.3, -2.0, 1.7]] {
         let along = [tape.constant([direction[0], direction[1]]), tape.constant(direction[2])];
         let product = tape.hessian_vector_product(f, &[x, z], &along).unwrap();
-        let found = [
-            product[0].as_slice()[0],
-            product[0].as_slice()[1],
-            product[1].as_slice()[0],
-        ];
+        let found = [product[0].as_slice()[0], product[0].as_slice()[1], product[1].as_slice()[0]];
         for (row, found) in hessian.iter().zip(found) {
             let expected: f64 = row.iter().zip(&direction).map(|(h, d)| h * d).sum();
             assert!(close(found, expected), "{direction:?}: {found}, not {expected}");
@@ -178,10 +142,7 @@ fn a_vector_jacobian_product_is_the_gradient_of_the_weighted_sum() {
 fn variables_that_the_output_does_not_depend_on_get_zeros() {
     let tape = Tape::<f64>::new();
     let plate = tape.plate("rows", 2, PlateKind::Data, &[]);
-    let (x, aside) = (
-        tape.parameter(0.5),
-        tape.constant_on(&[plate], [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]),
-    );
+    let (x, aside) = (tape.parameter(0.5), tape.constant_on(&[plate], [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]));
     let y = x.exp();
     let later = tape.parameter([1.0, 2.0]);
     let [of_x, of_aside, of_later, of_y, again] = tape.backward(y, [x, aside, later, y, x]).unwrap();
@@ -215,8 +176,5 @@ fn an_output_of_one_element_and_several_axes() {
     assert_eq!(z.shape()[..], [1, 1]);
     let [dx, dy] = tape.backward(z, [x, y]).unwrap();
     assert_eq!((dx, dy), (Tensor::from([[12.0]]), Tensor::scalar(9.0)));
-    assert_eq!(
-        tape.hessian_vector_product(z, &[x], &[tape.constant([[1.0]])]).unwrap(),
-        [Tensor::from([[4.0]])]
-    );
+    assert_eq!(tape.hessian_vector_product(z, &[x], &[tape.constant([[1.0]])]).unwrap(), [Tensor::from([[4.0]])]);
 }

@@ -50,22 +50,11 @@ fn a_chain_of_a_million_operations() {
     let buffers = fresh(tape.pool());
     let [gradient] = tape.backward(y, [x]).unwrap();
     let found = gradient.item().unwrap();
-    assert!(
-        (found - derivative).abs() <= 1e-8 * derivative.abs(),
-        "{found:e}, not {derivative:e}"
-    );
+    assert!((found - derivative).abs() <= 1e-8 * derivative.abs(), "{found:e}, not {derivative:e}");
     assert_eq!(tape.len(), before);
     let most = gauge.0.load(Ordering::Relaxed);
-    assert!(
-        most > before && most < before + 100,
-        "{} slots for a chain of {before}",
-        most - before
-    );
-    assert!(
-        fresh(tape.pool()) - buffers < 100,
-        "{} buffers",
-        fresh(tape.pool()) - buffers
-    );
+    assert!(most > before && most < before + 100, "{} slots for a chain of {before}", most - before);
+    assert!(fresh(tape.pool()) - buffers < 100, "{} buffers", fresh(tape.pool()) - buffers);
 }
 
 #[test]
@@ -131,28 +120,17 @@ fn training_step<F: Real>(tape: &Tape<F>, weights: &[Tensor<F>], batch: &Tensor<
     let parameters: Vec<Var<'_, F>> = weights.iter().map(|weight| tape.parameter(weight)).collect();
     let x = tape.constant(batch.clone()).event_to_plate(rows);
     let noise = tape.constant_on(&[samples], [0.1, -0.4, 0.7]);
-    let hidden = tape
-        .custom(Arc::new(Doubled), &[x.matmul(parameters[0]).relu() + noise])
-        .reshape([1, 5]);
+    let hidden = tape.custom(Arc::new(Doubled), &[x.matmul(parameters[0]).relu() + noise]).reshape([1, 5]);
     let logits = hidden.matmul(parameters[1]).index(0, 0);
     let picked = logits.log_softmax(-1).gather(0, logits.argmax(-1).unsqueeze(-1));
     let both = Var::concat(&[picked, noise.unsqueeze(0), tape.constant([1.0, 2.0])], 0)?;
     let weight = noise.exp() / noise.exp().sum_over(samples);
-    tape.set_weights(
-        samples,
-        Weights::Given {
-            id: weight.id(),
-            differentiable: false,
-        },
-    );
+    tape.set_weights(samples, Weights::Given { id: weight.id(), differentiable: false });
     let choice = logits.step().select(logits.square(), tape.constant(0.5));
     let cost = both.sum().mean_over(samples)
         + logits.logsumexp(0).log_mean_exp_over(samples)
         + choice.sum().sum_over(samples).abs();
-    let entropy = (logits.softmax(0) * logits.log_softmax(0))
-        .cumsum(0)
-        .max()
-        .weighted_sum_over(samples, weight);
+    let entropy = (logits.softmax(0) * logits.log_softmax(0)).cumsum(0).max().weighted_sum_over(samples, weight);
     let total = (cost + entropy).mean_over(rows) + parameters[0].square().sum() * 0.1;
     let penalty: Var<'_, F> = tape
         .gradients(total, &parameters)?
@@ -185,11 +163,7 @@ fn a_thousand_steps<F: Real>() {
         if step == 2 {
             after_warm_up = Some(now);
         } else if step > 2 {
-            assert_eq!(
-                after_warm_up,
-                Some(now),
-                "step {step}: buffers from the allocator, bytes held before the step"
-            );
+            assert_eq!(after_warm_up, Some(now), "step {step}: buffers from the allocator, bytes held before the step");
         }
     }
 }

@@ -60,21 +60,16 @@ fn literals_become_tensors_of_the_precision_of_the_tape() {
             assert_eq!(form.peek().unwrap(), expected);
         }
         let matrix = tape.constant([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]);
-        assert_eq!(
-            matrix.peek().unwrap(),
-            Tensor::from_fn([2, 3], |i| F::from_usize(i + 1))
-        );
+        assert_eq!(matrix.peek().unwrap(), Tensor::from_fn([2, 3], |i| F::from_usize(i + 1)));
         assert_eq!(tape.constant(7.0).peek().unwrap(), Tensor::scalar(F::from_f64(7.0)));
         assert_eq!(IntoTensor::<F>::into_tensor([1.0, 2.5]), expected);
     }
     check::<f32>();
     check::<f64>();
     let tape = Tape::<f32>::new();
-    for form in [
-        tape.constant([1.0_f32, 2.5]),
-        tape.constant(vec![1.0_f32, 2.5]),
-        tape.constant([1.0_f32, 2.5].as_slice()),
-    ] {
+    for form in
+        [tape.constant([1.0_f32, 2.5]), tape.constant(vec![1.0_f32, 2.5]), tape.constant([1.0_f32, 2.5].as_slice())]
+    {
         assert_eq!(form.peek().unwrap(), Tensor::from([1.0_f32, 2.5]));
     }
     assert_eq!(tape.constant(7.0_f32).peek().unwrap(), Tensor::scalar(7.0_f32));
@@ -93,10 +88,7 @@ fn derivatives<F: Real>() -> (Vec<f64>, Vec<f64>) {
     let w = tape.parameter([[0.5, -0.1], [0.3, 0.8], [-0.6, 0.4]]);
     let y = function(x, w);
     let wide = |tensors: Vec<Tensor<F>>| -> Vec<f64> {
-        tensors
-            .iter()
-            .flat_map(|t| t.as_slice().iter().map(|x| x.to_f64()))
-            .collect()
+        tensors.iter().flat_map(|t| t.as_slice().iter().map(|x| x.to_f64())).collect()
     };
     let first = tape.backward_all(y, &[x, w]).unwrap();
     let second = tape.hessian_vector_product(y, &[x, w], &[x.exp(), w.cos()]).unwrap();
@@ -109,17 +101,9 @@ fn single_precision_agrees_with_double() {
     let (exact_first, exact_second) = derivatives::<f64>();
     assert_eq!(first.len(), 12);
     for (found, expected) in first.iter().zip(&exact_first).chain(second.iter().zip(&exact_second)) {
-        assert!(
-            (found - expected).abs() < 2e-5 * (1.0 + expected.abs()),
-            "{found}, not {expected}"
-        );
+        assert!((found - expected).abs() < 2e-5 * (1.0 + expected.abs()), "{found}, not {expected}");
     }
-    assert!(
-        first
-            .iter()
-            .zip(&exact_first)
-            .any(|(found, expected)| found != expected)
-    );
+    assert!(first.iter().zip(&exact_first).any(|(found, expected)| found != expected));
 }
 
 #[test]

@@ -44,11 +44,7 @@ fn only_the_cone_is_recorded_again() {
     assert!(!map.changes(aside.id()) && map.changes(y.id()));
     let direct = (other * aside).sin().sum() + aside.sum();
     assert_eq!(again.peek().unwrap(), direct.peek().unwrap());
-    assert_eq!(
-        again.location(),
-        z.location(),
-        "a replayed operation belongs to the line that first recorded it"
-    );
+    assert_eq!(again.location(), z.location(), "a replayed operation belongs to the line that first recorded it");
     assert_eq!(tape.record_again(aside, &map).id(), aside.id());
 }
 
@@ -73,12 +69,7 @@ impl Primitive<f64> for Shifted {
 
     fn forward(&self, inputs: PrimitiveInputs<'_, f64>) -> Result<Tensor<f64>, String> {
         let x = &inputs.values[0];
-        let full: Shape = inputs
-            .plates
-            .iter()
-            .chain(&x.shape()[inputs.plates.len()..])
-            .copied()
-            .collect();
+        let full: Shape = inputs.plates.iter().chain(&x.shape()[inputs.plates.len()..]).copied().collect();
         if *x.shape() != full {
             return Err(format!("expected shape {full}, came {}", x.shape()));
         }
@@ -121,16 +112,10 @@ fn alternatives_along_a_fresh_plate_are_the_function_at_each() {
         ("controls", |_, x, w| {
             x.stop_gradient().magic_box() + x.straight_through(w.slice(0, 0..2)) + x.broadcast_to([2, 2, 3])
         }),
-        ("reduction over the plate", |_, x, _| {
-            x.sum_over(x.plates()[0]) + x.mean_over(x.plates()[0])
-        }),
+        ("reduction over the plate", |_, x, _| x.sum_over(x.plates()[0]) + x.mean_over(x.plates()[0])),
         ("log_mean_exp_over", |_, x, _| x.log_mean_exp_over(x.plates()[0])),
-        ("weighted sum", |_, x, _| {
-            x.weighted_sum_over(x.plates()[0], x.sum().sin())
-        }),
-        ("member", |_, x, _| {
-            x.member(x.plates()[0], 1) + x.plate_to_event(x.plates()[0]).sum_axis(0)
-        }),
+        ("weighted sum", |_, x, _| x.weighted_sum_over(x.plates()[0], x.sum().sin())),
+        ("member", |_, x, _| x.member(x.plates()[0], 1) + x.plate_to_event(x.plates()[0]).sum_axis(0)),
         ("primitive", |tape, x, _| tape.custom(Arc::new(Shifted), &[x])),
     ];
     for (name, function) in functions {
@@ -142,10 +127,7 @@ fn alternatives_along_a_fresh_plate_are_the_function_at_each() {
             let y = function(&tape, x, w);
             let alternatives = tape.plate("alternatives", 3, PlateKind::Alternatives, &[]);
             let other = if on_rows {
-                tape.constant_on(
-                    &[rows, alternatives],
-                    Tensor::from_fn([2, 3, 2, 3], |i| (i as f64 * 0.7).cos()),
-                )
+                tape.constant_on(&[rows, alternatives], Tensor::from_fn([2, 3, 2, 3], |i| (i as f64 * 0.7).cos()))
             } else {
                 tape.constant_on(&[alternatives], Tensor::from_fn([3, 2, 3], |i| (i as f64 * 0.7).cos()))
                     .expand_plates(&[rows])
@@ -154,16 +136,10 @@ fn alternatives_along_a_fresh_plate_are_the_function_at_each() {
             tape.check().unwrap_or_else(|error| panic!("{name}: {error}"));
             for member in 0..3 {
                 let direct = function(&tape, other.member(alternatives, member), w);
-                let (replayed, direct) = (
-                    again.member(alternatives, member).peek().unwrap(),
-                    direct.peek().unwrap(),
-                );
+                let (replayed, direct) = (again.member(alternatives, member).peek().unwrap(), direct.peek().unwrap());
                 assert_eq!(replayed.shape(), direct.shape(), "{name}");
                 let difference = replayed.max_abs_difference(&direct).unwrap();
-                assert!(
-                    difference < 1e-14,
-                    "{name}, member {member}: {replayed:?} and {direct:?}"
-                );
+                assert!(difference < 1e-14, "{name}, member {member}: {replayed:?} and {direct:?}");
             }
         }
     }

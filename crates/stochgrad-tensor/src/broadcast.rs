@@ -46,19 +46,11 @@ impl<const K: usize> Plan<K> {
             }
         }
         if merged.is_empty() {
-            return Self {
-                inner: 1,
-                steps: [1; K],
-                outer: merged,
-            };
+            return Self { inner: 1, steps: [1; K], outer: merged };
         }
         let innermost = merged.remove(0);
         merged.reverse();
-        Self {
-            inner: innermost.size,
-            steps: innermost.strides,
-            outer: merged,
-        }
+        Self { inner: innermost.size, steps: innermost.strides, outer: merged }
     }
 
     /// The number of rows.

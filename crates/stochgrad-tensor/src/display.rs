@@ -58,11 +58,7 @@ fn write_number<F: Real>(f: &mut fmt::Formatter<'_>, value: F) -> fmt::Result {
     }
     let digits = (5 - magnitude.log10().floor() as i32).clamp(0, 9) as usize;
     let text = format!("{value:.digits$}");
-    let short = if text.contains('.') {
-        text.trim_end_matches('0').trim_end_matches('.')
-    } else {
-        &text
-    };
+    let short = if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { &text };
     f.write_str(short)
 }
 

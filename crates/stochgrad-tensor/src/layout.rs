@@ -14,15 +14,8 @@ const TILE: usize = 16;
 pub fn transpose<F: Real>(pool: &Pool<F>, x: &Tensor<F>, axes: &[usize]) -> Tensor<F> {
     let rank = x.rank();
     let mut seen: SmallVec<[bool; 8]> = SmallVec::from_elem(false, rank);
-    let valid = axes.len() == rank
-        && axes
-            .iter()
-            .all(|&axis| axis < rank && !std::mem::replace(&mut seen[axis], true));
-    assert!(
-        valid,
-        "{axes:?} is not a permutation of the axes of shape {}",
-        x.shape()
-    );
+    let valid = axes.len() == rank && axes.iter().all(|&axis| axis < rank && !std::mem::replace(&mut seen[axis], true));
+    assert!(valid, "{axes:?} is not a permutation of the axes of shape {}", x.shape());
     let shape: Shape = axes.iter().map(|&axis| x.shape()[axis]).collect();
     if x.is_empty() {
         return pool.take(shape);
@@ -59,10 +52,7 @@ fn copy_strided<F: Real>(x: &[F], outer: &[(usize, usize)], last: (usize, usize)
         });
         return;
     }
-    let near = outer
-        .iter()
-        .position(|&(_, stride)| stride == 1)
-        .unwrap_or(outer.len() - 1);
+    let near = outer.iter().position(|&(_, stride)| stride == 1).unwrap_or(outer.len() - 1);
     let (rows, row_stride) = outer[near];
     let row_step = outer[near + 1..].iter().map(|&(size, _)| size).product::<usize>() * columns;
     let mut others: SmallVec<[(usize, usize); 6]> = SmallVec::from_slice(outer);
@@ -120,11 +110,7 @@ fn for_offsets(axes: &[(usize, usize)], mut visit: impl FnMut(usize, usize)) {
 /// If there is no such axis, or the part leaves it.
 pub fn slice<F: Real>(pool: &Pool<F>, x: &Tensor<F>, axis: usize, start: usize, len: usize) -> Tensor<F> {
     let (_, size, inner) = x.shape().around(axis);
-    assert!(
-        start <= size && len <= size - start,
-        "part {start}..{start}+{len} of axis {axis} of shape {}",
-        x.shape()
-    );
+    assert!(start <= size && len <= size - start, "part {start}..{start}+{len} of axis {axis} of shape {}", x.shape());
     if len == size {
         return x.clone();
     }
@@ -225,12 +211,7 @@ pub fn index_select<F: Real>(pool: &Pool<F>, x: &Tensor<F>, axis: usize, indices
 /// If there is no such axis, it is not as long as `indices`, or a position is not below `len`.
 pub fn index_add<F: Real>(pool: &Pool<F>, x: &Tensor<F>, axis: usize, indices: &[usize], len: usize) -> Tensor<F> {
     let (outer, size, inner) = x.shape().around(axis);
-    assert_eq!(
-        size,
-        indices.len(),
-        "one position for each element of axis {axis} of shape {}",
-        x.shape()
-    );
+    assert_eq!(size, indices.len(), "one position for each element of axis {axis} of shape {}", x.shape());
     let mut out = pool.full(x.shape().with_size(axis, len), F::ZERO);
     let x = x.as_slice();
     let data = out.make_mut();
@@ -285,11 +266,7 @@ pub fn gather<F: Real>(pool: &Pool<F>, x: &Tensor<F>, axis: usize, index: &Tenso
 pub fn scatter_add<F: Real>(pool: &Pool<F>, x: &Tensor<F>, axis: usize, index: &Tensor<F>, len: usize) -> Tensor<F> {
     let broadcast = Shape::broadcast(x.shape(), index.shape());
     let Some(walked) = broadcast.filter(|_| x.rank() == index.rank() && axis < x.rank()) else {
-        panic!(
-            "scatter of shape {} by an index of shape {} along axis {axis}",
-            x.shape(),
-            index.shape()
-        );
+        panic!("scatter of shape {} by an index of shape {} along axis {axis}", x.shape(), index.shape());
     };
     let mut out = pool.full(walked.with_size(axis, len), F::ZERO);
     if walked.numel() == 0 {
@@ -393,13 +370,11 @@ mod tests {
 
     /// A shape, one of its axes, and a permutation.
     fn shape_axis_permutation() -> impl Strategy<Value = (Vec<usize>, usize, Vec<usize>)> {
-        shapes()
-            .prop_filter("needs an axis", |shape| !shape.is_empty())
-            .prop_flat_map(|shape| {
-                let rank = shape.len();
-                let axes: Vec<usize> = (0..rank).collect();
-                (Just(shape), 0..rank, Just(axes).prop_shuffle())
-            })
+        shapes().prop_filter("needs an axis", |shape| !shape.is_empty()).prop_flat_map(|shape| {
+            let rank = shape.len();
+            let axes: Vec<usize> = (0..rank).collect();
+            (Just(shape), 0..rank, Just(axes).prop_shuffle())
+        })
     }
 
     proptest! {

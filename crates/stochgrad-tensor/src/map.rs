@@ -87,16 +87,8 @@ pub fn map<F: Real>(pool: &Pool<F>, op: Map, x: &Tensor<F>) -> Tensor<F> {
     let zero = F::ZERO;
     let one = F::ONE;
     let choose = |condition: bool| if condition { one } else { zero };
-    let arithmetic = Run {
-        pool,
-        x,
-        threshold: ARITHMETIC,
-    };
-    let transcendental = Run {
-        pool,
-        x,
-        threshold: TRANSCENDENTAL,
-    };
+    let arithmetic = Run { pool, x, threshold: ARITHMETIC };
+    let transcendental = Run { pool, x, threshold: TRANSCENDENTAL };
     match op {
         Map::Neg => arithmetic.each(|x| -x),
         Map::Exp => transcendental.each(F::exp),
@@ -292,10 +284,7 @@ mod tests {
         ];
         for (op, x, expected) in cases {
             let found = apply(op, x);
-            assert!(
-                (found - expected).abs() <= 1e-14 * expected.abs(),
-                "{op:?} at {x}: {found}, not {expected}"
-            );
+            assert!((found - expected).abs() <= 1e-14 * expected.abs(), "{op:?} at {x}: {found}, not {expected}");
         }
     }
 
@@ -326,13 +315,7 @@ mod tests {
         for op in [Map::Softplus, Map::Sigmoid, Map::Square, Map::Lgamma] {
             let one = map(&Pool::new(), op, &x);
             let four = map(&Pool::with_threads(4), op, &x);
-            assert!(
-                one.as_slice()
-                    .iter()
-                    .zip(four.as_slice())
-                    .all(|(a, b)| a.to_bits() == b.to_bits()),
-                "{op:?}"
-            );
+            assert!(one.as_slice().iter().zip(four.as_slice()).all(|(a, b)| a.to_bits() == b.to_bits()), "{op:?}");
         }
     }
 

@@ -30,21 +30,9 @@ pub fn matmul<F: Real>(
 ) -> Tensor<F> {
     let (lead_a, [rows_a, columns_a]) = split(a.shape());
     let (lead_b, [rows_b, columns_b]) = split(b.shape());
-    let (m, k) = if transpose_a {
-        (columns_a, rows_a)
-    } else {
-        (rows_a, columns_a)
-    };
-    let (k_b, n) = if transpose_b {
-        (columns_b, rows_b)
-    } else {
-        (rows_b, columns_b)
-    };
-    let Some(lead) = (if k == k_b {
-        Shape::broadcast(&lead_a, &lead_b)
-    } else {
-        None
-    }) else {
+    let (m, k) = if transpose_a { (columns_a, rows_a) } else { (rows_a, columns_a) };
+    let (k_b, n) = if transpose_b { (columns_b, rows_b) } else { (rows_b, columns_b) };
+    let Some(lead) = (if k == k_b { Shape::broadcast(&lead_a, &lead_b) } else { None }) else {
         panic!(
             "matrix product of shapes {} (transposed: {transpose_a}) and {} (transposed: {transpose_b})",
             a.shape(),
@@ -66,20 +54,12 @@ pub fn matmul<F: Real>(
     }
     let (slice_a, slice_b) = (a.as_slice(), b.as_slice());
     if lead_b.numel() == 1 && (!transpose_a || lead_a.numel() == 1) {
-        let product = Product {
-            dims: [lead.numel() * m, n, k],
-            strides_a,
-            strides_b,
-        };
+        let product = Product { dims: [lead.numel() * m, n, k], strides_a, strides_b };
         product.write(pool.threads(), out.make_mut(), slice_a, slice_b);
         return out;
     }
 
-    let product = Product {
-        dims: [m, n, k],
-        strides_a,
-        strides_b,
-    };
+    let product = Product { dims: [m, n, k], strides_a, strides_b };
     let mut offsets: SmallVec<[[usize; 2]; 16]> = SmallVec::with_capacity(lead.numel());
     let plan = Plan::new(&lead, [&lead_a, &lead_b]);
     plan.for_rows(0, plan.rows(), |_, [at_a, at_b]| {
@@ -118,23 +98,13 @@ pub fn matmul_leading<F: Real>(pool: &Pool<F>, a: &Tensor<F>, b: &Tensor<F>) -> 
     let (Some((&m, lead_a)), Some((&n, lead_b))) = (a.shape().split_last(), b.shape().split_last()) else {
         panic!("product over leading axes of shapes {} and {}", a.shape(), b.shape());
     };
-    assert_eq!(
-        lead_a,
-        lead_b,
-        "product over leading axes of shapes {} and {}",
-        a.shape(),
-        b.shape()
-    );
+    assert_eq!(lead_a, lead_b, "product over leading axes of shapes {} and {}", a.shape(), b.shape());
     let k = lead_a.iter().product();
     let mut out = pool.take(Shape::from([m, n]));
     if k == 0 {
         out.make_mut().fill(F::ZERO);
     } else if !out.is_empty() {
-        let product = Product {
-            dims: [m, n, k],
-            strides_a: [1, m],
-            strides_b: [n, 1],
-        };
+        let product = Product { dims: [m, n, k], strides_a: [1, m], strides_b: [n, 1] };
         product.write(pool.threads(), out.make_mut(), a.as_slice(), b.as_slice());
     }
     out
@@ -258,9 +228,7 @@ mod tests {
                     .collect();
                 x.get(&lead).unwrap()
             };
-            (0..k)
-                .map(|p| at(a, i, p, transpose_a) * at(b, p, j, transpose_b))
-                .sum()
+            (0..k).map(|p| at(a, i, p, transpose_a) * at(b, p, j, transpose_b)).sum()
         })
     }
 
@@ -356,12 +324,7 @@ mod tests {
     #[test]
     fn the_product_over_leading_axes_is_the_sum_of_products() {
         let pool = Pool::new();
-        for (lead, m, n) in [
-            (vec![4, 3, 50], 20, 10),
-            (vec![7], 3, 2),
-            (vec![], 3, 4),
-            (vec![0], 2, 2),
-        ] {
+        for (lead, m, n) in [(vec![4, 3, 50], 20, 10), (vec![7], 3, 2), (vec![], 3, 4), (vec![0], 2, 2)] {
             let a = scrambled(&[&lead[..], &[m]].concat());
             let b = scrambled(&[&lead[..], &[n]].concat()).map(f64::cos);
             let expected = tensor_of(&[m, n], |index| {
@@ -396,10 +359,7 @@ mod tests {
             let b_turned = crate::layout::transpose(&Pool::new(), &b, &turn);
             let one = Pool::new();
             for pool in &pools {
-                assert!(same_bits(
-                    &matmul(&one, &a, false, &b, false),
-                    &matmul(pool, &a, false, &b, false)
-                ));
+                assert!(same_bits(&matmul(&one, &a, false, &b, false), &matmul(pool, &a, false, &b, false)));
                 let turned = matmul(pool, &a, false, &b_turned, true);
                 assert!(same_bits(&matmul(&one, &a, false, &b_turned, true), &turned));
                 let leading = [matmul_leading(&one, &a, &a), matmul_leading(pool, &a, &a)];
@@ -415,12 +375,6 @@ mod tests {
     #[test]
     #[should_panic(expected = "matrix product of shapes [2, 3]")]
     fn sizes_that_do_not_fit_are_a_bug_of_the_caller() {
-        matmul(
-            &Pool::<f64>::new(),
-            &Tensor::zeros([2, 3]),
-            false,
-            &Tensor::zeros([2, 3]),
-            false,
-        );
+        matmul(&Pool::<f64>::new(), &Tensor::zeros([2, 3]), false, &Tensor::zeros([2, 3]), false);
     }
 }

@@ -105,11 +105,7 @@ impl<F: Real> Pool<F> {
 
     /// What the pool has done so far.
     pub fn statistics(&self) -> PoolStatistics {
-        PoolStatistics {
-            taken: self.taken.get(),
-            reused: self.reused.get(),
-            held_bytes: self.held.get(),
-        }
+        PoolStatistics { taken: self.taken.get(), reused: self.reused.get(), held_bytes: self.held.get() }
     }
 }
 
@@ -156,14 +152,7 @@ mod tests {
         assert_ne!(other.as_slice().as_ptr(), address);
         let second = pool.take([8].into());
         assert_eq!(second.as_slice().as_ptr(), address);
-        assert_eq!(
-            pool.statistics(),
-            PoolStatistics {
-                taken: 3,
-                reused: 1,
-                held_bytes: 0
-            }
-        );
+        assert_eq!(pool.statistics(), PoolStatistics { taken: 3, reused: 1, held_bytes: 0 });
     }
 
     #[test]

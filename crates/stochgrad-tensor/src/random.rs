@@ -378,11 +378,7 @@ mod tests {
             (&|x| x.powi(3), 0.0, 15.0),
             (&|x| x.powi(4), 3.0, 96.0),
             (&|x| f64::from(x < -1.959_963_984_540_054), 0.025, 0.024_375),
-            (
-                &f64::cos,
-                (-0.5_f64).exp(),
-                0.5 * (1.0 + (-2.0_f64).exp()) - (-1.0_f64).exp(),
-            ),
+            (&f64::cos, (-0.5_f64).exp(), 0.5 * (1.0 + (-2.0_f64).exp()) - (-1.0_f64).exp()),
         ];
         for (index, (f, mean, variance)) in cases.iter().enumerate() {
             let z = (moment(f) - mean) / (variance / n).sqrt();
@@ -390,10 +386,7 @@ mod tests {
         }
         let lagged: f64 = x.windows(2).map(|pair| pair[0] * pair[1]).sum();
         assert!((lagged / n.sqrt()).abs() < 4.0);
-        let squares: f64 = x
-            .windows(2)
-            .map(|pair| (pair[0].powi(2) - 1.0) * (pair[1].powi(2) - 1.0))
-            .sum();
+        let squares: f64 = x.windows(2).map(|pair| (pair[0].powi(2) - 1.0) * (pair[1].powi(2) - 1.0)).sum();
         assert!((squares / (4.0 * n).sqrt()).abs() < 4.0);
     }
 
@@ -413,10 +406,7 @@ mod tests {
         let shape = Shape::from([3, 33_333]);
         let (one, three) = (Pool::<f64>::new(), Pool::<f64>::with_threads(3));
         let key = key();
-        assert_eq!(
-            normal(&one, &key, 11, shape.clone()),
-            normal(&three, &key, 11, shape.clone())
-        );
+        assert_eq!(normal(&one, &key, 11, shape.clone()), normal(&three, &key, 11, shape.clone()));
         assert_eq!(uniform(&one, &key, 11, shape.clone()), uniform(&three, &key, 11, shape));
     }
 }

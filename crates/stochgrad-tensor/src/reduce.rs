@@ -41,10 +41,7 @@ pub fn reduce<F: Real>(pool: &Pool<F>, op: Reduce, x: &Tensor<F>, axes: &[usize]
     let shape = x.shape();
     let mut gone: SmallVec<[bool; 8]> = SmallVec::from_elem(false, shape.rank());
     for &axis in axes {
-        assert!(
-            axis < shape.rank(),
-            "cannot reduce axis {axis} of a tensor of shape {shape}"
-        );
+        assert!(axis < shape.rank(), "cannot reduce axis {axis} of a tensor of shape {shape}");
         gone[axis] = true;
     }
     let out_shape: Shape = shape
@@ -84,11 +81,7 @@ pub fn reduce<F: Real>(pool: &Pool<F>, op: Reduce, x: &Tensor<F>, axes: &[usize]
 
 /// Reduces the middle axis of `[outer, size, inner]`.
 fn reduce_group<F: Real>(pool: &Pool<F>, op: Reduce, x: &[F], dims: [usize; 3], out: &mut [F]) {
-    let group = Group {
-        threads: pool.threads(),
-        x,
-        dims,
-    };
+    let group = Group { threads: pool.threads(), x, dims };
     match op {
         Reduce::Sum => group.fold(F::ZERO, |a, b| a + b, out),
         Reduce::Product => group.fold(F::ONE, |a, b| a * b, out),
@@ -126,11 +119,7 @@ impl<F: Real> Group<'_, F> {
         if size == 0 {
             out.fill(start);
         } else if inner == 1 {
-            let fold = Fold {
-                start,
-                map: |x| x,
-                combine,
-            };
+            let fold = Fold { start, map: |x| x, combine };
             self.rows(threads, out, |threads, row| fold_row(threads, &fold, row));
         } else {
             self.columns(threads, start, combine, out);
@@ -201,9 +190,7 @@ fn for_blocks<F: Real>(threads: usize, out: &mut [F], inner: usize, work: impl F
         return;
     }
     out.par_chunks_mut(inner).enumerate().for_each(|(outer, row)| {
-        row.par_chunks_mut(COLUMNS)
-            .enumerate()
-            .for_each(|(block, out)| work(outer, block * COLUMNS, out));
+        row.par_chunks_mut(COLUMNS).enumerate().for_each(|(block, out)| work(outer, block * COLUMNS, out));
     });
 }
 
@@ -216,17 +203,9 @@ fn log_sum_exp<F: Real>(pool: &Pool<F>, group: &Group<'_, F>, out: &mut [F]) {
     let threads = threads_for(pool.threads(), group.x.len(), TRANSCENDENTAL);
     if inner == 1 {
         group.rows(threads, out, |threads, row| {
-            let maximum = Fold {
-                start: F::NEG_INFINITY,
-                map: |x| x,
-                combine: larger,
-            };
+            let maximum = Fold { start: F::NEG_INFINITY, map: |x| x, combine: larger };
             let shift = shift_of(fold_row(threads, &maximum, row));
-            let sum = Fold {
-                start: F::ZERO,
-                map: |x: F| (x - shift).exp(),
-                combine: |a, b| a + b,
-            };
+            let sum = Fold { start: F::ZERO, map: |x: F| (x - shift).exp(), combine: |a, b| a + b };
             shift + fold_row(threads, &sum, row).ln()
         });
         return;
@@ -263,9 +242,8 @@ pub fn sum_to<F: Real>(pool: &Pool<F>, x: &Tensor<F>, shape: &Shape) -> Tensor<F
     }
     assert_expands(shape, x.shape());
     let lead = x.rank() - shape.rank();
-    let axes: SmallVec<[usize; 8]> = (0..x.rank())
-        .filter(|&axis| axis < lead || (shape[axis - lead] == 1 && x.shape()[axis] != 1))
-        .collect();
+    let axes: SmallVec<[usize; 8]> =
+        (0..x.rank()).filter(|&axis| axis < lead || (shape[axis - lead] == 1 && x.shape()[axis] != 1)).collect();
     reduce(pool, Reduce::Sum, x, &axes, true).with_shape(shape.clone())
 }
 
@@ -296,10 +274,7 @@ pub fn expand<F: Real>(pool: &Pool<F>, x: &Tensor<F>, shape: &Shape) -> Tensor<F
 }
 
 fn assert_expands(small: &Shape, large: &Shape) {
-    assert!(
-        Shape::broadcast(small, large).as_ref() == Some(large),
-        "shape {small} does not broadcast to {large}"
-    );
+    assert!(Shape::broadcast(small, large).as_ref() == Some(large), "shape {small} does not broadcast to {large}");
 }
 
 /// The index of the largest element along an axis, which goes away: the first of equal ones, or the first NaN.
@@ -346,11 +321,7 @@ pub fn cumsum<F: Real>(pool: &Pool<F>, x: &Tensor<F>, axis: usize, reverse: bool
     for (row, out) in out.make_mut().chunks_exact_mut(size * inner).enumerate() {
         out.copy_from_slice(&x[row * size * inner..(row + 1) * size * inner]);
         for step in 1..size {
-            let (from, to) = if reverse {
-                (size - step, size - step - 1)
-            } else {
-                (step - 1, step)
-            };
+            let (from, to) = if reverse { (size - step, size - step - 1) } else { (step - 1, step) };
             for column in 0..inner {
                 let previous = out[from * inner + column];
                 out[to * inner + column] += previous;
@@ -378,12 +349,7 @@ mod tests {
             Reduce::Min => INF,
             Reduce::Max | Reduce::LogSumExp => -INF,
         };
-        let kept: Shape = x
-            .shape()
-            .iter()
-            .zip(gone)
-            .map(|(&size, &gone)| if gone { 1 } else { size })
-            .collect();
+        let kept: Shape = x.shape().iter().zip(gone).map(|(&size, &gone)| if gone { 1 } else { size }).collect();
         let mut out = Tensor::full(kept.clone(), start);
         for flat in 0..x.len() {
             let value = x.as_slice()[flat];
@@ -584,10 +550,7 @@ mod tests {
             let x = scrambled(shape).map(|x| x * 0.2);
             for op in [Reduce::Sum, Reduce::Max, Reduce::LogSumExp, Reduce::Product] {
                 let single = reduce(&one, op, &x, axes, false);
-                assert!(
-                    same_bits(&single, &reduce(&three, op, &x, axes, false)),
-                    "{op:?} {axes:?}"
-                );
+                assert!(same_bits(&single, &reduce(&three, op, &x, axes, false)), "{op:?} {axes:?}");
             }
             assert!(same_bits(&softmax(&one, &x, axes[0]), &softmax(&three, &x, axes[0])));
         }

@@ -30,9 +30,7 @@ impl Shape {
     /// The number of elements: the product of the sizes, 1 for a scalar. Saturates instead of overflowing.
     #[inline]
     pub fn numel(&self) -> usize {
-        self.0
-            .iter()
-            .fold(1, |product: usize, &size| product.saturating_mul(size))
+        self.0.iter().fold(1, |product: usize, &size| product.saturating_mul(size))
     }
 
     /// The number of axes.
@@ -96,11 +94,7 @@ impl Shape {
     /// Products of the sizes before, at and after an axis: the tensor seen as `[outer, size, inner]`.
     pub(crate) fn around(&self, axis: usize) -> (usize, usize, usize) {
         assert!(axis < self.rank(), "axis {axis} of a tensor of shape {self}");
-        (
-            self.0[..axis].iter().product(),
-            self.0[axis],
-            self.0[axis + 1..].iter().product(),
-        )
+        (self.0[..axis].iter().product(), self.0[axis], self.0[axis + 1..].iter().product())
     }
 }
 

@@ -37,11 +37,7 @@ fn normalize<F: Real>(pool: &Pool<F>, x: &Tensor<F>, axis: usize, log: bool) -> 
         });
         return out;
     }
-    let group = Group {
-        threads: pool.threads(),
-        x,
-        dims: [outer, size, inner],
-    };
+    let group = Group { threads: pool.threads(), x, dims: [outer, size, inner] };
     let mut shifts = pool.take(Shape::from([outer, inner]));
     group.fold(F::NEG_INFINITY, larger, shifts.make_mut());
     let mut sums = pool.full(Shape::from([outer, inner]), F::ZERO);
@@ -77,17 +73,9 @@ fn normalize<F: Real>(pool: &Pool<F>, x: &Tensor<F>, axis: usize, log: bool) -> 
 }
 
 fn normalize_row<F: Real>(out: &mut [F], x: &[F], log: bool) {
-    let maximum = Fold {
-        start: F::NEG_INFINITY,
-        map: |x| x,
-        combine: larger,
-    };
+    let maximum = Fold { start: F::NEG_INFINITY, map: |x| x, combine: larger };
     let shift = shift_of(fold_row(1, &maximum, x));
-    let masses = Fold {
-        start: F::ZERO,
-        map: |x: F| (x - shift).exp(),
-        combine: |a, b| a + b,
-    };
+    let masses = Fold { start: F::ZERO, map: |x: F| (x - shift).exp(), combine: |a, b| a + b };
     if log {
         let sum = normalizer(fold_row(1, &masses, x), true);
         for (out, &x) in out.iter_mut().zip(x) {
@@ -97,11 +85,7 @@ fn normalize_row<F: Real>(out: &mut [F], x: &[F], log: bool) {
         for (out, &x) in out.iter_mut().zip(x) {
             *out = (x - shift).exp();
         }
-        let sum = Fold {
-            start: F::ZERO,
-            map: |x| x,
-            combine: |a, b| a + b,
-        };
+        let sum = Fold { start: F::ZERO, map: |x| x, combine: |a, b| a + b };
         let sum = normalizer(fold_row(1, &sum, out), false);
         for out in out {
             *out /= sum;

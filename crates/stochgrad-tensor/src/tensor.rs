@@ -32,10 +32,7 @@ impl<F: Real> Tensor<F> {
     pub fn new(elements: Vec<F>, shape: impl Into<Shape>) -> TensorResult<Self> {
         let shape = shape.into();
         check_length(&shape, elements.len())?;
-        Ok(Self {
-            shape,
-            data: Arc::new(elements),
-        })
+        Ok(Self { shape, data: Arc::new(elements) })
     }
 
     /// A matrix from its rows.
@@ -48,11 +45,7 @@ impl<F: Real> Tensor<F> {
         for (index, row) in rows.iter().enumerate() {
             let row = row.as_ref();
             if row.len() != columns {
-                return Err(TensorError::Ragged {
-                    row: index,
-                    expected: columns,
-                    found: row.len(),
-                });
+                return Err(TensorError::Ragged { row: index, expected: columns, found: row.len() });
             }
             elements.extend_from_slice(row);
         }
@@ -61,10 +54,7 @@ impl<F: Real> Tensor<F> {
 
     /// A tensor without axes that holds one number.
     pub fn scalar(value: F) -> Self {
-        Self {
-            shape: Shape::scalar(),
-            data: Arc::new(vec![value]),
-        }
+        Self { shape: Shape::scalar(), data: Arc::new(vec![value]) }
     }
 
     /// A tensor with the same number everywhere.
@@ -148,9 +138,7 @@ impl<F: Real> Tensor<F> {
     pub fn item(&self) -> TensorResult<F> {
         match self.as_slice() {
             &[value] => Ok(value),
-            _ => Err(TensorError::NotScalar {
-                shape: self.shape.clone(),
-            }),
+            _ => Err(TensorError::NotScalar { shape: self.shape.clone() }),
         }
     }
 
@@ -176,10 +164,7 @@ impl<F: Real> Tensor<F> {
     pub fn reshape(&self, shape: impl Into<Shape>) -> TensorResult<Self> {
         let shape = shape.into();
         check_length(&shape, self.len())?;
-        Ok(Self {
-            shape,
-            data: Arc::clone(&self.data),
-        })
+        Ok(Self { shape, data: Arc::clone(&self.data) })
     }
 
     /// The same tensor in another shape, for callers that know that it fits.
@@ -188,12 +173,7 @@ impl<F: Real> Tensor<F> {
     /// If the number of elements differs.
     pub fn with_shape(self, shape: impl Into<Shape>) -> Self {
         let shape = shape.into();
-        assert_eq!(
-            shape.numel(),
-            self.data.len(),
-            "shape {} cannot become {shape}",
-            self.shape
-        );
+        assert_eq!(shape.numel(), self.data.len(), "shape {} cannot become {shape}", self.shape);
         Self { shape, data: self.data }
     }
 
@@ -248,24 +228,13 @@ impl<F: Real> Tensor<F> {
 
     /// A new tensor of `f` of every element.
     pub fn map(&self, f: impl FnMut(F) -> F) -> Self {
-        Self {
-            shape: self.shape.clone(),
-            data: Arc::new(self.data.iter().copied().map(f).collect()),
-        }
+        Self { shape: self.shape.clone(), data: Arc::new(self.data.iter().copied().map(f).collect()) }
     }
 }
 
 fn check_length(shape: &Shape, found: usize) -> TensorResult<()> {
     let expected = shape.numel();
-    if expected == found {
-        Ok(())
-    } else {
-        Err(TensorError::ShapeMismatch {
-            shape: shape.clone(),
-            expected,
-            found,
-        })
-    }
+    if expected == found { Ok(()) } else { Err(TensorError::ShapeMismatch { shape: shape.clone(), expected, found }) }
 }
 
 impl<F: Real> Default for Tensor<F> {
@@ -289,10 +258,7 @@ impl<F: Real> From<F> for Tensor<F> {
 
 impl<F: Real> From<Vec<F>> for Tensor<F> {
     fn from(elements: Vec<F>) -> Self {
-        Self {
-            shape: Shape::from([elements.len()]),
-            data: Arc::new(elements),
-        }
+        Self { shape: Shape::from([elements.len()]), data: Arc::new(elements) }
     }
 }
 
@@ -310,10 +276,7 @@ impl<F: Real, const N: usize> From<[F; N]> for Tensor<F> {
 
 impl<F: Real, const N: usize, const M: usize> From<[[F; M]; N]> for Tensor<F> {
     fn from(rows: [[F; M]; N]) -> Self {
-        Self {
-            shape: Shape::from([N, M]),
-            data: Arc::new(rows.as_flattened().to_vec()),
-        }
+        Self { shape: Shape::from([N, M]), data: Arc::new(rows.as_flattened().to_vec()) }
     }
 }
 
@@ -324,10 +287,7 @@ mod tests {
     #[test]
     fn a_wrong_length_is_an_error_that_says_both_lengths() {
         let error = Tensor::new(vec![1.0, 2.0], [3]).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "shape [3] needs 3 element(s), but 2 came; pass a shape whose product is 2"
-        );
+        assert_eq!(error.to_string(), "shape [3] needs 3 element(s), but 2 came; pass a shape whose product is 2");
         let huge = Tensor::<f64>::new(vec![], [usize::MAX, 2]);
         assert!(matches!(huge, Err(TensorError::ShapeMismatch { .. })));
     }
@@ -335,18 +295,8 @@ mod tests {
     #[test]
     fn ragged_rows_are_an_error() {
         let rows = [vec![1.0, 2.0], vec![3.0]];
-        assert_eq!(
-            Tensor::from_rows(&rows),
-            Err(TensorError::Ragged {
-                row: 1,
-                expected: 2,
-                found: 1
-            })
-        );
-        assert_eq!(
-            Tensor::from_rows(&[[1.0, 2.0], [3.0, 4.0]]),
-            Ok(Tensor::from([[1.0, 2.0], [3.0, 4.0]]))
-        );
+        assert_eq!(Tensor::from_rows(&rows), Err(TensorError::Ragged { row: 1, expected: 2, found: 1 }));
+        assert_eq!(Tensor::from_rows(&[[1.0, 2.0], [3.0, 4.0]]), Ok(Tensor::from([[1.0, 2.0], [3.0, 4.0]])));
     }
 
     #[test]
@@ -381,19 +331,13 @@ mod tests {
         let a = Tensor::from([f64::INFINITY, 1.0]);
         assert_eq!(a.max_abs_difference(&a), Some(0.0));
         assert_eq!(a.max_abs_difference(&Tensor::from([f64::INFINITY, 1.5])), Some(0.5));
-        assert!(
-            a.max_abs_difference(&Tensor::from([f64::NAN, 1.0]))
-                .is_some_and(f64::is_nan)
-        );
+        assert!(a.max_abs_difference(&Tensor::from([f64::NAN, 1.0])).is_some_and(f64::is_nan));
         assert_eq!(a.max_abs_difference(&Tensor::from([1.0])), None);
     }
 
     #[test]
     fn eye_and_cast() {
-        assert_eq!(
-            Tensor::<f64>::eye(2).cast::<f32>(),
-            Tensor::from([[1.0_f32, 0.0], [0.0, 1.0]])
-        );
+        assert_eq!(Tensor::<f64>::eye(2).cast::<f32>(), Tensor::from([[1.0_f32, 0.0], [0.0, 1.0]]));
         assert!(Tensor::<f32>::eye(0).is_empty());
     }
 }

@@ -54,12 +54,7 @@ pub(crate) fn shape_and_part() -> impl Strategy<Value = (Vec<usize>, Vec<usize>)
             (Just(shape), ones, 0..=rank)
         })
         .prop_map(|(shape, ones, skip)| {
-            let part = shape
-                .iter()
-                .zip(&ones)
-                .map(|(&size, &one)| if one { 1 } else { size })
-                .skip(skip)
-                .collect();
+            let part = shape.iter().zip(&ones).map(|(&size, &one)| if one { 1 } else { size }).skip(skip).collect();
             (shape, part)
         })
 }
@@ -76,12 +71,7 @@ pub(crate) fn broadcasting(count: usize) -> impl Strategy<Value = Vec<Vec<usize>
             ones.iter()
                 .zip(skips)
                 .map(|(ones, skip)| {
-                    shape
-                        .iter()
-                        .zip(ones)
-                        .map(|(&size, &one)| if one { 1 } else { size })
-                        .skip(skip)
-                        .collect()
+                    shape.iter().zip(ones).map(|(&size, &one)| if one { 1 } else { size }).skip(skip).collect()
                 })
                 .collect()
         })
@@ -89,7 +79,5 @@ pub(crate) fn broadcasting(count: usize) -> impl Strategy<Value = Vec<Vec<usize>
 
 /// The broadcast of shapes that are known to fit.
 pub(crate) fn broadcast_all(shapes: &[Vec<usize>]) -> Shape {
-    shapes.iter().fold(Shape::scalar(), |all, shape| {
-        Shape::broadcast(&all, &shape.as_slice().into()).unwrap()
-    })
+    shapes.iter().fold(Shape::scalar(), |all, shape| Shape::broadcast(&all, &shape.as_slice().into()).unwrap())
 }

@@ -41,12 +41,7 @@ pub enum Zip {
 /// If the shapes do not broadcast (see [`Shape::broadcast`]).
 pub fn zip<F: Real>(pool: &Pool<F>, op: Zip, a: &Tensor<F>, b: &Tensor<F>) -> Tensor<F> {
     let choose = |condition: bool| if condition { F::ONE } else { F::ZERO };
-    let run = Run {
-        pool,
-        a,
-        b,
-        threshold: if op == Zip::Pow { TRANSCENDENTAL } else { ARITHMETIC },
-    };
+    let run = Run { pool, a, b, threshold: if op == Zip::Pow { TRANSCENDENTAL } else { ARITHMETIC } };
     match op {
         Zip::Add => run.each(|a, b| a + b),
         Zip::Sub => run.each(|a, b| a - b),
@@ -318,11 +313,6 @@ mod tests {
     #[test]
     #[should_panic(expected = "shapes [2] and [3] do not broadcast")]
     fn shapes_that_do_not_broadcast_are_a_bug_of_the_caller() {
-        zip(
-            &Pool::new(),
-            Zip::Add,
-            &Tensor::from([1.0, 2.0]),
-            &Tensor::from([1.0, 2.0, 3.0]),
-        );
+        zip(&Pool::new(), Zip::Add, &Tensor::from([1.0, 2.0]), &Tensor::from([1.0, 2.0, 3.0]));
     }
 }

@@ -34,16 +34,10 @@ fn a_normal_whose_location_and_scale_come_from_counts() {
     }
     let oracle = Oracle::new().nodes(4);
     let score = ScoreFunction::new();
-    oracle
-        .verify(|graph| model(graph, &score, &score), 0..=2, 1e-9)
-        .expect("exact at orders 0 to 2");
+    oracle.verify(|graph| model(graph, &score, &score), 0..=2, 1e-9).expect("exact at orders 0 to 2");
     let found = mean_gradient(&oracle, |graph| model(graph, &score, &Enumerate::new()), "p");
     assert_relative_eq!(found[0], expected, epsilon = 1e-9);
-    let found = mean_gradient(
-        &oracle,
-        |graph| model(graph, &MeasureValued::new(), &StochasticDerivatives::new()),
-        "p",
-    );
+    let found = mean_gradient(&oracle, |graph| model(graph, &MeasureValued::new(), &StochasticDerivatives::new()), "p");
     assert_relative_eq!(found[0], expected, epsilon = 1e-9);
 }
 
@@ -57,15 +51,9 @@ fn a_weighted_sum_of_a_hundred_bits() {
         let weights: Vec<f64> = (1..=100).map(f64::from).collect();
         let bits = Bernoulli::from_probabilities(p.broadcast_to([100]));
         let bits = graph.sample("bits", &bits, &MeasureValued::new()).expect("bits");
-        graph
-            .cost("sum", (bits * graph.constant(weights)).sum())
-            .expect("a cost");
+        graph.cost("sum", (bits * graph.constant(weights)).sum()).expect("a cost");
         let gradients = graph.backward().expect("gradients");
-        assert_relative_eq!(
-            gradients.get("p").expect("p").item().expect("one number"),
-            5050.0,
-            epsilon = 1e-6
-        );
+        assert_relative_eq!(gradients.get("p").expect("p").item().expect("one number"), 5050.0, epsilon = 1e-6);
     }
 }
 
@@ -95,9 +83,7 @@ fn gaussian_nodes_with_several_dimensions() {
         .iter()
         .for_each(|&g| assert_relative_eq!(g, 2.0, epsilon = 1e-9));
     let found = mean_gradient(&oracle, sum_of_squares, "log_scale");
-    found
-        .iter()
-        .for_each(|&g| assert_relative_eq!(g, 2.0 * 2.0_f64.exp(), epsilon = 1e-8));
+    found.iter().for_each(|&g| assert_relative_eq!(g, 2.0 * 2.0_f64.exp(), epsilon = 1e-8));
 }
 
 #[test]
@@ -110,10 +96,7 @@ fn evidence_bound_of_a_normal_model() {
         let zero = graph.constant([0.0, 0.0]);
         let prior = Normal::new(zero, 1.0);
         let x = graph.constant([-0.5, 2.0]);
-        graph.cost(
-            "loss",
-            q.log_prob(z) - prior.log_prob(z) - Normal::new(z, 1.0).log_prob(x),
-        )
+        graph.cost("loss", q.log_prob(z) - prior.log_prob(z) - Normal::new(z, 1.0).log_prob(x))
     };
     let oracle = Oracle::new().nodes(8);
     let location = mean_gradient(&oracle, model, "location");
@@ -129,15 +112,9 @@ fn divergence_of_bernoulli_laws() {
     let graph = Graph::new(&tape, Seed::new(0));
     let q = graph.param("q", 0.5).expect("a parameter");
     let p = Bernoulli::from_probabilities(graph.constant(0.25));
-    graph
-        .cost("kl", Bernoulli::from_probabilities(q).kl_to(&p))
-        .expect("a cost");
+    graph.cost("kl", Bernoulli::from_probabilities(q).kl_to(&p)).expect("a cost");
     let gradients = graph.backward().expect("gradients");
-    assert_relative_eq!(
-        gradients.get("q").expect("q").item().expect("one number"),
-        3.0_f64.ln(),
-        epsilon = 1e-9
-    );
+    assert_relative_eq!(gradients.get("q").expect("q").item().expect("one number"), 3.0_f64.ln(), epsilon = 1e-9);
 }
 
 fn two_bits(graph: &Graph<'_, f64>, shift: f64, method: &MeasureValued) -> GraphResult<()> {
@@ -167,12 +144,8 @@ fn a_node_without_a_cost_gets_exactly_zero() {
     let graph = Graph::new(&tape, Seed::new(1));
     let t = graph.param("t", 0.3).expect("a parameter");
     let s = graph.param("s", 0.1).expect("a parameter");
-    graph
-        .sample("unused", &Bernoulli::from_logits(t), &ScoreFunction::new())
-        .expect("a bit");
-    let used = graph
-        .sample("used", &Bernoulli::from_logits(s), &ScoreFunction::new())
-        .expect("a bit");
+    graph.sample("unused", &Bernoulli::from_logits(t), &ScoreFunction::new()).expect("a bit");
+    let used = graph.sample("used", &Bernoulli::from_logits(s), &ScoreFunction::new()).expect("a bit");
     graph.cost("cost", used * 2.0 + 1.0).expect("a cost");
     let gradients = graph.backward().expect("gradients");
     assert_eq!(gradients.get("t").expect("t").item().expect("one number"), 0.0);
@@ -208,10 +181,7 @@ fn leave_one_out_is_the_gradient_of_the_log_variance() {
 fn certain_bits_give_no_nan() {
     for p in [0.0, 0.5, 1.0] {
         let methods: [(&str, DynMethod<f64, Bernoulli<stochgrad::tape::Id>>); 4] = [
-            (
-                "score function",
-                std::sync::Arc::new(ScoreFunction::new().samples(3).baseline(LeaveOneOut)),
-            ),
+            ("score function", std::sync::Arc::new(ScoreFunction::new().samples(3).baseline(LeaveOneOut))),
             ("measure-valued", std::sync::Arc::new(MeasureValued::new())),
             ("enumeration", std::sync::Arc::new(Enumerate::new())),
             ("automatic", std::sync::Arc::new(Auto::new())),
@@ -220,13 +190,70 @@ fn certain_bits_give_no_nan() {
             let tape = Tape::<f64>::new();
             let graph = Graph::new(&tape, Seed::new(5));
             let parameter = graph.param("p", p).expect("a parameter");
-            let bit = graph
-                .sample("bit", &Bernoulli::from_probabilities(parameter), &method)
-                .expect("a bit");
+            let bit = graph.sample("bit", &Bernoulli::from_probabilities(parameter), &method).expect("a bit");
             graph.cost("cost", (bit - 0.2).square()).expect("a cost");
             let gradients = graph.backward().expect("gradients");
             let gradient = gradients.get("p").expect("p").item().expect("one number");
             assert!(gradient.is_finite(), "{name} at {p}: {gradient}");
+        }
+    }
+}
+
+/// Costs that keep the plate of the samples and still depend on all of them.
+mod members_that_act_jointly {
+    use super::*;
+
+    fn verify(model: impl for<'t> Fn(&Graph<'t, f64>) -> GraphResult<()>, orders: usize) {
+        Oracle::new().verify(model, 0..=orders, 1e-9).expect("exact");
+    }
+
+    fn methods() -> [DynMethod<f64, Bernoulli<stochgrad::tape::Id>>; 3] {
+        [
+            std::sync::Arc::new(ScoreFunction::new().samples(2)),
+            std::sync::Arc::new(ScoreFunction::new().samples(2).baseline(LeaveOneOut)),
+            std::sync::Arc::new(ScoreFunction::new().samples(2).baseline(Constant(0.7))),
+        ]
+    }
+
+    #[test]
+    fn through_an_average_within_the_cost() {
+        for method in methods() {
+            let model = |graph: &Graph<'_, f64>| {
+                let t = graph.param("t", 0.3)?;
+                let x = graph.sample("x", &Bernoulli::from_logits(t), &method)?;
+                let k = graph.find_plate("x").expect("the plate");
+                graph.cost("cost", (x * 2.0 + x.mean_over(k) - 0.3).square())
+            };
+            verify(model, 2);
+        }
+    }
+
+    #[test]
+    fn through_the_parameters_of_another_node() {
+        for method in methods() {
+            let model = |graph: &Graph<'_, f64>| {
+                let t = graph.param("t", 0.3)?;
+                let x = graph.sample("x", &Bernoulli::from_logits(t), &method)?;
+                let k = graph.find_plate("x").expect("the plate");
+                let chance = x.mean_over(k) * 0.5 + 0.2;
+                let y = graph.sample("y", &Bernoulli::from_probabilities(chance), &ScoreFunction::new())?;
+                graph.cost("cost", (x * 2.0 + y - 0.3).square())
+            };
+            verify(model, 2);
+        }
+    }
+
+    #[test]
+    fn through_host_code_that_read_them() {
+        for method in methods() {
+            let model = |graph: &Graph<'_, f64>| {
+                let t = graph.param("t", 0.3)?;
+                let x = graph.sample("x", &Bernoulli::from_logits(t), &method)?;
+                let k = graph.find_plate("x").expect("the plate");
+                let both = x.sum_over(k).item()? > 1.5;
+                graph.cost("cost", if both { x * 3.0 - t } else { x * t + 0.5 })
+            };
+            verify(model, 2);
         }
     }
 }

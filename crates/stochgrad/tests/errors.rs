@@ -45,18 +45,7 @@ fn a_probability_above_one() {
         let bits = graph.sample("bits", &Bernoulli::from_probabilities(p), &ScoreFunction::new())?;
         graph.cost("cost", bits.sum())
     });
-    assert_says(
-        &message,
-        &[
-            "bits",
-            "probabilities",
-            "[0, 1]",
-            "1.2",
-            "position 1",
-            "logits",
-            "errors.rs:",
-        ],
-    );
+    assert_says(&message, &["bits", "probabilities", "[0, 1]", "1.2", "position 1", "logits", "errors.rs:"]);
 }
 
 #[test]
@@ -80,17 +69,10 @@ fn a_cost_that_is_nan() {
 
 #[test]
 fn a_plate_without_members() {
-    assert_says(
-        &message(|graph| graph.plate("samples", 0).map(|_| ())),
-        &["samples", "no members"],
-    );
+    assert_says(&message(|graph| graph.plate("samples", 0).map(|_| ())), &["samples", "no members"]);
     let message = message(|graph| {
         let p = graph.param("p", 0.5)?;
-        let bits = graph.sample(
-            "bits",
-            &Bernoulli::from_probabilities(p),
-            &ScoreFunction::new().samples(0),
-        )?;
+        let bits = graph.sample("bits", &Bernoulli::from_probabilities(p), &ScoreFunction::new().samples(0))?;
         graph.cost("cost", bits)
     });
     assert_says(&message, &["bits", "no members"]);
@@ -119,9 +101,7 @@ fn two_nodes_of_one_name() {
     let message = message(|graph| {
         let p = graph.param("p", 0.5)?;
         graph.sample("bit", &Bernoulli::from_probabilities(p), &ScoreFunction::new())?;
-        graph
-            .sample("bit", &Bernoulli::from_probabilities(p), &ScoreFunction::new())
-            .map(|_| ())
+        graph.sample("bit", &Bernoulli::from_probabilities(p), &ScoreFunction::new()).map(|_| ())
     });
     assert_says(&message, &["node \"bit\" exists already", "index"]);
 }
@@ -148,14 +128,8 @@ fn unknown_names_list_the_known_ones() {
     let x = graph.param("x", 1.0).expect("a parameter");
     graph.cost("cost", x).expect("a cost");
     let gradients = graph.backward().expect("gradients");
-    assert_says(
-        &gradients.get("y").expect_err("no y").to_string(),
-        &["\"y\"", "there are: x"],
-    );
-    assert_says(
-        &gradients.cost("loss").expect_err("no loss").to_string(),
-        &["\"loss\"", "there are: cost"],
-    );
+    assert_says(&gradients.get("y").expect_err("no y").to_string(), &["\"y\"", "there are: x"]);
+    assert_says(&gradients.cost("loss").expect_err("no loss").to_string(), &["\"loss\"", "there are: cost"]);
 }
 
 #[test]
@@ -194,13 +168,10 @@ fn a_second_graph_on_one_tape() {
     let tape = Tape::<f64>::new();
     let first = Graph::new(&tape, Seed::new(0));
     let p = first.param("p", 0.5).expect("a parameter");
-    first
-        .sample("bit", &Bernoulli::from_probabilities(p), &ScoreFunction::new())
-        .expect("a bit");
+    first.sample("bit", &Bernoulli::from_probabilities(p), &ScoreFunction::new()).expect("a bit");
     let second = Graph::new(&tape, Seed::new(1));
-    let error = second
-        .sample("bit", &Bernoulli::from_probabilities(p), &ScoreFunction::new())
-        .expect_err("one graph a tape");
+    let error =
+        second.sample("bit", &Bernoulli::from_probabilities(p), &ScoreFunction::new()).expect_err("one graph a tape");
     assert_says(&error.to_string(), &["holds a graph already", "Workspace"]);
 }
 
@@ -212,10 +183,8 @@ fn the_first_error_is_kept_and_nothing_panics_afterwards() {
     let bad = x.reshape([3]);
     let worse = bad.matmul(x).log_softmax(7).index(0, 9).sum().stop_gradient();
     assert!(worse.shape().is_empty());
-    for error in [
-        worse.value().expect_err("poisoned").to_string(),
-        graph.backward().expect_err("poisoned").to_string(),
-    ] {
+    for error in [worse.value().expect_err("poisoned").to_string(), graph.backward().expect_err("poisoned").to_string()]
+    {
         assert_says(&error, &["Reshape", "3 elements", "[2]"]);
     }
 }

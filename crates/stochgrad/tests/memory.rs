@@ -5,12 +5,7 @@ use stochgrad::prelude::*;
 /// The resident memory of this process in bytes, where the system tells.
 fn resident() -> Option<usize> {
     let pages = std::fs::read_to_string("/proc/self/statm").ok()?;
-    pages
-        .split_whitespace()
-        .nth(1)?
-        .parse::<usize>()
-        .ok()
-        .map(|pages| pages * 4096)
+    pages.split_whitespace().nth(1)?.parse::<usize>().ok().map(|pages| pages * 4096)
 }
 
 #[test]
@@ -22,9 +17,7 @@ fn memory_is_flat_over_a_hundred_thousand_steps() {
     for step in 0..100_000 {
         let graph = Graph::new(workspace.tape(), Seed::new(3).step(step));
         let logits = graph.param("logits", &theta).expect("a parameter");
-        let bits = graph
-            .sample("bits", &Bernoulli::from_logits(logits), &method)
-            .expect("bits");
+        let bits = graph.sample("bits", &Bernoulli::from_logits(logits), &method).expect("bits");
         graph.cost("loss", (bits - 0.4).square().sum()).expect("a cost");
         graph.backward().expect("gradients").advance();
         if step == 5_000 {
@@ -32,9 +25,6 @@ fn memory_is_flat_over_a_hundred_thousand_steps() {
         }
     }
     if let (Some(before), Some(after)) = (before, resident()) {
-        assert!(
-            after < before + (4 << 20),
-            "resident memory grew from {before} to {after} bytes"
-        );
+        assert!(after < before + (4 << 20), "resident memory grew from {before} to {after} bytes");
     }
 }

@@ -34,41 +34,23 @@ fn compile() -> String {
 
 /// The errors of one program.
 fn errors<'a>(output: &'a str, program: &str) -> Vec<&'a str> {
-    output
-        .split("\nerror")
-        .filter(|error| error.contains(&format!("{program}.rs")))
-        .collect()
+    output.split("\nerror").filter(|error| error.contains(&format!("{program}.rs"))).collect()
 }
 
 #[test]
 fn wrong_pairings_name_methods_that_apply() {
     let output = compile();
     let cases = [
-        (
-            "pathwise_on_bernoulli",
-            ["is not reparameterised", "`ScoreFunction`", "`MeasureValued`"],
-        ),
+        ("pathwise_on_bernoulli", ["is not reparameterised", "`ScoreFunction`", "`MeasureValued`"]),
         ("enumerate_on_normal", ["support of", "is not finite", "`Pathwise`"]),
-        (
-            "score_function_on_uniform",
-            ["depends on its parameters", "`Pathwise`", "`MeasureValued`"],
-        ),
+        ("score_function_on_uniform", ["depends on its parameters", "`Pathwise`", "`MeasureValued`"]),
     ];
     for (program, expected) in cases {
         let errors = errors(&output, program);
-        assert!(
-            !errors.is_empty(),
-            "{program} compiles, or nothing was compiled:\n{output}"
-        );
+        assert!(!errors.is_empty(), "{program} compiles, or nothing was compiled:\n{output}");
         for part in expected {
-            assert!(
-                errors.iter().any(|error| error.contains(part)),
-                "{program} does not say {part}:\n{errors:#?}"
-            );
+            assert!(errors.iter().any(|error| error.contains(part)), "{program} does not say {part}:\n{errors:#?}");
         }
     }
-    assert!(
-        errors(&output, "right_pairings").is_empty(),
-        "right pairings must compile:\n{output}"
-    );
+    assert!(errors(&output, "right_pairings").is_empty(), "right pairings must compile:\n{output}");
 }

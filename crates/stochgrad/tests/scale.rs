@@ -25,14 +25,7 @@ fn ten_thousand_nodes_and_ten_thousand_costs() {
     let start = Instant::now();
     chain(&graph, 10_000, &ScoreFunction::new()).expect("recorded");
     let gradients = graph.backward().expect("differentiated");
-    assert!(
-        gradients
-            .get("theta")
-            .expect("theta")
-            .item()
-            .expect("one number")
-            .is_finite()
-    );
+    assert!(gradients.get("theta").expect("theta").item().expect("one number").is_finite());
     assert!(start.elapsed().as_secs() < 60, "{:?}", start.elapsed());
 }
 
@@ -44,9 +37,7 @@ fn ten_thousand_independent_nodes_with_a_baseline() {
     let samples = graph.plate("samples", 4).expect("a plate");
     let method = ScoreFunction::new().along(samples).baseline(LeaveOneOut);
     for t in 0..10_000 {
-        let bit = graph
-            .sample(("bit", t), &Bernoulli::from_logits(theta.index(0, t)), &method)
-            .expect("a bit");
+        let bit = graph.sample(("bit", t), &Bernoulli::from_logits(theta.index(0, t)), &method).expect("a bit");
         graph.cost(&format!("cost {t}"), (bit - 0.3).square()).expect("a cost");
     }
     let start = Instant::now();

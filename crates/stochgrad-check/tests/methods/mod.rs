@@ -35,19 +35,11 @@ pub(crate) struct Score {
 
 impl Score {
     pub(crate) fn plain() -> Self {
-        Score {
-            plate: SamplePlate::Single,
-            baseline: Baseline::None,
-            own_in_box: false,
-        }
+        Score { plate: SamplePlate::Single, baseline: Baseline::None, own_in_box: false }
     }
 
     pub(crate) fn leave_one_out(samples: usize) -> Self {
-        Score {
-            plate: SamplePlate::New(samples),
-            baseline: Baseline::LeaveOneOut,
-            own_in_box: false,
-        }
+        Score { plate: SamplePlate::New(samples), baseline: Baseline::LeaveOneOut, own_in_box: false }
     }
 
     pub(crate) fn with_baseline(self, baseline: Baseline) -> Self {
@@ -97,9 +89,7 @@ impl<D: Family<f64>> GradientMethod<f64, D> for Score {
                 _ => continue,
             };
             let a = (1.0 - l.magic_box()) * baseline.stop_gradient();
-            terms
-                .control_variates
-                .push(if self.own_in_box { l.magic_box() * a } else { a });
+            terms.control_variates.push(if self.own_in_box { l.magic_box() * a } else { a });
         }
         Ok(terms)
     }
@@ -131,9 +121,7 @@ impl<D: Family<f64>> GradientMethod<f64, D> for Pathwise {
     ) -> GraphResult<SampleSet<'t, f64>> {
         let capabilities = distribution.capabilities();
         let reparameterized = capabilities.reparameterized.expect("a reparameterised distribution");
-        let value = reparameterized
-            .rsample(&context.draw(None))
-            .map_err(|source| context.error(source))?;
+        let value = reparameterized.rsample(&context.draw(None)).map_err(|source| context.error(source))?;
         Ok(SampleSet::equal(value, None))
     }
 }
@@ -165,16 +153,9 @@ impl<D: Family<f64>> GradientMethod<f64, D> for Enumerate {
             .element_support()
             .map_err(|source| context.error(source))?;
         let plate = context.plate(support.len(), PlateKind::Enumerated)?;
-        let value = context
-            .tape()
-            .constant_on(&[plate], support)
-            .expand_plates(context.draw(Some(plate)).plates());
+        let value = context.tape().constant_on(&[plate], support).expand_plates(context.draw(Some(plate)).plates());
         let weights = distribution.log_prob(value).exp();
-        Ok(SampleSet {
-            value,
-            plate: Some(plate),
-            weights: Some((weights, true)),
-        })
+        Ok(SampleSet { value, plate: Some(plate), weights: Some((weights, true)) })
     }
 }
 
@@ -197,10 +178,7 @@ impl Method for Flip {
 
 impl<D: Family<f64>> GradientMethod<f64, D> for Flip {
     fn guarantee(&self, _: &D::On<'_>, _: &Path) -> Result<Guarantee, String> {
-        Ok(Guarantee {
-            bias: Bias::Unbiased,
-            order: Order::Finite(1),
-        })
+        Ok(Guarantee { bias: Bias::Unbiased, order: Order::Finite(1) })
     }
 
     fn sample<'t>(
@@ -220,10 +198,7 @@ impl<D: Family<f64>> GradientMethod<f64, D> for Flip {
             let sign = tape.constant_on(&context.value().plates(), sample.map(|x| 1.0 - 2.0 * x));
             let slope = tape.constant_on(&difference.plates, difference.values[0].clone()) * sign;
             let value = (slope.stop_gradient() * (probability - probability.stop_gradient())).sum();
-            terms.gradient_terms.push(GradientTerm {
-                value,
-                summed: difference.summed,
-            });
+            terms.gradient_terms.push(GradientTerm { value, summed: difference.summed });
         }
         Ok(terms)
     }

@@ -38,11 +38,7 @@ impl Memory for Constant {
     }
 
     fn check(&self, _members: usize) -> Result<(), String> {
-        if self.0.is_finite() {
-            Ok(())
-        } else {
-            Err(format!("expected a finite baseline, came {}", self.0))
-        }
+        if self.0.is_finite() { Ok(()) } else { Err(format!("expected a finite baseline, came {}", self.0)) }
     }
 }
 
@@ -53,9 +49,6 @@ impl<F: Real> Baseline<F> for Constant {
         _distribution: &dyn Distribution<'t, F>,
     ) -> GraphResult<Baselines<'t, F>> {
         let b = context.tape().constant(self.0);
-        Ok(Baselines {
-            values: context.totals()?.into_iter().map(|cost| (cost, b)).collect(),
-            ..Baselines::default()
-        })
+        Ok(Baselines { values: context.totals()?.into_iter().map(|cost| (cost, b)).collect(), ..Baselines::default() })
     }
 }

@@ -45,18 +45,13 @@ impl<F: Real> FnBaseline<F> {
         + Sync
         + 'static,
     ) -> Self {
-        FnBaseline {
-            name: name.into(),
-            function: Arc::new(function),
-        }
+        FnBaseline { name: name.into(), function: Arc::new(function) }
     }
 }
 
 impl<F: Real> std::fmt::Debug for FnBaseline<F> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("FnBaseline")
-            .field("name", &self.name)
-            .finish_non_exhaustive()
+        f.debug_struct("FnBaseline").field("name", &self.name).finish_non_exhaustive()
     }
 }
 
@@ -77,9 +72,6 @@ impl<F: Real> Baseline<F> for FnBaseline<F> {
             let b = (self.function)(context, distribution, &cost)?;
             values.push((cost, b));
         }
-        Ok(Baselines {
-            values,
-            ..Baselines::default()
-        })
+        Ok(Baselines { values, ..Baselines::default() })
     }
 }

@@ -45,17 +45,11 @@ impl<F: Real> Baseline<F> for LeaveOneOut {
             let problem = self.check(members).err();
             return Err(context.refused(problem.unwrap_or_else(|| "leave-one-out needs a sample plate".into())));
         };
-        let separate = context
-            .totals()?
-            .into_iter()
-            .filter(|cost| cost.value.plates().contains(&plate));
+        let separate = context.totals()?.into_iter().filter(|cost| cost.value.plates().contains(&plate));
         let values = separate.map(|cost| {
             let others = (cost.value.sum_over(plate) - cost.value) * (1.0 / (members - 1) as f64);
             (cost, others)
         });
-        Ok(Baselines {
-            values: values.collect(),
-            ..Baselines::default()
-        })
+        Ok(Baselines { values: values.collect(), ..Baselines::default() })
     }
 }

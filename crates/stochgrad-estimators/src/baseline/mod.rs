@@ -34,10 +34,7 @@ pub struct Baselines<'t, F: Real> {
 
 impl<F: Real> Default for Baselines<'_, F> {
     fn default() -> Self {
-        Baselines {
-            values: Vec::new(),
-            updates: Vec::new(),
-        }
+        Baselines { values: Vec::new(), updates: Vec::new() }
     }
 }
 

@@ -43,10 +43,7 @@ impl Mean {
 impl MovingAverage {
     /// An average in which a cost of `n` steps ago has the weight `decayⁿ`; the decay is in [0, 1).
     pub fn new(decay: f64) -> Self {
-        MovingAverage {
-            decay,
-            means: Arc::default(),
-        }
+        MovingAverage { decay, means: Arc::default() }
     }
 
     fn means(&self) -> MutexGuard<'_, BTreeMap<String, Mean>> {
@@ -54,10 +51,7 @@ impl MovingAverage {
     }
 
     fn unusable(&self, problem: String) -> GraphError {
-        GraphError::State {
-            method: format!("moving average, decay {}", self.decay),
-            problem,
-        }
+        GraphError::State { method: format!("moving average, decay {}", self.decay), problem }
     }
 }
 
@@ -70,18 +64,12 @@ impl Memory for MovingAverage {
         if (0.0..1.0).contains(&self.decay) {
             Ok(())
         } else {
-            Err(format!(
-                "expected a decay in [0, 1), came {}; 0.9 is a common choice",
-                self.decay
-            ))
+            Err(format!("expected a decay in [0, 1), came {}; 0.9 is a common choice", self.decay))
         }
     }
 
     fn state(&self) -> MethodState {
-        self.means()
-            .iter()
-            .map(|(key, mean)| (key.clone(), vec![mean.sum, mean.weight]))
-            .collect()
+        self.means().iter().map(|(key, mean)| (key.clone(), vec![mean.sum, mean.weight])).collect()
     }
 
     fn load_state(&self, state: &MethodState) -> GraphResult<()> {
@@ -116,11 +104,8 @@ impl<F: Real> Baseline<F> for MovingAverage {
         for (index, cost) in costs.iter().enumerate() {
             // The parts of a cost may see different members jointly: each has an average of its own.
             let part = costs[..index].iter().filter(|before| before.name == cost.name).count();
-            let key = if part == 0 {
-                format!("{node} / {}", cost.name)
-            } else {
-                format!("{node} / {} / {part}", cost.name)
-            };
+            let key =
+                if part == 0 { format!("{node} / {}", cost.name) } else { format!("{node} / {} / {part}", cost.name) };
             if let Some(b) = means.get(&key).and_then(|mean| mean.value()) {
                 match groups.iter_mut().find(|(known, _)| known.joint == cost.joint) {
                     Some((_, sum)) => *sum += b,
@@ -134,10 +119,7 @@ impl<F: Real> Baseline<F> for MovingAverage {
             }
         }
         drop(means);
-        let values = groups
-            .into_iter()
-            .map(|(cost, b)| (cost, context.tape().constant(b)))
-            .collect();
+        let values = groups.into_iter().map(|(cost, b)| (cost, context.tape().constant(b))).collect();
         let memory = self.clone();
         let update = move || {
             let mut means = memory.means();
@@ -145,10 +127,7 @@ impl<F: Real> Baseline<F> for MovingAverage {
                 means.entry(key).or_default().add(mean, memory.decay);
             }
         };
-        Ok(Baselines {
-            values,
-            updates: vec![Box::new(update)],
-        })
+        Ok(Baselines { values, updates: vec![Box::new(update)] })
     }
 }
 
@@ -198,19 +177,14 @@ mod tests {
             }
             let values = self.0.baselines(context, distribution)?.values;
             self.0.load_state(&before)?;
-            Ok(Baselines {
-                values,
-                updates: Vec::new(),
-            })
+            Ok(Baselines { values, updates: Vec::new() })
         }
     }
 
     #[test]
     fn an_average_with_the_current_cost_is_found_to_be_biased() {
         let average = MovingAverage::new(0.9);
-        average
-            .load_state(&state([("x / a", [0.8, 0.5]), ("x / b", [1.1, 0.5])]))
-            .unwrap();
+        average.load_state(&state([("x / a", [0.8, 0.5]), ("x / b", [1.1, 0.5])])).unwrap();
         let right = ScoreFunction::new().samples(2).baseline(average.clone());
         Oracle::new().verify(model(&right), 0..=3, 1e-9).unwrap();
         let wrong = ScoreFunction::new().samples(2).baseline(Greedy(average));
@@ -240,10 +214,7 @@ mod tests {
         let weight = 1.0 - 0.75_f64.powi(3);
         let found = average.state();
         assert_eq!(found.keys().collect::<Vec<_>>(), ["x / a", "x / b"]);
-        assert!(
-            (found["x / a"][0] - sum).abs() < 1e-12 && (found["x / a"][1] - weight).abs() < 1e-12,
-            "{found:?}"
-        );
+        assert!((found["x / a"][0] - sum).abs() < 1e-12 && (found["x / a"][1] - weight).abs() < 1e-12, "{found:?}");
     }
 
     #[test]
@@ -255,24 +226,17 @@ mod tests {
             graph.backward().unwrap().get("t").unwrap().item().unwrap()
         };
         let average = MovingAverage::new(0.9);
-        average
-            .load_state(&state([("x / a", [0.8, 0.5]), ("x / b", [1.1, 0.5])]))
-            .unwrap();
+        average.load_state(&state([("x / a", [0.8, 0.5]), ("x / b", [1.1, 0.5])])).unwrap();
         let moving = gradient(&model(&ScoreFunction::new().baseline(average)));
         let constant = gradient(&model(&ScoreFunction::new().baseline(Constant(3.8))));
         let none = gradient(&model(&ScoreFunction::new()));
-        assert!(
-            (moving - constant).abs() < 1e-14 && (moving - none).abs() > 0.1,
-            "{moving} {constant} {none}"
-        );
+        assert!((moving - constant).abs() < 1e-14 && (moving - none).abs() > 0.1, "{moving} {constant} {none}");
     }
 
     #[test]
     fn the_first_step_has_no_baseline() {
         let plain = Oracle::new().gradient(model(&ScoreFunction::new())).unwrap();
-        let first = Oracle::new()
-            .gradient(model(&ScoreFunction::new().baseline(MovingAverage::new(0.9))))
-            .unwrap();
+        let first = Oracle::new().gradient(model(&ScoreFunction::new().baseline(MovingAverage::new(0.9)))).unwrap();
         assert_eq!(plain.variance("t").unwrap(), first.variance("t").unwrap());
     }
 
@@ -290,9 +254,6 @@ mod tests {
             ));
             assert_eq!(method.state(), saved);
         }
-        assert!(matches!(
-            ScoreFunction::new().load_state(&saved),
-            Err(GraphError::State { .. })
-        ));
+        assert!(matches!(ScoreFunction::new().load_state(&saved), Err(GraphError::State { .. })));
     }
 }

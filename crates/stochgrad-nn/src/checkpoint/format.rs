@@ -79,12 +79,8 @@ pub(super) fn decode(bytes: &[u8], location: &str) -> NnResult<(Tensors, Strings
         SafeTensors::read_metadata(bytes).map_err(|error| unreadable(bytes, location, error))?;
     let data = &bytes[PREFIX + header_length..];
 
-    let mut metadata: Strings = header
-        .metadata()
-        .iter()
-        .flatten()
-        .map(|(key, value)| (key.clone(), value.clone()))
-        .collect();
+    let mut metadata: Strings =
+        header.metadata().iter().flatten().map(|(key, value)| (key.clone(), value.clone())).collect();
     match metadata.get(KIND_KEY) {
         Some(kind) if kind == KIND => {}
         other => {
@@ -127,10 +123,7 @@ pub(super) fn decode(bytes: &[u8], location: &str) -> NnResult<(Tensors, Strings
         .map_err(|source| NnError::io("check", location, "this should not happen", source))?;
     if found.as_ref() != Some(&expected) {
         return Err(invalid(
-            format!(
-                "content with the checksum {}",
-                found.as_deref().unwrap_or("that its metadata lacks")
-            ),
+            format!("content with the checksum {}", found.as_deref().unwrap_or("that its metadata lacks")),
             format!("content with the checksum {expected}"),
             "the file was damaged or edited: take an older checkpoint",
         ));
@@ -166,13 +159,7 @@ fn unreadable(bytes: &[u8], location: &str, error: SafeTensorError) -> NnError {
         | SafeTensorError::InvalidHeaderDeserialization(_) => ("a safetensors file".into(), error.to_string(), foreign),
         _ => ("a consistent safetensors header".into(), error.to_string(), truncated),
     };
-    NnError::InvalidCheckpoint {
-        location: location.into(),
-        expected,
-        found,
-        hint,
-        source: Some(Box::new(error)),
-    }
+    NnError::InvalidCheckpoint { location: location.into(), expected, found, hint, source: Some(Box::new(error)) }
 }
 
 fn header_length(bytes: &[u8]) -> Option<usize> {
@@ -247,13 +234,7 @@ mod tests {
         let tensors = Tensors::from([
             ("a".into(), CheckpointTensor::F32(Tensor::from([1.5, -2.0, 0.25]))),
             ("b".into(), CheckpointTensor::F64(Tensor::from([[0.1, 0.2]]))),
-            (
-                "c\"\n".into(),
-                CheckpointTensor::U64 {
-                    shape: Shape::from([2, 1]),
-                    values: vec![7, 8],
-                },
-            ),
+            ("c\"\n".into(), CheckpointTensor::U64 { shape: Shape::from([2, 1]), values: vec![7, 8] }),
         ]);
         (tensors, Strings::from([("note".into(), "text".into())]))
     }
@@ -331,10 +312,7 @@ mod tests {
         let cases = [
             (b"not a checkpoint at all".to_vec(), "no checkpoint"),
             (b"PK".to_vec(), "found 2 bytes"),
-            (
-                foreign(Dtype::F16, &[("format", "pt")]),
-                "found none; this is a safetensors file",
-            ),
+            (foreign(Dtype::F16, &[("format", "pt")]), "found none; this is a safetensors file"),
             (foreign(Dtype::F16, &[("kind", "other")]), "found `other`"),
             (
                 foreign(Dtype::F16, &[("kind", "stochgrad"), ("format_version", "2")]),
@@ -356,9 +334,7 @@ mod tests {
         use std::error::Error;
 
         let error = decode(b"{}", "here").unwrap_err();
-        let source = error
-            .source()
-            .and_then(|source| source.downcast_ref::<SafeTensorError>());
+        let source = error.source().and_then(|source| source.downcast_ref::<SafeTensorError>());
         assert!(matches!(source, Some(SafeTensorError::HeaderTooSmall)));
     }
 }

@@ -68,10 +68,7 @@ impl Checkpoint {
     ///
     /// [`NnError::InvalidArgument`] for the name `__metadata__`, which the file format reserves.
     pub fn insert_u64s(&mut self, name: impl Into<String>, values: &[u64]) -> NnResult<()> {
-        let tensor = CheckpointTensor::U64 {
-            shape: Shape::from([values.len()]),
-            values: values.to_vec(),
-        };
+        let tensor = CheckpointTensor::U64 { shape: Shape::from([values.len()]), values: values.to_vec() };
         self.insert_tensor(name.into(), tensor)
     }
 
@@ -118,8 +115,7 @@ impl Checkpoint {
     ///
     /// [`NnError::MissingEntry`] if there is none.
     pub fn required_metadata(&self, key: &str) -> NnResult<&str> {
-        self.metadata(key)
-            .ok_or_else(|| self.missing("metadata", key, self.metadata.keys()))
+        self.metadata(key).ok_or_else(|| self.missing("metadata", key, self.metadata.keys()))
     }
 
     /// All strings by key, in the order of the keys.
@@ -200,9 +196,7 @@ impl Checkpoint {
     ///
     /// [`NnError::Io`], with the system's error, if the file cannot be written.
     pub fn save(&self, path: impl AsRef<Path>) -> NnResult<()> {
-        write_atomically(path.as_ref(), |file| {
-            format::encode(&self.tensors, &self.metadata, file)
-        })
+        write_atomically(path.as_ref(), |file| format::encode(&self.tensors, &self.metadata, file))
     }
 
     /// Reads a checkpoint that was written by [`save`](Self::save).
@@ -218,37 +212,23 @@ impl Checkpoint {
         if !information.is_file() {
             return Err(NnError::NotAFile {
                 path: path.into(),
-                found: if information.is_dir() {
-                    "a folder"
-                } else {
-                    "a special file"
-                },
+                found: if information.is_dir() { "a folder" } else { "a special file" },
                 hint: "pass the path of one checkpoint file",
             });
         }
         let bytes = fs::read(path).map_err(unreadable)?;
         let (tensors, metadata) = format::decode(&bytes, &path.display().to_string())?;
-        Ok(Self {
-            tensors,
-            metadata,
-            source: Some(path.into()),
-        })
+        Ok(Self { tensors, metadata, source: Some(path.into()) })
     }
 
     fn entry(&self, name: &str) -> NnResult<&CheckpointTensor> {
-        self.tensors
-            .get(name)
-            .ok_or_else(|| self.missing("tensor", name, self.tensors.keys()))
+        self.tensors.get(name).ok_or_else(|| self.missing("tensor", name, self.tensors.keys()))
     }
 
     fn missing<'a>(&self, what: &'static str, name: &str, names: impl ExactSizeIterator<Item = &'a String>) -> NnError {
         const SHOWN: usize = 12;
         let count = names.len();
-        let mut available = names
-            .take(SHOWN)
-            .map(|name| format!("`{name}`"))
-            .collect::<Vec<_>>()
-            .join(", ");
+        let mut available = names.take(SHOWN).map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
         if count == 0 {
             available = "none at all".into();
         } else if count > SHOWN {
@@ -264,9 +244,7 @@ impl Checkpoint {
     }
 
     fn location(&self) -> String {
-        self.source
-            .as_ref()
-            .map_or_else(|| "in memory".into(), |path| path.display().to_string())
+        self.source.as_ref().map_or_else(|| "in memory".into(), |path| path.display().to_string())
     }
 }
 
@@ -276,9 +254,7 @@ mod tests {
 
     fn sample() -> Checkpoint {
         let mut checkpoint = Checkpoint::new();
-        checkpoint
-            .insert("w", &Tensor::from([[1.0_f32, 2.0], [3.0, 4.0]]))
-            .unwrap();
+        checkpoint.insert("w", &Tensor::from([[1.0_f32, 2.0], [3.0, 4.0]])).unwrap();
         checkpoint.insert("theta", &Tensor::scalar(0.1_f64)).unwrap();
         checkpoint.insert_u64s("step", &[3, u64::MAX]).unwrap();
         checkpoint.set_metadata("method", "rebar").unwrap();
@@ -289,26 +265,10 @@ mod tests {
     fn floats_of_every_bit_pattern_survive() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("bits.safetensors");
-        let singles = [
-            0_u32,
-            0x8000_0000,
-            1,
-            0x7f80_0000,
-            0xff80_0000,
-            0x7fc0_1234,
-            0xffff_ffff,
-            0x7f80_0001,
-            0x3f80_0000,
-        ];
-        let doubles = [
-            0_u64,
-            1 << 63,
-            1,
-            0x7ff0_0000_0000_0000,
-            0x7ff8_0000_dead_beef,
-            u64::MAX,
-            0x7ff0_0000_0000_0001,
-        ];
+        let singles =
+            [0_u32, 0x8000_0000, 1, 0x7f80_0000, 0xff80_0000, 0x7fc0_1234, 0xffff_ffff, 0x7f80_0001, 0x3f80_0000];
+        let doubles =
+            [0_u64, 1 << 63, 1, 0x7ff0_0000_0000_0000, 0x7ff8_0000_dead_beef, u64::MAX, 0x7ff0_0000_0000_0001];
         let integers = [0, 1, u64::MAX, (1 << 53) + 1];
         let mut checkpoint = Checkpoint::new();
         let single = Tensor::new(singles.map(f32::from_bits).to_vec(), [3, 3]).unwrap();
@@ -365,18 +325,9 @@ mod tests {
             (loaded.tensor::<f64>("w").unwrap_err(), ["`w`", "f64", "f32 [2, 2]"]),
             (loaded.tensor::<f32>("step").unwrap_err(), ["`step`", "f32", "u64 [2]"]),
             (loaded.u64s("theta").unwrap_err(), ["`theta`", "u64", "f64 []"]),
-            (
-                loaded.tensor::<f32>("v").unwrap_err(),
-                ["`v`", "`theta`, `w`", "spelling"],
-            ),
-            (
-                loaded.tensor_of_shape::<f32>("w", &Shape::from([4])).unwrap_err(),
-                ["`w`", "[4]", "[2, 2]"],
-            ),
-            (
-                loaded.required_metadata("none").unwrap_err(),
-                ["`none`", "`method`", "spelling"],
-            ),
+            (loaded.tensor::<f32>("v").unwrap_err(), ["`v`", "`theta`, `w`", "spelling"]),
+            (loaded.tensor_of_shape::<f32>("w", &Shape::from([4])).unwrap_err(), ["`w`", "[4]", "[2, 2]"]),
+            (loaded.required_metadata("none").unwrap_err(), ["`none`", "`method`", "spelling"]),
         ];
         for (error, parts) in messages {
             let message = error.to_string();

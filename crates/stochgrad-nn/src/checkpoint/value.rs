@@ -99,20 +99,13 @@ impl CheckpointTensor {
     pub(super) fn from_bytes(dtype: Dtype, shape: &[usize], bytes: &[u8]) -> Option<NnResult<Self>> {
         let shape = Shape::from(shape);
         match dtype {
-            Dtype::F32 => Some(
-                Tensor::new(read_all(bytes, f32::from_le_bytes), shape)
-                    .map(Self::F32)
-                    .map_err(NnError::from),
-            ),
-            Dtype::F64 => Some(
-                Tensor::new(read_all(bytes, f64::from_le_bytes), shape)
-                    .map(Self::F64)
-                    .map_err(NnError::from),
-            ),
-            Dtype::U64 => Some(Ok(Self::U64 {
-                values: read_all(bytes, u64::from_le_bytes),
-                shape,
-            })),
+            Dtype::F32 => {
+                Some(Tensor::new(read_all(bytes, f32::from_le_bytes), shape).map(Self::F32).map_err(NnError::from))
+            }
+            Dtype::F64 => {
+                Some(Tensor::new(read_all(bytes, f64::from_le_bytes), shape).map(Self::F64).map_err(NnError::from))
+            }
+            Dtype::U64 => Some(Ok(Self::U64 { values: read_all(bytes, u64::from_le_bytes), shape })),
             _ => None,
         }
     }

@@ -46,10 +46,7 @@ mod tests {
         for (column, level) in levels.into_iter().enumerate() {
             let ones: f64 = drawn.as_slice().iter().skip(column).step_by(levels.len()).sum();
             let deviation = (ones - n as f64 * level).abs();
-            assert!(
-                deviation <= 4.0 * (n as f64 * level * (1.0 - level)).sqrt(),
-                "{level}: {ones}"
-            );
+            assert!(deviation <= 4.0 * (n as f64 * level * (1.0 - level)).sqrt(), "{level}: {ones}");
         }
     }
 

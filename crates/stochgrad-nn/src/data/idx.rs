@@ -46,12 +46,7 @@ pub fn read_idx_images(path: impl AsRef<Path>) -> NnResult<IdxImages> {
             hint: "download the file again",
         });
     }
-    Ok(IdxImages {
-        count,
-        rows,
-        columns,
-        pixels,
-    })
+    Ok(IdxImages { count, rows, columns, pixels })
 }
 
 /// Reads an IDX file of labels: magic number 0x00000801, then the count, then the labels.
@@ -77,11 +72,7 @@ pub fn read_idx_pair(images: impl AsRef<Path>, labels: impl AsRef<Path>) -> NnRe
     if images.count != labels.len() {
         return Err(NnError::InvalidFile {
             path: labels_path.into(),
-            expected: format!(
-                "{} labels, one for each image of {}",
-                images.count,
-                images_path.display()
-            ),
+            expected: format!("{} labels, one for each image of {}", images.count, images_path.display()),
             found: format!("{} labels", labels.len()),
             hint: "take images and labels of the same part (train or t10k) of the same data set",
         });
@@ -97,12 +88,7 @@ pub fn read_idx_pair(images: impl AsRef<Path>, labels: impl AsRef<Path>) -> NnRe
 ///
 /// [`NnError::Io`] if the file cannot be written, [`NnError::InvalidArgument`] if a size exceeds 32 bits.
 pub fn write_idx_images(path: impl AsRef<Path>, images: &Images) -> NnResult<()> {
-    write_idx(
-        path.as_ref(),
-        IMAGES_MAGIC,
-        &[images.len(), images.rows(), images.columns()],
-        images.pixels(),
-    )
+    write_idx(path.as_ref(), IMAGES_MAGIC, &[images.len(), images.rows(), images.columns()], images.pixels())
 }
 
 /// Writes labels as an IDX file.
@@ -149,27 +135,18 @@ fn read_idx<const AXES: usize>(path: &Path, magic: u32) -> NnResult<([usize; AXE
     if !information.is_file() {
         return Err(NnError::NotAFile {
             path: path.into(),
-            found: if information.is_dir() {
-                "a folder"
-            } else {
-                "a special file"
-            },
+            found: if information.is_dir() { "a folder" } else { "a special file" },
             hint: "pass the path of one IDX file; `mnist::load` takes a folder",
         });
     }
     let mut file = File::open(path).map_err(unreadable)?;
     let mut header = Vec::new();
     let header_length = 4 * (AXES + 1);
-    (&mut file)
-        .take(header_length as u64)
-        .read_to_end(&mut header)
-        .map_err(unreadable)?;
+    (&mut file).take(header_length as u64).read_to_end(&mut header).map_err(unreadable)?;
     if header.starts_with(&GZIP) {
         return Err(NnError::Compressed { path: path.into() });
     }
-    let mut words = header
-        .chunks_exact(4)
-        .map(|word| u32::from_be_bytes([word[0], word[1], word[2], word[3]]));
+    let mut words = header.chunks_exact(4).map(|word| u32::from_be_bytes([word[0], word[1], word[2], word[3]]));
     let found_magic = words.next();
     if found_magic != Some(magic) {
         return Err(invalid(
@@ -213,9 +190,7 @@ fn read_idx<const AXES: usize>(path: &Path, magic: u32) -> NnResult<([usize; AXE
     }
     let content_length = information.len() as usize - header_length;
     let mut content = Vec::with_capacity(content_length);
-    file.take(content_length as u64)
-        .read_to_end(&mut content)
-        .map_err(unreadable)?;
+    file.take(content_length as u64).read_to_end(&mut content).map_err(unreadable)?;
     if content.len() != content_length {
         return Err(invalid(
             format!("{content_length} bytes behind the header"),
@@ -267,10 +242,7 @@ mod tests {
         }
         fs::write(&path, [&whole[..], &[0]].concat()).unwrap();
         let message = read_idx_images(&path).unwrap_err().to_string();
-        assert!(
-            message.contains("expected 40 bytes") && message.contains("found 41 bytes"),
-            "{message}"
-        );
+        assert!(message.contains("expected 40 bytes") && message.contains("found 41 bytes"), "{message}");
     }
 
     #[test]
@@ -279,15 +251,9 @@ mod tests {
         let path = folder.path().join("i");
         let cases: [(&[u8], &str); 5] = [
             (&[0, 0, 8, 1, 0, 0, 0, 1, 5], "0x00000801 (labels as bytes)"),
-            (
-                &[0, 0, 13, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
-                "0x00000d03 (another",
-            ),
+            (&[0, 0, 13, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], "0x00000d03 (another"),
             (&[0x1f, 0x8b, 8, 0], "gunzip"),
-            (
-                &[0, 0, 8, 3, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255],
-                "sizes that a file can have",
-            ),
+            (&[0, 0, 8, 3, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255], "sizes that a file can have"),
             (&[0, 0, 8, 3, 0, 0, 0, 5, 0, 0, 0, 0, 0, 0, 0, 2], "at least one row"),
         ];
         for (bytes, part) in cases {

@@ -35,26 +35,14 @@ impl Images {
     /// [`NnError::InvalidArgument`] if `rows`, `columns` or `maximum` is 0, if there are not `rows * columns` pixels for each
     /// label, or if a pixel is above `maximum`.
     pub fn new(pixels: Vec<u8>, labels: Vec<u8>, rows: usize, columns: usize, maximum: u8) -> NnResult<Self> {
-        let images = Self {
-            pixels,
-            labels,
-            rows,
-            columns,
-            maximum,
-        };
+        let images = Self { pixels, labels, rows, columns, maximum };
         images.check()?;
         Ok(images)
     }
 
     /// The parts of a set whose form is known when the crate is compiled.
     pub(super) fn embedded(pixels: Vec<u8>, labels: Vec<u8>, rows: usize, columns: usize, maximum: u8) -> Self {
-        let images = Self {
-            pixels,
-            labels,
-            rows,
-            columns,
-            maximum,
-        };
+        let images = Self { pixels, labels, rows, columns, maximum };
         debug_assert!(images.check().is_ok());
         images
     }
@@ -76,19 +64,11 @@ impl Images {
                 "pass the pixel value of full ink, 255 for most files",
             ));
         }
-        let expected = self
-            .rows
-            .checked_mul(self.columns)
-            .and_then(|size| size.checked_mul(self.labels.len()));
+        let expected = self.rows.checked_mul(self.columns).and_then(|size| size.checked_mul(self.labels.len()));
         if expected != Some(self.pixels.len()) {
             return Err(NnError::argument(
                 "`pixels` of `Images::new`",
-                format!(
-                    "{} x {} pixels for each of {} labels",
-                    self.rows,
-                    self.columns,
-                    self.labels.len()
-                ),
+                format!("{} x {} pixels for each of {} labels", self.rows, self.columns, self.labels.len()),
                 format!("{} pixels", self.pixels.len()),
                 "check the image size and that every image has a label",
             ));
@@ -194,11 +174,7 @@ impl Images {
             labels.push(label);
             pixels.extend_from_slice(&self.pixels[index * size..(index + 1) * size]);
         }
-        Ok(Self {
-            pixels,
-            labels,
-            ..*self
-        })
+        Ok(Self { pixels, labels, ..*self })
     }
 
     /// Shuffled minibatches of `batch` images; see [`Minibatches::new`].
@@ -230,13 +206,7 @@ impl Images {
     /// None for images that were built through this crate; the tensor's own check is passed on.
     pub fn thresholded<F: Real>(&self, threshold: f64) -> NnResult<Tensor<F>> {
         let maximum = f64::from(self.maximum);
-        self.converted(|value| {
-            if f64::from(value) / maximum > threshold {
-                F::ONE
-            } else {
-                F::ZERO
-            }
-        })
+        self.converted(|value| if f64::from(value) / maximum > threshold { F::ONE } else { F::ZERO })
     }
 
     /// The labels as numbers; shape `[len]`.
@@ -306,10 +276,7 @@ mod tests {
         assert_eq!(intensities.shape()[..], [3, 4]);
         assert_eq!(intensities.as_slice()[5], 5.0 / 11.0);
         let labels = three().label_indices::<f32>().unwrap();
-        assert_eq!(
-            (labels.as_slice(), &labels.shape()[..]),
-            (&[7.0, 8.0, 9.0][..], &[3][..])
-        );
+        assert_eq!((labels.as_slice(), &labels.shape()[..]), (&[7.0, 8.0, 9.0][..], &[3][..]));
     }
 
     #[test]

@@ -59,12 +59,7 @@ impl Minibatches {
                 "pass the number of examples of a step",
             ));
         }
-        Ok(Self {
-            examples,
-            batch,
-            seed,
-            drop_last: false,
-        })
+        Ok(Self { examples, batch, seed, drop_last: false })
     }
 
     /// Leaves out the last batch of an epoch where it is not full, so that all steps have one shape.
@@ -97,11 +92,7 @@ impl Minibatches {
 
     /// The number of batches of an epoch, at least 1.
     pub fn batches_per_epoch(&self) -> usize {
-        if self.drop_last {
-            self.examples / self.batch
-        } else {
-            self.examples.div_ceil(self.batch)
-        }
+        if self.drop_last { self.examples / self.batch } else { self.examples.div_ceil(self.batch) }
     }
 
     /// The batches of epoch `number`, counted from 0.
@@ -109,10 +100,7 @@ impl Minibatches {
         let mut order: Vec<usize> = (0..self.examples).collect();
         shuffle(&mut order, &mut Key::new(self.seed, number, ADDRESS).rng(0));
         order.truncate(self.batches_per_epoch().saturating_mul(self.batch));
-        Epoch {
-            order,
-            batch: self.batch,
-        }
+        Epoch { order, batch: self.batch }
     }
 
     /// The batches of step `step`, `step + 1` and so on, epoch after epoch, without end.
@@ -269,10 +257,7 @@ mod tests {
         }
         assert_eq!(counts.len(), 24);
         let expected = epochs as f64 / 24.0;
-        let chi_squared: f64 = counts
-            .values()
-            .map(|&count| (f64::from(count) - expected).powi(2) / expected)
-            .sum();
+        let chi_squared: f64 = counts.values().map(|&count| (f64::from(count) - expected).powi(2) / expected).sum();
         // The 99.9 % point of chi-squared with 23 degrees of freedom.
         assert!(chi_squared < 49.73, "{chi_squared}");
     }

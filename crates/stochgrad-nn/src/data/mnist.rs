@@ -56,11 +56,7 @@ pub fn load(folder: impl AsRef<Path>) -> NnResult<MnistFiles> {
         }
     }
     let [train_images, train_labels, test_images, test_labels] = &found[..] else {
-        return Err(NnError::MissingFiles {
-            folder: folder.into(),
-            missing,
-            hint: hint(folder),
-        });
+        return Err(NnError::MissingFiles { folder: folder.into(), missing, hint: hint(folder) });
     };
     let train = read_idx_pair(train_images, train_labels)?;
     let test = read_idx_pair(test_images, test_labels)?;
@@ -98,10 +94,7 @@ fn find(folder: &Path, accepted: &[String]) -> Located {
 }
 
 fn hint(folder: &Path) -> String {
-    let below = ["raw", "MNIST/raw"]
-        .map(|part| folder.join(part))
-        .into_iter()
-        .find(|path| path.is_dir());
+    let below = ["raw", "MNIST/raw"].map(|part| folder.join(part)).into_iter().find(|path| path.is_dir());
     match below {
         Some(path) => format!("pass {} if they are there", path.display()),
         None => "download the four files of MNIST, unpack them and put them there".into(),
@@ -120,11 +113,7 @@ mod tests {
         let test = Images::new((100..112).collect(), vec![8, 9], 2, 3, 255).unwrap();
         for (part, images) in [("train", &train), ("t10k", &test)] {
             write_idx_images(folder.join(format!("{part}-images{separator}idx3-ubyte")), images).unwrap();
-            write_idx_labels(
-                folder.join(format!("{part}-labels{separator}idx1-ubyte")),
-                images.labels(),
-            )
-            .unwrap();
+            write_idx_labels(folder.join(format!("{part}-labels{separator}idx1-ubyte")), images.labels()).unwrap();
         }
         MnistFiles { train, test }
     }
@@ -166,10 +155,7 @@ mod tests {
         let plain = folder.path().join("t10k-labels-idx1-ubyte");
         fs::rename(&plain, plain.with_extension("gz")).unwrap();
         let message = load(folder.path()).unwrap_err().to_string();
-        assert!(
-            message.contains("t10k-labels-idx1-ubyte.gz") && message.contains("gunzip"),
-            "{message}"
-        );
+        assert!(message.contains("t10k-labels-idx1-ubyte.gz") && message.contains("gunzip"), "{message}");
     }
 
     #[test]
@@ -177,10 +163,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let absent = folder.path().join("absent");
         let message = load(&absent).unwrap_err().to_string();
-        assert!(
-            message.contains("found nothing") && message.contains("absent"),
-            "{message}"
-        );
+        assert!(message.contains("found nothing") && message.contains("absent"), "{message}");
         fs::write(&absent, "text").unwrap();
         let message = load(&absent).unwrap_err().to_string();
         assert!(message.contains("found a file"), "{message}");

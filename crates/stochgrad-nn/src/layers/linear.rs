@@ -62,12 +62,7 @@ impl Linear {
         scope.all_or_none(|scope| {
             let weight = initialization.weight(&scope.full_name("weight"), inputs, outputs, seed);
             let bias = initialization.bias(&scope.full_name("bias"), inputs, outputs, seed);
-            Ok(Self {
-                weight: scope.insert("weight", weight)?,
-                bias: scope.insert("bias", bias)?,
-                inputs,
-                outputs,
-            })
+            Ok(Self { weight: scope.insert("weight", weight)?, bias: scope.insert("bias", bias)?, inputs, outputs })
         })
     }
 
@@ -84,11 +79,8 @@ impl Linear {
         let shape = x.shape();
         if shape.last() != Some(&self.inputs) {
             let plates = x.plates();
-            let plates = if plates.is_empty() {
-                String::new()
-            } else {
-                format!(", plates {}", tape.plate_names(&plates))
-            };
+            let plates =
+                if plates.is_empty() { String::new() } else { format!(", plates {}", tape.plate_names(&plates)) };
             return Err(TapeError::Operand {
                 op: format!("linear layer with weights `{}`", self.weight),
                 problem: format!("expected {} elements on the last event axis", self.inputs),

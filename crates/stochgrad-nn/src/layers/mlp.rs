@@ -146,10 +146,7 @@ mod tests {
 
     #[test]
     fn the_gradient_agrees_with_central_differences() {
-        let data = (
-            Tensor::from([[0.3, -1.2, 0.7], [1.5, 0.4, -0.6]]),
-            Tensor::from([[0.1, 0.9], [-0.5, 0.2]]),
-        );
+        let data = (Tensor::from([[0.3, -1.2, 0.7], [1.5, 0.4, -0.6]]), Tensor::from([[0.1, 0.9], [-0.5, 0.2]]));
         for activation in [
             Activation::Identity,
             Activation::Relu,
@@ -210,10 +207,8 @@ mod tests {
     fn a_small_regression_is_learned() {
         let x = Tensor::from_fn([40, 1], |i| -2.0 + i as f64 / 10.0);
         let data = (x.clone(), x.map(f64::sin));
-        let optimizers: [Box<dyn Optimizer<f64>>; 2] = [
-            Box::new(Adam::new(0.01)),
-            Box::new(Sgd::new(0.05).momentum(0.9).nesterov(true)),
-        ];
+        let optimizers: [Box<dyn Optimizer<f64>>; 2] =
+            [Box::new(Adam::new(0.01)), Box::new(Sgd::new(0.05).momentum(0.9).nesterov(true))];
         for mut optimizer in optimizers {
             let mut parameters = Parameters::new();
             let seed = Seed::new(SEED);
@@ -241,10 +236,7 @@ mod tests {
         for (name, value) in alone.iter() {
             assert_eq!(together.get(name), Some(value));
         }
-        assert_ne!(
-            alone.get("f.0.bias").unwrap().as_slice(),
-            together.get("e.0.bias").unwrap().as_slice()
-        );
+        assert_ne!(alone.get("f.0.bias").unwrap().as_slice(), together.get("e.0.bias").unwrap().as_slice());
         let mut scoped = Parameters::<f64>::new();
         let mut scope = scoped.scope("f");
         for (name, inputs, outputs) in [("0", 3, 4), ("1", 4, 2)] {

@@ -87,12 +87,7 @@ impl<F: Real> Adam<F> {
     fn check_settings(&self) -> NnResult<()> {
         check_learning_rate(self.learning_rate)?;
         for beta in self.betas {
-            check_setting(
-                "a beta of `Adam`",
-                beta,
-                |beta| (0.0..1.0).contains(&beta),
-                "a number in [0, 1)",
-            )?;
+            check_setting("a beta of `Adam`", beta, |beta| (0.0..1.0).contains(&beta), "a number in [0, 1)")?;
         }
         check_setting(
             "the epsilon of `Adam`",
@@ -160,9 +155,7 @@ impl<F: Real> Optimizer<F> for Adam<F> {
         let (first, second) = (state.slots.get(FIRST), state.slots.get(SECOND));
         let shapes = |slot: Option<&BTreeMap<String, stochgrad_tensor::Tensor<F>>>| {
             let tensors = slot.into_iter().flatten();
-            tensors
-                .map(|(name, tensor)| (name.clone(), tensor.shape().clone()))
-                .collect::<Vec<_>>()
+            tensors.map(|(name, tensor)| (name.clone(), tensor.shape().clone())).collect::<Vec<_>>()
         };
         let (of_first, of_second) = (shapes(first), shapes(second));
         if of_first != of_second {
@@ -232,11 +225,7 @@ mod tests {
         foreign.kind = "sgd".into();
         let mut unknown = state.clone();
         unknown.slots.insert("third_moment".into(), BTreeMap::new());
-        for (wrong, part) in [
-            (halved, "first and second"),
-            (foreign, "sgd"),
-            (unknown, "third_moment"),
-        ] {
+        for (wrong, part) in [(halved, "first and second"), (foreign, "sgd"), (unknown, "third_moment")] {
             let message = other.load_state(&wrong).unwrap_err().to_string();
             assert!(message.contains(part), "{message}");
             assert_eq!(other.state(), state);

@@ -119,12 +119,7 @@ fn check_setting(setting: &'static str, value: f64, allowed: impl Fn(f64) -> boo
     if allowed(value) {
         Ok(())
     } else {
-        Err(NnError::argument(
-            setting,
-            domain,
-            value.to_string(),
-            "correct the setting",
-        ))
+        Err(NnError::argument(setting, domain, value.to_string(), "correct the setting"))
     }
 }
 
@@ -162,14 +157,8 @@ mod tests {
         let x = || ("x", Tensor::from([1.0, 1.0]));
         let cases = [
             (gradients(&pair(), &[x()]), vec!["`y`", "there are: x"]),
-            (
-                gradients(&other, &[x(), ("y", Tensor::from([1.0]))]),
-                vec!["`y`", "shape []", "shape [1]"],
-            ),
-            (
-                gradients(&pair(), &[x(), ("y", Tensor::scalar(f64::INFINITY))]),
-                vec!["`y`", "inf", "position 0"],
-            ),
+            (gradients(&other, &[x(), ("y", Tensor::from([1.0]))]), vec!["`y`", "shape []", "shape [1]"]),
+            (gradients(&pair(), &[x(), ("y", Tensor::scalar(f64::INFINITY))]), vec!["`y`", "inf", "position 0"]),
         ];
         for (gradients, parts) in cases {
             for mut optimizer in optimizers() {
@@ -208,10 +197,7 @@ mod tests {
             let mut large = one_parameter(Tensor::from([1.0, 2.0]));
             let gradients = gradients(&large, &[("x", Tensor::from([1.0, 1.0]))]);
             let message = optimizer.step(&mut large, &gradients).unwrap_err().to_string();
-            assert!(
-                message.contains("shape []") && message.contains("shape [2]"),
-                "{message}"
-            );
+            assert!(message.contains("shape []") && message.contains("shape [2]"), "{message}");
             assert_eq!(optimizer.state(), before);
         }
     }

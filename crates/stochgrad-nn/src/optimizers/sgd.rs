@@ -47,13 +47,7 @@ pub struct Sgd<F: Real> {
 impl<F: Real> Sgd<F> {
     /// Gradient descent without momentum.
     pub fn new(learning_rate: f64) -> Self {
-        Self {
-            learning_rate,
-            momentum: 0.0,
-            nesterov: false,
-            steps: 0,
-            velocity: Slots::default(),
-        }
+        Self { learning_rate, momentum: 0.0, nesterov: false, steps: 0, velocity: Slots::default() }
     }
 
     /// Sets the momentum, in [0, 1).

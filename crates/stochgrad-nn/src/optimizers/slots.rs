@@ -43,10 +43,7 @@ impl<F: Real> Slots<F> {
                 if remembered.shape() != value.shape() {
                     return Err(NnError::argument(
                         "`parameters` of `Optimizer::step`",
-                        format!(
-                            "shape {} for `{name}`, as in the optimiser's earlier steps",
-                            remembered.shape()
-                        ),
+                        format!("shape {} for `{name}`, as in the optimiser's earlier steps", remembered.shape()),
                         format!("shape {}", value.shape()),
                         "make a new optimiser for a new model",
                     ));

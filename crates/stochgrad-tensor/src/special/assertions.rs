@@ -4,11 +4,7 @@
 #[track_caller]
 pub(super) fn assert_relative(what: &str, got: f64, expected: f64, tolerance: f64) {
     let fine = got == expected || (got - expected).abs() <= tolerance * expected.abs();
-    assert!(
-        fine,
-        "{what}: got {got:e}, expected {expected:e}, relative error {:e}",
-        (got / expected - 1.0).abs()
-    );
+    assert!(fine, "{what}: got {got:e}, expected {expected:e}, relative error {:e}", (got / expected - 1.0).abs());
 }
 
 /// Asserts that the error is at most `tolerance`, relative to the larger of 1 and the expected magnitude.
@@ -52,15 +48,5 @@ pub(super) const POSITIVE: [f64; 28] = [
 ];
 
 /// Probabilities, both ends included.
-pub(super) const PROBABILITIES: [f64; 10] = [
-    0.0,
-    5e-324,
-    1e-300,
-    1e-10,
-    0.1,
-    0.5,
-    0.9,
-    1.0 - 1e-10,
-    1.0 - f64::EPSILON,
-    1.0,
-];
+pub(super) const PROBABILITIES: [f64; 10] =
+    [0.0, 5e-324, 1e-300, 1e-10, 0.1, 0.5, 0.9, 1.0 - 1e-10, 1.0 - f64::EPSILON, 1.0];

@@ -172,41 +172,16 @@ mod tests {
     #[test]
     fn probabilities_match_mpmath() {
         for (k, rate, log, cumulative) in POISSON {
-            assert_near(
-                &format!("ln Poisson({k}; {rate})"),
-                poisson_log_pmf(k, rate),
-                log,
-                1e-14,
-            );
-            assert_relative(
-                &format!("Poisson cdf({k}; {rate})"),
-                poisson_cdf(k, rate),
-                cumulative,
-                1e-12,
-            );
+            assert_near(&format!("ln Poisson({k}; {rate})"), poisson_log_pmf(k, rate), log, 1e-14);
+            assert_relative(&format!("Poisson cdf({k}; {rate})"), poisson_cdf(k, rate), cumulative, 1e-12);
         }
         for (k, n, p, log, cumulative) in BINOMIAL {
-            assert_near(
-                &format!("ln Binomial({k}; {n}, {p})"),
-                binomial_log_pmf(k, n, p),
-                log,
-                1e-14,
-            );
-            assert_relative(
-                &format!("Binomial cdf({k}; {n}, {p})"),
-                binomial_cdf(k, n, p),
-                cumulative,
-                1e-12,
-            );
+            assert_near(&format!("ln Binomial({k}; {n}, {p})"), binomial_log_pmf(k, n, p), log, 1e-14);
+            assert_relative(&format!("Binomial cdf({k}; {n}, {p})"), binomial_cdf(k, n, p), cumulative, 1e-12);
         }
         for (k, p, log, cumulative) in GEOMETRIC {
             assert_relative(&format!("ln Geometric({k}; {p})"), geometric_log_pmf(k, p), log, 1e-15);
-            assert_relative(
-                &format!("Geometric cdf({k}; {p})"),
-                geometric_cdf(k, p),
-                cumulative,
-                1e-15,
-            );
+            assert_relative(&format!("Geometric cdf({k}; {p})"), geometric_cdf(k, p), cumulative, 1e-15);
         }
     }
 
@@ -219,12 +194,7 @@ mod tests {
             binomial += binomial_log_pmf(k, 12.0, 0.35).exp();
             geometric += geometric_log_pmf(k, 0.2).exp();
             assert_relative(&format!("Poisson to {k}"), poisson_cdf(k, 4.5), poisson, 1e-14);
-            assert_relative(
-                &format!("Binomial to {k}"),
-                binomial_cdf(k, 12.0, 0.35),
-                binomial,
-                1e-14,
-            );
+            assert_relative(&format!("Binomial to {k}"), binomial_cdf(k, 12.0, 0.35), binomial, 1e-14);
             assert_relative(&format!("Geometric to {k}"), geometric_cdf(k, 0.2), geometric, 1e-14);
         }
         assert_relative("all of it", binomial, 1.0, 1e-14);
@@ -234,37 +204,16 @@ mod tests {
     #[test]
     fn degenerate_laws_have_their_point_mass() {
         let inf = f64::INFINITY;
+        assert_eq!((poisson_log_pmf(0.0, 0.0), poisson_log_pmf(1.0, 0.0), poisson_cdf(0.0, 0.0)), (0.0, -inf, 1.0));
         assert_eq!(
-            (
-                poisson_log_pmf(0.0, 0.0),
-                poisson_log_pmf(1.0, 0.0),
-                poisson_cdf(0.0, 0.0)
-            ),
+            (binomial_log_pmf(0.0, 5.0, 0.0), binomial_log_pmf(1.0, 5.0, 0.0), binomial_cdf(0.0, 5.0, 0.0)),
             (0.0, -inf, 1.0)
         );
-        assert_eq!(
-            (
-                binomial_log_pmf(0.0, 5.0, 0.0),
-                binomial_log_pmf(1.0, 5.0, 0.0),
-                binomial_cdf(0.0, 5.0, 0.0)
-            ),
-            (0.0, -inf, 1.0)
-        );
-        assert_eq!(
-            (binomial_log_pmf(5.0, 5.0, 1.0), binomial_log_pmf(4.0, 5.0, 1.0)),
-            (0.0, -inf)
-        );
+        assert_eq!((binomial_log_pmf(5.0, 5.0, 1.0), binomial_log_pmf(4.0, 5.0, 1.0)), (0.0, -inf));
         assert_eq!((binomial_cdf(4.0, 5.0, 1.0), binomial_cdf(5.0, 5.0, 1.0)), (0.0, 1.0));
+        assert_eq!((binomial_log_pmf(0.0, 0.0, 0.3), binomial_cdf(0.0, 0.0, 0.3)), (0.0, 1.0));
         assert_eq!(
-            (binomial_log_pmf(0.0, 0.0, 0.3), binomial_cdf(0.0, 0.0, 0.3)),
-            (0.0, 1.0)
-        );
-        assert_eq!(
-            (
-                geometric_log_pmf(0.0, 1.0),
-                geometric_log_pmf(1.0, 1.0),
-                geometric_cdf(0.0, 1.0)
-            ),
+            (geometric_log_pmf(0.0, 1.0), geometric_log_pmf(1.0, 1.0), geometric_cdf(0.0, 1.0)),
             (0.0, -inf, 1.0)
         );
         assert_eq!((geometric_log_pmf(3.0, 0.0), geometric_cdf(3.0, 0.0)), (-inf, 0.0));
@@ -275,11 +224,7 @@ mod tests {
         let inf = f64::INFINITY;
         for k in [-1.0, 0.5, inf, -inf] {
             assert_eq!(
-                (
-                    poisson_log_pmf(k, 2.0),
-                    binomial_log_pmf(k, 3.0, 0.5),
-                    geometric_log_pmf(k, 0.5)
-                ),
+                (poisson_log_pmf(k, 2.0), binomial_log_pmf(k, 3.0, 0.5), geometric_log_pmf(k, 0.5)),
                 (-inf, -inf, -inf)
             );
         }
@@ -298,13 +243,7 @@ mod tests {
         for (k, rate) in [(1.0, -1.0), (1.0, f64::INFINITY), (1.0, nan), (nan, 1.0)] {
             assert!(poisson_cdf(k, rate).is_nan() && poisson_log_pmf(k, rate).is_nan());
         }
-        for (k, n, p) in [
-            (1.0, 2.5, 0.5),
-            (1.0, -2.0, 0.5),
-            (1.0, 2.0, 1.5),
-            (1.0, 2.0, nan),
-            (nan, 2.0, 0.5),
-        ] {
+        for (k, n, p) in [(1.0, 2.5, 0.5), (1.0, -2.0, 0.5), (1.0, 2.0, 1.5), (1.0, 2.0, nan), (nan, 2.0, 0.5)] {
             assert!(binomial_cdf(k, n, p).is_nan() && binomial_log_pmf(k, n, p).is_nan());
         }
         for (k, p) in [(1.0, -0.5), (1.0, 1.5), (nan, 0.5), (1.0, nan)] {
@@ -321,17 +260,11 @@ mod tests {
                 for p in PROBABILITIES {
                     let n = other.ceil();
                     assert!(binomial_log_pmf(k, n, p) <= 1e-9, "{k:e}; {n:e}, {p:e}");
-                    assert!(
-                        n > 1e9 || (0.0..=1.0).contains(&binomial_cdf(k, n, p)),
-                        "{k:e}; {n:e}, {p:e}"
-                    );
+                    assert!(n > 1e9 || (0.0..=1.0).contains(&binomial_cdf(k, n, p)), "{k:e}; {n:e}, {p:e}");
                 }
             }
             for p in PROBABILITIES {
-                assert!(
-                    (0.0..=1.0).contains(&geometric_cdf(k, p)) && geometric_log_pmf(k, p) <= 0.0,
-                    "{k:e}; {p:e}"
-                );
+                assert!((0.0..=1.0).contains(&geometric_cdf(k, p)) && geometric_log_pmf(k, p) <= 0.0, "{k:e}; {p:e}");
             }
         }
     }

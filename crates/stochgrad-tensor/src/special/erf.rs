@@ -81,10 +81,7 @@ mod tests {
 
     #[test]
     fn erf_inv_keeps_to_its_domain() {
-        assert_eq!(
-            (erf_inv(-1.0), erf_inv(0.0), erf_inv(1.0)),
-            (f64::NEG_INFINITY, 0.0, f64::INFINITY)
-        );
+        assert_eq!((erf_inv(-1.0), erf_inv(0.0), erf_inv(1.0)), (f64::NEG_INFINITY, 0.0, f64::INFINITY));
         assert!(erf_inv(1.0 + f64::EPSILON).is_nan() && erf_inv(-2.0).is_nan() && erf_inv(f64::NAN).is_nan());
     }
 }

@@ -413,12 +413,7 @@ mod tests {
         for n in [149, 150, 151, 170, 250] {
             let step = (1.0 + f64::from(n)) * 60f64.ln();
             let jump = (lgamma(f64::from(n) + 1.0) - step).exp() * if n % 2 == 0 { 1.0 } else { -1.0 };
-            assert_relative(
-                &format!("n = {n}"),
-                polygamma(n, 61.0) - polygamma(n, 60.0),
-                jump,
-                1e-11,
-            );
+            assert_relative(&format!("n = {n}"), polygamma(n, 61.0) - polygamma(n, 60.0), jump, 1e-11);
         }
     }
 
@@ -428,10 +423,7 @@ mod tests {
         assert_eq!((lgamma(0.0), lgamma(-3.0), lgamma(inf)), (inf, inf, inf));
         assert_eq!((digamma(0.0), digamma(-0.0), digamma(inf)), (-inf, inf, inf));
         assert_eq!((trigamma(0.0), trigamma(-2.0), trigamma(inf)), (inf, inf, 0.0));
-        assert_eq!(
-            (polygamma(2, 0.0), polygamma(3, 0.0), polygamma(4, inf)),
-            (-inf, inf, 0.0)
-        );
+        assert_eq!((polygamma(2, 0.0), polygamma(3, 0.0), polygamma(4, inf)), (-inf, inf, 0.0));
         assert!(digamma(-1.0).is_nan() && digamma(-inf).is_nan() && trigamma(-inf).is_nan());
         assert!(polygamma(2, -0.5).is_nan() && polygamma(2, f64::NAN).is_nan());
         assert!(lgamma(f64::NAN).is_nan() && digamma(f64::NAN).is_nan() && trigamma(f64::NAN).is_nan());
@@ -440,10 +432,7 @@ mod tests {
     #[test]
     fn never_nan_on_positive_arguments() {
         for x in POSITIVE {
-            assert!(
-                !lgamma(x).is_nan() && !digamma(x).is_nan() && trigamma(x) >= 0.0,
-                "x = {x:e}"
-            );
+            assert!(!lgamma(x).is_nan() && !digamma(x).is_nan() && trigamma(x) >= 0.0, "x = {x:e}");
             for n in [2, 3, 50, 150, 151, 400, 100_000, u32::MAX] {
                 assert!(!polygamma(n, x).is_nan(), "polygamma({n}, {x:e})");
             }

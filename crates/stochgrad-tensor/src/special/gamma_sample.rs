@@ -15,11 +15,7 @@ fn digamma_minus_log_of(a: f64, z: f64, log_z: f64) -> f64 {
         return digamma(a) - log_z;
     }
     let ratio = (z - a) / a;
-    let log_ratio = if ratio.abs() < 0.5 {
-        ratio.ln_1p()
-    } else {
-        log_z - a.ln()
-    };
+    let log_ratio = if ratio.abs() < 0.5 { ratio.ln_1p() } else { log_z - a.ln() };
     digamma_minus_log(a) - log_ratio
 }
 
@@ -74,11 +70,7 @@ pub fn gamma_log_sample_derivative(a: f64, log_z: f64) -> f64 {
         return f64::NAN;
     }
     let z = log_z.exp();
-    if z == f64::INFINITY {
-        0.0
-    } else {
-        log_derivative(a, z, log_z)
-    }
+    if z == f64::INFINITY { 0.0 } else { log_derivative(a, z, log_z) }
 }
 
 /// The derivative of the regularised incomplete gamma function P(a, x) in its shape a; it is negative.
@@ -171,12 +163,7 @@ mod tests {
             (100.0, 95.0, 0.976198311218707),
         ];
         for (a, z, expected) in published {
-            assert_relative(
-                &format!("a = {a}, z = {z}"),
-                gamma_sample_derivative(a, z),
-                expected,
-                2e-14,
-            );
+            assert_relative(&format!("a = {a}, z = {z}"), gamma_sample_derivative(a, z), expected, 2e-14);
         }
     }
 
@@ -199,23 +186,13 @@ mod tests {
                 let h = 1e-5 * a;
                 let z = gamma_p_inverse(a, p);
                 let sample = (gamma_p_inverse(a + h, p) - gamma_p_inverse(a - h, p)) / (2.0 * h);
-                assert_relative(
-                    &format!("sample at {a}, {p}"),
-                    gamma_sample_derivative(a, z),
-                    sample,
-                    1e-5,
-                );
+                assert_relative(&format!("sample at {a}, {p}"), gamma_sample_derivative(a, z), sample, 1e-5);
                 // The smaller part, so that the difference keeps its digits.
                 let part = |a: f64| {
                     if p < 0.5 { gamma_p(a, z) } else { -gamma_q(a, z) }
                 };
                 let probability = (part(a + h) - part(a - h)) / (2.0 * h);
-                assert_relative(
-                    &format!("probability at {a}, {p}"),
-                    gamma_p_derivative_a(a, z),
-                    probability,
-                    1e-5,
-                );
+                assert_relative(&format!("probability at {a}, {p}"), gamma_p_derivative_a(a, z), probability, 1e-5);
             }
         }
     }
@@ -223,10 +200,8 @@ mod tests {
     #[test]
     fn methods_agree_where_they_meet() {
         for z in [1.0, 20.0, 29.5, 30.5, 60.0] {
-            let (below, above) = (
-                gamma_sample_derivative(LARGE_SHAPE.next_down(), z),
-                gamma_sample_derivative(LARGE_SHAPE, z),
-            );
+            let (below, above) =
+                (gamma_sample_derivative(LARGE_SHAPE.next_down(), z), gamma_sample_derivative(LARGE_SHAPE, z));
             assert_relative(&format!("z = {z}"), below, above, 1e-13);
         }
         for a in [1e-3_f64, 0.2, 1.4, 5.0, 29.0, 40.0, 1e5] {
@@ -239,27 +214,11 @@ mod tests {
     #[test]
     fn edges_and_domain_are_as_documented() {
         let inf = f64::INFINITY;
-        assert_eq!(
-            (gamma_sample_derivative(2.0, 0.0), gamma_sample_derivative(2.0, inf)),
-            (0.0, inf)
-        );
-        assert_eq!(
-            (
-                gamma_log_sample_derivative(2.0, -inf),
-                gamma_log_sample_derivative(2.0, 1e3)
-            ),
-            (inf, 0.0)
-        );
-        assert_eq!(
-            (gamma_p_derivative_a(2.0, 0.0), gamma_p_derivative_a(2.0, inf)),
-            (0.0, 0.0)
-        );
+        assert_eq!((gamma_sample_derivative(2.0, 0.0), gamma_sample_derivative(2.0, inf)), (0.0, inf));
+        assert_eq!((gamma_log_sample_derivative(2.0, -inf), gamma_log_sample_derivative(2.0, 1e3)), (inf, 0.0));
+        assert_eq!((gamma_p_derivative_a(2.0, 0.0), gamma_p_derivative_a(2.0, inf)), (0.0, 0.0));
         for (a, z) in [(0.0, 1.0), (-1.0, 1.0), (inf, 1.0), (f64::NAN, 1.0), (1.0, f64::NAN)] {
-            for f in [
-                gamma_sample_derivative,
-                gamma_log_sample_derivative,
-                gamma_p_derivative_a,
-            ] {
+            for f in [gamma_sample_derivative, gamma_log_sample_derivative, gamma_p_derivative_a] {
                 assert!(f(a, z).is_nan(), "a = {a}, z = {z}");
             }
         }
@@ -274,10 +233,7 @@ mod tests {
                 assert!(gamma_sample_derivative(a, z) >= 0.0, "a = {a:e}, z = {z:e}");
                 assert!(gamma_p_derivative_a(a, z) <= 0.0, "a = {a:e}, z = {z:e}");
                 for log_z in [z, -z] {
-                    assert!(
-                        gamma_log_sample_derivative(a, log_z) >= 0.0,
-                        "a = {a:e}, ln z = {log_z:e}"
-                    );
+                    assert!(gamma_log_sample_derivative(a, log_z) >= 0.0, "a = {a:e}, ln z = {log_z:e}");
                 }
             }
         }

@@ -104,12 +104,7 @@ mod tests {
         (-740.0, 4.2e-322, 4.2e-322, -740.0),
         (-100.0, 3.720075976020836e-44, 3.720075976020836e-44, -100.0),
         (-50.0, 1.9287498479639178e-22, 1.9287498479639178e-22, -50.0),
-        (
-            -10.0,
-            4.539889921686465e-05,
-            4.5397868702434395e-05,
-            -10.000045398899218,
-        ),
+        (-10.0, 4.539889921686465e-05, 4.5397868702434395e-05, -10.000045398899218),
         (-1.0, 0.3132616875182228, 0.2689414213699951, -1.3132616875182228),
         (-1e-09, 0.6931471800599454, 0.49999999975, -0.6931471810599453),
         (0.0, std::f64::consts::LN_2, 0.5, -std::f64::consts::LN_2),
@@ -182,22 +177,14 @@ mod tests {
         let ln2 = std::f64::consts::LN_2;
         assert_near("large", log_add_exp(1e4, 1e4), 1e4 + ln2, 1e-15);
         assert_near("small", log_add_exp(-1e4, -1e4), -1e4 + ln2, 1e-15);
-        assert_near(
-            "apart",
-            log_add_exp(-3.0, 2.0),
-            ((-3f64).exp() + 2f64.exp()).ln(),
-            1e-15,
-        );
+        assert_near("apart", log_add_exp(-3.0, 2.0), ((-3f64).exp() + 2f64.exp()).ln(), 1e-15);
         assert_eq!(log_add_exp(-inf, -7.0), -7.0);
         assert_eq!((log_add_exp(-inf, -inf), log_add_exp(inf, -inf)), (-inf, inf));
         assert!(log_add_exp(1.0, f64::NAN).is_nan() && log_add_exp(f64::NAN, inf).is_nan());
         let values = [-1000.0, -1001.0, -1002.0];
         let pairwise = values.iter().fold(-inf, |sum, v| log_add_exp(sum, *v));
         assert_near("slice", log_sum_exp(&values), pairwise, 1e-15);
-        assert_eq!(
-            (log_sum_exp(&[]), log_sum_exp(&[-inf, -inf]), log_sum_exp(&[inf, 1.0])),
-            (-inf, -inf, inf)
-        );
+        assert_eq!((log_sum_exp(&[]), log_sum_exp(&[-inf, -inf]), log_sum_exp(&[inf, 1.0])), (-inf, -inf, inf));
         assert!(log_sum_exp(&[inf, f64::NAN]).is_nan());
     }
 }

@@ -91,10 +91,7 @@ fn integrate(f: impl Fn(f64) -> f64, derivative: impl Fn(f64) -> f64, curvature:
             moment += s * value;
         }
     }
-    TailIntegrals {
-        mass: mass * half,
-        moment: moment * half,
-    }
+    TailIntegrals { mass: mass * half, moment: moment * half }
 }
 
 /// The tail integrals of the gamma law with shape a, beyond x on the given side.
@@ -104,11 +101,7 @@ pub(super) fn gamma_tail(a: f64, x: f64, side: Side) -> TailIntegrals {
         Side::Upper => 1.0,
     };
     let slope = sign * (x - a);
-    integrate(
-        |s| slope * s + x * exp_minus_linear(sign * s),
-        |s| slope + x * sign * (sign * s).exp_m1(),
-        x,
-    )
+    integrate(|s| slope * s + x * exp_minus_linear(sign * s), |s| slope + x * sign * (sign * s).exp_m1(), x)
 }
 
 /// The integral of t^(a-1) (1 - t)^(b-1) over t < x, divided by x^a y^b; y = 1 - x, x <= a / (a + b), and neither a nor b small.
@@ -122,10 +115,6 @@ pub(super) fn beta_lower_tail(a: f64, b: f64, x: f64, y: f64) -> f64 {
         let (share, s) = if x <= y { (x, -s) } else { (y, s) };
         log_1p_minus_linear(share * s.exp_m1()) + share * exp_minus_linear(s)
     };
-    integrate(
-        |s| slope * s + n * cumulant(s),
-        |s| slope - n * x * y * (-s).exp_m1() / (y + x * (-s).exp()),
-        n * x * y,
-    )
-    .mass
+    integrate(|s| slope * s + n * cumulant(s), |s| slope - n * x * y * (-s).exp_m1() / (y + x * (-s).exp()), n * x * y)
+        .mass
 }

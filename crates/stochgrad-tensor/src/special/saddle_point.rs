@@ -32,11 +32,7 @@ pub(super) fn deviance(x: f64, m: f64) -> f64 {
 
 /// ln of x^a e^-x / gamma(a), which is x times the Gamma(a, rate 1) density; a and x positive and finite.
 pub(super) fn log_gamma_kernel(a: f64, x: f64) -> f64 {
-    if a < 10.0 {
-        a * x.ln() - x - lgamma(a)
-    } else {
-        0.5 * (a / (2.0 * PI)).ln() - stirling_error(a) - deviance(a, x)
-    }
+    if a < 10.0 { a * x.ln() - x - lgamma(a) } else { 0.5 * (a / (2.0 * PI)).ln() - stirling_error(a) - deviance(a, x) }
 }
 
 /// ln of x^a y^b / B(a, b), for y = 1 - x, which the caller knows without rounding; all arguments positive.

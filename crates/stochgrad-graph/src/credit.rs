@@ -1,0 +1,112 @@
+//! Costs as a node sees them: those downstream of it, detached, averaged over the plates that it lacks.
+
+use crate::context::NodeCost;
+use crate::cost::{Cost, Part};
+use crate::error::GraphResult;
+use crate::sums::SubsetSums;
+use crate::surrogate::{Builder, without};
+use stochgrad_tape::{IdMap, Plates, Var};
+use stochgrad_tensor::Real;
+
+impl<'t, F: Real> Builder<'_, 't, F> {
+    /// The costs that descend from a node, as the numbers of cost and part.
+    pub(crate) fn downstream(&self, node: usize) -> impl Iterator<Item = (usize, usize)> + '_ {
+        let site = self.nodes[node].site;
+        let parts = self.costs.iter().enumerate().flat_map(|(cost, recorded)| {
+            recorded.parts.iter().enumerate().map(move |(part, recorded)| ((cost, part), recorded))
+        });
+        parts.filter(move |(_, part)| self.tape.set_contains(part.value.ancestors(), site)).map(|(at, _)| at)
+    }
+
+    /// A cost as a node sees it: detached, averaged over the plates that the node lacks.
+    pub(crate) fn averaged(&self, (cost, part): (usize, usize), plates: &Plates) -> Var<'t, F> {
+        let Part { value, plates: own } = &self.costs[cost].parts[part];
+        let outside = without(own, plates);
+        let key = (cost, part, without(own, &outside));
+        *self
+            .averages
+            .borrow_mut()
+            .entry(key)
+            .or_insert_with(|| self.reduce_with(value.stop_gradient(), &outside, &IdMap::identity(), true))
+    }
+
+    /// The plates of a node whose members a cost saw jointly.
+    pub(crate) fn joint_with(&self, node: usize, (cost, part): (usize, usize)) -> Plates {
+        let Part { value, plates } = &self.costs[cost].parts[part];
+        self.joint_plates(node, &self.nodes[node].plates, plates, value.id())
+    }
+
+    fn node_cost(&self, node: usize, name: String, value: Var<'t, F>, joint: Plates) -> GraphResult<NodeCost<'t, F>> {
+        let gradient_function = self.gradient_functions[node].map(|l| self.joint(node, l, &joint)).transpose()?;
+        Ok(NodeCost { name, value, joint, gradient_function })
+    }
+
+    pub(crate) fn costs_of(&self, node: usize) -> GraphResult<Vec<NodeCost<'t, F>>> {
+        let mut groups: Vec<(usize, Plates, Var<'t, F>)> = Vec::new();
+        for at in self.downstream(node) {
+            let joint = self.joint_with(node, at);
+            let value = self.averaged(at, &without(&self.nodes[node].plates, &joint));
+            match groups.iter_mut().find(|(cost, plates, _)| *cost == at.0 && *plates == joint) {
+                Some((_, _, sum)) => *sum = *sum + value,
+                None => groups.push((at.0, joint, value)),
+            }
+        }
+        groups
+            .into_iter()
+            .map(|(cost, joint, value)| self.node_cost(node, self.costs[cost].name.clone(), value, joint))
+            .collect()
+    }
+
+    pub(crate) fn totals_of(&self, node: usize) -> GraphResult<Vec<NodeCost<'t, F>>> {
+        let mut groups: Vec<(Plates, Vec<u64>)> = Vec::new();
+        let parts = Numbering::new(self.costs);
+        for at in self.downstream(node) {
+            let joint = self.joint_with(node, at);
+            let group = groups.iter().position(|(plates, _)| *plates == joint).unwrap_or_else(|| {
+                groups.push((joint, vec![0; parts.words()]));
+                groups.len() - 1
+            });
+            let number = parts.number(at);
+            groups[group].1[number / 64] |= 1 << (number % 64);
+        }
+        let plates = &self.nodes[node].plates;
+        let mut totals = Vec::new();
+        for (joint, words) in groups {
+            let seen = without(plates, &joint);
+            let mut sums = self.totals.borrow_mut();
+            let sums = sums.entry((plates.clone(), joint.clone())).or_insert_with(SubsetSums::new);
+            if let Some(value) = sums.sum(&words, &|number| Some(self.averaged(parts.at(number), &seen))) {
+                totals.push(self.node_cost(node, String::new(), value, joint)?);
+            }
+        }
+        Ok(totals)
+    }
+}
+
+/// One number for each part of each cost.
+struct Numbering {
+    starts: Vec<usize>,
+}
+
+impl Numbering {
+    fn new<F: Real>(costs: &[Cost<'_, F>]) -> Self {
+        let mut starts = vec![0];
+        for cost in costs {
+            starts.push(starts[starts.len() - 1] + cost.parts.len());
+        }
+        Numbering { starts }
+    }
+
+    fn words(&self) -> usize {
+        self.starts[self.starts.len() - 1].div_ceil(64)
+    }
+
+    fn number(&self, (cost, part): (usize, usize)) -> usize {
+        self.starts[cost] + part
+    }
+
+    fn at(&self, number: usize) -> (usize, usize) {
+        let cost = self.starts.partition_point(|&start| start <= number) - 1;
+        (cost, number - self.starts[cost])
+    }
+}
