@@ -1,7 +1,5 @@
 //! The files that a finished run leaves behind.
 
-use std::path::PathBuf;
-
 use stochgrad::graph::{Graph, Seed};
 use stochgrad::nn::Checkpoint;
 use stochgrad::nn::data::rows;
@@ -12,7 +10,7 @@ use crate::evaluation;
 use crate::images::Dataset;
 use crate::output::write_atomically;
 use crate::pictures::{Layout, grid, pairs};
-use crate::report::{MetricsRow, Summary};
+use crate::report::{Files, MetricsRow, Summary};
 use crate::run_error::RunError;
 use crate::settings::Settings;
 use crate::training::Training;
@@ -30,9 +28,9 @@ pub(crate) fn write<C: Code>(
     settings: &Settings,
     dataset: &Dataset,
     metrics: &[MetricsRow],
-) -> Result<(Summary, Vec<(&'static str, PathBuf)>), RunError> {
+) -> Result<(Summary, Files), RunError> {
     let path = |name: &str| settings.out.join(name);
-    let files = vec![
+    let files: Files = vec![
         ("summary", path("summary.json")),
         ("metrics of each epoch", path("metrics.csv")),
         ("learning curve", path("curve.svg")),

@@ -91,6 +91,9 @@ impl Summary {
     }
 }
 
+/// The files of a run, with what each is.
+pub(crate) type Files = Vec<(&'static str, PathBuf)>;
+
 /// Writes a list of files, one a line, with what each is.
 ///
 /// # Errors

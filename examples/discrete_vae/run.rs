@@ -1,12 +1,10 @@
 //! A run from its settings to its results.
 
-use std::path::PathBuf;
-
 use crate::artefacts;
 use crate::checkpoint;
 use crate::code::{Bits, Code, OneHots};
 use crate::images::Dataset;
-use crate::report::{MetricsWriter, Summary};
+use crate::report::{Files, MetricsWriter, Summary};
 use crate::run_error::RunError;
 use crate::settings::{Latent, Settings};
 use crate::training::Training;
@@ -19,7 +17,7 @@ pub(crate) enum Outcome {
         /// What it reached.
         summary: Box<Summary>,
         /// The files it left, with what they are.
-        files: Vec<(&'static str, PathBuf)>,
+        files: Files,
     },
     /// Early, on request.
     Interrupted {

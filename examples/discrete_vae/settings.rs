@@ -121,14 +121,6 @@ pub(crate) struct Annealing {
     pub(crate) end: f64,
 }
 
-impl Annealing {
-    /// The temperature when the given part of the run, from 0 to 1, is done: geometric between the
-    /// ends.
-    pub(crate) fn at(self, done: f64) -> f64 {
-        self.start * (self.end / self.start).powf(done.clamp(0.0, 1.0))
-    }
-}
-
 /// A checked command line with every default filled in.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Settings {
@@ -421,12 +413,6 @@ mod tests {
         for &method in MethodName::value_variants() {
             assert_eq!(MethodName::from_str(method.name(), false), Ok(method));
         }
-    }
-
-    #[test]
-    fn annealing_is_geometric_and_stays_between_its_ends() {
-        let temperature = Annealing { start: 1.0, end: 0.25 };
-        assert_eq!([-1.0, 0.0, 0.5, 1.0, 2.0].map(|t| temperature.at(t)), [1.0, 1.0, 0.5, 0.25, 0.25]);
     }
 
     #[test]

@@ -1,9 +1,13 @@
 //! Three gradient methods in one graph: score function, pathwise and measure-valued; and a Hessian.
 //!
 //! A machine is either worn or not (a bit), its load is normal around a level that depends on that, and the number of
-//! failures is Poisson with a rate that grows with the load. The cost is quadratic in the failures, plus the price of maintenance.
+//! failures is Poisson with a rate that grows with the load. The cost is quadratic in the failures, plus the price of
+//! maintenance.
 
 use stochgrad::prelude::*;
+
+const STEPS: usize = 20_000;
+const PARAMETERS: [&str; 3] = ["maintenance", "level", "sensitivity"];
 
 /// Records the model.
 fn model(graph: &Graph<'_, f64>) -> GraphResult<()> {
@@ -24,49 +28,49 @@ fn model(graph: &Graph<'_, f64>) -> GraphResult<()> {
     graph.cost("maintenance", maintenance.square() * 0.1)
 }
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let steps = 20_000;
-    let mut workspace = Workspace::<f64>::new();
-    let names = ["maintenance", "level", "sensitivity"];
-    let mut means = [0.0; 3];
-    let mut costs = 0.0;
-    for step in 0..steps {
-        let graph = Graph::new(workspace.tape(), Seed::new(1).step(step));
+/// The mean over many steps of what `measure` reads off the recorded model.
+fn mean<const N: usize>(
+    seed: Seed,
+    measure: impl Fn(&Graph<'_, f64>) -> Result<[f64; N], Box<dyn std::error::Error>>,
+) -> Result<[f64; N], Box<dyn std::error::Error>> {
+    let mut workspace = Workspace::new();
+    let mut means = [0.0; N];
+    for step in 0..STEPS {
+        let graph = Graph::new(workspace.tape(), seed.step(step));
         model(&graph)?;
-        let gradients = graph.backward()?;
-        costs += gradients.total() / steps as f64;
-        for (mean, name) in means.iter_mut().zip(names) {
-            *mean += gradients.get(name)?.item()? / steps as f64;
+        for (mean, value) in means.iter_mut().zip(measure(&graph)?) {
+            *mean += value / STEPS as f64;
         }
     }
-    println!("E[total cost] ≈ {costs:.4}");
-
-    let graph = Graph::new(workspace.tape(), Seed::new(1));
-    model(&graph)?;
-    let surrogate = graph.surrogate()?;
-    for (name, mean) in names.into_iter().zip(means) {
-        println!("d/d{name} ≈ {mean:+.4}  ({})", surrogate.guarantee(name)?);
-    }
-
-    // The measure-valued derivative is valid once only, and the parameter of its node says so.
-    match surrogate.hessian("sensitivity") {
-        Ok(hessian) => println!("unexpected: {hessian}"),
-        Err(error) => println!("d²/dsensitivity²: {error}"),
-    }
-    // Maintenance reaches the failures through the bit alone: its second derivative is valid.
-    let mut second = 0.0;
-    for step in 0..steps {
-        let graph = Graph::new(workspace.tape(), Seed::new(2).step(step));
-        model(&graph)?;
-        second += graph.surrogate()?.hessian("maintenance")?.item()? / steps as f64;
-    }
-    println!("d²/dmaintenance² ≈ {second:+.4}");
-    println!("{}", graph_in_dot(&mut workspace)?);
-    Ok(())
+    Ok(means)
 }
 
-fn graph_in_dot(workspace: &mut Workspace<f64>) -> GraphResult<String> {
-    let graph = Graph::new(workspace.tape(), Seed::new(1));
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let [cost, gradients @ ..] = mean(Seed::new(1), |graph| {
+        let gradients = graph.backward()?;
+        let [maintenance, level, sensitivity] = PARAMETERS.map(|name| gradients.get(name));
+        Ok([gradients.total(), maintenance?.item()?, level?.item()?, sensitivity?.item()?])
+    })?;
+
+    let tape = Tape::new();
+    let graph = Graph::new(&tape, Seed::new(1));
     model(&graph)?;
-    Ok(graph.to_dot())
+    let surrogate = graph.surrogate()?;
+    println!("E[total cost] ≈ {cost:.4}");
+    for (name, gradient) in PARAMETERS.into_iter().zip(gradients) {
+        println!("d/d{name} ≈ {gradient:+.4}  ({})", surrogate.guarantee(name)?);
+    }
+
+    // Maintenance reaches the failures through the bit alone, whose method is valid at every order.
+    let [second] = mean(Seed::new(2), |graph| Ok([graph.surrogate()?.hessian("maintenance")?.item()?]))?;
+    println!("d²/dmaintenance² ≈ {second:+.4}");
+
+    // The measure-valued derivative is valid once only, and a second derivative by a parameter of its node is refused.
+    match surrogate.hessian("sensitivity") {
+        Ok(hessian) => println!("d²/dsensitivity² ≈ {hessian}"),
+        Err(error) => println!("d²/dsensitivity²: {error}"),
+    }
+
+    println!("\n{}", graph.to_dot());
+    Ok(())
 }

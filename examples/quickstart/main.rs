@@ -10,7 +10,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let graph = Graph::new(&tape, Seed::new(7));
     let logits = graph.param("logits", &theta)?;
     let bits = graph.sample("bits", &Bernoulli::from_logits(logits), &method)?;
-    graph.cost("loss", (bits - 0.499).square().sum())?;
+    graph.cost("loss", (bits - 0.2).square().sum())?;
     let gradients = graph.backward()?;
 
     println!("E[loss] ≈ {}", gradients.cost("loss")?);

@@ -102,11 +102,8 @@ impl<'t, F: Real> Distribution<'t, F> for Bernoulli<Var<'t, F>> {
                 let finite = self.parameter.finite_logit();
                 value * finite - finite.softplus()
             }
-            ProbabilityOrLogit::Probability(p) => {
-                // 0 · ln 0 is 0: a state of probability 0 contributes only where it occurs.
-                let chance = value * p + (1.0 - value) * (1.0 - p);
-                chance.ln()
-            }
+            // 0 · ln 0 is 0: a state of probability 0 contributes only where it occurs.
+            ProbabilityOrLogit::Probability(p) => chance(value, p).ln(),
         }
     }
 
@@ -147,6 +144,18 @@ impl<'t, F: Real> FiniteSupport<'t, F> for Bernoulli<Var<'t, F>> {
     fn element_support(&self) -> DistributionResult<Tensor<F>> {
         Ok(Tensor::from_fn([2], F::from_usize))
     }
+
+    fn probability_each(&self, value: Var<'t, F>) -> Var<'t, F> {
+        match self.parameter {
+            ProbabilityOrLogit::Probability(p) => chance(value, p),
+            ProbabilityOrLogit::Logit(_) => self.log_prob_each(value).exp(),
+        }
+    }
+}
+
+/// The probability of a bit that is 1 with probability `p`.
+fn chance<'t, F: Real>(bit: Var<'t, F>, p: Var<'t, F>) -> Var<'t, F> {
+    bit * p + (1.0 - bit) * (1.0 - p)
 }
 
 impl<'t, F: Real> WeakDerivative<'t, F> for Bernoulli<Var<'t, F>> {

@@ -205,6 +205,32 @@ impl<'t, F: Real> FiniteSupport<'t, F> for Binomial<Var<'t, F>> {
             [first, ..] => Ok(Tensor::from_fn([first.to_f64() as usize + 1], F::from_usize)),
         }
     }
+
+    fn probability_each(&self, value: Var<'t, F>) -> Var<'t, F> {
+        match (self.parameter, self.trials.peek()) {
+            (ProbabilityOrLogit::Probability(p), Ok(trials))
+                if trials.as_slice().iter().all(|n| n.to_f64() <= POWER) =>
+            {
+                let failures = self.trials - value;
+                let arrangements = (self.trials + 1.0).lgamma() - (value + 1.0).lgamma() - (failures + 1.0).lgamma();
+                arrangements.exp() * whole_power(p, value) * whole_power(1.0 - p, failures)
+            }
+            _ => self.log_prob_each(value).exp(),
+        }
+    }
+}
+
+/// The highest number of trials whose probabilities are written as products.
+const POWER: f64 = 256.0;
+
+/// `baseⁿ` for whole numbers `n`, as a product: all its derivatives are right at 0.
+fn whole_power<'t, F: Real>(base: Var<'t, F>, count: Var<'t, F>) -> Var<'t, F> {
+    let one = base.tape().constant(1.0);
+    let highest = match count.peek() {
+        Ok(counts) => counts.as_slice().iter().map(|n| n.to_f64()).fold(0.0, f64::max) as usize,
+        Err(_) => return count,
+    };
+    (1..=highest).fold(one, |product, n| product * (count - (n as f64 - 0.5)).step().select(base, one))
 }
 
 impl<'t, F: Real> WeakDerivative<'t, F> for Binomial<Var<'t, F>> {
@@ -283,6 +309,20 @@ mod tests {
 
     fn both() -> [(Build, f64); 2] {
         [(|n, v| Binomial::from_probabilities(n, v), P), (|n, v| Binomial::from_logits(n, v), (P / (1.0 - P)).ln())]
+    }
+
+    #[test]
+    fn impossible_counts_have_all_their_derivatives() {
+        let tape = Tape::<f64>::new();
+        let p = tape.parameter(0.0);
+        let law = Binomial::from_probabilities(3.0, p);
+        for (count, expected) in [(2.0, [0.0, 6.0]), (1.0, [3.0, -12.0])] {
+            let chance = law.probability_each(tape.constant(count));
+            let [first] = tape.grad(chance, [p]).expect("a derivative");
+            let [second] = tape.backward(first, [p]).expect("a second derivative");
+            assert!((first.item().expect("a number") - expected[0]).abs() < 1e-12);
+            assert!((second.item().expect("a number") - expected[1]).abs() < 1e-12);
+        }
     }
 
     #[test]

@@ -88,6 +88,19 @@ impl<'t, F: Real> Categorical<Var<'t, F>> {
     }
 }
 
+impl<'t, F: Real> Categorical<Var<'t, F>> {
+    /// The entries of a table that stand at the categories of `value`.
+    fn pick(&self, table: Var<'t, F>, value: Var<'t, F>) -> Var<'t, F> {
+        let own = self.event_shape();
+        let each = Shape::broadcast(&value.shape(), &own).unwrap_or_else(|| own.clone());
+        // An index along the last axis has the rank of what it is taken from.
+        let value = if value.shape().len() < each.len() { value.broadcast_to(each.clone()) } else { value };
+        let full: Shape = each.iter().copied().chain([self.categories()]).collect();
+        let table = if each == own { table } else { table.broadcast_to(full) };
+        table.gather(-1, value.unsqueeze(-1)).sum_axis(-1)
+    }
+}
+
 impl<'t, F: Real> Distribution<'t, F> for Categorical<Var<'t, F>> {
     fn name(&self) -> &'static str {
         "Categorical"
@@ -106,19 +119,10 @@ impl<'t, F: Real> Distribution<'t, F> for Categorical<Var<'t, F>> {
     }
 
     fn log_prob_each(&self, value: Var<'t, F>) -> Var<'t, F> {
-        let own = self.event_shape();
-        let each = Shape::broadcast(&value.shape(), &own).unwrap_or_else(|| own.clone());
-        // An index along the last axis has the rank of what it is taken from.
-        let value = if value.shape().len() < each.len() { value.broadcast_to(each.clone()) } else { value };
-        let pick = |table: Var<'t, F>| {
-            let full: Shape = each.iter().copied().chain([self.categories()]).collect();
-            let table = if each == own { table } else { table.broadcast_to(full) };
-            table.gather(-1, value.unsqueeze(-1)).sum_axis(-1)
-        };
         match self.parameter {
-            ProbabilitiesOrLogits::Logits(l) => pick(l.log_softmax(-1)),
+            ProbabilitiesOrLogits::Logits(l) => self.pick(l.log_softmax(-1), value),
             // The logarithm comes last, so that it is not taken of the probabilities of other categories, which may be 0.
-            ProbabilitiesOrLogits::Probabilities(p) => pick(p).ln(),
+            ProbabilitiesOrLogits::Probabilities(p) => self.pick(p, value).ln(),
         }
     }
 
@@ -157,6 +161,13 @@ impl<'t, F: Real> ScoreDifferentiable<'t, F> for Categorical<Var<'t, F>> {}
 impl<'t, F: Real> FiniteSupport<'t, F> for Categorical<Var<'t, F>> {
     fn element_support(&self) -> DistributionResult<Tensor<F>> {
         Ok(Tensor::from_fn([self.categories()], F::from_usize))
+    }
+
+    fn probability_each(&self, value: Var<'t, F>) -> Var<'t, F> {
+        match self.parameter {
+            ProbabilitiesOrLogits::Probabilities(p) => self.pick(p, value),
+            ProbabilitiesOrLogits::Logits(_) => self.log_prob_each(value).exp(),
+        }
     }
 }
 

@@ -252,6 +252,12 @@ pub trait FiniteSupport<'t, F: Real>: Distribution<'t, F> {
     /// # Errors
     /// If the parameters leave the support unsettled (a number of trials that differs between elements and has no maximum, say).
     fn element_support(&self) -> DistributionResult<Tensor<F>>;
+
+    /// The probability of each independent element, with the right derivatives at probability 0 too: there the derivative
+    /// of `exp(ln p)` is 0 · ∞ by the chain rule. A distribution given by probabilities writes them without logarithms.
+    fn probability_each(&self, value: Var<'t, F>) -> Var<'t, F> {
+        self.log_prob_each(value).exp()
+    }
 }
 
 /// Alternative values of a node with signed weights, for each independent element.

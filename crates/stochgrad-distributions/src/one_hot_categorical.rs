@@ -178,6 +178,13 @@ impl<'t, F: Real> FiniteSupport<'t, F> for OneHotCategorical<Var<'t, F>> {
     fn element_support(&self) -> DistributionResult<Tensor<F>> {
         Ok(Tensor::eye(self.categories()))
     }
+
+    fn probability_each(&self, value: Var<'t, F>) -> Var<'t, F> {
+        match self.parameter {
+            ProbabilitiesOrLogits::Probabilities(p) => (value * p).sum_axis(-1),
+            ProbabilitiesOrLogits::Logits(_) => self.log_prob_each(value).exp(),
+        }
+    }
 }
 
 impl<'t, F: Real> WeakDerivative<'t, F> for OneHotCategorical<Var<'t, F>> {

@@ -7,7 +7,7 @@
 //! node given the others; total expectation, or "all actions", are other names.
 //!
 //! *Assumes* a finite support that is the same for all elements. A state of probability zero has weight zero, and the right
-//! derivative (the module `probability` says how).
+//! derivative (`FiniteSupport::probability_each` says how).
 //!
 //! | | |
 //! |---|---|
@@ -16,7 +16,6 @@
 //! | cost evaluations | $S^D$, multiplied by those of nodes that depend on this one |
 //! | the cost offers | its value only, finite in every state |
 
-use crate::probability::probability;
 use stochgrad_distributions::{DistributionError, Family, FiniteSupport};
 use stochgrad_graph::{GradientMethod, GraphResult, Guarantee, Method, Path, SampleContext, SampleSet};
 use stochgrad_tape::{PlateKind, Var};
@@ -123,12 +122,12 @@ pub(crate) fn enumerate<'t, F: Real>(
     let plate = context.plate(total, PlateKind::Enumerated)?;
     let value = tape.constant_on(&[plate], joint_values(&support, states, elements, total, &event));
     let weights = if elements == 1 {
-        probability(distribution.log_prob_each(value)).reshape(Shape::scalar())
+        distribution.probability_each(value).reshape(Shape::scalar())
     } else {
         // The probabilities of the states of each element, then their products: no work on all joint states for each element.
         let each = tape.plate("states", states, PlateKind::Enumerated, &[]);
         let alone = tape.constant_on(&[each], element_values(&support, states, elements, &event));
-        let chances = probability(distribution.log_prob_each(alone)).reshape([elements]).plate_to_event(each);
+        let chances = distribution.probability_each(alone).reshape([elements]).plate_to_event(each);
         products(chances, states, elements).event_to_plate(plate)
     };
     Ok(SampleSet { value, plate: Some(plate), weights: Some((weights, true)) })

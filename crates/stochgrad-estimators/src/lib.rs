@@ -30,7 +30,6 @@ mod measure_valued;
 mod models;
 mod pathwise;
 mod perturbation;
-mod probability;
 mod score_function;
 mod stochastic_derivative;
 mod temperature;

@@ -7,7 +7,7 @@
 
 use crate::node::StochasticNode;
 use std::collections::{BTreeSet, HashMap};
-use stochgrad_tape::{Plate, Plates, Tape};
+use stochgrad_tape::{Op, Plate, Plates, Tape};
 use stochgrad_tensor::Real;
 
 /// Pairs of node and plate.
@@ -48,7 +48,9 @@ impl Mixing {
             for input in 0..visit.inputs.len() {
                 let own = visit.input_plates(input);
                 let mut joined = mixing.of_value[visit.inputs[input].index()];
-                if own.iter().any(|plate| !visit.plates.contains(plate)) {
+                // The states of an enumerated node lack the plates of its parameters: its weights carry them.
+                let is_parameter = input > 0 && matches!(visit.op, Op::Sample(_));
+                if !is_parameter && own.iter().any(|plate| !visit.plates.contains(plate)) {
                     let lost = pairs(visit.input_ancestors(input), &|plate| {
                         own.contains(&plate) && !visit.plates.contains(&plate)
                     });
