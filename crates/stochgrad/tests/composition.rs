@@ -257,3 +257,87 @@ mod members_that_act_jointly {
         }
     }
 }
+
+/// Host code that branches on a sample: a dependence that no operation shows.
+mod branches_of_host_code {
+    use super::*;
+
+    fn branching(graph: &Graph<'_, f64>) -> GraphResult<()> {
+        let t = graph.param("t", 0.3)?;
+        let b = graph.sample("b", &Bernoulli::from_logits(t), &MeasureValued::new())?;
+        let cost = if b.item()? == 1.0 { 5.0 } else { 1.0 };
+        graph.cost("cost", graph.constant(cost))
+    }
+
+    #[test]
+    fn a_model_given_as_a_function_is_run_again() {
+        let p = 1.0 / (1.0 + (-0.3_f64).exp());
+        for seed in 0..4 {
+            let tape = Tape::new();
+            let graph = Graph::of(&tape, Seed::new(seed), &branching).expect("recorded");
+            let gradients = graph.backward().expect("gradients");
+            let gradient = gradients.get("t").expect("t").item().expect("one number");
+            assert_relative_eq!(gradient, 4.0 * p * (1.0 - p), epsilon = 1e-12);
+        }
+    }
+
+    #[test]
+    fn members_of_a_plate_are_changed_one_at_a_time() {
+        // The cost 3 [x₁ + x₂ = 2] + x₁: its gradient by the shared logit is p (1 − p) (6 p + 1).
+        let model = |graph: &Graph<'_, f64>| {
+            let t = graph.param("t", 0.3)?;
+            let k = graph.plate("k", 2)?;
+            let x = graph.sample("x", &Bernoulli::from_logits(t), &MeasureValued::new().along(k))?;
+            let both = x.sum_over(k).item()? == 2.0;
+            graph.cost("cost", x.member(k, 0) + if both { 3.0 } else { 0.0 })
+        };
+        let p = 1.0 / (1.0 + (-0.3_f64).exp());
+        let exact = p * (1.0 - p) * (6.0 * p + 1.0);
+        let test = StatisticalTest::new().runs(4000).seed(7);
+        let run = |step: u64| {
+            let tape = Tape::new();
+            let graph = Graph::of(&tape, Seed::new(7).step(step as usize), &model).expect("recorded");
+            vec![graph.backward().expect("gradients").get("t").expect("t").item().expect("one number")]
+        };
+        test.check_values(run, &[exact]).expect("unbiased");
+    }
+
+    #[test]
+    fn without_the_function_the_error_names_the_line() {
+        let tape = Tape::new();
+        let graph = Graph::new(&tape, Seed::new(0));
+        branching(&graph).expect("recorded");
+        let error = graph.backward().expect_err("a branch").to_string();
+        for part in ["replay of node \"b\"", "Graph::of", "composition.rs:"] {
+            assert!(error.contains(part), "expected {part:?} in: {error}");
+        }
+    }
+
+    #[test]
+    fn the_score_function_needs_no_replay() {
+        let model = |graph: &Graph<'_, f64>| {
+            let t = graph.param("t", 0.3)?;
+            let b = graph.sample("b", &Bernoulli::from_logits(t), &ScoreFunction::new())?;
+            let cost = if b.item()? == 1.0 { 5.0 } else { 1.0 };
+            graph.cost("cost", graph.constant(cost))
+        };
+        Oracle::new().verify(model, 0..=3, 1e-9).expect("exact");
+    }
+
+    #[test]
+    fn reading_a_cost_before_the_gradient_changes_nothing() {
+        let run = |read: bool| {
+            let tape = Tape::new();
+            let graph = Graph::new(&tape, Seed::new(2));
+            let t = graph.param("t", 0.3).expect("a parameter");
+            let b = graph.sample("b", &Bernoulli::from_logits(t), &MeasureValued::new()).expect("a bit");
+            let cost = (b - 0.2).square();
+            graph.cost("cost", cost).expect("a cost");
+            if read {
+                cost.item().expect("the value");
+            }
+            graph.backward().expect("gradients").get("t").expect("t").to_vec()
+        };
+        assert_eq!(run(false), run(true));
+    }
+}
