@@ -327,7 +327,7 @@ mod branches_of_host_code {
     #[test]
     fn reading_a_cost_before_the_gradient_changes_nothing() {
         let run = |read: bool| {
-            let tape = Tape::new();
+            let tape = Tape::<f64>::new();
             let graph = Graph::new(&tape, Seed::new(2));
             let t = graph.param("t", 0.3).expect("a parameter");
             let b = graph.sample("b", &Bernoulli::from_logits(t), &MeasureValued::new()).expect("a bit");
