@@ -26,12 +26,13 @@ use crate::baseline::{Baseline, LeaveOneOut};
 use crate::dependence::is_differentiable;
 use crate::enumerate::{enumerate, independent_elements, joint_states};
 use crate::pathwise::describe_plate;
+use crate::score_function::baseline_terms;
 use stochgrad_distributions::{Distribution, DistributionError, Family};
 use stochgrad_graph::{
     CostContext, GradientMethod, GraphResult, Guarantee, Method, Order, Path, SampleContext, SamplePlate, SampleSet,
     Terms,
 };
-use stochgrad_tape::{Plate, Smoothness, Tape, Var, Weights};
+use stochgrad_tape::{Plate, Smoothness, Tape, Var};
 use stochgrad_tensor::Real;
 
 /// Enumeration, pathwise derivatives or the score function, whatever suits the node.
@@ -200,19 +201,11 @@ impl<F: Real, D: Family<F>> GradientMethod<F, D> for Auto {
     }
 
     fn terms<'t>(&self, context: &CostContext<'_, 't, F>, distribution: &D::On<'t>) -> GraphResult<Terms<'t, F>> {
-        let mut terms = Terms::default();
         let tape = context.tape();
         if context.gradient_function().is_none() || !has_others(tape, context.plate()) {
-            return Ok(terms);
+            return Ok(Terms::default());
         }
-        for (cost, baseline) in LeaveOneOut.baselines(context, distribution)?.values {
-            let Some(l) = cost.gradient_function else { continue };
-            // A joint cost occurs once, and not once for each member of a plate that is summed.
-            let summed = cost.joint.iter().filter(|&&plate| tape.weights(plate) == Weights::Sum);
-            let repeated: usize = summed.map(|&plate| tape.plate_size(plate)).product();
-            terms.control_variates.push((1.0 - l.magic_box()) * baseline.stop_gradient() * (1.0 / repeated as f64));
-        }
-        Ok(terms)
+        Ok(baseline_terms(tape, LeaveOneOut.baselines(context, distribution)?))
     }
 
     fn report(&self, distribution: &D::On<'_>, path: &Path) -> Option<String> {

@@ -132,27 +132,31 @@ where
     }
 
     fn terms<'t>(&self, context: &CostContext<'_, 't, F>, distribution: &D::On<'t>) -> GraphResult<Terms<'t, F>> {
-        let Baselines { values, updates } = self.baseline.baselines(context, distribution)?;
-        // Costs that see the same members jointly have the same gradient function: one box serves them all.
-        let mut groups: Vec<(Plates, Var<'t, F>, Var<'t, F>)> = Vec::new();
-        for (cost, baseline) in values {
-            let Some(l) = cost.gradient_function else { continue };
-            match groups.iter_mut().find(|(joint, ..)| *joint == cost.joint) {
-                Some((_, _, sum)) => *sum = *sum + baseline,
-                None => groups.push((cost.joint, l, baseline)),
-            }
-        }
-        let control_variates = groups
-            .into_iter()
-            .map(|(joint, l, baseline)| {
-                let a = (1.0 - l.magic_box()) * baseline.stop_gradient();
-                // A joint cost occurs once, and not once for each member of a summed plate.
-                let repeated = summed_members(context.tape(), &joint);
-                if repeated == 1 { a } else { a * (1.0 / repeated as f64) }
-            })
-            .collect();
-        Ok(Terms { control_variates, updates, ..Terms::default() })
+        Ok(baseline_terms(context.tape(), self.baseline.baselines(context, distribution)?))
     }
+}
+
+/// The control variates $(1 - \square(l))\, \operatorname{stop}(b)$ of some baselines.
+pub(crate) fn baseline_terms<'t, F: Real>(tape: &Tape<F>, baselines: Baselines<'t, F>) -> Terms<'t, F> {
+    // Costs that see the same members jointly have the same gradient function: one box serves them all.
+    let mut groups: Vec<(Plates, Var<'t, F>, Var<'t, F>)> = Vec::new();
+    for (cost, baseline) in baselines.values {
+        let Some(l) = cost.gradient_function else { continue };
+        match groups.iter_mut().find(|(joint, ..)| *joint == cost.joint) {
+            Some((_, _, sum)) => *sum = *sum + baseline,
+            None => groups.push((cost.joint, l, baseline)),
+        }
+    }
+    let control_variates = groups
+        .into_iter()
+        .map(|(joint, l, baseline)| {
+            let a = (1.0 - l.magic_box()) * baseline.stop_gradient();
+            // A joint cost occurs once, and not once for each member of a summed plate.
+            let repeated = summed_members(tape, &joint);
+            if repeated == 1 { a } else { a * (1.0 / repeated as f64) }
+        })
+        .collect();
+    Terms { control_variates, updates: baselines.updates, ..Terms::default() }
 }
 
 /// How many members of a plate have noise of their own.
