@@ -179,6 +179,29 @@ fn credit_goes_to_causes_only() {
 }
 
 #[test]
+fn credit_for_everything_multiplies_the_variance() {
+    // The same costs as one number: the first bit is credited with the second's cost as well.
+    let model = |graph: &Graph<'_, f64>| {
+        let (p1, p2) = (graph.param("p1", 0.3)?, graph.param("p2", 0.6)?);
+        let x1 = graph.sample("x1", &Bernoulli::from_probabilities(p1), &Score::plain())?;
+        let x2 = graph.sample("x2", &Bernoulli::from_probabilities(p2), &Score::plain())?;
+        graph.cost("both", 10.0 * (x1 - 0.2).square() + 1000.0 * (x2 - 0.9).square())
+    };
+    let moments = Oracle::new().gradient(model).expect("two nodes");
+    close(moments.mean("p1").expect("p1").item().expect("a number"), 6.0, 1e-9);
+    let mut second = 0.0;
+    for (x1, p1) in [(1.0_f64, 0.3), (0.0, 0.7)] {
+        for (x2, p2) in [(1.0_f64, 0.6), (0.0, 0.4)] {
+            let cost = 10.0 * (x1 - 0.2).powi(2) + 1000.0 * (x2 - 0.9).powi(2);
+            second += p1 * p2 * (cost / p1).powi(2);
+        }
+    }
+    let variance = moments.variance("p1").expect("p1").item().expect("a number");
+    close(variance, second - 36.0, 1e-6);
+    assert!(variance > 1e6, "{variance}");
+}
+
+#[test]
 fn a_bit_has_its_gradient_for_any_cost() {
     for (expected, cost) in [
         (7.0, (|x| 7.0 * x - 3.0) as for<'t> fn(Var<'t, f64>) -> Var<'t, f64>),
