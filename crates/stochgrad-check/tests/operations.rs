@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 use stochgrad_check::gradient_check;
-use stochgrad_tape::{Op, Plate, PlateKind, Primitive, PrimitiveInputs, Smoothness, Tape, Var, Weights};
+use stochgrad_tape::{
+    Fill, NoiseSeed, Op, Plate, PlateKind, Primitive, PrimitiveInputs, Smoothness, Tape, Var, Weights,
+};
 use stochgrad_tensor::map::Map;
 use stochgrad_tensor::zip::Zip;
 use stochgrad_tensor::{Real, Shape, Tensor};
@@ -698,6 +700,12 @@ fn control_cases() -> Vec<Case> {
         case("stop_gradient", vec![real(&[2], 106)], |_, x| x[0].stop_gradient() * x[0]),
         case("magic_box", vec![real(&[2], 107)], |_, x| x[0].magic_box()),
         case("straight_through", vec![real(&[2], 108)], |_, x| x[0].step().straight_through(x[0].sigmoid())),
+        case("noise", vec![real(&[2], 109)], |tape, x| {
+            let plate = tape.plate("samples", 3, PlateKind::Samples, &[]);
+            let noise = tape.noise(NoiseSeed::default(), Fill::Normal, 1, &[plate], &Shape::from([2])).unwrap();
+            (x[0] * noise).sin()
+        }),
+        case("host values", vec![real(&[2], 110)], |tape, x| (x[0] * tape.host_value(|| 1.5)).exp()),
     ]
 }
 

@@ -105,7 +105,7 @@ impl<'t, F: Real> ProbabilitiesOrLogits<Var<'t, F>> {
     }
 
     pub(crate) fn validate(&self, distribution: &'static str) -> DistributionResult<()> {
-        let value = self.var().peek()?;
+        let value = self.var().inspect()?;
         self.check_axes(distribution)?;
         let rows = || value.as_slice().chunks(self.count()).enumerate();
         let parameter = self.name();

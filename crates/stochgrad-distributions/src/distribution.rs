@@ -99,6 +99,18 @@ pub trait Distribution<'t, F: Real>: Debug {
     /// If a parameter is outside its domain, or the noise source cannot give what is needed.
     fn draw(&self, draw: &Draw<'_, F>) -> DistributionResult<Tensor<F>>;
 
+    /// As [`draw`](Self::draw), recorded. A distribution whose draws are operations on recorded noise overrides this, so that
+    /// a compiled graph can draw again; otherwise the values are a constant, and a graph with this node cannot be compiled.
+    ///
+    /// # Errors
+    /// As [`draw`](Self::draw).
+    fn sample(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
+        let tape = self.tape()?;
+        let value = self.draw(draw)?;
+        tape.note_host_work();
+        Ok(draw.record(tape, value))
+    }
+
     /// The mean of each element, where it has a closed form.
     fn mean(&self) -> Option<Var<'t, F>> {
         None
@@ -375,7 +387,7 @@ pub fn check_parameter<F: Real>(
     hint: &'static str,
     valid: impl Fn(f64) -> bool,
 ) -> DistributionResult<()> {
-    let value = var.peek()?;
+    let value = var.inspect()?;
     match value.as_slice().iter().position(|x| !valid(x.to_f64())) {
         Some(position) => {
             let found = value.as_slice()[position].to_f64();

@@ -59,10 +59,11 @@ pub use exponential::Exponential;
 pub use gamma::Gamma;
 pub use geometric::Geometric;
 pub use laplace::Laplace;
-pub use noise::{Draw, KeyedNoise, NoiseKey, NoiseLayout, NoiseSource, quantile};
+pub use noise::{Draw, KeyedNoise, NoiseKey, NoiseSource, quantile};
 pub use normal::Normal;
 pub use one_hot_categorical::OneHotCategorical;
 pub use poisson::Poisson;
+pub use stochgrad_tape::{NoiseLayout, NoiseSeed};
 pub use uniform::Uniform;
 
 // For the macro `family!`, which writes code in other crates.

@@ -6,8 +6,7 @@
 
 use crate::{DistributionError, DistributionResult};
 use rand_chacha::ChaCha8Rng;
-use smallvec::SmallVec;
-use stochgrad_tape::{Plate, PlateKind, Plates, Tape, Var};
+use stochgrad_tape::{Fill, NoiseLayout, NoiseSeed, Plates, Tape, Var};
 use stochgrad_tensor::random::{Key, address_hash};
 use stochgrad_tensor::{Real, Shape, Tensor, reduce};
 
@@ -31,82 +30,6 @@ impl NoiseKey {
     /// The address as a number.
     pub fn address(self) -> u128 {
         self.address
-    }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct NoiseAxis {
-    size: usize,
-    stride: u64,
-    offset: u64,
-}
-
-/// Which noise belongs to which element of a draw.
-///
-/// Noise is independent along data and sample plates, where it is indexed by the position in the whole plate even if only a
-/// shard is drawn, and shared along enumerated and alternative plates.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NoiseLayout {
-    axes: SmallVec<[NoiseAxis; 4]>,
-    event: usize,
-}
-
-impl NoiseLayout {
-    /// The layout of elements on some plates, `event` elements for each combination of their members.
-    pub fn new<F: Real>(tape: &Tape<F>, plates: &[Plate], event: usize) -> Self {
-        let mut axes: SmallVec<[NoiseAxis; 4]> =
-            plates.iter().map(|&plate| NoiseAxis { size: tape.plate_size(plate), stride: 0, offset: 0 }).collect();
-        let mut stride = event as u64;
-        // Data plates count last, wherever their axes stand: no stride may depend on the size of a shard.
-        for data in [false, true] {
-            for (axis, &plate) in axes.iter_mut().zip(plates).rev() {
-                let kind = tape.plate_kind(plate);
-                if kind.has_own_noise() && (kind == PlateKind::Data) == data {
-                    axis.stride = stride;
-                    axis.offset = tape.plate_offset(plate);
-                    stride *= axis.size as u64;
-                }
-            }
-        }
-        NoiseLayout { axes, event }
-    }
-
-    /// A layout without plates.
-    pub fn flat(event: usize) -> Self {
-        NoiseLayout { axes: SmallVec::new(), event }
-    }
-
-    /// How many elements are drawn.
-    pub fn len(&self) -> usize {
-        self.axes.iter().map(|axis| axis.size).product::<usize>() * self.event
-    }
-
-    /// Whether nothing is drawn.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// The index of the noise of an element.
-    pub fn index(&self, element: usize) -> u64 {
-        let mut rest = element / self.event.max(1);
-        let mut index = (element % self.event.max(1)) as u64;
-        for axis in self.axes.iter().rev() {
-            index += (axis.offset + (rest % axis.size) as u64) * axis.stride;
-            rest /= axis.size;
-        }
-        index
-    }
-
-    /// The longest runs of elements whose noise is consecutive: their number of elements; the runs start at its multiples.
-    pub fn run(&self) -> usize {
-        let mut run = self.event;
-        for axis in self.axes.iter().rev() {
-            if axis.stride != run as u64 {
-                break;
-            }
-            run *= axis.size;
-        }
-        run.max(1)
     }
 }
 
@@ -176,6 +99,11 @@ pub trait NoiseSource<F: Real> {
     /// # Errors
     /// If the source cannot give one; the exact oracle cannot.
     fn generator(&self, key: NoiseKey, index: u64) -> DistributionResult<ChaCha8Rng>;
+
+    /// The seed, if this is the noise that a tape makes from a seed: draws are then recorded as operations.
+    fn seed(&self) -> Option<NoiseSeed> {
+        None
+    }
 }
 
 /// The noise of a run: ChaCha8, with a key made of seed, step and address.
@@ -248,6 +176,10 @@ impl<F: Real> NoiseSource<F> for KeyedNoise {
 
     fn generator(&self, key: NoiseKey, index: u64) -> DistributionResult<ChaCha8Rng> {
         Ok(self.key(key).rng(index))
+    }
+
+    fn seed(&self) -> Option<NoiseSeed> {
+        Some(NoiseSeed { seed: self.seed, step: self.step })
     }
 }
 
@@ -337,6 +269,7 @@ impl<'a, F: Real> Draw<'a, F> {
         event: &Shape,
         fill: impl FnOnce(&NoiseLayout, &mut [F]) -> DistributionResult<()>,
     ) -> DistributionResult<Tensor<F>> {
+        self.tape.note_host_work();
         let mut out = self.tape.pool().take(self.shape(event));
         fill(&self.layout(event), out.make_mut())?;
         Ok(out)
@@ -422,6 +355,56 @@ impl<'a, F: Real> Draw<'a, F> {
         })
     }
 
+    /// Uniform numbers in (0, 1), recorded: the numbers of [`uniform`](Self::uniform).
+    ///
+    /// # Errors
+    /// If the source cannot give them.
+    pub fn record_uniform<'t>(&self, tape: &'t Tape<F>, event: &Shape) -> DistributionResult<Var<'t, F>> {
+        match self.recorded(tape, Fill::Uniform, event) {
+            Some(noise) => Ok(noise),
+            None => Ok(self.record_host(tape, self.uniform(event)?)),
+        }
+    }
+
+    /// Standard normal numbers, recorded: the numbers of [`normal`](Self::normal).
+    ///
+    /// # Errors
+    /// If the source cannot give them.
+    pub fn record_normal<'t>(&self, tape: &'t Tape<F>, event: &Shape) -> DistributionResult<Var<'t, F>> {
+        match self.recorded(tape, Fill::Normal, event) {
+            Some(noise) => Ok(noise),
+            None => Ok(self.record_host(tape, self.normal(event)?)),
+        }
+    }
+
+    /// Standard exponential numbers, recorded.
+    ///
+    /// # Errors
+    /// If the source cannot give them.
+    pub fn record_exponential<'t>(&self, tape: &'t Tape<F>, event: &Shape) -> DistributionResult<Var<'t, F>> {
+        match self.recorded(tape, Fill::Uniform, event) {
+            Some(noise) => Ok(-noise.ln()),
+            None => Ok(self.record_host(tape, self.exponential(event)?)),
+        }
+    }
+
+    /// Whether noise is recorded as operations on this tape.
+    pub fn records_noise(&self, tape: &Tape<F>) -> bool {
+        std::ptr::eq(self.tape, tape) && self.source.seed().is_some()
+    }
+
+    fn recorded<'t>(&self, tape: &'t Tape<F>, fill: Fill, event: &Shape) -> Option<Var<'t, F>> {
+        if !std::ptr::eq(self.tape, tape) {
+            return None;
+        }
+        tape.noise(self.source.seed()?, fill, self.key.address, &self.plates, event)
+    }
+
+    fn record_host<'t>(&self, tape: &'t Tape<F>, value: Tensor<F>) -> Var<'t, F> {
+        tape.note_host_work();
+        self.record(tape, value)
+    }
+
     /// Records values of this draw as a constant on its plates.
     pub fn record<'t>(&self, tape: &'t Tape<F>, value: Tensor<F>) -> Var<'t, F> {
         tape.constant_on(&self.plates, value)
@@ -431,6 +414,7 @@ impl<'a, F: Real> Draw<'a, F> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use stochgrad_tape::{Plate, PlateKind};
 
     const NOISE: KeyedNoise = KeyedNoise { seed: 1, step: 0 };
 

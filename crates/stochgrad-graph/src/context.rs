@@ -104,8 +104,8 @@ impl<'a, 't, F: Real> SampleContext<'a, 't, F> {
     ) -> GraphResult<SampleSet<'t, F>> {
         let plate = self.sample_plate(setting)?;
         let draw = self.draw(plate);
-        let value = distribution.draw(&draw).map_err(|source| self.error(source))?;
-        Ok(SampleSet::equal(draw.record(self.tape, value), plate))
+        let value = distribution.sample(&draw).map_err(|source| self.error(source))?;
+        Ok(SampleSet::equal(value, plate))
     }
 
     /// An error of the distribution, with the node and its place.

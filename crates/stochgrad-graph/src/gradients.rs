@@ -252,7 +252,7 @@ impl<'t, F: Real> Graph<'t, F> {
         }
         let mut costs = Vec::new();
         for (name, estimate) in built.estimates {
-            let value = estimate.peek()?;
+            let value = estimate.inspect()?;
             costs.push((name, value.as_slice().first().copied().unwrap_or(F::NAN)));
         }
         let names = || state.parameters.iter().map(|parameter| parameter.name.clone());

@@ -378,7 +378,7 @@ impl<'t, F: Real> Graph<'t, F> {
                 if plates.is_empty() { String::new() } else { format!(", plates {}", self.tape.plate_names(&plates)) };
             return Err(GraphError::CostShape { name: name.into(), shape: value.shape(), plates, at });
         }
-        if let Some(position) = value.peek()?.as_slice().iter().position(|x| x.is_nan()) {
+        if let Some(position) = value.inspect()?.as_slice().iter().position(|x| x.is_nan()) {
             return Err(GraphError::CostNan { name: name.into(), position, at });
         }
         let parts = peel(value)

@@ -83,7 +83,7 @@ impl<F: Real> Tape<F> {
         self.inner.borrow_mut().scratch = Some(Scratch { base, free: Vec::new(), created: Vec::new() });
         let seed = self.filled(output.shape(), F::ONE);
         let swept = self.sweep(output, seed, wrt);
-        let result = swept.and_then(|adjoints| adjoints.iter().map(|adjoint| adjoint.peek()).collect());
+        let result = swept.and_then(|adjoints| adjoints.iter().map(|adjoint| adjoint.inspect()).collect());
         self.inner.borrow_mut().scratch = None;
         self.truncate(base);
         result

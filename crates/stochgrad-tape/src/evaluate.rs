@@ -2,6 +2,7 @@
 
 use crate::TapeError;
 use crate::node::{Id, Node};
+use crate::noise::{self, NoiseLayout};
 use crate::op::{Op, PlateReduction};
 use crate::plate::{Plate, Plates, merge};
 use crate::primitive::PrimitiveInputs;
@@ -9,6 +10,7 @@ use crate::tape::{Inner, Tape};
 use smallvec::SmallVec;
 use std::panic::Location;
 use stochgrad_tensor::map::{Map, map};
+use stochgrad_tensor::random::Key;
 use stochgrad_tensor::reduce::Reduce;
 use stochgrad_tensor::zip::Zip;
 use stochgrad_tensor::{Real, Shape, Tensor, layout, matmul, reduce, zip};
@@ -120,13 +122,28 @@ impl<F: Real> Tape<F> {
         }
         let inner = &*self.inner.borrow();
         let pool = &self.pool;
+        match op {
+            Op::Noise { fill, address, plates, event } => {
+                let seed = inner.noise.unwrap_or_default();
+                let key = Key::new(seed.seed, seed.step, *address);
+                let entries = plates.iter().map(|plate| {
+                    let entry = &inner.plates[plate.index as usize];
+                    (entry.size, entry.kind, entry.offset)
+                });
+                let layout = NoiseLayout::of(entries, event.numel());
+                let value = noise::filled(pool, &key, *fill, &layout, inner.full_shape(plates, event));
+                return Ok((value, plates.clone()));
+            }
+            Op::Host(number) => return Ok((inner.hosts[*number as usize].tensor(pool), Plates::new())),
+            _ => {}
+        }
         let node = |index: usize| &inner.nodes[inputs[index].index()];
         let first = node(0);
         let plates = first.plates.clone();
         let offset = plates.len();
         let shape = first.value.shape();
         let value = match op {
-            Op::Leaf { .. } | Op::Custom(_) => first.value.clone(),
+            Op::Leaf { .. } | Op::Noise { .. } | Op::Host(_) | Op::Custom(_) => first.value.clone(),
             Op::Map(function) => map(pool, *function, &first.value),
             Op::Zip(function) => {
                 let second = node(1);

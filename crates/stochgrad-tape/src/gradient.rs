@@ -315,7 +315,9 @@ impl<F: Real> Tape<F> {
                 });
                 summed.collect()
             }
-            Op::Leaf { .. } | Op::StopGradient | Op::Argmax(_) | Op::OneHot(_) => Adjoints::new(),
+            Op::Leaf { .. } | Op::Noise { .. } | Op::Host(_) | Op::StopGradient | Op::Argmax(_) | Op::OneHot(_) => {
+                Adjoints::new()
+            }
         }
     }
 

@@ -1,6 +1,6 @@
 //! The operations of a tape, as plain data.
 
-use crate::{Plate, Plates, SiteId};
+use crate::{Fill, Plate, Plates, SiteId};
 use smallvec::SmallVec;
 use std::fmt;
 use std::sync::Arc;
@@ -35,6 +35,19 @@ pub enum Op {
         /// Whether it is a parameter.
         trainable: bool,
     },
+    /// Random numbers, decided by the seed of the tape, an address and the position of each element.
+    Noise {
+        /// Their law.
+        fill: Fill,
+        /// What they are for.
+        address: u128,
+        /// The plates that they carry.
+        plates: Plates,
+        /// The event shape.
+        event: Shape,
+    },
+    /// Numbers that host code supplies, asked for again whenever a program runs; by the number of the source on this tape.
+    Host(u32),
     /// A function of each element.
     Map(Map),
     /// A function of pairs of elements, broadcast.
@@ -178,7 +191,7 @@ impl Op {
     pub(crate) fn passes_gradient(&self, input: usize) -> bool {
         match self {
             Op::Sample(_) => input == 0,
-            Op::Leaf { .. } => false,
+            Op::Leaf { .. } | Op::Noise { .. } | Op::Host(_) => false,
             _ => matches!(self.smoothness(input), Smoothness::Smooth | Smoothness::Kinked),
         }
     }
@@ -189,6 +202,8 @@ impl fmt::Display for Op {
         match self {
             Op::Leaf { trainable: true } => f.write_str("parameter"),
             Op::Leaf { trainable: false } => f.write_str("constant"),
+            Op::Noise { fill, .. } => write!(f, "{fill:?} noise"),
+            Op::Host(_) => f.write_str("host value"),
             Op::Map(map) => write!(f, "{map:?}"),
             Op::Zip(zip) => write!(f, "{zip:?}"),
             Op::Reduce(reduce, axes) => write!(f, "{reduce:?} over event axes {:?}", axes.as_slice()),

@@ -1,6 +1,8 @@
 //! The tape: storage of recorded operations, plates and ancestor sets.
 
+use crate::host::HostSource;
 use crate::node::{HostRead, Id, Inputs, Node};
+use crate::noise::NoiseSeed;
 use crate::plate::{Plate, PlateEntry, PlateKind, Plates, Weights, merge};
 use crate::primitive::Primitive;
 use crate::sets::{SetId, SetTable, SiteId};
@@ -28,6 +30,11 @@ pub(crate) struct Inner<F: Real> {
     pub(crate) reads: Vec<HostRead>,
     pub(crate) error: Option<TapeError>,
     pub(crate) primitives: Vec<Arc<dyn Primitive<F>>>,
+    pub(crate) hosts: Vec<HostSource>,
+    /// What decides the noise, once there is some.
+    pub(crate) noise: Option<NoiseSeed>,
+    /// The first look of host code at a value that is not a constant.
+    pub(crate) seen: Option<HostRead>,
     pub(crate) sites: u32,
     /// Sites whose sampled value lets no gradient through.
     pub(crate) closed: HashSet<SiteId>,
@@ -91,6 +98,9 @@ impl<F: Real> Tape<F> {
             reads: Vec::new(),
             error: None,
             primitives: Vec::new(),
+            hosts: Vec::new(),
+            noise: None,
+            seen: None,
             sites: 0,
             closed: HashSet::new(),
             located: None,
@@ -131,6 +141,9 @@ impl<F: Real> Tape<F> {
         inner.reads.clear();
         inner.error = None;
         inner.primitives.clear();
+        inner.hosts.clear();
+        inner.noise = None;
+        inner.seen = None;
         inner.sites = 0;
         inner.closed.clear();
         inner.located = None;
@@ -199,7 +212,7 @@ impl<F: Real> Tape<F> {
         self.leaf(self.pool.full(shape, number), true, Plates::new(), false)
     }
 
-    fn push(
+    pub(crate) fn push(
         &self,
         op: Op,
         inputs: Inputs,
@@ -365,6 +378,19 @@ impl<F: Real> Tape<F> {
             }
         }
         Ok(())
+    }
+
+    pub(crate) fn note_look(&self, id: Id, location: &'static Location<'static>) {
+        let inner = &mut *self.inner.borrow_mut();
+        let recorded_before = inner.nodes.len();
+        inner.seen.get_or_insert(HostRead { id, recorded_before, location: inner.located.unwrap_or(location) });
+    }
+
+    /// Says that host code makes what is recorded from now on of something that changes from run to run, such as noise of its own:
+    /// a program cannot repeat it, and compiling refuses.
+    #[track_caller]
+    pub fn note_host_work(&self) {
+        self.note_look(Id::POISON, Location::caller());
     }
 
     /// What host code has read so far.

@@ -576,12 +576,24 @@ impl<'t, F: Real> Var<'t, F> {
         })
     }
 
-    /// The value, plate axes first, for a log line or a drawing: what is recorded afterwards does not depend on it.
+    /// The value, plate axes first, for a log line or a drawing: what is recorded afterwards must not depend on it by more
+    /// than its noise. A recording that goes on after a look cannot be compiled, since nobody knows what was done with it.
     ///
     /// # Errors
     /// The first error recorded on the tape.
     #[track_caller]
     pub fn peek(self) -> TapeResult<Tensor<F>> {
+        let value = self.inspect()?;
+        self.tape.note_look(self.id, Location::caller());
+        Ok(value)
+    }
+
+    /// The value, plate axes first, for a check whose only outcome is an error: nothing else may be made of it.
+    ///
+    /// # Errors
+    /// The first error recorded on the tape.
+    #[track_caller]
+    pub fn inspect(self) -> TapeResult<Tensor<F>> {
         self.tape.check()?;
         let inner = self.tape.inner.borrow();
         match inner.nodes.get(self.id.index()) {

@@ -1,0 +1,75 @@
+//! Numbers that host code supplies: a temperature that falls, a running mean, a learned coefficient.
+//!
+//! A constant is read when it is recorded and never again. A host value is read when it is recorded and again at each run of a
+//! compiled program, so that what changes from step to step can be part of one.
+
+use crate::node::Inputs;
+use crate::{Op, Tape, Var};
+use std::panic::Location;
+use std::sync::Arc;
+use stochgrad_tensor::{Pool, Real, Shape, Tensor};
+
+/// A place to read numbers from.
+#[derive(Clone)]
+pub struct HostSource {
+    shape: Shape,
+    read: Arc<dyn Fn(&mut dyn FnMut(usize, f64)) + Send + Sync>,
+}
+
+impl HostSource {
+    pub(crate) fn tensor<F: Real>(&self, pool: &Pool<F>) -> Tensor<F> {
+        let mut value = pool.full(self.shape.clone(), F::ZERO);
+        let numbers = value.make_mut();
+        (self.read)(&mut |at, number| {
+            if let Some(place) = numbers.get_mut(at) {
+                *place = F::from_f64(number);
+            }
+        });
+        value
+    }
+}
+
+impl std::fmt::Debug for HostSource {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "HostSource({})", self.shape)
+    }
+}
+
+impl<F: Real> Tape<F> {
+    /// A number that `read` supplies: now, and again at each run of a program. No gradient flows to it.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use std::sync::atomic::{AtomicU64, Ordering};
+    /// use stochgrad_tape::Tape;
+    ///
+    /// # fn main() -> Result<(), stochgrad_tape::TapeError> {
+    /// let step = Arc::new(AtomicU64::new(1));
+    /// let tape = Tape::<f64>::new();
+    /// let counter = step.clone();
+    /// let rate = tape.host_value(move || 1.0 / counter.load(Ordering::Relaxed) as f64) * 8.0;
+    /// assert_eq!(rate.item()?, 8.0);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[track_caller]
+    pub fn host_value(&self, read: impl Fn() -> f64 + Send + Sync + 'static) -> Var<'_, F> {
+        self.host_values(Shape::scalar(), move |write| write(0, read()))
+    }
+
+    /// Numbers of a shape that `read` supplies by calling its argument with each flat position and its number.
+    #[track_caller]
+    pub fn host_values(
+        &self,
+        shape: impl Into<Shape>,
+        read: impl Fn(&mut dyn FnMut(usize, f64)) + Send + Sync + 'static,
+    ) -> Var<'_, F> {
+        let source = HostSource { shape: shape.into(), read: Arc::new(read) };
+        let number = {
+            let mut inner = self.inner.borrow_mut();
+            inner.hosts.push(source);
+            inner.hosts.len() as u32 - 1
+        };
+        Var { tape: self, id: self.apply(Op::Host(number), &Inputs::new(), Location::caller()) }
+    }
+}

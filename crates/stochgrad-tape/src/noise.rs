@@ -1,0 +1,167 @@
+//! Noise on the tape: which random numbers belong to which element.
+//!
+//! Noise is addressed, not consumed: the number of an element is decided by seed, step, the address of the noise and the
+//! element's index. It is an operation like any other, so a compiled program makes it anew for another step.
+
+use crate::node::Inputs;
+use crate::{Op, Plate, PlateKind, Plates, Tape, Var};
+use smallvec::SmallVec;
+use std::panic::Location;
+use stochgrad_tensor::random::{self, Key};
+use stochgrad_tensor::{Pool, Real, Shape, Tensor};
+
+/// The law of some noise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Fill {
+    /// Uniform numbers in the open interval (0, 1).
+    Uniform,
+    /// Standard normal numbers.
+    Normal,
+}
+
+/// What decides all noise of a run, together with the addresses: a seed, and the step of an optimisation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct NoiseSeed {
+    /// The seed.
+    pub seed: u64,
+    /// The step.
+    pub step: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct NoiseAxis {
+    size: usize,
+    stride: u64,
+    offset: u64,
+}
+
+/// Which noise belongs to which element of a draw.
+///
+/// Noise is independent along data and sample plates, where it is indexed by the position in the whole plate even if only a
+/// shard is drawn, and shared along enumerated and alternative plates.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NoiseLayout {
+    axes: SmallVec<[NoiseAxis; 4]>,
+    event: usize,
+}
+
+impl NoiseLayout {
+    /// The layout of elements on some plates, `event` elements for each combination of their members.
+    pub fn new<F: Real>(tape: &Tape<F>, plates: &[Plate], event: usize) -> Self {
+        let inner = tape.inner.borrow();
+        Self::of(
+            plates.iter().map(|plate| {
+                let entry = &inner.plates[plate.index as usize];
+                (entry.size, entry.kind, entry.offset)
+            }),
+            event,
+        )
+    }
+
+    pub(crate) fn of(plates: impl Iterator<Item = (usize, PlateKind, u64)>, event: usize) -> Self {
+        let mut kinds: SmallVec<[PlateKind; 4]> = SmallVec::new();
+        let mut axes: SmallVec<[NoiseAxis; 4]> = SmallVec::new();
+        for (size, kind, offset) in plates {
+            kinds.push(kind);
+            axes.push(NoiseAxis { size, stride: 0, offset: if kind.has_own_noise() { offset } else { 0 } });
+        }
+        let mut stride = event as u64;
+        // Data plates count last, wherever their axes stand: no stride may depend on the size of a shard.
+        for data in [false, true] {
+            for (axis, kind) in axes.iter_mut().zip(&kinds).rev() {
+                if kind.has_own_noise() && (*kind == PlateKind::Data) == data {
+                    axis.stride = stride;
+                    stride *= axis.size as u64;
+                }
+            }
+        }
+        NoiseLayout { axes, event }
+    }
+
+    /// A layout without plates.
+    pub fn flat(event: usize) -> Self {
+        NoiseLayout { axes: SmallVec::new(), event }
+    }
+
+    /// How many elements are drawn.
+    pub fn len(&self) -> usize {
+        self.axes.iter().map(|axis| axis.size).product::<usize>() * self.event
+    }
+
+    /// Whether nothing is drawn.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The index of the noise of an element.
+    pub fn index(&self, element: usize) -> u64 {
+        let mut rest = element / self.event.max(1);
+        let mut index = (element % self.event.max(1)) as u64;
+        for axis in self.axes.iter().rev() {
+            index += (axis.offset + (rest % axis.size) as u64) * axis.stride;
+            rest /= axis.size;
+        }
+        index
+    }
+
+    /// The longest runs of elements whose noise is consecutive: their number of elements; the runs start at its multiples.
+    pub fn run(&self) -> usize {
+        let mut run = self.event;
+        for axis in self.axes.iter().rev() {
+            if axis.stride != run as u64 {
+                break;
+            }
+            run *= axis.size;
+        }
+        run.max(1)
+    }
+
+    /// The index of the first element's noise, if that of all others follows one by one.
+    pub(crate) fn consecutive(&self) -> Option<u64> {
+        (self.run() >= self.len()).then(|| self.index(0))
+    }
+}
+
+/// The noise of a layout under a key.
+pub(crate) fn filled<F: Real>(pool: &Pool<F>, key: &Key, fill: Fill, layout: &NoiseLayout, shape: Shape) -> Tensor<F> {
+    if let Some(start) = layout.consecutive() {
+        return match fill {
+            Fill::Uniform => random::uniform(pool, key, start, shape),
+            Fill::Normal => random::normal(pool, key, start, shape),
+        };
+    }
+    let mut out = pool.take(shape);
+    let run = layout.run();
+    for (index, chunk) in out.make_mut().chunks_mut(run).enumerate() {
+        let start = layout.index(index * run);
+        match fill {
+            Fill::Uniform => key.uniform(start, chunk),
+            Fill::Normal => key.normal(start, chunk),
+        }
+    }
+    out
+}
+
+impl<F: Real> Tape<F> {
+    /// Records noise: numbers decided by a seed, an address and the position of each element. `None` if other noise of this
+    /// tape was made from another seed.
+    #[track_caller]
+    pub fn noise(
+        &self,
+        seed: NoiseSeed,
+        fill: Fill,
+        address: u128,
+        plates: &[Plate],
+        event: &Shape,
+    ) -> Option<Var<'_, F>> {
+        let location = Location::caller();
+        if let Err(error) = self.own_plates(plates, location) {
+            return Some(self.fail(error));
+        }
+        if *self.inner.borrow_mut().noise.get_or_insert(seed) != seed {
+            return None;
+        }
+        let op = Op::Noise { fill, address, plates: Plates::from_slice(plates), event: event.clone() };
+        Some(Var { tape: self, id: self.apply(op, &Inputs::new(), location) })
+    }
+}
