@@ -1,50 +1,107 @@
 use crate::Real;
+use crate::simd::dispatch;
 
 /// Independent accumulators of a tight loop.
 const LANES: usize = 16;
 
 /// Longer rows are split in the middle, which keeps rounding errors small and gives threads something to do.
-const BLOCK: usize = 1024;
+pub(crate) const BLOCK: usize = 1024;
 
 /// Rows from this length may be split over threads.
 const PARALLEL: usize = 131_072;
 
-/// A reduction of a row: `combine` over `map(x)`, from `start`, its neutral element.
-pub(crate) struct Fold<F, M, C> {
-    pub(crate) start: F,
-    pub(crate) map: M,
-    pub(crate) combine: C,
+/// Where a row longer than a block is split: a multiple of the block.
+pub(crate) fn middle(len: usize) -> usize {
+    len.div_ceil(2).next_multiple_of(BLOCK).min(len - 1)
 }
 
 /// Reduces a row in an order that depends on its length only.
-pub(crate) fn fold_row<F: Real>(
-    threads: usize,
-    fold: &Fold<F, impl Fn(F) -> F + Sync, impl Fn(F, F) -> F + Sync>,
-    x: &[F],
-) -> F {
+pub(crate) fn fold_row<F: Real>(threads: usize, op: Fold<F>, x: &[F]) -> F {
     if x.len() <= BLOCK {
-        return fold_block(fold, x);
+        return fold_block(op, x);
     }
-    let middle = x.len().div_ceil(2).next_multiple_of(BLOCK).min(x.len() - 1);
-    let (left, right) = x.split_at(middle);
+    let (left, right) = x.split_at(middle(x.len()));
     let (left, right) = if threads > 1 && x.len() >= PARALLEL {
-        rayon::join(|| fold_row(threads, fold, left), || fold_row(threads, fold, right))
+        rayon::join(|| fold_row(threads, op, left), || fold_row(threads, op, right))
     } else {
-        (fold_row(1, fold, left), fold_row(1, fold, right))
+        (fold_row(1, op, left), fold_row(1, op, right))
     };
-    (fold.combine)(left, right)
+    op.combine(left, right)
 }
 
-#[inline]
-fn fold_block<F: Real>(fold: &Fold<F, impl Fn(F) -> F + Sync, impl Fn(F, F) -> F + Sync>, x: &[F]) -> F {
-    let combine = &fold.combine;
-    let mut total = fold.start;
+/// What is done along a row.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Fold<F> {
+    Sum,
+    Product,
+    Max,
+    Min,
+    /// Σ exp(x − shift)
+    ExpSum(F),
+}
+
+impl<F: Real> Fold<F> {
+    #[inline(always)]
+    pub(crate) fn combine(self, a: F, b: F) -> F {
+        match self {
+            Fold::Sum | Fold::ExpSum(_) => a + b,
+            Fold::Product => a * b,
+            Fold::Max => larger(a, b),
+            Fold::Min => smaller(a, b),
+        }
+    }
+
+    /// The neutral element.
+    pub(crate) fn start(self) -> F {
+        match self {
+            Fold::Sum | Fold::ExpSum(_) => F::ZERO,
+            Fold::Product => F::ONE,
+            Fold::Max => F::NEG_INFINITY,
+            Fold::Min => F::INFINITY,
+        }
+    }
+}
+
+#[inline(always)]
+pub(crate) fn larger<F: Real>(a: F, b: F) -> F {
+    if (b > a) | b.is_nan() { b } else { a }
+}
+
+#[inline(always)]
+pub(crate) fn smaller<F: Real>(a: F, b: F) -> F {
+    if (b < a) | b.is_nan() { b } else { a }
+}
+
+dispatch! {
+    fn fold_block<F: Real>(op: Fold<F>, x: &[F]) -> F = block_body;
+}
+
+#[inline(always)]
+fn block_body<const FMA: bool, F: Real>(op: Fold<F>, x: &[F]) -> F {
+    match op {
+        Fold::Sum => lanes(x, F::ZERO, |x| x, |a, b| a + b),
+        Fold::Product => lanes(x, F::ONE, |x| x, |a, b| a * b),
+        Fold::Max => lanes(x, F::NEG_INFINITY, |x| x, larger),
+        Fold::Min => lanes(x, F::INFINITY, |x| x, smaller),
+        Fold::ExpSum(shift) => lanes(
+            x,
+            F::ZERO,
+            #[inline(always)]
+            |x| (x - shift).exp_fast::<FMA>(),
+            |a, b| a + b,
+        ),
+    }
+}
+
+#[inline(always)]
+fn lanes<F: Real>(x: &[F], start: F, map: impl Fn(F) -> F, combine: impl Fn(F, F) -> F) -> F {
+    let mut total = start;
     let (lanes, rest) = x.as_chunks::<LANES>();
     if !lanes.is_empty() {
-        let mut sums = [fold.start; LANES];
+        let mut sums = [start; LANES];
         for lane in lanes {
             for (sum, &x) in sums.iter_mut().zip(lane) {
-                *sum = combine(*sum, (fold.map)(x));
+                *sum = combine(*sum, map(x));
             }
         }
         let mut width = LANES / 2;
@@ -57,7 +114,31 @@ fn fold_block<F: Real>(fold: &Fold<F, impl Fn(F) -> F + Sync, impl Fn(F, F) -> F
         total = sums[0];
     }
     for &x in rest {
-        total = combine(total, (fold.map)(x));
+        total = combine(total, map(x));
     }
     total
+}
+
+dispatch! {
+    /// Adds the elements of four rows to a row of partial results, by pairs.
+    pub(crate) fn fold_four<F: Real>(op: Fold<F>, rows: [&[F]; 4], partial: &mut [F]) = four_body;
+}
+
+#[inline(always)]
+fn four_body<const FMA: bool, F: Real>(op: Fold<F>, rows: [&[F]; 4], partial: &mut [F]) {
+    match op {
+        Fold::Sum | Fold::ExpSum(_) => four(rows, partial, |a, b| a + b),
+        Fold::Product => four(rows, partial, |a, b| a * b),
+        Fold::Max => four(rows, partial, larger),
+        Fold::Min => four(rows, partial, smaller),
+    }
+}
+
+#[inline(always)]
+fn four<F: Real>([a, b, c, d]: [&[F]; 4], partial: &mut [F], combine: impl Fn(F, F) -> F) {
+    let near = a.iter().zip(b);
+    let far = c.iter().zip(d);
+    for (sum, ((&a, &b), (&c, &d))) in partial.iter_mut().zip(near.zip(far)) {
+        *sum = combine(*sum, combine(combine(a, b), combine(c, d)));
+    }
 }

@@ -12,6 +12,7 @@
 //! - [`Pool`]: recycles buffers, so that a loop of fixed shapes stops allocating after its first pass.
 //! - Kernels, free functions grouped by kind: [`map`] (one operand), [`zip`] (two, broadcasting), [`reduce`], [`matmul`],
 //!   [`layout`] (transpose, slice, gather …).
+//! - [`fused::Chain`]: element-wise functions one after the other, block by block.
 //! - [`random::Key`]: counter-based noise. Element `i` of a fill depends on the key and on `i` only.
 //! - [`special`]: scalar special functions.
 //!
@@ -37,8 +38,10 @@
 
 mod broadcast;
 mod display;
+mod elementary;
 mod error;
 mod fold;
+pub mod fused;
 pub mod layout;
 pub mod map;
 pub mod matmul;
@@ -48,6 +51,7 @@ pub mod random;
 mod real;
 pub mod reduce;
 mod shape;
+mod simd;
 mod softmax;
 pub mod special;
 mod tensor;

@@ -1,6 +1,7 @@
 //! Elementwise functions of one operand.
 
 use crate::parallel::{ARITHMETIC, PIECE, TRANSCENDENTAL, fill, threads_for};
+use crate::simd::dispatch;
 use crate::{Pool, Real, Tensor};
 
 /// An elementwise function of one operand. NaN goes to NaN unless said otherwise.
@@ -82,132 +83,215 @@ pub enum Map {
     ZerosLike,
 }
 
+impl Map {
+    /// Whether it costs several times what arithmetic does.
+    pub fn is_transcendental(self) -> bool {
+        match self {
+            Map::Exp
+            | Map::Ln
+            | Map::Log1p
+            | Map::Expm1
+            | Map::Sin
+            | Map::Cos
+            | Map::Tanh
+            | Map::Sigmoid
+            | Map::Softplus
+            | Map::Erf
+            | Map::Lgamma
+            | Map::Polygamma(_) => true,
+            Map::PowScalar(exponent) => ![-1.0, 0.0, 1.0, 2.0, 3.0].contains(&exponent),
+            _ => false,
+        }
+    }
+}
+
 /// Applies an elementwise function.
 pub fn map<F: Real>(pool: &Pool<F>, op: Map, x: &Tensor<F>) -> Tensor<F> {
+    let mut out = pool.take(x.shape().clone());
+    let x = x.as_slice();
+    let threshold = if op.is_transcendental() { TRANSCENDENTAL } else { ARITHMETIC };
+    let threads = threads_for(pool.threads(), x.len(), threshold);
+    fill(threads, out.make_mut(), PIECE, |start, out| map_slice(op, &x[start..start + out.len()], out));
+    out
+}
+
+dispatch! {
+    /// Applies an elementwise function to a slice, on the calling thread: the bits of [`map`].
+    ///
+    /// # Panics
+    /// If the lengths differ.
+    pub fn map_slice<F: Real>(op: Map, x: &[F], out: &mut [F]) = map_body;
+}
+
+// Closures that are not inlined would be compiled without the vector units.
+#[inline(always)]
+fn map_body<const FMA: bool, F: Real>(op: Map, x: &[F], out: &mut [F]) {
     let zero = F::ZERO;
     let one = F::ONE;
     let choose = |condition: bool| if condition { one } else { zero };
-    let arithmetic = Run { pool, x, threshold: ARITHMETIC };
-    let transcendental = Run { pool, x, threshold: TRANSCENDENTAL };
     match op {
-        Map::Neg => arithmetic.each(|x| -x),
-        Map::Exp => transcendental.each(F::exp),
-        Map::Ln => transcendental.each(F::ln),
-        Map::Log1p => transcendental.each(F::ln_1p),
-        Map::Expm1 => transcendental.each(F::exp_m1),
-        Map::Sqrt => arithmetic.each(F::sqrt),
-        Map::Square => arithmetic.each(|x| x * x),
-        Map::Recip => arithmetic.each(|x| one / x),
-        Map::Abs => arithmetic.each(F::abs),
-        Map::Sign => arithmetic.each(|x| {
-            if x > zero {
-                one
-            } else if x < zero {
-                -one
-            } else {
-                x
-            }
+        Map::Neg => each(x, out, |x| -x),
+        Map::Exp => each(
+            x,
+            out,
+            #[inline(always)]
+            |x| x.exp_fast::<FMA>(),
+        ),
+        Map::Ln => each(
+            x,
+            out,
+            #[inline(always)]
+            |x| x.ln_fast::<FMA>(),
+        ),
+        Map::Log1p => each(
+            x,
+            out,
+            #[inline(always)]
+            |x| x.ln_1p_fast::<FMA>(),
+        ),
+        Map::Expm1 => each(
+            x,
+            out,
+            #[inline(always)]
+            |x| x.exp_m1_fast::<FMA>(),
+        ),
+        Map::Sqrt => each(x, out, F::sqrt),
+        Map::Square => each(x, out, |x| x * x),
+        Map::Recip => each(x, out, |x| one / x),
+        Map::Abs => each(x, out, F::abs),
+        Map::Sign => each(x, out, |x| {
+            let positive = if x > zero { one } else { x };
+            if x < zero { -one } else { positive }
         }),
-        Map::Sin => transcendental.each(F::sin),
-        Map::Cos => transcendental.each(F::cos),
-        Map::Tanh => transcendental.each(F::tanh),
-        Map::Sigmoid => transcendental.each(F::sigmoid),
-        Map::Softplus => transcendental.each(F::softplus),
-        Map::Relu => arithmetic.each(|x| if x <= zero { zero } else { x }),
+        Map::Sin => {
+            each(
+                x,
+                out,
+                #[inline(always)]
+                |x| x.sin_cos_near::<FMA>()[0],
+            );
+            far(x, out, F::sin);
+        }
+        Map::Cos => {
+            each(
+                x,
+                out,
+                #[inline(always)]
+                |x| x.sin_cos_near::<FMA>()[1],
+            );
+            far(x, out, F::cos);
+        }
+        Map::Tanh => each(
+            x,
+            out,
+            #[inline(always)]
+            |x| x.tanh_fast::<FMA>(),
+        ),
+        Map::Sigmoid => each(
+            x,
+            out,
+            #[inline(always)]
+            |x| x.sigmoid_fast::<FMA>(),
+        ),
+        Map::Softplus => each(
+            x,
+            out,
+            #[inline(always)]
+            |x| x.softplus_fast::<FMA>(),
+        ),
+        Map::Relu => each(x, out, |x| if x <= zero { zero } else { x }),
         Map::LeakyRelu(slope) => {
             let slope = F::from_f64(slope);
-            arithmetic.each(|x| if x > zero { x } else { slope * x })
+            each(x, out, |x| x * if x > zero { one } else { slope });
         }
-        Map::Erf => transcendental.each(F::erf),
-        Map::Lgamma => transcendental.each(F::lgamma),
-        Map::Polygamma(0) => transcendental.each(F::digamma),
-        Map::Polygamma(order) => transcendental.each(|x| x.polygamma(order)),
-        Map::Floor => arithmetic.each(F::floor),
-        Map::Ceil => arithmetic.each(F::ceil),
-        Map::Round => arithmetic.each(F::round),
-        Map::Step => arithmetic.each(|x| choose(x > zero)),
+        Map::Erf => each(x, out, F::erf),
+        Map::Lgamma => each(x, out, F::lgamma),
+        Map::Polygamma(0) => each(x, out, F::digamma),
+        Map::Polygamma(order) => each(x, out, |x| x.polygamma(order)),
+        Map::Floor => each(x, out, F::floor),
+        Map::Ceil => each(x, out, F::ceil),
+        Map::Round => each(x, out, F::round),
+        Map::Step => each(x, out, |x| choose(x > zero)),
         Map::LeakyStep(slope) => {
             let slope = F::from_f64(slope);
-            arithmetic.each(|x| if x > zero { one } else { slope })
+            each(x, out, |x| if x > zero { one } else { slope });
         }
         Map::AddScalar(c) => {
             let c = F::from_f64(c);
-            arithmetic.each(|x| x + c)
+            each(x, out, |x| x + c);
         }
         Map::MulScalar(c) => {
             let c = F::from_f64(c);
-            arithmetic.each(|x| x * c)
+            each(x, out, |x| x * c);
         }
         Map::RsubScalar(c) => {
             let c = F::from_f64(c);
-            arithmetic.each(|x| c - x)
+            each(x, out, |x| c - x);
         }
         Map::RdivScalar(c) => {
             let c = F::from_f64(c);
-            arithmetic.each(|x| c / x)
+            each(x, out, |x| c / x);
         }
-        Map::PowScalar(exponent) => power(&arithmetic, &transcendental, exponent),
+        Map::PowScalar(exponent) => power(x, out, exponent),
         Map::MaxScalar(c) => {
             let c = F::from_f64(c);
-            arithmetic.each(|x| if x < c { c } else { x })
+            each(x, out, |x| if x < c { c } else { x });
         }
         Map::MinScalar(c) => {
             let c = F::from_f64(c);
-            arithmetic.each(|x| if x > c { c } else { x })
+            each(x, out, |x| if x > c { c } else { x });
         }
         Map::Clamp(low, high) => {
             let (low, high) = (F::from_f64(low), F::from_f64(high));
-            arithmetic.each(|x| {
+            each(x, out, |x| {
                 let x = if x < low { low } else { x };
                 if x > high { high } else { x }
-            })
+            });
         }
         Map::Within(low, high) => {
             let (low, high) = (F::from_f64(low), F::from_f64(high));
-            arithmetic.each(|x| choose((low <= x) & (x <= high)))
+            each(x, out, |x| choose((low <= x) & (x <= high)));
         }
-        Map::IsNan => arithmetic.each(|x| choose(x.is_nan())),
-        Map::OnesLike => pool.full(x.shape().clone(), one),
-        Map::ZerosLike => pool.full(x.shape().clone(), zero),
+        Map::IsNan => each(x, out, |x| choose(x.is_nan())),
+        Map::OnesLike => out.fill(one),
+        Map::ZerosLike => out.fill(zero),
     }
 }
 
 /// The common exponents have cheaper forms.
-fn power<F: Real>(arithmetic: &Run<'_, F>, transcendental: &Run<'_, F>, exponent: f64) -> Tensor<F> {
+#[inline(always)]
+fn power<F: Real>(x: &[F], out: &mut [F], exponent: f64) {
     if exponent == 0.0 {
-        arithmetic.each(|_| F::ONE)
+        out.fill(F::ONE);
     } else if exponent == 1.0 {
-        arithmetic.x.clone()
+        out.copy_from_slice(x);
     } else if exponent == 2.0 {
-        arithmetic.each(|x| x * x)
+        each(x, out, |x| x * x);
     } else if exponent == 3.0 {
-        arithmetic.each(|x| x * x * x)
+        each(x, out, |x| x * x * x);
     } else if exponent == -1.0 {
-        arithmetic.each(|x| F::ONE / x)
+        each(x, out, |x| F::ONE / x);
     } else {
         let exponent = F::from_f64(exponent);
-        transcendental.each(|x| x.powf(exponent))
+        each(x, out, |x| x.powf(exponent));
     }
 }
 
-struct Run<'a, F: Real> {
-    pool: &'a Pool<F>,
-    x: &'a Tensor<F>,
-    threshold: usize,
+#[inline(always)]
+fn each<F: Real>(x: &[F], out: &mut [F], f: impl Fn(F) -> F) {
+    assert_eq!(x.len(), out.len(), "operand and result of an elementwise function");
+    for (out, &x) in out.iter_mut().zip(x) {
+        *out = f(x);
+    }
 }
 
-impl<F: Real> Run<'_, F> {
-    #[inline]
-    fn each(&self, f: impl Fn(F) -> F + Sync) -> Tensor<F> {
-        let mut out = self.pool.take(self.x.shape().clone());
-        let x = self.x.as_slice();
-        let threads = threads_for(self.pool.threads(), x.len(), self.threshold);
-        fill(threads, out.make_mut(), PIECE, |start, out| {
-            for (out, &x) in out.iter_mut().zip(&x[start..]) {
-                *out = f(x);
-            }
-        });
-        out
+/// The elements that are too far from 0 for a function's polynomial, one by one.
+#[inline(always)]
+fn far<F: Real>(x: &[F], out: &mut [F], f: impl Fn(F) -> F) {
+    if x.iter().fold(false, |far, x| far | (x.abs() > F::FAR)) {
+        for (out, &x) in out.iter_mut().zip(x).filter(|(_, x)| x.abs() > F::FAR) {
+            *out = f(x);
+        }
     }
 }
 

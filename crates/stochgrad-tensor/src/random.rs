@@ -6,16 +6,20 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
 use crate::parallel::{TRANSCENDENTAL, fill, threads_for};
+use crate::simd::dispatch;
 use crate::{Pool, Real, Shape, Tensor};
 
 /// Words in a ChaCha block.
 const BLOCK: usize = 16;
 
 /// Blocks that are computed side by side.
-const WIDE: usize = 8;
+const WIDE: usize = 16;
 
 /// Elements that are made from one batch of words.
-const BATCH: usize = 64;
+const BATCH: usize = 256;
+
+/// Elements of a small fill.
+const FEW: usize = 32;
 
 /// The key of a stream of random numbers: 256 bits for ChaCha8.
 ///
@@ -71,31 +75,15 @@ impl Key {
         let skip = (start % BLOCK as u64) as usize;
         let mut out = out;
         if skip > 0 {
-            let words = self.blocks::<1>(block);
             let count = (BLOCK - skip).min(out.len());
             let (head, tail) = out.split_at_mut(count);
-            for (out, word) in head.iter_mut().zip(&words[skip..]) {
-                *out = word[0];
-            }
+            let mut words = [0; BLOCK];
+            chacha(self, block, &mut words);
+            head.copy_from_slice(&words[skip..skip + count]);
             out = tail;
             block = block.wrapping_add(1);
         }
-        let mut wide = out.chunks_exact_mut(BLOCK * WIDE);
-        for out in &mut wide {
-            let words = self.blocks::<WIDE>(block);
-            for (lane, out) in out.chunks_exact_mut(BLOCK).enumerate() {
-                for (out, word) in out.iter_mut().zip(&words) {
-                    *out = word[lane];
-                }
-            }
-            block = block.wrapping_add(WIDE as u64);
-        }
-        for out in wide.into_remainder().chunks_mut(BLOCK) {
-            for (out, word) in out.iter_mut().zip(&self.blocks::<1>(block)) {
-                *out = word[0];
-            }
-            block = block.wrapping_add(1);
-        }
+        chacha(self, block, out);
     }
 
     /// Fills `out` with uniforms from the open interval (0, 1), elements `start`, `start + 1` …
@@ -103,14 +91,21 @@ impl Key {
     /// Never 0 or 1: an f32 is (b + ½) 2⁻²³ with 23 random bits b, from word i of the stream; an f64 is (b + ½) 2⁻⁵² with 52
     /// bits, from words 2i and 2i + 1.
     pub fn uniform<F: Real>(&self, start: u64, out: &mut [F]) {
-        let mut words = [0; BATCH * 2];
+        if out.len() <= FEW {
+            let mut words = [0; FEW * 2];
+            self.uniform_with(&mut words, start, out);
+        } else {
+            let mut words = [0; BATCH * 2];
+            self.uniform_with(&mut words, start, out);
+        }
+    }
+
+    fn uniform_with<F: Real>(&self, words: &mut [u32], start: u64, out: &mut [F]) {
         let mut element = start;
-        for out in out.chunks_mut(BATCH) {
+        for out in out.chunks_mut(words.len() / 2) {
             let words = &mut words[..out.len() * F::WORDS];
             self.bits(element.wrapping_mul(F::WORDS as u64), words);
-            for (out, words) in out.iter_mut().zip(words.chunks_exact(F::WORDS)) {
-                *out = F::open_unit(words);
-            }
+            open_units(words, out);
             element = element.wrapping_add(out.len() as u64);
         }
     }
@@ -124,19 +119,19 @@ impl Key {
         if let [first] = head {
             let mut pair = [F::ZERO; 2];
             self.uniform(start - 1, &mut pair);
-            *first = box_muller(pair)[1];
+            box_muller(&mut pair);
+            *first = pair[1];
         }
-        let mut element = start.wrapping_add(odd as u64);
-        for out in out.chunks_mut(BATCH) {
-            let mut uniforms = [F::ZERO; BATCH];
-            let uniforms = &mut uniforms[..out.len().next_multiple_of(2)];
-            self.uniform(element, uniforms);
-            for (out, pair) in out.chunks_mut(2).zip(uniforms.as_chunks::<2>().0) {
-                for (out, value) in out.iter_mut().zip(box_muller(*pair)) {
-                    *out = value;
-                }
-            }
-            element = element.wrapping_add(out.len() as u64);
+        let element = start.wrapping_add(odd as u64);
+        let whole = out.len() / 2 * 2;
+        let (pairs, rest) = out.split_at_mut(whole);
+        self.uniform(element, pairs);
+        box_muller(pairs);
+        if let [last] = rest {
+            let mut pair = [F::ZERO; 2];
+            self.uniform(element.wrapping_add(whole as u64), &mut pair);
+            box_muller(&mut pair);
+            *last = pair[0];
         }
     }
 
@@ -153,6 +148,7 @@ impl Key {
     }
 
     /// `N` consecutive blocks of the stream, word by word.
+    #[inline(always)]
     fn blocks<const N: usize>(&self, first: u64) -> [[u32; N]; BLOCK] {
         let mut initial = [[0; N]; BLOCK];
         let constants = [0x6170_7865, 0x3320_646e, 0x7962_2d32, 0x6b20_6574];
@@ -203,11 +199,69 @@ fn mix<const N: usize>(state: &mut [[u32; N]; BLOCK], [x, y, z]: [usize; 3], tur
     }
 }
 
-#[inline]
-fn box_muller<F: Real>([radius, angle]: [F; 2]) -> [F; 2] {
-    let radius = (F::from_f64(-2.0) * radius.ln()).sqrt();
-    let angle = F::from_f64(std::f64::consts::TAU) * angle;
-    [radius * angle.cos(), radius * angle.sin()]
+dispatch! {
+    /// Blocks of the stream of a key, from the given one on.
+    fn chacha<>(key: &Key, block: u64, out: &mut [u32]) = chacha_body;
+}
+
+#[inline(always)]
+fn chacha_body<const FMA: bool>(key: &Key, mut block: u64, out: &mut [u32]) {
+    let mut wide = out.chunks_exact_mut(BLOCK * WIDE);
+    for out in &mut wide {
+        let words = key.blocks::<WIDE>(block);
+        for (lane, out) in out.chunks_exact_mut(BLOCK).enumerate() {
+            for (out, word) in out.iter_mut().zip(&words) {
+                *out = word[lane];
+            }
+        }
+        block = block.wrapping_add(WIDE as u64);
+    }
+    for out in wide.into_remainder().chunks_mut(BLOCK) {
+        for (out, word) in out.iter_mut().zip(&key.blocks::<1>(block)) {
+            *out = word[0];
+        }
+        block = block.wrapping_add(1);
+    }
+}
+
+dispatch! {
+    fn open_units<F: Real>(words: &[u32], out: &mut [F]) = open_units_body;
+}
+
+#[inline(always)]
+fn open_units_body<const FMA: bool, F: Real>(words: &[u32], out: &mut [F]) {
+    for (out, words) in out.iter_mut().zip(words.chunks_exact(F::WORDS)) {
+        *out = F::open_unit(words);
+    }
+}
+
+dispatch! {
+    /// Makes pairs of normal numbers of pairs of uniform ones.
+    fn box_muller<F: Real>(pairs: &mut [F]) = box_muller_body;
+}
+
+#[inline(always)]
+fn box_muller_body<const FMA: bool, F: Real>(pairs: &mut [F]) {
+    // The two numbers of each pair apart, so that the loop over pairs becomes one over vectors.
+    let mut apart = [[F::ZERO; FEW]; 2];
+    for pairs in pairs.chunks_mut(2 * FEW) {
+        let count = pairs.len() / 2;
+        let [radii, angles] = &mut apart;
+        for (pair, (radius, angle)) in pairs.chunks_exact(2).zip(radii.iter_mut().zip(angles.iter_mut())) {
+            *radius = pair[0];
+            *angle = pair[1];
+        }
+        for (radius, angle) in radii[..count].iter_mut().zip(&mut angles[..count]) {
+            let length = (F::from_f64(-2.0) * radius.ln_fast::<FMA>()).sqrt();
+            let [cosine, sine] = angle.turn_fast::<FMA>();
+            *radius = length * cosine;
+            *angle = length * sine;
+        }
+        for (pair, (&first, &second)) in pairs.chunks_exact_mut(2).zip(radii.iter().zip(angles.iter())) {
+            pair[0] = first;
+            pair[1] = second;
+        }
+    }
 }
 
 /// A tensor of uniforms from the open interval (0, 1), elements `start`, `start + 1` … of the key; see [`Key::uniform`].
@@ -223,7 +277,7 @@ pub fn normal<F: Real>(pool: &Pool<F>, key: &Key, start: u64, shape: Shape) -> T
 fn filled<F: Real>(pool: &Pool<F>, shape: Shape, work: impl Fn(u64, &mut [F]) + Sync) -> Tensor<F> {
     let mut out = pool.take(shape);
     let threads = threads_for(pool.threads(), out.len(), TRANSCENDENTAL);
-    fill(threads, out.make_mut(), BATCH * 128, |at, out| work(at as u64, out));
+    fill(threads, out.make_mut(), BATCH * 32, |at, out| work(at as u64, out));
     out
 }
 

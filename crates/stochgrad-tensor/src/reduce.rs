@@ -5,8 +5,9 @@
 use smallvec::SmallVec;
 
 use crate::broadcast::Plan;
-use crate::fold::{Fold, fold_row};
+use crate::fold::{Fold, fold_four, fold_row, larger, smaller};
 use crate::parallel::{ARITHMETIC, PIECE, TRANSCENDENTAL, fill, threads_for};
+use crate::simd::dispatch;
 use crate::zip::fill_rows;
 use crate::{Pool, Real, Shape, Tensor};
 
@@ -31,6 +32,27 @@ pub enum Reduce {
     LogSumExp,
     /// The product; 1 of nothing.
     Product,
+}
+
+impl Reduce {
+    /// Whether the results for two halves make that for the whole; see [`combine`](Self::combine).
+    pub fn joins(self) -> bool {
+        self != Reduce::LogSumExp
+    }
+
+    /// The result for a whole from those of its halves, where [`joins`](Self::joins) says that this is all it takes.
+    pub(crate) fn combine<F: Real>(self, a: F, b: F) -> F {
+        match self {
+            Reduce::Sum => a + b,
+            Reduce::Max => larger(a, b),
+            Reduce::Min => smaller(a, b),
+            Reduce::Product => a * b,
+            Reduce::LogSumExp => {
+                let shift = shift_of(larger(a, b));
+                shift + ((a - shift).exp() + (b - shift).exp()).ln()
+            }
+        }
+    }
 }
 
 /// Reduces the given axes; with `keep` they stay, with size 1. Without axes, this is `x` itself.
@@ -83,20 +105,29 @@ pub fn reduce<F: Real>(pool: &Pool<F>, op: Reduce, x: &Tensor<F>, axes: &[usize]
 fn reduce_group<F: Real>(pool: &Pool<F>, op: Reduce, x: &[F], dims: [usize; 3], out: &mut [F]) {
     let group = Group { threads: pool.threads(), x, dims };
     match op {
-        Reduce::Sum => group.fold(F::ZERO, |a, b| a + b, out),
-        Reduce::Product => group.fold(F::ONE, |a, b| a * b, out),
-        Reduce::Max => group.fold(F::NEG_INFINITY, larger, out),
-        Reduce::Min => group.fold(F::INFINITY, smaller, out),
+        Reduce::Sum => group.fold(Fold::Sum, out),
+        Reduce::Product => group.fold(Fold::Product, out),
+        Reduce::Max => group.fold(Fold::Max, out),
+        Reduce::Min => group.fold(Fold::Min, out),
         Reduce::LogSumExp => log_sum_exp(pool, &group, out),
     }
 }
 
-pub(crate) fn larger<F: Real>(a: F, b: F) -> F {
-    if b > a || b.is_nan() { b } else { a }
+/// Reduces a row, on the calling thread: the bits that [`reduce`] gives along a last axis.
+pub fn reduce_row<F: Real>(op: Reduce, x: &[F]) -> F {
+    match op {
+        Reduce::Sum => fold_row(1, Fold::Sum, x),
+        Reduce::Product => fold_row(1, Fold::Product, x),
+        Reduce::Max => fold_row(1, Fold::Max, x),
+        Reduce::Min => fold_row(1, Fold::Min, x),
+        Reduce::LogSumExp if x.is_empty() => F::NEG_INFINITY,
+        Reduce::LogSumExp => log_sum_exp_row(1, x),
+    }
 }
 
-fn smaller<F: Real>(a: F, b: F) -> F {
-    if b < a || b.is_nan() { b } else { a }
+fn log_sum_exp_row<F: Real>(threads: usize, x: &[F]) -> F {
+    let shift = shift_of(fold_row(threads, Fold::Max, x));
+    shift + fold_row(threads, Fold::ExpSum(shift), x).ln()
 }
 
 /// What to subtract before exponentiating: the maximum, or 0 where that is infinite or NaN.
@@ -112,17 +143,16 @@ pub(crate) struct Group<'a, F> {
 }
 
 impl<F: Real> Group<'_, F> {
-    /// Folds the middle axis, from `start`, the neutral element.
-    pub(crate) fn fold(&self, start: F, combine: impl Fn(F, F) -> F + Sync, out: &mut [F]) {
+    /// Folds the middle axis.
+    pub(crate) fn fold(&self, op: Fold<F>, out: &mut [F]) {
         let [_, size, inner] = self.dims;
         let threads = threads_for(self.threads, self.x.len(), ARITHMETIC);
         if size == 0 {
-            out.fill(start);
+            out.fill(op.start());
         } else if inner == 1 {
-            let fold = Fold { start, map: |x| x, combine };
-            self.rows(threads, out, |threads, row| fold_row(threads, &fold, row));
+            self.rows(threads, out, |threads, row| fold_row(threads, op, row));
         } else {
-            self.columns(threads, start, combine, out);
+            self.columns(threads, op, out);
         }
     }
 
@@ -140,8 +170,9 @@ impl<F: Real> Group<'_, F> {
 
     /// Folds the rows of the middle axis, column by column, in stretches whose partial results are then folded: that keeps
     /// rounding errors small.
-    fn columns(&self, threads: usize, start: F, combine: impl Fn(F, F) -> F + Sync, out: &mut [F]) {
+    fn columns(&self, threads: usize, op: Fold<F>, out: &mut [F]) {
         let [_, size, inner] = self.dims;
+        let start = op.start();
         for_blocks(threads, out, inner, |outer, column, out| {
             let length = out.len();
             let row = |index: usize| {
@@ -155,19 +186,15 @@ impl<F: Real> Group<'_, F> {
                 let end = size.min(first + STRETCH);
                 let whole = first + (end - first) / 4 * 4;
                 for index in (first..whole).step_by(4) {
-                    let near = row(index).iter().zip(row(index + 1));
-                    let far = row(index + 2).iter().zip(row(index + 3));
-                    for (sum, ((&a, &b), (&c, &d))) in partial.iter_mut().zip(near.zip(far)) {
-                        *sum = combine(*sum, combine(combine(a, b), combine(c, d)));
-                    }
+                    fold_four(op, [0, 1, 2, 3].map(|next| row(index + next)), partial);
                 }
                 for index in whole..end {
                     for (sum, &x) in partial.iter_mut().zip(row(index)) {
-                        *sum = combine(*sum, x);
+                        *sum = op.combine(*sum, x);
                     }
                 }
                 for (out, sum) in out.iter_mut().zip(partial.iter_mut()) {
-                    *out = combine(*out, *sum);
+                    *out = op.combine(*out, *sum);
                     *sum = start;
                 }
             }
@@ -202,16 +229,11 @@ fn log_sum_exp<F: Real>(pool: &Pool<F>, group: &Group<'_, F>, out: &mut [F]) {
     }
     let threads = threads_for(pool.threads(), group.x.len(), TRANSCENDENTAL);
     if inner == 1 {
-        group.rows(threads, out, |threads, row| {
-            let maximum = Fold { start: F::NEG_INFINITY, map: |x| x, combine: larger };
-            let shift = shift_of(fold_row(threads, &maximum, row));
-            let sum = Fold { start: F::ZERO, map: |x: F| (x - shift).exp(), combine: |a, b| a + b };
-            shift + fold_row(threads, &sum, row).ln()
-        });
+        group.rows(threads, out, log_sum_exp_row);
         return;
     }
     let mut shifts = pool.take(Shape::from([outer, inner]));
-    group.fold(F::NEG_INFINITY, larger, shifts.make_mut());
+    group.fold(Fold::Max, shifts.make_mut());
     for shift in shifts.make_mut() {
         *shift = shift_of(*shift);
     }
@@ -221,15 +243,25 @@ fn log_sum_exp<F: Real>(pool: &Pool<F>, group: &Group<'_, F>, out: &mut [F]) {
         out.fill(F::ZERO);
         for index in 0..size {
             let row = &group.x[(outer * size + index) * inner + column..];
-            for (out, (&x, &shift)) in out.iter_mut().zip(row.iter().zip(shifts)) {
-                *out += (x - shift).exp();
-            }
+            add_exp(out, row, shifts);
         }
         for (out, &shift) in out.iter_mut().zip(shifts) {
             *out = shift + out.ln();
         }
     });
     pool.recycle(shifts);
+}
+
+dispatch! {
+    /// Adds exp(x − shift), column by column.
+    fn add_exp<F: Real>(out: &mut [F], x: &[F], shifts: &[F]) = add_exp_body;
+}
+
+#[inline(always)]
+fn add_exp_body<const FMA: bool, F: Real>(out: &mut [F], x: &[F], shifts: &[F]) {
+    for (out, (&x, &shift)) in out.iter_mut().zip(x.iter().zip(shifts)) {
+        *out += (x - shift).exp_fast::<FMA>();
+    }
 }
 
 /// Sums away what broadcasting from `shape` to the shape of `x` has added: the adjoint of [`expand`].

@@ -1,6 +1,7 @@
 use crate::fold::{Fold, fold_row};
 use crate::parallel::{PIECE, TRANSCENDENTAL, fill, threads_for};
-use crate::reduce::{Group, larger, shift_of};
+use crate::reduce::{Group, shift_of};
+use crate::simd::dispatch;
 use crate::{Pool, Real, Shape, Tensor};
 
 /// e^x / Σ e^x along an axis. Logits of −∞ give 0, also where all of them are −∞; +∞ and NaN give NaN.
@@ -39,7 +40,7 @@ fn normalize<F: Real>(pool: &Pool<F>, x: &Tensor<F>, axis: usize, log: bool) -> 
     }
     let group = Group { threads: pool.threads(), x, dims: [outer, size, inner] };
     let mut shifts = pool.take(Shape::from([outer, inner]));
-    group.fold(F::NEG_INFINITY, larger, shifts.make_mut());
+    group.fold(Fold::Max, shifts.make_mut());
     let mut sums = pool.full(Shape::from([outer, inner]), F::ZERO);
     let (shift_rows, sum_rows) = (shifts.make_mut(), sums.make_mut());
     for (row, out) in out.make_mut().chunks_exact_mut(size * inner).enumerate() {
@@ -73,23 +74,30 @@ fn normalize<F: Real>(pool: &Pool<F>, x: &Tensor<F>, axis: usize, log: bool) -> 
 }
 
 fn normalize_row<F: Real>(out: &mut [F], x: &[F], log: bool) {
-    let maximum = Fold { start: F::NEG_INFINITY, map: |x| x, combine: larger };
-    let shift = shift_of(fold_row(1, &maximum, x));
-    let masses = Fold { start: F::ZERO, map: |x: F| (x - shift).exp(), combine: |a, b| a + b };
+    let shift = shift_of(fold_row(1, Fold::Max, x));
     if log {
-        let sum = normalizer(fold_row(1, &masses, x), true);
+        let sum = normalizer(fold_row(1, Fold::ExpSum(shift), x), true);
         for (out, &x) in out.iter_mut().zip(x) {
             *out = x - shift - sum;
         }
     } else {
-        for (out, &x) in out.iter_mut().zip(x) {
-            *out = (x - shift).exp();
-        }
-        let sum = Fold { start: F::ZERO, map: |x| x, combine: |a, b| a + b };
-        let sum = normalizer(fold_row(1, &sum, out), false);
+        exp_of(out, x, shift);
+        let sum = normalizer(fold_row(1, Fold::Sum, out), false);
         for out in out {
             *out /= sum;
         }
+    }
+}
+
+dispatch! {
+    /// exp(x − shift)
+    fn exp_of<F: Real>(out: &mut [F], x: &[F], shift: F) = exp_of_body;
+}
+
+#[inline(always)]
+fn exp_of_body<const FMA: bool, F: Real>(out: &mut [F], x: &[F], shift: F) {
+    for (out, &x) in out.iter_mut().zip(x) {
+        *out = (x - shift).exp_fast::<FMA>();
     }
 }
 

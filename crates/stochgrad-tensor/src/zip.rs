@@ -2,6 +2,7 @@
 
 use crate::broadcast::Plan;
 use crate::parallel::{ARITHMETIC, PIECE, TRANSCENDENTAL, fill, threads_for};
+use crate::simd::dispatch;
 use crate::{Pool, Real, Shape, Tensor};
 
 /// An elementwise function of two operands. Comparisons give 1 or 0 (0 with a NaN, except [`Zip::NotEqual`]).
@@ -35,27 +36,110 @@ pub enum Zip {
     NotEqual,
 }
 
+/// An operand of a slice kernel.
+#[derive(Clone, Copy, Debug)]
+pub enum Operand<'a, F> {
+    /// An element for each element of the result.
+    Slice(&'a [F]),
+    /// The same number for all of them.
+    Scalar(F),
+}
+
 /// Applies an elementwise function to two operands that broadcast.
 ///
 /// # Panics
 /// If the shapes do not broadcast (see [`Shape::broadcast`]).
 pub fn zip<F: Real>(pool: &Pool<F>, op: Zip, a: &Tensor<F>, b: &Tensor<F>) -> Tensor<F> {
+    let threads = |len| threads_for(pool.threads(), len, if op == Zip::Pow { TRANSCENDENTAL } else { ARITHMETIC });
+    let (shape_a, shape_b) = (a.shape(), b.shape());
+    let (a, b) = (a.as_slice(), b.as_slice());
+    if shape_a == shape_b || (b.len() == 1 && shape_b.rank() <= shape_a.rank()) {
+        let mut out = pool.take(shape_a.clone());
+        let whole = shape_a == shape_b;
+        fill(threads(a.len()), out.make_mut(), PIECE, |start, out| {
+            let range = start..start + out.len();
+            let b = if whole { Operand::Slice(&b[range.clone()]) } else { Operand::Scalar(b[0]) };
+            zip_slice(op, Operand::Slice(&a[range]), b, out);
+        });
+        return out;
+    }
+    if a.len() == 1 && shape_a.rank() <= shape_b.rank() {
+        let mut out = pool.take(shape_b.clone());
+        fill(threads(b.len()), out.make_mut(), PIECE, |start, out| {
+            let b = &b[start..start + out.len()];
+            zip_slice(op, Operand::Scalar(a[0]), Operand::Slice(b), out);
+        });
+        return out;
+    }
+    let mut out = pool.take(broadcast(shape_a, shape_b));
+    if out.is_empty() {
+        return out;
+    }
+    let plan = Plan::new(&out.shape().clone(), [shape_a, shape_b]);
+    let [step_a, step_b] = plan.steps;
+    fill_rows(threads(out.len()), &plan, out.make_mut(), |out, [at_a, at_b]| {
+        zip_slice(op, along(a, at_a, step_a, out.len()), along(b, at_b, step_b, out.len()), out);
+    });
+    out
+}
+
+/// The operand for a row that begins at `at`, along which it advances or stands still.
+#[inline]
+fn along<F: Real>(x: &[F], at: usize, step: usize, len: usize) -> Operand<'_, F> {
+    if step == 0 { Operand::Scalar(x[at]) } else { Operand::Slice(&x[at..at + len]) }
+}
+
+dispatch! {
+    /// Applies an elementwise function of two operands to slices, on the calling thread: the bits of [`zip`].
+    ///
+    /// # Panics
+    /// If the lengths differ.
+    pub fn zip_slice<F: Real>(op: Zip, a: Operand<'_, F>, b: Operand<'_, F>, out: &mut [F]) = zip_body;
+}
+
+#[inline(always)]
+fn zip_body<const FMA: bool, F: Real>(op: Zip, a: Operand<'_, F>, b: Operand<'_, F>, out: &mut [F]) {
     let choose = |condition: bool| if condition { F::ONE } else { F::ZERO };
-    let run = Run { pool, a, b, threshold: if op == Zip::Pow { TRANSCENDENTAL } else { ARITHMETIC } };
     match op {
-        Zip::Add => run.each(|a, b| a + b),
-        Zip::Sub => run.each(|a, b| a - b),
-        Zip::Mul => run.each(|a, b| a * b),
-        Zip::Div => run.each(|a, b| a / b),
-        Zip::Pow => run.each(F::powf),
-        Zip::Maximum => run.each(|a, b| if a > b || a.is_nan() { a } else { b }),
-        Zip::Minimum => run.each(|a, b| if a < b || a.is_nan() { a } else { b }),
-        Zip::Greater => run.each(|a, b| choose(a > b)),
-        Zip::GreaterEqual => run.each(|a, b| choose(a >= b)),
-        Zip::Less => run.each(|a, b| choose(a < b)),
-        Zip::LessEqual => run.each(|a, b| choose(a <= b)),
-        Zip::Equal => run.each(|a, b| choose(a == b)),
-        Zip::NotEqual => run.each(|a, b| choose(a != b)),
+        Zip::Add => pairs(a, b, out, |a, b| a + b),
+        Zip::Sub => pairs(a, b, out, |a, b| a - b),
+        Zip::Mul => pairs(a, b, out, |a, b| a * b),
+        Zip::Div => pairs(a, b, out, |a, b| a / b),
+        Zip::Pow => pairs(a, b, out, F::powf),
+        Zip::Maximum => pairs(a, b, out, |a, b| if (a > b) | a.is_nan() { a } else { b }),
+        Zip::Minimum => pairs(a, b, out, |a, b| if (a < b) | a.is_nan() { a } else { b }),
+        Zip::Greater => pairs(a, b, out, |a, b| choose(a > b)),
+        Zip::GreaterEqual => pairs(a, b, out, |a, b| choose(a >= b)),
+        Zip::Less => pairs(a, b, out, |a, b| choose(a < b)),
+        Zip::LessEqual => pairs(a, b, out, |a, b| choose(a <= b)),
+        Zip::Equal => pairs(a, b, out, |a, b| choose(a == b)),
+        Zip::NotEqual => pairs(a, b, out, |a, b| choose(a != b)),
+    }
+}
+
+#[inline(always)]
+fn pairs<F: Real>(a: Operand<'_, F>, b: Operand<'_, F>, out: &mut [F], f: impl Fn(F, F) -> F) {
+    let mismatch = "operands and result of an elementwise function";
+    match (a, b) {
+        (Operand::Slice(a), Operand::Slice(b)) => {
+            assert!(a.len() == out.len() && b.len() == out.len(), "{mismatch}");
+            for (out, (&a, &b)) in out.iter_mut().zip(a.iter().zip(b)) {
+                *out = f(a, b);
+            }
+        }
+        (Operand::Slice(a), Operand::Scalar(b)) => {
+            assert_eq!(a.len(), out.len(), "{mismatch}");
+            for (out, &a) in out.iter_mut().zip(a) {
+                *out = f(a, b);
+            }
+        }
+        (Operand::Scalar(a), Operand::Slice(b)) => {
+            assert_eq!(b.len(), out.len(), "{mismatch}");
+            for (out, &b) in out.iter_mut().zip(b) {
+                *out = f(a, b);
+            }
+        }
+        (Operand::Scalar(a), Operand::Scalar(b)) => out.fill(f(a, b)),
     }
 }
 
@@ -71,25 +155,59 @@ pub fn select<F: Real>(pool: &Pool<F>, condition: &Tensor<F>, a: &Tensor<F>, b: 
     }
     let plan = Plan::new(&out.shape().clone(), [condition.shape(), a.shape(), b.shape()]);
     let threads = threads_for(pool.threads(), out.len(), ARITHMETIC);
-    let [step_condition, step_a, step_b] = plan.steps;
+    let steps = plan.steps;
     let (condition, a, b) = (condition.as_slice(), a.as_slice(), b.as_slice());
-    fill_rows(threads, &plan, out.make_mut(), |out, [at_condition, at_a, at_b]| {
-        if plan.steps == [1; 3] {
-            let operands = condition[at_condition..].iter().zip(&a[at_a..]);
-            for (out, ((&condition, &a), &b)) in out.iter_mut().zip(operands.zip(&b[at_b..])) {
-                *out = if condition != F::ZERO { a } else { b };
-            }
-        } else {
-            for (i, out) in out.iter_mut().enumerate() {
-                *out = if condition[at_condition + i * step_condition] != F::ZERO {
-                    a[at_a + i * step_a]
-                } else {
-                    b[at_b + i * step_b]
-                };
-            }
-        }
+    fill_rows(threads, &plan, out.make_mut(), |out, at| {
+        let len = out.len();
+        let condition = along(condition, at[0], steps[0], len);
+        select_slice(condition, along(a, at[1], steps[1], len), along(b, at[2], steps[2], len), out);
     });
     out
+}
+
+dispatch! {
+    /// Chooses between slices, on the calling thread: the bits of [`select`].
+    ///
+    /// # Panics
+    /// If the lengths differ.
+    pub fn select_slice<F: Real>(condition: Operand<'_, F>, a: Operand<'_, F>, b: Operand<'_, F>, out: &mut [F]) = select_body;
+}
+
+#[inline(always)]
+fn select_body<const FMA: bool, F: Real>(
+    condition: Operand<'_, F>,
+    a: Operand<'_, F>,
+    b: Operand<'_, F>,
+    out: &mut [F],
+) {
+    let conditions = match condition {
+        Operand::Slice(conditions) => conditions,
+        Operand::Scalar(condition) => {
+            return match if condition != F::ZERO { a } else { b } {
+                Operand::Slice(chosen) => out.copy_from_slice(chosen),
+                Operand::Scalar(chosen) => out.fill(chosen),
+            };
+        }
+    };
+    // The result holds the first choice until the second has been looked at.
+    match a {
+        Operand::Slice(a) => out.copy_from_slice(a),
+        Operand::Scalar(a) => out.fill(a),
+    }
+    assert_eq!(conditions.len(), out.len(), "operands and result of a choice");
+    match b {
+        Operand::Slice(b) => {
+            assert_eq!(b.len(), out.len(), "operands and result of a choice");
+            for (out, (&condition, &b)) in out.iter_mut().zip(conditions.iter().zip(b)) {
+                *out = if condition != F::ZERO { *out } else { b };
+            }
+        }
+        Operand::Scalar(b) => {
+            for (out, &condition) in out.iter_mut().zip(conditions) {
+                *out = if condition != F::ZERO { *out } else { b };
+            }
+        }
+    }
 }
 
 /// a + b, in the place of `a` where it is shared with nothing and has the shape of the sum.
@@ -101,15 +219,24 @@ pub fn add_assign<F: Real>(pool: &Pool<F>, mut a: Tensor<F>, b: &Tensor<F>) -> T
         let threads = threads_for(pool.threads(), a.len(), ARITHMETIC);
         let b = b.as_slice();
         fill(threads, a.make_mut(), PIECE, |start, a| {
-            for (a, &b) in a.iter_mut().zip(&b[start..]) {
-                *a += b;
-            }
+            add_slice(a, &b[start..start + a.len()]);
         });
         return a;
     }
     let sum = zip(pool, Zip::Add, &a, b);
     pool.recycle(a);
     sum
+}
+
+dispatch! {
+    fn add_slice<F: Real>(a: &mut [F], b: &[F]) = add_body;
+}
+
+#[inline(always)]
+fn add_body<const FMA: bool, F: Real>(a: &mut [F], b: &[F]) {
+    for (a, &b) in a.iter_mut().zip(b) {
+        *a += b;
+    }
 }
 
 fn broadcast(a: &Shape, b: &Shape) -> Shape {
@@ -134,68 +261,6 @@ pub(crate) fn fill_rows<F: Real, const K: usize>(
             work(&mut out[begin..begin + inner], offsets);
         });
     });
-}
-
-struct Run<'a, F: Real> {
-    pool: &'a Pool<F>,
-    a: &'a Tensor<F>,
-    b: &'a Tensor<F>,
-    threshold: usize,
-}
-
-impl<F: Real> Run<'_, F> {
-    #[inline]
-    fn each(&self, f: impl Fn(F, F) -> F + Sync) -> Tensor<F> {
-        let (shape_a, shape_b) = (self.a.shape(), self.b.shape());
-        let (a, b) = (self.a.as_slice(), self.b.as_slice());
-        let threads = |len| threads_for(self.pool.threads(), len, self.threshold);
-        if shape_a == shape_b {
-            let mut out = self.pool.take(shape_a.clone());
-            fill(threads(a.len()), out.make_mut(), PIECE, |start, out| {
-                both(out, &a[start..], &b[start..], &f);
-            });
-            out
-        } else if b.len() == 1 && shape_b.rank() <= shape_a.rank() {
-            let mut out = self.pool.take(shape_a.clone());
-            fill(threads(a.len()), out.make_mut(), PIECE, |start, out| {
-                left(out, &a[start..], b[0], &f);
-            });
-            out
-        } else if a.len() == 1 && shape_a.rank() <= shape_b.rank() {
-            let mut out = self.pool.take(shape_b.clone());
-            fill(threads(b.len()), out.make_mut(), PIECE, |start, out| {
-                left(out, &b[start..], a[0], &|b, a| f(a, b));
-            });
-            out
-        } else {
-            let mut out = self.pool.take(broadcast(shape_a, shape_b));
-            if out.is_empty() {
-                return out;
-            }
-            let plan = Plan::new(&out.shape().clone(), [shape_a, shape_b]);
-            let threads = threads(out.len());
-            fill_rows(threads, &plan, out.make_mut(), |out, [at_a, at_b]| match plan.steps {
-                [0, _] => left(out, &b[at_b..], a[at_a], &|b, a| f(a, b)),
-                [_, 0] => left(out, &a[at_a..], b[at_b], &f),
-                _ => both(out, &a[at_a..], &b[at_b..], &f),
-            });
-            out
-        }
-    }
-}
-
-#[inline]
-fn both<F: Real>(out: &mut [F], a: &[F], b: &[F], f: &impl Fn(F, F) -> F) {
-    for (out, (&a, &b)) in out.iter_mut().zip(a.iter().zip(b)) {
-        *out = f(a, b);
-    }
-}
-
-#[inline]
-fn left<F: Real>(out: &mut [F], a: &[F], b: F, f: &impl Fn(F, F) -> F) {
-    for (out, &a) in out.iter_mut().zip(a) {
-        *out = f(a, b);
-    }
 }
 
 #[cfg(test)]

@@ -1,0 +1,609 @@
+//! Chains of element-wise functions, evaluated block by block.
+//!
+//! One function after the other reads and writes whole tensors, at the speed of memory. A [`Chain`] does all of them on a block
+//! that stays in the first-level cache before it goes to the next block, and can reduce rows on the way. Each function is the
+//! same kernel as [`map`](crate::map::map), [`zip`](crate::zip::zip) or [`reduce`](crate::reduce::reduce), so a chain gives the very bits of the single steps.
+
+use std::ops::Range;
+
+use smallvec::SmallVec;
+
+use crate::map::{Map, map_slice};
+use crate::parallel::{ARITHMETIC, TRANSCENDENTAL};
+use crate::random::Key;
+use crate::reduce::{Reduce, reduce_row};
+use crate::zip::{Operand, Zip, select_slice, zip_slice};
+use crate::{Real, Shape};
+
+/// The longest block: that of the leaves of a row reduction, whose order a chain keeps.
+pub const BLOCK: usize = crate::fold::BLOCK;
+
+/// Where a step reads.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Source<F> {
+    /// What a step has written to a register.
+    Register(u16),
+    /// An operand of the chain.
+    Input(u16),
+    /// What a step has written to a result.
+    Output(u16),
+    /// A number.
+    Number(F),
+}
+
+/// Where a step writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// A register, for later steps.
+    Register(u16),
+    /// A result of the chain.
+    Output(u16),
+}
+
+/// One element-wise function.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Step<F> {
+    /// A function of one operand.
+    Map {
+        /// The function.
+        op: Map,
+        /// The operand.
+        x: Source<F>,
+        /// The result.
+        to: Place,
+    },
+    /// A function of two operands.
+    Zip {
+        /// The function.
+        op: Zip,
+        /// The first operand.
+        a: Source<F>,
+        /// The second operand.
+        b: Source<F>,
+        /// The result.
+        to: Place,
+    },
+    /// The second operand where the first is not 0, else the third.
+    Select {
+        /// The condition.
+        condition: Source<F>,
+        /// The value where it holds.
+        yes: Source<F>,
+        /// The value where it does not.
+        no: Source<F>,
+        /// The result.
+        to: Place,
+    },
+    /// Noise under one of the keys of the run: element `i` is number `start + i`.
+    Noise {
+        /// Standard normal numbers, else uniform ones in (0, 1).
+        normal: bool,
+        /// The number of the key.
+        key: u16,
+        /// The number of the first element.
+        start: u64,
+        /// The result.
+        to: Place,
+    },
+}
+
+/// A reduction of the rows of a step's result.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct RowReduction<F> {
+    /// How.
+    pub op: Reduce,
+    /// Of what.
+    pub of: Source<F>,
+}
+
+/// How an operand is walked along the shape of a chain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Walk {
+    /// Element by element.
+    Same,
+    /// A single number.
+    Single,
+    /// By strides, the innermost axis last; copied to this register. `still` if all blocks see the same elements.
+    Strided { axes: SmallVec<[(usize, usize); 4]>, register: u16, still: bool },
+}
+
+/// Element-wise functions of operands that broadcast to one shape, and reductions of rows.
+#[derive(Clone, Debug)]
+pub struct Chain<F> {
+    len: usize,
+    /// Elements of a row, if rows are reduced.
+    row: usize,
+    /// Elements of a block, where rows are not longer than that.
+    block: usize,
+    inputs: Vec<Walk>,
+    steps: Vec<Step<F>>,
+    reductions: Vec<RowReduction<F>>,
+    registers: usize,
+    threshold: usize,
+}
+
+/// Registers, one set for each thread; kept between runs.
+#[derive(Debug, Default)]
+pub struct Scratch<F> {
+    registers: Vec<Vec<F>>,
+}
+
+impl<F: Real> Scratch<F> {
+    /// No registers yet.
+    pub fn new() -> Self {
+        Scratch { registers: Vec::new() }
+    }
+
+    fn reserve(&mut self, registers: usize) {
+        while self.registers.len() < registers {
+            self.registers.push(vec![F::ZERO; BLOCK]);
+        }
+    }
+}
+
+impl<F: Real> Chain<F> {
+    /// A chain over `shape`. Each operand has the rank of `shape`, and on each axis its size or 1. With reductions, `row` is the
+    /// number of elements of a row, a product of sizes of trailing axes; `registers` is how many the steps use.
+    ///
+    /// # Panics
+    /// If the shape is empty, an operand does not broadcast to it, or rows longer than [`BLOCK`] are reduced by anything but sums,
+    /// products and extrema.
+    pub fn new(
+        shape: &Shape,
+        operands: &[Shape],
+        steps: Vec<Step<F>>,
+        reductions: Vec<RowReduction<F>>,
+        row: usize,
+        mut registers: usize,
+    ) -> Self {
+        let len = shape.numel();
+        assert!(len > 0, "a chain over the empty shape {shape}");
+        let inner = shape.last().copied().unwrap_or(1);
+        let row = if reductions.is_empty() { 0 } else { row };
+        assert!(row == 0 || len % row == 0, "rows of {row} in a chain over shape {shape}");
+        assert!(
+            row <= BLOCK || reductions.iter().all(|reduction| reduction.op.joins()),
+            "rows of {row} elements cannot be reduced in pieces"
+        );
+        let unit = if row > 0 { row } else { inner };
+        let block = if unit <= BLOCK { BLOCK / unit * unit } else { BLOCK };
+        let inputs = operands
+            .iter()
+            .map(|operand| {
+                let mut walk = walk(shape, operand);
+                if let Walk::Strided { axes, register, still } = &mut walk {
+                    *register = registers as u16;
+                    registers += 1;
+                    let (size, _) = axes[axes.len() - 1];
+                    let repeats = axes[..axes.len() - 1].iter().all(|&(_, stride)| stride == 0);
+                    *still = row <= BLOCK && repeats && block % size == 0;
+                }
+                walk
+            })
+            .collect();
+        let costly = steps.iter().any(|step| match step {
+            Step::Map { op, .. } => op.is_transcendental(),
+            Step::Zip { op, .. } => *op == Zip::Pow,
+            Step::Select { .. } => false,
+            Step::Noise { .. } => true,
+        });
+        let weight = steps.len().max(1);
+        let threshold = if costly { TRANSCENDENTAL } else { ARITHMETIC } / weight.min(4);
+        Chain { len, row, block, inputs, steps, reductions, registers, threshold }
+    }
+
+    /// The elements of each result of a reduction.
+    pub fn rows(&self) -> usize {
+        if self.row == 0 { 0 } else { self.len / self.row }
+    }
+
+    /// The number of partial results that a run needs for each reduction; 0 where rows fit a block.
+    pub fn partials(&self) -> usize {
+        if self.row > BLOCK { self.blocks() } else { 0 }
+    }
+
+    fn blocks(&self) -> usize {
+        if self.row > BLOCK { self.len / self.row * self.row.div_ceil(BLOCK) } else { self.len.div_ceil(self.block) }
+    }
+
+    /// The elements of a block.
+    fn span(&self, block: usize) -> Range<usize> {
+        if self.row > BLOCK {
+            let pieces = self.row.div_ceil(BLOCK);
+            let (row, piece) = (block / pieces, block % pieces);
+            let start = row * self.row + piece * BLOCK;
+            start..(start + BLOCK).min((row + 1) * self.row)
+        } else {
+            let start = block * self.block;
+            start..(start + self.block).min(self.len)
+        }
+    }
+
+    /// The results of one reduction that the blocks before this one write.
+    fn reduced_before(&self, block: usize) -> usize {
+        match self.row {
+            0 => 0,
+            row if row > BLOCK => block,
+            row => (block * self.block).min(self.len) / row,
+        }
+    }
+
+    /// Evaluates the chain. `outputs` have the chain's number of elements, `reduced` have [`rows`](Self::rows) elements each; `partials` are
+    /// buffers of [`partials`](Self::partials) elements, one for each reduction. One scratch is used for each thread.
+    ///
+    /// # Panics
+    /// If the operands or buffers are not those that the chain was made for.
+    pub fn run(
+        &self,
+        scratch: &mut [Scratch<F>],
+        inputs: &[&[F]],
+        keys: &[Key],
+        outputs: &mut [&mut [F]],
+        reduced: &mut [&mut [F]],
+        partials: &mut [&mut [F]],
+    ) {
+        assert_eq!(inputs.len(), self.inputs.len(), "operands of a chain");
+        assert_eq!(reduced.len(), self.reductions.len(), "reductions of a chain");
+        for output in outputs.iter() {
+            assert_eq!(output.len(), self.len, "a result of a chain");
+        }
+        let threads = if self.len > self.threshold { scratch.len() } else { 1 };
+        let job = Job { chain: self, inputs, keys };
+        let outputs: Slices<'_, F> = outputs.iter_mut().map(|slice| &mut **slice).collect();
+        if self.row <= BLOCK {
+            let reduced = reduced.iter_mut().map(|slice| &mut **slice).collect();
+            job.run(0..self.blocks(), outputs, reduced, &mut scratch[..threads]);
+            return;
+        }
+        let leaves = partials.iter_mut().map(|slice| &mut **slice).collect();
+        job.run(0..self.blocks(), outputs, leaves, &mut scratch[..threads]);
+        let pieces = self.row.div_ceil(BLOCK);
+        for ((reduction, out), leaves) in self.reductions.iter().zip(reduced).zip(partials) {
+            for (out, leaves) in out.iter_mut().zip(leaves.chunks_exact(pieces)) {
+                *out = join(reduction.op, self.row, leaves);
+            }
+        }
+    }
+}
+
+/// The result for a row from those of its pieces, in the order of [`reduce`](crate::reduce::reduce).
+fn join<F: Real>(op: Reduce, len: usize, leaves: &[F]) -> F {
+    if let [leaf] = leaves {
+        return *leaf;
+    }
+    let middle = crate::fold::middle(len);
+    let (left, right) = leaves.split_at(middle / BLOCK);
+    op.combine(join(op, middle, left), join(op, len - middle, right))
+}
+
+fn walk(shape: &Shape, operand: &Shape) -> Walk {
+    assert_eq!(shape.rank(), operand.rank(), "operand {operand} of a chain over {shape}");
+    let mut axes: SmallVec<[(usize, usize); 4]> = SmallVec::new();
+    let mut natural = 1;
+    for (&size, &own) in shape.iter().zip(operand.iter()).rev() {
+        assert!(own == size || own == 1, "operand {operand} of a chain over {shape}");
+        let stride = if own == 1 { 0 } else { natural };
+        natural *= own;
+        if size == 1 {
+            continue;
+        }
+        match axes.last_mut() {
+            Some((last, step)) if stride == *step * *last => *last *= size,
+            _ => axes.push((size, stride)),
+        }
+    }
+    match axes[..] {
+        _ if natural == 1 => Walk::Single,
+        [(_, 1)] => Walk::Same,
+        _ => {
+            axes.reverse();
+            Walk::Strided { axes, register: 0, still: false }
+        }
+    }
+}
+
+/// Copies the elements that an operand has at a range of positions.
+fn load<F: Real>(axes: &[(usize, usize)], from: usize, operand: &[F], out: &mut [F]) {
+    let Some((&(inner, step), outer)) = axes.split_last() else { return };
+    let mut position = from;
+    let mut rest = out;
+    while !rest.is_empty() {
+        let column = position % inner;
+        let mut row = position / inner;
+        let mut offset = column * step;
+        for &(size, stride) in outer.iter().rev() {
+            offset += row % size * stride;
+            row /= size;
+        }
+        let (run, after) = rest.split_at_mut((inner - column).min(rest.len()));
+        if step == 0 {
+            run.fill(operand[offset]);
+        } else {
+            run.copy_from_slice(&operand[offset..offset + run.len()]);
+        }
+        position += run.len();
+        rest = after;
+    }
+}
+
+type Slices<'a, F> = SmallVec<[&'a mut [F]; 8]>;
+
+/// The beginnings and the ends of slices that are cut at the same place.
+fn split<'a, F>(slices: Slices<'a, F>, at: usize) -> (Slices<'a, F>, Slices<'a, F>) {
+    let mut halves: (Slices<'a, F>, Slices<'a, F>) = Default::default();
+    for slice in slices {
+        let (left, right) = slice.split_at_mut(at);
+        halves.0.push(left);
+        halves.1.push(right);
+    }
+    halves
+}
+
+/// What all threads of a run share.
+struct Job<'a, F> {
+    chain: &'a Chain<F>,
+    inputs: &'a [&'a [F]],
+    keys: &'a [Key],
+}
+
+impl<F: Real> Job<'_, F> {
+    /// Evaluates some blocks; `outputs` and `reduced` hold the elements of these blocks only.
+    fn run(
+        &self,
+        blocks: Range<usize>,
+        mut outputs: Slices<'_, F>,
+        mut reduced: Slices<'_, F>,
+        scratch: &mut [Scratch<F>],
+    ) {
+        if scratch.len() > 1 && blocks.len() > 1 {
+            let near = scratch.len() / 2;
+            let middle = blocks.start + (blocks.len() * near / scratch.len()).max(1);
+            let elements = self.chain.span(middle).start - self.chain.span(blocks.start).start;
+            let rows = self.chain.reduced_before(middle) - self.chain.reduced_before(blocks.start);
+            let (near_outputs, far_outputs) = split(outputs, elements);
+            let (near_reduced, far_reduced) = split(reduced, rows);
+            let (near_scratch, far_scratch) = scratch.split_at_mut(near);
+            rayon::join(
+                || self.run(blocks.start..middle, near_outputs, near_reduced, near_scratch),
+                || self.run(middle..blocks.end, far_outputs, far_reduced, far_scratch),
+            );
+            return;
+        }
+        let [scratch, ..] = scratch else { return };
+        scratch.reserve(self.chain.registers);
+        let origin = self.chain.span(blocks.start).start;
+        let mut done = 0;
+        for block in blocks.clone() {
+            let span = self.chain.span(block);
+            let first = block == blocks.start;
+            let mut block = Block {
+                job: self,
+                at: span.start - origin,
+                span,
+                outputs: &mut outputs,
+                registers: &mut scratch.registers,
+            };
+            block.load(first);
+            for step in &self.chain.steps {
+                block.step(step);
+            }
+            done += block.reduce(&mut reduced, done);
+        }
+    }
+}
+
+/// One block of a run.
+struct Block<'a, 'b, F> {
+    job: &'a Job<'a, F>,
+    span: Range<usize>,
+    /// Where the block begins in the results at hand.
+    at: usize,
+    outputs: &'a mut Slices<'b, F>,
+    registers: &'a mut Vec<Vec<F>>,
+}
+
+impl<F: Real> Block<'_, '_, F> {
+    /// Copies the operands that are walked by strides.
+    fn load(&mut self, first: bool) {
+        for (walk, input) in self.job.chain.inputs.iter().zip(self.job.inputs) {
+            if let Walk::Strided { axes, register, still } = walk
+                && (first || !still)
+            {
+                let register = &mut self.registers[*register as usize];
+                // What stays the same is copied once, for the longest block.
+                let len = if *still { self.job.chain.block.min(self.job.chain.len) } else { self.span.len() };
+                load(axes, self.span.start, input, &mut register[..len]);
+            }
+        }
+    }
+
+    #[inline]
+    fn slice(&self, source: &Source<F>) -> Operand<'_, F> {
+        let len = self.span.len();
+        match *source {
+            Source::Register(register) => Operand::Slice(&self.registers[register as usize][..len]),
+            Source::Output(output) => Operand::Slice(&self.outputs[output as usize][self.at..self.at + len]),
+            Source::Number(number) => Operand::Scalar(number),
+            Source::Input(input) => match &self.job.chain.inputs[input as usize] {
+                Walk::Same => Operand::Slice(&self.job.inputs[input as usize][self.span.clone()]),
+                Walk::Single => Operand::Scalar(self.job.inputs[input as usize][0]),
+                Walk::Strided { register, .. } => Operand::Slice(&self.registers[*register as usize][..len]),
+            },
+        }
+    }
+
+    fn step(&mut self, step: &Step<F>) {
+        let (Step::Map { to, .. } | Step::Zip { to, .. } | Step::Select { to, .. } | Step::Noise { to, .. }) = step;
+        let len = self.span.len();
+        // The result leaves its place while the operands are borrowed.
+        match *to {
+            Place::Register(register) => {
+                let mut out = std::mem::take(&mut self.registers[register as usize]);
+                self.evaluate(step, &mut out[..len]);
+                self.registers[register as usize] = out;
+            }
+            Place::Output(output) => {
+                let out = std::mem::take(&mut self.outputs[output as usize]);
+                self.evaluate(step, &mut out[self.at..self.at + len]);
+                self.outputs[output as usize] = out;
+            }
+        }
+    }
+
+    #[inline]
+    fn evaluate(&self, step: &Step<F>, out: &mut [F]) {
+        match step {
+            Step::Map { op, x, .. } => match self.slice(x) {
+                Operand::Slice(x) => map_slice(*op, x, out),
+                Operand::Scalar(x) => {
+                    map_slice(*op, &[x], &mut out[..1]);
+                    let value = out[0];
+                    out.fill(value);
+                }
+            },
+            Step::Zip { op, a, b, .. } => zip_slice(*op, self.slice(a), self.slice(b), out),
+            Step::Select { condition, yes, no, .. } => {
+                select_slice(self.slice(condition), self.slice(yes), self.slice(no), out);
+            }
+            Step::Noise { normal, key, start, .. } => {
+                let key = &self.job.keys[*key as usize];
+                let start = start.wrapping_add(self.span.start as u64);
+                if *normal { key.normal(start, out) } else { key.uniform(start, out) }
+            }
+        }
+    }
+
+    /// Reduces the rows of the block, or the piece of a row that it is; gives the number of results.
+    fn reduce(&self, reduced: &mut Slices<'_, F>, done: usize) -> usize {
+        let row = self.job.chain.row;
+        if row == 0 {
+            return 0;
+        }
+        let row = row.min(self.span.len());
+        for (reduction, out) in self.job.chain.reductions.iter().zip(reduced.iter_mut()) {
+            match self.slice(&reduction.of) {
+                Operand::Slice(values) => {
+                    for (out, row) in out[done..].iter_mut().zip(values.chunks_exact(row)) {
+                        *out = reduce_row(reduction.op, row);
+                    }
+                }
+                Operand::Scalar(value) => {
+                    let mut same = [F::ZERO; BLOCK];
+                    same[..row].fill(value);
+                    out[done..done + self.span.len() / row].fill(reduce_row(reduction.op, &same[..row]));
+                }
+            }
+        }
+        self.span.len() / row
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::map::map;
+    use crate::reduce::reduce;
+    use crate::testing::{same_bits, scrambled};
+    use crate::zip::{select, zip};
+    use crate::{Pool, Tensor};
+    use proptest::prelude::*;
+
+    /// r = relu(a · b + c) where a > c, else tanh(b); the results are r and the sums of its rows.
+    fn chain(shape: &Shape, operands: &[Shape], row: usize) -> Chain<f64> {
+        use Place::{Output, Register};
+        let input = Source::Input;
+        let steps = vec![
+            Step::Zip { op: Zip::Mul, a: input(0), b: input(1), to: Register(0) },
+            Step::Zip { op: Zip::Add, a: Source::Register(0), b: input(2), to: Register(1) },
+            Step::Map { op: Map::Relu, x: Source::Register(1), to: Register(0) },
+            Step::Zip { op: Zip::Greater, a: input(0), b: input(2), to: Register(1) },
+            Step::Map { op: Map::Tanh, x: input(1), to: Register(2) },
+            Step::Select {
+                condition: Source::Register(1),
+                yes: Source::Register(0),
+                no: Source::Register(2),
+                to: Output(0),
+            },
+            Step::Zip { op: Zip::Sub, a: Source::Output(0), b: Source::Number(0.5), to: Register(0) },
+        ];
+        let sums = vec![
+            RowReduction { op: Reduce::Sum, of: Source::Output(0) },
+            RowReduction { op: Reduce::Max, of: Source::Register(0) },
+        ];
+        Chain::new(shape, operands, steps, sums, row, 3)
+    }
+
+    fn run(chain: &Chain<f64>, inputs: &[Tensor<f64>], threads: usize) -> [Vec<f64>; 3] {
+        let mut scratch: Vec<Scratch<f64>> = (0..threads).map(|_| Scratch::new()).collect();
+        let inputs: Vec<&[f64]> = inputs.iter().map(Tensor::as_slice).collect();
+        let mut out = [vec![0.0; chain.len], vec![0.0; chain.rows()], vec![0.0; chain.rows()]];
+        let mut partials = [vec![0.0; chain.partials()], vec![0.0; chain.partials()]];
+        let [whole, sums, maxima] = &mut out;
+        let [first, second] = &mut partials;
+        chain.run(&mut scratch, &inputs, &[], &mut [whole], &mut [sums, maxima], &mut [first, second]);
+        out
+    }
+
+    fn check(shape: Shape, ones: [[bool; 3]; 3], keep: usize) {
+        let operands: Vec<Shape> = ones
+            .iter()
+            .map(|ones| shape.iter().zip(ones).map(|(&size, &one)| if one { 1 } else { size }).collect())
+            .collect();
+        let inputs: Vec<Tensor<f64>> = operands.iter().map(|operand| scrambled(operand)).collect();
+        let pool = Pool::new();
+        let [a, b, c] = [0, 1, 2].map(|i| crate::reduce::expand(&pool, &inputs[i], &shape));
+        let sum = zip(&pool, Zip::Add, &zip(&pool, Zip::Mul, &a, &b), &c);
+        let [yes, no] = [map(&pool, Map::Relu, &sum), map(&pool, Map::Tanh, &b)];
+        let expected = select(&pool, &zip(&pool, Zip::Greater, &a, &c), &yes, &no);
+        let axes: Vec<usize> = (keep..shape.rank()).collect();
+        let row = shape[keep..].iter().product();
+        let shifted = map(&pool, Map::AddScalar(-0.5), &expected);
+        let [sums, maxima] =
+            [(Reduce::Sum, &expected), (Reduce::Max, &shifted)].map(|(op, of)| reduce(&pool, op, of, &axes, false));
+        for threads in [1, 2, 3] {
+            let mut chain = chain(&shape, &operands, row);
+            chain.threshold = 0;
+            let [whole, first, second] = run(&chain, &inputs, threads);
+            assert!(same_bits(&Tensor::new(whole, shape.clone()).unwrap(), &expected));
+            assert!(same_bits(&Tensor::new(first, sums.shape().clone()).unwrap(), &sums), "{shape} {keep}");
+            assert!(same_bits(&Tensor::new(second, maxima.shape().clone()).unwrap(), &maxima));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_chain_gives_the_bits_of_its_steps(
+            sizes in [1..5_usize, 1..40, 1..40],
+            ones in any::<[[bool; 3]; 3]>(),
+            keep in 0..4_usize,
+        ) {
+            check(Shape::from(sizes), ones, keep);
+        }
+    }
+
+    #[test]
+    fn long_rows_are_reduced_in_the_same_order() {
+        let plain = [[false; 3], [true, true, false], [false, false, true]];
+        for sizes in [[1, 3, 5000], [2, 1, 1024], [1, 1, 100_003], [7, 2, 1025], [3, 41, 50]] {
+            for keep in 0..3 {
+                check(Shape::from(sizes), plain, keep);
+            }
+        }
+    }
+
+    #[test]
+    fn noise_is_that_of_the_key() {
+        let shape = Shape::from([3, 1000]);
+        let noise = |normal, to| Step::Noise { normal, key: u16::from(normal), start: 5, to: Place::Output(to) };
+        let chain = Chain::<f32>::new(&shape, &[], vec![noise(false, 0), noise(true, 1)], vec![], 0, 0);
+        let keys = [Key::new(1, 2, 3), Key::new(4, 5, 6)];
+        let (mut uniform, mut normal) = (vec![0.0; 3000], vec![0.0; 3000]);
+        let mut scratch: Vec<Scratch<f32>> = vec![Scratch::new(), Scratch::new()];
+        chain.run(&mut scratch, &[], &keys, &mut [&mut uniform, &mut normal], &mut [], &mut []);
+        let mut expected = vec![0.0; 3000];
+        keys[0].uniform(5, &mut expected);
+        assert_eq!(uniform, expected);
+        keys[1].normal(5, &mut expected);
+        assert_eq!(normal, expected);
+    }
+}
