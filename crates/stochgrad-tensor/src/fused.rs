@@ -160,7 +160,7 @@ impl<F: Real> Chain<F> {
         assert!(len > 0, "a chain over the empty shape {shape}");
         let inner = shape.last().copied().unwrap_or(1);
         let row = if reductions.is_empty() { 0 } else { row };
-        assert!(row == 0 || len % row == 0, "rows of {row} in a chain over shape {shape}");
+        assert!(row == 0 || len.is_multiple_of(row), "rows of {row} in a chain over shape {shape}");
         assert!(
             row <= BLOCK || reductions.iter().all(|reduction| reduction.op.joins()),
             "rows of {row} elements cannot be reduced in pieces"
@@ -194,7 +194,7 @@ impl<F: Real> Chain<F> {
 
     /// The elements of each result of a reduction.
     pub fn rows(&self) -> usize {
-        if self.row == 0 { 0 } else { self.len / self.row }
+        self.len.checked_div(self.row).unwrap_or(0)
     }
 
     /// The number of partial results that a run needs for each reduction; 0 where rows fit a block.
