@@ -1,7 +1,7 @@
 //! Numbers that host code supplies: a temperature that falls, a running mean, a learned coefficient.
 //!
 //! A constant is read when it is recorded and never again. A host value is read when it is recorded and again at each run of a
-//! compiled program, so that what changes from step to step can be part of one.
+//! [`Program`](crate::Program), so that what changes from step to step can be part of one.
 
 use crate::node::Inputs;
 use crate::{Op, Tape, Var};
@@ -9,11 +9,14 @@ use std::panic::Location;
 use std::sync::Arc;
 use stochgrad_tensor::{Pool, Real, Shape, Tensor};
 
+/// Calls its argument with each flat position and its number.
+type Read = Arc<dyn Fn(&mut dyn FnMut(usize, f64)) + Send + Sync>;
+
 /// A place to read numbers from.
 #[derive(Clone)]
 pub struct HostSource {
     shape: Shape,
-    read: Arc<dyn Fn(&mut dyn FnMut(usize, f64)) + Send + Sync>,
+    read: Read,
 }
 
 impl HostSource {
@@ -48,7 +51,10 @@ impl<F: Real> Tape<F> {
     /// let tape = Tape::<f64>::new();
     /// let counter = step.clone();
     /// let rate = tape.host_value(move || 1.0 / counter.load(Ordering::Relaxed) as f64) * 8.0;
-    /// assert_eq!(rate.item()?, 8.0);
+    /// let mut program = tape.compile(&[], &[rate])?;
+    /// step.store(4, Ordering::Relaxed);
+    /// program.run(Default::default())?;
+    /// assert_eq!(program.output(0).as_slice(), &[2.0]);
     /// # Ok(())
     /// # }
     /// ```

@@ -23,6 +23,7 @@
 //!   the left, aligned by identity, and its event axes on the right, broadcast by the usual rule.
 //! * The tape tracks which stochastic sites a value descends from ([`SiteId`]), including through host code that read
 //!   a value; it can re-record any part of itself with other inputs ([`IdMap`]).
+//! * A [`Program`] is a recording made ready to run again with other inputs and other noise, without recording.
 //! * Operations on unusable operands record an error and return a poisoned `Var`; the next fallible call returns it.
 //!
 //! This crate knows no distribution, no gradient method and no cost.
@@ -37,6 +38,7 @@ mod noise;
 mod op;
 mod plate;
 mod primitive;
+mod program;
 mod replay;
 mod sets;
 mod tape;
@@ -49,6 +51,7 @@ pub use noise::{Fill, NoiseLayout, NoiseSeed};
 pub use op::{Axes, Op, PlateReduction, Smoothness};
 pub use plate::{Plate, PlateKind, Plates, Weights};
 pub use primitive::{Primitive, PrimitiveInputs};
+pub use program::Program;
 pub use replay::{IdMap, Visit};
 pub use sets::{SetId, SiteId};
 pub use tape::{IntoTensor, Tape, Workspace};

@@ -1,7 +1,7 @@
 //! Noise on the tape: which random numbers belong to which element.
 //!
 //! Noise is addressed, not consumed: the number of an element is decided by seed, step, the address of the noise and the
-//! element's index. It is an operation like any other, so a compiled program makes it anew for another step.
+//! element's index. It is an operation like any other, so a [`Program`](crate::Program) makes it anew for another step.
 
 use crate::node::Inputs;
 use crate::{Op, Plate, PlateKind, Plates, Tape, Var};

@@ -33,8 +33,8 @@ pub(crate) struct Inner<F: Real> {
     pub(crate) hosts: Vec<HostSource>,
     /// What decides the noise, once there is some.
     pub(crate) noise: Option<NoiseSeed>,
-    /// The first look of host code at a value that is not a constant.
-    pub(crate) seen: Option<HostRead>,
+    /// Where host code has looked at values.
+    pub(crate) looks: Vec<HostRead>,
     pub(crate) sites: u32,
     /// Sites whose sampled value lets no gradient through.
     pub(crate) closed: HashSet<SiteId>,
@@ -42,7 +42,7 @@ pub(crate) struct Inner<F: Real> {
     pub(crate) scratch: Option<Scratch>,
     /// Stands where a value was given back before its node was.
     pub(crate) placeholder: Tensor<F>,
-    generation: u32,
+    pub(crate) generation: u32,
 }
 
 /// Bookkeeping of a first-order backward pass, whose nodes are dropped as soon as nothing needs them.
@@ -100,7 +100,7 @@ impl<F: Real> Tape<F> {
             primitives: Vec::new(),
             hosts: Vec::new(),
             noise: None,
-            seen: None,
+            looks: Vec::new(),
             sites: 0,
             closed: HashSet::new(),
             located: None,
@@ -143,7 +143,7 @@ impl<F: Real> Tape<F> {
         inner.primitives.clear();
         inner.hosts.clear();
         inner.noise = None;
-        inner.seen = None;
+        inner.looks.clear();
         inner.sites = 0;
         inner.closed.clear();
         inner.located = None;
@@ -383,11 +383,15 @@ impl<F: Real> Tape<F> {
     pub(crate) fn note_look(&self, id: Id, location: &'static Location<'static>) {
         let inner = &mut *self.inner.borrow_mut();
         let recorded_before = inner.nodes.len();
-        inner.seen.get_or_insert(HostRead { id, recorded_before, location: inner.located.unwrap_or(location) });
+        let location = inner.located.unwrap_or(location);
+        let again = inner.looks.last().is_some_and(|last| last.id == id && last.recorded_before == recorded_before);
+        if !again {
+            inner.looks.push(HostRead { id, recorded_before, location });
+        }
     }
 
     /// Says that host code makes what is recorded from now on of something that changes from run to run, such as noise of its own:
-    /// a program cannot repeat it, and compiling refuses.
+    /// a program cannot repeat it, and [`compile`](Tape::compile) refuses.
     #[track_caller]
     pub fn note_host_work(&self) {
         self.note_look(Id::POISON, Location::caller());

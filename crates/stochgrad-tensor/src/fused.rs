@@ -192,6 +192,11 @@ impl<F: Real> Chain<F> {
         Chain { len, row, block, inputs, steps, reductions, registers, threshold }
     }
 
+    /// How many element-wise functions it consists of.
+    pub fn steps(&self) -> usize {
+        self.steps.len()
+    }
+
     /// The elements of each result of a reduction.
     pub fn rows(&self) -> usize {
         self.len.checked_div(self.row).unwrap_or(0)

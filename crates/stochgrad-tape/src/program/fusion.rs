@@ -1,0 +1,229 @@
+//! Groups of element-wise operations as chains.
+
+use super::plan::{Group, Recording};
+use crate::node::{Id, Node};
+use crate::noise::Fill;
+use crate::op::{Op, PlateReduction};
+use smallvec::SmallVec;
+use std::collections::HashMap;
+use stochgrad_tensor::fused::{Chain, Place, RowReduction, Scratch, Source, Step};
+use stochgrad_tensor::map::{Map, map_slice};
+use stochgrad_tensor::random::Key;
+use stochgrad_tensor::reduce::Reduce;
+use stochgrad_tensor::{Pool, Real, Shape, Tensor};
+
+/// A chain, and the values that it reads and writes.
+pub(super) struct Fused<F> {
+    chain: Chain<F>,
+    inputs: Vec<Id>,
+    addresses: Vec<u128>,
+    outputs: Vec<Written>,
+    reductions: Vec<Written>,
+}
+
+/// A value that a chain writes.
+struct Written {
+    to: Id,
+    shape: Shape,
+    /// What the result of a reduction is multiplied by.
+    factor: Option<f64>,
+}
+
+type Tensors<F> = SmallVec<[Tensor<F>; 4]>;
+
+impl<F: Real> Fused<F> {
+    /// Runs the chain on the values of a tape.
+    pub(super) fn run(
+        &self,
+        nodes: &mut [Node<F>],
+        pool: &Pool<F>,
+        scratch: &mut [Scratch<F>],
+        key: impl Fn(u128) -> Key,
+    ) {
+        let take = |written: &Written| pool.take(written.shape.clone());
+        let mut outputs: Tensors<F> = self.outputs.iter().map(take).collect();
+        let mut reduced: Tensors<F> = self.reductions.iter().map(take).collect();
+        let partials = self.chain.partials();
+        let mut partials: Tensors<F> = match partials {
+            0 => Tensors::new(),
+            count => reduced.iter().map(|_| pool.take(Shape::from([count]))).collect(),
+        };
+        {
+            fn slices<F: Real>(tensors: &mut Tensors<F>) -> SmallVec<[&mut [F]; 8]> {
+                tensors.iter_mut().map(Tensor::make_mut).collect()
+            }
+            let inputs: SmallVec<[&[F]; 16]> =
+                self.inputs.iter().map(|id| nodes[id.index()].value.as_slice()).collect();
+            let keys: SmallVec<[Key; 4]> = self.addresses.iter().map(|&address| key(address)).collect();
+            let (mut outputs, mut reduced) = (slices(&mut outputs), slices(&mut reduced));
+            self.chain.run(scratch, &inputs, &keys, &mut outputs, &mut reduced, &mut slices(&mut partials));
+        }
+        partials.into_iter().for_each(|partial| pool.recycle(partial));
+        for (written, value) in self.outputs.iter().zip(outputs) {
+            nodes[written.to.index()].value = value;
+        }
+        for (written, mut value) in self.reductions.iter().zip(reduced) {
+            if let Some(factor) = written.factor {
+                let mut scaled = pool.take(written.shape.clone());
+                map_slice(Map::MulScalar(factor), value.as_slice(), scaled.make_mut());
+                pool.recycle(std::mem::replace(&mut value, scaled));
+            }
+            nodes[written.to.index()].value = value;
+        }
+    }
+}
+
+impl<F: Real> std::fmt::Debug for Fused<F> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let ids = |written: &[Written]| written.iter().map(|written| written.to.0).collect::<Vec<_>>();
+        let inputs: Vec<u32> = self.inputs.iter().map(|id| id.0).collect();
+        write!(
+            f,
+            "fused: {:?} = {} steps of {inputs:?}; {:?} by rows",
+            ids(&self.outputs),
+            self.chain.steps(),
+            ids(&self.reductions)
+        )
+    }
+}
+
+/// The group as a chain. `kept` says which members are read by something else than the group.
+pub(super) fn fuse<F: Real>(recording: &Recording<'_, F>, group: &Group, kept: &dyn Fn(usize) -> bool) -> Fused<F> {
+    let mut maker = Maker {
+        recording,
+        group,
+        sources: HashMap::new(),
+        inputs: Vec::new(),
+        operands: Vec::new(),
+        addresses: Vec::new(),
+        free: Vec::new(),
+        registers: 0,
+    };
+    let mut last: HashMap<usize, usize> = HashMap::new();
+    for (position, &member) in group.members.iter().enumerate() {
+        for input in recording.operands(member) {
+            last.insert(input, position);
+        }
+    }
+    for &(reduction, _) in &group.reductions {
+        last.insert(recording.operands(reduction)[0], usize::MAX);
+    }
+    let (mut steps, mut outputs) = (Vec::new(), Vec::new());
+    for (position, &member) in group.members.iter().enumerate() {
+        let operands: SmallVec<[Source<F>; 3]> =
+            recording.operands(member).iter().map(|&input| maker.source(input)).collect();
+        let kept = kept(member);
+        let node = recording.node(member);
+        if let (Op::Expand(..), false) = (&node.op, kept) {
+            // Broadcasting is how an operand is walked.
+            maker.sources.insert(member, operands[0]);
+            continue;
+        }
+        let to = if kept {
+            outputs.push(Written { to: Id(member as u32), shape: node.value.shape().clone(), factor: None });
+            Place::Output(outputs.len() as u16 - 1)
+        } else {
+            Place::Register(maker.register())
+        };
+        steps.push(match &node.op {
+            Op::Map(op) => Step::Map { op: *op, x: operands[0], to },
+            Op::Expand(..) => Step::Map { op: Map::PowScalar(1.0), x: operands[0], to },
+            Op::Zip(op) => Step::Zip { op: *op, a: operands[0], b: operands[1], to },
+            Op::Select => Step::Select { condition: operands[0], yes: operands[1], no: operands[2], to },
+            Op::Noise { fill, address, .. } => {
+                let key = maker.addresses.len() as u16;
+                maker.addresses.push(*address);
+                let start = recording.consecutive_noise(member).unwrap_or(0);
+                Step::Noise { normal: *fill == Fill::Normal, key, start, to }
+            }
+            other => unreachable!("{other} is not element-wise"),
+        });
+        maker.sources.insert(
+            member,
+            match to {
+                Place::Register(register) => Source::Register(register),
+                Place::Output(output) => Source::Output(output),
+            },
+        );
+        let mut done: SmallVec<[usize; 4]> = recording.operands(member).iter().copied().collect();
+        done.sort_unstable();
+        done.dedup();
+        if !last.contains_key(&member) {
+            done.push(member);
+        }
+        for input in done {
+            if last.get(&input).copied().unwrap_or(position) == position {
+                maker.free(input);
+            }
+        }
+    }
+    let mut written = Vec::new();
+    let mut rows = Vec::new();
+    for &(reduction, op) in &group.reductions {
+        let node = recording.node(reduction);
+        let factor = match &node.op {
+            Op::PlateReduce(plate, PlateReduction::Mean) => Some(1.0 / recording.plate_size(*plate) as f64),
+            _ => None,
+        };
+        rows.push(RowReduction { op, of: maker.source(recording.operands(reduction)[0]) });
+        written.push(Written { to: Id(reduction as u32), shape: node.value.shape().clone(), factor });
+    }
+    let chain = Chain::new(&group.shape, &maker.operands, steps, rows, group.row, maker.registers);
+    Fused { chain, inputs: maker.inputs, addresses: maker.addresses, outputs, reductions: written }
+}
+
+/// How a reduction of the trailing axes is done, row by row.
+pub(super) fn row_reduction(op: &Op) -> Option<Reduce> {
+    Some(match op {
+        Op::Reduce(reduce, _) => *reduce,
+        Op::SumOut(..) | Op::PlateReduce(_, PlateReduction::Sum | PlateReduction::Mean) => Reduce::Sum,
+        Op::PlateReduce(_, PlateReduction::LogSumExp) => Reduce::LogSumExp,
+        _ => return None,
+    })
+}
+
+/// A chain in the making.
+struct Maker<'a, 'r, F: Real> {
+    recording: &'a Recording<'r, F>,
+    group: &'a Group,
+    sources: HashMap<usize, Source<F>>,
+    inputs: Vec<Id>,
+    operands: Vec<Shape>,
+    addresses: Vec<u128>,
+    free: Vec<u16>,
+    registers: usize,
+}
+
+impl<F: Real> Maker<'_, '_, F> {
+    fn register(&mut self) -> u16 {
+        self.free.pop().unwrap_or_else(|| {
+            self.registers += 1;
+            self.registers as u16 - 1
+        })
+    }
+
+    fn free(&mut self, member: usize) {
+        if let Some(&Source::Register(register)) = self.sources.get(&member)
+            && self.group.contains(member)
+        {
+            self.free.push(register);
+        }
+    }
+
+    /// Where a step finds a value: a member of the group, a number, or an operand of the chain.
+    fn source(&mut self, value: usize) -> Source<F> {
+        if let Some(&known) = self.sources.get(&value) {
+            return known;
+        }
+        let source = match self.recording.number(value) {
+            Some(number) => Source::Number(number),
+            None => {
+                self.inputs.push(Id(value as u32));
+                self.operands.push(self.recording.spread(value, &self.group.plates, self.group.event_rank));
+                Source::Input(self.inputs.len() as u16 - 1)
+            }
+        };
+        self.sources.insert(value, source);
+        source
+    }
+}

@@ -1,0 +1,514 @@
+//! From a recording to instructions.
+
+use super::fusion::{fuse, row_reduction};
+use super::{Input, Instruction, Program, Work};
+use crate::node::{Id, Inputs, Node};
+use crate::noise::NoiseLayout;
+use crate::plate::{Plate, Plates};
+use crate::tape::Inner;
+use crate::{Op, PlateReduction, Tape, TapeError, TapeResult};
+use smallvec::SmallVec;
+use std::collections::HashMap;
+use std::panic::Location;
+use stochgrad_tensor::fused::{BLOCK, Scratch};
+use stochgrad_tensor::map::Map;
+use stochgrad_tensor::reduce::Reduce;
+use stochgrad_tensor::zip::Zip;
+use stochgrad_tensor::{Real, Shape};
+
+/// Longer groups are ended: their registers would not fit the cache.
+const LONGEST: usize = 400;
+
+/// What is known of a recording.
+pub(super) struct Recording<'a, F: Real> {
+    inner: &'a Inner<F>,
+    /// Whether a value can differ from run to run.
+    varies: Vec<bool>,
+    /// What a value is the same as.
+    root: Vec<u32>,
+    /// Whether a value is computed by the program.
+    needed: Vec<bool>,
+}
+
+/// Element-wise operations of one shape, and reductions of their rows.
+pub(super) struct Group {
+    pub(super) members: Vec<usize>,
+    pub(super) reductions: Vec<(usize, Reduce)>,
+    pub(super) shape: Shape,
+    pub(super) plates: Plates,
+    pub(super) event_rank: usize,
+    /// The elements of a row that is reduced; 0 if none is.
+    pub(super) row: usize,
+}
+
+impl Group {
+    pub(super) fn contains(&self, value: usize) -> bool {
+        self.members.binary_search(&value).is_ok()
+    }
+}
+
+impl<'a, F: Real> Recording<'a, F> {
+    fn new(inner: &'a Inner<F>, inputs: &[Id], outputs: &[Id]) -> Self {
+        let count = inner.nodes.len();
+        let mut recording = Recording {
+            inner,
+            varies: vec![false; count],
+            root: (0..count as u32).collect(),
+            needed: vec![false; count],
+        };
+        for input in inputs {
+            recording.varies[input.index()] = true;
+        }
+        recording.find_variables();
+        recording.find_equals();
+        recording.find_needed(outputs);
+        recording
+    }
+
+    pub(super) fn node(&self, value: usize) -> &Node<F> {
+        &self.inner.nodes[value]
+    }
+
+    pub(super) fn plate_size(&self, plate: Plate) -> usize {
+        self.inner.plates[plate.index as usize].size
+    }
+
+    /// The operands of a value, by what they are the same as.
+    pub(super) fn operands(&self, value: usize) -> SmallVec<[usize; 3]> {
+        self.node(value).inputs.iter().map(|id| self.root[id.index()] as usize).collect()
+    }
+
+    /// The number that a constant holds everywhere.
+    pub(super) fn number(&self, value: usize) -> Option<F> {
+        if self.varies[value] {
+            return None;
+        }
+        let elements = self.node(value).value.as_slice();
+        let first = *elements.first()?;
+        elements.iter().all(|x| x.to_f64().to_bits() == first.to_f64().to_bits()).then_some(first)
+    }
+
+    /// The shape of a value with an axis for each of some plates and an event rank.
+    pub(super) fn spread(&self, value: usize, plates: &[Plate], event_rank: usize) -> Shape {
+        let node = self.node(value);
+        let shape = node.value.shape();
+        let event = &shape[node.plates.len()..];
+        plates
+            .iter()
+            .map(|plate| node.plates.binary_search(plate).map_or(1, |at| shape[at]))
+            .chain(std::iter::repeat_n(1, event_rank - event.len()))
+            .chain(event.iter().copied())
+            .collect()
+    }
+
+    /// The index of the first element of some noise, if the others follow one by one.
+    pub(super) fn consecutive_noise(&self, value: usize) -> Option<u64> {
+        let Op::Noise { plates, event, .. } = &self.node(value).op else { return None };
+        let entries = plates.iter().map(|plate| {
+            let entry = &self.inner.plates[plate.index as usize];
+            (entry.size, entry.kind, entry.offset)
+        });
+        NoiseLayout::of(entries, event.numel()).consecutive()
+    }
+
+    fn find_variables(&mut self) {
+        for value in 0..self.varies.len() {
+            if self.varies[value] {
+                continue;
+            }
+            let node = self.node(value);
+            let varies = |input: &Id| self.varies[input.index()];
+            self.varies[value] = match &node.op {
+                Op::Noise { .. } | Op::Host(_) => true,
+                // Their values are 1 and 0, whatever their operand is.
+                Op::MagicBox | Op::Map(Map::OnesLike | Map::ZerosLike) => false,
+                // The other inputs are there for what descends from them.
+                Op::Sample(_) | Op::StraightThrough => varies(&node.inputs[0]),
+                _ => node.inputs.iter().any(varies),
+            };
+        }
+    }
+
+    /// Finds values that equal others: copies under another name, products with 1, and repetitions.
+    fn find_equals(&mut self) {
+        let mut known: HashMap<String, u32> = HashMap::new();
+        for value in 0..self.root.len() {
+            if !self.varies[value]
+                || self.node(value).inputs.is_empty() && !matches!(self.node(value).op, Op::Noise { .. })
+            {
+                continue;
+            }
+            if let Some(original) = self.original(value) {
+                self.root[value] = original as u32;
+                continue;
+            }
+            let node = self.node(value);
+            if !matches!(node.op, Op::Custom(_)) {
+                let name = format!("{:?}{:?}", node.op, self.operands(value));
+                self.root[value] = *known.entry(name).or_insert(value as u32);
+            }
+        }
+    }
+
+    /// The operand that a value is bit for bit.
+    fn original(&self, value: usize) -> Option<usize> {
+        let node = self.node(value);
+        let operands = self.operands(value);
+        let same = |operand: usize| {
+            let other = self.node(operand);
+            (other.plates == node.plates && other.value.shape() == node.value.shape()).then_some(operand)
+        };
+        match &node.op {
+            Op::StopGradient | Op::Sample(_) | Op::StraightThrough | Op::Expand(..) | Op::Reshape(_) => {
+                same(operands[0])
+            }
+            Op::Map(Map::MulScalar(1.0) | Map::PowScalar(1.0)) => same(operands[0]),
+            Op::Reduce(_, axes) if axes.is_empty() => same(operands[0]),
+            Op::Zip(Zip::Mul) => {
+                let one = |operand: usize| self.number(operand) == Some(F::ONE);
+                match (one(operands[0]), one(operands[1])) {
+                    (true, _) => same(operands[1]),
+                    (_, true) => same(operands[0]),
+                    _ => None,
+                }
+            }
+            Op::Zip(Zip::Div) if self.number(operands[1]) == Some(F::ONE) => same(operands[0]),
+            _ => None,
+        }
+    }
+
+    fn find_needed(&mut self, outputs: &[Id]) {
+        let mut pending: Vec<usize> = outputs.iter().map(|id| self.root[id.index()] as usize).collect();
+        while let Some(value) = pending.pop() {
+            if !std::mem::replace(&mut self.needed[value], true) && self.varies[value] {
+                pending.extend(self.operands(value));
+            }
+        }
+    }
+
+    /// Whether a value is computed, and not given.
+    fn is_computed(&self, value: usize) -> bool {
+        self.needed[value] && self.varies[value] && !matches!(self.node(value).op, Op::Leaf { .. })
+    }
+
+    fn is_elementwise(&self, value: usize) -> bool {
+        let node = self.node(value);
+        !node.value.is_empty()
+            && match node.op {
+                Op::Map(_) | Op::Zip(_) | Op::Select | Op::Expand(..) => true,
+                Op::Noise { .. } => self.consecutive_noise(value).is_some(),
+                _ => false,
+            }
+    }
+
+    /// The elements of a row, for a reduction of trailing axes.
+    fn reduced_row(&self, value: usize) -> Option<usize> {
+        let node = self.node(value);
+        let reduce = row_reduction(&node.op)?;
+        let operand = self.node(*self.operands(value).first()?);
+        let (shape, lead) = (operand.value.shape(), operand.plates.len());
+        let mut gone: SmallVec<[bool; 8]> = SmallVec::from_elem(false, shape.len());
+        match &node.op {
+            Op::Reduce(_, axes) => axes.iter().for_each(|&axis| gone[lead + axis] = true),
+            Op::SumOut(plates, axes) => {
+                axes.iter().for_each(|&axis| gone[lead + axis] = true);
+                plates
+                    .iter()
+                    .filter_map(|plate| operand.plates.binary_search(plate).ok())
+                    .for_each(|at| gone[at] = true);
+            }
+            Op::PlateReduce(plate, _) => gone[operand.plates.binary_search(plate).ok()?] = true,
+            _ => return None,
+        }
+        let mut row = 1;
+        let mut kept = false;
+        for (&size, gone) in shape.iter().zip(&gone).rev().filter(|(size, _)| **size != 1) {
+            if !gone {
+                kept = true;
+            } else if kept {
+                return None;
+            } else {
+                row *= size;
+            }
+        }
+        (row > 1 && (row <= BLOCK || reduce.joins())).then_some(row)
+    }
+}
+
+/// The groups that are still open, and what has been decided.
+struct Planner<'a, 'r, F: Real> {
+    recording: &'a Recording<'r, F>,
+    groups: Vec<Group>,
+    open: Vec<usize>,
+    /// The group that computes a value, as a member or as a reduction.
+    group_of: Vec<Option<u32>>,
+    order: Vec<Planned>,
+}
+
+enum Planned {
+    Evaluate(usize),
+    Group(usize),
+}
+
+impl<F: Real> Planner<'_, '_, F> {
+    fn open_group(&self, value: usize) -> Option<usize> {
+        self.group_of[value].map(|group| group as usize).filter(|group| self.open.contains(group))
+    }
+
+    fn close(&mut self, group: usize) {
+        self.open.retain(|&open| open != group);
+        self.groups[group].members.sort_unstable();
+        self.order.push(Planned::Group(group));
+    }
+
+    fn close_all(&mut self) {
+        while let Some(&group) = self.open.first() {
+            self.close(group);
+        }
+    }
+
+    fn add(&mut self, value: usize) {
+        let operands = self.recording.operands(value);
+        if self.recording.is_elementwise(value) {
+            self.add_elementwise(value, &operands);
+        } else if let Some(row) = self.recording.reduced_row(value) {
+            self.add_reduction(value, operands[0], row);
+        } else {
+            for operand in operands {
+                if let Some(group) = self.open_group(operand) {
+                    self.close(group);
+                }
+            }
+            self.order.push(Planned::Evaluate(value));
+        }
+    }
+
+    fn add_elementwise(&mut self, value: usize, operands: &[usize]) {
+        let node = self.recording.node(value);
+        let mut home: Option<usize> = None;
+        for &operand in operands {
+            let Some(group) = self.open_group(operand) else { continue };
+            let known = &self.groups[group];
+            let fits = known.shape == *node.value.shape()
+                && known.plates == node.plates
+                && !known.reductions.iter().any(|&(reduction, _)| reduction == operand)
+                && known.members.len() < LONGEST;
+            if !fits {
+                self.close(group);
+                if home == Some(group) {
+                    home = None;
+                }
+            } else if let Some(first) = home.filter(|&first| first != group) {
+                if self.merges(first, group) {
+                    self.merge(first, group);
+                } else {
+                    self.close(group);
+                }
+            } else {
+                home = Some(group);
+            }
+        }
+        let home = home.unwrap_or_else(|| self.start(value));
+        self.groups[home].members.push(value);
+        self.group_of[value] = Some(home as u32);
+    }
+
+    fn add_reduction(&mut self, value: usize, operand: usize, row: usize) {
+        let reduce = row_reduction(&self.recording.node(value).op);
+        let fits = |group: &Group| {
+            (group.row == 0 || group.row == row) && !group.reductions.iter().any(|&(reduction, _)| reduction == operand)
+        };
+        let home = match self.open_group(operand) {
+            Some(group) if fits(&self.groups[group]) => group,
+            Some(group) => {
+                self.close(group);
+                self.start(operand)
+            }
+            None => self.start(operand),
+        };
+        let group = &mut self.groups[home];
+        group.row = row;
+        group.reductions.extend(reduce.map(|reduce| (value, reduce)));
+        self.group_of[value] = Some(home as u32);
+    }
+
+    /// A new group of the shape of a value.
+    fn start(&mut self, value: usize) -> usize {
+        let node = self.recording.node(value);
+        self.groups.push(Group {
+            members: Vec::new(),
+            reductions: Vec::new(),
+            shape: node.value.shape().clone(),
+            plates: node.plates.clone(),
+            event_rank: node.value.shape().len() - node.plates.len(),
+            row: 0,
+        });
+        self.open.push(self.groups.len() - 1);
+        self.groups.len() - 1
+    }
+
+    fn merges(&self, into: usize, from: usize) -> bool {
+        let (into, from) = (&self.groups[into], &self.groups[from]);
+        (into.row == 0 || from.row == 0 || into.row == from.row) && into.members.len() + from.members.len() <= LONGEST
+    }
+
+    fn merge(&mut self, into: usize, from: usize) {
+        self.open.retain(|&open| open != from);
+        let moved = std::mem::take(&mut self.groups[from].members);
+        let reductions = std::mem::take(&mut self.groups[from].reductions);
+        for value in moved.iter().copied().chain(reductions.iter().map(|&(value, _)| value)) {
+            self.group_of[value] = Some(into as u32);
+        }
+        let row = self.groups[from].row;
+        let into = &mut self.groups[into];
+        into.members.extend(moved);
+        into.reductions.extend(reductions);
+        into.row = into.row.max(row);
+    }
+}
+
+pub(super) fn plan<F: Real>(
+    tape: &Tape<F>,
+    inputs: &[Id],
+    outputs: &[Id],
+    at: &'static Location<'static>,
+) -> TapeResult<Program<F>> {
+    let inner = tape.inner.borrow();
+    for input in inputs {
+        if !matches!(inner.nodes[input.index()].op, Op::Leaf { .. }) {
+            let message = format!(
+                "an input of a program must be a parameter or a constant, came the result of {} (recorded at {})",
+                inner.nodes[input.index()].op,
+                inner.nodes[input.index()].location
+            );
+            return Err(TapeError::Other { message, at });
+        }
+    }
+    let recording = Recording::new(&inner, inputs, outputs);
+    check_looks(&recording, at)?;
+    let count = inner.nodes.len();
+    let mut planner = Planner {
+        recording: &recording,
+        groups: Vec::new(),
+        open: Vec::new(),
+        group_of: vec![None; count],
+        order: Vec::new(),
+    };
+    for value in (0..count).filter(|&value| recording.is_computed(value)) {
+        planner.add(value);
+    }
+    planner.close_all();
+    let Planner { groups, group_of, order, .. } = planner;
+
+    let outputs: Vec<Id> = outputs.iter().map(|id| Id(recording.root[id.index()])).collect();
+    let mut kept = vec![false; count];
+    outputs.iter().for_each(|id| kept[id.index()] = true);
+    for value in (0..count).filter(|&value| recording.is_computed(value)) {
+        for operand in recording.operands(value) {
+            kept[operand] |= group_of[value].is_none() || group_of[operand] != group_of[value];
+        }
+    }
+    // A reduction within a group is never read inside it.
+    let mut instructions: Vec<Instruction<F>> = Vec::new();
+    let mut last_use: HashMap<usize, usize> = HashMap::new();
+    for planned in &order {
+        let position = instructions.len();
+        let work = match planned {
+            Planned::Evaluate(value) => {
+                let operands = recording.operands(*value);
+                operands.iter().for_each(|&operand| {
+                    last_use.insert(operand, position);
+                });
+                last_use.insert(*value, position);
+                let inputs: Inputs = operands.iter().map(|&operand| Id(operand as u32)).collect();
+                Work::Evaluate { op: recording.node(*value).op.clone(), inputs, to: Id(*value as u32) }
+            }
+            Planned::Group(group) => {
+                let group = &groups[*group];
+                let reductions = group.reductions.iter().map(|&(value, _)| value);
+                for value in group.members.iter().copied().chain(reductions) {
+                    recording.operands(value).iter().for_each(|&operand| {
+                        last_use.insert(operand, position);
+                    });
+                    last_use.insert(value, position);
+                }
+                Work::Fused(Box::new(fuse(&recording, group, &|value| kept[value])))
+            }
+        };
+        instructions.push(Instruction { work, spent: SmallVec::new() });
+    }
+    for (&value, &position) in &last_use {
+        let stays = outputs.iter().any(|id| id.index() == value) || !recording.is_computed(value);
+        let in_register = group_of[value].is_some() && !kept[value] && recording.is_elementwise(value);
+        if !stays && !in_register {
+            instructions[position].spent.push(Id(value as u32));
+        }
+    }
+    instructions.iter_mut().for_each(|instruction| instruction.spent.sort_unstable());
+    let inputs = inputs
+        .iter()
+        .map(|&id| Input {
+            id,
+            shape: inner.nodes[id.index()].value.shape().clone(),
+            given: false,
+            location: inner.nodes[id.index()].location,
+        })
+        .collect();
+    let results = outputs.iter().map(|_| inner.placeholder.clone()).collect();
+    let threads = tape.threads();
+    let scratch = (0..threads).map(|_| Scratch::new()).collect();
+    let tape = slots(tape, &inner, &recording);
+    Ok(Program { tape, inputs, outputs, results, instructions, scratch })
+}
+
+/// A program must not contain what was recorded after host code had looked at a value that varies.
+fn check_looks<F: Real>(recording: &Recording<'_, F>, at: &'static Location<'static>) -> TapeResult<()> {
+    let varies = |id: Id| id == Id::POISON || recording.varies.get(id.index()).is_none_or(|&varies| varies);
+    let Some(look) = recording.inner.looks.iter().find(|look| varies(look.id)) else { return Ok(()) };
+    let after = (look.recorded_before..recording.needed.len()).find(|&value| recording.needed[value]);
+    let Some(after) = after else { return Ok(()) };
+    let message = format!(
+        "cannot compile: host code looked at a value (or drew numbers of its own) at {}, and what was recorded afterwards, such as {} at {}, \
+         may have been made of it; record each step afresh, or use draws and methods that are recorded operations",
+        look.location,
+        recording.node(after).op,
+        recording.node(after).location
+    );
+    Err(TapeError::Other { message, at })
+}
+
+/// A tape with the positions of the recording, constants filled in.
+fn slots<F: Real>(tape: &Tape<F>, inner: &Inner<F>, recording: &Recording<'_, F>) -> Tape<F> {
+    let slots = Tape::with_threads(tape.threads());
+    {
+        let new = &mut *slots.inner.borrow_mut();
+        new.plates = inner.plates.clone();
+        new.primitives = inner.primitives.clone();
+        new.hosts = inner.hosts.clone();
+        new.generation = inner.generation;
+        for (value, node) in inner.nodes.iter().enumerate() {
+            let constant = recording.needed[value] && !recording.varies[value];
+            // Copies share the buffer of what they copy, which the pool must not take from someone else.
+            let copies = matches!(
+                node.op,
+                Op::Reshape(_) | Op::Expand(..) | Op::StraightThrough | Op::PlateReduce(_, PlateReduction::Mean)
+            );
+            let pooled = match node.op {
+                _ if constant => false,
+                Op::Leaf { .. } | Op::Custom(_) => false,
+                _ if copies => recording.operands(value).iter().all(|&operand| new.nodes[operand].pooled),
+                _ => true,
+            };
+            new.nodes.push(Node {
+                op: Op::Leaf { trainable: false },
+                inputs: Inputs::new(),
+                value: if constant { node.value.clone() } else { new.placeholder.clone() },
+                pooled,
+                plates: node.plates.clone(),
+                ancestors: crate::SetId::EMPTY,
+                location: node.location,
+            });
+        }
+    }
+    slots
+}

@@ -1,0 +1,214 @@
+//! A program gives the bits of recording afresh, refuses what it cannot repeat, and allocates nothing new.
+
+use proptest::prelude::*;
+use stochgrad_tape::{Fill, NoiseSeed, Plate, PlateKind, Program, Tape, TapeError, TapeResult, Var};
+use stochgrad_tensor::map::Map;
+use stochgrad_tensor::{Shape, Tensor};
+
+type Recorded<'t> = (Vec<Var<'t, f64>>, Vec<Var<'t, f64>>);
+
+fn numbers(shape: &[usize], seed: u64) -> Tensor<f64> {
+    Tensor::from_fn(shape, |i| ((i as f64 + 1.3) * (seed as f64 + 0.7) * 12.9898).sin() * 1.5)
+}
+
+fn same(a: &Tensor<f64>, b: &Tensor<f64>) -> bool {
+    a.shape() == b.shape() && a.as_slice().iter().zip(b.as_slice()).all(|(a, b)| a.to_bits() == b.to_bits())
+}
+
+/// Compiles a recording with some inputs, runs it with others, and compares with recording these.
+fn check(
+    threads: usize,
+    shapes: &[Vec<usize>],
+    record: impl for<'t> Fn(&'t Tape<f64>, &[Tensor<f64>], NoiseSeed) -> Recorded<'t>,
+) -> Program<f64> {
+    let inputs = |seed: u64| -> Vec<Tensor<f64>> {
+        shapes.iter().enumerate().map(|(at, shape)| numbers(shape, seed * 10 + at as u64)).collect()
+    };
+    let tape = Tape::<f64>::with_threads(threads);
+    let (leaves, outputs) = record(&tape, &inputs(1), NoiseSeed { seed: 1, step: 0 });
+    let mut program = tape.compile(&leaves, &outputs).unwrap();
+    for step in 1..4 {
+        let seed = NoiseSeed { seed: 1, step };
+        let fresh = Tape::<f64>::new();
+        let given = inputs(step + 1);
+        let (_, expected) = record(&fresh, &given, seed);
+        given.iter().enumerate().for_each(|(at, input)| program.set(at, input).unwrap());
+        program.run(seed).unwrap();
+        for (at, expected) in expected.iter().enumerate() {
+            let expected = expected.inspect().unwrap();
+            assert!(
+                same(program.output(at), &expected),
+                "output {at}: {:?}, not {expected:?}\n{program:?}",
+                program.output(at)
+            );
+        }
+    }
+    program
+}
+
+fn network<'t>(tape: &'t Tape<f64>, inputs: &[Tensor<f64>], seed: NoiseSeed) -> Recorded<'t> {
+    let [first, bias, second, images] = inputs else { panic!("four inputs") };
+    let batch = tape.plate("batch", 5, PlateKind::Data, &[]);
+    let samples = tape.plate("samples", 3, PlateKind::Samples, &[batch]);
+    let leaves =
+        vec![tape.parameter(first), tape.parameter(bias), tape.parameter(second), tape.constant_on(&[batch], images)];
+    let hidden = (leaves[3].matmul(leaves[0]) + leaves[1]).map(Map::LeakyRelu(0.1));
+    let noise = tape.noise(seed, Fill::Uniform, 7, &[batch, samples], &Shape::from([6])).unwrap();
+    let bits = noise.ge(1.0 - hidden.sigmoid());
+    let site = tape.new_site();
+    let bits = tape.sample(site, bits, &[hidden]);
+    tape.set_closed(site, true);
+    let logits = bits.matmul(leaves[2]);
+    let cost = (logits.softplus() - leaves[3] * logits).sum();
+    let log_prob = (bits * hidden - hidden.softplus()).sum();
+    let centred = (cost - cost.mean_over(samples)).stop_gradient();
+    let mixed = (log_prob.magic_box() * cost + (log_prob.magic_box() - 1.0) * centred).mean_over(samples);
+    let total = mixed.mean_over(batch) + cost.log_mean_exp_over(samples).sum_over(batch) * 0.01;
+    let mut outputs = tape.gradients(total, &leaves[..3]).unwrap();
+    outputs.extend([total, cost, leaves[1]]);
+    (leaves, outputs)
+}
+
+#[test]
+fn a_network_with_samples_runs_again() {
+    let shapes = [vec![8, 6], vec![6], vec![6, 8], vec![5, 8]];
+    for threads in [1, 2] {
+        let program = check(threads, &shapes, network);
+        assert!(program.len() < 30, "{program:?}");
+    }
+}
+
+#[test]
+fn large_values_give_the_same_bits_on_any_number_of_threads() {
+    let record = |tape: &'static Tape<f64>, inputs: &[Tensor<f64>], seed: NoiseSeed| -> Recorded<'static> {
+        let plate = tape.plate("many", 30_011, PlateKind::Samples, &[]);
+        let x = tape.parameter(&inputs[0]);
+        let noise = tape.noise(seed, Fill::Normal, 3, &[plate], &Shape::from([3])).unwrap();
+        let value = (x + noise * x.exp()).tanh();
+        let total = value.sum().square().mean_over(plate);
+        let mut outputs = tape.gradients(total, &[x]).unwrap();
+        outputs.extend([total, value.sum_over(plate), value]);
+        (vec![x], outputs)
+    };
+    for threads in [1, 2, 3] {
+        let tape: &'static Tape<f64> = Box::leak(Box::new(Tape::with_threads(threads)));
+        let seed = NoiseSeed { seed: 1, step: 0 };
+        let (leaves, outputs) = record(tape, &[numbers(&[3], 1)], seed);
+        let mut program = tape.compile(&leaves, &outputs).unwrap();
+        let again = NoiseSeed { seed: 5, step: 6 };
+        program.set(0, &numbers(&[3], 2)).unwrap();
+        program.run(again).unwrap();
+        let fresh: &'static Tape<f64> = Box::leak(Box::new(Tape::new()));
+        let (_, expected) = record(fresh, &[numbers(&[3], 2)], again);
+        for (at, expected) in expected.iter().enumerate() {
+            assert!(same(program.output(at), &expected.inspect().unwrap()), "output {at} on {threads} threads");
+        }
+    }
+}
+
+/// One operation of a random graph: which, and which earlier values it takes.
+type Choice = (u8, usize, usize, usize);
+
+fn random_graph<'t>(tape: &'t Tape<f64>, inputs: &[Tensor<f64>], choices: &[Choice], seed: NoiseSeed) -> Recorded<'t> {
+    let outer = tape.plate("outer", 3, PlateKind::Data, &[]);
+    let inner = tape.plate("inner", 2, PlateKind::Samples, &[]);
+    let plates: [&[Plate]; 4] = [&[], &[outer], &[outer, inner], &[inner]];
+    let leaves: Vec<Var<'_, f64>> =
+        inputs.iter().zip(plates).map(|(input, plates)| tape.constant_on(plates, input)).collect();
+    let mut values = leaves.clone();
+    values.push(tape.noise(seed, Fill::Uniform, 1, &[outer, inner], &Shape::from([4, 3])).unwrap());
+    values.push(tape.constant(1.0));
+    for &(op, a, b, c) in choices {
+        let [a, b, c] = [a, b, c].map(|at| values[at % values.len()]);
+        let fits = |a: Var<'_, f64>, b: Var<'_, f64>| Shape::broadcast(&a.shape(), &b.shape()).is_some();
+        let next = match op % 16 {
+            0 if fits(a, b) => a + b,
+            1 | 2 if fits(a, b) => a * b,
+            3 if fits(a, b) => a - b.sin(),
+            4 => a.tanh(),
+            5 => (a * 0.3).exp(),
+            6 => a.sigmoid() * 1.0,
+            7 if !a.shape().is_empty() => a.sum_axis(-1),
+            8 => a.sum(),
+            9 if a.plates().contains(&outer) => a.mean_over(outer),
+            10 if a.plates().contains(&inner) => a.log_mean_exp_over(inner),
+            11 if fits(a, b) && fits(b, c) && fits(a, c) => a.gt(b).select(b, c),
+            12 if !a.shape().is_empty() => a.log_softmax(-1),
+            13 if a.shape().len() == 2 => a.transpose(),
+            14 => a.stop_gradient().cos(),
+            _ => a.softplus(),
+        };
+        // Keep the numbers small, so that differences stay visible.
+        values.push(next.sin());
+    }
+    let outputs = values.iter().rev().take(4).copied().collect();
+    (leaves, outputs)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+    #[test]
+    fn random_graphs_run_again(choices in prop::collection::vec(any::<(u8, usize, usize, usize)>(), 1..40)) {
+        let shapes = [vec![4, 3], vec![3, 4, 3], vec![3, 2, 1, 3], vec![2, 3]];
+        check(2, &shapes, |tape, inputs, seed| random_graph(tape, inputs, &choices, seed));
+    }
+}
+
+#[test]
+fn from_the_second_run_on_every_buffer_comes_from_the_pool() {
+    let shapes = [vec![8, 6], vec![6], vec![6, 8], vec![5, 8]];
+    let mut program = check(1, &shapes, network);
+    let before = program.pool().statistics();
+    for step in 0..10 {
+        shapes.iter().enumerate().for_each(|(at, shape)| program.set(at, &numbers(shape, at as u64)).unwrap());
+        program.run(NoiseSeed { seed: 1, step }).unwrap();
+    }
+    let after = program.pool().statistics();
+    assert_eq!(after.taken - before.taken, after.reused - before.reused);
+    assert_eq!(after.held_bytes, before.held_bytes);
+}
+
+fn refusal(result: TapeResult<Program<f64>>) -> String {
+    result.err().map(|error| error.to_string()).unwrap_or_default()
+}
+
+#[test]
+fn what_host_code_may_have_made_of_a_value_is_refused() {
+    let tape = Tape::<f64>::new();
+    let x = tape.parameter([1.0, 2.0]);
+    let early = x.exp();
+    let seen = early.sum().peek().unwrap().item().unwrap();
+    let late = x * seen;
+    assert!(tape.compile(&[x], &[early]).is_ok());
+    let message = refusal(tape.compile(&[x], &[late]));
+    assert!(message.contains("host code looked at a value") && message.contains("programs.rs"), "{message}");
+    // A look at what never varies decides nothing.
+    let tape = Tape::<f64>::new();
+    let (x, c) = (tape.parameter(2.0), tape.constant(3.0));
+    let seen = c.peek().unwrap().item().unwrap();
+    assert!(tape.compile(&[x], &[x * seen]).is_ok());
+    tape.note_host_work();
+    assert!(!refusal(tape.compile(&[x], &[x + 1.0])).is_empty());
+}
+
+#[test]
+fn mistakes_are_errors() {
+    let tape = Tape::<f64>::new();
+    let x = tape.parameter([1.0, 2.0]);
+    let y = x.exp();
+    let message = refusal(tape.compile(&[y], &[y]));
+    assert!(message.contains("must be a parameter or a constant"), "{message}");
+    let other = Tape::<f64>::new();
+    assert!(matches!(other.compile(&[], &[y]), Err(TapeError::Foreign { .. })));
+    let mut program = tape.compile(&[x], &[y]).unwrap();
+    let message = program.run(NoiseSeed::default()).unwrap_err().to_string();
+    assert!(message.contains("set every input before each run"), "{message}");
+    let message = program.set(0, &Tensor::from([1.0])).unwrap_err().to_string();
+    assert!(message.contains("expected shape [2], came [1]"), "{message}");
+    assert!(program.set(1, &Tensor::from([1.0])).is_err());
+    program.set(0, &Tensor::from([0.0, 0.0])).unwrap();
+    program.run(NoiseSeed::default()).unwrap();
+    assert_eq!(program.output(0).to_vec(), [1.0, 1.0]);
+    // The input was let go of.
+    assert!(program.run(NoiseSeed::default()).is_err());
+}
