@@ -705,6 +705,10 @@ fn control_cases() -> Vec<Case> {
             let noise = tape.noise(NoiseSeed::default(), Fill::Normal, 1, &[plate], &Shape::from([2])).unwrap();
             (x[0] * noise).sin()
         }),
+        case("categories", vec![real(&[2, 3], 111)], |tape, x| {
+            let uniforms = tape.constant([0.2, 0.9]);
+            x[0] * x[0].softmax(-1).categories(uniforms).one_hot(3)
+        }),
         case("host values", vec![real(&[2], 110)], |tape, x| (x[0] * tape.host_value(|| 1.5)).exp()),
     ]
 }

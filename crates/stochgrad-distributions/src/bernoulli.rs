@@ -112,6 +112,15 @@ impl<'t, F: Real> Distribution<'t, F> for Bernoulli<Var<'t, F>> {
         draw.bernoulli(&event, &self.parameter.probabilities(draw, &event)?)
     }
 
+    fn sample(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
+        let tape = self.parameter.var().tape();
+        if !draw.records_noise(tape) {
+            return Ok(draw.record(tape, self.draw(draw)?));
+        }
+        let noise = draw.record_uniform(tape, &self.event_shape())?;
+        Ok(noise.ge(1.0 - self.probabilities()))
+    }
+
     fn mean(&self) -> Option<Var<'t, F>> {
         Some(self.probabilities())
     }
@@ -209,15 +218,15 @@ impl<'t, F: Real> StochasticDerivative<'t, F> for Bernoulli<Var<'t, F>> {
 impl<'t, F: Real> Relaxed<'t, F> for Bernoulli<Var<'t, F>> {
     fn perturbed(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
         let logits = self.parameter.finite_logit();
-        let u = draw.uniform(&self.event_shape())?;
-        let noise = draw.record(logits.tape(), u.map(|u| u.ln() - (-u).ln_1p()));
+        let u = draw.record_uniform(logits.tape(), &self.event_shape())?;
+        let noise = u.ln() - (-u).log1p();
         Ok(logits + noise)
     }
 
     fn conditional_perturbed(&self, hard: Var<'t, F>, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
         let logits = self.parameter.finite_logit();
-        let v = draw.uniform(&self.event_shape())?;
-        let noise = draw.record(logits.tape(), v.map(|v| v.ln() - (-v).ln_1p()));
+        let v = draw.record_uniform(logits.tape(), &self.event_shape())?;
+        let noise = v.ln() - (-v).log1p();
         // Given a 1 the uniform behind z is 1 − p (1 − v), given a 0 it is (1 − p) v. Its logit plus that of p is, with s = ±1 for
         // the bit and w = logit v, s · ln(1 + exp(s w) (1 + exp(s η))): of the bit's sign whatever the rounding.
         let sign = hard + hard - 1.0;

@@ -130,6 +130,14 @@ impl<'t, F: Real> Distribution<'t, F> for Categorical<Var<'t, F>> {
         draw.categorical(&self.event_shape(), &self.parameter.table("Categorical", draw)?)
     }
 
+    fn sample(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
+        let tape = self.parameter.var().tape();
+        if !draw.records_noise(tape) || self.categories() == 0 {
+            return Ok(draw.record(tape, self.draw(draw)?));
+        }
+        Ok(self.probabilities().categories(draw.record_uniform(tape, &self.event_shape())?))
+    }
+
     fn mean(&self) -> Option<Var<'t, F>> {
         Some((self.probabilities() * self.numbers()).sum_axis(-1))
     }

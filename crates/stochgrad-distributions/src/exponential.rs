@@ -107,6 +107,10 @@ impl<'t, F: Real> Distribution<'t, F> for Exponential<Var<'t, F>> {
         }))
     }
 
+    fn sample(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
+        Ok(self.rsample(draw)?.stop_gradient())
+    }
+
     fn mean(&self) -> Option<Var<'t, F>> {
         Some(self.scale())
     }
@@ -134,7 +138,7 @@ impl<'t, F: Real> ScoreDifferentiable<'t, F> for Exponential<Var<'t, F>> {}
 
 impl<'t, F: Real> Reparameterized<'t, F> for Exponential<Var<'t, F>> {
     fn rsample(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
-        let noise = draw.record(self.parameter.var().tape(), draw.exponential(&self.event_shape())?);
+        let noise = draw.record_exponential(self.parameter.var().tape(), &self.event_shape())?;
         Ok(self.parameter.stretch(noise))
     }
 }

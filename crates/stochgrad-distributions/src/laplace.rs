@@ -110,6 +110,10 @@ impl<'t, F: Real> Distribution<'t, F> for Laplace<Var<'t, F>> {
         }))
     }
 
+    fn sample(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
+        Ok(self.rsample(draw)?.stop_gradient())
+    }
+
     fn mean(&self) -> Option<Var<'t, F>> {
         Some(self.location.broadcast_to(self.event_shape()))
     }
@@ -152,7 +156,9 @@ impl<'t, F: Real> ScoreDifferentiable<'t, F> for Laplace<Var<'t, F>> {}
 
 impl<'t, F: Real> Reparameterized<'t, F> for Laplace<Var<'t, F>> {
     fn rsample(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
-        let noise = draw.record(self.location.tape(), self.standard(draw)?);
+        let u = draw.record_uniform(self.location.tape(), &self.event_shape())?;
+        let upper = 1.0 - u;
+        let noise = u.lt(u * 0.0 + 0.5).select((u + u).ln(), -(upper + upper).ln());
         Ok(self.location + self.scale * noise)
     }
 }

@@ -181,7 +181,10 @@ impl Law {
         let parameters: Vec<Var<'_, f64>> = copies.iter().map(|copy| copy.event_to_plate(draw.plates()[0])).collect();
         let law = (self.build)(&parameters);
         let x = law.capabilities().reparameterized.unwrap().rsample(&draw).unwrap();
-        assert_eq!(x.peek().unwrap(), law.draw(&draw).unwrap());
+        // The functions of recorded noise are those of the kernels, which may differ in the last bits.
+        for (recorded, drawn) in x.peek().unwrap().as_slice().iter().zip(law.draw(&draw).unwrap().as_slice()) {
+            assert!((recorded - drawn).abs() <= 1e-13 * drawn.abs().max(1e-3), "{recorded} and {drawn}");
+        }
         assert_eq!(x.plates(), *draw.plates());
         let total = (x.sin() + x.square() * 0.1).sum_over(draw.plates()[0]);
         for (index, (gradient, expected)) in

@@ -105,6 +105,10 @@ impl<'t, F: Real> Distribution<'t, F> for Normal<Var<'t, F>> {
         }))
     }
 
+    fn sample(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
+        Ok(self.rsample(draw)?.stop_gradient())
+    }
+
     fn mean(&self) -> Option<Var<'t, F>> {
         Some(self.location.broadcast_to(self.event_shape()))
     }
@@ -147,7 +151,7 @@ impl<'t, F: Real> ScoreDifferentiable<'t, F> for Normal<Var<'t, F>> {}
 
 impl<'t, F: Real> Reparameterized<'t, F> for Normal<Var<'t, F>> {
     fn rsample(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
-        let noise = draw.record(self.location.tape(), draw.normal(&self.event_shape())?);
+        let noise = draw.record_normal(self.location.tape(), &self.event_shape())?;
         Ok(self.location + self.scale * noise)
     }
 }

@@ -146,6 +146,15 @@ impl<'t, F: Real> Distribution<'t, F> for OneHotCategorical<Var<'t, F>> {
         Ok(self.vectors(&draw.categorical(&self.parameter.independent(), &table)?))
     }
 
+    fn sample(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
+        let tape = self.parameter.var().tape();
+        if !draw.records_noise(tape) || self.categories() == 0 {
+            return Ok(draw.record(tape, self.draw(draw)?));
+        }
+        let noise = draw.record_uniform(tape, &self.parameter.independent())?;
+        Ok(self.probabilities().categories(noise).one_hot(self.categories()))
+    }
+
     fn mean(&self) -> Option<Var<'t, F>> {
         Some(self.probabilities())
     }
@@ -223,13 +232,13 @@ impl<'t, F: Real> StochasticDerivative<'t, F> for OneHotCategorical<Var<'t, F>> 
 impl<'t, F: Real> Relaxed<'t, F> for OneHotCategorical<Var<'t, F>> {
     fn perturbed(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
         let logs = self.parameter.finite_logs();
-        let gumbel = draw.record(logs.tape(), draw.exponential(&self.event_shape())?.map(|e| -e.ln()));
+        let gumbel = -draw.record_exponential(logs.tape(), &self.event_shape())?.ln();
         Ok(logs + gumbel)
     }
 
     fn conditional_perturbed(&self, hard: Var<'t, F>, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
         let logs = self.parameter.finite_logs();
-        let noise = draw.record(logs.tape(), draw.exponential(&self.event_shape())?.map(|e| e.ln()));
+        let noise = draw.record_exponential(logs.tape(), &self.event_shape())?.ln();
         // With E_k exponential, exp(−z_k) is exponential with rate π_k, and the smallest of them, E_b, exponential with rate 1 and independent
         // of b. The others exceed it by E_k / π_k: z_b = −ln E_b, z_k = −ln(E_b + E_k / π_k). All of them share the winner's E_b.
         let winner = (hard * noise).sum_axis(-1).unsqueeze(-1);

@@ -120,6 +120,10 @@ impl<'t, F: Real> Distribution<'t, F> for Uniform<Var<'t, F>> {
         }))
     }
 
+    fn sample(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
+        Ok(self.rsample(draw)?.stop_gradient())
+    }
+
     fn mean(&self) -> Option<Var<'t, F>> {
         Some((self.low + self.high) * 0.5)
     }
@@ -154,7 +158,7 @@ impl<'t, F: Real> Distribution<'t, F> for Uniform<Var<'t, F>> {
 
 impl<'t, F: Real> Reparameterized<'t, F> for Uniform<Var<'t, F>> {
     fn rsample(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
-        let noise = draw.record(self.low.tape(), draw.uniform(&self.event_shape())?);
+        let noise = draw.record_uniform(self.low.tape(), &self.event_shape())?;
         Ok(self.low + self.width() * noise)
     }
 }

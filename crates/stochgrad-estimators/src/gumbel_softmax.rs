@@ -182,13 +182,14 @@ where
         }
         let plate = context.sample_plate(self.plate)?;
         let perturbed = distribution.perturbed(&context.draw(plate)).map_err(|source| context.error(source))?;
-        let soft = distribution.soften(perturbed, context.tape().constant(temperature));
+        let soft = distribution.soften(perturbed, self.temperature.record(context.tape()));
         let value = if self.straight_through { distribution.harden(perturbed).straight_through(soft) } else { soft };
         Ok(SampleSet::equal(value, plate))
     }
 
-    fn terms<'t>(&self, _context: &CostContext<'_, 't, F>, _distribution: &D::On<'t>) -> GraphResult<Terms<'t, F>> {
-        let updates = if self.temperature.changes() { vec![self.temperature.advance()] } else { Vec::new() };
+    fn terms<'t>(&self, context: &CostContext<'_, 't, F>, _distribution: &D::On<'t>) -> GraphResult<Terms<'t, F>> {
+        let updates =
+            if self.temperature.changes() { vec![self.temperature.advance(context.tape())] } else { Vec::new() };
         Ok(Terms { updates, ..Terms::default() })
     }
 }

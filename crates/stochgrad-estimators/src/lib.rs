@@ -36,7 +36,7 @@ mod temperature;
 
 pub use auto::Auto;
 pub use baseline::{
-    Baseline, Baselines, Constant, DynBaseline, FnBaseline, LeaveOneOut, Memory, MovingAverage, NoBaseline, Update,
+    Baseline, Baselines, Constant, DynBaseline, FnBaseline, LeaveOneOut, Memory, MovingAverage, NoBaseline,
 };
 pub use enumerate::Enumerate;
 pub use gumbel_softmax::GumbelSoftmax;

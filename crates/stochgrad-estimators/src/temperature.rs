@@ -3,6 +3,12 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use stochgrad_graph::Update;
+use stochgrad_tape::{Tape, Var};
+use stochgrad_tensor::{Real, Tensor};
+
+/// A step goes on the tape in two parts, which are exact in single precision too.
+const PART: u64 = 1 << 20;
 
 /// The temperature of a relaxation: constant, or falling step by step.
 ///
@@ -72,13 +78,32 @@ impl Temperature {
         matches!(self.schedule, Schedule::Exponential { .. })
     }
 
-    /// What moves on from the present step: once, whoever runs it, and however often.
-    pub(crate) fn advance(&self) -> Box<dyn FnOnce() + Send> {
-        let (step, seen) = (self.step.clone(), self.step());
-        Box::new(move || {
-            // Another node with the same schedule may have moved it on already.
-            let _ = step.compare_exchange(seen, seen + 1, Ordering::Relaxed, Ordering::Relaxed);
-        })
+    /// The temperature on a tape: read again whenever a program runs, if it changes.
+    pub(crate) fn record<'t, F: Real>(&self, tape: &'t Tape<F>) -> Var<'t, F> {
+        if !self.changes() {
+            return tape.constant(self.current());
+        }
+        let temperature = self.clone();
+        tape.host_value(move || temperature.current())
+    }
+
+    /// What moves on from the step at which a gradient was taken: once, whoever runs it, and however often.
+    pub(crate) fn advance<'t, F: Real>(&self, tape: &'t Tape<F>) -> Update<'t, F> {
+        let step = self.step.clone();
+        let seen = tape.host_values([2], move |write| {
+            let step = step.load(Ordering::Relaxed);
+            write(0, (step % PART) as f64);
+            write(1, (step / PART) as f64);
+        });
+        let step = self.step.clone();
+        let apply = move |values: &[Tensor<F>]| {
+            if let [low, high] = *values[0].as_slice() {
+                let seen = low.to_f64() as u64 + high.to_f64() as u64 * PART;
+                // Another node with the same schedule may have moved it on already.
+                let _ = step.compare_exchange(seen, seen + 1, Ordering::Relaxed, Ordering::Relaxed);
+            }
+        };
+        Update { inputs: vec![seen], apply: Arc::new(apply) }
     }
 }
 
@@ -104,11 +129,15 @@ mod tests {
     #[test]
     fn nodes_that_share_a_schedule_move_it_once() {
         let temperature = Temperature::exponential(1.0, 0.5, 10);
-        let (first, second) = (temperature.advance(), temperature.clone().advance());
-        assert_eq!(temperature.step(), 0);
-        first();
-        second();
-        assert_eq!(temperature.step(), 1);
+        temperature.set_step(PART * 3 + 7);
+        let tape = Tape::<f32>::new();
+        let updates = [temperature.advance(&tape), temperature.clone().advance(&tape)];
+        assert_eq!(temperature.step(), PART * 3 + 7);
+        for update in updates {
+            (update.apply)(&[update.inputs[0].inspect().unwrap()]);
+        }
+        assert_eq!(temperature.step(), PART * 3 + 8);
+        temperature.set_step(1);
         assert!((temperature.current() - 0.5_f64.powf(0.1)).abs() < 1e-15);
     }
 }

@@ -120,6 +120,12 @@ pub enum GraphError {
         /// The node that limits it, in words.
         because: String,
     },
+    /// A graph that cannot be compiled.
+    #[error("cannot compile: {problem}")]
+    Compile {
+        /// Why, and what to try.
+        problem: String,
+    },
     /// A counterfactual replay that would not tell the truth.
     #[error("replay of node \"{node}\": {problem} ({at})")]
     Replay {

@@ -12,12 +12,12 @@ use stochgrad_tensor::{Real, Tensor};
 
 /// The result of [`Graph::backward`]: it owns its data, and outlives the tape's next step.
 pub struct Gradients<F: Real> {
-    gradients: BTreeMap<String, Tensor<F>>,
-    costs: Vec<(String, F)>,
-    guarantees: BTreeMap<String, Guarantee>,
-    reports: Vec<(String, String)>,
-    auxiliary: Vec<(Vec<Tensor<F>>, Apply<F>)>,
-    updates: Vec<Box<dyn FnOnce() + Send>>,
+    pub(crate) gradients: BTreeMap<String, Tensor<F>>,
+    pub(crate) costs: Vec<(String, F)>,
+    pub(crate) guarantees: BTreeMap<String, Guarantee>,
+    pub(crate) reports: Vec<(String, String)>,
+    /// What changes the state of methods, and the values that it is made of.
+    pub(crate) updates: Vec<(Vec<Tensor<F>>, Apply<F>)>,
 }
 
 impl<F: Real> Gradients<F> {
@@ -74,11 +74,14 @@ impl<F: Real> Gradients<F> {
     /// Moves the state of the gradient methods on: running means, temperatures, learned surrogates. Nothing else ever changes
     /// them, so that evaluation and diagnostics leave no trace.
     pub fn advance(self) {
-        for update in self.updates {
-            update();
-        }
-        for (gradients, apply) in self.auxiliary {
-            apply(&gradients);
+        self.apply_updates();
+    }
+}
+
+impl<F: Real> Gradients<F> {
+    pub(crate) fn apply_updates(&self) {
+        for (values, apply) in &self.updates {
+            apply(values);
         }
     }
 }
@@ -246,9 +249,13 @@ impl<'t, F: Real> Graph<'t, F> {
         let ledger = Ledger::new(self, &state, &built.paths, end)?;
         let wrt: Vec<Var<'_, F>> = state.parameters.iter().map(|parameter| parameter.var).collect();
         let tensors = tape.backward_all(built.surrogate, &wrt)?;
-        let mut auxiliary = Vec::new();
+        let mut updates = Vec::new();
+        for update in built.updates {
+            let values = update.inputs.iter().map(|input| input.inspect()).collect::<Result<_, _>>()?;
+            updates.push((values, update.apply));
+        }
         for loss in built.auxiliary {
-            auxiliary.push((tape.backward_all(loss.loss, &loss.parameters)?, loss.apply));
+            updates.push((tape.backward_all(loss.loss, &loss.parameters)?, loss.apply));
         }
         let mut costs = Vec::new();
         for (name, estimate) in built.estimates {
@@ -261,8 +268,7 @@ impl<'t, F: Real> Graph<'t, F> {
             costs,
             guarantees: names().map(|name| (name.clone(), ledger.guarantee(&name))).collect(),
             reports: ledger.into_reports(),
-            auxiliary,
-            updates: built.updates,
+            updates,
         })
     }
 

@@ -51,6 +51,7 @@ pub(crate) struct State<'t, F: Real> {
     pub(crate) parameters: Vec<NamedParameter<'t, F>>,
     pub(crate) nodes: Vec<StochasticNode<'t, F>>,
     pub(crate) costs: Vec<Cost<'t, F>>,
+    pub(crate) data: Vec<(String, Var<'t, F>)>,
     plates: HashMap<String, Plate>,
     addresses: HashMap<Address, &'static Location<'static>>,
     /// Log-probabilities of all draws, when the joint law is recorded.
@@ -84,6 +85,7 @@ impl<'t, F: Real> Graph<'t, F> {
             parameters: Vec::new(),
             nodes: Vec::new(),
             costs: Vec::new(),
+            data: Vec::new(),
             plates: HashMap::new(),
             addresses: HashMap::new(),
             log_probs: Vec::new(),
@@ -156,6 +158,17 @@ impl<'t, F: Real> Graph<'t, F> {
     /// For another tensor under a name that exists.
     #[track_caller]
     pub fn param(&self, name: &str, value: impl IntoTensor<F>) -> GraphResult<Var<'t, F>> {
+        self.param_on(name, &[], value)
+    }
+
+    /// A trainable parameter with a value for each member of some plates, which are its leading axes, in the order in which they
+    /// were made: one gradient for each member. A cost that is averaged over a plate has the gradient of the average, so each of
+    /// them carries a factor of one over the number of members.
+    ///
+    /// # Errors
+    /// For another tensor under a name that exists, and leading axes that do not fit the plates.
+    #[track_caller]
+    pub fn param_on(&self, name: &str, plates: &[Plate], value: impl IntoTensor<F>) -> GraphResult<Var<'t, F>> {
         let at = Location::caller();
         let value = value.into_tensor();
         if let Some(known) = self.state().parameters.iter().find(|parameter| parameter.name == name) {
@@ -165,7 +178,8 @@ impl<'t, F: Real> Graph<'t, F> {
                 Err(GraphError::Duplicate { what: "parameter", name: name.into(), before: known.at, at })
             };
         }
-        let var = self.tape.parameter(&value);
+        let var = self.tape.parameter_on(plates, &value);
+        self.tape.check()?;
         self.state.borrow_mut().parameters.push(NamedParameter { name: name.into(), var, value, at });
         Ok(var)
     }
@@ -182,12 +196,22 @@ impl<'t, F: Real> Graph<'t, F> {
     }
 
     /// Data: the leading axis becomes the plate of this name, over which costs are averaged. Data of the same plate name
-    /// lies on the same plate and must have as many members.
+    /// lies on the same plate and must have as many members. To a compiled graph, the data goes by the name of the plate; more data
+    /// on the same plate needs a name of its own, see [`data_named`](Self::data_named).
     ///
     /// # Errors
     /// For data without members, or another number of them than before.
     #[track_caller]
     pub fn data(&self, plate: &str, value: impl IntoTensor<F>) -> GraphResult<Var<'t, F>> {
+        self.data_named(plate, plate, value)
+    }
+
+    /// Data under a name of its own, on a plate that it may share with other data; see [`data`](Self::data).
+    ///
+    /// # Errors
+    /// As [`data`](Self::data).
+    #[track_caller]
+    pub fn data_named(&self, name: &str, plate: &str, value: impl IntoTensor<F>) -> GraphResult<Var<'t, F>> {
         let at = Location::caller();
         let value = value.into_tensor();
         let Some(&size) = value.shape().first() else {
@@ -206,7 +230,9 @@ impl<'t, F: Real> Graph<'t, F> {
             }
             None => self.new_plate(plate, size, PlateKind::Data, at)?,
         };
-        Ok(self.tape.constant_on(&[axis], value))
+        let var = self.tape.constant_on(&[axis], value);
+        self.state.borrow_mut().data.push((name.into(), var));
+        Ok(var)
     }
 
     /// A plate of samples for several nodes to share, so that they have one set of members together.

@@ -9,6 +9,7 @@
 //! This crate knows no particular method: those live in `stochgrad-estimators`, or in the user's own crate, behind the same trait.
 
 mod address;
+mod compiled;
 mod context;
 mod cost;
 mod credit;
@@ -27,6 +28,7 @@ mod sums;
 mod surrogate;
 
 pub use address::{Address, Seed};
+pub use compiled::CompiledGraph;
 pub use context::{CostContext, ElementDifference, NodeCost, SampleContext};
 pub use drawing::{Edge, Vertex};
 pub use error::{GraphError, GraphResult};
@@ -35,4 +37,5 @@ pub use graph::{Graph, Model};
 pub use guarantee::{Bias, Guarantee, Order, Path};
 pub use method::{
     Apply, AuxiliaryLoss, DynMethod, GradientMethod, GradientTerm, Method, MethodState, SamplePlate, SampleSet, Terms,
+    Update,
 };

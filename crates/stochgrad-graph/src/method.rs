@@ -53,8 +53,17 @@ pub struct GradientTerm<'t, F: Real> {
     pub summed: Plates,
 }
 
-/// What is done with the gradient of an auxiliary loss once the step is over.
-pub type Apply<F> = Box<dyn FnOnce(&[Tensor<F>]) + Send>;
+/// What is done with some values once the step is over.
+pub type Apply<F> = Arc<dyn Fn(&[Tensor<F>]) + Send + Sync>;
+
+/// A change of a method's state, made when the user calls [`Gradients::advance`](crate::Gradients::advance). A compiled graph
+/// makes it after each of its runs, so all that varies must come in by the inputs.
+pub struct Update<'t, F: Real> {
+    /// The values that the change is made of.
+    pub inputs: Vec<Var<'t, F>>,
+    /// Receives their values.
+    pub apply: Apply<F>,
+}
 
 /// A loss for the parameters of the method itself; never mixed into the model's gradient.
 pub struct AuxiliaryLoss<'t, F: Real> {
@@ -75,7 +84,7 @@ pub struct Terms<'t, F: Real> {
     /// Losses for the method's own parameters.
     pub auxiliary: Vec<AuxiliaryLoss<'t, F>>,
     /// Changes of the method's state, made when the user calls [`Gradients::advance`](crate::Gradients::advance).
-    pub updates: Vec<Box<dyn FnOnce() + Send>>,
+    pub updates: Vec<Update<'t, F>>,
 }
 
 impl<F: Real> Default for Terms<'_, F> {

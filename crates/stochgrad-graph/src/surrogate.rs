@@ -21,7 +21,7 @@ use crate::cost::Cost;
 use crate::error::GraphResult;
 use crate::graph::{Graph, State};
 use crate::guarantee::Path;
-use crate::method::{AuxiliaryLoss, Terms};
+use crate::method::{AuxiliaryLoss, Terms, Update};
 use crate::mixing::Mixing;
 use crate::node::{Bind, StochasticNode};
 use crate::paths::worst_paths;
@@ -41,7 +41,7 @@ pub(crate) struct Built<'t, F: Real> {
     /// Losses for the parameters of methods; never part of the surrogate.
     pub(crate) auxiliary: Vec<AuxiliaryLoss<'t, F>>,
     /// Changes of the methods' state.
-    pub(crate) updates: Vec<Box<dyn FnOnce() + Send>>,
+    pub(crate) updates: Vec<Update<'t, F>>,
     /// The worst path from each node.
     pub(crate) paths: Vec<Path>,
 }

@@ -272,6 +272,32 @@ impl<F: Real> Tape<F> {
                 };
                 return Ok((value, common));
             }
+            Op::Categories => {
+                let noise = node(1);
+                let event = first.event();
+                let Some((&categories, independent)) = event.split_last() else {
+                    return Err(inner.operand(first, "expected an axis of categories"));
+                };
+                if categories == 0 {
+                    return Err(inner.operand(first, "expected at least one category"));
+                }
+                let own = noise.event();
+                if Shape::broadcast(&independent.into(), &own).as_ref() != Some(&own) {
+                    return Err(Fault::Broadcast {
+                        left: event.clone(),
+                        right: own,
+                        plates: inner.words(&noise.plates),
+                    });
+                }
+                let mut common = plates.clone();
+                merge(&mut common, &noise.plates);
+                let table = inner.spread(first, &common, own.len() + 1);
+                let uniforms = inner.spread(noise, &common, own.len());
+                let full = inner.full_shape(&common, &own);
+                let uniforms =
+                    if *uniforms.shape() == full { uniforms } else { reduce::expand(pool, &uniforms, &full) };
+                return Ok((layout::categories(pool, &table, &uniforms), common));
+            }
             Op::OneHot(classes) => layout::one_hot(pool, &first.value, *classes),
             Op::StopGradient => first.value.clone(),
             Op::MagicBox => map(pool, Map::OnesLike, &first.value),

@@ -315,9 +315,13 @@ impl<F: Real> Tape<F> {
                 });
                 summed.collect()
             }
-            Op::Leaf { .. } | Op::Noise { .. } | Op::Host(_) | Op::StopGradient | Op::Argmax(_) | Op::OneHot(_) => {
-                Adjoints::new()
-            }
+            Op::Leaf { .. }
+            | Op::Noise { .. }
+            | Op::Host(_)
+            | Op::StopGradient
+            | Op::Argmax(_)
+            | Op::Categories
+            | Op::OneHot(_) => Adjoints::new(),
         }
     }
 

@@ -110,6 +110,8 @@ pub enum Op {
     Gather(usize),
     /// Zeros with the first input added at positions given by the second, along an event axis of the given size.
     ScatterAdd(usize, usize),
+    /// A draw from the categories along the last event axis of the first input, by inversion of the uniform numbers of the second.
+    Categories,
     /// A new last axis with a 1 at the position that the input names.
     OneHot(usize),
     /// The same value, through which no gradient flows.
@@ -181,7 +183,7 @@ impl Op {
             Op::Reduce(Reduce::Max | Reduce::Min, _) => Kinked,
             Op::Select if input == 0 => Jump,
             Op::Gather(_) | Op::ScatterAdd(..) if input == 1 => Jump,
-            Op::Argmax(_) | Op::OneHot(_) | Op::StopGradient => Jump,
+            Op::Argmax(_) | Op::Categories | Op::OneHot(_) | Op::StopGradient => Jump,
             Op::StraightThrough if input == 0 => Constant,
             _ => Smooth,
         }

@@ -180,6 +180,17 @@ impl<F: Real> Tape<F> {
     /// A constant whose leading axes are the given plates, in the order in which the plates were made.
     #[track_caller]
     pub fn constant_on(&self, plates: &[Plate], value: impl IntoTensor<F>) -> Var<'_, F> {
+        self.leaf_on(plates, value, false)
+    }
+
+    /// A trainable leaf whose leading axes are the given plates: a value for each member.
+    #[track_caller]
+    pub fn parameter_on(&self, plates: &[Plate], value: impl IntoTensor<F>) -> Var<'_, F> {
+        self.leaf_on(plates, value, true)
+    }
+
+    #[track_caller]
+    fn leaf_on(&self, plates: &[Plate], value: impl IntoTensor<F>, trainable: bool) -> Var<'_, F> {
         let (value, pooled) = value.into_pooled(&self.pool);
         let mut sorted = Plates::new();
         merge(&mut sorted, plates);
@@ -190,14 +201,14 @@ impl<F: Real> Tape<F> {
         if sorted.as_slice() != plates || value.shape().len() < sizes.len() || value.shape()[..sizes.len()] != sizes[..]
         {
             return self.fail(TapeError::Operand {
-                op: "constant_on".into(),
+                op: if trainable { "parameter_on" } else { "constant_on" }.into(),
                 problem: format!("expected leading axes {sizes} for the plates {}", self.plate_names(plates)),
                 shape: value.shape().clone(),
                 plates: String::new(),
                 at: Location::caller(),
             });
         }
-        self.leaf(value, pooled, sorted, false)
+        self.leaf(value, pooled, sorted, trainable)
     }
 
     #[track_caller]

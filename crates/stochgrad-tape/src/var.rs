@@ -250,6 +250,13 @@ impl<'t, F: Real> Var<'t, F> {
         self.apply(Op::CumulativeSum { axis: self.event_axis(axis), reverse: false })
     }
 
+    /// Draws from the categories along the last event axis, whose probabilities (or positive multiples of them) this holds:
+    /// by inversion of uniform numbers, one for each draw, whose shape is that of the result.
+    #[track_caller]
+    pub fn categories(self, uniforms: Self) -> Self {
+        self.apply_with(Op::Categories, &[uniforms])
+    }
+
     /// The position of the largest element along an event axis, which it removes.
     #[track_caller]
     pub fn argmax(self, axis: isize) -> Self {

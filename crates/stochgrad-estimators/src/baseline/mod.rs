@@ -16,12 +16,9 @@ pub use moving_average::MovingAverage;
 
 use std::sync::Arc;
 use stochgrad_distributions::Distribution;
-use stochgrad_graph::{CostContext, GraphError, GraphResult, MethodState, NodeCost};
+use stochgrad_graph::{CostContext, GraphError, GraphResult, MethodState, NodeCost, Update};
 use stochgrad_tape::Var;
 use stochgrad_tensor::Real;
-
-/// A change of a baseline's memory, made when the user calls [`Gradients::advance`](stochgrad_graph::Gradients::advance).
-pub type Update = Box<dyn FnOnce() + Send>;
 
 /// The baselines of one node in one step.
 pub struct Baselines<'t, F: Real> {
@@ -29,7 +26,7 @@ pub struct Baselines<'t, F: Real> {
     /// of several costs with equal [`joint`](NodeCost::joint) plates may be given with any one of them.
     pub values: Vec<(NodeCost<'t, F>, Var<'t, F>)>,
     /// Changes of the memory.
-    pub updates: Vec<Update>,
+    pub updates: Vec<Update<'t, F>>,
 }
 
 impl<F: Real> Default for Baselines<'_, F> {

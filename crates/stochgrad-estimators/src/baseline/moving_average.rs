@@ -10,8 +10,9 @@ use super::{Baseline, Baselines, Memory};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use stochgrad_distributions::Distribution;
-use stochgrad_graph::{CostContext, GraphError, GraphResult, MethodState, NodeCost};
-use stochgrad_tensor::Real;
+use stochgrad_graph::{CostContext, GraphError, GraphResult, MethodState, NodeCost, Update};
+use stochgrad_tape::Var;
+use stochgrad_tensor::{Real, Tensor};
 
 /// The moving average of each cost over past steps, for each node. Clones share the memory.
 ///
@@ -97,37 +98,32 @@ impl<F: Real> Baseline<F> for MovingAverage {
         _distribution: &dyn Distribution<'t, F>,
     ) -> GraphResult<Baselines<'t, F>> {
         let node = context.address().to_string();
-        let mut groups: Vec<(NodeCost<'t, F>, f64)> = Vec::new();
-        let mut current: Vec<(String, f64)> = Vec::new();
+        let mut values: Vec<(NodeCost<'t, F>, Var<'t, F>)> = Vec::new();
+        let mut updates = Vec::new();
         let costs = context.costs()?;
-        let means = self.means();
         for (index, cost) in costs.iter().enumerate() {
             // The parts of a cost may see different members jointly: each has an average of its own.
             let part = costs[..index].iter().filter(|before| before.name == cost.name).count();
             let key =
                 if part == 0 { format!("{node} / {}", cost.name) } else { format!("{node} / {} / {part}", cost.name) };
-            if let Some(b) = means.get(&key).and_then(|mean| mean.value()) {
-                match groups.iter_mut().find(|(known, _)| known.joint == cost.joint) {
-                    Some((_, sum)) => *sum += b,
-                    None => groups.push((cost.clone(), b)),
+            let (memory, name) = (self.clone(), key.clone());
+            let before =
+                context.tape().host_value(move || memory.means().get(&name).and_then(|mean| mean.value()).unwrap_or(0.0));
+            match values.iter_mut().find(|(known, _)| known.joint == cost.joint) {
+                Some((_, sum)) => *sum = *sum + before,
+                None => values.push((cost.clone(), before)),
+            }
+            let memory = self.clone();
+            let apply = move |values: &[Tensor<F>]| {
+                let [value] = values else { return };
+                let mean = value.as_slice().iter().map(|x| x.to_f64()).sum::<f64>() / value.len().max(1) as f64;
+                if mean.is_finite() {
+                    memory.means().entry(key.clone()).or_default().add(mean, memory.decay);
                 }
-            }
-            let value = cost.value.peek()?;
-            let mean = value.as_slice().iter().map(|x| x.to_f64()).sum::<f64>() / value.len().max(1) as f64;
-            if mean.is_finite() {
-                current.push((key, mean));
-            }
+            };
+            updates.push(Update { inputs: vec![cost.value], apply: Arc::new(apply) });
         }
-        drop(means);
-        let values = groups.into_iter().map(|(cost, b)| (cost, context.tape().constant(b))).collect();
-        let memory = self.clone();
-        let update = move || {
-            let mut means = memory.means();
-            for (key, mean) in current {
-                means.entry(key).or_default().add(mean, memory.decay);
-            }
-        };
-        Ok(Baselines { values, updates: vec![Box::new(update)] })
+        Ok(Baselines { values, updates })
     }
 }
 
@@ -173,7 +169,8 @@ mod tests {
         ) -> GraphResult<Baselines<'t, f64>> {
             let before = self.0.state();
             for update in self.0.baselines(context, distribution)?.updates {
-                update();
+                let values: Vec<_> = update.inputs.iter().map(|input| input.inspect().unwrap()).collect();
+                (update.apply)(&values);
             }
             let values = self.0.baselines(context, distribution)?.values;
             self.0.load_state(&before)?;

@@ -1,0 +1,214 @@
+//! Compiled graphs: a recording of a model and its gradient, run again without recording.
+
+use crate::address::Seed;
+use crate::error::{GraphError, GraphResult};
+use crate::gradients::Gradients;
+use crate::graph::Graph;
+use crate::ledger::Ledger;
+use crate::method::Apply;
+use crate::surrogate::Builder;
+use std::ops::Range;
+use stochgrad_tape::{NoiseSeed, Program, Var};
+use stochgrad_tensor::{Real, Tensor};
+
+/// A graph with its gradients, ready to run again with other parameters, other data and other noise.
+///
+/// Recording a model costs some microseconds, and every operation of it a pass over memory. A compiled graph runs a plan that was made
+/// once: [`Program`] says what it does. It gives the bits of recording afresh, owns all it needs, and allocates nothing from the second
+/// run on.
+///
+/// What must be the same in each run: the shapes, and the operations recorded. A model that branches on a value, or a method that works
+/// on the host (measure-valued and stochastic derivatives, generators of random numbers inside a distribution), cannot be compiled, and
+/// [`Graph::compile`] says so. Parameters of distributions are not checked at each run; a cost that is NaN is an error.
+///
+/// ```
+/// use stochgrad_graph::{Graph, Seed};
+/// use stochgrad_tape::Tape;
+/// use stochgrad_tensor::Tensor;
+///
+/// # fn main() -> Result<(), stochgrad_graph::GraphError> {
+/// let tape = Tape::<f64>::new();
+/// let graph = Graph::new(&tape, Seed::new(7));
+/// let w = graph.param("w", [1.0, 2.0])?;
+/// let x = graph.data("points", Tensor::from([[1.0, 0.0], [0.0, 1.0]]))?;
+/// graph.cost("loss", (x * w).sum().square())?;
+///
+/// let mut compiled = graph.compile()?;
+/// compiled.set("w", &Tensor::from([3.0, 4.0]))?;
+/// compiled.set("points", &Tensor::from([[1.0, 1.0], [0.0, 2.0]]))?;
+/// let gradients = compiled.run(Seed::new(7))?;
+/// assert_eq!(gradients.cost("loss")?, 0.5 * (49.0 + 64.0));
+/// assert_eq!(gradients.get("w")?.as_slice(), &[7.0, 23.0]);
+/// # Ok(())
+/// # }
+/// ```
+pub struct CompiledGraph<F: Real> {
+    program: Program<F>,
+    /// The names of the inputs: parameters, then data.
+    inputs: Vec<String>,
+    /// Where the costs are recorded, for errors.
+    costs: Vec<&'static std::panic::Location<'static>>,
+    /// The outputs that each update is made of.
+    updates: Vec<Range<usize>>,
+    gradients: Gradients<F>,
+    /// Stands where values were given back.
+    nothing: Tensor<F>,
+}
+
+impl<F: Real> Graph<'_, F> {
+    /// Makes this recording ready to run again; see [`CompiledGraph`]. The tape is left as it was.
+    ///
+    /// # Errors
+    /// As [`backward`](Self::backward), and if the recording depends on what host code made of values that vary.
+    pub fn compile(&self) -> GraphResult<CompiledGraph<F>> {
+        let mark = self.tape().len();
+        let result = self.compiled();
+        self.tape().truncate(mark);
+        result
+    }
+
+    fn compiled(&self) -> GraphResult<CompiledGraph<F>> {
+        let tape = self.tape();
+        let state = self.state();
+        let end = tape.len();
+        let built = Builder::new(self, &state)?.build()?;
+        let ledger = Ledger::new(self, &state, &built.paths, end)?;
+        let wrt: Vec<Var<'_, F>> = state.parameters.iter().map(|parameter| parameter.var).collect();
+        let mut outputs = tape.gradients(built.surrogate, &wrt)?;
+        let estimates = built.estimates.iter().map(|(name, estimate)| (name.clone(), *estimate));
+        let mut costs = Vec::new();
+        for (name, estimate) in estimates {
+            costs.push((name, F::NAN));
+            outputs.push(estimate);
+        }
+        let mut ranges = Vec::new();
+        let mut applies: Vec<Apply<F>> = Vec::new();
+        let mut add = |values: &[Var<'_, F>], apply| {
+            applies.push(apply);
+            ranges.push(values.len());
+        };
+        for update in built.updates {
+            add(&update.inputs, update.apply);
+            outputs.extend(update.inputs);
+        }
+        for loss in built.auxiliary {
+            let gradients = tape.gradients(loss.loss, &loss.parameters)?;
+            add(&gradients, loss.apply);
+            outputs.extend(gradients);
+        }
+        let mut start = wrt.len() + costs.len();
+        let updates: Vec<Range<usize>> = ranges
+            .into_iter()
+            .map(|count| {
+                start += count;
+                start - count..start
+            })
+            .collect();
+        let mut inputs: Vec<String> = state.parameters.iter().map(|parameter| parameter.name.clone()).collect();
+        let mut leaves = wrt;
+        for (name, var) in &state.data {
+            if inputs.contains(name) {
+                return Err(GraphError::Compile {
+                    problem: format!(
+                        "two inputs are named \"{name}\"; name data with graph.data_named(name, plate, value), other than the parameters"
+                    ),
+                });
+            }
+            inputs.push(name.clone());
+            leaves.push(*var);
+        }
+        let program = tape.compile(&leaves, &outputs)?;
+        let nothing = Tensor::scalar(F::ZERO);
+        let names = || state.parameters.iter().map(|parameter| parameter.name.clone());
+        let gradients = Gradients {
+            gradients: names().map(|name| (name, nothing.clone())).collect(),
+            costs,
+            guarantees: names().map(|name| (name.clone(), ledger.guarantee(&name))).collect(),
+            reports: ledger.into_reports(),
+            updates: updates
+                .iter()
+                .zip(applies)
+                .map(|(range, apply)| (vec![nothing.clone(); range.len()], apply))
+                .collect(),
+        };
+        let costs = state.costs.iter().map(|cost| cost.at).collect();
+        Ok(CompiledGraph { program, inputs, costs, updates, gradients, nothing })
+    }
+}
+
+impl<F: Real> CompiledGraph<F> {
+    /// The names of the inputs: the parameters, then the data.
+    pub fn inputs(&self) -> impl Iterator<Item = &str> {
+        self.inputs.iter().map(String::as_str)
+    }
+
+    /// Gives a parameter, or data, its value for the next run. The buffer is shared until then.
+    ///
+    /// # Errors
+    /// For an unknown name, and another shape than the recorded one.
+    #[track_caller]
+    pub fn set(&mut self, name: &str, value: &Tensor<F>) -> GraphResult<()> {
+        let Some(input) = self.inputs.iter().position(|known| known == name) else {
+            return Err(GraphError::Unknown { what: "input", name: name.into(), known: self.inputs.join(", ") });
+        };
+        Ok(self.program.set(input, value)?)
+    }
+
+    /// Runs with the inputs that were set, which must be set again for the next run, and the noise of a seed and step.
+    ///
+    /// # Errors
+    /// If an input was not set, a cost is NaN, or an operation fails on these values.
+    #[track_caller]
+    pub fn run(&mut self, seed: Seed) -> GraphResult<&mut Gradients<F>> {
+        let Self { program, gradients, nothing, .. } = self;
+        let values = gradients.updates.iter_mut().flat_map(|(values, _)| values);
+        for value in gradients.gradients.values_mut().chain(values) {
+            // The buffers are the program's again.
+            value.clone_from(nothing);
+        }
+        program.run(NoiseSeed { seed: seed.seed, step: seed.step })?;
+        let parameters = gradients.gradients.len();
+        for (output, name) in self.inputs[..parameters].iter().enumerate() {
+            if let Some(gradient) = gradients.gradients.get_mut(name) {
+                *gradient = program.output(output).clone();
+            }
+        }
+        for (index, (name, value)) in gradients.costs.iter_mut().enumerate() {
+            *value = program.output(parameters + index).as_slice().first().copied().unwrap_or(F::NAN);
+            if value.is_nan() {
+                return Err(GraphError::CostNan { name: name.clone(), position: 0, at: self.costs[index] });
+            }
+        }
+        for ((values, _), range) in gradients.updates.iter_mut().zip(&self.updates) {
+            for (value, output) in values.iter_mut().zip(range.clone()) {
+                *value = program.output(output).clone();
+            }
+        }
+        Ok(gradients)
+    }
+
+    /// The gradients of the last run.
+    pub fn gradients(&self) -> &Gradients<F> {
+        &self.gradients
+    }
+
+    /// Moves the state of the gradient methods on, by the last run; see [`Gradients::advance`]. Once for each run.
+    pub fn advance(&mut self) {
+        self.gradients.apply_updates();
+    }
+
+    /// The program behind it.
+    pub fn program(&self) -> &Program<F> {
+        &self.program
+    }
+}
+
+impl<F: Real> std::fmt::Debug for CompiledGraph<F> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CompiledGraph")
+            .field("inputs", &self.inputs)
+            .field("gradients", &self.gradients)
+            .field("program", &self.program)
+            .finish_non_exhaustive()
+    }
+}
