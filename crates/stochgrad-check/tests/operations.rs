@@ -698,6 +698,7 @@ fn primitives_and_samples() {
 fn control_cases() -> Vec<Case> {
     vec![
         case("stop_gradient", vec![real(&[2], 106)], |_, x| x[0].stop_gradient() * x[0]),
+        case("drawn", vec![real(&[2], 112)], |_, x| x[0].drawn() * x[0]),
         case("magic_box", vec![real(&[2], 107)], |_, x| x[0].magic_box()),
         case("straight_through", vec![real(&[2], 108)], |_, x| x[0].step().straight_through(x[0].sigmoid())),
         case("noise", vec![real(&[2], 109)], |tape, x| {

@@ -105,7 +105,7 @@ impl<'a, 't, F: Real> SampleContext<'a, 't, F> {
         let plate = self.sample_plate(setting)?;
         let draw = self.draw(plate);
         let value = distribution.sample(&draw).map_err(|source| self.error(source))?;
-        Ok(SampleSet::equal(value, plate))
+        Ok(SampleSet::equal(value.drawn(), plate))
     }
 
     /// An error of the distribution, with the node and its place.

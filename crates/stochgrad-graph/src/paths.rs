@@ -18,9 +18,9 @@ pub(crate) fn worst_paths<F: Real>(
     costs: &[Cost<'_, F>],
     end: usize,
 ) -> Vec<Path> {
-    let differentiable = nodes
-        .iter()
-        .any(|node| node.value.inputs().first().is_some_and(|value| !matches!(value.op(), Some(Op::Leaf { .. }))));
+    let differentiable = nodes.iter().any(|node| {
+        node.value.inputs().first().is_some_and(|value| !matches!(value.op(), Some(Op::Leaf { .. } | Op::Drawn)))
+    });
     if !differentiable {
         return nodes.iter().map(|_| Path::smooth()).collect();
     }

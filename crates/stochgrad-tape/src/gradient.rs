@@ -110,7 +110,9 @@ fn derivative_of_map<'t, F: Real>(map: Map, x: Var<'t, F>, y: Var<'t, F>, g: Var
         Map::Tanh => g * (1.0 - y.square()),
         Map::Sigmoid => g * y * (1.0 - y),
         Map::Softplus => g * x.sigmoid(),
-        Map::Relu => g * x.step(),
+        // The result has the sign of its operand, which need not be kept then.
+        Map::Relu => g * y.step(),
+        Map::LeakyRelu(slope) if slope > 0.0 => g * y.map(Map::LeakyStep(slope)),
         Map::LeakyRelu(slope) => g * x.map(Map::LeakyStep(slope)),
         Map::Erf => g * (-x.square()).exp() * std::f64::consts::FRAC_2_SQRT_PI,
         Map::Lgamma => g * x.digamma(),
@@ -319,6 +321,7 @@ impl<F: Real> Tape<F> {
             | Op::Noise { .. }
             | Op::Host(_)
             | Op::StopGradient
+            | Op::Drawn
             | Op::Argmax(_)
             | Op::Categories
             | Op::OneHot(_) => Adjoints::new(),

@@ -116,6 +116,8 @@ pub enum Op {
     OneHot(usize),
     /// The same value, through which no gradient flows.
     StopGradient,
+    /// The same value, drawn from a law: how it depends on what it was computed from is for the law's gradient method to say.
+    Drawn,
     /// `exp(l − stop(l))`: the value is 1, the derivative is that of `l` times itself, at every order.
     MagicBox,
     /// The value of the first input with the derivative of the second.
@@ -185,6 +187,7 @@ impl Op {
             Op::Gather(_) | Op::ScatterAdd(..) if input == 1 => Jump,
             Op::Argmax(_) | Op::Categories | Op::OneHot(_) | Op::StopGradient => Jump,
             Op::StraightThrough if input == 0 => Constant,
+            Op::Drawn => Constant,
             _ => Smooth,
         }
     }

@@ -412,6 +412,13 @@ impl<'t, F: Real> Var<'t, F> {
         self.apply(Op::StopGradient)
     }
 
+    /// The same value as a draw from a law: unlike [`stop_gradient`](Self::stop_gradient), which hides a dependence, this says that the
+    /// law's gradient method accounts for it.
+    #[track_caller]
+    pub fn drawn(self) -> Self {
+        self.apply(Op::Drawn)
+    }
+
     /// `exp(l − stop(l))`: one, with the derivative of `l`. Multiplying a cost with the box of the log-probability of its
     /// samples makes every derivative of the product an estimate of the derivative of the expectation.
     #[track_caller]

@@ -153,7 +153,7 @@ macro_rules! elementary {
             #[inline(always)]
             fn softplus_fast<const FMA: bool>(self) -> Self {
                 let positive = if self > 0.0 { self } else { 0.0 };
-                positive + (-self.abs()).exp_fast::<FMA>().ln_1p_fast::<FMA>()
+                positive + log_one_plus::<FMA>((-self.abs()).exp_fast::<FMA>())
             }
 
             #[inline(always)]
@@ -193,6 +193,16 @@ mod single {
     const SINE: [f32; 3] = [-1.951_529_589_1e-4, 8.332_160_873_6e-3, -1.666_665_461_1e-1];
     const COSINE: [f32; 3] = [2.443_315_711_809_948e-5, -1.388_731_625_493_765e-3, 4.166_664_568_298_827e-2];
 
+    /// ln(1 + t) for t in [0, 1]: 2 artanh(t / (2 + t)).
+    #[inline(always)]
+    fn log_one_plus<const FMA: bool>(t: f32) -> f32 {
+        const TERMS: [f32; 5] = [0.232_390_5, 0.217_033_15, 0.285_925_83, 0.399_997_01, 0.666_666_67];
+        let s = t / (2.0 + t);
+        let z = s * s;
+        // The first term of the series, 2 s, is t − s t.
+        fma::<FMA>(s, fma::<FMA>(polynomial::<FMA, _>(TERMS, z), z, -t), t)
+    }
+
     elementary!(f32, u32, i32, 23, 127,
         exp: -104.0, 89.0, -18.0, 0.693_359_375, -2.121_944_40e-4,
         [1.987_569_150_0e-4, 1.398_199_950_7e-3, 8.333_451_907_3e-3, 4.166_579_589_4e-2, 1.666_666_545_9e-1, 0.5],
@@ -228,6 +238,12 @@ mod double {
         -1.388_888_888_887_411e-3,
         4.166_666_666_666_66e-2,
     ];
+
+    /// ln(1 + t) for t in [0, 1].
+    #[inline(always)]
+    fn log_one_plus<const FMA: bool>(t: f64) -> f64 {
+        t.ln_1p_fast::<FMA>()
+    }
 
     elementary!(f64, u64, i64, 52, 1023,
         exp: -746.0, 710.0, -40.0, 6.931_471_803_691_238e-1, 1.908_214_929_270_587_7e-10,

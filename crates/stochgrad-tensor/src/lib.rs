@@ -14,6 +14,7 @@
 //!   [`layout`] (transpose, slice, gather …).
 //! - [`fused::Chain`]: element-wise functions one after the other, block by block.
 //! - [`random::Key`]: counter-based noise. Element `i` of a fill depends on the key and on `i` only.
+//! - [`descent`]: steps of optimisers.
 //! - [`special`]: scalar special functions.
 //!
 //! Every kernel gives the same bits on any number of threads. Kernels assert their preconditions (a `# Panics` section says
@@ -37,6 +38,7 @@
 //! ```
 
 mod broadcast;
+pub mod descent;
 mod display;
 mod elementary;
 mod error;

@@ -107,8 +107,9 @@ impl<F: Real> Baseline<F> for MovingAverage {
             let key =
                 if part == 0 { format!("{node} / {}", cost.name) } else { format!("{node} / {} / {part}", cost.name) };
             let (memory, name) = (self.clone(), key.clone());
-            let before =
-                context.tape().host_value(move || memory.means().get(&name).and_then(|mean| mean.value()).unwrap_or(0.0));
+            let before = context
+                .tape()
+                .host_value(move || memory.means().get(&name).and_then(|mean| mean.value()).unwrap_or(0.0));
             match values.iter_mut().find(|(known, _)| known.joint == cost.joint) {
                 Some((_, sum)) => *sum = *sum + before,
                 None => values.push((cost.clone(), before)),

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use stochgrad_graph::Gradients;
 use stochgrad_tensor::Real;
+use stochgrad_tensor::descent::{AdamStep, adam, squares_are_finite};
 
 use super::slots::Slots;
 use super::{Optimizer, OptimizerState, check_gradients, check_learning_rate, check_setting, gradient};
@@ -107,27 +108,23 @@ impl<F: Real> Adam<F> {
 impl<F: Real> Optimizer<F> for Adam<F> {
     fn step(&mut self, parameters: &mut Parameters<F>, gradients: &Gradients<F>) -> NnResult<()> {
         self.check_settings()?;
-        check_gradients(parameters, gradients, |g| (g * g).is_finite())?;
+        check_gradients(parameters, gradients, squares_are_finite, |g| (g * g).is_finite())?;
         self.first.check(parameters)?;
         self.second.check(parameters)?;
         let steps = self.steps + 1;
         let correction = self.betas.map(|beta| 1.0 - beta.powf(steps as f64));
-        let [beta1, beta2] = self.betas.map(F::from_f64);
-        let [rest1, rest2] = self.betas.map(|beta| F::from_f64(1.0 - beta));
-        let rate = F::from_f64(self.learning_rate / correction[0]);
-        let root = F::from_f64(correction[1].sqrt().recip());
-        let epsilon = F::from_f64(self.epsilon);
-        let kept = F::from_f64(1.0 - self.learning_rate * self.weight_decay);
+        let step = AdamStep {
+            betas: self.betas.map(F::from_f64),
+            rests: self.betas.map(|beta| F::from_f64(1.0 - beta)),
+            rate: F::from_f64(self.learning_rate / correction[0]),
+            root: F::from_f64(correction[1].sqrt().recip()),
+            epsilon: F::from_f64(self.epsilon),
+            kept: F::from_f64(1.0 - self.learning_rate * self.weight_decay),
+        };
         parameters.update(|name, old, new| {
             let gradient = gradient(gradients, name)?.as_slice();
-            let first = self.first.elements(name, old).iter_mut();
-            let moments = first.zip(self.second.elements(name, old));
-            let old = old.as_slice().iter().zip(gradient);
-            for ((new, (&old, &g)), (m, v)) in new.iter_mut().zip(old).zip(moments) {
-                *m = beta1 * *m + rest1 * g;
-                *v = beta2 * *v + rest2 * g * g;
-                *new = kept * old - rate * *m / (v.sqrt() * root + epsilon);
-            }
+            let moments = [self.first.elements(name, old), self.second.elements(name, old)];
+            adam(step, old.as_slice(), gradient, moments, new);
             Ok(())
         })?;
         self.steps = steps;

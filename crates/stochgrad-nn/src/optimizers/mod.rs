@@ -89,10 +89,12 @@ fn gradient<'a, F: Real>(gradients: &'a Gradients<F>, name: &str) -> NnResult<&'
     })
 }
 
-/// Checks that every parameter has a gradient of its shape, with numbers that the optimiser can use.
+/// Checks that every parameter has a gradient of its shape, with numbers that the optimiser can use: all of them at once by
+/// `all_usable`, one by one where that says no.
 fn check_gradients<F: Real>(
     parameters: &Parameters<F>,
     gradients: &Gradients<F>,
+    all_usable: impl Fn(&[F]) -> bool,
     usable: impl Fn(F) -> bool,
 ) -> NnResult<()> {
     for (name, value) in parameters.iter() {
@@ -104,7 +106,9 @@ fn check_gradients<F: Real>(
                 "differentiate the graph that these parameters were put on",
             ));
         }
-        if let Some(position) = gradient.as_slice().iter().position(|&g| !usable(g)) {
+        if !all_usable(gradient.as_slice())
+            && let Some(position) = gradient.as_slice().iter().position(|&g| !usable(g))
+        {
             return Err(refused(
                 format!("numbers of a usable size for `{name}`"),
                 format!("{} at position {position}", gradient.as_slice()[position]),

@@ -159,7 +159,7 @@ impl<'a, F: Real> Recording<'a, F> {
             (other.plates == node.plates && other.value.shape() == node.value.shape()).then_some(operand)
         };
         match &node.op {
-            Op::StopGradient | Op::Sample(_) | Op::StraightThrough | Op::Expand(..) | Op::Reshape(_) => {
+            Op::StopGradient | Op::Drawn | Op::Sample(_) | Op::StraightThrough | Op::Expand(..) | Op::Reshape(_) => {
                 same(operands[0])
             }
             Op::Map(Map::MulScalar(1.0) | Map::PowScalar(1.0)) => same(operands[0]),
@@ -398,17 +398,21 @@ pub(super) fn plan<F: Real>(
         planner.add(value);
     }
     planner.close_all();
-    let Planner { groups, group_of, order, .. } = planner;
+    let Planner { mut groups, group_of, order, .. } = planner;
 
     let outputs: Vec<Id> = outputs.iter().map(|id| Id(recording.root[id.index()])).collect();
     let mut kept = vec![false; count];
     outputs.iter().for_each(|id| kept[id.index()] = true);
+    let mut readers: HashMap<usize, SmallVec<[Option<u32>; 4]>> = HashMap::new();
     for value in (0..count).filter(|&value| recording.is_computed(value)) {
         for operand in recording.operands(value) {
-            kept[operand] |= group_of[value].is_none() || group_of[operand] != group_of[value];
+            if group_of[value].is_none() || group_of[operand] != group_of[value] {
+                kept[operand] = true;
+                readers.entry(operand).or_default().push(group_of[value]);
+            }
         }
     }
-    // A reduction within a group is never read inside it.
+    compute_again(&recording, &mut groups, &group_of, &mut kept, &readers, &outputs);
     let mut instructions: Vec<Instruction<F>> = Vec::new();
     let mut last_use: HashMap<usize, usize> = HashMap::new();
     for planned in &order {
@@ -459,6 +463,42 @@ pub(super) fn plan<F: Real>(
     let scratch = (0..threads).map(|_| Scratch::new()).collect();
     let tape = slots(tape, &inner, &recording);
     Ok(Program { tape, inputs, outputs, results, instructions, scratch })
+}
+
+/// Lets groups compute what takes less time to compute than to keep: cheap functions of one value that is kept anyway.
+fn compute_again<F: Real>(
+    recording: &Recording<'_, F>,
+    groups: &mut [Group],
+    group_of: &[Option<u32>],
+    kept: &mut [bool],
+    readers: &HashMap<usize, SmallVec<[Option<u32>; 4]>>,
+    outputs: &[Id],
+) {
+    for value in (0..kept.len()).filter(|&value| recording.is_computed(value)) {
+        let node = recording.node(value);
+        let cheap = matches!(node.op, Op::Map(map) if !map.is_transcendental());
+        let (true, true, Some(own), Some(readers)) = (kept[value], cheap, group_of[value], readers.get(&value)) else {
+            continue;
+        };
+        let operand = recording.operands(value)[0];
+        let there = kept[operand] || !recording.is_computed(operand);
+        let fits = |reader: &Option<u32>| {
+            reader.is_some_and(|reader| {
+                let reader = &groups[reader as usize];
+                reader.shape == *node.value.shape() && reader.plates == node.plates && reader.members.len() < LONGEST
+            })
+        };
+        if outputs.iter().any(|id| id.index() == value) || !there || !readers.iter().all(fits) {
+            continue;
+        }
+        kept[value] = false;
+        for reader in readers.iter().flatten().filter(|&&reader| reader != own) {
+            let members = &mut groups[*reader as usize].members;
+            if let Err(at) = members.binary_search(&value) {
+                members.insert(at, value);
+            }
+        }
+    }
 }
 
 /// A program must not contain what was recorded after host code had looked at a value that varies.

@@ -1,0 +1,145 @@
+//! Kernels of optimisers: one pass over parameters, gradients and moments.
+
+use crate::Real;
+use crate::parallel::{ARITHMETIC, threads_for};
+use crate::simd::dispatch;
+
+/// The numbers of one step of Adam.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct AdamStep<F> {
+    /// The decay rates of the two moments.
+    pub betas: [F; 2],
+    /// One minus each of them.
+    pub rests: [F; 2],
+    /// The learning rate over the bias correction of the first moment.
+    pub rate: F,
+    /// One over the root of the bias correction of the second moment.
+    pub root: F,
+    /// What is added to the denominator.
+    pub epsilon: F,
+    /// What weight decay leaves of a parameter.
+    pub kept: F,
+}
+
+/// One step of Adam: for each element $m \leftarrow \beta_1 m + (1 - \beta_1) g$, $v \leftarrow \beta_2 v + (1 - \beta_2) g^2$, and the new
+/// parameter is `kept · old − rate · m / (root · √v + ε)`. Inside a pool of rayon, long slices are split over its threads; the result does
+/// not depend on that.
+///
+/// # Panics
+/// If the lengths differ.
+pub fn adam<F: Real>(step: AdamStep<F>, old: &[F], gradient: &[F], moments: [&mut [F]; 2], new: &mut [F]) {
+    let [first, second] = moments;
+    let len = new.len();
+    assert!([old.len(), gradient.len(), first.len(), second.len()] == [len; 4], "slices of one length");
+    let threads = if rayon::current_thread_index().is_some() { rayon::current_num_threads() } else { 1 };
+    split(threads_for(threads, len, ARITHMETIC), step, old, gradient, [first, second], new);
+}
+
+fn split<F: Real>(
+    threads: usize,
+    step: AdamStep<F>,
+    old: &[F],
+    gradient: &[F],
+    [first, second]: [&mut [F]; 2],
+    new: &mut [F],
+) {
+    if threads <= 1 {
+        return adam_slice(step, old, gradient, first, second, new);
+    }
+    let near = threads / 2;
+    let at = new.len() * near / threads;
+    let ((old_near, old_far), (gradient_near, gradient_far)) = (old.split_at(at), gradient.split_at(at));
+    let ((first_near, first_far), (second_near, second_far)) = (first.split_at_mut(at), second.split_at_mut(at));
+    let (new_near, new_far) = new.split_at_mut(at);
+    rayon::join(
+        || split(near, step, old_near, gradient_near, [first_near, second_near], new_near),
+        || split(threads - near, step, old_far, gradient_far, [first_far, second_far], new_far),
+    );
+}
+
+dispatch! {
+    fn adam_slice<F: Real>(
+        step: AdamStep<F>,
+        old: &[F],
+        gradient: &[F],
+        first: &mut [F],
+        second: &mut [F],
+        new: &mut [F],
+    ) = adam_body;
+}
+
+#[inline(always)]
+fn adam_body<const FMA: bool, F: Real>(
+    step: AdamStep<F>,
+    old: &[F],
+    gradient: &[F],
+    first: &mut [F],
+    second: &mut [F],
+    new: &mut [F],
+) {
+    let AdamStep { betas: [beta1, beta2], rests: [rest1, rest2], rate, root, epsilon, kept } = step;
+    let moments = first.iter_mut().zip(second.iter_mut());
+    let old = old.iter().zip(gradient);
+    for ((new, (&old, &g)), (m, v)) in new.iter_mut().zip(old).zip(moments) {
+        *m = beta1 * *m + rest1 * g;
+        *v = beta2 * *v + rest2 * g * g;
+        *new = kept * old - rate * *m / (v.sqrt() * root + epsilon);
+    }
+}
+
+dispatch! {
+    /// Whether all numbers, and all their squares, are finite.
+    pub fn squares_are_finite<F: Real>(x: &[F]) -> bool = squares_body;
+}
+
+#[inline(always)]
+fn squares_body<const FMA: bool, F: Real>(x: &[F]) -> bool {
+    let (lanes, rest) = x.as_chunks::<16>();
+    let mut seen = [F::ZERO; 16];
+    for lane in lanes {
+        for (seen, &x) in seen.iter_mut().zip(lane) {
+            // 0 for a finite number, NaN for any other.
+            *seen += x * x - x * x;
+        }
+    }
+    seen.iter().chain(rest).all(|&x| (x * x).is_finite())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn squares_that_overflow_are_found_wherever_they_are() {
+        for len in [1_usize, 15, 16, 33, 100] {
+            let mut x = vec![1e18_f32; len];
+            assert!(squares_are_finite(&x));
+            for at in 0..len {
+                for bad in [1e20, f32::NAN, f32::INFINITY] {
+                    let before = std::mem::replace(&mut x[at], bad);
+                    assert!(!squares_are_finite(&x), "{bad} at {at} of {len}");
+                    x[at] = before;
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_step_is_the_same_on_any_number_of_threads() {
+        let numbers = |seed: f32| -> Vec<f32> { (0..200_001).map(|i| (i as f32 * seed).sin()).collect() };
+        let step =
+            AdamStep { betas: [0.9, 0.99], rests: [0.1, 0.01], rate: 0.01, root: 1.3, epsilon: 1e-8, kept: 0.999 };
+        let run = |threads: usize| {
+            let (mut m, mut v, mut new) = (numbers(0.1), numbers(0.2), vec![0.0; 200_001]);
+            v.iter_mut().for_each(|v| *v = v.abs());
+            split(threads, step, &numbers(0.3), &numbers(0.4), [&mut m, &mut v], &mut new);
+            (m, v, new)
+        };
+        let one = run(1);
+        assert_eq!(one, run(2));
+        assert_eq!(one, run(3));
+        let [m, v, g, old] = [0.1_f32, 0.2, 0.4, 0.3].map(|seed| (7.0 * seed).sin());
+        let (m, v) = (0.9 * m + 0.1 * g, 0.99 * v.abs() + 0.01 * g * g);
+        assert!((one.2[7] - (0.999 * old - 0.01 * m / (v.sqrt() * 1.3 + 1e-8))).abs() < 1e-6);
+    }
+}
