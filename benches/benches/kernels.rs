@@ -23,12 +23,14 @@ fn numbers(pool: &Pool<f32>, name: &str, shape: impl Into<Shape>) -> Tensor<f32>
     random::normal(pool, &Key::new(0, 0, address_hash(name, &[])), 0, shape.into())
 }
 
-/// The rows, inputs and outputs of each layer.
+/// The rows, inputs and outputs of the layers, equal ones once.
 fn layers(sizes: Sizes) -> Vec<[usize; 3]> {
     let down = [&[sizes.pixels], sizes.encoder, &[CODE]].concat();
     let up = [&[CODE], sizes.decoder, &[sizes.pixels]].concat();
     let layers = |widths: &[usize], rows| widths.windows(2).map(|pair| [rows, pair[0], pair[1]]).collect::<Vec<_>>();
-    [layers(&down, sizes.batch), layers(&up, sizes.batch * SAMPLES)].concat()
+    let mut all = [layers(&down, sizes.batch), layers(&up, sizes.batch * SAMPLES)].concat();
+    all.dedup();
+    all
 }
 
 fn products(criterion: &mut Criterion) {
