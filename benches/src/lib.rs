@@ -1,0 +1,26 @@
+//! Timings of `stochgrad`.
+//!
+//! * [`cases`] lists what the binary `peers` times against other systems: training steps of variational autoencoders
+//!   ([`vae`]), small graphs ([`small_graphs`]) and many single-sample estimates ([`gradient_moments`]).
+//! * [`straight_line`] is a training step written by hand, without a tape: the bound that the engine is held against.
+//! * [`timing`] is the loop that times a step, [`processors`] sets where it runs.
+//!
+//! Every case uses the public interface of `stochgrad`, as any program would; this crate must not know how the engine works.
+
+pub mod cases;
+pub mod data;
+pub mod estimate;
+pub mod gradient_moments;
+pub mod processors;
+pub mod small_graphs;
+pub mod straight_line;
+#[cfg(test)]
+mod testing;
+pub mod timing;
+pub mod vae;
+
+/// Why a case could not be set up or run.
+pub type BenchError = Box<dyn std::error::Error + Send + Sync>;
+
+/// What a case gives.
+pub type BenchResult<T> = Result<T, BenchError>;

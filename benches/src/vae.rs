@@ -1,0 +1,356 @@
+//! Groups a, b and d: training steps of variational autoencoders on made-up binary images.
+//!
+//! A step is a loss with its gradients and an update by Adam; eight batches take turns.
+
+use std::sync::Arc;
+
+use stochgrad::distributions::Id;
+use stochgrad::nn::{Bound, NnResult};
+use stochgrad::prelude::*;
+
+use crate::BenchResult;
+use crate::cases::Case;
+use crate::data::batches;
+
+/// The slope of the leaky rectifier below 0.
+const SLOPE: f64 = 0.1;
+
+/// Adam's learning rate.
+const LEARNING_RATE: f64 = 1e-3;
+
+/// How many batches take turns.
+const BATCHES: usize = 8;
+
+/// The sizes of a pair of networks, but for the latent variables between them.
+#[derive(Clone, Copy, Debug)]
+pub struct Sizes {
+    /// The pixels of an image.
+    pub pixels: usize,
+    /// The encoder's hidden layers.
+    pub encoder: &'static [usize],
+    /// The decoder's hidden layers.
+    pub decoder: &'static [usize],
+    /// The images of a batch.
+    pub batch: usize,
+}
+
+/// 784-200-200-\[z\]-200-784.
+pub const NET_A: Sizes = Sizes { pixels: 784, encoder: &[200, 200], decoder: &[200], batch: 100 };
+
+/// 784-512-256-\[z\]-256-512-784.
+pub const NET_B: Sizes = Sizes { pixels: 784, encoder: &[512, 256], decoder: &[256, 512], batch: 128 };
+
+/// The latent variables, with their gradient method.
+#[derive(Clone)]
+pub enum Latent {
+    /// Independent bits, uniform beforehand.
+    Bits {
+        /// How many.
+        bits: usize,
+        /// The gradient method.
+        method: DynMethod<f32, Bernoulli<Id>>,
+    },
+    /// Categorical variables as one-hot vectors, uniform beforehand.
+    OneHots {
+        /// How many.
+        variables: usize,
+        /// The categories of each.
+        categories: usize,
+        /// The gradient method.
+        method: DynMethod<f32, OneHotCategorical<Id>>,
+    },
+    /// Categorical variables whose joint states are all visited.
+    Enumerated {
+        /// How many.
+        variables: usize,
+        /// The categories of each.
+        categories: usize,
+        /// Whether each state is decoded once for all images, and not once for each image.
+        shared: bool,
+    },
+    /// Normal variables, standard normal beforehand, reparameterised.
+    Normal {
+        /// How many.
+        variables: usize,
+    },
+}
+
+impl Latent {
+    /// The outputs of the encoder and the inputs of the decoder.
+    pub fn widths(&self) -> [usize; 2] {
+        match *self {
+            Latent::Bits { bits, .. } => [bits; 2],
+            Latent::OneHots { variables, categories, .. } | Latent::Enumerated { variables, categories, .. } => {
+                [variables * categories; 2]
+            }
+            Latent::Normal { variables } => [2 * variables, variables],
+        }
+    }
+}
+
+/// An encoder, latent variables, and a decoder.
+pub struct Vae {
+    encoder: Mlp,
+    decoder: Mlp,
+    latent: Latent,
+}
+
+impl Vae {
+    /// A model, its parameters added to the given ones.
+    ///
+    /// # Errors
+    /// For sizes of 0.
+    pub fn new(sizes: Sizes, latent: Latent, parameters: &mut Parameters<f32>) -> NnResult<Self> {
+        let [code, input] = latent.widths();
+        let down = [&[sizes.pixels], sizes.encoder, &[code]].concat();
+        let up = [&[input], sizes.decoder, &[sizes.pixels]].concat();
+        let activation = Activation::LeakyRelu(SLOPE);
+        Ok(Self {
+            encoder: Mlp::new(&mut *parameters, "encoder", &down, activation, Seed::new(0))?,
+            decoder: Mlp::new(parameters, "decoder", &up, activation, Seed::new(0))?,
+            latent,
+        })
+    }
+
+    /// Records the −ELBO of a batch of images as the costs `reconstruction` and `kl`.
+    ///
+    /// # Errors
+    /// Those of the graph.
+    pub fn record(&self, parameters: &Bound<'_, '_, f32>, images: &Tensor<f32>) -> GraphResult<()> {
+        let graph = parameters.graph();
+        let images = graph.data("batch", images)?;
+        let code = self.encoder.forward(parameters, images)?;
+        let (reconstruction, divergence) = match &self.latent {
+            Latent::Bits { method, .. } => {
+                let law = Bernoulli::from_logits(code);
+                let z = graph.sample("z", &law, method)?;
+                let prior = Bernoulli::from_logits(graph.constant(0.0));
+                (self.decode(parameters, z, images)?, law.kl_to(&prior))
+            }
+            &Latent::OneHots { variables, categories, ref method } => {
+                let law = OneHotCategorical::from_logits(code.reshape([variables, categories]));
+                let z = graph.sample("z", &law, method)?.reshape([variables * categories]);
+                (self.decode(parameters, z, images)?, law.kl_to(&uniform(graph, variables, categories)))
+            }
+            &Latent::Enumerated { variables, categories, shared } => {
+                let law = OneHotCategorical::from_logits(code.reshape([variables, categories]));
+                let z = graph.sample("z", &law, &Enumerate::new())?.reshape([variables * categories]);
+                let reconstruction = if shared {
+                    self.decode_once(parameters, z, images)?
+                } else {
+                    self.decode(parameters, z.expand_plates(&images.plates()), images)?
+                };
+                (reconstruction, law.kl_to(&uniform(graph, variables, categories)))
+            }
+            &Latent::Normal { variables } => {
+                let (location, log_variance) = (code.slice(0, 0..variables), code.slice(0, variables..2 * variables));
+                let law = Normal::from_log_scale(location, log_variance * 0.5);
+                let z = graph.sample("z", &law, &Pathwise::new())?;
+                let prior = Normal::new(graph.constant(0.0), 1.0);
+                (self.decode(parameters, z, images)?, law.kl_to(&prior))
+            }
+        };
+        graph.cost("reconstruction", reconstruction)?;
+        graph.cost("kl", divergence)
+    }
+
+    /// The negative log-probability of images, given codes.
+    fn decode<'t>(
+        &self,
+        parameters: &Bound<'_, 't, f32>,
+        codes: Var<'t, f32>,
+        images: Var<'t, f32>,
+    ) -> GraphResult<Var<'t, f32>> {
+        let logits = self.decoder.forward(parameters, codes)?;
+        Ok(-Bernoulli::from_logits(logits).log_prob(images))
+    }
+
+    /// The same for codes that are the same for all images: the log-probability is linear in the pixels, so that a product of
+    /// matrices gives it for all pairs of an image and a state.
+    fn decode_once<'t>(
+        &self,
+        parameters: &Bound<'_, 't, f32>,
+        codes: Var<'t, f32>,
+        images: Var<'t, f32>,
+    ) -> GraphResult<Var<'t, f32>> {
+        let logits = self.decoder.forward(parameters, codes)?;
+        let mut products = logits;
+        for &states in &codes.plates() {
+            products = images.matmul(logits.plate_to_event(states).transpose()).event_to_plate(states);
+        }
+        Ok(logits.softplus().sum() - products)
+    }
+}
+
+fn uniform<'t>(graph: &Graph<'t, f32>, variables: usize, categories: usize) -> OneHotCategorical<Var<'t, f32>> {
+    OneHotCategorical::from_logits(graph.constant(Tensor::zeros([variables, categories])))
+}
+
+/// A model in training.
+pub struct Training {
+    model: Vae,
+    parameters: Parameters<f32>,
+    optimizer: Adam<f32>,
+    workspace: Workspace<f32>,
+    batches: Vec<Tensor<f32>>,
+    step: usize,
+}
+
+impl Training {
+    /// Fresh parameters, with kernels on a number of threads.
+    ///
+    /// # Errors
+    /// For sizes of 0.
+    pub fn new(sizes: Sizes, latent: Latent, threads: usize) -> BenchResult<Self> {
+        let mut parameters = Parameters::new();
+        Ok(Self {
+            model: Vae::new(sizes, latent, &mut parameters)?,
+            parameters,
+            optimizer: Adam::new(LEARNING_RATE),
+            workspace: Workspace::with_threads(threads),
+            batches: batches(BATCHES, sizes.batch, sizes.pixels),
+            step: 0,
+        })
+    }
+
+    /// The gradients on the next batch, with fresh noise.
+    ///
+    /// # Errors
+    /// Those of the graph.
+    pub fn gradients(&mut self) -> GraphResult<Gradients<f32>> {
+        let graph = Graph::new(self.workspace.tape(), Seed::new(0).step(self.step));
+        self.model.record(&self.parameters.on(&graph), &self.batches[self.step % self.batches.len()])?;
+        self.step += 1;
+        graph.backward()
+    }
+
+    /// One training step; the estimate of the loss before it.
+    ///
+    /// # Errors
+    /// Those of the graph and of the optimiser.
+    pub fn step(&mut self) -> BenchResult<f32> {
+        let gradients = self.gradients()?;
+        self.optimizer.step(&mut self.parameters, &gradients)?;
+        let loss = gradients.total();
+        gradients.advance();
+        Ok(loss)
+    }
+}
+
+/// The score function with leave-one-out, on four samples.
+fn leave_one_out() -> ScoreFunction<LeaveOneOut> {
+    ScoreFunction::new().samples(4).baseline(LeaveOneOut)
+}
+
+/// The cases of the three groups.
+pub fn cases() -> Vec<Case> {
+    let training = |group, name: &str, sizes: Sizes, latent: Latent| {
+        Case::new(group, name, move |threads| {
+            let mut training = Training::new(sizes, latent.clone(), threads)?;
+            Ok(Box::new(move || training.step().map(drop)))
+        })
+    };
+    let bits = |name, method| training("a", name, NET_A, Latent::Bits { bits: 200, method });
+    let one_hots = |name, method| training("b", name, NET_B, Latent::OneHots { variables: 20, categories: 10, method });
+    let enumerated =
+        |name, shared| training("b", name, NET_B, Latent::Enumerated { variables: 2, categories: 10, shared });
+    vec![
+        bits("reinforce-loo K=4", Arc::new(leave_one_out())),
+        Case::not_implemented("a", "disarm pair"),
+        bits("concrete K=1", Arc::new(GumbelSoftmax::new(0.5))),
+        bits("st-concrete K=1", Arc::new(GumbelSoftmax::new(0.5).straight_through())),
+        Case::not_implemented("a", "relax K=1"),
+        Case::not_implemented("a", "rebar K=1"),
+        one_hots("reinforce-loo K=4", Arc::new(leave_one_out())),
+        one_hots("gumbel-softmax K=1", Arc::new(GumbelSoftmax::new(1.0))),
+        one_hots("st-gumbel K=1", Arc::new(GumbelSoftmax::new(1.0).straight_through())),
+        Case::not_implemented("b", "relax K=1"),
+        Case::not_implemented("b", "rebar K=1"),
+        enumerated("expect 2 latents", false),
+        enumerated("expect 2 latents, shared", true),
+        training("d", "normal reparam, net A", NET_A, Latent::Normal { variables: 20 }),
+        training("d", "normal reparam, net B", NET_B, Latent::Normal { variables: 20 }),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Samples;
+
+    const SMALL: Sizes = Sizes { pixels: 6, encoder: &[5], decoder: &[5], batch: 4 };
+
+    fn small(latent: Latent) -> Training {
+        let mut training = Training::new(SMALL, latent, 1).expect("a model");
+        training.batches.truncate(1);
+        training
+    }
+
+    fn bits(method: DynMethod<f32, Bernoulli<Id>>) -> Latent {
+        Latent::Bits { bits: 3, method }
+    }
+
+    #[test]
+    fn leave_one_out_has_the_mean_of_enumeration() {
+        let one_hots =
+            |method: DynMethod<f32, OneHotCategorical<Id>>| Latent::OneHots { variables: 2, categories: 3, method };
+        for (sampled, exact) in [
+            (bits(Arc::new(leave_one_out())), bits(Arc::new(Enumerate::new()))),
+            (one_hots(Arc::new(leave_one_out())), one_hots(Arc::new(Enumerate::new()))),
+        ] {
+            let exact = small(exact).gradients().expect("gradients");
+            let (mut training, mut losses) = (small(sampled), Samples::new(1));
+            let mut samples: Vec<Samples> = exact.iter().map(|(_, gradient)| Samples::new(gradient.len())).collect();
+            for _ in 0..2000 {
+                let gradients = training.gradients().expect("gradients");
+                for (samples, (_, gradient)) in samples.iter_mut().zip(gradients.iter()) {
+                    samples.add(gradient);
+                }
+                losses.add(&Tensor::scalar(gradients.total()));
+            }
+            losses.assert_means("loss", &[f64::from(exact.total())], 0.01);
+            for (samples, (name, gradient)) in samples.iter().zip(exact.iter()) {
+                let gradient: Vec<f64> = gradient.as_slice().iter().map(|&x| f64::from(x)).collect();
+                samples.assert_means(name, &gradient, 0.02);
+            }
+        }
+    }
+
+    #[test]
+    fn decoding_each_state_once_changes_nothing() {
+        let enumerated = |shared| small(Latent::Enumerated { variables: 2, categories: 3, shared }).gradients();
+        let (each, once) = (enumerated(false).expect("gradients"), enumerated(true).expect("gradients"));
+        assert!((each.total() - once.total()).abs() < 1e-5);
+        for ((name, each), (_, once)) in each.iter().zip(once.iter()) {
+            let difference = each.max_abs_difference(once).expect("the same shape");
+            assert!(difference < 1e-5, "{name}: {difference}");
+        }
+    }
+
+    #[test]
+    fn the_first_loss_is_that_of_an_untrained_decoder() {
+        let latents = [
+            bits(Arc::new(GumbelSoftmax::new(0.5))),
+            bits(Arc::new(GumbelSoftmax::new(0.5).straight_through())),
+            Latent::Normal { variables: 20 },
+        ];
+        for latent in latents {
+            let loss = Training::new(NET_A, latent, 1).expect("a model").gradients().expect("gradients").total();
+            let untrained = 784.0 * 2.0_f32.ln();
+            assert!((loss / untrained - 1.0).abs() < 0.02, "{loss}, not about {untrained}");
+        }
+    }
+
+    #[test]
+    fn training_lowers_the_loss() {
+        let methods: [Latent; 3] =
+            [bits(Arc::new(leave_one_out())), bits(Arc::new(GumbelSoftmax::new(0.5))), Latent::Normal { variables: 3 }];
+        for latent in methods {
+            let mut training = small(latent);
+            let mut losses = (0..1000).map(|_| training.step().expect("a loss"));
+            let before: f32 = losses.by_ref().take(100).sum();
+            let after: f32 = losses.skip(800).sum();
+            assert!(after < 0.9 * before, "{before} before, {after} after");
+        }
+    }
+}
