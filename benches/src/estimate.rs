@@ -1,29 +1,73 @@
 //! Gradient estimates of a model without anything that changes between them but the noise.
 
+use stochgrad::graph::CompiledGraph;
 use stochgrad::prelude::*;
 
-/// A model, the workspace that it is recorded in, and the number of the next step.
+/// A model, how its estimates are made, and the number of the next step.
 pub struct Estimate<M> {
     model: M,
     workspace: Workspace<f32>,
+    made: Made,
     step: usize,
+}
+
+/// How estimates are made.
+enum Made {
+    /// Nothing has been recorded yet.
+    Unknown,
+    /// By a graph that was compiled once, with the values of its parameters.
+    Compiled(Box<CompiledGraph<f32>>, Vec<(String, Tensor<f32>)>),
+    /// By recording each of them, for methods that work on the host; with the last one.
+    Recorded(Option<Gradients<f32>>),
 }
 
 impl<M: Fn(&Graph<'_, f32>) -> GraphResult<()>> Estimate<M> {
     /// Estimates of a model's gradients, with kernels on a number of threads.
     pub fn new(model: M, threads: usize) -> Self {
-        Self { model, workspace: Workspace::with_threads(threads), step: 0 }
+        Self { model, workspace: Workspace::with_threads(threads), made: Made::Unknown, step: 0 }
     }
 
-    /// One estimate, with fresh noise: the graph recorded, sampled and differentiated.
+    /// One estimate, with fresh noise.
     ///
     /// # Errors
     /// Those of the model.
-    pub fn run(&mut self) -> GraphResult<Gradients<f32>> {
-        let graph = Graph::new(self.workspace.tape(), Seed::new(0).step(self.step));
+    pub fn run(&mut self) -> GraphResult<&Gradients<f32>> {
+        let seed = Seed::new(0).step(self.step);
         self.step += 1;
-        (self.model)(&graph)?;
-        graph.backward()
+        if let Made::Unknown = self.made {
+            let graph = Graph::new(self.workspace.tape(), seed);
+            (self.model)(&graph)?;
+            self.made = match graph.compile() {
+                Ok(compiled) => {
+                    let values = graph
+                        .parameters()
+                        .into_iter()
+                        .map(|(name, var)| Ok((name, var.inspect()?)))
+                        .collect::<GraphResult<_>>()?;
+                    Made::Compiled(Box::new(compiled), values)
+                }
+                Err(_) => Made::Recorded(None),
+            };
+        }
+        match &mut self.made {
+            Made::Compiled(compiled, values) => {
+                for (name, value) in values {
+                    compiled.set(name, value)?;
+                }
+                Ok(compiled.run(seed)?)
+            }
+            Made::Recorded(last) => {
+                let graph = Graph::new(self.workspace.tape(), seed);
+                (self.model)(&graph)?;
+                Ok(last.insert(graph.backward()?))
+            }
+            Made::Unknown => unreachable!("decided above"),
+        }
+    }
+
+    /// Whether estimates come from a compiled graph; known after the first one.
+    pub fn is_compiled(&self) -> bool {
+        matches!(self.made, Made::Compiled(..))
     }
 }
 
@@ -41,5 +85,5 @@ pub fn per_estimate<'t>(graph: &Graph<'t, f32>, name: &str, value: &Tensor<f32>)
             plate
         }
     };
-    Ok(graph.param(name, value)?.event_to_plate(plate))
+    graph.param_on(name, &[plate], value)
 }

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use stochgrad::distributions::Id;
+use stochgrad::graph::CompiledGraph;
 use stochgrad::nn::{Bound, NnResult};
 use stochgrad::prelude::*;
 
@@ -186,12 +187,11 @@ fn uniform<'t>(graph: &Graph<'t, f32>, variables: usize, categories: usize) -> O
     OneHotCategorical::from_logits(graph.constant(Tensor::zeros([variables, categories])))
 }
 
-/// A model in training.
+/// A model in training, on a compiled graph.
 pub struct Training {
-    model: Vae,
+    graph: CompiledGraph<f32>,
     parameters: Parameters<f32>,
     optimizer: Adam<f32>,
-    workspace: Workspace<f32>,
     batches: Vec<Tensor<f32>>,
     step: usize,
 }
@@ -203,25 +203,24 @@ impl Training {
     /// For sizes of 0.
     pub fn new(sizes: Sizes, latent: Latent, threads: usize) -> BenchResult<Self> {
         let mut parameters = Parameters::new();
-        Ok(Self {
-            model: Vae::new(sizes, latent, &mut parameters)?,
-            parameters,
-            optimizer: Adam::new(LEARNING_RATE),
-            workspace: Workspace::with_threads(threads),
-            batches: batches(BATCHES, sizes.batch, sizes.pixels),
-            step: 0,
-        })
+        let model = Vae::new(sizes, latent, &mut parameters)?;
+        let batches = batches(BATCHES, sizes.batch, sizes.pixels);
+        let tape = Tape::with_threads(threads);
+        let graph = Graph::new(&tape, Seed::new(0));
+        model.record(&parameters.on(&graph), &batches[0])?;
+        Ok(Self { graph: graph.compile()?, parameters, optimizer: Adam::new(LEARNING_RATE), batches, step: 0 })
     }
 
     /// The gradients on the next batch, with fresh noise.
     ///
     /// # Errors
     /// Those of the graph.
-    pub fn gradients(&mut self) -> GraphResult<Gradients<f32>> {
-        let graph = Graph::new(self.workspace.tape(), Seed::new(0).step(self.step));
-        self.model.record(&self.parameters.on(&graph), &self.batches[self.step % self.batches.len()])?;
+    pub fn gradients(&mut self) -> GraphResult<&Gradients<f32>> {
+        self.parameters.set_on(&mut self.graph)?;
+        self.graph.set("batch", &self.batches[self.step % self.batches.len()])?;
+        let seed = Seed::new(0).step(self.step);
         self.step += 1;
-        graph.backward()
+        Ok(self.graph.run(seed)?)
     }
 
     /// One training step; the estimate of the loss before it.
@@ -229,11 +228,10 @@ impl Training {
     /// # Errors
     /// Those of the graph and of the optimiser.
     pub fn step(&mut self) -> BenchResult<f32> {
-        let gradients = self.gradients()?;
-        self.optimizer.step(&mut self.parameters, &gradients)?;
-        let loss = gradients.total();
-        gradients.advance();
-        Ok(loss)
+        self.gradients()?;
+        self.optimizer.step(&mut self.parameters, self.graph.gradients())?;
+        self.graph.advance();
+        Ok(self.graph.gradients().total())
     }
 }
 

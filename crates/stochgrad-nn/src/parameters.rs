@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use stochgrad_graph::{Graph, GraphError, GraphResult};
+use stochgrad_graph::{CompiledGraph, Graph, GraphError, GraphResult};
 use stochgrad_tape::Var;
 use stochgrad_tensor::{Real, Tensor};
 
@@ -175,6 +175,14 @@ impl<F: Real> Parameters<F> {
             }
         }
         Ok(())
+    }
+
+    /// Gives a compiled graph the values of all parameters, for its next run.
+    ///
+    /// # Errors
+    /// Those of [`CompiledGraph::set`]: for instance if the graph was recorded without one of them.
+    pub fn set_on(&self, graph: &mut CompiledGraph<F>) -> GraphResult<()> {
+        self.iter().try_for_each(|(name, value)| graph.set(name, value))
     }
 
     /// Adds all values to a checkpoint. The buffers are shared, not copied.
