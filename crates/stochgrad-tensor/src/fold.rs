@@ -2,7 +2,7 @@ use crate::Real;
 use crate::simd::dispatch;
 
 /// Independent accumulators of a tight loop.
-const LANES: usize = 16;
+pub(crate) const LANES: usize = 16;
 
 /// Longer rows are split in the middle, which keeps rounding errors small and gives threads something to do.
 pub(crate) const BLOCK: usize = 1024;
@@ -117,6 +117,44 @@ fn lanes<F: Real>(x: &[F], start: F, map: impl Fn(F) -> F, combine: impl Fn(F, F
         total = combine(total, map(x));
     }
     total
+}
+
+dispatch! {
+    /// Reduces rows that are shorter than [`LANES`].
+    pub(crate) fn fold_short_rows<F: Real>(op: Fold<F>, row: usize, x: &[F], out: &mut [F]) = short_rows_body;
+}
+
+#[inline(always)]
+fn short_rows_body<const FMA: bool, F: Real>(op: Fold<F>, row: usize, x: &[F], out: &mut [F]) {
+    match op {
+        Fold::Sum | Fold::ExpSum(_) => short_rows(row, x, out, F::ZERO, |a, b| a + b),
+        Fold::Product => short_rows(row, x, out, F::ONE, |a, b| a * b),
+        Fold::Max => short_rows(row, x, out, F::NEG_INFINITY, larger),
+        Fold::Min => short_rows(row, x, out, F::INFINITY, smaller),
+    }
+}
+
+#[inline(always)]
+fn short_rows<F: Real>(row: usize, x: &[F], out: &mut [F], start: F, combine: impl Fn(F, F) -> F) {
+    match row {
+        2 => rows_of::<F, 2>(x, out, start, combine),
+        3 => rows_of::<F, 3>(x, out, start, combine),
+        4 => rows_of::<F, 4>(x, out, start, combine),
+        8 => rows_of::<F, 8>(x, out, start, combine),
+        10 => rows_of::<F, 10>(x, out, start, combine),
+        _ => {
+            for (out, row) in out.iter_mut().zip(x.chunks_exact(row)) {
+                *out = row.iter().fold(start, |sum, &x| combine(sum, x));
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn rows_of<F: Real, const N: usize>(x: &[F], out: &mut [F], start: F, combine: impl Fn(F, F) -> F) {
+    for (out, row) in out.iter_mut().zip(x.as_chunks::<N>().0) {
+        *out = row.iter().fold(start, |sum, &x| combine(sum, x));
+    }
 }
 
 dispatch! {

@@ -11,7 +11,7 @@ use smallvec::SmallVec;
 use crate::map::{Map, map_slice};
 use crate::parallel::{ARITHMETIC, TRANSCENDENTAL};
 use crate::random::Key;
-use crate::reduce::{Reduce, reduce_row};
+use crate::reduce::{Reduce, reduce_row, reduce_rows};
 use crate::zip::{Operand, Zip, select_slice, zip_slice};
 use crate::{Real, Shape};
 
@@ -310,24 +310,62 @@ fn walk(shape: &Shape, operand: &Shape) -> Walk {
 /// Copies the elements that an operand has at a range of positions.
 fn load<F: Real>(axes: &[(usize, usize)], from: usize, operand: &[F], out: &mut [F]) {
     let Some((&(inner, step), outer)) = axes.split_last() else { return };
-    let mut position = from;
+    if let ([(_, 1)], 0, true) = (outer, step, from % inner == 0) {
+        return repeat(inner, &operand[from / inner..], out);
+    }
+    let mut column = from % inner;
+    // The row, axis by axis, and where it begins.
+    let mut place: SmallVec<[usize; 4]> = SmallVec::from_elem(0, outer.len());
+    let mut row = from / inner;
+    let mut start = 0;
+    for (place, &(size, stride)) in place.iter_mut().zip(outer).rev() {
+        *place = row % size;
+        row /= size;
+        start += *place * stride;
+    }
     let mut rest = out;
     while !rest.is_empty() {
-        let column = position % inner;
-        let mut row = position / inner;
-        let mut offset = column * step;
-        for &(size, stride) in outer.iter().rev() {
-            offset += row % size * stride;
-            row /= size;
-        }
         let (run, after) = rest.split_at_mut((inner - column).min(rest.len()));
         if step == 0 {
-            run.fill(operand[offset]);
+            run.fill(operand[start]);
         } else {
-            run.copy_from_slice(&operand[offset..offset + run.len()]);
+            run.copy_from_slice(&operand[start + column..start + column + run.len()]);
         }
-        position += run.len();
         rest = after;
+        column = 0;
+        for (place, &(size, stride)) in place.iter_mut().zip(outer).rev() {
+            *place += 1;
+            start += stride;
+            if *place < size {
+                break;
+            }
+            start -= size * stride;
+            *place = 0;
+        }
+    }
+}
+
+/// Writes each element several times.
+fn repeat<F: Real>(times: usize, elements: &[F], out: &mut [F]) {
+    fn exactly<F: Real, const N: usize>(elements: &[F], out: &mut [F]) {
+        let (whole, rest) = out.as_chunks_mut::<N>();
+        for (out, &x) in whole.iter_mut().zip(elements) {
+            *out = [x; N];
+        }
+        if let Some(&x) = elements.get(whole.len()) {
+            rest.fill(x);
+        }
+    }
+    match times {
+        2 => exactly::<F, 2>(elements, out),
+        3 => exactly::<F, 3>(elements, out),
+        4 => exactly::<F, 4>(elements, out),
+        8 => exactly::<F, 8>(elements, out),
+        _ => {
+            for (out, &x) in out.chunks_mut(times).zip(elements) {
+                out.fill(x);
+            }
+        }
     }
 }
 
@@ -488,9 +526,7 @@ impl<F: Real> Block<'_, '_, F> {
         for (reduction, out) in self.job.chain.reductions.iter().zip(reduced.iter_mut()) {
             match self.slice(&reduction.of) {
                 Operand::Slice(values) => {
-                    for (out, row) in out[done..].iter_mut().zip(values.chunks_exact(row)) {
-                        *out = reduce_row(reduction.op, row);
-                    }
+                    reduce_rows(reduction.op, row, values, &mut out[done..done + self.span.len() / row]);
                 }
                 Operand::Scalar(value) => {
                     let mut same = [F::ZERO; BLOCK];

@@ -5,7 +5,7 @@
 use smallvec::SmallVec;
 
 use crate::broadcast::Plan;
-use crate::fold::{Fold, fold_four, fold_row, larger, smaller};
+use crate::fold::{Fold, LANES, fold_four, fold_row, fold_short_rows, larger, smaller};
 use crate::parallel::{ARITHMETIC, PIECE, TRANSCENDENTAL, fill, threads_for};
 use crate::simd::dispatch;
 use crate::zip::fill_rows;
@@ -125,6 +125,28 @@ pub fn reduce_row<F: Real>(op: Reduce, x: &[F]) -> F {
     }
 }
 
+/// Reduces consecutive rows of a length, on the calling thread: the bits of [`reduce_row`] for each of them.
+///
+/// # Panics
+/// If the rows are empty, or there are not as many as results.
+pub fn reduce_rows<F: Real>(op: Reduce, row: usize, x: &[F], out: &mut [F]) {
+    assert_eq!(x.len(), row * out.len(), "rows of {row} elements");
+    let fold = match op {
+        Reduce::Sum => Fold::Sum,
+        Reduce::Product => Fold::Product,
+        Reduce::Max => Fold::Max,
+        Reduce::Min => Fold::Min,
+        Reduce::LogSumExp => {
+            return out.iter_mut().zip(x.chunks_exact(row)).for_each(|(out, row)| *out = log_sum_exp_row(1, row));
+        }
+    };
+    if row < LANES {
+        fold_short_rows(fold, row, x, out);
+    } else {
+        out.iter_mut().zip(x.chunks_exact(row)).for_each(|(out, row)| *out = fold_row(1, fold, row));
+    }
+}
+
 fn log_sum_exp_row<F: Real>(threads: usize, x: &[F]) -> F {
     let shift = shift_of(fold_row(threads, Fold::Max, x));
     shift + fold_row(threads, Fold::ExpSum(shift), x).ln()
@@ -149,6 +171,10 @@ impl<F: Real> Group<'_, F> {
         let threads = threads_for(self.threads, self.x.len(), ARITHMETIC);
         if size == 0 {
             out.fill(op.start());
+        } else if inner == 1 && size < LANES {
+            fill(threads, out, PIECE.div_ceil(size), |start, out| {
+                fold_short_rows(op, size, &self.x[start * size..(start + out.len()) * size], out);
+            });
         } else if inner == 1 {
             self.rows(threads, out, |threads, row| fold_row(threads, op, row));
         } else {
