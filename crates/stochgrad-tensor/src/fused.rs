@@ -40,6 +40,9 @@ pub enum Place {
     Output(u16),
 }
 
+/// Buffers that a chain writes.
+pub type Slices<'a, F> = SmallVec<[&'a mut [F]; 4]>;
+
 /// One element-wise function.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Step<F> {
@@ -243,9 +246,9 @@ impl<F: Real> Chain<F> {
         scratch: &mut [Scratch<F>],
         inputs: &[&[F]],
         keys: &[Key],
-        outputs: &mut [&mut [F]],
-        reduced: &mut [&mut [F]],
-        partials: &mut [&mut [F]],
+        outputs: Slices<'_, F>,
+        mut reduced: Slices<'_, F>,
+        mut partials: Slices<'_, F>,
     ) {
         assert_eq!(inputs.len(), self.inputs.len(), "operands of a chain");
         assert_eq!(reduced.len(), self.reductions.len(), "reductions of a chain");
@@ -253,17 +256,14 @@ impl<F: Real> Chain<F> {
             assert_eq!(output.len(), self.len, "a result of a chain");
         }
         let threads = if self.len > self.threshold { scratch.len() } else { 1 };
+        let scratch = &mut scratch[..threads];
         let job = Job { chain: self, inputs, keys };
-        let outputs: Slices<'_, F> = outputs.iter_mut().map(|slice| &mut **slice).collect();
         if self.row <= BLOCK {
-            let reduced = reduced.iter_mut().map(|slice| &mut **slice).collect();
-            job.run(0..self.blocks(), outputs, reduced, &mut scratch[..threads]);
-            return;
+            return job.run(0..self.blocks(), outputs, reduced, scratch);
         }
-        let leaves = partials.iter_mut().map(|slice| &mut **slice).collect();
-        job.run(0..self.blocks(), outputs, leaves, &mut scratch[..threads]);
+        job.run(0..self.blocks(), outputs, partials.iter_mut().map(|slice| &mut **slice).collect(), scratch);
         let pieces = self.row.div_ceil(BLOCK);
-        for ((reduction, out), leaves) in self.reductions.iter().zip(reduced).zip(partials) {
+        for ((reduction, out), leaves) in self.reductions.iter().zip(&mut reduced).zip(&partials) {
             for (out, leaves) in out.iter_mut().zip(leaves.chunks_exact(pieces)) {
                 *out = join(reduction.op, self.row, leaves);
             }
@@ -368,8 +368,6 @@ fn repeat<F: Real>(times: usize, elements: &[F], out: &mut [F]) {
         }
     }
 }
-
-type Slices<'a, F> = SmallVec<[&'a mut [F]; 8]>;
 
 /// The beginnings and the ends of slices that are cut at the same place.
 fn split<'a, F>(slices: Slices<'a, F>, at: usize) -> (Slices<'a, F>, Slices<'a, F>) {
@@ -548,6 +546,7 @@ mod tests {
     use crate::zip::{select, zip};
     use crate::{Pool, Tensor};
     use proptest::prelude::*;
+    use smallvec::smallvec;
 
     /// r = relu(a · b + c) where a > c, else tanh(b); the results are r and the sums of its rows.
     fn chain(shape: &Shape, operands: &[Shape], row: usize) -> Chain<f64> {
@@ -579,9 +578,9 @@ mod tests {
         let inputs: Vec<&[f64]> = inputs.iter().map(Tensor::as_slice).collect();
         let mut out = [vec![0.0; chain.len], vec![0.0; chain.rows()], vec![0.0; chain.rows()]];
         let mut partials = [vec![0.0; chain.partials()], vec![0.0; chain.partials()]];
-        let [whole, sums, maxima] = &mut out;
-        let [first, second] = &mut partials;
-        chain.run(&mut scratch, &inputs, &[], &mut [whole], &mut [sums, maxima], &mut [first, second]);
+        let [whole, sums, maxima] = out.each_mut().map(Vec::as_mut_slice);
+        let [first, second] = partials.each_mut().map(Vec::as_mut_slice);
+        chain.run(&mut scratch, &inputs, &[], smallvec![whole], smallvec![sums, maxima], smallvec![first, second]);
         out
     }
 
@@ -640,7 +639,7 @@ mod tests {
         let keys = [Key::new(1, 2, 3), Key::new(4, 5, 6)];
         let (mut uniform, mut normal) = (vec![0.0; 3000], vec![0.0; 3000]);
         let mut scratch: Vec<Scratch<f32>> = vec![Scratch::new(), Scratch::new()];
-        chain.run(&mut scratch, &[], &keys, &mut [&mut uniform, &mut normal], &mut [], &mut []);
+        chain.run(&mut scratch, &[], &keys, smallvec![&mut uniform[..], &mut normal[..]], smallvec![], smallvec![]);
         let mut expected = vec![0.0; 3000];
         keys[0].uniform(5, &mut expected);
         assert_eq!(uniform, expected);

@@ -6,7 +6,7 @@ use crate::noise::Fill;
 use crate::op::{Op, PlateReduction};
 use smallvec::SmallVec;
 use std::collections::HashMap;
-use stochgrad_tensor::fused::{Chain, Place, RowReduction, Scratch, Source, Step};
+use stochgrad_tensor::fused::{Chain, Place, RowReduction, Scratch, Slices, Source, Step};
 use stochgrad_tensor::map::{Map, map_slice};
 use stochgrad_tensor::random::Key;
 use stochgrad_tensor::reduce::Reduce;
@@ -29,7 +29,7 @@ struct Written {
     factor: Option<f64>,
 }
 
-type Tensors<F> = SmallVec<[Tensor<F>; 4]>;
+type Tensors<F> = SmallVec<[Tensor<F>; 2]>;
 
 impl<F: Real> Fused<F> {
     /// Runs the chain on the values of a tape.
@@ -40,23 +40,39 @@ impl<F: Real> Fused<F> {
         scratch: &mut [Scratch<F>],
         key: impl Fn(u128) -> Key,
     ) {
-        let take = |written: &Written| pool.take(written.shape.clone());
-        let mut outputs: Tensors<F> = self.outputs.iter().map(take).collect();
-        let mut reduced: Tensors<F> = self.reductions.iter().map(take).collect();
-        let partials = self.chain.partials();
-        let mut partials: Tensors<F> = match partials {
-            0 => Tensors::new(),
-            count => reduced.iter().map(|_| pool.take(Shape::from([count]))).collect(),
-        };
+        let mut outputs = Tensors::new();
+        for written in &self.outputs {
+            outputs.push(pool.take(written.shape.clone()));
+        }
+        let mut reduced = Tensors::new();
+        for written in &self.reductions {
+            reduced.push(pool.take(written.shape.clone()));
+        }
+        let mut partials = Tensors::new();
+        if self.chain.partials() > 0 {
+            partials.extend(reduced.iter().map(|_| pool.take(Shape::from([self.chain.partials()]))));
+        }
         {
-            fn slices<F: Real>(tensors: &mut Tensors<F>) -> SmallVec<[&mut [F]; 8]> {
-                tensors.iter_mut().map(Tensor::make_mut).collect()
+            // Pushed one by one: a collection would be built elsewhere and moved.
+            let mut inputs: SmallVec<[&[F]; 8]> = SmallVec::new();
+            for id in &self.inputs {
+                inputs.push(nodes[id.index()].value.as_slice());
             }
-            let inputs: SmallVec<[&[F]; 16]> =
-                self.inputs.iter().map(|id| nodes[id.index()].value.as_slice()).collect();
-            let keys: SmallVec<[Key; 4]> = self.addresses.iter().map(|&address| key(address)).collect();
-            let (mut outputs, mut reduced) = (slices(&mut outputs), slices(&mut reduced));
-            self.chain.run(scratch, &inputs, &keys, &mut outputs, &mut reduced, &mut slices(&mut partials));
+            let mut keys: SmallVec<[Key; 2]> = SmallVec::new();
+            for &address in &self.addresses {
+                keys.push(key(address));
+            }
+            let (mut written, mut rows, mut pieces) = (Slices::new(), Slices::new(), Slices::new());
+            for tensor in &mut outputs {
+                written.push(tensor.make_mut());
+            }
+            for tensor in &mut reduced {
+                rows.push(tensor.make_mut());
+            }
+            for tensor in &mut partials {
+                pieces.push(tensor.make_mut());
+            }
+            self.chain.run(scratch, &inputs, &keys, written, rows, pieces);
         }
         partials.into_iter().for_each(|partial| pool.recycle(partial));
         for (written, value) in self.outputs.iter().zip(outputs) {
