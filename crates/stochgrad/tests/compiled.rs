@@ -1,0 +1,268 @@
+//! A compiled graph gives the bits of recording each step afresh: gradients, costs and the state of the methods.
+
+use std::sync::Arc;
+use stochgrad::distributions::{Family, Id, Relaxed};
+use stochgrad::graph::CompiledGraph;
+use stochgrad::prelude::*;
+use stochgrad::tensor::Tensor;
+
+/// Parameters and data of a step.
+struct Values<F: Real> {
+    weights: Tensor<F>,
+    bias: Tensor<F>,
+    rows: Tensor<F>,
+}
+
+impl<F: Real> Values<F> {
+    fn at(step: usize) -> Self {
+        let numbers = |shape: &[usize], seed: f64| {
+            Tensor::from_fn(shape, |i| F::from_f64(((i as f64 + 1.0) * seed + step as f64).sin()))
+        };
+        Values { weights: numbers(&[3, 4], 1.7), bias: numbers(&[4], 2.9), rows: numbers(&[5, 3], 0.7) }
+    }
+}
+
+type Model<F> = Box<dyn for<'t> Fn(&Graph<'t, F>, &Values<F>) -> GraphResult<()>>;
+
+fn same<F: Real>(a: &Gradients<F>, b: &Gradients<F>, what: &str) {
+    for ((name, a), (_, b)) in a.iter().zip(b.iter()) {
+        let bits = |x: &Tensor<F>| x.as_slice().iter().map(|x| x.to_f64().to_bits()).collect::<Vec<_>>();
+        assert!(a.shape() == b.shape() && bits(a) == bits(b), "{what}, gradient of {name}: {a:?} and {b:?}");
+    }
+    assert_eq!(a.iter().count(), b.iter().count());
+    for ((name, a), (_, b)) in a.costs().iter().zip(b.costs()) {
+        assert_eq!(a.to_f64().to_bits(), b.to_f64().to_bits(), "{what}, cost {name}");
+    }
+}
+
+fn set<F: Real>(graph: &mut CompiledGraph<F>, values: &Values<F>) {
+    let known: Vec<String> = graph.inputs().map(str::to_owned).collect();
+    for (name, value) in [("weights", &values.weights), ("bias", &values.bias), ("rows", &values.rows)] {
+        if known.iter().any(|known| known == name) {
+            graph.set(name, value).unwrap();
+        }
+    }
+}
+
+/// Runs two models with state of their own for some steps: one recorded afresh each time, one compiled.
+fn agrees<F: Real>(what: &str, make: impl Fn() -> Model<F>) {
+    for threads in [1, 2] {
+        let (fresh, compiled) = (make(), make());
+        let tape = Tape::<F>::with_threads(threads);
+        let graph = Graph::new(&tape, Seed::new(3));
+        compiled(&graph, &Values::at(0)).unwrap();
+        let mut compiled = graph.compile().unwrap_or_else(|error| panic!("{what}: {error}"));
+        for step in 0..4 {
+            let values = Values::at(step);
+            let tape = Tape::<F>::new();
+            let seed = Seed::new(3).step(step);
+            let graph = Graph::new(&tape, seed);
+            fresh(&graph, &values).unwrap();
+            let expected = graph.backward().unwrap();
+            set(&mut compiled, &values);
+            let found = compiled.run(seed).unwrap();
+            same(found, &expected, &format!("{what}, {} on {threads} threads, step {step}", F::NAME));
+            for name in ["weights", "bias"] {
+                if let Ok(guarantee) = expected.guarantee(name) {
+                    assert_eq!(found.guarantee(name).unwrap(), guarantee);
+                }
+            }
+            expected.advance();
+            compiled.advance();
+        }
+    }
+}
+
+/// Rows, four logits for each, a node of bits, one of a second layer, and three costs on different plates.
+fn bits<F: Real>(first: DynMethod<F, Bernoulli<Id>>, second: DynMethod<F, Bernoulli<Id>>) -> Model<F> {
+    Box::new(move |graph, values| {
+        let (weights, bias) = (graph.param("weights", &values.weights)?, graph.param("bias", &values.bias)?);
+        let rows = graph.data("rows", &values.rows)?;
+        let logits = rows.matmul(weights) + bias;
+        let x = graph.sample("x", &Bernoulli::from_logits(logits), &first)?;
+        let below = (x * bias).sum() - 0.3_f64;
+        let y = graph.sample("y", &Bernoulli::from_logits(below), &second)?;
+        graph.cost("both", (x.sum() - y * 2.0 + rows.sum()).square())?;
+        graph.cost("skip", x.sum() * 0.5 + bias.sum())?;
+        graph.cost("law", Bernoulli::from_logits(logits).kl_to(&Bernoulli::from_logits(graph.constant(0.0))))
+    })
+}
+
+fn bit_methods<F: Real>() -> Vec<(&'static str, fn() -> DynMethod<F, Bernoulli<Id>>)> {
+    vec![
+        ("score function", || Arc::new(ScoreFunction::new())),
+        ("score function, 3 samples", || Arc::new(ScoreFunction::new().samples(3))),
+        ("leave-one-out", || Arc::new(ScoreFunction::new().samples(3).baseline(LeaveOneOut))),
+        ("constant", || Arc::new(ScoreFunction::new().baseline(Constant(0.7)))),
+        ("moving average", || Arc::new(ScoreFunction::new().samples(2).baseline(MovingAverage::new(0.6)))),
+        ("enumeration", || Arc::new(Enumerate::new())),
+        ("auto", || Arc::new(Auto::new())),
+    ]
+}
+
+#[test]
+fn bits_by_every_method() {
+    for (first, make_first) in bit_methods::<f64>() {
+        for (second, make_second) in bit_methods::<f64>() {
+            agrees(&format!("{first}, then {second}"), || bits(make_first(), make_second()));
+        }
+    }
+    for (name, make) in bit_methods::<f32>() {
+        agrees(name, || bits(make(), make()));
+    }
+}
+
+/// A relaxed node on the way to a cost.
+fn relaxed<F: Real, D>(method: DynMethod<F, D>, law: impl for<'t> Fn(Var<'t, F>) -> D::On<'t> + 'static) -> Model<F>
+where
+    D: Family<F>,
+    for<'t> D::On<'t>: Relaxed<'t, F>,
+{
+    Box::new(move |graph, values| {
+        let (weights, bias) = (graph.param("weights", &values.weights)?, graph.param("bias", &values.bias)?);
+        let logits = graph.data("rows", &values.rows)?.matmul(weights) + bias;
+        let x = graph.sample("x", &law(logits), &method)?;
+        graph.cost("cost", (x * bias - 0.2_f64).square().sum())
+    })
+}
+
+#[test]
+fn relaxations_whose_temperature_falls() {
+    fn methods() -> [GumbelSoftmax; 4] {
+        let falling = Temperature::exponential(1.0, 0.5, 3);
+        [
+            GumbelSoftmax::new(0.7),
+            GumbelSoftmax::new(falling.clone()).samples(2),
+            GumbelSoftmax::new(0.7).straight_through(),
+            GumbelSoftmax::new(falling).straight_through(),
+        ]
+    }
+    for index in 0..4 {
+        let what = methods()[index].name();
+        agrees::<f32>(&what, || {
+            relaxed::<f32, Bernoulli<Id>>(Arc::new(methods()[index].clone()), |l| Bernoulli::from_logits(l))
+        });
+        agrees::<f64>(&what, || {
+            relaxed::<f64, OneHotCategorical<Id>>(Arc::new(methods()[index].clone()), |l| {
+                OneHotCategorical::from_logits(l)
+            })
+        });
+    }
+}
+
+#[test]
+fn categories_by_every_method() {
+    let methods: [fn() -> DynMethod<f64, OneHotCategorical<Id>>; 3] = [
+        || Arc::new(ScoreFunction::new().samples(3).baseline(LeaveOneOut)),
+        || Arc::new(Enumerate::new()),
+        || Arc::new(Auto::new()),
+    ];
+    for make in methods {
+        agrees::<f64>(&make().name(), || {
+            let method = make();
+            Box::new(move |graph, values| {
+                let (weights, bias) = (graph.param("weights", &values.weights)?, graph.param("bias", &values.bias)?);
+                let logits = graph.data("rows", &values.rows)?.matmul(weights) + bias;
+                let x = graph.sample("x", &OneHotCategorical::from_logits(logits.reshape([2, 2])), &method)?;
+                let y = graph.sample("y", &Categorical::from_logits(bias), &ScoreFunction::new())?;
+                graph.cost("cost", (x.reshape([4]) * bias - y).square().sum())
+            })
+        });
+    }
+}
+
+#[test]
+fn continuous_laws_by_path_and_by_score() {
+    for by_path in [true, false] {
+        agrees::<f64>(if by_path { "pathwise" } else { "score function" }, || {
+            Box::new(move |graph, values| {
+                let bias = graph.param("bias", &values.bias)?;
+                let [a, b, c, d] = [0, 1, 2, 3].map(|position| bias.index(0, position));
+                let rows = graph.data("rows", &values.rows)?.sum();
+                let normal = Normal::new(a * rows, (b * 0.3).exp());
+                let laplace = Laplace::new(c, 1.5);
+                let (x, y) = if by_path {
+                    let uniform = graph.sample("u", &Uniform::new(d, d + 2.0), &Pathwise::new())?;
+                    let path = Pathwise::new().samples(2);
+                    (graph.sample("x", &normal, &path)?, graph.sample("y", &laplace, &Pathwise::new())? + uniform)
+                } else {
+                    let score = ScoreFunction::new().samples(2).baseline(LeaveOneOut);
+                    (graph.sample("x", &normal, &score)?, graph.sample("y", &laplace, &ScoreFunction::new())?)
+                };
+                graph.cost("cost", (x - y * 0.5).square() + (x * d).sin())
+            })
+        });
+    }
+}
+
+#[test]
+fn nodes_that_share_a_plate() {
+    agrees::<f32>("shared plate", || {
+        Box::new(|graph, values| {
+            let bias = graph.param("bias", &values.bias)?;
+            let plate = graph.plate("samples", 3)?;
+            let method = ScoreFunction::new().along(plate).baseline(LeaveOneOut);
+            let x = graph.sample("x", &Bernoulli::from_logits(bias), &method)?;
+            let y = graph.sample("y", &Bernoulli::from_logits(bias * 0.5), &method)?;
+            graph.cost("product", (x * y).sum())?;
+            graph.cost("evidence", (x * bias - y).sum().log_mean_exp_over(plate))
+        })
+    });
+}
+
+fn refusal(model: impl for<'t> Fn(&Graph<'t, f64>) -> GraphResult<()>) -> String {
+    let tape = Tape::<f64>::new();
+    let graph = Graph::new(&tape, Seed::new(1));
+    model(&graph).unwrap();
+    match graph.compile() {
+        Ok(compiled) => panic!("compiled: {compiled:?}"),
+        Err(error) => error.to_string(),
+    }
+}
+
+#[test]
+fn what_works_on_the_host_is_refused() {
+    let branch = refusal(|graph| {
+        let t = graph.param("t", 0.3)?;
+        let x = graph.sample("x", &Bernoulli::from_logits(t), &ScoreFunction::new())?;
+        let cost = if x.item()? > 0.5 { t * 2.0 } else { t.square() };
+        graph.cost("cost", cost)
+    });
+    let generator = refusal(|graph| {
+        let t = graph.param("t", 1.3)?;
+        let x = graph.sample("x", &Gamma::new(t, 1.0), &Pathwise::new())?;
+        graph.cost("cost", x.square())
+    });
+    let replayed = refusal(|graph| {
+        let t = graph.param("t", 1.3)?;
+        let x = graph.sample("x", &Poisson::from_rate(t), &StochasticDerivatives::new())?;
+        graph.cost("cost", x.square())
+    });
+    for message in [branch, generator, replayed] {
+        assert!(message.contains("cannot compile") && message.contains("compiled.rs"), "{message}");
+        assert!(message.contains("record each step afresh"), "{message}");
+    }
+}
+
+#[test]
+fn mistakes_name_what_is_known() {
+    let tape = Tape::<f64>::new();
+    let graph = Graph::new(&tape, Seed::new(1));
+    let w = graph.param("w", [1.0, 2.0]).unwrap();
+    let x = graph.data("points", Tensor::from([[1.0, 2.0]])).unwrap();
+    graph.cost("loss", (w * x).sum().ln()).unwrap();
+    let mut compiled = graph.compile().unwrap();
+    let message = compiled.set("v", &Tensor::from([1.0])).unwrap_err().to_string();
+    assert!(message.contains("\"v\"") && message.contains("w, points"), "{message}");
+    let message = compiled.set("points", &Tensor::from([[1.0, 2.0], [3.0, 4.0]])).unwrap_err().to_string();
+    assert!(message.contains("expected shape [1, 2]"), "{message}");
+    compiled.set("w", &Tensor::from([1.0, 1.0])).unwrap();
+    assert!(compiled.run(Seed::new(1)).unwrap_err().to_string().contains("set every input"));
+    compiled.set("w", &Tensor::from([1.0, 1.0])).unwrap();
+    compiled.set("points", &Tensor::from([[-1.0, -2.0]])).unwrap();
+    let message = compiled.run(Seed::new(1)).unwrap_err().to_string();
+    assert!(message.contains("cost \"loss\" is NaN"), "{message}");
+    let more = graph.data_named("w", "points", Tensor::from([[1.0, 2.0]])).unwrap();
+    graph.cost("more", more.sum()).unwrap();
+    assert!(graph.compile().unwrap_err().to_string().contains("data_named"));
+}
