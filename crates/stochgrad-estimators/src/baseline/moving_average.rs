@@ -118,8 +118,13 @@ impl<F: Real> Baseline<F> for MovingAverage {
             let apply = move |values: &[Tensor<F>]| {
                 let [value] = values else { return };
                 let mean = value.as_slice().iter().map(|x| x.to_f64()).sum::<f64>() / value.len().max(1) as f64;
-                if mean.is_finite() {
-                    memory.means().entry(key.clone()).or_default().add(mean, memory.decay);
+                if !mean.is_finite() {
+                    return;
+                }
+                let mut means = memory.means();
+                match means.get_mut(&key) {
+                    Some(known) => known.add(mean, memory.decay),
+                    None => means.entry(key.clone()).or_default().add(mean, memory.decay),
                 }
             };
             updates.push(Update { inputs: vec![cost.value], apply: Arc::new(apply) });

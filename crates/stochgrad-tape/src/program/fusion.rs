@@ -29,7 +29,7 @@ struct Written {
     factor: Option<f64>,
 }
 
-type Tensors<F> = SmallVec<[Tensor<F>; 2]>;
+type Tensors<F> = SmallVec<[Tensor<F>; 8]>;
 
 impl<F: Real> Fused<F> {
     /// Runs the chain on the values of a tape.
@@ -54,11 +54,11 @@ impl<F: Real> Fused<F> {
         }
         {
             // Pushed one by one: a collection would be built elsewhere and moved.
-            let mut inputs: SmallVec<[&[F]; 8]> = SmallVec::new();
+            let mut inputs: SmallVec<[&[F]; 24]> = SmallVec::new();
             for id in &self.inputs {
                 inputs.push(nodes[id.index()].value.as_slice());
             }
-            let mut keys: SmallVec<[Key; 2]> = SmallVec::new();
+            let mut keys: SmallVec<[Key; 4]> = SmallVec::new();
             for &address in &self.addresses {
                 keys.push(key(address));
             }

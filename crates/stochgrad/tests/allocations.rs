@@ -1,0 +1,116 @@
+//! From the second step on, a compiled training step allocates nothing.
+//!
+//! The products of large matrices are left out: the crate that computes them takes scratch memory from the allocator.
+
+#![allow(unsafe_code)]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::sync::Arc;
+use stochgrad::distributions::Id;
+use stochgrad::prelude::*;
+use stochgrad::tensor::Tensor;
+
+thread_local! {
+    static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
+}
+
+struct Counting;
+
+// SAFETY: every call is handed on to the system's allocator.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        let _ = ALLOCATIONS.try_with(|count| count.set(count.get() + 1));
+        // SAFETY: the caller's promises are passed on.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
+        // SAFETY: the caller's promises are passed on.
+        unsafe { System.dealloc(memory, layout) }
+    }
+
+    unsafe fn realloc(&self, memory: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        let _ = ALLOCATIONS.try_with(|count| count.set(count.get() + 1));
+        // SAFETY: the caller's promises are passed on.
+        unsafe { System.realloc(memory, layout, size) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+fn allocations(work: impl FnOnce()) -> usize {
+    let before = ALLOCATIONS.with(Cell::get);
+    work();
+    ALLOCATIONS.with(Cell::get) - before
+}
+
+/// Trains a small model for some steps; the allocations of the later ones.
+fn steady(what: &str, sizes: [usize; 2], record: impl for<'t> Fn(&Graph<'t, f32>, Var<'t, f32>) -> GraphResult<()>) {
+    let [rows, width] = sizes;
+    let numbers = |shape: [usize; 2], seed: f32| Tensor::from_fn(shape, |i| ((i as f32 + 1.0) * seed).sin() * 0.3);
+    let mut parameters = Parameters::<f32>::new();
+    parameters.insert("weights", numbers([3, width], 1.7)).unwrap();
+    parameters.insert("bias", Tensor::zeros([width])).unwrap();
+    let batch = numbers([rows, 3], 0.7);
+    let tape = Tape::new();
+    let graph = Graph::new(&tape, Seed::new(1));
+    let mut compiled = {
+        let model = parameters.on(&graph);
+        let images = graph.data("images", &batch).unwrap();
+        let logits = images.matmul(model.param("weights").unwrap()) + model.param("bias").unwrap();
+        record(&graph, logits).unwrap_or_else(|error| panic!("{what}: {error}"));
+        graph.compile().unwrap_or_else(|error| panic!("{what}: {error}"))
+    };
+    let mut adam = Adam::new(1e-3);
+    let mut step = |number: usize| {
+        parameters.set_on(&mut compiled).unwrap();
+        compiled.set("images", &batch).unwrap();
+        compiled.run(Seed::new(1).step(number)).unwrap();
+        adam.step(&mut parameters, compiled.gradients()).unwrap();
+        compiled.advance();
+    };
+    (0..3).for_each(&mut step);
+    let count = allocations(|| (3..8).for_each(&mut step));
+    assert_eq!(count, 0, "{what}: allocations in five steps");
+}
+
+#[test]
+fn a_steady_step_allocates_nothing() {
+    type Bits = DynMethod<f32, Bernoulli<Id>>;
+    let methods: [Bits; 6] = [
+        Arc::new(ScoreFunction::new()),
+        Arc::new(ScoreFunction::new().samples(4).baseline(LeaveOneOut)),
+        Arc::new(ScoreFunction::new().baseline(MovingAverage::new(0.9))),
+        Arc::new(GumbelSoftmax::new(Temperature::exponential(1.0, 0.5, 5))),
+        Arc::new(GumbelSoftmax::new(0.5).straight_through()),
+        Arc::new(Enumerate::new()),
+    ];
+    for method in methods {
+        steady(&method.name(), [6, 4], |graph, logits| {
+            let law = Bernoulli::from_logits(logits);
+            let z = graph.sample("z", &law, &method)?;
+            graph.cost("cost", (z - 0.3_f64).square().sum())?;
+            graph.cost("kl", law.kl_to(&Bernoulli::from_logits(graph.constant(0.0))))
+        });
+    }
+    steady("categories", [6, 4], |graph, logits| {
+        let method = ScoreFunction::new().samples(3).baseline(LeaveOneOut);
+        let z = graph.sample("z", &OneHotCategorical::from_logits(logits), &method)?;
+        graph.cost("cost", (z - 0.3_f64).square().sum())
+    });
+    steady("pathwise", [6, 4], |graph, logits| {
+        let law = Normal::new(logits.slice(0, 0..2), logits.slice(0, 2..4).exp());
+        let z = graph.sample("z", &law, &Pathwise::new())?;
+        graph.cost("cost", z.square().sum())
+    });
+}
+
+#[test]
+fn long_chains_allocate_nothing() {
+    steady("thousands of elements", [40, 4], |graph, logits| {
+        let z = graph.sample("z", &Bernoulli::from_logits(logits), &ScoreFunction::new().samples(50))?;
+        graph.cost("cost", (z * 1.5_f64).sin().sum())
+    });
+}
