@@ -105,6 +105,10 @@ pub(crate) struct Arguments {
     #[arg(long)]
     threads: Option<usize>,
 
+    /// Record the graph anew at each step, and not once for all of them: slower, with the same results
+    #[arg(long)]
+    record_each_step: bool,
+
     /// The folder for the results, made where it is missing
     #[arg(long, value_name = "DIR", default_value = "out/discrete_vae")]
     out: PathBuf,
@@ -200,6 +204,7 @@ impl Arguments {
             threads,
             out: self.out,
             resume: self.resume,
+            record_each_step: self.record_each_step,
             temperature,
             quick: self.quick,
         })

@@ -170,6 +170,18 @@ mod tests {
     }
 
     #[test]
+    fn recording_each_step_changes_nothing() {
+        for method in ["leave-one-out", "moving-average", "gumbel-softmax", "straight-through-gumbel", "measure-valued"]
+        {
+            let [compiled, recorded] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+            let flags = format!("{MODEL} --hidden 24 --epochs 2 --method {method}");
+            finish(compiled.path(), &flags);
+            finish(recorded.path(), &format!("{flags} --record-each-step"));
+            assert!(results(compiled.path()) == results(recorded.path()), "{method}");
+        }
+    }
+
+    #[test]
     fn the_seed_matters() {
         let one = tempfile::tempdir().unwrap();
         let two = tempfile::tempdir().unwrap();

@@ -148,6 +148,8 @@ pub(crate) struct Settings {
     pub(crate) out: PathBuf,
     /// Whether to go on from a checkpoint.
     pub(crate) resume: bool,
+    /// Whether the graph is recorded anew at each step, where it could be compiled once.
+    pub(crate) record_each_step: bool,
     /// The relaxation's temperature, for the methods that have one.
     pub(crate) temperature: Option<Annealing>,
     /// Whether the run was asked to be short.
@@ -177,6 +179,7 @@ impl Settings {
             "threads": self.threads,
             "out": self.out.to_string_lossy(),
             "resume": self.resume,
+            "record_each_step": self.record_each_step,
             "temperature": self.temperature.map(|t| json!([text(t.start), text(t.end)])),
             "quick": self.quick,
         })
@@ -204,6 +207,7 @@ impl Settings {
             threads: read(value, "threads", "a count", size)?,
             out: read(value, "out", "a path", path)?,
             resume: read(value, "resume", "true or false", Value::as_bool)?,
+            record_each_step: read(value, "record_each_step", "true or false", Value::as_bool)?,
             temperature: read(value, "temperature", "two numbers in strings, or null", optional(annealing))?,
             quick: read(value, "quick", "true or false", Value::as_bool)?,
         })
@@ -324,6 +328,7 @@ mod tests {
             threads: 2,
             out: PathBuf::from("out/discrete_vae"),
             resume: false,
+            record_each_step: false,
             temperature: Some(Annealing { start: 1.0, end: 0.3 }),
             quick: false,
         }
@@ -337,6 +342,7 @@ mod tests {
             data: Some(PathBuf::from("/data/mnist")),
             temperature: None,
             resume: true,
+            record_each_step: false,
             quick: true,
             ..settings()
         };
@@ -350,7 +356,7 @@ mod tests {
     #[test]
     fn every_setting_is_checked_when_read() {
         let keys: Vec<String> = settings().to_json().as_object().unwrap().keys().cloned().collect();
-        assert_eq!(keys.len(), 14);
+        assert_eq!(keys.len(), 15);
         for key in keys {
             let mut value = settings().to_json();
             value[&key] = json!({ "not": "this" });

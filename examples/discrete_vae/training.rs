@@ -1,8 +1,9 @@
 //! The training of a model, from fresh parameters or from a checkpoint.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use stochgrad::graph::{DynMethod, Graph, Seed};
+use stochgrad::graph::{CompiledGraph, DynMethod, Graph, Seed};
 use stochgrad::nn::data::Minibatches;
 use stochgrad::nn::{Adam, Optimizer, Parameters};
 use stochgrad::tape::Workspace;
@@ -28,6 +29,8 @@ pub(crate) struct Training<'a, C: Code> {
     pub(crate) optimizer: Adam<f32>,
     pub(crate) method: DynMethod<f32, C::Family>,
     pub(crate) workspace: Workspace<f32>,
+    /// The graph of a step, by the size of its batch; `None` where it has to be recorded at each step.
+    compiled: BTreeMap<usize, Option<CompiledGraph<f32>>>,
     pub(crate) done: Progressed,
 }
 
@@ -47,6 +50,7 @@ impl<'a, C: Code> Training<'a, C> {
             optimizer: Adam::new(settings.lr),
             method: code.method(settings, steps),
             workspace: Workspace::with_threads(settings.threads),
+            compiled: BTreeMap::new(),
             done: Progressed::default(),
         })
     }
@@ -103,15 +107,49 @@ impl<'a, C: Code> Training<'a, C> {
 
     /// One step of the optimiser on a batch of training images; the estimate of its −ELBO before.
     fn step(&mut self, batch: &[usize]) -> Result<f64, RunError> {
-        let seed = self.settings.seed;
-        let images = self.dataset.training_images(batch, seed, self.done.steps)?;
-        let graph = Graph::new(self.workspace.tape(), Seed::new(seed).step(self.done.steps));
-        self.model.record(&self.parameters.on(&graph), &images, &self.method)?;
+        let images = self.dataset.training_images(batch, self.settings.seed, self.done.steps)?;
+        let seed = Seed::new(self.settings.seed).step(self.done.steps);
+        let neg_elbo = match self.compile(&images)? {
+            true => self.compiled_step(&images, seed)?,
+            false => self.recorded_step(&images, seed)?,
+        };
+        self.done.steps += 1;
+        Ok(f64::from(neg_elbo))
+    }
+
+    /// Compiles the graph of a step, unless that was done, or tried, for a batch of this size; whether there is one.
+    fn compile(&mut self, images: &Tensor<f32>) -> Result<bool, RunError> {
+        let size = images.shape().first().copied().unwrap_or(0);
+        if let Some(known) = self.compiled.get(&size) {
+            return Ok(known.is_some());
+        }
+        let graph = Graph::new(self.workspace.tape(), Seed::new(self.settings.seed));
+        self.model.record(&self.parameters.on(&graph), images, &self.method)?;
+        // A method that works on the host cannot be compiled; any other obstacle comes up when the step is recorded.
+        let compiled = if self.settings.record_each_step { None } else { graph.compile().ok() };
+        Ok(self.compiled.entry(size).or_insert(compiled).is_some())
+    }
+
+    fn compiled_step(&mut self, images: &Tensor<f32>, seed: Seed) -> Result<f32, RunError> {
+        let size = images.shape().first().copied().unwrap_or(0);
+        let Some(Some(graph)) = self.compiled.get_mut(&size) else {
+            return self.recorded_step(images, seed);
+        };
+        self.parameters.set_on(graph)?;
+        graph.set("batch", images)?;
+        graph.run(seed)?;
+        self.optimizer.step(&mut self.parameters, graph.gradients())?;
+        graph.advance();
+        Ok(graph.gradients().total())
+    }
+
+    fn recorded_step(&mut self, images: &Tensor<f32>, seed: Seed) -> Result<f32, RunError> {
+        let graph = Graph::new(self.workspace.tape(), seed);
+        self.model.record(&self.parameters.on(&graph), images, &self.method)?;
         let gradients = graph.backward()?;
         self.optimizer.step(&mut self.parameters, &gradients)?;
-        let neg_elbo = f64::from(gradients.total());
+        let neg_elbo = gradients.total();
         gradients.advance();
-        self.done.steps += 1;
         Ok(neg_elbo)
     }
 

@@ -698,6 +698,16 @@ fn primitives_and_samples() {
 fn control_cases() -> Vec<Case> {
     vec![
         case("stop_gradient", vec![real(&[2], 106)], |_, x| x[0].stop_gradient() * x[0]),
+        case("dot on crossed plates", vec![real(&[2, 3], 113), real(&[4, 3], 114)], |tape, x| {
+            let [rows, columns] = [2, 4].map(|size| tape.plate("plate", size, PlateKind::Data, &[]));
+            x[0].event_to_plate(rows).dot(x[1].sin().event_to_plate(columns))
+        }),
+        case("dot with a common plate", vec![real(&[2, 3, 2], 115), real(&[4, 3, 2], 116)], |tape, x| {
+            let [rows, common, columns] = [2, 3, 4].map(|size| tape.plate("plate", size, PlateKind::Data, &[]));
+            let left = x[0].event_to_plate(rows).event_to_plate(common);
+            let right = x[1].event_to_plate(columns).event_to_plate(common);
+            right.dot(left * left) * left.sum()
+        }),
         case("drawn", vec![real(&[2], 112)], |_, x| x[0].drawn() * x[0]),
         case("magic_box", vec![real(&[2], 107)], |_, x| x[0].magic_box()),
         case("straight_through", vec![real(&[2], 108)], |_, x| x[0].step().straight_through(x[0].sigmoid())),

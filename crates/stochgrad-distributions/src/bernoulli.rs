@@ -107,6 +107,23 @@ impl<'t, F: Real> Distribution<'t, F> for Bernoulli<Var<'t, F>> {
         }
     }
 
+    /// The values and the logits may lie on different plates: the pairs of their members are never laid out element by element.
+    fn log_prob(&self, value: Var<'t, F>) -> Var<'t, F> {
+        match self.parameter {
+            ProbabilityOrLogit::Logit(logits) if logits.shape() == value.shape() => {
+                let finite = self.parameter.finite_logit();
+                if logits.plates().iter().any(|plate| !value.plates().contains(plate))
+                    && value.plates().iter().any(|plate| !logits.plates().contains(plate))
+                {
+                    value.dot(finite) - finite.softplus().sum()
+                } else {
+                    (value * finite - finite.softplus()).sum()
+                }
+            }
+            _ => self.log_prob_each(value).sum(),
+        }
+    }
+
     fn draw(&self, draw: &Draw<'_, F>) -> DistributionResult<Tensor<F>> {
         let event = self.event_shape();
         draw.bernoulli(&event, &self.parameter.probabilities(draw, &event)?)

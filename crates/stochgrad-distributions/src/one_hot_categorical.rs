@@ -141,6 +141,13 @@ impl<'t, F: Real> Distribution<'t, F> for OneHotCategorical<Var<'t, F>> {
         }
     }
 
+    fn log_prob(&self, value: Var<'t, F>) -> Var<'t, F> {
+        match self.parameter {
+            ProbabilitiesOrLogits::Logits(_) => value.dot(self.parameter.finite_logs()),
+            ProbabilitiesOrLogits::Probabilities(_) => self.log_prob_each(value).sum(),
+        }
+    }
+
     fn draw(&self, draw: &Draw<'_, F>) -> DistributionResult<Tensor<F>> {
         let table = self.parameter.table("OneHotCategorical", draw)?;
         Ok(self.vectors(&draw.categorical(&self.parameter.independent(), &table)?))

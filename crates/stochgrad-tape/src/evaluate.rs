@@ -188,6 +188,8 @@ impl<F: Real> Tape<F> {
             Op::Matmul { transpose_left, transpose_right } => {
                 return self.evaluate_matmul(inner, first, node(1), *transpose_left, *transpose_right);
             }
+            Op::Dot => return inner.dot(pool, first, node(1)),
+            Op::DotOver(removed) => return inner.dot_over(pool, first, node(1), removed),
             Op::MatmulLeading => return self.evaluate_matmul_leading(inner, first, node(1)),
             Op::Reshape(event) => {
                 if event.numel() != shape[offset..].iter().product::<usize>() {

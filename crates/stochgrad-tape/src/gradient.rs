@@ -4,6 +4,7 @@
 //! differentiated again. Adjoints may be lazily broadcast: they may lack plates of their value and have size 1 on event
 //! axes where the value has more. [`unbroadcast`] takes that into account when it sums an adjoint down to an operand.
 
+use crate::contraction::{dot_over_rule, dot_rule};
 use crate::node::Id;
 use crate::op::{Axes, Op, PlateReduction};
 use crate::plate::Plates;
@@ -218,6 +219,14 @@ impl<F: Real> Tape<F> {
                     want(0, &|| Some(together(by(y, true), x, x))),
                     want(1, &|| Some(together(by(x, false), y, y)))
                 ]
+            }
+            Op::Dot => {
+                let (g, y) = (full(g, output), inputs[1]);
+                smallvec![want(0, &|| Some(dot_rule(g, y, x))), want(1, &|| Some(dot_rule(g, x, y)))]
+            }
+            Op::DotOver(_) => {
+                let g = full(g, output);
+                dot_over_rule(g, x, inputs[1]).into_iter().map(Some).collect()
             }
             Op::Reshape(_) => smallvec![Some(full(g, output).reshape(x.shape()))],
             Op::Transpose(order) => {

@@ -29,6 +29,7 @@
 //! This crate knows no distribution, no gradient method and no cost.
 
 mod backward;
+mod contraction;
 mod error;
 mod evaluate;
 mod gradient;

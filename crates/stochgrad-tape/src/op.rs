@@ -78,6 +78,11 @@ pub enum Op {
     },
     /// Sum over all plates and leading axes of the outer products of the last axes: the gradient of a weight matrix.
     MatmulLeading,
+    /// Sum over the event axes of the products of two operands of one event shape, on the plates of both.
+    Dot,
+    /// Sum over the named plates, which both operands carry, of the second operand times the first, which has no event axes and
+    /// lies on all plates of the second.
+    DotOver(Plates),
     /// The same elements in another event shape.
     Reshape(Shape),
     /// Event axes in another order.
