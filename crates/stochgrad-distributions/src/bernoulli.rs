@@ -14,8 +14,8 @@
 //! there (−85 in single precision), and infinite logits as $\pm 10^{30}$.
 
 use crate::distribution::{
-    Alternatives, Capabilities, ClosedFormEntropy, Distribution, FiniteSupport, KlDivergence, Parameters, Relaxed,
-    ScoreDifferentiable, Side, StochasticDerivative, Support, WeakDerivative,
+    Alternatives, Capabilities, ClosedFormEntropy, Distribution, FiniteSupport, KlDivergence, Parameters,
+    RecordedAlternatives, Relaxed, ScoreDifferentiable, Side, StochasticDerivative, Support, WeakDerivative,
 };
 use crate::noise::Draw;
 use crate::probability::{ProbabilityOrLogit, check_sample};
@@ -201,6 +201,27 @@ impl<'t, F: Real> WeakDerivative<'t, F> for Bernoulli<Var<'t, F>> {
             (F::ONE - sample.as_slice()[i] - sample.as_slice()[i]) * self.parameter.derivative(p.as_slice()[i])
         });
         Ok(Some(Alternatives { values: vec![flipped], weights: vec![weights] }))
+    }
+
+    fn record_weak_derivative(
+        &self,
+        parameter: usize,
+        sample: Var<'t, F>,
+        _draw: &Draw<'_, F>,
+    ) -> DistributionResult<Option<RecordedAlternatives<'t, F>>> {
+        if parameter != 0 {
+            return Ok(None);
+        }
+        let sample = sample.stop_gradient();
+        let sign = 1.0 - sample - sample;
+        let weight = match self.parameter {
+            ProbabilityOrLogit::Probability(_) => sign,
+            ProbabilityOrLogit::Logit(logit) => {
+                let p = logit.stop_gradient().sigmoid();
+                sign * (p * (1.0 - p))
+            }
+        };
+        Ok(Some(RecordedAlternatives { values: vec![1.0 - sample], weights: vec![weight] }))
     }
 }
 

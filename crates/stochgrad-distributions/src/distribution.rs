@@ -284,6 +284,15 @@ pub struct Alternatives<F: Real> {
     pub weights: Vec<Tensor<F>>,
 }
 
+/// [`Alternatives`] as recorded values.
+#[derive(Clone, Debug)]
+pub struct RecordedAlternatives<'t, F: Real> {
+    /// Each has the shape of the primal sample.
+    pub values: Vec<Var<'t, F>>,
+    /// Each broadcasts to the plate and independent axes of the sample, then the axes of the parameter within one element.
+    pub weights: Vec<Var<'t, F>>,
+}
+
 /// The derivative of the law by a parameter is a constant times the difference of two laws.
 #[diagnostic::on_unimplemented(
     message = "no weak derivative is known for `{Self}`",
@@ -301,6 +310,21 @@ pub trait WeakDerivative<'t, F: Real>: Distribution<'t, F> {
         sample: &Tensor<F>,
         draw: &Draw<'_, F>,
     ) -> DistributionResult<Option<Alternatives<F>>>;
+
+    /// The same as recorded operations on the sample and on recorded noise, so that a compiled graph can repeat them; `None` where
+    /// only [`weak_derivative`](Self::weak_derivative) is implemented. No gradient flows to values and weights.
+    ///
+    /// # Errors
+    /// As [`Distribution::draw`].
+    fn record_weak_derivative(
+        &self,
+        parameter: usize,
+        sample: Var<'t, F>,
+        draw: &Draw<'_, F>,
+    ) -> DistributionResult<Option<RecordedAlternatives<'t, F>>> {
+        let _ = (parameter, sample, draw);
+        Ok(None)
+    }
 }
 
 /// Which side of the parameter a stochastic derivative perturbs to.

@@ -51,8 +51,8 @@ pub use binomial::Binomial;
 pub use categorical::Categorical;
 pub use distribution::{
     Alternatives, Capabilities, ClosedFormEntropy, Distribution, Family, FiniteSupport, KlDivergence, Live, Parameter,
-    Parameters, Relaxed, Reparameterized, ScoreDifferentiable, Side, StochasticDerivative, Support, WeakDerivative,
-    check_parameter,
+    Parameters, RecordedAlternatives, Relaxed, Reparameterized, ScoreDifferentiable, Side, StochasticDerivative,
+    Support, WeakDerivative, check_parameter,
 };
 pub use error::{DistributionError, DistributionResult};
 pub use exponential::Exponential;

@@ -10,8 +10,8 @@
 //! | weak derivative by $\sigma$ | $1/\sigma$, $\mu + \sigma M$ and the law itself, $\mu + \sigma U M$, with $M$ double-sided Maxwell, $U$ uniform (Mohamed et al. 2020). One replay: the sample moved away from $\mu$ |
 
 use crate::distribution::{
-    Alternatives, Capabilities, ClosedFormEntropy, Distribution, KlDivergence, Parameter, Parameters, Reparameterized,
-    ScoreDifferentiable, Support, WeakDerivative, check_parameter,
+    Alternatives, Capabilities, ClosedFormEntropy, Distribution, KlDivergence, Parameter, Parameters,
+    RecordedAlternatives, Reparameterized, ScoreDifferentiable, Support, WeakDerivative, check_parameter,
 };
 use crate::noise::Draw;
 use crate::{DistributionResult, family};
@@ -184,6 +184,32 @@ impl<'t, F: Real> WeakDerivative<'t, F> for Normal<Var<'t, F>> {
                     at[i] + width[i] * z.signum() * (z * z + e.as_slice()[i] + e.as_slice()[i]).sqrt()
                 });
                 Ok(Some(Alternatives { values: vec![out], weights: vec![weight(1.0)] }))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    fn record_weak_derivative(
+        &self,
+        parameter: usize,
+        sample: Var<'t, F>,
+        draw: &Draw<'_, F>,
+    ) -> DistributionResult<Option<RecordedAlternatives<'t, F>>> {
+        let (tape, event) = (sample.tape(), self.event_shape());
+        let [location, scale, sample] = [self.location, self.scale, sample].map(Var::stop_gradient);
+        match parameter {
+            0 => {
+                let e = draw.purpose("rayleigh").record_exponential(tape, &event)?;
+                let radius = scale * (e + e).sqrt();
+                let weight = scale.recip() * (1.0 / (2.0 * PI).sqrt());
+                let values = vec![location + radius, location - radius];
+                Ok(Some(RecordedAlternatives { values, weights: vec![weight, -weight] }))
+            }
+            1 => {
+                let e = draw.purpose("maxwell").record_exponential(tape, &event)?;
+                let z = (sample - location) / scale;
+                let out = location + scale * z.sign() * (z.square() + (e + e)).sqrt();
+                Ok(Some(RecordedAlternatives { values: vec![out], weights: vec![scale.recip()] }))
             }
             _ => Ok(None),
         }

@@ -24,7 +24,7 @@
 //! can.
 
 use crate::pathwise::describe_plate;
-use crate::perturbation::gradient_terms;
+use crate::perturbation::{gradient_terms, recorded_terms};
 use stochgrad_distributions::{Family, WeakDerivative};
 use stochgrad_graph::{
     CostContext, GradientMethod, GraphResult, Guarantee, Method, Order, Path, SampleContext, SamplePlate, SampleSet,
@@ -101,6 +101,12 @@ where
     }
 
     fn terms<'t>(&self, context: &CostContext<'_, 't, F>, distribution: &D::On<'t>) -> GraphResult<Terms<'t, F>> {
+        let recorded = recorded_terms(context, distribution, "weak derivative", &|parameter, sample, draw| {
+            distribution.record_weak_derivative(parameter, sample, draw)
+        })?;
+        if let Some(terms) = recorded {
+            return Ok(terms);
+        }
         gradient_terms(context, distribution, "weak derivative", &|parameter, sample, draw| {
             distribution.weak_derivative(parameter, sample, draw)
         })

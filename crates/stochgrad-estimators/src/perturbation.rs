@@ -1,7 +1,7 @@
 //! Gradient terms from counterfactual costs: what measure-valued and stochastic derivatives share.
 
 use crate::dependence::is_differentiable;
-use stochgrad_distributions::{Alternatives, Distribution, DistributionResult, Draw};
+use stochgrad_distributions::{Alternatives, Distribution, DistributionResult, Draw, RecordedAlternatives};
 use stochgrad_graph::{CostContext, GradientTerm, GraphResult, Terms};
 use stochgrad_tape::{Smoothness, Var};
 use stochgrad_tensor::{Real, Tensor};
@@ -71,4 +71,49 @@ pub(crate) fn gradient_terms<'t, F: Real>(
         }
     }
     Ok(terms)
+}
+
+/// The alternatives by the parameter at a position as recorded values, as a distribution offers them.
+type RecordedDerivative<'a, 't, F> =
+    dyn Fn(usize, Var<'t, F>, &Draw<'_, F>) -> DistributionResult<Option<RecordedAlternatives<'t, F>>> + 'a;
+
+/// As [`gradient_terms`], of recorded operations only; `None` where the distribution or the node does not allow it.
+pub(crate) fn recorded_terms<'t, F: Real>(
+    context: &CostContext<'_, 't, F>,
+    distribution: &dyn Distribution<'t, F>,
+    purpose: &str,
+    alternatives: &RecordedDerivative<'_, 't, F>,
+) -> GraphResult<Option<Terms<'t, F>>> {
+    let draw = context.draw(purpose);
+    let (mut values, mut shares) = (Vec::new(), Vec::new());
+    for (position, parameter) in distribution.parameters().iter().enumerate() {
+        if parameter.score == Smoothness::Constant || !is_differentiable(parameter.var) {
+            continue;
+        }
+        let found = alternatives(position, context.value(), &draw).map_err(|source| context.error(source))?;
+        let Some(found) = found else { return Ok(None) };
+        shares.push((parameter.var, values.len(), found.weights));
+        values.extend(found.values);
+    }
+    let mut terms = Terms::default();
+    if values.is_empty() {
+        return Ok(Some(terms));
+    }
+    let Some(differences) = context.recorded_differences(&values, distribution.element_rank())? else {
+        return Ok(None);
+    };
+    let zero = context.tape().constant(0.0);
+    for difference in differences {
+        for (parameter, first, weights) in &shares {
+            let products = weights.iter().zip(&difference.values[*first..]).map(|(&weight, &change)| {
+                // An impossible alternative has weight 0, and its cost may be infinite.
+                weight.select(weight * change, zero)
+            });
+            if let Some(gradient) = products.reduce(|sum, product| sum + product) {
+                let value = zero.straight_through((gradient.stop_gradient() * *parameter).sum());
+                terms.gradient_terms.push(GradientTerm { value, summed: difference.summed.clone() });
+            }
+        }
+    }
+    Ok(Some(terms))
 }

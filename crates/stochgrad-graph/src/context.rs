@@ -141,6 +141,15 @@ pub struct ElementDifference<F: Real> {
     pub summed: Plates,
 }
 
+/// As [`ElementDifference`], with recorded values.
+#[derive(Clone, Debug)]
+pub struct RecordedDifference<'t, F: Real> {
+    /// For each alternative the change, along the plates and the independent axes of the value; no gradient flows to it.
+    pub values: Vec<Var<'t, F>>,
+    /// Plates whose members must be summed in a gradient term made of these differences.
+    pub summed: Plates,
+}
+
 /// The surroundings of a node's terms: its costs, and counterfactual replay.
 pub struct CostContext<'a, 't, F: Real> {
     pub(crate) builder: &'a Builder<'a, 't, F>,
@@ -217,6 +226,20 @@ impl<'a, 't, F: Real> CostContext<'a, 't, F> {
         element_rank: usize,
     ) -> GraphResult<Vec<ElementDifference<F>>> {
         self.builder.element_differences(self.node, alternatives, element_rank)
+    }
+
+    /// As [`element_differences`](Self::element_differences), recorded: for nodes with one element a member, whose members meet
+    /// nowhere downstream, so that all of them can change at the same time. `None` for any other node, and where host code branched on a
+    /// value that changes.
+    ///
+    /// # Errors
+    /// If an operation of the replay fails.
+    pub fn recorded_differences(
+        &self,
+        alternatives: &[Var<'t, F>],
+        element_rank: usize,
+    ) -> GraphResult<Option<Vec<RecordedDifference<'t, F>>>> {
+        self.builder.recorded_differences(self.node, alternatives, element_rank)
     }
 
     /// The costs downstream had the node's value been `value`, which lies on the same plates: recorded, so that gradients flow

@@ -29,7 +29,7 @@ mod surrogate;
 
 pub use address::{Address, Seed};
 pub use compiled::CompiledGraph;
-pub use context::{CostContext, ElementDifference, NodeCost, SampleContext};
+pub use context::{CostContext, ElementDifference, NodeCost, RecordedDifference, SampleContext};
 pub use drawing::{Edge, Vertex};
 pub use error::{GraphError, GraphResult};
 pub use gradients::{Gradients, Surrogate};

@@ -4,7 +4,7 @@
 //! noise: a node whose values are recorded functions of its parameters is recorded again, any other is drawn again by
 //! its own method, with the plate of the primal run and new weights. Costs that the change cannot reach are not touched.
 
-use crate::context::{ElementDifference, NodeCost, SampleContext};
+use crate::context::{ElementDifference, NodeCost, RecordedDifference, SampleContext};
 use crate::error::{GraphError, GraphResult};
 use crate::node::StochasticNode;
 use crate::surrogate::{Builder, merge, without};
@@ -169,7 +169,8 @@ impl<'t, F: Real> Builder<'_, 't, F> {
             plates.push(plate);
             let replaced = self.tape.constant_on(&plates, grid.replaced(&sample, alternatives, start, count));
             let ids = self.replay(node, replaced, &cone, false)?;
-            for (missing, difference) in self.differences(node, &ids, &coupled, plate)? {
+            for (missing, difference) in self.differences(node, &ids, &coupled, Some(plate))? {
+                let difference = difference.peek()?;
                 let slot = match collected.iter().position(|(known, _)| *known == missing) {
                     Some(slot) => slot,
                     None => {
@@ -188,6 +189,36 @@ impl<'t, F: Real> Builder<'_, 't, F> {
             collected.finish(summed)
         });
         Ok(finished.collect())
+    }
+
+    /// See [`CostContext::recorded_differences`](crate::CostContext::recorded_differences).
+    pub(crate) fn recorded_differences(
+        &self,
+        node: usize,
+        alternatives: &[Var<'t, F>],
+        element_rank: usize,
+    ) -> GraphResult<Option<Vec<RecordedDifference<'t, F>>>> {
+        let value = self.nodes[node].value;
+        let event = value.shape();
+        let independent = Shape::from(&event[..event.len().saturating_sub(element_rank)]);
+        let cone = self.tape.cone(value.id(), self.end);
+        let coupled = self.coupled_plates(node, &cone)?;
+        if independent.numel() != 1 || !coupled.is_empty() || self.check_host_reads(node, &cone).is_err() {
+            return Ok(None);
+        }
+        let mut found: Vec<(Plates, Vec<Var<'t, F>>)> = Vec::new();
+        for &alternative in alternatives {
+            let replaced = alternative.stop_gradient().broadcast_to(event.clone()).expand_plates(&value.plates());
+            let ids = self.replay(node, replaced, &cone, false)?;
+            for (missing, difference) in self.differences(node, &ids, &coupled, None)? {
+                let difference = difference.reshape(independent.clone());
+                match found.iter_mut().find(|(known, _)| *known == missing) {
+                    Some((_, values)) => values.push(difference),
+                    None => found.push((missing, vec![difference])),
+                }
+            }
+        }
+        Ok(Some(found.into_iter().map(|(summed, values)| RecordedDifference { values, summed }).collect()))
     }
 
     /// The differences by running the model again for every element and member, where host code branched on a value that
@@ -231,8 +262,8 @@ impl<'t, F: Real> Builder<'_, 't, F> {
         node: usize,
         ids: &IdMap,
         coupled: &Plates,
-        alternatives: Plate,
-    ) -> GraphResult<Vec<(Plates, Tensor<F>)>> {
+        alternatives: Option<Plate>,
+    ) -> GraphResult<Vec<(Plates, Var<'t, F>)>> {
         let own = &self.nodes[node].plates;
         let mut groups: HashMap<Plates, Var<'t, F>> = HashMap::new();
         let mut order: Vec<Plates> = Vec::new();
@@ -247,12 +278,12 @@ impl<'t, F: Real> Builder<'_, 't, F> {
             let mut outside = part.plates.clone();
             merge(&mut outside, &again.plates());
             let mut outside = without(&self.tape.closure(&outside), &kept);
-            outside.retain(|plate| *plate != alternatives);
+            outside.retain(|plate| Some(*plate) != alternatives);
             let replayed = self.reduce_with(again, &outside, ids, true);
             let primal =
                 self.reduce_with(part.value.stop_gradient(), &without(&part.plates, &kept), &IdMap::identity(), true);
             let mut full = kept.clone();
-            merge(&mut full, &[alternatives]);
+            merge(&mut full, alternatives.as_slice());
             let difference = (replayed - primal).expand_plates(&full);
             match groups.get_mut(&missing) {
                 Some(sum) => *sum = *sum + difference,
@@ -262,7 +293,7 @@ impl<'t, F: Real> Builder<'_, 't, F> {
                 }
             }
         }
-        order.into_iter().map(|missing| Ok((missing.clone(), groups[&missing].peek()?))).collect()
+        Ok(order.into_iter().map(|missing| (missing.clone(), groups[&missing])).collect())
     }
 }
 

@@ -196,6 +196,22 @@ fn continuous_laws_by_path_and_by_score() {
 }
 
 #[test]
+fn replays_of_single_elements() {
+    agrees::<f64>("measure-valued", || {
+        Box::new(|graph, values| {
+            let bias = graph.param("bias", &values.bias)?;
+            let rows = graph.data("rows", &values.rows)?.sum();
+            let [a, b, c] = [0, 1, 2].map(|position| bias.index(0, position));
+            let method = MeasureValued::new().samples(2);
+            let x = graph.sample("x", &Normal::new(a + rows, (b * 0.2).exp()), &method)?;
+            let y = graph.sample("y", &Bernoulli::from_logits(x * c), &MeasureValued::new())?;
+            let z = graph.sample("z", &Bernoulli::from_logits(y - x), &ScoreFunction::new())?;
+            graph.cost("cost", (x - y * 2.0 + z).square() + a * z)
+        })
+    });
+}
+
+#[test]
 fn nodes_that_share_a_plate() {
     agrees::<f32>("shared plate", || {
         Box::new(|graph, values| {
