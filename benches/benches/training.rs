@@ -43,6 +43,19 @@ fn parts(criterion: &mut Criterion) {
         bencher.iter(|| graph.backward().expect("gradients"));
     });
 
+    group.bench_function("compile", |bencher| {
+        bencher.iter(|| graph.compile().expect("a compiled graph"));
+    });
+    let mut compiled = graph.compile().expect("a compiled graph");
+    group.bench_function("run", |bencher| {
+        bencher.iter(|| {
+            parameters.set_on(&mut compiled).expect("parameters");
+            compiled.set("batch", &images).expect("data");
+            compiled.run(Seed::new(0).step(step)).expect("gradients");
+            step += 1;
+        });
+    });
+
     let gradients = graph.backward().expect("gradients");
     let mut adam = Adam::new(1e-3);
     group.bench_function("Adam", |bencher| {

@@ -187,7 +187,8 @@ mod tests {
             let Some(problem) = problem else { continue };
             let exact = exact(&name, &problem);
             let parameters = problem.parameters();
-            let gradients = problem.estimates(ESTIMATES, 1).run().expect("gradients");
+            let mut estimates = problem.estimates(ESTIMATES, 1);
+            let gradients = estimates.run().expect("gradients");
             for ((parameter, _), exact) in parameters.iter().zip(exact) {
                 let gradient = gradients.get(parameter).expect("a gradient");
                 assert_eq!(gradient.shape()[..], [ESTIMATES]);
@@ -209,7 +210,8 @@ mod tests {
     fn the_variance_of_pathwise_gradients_is_the_known_one() {
         // By the location, 2 (x − k): variance 4. By the scale, 2 (x − k) e: variance 4 (1 − k)² + 8 = 9.
         let problem = Problem::Normal(NormalCost::Square, Arc::new(Pathwise::new()));
-        let gradients = problem.estimates(ESTIMATES, 1).run().expect("gradients");
+        let mut estimates = problem.estimates(ESTIMATES, 1);
+        let gradients = estimates.run().expect("gradients");
         for (name, exact) in [("location", 4.0), ("scale", 9.0)] {
             let found = moments(&Pool::new(), gradients.get(name).expect("a gradient")).variance;
             assert!((found / exact - 1.0).abs() < 0.03, "{name}: {found}");

@@ -177,7 +177,8 @@ mod tests {
 
     #[test]
     fn enumeration_gives_the_exact_gradient_and_cost() {
-        let gradients = model("bern4 expect").one(1).run().expect("gradients");
+        let mut estimate = model("bern4 expect").one(1);
+        let gradients = estimate.run().expect("gradients");
         let gradient = gradients.get("parameters").expect("a gradient");
         for (found, exact) in gradient.as_slice().iter().zip(bits_gradient()) {
             assert!((f64::from(*found) - exact).abs() < 1e-6, "{found}, not {exact}");
@@ -185,6 +186,15 @@ mod tests {
         let p = sigmoid(PARAMETER);
         let cost: f64 = TARGETS.iter().map(|t| p * (1.0 - t).powi(2) + (1.0 - p) * t * t).sum();
         assert!((f64::from(gradients.total()) - cost).abs() < 1e-6);
+    }
+
+    #[test]
+    fn every_model_is_compiled() {
+        for (name, model) in models() {
+            let mut estimate = model.one(1);
+            estimate.run().expect("gradients");
+            assert!(estimate.is_compiled(), "{name}");
+        }
     }
 
     #[test]

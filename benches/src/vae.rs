@@ -274,7 +274,8 @@ mod tests {
             (bits(Arc::new(leave_one_out())), bits(Arc::new(Enumerate::new()))),
             (one_hots(Arc::new(leave_one_out())), one_hots(Arc::new(Enumerate::new()))),
         ] {
-            let exact = small(exact).gradients().expect("gradients");
+            let mut enumerated = small(exact);
+            let exact = enumerated.gradients().expect("gradients");
             let (mut training, mut losses) = (small(sampled), Samples::new(1));
             let mut samples: Vec<Samples> = exact.iter().map(|(_, gradient)| Samples::new(gradient.len())).collect();
             for _ in 0..2000 {

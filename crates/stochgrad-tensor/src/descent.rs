@@ -99,7 +99,7 @@ fn squares_body<const FMA: bool, F: Real>(x: &[F]) -> bool {
     for lane in lanes {
         for (seen, &x) in seen.iter_mut().zip(lane) {
             // 0 for a finite number, NaN for any other.
-            *seen += x * x - x * x;
+            *seen += x * x * F::ZERO;
         }
     }
     seen.iter().chain(rest).all(|&x| (x * x).is_finite())

@@ -310,7 +310,7 @@ fn walk(shape: &Shape, operand: &Shape) -> Walk {
 /// Copies the elements that an operand has at a range of positions.
 fn load<F: Real>(axes: &[(usize, usize)], from: usize, operand: &[F], out: &mut [F]) {
     let Some((&(inner, step), outer)) = axes.split_last() else { return };
-    if let ([(_, 1)], 0, true) = (outer, step, from % inner == 0) {
+    if let ([(_, 1)], 0, true) = (outer, step, from.is_multiple_of(inner)) {
         return repeat(inner, &operand[from / inner..], out);
     }
     let mut column = from % inner;

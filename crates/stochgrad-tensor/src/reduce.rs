@@ -35,7 +35,7 @@ pub enum Reduce {
 }
 
 impl Reduce {
-    /// Whether the results for two halves make that for the whole; see [`combine`](Self::combine).
+    /// Whether the results for two halves make that for the whole.
     pub fn joins(self) -> bool {
         self != Reduce::LogSumExp
     }

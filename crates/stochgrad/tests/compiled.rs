@@ -88,7 +88,10 @@ fn bits<F: Real>(first: DynMethod<F, Bernoulli<Id>>, second: DynMethod<F, Bernou
     })
 }
 
-fn bit_methods<F: Real>() -> Vec<(&'static str, fn() -> DynMethod<F, Bernoulli<Id>>)> {
+/// Makes a method with state of its own.
+type Make<F, D> = fn() -> DynMethod<F, D>;
+
+fn bit_methods<F: Real>() -> Vec<(&'static str, Make<F, Bernoulli<Id>>)> {
     vec![
         ("score function", || Arc::new(ScoreFunction::new())),
         ("score function, 3 samples", || Arc::new(ScoreFunction::new().samples(3))),
@@ -152,7 +155,7 @@ fn relaxations_whose_temperature_falls() {
 
 #[test]
 fn categories_by_every_method() {
-    let methods: [fn() -> DynMethod<f64, OneHotCategorical<Id>>; 3] = [
+    let methods: [Make<f64, OneHotCategorical<Id>>; 3] = [
         || Arc::new(ScoreFunction::new().samples(3).baseline(LeaveOneOut)),
         || Arc::new(Enumerate::new()),
         || Arc::new(Auto::new()),
