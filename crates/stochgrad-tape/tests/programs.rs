@@ -168,6 +168,27 @@ fn from_the_second_run_on_every_buffer_comes_from_the_pool() {
     assert_eq!(after.held_bytes, before.held_bytes);
 }
 
+#[test]
+fn long_recordings_compile_in_time_that_grows_with_their_length() {
+    let tape = Tape::<f64>::new();
+    let x = tape.parameter([0.3, -0.2]);
+    let mut outputs = Vec::new();
+    let mut value = x;
+    for step in 0..30_000 {
+        value = if step % 3 == 0 { (value * 0.999).sin() } else { value + x * 1e-3 };
+        if step % 10 == 0 {
+            outputs.push(value.sum());
+        }
+    }
+    outputs.push(value);
+    let mut program = tape.compile(&[x], &outputs).unwrap();
+    program.set(0, &Tensor::from([0.3, -0.2])).unwrap();
+    program.run(NoiseSeed::default()).unwrap();
+    for (at, output) in outputs.iter().enumerate() {
+        assert!(same(program.output(at), &output.inspect().unwrap()), "output {at}");
+    }
+}
+
 fn refusal(result: TapeResult<Program<f64>>) -> String {
     result.err().map(|error| error.to_string()).unwrap_or_default()
 }

@@ -401,8 +401,9 @@ pub(super) fn plan<F: Real>(
     let Planner { mut groups, group_of, order, .. } = planner;
 
     let outputs: Vec<Id> = outputs.iter().map(|id| Id(recording.root[id.index()])).collect();
-    let mut kept = vec![false; count];
-    outputs.iter().for_each(|id| kept[id.index()] = true);
+    let mut is_output = vec![false; count];
+    outputs.iter().for_each(|id| is_output[id.index()] = true);
+    let mut kept = is_output.clone();
     let mut readers: HashMap<usize, SmallVec<[Option<u32>; 4]>> = HashMap::new();
     for value in (0..count).filter(|&value| recording.is_computed(value)) {
         for operand in recording.operands(value) {
@@ -412,7 +413,7 @@ pub(super) fn plan<F: Real>(
             }
         }
     }
-    compute_again(&recording, &mut groups, &group_of, &mut kept, &readers, &outputs);
+    compute_again(&recording, &mut groups, &group_of, &mut kept, &readers, &is_output);
     let mut instructions: Vec<Instruction<F>> = Vec::new();
     let mut last_use: HashMap<usize, usize> = HashMap::new();
     for planned in &order {
@@ -442,7 +443,7 @@ pub(super) fn plan<F: Real>(
         instructions.push(Instruction { work, spent: SmallVec::new() });
     }
     for (&value, &position) in &last_use {
-        let stays = outputs.iter().any(|id| id.index() == value) || !recording.is_computed(value);
+        let stays = is_output[value] || !recording.is_computed(value);
         let in_register = group_of[value].is_some() && !kept[value] && recording.is_elementwise(value);
         if !stays && !in_register {
             instructions[position].spent.push(Id(value as u32));
@@ -472,7 +473,7 @@ fn compute_again<F: Real>(
     group_of: &[Option<u32>],
     kept: &mut [bool],
     readers: &HashMap<usize, SmallVec<[Option<u32>; 4]>>,
-    outputs: &[Id],
+    is_output: &[bool],
 ) {
     for value in (0..kept.len()).filter(|&value| recording.is_computed(value)) {
         let node = recording.node(value);
@@ -488,7 +489,7 @@ fn compute_again<F: Real>(
                 reader.shape == *node.value.shape() && reader.plates == node.plates && reader.members.len() < LONGEST
             })
         };
-        if outputs.iter().any(|id| id.index() == value) || !there || !readers.iter().all(fits) {
+        if is_output[value] || !there || !readers.iter().all(fits) {
             continue;
         }
         kept[value] = false;
