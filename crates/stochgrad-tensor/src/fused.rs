@@ -41,7 +41,7 @@ pub enum Place {
 }
 
 /// Buffers that a chain writes.
-pub type Slices<'a, F> = SmallVec<[&'a mut [F]; 8]>;
+pub type Slices<'a, F> = SmallVec<[&'a mut [F]; 16]>;
 
 /// One element-wise function.
 #[derive(Clone, Debug, PartialEq)]

@@ -29,7 +29,8 @@ struct Written {
     factor: Option<f64>,
 }
 
-type Tensors<F> = SmallVec<[Tensor<F>; 8]>;
+/// Values that a run writes. A chain that writes more than this, or reads more than 32, takes memory from the allocator.
+type Tensors<F> = SmallVec<[Tensor<F>; 16]>;
 
 impl<F: Real> Fused<F> {
     /// Runs the chain on the values of a tape.
@@ -54,7 +55,7 @@ impl<F: Real> Fused<F> {
         }
         {
             // Pushed one by one: a collection would be built elsewhere and moved.
-            let mut inputs: SmallVec<[&[F]; 24]> = SmallVec::new();
+            let mut inputs: SmallVec<[&[F]; 32]> = SmallVec::new();
             for id in &self.inputs {
                 inputs.push(nodes[id.index()].value.as_slice());
             }
