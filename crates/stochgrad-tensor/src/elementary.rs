@@ -11,8 +11,9 @@
 //! | softplus | 3 | 3 | max(x, 0) + ln(1 + exp(−abs x)) |
 //! | sin, cos | 2 | 2 | reduction by multiples of ½ π up to [`Elementary::FAR`], beyond which the library's are used |
 //!
-//! The numbers are the largest errors in units in the last place of the exact result, subnormal results included. In single precision
-//! all of them are tested on all 2³² arguments (an ignored test: the README says how to run it), in double precision on a dense sample.
+//! The numbers bound the errors in units in the last place of the exact result, subnormal results included. In single precision
+//! they are tested on all 2³² arguments (an ignored test: the README says how to run it), in double precision on a dense sample. With fused
+//! multiply-adds the largest errors found in single precision are 1.01 (exp), 0.84 (ln and ln(1 + x)), 1.44 (exp(x) − 1), 2.42 (tanh), 2.40 (sigmoid), 1.82 (softplus) and 1.53 (sin and cos).
 //! `FMA` says whether fused multiply-adds are cheap; results with and without differ within the bounds.
 
 /// The functions of an element type.
@@ -267,7 +268,7 @@ mod double {
 
 #[cfg(test)]
 mod tests {
-    use crate::map::{Map, map_slice};
+    use crate::map::{Map, map_portable, map_slice};
     use crate::special;
 
     /// Functions, their largest errors in single and in double precision, and their references.
@@ -302,14 +303,16 @@ mod tests {
         (f64::from(found) - exact).abs() / (exponent - 23.0).exp2()
     }
 
-    fn worst_single(op: Map, exact: fn(f64) -> f64, bits: impl Iterator<Item = u32>) -> (f64, f32) {
+    type Kernel = fn(Map, &[f32], &mut [f32]);
+
+    fn worst_single(kernel: Kernel, op: Map, exact: fn(f64) -> f64, bits: impl Iterator<Item = u32>) -> (f64, f32) {
         let mut worst = (0.0, 0.0);
         let (mut x, mut y) = (Vec::with_capacity(4096), vec![0.0; 4096]);
         let mut bits = bits.peekable();
         while bits.peek().is_some() {
             x.clear();
             x.extend(bits.by_ref().take(4096).map(f32::from_bits));
-            map_slice(op, &x, &mut y[..x.len()]);
+            kernel(op, &x, &mut y[..x.len()]);
             for (&x, &y) in x.iter().zip(&y) {
                 let error = error_single(y, exact(f64::from(x)));
                 if error > worst.0 {
@@ -323,8 +326,10 @@ mod tests {
     #[test]
     fn single_precision_keeps_its_bounds_on_a_sample() {
         for (op, bound, _, exact) in cases() {
-            let (error, at) = worst_single(op, exact, (0..=u32::MAX / 4099).map(|i| i * 4099));
-            assert!(error <= bound, "{op:?}: {error} ulp at {at:e}");
+            for kernel in [map_slice as Kernel, map_portable] {
+                let (error, at) = worst_single(kernel, op, exact, (0..=u32::MAX / 4099).map(|i| i * 4099));
+                assert!(error <= bound, "{op:?}: {error} ulp at {at:e}");
+            }
         }
     }
 
@@ -332,7 +337,7 @@ mod tests {
     #[ignore = "all 2³² arguments: some minutes, in release"]
     fn single_precision_keeps_its_bounds_everywhere() {
         for (op, bound, _, exact) in cases() {
-            let (error, at) = worst_single(op, exact, 0..=u32::MAX);
+            let (error, at) = worst_single(map_slice, op, exact, 0..=u32::MAX);
             println!("{op:?}: {error:.3} ulp at {at:e}");
             assert!(error <= bound, "{op:?}: {error} ulp at {at:e}");
         }

@@ -258,6 +258,12 @@ fn map_body<const FMA: bool, F: Real>(op: Map, x: &[F], out: &mut [F]) {
     }
 }
 
+/// As [`map_slice`] on a machine without vector units.
+#[cfg(test)]
+pub(crate) fn map_portable<F: Real>(op: Map, x: &[F], out: &mut [F]) {
+    map_body::<false, F>(op, x, out);
+}
+
 /// The common exponents have cheaper forms.
 #[inline(always)]
 fn power<F: Real>(x: &[F], out: &mut [F], exponent: f64) {

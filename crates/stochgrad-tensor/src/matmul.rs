@@ -9,7 +9,7 @@ use crate::broadcast::Plan;
 use crate::{Pool, Real, Shape, Tensor};
 
 /// Multiplications from which a product is split over threads.
-const PARALLEL: usize = 8_000_000;
+const PARALLEL: usize = 2_000_000;
 
 /// Products up to this many multiplications are done by a plain loop, which needs no packing.
 const TINY: usize = 512;
