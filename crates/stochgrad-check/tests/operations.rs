@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use stochgrad_check::gradient_check;
 use stochgrad_tape::{
-    Fill, NoiseSeed, Op, Plate, PlateKind, Primitive, PrimitiveInputs, Smoothness, Tape, Var, Weights,
+    Fill, NoiseSeed, Op, Plate, PlateKind, Primitive, PrimitiveInputs, Smoothness, Tape, Var, Weights, special,
 };
 use stochgrad_tensor::map::Map;
 use stochgrad_tensor::zip::Zip;
@@ -724,6 +724,85 @@ fn control_cases() -> Vec<Case> {
     ]
 }
 
+fn special_cases() -> Vec<Case> {
+    let unit = |shape: &[usize], seed| numbers(shape, 0.1, 0.85, seed);
+    let counts = |values: [f64; 3]| Tensor::from(values);
+    let mut cases = vec![
+        case("erfc", vec![real(&[3], 300)], |_, x| special::erfc(x[0])),
+        case("erf_inv", vec![unit(&[3], 301)], |_, x| special::erf_inv(x[0])),
+        case("normal_cdf", vec![real(&[3], 302)], |_, x| special::normal_cdf(x[0])),
+        case("normal_log_cdf", vec![real(&[3], 303)], |_, x| special::normal_log_cdf(x[0])),
+        case("normal_icdf", vec![unit(&[3], 304)], |_, x| special::normal_icdf(x[0])),
+        case("log1mexp", vec![positive(&[3], 305)], |_, x| special::log1mexp(-x[0])),
+        case("log_beta", vec![positive(&[2, 1], 306), positive(&[3], 307)], |_, x| special::log_beta(x[0], x[1])),
+        case("log_gamma_kernel", vec![positive(&[3], 308), positive(&[2, 1], 309)], |_, x| {
+            special::log_gamma_kernel(x[0], x[1])
+        }),
+        case("log_beta_kernel", vec![positive(&[3], 310), positive(&[2, 1], 311), unit(&[3], 312)], |_, x| {
+            special::log_beta_kernel(x[0], x[1], x[2], 1.0 - x[2])
+        }),
+        case("poisson_log_pmf", vec![positive(&[3], 313)], move |tape, x| {
+            special::poisson_log_pmf(tape.constant(counts([0.0, 2.0, 5.0])), x[0])
+        }),
+        case("poisson_log_pmf_by_log", vec![real(&[3], 314)], move |tape, x| {
+            special::poisson_log_pmf_by_log(tape.constant(counts([0.0, 2.0, 5.0])), x[0])
+        }),
+        case("binomial_log_pmf", vec![unit(&[3], 315)], move |tape, x| {
+            special::binomial_log_pmf(tape.constant(counts([0.0, 2.0, 5.0])), tape.constant(5.0), x[0])
+        }),
+        case("binomial_log_pmf_by_logit", vec![real(&[3], 316)], move |tape, x| {
+            special::binomial_log_pmf_by_logit(tape.constant(counts([0.0, 2.0, 5.0])), tape.constant(5.0), x[0])
+        }),
+        // Their derivatives by the shape exist once, so that second ones are taken by the argument only.
+        case("gamma_p by its argument", vec![positive(&[3], 317)], |tape, x| {
+            special::gamma_p(tape.constant(1.7), x[0])
+        }),
+        case("gamma_p_inverse by its argument", vec![unit(&[3], 318)], |tape, x| {
+            special::gamma_p_inverse(tape.constant(1.7), x[0])
+        }),
+        case("beta_inc by its argument", vec![unit(&[3], 319)], |tape, x| {
+            special::beta_inc(tape.constant(1.7), tape.constant(0.6), x[0])
+        }),
+        case("gamma_q by its argument", vec![positive(&[3], 320)], |tape, x| {
+            special::gamma_q(tape.constant(1.7), x[0])
+        }),
+    ];
+    cases.extend([case("gamma_p by its shape, then by its argument", vec![positive(&[3], 321)], |tape, x| {
+        let shape = tape.parameter(1.7);
+        let p = special::gamma_p(shape, x[0]);
+        let [by_shape] = tape.grad(p.sum(), [shape]).unwrap();
+        by_shape
+    })]);
+    cases
+}
+
+#[test]
+fn special_functions() {
+    check(special_cases());
+}
+
+/// The derivative by the shape against central differences of the function itself.
+#[test]
+fn special_functions_by_their_shape() {
+    type Function = for<'t> fn(Var<'t, f64>, Var<'t, f64>) -> Var<'t, f64>;
+    let functions: [(&str, Function, f64); 3] = [
+        ("gamma_p", |a, x| special::gamma_p(a, x), 1.9),
+        ("gamma_q", |a, x| special::gamma_q(a, x), 0.4),
+        ("gamma_p_inverse", |a, p| special::gamma_p_inverse(a, p), 0.3),
+    ];
+    for (name, function, x) in functions {
+        let tape = Tape::new();
+        let (shape, x) = (tape.parameter(1.7), tape.constant(x));
+        let [by_shape] = tape.backward(function(shape, x), [shape]).unwrap();
+        let at = |shape: f64| function(tape.constant(shape), x).item().unwrap();
+        let expected = (at(1.7 + 1e-5) - at(1.7 - 1e-5)) / 2e-5;
+        assert!((by_shape.item().unwrap() - expected).abs() < 1e-8, "{name}");
+        let [first] = tape.grad(function(shape, x), [shape]).unwrap();
+        let second = tape.grad(first, [shape]).map(|[second]| second.peek());
+        assert!(!matches!(second, Ok(Ok(_))), "{name}: a second derivative by the shape must be an error");
+    }
+}
+
 /// First, second and third derivatives of the weighted total along the direction of all ones.
 fn derivatives<G>(inputs: &[Tensor<f64>], function: G) -> Vec<Vec<f64>>
 where
@@ -865,6 +944,7 @@ fn collect(op: &Op, seen: &mut BTreeSet<String>) {
     match op {
         Op::Map(map) => seen.insert(format!("Map::{}", variant(&format!("{map:?}")))),
         Op::Zip(zip) => seen.insert(format!("Zip::{zip:?}")),
+        Op::Special(special) => seen.insert(format!("Special::{}", variant(&format!("{special:?}")))),
         Op::Reduce(reduce, _) => seen.insert(format!("Reduce::{reduce:?}")),
         Op::PlateReduce(_, how) => seen.insert(format!("PlateReduction::{how:?}")),
         _ => false,
@@ -914,6 +994,7 @@ fn every_operation_is_covered() {
     let groups = [
         map_cases(),
         zip_cases(),
+        special_cases(),
         select_cases(),
         reduction_cases(),
         matmul_cases(),
@@ -930,6 +1011,7 @@ fn every_operation_is_covered() {
     all.extend(variants("stochgrad-tensor/src/map.rs", "Map"));
     all.extend(variants("stochgrad-tensor/src/zip.rs", "Zip"));
     all.extend(variants("stochgrad-tensor/src/reduce.rs", "Reduce"));
+    all.extend(variants("stochgrad-tape/src/special.rs", "Special"));
     assert!(all.len() > 90, "found only {} variants in the sources", all.len());
     // No method of a variable records these reductions.
     for unused in ["Reduce::Min", "Reduce::Product"] {

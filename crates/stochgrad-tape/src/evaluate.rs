@@ -155,6 +155,12 @@ impl<F: Real> Tape<F> {
                 let aligned = inner.align(&[first, second]);
                 return Ok((zip::zip(pool, *function, &aligned.values[0], &aligned.values[1]), aligned.plates));
             }
+            Op::Special(special) => {
+                let nodes: SmallVec<[&Node<F>; 3]> = (0..inputs.len()).map(node).collect();
+                inner.broadcast(&nodes)?;
+                let aligned = inner.align(&nodes);
+                return Ok((special.evaluate(pool, &aligned.values), aligned.plates));
+            }
             Op::Select => {
                 let nodes = [first, node(1), node(2)];
                 inner.broadcast(&nodes)?;

@@ -161,6 +161,11 @@ impl<F: Real> Tape<F> {
                     _ => Adjoints::new(),
                 }
             }
+            Op::Special(special) => (0..inputs.len())
+                .map(|index| {
+                    want(index, &|| down(g * special.derivative(&inputs, output, index)?, inputs[index]))
+                })
+                .collect(),
             Op::Select => {
                 let zero = self.filled(Shape::scalar(), F::ZERO);
                 smallvec![

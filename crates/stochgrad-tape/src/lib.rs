@@ -42,6 +42,7 @@ mod primitive;
 mod program;
 mod replay;
 mod sets;
+pub mod special;
 mod tape;
 mod var;
 
@@ -55,5 +56,6 @@ pub use primitive::{Primitive, PrimitiveInputs};
 pub use program::Program;
 pub use replay::{IdMap, Visit};
 pub use sets::{SetId, SiteId};
+pub use special::Special;
 pub use tape::{IntoTensor, Tape, Workspace};
 pub use var::{IntoVar, Var};

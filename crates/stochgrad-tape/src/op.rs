@@ -1,6 +1,6 @@
 //! The operations of a tape, as plain data.
 
-use crate::{Fill, Plate, Plates, SiteId};
+use crate::{Fill, Plate, Plates, SiteId, Special};
 use smallvec::SmallVec;
 use std::fmt;
 use std::sync::Arc;
@@ -52,6 +52,8 @@ pub enum Op {
     Map(Map),
     /// A function of pairs of elements, broadcast.
     Zip(Zip),
+    /// A special function of one to three operands, broadcast.
+    Special(Special),
     /// The second input where the first is not 0, else the third.
     Select,
     /// A reduction over event axes.
@@ -216,6 +218,7 @@ impl fmt::Display for Op {
             Op::Host(_) => f.write_str("host value"),
             Op::Map(map) => write!(f, "{map:?}"),
             Op::Zip(zip) => write!(f, "{zip:?}"),
+            Op::Special(special) => write!(f, "{special:?}"),
             Op::Reduce(reduce, axes) => write!(f, "{reduce:?} over event axes {:?}", axes.as_slice()),
             Op::Matmul { .. } | Op::MatmulLeading => f.write_str("matmul"),
             Op::Sample(site) => write!(f, "sample {}", site.0),

@@ -41,6 +41,7 @@ mod broadcast;
 pub mod descent;
 mod display;
 mod elementary;
+pub mod elementwise;
 mod error;
 mod fold;
 pub mod fused;

@@ -3,6 +3,7 @@
 use super::beta::beta_inc_pair;
 use super::gamma::stirling_error;
 use super::incomplete_gamma::gamma_q;
+use super::logistic::{log_sigmoid, sigmoid};
 use super::saddle_point::deviance;
 use std::f64::consts::PI;
 
@@ -58,23 +59,37 @@ pub fn binomial_log_pmf(k: f64, n: f64, p: f64) -> f64 {
     if !is_count(k) || k > n {
         return f64::NEG_INFINITY;
     }
+    binomial_kernel(k, n, [p, 1.0 - p], [p.ln(), (-p).ln_1p()])
+}
+
+/// ln P(X = k) for X ~ Binomial(n, p), where p is given by its log-odds ln(p / (1 - p)).
+///
+/// Domain: n a finite count >= 0, any log-odds, both infinities included, and any k; anything else gives NaN. Error below
+/// 1e-14 * max(1, |result|), far in both tails too, where 1 - p would have no digits left.
+pub fn binomial_log_pmf_by_logit(k: f64, n: f64, logit: f64) -> f64 {
+    if k.is_nan() || !is_count(n) || logit.is_nan() {
+        return f64::NAN;
+    }
+    if !is_count(k) || k > n {
+        return f64::NEG_INFINITY;
+    }
+    binomial_kernel(k, n, [sigmoid(logit), sigmoid(-logit)], [log_sigmoid(logit), log_sigmoid(-logit)])
+}
+
+/// The log-probability of a count k up to n, given the probabilities of success and failure, and their logarithms.
+fn binomial_kernel(k: f64, n: f64, [p, q]: [f64; 2], [log_p, log_q]: [f64; 2]) -> f64 {
     let failures = n - k;
-    if p == 0.0 || p == 1.0 {
-        let certain = if p == 0.0 { 0.0 } else { n };
-        return if k == certain { 0.0 } else { f64::NEG_INFINITY };
+    match (k == 0.0, failures == 0.0) {
+        (true, true) => 0.0,
+        (true, false) => n * log_q,
+        (false, true) => n * log_p,
+        _ if log_p == f64::NEG_INFINITY || log_q == f64::NEG_INFINITY => f64::NEG_INFINITY,
+        _ => {
+            let corrections = stirling_error(n) - stirling_error(k) - stirling_error(failures);
+            let deviances = deviance(k, n * p) + deviance(failures, n * q);
+            corrections - deviances - 0.5 * (2.0 * PI * k * (failures / n)).ln()
+        }
     }
-    if n == 0.0 {
-        return 0.0;
-    }
-    if k == 0.0 {
-        return n * (-p).ln_1p();
-    }
-    if failures == 0.0 {
-        return n * p.ln();
-    }
-    let corrections = stirling_error(n) - stirling_error(k) - stirling_error(failures);
-    let deviances = deviance(k, n * p) + deviance(failures, n * (1.0 - p));
-    corrections - deviances - 0.5 * (2.0 * PI * k * (failures / n)).ln()
 }
 
 /// P(X <= k) for X ~ Binomial(n, p).
@@ -132,6 +147,20 @@ pub fn geometric_cdf(k: f64, p: f64) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn log_odds_and_probabilities_agree() {
+        for (k, n, p) in [(3.0, 10.0, 0.3), (0.0, 7.0, 1e-10), (5e8, 1e9, 0.5), (2.0, 1e9, 1e-9)] {
+            let logit = super::super::logit(p);
+            let (by_p, by_logit) = (binomial_log_pmf(k, n, p), binomial_log_pmf_by_logit(k, n, logit));
+            assert!((by_p - by_logit).abs() <= 1e-10 * by_p.abs().max(1.0), "{by_p} and {by_logit}");
+        }
+        assert_relative("far tail", binomial_log_pmf_by_logit(4.0, 10.0, 50.0), -294.652_892_469_282_5, 1e-14);
+        assert_eq!(binomial_log_pmf_by_logit(4.0, 4.0, f64::INFINITY), 0.0);
+        assert_eq!(binomial_log_pmf_by_logit(3.0, 4.0, f64::INFINITY), f64::NEG_INFINITY);
+        assert_eq!(binomial_log_pmf_by_logit(0.0, 4.0, f64::NEG_INFINITY), 0.0);
+        assert!(binomial_log_pmf_by_logit(0.0, 4.0, f64::NAN).is_nan());
+    }
+
     use super::super::assertions::{POSITIVE, PROBABILITIES, assert_near, assert_relative};
     use super::*;
 
