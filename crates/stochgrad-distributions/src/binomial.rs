@@ -19,8 +19,9 @@
 
 use crate::distribution::{
     Alternatives, Capabilities, Distribution, FiniteSupport, KlDivergence, Parameter, Parameters, ScoreDifferentiable,
-    Side, StochasticDerivative, Support, WeakDerivative, check_parameter,
+    Side, StochasticDerivative, Support, WeakDerivative,
 };
+use crate::domain::whole;
 use crate::noise::Draw;
 use crate::probability::{ProbabilityOrLogit, check_sample};
 use crate::{DistributionError, DistributionResult, family};
@@ -169,10 +170,7 @@ impl<'t, F: Real> Distribution<'t, F> for Binomial<Var<'t, F>> {
     }
 
     fn validate(&self) -> DistributionResult<()> {
-        let hint = "round it, or look for the operation that made it";
-        check_parameter("Binomial", "trials", self.trials, "a whole number, at least 0", hint, |n| {
-            n >= 0.0 && n.is_finite() && n == n.floor()
-        })?;
+        whole("Binomial", "trials", self.trials, 0)?;
         self.parameter.validate("Binomial")
     }
 

@@ -1,6 +1,7 @@
 //! The probabilities of categories as a parameter, along its last axis: given as themselves, or by unnormalised logarithms.
 
-use crate::distribution::{Parameter, Side, check_parameter};
+use crate::distribution::{Parameter, Side};
+use crate::domain::check_parameter;
 use crate::noise::Draw;
 use crate::probability::{finite_ln, held};
 use crate::{DistributionError, DistributionResult};

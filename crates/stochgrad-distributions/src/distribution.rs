@@ -23,12 +23,30 @@ pub enum Support {
     OneHot(usize),
     /// `0, 1, 2, …`, perhaps up to a number that depends on the parameters.
     Counts,
+    /// Vectors of counts, whose total depends on the parameters.
+    CountVectors(usize),
+    /// The whole numbers, perhaps between bounds that depend on the parameters.
+    Integers,
     /// The real line.
     Real,
     /// The positive numbers.
     Positive,
+    /// The numbers between 0 and 1.
+    UnitInterval,
     /// An interval that depends on the parameters.
     Interval,
+    /// Angles in radians, whole turns apart being the same.
+    Angles,
+    /// Vectors of this length.
+    Vectors(usize),
+    /// Vectors of positive numbers whose sum is 1.
+    Simplex(usize),
+    /// Symmetric positive definite matrices of this size.
+    PositiveDefinite(usize),
+    /// Lower Cholesky factors of correlation matrices of this size.
+    CorrelationFactors(usize),
+    /// Given values.
+    Values,
 }
 
 /// One parameter of a live distribution.
@@ -121,6 +139,11 @@ pub trait Distribution<'t, F: Real>: Debug {
         None
     }
 
+    /// The value of each element that is the most likely, or where the density is the highest; `None` where there is no single one.
+    fn mode(&self) -> Option<Var<'t, F>> {
+        None
+    }
+
     /// Checks that every parameter is in its domain.
     ///
     /// # Errors
@@ -163,6 +186,10 @@ pub struct Capabilities<'a, 't, F: Real> {
     pub relaxed: Option<&'a dyn Relaxed<'t, F>>,
     /// The entropy has a closed form.
     pub entropy: Option<&'a dyn ClosedFormEntropy<'t, F>>,
+    /// The distribution function is known.
+    pub cdf: Option<&'a dyn CumulativeDistribution<'t, F>>,
+    /// The inverse of the distribution function is known.
+    pub icdf: Option<&'a dyn QuantileFunction<'t, F>>,
 }
 
 impl<F: Real> Default for Capabilities<'_, '_, F> {
@@ -175,13 +202,16 @@ impl<F: Real> Default for Capabilities<'_, '_, F> {
             stochastic_derivative: None,
             relaxed: None,
             entropy: None,
+            cdf: None,
+            icdf: None,
         }
     }
 }
 
 /// The stored form of a distribution: parameters are positions on a tape.
 ///
-/// The macro [`family!`](crate::family) writes this for a distribution that has a method `try_map`.
+/// The macro [`distribution!`](crate::distribution) writes this together with the type, [`family!`](crate::family) alone for a type that has a
+/// method `try_map`.
 pub trait Family<F: Real>: Clone + 'static {
     /// The live form.
     type On<'t>: Live<'t, F, Family = Self>;
@@ -200,36 +230,6 @@ pub trait Family<F: Real>: Clone + 'static {
 pub trait Live<'t, F: Real>: Distribution<'t, F> + Sized {
     /// The stored form.
     type Family: Family<F, On<'t> = Self>;
-}
-
-/// Implements [`Family`] and [`Live`] for a distribution `Name<V>` that has
-/// `fn try_map<W, E>(&self, f: impl FnMut(&V) -> Result<W, E>) -> Result<Name<W>, E>`.
-#[macro_export]
-macro_rules! family {
-    ($name:ident) => {
-        impl<F: $crate::Real> $crate::Family<F> for $name<$crate::Id> {
-            type On<'t> = $name<$crate::Var<'t, F>>;
-
-            fn store(live: &Self::On<'_>) -> Self {
-                match live.try_map(|var| Ok::<_, std::convert::Infallible>(var.id())) {
-                    Ok(stored) => stored,
-                    Err(never) => match never {},
-                }
-            }
-
-            fn bind<'t>(
-                &self,
-                tape: &'t $crate::Tape<F>,
-                ids: &$crate::IdMap,
-            ) -> $crate::DistributionResult<Self::On<'t>> {
-                Ok(self.try_map(|&id| tape.var(ids.get(id)))?)
-            }
-        }
-
-        impl<'t, F: $crate::Real> $crate::Live<'t, F> for $name<$crate::Var<'t, F>> {
-            type Family = $name<$crate::Id>;
-        }
-    };
 }
 
 /// The support does not depend on the parameters, so that the derivative of the log-probability has mean zero.
@@ -383,6 +383,21 @@ pub trait Relaxed<'t, F: Real>: Distribution<'t, F> {
     fn soften(&self, perturbed: Var<'t, F>, temperature: Var<'t, F>) -> Var<'t, F>;
 }
 
+/// The distribution function of elements that are single numbers is known.
+#[diagnostic::on_unimplemented(message = "no distribution function is known for `{Self}`")]
+pub trait CumulativeDistribution<'t, F: Real>: Distribution<'t, F> {
+    /// The probability of a value up to `value`, for each independent element: differentiable by the value and by the
+    /// parameters, unless the law is discrete.
+    fn cdf(&self, value: Var<'t, F>) -> Var<'t, F>;
+}
+
+/// The inverse of the distribution function is known.
+#[diagnostic::on_unimplemented(message = "no inverse of the distribution function is known for `{Self}`")]
+pub trait QuantileFunction<'t, F: Real>: CumulativeDistribution<'t, F> {
+    /// The smallest value that is not exceeded with this probability, for each independent element.
+    fn icdf(&self, probability: Var<'t, F>) -> Var<'t, F>;
+}
+
 /// The entropy has a closed form.
 pub trait ClosedFormEntropy<'t, F: Real>: Distribution<'t, F> {
     /// The entropy in nats, summed over the event axes.
@@ -397,26 +412,4 @@ pub trait ClosedFormEntropy<'t, F: Real>: Distribution<'t, F> {
 pub trait KlDivergence<'t, F: Real, Q: ?Sized = Self> {
     /// `KL(self ‖ other)` in nats, summed over the event axes.
     fn kl_to(&self, other: &Q) -> Var<'t, F>;
-}
-
-/// Checks all elements of a parameter.
-///
-/// # Errors
-/// The first element for which `valid` does not hold (NaN included).
-pub fn check_parameter<F: Real>(
-    distribution: &'static str,
-    parameter: &'static str,
-    var: Var<'_, F>,
-    expected: &'static str,
-    hint: &'static str,
-    valid: impl Fn(f64) -> bool,
-) -> DistributionResult<()> {
-    let value = var.inspect()?;
-    match value.as_slice().iter().position(|x| !valid(x.to_f64())) {
-        Some(position) => {
-            let found = value.as_slice()[position].to_f64();
-            Err(DistributionError::Parameter { distribution, parameter, expected, found, position, hint })
-        }
-        None => Ok(()),
-    }
 }

@@ -13,8 +13,9 @@
 use crate::boundary::Boundary;
 use crate::distribution::{
     Alternatives, Capabilities, ClosedFormEntropy, Distribution, KlDivergence, Parameter, Parameters, Reparameterized,
-    ScoreDifferentiable, Support, WeakDerivative, check_parameter,
+    ScoreDifferentiable, Support, WeakDerivative,
 };
+use crate::domain::positive;
 use crate::noise::Draw;
 use crate::rate_or_scale::RateOrScale;
 use crate::{DistributionResult, family};
@@ -173,10 +174,7 @@ impl<'t, F: Real> Distribution<'t, F> for Gamma<Var<'t, F>> {
     }
 
     fn validate(&self) -> DistributionResult<()> {
-        let hint = "use exp() or softplus() of an unconstrained number";
-        check_parameter("Gamma", "concentration", self.concentration, "a positive finite number", hint, |a| {
-            a > 0.0 && a.is_finite()
-        })?;
+        positive("Gamma", "concentration", self.concentration)?;
         self.width.validate("Gamma")
     }
 

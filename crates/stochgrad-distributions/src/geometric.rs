@@ -14,8 +14,9 @@
 
 use crate::distribution::{
     Alternatives, Capabilities, Distribution, KlDivergence, Parameters, ScoreDifferentiable, Side,
-    StochasticDerivative, Support, WeakDerivative, check_parameter,
+    StochasticDerivative, Support, WeakDerivative,
 };
+use crate::domain::check_parameter;
 use crate::noise::Draw;
 use crate::probability::{ProbabilityOrLogit, check_sample};
 use crate::{DistributionResult, family};

@@ -11,8 +11,9 @@
 
 use crate::distribution::{
     Alternatives, Capabilities, ClosedFormEntropy, Distribution, KlDivergence, Parameter, Parameters, Reparameterized,
-    ScoreDifferentiable, Support, WeakDerivative, check_parameter,
+    ScoreDifferentiable, Support, WeakDerivative,
 };
+use crate::domain::{finite, positive};
 use crate::noise::Draw;
 use crate::{DistributionResult, family};
 use smallvec::smallvec;
@@ -123,22 +124,8 @@ impl<'t, F: Real> Distribution<'t, F> for Laplace<Var<'t, F>> {
     }
 
     fn validate(&self) -> DistributionResult<()> {
-        check_parameter(
-            "Laplace",
-            "location",
-            self.location,
-            "a finite number",
-            "look for the operation that made it",
-            f64::is_finite,
-        )?;
-        check_parameter(
-            "Laplace",
-            "scale",
-            self.scale,
-            "a positive finite number",
-            "use exp() or softplus() of an unconstrained number",
-            |s| s > 0.0 && s.is_finite(),
-        )
+        finite("Laplace", "location", self.location)?;
+        positive("Laplace", "scale", self.scale)
     }
 
     fn capabilities(&self) -> Capabilities<'_, 't, F> {

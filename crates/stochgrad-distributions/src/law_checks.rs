@@ -3,6 +3,7 @@
 use crate::{Distribution, Draw, KeyedNoise, NoiseKey};
 use stochgrad_tape::{PlateKind, Plates, Smoothness, Tape, Var};
 use stochgrad_tensor::Tensor;
+use stochgrad_tensor::special::sigmoid;
 
 const SAMPLES: usize = 100_000;
 
@@ -16,8 +17,16 @@ pub(crate) enum Domain {
     Line(f64, f64),
     /// The positive numbers.
     HalfLine,
+    /// The positive numbers, of a law without all its moments.
+    HeavyHalfLine,
+    /// The real line, of a law without all its moments.
+    HeavyLine,
+    /// The numbers between 0 and 1, with as much care for the ends.
+    UnitInterval,
     /// Between the first two parameters.
     Parameters,
+    /// Above the first parameter, with a tail of any weight.
+    AboveFirst,
 }
 
 impl Domain {
@@ -32,6 +41,15 @@ impl Domain {
             Domain::Line(low, high) => middles(low, high).unzip(),
             Domain::Parameters => middles(parameters[0], parameters[1]).unzip(),
             Domain::HalfLine => middles(-80.0, 8.0).map(|(t, step)| (t.exp(), t.exp() * step)).unzip(),
+            Domain::HeavyHalfLine => middles(-80.0, 60.0).map(|(t, step)| (t.exp(), t.exp() * step)).unzip(),
+            Domain::HeavyLine => middles(-60.0, 60.0).map(|(t, step)| (t.sinh(), t.cosh() * step)).unzip(),
+            Domain::UnitInterval => middles(-36.0, 36.0)
+                .map(|(t, step)| (sigmoid(t), sigmoid(t) * sigmoid(-t) * step))
+                .filter(|&(x, _)| x < 1.0)
+                .unzip(),
+            Domain::AboveFirst => {
+                middles(-80.0, 60.0).map(|(t, step)| (parameters[0] + t.exp(), t.exp() * step)).unzip()
+            }
         }
     }
 }
@@ -41,6 +59,7 @@ pub(crate) struct Law {
     pub(crate) build: Build,
     pub(crate) parameters: Vec<f64>,
     pub(crate) domain: Domain,
+    cost: fn(f64) -> f64,
 }
 
 /// The cost whose expectation is differentiated.
@@ -70,7 +89,12 @@ pub(crate) fn leaves<'t>(tape: &'t Tape<f64>, parameters: &[f64]) -> Vec<Var<'t,
 
 impl Law {
     pub(crate) fn new(build: Build, parameters: &[f64], domain: Domain) -> Self {
-        Law { build, parameters: parameters.to_vec(), domain }
+        Law { build, parameters: parameters.to_vec(), domain, cost }
+    }
+
+    /// The same with a bounded cost, for laws without a second moment.
+    pub(crate) fn with_bounded_cost(self) -> Self {
+        Law { cost: f64::sin, ..self }
     }
 
     /// Log-densities.
@@ -89,7 +113,7 @@ impl Law {
 
     /// The derivatives of the expected cost by all parameters.
     pub(crate) fn derivatives(&self) -> Vec<f64> {
-        self.central_differences(|parameters| self.expectation(parameters, cost))
+        self.central_differences(|parameters| self.expectation(parameters, self.cost))
     }
 
     fn central_differences(&self, f: impl Fn(&[f64]) -> f64) -> Vec<f64> {
@@ -106,26 +130,79 @@ impl Law {
             .collect()
     }
 
-    /// The density integrates to one, and has the stated mean, variance and entropy.
+    /// The density integrates to one, and has the mean, the variance and the entropy that are stated.
     pub(crate) fn assert_moments(&self) {
         let tape = Tape::new();
         let law = (self.build)(&leaves(&tape, &self.parameters));
-        let mean = law.mean().unwrap().item().unwrap();
-        let (variance, entropy) =
-            (law.variance().unwrap().item().unwrap(), law.capabilities().entropy.unwrap().entropy().item().unwrap());
         let close = |what: &str, got: f64, expected: f64| {
             assert!((got - expected).abs() < 1e-5 * (1.0 + expected.abs()), "{what}: {got}, expected {expected}")
         };
         close("total", self.expectation(&self.parameters, |_| 1.0), 1.0);
-        close("mean", mean, self.expectation(&self.parameters, |x| x));
-        close("variance", variance, self.expectation(&self.parameters, |x| (x - mean).powi(2)));
+        let stated = |moment: Option<Var<'_, f64>>| moment.map(|moment| moment.item().unwrap());
+        if let Some(mean) = stated(law.mean()) {
+            close("mean", mean, self.expectation(&self.parameters, |x| x));
+            if let Some(variance) = stated(law.variance()) {
+                close("variance", variance, self.expectation(&self.parameters, |x| (x - mean).powi(2)));
+            }
+        }
         let (nodes, weights) = self.domain.nodes(&self.parameters);
         let densities = self.log_density(&self.parameters, &nodes);
-        close(
-            "entropy",
-            entropy,
-            -densities.iter().zip(weights).map(|(density, weight)| weight * density * density.exp()).sum::<f64>(),
-        );
+        if let Some(entropy) = law.capabilities().entropy {
+            let terms = densities.iter().zip(weights).filter(|(density, _)| density.is_finite());
+            let expected = -terms.map(|(density, weight)| weight * density * density.exp()).sum::<f64>();
+            close("entropy", entropy.entropy().item().unwrap(), expected);
+        }
+        if let Some(mode) = stated(law.mode()) {
+            let highest = self.log_density(&self.parameters, &[mode])[0];
+            let above = densities.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+            assert!(above <= highest + 1e-9 * highest.abs().max(1.0), "mode {mode}: {above} above {highest}");
+        }
+    }
+
+    /// The distribution function has the density as its derivative by the value and central differences as its derivatives by
+    /// the parameters; its inverse, where there is one, inverts it.
+    pub(crate) fn assert_cdf(&self, values: &[f64]) {
+        let cdf_at = |parameters: &[f64], values: &[f64]| -> Vec<f64> {
+            let tape = Tape::new();
+            let law = (self.build)(&leaves(&tape, parameters));
+            law.capabilities().cdf.unwrap().cdf(tape.constant(values)).peek().unwrap().to_vec()
+        };
+        let tape = Tape::new();
+        let mut wrt = leaves(&tape, &self.parameters);
+        let value = tape.parameter(values);
+        let law = (self.build)(&wrt);
+        let cdf = law.capabilities().cdf.unwrap().cdf(value);
+        let (nodes, weights) = self.domain.nodes(&self.parameters);
+        let densities = self.log_density(&self.parameters, &nodes);
+        for (&x, &got) in values.iter().zip(cdf.peek().unwrap().as_slice()) {
+            let below = nodes.iter().zip(&weights).zip(&densities).filter(|((node, _), _)| **node <= x);
+            let expected: f64 = below.map(|((_, weight), density)| weight * density.exp()).sum();
+            assert!((got - expected).abs() < 3e-3, "distribution function at {x}: {got}, expected {expected}");
+        }
+        wrt.push(value);
+        let gradients = tape.backward_all(cdf.sum(), &wrt).unwrap();
+        let close = |what: &str, got: f64, expected: f64| {
+            assert!((got - expected).abs() < 1e-6 * (1.0 + expected.abs()), "{what}: {got}, expected {expected}")
+        };
+        for (index, expected) in self.central_differences(|p| cdf_at(p, values).iter().sum()).into_iter().enumerate() {
+            close(&format!("by parameter {index}"), gradients[index].item().unwrap(), expected);
+        }
+        let densities = self.log_density(&self.parameters, values);
+        for (gradient, density) in gradients[self.parameters.len()].as_slice().iter().zip(densities) {
+            close("by the value", *gradient, density.exp());
+        }
+        if let Some(quantile) = law.capabilities().icdf {
+            let probabilities = cdf.stop_gradient();
+            let back = quantile.icdf(probabilities);
+            for (back, &x) in back.peek().unwrap().as_slice().iter().zip(values) {
+                close("inverse of the distribution function", *back, x);
+            }
+            // p = F(F⁻¹(p; θ); θ): the derivatives by the parameters are those of an implicit path.
+            let round_trip = law.capabilities().cdf.unwrap().cdf(back).sum();
+            for gradient in tape.backward_all(round_trip, &wrt[..self.parameters.len()]).unwrap() {
+                close("derivative of a round trip", gradient.item().unwrap(), 0.0);
+            }
+        }
     }
 
     /// The derivatives of the log-density, by the parameters and by the value, are those of differences.
@@ -159,10 +236,13 @@ impl Law {
         let law = (self.build)(&leaves(&tape, &self.parameters));
         let noise = KeyedNoise::new(seed, 0);
         let mut values = law.draw(&request(&tape, &noise)).unwrap().to_vec();
-        let mean = law.mean().unwrap().item().unwrap();
-        let squares: Vec<f64> = values.iter().map(|x| (x - mean).powi(2)).collect();
-        assert_mean("mean", &values, mean);
-        assert_mean("variance", &squares, law.variance().unwrap().item().unwrap());
+        if let Some(mean) = law.mean().map(|mean| mean.item().unwrap()) {
+            assert_mean("mean", &values, mean);
+            if let Some(variance) = law.variance() {
+                let squares: Vec<f64> = values.iter().map(|x| (x - mean).powi(2)).collect();
+                assert_mean("variance", &squares, variance.item().unwrap());
+            }
+        }
         values.sort_by(f64::total_cmp);
         let n = values.len() as f64;
         let distance = values.iter().enumerate().fold(0.0_f64, |worst, (i, &x)| {
@@ -186,7 +266,9 @@ impl Law {
             assert!((recorded - drawn).abs() <= 1e-13 * drawn.abs().max(1.0), "{recorded} and {drawn}");
         }
         assert_eq!(x.plates(), *draw.plates());
-        let total = (x.sin() + x.square() * 0.1).sum_over(draw.plates()[0]);
+        let bounded = (self.cost)(1e9).abs() <= 1.0;
+        let cost = if bounded { x.sin() } else { x.sin() + x.square() * 0.1 };
+        let total = cost.sum_over(draw.plates()[0]);
         for (index, (gradient, expected)) in
             tape.backward_all(total, &copies).unwrap().iter().zip(self.derivatives()).enumerate()
         {
@@ -218,7 +300,7 @@ impl Law {
     pub(crate) fn assert_weak(&self, parameter: usize, seed: u64) {
         assert_mean(
             &format!("by parameter {parameter}"),
-            &self.weak_terms(parameter, seed, cost),
+            &self.weak_terms(parameter, seed, self.cost),
             self.derivatives()[parameter],
         );
     }
@@ -267,15 +349,17 @@ pub(crate) fn assert_finite(build: Build, parameters: &[f64], seed: u64) {
     let density = law.log_prob(draw.record(&tape, sample.clone()));
     finite("log-density", &[density.peek().unwrap()]);
     finite("score", &mean(density));
-    let path = law.capabilities().reparameterized.unwrap().rsample(&draw).unwrap();
-    finite("path", &mean(path));
-    let entropy = law.capabilities().entropy.unwrap().entropy();
-    finite("entropy", &[entropy.peek().unwrap()]);
-    finite("derivative of the entropy", &tape.backward_all(entropy, &leaves).unwrap());
+    if let Some(path) = law.capabilities().reparameterized {
+        finite("path", &mean(path.rsample(&draw).unwrap()));
+    }
+    if let Some(entropy) = law.capabilities().entropy {
+        let entropy = entropy.entropy();
+        finite("entropy", &[entropy.peek().unwrap()]);
+        finite("derivative of the entropy", &tape.backward_all(entropy, &leaves).unwrap());
+    }
+    let Some(weak) = law.capabilities().weak_derivative else { return };
     for index in 0..parameters.len() {
-        if let Some(alternatives) =
-            law.capabilities().weak_derivative.unwrap().weak_derivative(index, &sample, &draw).unwrap()
-        {
+        if let Some(alternatives) = weak.weak_derivative(index, &sample, &draw).unwrap() {
             finite("alternatives", &alternatives.values);
             finite("weights", &alternatives.weights);
         }

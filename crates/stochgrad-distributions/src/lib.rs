@@ -31,10 +31,13 @@ mod categories;
 #[cfg(test)]
 mod discrete_checks;
 mod distribution;
+mod domain;
 mod error;
 mod exponential;
+mod family;
 mod gamma;
 mod geometric;
+mod implicit;
 mod laplace;
 #[cfg(test)]
 mod law_checks;
@@ -50,14 +53,16 @@ pub use bernoulli::Bernoulli;
 pub use binomial::Binomial;
 pub use categorical::Categorical;
 pub use distribution::{
-    Alternatives, Capabilities, ClosedFormEntropy, Distribution, Family, FiniteSupport, KlDivergence, Live, Parameter,
-    Parameters, RecordedAlternatives, Relaxed, Reparameterized, ScoreDifferentiable, Side, StochasticDerivative,
-    Support, WeakDerivative, check_parameter,
+    Alternatives, Capabilities, ClosedFormEntropy, CumulativeDistribution, Distribution, Family, FiniteSupport,
+    KlDivergence, Live, Parameter, Parameters, QuantileFunction, RecordedAlternatives, Relaxed, Reparameterized,
+    ScoreDifferentiable, Side, StochasticDerivative, Support, WeakDerivative,
 };
+pub use domain::{check_parameter, common_shape, finite, positive, whole};
 pub use error::{DistributionError, DistributionResult};
 pub use exponential::Exponential;
 pub use gamma::Gamma;
 pub use geometric::Geometric;
+pub use implicit::implicit_path;
 pub use laplace::Laplace;
 pub use noise::{Draw, KeyedNoise, NoiseKey, NoiseSource, quantile};
 pub use normal::Normal;

@@ -10,47 +10,39 @@
 //! | weak derivative by $\sigma$ | $1/\sigma$, $\mu + \sigma M$ and the law itself, $\mu + \sigma U M$, with $M$ double-sided Maxwell, $U$ uniform (Mohamed et al. 2020). One replay: the sample moved away from $\mu$ |
 
 use crate::distribution::{
-    Alternatives, Capabilities, ClosedFormEntropy, Distribution, KlDivergence, Parameter, Parameters,
-    RecordedAlternatives, Reparameterized, ScoreDifferentiable, Support, WeakDerivative, check_parameter,
+    Alternatives, Capabilities, ClosedFormEntropy, CumulativeDistribution, Distribution, KlDivergence, Parameter,
+    Parameters, QuantileFunction, RecordedAlternatives, Reparameterized, ScoreDifferentiable, Support, WeakDerivative,
 };
+use crate::domain::{common_shape, finite, positive};
 use crate::noise::Draw;
-use crate::{DistributionResult, family};
+use crate::{DistributionResult, distribution};
 use smallvec::smallvec;
 use std::f64::consts::PI;
-use stochgrad_tape::{IntoVar, Var};
+use stochgrad_tape::{IntoVar, Var, special};
 use stochgrad_tensor::{Real, Shape, Tensor};
 
-/// Normal numbers, by location and scale (the standard deviation).
-///
-/// ```
-/// use stochgrad_distributions::{Distribution, Normal};
-/// use stochgrad_tape::Tape;
-///
-/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let tape = Tape::<f64>::new();
-/// let normal = Normal::new(tape.constant(1.0), 2.0);
-/// let density = normal.log_prob(tape.constant(1.0)).item()?;
-/// assert!((density + (2.0 * (2.0 * std::f64::consts::PI).sqrt()).ln()).abs() < 1e-12);
-/// # Ok(())
-/// # }
-/// ```
-#[derive(Clone, Copy, Debug)]
-pub struct Normal<V> {
-    location: V,
-    scale: V,
-}
-
-impl<V> Normal<V> {
-    /// The same distribution with other handles.
+distribution! {
+    /// Normal numbers, by location and scale (the standard deviation).
     ///
-    /// # Errors
-    /// Those of `f`.
-    pub fn try_map<W, E>(&self, mut f: impl FnMut(&V) -> Result<W, E>) -> Result<Normal<W>, E> {
-        Ok(Normal { location: f(&self.location)?, scale: f(&self.scale)? })
+    /// ```
+    /// use stochgrad_distributions::{Distribution, Normal};
+    /// use stochgrad_tape::Tape;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let tape = Tape::<f64>::new();
+    /// let normal = Normal::new(tape.constant(1.0), 2.0);
+    /// let density = normal.log_prob(tape.constant(1.0)).item()?;
+    /// assert!((density + (2.0 * (2.0 * std::f64::consts::PI).sqrt()).ln()).abs() < 1e-12);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub struct Normal {
+        /// The location.
+        location,
+        /// The scale.
+        scale,
     }
 }
-
-family!(Normal);
 
 impl<'t, F: Real> Normal<Var<'t, F>> {
     /// Normal numbers around `location` with standard deviation `scale > 0`.
@@ -61,16 +53,6 @@ impl<'t, F: Real> Normal<Var<'t, F>> {
     /// Normal numbers whose standard deviation is `exp(log_scale)`.
     pub fn from_log_scale(location: Var<'t, F>, log_scale: Var<'t, F>) -> Self {
         Normal { location, scale: log_scale.exp() }
-    }
-
-    /// The location.
-    pub fn location(&self) -> Var<'t, F> {
-        self.location
-    }
-
-    /// The scale.
-    pub fn scale(&self) -> Var<'t, F> {
-        self.scale
     }
 }
 
@@ -84,7 +66,7 @@ impl<'t, F: Real> Distribution<'t, F> for Normal<Var<'t, F>> {
     }
 
     fn event_shape(&self) -> Shape {
-        Shape::broadcast(&self.location.shape(), &self.scale.shape()).unwrap_or_default()
+        common_shape(&[self.location, self.scale])
     }
 
     fn support(&self) -> Support {
@@ -117,23 +99,13 @@ impl<'t, F: Real> Distribution<'t, F> for Normal<Var<'t, F>> {
         Some(self.scale.square().broadcast_to(self.event_shape()))
     }
 
+    fn mode(&self) -> Option<Var<'t, F>> {
+        self.mean()
+    }
+
     fn validate(&self) -> DistributionResult<()> {
-        check_parameter(
-            "Normal",
-            "location",
-            self.location,
-            "a finite number",
-            "look for the operation that made it",
-            f64::is_finite,
-        )?;
-        check_parameter(
-            "Normal",
-            "scale",
-            self.scale,
-            "a positive finite number",
-            "use exp() or softplus() of an unconstrained number",
-            |s| s > 0.0 && s.is_finite(),
-        )
+        finite("Normal", "location", self.location)?;
+        positive("Normal", "scale", self.scale)
     }
 
     fn capabilities(&self) -> Capabilities<'_, 't, F> {
@@ -142,8 +114,22 @@ impl<'t, F: Real> Distribution<'t, F> for Normal<Var<'t, F>> {
             reparameterized: Some(self),
             weak_derivative: Some(self),
             entropy: Some(self),
+            cdf: Some(self),
+            icdf: Some(self),
             ..Capabilities::default()
         }
+    }
+}
+
+impl<'t, F: Real> CumulativeDistribution<'t, F> for Normal<Var<'t, F>> {
+    fn cdf(&self, value: Var<'t, F>) -> Var<'t, F> {
+        special::normal_cdf((value - self.location) / self.scale)
+    }
+}
+
+impl<'t, F: Real> QuantileFunction<'t, F> for Normal<Var<'t, F>> {
+    fn icdf(&self, probability: Var<'t, F>) -> Var<'t, F> {
+        self.location + self.scale * special::normal_icdf(probability)
     }
 }
 
@@ -253,6 +239,7 @@ mod tests {
         }
         law().assert_moments();
         law().assert_score(&[-2.0, 0.1, 3.0]);
+        law().assert_cdf(&[-2.0, 0.1, 3.0]);
     }
 
     #[test]

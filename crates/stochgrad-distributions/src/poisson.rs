@@ -10,8 +10,9 @@
 
 use crate::distribution::{
     Alternatives, Capabilities, Distribution, KlDivergence, Parameter, Parameters, ScoreDifferentiable, Side,
-    StochasticDerivative, Support, WeakDerivative, check_parameter,
+    StochasticDerivative, Support, WeakDerivative,
 };
+use crate::domain::check_parameter;
 use crate::noise::Draw;
 use crate::probability::{check_sample, finite_ln, held};
 use crate::{DistributionResult, family};

@@ -1,6 +1,7 @@
 //! A probability as a parameter: given as itself, or by its log-odds.
 
-use crate::distribution::{Parameter, check_parameter};
+use crate::distribution::Parameter;
+use crate::domain::check_parameter;
 use crate::noise::Draw;
 use crate::{DistributionError, DistributionResult};
 use stochgrad_tape::Var;

@@ -1,7 +1,8 @@
 //! The parameter that stretches a law on the positive numbers.
 
 use crate::DistributionResult;
-use crate::distribution::{Parameter, check_parameter};
+use crate::distribution::Parameter;
+use crate::domain::positive;
 use crate::noise::Draw;
 use stochgrad_tape::Var;
 use stochgrad_tensor::{Real, Shape, Tensor};
@@ -75,10 +76,7 @@ impl<'t, F: Real> RateOrScale<Var<'t, F>> {
 
     pub(crate) fn validate(&self, distribution: &'static str) -> DistributionResult<()> {
         let parameter = self.parameter();
-        let hint = "use exp() or softplus() of an unconstrained number";
-        check_parameter(distribution, parameter.name, parameter.var, "a positive finite number", hint, |s| {
-            s > 0.0 && s.is_finite()
-        })
+        positive(distribution, parameter.name, parameter.var)
     }
 
     /// The scales as a tensor on the plates of a request.

@@ -12,8 +12,9 @@
 use crate::boundary::Boundary;
 use crate::distribution::{
     Alternatives, Capabilities, ClosedFormEntropy, Distribution, KlDivergence, Parameter, Parameters, Reparameterized,
-    Support, WeakDerivative, check_parameter,
+    Support, WeakDerivative,
 };
+use crate::domain::{check_parameter, finite};
 use crate::noise::Draw;
 use crate::{DistributionResult, family};
 use smallvec::smallvec;
@@ -133,9 +134,8 @@ impl<'t, F: Real> Distribution<'t, F> for Uniform<Var<'t, F>> {
     }
 
     fn validate(&self) -> DistributionResult<()> {
-        let hint = "look for the operation that made it";
-        check_parameter("Uniform", "low", self.low, "a finite number", hint, f64::is_finite)?;
-        check_parameter("Uniform", "high", self.high, "a finite number", hint, f64::is_finite)?;
+        finite("Uniform", "low", self.low)?;
+        finite("Uniform", "high", self.high)?;
         check_parameter(
             "Uniform",
             "high - low",

@@ -162,9 +162,7 @@ impl<F: Real> Tape<F> {
                 }
             }
             Op::Special(special) => (0..inputs.len())
-                .map(|index| {
-                    want(index, &|| down(g * special.derivative(&inputs, output, index)?, inputs[index]))
-                })
+                .map(|index| want(index, &|| down(g * special.derivative(&inputs, output, index)?, inputs[index])))
                 .collect(),
             Op::Select => {
                 let zero = self.filled(Shape::scalar(), F::ZERO);

@@ -159,9 +159,7 @@ impl Special {
             (Special::GammaQ, _) => -gamma_density(x, y),
             (Special::GammaPByShape, 0) => return unknown("the incomplete gamma function by its shape", x),
             (Special::GammaPByShape, _) => gamma_density(x, y) * (y.ln() - x.digamma()),
-            (Special::GammaPInverse, 0) => {
-                -special(Special::GammaPByShape, &[x, output]) / gamma_density(x, output)
-            }
+            (Special::GammaPInverse, 0) => -special(Special::GammaPByShape, &[x, output]) / gamma_density(x, output),
             (Special::GammaPInverse, _) => gamma_density(x, output).recip(),
             (Special::BetaInc, _) => beta_density(x, y, inputs[2]),
             (Special::LogGammaKernel, 0) => y.ln() - x.digamma(),

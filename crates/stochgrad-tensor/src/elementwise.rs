@@ -1,8 +1,8 @@
 //! Elementwise functions of any scalar code, for functions that are far costlier than a call.
 
 use crate::broadcast::Plan;
-use crate::zip::fill_rows;
 use crate::parallel::threads_for;
+use crate::zip::fill_rows;
 use crate::{Pool, Real, Shape, Tensor};
 
 /// Elements from which the work is split over threads: a special function takes a hundred times what arithmetic does.

@@ -18,7 +18,10 @@ mod quadrature;
 mod saddle_point;
 
 pub use beta::{beta_inc, log_beta};
-pub use counts::{binomial_cdf, binomial_log_pmf, binomial_log_pmf_by_logit, geometric_cdf, geometric_log_pmf, poisson_cdf, poisson_log_pmf};
+pub use counts::{
+    binomial_cdf, binomial_log_pmf, binomial_log_pmf_by_logit, geometric_cdf, geometric_log_pmf, poisson_cdf,
+    poisson_log_pmf,
+};
 pub use erf::{erf, erf_inv, erfc};
 pub use gamma::{digamma, lgamma, polygamma, trigamma};
 pub use gamma_sample::{gamma_log_sample_derivative, gamma_p_derivative_a, gamma_sample_derivative};

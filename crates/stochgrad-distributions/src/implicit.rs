@@ -1,0 +1,84 @@
+//! Implicit reparameterisation: sample paths from the distribution function alone.
+//!
+//! A sample z with $F(z; \theta) = u$ for fixed noise u moves with the parameters as
+//!
+//! $$\frac{\partial z}{\partial \theta} = -\frac{\partial_\theta F(z; \theta)}{p(z; \theta)}$$
+//!
+//! (Figurnov, Mohamed, Mnih 2018), however z was drawn. The rule holds for one-dimensional continuous laws, and gives the first
+//! derivative only.
+
+use crate::distribution::CumulativeDistribution;
+use stochgrad_tape::Var;
+use stochgrad_tensor::Real;
+
+/// The sample `value`, a constant drawn from `law`, with the derivatives of its path by the parameters.
+///
+/// Where both the density and the derivative of the distribution function have underflowed, the derivative is 0. Precision is
+/// lost where the distribution function is within rounding of 1: a law with a long upper tail does better with a formula of its own.
+pub fn implicit_path<'t, F: Real>(law: &dyn CumulativeDistribution<'t, F>, value: Var<'t, F>) -> Var<'t, F> {
+    let value = value.stop_gradient();
+    let density = law.log_prob_each(value).exp().stop_gradient();
+    let possible = density.step();
+    let divisor = possible.select(density, possible.tape().constant(1.0));
+    value.straight_through(-law.cdf(value) / divisor * possible)
+}
+
+/// Makes a distribution reparameterised through its distribution function, in one line.
+///
+/// The type must implement [`CumulativeDistribution`], with a `cdf` that is differentiable by the parameters. Its
+/// [`parameters`](crate::Distribution::parameters) should say with [`Parameter::with_path`](crate::Parameter::with_path) that only the first derivative of
+/// the path is right: [`Smoothness::Kinked`](stochgrad_tape::Smoothness::Kinked).
+///
+/// ```
+/// use smallvec::smallvec;
+/// use stochgrad_distributions::{
+///     Capabilities, CumulativeDistribution, Distribution, DistributionResult, Draw, Parameter, Parameters, Support,
+///     distribution, implicit_reparameterization, positive,
+/// };
+/// use stochgrad_tape::{Smoothness, Var};
+/// use stochgrad_tensor::{Real, Shape, Tensor};
+///
+/// distribution! {
+///     /// Numbers in (0, 1) with the distribution function x^a.
+///     pub struct PowerLaw {
+///         /// The exponent.
+///         exponent,
+///     }
+/// }
+///
+/// impl<'t, F: Real> Distribution<'t, F> for PowerLaw<Var<'t, F>> {
+///     fn name(&self) -> &'static str { "PowerLaw" }
+///     fn parameters(&self) -> Parameters<'t, F> {
+///         smallvec![Parameter::smooth("exponent", self.exponent).with_path(Smoothness::Kinked)]
+///     }
+///     fn event_shape(&self) -> Shape { self.exponent.shape() }
+///     fn support(&self) -> Support { Support::UnitInterval }
+///     fn log_prob_each(&self, value: Var<'t, F>) -> Var<'t, F> {
+///         self.exponent.ln() + (self.exponent - 1.0) * value.ln()
+///     }
+///     fn draw(&self, draw: &Draw<'_, F>) -> DistributionResult<Tensor<F>> {
+///         let (a, u) = (draw.parameter(self.exponent, &self.event_shape())?, draw.uniform(&self.event_shape())?);
+///         Ok(Tensor::from_fn(u.shape().clone(), |i| u.as_slice()[i].powf(F::ONE / a.as_slice()[i])))
+///     }
+///     fn validate(&self) -> DistributionResult<()> { positive("PowerLaw", "exponent", self.exponent) }
+///     fn capabilities(&self) -> Capabilities<'_, 't, F> {
+///         Capabilities { reparameterized: Some(self), cdf: Some(self), ..Capabilities::default() }
+///     }
+/// }
+///
+/// impl<'t, F: Real> CumulativeDistribution<'t, F> for PowerLaw<Var<'t, F>> {
+///     fn cdf(&self, value: Var<'t, F>) -> Var<'t, F> { (self.exponent * value.ln()).exp() }
+/// }
+///
+/// implicit_reparameterization!(PowerLaw);
+/// ```
+#[macro_export]
+macro_rules! implicit_reparameterization {
+    ($name:ident) => {
+        impl<'t, F: $crate::Real> $crate::Reparameterized<'t, F> for $name<$crate::Var<'t, F>> {
+            fn rsample(&self, draw: &$crate::Draw<'_, F>) -> $crate::DistributionResult<$crate::Var<'t, F>> {
+                Ok($crate::implicit_path(self, $crate::Distribution::sample(self, draw)?))
+            }
+        }
+    };
+}
