@@ -734,6 +734,10 @@ fn special_cases() -> Vec<Case> {
         case("normal_log_cdf", vec![real(&[3], 303)], |_, x| special::normal_log_cdf(x[0])),
         case("normal_icdf", vec![unit(&[3], 304)], |_, x| special::normal_icdf(x[0])),
         case("log1mexp", vec![positive(&[3], 305)], |_, x| special::log1mexp(-x[0])),
+        case("atan", vec![real(&[3], 322)], |_, x| special::atan(x[0])),
+        case("acot", vec![real(&[3], 323)], |_, x| special::acot(x[0])),
+        case("log1p_square", vec![real(&[3], 324)], |_, x| special::log1p_square(x[0])),
+        case("log1p_square far out", vec![Tensor::from([-3e9, 2e9])], |_, x| special::log1p_square(x[0])),
         case("log_beta", vec![positive(&[2, 1], 306), positive(&[3], 307)], |_, x| special::log_beta(x[0], x[1])),
         case("log_gamma_kernel", vec![positive(&[3], 308), positive(&[2, 1], 309)], |_, x| {
             special::log_gamma_kernel(x[0], x[1])

@@ -26,6 +26,29 @@ impl Boundary {
         let seen = distance.peek().is_ok_and(|distance| distance.as_slice().iter().any(|&x| self.excludes(x)));
         distance.tape().custom(Arc::new(Outside { boundary: self, seen }), &[distance])
     }
+
+    /// A log-density inside the support, −∞ with no derivatives outside. Outside, `density` sees `within` instead of the value: its derivatives are
+    /// multiplied by zero, so they must be finite.
+    pub(crate) fn confine<'t, F: Real>(
+        self,
+        distance: Var<'t, F>,
+        value: Var<'t, F>,
+        within: Var<'t, F>,
+        density: impl FnOnce(Var<'t, F>) -> Var<'t, F>,
+    ) -> Var<'t, F> {
+        let outside = self.outside(distance);
+        let nothing = value.tape().constant(f64::NEG_INFINITY);
+        outside.select(nothing, density(outside.select(within, value)))
+    }
+
+    /// As [`confine`](Self::confine), for the positive numbers.
+    pub(crate) fn confine_positive<'t, F: Real>(
+        self,
+        value: Var<'t, F>,
+        density: impl FnOnce(Var<'t, F>) -> Var<'t, F>,
+    ) -> Var<'t, F> {
+        self.confine(value, value, value.tape().constant(1.0), density)
+    }
 }
 
 struct Outside {

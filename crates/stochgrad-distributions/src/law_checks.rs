@@ -246,7 +246,8 @@ impl Law {
         values.sort_by(f64::total_cmp);
         let n = values.len() as f64;
         let distance = values.iter().enumerate().fold(0.0_f64, |worst, (i, &x)| {
-            worst.max((cdf(x) - i as f64 / n).abs()).max((cdf(x) - (i as f64 + 1.0) / n).abs())
+            let probability = cdf(x);
+            worst.max((probability - i as f64 / n).abs()).max((probability - (i as f64 + 1.0) / n).abs())
         });
         assert!(distance * n.sqrt() < 1.95, "Kolmogorov-Smirnov: {}", distance * n.sqrt());
     }
@@ -274,6 +275,38 @@ impl Law {
         {
             assert_mean(&format!("by parameter {index}"), gradient.as_slice(), expected);
         }
+    }
+
+    /// Everything that can be checked without knowing the law: density, moments, distribution function, draws, path and weak derivatives.
+    pub(crate) fn assert_law(&self, values: &[f64], seed: u64) {
+        self.assert_moments();
+        self.assert_score(values);
+        let tape = Tape::new();
+        let law = (self.build)(&leaves(&tape, &self.parameters));
+        if law.capabilities().cdf.is_some() {
+            self.assert_cdf(values);
+            self.assert_draws_by_own_cdf(seed);
+        }
+        if law.capabilities().reparameterized.is_some() {
+            self.assert_path(seed + 1);
+        }
+        let Some(weak) = law.capabilities().weak_derivative else { return };
+        let noise = KeyedNoise::new(0, 0);
+        let draw = on_samples(&tape, &noise, 1);
+        let sample = law.draw(&draw).unwrap();
+        let known = |parameter: usize| weak.weak_derivative(parameter, &sample, &draw).unwrap().is_some();
+        let known: Vec<usize> = (0..self.parameters.len()).filter(|&parameter| known(parameter)).collect();
+        assert!(!known.is_empty(), "a weak derivative is offered, but by no parameter");
+        for parameter in known {
+            self.assert_weak(parameter, seed + 2 + parameter as u64);
+        }
+    }
+
+    /// Draws have the stated mean, variance and distribution function.
+    pub(crate) fn assert_draws_by_own_cdf(&self, seed: u64) {
+        let tape = Tape::new();
+        let law = (self.build)(&leaves(&tape, &self.parameters));
+        self.assert_draws(seed, |x| law.capabilities().cdf.unwrap().cdf(tape.constant(x)).item().unwrap());
     }
 
     /// The terms of the weak derivative by one parameter, one for each sample.

@@ -53,6 +53,12 @@ pub enum Special {
     NormalIcdf,
     /// ln(1 − e^x) for x ≤ 0.
     Log1mexp,
+    /// The angle whose tangent is x.
+    Atan,
+    /// The angle in (0, π) whose cotangent is x.
+    Acot,
+    /// ln(1 + x²).
+    Log1pSquare,
     /// ln B(a, b).
     LogBeta,
     /// The regularised lower incomplete gamma function P(a, x).
@@ -119,6 +125,9 @@ impl Special {
             Special::NormalLogCdf => one(scalar::normal_log_cdf),
             Special::NormalIcdf => one(scalar::normal_icdf),
             Special::Log1mexp => one(scalar::log1mexp),
+            Special::Atan => one(f64::atan),
+            Special::Acot => one(|x| 1.0_f64.atan2(x)),
+            Special::Log1pSquare => one(|x| if x.abs() < 1e100 { (x * x).ln_1p() } else { 2.0 * x.abs().ln() }),
             Special::LogBeta => two(scalar::log_beta),
             Special::GammaP => two(scalar::gamma_p),
             Special::GammaQ => two(scalar::gamma_q),
@@ -152,6 +161,15 @@ impl Special {
             (Special::NormalLogCdf, _) => (x.square() * -0.5 - output - 0.5 * (2.0 * PI).ln()).exp(),
             (Special::NormalIcdf, _) => (output.square() * 0.5).exp() * (2.0 * PI).sqrt(),
             (Special::Log1mexp, _) => -(-x).expm1().recip(),
+            (Special::Atan, _) => (-special(Special::Log1pSquare, &[x])).exp(),
+            (Special::Acot, _) => -(-special(Special::Log1pSquare, &[x])).exp(),
+            // 2x/(1 + x²), without the overflow of the square.
+            (Special::Log1pSquare, _) => {
+                let far = x.abs() - 1e8;
+                let one = x.tape().constant(1.0);
+                let (near, beyond) = (far.step().select(one, x), far.step().select(x, one));
+                far.step().select(beyond.recip() * 2.0, near * 2.0 / (near.square() + 1.0))
+            }
             (Special::LogBeta, by) => inputs[by].digamma() - (x + y).digamma(),
             (Special::GammaP, 0) => special(Special::GammaPByShape, &[x, y]),
             (Special::GammaP, _) => gamma_density(x, y),
@@ -205,6 +223,12 @@ functions! {
     normal_icdf(p) => Special::NormalIcdf;
     /// ln(1 − e^x) for x ≤ 0.
     log1mexp(x) => Special::Log1mexp;
+    /// The angle whose tangent is x.
+    atan(x) => Special::Atan;
+    /// The angle in (0, π) whose cotangent is x: π/2 − atan(x), accurate far out.
+    acot(x) => Special::Acot;
+    /// ln(1 + x²), without overflow.
+    log1p_square(x) => Special::Log1pSquare;
     /// ln B(a, b) for positive a and b.
     log_beta(a, b) => Special::LogBeta;
     /// The regularised lower incomplete gamma function P(a, x).

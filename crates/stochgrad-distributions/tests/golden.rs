@@ -1,0 +1,160 @@
+//! Log-probabilities, distribution functions, moments, entropies, scores, implicit derivatives and divergences against values that were computed
+//! with forty digits from the definitions (`golden/generate.py`).
+
+mod catalogue;
+mod pairs;
+
+use catalogue::{Entry, entries};
+use std::collections::BTreeMap;
+use std::path::Path;
+use stochgrad_tape::{Tape, Var};
+
+/// One line of a table.
+struct Row {
+    law: String,
+    function: String,
+    parameters: Vec<f64>,
+    argument: Vec<f64>,
+    value: Vec<f64>,
+}
+
+fn numbers(field: &str) -> Vec<f64> {
+    field.split(';').filter(|part| !part.is_empty()).map(|part| part.parse().expect("a number")).collect()
+}
+
+fn rows() -> Vec<Row> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+    let mut files: Vec<_> = std::fs::read_dir(folder)
+        .expect("the folder of tables")
+        .map(|entry| entry.expect("a file").path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "csv"))
+        .collect();
+    files.sort();
+    let mut rows = Vec::new();
+    for file in files {
+        let mut reader = csv::Reader::from_path(&file).expect("a table");
+        for record in reader.records() {
+            let record = record.expect("a line");
+            rows.push(Row {
+                law: record[0].to_string(),
+                function: record[1].to_string(),
+                parameters: numbers(&record[2]),
+                argument: numbers(&record[3]),
+                value: numbers(&record[4]),
+            });
+        }
+    }
+    rows
+}
+
+fn leaves<'t>(tape: &'t Tape<f64>, parameters: &[f64]) -> Vec<Var<'t, f64>> {
+    parameters.iter().map(|&parameter| tape.parameter(parameter)).collect()
+}
+
+/// What the library gives for a row; `None` where it does not offer the function.
+fn computed(entry: &Entry, row: &Row) -> Option<Vec<f64>> {
+    let tape = Tape::new();
+    let parameters = leaves(&tape, &row.parameters);
+    let law = (entry.build)(&tape, &parameters);
+    let value = || {
+        let shape = law.event_shape();
+        tape.constant(stochgrad_tensor::Tensor::from(row.argument.as_slice()).with_shape(shape))
+    };
+    let list = |var: Var<'_, f64>| Some(var.peek().expect("a value").to_vec());
+    let by = |scalar: Var<'_, f64>, name: &str| {
+        let index = entry.parameters().iter().position(|parameter| *parameter == name).expect("a parameter");
+        let [gradient] = tape.backward(scalar, [parameters[index]]).expect("a derivative");
+        gradient.to_vec()
+    };
+    match row.function.split_once('/').unwrap_or((row.function.as_str(), "")) {
+        ("log_prob", _) => list(law.log_prob(value())),
+        ("score", name) => Some(by(law.log_prob(value()), name)),
+        ("cdf", _) => list(law.capabilities().cdf?.cdf(value())),
+        ("icdf", _) => list(law.capabilities().icdf?.icdf(value())),
+        ("implicit", name) => {
+            // The derivative of the distribution function: the path's times the density.
+            Some(by(-law.capabilities().cdf?.cdf(value()), name))
+        }
+        ("mean", _) => list(law.mean()?),
+        ("variance", _) => list(law.variance()?),
+        ("mode", _) => list(law.mode()?),
+        ("entropy", _) => list(law.capabilities().entropy?.entropy()),
+        (other, _) => panic!("no function {other}"),
+    }
+}
+
+/// Relative to the larger of 1 and the known value.
+fn error(got: f64, expected: f64) -> f64 {
+    if got == expected { 0.0 } else { (got - expected).abs() / expected.abs().max(1.0) }
+}
+
+/// The largest error allowed; the exceptions say why.
+fn bound(law: &str, function: &str) -> f64 {
+    let _ = (law, function);
+    1e-11
+}
+
+#[test]
+fn known_values() {
+    let laws = entries();
+    let mut worst: BTreeMap<(String, String), (f64, usize, String)> = BTreeMap::new();
+    let mut missing: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for row in rows() {
+        if row.function.starts_with("cost") {
+            continue;
+        }
+        let (got, expected) = if row.function.starts_with("kl:") {
+            match pairs::divergence(&row.law, &row.function[3..], &row.parameters) {
+                Some(got) => (vec![got], row.value.clone()),
+                None => {
+                    missing.entry(row.function.clone()).or_default().push(row.law.clone());
+                    continue;
+                }
+            }
+        } else {
+            let Some(entry) = laws.iter().find(|entry| entry.law == row.law) else {
+                missing.entry("law".into()).or_default().push(row.law.clone());
+                continue;
+            };
+            let Some(got) = computed(entry, &row) else {
+                missing.entry(row.function.clone()).or_default().push(row.law.clone());
+                continue;
+            };
+            let mut expected = row.value.clone();
+            if row.function.starts_with("implicit") {
+                let tape = Tape::new();
+                let law = (entry.build)(&tape, &leaves(&tape, &row.parameters));
+                let density = law.log_prob(tape.constant(row.argument[0])).item().expect("a density").exp();
+                expected[0] *= density;
+            }
+            (got, expected)
+        };
+        assert_eq!(got.len(), expected.len(), "{} {}", row.law, row.function);
+        for (&got, &expected) in got.iter().zip(&expected) {
+            let error = error(got, expected);
+            let function = row.function.split('/').next().unwrap_or_default().to_string();
+            let entry = worst.entry((row.law.clone(), function)).or_insert((0.0, 0, String::new()));
+            entry.1 += 1;
+            // Written so that NaN is the worst.
+            if !(error <= entry.0) {
+                let place = format!("{:?} at {:?}: {got:e}, expected {expected:e}", row.parameters, row.argument);
+                (entry.0, entry.2) = (error, place);
+            }
+        }
+    }
+    let mut report = String::new();
+    let mut failures = Vec::new();
+    for ((law, function), (error, count, place)) in &worst {
+        let line = format!("{law:44} {function:24} {count:4} values, worst {error:.1e}: {place}");
+        report += &format!("{line}\n");
+        if !(*error <= bound(law, function)) {
+            failures.push(line);
+        }
+    }
+    println!("{report}");
+    for (what, laws) in &mut missing {
+        laws.dedup();
+        println!("not offered: {what}: {}", laws.join("; "));
+    }
+    assert!(failures.is_empty(), "{} of {}:\n{}", failures.len(), worst.len(), failures.join("\n"));
+}
