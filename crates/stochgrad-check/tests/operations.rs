@@ -738,6 +738,8 @@ fn special_cases() -> Vec<Case> {
         case("acot", vec![real(&[3], 323)], |_, x| special::acot(x[0])),
         case("log1p_square", vec![real(&[3], 324)], |_, x| special::log1p_square(x[0])),
         case("log1p_square far out", vec![Tensor::from([-3e9, 2e9])], |_, x| special::log1p_square(x[0])),
+        case("gumbel_level_right", vec![positive(&[3], 325)], |_, x| special::gumbel_level_right(x[0])),
+        case("gumbel_level_left", vec![positive(&[3], 326)], |_, x| special::gumbel_level_left(x[0])),
         case("log_beta", vec![positive(&[2, 1], 306), positive(&[3], 307)], |_, x| special::log_beta(x[0], x[1])),
         case("log_gamma_kernel", vec![positive(&[3], 308), positive(&[2, 1], 309)], |_, x| {
             special::log_gamma_kernel(x[0], x[1])

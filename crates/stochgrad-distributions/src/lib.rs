@@ -28,6 +28,7 @@ mod binomial;
 mod boundary;
 mod categorical;
 mod categories;
+mod cauchy;
 #[cfg(test)]
 mod discrete_checks;
 mod distribution;
@@ -37,12 +38,14 @@ mod exponential;
 mod family;
 mod gamma;
 mod geometric;
+mod gumbel;
 mod half_normal;
 mod implicit;
 mod laplace;
 #[cfg(test)]
 mod law_checks;
 mod log_normal;
+mod logistic;
 mod maxwell;
 mod monte_carlo;
 mod noise;
@@ -59,6 +62,7 @@ pub mod weak;
 pub use bernoulli::Bernoulli;
 pub use binomial::Binomial;
 pub use categorical::Categorical;
+pub use cauchy::Cauchy;
 pub use distribution::{
     Alternatives, Capabilities, ClosedFormEntropy, CumulativeDistribution, Distribution, Family, FiniteSupport,
     KlDivergence, Live, Parameter, Parameters, QuantileFunction, RecordedAlternatives, Relaxed, Reparameterized,
@@ -69,10 +73,12 @@ pub use error::{DistributionError, DistributionResult};
 pub use exponential::Exponential;
 pub use gamma::Gamma;
 pub use geometric::Geometric;
+pub use gumbel::Gumbel;
 pub use half_normal::HalfNormal;
 pub use implicit::implicit_path;
 pub use laplace::Laplace;
 pub use log_normal::LogNormal;
+pub use logistic::Logistic;
 pub use maxwell::Maxwell;
 pub use monte_carlo::{MonteCarloKl, monte_carlo_kl};
 pub use noise::{Draw, KeyedNoise, NoiseKey, NoiseSource, quantile};

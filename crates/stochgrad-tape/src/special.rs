@@ -59,6 +59,10 @@ pub enum Special {
     Acot,
     /// ln(1 + x²).
     Log1pSquare,
+    /// The z > 0 at which the logarithm of the standard Gumbel density is x below its highest value.
+    GumbelLevelRight,
+    /// The z < 0 at which it is.
+    GumbelLevelLeft,
     /// ln B(a, b).
     LogBeta,
     /// The regularised lower incomplete gamma function P(a, x).
@@ -128,6 +132,8 @@ impl Special {
             Special::Atan => one(f64::atan),
             Special::Acot => one(|x| 1.0_f64.atan2(x)),
             Special::Log1pSquare => one(|x| if x.abs() < 1e100 { (x * x).ln_1p() } else { 2.0 * x.abs().ln() }),
+            Special::GumbelLevelRight => one(|x| scalar::gumbel_level(x).0),
+            Special::GumbelLevelLeft => one(|x| scalar::gumbel_level(x).1),
             Special::LogBeta => two(scalar::log_beta),
             Special::GammaP => two(scalar::gamma_p),
             Special::GammaQ => two(scalar::gamma_q),
@@ -170,6 +176,7 @@ impl Special {
                 let (near, beyond) = (far.step().select(one, x), far.step().select(x, one));
                 far.step().select(beyond.recip() * 2.0, near * 2.0 / (near.square() + 1.0))
             }
+            (Special::GumbelLevelRight | Special::GumbelLevelLeft, _) => -(-output).expm1().recip(),
             (Special::LogBeta, by) => inputs[by].digamma() - (x + y).digamma(),
             (Special::GammaP, 0) => special(Special::GammaPByShape, &[x, y]),
             (Special::GammaP, _) => gamma_density(x, y),
@@ -229,6 +236,10 @@ functions! {
     acot(x) => Special::Acot;
     /// ln(1 + x²), without overflow.
     log1p_square(x) => Special::Log1pSquare;
+    /// The z > 0 at which the logarithm of the standard Gumbel density is `drop` below its highest value.
+    gumbel_level_right(drop) => Special::GumbelLevelRight;
+    /// The z < 0 at which the logarithm of the standard Gumbel density is `drop` below its highest value.
+    gumbel_level_left(drop) => Special::GumbelLevelLeft;
     /// ln B(a, b) for positive a and b.
     log_beta(a, b) => Special::LogBeta;
     /// The regularised lower incomplete gamma function P(a, x).

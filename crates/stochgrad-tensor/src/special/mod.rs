@@ -11,6 +11,7 @@ mod counts;
 mod erf;
 mod gamma;
 mod gamma_sample;
+mod gumbel_level;
 mod incomplete_gamma;
 mod logistic;
 mod normal;
@@ -25,6 +26,7 @@ pub use counts::{
 pub use erf::{erf, erf_inv, erfc};
 pub use gamma::{digamma, lgamma, polygamma, trigamma};
 pub use gamma_sample::{gamma_log_sample_derivative, gamma_p_derivative_a, gamma_sample_derivative};
+pub use gumbel_level::gumbel_level;
 pub use incomplete_gamma::{gamma_p, gamma_p_inverse, gamma_q};
 pub use logistic::{log_add_exp, log_sigmoid, log_sum_exp, log1mexp, logit, sigmoid, softplus};
 pub use normal::{normal_cdf, normal_icdf, normal_log_cdf};
