@@ -10,8 +10,8 @@
 
 use crate::boundary::Boundary;
 use crate::distribution::{
-    Alternatives, Capabilities, ClosedFormEntropy, Distribution, KlDivergence, Parameters, Reparameterized,
-    ScoreDifferentiable, Support, WeakDerivative,
+    Alternatives, Capabilities, ClosedFormEntropy, CumulativeDistribution, Distribution, KlDivergence, Parameters,
+    QuantileFunction, Reparameterized, ScoreDifferentiable, Support, WeakDerivative,
 };
 use crate::noise::Draw;
 use crate::rate_or_scale::RateOrScale;
@@ -119,6 +119,10 @@ impl<'t, F: Real> Distribution<'t, F> for Exponential<Var<'t, F>> {
         Some(self.scale().square())
     }
 
+    fn mode(&self) -> Option<Var<'t, F>> {
+        Some(self.parameter.var() * 0.0)
+    }
+
     fn validate(&self) -> DistributionResult<()> {
         self.parameter.validate("Exponential")
     }
@@ -129,8 +133,22 @@ impl<'t, F: Real> Distribution<'t, F> for Exponential<Var<'t, F>> {
             reparameterized: Some(self),
             weak_derivative: Some(self),
             entropy: Some(self),
+            cdf: Some(self),
+            icdf: Some(self),
             ..Capabilities::default()
         }
+    }
+}
+
+impl<'t, F: Real> CumulativeDistribution<'t, F> for Exponential<Var<'t, F>> {
+    fn cdf(&self, value: Var<'t, F>) -> Var<'t, F> {
+        -(-self.parameter.standardize(value.relu())).expm1()
+    }
+}
+
+impl<'t, F: Real> QuantileFunction<'t, F> for Exponential<Var<'t, F>> {
+    fn icdf(&self, probability: Var<'t, F>) -> Var<'t, F> {
+        self.parameter.stretch(-(-probability).log1p())
     }
 }
 
@@ -199,6 +217,7 @@ mod tests {
             }
             assert!(got[3].is_nan());
             law.assert_moments();
+            law.assert_cdf(&[0.01, 0.3, 4.0]);
             law.assert_score(&[0.01, 0.3, 4.0]);
             assert_nothing_at(law.build, &law.parameters, -0.1);
         }

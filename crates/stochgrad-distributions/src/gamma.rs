@@ -12,8 +12,8 @@
 
 use crate::boundary::Boundary;
 use crate::distribution::{
-    Alternatives, Capabilities, ClosedFormEntropy, Distribution, KlDivergence, Parameter, Parameters, Reparameterized,
-    ScoreDifferentiable, Support, WeakDerivative,
+    Alternatives, Capabilities, ClosedFormEntropy, CumulativeDistribution, Distribution, KlDivergence, Parameter,
+    Parameters, QuantileFunction, Reparameterized, ScoreDifferentiable, Support, WeakDerivative,
 };
 use crate::domain::positive;
 use crate::noise::Draw;
@@ -22,7 +22,7 @@ use crate::{DistributionResult, family};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::Rng;
 use smallvec::smallvec;
-use stochgrad_tape::{IntoVar, Smoothness, Var};
+use stochgrad_tape::{IntoVar, Smoothness, Var, special};
 use stochgrad_tensor::special::{gamma_sample_derivative, normal_icdf};
 use stochgrad_tensor::{Real, Shape, Tensor};
 
@@ -150,8 +150,8 @@ impl<'t, F: Real> Distribution<'t, F> for Gamma<Var<'t, F>> {
         let outside = Boundary::Excluded.outside(value);
         // The logarithm must be of something positive even where it is not used: its derivatives are multiplied by zero.
         let inside = outside.select(tape.constant(1.0), value);
-        let a = self.concentration;
-        let density = a * self.width.log_rate() + (a - 1.0) * inside.ln() - self.width.standardize(inside) - a.lgamma();
+        let standard = self.width.standardize(inside);
+        let density = special::log_gamma_kernel(self.concentration, standard) - inside.ln();
         outside.select(tape.constant(f64::NEG_INFINITY), density)
     }
 
@@ -173,6 +173,11 @@ impl<'t, F: Real> Distribution<'t, F> for Gamma<Var<'t, F>> {
         Some(self.width.stretch(self.width.stretch(self.concentration)))
     }
 
+    fn mode(&self) -> Option<Var<'t, F>> {
+        // At concentrations below 1 the density has a pole at 0.
+        Some(self.width.stretch((self.concentration - 1.0).relu()))
+    }
+
     fn validate(&self) -> DistributionResult<()> {
         positive("Gamma", "concentration", self.concentration)?;
         self.width.validate("Gamma")
@@ -184,8 +189,22 @@ impl<'t, F: Real> Distribution<'t, F> for Gamma<Var<'t, F>> {
             reparameterized: Some(self),
             weak_derivative: Some(self),
             entropy: Some(self),
+            cdf: Some(self),
+            icdf: Some(self),
             ..Capabilities::default()
         }
+    }
+}
+
+impl<'t, F: Real> CumulativeDistribution<'t, F> for Gamma<Var<'t, F>> {
+    fn cdf(&self, value: Var<'t, F>) -> Var<'t, F> {
+        special::gamma_p(self.concentration, self.width.standardize(value.relu()))
+    }
+}
+
+impl<'t, F: Real> QuantileFunction<'t, F> for Gamma<Var<'t, F>> {
+    fn icdf(&self, probability: Var<'t, F>) -> Var<'t, F> {
+        self.width.stretch(special::gamma_p_inverse(self.concentration, probability))
     }
 }
 
@@ -271,6 +290,7 @@ mod tests {
             }
             assert!(got[3].is_nan());
             law.assert_moments();
+            law.assert_cdf(&[0.01, 0.3, 4.0]);
             law.assert_score(&[0.01, 0.3, 4.0]);
         }
     }

@@ -10,8 +10,8 @@
 //! | weak derivative by $b$ | $1/b$, $\mu + bS(E + E')$ and the law itself, $S$ a random sign. One replay: the sample moved away from $\mu$ by $bE'$ |
 
 use crate::distribution::{
-    Alternatives, Capabilities, ClosedFormEntropy, Distribution, KlDivergence, Parameter, Parameters, Reparameterized,
-    ScoreDifferentiable, Support, WeakDerivative,
+    Alternatives, Capabilities, ClosedFormEntropy, CumulativeDistribution, Distribution, KlDivergence, Parameter,
+    Parameters, QuantileFunction, Reparameterized, ScoreDifferentiable, Support, WeakDerivative,
 };
 use crate::domain::{finite, positive};
 use crate::noise::Draw;
@@ -123,6 +123,10 @@ impl<'t, F: Real> Distribution<'t, F> for Laplace<Var<'t, F>> {
         Some((self.scale.square() * 2.0).broadcast_to(self.event_shape()))
     }
 
+    fn mode(&self) -> Option<Var<'t, F>> {
+        self.mean()
+    }
+
     fn validate(&self) -> DistributionResult<()> {
         finite("Laplace", "location", self.location)?;
         positive("Laplace", "scale", self.scale)
@@ -134,8 +138,28 @@ impl<'t, F: Real> Distribution<'t, F> for Laplace<Var<'t, F>> {
             reparameterized: Some(self),
             weak_derivative: Some(self),
             entropy: Some(self),
+            cdf: Some(self),
+            icdf: Some(self),
             ..Capabilities::default()
         }
+    }
+}
+
+impl<'t, F: Real> CumulativeDistribution<'t, F> for Laplace<Var<'t, F>> {
+    fn cdf(&self, value: Var<'t, F>) -> Var<'t, F> {
+        // Both tails from their own end.
+        let z = (value - self.location) / self.scale;
+        let upper = z.step();
+        let tail = (-z.abs()).exp() * 0.5;
+        upper.select(1.0 - tail, tail)
+    }
+}
+
+impl<'t, F: Real> QuantileFunction<'t, F> for Laplace<Var<'t, F>> {
+    fn icdf(&self, probability: Var<'t, F>) -> Var<'t, F> {
+        let upper = (probability - 0.5).step();
+        let tail = upper.select(1.0 - probability, probability) * 2.0;
+        self.location + self.scale * upper.select(-tail.ln(), tail.ln())
     }
 }
 
@@ -216,6 +240,7 @@ mod tests {
             assert!((got - ((-(x - 0.4).abs() / 0.8).exp() / 1.6).ln()).abs() < 1e-13);
         }
         law().assert_moments();
+        law().assert_cdf(&[-2.0, 0.1, 3.0]);
         law().assert_score(&[-2.0, 0.1, 3.0]);
     }
 

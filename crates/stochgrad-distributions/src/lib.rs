@@ -39,6 +39,7 @@ mod family;
 mod gamma;
 mod geometric;
 mod gumbel;
+mod half_cauchy;
 mod half_normal;
 mod implicit;
 mod laplace;
@@ -51,6 +52,7 @@ mod monte_carlo;
 mod noise;
 mod normal;
 mod one_hot_categorical;
+mod pareto;
 mod poisson;
 mod prelude;
 mod probability;
@@ -58,6 +60,7 @@ mod rate_or_scale;
 mod rayleigh;
 mod uniform;
 pub mod weak;
+mod weibull;
 
 pub use bernoulli::Bernoulli;
 pub use binomial::Binomial;
@@ -74,6 +77,7 @@ pub use exponential::Exponential;
 pub use gamma::Gamma;
 pub use geometric::Geometric;
 pub use gumbel::Gumbel;
+pub use half_cauchy::HalfCauchy;
 pub use half_normal::HalfNormal;
 pub use implicit::implicit_path;
 pub use laplace::Laplace;
@@ -84,10 +88,12 @@ pub use monte_carlo::{MonteCarloKl, monte_carlo_kl};
 pub use noise::{Draw, KeyedNoise, NoiseKey, NoiseSource, quantile};
 pub use normal::Normal;
 pub use one_hot_categorical::OneHotCategorical;
+pub use pareto::Pareto;
 pub use poisson::Poisson;
 pub use rayleigh::Rayleigh;
 pub use stochgrad_tape::{NoiseLayout, NoiseSeed};
 pub use uniform::Uniform;
+pub use weibull::Weibull;
 
 // For the macro `family!`, which writes code in other crates.
 #[doc(hidden)]

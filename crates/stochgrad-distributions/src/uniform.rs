@@ -11,8 +11,8 @@
 
 use crate::boundary::Boundary;
 use crate::distribution::{
-    Alternatives, Capabilities, ClosedFormEntropy, Distribution, KlDivergence, Parameter, Parameters, Reparameterized,
-    Support, WeakDerivative,
+    Alternatives, Capabilities, ClosedFormEntropy, CumulativeDistribution, Distribution, KlDivergence, Parameter,
+    Parameters, QuantileFunction, Reparameterized, Support, WeakDerivative,
 };
 use crate::domain::{check_parameter, finite};
 use crate::noise::Draw;
@@ -151,8 +151,22 @@ impl<'t, F: Real> Distribution<'t, F> for Uniform<Var<'t, F>> {
             reparameterized: Some(self),
             weak_derivative: Some(self),
             entropy: Some(self),
+            cdf: Some(self),
+            icdf: Some(self),
             ..Capabilities::default()
         }
+    }
+}
+
+impl<'t, F: Real> CumulativeDistribution<'t, F> for Uniform<Var<'t, F>> {
+    fn cdf(&self, value: Var<'t, F>) -> Var<'t, F> {
+        ((value - self.low) / self.width()).clamp(0.0, 1.0)
+    }
+}
+
+impl<'t, F: Real> QuantileFunction<'t, F> for Uniform<Var<'t, F>> {
+    fn icdf(&self, probability: Var<'t, F>) -> Var<'t, F> {
+        self.low + self.width() * probability
     }
 }
 
@@ -216,6 +230,7 @@ mod tests {
         assert!(got[..3].iter().all(|density| (density + 2.8_f64.ln()).abs() < 1e-14));
         assert!(got[3] == f64::NEG_INFINITY && got[4].is_nan());
         law().assert_moments();
+        law().assert_cdf(&[-0.3, 0.0, 2.0]);
         law().assert_score(&[-0.6, 0.1, 2.0]);
     }
 
