@@ -740,6 +740,23 @@ fn special_cases() -> Vec<Case> {
         case("log1p_square far out", vec![Tensor::from([-3e9, 2e9])], |_, x| special::log1p_square(x[0])),
         case("gumbel_level_right", vec![positive(&[3], 325)], |_, x| special::gumbel_level_right(x[0])),
         case("gumbel_level_left", vec![positive(&[3], 326)], |_, x| special::gumbel_level_left(x[0])),
+        case("bessel_ie", vec![real(&[3], 327)], |_, x| special::bessel_ie(x[0], 0) + special::bessel_ie(x[0], 2)),
+        case("log_bessel_ie", vec![positive(&[3], 328)], move |tape, x| {
+            special::log_bessel_ie(tape.constant(counts([0.0, 2.0, 5.0])), x[0])
+        }),
+        case("softplus_inverse", vec![positive(&[3], 329)], |_, x| special::softplus_inverse(x[0])),
+        case("negative_binomial_log_pmf", vec![positive(&[3], 330), unit(&[3], 331)], move |tape, x| {
+            special::negative_binomial_log_pmf(tape.constant(counts([0.0, 2.0, 5.0])), x[0], x[1])
+        }),
+        case("negative_binomial_log_pmf_by_logit", vec![positive(&[3], 332), real(&[3], 333)], move |tape, x| {
+            special::negative_binomial_log_pmf_by_logit(tape.constant(counts([0.0, 2.0, 5.0])), x[0], x[1])
+        }),
+        case("von_mises_cdf by its argument", vec![real(&[3], 334)], |tape, x| {
+            special::von_mises_cdf(x[0], tape.constant(1.7))
+        }),
+        case("beta_inc_inverse by its argument", vec![unit(&[3], 335)], |tape, x| {
+            special::beta_inc_inverse(tape.constant(1.7), tape.constant(0.6), x[0])
+        }),
         case("log_beta", vec![positive(&[2, 1], 306), positive(&[3], 307)], |_, x| special::log_beta(x[0], x[1])),
         case("log_gamma_kernel", vec![positive(&[3], 308), positive(&[2, 1], 309)], |_, x| {
             special::log_gamma_kernel(x[0], x[1])
@@ -773,12 +790,21 @@ fn special_cases() -> Vec<Case> {
             special::gamma_q(tape.constant(1.7), x[0])
         }),
     ];
-    cases.extend([case("gamma_p by its shape, then by its argument", vec![positive(&[3], 321)], |tape, x| {
+    cases.push(case("gamma_p by its shape, then by its argument", vec![positive(&[3], 321)], |tape, x| {
         let shape = tape.parameter(1.7);
-        let p = special::gamma_p(shape, x[0]);
-        let [by_shape] = tape.grad(p.sum(), [shape]).unwrap();
+        let [by_shape] = tape.grad(special::gamma_p(shape, x[0]).sum(), [shape]).unwrap();
         by_shape
-    })]);
+    }));
+    cases.push(case("beta_inc by its shapes, then by its argument", vec![unit(&[3], 336)], |tape, x| {
+        let [a, b] = [1.7, 0.6].map(|shape| tape.parameter(shape));
+        let [by_a, by_b] = tape.grad(special::beta_inc(a, b, x[0]).sum(), [a, b]).unwrap();
+        by_a - by_b * 0.3
+    }));
+    cases.push(case("von_mises_cdf by its concentration, then by its argument", vec![real(&[3], 337)], |tape, x| {
+        let concentration = tape.parameter(1.7);
+        let [by_concentration] = tape.grad(special::von_mises_cdf(x[0], concentration).sum(), [concentration]).unwrap();
+        by_concentration
+    }));
     cases
 }
 
@@ -791,7 +817,12 @@ fn special_functions() {
 #[test]
 fn special_functions_by_their_shape() {
     type Function = for<'t> fn(Var<'t, f64>, Var<'t, f64>) -> Var<'t, f64>;
-    let functions: [(&str, Function, f64); 3] = [
+    let functions: [(&str, Function, f64); 8] = [
+        ("beta_inc by a", |a, x| special::beta_inc(a, x.tape().constant(0.6), x), 0.4),
+        ("beta_inc by b", |b, x| special::beta_inc(x.tape().constant(0.6), b, x), 0.4),
+        ("beta_inc_inverse by a", |a, p| special::beta_inc_inverse(a, p.tape().constant(0.6), p), 0.3),
+        ("beta_inc_inverse by b", |b, p| special::beta_inc_inverse(p.tape().constant(0.6), b, p), 0.3),
+        ("von_mises_cdf", |concentration, x| special::von_mises_cdf(x, concentration), -0.7),
         ("gamma_p", |a, x| special::gamma_p(a, x), 1.9),
         ("gamma_q", |a, x| special::gamma_q(a, x), 0.4),
         ("gamma_p_inverse", |a, p| special::gamma_p_inverse(a, p), 0.3),

@@ -73,8 +73,24 @@ pub enum Special {
     GammaPByShape,
     /// The x with P(a, x) = p, of a and p.
     GammaPInverse,
-    /// The regularised incomplete beta function, of a, b and x.
+    /// The regularised incomplete beta function, of a, b, x and y = 1 − x.
     BetaInc,
+    /// The derivative of the regularised incomplete beta function by a, of a, b, x and y = 1 − x.
+    BetaIncByFirst,
+    /// The x with I_x(a, b) = p, of a, b and p.
+    BetaIncInverse,
+    /// e^−|x| I_n(x) for this order n.
+    BesselIe(u32),
+    /// ln(e^−x I_n(x)), of n and x.
+    LogBesselIe,
+    /// The distribution function of the von Mises law around 0, of the angle and the concentration.
+    VonMisesCdf,
+    /// Its derivative by the concentration.
+    VonMisesCdfByConcentration,
+    /// The y with ln(1 + e^y) = x.
+    SoftplusInverse,
+    /// The log-probability of a number of failures, of the number, the number of successes, and the probability.
+    NegativeBinomialLogPmf(Scale),
     /// ln of x^a e^−x / Γ(a), of a and x.
     LogGammaKernel,
     /// ln of x^a y^b / B(a, b), of a, b, x and y = 1 − x.
@@ -100,9 +116,14 @@ fn gamma_density<'t, F: Real>(a: Var<'t, F>, x: Var<'t, F>) -> Var<'t, F> {
 }
 
 /// x^(a−1) (1−x)^(b−1) / B(a, b): the derivative of the incomplete beta function by x.
-fn beta_density<'t, F: Real>(a: Var<'t, F>, b: Var<'t, F>, x: Var<'t, F>) -> Var<'t, F> {
-    let y = 1.0 - x;
+fn beta_density<'t, F: Real>(a: Var<'t, F>, b: Var<'t, F>, x: Var<'t, F>, y: Var<'t, F>) -> Var<'t, F> {
     (log_beta_kernel(a, b, x, y) - x.ln() - y.ln()).exp()
+}
+
+/// e^(κ (cos x − 1)) / (2π e^−κ I₀(κ))
+fn von_mises_density<'t, F: Real>(x: Var<'t, F>, concentration: Var<'t, F>) -> Var<'t, F> {
+    let drop = (x * 0.5).sin().square() * 2.0;
+    (-drop * concentration).exp() / bessel_ie(concentration, 0) * (0.5 / PI)
 }
 
 /// The standard normal density.
@@ -122,6 +143,9 @@ impl Special {
         let two = |f: fn(f64, f64) -> f64| apply(pool, [&inputs[0], &inputs[1]], |[a, b]| f(a, b));
         let three =
             |f: fn(f64, f64, f64) -> f64| apply(pool, [&inputs[0], &inputs[1], &inputs[2]], |[a, b, c]| f(a, b, c));
+        let four = |f: fn(f64, f64, f64, f64) -> f64| {
+            apply(pool, [&inputs[0], &inputs[1], &inputs[2], &inputs[3]], |[a, b, c, d]| f(a, b, c, d))
+        };
         match self {
             Special::Erfc => one(scalar::erfc),
             Special::ErfInv => one(scalar::erf_inv),
@@ -139,11 +163,18 @@ impl Special {
             Special::GammaQ => two(scalar::gamma_q),
             Special::GammaPByShape => two(scalar::gamma_p_derivative_a),
             Special::GammaPInverse => two(scalar::gamma_p_inverse),
-            Special::BetaInc => three(scalar::beta_inc),
+            Special::BetaInc => four(scalar::beta_inc_pair),
+            Special::BetaIncByFirst => four(|a, b, x, y| scalar::beta_inc_derivatives(a, b, x, y).0),
+            Special::BetaIncInverse => three(|a, b, p| scalar::beta_inc_inverse(a, b, p).0),
+            Special::BesselIe(n) => apply(pool, [&inputs[0]], |[x]| scalar::bessel_ie(n, x)),
+            Special::LogBesselIe => two(scalar::log_bessel_ie),
+            Special::VonMisesCdf => two(scalar::von_mises_cdf),
+            Special::VonMisesCdfByConcentration => two(scalar::von_mises_cdf_derivative),
+            Special::SoftplusInverse => one(|x| x + (-(-x).exp_m1()).ln()),
+            Special::NegativeBinomialLogPmf(Scale::Natural) => three(scalar::negative_binomial_log_pmf),
+            Special::NegativeBinomialLogPmf(Scale::Log) => three(scalar::negative_binomial_log_pmf_by_logit),
             Special::LogGammaKernel => two(scalar::log_gamma_kernel),
-            Special::LogBetaKernel => apply(pool, [&inputs[0], &inputs[1], &inputs[2], &inputs[3]], |[a, b, x, y]| {
-                scalar::log_beta_kernel(a, b, x, y)
-            }),
+            Special::LogBetaKernel => four(scalar::log_beta_kernel),
             Special::PoissonLogPmf(Scale::Natural) => two(scalar::poisson_log_pmf),
             Special::PoissonLogPmf(Scale::Log) => two(|k, log| scalar::poisson_log_pmf(k, log.exp())),
             Special::BinomialLogPmf(Scale::Natural) => three(scalar::binomial_log_pmf),
@@ -186,7 +217,57 @@ impl Special {
             (Special::GammaPByShape, _) => gamma_density(x, y) * (y.ln() - x.digamma()),
             (Special::GammaPInverse, 0) => -special(Special::GammaPByShape, &[x, output]) / gamma_density(x, output),
             (Special::GammaPInverse, _) => gamma_density(x, output).recip(),
-            (Special::BetaInc, _) => beta_density(x, y, inputs[2]),
+            (Special::BetaInc, 0) => special(Special::BetaIncByFirst, inputs),
+            // I_x(a, b) = 1 − I_y(b, a)
+            (Special::BetaInc, 1) => -special(Special::BetaIncByFirst, &[y, x, inputs[3], inputs[2]]),
+            (Special::BetaInc, 2) => beta_density(x, y, inputs[2], inputs[3]),
+            // y is there for its digits: the derivative goes along x.
+            (Special::BetaInc | Special::BetaIncByFirst, 3..) => return None,
+            (Special::BetaIncByFirst, 2) => {
+                let log_ratio = inputs[2].ln() - x.digamma() + (x + y).digamma();
+                beta_density(x, y, inputs[2], inputs[3]) * log_ratio
+            }
+            (Special::BetaIncByFirst, _) => return unknown("the incomplete beta function by its shapes", x),
+            (Special::BetaIncInverse, by) => {
+                let rest = 1.0 - output;
+                let density = beta_density(x, y, output, rest);
+                match by {
+                    0 => -special(Special::BetaIncByFirst, &[x, y, output, rest]) / density,
+                    1 => special(Special::BetaIncByFirst, &[y, x, rest, output]) / density,
+                    _ => density.recip(),
+                }
+            }
+            (Special::BesselIe(0), _) => special(Special::BesselIe(1), &[x]) - x.sign() * output,
+            (Special::BesselIe(n), _) => {
+                let neighbours = special(Special::BesselIe(n - 1), &[x]) + special(Special::BesselIe(n + 1), &[x]);
+                neighbours * 0.5 - x.sign() * output
+            }
+            // The order is a count: no derivative.
+            (Special::LogBesselIe, 0) => return None,
+            (Special::LogBesselIe, _) => {
+                // I_n' / I_n = I_(n+1) / I_n + n / x
+                (special(Special::LogBesselIe, &[x + 1.0, y]) - output).exp() + x / y - 1.0
+            }
+            (Special::VonMisesCdf, 0) => von_mises_density(x, y),
+            (Special::VonMisesCdf, _) => special(Special::VonMisesCdfByConcentration, &[x, y]),
+            (Special::VonMisesCdfByConcentration, 0) => {
+                let ratio = bessel_ie(y, 1) / bessel_ie(y, 0);
+                von_mises_density(x, y) * (x.cos() - ratio)
+            }
+            (Special::VonMisesCdfByConcentration, _) => {
+                return unknown("the von Mises distribution function by its concentration", x);
+            }
+            (Special::SoftplusInverse, _) => -(-x).expm1().recip(),
+            (Special::NegativeBinomialLogPmf(_), 0) => return None,
+            (Special::NegativeBinomialLogPmf(scale), 1) => {
+                let log_p = match scale {
+                    Scale::Natural => inputs[2].ln(),
+                    Scale::Log => inputs[2].log_sigmoid(),
+                };
+                (x + y).digamma() - y.digamma() + log_p
+            }
+            (Special::NegativeBinomialLogPmf(Scale::Natural), _) => y / inputs[2] - share(x, 1.0 - inputs[2]),
+            (Special::NegativeBinomialLogPmf(Scale::Log), _) => y * (-inputs[2]).sigmoid() - x * inputs[2].sigmoid(),
             (Special::LogGammaKernel, 0) => y.ln() - x.digamma(),
             (Special::LogGammaKernel, _) => x / y - 1.0,
             (Special::LogBetaKernel, by @ (0 | 1)) => inputs[by + 2].ln() - inputs[by].digamma() + (x + y).digamma(),
@@ -248,8 +329,20 @@ functions! {
     gamma_q(a, x) => Special::GammaQ;
     /// The x with P(a, x) = p.
     gamma_p_inverse(a, p) => Special::GammaPInverse;
-    /// The regularised incomplete beta function I_x(a, b).
-    beta_inc(a, b, x) => Special::BetaInc;
+    /// The regularised incomplete beta function I_x(a, b), where y = 1 − x is given besides, for its digits near x = 1; derivatives go along x.
+    beta_inc_pair(a, b, x, y) => Special::BetaInc;
+    /// The x with I_x(a, b) = p.
+    beta_inc_inverse(a, b, p) => Special::BetaIncInverse;
+    /// ln(e^−x I_n(x)) for whole n ≥ 0 and x ≥ 0. No derivative by n.
+    log_bessel_ie(n, x) => Special::LogBesselIe;
+    /// The distribution function of a von Mises angle in [−π, π] around 0.
+    von_mises_cdf(x, concentration) => Special::VonMisesCdf;
+    /// The y with ln(1 + e^y) = x, for x > 0.
+    softplus_inverse(x) => Special::SoftplusInverse;
+    /// The log-probability of k failures before the r-th success, where each trial succeeds with probability p. No derivative by k.
+    negative_binomial_log_pmf(k, r, p) => Special::NegativeBinomialLogPmf(Scale::Natural);
+    /// The log-probability of k failures before the r-th success, by the log-odds. No derivative by k.
+    negative_binomial_log_pmf_by_logit(k, r, logit) => Special::NegativeBinomialLogPmf(Scale::Log);
     /// ln of x^a e^−x / Γ(a) for positive a and x: x times the density of the gamma law, accurate where a is large.
     log_gamma_kernel(a, x) => Special::LogGammaKernel;
     /// ln of x^a y^b / B(a, b) for y = 1 − x, which is an operand of its own: x y times the density of the beta law.
@@ -262,4 +355,16 @@ functions! {
     binomial_log_pmf(k, n, p) => Special::BinomialLogPmf(Scale::Natural);
     /// The log-probability of k successes in n trials, by the log-odds. No derivative by k and n.
     binomial_log_pmf_by_logit(k, n, logit) => Special::BinomialLogPmf(Scale::Log);
+}
+
+/// The regularised incomplete beta function I_x(a, b).
+#[track_caller]
+pub fn beta_inc<'t, F: Real>(a: Var<'t, F>, b: Var<'t, F>, x: Var<'t, F>) -> Var<'t, F> {
+    beta_inc_pair(a, b, x, 1.0 - x)
+}
+
+/// e^−|x| I_n(x), the scaled modified Bessel function of the first kind.
+#[track_caller]
+pub fn bessel_ie<F: Real>(x: Var<'_, F>, order: u32) -> Var<'_, F> {
+    special(Special::BesselIe(order), &[x])
 }

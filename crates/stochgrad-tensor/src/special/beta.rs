@@ -49,7 +49,9 @@ pub fn beta_inc(a: f64, b: f64, x: f64) -> f64 {
 }
 
 /// I_x(a, b) for y = 1 - x, where the caller may know y better than by subtraction.
-pub(super) fn beta_inc_pair(a: f64, b: f64, x: f64, y: f64) -> f64 {
+///
+/// Domain: finite positive a and b, x and y in [0, 1]; elsewhere the result is not specified. Error as for [`beta_inc`].
+pub fn beta_inc_pair(a: f64, b: f64, x: f64, y: f64) -> f64 {
     if x == 0.0 {
         return 0.0;
     }

@@ -1,5 +1,6 @@
 //! Probabilities of the Poisson, binomial and geometric laws.
 
+use super::bessel::log_bessel_ie;
 use super::beta::beta_inc_pair;
 use super::gamma::stirling_error;
 use super::incomplete_gamma::gamma_q;
@@ -114,6 +115,104 @@ pub fn binomial_cdf(k: f64, n: f64, p: f64) -> f64 {
     }
 }
 
+/// ln P(X = k) for the number X of failures before the r-th success, each trial succeeding with probability p; r may be any positive number.
+///
+/// Domain: finite r > 0, 0 < p <= 1 and any k; anything else gives NaN. A k that is not a count has probability 0, hence -inf. Error below
+/// 1e-13 * max(1, |result|) (Loader's saddle-point form).
+pub fn negative_binomial_log_pmf(k: f64, r: f64, p: f64) -> f64 {
+    if k.is_nan() || !(r > 0.0 && r < f64::INFINITY && p > 0.0 && p <= 1.0) {
+        return f64::NAN;
+    }
+    negative_binomial_kernel(k, r, [p, 1.0 - p], [p.ln(), (-p).ln_1p()])
+}
+
+/// As [`negative_binomial_log_pmf`], where p is given by its log-odds.
+///
+/// Domain: finite r > 0, log-odds above -inf, and any k; anything else gives NaN. Error as there.
+pub fn negative_binomial_log_pmf_by_logit(k: f64, r: f64, logit: f64) -> f64 {
+    if k.is_nan() || !(r > 0.0 && r < f64::INFINITY && logit > f64::NEG_INFINITY) {
+        return f64::NAN;
+    }
+    negative_binomial_kernel(k, r, [sigmoid(logit), sigmoid(-logit)], [log_sigmoid(logit), log_sigmoid(-logit)])
+}
+
+fn negative_binomial_kernel(k: f64, r: f64, p: [f64; 2], logs: [f64; 2]) -> f64 {
+    if !is_count(k) {
+        f64::NEG_INFINITY
+    } else if k == 0.0 {
+        r * logs[0]
+    } else {
+        // r / (r + k) of the probability of r successes in r + k trials.
+        binomial_kernel(r, r + k, p, logs) - (k / r).ln_1p()
+    }
+}
+
+/// P(X <= k) for the number X of failures before the r-th success.
+///
+/// Domain: finite r > 0, 0 < p <= 1 and any k, rounded down; anything else gives NaN. Error as for
+/// [`beta_inc`](super::beta_inc), from which it comes.
+pub fn negative_binomial_cdf(k: f64, r: f64, p: f64) -> f64 {
+    if k.is_nan() || !(r > 0.0 && r < f64::INFINITY && p > 0.0 && p <= 1.0) {
+        f64::NAN
+    } else if k < 0.0 {
+        0.0
+    } else if k == f64::INFINITY {
+        1.0
+    } else {
+        beta_inc_pair(r, k.floor() + 1.0, p, 1.0 - p)
+    }
+}
+
+/// ln P(X = k) for the difference X of two Poisson numbers.
+///
+/// Domain: positive finite rates and any k; anything else gives NaN. A k that is not whole has probability 0, hence -inf. Error below 1e-13 times
+/// max(1, |result|, |k|): terms of the order of k are subtracted.
+pub fn skellam_log_pmf(k: f64, rate_up: f64, rate_down: f64) -> f64 {
+    let positive = |rate: f64| rate > 0.0 && rate < f64::INFINITY;
+    if k.is_nan() || !(positive(rate_up) && positive(rate_down)) {
+        f64::NAN
+    } else if k != k.floor() || k.is_infinite() {
+        f64::NEG_INFINITY
+    } else {
+        let (up, down) = (rate_up.sqrt(), rate_down.sqrt());
+        k * (up / down).ln() - (up - down) * (up - down) + log_bessel_ie(k.abs(), 2.0 * up * down)
+    }
+}
+
+/// P(X <= k) for the difference X of two Poisson numbers.
+///
+/// Domain: positive finite rates and any k, rounded down; anything else gives NaN. Error below 1e-12; the effort grows with the standard deviation.
+///
+/// Method: the sum of the probabilities from the far end of the nearer tail.
+pub fn skellam_cdf(k: f64, rate_up: f64, rate_down: f64) -> f64 {
+    let positive = |rate: f64| rate > 0.0 && rate < f64::INFINITY;
+    if k.is_nan() || !(positive(rate_up) && positive(rate_down)) {
+        return f64::NAN;
+    }
+    if k.is_infinite() {
+        return if k > 0.0 { 1.0 } else { 0.0 };
+    }
+    let k = k.floor();
+    if k > rate_up - rate_down {
+        1.0 - lower_tail(-k - 1.0, rate_down, rate_up)
+    } else {
+        lower_tail(k, rate_up, rate_down)
+    }
+}
+
+/// P(X <= k) by the sum downwards, for k below the mean or close to it.
+fn lower_tail(k: f64, rate_up: f64, rate_down: f64) -> f64 {
+    let (mut at, mut sum) = (k, 0.0);
+    loop {
+        let term = skellam_log_pmf(at, rate_up, rate_down).exp();
+        sum += term;
+        if term <= 1e-17 * sum {
+            return sum;
+        }
+        at -= 1.0;
+    }
+}
+
 /// ln P(X = k) for X ~ Geometric(p), the number of failures (0, 1, ...) before the first success.
 ///
 /// Domain: 0 <= p <= 1 and any k; anything else gives NaN. A k that is not a count has probability 0, hence -inf, and so has every k at p = 0,
@@ -147,6 +246,58 @@ pub fn geometric_cdf(k: f64, p: f64) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn negative_binomial_and_skellam_are_known_values() {
+        let negative_binomial = [
+            (0.0, 2.5, 0.3, -3.009932010814840074, 0.04929503017546494565),
+            (3.0, 2.5, 0.3, -2.19858521471329503, 0.3521975859067672139),
+            (3.0, 0.001, 0.3, -9.076096996896035167, 0.9998552264283732646),
+            (1.0, 1.0, 1e-12, -27.63102111592954823, 1.99999999999899996e-12),
+            (1000000000.0, 2.0, 1e-09, -21.72326583644641109, f64::NAN),
+            (1000000000.0, 1000000000.0, 0.5, -11.62714504208285097, f64::NAN),
+            (7.0, 1000000.0, 0.999999999999, -105.2338701205923837, 1.0),
+            (2.0, 0.5, 0.9, -5.638679696828731187, 0.9996750253207289165),
+            (1000000.0, 1000.0, 0.001, -11.28165470217502591, f64::NAN),
+            (5.0, 0.001, 1e-12, -8.542741590617103645, 0.974970154528113103),
+            (100.0, 30.0, 0.25, -4.088161709927017683, 0.7246271931319177434),
+            (12.0, 3.0, 0.999999, -161.2752701887108713, 1.0),
+        ];
+        for (k, r, p, log_pmf, cdf) in negative_binomial {
+            let what = format!("k = {k}, r = {r}, p = {p}");
+            assert_near(&what, negative_binomial_log_pmf(k, r, p), log_pmf, 1e-13);
+            if !f64::is_nan(cdf) {
+                assert_near(&what, negative_binomial_cdf(k, r, p), cdf, 1e-12);
+            }
+            if (0.01..0.99).contains(&p) {
+                assert_near(&what, negative_binomial_log_pmf_by_logit(k, r, super::super::logit(p)), log_pmf, 1e-11);
+            }
+        }
+        let skellam = [
+            (0.0, 1.0, 1.0, -1.176006458517043717, 0.6542541612768355198),
+            (3.0, 2.5, 0.7, -1.822867053685405152, 0.8362512059645460473),
+            (-4.0, 2.5, 0.7, -7.464334122540152835, 0.0006585732718255121408),
+            (0.0, 0.001, 0.001, -0.00199900000024999993, 0.9990014983347906173),
+            (10.0, 0.001, 5.0, -89.18251082605075426, 1.0),
+            (-10.0, 0.001, 5.0, -4.010578911888380203, 0.03180992946195598798),
+            (100.0, 1000.0, 900.0, -4.693677613010338144, 0.5046567749088743482),
+            (200.0, 1000.0, 900.0, -7.324297883370781216, 0.9894081616301198972),
+            (50.0, 1500.0, 1500.0, -5.33880712570745807, 0.8217461386790793703),
+            (-300.0, 1500.0, 1500.0, -19.91210645103915067, 2.29977388268319226e-8),
+            (1.0, 30.0, 30.0, -2.972413673969668952, 0.5769854047758336386),
+            (60.0, 70.0, 2.0, -3.463921613807431172, 0.1893496685997653931),
+        ];
+        for (k, up, down, log_pmf, cdf) in skellam {
+            let what = format!("k = {k}, rates {up} and {down}");
+            assert_near(&what, skellam_log_pmf(k, up, down), log_pmf, 1e-13 * f64::max(k.abs(), 1.0));
+            assert_near(&what, skellam_cdf(k, up, down), cdf, 1e-12);
+        }
+        assert_eq!(negative_binomial_log_pmf(-1.0, 1.0, 0.5), f64::NEG_INFINITY);
+        assert_eq!(negative_binomial_log_pmf(0.0, 3.0, 1.0), 0.0);
+        assert_eq!(negative_binomial_log_pmf(1.0, 3.0, 1.0), f64::NEG_INFINITY);
+        assert!(negative_binomial_log_pmf(1.0, 0.0, 0.5).is_nan() && skellam_log_pmf(1.0, 0.0, 1.0).is_nan());
+        assert_eq!((skellam_cdf(f64::NEG_INFINITY, 1.0, 1.0), skellam_cdf(f64::INFINITY, 1.0, 1.0)), (0.0, 1.0));
+    }
+
     #[test]
     fn log_odds_and_probabilities_agree() {
         for (k, n, p) in [(3.0, 10.0, 0.3), (0.0, 7.0, 1e-10), (5e8, 1e9, 0.5), (2.0, 1e9, 1e-9)] {

@@ -6,7 +6,9 @@
 
 #[cfg(test)]
 mod assertions;
+mod bessel;
 mod beta;
+mod beta_derivative;
 mod counts;
 mod erf;
 mod gamma;
@@ -17,11 +19,15 @@ mod logistic;
 mod normal;
 mod quadrature;
 mod saddle_point;
+mod von_mises;
 
-pub use beta::{beta_inc, log_beta};
+pub use bessel::{bessel_ie, log_bessel_ie};
+pub use beta::{beta_inc, beta_inc_pair, log_beta};
+pub use beta_derivative::{beta_inc_derivatives, beta_inc_inverse};
 pub use counts::{
-    binomial_cdf, binomial_log_pmf, binomial_log_pmf_by_logit, geometric_cdf, geometric_log_pmf, poisson_cdf,
-    poisson_log_pmf,
+    binomial_cdf, binomial_log_pmf, binomial_log_pmf_by_logit, geometric_cdf, geometric_log_pmf, negative_binomial_cdf,
+    negative_binomial_log_pmf, negative_binomial_log_pmf_by_logit, poisson_cdf, poisson_log_pmf, skellam_cdf,
+    skellam_log_pmf,
 };
 pub use erf::{erf, erf_inv, erfc};
 pub use gamma::{digamma, lgamma, polygamma, trigamma};
@@ -31,3 +37,4 @@ pub use incomplete_gamma::{gamma_p, gamma_p_inverse, gamma_q};
 pub use logistic::{log_add_exp, log_sigmoid, log_sum_exp, log1mexp, logit, sigmoid, softplus};
 pub use normal::{normal_cdf, normal_icdf, normal_log_cdf};
 pub use saddle_point::{log_beta_kernel, log_gamma_kernel};
+pub use von_mises::{von_mises_cdf, von_mises_cdf_derivative};

@@ -28,6 +28,14 @@ const GAUSS_LEGENDRE: [(f64, f64); 16] = [
 /// Where the integrand is cut: e^-40 is far below the rounding error of the sum.
 const CUTOFF: f64 = 40.0;
 
+/// The integral of a function over an interval, by the fixed rule.
+pub(super) fn legendre(from: f64, to: f64, f: impl Fn(f64) -> f64) -> f64 {
+    let (half, middle) = (0.5 * (to - from), 0.5 * (to + from));
+    let sum: f64 =
+        GAUSS_LEGENDRE.iter().map(|&(node, weight)| weight * (f(middle - half * node) + f(middle + half * node))).sum();
+    half * sum
+}
+
 /// The side of x over which the gamma integral runs.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Side {
