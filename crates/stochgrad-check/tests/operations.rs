@@ -757,6 +757,13 @@ fn special_cases() -> Vec<Case> {
         case("beta_inc_inverse by its argument", vec![unit(&[3], 335)], |tape, x| {
             special::beta_inc_inverse(tape.constant(1.7), tape.constant(0.6), x[0])
         }),
+        case("normal_icdf_of_log", vec![positive(&[3], 338)], |_, x| special::normal_icdf_of_log(-x[0])),
+        case("normal_log_mills", vec![real(&[3], 339)], |_, x| special::normal_log_mills(x[0])),
+        case("digamma_minus_log", vec![positive(&[3], 340)], |_, x| special::digamma_minus_log(x[0])),
+        case("von_mises_gap", vec![positive(&[3], 341)], |_, x| special::von_mises_gap(x[0])),
+        case("gamma_q_inverse by its argument", vec![unit(&[3], 342)], |tape, x| {
+            special::gamma_q_inverse(tape.constant(1.7), x[0])
+        }),
         case("log_beta", vec![positive(&[2, 1], 306), positive(&[3], 307)], |_, x| special::log_beta(x[0], x[1])),
         case("log_gamma_kernel", vec![positive(&[3], 308), positive(&[2, 1], 309)], |_, x| {
             special::log_gamma_kernel(x[0], x[1])

@@ -51,6 +51,10 @@ pub enum Special {
     NormalLogCdf,
     /// Its inverse.
     NormalIcdf,
+    /// The x whose logarithm of the distribution function is the operand.
+    NormalIcdfOfLog,
+    /// ln(P(Z > x) e^(x²/2)) for a standard normal Z.
+    NormalLogMills,
     /// ln(1 − e^x) for x ≤ 0.
     Log1mexp,
     /// The angle whose tangent is x.
@@ -73,6 +77,12 @@ pub enum Special {
     GammaPByShape,
     /// The x with P(a, x) = p, of a and p.
     GammaPInverse,
+    /// The x with Q(a, x) = q, of a and q.
+    GammaQInverse,
+    /// ψ(x) − ln x.
+    DigammaMinusLog,
+    /// 1 − I₁(κ) / I₀(κ).
+    VonMisesGap,
     /// The regularised incomplete beta function, of a, b, x and y = 1 − x.
     BetaInc,
     /// The derivative of the regularised incomplete beta function by a, of a, b, x and y = 1 − x.
@@ -152,6 +162,8 @@ impl Special {
             Special::NormalCdf => one(scalar::normal_cdf),
             Special::NormalLogCdf => one(scalar::normal_log_cdf),
             Special::NormalIcdf => one(scalar::normal_icdf),
+            Special::NormalIcdfOfLog => one(scalar::normal_icdf_of_log),
+            Special::NormalLogMills => one(scalar::normal_log_mills),
             Special::Log1mexp => one(scalar::log1mexp),
             Special::Atan => one(f64::atan),
             Special::Acot => one(|x| 1.0_f64.atan2(x)),
@@ -163,6 +175,9 @@ impl Special {
             Special::GammaQ => two(scalar::gamma_q),
             Special::GammaPByShape => two(scalar::gamma_p_derivative_a),
             Special::GammaPInverse => two(scalar::gamma_p_inverse),
+            Special::GammaQInverse => two(scalar::gamma_q_inverse),
+            Special::DigammaMinusLog => one(scalar::digamma_minus_log),
+            Special::VonMisesGap => one(scalar::von_mises_gap),
             Special::BetaInc => four(scalar::beta_inc_pair),
             Special::BetaIncByFirst => four(|a, b, x, y| scalar::beta_inc_derivatives(a, b, x, y).0),
             Special::BetaIncInverse => three(|a, b, p| scalar::beta_inc_inverse(a, b, p).0),
@@ -197,6 +212,8 @@ impl Special {
             (Special::NormalCdf, _) => normal_density(x),
             (Special::NormalLogCdf, _) => (x.square() * -0.5 - output - 0.5 * (2.0 * PI).ln()).exp(),
             (Special::NormalIcdf, _) => (output.square() * 0.5).exp() * (2.0 * PI).sqrt(),
+            (Special::NormalIcdfOfLog, _) => (x + output.square() * 0.5 + 0.5 * (2.0 * PI).ln()).exp(),
+            (Special::NormalLogMills, _) => x - (-output - 0.5 * (2.0 * PI).ln()).exp(),
             (Special::Log1mexp, _) => -(-x).expm1().recip(),
             (Special::Atan, _) => (-special(Special::Log1pSquare, &[x])).exp(),
             (Special::Acot, _) => -(-special(Special::Log1pSquare, &[x])).exp(),
@@ -215,8 +232,14 @@ impl Special {
             (Special::GammaQ, _) => -gamma_density(x, y),
             (Special::GammaPByShape, 0) => return unknown("the incomplete gamma function by its shape", x),
             (Special::GammaPByShape, _) => gamma_density(x, y) * (y.ln() - x.digamma()),
-            (Special::GammaPInverse, 0) => -special(Special::GammaPByShape, &[x, output]) / gamma_density(x, output),
-            (Special::GammaPInverse, _) => gamma_density(x, output).recip(),
+            (Special::DigammaMinusLog, _) => x.polygamma(1) - x.recip(),
+            // With g = 1 − I₁/I₀: 1 − (I₁/I₀)/κ − (I₁/I₀)² = 2g − g² − (1 − g)/κ, and its negative for g.
+            (Special::VonMisesGap, _) => (1.0 - output) / x - output * (2.0 - output),
+            (Special::GammaQInverse, 1) => -gamma_density(x, output).recip(),
+            (Special::GammaPInverse | Special::GammaQInverse, 0) => {
+                -special(Special::GammaPByShape, &[x, output]) / gamma_density(x, output)
+            }
+            (Special::GammaPInverse | Special::GammaQInverse, _) => gamma_density(x, output).recip(),
             (Special::BetaInc, 0) => special(Special::BetaIncByFirst, inputs),
             // I_x(a, b) = 1 − I_y(b, a)
             (Special::BetaInc, 1) => -special(Special::BetaIncByFirst, &[y, x, inputs[3], inputs[2]]),
@@ -309,6 +332,10 @@ functions! {
     normal_log_cdf(x) => Special::NormalLogCdf;
     /// The inverse of the standard normal distribution function, on [0, 1].
     normal_icdf(p) => Special::NormalIcdf;
+    /// The inverse of [`normal_log_cdf`], for the logarithm of a probability.
+    normal_icdf_of_log(log_p) => Special::NormalIcdfOfLog;
+    /// ln(P(Z > x) e^(x²/2)) for a standard normal Z: the upper tail without its fall.
+    normal_log_mills(x) => Special::NormalLogMills;
     /// ln(1 − e^x) for x ≤ 0.
     log1mexp(x) => Special::Log1mexp;
     /// The angle whose tangent is x.
@@ -329,6 +356,12 @@ functions! {
     gamma_q(a, x) => Special::GammaQ;
     /// The x with P(a, x) = p.
     gamma_p_inverse(a, p) => Special::GammaPInverse;
+    /// The x with Q(a, x) = q.
+    gamma_q_inverse(a, q) => Special::GammaQInverse;
+    /// ψ(x) − ln x for x > 0, without cancellation where x is large.
+    digamma_minus_log(x) => Special::DigammaMinusLog;
+    /// 1 − I₁(κ)/I₀(κ) for κ > 0, without cancellation where κ is large.
+    von_mises_gap(concentration) => Special::VonMisesGap;
     /// The regularised incomplete beta function I_x(a, b), where y = 1 − x is given besides, for its digits near x = 1; derivatives go along x.
     beta_inc_pair(a, b, x, y) => Special::BetaInc;
     /// The x with I_x(a, b) = p.

@@ -103,13 +103,25 @@ pub fn gamma_q(a: f64, x: f64) -> f64 {
 /// Method: Newton on ln P or ln Q as functions of ln x. Both are concave (and ln Q is convex in x for
 /// a < 1), so the iteration cannot diverge.
 pub fn gamma_p_inverse(a: f64, p: f64) -> f64 {
-    if !(in_domain(a, 0.0) && (0.0..=1.0).contains(&p)) {
+    inverse(a, p, 1.0 - p)
+}
+
+/// The x with Q(a, x) = q: as [`gamma_p_inverse`], for the upper part.
+///
+/// Domain: finite a > 0 and 0 <= q <= 1; q = 0 gives +inf; anything else gives NaN. Error as there.
+pub fn gamma_q_inverse(a: f64, q: f64) -> f64 {
+    inverse(a, 1.0 - q, q)
+}
+
+/// The x with P(a, x) = p and Q(a, x) = q; the smaller of the two decides.
+fn inverse(a: f64, p: f64, q: f64) -> f64 {
+    if !(in_domain(a, 0.0) && (0.0..=1.0).contains(&p) && (0.0..=1.0).contains(&q)) {
         return f64::NAN;
     }
     if p == 0.0 {
         return 0.0;
     }
-    if p == 1.0 {
+    if q == 0.0 {
         return f64::INFINITY;
     }
     // P(a, x) <= x^a / gamma(1 + a), with equality in the limit of small x.
@@ -119,7 +131,7 @@ pub fn gamma_p_inverse(a: f64, p: f64) -> f64 {
     }
     let mut log_x = if a < 1.0 { lower_bound } else { lower_bound.max(wilson_hilferty(a, p)) };
     let upper = p > 0.5;
-    let target = if upper { (-p).ln_1p() } else { p.ln() };
+    let target = if upper { q.ln() } else { p.ln() };
     for _ in 0..200 {
         let x = log_x.exp();
         let (lower_part, upper_part) = regularized(a, x);

@@ -30,11 +30,11 @@ pub use counts::{
     skellam_log_pmf,
 };
 pub use erf::{erf, erf_inv, erfc};
-pub use gamma::{digamma, lgamma, polygamma, trigamma};
+pub use gamma::{digamma, digamma_minus_log, lgamma, polygamma, trigamma};
 pub use gamma_sample::{gamma_log_sample_derivative, gamma_p_derivative_a, gamma_sample_derivative};
 pub use gumbel_level::gumbel_level;
-pub use incomplete_gamma::{gamma_p, gamma_p_inverse, gamma_q};
+pub use incomplete_gamma::{gamma_p, gamma_p_inverse, gamma_q, gamma_q_inverse};
 pub use logistic::{log_add_exp, log_sigmoid, log_sum_exp, log1mexp, logit, sigmoid, softplus};
-pub use normal::{normal_cdf, normal_icdf, normal_log_cdf};
+pub use normal::{normal_cdf, normal_icdf, normal_icdf_of_log, normal_log_cdf, normal_log_mills};
 pub use saddle_point::{log_beta_kernel, log_gamma_kernel};
-pub use von_mises::{von_mises_cdf, von_mises_cdf_derivative};
+pub use von_mises::{von_mises_cdf, von_mises_cdf_derivative, von_mises_gap};
