@@ -764,6 +764,7 @@ fn special_cases() -> Vec<Case> {
         case("gamma_q_inverse by its argument", vec![unit(&[3], 342)], |tape, x| {
             special::gamma_q_inverse(tape.constant(1.7), x[0])
         }),
+        case("log_sinhc", vec![real(&[3], 343)], |_, x| special::log_sinhc(x[0])),
         case("log_beta", vec![positive(&[2, 1], 306), positive(&[3], 307)], |_, x| special::log_beta(x[0], x[1])),
         case("log_gamma_kernel", vec![positive(&[3], 308), positive(&[2, 1], 309)], |_, x| {
             special::log_gamma_kernel(x[0], x[1])

@@ -23,7 +23,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::Rng;
 use smallvec::smallvec;
 use stochgrad_tape::{IntoVar, Smoothness, Var, special};
-use stochgrad_tensor::special::{gamma_sample_derivative, normal_icdf};
+use stochgrad_tensor::special::{gamma_log_sample_derivative, gamma_sample_derivative, normal_icdf};
 use stochgrad_tensor::{Real, Shape, Tensor};
 
 /// Positive numbers, by concentration (the shape) and rate or scale.
@@ -100,6 +100,28 @@ impl<'t, F: Real> Gamma<Var<'t, F>> {
         })?;
         Ok((concentration, z))
     }
+}
+
+/// Logarithms of gamma numbers with scale 1, on the plates of the request and these event axes; they do not underflow where the numbers would. With
+/// `path`, they carry the derivative of the first order by the concentration.
+pub(crate) fn log_standard_gammas<'t, F: Real>(
+    concentration: Var<'t, F>,
+    draw: &Draw<'_, F>,
+    event: &Shape,
+    path: bool,
+) -> DistributionResult<Var<'t, F>> {
+    let tape = concentration.tape();
+    let a = draw.parameter(concentration, event)?;
+    let a = a.as_slice();
+    let logs = draw.generate(event, |i, rng| F::from_f64(log_standard_gamma(a[i].to_f64(), rng)))?;
+    if !path {
+        return Ok(draw.record(tape, logs));
+    }
+    let derivative = Tensor::from_fn(logs.shape().clone(), |i| {
+        F::from_f64(gamma_log_sample_derivative(a[i].to_f64(), logs.as_slice()[i].to_f64()))
+    });
+    let moving = draw.record(tape, derivative) * concentration;
+    Ok(draw.record(tape, logs).straight_through(moving))
 }
 
 /// The logarithm of a Gamma(a, 1) number, by the method of Marsaglia and Tsang (2000); for a < 1 through the concentration a + 1.
@@ -254,7 +276,9 @@ impl<'t, F: Real> WeakDerivative<'t, F> for Gamma<Var<'t, F>> {
 impl<'t, F: Real> ClosedFormEntropy<'t, F> for Gamma<Var<'t, F>> {
     fn entropy(&self) -> Var<'t, F> {
         let a = self.concentration;
-        (a - self.width.log_rate() + a.lgamma() + (1.0 - a) * a.digamma()).sum()
+        // a + ln Γ(a) + (1 − a) ψ(a), where the large terms have been taken together.
+        let rest = (1.0 - a) * special::digamma_minus_log(a) - special::log_gamma_kernel(a, a);
+        (a.ln() - self.width.log_rate() + rest).sum()
     }
 }
 

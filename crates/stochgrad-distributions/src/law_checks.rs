@@ -82,6 +82,16 @@ fn assert_mean(what: &str, values: &[f64], expected: f64) {
     );
 }
 
+/// Rising probabilities are those of uniform numbers, by the test of Kolmogorov and Smirnov.
+fn assert_uniform(probabilities: &[f64]) {
+    let n = probabilities.len() as f64;
+    let distance = probabilities
+        .iter()
+        .enumerate()
+        .fold(0.0_f64, |worst, (i, &p)| worst.max((p - i as f64 / n).abs()).max((p - (i as f64 + 1.0) / n).abs()));
+    assert!(distance * n.sqrt() < 1.95, "Kolmogorov-Smirnov: {}", distance * n.sqrt());
+}
+
 /// Leaves with the given values.
 pub(crate) fn leaves<'t>(tape: &'t Tape<f64>, parameters: &[f64]) -> Vec<Var<'t, f64>> {
     parameters.iter().map(|&parameter| tape.parameter(parameter)).collect()
@@ -251,12 +261,7 @@ impl Law {
             }
         }
         values.sort_by(f64::total_cmp);
-        let n = values.len() as f64;
-        let distance = values.iter().enumerate().fold(0.0_f64, |worst, (i, &x)| {
-            let probability = cdf(x);
-            worst.max((probability - i as f64 / n).abs()).max((probability - (i as f64 + 1.0) / n).abs())
-        });
-        assert!(distance * n.sqrt() < 1.95, "Kolmogorov-Smirnov: {}", distance * n.sqrt());
+        assert_uniform(&values.iter().map(|&x| cdf(x)).collect::<Vec<_>>());
     }
 
     /// Reparameterised samples are the draws, and carry the derivatives of the expected cost.
@@ -306,6 +311,17 @@ impl Law {
         for parameter in known {
             self.assert_weak(parameter, seed + 2 + parameter as u64);
         }
+    }
+
+    /// Draws have the distribution function of the law, whatever its moments mean.
+    pub(crate) fn assert_cdf_of_draws(&self, seed: u64) {
+        let tape = Tape::new();
+        let law = (self.build)(&leaves(&tape, &self.parameters));
+        let noise = KeyedNoise::new(seed, 0);
+        let mut values = law.draw(&request(&tape, &noise)).unwrap().to_vec();
+        values.sort_by(f64::total_cmp);
+        let cdf = law.capabilities().cdf.unwrap().cdf(tape.constant(values)).peek().unwrap();
+        assert_uniform(cdf.as_slice());
     }
 
     /// Draws have the stated mean, variance and distribution function.

@@ -24,11 +24,13 @@
 //! Randomness comes from a [`NoiseSource`], by address. This crate knows no gradient method and no graph.
 
 mod bernoulli;
+mod beta;
 mod binomial;
 mod boundary;
 mod categorical;
 mod categories;
 mod cauchy;
+mod chi2;
 #[cfg(test)]
 mod discrete_checks;
 mod distribution;
@@ -42,6 +44,9 @@ mod gumbel;
 mod half_cauchy;
 mod half_normal;
 mod implicit;
+mod inverse_gamma;
+mod inverse_gaussian;
+mod kumaraswamy;
 mod laplace;
 #[cfg(test)]
 mod law_checks;
@@ -58,14 +63,19 @@ mod prelude;
 mod probability;
 mod rate_or_scale;
 mod rayleigh;
+mod student_t;
+mod truncated_normal;
 mod uniform;
+mod von_mises;
 pub mod weak;
 mod weibull;
 
 pub use bernoulli::Bernoulli;
+pub use beta::Beta;
 pub use binomial::Binomial;
 pub use categorical::Categorical;
 pub use cauchy::Cauchy;
+pub use chi2::Chi2;
 pub use distribution::{
     Alternatives, Capabilities, ClosedFormEntropy, CumulativeDistribution, Distribution, Family, FiniteSupport,
     KlDivergence, Live, Parameter, Parameters, QuantileFunction, RecordedAlternatives, Relaxed, Reparameterized,
@@ -80,6 +90,9 @@ pub use gumbel::Gumbel;
 pub use half_cauchy::HalfCauchy;
 pub use half_normal::HalfNormal;
 pub use implicit::implicit_path;
+pub use inverse_gamma::InverseGamma;
+pub use inverse_gaussian::InverseGaussian;
+pub use kumaraswamy::Kumaraswamy;
 pub use laplace::Laplace;
 pub use log_normal::LogNormal;
 pub use logistic::Logistic;
@@ -92,7 +105,10 @@ pub use pareto::Pareto;
 pub use poisson::Poisson;
 pub use rayleigh::Rayleigh;
 pub use stochgrad_tape::{NoiseLayout, NoiseSeed};
+pub use student_t::StudentT;
+pub use truncated_normal::TruncatedNormal;
 pub use uniform::Uniform;
+pub use von_mises::VonMises;
 pub use weibull::Weibull;
 
 // For the macro `family!`, which writes code in other crates.

@@ -5,7 +5,7 @@ pub(crate) use crate::distribution::{
     Alternatives, Capabilities, ClosedFormEntropy, CumulativeDistribution, Distribution, KlDivergence, Parameter,
     Parameters, QuantileFunction, RecordedAlternatives, Reparameterized, ScoreDifferentiable, Support, WeakDerivative,
 };
-pub(crate) use crate::domain::{common_shape, finite, positive};
+pub(crate) use crate::domain::{check_parameter, common_shape, finite, positive};
 pub(crate) use crate::noise::Draw;
 pub(crate) use crate::weak::{drawn_by_path, weak_by_recording};
 pub(crate) use crate::{DistributionResult, distribution};

@@ -57,6 +57,8 @@ pub enum Special {
     NormalLogMills,
     /// ln(1 − e^x) for x ≤ 0.
     Log1mexp,
+    /// The derivative of this order of ln(sinh x / x).
+    LogSinhc(u32),
     /// The angle whose tangent is x.
     Atan,
     /// The angle in (0, π) whose cotangent is x.
@@ -165,6 +167,7 @@ impl Special {
             Special::NormalIcdfOfLog => one(scalar::normal_icdf_of_log),
             Special::NormalLogMills => one(scalar::normal_log_mills),
             Special::Log1mexp => one(scalar::log1mexp),
+            Special::LogSinhc(order) => apply(pool, [&inputs[0]], |[x]| scalar::log_sinhc(order, x)),
             Special::Atan => one(f64::atan),
             Special::Acot => one(|x| 1.0_f64.atan2(x)),
             Special::Log1pSquare => one(|x| if x.abs() < 1e100 { (x * x).ln_1p() } else { 2.0 * x.abs().ln() }),
@@ -215,6 +218,7 @@ impl Special {
             (Special::NormalIcdfOfLog, _) => (x + output.square() * 0.5 + 0.5 * (2.0 * PI).ln()).exp(),
             (Special::NormalLogMills, _) => x - (-output - 0.5 * (2.0 * PI).ln()).exp(),
             (Special::Log1mexp, _) => -(-x).expm1().recip(),
+            (Special::LogSinhc(order), _) => special(Special::LogSinhc(order + 1), &[x]),
             (Special::Atan, _) => (-special(Special::Log1pSquare, &[x])).exp(),
             (Special::Acot, _) => -(-special(Special::Log1pSquare, &[x])).exp(),
             // 2x/(1 + x²), without the overflow of the square.
@@ -338,6 +342,8 @@ functions! {
     normal_log_mills(x) => Special::NormalLogMills;
     /// ln(1 − e^x) for x ≤ 0.
     log1mexp(x) => Special::Log1mexp;
+    /// ln(sinh x / x), and 0 at 0.
+    log_sinhc(x) => Special::LogSinhc(0);
     /// The angle whose tangent is x.
     atan(x) => Special::Atan;
     /// The angle in (0, π) whose cotangent is x: π/2 − atan(x), accurate far out.

@@ -1,0 +1,154 @@
+//! The chi-squared distribution: the sum of squares of normal numbers.
+//!
+//! $$p(x; \nu) = \frac{x^{\nu/2 - 1} e^{-x/2}}{2^{\nu/2}\,\Gamma(\nu/2)}, \quad x > 0, \quad \nu > 0.$$
+//!
+//! | capability | |
+//! |---|---|
+//! | score | any order |
+//! | reparameterised | that of the [gamma law](crate::Gamma) with concentration $\nu/2$ and rate $1/2$: order 1 |
+//!
+//! As by the concentration of a gamma law, the weak derivative by the degrees of freedom has no cheap sampler.
+
+use crate::Gamma;
+use crate::prelude::*;
+use stochgrad_tape::Smoothness;
+
+distribution! {
+    /// Sums of squares of standard normal numbers, by how many there are; any positive number will do.
+    ///
+    /// ```
+    /// use stochgrad_distributions::{Distribution, Chi2};
+    /// use stochgrad_tape::Tape;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let tape = Tape::<f64>::new();
+    /// let law = Chi2::new(tape.constant(3.0));
+    /// assert_eq!((law.mean().unwrap().item()?, law.variance().unwrap().item()?), (3.0, 6.0));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub struct Chi2 {
+        /// The degrees of freedom.
+        degrees_of_freedom,
+    }
+}
+
+impl<'t, F: Real> Chi2<Var<'t, F>> {
+    /// Sums of `degrees_of_freedom > 0` squares.
+    pub fn new(degrees_of_freedom: Var<'t, F>) -> Self {
+        Chi2 { degrees_of_freedom }
+    }
+
+    /// The same law as a gamma law.
+    pub fn gamma(&self) -> Gamma<Var<'t, F>> {
+        Gamma::new(self.degrees_of_freedom * 0.5, 0.5)
+    }
+}
+
+impl<'t, F: Real> Distribution<'t, F> for Chi2<Var<'t, F>> {
+    fn name(&self) -> &'static str {
+        "Chi2"
+    }
+
+    fn parameters(&self) -> Parameters<'t, F> {
+        smallvec![Parameter::smooth("degrees_of_freedom", self.degrees_of_freedom).with_path(Smoothness::Kinked)]
+    }
+
+    fn event_shape(&self) -> Shape {
+        self.degrees_of_freedom.shape()
+    }
+
+    fn support(&self) -> Support {
+        Support::Positive
+    }
+
+    fn log_prob_each(&self, value: Var<'t, F>) -> Var<'t, F> {
+        self.gamma().log_prob_each(value)
+    }
+
+    fn draw(&self, draw: &Draw<'_, F>) -> DistributionResult<Tensor<F>> {
+        self.gamma().draw(draw)
+    }
+
+    fn mean(&self) -> Option<Var<'t, F>> {
+        Some(self.degrees_of_freedom)
+    }
+
+    fn variance(&self) -> Option<Var<'t, F>> {
+        Some(self.degrees_of_freedom * 2.0)
+    }
+
+    fn mode(&self) -> Option<Var<'t, F>> {
+        Some((self.degrees_of_freedom - 2.0).relu())
+    }
+
+    fn validate(&self) -> DistributionResult<()> {
+        positive("Chi2", "degrees_of_freedom", self.degrees_of_freedom)
+    }
+
+    fn capabilities(&self) -> Capabilities<'_, 't, F> {
+        Capabilities {
+            score: Some(self),
+            reparameterized: Some(self),
+            entropy: Some(self),
+            cdf: Some(self),
+            icdf: Some(self),
+            ..Capabilities::default()
+        }
+    }
+}
+
+impl<'t, F: Real> CumulativeDistribution<'t, F> for Chi2<Var<'t, F>> {
+    fn cdf(&self, value: Var<'t, F>) -> Var<'t, F> {
+        self.gamma().cdf(value)
+    }
+}
+
+impl<'t, F: Real> QuantileFunction<'t, F> for Chi2<Var<'t, F>> {
+    fn icdf(&self, probability: Var<'t, F>) -> Var<'t, F> {
+        self.gamma().icdf(probability)
+    }
+}
+
+impl<'t, F: Real> ScoreDifferentiable<'t, F> for Chi2<Var<'t, F>> {}
+
+impl<'t, F: Real> Reparameterized<'t, F> for Chi2<Var<'t, F>> {
+    fn rsample(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
+        self.gamma().rsample(draw)
+    }
+}
+
+impl<'t, F: Real> ClosedFormEntropy<'t, F> for Chi2<Var<'t, F>> {
+    fn entropy(&self) -> Var<'t, F> {
+        self.gamma().entropy()
+    }
+}
+
+impl<'t, F: Real> KlDivergence<'t, F> for Chi2<Var<'t, F>> {
+    fn kl_to(&self, other: &Self) -> Var<'t, F> {
+        self.gamma().kl_to(&other.gamma())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::law_checks::{Build, Domain, Law, assert_finite, assert_nothing_at};
+    use stochgrad_tape::Tape;
+
+    const BUILD: Build = |p| Box::new(Chi2::new(p[0]));
+
+    #[test]
+    fn everything_follows_the_law() {
+        let law = Law::new(BUILD, &[3.4], Domain::HalfLine);
+        law.assert_law(&[0.05, 1.7, 9.0], 71);
+        assert_nothing_at(BUILD, &[3.4], 0.0);
+        assert_nothing_at(BUILD, &[3.4], -1.0);
+        for parameters in [[1e-3], [1.0], [1e6]] {
+            assert_finite(BUILD, &parameters, 9);
+        }
+        let tape = Tape::new();
+        let (p, q) = (Chi2::new(tape.constant(3.4)), Chi2::new(tape.constant(5.0)));
+        law.assert_divergence(&[5.0], p.kl_to(&q).item().unwrap());
+    }
+}
