@@ -183,7 +183,9 @@ const FAR: f64 = 1e10;
 impl<'t, F: Real> TruncatedNormal<Var<'t, F>> {
     /// The bounds in units of the scale, from the location.
     fn standard_bounds(&self) -> (Var<'t, F>, Var<'t, F>) {
-        let standard = |bound: Var<'t, F>| ((bound - self.location) / self.scale).clamp(-FAR, FAR);
+        // Infinite bounds are held first: the derivatives of their quotient are multiplied by zero.
+        let held = |bound: Var<'t, F>| bound.clamp(-FAR * FAR, FAR * FAR);
+        let standard = |bound: Var<'t, F>| ((held(bound) - self.location) / self.scale).clamp(-FAR, FAR);
         (standard(self.low), standard(self.high))
     }
 
