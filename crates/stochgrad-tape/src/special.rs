@@ -407,3 +407,9 @@ pub fn beta_inc<'t, F: Real>(a: Var<'t, F>, b: Var<'t, F>, x: Var<'t, F>) -> Var
 pub fn bessel_ie<F: Real>(x: Var<'_, F>, order: u32) -> Var<'_, F> {
     special(Special::BesselIe(order), &[x])
 }
+
+/// The derivative of the given order of ln(sinh x / x); order 1 is Langevin's function coth x − 1/x.
+#[track_caller]
+pub fn log_sinhc_derivative<F: Real>(x: Var<'_, F>, order: u32) -> Var<'_, F> {
+    special(Special::LogSinhc(order), &[x])
+}
