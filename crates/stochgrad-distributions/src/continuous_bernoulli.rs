@@ -209,20 +209,23 @@ mod tests {
 
     #[test]
     fn everything_follows_the_law() {
-        for (build, parameter, seed) in
-            [(BY_LOGIT, 1.7, 201), (BY_LOGIT, -6.0, 211), (BY_LOGIT, 1e-6, 221), (BY_PROBABILITY, 0.2, 231)]
-        {
+        for (build, parameter, logit, seed) in [
+            (BY_LOGIT, 1.7, 1.7, 201),
+            (BY_LOGIT, -6.0, -6.0, 211),
+            (BY_LOGIT, 1e-6, 1e-6, 221),
+            (BY_PROBABILITY, 0.2, 0.25_f64.ln(), 231),
+        ] {
             let law = Law::new(build, &[parameter], Domain::UnitInterval);
             law.assert_law(&[0.05, 0.4, 0.98], seed);
             let tape = Tape::new();
-            let (p, q) = ((build)(&[tape.constant(parameter)]), ContinuousBernoulli::from_logits(tape.constant(0.8)));
-            let own = ContinuousBernoulli::from_logits(match parameter {
-                0.2 => tape.constant((0.2_f64 / 0.8).ln()),
-                logit => tape.constant(logit),
-            });
-            assert_eq!(p.name(), "ContinuousBernoulli");
-            let other = if build == BY_LOGIT { 0.8 } else { 0.8_f64.exp() / (1.0 + 0.8_f64.exp()) };
-            law.assert_divergence(&[other], own.kl_to(&q).item().unwrap());
+            let p = ContinuousBernoulli::from_logits(tape.constant(logit));
+            let other = build(&[tape.constant(0.7)]);
+            let q = if other.parameters()[0].name == "logits" {
+                ContinuousBernoulli::from_logits(tape.constant(0.7))
+            } else {
+                ContinuousBernoulli::from_probabilities(tape.constant(0.7))
+            };
+            law.assert_divergence(&[0.7], p.kl_to(&q).item().unwrap());
         }
         for value in [-0.1, 1.1] {
             assert_nothing_at(BY_LOGIT, &[0.7], value);

@@ -1,0 +1,476 @@
+//! Invertible maps: each map, its inverse, and the logarithm of its slope, in one table.
+//!
+//! | map | from | to | $\ln\lvert\det J\rvert$ |
+//! |---|---|---|---|
+//! | `Affine` | $x$ | $a + bx$ | $\ln\lvert b\rvert$ |
+//! | `Exp` | $x$ | $e^x$ | $x$ |
+//! | `Sigmoid` | $x$ | $\sigma(x)$ | $\ln\sigma(x) + \ln\sigma(-x)$ |
+//! | `Softplus` | $x$ | $\ln(1 + e^x)$ | $\ln\sigma(x)$ |
+//! | `Tanh` | $x$ | $\tanh x$ | $2(\ln 2 - x - \ln(1 + e^{-2x}))$ |
+//! | `Power` | $x > 0$ | $x^p$ | $\ln\lvert p\rvert + (p - 1)\ln x$ |
+//! | `SoftmaxCentred` | $\mathbb{R}^{n-1}$ | softmax of $(x, 0)$ | $\sum_{i \le n} \ln y_i$ |
+//! | `StickBreaking` | $\mathbb{R}^{n-1}$ | $y_k = z_k \prod_{j<k}(1 - z_j)$, $z_k = \sigma(x_k - \ln(n - k))$ | $\sum_k \ln z_k + \ln(1 - z_k) + \ln\prod_{j<k}(1 - z_j)$ |
+//! | `LowerCholesky` | $\mathbb{R}^{n(n+1)/2}$ | lower triangle row by row, $e^x$ on the diagonal | the sum of $x$ on the diagonal |
+//!
+//! The slopes of the maps to a simplex are those by its first $n - 1$ coordinates.
+
+use crate::prelude::*;
+use std::f64::consts::LN_2;
+
+/// An invertible map, whose parameters are given by handles as those of a distribution are.
+///
+/// ```
+/// use stochgrad_distributions::Bijector;
+/// use stochgrad_tape::{Tape, Var};
+///
+/// let tape = Tape::<f64>::new();
+/// let map = Bijector::chain([Bijector::affine(tape.constant(1.0), 2.0), Bijector::Exp]);
+/// let y = map.forward(tape.constant(0.5));
+/// assert!((y.item().unwrap() - 2.0_f64.exp()).abs() < 1e-12);
+/// assert!((map.inverse(y).item().unwrap() - 0.5).abs() < 1e-12);
+/// ```
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Bijector<V> {
+    /// `shift + scale · x`.
+    Affine {
+        /// What is added.
+        shift: V,
+        /// What multiplies; not 0.
+        scale: V,
+    },
+    /// The exponential.
+    Exp,
+    /// The logistic function.
+    Sigmoid,
+    /// ln(1 + e^x).
+    Softplus,
+    /// The hyperbolic tangent.
+    Tanh,
+    /// A power of a positive number; the exponent is not 0.
+    Power(V),
+    /// Vectors to the simplex, by the softmax of the vector with a 0 at its end.
+    SoftmaxCentred,
+    /// Vectors to the simplex, by breaking off shares of what is left.
+    StickBreaking,
+    /// Vectors to lower triangular matrices with a positive diagonal.
+    LowerCholesky,
+    /// One map after the other, the first one first.
+    Chain(Vec<Bijector<V>>),
+    /// The inverse of a map.
+    Inverse(Box<Bijector<V>>),
+}
+
+impl<V> Bijector<V> {
+    /// The same map with other handles.
+    ///
+    /// # Errors
+    /// Those of `f`.
+    pub fn try_map<W, E>(&self, f: &mut dyn FnMut(&V) -> Result<W, E>) -> Result<Bijector<W>, E> {
+        Ok(match self {
+            Bijector::Affine { shift, scale } => Bijector::Affine { shift: f(shift)?, scale: f(scale)? },
+            Bijector::Exp => Bijector::Exp,
+            Bijector::Sigmoid => Bijector::Sigmoid,
+            Bijector::Softplus => Bijector::Softplus,
+            Bijector::Tanh => Bijector::Tanh,
+            Bijector::Power(exponent) => Bijector::Power(f(exponent)?),
+            Bijector::SoftmaxCentred => Bijector::SoftmaxCentred,
+            Bijector::StickBreaking => Bijector::StickBreaking,
+            Bijector::LowerCholesky => Bijector::LowerCholesky,
+            Bijector::Chain(maps) => Bijector::Chain(maps.iter().map(|map| map.try_map(f)).collect::<Result<_, E>>()?),
+            Bijector::Inverse(map) => Bijector::Inverse(Box::new(map.try_map(f)?)),
+        })
+    }
+
+    /// One map after the other, the first one first.
+    pub fn chain(maps: impl IntoIterator<Item = Bijector<V>>) -> Self {
+        Bijector::Chain(maps.into_iter().collect())
+    }
+
+    /// The inverse of this map.
+    pub fn inverted(self) -> Self {
+        Bijector::Inverse(Box::new(self))
+    }
+
+    /// How many axes one element has before and after the map: 0 for maps of numbers.
+    pub fn element_ranks(&self) -> (usize, usize) {
+        match self {
+            Bijector::SoftmaxCentred | Bijector::StickBreaking => (1, 1),
+            Bijector::LowerCholesky => (1, 2),
+            Bijector::Chain(maps) => maps.iter().fold((0, 0), |(before, after), map| {
+                let (own_before, own_after) = map.element_ranks();
+                // What one map leaves as separate elements the next may take as one.
+                let joined = own_before.saturating_sub(after);
+                (before + joined, (after + joined) - own_before + own_after)
+            }),
+            Bijector::Inverse(map) => {
+                let (before, after) = map.element_ranks();
+                (after, before)
+            }
+            _ => (0, 0),
+        }
+    }
+}
+
+impl<'t, F: Real> Bijector<Var<'t, F>> {
+    /// The map `shift + scale · x`.
+    pub fn affine(shift: Var<'t, F>, scale: impl IntoVar<'t, F>) -> Self {
+        Bijector::Affine { shift, scale: scale.into_var(shift.tape()) }
+    }
+
+    /// The parameters, with their names.
+    pub fn parameters(&self) -> Vec<(&'static str, Var<'t, F>)> {
+        match self {
+            Bijector::Affine { shift, scale } => vec![("shift", *shift), ("scale", *scale)],
+            Bijector::Power(exponent) => vec![("exponent", *exponent)],
+            Bijector::Chain(maps) => maps.iter().flat_map(Bijector::parameters).collect(),
+            Bijector::Inverse(map) => map.parameters(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// The event shape of what a value of the given event shape is mapped to.
+    pub fn output_shape(&self, input: &Shape) -> Shape {
+        let resized = |to: &dyn Fn(usize) -> Vec<usize>| -> Shape {
+            let Some((&last, rest)) = input.split_last() else { return input.clone() };
+            rest.iter().copied().chain(to(last)).collect()
+        };
+        let (before, after) = self.element_ranks();
+        match self {
+            Bijector::SoftmaxCentred | Bijector::StickBreaking => resized(&|n| vec![n + 1]),
+            Bijector::LowerCholesky => resized(&|n| vec![rows_of(n), rows_of(n)]),
+            Bijector::Chain(maps) => maps.iter().fold(input.clone(), |shape, map| map.output_shape(&shape)),
+            Bijector::Inverse(map) => match **map {
+                Bijector::SoftmaxCentred | Bijector::StickBreaking => resized(&|n| vec![n.saturating_sub(1)]),
+                Bijector::LowerCholesky => {
+                    let rows = input.last().copied().unwrap_or(0);
+                    let lead = input.len().saturating_sub(2);
+                    input.iter().take(lead).copied().chain([rows * (rows + 1) / 2]).collect()
+                }
+                Bijector::Chain(ref maps) => maps
+                    .iter()
+                    .rev()
+                    .fold(input.clone(), |shape, map| Bijector::Inverse(Box::new(map.clone())).output_shape(&shape)),
+                Bijector::Inverse(ref map) => map.output_shape(input),
+                _ => self.broadcast_shape(input),
+            },
+            _ => {
+                debug_assert_eq!((before, after), (0, 0));
+                self.broadcast_shape(input)
+            }
+        }
+    }
+
+    fn broadcast_shape(&self, input: &Shape) -> Shape {
+        self.parameters()
+            .iter()
+            .try_fold(input.clone(), |shape, (_, var)| Shape::broadcast(&shape, &var.shape()))
+            .unwrap_or_else(|| input.clone())
+    }
+
+    /// The value that `x` is mapped to.
+    #[track_caller]
+    pub fn forward(&self, x: Var<'t, F>) -> Var<'t, F> {
+        match self {
+            Bijector::Affine { shift, scale } => *shift + *scale * x,
+            Bijector::Exp => x.exp(),
+            Bijector::Sigmoid => x.sigmoid(),
+            Bijector::Softplus => x.softplus(),
+            Bijector::Tanh => x.tanh(),
+            Bijector::Power(exponent) => (x.ln() * *exponent).exp(),
+            Bijector::SoftmaxCentred => with_zero(x).softmax(-1),
+            Bijector::StickBreaking => stick_logs(x).exp(),
+            Bijector::LowerCholesky => lower_triangle(x),
+            Bijector::Chain(maps) => maps.iter().fold(x, |x, map| map.forward(x)),
+            Bijector::Inverse(map) => map.inverse(x),
+        }
+    }
+
+    /// The value that is mapped to `y`.
+    #[track_caller]
+    pub fn inverse(&self, y: Var<'t, F>) -> Var<'t, F> {
+        match self {
+            Bijector::Affine { shift, scale } => (y - *shift) / *scale,
+            Bijector::Exp => y.ln(),
+            Bijector::Sigmoid => y.ln() - (-y).log1p(),
+            Bijector::Softplus => special::softplus_inverse(y),
+            Bijector::Tanh => (y.log1p() - (-y).log1p()) * 0.5,
+            Bijector::Power(exponent) => (y.ln() / *exponent).exp(),
+            Bijector::SoftmaxCentred => {
+                let (logs, last) = (y.ln(), last_of(y));
+                logs.slice(-1, 0..last) - logs.slice(-1, last..last + 1)
+            }
+            Bijector::StickBreaking => {
+                let last = last_of(y);
+                // What is left after each share: the sum of all that come later.
+                let left = reverse_cumsum(y).slice(-1, 1..last + 1);
+                y.slice(-1, 0..last).ln() - left.ln() + stick_offsets(y, last)
+            }
+            Bijector::LowerCholesky => lower_elements(y),
+            Bijector::Chain(maps) => maps.iter().rev().fold(y, |y, map| map.inverse(y)),
+            Bijector::Inverse(map) => map.forward(y),
+        }
+    }
+
+    /// $\ln\lvert\det J\rvert$ at `x`, for each element.
+    #[track_caller]
+    pub fn log_slope(&self, x: Var<'t, F>) -> Var<'t, F> {
+        match self {
+            Bijector::Affine { scale, .. } => scale.abs().ln() + x * 0.0,
+            Bijector::Exp => x,
+            Bijector::Sigmoid => -x.softplus() - (-x).softplus(),
+            Bijector::Softplus => x.log_sigmoid(),
+            Bijector::Tanh => (LN_2 - x - (x * -2.0).softplus()) * 2.0,
+            Bijector::Power(exponent) => exponent.abs().ln() + (*exponent - 1.0) * x.ln(),
+            Bijector::SoftmaxCentred => with_zero(x).log_softmax(-1).sum_axis(-1),
+            Bijector::StickBreaking => {
+                // ln z + ln(1 − z) + ln left, where the logarithm of a share is ln z + ln left.
+                let (logs, sticks) = (stick_logs(x), last_of(x) + 1);
+                let shifted = x - stick_offsets(x, sticks);
+                (logs.slice(-1, 0..sticks) - shifted.softplus()).sum_axis(-1)
+            }
+            Bijector::LowerCholesky => x.index_select(-1, &diagonal(rows_of(last_of(x) + 1))).sum_axis(-1),
+            Bijector::Chain(maps) => {
+                let (before, _) = self.element_ranks();
+                // The axes of one element of the chain that are left before each map.
+                let (mut x, mut rank) = (x, before);
+                let mut total: Option<Var<'t, F>> = None;
+                for map in maps {
+                    let (own_before, own_after) = map.element_ranks();
+                    let slope = map.log_slope(x).sum_last(rank - own_before);
+                    total = Some(total.map_or(slope, |total| total + slope));
+                    x = map.forward(x);
+                    rank = rank - own_before + own_after;
+                }
+                total.unwrap_or(x * 0.0)
+            }
+            Bijector::Inverse(map) => -map.log_slope(map.inverse(x)),
+        }
+    }
+
+    /// For maps of numbers: how far `y` is inside the values of the map, positive on the inner side; `None` where every number is one.
+    pub(crate) fn distance(&self, y: Var<'t, F>) -> Option<Var<'t, F>> {
+        match self {
+            Bijector::Exp | Bijector::Softplus | Bijector::Power(_) => Some(y),
+            Bijector::Sigmoid => Some(y.minimum(1.0 - y)),
+            Bijector::Tanh => Some(1.0 - y.abs()),
+            // The maps before one that takes all numbers decide.
+            Bijector::Chain(maps) => {
+                let mut y = y;
+                let mut nearest: Option<Var<'t, F>> = None;
+                for map in maps.iter().rev() {
+                    if let Some(distance) = map.distance(y) {
+                        nearest = Some(nearest.map_or(distance, |nearest| nearest.minimum(distance)));
+                        let inside = distance.step();
+                        y = inside.select(y, map.forward(y * 0.0 + 0.5));
+                    }
+                    y = map.inverse(y);
+                }
+                nearest
+            }
+            Bijector::Inverse(map) => match **map {
+                Bijector::Power(_) => Some(y),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// For maps of numbers: 1 where the map rises, −1 where it falls.
+    pub(crate) fn direction(&self, like: Var<'t, F>) -> Var<'t, F> {
+        match self {
+            Bijector::Affine { scale, .. } => scale.sign(),
+            Bijector::Power(exponent) => exponent.sign(),
+            Bijector::Chain(maps) => {
+                maps.iter().fold(like.tape().constant(1.0), |sign, map| sign * map.direction(like))
+            }
+            Bijector::Inverse(map) => map.direction(like),
+            _ => like.tape().constant(1.0),
+        }
+    }
+}
+
+/// The position of the last element of the last axis.
+fn last_of<F: Real>(x: Var<'_, F>) -> usize {
+    x.shape().last().copied().unwrap_or(1).saturating_sub(1)
+}
+
+/// The vector with a 0 at its end.
+fn with_zero<'t, F: Real>(x: Var<'t, F>) -> Var<'t, F> {
+    let size = last_of(x) + 1;
+    let padded = x.index_select(-1, &(0..size).chain([0]).collect::<Vec<_>>());
+    let keep = Tensor::from_fn([size + 1], |i| if i < size { F::ONE } else { F::ZERO });
+    padded * x.tape().constant(&keep)
+}
+
+/// The sums from each element to the end.
+fn reverse_cumsum<F: Real>(x: Var<'_, F>) -> Var<'_, F> {
+    let size = last_of(x) + 1;
+    let reversed: Vec<usize> = (0..size).rev().collect();
+    x.index_select(-1, &reversed).cumsum(-1).index_select(-1, &reversed)
+}
+
+/// ln(n − k): with these offsets the zero vector breaks into equal shares.
+fn stick_offsets<'t, F: Real>(x: Var<'t, F>, sticks: usize) -> Var<'t, F> {
+    let offsets = Tensor::from_fn([sticks], |k| F::from_f64(((sticks - k) as f64).ln()));
+    x.tape().constant(&offsets)
+}
+
+/// The logarithms of the shares, the last one included.
+fn stick_logs<'t, F: Real>(x: Var<'t, F>) -> Var<'t, F> {
+    let sticks = last_of(x) + 1;
+    let shifted = x - stick_offsets(x, sticks);
+    // ln(1 − z), and its sums before each stick.
+    let rest = -shifted.softplus();
+    let before = with_zero(rest).cumsum(-1);
+    let shift: Vec<usize> = [sticks].into_iter().chain(0..sticks).collect();
+    let before = before.index_select(-1, &shift)
+        * x.tape().constant(&Tensor::from_fn([sticks + 1], |i| if i == 0 { F::ZERO } else { F::ONE }));
+    with_zero(shifted.log_sigmoid()) + before
+}
+
+/// The rows of a triangle with this many elements.
+fn rows_of(elements: usize) -> usize {
+    (((8 * elements + 1) as f64).sqrt() as usize).saturating_sub(1) / 2
+}
+
+/// The positions of the diagonal in a lower triangle, row by row.
+fn diagonal(rows: usize) -> Vec<usize> {
+    (0..rows).map(|row| row * (row + 3) / 2).collect()
+}
+
+fn lower_triangle<'t, F: Real>(x: Var<'t, F>) -> Var<'t, F> {
+    let elements = last_of(x) + 1;
+    let rows = rows_of(elements);
+    let at = |row: usize, column: usize| row * (row + 1) / 2 + column;
+    let cells = (0..rows * rows).map(|cell| (cell / rows, cell % rows));
+    let positions: Vec<usize> = cells.map(|(row, column)| if column <= row { at(row, column) } else { 0 }).collect();
+    let mask = |keep: fn(usize, usize) -> bool| {
+        let mask = Tensor::from_fn([rows * rows], |cell| if keep(cell / rows, cell % rows) { F::ONE } else { F::ZERO });
+        x.tape().constant(&mask)
+    };
+    let square = x.index_select(-1, &positions);
+    let below = square * mask(|row, column| column < row);
+    // The exponential is of the diagonal only: elsewhere of 0.
+    let on = mask(|row, column| column == row);
+    let filled = below + (square * on).exp() * on;
+    let shape: Shape = x.shape().iter().take(x.shape().len() - 1).copied().chain([rows, rows]).collect();
+    filled.reshape(shape)
+}
+
+fn lower_elements<'t, F: Real>(y: Var<'t, F>) -> Var<'t, F> {
+    let rows = last_of(y) + 1;
+    let shape: Shape = y.shape().iter().take(y.shape().len().saturating_sub(2)).copied().chain([rows * rows]).collect();
+    let positions: Vec<usize> = (0..rows).flat_map(|row| (0..=row).map(move |column| row * rows + column)).collect();
+    let elements = y.reshape(shape).index_select(-1, &positions);
+    let diagonal = diagonal(rows);
+    let on = y
+        .tape()
+        .constant(&Tensor::from_fn([positions.len()], |i| if diagonal.contains(&i) { F::ONE } else { F::ZERO }));
+    let one = y.tape().constant(1.0);
+    on.select(on.select(elements, one).ln(), elements)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use stochgrad_tape::Tape;
+
+    fn maps(tape: &Tape<f64>) -> Vec<(Bijector<Var<'_, f64>>, Vec<f64>)> {
+        let number = |map| (map, vec![0.7]);
+        vec![
+            number(Bijector::affine(tape.parameter(0.3), -1.7)),
+            number(Bijector::Exp),
+            number(Bijector::Sigmoid),
+            number(Bijector::Softplus),
+            number(Bijector::Tanh),
+            number(Bijector::Power(tape.parameter(-1.3))),
+            number(Bijector::Exp.inverted()),
+            number(Bijector::chain([
+                Bijector::Softplus,
+                Bijector::affine(tape.parameter(1.0), 2.0),
+                Bijector::Exp.inverted(),
+            ])),
+            (Bijector::SoftmaxCentred, vec![0.3, -1.2, 0.8]),
+            (Bijector::StickBreaking, vec![0.3, -1.2, 0.8]),
+            (Bijector::LowerCholesky, vec![0.3, -1.2, 0.8, 0.1, 2.0, -0.4]),
+            (Bijector::chain([Bijector::affine(tape.parameter(0.5), 3.0), Bijector::StickBreaking]), vec![0.3, -0.2]),
+        ]
+    }
+
+    /// The determinant by elimination.
+    fn log_determinant(mut matrix: Vec<Vec<f64>>) -> f64 {
+        let n = matrix.len();
+        let mut log = 0.0;
+        for i in 0..n {
+            let pivot = (i..n).max_by(|&a, &b| matrix[a][i].abs().total_cmp(&matrix[b][i].abs())).unwrap();
+            matrix.swap(i, pivot);
+            log += matrix[i][i].abs().ln();
+            for row in i + 1..n {
+                let factor = matrix[row][i] / matrix[i][i];
+                for column in i..n {
+                    let above = matrix[i][column];
+                    matrix[row][column] -= factor * above;
+                }
+            }
+        }
+        log
+    }
+
+    #[test]
+    fn inverses_invert_and_slopes_are_determinants() {
+        let tape = Tape::<f64>::new();
+        for (map, values) in maps(&tape) {
+            let (before, after) = map.element_ranks();
+            let x = if before == 0 { tape.parameter(values[0]) } else { tape.parameter(values.as_slice()) };
+            let y = map.forward(x);
+            assert_eq!(y.shape(), map.output_shape(&x.shape()), "{map:?}");
+            assert_eq!(y.shape().len(), after);
+            let back = map.inverse(y).peek().unwrap();
+            for (back, value) in back.as_slice().iter().zip(&values) {
+                assert!((back - value).abs() < 1e-12, "{map:?}: {back} and {value}");
+            }
+            // The coordinates that vary freely: a simplex has one less, a triangle those below the diagonal.
+            let n = values.len();
+            let flat = y.reshape([y.shape().iter().product::<usize>()]);
+            let free: Vec<usize> = match after {
+                2 => (0..3).flat_map(|row| (0..=row).map(move |column| row * 3 + column)).collect(),
+                _ => (0..n).collect(),
+            };
+            let jacobian: Vec<Vec<f64>> = free
+                .iter()
+                .map(|&row| tape.grad(flat.index(0, row), [x]).unwrap()[0].peek().unwrap().to_vec())
+                .collect();
+            let slope = map.log_slope(x).item().unwrap();
+            assert!((slope - log_determinant(jacobian)).abs() < 1e-11, "{map:?}: {slope}");
+            let inverted = map.clone().inverted();
+            assert!((inverted.log_slope(y).item().unwrap() + slope).abs() < 1e-10, "{map:?}");
+            assert_eq!(inverted.output_shape(&y.shape()), x.shape(), "{map:?}");
+        }
+    }
+
+    #[test]
+    fn simplices_sum_to_one_and_extremes_are_finite() {
+        let tape = Tape::<f64>::new();
+        for map in [Bijector::SoftmaxCentred, Bijector::StickBreaking] {
+            for values in [[0.0, 0.0], [30.0, -30.0], [-40.0, 40.0], [1e-9, 600.0]] {
+                let x = tape.parameter(values);
+                let y = map.forward(x).peek().unwrap();
+                assert!((y.as_slice().iter().sum::<f64>() - 1.0).abs() < 1e-13, "{map:?}: {y:?}");
+                let slope = map.log_slope(x);
+                assert!(slope.item().unwrap().is_finite());
+                assert!(tape.backward(slope, [x]).unwrap()[0].all_finite());
+            }
+        }
+        let equal = Bijector::StickBreaking.forward(tape.constant([0.0, 0.0, 0.0])).peek().unwrap();
+        assert!(equal.as_slice().iter().all(|share| (share - 0.25).abs() < 1e-15));
+        for map in [Bijector::Exp, Bijector::Sigmoid, Bijector::Softplus, Bijector::Tanh] {
+            for value in [-300.0, -20.0, 1e-9, 20.0, 300.0] {
+                let x = tape.parameter(value);
+                let slope = map.log_slope(x);
+                assert!(slope.item().unwrap().is_finite(), "{map:?} at {value}");
+                assert!(tape.backward(slope, [x]).unwrap()[0].all_finite());
+            }
+        }
+    }
+}
