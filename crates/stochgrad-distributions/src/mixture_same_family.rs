@@ -1,0 +1,377 @@
+//! Mixtures of laws of one family.
+//!
+//! $$p(x) = \sum_k w_k\, p_k(x).$$
+//!
+//! | capability | |
+//! |---|---|
+//! | score | any order, where the components have it |
+//! | reparameterised | numbers whose components have a distribution function: implicit (Figurnov et al. 2018), order 1, by the weights too |
+//! | weak derivative by the weights | that of the category: the sample of every component, with the derivatives of the weights |
+//! | distribution function | $\sum_k w_k F_k$ |
+
+use crate::categories::ProbabilitiesOrLogits;
+use crate::distribution::{Family, Live};
+use crate::implicit_path;
+use crate::prelude::*;
+use crate::wrapper::{delegate, lacks};
+use stochgrad_tape::{Id, IdMap, Smoothness, Tape};
+
+/// A mixture whose components are the elements along the last independent axis of one law.
+///
+/// ```
+/// use stochgrad_distributions::{Distribution, MixtureSameFamily, Normal};
+/// use stochgrad_tape::Tape;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let tape = Tape::<f64>::new();
+/// let components = Normal::new(tape.parameter([-1.0, 2.0]), 0.5);
+/// let mixture = MixtureSameFamily::from_probabilities(tape.constant([0.25, 0.75]), components)?;
+/// assert_eq!(mixture.mean().unwrap().item()?, 1.25);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct MixtureSameFamily<V, D> {
+    inner: Blend<V, D>,
+}
+
+/// [`MixtureSameFamily`] without conditions.
+#[derive(Clone, Copy, Debug)]
+struct Blend<V, D> {
+    weights: ProbabilitiesOrLogits<V>,
+    components: D,
+}
+
+impl<'t, F: Real, D: Distribution<'t, F>> MixtureSameFamily<Var<'t, F>, D> {
+    /// A mixture whose weights have these logits along their last axis.
+    ///
+    /// # Errors
+    /// If the components have no axis of as many elements.
+    pub fn from_logits(logits: Var<'t, F>, components: D) -> DistributionResult<Self> {
+        Self::new(ProbabilitiesOrLogits::Logits(logits), components)
+    }
+
+    /// A mixture with these weights along their last axis.
+    ///
+    /// # Errors
+    /// If the components have no axis of as many elements.
+    pub fn from_probabilities(probabilities: Var<'t, F>, components: D) -> DistributionResult<Self> {
+        Self::new(ProbabilitiesOrLogits::Probabilities(probabilities), components)
+    }
+
+    fn new(weights: ProbabilitiesOrLogits<Var<'t, F>>, components: D) -> DistributionResult<Self> {
+        let event = components.event_shape();
+        let axis = event.len().checked_sub(components.element_rank() + 1);
+        let found = axis.map_or(0, |axis| event[axis]);
+        if found != weights.count() || found == 0 {
+            let problem = format!(
+                "expected {} components along the last independent axis, as there are weights, came event shape {event} of {}",
+                weights.count(),
+                components.name()
+            );
+            return Err(crate::DistributionError::Unsupported { distribution: "MixtureSameFamily", problem });
+        }
+        Ok(MixtureSameFamily { inner: Blend { weights, components } })
+    }
+
+    /// The components.
+    pub fn components(&self) -> &D {
+        &self.inner.components
+    }
+
+    /// The weights.
+    pub fn probabilities(&self) -> Var<'t, F> {
+        self.inner.weights.probabilities()
+    }
+}
+
+impl<F: Real, S: Family<F>> Family<F> for MixtureSameFamily<Id, S> {
+    type On<'t> = MixtureSameFamily<Var<'t, F>, S::On<'t>>;
+
+    fn store(live: &Self::On<'_>) -> Self {
+        let weights = match live.inner.weights.try_map(|var| Ok::<_, std::convert::Infallible>(var.id())) {
+            Ok(weights) => weights,
+            Err(never) => match never {},
+        };
+        MixtureSameFamily { inner: Blend { weights, components: S::store(&live.inner.components) } }
+    }
+
+    fn bind<'t>(&self, tape: &'t Tape<F>, ids: &IdMap) -> DistributionResult<Self::On<'t>> {
+        let weights = self.inner.weights.try_map(|&id| tape.var(ids.get(id)))?;
+        Ok(MixtureSameFamily { inner: Blend { weights, components: self.inner.components.bind(tape, ids)? } })
+    }
+}
+
+impl<'t, F: Real, D: Live<'t, F>> Live<'t, F> for MixtureSameFamily<Var<'t, F>, D> {
+    type Family = MixtureSameFamily<Id, D::Family>;
+}
+
+impl<'t, F: Real, D: Distribution<'t, F>> Blend<Var<'t, F>, D> {
+    fn rank(&self) -> usize {
+        self.components.element_rank()
+    }
+
+    /// A value with an axis for the components.
+    fn wide(&self, value: Var<'t, F>) -> Var<'t, F> {
+        value.unsqueeze(-1 - self.rank() as isize)
+    }
+
+    /// The sum over the components of a value of theirs, weighted.
+    fn average(&self, of_each: Var<'t, F>) -> Var<'t, F> {
+        let mut weights = self.weights.probabilities();
+        for _ in 0..self.rank() {
+            weights = weights.unsqueeze(-1);
+        }
+        let axis = -1 - self.rank() as isize;
+        (weights * of_each).sum_axis(axis)
+    }
+
+    /// A value of each component, and the category that the noise chooses, with the full shape of the draw.
+    fn pieces(&self, draw: &Draw<'_, F>) -> DistributionResult<(Tensor<F>, Tensor<F>)> {
+        let all = self.components.draw(&draw.purpose("components"))?;
+        let event = self.event_shape();
+        let independent: Shape = event.iter().take(event.len() - self.rank()).copied().collect();
+        let table_shape: Shape = independent.iter().copied().chain([self.weights.count()]).collect();
+        let table = draw.parameter(self.weights.probabilities(), &table_shape)?;
+        Ok((all, draw.purpose("component").categorical(&independent, &table)?))
+    }
+
+    /// For each independent element the value of one component.
+    fn choose(&self, all: &Tensor<F>, draw: &Draw<'_, F>, which: impl Fn(usize) -> usize) -> Tensor<F> {
+        let event = self.event_shape();
+        let size: usize = event.iter().skip(event.len() - self.rank()).product();
+        let count = self.weights.count();
+        let all = all.as_slice();
+        Tensor::from_fn(draw.shape(&event), |i| {
+            let (element, inside) = (i / size, i % size);
+            all[(element * count + which(element)) * size + inside]
+        })
+    }
+}
+
+impl<'t, F: Real, D: Distribution<'t, F>> Distribution<'t, F> for Blend<Var<'t, F>, D> {
+    fn name(&self) -> &'static str {
+        "MixtureSameFamily"
+    }
+
+    fn parameters(&self) -> Parameters<'t, F> {
+        let weights = self.weights.parameter();
+        let of_components = self.components.parameters().into_iter();
+        // The path is implicit: it has one derivative.
+        [weights]
+            .into_iter()
+            .chain(of_components)
+            .map(|parameter| {
+                let path = parameter.path.max(Smoothness::Kinked);
+                parameter.with_path(path)
+            })
+            .collect()
+    }
+
+    fn event_shape(&self) -> Shape {
+        let event = self.components.event_shape();
+        let axis = event.len().saturating_sub(1 + self.rank());
+        event.iter().enumerate().filter(|(at, _)| *at != axis).map(|(_, &size)| size).collect()
+    }
+
+    fn element_rank(&self) -> usize {
+        self.rank()
+    }
+
+    fn support(&self) -> Support {
+        self.components.support()
+    }
+
+    fn log_prob_each(&self, value: Var<'t, F>) -> Var<'t, F> {
+        (self.weights.logs() + self.components.log_prob_each(self.wide(value))).logsumexp(-1)
+    }
+
+    fn draw(&self, draw: &Draw<'_, F>) -> DistributionResult<Tensor<F>> {
+        let (all, chosen) = self.pieces(draw)?;
+        Ok(self.choose(&all, draw, |element| chosen.as_slice()[element].to_f64() as usize))
+    }
+
+    fn mean(&self) -> Option<Var<'t, F>> {
+        Some(self.average(self.components.mean()?))
+    }
+
+    fn variance(&self) -> Option<Var<'t, F>> {
+        let (mean, means) = (self.mean()?, self.components.mean()?);
+        let spread = self.components.variance()? + (means - self.wide(mean)).square();
+        Some(self.average(spread))
+    }
+
+    fn validate(&self) -> DistributionResult<()> {
+        self.weights.validate("MixtureSameFamily")?;
+        self.components.validate()
+    }
+
+    fn capabilities(&self) -> Capabilities<'_, 't, F> {
+        let inside = self.components.capabilities();
+        // A discrete law has a distribution function too, and no path.
+        let continuous = inside.reparameterized.is_some();
+        Capabilities {
+            score: inside.score.map(|_| self as _),
+            reparameterized: inside.cdf.filter(|_| continuous).map(|_| self as _),
+            weak_derivative: Some(self),
+            cdf: inside.cdf.map(|_| self as _),
+            ..Capabilities::default()
+        }
+    }
+}
+
+impl<'t, F: Real, D: Distribution<'t, F>> ScoreDifferentiable<'t, F> for Blend<Var<'t, F>, D> {}
+
+impl<'t, F: Real, D: Distribution<'t, F>> CumulativeDistribution<'t, F> for Blend<Var<'t, F>, D> {
+    fn cdf(&self, value: Var<'t, F>) -> Var<'t, F> {
+        match self.components.capabilities().cdf {
+            Some(inside) => self.average(inside.cdf(self.wide(value))),
+            None => value.tape().constant(f64::NAN),
+        }
+    }
+}
+
+impl<'t, F: Real, D: Distribution<'t, F>> Reparameterized<'t, F> for Blend<Var<'t, F>, D> {
+    fn rsample(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
+        if self.capabilities().reparameterized.is_none() {
+            return Err(lacks("MixtureSameFamily", "a path and a distribution function", self.components.name()));
+        }
+        Ok(implicit_path(self, self.sample(draw)?))
+    }
+}
+
+impl<'t, F: Real, D: Distribution<'t, F>> WeakDerivative<'t, F> for Blend<Var<'t, F>, D> {
+    /// By the weights only: parameter 0.
+    fn weak_derivative(
+        &self,
+        parameter: usize,
+        _sample: &Tensor<F>,
+        draw: &Draw<'_, F>,
+    ) -> DistributionResult<Option<Alternatives<F>>> {
+        if parameter != 0 {
+            return Ok(None);
+        }
+        // The same noise as that of the sample: the alternatives are what the other components would have given.
+        let (all, _) = self.pieces(draw)?;
+        let event = self.event_shape();
+        let independent: Shape = event.iter().take(event.len() - self.rank()).copied().collect();
+        let count = self.weights.count();
+        let table_shape: Shape = independent.iter().copied().chain([count]).collect();
+        let table = draw.parameter(self.weights.probabilities(), &table_shape)?;
+        let derivatives = self.weights.all_categories(&table);
+        let values = (0..count).map(|k| self.choose(&all, draw, |_| k)).collect();
+        Ok(Some(Alternatives { values, weights: derivatives.weights }))
+    }
+}
+
+delegate!([D: Distribution<'t, F>] MixtureSameFamily<Var<'t, F>, D>);
+
+impl<'t, F: Real, D: ScoreDifferentiable<'t, F>> ScoreDifferentiable<'t, F> for MixtureSameFamily<Var<'t, F>, D> {}
+
+impl<'t, F: Real, D: Distribution<'t, F>> WeakDerivative<'t, F> for MixtureSameFamily<Var<'t, F>, D> {
+    fn weak_derivative(
+        &self,
+        parameter: usize,
+        sample: &Tensor<F>,
+        draw: &Draw<'_, F>,
+    ) -> DistributionResult<Option<Alternatives<F>>> {
+        self.inner.weak_derivative(parameter, sample, draw)
+    }
+}
+
+impl<'t, F: Real, D: CumulativeDistribution<'t, F>> CumulativeDistribution<'t, F> for MixtureSameFamily<Var<'t, F>, D> {
+    fn cdf(&self, value: Var<'t, F>) -> Var<'t, F> {
+        self.inner.cdf(value)
+    }
+}
+
+impl<'t, F: Real, D: CumulativeDistribution<'t, F> + Reparameterized<'t, F>> Reparameterized<'t, F>
+    for MixtureSameFamily<Var<'t, F>, D>
+{
+    fn rsample(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
+        self.inner.rsample(draw)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::discrete_checks::check_family;
+    use crate::law_checks::{Build, Domain, Law, leaves, on_samples, variance};
+    use crate::{KeyedNoise, Normal};
+
+    /// Two normal laws by a weight, two locations and a scale.
+    const BUILD: Build = |p| {
+        let weights = Var::stack(&[p[0], 1.0 - p[0]]).unwrap();
+        let locations = Var::stack(&[p[1], p[2]]).unwrap();
+        Box::new(MixtureSameFamily::from_probabilities(weights, Normal::new(locations, p[3])).unwrap())
+    };
+
+    #[test]
+    fn everything_follows_the_law() {
+        let law = Law::new(BUILD, &[0.3, -1.0, 2.0, 0.7], Domain::Line(-8.0, 9.0));
+        law.assert_moments();
+        law.assert_score(&[-2.0, 0.4, 3.0]);
+        law.assert_cdf(&[-2.0, 0.4, 3.0]);
+        law.assert_draws_by_own_cdf(281);
+        law.assert_path(282);
+    }
+
+    /// The derivative by one weight along the simplex is that of the expected cost.
+    #[test]
+    fn the_weak_derivative_by_the_weights_is_right() {
+        let law = Law::new(BUILD, &[0.3, -1.0, 2.0, 0.7], Domain::Line(-8.0, 9.0));
+        let tape = Tape::<f64>::new();
+        let p = leaves(&tape, &law.parameters);
+        let mixture = (law.build)(&p);
+        let noise = KeyedNoise::new(283, 0);
+        let draw = on_samples(&tape, &noise, 100_000);
+        let sample = mixture.draw(&draw).unwrap();
+        let parts =
+            mixture.capabilities().weak_derivative.unwrap().weak_derivative(0, &sample, &draw).unwrap().unwrap();
+        let cost = |x: f64| x.sin() + 0.1 * x * x;
+        let terms: Vec<f64> = (0..sample.len())
+            .map(|i| {
+                let difference = |k: usize| cost(parts.values[k].as_slice()[i]) - cost(sample.as_slice()[i]);
+                let along = |k: usize| parts.weights[k].as_slice()[2 * i] - parts.weights[k].as_slice()[2 * i + 1];
+                (0..2).map(|k| along(k) * difference(k)).sum()
+            })
+            .collect();
+        let mean = terms.iter().sum::<f64>() / 1e5;
+        let exact = law.derivatives()[0];
+        let error = (variance(&terms) / 1e5).sqrt();
+        assert!((mean - exact).abs() < 4.0 * error, "{mean} ± {error}, expected {exact}");
+    }
+
+    #[test]
+    fn vectors_mix_too() {
+        let tape = Tape::<f64>::new();
+        let normal = Normal::new(tape.parameter([[0.0, 1.0], [5.0, 6.0], [-5.0, 0.0]]), 0.1);
+        let components = crate::Independent::new(normal, 1).unwrap();
+        let law = MixtureSameFamily::from_logits(tape.parameter([0.0, 1.0, 0.5]), components).unwrap();
+        assert_eq!((law.event_shape().to_vec(), law.element_rank()), (vec![2], 1));
+        let noise = KeyedNoise::new(284, 0);
+        let draw = on_samples(&tape, &noise, 2000);
+        let x = law.draw(&draw).unwrap();
+        for row in x.as_slice().chunks(2) {
+            let near = [[0.0, 1.0], [5.0, 6.0], [-5.0, 0.0]]
+                .iter()
+                .any(|at| (row[0] - at[0]).abs() < 1.0 && (row[1] - at[1]).abs() < 1.0);
+            assert!(near, "{row:?} mixes the coordinates of two components");
+        }
+        let value = tape.constant([5.0, 6.0]);
+        let by_hand = components.log_prob_each(value.unsqueeze(-2)) + tape.constant([0.0, 1.0, 0.5]).log_softmax(-1);
+        assert!((law.log_prob(value).item().unwrap() - by_hand.logsumexp(-1).item().unwrap()).abs() < 1e-12);
+        check_family(&tape, &law, value);
+        assert!(law.capabilities().reparameterized.is_none());
+    }
+
+    #[test]
+    fn misfits_are_errors() {
+        let tape = Tape::<f64>::new();
+        let weights = tape.parameter([0.5, 0.5]);
+        assert!(MixtureSameFamily::from_probabilities(weights, Normal::new(tape.parameter(0.0), 1.0)).is_err());
+        let three = Normal::new(tape.parameter([0.0, 1.0, 2.0]), 1.0);
+        assert!(MixtureSameFamily::from_probabilities(weights, three).is_err());
+    }
+}
