@@ -724,6 +724,42 @@ fn control_cases() -> Vec<Case> {
     ]
 }
 
+fn matrix_cases() -> Vec<Case> {
+    // A matrix that is positive definite whatever the numbers are.
+    fn definite<'t>(x: Var<'t, f64>) -> Var<'t, f64> {
+        x.matmul(x.transpose()) + x.tape().constant(&Tensor::eye(x.shape()[x.shape().len() - 1]))
+    }
+    vec![
+        case("cholesky", vec![real(&[3, 3], 350)], |_, x| definite(x[0]).cholesky()),
+        case("cholesky of many", vec![real(&[2, 2, 2], 351)], |tape, x| {
+            definite(x[0].event_to_plate(rows(tape, 2))).cholesky()
+        }),
+        case("triangular_solve", vec![real(&[3, 3], 352), real(&[3, 2], 353)], |_, x| {
+            definite(x[0]).cholesky().triangular_solve(x[1])
+        }),
+        case("transposed_triangular_solve", vec![real(&[3, 3], 354), real(&[3, 2], 355)], |_, x| {
+            definite(x[0]).cholesky().transposed_triangular_solve(x[1])
+        }),
+        case("triangular_solve, broadcast", vec![real(&[2, 2], 356), real(&[3, 2, 1], 357)], |tape, x| {
+            definite(x[0]).cholesky().triangular_solve(x[1].event_to_plate(rows(tape, 3)))
+        }),
+        case("triangular_solve with many triangles", vec![real(&[3, 2, 2], 358), real(&[2, 2], 359)], |_, x| {
+            definite(x[0]).cholesky().triangular_solve(x[1])
+        }),
+        case("diagonals and triangles", vec![real(&[2, 3, 3], 360)], |_, x| {
+            x[0].lower_triangle() * x[0] + x[0].diagonal().to_diagonal()
+        }),
+    ]
+}
+
+#[test]
+fn matrices() {
+    check(matrix_cases());
+    let tape = Tape::<f64>::new();
+    let error = tape.constant([[1.0, 2.0], [2.0, 1.0]]).cholesky().peek().unwrap_err().to_string();
+    assert!(error.contains("positive definite") && error.contains("row 1"), "{error}");
+}
+
 fn special_cases() -> Vec<Case> {
     let unit = |shape: &[usize], seed| numbers(shape, 0.1, 0.85, seed);
     let counts = |values: [f64; 3]| Tensor::from(values);
@@ -1040,6 +1076,7 @@ fn every_operation_is_covered() {
         map_cases(),
         zip_cases(),
         special_cases(),
+        matrix_cases(),
         select_cases(),
         reduction_cases(),
         matmul_cases(),

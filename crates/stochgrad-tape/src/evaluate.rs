@@ -38,9 +38,9 @@ impl<F: Real> Node<F> {
 }
 
 /// Operands with the same plate axes, and event ranks padded on the left of the event axes.
-struct Aligned<F: Real> {
-    plates: Plates,
-    values: SmallVec<[Tensor<F>; 3]>,
+pub(crate) struct Aligned<F: Real> {
+    pub(crate) plates: Plates,
+    pub(crate) values: SmallVec<[Tensor<F>; 3]>,
 }
 
 impl<F: Real> Inner<F> {
@@ -57,7 +57,7 @@ impl<F: Real> Inner<F> {
         format!(", plates {}", names.join(", "))
     }
 
-    fn operand(&self, node: &Node<F>, problem: impl Into<String>) -> Fault {
+    pub(crate) fn operand(&self, node: &Node<F>, problem: impl Into<String>) -> Fault {
         Fault::Operand { problem: problem.into(), shape: node.event(), plates: self.words(&node.plates) }
     }
 
@@ -85,7 +85,7 @@ impl<F: Real> Inner<F> {
         node.value.clone().with_shape(Shape::from(wide.as_slice()))
     }
 
-    fn align(&self, nodes: &[&Node<F>]) -> Aligned<F> {
+    pub(crate) fn align(&self, nodes: &[&Node<F>]) -> Aligned<F> {
         let mut plates = Plates::new();
         let mut rank = 0;
         for node in nodes {
@@ -194,6 +194,8 @@ impl<F: Real> Tape<F> {
             Op::Matmul { transpose_left, transpose_right } => {
                 return self.evaluate_matmul(inner, first, node(1), *transpose_left, *transpose_right);
             }
+            Op::Cholesky => inner.cholesky(pool, first)?,
+            Op::TriangularSolve { transpose } => return inner.triangular_solve(pool, first, node(1), *transpose),
             Op::Dot => return inner.dot(pool, first, node(1)),
             Op::DotOver(removed) => return inner.dot_over(pool, first, node(1), removed),
             Op::MatmulLeading => return self.evaluate_matmul_leading(inner, first, node(1)),

@@ -5,6 +5,7 @@
 //! axes where the value has more. [`unbroadcast`] takes that into account when it sums an adjoint down to an operand.
 
 use crate::contraction::{dot_over_rule, dot_rule};
+use crate::linalg::{cholesky_rule, triangular_solve_rule};
 use crate::node::Id;
 use crate::op::{Axes, Op, PlateReduction};
 use crate::plate::Plates;
@@ -203,6 +204,18 @@ impl<F: Real> Tape<F> {
             }
             Op::Matmul { transpose_left, transpose_right } => {
                 self.rule_matmul(x, inputs[1], output, full(g, output), (transpose_left, transpose_right), wanted)
+            }
+            Op::Cholesky => smallvec![Some(cholesky_rule(output, full(g, output)))],
+            Op::TriangularSolve { transpose } => {
+                let (by_triangle, by_right) = triangular_solve_rule(x, output, full(g, output), transpose);
+                let whole = |operand: Var<'t, F>| {
+                    let (own, result) = (operand.shape(), output.shape());
+                    result[..result.len() - 2].iter().chain(&own[own.len() - 2..]).copied().collect::<Shape>()
+                };
+                smallvec![
+                    want(0, &|| Some(unbroadcast(by_triangle, &plates, &whole(x), x))),
+                    want(1, &|| Some(unbroadcast(by_right, &plates, &whole(inputs[1]), inputs[1])))
+                ]
             }
             Op::MatmulLeading => {
                 let y = inputs[1];

@@ -34,6 +34,7 @@ mod error;
 mod evaluate;
 mod gradient;
 mod host;
+mod linalg;
 mod node;
 mod noise;
 mod op;

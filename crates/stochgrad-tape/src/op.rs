@@ -78,6 +78,13 @@ pub enum Op {
         /// Whether the second operand is transposed.
         transpose_right: bool,
     },
+    /// Lower Cholesky factors of the matrices in the last two event axes.
+    Cholesky,
+    /// Solutions of systems with lower triangular matrices (first operand), or with their transposes.
+    TriangularSolve {
+        /// Whether the triangle is transposed.
+        transpose: bool,
+    },
     /// Sum over all plates and leading axes of the outer products of the last axes: the gradient of a weight matrix.
     MatmulLeading,
     /// Sum over the event axes of the products of two operands of one event shape, on the plates of both.

@@ -46,6 +46,7 @@ mod error;
 mod fold;
 pub mod fused;
 pub mod layout;
+pub mod linalg;
 pub mod map;
 pub mod matmul;
 mod parallel;
