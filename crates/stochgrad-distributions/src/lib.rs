@@ -39,6 +39,7 @@ mod dirichlet;
 mod discrete_checks;
 mod discrete_uniform;
 mod distribution;
+mod divergences;
 mod domain;
 mod empirical;
 mod error;
