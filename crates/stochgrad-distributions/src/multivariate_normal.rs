@@ -11,7 +11,6 @@
 //!
 //! The covariance may also be given by the Cholesky factor $P$ of the precision, $\Sigma^{-1} = P P^\top$, or be diagonal.
 
-use crate::distribution::Family;
 use crate::prelude::*;
 use crate::{DistributionError, family};
 use std::f64::consts::PI;
@@ -367,6 +366,7 @@ impl<'t, F: Real> KlDivergence<'t, F> for MultivariateNormal<Var<'t, F>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Family;
     use crate::KeyedNoise;
     use crate::discrete_checks::check_family;
     use crate::law_checks::{on_samples, variance};

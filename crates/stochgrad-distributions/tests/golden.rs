@@ -2,50 +2,13 @@
 //! with forty digits from the definitions (`golden/generate.py`).
 
 mod catalogue;
+mod golden_rows;
 mod pairs;
 
 use catalogue::{Entry, entries};
+use golden_rows::{Row, rows};
 use std::collections::BTreeMap;
-use std::path::Path;
 use stochgrad_tape::{Tape, Var};
-
-/// One line of a table.
-struct Row {
-    law: String,
-    function: String,
-    parameters: Vec<f64>,
-    argument: Vec<f64>,
-    value: Vec<f64>,
-}
-
-fn numbers(field: &str) -> Vec<f64> {
-    field.split(';').filter(|part| !part.is_empty()).map(|part| part.parse().expect("a number")).collect()
-}
-
-fn rows() -> Vec<Row> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
-    let mut files: Vec<_> = std::fs::read_dir(folder)
-        .expect("the folder of tables")
-        .map(|entry| entry.expect("a file").path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "csv"))
-        .collect();
-    files.sort();
-    let mut rows = Vec::new();
-    for file in files {
-        let mut reader = csv::Reader::from_path(&file).expect("a table");
-        for record in reader.records() {
-            let record = record.expect("a line");
-            rows.push(Row {
-                law: record[0].to_string(),
-                function: record[1].to_string(),
-                parameters: numbers(&record[2]),
-                argument: numbers(&record[3]),
-                value: numbers(&record[4]),
-            });
-        }
-    }
-    rows
-}
 
 fn leaves<'t>(tape: &'t Tape<f64>, parameters: &[f64]) -> Vec<Var<'t, f64>> {
     parameters.iter().map(|&parameter| tape.parameter(parameter)).collect()
