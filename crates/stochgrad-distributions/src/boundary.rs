@@ -2,10 +2,11 @@
 //!
 //! A log-density falls to −∞ where its argument leaves the support. That is a jump for whoever differentiates through the
 //! argument, yet samples that never leave the support (those of the law itself, say) never see it. So the boundary
-//! counts as a jump only where some element is seen to be outside; a replay computes it anew all the same.
+//! counts as a jump only where some element is seen to be outside; a replay computes it anew all the same. A program keeps what the
+//! recording saw: a run in which a random value is outside where none was is an error.
 
 use std::sync::Arc;
-use stochgrad_tape::{Primitive, PrimitiveInputs, Smoothness, Var};
+use stochgrad_tape::{Primitive, PrimitiveInputs, SetId, Smoothness, Var};
 use stochgrad_tensor::{Real, Tensor};
 
 /// Whether the boundary itself is part of the support.
@@ -23,8 +24,9 @@ impl Boundary {
 
     /// 1 where a number with this distance from the boundary, positive on the inner side, is outside the support, else 0.
     pub(crate) fn outside<'t, F: Real>(self, distance: Var<'t, F>) -> Var<'t, F> {
-        let seen = distance.peek().is_ok_and(|distance| distance.as_slice().iter().any(|&x| self.excludes(x)));
-        distance.tape().custom(Arc::new(Outside { boundary: self, seen }), &[distance])
+        let seen = distance.inspect().is_ok_and(|distance| distance.as_slice().iter().any(|&x| self.excludes(x)));
+        let random = distance.ancestors() != SetId::EMPTY;
+        distance.tape().custom(Arc::new(Outside { boundary: self, seen, random }), &[distance])
     }
 
     /// A log-density inside the support, −∞ with no derivatives outside. Outside, `density` sees `within` instead of the value: its derivatives are
@@ -53,7 +55,10 @@ impl Boundary {
 
 struct Outside {
     boundary: Boundary,
+    /// Whether the recording had an element outside.
     seen: bool,
+    /// Whether a random value decides it. Nothing is derived from the smoothness of other values.
+    random: bool,
 }
 
 impl<F: Real> Primitive<F> for Outside {
@@ -80,6 +85,20 @@ impl<F: Real> Primitive<F> for Outside {
     fn smoothness(&self, _input: usize) -> Smoothness {
         if self.seen { Smoothness::Jump } else { Smoothness::Constant }
     }
+
+    fn holds(&self, inputs: PrimitiveInputs<'_, F>) -> Result<(), String> {
+        if self.seen || !self.random {
+            return Ok(());
+        }
+        let mut elements = inputs.values.iter().flat_map(|distance| distance.as_slice());
+        match elements.position(|&x| self.boundary.excludes(x)) {
+            None => Ok(()),
+            Some(position) => Err(format!(
+                "a random value is outside the support at position {position}, and none was when this was compiled: a jump of \
+                 the log-density, which its gradients leave out; record this step afresh, or compile a recording that has such a value"
+            )),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -97,6 +116,26 @@ mod tests {
         assert_eq!(mask([0.0, 1.0, f64::NAN], Boundary::Included), (vec![0.0, 0.0, 0.0], Smoothness::Constant));
         assert_eq!(mask([0.0, 1.0, 2.0], Boundary::Excluded), (vec![1.0, 0.0, 0.0], Smoothness::Jump));
         assert_eq!(mask([-0.5, 1.0, 2.0], Boundary::Included), (vec![1.0, 0.0, 0.0], Smoothness::Jump));
+    }
+
+    #[test]
+    fn a_program_keeps_what_the_recording_saw_of_random_values() {
+        let run = |recorded: f64, now: f64, random: bool| {
+            let tape = Tape::<f64>::new();
+            let x = tape.parameter([1.0, recorded]);
+            let value = if random { tape.sample(tape.new_site(), x, &[]) } else { x };
+            let outside = Boundary::Included.outside(value);
+            let mut program = tape.compile(&[x], &[outside]).unwrap();
+            program.set(0, &[1.0, now].into()).unwrap();
+            program.run(Default::default()).map(|()| program.output(0).to_vec()).map_err(|error| error.to_string())
+        };
+        assert_eq!(run(0.5, 2.0, true), Ok(vec![0.0, 0.0]));
+        assert_eq!(run(0.5, f64::NAN, true), Ok(vec![0.0, 0.0]));
+        assert_eq!(run(0.5, -2.0, false), Ok(vec![0.0, 1.0]));
+        assert_eq!(run(-0.5, -2.0, true), Ok(vec![0.0, 1.0]));
+        assert_eq!(run(-0.5, 2.0, true), Ok(vec![0.0, 0.0]));
+        let message = run(0.5, -2.0, true).unwrap_err();
+        assert!(message.contains("position 1") && message.contains("record this step afresh"), "{message}");
     }
 
     #[test]

@@ -5,10 +5,11 @@ use crate::node::{Id, Node};
 use crate::noise::{self, NoiseLayout};
 use crate::op::{Op, PlateReduction};
 use crate::plate::{Plate, Plates, merge};
-use crate::primitive::PrimitiveInputs;
+use crate::primitive::{Primitive, PrimitiveInputs};
 use crate::tape::{Inner, Tape};
 use smallvec::SmallVec;
 use std::panic::Location;
+use std::sync::Arc;
 use stochgrad_tensor::map::{Map, map};
 use stochgrad_tensor::random::Key;
 use stochgrad_tensor::reduce::Reduce;
@@ -41,6 +42,28 @@ impl<F: Real> Node<F> {
 pub(crate) struct Aligned<F: Real> {
     pub(crate) plates: Plates,
     pub(crate) values: SmallVec<[Tensor<F>; 3]>,
+}
+
+/// A primitive with its operands, free of the tape so that it may look there itself.
+struct PrimitiveCall<F: Real> {
+    primitive: Arc<dyn Primitive<F>>,
+    operands: Aligned<F>,
+    sizes: Shape,
+}
+
+impl<F: Real> PrimitiveCall<F> {
+    fn inputs(&self) -> PrimitiveInputs<'_, F> {
+        PrimitiveInputs { values: &self.operands.values, plates: self.sizes.clone() }
+    }
+
+    fn first_shape(&self) -> Shape {
+        self.operands.values.first().map(|value| value.shape().clone()).unwrap_or_default()
+    }
+
+    fn fault(&self, problem: String, shape: &Shape) -> Fault {
+        let problem = format!("{}: {problem}", self.primitive.name());
+        Fault::Operand { problem, shape: shape.clone(), plates: String::new() }
+    }
 }
 
 impl<F: Real> Inner<F> {
@@ -411,29 +434,34 @@ impl<F: Real> Tape<F> {
         Ok((value, plates))
     }
 
+    /// Whether what a primitive said of the recorded values is true of those that its operands have now.
+    pub(crate) fn holds(&self, op: &Op, inputs: &[Id]) -> Result<(), Fault> {
+        let Op::Custom(number) = op else { return Ok(()) };
+        let call = self.primitive_call(*number, inputs);
+        call.primitive.holds(call.inputs()).map_err(|problem| call.fault(problem, &call.first_shape()))
+    }
+
     fn evaluate_custom(&self, number: u32, inputs: &[Id]) -> Result<(Tensor<F>, Plates), Fault> {
-        let (primitive, aligned, sizes) = {
-            let inner = self.inner.borrow();
-            let nodes: SmallVec<[&Node<F>; 3]> = inputs.iter().map(|id| &inner.nodes[id.index()]).collect();
-            let mut plates = Plates::new();
-            nodes.iter().for_each(|node| merge(&mut plates, &node.plates));
-            let values = nodes.iter().map(|node| inner.spread(node, &plates, node.event().len())).collect();
-            let sizes = inner.full_shape(&plates, &[]);
-            (inner.primitives[number as usize].clone(), Aligned { plates, values }, sizes)
-        };
-        let fault = |problem: String, shape: &Shape| Fault::Operand {
-            problem: format!("{}: {problem}", primitive.name()),
-            shape: shape.clone(),
-            plates: String::new(),
-        };
-        let first = aligned.values.first().map(|value| value.shape().clone()).unwrap_or_default();
-        let value = primitive
-            .forward(PrimitiveInputs { values: &aligned.values, plates: sizes.clone() })
-            .map_err(|problem| fault(problem, &first))?;
+        let call = self.primitive_call(number, inputs);
+        let value =
+            call.primitive.forward(call.inputs()).map_err(|problem| call.fault(problem, &call.first_shape()))?;
+        let sizes = &call.sizes;
         if value.shape().len() < sizes.len() || value.shape()[..sizes.len()] != sizes[..] {
-            return Err(fault(format!("expected a value whose leading axes are the plates {sizes}"), value.shape()));
+            let problem = format!("expected a value whose leading axes are the plates {sizes}");
+            return Err(call.fault(problem, value.shape()));
         }
-        Ok((value, aligned.plates))
+        Ok((value, call.operands.plates))
+    }
+
+    fn primitive_call(&self, number: u32, inputs: &[Id]) -> PrimitiveCall<F> {
+        let inner = self.inner.borrow();
+        let nodes: SmallVec<[&Node<F>; 3]> = inputs.iter().map(|id| &inner.nodes[id.index()]).collect();
+        let mut plates = Plates::new();
+        nodes.iter().for_each(|node| merge(&mut plates, &node.plates));
+        let values = nodes.iter().map(|node| inner.spread(node, &plates, node.event().len())).collect();
+        let sizes = inner.full_shape(&plates, &[]);
+        let primitive = inner.primitives[number as usize].clone();
+        PrimitiveCall { primitive, operands: Aligned { plates, values }, sizes }
     }
 
     fn evaluate_matmul(

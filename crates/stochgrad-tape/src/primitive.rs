@@ -58,6 +58,17 @@ pub trait Primitive<F: Real>: Send + Sync {
         let _ = input;
         Smoothness::Smooth
     }
+
+    /// Whether [`smoothness`](Self::smoothness), where it depends on the values that were recorded, is true for these as well.
+    /// Each run of a [`Program`](crate::Program) asks this before it calls [`forward`](Self::forward), unless the answer was no for the
+    /// recorded values themselves. A replay does not ask.
+    ///
+    /// # Errors
+    /// What was expected and what came; the run fails, instead of giving gradients that were made for other values.
+    fn holds(&self, inputs: PrimitiveInputs<'_, F>) -> Result<(), String> {
+        let _ = inputs;
+        Ok(())
+    }
 }
 
 /// The result of a gradient rule.

@@ -602,7 +602,8 @@ impl<'t, F: Real> Var<'t, F> {
         Ok(value)
     }
 
-    /// The value, plate axes first, for a check whose only outcome is an error: nothing else may be made of it.
+    /// The value, plate axes first, for a check whose only outcome is an error: nothing else may be made of it, unless
+    /// [`Primitive::holds`](crate::Primitive::holds) checks it again in each run of a program.
     ///
     /// # Errors
     /// The first error recorded on the tape.

@@ -1,7 +1,10 @@
 //! A program gives the bits of recording afresh, refuses what it cannot repeat, and allocates nothing new.
 
 use proptest::prelude::*;
-use stochgrad_tape::{Fill, NoiseSeed, Plate, PlateKind, Program, Tape, TapeError, TapeResult, Var};
+use std::sync::Arc;
+use stochgrad_tape::{
+    Fill, IdMap, NoiseSeed, Plate, PlateKind, Primitive, PrimitiveInputs, Program, Tape, TapeError, TapeResult, Var,
+};
 use stochgrad_tensor::map::Map;
 use stochgrad_tensor::{Shape, Tensor};
 
@@ -210,6 +213,62 @@ fn what_host_code_may_have_made_of_a_value_is_refused() {
     assert!(tape.compile(&[x], &[x * seen]).is_ok());
     tape.note_host_work();
     assert!(!refusal(tape.compile(&[x], &[x + 1.0])).is_empty());
+}
+
+/// Twice its operand, which it says was below a limit.
+struct Below(f64);
+
+impl Primitive<f64> for Below {
+    fn name(&self) -> &str {
+        "below"
+    }
+
+    fn forward(&self, inputs: PrimitiveInputs<'_, f64>) -> Result<Tensor<f64>, String> {
+        Ok(inputs.values[0].map(|x| 2.0 * x))
+    }
+
+    fn gradient<'t>(
+        &self,
+        _inputs: &[Var<'t, f64>],
+        _output: Var<'t, f64>,
+        adjoint: Var<'t, f64>,
+    ) -> Vec<Option<Var<'t, f64>>> {
+        vec![Some(adjoint * 2.0)]
+    }
+
+    fn holds(&self, inputs: PrimitiveInputs<'_, f64>) -> Result<(), String> {
+        match inputs.values[0].as_slice().iter().find(|&&x| x >= self.0) {
+            None => Ok(()),
+            Some(x) => Err(format!("expected numbers below {}, came {x}", self.0)),
+        }
+    }
+}
+
+#[test]
+fn what_a_primitive_says_of_the_recording_must_hold_in_each_run() {
+    let tape = Tape::<f64>::new();
+    let (x, large) = (tape.parameter([1.0, 2.0]), tape.parameter([9.0, 1.0]));
+    let y = tape.custom(Arc::new(Below(5.0)), &[x]);
+    let mut map = IdMap::identity();
+    map.insert(x.id(), large.id());
+    let replayed = tape.record_again(y, &map);
+    let mut program = tape.compile(&[x, large], &[y, replayed]).unwrap();
+    for (first, fits) in [([3.0, 4.0], true), ([4.0, 5.0], false), ([-1.0, 0.0], true)] {
+        program.set(0, &Tensor::from(first)).unwrap();
+        // What did not hold for the recorded values of the replay is not asked of its runs.
+        program.set(1, &Tensor::from([6.0, 7.0])).unwrap();
+        match program.run(NoiseSeed::default()) {
+            Ok(()) => {
+                assert!(fits);
+                assert_eq!(program.output(0).to_vec(), first.map(|x| 2.0 * x));
+                assert_eq!(program.output(1).to_vec(), [12.0, 14.0]);
+            }
+            Err(error) => {
+                let message = error.to_string();
+                assert!(!fits && message.contains("below 5, came 5") && message.contains("programs.rs"), "{message}");
+            }
+        }
+    }
 }
 
 #[test]

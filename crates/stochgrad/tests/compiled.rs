@@ -1,7 +1,10 @@
 //! A compiled graph gives the bits of recording each step afresh: gradients, costs and the state of the methods.
 
 use std::sync::Arc;
-use stochgrad::distributions::{Family, Id, Relaxed};
+use stochgrad::distributions::{
+    Family, HalfCauchy, HalfNormal, Id, Kumaraswamy, LogNormal, Maxwell, Pareto, Rayleigh, Relaxed, Reparameterized,
+    ScoreDifferentiable, Weibull,
+};
 use stochgrad::graph::CompiledGraph;
 use stochgrad::prelude::*;
 use stochgrad::tensor::Tensor;
@@ -227,6 +230,81 @@ fn nodes_that_share_a_plate() {
             graph.cost("evidence", (x * bias - y).sum().log_mean_exp_over(plate))
         })
     });
+}
+
+/// A node of a positive law by its path, and one by its score, with a cost that is the log-density of another law.
+fn positive<D>(by_path: bool, law: impl for<'t> Fn(Var<'t, f64>, Var<'t, f64>) -> D::On<'t> + Copy + 'static)
+where
+    D: Family<f64>,
+    for<'t> D::On<'t>: Reparameterized<'t, f64> + ScoreDifferentiable<'t, f64>,
+{
+    agrees::<f64>(std::any::type_name::<D>(), || {
+        Box::new(move |graph, values| {
+            let bias = graph.param("bias", &values.bias)?;
+            let [a, b, c, d] = [0, 1, 2, 3].map(|position| bias.index(0, position));
+            let (first, second) = ((a * 0.4).exp(), (b * 0.3).exp() + 1.0);
+            let law = law(first, second);
+            let x = if by_path {
+                graph.sample("x", &law, &Pathwise::new().samples(3))?
+            } else {
+                graph.sample("x", &law, &ScoreFunction::new().samples(3).baseline(LeaveOneOut))?
+            };
+            let prior = Exponential::from_rate(c.exp()).log_prob(x);
+            graph.cost("evidence", law.log_prob(x) - prior - LogNormal::new(d, 1.3).log_prob(x))
+        })
+    });
+}
+
+#[test]
+fn laws_with_a_boundary() {
+    for by_path in [true, false] {
+        positive::<Exponential<Id>>(by_path, |_, b| Exponential::from_scale(b));
+        positive::<LogNormal<Id>>(by_path, |a, b| LogNormal::new(a, b));
+        positive::<HalfNormal<Id>>(by_path, |_, b| HalfNormal::new(b));
+        positive::<HalfCauchy<Id>>(by_path, |a, _| HalfCauchy::new(a));
+        positive::<Weibull<Id>>(by_path, |a, b| Weibull::new(b, a));
+        positive::<Rayleigh<Id>>(by_path, |a, _| Rayleigh::new(a));
+        positive::<Maxwell<Id>>(by_path, |a, _| Maxwell::new(a));
+        positive::<Pareto<Id>>(by_path, |a, b| Pareto::new(a.stop_gradient(), b));
+        positive::<Kumaraswamy<Id>>(by_path, |a, b| Kumaraswamy::new(a, b));
+    }
+}
+
+/// A normal variable at a location, by its path, in the density of an exponential law.
+fn near_the_boundary(graph: &Graph<'_, f64>, location: f64) -> GraphResult<()> {
+    let location = graph.param("location", location)?;
+    let x = graph.sample("x", &Normal::new(location, 0.1), &Pathwise::new().samples(4))?;
+    graph.cost("evidence", Exponential::from_rate(graph.constant(1.5)).log_prob(x).exp())
+}
+
+#[test]
+fn a_run_that_meets_the_boundary_unexpectedly_is_an_error() {
+    let tape = Tape::<f64>::new();
+    let graph = Graph::new(&tape, Seed::new(1));
+    near_the_boundary(&graph, 3.0).unwrap();
+    let mut compiled = graph.compile().unwrap();
+    for (location, fits) in [(2.0, true), (0.0, false), (1.0, true)] {
+        compiled.set("location", &Tensor::scalar(location)).unwrap();
+        let result = compiled.run(Seed::new(1));
+        match result {
+            Ok(gradients) => {
+                let tape = Tape::<f64>::new();
+                let graph = Graph::new(&tape, Seed::new(1));
+                near_the_boundary(&graph, location).unwrap();
+                same(gradients, &graph.backward().unwrap(), "inside");
+                assert!(fits);
+            }
+            Err(error) => {
+                let message = error.to_string();
+                assert!(!fits && message.contains("outside the support at position"), "{message}");
+                // Recorded afresh, the jump is there for the method to refuse.
+                let tape = Tape::<f64>::new();
+                let graph = Graph::new(&tape, Seed::new(1));
+                near_the_boundary(&graph, location).unwrap();
+                assert!(graph.backward().is_err() && graph.compile().is_err());
+            }
+        }
+    }
 }
 
 fn refusal(model: impl for<'t> Fn(&Graph<'t, f64>) -> GraphResult<()>) -> String {

@@ -14,6 +14,7 @@
 mod fusion;
 mod plan;
 
+use crate::evaluate::Fault;
 use crate::node::{Id, Inputs};
 use crate::noise::NoiseSeed;
 use crate::{Op, Tape, TapeError, TapeResult, Var};
@@ -69,7 +70,8 @@ struct Instruction<F> {
 
 enum Work<F> {
     /// One operation, by the kernel that evaluates it when it is recorded.
-    Evaluate { op: Op, inputs: Inputs, to: Id },
+    /// It is asked first whether what it said of the recorded values holds, if it held for these.
+    Evaluate { op: Op, inputs: Inputs, to: Id, held: bool },
     /// Element-wise functions and reductions of rows.
     Fused(Box<Fused<F>>),
 }
@@ -135,7 +137,7 @@ impl<F: Real> Program<F> {
     /// for the next run.
     ///
     /// # Errors
-    /// If an input was not set, or an operation fails on these values.
+    /// If an input was not set, or an operation fails on these values, or [does not hold](crate::Primitive::holds) for them.
     #[track_caller]
     pub fn run(&mut self, seed: NoiseSeed) -> TapeResult<()> {
         let at = Location::caller();
@@ -190,8 +192,8 @@ impl<F: Real> Program<F> {
         let mut result = Ok(());
         for instruction in instructions.iter() {
             match &instruction.work {
-                Work::Evaluate { op, inputs, to } => match tape.evaluate(op, inputs) {
-                    Ok((value, _)) => tape.inner.get_mut().nodes[to.index()].value = value,
+                Work::Evaluate { op, inputs, to, held } => match evaluate(tape, op, inputs, *held) {
+                    Ok(value) => tape.inner.get_mut().nodes[to.index()].value = value,
                     Err(fault) => {
                         let location = tape.inner.get_mut().nodes[to.index()].location;
                         result = Err(fault.into_error(op, location));
@@ -226,6 +228,13 @@ impl<F: Real> Program<F> {
     }
 }
 
+fn evaluate<F: Real>(tape: &Tape<F>, op: &Op, inputs: &[Id], held: bool) -> Result<Tensor<F>, Fault> {
+    if held {
+        tape.holds(op, inputs)?;
+    }
+    tape.evaluate(op, inputs).map(|(value, _)| value)
+}
+
 fn release<F: Real>(inner: &mut crate::tape::Inner<F>, pool: &Pool<F>, id: Id) {
     let node = &mut inner.nodes[id.index()];
     let spent = std::mem::replace(&mut node.value, inner.placeholder.clone());
@@ -239,7 +248,7 @@ impl<F: Real> std::fmt::Debug for Program<F> {
         writeln!(f, "Program<{}> with {} instructions", F::NAME, self.instructions.len())?;
         for instruction in &self.instructions {
             match &instruction.work {
-                Work::Evaluate { op, inputs, to } => {
+                Work::Evaluate { op, inputs, to, .. } => {
                     let inputs: Vec<u32> = inputs.iter().map(|id| id.0).collect();
                     writeln!(f, "  %{} = {op}{inputs:?}", to.0)?;
                 }

@@ -426,7 +426,9 @@ pub(super) fn plan<F: Real>(
                 });
                 last_use.insert(*value, position);
                 let inputs: Inputs = operands.iter().map(|&operand| Id(operand as u32)).collect();
-                Work::Evaluate { op: recording.node(*value).op.clone(), inputs, to: Id(*value as u32) }
+                let op = recording.node(*value).op.clone();
+                let held = tape.holds(&op, &inputs).is_ok();
+                Work::Evaluate { op, inputs, to: Id(*value as u32), held }
             }
             Planned::Group(group) => {
                 let group = &groups[*group];
