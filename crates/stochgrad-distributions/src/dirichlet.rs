@@ -51,7 +51,7 @@ impl<'t, F: Real> Dirichlet<Var<'t, F>> {
         self.concentration.sum_axis(-1)
     }
 
-    fn from_logs(&self, draw: &Draw<'_, F>, path: bool) -> DistributionResult<Var<'t, F>> {
+    fn by_gammas(&self, draw: &Draw<'_, F>, path: bool) -> DistributionResult<Var<'t, F>> {
         let logs = log_standard_gammas(self.concentration, draw, &self.event_shape(), path)?;
         Ok(logs.softmax(-1).clamp(F::MIN_POSITIVE.to_f64(), 1.0))
     }
@@ -91,7 +91,7 @@ impl<'t, F: Real> Distribution<'t, F> for Dirichlet<Var<'t, F>> {
     }
 
     fn draw(&self, draw: &Draw<'_, F>) -> DistributionResult<Tensor<F>> {
-        Ok(self.from_logs(draw, false)?.expand_plates(draw.plates()).inspect()?)
+        Ok(self.by_gammas(draw, false)?.expand_plates(draw.plates()).inspect()?)
     }
 
     fn mean(&self) -> Option<Var<'t, F>> {
@@ -131,7 +131,7 @@ impl<'t, F: Real> ScoreDifferentiable<'t, F> for Dirichlet<Var<'t, F>> {}
 
 impl<'t, F: Real> Reparameterized<'t, F> for Dirichlet<Var<'t, F>> {
     fn rsample(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
-        self.from_logs(draw, true)
+        self.by_gammas(draw, true)
     }
 }
 

@@ -69,7 +69,7 @@ impl<'t, F: Real> Lkj<Var<'t, F>> {
 
     /// Numbers for the rows, as a constant.
     fn of_rows(&self, f: impl Fn(f64) -> f64) -> Var<'t, F> {
-        self.concentration.tape().constant(&Tensor::from_fn([self.dimension], |row| F::from_f64(f(row as f64))))
+        self.concentration.tape().constant(Tensor::from_fn([self.dimension], |row| F::from_f64(f(row as f64))))
     }
 
     fn by_onion(&self, draw: &Draw<'_, F>, path: bool) -> DistributionResult<Var<'t, F>> {

@@ -59,7 +59,7 @@ impl<'t, F: Real> LowRankMultivariateNormal<Var<'t, F>> {
     fn capacitance_tril(&self) -> Var<'t, F> {
         let rank = self.factor.shape().last().copied().unwrap_or(0);
         let gram = self.factor.transpose().matmul(self.scaled_factor());
-        (gram + self.factor.tape().constant(&Tensor::eye(rank))).cholesky()
+        (gram + self.factor.tape().constant(Tensor::eye(rank))).cholesky()
     }
 
     fn log_determinant(&self) -> Var<'t, F> {

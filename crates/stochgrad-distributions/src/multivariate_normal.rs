@@ -153,7 +153,7 @@ impl<'t, F: Real> MultivariateNormal<Var<'t, F>> {
             Spread::ScaleTril(l) => l.matmul(l.transpose()),
             Spread::Diagonal(scale) => scale.square().broadcast_to(self.event_shape()).to_diagonal(),
             Spread::PrecisionTril(p) => {
-                let inverse = p.triangular_solve(p.tape().constant(&Tensor::eye(self.dimension())));
+                let inverse = p.triangular_solve(p.tape().constant(Tensor::eye(self.dimension())));
                 inverse.transpose().matmul(inverse)
             }
         }
@@ -295,7 +295,7 @@ impl<'t, F: Real> WeakDerivative<'t, F> for MultivariateNormal<Var<'t, F>> {
         let (tape, event, n) = (self.location.tape(), self.event_shape(), self.dimension());
         let matrix: Shape = event.iter().copied().chain([n]).collect();
         let factor = draw.parameter(self.scale_tril(), &matrix)?;
-        let inverse = draw.record(tape, factor.clone()).triangular_solve(tape.constant(&Tensor::eye(n)));
+        let inverse = draw.record(tape, factor.clone()).triangular_solve(tape.constant(Tensor::eye(n)));
         let inverse = inverse.broadcast_to(matrix).expand_plates(draw.plates()).inspect()?;
         let z = self.whiten(draw.record(tape, sample.clone())).expand_plates(draw.plates()).inspect()?;
         let rayleigh = draw.purpose("rayleigh").exponential(&event)?;
@@ -377,7 +377,7 @@ mod tests {
     fn all(tape: &Tape<f64>) -> [MultivariateNormal<Var<'_, f64>>; 3] {
         let location = tape.parameter([0.3, -1.0]);
         let factor = tape.parameter(FACTOR);
-        let inverse = factor.triangular_solve(tape.constant(&Tensor::eye(2)));
+        let inverse = factor.triangular_solve(tape.constant(Tensor::eye(2)));
         [
             MultivariateNormal::new(location, factor),
             MultivariateNormal::from_covariance(location, factor.matmul(factor.transpose())),

@@ -249,7 +249,7 @@ where
             } else {
                 graph.sample("x", &law, &ScoreFunction::new().samples(3).baseline(LeaveOneOut))?
             };
-            let prior = Exponential::from_rate(c.exp()).log_prob(x);
+            let prior = Exponential::new(c.exp()).log_prob(x);
             graph.cost("evidence", law.log_prob(x) - prior - LogNormal::new(d, 1.3).log_prob(x))
         })
     });
@@ -274,7 +274,7 @@ fn laws_with_a_boundary() {
 fn near_the_boundary(graph: &Graph<'_, f64>, location: f64) -> GraphResult<()> {
     let location = graph.param("location", location)?;
     let x = graph.sample("x", &Normal::new(location, 0.1), &Pathwise::new().samples(4))?;
-    graph.cost("evidence", Exponential::from_rate(graph.constant(1.5)).log_prob(x).exp())
+    graph.cost("evidence", Exponential::new(graph.constant(1.5)).log_prob(x).exp())
 }
 
 #[test]

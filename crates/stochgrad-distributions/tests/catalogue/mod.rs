@@ -1,5 +1,8 @@
 //! Every law of the library by the name that the tables of known values use.
 
+// Several tests share this, and each uses a part of it.
+#![allow(dead_code)]
+
 use stochgrad_distributions::*;
 use stochgrad_tape::{Tape, Var};
 
