@@ -190,7 +190,7 @@ fn derivatives_have_the_exact_mean() {
                 gradient.as_slice().iter().for_each(|&slope| paths.add(slope));
             }
             let Some(index) = index else { return };
-            let mut visit = |moments: &mut Moments, parts: Alternatives<f64>| {
+            let visit = |moments: &mut Moments, parts: Alternatives<f64>| {
                 for i in 0..sample.len() {
                     let terms = parts.values.iter().zip(&parts.weights);
                     moments.add(

@@ -378,7 +378,8 @@ def divergences():
             inner = own.splits
             kink = {"Laplace": [u[0]]}.get(q, [])
             own.splits = lambda *t: (inner(*t) if inner else []) + kink
-            value = own.expectation(lambda x: own.log_prob(x, *t) - other.log_prob(x, *u), t)
+            with mp.workdps(40):
+                value = own.expectation(lambda x: own.log_prob(x, *t) - other.log_prob(x, *u), t)
             own.splits = inner
             yield own.law, f"kl:{other.law}", a + b, "", value
 
