@@ -727,7 +727,7 @@ fn control_cases() -> Vec<Case> {
 fn matrix_cases() -> Vec<Case> {
     // A matrix that is positive definite whatever the numbers are.
     fn definite<'t>(x: Var<'t, f64>) -> Var<'t, f64> {
-        x.matmul(x.transpose()) + x.tape().constant(&Tensor::eye(x.shape()[x.shape().len() - 1]))
+        x.matmul(x.transpose()) + x.tape().constant(Tensor::eye(x.shape()[x.shape().len() - 1]))
     }
     vec![
         case("cholesky", vec![real(&[3, 3], 350)], |_, x| definite(x[0]).cholesky()),

@@ -14,8 +14,9 @@
 //! there (−85 in single precision), and infinite logits as $\pm 10^{30}$.
 
 use crate::distribution::{
-    Alternatives, Capabilities, ClosedFormEntropy, Distribution, FiniteSupport, KlDivergence, Parameters,
-    RecordedAlternatives, Relaxed, ScoreDifferentiable, Side, StochasticDerivative, Support, WeakDerivative,
+    Alternatives, Capabilities, ClosedFormEntropy, CumulativeDistribution, Distribution, FiniteSupport, KlDivergence,
+    Parameters, QuantileFunction, RecordedAlternatives, Relaxed, ScoreDifferentiable, Side, StochasticDerivative,
+    Support, WeakDerivative,
 };
 use crate::noise::Draw;
 use crate::probability::{ProbabilityOrLogit, check_sample};
@@ -147,6 +148,10 @@ impl<'t, F: Real> Distribution<'t, F> for Bernoulli<Var<'t, F>> {
         Some(p * (1.0 - p))
     }
 
+    fn mode(&self) -> Option<Var<'t, F>> {
+        Some((self.logits()).step())
+    }
+
     fn validate(&self) -> DistributionResult<()> {
         self.parameter.validate("Bernoulli")
     }
@@ -159,8 +164,25 @@ impl<'t, F: Real> Distribution<'t, F> for Bernoulli<Var<'t, F>> {
             stochastic_derivative: Some(self),
             relaxed: Some(self),
             entropy: Some(self),
+            cdf: Some(self),
+            icdf: Some(self),
             ..Capabilities::default()
         }
+    }
+}
+
+impl<'t, F: Real> CumulativeDistribution<'t, F> for Bernoulli<Var<'t, F>> {
+    fn cdf(&self, value: Var<'t, F>) -> Var<'t, F> {
+        // 1 − p between 0 and 1.
+        let zero = value.tape().constant(0.0);
+        let (possible, certain) = (value.ge(zero), value.ge(zero + 1.0));
+        possible * certain.select(zero + 1.0, self.parameter.complement())
+    }
+}
+
+impl<'t, F: Real> QuantileFunction<'t, F> for Bernoulli<Var<'t, F>> {
+    fn icdf(&self, probability: Var<'t, F>) -> Var<'t, F> {
+        probability.gt(self.parameter.complement())
     }
 }
 

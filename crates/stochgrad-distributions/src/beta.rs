@@ -82,7 +82,7 @@ impl<'t, F: Real> Distribution<'t, F> for Beta<Var<'t, F>> {
     }
 
     fn draw(&self, draw: &Draw<'_, F>) -> DistributionResult<Tensor<F>> {
-        Ok(self.from_logs(draw, false)?.expand_plates(draw.plates()).inspect()?)
+        Ok(self.by_gammas(draw, false)?.expand_plates(draw.plates()).inspect()?)
     }
 
     fn mean(&self) -> Option<Var<'t, F>> {
@@ -138,7 +138,7 @@ impl<'t, F: Real> ScoreDifferentiable<'t, F> for Beta<Var<'t, F>> {}
 
 impl<'t, F: Real> Reparameterized<'t, F> for Beta<Var<'t, F>> {
     fn rsample(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
-        self.from_logs(draw, true)
+        self.by_gammas(draw, true)
     }
 }
 
@@ -162,7 +162,7 @@ impl<'t, F: Real> KlDivergence<'t, F> for Beta<Var<'t, F>> {
 
 impl<'t, F: Real> Beta<Var<'t, F>> {
     /// Values from logarithms of two gamma numbers, held strictly inside the unit interval.
-    fn from_logs(&self, draw: &Draw<'_, F>, path: bool) -> DistributionResult<Var<'t, F>> {
+    fn by_gammas(&self, draw: &Draw<'_, F>, path: bool) -> DistributionResult<Var<'t, F>> {
         let event = self.event_shape();
         let up = log_standard_gammas(self.alpha, &draw.purpose("alpha"), &event, path)?;
         let down = log_standard_gammas(self.beta, &draw.purpose("beta"), &event, path)?;

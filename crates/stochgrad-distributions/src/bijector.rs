@@ -325,7 +325,7 @@ fn stick_logs<'t, F: Real>(x: Var<'t, F>) -> Var<'t, F> {
     let before = with_zero(rest).cumsum(-1);
     let shift: Vec<usize> = [sticks].into_iter().chain(0..sticks).collect();
     let before = before.index_select(-1, &shift)
-        * x.tape().constant(&Tensor::from_fn([sticks + 1], |i| if i == 0 { F::ZERO } else { F::ONE }));
+        * x.tape().constant(Tensor::from_fn([sticks + 1], |i| if i == 0 { F::ZERO } else { F::ONE }));
     with_zero(shifted.log_sigmoid()) + before
 }
 
@@ -364,9 +364,8 @@ fn lower_elements<'t, F: Real>(y: Var<'t, F>) -> Var<'t, F> {
     let positions: Vec<usize> = (0..rows).flat_map(|row| (0..=row).map(move |column| row * rows + column)).collect();
     let elements = y.reshape(shape).index_select(-1, &positions);
     let diagonal = diagonal(rows);
-    let on = y
-        .tape()
-        .constant(&Tensor::from_fn([positions.len()], |i| if diagonal.contains(&i) { F::ONE } else { F::ZERO }));
+    let on =
+        y.tape().constant(Tensor::from_fn([positions.len()], |i| if diagonal.contains(&i) { F::ONE } else { F::ZERO }));
     let one = y.tape().constant(1.0);
     on.select(on.select(elements, one).ln(), elements)
 }
@@ -406,12 +405,11 @@ mod tests {
             let pivot = (i..n).max_by(|&a, &b| matrix[a][i].abs().total_cmp(&matrix[b][i].abs())).unwrap();
             matrix.swap(i, pivot);
             log += matrix[i][i].abs().ln();
-            for row in i + 1..n {
-                let factor = matrix[row][i] / matrix[i][i];
-                for column in i..n {
-                    let above = matrix[i][column];
-                    matrix[row][column] -= factor * above;
-                }
+            let (above, below) = matrix.split_at_mut(i + 1);
+            let pivot = &above[i];
+            for row in below {
+                let factor = row[i] / pivot[i];
+                row.iter_mut().zip(pivot).skip(i).for_each(|(x, above)| *x -= factor * above);
             }
         }
         log

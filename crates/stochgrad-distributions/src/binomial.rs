@@ -18,8 +18,8 @@
 //! The number of trials may itself be random. No derivative by it exists.
 
 use crate::distribution::{
-    Alternatives, Capabilities, Distribution, FiniteSupport, KlDivergence, Parameter, Parameters, ScoreDifferentiable,
-    Side, StochasticDerivative, Support, WeakDerivative,
+    Alternatives, Capabilities, CumulativeDistribution, Distribution, FiniteSupport, KlDivergence, Parameter,
+    Parameters, ScoreDifferentiable, Side, StochasticDerivative, Support, WeakDerivative,
 };
 use crate::domain::whole;
 use crate::noise::Draw;
@@ -27,7 +27,7 @@ use crate::probability::{ProbabilityOrLogit, check_sample};
 use crate::{DistributionError, DistributionResult, family};
 use smallvec::smallvec;
 use std::panic::Location;
-use stochgrad_tape::{IntoVar, Smoothness, TapeError, Var};
+use stochgrad_tape::{IntoVar, Smoothness, TapeError, Var, special};
 use stochgrad_tensor::special::binomial_cdf;
 use stochgrad_tensor::{Real, Shape, Tensor};
 
@@ -148,9 +148,10 @@ impl<'t, F: Real> Distribution<'t, F> for Binomial<Var<'t, F>> {
     }
 
     fn log_prob_each(&self, value: Var<'t, F>) -> Var<'t, F> {
-        let failures = self.trials - value;
-        let arrangements = (self.trials + 1.0).lgamma() - (value + 1.0).lgamma() - (failures + 1.0).lgamma();
-        arrangements + self.parameter.log_power(value, failures)
+        match self.parameter {
+            ProbabilityOrLogit::Probability(p) => special::binomial_log_pmf(value, self.trials, p),
+            ProbabilityOrLogit::Logit(l) => special::binomial_log_pmf_by_logit(value, self.trials, l),
+        }
     }
 
     fn draw(&self, draw: &Draw<'_, F>) -> DistributionResult<Tensor<F>> {
@@ -169,6 +170,10 @@ impl<'t, F: Real> Distribution<'t, F> for Binomial<Var<'t, F>> {
         Some(self.trials * self.parameter.probability() * self.parameter.complement())
     }
 
+    fn mode(&self) -> Option<Var<'t, F>> {
+        Some(((self.trials + 1.0) * self.parameter.probability()).floor().minimum(self.trials))
+    }
+
     fn validate(&self) -> DistributionResult<()> {
         whole("Binomial", "trials", self.trials, 0)?;
         self.parameter.validate("Binomial")
@@ -180,8 +185,21 @@ impl<'t, F: Real> Distribution<'t, F> for Binomial<Var<'t, F>> {
             finite_support: Some(self),
             weak_derivative: Some(self),
             stochastic_derivative: Some(self),
+            cdf: Some(self),
             ..Capabilities::default()
         }
+    }
+}
+
+impl<'t, F: Real> CumulativeDistribution<'t, F> for Binomial<Var<'t, F>> {
+    fn cdf(&self, value: Var<'t, F>) -> Var<'t, F> {
+        let tape = value.tape();
+        let (possible, all) = ((value + 1.0).floor().step(), value.ge(self.trials));
+        let inner = possible * (1.0 - all);
+        let count = inner.select(value.floor(), tape.constant(0.0));
+        let failures = inner.select(self.trials - count, tape.constant(1.0));
+        let (p, q) = (self.parameter.probability(), self.parameter.complement());
+        inner.select(special::beta_inc_pair(failures, count + 1.0, q, p), all)
     }
 }
 

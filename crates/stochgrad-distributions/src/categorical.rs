@@ -17,8 +17,8 @@
 
 use crate::categories::ProbabilitiesOrLogits;
 use crate::distribution::{
-    Alternatives, Capabilities, ClosedFormEntropy, Distribution, FiniteSupport, KlDivergence, Parameters,
-    ScoreDifferentiable, Side, StochasticDerivative, Support, WeakDerivative,
+    Alternatives, Capabilities, ClosedFormEntropy, CumulativeDistribution, Distribution, FiniteSupport, KlDivergence,
+    Parameters, ScoreDifferentiable, Side, StochasticDerivative, Support, WeakDerivative,
 };
 use crate::noise::Draw;
 use crate::probability::check_sample;
@@ -148,6 +148,10 @@ impl<'t, F: Real> Distribution<'t, F> for Categorical<Var<'t, F>> {
         Some((p * (x - mean).square()).sum_axis(-1))
     }
 
+    fn mode(&self) -> Option<Var<'t, F>> {
+        Some(self.parameter.logs().argmax(-1))
+    }
+
     fn validate(&self) -> DistributionResult<()> {
         self.parameter.validate("Categorical")
     }
@@ -159,8 +163,19 @@ impl<'t, F: Real> Distribution<'t, F> for Categorical<Var<'t, F>> {
             weak_derivative: Some(self),
             stochastic_derivative: Some(self),
             entropy: Some(self),
+            cdf: Some(self),
             ..Capabilities::default()
         }
+    }
+}
+
+impl<'t, F: Real> CumulativeDistribution<'t, F> for Categorical<Var<'t, F>> {
+    fn cdf(&self, value: Var<'t, F>) -> Var<'t, F> {
+        let last = self.categories() as f64 - 1.0;
+        let tape = value.tape();
+        let possible = (value + 1.0).floor().step();
+        let position = value.floor().clamp(0.0, last);
+        possible.select(self.pick(self.probabilities().cumsum(-1), position), tape.constant(0.0))
     }
 }
 

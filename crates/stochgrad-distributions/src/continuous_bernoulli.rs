@@ -68,6 +68,11 @@ impl<'t, F: Real> ContinuousBernoulli<Var<'t, F>> {
         self.parameter.logit()
     }
 
+    /// ln((e^η − 1)/η)
+    pub(crate) fn log_normalizer(&self) -> Var<'t, F> {
+        log_normalizer(self.logits())
+    }
+
     /// The probabilities.
     pub fn probabilities(&self) -> Var<'t, F> {
         self.parameter.probability()

@@ -218,6 +218,29 @@ pub(crate) fn check_draws<'t>(tape: &'t Tape<f64>, distribution: &dyn Distributi
         "chi-square {statistic} over {cells} cells"
     );
 
+    if let Some(cumulative) = distribution.capabilities().cdf {
+        let sums = p.iter().scan(0.0, |sum, p| {
+            *sum += p;
+            Some(*sum)
+        });
+        let sums: Vec<f64> = sums.collect();
+        let numbers: Vec<f64> = (0..states).map(|k| k as f64).collect();
+        let at = |values: Vec<f64>| cumulative.cdf(tape.constant(values)).peek().unwrap().to_vec();
+        assert_close(&at(numbers.clone()), &sums, 1e-12);
+        assert_close(&at(numbers.iter().map(|k| k + 0.4).collect()), &sums, 1e-12);
+        assert_eq!(at(vec![-1.0, -0.5]), [0.0, 0.0]);
+        if let Some(quantile) = distribution.capabilities().icdf {
+            let likely = p.iter().filter(|p| **p > 1e-6).count();
+            let middles: Vec<f64> = (0..likely).map(|k| sums[k] - 0.5 * p[k]).collect();
+            let back = quantile.icdf(tape.constant(middles)).peek().unwrap();
+            assert_eq!(back.as_slice(), &numbers[..likely]);
+        }
+    }
+    if let Some(mode) = distribution.mode().filter(|_| distribution.element_rank() == 0) {
+        let highest = p.iter().copied().fold(0.0, f64::max);
+        assert!(p[mode.item().unwrap() as usize] >= highest * (1.0 - 1e-12), "{mode:?} is not the mode");
+    }
+
     if let (0, Some(mean), Some(variance)) = (distribution.element_rank(), distribution.mean(), distribution.variance())
     {
         let (mean, variance) = (mean.item().unwrap(), variance.item().unwrap());

@@ -82,7 +82,7 @@ impl<'t, F: Real> Distribution<'t, F> for DiscreteUniform<Var<'t, F>> {
             let (low, high) = bounds(i);
             ((k as f64 + 1.0) / (high - low + 1.0)).min(1.0)
         })?;
-        value.make_mut().iter_mut().enumerate().for_each(|(i, x)| *x = *x + low.as_slice()[i]);
+        value.make_mut().iter_mut().enumerate().for_each(|(i, x)| *x += low.as_slice()[i]);
         Ok(value)
     }
 

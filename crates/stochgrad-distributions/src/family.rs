@@ -1,6 +1,6 @@
 //! The macros that write what all distributions have in common.
 
-/// Implements [`Family`] and [`Live`] for a distribution `Name<V>` that has
+/// Implements [`Family`](crate::Family) and [`Live`](crate::Live) for a distribution `Name<V>` that has
 /// `fn try_map<W, E>(&self, f: impl FnMut(&V) -> Result<W, E>) -> Result<Name<W>, E>`.
 #[macro_export]
 macro_rules! family {

@@ -13,8 +13,8 @@
 //! The weak derivative: $\partial_p P(X = k) = (1-p)^k - k p (1-p)^{k-1}$, and $k p^2 (1-p)^{k-1}$ is the law of $1 + X + X'$.
 
 use crate::distribution::{
-    Alternatives, Capabilities, Distribution, KlDivergence, Parameters, ScoreDifferentiable, Side,
-    StochasticDerivative, Support, WeakDerivative,
+    Alternatives, Capabilities, ClosedFormEntropy, CumulativeDistribution, Distribution, KlDivergence, Parameters,
+    QuantileFunction, ScoreDifferentiable, Side, StochasticDerivative, Support, WeakDerivative,
 };
 use crate::domain::check_parameter;
 use crate::noise::Draw;
@@ -122,6 +122,10 @@ impl<'t, F: Real> Distribution<'t, F> for Geometric<Var<'t, F>> {
         })
     }
 
+    fn mode(&self) -> Option<Var<'t, F>> {
+        Some(self.parameter.var() * 0.0)
+    }
+
     fn validate(&self) -> DistributionResult<()> {
         match self.parameter {
             ProbabilityOrLogit::Probability(p) => {
@@ -140,8 +144,38 @@ impl<'t, F: Real> Distribution<'t, F> for Geometric<Var<'t, F>> {
             score: Some(self),
             weak_derivative: Some(self),
             stochastic_derivative: Some(self),
+            cdf: Some(self),
+            icdf: Some(self),
+            entropy: Some(self),
             ..Capabilities::default()
         }
+    }
+}
+
+impl<'t, F: Real> CumulativeDistribution<'t, F> for Geometric<Var<'t, F>> {
+    fn cdf(&self, value: Var<'t, F>) -> Var<'t, F> {
+        let rest = match self.parameter {
+            ProbabilityOrLogit::Probability(p) => (-p).log1p(),
+            ProbabilityOrLogit::Logit(l) => (-l).log_sigmoid(),
+        };
+        -((value.floor() + 1.0).relu() * rest).expm1()
+    }
+}
+
+impl<'t, F: Real> QuantileFunction<'t, F> for Geometric<Var<'t, F>> {
+    fn icdf(&self, probability: Var<'t, F>) -> Var<'t, F> {
+        let rest = match self.parameter {
+            ProbabilityOrLogit::Probability(p) => (-p).log1p(),
+            ProbabilityOrLogit::Logit(l) => (-l).log_sigmoid(),
+        };
+        (((-probability).log1p() / rest).ceil() - 1.0).relu()
+    }
+}
+
+impl<'t, F: Real> ClosedFormEntropy<'t, F> for Geometric<Var<'t, F>> {
+    fn entropy(&self) -> Var<'t, F> {
+        // There are 1 / p trials on average.
+        (self.parameter.entropy() / self.probabilities()).sum()
     }
 }
 
@@ -339,7 +373,7 @@ mod tests {
             let tape = Tape::<f64>::new();
             let law = build(tape.parameter(theta));
             check_family(&tape, &law, tape.constant(2.0));
-            assert_eq!(capabilities(&law), [true, false, false, true, true, false, false]);
+            assert_eq!(capabilities(&law), [true, false, false, true, true, false, true]);
             assert_close(
                 &[law.probabilities().item().unwrap(), law.logits().item().unwrap()],
                 &[P, (P / (1.0 - P)).ln()],

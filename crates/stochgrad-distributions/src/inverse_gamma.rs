@@ -73,7 +73,7 @@ impl<'t, F: Real> Distribution<'t, F> for InverseGamma<Var<'t, F>> {
     }
 
     fn draw(&self, draw: &Draw<'_, F>) -> DistributionResult<Tensor<F>> {
-        Ok(self.from_logs(draw, false)?.expand_plates(draw.plates()).inspect()?)
+        Ok(self.by_gammas(draw, false)?.expand_plates(draw.plates()).inspect()?)
     }
 
     fn mean(&self) -> Option<Var<'t, F>> {
@@ -134,7 +134,7 @@ impl<'t, F: Real> ScoreDifferentiable<'t, F> for InverseGamma<Var<'t, F>> {}
 
 impl<'t, F: Real> Reparameterized<'t, F> for InverseGamma<Var<'t, F>> {
     fn rsample(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
-        self.from_logs(draw, true)
+        self.by_gammas(draw, true)
     }
 }
 
@@ -174,7 +174,7 @@ impl<'t, F: Real> KlDivergence<'t, F> for InverseGamma<Var<'t, F>> {
 
 impl<'t, F: Real> InverseGamma<Var<'t, F>> {
     /// Values from logarithms of gamma numbers, held inside the range of positive numbers.
-    fn from_logs(&self, draw: &Draw<'_, F>, path: bool) -> DistributionResult<Var<'t, F>> {
+    fn by_gammas(&self, draw: &Draw<'_, F>, path: bool) -> DistributionResult<Var<'t, F>> {
         let logs = log_standard_gammas(self.concentration, draw, &self.event_shape(), path)?;
         let largest = F::MAX.to_f64().ln() - 40.0;
         Ok((self.scale.ln() - logs).clamp(-largest, largest).exp())

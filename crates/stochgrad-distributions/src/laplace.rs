@@ -147,11 +147,11 @@ impl<'t, F: Real> Distribution<'t, F> for Laplace<Var<'t, F>> {
 
 impl<'t, F: Real> CumulativeDistribution<'t, F> for Laplace<Var<'t, F>> {
     fn cdf(&self, value: Var<'t, F>) -> Var<'t, F> {
-        // Both tails from their own end.
+        // Each tail from its own end; at the location both have the right derivative.
         let z = (value - self.location) / self.scale;
-        let upper = z.step();
-        let tail = (-z.abs()).exp() * 0.5;
-        upper.select(1.0 - tail, tail)
+        let (upper, zero) = (z.step(), z.tape().constant(0.0));
+        let (below, above) = (upper.select(zero, z).exp() * 0.5, upper.select(-z, zero).exp() * 0.5);
+        upper.select(1.0 - above, below)
     }
 }
 

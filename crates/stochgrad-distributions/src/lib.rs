@@ -34,10 +34,12 @@ mod cauchy;
 mod chi2;
 mod continuous_bernoulli;
 mod delta;
+mod dirichlet;
 #[cfg(test)]
 mod discrete_checks;
 mod discrete_uniform;
 mod distribution;
+mod divergences;
 mod domain;
 mod empirical;
 mod error;
@@ -56,12 +58,16 @@ mod kumaraswamy;
 mod laplace;
 #[cfg(test)]
 mod law_checks;
+mod lkj;
 mod log_normal;
 mod logistic;
+mod low_rank_multivariate_normal;
 mod maxwell;
 mod mixture;
 mod mixture_same_family;
 mod monte_carlo;
+mod multinomial;
+mod multivariate_normal;
 mod negative_binomial;
 mod noise;
 mod normal;
@@ -82,6 +88,7 @@ mod uniform;
 mod von_mises;
 pub mod weak;
 mod weibull;
+mod wishart;
 mod wrapper;
 
 pub use bernoulli::Bernoulli;
@@ -93,6 +100,7 @@ pub use cauchy::Cauchy;
 pub use chi2::Chi2;
 pub use continuous_bernoulli::ContinuousBernoulli;
 pub use delta::Delta;
+pub use dirichlet::Dirichlet;
 pub use discrete_uniform::DiscreteUniform;
 pub use distribution::{
     Alternatives, Capabilities, ClosedFormEntropy, CumulativeDistribution, Distribution, Family, FiniteSupport,
@@ -114,12 +122,16 @@ pub use inverse_gamma::InverseGamma;
 pub use inverse_gaussian::InverseGaussian;
 pub use kumaraswamy::Kumaraswamy;
 pub use laplace::Laplace;
+pub use lkj::Lkj;
 pub use log_normal::LogNormal;
 pub use logistic::Logistic;
+pub use low_rank_multivariate_normal::LowRankMultivariateNormal;
 pub use maxwell::Maxwell;
 pub use mixture::Mixture;
 pub use mixture_same_family::MixtureSameFamily;
 pub use monte_carlo::{MonteCarloKl, monte_carlo_kl};
+pub use multinomial::Multinomial;
+pub use multivariate_normal::MultivariateNormal;
 pub use negative_binomial::NegativeBinomial;
 pub use noise::{Draw, KeyedNoise, NoiseKey, NoiseSource, quantile};
 pub use normal::Normal;
@@ -137,6 +149,7 @@ pub use truncated_normal::TruncatedNormal;
 pub use uniform::Uniform;
 pub use von_mises::VonMises;
 pub use weibull::Weibull;
+pub use wishart::Wishart;
 
 // For the macro `family!`, which writes code in other crates.
 #[doc(hidden)]

@@ -171,6 +171,10 @@ impl<'t, F: Real> Distribution<'t, F> for OneHotCategorical<Var<'t, F>> {
         Some(p * (1.0 - p))
     }
 
+    fn mode(&self) -> Option<Var<'t, F>> {
+        Some(self.parameter.logs().argmax(-1).one_hot(self.categories()))
+    }
+
     fn validate(&self) -> DistributionResult<()> {
         self.parameter.validate("OneHotCategorical")
     }

@@ -62,8 +62,9 @@ impl<'t, F: Real> Distribution<'t, F> for Pareto<Var<'t, F>> {
 
     fn log_prob_each(&self, value: Var<'t, F>) -> Var<'t, F> {
         let a = self.concentration;
-        Boundary::Included
-            .confine(value - self.scale, value, self.scale, |x| a.ln() - a * (x.ln() - self.scale.ln()) - x.ln())
+        Boundary::Included.confine(value - self.scale, value, self.scale, |x| {
+            a.ln() - a * ((x - self.scale) / self.scale).log1p() - x.ln()
+        })
     }
 
     drawn_by_path!();
@@ -108,8 +109,9 @@ impl<'t, F: Real> Distribution<'t, F> for Pareto<Var<'t, F>> {
 
 impl<'t, F: Real> CumulativeDistribution<'t, F> for Pareto<Var<'t, F>> {
     fn cdf(&self, value: Var<'t, F>) -> Var<'t, F> {
-        let above = (value - self.scale).relu() + self.scale;
-        -(self.concentration * (self.scale.ln() - above.ln())).expm1()
+        // ln(x/s), with its digits just above the threshold.
+        let excess = (value - self.scale).relu() / self.scale;
+        -(-self.concentration * excess.log1p()).expm1()
     }
 }
 

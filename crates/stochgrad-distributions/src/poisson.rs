@@ -9,15 +9,15 @@
 //! | stochastic derivative | right: to $X + 1$ at rate 1; left: to $X - 1$ at rate $X/\lambda$ (Arya et al. 2022) |
 
 use crate::distribution::{
-    Alternatives, Capabilities, Distribution, KlDivergence, Parameter, Parameters, ScoreDifferentiable, Side,
-    StochasticDerivative, Support, WeakDerivative,
+    Alternatives, Capabilities, CumulativeDistribution, Distribution, KlDivergence, Parameter, Parameters,
+    ScoreDifferentiable, Side, StochasticDerivative, Support, WeakDerivative,
 };
 use crate::domain::check_parameter;
 use crate::noise::Draw;
 use crate::probability::{check_sample, finite_ln, held};
 use crate::{DistributionResult, family};
 use smallvec::smallvec;
-use stochgrad_tape::Var;
+use stochgrad_tape::{Var, special};
 use stochgrad_tensor::special::poisson_cdf;
 use stochgrad_tensor::{Real, Shape, Tensor};
 
@@ -140,13 +140,10 @@ impl<'t, F: Real> Distribution<'t, F> for Poisson<Var<'t, F>> {
     }
 
     fn log_prob_each(&self, value: Var<'t, F>) -> Var<'t, F> {
-        // 0 · ln 0 is 0, in the derivative too: for a count of 0 the logarithm is taken of a rate of 1.
-        let tape = value.tape();
-        let log = match self.parameter {
-            RateOrLog::Rate(rate) => value.select(rate, tape.constant(1.0)).ln(),
-            RateOrLog::Log(log) => value.select(log, tape.constant(0.0)),
-        };
-        value * log - self.rate() - (value + 1.0).lgamma()
+        match self.parameter {
+            RateOrLog::Rate(rate) => special::poisson_log_pmf(value, rate),
+            RateOrLog::Log(log) => special::poisson_log_pmf_by_log(value, log),
+        }
     }
 
     fn draw(&self, draw: &Draw<'_, F>) -> DistributionResult<Tensor<F>> {
@@ -160,6 +157,10 @@ impl<'t, F: Real> Distribution<'t, F> for Poisson<Var<'t, F>> {
 
     fn variance(&self) -> Option<Var<'t, F>> {
         Some(self.rate())
+    }
+
+    fn mode(&self) -> Option<Var<'t, F>> {
+        Some(self.rate().floor())
     }
 
     fn validate(&self) -> DistributionResult<()> {
@@ -186,8 +187,18 @@ impl<'t, F: Real> Distribution<'t, F> for Poisson<Var<'t, F>> {
             score: Some(self),
             weak_derivative: Some(self),
             stochastic_derivative: Some(self),
+            cdf: Some(self),
             ..Capabilities::default()
         }
+    }
+}
+
+impl<'t, F: Real> CumulativeDistribution<'t, F> for Poisson<Var<'t, F>> {
+    fn cdf(&self, value: Var<'t, F>) -> Var<'t, F> {
+        let tape = value.tape();
+        let possible = (value + 1.0).floor().step();
+        let count = possible.select(value.floor(), tape.constant(0.0));
+        possible.select(special::gamma_q(count + 1.0, self.rate()), tape.constant(0.0))
     }
 }
 

@@ -73,7 +73,13 @@ impl<'t, F: Real> ProbabilityOrLogit<Var<'t, F>> {
     /// `ln p` and `ln(1 − p)`, finite and with finite derivatives at probabilities 0 and 1 too.
     fn finite_logs(&self) -> (Var<'t, F>, Var<'t, F>) {
         match *self {
-            ProbabilityOrLogit::Probability(p) => (finite_ln(p), finite_ln(1.0 - p)),
+            ProbabilityOrLogit::Probability(p) => {
+                // 1 − p has its digits near 1, ln(1 + x) near 0.
+                let (tape, likely) = (p.tape(), (p - 0.5).step());
+                let near_zero = (-likely.select(tape.constant(0.0), p)).log1p();
+                let near_one = finite_ln(1.0 - likely.select(p, tape.constant(0.5)));
+                (finite_ln(p), likely.select(near_one, near_zero))
+            }
             ProbabilityOrLogit::Logit(_) => {
                 let l = self.finite_logit();
                 (l.log_sigmoid(), (-l).log_sigmoid())

@@ -82,7 +82,7 @@ impl<'t, F: Real> Distribution<'t, F> for StudentT<Var<'t, F>> {
     }
 
     fn draw(&self, draw: &Draw<'_, F>) -> DistributionResult<Tensor<F>> {
-        Ok(self.from_normal(draw, false)?.expand_plates(draw.plates()).inspect()?)
+        Ok(self.by_normal(draw, false)?.expand_plates(draw.plates()).inspect()?)
     }
 
     fn mean(&self) -> Option<Var<'t, F>> {
@@ -152,7 +152,7 @@ impl<'t, F: Real> ScoreDifferentiable<'t, F> for StudentT<Var<'t, F>> {}
 
 impl<'t, F: Real> Reparameterized<'t, F> for StudentT<Var<'t, F>> {
     fn rsample(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
-        self.from_normal(draw, true)
+        self.by_normal(draw, true)
     }
 }
 
@@ -214,7 +214,7 @@ impl<'t, F: Real> StudentT<Var<'t, F>> {
     }
 
     /// A normal number over the root of a gamma number, which is held in the range of the numbers.
-    fn from_normal(&self, draw: &Draw<'_, F>, path: bool) -> DistributionResult<Var<'t, F>> {
+    fn by_normal(&self, draw: &Draw<'_, F>, path: bool) -> DistributionResult<Var<'t, F>> {
         let (event, half) = (self.event_shape(), self.degrees_of_freedom * 0.5);
         let noise = draw.purpose("normal").record_normal(half.tape(), &event)?;
         let logs = log_standard_gammas(half, &draw.purpose("gamma"), &event, path)?;

@@ -11,7 +11,7 @@
 //! location, mirrored), so that bounds forty scales away lose no digits.
 
 use crate::prelude::*;
-use std::f64::consts::PI;
+use std::f64::consts::{FRAC_1_SQRT_2, PI, SQRT_2};
 use stochgrad_tape::Smoothness;
 
 distribution! {
@@ -132,7 +132,9 @@ impl<'t, F: Real> CumulativeDistribution<'t, F> for TruncatedNormal<Var<'t, F>> 
         let log_z = special::normal_log_cdf(z.maximum(bounds.far));
         let at_far = (z - bounds.far).step();
         let gap = at_far.select(bounds.log_far - log_z, tape.constant(-1.0));
-        let share = (log_z + special::log1mexp(gap) - bounds.log_mass).exp() * at_far;
+        let of_tails = (log_z + special::log1mexp(gap) - bounds.log_mass).exp() * at_far;
+        let of_centre = (half_erf(z) - half_erf(bounds.far)) * (-bounds.log_mass).exp();
+        let share = bounds.central.select(of_centre, of_tails);
         bounds.mirrored.select(1.0 - share, share)
     }
 }
@@ -143,7 +145,12 @@ impl<'t, F: Real> QuantileFunction<'t, F> for TruncatedNormal<Var<'t, F>> {
         let share = bounds.mirrored.select(1.0 - probability, probability);
         // Φ(far) + share · (Φ(near) − Φ(far)), as a share of Φ(near).
         let log = bounds.log_near + ((1.0 - share) * (bounds.log_far - bounds.log_near).expm1()).log1p();
-        let value = self.location + self.scale * special::normal_icdf_of_log(log) * bounds.sign;
+        let of_tails = special::normal_icdf_of_log(log);
+        let (zero, central) = (probability.tape().constant(0.0), bounds.central);
+        let (low, high) = (half_erf(central.select(bounds.far, zero)), half_erf(central.select(bounds.near, zero)));
+        let of_centre = special::erf_inv((low + share * (high - low)) * 2.0) * SQRT_2;
+        let z = central.select(of_centre, of_tails);
+        let value = self.location + self.scale * z * bounds.sign;
         value.maximum(self.low).minimum(self.high)
     }
 }
@@ -171,10 +178,19 @@ struct Bounds<'t, F: Real> {
     sign: Var<'t, F>,
     /// The lower bound.
     far: Var<'t, F>,
+    /// The upper bound.
+    near: Var<'t, F>,
     log_far: Var<'t, F>,
     log_near: Var<'t, F>,
+    /// 1 where the location lies between the bounds: then the error function has different signs at them, and nothing cancels.
+    central: Var<'t, F>,
     /// ln(Φ(near) − Φ(far))
     log_mass: Var<'t, F>,
+}
+
+/// Φ(z) − 1/2
+fn half_erf<F: Real>(z: Var<'_, F>) -> Var<'_, F> {
+    (z * FRAC_1_SQRT_2).erf() * 0.5
 }
 
 /// Bounds beyond this many scales are as good as infinite.
@@ -195,8 +211,16 @@ impl<'t, F: Real> TruncatedNormal<Var<'t, F>> {
         let far = mirrored.select(-high, low);
         let near = mirrored.select(-low, high);
         let (log_far, log_near) = (special::normal_log_cdf(far), special::normal_log_cdf(near));
-        let log_mass = log_near + special::log1mexp(log_far - log_near);
-        Bounds { mirrored, sign: 1.0 - mirrored * 2.0, far, log_far, log_near, log_mass }
+        let central = far.step().equal(near.step()).equal(far * 0.0);
+        let one = far.tape().constant(1.0);
+        // Each form is given harmless bounds where the other is used.
+        let of_tails = {
+            let gap = central.select(-one, log_far - log_near);
+            log_near + special::log1mexp(gap)
+        };
+        let of_centre = (half_erf(central.select(near, one)) - half_erf(central.select(far, -one))).ln();
+        let log_mass = central.select(of_centre, of_tails);
+        Bounds { mirrored, sign: 1.0 - mirrored * 2.0, far, near, log_far, log_near, central, log_mass }
     }
 
     /// A value inside the bounds, whichever they are.

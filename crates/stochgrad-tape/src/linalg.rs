@@ -63,7 +63,7 @@ impl<F: Real> Inner<F> {
 /// A constant mask over the cells of square matrices.
 fn mask<'t, F: Real>(like: Var<'t, F>, weight: impl Fn(usize, usize) -> f64) -> Var<'t, F> {
     let n = like.shape().last().copied().unwrap_or(0);
-    like.tape.constant(&Tensor::from_fn([n, n], |cell| F::from_f64(weight(cell / n.max(1), cell % n.max(1)))))
+    like.tape.constant(Tensor::from_fn([n, n], |cell| F::from_f64(weight(cell / n.max(1), cell % n.max(1)))))
 }
 
 /// The adjoint of a matrix, given that of its Cholesky factor.
@@ -134,7 +134,7 @@ impl<'t, F: Real> Var<'t, F> {
     pub fn to_diagonal(self) -> Self {
         let wide = self.unsqueeze(-1);
         let n = self.shape().last().copied().unwrap_or(0);
-        wide * self.tape.constant(&Tensor::eye(n))
+        wide * self.tape.constant(Tensor::eye(n))
     }
 
     /// The lower triangles of square matrices in the last two event axes, with zeros above the diagonal.

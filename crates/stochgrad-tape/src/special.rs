@@ -132,6 +132,12 @@ fn beta_density<'t, F: Real>(a: Var<'t, F>, b: Var<'t, F>, x: Var<'t, F>, y: Var
     (log_beta_kernel(a, b, x, y) - x.ln() - y.ln()).exp()
 }
 
+/// A derivative by x, along the smaller one of x and y = 1 − x, whose own derivatives have all their digits.
+fn along<'t, F: Real>(inputs: &[Var<'t, F>], by_x: Var<'t, F>, by: usize) -> Var<'t, F> {
+    let smaller = inputs[2].le(inputs[3]);
+    if by == 2 { by_x * smaller } else { -(by_x * (1.0 - smaller)) }
+}
+
 /// e^(κ (cos x − 1)) / (2π e^−κ I₀(κ))
 fn von_mises_density<'t, F: Real>(x: Var<'t, F>, concentration: Var<'t, F>) -> Var<'t, F> {
     let drop = (x * 0.5).sin().square() * 2.0;
@@ -247,14 +253,12 @@ impl Special {
             (Special::BetaInc, 0) => special(Special::BetaIncByFirst, inputs),
             // I_x(a, b) = 1 − I_y(b, a)
             (Special::BetaInc, 1) => -special(Special::BetaIncByFirst, &[y, x, inputs[3], inputs[2]]),
-            (Special::BetaInc, 2) => beta_density(x, y, inputs[2], inputs[3]),
-            // y is there for its digits: the derivative goes along x.
-            (Special::BetaInc | Special::BetaIncByFirst, 3..) => return None,
-            (Special::BetaIncByFirst, 2) => {
+            (Special::BetaInc, by) => along(inputs, beta_density(x, y, inputs[2], inputs[3]), by),
+            (Special::BetaIncByFirst, by @ 2..) => {
                 let log_ratio = inputs[2].ln() - x.digamma() + (x + y).digamma();
-                beta_density(x, y, inputs[2], inputs[3]) * log_ratio
+                along(inputs, beta_density(x, y, inputs[2], inputs[3]) * log_ratio, by)
             }
-            (Special::BetaIncByFirst, _) => return unknown("the incomplete beta function by its shapes", x),
+            (Special::BetaIncByFirst, 0 | 1) => return unknown("the incomplete beta function by its shapes", x),
             (Special::BetaIncInverse, by) => {
                 let rest = 1.0 - output;
                 let density = beta_density(x, y, output, rest);
@@ -368,7 +372,8 @@ functions! {
     digamma_minus_log(x) => Special::DigammaMinusLog;
     /// 1 − I₁(κ)/I₀(κ) for κ > 0, without cancellation where κ is large.
     von_mises_gap(concentration) => Special::VonMisesGap;
-    /// The regularised incomplete beta function I_x(a, b), where y = 1 − x is given besides, for its digits near x = 1; derivatives go along x.
+    /// The regularised incomplete beta function I_x(a, b), where y = 1 − x is given besides, for its digits near x = 1: x and y must
+    /// both be variables of what they depend on, since derivatives go along the smaller one.
     beta_inc_pair(a, b, x, y) => Special::BetaInc;
     /// The x with I_x(a, b) = p.
     beta_inc_inverse(a, b, p) => Special::BetaIncInverse;

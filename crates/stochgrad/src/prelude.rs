@@ -2,8 +2,13 @@
 
 pub use stochgrad_check::{Oracle, StatisticalTest};
 pub use stochgrad_distributions::{
-    Bernoulli, Binomial, Categorical, ClosedFormEntropy, Distribution, Exponential, Gamma, Geometric, KlDivergence,
-    Laplace, Normal, OneHotCategorical, Poisson, Side, Uniform,
+    Bernoulli, Beta, Bijector, Binomial, Categorical, Cauchy, Chi2, ClosedFormEntropy, ContinuousBernoulli,
+    CumulativeDistribution, Delta, Dirichlet, DiscreteUniform, Distribution, Empirical, Exponential, Gamma, Geometric,
+    Gumbel, HalfCauchy, HalfNormal, Independent, InverseGamma, InverseGaussian, KlDivergence, Kumaraswamy, Laplace,
+    Lkj, LogNormal, Logistic, LowRankMultivariateNormal, Maxwell, Mixture, MixtureSameFamily, Multinomial,
+    MultivariateNormal, NegativeBinomial, Normal, OneHotCategorical, Pareto, Poisson, QuantileFunction, Rayleigh,
+    RelaxedBernoulli, RelaxedOneHotCategorical, Side, Skellam, StudentT, TransformedDistribution, TruncatedNormal,
+    Uniform, VonMises, Weibull, Wishart,
 };
 pub use stochgrad_estimators::{
     Auto, Constant, Enumerate, FnBaseline, GumbelSoftmax, LeaveOneOut, MeasureValued, MovingAverage, Pathwise,

@@ -1,0 +1,131 @@
+//! Elements per second of each distribution: drawing, the log-probability with its gradients, and sample paths with theirs.
+//!
+//! One line of JSON for each law and task, on one thread in single precision; `benches/distributions_jax.py` does the same elsewhere.
+
+use clap::Parser;
+use std::time::{Duration, Instant};
+use stochgrad::distributions::*;
+use stochgrad::prelude::{Plate, Tape, Var, Workspace};
+use stochgrad::tape::{PlateKind, Plates};
+
+/// Elements of each timed call.
+const ELEMENTS: usize = 100_000;
+
+#[derive(Parser)]
+#[command(about = "Elements per second of each distribution")]
+struct Arguments {
+    /// Seconds for each law and task.
+    #[arg(long, default_value_t = 0.3)]
+    seconds: f64,
+    /// Only laws whose name has this part.
+    #[arg(long, default_value = "")]
+    only: String,
+}
+
+type Build = for<'t> fn(&[Var<'t, f32>]) -> Box<dyn Distribution<'t, f32> + 't>;
+
+macro_rules! laws {
+    ($($name:literal, [$($parameter:literal),*] => |$p:ident| $law:expr;)*) => {
+        vec![$(($name, vec![$($parameter),*], (|$p| Box::new($law)) as Build)),*]
+    };
+}
+
+fn laws() -> Vec<(&'static str, Vec<f64>, Build)> {
+    laws! {
+        "Bernoulli", [0.3] => |p| Bernoulli::from_logits(p[0]);
+        "Binomial", [0.3] => |p| Binomial::from_logits(10.0, p[0]);
+        "Geometric", [0.3] => |p| Geometric::from_probabilities(p[0]);
+        "NegativeBinomial", [0.3] => |p| NegativeBinomial::from_logits(3.0, p[0]);
+        "Poisson", [4.0] => |p| Poisson::from_rate(p[0]);
+        "Normal", [0.3, 1.7] => |p| Normal::new(p[0], p[1]);
+        "Laplace", [0.3, 1.7] => |p| Laplace::new(p[0], p[1]);
+        "Logistic", [0.3, 1.7] => |p| Logistic::new(p[0], p[1]);
+        "Gumbel", [0.3, 1.7] => |p| Gumbel::new(p[0], p[1]);
+        "Cauchy", [0.3, 1.7] => |p| Cauchy::new(p[0], p[1]);
+        "StudentT", [7.0, 0.3, 1.7] => |p| StudentT::new(p[0], p[1], p[2]);
+        "TruncatedNormal", [0.3, 1.4, -1.0, 2.5] => |p| TruncatedNormal::new(p[0], p[1], p[2], p[3]);
+        "VonMises", [0.3, 1.3] => |p| VonMises::new(p[0], p[1]);
+        "Uniform", [-0.7, 2.1] => |p| Uniform::new(p[0], p[1]);
+        "Exponential", [0.8] => |p| Exponential::new(p[0]);
+        "Gamma(0.5)", [0.5, 1.0] => |p| Gamma::new(p[0], p[1]);
+        "Gamma(2)", [2.0, 1.0] => |p| Gamma::new(p[0], p[1]);
+        "Gamma(50)", [50.0, 1.0] => |p| Gamma::new(p[0], p[1]);
+        "InverseGamma", [2.6, 1.4] => |p| InverseGamma::new(p[0], p[1]);
+        "Beta(0.5)", [0.5, 0.5] => |p| Beta::new(p[0], p[1]);
+        "Beta(2)", [2.0, 3.0] => |p| Beta::new(p[0], p[1]);
+        "Beta(50)", [50.0, 30.0] => |p| Beta::new(p[0], p[1]);
+        "Kumaraswamy", [2.3, 1.4] => |p| Kumaraswamy::new(p[0], p[1]);
+        "LogNormal", [0.2, 0.4] => |p| LogNormal::new(p[0], p[1]);
+        "HalfNormal", [1.3] => |p| HalfNormal::new(p[0]);
+        "Weibull", [1.6, 0.8] => |p| Weibull::new(p[0], p[1]);
+        "Rayleigh", [1.3] => |p| Rayleigh::new(p[0]);
+        "Pareto", [0.8, 2.6] => |p| Pareto::new(p[0], p[1]);
+        "InverseGaussian", [1.3, 2.4] => |p| InverseGaussian::new(p[0], p[1]);
+    }
+}
+
+/// The median of the elements per second of a task.
+fn rate(seconds: f64, mut task: impl FnMut(u64)) -> f64 {
+    task(0);
+    let mut times = Vec::new();
+    let started = Instant::now();
+    while started.elapsed() < Duration::from_secs_f64(seconds) || times.len() < 3 {
+        let call = Instant::now();
+        task(times.len() as u64 + 1);
+        times.push(call.elapsed().as_secs_f64());
+    }
+    times.sort_by(f64::total_cmp);
+    ELEMENTS as f64 / times[times.len() / 2]
+}
+
+fn on_plate<'t>(tape: &'t Tape<f32>, parameters: &[f64]) -> (Plate, Vec<Var<'t, f32>>) {
+    let plate = tape.plate("elements", ELEMENTS, PlateKind::Samples, &[]);
+    (plate, parameters.iter().map(|&p| tape.parameter(p)).collect())
+}
+
+fn main() {
+    let arguments = Arguments::parse();
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("a pool of one thread");
+    pool.install(|| {
+        for (name, parameters, build) in laws().into_iter().filter(|(name, ..)| name.contains(&arguments.only)) {
+            let mut workspace = Workspace::<f32>::new();
+            let mut report = |task: &str, run: &dyn Fn(&Tape<f32>, u64)| {
+                let rate = rate(arguments.seconds, |step| run(workspace.tape(), step));
+                let line = serde_json::json!({"law": name, "task": task, "impl": "stochgrad", "per_second": rate});
+                println!("{line}");
+            };
+            report("sample", &|tape, step| {
+                let (plate, p) = on_plate(tape, &parameters);
+                let noise = KeyedNoise::new(1, step);
+                let draw = Draw::new(tape, &noise, NoiseKey::new("x", None), Plates::from_slice(&[plate]));
+                std::hint::black_box(build(&p).draw(&draw).expect("draws"));
+            });
+            let sample = {
+                let tape = Tape::<f32>::new();
+                let (plate, p) = on_plate(&tape, &parameters);
+                let noise = KeyedNoise::new(1, 0);
+                let draw = Draw::new(&tape, &noise, NoiseKey::new("x", None), Plates::from_slice(&[plate]));
+                build(&p).draw(&draw).expect("draws")
+            };
+            report("log_prob", &|tape, _| {
+                let (plate, p) = on_plate(tape, &parameters);
+                let x = tape.constant_on(&[plate], sample.clone());
+                let total = build(&p).log_prob(x).sum_over(plate);
+                std::hint::black_box(tape.backward_all(total, &p).expect("gradients"));
+            });
+            let tape = Tape::<f32>::new();
+            let (_, p) = on_plate(&tape, &parameters);
+            if build(&p).capabilities().reparameterized.is_none() {
+                continue;
+            }
+            report("path", &|tape, step| {
+                let (plate, p) = on_plate(tape, &parameters);
+                let noise = KeyedNoise::new(1, step);
+                let draw = Draw::new(tape, &noise, NoiseKey::new("x", None), Plates::from_slice(&[plate]));
+                let law = build(&p);
+                let x = law.capabilities().reparameterized.expect("a path").rsample(&draw).expect("draws");
+                std::hint::black_box(tape.backward_all(x.sum_over(plate), &p).expect("gradients"));
+            });
+        }
+    });
+}

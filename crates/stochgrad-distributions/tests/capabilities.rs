@@ -1,0 +1,170 @@
+//! The table of what each law can do, written from the implementations themselves.
+//!
+//! `UPDATE_TABLES=1 cargo test -p stochgrad-distributions --test capabilities` writes `docs/distributions.md` anew; without it, the test compares.
+
+mod catalogue;
+mod pairs;
+
+use catalogue::{Entry, entries};
+use std::fmt::Write;
+use std::path::Path;
+use stochgrad_distributions::*;
+use stochgrad_tape::{PlateKind, Plates, Smoothness, Tape, Var};
+
+/// Names of parameters, and for how many derivatives.
+fn by_smoothness(parameters: &[(&'static str, Smoothness)]) -> String {
+    let of = |wanted: Smoothness| -> Vec<&str> {
+        parameters.iter().filter(|(_, smoothness)| *smoothness == wanted).map(|(name, _)| *name).collect()
+    };
+    let (smooth, kinked) = (of(Smoothness::Smooth), of(Smoothness::Kinked));
+    match (smooth.is_empty(), kinked.is_empty()) {
+        _ if smooth.len() == parameters.len() => "any order".into(),
+        _ if kinked.len() == parameters.len() => "order 1".into(),
+        (true, true) => String::new(),
+        (false, true) => format!("any order by {}", smooth.join(", ")),
+        (true, false) => format!("order 1 by {}", kinked.join(", ")),
+        (false, false) => format!("any order by {}; order 1 by {}", smooth.join(", "), kinked.join(", ")),
+    }
+}
+
+/// The cells of one law.
+fn cells(entry: &Entry) -> Vec<String> {
+    let tape = Tape::<f64>::new();
+    let parameters: Vec<Var<'_, f64>> = entry.ordinary.iter().map(|&value| tape.parameter(value)).collect();
+    let law = (entry.build)(&tape, &parameters);
+    let plate = tape.plate("samples", 2, PlateKind::Samples, &[]);
+    let noise = KeyedNoise::new(0, 0);
+    let draw = Draw::new(&tape, &noise, NoiseKey::new("x", None), Plates::from_slice(&[plate]));
+    let sample = law.draw(&draw).expect("draws");
+    let can = law.capabilities();
+    let parameters = law.parameters();
+    let names_of = |known: &dyn Fn(usize) -> bool| -> String {
+        let names: Vec<&str> =
+            parameters.iter().enumerate().filter(|(index, _)| known(*index)).map(|(_, p)| p.name).collect();
+        names.join(", ")
+    };
+    let yes = |there: bool| if there { "yes".to_string() } else { String::new() };
+    let score: Vec<_> = parameters.iter().map(|p| (p.name, p.score)).collect();
+    let path: Vec<_> = parameters.iter().map(|p| (p.name, p.path)).collect();
+    let mut divergences: Vec<String> = pairs::pairs()
+        .into_iter()
+        .filter(|(p, _, _)| *p == entry.name())
+        .map(|(p, q, _)| if p == q { "itself".to_string() } else { q.to_string() })
+        .collect();
+    if matches!(
+        entry.name(),
+        "Categorical"
+            | "OneHotCategorical"
+            | "Dirichlet"
+            | "MultivariateNormal"
+            | "LowRankMultivariateNormal"
+            | "Wishart"
+            | "DiscreteUniform"
+    ) {
+        divergences.push("itself".into());
+    }
+    vec![
+        format!("`{}`", entry.name()),
+        if can.score.is_some() { by_smoothness(&score) } else { String::new() },
+        if can.reparameterized.is_some() { by_smoothness(&path) } else { String::new() },
+        names_of(&|index| {
+            can.weak_derivative
+                .is_some_and(|weak| weak.weak_derivative(index, &sample, &draw).expect("a derivative").is_some())
+        }),
+        names_of(&|index| {
+            can.stochastic_derivative.is_some_and(|jumps| {
+                jumps.stochastic_derivative(index, Side::TwoSided, &sample, &draw).expect("a derivative").is_some()
+            })
+        }),
+        yes(can.finite_support.is_some()),
+        yes(can.relaxed.is_some()),
+        yes(can.entropy.is_some()),
+        match (can.cdf.is_some(), can.icdf.is_some()) {
+            (true, true) => "cdf, icdf".into(),
+            (true, false) => "cdf".into(),
+            _ => String::new(),
+        },
+        {
+            let moments = [("mean", law.mean()), ("variance", law.variance()), ("mode", law.mode())];
+            let known: Vec<&str> = moments.iter().filter(|(_, there)| there.is_some()).map(|(name, _)| *name).collect();
+            known.join(", ")
+        },
+        divergences.join(", "),
+    ]
+}
+
+/// The divergences of laws that are not in the list of pairs of numbers: this compiles only if they exist.
+#[allow(dead_code)]
+fn divergences_of_vectors<'t>(v: Var<'t, f64>) -> [Var<'t, f64>; 7] {
+    let normal = MultivariateNormal::new(v, v);
+    let low_rank = LowRankMultivariateNormal::new(v, v, v);
+    [
+        Categorical::from_logits(v).kl_to(&Categorical::from_logits(v)),
+        OneHotCategorical::from_logits(v).kl_to(&OneHotCategorical::from_logits(v)),
+        Dirichlet::new(v).kl_to(&Dirichlet::new(v)),
+        normal.kl_to(&normal),
+        low_rank.kl_to(&low_rank),
+        Wishart::new(v, v).kl_to(&Wishart::new(v, v)),
+        DiscreteUniform::new(v, v).kl_to(&DiscreteUniform::new(v, v)),
+    ]
+}
+
+const INTRODUCTION: &str = "\
+# What each distribution can do
+
+This table is written from the implementations by a test (`cargo test -p stochgrad-distributions --test capabilities`), at
+ordinary parameters. An empty cell means that the capability is not implemented; the notes below say why.
+
+*Score*: the log-probability is differentiable by the parameters and the support does not depend on them. *Path*: samples are
+differentiable functions of the parameters; order 1 where the path is implicit. *Weak*, *stochastic*: the parameters by which a
+measure-valued or a stochastic derivative is known. *Divergence*: the laws to which the Kullback–Leibler divergence has a closed form; besides these,
+it is known to be infinite for pairs whose supports do not fit, and `monte_carlo_kl` estimates the others.
+
+";
+
+const NOTES: &str = "
+## Why a cell is empty
+
+- **Score.** The support moves with the bounds of `Uniform`, `TruncatedNormal` and `DiscreteUniform`, the scale of `Pareto`, the value of `Delta` and the values of
+  `Empirical`: the derivative of the log-probability has no mean of zero there.
+- **Path.** Laws of counts and categories have none. `Delta` and `Empirical` move with their values.
+- **Weak derivatives.** By the shape of `Gamma`, `InverseGamma`, `Chi2`, `Beta`, `Dirichlet`, `Weibull`, `Kumaraswamy`, `InverseGaussian`, `Wishart`, `Lkj` and the degrees of freedom
+  of `StudentT` the parts of the derivative have no cheap sampler: take the path. The scale of `Gumbel` and the concentration of `VonMises` likewise. `Normal`'s
+  relatives by truncation and relaxation have paths of any order. `DiscreteUniform` has whole numbers as bounds: there is no derivative. The number of trials and of
+  successes are not differentiated. `Independent` joins elements, and alternatives replace single ones: take the law inside.
+- **Stochastic derivatives** exist for jumps between neighbouring counts or categories: `Skellam` and `Multinomial` have weak derivatives with one replay instead.
+- **Relaxations** are there for bits and categories.
+- **Entropies** of `Binomial`, `Poisson`, `NegativeBinomial`, `Skellam` and `Multinomial` are sums without a closed form; those of `InverseGaussian` and `Lkj` need functions that are not
+  elementary; mixtures, relaxed laws and transformed laws have none in general.
+- **Distribution functions.** That of `Skellam` is a sum, given as the scalar function `skellam_cdf`. Vectors and matrices have none that is of use. The inverse of those of `Binomial`,
+  `Poisson` and `NegativeBinomial` is a search, which the samplers do; that of `VonMises`, `InverseGaussian` and of mixtures has no closed form.
+- **Moments** that are missing do not exist (`Cauchy`, `HalfCauchy`), or have no closed form (relaxed and transformed laws, `Lkj`). For `VonMises` they are the circular ones.
+";
+
+#[test]
+fn the_table_in_the_book_is_that_of_the_implementations() {
+    let mut table = String::from(INTRODUCTION);
+    let head =
+        ["law", "score", "path", "weak", "stochastic", "finite", "relaxed", "entropy", "cdf", "moments", "divergence"];
+    writeln!(table, "| {} |", head.join(" | ")).expect("a string");
+    writeln!(table, "|{}", "---|".repeat(head.len())).expect("a string");
+    let mut seen = Vec::new();
+    for entry in entries() {
+        let row = cells(&entry);
+        if seen.contains(&row) {
+            continue;
+        }
+        writeln!(table, "| {} |", row.join(" | ")).expect("a string");
+        seen.push(row);
+    }
+    table += NOTES;
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/distributions.md");
+    if std::env::var_os("UPDATE_TABLES").is_some() {
+        std::fs::write(&path, &table).expect("the book can be written");
+    }
+    let found = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        found == table,
+        "docs/distributions.md is not what the implementations say; run the test with UPDATE_TABLES=1 and look at the difference"
+    );
+}

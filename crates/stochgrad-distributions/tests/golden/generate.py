@@ -1,0 +1,417 @@
+"""Known values of the distributions, from their definitions, with forty digits and more.
+
+    python3 -m venv venv && venv/bin/pip install mpmath==1.4.1
+    venv/bin/python crates/stochgrad-distributions/tests/golden/generate.py [LAW ...]
+
+Writes `<law>.csv` beside itself, a line for each value: law, function, parameters, argument, value. Every input is a double and is
+used as exactly that number. `tests/golden.rs` reads the tables.
+
+A law is its log-density (or log-probability), its support, its distribution function where there is one in closed form, and points: parameters
+with arguments. Scores and implicit derivatives are derivatives of these functions. Moments, entropies, expected costs and divergences are
+integrals (or sums) of them at the points that are marked as ordinary; where an entropy is also given in closed form, the two are compared here and
+the closed form serves the extreme points.
+"""
+
+import csv
+import math
+import pathlib
+import sys
+
+import mpmath as mp
+from mpmath import mpf
+
+mp.mp.dps = 60
+HERE = pathlib.Path(__file__).parent
+INF = mp.inf
+
+
+def lngamma(x):
+    return mp.loggamma(x)
+
+
+def lnbeta(a, b):
+    return lngamma(a) + lngamma(b) - lngamma(a + b)
+
+
+def ncdf(z):
+    return mp.erfc(-z / mp.sqrt(2)) / 2
+
+
+def sigmoid(x):
+    return 1 / (1 + mp.exp(-x))
+
+
+class Law:
+    """`support` maps parameters to an interval, or to a range of whole numbers where the law is discrete; it ends where the tail is below 1e-45."""
+
+    def __init__(self, law, log_prob, support, points, cdf=None, entropy=None, discrete=False, splits=None, heavy=False,
+                 fixed=(), score=True):
+        self.law, self.log_prob, self.support, self.points = law, log_prob, support, points
+        self.cdf, self.entropy, self.discrete, self.splits = cdf, entropy, discrete, splits
+        self.heavy, self.fixed, self.score = heavy, set(fixed), score
+        self.names = law[law.index("(") + 1:-1].split(", ")
+
+    @property
+    def file(self):
+        name = self.law.split("(")[0]
+        return "".join("_" + c.lower() if c.isupper() and i else c.lower() for i, c in enumerate(name)) + ".csv"
+
+    def expectation(self, f, t):
+        if self.discrete:
+            low, high = self.support(*t)
+            return mp.fsum(mp.exp(self.log_prob(mpf(k), *t)) * f(mpf(k)) for k in range(low, high + 1))
+        low, high = self.support(*t)
+        inner = sorted(x for x in (self.splits(*t) if self.splits else []) if low < x < high)
+        return mp.quad(lambda x: mp.exp(self.log_prob(x, *t)) * f(x), [low] + inner + [high], maxdegree=9)
+
+    def by(self, f, t, index):
+        def moved(v):
+            other = list(t)
+            other[index] = v
+            return f(*other)
+        # Far below every scale in use, and far above the rounding of sixty digits.
+        step = abs(t[index]) * mpf(10) ** -22 if t[index] else mpf(10) ** -26
+        return (moved(t[index] + step) - moved(t[index] - step)) / (2 * step)
+
+    def rows(self):
+        for values, arguments, ordinary in self.points:
+            t = [mpf(v) for v in values]
+            for argument in arguments:
+                x = mpf(argument)
+                yield "log_prob", values, argument, self.log_prob(x, *t)
+                inside = mp.isfinite(self.log_prob(x, *t))
+                for index, name in enumerate(self.names):
+                    if name in self.fixed or not inside:
+                        continue
+                    if self.score:
+                        yield f"score/{name}", values, argument, self.by(lambda *o: self.log_prob(x, *o), t, index)
+                    if self.cdf and not self.discrete:
+                        density = mp.exp(self.log_prob(x, *t))
+                        yield f"implicit/{name}", values, argument, -self.by(lambda *o: self.cdf(x, *o), t, index) / density
+                if self.cdf:
+                    yield "cdf", values, argument, self.cdf(x, *t)
+            if self.entropy:
+                yield "entropy", values, "", self.entropy(*t)
+            if not ordinary:
+                continue
+            total = self.expectation(lambda x: mpf(1), t)
+            assert abs(total - 1) < 1e-15, (self.law, values, total)
+            entropy = -self.expectation(lambda x: self.log_prob(x, *t), t)
+            if self.entropy:
+                assert abs(entropy - self.entropy(*t)) < 1e-15 * max(1, abs(entropy)), (self.law, values)
+            else:
+                yield "entropy", values, "", entropy
+            if not self.heavy:
+                mean = self.expectation(lambda x: x, t)
+                yield "mean", values, "", mean
+                yield "variance", values, "", self.expectation(lambda x: (x - mean) ** 2, t)
+            cost = mp.sin if self.heavy else (lambda x: mp.sin(x) + x * x / 10)
+            function = "cost_sin" if self.heavy else "cost"
+            yield function, values, "", self.expectation(cost, t)
+            for index, name in enumerate(self.names):
+                if name in self.fixed or not self.score:
+                    continue
+                slope = lambda x: cost(x) * self.by(lambda *o: self.log_prob(x, *o), t, index)
+                yield f"{function}/{name}", values, "", self.expectation(slope, t)
+
+
+def where(inside, log):
+    return lambda x, *t: log(x, *t) if inside(x, *t) else -INF
+
+
+def counts(log):
+    return where(lambda k, *t: k >= 0 and k == mp.floor(k), log)
+
+
+def bits_log(x, p):
+    q = p if x == 1 else 1 - p
+    return mp.log(q) if q > 0 else -INF
+
+
+def binomial(k, n, p):
+    if not 0 <= k <= n:
+        return -INF
+    return lngamma(n + 1) - lngamma(k + 1) - lngamma(n - k + 1) + k * mp.log(p) + (n - k) * mp.log1p(-p)
+
+
+def negative_binomial(k, r, p):
+    return lngamma(k + r) - lngamma(r) - lngamma(k + 1) + r * mp.log(p) + k * mp.log1p(-p)
+
+
+def truncated(x, m, s, low, high):
+    if not low <= x <= high:
+        return -INF
+    a, b = (low - m) / s, (high - m) / s
+    mass = ncdf(-a) - ncdf(-b) if a > 0 else ncdf(b) - ncdf(a)
+    return -((x - m) / s) ** 2 / 2 - mp.log(2 * mp.pi) / 2 - mp.log(s) - mp.log(mass)
+
+
+def truncated_cdf(x, m, s, low, high):
+    a, b, z = (low - m) / s, (high - m) / s, (x - m) / s
+    part = lambda u, v: ncdf(-u) - ncdf(-v) if u > 0 else ncdf(v) - ncdf(u)
+    return part(a, z) / part(a, b)
+
+
+def student_cdf(x, nu, m, s):
+    z = (x - m) / s
+    if nu > 10 ** 3:
+        density = lambda t: mp.exp(-lnbeta(nu / 2, mpf(1) / 2) - mp.log(nu) / 2 - (nu + 1) / 2 * mp.log1p(t * t / nu))
+        return mpf(1) / 2 + mp.quad(density, [0] + [k * mp.sign(z) for k in range(1, 9) if k < abs(z)] + [z])
+    tail = mp.betainc(nu / 2, mpf(1) / 2, 0, nu / (nu + z * z), regularized=True) / 2
+    return tail if z <= 0 else 1 - tail
+
+
+def gamma_p(a, x):
+    if a > 10 ** 4:
+        # The series would be too long: the integral over some sixty standard deviations.
+        step = mp.sqrt(a)
+        low = a - 60 * step
+        inner = [a + k * step for k in range(-40, 41, 2)]
+        density = lambda t: mp.exp((a - 1) * mp.log(t) - t - lngamma(a))
+        return mp.quad(density, [low] + [t for t in inner if low < t < x] + [x])
+    return mp.gammainc(a, 0, x, regularized=True) if x < 2 * a + 50 else 1 - mp.gammainc(a, x, INF, regularized=True)
+
+
+def continuous_bernoulli(x, logit):
+    if not 0 <= x <= 1:
+        return -INF
+    return logit * x - (mp.log(mp.expm1(logit) / logit) if logit != 0 else 0)
+
+
+def inverse_gaussian_cdf(x, m, l):
+    r = mp.sqrt(l / x)
+    return ncdf(r * (x / m - 1)) + mp.exp(2 * l / m) * ncdf(-r * (x / m + 1))
+
+
+def concrete(x, t, logit):
+    y = mp.log(x) - mp.log1p(-x)
+    z = logit - t * y
+    return mp.log(t) + z - 2 * mp.log1p(mp.exp(z)) - mp.log(x) - mp.log1p(-x)
+
+
+EG = mp.euler
+# Nearer to 1 than this 1 - x has no digits, and no mass that counts.
+BELOW_ONE = 1 - mpf(10) ** -36
+LINE = [([0.3, 1.7], [-4.0, 0.1, 3.0], True), ([-1.0, 0.4], [-2.0, -0.9, 0.5], True), ([1e6, 1e-3], [1e6, 1000000.002], False),
+        ([0.0, 1e8], [-3e8, 5.0, 1e9], False), ([2.0, 1.0], [-30.0, 25.0], False)]
+SCALE = [([1.3], [0.05, 1.0, 4.0], True), ([0.6], [1e-8, 0.7, 3.0], True), ([1e-8], [1e-9, 2e-8], False), ([1e8], [1.0, 3e8], False)]
+SHAPES = [([2.3, 1.4], [0.1, 1.5, 6.0], True), ([0.6, 1.2], [1e-6, 0.3, 5.0], True), ([1e-3, 1.0], [1e-200, 1e-3, 2.0], False),
+          ([1e6, 2.0], [499000.0, 500000.0, 501500.0], False), ([40.0, 1e-3], [30000.0, 42000.0], False)]
+UNIT = [([2.3, 1.4], [0.05, 0.6, 0.99], True), ([0.6, 0.7], [1e-9, 0.3, 0.999999], True), ([1e-3, 1e-3], [1e-10, 0.5], False),
+        ([1e6, 1e6], [0.499, 0.5, 0.5012], False), ([1e-3, 1e6], [1e-12, 1e-7], False), ([5e4, 3.0], [0.9999, 0.99999], False)]
+
+
+def loc(f):
+    return lambda x, m, s: f((x - m) / s) - mp.log(s)
+
+
+def loc_cdf(f):
+    return lambda x, m, s: f((x - m) / s)
+
+
+def wide(m, s):
+    return (m - 100 * s, m + 100 * s)
+
+
+def around(m, s, *_):
+    return [m - 20 * s, m - 5 * s, m - s, m, m + s, m + 5 * s, m + 20 * s]
+
+
+def tail(scale):
+    return [scale * mpf(10) ** k for k in range(-30, 3)]
+
+
+LAWS = [
+    Law("Bernoulli(probability)", bits_log, lambda p: (0, 1),
+        [([p], [0.0, 1.0], 0.01 < p < 0.99) for p in [0.3, 0.9, 0.5, 1e-12, 1 - 1e-12, 1e-15]], discrete=True,
+        cdf=lambda k, p: 1 - p if k == 0 else mpf(1)),
+    Law("Bernoulli(logits)", lambda x, l: -mp.log1p(mp.exp(-l if x == 1 else l)), lambda l: (0, 1),
+        [([l], [0.0, 1.0], abs(l) < 5) for l in [0.3, -2.0, 4.0, 50.0, -50.0, 700.0]], discrete=True),
+    Law("Binomial(trials, probability)", binomial, lambda n, p: (0, int(n)),
+        [([7.0, 0.3], [0.0, 2.0, 7.0], True), ([30.0, 0.8], [3.0, 24.0, 30.0], True), ([1e9, 0.5], [5e8, 499990000.0], False),
+         ([1e9, 1e-9], [0.0, 3.0], False), ([50.0, 1e-12], [0.0, 2.0], False), ([12.0, 1 - 1e-12], [9.0, 12.0], False)],
+        discrete=True, fixed=["trials"]),
+    Law("Binomial(trials, logits)", lambda k, n, l: lngamma(n + 1) - lngamma(k + 1) - lngamma(n - k + 1) - k * mp.log1p(mp.exp(-l)) - (n - k) * mp.log1p(mp.exp(l)),
+        lambda n, l: (0, int(n)),
+        [([7.0, 0.3], [0.0, 2.0, 7.0], True), ([30.0, -1.8], [3.0, 24.0, 30.0], True), ([1e9, 0.0], [5e8, 499990000.0], False),
+         ([10.0, 50.0], [4.0, 10.0], False), ([10.0, -50.0], [0.0, 4.0], False)], discrete=True, fixed=["trials"]),
+    Law("Geometric(probability)", counts(lambda k, p: k * mp.log1p(-p) + mp.log(p)), lambda p: (0, int(110 / -math.log1p(-p)) + 10),
+        [([0.3], [0.0, 3.0, 40.0], True), ([0.8], [0.0, 2.0, 9.0], True), ([1e-9], [0.0, 1e9, 3e9], False), ([1 - 1e-12], [0.0, 1.0, 2.0], False)],
+        discrete=True, cdf=lambda k, p: 1 - (1 - p) ** (k + 1), entropy=lambda p: -(p * mp.log(p) + (1 - p) * mp.log1p(-p)) / p),
+    Law("NegativeBinomial(successes, probability)", counts(negative_binomial), lambda r, p: (0, int((r + 8) * 120 / p)),
+        [([2.5, 0.4], [0.0, 3.0, 40.0], True), ([0.7, 0.8], [0.0, 2.0, 9.0], True), ([1e9, 0.5], [1e9, 1000020000.0], False),
+         ([2.0, 1e-9], [0.0, 1e9], False), ([1e-3, 0.5], [0.0, 3.0], False)], discrete=True),
+    Law("NegativeBinomial(successes, logits)", counts(lambda k, r, l: negative_binomial(k, r, sigmoid(l))), lambda r, l: (0, int((r + 8) * 120 / sigmoid(l))),
+        [([2.5, -0.4], [0.0, 3.0, 40.0], True), ([0.7, 1.2], [0.0, 2.0, 9.0], True), ([3.0, 40.0], [0.0, 1.0, 2.0], False),
+         ([3.0, -20.0], [0.0, 1e9], False), ([1e6, 0.0], [1e6, 1002000.0], False)], discrete=True),
+    Law("Poisson(rate)", counts(lambda k, r: k * mp.log(r) - r - lngamma(k + 1)), lambda r: (0, int(10 * r + 150)),
+        [([2.5], [0.0, 2.0, 30.0], True), ([12.0], [3.0, 12.0, 40.0], True), ([1e9], [1e9, 999950000.0, 1000100000.0], False), ([1e-12], [0.0, 1.0, 2.0], False)],
+        discrete=True, cdf=lambda k, r: mp.gammainc(k + 1, r, INF, regularized=True) if r < 1e6 else mpf("nan")),
+    Law("DiscreteUniform(low, high)", where(lambda k, l, h: l <= k <= h and k == mp.floor(k), lambda k, l, h: -mp.log(h - l + 1)), lambda l, h: (int(l), int(h)),
+        [([1.0, 6.0], [0.0, 1.0, 4.0, 6.0, 7.0], True), ([-3.0, -3.0], [-3.0, -2.0], True), ([-1e9, 1e9], [-1e9, 5.0], False),
+         ([0.0, 1.0], [0.0, 0.5, 1.0], True)], discrete=True, fixed=["low", "high"],
+        cdf=lambda k, l, h: min(max((mp.floor(k) - l + 1) / (h - l + 1), mpf(0)), mpf(1)), entropy=lambda l, h: mp.log(h - l + 1)),
+    Law("Skellam(rate_up, rate_down)", lambda k, a, b: -a - b + k / 2 * mp.log(a / b) + mp.log(mp.besseli(abs(k), 2 * mp.sqrt(a * b), maxterms=10 ** 6)),
+        lambda a, b: (-60 - int(9 * b), 60 + int(9 * a)),
+        [([2.5, 0.7], [-4.0, 0.0, 3.0, 20.0], True), ([1.0, 3.0], [-9.0, -2.0, 0.0, 5.0], True), ([1e-3, 1e-3], [-1.0, 0.0, 2.0], False), ([900.0, 1000.0], [-300.0, -100.0, 50.0], False)],
+        discrete=True),
+    Law("ContinuousBernoulli(logits)", continuous_bernoulli, lambda l: (mpf(0), mpf(1)),
+        [([1.7], [0.0, 0.3, 1.0], True), ([-4.0], [0.1, 0.5, 0.9], True), ([1e-9], [0.2, 0.9], True), ([50.0], [0.2, 0.999], False), ([-700.0], [1e-4, 0.5], False)],
+        cdf=lambda x, l: mp.expm1(l * x) / mp.expm1(l)),
+    Law("Normal(location, scale)", loc(lambda z: -z * z / 2 - mp.log(2 * mp.pi) / 2), lambda m, s: (m - 15 * s, m + 15 * s), LINE,
+        cdf=loc_cdf(ncdf), entropy=lambda m, s: mp.log(2 * mp.pi * mp.e) / 2 + mp.log(s), splits=around),
+    Law("LogNormal(location, scale)", lambda x, m, s: -((mp.log(x) - m) / s) ** 2 / 2 - mp.log(2 * mp.pi) / 2 - mp.log(s) - mp.log(x),
+        lambda m, s: (mp.exp(m - 15 * s), mp.exp(m + 15 * s)),
+        [([0.2, 0.4], [0.3, 1.1, 6.0], True), ([-1.0, 0.7], [0.01, 0.3, 9.0], True), ([0.0, 1e-6], [1.0, 1.000001], False), ([50.0, 3.0], [1e10, 1e22, 1e30], False),
+         ([0.0, 10.0], [1e-20, 1.0, 1e9], False)], cdf=lambda x, m, s: ncdf((mp.log(x) - m) / s), entropy=lambda m, s: m + mp.log(2 * mp.pi * mp.e) / 2 + mp.log(s),
+        splits=lambda m, s: [mp.exp(m + k * s) for k in range(-14, 15)]),
+    Law("HalfNormal(scale)", lambda x, s: mp.log(2 / mp.pi) / 2 - mp.log(s) - (x / s) ** 2 / 2, lambda s: (mpf(0), 15 * s), SCALE,
+        cdf=lambda x, s: mp.erf(x / s / mp.sqrt(2)), entropy=lambda s: mp.log(s) + (1 + mp.log(mp.pi / 2)) / 2, splits=lambda s: [s, 5 * s]),
+    Law("TruncatedNormal(location, scale, low, high)", truncated, lambda m, s, l, h: (l, h),
+        [([0.3, 1.4, -1.0, 2.5], [-0.9, 0.4, 2.4], True), ([0.0, 1.0, 8.0, 9.0], [8.01, 8.2, 8.9], True), ([0.0, 1.0, 40.0, 41.0], [40.001, 40.05, 40.5], False),
+         ([1.0, 0.5, -30.0, -20.0], [-20.5, -20.01], False), ([0.0, 1e8, -1.0, 1.0], [-0.5, 0.9], False)], cdf=truncated_cdf, fixed=[], splits=lambda m, s, l, h: [l + (h - l) * k / 8 for k in range(1, 8)]),
+    Law("Laplace(location, scale)", loc(lambda z: -abs(z) - mp.log(2)), wide, LINE, cdf=loc_cdf(lambda z: mp.exp(z) / 2 if z < 0 else 1 - mp.exp(-z) / 2),
+        entropy=lambda m, s: 1 + mp.log(2 * s), splits=around),
+    Law("Logistic(location, scale)", loc(lambda z: -z - 2 * mp.log1p(mp.exp(-z))), wide, LINE, cdf=loc_cdf(sigmoid), entropy=lambda m, s: 2 + mp.log(s), splits=around),
+    Law("Gumbel(location, scale)", loc(lambda z: -z - mp.exp(-z)), lambda m, s: (m - 6 * s, m + 100 * s),
+        [([0.3, 1.7], [-3.0, 0.1, 5.0], True), ([-1.0, 0.4], [-1.5, -0.9, 1.0], True), ([1e6, 1e-3], [1e6, 1000000.002], False), ([0.0, 1e8], [-3e8, 5.0, 1e9], False), ([0.0, 1.0], [-4.0, 30.0], False)],
+        cdf=loc_cdf(lambda z: mp.exp(-mp.exp(-z))), entropy=lambda m, s: mp.log(s) + EG + 1, splits=around),
+    Law("Cauchy(location, scale)", loc(lambda z: -mp.log(mp.pi) - mp.log1p(z * z)), lambda m, s: (-INF, INF),
+        [(v, a, False) for v, a, _ in LINE] + [([0.0, 1.0], [1e10, -1e150], False)],
+        cdf=loc_cdf(lambda z: mp.atan2(1, -z) / mp.pi), entropy=lambda m, s: mp.log(4 * mp.pi * s)),
+    Law("HalfCauchy(scale)", lambda x, s: mp.log(2 / mp.pi) - mp.log(s) - mp.log1p((x / s) ** 2), lambda s: (mpf(0), INF),
+        [(v, a, False) for v, a, _ in SCALE] + [([1.0], [1e10, 1e150], False)], cdf=lambda x, s: 2 * mp.atan(x / s) / mp.pi, entropy=lambda s: mp.log(2 * mp.pi * s)),
+    Law("StudentT(degrees_of_freedom, location, scale)", lambda x, nu, m, s: -lnbeta(nu / 2, mpf(1) / 2) - mp.log(nu) / 2 - mp.log(s) - (nu + 1) / 2 * mp.log1p(((x - m) / s) ** 2 / nu),
+        lambda nu, m, s: (-INF, INF),
+        [([7.0, 0.3, 1.7], [-6.0, 0.1, 4.0], False), ([2.5, -1.0, 0.4], [-9.0, -0.9, 1.0], False), ([0.05, 0.0, 1.0], [-1e9, 0.3], False), ([1e6, 0.0, 1.0], [-3.0, 0.1, 5.0], False),
+         ([1.0, 0.0, 1e8], [1e9, -5.0], False)], cdf=student_cdf,
+        entropy=lambda nu, m, s: (nu + 1) / 2 * (mp.digamma((nu + 1) / 2) - mp.digamma(nu / 2)) + mp.log(nu) / 2 + lnbeta(nu / 2, mpf(1) / 2) + mp.log(s)),
+    Law("Uniform(low, high)", where(lambda x, l, h: l <= x <= h, lambda x, l, h: -mp.log(h - l)), lambda l, h: (l, h),
+        [([-0.7, 2.1], [-0.6, 0.3, 2.0, 3.0], True), ([0.0, 1.0], [0.1, 0.5, 0.9], True), ([1e6, 1000000.001], [1000000.0005], False), ([-1e8, 1e8], [0.0, 5e7], False)],
+        cdf=lambda x, l, h: min(max((x - l) / (h - l), mpf(0)), mpf(1)), entropy=lambda l, h: mp.log(h - l), score=False),
+    Law("Exponential(rate)", lambda x, r: mp.log(r) - r * x, lambda r: (mpf(0), 110 / r),
+        [([0.8], [0.05, 1.0, 9.0], True), ([3.0], [1e-9, 0.3, 2.0], True), ([1e-8], [1.0, 1e8, 2e9], False), ([1e8], [1e-9, 1e-7], False)],
+        cdf=lambda x, r: -mp.expm1(-r * x), entropy=lambda r: 1 - mp.log(r), splits=lambda r: [1 / r, 5 / r, 20 / r]),
+    Law("Gamma(concentration, rate)", lambda x, a, r: a * mp.log(r) + (a - 1) * mp.log(x) - r * x - lngamma(a), lambda a, r: (mpf(0), (a + 150) / r * 2), SHAPES,
+        cdf=lambda x, a, r: gamma_p(a, r * x), entropy=lambda a, r: a - mp.log(r) + lngamma(a) + (1 - a) * mp.digamma(a), splits=lambda a, r: tail(a / r) + [5 * a / r, 20 * a / r]),
+    Law("Gamma(concentration, scale)", lambda x, a, s: -a * mp.log(s) + (a - 1) * mp.log(x) - x / s - lngamma(a), lambda a, s: (mpf(0), (a + 150) * s * 2),
+        [([2.3, 0.7], [0.1, 1.5, 6.0], True), ([0.6, 1.2], [1e-6, 0.3, 5.0], True), ([1e6, 1e-8], [0.00999, 0.0101], False), ([1e-3, 1e8], [1e-100, 1.0, 1e8], False)],
+        cdf=lambda x, a, s: gamma_p(a, x / s), entropy=lambda a, s: a + mp.log(s) + lngamma(a) + (1 - a) * mp.digamma(a), splits=lambda a, s: tail(a * s) + [5 * a * s, 20 * a * s]),
+    Law("InverseGamma(concentration, scale)", lambda x, a, b: a * mp.log(b) - (a + 1) * mp.log(x) - b / x - lngamma(a), lambda a, b: (mpf(0), INF),
+        [([3.6, 1.4], [0.2, 0.5, 4.0], False), ([0.6, 1.2], [0.1, 2.0, 1e6], False), ([1e-3, 1.0], [0.5, 1e100], False), ([1e6, 2.0], [1.999e-6, 2e-6, 2.003e-6], False)],
+        cdf=lambda x, a, b: 1 - gamma_p(a, b / x), entropy=lambda a, b: a + mp.log(b) + lngamma(a) - (1 + a) * mp.digamma(a)),
+    Law("Chi2(degrees_of_freedom)", lambda x, n: (n / 2 - 1) * mp.log(x) - x / 2 - n / 2 * mp.log(2) - lngamma(n / 2), lambda n: (mpf(0), 2 * n + 500),
+        [([3.4], [0.1, 3.0, 20.0], True), ([1.0], [1e-6, 0.5, 9.0], True), ([1e-3], [1e-200, 0.1], False), ([1e6], [998000.0, 1e6, 1003000.0], False)],
+        cdf=lambda x, n: gamma_p(n / 2, x / 2), entropy=lambda n: n / 2 + mp.log(2) + lngamma(n / 2) + (1 - n / 2) * mp.digamma(n / 2), splits=lambda n: tail(n) + [5 * n, 20 * n]),
+    Law("Beta(alpha, beta)", lambda x, a, b: (a - 1) * mp.log(x) + (b - 1) * mp.log1p(-x) - lnbeta(a, b), lambda a, b: (mpf(0), BELOW_ONE), UNIT,
+        cdf=lambda x, a, b: mp.betainc(a, b, 0, x, regularized=True) if a + b < 100 else mpf("nan"),
+        entropy=lambda a, b: lnbeta(a, b) - (a - 1) * mp.digamma(a) - (b - 1) * mp.digamma(b) + (a + b - 2) * mp.digamma(a + b),
+        splits=lambda a, b: tail(mpf(1) / 2)[:-3] + [1 - v for v in tail(mpf(1) / 2)[:-3]]),
+    Law("Kumaraswamy(a, b)", lambda x, a, b: mp.log(a) + mp.log(b) + (a - 1) * mp.log(x) + (b - 1) * mp.log(-mp.expm1(a * mp.log(x))), lambda a, b: (mpf(0), BELOW_ONE),
+        [([2.3, 1.4], [0.05, 0.6, 0.99], True), ([0.6, 0.7], [1e-9, 0.3, 0.999999], True), ([0.1, 0.1], [1e-10, 0.5], False), ([1e6, 3.0], [0.999999, 0.9999999], False), ([2.0, 1e6], [1e-4, 1e-3], False)],
+        cdf=lambda x, a, b: -mp.expm1(b * mp.log(-mp.expm1(a * mp.log(x)))), entropy=lambda a, b: 1 - 1 / b + (1 - 1 / a) * (mp.digamma(b + 1) + EG) - mp.log(a * b),
+        splits=lambda a, b: tail(mpf(1) / 2)[:-3] + [1 - v for v in tail(mpf(1) / 2)[:-3]]),
+    Law("Weibull(concentration, scale)", lambda x, k, s: mp.log(k / s) + (k - 1) * mp.log(x / s) - (x / s) ** k, lambda k, s: (mpf(0), s * mpf(110) ** (1 / k)),
+        [([1.6, 0.8], [0.05, 0.7, 3.0], True), ([0.9, 1.5], [1e-6, 1.0, 20.0], True), ([0.5, 1e-8], [1e-12, 1e-6], False), ([50.0, 1.0], [0.9, 1.0, 1.05], False), ([1.0, 1e8], [1.0, 1e9], False)],
+        cdf=lambda x, k, s: -mp.expm1(-(x / s) ** k), entropy=lambda k, s: EG * (1 - 1 / k) + mp.log(s / k) + 1, splits=lambda k, s: tail(s)[:-1]),
+    Law("Rayleigh(scale)", lambda x, s: mp.log(x) - 2 * mp.log(s) - (x / s) ** 2 / 2, lambda s: (mpf(0), 15 * s), SCALE, cdf=lambda x, s: -mp.expm1(-(x / s) ** 2 / 2),
+        entropy=lambda s: 1 + mp.log(s / mp.sqrt(2)) + EG / 2, splits=lambda s: [s / 100, s, 5 * s]),
+    Law("Maxwell(scale)", lambda x, s: mp.log(2 / mp.pi) / 2 + 2 * mp.log(x) - 3 * mp.log(s) - (x / s) ** 2 / 2, lambda s: (mpf(0), 15 * s), SCALE,
+        cdf=lambda x, s: mp.gammainc(mpf(3) / 2, 0, (x / s) ** 2 / 2, regularized=True), entropy=lambda s: mp.log(s * mp.sqrt(2 * mp.pi)) + EG - mpf(1) / 2, splits=lambda s: [s / 100, s, 5 * s]),
+    Law("Pareto(scale, concentration)", where(lambda x, s, a: x >= s, lambda x, s, a: mp.log(a) + a * mp.log(s) - (a + 1) * mp.log(x)), lambda s, a: (s, INF),
+        [([0.8, 2.6], [0.81, 1.7, 40.0], False), ([1.5, 0.7], [1.6, 9.0, 1e20], False), ([1e-8, 2.0], [1e-7, 1.0], False), ([1e8, 1e6], [100000010.0, 100001000.0], False)],
+        cdf=lambda x, s, a: -mp.expm1(a * mp.log(s / x)), entropy=lambda s, a: mp.log(s / a) + 1 + 1 / a, fixed=["scale"]),
+    Law("VonMises(location, concentration)", lambda x, m, k: k * mp.cos(x - m) - mp.log(2 * mp.pi) - mp.log(mp.besseli(0, k)), lambda m, k: (m - mp.pi, m + mp.pi),
+        [([0.3, 1.3], [-2.0, 0.1, 3.0], False), ([-1.0, 0.05], [-3.0, 0.0, 1.5], False), ([0.0, 40.0], [-0.5, 0.01, 0.3], False), ([1.0, 1e-8], [-1.0, 2.0, 4.0], False), ([0.0, 500.0], [-0.1, 0.02], False)],
+        cdf=lambda x, m, k: mp.quad(lambda y: mp.exp(k * mp.cos(y - m)), [m - mp.pi] + [v for v in (m - 1, m - mpf(1) / 5, m - mpf(1) / 50, m, m + mpf(1) / 50, m + mpf(1) / 5, m + 1) if v < x] + [x]) / (2 * mp.pi * mp.besseli(0, k)),
+        entropy=lambda m, k: mp.log(2 * mp.pi * mp.besseli(0, k)) - k * mp.besseli(1, k) / mp.besseli(0, k)),
+    Law("InverseGaussian(location, concentration)", lambda x, m, l: (mp.log(l) - mp.log(2 * mp.pi) - 3 * mp.log(x) - l * (x - m) ** 2 / (m * m * x)) / 2, lambda m, l: (mpf(0), m + 300 * (m * m / l + m)),
+        [([1.3, 2.4], [0.2, 1.1, 5.0], True), ([2.0, 0.7], [0.05, 0.9, 30.0], True), ([1e-6, 1.0], [9.9e-7, 1.002e-6], False), ([1.0, 1e6], [0.999, 1.001], False), ([1e6, 1.0], [0.1, 100.0], False)],
+        cdf=inverse_gaussian_cdf, splits=lambda m, l: [m * v for v in (mpf(1) / 1000, mpf(1) / 100, mpf(1) / 10, mpf(1) / 2, 1, 2, 5, 20, 100)]),
+    Law("RelaxedBernoulli(temperature, logits)", concrete, lambda t, l: (mpf(0), mpf(1)),
+        [([0.7, 0.4], [0.05, 0.6, 0.99], False), ([2.0, -1.0], [1e-9, 0.3, 0.999999], False), ([0.1, 50.0], [1e-10, 0.5], False), ([10.0, 0.0], [0.4, 0.5], False), ([0.5, -50.0], [1e-12, 0.9], False)],
+        cdf=lambda x, t, l: sigmoid(t * (mp.log(x) - mp.log1p(-x)) - l)),
+]
+
+# p, parameters of p, q, parameters of q
+PAIRS = [
+    ("Bernoulli", [[0.3], [0.9], [1e-9], [0.5]], "Bernoulli", [[0.6], [0.2], [0.3], [0.5]]),
+    ("Poisson", [[2.5], [7.0], [0.3], [1.0]], "Poisson", [[1.5], [9.0], [4.0], [1.0]]),
+    ("Geometric", [[0.3], [0.9], [0.5], [0.4]], "Geometric", [[0.6], [0.2], [0.3], [0.4]]),
+    ("NegativeBinomial", [[2.5, 0.4], [0.7, 0.8], [3.0, 0.5], [1.0, 0.3]], "NegativeBinomial", [[2.5, 0.6], [0.7, 0.3], [3.0, 0.5], [1.0, 0.9]]),
+    ("Binomial", [[7.0, 0.3], [20.0, 0.8], [1.0, 0.5], [3.0, 0.9]], "Binomial", [[7.0, 0.5], [20.0, 0.3], [1.0, 0.5], [3.0, 0.1]]),
+    ("ContinuousBernoulli", [[1.7], [-4.0], [1e-9], [0.5]], "ContinuousBernoulli", [[0.3], [2.0], [1.0], [-1.0]]),
+    ("Beta", [[2.3, 1.4], [0.6, 0.7], [5.0, 9.0], [1.0, 1.0]], "Beta", [[1.1, 3.0], [2.0, 0.4], [5.0, 9.0], [0.5, 0.5]]),
+    ("Kumaraswamy", [], "Kumaraswamy", []),
+] + [(name, [[0.3, 1.7], [-1.0, 0.4], [2.0, 1.0], [0.0, 3.0]], name, [[1.0, 0.9], [0.5, 1.5], [2.0, 1.0], [-4.0, 2.0]]) for name in ("Normal", "Laplace", "Gumbel")] + [
+    ("LogNormal", [[0.2, 0.4], [-1.0, 0.7], [0.0, 0.3], [1.0, 0.5]], "LogNormal", [[0.0, 1.0], [0.5, 0.6], [0.0, 0.3], [2.0, 0.2]]),
+    ("HalfNormal", [[1.3], [0.6], [2.0], [1.0]], "HalfNormal", [[0.7], [0.6], [5.0], [0.3]]),
+    ("Rayleigh", [[1.3], [0.6], [2.0], [1.0]], "Rayleigh", [[0.7], [0.6], [5.0], [0.3]]),
+    ("Maxwell", [[1.3], [0.6], [2.0], [1.0]], "Maxwell", [[0.7], [0.6], [5.0], [0.3]]),
+    ("Exponential", [[0.8], [3.0], [1.0], [0.2]], "Exponential", [[1.5], [0.4], [1.0], [2.0]]),
+    ("Gamma", [[2.3, 1.4], [0.6, 1.2], [5.0, 0.5], [1.0, 1.0]], "Gamma", [[1.1, 0.8], [3.0, 2.0], [5.0, 0.5], [0.4, 1.0]]),
+    ("Weibull", [[1.6, 0.8], [0.9, 1.5], [3.0, 1.0], [1.0, 1.0]], "Weibull", [[0.7, 2.4], [2.0, 1.0], [3.0, 1.0], [1.5, 0.5]]),
+    ("InverseGaussian", [[1.3, 2.4], [2.0, 0.7], [0.5, 3.0], [1.0, 1.0]], "InverseGaussian", [[2.0, 0.7], [1.0, 1.0], [0.5, 3.0], [0.4, 2.0]]),
+    ("Uniform", [[0.1, 0.8], [-0.5, 2.0], [0.0, 1.0], [0.3, 0.31]], "Uniform", [[0.0, 1.0], [-1.0, 2.0], [0.0, 1.0], [-5.0, 9.0]]),
+]
+UNIT_P = {"Beta": [[2.3, 1.4], [0.6, 0.7], [5.0, 9.0], [1.0, 1.0]], "ContinuousBernoulli": [[1.7], [-4.0], [1e-9], [0.5]], "Uniform": [[0.1, 0.8], [0.2, 0.9], [0.3, 0.31], [0.05, 0.95]],
+          "Exponential": [[0.8], [3.0], [1.0], [0.2]], "Gamma": [[2.3, 1.4], [0.6, 1.2], [5.0, 0.5], [1.0, 1.0]], "Gumbel": [[0.3, 1.7], [-1.0, 0.4], [2.0, 1.0], [0.0, 3.0]],
+          "Laplace": [[0.3, 1.7], [-1.0, 0.4], [2.0, 1.0], [0.0, 3.0]], "Normal": [[0.3, 1.7], [-1.0, 0.4], [2.0, 1.0], [0.0, 3.0]]}
+Q = {"ContinuousBernoulli": [[0.3], [2.0], [1.0], [-1.0]], "Exponential": [[1.5], [0.4], [1.0], [2.0]], "Gamma": [[1.1, 0.8], [3.0, 2.0], [5.0, 0.5], [0.4, 1.0]],
+     "Normal": [[1.0, 0.9], [0.5, 1.5], [2.0, 1.0], [-4.0, 2.0]], "Gumbel": [[1.0, 1.9], [0.5, 1.5], [2.0, 4.0], [-4.0, 5.0]], "Beta": [[1.1, 3.0], [2.0, 0.4], [5.0, 9.0], [0.5, 0.5]],
+     "Laplace": [[1.0, 0.9], [0.5, 1.5], [2.0, 1.0], [-4.0, 2.0]], "Uniform": [[0.0, 1.0], [-1.0, 2.0], [-0.1, 1.5], [-5.0, 9.0]]}
+CROSS = {"Beta": ["ContinuousBernoulli", "Exponential", "Gamma", "Normal", "Uniform"], "ContinuousBernoulli": ["Exponential", "Normal", "Uniform"], "Exponential": ["Gamma", "Gumbel", "Normal"],
+         "Gamma": ["Exponential", "Gumbel", "Normal"], "Gumbel": ["Normal"], "Laplace": ["Normal"], "Normal": ["Gumbel", "Laplace"],
+         "Uniform": ["Beta", "ContinuousBernoulli", "Exponential", "Gamma", "Gumbel", "Normal"]}
+PAIRS += [(p, UNIT_P[p], q, Q[q]) for p, targets in CROSS.items() for q in targets]
+
+
+def first(name):
+    return next(law for law in LAWS if law.law.startswith(name + "("))
+
+
+def divergences():
+    for p, left, q, right in PAIRS:
+        for a, b in zip(left, right):
+            own, other = first(p), first(q)
+            t, u = [mpf(v) for v in a], [mpf(v) for v in b]
+            inner = own.splits
+            kink = {"Laplace": [u[0]]}.get(q, [])
+            own.splits = lambda *t: (inner(*t) if inner else []) + kink
+            with mp.workdps(40):
+                value = own.expectation(lambda x: own.log_prob(x, *t) - other.log_prob(x, *u), t)
+            own.splits = inner
+            yield own.law, f"kl:{other.law}", a + b, "", value
+
+
+def text(value):
+    return "" if value == "" else repr(float(value))
+
+
+def write(file, lines):
+    with open(HERE / file, "w", newline="") as out:
+        table = csv.writer(out, lineterminator="\n")
+        table.writerow(["law", "function", "parameters", "argument", "value"])
+        for law, function, parameters, argument, value in lines:
+            if mp.isnan(value):
+                continue
+            table.writerow([law, function, ";".join(map(text, parameters)), text(argument), mp.nstr(value, 25, min_fixed=-5, max_fixed=8)])
+
+
+def main():
+    wanted = set(sys.argv[1:])
+    files = {}
+    for law in LAWS:
+        files.setdefault(law.file, []).append(law)
+    for file, laws in files.items():
+        if wanted and not wanted & {law.law.split("(")[0] for law in laws}:
+            continue
+        write(file, [(law.law, *row) for law in laws for row in law.rows()])
+        print(file, flush=True)
+    if not wanted or "divergences" in wanted:
+        write("divergences.csv", divergences())
+        print("divergences.csv", flush=True)
+
+
+if __name__ == "__main__":
+    main()
