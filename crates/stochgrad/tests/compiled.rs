@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 use stochgrad::distributions::{
-    Family, HalfCauchy, HalfNormal, Id, Kumaraswamy, LogNormal, Maxwell, Rayleigh, Relaxed, Reparameterized,
-    ScoreDifferentiable, Weibull,
+    Family, HalfCauchy, HalfNormal, Id, Kumaraswamy, LogNormal, Maxwell, Pareto, Rayleigh, Relaxed, Reparameterized,
+    ScoreDifferentiable, TruncatedNormal, Weibull,
 };
 use stochgrad::graph::CompiledGraph;
 use stochgrad::prelude::*;
@@ -232,41 +232,53 @@ fn nodes_that_share_a_plate() {
     });
 }
 
-/// A node of a positive law by its path, and one by its score, with a cost that is the log-density of another law.
-fn positive<D>(by_path: bool, law: impl for<'t> Fn(Var<'t, f64>, Var<'t, f64>) -> D::On<'t> + Copy + 'static)
+/// A node of a positive law, with a cost made of log-densities at its value.
+fn positive<D>(make: Make<f64, D>, law: impl for<'t> Fn(Var<'t, f64>, Var<'t, f64>) -> D::On<'t> + Copy + 'static)
 where
     D: Family<f64>,
-    for<'t> D::On<'t>: Reparameterized<'t, f64> + ScoreDifferentiable<'t, f64>,
 {
-    agrees::<f64>(std::any::type_name::<D>(), || {
+    agrees::<f64>(&format!("{} by {}", std::any::type_name::<D>(), make().name()), || {
+        let method = make();
         Box::new(move |graph, values| {
             let bias = graph.param("bias", &values.bias)?;
             let [a, b, c, d] = [0, 1, 2, 3].map(|position| bias.index(0, position));
-            let (first, second) = ((a * 0.4).exp(), (b * 0.3).exp() + 1.0);
-            let law = law(first, second);
-            let x = if by_path {
-                graph.sample("x", &law, &Pathwise::new().samples(3))?
-            } else {
-                graph.sample("x", &law, &ScoreFunction::new().samples(3).baseline(LeaveOneOut))?
-            };
-            let prior = Exponential::new(c.exp()).log_prob(x);
-            graph.cost("evidence", law.log_prob(x) - prior - LogNormal::new(d, 1.3).log_prob(x))
+            let law = law((a * 0.4).exp(), (b * 0.3).exp() + 1.0);
+            let x = graph.sample("x", &law, &method)?;
+            let others = Exponential::new(c.exp()).log_prob(x) + LogNormal::new(d, 1.3).log_prob(x);
+            graph.cost("evidence", law.log_prob(x) - others)
         })
     });
 }
 
+fn by_path<D: Family<f64>>() -> DynMethod<f64, D>
+where
+    for<'t> D::On<'t>: Reparameterized<'t, f64>,
+{
+    Arc::new(Pathwise::new().samples(3))
+}
+
+fn by_score<D: Family<f64>>() -> DynMethod<f64, D>
+where
+    for<'t> D::On<'t>: ScoreDifferentiable<'t, f64>,
+{
+    Arc::new(ScoreFunction::new().samples(3).baseline(LeaveOneOut))
+}
+
 #[test]
 fn laws_with_a_boundary() {
-    for by_path in [true, false] {
-        positive::<Exponential<Id>>(by_path, |_, b| Exponential::from_scale(b));
-        positive::<LogNormal<Id>>(by_path, |a, b| LogNormal::new(a, b));
-        positive::<HalfNormal<Id>>(by_path, |_, b| HalfNormal::new(b));
-        positive::<HalfCauchy<Id>>(by_path, |a, _| HalfCauchy::new(a));
-        positive::<Weibull<Id>>(by_path, |a, b| Weibull::new(b, a));
-        positive::<Rayleigh<Id>>(by_path, |a, _| Rayleigh::new(a));
-        positive::<Maxwell<Id>>(by_path, |a, _| Maxwell::new(a));
-        positive::<Kumaraswamy<Id>>(by_path, |a, b| Kumaraswamy::new(a, b));
-    }
+    positive::<Exponential<Id>>(by_path, |_, b| Exponential::from_scale(b));
+    positive::<Exponential<Id>>(by_score, |a, _| Exponential::new(a));
+    positive::<LogNormal<Id>>(by_path, |a, b| LogNormal::new(a, b));
+    positive::<LogNormal<Id>>(by_score, |a, b| LogNormal::new(a, b));
+    positive::<HalfNormal<Id>>(by_path, |a, _| HalfNormal::new(a));
+    positive::<HalfCauchy<Id>>(by_score, |a, _| HalfCauchy::new(a));
+    positive::<Weibull<Id>>(by_path, |a, b| Weibull::new(b, a));
+    positive::<Weibull<Id>>(by_score, |a, b| Weibull::new(b, a));
+    positive::<Rayleigh<Id>>(by_path, |a, _| Rayleigh::new(a));
+    positive::<Maxwell<Id>>(by_score, |a, _| Maxwell::new(a));
+    positive::<Pareto<Id>>(by_path, |a, b| Pareto::new(a, b));
+    positive::<Kumaraswamy<Id>>(by_path, |a, b| Kumaraswamy::new(a, b));
+    positive::<TruncatedNormal<Id>>(by_path, |a, b| TruncatedNormal::new(a, b, 0.1, a + b));
 }
 
 /// A normal variable at a location, by its path, in the density of an exponential law.
