@@ -133,7 +133,8 @@ impl<'t, F: Real> CumulativeDistribution<'t, F> for TruncatedNormal<Var<'t, F>> 
         let at_far = (z - bounds.far).step();
         let gap = at_far.select(bounds.log_far - log_z, tape.constant(-1.0));
         let of_tails = (log_z + special::log1mexp(gap) - bounds.log_mass).exp() * at_far;
-        let of_centre = (half_erf(z) - half_erf(bounds.far)) * (-bounds.log_mass).exp();
+        let zero = tape.constant(0.0);
+        let of_centre = (half_erf(z) - half_erf(bounds.far)) * (-bounds.central.select(bounds.log_mass, zero)).exp();
         let share = bounds.central.select(of_centre, of_tails);
         bounds.mirrored.select(1.0 - share, share)
     }
