@@ -14,7 +14,7 @@
 //! there (−85 in single precision), and infinite logits as $\pm 10^{30}$.
 
 use crate::distribution::{
-    Alternatives, Capabilities, ClosedFormEntropy, CumulativeDistribution, Distribution, FiniteSupport, KlDivergence,
+    Alternatives, Capabilities, ClosedFormEntropy, CumulativeDistribution, Distribution, FiniteSupport, IndependentBits, KlDivergence,
     Parameters, QuantileFunction, RecordedAlternatives, Relaxed, ScoreDifferentiable, Side, StochasticDerivative,
     Support, WeakDerivative,
 };
@@ -159,6 +159,7 @@ impl<'t, F: Real> Distribution<'t, F> for Bernoulli<Var<'t, F>> {
     fn capabilities(&self) -> Capabilities<'_, 't, F> {
         Capabilities {
             score: Some(self),
+            independent_bits: Some(self),
             finite_support: Some(self),
             weak_derivative: Some(self),
             stochastic_derivative: Some(self),
@@ -275,7 +276,17 @@ impl<'t, F: Real> StochasticDerivative<'t, F> for Bernoulli<Var<'t, F>> {
     }
 }
 
+impl<'t, F: Real> IndependentBits<'t, F> for Bernoulli<Var<'t, F>> {
+    fn logits(&self) -> Var<'t, F> {
+        self.parameter.logit()
+    }
+}
+
 impl<'t, F: Real> Relaxed<'t, F> for Bernoulli<Var<'t, F>> {
+    fn location(&self) -> Var<'t, F> {
+        self.parameter.finite_logit()
+    }
+
     fn perturbed(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
         let logits = self.parameter.finite_logit();
         let u = draw.record_uniform(logits.tape(), &self.event_shape())?;

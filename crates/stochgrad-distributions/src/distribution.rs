@@ -176,6 +176,8 @@ pub struct Capabilities<'a, 't, F: Real> {
     pub score: Option<&'a dyn ScoreDifferentiable<'t, F>>,
     /// Samples are differentiable functions of parameters and noise.
     pub reparameterized: Option<&'a dyn Reparameterized<'t, F>>,
+    /// The elements are independent bits.
+    pub independent_bits: Option<&'a dyn IndependentBits<'t, F>>,
     /// The support is finite.
     pub finite_support: Option<&'a dyn FiniteSupport<'t, F>>,
     /// A weak derivative is known.
@@ -197,6 +199,7 @@ impl<F: Real> Default for Capabilities<'_, '_, F> {
         Capabilities {
             score: None,
             reparameterized: None,
+            independent_bits: None,
             finite_support: None,
             weak_derivative: None,
             stochastic_derivative: None,
@@ -251,6 +254,16 @@ pub trait Reparameterized<'t, F: Real>: Distribution<'t, F> {
     /// # Errors
     /// As [`Distribution::draw`].
     fn rsample(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>>;
+}
+
+/// The elements are independent bits.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a distribution of independent bits",
+    note = "use `ScoreFunction`, `MeasureValued` (where a weak derivative is known), `Enumerate` (finite support), `Rebar` (relaxed) or `Auto`"
+)]
+pub trait IndependentBits<'t, F: Real>: ScoreDifferentiable<'t, F> {
+    /// The log-odds of a 1, of the event shape: differentiable by the parameters.
+    fn logits(&self) -> Var<'t, F>;
 }
 
 /// The support of an element is finite.
@@ -364,7 +377,10 @@ pub trait StochasticDerivative<'t, F: Real>: Distribution<'t, F> {
     note = "use `Pathwise` (reparameterised distributions), `ScoreFunction`, `MeasureValued` or `Enumerate` (finite support)"
 )]
 pub trait Relaxed<'t, F: Real>: Distribution<'t, F> {
-    /// Perturbed parameters `z`: logits plus logistic or Gumbel noise.
+    /// What noise is added to: the logits, differentiable by the parameters.
+    fn location(&self) -> Var<'t, F>;
+
+    /// Perturbed parameters `z`: the [`location`](Self::location) plus logistic or Gumbel noise.
     ///
     /// # Errors
     /// As [`Distribution::draw`].

@@ -104,7 +104,7 @@ pub use dirichlet::Dirichlet;
 pub use discrete_uniform::DiscreteUniform;
 pub use distribution::{
     Alternatives, Capabilities, ClosedFormEntropy, CumulativeDistribution, Distribution, Family, FiniteSupport,
-    KlDivergence, Live, Parameter, Parameters, QuantileFunction, RecordedAlternatives, Relaxed, Reparameterized,
+    IndependentBits, KlDivergence, Live, Parameter, Parameters, QuantileFunction, RecordedAlternatives, Relaxed, Reparameterized,
     ScoreDifferentiable, Side, StochasticDerivative, Support, WeakDerivative,
 };
 pub use domain::{check_parameter, common_shape, finite, positive, whole};

@@ -433,7 +433,7 @@ mod tests {
     #[test]
     fn noise_is_independent_along_data_and_samples() {
         let tape = Tape::new();
-        let plates = [PlateKind::Data, PlateKind::Samples, PlateKind::JointSamples]
+        let plates = [PlateKind::Data, PlateKind::Samples]
             .map(|kind| tape.plate("plate", 3, kind, &[]));
         let drawn = uniform(&tape, "x", &plates, &[2]);
         assert_eq!(drawn.shape().to_vec(), [3, 3, 3, 2]);
@@ -442,7 +442,7 @@ mod tests {
 
     #[test]
     fn noise_is_shared_along_states_and_alternatives() {
-        for kind in [PlateKind::Enumerated, PlateKind::Alternatives] {
+        for kind in [PlateKind::JointSamples, PlateKind::Enumerated, PlateKind::Alternatives] {
             let tape = Tape::new();
             let data = tape.plate("data", 3, PlateKind::Data, &[]);
             let shared = tape.plate("shared", 4, kind, &[]);

@@ -241,6 +241,10 @@ impl<'t, F: Real> StochasticDerivative<'t, F> for OneHotCategorical<Var<'t, F>> 
 }
 
 impl<'t, F: Real> Relaxed<'t, F> for OneHotCategorical<Var<'t, F>> {
+    fn location(&self) -> Var<'t, F> {
+        self.parameter.finite_logs()
+    }
+
     fn perturbed(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
         let logs = self.parameter.finite_logs();
         let gumbel = -draw.record_exponential(logs.tape(), &self.event_shape())?.ln();

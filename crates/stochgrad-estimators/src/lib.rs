@@ -20,9 +20,12 @@
 //! This crate knows no surrogate and no replay: it hands the six parts of a method to `stochgrad-graph`. The user's own methods
 //! implement the same trait.
 
+mod antithetic;
+mod arm;
 mod auto;
 mod baseline;
 mod dependence;
+mod disarm;
 mod enumerate;
 mod gumbel_softmax;
 mod measure_valued;
@@ -34,10 +37,12 @@ mod score_function;
 mod stochastic_derivative;
 mod temperature;
 
+pub use arm::Arm;
 pub use auto::Auto;
 pub use baseline::{
     Baseline, Baselines, Constant, DynBaseline, FnBaseline, LeaveOneOut, Memory, MovingAverage, NoBaseline,
 };
+pub use disarm::DisArm;
 pub use enumerate::Enumerate;
 pub use gumbel_softmax::GumbelSoftmax;
 pub use measure_valued::MeasureValued;

@@ -1,8 +1,10 @@
 //! Small models of bits for tests: every shape of graph in which credit can be assigned wrongly.
 
+use stochgrad_check::Oracle;
 use stochgrad_distributions::Bernoulli;
-use stochgrad_graph::{DynMethod, Graph, GraphResult, Method};
-use stochgrad_tape::{Id, Var};
+use stochgrad_graph::{DynMethod, Graph, GraphResult, Method, Seed};
+use stochgrad_tape::{Id, Tape, Var};
+use stochgrad_tensor::Tensor;
 
 /// A gradient method for bits, chosen at run time.
 pub(crate) type BitMethod = DynMethod<f64, Bernoulli<Id>>;
@@ -73,6 +75,61 @@ pub(crate) fn importance_weighted(graph: &Graph<'_, f64>, method: &BitMethod) ->
     };
     graph.cost("bound", -bound)?;
     graph.cost("each", (x - 0.3).square())
+}
+
+/// Checks the first derivative and the value on every shape of graph, with the methods in this order.
+pub(crate) fn assert_unbiased(methods: [&BitMethod; 3]) {
+    let [a, b, c] = methods;
+    let name = names(&methods);
+    let verify = |shape: &str, model: &dyn Fn(&Graph<'_, f64>) -> GraphResult<()>| {
+        let report = Oracle::new().nodes(2).verify(model, 0..=1, 1e-9);
+        report.unwrap_or_else(|error| panic!("{name}, {shape}: {error}"));
+    };
+    verify("chain", &|graph: &Graph<'_, f64>| chain(graph, a, b));
+    verify("fork", &|graph: &Graph<'_, f64>| fork(graph, a, b, c));
+    verify("skip edge", &|graph: &Graph<'_, f64>| skip_edge(graph, methods));
+    verify("two costs", &|graph: &Graph<'_, f64>| two_costs(graph, a, b));
+    verify("data", &|graph: &Graph<'_, f64>| on_data(graph, a, b));
+}
+
+/// Checks the variance of the gradient of (b − target)² by the logit of one bit that is 1 with probability `theta`.
+pub(crate) fn assert_variance(method: &BitMethod, target: f64, theta: f64, expected: f64) {
+    let model = |graph: &Graph<'_, f64>| {
+        let logit = graph.param("logit", (theta / (1.0 - theta)).ln())?;
+        graph.cost("cost", (bit(graph, "b", logit, method)? - target).square())
+    };
+    let moments = Oracle::new().nodes(4).gradient(model).unwrap();
+    let (mean, variance) = (moments.mean("logit").unwrap().as_slice()[0], moments.variance("logit").unwrap().as_slice()[0]);
+    let name = method.name();
+    assert!((mean - theta * (1.0 - theta) * (1.0 - 2.0 * target)).abs() < 1e-12, "{name}: {mean}");
+    assert!((variance - expected).abs() < 1e-5 * expected + 1e-18, "{name}: {variance} where {expected} is known");
+}
+
+/// Checks that a compiled graph of some data, one node and two costs gives the numbers of one that is recorded each time.
+pub(crate) fn assert_compiled(method: &BitMethod) {
+    let record = |graph: &Graph<'_, f64>| {
+        let t = graph.param("t", [0.3, -0.8])?;
+        let features = graph.data("data", [0.5, -1.5, 0.2])?;
+        let x = bit(graph, "x", t * features, method)?;
+        graph.cost("one", (x.sum() * features - 0.3).square())?;
+        graph.cost("two", (x * t).sum())
+    };
+    let tape = Tape::<f64>::new();
+    let graph = Graph::new(&tape, Seed::new(3).step(0));
+    record(&graph).unwrap();
+    let mut compiled = graph.compile().unwrap();
+    for step in 0..4 {
+        let tape = Tape::<f64>::new();
+        let fresh = Graph::new(&tape, Seed::new(3).step(step));
+        record(&fresh).unwrap();
+        let fresh = fresh.backward().unwrap();
+        compiled.set("t", &Tensor::from([0.3, -0.8])).unwrap();
+        compiled.set("data", &Tensor::from([0.5, -1.5, 0.2])).unwrap();
+        let again = compiled.run(Seed::new(3).step(step)).unwrap();
+        assert_eq!(again.get("t").unwrap().as_slice(), fresh.get("t").unwrap().as_slice(), "{}", method.name());
+        assert_eq!(again.costs(), fresh.costs());
+        fresh.advance();
+    }
 }
 
 /// Names for messages of failed tests.

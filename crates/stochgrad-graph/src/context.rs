@@ -4,7 +4,7 @@ use crate::address::Address;
 use crate::error::{GraphError, GraphResult};
 use crate::guarantee::Path;
 use crate::method::{SamplePlate, SampleSet};
-use crate::surrogate::Builder;
+use crate::surrogate::{Builder, merge};
 use std::panic::Location;
 use stochgrad_distributions::{Distribution, DistributionError, Draw, NoiseKey, NoiseSource};
 use stochgrad_tape::{Plate, PlateKind, Plates, Tape, Var};
@@ -80,6 +80,30 @@ impl<'a, 't, F: Real> SampleContext<'a, 't, F> {
             }),
             SamplePlate::Shared(plate) => Ok(Some(plate)),
         }
+    }
+
+    /// A plate for draws that depend on one another, inside the plate that a setting asks for: that plate, and the new one, which is to be
+    /// the node's own. In a replay, those of the primal run.
+    ///
+    /// # Errors
+    /// As [`plate`](Self::plate).
+    pub fn joint_plate(&self, setting: SamplePlate, size: usize) -> GraphResult<(Option<Plate>, Plate)> {
+        if let Some(Some(joint)) = self.replayed {
+            let outer = match setting {
+                SamplePlate::New(_) => self.tape.closure(&[joint]).into_iter().rfind(|plate| *plate != joint),
+                SamplePlate::Shared(plate) => Some(plate),
+                SamplePlate::Single => None,
+            };
+            return Ok((outer, joint));
+        }
+        let outer = self.sample_plate(setting)?;
+        let mut inside = self.plates.clone();
+        merge(&mut inside, outer.as_slice());
+        let name = match outer {
+            None => self.address.to_string(),
+            Some(_) => format!("{} together", self.address),
+        };
+        Ok((outer, self.tape.plate(&name, size, PlateKind::JointSamples, &inside)))
     }
 
     /// A request for values on the plates of the parameters and the given one.
@@ -198,6 +222,11 @@ impl<'a, 't, F: Real> CostContext<'a, 't, F> {
         Draw::new(self.builder.tape, self.builder.noise, key, self.value().plates()).purpose(purpose)
     }
 
+    /// The request that the value was drawn with, on the plates of the value: its noise is that of the sample.
+    pub fn sample_draw(&self) -> Draw<'_, F> {
+        Draw::new(self.builder.tape, self.builder.noise, self.address().key(), self.value().plates())
+    }
+
     /// Every cost downstream of the node.
     ///
     /// # Errors
@@ -250,6 +279,32 @@ impl<'a, 't, F: Real> CostContext<'a, 't, F> {
     /// would miss its dependence), or host code branched on a value that changes.
     pub fn recorded_replay(&self, value: Var<'t, F>) -> GraphResult<Vec<NodeCost<'t, F>>> {
         self.builder.recorded_replay(self.node, value)
+    }
+
+    /// The total costs downstream, and the gradient of each by the node's value: one row of it for each member, recorded and with the
+    /// plates of the value. Members of plates that a cost lacks share its gradient.
+    ///
+    /// It is what reverse-mode differentiation of the recorded operations gives: a downstream node that is not a recorded function of its
+    /// parameters passes nothing, and so does a jump.
+    ///
+    /// # Errors
+    /// As [`totals`](Self::totals).
+    pub fn cost_gradients(&self) -> GraphResult<Vec<(NodeCost<'t, F>, Var<'t, F>)>> {
+        self.builder.cost_gradients_of(self.node)
+    }
+
+    /// The costs downstream, had the function of a whole plate (a log-mean-exp over the node's sample plate, say) seen other values:
+    /// wherever the members along `plate` are reduced on the way from the node to a cost, `change` replaces what is reduced. The costs that
+    /// no reduction stands before are left out.
+    ///
+    /// # Errors
+    /// If host code branched on a value that changes, or an operation of the replay fails.
+    pub fn changed_reductions(
+        &self,
+        plate: Plate,
+        change: &dyn Fn(Var<'t, F>) -> Var<'t, F>,
+    ) -> GraphResult<Vec<NodeCost<'t, F>>> {
+        self.builder.changed_reductions(self.node, plate, change)
     }
 
     /// A refusal in the name of the node.

@@ -3,6 +3,7 @@
 use crate::context::NodeCost;
 use crate::cost::{Cost, Part};
 use crate::error::GraphResult;
+use crate::node::StochasticNode;
 use crate::sums::SubsetSums;
 use crate::surrogate::{Builder, without};
 use stochgrad_tape::{IdMap, Plates, Var};
@@ -55,6 +56,24 @@ impl<'t, F: Real> Builder<'_, 't, F> {
             .into_iter()
             .map(|(cost, joint, value)| self.node_cost(node, self.costs[cost].name.clone(), value, joint))
             .collect()
+    }
+
+    /// See [`CostContext::cost_gradients`](crate::CostContext::cost_gradients).
+    pub(crate) fn cost_gradients_of(&self, node: usize) -> GraphResult<Vec<(NodeCost<'t, F>, Var<'t, F>)>> {
+        let StochasticNode { value, plates, .. } = &self.nodes[node];
+        let mut found = Vec::new();
+        for total in self.totals_of(node)? {
+            let mut sum = self.tape.constant(0.0);
+            for at in self.downstream(node).filter(|at| self.joint_with(node, *at) == total.joint) {
+                let part = &self.costs[at.0].parts[at.1];
+                let outside = without(&part.plates, &without(plates, &total.joint));
+                let average = self.reduce_with(part.value, &outside, &IdMap::identity(), true);
+                sum = sum + average.plates().iter().fold(average, |sum, &plate| sum.sum_over(plate));
+            }
+            let gradient = self.tape.gradients(sum, &[*value])?[0];
+            found.push((total, gradient));
+        }
+        Ok(found)
     }
 
     pub(crate) fn totals_of(&self, node: usize) -> GraphResult<Vec<NodeCost<'t, F>>> {

@@ -143,6 +143,70 @@ impl<'t, F: Real> Builder<'_, 't, F> {
         Ok(costs)
     }
 
+    /// See [`CostContext::changed_reductions`](crate::CostContext::changed_reductions).
+    pub(crate) fn changed_reductions(
+        &self,
+        node: usize,
+        plate: Plate,
+        change: &dyn Fn(Var<'t, F>) -> Var<'t, F>,
+    ) -> GraphResult<Vec<NodeCost<'t, F>>> {
+        let value = self.nodes[node].value;
+        let cone = self.tape.cone(value.id(), self.end);
+        self.check_host_reads(node, &cone)?;
+        let mut ids = IdMap::identity();
+        for &id in &cone {
+            let var = self.tape.var(id)?;
+            let inputs = var.inputs();
+            let lost = inputs.iter().find(|input| {
+                let below = input.id() == value.id() || cone.binary_search(&input.id()).is_ok();
+                below && !ids.changes(input.id()) && input.plates().contains(&plate) && !var.plates().contains(&plate)
+            });
+            let again = match (lost, var.op()) {
+                (Some(input), Some(Op::PlateReduce(..))) => {
+                    let mut here = IdMap::identity();
+                    here.insert(input.id(), change(input.stop_gradient()).id());
+                    self.tape.record_again(var, &here)
+                }
+                // Some members were picked out: what depends on which of them is not known.
+                (Some(_), _) => return Ok(Vec::new()),
+                (None, _) if inputs.iter().any(|input| ids.changes(input.id())) => self.tape.record_again(var, &ids),
+                (None, _) => continue,
+            };
+            ids.insert(id, again.id());
+        }
+        self.tape.check()?;
+        let mut costs = self.costs_of(node)?;
+        let mut error = None;
+        costs.retain_mut(|cost| {
+            let parts = self.downstream(node).filter(|&(at, number)| {
+                self.costs[at].name == cost.name && self.joint_with(node, (at, number)) == cost.joint
+            });
+            let mut sum: Option<Var<'t, F>> = None;
+            for (at, number) in parts {
+                let part = &self.costs[at].parts[number];
+                if part.plates.contains(&plate) {
+                    return false;
+                }
+                match self.tape.var(ids.get(part.value.id())) {
+                    Ok(again) => {
+                        let outside = without(&part.plates, &without(&self.nodes[node].plates, &cost.joint));
+                        let value = self.reduce_with(again.stop_gradient(), &outside, &IdMap::identity(), true);
+                        sum = Some(sum.map_or(value, |sum| sum + value));
+                    }
+                    Err(problem) => error = Some(problem),
+                }
+            }
+            sum.is_some_and(|sum| {
+                cost.value = sum;
+                cost.joint.contains(&plate)
+            })
+        });
+        match error {
+            Some(error) => Err(error.into()),
+            None => Ok(costs),
+        }
+    }
+
     /// See [`CostContext::element_differences`](crate::CostContext::element_differences).
     pub(crate) fn element_differences(
         &self,

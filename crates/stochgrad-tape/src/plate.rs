@@ -22,7 +22,8 @@ pub enum PlateKind {
     Data,
     /// Independent draws of a node: noise is independent.
     Samples,
-    /// Draws of a node that depend on one another (without replacement, antithetic …): the method handles their noise.
+    /// Draws of a node that depend on one another (without replacement, antithetic …), made by its method. Noise downstream is shared, so
+    /// that the members differ in these draws alone.
     JointSamples,
     /// The states of a node, one after the other: noise is shared.
     Enumerated,
@@ -33,7 +34,7 @@ pub enum PlateKind {
 impl PlateKind {
     /// Whether every member of the plate has noise of its own.
     pub fn has_own_noise(self) -> bool {
-        matches!(self, PlateKind::Data | PlateKind::Samples | PlateKind::JointSamples)
+        matches!(self, PlateKind::Data | PlateKind::Samples)
     }
 }
 

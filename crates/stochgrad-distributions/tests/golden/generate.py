@@ -111,6 +111,10 @@ class Law:
             for index, name in enumerate(self.names):
                 if name in self.fixed or not self.score:
                     continue
+                if name in ("low", "high"):
+                    # The bounds of the integral move too.
+                    yield f"{function}/{name}", values, "", self.by(lambda *o: self.expectation(cost, o), t, index)
+                    continue
                 slope = lambda x: cost(x) * self.by(lambda *o: self.log_prob(x, *o), t, index)
                 yield f"{function}/{name}", values, "", self.expectation(slope, t)
 
