@@ -14,9 +14,9 @@
 //! there (−85 in single precision), and infinite logits as $\pm 10^{30}$.
 
 use crate::distribution::{
-    Alternatives, Capabilities, ClosedFormEntropy, CumulativeDistribution, Distribution, FiniteSupport, IndependentBits, KlDivergence,
-    Parameters, QuantileFunction, RecordedAlternatives, Relaxed, ScoreDifferentiable, Side, StochasticDerivative,
-    Support, WeakDerivative,
+    Alternatives, Capabilities, ClosedFormEntropy, CumulativeDistribution, Distribution, FiniteSupport,
+    IndependentBits, KlDivergence, Parameters, QuantileFunction, RecordedAlternatives, Relaxed, ScoreDifferentiable,
+    Side, StochasticDerivative, Support, WeakDerivative,
 };
 use crate::noise::Draw;
 use crate::probability::{ProbabilityOrLogit, check_sample};

@@ -433,8 +433,7 @@ mod tests {
     #[test]
     fn noise_is_independent_along_data_and_samples() {
         let tape = Tape::new();
-        let plates = [PlateKind::Data, PlateKind::Samples]
-            .map(|kind| tape.plate("plate", 3, kind, &[]));
+        let plates = [PlateKind::Data, PlateKind::Samples].map(|kind| tape.plate("plate", 3, kind, &[]));
         let drawn = uniform(&tape, "x", &plates, &[2]);
         assert_eq!(drawn.shape().to_vec(), [3, 3, 3, 2]);
         assert!(all_different(drawn.as_slice()));

@@ -27,10 +27,10 @@
 
 use crate::pathwise::{check_parameter_paths, describe_plate, path_order};
 use crate::temperature::Temperature;
-use stochgrad_distributions::{Distribution, DistributionError, Family, Relaxed};
+use stochgrad_distributions::{Family, Relaxed};
 use stochgrad_graph::{
-    Bias, CostContext, GradientMethod, GraphError, GraphResult, Guarantee, Method, MethodState, Order, Path,
-    SampleContext, SamplePlate, SampleSet, Terms,
+    Bias, CostContext, GradientMethod, GraphResult, Guarantee, Method, MethodState, Order, Path, SampleContext,
+    SamplePlate, SampleSet, Terms,
 };
 use stochgrad_tape::Plate;
 use stochgrad_tensor::Real;
@@ -97,14 +97,7 @@ impl GumbelSoftmax {
     pub fn temperature(&self) -> &Temperature {
         &self.temperature
     }
-
-    fn broken_state(&self, problem: String) -> GraphError {
-        GraphError::State { method: self.name(), problem }
-    }
 }
-
-/// The key of the step of the schedule among the method's state.
-const STEP: &str = "temperature step";
 
 impl Method for GumbelSoftmax {
     fn name(&self) -> String {
@@ -121,33 +114,11 @@ impl Method for GumbelSoftmax {
     }
 
     fn state(&self) -> MethodState {
-        let mut state = MethodState::new();
-        if self.temperature.changes() {
-            state.insert(STEP.into(), vec![self.temperature.step() as f64]);
-        }
-        state
+        self.temperature.state()
     }
 
     fn load_state(&self, state: &MethodState) -> GraphResult<()> {
-        if let Some(unknown) = state.keys().find(|&key| key != STEP || !self.temperature.changes()) {
-            let expected = if self.temperature.changes() { format!("\"{STEP}\"") } else { "nothing".into() };
-            return Err(self.broken_state(format!(
-                "expected {expected}, came \"{unknown}\"; was the checkpoint made with another method?"
-            )));
-        }
-        match state.get(STEP).map(Vec::as_slice) {
-            None if self.temperature.changes() => Err(self.broken_state(format!(
-                "expected \"{STEP}\", came nothing; was the checkpoint made with another method?"
-            ))),
-            None => Ok(()),
-            Some(&[step]) if step >= 0.0 && step.fract() == 0.0 && step < 2.0_f64.powi(53) => {
-                self.temperature.set_step(step as u64);
-                Ok(())
-            }
-            Some(other) => Err(self.broken_state(format!(
-                "expected one whole number as \"{STEP}\", came {other:?}; the checkpoint is damaged"
-            ))),
-        }
+        self.temperature.load_state(&self.name(), state)
     }
 }
 
@@ -169,17 +140,7 @@ where
         context: &SampleContext<'_, 't, F>,
         distribution: &D::On<'t>,
     ) -> GraphResult<SampleSet<'t, F>> {
-        let temperature = self.temperature.current();
-        if !(temperature > 0.0 && temperature.is_finite()) {
-            return Err(context.error(DistributionError::Parameter {
-                distribution: distribution.name(),
-                parameter: "temperature of its relaxation",
-                expected: "a positive finite number",
-                found: temperature,
-                position: 0,
-                hint: "start with 1 and let it fall to 0.5, say",
-            }));
-        }
+        self.temperature.check(context, distribution)?;
         let plate = context.sample_plate(self.plate)?;
         let perturbed = distribution.perturbed(&context.draw(plate)).map_err(|source| context.error(source))?;
         let soft = distribution.soften(perturbed, self.temperature.record(context.tape()));
@@ -188,15 +149,14 @@ where
     }
 
     fn terms<'t>(&self, context: &CostContext<'_, 't, F>, _distribution: &D::On<'t>) -> GraphResult<Terms<'t, F>> {
-        let updates =
-            if self.temperature.changes() { vec![self.temperature.advance(context.tape())] } else { Vec::new() };
-        Ok(Terms { updates, ..Terms::default() })
+        Ok(Terms { updates: self.temperature.updates(context.tape()), ..Terms::default() })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::temperature::STEP;
     use crate::{Pathwise, ScoreFunction};
     use std::sync::Arc;
     use stochgrad_check::{Oracle, StatisticalTest};

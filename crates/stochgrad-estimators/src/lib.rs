@@ -27,14 +27,17 @@ mod baseline;
 mod dependence;
 mod disarm;
 mod enumerate;
+mod gumbel_rao;
 mod gumbel_softmax;
 mod measure_valued;
 #[cfg(test)]
 mod models;
 mod pathwise;
 mod perturbation;
+mod reinmax;
 mod score_function;
 mod stochastic_derivative;
+mod straight_through;
 mod temperature;
 
 pub use arm::Arm;
@@ -44,9 +47,12 @@ pub use baseline::{
 };
 pub use disarm::DisArm;
 pub use enumerate::Enumerate;
+pub use gumbel_rao::GumbelRao;
 pub use gumbel_softmax::GumbelSoftmax;
 pub use measure_valued::MeasureValued;
 pub use pathwise::Pathwise;
+pub use reinmax::ReinMax;
 pub use score_function::ScoreFunction;
 pub use stochastic_derivative::StochasticDerivatives;
+pub use straight_through::StraightThrough;
 pub use temperature::Temperature;

@@ -3,9 +3,13 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use stochgrad_graph::Update;
+use stochgrad_distributions::{Distribution, DistributionError};
+use stochgrad_graph::{GraphError, GraphResult, MethodState, SampleContext, Update};
 use stochgrad_tape::{Tape, Var};
 use stochgrad_tensor::{Real, Tensor};
+
+/// The key of the step of a schedule among a method's state.
+pub(crate) const STEP: &str = "temperature step";
 
 /// A step goes on the tape in two parts, which are exact in single precision too.
 const PART: u64 = 1 << 20;
@@ -85,6 +89,64 @@ impl Temperature {
         }
         let temperature = self.clone();
         tape.host_value(move || temperature.current())
+    }
+
+    /// Refuses a temperature that is none.
+    pub(crate) fn check<'t, F: Real>(
+        &self,
+        context: &SampleContext<'_, 't, F>,
+        distribution: &impl Distribution<'t, F>,
+    ) -> GraphResult<()> {
+        let found = self.current();
+        if found > 0.0 && found.is_finite() {
+            return Ok(());
+        }
+        Err(context.error(DistributionError::Parameter {
+            distribution: distribution.name(),
+            parameter: "temperature of its relaxation",
+            expected: "a positive finite number",
+            found,
+            position: 0,
+            hint: "start with 1 and let it fall to 0.5, say",
+        }))
+    }
+
+    /// What a method remembers of its temperature.
+    pub(crate) fn state(&self) -> MethodState {
+        let mut state = MethodState::new();
+        if self.changes() {
+            state.insert(STEP.into(), vec![self.step() as f64]);
+        }
+        state
+    }
+
+    /// Restores what [`state`](Self::state) gave, for the method of that name.
+    pub(crate) fn load_state(&self, method: &str, state: &MethodState) -> GraphResult<()> {
+        let broken = |problem: String| Err(GraphError::State { method: method.into(), problem });
+        if let Some(unknown) = state.keys().find(|&key| key != STEP || !self.changes()) {
+            let expected = if self.changes() { format!("\"{STEP}\"") } else { "nothing".into() };
+            return broken(format!(
+                "expected {expected}, came \"{unknown}\"; was the checkpoint made with another method?"
+            ));
+        }
+        match state.get(STEP).map(Vec::as_slice) {
+            None if self.changes() => {
+                broken(format!("expected \"{STEP}\", came nothing; was the checkpoint made with another method?"))
+            }
+            None => Ok(()),
+            Some(&[step]) if step >= 0.0 && step.fract() == 0.0 && step < 2.0_f64.powi(53) => {
+                self.set_step(step as u64);
+                Ok(())
+            }
+            Some(other) => {
+                broken(format!("expected one whole number as \"{STEP}\", came {other:?}; the checkpoint is damaged"))
+            }
+        }
+    }
+
+    /// The change of the step, if the temperature changes.
+    pub(crate) fn updates<'t, F: Real>(&self, tape: &'t Tape<F>) -> Vec<Update<'t, F>> {
+        if self.changes() { vec![self.advance(tape)] } else { Vec::new() }
     }
 
     /// What moves on from the step at which a gradient was taken: once, whoever runs it, and however often.

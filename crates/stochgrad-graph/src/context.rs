@@ -108,12 +108,13 @@ impl<'a, 't, F: Real> SampleContext<'a, 't, F> {
 
     /// A request for values on the plates of the parameters and the given one.
     pub fn draw(&self, plate: Option<Plate>) -> Draw<'_, F> {
+        self.draw_on(plate.as_slice())
+    }
+
+    /// A request for values on the plates of the parameters and the given ones.
+    pub fn draw_on(&self, more: &[Plate]) -> Draw<'_, F> {
         let mut plates = self.plates.clone();
-        if let Some(plate) = plate
-            && let Err(at) = plates.binary_search(&plate)
-        {
-            plates.insert(at, plate);
-        }
+        merge(&mut plates, more);
         Draw::new(self.tape, self.noise, self.address.key(), plates)
     }
 
