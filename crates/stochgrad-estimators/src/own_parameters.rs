@@ -1,0 +1,192 @@
+//! Parameters of a method's own, learned by Adam from its auxiliary loss.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use stochgrad_graph::{AuxiliaryLoss, GraphError, GraphResult, MethodState};
+use stochgrad_tape::{Tape, Var};
+use stochgrad_tensor::{Real, Shape, Tensor};
+
+/// The decay of Adam's two averages, and what keeps its quotient finite.
+const DECAYS: [f64; 2] = [0.9, 0.999];
+const EPSILON: f64 = 1e-8;
+
+/// Named arrays of numbers that a method learns. Clones share them.
+///
+/// They move when the user calls [`Gradients::advance`](stochgrad_graph::Gradients::advance), and never otherwise.
+#[derive(Clone, Debug)]
+pub(crate) struct OwnParameters {
+    learning_rate: f64,
+    arrays: Arc<Mutex<BTreeMap<String, Learned>>>,
+    /// What arrays that were not learned yet start with.
+    starts: Arc<Mutex<BTreeMap<String, Vec<f64>>>>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Learned {
+    values: Vec<f64>,
+    averages: [Vec<f64>; 2],
+    steps: u64,
+}
+
+impl Learned {
+    fn new(values: Vec<f64>) -> Self {
+        let zeros = vec![0.0; values.len()];
+        Learned { values, averages: [zeros.clone(), zeros], steps: 0 }
+    }
+
+    fn step(&mut self, gradient: &[f64], learning_rate: f64) {
+        if gradient.len() != self.values.len() || gradient.iter().any(|g| !g.is_finite()) {
+            return;
+        }
+        self.steps += 1;
+        let [first, second] = &mut self.averages;
+        let corrections = DECAYS.map(|decay| 1.0 - decay.powf(self.steps as f64));
+        for (i, &g) in gradient.iter().enumerate() {
+            first[i] = DECAYS[0] * first[i] + (1.0 - DECAYS[0]) * g;
+            second[i] = DECAYS[1] * second[i] + (1.0 - DECAYS[1]) * g * g;
+            let size = (second[i] / corrections[1]).sqrt() + EPSILON;
+            self.values[i] -= learning_rate * first[i] / corrections[0] / size;
+        }
+    }
+}
+
+impl OwnParameters {
+    /// Nothing learned yet.
+    pub(crate) fn new(learning_rate: f64) -> Self {
+        OwnParameters { learning_rate, arrays: Arc::default(), starts: Arc::default() }
+    }
+
+    fn arrays(&self) -> MutexGuard<'_, BTreeMap<String, Learned>> {
+        self.arrays.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn starts(&self) -> MutexGuard<'_, BTreeMap<String, Vec<f64>>> {
+        self.starts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The numbers of a name on a tape, read again whenever a program runs. They start as `initial` says, by position.
+    pub(crate) fn record<'t, F: Real>(
+        &self,
+        tape: &'t Tape<F>,
+        name: &str,
+        shape: impl Into<Shape>,
+        initial: impl Fn(usize) -> f64,
+    ) -> Var<'t, F> {
+        let shape = shape.into();
+        let count = shape.numel();
+        let values: Vec<f64> = (0..count).map(&initial).collect();
+        self.starts().insert(name.to_owned(), values.clone());
+        let (memory, name) = (self.clone(), name.to_owned());
+        tape.host_values(shape, move |write| {
+            let arrays = memory.arrays();
+            let known = arrays.get(&name).map(|known| &known.values).filter(|known| known.len() == count);
+            known.unwrap_or(&values).iter().take(count).enumerate().for_each(|(i, &x)| write(i, x));
+        })
+    }
+
+    /// One step of Adam on the loss, for recorded arrays with their names.
+    pub(crate) fn learn<'t, F: Real>(
+        &self,
+        loss: Var<'t, F>,
+        recorded: Vec<(String, Var<'t, F>)>,
+    ) -> AuxiliaryLoss<'t, F> {
+        let (names, parameters): (Vec<String>, Vec<Var<'t, F>>) = recorded.into_iter().unzip();
+        let memory = self.clone();
+        let apply = move |gradients: &[Tensor<F>]| {
+            let mut arrays = memory.arrays();
+            let starts = memory.starts();
+            for (name, gradient) in names.iter().zip(gradients) {
+                let gradient: Vec<f64> = gradient.as_slice().iter().map(|x| x.to_f64()).collect();
+                if !arrays.get(name).is_some_and(|known| known.values.len() == gradient.len()) {
+                    let start = starts.get(name).cloned().unwrap_or_default();
+                    arrays.insert(name.clone(), Learned::new(start));
+                }
+                if let Some(known) = arrays.get_mut(name) {
+                    known.step(&gradient, memory.learning_rate);
+                }
+            }
+        };
+        AuxiliaryLoss { loss, parameters, apply: Arc::new(apply) }
+    }
+
+    /// The error of a method without parameters of its own that is given some.
+    pub(crate) fn refuse(method: &str) -> GraphResult<()> {
+        Err(GraphError::State {
+            method: method.into(),
+            problem: "expected nothing, came learned parameters; was the checkpoint made with another method?".into(),
+        })
+    }
+
+    /// What was learned, with the memory of Adam.
+    pub(crate) fn state(&self) -> MethodState {
+        let pack = |known: &Learned| {
+            let [first, second] = &known.averages;
+            [&known.values[..], first, second, &[known.steps as f64]].concat()
+        };
+        self.arrays().iter().map(|(name, known)| (name.clone(), pack(known))).collect()
+    }
+
+    /// Restores what [`state`](Self::state) gave, for the method of that name.
+    pub(crate) fn load_state(&self, method: &str, state: &MethodState) -> GraphResult<()> {
+        let mut arrays = BTreeMap::new();
+        for (name, numbers) in state {
+            let count = numbers.len().saturating_sub(1) / 3;
+            let steps = numbers.last().copied().unwrap_or(-1.0);
+            if numbers.len() != 3 * count + 1 || steps < 0.0 || numbers.iter().any(|x| !x.is_finite()) {
+                return Err(GraphError::State {
+                    method: method.into(),
+                    problem: format!(
+                        "expected values, two averages and a number of steps for \"{name}\", came {} numbers; was the checkpoint made with \
+                         another method?",
+                        numbers.len()
+                    ),
+                });
+            }
+            let part = |at: usize| numbers[at * count..(at + 1) * count].to_vec();
+            let known = Learned { values: part(0), averages: [part(1), part(2)], steps: steps as u64 };
+            arrays.insert(name.clone(), known);
+        }
+        *self.arrays() = arrays;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quadratic_is_learned_and_the_state_returns() {
+        let own = OwnParameters::new(0.05);
+        let step = |own: &OwnParameters| {
+            let tape = Tape::<f64>::new();
+            let x = own.record(&tape, "x", [2], |i| i as f64);
+            let loss = own.learn((x - tape.constant([3.0, -1.0])).square().sum(), vec![("x".into(), x)]);
+            let gradients = tape.backward_all(loss.loss, &loss.parameters).unwrap();
+            (loss.apply)(&gradients);
+            x.to_vec()
+        };
+        assert_eq!(step(&own), [0.0, 1.0]);
+        for _ in 0..1000 {
+            step(&own);
+        }
+        let found = step(&own);
+        assert!((found[0] - 3.0).abs() < 1e-3 && (found[1] + 1.0).abs() < 1e-3, "{found:?}");
+        let other = OwnParameters::new(0.05);
+        other.load_state("test", &own.state()).unwrap();
+        step(&own);
+        step(&other);
+        assert_eq!(own.state(), other.state());
+        assert!(other.load_state("test", &[("x".to_string(), vec![1.0, 2.0])].into()).is_err());
+    }
+
+    trait ToVec {
+        fn to_vec(self) -> Vec<f64>;
+    }
+
+    impl ToVec for Var<'_, f64> {
+        fn to_vec(self) -> Vec<f64> {
+            self.peek().unwrap().to_vec()
+        }
+    }
+}
