@@ -26,10 +26,12 @@ mod auto;
 mod baseline;
 mod dependence;
 mod disarm;
+mod double_control_variate;
 mod enumerate;
 mod gumbel_rao;
 mod gumbel_softmax;
 mod measure_valued;
+mod member_gradients;
 #[cfg(test)]
 mod models;
 mod own_parameters;
@@ -47,9 +49,10 @@ mod temperature;
 pub use arm::Arm;
 pub use auto::Auto;
 pub use baseline::{
-    Baseline, Baselines, Constant, DynBaseline, FnBaseline, LeaveOneOut, Memory, MovingAverage, NoBaseline,
+    Baseline, Baselines, Constant, DynBaseline, FnBaseline, LeaveOneOut, Memory, MovingAverage, NoBaseline, Vimco,
 };
 pub use disarm::DisArm;
+pub use double_control_variate::DoubleControlVariate;
 pub use enumerate::Enumerate;
 pub use gumbel_rao::GumbelRao;
 pub use gumbel_softmax::GumbelSoftmax;

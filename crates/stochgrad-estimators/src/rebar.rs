@@ -18,9 +18,10 @@
 //! | cost evaluations | 3 a sample, and 2 backward passes |
 //! | the cost must offer | values and derivatives between the states |
 
+use crate::member_gradients::second_moment;
 use crate::own_parameters::OwnParameters;
 use crate::pathwise::{describe_plate, path_order};
-use crate::relaxed_control::{RelaxedDraws, second_moment};
+use crate::relaxed_control::RelaxedDraws;
 use stochgrad_distributions::{Distribution, DistributionError, Family, Relaxed};
 use stochgrad_graph::{
     CostContext, GradientMethod, GraphResult, Guarantee, Method, MethodState, Order, Path, SampleContext, SamplePlate,
@@ -173,7 +174,7 @@ where
         let mut loss: Option<Var<'t, F>> = None;
         for ((cost, free), given) in context.costs()?.iter().zip(free).zip(given) {
             let gradients = draws.gradients(cost, Some([free.value * scale, given.value * scale]))?;
-            terms.gradient_terms.push(draws.term(cost, &gradients));
+            terms.gradient_terms.extend(draws.term(cost, &gradients));
             if self.own.is_some() {
                 let moment = second_moment(&gradients);
                 loss = loss.zip(moment).map(|(sum, moment)| sum + moment).or(loss).or(moment);

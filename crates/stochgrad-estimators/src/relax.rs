@@ -17,9 +17,10 @@
 //! | cost evaluations | 1 a sample; 3, and 2 backward passes, with `relaxed_cost` |
 //! | the cost must offer | values; derivatives between the states with `relaxed_cost` |
 
+use crate::member_gradients::second_moment;
 use crate::own_parameters::OwnParameters;
 use crate::pathwise::{describe_plate, path_order};
-use crate::relaxed_control::{RelaxedDraws, second_moment};
+use crate::relaxed_control::RelaxedDraws;
 use stochgrad_distributions::{Distribution, Family, Relaxed};
 use stochgrad_graph::{
     CostContext, GradientMethod, GraphResult, Guarantee, Method, MethodState, Order, Path, SampleContext, SamplePlate,
@@ -212,7 +213,7 @@ where
                 (control, None) | (None, control) => control,
             };
             let gradients = draws.gradients(cost, control)?;
-            terms.gradient_terms.push(draws.term(cost, &gradients));
+            terms.gradient_terms.extend(draws.term(cost, &gradients));
             if control.is_some() {
                 let moment = second_moment(&gradients);
                 loss = loss.zip(moment).map(|(sum, moment)| sum + moment).or(loss).or(moment);

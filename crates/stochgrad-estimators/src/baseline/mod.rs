@@ -8,11 +8,13 @@ mod constant;
 mod function;
 mod leave_one_out;
 mod moving_average;
+mod vimco;
 
 pub use constant::{Constant, NoBaseline};
 pub use function::FnBaseline;
 pub use leave_one_out::LeaveOneOut;
 pub use moving_average::MovingAverage;
+pub use vimco::Vimco;
 
 use std::sync::Arc;
 use stochgrad_distributions::Distribution;
