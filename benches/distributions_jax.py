@@ -64,8 +64,8 @@ def main():
         draw = jax.jit(lambda p, step: build(p).sample(jax.random.fold_in(key, step), (ELEMENTS,)))
         tasks = {"sample": lambda step: draw(p, step)}
         x = draw(p, 0)
-        log_prob = jax.jit(jax.grad(lambda p: build(p).log_prob(x).sum()))
-        tasks["log_prob"] = lambda step: log_prob(p + 1e-6 * step)
+        log_prob = jax.jit(jax.grad(lambda p, x: build(p).log_prob(x).sum()))
+        tasks["log_prob"] = lambda step, x=x: log_prob(p, x)
         if build(p).has_rsample:
             path = jax.jit(jax.grad(lambda p, step: build(p).sample(jax.random.fold_in(key, step), (ELEMENTS,)).sum()))
             tasks["path"] = lambda step: path(p, step)

@@ -16,9 +16,9 @@
 //! | cost evaluations | $S^D$, multiplied by those of nodes that depend on this one |
 //! | the cost offers | its value only, finite in every state |
 
-use stochgrad_distributions::{DistributionError, Family, FiniteSupport};
+use stochgrad_distributions::{DistributionError, DistributionResult, Family, FiniteSupport};
 use stochgrad_graph::{GradientMethod, GraphResult, Guarantee, Method, Path, SampleContext, SampleSet};
-use stochgrad_tape::{PlateKind, Var};
+use stochgrad_tape::{PlateKind, Tape, Var};
 use stochgrad_tensor::{Real, Shape, Tensor};
 
 /// Sums over all joint states of a node: exact, for small finite supports.
@@ -96,6 +96,32 @@ pub(crate) fn joint_states(states: usize, elements: usize) -> Option<usize> {
 pub(crate) fn independent_elements<'t, F: Real>(distribution: &(impl FiniteSupport<'t, F> + ?Sized)) -> usize {
     let event = distribution.event_shape();
     event[..event.len().saturating_sub(distribution.element_rank())].iter().product()
+}
+
+/// The joint states of a node, shape `[total, event]`, and their probabilities, of event shape `[total]` on the plates of the parameters.
+///
+/// # Errors
+/// If there are more than `limit` of them.
+pub(crate) fn joint_probabilities<'t, F: Real>(
+    tape: &'t Tape<F>,
+    distribution: &(impl FiniteSupport<'t, F> + ?Sized),
+    limit: usize,
+) -> DistributionResult<(Tensor<F>, Var<'t, F>)> {
+    let support = distribution.element_support()?;
+    let states = support.shape().first().copied().unwrap_or(1);
+    let elements = independent_elements(distribution);
+    let Some(total) = joint_states(states, elements).filter(|&total| total <= limit) else {
+        let problem = format!(
+            "{elements} independent elements with {states} states each have {states}^{elements} joint states, and the limit is {limit}; \
+             raise it with .limit(states), make several nodes of the elements, or use another method, such as ScoreFunction or MeasureValued"
+        );
+        return Err(DistributionError::Unsupported { distribution: distribution.name(), problem });
+    };
+    let event = distribution.event_shape();
+    let each = tape.plate("states", states, PlateKind::Enumerated, &[]);
+    let alone = tape.constant_on(&[each], element_values(&support, states, elements, &event));
+    let chances = distribution.probability_each(alone).reshape([elements]).plate_to_event(each);
+    Ok((joint_values(&support, states, elements, total, &event), products(chances, states, elements)))
 }
 
 /// All joint states of a node along one plate, weighted by their probabilities.

@@ -22,10 +22,12 @@
 
 mod antithetic;
 mod arm;
+mod arms;
 mod auto;
 mod baseline;
 mod dependence;
 mod disarm;
+mod distinct_states;
 mod double_control_variate;
 mod enumerate;
 mod gumbel_rao;
@@ -44,9 +46,12 @@ mod relaxed_control;
 mod score_function;
 mod stochastic_derivative;
 mod straight_through;
+mod sum_and_sample;
 mod temperature;
+mod unordered_set;
 
 pub use arm::Arm;
+pub use arms::Arms;
 pub use auto::Auto;
 pub use baseline::{
     Baseline, Baselines, Constant, DynBaseline, FnBaseline, LeaveOneOut, Memory, MovingAverage, NoBaseline, Vimco,
@@ -64,4 +69,6 @@ pub use relax::Relax;
 pub use score_function::ScoreFunction;
 pub use stochastic_derivative::StochasticDerivatives;
 pub use straight_through::StraightThrough;
+pub use sum_and_sample::SumAndSample;
 pub use temperature::Temperature;
+pub use unordered_set::UnorderedSet;

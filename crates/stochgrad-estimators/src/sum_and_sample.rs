@@ -1,0 +1,209 @@
+//! Sum and sample: the likeliest states are summed, the others sampled.
+//!
+//! With the $k$ likeliest states $C$ and $m$ draws $x_i$ from the rest,
+//!
+//! $$\mathbb{E}[f] \approx \sum_{s \in C} p(s) f(s) + \big(1 - p(C)\big) \frac1m \sum_{i=1}^m f(x_i), \qquad x_i \sim p(\cdot \mid x \notin C).$$
+//!
+//! The weights are detached and $\ln p$ is the gradient function of all members, so that derivatives of every order are right. With $m \ge 2$ each draw has as
+//! baseline the estimate of $\mathbb{E}[f]$ that the other members give, and each summed state the one that all members give: no evaluation is spent on a
+//! baseline, and nothing is left of the variance where the rest has no mass. Liu, Regier, Tripuraneni, Jordan and McAuliffe (2019).
+//!
+//! **Assumptions.** A finite support; the joint states of all elements are the states. A cost must not depend on the sets of several plate members together.
+//!
+//! | | |
+//! |---|---|
+//! | bias | none |
+//! | order | any |
+//! | cost evaluations | $k + m$ |
+//! | the cost must offer | values |
+
+use crate::distinct_states::{DistinctStates, check_separate, pick_draw, weighted};
+use stochgrad_distributions::{Distribution, DistributionError, Family, FiniteSupport, ScoreDifferentiable};
+use stochgrad_graph::{
+    CostContext, GradientMethod, GraphResult, Guarantee, Method, Path, SampleContext, SampleSet, Terms,
+};
+use stochgrad_tape::{PlateKind, Var};
+use stochgrad_tensor::Real;
+
+/// The likeliest states and samples of the others, for distributions with a finite support.
+///
+/// ```
+/// use stochgrad_distributions::Categorical;
+/// use stochgrad_estimators::SumAndSample;
+/// use stochgrad_graph::{Graph, GraphError, Seed};
+/// use stochgrad_tape::Tape;
+///
+/// # fn main() -> Result<(), GraphError> {
+/// let tape = Tape::<f64>::new();
+/// let graph = Graph::new(&tape, Seed::new(7));
+/// let logits = graph.param("logits", [3.0, -1.0, 0.5, 0.0])?;
+/// let x = graph.sample("x", &Categorical::from_logits(logits), &SumAndSample::new(1, 2))?;
+/// graph.cost("loss", (x - 1.5).square())?;
+/// assert_eq!(graph.backward()?.get("logits")?.len(), 4);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SumAndSample {
+    summed: usize,
+    sampled: usize,
+    limit: usize,
+}
+
+impl SumAndSample {
+    /// Sums that many of the likeliest states and draws that many of the others, of nodes with up to 4096 joint states.
+    pub fn new(summed: usize, sampled: usize) -> Self {
+        SumAndSample { summed, sampled, limit: 4096 }
+    }
+
+    /// Refuses nodes with more joint states than this.
+    pub fn limit(self, states: usize) -> Self {
+        SumAndSample { limit: states, ..self }
+    }
+}
+
+impl Method for SumAndSample {
+    fn name(&self) -> String {
+        format!("sum and sample ({} states summed, {} sampled)", self.summed, self.sampled)
+    }
+}
+
+impl<F: Real, D: Family<F>> GradientMethod<F, D> for SumAndSample
+where
+    for<'t> D::On<'t>: FiniteSupport<'t, F> + ScoreDifferentiable<'t, F>,
+{
+    fn guarantee(&self, _distribution: &D::On<'_>, _path: &Path) -> Result<Guarantee, String> {
+        Ok(Guarantee::EXACT)
+    }
+
+    fn sample<'t>(
+        &self,
+        context: &SampleContext<'_, 't, F>,
+        distribution: &D::On<'t>,
+    ) -> GraphResult<SampleSet<'t, F>> {
+        let mut states =
+            DistinctStates::new(context.tape(), distribution, self.limit).map_err(|source| context.error(source))?;
+        if self.sampled == 0 || self.summed >= states.total() {
+            return Err(context.error(DistributionError::Unsupported {
+                distribution: distribution.name(),
+                problem: format!(
+                    "expected at least 1 sample and fewer summed states than the {} there are, came {} and {}; for all states use Enumerate",
+                    states.total(),
+                    self.sampled,
+                    self.summed
+                ),
+            }));
+        }
+        for _ in 0..self.summed {
+            states.pick_likeliest();
+        }
+        let mut chosen = states.picked().to_vec();
+        let mut weights: Vec<Var<'t, F>> = chosen.iter().map(|&chosen| states.probability(chosen)).collect();
+        for number in 0..self.sampled {
+            chosen.push(states.draw_rest(&pick_draw(context, number)).map_err(|source| context.error(source))?);
+            weights.push(states.rest() * (1.0 / self.sampled as f64));
+        }
+        let plate = context.plate(chosen.len(), PlateKind::JointSamples)?;
+        let value = states.members(&chosen, plate, &distribution.event_shape())?;
+        weighted(value, &weights, plate)
+    }
+
+    fn gradient_function<'t>(&self, distribution: &D::On<'t>, value: Var<'t, F>, _path: &Path) -> Option<Var<'t, F>> {
+        Some(distribution.log_prob(value))
+    }
+
+    fn terms<'t>(&self, context: &CostContext<'_, 't, F>, distribution: &D::On<'t>) -> GraphResult<Terms<'t, F>> {
+        check_separate(context)?;
+        let mut terms = Terms::default();
+        let Some(plate) = context.plate().filter(|_| self.sampled >= 2) else { return Ok(terms) };
+        let mut states =
+            DistinctStates::new(context.tape(), distribution, self.limit).map_err(|source| context.error(source))?;
+        for _ in 0..self.summed {
+            states.pick_likeliest();
+        }
+        let chances: Vec<Var<'t, F>> = states.picked().iter().map(|&chosen| states.probability(chosen)).collect();
+        for cost in context.totals()? {
+            let Some(l) = cost.gradient_function else { continue };
+            let f = |member: usize| cost.value.member(plate, member);
+            let summed = (0..self.summed).fold(states.rest() * 0.0, |sum, s| sum + chances[s] * f(s));
+            let drawn = (0..self.sampled).map(|i| f(self.summed + i)).reduce(|sum, f| sum + f).unwrap_or(summed);
+            let all = summed + states.rest() * drawn * (1.0 / self.sampled as f64);
+            let without =
+                |i: usize| summed + states.rest() * (drawn - f(self.summed + i)) * (1.0 / (self.sampled - 1) as f64);
+            let baselines: Vec<Var<'t, F>> =
+                std::iter::repeat_n(all, self.summed).chain((0..self.sampled).map(without)).collect();
+            let baseline = Var::stack(&baselines)?.event_to_plate(plate).stop_gradient();
+            terms.control_variates.push((1.0 - l.magic_box()) * baseline);
+        }
+        Ok(terms)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::models::{self, BitMethod};
+    use crate::{LeaveOneOut, ScoreFunction};
+    use std::sync::Arc;
+    use stochgrad_check::Oracle;
+    use stochgrad_distributions::{Bernoulli, Categorical};
+    use stochgrad_graph::{Graph, Seed};
+    use stochgrad_tape::Tape;
+
+    #[test]
+    fn every_order_is_exact_on_every_shape_of_graph() {
+        let [one, two] = [1, 2].map(|sampled| Arc::new(SumAndSample::new(1, sampled)) as BitMethod);
+        let none: BitMethod = Arc::new(SumAndSample::new(0, 2));
+        let score: BitMethod = Arc::new(ScoreFunction::new());
+        for [first, second] in [[&one, &two], [&two, &score], [&none, &none]] {
+            let model = |graph: &Graph<'_, f64>| models::chain(graph, first, second);
+            Oracle::new()
+                .verify(model, 0..=3, 1e-9)
+                .unwrap_or_else(|error| panic!("{}: {error}", models::names(&[first, second])));
+        }
+        models::assert_unbiased([&two, &one, &score]);
+    }
+
+    #[test]
+    fn variances_are_the_known_ones() {
+        for (phi, rows) in [
+            (0.0, [(1, 0.1942745), (2, 0.1302240), (3, 6.986957e-2)]),
+            (-4.0, [(1, 5.062519e-5), (2, 2.782161e-5), (3, 1.161928e-5)]),
+        ] {
+            for (summed, expected) in rows {
+                let model = |graph: &Graph<'_, f64>| {
+                    let phi = graph.param("phi", phi)?;
+                    let law = Bernoulli::from_logits(phi.broadcast_to([3]));
+                    let x = graph.sample("x", &law, &SumAndSample::new(summed, 1))?;
+                    graph.cost("cost", (x - graph.constant([0.6, 0.51, 0.48])).square().sum())
+                };
+                let moments = Oracle::new().gradient(model).unwrap();
+                let variance = moments.variance("phi").unwrap().as_slice()[0];
+                assert!(
+                    (variance - expected).abs() < 1e-5 * expected,
+                    "{summed} at {phi}: {variance} where {expected}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn without_summed_states_it_is_leave_one_out() {
+        let leave_one_out: BitMethod = Arc::new(ScoreFunction::new().samples(3).baseline(LeaveOneOut));
+        let none: BitMethod = Arc::new(SumAndSample::new(0, 3));
+        let (expected, found) = (models::moments(&leave_one_out, 0.45, 0.1), models::moments(&none, 0.45, 0.1));
+        assert!((expected.1 - found.1).abs() < 1e-14, "{expected:?}, {found:?}");
+    }
+
+    #[test]
+    fn wrong_numbers_are_errors_and_compiled_graphs_do_the_same() {
+        let tape = Tape::<f64>::new();
+        let graph = Graph::new(&tape, Seed::new(1));
+        let law = Categorical::from_logits(graph.constant([0.1, 0.2]));
+        for (number, method) in [SumAndSample::new(2, 1), SumAndSample::new(1, 0)].iter().enumerate() {
+            let error = graph.sample(("x", number), &law, method).unwrap_err().to_string();
+            assert!(error.contains("Enumerate"), "{error}");
+        }
+        models::assert_compiled(&(Arc::new(SumAndSample::new(1, 2)) as BitMethod));
+    }
+}
