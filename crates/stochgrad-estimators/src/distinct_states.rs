@@ -2,7 +2,7 @@
 
 use crate::enumerate::joint_probabilities;
 use stochgrad_distributions::{DistributionResult, Draw, FiniteSupport};
-use stochgrad_graph::{CostContext, GraphResult, SampleContext, SampleSet};
+use stochgrad_graph::{GraphResult, SampleContext, SampleSet};
 use stochgrad_tape::{Plate, Tape, Var};
 use stochgrad_tensor::{Real, Shape, Tensor};
 
@@ -129,16 +129,4 @@ pub(crate) fn weighted<'t, F: Real>(
 /// A request for the noise of the pick with a number.
 pub(crate) fn pick_draw<'a, F: Real>(context: &'a SampleContext<'_, '_, F>, number: usize) -> Draw<'a, F> {
     context.draw(None).purpose(&format!("pick {number}"))
-}
-
-/// Refuses costs that see several sets together: the members of one set stand beside those of another by accident.
-pub(crate) fn check_separate<F: Real>(context: &CostContext<'_, '_, F>) -> GraphResult<()> {
-    match context.costs()?.iter().find_map(|cost| cost.joint.first().copied()) {
-        None => Ok(()),
-        Some(plate) => Err(context.refused(format!(
-            "a cost depends on several members of plate \"{}\" together, and each of them has a set of states of its own; keep the plate in the \
-             cost, or use a method with independent samples there, such as ScoreFunction",
-            context.tape().plate_name(plate)
-        ))),
-    }
 }

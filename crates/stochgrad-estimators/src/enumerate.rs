@@ -379,6 +379,32 @@ mod tests {
         assert_eq!(gradients.get("s").unwrap().as_slice(), &[0.0, -0.5, 0.5]);
     }
 
+    /// States of several images are not drawn side by side: a cost of all images needs the average over the states of each first.
+    #[test]
+    fn a_cost_of_several_images_is_refused_unless_each_is_averaged() {
+        let model = |graph: &Graph<'_, f64>, averaged: bool| {
+            let t = graph.param("t", 0.3)?;
+            let features = graph.data("data", [0.5, -1.5])?;
+            let x = graph.sample("x", &Bernoulli::from_logits(t * features), &Enumerate::new())?;
+            let states = graph.find_plate("x").expect("the plate of the states");
+            let own = (x * features).exp();
+            let own = if averaged { own.mean_over(states) } else { own };
+            graph.cost("cost", own.sum_over(features.plates()[0]).square())
+        };
+        let tape = Tape::<f64>::new();
+        let graph = Graph::new(&tape, Seed::new(1));
+        model(&graph, false).unwrap();
+        let error = graph.backward().unwrap_err().to_string();
+        assert!(error.contains("plate \"data\"") && error.contains("average over plate \"x\""), "{error}");
+        let tape = Tape::<f64>::new();
+        let graph = Graph::new(&tape, Seed::new(1));
+        model(&graph, true).unwrap();
+        let sigmoid = |x: f64| 1.0 / (1.0 + (-x).exp());
+        let mean = |feature: f64| 1.0 + sigmoid(0.3 * feature) * (feature.exp() - 1.0);
+        let expected = (mean(0.5) + mean(-1.5)).powi(2);
+        assert!((graph.backward().unwrap().cost("cost").unwrap() - expected).abs() < 1e-12);
+    }
+
     #[test]
     fn too_many_states_are_refused() {
         let tape = Tape::<f64>::new();

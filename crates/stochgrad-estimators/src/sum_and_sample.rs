@@ -17,7 +17,7 @@
 //! | cost evaluations | $k + m$ |
 //! | the cost must offer | values |
 
-use crate::distinct_states::{DistinctStates, check_separate, pick_draw, weighted};
+use crate::distinct_states::{DistinctStates, pick_draw, weighted};
 use stochgrad_distributions::{Distribution, DistributionError, Family, FiniteSupport, ScoreDifferentiable};
 use stochgrad_graph::{
     CostContext, GradientMethod, GraphResult, Guarantee, Method, Path, SampleContext, SampleSet, Terms,
@@ -113,7 +113,6 @@ where
     }
 
     fn terms<'t>(&self, context: &CostContext<'_, 't, F>, distribution: &D::On<'t>) -> GraphResult<Terms<'t, F>> {
-        check_separate(context)?;
         let mut terms = Terms::default();
         let Some(plate) = context.plate().filter(|_| self.sampled >= 2) else { return Ok(terms) };
         let mut states =

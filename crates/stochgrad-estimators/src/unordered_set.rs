@@ -18,7 +18,7 @@
 //! | cost evaluations | $k$; ratios cost $O(k\, 2^k)$ |
 //! | the cost must offer | values |
 
-use crate::distinct_states::{DistinctStates, check_separate, pick_draw, weighted};
+use crate::distinct_states::{DistinctStates, pick_draw, weighted};
 use stochgrad_distributions::{Distribution, DistributionError, Family, FiniteSupport, ScoreDifferentiable};
 use stochgrad_graph::{
     CostContext, GradientMethod, GraphResult, Guarantee, Method, Path, SampleContext, SampleSet, Terms,
@@ -151,7 +151,6 @@ where
     }
 
     fn terms<'t>(&self, context: &CostContext<'_, 't, F>, distribution: &D::On<'t>) -> GraphResult<Terms<'t, F>> {
-        check_separate(context)?;
         let mut terms = Terms::default();
         let Some(plate) = context.plate().filter(|_| self.baseline && self.size >= 2) else { return Ok(terms) };
         let mut states =
@@ -288,7 +287,7 @@ mod tests {
         let x = graph.sample("x", &Bernoulli::from_logits(t * features), &UnorderedSet::new(2)).unwrap();
         graph.cost("cost", (x * features).sum_over(features.plates()[0]).square()).unwrap();
         let error = graph.backward().unwrap_err().to_string();
-        assert!(error.contains("a set of states of its own"), "{error}");
+        assert!(error.contains("a weighted set of values of its own"), "{error}");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use crate::error::GraphResult;
 use crate::node::StochasticNode;
 use crate::sums::SubsetSums;
 use crate::surrogate::{Builder, without};
-use stochgrad_tape::{IdMap, Plates, Var};
+use stochgrad_tape::{Id, IdMap, Plates, Var, Weights};
 use stochgrad_tensor::Real;
 
 impl<'t, F: Real> Builder<'_, 't, F> {
@@ -35,6 +35,46 @@ impl<'t, F: Real> Builder<'_, 't, F> {
     pub(crate) fn joint_with(&self, node: usize, (cost, part): (usize, usize)) -> Plates {
         let Part { value, plates } = &self.costs[cost].parts[part];
         self.joint_plates(node, &self.nodes[node].plates, plates, value.id())
+    }
+
+    /// Weighted sets of several members of a plate (the states of a node for each image) lie side by side by accident: the first state of one is not
+    /// drawn together with the first state of another. A cost that reduces that plate while the sets are still there is refused.
+    pub(crate) fn check_weighted_sets(&self) -> GraphResult<()> {
+        for (index, node) in self.nodes.iter().enumerate() {
+            let Some((set, Weights::Given { id, .. })) = node.plate.map(|plate| (plate, self.tape.weights(plate)))
+            else {
+                continue;
+            };
+            let varying = without(&self.tape.var(id)?.plates(), &[set]);
+            if varying.is_empty() {
+                continue;
+            }
+            let cone = self.tape.cone(node.value.id(), self.end);
+            let mut pending: Vec<Id> =
+                self.downstream(index).map(|(cost, part)| self.costs[cost].parts[part].value.id()).collect();
+            let mut seen = std::collections::HashSet::new();
+            while let Some(id) = pending.pop() {
+                if cone.binary_search(&id).is_err() || !seen.insert(id) {
+                    continue;
+                }
+                let var = self.tape.var(id)?;
+                let kept = var.plates();
+                for input in var.inputs() {
+                    let plates = input.plates();
+                    let lost = plates.iter().find(|plate| varying.contains(plate) && !kept.contains(plate));
+                    if let (Some(&lost), true) = (lost, plates.contains(&set)) {
+                        return Err(node.refused(format!(
+                            "a cost depends on several members of plate \"{}\" together, and each of them has a weighted set of values of its own; keep that \
+                             plate in the cost, average over plate \"{}\" first, or use a method with independent samples, such as ScoreFunction",
+                            self.tape.plate_name(lost),
+                            self.tape.plate_name(set)
+                        )));
+                    }
+                    pending.push(input.id());
+                }
+            }
+        }
+        Ok(())
     }
 
     fn node_cost(&self, node: usize, name: String, value: Var<'t, F>, joint: Plates) -> GraphResult<NodeCost<'t, F>> {

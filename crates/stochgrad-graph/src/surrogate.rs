@@ -99,6 +99,7 @@ impl<'a, 't, F: Real> Builder<'a, 't, F> {
         };
         builder.check_guarantees()?;
         builder.find_nodes_with_costs();
+        builder.check_weighted_sets()?;
         for (index, node) in nodes.iter().enumerate().filter(|(index, _)| builder.has_costs[*index]) {
             tape.set_closed(node.site, !node.method.passes_gradient(&builder.paths[index]));
             let l = tape.located(node.at, || {
