@@ -10,7 +10,10 @@ use clap::{Parser, ValueEnum};
 use crate::settings::{Annealing, Latent, MethodName, Settings};
 use crate::usage_error::UsageError;
 
-/// The largest joint support that `--method enumerate` visits.
+/// Sets of states without replacement, and sums of states, have fewer members.
+const MOST_SET: u128 = 11;
+
+/// The largest joint support that `--method enumerate` visits, and other methods list.
 const MOST_STATES: u128 = 4096;
 /// Weights of the model, at most: 1 GiB in single precision.
 const MOST_WEIGHTS: u128 = 1 << 28;
@@ -117,11 +120,11 @@ pub(crate) struct Arguments {
     #[arg(long)]
     resume: bool,
 
-    /// The relaxation's temperature at the start, for the two gumbel methods [default: 1]
+    /// The relaxation's temperature at the start, for relaxed and straight-through methods [default: 1]
     #[arg(long, value_name = "T", allow_negative_numbers = true)]
     temperature: Option<f64>,
 
-    /// The relaxation's temperature at the end [default: 0.5, or --temperature if that is lower]
+    /// The relaxation's temperature at the end [default: 0.5, or --temperature if that is lower or the method straight-through or reinmax]
     #[arg(long, value_name = "T", allow_negative_numbers = true)]
     final_temperature: Option<f64>,
 
@@ -242,21 +245,46 @@ impl Arguments {
     fn samples(&self, latent: Latent) -> Result<usize, UsageError> {
         let samples = self.samples.unwrap_or(self.method.default_samples());
         positive("--samples", samples, "leave it out for the default")?;
-        if self.method == MethodName::LeaveOneOut && samples == 1 {
+        let (fewest, why) = self.method.fewest_samples();
+        if samples < fewest {
             return Err(UsageError::Value {
                 flag: "--samples",
-                expected: "at least 2 for leave-one-out, whose baseline is the other samples' mean".to_owned(),
-                found: "1".to_owned(),
+                expected: format!("at least {fewest} for {why}"),
+                found: samples.to_string(),
                 hint: "try --samples 4, or --method moving-average",
             });
         }
-        if self.method == MethodName::Enumerate {
-            if self.samples.is_some() {
+        if self.method.is_paired() && samples % 2 == 1 {
+            return Err(UsageError::Value {
+                flag: "--samples",
+                expected: format!("an even number for {}, which draws pairs", self.method),
+                found: samples.to_string(),
+                hint: "try --samples 2 or 4, or --method arms",
+            });
+        }
+        if self.method.needs_bits() && !matches!(latent, Latent::Bernoulli { .. }) {
+            return Err(UsageError::bits_only(self.method.name()));
+        }
+        if self.method == MethodName::Enumerate && self.samples.is_some() {
+            return Err(UsageError::Value {
+                flag: "--samples",
+                expected: "no value for enumerate, which visits every state".to_owned(),
+                found: samples.to_string(),
+                hint: "leave it out",
+            });
+        }
+        if self.method.lists_states() {
+            if self.method != MethodName::Enumerate
+                && latent.states().is_some_and(|states| samples as u128 >= states.min(MOST_SET))
+            {
                 return Err(UsageError::Value {
                     flag: "--samples",
-                    expected: "no value for enumerate, which visits every state".to_owned(),
+                    expected: format!(
+                        "fewer than the {} states, and than {MOST_SET}",
+                        latent.states().unwrap_or(MOST_STATES)
+                    ),
                     found: samples.to_string(),
-                    hint: "leave it out",
+                    hint: "try --samples 4, or --method enumerate",
                 });
             }
             if latent.states().is_none_or(|states| states > MOST_STATES) {
@@ -266,7 +294,11 @@ impl Arguments {
                     None => format!("{base}^{exponent}"),
                 };
                 return Err(UsageError::Value {
-                    flag: "--method enumerate",
+                    flag: match self.method {
+                        MethodName::UnorderedSet => "--method unordered-set",
+                        MethodName::SumAndSample => "--method sum-and-sample",
+                        _ => "--method enumerate",
+                    },
                     expected: format!("at most {MOST_STATES} joint states"),
                     found: format!("{count} of {latent}"),
                     hint: "try --latent bernoulli --latent-size 10, or --method leave-one-out",
@@ -301,7 +333,8 @@ impl Arguments {
             return Ok(None);
         }
         let start = self.temperature.unwrap_or(1.0);
-        let end = self.final_temperature.unwrap_or(start.min(0.5));
+        let default = if self.method.has_constant_temperature() { start } else { start.min(0.5) };
+        let end = self.final_temperature.unwrap_or(default);
         if end > start {
             return Err(UsageError::Value {
                 flag: "--final-temperature",
@@ -455,6 +488,8 @@ mod tests {
             ("moving-average", 4),
             ("measure-valued", 1),
             ("straight-through-gumbel", 1),
+            ("rebar", 1),
+            ("double-control-variate", 2),
             ("auto", 4),
         ] {
             let settings = resolve(&format!("--method {method}")).unwrap();
@@ -500,6 +535,13 @@ mod tests {
             ("--lr nan", "--lr"),
             ("--lr inf", "--lr"),
             ("--temperature 1", "--temperature"),
+            ("--method disarm --latent bernoulli --samples 3", "--samples"),
+            ("--method arms --latent bernoulli --samples 1", "--samples"),
+            ("--method disarm", "--method"),
+            ("--method unordered-set --latent bernoulli --latent-size 2", "--samples"),
+            ("--method sum-and-sample --latent bernoulli --latent-size 5 --samples 2", "--samples"),
+            ("--method unordered-set", "--method unordered-set"),
+            ("--method rebar --temperature 1", "--temperature"),
             ("--method gumbel-softmax --temperature 0", "--temperature"),
             ("--method gumbel-softmax --final-temperature -2", "--final-temperature"),
             ("--method gumbel-softmax --final-temperature 2", "--final-temperature"),

@@ -6,7 +6,8 @@ use stochgrad::distributions::{
     Bernoulli, Family, FiniteSupport, Id, KlDivergence, OneHotCategorical, Relaxed, ScoreDifferentiable, WeakDerivative,
 };
 use stochgrad::estimators::{
-    Auto, Enumerate, GumbelSoftmax, LeaveOneOut, MeasureValued, MovingAverage, ScoreFunction, Temperature,
+    Arm, Arms, Auto, DisArm, DoubleControlVariate, Enumerate, GumbelRao, GumbelSoftmax, LeaveOneOut, MeasureValued,
+    MovingAverage, Rebar, ReinMax, Relax, ScoreFunction, StraightThrough, SumAndSample, Temperature, UnorderedSet,
 };
 use stochgrad::graph::DynMethod;
 use stochgrad::tape::{Tape, Var};
@@ -16,6 +17,9 @@ use crate::settings::{MethodName, Settings};
 
 /// How much of the past a moving-average baseline keeps at each step.
 const BASELINE_DECAY: f64 = 0.99;
+
+/// The rate at which control variates learn.
+const CONTROL_VARIATE_RATE: f64 = 1e-3;
 
 /// A law on the tape.
 pub(crate) type Law<'t, C> = <<C as Code>::Family as Family<f32>>::On<'t>;
@@ -37,8 +41,8 @@ pub(crate) trait Code: Copy + Send + Sync {
     /// A sample as the decoder's input, of event shape `[width]`.
     fn flatten<'t>(self, sample: Var<'t, f32>) -> Var<'t, f32>;
 
-    /// The gradient method that the settings name, for a run of `steps` steps.
-    fn method(self, settings: &Settings, steps: u64) -> DynMethod<f32, Self::Family>;
+    /// The gradient method that the settings name, for a run of `steps` steps; `None` if it is not one for this kind.
+    fn method(self, settings: &Settings, steps: u64) -> Option<DynMethod<f32, Self::Family>>;
 
     /// Independent discrete samples, `count` for each law, for evaluation.
     fn discrete_samples(self, count: usize) -> DynMethod<f32, Self::Family>;
@@ -57,8 +61,8 @@ pub(crate) struct OneHots {
     pub(crate) categories: usize,
 }
 
-/// The gradient method that the settings name. A relaxation's temperature falls geometrically over `steps` steps.
-fn gradient_method<D>(settings: &Settings, steps: u64) -> DynMethod<f32, D>
+/// The gradient method that the settings name, unless it is one for bits only. A temperature falls geometrically over `steps` steps.
+fn gradient_method<D>(settings: &Settings, steps: u64) -> Option<DynMethod<f32, D>>
 where
     D: Family<f32>,
     for<'t> D::On<'t>:
@@ -66,20 +70,31 @@ where
 {
     let samples = settings.samples;
     let score_function = ScoreFunction::new().samples(samples);
-    let relaxation = || {
+    let temperature = || {
         let (start, end) = settings.temperature.map_or((1.0, 1.0), |annealing| (annealing.start, annealing.end));
-        GumbelSoftmax::new(Temperature::exponential(start, end, steps)).samples(samples)
+        if start == end { Temperature::constant(start) } else { Temperature::exponential(start, end, steps) }
     };
-    match settings.method {
+    Some(match settings.method {
         MethodName::ScoreFunction => Arc::new(score_function),
         MethodName::MovingAverage => Arc::new(score_function.baseline(MovingAverage::new(BASELINE_DECAY))),
         MethodName::LeaveOneOut => Arc::new(score_function.baseline(LeaveOneOut)),
+        MethodName::DoubleControlVariate => Arc::new(DoubleControlVariate::new(samples).learned(CONTROL_VARIATE_RATE)),
+        MethodName::Rebar => Arc::new(Rebar::new().samples(samples).learned(CONTROL_VARIATE_RATE)),
+        MethodName::Relax => Arc::new(Relax::new().samples(samples).learning_rate(CONTROL_VARIATE_RATE)),
         MethodName::MeasureValued => Arc::new(MeasureValued::new().samples(samples)),
         MethodName::Enumerate => Arc::new(Enumerate::new()),
-        MethodName::GumbelSoftmax => Arc::new(relaxation()),
-        MethodName::StraightThroughGumbel => Arc::new(relaxation().straight_through()),
+        MethodName::UnorderedSet => Arc::new(UnorderedSet::new(samples)),
+        MethodName::SumAndSample => Arc::new(SumAndSample::new(samples - 2, 2)),
+        MethodName::GumbelSoftmax => Arc::new(GumbelSoftmax::new(temperature()).samples(samples)),
+        MethodName::StraightThroughGumbel => {
+            Arc::new(GumbelSoftmax::new(temperature()).samples(samples).straight_through())
+        }
+        MethodName::GumbelRao => Arc::new(GumbelRao::new(temperature()).samples(samples)),
+        MethodName::StraightThrough => Arc::new(StraightThrough::new(temperature()).samples(samples)),
+        MethodName::Reinmax => Arc::new(ReinMax::new(temperature()).samples(samples)),
         MethodName::Auto => Arc::new(Auto::new().samples(samples)),
-    }
+        MethodName::Disarm | MethodName::Arm | MethodName::Arms => return None,
+    })
 }
 
 impl Code for Bits {
@@ -101,8 +116,14 @@ impl Code for Bits {
         sample
     }
 
-    fn method(self, settings: &Settings, steps: u64) -> DynMethod<f32, Self::Family> {
-        gradient_method(settings, steps)
+    fn method(self, settings: &Settings, steps: u64) -> Option<DynMethod<f32, Self::Family>> {
+        let samples = settings.samples;
+        match settings.method {
+            MethodName::Disarm => Some(Arc::new(DisArm::new().pairs(samples / 2))),
+            MethodName::Arm => Some(Arc::new(Arm::new().pairs(samples / 2))),
+            MethodName::Arms => Some(Arc::new(Arms::new(samples))),
+            _ => gradient_method(settings, steps),
+        }
     }
 
     fn discrete_samples(self, count: usize) -> DynMethod<f32, Self::Family> {
@@ -130,7 +151,7 @@ impl Code for OneHots {
         sample.reshape([self.width()])
     }
 
-    fn method(self, settings: &Settings, steps: u64) -> DynMethod<f32, Self::Family> {
+    fn method(self, settings: &Settings, steps: u64) -> Option<DynMethod<f32, Self::Family>> {
         gradient_method(settings, steps)
     }
 

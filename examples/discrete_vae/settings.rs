@@ -17,14 +17,36 @@ pub(crate) enum MethodName {
     MovingAverage,
     /// The score function with the other samples' mean as the baseline
     LeaveOneOut,
+    /// Leave-one-out with a linear model of the cost from its gradient at the other samples
+    DoubleControlVariate,
+    /// Antithetic pairs of bits: unbiased
+    Disarm,
+    /// Antithetic pairs of bits, weighted by their uniforms: unbiased, never better than disarm
+    Arm,
+    /// Jointly antithetic bits: unbiased
+    Arms,
+    /// The score function with the relaxed model as control variate: unbiased
+    Rebar,
+    /// The score function with a learned network as control variate: unbiased
+    Relax,
     /// Coupled measure-valued derivatives: unbiased, two costs per variable
     MeasureValued,
     /// The sum over all states: exact, for small latent spaces
     Enumerate,
+    /// States without replacement: unbiased, for small latent spaces
+    UnorderedSet,
+    /// The likeliest states and samples of the others: unbiased, for small latent spaces
+    SumAndSample,
     /// A continuous relaxation: biased
     GumbelSoftmax,
     /// Discrete values with the relaxation's gradient: biased
     StraightThroughGumbel,
+    /// The same with the noise averaged out: biased
+    GumbelRao,
+    /// Discrete values with the gradient of their mean: biased
+    StraightThrough,
+    /// Straight-through to second order: biased
+    Reinmax,
     /// Chosen from what the distribution can do
     Auto,
 }
@@ -36,10 +58,21 @@ impl MethodName {
             Self::ScoreFunction => "score-function",
             Self::MovingAverage => "moving-average",
             Self::LeaveOneOut => "leave-one-out",
+            Self::DoubleControlVariate => "double-control-variate",
+            Self::Disarm => "disarm",
+            Self::Arm => "arm",
+            Self::Arms => "arms",
+            Self::Rebar => "rebar",
+            Self::Relax => "relax",
             Self::MeasureValued => "measure-valued",
             Self::Enumerate => "enumerate",
+            Self::UnorderedSet => "unordered-set",
+            Self::SumAndSample => "sum-and-sample",
             Self::GumbelSoftmax => "gumbel-softmax",
             Self::StraightThroughGumbel => "straight-through-gumbel",
+            Self::GumbelRao => "gumbel-rao",
+            Self::StraightThrough => "straight-through",
+            Self::Reinmax => "reinmax",
             Self::Auto => "auto",
         }
     }
@@ -47,12 +80,47 @@ impl MethodName {
     pub(crate) fn default_samples(self) -> usize {
         match self {
             Self::ScoreFunction | Self::MovingAverage | Self::LeaveOneOut | Self::Auto => 4,
+            Self::Arms | Self::UnorderedSet | Self::SumAndSample => 4,
+            Self::DoubleControlVariate | Self::Disarm | Self::Arm => 2,
             _ => 1,
         }
     }
 
+    /// The fewest samples that the method works with, and why.
+    pub(crate) fn fewest_samples(self) -> (usize, &'static str) {
+        match self {
+            Self::LeaveOneOut => (2, "leave-one-out, whose baseline is the other samples' mean"),
+            Self::DoubleControlVariate => (2, "double-control-variate, whose baseline is made of the other samples"),
+            Self::Disarm | Self::Arm => (2, "pairs"),
+            Self::Arms => (2, "arms, whose samples avoid one another"),
+            Self::SumAndSample => (3, "sum-and-sample, which sums all but two of them"),
+            _ => (1, "any method"),
+        }
+    }
+
+    /// Whether samples come in pairs.
+    pub(crate) fn is_paired(self) -> bool {
+        matches!(self, Self::Disarm | Self::Arm)
+    }
+
+    /// Whether the method works on bits only.
+    pub(crate) fn needs_bits(self) -> bool {
+        matches!(self, Self::Disarm | Self::Arm | Self::Arms)
+    }
+
+    /// Whether the method looks at all joint states.
+    pub(crate) fn lists_states(self) -> bool {
+        matches!(self, Self::Enumerate | Self::UnorderedSet | Self::SumAndSample)
+    }
+
     pub(crate) fn is_relaxed(self) -> bool {
-        matches!(self, Self::GumbelSoftmax | Self::StraightThroughGumbel)
+        self.has_constant_temperature()
+            || matches!(self, Self::GumbelSoftmax | Self::StraightThroughGumbel | Self::GumbelRao)
+    }
+
+    /// Whether the temperature is not annealed unless that is asked for.
+    pub(crate) fn has_constant_temperature(self) -> bool {
+        matches!(self, Self::StraightThrough | Self::Reinmax)
     }
 }
 

@@ -18,6 +18,7 @@ use crate::progress::Progress;
 use crate::report::{MetricsRow, MetricsWriter};
 use crate::run_error::RunError;
 use crate::settings::Settings;
+use crate::usage_error::UsageError;
 
 /// A model in training.
 pub(crate) struct Training<'a, C: Code> {
@@ -48,7 +49,9 @@ impl<'a, C: Code> Training<'a, C> {
             model,
             parameters,
             optimizer: Adam::new(settings.lr),
-            method: code.method(settings, steps),
+            method: code
+                .method(settings, steps)
+                .ok_or_else(|| RunError::Usage(UsageError::bits_only(settings.method.name())))?,
             workspace: Workspace::with_threads(settings.threads),
             compiled: BTreeMap::new(),
             done: Progressed::default(),

@@ -53,6 +53,16 @@ pub(crate) enum UsageError {
 }
 
 impl UsageError {
+    /// A method for bits was asked for with categorical variables.
+    pub(crate) fn bits_only(method: &str) -> Self {
+        Self::Value {
+            flag: "--method",
+            expected: "a method for categories, with categorical variables".to_owned(),
+            found: method.to_owned(),
+            hint: "add --latent bernoulli, or try --method leave-one-out",
+        }
+    }
+
     /// The exit code of a usage error, the same that the parser uses.
     pub(crate) fn exit_code(&self) -> ExitCode {
         ExitCode::from(2)

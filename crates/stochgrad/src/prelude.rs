@@ -11,8 +11,9 @@ pub use stochgrad_distributions::{
     Uniform, VonMises, Weibull, Wishart,
 };
 pub use stochgrad_estimators::{
-    Auto, Constant, Enumerate, FnBaseline, GumbelSoftmax, LeaveOneOut, MeasureValued, MovingAverage, Pathwise,
-    ScoreFunction, StochasticDerivatives, Temperature,
+    Arm, Arms, Auto, Constant, DisArm, DoubleControlVariate, Enumerate, FnBaseline, GumbelRao, GumbelSoftmax,
+    LeaveOneOut, MeasureValued, MovingAverage, Pathwise, Rebar, ReinMax, Relax, ScoreFunction, StochasticDerivatives,
+    StraightThrough, SumAndSample, Temperature, UnorderedSet, Vimco,
 };
 pub use stochgrad_graph::{
     Bias, DynMethod, GradientMethod, Gradients, Graph, GraphError, GraphResult, Guarantee, Method, Order, SamplePlate,
