@@ -7,7 +7,8 @@ use stochgrad::distributions::{
 };
 use stochgrad::estimators::{
     Arm, Arms, Auto, DisArm, DoubleControlVariate, Enumerate, GumbelRao, GumbelSoftmax, LeaveOneOut, MeasureValued,
-    MovingAverage, Rebar, ReinMax, Relax, ScoreFunction, StraightThrough, SumAndSample, Temperature, UnorderedSet,
+    MovingAverage, Rebar, ReinMax, Relax, Rodeo, ScoreFunction, StraightThrough, SumAndSample, Temperature,
+    UnorderedSet,
 };
 use stochgrad::graph::DynMethod;
 use stochgrad::tape::{Tape, Var};
@@ -80,7 +81,7 @@ where
         MethodName::LeaveOneOut => Arc::new(score_function.baseline(LeaveOneOut)),
         MethodName::DoubleControlVariate => Arc::new(DoubleControlVariate::new(samples).learned(CONTROL_VARIATE_RATE)),
         MethodName::Rebar => Arc::new(Rebar::new().samples(samples).learned(CONTROL_VARIATE_RATE)),
-        MethodName::Relax => Arc::new(Relax::new().samples(samples).learning_rate(CONTROL_VARIATE_RATE)),
+        MethodName::Relax => Arc::new(Relax::new().samples(samples).relaxed_cost().learning_rate(CONTROL_VARIATE_RATE)),
         MethodName::MeasureValued => Arc::new(MeasureValued::new().samples(samples)),
         MethodName::Enumerate => Arc::new(Enumerate::new()),
         MethodName::UnorderedSet => Arc::new(UnorderedSet::new(samples)),
@@ -93,7 +94,7 @@ where
         MethodName::StraightThrough => Arc::new(StraightThrough::new(temperature()).samples(samples)),
         MethodName::Reinmax => Arc::new(ReinMax::new(temperature()).samples(samples)),
         MethodName::Auto => Arc::new(Auto::new().samples(samples)),
-        MethodName::Disarm | MethodName::Arm | MethodName::Arms => return None,
+        MethodName::Disarm | MethodName::Arm | MethodName::Arms | MethodName::Rodeo => return None,
     })
 }
 
@@ -122,6 +123,7 @@ impl Code for Bits {
             MethodName::Disarm => Some(Arc::new(DisArm::new().pairs(samples / 2))),
             MethodName::Arm => Some(Arc::new(Arm::new().pairs(samples / 2))),
             MethodName::Arms => Some(Arc::new(Arms::new(samples))),
+            MethodName::Rodeo => Some(Arc::new(Rodeo::new(samples).learning_rate(CONTROL_VARIATE_RATE))),
             _ => gradient_method(settings, steps),
         }
     }

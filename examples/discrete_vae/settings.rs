@@ -29,6 +29,8 @@ pub(crate) enum MethodName {
     Rebar,
     /// The score function with a learned network as control variate: unbiased
     Relax,
+    /// Leave-one-out with learned Stein control variates, for bits: unbiased
+    Rodeo,
     /// Coupled measure-valued derivatives: unbiased, two costs per variable
     MeasureValued,
     /// The sum over all states: exact, for small latent spaces
@@ -64,6 +66,7 @@ impl MethodName {
             Self::Arms => "arms",
             Self::Rebar => "rebar",
             Self::Relax => "relax",
+            Self::Rodeo => "rodeo",
             Self::MeasureValued => "measure-valued",
             Self::Enumerate => "enumerate",
             Self::UnorderedSet => "unordered-set",
@@ -81,7 +84,7 @@ impl MethodName {
         match self {
             Self::ScoreFunction | Self::MovingAverage | Self::LeaveOneOut | Self::Auto => 4,
             Self::Arms | Self::UnorderedSet | Self::SumAndSample => 4,
-            Self::DoubleControlVariate | Self::Disarm | Self::Arm => 2,
+            Self::DoubleControlVariate | Self::Rodeo | Self::Disarm | Self::Arm => 2,
             _ => 1,
         }
     }
@@ -91,6 +94,7 @@ impl MethodName {
         match self {
             Self::LeaveOneOut => (2, "leave-one-out, whose baseline is the other samples' mean"),
             Self::DoubleControlVariate => (2, "double-control-variate, whose baseline is made of the other samples"),
+            Self::Rodeo => (2, "rodeo, whose baseline is made of the other samples"),
             Self::Disarm | Self::Arm => (2, "pairs"),
             Self::Arms => (2, "arms, whose samples avoid one another"),
             Self::SumAndSample => (3, "sum-and-sample, which sums all but two of them"),
@@ -105,7 +109,7 @@ impl MethodName {
 
     /// Whether the method works on bits only.
     pub(crate) fn needs_bits(self) -> bool {
-        matches!(self, Self::Disarm | Self::Arm | Self::Arms)
+        matches!(self, Self::Disarm | Self::Arm | Self::Arms | Self::Rodeo)
     }
 
     /// Whether the method looks at all joint states.

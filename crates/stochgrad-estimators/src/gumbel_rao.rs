@@ -119,7 +119,7 @@ where
         let draw = context.draw_on(&[set.plate.as_slice(), &[draws]].concat()).purpose("noise given the sample");
         let perturbed = distribution.conditional_perturbed(hard, &draw).map_err(|source| context.error(source))?;
         // The derivative is the one at fixed noise.
-        let perturbed = perturbed.stop_gradient().straight_through(distribution.location());
+        let perturbed = perturbed.drawn().straight_through(distribution.location());
         let soft = distribution.soften(perturbed, self.temperature.record(tape)).mean_over(draws);
         Ok(SampleSet::equal(hard.straight_through(soft), set.plate))
     }

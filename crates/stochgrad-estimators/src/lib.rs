@@ -11,10 +11,16 @@
 //! | [`Pathwise`] | reparameterised samples, a continuous cost | none | any, 1 through kinks |
 //! | [`MeasureValued`] | a weak derivative | none | 1 |
 //! | [`StochasticDerivatives`] | jump rates of a discrete sample | none | 1 |
+//! | [`UnorderedSet`], [`SumAndSample`] | a finite support | none | any |
+//! | [`DisArm`], [`Arm`], [`Arms`] | independent bits | none | 1 |
+//! | [`DoubleControlVariate`] | a known mean | none | 1 |
+//! | [`Rodeo`] | independent bits | none | 1 |
+//! | [`Rebar`], [`Relax`] | a continuous relaxation | none | 1 |
+//! | [`StraightThrough`], [`ReinMax`], [`GumbelRao`] | a continuous relaxation, a differentiable cost | the gradient | 1 |
 //! | [`Auto`] | a finite support, reparameterised samples, or a support that does not depend on the parameters | none | any, 1 through kinks |
 //! | [`GumbelSoftmax`] | a continuous relaxation, a differentiable cost | another law, or (straight-through) the gradient | any, or 1 |
 //!
-//! Baselines reduce the variance of the score function: [`LeaveOneOut`], [`MovingAverage`], [`Constant`], [`FnBaseline`], or the user's
+//! Baselines reduce the variance of the score function: [`LeaveOneOut`], [`MovingAverage`], [`Constant`], [`Vimco`], [`FnBaseline`], or the user's
 //! own [`Baseline`].
 //!
 //! This crate knows no surrogate and no replay: it hands the six parts of a method to `stochgrad-graph`. The user's own methods
@@ -43,6 +49,7 @@ mod rebar;
 mod reinmax;
 mod relax;
 mod relaxed_control;
+mod rodeo;
 mod score_function;
 mod stochastic_derivative;
 mod straight_through;
@@ -66,6 +73,7 @@ pub use pathwise::Pathwise;
 pub use rebar::Rebar;
 pub use reinmax::ReinMax;
 pub use relax::Relax;
+pub use rodeo::Rodeo;
 pub use score_function::ScoreFunction;
 pub use stochastic_derivative::StochasticDerivatives;
 pub use straight_through::StraightThrough;

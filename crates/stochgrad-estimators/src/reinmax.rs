@@ -109,8 +109,9 @@ where
         let set = context.independent(distribution, self.plate)?;
         let hard = set.value;
         let logits = distribution.location();
-        let tempered = distribution.soften(logits, self.temperature.record(context.tape())).stop_gradient();
-        let mean = distribution.soften(logits, context.tape().constant(1.0)).stop_gradient();
+        // The probabilities are part of the rule, and differentiated no further.
+        let tempered = distribution.soften(logits, self.temperature.record(context.tape())).drawn();
+        let mean = distribution.soften(logits, context.tape().constant(1.0)).drawn();
         let change = |p: Var<'t, F>| jacobian(p, logits, distribution.element_rank());
         let soft = change((tempered + hard) * 0.5) * 2.0 - change(mean) * 0.5;
         Ok(SampleSet::equal(hard.straight_through(soft), set.plate))

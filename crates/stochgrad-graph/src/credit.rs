@@ -6,7 +6,7 @@ use crate::error::GraphResult;
 use crate::node::StochasticNode;
 use crate::sums::SubsetSums;
 use crate::surrogate::{Builder, without};
-use stochgrad_tape::{Id, IdMap, Plates, Var, Weights};
+use stochgrad_tape::{Id, IdMap, Op, Plates, Var, Weights};
 use stochgrad_tensor::Real;
 
 impl<'t, F: Real> Builder<'_, 't, F> {
@@ -59,7 +59,13 @@ impl<'t, F: Real> Builder<'_, 't, F> {
                 }
                 let var = self.tape.var(id)?;
                 let kept = var.plates();
-                for input in var.inputs() {
+                // The states of a node downstream lack the plates of its parameters: its weights carry them.
+                let is_node = matches!(var.op(), Some(Op::Sample(_)));
+                for (at, input) in var.inputs().into_iter().enumerate() {
+                    if is_node && at > 0 {
+                        pending.push(input.id());
+                        continue;
+                    }
                     let plates = input.plates();
                     let lost = plates.iter().find(|plate| varying.contains(plate) && !kept.contains(plate));
                     if let (Some(&lost), true) = (lost, plates.contains(&set)) {

@@ -12,8 +12,8 @@ pub use stochgrad_distributions::{
 };
 pub use stochgrad_estimators::{
     Arm, Arms, Auto, Constant, DisArm, DoubleControlVariate, Enumerate, FnBaseline, GumbelRao, GumbelSoftmax,
-    LeaveOneOut, MeasureValued, MovingAverage, Pathwise, Rebar, ReinMax, Relax, ScoreFunction, StochasticDerivatives,
-    StraightThrough, SumAndSample, Temperature, UnorderedSet, Vimco,
+    LeaveOneOut, MeasureValued, MovingAverage, Pathwise, Rebar, ReinMax, Relax, Rodeo, ScoreFunction,
+    StochasticDerivatives, StraightThrough, SumAndSample, Temperature, UnorderedSet, Vimco,
 };
 pub use stochgrad_graph::{
     Bias, DynMethod, GradientMethod, Gradients, Graph, GraphError, GraphResult, Guarantee, Method, Order, SamplePlate,
