@@ -1,0 +1,107 @@
+//! The methods of the table.
+
+use crate::laws::{Bits, Categories, Counts, Normals, Subject};
+use std::sync::Arc;
+use stochgrad::distributions::{Id, Side};
+use stochgrad::estimators::Rodeo;
+use stochgrad::prelude::*;
+
+/// How a method is compared with the exact derivatives.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Proof {
+    /// Every outcome is visited; the highest order that is looked at.
+    Outcomes(usize),
+    /// Samples.
+    Samples,
+    /// Not at all: its costs are of another law.
+    Costs,
+}
+
+/// A method on the laws that it applies to.
+pub(crate) struct Entry {
+    pub(crate) subjects: Vec<Subject>,
+    pub(crate) proof: Proof,
+}
+
+impl Entry {
+    /// A method on one law more, with the same kind of proof.
+    fn also(mut self, subject: Subject) -> Self {
+        self.subjects.push(subject);
+        self
+    }
+}
+
+fn bits<M: GradientMethod<f64, Bernoulli<Id>> + 'static>(method: M, proof: Proof) -> Entry {
+    Entry { subjects: vec![Subject::new::<Bits>(Arc::new(method))], proof }
+}
+
+fn normals<M: GradientMethod<f64, Normal<Id>> + 'static>(method: M, proof: Proof) -> Entry {
+    Entry { subjects: vec![Subject::new::<Normals>(Arc::new(method))], proof }
+}
+
+/// Bits and categories.
+fn states<M>(method: M, proof: Proof) -> Entry
+where
+    M: GradientMethod<f64, Bernoulli<Id>> + GradientMethod<f64, OneHotCategorical<Id>> + Clone + 'static,
+{
+    bits(method.clone(), proof).also(Subject::new::<Categories>(Arc::new(method)))
+}
+
+/// Bits, categories and counts.
+fn discrete<M>(method: M, proof: Proof) -> Entry
+where
+    M: GradientMethod<f64, Bernoulli<Id>>
+        + GradientMethod<f64, OneHotCategorical<Id>>
+        + GradientMethod<f64, Binomial<Id>>
+        + Clone
+        + 'static,
+{
+    states(method.clone(), proof).also(Subject::new::<Counts>(Arc::new(method)))
+}
+
+/// Every law.
+fn all<M>(method: M, proof: Proof) -> Entry
+where
+    M: GradientMethod<f64, Bernoulli<Id>>
+        + GradientMethod<f64, OneHotCategorical<Id>>
+        + GradientMethod<f64, Binomial<Id>>
+        + GradientMethod<f64, Normal<Id>>
+        + Clone
+        + 'static,
+{
+    discrete(method.clone(), proof).also(Subject::new::<Normals>(Arc::new(method)))
+}
+
+pub(crate) fn entries() -> Vec<Entry> {
+    use Proof::{Costs, Outcomes, Samples};
+    let score = ScoreFunction::new();
+    vec![
+        all(score, Outcomes(2)),
+        all(score.baseline(Constant(0.7)), Outcomes(2)),
+        all(score.samples(2).baseline(LeaveOneOut), Outcomes(2)),
+        all(score.samples(2).baseline(Vimco::new()), Outcomes(2)),
+        all(DoubleControlVariate::new(2), Outcomes(1)),
+        normals(Pathwise::new(), Outcomes(2)),
+        discrete(Enumerate::new(), Outcomes(2)),
+        discrete(UnorderedSet::new(1), Outcomes(2)),
+        discrete(SumAndSample::new(1, 1), Outcomes(2)),
+        all(Auto::new(), Outcomes(2)),
+        discrete(MeasureValued::new(), Outcomes(1)),
+        normals(MeasureValued::new(), Samples),
+        discrete(StochasticDerivatives::new().side(Side::Right), Outcomes(1)),
+        discrete(StochasticDerivatives::new().side(Side::Left), Outcomes(1)),
+        discrete(StochasticDerivatives::new(), Outcomes(1)),
+        bits(DisArm::new(), Outcomes(1)),
+        bits(Arm::new(), Outcomes(1)),
+        bits(Arms::new(3), Samples),
+        bits(Rodeo::new(2), Outcomes(1)),
+        states(Rebar::new(), Samples),
+        states(Relax::new().hidden(4), Samples),
+        states(Relax::new().hidden(4).relaxed_cost(), Samples),
+        states(StraightThrough::new(1.0), Outcomes(1)),
+        states(ReinMax::new(1.0), Outcomes(1)),
+        states(GumbelRao::new(1.0), Costs),
+        states(GumbelSoftmax::new(1.0).straight_through(), Costs),
+        states(GumbelSoftmax::new(1.0), Costs),
+    ]
+}

@@ -1,0 +1,137 @@
+//! The laws of the table: each makes one number of a sample and of one parameter, so that all of them fit every shape of graph.
+
+use std::sync::Arc;
+use stochgrad::distributions::{Family, Id};
+use stochgrad::prelude::*;
+
+/// Draws a node with a parameter, and gives a number made of it.
+pub(crate) type Draw = dyn for<'t> Fn(&Graph<'t, f64>, &str, Var<'t, f64>) -> GraphResult<Var<'t, f64>>;
+
+/// A law of a number.
+pub(crate) trait Law: 'static {
+    /// The family of distributions.
+    type Family: Family<f64>;
+
+    /// The heading of its table.
+    const TITLE: &'static str;
+
+    /// The nodes of quadrature for each number behind a draw.
+    const NODES: usize = 2;
+
+    /// One node.
+    fn draw<'t>(
+        graph: &Graph<'t, f64>,
+        name: &str,
+        parameter: Var<'t, f64>,
+        method: &DynMethod<f64, Self::Family>,
+    ) -> GraphResult<Var<'t, f64>>;
+}
+
+/// A bit.
+pub(crate) struct Bits;
+
+impl Law for Bits {
+    type Family = Bernoulli<Id>;
+
+    const TITLE: &'static str = "Bits";
+
+    fn draw<'t>(
+        graph: &Graph<'t, f64>,
+        name: &str,
+        parameter: Var<'t, f64>,
+        method: &DynMethod<f64, Self::Family>,
+    ) -> GraphResult<Var<'t, f64>> {
+        graph.sample(name, &Bernoulli::from_logits(parameter), method)
+    }
+}
+
+/// A vector of three categories.
+pub(crate) struct Categories;
+
+impl Law for Categories {
+    type Family = OneHotCategorical<Id>;
+
+    const TITLE: &'static str = "Categories";
+
+    fn draw<'t>(
+        graph: &Graph<'t, f64>,
+        name: &str,
+        parameter: Var<'t, f64>,
+        method: &DynMethod<f64, Self::Family>,
+    ) -> GraphResult<Var<'t, f64>> {
+        let logits = Var::stack(&[parameter, 0.3 - parameter, parameter * 0.5])?;
+        let x = graph.sample(name, &OneHotCategorical::from_logits(logits), method)?;
+        Ok((x * graph.constant([0.2, -1.0, 1.3])).sum())
+    }
+}
+
+/// The successes in two trials.
+pub(crate) struct Counts;
+
+impl Law for Counts {
+    type Family = Binomial<Id>;
+
+    const TITLE: &'static str = "Counts";
+
+    fn draw<'t>(
+        graph: &Graph<'t, f64>,
+        name: &str,
+        parameter: Var<'t, f64>,
+        method: &DynMethod<f64, Self::Family>,
+    ) -> GraphResult<Var<'t, f64>> {
+        let x = graph.sample(name, &Binomial::from_logits(2.0, parameter), method)?;
+        Ok(x * 0.6 - 0.3)
+    }
+}
+
+/// A normal number, by its location.
+pub(crate) struct Normals;
+
+impl Law for Normals {
+    type Family = Normal<Id>;
+
+    const TITLE: &'static str = "Normal numbers";
+
+    // The costs are quadratic, and a second derivative by the score function multiplies them by a polynomial of degree 4.
+    const NODES: usize = 5;
+
+    fn draw<'t>(
+        graph: &Graph<'t, f64>,
+        name: &str,
+        parameter: Var<'t, f64>,
+        method: &DynMethod<f64, Self::Family>,
+    ) -> GraphResult<Var<'t, f64>> {
+        graph.sample(name, &Normal::new(parameter, 0.8), method)
+    }
+}
+
+/// A method on a law, and the truth that it is compared with.
+pub(crate) struct Subject {
+    /// The heading of the table.
+    pub(crate) title: &'static str,
+    /// The name of the method.
+    pub(crate) name: String,
+    /// The nodes of quadrature.
+    pub(crate) nodes: usize,
+    /// A node with the method.
+    pub(crate) draw: Box<Draw>,
+    /// A node with one independent sample.
+    pub(crate) truth: Box<Draw>,
+}
+
+impl Subject {
+    /// A method on a law.
+    pub(crate) fn new<L: Law>(method: DynMethod<f64, L::Family>) -> Self
+    where
+        ScoreFunction: GradientMethod<f64, L::Family>,
+    {
+        let plain: DynMethod<f64, L::Family> = Arc::new(ScoreFunction::new());
+        Subject {
+            title: L::TITLE,
+            name: method.name(),
+            nodes: L::NODES,
+            draw: Box::new(move |graph, name, parameter| L::draw(graph, name, parameter, &method)),
+            truth: Box::new(move |graph, name, parameter| L::draw(graph, name, parameter, &plain)),
+        }
+    }
+}

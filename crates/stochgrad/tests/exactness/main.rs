@@ -1,0 +1,110 @@
+//! Every method on every shape of graph, compared with the exact derivatives at each order that it declares: the table in
+//! `docs/exactness.md`, which the test compares with what it finds.
+//!
+//! `UPDATE_TABLES=1 cargo test -p stochgrad --test exactness` writes it. The methods that cannot be enumerated are sampled: briefly here, and with
+//! `cargo test --release -p stochgrad --test exactness -- --ignored` at length.
+
+mod entries;
+mod laws;
+mod shapes;
+
+use entries::{Proof, entries};
+use laws::{Bits, Categories, Counts, Draw, Law, Normals, Subject};
+use shapes::{JOINT_OVER_SAMPLES, SHAPES, Shape};
+use std::fmt::Write;
+use stochgrad::check::{CheckError, CheckResult};
+use stochgrad::prelude::*;
+
+/// Larger trees of outcomes are sampled.
+const MOST_OUTCOMES: usize = 1000;
+
+/// What is found for a method on a shape.
+fn outcome(subject: &Subject, shape: &Shape, proof: Proof, runs: usize) -> String {
+    let model = |graph: &Graph<'_, f64>| (shape.1)(graph, &*subject.draw);
+    let refused = |error: &CheckError| match error {
+        CheckError::Graph(GraphError::Refused { .. } | GraphError::Replay { .. }) => Some("refused".to_string()),
+        _ => None,
+    };
+    let verdict = |result: CheckResult<()>, good: String| match result {
+        Ok(()) => good,
+        Err(error) => refused(&error).unwrap_or_else(|| match error {
+            CheckError::Expectation { .. } => "biased".into(),
+            other => format!("{other}"),
+        }),
+    };
+    // A normal number in a cost that is no polynomial has no exact quadrature.
+    let sampled = subject.title == Normals::TITLE && shape.0 == JOINT_OVER_SAMPLES;
+    match proof {
+        Proof::Outcomes(top) if !sampled => {
+            let oracle = Oracle::new().nodes(subject.nodes).max_outcomes(MOST_OUTCOMES);
+            match oracle.verify(model, 0..=top, 1e-9) {
+                Err(CheckError::TooManyOutcomes { .. }) => outcome(subject, shape, Proof::Samples, runs),
+                result => verdict(result.map(|_| ()), format!("exact to {top}")),
+            }
+        }
+        Proof::Outcomes(_) | Proof::Samples => {
+            let test = StatisticalTest::new().runs(runs);
+            // One sample a node is enough for the truth, unless the cost sees all samples.
+            let truth: &Draw = if shape.0 == JOINT_OVER_SAMPLES { &*subject.draw } else { &*subject.truth };
+            let oracle = Oracle::new().nodes(if sampled { 32 } else { subject.nodes });
+            let exact = oracle.exact_gradient(|graph: &Graph<'_, f64>| (shape.1)(graph, truth));
+            verdict(exact.and_then(|exact| test.check(model, &exact).map(|_| ())), "unbiased".into())
+        }
+        Proof::Costs => {
+            let tape = Tape::<f64>::new();
+            let graph = Graph::new(&tape, Seed::new(1));
+            let result = model(&graph).and_then(|()| graph.backward()).map(|_| ()).map_err(CheckError::from);
+            verdict(result, "by construction".into())
+        }
+    }
+}
+
+fn table(runs: usize) -> String {
+    let mut text = String::from(
+        "# Exactness\n\n\
+         Every method on every shape of graph, with itself at all nodes: on bits, on vectors of three categories, on counts (the successes in two trials) and on normal numbers \
+         (by their location). *exact to n*: the derivatives of orders 0 to n have the exact means to 1e-9, over all outcomes of the method's own draws (the methods are right to the \
+         orders that they declare, and the table stops at 2). \
+         *unbiased*: sampled, every element within four standard errors by Holm's correction. *refused*: an error that says why and what to try. \
+         *biased*: the method is labelled so, and the mean is off. *by construction*: a relaxed law or gradient; its known bias is tested beside the method.\n\n\
+         Written by `crates/stochgrad/tests/exactness`.\n\n",
+    );
+    let entries = entries();
+    for title in [Bits::TITLE, Categories::TITLE, Counts::TITLE, Normals::TITLE] {
+        let header: Vec<&str> = SHAPES.iter().map(|(name, _)| *name).collect();
+        let _ =
+            writeln!(text, "## {title}\n\n| method | {} |\n|---{}|", header.join(" | "), "|---".repeat(SHAPES.len()));
+        for entry in &entries {
+            for subject in entry.subjects.iter().filter(|subject| subject.title == title) {
+                let cells: Vec<String> =
+                    SHAPES.iter().map(|shape| outcome(subject, shape, entry.proof, runs)).collect();
+                let _ = writeln!(text, "| {} | {} |", subject.name, cells.join(" | "));
+            }
+        }
+        text.push('\n');
+    }
+    text
+}
+
+fn compare(found: &str) {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/exactness.md");
+    if std::env::var_os("UPDATE_TABLES").is_some() {
+        std::fs::write(&path, found).expect("docs/exactness.md can be written");
+    }
+    let known = std::fs::read_to_string(&path).expect("docs/exactness.md can be read");
+    for (found, known) in found.lines().zip(known.lines()) {
+        assert_eq!(found, known, "docs/exactness.md is out of date: UPDATE_TABLES=1 writes it");
+    }
+    assert_eq!(found.lines().count(), known.lines().count());
+}
+
+#[test]
+fn the_table_is_what_is_found() {
+    compare(&table(300));
+}
+
+#[test]
+#[ignore = "minutes of work; see the head of the file"]
+fn the_table_is_what_is_found_at_length() {
+    compare(&table(20_000));
+}
