@@ -147,7 +147,7 @@ mod tests {
             (10, 0.55, 0.9, 2.823333e-5),
         ] {
             let model = |graph: &Graph<'_, f64>| {
-                let logit = graph.param("logit", (theta / (1.0 - theta) as f64).ln())?;
+                let logit = graph.param("logit", f64::ln(theta / (1.0 - theta)))?;
                 let b = graph.sample("b", &Bernoulli::from_logits(logit), &Arms::new(samples))?;
                 graph.cost("cost", (b - target).square())
             };

@@ -97,7 +97,7 @@ impl OwnParameters {
             let starts = memory.starts();
             for (name, gradient) in names.iter().zip(gradients) {
                 let gradient: Vec<f64> = gradient.as_slice().iter().map(|x| x.to_f64()).collect();
-                if !arrays.get(name).is_some_and(|known| known.values.len() == gradient.len()) {
+                if arrays.get(name).is_none_or(|known| known.values.len() != gradient.len()) {
                     let start = starts.get(name).cloned().unwrap_or_default();
                     arrays.insert(name.clone(), Learned::new(start));
                 }
