@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Parser, ValueEnum};
 
-use crate::settings::{Annealing, Latent, MethodName, Settings};
+use crate::settings::{Annealing, Compared, Latent, MethodName, Settings};
 use crate::usage_error::UsageError;
 
 /// Sets of states without replacement, and sums of states, have fewer members.
@@ -37,7 +37,9 @@ Examples:
   discrete_vae --data mnist --epochs 20 --out out/mnist
       200 bits on the unpacked MNIST files in the folder mnist
   discrete_vae --data mnist --epochs 20 --out out/mnist --resume
-      go on after an interruption";
+      go on after an interruption
+  discrete_vae --resume --compare leave-one-out,measure-valued,gumbel-rao
+      the variances of gradients by three methods, at the parameters of a finished run";
 
 /// Train a variational autoencoder with discrete latent variables.
 ///
@@ -128,6 +130,11 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "T", allow_negative_numbers = true)]
     final_temperature: Option<f64>,
 
+    /// Measure the latent gradient variance of these methods too, at the trained parameters, each with its default
+    /// samples and after learning what it learns from 500 gradients
+    #[arg(long, value_enum, value_name = "METHODS", value_delimiter = ',')]
+    compare: Vec<MethodName>,
+
     /// A short run, for a first look or a test
     #[arg(long)]
     quick: bool,
@@ -185,6 +192,7 @@ impl Arguments {
         }
         let samples = self.samples(latent)?;
         let temperature = self.annealing()?;
+        let compared = self.compared(latent)?;
         let pixels = if mnist { MNIST_PIXELS } else { DIGIT_PIXELS };
         let members = match self.method {
             MethodName::Enumerate => latent.states().unwrap_or(MOST_STATES),
@@ -210,7 +218,19 @@ impl Arguments {
             record_each_step: self.record_each_step,
             temperature,
             quick: self.quick,
+            compared,
         })
+    }
+
+    /// The methods to compare, with the settings that each would have by default at the end of a run.
+    fn compared(&self, latent: Latent) -> Result<Vec<Compared>, UsageError> {
+        let resolve = |&method: &MethodName| {
+            let alone = Self { method, samples: None, temperature: None, final_temperature: None, ..self.clone() };
+            let samples = alone.samples(latent)?;
+            let temperature = alone.annealing()?.map(|annealing| Annealing { start: annealing.end, ..annealing });
+            Ok(Compared { method, samples, temperature })
+        };
+        self.compare.iter().map(resolve).collect()
     }
 
     fn latent(&self) -> Result<Latent, UsageError> {

@@ -3,6 +3,7 @@
 use stochgrad::graph::{Graph, Seed};
 use stochgrad::nn::Checkpoint;
 use stochgrad::nn::data::rows;
+use stochgrad::tensor::Tensor;
 
 use crate::code::Code;
 use crate::curve;
@@ -10,10 +11,11 @@ use crate::evaluation;
 use crate::images::Dataset;
 use crate::output::write_atomically;
 use crate::pictures::{Layout, grid, pairs};
-use crate::report::{Files, MetricsRow, Summary};
+use crate::report::{Comparison, Files, MetricsRow, Summary, save_comparisons};
 use crate::run_error::RunError;
 use crate::settings::Settings;
 use crate::training::Training;
+use crate::usage_error::UsageError;
 
 /// Test images in the picture of reconstructions.
 const RECONSTRUCTIONS: usize = 40;
@@ -22,15 +24,29 @@ const PRIOR_SAMPLES: usize = 100;
 /// Images side by side.
 const PER_ROW: usize = 10;
 
-/// Writes everything but the metrics, and returns the summary and what each file is.
+/// Minibatches from which a compared method learns its own parameters.
+const SETTLING_BATCHES: usize = 20;
+
+/// What a run reached, and where it is written down.
+#[derive(Debug)]
+pub(crate) struct Results {
+    /// The outcome.
+    pub(crate) summary: Summary,
+    /// The methods that were compared.
+    pub(crate) comparisons: Vec<Comparison>,
+    /// The files, with what each is.
+    pub(crate) files: Files,
+}
+
+/// Writes everything but the metrics.
 pub(crate) fn write<C: Code>(
     training: &mut Training<'_, C>,
     settings: &Settings,
     dataset: &Dataset,
     metrics: &[MetricsRow],
-) -> Result<(Summary, Files), RunError> {
+) -> Result<Results, RunError> {
     let path = |name: &str| settings.out.join(name);
-    let files: Files = vec![
+    let mut files: Files = vec![
         ("summary", path("summary.json")),
         ("metrics of each epoch", path("metrics.csv")),
         ("learning curve", path("curve.svg")),
@@ -78,7 +94,40 @@ pub(crate) fn write<C: Code>(
         seconds: done.elapsed.as_secs_f64(),
     };
     summary.save(&path("summary.json"))?;
-    Ok((summary, files))
+    let comparisons = compare(training, settings, &batch)?;
+    if !comparisons.is_empty() {
+        let path = path("variances.csv");
+        save_comparisons(&comparisons, &path)?;
+        files.push(("variances of gradients", path));
+    }
+    Ok(Results { summary, comparisons, files })
+}
+
+/// The gradient variances of other methods at the trained parameters, on the minibatch that the run's own is taken on.
+fn compare<C: Code>(
+    training: &mut Training<'_, C>,
+    settings: &Settings,
+    batch: &Tensor<f32>,
+) -> Result<Vec<Comparison>, RunError> {
+    if settings.compared.is_empty() {
+        return Ok(Vec::new());
+    }
+    let minibatches = training.first_batches(SETTLING_BATCHES)?;
+    let Training { model, parameters, workspace, .. } = training;
+    let measure = |&compared| {
+        let settings = settings.comparing(compared);
+        let (seed, name) = (settings.seed, settings.method.name());
+        let method = model.code.method(&settings, 1).ok_or_else(|| UsageError::bits_only(name))?;
+        evaluation::settle(model, parameters, &minibatches, &method, seed, workspace)?;
+        Ok(Comparison {
+            method: name.to_owned(),
+            samples: settings.samples,
+            latent_gradient_variance: evaluation::latent_gradient_variance(
+                model, parameters, batch, &method, seed, workspace,
+            )?,
+        })
+    };
+    settings.compared.iter().map(measure).collect()
 }
 
 fn write_pictures<C: Code>(

@@ -1,6 +1,6 @@
 //! What a model is worth: the test −ELBO, and the variance of its gradients.
 
-use stochgrad::graph::{DynMethod, Graph, Seed};
+use stochgrad::graph::{DynMethod, Gradients, Graph, Method, Seed};
 use stochgrad::nn::Parameters;
 use stochgrad::nn::data::rows;
 use stochgrad::tape::Workspace;
@@ -18,6 +18,10 @@ const TEST_SAMPLES: usize = 4;
 const TEST_BATCH: usize = 250;
 /// Gradients whose variance is taken.
 const GRADIENTS: usize = 100;
+/// Gradients from which a method learns its own parameters before its variance is taken.
+const SETTLING_GRADIENTS: usize = 500;
+/// Sets the noise of those gradients apart.
+const SETTLING_SEED: u64 = 0x5e77_1e00;
 
 /// The mean −ELBO of images in nats per image, estimated with discrete codes from the encoder's law, four for each image,
 /// whatever the gradient method. The noise is the same at every call, so that differences are the model's.
@@ -50,23 +54,11 @@ pub(crate) fn latent_gradient_variance<C: Code>(
     seed: u64,
     workspace: &mut Workspace<f32>,
 ) -> Result<f64, RunError> {
-    let logits = {
-        let graph = Graph::new(workspace.tape(), TEST_SEED);
-        let images = graph.data("batch", images)?;
-        model.encode(&parameters.on(&graph), images)?.value()?
-    };
+    let logits = latent_logits(model, parameters, images, workspace)?;
     let mut sums = vec![(0.0, 0.0); logits.len()];
     for repetition in 0..GRADIENTS {
-        let tape = workspace.tape();
-        let graph = Graph::new(tape, Seed::new(!seed).step(repetition));
-        let images = graph.data("batch", images)?;
-        let mut by_image = graph.param("logits", &logits)?;
-        for plate in images.plates() {
-            by_image = by_image.event_to_plate(plate);
-        }
-        let law = model.code.law(by_image);
-        model.record_costs(&parameters.on(&graph), images, &law, method)?;
-        let gradients = graph.backward()?;
+        let gradients =
+            latent_gradients(model, parameters, images, &logits, method, Seed::new(!seed).step(repetition), workspace)?;
         for ((mean, squares), &gradient) in sums.iter_mut().zip(gradients.get("logits")?.as_slice()) {
             // Welford's update: the gradients are nearly equal for methods of low variance.
             let difference = f64::from(gradient) - *mean;
@@ -75,6 +67,68 @@ pub(crate) fn latent_gradient_variance<C: Code>(
         }
     }
     Ok(sums.iter().map(|(_, squares)| squares / (GRADIENTS - 1) as f64).sum())
+}
+
+/// Lets a method learn what it learns (baselines, scales, networks) at fixed parameters of the model, with a gradient on
+/// each of some minibatches in turn.
+pub(crate) fn settle<C: Code>(
+    model: &Model<C>,
+    parameters: &Parameters<f32>,
+    minibatches: &[Tensor<f32>],
+    method: &DynMethod<f32, C::Family>,
+    seed: u64,
+    workspace: &mut Workspace<f32>,
+) -> Result<(), RunError> {
+    let mut logits = Vec::with_capacity(minibatches.len());
+    for images in minibatches {
+        logits.push(latent_logits(model, parameters, images, workspace)?);
+    }
+    for repetition in 0..SETTLING_GRADIENTS {
+        let turn = repetition % minibatches.len().max(1);
+        let (Some(images), Some(logits)) = (minibatches.get(turn), logits.get(turn)) else { return Ok(()) };
+        let seed = Seed::new(seed ^ SETTLING_SEED).step(repetition);
+        let gradients = latent_gradients(model, parameters, images, logits, method, seed, workspace)?;
+        gradients.advance();
+        // Most methods have nothing to learn.
+        if method.state().is_empty() {
+            return Ok(());
+        }
+    }
+    Ok(())
+}
+
+/// The logits of the codes of a minibatch.
+fn latent_logits<C: Code>(
+    model: &Model<C>,
+    parameters: &Parameters<f32>,
+    images: &Tensor<f32>,
+    workspace: &mut Workspace<f32>,
+) -> Result<Tensor<f32>, RunError> {
+    let graph = Graph::new(workspace.tape(), TEST_SEED);
+    let images = graph.data("batch", images)?;
+    Ok(model.encode(&parameters.on(&graph), images)?.value()?)
+}
+
+/// The gradients of a minibatch's mean −ELBO, by the decoder's parameters and by the logits of the codes.
+fn latent_gradients<C: Code>(
+    model: &Model<C>,
+    parameters: &Parameters<f32>,
+    images: &Tensor<f32>,
+    logits: &Tensor<f32>,
+    method: &DynMethod<f32, C::Family>,
+    seed: Seed,
+    workspace: &mut Workspace<f32>,
+) -> Result<Gradients<f32>, RunError> {
+    let tape = workspace.tape();
+    let graph = Graph::new(tape, seed);
+    let images = graph.data("batch", images)?;
+    let mut by_image = graph.param("logits", logits)?;
+    for plate in images.plates() {
+        by_image = by_image.event_to_plate(plate);
+    }
+    let law = model.code.law(by_image);
+    model.record_costs(&parameters.on(&graph), images, &law, method)?;
+    Ok(graph.backward()?)
 }
 
 /// The probabilities of the pixels of images, each decoded from one code drawn from the encoder's law; `[count, pixels]`.

@@ -56,10 +56,11 @@ fn try_main() -> Result<ExitCode, RunError> {
     ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed))
         .map_err(|source| RunError::System { what: "listen for Ctrl-C", source: source.into() })?;
     match run::run(&settings, &|| interrupted.load(Ordering::Relaxed))? {
-        Outcome::Finished { summary, files } => {
-            // A closed pipe is no failure: the same numbers are in summary.json.
-            let _ = summary.write_table(&mut io::stdout());
-            let _ = report::write_files(&files, &mut io::stdout());
+        Outcome::Finished(results) => {
+            // A closed pipe is no failure: the same numbers are in the files.
+            let _ = results.summary.write_table(&mut io::stdout());
+            let _ = report::write_comparisons(&results.comparisons, &mut io::stdout());
+            let _ = report::write_files(&results.files, &mut io::stdout());
             Ok(ExitCode::SUCCESS)
         }
         Outcome::Interrupted { epochs: 0 } => {

@@ -91,6 +91,55 @@ impl Summary {
     }
 }
 
+/// A method at the parameters that another one trained.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Comparison {
+    /// The gradient method's name, as on the command line.
+    pub(crate) method: String,
+    /// Samples per image.
+    pub(crate) samples: usize,
+    /// The variance of the gradient with respect to the latent logits.
+    pub(crate) latent_gradient_variance: f64,
+}
+
+/// Writes the comparison of methods as a table for people; nothing where none was asked for.
+///
+/// # Errors
+/// The writer's refusal, such as a closed pipe.
+pub(crate) fn write_comparisons(comparisons: &[Comparison], out: &mut dyn Write) -> io::Result<()> {
+    if comparisons.is_empty() {
+        return Ok(());
+    }
+    let mut table = Table::new();
+    table.load_preset(presets::UTF8_FULL_CONDENSED).set_content_arrangement(ContentArrangement::Disabled).set_header([
+        "method",
+        "samples",
+        "latent gradient variance",
+    ]);
+    for row in comparisons {
+        let variance = format!("{:.3e}", row.latent_gradient_variance);
+        table.add_row([&row.method, &row.samples.to_string(), &variance]);
+    }
+    for column in [1, 2] {
+        if let Some(column) = table.column_mut(column) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    writeln!(out, "{table}")?;
+    out.flush()
+}
+
+/// Writes the comparison of methods as comma-separated values, whole or not at all.
+///
+/// # Errors
+/// The operating system's refusal, with the path.
+pub(crate) fn save_comparisons(comparisons: &[Comparison], path: &Path) -> Result<(), OutputError> {
+    let rows =
+        comparisons.iter().map(|row| format!("{},{},{}\n", row.method, row.samples, row.latent_gradient_variance));
+    let text: String = std::iter::once("method,samples,latent_gradient_variance\n".to_owned()).chain(rows).collect();
+    write_atomically(path, text.as_bytes())
+}
+
 /// The files of a run, with what each is.
 pub(crate) type Files = Vec<(&'static str, PathBuf)>;
 

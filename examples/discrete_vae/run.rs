@@ -1,10 +1,10 @@
 //! A run from its settings to its results.
 
-use crate::artefacts;
+use crate::artefacts::{self, Results};
 use crate::checkpoint;
 use crate::code::{Bits, Code, OneHots};
 use crate::images::Dataset;
-use crate::report::{Files, MetricsWriter, Summary};
+use crate::report::MetricsWriter;
 use crate::run_error::RunError;
 use crate::settings::{Latent, Settings};
 use crate::training::Training;
@@ -13,12 +13,7 @@ use crate::training::Training;
 #[derive(Debug)]
 pub(crate) enum Outcome {
     /// With all epochs done.
-    Finished {
-        /// What it reached.
-        summary: Box<Summary>,
-        /// The files it left, with what they are.
-        files: Files,
-    },
+    Finished(Box<Results>),
     /// Early, on request.
     Interrupted {
         /// The epochs in the last checkpoint; 0 if there is none.
@@ -61,8 +56,8 @@ fn run_with<C: Code>(
         MetricsWriter::create(&metrics)?
     };
     if training.run(&mut metrics, interrupted)? {
-        let (summary, files) = artefacts::write(&mut training, settings, &dataset, metrics.rows())?;
-        Ok(Outcome::Finished { summary: Box::new(summary), files })
+        let results = artefacts::write(&mut training, settings, &dataset, metrics.rows())?;
+        Ok(Outcome::Finished(Box::new(results)))
     } else {
         Ok(Outcome::Interrupted { epochs: training.done.epochs })
     }
@@ -79,6 +74,7 @@ mod tests {
 
     use super::*;
     use crate::arguments::Arguments;
+    use crate::report::Summary;
     use crate::settings::MethodName;
 
     /// A small model, which needs `--hidden` and `--epochs`; five steps an epoch.
@@ -91,16 +87,20 @@ mod tests {
         Arguments::try_parse_from(fixed.into_iter().chain(flags.split_whitespace())).unwrap().resolve().unwrap()
     }
 
-    fn finish(out: &Path, flags: &str) -> Summary {
+    fn results_of(out: &Path, flags: &str) -> Results {
         match run(&settings(out, flags), &|| false).unwrap() {
-            Outcome::Finished { summary, files } => {
-                for (what, file) in files {
-                    assert!(fs::metadata(&file).is_ok_and(|file| file.len() > 0), "{what}: {}", file.display());
+            Outcome::Finished(results) => {
+                for (what, file) in &results.files {
+                    assert!(fs::metadata(file).is_ok_and(|file| file.len() > 0), "{what}: {}", file.display());
                 }
-                *summary
+                *results
             }
             Outcome::Interrupted { epochs } => panic!("interrupted after {epochs} epochs"),
         }
+    }
+
+    fn finish(out: &Path, flags: &str) -> Summary {
+        results_of(out, flags).summary
     }
 
     /// Stops a run before the step after `steps` steps.
@@ -108,7 +108,7 @@ mod tests {
         let asked = AtomicUsize::new(0);
         match run(&settings(out, flags), &|| asked.fetch_add(1, Ordering::Relaxed) >= steps).unwrap() {
             Outcome::Interrupted { epochs } => epochs,
-            Outcome::Finished { .. } => panic!("not interrupted"),
+            Outcome::Finished(_) => panic!("not interrupted"),
         }
     }
 
@@ -222,6 +222,29 @@ mod tests {
         finish(folder.path(), SMALL);
         let summary = finish(folder.path(), &format!("{MODEL} --hidden 24 --epochs 3 --resume"));
         assert_eq!(summary.epochs, 3);
+    }
+
+    #[test]
+    fn methods_are_compared_at_the_parameters_of_a_finished_run() {
+        let folder = tempfile::tempdir().unwrap();
+        let before = finish(folder.path(), SMALL);
+        let compared = "--compare leave-one-out,enumerate,moving-average,straight-through-gumbel";
+        let results = results_of(folder.path(), &format!("{SMALL} --resume {compared}"));
+        assert_eq!(results.summary, before);
+        let [leave_one_out, enumerate, moving_average, relaxed] = &results.comparisons[..] else {
+            panic!("{:?}", results.comparisons)
+        };
+        // The run's own method, on the same minibatch with the same noise.
+        assert_eq!(leave_one_out.latent_gradient_variance, before.latent_gradient_variance);
+        assert_eq!((leave_one_out.samples, relaxed.samples), (4, 1));
+        assert!(enumerate.latent_gradient_variance < 1e-12, "{enumerate:?}");
+        // Its baseline was learned, or it were the variance of the plain score function: many times as large.
+        let plain = results_of(folder.path(), &format!("{SMALL} --resume --compare score-function"));
+        assert!(moving_average.latent_gradient_variance < 0.3 * plain.comparisons[0].latent_gradient_variance);
+        let table = fs::read_to_string(folder.path().join("variances.csv")).unwrap();
+        assert!(table.starts_with("method,samples,latent_gradient_variance\nscore-function,4,"), "{table}");
+        let error = Arguments::try_parse_from(["discrete_vae", "--compare", "disarm"]).unwrap().resolve().unwrap_err();
+        assert!(error.to_string().contains("disarm"), "{error}");
     }
 
     #[test]

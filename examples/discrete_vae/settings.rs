@@ -226,9 +226,28 @@ pub(crate) struct Settings {
     pub(crate) temperature: Option<Annealing>,
     /// Whether the run was asked to be short.
     pub(crate) quick: bool,
+    /// Other methods whose gradient variance is measured at the trained parameters.
+    pub(crate) compared: Vec<Compared>,
+}
+
+/// A method whose gradient variance is measured at the parameters that another one trained.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Compared {
+    /// The gradient method.
+    pub(crate) method: MethodName,
+    /// Samples per image.
+    pub(crate) samples: usize,
+    /// The relaxation's temperature, for the methods that have one.
+    pub(crate) temperature: Option<Annealing>,
 }
 
 impl Settings {
+    /// These settings, for a method that is compared.
+    pub(crate) fn comparing(&self, compared: Compared) -> Self {
+        let Compared { method, samples, temperature } = compared;
+        Self { method, samples, temperature, ..self.clone() }
+    }
+
     /// The settings for a checkpoint. Floats are strings of the shortest decimals that read back to
     /// the same bits, which JSON readers do not promise for numbers.
     pub(crate) fn to_json(&self) -> Value {
@@ -282,6 +301,8 @@ impl Settings {
             record_each_step: read(value, "record_each_step", "true or false", Value::as_bool)?,
             temperature: read(value, "temperature", "two numbers in strings, or null", optional(annealing))?,
             quick: read(value, "quick", "true or false", Value::as_bool)?,
+            // What is measured afterwards is not the run's.
+            compared: Vec::new(),
         })
     }
 
@@ -403,6 +424,7 @@ mod tests {
             record_each_step: false,
             temperature: Some(Annealing { start: 1.0, end: 0.3 }),
             quick: false,
+            compared: Vec::new(),
         }
     }
 

@@ -163,6 +163,14 @@ impl<'a, C: Code> Training<'a, C> {
         Ok(self.dataset.training_images(indices, self.settings.seed, 0)?)
     }
 
+    /// The training images of the first steps, at most those of an epoch.
+    pub(crate) fn first_batches(&self, count: usize) -> Result<Vec<Tensor<f32>>, RunError> {
+        let epoch = self.minibatches.epoch(0);
+        let batches = epoch.iter().take(count).enumerate();
+        let images = |(step, indices)| self.dataset.training_images(indices, self.settings.seed, step);
+        Ok(batches.map(images).collect::<Result<_, _>>()?)
+    }
+
     /// The mean time of a training step so far.
     pub(crate) fn time_per_step(&self) -> Duration {
         self.done.training / u32::try_from(self.done.steps).unwrap_or(u32::MAX).max(1)
