@@ -7,7 +7,7 @@ use stochgrad::distributions::{
     Capabilities, Distribution, DistributionResult, Draw, FiniteSupport, Parameter, Parameters, ScoreDifferentiable,
     Support, check_parameter, family,
 };
-use stochgrad::graph::{GradientMethod, Guarantee, Method, Path, SampleContext, SampleSet};
+use stochgrad::graph::{GradientMethod, Method, Path, Profile, SampleContext, SampleSet};
 use stochgrad::prelude::*;
 use stochgrad::tape::PlateKind;
 use stochgrad::tensor::{Real, Shape};
@@ -84,6 +84,10 @@ impl Method for AntitheticPair {
     fn name(&self) -> String {
         "antithetic pair".into()
     }
+
+    fn profile(&self) -> Profile {
+        Profile::unbiased(Order::Any).times(2)
+    }
 }
 
 /// The log-probability of the unordered pair of a value and its opposite.
@@ -93,10 +97,6 @@ fn pair_log_prob<'t, F: Real>(sign: &Sign<Var<'t, F>>, value: Var<'t, F>) -> Var
 }
 
 impl<F: Real> GradientMethod<F, Sign<stochgrad::tape::Id>> for AntitheticPair {
-    fn guarantee(&self, _sign: &Sign<Var<'_, F>>, _path: &Path) -> Result<Guarantee, String> {
-        Ok(Guarantee::EXACT)
-    }
-
     fn sample<'t>(&self, context: &SampleContext<'_, 't, F>, sign: &Sign<Var<'t, F>>) -> GraphResult<SampleSet<'t, F>> {
         let first = context.independent(sign, SamplePlate::Single)?.value;
         // The pair is joint: which of the two came first must not be read as a draw of its own.

@@ -35,7 +35,7 @@ const PROBABILITY_TOLERANCE: f64 = 1e-12;
 /// ```
 /// use stochgrad_check::Oracle;
 /// use stochgrad_distributions::{Bernoulli, Distribution, Family};
-/// use stochgrad_graph::{GradientMethod, Graph, GraphResult, Guarantee, Method, Path, SampleContext, SamplePlate, SampleSet};
+/// use stochgrad_graph::{GradientMethod, Graph, GraphResult, Method, Order, Path, Profile, SampleContext, SamplePlate, SampleSet};
 /// use stochgrad_tape::Var;
 ///
 /// /// The plain score function.
@@ -46,13 +46,13 @@ const PROBABILITY_TOLERANCE: f64 = 1e-12;
 ///     fn name(&self) -> String {
 ///         "score".into()
 ///     }
+///
+///     fn profile(&self) -> Profile {
+///         Profile::unbiased(Order::Any)
+///     }
 /// }
 ///
 /// impl<D: Family<f64>> GradientMethod<f64, D> for Score {
-///     fn guarantee(&self, _: &D::On<'_>, _: &Path) -> Result<Guarantee, String> {
-///         Ok(Guarantee::EXACT)
-///     }
-///
 ///     fn sample<'t>(&self, context: &SampleContext<'_, 't, f64>, d: &D::On<'t>) -> GraphResult<SampleSet<'t, f64>> {
 ///         context.independent(d, SamplePlate::Single)
 ///     }

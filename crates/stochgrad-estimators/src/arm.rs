@@ -15,11 +15,10 @@
 //! | cost evaluations | 2 a pair |
 //! | the cost must offer | values |
 
-use crate::disarm::{describe_pairs, pair_terms, sample_pairs};
+use crate::disarm::{describe_pairs, pair_profile, pair_terms, sample_pairs};
 use stochgrad_distributions::{Distribution, Family, IndependentBits};
 use stochgrad_graph::{
-    CostContext, GradientMethod, GraphResult, Guarantee, Method, Order, Path, SampleContext, SamplePlate, SampleSet,
-    Terms,
+    CostContext, GradientMethod, GraphResult, Method, Profile, SampleContext, SamplePlate, SampleSet, Terms,
 };
 use stochgrad_tape::Plate;
 use stochgrad_tensor::Real;
@@ -69,6 +68,10 @@ impl Method for Arm {
         format!("ARM ({})", describe_pairs(self.plate))
     }
 
+    fn profile(&self) -> Profile {
+        pair_profile(self.plate)
+    }
+
     fn sample_plate(&self) -> SamplePlate {
         self.plate
     }
@@ -78,10 +81,6 @@ impl<F: Real, D: Family<F>> GradientMethod<F, D> for Arm
 where
     for<'t> D::On<'t>: IndependentBits<'t, F>,
 {
-    fn guarantee(&self, _distribution: &D::On<'_>, _path: &Path) -> Result<Guarantee, String> {
-        Ok(Guarantee::unbiased(Order::Finite(1)))
-    }
-
     fn sample<'t>(
         &self,
         context: &SampleContext<'_, 't, F>,

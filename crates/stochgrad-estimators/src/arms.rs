@@ -19,7 +19,7 @@
 
 use stochgrad_distributions::{Distribution, DistributionError, Family, IndependentBits};
 use stochgrad_graph::{
-    CostContext, GradientMethod, GradientTerm, GraphResult, Guarantee, Method, Order, Path, SampleContext, SamplePlate,
+    CostContext, GradientMethod, GradientTerm, GraphResult, Method, Order, Profile, SampleContext, SamplePlate,
     SampleSet, Terms,
 };
 use stochgrad_tensor::{Real, Shape};
@@ -58,16 +58,16 @@ impl Method for Arms {
     fn name(&self) -> String {
         format!("ARMS ({} samples)", self.samples)
     }
+
+    fn profile(&self) -> Profile {
+        Profile::unbiased(Order::Finite(1)).times(self.samples)
+    }
 }
 
 impl<F: Real, D: Family<F>> GradientMethod<F, D> for Arms
 where
     for<'t> D::On<'t>: IndependentBits<'t, F>,
 {
-    fn guarantee(&self, _distribution: &D::On<'_>, _path: &Path) -> Result<Guarantee, String> {
-        Ok(Guarantee::unbiased(Order::Finite(1)))
-    }
-
     fn sample<'t>(
         &self,
         context: &SampleContext<'_, 't, F>,

@@ -29,8 +29,8 @@ use crate::pathwise::describe_plate;
 use crate::score_function::baseline_terms;
 use stochgrad_distributions::{Distribution, DistributionError, Family};
 use stochgrad_graph::{
-    CostContext, GradientMethod, GraphResult, Guarantee, Method, Order, Path, SampleContext, SamplePlate, SampleSet,
-    Terms,
+    CostContext, GradientMethod, GraphResult, Guarantee, Method, Order, Path, Profile, SampleContext, SamplePlate,
+    SampleSet, Terms,
 };
 use stochgrad_tape::{Plate, Smoothness, Tape, Var};
 use stochgrad_tensor::Real;
@@ -129,6 +129,11 @@ fn has_others<F: Real>(tape: &Tape<F>, plate: Option<Plate>) -> bool {
 impl Method for Auto {
     fn name(&self) -> String {
         format!("auto ({})", describe_plate(self.plate))
+    }
+
+    fn profile(&self) -> Profile {
+        // At most: the choice is made node by node.
+        Profile::unbiased(Order::Any).times(self.plate.samples().max(self.limit))
     }
 
     fn sample_plate(&self) -> SamplePlate {

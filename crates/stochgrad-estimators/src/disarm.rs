@@ -21,7 +21,7 @@ use crate::antithetic::antithetic_bits;
 use crate::pathwise::describe_plate;
 use stochgrad_distributions::{Family, IndependentBits};
 use stochgrad_graph::{
-    CostContext, GradientMethod, GradientTerm, GraphResult, Guarantee, Method, Order, Path, SampleContext, SamplePlate,
+    CostContext, GradientMethod, GradientTerm, GraphResult, Method, Order, Profile, SampleContext, SamplePlate,
     SampleSet, Terms,
 };
 use stochgrad_tape::{Plate, Var};
@@ -72,6 +72,10 @@ impl Method for DisArm {
         format!("DisARM ({})", describe_pairs(self.plate))
     }
 
+    fn profile(&self) -> Profile {
+        pair_profile(self.plate)
+    }
+
     fn sample_plate(&self) -> SamplePlate {
         self.plate
     }
@@ -81,10 +85,6 @@ impl<F: Real, D: Family<F>> GradientMethod<F, D> for DisArm
 where
     for<'t> D::On<'t>: IndependentBits<'t, F>,
 {
-    fn guarantee(&self, _distribution: &D::On<'_>, _path: &Path) -> Result<Guarantee, String> {
-        Ok(Guarantee::unbiased(Order::Finite(1)))
-    }
-
     fn sample<'t>(
         &self,
         context: &SampleContext<'_, 't, F>,
@@ -98,6 +98,11 @@ where
         let magnitude = logits.stop_gradient().abs().sigmoid();
         pair_terms(context, logits, |difference, first, second| difference * 0.5 * (first - second) * magnitude)
     }
+}
+
+/// Two evaluations a pair.
+pub(crate) fn pair_profile(plate: SamplePlate) -> Profile {
+    Profile::unbiased(Order::Finite(1)).times(2 * plate.samples())
 }
 
 pub(crate) fn describe_pairs(plate: SamplePlate) -> String {

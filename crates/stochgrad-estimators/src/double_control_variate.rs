@@ -24,8 +24,8 @@ use crate::own_parameters::OwnParameters;
 use crate::pathwise::describe_plate;
 use stochgrad_distributions::{Distribution, DistributionError, Family, ScoreDifferentiable};
 use stochgrad_graph::{
-    CostContext, GradientMethod, GraphResult, Guarantee, Method, MethodState, Order, Path, SampleContext, SamplePlate,
-    SampleSet, Terms,
+    Access, CostContext, Count, GradientMethod, GraphResult, Guarantee, Method, MethodState, Order, Path, Profile,
+    SampleContext, SamplePlate, SampleSet, Terms,
 };
 use stochgrad_tape::{Plate, Var};
 use stochgrad_tensor::Real;
@@ -84,6 +84,12 @@ impl Method for DoubleControlVariate {
         format!("double control variate (scale {}{learned}, {})", self.scale, describe_plate(self.plate))
     }
 
+    fn profile(&self) -> Profile {
+        Profile::unbiased(Order::Finite(1))
+            .backward_passes(Count::exactly(1), Access::Derivatives)
+            .times(self.plate.samples())
+    }
+
     fn sample_plate(&self) -> SamplePlate {
         self.plate
     }
@@ -105,9 +111,9 @@ impl<F: Real, D: Family<F>> GradientMethod<F, D> for DoubleControlVariate
 where
     for<'t> D::On<'t>: ScoreDifferentiable<'t, F>,
 {
-    fn guarantee(&self, distribution: &D::On<'_>, _path: &Path) -> Result<Guarantee, String> {
+    fn guarantee(&self, distribution: &D::On<'_>, path: &Path) -> Result<Guarantee, String> {
         match distribution.mean() {
-            Some(_) => Ok(Guarantee::unbiased(Order::Finite(1))),
+            Some(_) => Ok(self.profile().guarantee(path)),
             None => Err(format!(
                 "the mean of {} has no closed form; use ScoreFunction with LeaveOneOut",
                 distribution.name()

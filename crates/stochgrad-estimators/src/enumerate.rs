@@ -17,7 +17,7 @@
 //! | the cost offers | its value only, finite in every state |
 
 use stochgrad_distributions::{DistributionError, DistributionResult, Family, FiniteSupport};
-use stochgrad_graph::{GradientMethod, GraphResult, Guarantee, Method, Path, SampleContext, SampleSet};
+use stochgrad_graph::{Count, GradientMethod, GraphResult, Method, Order, Profile, SampleContext, SampleSet, Size};
 use stochgrad_tape::{PlateKind, Tape, Var};
 use stochgrad_tensor::{Real, Shape, Tensor};
 
@@ -68,16 +68,16 @@ impl Method for Enumerate {
     fn name(&self) -> String {
         "enumeration".into()
     }
+
+    fn profile(&self) -> Profile {
+        Profile::unbiased(Order::Any).evaluations(Count::exactly(0).and(1, Size::JointStates))
+    }
 }
 
 impl<F: Real, D: Family<F>> GradientMethod<F, D> for Enumerate
 where
     for<'t> D::On<'t>: FiniteSupport<'t, F>,
 {
-    fn guarantee(&self, _distribution: &D::On<'_>, _path: &Path) -> Result<Guarantee, String> {
-        Ok(Guarantee::EXACT)
-    }
-
     fn sample<'t>(
         &self,
         context: &SampleContext<'_, 't, F>,

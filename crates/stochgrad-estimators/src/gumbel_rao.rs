@@ -20,7 +20,7 @@ use crate::pathwise::{describe_plate, path_order};
 use crate::temperature::Temperature;
 use stochgrad_distributions::{Family, Relaxed};
 use stochgrad_graph::{
-    Bias, CostContext, GradientMethod, GraphResult, Guarantee, Method, MethodState, Order, Path, SampleContext,
+    Bias, CostContext, GradientMethod, GraphResult, Guarantee, Method, MethodState, Path, Profile, SampleContext,
     SamplePlate, SampleSet, Terms,
 };
 use stochgrad_tape::{Plate, PlateKind};
@@ -84,6 +84,10 @@ impl Method for GumbelRao {
         format!("Gumbel-Rao ({}, {} conditional draws, {})", self.temperature, self.draws, describe_plate(self.plate))
     }
 
+    fn profile(&self) -> Profile {
+        Profile::biased(Bias::Gradient).times(self.plate.samples())
+    }
+
     fn sample_plate(&self) -> SamplePlate {
         self.plate
     }
@@ -102,8 +106,7 @@ where
     for<'t> D::On<'t>: Relaxed<'t, F>,
 {
     fn guarantee(&self, _distribution: &D::On<'_>, path: &Path) -> Result<Guarantee, String> {
-        let order = path_order(path, self.assume_continuous)?.min(Order::Finite(1));
-        Ok(Guarantee { bias: Bias::Gradient, order })
+        Ok(self.profile().guarantee(path).at_most(path_order(path, self.assume_continuous)?))
     }
 
     fn sample<'t>(

@@ -29,8 +29,8 @@ use crate::pathwise::{check_parameter_paths, describe_plate, path_order};
 use crate::temperature::Temperature;
 use stochgrad_distributions::{Family, Relaxed};
 use stochgrad_graph::{
-    Bias, CostContext, GradientMethod, GraphResult, Guarantee, Method, MethodState, Order, Path, SampleContext,
-    SamplePlate, SampleSet, Terms,
+    Access, Bias, CostContext, GradientMethod, GraphResult, Guarantee, Method, MethodState, Order, Path, Profile,
+    SampleContext, SamplePlate, SampleSet, Terms,
 };
 use stochgrad_tape::Plate;
 use stochgrad_tensor::Real;
@@ -105,6 +105,14 @@ impl Method for GumbelSoftmax {
         format!("Gumbel-softmax ({form}{}, {})", self.temperature, describe_plate(self.plate))
     }
 
+    fn profile(&self) -> Profile {
+        let profile = match self.straight_through {
+            false => Profile { order: Order::Any, access: Access::Between, ..Profile::biased(Bias::Law) },
+            true => Profile::biased(Bias::Gradient),
+        };
+        profile.times(self.plate.samples())
+    }
+
     fn sample_plate(&self) -> SamplePlate {
         self.plate
     }
@@ -128,11 +136,7 @@ where
 {
     fn guarantee(&self, distribution: &D::On<'_>, path: &Path) -> Result<Guarantee, String> {
         check_parameter_paths(distribution)?;
-        let order = path_order(path, self.assume_continuous)?;
-        Ok(match self.straight_through {
-            false => Guarantee { bias: Bias::Law, order },
-            true => Guarantee { bias: Bias::Gradient, order: order.min(Order::Finite(1)) },
-        })
+        Ok(self.profile().guarantee(path).at_most(path_order(path, self.assume_continuous)?))
     }
 
     fn sample<'t>(

@@ -27,8 +27,8 @@ use crate::pathwise::describe_plate;
 use crate::perturbation::{gradient_terms, recorded_terms};
 use stochgrad_distributions::{Family, WeakDerivative};
 use stochgrad_graph::{
-    CostContext, GradientMethod, GraphResult, Guarantee, Method, Order, Path, SampleContext, SamplePlate, SampleSet,
-    Terms,
+    CostContext, Count, GradientMethod, GraphResult, Method, Order, Profile, SampleContext, SamplePlate, SampleSet,
+    Size, Terms,
 };
 use stochgrad_tape::Plate;
 use stochgrad_tensor::Real;
@@ -79,6 +79,13 @@ impl Method for MeasureValued {
         format!("measure-valued ({})", describe_plate(self.plate))
     }
 
+    fn profile(&self) -> Profile {
+        // At most two alternatives for each coordinate.
+        Profile::unbiased(Order::Finite(1))
+            .evaluations(Count::exactly(1).and(2, Size::Coordinates))
+            .times(self.plate.samples())
+    }
+
     fn sample_plate(&self) -> SamplePlate {
         self.plate
     }
@@ -88,10 +95,6 @@ impl<F: Real, D: Family<F>> GradientMethod<F, D> for MeasureValued
 where
     for<'t> D::On<'t>: WeakDerivative<'t, F>,
 {
-    fn guarantee(&self, _distribution: &D::On<'_>, _path: &Path) -> Result<Guarantee, String> {
-        Ok(Guarantee::unbiased(Order::Finite(1)))
-    }
-
     fn sample<'t>(
         &self,
         context: &SampleContext<'_, 't, F>,
@@ -485,13 +488,13 @@ mod tests {
         fn name(&self) -> String {
             "same value".into()
         }
+
+        fn profile(&self) -> Profile {
+            Profile::unbiased(Order::Any)
+        }
     }
 
     impl<D: Family<f64>> GradientMethod<f64, D> for SameValue {
-        fn guarantee(&self, _: &D::On<'_>, _: &Path) -> Result<Guarantee, String> {
-            Ok(Guarantee::EXACT)
-        }
-
         fn sample<'t>(
             &self,
             context: &SampleContext<'_, 't, f64>,

@@ -20,7 +20,8 @@
 use crate::dependence::is_differentiable;
 use stochgrad_distributions::{Distribution, Family, Reparameterized};
 use stochgrad_graph::{
-    GradientMethod, GraphResult, Guarantee, Method, Order, Path, SampleContext, SamplePlate, SampleSet,
+    Access, Count, GradientMethod, GraphResult, Guarantee, Method, Order, Path, Profile, SampleContext, SamplePlate,
+    SampleSet,
 };
 use stochgrad_tape::{Plate, Smoothness};
 use stochgrad_tensor::Real;
@@ -123,6 +124,12 @@ impl Method for Pathwise {
         format!("pathwise ({}{assumed})", describe_plate(self.plate))
     }
 
+    fn profile(&self) -> Profile {
+        Profile::unbiased(Order::Any)
+            .backward_passes(Count::exactly(1), Access::Derivatives)
+            .times(self.plate.samples())
+    }
+
     fn sample_plate(&self) -> SamplePlate {
         self.plate
     }
@@ -138,7 +145,7 @@ where
 {
     fn guarantee(&self, distribution: &D::On<'_>, path: &Path) -> Result<Guarantee, String> {
         check_parameter_paths(distribution)?;
-        path_order(path, self.assume_continuous).map(Guarantee::unbiased)
+        Ok(self.profile().guarantee(path).at_most(path_order(path, self.assume_continuous)?))
     }
 
     fn sample<'t>(
@@ -375,16 +382,16 @@ mod tests {
         fn name(&self) -> String {
             "recorded replay".into()
         }
+
+        fn profile(&self) -> Profile {
+            Profile::unbiased(Order::Finite(1))
+        }
     }
 
     impl<D: Family<f64>> GradientMethod<f64, D> for RecordedReplay
     where
         for<'t> D::On<'t>: Relaxed<'t, f64>,
     {
-        fn guarantee(&self, _: &D::On<'_>, _: &Path) -> Result<Guarantee, String> {
-            Ok(Guarantee::unbiased(Order::Finite(1)))
-        }
-
         fn sample<'t>(
             &self,
             context: &SampleContext<'_, 't, f64>,

@@ -24,8 +24,8 @@ use crate::pathwise::{describe_plate, path_order};
 use crate::relaxed_control::RelaxedDraws;
 use stochgrad_distributions::{Distribution, DistributionError, Family, Relaxed};
 use stochgrad_graph::{
-    CostContext, GradientMethod, GraphResult, Guarantee, Method, MethodState, Order, Path, SampleContext, SamplePlate,
-    SampleSet, Terms,
+    Access, CostContext, Count, GradientMethod, GraphResult, Guarantee, Method, MethodState, Order, Path, Profile,
+    SampleContext, SamplePlate, SampleSet, Terms,
 };
 use stochgrad_tape::{Plate, Var};
 use stochgrad_tensor::Real;
@@ -115,6 +115,13 @@ impl Method for Rebar {
         )
     }
 
+    fn profile(&self) -> Profile {
+        Profile::unbiased(Order::Finite(1))
+            .evaluations(Count::exactly(3))
+            .backward_passes(Count::exactly(2), Access::Between)
+            .times(self.plate.samples())
+    }
+
     fn sample_plate(&self) -> SamplePlate {
         self.plate
     }
@@ -137,7 +144,7 @@ where
     for<'t> D::On<'t>: Relaxed<'t, F>,
 {
     fn guarantee(&self, _distribution: &D::On<'_>, path: &Path) -> Result<Guarantee, String> {
-        Ok(Guarantee::unbiased(path_order(path, self.assume_continuous)?.min(Order::Finite(1))))
+        Ok(self.profile().guarantee(path).at_most(path_order(path, self.assume_continuous)?))
     }
 
     fn sample<'t>(

@@ -10,7 +10,7 @@
 //!
 //! | | |
 //! |---|---|
-//! | bias | of the gradient, unless the temperature is 1 and the cost quadratic in the sample; costs are right |
+//! | bias | of the gradient; none if the temperature is 1 and the cost quadratic in the sample, which is certified; costs are right |
 //! | order | 1 |
 //! | cost evaluations | one a sample, and one backward pass |
 //! | the cost must offer | derivatives at the states |
@@ -19,7 +19,7 @@ use crate::pathwise::{describe_plate, path_order};
 use crate::temperature::Temperature;
 use stochgrad_distributions::{Distribution, Family, Relaxed};
 use stochgrad_graph::{
-    Bias, CostContext, GradientMethod, GraphResult, Guarantee, Method, MethodState, Order, Path, SampleContext,
+    Bias, CostContext, GradientMethod, GraphResult, Guarantee, Method, MethodState, Path, Profile, SampleContext,
     SamplePlate, SampleSet, Terms,
 };
 use stochgrad_tape::Plate;
@@ -40,7 +40,9 @@ use stochgrad_tensor::Real;
 /// let logits = graph.param("logits", [0.2, -0.4])?;
 /// let b = graph.sample("b", &Bernoulli::from_logits(logits), &ReinMax::new(1.0))?;
 /// graph.cost("loss", (b - 0.45).square().sum())?;
-/// assert_eq!(graph.backward()?.guarantee("logits")?.bias, Bias::Gradient);
+/// let gradients = graph.backward()?;
+/// assert_eq!(gradients.guarantee("logits")?.bias, Bias::Unbiased);
+/// assert!(gradients.reasons("logits")?[1].starts_with("exact: the costs are of degree 2 in node \"b\""));
 /// # Ok(())
 /// # }
 /// ```
@@ -78,6 +80,10 @@ impl Method for ReinMax {
         format!("ReinMax ({}, {})", self.temperature, describe_plate(self.plate))
     }
 
+    fn profile(&self) -> Profile {
+        Profile::biased(Bias::Gradient).exact_to(self.temperature.exact_at_one(2)).times(self.plate.samples())
+    }
+
     fn sample_plate(&self) -> SamplePlate {
         self.plate
     }
@@ -96,8 +102,7 @@ where
     for<'t> D::On<'t>: Relaxed<'t, F>,
 {
     fn guarantee(&self, _distribution: &D::On<'_>, path: &Path) -> Result<Guarantee, String> {
-        let order = path_order(path, self.assume_continuous)?.min(Order::Finite(1));
-        Ok(Guarantee { bias: Bias::Gradient, order })
+        Ok(self.profile().guarantee(path).at_most(path_order(path, self.assume_continuous)?))
     }
 
     fn sample<'t>(

@@ -23,8 +23,8 @@ use crate::pathwise::{describe_plate, path_order};
 use crate::relaxed_control::RelaxedDraws;
 use stochgrad_distributions::{Distribution, Family, Relaxed};
 use stochgrad_graph::{
-    CostContext, GradientMethod, GraphResult, Guarantee, Method, MethodState, Order, Path, SampleContext, SamplePlate,
-    SampleSet, Terms,
+    Access, CostContext, Count, GradientMethod, GraphResult, Guarantee, Method, MethodState, Order, Path, Profile,
+    SampleContext, SamplePlate, SampleSet, Terms,
 };
 use stochgrad_tape::{Plate, Tape, Var};
 use stochgrad_tensor::Real;
@@ -115,6 +115,15 @@ impl Method for Relax {
         format!("RELAX ({} hidden units{cost}, {})", self.hidden, describe_plate(self.plate))
     }
 
+    fn profile(&self) -> Profile {
+        let plain = Profile::unbiased(Order::Finite(1));
+        let profile = match self.relaxed_cost {
+            false => plain,
+            true => plain.evaluations(Count::exactly(3)).backward_passes(Count::exactly(2), Access::Between),
+        };
+        profile.times(self.plate.samples())
+    }
+
     fn sample_plate(&self) -> SamplePlate {
         self.plate
     }
@@ -172,7 +181,7 @@ where
 {
     fn guarantee(&self, _distribution: &D::On<'_>, path: &Path) -> Result<Guarantee, String> {
         let order = if self.relaxed_cost { path_order(path, false)? } else { Order::Any };
-        Ok(Guarantee::unbiased(order.min(Order::Finite(1))))
+        Ok(self.profile().guarantee(path).at_most(order))
     }
 
     fn sample<'t>(

@@ -27,8 +27,8 @@ use crate::own_parameters::OwnParameters;
 use crate::pathwise::describe_plate;
 use stochgrad_distributions::{Distribution, DistributionError, Family, IndependentBits};
 use stochgrad_graph::{
-    CostContext, GradientMethod, GradientTerm, GraphResult, Guarantee, Method, MethodState, Order, Path, SampleContext,
-    SamplePlate, SampleSet, Terms,
+    Access, CostContext, Count, GradientMethod, GradientTerm, GraphResult, Method, MethodState, Order, Profile,
+    SampleContext, SamplePlate, SampleSet, Terms,
 };
 use stochgrad_tape::{Plate, Tape, Var};
 use stochgrad_tensor::random::Key;
@@ -92,6 +92,12 @@ impl Method for Rodeo {
         format!("RODEO ({} hidden units, {})", self.hidden, describe_plate(self.plate))
     }
 
+    fn profile(&self) -> Profile {
+        Profile::unbiased(Order::Finite(1))
+            .backward_passes(Count::exactly(1), Access::Derivatives)
+            .times(self.plate.samples())
+    }
+
     fn sample_plate(&self) -> SamplePlate {
         self.plate
     }
@@ -146,10 +152,6 @@ impl<F: Real, D: Family<F>> GradientMethod<F, D> for Rodeo
 where
     for<'t> D::On<'t>: IndependentBits<'t, F>,
 {
-    fn guarantee(&self, _distribution: &D::On<'_>, _path: &Path) -> Result<Guarantee, String> {
-        Ok(Guarantee::unbiased(Order::Finite(1)))
-    }
-
     fn sample<'t>(
         &self,
         context: &SampleContext<'_, 't, F>,

@@ -23,7 +23,7 @@
 use crate::baseline::{Baseline, Baselines, Memory, NoBaseline};
 use stochgrad_distributions::{Distribution, DistributionError, Family, ScoreDifferentiable};
 use stochgrad_graph::{
-    CostContext, GradientMethod, GraphResult, Guarantee, Method, MethodState, Path, SampleContext, SamplePlate,
+    CostContext, GradientMethod, GraphResult, Method, MethodState, Order, Path, Profile, SampleContext, SamplePlate,
     SampleSet, Terms,
 };
 use stochgrad_tape::{Plate, Plates, Tape, Var, Weights};
@@ -92,6 +92,10 @@ impl<B: Memory> Method for ScoreFunction<B> {
         if settings.is_empty() { "score function".into() } else { format!("score function ({})", settings.join(", ")) }
     }
 
+    fn profile(&self) -> Profile {
+        Profile::unbiased(Order::Any).times(self.plate.samples())
+    }
+
     fn sample_plate(&self) -> SamplePlate {
         self.plate
     }
@@ -109,10 +113,6 @@ impl<F: Real, D: Family<F>, B: Baseline<F>> GradientMethod<F, D> for ScoreFuncti
 where
     for<'t> D::On<'t>: ScoreDifferentiable<'t, F>,
 {
-    fn guarantee(&self, _distribution: &D::On<'_>, _path: &Path) -> Result<Guarantee, String> {
-        Ok(Guarantee::EXACT)
-    }
-
     fn sample<'t>(
         &self,
         context: &SampleContext<'_, 't, F>,

@@ -23,8 +23,8 @@ use crate::pathwise::describe_plate;
 use crate::perturbation::gradient_terms;
 use stochgrad_distributions::{Family, Side, StochasticDerivative};
 use stochgrad_graph::{
-    CostContext, GradientMethod, GraphResult, Guarantee, Method, Order, Path, SampleContext, SamplePlate, SampleSet,
-    Terms,
+    CostContext, Count, GradientMethod, GraphResult, Method, Order, Profile, SampleContext, SamplePlate, SampleSet,
+    Size, Terms,
 };
 use stochgrad_tape::Plate;
 use stochgrad_tensor::Real;
@@ -86,6 +86,14 @@ impl Method for StochasticDerivatives {
         format!("stochastic derivative ({side}, {})", describe_plate(self.plate))
     }
 
+    fn profile(&self) -> Profile {
+        // At most one neighbour on each side.
+        let neighbours = if self.side == Side::TwoSided { 2 } else { 1 };
+        Profile::unbiased(Order::Finite(1))
+            .evaluations(Count::exactly(1).and(neighbours, Size::Coordinates))
+            .times(self.plate.samples())
+    }
+
     fn sample_plate(&self) -> SamplePlate {
         self.plate
     }
@@ -95,10 +103,6 @@ impl<F: Real, D: Family<F>> GradientMethod<F, D> for StochasticDerivatives
 where
     for<'t> D::On<'t>: StochasticDerivative<'t, F>,
 {
-    fn guarantee(&self, _distribution: &D::On<'_>, _path: &Path) -> Result<Guarantee, String> {
-        Ok(Guarantee::unbiased(Order::Finite(1)))
-    }
-
     fn sample<'t>(
         &self,
         context: &SampleContext<'_, 't, F>,

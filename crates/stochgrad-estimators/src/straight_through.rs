@@ -5,11 +5,12 @@
 //!
 //! and $\sigma'(\eta / \tau)/\tau$ for a bit. Hinton (2012); Bengio, Léonard and Courville (2013).
 //!
-//! **Assumptions.** The cost is differentiable at the states. Paths from the value are looked at as for [`Pathwise`](crate::Pathwise).
+//! **Assumptions.** The cost is differentiable at the states. Paths from the value are looked at as for [`Pathwise`](crate::Pathwise). Derivatives by the
+//! probabilities of categories are those along the simplex.
 //!
 //! | | |
 //! |---|---|
-//! | bias | of the gradient, unless the temperature is 1 and the cost affine in the sample; costs are right |
+//! | bias | of the gradient; none if the temperature is 1 and the cost affine in the sample, which is certified; costs are right |
 //! | order | 1 |
 //! | cost evaluations | one a sample, and one backward pass |
 //! | the cost must offer | derivatives at the states |
@@ -18,7 +19,7 @@ use crate::pathwise::{describe_plate, path_order};
 use crate::temperature::Temperature;
 use stochgrad_distributions::{Family, Relaxed};
 use stochgrad_graph::{
-    Bias, CostContext, GradientMethod, GraphResult, Guarantee, Method, MethodState, Order, Path, SampleContext,
+    Bias, CostContext, GradientMethod, GraphResult, Guarantee, Method, MethodState, Path, Profile, SampleContext,
     SamplePlate, SampleSet, Terms,
 };
 use stochgrad_tape::Plate;
@@ -76,6 +77,10 @@ impl Method for StraightThrough {
         format!("straight-through ({}, {})", self.temperature, describe_plate(self.plate))
     }
 
+    fn profile(&self) -> Profile {
+        Profile::biased(Bias::Gradient).exact_to(self.temperature.exact_at_one(1)).times(self.plate.samples())
+    }
+
     fn sample_plate(&self) -> SamplePlate {
         self.plate
     }
@@ -94,8 +99,7 @@ where
     for<'t> D::On<'t>: Relaxed<'t, F>,
 {
     fn guarantee(&self, _distribution: &D::On<'_>, path: &Path) -> Result<Guarantee, String> {
-        let order = path_order(path, self.assume_continuous)?.min(Order::Finite(1));
-        Ok(Guarantee { bias: Bias::Gradient, order })
+        Ok(self.profile().guarantee(path).at_most(path_order(path, self.assume_continuous)?))
     }
 
     fn sample<'t>(

@@ -20,7 +20,7 @@
 use crate::distinct_states::{DistinctStates, pick_draw, weighted};
 use stochgrad_distributions::{Distribution, DistributionError, Family, FiniteSupport, ScoreDifferentiable};
 use stochgrad_graph::{
-    CostContext, GradientMethod, GraphResult, Guarantee, Method, Path, SampleContext, SampleSet, Terms,
+    CostContext, GradientMethod, GraphResult, Method, Order, Path, Profile, SampleContext, SampleSet, Terms,
 };
 use stochgrad_tape::{PlateKind, Var};
 use stochgrad_tensor::Real;
@@ -66,16 +66,16 @@ impl Method for SumAndSample {
     fn name(&self) -> String {
         format!("sum and sample ({} states summed, {} sampled)", self.summed, self.sampled)
     }
+
+    fn profile(&self) -> Profile {
+        Profile::unbiased(Order::Any).times(self.summed + self.sampled)
+    }
 }
 
 impl<F: Real, D: Family<F>> GradientMethod<F, D> for SumAndSample
 where
     for<'t> D::On<'t>: FiniteSupport<'t, F> + ScoreDifferentiable<'t, F>,
 {
-    fn guarantee(&self, _distribution: &D::On<'_>, _path: &Path) -> Result<Guarantee, String> {
-        Ok(Guarantee::EXACT)
-    }
-
     fn sample<'t>(
         &self,
         context: &SampleContext<'_, 't, F>,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use stochgrad_distributions::{Distribution, DistributionError};
 use stochgrad_graph::{GraphError, GraphResult, MethodState, SampleContext, Update};
-use stochgrad_tape::{Tape, Var};
+use stochgrad_tape::{Degree, Tape, Var};
 use stochgrad_tensor::{Real, Tensor};
 
 /// The key of the step of a schedule among a method's state.
@@ -80,6 +80,11 @@ impl Temperature {
     /// Whether it changes from step to step.
     pub(crate) fn changes(&self) -> bool {
         matches!(self.schedule, Schedule::Exponential { .. })
+    }
+
+    /// A degree that holds where the temperature is always 1, and otherwise none.
+    pub(crate) fn exact_at_one(&self, degree: usize) -> Degree {
+        if self.schedule == Schedule::Constant(1.0) { Degree::new(degree) } else { Degree::CONSTANT }
     }
 
     /// The temperature on a tape: read again whenever a program runs, if it changes.

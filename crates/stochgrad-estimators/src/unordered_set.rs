@@ -21,7 +21,7 @@
 use crate::distinct_states::{DistinctStates, pick_draw, weighted};
 use stochgrad_distributions::{Distribution, DistributionError, Family, FiniteSupport, ScoreDifferentiable};
 use stochgrad_graph::{
-    CostContext, GradientMethod, GraphResult, Guarantee, Method, Path, SampleContext, SampleSet, Terms,
+    CostContext, GradientMethod, GraphResult, Method, Order, Path, Profile, SampleContext, SampleSet, Terms,
 };
 use stochgrad_tape::{PlateKind, Var};
 use stochgrad_tensor::Real;
@@ -76,6 +76,10 @@ impl Method for UnorderedSet {
         let baseline = if self.baseline { "" } else { ", no baseline" };
         format!("unordered set ({} states{baseline})", self.size)
     }
+
+    fn profile(&self) -> Profile {
+        Profile::unbiased(Order::Any).times(self.size)
+    }
 }
 
 /// The probabilities of the ways in which a set is completed.
@@ -114,10 +118,6 @@ impl<F: Real, D: Family<F>> GradientMethod<F, D> for UnorderedSet
 where
     for<'t> D::On<'t>: FiniteSupport<'t, F> + ScoreDifferentiable<'t, F>,
 {
-    fn guarantee(&self, _distribution: &D::On<'_>, _path: &Path) -> Result<Guarantee, String> {
-        Ok(Guarantee::EXACT)
-    }
-
     fn sample<'t>(
         &self,
         context: &SampleContext<'_, 't, F>,

@@ -120,12 +120,11 @@ impl<F: Real> Graph<'_, F> {
         }
         let program = tape.compile(&leaves, &outputs)?;
         let nothing = Tensor::scalar(F::ZERO);
-        let names = || state.parameters.iter().map(|parameter| parameter.name.clone());
+        let names = state.parameters.iter().map(|parameter| parameter.name.clone());
         let gradients = Gradients {
-            gradients: names().map(|name| (name, nothing.clone())).collect(),
+            gradients: names.map(|name| (name, nothing.clone())).collect(),
             costs,
-            guarantees: names().map(|name| (name.clone(), ledger.guarantee(&name))).collect(),
-            reports: ledger.into_reports(),
+            ledger,
             updates: updates
                 .iter()
                 .zip(applies)

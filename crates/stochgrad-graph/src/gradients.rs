@@ -14,8 +14,7 @@ use stochgrad_tensor::{Real, Tensor};
 pub struct Gradients<F: Real> {
     pub(crate) gradients: BTreeMap<String, Tensor<F>>,
     pub(crate) costs: Vec<(String, F)>,
-    pub(crate) guarantees: BTreeMap<String, Guarantee>,
-    pub(crate) reports: Vec<(String, String)>,
+    pub(crate) ledger: Ledger,
     /// What changes the state of methods, and the values that it is made of.
     pub(crate) updates: Vec<(Vec<Tensor<F>>, Apply<F>)>,
 }
@@ -63,12 +62,23 @@ impl<F: Real> Gradients<F> {
     /// # Errors
     /// For a name that no parameter has.
     pub fn guarantee(&self, parameter: &str) -> GraphResult<Guarantee> {
-        self.guarantees.get(parameter).copied().ok_or_else(|| unknown("parameter", parameter, self.guarantees.keys()))
+        self.get(parameter)?;
+        Ok(self.ledger.guarantee(parameter))
+    }
+
+    /// Why the guarantee of a parameter is what it is: the nodes that limit it, and the nodes with a biased method that is exact for
+    /// costs like these.
+    ///
+    /// # Errors
+    /// For a name that no parameter has.
+    pub fn reasons(&self, parameter: &str) -> GraphResult<&[String]> {
+        self.get(parameter)?;
+        Ok(self.ledger.reasons(parameter))
     }
 
     /// What methods decided for themselves: the node, and the decision in words.
     pub fn reports(&self) -> &[(String, String)] {
-        &self.reports
+        &self.ledger.reports
     }
 
     /// Moves the state of the gradient methods on: running means, temperatures, learned surrogates. Nothing else ever changes
@@ -91,7 +101,6 @@ impl<F: Real> std::fmt::Debug for Gradients<F> {
         f.debug_struct("Gradients")
             .field("gradients", &self.gradients)
             .field("costs", &self.costs)
-            .field("guarantees", &self.guarantees)
             .finish_non_exhaustive()
     }
 }
@@ -262,14 +271,8 @@ impl<'t, F: Real> Graph<'t, F> {
             let value = estimate.inspect()?;
             costs.push((name, value.as_slice().first().copied().unwrap_or(F::NAN)));
         }
-        let names = || state.parameters.iter().map(|parameter| parameter.name.clone());
-        Ok(Gradients {
-            gradients: names().zip(tensors).collect(),
-            costs,
-            guarantees: names().map(|name| (name.clone(), ledger.guarantee(&name))).collect(),
-            reports: ledger.into_reports(),
-            updates,
-        })
+        let names = state.parameters.iter().map(|parameter| parameter.name.clone());
+        Ok(Gradients { gradients: names.zip(tensors).collect(), costs, ledger, updates })
     }
 
     /// The surrogate on the tape, for derivatives of any order.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::panic::Location;
-use stochgrad_tape::Smoothness;
+use stochgrad_tape::{Degree, Smoothness};
 
 /// How far a gradient is off, in expectation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -13,6 +13,16 @@ pub enum Bias {
     Gradient,
     /// Another law was sampled (a relaxed value goes forward); every cost downstream is off, and every parameter of those costs.
     Law,
+}
+
+impl fmt::Display for Bias {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Bias::Unbiased => "unbiased",
+            Bias::Gradient => "biased gradient",
+            Bias::Law => "biased (another law was sampled)",
+        })
+    }
 }
 
 /// The highest order of derivative for which an estimate is valid.
@@ -58,6 +68,11 @@ impl Guarantee {
         Guarantee { bias: Bias::Unbiased, order }
     }
 
+    /// The same, up to an order at most.
+    pub fn at_most(self, order: Order) -> Self {
+        Guarantee { order: self.order.min(order), ..self }
+    }
+
     /// What holds if both hold.
     pub fn and(self, other: Guarantee) -> Self {
         Guarantee { bias: self.bias.max(other.bias), order: self.order.min(other.order) }
@@ -66,12 +81,7 @@ impl Guarantee {
 
 impl fmt::Display for Guarantee {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let bias = match self.bias {
-            Bias::Unbiased => "unbiased",
-            Bias::Gradient => "biased gradient",
-            Bias::Law => "biased (another law was sampled)",
-        };
-        write!(f, "{bias}, valid to order {}", self.order)
+        write!(f, "{}, valid to order {}", self.bias, self.order)
     }
 }
 
@@ -82,12 +92,15 @@ pub struct Path {
     pub smoothness: Smoothness,
     /// What it is and where, if it is not smooth.
     pub through: Option<(String, &'static Location<'static>)>,
+    /// The largest degree of a cost as a polynomial in the value, all elements and members together. It is found for the methods that
+    /// are biased, and unbounded for the others.
+    pub degree: Degree,
 }
 
 impl Path {
-    /// A path of smooth operations.
+    /// A path of smooth operations, of which the degree is not known.
     pub fn smooth() -> Self {
-        Path { smoothness: Smoothness::Smooth, through: None }
+        Path { smoothness: Smoothness::Smooth, through: None, degree: Degree::UNBOUNDED }
     }
 
     /// The order up to which a sample-path derivative along it is valid: none through a jump, one through a kink.

@@ -2,20 +2,31 @@
 //!
 //! A node takes part in the derivative by a parameter if the parameters of its distribution depend on it. The order by a
 //! parameter is the least over the nodes that take part. A node whose gradient is biased taints the parameters upstream of it; a node that
-//! samples another law taints every cost downstream, and every parameter of those costs.
+//! samples another law taints every cost downstream, and every parameter of those costs. A biased method that is exact for polynomials up to a
+//! degree taints nothing if the costs are such polynomials; the ledger says so.
 
 use crate::error::GraphResult;
 use crate::graph::{Graph, State};
 use crate::guarantee::{Bias, Guarantee, Order, Path};
-use crate::node::Bind;
+use crate::node::{Bind, StochasticNode};
 use std::collections::BTreeMap;
 use stochgrad_tape::{IdMap, Op, Smoothness};
 use stochgrad_tensor::Real;
 
-/// The guarantees of all parameters, and what limits them.
+/// The guarantees of all parameters, and the reasons for them.
 pub(crate) struct Ledger {
-    limited: BTreeMap<String, (Guarantee, String)>,
-    reports: Vec<(String, String)>,
+    /// The parameters of which there is something to say.
+    entries: BTreeMap<String, Entry>,
+    /// What methods decided for themselves, by node.
+    pub(crate) reports: Vec<(String, String)>,
+}
+
+struct Entry {
+    guarantee: Guarantee,
+    /// What limits it, then what keeps it from being limited.
+    reasons: Vec<String>,
+    /// How many of the reasons limit it.
+    limits: usize,
 }
 
 impl Ledger {
@@ -41,92 +52,119 @@ impl Ledger {
             limited |= guarantee != Guarantee::EXACT || kinked || unpathed;
             guarantees.push(guarantee);
         }
-        let mut ledger = Ledger { limited: BTreeMap::new(), reports };
+        let mut ledger = Ledger { entries: BTreeMap::new(), reports };
         if limited {
             // Sixty-four parameters at a time, one bit each.
             for (chunk, parameters) in state.parameters.chunks(64).enumerate() {
                 let reach = reach(graph, state, end, chunk);
                 for (bit, parameter) in parameters.iter().enumerate() {
-                    ledger.settle(graph, state, &guarantees, &parameter.name, &|index| reach[index] >> bit & 1 == 1);
+                    let reached = |index: usize| reach[index] >> bit & 1 == 1;
+                    let mut entry = limits(graph, state, &guarantees, &reached);
+                    entry.certify(state, &guarantees, paths, &reached);
+                    if !entry.reasons.is_empty() {
+                        ledger.entries.insert(parameter.name.clone(), entry);
+                    }
                 }
             }
         }
         Ok(ledger)
     }
 
-    fn settle<F: Real>(
-        &mut self,
-        graph: &Graph<'_, F>,
-        state: &State<'_, F>,
-        guarantees: &[Guarantee],
-        name: &str,
-        reached: &dyn Fn(usize) -> bool,
-    ) {
-        let takes_part: Vec<bool> = state
-            .nodes
-            .iter()
-            .map(|node| node.parameters.iter().any(|parameter| reached(parameter.var.id().index())))
-            .collect();
-        let mut total = Guarantee::EXACT;
-        let mut because = String::new();
-        let mut limit = |guarantee: Guarantee, node: String| {
-            let next = total.and(guarantee);
-            if next != total {
-                because = node;
-            }
-            total = next;
-        };
-        for ((node, guarantee), takes_part) in state.nodes.iter().zip(guarantees).zip(&takes_part) {
-            if !takes_part {
-                continue;
-            }
-            let name = || format!("node \"{}\" uses {}", node.address, node.method.name());
-            limit(Guarantee { bias: guarantee.bias.min(Bias::Gradient), order: guarantee.order }, name());
-            if guarantee.bias == Bias::Law {
-                limit(Guarantee { bias: Bias::Law, order: Order::Any }, name());
-            }
-            let by_path = node.method.redraws_by_recording();
-            for parameter in node.parameters.iter().filter(|parameter| reached(parameter.var.id().index())) {
-                let smoothness = if by_path { parameter.path } else { parameter.score };
-                if smoothness == Smoothness::Kinked {
-                    limit(
-                        Guarantee::unbiased(Order::Finite(1)),
-                        format!("{} differentiates by {} of {} once only", name(), parameter.name, node.distribution),
-                    );
-                }
-            }
+    pub(crate) fn guarantee(&self, parameter: &str) -> Guarantee {
+        self.entries.get(parameter).map_or(Guarantee::EXACT, |entry| entry.guarantee)
+    }
+
+    /// The last thing that limits the guarantee.
+    pub(crate) fn because(&self, parameter: &str) -> Option<&str> {
+        let entry = self.entries.get(parameter)?;
+        entry.reasons[..entry.limits].last().map(String::as_str)
+    }
+
+    pub(crate) fn reasons(&self, parameter: &str) -> &[String] {
+        self.entries.get(parameter).map_or(&[], |entry| &entry.reasons)
+    }
+}
+
+/// What limits the guarantee of a parameter.
+fn limits<F: Real>(
+    graph: &Graph<'_, F>,
+    state: &State<'_, F>,
+    guarantees: &[Guarantee],
+    reached: &dyn Fn(usize) -> bool,
+) -> Entry {
+    let takes_part: Vec<bool> = state.nodes.iter().map(|node| takes_part(node, reached)).collect();
+    let mut total = Guarantee::EXACT;
+    let mut reasons: Vec<String> = Vec::new();
+    let mut limit = |guarantee: Guarantee, reason: String| {
+        let next = total.and(guarantee);
+        if next != total {
+            reasons.push(reason);
         }
-        let law: Vec<usize> = (0..guarantees.len()).filter(|&index| guarantees[index].bias == Bias::Law).collect();
-        for part in state.costs.iter().flat_map(|cost| &cost.parts).filter(|_| !law.is_empty()) {
-            let ancestors = graph.tape().sites(part.value.ancestors());
-            let concerned =
-                reached(part.value.id().index()) || ancestors.iter().any(|site| takes_part[site.0 as usize]);
-            if let (true, Some(&index)) =
-                (concerned, law.iter().find(|&&index| ancestors.iter().any(|site| site.0 as usize == index)))
-            {
-                let node = &state.nodes[index];
+        total = next;
+    };
+    for ((node, guarantee), takes_part) in state.nodes.iter().zip(guarantees).zip(&takes_part) {
+        if !takes_part {
+            continue;
+        }
+        limit(Guarantee { bias: guarantee.bias.min(Bias::Gradient), order: guarantee.order }, uses(node));
+        if guarantee.bias == Bias::Law {
+            limit(Guarantee { bias: Bias::Law, order: Order::Any }, uses(node));
+        }
+        let by_path = node.method.redraws_by_recording();
+        for parameter in node.parameters.iter().filter(|parameter| reached(parameter.var.id().index())) {
+            let smoothness = if by_path { parameter.path } else { parameter.score };
+            if smoothness == Smoothness::Kinked {
                 limit(
-                    Guarantee { bias: Bias::Law, order: Order::Any },
-                    format!("node \"{}\" uses {}", node.address, node.method.name()),
+                    Guarantee::unbiased(Order::Finite(1)),
+                    format!("{} differentiates by {} of {} once only", uses(node), parameter.name, node.distribution),
                 );
             }
         }
-        if total != Guarantee::EXACT {
-            self.limited.insert(name.into(), (total, because));
+    }
+    let law: Vec<usize> = (0..guarantees.len()).filter(|&index| guarantees[index].bias == Bias::Law).collect();
+    for part in state.costs.iter().flat_map(|cost| &cost.parts).filter(|_| !law.is_empty()) {
+        let ancestors = graph.tape().sites(part.value.ancestors());
+        let concerned = reached(part.value.id().index()) || ancestors.iter().any(|site| takes_part[site.0 as usize]);
+        if let (true, Some(&index)) =
+            (concerned, law.iter().find(|&&index| ancestors.iter().any(|site| site.0 as usize == index)))
+        {
+            limit(Guarantee { bias: Bias::Law, order: Order::Any }, uses(&state.nodes[index]));
         }
     }
+    Entry { guarantee: total, limits: reasons.len(), reasons }
+}
 
-    pub(crate) fn guarantee(&self, parameter: &str) -> Guarantee {
-        self.limited.get(parameter).map_or(Guarantee::EXACT, |(guarantee, _)| *guarantee)
+impl Entry {
+    /// Adds the biased methods that are exact for these costs.
+    fn certify<F: Real>(
+        &mut self,
+        state: &State<'_, F>,
+        guarantees: &[Guarantee],
+        paths: &[Path],
+        reached: &dyn Fn(usize) -> bool,
+    ) {
+        for ((node, guarantee), path) in state.nodes.iter().zip(guarantees).zip(paths) {
+            let profile = node.method.profile();
+            if profile.bias != Bias::Unbiased && guarantee.bias == Bias::Unbiased && takes_part(node, reached) {
+                self.reasons.push(format!(
+                    "exact: the costs are of degree {} in node \"{}\", and {} is exact up to degree {}",
+                    path.degree,
+                    node.address,
+                    node.method.name(),
+                    profile.exact_to
+                ));
+            }
+        }
     }
+}
 
-    pub(crate) fn because(&self, parameter: &str) -> Option<&str> {
-        self.limited.get(parameter).map(|(_, because)| because.as_str())
-    }
+/// Whether the law of a node depends on a parameter.
+fn takes_part<F: Real>(node: &StochasticNode<'_, F>, reached: &dyn Fn(usize) -> bool) -> bool {
+    node.parameters.iter().any(|parameter| reached(parameter.var.id().index()))
+}
 
-    pub(crate) fn into_reports(self) -> Vec<(String, String)> {
-        self.reports
-    }
+fn uses<F: Real>(node: &StochasticNode<'_, F>) -> String {
+    format!("node \"{}\" uses {}", node.address, node.method.name())
 }
 
 /// For each value on the tape, which of a chunk of parameters derivatives flow to from it.

@@ -13,6 +13,7 @@ mod compiled;
 mod context;
 mod cost;
 mod credit;
+mod degrees;
 mod drawing;
 mod error;
 mod gradients;
@@ -23,7 +24,9 @@ mod method;
 mod mixing;
 mod node;
 mod paths;
+mod profile;
 mod replay;
+mod statement;
 mod sums;
 mod surrogate;
 
@@ -39,3 +42,5 @@ pub use method::{
     Apply, AuxiliaryLoss, DynMethod, GradientMethod, GradientTerm, Method, MethodState, SamplePlate, SampleSet, Terms,
     Update,
 };
+pub use profile::{Access, Count, Extent, Profile, Size};
+pub use statement::{NodeStatement, ParameterStatement, Statement};

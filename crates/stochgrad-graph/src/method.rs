@@ -8,6 +8,7 @@
 use crate::context::{CostContext, SampleContext};
 use crate::error::{GraphError, GraphResult};
 use crate::guarantee::{Guarantee, Path};
+use crate::profile::Profile;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use stochgrad_distributions::Family;
@@ -24,6 +25,16 @@ pub enum SamplePlate {
     New(usize),
     /// One sample for each member of a plate that exists, shared with other nodes.
     Shared(Plate),
+}
+
+impl SamplePlate {
+    /// How many samples are drawn for each member of the plates that exist.
+    pub fn samples(self) -> usize {
+        match self {
+            SamplePlate::New(samples) => samples,
+            SamplePlate::Single | SamplePlate::Shared(_) => 1,
+        }
+    }
 }
 
 /// The values of a node.
@@ -101,6 +112,9 @@ pub trait Method: Send + Sync {
     /// The name with the settings that matter, for messages and drawings: `score function (leave-one-out, 4 samples)`.
     fn name(&self) -> String;
 
+    /// What the method states about itself, with its settings.
+    fn profile(&self) -> Profile;
+
     /// Where the members of a sample set live: the exact oracle draws that many independent values.
     fn sample_plate(&self) -> SamplePlate {
         SamplePlate::Single
@@ -136,11 +150,15 @@ pub trait Method: Send + Sync {
 /// State, if any, lives behind a shared pointer: a method is stored by clone, frozen during a step, and changed only by the
 /// updates that it returns in [`Terms`].
 pub trait GradientMethod<F: Real, D: Family<F>>: Method {
-    /// The bias and order for this distribution, given the worst path from the node's value.
+    /// The bias and order for this distribution, given the worst path from the node's value: what the [`profile`](Method::profile) makes of the
+    /// path, unless the method says more.
     ///
     /// # Errors
     /// If the method must not be used there: the reason, and what to try.
-    fn guarantee(&self, distribution: &D::On<'_>, path: &Path) -> Result<Guarantee, String>;
+    fn guarantee(&self, distribution: &D::On<'_>, path: &Path) -> Result<Guarantee, String> {
+        let _ = distribution;
+        Ok(self.profile().guarantee(path))
+    }
 
     /// Draws the sample set.
     ///
@@ -196,6 +214,10 @@ pub type DynMethod<F, D> = Arc<dyn GradientMethod<F, D>>;
 impl<M: Method + ?Sized> Method for Arc<M> {
     fn name(&self) -> String {
         (**self).name()
+    }
+
+    fn profile(&self) -> Profile {
+        (**self).profile()
     }
 
     fn sample_plate(&self) -> SamplePlate {

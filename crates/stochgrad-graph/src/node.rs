@@ -5,6 +5,7 @@ use crate::context::{CostContext, SampleContext};
 use crate::error::{GraphError, GraphResult};
 use crate::guarantee::{Guarantee, Path};
 use crate::method::{GradientMethod, SampleSet, Terms};
+use crate::profile::{Extent, Profile};
 use std::panic::Location;
 use std::rc::Rc;
 use stochgrad_distributions::{Distribution, Family, Parameters};
@@ -40,6 +41,8 @@ impl<F: Real> StochasticNode<'_, F> {
 /// A method together with the stored distribution that it is used on.
 pub(crate) trait ErasedMethod<F: Real> {
     fn name(&self) -> String;
+    fn profile(&self) -> Profile;
+    fn extent(&self, at: Bind<'_, '_, F>) -> GraphResult<Extent>;
     fn redraws_by_recording(&self) -> bool;
     fn guarantee(&self, at: Bind<'_, '_, F>, path: &Path) -> GraphResult<Result<Guarantee, String>>;
     fn passes_gradient(&self, path: &Path) -> bool;
@@ -85,6 +88,14 @@ impl<D, M> Erased<D, M> {
 impl<F: Real, D: Family<F>, M: GradientMethod<F, D>> ErasedMethod<F> for Erased<D, M> {
     fn name(&self) -> String {
         self.method.name()
+    }
+
+    fn profile(&self) -> Profile {
+        self.method.profile()
+    }
+
+    fn extent(&self, at: Bind<'_, '_, F>) -> GraphResult<Extent> {
+        Ok(Extent::of(&self.bind(at)?))
     }
 
     fn redraws_by_recording(&self) -> bool {

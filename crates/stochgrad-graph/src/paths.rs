@@ -5,7 +5,7 @@ use crate::guarantee::Path;
 use crate::node::StochasticNode;
 use std::collections::HashMap;
 use std::panic::Location;
-use stochgrad_tape::{Op, PlateKind, SiteId, Smoothness, Tape, Weights};
+use stochgrad_tape::{Degree, Op, PlateKind, SiteId, Smoothness, Tape, Weights};
 use stochgrad_tensor::Real;
 
 /// The worst path from the value of each node. One backward sweep over the tape serves all nodes.
@@ -73,11 +73,12 @@ pub(crate) fn worst_paths<F: Real>(
                 return Path {
                     smoothness: Smoothness::Jump,
                     through: Some(("a value that host code read".into(), read.location)),
+                    degree: Degree::UNBOUNDED,
                 };
             }
             let (smoothness, through) = worst[node.value.id().index()];
             let through = through.filter(|_| smoothness > Smoothness::Smooth).and_then(|index| describe(tape, index));
-            Path { smoothness, through }
+            Path { smoothness, through, degree: Degree::UNBOUNDED }
         })
         .collect()
 }

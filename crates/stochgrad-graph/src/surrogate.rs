@@ -97,6 +97,7 @@ impl<'a, 't, F: Real> Builder<'a, 't, F> {
             averages: RefCell::new(HashMap::new()),
             totals: RefCell::new(HashMap::new()),
         };
+        builder.set_degrees();
         builder.check_guarantees()?;
         builder.find_nodes_with_costs();
         builder.check_weighted_sets()?;

@@ -306,7 +306,7 @@ mod tests {
     use std::fs;
     use std::sync::Mutex;
 
-    use stochgrad_graph::{Graph, Seed};
+    use stochgrad_graph::{Graph, Order, Profile, Seed};
     use stochgrad_tape::Workspace;
 
     use super::*;
@@ -395,6 +395,10 @@ mod tests {
             "running mean".into()
         }
 
+        fn profile(&self) -> Profile {
+            Profile::unbiased(Order::Any)
+        }
+
         fn state(&self) -> MethodState {
             MethodState::from([("mean/of %2F".into(), self.0.lock().unwrap().clone())])
         }
@@ -410,6 +414,10 @@ mod tests {
     impl Method for Stateless {
         fn name(&self) -> String {
             "score function".into()
+        }
+
+        fn profile(&self) -> Profile {
+            Profile::unbiased(Order::Any)
         }
     }
 

@@ -30,6 +30,7 @@
 
 mod backward;
 mod contraction;
+mod degree;
 mod error;
 mod evaluate;
 mod gradient;
@@ -47,6 +48,7 @@ pub mod special;
 mod tape;
 mod var;
 
+pub use degree::Degree;
 pub use error::{TapeError, TapeResult};
 pub use host::HostSource;
 pub use node::{HostRead, Id};

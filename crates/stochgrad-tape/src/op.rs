@@ -175,8 +175,7 @@ impl Op {
         use Smoothness::{Constant, Jump, Kinked, Smooth};
         match self {
             Op::Map(map) => match map {
-                // A guard against infinities, whose ends no value in use reaches.
-                Map::Clamp(low, high) if *low <= -1e30 && *high >= 1e30 => Smooth,
+                map if map.is_guard() => Smooth,
                 Map::Abs | Map::Relu | Map::LeakyRelu(_) | Map::MaxScalar(_) | Map::MinScalar(_) | Map::Clamp(..) => {
                     Kinked
                 }

@@ -1,6 +1,6 @@
 //! A user's own primitive operation.
 
-use crate::{Smoothness, Var};
+use crate::{Degree, Smoothness, Var};
 use stochgrad_tensor::{Real, Shape, Tensor};
 
 /// The operands of a primitive: values whose plate axes were made alike (an operand that lacks a plate has size 1 there).
@@ -57,6 +57,11 @@ pub trait Primitive<F: Real>: Send + Sync {
     fn smoothness(&self, input: usize) -> Smoothness {
         let _ = input;
         Smoothness::Smooth
+    }
+
+    /// The degree of the value as a polynomial in some variable, given those of the operands; whatever the values.
+    fn degree(&self, operands: &[Degree]) -> Degree {
+        Degree::of_function(operands)
     }
 
     /// Whether [`smoothness`](Self::smoothness), where it depends on the values that were recorded, is true for these as well.

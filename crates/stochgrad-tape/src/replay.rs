@@ -107,6 +107,14 @@ impl<F: Real> Visit<'_, F> {
         }
     }
 
+    /// The degree of the result as a polynomial in some variable, given those of the operands.
+    pub fn degree(&self, operands: &[crate::Degree]) -> crate::Degree {
+        match self.op {
+            crate::Op::Custom(number) => self.primitives[*number as usize].degree(operands),
+            op => op.degree(operands),
+        }
+    }
+
     /// Whether a derivative flows to the given operand.
     pub fn passes_gradient(&self, input: usize) -> bool {
         match self.op {

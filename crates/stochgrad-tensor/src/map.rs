@@ -84,6 +84,11 @@ pub enum Map {
 }
 
 impl Map {
+    /// Whether it is a guard against infinities, whose ends no value in use reaches.
+    pub fn is_guard(self) -> bool {
+        matches!(self, Map::Clamp(low, high) if low <= -1e30 && high >= 1e30)
+    }
+
     /// Whether it costs several times what arithmetic does.
     pub fn is_transcendental(self) -> bool {
         match self {

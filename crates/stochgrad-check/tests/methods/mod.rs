@@ -4,7 +4,7 @@
 
 use stochgrad_distributions::{Distribution, Family};
 use stochgrad_graph::{
-    Bias, CostContext, GradientMethod, GradientTerm, GraphResult, Guarantee, Method, Order, Path, SampleContext,
+    CostContext, GradientMethod, GradientTerm, GraphResult, Guarantee, Method, Order, Path, Profile, SampleContext,
     SamplePlate, SampleSet, Terms,
 };
 use stochgrad_tape::{PlateKind, Var};
@@ -52,16 +52,16 @@ impl Method for Score {
         "score function of the tests".into()
     }
 
+    fn profile(&self) -> Profile {
+        Profile::unbiased(Order::Any)
+    }
+
     fn sample_plate(&self) -> SamplePlate {
         self.plate
     }
 }
 
 impl<D: Family<f64>> GradientMethod<f64, D> for Score {
-    fn guarantee(&self, _: &D::On<'_>, _: &Path) -> Result<Guarantee, String> {
-        Ok(Guarantee::EXACT)
-    }
-
     fn sample<'t>(
         &self,
         context: &SampleContext<'_, 't, f64>,
@@ -104,6 +104,10 @@ impl Method for Pathwise {
         "pathwise of the tests".into()
     }
 
+    fn profile(&self) -> Profile {
+        Profile::unbiased(Order::Any)
+    }
+
     fn redraws_by_recording(&self) -> bool {
         true
     }
@@ -111,7 +115,7 @@ impl Method for Pathwise {
 
 impl<D: Family<f64>> GradientMethod<f64, D> for Pathwise {
     fn guarantee(&self, _: &D::On<'_>, path: &Path) -> Result<Guarantee, String> {
-        Ok(Guarantee::unbiased(path.order()))
+        Ok(self.profile().guarantee(path).at_most(path.order()))
     }
 
     fn sample<'t>(
@@ -134,13 +138,13 @@ impl Method for Enumerate {
     fn name(&self) -> String {
         "enumeration of the tests".into()
     }
+
+    fn profile(&self) -> Profile {
+        Profile::unbiased(Order::Any)
+    }
 }
 
 impl<D: Family<f64>> GradientMethod<f64, D> for Enumerate {
-    fn guarantee(&self, _: &D::On<'_>, _: &Path) -> Result<Guarantee, String> {
-        Ok(Guarantee::EXACT)
-    }
-
     fn sample<'t>(
         &self,
         context: &SampleContext<'_, 't, f64>,
@@ -171,16 +175,16 @@ impl Method for Flip {
         "bit flips of the tests".into()
     }
 
+    fn profile(&self) -> Profile {
+        Profile::unbiased(Order::Finite(1))
+    }
+
     fn sample_plate(&self) -> SamplePlate {
         self.plate
     }
 }
 
 impl<D: Family<f64>> GradientMethod<f64, D> for Flip {
-    fn guarantee(&self, _: &D::On<'_>, _: &Path) -> Result<Guarantee, String> {
-        Ok(Guarantee { bias: Bias::Unbiased, order: Order::Finite(1) })
-    }
-
     fn sample<'t>(
         &self,
         context: &SampleContext<'_, 't, f64>,

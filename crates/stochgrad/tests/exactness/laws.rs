@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use stochgrad::distributions::{Family, Id};
+use stochgrad::graph::Profile;
 use stochgrad::prelude::*;
 
 /// Draws a node with a parameter, and gives a number made of it.
@@ -111,6 +112,8 @@ pub(crate) struct Subject {
     pub(crate) title: &'static str,
     /// The name of the method.
     pub(crate) name: String,
+    /// What the method states about itself.
+    pub(crate) profile: Profile,
     /// The nodes of quadrature.
     pub(crate) nodes: usize,
     /// A node with the method.
@@ -129,6 +132,7 @@ impl Subject {
         Subject {
             title: L::TITLE,
             name: method.name(),
+            profile: method.profile(),
             nodes: L::NODES,
             draw: Box::new(move |graph, name, parameter| L::draw(graph, name, parameter, &method)),
             truth: Box::new(move |graph, name, parameter| L::draw(graph, name, parameter, &plain)),

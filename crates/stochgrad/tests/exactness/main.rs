@@ -7,10 +7,12 @@
 mod entries;
 mod laws;
 mod shapes;
+mod statements;
 
 use entries::{Proof, entries};
 use laws::{Bits, Categories, Counts, Draw, Law, Normals, Subject};
 use shapes::{JOINT_OVER_SAMPLES, SHAPES, Shape};
+use statements::{certificate, statements};
 use std::fmt::Write;
 use stochgrad::check::{CheckError, CheckResult};
 use stochgrad::prelude::*;
@@ -39,7 +41,8 @@ fn outcome(subject: &Subject, shape: &Shape, proof: Proof, runs: usize) -> Strin
             let oracle = Oracle::new().nodes(subject.nodes).max_outcomes(MOST_OUTCOMES);
             match oracle.verify(model, 0..=top, 1e-9) {
                 Err(CheckError::TooManyOutcomes { .. }) => outcome(subject, shape, Proof::Samples, runs),
-                result => verdict(result.map(|_| ()), format!("exact to {top}")),
+                Ok(_) => format!("exact to {top}{}", certificate(&model)),
+                Err(error) => verdict(Err(error), String::new()),
             }
         }
         Proof::Outcomes(_) | Proof::Samples => {
@@ -66,7 +69,7 @@ fn table(runs: usize) -> String {
          (by their location). *exact to n*: the derivatives of orders 0 to n have the exact means to 1e-9, over all outcomes of the method's own draws (the methods are right to the \
          orders that they declare, and the table stops at 2). \
          *unbiased*: sampled, every element within four standard errors by Holm's correction. *refused*: an error that says why and what to try. \
-         *biased*: the method is labelled so, and the mean is off. *by construction*: a relaxed law or gradient; its known bias is tested beside the method.\n\n\
+         *biased*: the method is labelled so, and the mean is off. *certified*: a biased method that is exact for these costs, by their degree, and whose gradient says so. *by construction*: a relaxed law or gradient; its known bias is tested beside the method.\n\n\
          Written by `crates/stochgrad/tests/exactness`.\n\n",
     );
     let entries = entries();
@@ -83,7 +86,7 @@ fn table(runs: usize) -> String {
         }
         text.push('\n');
     }
-    text
+    text + &statements(&entries)
 }
 
 fn compare(found: &str) {

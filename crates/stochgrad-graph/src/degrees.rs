@@ -1,0 +1,102 @@
+//! The degree of the costs as polynomials in the value of a node, for the methods that are exact for polynomials.
+//!
+//! A cost is a polynomial in a value as far as recorded operations say so. A node in between is looked through if its value is a recorded
+//! function of its parameters; another one is drawn anew, and how its law depends on the value is no polynomial that anybody knows.
+//! What a branch of host code decides is none either: such paths jump, and are left out here.
+
+use crate::guarantee::Bias;
+use crate::surrogate::Builder;
+use stochgrad_tape::{Degree, Op, PlateKind, Smoothness, Weights};
+use stochgrad_tensor::Real;
+
+/// How many nodes share a sweep.
+const LANES: usize = 16;
+
+/// One degree for each node of a sweep.
+type Degrees = [Degree; LANES];
+
+const CONSTANT: Degrees = [Degree::CONSTANT; LANES];
+
+impl<F: Real> Builder<'_, '_, F> {
+    /// Sets the degree of the path of every node whose method asks for it.
+    pub(crate) fn set_degrees(&mut self) {
+        let asks = |index: &usize| {
+            self.nodes[*index].method.profile().bias != Bias::Unbiased
+                && self.paths[*index].smoothness != Smoothness::Jump
+        };
+        let asking: Vec<usize> = (0..self.nodes.len()).filter(asks).collect();
+        for chunk in asking.chunks(LANES) {
+            for (&node, degree) in chunk.iter().zip(self.sweep(chunk)) {
+                self.paths[node].degree = if self.meets_dependent_draws(node) { Degree::UNBOUNDED } else { degree };
+            }
+        }
+    }
+
+    /// Whether a cost depends on members together that are not independent draws: the members of a node below an enumerated one share their
+    /// noise, for instance, and a product of two of them is no product to the law.
+    fn meets_dependent_draws(&self, node: usize) -> bool {
+        let dependent = |plate| !self.tape.plate_kind(plate).has_own_noise();
+        self.nodes[node].plates.iter().any(|&plate| dependent(plate))
+            && self.downstream(node).any(|at| self.joint_with(node, at).into_iter().any(dependent))
+    }
+
+    /// The degrees of the costs in the values of some nodes.
+    fn sweep(&self, chunk: &[usize]) -> Degrees {
+        let Builder { tape, nodes, costs, end, paths, .. } = self;
+        let end = *end;
+        // Values before the first node depend on none of them.
+        let start = chunk.iter().map(|&node| nodes[node].value.id().index()).min().unwrap_or(end);
+        let mut degrees = vec![CONSTANT; end - start];
+        for (lane, &node) in chunk.iter().enumerate() {
+            degrees[nodes[node].value.id().index() - start][lane] = Degree::new(1);
+        }
+        let mut operands: Vec<Degrees> = Vec::new();
+        let mut lane_operands: Vec<Degree> = Vec::new();
+        tape.visit(end, &mut |visit| {
+            let Some(at) = visit.id.index().checked_sub(start) else { return };
+            operands.clear();
+            operands
+                .extend(visit.inputs.iter().map(|id| id.index().checked_sub(start).map_or(CONSTANT, |at| degrees[at])));
+            if operands.iter().all(|operand| *operand == CONSTANT) {
+                return;
+            }
+            let looks_through = match visit.op {
+                Op::Sample(site) => {
+                    let index = site.0 as usize;
+                    nodes.get(index).is_some_and(|node| {
+                        node.method.redraws_by_recording() && node.method.passes_gradient(&paths[index])
+                    })
+                }
+                _ => true,
+            };
+            for lane in 0..chunk.len() {
+                lane_operands.clear();
+                lane_operands.extend(operands.iter().map(|operand| operand[lane]));
+                let degree = match visit.op {
+                    Op::Sample(_) if looks_through => lane_operands[0],
+                    Op::Sample(_) => Degree::of_function(&lane_operands),
+                    _ => visit.degree(&lane_operands),
+                };
+                degrees[at][lane] = degrees[at][lane].max(degree);
+            }
+        });
+        let mut found = CONSTANT;
+        let mut see = |index: usize, degree_of: fn(Degree) -> Degree| {
+            if let Some(at) = index.checked_sub(start) {
+                found.iter_mut().zip(degrees[at]).for_each(|(found, degree)| *found = (*found).max(degree_of(degree)));
+            }
+        };
+        for part in costs.iter().flat_map(|cost| &cost.parts) {
+            see(part.value.id().index(), |degree| degree);
+        }
+        for plate in nodes.iter().filter_map(|node| node.plate) {
+            if tape.plate_kind(plate) != PlateKind::Data
+                && let Weights::Given { id, .. } = tape.weights(plate)
+            {
+                // A weight multiplies whatever lies on its plate.
+                see(id.index(), |degree| Degree::of_function(&[degree]));
+            }
+        }
+        found
+    }
+}

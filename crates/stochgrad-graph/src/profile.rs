@@ -1,0 +1,274 @@
+//! What a gradient method states about itself, as data: for tables, for programs that choose among methods, and for the guarantee of a
+//! composition, which is computed from it.
+
+use crate::guarantee::{Bias, Guarantee, Order, Path};
+use std::fmt;
+use stochgrad_distributions::{Distribution, FiniteSupport};
+use stochgrad_tape::Degree;
+use stochgrad_tensor::Real;
+
+/// The statement of a gradient method.
+///
+/// ```
+/// use stochgrad_graph::{Bias, Count, Profile, Size};
+/// use stochgrad_tape::Degree;
+///
+/// // Straight-through at temperature 1, with three samples.
+/// let profile = Profile::biased(Bias::Gradient).exact_to(Degree::new(1)).times(3);
+/// assert_eq!(profile.to_string(), "biased gradient, exact for costs of degree 1, valid to order 1; 3 cost evaluations, 3 backward passes; derivatives at the samples");
+///
+/// let flips = Count::exactly(1).and(2, Size::Elements);
+/// assert_eq!(flips.to_string(), "1 + 2 · elements");
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Profile {
+    /// How far the gradient may be off.
+    pub bias: Bias,
+    /// The gradient has no bias if the costs are polynomials in the node's value up to this degree, all elements together; without a limit
+    /// for unbiased methods.
+    pub exact_to: Degree,
+    /// The highest valid order of derivative.
+    pub order: Order,
+    /// How often the costs downstream are evaluated for each member of the plates of the parameters (and of a shared plate of samples),
+    /// at most.
+    pub evaluations: Count,
+    /// How often derivatives of the costs downstream are taken, counted in the same way.
+    pub backward_passes: Count,
+    /// What the costs must offer.
+    pub access: Access,
+}
+
+impl Profile {
+    /// An unbiased method that evaluates the costs once and needs their values only.
+    pub const fn unbiased(order: Order) -> Self {
+        Profile {
+            bias: Bias::Unbiased,
+            exact_to: Degree::UNBOUNDED,
+            order,
+            evaluations: Count::exactly(1),
+            backward_passes: Count::exactly(0),
+            access: Access::Values,
+        }
+    }
+
+    /// A biased method of order 1 that evaluates the costs once and takes their derivatives once, at the samples. It is exact where no cost
+    /// depends on the node.
+    pub const fn biased(bias: Bias) -> Self {
+        Profile {
+            bias,
+            exact_to: Degree::CONSTANT,
+            order: Order::Finite(1),
+            evaluations: Count::exactly(1),
+            backward_passes: Count::exactly(1),
+            access: Access::Derivatives,
+        }
+    }
+
+    /// With another number of evaluations.
+    pub const fn evaluations(self, evaluations: Count) -> Self {
+        Profile { evaluations, ..self }
+    }
+
+    /// With another number of backward passes, which need what the access says.
+    pub const fn backward_passes(self, backward_passes: Count, access: Access) -> Self {
+        Profile { backward_passes, access, ..self }
+    }
+
+    /// Without bias for costs up to a degree.
+    pub const fn exact_to(self, degree: Degree) -> Self {
+        Profile { exact_to: degree, ..self }
+    }
+
+    /// The same for that many samples.
+    pub const fn times(self, samples: usize) -> Self {
+        Profile {
+            evaluations: self.evaluations.times(samples),
+            backward_passes: self.backward_passes.times(samples),
+            ..self
+        }
+    }
+
+    /// What is guaranteed for costs that depend on the value in this way. A method whose derivatives follow the path combines it with the
+    /// order of the path.
+    pub fn guarantee(&self, path: &Path) -> Guarantee {
+        let bias = if path.degree <= self.exact_to { Bias::Unbiased } else { self.bias };
+        Guarantee { bias, order: self.order }
+    }
+}
+
+impl fmt::Display for Profile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.bias)?;
+        if self.bias != Bias::Unbiased && self.exact_to > Degree::CONSTANT {
+            write!(f, ", exact for costs of degree {}", self.exact_to)?;
+        }
+        write!(f, ", valid to order {}; {} cost evaluations, ", self.order, self.evaluations)?;
+        write!(f, "{} backward passes; {}", self.backward_passes, self.access)
+    }
+}
+
+/// What a method needs of the costs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Access {
+    /// Values at the samples: jumps, branches and black boxes are welcome.
+    Values,
+    /// Derivatives at the samples.
+    Derivatives,
+    /// Values and derivatives between the states of a discrete node.
+    Between,
+}
+
+impl fmt::Display for Access {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Access::Values => "values",
+            Access::Derivatives => "derivatives at the samples",
+            Access::Between => "values and derivatives between the states",
+        })
+    }
+}
+
+/// A number that may grow with the size of the node: `fixed + each · size`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Count {
+    fixed: usize,
+    each: usize,
+    of: Size,
+}
+
+/// What a [`Count`] grows with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Size {
+    /// The independent elements of a value.
+    Elements,
+    /// The numbers that the law of a value is given by.
+    Coordinates,
+    /// The states of each element but one, for all elements.
+    OtherStates,
+    /// The pairs of states of one element.
+    StatePairs,
+    /// The states of a whole value.
+    JointStates,
+}
+
+impl Count {
+    /// A number.
+    pub const fn exactly(fixed: usize) -> Self {
+        Count { fixed, each: 0, of: Size::Elements }
+    }
+
+    /// So many more for each of a size, in place of another growing part.
+    pub const fn and(self, each: usize, of: Size) -> Self {
+        Count { fixed: self.fixed, each, of }
+    }
+
+    /// That many times as many.
+    pub const fn times(self, factor: usize) -> Self {
+        Count { fixed: self.fixed.saturating_mul(factor), each: self.each.saturating_mul(factor), of: self.of }
+    }
+
+    /// The number for a node of some extent; `None` for the states of a law that has no end of them, and beyond what can be counted.
+    pub fn at(&self, extent: &Extent) -> Option<usize> {
+        let Extent { elements, coordinates, states } = *extent;
+        let size = match self.of {
+            _ if self.each == 0 => 0,
+            Size::Elements => elements,
+            Size::Coordinates => coordinates,
+            Size::OtherStates => elements.checked_mul(states?.saturating_sub(1))?,
+            Size::StatePairs => states?.checked_mul(states?.saturating_sub(1))? / 2,
+            Size::JointStates => states?.checked_pow(u32::try_from(elements).ok()?)?,
+        };
+        self.each.checked_mul(size)?.checked_add(self.fixed)
+    }
+}
+
+impl fmt::Display for Count {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let size = match self.of {
+            Size::Elements => "elements",
+            Size::Coordinates => "coordinates",
+            Size::OtherStates => "other states",
+            Size::StatePairs => "pairs of states",
+            Size::JointStates => "joint states",
+        };
+        match (self.fixed, self.each) {
+            (fixed, 0) => write!(f, "{fixed}"),
+            (0, 1) => f.write_str(size),
+            (0, each) => write!(f, "{each} · {size}"),
+            (fixed, 1) => write!(f, "{fixed} + {size}"),
+            (fixed, each) => write!(f, "{fixed} + {each} · {size}"),
+        }
+    }
+}
+
+/// The size of a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Extent {
+    /// Its independent elements.
+    pub elements: usize,
+    /// The numbers that its law is given by.
+    pub coordinates: usize,
+    /// The states of one element; `None` if there is no end of them.
+    pub states: Option<usize>,
+}
+
+impl Extent {
+    /// The extent of a value of a distribution.
+    pub fn of<'t, F: Real>(distribution: &dyn Distribution<'t, F>) -> Self {
+        let event = distribution.event_shape();
+        let elements = event[..event.len().saturating_sub(distribution.element_rank())].iter().product();
+        let coordinates =
+            distribution.parameters().iter().map(|parameter| parameter.var.shape().numel().max(elements)).sum();
+        let support = distribution.capabilities().finite_support.map(FiniteSupport::element_support);
+        let states = support.and_then(Result::ok).and_then(|states| states.shape().first().copied());
+        Extent { elements, coordinates, states }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use stochgrad_distributions::{Bernoulli, Normal, OneHotCategorical};
+    use stochgrad_tape::Tape;
+
+    #[test]
+    fn counts_follow_the_extent() {
+        let tape = Tape::<f64>::new();
+        let bits = Extent::of(&Bernoulli::from_logits(tape.constant([0.1, 0.2, 0.3])));
+        assert_eq!(bits, Extent { elements: 3, coordinates: 3, states: Some(2) });
+        let vectors = Extent::of(&OneHotCategorical::from_logits(tape.constant([[0.1, 0.2, 0.3], [0.0, 0.0, 1.0]])));
+        assert_eq!(vectors, Extent { elements: 2, coordinates: 6, states: Some(3) });
+        let numbers = Extent::of(&Normal::new(tape.constant([0.1, 0.2]), tape.constant(1.0)));
+        assert_eq!(numbers, Extent { elements: 2, coordinates: 4, states: None });
+
+        let one = Count::exactly(1);
+        assert_eq!(one.at(&numbers), Some(1));
+        assert_eq!(one.and(2, Size::Elements).times(3).at(&bits), Some(21));
+        assert_eq!(one.and(1, Size::OtherStates).at(&vectors), Some(5));
+        assert_eq!(one.and(1, Size::StatePairs).at(&vectors), Some(4));
+        assert_eq!(Count::exactly(0).and(1, Size::JointStates).at(&vectors), Some(9));
+        assert_eq!(one.and(2, Size::Coordinates).at(&vectors), Some(13));
+        assert_eq!(Count::exactly(0).and(1, Size::JointStates).at(&numbers), None);
+        let many = Extent { elements: 1000, coordinates: 1000, states: Some(2) };
+        assert_eq!(Count::exactly(0).and(1, Size::JointStates).at(&many), None);
+    }
+
+    #[test]
+    fn statements_are_readable() {
+        let none = Profile::unbiased(Order::Any).evaluations(Count::exactly(0).and(1, Size::JointStates));
+        assert_eq!(
+            none.to_string(),
+            "unbiased, valid to order any; joint states cost evaluations, 0 backward passes; values"
+        );
+        assert_eq!(Count::exactly(0).and(3, Size::StatePairs).to_string(), "3 · pairs of states");
+    }
+
+    #[test]
+    fn a_low_degree_takes_the_bias_away() {
+        let profile = Profile::biased(Bias::Gradient).exact_to(Degree::new(2));
+        let bias = |degree| profile.guarantee(&Path { degree, ..Path::smooth() }).bias;
+        assert_eq!(bias(Degree::new(2)), Bias::Unbiased);
+        assert_eq!(bias(Degree::new(3)), Bias::Gradient);
+        assert_eq!(bias(Degree::UNBOUNDED), Bias::Gradient);
+    }
+}

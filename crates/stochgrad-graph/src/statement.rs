@@ -1,0 +1,107 @@
+//! What a whole graph states: every node with its method, and every parameter with what holds for its gradient.
+
+use crate::error::GraphResult;
+use crate::graph::Graph;
+use crate::guarantee::Guarantee;
+use crate::ledger::Ledger;
+use crate::node::Bind;
+use crate::profile::{Extent, Profile};
+use crate::surrogate::Builder;
+use std::fmt;
+use stochgrad_tape::{Degree, IdMap};
+use stochgrad_tensor::Real;
+
+/// The statement of a graph; see [`Graph::statement`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct Statement {
+    /// The stochastic nodes, in the order in which they were sampled.
+    pub nodes: Vec<NodeStatement>,
+    /// The parameters, in the order in which they were made.
+    pub parameters: Vec<ParameterStatement>,
+}
+
+/// What is stated of a node.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NodeStatement {
+    /// Its address.
+    pub address: String,
+    /// The name of its distribution.
+    pub distribution: &'static str,
+    /// The name of its method.
+    pub method: String,
+    /// What the method states.
+    pub profile: Profile,
+    /// The size of a value, which the numbers of the profile grow with.
+    pub extent: Extent,
+    /// The largest degree of a cost as a polynomial in the value, where the method asks for it.
+    pub degree: Degree,
+    /// What holds for these costs.
+    pub guarantee: Guarantee,
+}
+
+/// What is stated of a parameter.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ParameterStatement {
+    /// Its name.
+    pub name: String,
+    /// What holds for its gradient.
+    pub guarantee: Guarantee,
+    /// Why: see [`Gradients::reasons`](crate::Gradients::reasons).
+    pub reasons: Vec<String>,
+}
+
+impl fmt::Display for Statement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for node in &self.nodes {
+            writeln!(f, "node \"{}\": {} by {}: {}", node.address, node.distribution, node.method, node.profile)?;
+        }
+        for parameter in &self.parameters {
+            writeln!(f, "parameter \"{}\": {}", parameter.name, parameter.guarantee)?;
+            for reason in &parameter.reasons {
+                writeln!(f, "    {reason}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<F: Real> Graph<'_, F> {
+    /// What every node and every parameter of this graph states: methods, costs of estimation, bias and order, as data. The tape is left
+    /// as it was.
+    ///
+    /// # Errors
+    /// As [`backward`](Self::backward).
+    pub fn statement(&self) -> GraphResult<Statement> {
+        let mark = self.tape().len();
+        let result = self.stated();
+        self.tape().truncate(mark);
+        result
+    }
+
+    fn stated(&self) -> GraphResult<Statement> {
+        let state = self.state();
+        let end = self.tape().len();
+        let paths = Builder::new(self, &state)?.paths;
+        let ledger = Ledger::new(self, &state, &paths, end)?;
+        let ids = IdMap::identity();
+        let mut nodes = Vec::with_capacity(state.nodes.len());
+        for (node, path) in state.nodes.iter().zip(&paths) {
+            let bind = Bind { tape: self.tape(), ids: &ids, address: &node.address, at: node.at };
+            nodes.push(NodeStatement {
+                address: node.address.to_string(),
+                distribution: node.distribution,
+                method: node.method.name(),
+                profile: node.method.profile(),
+                extent: node.method.extent(bind)?,
+                degree: path.degree,
+                guarantee: node.method.guarantee(bind, path)?.map_err(|problem| node.refused(problem))?,
+            });
+        }
+        let parameters = state.parameters.iter().map(|parameter| ParameterStatement {
+            name: parameter.name.clone(),
+            guarantee: ledger.guarantee(&parameter.name),
+            reasons: ledger.reasons(&parameter.name).to_vec(),
+        });
+        Ok(Statement { nodes, parameters: parameters.collect() })
+    }
+}

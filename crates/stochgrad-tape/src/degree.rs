@@ -1,0 +1,220 @@
+//! Degrees: how a value depends on another one as a polynomial.
+//!
+//! The degree of a result follows from those of the operands: linear operations keep the largest one, products add them up, a square doubles
+//! it, and everything else that depends on the variable at all is no polynomial. It is an upper bound of the *total* degree, all elements and
+//! members of the variable taken together, and it is that of the recorded expression: the square of a bit has degree 2, although it takes
+//! the values of the bit, since its derivative is that of a square.
+
+use crate::Op;
+use crate::op::PlateReduction;
+use std::fmt;
+use std::ops::Add;
+use stochgrad_tensor::map::Map;
+use stochgrad_tensor::reduce::Reduce;
+use stochgrad_tensor::zip::Zip;
+
+/// The degree of a value as a polynomial in another one.
+///
+/// ```
+/// use stochgrad_tape::Degree;
+///
+/// let (linear, square) = (Degree::new(1), Degree::new(2));
+/// assert!(linear < square && square < Degree::UNBOUNDED);
+/// assert_eq!(linear + square, Degree::new(3));
+/// assert_eq!(Degree::new(3).get(), Some(3));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Degree(u8);
+
+impl Degree {
+    /// No dependence at all.
+    pub const CONSTANT: Degree = Degree(0);
+
+    /// No polynomial, or one of a degree that is not known.
+    pub const UNBOUNDED: Degree = Degree(u8::MAX);
+
+    /// A polynomial of this degree; degrees from 255 on are not told apart from [`UNBOUNDED`](Self::UNBOUNDED).
+    pub const fn new(degree: usize) -> Self {
+        if degree < u8::MAX as usize { Degree(degree as u8) } else { Self::UNBOUNDED }
+    }
+
+    /// The degree, if there is one.
+    pub fn get(self) -> Option<usize> {
+        (self != Self::UNBOUNDED).then_some(usize::from(self.0))
+    }
+
+    /// That of the power with this exponent.
+    pub fn times(self, exponent: usize) -> Self {
+        self.get().map_or(Self::UNBOUNDED, |degree| Self::new(degree.saturating_mul(exponent)))
+    }
+
+    /// That of a function of which nothing is known but the degrees of its operands.
+    pub fn of_function(operands: &[Degree]) -> Self {
+        if operands.iter().all(|&degree| degree == Self::CONSTANT) { Self::CONSTANT } else { Self::UNBOUNDED }
+    }
+}
+
+impl Add for Degree {
+    type Output = Degree;
+
+    /// That of a product.
+    fn add(self, other: Degree) -> Degree {
+        Degree(self.0.saturating_add(other.0))
+    }
+}
+
+impl fmt::Display for Degree {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.get() {
+            Some(degree) => write!(f, "{degree}"),
+            None => f.write_str("unbounded"),
+        }
+    }
+}
+
+impl Op {
+    /// The degree of the result as a polynomial in some variable, given those of the operands. Custom primitives are asked by the tape.
+    pub fn degree(&self, operands: &[Degree]) -> Degree {
+        let of = |operand: usize| operands.get(operand).copied().unwrap_or(Degree::CONSTANT);
+        let linear = || operands.iter().copied().max().unwrap_or(Degree::CONSTANT);
+        let product = || of(0) + of(1);
+        let function = || Degree::of_function(operands);
+        // Linear in one operand, as long as another one does not depend on the variable.
+        let linear_beside = |other: usize, result: Degree| {
+            if of(other) == Degree::CONSTANT { result } else { Degree::UNBOUNDED }
+        };
+        match self {
+            Op::Map(map) => match map {
+                Map::Neg | Map::AddScalar(_) | Map::MulScalar(_) | Map::RsubScalar(_) => linear(),
+                Map::Square => of(0).times(2),
+                Map::PowScalar(exponent) if *exponent >= 1.0 && exponent.fract() == 0.0 => {
+                    of(0).times(*exponent as usize)
+                }
+                Map::OnesLike | Map::ZerosLike => Degree::CONSTANT,
+                map if map.is_guard() => linear(),
+                _ => function(),
+            },
+            Op::Zip(Zip::Add | Zip::Sub) => linear(),
+            Op::Zip(Zip::Mul) => product(),
+            Op::Zip(Zip::Div) => linear_beside(1, of(0)),
+            Op::Select => linear_beside(0, of(1).max(of(2))),
+            Op::Gather(_) | Op::ScatterAdd(..) => linear_beside(1, of(0)),
+            Op::TriangularSolve { .. } => linear_beside(0, of(1)),
+            Op::Matmul { .. } | Op::MatmulLeading | Op::Dot | Op::DotOver(_) => product(),
+            Op::PlateReduce(_, PlateReduction::Weighted) => product(),
+            Op::Reduce(Reduce::Sum, _)
+            | Op::PlateReduce(_, PlateReduction::Sum | PlateReduction::Mean)
+            | Op::SumOut(..)
+            | Op::CumulativeSum { .. }
+            | Op::Reshape(_)
+            | Op::Transpose(_)
+            | Op::Slice { .. }
+            | Op::PadInto { .. }
+            | Op::Concat(_)
+            | Op::IndexSelect(..)
+            | Op::IndexAdd(..)
+            | Op::Expand(..)
+            | Op::PlateMember(..)
+            | Op::PlateScatter(..)
+            | Op::PlateToEvent(_)
+            | Op::EventToPlate(_) => linear(),
+            _ => function(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Plate, PlateKind, Primitive, PrimitiveInputs, Tape, Var};
+    use std::sync::Arc;
+    use stochgrad_tensor::Tensor;
+
+    /// The degree of what `record` makes of a vector of two numbers.
+    fn degree(record: impl for<'t> Fn(&'t Tape<f64>, Var<'t, f64>, Plate) -> Var<'t, f64>) -> Degree {
+        let tape = Tape::<f64>::new();
+        let plate = tape.plate("members", 3, PlateKind::Data, &[]);
+        let x = tape.constant([1.0, 2.0]).expand_plates(&[plate]);
+        let y = record(&tape, x, plate);
+        tape.check().unwrap();
+        let mut degrees = vec![Degree::CONSTANT; tape.len()];
+        degrees[x.id().index()] = Degree::new(1);
+        tape.visit(tape.len(), &mut |visit| {
+            let operands: Vec<Degree> = visit.inputs.iter().map(|id| degrees[id.index()]).collect();
+            let own = &mut degrees[visit.id.index()];
+            *own = (*own).max(visit.degree(&operands));
+        });
+        degrees[y.id().index()]
+    }
+
+    #[test]
+    fn polynomials_have_their_degree() {
+        assert_eq!(degree(|tape, _, _| tape.constant(2.0).exp()), Degree::CONSTANT);
+        assert_eq!(degree(|_, x, _| (3.0 - x * 2.0 + 1.0) / 4.0), Degree::new(1));
+        assert_eq!(degree(|tape, x, _| (x * tape.constant([1.0, 2.0])).sum()), Degree::new(1));
+        assert_eq!(degree(|tape, x, _| x.dot(tape.constant([1.0, 2.0]))), Degree::new(1));
+        assert_eq!(degree(|_, x, _| x.dot(x)), Degree::new(2));
+        assert_eq!(degree(|_, x, plate| x.mean_over(plate).square() * x.sum()), Degree::new(3));
+        assert_eq!(degree(|_, x, plate| x.sum().weighted_sum_over(plate, x.index(0, 0))), Degree::new(2));
+        assert_eq!(degree(|_, x, _| x.index(0, 0) * x.index(0, 1)), Degree::new(2));
+        assert_eq!(degree(|_, x, _| x.powf(3.0)), Degree::new(3));
+        assert_eq!(degree(|tape, x, _| tape.constant([[1.0, 2.0], [3.0, 4.0]]).matmul(x.unsqueeze(1))), Degree::new(1));
+        assert_eq!(degree(|tape, x, _| tape.constant(1.0).select(x, x.square())), Degree::new(2));
+        assert_eq!(degree(|_, x, _| x.clamp(f64::MIN, f64::MAX)), Degree::new(1));
+    }
+
+    #[test]
+    fn everything_else_is_no_polynomial() {
+        assert_eq!(degree(|_, x, _| x.exp()), Degree::UNBOUNDED);
+        assert_eq!(degree(|_, x, _| x.powf(0.5)), Degree::UNBOUNDED);
+        assert_eq!(degree(|_, x, _| 1.0 / x), Degree::UNBOUNDED);
+        assert_eq!(degree(|_, x, _| x.abs()), Degree::UNBOUNDED);
+        assert_eq!(degree(|_, x, _| x.softmax(-1)), Degree::UNBOUNDED);
+        assert_eq!(degree(|_, x, plate| x.log_mean_exp_over(plate)), Degree::UNBOUNDED);
+        assert_eq!(degree(|tape, x, _| x.gt(tape.constant(1.0)).select(x, x)), Degree::UNBOUNDED);
+        // The derivative is not that of the value.
+        assert_eq!(degree(|_, x, _| x * x.stop_gradient()), Degree::UNBOUNDED);
+        assert_eq!(degree(|tape, x, _| tape.constant(0.0).straight_through(x.sum())), Degree::UNBOUNDED);
+        assert_eq!(degree(|_, x, _| x.magic_box()), Degree::UNBOUNDED);
+    }
+
+    /// Twice its operand, which says so or does not.
+    struct Twice(bool);
+
+    impl Primitive<f64> for Twice {
+        fn name(&self) -> &str {
+            "twice"
+        }
+
+        fn forward(&self, inputs: PrimitiveInputs<'_, f64>) -> Result<Tensor<f64>, String> {
+            Ok(inputs.values[0].map(|x| 2.0 * x))
+        }
+
+        fn gradient<'t>(
+            &self,
+            _: &[Var<'t, f64>],
+            _: Var<'t, f64>,
+            adjoint: Var<'t, f64>,
+        ) -> Vec<Option<Var<'t, f64>>> {
+            vec![Some(adjoint * 2.0)]
+        }
+
+        fn degree(&self, operands: &[Degree]) -> Degree {
+            if self.0 { operands[0] } else { Degree::of_function(operands) }
+        }
+    }
+
+    #[test]
+    fn primitives_speak_for_themselves() {
+        assert_eq!(degree(|tape, x, _| tape.custom(Arc::new(Twice(true)), &[x.square()])), Degree::new(2));
+        assert_eq!(degree(|tape, x, _| tape.custom(Arc::new(Twice(false)), &[x])), Degree::UNBOUNDED);
+    }
+
+    #[test]
+    fn large_degrees_are_unbounded() {
+        assert_eq!(Degree::new(200).times(2), Degree::UNBOUNDED);
+        assert_eq!(Degree::new(200) + Degree::new(54), Degree::new(254));
+        assert_eq!(Degree::new(200) + Degree::new(55), Degree::UNBOUNDED);
+        assert_eq!(Degree::UNBOUNDED.times(2).to_string(), "unbounded");
+    }
+}

@@ -1,0 +1,39 @@
+//! What the methods of the table state about themselves.
+
+use crate::entries::Entry;
+use std::fmt::Write;
+use stochgrad::graph::{NodeStatement, Profile};
+use stochgrad::prelude::*;
+use stochgrad::tape::Degree;
+
+/// Whether a biased method says that it is exact for the costs of this model, as an addition to what was found.
+pub(crate) fn certificate(model: &dyn for<'t> Fn(&Graph<'t, f64>) -> GraphResult<()>) -> &'static str {
+    let tape = Tape::<f64>::new();
+    let graph = Graph::new(&tape, Seed::new(1));
+    let statement = model(&graph).and_then(|()| graph.statement()).expect("a model that was verified");
+    let biased = |node: &NodeStatement| node.profile.bias != Bias::Unbiased;
+    let certified = statement.parameters.iter().all(|parameter| parameter.guarantee.bias == Bias::Unbiased);
+    if statement.nodes.iter().any(biased) && certified { ", certified" } else { "" }
+}
+
+/// One row for each method.
+pub(crate) fn statements(entries: &[Entry]) -> String {
+    let mut text = String::from(
+        "## Statements\n\n\
+         What the methods state about themselves, as data. *exact to degree*: a biased method has no bias where the costs are polynomials of this degree in the value of its node, and \
+         the gradient says so. Evaluations and backward passes are upper bounds, for each member of the data.\n\n\
+         | method | bias | exact to degree | order | cost evaluations | backward passes | the cost must offer |\n|---|---|---|---|---|---|---|\n",
+    );
+    for subject in entries.iter().filter_map(|entry| entry.subjects.first()) {
+        let Profile { bias, exact_to, order, evaluations, backward_passes, access } = subject.profile;
+        let degree = match (bias, exact_to) {
+            (Bias::Unbiased, _) => "any cost".to_string(),
+            (_, Degree::CONSTANT) => "none".to_string(),
+            (_, degree) => degree.to_string(),
+        };
+        let name = &subject.name;
+        let _ =
+            writeln!(text, "| {name} | {bias} | {degree} | {order} | {evaluations} | {backward_passes} | {access} |");
+    }
+    text
+}
