@@ -15,8 +15,8 @@
 
 use crate::distribution::{
     Alternatives, Capabilities, ClosedFormEntropy, CumulativeDistribution, Distribution, FiniteSupport,
-    IndependentBits, KlDivergence, Parameters, QuantileFunction, RecordedAlternatives, Relaxed, ScoreDifferentiable,
-    Side, StochasticDerivative, Support, WeakDerivative,
+    IndependentBits, IndependentCategories, KlDivergence, Parameters, QuantileFunction, RecordedAlternatives, Relaxed,
+    ScoreDifferentiable, Side, StochasticDerivative, Support, WeakDerivative,
 };
 use crate::noise::Draw;
 use crate::probability::{ProbabilityOrLogit, check_sample};
@@ -160,6 +160,7 @@ impl<'t, F: Real> Distribution<'t, F> for Bernoulli<Var<'t, F>> {
         Capabilities {
             score: Some(self),
             independent_bits: Some(self),
+            independent_categories: Some(self),
             finite_support: Some(self),
             weak_derivative: Some(self),
             stochastic_derivative: Some(self),
@@ -279,6 +280,23 @@ impl<'t, F: Real> StochasticDerivative<'t, F> for Bernoulli<Var<'t, F>> {
 impl<'t, F: Real> IndependentBits<'t, F> for Bernoulli<Var<'t, F>> {
     fn logits(&self) -> Var<'t, F> {
         self.parameter.logit()
+    }
+}
+
+/// Two categories: 0, then 1.
+impl<'t, F: Real> IndependentCategories<'t, F> for Bernoulli<Var<'t, F>> {
+    fn category_logs(&self) -> Var<'t, F> {
+        let (one, zero) = self.parameter.finite_logs();
+        let tape = one.tape();
+        zero.unsqueeze(-1) * tape.constant([1.0, 0.0]) + one.unsqueeze(-1) * tape.constant([0.0, 1.0])
+    }
+
+    fn value_of(&self, one_hot: Var<'t, F>) -> Var<'t, F> {
+        one_hot.index(-1, 1)
+    }
+
+    fn one_hot_of(&self, value: Var<'t, F>) -> Var<'t, F> {
+        value.one_hot(2)
     }
 }
 
@@ -518,6 +536,10 @@ mod tests {
             check_family(&tape, &bit, tape.constant(1.0));
             assert_eq!(capabilities(&bit), [true, false, true, true, true, true, true]);
             assert_eq!(bit.element_support().unwrap().to_vec(), [0.0, 1.0]);
+            let one = bit.one_hot_of(tape.constant(1.0));
+            assert_eq!(one.peek().unwrap().to_vec(), [0.0, 1.0]);
+            assert_eq!(bit.value_of(one).item(), Ok(1.0));
+            assert_eq!((one * bit.category_logs()).sum().item(), bit.log_prob(tape.constant(1.0)).item());
         }
     }
 

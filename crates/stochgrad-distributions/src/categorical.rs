@@ -17,8 +17,9 @@
 
 use crate::categories::ProbabilitiesOrLogits;
 use crate::distribution::{
-    Alternatives, Capabilities, ClosedFormEntropy, CumulativeDistribution, Distribution, FiniteSupport, KlDivergence,
-    Parameters, ScoreDifferentiable, Side, StochasticDerivative, Support, WeakDerivative,
+    Alternatives, Capabilities, ClosedFormEntropy, CumulativeDistribution, Distribution, FiniteSupport,
+    IndependentCategories, KlDivergence, Parameters, ScoreDifferentiable, Side, StochasticDerivative, Support,
+    WeakDerivative,
 };
 use crate::noise::Draw;
 use crate::probability::check_sample;
@@ -159,6 +160,7 @@ impl<'t, F: Real> Distribution<'t, F> for Categorical<Var<'t, F>> {
     fn capabilities(&self) -> Capabilities<'_, 't, F> {
         Capabilities {
             score: Some(self),
+            independent_categories: Some(self),
             finite_support: Some(self),
             weak_derivative: Some(self),
             stochastic_derivative: Some(self),
@@ -180,6 +182,20 @@ impl<'t, F: Real> CumulativeDistribution<'t, F> for Categorical<Var<'t, F>> {
 }
 
 impl<'t, F: Real> ScoreDifferentiable<'t, F> for Categorical<Var<'t, F>> {}
+
+impl<'t, F: Real> IndependentCategories<'t, F> for Categorical<Var<'t, F>> {
+    fn category_logs(&self) -> Var<'t, F> {
+        self.parameter.finite_logs()
+    }
+
+    fn value_of(&self, one_hot: Var<'t, F>) -> Var<'t, F> {
+        (one_hot * self.numbers()).sum_axis(-1)
+    }
+
+    fn one_hot_of(&self, value: Var<'t, F>) -> Var<'t, F> {
+        value.one_hot(self.categories())
+    }
+}
 
 impl<'t, F: Real> FiniteSupport<'t, F> for Categorical<Var<'t, F>> {
     fn element_support(&self) -> DistributionResult<Tensor<F>> {
@@ -420,6 +436,10 @@ mod tests {
             check_family(&tape, &law, tape.constant(3.0));
             assert_eq!(capabilities(&law), [true, false, true, true, true, false, true]);
             assert_eq!(law.element_support().unwrap().to_vec(), [0.0, 1.0, 2.0, 3.0]);
+            assert_close(law.category_logs().peek().unwrap().as_slice(), &P.map(f64::ln), 1e-13);
+            let third = law.one_hot_of(tape.constant(2.0));
+            assert_eq!(third.peek().unwrap().to_vec(), [0.0, 0.0, 1.0, 0.0]);
+            assert_eq!(law.value_of(third).item(), Ok(2.0));
         }
     }
 

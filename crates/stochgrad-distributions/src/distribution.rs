@@ -178,6 +178,8 @@ pub struct Capabilities<'a, 't, F: Real> {
     pub reparameterized: Option<&'a dyn Reparameterized<'t, F>>,
     /// The elements are independent bits.
     pub independent_bits: Option<&'a dyn IndependentBits<'t, F>>,
+    /// The elements are independent choices among the same categories.
+    pub independent_categories: Option<&'a dyn IndependentCategories<'t, F>>,
     /// The support is finite.
     pub finite_support: Option<&'a dyn FiniteSupport<'t, F>>,
     /// A weak derivative is known.
@@ -200,6 +202,7 @@ impl<F: Real> Default for Capabilities<'_, '_, F> {
             score: None,
             reparameterized: None,
             independent_bits: None,
+            independent_categories: None,
             finite_support: None,
             weak_derivative: None,
             stochastic_derivative: None,
@@ -264,6 +267,22 @@ pub trait Reparameterized<'t, F: Real>: Distribution<'t, F> {
 pub trait IndependentBits<'t, F: Real>: ScoreDifferentiable<'t, F> {
     /// The log-odds of a 1, of the event shape: differentiable by the parameters.
     fn logits(&self) -> Var<'t, F>;
+}
+
+/// The elements are independent choices among the same number of categories.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a distribution of independent categories",
+    note = "use `ScoreFunction`, `MeasureValued` (where a weak derivative is known), `Enumerate` (finite support) or `Auto`"
+)]
+pub trait IndependentCategories<'t, F: Real>: ScoreDifferentiable<'t, F> {
+    /// The logarithms of the probabilities, finite and differentiable by the parameters: the independent axes, then the categories.
+    fn category_logs(&self) -> Var<'t, F>;
+
+    /// The value whose categories are those of one-hot vectors along the last axis.
+    fn value_of(&self, one_hot: Var<'t, F>) -> Var<'t, F>;
+
+    /// The categories of a value as one-hot vectors along a last axis.
+    fn one_hot_of(&self, value: Var<'t, F>) -> Var<'t, F>;
 }
 
 /// The support of an element is finite.

@@ -104,8 +104,9 @@ pub use dirichlet::Dirichlet;
 pub use discrete_uniform::DiscreteUniform;
 pub use distribution::{
     Alternatives, Capabilities, ClosedFormEntropy, CumulativeDistribution, Distribution, Family, FiniteSupport,
-    IndependentBits, KlDivergence, Live, Parameter, Parameters, QuantileFunction, RecordedAlternatives, Relaxed,
-    Reparameterized, ScoreDifferentiable, Side, StochasticDerivative, Support, WeakDerivative,
+    IndependentBits, IndependentCategories, KlDivergence, Live, Parameter, Parameters, QuantileFunction,
+    RecordedAlternatives, Relaxed, Reparameterized, ScoreDifferentiable, Side, StochasticDerivative, Support,
+    WeakDerivative,
 };
 pub use domain::{check_parameter, common_shape, finite, positive, whole};
 pub use empirical::Empirical;

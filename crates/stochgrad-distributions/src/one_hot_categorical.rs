@@ -15,8 +15,8 @@
 
 use crate::categories::{OtherCategories, ProbabilitiesOrLogits};
 use crate::distribution::{
-    Alternatives, Capabilities, ClosedFormEntropy, Distribution, FiniteSupport, KlDivergence, Parameters, Relaxed,
-    ScoreDifferentiable, Side, StochasticDerivative, Support, WeakDerivative,
+    Alternatives, Capabilities, ClosedFormEntropy, Distribution, FiniteSupport, IndependentCategories, KlDivergence,
+    Parameters, Relaxed, ScoreDifferentiable, Side, StochasticDerivative, Support, WeakDerivative,
 };
 use crate::noise::Draw;
 use crate::probability::check_sample;
@@ -182,6 +182,7 @@ impl<'t, F: Real> Distribution<'t, F> for OneHotCategorical<Var<'t, F>> {
     fn capabilities(&self) -> Capabilities<'_, 't, F> {
         Capabilities {
             score: Some(self),
+            independent_categories: Some(self),
             finite_support: Some(self),
             weak_derivative: Some(self),
             stochastic_derivative: Some(self),
@@ -193,6 +194,20 @@ impl<'t, F: Real> Distribution<'t, F> for OneHotCategorical<Var<'t, F>> {
 }
 
 impl<'t, F: Real> ScoreDifferentiable<'t, F> for OneHotCategorical<Var<'t, F>> {}
+
+impl<'t, F: Real> IndependentCategories<'t, F> for OneHotCategorical<Var<'t, F>> {
+    fn category_logs(&self) -> Var<'t, F> {
+        self.parameter.finite_logs()
+    }
+
+    fn value_of(&self, one_hot: Var<'t, F>) -> Var<'t, F> {
+        one_hot
+    }
+
+    fn one_hot_of(&self, value: Var<'t, F>) -> Var<'t, F> {
+        value
+    }
+}
 
 impl<'t, F: Real> FiniteSupport<'t, F> for OneHotCategorical<Var<'t, F>> {
     fn element_support(&self) -> DistributionResult<Tensor<F>> {
@@ -454,6 +469,9 @@ mod tests {
             check_family(&tape, &law, tape.constant(THIRD));
             assert_eq!(capabilities(&law), [true, false, true, true, true, true, true]);
             assert_eq!(law.element_support().unwrap(), Tensor::eye(4));
+            assert_close(law.category_logs().peek().unwrap().as_slice(), &P.map(f64::ln), 1e-13);
+            let third = tape.constant(THIRD);
+            assert_eq!(law.one_hot_of(law.value_of(third)).peek(), third.peek());
         }
     }
 

@@ -71,7 +71,7 @@ impl<'t, F: Real> ProbabilityOrLogit<Var<'t, F>> {
     }
 
     /// `ln p` and `ln(1 − p)`, finite and with finite derivatives at probabilities 0 and 1 too.
-    fn finite_logs(&self) -> (Var<'t, F>, Var<'t, F>) {
+    pub(crate) fn finite_logs(&self) -> (Var<'t, F>, Var<'t, F>) {
         match *self {
             ProbabilityOrLogit::Probability(p) => {
                 // 1 − p has its digits near 1, ln(1 + x) near 0.

@@ -13,6 +13,7 @@
 //! | [`StochasticDerivatives`] | jump rates of a discrete sample | none | 1 |
 //! | [`UnorderedSet`], [`SumAndSample`] | a finite support | none | any |
 //! | [`DisArm`], [`Arm`], [`Arms`] | independent bits | none | 1 |
+//! | [`CategoricalDisArm`], [`Carms`], [`Arsm`], [`Ars`] | independent categories | none | 1 |
 //! | [`DoubleControlVariate`] | a known mean | none | 1 |
 //! | [`Rodeo`] | independent bits | none | 1 |
 //! | [`Rebar`], [`Relax`] | a continuous relaxation | none | 1 |
@@ -29,8 +30,16 @@
 mod antithetic;
 mod arm;
 mod arms;
+mod ars;
+mod arsm;
 mod auto;
 mod baseline;
+mod carms;
+mod categorical_disarm;
+#[cfg(test)]
+mod category_models;
+mod copula;
+mod decisions;
 mod dependence;
 mod disarm;
 mod distinct_states;
@@ -54,15 +63,21 @@ mod score_function;
 mod stochastic_derivative;
 mod straight_through;
 mod sum_and_sample;
+mod swaps;
 mod temperature;
 mod unordered_set;
 
 pub use arm::Arm;
 pub use arms::Arms;
+pub use ars::Ars;
+pub use arsm::Arsm;
 pub use auto::Auto;
 pub use baseline::{
     Baseline, Baselines, Constant, DynBaseline, FnBaseline, LeaveOneOut, Memory, MovingAverage, NoBaseline, Vimco,
 };
+pub use carms::Carms;
+pub use categorical_disarm::CategoricalDisArm;
+pub use copula::{Copula, DirichletCopula, GaussianCopula, LatinHypercube};
 pub use disarm::DisArm;
 pub use double_control_variate::DoubleControlVariate;
 pub use enumerate::Enumerate;

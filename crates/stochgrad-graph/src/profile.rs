@@ -143,6 +143,8 @@ pub enum Size {
     Elements,
     /// The numbers that the law of a value is given by.
     Coordinates,
+    /// The states of one element.
+    States,
     /// The states of each element but one, for all elements.
     OtherStates,
     /// The pairs of states of one element.
@@ -174,6 +176,7 @@ impl Count {
             _ if self.each == 0 => 0,
             Size::Elements => elements,
             Size::Coordinates => coordinates,
+            Size::States => states?,
             Size::OtherStates => elements.checked_mul(states?.saturating_sub(1))?,
             Size::StatePairs => states?.checked_mul(states?.saturating_sub(1))? / 2,
             Size::JointStates => states?.checked_pow(u32::try_from(elements).ok()?)?,
@@ -187,6 +190,7 @@ impl fmt::Display for Count {
         let size = match self.of {
             Size::Elements => "elements",
             Size::Coordinates => "coordinates",
+            Size::States => "states",
             Size::OtherStates => "other states",
             Size::StatePairs => "pairs of states",
             Size::JointStates => "joint states",
@@ -244,6 +248,7 @@ mod tests {
         let one = Count::exactly(1);
         assert_eq!(one.at(&numbers), Some(1));
         assert_eq!(one.and(2, Size::Elements).times(3).at(&bits), Some(21));
+        assert_eq!(one.and(2, Size::States).at(&vectors), Some(7));
         assert_eq!(one.and(1, Size::OtherStates).at(&vectors), Some(5));
         assert_eq!(one.and(1, Size::StatePairs).at(&vectors), Some(4));
         assert_eq!(Count::exactly(0).and(1, Size::JointStates).at(&vectors), Some(9));

@@ -11,9 +11,10 @@ pub use stochgrad_distributions::{
     Uniform, VonMises, Weibull, Wishart,
 };
 pub use stochgrad_estimators::{
-    Arm, Arms, Auto, Constant, DisArm, DoubleControlVariate, Enumerate, FnBaseline, GumbelRao, GumbelSoftmax,
-    LeaveOneOut, MeasureValued, MovingAverage, Pathwise, Rebar, ReinMax, Relax, Rodeo, ScoreFunction,
-    StochasticDerivatives, StraightThrough, SumAndSample, Temperature, UnorderedSet, Vimco,
+    Arm, Arms, Ars, Arsm, Auto, Carms, CategoricalDisArm, Constant, Copula, DirichletCopula, DisArm,
+    DoubleControlVariate, Enumerate, FnBaseline, GaussianCopula, GumbelRao, GumbelSoftmax, LatinHypercube, LeaveOneOut,
+    MeasureValued, MovingAverage, Pathwise, Rebar, ReinMax, Relax, Rodeo, ScoreFunction, StochasticDerivatives,
+    StraightThrough, SumAndSample, Temperature, UnorderedSet, Vimco,
 };
 pub use stochgrad_graph::{
     Bias, DynMethod, GradientMethod, Gradients, Graph, GraphError, GraphResult, Guarantee, Method, Order, SamplePlate,
