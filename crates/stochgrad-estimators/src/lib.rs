@@ -17,6 +17,7 @@
 //! | [`DoubleControlVariate`] | a known mean | none | 1 |
 //! | [`Rodeo`] | independent bits | none | 1 |
 //! | [`Rebar`], [`Relax`] | a continuous relaxation | none | 1 |
+//! | [`Lax`] | reparameterised samples, a support that does not depend on the parameters | none | any; that of [`Pathwise`] with the cost as control variate |
 //! | [`StraightThrough`], [`ReinMax`], [`GumbelRao`] | a continuous relaxation, a differentiable cost | the gradient | 1 |
 //! | [`Auto`] | a finite support, reparameterised samples, or a support that does not depend on the parameters | none | any, 1 through kinks |
 //! | [`GumbelSoftmax`] | a continuous relaxation, a differentiable cost | another law, or (straight-through) the gradient | any, or 1 |
@@ -47,6 +48,7 @@ mod double_control_variate;
 mod enumerate;
 mod gumbel_rao;
 mod gumbel_softmax;
+mod lax;
 mod measure_valued;
 mod member_gradients;
 #[cfg(test)]
@@ -63,6 +65,7 @@ mod score_function;
 mod stochastic_derivative;
 mod straight_through;
 mod sum_and_sample;
+mod surrogate_network;
 mod swaps;
 mod temperature;
 mod unordered_set;
@@ -83,6 +86,7 @@ pub use double_control_variate::DoubleControlVariate;
 pub use enumerate::Enumerate;
 pub use gumbel_rao::GumbelRao;
 pub use gumbel_softmax::GumbelSoftmax;
+pub use lax::Lax;
 pub use measure_valued::MeasureValued;
 pub use pathwise::Pathwise;
 pub use rebar::Rebar;

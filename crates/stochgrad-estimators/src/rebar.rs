@@ -322,6 +322,46 @@ mod tests {
     }
 
     #[test]
+    fn jumps_are_refused() {
+        let backward = |method: Rebar| {
+            let tape = Tape::<f64>::new();
+            let graph = Graph::new(&tape, Seed::new(1));
+            let x = graph.sample("x", &Bernoulli::from_logits(graph.param("t", 0.3)?), &method)?;
+            graph.cost("cost", x.gt(graph.constant(0.5)))?;
+            graph.backward()
+        };
+        let error = backward(Rebar::new()).unwrap_err().to_string();
+        assert!(error.contains("jumps"), "{error}");
+        assert!(backward(Rebar::new().assume_continuous()).is_ok());
+    }
+
+    /// The control variate takes the level of the cost away, and learning what is too much of it.
+    #[test]
+    fn variances_are_in_order() {
+        let (logit, plain) = (f64::ln(0.1 / 0.9), 7.700063e-3);
+        models::assert_variance(&(Arc::new(Rebar::new().scale(0.0)) as BitMethod), 0.45, 0.1, plain);
+        let model = |graph: &Graph<'_, f64>, method: &Rebar| {
+            let b = graph.sample("b", &Bernoulli::from_logits(graph.param("logit", logit)?), method)?;
+            graph.cost("cost", (b - 0.45).square() + 1.0)
+        };
+        let variance = |method: &Rebar| {
+            let moments = Oracle::new().nodes(24).gradient(|graph: &Graph<'_, f64>| model(graph, method)).unwrap();
+            moments.variance("logit").unwrap().item().unwrap()
+        };
+        let learned = Rebar::new().temperature(1.0).learned(0.01);
+        let (none, fixed) = (variance(&Rebar::new().scale(0.0)), variance(&learned));
+        for step in 0..1500 {
+            let tape = Tape::<f64>::new();
+            let graph = Graph::new(&tape, Seed::new(4).step(step));
+            model(&graph, &learned).unwrap();
+            graph.backward().unwrap().advance();
+        }
+        assert_ne!(learned.state()["b / log temperature"][0], 0.0);
+        let found = variance(&learned);
+        assert!(fixed < 0.2 * none && found < fixed, "none {none}, fixed {fixed}, learned {found}");
+    }
+
+    #[test]
     fn compiled_graphs_do_the_same_and_extremes_are_finite() {
         models::assert_compiled(&(Arc::new(Rebar::new().samples(2)) as BitMethod));
         models::assert_compiled(&(Arc::new(Rebar::new().learned(0.1)) as BitMethod));

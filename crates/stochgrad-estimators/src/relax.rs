@@ -3,7 +3,7 @@
 //! $$g = \big[f(b) - c_\phi(\tilde z)\big]\, \nabla_\theta \ln p(b; \theta) + \nabla_\theta\, c_\phi(z) - \nabla_\theta\, c_\phi(\tilde z).$$
 //!
 //! $z$ is the perturbed parameter behind the sample $b$, $\tilde z$ another one with the same hard value. $c_\phi$ is a network of one hidden
-//! layer, $w^\top \tanh(W x + v)$, on the relaxed values at temperature $\tau$; it learns by minimising the second moment of the gradient, which neither changes its mean nor
+//! layer, $w^\top \tanh(W x + v)$, on the relaxed values at temperature $\tau$; network and temperature learn by minimising the second moment of the gradient, which neither changes its mean nor
 //! reaches the model's gradient. With [`relaxed_cost`](Relax::relaxed_cost) the control variate of REBAR is added: $c_\phi(z) = r_\phi(z) + f(\sigma_\tau(z))$.
 //! Grathwohl, Choi, Wu, Roeder and Duvenaud (2018).
 //!
@@ -21,14 +21,14 @@ use crate::member_gradients::second_moment;
 use crate::own_parameters::OwnParameters;
 use crate::pathwise::{describe_plate, path_order};
 use crate::relaxed_control::RelaxedDraws;
+use crate::surrogate_network::SurrogateNetwork;
 use stochgrad_distributions::{Distribution, Family, Relaxed};
 use stochgrad_graph::{
     Access, CostContext, Count, GradientMethod, GraphResult, Guarantee, Method, MethodState, Order, Path, Profile,
     SampleContext, SamplePlate, SampleSet, Terms,
 };
-use stochgrad_tape::{Plate, Tape, Var};
+use stochgrad_tape::{Plate, Var};
 use stochgrad_tensor::Real;
-use stochgrad_tensor::random::Key;
 
 /// RELAX, for distributions with a continuous relaxation: bits and one-hot vectors.
 ///
@@ -88,7 +88,7 @@ impl Relax {
         Relax { own: OwnParameters::new(rate), ..self }
     }
 
-    /// The temperature of the relaxed values that the network sees, positive.
+    /// The temperature of the relaxed values that the network sees, positive, at the start: it is learned too.
     pub fn temperature(self, temperature: f64) -> Self {
         Relax { temperature, ..self }
     }
@@ -137,44 +137,6 @@ impl Method for Relax {
     }
 }
 
-/// The network of one node on a tape, and the names of its arrays.
-struct Network<'t, F: Real> {
-    arrays: Vec<(String, Var<'t, F>)>,
-    width: usize,
-}
-
-impl<'t, F: Real> Network<'t, F> {
-    fn record(own: &OwnParameters, tape: &'t Tape<F>, node: &str, width: usize, hidden: usize) -> Self {
-        // Glorot's uniform start for the first layer; the second one starts at zero, which is no control variate at all.
-        let mut uniforms = vec![0.0_f64; width * hidden];
-        Key::new(0, 0, 0).uniform(0, &mut uniforms);
-        let bound = (6.0 / (width + hidden) as f64).sqrt();
-        let array = |what: &str, shape: &[usize], initial: &dyn Fn(usize) -> f64| {
-            let name = format!("{node} / {what}");
-            let var = own.record(tape, &name, shape, initial);
-            (name, var)
-        };
-        let arrays = vec![
-            array("weight", &[width, hidden], &|i| bound * (2.0 * uniforms[i] - 1.0)),
-            array("bias", &[hidden], &|_| 0.0),
-            array("output", &[hidden], &|_| 0.0),
-            array("scale", &[], &|_| 1.0),
-        ];
-        Network { arrays, width }
-    }
-
-    /// The value for each member; constants cancel in the estimator, so that there is no last bias.
-    fn value(&self, relaxed: Var<'t, F>) -> Var<'t, F> {
-        let [weight, bias, output] = [0, 1, 2].map(|i| self.arrays[i].1);
-        let centred = relaxed.reshape([1, self.width]) * 2.0 - 1.0;
-        (((centred.matmul(weight)).index(0, 0) + bias).tanh() * output).sum()
-    }
-
-    fn scale(&self) -> Var<'t, F> {
-        self.arrays[3].1
-    }
-}
-
 impl<F: Real, D: Family<F>> GradientMethod<F, D> for Relax
 where
     for<'t> D::On<'t>: Relaxed<'t, F>,
@@ -196,10 +158,11 @@ where
     fn terms<'t>(&self, context: &CostContext<'_, 't, F>, distribution: &D::On<'t>) -> GraphResult<Terms<'t, F>> {
         let tape = context.tape();
         let (draws, copied) = RelaxedDraws::new::<D>(context, distribution)?;
-        let temperature = tape.constant(self.temperature);
+        let sizes = [distribution.event_shape().numel(), self.hidden];
+        let singles = [("log temperature", self.temperature.ln()), ("scale", 1.0)];
+        let network = SurrogateNetwork::record(&self.own, tape, &context.address().to_string(), sizes, &singles);
+        let (temperature, scale) = (network.single(0).exp(), network.single(1));
         let soft = draws.perturbed.map(|perturbed| copied.soften(perturbed, temperature));
-        let width = distribution.event_shape().numel();
-        let network = Network::record(&self.own, tape, &context.address().to_string(), width, self.hidden);
         let replayed = match self.relaxed_cost {
             true => Some((context.recorded_replay(soft[0])?, context.recorded_replay(soft[1])?)),
             false => None,
@@ -213,10 +176,10 @@ where
         // The network serves the first cost that each member has for itself.
         let served = costs.iter().position(|cost| cost.joint.is_empty());
         for (index, cost) in costs.iter().enumerate() {
-            let learned = (served == Some(index)).then(|| soft.map(|soft| network.value(soft)));
+            let learned = (served == Some(index)).then(|| soft.map(|soft| network.value(soft * 2.0 - 1.0)));
             let relaxed = replayed
                 .as_ref()
-                .map(|(free, given)| [free[index].value, given[index].value].map(|value| value * network.scale()));
+                .map(|(free, given)| [free[index].value, given[index].value].map(|value| value * scale));
             let control = match (learned, relaxed) {
                 (Some([a, b]), Some([c, d])) => Some([a + c, b + d]),
                 (control, None) | (None, control) => control,
@@ -229,7 +192,7 @@ where
             }
         }
         if let Some(loss) = loss {
-            terms.auxiliary.push(self.own.learn(loss, network.arrays));
+            terms.auxiliary.push(self.own.learn(loss, network.into_arrays()));
         }
         Ok(terms)
     }
@@ -243,6 +206,7 @@ mod tests {
     use stochgrad_check::{Oracle, StatisticalTest};
     use stochgrad_distributions::{Bernoulli, OneHotCategorical};
     use stochgrad_graph::{Graph, Seed};
+    use stochgrad_tape::Tape;
 
     fn bits(graph: &Graph<'_, f64>, method: &Relax) -> GraphResult<()> {
         let t = graph.param("t", [0.3, -1.0, 2.0])?;
@@ -285,6 +249,8 @@ mod tests {
             let before = variance();
             assert!(method.state().is_empty(), "what is not advanced must not change");
             train(&method, &model, 600);
+            // The temperature is learned with the network.
+            assert_ne!(method.state()["x / log temperature"][0], 0.5_f64.ln());
             let after = variance();
             let share = if relaxed_cost { 1.0 } else { 0.6 };
             assert!(after < share * before, "{}: {after} after {before}", method.name());

@@ -164,7 +164,8 @@ fn independent_members<F: Real>(tape: &Tape<F>, plate: Plate) -> usize {
     if tape.plate_kind(plate).has_own_noise() { tape.plate_size(plate) } else { 1 }
 }
 
-fn summed_members<F: Real>(tape: &Tape<F>, plates: &[Plate]) -> usize {
+/// How often a value without these plates counts: once for each member of those that are summed.
+pub(crate) fn summed_members<F: Real>(tape: &Tape<F>, plates: &[Plate]) -> usize {
     plates.iter().filter(|&&plate| tape.weights(plate) == Weights::Sum).map(|&plate| tape.plate_size(plate)).product()
 }
 

@@ -3,6 +3,7 @@
 use crate::cost::Cost;
 use crate::guarantee::Path;
 use crate::node::StochasticNode;
+use crate::profile::Access;
 use std::collections::HashMap;
 use std::panic::Location;
 use stochgrad_tape::{Degree, Op, PlateKind, SiteId, Smoothness, Tape, Weights};
@@ -19,7 +20,8 @@ pub(crate) fn worst_paths<F: Real>(
     end: usize,
 ) -> Vec<Path> {
     let differentiable = nodes.iter().any(|node| {
-        node.value.inputs().first().is_some_and(|value| !matches!(value.op(), Some(Op::Leaf { .. } | Op::Drawn)))
+        node.method.profile().access != Access::Values
+            || node.value.inputs().first().is_some_and(|value| !matches!(value.op(), Some(Op::Leaf { .. } | Op::Drawn)))
     });
     if !differentiable {
         return nodes.iter().map(|_| Path::smooth()).collect();
