@@ -101,9 +101,9 @@ impl<'t, F: Real> DistinctStates<'t, F> {
         Ok(rows.reshape(shape).event_to_plate(plate).drawn())
     }
 
-    /// Marks the members of a set that was picked before as picked, in their order.
-    pub(crate) fn pick_members(&mut self, value: Var<'t, F>, plate: Plate) {
-        let (total, members) = (self.total(), self.tape.plate_size(plate));
+    /// Marks the first `members` of a set that was picked before as picked, in their order.
+    pub(crate) fn pick_members(&mut self, value: Var<'t, F>, plate: Plate, members: usize) {
+        let total = self.total();
         let width = self.values.len() / total.max(1);
         let table = self.tape.constant(self.values.clone().with_shape([total, width]));
         for member in 0..members {

@@ -2,7 +2,7 @@
 
 use stochgrad_check::Oracle;
 use stochgrad_distributions::Bernoulli;
-use stochgrad_graph::{DynMethod, Graph, GraphResult, Method, Seed};
+use stochgrad_graph::{DynMethod, GradientMethod, Graph, GraphResult, Method, Seed};
 use stochgrad_tape::{Id, Tape, Var};
 use stochgrad_tensor::Tensor;
 
@@ -75,6 +75,16 @@ pub(crate) fn importance_weighted(graph: &Graph<'_, f64>, method: &BitMethod) ->
     };
     graph.cost("bound", -bound)?;
     graph.cost("each", (x - 0.3).square())
+}
+
+/// Three bits with eight joint states and a known optimum, after Liu et al. (2019) and Kool et al. (2020).
+pub(crate) fn three_bits<M>(graph: &Graph<'_, f64>, phi: f64, method: &M) -> GraphResult<()>
+where
+    M: GradientMethod<f64, Bernoulli<Id>> + Clone + 'static,
+{
+    let phi = graph.param("phi", phi)?;
+    let x = graph.sample("x", &Bernoulli::from_logits(phi.broadcast_to([3])), method)?;
+    graph.cost("cost", (x - graph.constant([0.6, 0.51, 0.48])).square().sum())
 }
 
 /// Checks the first derivative and the value on every shape of graph, with the methods in this order.
