@@ -22,8 +22,10 @@
 //! | [`Auto`] | a finite support, reparameterised samples, or a support that does not depend on the parameters | none | any, 1 through kinks |
 //! | [`GumbelSoftmax`] | a continuous relaxation, a differentiable cost | another law, or (straight-through) the gradient | any, or 1 |
 //!
-//! Baselines reduce the variance of the score function: [`LeaveOneOut`], [`MovingAverage`], [`Constant`], [`Vimco`], [`FnBaseline`], or the user's
+//! Baselines reduce the variance of the score function: [`LeaveOneOut`], [`MovingAverage`], [`Constant`], [`Vimco`], [`Ovis`], [`FnBaseline`], or the user's
 //! own [`Baseline`].
+//!
+//! An *objective* records a cost whose gradient can be estimated in several ways: [`EvidenceBound`], the ELBO and the bounds of importance weighting.
 //!
 //! This crate knows no surrogate and no replay: it hands the six parts of a method to `stochgrad-graph`. The user's own methods
 //! implement the same trait.
@@ -53,6 +55,7 @@ mod measure_valued;
 mod member_gradients;
 #[cfg(test)]
 mod models;
+mod objectives;
 mod own_parameters;
 mod pathwise;
 mod perturbation;
@@ -76,7 +79,7 @@ pub use ars::Ars;
 pub use arsm::Arsm;
 pub use auto::Auto;
 pub use baseline::{
-    Baseline, Baselines, Constant, DynBaseline, FnBaseline, LeaveOneOut, Memory, MovingAverage, NoBaseline, Vimco,
+    Baseline, Baselines, Constant, DynBaseline, FnBaseline, LeaveOneOut, Memory, MovingAverage, NoBaseline, Ovis, Vimco,
 };
 pub use carms::Carms;
 pub use categorical_disarm::CategoricalDisArm;
@@ -88,6 +91,7 @@ pub use gumbel_rao::GumbelRao;
 pub use gumbel_softmax::GumbelSoftmax;
 pub use lax::Lax;
 pub use measure_valued::MeasureValued;
+pub use objectives::{EvidenceBound, Prior};
 pub use pathwise::Pathwise;
 pub use rebar::Rebar;
 pub use reinmax::ReinMax;

@@ -106,6 +106,16 @@ pub enum GraphError {
         /// Where the node was sampled.
         at: &'static Location<'static>,
     },
+    /// An objective that does not suit the graph.
+    #[error("objective \"{name}\": {problem} ({at})")]
+    Objective {
+        /// Its name, which is that of the cost.
+        name: String,
+        /// What was expected, what came, and what to try.
+        problem: String,
+        /// Where it was recorded.
+        at: &'static Location<'static>,
+    },
     /// A derivative of a higher order than the methods guarantee.
     #[error(
         "derivative of order {asked} by \"{parameter}\": the gradient methods of this graph are valid up to order {guaranteed}{because}; choose methods of higher order there (score function, enumeration, pathwise through smooth functions)"

@@ -6,8 +6,9 @@ use crate::cost::{Cost, Part, peel};
 use crate::error::{GraphError, GraphResult};
 use crate::method::{GradientMethod, SamplePlate, SampleSet};
 use crate::node::{Erased, StochasticNode};
+use crate::qualification::{OpenPath, Qualification};
 use crate::surrogate::merge;
-use std::cell::{Cell, Ref, RefCell};
+use std::cell::{Cell, Ref, RefCell, RefMut};
 use std::collections::HashMap;
 use std::panic::Location;
 use std::rc::Rc;
@@ -52,6 +53,8 @@ pub(crate) struct State<'t, F: Real> {
     pub(crate) nodes: Vec<StochasticNode<'t, F>>,
     pub(crate) costs: Vec<Cost<'t, F>>,
     pub(crate) data: Vec<(String, Var<'t, F>)>,
+    pub(crate) qualifications: Vec<Qualification<'t, F>>,
+    pub(crate) open_paths: Vec<OpenPath>,
     plates: HashMap<String, Plate>,
     addresses: HashMap<Address, &'static Location<'static>>,
     /// Log-probabilities of all draws, when the joint law is recorded.
@@ -86,6 +89,8 @@ impl<'t, F: Real> Graph<'t, F> {
             nodes: Vec::new(),
             costs: Vec::new(),
             data: Vec::new(),
+            qualifications: Vec::new(),
+            open_paths: Vec::new(),
             plates: HashMap::new(),
             addresses: HashMap::new(),
             log_probs: Vec::new(),
@@ -140,6 +145,10 @@ impl<'t, F: Real> Graph<'t, F> {
         self.state.borrow()
     }
 
+    pub(crate) fn state_mut(&self) -> RefMut<'_, State<'t, F>> {
+        self.state.borrow_mut()
+    }
+
     /// Whether parameters of distributions are checked when a node is sampled (they are, unless this turns it off).
     pub fn set_validation(&self, validate: bool) {
         self.validate.set(validate);
@@ -150,6 +159,11 @@ impl<'t, F: Real> Graph<'t, F> {
     /// samples instead.
     pub fn set_joint_law(&self, joint_law: bool) {
         self.joint_law.set(joint_law);
+    }
+
+    /// Whether the joint law is recorded: an objective then records its plain value, since no gradient method is in use.
+    pub fn records_joint_law(&self) -> bool {
+        self.joint_law.get()
     }
 
     /// A trainable parameter. The same tensor (the same buffer) under the same name is the same parameter.

@@ -3,7 +3,8 @@
 //! A node takes part in the derivative by a parameter if the parameters of its distribution depend on it. The order by a
 //! parameter is the least over the nodes that take part. A node whose gradient is biased taints the parameters upstream of it; a node that
 //! samples another law taints every cost downstream, and every parameter of those costs. A biased method that is exact for polynomials up to a
-//! degree taints nothing if the costs are such polynomials; the ledger says so.
+//! degree taints nothing if the costs are such polynomials; the ledger says so. What an objective says of the derivatives through
+//! some values holds for every parameter upstream of them.
 
 use crate::error::GraphResult;
 use crate::graph::{Graph, State};
@@ -52,6 +53,7 @@ impl Ledger {
             limited |= guarantee != Guarantee::EXACT || kinked || unpathed;
             guarantees.push(guarantee);
         }
+        limited |= !state.qualifications.is_empty();
         let mut ledger = Ledger { entries: BTreeMap::new(), reports };
         if limited {
             // Sixty-four parameters at a time, one bit each.
@@ -119,6 +121,11 @@ fn limits<F: Real>(
                     format!("{} differentiates by {} of {} once only", uses(node), parameter.name, node.distribution),
                 );
             }
+        }
+    }
+    for qualification in &state.qualifications {
+        if qualification.through.iter().any(|var| reached(var.id().index())) {
+            limit(qualification.guarantee, qualification.because.clone());
         }
     }
     let law: Vec<usize> = (0..guarantees.len()).filter(|&index| guarantees[index].bias == Bias::Law).collect();

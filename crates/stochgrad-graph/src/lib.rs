@@ -25,6 +25,7 @@ mod mixing;
 mod node;
 mod paths;
 mod profile;
+mod qualification;
 mod replay;
 mod statement;
 mod sums;

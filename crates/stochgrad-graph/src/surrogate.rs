@@ -102,7 +102,11 @@ impl<'a, 't, F: Real> Builder<'a, 't, F> {
         builder.find_nodes_with_costs();
         builder.check_weighted_sets()?;
         for (index, node) in nodes.iter().enumerate().filter(|(index, _)| builder.has_costs[*index]) {
-            tape.set_closed(node.site, !node.method.passes_gradient(&builder.paths[index]));
+            let open = node.method.passes_gradient(&builder.paths[index]);
+            if let (false, Some(path)) = (open, state.open_paths.iter().find(|path| path.site == node.site)) {
+                return Err(node.refused(path.because.clone()));
+            }
+            tape.set_closed(node.site, !open);
             let l = tape.located(node.at, || {
                 node.method.gradient_function(
                     builder.bind(index, &IdMap::identity()),

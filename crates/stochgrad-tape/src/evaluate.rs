@@ -332,7 +332,7 @@ impl<F: Real> Tape<F> {
                 return Ok((layout::categories(pool, &table, &uniforms), common));
             }
             Op::OneHot(classes) => layout::one_hot(pool, &first.value, *classes),
-            Op::StopGradient | Op::Drawn => first.value.clone(),
+            Op::StopGradient | Op::Drawn | Op::Held => first.value.clone(),
             Op::MagicBox => map(pool, Map::OnesLike, &first.value),
             Op::StraightThrough => {
                 let soft = node(1);

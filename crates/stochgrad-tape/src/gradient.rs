@@ -347,6 +347,7 @@ impl<F: Real> Tape<F> {
             | Op::Host(_)
             | Op::StopGradient
             | Op::Drawn
+            | Op::Held
             | Op::Argmax(_)
             | Op::Categories
             | Op::OneHot(_) => Adjoints::new(),

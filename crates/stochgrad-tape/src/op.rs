@@ -132,6 +132,8 @@ pub enum Op {
     StopGradient,
     /// The same value, drawn from a law: how it depends on what it was computed from is for the law's gradient method to say.
     Drawn,
+    /// The same value, through which no gradient flows: whoever recorded it accounts for the derivatives that are missing.
+    Held,
     /// `exp(l − stop(l))`: the value is 1, the derivative is that of `l` times itself, at every order.
     MagicBox,
     /// The value of the first input with the derivative of the second.
@@ -200,7 +202,7 @@ impl Op {
             Op::Gather(_) | Op::ScatterAdd(..) if input == 1 => Jump,
             Op::Argmax(_) | Op::Categories | Op::OneHot(_) | Op::StopGradient => Jump,
             Op::StraightThrough if input == 0 => Constant,
-            Op::Drawn => Constant,
+            Op::Drawn | Op::Held => Constant,
             _ => Smooth,
         }
     }

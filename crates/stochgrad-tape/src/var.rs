@@ -419,6 +419,14 @@ impl<'t, F: Real> Var<'t, F> {
         self.apply(Op::Drawn)
     }
 
+    /// The same value, through which no gradient flows. [`stop_gradient`](Self::stop_gradient) hides a dependence, so that sample-path
+    /// derivatives along it are refused; this is for those who account for what is missing: objectives whose gradients have other terms
+    /// in its place, or that say what they leave out.
+    #[track_caller]
+    pub fn held(self) -> Self {
+        self.apply(Op::Held)
+    }
+
     /// `exp(l − stop(l))`: one, with the derivative of `l`. Multiplying a cost with the box of the log-probability of its
     /// samples makes every derivative of the product an estimate of the derivative of the expectation.
     #[track_caller]

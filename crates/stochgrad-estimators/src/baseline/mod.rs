@@ -8,12 +8,14 @@ mod constant;
 mod function;
 mod leave_one_out;
 mod moving_average;
+mod ovis;
 mod vimco;
 
 pub use constant::{Constant, NoBaseline};
 pub use function::FnBaseline;
 pub use leave_one_out::LeaveOneOut;
 pub use moving_average::MovingAverage;
+pub use ovis::Ovis;
 pub use vimco::Vimco;
 
 use std::sync::Arc;

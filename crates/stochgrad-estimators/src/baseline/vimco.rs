@@ -15,12 +15,14 @@ use stochgrad_graph::{CostContext, GraphResult};
 use stochgrad_tape::{Plate, PlateKind, Var};
 use stochgrad_tensor::{Real, Tensor};
 
-/// What stands for a left-out member.
+/// What stands for the weight of a left-out member.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Replacement {
+pub(super) enum MeanOfOthers {
     #[default]
     Geometric,
     Arithmetic,
+    /// No mean at all: a weight of zero.
+    Nothing,
 }
 
 /// The cost without the information in a member, for costs of all members of the sample plate jointly.
@@ -45,7 +47,7 @@ enum Replacement {
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Vimco {
-    replacement: Replacement,
+    replacement: MeanOfOthers,
 }
 
 impl Vimco {
@@ -56,15 +58,15 @@ impl Vimco {
 
     /// With the arithmetic mean of the other weights: the log-mean-exp of what is reduced.
     pub fn arithmetic() -> Self {
-        Vimco { replacement: Replacement::Arithmetic }
+        Vimco { replacement: MeanOfOthers::Arithmetic }
     }
 }
 
 impl Memory for Vimco {
     fn name(&self) -> Option<String> {
         Some(match self.replacement {
-            Replacement::Geometric => "VIMCO".into(),
-            Replacement::Arithmetic => "VIMCO, arithmetic".into(),
+            MeanOfOthers::Arithmetic => "VIMCO, arithmetic".into(),
+            _ => "VIMCO".into(),
         })
     }
 
@@ -79,42 +81,52 @@ impl<F: Real> Baseline<F> for Vimco {
         context: &CostContext<'_, 't, F>,
         distribution: &dyn Distribution<'t, F>,
     ) -> GraphResult<Baselines<'t, F>> {
-        let mut baselines = LeaveOneOut.baselines(context, distribution)?;
-        let Some((plate, l)) = context.plate().zip(context.gradient_function()) else { return Ok(baselines) };
-        let tape = context.tape();
-        let members = tape.plate_size(plate);
-        let left_out = tape.plate("left out", members, PlateKind::Alternatives, &context.value().plates());
-        let changed = context.changed_reductions(plate, &|reduced| self.without_one(reduced, plate, left_out))?;
-        for mut cost in changed {
-            let replaced = cost.value;
-            // What no member enters does not depend on which one is left out.
-            let replaced = replaced.expand_plates(&[&replaced.plates()[..], &[left_out]].concat());
-            let baseline = replaced.plate_to_event(left_out).event_to_plate(plate);
-            // Each member has a baseline of its own, for its own l: the joint plate is averaged here, and was summed in the cost.
-            cost.joint.retain(|joint| *joint != plate);
-            let carried = l.plates();
-            let own = cost.joint.iter().filter(|joint| carried.contains(joint));
-            cost.gradient_function = Some(own.fold(l, |l, &joint| l.sum_over(joint)));
-            baselines.values.push((cost, baseline * members as f64));
-        }
-        Ok(baselines)
+        without_each(context, distribution, self.replacement)
     }
 }
 
-impl Vimco {
-    /// What is reduced, once for each left-out member, with the mean of the others in its place.
-    fn without_one<'t, F: Real>(&self, reduced: Var<'t, F>, plate: Plate, left_out: Plate) -> Var<'t, F> {
+/// The costs without the information in each member: something else stands for its weight where the members are reduced.
+pub(super) fn without_each<'t, F: Real>(
+    context: &CostContext<'_, 't, F>,
+    distribution: &dyn Distribution<'t, F>,
+    replacement: MeanOfOthers,
+) -> GraphResult<Baselines<'t, F>> {
+    let mut baselines = LeaveOneOut.baselines(context, distribution)?;
+    let Some((plate, l)) = context.plate().zip(context.gradient_function()) else { return Ok(baselines) };
+    let tape = context.tape();
+    let members = tape.plate_size(plate);
+    let left_out = tape.plate("left out", members, PlateKind::Alternatives, &context.value().plates());
+    let changed = context.changed_reductions(plate, &|reduced| replacement.without_one(reduced, plate, left_out))?;
+    for mut cost in changed {
+        let replaced = cost.value;
+        // What no member enters does not depend on which one is left out.
+        let replaced = replaced.expand_plates(&[&replaced.plates()[..], &[left_out]].concat());
+        let baseline = replaced.plate_to_event(left_out).event_to_plate(plate);
+        // Each member has a baseline of its own, for its own l: the joint plate is averaged here, and was summed in the cost.
+        cost.joint.retain(|joint| *joint != plate);
+        let carried = l.plates();
+        let own = cost.joint.iter().filter(|joint| carried.contains(joint));
+        cost.gradient_function = Some(own.fold(l, |l, &joint| l.sum_over(joint)));
+        baselines.values.push((cost, baseline * members as f64));
+    }
+    Ok(baselines)
+}
+
+impl MeanOfOthers {
+    /// What is reduced, once for each left-out member, with something else in its place.
+    fn without_one<'t, F: Real>(self, reduced: Var<'t, F>, plate: Plate, left_out: Plate) -> Var<'t, F> {
         let tape = reduced.tape();
         let members = tape.plate_size(plate);
         let own = tape.constant_on(&[plate, left_out], Tensor::eye(members));
-        let others = match self.replacement {
-            Replacement::Geometric => {
+        let none = tape.constant(f64::NEG_INFINITY);
+        let others = match self {
+            MeanOfOthers::Geometric => {
                 own.select(tape.constant(0.0), reduced).sum_over(plate) * (1.0 / (members - 1) as f64)
             }
-            Replacement::Arithmetic => {
-                let none = tape.constant(f64::NEG_INFINITY);
+            MeanOfOthers::Arithmetic => {
                 own.select(none, reduced).log_mean_exp_over(plate) + (members as f64 / (members - 1) as f64).ln()
             }
+            MeanOfOthers::Nothing => none,
         };
         own.select(others, reduced)
     }

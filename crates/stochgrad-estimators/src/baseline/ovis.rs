@@ -1,0 +1,137 @@
+//! OVIS: the bound of the other samples as the baseline of each.
+//!
+//! In the gradient of $\mathcal L = \ln\frac1K \sum_k w_k$ by the parameters of the samples' law, sample $k$ has the score $\nabla \ln q(z_k)$ times $\mathcal L - v_k$, with $v_k = w_k / \sum_j w_j$. Here
+//! its baseline is the bound without it,
+//!
+//! $$b_k = \ln \frac1K \sum_{j \ne k} w_j, \qquad \mathcal L - v_k - b_k = -\ln(1 - v_k) - v_k,$$
+//!
+//! which does not depend on the sample, and leaves a factor of the order of $v_k^2$. Liévin, Dittadi, Christensen and Winther (2020), with $\gamma = 0$: the ratio of signal to noise rises like $\sqrt K$.
+//! It is [`Vimco`](super::Vimco) with a weight of zero in the place of the left-out one.
+//!
+//! With $\gamma = 1$ the factor is $\ln\frac{K - 1}{K} - \ln(1 - v_k)$, whose expectation is another one: the baseline contains the sample's own $v_k$. The same gradient comes of
+//! [`Vimco::arithmetic`](super::Vimco::arithmetic) and a bound that
+//! [leaves the score out](crate::EvidenceBound::sticking_the_landing), which says that it is biased.
+
+use super::vimco::{MeanOfOthers, without_each};
+use super::{Baseline, Baselines, LeaveOneOut, Memory};
+use stochgrad_distributions::Distribution;
+use stochgrad_graph::{CostContext, GraphResult};
+use stochgrad_tensor::Real;
+
+/// The bound of the other samples, for costs of all members of the sample plate jointly that reduce their log-weights; leave-one-out for other costs.
+///
+/// ```
+/// use stochgrad_distributions::{Bernoulli, Distribution};
+/// use stochgrad_estimators::{EvidenceBound, Ovis, ScoreFunction};
+/// use stochgrad_graph::{Graph, GraphError, Seed};
+/// use stochgrad_tape::Tape;
+///
+/// # fn main() -> Result<(), GraphError> {
+/// let tape = Tape::<f64>::new();
+/// let graph = Graph::new(&tape, Seed::new(7));
+/// let law = Bernoulli::from_logits(graph.param("logits", [0.3, -1.0])?);
+/// let samples = graph.plate("samples", 5)?;
+/// let z = graph.sample("z", &law, &ScoreFunction::new().along(samples).baseline(Ovis))?;
+/// EvidenceBound::importance_weighted(samples).record(&graph, "loss", z.sum() * 0.7, law.log_prob(z))?;
+/// assert_eq!(graph.backward()?.get("logits")?.len(), 2);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ovis;
+
+impl Memory for Ovis {
+    fn name(&self) -> Option<String> {
+        Some("OVIS".into())
+    }
+
+    fn check(&self, members: usize) -> Result<(), String> {
+        LeaveOneOut.check(members).map_err(|problem| problem.replace("leave-one-out", "OVIS"))
+    }
+}
+
+impl<F: Real> Baseline<F> for Ovis {
+    fn baselines<'t>(
+        &self,
+        context: &CostContext<'_, 't, F>,
+        distribution: &dyn Distribution<'t, F>,
+    ) -> GraphResult<Baselines<'t, F>> {
+        without_each(context, distribution, MeanOfOthers::Nothing)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::models;
+    use crate::{EvidenceBound, ScoreFunction, Vimco};
+    use std::sync::Arc;
+    use stochgrad_check::{CheckError, Oracle};
+    use stochgrad_distributions::Bernoulli;
+    use stochgrad_graph::{Bias, Graph, Seed};
+    use stochgrad_tape::Tape;
+
+    /// The importance-weighted bound of two bits, whose normalised weights differ.
+    fn bound<B: Baseline<f64> + Clone + 'static>(
+        graph: &Graph<'_, f64>,
+        samples: usize,
+        baseline: B,
+        choose: fn(EvidenceBound) -> EvidenceBound,
+    ) -> GraphResult<()> {
+        let law = Bernoulli::from_logits(graph.param("t", [0.3, -0.8])?);
+        let plate = graph.plate("samples", samples)?;
+        let z = graph.sample("z", &law, &ScoreFunction::new().along(plate).baseline(baseline))?;
+        let log_joint = (z * graph.constant([1.4, -0.7])).sum() - z.index(0, 0) * z.index(0, 1);
+        choose(EvidenceBound::importance_weighted(plate)).record(graph, "loss", log_joint, law.log_prob(z))
+    }
+
+    #[test]
+    fn the_bound_is_exact_at_every_order() {
+        let method: models::BitMethod = Arc::new(ScoreFunction::new().samples(3).baseline(Ovis));
+        Oracle::new()
+            .verify(|graph: &Graph<'_, f64>| models::importance_weighted(graph, &method), 0..=3, 1e-9)
+            .unwrap();
+        Oracle::new().verify(|graph: &Graph<'_, f64>| bound(graph, 3, Ovis, |bound| bound), 0..=2, 1e-9).unwrap();
+    }
+
+    /// Every outcome of two samples of one bit, by hand: Σₖ (−ln(1 − vₖ) − vₖ) ∇ ln q(zₖ).
+    #[test]
+    fn the_factor_of_each_score_is_the_known_one() {
+        let (logit, slope) = (0.3_f64, 1.9_f64);
+        let p = 1.0 / (1.0 + (-logit).exp());
+        let chance = |z: f64| if z == 1.0 { p } else { 1.0 - p };
+        let weight = |z: f64| (slope * z).exp() / chance(z);
+        let (mut first, mut second) = (0.0, 0.0);
+        for (x, y) in [(0.0, 0.0), (0.0, 1.0), (1.0, 0.0), (1.0, 1.0)] {
+            let total = weight(x) + weight(y);
+            let factor = |z: f64| -(1.0 - weight(z) / total).ln() - weight(z) / total;
+            let g = factor(x) * (x - p) + factor(y) * (y - p);
+            first += chance(x) * chance(y) * g;
+            second += chance(x) * chance(y) * g * g;
+        }
+        let model = |graph: &Graph<'_, f64>| {
+            let law = Bernoulli::from_logits(graph.param("t", logit)?);
+            let plate = graph.plate("samples", 2)?;
+            let z = graph.sample("z", &law, &ScoreFunction::new().along(plate).baseline(Ovis))?;
+            EvidenceBound::importance_weighted(plate).record(graph, "loss", z * slope, law.log_prob(z))
+        };
+        let moments = Oracle::new().gradient(model).unwrap();
+        let (mean, variance) =
+            (moments.mean("t").unwrap().item().unwrap(), moments.variance("t").unwrap().item().unwrap());
+        assert!(
+            (mean + first).abs() < 1e-12 && (variance - (second - first * first)).abs() < 1e-12,
+            "{mean} {variance}"
+        );
+    }
+
+    #[test]
+    fn its_own_weight_in_the_baseline_makes_it_biased() {
+        let own = |graph: &Graph<'_, f64>| bound(graph, 3, Vimco::arithmetic(), EvidenceBound::sticking_the_landing);
+        let error = Oracle::new().verify(own, 0..=1, 1e-3).unwrap_err();
+        assert!(matches!(error, CheckError::Expectation { order: 1, .. }), "{error}");
+        let tape = Tape::<f64>::new();
+        let graph = Graph::new(&tape, Seed::new(1));
+        own(&graph).unwrap();
+        assert_eq!(graph.backward().unwrap().guarantee("t").unwrap().bias, Bias::Gradient);
+    }
+}

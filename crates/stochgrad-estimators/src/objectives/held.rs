@@ -1,0 +1,133 @@
+//! Values with a part of their dependences held: on the parameters, or on the samples.
+
+use std::collections::HashSet;
+use stochgrad_tape::{IdMap, Op, SetId, Var};
+use stochgrad_tensor::Real;
+
+/// The value as a function of the samples that it was computed from: derivatives by parameters flow through samples only. Also returns what was
+/// held, through which the derivatives that are missing would have flowed.
+///
+/// Whatever does not descend from a sample is held as it is; what does is recorded again. For the log-density of a single layer that is the density
+/// alone; where a network lies between two layers, the network too.
+pub(crate) fn hold_parameters<'t, F: Real>(value: Var<'t, F>) -> (Var<'t, F>, Vec<Var<'t, F>>) {
+    let mut held = Vec::new();
+    let again = record_again(value, &mut |var| match var.op() {
+        Some(Op::Sample(_)) => Some(var),
+        Some(Op::Leaf { trainable: false } | Op::Noise { .. } | Op::Host(_)) | None => Some(var),
+        Some(_) if var.ancestors() == SetId::EMPTY || var.inputs().is_empty() => {
+            held.push(var);
+            Some(var.held())
+        }
+        Some(_) => None,
+    });
+    (again, held)
+}
+
+/// The value as a function of the parameters, for given samples.
+pub(crate) fn hold_samples<F: Real>(value: Var<'_, F>) -> Var<'_, F> {
+    record_again(value, &mut |var| match var.op() {
+        Some(Op::Sample(_)) => Some(var.held()),
+        Some(_) if var.ancestors() != SetId::EMPTY && !var.inputs().is_empty() => None,
+        _ => Some(var),
+    })
+}
+
+/// The samples that a value is computed from without another sample between them.
+pub(crate) fn direct_samples<F: Real>(value: Var<'_, F>) -> Vec<Var<'_, F>> {
+    samples_upstream(value, false)
+}
+
+/// All samples that a value descends from.
+pub(crate) fn all_samples<F: Real>(value: Var<'_, F>) -> Vec<Var<'_, F>> {
+    samples_upstream(value, true)
+}
+
+/// Records a value again, with other values in the place of those that `replace` names.
+fn record_again<'t, F: Real>(
+    value: Var<'t, F>,
+    replace: &mut dyn FnMut(Var<'t, F>) -> Option<Var<'t, F>>,
+) -> Var<'t, F> {
+    let mut ids = IdMap::identity();
+    let mut pending = vec![value];
+    let mut seen = HashSet::new();
+    let mut between = Vec::new();
+    while let Some(var) = pending.pop() {
+        if !seen.insert(var.id()) {
+            continue;
+        }
+        match replace(var) {
+            Some(other) if other.id() == var.id() => {}
+            Some(other) => ids.insert(var.id(), other.id()),
+            None => {
+                between.push(var);
+                pending.extend(var.inputs());
+            }
+        }
+    }
+    between.sort_by_key(|var| var.id().index());
+    let tape = value.tape();
+    for var in between {
+        let again = tape.record_again(var, &ids);
+        if again.id() != var.id() {
+            ids.insert(var.id(), again.id());
+        }
+    }
+    tape.var(ids.get(value.id())).unwrap_or_else(|error| tape.fail(error))
+}
+
+fn samples_upstream<F: Real>(value: Var<'_, F>, beyond: bool) -> Vec<Var<'_, F>> {
+    let mut pending = vec![value];
+    let mut seen = HashSet::new();
+    let mut samples = Vec::new();
+    while let Some(var) = pending.pop() {
+        if var.ancestors() == SetId::EMPTY || !seen.insert(var.id()) {
+            continue;
+        }
+        let is_sample = matches!(var.op(), Some(Op::Sample(_)));
+        if is_sample {
+            samples.push(var);
+        }
+        if beyond || !is_sample {
+            pending.extend(var.inputs());
+        }
+    }
+    samples.sort_by_key(|var| var.id().index());
+    samples
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Pathwise;
+    use stochgrad_distributions::{Distribution, Normal};
+    use stochgrad_graph::{Graph, Seed};
+    use stochgrad_tape::Tape;
+
+    #[test]
+    fn each_half_of_the_derivative_is_kept() {
+        let tape = Tape::<f64>::new();
+        let graph = Graph::new(&tape, Seed::new(3));
+        let (a, b) = (graph.param("a", 0.7).unwrap(), graph.param("b", -0.4).unwrap());
+        let first = graph.sample("first", &Normal::new(a, 1.0), &Pathwise::new()).unwrap();
+        let second = Normal::new((first * b).tanh() + a, 0.5);
+        let z = graph.sample("second", &second, &Pathwise::new()).unwrap();
+        let value = second.log_prob(z) * a.exp();
+        let (of_samples, held) = hold_parameters(value);
+        let of_parameters = hold_samples(value);
+        assert_eq!(value.item(), of_samples.item());
+        assert_eq!(value.item(), of_parameters.item());
+        assert!(held.iter().any(|var| var.id() == b.id()), "the weight between the layers is held by itself");
+        assert_eq!(direct_samples(value).len(), 2);
+        assert_eq!(direct_samples(z * 2.0).iter().map(|var| var.id()).collect::<Vec<_>>(), [z.id()]);
+        assert_eq!(all_samples(z * 2.0).len(), 2);
+        let gradients = |value| tape.backward(value, [a, b, first, z]).unwrap().map(|g| g.item().unwrap());
+        let (whole, samples, parameters) = (gradients(value), gradients(of_samples), gradients(of_parameters));
+        for at in 0..4 {
+            assert!(
+                (whole[at] - samples[at] - parameters[at]).abs() < 1e-12,
+                "{at}: {whole:?} {samples:?} {parameters:?}"
+            );
+        }
+        assert!(parameters[2] == 0.0 && parameters[3] == 0.0 && parameters[1] != 0.0 && samples[1] != 0.0);
+    }
+}
