@@ -9,8 +9,10 @@
 //!
 //! The weak derivatives by the concentrations have no cheap sampler and are not given: the implicit path is the better tool.
 
+use crate::WeaklyReparameterized;
 use crate::gamma::log_standard_gammas;
 use crate::prelude::*;
+use crate::weak_path::{WeakNoise, WeakPath, weak_log_odds};
 use stochgrad_tape::Smoothness;
 
 distribution! {
@@ -114,6 +116,7 @@ impl<'t, F: Real> Distribution<'t, F> for Beta<Var<'t, F>> {
         Capabilities {
             score: Some(self),
             reparameterized: Some(self),
+            weakly_reparameterized: Some(self),
             entropy: Some(self),
             cdf: Some(self),
             icdf: Some(self),
@@ -131,6 +134,14 @@ impl<'t, F: Real> CumulativeDistribution<'t, F> for Beta<Var<'t, F>> {
 impl<'t, F: Real> QuantileFunction<'t, F> for Beta<Var<'t, F>> {
     fn icdf(&self, probability: Var<'t, F>) -> Var<'t, F> {
         special::beta_inc_inverse(self.alpha, self.beta, probability)
+    }
+}
+
+impl<'t, F: Real> WeaklyReparameterized<'t, F> for Beta<Var<'t, F>> {
+    fn weak_rsample(&self, draw: &Draw<'_, F>, noise: WeakNoise) -> DistributionResult<WeakPath<'t, F>> {
+        let path = weak_log_odds([self.alpha, self.beta], draw, &self.event_shape(), noise)?;
+        let value = path.value.sigmoid().clamp(F::MIN_POSITIVE.to_f64(), 1.0 - F::EPSILON.to_f64() / 2.0);
+        Ok(WeakPath { value, ..path })
     }
 }
 

@@ -10,7 +10,9 @@
 //! As by the concentration of a gamma law, the weak derivative by the degrees of freedom has no cheap sampler.
 
 use crate::Gamma;
+use crate::WeaklyReparameterized;
 use crate::prelude::*;
+use crate::weak_path::{WeakNoise, WeakPath};
 use stochgrad_tape::Smoothness;
 
 distribution! {
@@ -90,6 +92,7 @@ impl<'t, F: Real> Distribution<'t, F> for Chi2<Var<'t, F>> {
         Capabilities {
             score: Some(self),
             reparameterized: Some(self),
+            weakly_reparameterized: Some(self),
             entropy: Some(self),
             cdf: Some(self),
             icdf: Some(self),
@@ -107,6 +110,12 @@ impl<'t, F: Real> CumulativeDistribution<'t, F> for Chi2<Var<'t, F>> {
 impl<'t, F: Real> QuantileFunction<'t, F> for Chi2<Var<'t, F>> {
     fn icdf(&self, probability: Var<'t, F>) -> Var<'t, F> {
         self.gamma().icdf(probability)
+    }
+}
+
+impl<'t, F: Real> WeaklyReparameterized<'t, F> for Chi2<Var<'t, F>> {
+    fn weak_rsample(&self, draw: &Draw<'_, F>, noise: WeakNoise) -> DistributionResult<WeakPath<'t, F>> {
+        self.gamma().weak_rsample(draw, noise)
     }
 }
 

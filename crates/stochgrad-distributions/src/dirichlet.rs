@@ -11,8 +11,10 @@
 //!
 //! As for the [gamma law](crate::Gamma), weak derivatives have no cheap sampler and are not given.
 
+use crate::WeaklyReparameterized;
 use crate::gamma::log_standard_gammas;
 use crate::prelude::*;
+use crate::weak_path::{WeakNoise, WeakPath, weak_log_gammas};
 use stochgrad_tape::Smoothness;
 
 distribution! {
@@ -123,7 +125,20 @@ impl<'t, F: Real> Distribution<'t, F> for Dirichlet<Var<'t, F>> {
     }
 
     fn capabilities(&self) -> Capabilities<'_, 't, F> {
-        Capabilities { score: Some(self), reparameterized: Some(self), entropy: Some(self), ..Capabilities::default() }
+        Capabilities {
+            score: Some(self),
+            reparameterized: Some(self),
+            weakly_reparameterized: Some(self),
+            entropy: Some(self),
+            ..Capabilities::default()
+        }
+    }
+}
+
+impl<'t, F: Real> WeaklyReparameterized<'t, F> for Dirichlet<Var<'t, F>> {
+    fn weak_rsample(&self, draw: &Draw<'_, F>, noise: WeakNoise) -> DistributionResult<WeakPath<'t, F>> {
+        let path = weak_log_gammas(self.concentration, draw, &self.event_shape(), noise)?;
+        Ok(WeakPath { value: path.value.softmax(-1).clamp(F::MIN_POSITIVE.to_f64(), 1.0), ..path })
     }
 }
 

@@ -5,6 +5,7 @@
 //! with one log-probability for each combination of plate members.
 
 use crate::noise::Draw;
+use crate::weak_path::{WeakNoise, WeakPath};
 use crate::{DistributionError, DistributionResult};
 use smallvec::SmallVec;
 use std::fmt::Debug;
@@ -176,6 +177,8 @@ pub struct Capabilities<'a, 't, F: Real> {
     pub score: Option<&'a dyn ScoreDifferentiable<'t, F>>,
     /// Samples are differentiable functions of parameters and noise.
     pub reparameterized: Option<&'a dyn Reparameterized<'t, F>>,
+    /// Samples are differentiable functions of the parameters and of noise whose law still depends on them.
+    pub weakly_reparameterized: Option<&'a dyn WeaklyReparameterized<'t, F>>,
     /// The elements are independent bits.
     pub independent_bits: Option<&'a dyn IndependentBits<'t, F>>,
     /// The elements are independent choices among the same categories.
@@ -201,6 +204,7 @@ impl<F: Real> Default for Capabilities<'_, '_, F> {
         Capabilities {
             score: None,
             reparameterized: None,
+            weakly_reparameterized: None,
             independent_bits: None,
             independent_categories: None,
             finite_support: None,
@@ -257,6 +261,19 @@ pub trait Reparameterized<'t, F: Real>: Distribution<'t, F> {
     /// # Errors
     /// As [`Distribution::draw`].
     fn rsample(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>>;
+}
+
+/// Samples are differentiable functions of the parameters and of noise whose law still depends on them.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not weakly reparameterised: `GeneralizedReparameterization` needs noise with a log-density",
+    note = "use `Pathwise` (reparameterised distributions), `ScoreFunction` or `MeasureValued`"
+)]
+pub trait WeaklyReparameterized<'t, F: Real>: Distribution<'t, F> {
+    /// Draws values that move with the parameters at given noise, and the log-density of the noise. A law that knows one kind of noise only may take it whatever is asked for.
+    ///
+    /// # Errors
+    /// As [`Distribution::draw`], and for parameters that the noise does not suit.
+    fn weak_rsample(&self, draw: &Draw<'_, F>, noise: WeakNoise) -> DistributionResult<WeakPath<'t, F>>;
 }
 
 /// The elements are independent bits.

@@ -6,6 +6,7 @@
 //! |---|---|
 //! | score | any order |
 //! | reparameterised | $x = sz$, $z$ standard with concentration $a$; any order by $\lambda$ and $s$, order 1 by $a$, where $dz/da = -\partial_a P(a, z)/p(z; a, 1)$ (Figurnov et al. 2018) |
+//! | weakly reparameterised | by the proposal of rejection sampling, or the standardised logarithm (Naesseth et al. 2017; Ruiz et al. 2016) |
 //! | weak derivative by $\lambda$ | $a/\lambda$, the law itself and $x + E/\lambda$; by $s$ the parts exchanged, $a/s$ (Mohamed et al. 2020). One replay: $x + sE$ |
 //!
 //! The weak derivative by the concentration has no cheap sampler and is not given.
@@ -13,11 +14,12 @@
 use crate::boundary::Boundary;
 use crate::distribution::{
     Alternatives, Capabilities, ClosedFormEntropy, CumulativeDistribution, Distribution, KlDivergence, Parameter,
-    Parameters, QuantileFunction, Reparameterized, ScoreDifferentiable, Support, WeakDerivative,
+    Parameters, QuantileFunction, Reparameterized, ScoreDifferentiable, Support, WeakDerivative, WeaklyReparameterized,
 };
 use crate::domain::positive;
 use crate::noise::Draw;
 use crate::rate_or_scale::RateOrScale;
+use crate::weak_path::{WeakNoise, WeakPath, weak_log_gammas};
 use crate::{DistributionResult, family};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::Rng;
@@ -209,6 +211,7 @@ impl<'t, F: Real> Distribution<'t, F> for Gamma<Var<'t, F>> {
         Capabilities {
             score: Some(self),
             reparameterized: Some(self),
+            weakly_reparameterized: Some(self),
             weak_derivative: Some(self),
             entropy: Some(self),
             cdf: Some(self),
@@ -236,6 +239,14 @@ impl<'t, F: Real> Reparameterized<'t, F> for Gamma<Var<'t, F>> {
     fn rsample(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
         let (concentration, z) = self.standard(draw)?;
         Ok(self.path(draw, &concentration, z))
+    }
+}
+
+impl<'t, F: Real> WeaklyReparameterized<'t, F> for Gamma<Var<'t, F>> {
+    fn weak_rsample(&self, draw: &Draw<'_, F>, noise: WeakNoise) -> DistributionResult<WeakPath<'t, F>> {
+        let path = weak_log_gammas(self.concentration, draw, &self.event_shape(), noise)?;
+        let standard = path.value.exp().clamp(2.0 * F::MIN_POSITIVE.to_f64(), f64::INFINITY);
+        Ok(WeakPath { value: self.width.stretch(standard), ..path })
     }
 }
 

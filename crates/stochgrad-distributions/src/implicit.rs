@@ -16,8 +16,9 @@ use stochgrad_tensor::Real;
 /// Where both the density and the derivative of the distribution function have underflowed, the derivative is 0. Precision is
 /// lost where the distribution function is within rounding of 1: a law with a long upper tail does better with a formula of its own.
 pub fn implicit_path<'t, F: Real>(law: &dyn CumulativeDistribution<'t, F>, value: Var<'t, F>) -> Var<'t, F> {
-    let value = value.stop_gradient();
-    let density = law.log_prob_each(value).exp().stop_gradient();
+    // Held, not stopped: this path accounts for what the derivatives of the sampler would say.
+    let value = value.held();
+    let density = law.log_prob_each(value).exp().held();
     let possible = density.step();
     let divisor = possible.select(density, possible.tape().constant(1.0));
     value.straight_through(-law.cdf(value) / divisor * possible)

@@ -9,8 +9,10 @@
 //! | weak derivative by $b$ | $a/b$, the law itself and $1/(1/x + E/b)$: that of the gamma law by its rate, pushed through the inverse. One replay |
 
 use crate::Gamma;
+use crate::WeaklyReparameterized;
 use crate::gamma::log_standard_gammas;
 use crate::prelude::*;
+use crate::weak_path::{WeakNoise, WeakPath, weak_log_gammas};
 use stochgrad_tape::Smoothness;
 
 distribution! {
@@ -106,6 +108,7 @@ impl<'t, F: Real> Distribution<'t, F> for InverseGamma<Var<'t, F>> {
         Capabilities {
             score: Some(self),
             reparameterized: Some(self),
+            weakly_reparameterized: Some(self),
             weak_derivative: Some(self),
             entropy: Some(self),
             cdf: Some(self),
@@ -127,6 +130,13 @@ impl<'t, F: Real> CumulativeDistribution<'t, F> for InverseGamma<Var<'t, F>> {
 impl<'t, F: Real> QuantileFunction<'t, F> for InverseGamma<Var<'t, F>> {
     fn icdf(&self, probability: Var<'t, F>) -> Var<'t, F> {
         self.scale / special::gamma_q_inverse(self.concentration, probability)
+    }
+}
+
+impl<'t, F: Real> WeaklyReparameterized<'t, F> for InverseGamma<Var<'t, F>> {
+    fn weak_rsample(&self, draw: &Draw<'_, F>, noise: WeakNoise) -> DistributionResult<WeakPath<'t, F>> {
+        let path = weak_log_gammas(self.concentration, draw, &self.event_shape(), noise)?;
+        Ok(WeakPath { value: self.scale * (-path.value).exp(), ..path })
     }
 }
 

@@ -59,6 +59,7 @@ mod laplace;
 #[cfg(test)]
 mod law_checks;
 mod lkj;
+mod local;
 mod log_normal;
 mod logistic;
 mod low_rank_multivariate_normal;
@@ -87,6 +88,7 @@ mod truncated_normal;
 mod uniform;
 mod von_mises;
 pub mod weak;
+mod weak_path;
 mod weibull;
 mod wishart;
 mod wrapper;
@@ -107,6 +109,8 @@ pub use distribution::{
     IndependentBits, IndependentCategories, KlDivergence, Live, Parameter, Parameters, QuantileFunction,
     RecordedAlternatives, Relaxed, Reparameterized, ScoreDifferentiable, Side, StochasticDerivative, Support,
     WeakDerivative,
+    IndependentBits, KlDivergence, Live, Parameter, Parameters, QuantileFunction, RecordedAlternatives, Relaxed,
+    Reparameterized, ScoreDifferentiable, Side, StochasticDerivative, Support, WeakDerivative, WeaklyReparameterized,
 };
 pub use domain::{check_parameter, common_shape, finite, positive, whole};
 pub use empirical::Empirical;
@@ -149,6 +153,7 @@ pub use transformed::TransformedDistribution;
 pub use truncated_normal::TruncatedNormal;
 pub use uniform::Uniform;
 pub use von_mises::VonMises;
+pub use weak_path::{WeakNoise, WeakPath};
 pub use weibull::Weibull;
 pub use wishart::Wishart;
 

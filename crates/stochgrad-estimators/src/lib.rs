@@ -9,6 +9,8 @@
 //! | [`ScoreFunction`] | a support that does not depend on the parameters | none | any |
 //! | [`Enumerate`] | a finite support | none | any |
 //! | [`Pathwise`] | reparameterised samples, a continuous cost | none | any, 1 through kinks |
+//! | [`ImplicitPathwise`] | a continuous law with a distribution function, a continuous cost | none | 1 |
+//! | [`GeneralizedReparameterization`] | gamma numbers, or other noise with a log-density; a continuous cost | none | 1 |
 //! | [`MeasureValued`] | a weak derivative | none | 1 |
 //! | [`StochasticDerivatives`] | jump rates of a discrete sample | none | 1 |
 //! | [`UnorderedSet`], [`SumAndSample`] | a finite support | none | any |
@@ -48,9 +50,11 @@ mod disarm;
 mod distinct_states;
 mod double_control_variate;
 mod enumerate;
+mod generalized_reparameterization;
 mod gumbel_rao;
 mod gumbel_softmax;
 mod lax;
+mod implicit_pathwise;
 mod measure_valued;
 mod member_gradients;
 #[cfg(test)]
@@ -87,9 +91,11 @@ pub use copula::{Copula, DirichletCopula, GaussianCopula, LatinHypercube};
 pub use disarm::DisArm;
 pub use double_control_variate::DoubleControlVariate;
 pub use enumerate::Enumerate;
+pub use generalized_reparameterization::GeneralizedReparameterization;
 pub use gumbel_rao::GumbelRao;
 pub use gumbel_softmax::GumbelSoftmax;
 pub use lax::Lax;
+pub use implicit_pathwise::ImplicitPathwise;
 pub use measure_valued::MeasureValued;
 pub use objectives::{EvidenceBound, Prior};
 pub use pathwise::Pathwise;

@@ -374,6 +374,19 @@ mod tests {
         Oracle::new().nodes(4).verify(model, 0..=1, 1e-9).unwrap();
     }
 
+    #[test]
+    fn implicit_paths_downstream_of_a_replay_are_drawn_again() {
+        let model = |graph: &Graph<'_, f64>| {
+            let t = graph.param("t", 0.3)?;
+            let b = graph.sample("b", &Bernoulli::from_logits(t), &MeasureValued::new().samples(20))?;
+            let x = graph.sample("x", &Gamma::new(b * 2.0 + 1.0, 1.0), &Pathwise::new())?;
+            graph.cost("cost", x.square())
+        };
+        // E x² is 2 at concentration 1, and 12 at 3.
+        let p = 1.0 / (1.0 + (-0.3_f64).exp());
+        StatisticalTest::new().runs(300).check(model, &[("t", scalar(10.0 * p * (1.0 - p)))]).unwrap();
+    }
+
     /// The part of REBAR that replays: the derivative of the cost at the relaxed value, with gradients.
     #[derive(Clone)]
     struct RecordedReplay;
@@ -437,5 +450,47 @@ mod tests {
         let gradient = record(&tape, |b| Normal::new(b * 2.0, 1.0), &Pathwise::new()).unwrap();
         // 6 times the derivative of the sigmoid at the perturbed logit, which lies in (0, 1/4].
         assert!(gradient[0] > 0.0 && gradient[0] <= 1.5, "{gradient:?}");
+    }
+
+    /// A layer with random weights on two data: the weights drawn once, or the products drawn for each datum.
+    fn random_layer(graph: &Graph<'_, f64>, inputs: [[f64; 2]; 2], local: bool) -> GraphResult<()> {
+        let x = graph.data("data", inputs)?;
+        let location = graph.param("location", [[0.4, 1.0], [-0.2, 0.3]])?;
+        let weights = Normal::new(location, graph.param("scale", [[0.6, 0.3], [0.8, 0.5]])?);
+        let products = if local {
+            graph.sample("products", &weights.products(x), &Pathwise::new())?
+        } else {
+            x.matmul(graph.sample("weights", &weights, &Pathwise::new())?)
+        };
+        graph.cost("cost", (products - graph.constant([0.5, -0.3])).square().sum())
+    }
+
+    #[test]
+    fn products_have_the_mean_gradient_of_random_weights_and_less_variance() {
+        let inputs = [[1.0, 0.5], [1.0, 0.3]];
+        let [weights, products] = [false, true].map(|local| {
+            let model = |graph: &Graph<'_, f64>| random_layer(graph, inputs, local);
+            Oracle::new().nodes(4).verify(model, 0..=2, 1e-9).unwrap();
+            Oracle::new().nodes(4).gradient(model).unwrap()
+        });
+        for name in ["location", "scale"] {
+            assert_close(products.mean(name).unwrap().as_slice(), weights.mean(name).unwrap().as_slice(), 1e-9);
+            let (local, whole) = (products.variance(name).unwrap(), weights.variance(name).unwrap());
+            let less = local.as_slice().iter().zip(whole.as_slice()).all(|(local, whole)| local < whole);
+            assert!(less, "{name}: {local:?}, {whole:?}");
+        }
+        // Two data that push a weight in opposite ways are worse off with noise of their own: it cancels no longer.
+        let opposite = [false, true].map(|local| {
+            let model = |graph: &Graph<'_, f64>| random_layer(graph, [[1.0, 0.5], [1.0, -0.3]], local);
+            Oracle::new().nodes(4).gradient(model).unwrap().variance("location").unwrap().get(&[1, 0])
+        });
+        assert!(opposite[0] < opposite[1], "{opposite:?}");
+        // Of one input that is 1 in both data, y has the derivative 2 (y − c): variance 4 s² with one draw, half of it with one for each.
+        for (local, expected) in [(false, 4.0), (true, 2.0)] {
+            let model = |graph: &Graph<'_, f64>| random_layer(graph, [[1.0, 0.0]; 2], local);
+            let moments = Oracle::new().nodes(4).gradient(model).unwrap();
+            let variance = moments.variance("location").unwrap();
+            assert_close(&variance.as_slice()[..2], &[expected * 0.36, expected * 0.09], 1e-9);
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! Counterfactual replay: the costs, had a node's value been another one.
 //!
 //! The part of the tape downstream of the node is recorded again with the value replaced. Every other node draws the same
-//! noise: a node whose values are recorded functions of its parameters is recorded again, any other is drawn again by
+//! noise: a node whose values are recorded functions of its parameters is recorded again, any other (those with implicit paths among them) is drawn again by
 //! its own method, with the plate of the primal run and new weights. Costs that the change cannot reach are not touched.
 
 use crate::context::{ElementDifference, NodeCost, RecordedDifference, SampleContext};
@@ -9,7 +9,7 @@ use crate::error::{GraphError, GraphResult};
 use crate::node::StochasticNode;
 use crate::surrogate::{Builder, merge, without};
 use std::collections::HashMap;
-use stochgrad_tape::{Id, IdMap, Op, Plate, PlateKind, Plates, SiteId, Var, Weights};
+use stochgrad_tape::{Id, IdMap, Op, Plate, PlateKind, Plates, SiteId, Smoothness, Var, Weights};
 use stochgrad_tensor::{Real, Shape, Tensor};
 
 /// How many members all plates of a replayed value may have together; more alternatives are replayed in several passes.
@@ -47,10 +47,12 @@ impl<'t, F: Real> Builder<'_, 't, F> {
         let Some(node) = self.nodes.get(index).filter(|node| node.site == site) else {
             return Ok(self.tape.record_again(var, ids));
         };
-        if node.method.redraws_by_recording() {
+        // A path that holds once only is an implicit one: it belongs to numbers that were drawn for the old parameters.
+        let implicit = node.parameters.iter().any(|parameter| parameter.path == Smoothness::Kinked);
+        if node.method.redraws_by_recording() && !implicit {
             return Ok(self.tape.record_again(var, ids));
         }
-        if recorded {
+        if recorded && !node.method.redraws_by_recording() {
             return Err(GraphError::Replay {
                 node: self.nodes[replaced].address.to_string(),
                 problem: format!(
