@@ -20,7 +20,8 @@ use stochgrad_distributions::{
     CumulativeDistribution, Distribution, DistributionError, Family, Support, implicit_path,
 };
 use stochgrad_graph::{
-    GradientMethod, GraphResult, Guarantee, Method, Order, Path, SampleContext, SamplePlate, SampleSet,
+    Access, Count, GradientMethod, GraphResult, Guarantee, Method, Order, Path, Profile, SampleContext, SamplePlate,
+    SampleSet,
 };
 use stochgrad_tape::Plate;
 use stochgrad_tensor::Real;
@@ -81,6 +82,12 @@ impl Method for ImplicitPathwise {
         format!("implicit pathwise ({})", describe_plate(self.plate))
     }
 
+    fn profile(&self) -> Profile {
+        Profile::unbiased(Order::Finite(1))
+            .backward_passes(Count::exactly(1), Access::Derivatives)
+            .times(self.plate.samples())
+    }
+
     fn sample_plate(&self) -> SamplePlate {
         self.plate
     }
@@ -92,7 +99,7 @@ where
 {
     fn guarantee(&self, distribution: &D::On<'_>, path: &Path) -> Result<Guarantee, String> {
         check_continuous(distribution)?;
-        path_order(path, false).map(|order| Guarantee::unbiased(order.min(Order::Finite(1))))
+        Ok(self.profile().guarantee(path).at_most(path_order(path, false)?))
     }
 
     fn sample<'t>(

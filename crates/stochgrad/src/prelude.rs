@@ -11,7 +11,11 @@ pub use stochgrad_distributions::{
     Uniform, VonMises, Weibull, Wishart,
 };
 pub use stochgrad_estimators::{
-    Arm, Arms, Ars, Arsm, Auto, Carms, CategoricalDisArm, Constant, Copula, DirichletCopula, DisArm, DoubleControlVariate, Enumerate, EvidenceBound, FnBaseline, GaussianCopula, GeneralizedReparameterization, GumbelRao, GumbelSoftmax, ImplicitPathwise, LatinHypercube, Lax, LeaveOneOut, MeasureValued, MovingAverage, Ovis, Pathwise, Rebar, ReinMax, Relax, Rodeo, ScoreFunction, StochasticDerivatives, StraightThrough, SumAndSample, Temperature, UnorderedSet, Vimco,
+    Arm, Arms, Ars, Arsm, Auto, Carms, CategoricalDisArm, Constant, Copula, DirichletCopula, DisArm,
+    DoubleControlVariate, Enumerate, EvidenceBound, FnBaseline, GaussianCopula, GeneralizedReparameterization,
+    GumbelRao, GumbelSoftmax, ImplicitPathwise, LatinHypercube, Lax, LeaveOneOut, MeasureValued, MovingAverage, Ovis,
+    Pathwise, Rebar, ReinMax, Relax, Rodeo, ScoreFunction, StochasticDerivatives, StraightThrough, SumAndSample,
+    Temperature, UnorderedSet, Vimco,
 };
 pub use stochgrad_graph::{
     Bias, DynMethod, GradientMethod, Gradients, Graph, GraphError, GraphResult, Guarantee, Method, Order, SamplePlate,

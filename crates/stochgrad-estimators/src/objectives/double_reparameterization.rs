@@ -35,6 +35,14 @@ pub(super) struct Ingredients<'t, F: Real> {
     pub(super) plates: Plates,
 }
 
+/// A law at one of the samples.
+pub(super) struct NamedPrior<'a, 't, F: Real> {
+    pub(super) law: &'a dyn CumulativeDistribution<'t, F>,
+    pub(super) sample: Var<'t, F>,
+    /// Its log-density there, with parameters held.
+    pub(super) log_density: Var<'t, F>,
+}
+
 impl<'t, F: Real> Ingredients<'t, F> {
     /// A scalar of value zero whose derivative takes the place of that of $\ln q$.
     pub(super) fn posterior_term(&self, graph: &Graph<'t, F>) -> GraphResult<Var<'t, F>> {
@@ -43,18 +51,14 @@ impl<'t, F: Real> Ingredients<'t, F> {
         Ok(self.without_value(graph, terms))
     }
 
-    /// A scalar of value zero whose derivative takes the place of those of the log-densities of some laws at the samples; each law comes with its sample
-    /// and its log-density.
-    pub(super) fn prior_term(
-        &self,
-        graph: &Graph<'t, F>,
-        priors: &[(&dyn CumulativeDistribution<'t, F>, Var<'t, F>, Var<'t, F>)],
-    ) -> GraphResult<Var<'t, F>> {
+    /// A scalar of value zero whose derivative takes the place of those of the log-densities of some laws at the samples.
+    pub(super) fn prior_term(&self, graph: &Graph<'t, F>, priors: &[NamedPrior<'_, 't, F>]) -> GraphResult<Var<'t, F>> {
         let mut terms = Vec::with_capacity(priors.len());
-        for &(prior, sample, log_prior) in priors {
-            let field = self.log_weight * self.slope.held() + (self.log_posterior - log_prior) * self.normalized.held();
+        for NamedPrior { law, sample, log_density } in priors {
+            let ratio = self.log_posterior - *log_density;
+            let field = self.log_weight * self.slope.held() + ratio * self.normalized.held();
             let fields = self.gradients(graph, field)?;
-            let path = hold_samples(implicit_path(prior, sample));
+            let path = hold_samples(implicit_path(*law, *sample));
             let own = self.latents.iter().zip(&fields).find(|(latent, _)| latent.id() == sample.id());
             terms.extend(own.map(|(_, &field)| (field.held() * path).sum()));
         }

@@ -21,7 +21,7 @@
 //!
 //! **Assumptions.** $\ln q$ is that of everything drawn along the sample plate upstream of it. Doubly reparameterised: all of it is drawn by [`Pathwise`](crate::Pathwise) along that plate.
 
-use super::double_reparameterization::{Ingredients, has_equal_weights};
+use super::double_reparameterization::{Ingredients, NamedPrior, has_equal_weights};
 use super::held::{all_samples, direct_samples, hold_parameters};
 use crate::dependence::is_differentiable;
 use std::panic::Location;
@@ -209,7 +209,7 @@ impl<'t, F: Real> Objective<'_, 't, F> {
             let because = format!("the prior {} in \"{}\" is doubly reparameterised", prior.name(), self.name);
             self.graph.qualify(&held, Guarantee::unbiased(Order::Finite(1)), because);
             log_joint = log_joint + log_prior;
-            named.push((prior, sample, log_prior));
+            named.push(NamedPrior { law: prior, sample, log_density: log_prior });
         }
         let log_weight = log_joint - log_posterior;
         let bound = self.bound.reduce(log_weight);
