@@ -8,7 +8,10 @@ use crate::quadrature::{Law, Rule};
 use rand_chacha::ChaCha8Rng;
 use std::cell::RefCell;
 use std::collections::HashMap;
-use stochgrad_distributions::{DistributionError, DistributionResult, NoiseKey, NoiseLayout, NoiseSource, quantile};
+use stochgrad_distributions::{
+    DistributionError, DistributionResult, NoiseKey, NoiseLayout, NoiseSource, PlannedNumber, quantile,
+};
+use stochgrad_tensor::plan::Place;
 
 /// Cells of less mass are rounding errors of a distribution function near 1: they are joined to their neighbour.
 const SLIVER: f64 = f64::EPSILON;
@@ -167,17 +170,25 @@ impl OracleNoise {
         }
     }
 
-    /// The state whose cell holds the number.
-    fn state(&self, key: NoiseKey, index: u64, cdf: &dyn Fn(u64) -> f64) -> DistributionResult<u64> {
-        let (low, high) = match self.known(key, index) {
-            Known::Point(u) => return Ok(quantile(u, cdf)),
+    /// The state whose cell holds the number, as it is or moved to a place.
+    fn state(
+        &self,
+        key: NoiseKey,
+        index: u64,
+        place: Option<Place>,
+        cdf: &dyn Fn(u64) -> f64,
+    ) -> DistributionResult<u64> {
+        let known = match self.known(key, index) {
+            Known::Point(u) => return Ok(quantile(place.map_or(u, |place| place.uniform(u)), cdf)),
             Known::Normal(_) => return Err(self.mixed()),
             Known::Interval(low, high) => (low, high),
         };
+        let (low, high) = place.map_or(known, |place| place.image(known));
         let cells = cells(low, high, cdf).map_err(|problem| self.fail(CheckError::Noise { problem }))?;
         let probabilities: Vec<f64> = cells.iter().map(|cell| (cell.high - cell.low) / (high - low)).collect();
         let cell = &cells[self.choose(key, index, &probabilities)?];
-        self.learn(key, index, Known::Interval(cell.low, cell.high));
+        let (low, high) = place.map_or((cell.low, cell.high), |place| place.preimage((cell.low, cell.high)));
+        self.learn(key, index, Known::Interval(low, high));
         Ok(cell.state)
     }
 
@@ -267,7 +278,22 @@ impl NoiseSource<f64> for OracleNoise {
         cdf: &dyn Fn(usize, u64) -> f64,
         out: &mut [f64],
     ) -> DistributionResult<()> {
-        self.each(layout, out, |element, index| Ok(self.state(key, index, &|k| cdf(element, k))? as f64))
+        self.each(layout, out, |element, index| Ok(self.state(key, index, None, &|k| cdf(element, k))? as f64))
+    }
+
+    fn invert_planned(
+        &self,
+        key: NoiseKey,
+        layout: &NoiseLayout,
+        numbers: &[PlannedNumber],
+        cdf: &dyn Fn(usize, u64) -> f64,
+        out: &mut [f64],
+    ) -> DistributionResult<()> {
+        for (element, (x, number)) in out.iter_mut().zip(numbers).enumerate() {
+            let index = layout.index(number.base);
+            *x = self.state(key, index, Some(number.place), &|k| cdf(element, k))? as f64;
+        }
+        Ok(())
     }
 
     fn generator(&self, _key: NoiseKey, _index: u64) -> DistributionResult<ChaCha8Rng> {
@@ -280,6 +306,7 @@ impl NoiseSource<f64> for OracleNoise {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use stochgrad_tensor::plan::Plan;
 
     /// All outcomes of a program: what it returned, and the probability.
     fn outcomes<T>(nodes: usize, mut program: impl FnMut(&OracleNoise) -> DistributionResult<T>) -> Vec<(T, f64)> {
@@ -355,6 +382,29 @@ mod tests {
         assert_eq!(found.len(), 64);
         let mean: f64 = found.iter().map(|(value, p)| value * p).sum();
         assert!((mean - 18.0).abs() < 1e-11);
+    }
+
+    #[test]
+    fn numbers_of_a_plan_are_split_where_they_lie() {
+        // An antithetic pair of bits and the two strata of a systematic pair, each from one number.
+        for (plan, strata, both) in [(Plan::Antithetic, [0, 0], 0.0), (Plan::Systematic, [0, 1], 0.0)] {
+            let found = outcomes(3, |noise| {
+                let numbers: Vec<PlannedNumber> = strata
+                    .iter()
+                    .enumerate()
+                    .map(|(member, &stratum)| PlannedNumber { base: 0, place: plan.place(2, member, stratum) })
+                    .collect();
+                let mut out = [0.0; 2];
+                let cdf = |_: usize, k: u64| if k == 0 { 0.7 } else { 1.0 };
+                noise.invert_planned(NoiseKey::new("x", None), &NoiseLayout::flat(1), &numbers, &cdf, &mut out)?;
+                Ok(out)
+            });
+            let probability =
+                |wanted: [f64; 2]| found.iter().filter(|(out, _)| *out == wanted).map(|(_, p)| p).sum::<f64>();
+            assert!((probability([1.0, 1.0]) - both).abs() < 1e-15, "{plan}: {found:?}");
+            let ones: f64 = found.iter().map(|(out, p)| (out[0] + out[1]) * p).sum();
+            assert!((ones - 0.6).abs() < 1e-15, "{plan}: {found:?}");
+        }
     }
 
     #[test]

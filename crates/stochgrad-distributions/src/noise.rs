@@ -4,9 +4,11 @@
 //! name of the node and the purpose) and a member. Adding a node changes no other's noise, a counterfactual replay sees
 //! the noise of the primal run, and an exact oracle can hand out every possible outcome in turn.
 
+use crate::planned::PlannedNumber;
 use crate::{DistributionError, DistributionResult};
 use rand_chacha::ChaCha8Rng;
-use stochgrad_tape::{Fill, NoiseLayout, NoiseSeed, Plates, Tape, Var};
+use stochgrad_tape::{Fill, NoiseLayout, NoisePlan, NoiseSeed, Plate, Plates, Tape, Var};
+use stochgrad_tensor::plan::{Place, Plan};
 use stochgrad_tensor::random::{Key, address_hash};
 use stochgrad_tensor::{Real, Shape, Tensor, reduce};
 
@@ -73,6 +75,27 @@ pub trait NoiseSource<F: Real> {
         out: &mut [F],
     ) -> DistributionResult<()>;
 
+    /// As [`invert`](Self::invert), of the numbers of a plan: `layout` is that of the numbers behind them.
+    ///
+    /// # Errors
+    /// If the source cannot give them.
+    fn invert_planned(
+        &self,
+        key: NoiseKey,
+        layout: &NoiseLayout,
+        numbers: &[PlannedNumber],
+        cdf: &dyn Fn(usize, u64) -> f64,
+        out: &mut [F],
+    ) -> DistributionResult<()> {
+        let mut base = vec![F::ZERO; layout.len()];
+        self.uniform(key, layout, &mut base)?;
+        for (element, (x, number)) in out.iter_mut().zip(numbers).enumerate() {
+            let u = number.place.uniform(base[number.base]).to_f64();
+            *x = F::from_f64(quantile(u, |k| cdf(element, k)) as f64);
+        }
+        Ok(())
+    }
+
     /// Ones with the given probabilities: 1 where `u ≥ 1 − p`.
     ///
     /// # Errors
@@ -117,7 +140,7 @@ pub struct KeyedNoise {
 
 impl KeyedNoise {
     /// The noise of one step.
-    pub fn new(seed: u64, step: u64) -> Self {
+    pub const fn new(seed: u64, step: u64) -> Self {
         KeyedNoise { seed, step }
     }
 
@@ -205,16 +228,23 @@ pub fn quantile(u: f64, cdf: impl Fn(u64) -> f64) -> u64 {
 /// A request for values of a node on some plates: what a distribution draws from.
 #[derive(Clone)]
 pub struct Draw<'a, F: Real> {
-    tape: &'a Tape<F>,
-    source: &'a dyn NoiseSource<F>,
-    key: NoiseKey,
-    plates: Plates,
+    pub(crate) tape: &'a Tape<F>,
+    pub(crate) source: &'a dyn NoiseSource<F>,
+    pub(crate) key: NoiseKey,
+    pub(crate) plates: Plates,
+    plan: Option<(Plan, Plate)>,
 }
 
 impl<'a, F: Real> Draw<'a, F> {
     /// A request on the given plates, which must be in the order in which they were made.
     pub fn new(tape: &'a Tape<F>, source: &'a dyn NoiseSource<F>, key: NoiseKey, plates: Plates) -> Self {
-        Draw { tape, source, key, plates }
+        Draw { tape, source, key, plates, plan: None }
+    }
+
+    /// The same request with the members of one of its plates drawn by a plan. Each base number (uniform, normal, exponential) of a law is planned by
+    /// itself, so that laws that need several have the right members too; samplers with an unknown number of them refuse.
+    pub fn planned(self, plan: Plan, plate: Plate) -> Self {
+        Draw { plan: Some((plan, plate)), ..self }
     }
 
     /// The plates that the values will carry.
@@ -264,7 +294,7 @@ impl<'a, F: Real> Draw<'a, F> {
         Ok(reduce::expand(self.tape.pool(), &value.with_shape(aligned), &full))
     }
 
-    fn fill(
+    pub(crate) fn fill(
         &self,
         event: &Shape,
         fill: impl FnOnce(&NoiseLayout, &mut [F]) -> DistributionResult<()>,
@@ -280,7 +310,11 @@ impl<'a, F: Real> Draw<'a, F> {
     /// # Errors
     /// If the source cannot give them.
     pub fn uniform(&self, event: &Shape) -> DistributionResult<Tensor<F>> {
-        self.fill(event, |layout, out| self.source.uniform(self.key, layout, out))
+        let draw = |layout: &NoiseLayout, out: &mut [F]| self.source.uniform(self.key, layout, out);
+        match self.plan {
+            None => self.fill(event, draw),
+            Some(planned) => self.fill_planned(planned, event, draw, Place::uniform),
+        }
     }
 
     /// Standard normal numbers.
@@ -288,7 +322,15 @@ impl<'a, F: Real> Draw<'a, F> {
     /// # Errors
     /// If the source cannot give them.
     pub fn normal(&self, event: &Shape) -> DistributionResult<Tensor<F>> {
-        self.fill(event, |layout, out| self.source.normal(self.key, layout, out))
+        let inverted = self.plan.is_some_and(|(plan, _)| !plan.is_mirroring());
+        let draw = |layout: &NoiseLayout, out: &mut [F]| match inverted {
+            true => self.source.uniform(self.key, layout, out),
+            false => self.source.normal(self.key, layout, out),
+        };
+        match self.plan {
+            None => self.fill(event, draw),
+            Some((plan, plate)) => self.fill_planned((plan, plate), event, draw, |place, x| place.normal(plan, x)),
+        }
     }
 
     /// Standard exponential numbers.
@@ -296,6 +338,11 @@ impl<'a, F: Real> Draw<'a, F> {
     /// # Errors
     /// If the source cannot give them.
     pub fn exponential(&self, event: &Shape) -> DistributionResult<Tensor<F>> {
+        if self.plan.is_some() {
+            let mut out = self.uniform(event)?;
+            out.make_mut().iter_mut().for_each(|x| *x = -x.ln());
+            return Ok(out);
+        }
         self.fill(event, |layout, out| self.source.exponential(self.key, layout, out))
     }
 
@@ -304,7 +351,13 @@ impl<'a, F: Real> Draw<'a, F> {
     /// # Errors
     /// If the source cannot give them.
     pub fn invert(&self, event: &Shape, cdf: &dyn Fn(usize, u64) -> f64) -> DistributionResult<Tensor<F>> {
-        self.fill(event, |layout, out| self.source.invert(self.key, layout, cdf, out))
+        self.fill(event, |layout, out| match self.plan {
+            None => self.source.invert(self.key, layout, cdf, out),
+            Some((plan, plate)) => {
+                let (layout, numbers) = self.plan_numbers(plan, plate, event)?;
+                self.source.invert_planned(self.key, &layout, &numbers, cdf, out)
+            }
+        })
     }
 
     /// Ones with the given probabilities, which have the full shape of the draw.
@@ -312,6 +365,10 @@ impl<'a, F: Real> Draw<'a, F> {
     /// # Errors
     /// If the source cannot give them.
     pub fn bernoulli(&self, event: &Shape, probabilities: &Tensor<F>) -> DistributionResult<Tensor<F>> {
+        if self.plan.is_some() {
+            let zero = |element: usize| 1.0 - probabilities.as_slice()[element].to_f64();
+            return self.invert(event, &|element, k| if k == 0 { zero(element) } else { 1.0 });
+        }
         self.fill(event, |layout, out| self.source.bernoulli(self.key, layout, probabilities.as_slice(), out))
     }
 
@@ -341,12 +398,17 @@ impl<'a, F: Real> Draw<'a, F> {
     /// Numbers from a random generator for each element, for samplers that need a random number of numbers.
     ///
     /// # Errors
-    /// If the source has no generators: the exact oracle has none.
+    /// If the source has no generators (the exact oracle has none), and for a draw by a plan.
     pub fn generate(
         &self,
         event: &Shape,
         mut sample: impl FnMut(usize, &mut ChaCha8Rng) -> F,
     ) -> DistributionResult<Tensor<F>> {
+        if let Some((plan, _)) = self.plan {
+            return Err(DistributionError::Noise(format!(
+                "this law is drawn from an unknown number of random numbers (rejection), which the {plan} plan cannot put in order; leave the plan out"
+            )));
+        }
         self.fill(event, |layout, out| {
             for (element, x) in out.iter_mut().enumerate() {
                 *x = sample(element, &mut self.source.generator(self.key, layout.index(element))?);
@@ -397,7 +459,8 @@ impl<'a, F: Real> Draw<'a, F> {
         if !std::ptr::eq(self.tape, tape) {
             return None;
         }
-        tape.noise(self.source.seed()?, fill, self.key.address, &self.plates, event)
+        let plan = self.plan.map(|(plan, plate)| NoisePlan { plan, plate, strata: self.strata().address });
+        tape.noise_by(plan, self.source.seed()?, fill, self.key.address, &self.plates, event)
     }
 
     fn record_host<'t>(&self, tape: &'t Tape<F>, value: Tensor<F>) -> Var<'t, F> {

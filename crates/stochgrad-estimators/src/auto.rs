@@ -123,7 +123,7 @@ fn is_open(path: &Path) -> bool {
 
 /// The independent members of a node's plate, if there are several to leave one out of.
 fn has_others<F: Real>(tape: &Tape<F>, plate: Option<Plate>) -> bool {
-    plate.is_some_and(|plate| tape.plate_kind(plate).has_own_noise() && tape.plate_size(plate) >= 2)
+    plate.is_some_and(|plate| tape.plate_kind(plate).is_independent() && tape.plate_size(plate) >= 2)
 }
 
 impl Method for Auto {

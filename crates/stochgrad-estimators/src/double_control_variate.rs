@@ -127,7 +127,7 @@ where
         distribution: &D::On<'t>,
     ) -> GraphResult<SampleSet<'t, F>> {
         let set = context.independent(distribution, self.plate)?;
-        let members = set.plate.map_or(1, |plate| match context.tape().plate_kind(plate).has_own_noise() {
+        let members = set.plate.map_or(1, |plate| match context.tape().plate_kind(plate).is_independent() {
             true => context.tape().plate_size(plate),
             false => 1,
         });

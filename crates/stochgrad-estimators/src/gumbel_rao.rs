@@ -16,7 +16,7 @@
 //! | cost evaluations | one a sample, and one backward pass |
 //! | the cost must offer | derivatives at the states |
 
-use crate::pathwise::{describe_plate, path_order};
+use crate::pathwise::{describe_members, path_order};
 use crate::temperature::Temperature;
 use stochgrad_distributions::{Family, Relaxed};
 use stochgrad_graph::{
@@ -25,6 +25,7 @@ use stochgrad_graph::{
 };
 use stochgrad_tape::{Plate, PlateKind};
 use stochgrad_tensor::Real;
+use stochgrad_tensor::plan::Plan;
 
 /// Rao-Blackwellised straight-through Gumbel-softmax, for distributions with a continuous relaxation: bits and one-hot vectors.
 ///
@@ -48,6 +49,7 @@ use stochgrad_tensor::Real;
 pub struct GumbelRao {
     temperature: Temperature,
     plate: SamplePlate,
+    plan: Option<Plan>,
     assume_continuous: bool,
     draws: usize,
 }
@@ -55,7 +57,13 @@ pub struct GumbelRao {
 impl GumbelRao {
     /// One sample. The noise is drawn ten times for it.
     pub fn new(temperature: impl Into<Temperature>) -> Self {
-        GumbelRao { temperature: temperature.into(), plate: SamplePlate::Single, assume_continuous: false, draws: 10 }
+        GumbelRao {
+            temperature: temperature.into(),
+            plate: SamplePlate::Single,
+            plan: None,
+            assume_continuous: false,
+            draws: 10,
+        }
     }
 
     /// How often the noise is drawn for each sample, at least once; 10 to 100 are common.
@@ -73,6 +81,11 @@ impl GumbelRao {
         GumbelRao { plate: SamplePlate::Shared(plate), ..self }
     }
 
+    /// Draws the samples by a [`Plan`], so that they keep out of one another's way.
+    pub fn plan(self, plan: Plan) -> Self {
+        GumbelRao { plan: Some(plan), ..self }
+    }
+
     /// Accepts jumps on the paths from the value, as [`Pathwise::assume_continuous`](crate::Pathwise::assume_continuous) does.
     pub fn assume_continuous(self) -> Self {
         GumbelRao { assume_continuous: true, ..self }
@@ -81,7 +94,12 @@ impl GumbelRao {
 
 impl Method for GumbelRao {
     fn name(&self) -> String {
-        format!("Gumbel-Rao ({}, {} conditional draws, {})", self.temperature, self.draws, describe_plate(self.plate))
+        format!(
+            "Gumbel-Rao ({}, {} conditional draws, {})",
+            self.temperature,
+            self.draws,
+            describe_members(self.plate, self.plan)
+        )
     }
 
     fn profile(&self) -> Profile {
@@ -116,7 +134,7 @@ where
     ) -> GraphResult<SampleSet<'t, F>> {
         self.temperature.check(context, distribution)?;
         let tape = context.tape();
-        let set = context.independent(distribution, self.plate)?;
+        let set = context.sampled(distribution, self.plate, self.plan)?;
         let hard = set.value;
         let draws = tape.plate("conditional draws", self.draws, PlateKind::Samples, &hard.plates());
         let draw = context.draw_on(&[set.plate.as_slice(), &[draws]].concat()).purpose("noise given the sample");

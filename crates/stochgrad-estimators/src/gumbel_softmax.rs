@@ -25,7 +25,7 @@
 //! To evaluate a trained model with hard samples, sample the same distribution with `ScoreFunction::new()`: same address, same
 //! noise source, no relaxation.
 
-use crate::pathwise::{check_parameter_paths, describe_plate, path_order};
+use crate::pathwise::{check_parameter_paths, describe_members, path_order};
 use crate::temperature::Temperature;
 use stochgrad_distributions::{Family, Relaxed};
 use stochgrad_graph::{
@@ -34,6 +34,7 @@ use stochgrad_graph::{
 };
 use stochgrad_tape::Plate;
 use stochgrad_tensor::Real;
+use stochgrad_tensor::plan::Plan;
 
 /// Gumbel-softmax samples, for distributions with a continuous relaxation.
 ///
@@ -58,6 +59,7 @@ use stochgrad_tensor::Real;
 pub struct GumbelSoftmax {
     temperature: Temperature,
     plate: SamplePlate,
+    plan: Option<Plan>,
     straight_through: bool,
     assume_continuous: bool,
 }
@@ -68,6 +70,7 @@ impl GumbelSoftmax {
         GumbelSoftmax {
             temperature: temperature.into(),
             plate: SamplePlate::Single,
+            plan: None,
             straight_through: false,
             assume_continuous: false,
         }
@@ -88,6 +91,11 @@ impl GumbelSoftmax {
         GumbelSoftmax { plate: SamplePlate::Shared(plate), ..self }
     }
 
+    /// Draws the samples by a [`Plan`], so that they keep out of one another's way.
+    pub fn plan(self, plan: Plan) -> Self {
+        GumbelSoftmax { plan: Some(plan), ..self }
+    }
+
     /// Accepts jumps on the paths from the value, as [`Pathwise::assume_continuous`](crate::Pathwise::assume_continuous) does.
     pub fn assume_continuous(self) -> Self {
         GumbelSoftmax { assume_continuous: true, ..self }
@@ -102,7 +110,7 @@ impl GumbelSoftmax {
 impl Method for GumbelSoftmax {
     fn name(&self) -> String {
         let form = if self.straight_through { "straight-through, " } else { "" };
-        format!("Gumbel-softmax ({form}{}, {})", self.temperature, describe_plate(self.plate))
+        format!("Gumbel-softmax ({form}{}, {})", self.temperature, describe_members(self.plate, self.plan))
     }
 
     fn profile(&self) -> Profile {
@@ -145,8 +153,8 @@ where
         distribution: &D::On<'t>,
     ) -> GraphResult<SampleSet<'t, F>> {
         self.temperature.check(context, distribution)?;
-        let plate = context.sample_plate(self.plate)?;
-        let perturbed = distribution.perturbed(&context.draw(plate)).map_err(|source| context.error(source))?;
+        let (plate, draw) = context.members(self.plate, self.plan)?;
+        let perturbed = distribution.perturbed(&draw).map_err(|source| context.error(source))?;
         let soft = distribution.soften(perturbed, self.temperature.record(context.tape()));
         let value = if self.straight_through { distribution.harden(perturbed).straight_through(soft) } else { soft };
         Ok(SampleSet::equal(value, plate))

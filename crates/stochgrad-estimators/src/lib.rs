@@ -25,7 +25,7 @@
 //! | [`GumbelSoftmax`] | a continuous relaxation, a differentiable cost | another law, or (straight-through) the gradient | any, or 1 |
 //!
 //! Baselines reduce the variance of the score function: [`LeaveOneOut`], [`MovingAverage`], [`Constant`], [`Vimco`], [`Ovis`], [`FnBaseline`], or the user's
-//! own [`Baseline`].
+//! own [`Baseline`]. A [`Plan`] makes the samples of a node keep out of one another's way.
 //!
 //! An *objective* records a cost whose gradient can be estimated in several ways: [`EvidenceBound`], the ELBO and the bounds of importance weighting.
 //!
@@ -63,6 +63,8 @@ mod objectives;
 mod own_parameters;
 mod pathwise;
 mod perturbation;
+#[cfg(test)]
+mod planned;
 mod rebar;
 mod reinmax;
 mod relax;
@@ -105,6 +107,7 @@ pub use relax::Relax;
 pub use rodeo::Rodeo;
 pub use score_function::ScoreFunction;
 pub use stochastic_derivative::StochasticDerivatives;
+pub use stochgrad_tensor::plan::Plan;
 pub use straight_through::StraightThrough;
 pub use sum_and_sample::SumAndSample;
 pub use temperature::Temperature;

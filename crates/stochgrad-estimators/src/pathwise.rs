@@ -25,6 +25,7 @@ use stochgrad_graph::{
 };
 use stochgrad_tape::{Plate, Smoothness};
 use stochgrad_tensor::Real;
+use stochgrad_tensor::plan::Plan;
 
 /// Pathwise derivatives, for reparameterised distributions.
 ///
@@ -49,6 +50,7 @@ use stochgrad_tensor::Real;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Pathwise {
     plate: SamplePlate,
+    plan: Option<Plan>,
     assume_continuous: bool,
 }
 
@@ -66,6 +68,11 @@ impl Pathwise {
     /// One sample for each member of a plate made with [`Graph::plate`](stochgrad_graph::Graph::plate).
     pub fn along(self, plate: Plate) -> Self {
         Pathwise { plate: SamplePlate::Shared(plate), ..self }
+    }
+
+    /// Draws the samples by a [`Plan`], so that they keep out of one another's way.
+    pub fn plan(self, plan: Plan) -> Self {
+        Pathwise { plan: Some(plan), ..self }
     }
 
     /// Accepts jumps on the paths from the value, and takes the derivative where it exists: right only if the jumps cancel (two
@@ -118,10 +125,18 @@ pub(crate) fn describe_plate(plate: SamplePlate) -> String {
     }
 }
 
+/// As [`describe_plate`], with the plan by which the samples are drawn.
+pub(crate) fn describe_members(plate: SamplePlate, plan: Option<Plan>) -> String {
+    match plan {
+        None => describe_plate(plate),
+        Some(plan) => format!("{plan}, {}", describe_plate(plate)),
+    }
+}
+
 impl Method for Pathwise {
     fn name(&self) -> String {
         let assumed = if self.assume_continuous { ", continuity assumed" } else { "" };
-        format!("pathwise ({}{assumed})", describe_plate(self.plate))
+        format!("pathwise ({}{assumed})", describe_members(self.plate, self.plan))
     }
 
     fn profile(&self) -> Profile {
@@ -153,8 +168,8 @@ where
         context: &SampleContext<'_, 't, F>,
         distribution: &D::On<'t>,
     ) -> GraphResult<SampleSet<'t, F>> {
-        let plate = context.sample_plate(self.plate)?;
-        let value = distribution.rsample(&context.draw(plate)).map_err(|source| context.error(source))?;
+        let (plate, draw) = context.members(self.plate, self.plan)?;
+        let value = distribution.rsample(&draw).map_err(|source| context.error(source))?;
         Ok(SampleSet::equal(value, plate))
     }
 }

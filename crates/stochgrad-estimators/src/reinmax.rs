@@ -15,7 +15,7 @@
 //! | cost evaluations | one a sample, and one backward pass |
 //! | the cost must offer | derivatives at the states |
 
-use crate::pathwise::{describe_plate, path_order};
+use crate::pathwise::{describe_members, path_order};
 use crate::temperature::Temperature;
 use stochgrad_distributions::{Distribution, Family, Relaxed};
 use stochgrad_graph::{
@@ -25,6 +25,7 @@ use stochgrad_graph::{
 use stochgrad_tape::Plate;
 use stochgrad_tape::Var;
 use stochgrad_tensor::Real;
+use stochgrad_tensor::plan::Plan;
 
 /// Second-order straight-through gradients, for distributions with a continuous relaxation: bits and one-hot vectors.
 ///
@@ -50,13 +51,14 @@ use stochgrad_tensor::Real;
 pub struct ReinMax {
     temperature: Temperature,
     plate: SamplePlate,
+    plan: Option<Plan>,
     assume_continuous: bool,
 }
 
 impl ReinMax {
     /// One sample. At temperature 1 costs that are quadratic in the sample have no bias; above it the variance falls.
     pub fn new(temperature: impl Into<Temperature>) -> Self {
-        ReinMax { temperature: temperature.into(), plate: SamplePlate::Single, assume_continuous: false }
+        ReinMax { temperature: temperature.into(), plate: SamplePlate::Single, plan: None, assume_continuous: false }
     }
 
     /// That many samples, along a plate of the node's own.
@@ -69,6 +71,11 @@ impl ReinMax {
         ReinMax { plate: SamplePlate::Shared(plate), ..self }
     }
 
+    /// Draws the samples by a [`Plan`], so that they keep out of one another's way.
+    pub fn plan(self, plan: Plan) -> Self {
+        ReinMax { plan: Some(plan), ..self }
+    }
+
     /// Accepts jumps on the paths from the value, as [`Pathwise::assume_continuous`](crate::Pathwise::assume_continuous) does.
     pub fn assume_continuous(self) -> Self {
         ReinMax { assume_continuous: true, ..self }
@@ -77,7 +84,7 @@ impl ReinMax {
 
 impl Method for ReinMax {
     fn name(&self) -> String {
-        format!("ReinMax ({}, {})", self.temperature, describe_plate(self.plate))
+        format!("ReinMax ({}, {})", self.temperature, describe_members(self.plate, self.plan))
     }
 
     fn profile(&self) -> Profile {
@@ -111,7 +118,7 @@ where
         distribution: &D::On<'t>,
     ) -> GraphResult<SampleSet<'t, F>> {
         self.temperature.check(context, distribution)?;
-        let set = context.independent(distribution, self.plate)?;
+        let set = context.sampled(distribution, self.plate, self.plan)?;
         let hard = set.value;
         let logits = distribution.location();
         // The probabilities are part of the rule, and differentiated no further.

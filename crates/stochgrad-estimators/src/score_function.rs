@@ -26,8 +26,9 @@ use stochgrad_graph::{
     CostContext, GradientMethod, GraphResult, Method, MethodState, Order, Path, Profile, SampleContext, SamplePlate,
     SampleSet, Terms,
 };
-use stochgrad_tape::{Plate, Plates, Tape, Var, Weights};
+use stochgrad_tape::{Plate, PlateKind, Plates, Tape, Var, Weights};
 use stochgrad_tensor::Real;
+use stochgrad_tensor::plan::Plan;
 
 /// The score-function estimator: for any distribution whose support does not depend on its parameters, and any cost.
 ///
@@ -52,6 +53,7 @@ use stochgrad_tensor::Real;
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ScoreFunction<B = NoBaseline> {
     plate: SamplePlate,
+    plan: Option<Plan>,
     baseline: B,
 }
 
@@ -73,9 +75,14 @@ impl<B> ScoreFunction<B> {
         ScoreFunction { plate: SamplePlate::Shared(plate), ..self }
     }
 
+    /// Draws the samples by a [`Plan`], so that they keep out of one another's way. No baseline may be made of the other samples then.
+    pub fn plan(self, plan: Plan) -> Self {
+        ScoreFunction { plan: Some(plan), ..self }
+    }
+
     /// Subtracts a baseline from the costs.
     pub fn baseline<C>(self, baseline: C) -> ScoreFunction<C> {
-        ScoreFunction { plate: self.plate, baseline }
+        ScoreFunction { plate: self.plate, plan: self.plan, baseline }
     }
 }
 
@@ -88,7 +95,8 @@ impl<B: Memory> Method for ScoreFunction<B> {
             SamplePlate::New(count) => Some(format!("{count} samples")),
             SamplePlate::Shared(_) => Some("along a shared plate".to_owned()),
         };
-        let settings: Vec<String> = baseline.into_iter().chain(samples).collect();
+        let plan = self.plan.map(|plan| plan.to_string());
+        let settings: Vec<String> = baseline.into_iter().chain(plan).chain(samples).collect();
         if settings.is_empty() { "score function".into() } else { format!("score function ({})", settings.join(", ")) }
     }
 
@@ -118,9 +126,8 @@ where
         context: &SampleContext<'_, 't, F>,
         distribution: &D::On<'t>,
     ) -> GraphResult<SampleSet<'t, F>> {
-        let set = context.independent(distribution, self.plate)?;
-        let members = set.plate.map_or(1, |plate| independent_members(context.tape(), plate));
-        self.baseline.check(members).map_err(|problem| {
+        let set = context.sampled(distribution, self.plate, self.plan)?;
+        check_baseline(context.tape(), set.plate, &self.baseline).map_err(|problem| {
             let problem = format!("{}: {problem}", Method::name(self));
             context.error(DistributionError::Unsupported { distribution: distribution.name(), problem })
         })?;
@@ -159,9 +166,24 @@ pub(crate) fn baseline_terms<'t, F: Real>(tape: &Tape<F>, baselines: Baselines<'
     Terms { control_variates, updates: baselines.updates, ..Terms::default() }
 }
 
-/// How many members of a plate have noise of their own.
-fn independent_members<F: Real>(tape: &Tape<F>, plate: Plate) -> usize {
-    if tape.plate_kind(plate).has_own_noise() { tape.plate_size(plate) } else { 1 }
+/// Checks that a baseline suits the members of a node's plate.
+pub(crate) fn check_baseline<F: Real>(
+    tape: &Tape<F>,
+    plate: Option<Plate>,
+    baseline: &impl Memory,
+) -> Result<(), String> {
+    match plate {
+        Some(plate) if tape.plate_kind(plate).is_independent() => baseline.check(tape.plate_size(plate)),
+        Some(plate) if tape.plate_kind(plate) == PlateKind::PlannedSamples => baseline.check(1).map_err(|_| {
+            let name = baseline.name().unwrap_or_else(|| "this baseline".into());
+            format!(
+                "the members of plate \"{}\" are drawn by a plan and depend on one another, so that {name}, which is made of the other members, \
+                 would bias the gradient; use Constant, MovingAverage or a FnBaseline, or leave the plan out",
+                tape.plate_name(plate)
+            )
+        }),
+        _ => baseline.check(1),
+    }
 }
 
 /// How often a value without these plates counts: once for each member of those that are summed.

@@ -15,7 +15,7 @@
 //! | cost evaluations | one a sample, and one backward pass |
 //! | the cost must offer | derivatives at the states |
 
-use crate::pathwise::{describe_plate, path_order};
+use crate::pathwise::{describe_members, path_order};
 use crate::temperature::Temperature;
 use stochgrad_distributions::{Family, Relaxed};
 use stochgrad_graph::{
@@ -24,6 +24,7 @@ use stochgrad_graph::{
 };
 use stochgrad_tape::Plate;
 use stochgrad_tensor::Real;
+use stochgrad_tensor::plan::Plan;
 
 /// Straight-through gradients, for distributions with a continuous relaxation: bits and one-hot vectors.
 ///
@@ -47,13 +48,19 @@ use stochgrad_tensor::Real;
 pub struct StraightThrough {
     temperature: Temperature,
     plate: SamplePlate,
+    plan: Option<Plan>,
     assume_continuous: bool,
 }
 
 impl StraightThrough {
     /// One sample. At temperature 1 costs that are affine in the sample have no bias.
     pub fn new(temperature: impl Into<Temperature>) -> Self {
-        StraightThrough { temperature: temperature.into(), plate: SamplePlate::Single, assume_continuous: false }
+        StraightThrough {
+            temperature: temperature.into(),
+            plate: SamplePlate::Single,
+            plan: None,
+            assume_continuous: false,
+        }
     }
 
     /// That many samples, along a plate of the node's own.
@@ -66,6 +73,11 @@ impl StraightThrough {
         StraightThrough { plate: SamplePlate::Shared(plate), ..self }
     }
 
+    /// Draws the samples by a [`Plan`], so that they keep out of one another's way.
+    pub fn plan(self, plan: Plan) -> Self {
+        StraightThrough { plan: Some(plan), ..self }
+    }
+
     /// Accepts jumps on the paths from the value, as [`Pathwise::assume_continuous`](crate::Pathwise::assume_continuous) does.
     pub fn assume_continuous(self) -> Self {
         StraightThrough { assume_continuous: true, ..self }
@@ -74,7 +86,7 @@ impl StraightThrough {
 
 impl Method for StraightThrough {
     fn name(&self) -> String {
-        format!("straight-through ({}, {})", self.temperature, describe_plate(self.plate))
+        format!("straight-through ({}, {})", self.temperature, describe_members(self.plate, self.plan))
     }
 
     fn profile(&self) -> Profile {
@@ -108,7 +120,7 @@ where
         distribution: &D::On<'t>,
     ) -> GraphResult<SampleSet<'t, F>> {
         self.temperature.check(context, distribution)?;
-        let set = context.independent(distribution, self.plate)?;
+        let set = context.sampled(distribution, self.plate, self.plan)?;
         let hard = set.value;
         let soft = distribution.soften(distribution.location(), self.temperature.record(context.tape()));
         Ok(SampleSet::equal(hard.straight_through(soft), set.plate))

@@ -8,6 +8,7 @@ use crate::surrogate::{Builder, merge};
 use std::panic::Location;
 use stochgrad_distributions::{Distribution, DistributionError, Draw, NoiseKey, NoiseSource};
 use stochgrad_tape::{Plate, PlateKind, Plates, Tape, Var};
+use stochgrad_tensor::plan::Plan;
 use stochgrad_tensor::{Real, Tensor};
 
 /// The surroundings of a draw.
@@ -106,6 +107,38 @@ impl<'a, 't, F: Real> SampleContext<'a, 't, F> {
         Ok((outer, self.tape.plate(&name, size, PlateKind::JointSamples, &inside)))
     }
 
+    /// The plate that a setting asks for, and a request for values on it: independent ones, or by a plan. The members of a plan depend on
+    /// one another, which the kind of the plate says: costs of several of them are refused.
+    ///
+    /// # Errors
+    /// As [`plate`](Self::plate); for a plan without a plate, and along a plate whose members are taken to be independent.
+    pub fn members(&self, setting: SamplePlate, plan: Option<Plan>) -> GraphResult<(Option<Plate>, Draw<'_, F>)> {
+        let Some(plan) = plan else {
+            let plate = self.sample_plate(setting)?;
+            return Ok((plate, self.draw(plate)));
+        };
+        let refused = |problem: &str| GraphError::Refused {
+            node: self.address.to_string(),
+            method: format!("the {plan} plan"),
+            problem: problem.into(),
+            at: self.at,
+        };
+        let plate = match setting {
+            SamplePlate::Single => return Err(refused("a plan is for several samples; ask for them with .samples(n)")),
+            SamplePlate::New(size) => self.plate(size, PlateKind::PlannedSamples)?,
+            SamplePlate::Shared(_) => match self.sample_plate(setting)? {
+                Some(plate) if self.tape.plate_kind(plate) == PlateKind::PlannedSamples => plate,
+                _ => {
+                    return Err(refused(
+                        "the members of the shared plate are independent draws, those of a plan are not; make the plate with \
+                         graph.planned_plate(name, size)",
+                    ));
+                }
+            },
+        };
+        Ok((Some(plate), self.draw(Some(plate)).planned(plan, plate)))
+    }
+
     /// A request for values on the plates of the parameters and the given one.
     pub fn draw(&self, plate: Option<Plate>) -> Draw<'_, F> {
         self.draw_on(plate.as_slice())
@@ -127,8 +160,20 @@ impl<'a, 't, F: Real> SampleContext<'a, 't, F> {
         distribution: &dyn Distribution<'t, F>,
         setting: SamplePlate,
     ) -> GraphResult<SampleSet<'t, F>> {
-        let plate = self.sample_plate(setting)?;
-        let draw = self.draw(plate);
+        self.sampled(distribution, setting, None)
+    }
+
+    /// Draws through which no gradient flows: independent ones, or by a plan.
+    ///
+    /// # Errors
+    /// As [`members`](Self::members), and those of the distribution and the noise source.
+    pub fn sampled(
+        &self,
+        distribution: &dyn Distribution<'t, F>,
+        setting: SamplePlate,
+        plan: Option<Plan>,
+    ) -> GraphResult<SampleSet<'t, F>> {
+        let (plate, draw) = self.members(setting, plan)?;
         let value = distribution.sample(&draw).map_err(|source| self.error(source))?;
         Ok(SampleSet::equal(value.drawn(), plate))
     }

@@ -2,11 +2,11 @@
 
 use crate::context::NodeCost;
 use crate::cost::{Cost, Part};
-use crate::error::GraphResult;
+use crate::error::{GraphError, GraphResult};
 use crate::node::StochasticNode;
 use crate::sums::SubsetSums;
 use crate::surrogate::{Builder, without};
-use stochgrad_tape::{Id, IdMap, Op, Plates, Var, Weights};
+use stochgrad_tape::{Id, IdMap, Op, Plate, PlateKind, Plates, Var, Weights};
 use stochgrad_tensor::Real;
 
 impl<'t, F: Real> Builder<'_, 't, F> {
@@ -81,6 +81,33 @@ impl<'t, F: Real> Builder<'_, 't, F> {
             }
         }
         Ok(())
+    }
+
+    /// Members drawn by a plan depend on one another: a cost of several of them has another mean than one of independent members, whatever its gradient.
+    pub(crate) fn check_planned_members(&self) -> GraphResult<()> {
+        for (index, node) in self.nodes.iter().enumerate() {
+            let is_planned = |plate: &Plate| self.tape.plate_kind(*plate) == PlateKind::PlannedSamples;
+            let planned: Plates = node.value.plates().into_iter().filter(is_planned).collect();
+            if planned.is_empty() {
+                continue;
+            }
+            for (cost, part) in self.downstream(index) {
+                let Part { value, plates } = &self.costs[cost].parts[part];
+                if let Some(&plate) = self.joint_plates(index, &planned, plates, value.id()).first() {
+                    return Err(self.dependent_members(index, plate));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The refusal of a cost of several members that are not independent.
+    pub(crate) fn dependent_members(&self, node: usize, plate: Plate) -> GraphError {
+        self.nodes[node].refused(format!(
+            "a cost depends on several members of plate \"{}\" together, and these members are not independent \
+             draws; keep the plate in the cost, or use a method with independent samples there",
+            self.tape.plate_name(plate)
+        ))
     }
 
     fn node_cost(&self, node: usize, name: String, value: Var<'t, F>, joint: Plates) -> GraphResult<NodeCost<'t, F>> {

@@ -258,6 +258,15 @@ impl<'t, F: Real> Graph<'t, F> {
         self.new_plate(name, size, PlateKind::Samples, Location::caller())
     }
 
+    /// A plate of samples for several nodes to share, whose members need not be independent: nodes along it may be drawn by a plan.
+    ///
+    /// # Errors
+    /// As [`plate`](Graph::plate).
+    #[track_caller]
+    pub fn planned_plate(&self, name: &str, size: usize) -> GraphResult<Plate> {
+        self.new_plate(name, size, PlateKind::PlannedSamples, Location::caller())
+    }
+
     fn new_plate(
         &self,
         name: &str,

@@ -29,7 +29,7 @@ use crate::sums::{SubsetSums, members};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use stochgrad_distributions::NoiseSource;
-use stochgrad_tape::{Id, IdMap, Plate, PlateKind, Plates, Tape, Var, Weights};
+use stochgrad_tape::{Id, IdMap, Plate, Plates, Tape, Var, Weights};
 use stochgrad_tensor::Real;
 
 /// The surrogate of a graph, and what goes with it.
@@ -101,6 +101,7 @@ impl<'a, 't, F: Real> Builder<'a, 't, F> {
         builder.check_guarantees()?;
         builder.find_nodes_with_costs();
         builder.check_weighted_sets()?;
+        builder.check_planned_members()?;
         for (index, node) in nodes.iter().enumerate().filter(|(index, _)| builder.has_costs[*index]) {
             let open = node.method.passes_gradient(&builder.paths[index]);
             if let (false, Some(path)) = (open, state.open_paths.iter().find(|path| path.site == node.site)) {
@@ -209,15 +210,11 @@ impl<'a, 't, F: Real> Builder<'a, 't, F> {
         let carried = l.plates();
         let summed = joint.iter().copied().filter(|plate| carried.contains(plate));
         summed.into_iter().try_fold(l, |l, plate| {
-            let independent = matches!(self.tape.plate_kind(plate), PlateKind::Data | PlateKind::Samples);
+            let independent = self.tape.plate_kind(plate).is_independent();
             if independent && !matches!(self.tape.weights(plate), Weights::Given { .. }) {
                 return Ok(l.sum_over(plate));
             }
-            Err(self.nodes[index].refused(format!(
-                "a cost depends on several members of plate \"{}\" together, and these members are not independent \
-                 draws; keep the plate in the cost, or use a method with independent samples there",
-                self.tape.plate_name(plate)
-            )))
+            Err(self.dependent_members(index, plate))
         })
     }
 

@@ -52,7 +52,7 @@ pub use degree::Degree;
 pub use error::{TapeError, TapeResult};
 pub use host::HostSource;
 pub use node::{HostRead, Id};
-pub use noise::{Fill, NoiseLayout, NoiseSeed};
+pub use noise::{Fill, NoiseLayout, NoisePlan, NoiseSeed};
 pub use op::{Axes, Op, PlateReduction, Smoothness};
 pub use plate::{Plate, PlateKind, Plates, Weights};
 pub use primitive::{Primitive, PrimitiveInputs};

@@ -4,9 +4,10 @@
 //! element's index. It is an operation like any other, so a [`Program`](crate::Program) makes it anew for another step.
 
 use crate::node::Inputs;
-use crate::{Op, Plate, PlateKind, Plates, Tape, Var};
+use crate::{Op, Plate, PlateKind, Plates, Tape, TapeError, Var};
 use smallvec::SmallVec;
 use std::panic::Location;
+use stochgrad_tensor::plan::{self, Plan};
 use stochgrad_tensor::random::{self, Key};
 use stochgrad_tensor::{Pool, Real, Shape, Tensor};
 
@@ -26,6 +27,17 @@ pub struct NoiseSeed {
     pub seed: u64,
     /// The step.
     pub step: u64,
+}
+
+/// How the members of a plate share and order some noise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct NoisePlan {
+    /// The plan.
+    pub plan: Plan,
+    /// The plate, which the noise carries.
+    pub plate: Plate,
+    /// The address of the numbers that decide the strata.
+    pub strata: u128,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,14 +60,21 @@ pub struct NoiseLayout {
 impl NoiseLayout {
     /// The layout of elements on some plates, `event` elements for each combination of their members.
     pub fn new<F: Real>(tape: &Tape<F>, plates: &[Plate], event: usize) -> Self {
+        Self::sized(tape, plates, event, |_, size| size)
+    }
+
+    /// As [`new`](Self::new), with another number of members of one of the plates.
+    pub fn resized<F: Real>(tape: &Tape<F>, plates: &[Plate], event: usize, plate: Plate, members: usize) -> Self {
+        Self::sized(tape, plates, event, |other, size| if other == plate { members } else { size })
+    }
+
+    fn sized<F: Real>(tape: &Tape<F>, plates: &[Plate], event: usize, size: impl Fn(Plate, usize) -> usize) -> Self {
         let inner = tape.inner.borrow();
-        Self::of(
-            plates.iter().map(|plate| {
-                let entry = &inner.plates[plate.index as usize];
-                (entry.size, entry.kind, entry.offset)
-            }),
-            event,
-        )
+        let entries = plates.iter().map(|&plate| {
+            let entry = &inner.plates[plate.index as usize];
+            (size(plate, entry.size), entry.kind, entry.offset)
+        });
+        Self::of(entries, event)
     }
 
     pub(crate) fn of(plates: impl Iterator<Item = (usize, PlateKind, u64)>, event: usize) -> Self {
@@ -142,6 +161,39 @@ pub(crate) fn filled<F: Real>(pool: &Pool<F>, key: &Key, fill: Fill, layout: &No
     out
 }
 
+/// Noise by a plan for the members of the plate at a position, under the keys of the numbers and of the strata.
+pub(crate) fn planned<F: Real>(
+    pool: &Pool<F>,
+    [key, strata]: [&Key; 2],
+    fill: Fill,
+    plan: Plan,
+    (plates, at): (impl Iterator<Item = (usize, PlateKind, u64)>, usize),
+    event: &Shape,
+) -> Tensor<F> {
+    let plates: SmallVec<[(usize, PlateKind, u64); 4]> = plates.collect();
+    let members = plates[at].0;
+    let drawn = |key: &Key, fill: Fill, count: usize| {
+        let resized = plates
+            .iter()
+            .enumerate()
+            .map(|(index, &(size, kind, offset))| (if index == at { count } else { size }, kind, offset));
+        let shape = resized.clone().map(|(size, ..)| size).chain(event.iter().copied()).collect();
+        filled(pool, key, fill, &NoiseLayout::of(resized, event.numel()), shape)
+    };
+    let base = if fill == Fill::Normal && plan.is_mirroring() { Fill::Normal } else { Fill::Uniform };
+    let base = drawn(key, base, plan.numbers(members));
+    let choices = match plan.choices(members) {
+        0 => None,
+        count => Some(drawn(strata, Fill::Uniform, count)),
+    };
+    let mut out = pool.take(plates.iter().map(|(size, ..)| *size).chain(event.iter().copied()).collect());
+    let entries = |plates: &[(usize, PlateKind, u64)]| plates.iter().map(|(size, ..)| size).product::<usize>();
+    let sizes = [entries(&plates[..at]), members, entries(&plates[at + 1..]) * event.numel()];
+    let numbers = [base.as_slice(), choices.as_ref().map_or(&[][..], Tensor::as_slice)];
+    plan::arrange(plan, fill == Fill::Normal, sizes, event.numel(), numbers, out.make_mut());
+    out
+}
+
 impl<F: Real> Tape<F> {
     /// Records noise: numbers decided by a seed, an address and the position of each element. `None` if other noise of this
     /// tape was made from another seed.
@@ -154,14 +206,38 @@ impl<F: Real> Tape<F> {
         plates: &[Plate],
         event: &Shape,
     ) -> Option<Var<'_, F>> {
+        self.noise_by(None, seed, fill, address, plates, event)
+    }
+
+    /// As [`noise`](Self::noise), by a plan.
+    #[track_caller]
+    pub fn noise_by(
+        &self,
+        plan: Option<NoisePlan>,
+        seed: NoiseSeed,
+        fill: Fill,
+        address: u128,
+        plates: &[Plate],
+        event: &Shape,
+    ) -> Option<Var<'_, F>> {
         let location = Location::caller();
         if let Err(error) = self.own_plates(plates, location) {
             return Some(self.fail(error));
         }
+        if let Some(problem) = plan.and_then(|planned| self.unplannable(planned, plates, event)) {
+            return Some(self.fail(TapeError::Other { message: problem, at: location }));
+        }
         if *self.inner.borrow_mut().noise.get_or_insert(seed) != seed {
             return None;
         }
-        let op = Op::Noise { fill, address, plates: Plates::from_slice(plates), event: event.clone() };
+        let op = Op::Noise { fill, address, plates: Plates::from_slice(plates), event: event.clone(), plan };
         Some(Var { tape: self, id: self.apply(op, &Inputs::new(), location) })
+    }
+
+    fn unplannable(&self, planned: NoisePlan, plates: &[Plate], event: &Shape) -> Option<String> {
+        if !plates.contains(&planned.plate) {
+            return Some(format!("the noise of a plan must carry its plate \"{}\"", self.plate_name(planned.plate)));
+        }
+        planned.plan.check(self.plate_size(planned.plate), event.numel()).err()
     }
 }

@@ -1,6 +1,6 @@
 //! The operations of a tape, as plain data.
 
-use crate::{Fill, Plate, Plates, SiteId, Special};
+use crate::{Fill, NoisePlan, Plate, Plates, SiteId, Special};
 use smallvec::SmallVec;
 use std::fmt;
 use std::sync::Arc;
@@ -45,6 +45,8 @@ pub enum Op {
         plates: Plates,
         /// The event shape.
         event: Shape,
+        /// How the members of a plate share and order them, if they are not independent.
+        plan: Option<NoisePlan>,
     },
     /// Numbers that host code supplies, asked for again whenever a program runs; by the number of the source on this tape.
     Host(u32),
@@ -222,7 +224,8 @@ impl fmt::Display for Op {
         match self {
             Op::Leaf { trainable: true } => f.write_str("parameter"),
             Op::Leaf { trainable: false } => f.write_str("constant"),
-            Op::Noise { fill, .. } => write!(f, "{fill:?} noise"),
+            Op::Noise { fill, plan: None, .. } => write!(f, "{fill:?} noise"),
+            Op::Noise { fill, plan: Some(planned), .. } => write!(f, "{fill:?} noise, {}", planned.plan),
             Op::Host(_) => f.write_str("host value"),
             Op::Map(map) => write!(f, "{map:?}"),
             Op::Zip(zip) => write!(f, "{zip:?}"),

@@ -22,6 +22,9 @@ pub enum PlateKind {
     Data,
     /// Independent draws of a node: noise is independent.
     Samples,
+    /// Draws of a node by a plan, each with the law of the node, that depend on one another. Noise downstream is independent, so that an
+    /// average over the members averages it too.
+    PlannedSamples,
     /// Draws of a node that depend on one another (without replacement, antithetic …), made by its method. Noise downstream is shared, so
     /// that the members differ in these draws alone.
     JointSamples,
@@ -34,6 +37,11 @@ pub enum PlateKind {
 impl PlateKind {
     /// Whether every member of the plate has noise of its own.
     pub fn has_own_noise(self) -> bool {
+        matches!(self, PlateKind::Data | PlateKind::Samples | PlateKind::PlannedSamples)
+    }
+
+    /// Whether the members are independent of one another: only then may something be made of several of them together.
+    pub fn is_independent(self) -> bool {
         matches!(self, PlateKind::Data | PlateKind::Samples)
     }
 }

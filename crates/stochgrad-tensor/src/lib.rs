@@ -14,6 +14,7 @@
 //!   [`layout`] (transpose, slice, gather …).
 //! - [`fused::Chain`]: element-wise functions one after the other, block by block.
 //! - [`random::Key`]: counter-based noise. Element `i` of a fill depends on the key and on `i` only.
+//! - [`plan::Plan`]: how several members share and order their noise, with the points of [`sobol`].
 //! - [`descent`]: steps of optimisers.
 //! - [`special`]: scalar special functions.
 //!
@@ -50,12 +51,14 @@ pub mod linalg;
 pub mod map;
 pub mod matmul;
 mod parallel;
+pub mod plan;
 mod pool;
 pub mod random;
 mod real;
 pub mod reduce;
 mod shape;
 mod simd;
+pub mod sobol;
 mod softmax;
 pub mod special;
 mod tensor;

@@ -1,0 +1,174 @@
+//! Draws by a sampling plan: the noise of several members, in the order that a [`Plan`] asks for.
+//!
+//! The strata of a plan are drawn like any whole numbers, by inversion, and the numbers inside them like any uniform ones, so that any
+//! [`NoiseSource`](crate::NoiseSource) serves: the exact oracle splits the numbers where their members lie. Recorded noise is one operation that does the same.
+
+use crate::noise::{Draw, NoiseKey};
+use crate::{DistributionError, DistributionResult};
+use stochgrad_tape::{NoiseLayout, Plate};
+use stochgrad_tensor::plan::{Place, Plan};
+use stochgrad_tensor::{Real, Shape, Tensor};
+
+/// The number of an element by a [`Plan`]: a number of some layout, moved to its place.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct PlannedNumber {
+    /// The position in the layout.
+    pub base: usize,
+    /// Where it goes.
+    pub place: Place,
+}
+
+impl<F: Real> Draw<'_, F> {
+    /// The numbers of a plan: their layout, and for each element which of them is its own and where it goes.
+    pub(crate) fn plan_numbers(
+        &self,
+        plan: Plan,
+        plate: Plate,
+        event: &Shape,
+    ) -> DistributionResult<(NoiseLayout, Vec<PlannedNumber>)> {
+        let (shape, elements) = (self.shape(event), event.numel());
+        let Some(at) = self.plates.iter().position(|&other| other == plate) else {
+            return Err(DistributionError::Noise(format!(
+                "a draw by the {plan} plan must be on the plate of its members"
+            )));
+        };
+        let members = shape[at];
+        plan.check(members, elements).map_err(DistributionError::Noise)?;
+        let [outer, inner] = [&shape[..at], &shape[at + 1..]].map(|sizes| sizes.iter().product::<usize>());
+        let decisions = plan.choices(members);
+        let mut choices = vec![F::ZERO; outer * decisions * inner];
+        let cdf =
+            |choice: usize, k: u64| (k + 1) as f64 / plan.options(choice / inner.max(1) % decisions.max(1)) as f64;
+        let layout = |members| NoiseLayout::resized(self.tape, &self.plates, elements, plate, members);
+        self.source.invert(self.strata(), &layout(decisions), &cdf, &mut choices)?;
+        let numbers = plan.numbers(members);
+        let mut planned = vec![PlannedNumber { base: 0, place: plan.place(members, 0, 0) }; shape.numel()];
+        let mut strata = vec![0; members];
+        for before in 0..outer {
+            for after in 0..inner {
+                let choice = |number: usize| choices[(before * decisions + number) * inner + after].to_f64() as usize;
+                plan.stratify(after % elements.max(1), choice, &mut strata);
+                for (member, &stratum) in strata.iter().enumerate() {
+                    planned[(before * members + member) * inner + after] = PlannedNumber {
+                        base: (before * numbers + plan.number_of(member)) * inner + after,
+                        place: plan.place(members, member, stratum),
+                    };
+                }
+            }
+        }
+        Ok((layout(numbers), planned))
+    }
+
+    /// The address of what decides the strata of a plan.
+    pub(crate) fn strata(&self) -> NoiseKey {
+        self.key.purpose("strata")
+    }
+
+    /// Numbers by a plan: those of the source, each moved to its place.
+    pub(crate) fn fill_planned(
+        &self,
+        (plan, plate): (Plan, Plate),
+        event: &Shape,
+        draw: impl FnOnce(&NoiseLayout, &mut [F]) -> DistributionResult<()>,
+        number: impl Fn(Place, F) -> F,
+    ) -> DistributionResult<Tensor<F>> {
+        self.fill(event, |_, out| {
+            let (layout, numbers) = self.plan_numbers(plan, plate, event)?;
+            let mut base = vec![F::ZERO; layout.len()];
+            draw(&layout, &mut base)?;
+            out.iter_mut().zip(&numbers).for_each(|(x, planned)| *x = number(planned.place, base[planned.base]));
+            Ok(())
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Bernoulli, Distribution, Gamma, KeyedNoise, Poisson};
+    use stochgrad_tape::{PlateKind, Plates, Tape};
+
+    const NOISE: KeyedNoise = KeyedNoise::new(1, 0);
+    const PLANS: [Plan; 4] = [Plan::Antithetic, Plan::Stratified, Plan::Systematic, Plan::Sobol { first: 2 }];
+
+    /// A plate of five members by a plan between two others, and a shared one.
+    fn request<'a, F: Real>(tape: &'a Tape<F>, plan: Plan, batch: usize, offset: u64) -> Draw<'a, F>
+    where
+        KeyedNoise: crate::NoiseSource<F>,
+    {
+        let data = tape.plate("data", batch, PlateKind::Data, &[]);
+        let shared = tape.plate("states", 2, PlateKind::Enumerated, &[]);
+        let members = tape.plate("members", 5, PlateKind::PlannedSamples, &[]);
+        let samples = tape.plate("samples", 3, PlateKind::Samples, &[]);
+        tape.set_plate_offset(data, offset);
+        let plates = Plates::from_slice(&[data, shared, members, samples]);
+        Draw::new(tape, &NOISE, NoiseKey::new("x", None), plates).planned(plan, members)
+    }
+
+    #[test]
+    fn recorded_numbers_are_those_of_the_host() {
+        fn compare<F: Real>() {
+            for plan in PLANS {
+                let tape = Tape::<F>::new();
+                let draw = request(&tape, plan, 4, 0);
+                let event = Shape::from([2]);
+                assert_eq!(draw.record_uniform(&tape, &event).unwrap().peek().unwrap(), draw.uniform(&event).unwrap());
+                assert_eq!(draw.record_normal(&tape, &event).unwrap().peek().unwrap(), draw.normal(&event).unwrap());
+                let exponential = draw.record_exponential(&tape, &event).unwrap().peek().unwrap();
+                for (recorded, host) in exponential.as_slice().iter().zip(draw.exponential(&event).unwrap().as_slice())
+                {
+                    assert!((*recorded - *host).abs() <= F::EPSILON * F::from_f64(8.0) * host.abs(), "{plan}");
+                }
+                let p = tape.constant([0.3, 0.8]);
+                let law = Bernoulli::from_probabilities(p);
+                assert_eq!(law.sample(&draw).unwrap().peek().unwrap(), law.draw(&draw).unwrap());
+            }
+        }
+        compare::<f64>();
+        compare::<f32>();
+    }
+
+    #[test]
+    fn a_shard_draws_what_the_whole_batch_would_and_states_share_noise() {
+        for plan in PLANS {
+            let tape = Tape::<f64>::new();
+            let event = Shape::from([2]);
+            let whole = request(&tape, plan, 6, 0).uniform(&event).unwrap();
+            let shard = request(&tape, plan, 2, 3).uniform(&event).unwrap();
+            let row = 2 * 5 * 3 * 2;
+            assert_eq!(whole.as_slice()[3 * row..5 * row], *shard.as_slice());
+            assert_eq!(shard.as_slice()[..row / 2], shard.as_slice()[row / 2..row]);
+            assert_ne!(shard.as_slice()[..row], shard.as_slice()[row..]);
+        }
+    }
+
+    #[test]
+    fn whole_numbers_are_spread_as_their_noise_is() {
+        let tape = Tape::<f64>::new();
+        let members = tape.plate("members", 64, PlateKind::PlannedSamples, &[]);
+        let law = Poisson::from_rate(tape.constant(3.0));
+        for plan in [Plan::Stratified, Plan::Systematic, Plan::sobol()] {
+            let draw = Draw::new(&tape, &NOISE, NoiseKey::new("n", None), Plates::from_slice(&[members]))
+                .planned(plan, members);
+            let drawn = law.draw(&draw).unwrap();
+            // The numbers of draws of 0, 1, 2 are the expected ones to less than one member at each end.
+            for k in 0..3 {
+                let expected = 64.0 * (-3.0_f64).exp() * [1.0, 3.0, 4.5][k];
+                let found = drawn.as_slice().iter().filter(|&&x| x == k as f64).count() as f64;
+                assert!((found - expected).abs() < 2.0, "{plan}: {found} draws of {k}, not {expected}");
+            }
+        }
+    }
+
+    #[test]
+    fn rejection_and_too_many_dimensions_are_refused() {
+        let tape = Tape::<f64>::new();
+        let law = Gamma::new(tape.constant(2.0), 1.0);
+        let error = law.draw(&request(&tape, Plan::Stratified, 1, 0)).unwrap_err().to_string();
+        assert!(error.contains("rejection") && error.contains("stratified"), "{error}");
+        let wide = request(&tape, Plan::sobol(), 1, 0);
+        let error = wide.uniform(&Shape::from([600])).unwrap_err().to_string();
+        assert!(error.contains("512 dimensions"), "{error}");
+        assert!(wide.record_uniform(&tape, &Shape::from([600])).unwrap().peek().is_err());
+    }
+}
