@@ -16,7 +16,7 @@
 use crate::distribution::{
     Alternatives, Capabilities, ClosedFormEntropy, CumulativeDistribution, Distribution, FiniteSupport,
     IndependentBits, IndependentCategories, KlDivergence, Parameters, QuantileFunction, RecordedAlternatives, Relaxed,
-    ScoreDifferentiable, Side, StochasticDerivative, Support, WeakDerivative,
+    ScoreDifferentiable, Side, StochasticDerivative, Support, Tempered, WeakDerivative,
 };
 use crate::noise::Draw;
 use crate::probability::{ProbabilityOrLogit, check_sample};
@@ -159,6 +159,7 @@ impl<'t, F: Real> Distribution<'t, F> for Bernoulli<Var<'t, F>> {
     fn capabilities(&self) -> Capabilities<'_, 't, F> {
         Capabilities {
             score: Some(self),
+            tempered: Some(self),
             independent_bits: Some(self),
             independent_categories: Some(self),
             finite_support: Some(self),
@@ -185,6 +186,12 @@ impl<'t, F: Real> CumulativeDistribution<'t, F> for Bernoulli<Var<'t, F>> {
 impl<'t, F: Real> QuantileFunction<'t, F> for Bernoulli<Var<'t, F>> {
     fn icdf(&self, probability: Var<'t, F>) -> Var<'t, F> {
         probability.gt(self.parameter.complement())
+    }
+}
+
+impl<'t, F: Real> Tempered<'t, F> for Bernoulli<Var<'t, F>> {
+    fn tempered(&self, temperature: f64) -> Box<dyn Distribution<'t, F> + 't> {
+        Box::new(Bernoulli::from_logits(self.logits() * (1.0 / temperature)))
     }
 }
 

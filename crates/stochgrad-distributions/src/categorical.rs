@@ -19,7 +19,7 @@ use crate::categories::ProbabilitiesOrLogits;
 use crate::distribution::{
     Alternatives, Capabilities, ClosedFormEntropy, CumulativeDistribution, Distribution, FiniteSupport,
     IndependentCategories, KlDivergence, Parameters, ScoreDifferentiable, Side, StochasticDerivative, Support,
-    WeakDerivative,
+    Tempered, WeakDerivative,
 };
 use crate::noise::Draw;
 use crate::probability::check_sample;
@@ -161,6 +161,7 @@ impl<'t, F: Real> Distribution<'t, F> for Categorical<Var<'t, F>> {
         Capabilities {
             score: Some(self),
             independent_categories: Some(self),
+            tempered: Some(self),
             finite_support: Some(self),
             weak_derivative: Some(self),
             stochastic_derivative: Some(self),
@@ -178,6 +179,12 @@ impl<'t, F: Real> CumulativeDistribution<'t, F> for Categorical<Var<'t, F>> {
         let possible = (value + 1.0).floor().step();
         let position = value.floor().clamp(0.0, last);
         possible.select(self.pick(self.probabilities().cumsum(-1), position), tape.constant(0.0))
+    }
+}
+
+impl<'t, F: Real> Tempered<'t, F> for Categorical<Var<'t, F>> {
+    fn tempered(&self, temperature: f64) -> Box<dyn Distribution<'t, F> + 't> {
+        Box::new(Categorical::from_logits(self.parameter.logs() * (1.0 / temperature)))
     }
 }
 

@@ -197,6 +197,8 @@ pub struct Capabilities<'a, 't, F: Real> {
     pub cdf: Option<&'a dyn CumulativeDistribution<'t, F>>,
     /// The inverse of the distribution function is known.
     pub icdf: Option<&'a dyn QuantileFunction<'t, F>>,
+    /// The law whose density is a power of this one's is known.
+    pub tempered: Option<&'a dyn Tempered<'t, F>>,
 }
 
 impl<F: Real> Default for Capabilities<'_, '_, F> {
@@ -214,6 +216,7 @@ impl<F: Real> Default for Capabilities<'_, '_, F> {
             entropy: None,
             cdf: None,
             icdf: None,
+            tempered: None,
         }
     }
 }
@@ -448,6 +451,17 @@ pub trait CumulativeDistribution<'t, F: Real>: Distribution<'t, F> {
 pub trait QuantileFunction<'t, F: Real>: CumulativeDistribution<'t, F> {
     /// The smallest value that is not exceeded with this probability, for each independent element.
     fn icdf(&self, probability: Var<'t, F>) -> Var<'t, F>;
+}
+
+/// The law whose density is a power of this one's is known.
+#[diagnostic::on_unimplemented(
+    message = "no overdispersed form of `{Self}` is known",
+    note = "give a law of your own to draw from: `ImportanceSampling::from_law(&law)`"
+)]
+pub trait Tempered<'t, F: Real>: Distribution<'t, F> {
+    /// The law with the density of this one to the power `1 / temperature`, up to a factor: above 1 it is wider, on the same support. For categories
+    /// the logits are divided by the temperature, for a normal law the variance is multiplied by it.
+    fn tempered(&self, temperature: f64) -> Box<dyn Distribution<'t, F> + 't>;
 }
 
 /// The entropy has a closed form.

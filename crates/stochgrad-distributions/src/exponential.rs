@@ -11,7 +11,7 @@
 use crate::boundary::Boundary;
 use crate::distribution::{
     Alternatives, Capabilities, ClosedFormEntropy, CumulativeDistribution, Distribution, KlDivergence, Parameters,
-    QuantileFunction, Reparameterized, ScoreDifferentiable, Support, WeakDerivative,
+    QuantileFunction, Reparameterized, ScoreDifferentiable, Support, Tempered, WeakDerivative,
 };
 use crate::noise::Draw;
 use crate::rate_or_scale::RateOrScale;
@@ -130,6 +130,7 @@ impl<'t, F: Real> Distribution<'t, F> for Exponential<Var<'t, F>> {
     fn capabilities(&self) -> Capabilities<'_, 't, F> {
         Capabilities {
             score: Some(self),
+            tempered: Some(self),
             reparameterized: Some(self),
             weak_derivative: Some(self),
             entropy: Some(self),
@@ -149,6 +150,12 @@ impl<'t, F: Real> CumulativeDistribution<'t, F> for Exponential<Var<'t, F>> {
 impl<'t, F: Real> QuantileFunction<'t, F> for Exponential<Var<'t, F>> {
     fn icdf(&self, probability: Var<'t, F>) -> Var<'t, F> {
         self.parameter.stretch(-(-probability).log1p())
+    }
+}
+
+impl<'t, F: Real> Tempered<'t, F> for Exponential<Var<'t, F>> {
+    fn tempered(&self, temperature: f64) -> Box<dyn Distribution<'t, F> + 't> {
+        Box::new(Exponential::new(self.rate() * (1.0 / temperature)))
     }
 }
 

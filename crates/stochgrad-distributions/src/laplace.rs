@@ -11,7 +11,7 @@
 
 use crate::distribution::{
     Alternatives, Capabilities, ClosedFormEntropy, CumulativeDistribution, Distribution, KlDivergence, Parameter,
-    Parameters, QuantileFunction, Reparameterized, ScoreDifferentiable, Support, WeakDerivative,
+    Parameters, QuantileFunction, Reparameterized, ScoreDifferentiable, Support, Tempered, WeakDerivative,
 };
 use crate::domain::{finite, positive};
 use crate::noise::Draw;
@@ -135,6 +135,7 @@ impl<'t, F: Real> Distribution<'t, F> for Laplace<Var<'t, F>> {
     fn capabilities(&self) -> Capabilities<'_, 't, F> {
         Capabilities {
             score: Some(self),
+            tempered: Some(self),
             reparameterized: Some(self),
             weak_derivative: Some(self),
             entropy: Some(self),
@@ -160,6 +161,12 @@ impl<'t, F: Real> QuantileFunction<'t, F> for Laplace<Var<'t, F>> {
         let upper = (probability - 0.5).step();
         let tail = upper.select(1.0 - probability, probability) * 2.0;
         self.location + self.scale * upper.select(-tail.ln(), tail.ln())
+    }
+}
+
+impl<'t, F: Real> Tempered<'t, F> for Laplace<Var<'t, F>> {
+    fn tempered(&self, temperature: f64) -> Box<dyn Distribution<'t, F> + 't> {
+        Box::new(Laplace { location: self.location, scale: self.scale * temperature })
     }
 }
 

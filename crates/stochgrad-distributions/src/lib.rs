@@ -108,7 +108,7 @@ pub use discrete_uniform::DiscreteUniform;
 pub use distribution::{
     Alternatives, Capabilities, ClosedFormEntropy, CumulativeDistribution, Distribution, Family, FiniteSupport,
     IndependentBits, IndependentCategories, KlDivergence, Live, Parameter, Parameters, QuantileFunction,
-    RecordedAlternatives, Relaxed, Reparameterized, ScoreDifferentiable, Side, StochasticDerivative, Support,
+    RecordedAlternatives, Relaxed, Reparameterized, ScoreDifferentiable, Side, StochasticDerivative, Support, Tempered,
     WeakDerivative, WeaklyReparameterized,
 };
 pub use domain::{check_parameter, common_shape, finite, positive, whole};

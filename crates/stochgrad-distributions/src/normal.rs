@@ -11,7 +11,8 @@
 
 use crate::distribution::{
     Alternatives, Capabilities, ClosedFormEntropy, CumulativeDistribution, Distribution, KlDivergence, Parameter,
-    Parameters, QuantileFunction, RecordedAlternatives, Reparameterized, ScoreDifferentiable, Support, WeakDerivative,
+    Parameters, QuantileFunction, RecordedAlternatives, Reparameterized, ScoreDifferentiable, Support, Tempered,
+    WeakDerivative,
 };
 use crate::domain::{common_shape, finite, positive};
 use crate::noise::Draw;
@@ -111,6 +112,7 @@ impl<'t, F: Real> Distribution<'t, F> for Normal<Var<'t, F>> {
     fn capabilities(&self) -> Capabilities<'_, 't, F> {
         Capabilities {
             score: Some(self),
+            tempered: Some(self),
             reparameterized: Some(self),
             weak_derivative: Some(self),
             entropy: Some(self),
@@ -130,6 +132,12 @@ impl<'t, F: Real> CumulativeDistribution<'t, F> for Normal<Var<'t, F>> {
 impl<'t, F: Real> QuantileFunction<'t, F> for Normal<Var<'t, F>> {
     fn icdf(&self, probability: Var<'t, F>) -> Var<'t, F> {
         self.location + self.scale * special::normal_icdf(probability)
+    }
+}
+
+impl<'t, F: Real> Tempered<'t, F> for Normal<Var<'t, F>> {
+    fn tempered(&self, temperature: f64) -> Box<dyn Distribution<'t, F> + 't> {
+        Box::new(Normal { location: self.location, scale: self.scale * temperature.sqrt() })
     }
 }
 

@@ -16,7 +16,7 @@
 use crate::categories::{OtherCategories, ProbabilitiesOrLogits};
 use crate::distribution::{
     Alternatives, Capabilities, ClosedFormEntropy, Distribution, FiniteSupport, IndependentCategories, KlDivergence,
-    Parameters, Relaxed, ScoreDifferentiable, Side, StochasticDerivative, Support, WeakDerivative,
+    Parameters, Relaxed, ScoreDifferentiable, Side, StochasticDerivative, Support, Tempered, WeakDerivative,
 };
 use crate::noise::Draw;
 use crate::probability::check_sample;
@@ -183,6 +183,7 @@ impl<'t, F: Real> Distribution<'t, F> for OneHotCategorical<Var<'t, F>> {
         Capabilities {
             score: Some(self),
             independent_categories: Some(self),
+            tempered: Some(self),
             finite_support: Some(self),
             weak_derivative: Some(self),
             stochastic_derivative: Some(self),
@@ -190,6 +191,12 @@ impl<'t, F: Real> Distribution<'t, F> for OneHotCategorical<Var<'t, F>> {
             entropy: Some(self),
             ..Capabilities::default()
         }
+    }
+}
+
+impl<'t, F: Real> Tempered<'t, F> for OneHotCategorical<Var<'t, F>> {
+    fn tempered(&self, temperature: f64) -> Box<dyn Distribution<'t, F> + 't> {
+        Box::new(OneHotCategorical::from_logits(self.parameter.logs() * (1.0 / temperature)))
     }
 }
 

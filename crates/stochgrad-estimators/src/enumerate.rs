@@ -196,7 +196,7 @@ fn joint_values<F: Real>(
 }
 
 /// Values in which all elements are in the same state: shape `[states, event]`.
-fn element_values<F: Real>(support: &Tensor<F>, states: usize, elements: usize, event: &Shape) -> Tensor<F> {
+pub(crate) fn element_values<F: Real>(support: &Tensor<F>, states: usize, elements: usize, event: &Shape) -> Tensor<F> {
     let width = support.len() / states.max(1);
     let shape: Shape = std::iter::once(states).chain(event.iter().copied()).collect();
     let row = (elements * width).max(1);

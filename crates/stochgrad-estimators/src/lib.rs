@@ -13,7 +13,8 @@
 //! | [`GeneralizedReparameterization`] | gamma numbers, or other noise with a log-density; a continuous cost | none | 1 |
 //! | [`MeasureValued`] | a weak derivative | none | 1 |
 //! | [`StochasticDerivatives`] | jump rates of a discrete sample | none | 1 |
-//! | [`UnorderedSet`], [`SumAndSample`] | a finite support | none | any |
+//! | [`UnorderedSet`], [`SumAndSample`], [`WithoutReplacement`] | a finite support | none | any |
+//! | [`ImportanceSampling`] | a support that does not depend on the parameters, and a law to draw from | none | any |
 //! | [`DisArm`], [`Arm`], [`Arms`] | independent bits | none | 1 |
 //! | [`CategoricalDisArm`], [`Carms`], [`Arsm`], [`Ars`] | independent categories | none | 1 |
 //! | [`DoubleControlVariate`] | a known mean | none | 1 |
@@ -54,6 +55,7 @@ mod generalized_reparameterization;
 mod gumbel_rao;
 mod gumbel_softmax;
 mod implicit_pathwise;
+mod importance_sampling;
 mod lax;
 mod measure_valued;
 mod member_gradients;
@@ -78,6 +80,7 @@ mod surrogate_network;
 mod swaps;
 mod temperature;
 mod unordered_set;
+mod without_replacement;
 
 pub use arm::Arm;
 pub use arms::Arms;
@@ -97,6 +100,7 @@ pub use generalized_reparameterization::GeneralizedReparameterization;
 pub use gumbel_rao::GumbelRao;
 pub use gumbel_softmax::GumbelSoftmax;
 pub use implicit_pathwise::ImplicitPathwise;
+pub use importance_sampling::{GivenLaw, ImportanceSampling, OverdispersedLaw, Proposal, ProposalKind};
 pub use lax::Lax;
 pub use measure_valued::MeasureValued;
 pub use objectives::{EvidenceBound, Prior};
@@ -112,3 +116,4 @@ pub use straight_through::StraightThrough;
 pub use sum_and_sample::SumAndSample;
 pub use temperature::Temperature;
 pub use unordered_set::UnorderedSet;
+pub use without_replacement::WithoutReplacement;

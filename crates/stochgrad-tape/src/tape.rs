@@ -474,6 +474,11 @@ impl<F: Real> Tape<F> {
         inner.plates.get_mut(plate.index as usize).map(read)
     }
 
+    /// A number that changes when the tape is cleared: positions on the tape mean something else then.
+    pub fn generation(&self) -> u32 {
+        self.inner.borrow().generation
+    }
+
     /// The number of members; 0 for a plate of another tape.
     pub fn plate_size(&self, plate: Plate) -> usize {
         self.entry(plate, |entry| entry.size).unwrap_or(0)

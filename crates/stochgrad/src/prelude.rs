@@ -17,7 +17,7 @@ pub use stochgrad_estimators::{
     Pathwise, Rebar, ReinMax, Relax, Rodeo, ScoreFunction, StochasticDerivatives, StraightThrough, SumAndSample,
     Temperature, UnorderedSet, Vimco,
 };
-pub use stochgrad_estimators::Plan;
+pub use stochgrad_estimators::{ImportanceSampling, Plan, WithoutReplacement};
 pub use stochgrad_graph::{
     Bias, DynMethod, GradientMethod, Gradients, Graph, GraphError, GraphResult, Guarantee, Method, Order, SamplePlate,
     Seed,
