@@ -6,8 +6,9 @@ use std::num::NonZero;
 use std::path::{Path, PathBuf};
 
 use clap::{Parser, ValueEnum};
+use stochgrad::tensor::sobol::DIMENSIONS as SOBOL_DIMENSIONS;
 
-use crate::settings::{Annealing, Compared, Latent, MethodName, Settings};
+use crate::settings::{Annealing, Compared, Latent, MethodName, PlanName, Settings};
 use crate::usage_error::UsageError;
 
 /// Sets of states without replacement, and sums of states, have fewer members.
@@ -85,6 +86,10 @@ pub(crate) struct Arguments {
     /// Samples per image [default: 4 for score-function, moving-average, leave-one-out and auto, else 1]
     #[arg(long, value_name = "K")]
     samples: Option<usize>,
+
+    /// How the samples of an image keep out of one another's way [default: they are independent]
+    #[arg(long, value_enum, value_name = "PLAN")]
+    plan: Option<PlanName>,
 
     /// A folder with the four unpacked MNIST files, in place of the embedded digits
     #[arg(long, value_name = "DIR")]
@@ -191,6 +196,7 @@ impl Arguments {
             });
         }
         let samples = self.samples(latent)?;
+        let plan = self.plan(latent, samples)?;
         let temperature = self.annealing()?;
         let compared = self.compared(latent)?;
         let pixels = if mnist { MNIST_PIXELS } else { DIGIT_PIXELS };
@@ -207,6 +213,7 @@ impl Arguments {
             hidden,
             method: self.method,
             samples,
+            plan,
             data,
             epochs,
             batch,
@@ -316,6 +323,7 @@ impl Arguments {
                 return Err(UsageError::Value {
                     flag: match self.method {
                         MethodName::UnorderedSet => "--method unordered-set",
+                        MethodName::WithoutReplacement => "--method without-replacement",
                         MethodName::SumAndSample => "--method sum-and-sample",
                         _ => "--method enumerate",
                     },
@@ -326,6 +334,27 @@ impl Arguments {
             }
         }
         Ok(samples)
+    }
+
+    fn plan(&self, latent: Latent, samples: usize) -> Result<Option<PlanName>, UsageError> {
+        let Some(plan) = self.plan else { return Ok(None) };
+        let refuse = |expected: String, hint| {
+            Err(UsageError::Value { flag: "--plan", expected, found: plan.name().to_owned(), hint })
+        };
+        if !self.method.takes_plans() {
+            let expected = format!("no value for {}, whose samples must be independent", self.method);
+            return refuse(expected, "leave it out, or try --method moving-average");
+        }
+        if samples < 2 {
+            return refuse("no value for a single sample".to_owned(), "add --samples 4");
+        }
+        if plan == PlanName::Sobol && latent.width() > SOBOL_DIMENSIONS {
+            return refuse(
+                format!("another plan for {latent}: Sobol points have {SOBOL_DIMENSIONS} dimensions"),
+                "try --plan stratified",
+            );
+        }
+        Ok(Some(plan))
     }
 
     fn annealing(&self) -> Result<Option<Annealing>, UsageError> {
@@ -554,6 +583,9 @@ mod tests {
             ("--lr -1", "--lr"),
             ("--lr nan", "--lr"),
             ("--lr inf", "--lr"),
+            ("--plan stratified", "--plan"),
+            ("--method gumbel-softmax --plan sobol", "--plan"),
+            ("--method score-function --latent bernoulli --latent-size 513 --plan sobol", "--plan"),
             ("--temperature 1", "--temperature"),
             ("--method disarm --latent bernoulli --samples 3", "--samples"),
             ("--method arms --latent bernoulli --samples 1", "--samples"),

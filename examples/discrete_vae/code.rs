@@ -3,21 +3,25 @@
 use std::sync::Arc;
 
 use stochgrad::distributions::{
-    Bernoulli, Family, FiniteSupport, Id, KlDivergence, OneHotCategorical, Relaxed, ScoreDifferentiable, WeakDerivative,
+    Bernoulli, Family, FiniteSupport, Id, KlDivergence, OneHotCategorical, Relaxed, ScoreDifferentiable, Tempered,
+    WeakDerivative,
 };
 use stochgrad::estimators::{
-    Arm, Arms, Auto, DisArm, DoubleControlVariate, Enumerate, GumbelRao, GumbelSoftmax, LeaveOneOut, MeasureValued,
-    MovingAverage, Rebar, ReinMax, Relax, Rodeo, ScoreFunction, StraightThrough, SumAndSample, Temperature,
-    UnorderedSet,
+    Arm, Arms, Auto, DisArm, DoubleControlVariate, Enumerate, GumbelRao, GumbelSoftmax, ImportanceSampling,
+    LeaveOneOut, MeasureValued, MovingAverage, Plan, Rebar, ReinMax, Relax, Rodeo, ScoreFunction, StraightThrough,
+    SumAndSample, Temperature, UnorderedSet, WithoutReplacement,
 };
 use stochgrad::graph::DynMethod;
 use stochgrad::tape::{Tape, Var};
 use stochgrad::tensor::Tensor;
 
-use crate::settings::{MethodName, Settings};
+use crate::settings::{MethodName, PlanName, Settings};
 
 /// How much of the past a moving-average baseline keeps at each step.
 const BASELINE_DECAY: f64 = 0.99;
+
+/// The temperature of the proposal of importance sampling: codes of many variables bear little.
+const DISPERSION: f64 = 1.1;
 
 /// The rate at which control variates learn.
 const CONTROL_VARIATE_RATE: f64 = 1e-3;
@@ -62,15 +66,36 @@ pub(crate) struct OneHots {
     pub(crate) categories: usize,
 }
 
+fn plan(name: PlanName) -> Plan {
+    match name {
+        PlanName::Antithetic => Plan::Antithetic,
+        PlanName::Stratified => Plan::Stratified,
+        PlanName::Systematic => Plan::Systematic,
+        PlanName::Sobol => Plan::sobol(),
+    }
+}
+
 /// The gradient method that the settings name, unless it is one for bits only. A temperature falls geometrically over `steps` steps.
 fn gradient_method<D>(settings: &Settings, steps: u64) -> Option<DynMethod<f32, D>>
 where
     D: Family<f32>,
-    for<'t> D::On<'t>:
-        ScoreDifferentiable<'t, f32> + FiniteSupport<'t, f32> + WeakDerivative<'t, f32> + Relaxed<'t, f32>,
+    for<'t> D::On<'t>: ScoreDifferentiable<'t, f32>
+        + FiniteSupport<'t, f32>
+        + WeakDerivative<'t, f32>
+        + Relaxed<'t, f32>
+        + Tempered<'t, f32>,
 {
     let samples = settings.samples;
-    let score_function = ScoreFunction::new().samples(samples);
+    /// Draws the samples by the plan of the settings, if there is one.
+    macro_rules! planned {
+        ($method:expr) => {
+            match settings.plan {
+                None => $method,
+                Some(name) => $method.plan(plan(name)),
+            }
+        };
+    }
+    let score_function = planned!(ScoreFunction::new().samples(samples));
     let temperature = || {
         let (start, end) = settings.temperature.map_or((1.0, 1.0), |annealing| (annealing.start, annealing.end));
         if start == end { Temperature::constant(start) } else { Temperature::exponential(start, end, steps) }
@@ -78,6 +103,10 @@ where
     Some(match settings.method {
         MethodName::ScoreFunction => Arc::new(score_function),
         MethodName::MovingAverage => Arc::new(score_function.baseline(MovingAverage::new(BASELINE_DECAY))),
+        MethodName::ImportanceSampled => {
+            let weighted = planned!(ImportanceSampling::overdispersed(DISPERSION).samples(samples));
+            Arc::new(weighted.baseline(MovingAverage::new(BASELINE_DECAY)))
+        }
         MethodName::LeaveOneOut => Arc::new(score_function.baseline(LeaveOneOut)),
         MethodName::DoubleControlVariate => Arc::new(DoubleControlVariate::new(samples).learned(CONTROL_VARIATE_RATE)),
         MethodName::Rebar => Arc::new(Rebar::new().samples(samples).learned(CONTROL_VARIATE_RATE)),
@@ -85,14 +114,15 @@ where
         MethodName::MeasureValued => Arc::new(MeasureValued::new().samples(samples)),
         MethodName::Enumerate => Arc::new(Enumerate::new()),
         MethodName::UnorderedSet => Arc::new(UnorderedSet::new(samples)),
+        MethodName::WithoutReplacement => Arc::new(WithoutReplacement::new(samples)),
         MethodName::SumAndSample => Arc::new(SumAndSample::new(samples - 2, 2)),
-        MethodName::GumbelSoftmax => Arc::new(GumbelSoftmax::new(temperature()).samples(samples)),
+        MethodName::GumbelSoftmax => Arc::new(planned!(GumbelSoftmax::new(temperature()).samples(samples))),
         MethodName::StraightThroughGumbel => {
-            Arc::new(GumbelSoftmax::new(temperature()).samples(samples).straight_through())
+            Arc::new(planned!(GumbelSoftmax::new(temperature()).samples(samples).straight_through()))
         }
-        MethodName::GumbelRao => Arc::new(GumbelRao::new(temperature()).samples(samples)),
-        MethodName::StraightThrough => Arc::new(StraightThrough::new(temperature()).samples(samples)),
-        MethodName::Reinmax => Arc::new(ReinMax::new(temperature()).samples(samples)),
+        MethodName::GumbelRao => Arc::new(planned!(GumbelRao::new(temperature()).samples(samples))),
+        MethodName::StraightThrough => Arc::new(planned!(StraightThrough::new(temperature()).samples(samples))),
+        MethodName::Reinmax => Arc::new(planned!(ReinMax::new(temperature()).samples(samples))),
         MethodName::Auto => Arc::new(Auto::new().samples(samples)),
         MethodName::Disarm | MethodName::Arm | MethodName::Arms | MethodName::Rodeo => return None,
     })

@@ -176,11 +176,12 @@ mod tests {
     fn recording_each_step_changes_nothing() {
         for method in [
             "leave-one-out",
-            "moving-average",
+            "moving-average --plan sobol",
+            "importance-sampled --plan stratified",
             "double-control-variate",
             "rebar",
             "relax",
-            "gumbel-softmax",
+            "gumbel-softmax --samples 2 --plan antithetic",
             "straight-through-gumbel",
             "gumbel-rao",
             "reinmax",

@@ -15,6 +15,8 @@ pub(crate) enum MethodName {
     ScoreFunction,
     /// The score function with a moving average as the baseline
     MovingAverage,
+    /// The same with weighted samples of an overdispersed law: unbiased, for few variables
+    ImportanceSampled,
     /// The score function with the other samples' mean as the baseline
     LeaveOneOut,
     /// Leave-one-out with a linear model of the cost from its gradient at the other samples
@@ -37,6 +39,8 @@ pub(crate) enum MethodName {
     Enumerate,
     /// States without replacement: unbiased, for small latent spaces
     UnorderedSet,
+    /// States without replacement with importance weights: unbiased, for small latent spaces
+    WithoutReplacement,
     /// The likeliest states and samples of the others: unbiased, for small latent spaces
     SumAndSample,
     /// A continuous relaxation: biased
@@ -59,6 +63,7 @@ impl MethodName {
         match self {
             Self::ScoreFunction => "score-function",
             Self::MovingAverage => "moving-average",
+            Self::ImportanceSampled => "importance-sampled",
             Self::LeaveOneOut => "leave-one-out",
             Self::DoubleControlVariate => "double-control-variate",
             Self::Disarm => "disarm",
@@ -70,6 +75,7 @@ impl MethodName {
             Self::MeasureValued => "measure-valued",
             Self::Enumerate => "enumerate",
             Self::UnorderedSet => "unordered-set",
+            Self::WithoutReplacement => "without-replacement",
             Self::SumAndSample => "sum-and-sample",
             Self::GumbelSoftmax => "gumbel-softmax",
             Self::StraightThroughGumbel => "straight-through-gumbel",
@@ -82,8 +88,8 @@ impl MethodName {
 
     pub(crate) fn default_samples(self) -> usize {
         match self {
-            Self::ScoreFunction | Self::MovingAverage | Self::LeaveOneOut | Self::Auto => 4,
-            Self::Arms | Self::UnorderedSet | Self::SumAndSample => 4,
+            Self::ScoreFunction | Self::MovingAverage | Self::ImportanceSampled | Self::LeaveOneOut | Self::Auto => 4,
+            Self::Arms | Self::UnorderedSet | Self::WithoutReplacement | Self::SumAndSample => 4,
             Self::DoubleControlVariate | Self::Rodeo | Self::Disarm | Self::Arm => 2,
             _ => 1,
         }
@@ -102,6 +108,11 @@ impl MethodName {
         }
     }
 
+    /// Whether the samples may be drawn by a plan: no two of them are compared.
+    pub(crate) fn takes_plans(self) -> bool {
+        self.is_relaxed() || matches!(self, Self::ScoreFunction | Self::MovingAverage | Self::ImportanceSampled)
+    }
+
     /// Whether samples come in pairs.
     pub(crate) fn is_paired(self) -> bool {
         matches!(self, Self::Disarm | Self::Arm)
@@ -114,7 +125,7 @@ impl MethodName {
 
     /// Whether the method looks at all joint states.
     pub(crate) fn lists_states(self) -> bool {
-        matches!(self, Self::Enumerate | Self::UnorderedSet | Self::SumAndSample)
+        matches!(self, Self::Enumerate | Self::UnorderedSet | Self::WithoutReplacement | Self::SumAndSample)
     }
 
     pub(crate) fn is_relaxed(self) -> bool {
@@ -125,6 +136,31 @@ impl MethodName {
     /// Whether the temperature is not annealed unless that is asked for.
     pub(crate) fn has_constant_temperature(self) -> bool {
         matches!(self, Self::StraightThrough | Self::Reinmax)
+    }
+}
+
+/// How the samples of an image keep out of one another's way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PlanName {
+    /// Mirrored pairs
+    Antithetic,
+    /// One sample in each part of every variable: a Latin hypercube
+    Stratified,
+    /// The same, equally spaced
+    Systematic,
+    /// Scrambled points of a Sobol sequence
+    Sobol,
+}
+
+impl PlanName {
+    /// The name as on the command line.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Antithetic => "antithetic",
+            Self::Stratified => "stratified",
+            Self::Systematic => "systematic",
+            Self::Sobol => "sobol",
+        }
     }
 }
 
@@ -204,6 +240,8 @@ pub(crate) struct Settings {
     pub(crate) method: MethodName,
     /// Samples per image; 1 for `enumerate`, which has no use for it.
     pub(crate) samples: usize,
+    /// How the samples of an image keep out of one another's way, if they are not independent.
+    pub(crate) plan: Option<PlanName>,
     /// The folder of MNIST files, absolute; the embedded digits where there is none.
     pub(crate) data: Option<PathBuf>,
     /// Passes over the training images.
@@ -262,6 +300,7 @@ impl Settings {
             "hidden": self.hidden,
             "method": self.method.name(),
             "samples": self.samples,
+            "plan": self.plan.map(PlanName::name),
             "data": self.data.as_ref().map(|path| path.to_string_lossy()),
             "epochs": self.epochs,
             "batch": self.batch,
@@ -290,6 +329,7 @@ impl Settings {
             hidden,
             method,
             samples: read(value, "samples", "a count", size)?,
+            plan: read(value, "plan", "the name of a plan, or null", optional(plan))?,
             data: read(value, "data", "a path or null", optional(path))?,
             epochs: read(value, "epochs", "a count", size)?,
             batch: read(value, "batch", "a count", size)?,
@@ -344,6 +384,7 @@ impl Settings {
             ("--hidden", hidden.join(",")),
             ("--method", self.method.name().to_owned()),
             ("--samples", self.samples.to_string()),
+            ("--plan", self.plan.map_or_else(nothing, |plan| plan.name().to_owned())),
             ("--temperature", start),
             ("--final-temperature", end),
             ("--epochs", epochs),
@@ -396,6 +437,10 @@ fn latent(value: &Value) -> Option<Latent> {
     }
 }
 
+fn plan(value: &Value) -> Option<PlanName> {
+    PlanName::from_str(value.as_str()?, false).ok()
+}
+
 fn annealing(value: &Value) -> Option<Annealing> {
     match value.as_array()?.as_slice() {
         [start, end] => Some(Annealing { start: float(start)?, end: float(end)? }),
@@ -413,6 +458,7 @@ mod tests {
             hidden: vec![128, 64],
             method: MethodName::GumbelSoftmax,
             samples: 4,
+            plan: Some(PlanName::Stratified),
             data: None,
             epochs: 100,
             batch: 50,
@@ -435,6 +481,7 @@ mod tests {
             method: MethodName::MeasureValued,
             data: Some(PathBuf::from("/data/mnist")),
             temperature: None,
+            plan: None,
             resume: true,
             record_each_step: false,
             quick: true,
@@ -450,7 +497,7 @@ mod tests {
     #[test]
     fn every_setting_is_checked_when_read() {
         let keys: Vec<String> = settings().to_json().as_object().unwrap().keys().cloned().collect();
-        assert_eq!(keys.len(), 15);
+        assert_eq!(keys.len(), 16);
         for key in keys {
             let mut value = settings().to_json();
             value[&key] = json!({ "not": "this" });
@@ -466,7 +513,7 @@ mod tests {
     #[test]
     fn a_difference_is_named_by_its_flag() {
         type Change = fn(&mut Settings);
-        let changes: [(&str, Change); 14] = [
+        let changes: [(&str, Change); 15] = [
             ("--data", |s| s.data = Some("/data".into())),
             ("--quick", |s| s.quick = true),
             ("--latent", |s| s.latent = Latent::Bernoulli { bits: 20 }),
@@ -479,6 +526,7 @@ mod tests {
             ("--hidden", |s| s.hidden = vec![128]),
             ("--method", |s| s.method = MethodName::StraightThroughGumbel),
             ("--samples", |s| s.samples = 5),
+            ("--plan", |s| s.plan = Some(PlanName::Sobol)),
             ("--temperature", |s| {
                 s.temperature = Some(Annealing { start: 0.9, end: 0.3 });
             }),
@@ -512,6 +560,9 @@ mod tests {
     fn every_method_reads_back_by_its_name() {
         for &method in MethodName::value_variants() {
             assert_eq!(MethodName::from_str(method.name(), false), Ok(method));
+        }
+        for &plan in PlanName::value_variants() {
+            assert_eq!(PlanName::from_str(plan.name(), false), Ok(plan));
         }
     }
 
