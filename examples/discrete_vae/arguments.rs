@@ -202,7 +202,7 @@ impl Arguments {
         let pixels = if mnist { MNIST_PIXELS } else { DIGIT_PIXELS };
         let members = match self.method {
             MethodName::Enumerate => latent.states().unwrap_or(MOST_STATES),
-            _ => samples as u128,
+            method => method.swaps(latent).saturating_mul(samples) as u128,
         };
         let widths = [&[pixels], hidden.as_slice(), &[latent.width()]].concat();
         check_size(&widths, batch, members)?;

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use stochgrad::distributions::{
-    Bernoulli, Family, FiniteSupport, Id, KlDivergence, OneHotCategorical, Relaxed, ScoreDifferentiable, Tempered,
-    WeakDerivative,
+    Bernoulli, Family, FiniteSupport, Id, IndependentCategories, KlDivergence, OneHotCategorical, Relaxed,
+    ScoreDifferentiable, Tempered, WeakDerivative,
 };
 use stochgrad::estimators::{
-    Arm, Arms, Auto, DisArm, DoubleControlVariate, Enumerate, GumbelRao, GumbelSoftmax, ImportanceSampling,
-    LeaveOneOut, MeasureValued, MovingAverage, Plan, Rebar, ReinMax, Relax, Rodeo, ScoreFunction, StraightThrough,
-    SumAndSample, Temperature, UnorderedSet, WithoutReplacement,
+    Arm, Arms, Ars, Arsm, Auto, Carms, CategoricalDisArm, DisArm, DoubleControlVariate, Enumerate, GumbelRao,
+    GumbelSoftmax, ImportanceSampling, LeaveOneOut, MeasureValued, MovingAverage, Plan, Rebar, ReinMax, Relax, Rodeo,
+    ScoreFunction, StraightThrough, SumAndSample, Temperature, UnorderedSet, WithoutReplacement,
 };
 use stochgrad::graph::DynMethod;
 use stochgrad::tape::{Tape, Var};
@@ -80,6 +80,7 @@ fn gradient_method<D>(settings: &Settings, steps: u64) -> Option<DynMethod<f32, 
 where
     D: Family<f32>,
     for<'t> D::On<'t>: ScoreDifferentiable<'t, f32>
+        + IndependentCategories<'t, f32>
         + FiniteSupport<'t, f32>
         + WeakDerivative<'t, f32>
         + Relaxed<'t, f32>
@@ -109,6 +110,12 @@ where
         }
         MethodName::LeaveOneOut => Arc::new(score_function.baseline(LeaveOneOut)),
         MethodName::DoubleControlVariate => Arc::new(DoubleControlVariate::new(samples).learned(CONTROL_VARIATE_RATE)),
+        MethodName::DisarmSticks => Arc::new(CategoricalDisArm::new().pairs(samples / 2)),
+        MethodName::DisarmWeighted => Arc::new(CategoricalDisArm::importance_weighted().pairs(samples / 2)),
+        MethodName::DisarmTree => Arc::new(CategoricalDisArm::tree().pairs(samples / 2)),
+        MethodName::Carms => Arc::new(Carms::new(samples)),
+        MethodName::Arsm => Arc::new(Arsm::new().races(samples)),
+        MethodName::Ars => Arc::new(Ars::new().races(samples)),
         MethodName::Rebar => Arc::new(Rebar::new().samples(samples).learned(CONTROL_VARIATE_RATE)),
         MethodName::Relax => Arc::new(Relax::new().samples(samples).relaxed_cost().learning_rate(CONTROL_VARIATE_RATE)),
         MethodName::MeasureValued => Arc::new(MeasureValued::new().samples(samples)),

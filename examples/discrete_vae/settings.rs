@@ -27,6 +27,18 @@ pub(crate) enum MethodName {
     Arm,
     /// Jointly antithetic bits: unbiased
     Arms,
+    /// Antithetic pairs of categories, stick by stick: unbiased
+    DisarmSticks,
+    /// The same pairs, with their probability divided out: unbiased
+    DisarmWeighted,
+    /// Antithetic pairs of categories by a balanced tree: unbiased
+    DisarmTree,
+    /// Jointly antithetic categories: unbiased
+    Carms,
+    /// Races with all swaps of two categories: unbiased, a cost for each pair of categories
+    Arsm,
+    /// Races with all swaps with one category: unbiased, a cost for each category
+    Ars,
     /// The score function with the relaxed model as control variate: unbiased
     Rebar,
     /// The score function with a learned network as control variate: unbiased
@@ -69,6 +81,12 @@ impl MethodName {
             Self::Disarm => "disarm",
             Self::Arm => "arm",
             Self::Arms => "arms",
+            Self::DisarmSticks => "disarm-sticks",
+            Self::DisarmWeighted => "disarm-weighted",
+            Self::DisarmTree => "disarm-tree",
+            Self::Carms => "carms",
+            Self::Arsm => "arsm",
+            Self::Ars => "ars",
             Self::Rebar => "rebar",
             Self::Relax => "relax",
             Self::Rodeo => "rodeo",
@@ -89,8 +107,9 @@ impl MethodName {
     pub(crate) fn default_samples(self) -> usize {
         match self {
             Self::ScoreFunction | Self::MovingAverage | Self::ImportanceSampled | Self::LeaveOneOut | Self::Auto => 4,
-            Self::Arms | Self::UnorderedSet | Self::WithoutReplacement | Self::SumAndSample => 4,
+            Self::Arms | Self::Carms | Self::UnorderedSet | Self::WithoutReplacement | Self::SumAndSample => 4,
             Self::DoubleControlVariate | Self::Rodeo | Self::Disarm | Self::Arm => 2,
+            Self::DisarmSticks | Self::DisarmWeighted | Self::DisarmTree => 2,
             _ => 1,
         }
     }
@@ -101,8 +120,8 @@ impl MethodName {
             Self::LeaveOneOut => (2, "leave-one-out, whose baseline is the other samples' mean"),
             Self::DoubleControlVariate => (2, "double-control-variate, whose baseline is made of the other samples"),
             Self::Rodeo => (2, "rodeo, whose baseline is made of the other samples"),
-            Self::Disarm | Self::Arm => (2, "pairs"),
-            Self::Arms => (2, "arms, whose samples avoid one another"),
+            _ if self.is_paired() => (2, "pairs"),
+            Self::Arms | Self::Carms => (2, "arms and carms, whose samples avoid one another"),
             Self::SumAndSample => (3, "sum-and-sample, which sums all but two of them"),
             _ => (1, "any method"),
         }
@@ -113,9 +132,19 @@ impl MethodName {
         self.is_relaxed() || matches!(self, Self::ScoreFunction | Self::MovingAverage | Self::ImportanceSampled)
     }
 
+    /// The values that one sample is evaluated at: more than one where categories swap.
+    pub(crate) fn swaps(self, latent: Latent) -> usize {
+        let (categories, _) = latent.base_and_exponent();
+        match self {
+            Self::Arsm => categories.saturating_mul(categories.saturating_sub(1)) / 2 + 1,
+            Self::Ars => categories,
+            _ => 1,
+        }
+    }
+
     /// Whether samples come in pairs.
     pub(crate) fn is_paired(self) -> bool {
-        matches!(self, Self::Disarm | Self::Arm)
+        matches!(self, Self::Disarm | Self::Arm | Self::DisarmSticks | Self::DisarmWeighted | Self::DisarmTree)
     }
 
     /// Whether the method works on bits only.
@@ -564,6 +593,12 @@ mod tests {
         for &plan in PlanName::value_variants() {
             assert_eq!(PlanName::from_str(plan.name(), false), Ok(plan));
         }
+    }
+
+    #[test]
+    fn swaps_are_counted() {
+        let latent = Latent::Categorical { variables: 3, categories: 10 };
+        assert_eq!([MethodName::Arsm, MethodName::Ars, MethodName::Carms].map(|m| m.swaps(latent)), [46, 10, 1]);
     }
 
     #[test]

@@ -119,8 +119,8 @@ mod tests {
 
     #[test]
     fn it_is_unbiased_on_every_shape_of_graph() {
-        category_models::assert_unbiased_by_samples(&Arsm::new(), 4000);
-        category_models::assert_unbiased_by_samples(&Arsm::new().races(2), 1000);
+        category_models::assert_unbiased_by_samples(&Arsm::new(), 1500);
+        category_models::assert_unbiased_by_samples(&Arsm::new().races(2), 500);
     }
 
     /// Two categories are ARM, with its known variance.
@@ -134,9 +134,9 @@ mod tests {
                     graph.cost("cost", (b - target).square())
                 };
                 let mean = theta * (1.0 - theta) * (1.0 - 2.0 * target);
-                let test = StatisticalTest::new().runs(10_000);
+                let test = StatisticalTest::new().runs(4000);
                 test.check(model, &[("logit", Tensor::scalar(mean))]).unwrap();
-                test.check_variance(model, &[("logit", Tensor::scalar(expected))], 0.05).unwrap();
+                test.check_variance(model, &[("logit", Tensor::scalar(expected))], 0.15).unwrap();
             }
         }
     }

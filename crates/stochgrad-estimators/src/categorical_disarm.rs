@@ -27,7 +27,7 @@
 
 use crate::antithetic::antithetic_bits;
 use crate::carms::pair_weights;
-use crate::decisions::{Decisions, Way};
+use crate::decisions::{Decisions, Way, check_categories};
 use crate::disarm::{describe_pairs, pair_profile, pair_terms};
 use stochgrad_distributions::{Family, IndependentCategories};
 use stochgrad_graph::{
@@ -131,6 +131,7 @@ where
         context: &SampleContext<'_, 't, F>,
         distribution: &D::On<'t>,
     ) -> GraphResult<SampleSet<'t, F>> {
+        check_categories(context, distribution)?;
         let decisions = self.decisions(distribution);
         let (outer, pair) = context.joint_plate(self.plate, 2)?;
         let bits = antithetic_bits(context.tape(), &context.draw(outer), decisions.chance, &decisions.event());

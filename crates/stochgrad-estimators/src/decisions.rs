@@ -4,7 +4,8 @@
 //! $v$ among those below it, and the category is the leaf where the way ends. Sticks are the tree with one category to the right of each node: is it the first one, or else the second
 //! one, and so on. The bits are independent, and only those on the way matter.
 
-use stochgrad_distributions::IndependentCategories;
+use stochgrad_distributions::{DistributionError, IndependentCategories};
+use stochgrad_graph::{GraphResult, SampleContext};
 use stochgrad_tape::{Tape, Var};
 use stochgrad_tensor::{Real, Shape, Tensor};
 
@@ -139,6 +140,23 @@ impl<'t, F: Real> Decisions<'t, F> {
             Some(order) => (order * by_position.unsqueeze(-1)).sum_axis(-2),
         }
     }
+}
+
+/// Refuses a single category, to which no decision leads.
+pub(crate) fn check_categories<'t, F: Real>(
+    context: &SampleContext<'_, 't, F>,
+    distribution: &impl IndependentCategories<'t, F>,
+) -> GraphResult<()> {
+    let categories = count(distribution.category_logs());
+    if categories >= 2 {
+        return Ok(());
+    }
+    Err(context.error(DistributionError::Unsupported {
+        distribution: distribution.name(),
+        problem: format!(
+            "antithetic decisions need at least 2 categories, came {categories}; use a constant, or ScoreFunction for any number of them"
+        ),
+    }))
 }
 
 fn count<F: Real>(probabilities: Var<'_, F>) -> usize {

@@ -322,10 +322,10 @@ mod tests {
             jump(&graph, &method).unwrap();
             graph.backward().unwrap().get("m").unwrap().to_vec()
         };
-        let variance = || StatisticalTest::new().runs(2000).sample(run).unwrap().variance.iter().sum::<f64>();
+        let variance = || StatisticalTest::new().runs(1000).sample(run).unwrap().variance.iter().sum::<f64>();
         let before = variance();
         assert!(method.state().is_empty(), "what is not advanced must not change");
-        for step in 0..800 {
+        for step in 0..500 {
             let tape = Tape::<f64>::new();
             let graph = Graph::new(&tape, Seed::new(9).step(step));
             jump(&graph, &method).unwrap();
@@ -336,7 +336,10 @@ mod tests {
         // E = 3 Φ(Σm / √2) + m₀² + 1.
         let density = (-(-0.1_f64).powi(2) / 4.0).exp() / (4.0 * std::f64::consts::PI).sqrt();
         let exact = Tensor::from([3.0 * density + 0.6, 3.0 * density]);
-        StatisticalTest::new().check(|graph: &Graph<'_, f64>| jump(graph, &method), &[("m", exact)]).unwrap();
+        StatisticalTest::new()
+            .runs(4000)
+            .check(|graph: &Graph<'_, f64>| jump(graph, &method), &[("m", exact)])
+            .unwrap();
     }
 
     #[test]
