@@ -81,6 +81,8 @@ fn smooth_maps() -> Vec<(Map, bool)> {
         (Map::Tanh, false),
         (Map::Sigmoid, false),
         (Map::Softplus, false),
+        (Map::Log1pSquare, false),
+        (Map::Log1pSquareSlope, false),
         (Map::Relu, false),
         (Map::LeakyRelu(0.2), false),
         (Map::Erf, false),
@@ -801,6 +803,36 @@ fn special_cases() -> Vec<Case> {
             special::gamma_q_inverse(tape.constant(1.7), x[0])
         }),
         case("log_sinhc", vec![real(&[3], 343)], |_, x| special::log_sinhc(x[0])),
+        case("normal_log_mass", vec![real(&[2, 1], 370), positive(&[3], 371)], |_, x| {
+            special::normal_log_mass(x[0], x[0] + x[1])
+        }),
+        case("normal_log_mass_over_density", vec![real(&[2, 1], 372), positive(&[3], 373)], |_, x| {
+            special::normal_log_mass_over_density(x[0], x[0] + x[1])
+        }),
+        case("truncated_normal_cdf", vec![real(&[3], 374), unit(&[3], 375), positive(&[2, 1], 376)], |_, x| {
+            special::truncated_normal_cdf(x[0] + x[1] * x[2], x[0], x[0] + x[2])
+        }),
+        case("truncated_normal_icdf", vec![unit(&[3], 377), real(&[3], 378), positive(&[2, 1], 379)], |_, x| {
+            special::truncated_normal_icdf(x[0], x[1], x[1] + x[2])
+        }),
+        case("truncated_normal_mean", vec![real(&[2, 1], 380), positive(&[3], 381)], |_, x| {
+            special::truncated_normal_mean(x[0], x[0] + x[1])
+        }),
+        case("truncated_normal_variance", vec![real(&[2, 1], 382), positive(&[3], 383)], |_, x| {
+            special::truncated_normal_variance(x[0], x[0] + x[1])
+        }),
+        case("inverse_gaussian_icdf", vec![unit(&[3], 384), positive(&[3], 385), positive(&[2, 1], 386)], |_, x| {
+            special::inverse_gaussian_icdf(x[0], x[1], x[2])
+        }),
+        case("von_mises_icdf by its argument", vec![unit(&[3], 387)], |tape, x| {
+            special::von_mises_icdf(x[0], tape.constant(1.7))
+        }),
+        case("skellam_log_pmf", vec![positive(&[3], 388), positive(&[2, 1], 389)], move |tape, x| {
+            special::skellam_log_pmf(tape.constant(counts([0.0, -2.0, 5.0])), x[0], x[1])
+        }),
+        case("skellam_cdf", vec![positive(&[3], 390), positive(&[2, 1], 391)], move |tape, x| {
+            special::skellam_cdf(tape.constant(counts([0.0, -2.0, 5.0])), x[0], x[1])
+        }),
         case("log_beta", vec![positive(&[2, 1], 306), positive(&[3], 307)], |_, x| special::log_beta(x[0], x[1])),
         case("log_gamma_kernel", vec![positive(&[3], 308), positive(&[2, 1], 309)], |_, x| {
             special::log_gamma_kernel(x[0], x[1])

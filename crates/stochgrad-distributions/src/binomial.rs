@@ -19,11 +19,12 @@
 
 use crate::distribution::{
     Alternatives, Capabilities, CumulativeDistribution, Distribution, FiniteSupport, KlDivergence, Parameter,
-    Parameters, ScoreDifferentiable, Side, StochasticDerivative, Support, WeakDerivative,
+    Parameters, QuantileFunction, ScoreDifferentiable, Side, StochasticDerivative, Support, WeakDerivative,
 };
 use crate::domain::whole;
 use crate::noise::Draw;
 use crate::probability::{ProbabilityOrLogit, check_sample};
+use crate::weak::drawn_by_quantile;
 use crate::{DistributionError, DistributionResult, family};
 use smallvec::smallvec;
 use std::panic::Location;
@@ -97,6 +98,14 @@ impl<'t, F: Real> Binomial<Var<'t, F>> {
         Ok((draw.parameter(self.trials, &event)?, self.parameter.probabilities(draw, &event)?))
     }
 
+    fn inverted(&self, draw: &Draw<'_, F>) -> DistributionResult<Tensor<F>> {
+        let (trials, p) = self.tables(draw)?;
+        let cdf = |element: usize, k: u64| {
+            binomial_cdf(k as f64, trials.as_slice()[element].to_f64(), p.as_slice()[element].to_f64())
+        };
+        draw.invert(&self.event_shape(), &cdf)
+    }
+
     /// Jumps by one success up and down, with their weights given trials, value and probability.
     fn jumps(
         &self,
@@ -154,13 +163,7 @@ impl<'t, F: Real> Distribution<'t, F> for Binomial<Var<'t, F>> {
         }
     }
 
-    fn draw(&self, draw: &Draw<'_, F>) -> DistributionResult<Tensor<F>> {
-        let (trials, p) = self.tables(draw)?;
-        let cdf = |element: usize, k: u64| {
-            binomial_cdf(k as f64, trials.as_slice()[element].to_f64(), p.as_slice()[element].to_f64())
-        };
-        draw.invert(&self.event_shape(), &cdf)
-    }
+    drawn_by_quantile!();
 
     fn mean(&self) -> Option<Var<'t, F>> {
         Some(self.trials * self.parameter.probability())
@@ -186,6 +189,7 @@ impl<'t, F: Real> Distribution<'t, F> for Binomial<Var<'t, F>> {
             weak_derivative: Some(self),
             stochastic_derivative: Some(self),
             cdf: Some(self),
+            icdf: Some(self),
             ..Capabilities::default()
         }
     }
@@ -200,6 +204,12 @@ impl<'t, F: Real> CumulativeDistribution<'t, F> for Binomial<Var<'t, F>> {
         let failures = inner.select(self.trials - count, tape.constant(1.0));
         let (p, q) = (self.parameter.probability(), self.parameter.complement());
         inner.select(special::beta_inc_pair(failures, count + 1.0, q, p), all)
+    }
+}
+
+impl<'t, F: Real> QuantileFunction<'t, F> for Binomial<Var<'t, F>> {
+    fn icdf(&self, probability: Var<'t, F>) -> Var<'t, F> {
+        special::binomial_icdf(probability, self.trials, self.parameter.probability())
     }
 }
 

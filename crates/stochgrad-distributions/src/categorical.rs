@@ -18,14 +18,15 @@
 use crate::categories::ProbabilitiesOrLogits;
 use crate::distribution::{
     Alternatives, Capabilities, ClosedFormEntropy, CumulativeDistribution, Distribution, FiniteSupport,
-    IndependentCategories, KlDivergence, Parameters, ScoreDifferentiable, Side, StochasticDerivative, Support,
-    Tempered, WeakDerivative,
+    IndependentCategories, KlDivergence, Parameters, QuantileFunction, ScoreDifferentiable, Side, StochasticDerivative,
+    Support, Tempered, WeakDerivative,
 };
 use crate::noise::Draw;
 use crate::probability::check_sample;
 use crate::{DistributionResult, family};
 use smallvec::smallvec;
 use stochgrad_tape::Var;
+use stochgrad_tensor::map::Map;
 use stochgrad_tensor::{Real, Shape, Tensor};
 
 /// Categories as numbers `0, 1, …, C − 1`, by logits or by probabilities. The last axis of the parameter holds the categories; values lack it.
@@ -167,6 +168,7 @@ impl<'t, F: Real> Distribution<'t, F> for Categorical<Var<'t, F>> {
             stochastic_derivative: Some(self),
             entropy: Some(self),
             cdf: Some(self),
+            icdf: Some(self),
             ..Capabilities::default()
         }
     }
@@ -185,6 +187,14 @@ impl<'t, F: Real> CumulativeDistribution<'t, F> for Categorical<Var<'t, F>> {
 impl<'t, F: Real> Tempered<'t, F> for Categorical<Var<'t, F>> {
     fn tempered(&self, temperature: f64) -> Box<dyn Distribution<'t, F> + 't> {
         Box::new(Categorical::from_logits(self.parameter.logs() * (1.0 / temperature)))
+    }
+}
+
+impl<'t, F: Real> QuantileFunction<'t, F> for Categorical<Var<'t, F>> {
+    fn icdf(&self, probability: Var<'t, F>) -> Var<'t, F> {
+        // How many categories fall short of it; less the rounding of the sums.
+        let short = (self.probabilities().cumsum(-1) * (1.0 + 8.0 * F::EPSILON.to_f64())).lt(probability.unsqueeze(-1));
+        short.sum_axis(-1).map(Map::MinScalar(self.categories() as f64 - 1.0))
     }
 }
 

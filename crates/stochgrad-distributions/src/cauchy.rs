@@ -71,7 +71,7 @@ impl<'t, F: Real> Distribution<'t, F> for Cauchy<Var<'t, F>> {
     }
 
     fn log_prob_each(&self, value: Var<'t, F>) -> Var<'t, F> {
-        -special::log1p_square(self.standardize(value)) - self.scale.ln() - PI.ln()
+        -(special::log1p_square(self.standardize(value)) + (self.scale.ln() + PI.ln()))
     }
 
     drawn_by_path!();

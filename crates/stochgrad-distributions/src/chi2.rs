@@ -7,7 +7,7 @@
 //! | score | any order |
 //! | reparameterised | that of the [gamma law](crate::Gamma) with concentration $\nu/2$ and rate $1/2$: order 1 |
 //!
-//! As by the concentration of a gamma law, the weak derivative by the degrees of freedom has no cheap sampler.
+//! The weak derivative by the degrees of freedom is half of that of the [gamma law](crate::Gamma) by its concentration.
 
 use crate::Gamma;
 use crate::WeaklyReparameterized;
@@ -93,6 +93,7 @@ impl<'t, F: Real> Distribution<'t, F> for Chi2<Var<'t, F>> {
             score: Some(self),
             reparameterized: Some(self),
             weakly_reparameterized: Some(self),
+            weak_derivative: Some(self),
             entropy: Some(self),
             cdf: Some(self),
             icdf: Some(self),
@@ -127,6 +128,22 @@ impl<'t, F: Real> Reparameterized<'t, F> for Chi2<Var<'t, F>> {
     }
 }
 
+impl<'t, F: Real> WeakDerivative<'t, F> for Chi2<Var<'t, F>> {
+    fn weak_derivative(
+        &self,
+        parameter: usize,
+        sample: &Tensor<F>,
+        draw: &Draw<'_, F>,
+    ) -> DistributionResult<Option<Alternatives<F>>> {
+        if parameter != 0 {
+            return Ok(None);
+        }
+        let by_concentration = self.gamma().weak_derivative(0, sample, draw)?;
+        let half = |weights: &Tensor<F>| weights.map(|weight| weight * F::from_f64(0.5));
+        Ok(by_concentration.map(|parts| Alternatives { weights: parts.weights.iter().map(half).collect(), ..parts }))
+    }
+}
+
 impl<'t, F: Real> ClosedFormEntropy<'t, F> for Chi2<Var<'t, F>> {
     fn entropy(&self) -> Var<'t, F> {
         self.gamma().entropy()
@@ -149,7 +166,7 @@ mod tests {
 
     #[test]
     fn everything_follows_the_law() {
-        let law = Law::new(BUILD, &[3.4], Domain::HalfLine);
+        let law = Law::new(BUILD, &[3.4], Domain::HalfLine).with_weak_samples(20_000);
         law.assert_law(&[0.05, 1.7, 9.0], 71);
         assert_nothing_at(BUILD, &[3.4], 0.0);
         assert_nothing_at(BUILD, &[3.4], -1.0);

@@ -9,7 +9,8 @@
 //! | weakly reparameterised | by the proposal of rejection sampling, or the standardised logarithm (Naesseth et al. 2017; Ruiz et al. 2016) |
 //! | weak derivative by $\lambda$ | $a/\lambda$, the law itself and $x + E/\lambda$; by $s$ the parts exchanged, $a/s$ (Mohamed et al. 2020). One replay: $x + sE$ |
 //!
-//! The weak derivative by the concentration has no cheap sampler and is not given.
+//! By the concentration the parts of the weak derivative lie on either side of $e^{\psi(a)}$, where the score changes its sign; their numbers are roots of
+//! $\partial_a P(a, x) = -cv$ with a uniform $v$ in both parts, a few microseconds each.
 
 use crate::boundary::Boundary;
 use crate::distribution::{
@@ -25,7 +26,9 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::Rng;
 use smallvec::smallvec;
 use stochgrad_tape::{IntoVar, Smoothness, Var, special};
-use stochgrad_tensor::special::{gamma_log_sample_derivative, gamma_sample_derivative, normal_icdf};
+use stochgrad_tensor::special::{
+    ShapeDerivative, gamma_log_sample_derivative, gamma_sample_derivative, gamma_shape_derivative, normal_icdf,
+};
 use stochgrad_tensor::{Real, Shape, Tensor};
 
 /// Positive numbers, by concentration (the shape) and rate or scale.
@@ -124,6 +127,29 @@ pub(crate) fn log_standard_gammas<'t, F: Real>(
     });
     let moving = draw.record(tape, derivative) * concentration;
     Ok(draw.record(tape, logs).straight_through(moving))
+}
+
+/// The weak derivative of standard gamma numbers by their concentration, pushed through a map of the element and the number: the points of both parts with
+/// the same share of their part beyond them.
+pub(crate) fn concentration_parts<F: Real>(
+    concentration: &Tensor<F>,
+    draw: &Draw<'_, F>,
+    event: &Shape,
+    push: impl Fn(usize, f64) -> f64,
+) -> DistributionResult<Alternatives<F>> {
+    let shares = draw.purpose("share").uniform(event)?;
+    let parts: Vec<ShapeDerivative> = concentration
+        .as_slice()
+        .iter()
+        .zip(shares.as_slice())
+        .map(|(a, share)| gamma_shape_derivative(a.to_f64(), share.to_f64()))
+        .collect();
+    let of = |number: &dyn Fn(usize) -> f64| Tensor::from_fn(shares.shape().clone(), |i| F::from_f64(number(i)));
+    let held = |i: usize, log: f64| push(i, log.exp()).clamp(F::MIN_POSITIVE.to_f64(), F::MAX.to_f64());
+    Ok(Alternatives {
+        values: vec![of(&|i| held(i, parts[i].positive)), of(&|i| held(i, parts[i].negative))],
+        weights: vec![of(&|i| parts[i].constant), of(&|i| -parts[i].constant)],
+    })
 }
 
 /// The logarithm of a Gamma(a, 1) number, by the method of Marsaglia and Tsang (2000); for a < 1 through the concentration a + 1.
@@ -269,11 +295,16 @@ impl<'t, F: Real> WeakDerivative<'t, F> for Gamma<Var<'t, F>> {
         sample: &Tensor<F>,
         draw: &Draw<'_, F>,
     ) -> DistributionResult<Option<Alternatives<F>>> {
-        if parameter != 1 {
-            return Ok(None);
-        }
         let event = self.event_shape();
         let (concentration, scale) = (draw.parameter(self.concentration, &event)?, self.width.scales(draw, &event)?);
+        match parameter {
+            0 => {
+                return concentration_parts(&concentration, draw, &event, |i, z| z * scale.as_slice()[i].to_f64())
+                    .map(Some);
+            }
+            1 => {}
+            _ => return Ok(None),
+        }
         let e = draw.purpose("more").exponential(&event)?;
         let more =
             Tensor::from_fn(sample.shape().clone(), |i| sample.as_slice()[i] + scale.as_slice()[i] * e.as_slice()[i]);
@@ -357,6 +388,7 @@ mod tests {
     #[test]
     fn weak_derivatives_by_rate_and_scale_are_right() {
         for (law, seed) in laws().iter().zip([48, 49]) {
+            law.assert_weak(0, seed + 7);
             law.assert_weak(1, seed);
         }
         let tape = Tape::new();
@@ -364,7 +396,7 @@ mod tests {
         let noise = KeyedNoise::new(0, 0);
         let draw = on_samples(&tape, &noise, 2);
         let x = gamma.draw(&draw).unwrap();
-        assert!(gamma.weak_derivative(0, &x, &draw).unwrap().is_none());
+        assert!(gamma.weak_derivative(2, &x, &draw).unwrap().is_none());
     }
 
     #[test]

@@ -19,6 +19,7 @@ use crate::distribution::{
 use crate::domain::check_parameter;
 use crate::noise::Draw;
 use crate::probability::{ProbabilityOrLogit, check_sample};
+use crate::weak::drawn_by_quantile;
 use crate::{DistributionResult, family};
 use smallvec::smallvec;
 use stochgrad_tape::Var;
@@ -76,7 +77,8 @@ impl<'t, F: Real> Geometric<Var<'t, F>> {
         self.parameter.logit()
     }
 
-    fn invert(&self, draw: &Draw<'_, F>, probabilities: &Tensor<F>) -> DistributionResult<Tensor<F>> {
+    fn inverted(&self, draw: &Draw<'_, F>) -> DistributionResult<Tensor<F>> {
+        let probabilities = self.parameter.probabilities(draw, &self.event_shape())?;
         draw.invert(&self.event_shape(), &|element, k| {
             geometric_cdf(k as f64, probabilities.as_slice()[element].to_f64())
         })
@@ -104,9 +106,7 @@ impl<'t, F: Real> Distribution<'t, F> for Geometric<Var<'t, F>> {
         self.parameter.log_power(value.tape().constant(1.0), value)
     }
 
-    fn draw(&self, draw: &Draw<'_, F>) -> DistributionResult<Tensor<F>> {
-        self.invert(draw, &self.parameter.probabilities(draw, &self.event_shape())?)
-    }
+    drawn_by_quantile!();
 
     fn mean(&self) -> Option<Var<'t, F>> {
         Some(match self.parameter {
@@ -168,7 +168,9 @@ impl<'t, F: Real> QuantileFunction<'t, F> for Geometric<Var<'t, F>> {
             ProbabilityOrLogit::Probability(p) => (-p).log1p(),
             ProbabilityOrLogit::Logit(l) => (-l).log_sigmoid(),
         };
-        (((-probability).log1p() / rest).ceil() - 1.0).relu()
+        // Less the rounding, so that the quantile of the distribution function's value at k is k.
+        let trials = (-probability).log1p() / rest * (1.0 - 8.0 * F::EPSILON.to_f64());
+        (trials.ceil() - 1.0).relu()
     }
 }
 
@@ -194,7 +196,7 @@ impl<'t, F: Real> WeakDerivative<'t, F> for Geometric<Var<'t, F>> {
         let p = self.parameter.probabilities(draw, &self.event_shape())?;
         check_sample("Geometric", sample, p.shape())?;
         // The primal sample is the positive part.
-        let more = self.invert(&draw.purpose("more failures"), &p)?;
+        let more = self.draw(&draw.purpose("more failures"))?;
         let longer = Tensor::from_fn(p.shape().clone(), |i| F::ONE + sample.as_slice()[i] + more.as_slice()[i]);
         let weights = p.map(|p| -self.parameter.rate_down(F::ONE, p));
         Ok(Some(Alternatives { values: vec![longer], weights: vec![weights] }))

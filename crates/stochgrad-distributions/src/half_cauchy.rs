@@ -58,7 +58,7 @@ impl<'t, F: Real> Distribution<'t, F> for HalfCauchy<Var<'t, F>> {
 
     fn log_prob_each(&self, value: Var<'t, F>) -> Var<'t, F> {
         Boundary::Included
-            .confine_positive(value, |x| (2.0 / PI).ln() - self.scale.ln() - special::log1p_square(x / self.scale))
+            .confine_positive(value, |x| ((2.0 / PI).ln() - self.scale.ln()) - special::log1p_square(x / self.scale))
     }
 
     drawn_by_path!();

@@ -24,6 +24,31 @@ pub fn implicit_path<'t, F: Real>(law: &dyn CumulativeDistribution<'t, F>, value
     value.straight_through(-law.cdf(value) / divisor * possible)
 }
 
+/// Steps of [`invert`]: enough to halve any bracket down to the rounding.
+const STEPS: usize = 64;
+
+/// The value where the distribution function of a continuous law reaches a probability, between two values where it is not above and not below it: Newton's method
+/// in a bracket, recorded. Its first three derivatives are right.
+pub(crate) fn invert<'t, F: Real>(
+    law: &dyn CumulativeDistribution<'t, F>,
+    probability: Var<'t, F>,
+    low: Var<'t, F>,
+    high: Var<'t, F>,
+) -> Var<'t, F> {
+    let step = |x: Var<'t, F>| x + (probability - law.cdf(x)) / law.log_prob_each(x).exp();
+    let (mut low, mut high) = (low.stop_gradient(), high.stop_gradient());
+    let mut x = (low + high) * 0.5;
+    for _ in 0..STEPS {
+        let above = law.cdf(x).gt(probability);
+        (low, high) = (above.select(low, x), above.select(x, high));
+        let newton = step(x);
+        let inside = newton.ge(low) * newton.le(high);
+        x = inside.select(newton, (low + high) * 0.5).stop_gradient();
+    }
+    // Each step of Newton's method doubles the number of derivatives that it carries, and one.
+    step(step(x))
+}
+
 /// Makes a distribution reparameterised through its distribution function, in one line.
 ///
 /// The type must implement [`CumulativeDistribution`], with a `cdf` that is differentiable by the parameters. Its

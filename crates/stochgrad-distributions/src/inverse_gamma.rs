@@ -7,11 +7,13 @@
 //! | score | any order |
 //! | reparameterised | $x = b/G$ with $G$ a standard gamma number; any order by $b$, order 1 by $a$ |
 //! | weak derivative by $b$ | $a/b$, the law itself and $1/(1/x + E/b)$: that of the gamma law by its rate, pushed through the inverse. One replay |
+//! | weak derivative by $a$ | that of the [gamma law](crate::Gamma), pushed through the inverse |
 
 use crate::Gamma;
 use crate::WeaklyReparameterized;
-use crate::gamma::log_standard_gammas;
+use crate::gamma::{concentration_parts, log_standard_gammas};
 use crate::prelude::*;
+use crate::weak::evaluated;
 use crate::weak_path::{WeakNoise, WeakPath, weak_log_gammas};
 use stochgrad_tape::Smoothness;
 
@@ -149,7 +151,21 @@ impl<'t, F: Real> Reparameterized<'t, F> for InverseGamma<Var<'t, F>> {
 }
 
 impl<'t, F: Real> WeakDerivative<'t, F> for InverseGamma<Var<'t, F>> {
-    weak_by_recording!();
+    fn weak_derivative(
+        &self,
+        parameter: usize,
+        sample: &Tensor<F>,
+        draw: &Draw<'_, F>,
+    ) -> DistributionResult<Option<Alternatives<F>>> {
+        let event = self.event_shape();
+        if parameter == 0 {
+            let (a, scale) = (draw.parameter(self.concentration, &event)?, draw.parameter(self.scale, &event)?);
+            return concentration_parts(&a, draw, &event, |i, z| scale.as_slice()[i].to_f64() / z).map(Some);
+        }
+        let sample = draw.record(self.tape()?, sample.clone());
+        let recorded = self.record_weak_derivative(parameter, sample, draw)?;
+        recorded.map(|parts| evaluated(parts, draw, &event)).transpose()
+    }
 
     fn record_weak_derivative(
         &self,
@@ -201,7 +217,7 @@ mod tests {
 
     #[test]
     fn everything_follows_the_law() {
-        let law = Law::new(BUILD, &[2.6, 1.4], Domain::HeavyHalfLine).with_bounded_cost();
+        let law = Law::new(BUILD, &[2.6, 1.4], Domain::HeavyHalfLine).with_bounded_cost().with_weak_samples(20_000);
         law.assert_law(&[0.2, 0.7, 6.0], 81);
         assert_nothing_at(BUILD, &[2.6, 1.4], 0.0);
         assert_nothing_at(BUILD, &[2.6, 1.4], -1.0);

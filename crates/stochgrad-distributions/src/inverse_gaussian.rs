@@ -7,8 +7,7 @@
 //! | score | any order |
 //! | reparameterised | implicit, order 1: with $w = \sqrt{\lambda/x}(x/\mu + 1)$ and Mills' ratio $M(w) = (1 - \Phi(w))/\varphi(w)$, $\partial_\mu x = 2\sqrt{\lambda x^3} M(w)/\mu^2$ and $\partial_\lambda x = x/\lambda - 2\sqrt{x^3/\lambda}\,M(w)/\mu$ |
 //!
-//! The entropy has no closed form without an exponential integral, the inverse of the distribution function has none, and no weak derivative
-//! with a simple sampler is known.
+//! The entropy has no closed form without an exponential integral, and no weak derivative with a simple sampler is known.
 
 use crate::prelude::*;
 use std::f64::consts::PI;
@@ -105,7 +104,13 @@ impl<'t, F: Real> Distribution<'t, F> for InverseGaussian<Var<'t, F>> {
     }
 
     fn capabilities(&self) -> Capabilities<'_, 't, F> {
-        Capabilities { score: Some(self), reparameterized: Some(self), cdf: Some(self), ..Capabilities::default() }
+        Capabilities {
+            score: Some(self),
+            reparameterized: Some(self),
+            cdf: Some(self),
+            icdf: Some(self),
+            ..Capabilities::default()
+        }
     }
 }
 
@@ -119,6 +124,12 @@ impl<'t, F: Real> CumulativeDistribution<'t, F> for InverseGaussian<Var<'t, F>> 
         // e^(2λ/μ) Φ(−w), where 2λ/μ − w²/2 = −v²/2.
         let second = (special::normal_log_mills(w) - v.square() * 0.5).exp();
         inside.select(special::normal_cdf(v) + second, tape.constant(0.0))
+    }
+}
+
+impl<'t, F: Real> QuantileFunction<'t, F> for InverseGaussian<Var<'t, F>> {
+    fn icdf(&self, probability: Var<'t, F>) -> Var<'t, F> {
+        special::inverse_gaussian_icdf(probability, self.location, self.concentration)
     }
 }
 

@@ -15,6 +15,7 @@ use crate::distribution::{
 };
 use crate::domain::{finite, positive};
 use crate::noise::Draw;
+use crate::weak::drawn_by_path;
 use crate::{DistributionResult, family};
 use smallvec::smallvec;
 use std::f64::consts::LN_2;
@@ -68,14 +69,6 @@ impl<'t, F: Real> Laplace<Var<'t, F>> {
     pub fn scale(&self) -> Var<'t, F> {
         self.scale
     }
-
-    /// Numbers with location 0 and scale 1, rising with the noise.
-    fn standard(&self, draw: &Draw<'_, F>) -> DistributionResult<Tensor<F>> {
-        let half = F::from_f64(0.5);
-        Ok(draw
-            .uniform(&self.event_shape())?
-            .map(|u| if u < half { (u + u).ln() } else { -(F::ONE - u + (F::ONE - u)).ln() }))
-    }
 }
 
 impl<'t, F: Real> Distribution<'t, F> for Laplace<Var<'t, F>> {
@@ -102,18 +95,7 @@ impl<'t, F: Real> Distribution<'t, F> for Laplace<Var<'t, F>> {
         -((value - self.location) / self.scale).abs() - self.scale.ln() - LN_2
     }
 
-    fn draw(&self, draw: &Draw<'_, F>) -> DistributionResult<Tensor<F>> {
-        let event = self.event_shape();
-        let (location, scale) = (draw.parameter(self.location, &event)?, draw.parameter(self.scale, &event)?);
-        let noise = self.standard(draw)?;
-        Ok(Tensor::from_fn(noise.shape().clone(), |i| {
-            location.as_slice()[i] + scale.as_slice()[i] * noise.as_slice()[i]
-        }))
-    }
-
-    fn sample(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
-        Ok(self.rsample(draw)?.stop_gradient())
-    }
+    drawn_by_path!();
 
     fn mean(&self) -> Option<Var<'t, F>> {
         Some(self.location.broadcast_to(self.event_shape()))
@@ -175,8 +157,8 @@ impl<'t, F: Real> ScoreDifferentiable<'t, F> for Laplace<Var<'t, F>> {}
 impl<'t, F: Real> Reparameterized<'t, F> for Laplace<Var<'t, F>> {
     fn rsample(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
         let u = draw.record_uniform(self.location.tape(), &self.event_shape())?;
-        let upper = 1.0 - u;
-        let noise = u.lt(u * 0.0 + 0.5).select((u + u).ln(), -(upper + upper).ln());
+        // From the nearer end, where the uniform number has its digits.
+        let noise = (u.minimum(1.0 - u) * 2.0).ln() * (0.5 - u).sign();
         Ok(self.location + self.scale * noise)
     }
 }

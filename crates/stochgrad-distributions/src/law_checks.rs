@@ -60,6 +60,7 @@ pub(crate) struct Law {
     pub(crate) parameters: Vec<f64>,
     pub(crate) domain: Domain,
     cost: fn(f64) -> f64,
+    weak_samples: usize,
 }
 
 /// The cost whose expectation is differentiated.
@@ -99,12 +100,17 @@ pub(crate) fn leaves<'t>(tape: &'t Tape<f64>, parameters: &[f64]) -> Vec<Var<'t,
 
 impl Law {
     pub(crate) fn new(build: Build, parameters: &[f64], domain: Domain) -> Self {
-        Law { build, parameters: parameters.to_vec(), domain, cost }
+        Law { build, parameters: parameters.to_vec(), domain, cost, weak_samples: SAMPLES }
     }
 
     /// The same with a bounded cost, for laws without a second moment.
     pub(crate) fn with_bounded_cost(self) -> Self {
         Law { cost: f64::sin, ..self }
+    }
+
+    /// The same with fewer draws for weak derivatives whose parts are costly.
+    pub(crate) fn with_weak_samples(self, weak_samples: usize) -> Self {
+        Law { weak_samples, ..self }
     }
 
     /// Whether moments may be infinite, so that averages of powers of draws say nothing.
@@ -336,12 +342,12 @@ impl Law {
         let tape = Tape::new();
         let law = (self.build)(&leaves(&tape, &self.parameters));
         let noise = KeyedNoise::new(seed, 0);
-        let draw = request(&tape, &noise);
+        let draw = on_samples(&tape, &noise, self.weak_samples);
         let sample = law.draw(&draw).unwrap();
         let alternatives =
             law.capabilities().weak_derivative.unwrap().weak_derivative(parameter, &sample, &draw).unwrap().unwrap();
         assert_eq!(alternatives.values.len(), alternatives.weights.len());
-        let mut terms = vec![0.0; SAMPLES];
+        let mut terms = vec![0.0; self.weak_samples];
         for (values, weights) in alternatives.values.iter().zip(&alternatives.weights) {
             assert_eq!((values.shape(), weights.shape()), (sample.shape(), sample.shape()));
             for (i, term) in terms.iter_mut().enumerate() {

@@ -7,10 +7,11 @@
 //! | score | any order, where both laws have it |
 //! | reparameterised | numbers, where both laws have a path and a distribution function: implicit, order 1, by the weight too |
 //! | weak derivative by the weight | constant 1, the samples of the two laws |
-//! | distribution function | $w F_1 + (1 - w) F_2$ |
+//! | weak derivative by a parameter of a law | that of the law, with the probability that the sample came from it: a law is drawn given the sample |
+//! | distribution function | $w F_1 + (1 - w) F_2$; its inverse by Newton's method between the quantiles of the two |
 
 use crate::distribution::{Family, Live};
-use crate::implicit_path;
+use crate::implicit::{implicit_path, invert};
 use crate::prelude::*;
 use crate::probability::ProbabilityOrLogit;
 use crate::wrapper::{delegate, lacks};
@@ -209,6 +210,7 @@ impl<'t, F: Real, A: Distribution<'t, F>, B: Distribution<'t, F>> Distribution<'
             reparameterized: if cdf && paths { Some(self) } else { None },
             weak_derivative: Some(self),
             cdf: if cdf { Some(self) } else { None },
+            icdf: if cdf && paths && a.icdf.is_some() && b.icdf.is_some() { Some(self) } else { None },
             ..Capabilities::default()
         }
     }
@@ -230,6 +232,18 @@ impl<'t, F: Real, A: Distribution<'t, F>, B: Distribution<'t, F>> CumulativeDist
     }
 }
 
+impl<'t, F: Real, A: Distribution<'t, F>, B: Distribution<'t, F>> QuantileFunction<'t, F> for Blend<Var<'t, F>, A, B> {
+    fn icdf(&self, probability: Var<'t, F>) -> Var<'t, F> {
+        match (self.first.capabilities().icdf, self.second.capabilities().icdf) {
+            (Some(first), Some(second)) => {
+                let (a, b) = (first.icdf(probability), second.icdf(probability));
+                invert(self, probability, a.minimum(b), a.maximum(b))
+            }
+            _ => probability.tape().constant(f64::NAN),
+        }
+    }
+}
+
 impl<'t, F: Real, A: Distribution<'t, F>, B: Distribution<'t, F>> Reparameterized<'t, F> for Blend<Var<'t, F>, A, B> {
     fn rsample(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
         if self.capabilities().reparameterized.is_none() {
@@ -240,20 +254,50 @@ impl<'t, F: Real, A: Distribution<'t, F>, B: Distribution<'t, F>> Reparameterize
 }
 
 impl<'t, F: Real, A: Distribution<'t, F>, B: Distribution<'t, F>> WeakDerivative<'t, F> for Blend<Var<'t, F>, A, B> {
-    /// By the weight only: parameter 0.
     fn weak_derivative(
         &self,
         parameter: usize,
-        _sample: &Tensor<F>,
+        sample: &Tensor<F>,
         draw: &Draw<'_, F>,
     ) -> DistributionResult<Option<Alternatives<F>>> {
-        if parameter != 0 {
-            return Ok(None);
+        let of_first = self.first.parameters().len();
+        if parameter == 0 {
+            let p = self.weight.probabilities(draw, &self.independent())?;
+            let up = p.map(|p| self.weight.derivative(p));
+            let down = up.map(|slope| -slope);
+            Ok(Some(Alternatives { values: self.pieces(draw)?.into(), weights: vec![up, down] }))
+        } else if parameter <= of_first {
+            self.component_derivative(&self.first, true, parameter - 1, sample, draw)
+        } else {
+            self.component_derivative(&self.second, false, parameter - 1 - of_first, sample, draw)
         }
-        let p = self.weight.probabilities(draw, &self.independent())?;
-        let up = p.map(|p| self.weight.derivative(p));
-        let down = up.map(|slope| -slope);
-        Ok(Some(Alternatives { values: self.pieces(draw)?.into(), weights: vec![up, down] }))
+    }
+}
+
+impl<'t, F: Real, A: Distribution<'t, F>, B: Distribution<'t, F>> Blend<Var<'t, F>, A, B> {
+    /// The weak derivative by a parameter of one of the laws: that of the law, where it is the one that is drawn given the sample.
+    fn component_derivative(
+        &self,
+        law: &dyn Distribution<'t, F>,
+        is_first: bool,
+        parameter: usize,
+        sample: &Tensor<F>,
+        draw: &Draw<'_, F>,
+    ) -> DistributionResult<Option<Alternatives<F>>> {
+        let Some(weak) = law.capabilities().weak_derivative else { return Ok(None) };
+        let Some(parts) = weak.weak_derivative(parameter, sample, draw)? else { return Ok(None) };
+        let value = draw.record(self.tape()?, sample.clone());
+        let log_odds = self.weight.logit() + self.first.log_prob_each(value) - self.second.log_prob_each(value);
+        let share = draw.parameter(log_odds.sigmoid(), &self.independent())?;
+        let first = draw.purpose("component given the sample").bernoulli(&self.independent(), &share)?;
+        let of_law = |weights: &Tensor<F>| {
+            let coordinates = weights.len() / first.len().max(1);
+            Tensor::from_fn(weights.shape().clone(), |i| {
+                let here = (first.as_slice()[i / coordinates] == F::ONE) == is_first;
+                if here { weights.as_slice()[i] } else { F::ZERO }
+            })
+        };
+        Ok(Some(Alternatives { weights: parts.weights.iter().map(of_law).collect(), ..parts }))
     }
 }
 
@@ -280,6 +324,16 @@ impl<'t, F: Real, A: CumulativeDistribution<'t, F>, B: CumulativeDistribution<'t
 {
     fn cdf(&self, value: Var<'t, F>) -> Var<'t, F> {
         self.inner.cdf(value)
+    }
+}
+
+impl<'t, F: Real, A, B> QuantileFunction<'t, F> for Mixture<Var<'t, F>, A, B>
+where
+    A: QuantileFunction<'t, F> + Reparameterized<'t, F>,
+    B: QuantileFunction<'t, F> + Reparameterized<'t, F>,
+{
+    fn icdf(&self, probability: Var<'t, F>) -> Var<'t, F> {
+        self.inner.icdf(probability)
     }
 }
 
@@ -314,7 +368,7 @@ mod tests {
             law.assert_cdf(&[-2.0, 0.4, 3.0]);
             law.assert_draws_by_own_cdf(seed);
             law.assert_path(seed + 1);
-            law.assert_weak(0, seed + 2);
+            (0..5).for_each(|parameter| law.assert_weak(parameter, seed + 2 + parameter as u64));
         }
     }
 

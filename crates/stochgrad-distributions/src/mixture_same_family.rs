@@ -7,11 +7,12 @@
 //! | score | any order, where the components have it |
 //! | reparameterised | numbers whose components have a distribution function: implicit (Figurnov et al. 2018), order 1, by the weights too |
 //! | weak derivative by the weights | that of the category: the sample of every component, with the derivatives of the weights |
-//! | distribution function | $\sum_k w_k F_k$ |
+//! | weak derivative by a parameter of the components | that of the component that is drawn given the sample |
+//! | distribution function | $\sum_k w_k F_k$; its inverse by Newton's method between the quantiles of the components |
 
 use crate::categories::ProbabilitiesOrLogits;
 use crate::distribution::{Family, Live};
-use crate::implicit_path;
+use crate::implicit::{implicit_path, invert};
 use crate::prelude::*;
 use crate::wrapper::{delegate, lacks};
 use stochgrad_tape::{Id, IdMap, Smoothness, Tape};
@@ -129,11 +130,18 @@ impl<'t, F: Real, D: Distribution<'t, F>> Blend<Var<'t, F>, D> {
     /// A value of each component, and the category that the noise chooses, with the full shape of the draw.
     fn pieces(&self, draw: &Draw<'_, F>) -> DistributionResult<(Tensor<F>, Tensor<F>)> {
         let all = self.components.draw(&draw.purpose("components"))?;
+        let table = draw.parameter(self.weights.probabilities(), &self.table_shape())?;
+        Ok((all, draw.purpose("component").categorical(&self.independent(), &table)?))
+    }
+
+    fn independent(&self) -> Shape {
         let event = self.event_shape();
-        let independent: Shape = event.iter().take(event.len() - self.rank()).copied().collect();
-        let table_shape: Shape = independent.iter().copied().chain([self.weights.count()]).collect();
-        let table = draw.parameter(self.weights.probabilities(), &table_shape)?;
-        Ok((all, draw.purpose("component").categorical(&independent, &table)?))
+        event.iter().take(event.len() - self.rank()).copied().collect()
+    }
+
+    /// The independent axes, and one of the components.
+    fn table_shape(&self) -> Shape {
+        self.independent().iter().copied().chain([self.weights.count()]).collect()
     }
 
     /// For each independent element the value of one component.
@@ -215,6 +223,7 @@ impl<'t, F: Real, D: Distribution<'t, F>> Distribution<'t, F> for Blend<Var<'t, 
             reparameterized: inside.cdf.filter(|_| continuous).map(|_| self as _),
             weak_derivative: Some(self),
             cdf: inside.cdf.map(|_| self as _),
+            icdf: inside.cdf.and(inside.icdf).filter(|_| continuous).map(|_| self as _),
             ..Capabilities::default()
         }
     }
@@ -231,6 +240,18 @@ impl<'t, F: Real, D: Distribution<'t, F>> CumulativeDistribution<'t, F> for Blen
     }
 }
 
+impl<'t, F: Real, D: Distribution<'t, F>> QuantileFunction<'t, F> for Blend<Var<'t, F>, D> {
+    fn icdf(&self, probability: Var<'t, F>) -> Var<'t, F> {
+        match self.components.capabilities().icdf {
+            Some(inside) => {
+                let all = inside.icdf(self.wide(probability));
+                invert(self, probability, -(-all).max_axis(-1), all.max_axis(-1))
+            }
+            None => probability.tape().constant(f64::NAN),
+        }
+    }
+}
+
 impl<'t, F: Real, D: Distribution<'t, F>> Reparameterized<'t, F> for Blend<Var<'t, F>, D> {
     fn rsample(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
         if self.capabilities().reparameterized.is_none() {
@@ -241,26 +262,52 @@ impl<'t, F: Real, D: Distribution<'t, F>> Reparameterized<'t, F> for Blend<Var<'
 }
 
 impl<'t, F: Real, D: Distribution<'t, F>> WeakDerivative<'t, F> for Blend<Var<'t, F>, D> {
-    /// By the weights only: parameter 0.
     fn weak_derivative(
         &self,
         parameter: usize,
-        _sample: &Tensor<F>,
+        sample: &Tensor<F>,
         draw: &Draw<'_, F>,
     ) -> DistributionResult<Option<Alternatives<F>>> {
-        if parameter != 0 {
-            return Ok(None);
+        if parameter > 0 {
+            return self.component_derivative(parameter - 1, sample, draw);
         }
-        // The same noise as that of the sample: the alternatives are what the other components would have given.
+        // The alternatives are what the components give.
         let (all, _) = self.pieces(draw)?;
-        let event = self.event_shape();
-        let independent: Shape = event.iter().take(event.len() - self.rank()).copied().collect();
         let count = self.weights.count();
-        let table_shape: Shape = independent.iter().copied().chain([count]).collect();
-        let table = draw.parameter(self.weights.probabilities(), &table_shape)?;
+        let table = draw.parameter(self.weights.probabilities(), &self.table_shape())?;
         let derivatives = self.weights.all_categories(&table);
         let values = (0..count).map(|k| self.choose(&all, draw, |_| k)).collect();
         Ok(Some(Alternatives { values, weights: derivatives.weights }))
+    }
+}
+
+impl<'t, F: Real, D: Distribution<'t, F>> Blend<Var<'t, F>, D> {
+    /// The weak derivative by a parameter of the components: that of the one component that is drawn given the sample.
+    fn component_derivative(
+        &self,
+        parameter: usize,
+        sample: &Tensor<F>,
+        draw: &Draw<'_, F>,
+    ) -> DistributionResult<Option<Alternatives<F>>> {
+        let Some(weak) = self.components.capabilities().weak_derivative else { return Ok(None) };
+        let count = self.weights.count();
+        let value = self.wide(draw.record(self.tape()?, sample.clone()));
+        let event = self.components.event_shape();
+        let repeated = draw.parameter(value.broadcast_to(event), &self.components.event_shape())?;
+        let Some(parts) = weak.weak_derivative(parameter, &repeated, draw)? else { return Ok(None) };
+        let shares = (self.weights.logs() + self.components.log_prob_each(value)).softmax(-1);
+        let shares = draw.parameter(shares, &self.table_shape())?;
+        let chosen = draw.purpose("component given the sample").categorical(&self.independent(), &shares)?;
+        let component = |element: usize| chosen.as_slice()[element].to_f64() as usize;
+        let values = parts.values.iter().map(|values| self.choose(values, draw, component)).collect();
+        let of_chosen = |weights: &Tensor<F>| {
+            let coordinates = weights.len() / (chosen.len() * count).max(1);
+            Tensor::from_fn(weights.shape().clone(), |i| {
+                let row = i / coordinates;
+                if component(row / count) == row % count { weights.as_slice()[i] } else { F::ZERO }
+            })
+        };
+        Ok(Some(Alternatives { values, weights: parts.weights.iter().map(of_chosen).collect() }))
     }
 }
 
@@ -282,6 +329,14 @@ impl<'t, F: Real, D: Distribution<'t, F>> WeakDerivative<'t, F> for MixtureSameF
 impl<'t, F: Real, D: CumulativeDistribution<'t, F>> CumulativeDistribution<'t, F> for MixtureSameFamily<Var<'t, F>, D> {
     fn cdf(&self, value: Var<'t, F>) -> Var<'t, F> {
         self.inner.cdf(value)
+    }
+}
+
+impl<'t, F: Real, D: QuantileFunction<'t, F> + Reparameterized<'t, F>> QuantileFunction<'t, F>
+    for MixtureSameFamily<Var<'t, F>, D>
+{
+    fn icdf(&self, probability: Var<'t, F>) -> Var<'t, F> {
+        self.inner.icdf(probability)
     }
 }
 
@@ -317,30 +372,45 @@ mod tests {
         law.assert_path(282);
     }
 
-    /// The derivative by one weight along the simplex is that of the expected cost.
-    #[test]
-    fn the_weak_derivative_by_the_weights_is_right() {
-        let law = Law::new(BUILD, &[0.3, -1.0, 2.0, 0.7], Domain::Line(-8.0, 9.0));
+    /// The terms of the weak derivative by a parameter, one for each draw and coordinate.
+    fn weak_terms(law: &Law, parameter: usize, seed: u64) -> [Vec<f64>; 2] {
         let tape = Tape::<f64>::new();
-        let p = leaves(&tape, &law.parameters);
-        let mixture = (law.build)(&p);
-        let noise = KeyedNoise::new(283, 0);
+        let mixture = (law.build)(&leaves(&tape, &law.parameters));
+        let noise = KeyedNoise::new(seed, 0);
         let draw = on_samples(&tape, &noise, 100_000);
         let sample = mixture.draw(&draw).unwrap();
-        let parts =
-            mixture.capabilities().weak_derivative.unwrap().weak_derivative(0, &sample, &draw).unwrap().unwrap();
+        let weak = mixture.capabilities().weak_derivative.unwrap();
+        let parts = weak.weak_derivative(parameter, &sample, &draw).unwrap().unwrap();
         let cost = |x: f64| x.sin() + 0.1 * x * x;
-        let terms: Vec<f64> = (0..sample.len())
-            .map(|i| {
-                let difference = |k: usize| cost(parts.values[k].as_slice()[i]) - cost(sample.as_slice()[i]);
-                let along = |k: usize| parts.weights[k].as_slice()[2 * i] - parts.weights[k].as_slice()[2 * i + 1];
-                (0..2).map(|k| along(k) * difference(k)).sum()
-            })
-            .collect();
-        let mean = terms.iter().sum::<f64>() / 1e5;
-        let exact = law.derivatives()[0];
-        let error = (variance(&terms) / 1e5).sqrt();
+        [0, 1].map(|coordinate| {
+            let term = |i: usize| {
+                let difference = |values: &Tensor<f64>| cost(values.as_slice()[i]) - cost(sample.as_slice()[i]);
+                let terms = parts.values.iter().zip(&parts.weights);
+                terms.map(|(values, weights)| weights.as_slice()[2 * i + coordinate] * difference(values)).sum()
+            };
+            (0..sample.len()).map(term).collect()
+        })
+    }
+
+    fn assert_mean(terms: &[f64], exact: f64) {
+        let mean = terms.iter().sum::<f64>() / terms.len() as f64;
+        let error = (variance(terms) / terms.len() as f64).sqrt();
         assert!((mean - exact).abs() < 4.0 * error, "{mean} ± {error}, expected {exact}");
+    }
+
+    /// The derivative by one weight along the simplex is that of the expected cost; that by a parameter of a component too.
+    #[test]
+    fn weak_derivatives_are_right() {
+        let law = Law::new(BUILD, &[0.3, -1.0, 2.0, 0.7], Domain::Line(-8.0, 9.0));
+        let exact = law.derivatives();
+        let [first, second] = weak_terms(&law, 0, 283);
+        assert_mean(&first.iter().zip(&second).map(|(a, b)| a - b).collect::<Vec<_>>(), exact[0]);
+        let [first, second] = weak_terms(&law, 1, 284);
+        assert_mean(&first, exact[1]);
+        assert_mean(&second, exact[2]);
+        // The components share their scale.
+        let [first, second] = weak_terms(&law, 2, 285);
+        assert_mean(&first.iter().zip(&second).map(|(a, b)| a + b).collect::<Vec<_>>(), exact[3]);
     }
 
     #[test]

@@ -15,6 +15,7 @@ use crate::distribution::{Side, StochasticDerivative};
 use crate::family;
 use crate::prelude::*;
 use crate::probability::{ProbabilityOrLogit, check_sample};
+use crate::weak::drawn_by_quantile;
 use stochgrad_tape::Smoothness;
 use stochgrad_tensor::special::{geometric_cdf, negative_binomial_cdf};
 
@@ -90,6 +91,13 @@ impl<'t, F: Real> NegativeBinomial<Var<'t, F>> {
         let event = self.event_shape();
         Ok((draw.parameter(self.successes, &event)?, self.parameter.probabilities(draw, &event)?))
     }
+
+    fn inverted(&self, draw: &Draw<'_, F>) -> DistributionResult<Tensor<F>> {
+        let (successes, p) = self.tables(draw)?;
+        draw.invert(&self.event_shape(), &|i, k| {
+            negative_binomial_cdf(k as f64, successes.as_slice()[i].to_f64(), p.as_slice()[i].to_f64())
+        })
+    }
 }
 
 impl<'t, F: Real> Distribution<'t, F> for NegativeBinomial<Var<'t, F>> {
@@ -117,12 +125,7 @@ impl<'t, F: Real> Distribution<'t, F> for NegativeBinomial<Var<'t, F>> {
         }
     }
 
-    fn draw(&self, draw: &Draw<'_, F>) -> DistributionResult<Tensor<F>> {
-        let (successes, p) = self.tables(draw)?;
-        draw.invert(&self.event_shape(), &|i, k| {
-            negative_binomial_cdf(k as f64, successes.as_slice()[i].to_f64(), p.as_slice()[i].to_f64())
-        })
-    }
+    drawn_by_quantile!();
 
     fn mean(&self) -> Option<Var<'t, F>> {
         Some(self.successes * self.failure_odds())
@@ -159,6 +162,7 @@ impl<'t, F: Real> Distribution<'t, F> for NegativeBinomial<Var<'t, F>> {
             weak_derivative: Some(self),
             stochastic_derivative: Some(self),
             cdf: Some(self),
+            icdf: Some(self),
             ..Capabilities::default()
         }
     }
@@ -171,6 +175,12 @@ impl<'t, F: Real> CumulativeDistribution<'t, F> for NegativeBinomial<Var<'t, F>>
         let count = possible.select(value.floor(), tape.constant(0.0));
         let (p, q) = (self.parameter.probability(), self.parameter.complement());
         possible.select(special::beta_inc_pair(self.successes, count + 1.0, p, q), tape.constant(0.0))
+    }
+}
+
+impl<'t, F: Real> QuantileFunction<'t, F> for NegativeBinomial<Var<'t, F>> {
+    fn icdf(&self, probability: Var<'t, F>) -> Var<'t, F> {
+        special::negative_binomial_icdf(probability, self.successes, self.parameter.probability())
     }
 }
 

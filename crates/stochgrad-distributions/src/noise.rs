@@ -498,7 +498,7 @@ mod tests {
         let tape = Tape::new();
         let plates = [PlateKind::Data, PlateKind::Samples].map(|kind| tape.plate("plate", 3, kind, &[]));
         let drawn = uniform(&tape, "x", &plates, &[2]);
-        assert_eq!(drawn.shape().to_vec(), [3, 3, 3, 2]);
+        assert_eq!(drawn.shape().to_vec(), [3, 3, 2]);
         assert!(all_different(drawn.as_slice()));
     }
 

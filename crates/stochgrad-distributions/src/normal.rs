@@ -16,6 +16,7 @@ use crate::distribution::{
 };
 use crate::domain::{common_shape, finite, positive};
 use crate::noise::Draw;
+use crate::weak::drawn_by_path;
 use crate::{DistributionResult, distribution};
 use smallvec::smallvec;
 use std::f64::consts::PI;
@@ -79,18 +80,7 @@ impl<'t, F: Real> Distribution<'t, F> for Normal<Var<'t, F>> {
         z.square() * -0.5 - self.scale.ln() - 0.5 * (2.0 * PI).ln()
     }
 
-    fn draw(&self, draw: &Draw<'_, F>) -> DistributionResult<Tensor<F>> {
-        let event = self.event_shape();
-        let (location, scale) = (draw.parameter(self.location, &event)?, draw.parameter(self.scale, &event)?);
-        let noise = draw.normal(&event)?;
-        Ok(Tensor::from_fn(noise.shape().clone(), |i| {
-            location.as_slice()[i] + scale.as_slice()[i] * noise.as_slice()[i]
-        }))
-    }
-
-    fn sample(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
-        Ok(self.rsample(draw)?.stop_gradient())
-    }
+    drawn_by_path!();
 
     fn mean(&self) -> Option<Var<'t, F>> {
         Some(self.location.broadcast_to(self.event_shape()))

@@ -10,11 +10,12 @@
 
 use crate::distribution::{
     Alternatives, Capabilities, CumulativeDistribution, Distribution, KlDivergence, Parameter, Parameters,
-    ScoreDifferentiable, Side, StochasticDerivative, Support, WeakDerivative,
+    QuantileFunction, ScoreDifferentiable, Side, StochasticDerivative, Support, WeakDerivative,
 };
 use crate::domain::check_parameter;
 use crate::noise::Draw;
 use crate::probability::{check_sample, finite_ln, held};
+use crate::weak::drawn_by_quantile;
 use crate::{DistributionResult, family};
 use smallvec::smallvec;
 use stochgrad_tape::{Var, special};
@@ -109,6 +110,11 @@ impl<'t, F: Real> Poisson<Var<'t, F>> {
         })
     }
 
+    fn inverted(&self, draw: &Draw<'_, F>) -> DistributionResult<Tensor<F>> {
+        let rates = self.rates(draw)?;
+        draw.invert(&self.event_shape(), &|element, k| poisson_cdf(k as f64, rates.as_slice()[element].to_f64()))
+    }
+
     /// The derivative of the rate by the parameter.
     fn derivative(&self, rate: F) -> F {
         match self.parameter {
@@ -146,10 +152,7 @@ impl<'t, F: Real> Distribution<'t, F> for Poisson<Var<'t, F>> {
         }
     }
 
-    fn draw(&self, draw: &Draw<'_, F>) -> DistributionResult<Tensor<F>> {
-        let rates = self.rates(draw)?;
-        draw.invert(&self.event_shape(), &|element, k| poisson_cdf(k as f64, rates.as_slice()[element].to_f64()))
-    }
+    drawn_by_quantile!();
 
     fn mean(&self) -> Option<Var<'t, F>> {
         Some(self.rate())
@@ -188,6 +191,7 @@ impl<'t, F: Real> Distribution<'t, F> for Poisson<Var<'t, F>> {
             weak_derivative: Some(self),
             stochastic_derivative: Some(self),
             cdf: Some(self),
+            icdf: Some(self),
             ..Capabilities::default()
         }
     }
@@ -199,6 +203,12 @@ impl<'t, F: Real> CumulativeDistribution<'t, F> for Poisson<Var<'t, F>> {
         let possible = (value + 1.0).floor().step();
         let count = possible.select(value.floor(), tape.constant(0.0));
         possible.select(special::gamma_q(count + 1.0, self.rate()), tape.constant(0.0))
+    }
+}
+
+impl<'t, F: Real> QuantileFunction<'t, F> for Poisson<Var<'t, F>> {
+    fn icdf(&self, probability: Var<'t, F>) -> Var<'t, F> {
+        special::poisson_icdf(probability, self.rate())
     }
 }
 

@@ -7,8 +7,7 @@
 //! | score | any order, by quotients of Bessel functions |
 //! | weak derivatives | by $a$: constant 1, $X + 1$ and the law itself; by $b$: constant 1, $X - 1$ and the law itself. One replay each |
 //!
-//! The distribution function is a sum whose effort grows with the standard deviation; it is there as the scalar function
-//! [`skellam_cdf`](stochgrad_tensor::special::skellam_cdf), without derivatives.
+//! The distribution function is a sum whose effort grows with the standard deviation.
 
 use crate::Poisson;
 use crate::prelude::*;
@@ -60,21 +59,19 @@ impl<'t, F: Real> Distribution<'t, F> for Skellam<Var<'t, F>> {
     }
 
     fn log_prob_each(&self, value: Var<'t, F>) -> Var<'t, F> {
-        let (a, b) = (self.rate_up.sqrt(), self.rate_down.sqrt());
-        let whole = value.equal(value.floor());
-        let tape = value.tape();
-        let k = whole.select(value, tape.constant(0.0));
-        let log = k * (a.ln() - b.ln()) - (a - b).square() + special::log_bessel_ie(k.abs(), a * b * 2.0);
-        whole.select(log, tape.constant(f64::NEG_INFINITY))
+        special::skellam_log_pmf(value, self.rate_up, self.rate_down)
     }
 
     fn draw(&self, draw: &Draw<'_, F>) -> DistributionResult<Tensor<F>> {
+        Ok(self.sample(draw)?.expand_plates(draw.plates()).inspect()?)
+    }
+
+    fn sample(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
         let event = self.event_shape();
         let part = |rate: Var<'t, F>, purpose: &str| {
-            Poisson::from_rate(rate.broadcast_to(event.clone())).draw(&draw.purpose(purpose))
+            Poisson::from_rate(rate.broadcast_to(event.clone())).sample(&draw.purpose(purpose))
         };
-        let (up, down) = (part(self.rate_up, "up")?, part(self.rate_down, "down")?);
-        Ok(Tensor::from_fn(up.shape().clone(), |i| up.as_slice()[i] - down.as_slice()[i]))
+        Ok(part(self.rate_up, "up")? - part(self.rate_down, "down")?)
     }
 
     fn mean(&self) -> Option<Var<'t, F>> {
@@ -91,7 +88,25 @@ impl<'t, F: Real> Distribution<'t, F> for Skellam<Var<'t, F>> {
     }
 
     fn capabilities(&self) -> Capabilities<'_, 't, F> {
-        Capabilities { score: Some(self), weak_derivative: Some(self), ..Capabilities::default() }
+        Capabilities {
+            score: Some(self),
+            weak_derivative: Some(self),
+            cdf: Some(self),
+            icdf: Some(self),
+            ..Capabilities::default()
+        }
+    }
+}
+
+impl<'t, F: Real> CumulativeDistribution<'t, F> for Skellam<Var<'t, F>> {
+    fn cdf(&self, value: Var<'t, F>) -> Var<'t, F> {
+        special::skellam_cdf(value, self.rate_up, self.rate_down)
+    }
+}
+
+impl<'t, F: Real> QuantileFunction<'t, F> for Skellam<Var<'t, F>> {
+    fn icdf(&self, probability: Var<'t, F>) -> Var<'t, F> {
+        special::skellam_icdf(probability, self.rate_up, self.rate_down)
     }
 }
 

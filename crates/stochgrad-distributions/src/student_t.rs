@@ -77,7 +77,7 @@ impl<'t, F: Real> Distribution<'t, F> for StudentT<Var<'t, F>> {
 
     fn log_prob_each(&self, value: Var<'t, F>) -> Var<'t, F> {
         let nu = self.degrees_of_freedom;
-        let tail = special::log1p_square(self.standardize(value) / nu.sqrt()) * (nu + 1.0) * 0.5;
+        let tail = special::log1p_square((value - self.location) / (self.scale * nu.sqrt())) * ((nu + 1.0) * 0.5);
         self.log_height() - tail
     }
 

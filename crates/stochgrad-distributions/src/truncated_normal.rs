@@ -7,11 +7,11 @@
 //! | score | none: the support moves with the bounds |
 //! | reparameterised | $x = \mu + \sigma\Phi^{-1}(\cdot)$ of a uniform number between the values of $\Phi$ at the bounds; any order by all parameters |
 //!
-//! Everything is computed from logarithms of the normal distribution function on the side of the lower tail (for bounds above the
-//! location, mirrored), so that bounds forty scales away lose no digits.
+//! The mass between the bounds, the quantiles and the moments are functions of their own, which lose no digits where the bounds are forty scales away
+//! or close together.
 
 use crate::prelude::*;
-use std::f64::consts::{FRAC_1_SQRT_2, PI, SQRT_2};
+use std::f64::consts::PI;
 use stochgrad_tape::Smoothness;
 
 distribution! {
@@ -85,20 +85,20 @@ impl<'t, F: Real> Distribution<'t, F> for TruncatedNormal<Var<'t, F>> {
         let inner = self.inside();
         outside.confine((value - self.low).minimum(self.high - value), value, inner, |x| {
             let z = (x - self.location) / self.scale;
-            z.square() * -0.5 - 0.5 * (2.0 * PI).ln() - self.scale.ln() - self.bounds().log_mass
+            z.square() * -0.5 - (self.scale.ln() + self.log_mass() + 0.5 * (2.0 * PI).ln())
         })
     }
 
     drawn_by_path!();
 
     fn mean(&self) -> Option<Var<'t, F>> {
-        let (at_low, at_high, _) = self.densities();
-        Some(self.location + self.scale * (at_low - at_high))
+        let (low, high) = self.standard_bounds();
+        Some(self.location + self.scale * special::truncated_normal_mean(low, high))
     }
 
     fn variance(&self) -> Option<Var<'t, F>> {
-        let (at_low, at_high, weighted) = self.densities();
-        Some(self.scale.square() * (weighted + 1.0 - (at_low - at_high).square()))
+        let (low, high) = self.standard_bounds();
+        Some(self.scale.square() * special::truncated_normal_variance(low, high))
     }
 
     fn mode(&self) -> Option<Var<'t, F>> {
@@ -125,33 +125,17 @@ impl<'t, F: Real> Distribution<'t, F> for TruncatedNormal<Var<'t, F>> {
 
 impl<'t, F: Real> CumulativeDistribution<'t, F> for TruncatedNormal<Var<'t, F>> {
     fn cdf(&self, value: Var<'t, F>) -> Var<'t, F> {
-        let (tape, bounds) = (value.tape(), self.bounds());
+        let (low, high) = self.standard_bounds();
         let held = value.maximum(self.low).minimum(self.high);
-        let z = (held - self.location) / self.scale * bounds.sign;
-        // The share of the mass between the far bound of the mirrored interval and z.
-        let log_z = special::normal_log_cdf(z.maximum(bounds.far));
-        let at_far = (z - bounds.far).step();
-        let gap = at_far.select(bounds.log_far - log_z, tape.constant(-1.0));
-        let of_tails = (log_z + special::log1mexp(gap) - bounds.log_mass).exp() * at_far;
-        let zero = tape.constant(0.0);
-        let of_centre = (half_erf(z) - half_erf(bounds.far)) * (-bounds.central.select(bounds.log_mass, zero)).exp();
-        let share = bounds.central.select(of_centre, of_tails);
-        bounds.mirrored.select(1.0 - share, share)
+        special::truncated_normal_cdf((held - self.location) / self.scale, low, high)
     }
 }
 
 impl<'t, F: Real> QuantileFunction<'t, F> for TruncatedNormal<Var<'t, F>> {
     fn icdf(&self, probability: Var<'t, F>) -> Var<'t, F> {
-        let bounds = self.bounds();
-        let share = bounds.mirrored.select(1.0 - probability, probability);
-        // Φ(far) + share · (Φ(near) − Φ(far)), as a share of Φ(near).
-        let log = bounds.log_near + ((1.0 - share) * (bounds.log_far - bounds.log_near).expm1()).log1p();
-        let of_tails = special::normal_icdf_of_log(log);
-        let (zero, central) = (probability.tape().constant(0.0), bounds.central);
-        let (low, high) = (half_erf(central.select(bounds.far, zero)), half_erf(central.select(bounds.near, zero)));
-        let of_centre = special::erf_inv((low + share * (high - low)) * 2.0) * SQRT_2;
-        let z = central.select(of_centre, of_tails);
-        let value = self.location + self.scale * z * bounds.sign;
+        let (low, high) = self.standard_bounds();
+        let value = self.location + self.scale * special::truncated_normal_icdf(probability, low, high);
+        // Rounding must not lead outside.
         value.maximum(self.low).minimum(self.high)
     }
 }
@@ -165,33 +149,11 @@ impl<'t, F: Real> Reparameterized<'t, F> for TruncatedNormal<Var<'t, F>> {
 
 impl<'t, F: Real> ClosedFormEntropy<'t, F> for TruncatedNormal<Var<'t, F>> {
     fn entropy(&self) -> Var<'t, F> {
-        let (_, _, weighted) = self.densities();
-        let entropy = self.scale.ln() + self.bounds().log_mass + weighted * 0.5 + 0.5 * (2.0 * PI).ln() + 0.5;
+        let (low, high) = self.standard_bounds();
+        let square = special::truncated_normal_variance(low, high) + special::truncated_normal_mean(low, high).square();
+        let entropy = self.scale.ln() + self.log_mass() + square * 0.5 + 0.5 * (2.0 * PI).ln();
         entropy.broadcast_to(self.event_shape()).sum()
     }
-}
-
-/// The bounds in units of the scale, mirrored where the interval lies above the location: then Φ is small at both, and keeps its digits.
-struct Bounds<'t, F: Real> {
-    /// 1 where the interval was mirrored.
-    mirrored: Var<'t, F>,
-    /// −1 where it was mirrored, else 1.
-    sign: Var<'t, F>,
-    /// The lower bound.
-    far: Var<'t, F>,
-    /// The upper bound.
-    near: Var<'t, F>,
-    log_far: Var<'t, F>,
-    log_near: Var<'t, F>,
-    /// 1 where the location lies between the bounds: then the error function has different signs at them, and nothing cancels.
-    central: Var<'t, F>,
-    /// ln(Φ(near) − Φ(far))
-    log_mass: Var<'t, F>,
-}
-
-/// Φ(z) − 1/2
-fn half_erf<F: Real>(z: Var<'_, F>) -> Var<'_, F> {
-    (z * FRAC_1_SQRT_2).erf() * 0.5
 }
 
 /// Bounds beyond this many scales are as good as infinite.
@@ -206,36 +168,15 @@ impl<'t, F: Real> TruncatedNormal<Var<'t, F>> {
         (standard(self.low), standard(self.high))
     }
 
-    fn bounds(&self) -> Bounds<'t, F> {
+    /// The logarithm of the mass that the normal law has between the bounds.
+    fn log_mass(&self) -> Var<'t, F> {
         let (low, high) = self.standard_bounds();
-        let mirrored = (low + high).step();
-        let far = mirrored.select(-high, low);
-        let near = mirrored.select(-low, high);
-        let (log_far, log_near) = (special::normal_log_cdf(far), special::normal_log_cdf(near));
-        let central = far.step().equal(near.step()).equal(far * 0.0);
-        let one = far.tape().constant(1.0);
-        // Each form is given harmless bounds where the other is used.
-        let of_tails = {
-            let gap = central.select(-one, log_far - log_near);
-            log_near + special::log1mexp(gap)
-        };
-        let of_centre = (half_erf(central.select(near, one)) - half_erf(central.select(far, -one))).ln();
-        let log_mass = central.select(of_centre, of_tails);
-        Bounds { mirrored, sign: 1.0 - mirrored * 2.0, far, near, log_far, log_near, central, log_mass }
+        special::normal_log_mass(low, high)
     }
 
     /// A value inside the bounds, whichever they are.
     fn inside(&self) -> Var<'t, F> {
         self.location.maximum(self.low).minimum(self.high)
-    }
-
-    /// The standard density over the mass at both bounds, and Σ ± bound · density, low less high.
-    fn densities(&self) -> (Var<'t, F>, Var<'t, F>, Var<'t, F>) {
-        let (low, high) = self.standard_bounds();
-        let log_mass = self.bounds().log_mass;
-        let density = |z: Var<'t, F>| (z.square() * -0.5 - 0.5 * (2.0 * PI).ln() - log_mass).exp();
-        let (at_low, at_high) = (density(low), density(high));
-        (at_low, at_high, low * at_low - high * at_high)
     }
 }
 

@@ -16,6 +16,7 @@ use crate::distribution::{
 };
 use crate::domain::{check_parameter, finite};
 use crate::noise::Draw;
+use crate::weak::drawn_by_path;
 use crate::{DistributionResult, family};
 use smallvec::smallvec;
 use stochgrad_tape::{IntoVar, Smoothness, Var};
@@ -112,18 +113,7 @@ impl<'t, F: Real> Distribution<'t, F> for Uniform<Var<'t, F>> {
         outside.select(nothing, value * 0.0 - self.width().ln())
     }
 
-    fn draw(&self, draw: &Draw<'_, F>) -> DistributionResult<Tensor<F>> {
-        let event = self.event_shape();
-        let (low, high) = (draw.parameter(self.low, &event)?, draw.parameter(self.high, &event)?);
-        let noise = draw.uniform(&event)?;
-        Ok(Tensor::from_fn(noise.shape().clone(), |i| {
-            low.as_slice()[i] + (high.as_slice()[i] - low.as_slice()[i]) * noise.as_slice()[i]
-        }))
-    }
-
-    fn sample(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
-        Ok(self.rsample(draw)?.stop_gradient())
-    }
+    drawn_by_path!();
 
     fn mean(&self) -> Option<Var<'t, F>> {
         Some((self.low + self.high) * 0.5)

@@ -102,6 +102,7 @@ impl<'t, F: Real> Distribution<'t, F> for VonMises<Var<'t, F>> {
             weak_derivative: Some(self),
             entropy: Some(self),
             cdf: Some(self),
+            icdf: Some(self),
             ..Capabilities::default()
         }
     }
@@ -111,6 +112,12 @@ impl<'t, F: Real> CumulativeDistribution<'t, F> for VonMises<Var<'t, F>> {
     fn cdf(&self, value: Var<'t, F>) -> Var<'t, F> {
         // From half a turn below the location.
         special::von_mises_cdf((value - self.location).clamp(-PI, PI), self.concentration)
+    }
+}
+
+impl<'t, F: Real> QuantileFunction<'t, F> for VonMises<Var<'t, F>> {
+    fn icdf(&self, probability: Var<'t, F>) -> Var<'t, F> {
+        self.location + special::von_mises_icdf(probability, self.concentration)
     }
 }
 
@@ -215,10 +222,12 @@ mod tests {
     /// Moments are circular, so that only what is not a moment is compared with integrals.
     #[test]
     fn everything_follows_the_law() {
-        for (kappa, seed) in [(1.3, 151), (0.05, 161), (40.0, 171)] {
+        for (kappa, values, seed) in
+            [(1.3, [-1.0, 0.1, 2.0], 151), (0.05, [-1.0, 0.1, 2.0], 161), (40.0, [-0.5, 0.1, 1.0], 171)]
+        {
             let law = Law::new(BUILD, &[0.3, kappa], Domain::Line(0.3 - PI, 0.3 + PI)).with_bounded_cost();
-            law.assert_score(&[-1.0, 0.1, 2.0]);
-            law.assert_cdf(&[-1.0, 0.1, 2.0]);
+            law.assert_score(&values);
+            law.assert_cdf(&values);
             law.assert_path(seed);
             law.assert_weak(0, seed + 1);
             let tape = Tape::new();

@@ -101,4 +101,23 @@ macro_rules! drawn_by_path {
     };
 }
 
-pub(crate) use {drawn_by_path, weak_by_recording};
+/// Writes [`draw`](crate::Distribution::draw) and [`sample`](crate::Distribution::sample) for a law of counts whose quantiles are an operation: the quantile of
+/// recorded noise, or, where noise is not recorded (the exact oracle splits it instead), what the method `inverted` of the law gives.
+macro_rules! drawn_by_quantile {
+    () => {
+        fn draw(&self, draw: &Draw<'_, F>) -> DistributionResult<Tensor<F>> {
+            Ok(self.sample(draw)?.expand_plates(draw.plates()).inspect()?)
+        }
+
+        fn sample(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
+            let tape = self.tape()?;
+            if !draw.records_noise(tape) {
+                return Ok(draw.record(tape, self.inverted(draw)?));
+            }
+            let noise = draw.record_uniform(tape, &self.event_shape())?;
+            Ok(self.icdf(noise).stop_gradient())
+        }
+    };
+}
+
+pub(crate) use {drawn_by_path, drawn_by_quantile, weak_by_recording};

@@ -46,23 +46,11 @@ fn cells(entry: &Entry) -> Vec<String> {
     let yes = |there: bool| if there { "yes".to_string() } else { String::new() };
     let score: Vec<_> = parameters.iter().map(|p| (p.name, p.score)).collect();
     let path: Vec<_> = parameters.iter().map(|p| (p.name, p.path)).collect();
-    let mut divergences: Vec<String> = pairs::pairs()
+    let divergences: Vec<String> = pairs::pairs()
         .into_iter()
         .filter(|(p, _, _)| *p == entry.name())
         .map(|(p, q, _)| if p == q { "itself".to_string() } else { q.to_string() })
         .collect();
-    if matches!(
-        entry.name(),
-        "Categorical"
-            | "OneHotCategorical"
-            | "Dirichlet"
-            | "MultivariateNormal"
-            | "LowRankMultivariateNormal"
-            | "Wishart"
-            | "DiscreteUniform"
-    ) {
-        divergences.push("itself".into());
-    }
     vec![
         format!("`{}`", entry.name()),
         if can.score.is_some() { by_smoothness(&score) } else { String::new() },
@@ -93,22 +81,6 @@ fn cells(entry: &Entry) -> Vec<String> {
     ]
 }
 
-/// The divergences of laws that are not in the list of pairs of numbers: this compiles only if they exist.
-#[allow(dead_code)]
-fn divergences_of_vectors<'t>(v: Var<'t, f64>) -> [Var<'t, f64>; 7] {
-    let normal = MultivariateNormal::new(v, v);
-    let low_rank = LowRankMultivariateNormal::new(v, v, v);
-    [
-        Categorical::from_logits(v).kl_to(&Categorical::from_logits(v)),
-        OneHotCategorical::from_logits(v).kl_to(&OneHotCategorical::from_logits(v)),
-        Dirichlet::new(v).kl_to(&Dirichlet::new(v)),
-        normal.kl_to(&normal),
-        low_rank.kl_to(&low_rank),
-        Wishart::new(v, v).kl_to(&Wishart::new(v, v)),
-        DiscreteUniform::new(v, v).kl_to(&DiscreteUniform::new(v, v)),
-    ]
-}
-
 const INTRODUCTION: &str = "\
 # What each distribution can do
 
@@ -128,16 +100,17 @@ const NOTES: &str = "
 - **Score.** The support moves with the bounds of `Uniform`, `TruncatedNormal` and `DiscreteUniform`, the scale of `Pareto`, the value of `Delta` and the values of
   `Empirical`: the derivative of the log-probability has no mean of zero there.
 - **Path.** Laws of counts and categories have none. `Delta` and `Empirical` move with their values.
-- **Weak derivatives.** By the shape of `Gamma`, `InverseGamma`, `Chi2`, `Beta`, `Dirichlet`, `Weibull`, `Kumaraswamy`, `InverseGaussian`, `Wishart`, `Lkj` and the degrees of freedom
-  of `StudentT` the parts of the derivative have no cheap sampler: take the path. The scale of `Gumbel` and the concentration of `VonMises` likewise. `Normal`'s
-  relatives by truncation and relaxation have paths of any order. `DiscreteUniform` has whole numbers as bounds: there is no derivative. The number of trials and of
+- **Weak derivatives.** By the shapes of `Weibull`, `Kumaraswamy`, `InverseGaussian`, `Dirichlet`, `Wishart`, `Lkj` and the degrees of freedom of `StudentT` the parts
+  of the derivative have no cheap sampler: take the path. The scale of `Gumbel` and the concentration of `VonMises` likewise. (By the shapes of `Gamma`, `InverseGamma`, `Chi2` and
+  `Beta` the parts come from roots of the derivative of the distribution function, a few microseconds a draw and more for `Beta`: the path is cheaper there too, for
+  costs that have one.) `Normal`'s relatives by truncation and relaxation have paths of any order. `DiscreteUniform` has whole numbers as bounds: there is no derivative. The number of trials and of
   successes are not differentiated. `Independent` joins elements, and alternatives replace single ones: take the law inside.
 - **Stochastic derivatives** exist for jumps between neighbouring counts or categories: `Skellam` and `Multinomial` have weak derivatives with one replay instead.
 - **Relaxations** are there for bits and categories.
 - **Entropies** of `Binomial`, `Poisson`, `NegativeBinomial`, `Skellam` and `Multinomial` are sums without a closed form; those of `InverseGaussian` and `Lkj` need functions that are not
   elementary; mixtures, relaxed laws and transformed laws have none in general.
-- **Distribution functions.** That of `Skellam` is a sum, given as the scalar function `skellam_cdf`. Vectors and matrices have none that is of use. The inverse of those of `Binomial`,
-  `Poisson` and `NegativeBinomial` is a search, which the samplers do; that of `VonMises`, `InverseGaussian` and of mixtures has no closed form.
+- **Distribution functions.** Vectors and matrices have none that is of use. `Empirical` has no quantiles, which would be a sort. Quantiles of counts are searches, those of `VonMises`,
+  `InverseGaussian` and of mixtures of continuous laws Newton's method in a bracket.
 - **Moments** that are missing do not exist (`Cauchy`, `HalfCauchy`), or have no closed form (relaxed and transformed laws, `Lkj`). For `VonMises` they are the circular ones.
 ";
 

@@ -14,6 +14,12 @@ fn leaves<'t>(tape: &'t Tape<f64>, parameters: &[f64]) -> Vec<Var<'t, f64>> {
     parameters.iter().map(|&parameter| tape.parameter(parameter)).collect()
 }
 
+/// The position of a parameter by its name, or, for vectors, by its number.
+fn position(entry: &Entry, name: &str) -> usize {
+    let named = entry.parameters().iter().position(|parameter| *parameter == name);
+    named.or(name.parse().ok()).expect("a parameter")
+}
+
 /// What the library gives for a row; `None` where it does not offer the function.
 fn computed(entry: &Entry, row: &Row) -> Option<Vec<f64>> {
     let tape = Tape::new();
@@ -25,8 +31,7 @@ fn computed(entry: &Entry, row: &Row) -> Option<Vec<f64>> {
     };
     let list = |var: Var<'_, f64>| Some(var.peek().expect("a value").to_vec());
     let by = |scalar: Var<'_, f64>, name: &str| {
-        let index = entry.parameters().iter().position(|parameter| *parameter == name).expect("a parameter");
-        let [gradient] = tape.backward(scalar, [parameters[index]]).expect("a derivative");
+        let [gradient] = tape.backward(scalar, [parameters[position(entry, name)]]).expect("a derivative");
         gradient.to_vec()
     };
     match row.function.split_once('/').unwrap_or((row.function.as_str(), "")) {
@@ -103,7 +108,7 @@ fn known_values() {
         let name = row.function.split_once('/').map(|(_, name)| name);
         let parameter = name.and_then(|name| {
             let entry = laws.iter().find(|entry| entry.law == row.law)?;
-            Some(row.parameters[entry.parameters().iter().position(|parameter| *parameter == name)?])
+            Some(row.parameters[position(entry, name)])
         });
         for (&got, &expected) in got.iter().zip(&expected) {
             let error = error(got, expected, parameter);

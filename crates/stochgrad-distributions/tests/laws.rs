@@ -1,44 +1,82 @@
 //! Samplers and derivatives at a million draws, at ordinary and extreme parameters: minutes of work, so that it is asked for.
 //!
 //! `cargo test --release -p stochgrad-distributions --test laws -- --ignored --nocapture`
+//!
+//! The laws are shared out among the processors; `taskset -c 0` in front keeps it to one.
 
 mod catalogue;
 mod golden_rows;
+mod marginals;
 
 use catalogue::{Entry, entries};
-use golden_rows::{Row, rows};
+use golden_rows::rows;
+use marginals::{Marginal, Observe, marginals};
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use stochgrad_distributions::*;
-use stochgrad_tape::{PlateKind, Plates, Tape, Var};
+use stochgrad_tape::{Plate, PlateKind, Plates, Smoothness, Tape, Var};
 use stochgrad_tensor::Tensor;
+use stochgrad_tensor::special::{erfc, gamma_q, normal_cdf, normal_icdf};
 
 const DRAWS: usize = 1_000_000;
 
 /// A piece of the draws, so that tapes stay small.
 const PIECE: usize = 100_000;
 
-/// Draws of a law at some parameters, with the request of each piece.
-fn pieces(
-    entry: &Entry,
-    parameters: &[f64],
-    seed: u64,
-    mut visit: impl FnMut(&dyn Distribution<'_, f64>, &Draw<'_, f64>, &Tensor<f64>, &[Var<'_, f64>]),
-) {
-    for piece in 0..DRAWS / PIECE {
-        let tape = Tape::<f64>::new();
-        let plate = tape.plate("samples", PIECE, PlateKind::Samples, &[]);
-        let copies: Vec<Var<'_, f64>> = parameters.iter().map(|&p| tape.parameter(vec![p; PIECE])).collect();
-        let on_plate: Vec<Var<'_, f64>> = copies.iter().map(|copy| copy.event_to_plate(plate)).collect();
-        let law = (entry.build)(&tape, &on_plate);
-        let noise = KeyedNoise::new(seed, piece as u64);
-        let draw = Draw::new(&tape, &noise, NoiseKey::new("x", None), Plates::from_slice(&[plate]));
-        let sample = law.draw(&draw).expect("draws");
-        visit(&*law, &draw, &sample, &copies);
-    }
+/// Derivatives are taken of the sums over so many draws.
+const GROUP: usize = 1000;
+
+/// The results of all cases, as many at a time as there are processors.
+fn in_parallel<T: Sync, R: Send>(cases: &[T], work: impl Fn(usize, &T) -> Vec<R> + Sync) -> Vec<R> {
+    let (next, found) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+    std::thread::scope(|scope| {
+        for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
+            scope.spawn(|| {
+                while let Some((number, case)) = Some(next.fetch_add(1, Ordering::Relaxed)).map(|i| (i, cases.get(i))) {
+                    let Some(case) = case else { break };
+                    let results = work(number, case);
+                    found.lock().expect("no worker has failed").extend(results);
+                }
+            });
+        }
+    });
+    found.into_inner().expect("no worker has failed")
+}
+
+/// A test: the law, what was tested, and how probable it is that chance alone gives as much.
+struct Found {
+    law: &'static str,
+    what: String,
+    probability: f64,
 }
 
 /// The probability that a normal number is farther out than z.
 fn two_sided(z: f64) -> f64 {
-    stochgrad_tensor::special::erfc(z.abs() / std::f64::consts::SQRT_2)
+    erfc(z.abs() / std::f64::consts::SQRT_2)
+}
+
+/// Fails if a probability is too small for chance, by Holm's correction at the level of four standard errors.
+fn judge(what: &str, mut found: Vec<Found>) {
+    found.sort_by(|a, b| a.probability.total_cmp(&b.probability));
+    let mut by_law: BTreeMap<&str, (usize, &Found)> = BTreeMap::new();
+    for test in &found {
+        by_law.entry(test.law).or_insert((0, test)).0 += 1;
+    }
+    println!("{what}: {} tests of {} laws; the least likely of each law:", found.len(), by_law.len());
+    for (law, (count, test)) in by_law {
+        let z = -normal_icdf(0.5 * test.probability);
+        println!("  {law}: {count} tests, p = {:.1e} (z = {z:.2}): {}", test.probability, test.what);
+    }
+    let level = two_sided(4.0);
+    for (rank, test) in found.iter().enumerate() {
+        let threshold = level / (found.len() - rank) as f64;
+        let Found { law, what: test_of, probability } = test;
+        assert!(
+            *probability >= threshold,
+            "{what}: {law}, {test_of}: probability {probability:e}, below {threshold:e}"
+        );
+    }
 }
 
 /// The probability of a Kolmogorov–Smirnov distance at least this large, of this many draws.
@@ -51,101 +89,41 @@ fn kolmogorov(distance: f64, count: usize) -> f64 {
     if x < 0.2 { 1.0 } else { terms.sum::<f64>().clamp(0.0, 1.0) }
 }
 
-/// The largest difference between the empirical distribution function of sorted draws and the true one at the draws.
-fn distance(sorted: &[f64], cdf: &[f64]) -> f64 {
+/// The largest difference between the empirical distribution function of sorted draws and the true one.
+///
+/// Both functions rise: between two draws the difference is at most the mass between them more than at the draws. So the true function is asked for at few draws
+/// first, and then only where it could be larger than what was found.
+fn distance(sorted: &[f64], cdf: impl Fn(&[f64]) -> Vec<f64>) -> f64 {
+    const STRIDE: usize = 64;
     let count = sorted.len() as f64;
-    let mut largest = 0.0_f64;
-    let mut start = 0;
-    while start < sorted.len() {
+    let at = |position: usize, p: f64| {
+        let start = sorted.partition_point(|x| *x < sorted[position]);
         let run = sorted[start..].partition_point(|x| *x <= sorted[start]);
-        let (low, high, p) = (start as f64 / count, (start + run) as f64 / count, cdf[start]);
-        largest = largest.max(if run == 1 {
-            (p - low).abs().max((high - p).abs())
-        } else {
+        let (low, high) = (start as f64 / count, (start + run) as f64 / count);
+        match run {
+            1 => (p - low).abs().max((high - p).abs()),
             // Numbers that differ were rounded to this one, from either side: half of the draws of a gamma law of concentration 0.001 are below
             // the smallest double.
-            (low - p).max(p - high)
-        });
-        start += run;
-    }
-    largest
-}
-
-/// Fails if a probability is too small for chance, by Holm's correction at the level of four standard errors.
-fn judge(what: &str, mut found: Vec<(f64, String)>) {
-    found.sort_by(|a, b| a.0.total_cmp(&b.0));
-    let level = two_sided(4.0);
-    println!("{what}: {} tests; the least likely:", found.len());
-    for (probability, name) in found.iter().take(12) {
-        println!("  {probability:.2e}  {name}");
-    }
-    for (rank, (probability, name)) in found.iter().enumerate() {
-        let threshold = level / (found.len() - rank) as f64;
-        assert!(*probability >= threshold, "{what}: {name} has probability {probability:e}, below {threshold:e}");
-    }
-}
-
-/// The parameters at which known log-probabilities stand: ordinary and extreme ones.
-fn points() -> Vec<(Entry, Vec<f64>)> {
-    let laws = entries();
-    let mut points: Vec<(Entry, Vec<f64>)> = Vec::new();
-    for row in rows().into_iter().filter(|row| row.function == "log_prob") {
-        let Some(entry) = laws.iter().find(|entry| entry.law == row.law) else { continue };
-        if !points.iter().any(|(known, parameters)| known.law == entry.law && *parameters == row.parameters) {
-            points.push((*entry, row.parameters));
+            _ => (low - p).max(p - high),
+        }
+    };
+    let coarse: Vec<usize> = (0..sorted.len()).step_by(STRIDE).chain([sorted.len() - 1]).collect();
+    let values = cdf(&coarse.iter().map(|&position| sorted[position]).collect::<Vec<_>>());
+    let largest = coarse.iter().zip(&values).map(|(&position, &p)| at(position, p)).fold(0.0, f64::max);
+    let mut fine = Vec::new();
+    for (ends, p) in coarse.windows(2).zip(values.windows(2)) {
+        let (low, high) = (ends[0] as f64 / count, (ends[1] + 1) as f64 / count);
+        if (high - p[0]).max(p[1] - low) > largest {
+            fine.extend(ends[0] + 1..ends[1]);
         }
     }
-    points
+    let values = cdf(&fine.iter().map(|&position| sorted[position]).collect::<Vec<_>>());
+    fine.iter().zip(values).map(|(&position, p)| at(position, p)).fold(largest, f64::max)
 }
 
-#[test]
-#[ignore = "minutes of work; see the head of the file"]
-fn samplers_have_their_laws() {
-    let mut found = Vec::new();
-    for (number, (entry, parameters)) in points().iter().enumerate() {
-        let name = format!("{} at {parameters:?}", entry.law);
-        let mut values = Vec::with_capacity(DRAWS);
-        let mut inside = true;
-        pieces(entry, parameters, 1000 + number as u64, |law, draw, sample, _| {
-            let densities = law.log_prob(draw.record(law.tape().expect("a tape"), sample.clone()));
-            inside &= sample.all_finite()
-                && densities.peek().expect("densities").as_slice().iter().all(|x| *x > f64::NEG_INFINITY);
-            values.extend_from_slice(sample.as_slice());
-        });
-        assert!(inside, "{name}: a draw outside the support");
-        let tape = Tape::<f64>::new();
-        let leaves: Vec<Var<'_, f64>> = parameters.iter().map(|&p| tape.parameter(p)).collect();
-        let law = (entry.build)(&tape, &leaves);
-        let whole =
-            matches!(law.support(), Support::Bits | Support::Counts | Support::Integers | Support::Categories(_));
-        values.sort_by(f64::total_cmp);
-        let probability = match law.capabilities().cdf {
-            Some(cumulative) if !whole => {
-                let cdf: Vec<f64> = values
-                    .chunks(PIECE)
-                    .flat_map(|values| {
-                        cumulative.cdf(tape.constant(values)).peek().expect("a distribution function").to_vec()
-                    })
-                    .collect();
-                kolmogorov(distance(&values, &cdf), DRAWS)
-            }
-            _ if whole => {
-                chi_square(&values, |k| law.log_prob_each(tape.constant(k)).peek().expect("a probability").to_vec())
-            }
-            _ => continue,
-        };
-        found.push((probability, name));
-    }
-    judge("samplers", found);
-}
-
-/// Pearson's test over the values that are likely enough, the others taken together; for laws that are wide, over runs of values.
+/// Pearson's test over the values that are likely enough, the others taken together.
 fn chi_square(sorted: &[f64], log_prob: impl Fn(Vec<f64>) -> Vec<f64>) -> f64 {
     let (low, high) = (sorted[0], sorted[sorted.len() - 1]);
-    if high - low > 1e6 {
-        // The values are as good as continuous: only that they are near the mode can be said here.
-        return 1.0;
-    }
     let states: Vec<f64> = (0..=(high - low) as usize).map(|i| low + i as f64).collect();
     let probabilities: Vec<f64> = log_prob(states.clone()).into_iter().map(f64::exp).collect();
     let count = sorted.len() as f64;
@@ -170,83 +148,153 @@ fn chi_square(sorted: &[f64], log_prob: impl Fn(Vec<f64>) -> Vec<f64>) -> f64 {
         return 1.0;
     }
     let statistic: f64 = cells.iter().map(|(e, o)| (o - e) * (o - e) / e).sum();
-    let freedom = (cells.len() - 1) as f64;
-    stochgrad_tensor::special::gamma_q(0.5 * freedom, 0.5 * statistic)
+    gamma_q(0.5 * (cells.len() - 1) as f64, 0.5 * statistic)
+}
+
+fn itself<'t>(x: Var<'t, f64>, _: &[Var<'t, f64>]) -> Var<'t, f64> {
+    x
+}
+
+/// The parameters at which known log-probabilities stand, ordinary and extreme ones; and laws seen through one number.
+fn sampled() -> Vec<(Entry, Vec<f64>, Observe, Option<Marginal>)> {
+    let laws = entries();
+    let mut points: Vec<(Entry, Vec<f64>, Observe, Option<Marginal>)> = Vec::new();
+    for row in rows().into_iter().filter(|row| row.function == "log_prob") {
+        let Some(entry) = laws.iter().find(|entry| entry.law == row.law) else { continue };
+        let scalar = row.argument.len() == 1 && !entry.law.contains('[');
+        let known =
+            points.iter().any(|(known, parameters, ..)| known.law == entry.law && *parameters == row.parameters);
+        if scalar && !known {
+            points.push((*entry, row.parameters, itself, None));
+        }
+    }
+    points.extend(marginals().into_iter().map(|m| (m.entry, m.parameters.clone(), m.observe, Some(m))));
+    points
 }
 
 #[test]
 #[ignore = "minutes of work; see the head of the file"]
-fn derivatives_have_the_exact_mean() {
-    let laws = entries();
-    let known: Vec<Row> =
-        rows().into_iter().filter(|row| row.function.starts_with("cost") && row.function.contains('/')).collect();
-    let mut found = Vec::new();
-    for (number, row) in known.iter().enumerate() {
-        let Some(entry) = laws.iter().find(|entry| entry.law == row.law) else { continue };
-        let (function, name) = row.function.split_once('/').expect("a parameter");
-        let at = entry.parameters().iter().position(|parameter| *parameter == name).expect("a parameter");
-        let bounded = function == "cost_sin";
-        let cost = |x: f64| if bounded { x.sin() } else { x.sin() + 0.1 * x * x };
-        let mut paths = Moments::default();
-        let mut weak = Moments::default();
-        let mut jumps = [Moments::default(), Moments::default(), Moments::default()];
-        pieces(entry, &row.parameters, 5000 + number as u64, |law, draw, sample, copies| {
-            // The position of the parameter in the law: the one that leads to the leaf.
-            let tape = law.tape().expect("a tape");
-            let of_law =
-                law.parameters().iter().position(|p| p.var.id() == copies[at].event_to_plate(draw.plates()[0]).id());
-            let by_name = law
-                .parameters()
-                .iter()
-                .position(|p| p.name.trim_end_matches("ies").trim_end_matches('y') == name.trim_end_matches('y'));
-            let index = of_law.or(by_name);
-            if let Some(path) = law.capabilities().reparameterized {
-                let x = path.rsample(draw).expect("a path");
-                let value = if bounded { x.sin() } else { x.sin() + x.square() * 0.1 };
-                let total = value.sum_over(draw.plates()[0]);
-                let gradient = &tape.backward_all(total, &copies[at..=at]).expect("a gradient")[0];
-                gradient.as_slice().iter().for_each(|&slope| paths.add(slope));
-            }
-            let Some(index) = index else { return };
-            let visit = |moments: &mut Moments, parts: Alternatives<f64>| {
-                for i in 0..sample.len() {
-                    let terms = parts.values.iter().zip(&parts.weights);
-                    moments.add(
-                        terms
-                            .map(|(v, w)| w.as_slice()[i] * (cost(v.as_slice()[i]) - cost(sample.as_slice()[i])))
-                            .sum(),
-                    );
-                }
-            };
-            if let Some(parts) = law
-                .capabilities()
-                .weak_derivative
-                .and_then(|d| d.weak_derivative(index, sample, draw).expect("a derivative"))
-            {
-                visit(&mut weak, parts);
-            }
-            for (side, moments) in [Side::Right, Side::Left, Side::TwoSided].into_iter().zip(&mut jumps) {
-                let derivative = law.capabilities().stochastic_derivative;
-                if let Some(parts) =
-                    derivative.and_then(|d| d.stochastic_derivative(index, side, sample, draw).expect("a derivative"))
-                {
-                    visit(moments, parts);
-                }
-            }
-        });
-        let [right, left, both] = jumps;
-        for (what, moments) in [("path", paths), ("weak", weak), ("right", right), ("left", left), ("two-sided", both)]
-        {
-            if moments.count > 0.0 {
-                let name = format!("{what}: {} by {name} at {:?}", row.law, row.parameters);
-                found.push((two_sided(moments.distance(row.value[0])), name));
-            }
+fn samplers_have_their_laws() {
+    let found = in_parallel(&sampled(), |number, (entry, parameters, observe, marginal)| {
+        let what = format!("at {parameters:?}");
+        let mut values = Vec::with_capacity(DRAWS);
+        for piece in 0..DRAWS / PIECE {
+            let tape = Tape::<f64>::new();
+            let plate = tape.plate("samples", PIECE, PlateKind::Samples, &[]);
+            let leaves: Vec<Var<'_, f64>> = parameters.iter().map(|&p| tape.parameter(p)).collect();
+            let law = (entry.build)(&tape, &leaves);
+            let noise = KeyedNoise::new(1000 + number as u64, piece as u64);
+            let draw = Draw::new(&tape, &noise, NoiseKey::new("x", None), Plates::from_slice(&[plate]));
+            let sample = law.draw(&draw).expect("draws");
+            let recorded = draw.record(&tape, sample.clone());
+            let densities = law.log_prob(recorded).peek().expect("densities");
+            assert!(
+                sample.all_finite() && densities.as_slice().iter().all(|x| *x > f64::NEG_INFINITY),
+                "{} {what}: a draw outside the support",
+                entry.law
+            );
+            values.extend_from_slice(observe(recorded, &leaves).peek().expect("numbers").as_slice());
         }
-    }
-    judge("derivatives", found);
+        let tape = Tape::<f64>::new();
+        let leaves: Vec<Var<'_, f64>> = parameters.iter().map(|&p| tape.parameter(p)).collect();
+        let law = match marginal {
+            Some(marginal) => (marginal.scalar)(&leaves),
+            None => (entry.build)(&tape, &leaves),
+        };
+        values.sort_by(f64::total_cmp);
+        let whole =
+            matches!(law.support(), Support::Bits | Support::Counts | Support::Integers | Support::Categories(_));
+        // Counts that are spread so widely are as good as continuous.
+        let wide = values[values.len() - 1] - values[0] > 1e6;
+        let probability = if whole && !wide {
+            chi_square(&values, |k| law.log_prob_each(tape.constant(k)).peek().expect("a probability").to_vec())
+        } else {
+            let cumulative = law.capabilities().cdf.expect("a distribution function");
+            let cdf = |x: &[f64]| cumulative.cdf(tape.constant(x)).peek().expect("probabilities").to_vec();
+            kolmogorov(distance(&values, cdf), DRAWS)
+        };
+        vec![Found { law: entry.law, what, probability }]
+    });
+    judge("samplers", found);
 }
 
-/// Sums of a mean and its error.
+/// A law at some parameters, and the exact derivatives of an expected cost by some of them.
+struct Derivatives {
+    entry: Entry,
+    parameters: Vec<f64>,
+    observe: Observe,
+    /// sin x alone, for laws without a second moment; else sin x + 0.1 x².
+    bounded: bool,
+    /// By the position of the parameter.
+    exact: BTreeMap<usize, f64>,
+}
+
+fn cost(x: Var<'_, f64>, bounded: bool) -> Var<'_, f64> {
+    if bounded { x.sin() } else { x.sin() + x.square() * 0.1 }
+}
+
+/// Those of the tables of known values, and those of laws that are seen through one number, by quadrature over its law.
+fn differentiated() -> Vec<Derivatives> {
+    let laws = entries();
+    let mut cases: Vec<Derivatives> = Vec::new();
+    for row in rows().into_iter().filter(|row| row.function.starts_with("cost")) {
+        let (Some(entry), Some((function, name))) =
+            (laws.iter().find(|entry| entry.law == row.law), row.function.split_once('/'))
+        else {
+            continue;
+        };
+        let at = entry.parameters().iter().position(|parameter| *parameter == name).expect("a parameter");
+        let same = |case: &&mut Derivatives| case.entry.law == entry.law && case.parameters == row.parameters;
+        match cases.iter_mut().find(same) {
+            Some(case) => {
+                case.exact.insert(at, row.value[0]);
+            }
+            None => cases.push(Derivatives {
+                entry: *entry,
+                parameters: row.parameters,
+                observe: itself,
+                bounded: function == "cost_sin",
+                exact: BTreeMap::from([(at, row.value[0])]),
+            }),
+        }
+    }
+    for marginal in marginals().into_iter().filter(|marginal| marginal.parameters == marginal.entry.ordinary) {
+        let exact = exact_derivatives(&marginal).into_iter().enumerate().collect();
+        let Marginal { entry, parameters, observe, .. } = marginal;
+        cases.push(Derivatives { entry, parameters, observe, bounded: false, exact });
+    }
+    cases
+}
+
+/// The derivatives of the expected cost of the number that is looked at.
+fn exact_derivatives(marginal: &Marginal) -> Vec<f64> {
+    let tape = Tape::<f64>::new();
+    let leaves: Vec<Var<'_, f64>> = marginal.parameters.iter().map(|&p| tape.parameter(p)).collect();
+    let law = (marginal.scalar)(&leaves);
+    let expected = if matches!(law.support(), Support::Bits | Support::Counts | Support::Categories(_)) {
+        let states = tape.constant((0..3).chain(3..20).map(f64::from).collect::<Vec<_>>());
+        let last = match law.support() {
+            Support::Bits => 2,
+            Support::Categories(count) => count,
+            _ => marginal.parameters[0] as usize + 1,
+        };
+        let states = states.slice(0, 0..last);
+        (law.log_prob_each(states).exp() * cost(states, false)).sum()
+    } else {
+        // By the quantiles of normal numbers t, with the trapezoidal rule.
+        let step = 0.01;
+        let t = |i: usize| (i as f64 - 800.0) * step;
+        let levels: Vec<f64> = (0..=1600).map(|i| normal_cdf(t(i))).collect();
+        let weights: Vec<f64> =
+            (0..=1600).map(|i| step * (-0.5 * t(i) * t(i)).exp() / (2.0 * std::f64::consts::PI).sqrt()).collect();
+        let x = law.capabilities().icdf.expect("quantiles").icdf(tape.constant(levels));
+        (cost(x, false) * tape.constant(weights)).sum()
+    };
+    let gradients = tape.backward_all(expected, &leaves).expect("gradients");
+    gradients.iter().map(|gradient| gradient.item().expect("a number")).collect()
+}
+
+/// Means over groups of draws.
 #[derive(Default)]
 struct Moments {
     count: f64,
@@ -255,10 +303,13 @@ struct Moments {
 }
 
 impl Moments {
-    fn add(&mut self, x: f64) {
-        self.count += 1.0;
-        self.sum += x;
-        self.squares += x * x;
+    fn add(&mut self, sums: &Tensor<f64>) {
+        for &sum in sums.as_slice() {
+            let mean = sum / GROUP as f64;
+            self.count += 1.0;
+            self.sum += mean;
+            self.squares += mean * mean;
+        }
     }
 
     /// The distance of the mean from the exact one, in standard errors.
@@ -268,4 +319,112 @@ impl Moments {
         // What has no variance must be exact to rounding.
         (mean - exact) / (error + 1e-11 * exact.abs().max(1.0))
     }
+}
+
+/// Draws of a law whose parameters have a copy for each group, so that gradients are those of the groups.
+struct Grouped<'a, 't> {
+    law: &'a dyn Distribution<'t, f64>,
+    draw: &'a Draw<'a, f64>,
+    copies: &'a [Var<'t, f64>],
+    cost: &'a dyn Fn(Var<'t, f64>) -> Var<'t, f64>,
+}
+
+impl<'t> Grouped<'_, 't> {
+    /// The gradients of a sum over all draws by the copies.
+    fn gradients(&self, each: Var<'t, f64>) -> Vec<Tensor<f64>> {
+        let total = self.draw.plates().iter().rev().fold(each.sum(), |sum, &plate: &Plate| sum.sum_over(plate));
+        total.tape().backward_all(total, self.copies).expect("gradients")
+    }
+
+    /// The gradients of jumps to alternatives, by the parameter of the law with this position.
+    fn of_alternatives(
+        &self,
+        sample: Var<'t, f64>,
+        parameter: Var<'t, f64>,
+        parts: &Alternatives<f64>,
+    ) -> Vec<Tensor<f64>> {
+        let tape = sample.tape();
+        let here = (self.cost)(sample);
+        let terms = parts.values.iter().zip(&parts.weights).map(|(values, weights)| {
+            let weights = self.draw.record(tape, weights.clone());
+            let change = (self.cost)(self.draw.record(tape, values.clone())) - here;
+            let axes = weights.shape().len() - change.shape().len();
+            weights * (0..axes).fold(change, |change, _| change.unsqueeze(-1))
+        });
+        let slope = terms.reduce(|a, b| a + b).expect("alternatives").stop_gradient();
+        self.gradients(slope * parameter)
+    }
+}
+
+#[test]
+#[ignore = "minutes of work; see the head of the file"]
+fn derivatives_have_the_exact_mean() {
+    let found = in_parallel(&differentiated(), |number, case| {
+        // By what is tested and the position of the parameter.
+        let mut moments: BTreeMap<(&str, usize), Moments> = BTreeMap::new();
+        for piece in 0..DRAWS / PIECE {
+            let tape = Tape::<f64>::new();
+            let groups = tape.plate("groups", PIECE / GROUP, PlateKind::Samples, &[]);
+            let members = tape.plate("members", GROUP, PlateKind::Samples, &[]);
+            let copies: Vec<Var<'_, f64>> =
+                case.parameters.iter().map(|&p| tape.parameter(vec![p; PIECE / GROUP])).collect();
+            let leaves: Vec<Var<'_, f64>> = copies.iter().map(|copy| copy.event_to_plate(groups)).collect();
+            let law = (case.entry.build)(&tape, &leaves);
+            let noise = KeyedNoise::new(5000 + number as u64, piece as u64);
+            let draw = Draw::new(&tape, &noise, NoiseKey::new("x", None), Plates::from_slice(&[groups, members]));
+            let sample = law.draw(&draw).expect("draws");
+            let recorded = draw.record(&tape, sample.clone());
+            let of_draw = |x| cost((case.observe)(x, &leaves), case.bounded);
+            let grouped = Grouped { law: &*law, draw: &draw, copies: &copies, cost: &of_draw };
+            let mut note = |what: &'static str, gradients: &[Tensor<f64>], reached: &dyn Fn(usize) -> bool| {
+                for &at in case.exact.keys().filter(|at| reached(**at)) {
+                    moments.entry((what, at)).or_default().add(&gradients[at]);
+                }
+            };
+            let parameters = grouped.law.parameters();
+            // Which copies each parameter of the law depends on.
+            let depends: Vec<Vec<bool>> = parameters
+                .iter()
+                .map(|parameter| {
+                    let gradients =
+                        tape.backward_all(parameter.var.sum().sum_over(groups), &copies).expect("gradients");
+                    gradients.iter().map(|gradient| gradient.as_slice().iter().any(|&g| g != 0.0)).collect()
+                })
+                .collect();
+            if let Some(path) = law.capabilities().reparameterized {
+                let gradients = grouped.gradients(of_draw(path.rsample(&draw).expect("a path")));
+                let moves =
+                    |at: usize| parameters.iter().zip(&depends).all(|(p, on)| !on[at] || p.path != Smoothness::Jump);
+                note("path", &gradients, &moves);
+            }
+            for (index, parameter) in parameters.iter().enumerate() {
+                // No parameter that is tested is reached by two parameters of its law.
+                let reached = |at: usize| depends[index][at];
+                let parts = law
+                    .capabilities()
+                    .weak_derivative
+                    .and_then(|derivative| derivative.weak_derivative(index, &sample, &draw).expect("a derivative"));
+                if let Some(parts) = parts {
+                    note("weak", &grouped.of_alternatives(recorded, parameter.var, &parts), &reached);
+                }
+                for (what, side) in [("right", Side::Right), ("left", Side::Left), ("two-sided", Side::TwoSided)] {
+                    let parts = law.capabilities().stochastic_derivative.and_then(|derivative| {
+                        derivative.stochastic_derivative(index, side, &sample, &draw).expect("a derivative")
+                    });
+                    if let Some(parts) = parts {
+                        note(what, &grouped.of_alternatives(recorded, parameter.var, &parts), &reached);
+                    }
+                }
+            }
+        }
+        moments
+            .into_iter()
+            .map(|((what, at), moments)| Found {
+                law: case.entry.law,
+                what: format!("{what} by parameter {at} at {:?}", case.parameters),
+                probability: two_sided(moments.distance(case.exact[&at])),
+            })
+            .collect()
+    });
+    judge("derivatives", found);
 }

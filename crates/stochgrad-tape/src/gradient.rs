@@ -112,6 +112,8 @@ fn derivative_of_map<'t, F: Real>(map: Map, x: Var<'t, F>, y: Var<'t, F>, g: Var
         Map::Tanh => g * (1.0 - y.square()),
         Map::Sigmoid => g * y * (1.0 - y),
         Map::Softplus => g * x.sigmoid(),
+        Map::Log1pSquare => g * x.map(Map::Log1pSquareSlope),
+        Map::Log1pSquareSlope => g * ((-x.map(Map::Log1pSquare)).exp() * 2.0 - y.square()),
         // The result has the sign of its operand, which need not be kept then.
         Map::Relu => g * y.step(),
         Map::LeakyRelu(slope) if slope > 0.0 => g * y.map(Map::LeakyStep(slope)),

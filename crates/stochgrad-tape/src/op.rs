@@ -200,6 +200,7 @@ impl Op {
                 _ => Smooth,
             },
             Op::Reduce(Reduce::Max | Reduce::Min, _) => Kinked,
+            Op::Special(special) if special.is_count() => Jump,
             Op::Select if input == 0 => Jump,
             Op::Gather(_) | Op::ScatterAdd(..) if input == 1 => Jump,
             Op::Argmax(_) | Op::Categories | Op::OneHot(_) | Op::StopGradient => Jump,

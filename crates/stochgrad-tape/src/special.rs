@@ -25,6 +25,7 @@ use crate::{Op, TapeError, Var};
 use std::f64::consts::{FRAC_2_SQRT_PI, PI};
 use std::panic::Location;
 use stochgrad_tensor::elementwise::apply;
+use stochgrad_tensor::map::Map;
 use stochgrad_tensor::special as scalar;
 use stochgrad_tensor::{Pool, Real, Tensor};
 
@@ -63,8 +64,6 @@ pub enum Special {
     Atan,
     /// The angle in (0, π) whose cotangent is x.
     Acot,
-    /// ln(1 + x²).
-    Log1pSquare,
     /// The z > 0 at which the logarithm of the standard Gumbel density is x below its highest value.
     GumbelLevelRight,
     /// The z < 0 at which it is.
@@ -99,8 +98,34 @@ pub enum Special {
     VonMisesCdf,
     /// Its derivative by the concentration.
     VonMisesCdfByConcentration,
+    /// The inverse of the distribution function of the von Mises law around 0, of the probability and the concentration.
+    VonMisesIcdf,
+    /// The inverse of the distribution function of the inverse Gaussian law, of the probability, the location and the concentration.
+    InverseGaussianIcdf,
+    /// ln P(a < Z < b) of a standard normal Z, of a and b.
+    NormalLogMass,
+    /// ln of P(a < Z < b) over the standard normal density at a.
+    NormalLogMassOverDensity,
+    /// The distribution function of the standard normal law between two bounds, of the argument and the bounds.
+    TruncatedNormalCdf,
+    /// Its inverse, of the probability and the bounds.
+    TruncatedNormalIcdf,
+    /// The mean of the standard normal law between two bounds.
+    TruncatedNormalMean,
+    /// The variance of the standard normal law between two bounds.
+    TruncatedNormalVariance,
     /// The y with ln(1 + e^y) = x.
     SoftplusInverse,
+    /// The count that is not exceeded with a probability, of the probability and the rate.
+    PoissonIcdf,
+    /// The number of successes that is not exceeded with a probability, of the probability, the number of trials and the probability of success.
+    BinomialIcdf,
+    /// The number of failures that is not exceeded with a probability, of the probability, the number of successes and the probability of success.
+    NegativeBinomialIcdf,
+    /// The distribution function of the difference of two Poisson numbers, of the difference and the rates.
+    SkellamCdf,
+    /// Its inverse, of the probability and the rates.
+    SkellamIcdf,
     /// The log-probability of a number of failures, of the number, the number of successes, and the probability.
     NegativeBinomialLogPmf(Scale),
     /// ln of x^a e^−x / Γ(a), of a and x.
@@ -155,7 +180,39 @@ fn share<'t, F: Real>(count: Var<'t, F>, by: Var<'t, F>) -> Var<'t, F> {
     count.select(count / count.select(by, tape.constant(1.0)), tape.constant(0.0))
 }
 
+/// The standard normal density at the lower bound over the mass between two bounds.
+fn hazard<'t, F: Real>(low: Var<'t, F>, high: Var<'t, F>) -> Var<'t, F> {
+    (-special(Special::NormalLogMassOverDensity, &[low, high])).exp()
+}
+
+/// The derivative of the inverse Gaussian x with a fixed probability by the probability, the location or the concentration.
+fn inverse_gaussian_path<'t, F: Real>(
+    location: Var<'t, F>,
+    concentration: Var<'t, F>,
+    x: Var<'t, F>,
+    by: usize,
+) -> Var<'t, F> {
+    if by == 0 {
+        let excess = ((x - location) / location).square() / x;
+        let log_square = x.ln() * 3.0 + (2.0 * PI).ln() - concentration.ln() + concentration * excess;
+        return (log_square * 0.5).exp();
+    }
+    // With Mills' ratio M at w, which the exponentials of the distribution function reduce to.
+    let w = (concentration / x).sqrt() * (x / location + 1.0);
+    let mills = (normal_log_mills(w) + 0.5 * (2.0 * PI).ln()).exp();
+    let spread = (x / concentration).sqrt() * x * mills * 2.0;
+    if by == 1 { spread * concentration / location.square() } else { x / concentration - spread / location }
+}
+
 impl Special {
+    /// Whether the result is a count: a jump by every operand.
+    pub(crate) fn is_count(self) -> bool {
+        matches!(
+            self,
+            Special::PoissonIcdf | Special::BinomialIcdf | Special::NegativeBinomialIcdf | Special::SkellamIcdf
+        )
+    }
+
     pub(crate) fn evaluate<F: Real>(self, pool: &Pool<F>, inputs: &[Tensor<F>]) -> Tensor<F> {
         let one = |f: fn(f64) -> f64| apply(pool, [&inputs[0]], |[x]| f(x));
         let two = |f: fn(f64, f64) -> f64| apply(pool, [&inputs[0], &inputs[1]], |[a, b]| f(a, b));
@@ -176,7 +233,6 @@ impl Special {
             Special::LogSinhc(order) => apply(pool, [&inputs[0]], |[x]| scalar::log_sinhc(order, x)),
             Special::Atan => one(f64::atan),
             Special::Acot => one(|x| 1.0_f64.atan2(x)),
-            Special::Log1pSquare => one(|x| if x.abs() < 1e100 { (x * x).ln_1p() } else { 2.0 * x.abs().ln() }),
             Special::GumbelLevelRight => one(|x| scalar::gumbel_level(x).0),
             Special::GumbelLevelLeft => one(|x| scalar::gumbel_level(x).1),
             Special::LogBeta => two(scalar::log_beta),
@@ -194,7 +250,20 @@ impl Special {
             Special::LogBesselIe => two(scalar::log_bessel_ie),
             Special::VonMisesCdf => two(scalar::von_mises_cdf),
             Special::VonMisesCdfByConcentration => two(scalar::von_mises_cdf_derivative),
+            Special::VonMisesIcdf => two(scalar::von_mises_icdf),
+            Special::InverseGaussianIcdf => three(scalar::inverse_gaussian_icdf),
+            Special::NormalLogMass => two(scalar::normal_log_mass),
+            Special::NormalLogMassOverDensity => two(scalar::normal_log_mass_over_density),
+            Special::TruncatedNormalCdf => three(scalar::truncated_normal_cdf),
+            Special::TruncatedNormalIcdf => three(scalar::truncated_normal_icdf),
+            Special::TruncatedNormalMean => two(|a, b| scalar::truncated_normal_moments(a, b).0),
+            Special::TruncatedNormalVariance => two(|a, b| scalar::truncated_normal_moments(a, b).1),
             Special::SoftplusInverse => one(|x| x + (-(-x).exp_m1()).ln()),
+            Special::PoissonIcdf => two(scalar::poisson_icdf),
+            Special::BinomialIcdf => three(scalar::binomial_icdf),
+            Special::NegativeBinomialIcdf => three(scalar::negative_binomial_icdf),
+            Special::SkellamCdf => three(scalar::skellam_cdf),
+            Special::SkellamIcdf => three(scalar::skellam_icdf),
             Special::NegativeBinomialLogPmf(Scale::Natural) => three(scalar::negative_binomial_log_pmf),
             Special::NegativeBinomialLogPmf(Scale::Log) => three(scalar::negative_binomial_log_pmf_by_logit),
             Special::LogGammaKernel => two(scalar::log_gamma_kernel),
@@ -225,15 +294,8 @@ impl Special {
             (Special::NormalLogMills, _) => x - (-output - 0.5 * (2.0 * PI).ln()).exp(),
             (Special::Log1mexp, _) => -(-x).expm1().recip(),
             (Special::LogSinhc(order), _) => special(Special::LogSinhc(order + 1), &[x]),
-            (Special::Atan, _) => (-special(Special::Log1pSquare, &[x])).exp(),
-            (Special::Acot, _) => -(-special(Special::Log1pSquare, &[x])).exp(),
-            // 2x/(1 + x²), without the overflow of the square.
-            (Special::Log1pSquare, _) => {
-                let far = x.abs() - 1e8;
-                let one = x.tape().constant(1.0);
-                let (near, beyond) = (far.step().select(one, x), far.step().select(x, one));
-                far.step().select(beyond.recip() * 2.0, near * 2.0 / (near.square() + 1.0))
-            }
+            (Special::Atan, _) => (-log1p_square(x)).exp(),
+            (Special::Acot, _) => -(-log1p_square(x)).exp(),
             (Special::GumbelLevelRight | Special::GumbelLevelLeft, _) => -(-output).expm1().recip(),
             (Special::LogBeta, by) => inputs[by].digamma() - (x + y).digamma(),
             (Special::GammaP, 0) => special(Special::GammaPByShape, &[x, y]),
@@ -288,7 +350,52 @@ impl Special {
             (Special::VonMisesCdfByConcentration, _) => {
                 return unknown("the von Mises distribution function by its concentration", x);
             }
+            (Special::VonMisesIcdf, 0) => von_mises_density(output, y).recip(),
+            (Special::VonMisesIcdf, _) => {
+                -special(Special::VonMisesCdfByConcentration, &[output, y]) / von_mises_density(output, y)
+            }
+            (Special::InverseGaussianIcdf, by) => inverse_gaussian_path(y, inputs[2], output, by),
+            (Special::NormalLogMass, 0) => -hazard(x, y),
+            (Special::NormalLogMass, _) => hazard(-y, -x),
+            (Special::NormalLogMassOverDensity, 0) => x - hazard(x, y),
+            (Special::NormalLogMassOverDensity, _) => hazard(-y, -x),
+            (Special::TruncatedNormalCdf, by) => {
+                let (low, high) = (y, inputs[2]);
+                match by {
+                    0 => ((x.square() + (2.0 * PI).ln()) * -0.5 - special(Special::NormalLogMass, &[low, high])).exp(),
+                    1 => hazard(low, high) * (output - 1.0),
+                    _ => -(hazard(-high, -low) * output),
+                }
+            }
+            (Special::TruncatedNormalIcdf, by) => {
+                let (low, high) = (y, inputs[2]);
+                // The standard normal density at a bound over that at the result.
+                let over = |bound: Var<'t, F>| ((output - bound) * (output + bound) * 0.5).exp();
+                match by {
+                    0 => ((output.square() + (2.0 * PI).ln()) * 0.5 + special(Special::NormalLogMass, &[low, high]))
+                        .exp(),
+                    1 => over(low) * (1.0 - x),
+                    _ => over(high) * x,
+                }
+            }
+            // The mean of any function moves with a bound by the hazard there times the difference of its mean and its value there.
+            (Special::TruncatedNormalMean, 0) => hazard(x, y) * (output - x),
+            (Special::TruncatedNormalMean, _) => hazard(-y, -x) * (y - output),
+            (Special::TruncatedNormalVariance, by) => {
+                let distance = (inputs[by] - special(Special::TruncatedNormalMean, &[x, y])).square();
+                if by == 0 { hazard(x, y) * (output - distance) } else { hazard(-y, -x) * (distance - output) }
+            }
             (Special::SoftplusInverse, _) => -(-x).expm1().recip(),
+            (
+                Special::PoissonIcdf | Special::BinomialIcdf | Special::NegativeBinomialIcdf | Special::SkellamIcdf,
+                _,
+            ) => {
+                return None;
+            }
+            (Special::SkellamCdf, 0) => return None,
+            // The probability moves from each value to the next, at rate 1.
+            (Special::SkellamCdf, 1) => -skellam_log_pmf(x.floor(), y, inputs[2]).exp(),
+            (Special::SkellamCdf, _) => skellam_log_pmf(x.floor() + 1.0, y, inputs[2]).exp(),
             (Special::NegativeBinomialLogPmf(_), 0) => return None,
             (Special::NegativeBinomialLogPmf(scale), 1) => {
                 let log_p = match scale {
@@ -352,8 +459,6 @@ functions! {
     atan(x) => Special::Atan;
     /// The angle in (0, π) whose cotangent is x: π/2 − atan(x), accurate far out.
     acot(x) => Special::Acot;
-    /// ln(1 + x²), without overflow.
-    log1p_square(x) => Special::Log1pSquare;
     /// The z > 0 at which the logarithm of the standard Gumbel density is `drop` below its highest value.
     gumbel_level_right(drop) => Special::GumbelLevelRight;
     /// The z < 0 at which the logarithm of the standard Gumbel density is `drop` below its highest value.
@@ -381,6 +486,32 @@ functions! {
     log_bessel_ie(n, x) => Special::LogBesselIe;
     /// The distribution function of a von Mises angle in [−π, π] around 0.
     von_mises_cdf(x, concentration) => Special::VonMisesCdf;
+    /// The angle that a von Mises angle around 0 does not exceed with probability p.
+    von_mises_icdf(p, concentration) => Special::VonMisesIcdf;
+    /// The number that an inverse Gaussian number does not exceed with probability p.
+    inverse_gaussian_icdf(p, location, concentration) => Special::InverseGaussianIcdf;
+    /// ln P(low < Z < high) for a standard normal Z.
+    normal_log_mass(low, high) => Special::NormalLogMass;
+    /// ln of P(low < Z < high) over the standard normal density at `low`.
+    normal_log_mass_over_density(low, high) => Special::NormalLogMassOverDensity;
+    /// The distribution function of the standard normal law between two bounds.
+    truncated_normal_cdf(z, low, high) => Special::TruncatedNormalCdf;
+    /// The inverse of the distribution function of the standard normal law between two bounds.
+    truncated_normal_icdf(p, low, high) => Special::TruncatedNormalIcdf;
+    /// The mean of the standard normal law between two bounds.
+    truncated_normal_mean(low, high) => Special::TruncatedNormalMean;
+    /// The variance of the standard normal law between two bounds.
+    truncated_normal_variance(low, high) => Special::TruncatedNormalVariance;
+    /// The smallest count that a Poisson number does not exceed with probability p. No derivatives.
+    poisson_icdf(p, rate) => Special::PoissonIcdf;
+    /// The smallest count that a binomial number does not exceed with probability p. No derivatives.
+    binomial_icdf(p, trials, probability) => Special::BinomialIcdf;
+    /// The smallest count that a negative binomial number of failures does not exceed with probability p. No derivatives.
+    negative_binomial_icdf(p, successes, probability) => Special::NegativeBinomialIcdf;
+    /// The probability that the difference of two Poisson numbers is at most k. No derivative by k.
+    skellam_cdf(k, rate_up, rate_down) => Special::SkellamCdf;
+    /// The smallest whole number that the difference of two Poisson numbers does not exceed with probability p. No derivatives.
+    skellam_icdf(p, rate_up, rate_down) => Special::SkellamIcdf;
     /// The y with ln(1 + e^y) = x, for x > 0.
     softplus_inverse(x) => Special::SoftplusInverse;
     /// The log-probability of k failures before the r-th success, where each trial succeeds with probability p. No derivative by k.
@@ -399,6 +530,22 @@ functions! {
     binomial_log_pmf(k, n, p) => Special::BinomialLogPmf(Scale::Natural);
     /// The log-probability of k successes in n trials, by the log-odds. No derivative by k and n.
     binomial_log_pmf_by_logit(k, n, logit) => Special::BinomialLogPmf(Scale::Log);
+}
+
+/// ln(1 + x²), without overflow.
+#[track_caller]
+pub fn log1p_square<F: Real>(x: Var<'_, F>) -> Var<'_, F> {
+    x.map(Map::Log1pSquare)
+}
+
+/// The log-probability of the difference k of two Poisson numbers with these rates. No derivative by k.
+#[track_caller]
+pub fn skellam_log_pmf<'t, F: Real>(k: Var<'t, F>, rate_up: Var<'t, F>, rate_down: Var<'t, F>) -> Var<'t, F> {
+    let (tape, whole) = (k.tape(), k.equal(k.floor()));
+    let k = whole.select(k, tape.constant(0.0));
+    let (up, down) = (rate_up.sqrt(), rate_down.sqrt());
+    let log = k * (up.ln() - down.ln()) - (up - down).square() + log_bessel_ie(k.abs(), up * down * 2.0);
+    whole.select(log, tape.constant(f64::NEG_INFINITY))
 }
 
 /// The regularised incomplete beta function I_x(a, b).

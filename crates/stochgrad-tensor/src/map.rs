@@ -37,6 +37,10 @@ pub enum Map {
     Sigmoid,
     /// ln(1 + e^x)
     Softplus,
+    /// ln(1 + x²), without overflow.
+    Log1pSquare,
+    /// 2x / (1 + x²): the derivative of [`Map::Log1pSquare`].
+    Log1pSquareSlope,
     /// max(x, 0)
     Relu,
     /// x where x > 0, else slope · x.
@@ -101,6 +105,7 @@ impl Map {
             | Map::Tanh
             | Map::Sigmoid
             | Map::Softplus
+            | Map::Log1pSquare
             | Map::Erf
             | Map::Lgamma
             | Map::Polygamma(_) => true,
@@ -204,6 +209,19 @@ fn map_body<const FMA: bool, F: Real>(op: Map, x: &[F], out: &mut [F]) {
             #[inline(always)]
             |x| x.softplus_fast::<FMA>(),
         ),
+        Map::Log1pSquare => each(
+            x,
+            out,
+            #[inline(always)]
+            |x| {
+                // From here on the 1 is below the rounding, and a little farther the square overflows.
+                let far = x.abs() > F::from_f64(1e9);
+                let square = if far { zero } else { x * x };
+                let (near, beyond) = (square.ln_1p_fast::<FMA>(), x.abs().ln_fast::<FMA>());
+                if far { beyond + beyond } else { near }
+            },
+        ),
+        Map::Log1pSquareSlope => each(x, out, |x| F::from_f64(2.0) / (x + one / x)),
         Map::Relu => each(x, out, |x| if x <= zero { zero } else { x }),
         Map::LeakyRelu(slope) => {
             let slope = F::from_f64(slope);
@@ -341,6 +359,11 @@ mod tests {
             (Map::Tanh, 0.5, 0.462_117_157_260_009_76),
             (Map::Sigmoid, 3.0_f64.ln(), 0.75),
             (Map::Softplus, 0.0, std::f64::consts::LN_2),
+            (Map::Log1pSquare, 1.0, std::f64::consts::LN_2),
+            (Map::Log1pSquare, -1e30, 60.0 * std::f64::consts::LN_10),
+            (Map::Log1pSquareSlope, 0.0, 0.0),
+            (Map::Log1pSquareSlope, -3.0, -0.6),
+            (Map::Log1pSquareSlope, f64::INFINITY, 0.0),
             (Map::Relu, -1.0, 0.0),
             (Map::Relu, 2.0, 2.0),
             (Map::LeakyRelu(0.1), -2.0, -0.2),
@@ -394,6 +417,8 @@ mod tests {
             Map::Clamp(0.0, 1.0),
             Map::Sigmoid,
             Map::Softplus,
+            Map::Log1pSquare,
+            Map::Log1pSquareSlope,
             Map::Erf,
             Map::Lgamma,
             Map::Polygamma(0),

@@ -45,10 +45,12 @@ class Law:
     """`support` maps parameters to an interval, or to a range of whole numbers where the law is discrete; it ends where the tail is below 1e-45."""
 
     def __init__(self, law, log_prob, support, points, cdf=None, entropy=None, discrete=False, splits=None, heavy=False,
-                 fixed=(), score=True):
+                 fixed=(), score=True, expected_sin=None, through=None):
         self.law, self.log_prob, self.support, self.points = law, log_prob, support, points
         self.cdf, self.entropy, self.discrete, self.splits = cdf, entropy, discrete, splits
         self.heavy, self.fixed, self.score = heavy, set(fixed), score
+        # The expectation of the sine, where quadrature is no good; and x and dx/dy of a better variable y, with its interval.
+        self.expected_sin, self.through = expected_sin, through
         self.names = law[law.index("(") + 1:-1].split(", ")
 
     @property
@@ -60,6 +62,9 @@ class Law:
         if self.discrete:
             low, high = self.support(*t)
             return mp.fsum(mp.exp(self.log_prob(mpf(k), *t)) * f(mpf(k)) for k in range(low, high + 1))
+        if self.through:
+            x, slope, ends = self.through(*t)
+            return mp.quad(lambda y: mp.exp(self.log_prob(x(y), *t)) * slope(y) * f(x(y)), ends, maxdegree=9)
         low, high = self.support(*t)
         inner = sorted(x for x in (self.splits(*t) if self.splits else []) if low < x < high)
         return mp.quad(lambda x: mp.exp(self.log_prob(x, *t)) * f(x), [low] + inner + [high], maxdegree=9)
@@ -89,9 +94,21 @@ class Law:
                         density = mp.exp(self.log_prob(x, *t))
                         yield f"implicit/{name}", values, argument, -self.by(lambda *o: self.cdf(x, *o), t, index) / density
                 if self.cdf:
-                    yield "cdf", values, argument, self.cdf(x, *t)
+                    cumulative = self.cdf(x, *t)
+                    yield "cdf", values, argument, cumulative
+                    level = mpf(float(cumulative)) if not mp.isnan(cumulative) else mpf(0)
+                    if inside and not self.discrete and 0 < level < 1 - mpf(10) ** -10:
+                        # The level is the nearest double: the quantile is a rounding away.
+                        quantile = x
+                        for _ in range(2):
+                            quantile += (level - self.cdf(quantile, *t)) / mp.exp(self.log_prob(quantile, *t))
+                        yield "icdf", values, float(level), quantile
             if self.entropy:
                 yield "entropy", values, "", self.entropy(*t)
+            if self.expected_sin and values in [point[0] for point in self.points[:2]]:
+                for index, name in enumerate(self.names):
+                    if name not in self.fixed:
+                        yield f"cost_sin/{name}", values, "", self.by(self.expected_sin, t, index)
             if not ordinary:
                 continue
             total = self.expectation(lambda x: mpf(1), t)
@@ -142,6 +159,10 @@ def negative_binomial(k, r, p):
     return lngamma(k + r) - lngamma(r) - lngamma(k + 1) + r * mp.log(p) + k * mp.log1p(-p)
 
 
+def skellam(k, a, b):
+    return -a - b + k / 2 * mp.log(a / b) + mp.log(mp.besseli(abs(k), 2 * mp.sqrt(a * b), maxterms=10 ** 6))
+
+
 def truncated(x, m, s, low, high):
     if not low <= x <= high:
         return -INF
@@ -174,6 +195,35 @@ def gamma_p(a, x):
         density = lambda t: mp.exp((a - 1) * mp.log(t) - t - lngamma(a))
         return mp.quad(density, [low] + [t for t in inner if low < t < x] + [x])
     return mp.gammainc(a, 0, x, regularized=True) if x < 2 * a + 50 else 1 - mp.gammainc(a, x, INF, regularized=True)
+
+
+def beta_cdf(x, a, b):
+    if min(a, b) > 100:
+        mean, step = a / (a + b), mp.sqrt(a * b / (a + b)) / (a + b)
+        log_height = lnbeta(a, b)
+        ends = [mean + k * step for k in range(-40, 41, 4)]
+        density = lambda t: mp.exp((a - 1) * mp.log(t) + (b - 1) * mp.log1p(-t) - log_height)
+        return mp.quad(density, [v for v in ends if v < x] + [x])
+    if a > b:
+        return 1 - mp.betainc(b, a, 0, 1 - x, regularized=True)
+    return mp.betainc(a, b, 0, x, regularized=True)
+
+
+def sum_from(low, log_prob):
+    """The distribution function as a sum, where it is not too long."""
+    def cdf(k, *t):
+        counts = range(low(*t), int(k) + 1)
+        return mp.fsum(mp.exp(log_prob(mpf(i), *t)) for i in counts) if len(counts) < 1000 else mpf("nan")
+    return cdf
+
+
+def characteristic_inverse_gamma(a, b):
+    return 2 * mp.power(-1j * b, a / 2) / mp.gamma(a) * mp.besselk(a, 2 * mp.sqrt(-1j * b))
+
+
+def concrete_sin(t, logit):
+    inner = lambda y: mp.sin(sigmoid((logit + y) / t)) * mp.exp(-abs(y)) / (1 + mp.exp(-abs(y))) ** 2
+    return mp.quad(inner, list(range(-140, 141, 4)))
 
 
 def continuous_bernoulli(x, logit):
@@ -234,7 +284,7 @@ LAWS = [
     Law("Binomial(trials, probability)", binomial, lambda n, p: (0, int(n)),
         [([7.0, 0.3], [0.0, 2.0, 7.0], True), ([30.0, 0.8], [3.0, 24.0, 30.0], True), ([1e9, 0.5], [5e8, 499990000.0], False),
          ([1e9, 1e-9], [0.0, 3.0], False), ([50.0, 1e-12], [0.0, 2.0], False), ([12.0, 1 - 1e-12], [9.0, 12.0], False)],
-        discrete=True, fixed=["trials"]),
+        discrete=True, fixed=["trials"], cdf=sum_from(lambda n, p: 0, binomial)),
     Law("Binomial(trials, logits)", lambda k, n, l: lngamma(n + 1) - lngamma(k + 1) - lngamma(n - k + 1) - k * mp.log1p(mp.exp(-l)) - (n - k) * mp.log1p(mp.exp(l)),
         lambda n, l: (0, int(n)),
         [([7.0, 0.3], [0.0, 2.0, 7.0], True), ([30.0, -1.8], [3.0, 24.0, 30.0], True), ([1e9, 0.0], [5e8, 499990000.0], False),
@@ -244,7 +294,7 @@ LAWS = [
         discrete=True, cdf=lambda k, p: 1 - (1 - p) ** (k + 1), entropy=lambda p: -(p * mp.log(p) + (1 - p) * mp.log1p(-p)) / p),
     Law("NegativeBinomial(successes, probability)", counts(negative_binomial), lambda r, p: (0, int((r + 8) * 120 / p)),
         [([2.5, 0.4], [0.0, 3.0, 40.0], True), ([0.7, 0.8], [0.0, 2.0, 9.0], True), ([1e9, 0.5], [1e9, 1000020000.0], False),
-         ([2.0, 1e-9], [0.0, 1e9], False), ([1e-3, 0.5], [0.0, 3.0], False)], discrete=True),
+         ([2.0, 1e-9], [0.0, 1e9], False), ([1e-3, 0.5], [0.0, 3.0], False)], discrete=True, cdf=sum_from(lambda r, p: 0, negative_binomial)),
     Law("NegativeBinomial(successes, logits)", counts(lambda k, r, l: negative_binomial(k, r, sigmoid(l))), lambda r, l: (0, int((r + 8) * 120 / sigmoid(l))),
         [([2.5, -0.4], [0.0, 3.0, 40.0], True), ([0.7, 1.2], [0.0, 2.0, 9.0], True), ([3.0, 40.0], [0.0, 1.0, 2.0], False),
          ([3.0, -20.0], [0.0, 1e9], False), ([1e6, 0.0], [1e6, 1002000.0], False)], discrete=True),
@@ -255,10 +305,10 @@ LAWS = [
         [([1.0, 6.0], [0.0, 1.0, 4.0, 6.0, 7.0], True), ([-3.0, -3.0], [-3.0, -2.0], True), ([-1e9, 1e9], [-1e9, 5.0], False),
          ([0.0, 1.0], [0.0, 0.5, 1.0], True)], discrete=True, fixed=["low", "high"],
         cdf=lambda k, l, h: min(max((mp.floor(k) - l + 1) / (h - l + 1), mpf(0)), mpf(1)), entropy=lambda l, h: mp.log(h - l + 1)),
-    Law("Skellam(rate_up, rate_down)", lambda k, a, b: -a - b + k / 2 * mp.log(a / b) + mp.log(mp.besseli(abs(k), 2 * mp.sqrt(a * b), maxterms=10 ** 6)),
+    Law("Skellam(rate_up, rate_down)", skellam,
         lambda a, b: (-60 - int(9 * b), 60 + int(9 * a)),
         [([2.5, 0.7], [-4.0, 0.0, 3.0, 20.0], True), ([1.0, 3.0], [-9.0, -2.0, 0.0, 5.0], True), ([1e-3, 1e-3], [-1.0, 0.0, 2.0], False), ([900.0, 1000.0], [-300.0, -100.0, 50.0], False)],
-        discrete=True),
+        discrete=True, cdf=sum_from(lambda a, b: -80 - int(9 * b) if b < 10 else -700, skellam)),
     Law("ContinuousBernoulli(logits)", continuous_bernoulli, lambda l: (mpf(0), mpf(1)),
         [([1.7], [0.0, 0.3, 1.0], True), ([-4.0], [0.1, 0.5, 0.9], True), ([1e-9], [0.2, 0.9], True), ([50.0], [0.2, 0.999], False), ([-700.0], [1e-4, 0.5], False)],
         cdf=lambda x, l: mp.expm1(l * x) / mp.expm1(l)),
@@ -282,14 +332,17 @@ LAWS = [
         cdf=loc_cdf(lambda z: mp.exp(-mp.exp(-z))), entropy=lambda m, s: mp.log(s) + EG + 1, splits=around),
     Law("Cauchy(location, scale)", loc(lambda z: -mp.log(mp.pi) - mp.log1p(z * z)), lambda m, s: (-INF, INF),
         [(v, a, False) for v, a, _ in LINE] + [([0.0, 1.0], [1e10, -1e150], False)],
-        cdf=loc_cdf(lambda z: mp.atan2(1, -z) / mp.pi), entropy=lambda m, s: mp.log(4 * mp.pi * s)),
+        cdf=loc_cdf(lambda z: mp.atan2(1, -z) / mp.pi), entropy=lambda m, s: mp.log(4 * mp.pi * s), expected_sin=lambda m, s: mp.exp(-s) * mp.sin(m),
+        through=lambda m, s: (lambda y: m + s * mp.tan(y), lambda y: s / mp.cos(y) ** 2, [-mp.pi / 2, -1, 0, 1, mp.pi / 2])),
     Law("HalfCauchy(scale)", lambda x, s: mp.log(2 / mp.pi) - mp.log(s) - mp.log1p((x / s) ** 2), lambda s: (mpf(0), INF),
-        [(v, a, False) for v, a, _ in SCALE] + [([1.0], [1e10, 1e150], False)], cdf=lambda x, s: 2 * mp.atan(x / s) / mp.pi, entropy=lambda s: mp.log(2 * mp.pi * s)),
+        [(v, a, False) for v, a, _ in SCALE] + [([1.0], [1e10, 1e150], False)], cdf=lambda x, s: 2 * mp.atan(x / s) / mp.pi, entropy=lambda s: mp.log(2 * mp.pi * s),
+        expected_sin=lambda s: (mp.exp(-s) * mp.ei(s) - mp.exp(s) * mp.ei(-s)) / mp.pi),
     Law("StudentT(degrees_of_freedom, location, scale)", lambda x, nu, m, s: -lnbeta(nu / 2, mpf(1) / 2) - mp.log(nu) / 2 - mp.log(s) - (nu + 1) / 2 * mp.log1p(((x - m) / s) ** 2 / nu),
         lambda nu, m, s: (-INF, INF),
         [([7.0, 0.3, 1.7], [-6.0, 0.1, 4.0], False), ([2.5, -1.0, 0.4], [-9.0, -0.9, 1.0], False), ([0.05, 0.0, 1.0], [-1e9, 0.3], False), ([1e6, 0.0, 1.0], [-3.0, 0.1, 5.0], False),
          ([1.0, 0.0, 1e8], [1e9, -5.0], False)], cdf=student_cdf,
-        entropy=lambda nu, m, s: (nu + 1) / 2 * (mp.digamma((nu + 1) / 2) - mp.digamma(nu / 2)) + mp.log(nu) / 2 + lnbeta(nu / 2, mpf(1) / 2) + mp.log(s)),
+        entropy=lambda nu, m, s: (nu + 1) / 2 * (mp.digamma((nu + 1) / 2) - mp.digamma(nu / 2)) + mp.log(nu) / 2 + lnbeta(nu / 2, mpf(1) / 2) + mp.log(s),
+        expected_sin=lambda nu, m, s: mp.sin(m) * mp.besselk(nu / 2, mp.sqrt(nu) * s) * (mp.sqrt(nu) * s) ** (nu / 2) / mp.gamma(nu / 2) / 2 ** (nu / 2 - 1)),
     Law("Uniform(low, high)", where(lambda x, l, h: l <= x <= h, lambda x, l, h: -mp.log(h - l)), lambda l, h: (l, h),
         [([-0.7, 2.1], [-0.6, 0.3, 2.0, 3.0], True), ([0.0, 1.0], [0.1, 0.5, 0.9], True), ([1e6, 1000000.001], [1000000.0005], False), ([-1e8, 1e8], [0.0, 5e7], False)],
         cdf=lambda x, l, h: min(max((x - l) / (h - l), mpf(0)), mpf(1)), entropy=lambda l, h: mp.log(h - l), score=False),
@@ -303,12 +356,14 @@ LAWS = [
         cdf=lambda x, a, s: gamma_p(a, x / s), entropy=lambda a, s: a + mp.log(s) + lngamma(a) + (1 - a) * mp.digamma(a), splits=lambda a, s: tail(a * s) + [5 * a * s, 20 * a * s]),
     Law("InverseGamma(concentration, scale)", lambda x, a, b: a * mp.log(b) - (a + 1) * mp.log(x) - b / x - lngamma(a), lambda a, b: (mpf(0), INF),
         [([3.6, 1.4], [0.2, 0.5, 4.0], False), ([0.6, 1.2], [0.1, 2.0, 1e6], False), ([1e-3, 1.0], [0.5, 1e100], False), ([1e6, 2.0], [1.999e-6, 2e-6, 2.003e-6], False)],
-        cdf=lambda x, a, b: 1 - gamma_p(a, b / x), entropy=lambda a, b: a + mp.log(b) + lngamma(a) - (1 + a) * mp.digamma(a)),
+        cdf=lambda x, a, b: 1 - gamma_p(a, b / x), entropy=lambda a, b: a + mp.log(b) + lngamma(a) - (1 + a) * mp.digamma(a),
+        expected_sin=lambda a, b: mp.im(characteristic_inverse_gamma(a, b)),
+        through=lambda a, b: (lambda y: mp.exp(-y), lambda y: mp.exp(-y), [mp.log(a / b) + k for k in list(range(-240, 0, 8)) + [0, 1, 2, 3, 4, 6, 9]])),
     Law("Chi2(degrees_of_freedom)", lambda x, n: (n / 2 - 1) * mp.log(x) - x / 2 - n / 2 * mp.log(2) - lngamma(n / 2), lambda n: (mpf(0), 2 * n + 500),
         [([3.4], [0.1, 3.0, 20.0], True), ([1.0], [1e-6, 0.5, 9.0], True), ([1e-3], [1e-200, 0.1], False), ([1e6], [998000.0, 1e6, 1003000.0], False)],
         cdf=lambda x, n: gamma_p(n / 2, x / 2), entropy=lambda n: n / 2 + mp.log(2) + lngamma(n / 2) + (1 - n / 2) * mp.digamma(n / 2), splits=lambda n: tail(n) + [5 * n, 20 * n]),
     Law("Beta(alpha, beta)", lambda x, a, b: (a - 1) * mp.log(x) + (b - 1) * mp.log1p(-x) - lnbeta(a, b), lambda a, b: (mpf(0), BELOW_ONE), UNIT,
-        cdf=lambda x, a, b: mp.betainc(a, b, 0, x, regularized=True) if a + b < 100 else mpf("nan"),
+        cdf=beta_cdf,
         entropy=lambda a, b: lnbeta(a, b) - (a - 1) * mp.digamma(a) - (b - 1) * mp.digamma(b) + (a + b - 2) * mp.digamma(a + b),
         splits=lambda a, b: tail(mpf(1) / 2)[:-3] + [1 - v for v in tail(mpf(1) / 2)[:-3]]),
     Law("Kumaraswamy(a, b)", lambda x, a, b: mp.log(a) + mp.log(b) + (a - 1) * mp.log(x) + (b - 1) * mp.log(-mp.expm1(a * mp.log(x))), lambda a, b: (mpf(0), BELOW_ONE),
@@ -324,17 +379,20 @@ LAWS = [
         cdf=lambda x, s: mp.gammainc(mpf(3) / 2, 0, (x / s) ** 2 / 2, regularized=True), entropy=lambda s: mp.log(s * mp.sqrt(2 * mp.pi)) + EG - mpf(1) / 2, splits=lambda s: [s / 100, s, 5 * s]),
     Law("Pareto(scale, concentration)", where(lambda x, s, a: x >= s, lambda x, s, a: mp.log(a) + a * mp.log(s) - (a + 1) * mp.log(x)), lambda s, a: (s, INF),
         [([0.8, 2.6], [0.81, 1.7, 40.0], False), ([1.5, 0.7], [1.6, 9.0, 1e20], False), ([1e-8, 2.0], [1e-7, 1.0], False), ([1e8, 1e6], [100000010.0, 100001000.0], False)],
-        cdf=lambda x, s, a: -mp.expm1(a * mp.log(s / x)), entropy=lambda s, a: mp.log(s / a) + 1 + 1 / a, fixed=["scale"]),
+        cdf=lambda x, s, a: -mp.expm1(a * mp.log(s / x)), entropy=lambda s, a: mp.log(s / a) + 1 + 1 / a, fixed=["scale"],
+        expected_sin=lambda s, a: mp.im(a * mp.power(-1j * s, a) * mp.gammainc(-a, -1j * s)),
+        through=lambda s, a: (lambda y: s * mp.exp(y), lambda y: s * mp.exp(y), [k / a for k in (0, 1, 5, 20, 60, 150)])),
     Law("VonMises(location, concentration)", lambda x, m, k: k * mp.cos(x - m) - mp.log(2 * mp.pi) - mp.log(mp.besseli(0, k)), lambda m, k: (m - mp.pi, m + mp.pi),
         [([0.3, 1.3], [-2.0, 0.1, 3.0], False), ([-1.0, 0.05], [-3.0, 0.0, 1.5], False), ([0.0, 40.0], [-0.5, 0.01, 0.3], False), ([1.0, 1e-8], [-1.0, 2.0, 4.0], False), ([0.0, 500.0], [-0.1, 0.02], False)],
         cdf=lambda x, m, k: mp.quad(lambda y: mp.exp(k * mp.cos(y - m)), [m - mp.pi] + [v for v in (m - 1, m - mpf(1) / 5, m - mpf(1) / 50, m, m + mpf(1) / 50, m + mpf(1) / 5, m + 1) if v < x] + [x]) / (2 * mp.pi * mp.besseli(0, k)),
-        entropy=lambda m, k: mp.log(2 * mp.pi * mp.besseli(0, k)) - k * mp.besseli(1, k) / mp.besseli(0, k)),
+        entropy=lambda m, k: mp.log(2 * mp.pi * mp.besseli(0, k)) - k * mp.besseli(1, k) / mp.besseli(0, k),
+        expected_sin=lambda m, k: mp.besseli(1, k) / mp.besseli(0, k) * mp.sin(m)),
     Law("InverseGaussian(location, concentration)", lambda x, m, l: (mp.log(l) - mp.log(2 * mp.pi) - 3 * mp.log(x) - l * (x - m) ** 2 / (m * m * x)) / 2, lambda m, l: (mpf(0), m + 300 * (m * m / l + m)),
         [([1.3, 2.4], [0.2, 1.1, 5.0], True), ([2.0, 0.7], [0.05, 0.9, 30.0], True), ([1e-6, 1.0], [9.9e-7, 1.002e-6], False), ([1.0, 1e6], [0.999, 1.001], False), ([1e6, 1.0], [0.1, 100.0], False)],
         cdf=inverse_gaussian_cdf, splits=lambda m, l: [m * v for v in (mpf(1) / 1000, mpf(1) / 100, mpf(1) / 10, mpf(1) / 2, 1, 2, 5, 20, 100)]),
     Law("RelaxedBernoulli(temperature, logits)", concrete, lambda t, l: (mpf(0), mpf(1)),
         [([0.7, 0.4], [0.05, 0.6, 0.99], False), ([2.0, -1.0], [1e-9, 0.3, 0.999999], False), ([0.1, 50.0], [1e-10, 0.5], False), ([10.0, 0.0], [0.4, 0.5], False), ([0.5, -50.0], [1e-12, 0.9], False)],
-        cdf=lambda x, t, l: sigmoid(t * (mp.log(x) - mp.log1p(-x)) - l)),
+        cdf=lambda x, t, l: sigmoid(t * (mp.log(x) - mp.log1p(-x)) - l), expected_sin=concrete_sin),
 ]
 
 # p, parameters of p, q, parameters of q
@@ -356,17 +414,24 @@ PAIRS = [
     ("Gamma", [[2.3, 1.4], [0.6, 1.2], [5.0, 0.5], [1.0, 1.0]], "Gamma", [[1.1, 0.8], [3.0, 2.0], [5.0, 0.5], [0.4, 1.0]]),
     ("Weibull", [[1.6, 0.8], [0.9, 1.5], [3.0, 1.0], [1.0, 1.0]], "Weibull", [[0.7, 2.4], [2.0, 1.0], [3.0, 1.0], [1.5, 0.5]]),
     ("InverseGaussian", [[1.3, 2.4], [2.0, 0.7], [0.5, 3.0], [1.0, 1.0]], "InverseGaussian", [[2.0, 0.7], [1.0, 1.0], [0.5, 3.0], [0.4, 2.0]]),
+    ("Cauchy", [[0.3, 1.7], [-1.0, 0.4], [2.0, 1.0]], "Cauchy", [[1.0, 0.9], [0.5, 1.5], [2.0, 1.0]]),
+    ("InverseGamma", [[3.6, 1.4], [0.6, 1.2], [5.0, 0.5]], "InverseGamma", [[1.1, 0.8], [3.0, 2.0], [5.0, 0.5]]),
+    ("Chi2", [[3.4], [1.0], [7.0]], "Chi2", [[5.0], [2.5], [7.0]]),
+    ("VonMises", [[0.3, 1.3], [-1.0, 0.05], [0.5, 20.0]], "VonMises", [[1.0, 2.0], [0.5, 3.0], [0.5, 20.0]]),
+    ("Pareto", [[0.8, 2.6], [2.0, 0.7], [1.0, 3.0]], "Pareto", [[0.5, 1.1], [2.0, 1.5], [1.0, 3.0]]),
+    ("Bernoulli", [[0.3], [0.9], [0.5]], "Poisson", [[0.6], [2.0], [0.5]]),
+    ("DiscreteUniform", [[1.0, 6.0], [0.0, 3.0]], "DiscreteUniform", [[0.0, 9.0], [0.0, 3.0]]),
     ("Uniform", [[0.1, 0.8], [-0.5, 2.0], [0.0, 1.0], [0.3, 0.31]], "Uniform", [[0.0, 1.0], [-1.0, 2.0], [0.0, 1.0], [-5.0, 9.0]]),
 ]
 UNIT_P = {"Beta": [[2.3, 1.4], [0.6, 0.7], [5.0, 9.0], [1.0, 1.0]], "ContinuousBernoulli": [[1.7], [-4.0], [1e-9], [0.5]], "Uniform": [[0.1, 0.8], [0.2, 0.9], [0.3, 0.31], [0.05, 0.95]],
           "Exponential": [[0.8], [3.0], [1.0], [0.2]], "Gamma": [[2.3, 1.4], [0.6, 1.2], [5.0, 0.5], [1.0, 1.0]], "Gumbel": [[0.3, 1.7], [-1.0, 0.4], [2.0, 1.0], [0.0, 3.0]],
-          "Laplace": [[0.3, 1.7], [-1.0, 0.4], [2.0, 1.0], [0.0, 3.0]], "Normal": [[0.3, 1.7], [-1.0, 0.4], [2.0, 1.0], [0.0, 3.0]]}
+          "Laplace": [[0.3, 1.7], [-1.0, 0.4], [2.0, 1.0], [0.0, 3.0]], "Pareto": [[0.8, 2.6], [1.5, 4.0], [0.2, 3.0], [1.0, 9.0]], "Normal": [[0.3, 1.7], [-1.0, 0.4], [2.0, 1.0], [0.0, 3.0]]}
 Q = {"ContinuousBernoulli": [[0.3], [2.0], [1.0], [-1.0]], "Exponential": [[1.5], [0.4], [1.0], [2.0]], "Gamma": [[1.1, 0.8], [3.0, 2.0], [5.0, 0.5], [0.4, 1.0]],
      "Normal": [[1.0, 0.9], [0.5, 1.5], [2.0, 1.0], [-4.0, 2.0]], "Gumbel": [[1.0, 1.9], [0.5, 1.5], [2.0, 4.0], [-4.0, 5.0]], "Beta": [[1.1, 3.0], [2.0, 0.4], [5.0, 9.0], [0.5, 0.5]],
-     "Laplace": [[1.0, 0.9], [0.5, 1.5], [2.0, 1.0], [-4.0, 2.0]], "Uniform": [[0.0, 1.0], [-1.0, 2.0], [-0.1, 1.5], [-5.0, 9.0]]}
+     "Laplace": [[1.0, 0.9], [0.5, 1.5], [2.0, 1.0], [-4.0, 2.0]], "Pareto": [[0.05, 1.1], [0.1, 3.0], [0.2, 0.5], [0.01, 2.0]], "Uniform": [[0.0, 1.0], [-1.0, 2.0], [-0.1, 1.5], [-5.0, 9.0]]}
 CROSS = {"Beta": ["ContinuousBernoulli", "Exponential", "Gamma", "Normal", "Uniform"], "ContinuousBernoulli": ["Exponential", "Normal", "Uniform"], "Exponential": ["Gamma", "Gumbel", "Normal"],
          "Gamma": ["Exponential", "Gumbel", "Normal"], "Gumbel": ["Normal"], "Laplace": ["Normal"], "Normal": ["Gumbel", "Laplace"],
-         "Uniform": ["Beta", "ContinuousBernoulli", "Exponential", "Gamma", "Gumbel", "Normal"]}
+         "Uniform": ["Beta", "ContinuousBernoulli", "Exponential", "Gamma", "Gumbel", "Normal", "Pareto"], "Pareto": ["Exponential", "Gamma", "Normal"]}
 PAIRS += [(p, UNIT_P[p], q, Q[q]) for p, targets in CROSS.items() for q in targets]
 
 
@@ -388,8 +453,220 @@ def divergences():
             yield own.law, f"kl:{other.law}", a + b, "", value
 
 
+def flat(matrix):
+    return [matrix[i, j] for i in range(matrix.rows) for j in range(matrix.cols)]
+
+
+def gradient_of(f, t):
+    """The derivatives of a function of a list, by differences far below every scale in use."""
+    for index in range(len(t)):
+        step = abs(t[index]) * mpf(10) ** -22 if t[index] else mpf(10) ** -26
+        ends = [f([v + sign * step if i == index else v for i, v in enumerate(t)]) for sign in (1, -1)]
+        yield index, (ends[0] - ends[1]) / (2 * step)
+
+
+def exponential_family(log_normalizer, t, moved):
+    """Means of the statistics that go with the coordinates `moved`: the derivatives of the logarithm of the normalising constant."""
+    return [value for index, value in gradient_of(log_normalizer, t) if index in moved]
+
+
+def normal_density(x, mean, covariance):
+    n = len(x)
+    deviation = mp.matrix(x) - mp.matrix(mean)
+    return -(n * mp.log(2 * mp.pi) + mp.log(mp.det(covariance)) + (deviation.T * covariance ** -1 * deviation)[0]) / 2
+
+
+def normal_divergence(mean, covariance, others, other):
+    n, shift = len(mean), mp.matrix(others) - mp.matrix(mean)
+    inverse = other ** -1
+    trace = sum((inverse * covariance)[i, i] for i in range(n))
+    return (trace - n + (shift.T * inverse * shift)[0] + mp.log(mp.det(other) / mp.det(covariance))) / 2
+
+
+def of_factor(t):
+    factor = mp.matrix([[t[2], 0], [t[4], t[5]]])
+    return t[:2], factor * factor.T
+
+
+def of_low_rank(t):
+    w = mp.matrix(t[2:4])
+    return t[:2], w * w.T + mp.diag(t[4:6])
+
+
+def gaussian(law, points, unpack, fixed):
+    return dict(
+        law=law, points=points, fixed=fixed, log_prob=lambda x, t: normal_density(x, *unpack(t)),
+        entropy=lambda t: mp.log(mp.det(2 * mp.pi * mp.e * unpack(t)[1])) / 2,
+        mean=lambda t: unpack(t)[0], variance=lambda t: [unpack(t)[1][i, i] for i in range(2)],
+        kl=lambda t, u: normal_divergence(*unpack(t), *unpack(u)))
+
+
+def dirichlet_normalizer(a):
+    return sum(map(lngamma, a)) - lngamma(sum(a))
+
+
+def dirichlet_entropy(a):
+    logs = exponential_family(dirichlet_normalizer, a, range(len(a)))
+    return dirichlet_normalizer(a) - sum((v - 1) * log for v, log in zip(a, logs))
+
+
+def wishart_normalizer(nu, covariance):
+    return nu * mp.log(2) + nu / 2 * mp.log(mp.det(covariance)) + mp.log(mp.pi) / 2 + lngamma(nu / 2) + lngamma((nu - 1) / 2)
+
+
+def of_wishart(t):
+    factor = mp.matrix([[t[1], 0], [t[3], t[4]]])
+    return t[0], factor * factor.T
+
+
+def wishart_density(x, t):
+    nu, covariance = of_wishart(t)
+    value = mp.matrix([x[:2], x[2:]])
+    trace = sum((covariance ** -1 * value)[i, i] for i in range(2))
+    return (nu - 3) / 2 * mp.log(mp.det(value)) - trace / 2 - wishart_normalizer(nu, covariance)
+
+
+def wishart_mean_log_det(nu, covariance):
+    # ln |X| goes with half the degrees of freedom.
+    return 2 * exponential_family(lambda v: wishart_normalizer(v[0], covariance), [nu], [0])[0]
+
+
+def wishart_entropy(t):
+    nu, covariance = of_wishart(t)
+    return wishart_normalizer(nu, covariance) - (nu - 3) / 2 * wishart_mean_log_det(nu, covariance) + nu
+
+
+def wishart_divergence(t, u):
+    (nu, own), (mu, other) = of_wishart(t), of_wishart(u)
+    trace = sum((other ** -1 * own)[i, i] for i in range(2))
+    return -wishart_entropy(t) - (mu - 3) / 2 * wishart_mean_log_det(nu, own) + nu * trace / 2 + wishart_normalizer(mu, other)
+
+
+def lkj_density(x, t):
+    eta = t[0]
+    # Of the row of two, over an interval, and of the row of three, over a disc.
+    interval = mp.quad(lambda r: (1 - r * r) ** (eta - mpf(1) / 2), [-1, 0, 1]) if eta < 100 else mp.sqrt(mp.pi) * mp.gamma(eta + mpf(1) / 2) / mp.gamma(eta + 1)
+    return (2 * eta - 1) * mp.log(x[4]) + (2 * eta - 2) * mp.log(x[8]) - mp.log(interval) - mp.log(mp.pi / eta)
+
+
+def softmax(logits):
+    total = sum(map(mp.exp, logits))
+    return [mp.exp(v) / total for v in logits]
+
+
+def multinomial_density(x, t):
+    return lngamma(t[0] + 1) + sum(k * mp.log(p) - lngamma(k + 1) for k, p in zip(x, softmax(t[1:])))
+
+
+def relaxed_density(x, t):
+    n, tau, p = 3, t[0], softmax(t[1:])
+    total = sum(q * v ** -tau for q, v in zip(p, x))
+    return lngamma(n) + (n - 1) * mp.log(tau) + sum(mp.log(q) - (tau + 1) * mp.log(v) for q, v in zip(p, x)) - n * mp.log(total)
+
+
+def categorical(law, at):
+    entropy = lambda t: -sum(p * mp.log(p) for p in softmax(t))
+    return dict(law=law, points=[([0.3, -0.5, 0.1], at), ([-40.0, 0.0, 1.0], at), ([1e-3, 700.0, 0.0], at[:2])], fixed=(),
+                log_prob=lambda x, t: mp.log(softmax(t)[int(x[0]) if len(x) == 1 else x.index(1)]), entropy=entropy,
+                kl=lambda t, u: sum(p * mp.log(p / q) for p, q in zip(softmax(t), softmax(u))))
+
+
+def mixture_pieces(t, x):
+    w = softmax(t[:2])
+    return [w[k] * mp.exp(loc(lambda z: -z * z / 2 - mp.log(2 * mp.pi) / 2)(x, t[2 + k], t[4])) for k in (0, 1)]
+
+
+def blend_pieces(t, x):
+    return [t[0] * mp.exp(loc(lambda z: -z * z / 2 - mp.log(2 * mp.pi) / 2)(x, t[1], t[2])), (1 - t[0]) * mp.exp(loc(lambda z: -abs(z) - mp.log(2))(x, t[3], t[4]))]
+
+
+def laplace_cdf(z):
+    return mp.exp(z) / 2 if z < 0 else 1 - mp.exp(-z) / 2
+
+
+VECTORS = [
+    gaussian("MultivariateNormal(location[2], scale_tril[2x2])", [
+        ([0.3, -1.0, 1.3, 0.0, -0.7, 0.6], [[0.1, 0.2], [-3.0, 2.0]]), ([0.0, 1e6, 1e-6, 0.0, 1e-3, 1e3], [[1e-6, 1000300.0], [-2e-6, 999000.0]]),
+        ([1.0, 2.0, 1.0, 0.0, 0.999, 0.01], [[1.5, 2.5], [0.0, 1.0]])], of_factor, [3]),
+    gaussian("LowRankMultivariateNormal(location[2], factor[2x1], diagonal[2])", [
+        ([0.3, -1.0, 1.0, 0.5, 0.6, 0.8], [[0.1, 0.2], [-3.0, 2.0]]), ([0.0, 1.0, 100.0, -100.0, 1e-2, 1e-2], [[70.0, -69.0], [1.0, 0.1]])], of_low_rank, []),
+    dict(law="Dirichlet(concentration[3])", points=[
+        ([0.4, 1.5, 3.0], [[0.2, 0.3, 0.5], [0.01, 0.49, 0.5]]), ([1e-3, 1.0, 1e-3], [[1e-9, 0.5, 0.5], [0.25, 0.25, 0.5]]), ([1e6, 1e6, 2e6], [[0.25, 0.25, 0.5], [0.2504, 0.2496, 0.5]])],
+        fixed=(), log_prob=lambda x, a: sum((v - 1) * mp.log(y) for v, y in zip(a, x)) - dirichlet_normalizer(a), entropy=dirichlet_entropy,
+        mean=lambda a: [v / sum(a) for v in a], variance=lambda a: [v * (sum(a) - v) / sum(a) ** 2 / (sum(a) + 1) for v in a],
+        kl=lambda a, b: -dirichlet_entropy(a) + dirichlet_normalizer(b) - sum((v - 1) * log for v, log in zip(b, exponential_family(dirichlet_normalizer, a, range(3))))),
+    dict(law="Wishart(degrees_of_freedom, scale_tril[2x2])", points=[
+        ([4.3, 1.0, 0.0, 0.5, 0.8], [[3.0, 1.0, 1.0, 4.0], [0.1, 0.05, 0.05, 0.2]]), ([1.01, 1e-3, 0.0, 10.0, 1.0], [[1e-6, 0.01, 0.01, 300.0]]), ([1e4, 1.0, 0.0, 0.5, 0.8], [[10000.0, 5000.0, 5000.0, 9000.0]])],
+        fixed=[2], log_prob=wishart_density, entropy=wishart_entropy, mean=lambda t: flat(of_wishart(t)[0] * of_wishart(t)[1]), kl=wishart_divergence),
+    dict(law="Lkj(concentration)", points=[([eta], [[1.0, 0.0, 0.0, 0.6, 0.8, 0.0, 0.36, 0.48, 0.8], [1.0, 0.0, 0.0, -0.28, 0.96, 0.0, 0.0, 0.28, 0.96]]) for eta in (1.7, 0.5, 1e-3, 1e6)],
+         fixed=(), log_prob=lkj_density),
+    dict(law="Multinomial(trials, logits[3])", points=[
+        ([7.0, 0.3, -0.5, 0.1], [[2.0, 1.0, 4.0], [7.0, 0.0, 0.0]]), ([1e9, 0.0, 0.0, 1.0], [[211941557.0, 211941558.0, 576116885.0]]), ([5.0, -40.0, 0.0, 1.0], [[0.0, 2.0, 3.0], [1.0, 4.0, 0.0]])],
+        fixed=[0], log_prob=multinomial_density, mean=lambda t: [t[0] * p for p in softmax(t[1:])], variance=lambda t: [t[0] * p * (1 - p) for p in softmax(t[1:])]),
+    categorical("Categorical(logits[3])", [[0.0], [1.0], [2.0]]),
+    categorical("OneHotCategorical(logits[3])", [[0.0, 1.0, 0.0], [0.0, 0.0, 1.0], [1.0, 0.0, 0.0]]),
+    dict(law="RelaxedOneHotCategorical(temperature, logits[3])", points=[
+        ([0.7, 0.3, -0.5, 0.1], [[0.2, 0.3, 0.5], [0.001, 0.099, 0.9]]), ([0.05, 30.0, -20.0, 0.0], [[0.5, 0.25, 0.25]]), ([10.0, 0.0, 1.0, -1.0], [[0.25, 0.25, 0.5]])],
+        fixed=(), log_prob=relaxed_density),
+    dict(law="MixtureSameFamily(logits[2], Normal(location[2], scale))", points=[
+        ([0.3, -0.2, -1.0, 2.0, 0.7], [[-1.5], [0.4], [3.0]]), ([-9.0, 0.0, -1e6, 1e6, 1e-3], [[-1e6], [1000000.001]]), ([700.0, 0.0, 0.0, 1.0, 1.0], [[-30.0], [0.5]])],
+        fixed=(), log_prob=lambda x, t: mp.log(sum(mixture_pieces(t, x[0]))),
+        cdf=lambda x, t: sum(w * ncdf((x[0] - m) / t[4]) for w, m in zip(softmax(t[:2]), t[2:4])),
+        mean=lambda t: [sum(w * m for w, m in zip(softmax(t[:2]), t[2:4]))],
+        variance=lambda t: [t[4] ** 2 + softmax(t[:2])[0] * softmax(t[:2])[1] * (t[2] - t[3]) ** 2]),
+    dict(law="Mixture(probability, Normal(location, scale), Laplace(location, scale))", points=[
+        ([0.3, -1.0, 0.6, 1.5, 0.8], [[-1.5], [0.4], [3.0]]), ([1e-3, -1e3, 1e-3, 1e3, 50.0], [[-1e3], [900.0]]), ([0.999999, 0.0, 1.0, 0.0, 1e-6], [[1e-6], [5.0]])],
+        fixed=(), log_prob=lambda x, t: mp.log(sum(blend_pieces(t, x[0]))),
+        cdf=lambda x, t: t[0] * ncdf((x[0] - t[1]) / t[2]) + (1 - t[0]) * laplace_cdf((x[0] - t[3]) / t[4]),
+        mean=lambda t: [t[0] * t[1] + (1 - t[0]) * t[3]],
+        variance=lambda t: [t[0] * t[2] ** 2 + (1 - t[0]) * 2 * t[4] ** 2 + t[0] * (1 - t[0]) * (t[1] - t[3]) ** 2]),
+    dict(law="TransformedDistribution(Normal(location, scale), Sigmoid)", points=[
+        ([0.2, 0.8], [[0.1], [0.6], [0.999]]), ([40.0, 3.0], [[0.5], [0.9999999]]), ([0.0, 1e-3], [[0.5], [0.5005]])],
+        fixed=(), log_prob=lambda x, t: loc(lambda z: -z * z / 2 - mp.log(2 * mp.pi) / 2)(mp.log(x[0]) - mp.log1p(-x[0]), t[0], t[1]) - mp.log(x[0]) - mp.log1p(-x[0]),
+        cdf=lambda x, t: ncdf((mp.log(x[0]) - mp.log1p(-x[0]) - t[0]) / t[1])),
+]
+
+
+def vector_rows():
+    """Laws of vectors and matrices, and laws made of others. Scores are named by the position of the parameter."""
+    for law in VECTORS:
+        name = law["law"]
+        for values, arguments in law["points"]:
+            t = [mpf(v) for v in values]
+            for argument in arguments:
+                x = [mpf(v) for v in argument]
+                yield name, "log_prob", values, argument, [law["log_prob"](x, t)]
+                for index, slope in gradient_of(lambda v: law["log_prob"](x, v), t):
+                    if index not in law["fixed"]:
+                        yield name, f"score/{index}", values, argument, [slope]
+                if "cdf" in law:
+                    level = law["cdf"](x, t)
+                    yield name, "cdf", values, argument, [level]
+                    rounded = mpf(float(level))
+                    if 0 < rounded < 1 - mpf(10) ** -10:
+                        quantile = x[0]
+                        for _ in range(2):
+                            quantile += (rounded - law["cdf"]([quantile], t)) / mp.exp(law["log_prob"]([quantile], t))
+                        yield name, "icdf", values, [float(level)], [quantile]
+            if "entropy" in law:
+                yield name, "entropy", values, [], [law["entropy"](t)]
+            for moment in ("mean", "variance"):
+                if moment in law:
+                    yield name, moment, values, [], law[moment](t)
+        if "kl" in law:
+            points = [values for values, _ in law["points"]]
+            for own in points:
+                for other in points[:1]:
+                    value = law["kl"]([mpf(v) for v in own], [mpf(v) for v in other])
+                    yield name, f"kl:{name}", own + other, [], [value]
+
+
 def text(value):
     return "" if value == "" else repr(float(value))
+
+
+def digits(value):
+    return mp.nstr(value, 25, min_fixed=-5, max_fixed=8)
 
 
 def write(file, lines):
@@ -399,7 +676,15 @@ def write(file, lines):
         for law, function, parameters, argument, value in lines:
             if mp.isnan(value):
                 continue
-            table.writerow([law, function, ";".join(map(text, parameters)), text(argument), mp.nstr(value, 25, min_fixed=-5, max_fixed=8)])
+            table.writerow([law, function, ";".join(map(text, parameters)), text(argument), digits(value)])
+
+
+def write_vectors():
+    with open(HERE / "vectors.csv", "w", newline="") as out:
+        table = csv.writer(out, lineterminator="\n")
+        table.writerow(["law", "function", "parameters", "argument", "value"])
+        for law, function, parameters, argument, value in vector_rows():
+            table.writerow([law, function, ";".join(map(text, parameters)), ";".join(map(text, argument)), ";".join(map(digits, value))])
 
 
 def main():
@@ -415,6 +700,9 @@ def main():
     if not wanted or "divergences" in wanted:
         write("divergences.csv", divergences())
         print("divergences.csv", flush=True)
+    if not wanted or "vectors" in wanted:
+        write_vectors()
+        print("vectors.csv", flush=True)
 
 
 if __name__ == "__main__":

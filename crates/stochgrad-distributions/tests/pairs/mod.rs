@@ -3,6 +3,7 @@
 // Several tests share this, and each uses a part of it.
 #![allow(dead_code)]
 
+use crate::catalogue::vector;
 use stochgrad_distributions::*;
 use stochgrad_tape::{Tape, Var};
 
@@ -71,7 +72,26 @@ pub(crate) fn pairs() -> Vec<(&'static str, &'static str, Divergence)> {
         "Pareto", "Gamma" => |x| Pareto::new(x[0], x[1]).kl_to(&Gamma::new(x[2], x[3]));
         "Pareto", "Normal" => |x| Pareto::new(x[0], x[1]).kl_to(&Normal::new(x[2], x[3]));
         "Bernoulli", "Poisson" => |x| Bernoulli::from_probabilities(x[0]).kl_to(&Poisson::from_rate(x[1]));
+        "DiscreteUniform", "DiscreteUniform" => |x| DiscreteUniform::new(x[0], x[1]).kl_to(&DiscreteUniform::new(x[2], x[3]));
+        "Categorical", "Categorical" => |x| Categorical::from_logits(vector(&x[..3])).kl_to(&Categorical::from_logits(vector(&x[3..])));
+        "OneHotCategorical", "OneHotCategorical" => |x| OneHotCategorical::from_logits(vector(&x[..3])).kl_to(&OneHotCategorical::from_logits(vector(&x[3..])));
+        "Dirichlet", "Dirichlet" => |x| Dirichlet::new(vector(&x[..3])).kl_to(&Dirichlet::new(vector(&x[3..])));
+        "MultivariateNormal", "MultivariateNormal" => |x| factored(&x[..6]).kl_to(&factored(&x[6..]));
+        "LowRankMultivariateNormal", "LowRankMultivariateNormal" => |x| low_rank(&x[..6]).kl_to(&low_rank(&x[6..]));
+        "Wishart", "Wishart" => |x| wishart(&x[..5]).kl_to(&wishart(&x[5..]));
     }
+}
+
+fn factored<'t>(p: &[Var<'t, f64>]) -> MultivariateNormal<Var<'t, f64>> {
+    MultivariateNormal::new(vector(&p[..2]), vector(&p[2..]).reshape([2, 2]))
+}
+
+fn low_rank<'t>(p: &[Var<'t, f64>]) -> LowRankMultivariateNormal<Var<'t, f64>> {
+    LowRankMultivariateNormal::new(vector(&p[..2]), vector(&p[2..4]).reshape([2, 1]), vector(&p[4..]))
+}
+
+fn wishart<'t>(p: &[Var<'t, f64>]) -> Wishart<Var<'t, f64>> {
+    Wishart::new(p[0], vector(&p[1..]).reshape([2, 2]))
 }
 
 /// The divergence of the pair with these names; `None` if there is no closed form for it.

@@ -44,7 +44,7 @@ fn moment([near, far]: [f64; 2], c: f64, n: f64, level: f64, slope: f64) -> f64 
 }
 
 /// E ln t = digamma(a) - digamma(a + b) of the beta law, without cancellation where a is large.
-fn mean_log(a: f64, b: f64) -> f64 {
+pub(super) fn mean_log(a: f64, b: f64) -> f64 {
     if a < 10.0 {
         digamma(a) - digamma(a + b)
     } else {
@@ -53,7 +53,7 @@ fn mean_log(a: f64, b: f64) -> f64 {
 }
 
 /// dI_x(a, b)/da, for y = 1 - x, both inside (0, 1).
-fn by_first(a: f64, b: f64, x: f64, y: f64) -> f64 {
+pub(super) fn by_first(a: f64, b: f64, x: f64, y: f64) -> f64 {
     let log_x = if y < 0.5 { (-y).ln_1p() } else { x.ln() };
     let excess = log_x - mean_log(a, b);
     let kernel = log_beta_kernel(a, b, x, y).exp();

@@ -8,11 +8,11 @@ use super::logistic::{log_sigmoid, sigmoid};
 use super::saddle_point::deviance;
 use std::f64::consts::PI;
 
-fn is_count(k: f64) -> bool {
+pub(super) fn is_count(k: f64) -> bool {
     (0.0..f64::INFINITY).contains(&k) && k == k.floor()
 }
 
-fn is_probability(p: f64) -> bool {
+pub(super) fn is_probability(p: f64) -> bool {
     (0.0..=1.0).contains(&p)
 }
 

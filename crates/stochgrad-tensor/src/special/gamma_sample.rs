@@ -20,7 +20,7 @@ fn digamma_minus_log_of(a: f64, z: f64, log_z: f64) -> f64 {
 }
 
 /// d ln z / d a at fixed P(a, z), for 0 <= z < infinity and log_z = ln z.
-fn log_derivative(a: f64, z: f64, log_z: f64) -> f64 {
+pub(super) fn log_derivative(a: f64, z: f64, log_z: f64) -> f64 {
     if z > a.max(SMALL_ARGUMENT) {
         let tail = gamma_tail(a, z, Side::Upper);
         tail.moment - digamma_minus_log_of(a, z, log_z) * tail.mass

@@ -1,7 +1,9 @@
 //! The distribution function of the von Mises law, and its derivative by the concentration.
 
 use super::bessel::bessel_ie;
+use super::normal::normal_icdf;
 use super::quadrature::legendre;
+use super::root::rising_root;
 use std::f64::consts::PI;
 
 /// The integral of e^(kappa (cos t - cos from)) f(t) over `from` <= t <= `to`, both in [0, pi].
@@ -44,6 +46,25 @@ pub fn von_mises_cdf(x: f64, kappa: f64) -> f64 {
     if x <= 0.0 { tail } else { 1.0 - tail }
 }
 
+/// The x with P(X <= x) = p for a von Mises angle X in [-pi, pi] around 0: the inverse of [`von_mises_cdf`].
+///
+/// Domain: 0 <= p <= 1, finite kappa >= 0; anything else gives NaN. Error below 1e-12 (Newton's method on the logarithm, in a bracket).
+pub fn von_mises_icdf(p: f64, kappa: f64) -> f64 {
+    if !((0.0..=1.0).contains(&p) && (0.0..f64::INFINITY).contains(&kappa)) {
+        return f64::NAN;
+    }
+    let tail = p.min(1.0 - p);
+    if tail == 0.0 {
+        return if p == 0.0 { -PI } else { PI };
+    }
+    let guess = (normal_icdf(tail) / kappa.max(0.1).sqrt()).max(PI * (2.0 * tail - 1.0));
+    let x = rising_root([-PI, 0.0], guess, |x| {
+        let reached = von_mises_cdf(x, kappa);
+        (reached.ln() - tail.ln(), density(x, kappa) / reached)
+    });
+    if p <= 0.5 { x } else { -x }
+}
+
 /// 1 - cos t
 fn gap(t: f64) -> f64 {
     2.0 * (0.5 * t).sin().powi(2)
@@ -80,6 +101,22 @@ pub fn von_mises_cdf_derivative(x: f64, kappa: f64) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn the_inverse_undoes_the_distribution_function() {
+        for kappa in [0.0, 1e-8, 0.3, 2.0, 40.0, 500.0, 1e6] {
+            for p in [1e-30, 1e-6, 0.1, 0.4999, 0.5, 0.6, 0.999] {
+                let x = von_mises_icdf(p, kappa);
+                let (got, expected) =
+                    if p <= 0.5 { (von_mises_cdf(x, kappa), p) } else { (von_mises_cdf(-x, kappa), 1.0 - p) };
+                // Near -pi the angle itself has a rounding, which the small tail sees.
+                let rounding = 3e-15 * density(x, kappa) / expected;
+                assert_relative(&format!("{p:e}, {kappa}"), got, expected, 1e-12 + rounding);
+            }
+        }
+        assert_eq!((von_mises_icdf(0.0, 1.0), von_mises_icdf(1.0, 1.0)), (-PI, PI));
+        assert!(von_mises_icdf(1.5, 1.0).is_nan() && von_mises_icdf(0.5, -1.0).is_nan());
+    }
+
     use super::super::assertions::{assert_near, assert_relative};
     use super::*;
 

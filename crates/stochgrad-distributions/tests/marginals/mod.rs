@@ -1,0 +1,72 @@
+//! Laws of vectors and matrices through one number of each draw, whose own law is known; and laws made of others.
+
+use crate::catalogue::{Entry, entries};
+use stochgrad_distributions::*;
+use stochgrad_tape::Var;
+
+/// The number that is looked at in a draw.
+pub(crate) type Observe = for<'t> fn(Var<'t, f64>, &[Var<'t, f64>]) -> Var<'t, f64>;
+
+/// The law of that number, by the parameters of the law of the draw.
+pub(crate) type Scalar = for<'t> fn(&[Var<'t, f64>]) -> Box<dyn Distribution<'t, f64> + 't>;
+
+/// A law at some parameters, seen through one number.
+pub(crate) struct Marginal {
+    pub(crate) entry: Entry,
+    pub(crate) parameters: Vec<f64>,
+    pub(crate) observe: Observe,
+    pub(crate) scalar: Scalar,
+}
+
+macro_rules! marginals {
+    ($($law:literal, [$($parameters:expr),*]: |$x:pat_param, $p:pat_param| $observe:expr => |$q:pat_param| $scalar:expr;)*) => {{
+        let laws = entries();
+        let mut found = Vec::new();
+        $({
+            let entry = *laws.iter().find(|entry| entry.name() == $law).expect("a law of the catalogue");
+            for parameters in [entry.ordinary.to_vec() $(, $parameters.to_vec())*] {
+                found.push(Marginal { entry, parameters, observe: |$x, $p| $observe, scalar: |$q| Box::new($scalar) });
+            }
+        })*
+        found
+    }};
+}
+
+/// The log-odds of the first of three categories.
+fn first_of<'t>(logits: &[Var<'t, f64>]) -> Var<'t, f64> {
+    let rest = (logits[1].exp() + logits[2].exp()).ln();
+    logits[0] - rest
+}
+
+/// The scale of a row of a factor.
+fn length<'t>(row: &[Var<'t, f64>]) -> Var<'t, f64> {
+    row.iter().map(|x| x.square()).reduce(|a, b| a + b).expect("numbers").sqrt()
+}
+
+/// All of them, at ordinary and extreme parameters.
+pub(crate) fn marginals() -> Vec<Marginal> {
+    marginals! {
+        "Multinomial", [[1e6, 8.0, -3.0, 0.0]]: |x, _| x.index(-1, 0) => |p| Binomial::from_logits(p[0], first_of(&p[1..]));
+        "Categorical", [[-40.0, 0.0, 1.0]]: |x, _| x => |p| Categorical::from_logits(crate::catalogue::vector(p));
+        "OneHotCategorical", [[-5.0, 0.0, 30.0]]: |x, _| x.index(-1, 0) => |p| Bernoulli::from_logits(first_of(p));
+        "RelaxedOneHotCategorical", [[0.05, 30.0, -20.0, 0.0]]:
+            |x, p| p[0] * (x.index(-1, 0).ln() - x.index(-1, 1).ln()) => |p| Logistic::new(p[1] - p[2], 1.0);
+        "MultivariateNormal", [[0.0, 1e6, 1e-6, 0.0, 1e-3, 1e3]]:
+            |x, _| x.index(-1, 1) => |p| Normal::new(p[1], length(&p[4..6]));
+        "LowRankMultivariateNormal", [[0.0, 1.0, 1e4, -1e4, 1e-4, 1e-4]]:
+            |x, _| x.index(-1, 0) => |p| Normal::new(p[0], (p[2].square() + p[4]).sqrt());
+        "Dirichlet", [[1e-3, 1.0, 1e-3], [1e6, 1e6, 1e6]]: |x, _| x.index(-1, 0) => |p| Beta::new(p[0], p[1] + p[2]);
+        "Wishart", [[3.0, 1e-4, 0.0, 1e3, 1.0], [1e6, 1.0, 0.0, 0.5, 0.8]]:
+            |x, _| x.index(-1, 1).index(-1, 1) => |p| Gamma::from_scale(p[0] * 0.5, length(&p[3..5]).square() * 2.0);
+        "Lkj", [[1e-3], [1e6]]: |x, _| (x.index(-2, 1).index(-1, 0) + 1.0) * 0.5 => |p| Beta::new(p[0] + 0.5, p[0] + 0.5);
+        "MixtureSameFamily", [[-9.0, 0.0, -1e6, 1e6, 1e-3]]: |x, _| x => |p| {
+            let components = Normal::new(crate::catalogue::vector(&p[2..4]), p[4]);
+            MixtureSameFamily::from_logits(crate::catalogue::vector(&p[..2]), components).expect("two of each")
+        };
+        "Mixture", [[1e-3, -1e3, 1e-3, 1e3, 50.0]]:
+            |x, _| x => |p| Mixture::from_probability(p[0], Normal::new(p[1], p[2]), Laplace::new(p[3], p[4])).expect("numbers");
+        "TransformedDistribution", [[4.0, 3.0]]:
+            |x, _| x => |p| TransformedDistribution::new(Normal::new(p[0], p[1]), Bijector::Sigmoid);
+        "Independent", []: |x, _| x => |p| Normal::new(p[0], p[1]);
+    }
+}

@@ -1,0 +1,297 @@
+//! Quantiles of laws of counts.
+//!
+//! A count is found by a walk from a start where the distribution function is known: each step multiplies the probability with the ratio of two neighbours.
+//! Where most of the mass is near 0 the walk starts there, without any special function; otherwise at a guess (Cornish and Fisher, 1938)
+//! that is a step or two away. Walks that turn out to be long give way to bisection.
+
+use super::counts::{
+    binomial_cdf, binomial_log_pmf, is_count, is_probability, negative_binomial_cdf, negative_binomial_log_pmf,
+    poisson_cdf, poisson_log_pmf, skellam_cdf,
+};
+use super::incomplete_gamma::gamma_p_inverse;
+use super::normal::normal_icdf;
+
+/// Laws whose mean is below this are walked from 0.
+const NEAR: f64 = 30.0;
+
+/// Below this probability a sum that begins at 1 has no digits left.
+const FAR_TAIL: f64 = 1e-6;
+
+/// The longest walk.
+const STEPS: usize = 500;
+
+/// Whether a value of a distribution function is as large as the probability. The slack is the error of such functions, relative to the smaller
+/// tail, and the rounding of sums: the quantile of the function's value at k is k.
+fn reaches(cdf: f64, u: f64) -> bool {
+    cdf >= u - (1e-12 * u.min(1.0 - u) + 32.0 * f64::EPSILON * u)
+}
+
+/// Where a walk begins: a count, the distribution function there, and the probability.
+struct Start {
+    at: f64,
+    cdf: f64,
+    pmf: f64,
+}
+
+/// The smallest count whose distribution function reaches u. `up` is the probability of k + 1 over that of k, `down` that of k − 1;
+/// `cdf` serves where the walk would be long.
+fn quantile(u: f64, start: Start, up: impl Fn(f64) -> f64, down: impl Fn(f64) -> f64, cdf: impl Fn(f64) -> f64) -> f64 {
+    let Start { mut at, cdf: mut sum, mut pmf } = start;
+    if reaches(sum, u) {
+        for _ in 0..STEPS {
+            let below = sum - pmf;
+            if at == 0.0 || !reaches(below, u) {
+                return at;
+            }
+            pmf *= down(at);
+            sum = below;
+            at -= 1.0;
+        }
+    } else {
+        for _ in 0..STEPS {
+            pmf *= up(at);
+            at += 1.0;
+            let next = sum + pmf;
+            // What is left is below the rounding of the sum.
+            if reaches(next, u) || (next == sum && sum > 0.5) {
+                return at;
+            }
+            sum = next;
+        }
+    }
+    bisect(u, at, 0.0, cdf)
+}
+
+/// The smallest whole number from `lowest` on whose distribution function reaches u < 1, from a guess: a bracket that doubles, then bisection.
+fn bisect(u: f64, guess: f64, lowest: f64, cdf: impl Fn(f64) -> f64) -> f64 {
+    let reached = |k: f64| k >= lowest && reaches(cdf(k), u);
+    let (mut low, mut high, mut step) = (guess - 1.0, guess, 1.0);
+    if reached(guess) {
+        while reached(low) {
+            high = low;
+            step *= 2.0;
+            low = high - step;
+        }
+    } else {
+        low = guess;
+        high = guess + step;
+        // Beyond this, neighbours are not different numbers.
+        while !reached(high) && high < 1e300 {
+            low = high;
+            step *= 2.0;
+            high = low + step;
+        }
+    }
+    loop {
+        let middle = (low + 0.5 * (high - low)).floor();
+        if middle <= low || middle >= high {
+            return high;
+        }
+        if reached(middle) { high = middle } else { low = middle }
+    }
+}
+
+/// A guess at the quantile from mean, standard deviation and skewness.
+fn cornish_fisher(u: f64, mean: f64, deviation: f64, skewness: f64) -> f64 {
+    let z = normal_icdf(u);
+    mean + deviation * (z + skewness * (z * z - 1.0) / 6.0)
+}
+
+/// The smallest k with P(X <= k) >= u for X ~ Poisson(rate).
+///
+/// Domain: 0 <= u <= 1, finite rate >= 0; anything else gives NaN. u = 1 gives infinity, unless the rate is 0. It is a monotone function of u, and the
+/// exact one up to rounding of the distribution function.
+///
+/// ```
+/// # use stochgrad_tensor::special::poisson_icdf;
+/// assert_eq!((poisson_icdf(0.3, 1.0), poisson_icdf(0.4, 1.0), poisson_icdf(0.5, 1e9)), (0.0, 1.0, 1e9));
+/// ```
+pub fn poisson_icdf(u: f64, rate: f64) -> f64 {
+    if !(is_probability(u) && (0.0..f64::INFINITY).contains(&rate)) {
+        return f64::NAN;
+    }
+    if u == 0.0 || rate == 0.0 {
+        return 0.0;
+    }
+    if u == 1.0 {
+        return f64::INFINITY;
+    }
+    let start = if rate < NEAR {
+        let none = (-rate).exp();
+        Start { at: 0.0, cdf: none, pmf: none }
+    } else {
+        let at = cornish_fisher(u, rate, rate.sqrt(), 1.0 / rate.sqrt()).floor().max(0.0);
+        Start { at, cdf: poisson_cdf(at, rate), pmf: poisson_log_pmf(at, rate).exp() }
+    };
+    quantile(u, start, |k| rate / (k + 1.0), |k| k / rate, |k| poisson_cdf(k, rate))
+}
+
+/// The smallest k with P(X <= k) >= u for X ~ Binomial(n, p).
+///
+/// Domain: 0 <= u <= 1, n a finite count, 0 <= p <= 1; anything else gives NaN. It is a monotone function of u, and the exact one up to
+/// rounding of the distribution function.
+///
+/// ```
+/// # use stochgrad_tensor::special::binomial_icdf;
+/// assert_eq!((binomial_icdf(0.25, 2.0, 0.5), binomial_icdf(0.26, 2.0, 0.5), binomial_icdf(1.0, 2.0, 0.5)), (0.0, 1.0, 2.0));
+/// ```
+pub fn binomial_icdf(u: f64, n: f64, p: f64) -> f64 {
+    if !(is_probability(u) && is_count(n) && is_probability(p)) {
+        return f64::NAN;
+    }
+    if u == 0.0 || p == 0.0 {
+        return 0.0;
+    }
+    if u == 1.0 || p == 1.0 {
+        return n;
+    }
+    let q = 1.0 - p;
+    let start = if p <= 0.5 && n * p < NEAR {
+        let none = (n * (-p).ln_1p()).exp();
+        Start { at: 0.0, cdf: none, pmf: none }
+    } else if p > 0.5 && n * q < NEAR && u > FAR_TAIL {
+        Start { at: n, cdf: 1.0, pmf: (n * p.ln()).exp() }
+    } else {
+        let deviation = (n * p * q).sqrt();
+        let at = cornish_fisher(u, n * p, deviation, (q - p) / deviation).floor().clamp(0.0, n);
+        Start { at, cdf: binomial_cdf(at, n, p), pmf: binomial_log_pmf(at, n, p).exp() }
+    };
+    let (odds, against) = (p / q, q / p);
+    let up = |k: f64| (n - k) / (k + 1.0) * odds;
+    quantile(u, start, up, |k| k / (n - k + 1.0) * against, |k| binomial_cdf(k, n, p)).min(n)
+}
+
+/// The smallest k with P(X <= k) >= u for the number X of failures before the r-th success.
+///
+/// Domain: 0 <= u <= 1, finite r > 0, 0 < p <= 1; anything else gives NaN. u = 1 gives infinity, unless p = 1. It is a monotone function of u, and the exact
+/// one up to rounding of the distribution function.
+///
+/// ```
+/// # use stochgrad_tensor::special::negative_binomial_icdf;
+/// assert_eq!((negative_binomial_icdf(0.25, 2.0, 0.5), negative_binomial_icdf(0.26, 2.0, 0.5)), (0.0, 1.0));
+/// ```
+pub fn negative_binomial_icdf(u: f64, r: f64, p: f64) -> f64 {
+    if !(is_probability(u) && r > 0.0 && r < f64::INFINITY && p > 0.0 && p <= 1.0) {
+        return f64::NAN;
+    }
+    if u == 0.0 || p == 1.0 {
+        return 0.0;
+    }
+    if u == 1.0 {
+        return f64::INFINITY;
+    }
+    let q = 1.0 - p;
+    let mean = r * q / p;
+    let start = if mean < NEAR {
+        let none = (r * p.ln()).exp();
+        Start { at: 0.0, cdf: none, pmf: none }
+    } else {
+        // With few successes it is nearly a gamma number, far from normal.
+        let guess = if r < NEAR {
+            gamma_p_inverse(r, u) * q / p
+        } else {
+            cornish_fisher(u, mean, (mean / p).sqrt(), (1.0 + q) / (r * q).sqrt())
+        };
+        let at = guess.floor().max(0.0);
+        Start { at, cdf: negative_binomial_cdf(at, r, p), pmf: negative_binomial_log_pmf(at, r, p).exp() }
+    };
+    let down = |k: f64| k / ((k - 1.0 + r) * q);
+    quantile(u, start, |k| (k + r) / (k + 1.0) * q, down, |k| negative_binomial_cdf(k, r, p))
+}
+
+/// The smallest k with P(X <= k) >= u for the difference X of two Poisson numbers.
+///
+/// Domain: 0 <= u <= 1, positive finite rates; anything else gives NaN. The ends give both infinities. The effort is that of a few values of
+/// [`skellam_cdf`].
+pub fn skellam_icdf(u: f64, rate_up: f64, rate_down: f64) -> f64 {
+    let positive = |rate: f64| rate > 0.0 && rate < f64::INFINITY;
+    if !(is_probability(u) && positive(rate_up) && positive(rate_down)) {
+        return f64::NAN;
+    }
+    if u == 0.0 || u == 1.0 {
+        return if u == 0.0 { f64::NEG_INFINITY } else { f64::INFINITY };
+    }
+    let variance = rate_up + rate_down;
+    let skewness = (rate_up - rate_down) / (variance * variance.sqrt());
+    let guess = cornish_fisher(u, rate_up - rate_down, variance.sqrt(), skewness).floor();
+    bisect(u, guess, f64::NEG_INFINITY, |k| skellam_cdf(k, rate_up, rate_down))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LEVELS: [f64; 13] =
+        [1e-300, 1e-40, 1e-9, 1e-5, 0.01, 0.2, 0.5, 0.7, 0.95, 0.9999, 1.0 - 1e-9, 1.0 - 1e-14, 1.0 - f64::EPSILON];
+
+    /// The quantile is the smallest count that reaches the level, and that of a value of the distribution function is its count.
+    fn assert_inverse(what: &str, lowest: f64, icdf: impl Fn(f64) -> f64, cdf: impl Fn(f64) -> f64) {
+        let mut last = f64::NEG_INFINITY;
+        for u in LEVELS {
+            let k = icdf(u);
+            assert!(k >= last && k >= lowest && k == k.floor(), "{what}: {k} at {u:e}, after {last}");
+            // The rounding of the distribution function, and of sums that approach 1.
+            let slack = 1e-11 * u.min(1.0 - u) + 3e-14 * u;
+            assert!(cdf(k) >= u - slack, "{what}: {k} at {u:e} has {:e}", cdf(k));
+            assert!(k == lowest || cdf(k - 1.0) <= u + slack, "{what}: {k} at {u:e}, but {:e} below", cdf(k - 1.0));
+            let (below, above) = (cdf(k - 1.0), cdf(k));
+            if above < 0.999 && above - below > 1e-9 * above {
+                assert_eq!(icdf(above), k, "{what}: at its own value {above:e}");
+            }
+            last = k;
+        }
+    }
+
+    #[test]
+    fn quantiles_invert_distribution_functions() {
+        for rate in [1e-12, 0.3, 4.0, 29.9, 30.1, 1e3, 1e6, 1e9] {
+            assert_inverse(&format!("Poisson {rate}"), 0.0, |u| poisson_icdf(u, rate), |k| poisson_cdf(k, rate));
+        }
+        for (n, p) in [
+            (1.0, 0.3),
+            (7.0, 0.3),
+            (30.0, 0.8),
+            (59.0, 1.0 - 1e-14),
+            (100.0, 0.5),
+            (1e4, 0.999),
+            (1e6, 0.2),
+            (1e9, 0.5),
+            (1e9, 1e-9),
+        ] {
+            let what = format!("binomial {n}, {p}");
+            assert_inverse(&what, 0.0, |u| binomial_icdf(u, n, p), |k| binomial_cdf(k, n, p));
+        }
+        for (r, p) in
+            [(2.5, 0.4), (0.7, 0.8), (1e-3, 0.5), (2.0, 1e-6), (0.05, 1e-3), (50.0, 0.1), (1e6, 0.5), (1e9, 0.5)]
+        {
+            let what = format!("negative binomial {r}, {p}");
+            assert_inverse(&what, 0.0, |u| negative_binomial_icdf(u, r, p), |k| negative_binomial_cdf(k, r, p));
+        }
+        for (up, down) in [(2.5, 0.7), (1e-3, 1e-3), (900.0, 1000.0)] {
+            let (icdf, cdf) = (|u| skellam_icdf(u, up, down), |k| skellam_cdf(k, up, down));
+            assert_inverse(&format!("Skellam {up}, {down}"), f64::NEG_INFINITY, icdf, cdf);
+        }
+    }
+
+    #[test]
+    fn ends_and_domains() {
+        let inf = f64::INFINITY;
+        assert_eq!((poisson_icdf(0.0, 3.0), poisson_icdf(1.0, 3.0), poisson_icdf(1.0, 0.0)), (0.0, inf, 0.0));
+        assert_eq!(
+            (binomial_icdf(0.3, 5.0, 0.0), binomial_icdf(0.3, 5.0, 1.0), binomial_icdf(0.3, 0.0, 0.5)),
+            (0.0, 5.0, 0.0)
+        );
+        assert_eq!((negative_binomial_icdf(1.0, 2.0, 0.5), negative_binomial_icdf(1.0, 2.0, 1.0)), (inf, 0.0));
+        assert_eq!((skellam_icdf(0.0, 1.0, 1.0), skellam_icdf(1.0, 1.0, 1.0)), (-inf, inf));
+        for wrong in [
+            poisson_icdf(1.5, 1.0),
+            poisson_icdf(0.5, -1.0),
+            binomial_icdf(0.5, 2.5, 0.5),
+            binomial_icdf(f64::NAN, 2.0, 0.5),
+            negative_binomial_icdf(0.5, 0.0, 0.5),
+            skellam_icdf(0.5, 1.0, 0.0),
+        ] {
+            assert!(wrong.is_nan());
+        }
+    }
+}
