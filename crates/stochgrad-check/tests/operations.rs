@@ -803,6 +803,14 @@ fn special_cases() -> Vec<Case> {
             special::gamma_q_inverse(tape.constant(1.7), x[0])
         }),
         case("log_sinhc", vec![real(&[3], 343)], |_, x| special::log_sinhc(x[0])),
+        case("quantiles of counts", vec![unit(&[3], 392)], |tape, x| {
+            let number = |x: f64| tape.constant(x);
+            let counts = special::poisson_icdf(x[0], number(2.5))
+                + special::binomial_icdf(x[0], number(9.0), number(0.3))
+                + special::negative_binomial_icdf(x[0], number(2.5), number(0.3))
+                + special::skellam_icdf(x[0], number(2.5), number(0.7));
+            counts * x[0]
+        }),
         case("normal_log_mass", vec![real(&[2, 1], 370), positive(&[3], 371)], |_, x| {
             special::normal_log_mass(x[0], x[0] + x[1])
         }),

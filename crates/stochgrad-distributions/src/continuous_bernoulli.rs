@@ -169,12 +169,16 @@ impl<'t, F: Real> QuantileFunction<'t, F> for ContinuousBernoulli<Var<'t, F>> {
         let (tape, logit) = (probability.tape(), self.logits().stop_gradient());
         let rising = logit.step();
         let far = rising.select(1.0 - probability, probability).stop_gradient();
+        let near = rising.select(probability, 1.0 - probability).stop_gradient();
         let steep = -logit.abs();
         let flat = (steep.abs() - 1e-9).le(tape.constant(0.0));
         let rate = flat.select(tape.constant(-1.0), steep);
         // To first order in the rate around a flat density.
-        let almost = far + steep * far * (1.0 - far) * -0.5;
-        let distance = flat.select(almost, (far * rate.expm1()).log1p() / rate);
+        let almost = far + steep * far * (1.0 - far) * 0.5;
+        // Two forms of one logarithm: the first has its digits where the sum is small.
+        let sum = near + far * rate.exp();
+        let log = sum.lt(tape.constant(0.5)).select(sum.ln(), (far * rate.expm1()).log1p());
+        let distance = flat.select(almost, log / rate);
         let value = rising.select(1.0 - distance, distance).clamp(0.0, 1.0);
         let density = self.log_prob_each(value).exp().stop_gradient();
         value.straight_through((probability - self.cdf(value)) / density)

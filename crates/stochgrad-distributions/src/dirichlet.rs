@@ -57,11 +57,6 @@ impl<'t, F: Real> Dirichlet<Var<'t, F>> {
         let logs = log_standard_gammas(self.concentration, draw, &self.event_shape(), path)?;
         Ok(logs.softmax(-1).clamp(F::MIN_POSITIVE.to_f64(), 1.0))
     }
-
-    /// Σ ln Γ(aₖ) − ln Γ(Σ aₖ)
-    fn log_normalizer(&self) -> Var<'t, F> {
-        self.concentration.lgamma().sum_axis(-1) - self.total().lgamma()
-    }
 }
 
 impl<'t, F: Real> Distribution<'t, F> for Dirichlet<Var<'t, F>> {
@@ -163,9 +158,16 @@ impl<'t, F: Real> ClosedFormEntropy<'t, F> for Dirichlet<Var<'t, F>> {
 
 impl<'t, F: Real> KlDivergence<'t, F> for Dirichlet<Var<'t, F>> {
     fn kl_to(&self, other: &Self) -> Var<'t, F> {
-        let logs = self.concentration.digamma() - self.total().digamma().unsqueeze(-1);
-        let moved = ((self.concentration - other.concentration) * logs).sum_axis(-1);
-        (other.log_normalizer() - self.log_normalizer() + moved).sum()
+        // E ln xₖ = ln mₖ + eₖ with the mean m; kernels at the mean take the large terms together.
+        let (own, others) = (self.total(), other.total());
+        let mean = self.concentration / own.unsqueeze(-1);
+        let d = special::digamma_minus_log;
+        let excess = d(self.concentration) - d(own).unsqueeze(-1);
+        let expected = |a: Var<'t, F>, total: Var<'t, F>| {
+            let each = special::log_gamma_kernel(a, mean * total.unsqueeze(-1)) + a * excess;
+            each.sum_axis(-1) - special::log_gamma_kernel(total, total)
+        };
+        (expected(self.concentration, own) - expected(other.concentration, others)).sum()
     }
 }
 

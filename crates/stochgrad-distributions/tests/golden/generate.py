@@ -589,9 +589,9 @@ VECTORS = [
         ([0.3, -1.0, 1.3, 0.0, -0.7, 0.6], [[0.1, 0.2], [-3.0, 2.0]]), ([0.0, 1e6, 1e-6, 0.0, 1e-3, 1e3], [[1e-6, 1000300.0], [-2e-6, 999000.0]]),
         ([1.0, 2.0, 1.0, 0.0, 0.999, 0.01], [[1.5, 2.5], [0.0, 1.0]])], of_factor, [3]),
     gaussian("LowRankMultivariateNormal(location[2], factor[2x1], diagonal[2])", [
-        ([0.3, -1.0, 1.0, 0.5, 0.6, 0.8], [[0.1, 0.2], [-3.0, 2.0]]), ([0.0, 1.0, 100.0, -100.0, 1e-2, 1e-2], [[70.0, -69.0], [1.0, 0.1]])], of_low_rank, []),
+        ([0.3, -1.0, 1.0, 0.5, 0.6, 0.8], [[0.1, 0.2], [-3.0, 2.0]]), ([0.0, 1.0, 10.0, -10.0, 0.1, 0.1], [[7.0, -6.0], [1.0, 0.1]])], of_low_rank, []),
     dict(law="Dirichlet(concentration[3])", points=[
-        ([0.4, 1.5, 3.0], [[0.2, 0.3, 0.5], [0.01, 0.49, 0.5]]), ([1e-3, 1.0, 1e-3], [[1e-9, 0.5, 0.5], [0.25, 0.25, 0.5]]), ([1e6, 1e6, 2e6], [[0.25, 0.25, 0.5], [0.2504, 0.2496, 0.5]])],
+        ([0.4, 1.5, 3.0], [[0.1875, 0.3125, 0.5], [0.0078125, 0.4921875, 0.5]]), ([1e-3, 1.0, 1e-3], [[2.0 ** -30, 0.5, 0.5 - 2.0 ** -30], [0.25, 0.25, 0.5]]), ([1e6, 1e6, 2e6], [[0.25, 0.25, 0.5], [0.2509765625, 0.2490234375, 0.5]])],
         fixed=(), log_prob=lambda x, a: sum((v - 1) * mp.log(y) for v, y in zip(a, x)) - dirichlet_normalizer(a), entropy=dirichlet_entropy,
         mean=lambda a: [v / sum(a) for v in a], variance=lambda a: [v * (sum(a) - v) / sum(a) ** 2 / (sum(a) + 1) for v in a],
         kl=lambda a, b: -dirichlet_entropy(a) + dirichlet_normalizer(b) - sum((v - 1) * log for v, log in zip(b, exponential_family(dirichlet_normalizer, a, range(3))))),
@@ -601,7 +601,7 @@ VECTORS = [
     dict(law="Lkj(concentration)", points=[([eta], [[1.0, 0.0, 0.0, 0.6, 0.8, 0.0, 0.36, 0.48, 0.8], [1.0, 0.0, 0.0, -0.28, 0.96, 0.0, 0.0, 0.28, 0.96]]) for eta in (1.7, 0.5, 1e-3, 1e6)],
          fixed=(), log_prob=lkj_density),
     dict(law="Multinomial(trials, logits[3])", points=[
-        ([7.0, 0.3, -0.5, 0.1], [[2.0, 1.0, 4.0], [7.0, 0.0, 0.0]]), ([1e9, 0.0, 0.0, 1.0], [[211941557.0, 211941558.0, 576116885.0]]), ([5.0, -40.0, 0.0, 1.0], [[0.0, 2.0, 3.0], [1.0, 4.0, 0.0]])],
+        ([7.0, 0.3, -0.5, 0.1], [[2.0, 1.0, 4.0], [7.0, 0.0, 0.0]]), ([1e9, 0.0, 0.0, 1.0], [[211900000.0, 212000000.0, 576100000.0]]), ([5.0, -40.0, 0.0, 1.0], [[0.0, 2.0, 3.0], [1.0, 4.0, 0.0]])],
         fixed=[0], log_prob=multinomial_density, mean=lambda t: [t[0] * p for p in softmax(t[1:])], variance=lambda t: [t[0] * p * (1 - p) for p in softmax(t[1:])]),
     categorical("Categorical(logits[3])", [[0.0], [1.0], [2.0]]),
     categorical("OneHotCategorical(logits[3])", [[0.0, 1.0, 0.0], [0.0, 0.0, 1.0], [1.0, 0.0, 0.0]]),

@@ -17,6 +17,9 @@ const NEAR: f64 = 30.0;
 /// Below this probability a sum that begins at 1 has no digits left.
 const FAR_TAIL: f64 = 1e-6;
 
+/// A walk downwards subtracts: below this share of the start it would have lost three digits.
+const LOST: f64 = 1e-3;
+
 /// The longest walk.
 const STEPS: usize = 500;
 
@@ -37,6 +40,9 @@ struct Start {
 /// `cdf` serves where the walk would be long.
 fn quantile(u: f64, start: Start, up: impl Fn(f64) -> f64, down: impl Fn(f64) -> f64, cdf: impl Fn(f64) -> f64) -> f64 {
     let Start { mut at, cdf: mut sum, mut pmf } = start;
+    if at > 0.0 && u < LOST * sum {
+        return bisect(u, at, 0.0, cdf);
+    }
     if reaches(sum, u) {
         for _ in 0..STEPS {
             let below = sum - pmf;

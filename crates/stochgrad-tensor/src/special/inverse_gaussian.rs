@@ -15,7 +15,7 @@ fn log_parts(x: f64, location: f64, concentration: f64) -> (f64, f64) {
     let (near, far) = (normal_log_mills(v), normal_log_mills(w));
     // The difference, by the integral of the derivative where it would cancel.
     let drop = if root < 0.25 {
-        legendre(v, w, |t| t - (-normal_log_mills(t) - 0.5 * (2.0 * PI).ln()).exp())
+        legendre(0.0, 2.0 * root, |s| v + s - (-normal_log_mills(v + s) - 0.5 * (2.0 * PI).ln()).exp())
     } else {
         far - near
     };

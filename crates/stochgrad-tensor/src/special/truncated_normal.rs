@@ -4,7 +4,7 @@
 //! fall: far out and for close bounds it is an integral of one sign, and nothing cancels.
 
 use super::erf::{erf, erfc};
-use super::normal::{normal_cdf, normal_icdf, normal_icdf_of_log, normal_log_cdf};
+use super::normal::{normal_cdf, normal_icdf_of_log, normal_log_cdf, standard_quantile};
 use super::quadrature::legendre;
 use std::f64::consts::{FRAC_1_SQRT_2, PI};
 
@@ -15,7 +15,7 @@ const CLOSE: f64 = 4.0;
 const CUTOFF: f64 = 40.0;
 
 /// ln sqrt(2 pi)
-const HALF_LOG_TAU: f64 = 0.918938533204672741780329736406;
+const HALF_LOG_TAU: f64 = 0.918_938_533_204_672_7;
 
 /// The standard normal law between bounds that are not in order, or NaN, has no mass.
 fn in_order(low: f64, high: f64) -> bool {
@@ -103,10 +103,12 @@ pub fn truncated_normal_icdf(u: f64, low: f64, high: f64) -> f64 {
     } else if high < 0.0 {
         lower_quantile(u, low, high)
     } else {
-        // The side whose tail has more digits.
+        // Less one half near the middle, else the tail on its side: none of them cancels.
+        let centred = 0.5 * (erf(low * FRAC_1_SQRT_2) * (1.0 - u) + erf(high * FRAC_1_SQRT_2) * u);
         let (below, above) = (normal_cdf(low), normal_cdf(-high));
-        let p = below * (1.0 - u) + (1.0 - above) * u;
-        if p < 0.5 { normal_icdf(p) } else { -normal_icdf(above * u + (1.0 - below) * (1.0 - u)) }
+        let tail =
+            if centred < 0.0 { below * (1.0 - u) + (1.0 - above) * u } else { above * u + (1.0 - below) * (1.0 - u) };
+        standard_quantile(centred, tail)
     };
     z.clamp(low, high)
 }
