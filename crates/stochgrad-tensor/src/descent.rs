@@ -87,9 +87,24 @@ fn adam_body<const FMA: bool, F: Real>(
     }
 }
 
+/// Whether all numbers, and all their squares, are finite. Inside a pool of rayon, long slices are split over its threads.
+pub fn squares_are_finite<F: Real>(x: &[F]) -> bool {
+    let threads = if rayon::current_thread_index().is_some() { rayon::current_num_threads() } else { 1 };
+    finite_in_parts(threads_for(threads, x.len(), ARITHMETIC), x)
+}
+
+fn finite_in_parts<F: Real>(threads: usize, x: &[F]) -> bool {
+    if threads <= 1 {
+        return squares_slice(x);
+    }
+    let near = threads / 2;
+    let (first, second) = x.split_at(x.len() * near / threads);
+    let (first, second) = rayon::join(|| finite_in_parts(near, first), || finite_in_parts(threads - near, second));
+    first && second
+}
+
 dispatch! {
-    /// Whether all numbers, and all their squares, are finite.
-    pub fn squares_are_finite<F: Real>(x: &[F]) -> bool = squares_body;
+    fn squares_slice<F: Real>(x: &[F]) -> bool = squares_body;
 }
 
 #[inline(always)]
@@ -118,6 +133,7 @@ mod tests {
                 for bad in [1e20, f32::NAN, f32::INFINITY] {
                     let before = std::mem::replace(&mut x[at], bad);
                     assert!(!squares_are_finite(&x), "{bad} at {at} of {len}");
+                    assert!(!finite_in_parts(3, &x), "{bad} at {at} of {len}");
                     x[at] = before;
                 }
             }

@@ -21,6 +21,8 @@ pub trait Elementary: Copy {
     /// Where `sin_near` and `cos_near` end.
     const FAR: Self;
 
+    /// `self · factor + addend`, rounded once with `FMA` and twice without.
+    fn multiply_add<const FMA: bool>(self, factor: Self, addend: Self) -> Self;
     fn exp_fast<const FMA: bool>(self) -> Self;
     fn ln_fast<const FMA: bool>(self) -> Self;
     fn ln_1p_fast<const FMA: bool>(self) -> Self;
@@ -94,6 +96,11 @@ macro_rules! elementary {
 
         impl Elementary for $real {
             const FAR: Self = 1e5;
+
+            #[inline(always)]
+            fn multiply_add<const FMA: bool>(self, factor: Self, addend: Self) -> Self {
+                fma::<FMA>(self, factor, addend)
+            }
 
             #[inline(always)]
             fn exp_fast<const FMA: bool>(self) -> Self {

@@ -1,11 +1,19 @@
 //! Matrix products.
+//!
+//! A product of some size goes through [`dense`], the door to a library, or through [`sparse`], which skips zeros. Both add
+//! the products of an element one after the other along the inner axis, whatever part of the result they are given, so that splitting rows and
+//! columns over threads changes no bit.
 
-use std::any::TypeId;
+mod dense;
+mod sparse;
 
 use rayon::prelude::*;
 use smallvec::SmallVec;
 
 use crate::broadcast::Plan;
+use crate::fold::LANES;
+use crate::parallel::threads_for;
+use crate::simd::dispatch;
 use crate::{Pool, Real, Shape, Tensor};
 
 /// Multiplications from which a product is split over threads.
@@ -118,7 +126,8 @@ fn split(shape: &Shape) -> (Shape, [usize; 2]) {
     }
 }
 
-/// A product of two matrices with strides [row, column] into a row-major matrix.
+/// A product of two matrices with strides [row, column], one of which is 1, into a row-major matrix.
+#[derive(Clone, Copy, Debug)]
 struct Product {
     dims: [usize; 3],
     strides_a: [usize; 2],
@@ -126,12 +135,25 @@ struct Product {
 }
 
 impl Product {
+    /// How it is done depends on the sizes and the operands, never on the threads.
     fn write<F: Real>(&self, threads: usize, out: &mut [F], a: &[F], b: &[F]) {
         let [m, n, k] = self.dims;
+        assert!(m > 0 && n > 0 && k > 0);
+        let ([row_a, column_a], [row_b, column_b]) = (self.strides_a, self.strides_b);
+        let out = &mut out[..m * n];
+        let a = &a[..(m - 1) * row_a + (k - 1) * column_a + 1];
+        let b = &b[..(k - 1) * row_b + (n - 1) * column_b + 1];
+        let threads = threads_for(threads, m * n * k, PARALLEL);
         if m * n * k <= TINY {
             self.plain(out, a, b);
+        } else if n == 1 && column_a == 1 && row_b == 1 {
+            dot_rows(k, a, b, out);
+        } else if m == 1 && column_a == 1 && row_b == 1 {
+            dot_rows(k, b, a, out);
+        } else if sparse::pays(self, a, b) {
+            sparse::write(self, threads, out, a, b);
         } else {
-            self.gemm(threads, out, a, b);
+            dense::write(self, threads, out, a, b);
         }
     }
 
@@ -149,50 +171,33 @@ impl Product {
             }
         }
     }
+}
 
-    /// The one door to the `gemm` crate. It splits rows and columns over threads, never the inner axis, so that every
-    /// element is the same sum on any number of threads.
-    #[allow(unsafe_code)]
-    fn gemm<F: Real>(&self, threads: usize, out: &mut [F], a: &[F], b: &[F]) {
-        let [m, n, k] = self.dims;
-        let [row_a, column_a] = self.strides_a;
-        let [row_b, column_b] = self.strides_b;
-        assert!(m > 0 && n > 0 && k > 0);
-        assert!(out.len() >= m * n);
-        assert!(a.len() > (m - 1) * row_a + (k - 1) * column_a);
-        assert!(b.len() > (k - 1) * row_b + (n - 1) * column_b);
-        debug_assert!(TypeId::of::<F>() == TypeId::of::<f32>() || TypeId::of::<F>() == TypeId::of::<f64>());
-        let parallelism = if threads > 1 && m * n * k > PARALLEL {
-            gemm::Parallelism::Rayon(threads)
-        } else {
-            gemm::Parallelism::None
-        };
-        // SAFETY: `F` is `f32` or `f64`, which `gemm` knows. The asserts above keep every element that the strides reach
-        // inside the three slices, `out` is borrowed mutably and so overlaps neither operand, and its old elements are not
-        // read.
-        unsafe {
-            gemm::gemm(
-                m,
-                n,
-                k,
-                out.as_mut_ptr(),
-                1,
-                n as isize,
-                false,
-                a.as_ptr(),
-                column_a as isize,
-                row_a as isize,
-                b.as_ptr(),
-                column_b as isize,
-                row_b as isize,
-                F::ZERO,
-                F::ONE,
-                false,
-                false,
-                false,
-                parallelism,
-            );
+dispatch! {
+    /// The products of the rows of a matrix with a vector.
+    fn dot_rows<F: Real>(k: usize, rows: &[F], vector: &[F], out: &mut [F]) = dot_rows_body;
+}
+
+#[inline(always)]
+fn dot_rows_body<const FMA: bool, F: Real>(k: usize, rows: &[F], vector: &[F], out: &mut [F]) {
+    /// Independent sums, enough for the latency of a multiply-add.
+    const WIDE: usize = 4 * LANES;
+    for (out, row) in out.iter_mut().zip(rows.chunks_exact(k)) {
+        let ((wide, rest), (wide_vector, rest_vector)) = (row.as_chunks::<WIDE>(), vector.as_chunks::<WIDE>());
+        let mut sums = [F::ZERO; WIDE];
+        for (x, y) in wide.iter().zip(wide_vector) {
+            for (sum, (&x, &y)) in sums.iter_mut().zip(x.iter().zip(y)) {
+                *sum = x.multiply_add::<FMA>(y, *sum);
+            }
         }
+        let mut width = WIDE / 2;
+        while width > 0 {
+            for lane in 0..width {
+                sums[lane] += sums[lane + width];
+            }
+            width /= 2;
+        }
+        *out = rest.iter().zip(rest_vector).fold(sums[0], |sum, (&x, &y)| x.multiply_add::<FMA>(y, sum));
     }
 }
 
@@ -201,6 +206,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::simd::{self, Level};
     use crate::testing::{broadcast_at, broadcasting, index_of, same_bits, scrambled, tensor_of};
 
     fn naive(a: &Tensor<f64>, transpose_a: bool, b: &Tensor<f64>, transpose_b: bool) -> Tensor<f64> {
@@ -319,6 +325,49 @@ mod tests {
         }
         let expected = Tensor::new(expected, [m, n]).unwrap();
         assert_agrees(&matmul(&Pool::new(), &a, false, &b, true), &expected, k, f64::EPSILON);
+    }
+
+    /// Every number of rows and columns of a kernel's last piece, at every level that the machine has.
+    #[test]
+    fn pieces_of_any_size_give_the_same_bits() {
+        let [m, n] = [9, 117];
+        for k in [1, 513, 1030] {
+            for strides_a in [[k, 1], [1, m]] {
+                for strides_b in [[n, 1], [1, k]] {
+                    let (a, b) = (scrambled(&[m, k]).cast::<f32>(), scrambled(&[k, n]).cast::<f32>());
+                    let product = Product { dims: [m, n, k], strides_a, strides_b };
+                    for level in [Level::Portable, Level::Avx2, Level::Avx512] {
+                        if level > simd::level() {
+                            continue;
+                        }
+                        let mut whole = vec![f32::NAN; m * n];
+                        dense::write_at(&product, 1, level, &mut whole, a.as_slice(), b.as_slice());
+                        for threads in [2, 5, 40] {
+                            let mut split = vec![f32::NAN; m * n];
+                            dense::write_at(&product, threads, level, &mut split, a.as_slice(), b.as_slice());
+                            assert_eq!(whole, split, "{level:?}, {threads} threads");
+                        }
+                        for columns in [1, 2, 3, 5, 8, 15, 16, 17, 31, 33, 47, 48, 63, 65, 80, 95, 96, 97, 112, 116] {
+                            let part = Product { dims: [m, columns, k], ..product };
+                            let mut out = vec![f32::NAN; m * columns];
+                            dense::write_at(&part, 1, level, &mut out, a.as_slice(), b.as_slice());
+                            let same = out.chunks_exact(columns).zip(whole.chunks_exact(n));
+                            assert!(same.into_iter().all(|(part, row)| *part == row[..columns]), "{columns}");
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn products_with_a_vector_agree() {
+        for k in [513, 600, 1000, 1023, 1024, 1100] {
+            check(&[], &[], [1, 3, k], [false, true]);
+            check(&[], &[], [3, 1, k], [false, false]);
+            check(&[2], &[], [3, 1, k], [false, false]);
+            check(&[], &[], [1, 1, k], [false, true]);
+        }
     }
 
     #[test]

@@ -1,0 +1,182 @@
+//! The one door to other people's kernels.
+//!
+//! On x86-64 with AVX2 or AVX-512 they are those of `private-gemm-x86`, the crate behind `faer`: as fast as any on matrices of
+//! the size of a layer, and without allocation after the first product of a thread. Elsewhere they are those of `matrixmultiply`. Threads are
+//! not left to either: a product is split here, and every piece is done by one thread.
+
+use std::any::TypeId;
+
+use super::Product;
+use crate::Real;
+use crate::simd::{Level, level};
+
+/// What the pieces of a split are multiples of, where they can be: the rows and the columns that a kernel does at once.
+const UNITS: [usize; 2] = [4, 16];
+
+/// Columns that a thread should have at least, unless there are hardly any rows.
+const COLUMNS: usize = 192;
+
+/// Writes the product into `out`.
+pub(super) fn write<F: Real>(product: &Product, threads: usize, out: &mut [F], a: &[F], b: &[F]) {
+    write_at(product, threads, level(), out, a, b);
+}
+
+/// As [`write`], with the kernels of a level that the machine has.
+#[allow(unsafe_code)]
+pub(super) fn write_at<F: Real>(product: &Product, threads: usize, at: Level, out: &mut [F], a: &[F], b: &[F]) {
+    assert!(at <= level());
+    let [m, n, k] = product.dims;
+    let ([row_a, column_a], [row_b, column_b]) = (product.strides_a, product.strides_b);
+    assert!(m > 0 && n > 0 && k > 0);
+    assert!(out.len() >= m * n);
+    assert!(a.len() > (m - 1) * row_a + (k - 1) * column_a);
+    assert!(b.len() > (k - 1) * row_b + (n - 1) * column_b);
+    let piece = Piece { product: *product, width: n, out: out.as_mut_ptr(), a: a.as_ptr(), b: b.as_ptr() };
+    // SAFETY: the asserts keep every element that the strides reach inside the three slices, and `out` is borrowed mutably, so
+    // that nothing else touches it and it overlaps neither operand. The machine has the level.
+    unsafe { piece.write(threads, at) }
+}
+
+/// Some rows and columns of a product, in a result whose rows are `width` elements apart.
+struct Piece<F> {
+    product: Product,
+    width: usize,
+    out: *mut F,
+    a: *const F,
+    b: *const F,
+}
+
+// SAFETY: a piece stands for an exclusive borrow of its elements of the result and shared borrows of its operands, whose
+// elements are `Send` and `Sync`: pieces that run side by side have no element of the result in common.
+#[allow(unsafe_code)]
+unsafe impl<F: Real> Send for Piece<F> {}
+
+#[allow(unsafe_code)]
+impl<F: Real> Piece<F> {
+    /// Two pieces, cut before a row or a column.
+    ///
+    /// # Safety
+    /// The row or column exists.
+    unsafe fn split(self, axis: usize, at: usize) -> [Self; 2] {
+        let Piece { product, width, out, a, b } = self;
+        let (mut first, mut second) = (product, product);
+        first.dims[axis] = at;
+        second.dims[axis] -= at;
+        // SAFETY: the offsets are those of an element of the result, of a row of `a`, and of a column of `b`.
+        let (out_far, a_far, b_far) = unsafe {
+            match axis {
+                0 => (out.add(at * width), a.add(at * product.strides_a[0]), b),
+                _ => (out.add(at), a, b.add(at * product.strides_b[1])),
+            }
+        };
+        [Piece { product: first, width, out, a, b }, Piece { product: second, width, out: out_far, a: a_far, b: b_far }]
+    }
+
+    /// # Safety
+    /// The pointers reach all elements that the sizes and strides say; nothing else touches those of the result meanwhile. The
+    /// machine has the level.
+    unsafe fn write(self, threads: usize, level: Level) {
+        let [m, n, _] = self.product.dims;
+        // Each thread packs the second operand for its own columns: cut between rows, all of them would pack the whole of it.
+        let axis = if n < threads * COLUMNS && m >= threads * UNITS[0] { 0 } else { 1 };
+        let (size, unit) = ([m, n][axis], UNITS[axis]);
+        let near = threads / 2;
+        let at = (size * near / threads.max(1)).next_multiple_of(unit);
+        if near == 0 || at >= size {
+            // SAFETY: as the caller says.
+            return unsafe { self.write_alone(level) };
+        }
+        // SAFETY: `at` lies inside the axis, and the two pieces have no element of the result in common.
+        let [first, second] = unsafe { self.split(axis, at) };
+        rayon::join(
+            // SAFETY: as above.
+            move || unsafe { first.write(near, level) },
+            // SAFETY: as above.
+            move || unsafe { second.write(threads - near, level) },
+        );
+    }
+
+    /// # Safety
+    /// As for [`write`](Self::write).
+    unsafe fn write_alone(self, level: Level) {
+        debug_assert!(TypeId::of::<F>() == TypeId::of::<f32>() || TypeId::of::<F>() == TypeId::of::<f64>());
+        let single = TypeId::of::<F>() == TypeId::of::<f32>();
+        // SAFETY: as the caller says; `F` is the type that the kernel is told, and `level` what the machine has.
+        unsafe {
+            match level {
+                #[cfg(target_arch = "x86_64")]
+                Level::Avx2 | Level::Avx512 => self.write_x86(single, level),
+                _ => self.write_portable(single),
+            }
+        }
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    unsafe fn write_x86(self, single: bool, level: Level) {
+        use private_gemm_x86::{Accum, DType, DstKind, IType, InstrSet, gemm};
+        use std::ptr::{from_ref, null};
+        let [m, n, k] = self.product.dims;
+        let ([row_a, column_a], [row_b, column_b]) = (self.product.strides_a, self.product.strides_b);
+        let kind = if single { DType::F32 } else { DType::F64 };
+        let instructions = if level == Level::Avx512 { InstrSet::Avx512 } else { InstrSet::Avx256 };
+        let one = F::ONE;
+        // SAFETY: as the caller says. The null pointers stand for a result that is written whole and in place, and for no
+        // diagonal matrix between the operands.
+        unsafe {
+            gemm(
+                kind,
+                IType::U64,
+                instructions,
+                m,
+                n,
+                k,
+                self.out.cast(),
+                self.width as isize,
+                1,
+                null(),
+                null(),
+                DstKind::Full,
+                Accum::Replace,
+                self.a.cast(),
+                row_a as isize,
+                column_a as isize,
+                false,
+                null(),
+                0,
+                self.b.cast(),
+                row_b as isize,
+                column_b as isize,
+                false,
+                from_ref(&one).cast(),
+                1,
+            );
+        }
+    }
+
+    unsafe fn write_portable(self, single: bool) {
+        let [m, n, k] = self.product.dims;
+        let ([row_a, column_a], [row_b, column_b]) = (self.product.strides_a, self.product.strides_b);
+        macro_rules! gemm {
+            ($gemm:ident) => {
+                matrixmultiply::$gemm(
+                    m,
+                    k,
+                    n,
+                    1.0,
+                    self.a.cast(),
+                    row_a as isize,
+                    column_a as isize,
+                    self.b.cast(),
+                    row_b as isize,
+                    column_b as isize,
+                    0.0,
+                    self.out.cast(),
+                    self.width as isize,
+                    1,
+                )
+            };
+        }
+        // SAFETY: as the caller says.
+        unsafe { if single { gemm!(sgemm) } else { gemm!(dgemm) } }
+    }
+}
