@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use stochgrad_graph::{AuxiliaryLoss, GraphError, GraphResult, MethodState};
 use stochgrad_tape::{Tape, Var};
+use stochgrad_tensor::descent::{AdamStep, adam};
 use stochgrad_tensor::{Real, Shape, Tensor};
 
 /// The decay of Adam's two averages, and what keeps its quotient finite.
@@ -21,32 +22,45 @@ pub(crate) struct OwnParameters {
     starts: Arc<Mutex<BTreeMap<String, Vec<f64>>>>,
 }
 
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug)]
 struct Learned {
     values: Vec<f64>,
     averages: [Vec<f64>; 2],
     steps: u64,
+    /// The gradient at hand, and the values after it: kept, so that a step allocates nothing.
+    gradient: Vec<f64>,
+    next: Vec<f64>,
 }
 
 impl Learned {
-    fn new(values: Vec<f64>) -> Self {
+    fn new(values: Vec<f64>, averages: [Vec<f64>; 2], steps: u64) -> Self {
         let zeros = vec![0.0; values.len()];
-        Learned { values, averages: [zeros.clone(), zeros], steps: 0 }
+        Learned { values, averages, steps, gradient: zeros.clone(), next: zeros }
     }
 
-    fn step(&mut self, gradient: &[f64], learning_rate: f64) {
+    fn start(values: Vec<f64>) -> Self {
+        let zeros = vec![0.0; values.len()];
+        Self::new(values, [zeros.clone(), zeros], 0)
+    }
+
+    fn step<F: Real>(&mut self, gradient: &[F], learning_rate: f64) {
         if gradient.len() != self.values.len() || gradient.iter().any(|g| !g.is_finite()) {
             return;
         }
         self.steps += 1;
+        self.gradient.iter_mut().zip(gradient).for_each(|(to, from)| *to = from.to_f64());
         let [first, second] = &mut self.averages;
         let corrections = DECAYS.map(|decay| 1.0 - decay.powf(self.steps as f64));
-        for (i, &g) in gradient.iter().enumerate() {
-            first[i] = DECAYS[0] * first[i] + (1.0 - DECAYS[0]) * g;
-            second[i] = DECAYS[1] * second[i] + (1.0 - DECAYS[1]) * g * g;
-            let size = (second[i] / corrections[1]).sqrt() + EPSILON;
-            self.values[i] -= learning_rate * first[i] / corrections[0] / size;
-        }
+        let step = AdamStep {
+            betas: DECAYS,
+            rests: DECAYS.map(|decay| 1.0 - decay),
+            rate: learning_rate / corrections[0],
+            root: corrections[1].sqrt().recip(),
+            epsilon: EPSILON,
+            kept: 1.0,
+        };
+        adam(step, &self.values, &self.gradient, [first, second], &mut self.next);
+        std::mem::swap(&mut self.values, &mut self.next);
     }
 }
 
@@ -96,13 +110,12 @@ impl OwnParameters {
             let mut arrays = memory.arrays();
             let starts = memory.starts();
             for (name, gradient) in names.iter().zip(gradients) {
-                let gradient: Vec<f64> = gradient.as_slice().iter().map(|x| x.to_f64()).collect();
                 if arrays.get(name).is_none_or(|known| known.values.len() != gradient.len()) {
                     let start = starts.get(name).cloned().unwrap_or_default();
-                    arrays.insert(name.clone(), Learned::new(start));
+                    arrays.insert(name.clone(), Learned::start(start));
                 }
                 if let Some(known) = arrays.get_mut(name) {
-                    known.step(&gradient, memory.learning_rate);
+                    known.step(gradient.as_slice(), memory.learning_rate);
                 }
             }
         };
@@ -143,7 +156,7 @@ impl OwnParameters {
                 });
             }
             let part = |at: usize| numbers[at * count..(at + 1) * count].to_vec();
-            let known = Learned { values: part(0), averages: [part(1), part(2)], steps: steps as u64 };
+            let known = Learned::new(part(0), [part(1), part(2)], steps as u64);
             arrays.insert(name.clone(), known);
         }
         *self.arrays() = arrays;
