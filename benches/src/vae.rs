@@ -218,6 +218,16 @@ fn leave_one_out() -> ScoreFunction<LeaveOneOut> {
     ScoreFunction::new().samples(4).baseline(LeaveOneOut)
 }
 
+/// RELAX with a network of 50 hidden units and a temperature, which learn at the model's rate.
+fn relax() -> Relax {
+    Relax::new().hidden(50).temperature(1.0).learning_rate(LEARNING_RATE)
+}
+
+/// REBAR, whose temperature and scale are learned at the model's rate.
+fn rebar() -> Rebar {
+    Rebar::new().temperature(1.0).learned(LEARNING_RATE)
+}
+
 /// The cases of the three groups.
 pub fn cases() -> Vec<Case> {
     let training = |group, name: &str, sizes: Sizes, latent: Latent| {
@@ -232,16 +242,16 @@ pub fn cases() -> Vec<Case> {
     let enumerated = |name| training("b", name, NET_B, Latent::Enumerated { variables: 2, categories: 10 });
     vec![
         bits("reinforce-loo K=4", Arc::new(leave_one_out())),
-        Case::not_implemented("a", "disarm pair"),
+        bits("disarm pair", Arc::new(DisArm::new())),
         bits("concrete K=1", Arc::new(GumbelSoftmax::new(0.5))),
         bits("st-concrete K=1", Arc::new(GumbelSoftmax::new(0.5).straight_through())),
-        Case::not_implemented("a", "relax K=1"),
-        Case::not_implemented("a", "rebar K=1"),
+        bits("relax K=1", Arc::new(relax())),
+        bits("rebar K=1", Arc::new(rebar())),
         one_hots("reinforce-loo K=4", Arc::new(leave_one_out())),
         one_hots("gumbel-softmax K=1", Arc::new(GumbelSoftmax::new(1.0))),
         one_hots("st-gumbel K=1", Arc::new(GumbelSoftmax::new(1.0).straight_through())),
-        Case::not_implemented("b", "relax K=1"),
-        Case::not_implemented("b", "rebar K=1"),
+        one_hots("relax K=1", Arc::new(relax())),
+        one_hots("rebar K=1", Arc::new(rebar())),
         enumerated("expect 2 latents"),
         enumerated("expect 2 latents, shared"),
         training("d", "normal reparam, net A", NET_A, Latent::Normal { variables: 20 }),
@@ -309,8 +319,14 @@ mod tests {
 
     #[test]
     fn training_lowers_the_loss() {
-        let methods: [Latent; 3] =
-            [bits(Arc::new(leave_one_out())), bits(Arc::new(GumbelSoftmax::new(0.5))), Latent::Normal { variables: 3 }];
+        let methods = [
+            bits(Arc::new(leave_one_out())),
+            bits(Arc::new(GumbelSoftmax::new(0.5))),
+            bits(Arc::new(DisArm::new())),
+            bits(Arc::new(relax())),
+            bits(Arc::new(rebar())),
+            Latent::Normal { variables: 3 },
+        ];
         for latent in methods {
             let mut training = small(latent);
             let mut losses = (0..1000).map(|_| training.step().expect("a loss"));

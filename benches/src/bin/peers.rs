@@ -70,10 +70,7 @@ fn run(arguments: &Arguments) -> BenchResult<()> {
 
 /// The fields that say how fast a case is, or why that is not known: what one case cannot do does not stop the others.
 fn measure(case: &Case, arguments: &Arguments) -> Map<String, Value> {
-    let Some(setup) = &case.setup else {
-        return fields(json!({ "error": "not implemented" }));
-    };
-    let timing = setup(arguments.threads.get()).and_then(|step| time(Limits::seconds(arguments.seconds), step));
+    let timing = (case.setup)(arguments.threads.get()).and_then(|step| time(Limits::seconds(arguments.seconds), step));
     match timing {
         Ok(timing) => fields(json!({ "ms": timing.median, "p10": timing.p10, "n": timing.calls })),
         Err(error) => fields(json!({ "error": error.to_string() })),
