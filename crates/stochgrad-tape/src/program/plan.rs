@@ -472,7 +472,8 @@ pub(super) fn plan<F: Real>(
     Ok(Program { tape, inputs, outputs, results, instructions, scratch })
 }
 
-/// Lets groups compute what takes less time to compute than to keep: cheap functions of one value that is kept anyway.
+/// Lets groups compute what takes less time to compute than to keep: cheap functions of values that are kept anyway, where a reader
+/// reads at most one of them instead of the result.
 fn compute_again<F: Real>(
     recording: &Recording<'_, F>,
     groups: &mut [Group],
@@ -483,19 +484,28 @@ fn compute_again<F: Real>(
 ) {
     for value in (0..kept.len()).filter(|&value| recording.is_computed(value)) {
         let node = recording.node(value);
-        let cheap = matches!(node.op, Op::Map(map) if !map.is_transcendental());
+        let cheap = match node.op {
+            Op::Map(map) => !map.is_transcendental(),
+            Op::Zip(zip) => zip != Zip::Pow,
+            _ => false,
+        };
         let (true, true, Some(own), Some(readers)) = (kept[value], cheap, group_of[value], readers.get(&value)) else {
             continue;
         };
-        let operand = recording.operands(value)[0];
-        let there = kept[operand] || !recording.is_computed(operand);
+        let operands = recording.operands(value);
+        let there = |&operand: &usize| kept[operand] || !recording.is_computed(operand);
+        let size = node.value.len();
         let fits = |reader: &Option<u32>| {
             reader.is_some_and(|reader| {
                 let reader = &groups[reader as usize];
-                reader.shape == *node.value.shape() && reader.plates == node.plates && reader.members.len() < LONGEST
+                let reads =
+                    |operand| reader.members.iter().any(|&member| recording.operands(member).contains(&operand));
+                let more = operands.iter().filter(|&&at| recording.node(at).value.len() == size && !reads(at)).count();
+                let shaped = reader.shape == *node.value.shape() && reader.plates == node.plates;
+                shaped && more <= 1 && reader.members.len() < LONGEST
             })
         };
-        if is_output[value] || !there || !readers.iter().all(fits) {
+        if is_output[value] || !operands.iter().all(there) || !readers.iter().all(fits) {
             continue;
         }
         kept[value] = false;
