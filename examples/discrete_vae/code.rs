@@ -7,9 +7,10 @@ use stochgrad::distributions::{
     ScoreDifferentiable, Tempered, WeakDerivative,
 };
 use stochgrad::estimators::{
-    Arm, Arms, Ars, Arsm, Auto, Carms, CategoricalDisArm, DisArm, DoubleControlVariate, Enumerate, GumbelRao,
-    GumbelSoftmax, ImportanceSampling, LeaveOneOut, MeasureValued, MovingAverage, Plan, Rebar, ReinMax, Relax, Rodeo,
-    ScoreFunction, StraightThrough, SumAndSample, Temperature, UnorderedSet, WithoutReplacement,
+    Arm, Arms, Ars, Arsm, Auto, BatchMean, Carms, CategoricalDisArm, DisArm, DoubleControlVariate, Enumerate,
+    GumbelRao, GumbelSoftmax, ImportanceSampling, LeaveOneOut, MeasureValued, MovingAverage, MuProp, Nvil, Plan, Rebar,
+    ReinMax, Relax, Rodeo, ScoreFunction, SelfCritical, StraightThrough, SumAndSample, Temperature, UnorderedSet,
+    WithoutReplacement,
 };
 use stochgrad::graph::DynMethod;
 use stochgrad::tape::{Tape, Var};
@@ -109,6 +110,12 @@ where
             Arc::new(weighted.baseline(MovingAverage::new(BASELINE_DECAY)))
         }
         MethodName::LeaveOneOut => Arc::new(score_function.baseline(LeaveOneOut)),
+        MethodName::BatchMean => Arc::new(score_function.baseline(BatchMean)),
+        MethodName::SelfCritical => Arc::new(score_function.baseline(SelfCritical)),
+        MethodName::Nvil => {
+            Arc::new(score_function.baseline(Nvil::new().learning_rate(CONTROL_VARIATE_RATE).of_data("batch")))
+        }
+        MethodName::MuProp => Arc::new(score_function.baseline(MuProp::new())),
         MethodName::DoubleControlVariate => Arc::new(DoubleControlVariate::new(samples).learned(CONTROL_VARIATE_RATE)),
         MethodName::DisarmSticks => Arc::new(CategoricalDisArm::new().pairs(samples / 2)),
         MethodName::DisarmWeighted => Arc::new(CategoricalDisArm::importance_weighted().pairs(samples / 2)),

@@ -19,6 +19,14 @@ pub(crate) enum MethodName {
     ImportanceSampled,
     /// The score function with the other samples' mean as the baseline
     LeaveOneOut,
+    /// The score function with the other samples' and images' mean as the baseline
+    BatchMean,
+    /// The score function with the cost of the likeliest code as the baseline
+    SelfCritical,
+    /// The score function with a baseline learned from the image
+    Nvil,
+    /// The score function with a linear model of the cost at the code's mean
+    MuProp,
     /// Leave-one-out with a linear model of the cost from its gradient at the other samples
     DoubleControlVariate,
     /// Antithetic pairs of bits: unbiased
@@ -77,6 +85,10 @@ impl MethodName {
             Self::MovingAverage => "moving-average",
             Self::ImportanceSampled => "importance-sampled",
             Self::LeaveOneOut => "leave-one-out",
+            Self::BatchMean => "batch-mean",
+            Self::SelfCritical => "self-critical",
+            Self::Nvil => "nvil",
+            Self::MuProp => "mu-prop",
             Self::DoubleControlVariate => "double-control-variate",
             Self::Disarm => "disarm",
             Self::Arm => "arm",

@@ -224,7 +224,7 @@ impl<P: ProposalKind, B: Memory> Method for ImportanceSampling<P, B> {
     }
 
     fn profile(&self) -> Profile {
-        let profile = Profile::unbiased(Order::Any).times(self.samples);
+        let profile = Profile::unbiased(Order::Any).and(self.baseline.profile()).times(self.samples);
         match self.normalized {
             false => profile,
             true => Profile { bias: Bias::Law, exact_to: Degree::CONSTANT, ..profile },
@@ -292,13 +292,25 @@ where
             }
         }
         let baselines = self.baseline.baselines(context, distribution)?;
-        let total = baselines.values.iter().map(|(_, baseline)| *baseline).reduce(|sum, baseline| sum + baseline);
+        let of_the_law = self.baseline.by_member()
+            || self.baseline.profile().bias != Bias::Unbiased
+            || !baselines.gradient_terms.is_empty()
+            || baselines.values.iter().any(|baseline| baseline.mean.is_some());
+        if of_the_law {
+            return Err(context.refused(format!(
+                "\"{}\" is made for samples of the law itself, and these are draws of another one; use LeaveOneOut, MovingAverage or SelfCritical, or \
+                 ScoreFunction for the node",
+                self.baseline.name().unwrap_or_default()
+            )));
+        }
+        let total = baselines.values.iter().map(|baseline| baseline.value).reduce(|sum, baseline| sum + baseline);
         let control_variates = total.map(|baseline| {
             let magic_box = distribution.log_prob(context.value()).magic_box();
             (1.0 / magic_box - 1.0) * baseline.stop_gradient()
         });
         Ok(Terms {
             control_variates: control_variates.into_iter().collect(),
+            auxiliary: baselines.auxiliary,
             updates: baselines.updates,
             ..Terms::default()
         })
@@ -638,5 +650,20 @@ mod tests {
         let mut compiled = graph.compile().unwrap();
         compiled.set("t", &Tensor::scalar(0.3)).unwrap();
         assert_eq!(*compiled.run(Seed::new(3).step(0)).unwrap().get("t").unwrap(), expected);
+    }
+
+    #[test]
+    fn baselines_that_need_samples_of_the_law_are_refused() {
+        fn error<B: Baseline<f64> + Clone + 'static>(baseline: B) -> String {
+            let tape = Tape::<f64>::new();
+            let graph = Graph::new(&tape, Seed::new(1));
+            let method = ImportanceSampling::overdispersed(2.0).samples(3).baseline(baseline);
+            let x = graph.sample("x", &Bernoulli::from_logits(graph.param("t", 0.3).unwrap()), &method).unwrap();
+            graph.cost("cost", x).unwrap();
+            graph.backward().map(|_| ()).unwrap_err().to_string()
+        }
+        assert!(error(crate::MuProp::new()).contains("another one"));
+        assert!(error(crate::OptimalBaseline::new(0.9)).contains("another one"));
+        assert!(error(crate::Normalized::new(LeaveOneOut, 0.9)).contains("another one"));
     }
 }

@@ -25,8 +25,20 @@
 //! | [`Auto`] | a finite support, reparameterised samples, or a support that does not depend on the parameters | none | any, 1 through kinks |
 //! | [`GumbelSoftmax`] | a continuous relaxation, a differentiable cost | another law, or (straight-through) the gradient | any, or 1 |
 //!
-//! Baselines reduce the variance of the score function: [`LeaveOneOut`], [`MovingAverage`], [`Constant`], [`Vimco`], [`Ovis`], [`FnBaseline`], or the user's
-//! own [`Baseline`]. A [`Plan`] makes the samples of a node keep out of one another's way.
+//! Baselines reduce the variance of the score function, and leave it unbiased:
+//!
+//! | baseline | made of | order |
+//! |---|---|---|
+//! | [`LeaveOneOut`], [`BatchMean`], [`Vimco`], [`Ovis`] | other members | any |
+//! | [`MovingAverage`], [`OptimalBaseline`], [`Nvil`] | past steps | any; 1 with a number for each element |
+//! | [`SelfCritical`], [`FreshSample`] | a replay with another value | any |
+//! | [`MuProp`], [`DeltaMethod`] | a Taylor polynomial at the mean | any |
+//! | [`ControlFunction`], [`LinearControlVariates`] | functions with known means, fitted coefficients | any |
+//! | [`Constant`], [`FnBaseline`], the user's own [`Baseline`] | what the user knows | any |
+//!
+//! [`PerCost`] and [`EachCost`] give each cost its own. [`Normalized`] divides by the running deviation, and is biased. [`log_variance`] is an
+//! objective whose gradient is that of leave-one-out.
+//! A [`Plan`] makes the samples of a node keep out of one another's way.
 //!
 //! An *objective* records a cost whose gradient can be estimated in several ways: [`EvidenceBound`], the ELBO and the bounds of importance weighting.
 //!
@@ -57,6 +69,7 @@ mod gumbel_softmax;
 mod implicit_pathwise;
 mod importance_sampling;
 mod lax;
+mod log_variance;
 mod measure_valued;
 mod member_gradients;
 #[cfg(test)]
@@ -88,7 +101,9 @@ pub use ars::Ars;
 pub use arsm::Arsm;
 pub use auto::Auto;
 pub use baseline::{
-    Baseline, Baselines, Constant, DynBaseline, FnBaseline, LeaveOneOut, Memory, MovingAverage, NoBaseline, Ovis, Vimco,
+    Baseline, Baselines, BatchMean, Constant, ControlFunction, CostBaseline, DeltaMethod, DynBaseline, EachCost,
+    FnBaseline, FreshSample, LeaveOneOut, LinearControlVariates, Memory, MovingAverage, MuProp, NoBaseline, Normalized,
+    Nvil, OptimalBaseline, Ovis, PerCost, SelfCritical, Vimco,
 };
 pub use carms::Carms;
 pub use categorical_disarm::CategoricalDisArm;
@@ -102,6 +117,7 @@ pub use gumbel_softmax::GumbelSoftmax;
 pub use implicit_pathwise::ImplicitPathwise;
 pub use importance_sampling::{GivenLaw, ImportanceSampling, OverdispersedLaw, Proposal, ProposalKind};
 pub use lax::Lax;
+pub use log_variance::{detached, log_variance};
 pub use measure_valued::MeasureValued;
 pub use objectives::{EvidenceBound, Prior};
 pub use pathwise::Pathwise;

@@ -10,8 +10,11 @@ use stochgrad_tensor::Real;
 /// Whatever a method makes of the distribution on the copies can be differentiated by them while the step is recorded: members do not
 /// meet in the copies, and no derivative goes on to the model.
 pub(crate) struct MemberGradients<'t, F: Real> {
-    parameters: Vec<(Var<'t, F>, Var<'t, F>)>,
+    parameters: Pairs<'t, F>,
 }
+
+/// Parameters with their copies.
+type Pairs<'t, F> = Vec<(Var<'t, F>, Var<'t, F>)>;
 
 impl<'t, F: Real> MemberGradients<'t, F> {
     /// The copies, and the distribution on them.
@@ -19,17 +22,7 @@ impl<'t, F: Real> MemberGradients<'t, F> {
         context: &CostContext<'_, 't, F>,
         distribution: &D::On<'t>,
     ) -> GraphResult<(Self, D::On<'t>)> {
-        let plates = context.value().plates();
-        let mut ids = IdMap::identity();
-        let mut parameters = Vec::new();
-        for parameter in distribution.parameters() {
-            let copy = parameter.var.stop_gradient().expand_plates(&plates);
-            // An operation of its own, even where nothing is expanded.
-            let copy = copy.reshape(copy.shape());
-            ids.insert(parameter.var.id(), copy.id());
-            parameters.push((parameter.var, copy));
-        }
-        let copied = D::store(distribution).bind(context.tape(), &ids).map_err(|source| context.error(source))?;
+        let (parameters, copied) = spread::<F, D>(context, distribution, &Var::stop_gradient)?;
         Ok((MemberGradients { parameters }, copied))
     }
 
@@ -48,6 +41,35 @@ impl<'t, F: Real> MemberGradients<'t, F> {
         // Not `dot − stop(dot)`: an infinite logit times zero has no difference with itself.
         Some(GradientTerm { value: sum.tape().constant(0.0).straight_through(sum), summed: joint.clone() })
     }
+}
+
+/// The distribution on parameters that lie on all plates of the node's value and depend on those of the model: a derivative by them is one of
+/// single members, and goes on to the model.
+pub(crate) fn parameters_by_member<'t, F: Real, D: Family<F>>(
+    context: &CostContext<'_, 't, F>,
+    distribution: &D::On<'t>,
+) -> GraphResult<D::On<'t>> {
+    Ok(spread::<F, D>(context, distribution, &|parameter| parameter)?.1)
+}
+
+/// The parameters of a distribution, what becomes of each on all plates of the node's value, and the distribution on these.
+fn spread<'t, F: Real, D: Family<F>>(
+    context: &CostContext<'_, 't, F>,
+    distribution: &D::On<'t>,
+    prepare: &dyn Fn(Var<'t, F>) -> Var<'t, F>,
+) -> GraphResult<(Pairs<'t, F>, D::On<'t>)> {
+    let plates = context.value().plates();
+    let mut ids = IdMap::identity();
+    let mut parameters = Vec::new();
+    for parameter in distribution.parameters() {
+        let copy = prepare(parameter.var).expand_plates(&plates);
+        // An operation of its own, even where nothing is expanded.
+        let copy = copy.reshape(copy.shape());
+        ids.insert(parameter.var.id(), copy.id());
+        parameters.push((parameter.var, copy));
+    }
+    let copied = D::store(distribution).bind(context.tape(), &ids).map_err(|source| context.error(source))?;
+    Ok((parameters, copied))
 }
 
 /// The sum over all plates.

@@ -1,7 +1,7 @@
 //! Small models of bits for tests: every shape of graph in which credit can be assigned wrongly.
 
 use stochgrad_check::Oracle;
-use stochgrad_distributions::Bernoulli;
+use stochgrad_distributions::{Bernoulli, OneHotCategorical};
 use stochgrad_graph::{DynMethod, GradientMethod, Graph, GraphResult, Method, Seed};
 use stochgrad_tape::{Id, Tape, Var};
 use stochgrad_tensor::Tensor;
@@ -89,17 +89,65 @@ where
 
 /// Checks the first derivative and the value on every shape of graph, with the methods in this order.
 pub(crate) fn assert_unbiased(methods: [&BitMethod; 3]) {
+    assert_exact(methods, 1, true);
+}
+
+/// Checks the derivatives up to an order on every shape of graph, with the methods in this order; on data only if that is not too much.
+pub(crate) fn assert_exact(methods: [&BitMethod; 3], top: usize, data: bool) {
     let [a, b, c] = methods;
     let name = names(&methods);
     let verify = |shape: &str, model: &dyn Fn(&Graph<'_, f64>) -> GraphResult<()>| {
-        let report = Oracle::new().nodes(2).verify(model, 0..=1, 1e-9);
+        let report = Oracle::new().nodes(2).verify(model, 0..=top, 1e-9);
         report.unwrap_or_else(|error| panic!("{name}, {shape}: {error}"));
     };
     verify("chain", &|graph: &Graph<'_, f64>| chain(graph, a, b));
     verify("fork", &|graph: &Graph<'_, f64>| fork(graph, a, b, c));
     verify("skip edge", &|graph: &Graph<'_, f64>| skip_edge(graph, methods));
     verify("two costs", &|graph: &Graph<'_, f64>| two_costs(graph, a, b));
-    verify("data", &|graph: &Graph<'_, f64>| on_data(graph, a, b));
+    if data {
+        verify("data", &|graph: &Graph<'_, f64>| on_data(graph, a, b));
+    }
+}
+
+/// The probabilities of the eight categories that [`variance_on_categories`] draws from, the number of ones in each of them, and their costs.
+fn categories(phi: f64) -> [(f64, f64, f64); 8] {
+    let p = 1.0 / (1.0 + (-phi).exp());
+    std::array::from_fn(|state| {
+        let ones = f64::from((state as u32).count_ones());
+        let bit = |i: usize| (state >> i & 1) as f64;
+        let cost = [0.6, 0.51, 0.48].iter().enumerate().map(|(i, t)| (bit(i) - t).powi(2)).sum();
+        (p.powf(ones) * (1.0 - p).powf(3.0 - ones), ones, cost)
+    })
+}
+
+/// The variance of the gradient by one parameter of a cost on eight categories (Liu et al. 2019; Kool et al. 2020): the states of three bits with
+/// the logit `phi`.
+pub(crate) fn variance_on_categories<M>(phi: f64, method: &M) -> f64
+where
+    M: GradientMethod<f64, OneHotCategorical<Id>> + Clone + 'static,
+{
+    let states = categories(phi);
+    let model = |graph: &Graph<'_, f64>| {
+        let phi = graph.param("phi", phi)?;
+        let logits = phi * graph.constant(states.map(|(_, ones, _)| ones));
+        let x = graph.sample("x", &OneHotCategorical::from_logits(logits), method)?;
+        graph.cost("cost", (x * graph.constant(states.map(|(.., cost)| cost))).sum())
+    };
+    Oracle::new().gradient(model).unwrap().variance("phi").unwrap().item().unwrap()
+}
+
+/// The expectations of the squared score by that parameter, times the cost and by itself.
+pub(crate) fn squared_score_on_categories(phi: f64) -> (f64, f64) {
+    let p = 1.0 / (1.0 + (-phi).exp());
+    let square = |ones: f64| (ones - 3.0 * p).powi(2);
+    let states = categories(phi);
+    let below = states.iter().map(|(chance, ones, _)| chance * square(*ones)).sum();
+    (states.iter().map(|(chance, ones, cost)| chance * square(*ones) * cost).sum(), below)
+}
+
+/// The expected cost on the eight categories.
+pub(crate) fn expected_cost_on_categories(phi: f64) -> f64 {
+    categories(phi).iter().map(|(chance, _, cost)| chance * cost).sum()
 }
 
 /// Checks the variance of the gradient of (b − target)² by the logit of one bit that is 1 with probability `theta`.

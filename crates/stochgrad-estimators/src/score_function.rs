@@ -5,7 +5,7 @@
 //!
 //! averaged over $K$ independent samples. In the surrogate the gradient function is $l = \ln p(x; \theta)$, and the baseline
 //! $b$ enters as the control variate $a = (1 - \square(l))\, \operatorname{stop}(b)$: its value is zero, its mean is zero, and so are
-//! those of all its derivatives as long as $b$ does not depend on $x$.
+//! those of all its derivatives as long as $b$ does not depend on $x$, or its mean is known and put back.
 //!
 //! Also known as REINFORCE or the likelihood-ratio method: Glynn (1990), Williams (1992). Baselines: Greensmith et al. (2004);
 //! at any order of derivative: Mao et al. (2019).
@@ -20,13 +20,14 @@
 //! | cost evaluations | $K$ |
 //! | the cost offers | its value only: jumps, branches and black boxes are welcome |
 
-use crate::baseline::{Baseline, Baselines, Memory, NoBaseline};
+use crate::baseline::{Baseline, Baselines, CostBaseline, Memory, NoBaseline};
+use crate::member_gradients::parameters_by_member;
 use stochgrad_distributions::{Distribution, DistributionError, Family, ScoreDifferentiable};
 use stochgrad_graph::{
-    CostContext, GradientMethod, GraphResult, Method, MethodState, Order, Path, Profile, SampleContext, SamplePlate,
-    SampleSet, Terms,
+    CostContext, GradientMethod, GraphResult, Guarantee, Method, MethodState, Order, Path, Profile, SampleContext,
+    SamplePlate, SampleSet, Terms,
 };
-use stochgrad_tape::{Plate, PlateKind, Plates, Tape, Var, Weights};
+use stochgrad_tape::{Plate, PlateKind, Tape, Var, Weights};
 use stochgrad_tensor::Real;
 use stochgrad_tensor::plan::Plan;
 
@@ -101,7 +102,7 @@ impl<B: Memory> Method for ScoreFunction<B> {
     }
 
     fn profile(&self) -> Profile {
-        Profile::unbiased(Order::Any).times(self.plate.samples())
+        Profile::unbiased(Order::Any).and(self.baseline.profile()).times(self.plate.samples())
     }
 
     fn sample_plate(&self) -> SamplePlate {
@@ -121,6 +122,11 @@ impl<F: Real, D: Family<F>, B: Baseline<F>> GradientMethod<F, D> for ScoreFuncti
 where
     for<'t> D::On<'t>: ScoreDifferentiable<'t, F>,
 {
+    fn guarantee(&self, distribution: &D::On<'_>, path: &Path) -> Result<Guarantee, String> {
+        self.baseline.check_distribution(distribution)?;
+        Ok(Method::profile(self).guarantee(path))
+    }
+
     fn sample<'t>(
         &self,
         context: &SampleContext<'_, 't, F>,
@@ -139,31 +145,41 @@ where
     }
 
     fn terms<'t>(&self, context: &CostContext<'_, 't, F>, distribution: &D::On<'t>) -> GraphResult<Terms<'t, F>> {
-        Ok(baseline_terms(context.tape(), self.baseline.baselines(context, distribution)?))
+        let baselines = match self.baseline.by_member() {
+            true => self.baseline.baselines(context, &parameters_by_member::<F, D>(context, distribution)?)?,
+            false => self.baseline.baselines(context, distribution)?,
+        };
+        Ok(baseline_terms(context.tape(), baselines))
     }
 }
 
-/// The control variates $(1 - \square(l))\, \operatorname{stop}(b)$ of some baselines.
-pub(crate) fn baseline_terms<'t, F: Real>(tape: &Tape<F>, baselines: Baselines<'t, F>) -> Terms<'t, F> {
+/// The control variates $(1 - \square(l))\, \operatorname{stop}(b)$ of some baselines, with the derivatives of their means.
+pub(crate) fn baseline_terms<'t, F: Real>(tape: &'t Tape<F>, baselines: Baselines<'t, F>) -> Terms<'t, F> {
     // Costs that see the same members jointly have the same gradient function: one box serves them all.
-    let mut groups: Vec<(Plates, Var<'t, F>, Var<'t, F>)> = Vec::new();
-    for (cost, baseline) in baselines.values {
-        let Some(l) = cost.gradient_function else { continue };
-        match groups.iter_mut().find(|(joint, ..)| *joint == cost.joint) {
-            Some((_, _, sum)) => *sum = *sum + baseline,
-            None => groups.push((cost.joint, l, baseline)),
+    let mut groups: Vec<CostBaseline<'t, F>> = Vec::new();
+    for baseline in baselines.values {
+        match groups.iter_mut().find(|group| group.cost.joint == baseline.cost.joint) {
+            Some(group) => {
+                group.value = group.value + baseline.value;
+                group.mean =
+                    group.mean.zip(baseline.mean).map(|(sum, mean)| sum + mean).or(group.mean).or(baseline.mean);
+            }
+            None => groups.push(baseline),
         }
     }
     let control_variates = groups
         .into_iter()
-        .map(|(joint, l, baseline)| {
-            let a = (1.0 - l.magic_box()) * baseline.stop_gradient();
+        .filter_map(|CostBaseline { cost, value, mean }| {
+            let (joint, l) = (cost.joint, cost.gradient_function?);
+            let a = (1.0 - l.magic_box()) * value.stop_gradient();
+            let a = mean.map_or(a, |mean| a + tape.constant(0.0).straight_through(mean));
             // A joint cost occurs once, and not once for each member of a summed plate.
             let repeated = summed_members(tape, &joint);
-            if repeated == 1 { a } else { a * (1.0 / repeated as f64) }
+            Some(if repeated == 1 { a } else { a * (1.0 / repeated as f64) })
         })
         .collect();
-    Terms { control_variates, updates: baselines.updates, ..Terms::default() }
+    let Baselines { gradient_terms, auxiliary, updates, .. } = baselines;
+    Terms { control_variates, gradient_terms, auxiliary, updates }
 }
 
 /// Checks that a baseline suits the members of a node's plate.
@@ -198,7 +214,7 @@ mod tests {
     use crate::models::{self, BitMethod, CHAIN};
     use std::sync::Arc;
     use stochgrad_check::{Oracle, StatisticalTest};
-    use stochgrad_distributions::{Bernoulli, Laplace, Normal, OneHotCategorical};
+    use stochgrad_distributions::{Bernoulli, Laplace, Normal};
     use stochgrad_graph::{Graph, GraphError, Seed};
     use stochgrad_tensor::Tensor;
 
@@ -459,34 +475,18 @@ mod tests {
 
     #[test]
     fn the_variance_on_eight_categories_is_the_known_one() {
-        let cost = |state: usize| {
-            [0.6, 0.51, 0.48].iter().enumerate().map(|(i, p)| ((state >> i & 1) as f64 - p).powi(2)).sum::<f64>()
-        };
-        let ones = |state: usize| f64::from((state as u32).count_ones());
         for (phi, known, pairs) in [
             (0.0_f64, [0.4384202, 4.65e-3, 4.65e-3], [7.275e-3, 1.9875e-3, 7.580357e-4]),
             (-4.0, [3.355677e-2, 7.126332e-4, 5.353531e-4], [3.810247e-4, 1.822763e-4, 8.996158e-5]),
         ] {
-            let variance = |method: &DynCategories| {
-                let model = |graph: &Graph<'_, f64>| {
-                    let phi = graph.param("phi", phi)?;
-                    let logits = phi * graph.constant(Tensor::from_fn([8], ones));
-                    let x = graph.sample("x", &OneHotCategorical::from_logits(logits), method)?;
-                    graph.cost("cost", (x * graph.constant(Tensor::from_fn([8], cost))).sum())
-                };
-                Oracle::new().gradient(model).unwrap().variance("phi").unwrap().item().unwrap()
-            };
-            let p = 1.0 / (1.0 + (-phi).exp());
-            let chance = |state: usize| p.powf(ones(state)) * (1.0 - p).powf(3.0 - ones(state));
-            let expectation = |f: &dyn Fn(usize) -> f64| (0..8).map(|state| chance(state) * f(state)).sum::<f64>();
-            let square = |state: usize| (ones(state) - 3.0 * p).powi(2);
-            let best = expectation(&|state| cost(state) * square(state)) / expectation(&square);
-            for (b, expected) in [0.0, expectation(&cost), best].into_iter().zip(known) {
-                let found = variance(&(Arc::new(ScoreFunction::new().baseline(Constant(b))) as DynCategories));
+            let (above, below) = models::squared_score_on_categories(phi);
+            let constants = [0.0, models::expected_cost_on_categories(phi), above / below];
+            for (b, expected) in constants.into_iter().zip(known) {
+                let found = models::variance_on_categories(phi, &ScoreFunction::new().baseline(Constant(b)));
                 assert!((found - expected).abs() < 1e-6 * expected, "b = {b}: {found:e}, not {expected:e}");
             }
             let leave_one_out = |samples: usize| {
-                variance(&(Arc::new(ScoreFunction::new().samples(samples).baseline(LeaveOneOut)) as DynCategories))
+                models::variance_on_categories(phi, &ScoreFunction::new().samples(samples).baseline(LeaveOneOut))
             };
             let (two, four) = (leave_one_out(2), leave_one_out(4));
             // The variance of a U-statistic has two unknowns: those of two and four samples give that of eight.
@@ -496,8 +496,6 @@ mod tests {
             }
         }
     }
-
-    type DynCategories = stochgrad_graph::DynMethod<f64, OneHotCategorical<stochgrad_tape::Id>>;
 
     #[test]
     fn the_variance_on_a_gaussian_is_the_known_one() {

@@ -1,4 +1,4 @@
-//! The network that RELAX and LAX learn as a control variate.
+//! The network that RELAX and LAX learn as a control variate, and NVIL as a baseline.
 
 use crate::own_parameters::OwnParameters;
 use stochgrad_tape::{Tape, Var};

@@ -6,6 +6,7 @@ use crate::guarantee::Path;
 use crate::method::{SamplePlate, SampleSet};
 use crate::surrogate::{Builder, merge};
 use std::panic::Location;
+use std::rc::Rc;
 use stochgrad_distributions::{Distribution, DistributionError, Draw, NoiseKey, NoiseSource};
 use stochgrad_tape::{Plate, PlateKind, Plates, Tape, Var};
 use stochgrad_tensor::plan::Plan;
@@ -220,10 +221,16 @@ pub struct RecordedDifference<'t, F: Real> {
     pub summed: Plates,
 }
 
+/// Parts of costs, by the numbers of cost and part.
+pub(crate) type PartNumbers = Rc<[(usize, usize)]>;
+
 /// The surroundings of a node's terms: its costs, and counterfactual replay.
+#[derive(Clone)]
 pub struct CostContext<'a, 't, F: Real> {
     pub(crate) builder: &'a Builder<'a, 't, F>,
     pub(crate) node: usize,
+    /// The parts of costs that are looked at, and what they are called together; `None` for all downstream of the node.
+    pub(crate) chosen: Option<(PartNumbers, String)>,
 }
 
 impl<'a, 't, F: Real> CostContext<'a, 't, F> {
@@ -235,6 +242,45 @@ impl<'a, 't, F: Real> CostContext<'a, 't, F> {
     /// The address of the node.
     pub fn address(&self) -> &Address {
         &self.builder.nodes[self.node].address
+    }
+
+    /// What the memory of the node's method is filed under: the address, and what the context was
+    /// [restricted](Self::restricted) to.
+    pub fn label(&self) -> String {
+        match &self.chosen {
+            None => self.address().to_string(),
+            Some((_, label)) => format!("{} / {label}", self.address()),
+        }
+    }
+
+    /// The same node with some of the costs downstream only, by their number among the [`cost_parts`](Self::cost_parts), under a label of
+    /// their own.
+    pub fn restricted(&self, label: &str, keep: &dyn Fn(usize) -> bool) -> Self {
+        let parts =
+            self.parts().iter().enumerate().filter(|(number, _)| keep(*number)).map(|(_, &part)| part).collect();
+        let label = match &self.chosen {
+            None => label.into(),
+            Some((_, before)) => format!("{before} / {label}"),
+        };
+        CostContext { chosen: Some((parts, label)), ..self.clone() }
+    }
+
+    /// The parts of costs downstream of the node: the name of the cost, and the number of the part. A cost that is a sum of averages over
+    /// plates has several parts.
+    pub fn cost_parts(&self) -> Vec<(String, usize)> {
+        self.parts().iter().map(|&(cost, part)| (self.builder.costs[cost].name.clone(), part)).collect()
+    }
+
+    fn parts(&self) -> PartNumbers {
+        match &self.chosen {
+            Some((parts, _)) => parts.clone(),
+            None => self.builder.downstream(self.node).collect(),
+        }
+    }
+
+    /// The data of a name; see [`Graph::data_named`](crate::Graph::data_named).
+    pub fn data(&self, name: &str) -> Option<Var<'t, F>> {
+        self.builder.graph.state().data.iter().find(|(known, _)| known == name).map(|(_, data)| *data)
     }
 
     /// The sampled value.
@@ -268,6 +314,13 @@ impl<'a, 't, F: Real> CostContext<'a, 't, F> {
         Draw::new(self.builder.tape, self.builder.noise, key, self.value().plates()).purpose(purpose)
     }
 
+    /// As [`draw`](Self::draw), on plates of the caller's choice.
+    pub fn draw_on(&self, purpose: &str, plates: &[Plate]) -> Draw<'_, F> {
+        let mut sorted = Plates::new();
+        merge(&mut sorted, plates);
+        Draw::new(self.builder.tape, self.builder.noise, self.address().key(), sorted).purpose(purpose)
+    }
+
     /// The request that the value was drawn with, on the plates of the value: its noise is that of the sample.
     pub fn sample_draw(&self) -> Draw<'_, F> {
         Draw::new(self.builder.tape, self.builder.noise, self.address().key(), self.value().plates())
@@ -278,7 +331,7 @@ impl<'a, 't, F: Real> CostContext<'a, 't, F> {
     /// # Errors
     /// If members that are not independent act jointly on one of them.
     pub fn costs(&self) -> GraphResult<Vec<NodeCost<'t, F>>> {
-        self.builder.costs_of(self.node)
+        self.builder.costs_of(self.node, &self.parts())
     }
 
     /// The costs downstream of the node added up: one entry for each set of plates that they lack.
@@ -286,7 +339,7 @@ impl<'a, 't, F: Real> CostContext<'a, 't, F> {
     /// # Errors
     /// If members that are not independent act jointly on one of them.
     pub fn totals(&self) -> GraphResult<Vec<NodeCost<'t, F>>> {
-        self.builder.totals_of(self.node)
+        self.builder.totals_of(self.node, &self.parts())
     }
 
     /// The change of the costs downstream when one element of the value is replaced by that of an alternative: for all
@@ -300,7 +353,7 @@ impl<'a, 't, F: Real> CostContext<'a, 't, F> {
         alternatives: &[Tensor<F>],
         element_rank: usize,
     ) -> GraphResult<Vec<ElementDifference<F>>> {
-        self.builder.element_differences(self.node, alternatives, element_rank)
+        self.builder.element_differences(self.node, &self.parts(), alternatives, element_rank)
     }
 
     /// As [`element_differences`](Self::element_differences), recorded: for nodes with one element a member, whose members meet
@@ -314,7 +367,7 @@ impl<'a, 't, F: Real> CostContext<'a, 't, F> {
         alternatives: &[Var<'t, F>],
         element_rank: usize,
     ) -> GraphResult<Option<Vec<RecordedDifference<'t, F>>>> {
-        self.builder.recorded_differences(self.node, alternatives, element_rank)
+        self.builder.recorded_differences(self.node, &self.parts(), alternatives, element_rank)
     }
 
     /// The costs downstream had the node's value been `value`, which lies on the same plates: recorded, so that gradients flow
@@ -324,7 +377,19 @@ impl<'a, 't, F: Real> CostContext<'a, 't, F> {
     /// If the replay meets a stochastic node whose values are not recorded functions of its parameters (the derivative
     /// would miss its dependence), or host code branched on a value that changes.
     pub fn recorded_replay(&self, value: Var<'t, F>) -> GraphResult<Vec<NodeCost<'t, F>>> {
-        self.builder.recorded_replay(self.node, value)
+        self.builder.recorded_replay(self.node, &self.parts(), value)
+    }
+
+    /// The total costs downstream, and what each would be had the node's value been `value`, under the same noise. All members change at the
+    /// same time: a cost that sees several of them together sees all of them changed.
+    ///
+    /// `value` may lack plates of the node's value: members along them are then evaluated once, where nothing downstream tells them
+    /// apart. Derivatives by `value` are those of the recorded operations; a node that is drawn again passes none.
+    ///
+    /// # Errors
+    /// If host code branched on a value that changes, or an operation of the replay fails.
+    pub fn replay(&self, value: Var<'t, F>) -> GraphResult<Vec<(NodeCost<'t, F>, Var<'t, F>)>> {
+        self.builder.replayed_totals(self.node, &self.parts(), value)
     }
 
     /// The total costs downstream, and the gradient of each by the node's value: one row of it for each member, recorded and with the
@@ -336,7 +401,7 @@ impl<'a, 't, F: Real> CostContext<'a, 't, F> {
     /// # Errors
     /// As [`totals`](Self::totals).
     pub fn cost_gradients(&self) -> GraphResult<Vec<(NodeCost<'t, F>, Var<'t, F>)>> {
-        self.builder.cost_gradients_of(self.node)
+        self.builder.cost_gradients_of(self.node, &self.parts())
     }
 
     /// The costs downstream, had the function of a whole plate (a log-mean-exp over the node's sample plate, say) seen other values:
@@ -350,7 +415,7 @@ impl<'a, 't, F: Real> CostContext<'a, 't, F> {
         plate: Plate,
         change: &dyn Fn(Var<'t, F>) -> Var<'t, F>,
     ) -> GraphResult<Vec<NodeCost<'t, F>>> {
-        self.builder.changed_reductions(self.node, plate, change)
+        self.builder.changed_reductions(self.node, &self.parts(), plate, change)
     }
 
     /// A refusal in the name of the node.

@@ -115,9 +115,9 @@ impl<'t, F: Real> Builder<'_, 't, F> {
         Ok(NodeCost { name, value, joint, gradient_function })
     }
 
-    pub(crate) fn costs_of(&self, node: usize) -> GraphResult<Vec<NodeCost<'t, F>>> {
+    pub(crate) fn costs_of(&self, node: usize, parts: &[(usize, usize)]) -> GraphResult<Vec<NodeCost<'t, F>>> {
         let mut groups: Vec<(usize, Plates, Var<'t, F>)> = Vec::new();
-        for at in self.downstream(node) {
+        for &at in parts {
             let joint = self.joint_with(node, at);
             let value = self.averaged(at, &without(&self.nodes[node].plates, &joint));
             match groups.iter_mut().find(|(cost, plates, _)| *cost == at.0 && *plates == joint) {
@@ -132,12 +132,16 @@ impl<'t, F: Real> Builder<'_, 't, F> {
     }
 
     /// See [`CostContext::cost_gradients`](crate::CostContext::cost_gradients).
-    pub(crate) fn cost_gradients_of(&self, node: usize) -> GraphResult<Vec<(NodeCost<'t, F>, Var<'t, F>)>> {
+    pub(crate) fn cost_gradients_of(
+        &self,
+        node: usize,
+        parts: &[(usize, usize)],
+    ) -> GraphResult<Vec<(NodeCost<'t, F>, Var<'t, F>)>> {
         let StochasticNode { value, plates, .. } = &self.nodes[node];
         let mut found = Vec::new();
-        for total in self.totals_of(node)? {
+        for total in self.totals_of(node, parts)? {
             let mut sum = self.tape.constant(0.0);
-            for at in self.downstream(node).filter(|at| self.joint_with(node, *at) == total.joint) {
+            for at in parts.iter().filter(|at| self.joint_with(node, **at) == total.joint) {
                 let part = &self.costs[at.0].parts[at.1];
                 let outside = without(&part.plates, &without(plates, &total.joint));
                 let average = self.reduce_with(part.value, &outside, &IdMap::identity(), true);
@@ -149,16 +153,16 @@ impl<'t, F: Real> Builder<'_, 't, F> {
         Ok(found)
     }
 
-    pub(crate) fn totals_of(&self, node: usize) -> GraphResult<Vec<NodeCost<'t, F>>> {
+    pub(crate) fn totals_of(&self, node: usize, parts: &[(usize, usize)]) -> GraphResult<Vec<NodeCost<'t, F>>> {
         let mut groups: Vec<(Plates, Vec<u64>)> = Vec::new();
-        let parts = Numbering::new(self.costs);
-        for at in self.downstream(node) {
+        let numbers = Numbering::new(self.costs);
+        for &at in parts {
             let joint = self.joint_with(node, at);
             let group = groups.iter().position(|(plates, _)| *plates == joint).unwrap_or_else(|| {
-                groups.push((joint, vec![0; parts.words()]));
+                groups.push((joint, vec![0; numbers.words()]));
                 groups.len() - 1
             });
-            let number = parts.number(at);
+            let number = numbers.number(at);
             groups[group].1[number / 64] |= 1 << (number % 64);
         }
         let plates = &self.nodes[node].plates;
@@ -167,7 +171,7 @@ impl<'t, F: Real> Builder<'_, 't, F> {
             let seen = without(plates, &joint);
             let mut sums = self.totals.borrow_mut();
             let sums = sums.entry((plates.clone(), joint.clone())).or_insert_with(SubsetSums::new);
-            if let Some(value) = sums.sum(&words, &|number| Some(self.averaged(parts.at(number), &seen))) {
+            if let Some(value) = sums.sum(&words, &|number| Some(self.averaged(numbers.at(number), &seen))) {
                 totals.push(self.node_cost(node, String::new(), value, joint)?);
             }
         }

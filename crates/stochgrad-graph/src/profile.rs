@@ -88,6 +88,18 @@ impl Profile {
         }
     }
 
+    /// Both together: the weaker of the promises, and the sums of the numbers.
+    pub fn and(self, other: Self) -> Self {
+        Profile {
+            bias: self.bias.max(other.bias),
+            exact_to: self.exact_to.min(other.exact_to),
+            order: self.order.min(other.order),
+            evaluations: self.evaluations.plus(other.evaluations),
+            backward_passes: self.backward_passes.plus(other.backward_passes),
+            access: self.access.max(other.access),
+        }
+    }
+
     /// What is guaranteed for costs that depend on the value in this way. A method whose derivatives follow the path combines it with the
     /// order of the path.
     pub fn guarantee(&self, path: &Path) -> Guarantee {
@@ -137,7 +149,7 @@ pub struct Count {
 }
 
 /// What a [`Count`] grows with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Size {
     /// The independent elements of a value.
     Elements,
@@ -167,6 +179,16 @@ impl Count {
     /// That many times as many.
     pub const fn times(self, factor: usize) -> Self {
         Count { fixed: self.fixed.saturating_mul(factor), each: self.each.saturating_mul(factor), of: self.of }
+    }
+
+    /// Both together. Of two that grow with different sizes, the sum is stated in that which comes last in [`Size`].
+    pub fn plus(self, other: Self) -> Self {
+        let of = match (self.each, other.each) {
+            (0, _) => other.of,
+            (_, 0) => self.of,
+            _ => self.of.max(other.of),
+        };
+        Count { fixed: self.fixed.saturating_add(other.fixed), each: self.each.saturating_add(other.each), of }
     }
 
     /// The number for a node of some extent; `None` for the states of a law that has no end of them, and beyond what can be counted.
@@ -256,6 +278,21 @@ mod tests {
         assert_eq!(Count::exactly(0).and(1, Size::JointStates).at(&numbers), None);
         let many = Extent { elements: 1000, coordinates: 1000, states: Some(2) };
         assert_eq!(Count::exactly(0).and(1, Size::JointStates).at(&many), None);
+    }
+
+    #[test]
+    fn two_together_are_the_weaker_promise_and_the_sum_of_the_numbers() {
+        let one = Profile::unbiased(Order::Any);
+        let other = Profile::biased(Bias::Gradient)
+            .evaluations(Count::exactly(2))
+            .backward_passes(Count::exactly(1).and(3, Size::Elements), Access::Between);
+        let both = one.and(other);
+        assert_eq!((both.bias, both.exact_to, both.order), (Bias::Gradient, Degree::CONSTANT, Order::Finite(1)));
+        assert_eq!((both.evaluations, both.access), (Count::exactly(3), Access::Between));
+        assert_eq!(both.backward_passes.to_string(), "1 + 3 · elements");
+        assert_eq!(both, other.and(one));
+        let states = Count::exactly(1).and(1, Size::JointStates);
+        assert_eq!(both.backward_passes.plus(states).to_string(), "2 + 4 · joint states");
     }
 
     #[test]

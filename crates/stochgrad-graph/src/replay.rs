@@ -123,14 +123,19 @@ impl<'t, F: Real> Builder<'_, 't, F> {
     }
 
     /// See [`CostContext::recorded_replay`](crate::CostContext::recorded_replay).
-    pub(crate) fn recorded_replay(&self, node: usize, value: Var<'t, F>) -> GraphResult<Vec<NodeCost<'t, F>>> {
+    pub(crate) fn recorded_replay(
+        &self,
+        node: usize,
+        parts: &[(usize, usize)],
+        value: Var<'t, F>,
+    ) -> GraphResult<Vec<NodeCost<'t, F>>> {
         let cone = self.tape.cone(self.nodes[node].value.id(), self.end);
         let ids = self.replay(node, value, &cone, true)?;
         let plates = &self.nodes[node].plates;
-        let mut costs = self.costs_of(node)?;
+        let mut costs = self.costs_of(node, parts)?;
         for cost in &mut costs {
             let mut sum: Option<Var<'t, F>> = None;
-            for (at, number) in self.downstream(node) {
+            for &(at, number) in parts {
                 let joint = self.joint_with(node, (at, number));
                 if self.costs[at].name == cost.name && joint == cost.joint {
                     let part = &self.costs[at].parts[number];
@@ -145,10 +150,58 @@ impl<'t, F: Real> Builder<'_, 't, F> {
         Ok(costs)
     }
 
+    /// See [`CostContext::replay`](crate::CostContext::replay).
+    pub(crate) fn replayed_totals(
+        &self,
+        node: usize,
+        parts: &[(usize, usize)],
+        value: Var<'t, F>,
+    ) -> GraphResult<Vec<(NodeCost<'t, F>, Var<'t, F>)>> {
+        let StochasticNode { value: primal, plates, .. } = &self.nodes[node];
+        let cone = self.tape.cone(primal.id(), self.end);
+        let value = value.broadcast_to(primal.shape()).expand_plates(&self.distinct_plates(node, &cone)?);
+        let ids = self.replay(node, value, &cone, false)?;
+        let mut found = Vec::new();
+        for total in self.totals_of(node, parts)? {
+            let mut sum: Option<Var<'t, F>> = None;
+            for &(cost, number) in parts.iter().filter(|part| self.joint_with(node, **part) == total.joint) {
+                let part = &self.costs[cost].parts[number];
+                let again = self.tape.var(ids.get(part.value.id()))?;
+                let mut carried = part.plates.clone();
+                merge(&mut carried, &again.plates());
+                let outside = without(&self.tape.closure(&carried), &without(plates, &total.joint));
+                let again = self.reduce_with(again, &outside, &ids, true);
+                sum = Some(sum.map_or(again, |sum| sum + again));
+            }
+            let again = sum.unwrap_or(total.value);
+            found.push((total, again));
+        }
+        Ok(found)
+    }
+
+    /// Plates of the node's value whose members a replay must tell apart: something downstream reduces them, or picks members out, or has
+    /// noise of its own for each of them.
+    fn distinct_plates(&self, node: usize, cone: &[Id]) -> GraphResult<Plates> {
+        for &id in cone {
+            let redrawn = match self.tape.var(id)?.op() {
+                Some(Op::Sample(site)) => {
+                    self.nodes.get(site.0 as usize).is_none_or(|node| !node.method.redraws_by_recording())
+                }
+                Some(Op::Custom(_)) => true,
+                _ => false,
+            };
+            if redrawn {
+                return Ok(self.nodes[node].value.plates());
+            }
+        }
+        self.coupled_plates(node, cone)
+    }
+
     /// See [`CostContext::changed_reductions`](crate::CostContext::changed_reductions).
     pub(crate) fn changed_reductions(
         &self,
         node: usize,
+        parts: &[(usize, usize)],
         plate: Plate,
         change: &dyn Fn(Var<'t, F>) -> Var<'t, F>,
     ) -> GraphResult<Vec<NodeCost<'t, F>>> {
@@ -177,14 +230,14 @@ impl<'t, F: Real> Builder<'_, 't, F> {
             ids.insert(id, again.id());
         }
         self.tape.check()?;
-        let mut costs = self.costs_of(node)?;
+        let mut costs = self.costs_of(node, parts)?;
         let mut error = None;
         costs.retain_mut(|cost| {
-            let parts = self.downstream(node).filter(|&(at, number)| {
+            let own = parts.iter().filter(|&&(at, number)| {
                 self.costs[at].name == cost.name && self.joint_with(node, (at, number)) == cost.joint
             });
             let mut sum: Option<Var<'t, F>> = None;
-            for (at, number) in parts {
+            for &(at, number) in own {
                 let part = &self.costs[at].parts[number];
                 if part.plates.contains(&plate) {
                     return false;
@@ -213,6 +266,7 @@ impl<'t, F: Real> Builder<'_, 't, F> {
     pub(crate) fn element_differences(
         &self,
         node: usize,
+        parts: &[(usize, usize)],
         alternatives: &[Tensor<F>],
         element_rank: usize,
     ) -> GraphResult<Vec<ElementDifference<F>>> {
@@ -222,7 +276,10 @@ impl<'t, F: Real> Builder<'_, 't, F> {
         let grid = Grid::new(self, node, alternatives.len(), element_rank, &coupled);
         let sample = value.peek()?;
         if let Err(error) = self.check_host_reads(node, &cone) {
-            return self.rerun_differences(node, &sample, alternatives, element_rank).unwrap_or(Err(error));
+            // A model that is run again gives the total of all costs.
+            let all = parts.len() == self.downstream(node).count();
+            let rerun = all.then(|| self.rerun_differences(node, &sample, alternatives, element_rank)).flatten();
+            return rerun.unwrap_or(Err(error));
         }
         let mut collected: Vec<(Plates, Collected<F>)> = Vec::new();
         let per_pass = (MEMBERS_PER_PASS / grid.members.max(1)).max(1);
@@ -235,7 +292,7 @@ impl<'t, F: Real> Builder<'_, 't, F> {
             plates.push(plate);
             let replaced = self.tape.constant_on(&plates, grid.replaced(&sample, alternatives, start, count));
             let ids = self.replay(node, replaced, &cone, false)?;
-            for (missing, difference) in self.differences(node, &ids, &coupled, Some(plate))? {
+            for (missing, difference) in self.differences(node, parts, &ids, &coupled, Some(plate))? {
                 let difference = difference.peek()?;
                 let slot = match collected.iter().position(|(known, _)| *known == missing) {
                     Some(slot) => slot,
@@ -261,6 +318,7 @@ impl<'t, F: Real> Builder<'_, 't, F> {
     pub(crate) fn recorded_differences(
         &self,
         node: usize,
+        parts: &[(usize, usize)],
         alternatives: &[Var<'t, F>],
         element_rank: usize,
     ) -> GraphResult<Option<Vec<RecordedDifference<'t, F>>>> {
@@ -276,7 +334,7 @@ impl<'t, F: Real> Builder<'_, 't, F> {
         for &alternative in alternatives {
             let replaced = alternative.stop_gradient().broadcast_to(event.clone()).expand_plates(&value.plates());
             let ids = self.replay(node, replaced, &cone, false)?;
-            for (missing, difference) in self.differences(node, &ids, &coupled, None)? {
+            for (missing, difference) in self.differences(node, parts, &ids, &coupled, None)? {
                 let difference = difference.reshape(independent.clone());
                 match found.iter_mut().find(|(known, _)| *known == missing) {
                     Some((_, values)) => values.push(difference),
@@ -326,6 +384,7 @@ impl<'t, F: Real> Builder<'_, 't, F> {
     fn differences(
         &self,
         node: usize,
+        parts: &[(usize, usize)],
         ids: &IdMap,
         coupled: &Plates,
         alternatives: Option<Plate>,
@@ -333,7 +392,7 @@ impl<'t, F: Real> Builder<'_, 't, F> {
         let own = &self.nodes[node].plates;
         let mut groups: HashMap<Plates, Var<'t, F>> = HashMap::new();
         let mut order: Vec<Plates> = Vec::new();
-        for (cost, part) in self.downstream(node) {
+        for &(cost, part) in parts {
             let part = &self.costs[cost].parts[part];
             if !ids.changes(part.value.id()) {
                 continue;

@@ -141,7 +141,7 @@ impl<'a, 't, F: Real> Builder<'a, 't, F> {
         }
         let (mut auxiliary, mut updates) = (Vec::new(), Vec::new());
         for (index, node) in self.nodes.iter().enumerate().filter(|(index, _)| self.has_costs[*index]) {
-            let context = CostContext { builder: &self, node: index };
+            let context = CostContext { builder: &self, node: index, chosen: None };
             let terms: Terms<'t, F> =
                 self.tape.located(node.at, || node.method.terms(self.bind(index, &IdMap::identity()), &context))?;
             let mut ancestors = self.tape.set_words(node.value.ancestors());

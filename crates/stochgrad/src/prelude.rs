@@ -11,11 +11,12 @@ pub use stochgrad_distributions::{
     Uniform, VonMises, Weibull, Wishart,
 };
 pub use stochgrad_estimators::{
-    Arm, Arms, Ars, Arsm, Auto, Carms, CategoricalDisArm, Constant, Copula, DirichletCopula, DisArm,
-    DoubleControlVariate, Enumerate, EvidenceBound, FnBaseline, GaussianCopula, GeneralizedReparameterization,
-    GumbelRao, GumbelSoftmax, ImplicitPathwise, LatinHypercube, Lax, LeaveOneOut, MeasureValued, MovingAverage, Ovis,
-    Pathwise, Rebar, ReinMax, Relax, Rodeo, ScoreFunction, StochasticDerivatives, StraightThrough, SumAndSample,
-    Temperature, UnorderedSet, Vimco,
+    Arm, Arms, Ars, Arsm, Auto, BatchMean, Carms, CategoricalDisArm, Constant, ControlFunction, Copula, DeltaMethod,
+    DirichletCopula, DisArm, DoubleControlVariate, EachCost, Enumerate, EvidenceBound, FnBaseline, FreshSample,
+    GaussianCopula, GeneralizedReparameterization, GumbelRao, GumbelSoftmax, ImplicitPathwise, LatinHypercube, Lax,
+    LeaveOneOut, LinearControlVariates, MeasureValued, MovingAverage, MuProp, NoBaseline, Normalized, Nvil,
+    OptimalBaseline, Ovis, Pathwise, PerCost, Rebar, ReinMax, Relax, Rodeo, ScoreFunction, SelfCritical,
+    StochasticDerivatives, StraightThrough, SumAndSample, Temperature, UnorderedSet, Vimco, detached, log_variance,
 };
 pub use stochgrad_estimators::{ImportanceSampling, Plan, WithoutReplacement};
 pub use stochgrad_graph::{

@@ -49,6 +49,6 @@ impl<F: Real> Baseline<F> for Constant {
         _distribution: &dyn Distribution<'t, F>,
     ) -> GraphResult<Baselines<'t, F>> {
         let b = context.tape().constant(self.0);
-        Ok(Baselines { values: context.totals()?.into_iter().map(|cost| (cost, b)).collect(), ..Baselines::default() })
+        Ok(Baselines::new(context.totals()?.into_iter().map(|cost| (cost, b))))
     }
 }

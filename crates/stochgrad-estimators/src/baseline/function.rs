@@ -72,6 +72,6 @@ impl<F: Real> Baseline<F> for FnBaseline<F> {
             let b = (self.function)(context, distribution, &cost)?;
             values.push((cost, b));
         }
-        Ok(Baselines { values, ..Baselines::default() })
+        Ok(Baselines::new(values))
     }
 }

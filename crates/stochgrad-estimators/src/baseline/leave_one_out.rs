@@ -31,6 +31,10 @@ impl Memory for LeaveOneOut {
              or with .along(plate) for a plate of samples, or use another baseline"
         ))
     }
+
+    fn sees_other_members(&self) -> bool {
+        true
+    }
 }
 
 impl<F: Real> Baseline<F> for LeaveOneOut {
@@ -50,6 +54,6 @@ impl<F: Real> Baseline<F> for LeaveOneOut {
             let others = (cost.value.sum_over(plate) - cost.value) * (1.0 / (members - 1) as f64);
             (cost, others)
         });
-        Ok(Baselines { values: values.collect(), ..Baselines::default() })
+        Ok(Baselines::new(values))
     }
 }

@@ -2,40 +2,118 @@
 //!
 //! A baseline $b$ of a cost enters the surrogate as the control variate $a = (1 - \square(l))\, \operatorname{stop}(b)$. The
 //! gradient stays unbiased, at every order, for every $b$ that does not depend on the sample that it is used for: it may depend on
-//! ancestors of the node, on other members of the sample set, and on past steps.
+//! ancestors of the node, on other members of the sample set, on past steps, and on noise downstream.
+//!
+//! A baseline $b(x)$ that does depend on the sample needs its mean $m(\theta) = \mathbb{E}[b(x)]$ in closed form:
+//!
+//! $$a = (1 - \square(l))\, \operatorname{stop}(b(x)) + m(\theta) - \operatorname{stop}(m(\theta)).$$
 
+mod batch_mean;
 mod constant;
+mod control_function;
+mod delta_method;
+mod each_cost;
+mod fresh_sample;
 mod function;
 mod leave_one_out;
+mod linear_control_variates;
+mod members;
 mod moving_average;
+mod mu_prop;
+mod normalized;
+mod nvil;
+mod optimal;
 mod ovis;
+mod per_cost;
+mod running_means;
+mod self_critical;
+mod taylor;
 mod vimco;
 
+pub use batch_mean::BatchMean;
 pub use constant::{Constant, NoBaseline};
+pub use control_function::ControlFunction;
+pub use delta_method::DeltaMethod;
+pub use each_cost::EachCost;
+pub use fresh_sample::FreshSample;
 pub use function::FnBaseline;
 pub use leave_one_out::LeaveOneOut;
+pub use linear_control_variates::LinearControlVariates;
 pub use moving_average::MovingAverage;
+pub use mu_prop::MuProp;
+pub use normalized::Normalized;
+pub use nvil::Nvil;
+pub use optimal::OptimalBaseline;
 pub use ovis::Ovis;
+pub use per_cost::PerCost;
+pub use self_critical::SelfCritical;
 pub use vimco::Vimco;
 
 use std::sync::Arc;
 use stochgrad_distributions::Distribution;
-use stochgrad_graph::{CostContext, GraphError, GraphResult, MethodState, NodeCost, Update};
+use stochgrad_graph::{
+    AuxiliaryLoss, CostContext, Count, GradientTerm, GraphError, GraphResult, MethodState, NodeCost, Order, Profile,
+    Update,
+};
 use stochgrad_tape::Var;
 use stochgrad_tensor::Real;
 
+/// A cost with its baseline.
+#[derive(Clone, Debug)]
+pub struct CostBaseline<'t, F: Real> {
+    /// The cost.
+    pub cost: NodeCost<'t, F>,
+    /// The baseline, on any of the plates of the cost.
+    pub value: Var<'t, F>,
+    /// The mean of a baseline that depends on the sample itself, as a differentiable function of the parameters of the node: at the
+    /// parameters of this step, and at any others, for all else that the baseline was made of.
+    pub mean: Option<Var<'t, F>>,
+}
+
+impl<'t, F: Real> CostBaseline<'t, F> {
+    /// A baseline that does not depend on the sample.
+    pub fn new(cost: NodeCost<'t, F>, value: Var<'t, F>) -> Self {
+        CostBaseline { cost, value, mean: None }
+    }
+
+    /// A baseline that depends on the sample, and its mean.
+    pub fn with_mean(cost: NodeCost<'t, F>, value: Var<'t, F>, mean: Var<'t, F>) -> Self {
+        CostBaseline { cost, value, mean: Some(mean) }
+    }
+}
+
 /// The baselines of one node in one step.
 pub struct Baselines<'t, F: Real> {
-    /// Costs with their baselines, on any of the plates of the cost. A cost that is not listed has none; the sum of the baselines
-    /// of several costs with equal [`joint`](NodeCost::joint) plates may be given with any one of them.
-    pub values: Vec<(NodeCost<'t, F>, Var<'t, F>)>,
+    /// Costs with their baselines. A cost that is not listed has none; the sum of the baselines of several costs with equal
+    /// [`joint`](NodeCost::joint) plates may be given with any one of them.
+    pub values: Vec<CostBaseline<'t, F>>,
+    /// Baselines that act on single elements of a parameter, as terms of mean zero.
+    pub gradient_terms: Vec<GradientTerm<'t, F>>,
+    /// Losses for what the baseline learns.
+    pub auxiliary: Vec<AuxiliaryLoss<'t, F>>,
     /// Changes of the memory.
     pub updates: Vec<Update<'t, F>>,
 }
 
 impl<F: Real> Default for Baselines<'_, F> {
     fn default() -> Self {
-        Baselines { values: Vec::new(), updates: Vec::new() }
+        Baselines { values: Vec::new(), gradient_terms: Vec::new(), auxiliary: Vec::new(), updates: Vec::new() }
+    }
+}
+
+impl<'t, F: Real> Baselines<'t, F> {
+    /// Baselines that do not depend on the sample, without memory.
+    pub fn new(values: impl IntoIterator<Item = (NodeCost<'t, F>, Var<'t, F>)>) -> Self {
+        let values = values.into_iter().map(|(cost, value)| CostBaseline::new(cost, value)).collect();
+        Baselines { values, ..Self::default() }
+    }
+
+    /// Adds those of other costs.
+    pub fn extend(&mut self, others: Self) {
+        self.values.extend(others.values);
+        self.gradient_terms.extend(others.gradient_terms);
+        self.auxiliary.extend(others.auxiliary);
+        self.updates.extend(others.updates);
     }
 }
 
@@ -44,6 +122,12 @@ pub trait Memory: Send + Sync {
     /// The name with the settings that matter, for messages and drawings; `None` to go unmentioned.
     fn name(&self) -> Option<String>;
 
+    /// What the baseline adds to the statement of the score function, for each sample: what it is to the bias and the order, and the
+    /// evaluations and backward passes of the costs that go with it.
+    fn profile(&self) -> Profile {
+        Profile::unbiased(Order::Any).evaluations(Count::exactly(0))
+    }
+
     /// Checks the settings, and that the sample set suits them: `members` of its plate are independent draws.
     ///
     /// # Errors
@@ -51,6 +135,17 @@ pub trait Memory: Send + Sync {
     fn check(&self, members: usize) -> Result<(), String> {
         let _ = members;
         Ok(())
+    }
+
+    /// Whether the distribution that [`baselines`](Baseline::baselines) is given must have parameters of its own for each member of the
+    /// sample, so that derivatives by them are those of single members.
+    fn by_member(&self) -> bool {
+        false
+    }
+
+    /// Whether the baseline of a member is made of the samples of other members.
+    fn sees_other_members(&self) -> bool {
+        false
     }
 
     /// What the baseline remembers between steps.
@@ -101,8 +196,7 @@ pub trait Memory: Send + Sync {
 ///         distribution: &dyn Distribution<'t, f64>,
 ///     ) -> GraphResult<Baselines<'t, f64>> {
 ///         let mean = distribution.mean().ok_or_else(|| context.refused("expected a distribution with a mean"))?;
-///         let values = context.totals()?.into_iter().map(|cost| (cost, (mean - 0.5).square().sum())).collect();
-///         Ok(Baselines { values, ..Baselines::default() })
+///         Ok(Baselines::new(context.totals()?.into_iter().map(|cost| (cost, (mean - 0.5).square().sum()))))
 ///     }
 /// }
 ///
@@ -117,8 +211,17 @@ pub trait Memory: Send + Sync {
 /// # }
 /// ```
 pub trait Baseline<F: Real>: Memory {
+    /// Checks that the distribution has what the baseline needs.
+    ///
+    /// # Errors
+    /// What it lacks, and what to try.
+    fn check_distribution(&self, distribution: &dyn Distribution<'_, F>) -> Result<(), String> {
+        let _ = distribution;
+        Ok(())
+    }
+
     /// The baselines of the costs downstream of a node, and updates of the memory. They must not depend on the sample that they are
-    /// used for: the gradient would be biased. The score function stops gradients through them.
+    /// used for, unless their mean is known: the gradient would be biased. The score function stops gradients through them.
     ///
     /// # Errors
     /// If the node or its costs do not suit the baseline.
@@ -137,8 +240,20 @@ impl<B: Memory + ?Sized> Memory for Arc<B> {
         (**self).name()
     }
 
+    fn profile(&self) -> Profile {
+        (**self).profile()
+    }
+
     fn check(&self, members: usize) -> Result<(), String> {
         (**self).check(members)
+    }
+
+    fn by_member(&self) -> bool {
+        (**self).by_member()
+    }
+
+    fn sees_other_members(&self) -> bool {
+        (**self).sees_other_members()
     }
 
     fn state(&self) -> MethodState {
@@ -151,6 +266,10 @@ impl<B: Memory + ?Sized> Memory for Arc<B> {
 }
 
 impl<F: Real, B: Baseline<F> + ?Sized> Baseline<F> for Arc<B> {
+    fn check_distribution(&self, distribution: &dyn Distribution<'_, F>) -> Result<(), String> {
+        (**self).check_distribution(distribution)
+    }
+
     fn baselines<'t>(
         &self,
         context: &CostContext<'_, 't, F>,

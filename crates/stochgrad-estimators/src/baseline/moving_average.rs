@@ -6,88 +6,42 @@
 //! $N$ samples the gradient would be too small by a factor of about $1 - (1 - \beta)/N$. So the average is used first, and
 //! updated when the step is over.
 
-use super::{Baseline, Baselines, Memory};
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use super::running_means::RunningMeans;
+use super::{Baseline, Baselines, CostBaseline, Memory};
 use stochgrad_distributions::Distribution;
-use stochgrad_graph::{CostContext, GraphError, GraphResult, MethodState, NodeCost, Update};
-use stochgrad_tape::Var;
-use stochgrad_tensor::{Real, Tensor};
+use stochgrad_graph::{CostContext, GraphResult, MethodState};
+use stochgrad_tensor::Real;
 
 /// The moving average of each cost over past steps, for each node. Clones share the memory.
 ///
 /// The memory moves on when the user calls [`Gradients::advance`](stochgrad_graph::Gradients::advance), and never otherwise.
 #[derive(Clone, Debug)]
 pub struct MovingAverage {
-    decay: f64,
-    means: Arc<Mutex<BTreeMap<String, Mean>>>,
-}
-
-/// A decayed sum and the decayed sum of its weights.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-struct Mean {
-    sum: f64,
-    weight: f64,
-}
-
-impl Mean {
-    fn value(self) -> Option<f64> {
-        (self.weight > 0.0).then(|| self.sum / self.weight)
-    }
-
-    fn add(&mut self, x: f64, decay: f64) {
-        self.sum = decay * self.sum + (1.0 - decay) * x;
-        self.weight = decay * self.weight + (1.0 - decay);
-    }
+    means: RunningMeans,
 }
 
 impl MovingAverage {
     /// An average in which a cost of `n` steps ago has the weight `decayⁿ`; the decay is in [0, 1).
     pub fn new(decay: f64) -> Self {
-        MovingAverage { decay, means: Arc::default() }
-    }
-
-    fn means(&self) -> MutexGuard<'_, BTreeMap<String, Mean>> {
-        self.means.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn unusable(&self, problem: String) -> GraphError {
-        GraphError::State { method: format!("moving average, decay {}", self.decay), problem }
+        MovingAverage { means: RunningMeans::new(decay) }
     }
 }
 
 impl Memory for MovingAverage {
     fn name(&self) -> Option<String> {
-        Some(format!("moving average, decay {}", self.decay))
+        Some(format!("moving average, decay {}", self.means.decay))
     }
 
     fn check(&self, _members: usize) -> Result<(), String> {
-        if (0.0..1.0).contains(&self.decay) {
-            Ok(())
-        } else {
-            Err(format!("expected a decay in [0, 1), came {}; 0.9 is a common choice", self.decay))
-        }
+        self.means.check()
     }
 
     fn state(&self) -> MethodState {
-        self.means().iter().map(|(key, mean)| (key.clone(), vec![mean.sum, mean.weight])).collect()
+        self.means.state()
     }
 
     fn load_state(&self, state: &MethodState) -> GraphResult<()> {
-        let mut means = BTreeMap::new();
-        for (key, numbers) in state {
-            let mean = match numbers[..] {
-                [sum, weight] if sum.is_finite() && (0.0..=1.0).contains(&weight) => Mean { sum, weight },
-                _ => {
-                    let problem =
-                        format!("expected a finite sum and a weight in [0, 1] for \"{key}\", came {numbers:?}");
-                    return Err(self.unusable(problem));
-                }
-            };
-            means.insert(key.clone(), mean);
-        }
-        *self.means() = means;
-        Ok(())
+        self.means.load_state(self.name(), state, |count| count == 1)
     }
 }
 
@@ -97,39 +51,30 @@ impl<F: Real> Baseline<F> for MovingAverage {
         context: &CostContext<'_, 't, F>,
         _distribution: &dyn Distribution<'t, F>,
     ) -> GraphResult<Baselines<'t, F>> {
-        let node = context.address().to_string();
-        let mut values: Vec<(NodeCost<'t, F>, Var<'t, F>)> = Vec::new();
-        let mut updates = Vec::new();
+        let label = context.label();
+        let mut baselines = Baselines::default();
         let costs = context.costs()?;
         for (index, cost) in costs.iter().enumerate() {
             // The parts of a cost may see different members jointly: each has an average of its own.
             let part = costs[..index].iter().filter(|before| before.name == cost.name).count();
-            let key =
-                if part == 0 { format!("{node} / {}", cost.name) } else { format!("{node} / {} / {part}", cost.name) };
-            let (memory, name) = (self.clone(), key.clone());
-            let before = context
-                .tape()
-                .host_value(move || memory.means().get(&name).and_then(|mean| mean.value()).unwrap_or(0.0));
-            match values.iter_mut().find(|(known, _)| known.joint == cost.joint) {
-                Some((_, sum)) => *sum = *sum + before,
-                None => values.push((cost.clone(), before)),
-            }
-            let memory = self.clone();
-            let apply = move |values: &[Tensor<F>]| {
-                let [value] = values else { return };
-                let mean = value.as_slice().iter().map(|x| x.to_f64()).sum::<f64>() / value.len().max(1) as f64;
-                if !mean.is_finite() {
-                    return;
-                }
-                let mut means = memory.means();
-                match means.get_mut(&key) {
-                    Some(known) => known.add(mean, memory.decay),
-                    None => means.entry(key.clone()).or_default().add(mean, memory.decay),
-                }
+            let key = if part == 0 {
+                format!("{label} / {}", cost.name)
+            } else {
+                format!("{label} / {} / {part}", cost.name)
             };
-            updates.push(Update { inputs: vec![cost.value], apply: Arc::new(apply) });
+            let before = self.means.read(context.tape(), &key, [], 0.0, |means, write| write(0, means.mean(0)));
+            match baselines.values.iter_mut().find(|known| known.cost.joint == cost.joint) {
+                Some(known) => known.value = known.value + before,
+                None => baselines.values.push(CostBaseline::new(cost.clone(), before)),
+            }
+            let mean = |values: &[stochgrad_tensor::Tensor<F>]| {
+                let count = values.iter().map(|value| value.len()).sum::<usize>().max(1) as f64;
+                let sum = values.iter().flat_map(|value| value.as_slice()).map(|x| x.to_f64()).sum::<f64>();
+                [sum / count].into_iter().collect()
+            };
+            baselines.updates.push(self.means.update(&key, vec![cost.value], mean));
         }
-        Ok(Baselines { values, updates })
+        Ok(baselines)
     }
 }
 
@@ -139,7 +84,7 @@ mod tests {
     use crate::{Constant, ScoreFunction};
     use stochgrad_check::{CheckError, Oracle};
     use stochgrad_distributions::Bernoulli;
-    use stochgrad_graph::{Graph, Method, Seed};
+    use stochgrad_graph::{Graph, GraphError, Method, Seed};
     use stochgrad_tape::Tape;
 
     fn model<B: Baseline<f64> + Clone + 'static>(
@@ -180,7 +125,7 @@ mod tests {
             }
             let values = self.0.baselines(context, distribution)?.values;
             self.0.load_state(&before)?;
-            Ok(Baselines { values, updates: Vec::new() })
+            Ok(Baselines { values, ..Baselines::default() })
         }
     }
 

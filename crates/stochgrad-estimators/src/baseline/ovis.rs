@@ -48,6 +48,10 @@ impl Memory for Ovis {
     fn check(&self, members: usize) -> Result<(), String> {
         LeaveOneOut.check(members).map_err(|problem| problem.replace("leave-one-out", "OVIS"))
     }
+
+    fn sees_other_members(&self) -> bool {
+        true
+    }
 }
 
 impl<F: Real> Baseline<F> for Ovis {

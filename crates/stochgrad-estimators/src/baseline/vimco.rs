@@ -9,7 +9,7 @@
 //! Mnih and Rezende (2016). Here it works for every cost that reduces the sample plate, whatever is made of the reduction afterwards: the reduction is
 //! recorded again with what it reduces replaced. Costs that keep the plate get the leave-one-out baseline.
 
-use super::{Baseline, Baselines, LeaveOneOut, Memory};
+use super::{Baseline, Baselines, CostBaseline, LeaveOneOut, Memory};
 use stochgrad_distributions::Distribution;
 use stochgrad_graph::{CostContext, GraphResult};
 use stochgrad_tape::{Plate, PlateKind, Var};
@@ -73,6 +73,10 @@ impl Memory for Vimco {
     fn check(&self, members: usize) -> Result<(), String> {
         LeaveOneOut.check(members).map_err(|problem| problem.replace("leave-one-out", "VIMCO"))
     }
+
+    fn sees_other_members(&self) -> bool {
+        true
+    }
 }
 
 impl<F: Real> Baseline<F> for Vimco {
@@ -107,7 +111,7 @@ pub(super) fn without_each<'t, F: Real>(
         let carried = l.plates();
         let own = cost.joint.iter().filter(|joint| carried.contains(joint));
         cost.gradient_function = Some(own.fold(l, |l, &joint| l.sum_over(joint)));
-        baselines.values.push((cost, baseline * members as f64));
+        baselines.values.push(CostBaseline::new(cost, baseline * members as f64));
     }
     Ok(baselines)
 }
