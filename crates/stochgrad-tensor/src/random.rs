@@ -6,8 +6,11 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
 use crate::parallel::{TRANSCENDENTAL, fill, threads_for};
-use crate::simd::dispatch;
+use crate::simd::{Level, dispatch, level};
 use crate::{Pool, Real, Shape, Tensor};
+
+#[cfg(target_arch = "x86_64")]
+mod avx512;
 
 /// Words in a ChaCha block.
 const BLOCK: usize = 16;
@@ -101,12 +104,17 @@ impl Key {
     }
 
     fn uniform_with<F: Real>(&self, words: &mut [u32], start: u64, out: &mut [F]) {
-        let mut element = start;
-        for out in out.chunks_mut(words.len() / 2) {
+        let (mut element, mut rest) = (start, out);
+        while !rest.is_empty() {
+            // A batch ends with a block, so that the next one need not begin inside it.
+            let first = element.wrapping_mul(F::WORDS as u64);
+            let skipped = (first % BLOCK as u64) as usize / F::WORDS;
+            let (out, after) = rest.split_at_mut((words.len() / 2 - skipped).min(rest.len()));
             let words = &mut words[..out.len() * F::WORDS];
-            self.bits(element.wrapping_mul(F::WORDS as u64), words);
+            self.bits(first, words);
             open_units(words, out);
             element = element.wrapping_add(out.len() as u64);
+            rest = after;
         }
     }
 
@@ -199,28 +207,52 @@ fn mix<const N: usize>(state: &mut [[u32; N]; BLOCK], [x, y, z]: [usize; 3], tur
     }
 }
 
-dispatch! {
-    /// Blocks of the stream of a key, from the given one on.
-    fn chacha<>(key: &Key, block: u64, out: &mut [u32]) = chacha_body;
-}
+/// Words in the blocks that are computed side by side.
+const WIDE_WORDS: usize = BLOCK * WIDE;
 
-#[inline(always)]
-fn chacha_body<const FMA: bool>(key: &Key, mut block: u64, out: &mut [u32]) {
-    let mut wide = out.chunks_exact_mut(BLOCK * WIDE);
-    for out in &mut wide {
-        let words = key.blocks::<WIDE>(block);
-        for (lane, out) in out.chunks_exact_mut(BLOCK).enumerate() {
-            for (out, word) in out.iter_mut().zip(&words) {
-                *out = word[lane];
-            }
-        }
+/// Blocks of the stream of a key, from the given one on.
+fn chacha(key: &Key, mut block: u64, out: &mut [u32]) {
+    let (wide, mut rest) = out.as_chunks_mut::<WIDE_WORDS>();
+    for words in wide {
+        wide_blocks(key, block, words);
         block = block.wrapping_add(WIDE as u64);
     }
-    for out in wide.into_remainder().chunks_mut(BLOCK) {
+    if rest.len() > 2 * BLOCK {
+        let mut words = [0; WIDE_WORDS];
+        wide_blocks(key, block, &mut words);
+        rest.copy_from_slice(&words[..rest.len()]);
+        rest = &mut [];
+    }
+    for out in rest.chunks_mut(BLOCK) {
         for (out, word) in out.iter_mut().zip(&key.blocks::<1>(block)) {
             *out = word[0];
         }
         block = block.wrapping_add(1);
+    }
+}
+
+#[allow(unsafe_code)]
+fn wide_blocks(key: &Key, block: u64, out: &mut [u32; WIDE_WORDS]) {
+    #[cfg(target_arch = "x86_64")]
+    if level() == Level::Avx512 {
+        // SAFETY: the machine has AVX-512, as `level` found out.
+        return unsafe { avx512::wide_blocks(&key.0, block, out) };
+    }
+    narrow_blocks(key, block, out);
+}
+
+dispatch! {
+    /// As [`wide_blocks`], by loops that the compiler makes vectors of.
+    fn narrow_blocks<>(key: &Key, block: u64, out: &mut [u32; WIDE_WORDS]) = narrow_body;
+}
+
+#[inline(always)]
+fn narrow_body<const FMA: bool>(key: &Key, block: u64, out: &mut [u32; WIDE_WORDS]) {
+    let words = key.blocks::<WIDE>(block);
+    for (lane, out) in out.chunks_exact_mut(BLOCK).enumerate() {
+        for (out, word) in out.iter_mut().zip(&words) {
+            *out = word[lane];
+        }
     }
 }
 
@@ -442,6 +474,16 @@ mod tests {
         assert!((lagged / n.sqrt()).abs() < 4.0);
         let squares: f64 = x.windows(2).map(|pair| (pair[0].powi(2) - 1.0) * (pair[1].powi(2) - 1.0)).sum();
         assert!((squares / (4.0 * n).sqrt()).abs() < 4.0);
+    }
+
+    #[test]
+    fn the_kernels_give_the_same_blocks() {
+        let (mut narrow, mut wide) = ([0; WIDE_WORDS], [0; WIDE_WORDS]);
+        for block in [0, 3, u64::from(u32::MAX) - 5, u64::MAX - 7] {
+            narrow_blocks(&key(), block, &mut narrow);
+            wide_blocks(&key(), block, &mut wide);
+            assert_eq!(narrow, wide, "from block {block}");
+        }
     }
 
     #[test]
