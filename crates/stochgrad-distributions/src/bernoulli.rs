@@ -16,7 +16,7 @@
 use crate::distribution::{
     Alternatives, Capabilities, ClosedFormEntropy, CumulativeDistribution, Distribution, FiniteSupport,
     IndependentBits, IndependentCategories, KlDivergence, Parameters, QuantileFunction, RecordedAlternatives, Relaxed,
-    ScoreDifferentiable, Side, StochasticDerivative, Support, Tempered, WeakDerivative,
+    ScoreDifferentiable, Side, StochasticDerivative, Support, Tempered, WeakDerivative, WholeNumbers,
 };
 use crate::noise::Draw;
 use crate::probability::{ProbabilityOrLogit, check_sample};
@@ -168,6 +168,7 @@ impl<'t, F: Real> Distribution<'t, F> for Bernoulli<Var<'t, F>> {
             relaxed: Some(self),
             entropy: Some(self),
             cdf: Some(self),
+            whole_numbers: Some(self),
             icdf: Some(self),
             ..Capabilities::default()
         }
@@ -180,6 +181,12 @@ impl<'t, F: Real> CumulativeDistribution<'t, F> for Bernoulli<Var<'t, F>> {
         let zero = value.tape().constant(0.0);
         let (possible, certain) = (value.ge(zero), value.ge(zero + 1.0));
         possible * certain.select(zero + 1.0, self.parameter.complement())
+    }
+}
+
+impl<'t, F: Real> WholeNumbers<'t, F> for Bernoulli<Var<'t, F>> {
+    fn has_successor(&self, value: Var<'t, F>) -> Var<'t, F> {
+        1.0 - value
     }
 }
 
@@ -281,6 +288,38 @@ impl<'t, F: Real> StochasticDerivative<'t, F> for Bernoulli<Var<'t, F>> {
             }
         };
         Ok(Some(Alternatives { values: vec![flipped], weights: vec![Tensor::from_fn(p.shape().clone(), rate)] }))
+    }
+
+    fn record_stochastic_derivative(
+        &self,
+        parameter: usize,
+        side: Side,
+        sample: Var<'t, F>,
+        _draw: &Draw<'_, F>,
+    ) -> DistributionResult<Option<RecordedAlternatives<'t, F>>> {
+        if parameter != 0 {
+            return Ok(None);
+        }
+        let sample = sample.stop_gradient();
+        let other = 1.0 - sample;
+        let (up, down) = match self.parameter {
+            ProbabilityOrLogit::Probability(p) => {
+                // A bit that was drawn had a chance.
+                let p = p.stop_gradient();
+                let (possible, zero) = (sample.select(p, 1.0 - p), sample * 0.0);
+                (sample.select(zero, 1.0 / possible), sample.select(1.0 / possible, zero))
+            }
+            ProbabilityOrLogit::Logit(logit) => {
+                let p = logit.stop_gradient().sigmoid();
+                (other * p, sample * (1.0 - p))
+            }
+        };
+        let weight = match side {
+            Side::Right => up,
+            Side::Left => -down,
+            Side::TwoSided => (up - down) * 0.5,
+        };
+        Ok(Some(RecordedAlternatives { values: vec![other], weights: vec![weight] }))
     }
 }
 

@@ -20,10 +20,11 @@
 use crate::distribution::{
     Alternatives, Capabilities, CumulativeDistribution, Distribution, FiniteSupport, KlDivergence, Parameter,
     Parameters, QuantileFunction, ScoreDifferentiable, Side, StochasticDerivative, Support, WeakDerivative,
+    WholeNumbers,
 };
 use crate::domain::whole;
 use crate::noise::Draw;
-use crate::probability::{ProbabilityOrLogit, check_sample};
+use crate::probability::{ProbabilityOrLogit, above_zero, check_sample};
 use crate::weak::drawn_by_quantile;
 use crate::{DistributionError, DistributionResult, family};
 use smallvec::smallvec;
@@ -189,6 +190,7 @@ impl<'t, F: Real> Distribution<'t, F> for Binomial<Var<'t, F>> {
             weak_derivative: Some(self),
             stochastic_derivative: Some(self),
             cdf: Some(self),
+            whole_numbers: Some(self),
             icdf: Some(self),
             ..Capabilities::default()
         }
@@ -202,8 +204,14 @@ impl<'t, F: Real> CumulativeDistribution<'t, F> for Binomial<Var<'t, F>> {
         let inner = possible * (1.0 - all);
         let count = inner.select(value.floor(), tape.constant(0.0));
         let failures = inner.select(self.trials - count, tape.constant(1.0));
-        let (p, q) = (self.parameter.probability(), self.parameter.complement());
+        let (p, q) = (above_zero(self.parameter.probability()), above_zero(self.parameter.complement()));
         inner.select(special::beta_inc_pair(failures, count + 1.0, q, p), all)
+    }
+}
+
+impl<'t, F: Real> WholeNumbers<'t, F> for Binomial<Var<'t, F>> {
+    fn has_successor(&self, value: Var<'t, F>) -> Var<'t, F> {
+        value.lt(self.trials)
     }
 }
 

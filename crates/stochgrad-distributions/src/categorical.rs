@@ -19,7 +19,7 @@ use crate::categories::ProbabilitiesOrLogits;
 use crate::distribution::{
     Alternatives, Capabilities, ClosedFormEntropy, CumulativeDistribution, Distribution, FiniteSupport,
     IndependentCategories, KlDivergence, Parameters, QuantileFunction, ScoreDifferentiable, Side, StochasticDerivative,
-    Support, Tempered, WeakDerivative,
+    Support, Tempered, WeakDerivative, WholeNumbers,
 };
 use crate::noise::Draw;
 use crate::probability::check_sample;
@@ -168,6 +168,7 @@ impl<'t, F: Real> Distribution<'t, F> for Categorical<Var<'t, F>> {
             stochastic_derivative: Some(self),
             entropy: Some(self),
             cdf: Some(self),
+            whole_numbers: Some(self),
             icdf: Some(self),
             ..Capabilities::default()
         }
@@ -181,6 +182,12 @@ impl<'t, F: Real> CumulativeDistribution<'t, F> for Categorical<Var<'t, F>> {
         let possible = (value + 1.0).floor().step();
         let position = value.floor().clamp(0.0, last);
         possible.select(self.pick(self.probabilities().cumsum(-1), position), tape.constant(0.0))
+    }
+}
+
+impl<'t, F: Real> WholeNumbers<'t, F> for Categorical<Var<'t, F>> {
+    fn has_successor(&self, value: Var<'t, F>) -> Var<'t, F> {
+        value.lt(value.tape().constant(self.categories() as f64 - 1.0))
     }
 }
 

@@ -195,6 +195,8 @@ pub struct Capabilities<'a, 't, F: Real> {
     pub entropy: Option<&'a dyn ClosedFormEntropy<'t, F>>,
     /// The distribution function is known.
     pub cdf: Option<&'a dyn CumulativeDistribution<'t, F>>,
+    /// The values are whole numbers with a known distribution function.
+    pub whole_numbers: Option<&'a dyn WholeNumbers<'t, F>>,
     /// The inverse of the distribution function is known.
     pub icdf: Option<&'a dyn QuantileFunction<'t, F>>,
     /// The law whose density is a power of this one's is known.
@@ -215,6 +217,7 @@ impl<F: Real> Default for Capabilities<'_, '_, F> {
             relaxed: None,
             entropy: None,
             cdf: None,
+            whole_numbers: None,
             icdf: None,
             tempered: None,
         }
@@ -408,6 +411,22 @@ pub trait StochasticDerivative<'t, F: Real>: Distribution<'t, F> {
         sample: &Tensor<F>,
         draw: &Draw<'_, F>,
     ) -> DistributionResult<Option<Alternatives<F>>>;
+
+    /// The same as recorded operations on the sample, so that a compiled graph can repeat them; `None` where only
+    /// [`stochastic_derivative`](Self::stochastic_derivative) is implemented. No gradient flows to values and weights.
+    ///
+    /// # Errors
+    /// As [`Distribution::draw`].
+    fn record_stochastic_derivative(
+        &self,
+        parameter: usize,
+        side: Side,
+        sample: Var<'t, F>,
+        draw: &Draw<'_, F>,
+    ) -> DistributionResult<Option<RecordedAlternatives<'t, F>>> {
+        let _ = (parameter, side, sample, draw);
+        Ok(None)
+    }
 }
 
 /// A discrete distribution that is a hard threshold of perturbed, differentiable parameters.
@@ -444,6 +463,16 @@ pub trait CumulativeDistribution<'t, F: Real>: Distribution<'t, F> {
     /// The probability of a value up to `value`, for each independent element: differentiable by the value and by the
     /// parameters, unless the law is discrete.
     fn cdf(&self, value: Var<'t, F>) -> Var<'t, F>;
+}
+
+/// The values are whole numbers, and the distribution function is known and differentiable by the parameters, once at least.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a law of whole numbers with a known distribution function",
+    note = "use `Pathwise` (reparameterised distributions), `LocalExpectation` (finite support), `MeasureValued` (where a weak derivative is known) or `ScoreFunction`"
+)]
+pub trait WholeNumbers<'t, F: Real>: CumulativeDistribution<'t, F> {
+    /// 1 where a value has a successor in the support, else 0.
+    fn has_successor(&self, value: Var<'t, F>) -> Var<'t, F>;
 }
 
 /// The inverse of the distribution function is known.

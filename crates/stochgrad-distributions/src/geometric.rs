@@ -14,7 +14,7 @@
 
 use crate::distribution::{
     Alternatives, Capabilities, ClosedFormEntropy, CumulativeDistribution, Distribution, KlDivergence, Parameters,
-    QuantileFunction, ScoreDifferentiable, Side, StochasticDerivative, Support, WeakDerivative,
+    QuantileFunction, ScoreDifferentiable, Side, StochasticDerivative, Support, WeakDerivative, WholeNumbers,
 };
 use crate::domain::check_parameter;
 use crate::noise::Draw;
@@ -145,6 +145,7 @@ impl<'t, F: Real> Distribution<'t, F> for Geometric<Var<'t, F>> {
             weak_derivative: Some(self),
             stochastic_derivative: Some(self),
             cdf: Some(self),
+            whole_numbers: Some(self),
             icdf: Some(self),
             entropy: Some(self),
             ..Capabilities::default()
@@ -159,6 +160,12 @@ impl<'t, F: Real> CumulativeDistribution<'t, F> for Geometric<Var<'t, F>> {
             ProbabilityOrLogit::Logit(l) => (-l).log_sigmoid(),
         };
         -((value.floor() + 1.0).relu() * rest).expm1()
+    }
+}
+
+impl<'t, F: Real> WholeNumbers<'t, F> for Geometric<Var<'t, F>> {
+    fn has_successor(&self, value: Var<'t, F>) -> Var<'t, F> {
+        value * 0.0 + 1.0
     }
 }
 

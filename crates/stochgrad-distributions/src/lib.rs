@@ -109,7 +109,7 @@ pub use distribution::{
     Alternatives, Capabilities, ClosedFormEntropy, CumulativeDistribution, Distribution, Family, FiniteSupport,
     IndependentBits, IndependentCategories, KlDivergence, Live, Parameter, Parameters, QuantileFunction,
     RecordedAlternatives, Relaxed, Reparameterized, ScoreDifferentiable, Side, StochasticDerivative, Support, Tempered,
-    WeakDerivative, WeaklyReparameterized,
+    WeakDerivative, WeaklyReparameterized, WholeNumbers,
 };
 pub use domain::{check_parameter, common_shape, finite, positive, whole};
 pub use empirical::Empirical;

@@ -11,10 +11,10 @@
 //! The number of successes may be any positive number: a Poisson number whose rate is a gamma number. Its law has no closed entropy. PyTorch
 //! and TensorFlow Probability count successes before the r-th failure: their probability is $1 - p$, their logits are $-\eta$.
 
-use crate::distribution::{Side, StochasticDerivative};
+use crate::distribution::{Side, StochasticDerivative, WholeNumbers};
 use crate::family;
 use crate::prelude::*;
-use crate::probability::{ProbabilityOrLogit, check_sample};
+use crate::probability::{ProbabilityOrLogit, above_zero, check_sample};
 use crate::weak::drawn_by_quantile;
 use stochgrad_tape::Smoothness;
 use stochgrad_tensor::special::{geometric_cdf, negative_binomial_cdf};
@@ -162,6 +162,7 @@ impl<'t, F: Real> Distribution<'t, F> for NegativeBinomial<Var<'t, F>> {
             weak_derivative: Some(self),
             stochastic_derivative: Some(self),
             cdf: Some(self),
+            whole_numbers: Some(self),
             icdf: Some(self),
             ..Capabilities::default()
         }
@@ -173,8 +174,14 @@ impl<'t, F: Real> CumulativeDistribution<'t, F> for NegativeBinomial<Var<'t, F>>
         let tape = value.tape();
         let possible = (value + 1.0).floor().step();
         let count = possible.select(value.floor(), tape.constant(0.0));
-        let (p, q) = (self.parameter.probability(), self.parameter.complement());
+        let (p, q) = (above_zero(self.parameter.probability()), above_zero(self.parameter.complement()));
         possible.select(special::beta_inc_pair(self.successes, count + 1.0, p, q), tape.constant(0.0))
+    }
+}
+
+impl<'t, F: Real> WholeNumbers<'t, F> for NegativeBinomial<Var<'t, F>> {
+    fn has_successor(&self, value: Var<'t, F>) -> Var<'t, F> {
+        value * 0.0 + 1.0
     }
 }
 

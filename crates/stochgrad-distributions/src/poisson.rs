@@ -10,11 +10,11 @@
 
 use crate::distribution::{
     Alternatives, Capabilities, CumulativeDistribution, Distribution, KlDivergence, Parameter, Parameters,
-    QuantileFunction, ScoreDifferentiable, Side, StochasticDerivative, Support, WeakDerivative,
+    QuantileFunction, ScoreDifferentiable, Side, StochasticDerivative, Support, WeakDerivative, WholeNumbers,
 };
 use crate::domain::check_parameter;
 use crate::noise::Draw;
-use crate::probability::{check_sample, finite_ln, held};
+use crate::probability::{above_zero, check_sample, finite_ln, held};
 use crate::weak::drawn_by_quantile;
 use crate::{DistributionResult, family};
 use smallvec::smallvec;
@@ -191,6 +191,7 @@ impl<'t, F: Real> Distribution<'t, F> for Poisson<Var<'t, F>> {
             weak_derivative: Some(self),
             stochastic_derivative: Some(self),
             cdf: Some(self),
+            whole_numbers: Some(self),
             icdf: Some(self),
             ..Capabilities::default()
         }
@@ -202,7 +203,13 @@ impl<'t, F: Real> CumulativeDistribution<'t, F> for Poisson<Var<'t, F>> {
         let tape = value.tape();
         let possible = (value + 1.0).floor().step();
         let count = possible.select(value.floor(), tape.constant(0.0));
-        possible.select(special::gamma_q(count + 1.0, self.rate()), tape.constant(0.0))
+        possible.select(special::gamma_q(count + 1.0, above_zero(self.rate())), tape.constant(0.0))
+    }
+}
+
+impl<'t, F: Real> WholeNumbers<'t, F> for Poisson<Var<'t, F>> {
+    fn has_successor(&self, value: Var<'t, F>) -> Var<'t, F> {
+        value * 0.0 + 1.0
     }
 }
 

@@ -175,8 +175,12 @@ impl<'t, F: Real> ProbabilityOrLogit<Var<'t, F>> {
 /// The logarithm of a probability, which stays finite at 0: `ln` of the smallest shift that does not change any other
 /// probability. A probability of 0 has about −690 (−85 in single precision), so that `0 · ln 0` is 0 in values and derivatives.
 pub(crate) fn finite_ln<F: Real>(p: Var<'_, F>) -> Var<'_, F> {
-    let shift = if F::from_f64(1e-300) > F::ZERO { 1e-300 } else { 1e-37 };
-    (p + shift).ln()
+    above_zero(p).ln()
+}
+
+/// A number that is at least 0, shifted so little that no other one than 0 changes: functions of it have finite derivatives at 0.
+pub(crate) fn above_zero<F: Real>(x: Var<'_, F>) -> Var<'_, F> {
+    x + if F::from_f64(1e-300) > F::ZERO { 1e-300 } else { 1e-37 }
 }
 
 /// Logarithms of probabilities held above −10³⁰, so that `0 · ln 0` is 0 in values and derivatives.

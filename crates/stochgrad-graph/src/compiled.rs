@@ -18,7 +18,7 @@ use stochgrad_tensor::{Real, Tensor};
 /// run on.
 ///
 /// What must be the same in each run: the shapes, and the operations recorded. A model that branches on a value, or a method that works
-/// on the host (measure-valued and stochastic derivatives, generators of random numbers inside a distribution), cannot be compiled, and
+/// on the host (a reservoir, replays of members that meet, generators of random numbers inside a distribution), cannot be compiled, and
 /// [`Graph::compile`] says so. Parameters of distributions are not checked at each run; a cost that is NaN is an error. So is a random value outside the support of
 /// a law whose density was recorded without one: the gradients were made for a density that does not jump.
 ///

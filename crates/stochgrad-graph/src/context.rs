@@ -224,6 +224,15 @@ pub struct RecordedDifference<'t, F: Real> {
 /// Parts of costs, by the numbers of cost and part.
 pub(crate) type PartNumbers = Rc<[(usize, usize)]>;
 
+/// The change of the downstream costs when a whole value is replaced; no gradient flows to it.
+#[derive(Clone, Debug)]
+pub struct CostChange<'t, F: Real> {
+    /// The change, along those plates of the node whose members do not meet.
+    pub value: Var<'t, F>,
+    /// Plates whose members must be summed in a gradient term made of it.
+    pub summed: Plates,
+}
+
 /// The surroundings of a node's terms: its costs, and counterfactual replay.
 #[derive(Clone)]
 pub struct CostContext<'a, 't, F: Real> {
@@ -315,7 +324,7 @@ impl<'a, 't, F: Real> CostContext<'a, 't, F> {
     }
 
     /// As [`draw`](Self::draw), on plates of the caller's choice.
-    pub fn draw_on(&self, purpose: &str, plates: &[Plate]) -> Draw<'_, F> {
+    pub fn draw_on(&self, purpose: &str, plates: &[Plate]) -> Draw<'a, F> {
         let mut sorted = Plates::new();
         merge(&mut sorted, plates);
         Draw::new(self.builder.tape, self.builder.noise, self.address().key(), sorted).purpose(purpose)
@@ -356,9 +365,9 @@ impl<'a, 't, F: Real> CostContext<'a, 't, F> {
         self.builder.element_differences(self.node, &self.parts(), alternatives, element_rank)
     }
 
-    /// As [`element_differences`](Self::element_differences), recorded: for nodes with one element a member, whose members meet
-    /// nowhere downstream, so that all of them can change at the same time. `None` for any other node, and where host code branched on a
-    /// value that changes.
+    /// As [`element_differences`](Self::element_differences), recorded: for nodes whose members meet nowhere downstream, so that all of them can change at the
+    /// same time. `None` for any other node, where host code branched on a value that changes, and for more alternatives than one pass over the graph should
+    /// hold.
     ///
     /// # Errors
     /// If an operation of the replay fails.
@@ -368,6 +377,23 @@ impl<'a, 't, F: Real> CostContext<'a, 't, F> {
         element_rank: usize,
     ) -> GraphResult<Option<Vec<RecordedDifference<'t, F>>>> {
         self.builder.recorded_differences(self.node, &self.parts(), alternatives, element_rank)
+    }
+
+    /// Plates of the value whose members meet downstream: of all of them, one member may change at a time.
+    ///
+    /// # Errors
+    /// The first error on the tape.
+    pub fn coupled_plates(&self) -> GraphResult<Plates> {
+        self.builder.plates_to_choose_from(self.node)
+    }
+
+    /// The change of the costs downstream had the node's value been `value`, under the same noise: recorded and detached. Members may change at the same
+    /// time, except along the [coupled plates](Self::coupled_plates).
+    ///
+    /// # Errors
+    /// If host code branched on a value that changes and the model was not given as a function, or an operation of the replay fails.
+    pub fn change(&self, value: Var<'t, F>) -> GraphResult<Vec<CostChange<'t, F>>> {
+        self.builder.change(self.node, &self.parts(), value)
     }
 
     /// The costs downstream had the node's value been `value`, which lies on the same plates: recorded, so that gradients flow

@@ -9,6 +9,7 @@
 //! This crate knows no particular method: those live in `stochgrad-estimators`, or in the user's own crate, behind the same trait.
 
 mod address;
+mod alternatives;
 mod compiled;
 mod context;
 mod cost;
@@ -18,6 +19,7 @@ mod drawing;
 mod error;
 mod gradients;
 mod graph;
+mod group;
 mod guarantee;
 mod ledger;
 mod method;
@@ -30,14 +32,16 @@ mod replay;
 mod statement;
 mod sums;
 mod surrogate;
+mod sweep;
 
 pub use address::{Address, Seed};
 pub use compiled::CompiledGraph;
-pub use context::{CostContext, ElementDifference, NodeCost, RecordedDifference, SampleContext};
+pub use context::{CostChange, CostContext, ElementDifference, NodeCost, RecordedDifference, SampleContext};
 pub use drawing::{Edge, Vertex};
 pub use error::{GraphError, GraphResult};
 pub use gradients::{Gradients, Surrogate};
 pub use graph::{Graph, Model};
+pub use group::{AlternativeWorld, CandidateShare, Candidates, Group, GroupContext, Jump};
 pub use guarantee::{Bias, Guarantee, Order, Path};
 pub use method::{
     Apply, AuxiliaryLoss, DynMethod, GradientMethod, GradientTerm, Method, MethodState, SamplePlate, SampleSet, Terms,

@@ -7,11 +7,12 @@
 
 use crate::context::{CostContext, SampleContext};
 use crate::error::{GraphError, GraphResult};
+use crate::group::{Candidates, Group};
 use crate::guarantee::{Guarantee, Path};
 use crate::profile::Profile;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use stochgrad_distributions::Family;
+use stochgrad_distributions::{Distribution, Family};
 use stochgrad_tape::{Plate, Plates, Var};
 use stochgrad_tensor::{Real, Tensor};
 
@@ -201,6 +202,24 @@ pub trait GradientMethod<F: Real, D: Family<F>>: Method {
         Ok(Terms::default())
     }
 
+    /// The group that makes the gradient terms of this node together with those of others: all nodes whose methods return the same pointer.
+    fn group(&self) -> Option<Arc<dyn Group<F>>> {
+        None
+    }
+
+    /// What the node could be instead of its sample, for its group.
+    ///
+    /// # Errors
+    /// Those of the distribution and the noise source.
+    fn candidates<'t>(
+        &self,
+        context: &CostContext<'_, 't, F>,
+        distribution: &D::On<'t>,
+    ) -> GraphResult<Candidates<'t, F>> {
+        let _ = context;
+        Ok(Candidates { values: Vec::new(), shares: Vec::new(), element_rank: distribution.element_rank() })
+    }
+
     /// What the method decided for itself, if it decides anything.
     fn report(&self, distribution: &D::On<'_>, path: &Path) -> Option<String> {
         let _ = (distribution, path);
@@ -268,6 +287,18 @@ impl<F: Real, D: Family<F>, M: GradientMethod<F, D> + ?Sized> GradientMethod<F, 
 
     fn terms<'t>(&self, context: &CostContext<'_, 't, F>, distribution: &D::On<'t>) -> GraphResult<Terms<'t, F>> {
         (**self).terms(context, distribution)
+    }
+
+    fn group(&self) -> Option<Arc<dyn Group<F>>> {
+        (**self).group()
+    }
+
+    fn candidates<'t>(
+        &self,
+        context: &CostContext<'_, 't, F>,
+        distribution: &D::On<'t>,
+    ) -> GraphResult<Candidates<'t, F>> {
+        (**self).candidates(context, distribution)
     }
 
     fn report(&self, distribution: &D::On<'_>, path: &Path) -> Option<String> {

@@ -3,11 +3,13 @@
 use crate::address::Address;
 use crate::context::{CostContext, SampleContext};
 use crate::error::{GraphError, GraphResult};
+use crate::group::{Candidates, Group};
 use crate::guarantee::{Guarantee, Path};
 use crate::method::{GradientMethod, SampleSet, Terms};
 use crate::profile::{Extent, Profile};
 use std::panic::Location;
 use std::rc::Rc;
+use std::sync::Arc;
 use stochgrad_distributions::{Distribution, Family, Parameters};
 use stochgrad_tape::{IdMap, Plate, Plates, SiteId, Tape, Var};
 use stochgrad_tensor::Real;
@@ -55,6 +57,8 @@ pub(crate) trait ErasedMethod<F: Real> {
     fn terms<'t>(&self, at: Bind<'_, 't, F>, context: &CostContext<'_, 't, F>) -> GraphResult<Terms<'t, F>>;
     fn resample<'t>(&self, at: Bind<'_, 't, F>, context: &SampleContext<'_, 't, F>) -> GraphResult<SampleSet<'t, F>>;
     fn parameters<'t>(&self, at: Bind<'_, 't, F>) -> GraphResult<Parameters<'t, F>>;
+    fn group(&self) -> Option<Arc<dyn Group<F>>>;
+    fn candidates<'t>(&self, at: Bind<'_, 't, F>, context: &CostContext<'_, 't, F>) -> GraphResult<Candidates<'t, F>>;
     fn report(&self, at: Bind<'_, '_, F>, path: &Path) -> GraphResult<Option<String>>;
 }
 
@@ -129,6 +133,14 @@ impl<F: Real, D: Family<F>, M: GradientMethod<F, D>> ErasedMethod<F> for Erased<
 
     fn parameters<'t>(&self, at: Bind<'_, 't, F>) -> GraphResult<Parameters<'t, F>> {
         Ok(self.bind(at)?.parameters())
+    }
+
+    fn group(&self) -> Option<Arc<dyn Group<F>>> {
+        self.method.group()
+    }
+
+    fn candidates<'t>(&self, at: Bind<'_, 't, F>, context: &CostContext<'_, 't, F>) -> GraphResult<Candidates<'t, F>> {
+        self.method.candidates(context, &self.bind(at)?)
     }
 
     fn report(&self, at: Bind<'_, '_, F>, path: &Path) -> GraphResult<Option<String>> {

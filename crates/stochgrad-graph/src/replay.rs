@@ -4,7 +4,7 @@
 //! noise: a node whose values are recorded functions of its parameters is recorded again, any other (those with implicit paths among them) is drawn again by
 //! its own method, with the plate of the primal run and new weights. Costs that the change cannot reach are not touched.
 
-use crate::context::{ElementDifference, NodeCost, RecordedDifference, SampleContext};
+use crate::context::{ElementDifference, NodeCost, SampleContext};
 use crate::error::{GraphError, GraphResult};
 use crate::node::StochasticNode;
 use crate::surrogate::{Builder, merge, without};
@@ -13,11 +13,11 @@ use stochgrad_tape::{Id, IdMap, Op, Plate, PlateKind, Plates, SiteId, Smoothness
 use stochgrad_tensor::{Real, Shape, Tensor};
 
 /// How many members all plates of a replayed value may have together; more alternatives are replayed in several passes.
-const MEMBERS_PER_PASS: usize = 1 << 15;
+pub(crate) const MEMBERS_PER_PASS: usize = 1 << 15;
 
 impl<'t, F: Real> Builder<'_, 't, F> {
     /// Records what is downstream of a node again, with `value` in the place of its sample.
-    fn replay(&self, node: usize, value: Var<'t, F>, cone: &[Id], recorded: bool) -> GraphResult<IdMap> {
+    pub(crate) fn replay(&self, node: usize, value: Var<'t, F>, cone: &[Id], recorded: bool) -> GraphResult<IdMap> {
         let replaced = &self.nodes[node];
         self.check_host_reads(node, cone)?;
         let mut ids = IdMap::identity();
@@ -34,7 +34,7 @@ impl<'t, F: Real> Builder<'_, 't, F> {
         Ok(ids)
     }
 
-    fn resample(
+    pub(crate) fn resample(
         &self,
         replaced: usize,
         site: SiteId,
@@ -85,7 +85,7 @@ impl<'t, F: Real> Builder<'_, 't, F> {
     }
 
     /// A value that host code branched on must not change.
-    fn check_host_reads(&self, node: usize, cone: &[Id]) -> GraphResult<()> {
+    pub(crate) fn check_host_reads(&self, node: usize, cone: &[Id]) -> GraphResult<()> {
         let changed = |id: Id| id == self.nodes[node].value.id() || cone.binary_search(&id).is_ok();
         match self.tape.host_reads().iter().find(|read| read.recorded_before < self.end && changed(read.id)) {
             None => Ok(()),
@@ -99,8 +99,19 @@ impl<'t, F: Real> Builder<'_, 't, F> {
         }
     }
 
+    /// No value downstream of some nodes must have been branched on.
+    pub(crate) fn check_branches(&self, nodes: &[usize]) -> GraphResult<()> {
+        for read in self.tape.host_reads() {
+            let ancestors = self.tape.var(read.id)?.ancestors();
+            if let Some(&node) = nodes.iter().find(|&&node| self.tape.set_contains(ancestors, self.nodes[node].site)) {
+                self.check_host_reads(node, &self.tape.cone(self.nodes[node].value.id(), self.end))?;
+            }
+        }
+        Ok(())
+    }
+
     /// Plates of the node's value that something downstream reduces: their members must be changed one at a time.
-    fn coupled_plates(&self, node: usize, cone: &[Id]) -> GraphResult<Plates> {
+    pub(crate) fn coupled_plates(&self, node: usize, cone: &[Id]) -> GraphResult<Plates> {
         let own = self.nodes[node].value.plates();
         let mut coupled = Plates::new();
         for &id in cone {
@@ -314,37 +325,6 @@ impl<'t, F: Real> Builder<'_, 't, F> {
         Ok(finished.collect())
     }
 
-    /// See [`CostContext::recorded_differences`](crate::CostContext::recorded_differences).
-    pub(crate) fn recorded_differences(
-        &self,
-        node: usize,
-        parts: &[(usize, usize)],
-        alternatives: &[Var<'t, F>],
-        element_rank: usize,
-    ) -> GraphResult<Option<Vec<RecordedDifference<'t, F>>>> {
-        let value = self.nodes[node].value;
-        let event = value.shape();
-        let independent = Shape::from(&event[..event.len().saturating_sub(element_rank)]);
-        let cone = self.tape.cone(value.id(), self.end);
-        let coupled = self.coupled_plates(node, &cone)?;
-        if independent.numel() != 1 || !coupled.is_empty() || self.check_host_reads(node, &cone).is_err() {
-            return Ok(None);
-        }
-        let mut found: Vec<(Plates, Vec<Var<'t, F>>)> = Vec::new();
-        for &alternative in alternatives {
-            let replaced = alternative.stop_gradient().broadcast_to(event.clone()).expand_plates(&value.plates());
-            let ids = self.replay(node, replaced, &cone, false)?;
-            for (missing, difference) in self.differences(node, parts, &ids, &coupled, None)? {
-                let difference = difference.reshape(independent.clone());
-                match found.iter_mut().find(|(known, _)| *known == missing) {
-                    Some((_, values)) => values.push(difference),
-                    None => found.push((missing, vec![difference])),
-                }
-            }
-        }
-        Ok(Some(found.into_iter().map(|(summed, values)| RecordedDifference { values, summed }).collect()))
-    }
-
     /// The differences by running the model again for every element and member, where host code branched on a value that
     /// changes; `None` if the model was not given as a function.
     fn rerun_differences(
@@ -381,7 +361,7 @@ impl<'t, F: Real> Builder<'_, 't, F> {
 
     /// The differences between replayed and primal costs, grouped by the plates of the node that the cost lacks: averaged over every plate
     /// but the node's own uncoupled ones and that of the alternatives.
-    fn differences(
+    pub(crate) fn differences(
         &self,
         node: usize,
         parts: &[(usize, usize)],
@@ -504,7 +484,7 @@ impl Grid {
 }
 
 /// The index of a member of some plates among the members of a subset of them.
-fn project(member: usize, plates: &[Plate], sizes: &[usize], subset: &[Plate]) -> usize {
+pub(crate) fn project(member: usize, plates: &[Plate], sizes: &[usize], subset: &[Plate]) -> usize {
     let mut index = 0;
     let mut rest = member;
     let mut stride: usize = sizes.iter().product();

@@ -20,14 +20,16 @@ use crate::context::CostContext;
 use crate::cost::Cost;
 use crate::error::GraphResult;
 use crate::graph::{Graph, State};
+use crate::group::{Group, GroupContext};
 use crate::guarantee::Path;
-use crate::method::{AuxiliaryLoss, Terms, Update};
+use crate::method::{AuxiliaryLoss, GradientTerm, Terms, Update};
 use crate::mixing::Mixing;
 use crate::node::{Bind, StochasticNode};
 use crate::paths::worst_paths;
 use crate::sums::{SubsetSums, members};
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::sync::Arc;
 use stochgrad_distributions::NoiseSource;
 use stochgrad_tape::{Id, IdMap, Plate, Plates, Tape, Var, Weights};
 use stochgrad_tensor::Real;
@@ -140,6 +142,7 @@ impl<'a, 't, F: Real> Builder<'a, 't, F> {
             estimates.extend(estimate.map(|value| (cost.name.clone(), value)));
         }
         let (mut auxiliary, mut updates) = (Vec::new(), Vec::new());
+        let mut groups: Vec<(Arc<dyn Group<F>>, Vec<usize>)> = Vec::new();
         for (index, node) in self.nodes.iter().enumerate().filter(|(index, _)| self.has_costs[*index]) {
             let context = CostContext { builder: &self, node: index, chosen: None };
             let terms: Terms<'t, F> =
@@ -150,19 +153,39 @@ impl<'a, 't, F: Real> Builder<'a, 't, F> {
                 surrogate = surrogate + self.reduce(self.boxed(a, &ancestors, &node.plates, node.value)?, &node.plates);
             }
             for term in terms.gradient_terms {
-                let carried = term.value.plates();
-                let summed = term
-                    .summed
-                    .iter()
-                    .filter(|plate| carried.contains(plate))
-                    .fold(term.value, |sum, &plate| sum.sum_over(plate));
-                surrogate = surrogate + self.reduce(summed, &without(&node.plates, &term.summed));
+                surrogate = surrogate + self.gradient_term(index, &term);
+            }
+            if let Some(group) = node.method.group() {
+                let same = |(known, _): &&mut (Arc<dyn Group<F>>, Vec<usize>)| Arc::ptr_eq(known, &group);
+                match groups.iter_mut().find(same) {
+                    Some((_, members)) => members.push(index),
+                    None => groups.push((group, vec![index])),
+                }
             }
             auxiliary.extend(terms.auxiliary);
             updates.extend(terms.updates);
         }
+        for (group, members) in groups {
+            let candidates = members.iter().map(|&index| {
+                let node = &self.nodes[index];
+                let context = CostContext { builder: &self, node: index, chosen: None };
+                self.tape.located(node.at, || node.method.candidates(self.bind(index, &IdMap::identity()), &context))
+            });
+            let candidates = candidates.collect::<GraphResult<_>>()?;
+            for (member, term) in group.terms(&GroupContext::new(&self, members.clone(), candidates)?)? {
+                surrogate = surrogate + self.gradient_term(members[member], &term);
+            }
+        }
         self.tape.check()?;
         Ok(Built { surrogate, estimates, auxiliary, updates, paths: self.paths })
+    }
+
+    /// A gradient term of a node: summed over the plates that it says, averaged over the other ones of the node.
+    fn gradient_term(&self, node: usize, term: &GradientTerm<'t, F>) -> Var<'t, F> {
+        let carried = term.value.plates();
+        let summed = term.summed.iter().filter(|plate| carried.contains(plate));
+        let summed = summed.fold(term.value, |sum, &plate| sum.sum_over(plate));
+        self.reduce(summed, &without(&self.nodes[node].plates, &term.summed))
     }
 
     /// A scalar times the box of the gradient functions of its ancestors. `caused` is the value that they caused.

@@ -1,0 +1,112 @@
+//! Changes of costs as recorded operations.
+//!
+//! What a replay finds is handed to host code as numbers (`element_differences`) or stays on the tape, where a compiled graph repeats it. All elements of a
+//! node are replaced one at a time along a fresh plate; a method that picks elements itself replaces the whole value.
+
+use crate::context::{CostChange, RecordedDifference};
+use crate::error::GraphResult;
+use crate::replay::MEMBERS_PER_PASS;
+use crate::surrogate::{Builder, merge};
+use stochgrad_tape::{IdMap, PlateKind, Plates, Var};
+use stochgrad_tensor::{Real, Shape, Tensor};
+
+impl<'t, F: Real> Builder<'_, 't, F> {
+    /// See [`CostContext::recorded_differences`](crate::CostContext::recorded_differences).
+    pub(crate) fn recorded_differences(
+        &self,
+        node: usize,
+        parts: &[(usize, usize)],
+        alternatives: &[Var<'t, F>],
+        element_rank: usize,
+    ) -> GraphResult<Option<Vec<RecordedDifference<'t, F>>>> {
+        let value = self.nodes[node].value;
+        let event = value.shape();
+        let independent = Shape::from(&event[..event.len().saturating_sub(element_rank)]);
+        let cone = self.tape.cone(value.id(), self.end);
+        let coupled = self.coupled_plates(node, &cone)?;
+        if !coupled.is_empty() || self.check_host_reads(node, &cone).is_err() {
+            return Ok(None);
+        }
+        let elements = independent.numel();
+        let members: usize = value.plates().iter().map(|&plate| self.tape.plate_size(plate)).product();
+        let total = alternatives.len() * elements;
+        if elements > 1 && members * total > MEMBERS_PER_PASS {
+            return Ok(None);
+        }
+        let mut found: Vec<(Plates, Vec<Var<'t, F>>)> = Vec::new();
+        let mut put =
+            |missing: Plates, difference: Var<'t, F>| match found.iter_mut().find(|(known, _)| *known == missing) {
+                Some((_, values)) => values.push(difference),
+                None => found.push((missing, vec![difference])),
+            };
+        let spread = |alternative: &Var<'t, F>| {
+            alternative.stop_gradient().broadcast_to(event.clone()).expand_plates(&value.plates())
+        };
+        if elements == 1 {
+            for alternative in alternatives {
+                let ids = self.replay(node, spread(alternative), &cone, false)?;
+                for (missing, difference) in self.differences(node, parts, &ids, &coupled, None)? {
+                    put(missing, difference.reshape(independent.clone()));
+                }
+            }
+        } else if total > 0 {
+            let stacked: Vec<Var<'t, F>> =
+                alternatives.iter().map(|alternative| spread(alternative).unsqueeze(0)).collect();
+            let stacked = Var::stack(&stacked)?;
+            let own: Shape = std::iter::once(elements).chain(event.iter().copied()).collect();
+            let width = event.numel() / elements.max(1);
+            let chosen = |i: usize| if i / (elements * width) == i / width % elements { F::ONE } else { F::ZERO };
+            let chosen = self.tape.constant(Tensor::from_fn(own, chosen));
+            let replaced = chosen.select(stacked, value.stop_gradient());
+            let plate = self.tape.plate("alternatives", total, PlateKind::Alternatives, &value.plates());
+            let flat: Shape = std::iter::once(total).chain(event.iter().copied()).collect();
+            let replaced = replaced.reshape(flat).event_to_plate(plate);
+            let ids = self.replay(node, replaced, &cone, false)?;
+            let each: Shape = std::iter::once(alternatives.len()).chain(independent.iter().copied()).collect();
+            for (missing, difference) in self.differences(node, parts, &ids, &coupled, Some(plate))? {
+                let difference = difference.plate_to_event(plate).reshape(each.clone());
+                (0..alternatives.len()).for_each(|alternative| put(missing.clone(), difference.index(0, alternative)));
+            }
+        }
+        self.tape.check()?;
+        Ok(Some(found.into_iter().map(|(summed, values)| RecordedDifference { values, summed }).collect()))
+    }
+
+    /// See [`CostContext::coupled_plates`](crate::CostContext::coupled_plates).
+    pub(crate) fn plates_to_choose_from(&self, node: usize) -> GraphResult<Plates> {
+        let value = self.nodes[node].value;
+        let cone = self.tape.cone(value.id(), self.end);
+        // Where the model is run again as a whole, all members meet in its total cost.
+        if self.check_host_reads(node, &cone).is_err() { Ok(value.plates()) } else { self.coupled_plates(node, &cone) }
+    }
+
+    /// See [`CostContext::change`](crate::CostContext::change).
+    pub(crate) fn change(
+        &self,
+        node: usize,
+        parts: &[(usize, usize)],
+        value: Var<'t, F>,
+    ) -> GraphResult<Vec<CostChange<'t, F>>> {
+        let own = &self.nodes[node];
+        let cone = self.tape.cone(own.value.id(), self.end);
+        let replaced = value.stop_gradient().broadcast_to(own.value.shape()).expand_plates(&own.value.plates());
+        if let Err(error) = self.check_host_reads(node, &cone) {
+            if parts.len() < self.downstream(node).count() {
+                return Err(error);
+            }
+            let Some(primal) = self.graph.rerun(&own.address, own.value.peek()?) else { return Err(error) };
+            let Some(again) = self.graph.rerun(&own.address, replaced.peek()?) else { return Err(error) };
+            let change = self.tape.constant(Tensor::scalar(again? - primal?));
+            // A total cost is averaged already: nothing is left to average.
+            return Ok(vec![CostChange { value: change, summed: own.plates.clone() }]);
+        }
+        let coupled = self.coupled_plates(node, &cone)?;
+        let ids: IdMap = self.replay(node, replaced, &cone, false)?;
+        let differences = self.differences(node, parts, &ids, &coupled, None)?.into_iter().map(|(missing, value)| {
+            let mut summed = coupled.clone();
+            merge(&mut summed, &missing);
+            CostChange { value, summed }
+        });
+        Ok(differences.collect())
+    }
+}
