@@ -7,10 +7,10 @@ use stochgrad::distributions::{
     ScoreDifferentiable, Tempered, WeakDerivative,
 };
 use stochgrad::estimators::{
-    Arm, Arms, Ars, Arsm, Auto, BatchMean, Carms, CategoricalDisArm, DisArm, DoubleControlVariate, Enumerate,
-    GumbelRao, GumbelSoftmax, ImportanceSampling, LeaveOneOut, MeasureValued, MovingAverage, MuProp, Nvil, Plan, Rebar,
-    ReinMax, Relax, Rodeo, ScoreFunction, SelfCritical, StraightThrough, SumAndSample, Temperature, UnorderedSet,
-    WithoutReplacement,
+    Arm, Arms, Ars, Arsm, Auto, BatchMean, BitFlip, Carms, CategoricalDisArm, DisArm, DoubleControlVariate, Enumerate,
+    GumbelRao, GumbelSoftmax, ImportanceSampling, LeaveOneOut, LocalExpectation, MeasureValued, MovingAverage, MuProp,
+    Nvil, Plan, Rebar, ReinMax, Relax, Rodeo, ScoreFunction, SelfCritical, StraightThrough, SumAndSample, Temperature,
+    Ugc, UnorderedSet, WithoutReplacement,
 };
 use stochgrad::graph::DynMethod;
 use stochgrad::tape::{Tape, Var};
@@ -126,6 +126,7 @@ where
         MethodName::Rebar => Arc::new(Rebar::new().samples(samples).learned(CONTROL_VARIATE_RATE)),
         MethodName::Relax => Arc::new(Relax::new().samples(samples).relaxed_cost().learning_rate(CONTROL_VARIATE_RATE)),
         MethodName::MeasureValued => Arc::new(MeasureValued::new().samples(samples)),
+        MethodName::LocalExpectation => Arc::new(LocalExpectation::new().samples(samples)),
         MethodName::Enumerate => Arc::new(Enumerate::new()),
         MethodName::UnorderedSet => Arc::new(UnorderedSet::new(samples)),
         MethodName::WithoutReplacement => Arc::new(WithoutReplacement::new(samples)),
@@ -138,7 +139,8 @@ where
         MethodName::StraightThrough => Arc::new(planned!(StraightThrough::new(temperature()).samples(samples))),
         MethodName::Reinmax => Arc::new(planned!(ReinMax::new(temperature()).samples(samples))),
         MethodName::Auto => Arc::new(Auto::new().samples(samples)),
-        MethodName::Disarm | MethodName::Arm | MethodName::Arms | MethodName::Rodeo => return None,
+        MethodName::Disarm | MethodName::Arm | MethodName::Arms => return None,
+        MethodName::Rodeo | MethodName::BitFlip | MethodName::Ugc => return None,
     })
 }
 
@@ -167,6 +169,8 @@ impl Code for Bits {
             MethodName::Disarm => Some(Arc::new(DisArm::new().pairs(samples / 2))),
             MethodName::Arm => Some(Arc::new(Arm::new().pairs(samples / 2))),
             MethodName::Arms => Some(Arc::new(Arms::new(samples))),
+            MethodName::BitFlip => Some(Arc::new(BitFlip::new().samples(samples))),
+            MethodName::Ugc => Some(Arc::new(Ugc::new().pairs(samples / 2))),
             MethodName::Rodeo => Some(Arc::new(Rodeo::new(samples).learning_rate(CONTROL_VARIATE_RATE))),
             _ => gradient_method(settings, steps),
         }

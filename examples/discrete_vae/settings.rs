@@ -55,6 +55,12 @@ pub(crate) enum MethodName {
     Rodeo,
     /// Coupled measure-valued derivatives: unbiased, two costs per variable
     MeasureValued,
+    /// The sum over the states of each variable given the others: unbiased, a cost per state of each variable
+    LocalExpectation,
+    /// The flip of one random bit: unbiased, two costs
+    BitFlip,
+    /// Flips of nearly certain bits and antithetic pairs of the others: unbiased
+    Ugc,
     /// The sum over all states: exact, for small latent spaces
     Enumerate,
     /// States without replacement: unbiased, for small latent spaces
@@ -103,6 +109,9 @@ impl MethodName {
             Self::Relax => "relax",
             Self::Rodeo => "rodeo",
             Self::MeasureValued => "measure-valued",
+            Self::LocalExpectation => "local-expectation",
+            Self::BitFlip => "bit-flip",
+            Self::Ugc => "ugc",
             Self::Enumerate => "enumerate",
             Self::UnorderedSet => "unordered-set",
             Self::WithoutReplacement => "without-replacement",
@@ -120,7 +129,7 @@ impl MethodName {
         match self {
             Self::ScoreFunction | Self::MovingAverage | Self::ImportanceSampled | Self::LeaveOneOut | Self::Auto => 4,
             Self::Arms | Self::Carms | Self::UnorderedSet | Self::WithoutReplacement | Self::SumAndSample => 4,
-            Self::DoubleControlVariate | Self::Rodeo | Self::Disarm | Self::Arm => 2,
+            Self::DoubleControlVariate | Self::Rodeo | Self::Disarm | Self::Arm | Self::Ugc => 2,
             Self::DisarmSticks | Self::DisarmWeighted | Self::DisarmTree => 2,
             _ => 1,
         }
@@ -156,12 +165,15 @@ impl MethodName {
 
     /// Whether samples come in pairs.
     pub(crate) fn is_paired(self) -> bool {
-        matches!(self, Self::Disarm | Self::Arm | Self::DisarmSticks | Self::DisarmWeighted | Self::DisarmTree)
+        matches!(
+            self,
+            Self::Disarm | Self::Arm | Self::Ugc | Self::DisarmSticks | Self::DisarmWeighted | Self::DisarmTree
+        )
     }
 
     /// Whether the method works on bits only.
     pub(crate) fn needs_bits(self) -> bool {
-        matches!(self, Self::Disarm | Self::Arm | Self::Arms | Self::Rodeo)
+        matches!(self, Self::Disarm | Self::Arm | Self::Arms | Self::Rodeo | Self::BitFlip | Self::Ugc)
     }
 
     /// Whether the method looks at all joint states.

@@ -95,14 +95,23 @@ where
 
     fn terms<'t>(&self, context: &CostContext<'_, 't, F>, distribution: &D::On<'t>) -> GraphResult<Terms<'t, F>> {
         let logits = distribution.logits();
-        let magnitude = logits.stop_gradient().abs().sigmoid();
-        pair_terms(context, logits, |difference, first, second| difference * 0.5 * (first - second) * magnitude)
+        pair_terms(context, logits, |difference, first, second| pair_gradient(logits, difference, first, second))
     }
 }
 
 /// Two evaluations a pair.
 pub(crate) fn pair_profile(plate: SamplePlate) -> Profile {
     Profile::unbiased(Order::Finite(1)).times(2 * plate.samples())
+}
+
+/// The gradient by the logits, given the difference of the costs of a pair and its two values.
+pub(crate) fn pair_gradient<'t, F: Real>(
+    logits: Var<'t, F>,
+    difference: Var<'t, F>,
+    first: Var<'t, F>,
+    second: Var<'t, F>,
+) -> Var<'t, F> {
+    difference * 0.5 * (first - second) * logits.stop_gradient().abs().sigmoid()
 }
 
 pub(crate) fn describe_pairs(plate: SamplePlate) -> String {

@@ -15,6 +15,12 @@
 //! | [`StochasticDerivatives`] | jump rates of a discrete sample | none | 1 |
 //! | [`UnorderedSet`], [`SumAndSample`], [`WithoutReplacement`] | a finite support | none | any |
 //! | [`ImportanceSampling`] | a support that does not depend on the parameters, and a law to draw from | none | any |
+//! | [`Reservoir`], [`ReplayBudget`] | those of the method that they are made of | none | 1 |
+//! | [`LocalExpectation`] | a finite support | none | 1 |
+//! | [`DiscreteGo`] | whole numbers with a known distribution function | none | 1 |
+//! | [`BitFlip`], [`Ugc`] | independent bits | none | 1 |
+//! | [`Smoothed`] | jump rates of a discrete sample, a differentiable cost | the gradient | 1 |
+//! | [`FiniteDifference`], [`Spsa`], [`EvolutionStrategy`] | nothing | the gradient | 1 |
 //! | [`DisArm`], [`Arm`], [`Arms`] | independent bits | none | 1 |
 //! | [`CategoricalDisArm`], [`Carms`], [`Arsm`], [`Ars`] | independent categories | none | 1 |
 //! | [`DoubleControlVariate`] | a known mean | none | 1 |
@@ -52,6 +58,7 @@ mod ars;
 mod arsm;
 mod auto;
 mod baseline;
+mod bit_flip;
 mod carms;
 mod categorical_disarm;
 #[cfg(test)]
@@ -60,15 +67,19 @@ mod copula;
 mod decisions;
 mod dependence;
 mod disarm;
+mod discrete_go;
 mod distinct_states;
 mod double_control_variate;
 mod enumerate;
+mod evolution_strategy;
+mod finite_difference;
 mod generalized_reparameterization;
 mod gumbel_rao;
 mod gumbel_softmax;
 mod implicit_pathwise;
 mod importance_sampling;
 mod lax;
+mod local_expectation;
 mod log_variance;
 mod measure_valued;
 mod member_gradients;
@@ -78,20 +89,28 @@ mod objectives;
 mod own_parameters;
 mod pathwise;
 mod perturbation;
+mod picked_element;
 #[cfg(test)]
 mod planned;
 mod rebar;
 mod reinmax;
 mod relax;
 mod relaxed_control;
+mod replay_budget;
+mod reservoir;
 mod rodeo;
 mod score_function;
+mod shared_replays;
+mod shifted_parameters;
+mod smoothed;
+mod spsa;
 mod stochastic_derivative;
 mod straight_through;
 mod sum_and_sample;
 mod surrogate_network;
 mod swaps;
 mod temperature;
+mod ugc;
 mod unordered_set;
 mod without_replacement;
 
@@ -105,31 +124,42 @@ pub use baseline::{
     FnBaseline, FreshSample, LeaveOneOut, LinearControlVariates, Memory, MovingAverage, MuProp, NoBaseline, Normalized,
     Nvil, OptimalBaseline, Ovis, PerCost, SelfCritical, Vimco,
 };
+pub use bit_flip::BitFlip;
 pub use carms::Carms;
 pub use categorical_disarm::CategoricalDisArm;
 pub use copula::{Copula, DirichletCopula, GaussianCopula, LatinHypercube};
 pub use disarm::DisArm;
+pub use discrete_go::DiscreteGo;
 pub use double_control_variate::DoubleControlVariate;
 pub use enumerate::Enumerate;
+pub use evolution_strategy::EvolutionStrategy;
+pub use finite_difference::FiniteDifference;
 pub use generalized_reparameterization::GeneralizedReparameterization;
 pub use gumbel_rao::GumbelRao;
 pub use gumbel_softmax::GumbelSoftmax;
 pub use implicit_pathwise::ImplicitPathwise;
 pub use importance_sampling::{GivenLaw, ImportanceSampling, OverdispersedLaw, Proposal, ProposalKind};
 pub use lax::Lax;
+pub use local_expectation::LocalExpectation;
 pub use log_variance::{detached, log_variance};
 pub use measure_valued::MeasureValued;
 pub use objectives::{EvidenceBound, Prior};
 pub use pathwise::Pathwise;
+pub use perturbation::Perturbation;
 pub use rebar::Rebar;
 pub use reinmax::ReinMax;
 pub use relax::Relax;
+pub use replay_budget::{Importance, ReplayBudget};
+pub use reservoir::Reservoir;
 pub use rodeo::Rodeo;
 pub use score_function::ScoreFunction;
+pub use smoothed::Smoothed;
+pub use spsa::Spsa;
 pub use stochastic_derivative::StochasticDerivatives;
 pub use stochgrad_tensor::plan::Plan;
 pub use straight_through::StraightThrough;
 pub use sum_and_sample::SumAndSample;
 pub use temperature::Temperature;
+pub use ugc::Ugc;
 pub use unordered_set::UnorderedSet;
 pub use without_replacement::WithoutReplacement;

@@ -24,14 +24,14 @@
 //! can.
 
 use crate::pathwise::describe_plate;
-use crate::perturbation::{gradient_terms, recorded_terms};
-use stochgrad_distributions::{Family, WeakDerivative};
+use crate::perturbation::{Perturbation, gradient_terms, recorded_terms};
+use stochgrad_distributions::{Alternatives, DistributionResult, Draw, Family, WeakDerivative};
 use stochgrad_graph::{
     CostContext, Count, GradientMethod, GraphResult, Method, Order, Profile, SampleContext, SamplePlate, SampleSet,
     Size, Terms,
 };
 use stochgrad_tape::Plate;
-use stochgrad_tensor::Real;
+use stochgrad_tensor::{Real, Tensor};
 
 /// Measure-valued derivatives, for distributions with a known weak derivative.
 ///
@@ -116,6 +116,25 @@ where
     }
 }
 
+impl<F: Real, D: Family<F>> Perturbation<F, D> for MeasureValued
+where
+    for<'t> D::On<'t>: WeakDerivative<'t, F>,
+{
+    fn purpose(&self) -> &'static str {
+        "weak derivative"
+    }
+
+    fn alternatives(
+        &self,
+        distribution: &D::On<'_>,
+        parameter: usize,
+        sample: &Tensor<F>,
+        draw: &Draw<'_, F>,
+    ) -> DistributionResult<Option<Alternatives<F>>> {
+        distribution.weak_derivative(parameter, sample, draw)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -127,7 +146,6 @@ mod tests {
     };
     use stochgrad_graph::{DynMethod, Graph, GraphError, Seed};
     use stochgrad_tape::{Tape, Var};
-    use stochgrad_tensor::Tensor;
 
     type Bits = DynMethod<f64, Bernoulli<Id>>;
 
@@ -406,50 +424,6 @@ mod tests {
         };
         let moments = Oracle::new().gradient(model).unwrap();
         assert!((moments.mean("q").unwrap().as_slice()[0] - 1.098_612_288_668).abs() < 1e-9);
-    }
-
-    fn walk<M>(graph: &Graph<'_, f64>, steps: usize, method: &M) -> GraphResult<()>
-    where
-        M: GradientMethod<f64, Bernoulli<Id>> + Clone + 'static,
-    {
-        let p = graph.param("p", 2.0 * steps as f64)?;
-        let mut x = graph.constant(0.0);
-        for step in 0..steps {
-            let up = graph.sample(("up", step), &Bernoulli::from_probabilities((-x / p).exp()), method)?;
-            x = x + up * 2.0 - 1.0;
-        }
-        graph.cost("end", x.square())
-    }
-
-    fn check_walk(steps: usize, exact: f64, method: Bits, runs: usize, spread: f64) {
-        let model = |graph: &Graph<'_, f64>| walk(graph, steps, &method);
-        let report = StatisticalTest::new().runs(runs).check(model, &[("p", Tensor::scalar(exact))]).unwrap();
-        let found = report.moments().variance[0].sqrt();
-        assert!((found / spread - 1.0).abs() < 0.1, "{}: spread {found} where {spread} is known", method.name());
-    }
-
-    fn sided(side: Side) -> Bits {
-        Arc::new(StochasticDerivatives::new().side(side))
-    }
-
-    #[test]
-    fn the_random_walk_has_the_known_mean_and_spread() {
-        let exact = 1.489_818;
-        check_walk(10, exact, Arc::new(MeasureValued::new()), 2000, 0.79);
-        check_walk(10, exact, sided(Side::TwoSided), 2000, 0.49);
-        check_walk(10, exact, sided(Side::Right), 3000, 0.99);
-        check_walk(10, exact, sided(Side::Left), 3000, 1.19);
-        check_walk(50, 7.558_188, Arc::new(MeasureValued::new()), 500, 3.09);
-    }
-
-    #[test]
-    #[ignore = "takes a minute"]
-    fn the_long_random_walk_has_the_known_mean_and_spread() {
-        let exact = 7.558_188;
-        check_walk(50, exact, Arc::new(MeasureValued::new()), 2000, 3.09);
-        check_walk(50, exact, sided(Side::TwoSided), 2000, 2.31);
-        check_walk(50, exact, sided(Side::Right), 2000, 3.43);
-        check_walk(50, exact, sided(Side::Left), 2000, 4.00);
     }
 
     #[test]

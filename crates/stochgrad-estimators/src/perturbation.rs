@@ -1,36 +1,45 @@
 //! Gradient terms from counterfactual costs: what measure-valued and stochastic derivatives share.
 
 use crate::dependence::is_differentiable;
-use stochgrad_distributions::{Alternatives, Distribution, DistributionResult, Draw, RecordedAlternatives};
-use stochgrad_graph::{CostContext, GradientTerm, GraphResult, Terms};
+use stochgrad_distributions::{Alternatives, Distribution, DistributionResult, Draw, Family, RecordedAlternatives};
+use stochgrad_graph::{
+    CandidateShare, Candidates, CostContext, GradientMethod, GradientTerm, GraphResult, RecordedDifference, Terms,
+};
 use stochgrad_tape::{Smoothness, Var};
 use stochgrad_tensor::{Real, Tensor};
 
-/// A parameter of the distribution, and where its alternatives stand among those of all parameters.
-struct Share<'t, F: Real> {
-    parameter: Var<'t, F>,
-    first: usize,
-    weights: Vec<Tensor<F>>,
+/// A method whose gradient is made of alternatives to single elements of the sample: [`MeasureValued`](crate::MeasureValued), [`StochasticDerivatives`](crate::StochasticDerivatives), or
+/// the user's own. Methods with a budget of replays ([`Reservoir`](crate::Reservoir), [`ReplayBudget`](crate::ReplayBudget)) are made of one.
+pub trait Perturbation<F: Real, D: Family<F>>: GradientMethod<F, D> {
+    /// What the alternatives are for, which names their noise.
+    fn purpose(&self) -> &'static str;
+
+    /// The alternatives by the parameter at a position, given the sample on the plates of the request; `None` if there are none.
+    ///
+    /// # Errors
+    /// Those of the distribution.
+    fn alternatives(
+        &self,
+        distribution: &D::On<'_>,
+        parameter: usize,
+        sample: &Tensor<F>,
+        draw: &Draw<'_, F>,
+    ) -> DistributionResult<Option<Alternatives<F>>>;
 }
 
 /// The alternatives by the parameter at a position, given the sample, as a distribution offers them.
 type Derivative<'a, F> = dyn Fn(usize, &Tensor<F>, &Draw<'_, F>) -> DistributionResult<Option<Alternatives<F>>> + 'a;
 
-/// One gradient term for each differentiable parameter `θ`: value zero, and by `θ` the derivative
-/// `Σ_a w_a · (cost with alternative a − cost)`. All alternatives of all parameters are replayed together.
-///
-/// `purpose` names the noise that alternatives are drawn with.
-pub(crate) fn gradient_terms<'t, F: Real>(
+/// The alternatives by all differentiable parameters. `purpose` names the noise that they are drawn with.
+pub(crate) fn candidates<'t, F: Real>(
     context: &CostContext<'_, 't, F>,
     distribution: &dyn Distribution<'t, F>,
     purpose: &str,
     alternatives: &Derivative<'_, F>,
-) -> GraphResult<Terms<'t, F>> {
-    let tape = context.tape();
+) -> GraphResult<Candidates<'t, F>> {
     let sample = context.value().peek()?;
     let draw = context.draw(purpose);
-    let mut values: Vec<Tensor<F>> = Vec::new();
-    let mut shares: Vec<Share<'t, F>> = Vec::new();
+    let (mut values, mut shares) = (Vec::new(), Vec::new());
     for (position, parameter) in distribution.parameters().iter().enumerate() {
         if parameter.score == Smoothness::Constant || !is_differentiable(parameter.var) {
             continue;
@@ -43,9 +52,22 @@ pub(crate) fn gradient_terms<'t, F: Real>(
                 parameter.name
             )));
         };
-        shares.push(Share { parameter: parameter.var, first: values.len(), weights: found.weights });
+        shares.push(CandidateShare { parameter: parameter.var, first: values.len(), weights: found.weights });
         values.extend(found.values);
     }
+    Ok(Candidates { values, shares, element_rank: distribution.element_rank() })
+}
+
+/// One gradient term for each differentiable parameter `θ`: value zero, and by `θ` the derivative
+/// `Σ_a w_a · (cost with alternative a − cost)`. All alternatives of all parameters are replayed together.
+pub(crate) fn gradient_terms<'t, F: Real>(
+    context: &CostContext<'_, 't, F>,
+    distribution: &dyn Distribution<'t, F>,
+    purpose: &str,
+    alternatives: &Derivative<'_, F>,
+) -> GraphResult<Terms<'t, F>> {
+    let tape = context.tape();
+    let Candidates { values, shares, .. } = candidates(context, distribution, purpose, alternatives)?;
     let mut terms = Terms::default();
     if values.is_empty() {
         return Ok(terms);
@@ -106,6 +128,8 @@ pub(crate) fn recorded_terms<'t, F: Real>(
     for difference in differences {
         for (parameter, first, weights) in &shares {
             let products = weights.iter().zip(&difference.values[*first..]).map(|(&weight, &change)| {
+                let coordinates = weight.shape().len().saturating_sub(change.shape().len());
+                let change = (0..coordinates).fold(change, |change, _| change.unsqueeze(-1));
                 // An impossible alternative has weight 0, and its cost may be infinite.
                 weight.select(weight * change, zero)
             });
@@ -116,4 +140,25 @@ pub(crate) fn recorded_terms<'t, F: Real>(
         }
     }
     Ok(Some(terms))
+}
+
+/// The change of the costs when each element takes the value of each alternative: recorded where that is possible, else numbers from the host.
+pub(crate) fn element_changes<'t, F: Real>(
+    context: &CostContext<'_, 't, F>,
+    alternatives: &[Var<'t, F>],
+    element_rank: usize,
+) -> GraphResult<Vec<RecordedDifference<'t, F>>> {
+    if let Some(found) = context.recorded_differences(alternatives, element_rank)? {
+        return Ok(found);
+    }
+    let (event, plates) = (context.value().shape(), context.value().plates());
+    let values = alternatives.iter().map(|&alternative| {
+        Ok(alternative.stop_gradient().broadcast_to(event.clone()).expand_plates(&plates).peek()?)
+    });
+    let values = values.collect::<GraphResult<Vec<_>>>()?;
+    let found = context.element_differences(&values, element_rank)?.into_iter().map(|found| RecordedDifference {
+        values: found.values.into_iter().map(|change| context.tape().constant_on(&found.plates, change)).collect(),
+        summed: found.summed,
+    });
+    Ok(found.collect())
 }

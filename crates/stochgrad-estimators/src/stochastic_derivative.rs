@@ -20,14 +20,14 @@
 //! | the cost must offer | values |
 
 use crate::pathwise::describe_plate;
-use crate::perturbation::gradient_terms;
-use stochgrad_distributions::{Family, Side, StochasticDerivative};
+use crate::perturbation::{Perturbation, gradient_terms, recorded_terms};
+use stochgrad_distributions::{Alternatives, DistributionResult, Draw, Family, Side, StochasticDerivative};
 use stochgrad_graph::{
     CostContext, Count, GradientMethod, GraphResult, Method, Order, Profile, SampleContext, SamplePlate, SampleSet,
     Size, Terms,
 };
 use stochgrad_tape::Plate;
-use stochgrad_tensor::Real;
+use stochgrad_tensor::{Real, Tensor};
 
 /// Stochastic derivatives, for discrete distributions with known jump rates.
 ///
@@ -112,8 +112,33 @@ where
     }
 
     fn terms<'t>(&self, context: &CostContext<'_, 't, F>, distribution: &D::On<'t>) -> GraphResult<Terms<'t, F>> {
+        let recorded = recorded_terms(context, distribution, "stochastic derivative", &|parameter, sample, draw| {
+            distribution.record_stochastic_derivative(parameter, self.side, sample, draw)
+        })?;
+        if let Some(terms) = recorded {
+            return Ok(terms);
+        }
         gradient_terms(context, distribution, "stochastic derivative", &|parameter, sample, draw| {
             distribution.stochastic_derivative(parameter, self.side, sample, draw)
         })
+    }
+}
+
+impl<F: Real, D: Family<F>> Perturbation<F, D> for StochasticDerivatives
+where
+    for<'t> D::On<'t>: StochasticDerivative<'t, F>,
+{
+    fn purpose(&self) -> &'static str {
+        "stochastic derivative"
+    }
+
+    fn alternatives(
+        &self,
+        distribution: &D::On<'_>,
+        parameter: usize,
+        sample: &Tensor<F>,
+        draw: &Draw<'_, F>,
+    ) -> DistributionResult<Option<Alternatives<F>>> {
+        distribution.stochastic_derivative(parameter, self.side, sample, draw)
     }
 }

@@ -11,12 +11,14 @@ pub use stochgrad_distributions::{
     Uniform, VonMises, Weibull, Wishart,
 };
 pub use stochgrad_estimators::{
-    Arm, Arms, Ars, Arsm, Auto, BatchMean, Carms, CategoricalDisArm, Constant, ControlFunction, Copula, DeltaMethod,
-    DirichletCopula, DisArm, DoubleControlVariate, EachCost, Enumerate, EvidenceBound, FnBaseline, FreshSample,
-    GaussianCopula, GeneralizedReparameterization, GumbelRao, GumbelSoftmax, ImplicitPathwise, LatinHypercube, Lax,
-    LeaveOneOut, LinearControlVariates, MeasureValued, MovingAverage, MuProp, NoBaseline, Normalized, Nvil,
-    OptimalBaseline, Ovis, Pathwise, PerCost, Rebar, ReinMax, Relax, Rodeo, ScoreFunction, SelfCritical,
-    StochasticDerivatives, StraightThrough, SumAndSample, Temperature, UnorderedSet, Vimco, detached, log_variance,
+    Arm, Arms, Ars, Arsm, Auto, BatchMean, BitFlip, Carms, CategoricalDisArm, Constant, ControlFunction, Copula,
+    DeltaMethod, DirichletCopula, DisArm, DiscreteGo, DoubleControlVariate, EachCost, Enumerate, EvidenceBound,
+    EvolutionStrategy, FiniteDifference, FnBaseline, FreshSample, GaussianCopula, GeneralizedReparameterization,
+    GumbelRao, GumbelSoftmax, ImplicitPathwise, Importance, LatinHypercube, Lax, LeaveOneOut, LinearControlVariates,
+    LocalExpectation, MeasureValued, MovingAverage, MuProp, NoBaseline, Normalized, Nvil, OptimalBaseline, Ovis,
+    Pathwise, PerCost, Rebar, ReinMax, Relax, ReplayBudget, Reservoir, Rodeo, ScoreFunction, SelfCritical, Smoothed,
+    Spsa, StochasticDerivatives, StraightThrough, SumAndSample, Temperature, Ugc, UnorderedSet, Vimco, detached,
+    log_variance,
 };
 pub use stochgrad_estimators::{ImportanceSampling, Plan, WithoutReplacement};
 pub use stochgrad_graph::{

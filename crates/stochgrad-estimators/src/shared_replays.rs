@@ -1,0 +1,68 @@
+//! What methods that share replays between nodes have in common: strengths of alternatives, and what each node is owed.
+
+use stochgrad_graph::{GradientTerm, GroupContext, Jump};
+use stochgrad_tape::Plates;
+use stochgrad_tensor::{Real, Tensor};
+
+/// The sum of the absolute weights of each alternative at each place of a node, over all coordinates of all parameters.
+pub(crate) fn total_strengths<F: Real>(context: &GroupContext<'_, '_, F>, member: usize) -> Vec<Vec<f64>> {
+    let (candidates, places) = (&context.candidates()[member], context.places(member));
+    let strength = |alternative: usize, place: usize| -> f64 {
+        let weights = candidates.shares.iter().flat_map(|share| share.at(Jump { alternative, place }, places));
+        weights.map(|weight| weight.to_f64().abs()).sum()
+    };
+    (0..candidates.values.len()).map(|a| (0..places).map(|place| strength(a, place)).collect()).collect()
+}
+
+/// The gradients by the parameters of all nodes, as they add up.
+pub(crate) struct Ledger<F: Real> {
+    /// For each node and share, of the shape of the share's weights.
+    gradients: Vec<Vec<Vec<F>>>,
+}
+
+impl<F: Real> Ledger<F> {
+    pub(crate) fn new(context: &GroupContext<'_, '_, F>) -> Self {
+        let nodes = context.candidates().iter().map(|candidates| {
+            let len = |weights: &[Tensor<F>]| weights.first().map_or(0, Tensor::len);
+            candidates.shares.iter().map(|share| vec![F::ZERO; len(&share.weights)]).collect()
+        });
+        Ledger { gradients: nodes.collect() }
+    }
+
+    /// Adds the weights of an alternative times a change of costs.
+    pub(crate) fn add(&mut self, context: &GroupContext<'_, '_, F>, member: usize, jump: Jump, change: f64) {
+        let (candidates, places) = (&context.candidates()[member], context.places(member));
+        for (share, gradient) in candidates.shares.iter().zip(&mut self.gradients[member]) {
+            let weights = share.at(jump, places);
+            let start = jump.place * weights.len();
+            for (gradient, weight) in gradient[start..].iter_mut().zip(weights) {
+                // An impossible alternative has weight 0, and its cost may be infinite.
+                if *weight != F::ZERO {
+                    *gradient += F::from_f64(weight.to_f64() * change);
+                }
+            }
+        }
+    }
+
+    /// The gradient terms, with the numbers of their nodes.
+    pub(crate) fn finish<'t>(self, context: &GroupContext<'_, 't, F>) -> Vec<(usize, GradientTerm<'t, F>)> {
+        let zero = context.tape().constant(0.0);
+        let mut terms = Vec::new();
+        for (member, gradients) in self.gradients.into_iter().enumerate() {
+            let node = context.member(member);
+            let plates = node.value().plates();
+            let mut summed: Plates = node.plates().clone();
+            summed.retain(|plate| !context.lanes().contains(plate));
+            for (share, gradient) in context.candidates()[member].shares.iter().zip(gradients) {
+                let Some(weights) = share.weights.first().filter(|_| gradient.iter().any(|&g| g != F::ZERO)) else {
+                    continue;
+                };
+                let gradient = Tensor::from_fn(weights.shape().clone(), |i| gradient[i]);
+                let gradient = context.tape().constant_on(&plates, gradient);
+                let value = zero.straight_through((gradient * share.parameter).sum());
+                terms.push((member, GradientTerm { value, summed: summed.clone() }));
+            }
+        }
+        terms
+    }
+}
