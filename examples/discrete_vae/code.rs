@@ -8,9 +8,9 @@ use stochgrad::distributions::{
 };
 use stochgrad::estimators::{
     Arm, Arms, Ars, Arsm, Auto, BatchMean, BitFlip, Carms, CategoricalDisArm, DisArm, DoubleControlVariate, Enumerate,
-    GumbelRao, GumbelSoftmax, ImportanceSampling, LeaveOneOut, LocalExpectation, MeasureValued, MovingAverage, MuProp,
-    Nvil, Plan, Rebar, ReinMax, Relax, Rodeo, ScoreFunction, SelfCritical, StraightThrough, SumAndSample, Temperature,
-    Ugc, UnorderedSet, WithoutReplacement,
+    GappedStraightThrough, GumbelRao, GumbelSoftmax, ImportanceSampling, LeaveOneOut, LocalExpectation, MeasureValued,
+    MovingAverage, MuProp, Mve, Nvil, Plan, Rebar, ReinMax, Relax, Rodeo, ScoreFunction, SelfCritical, SimplexMap,
+    StraightThrough, SumAndSample, Temperature, Ugc, UnorderedSet, WithoutReplacement,
 };
 use stochgrad::graph::DynMethod;
 use stochgrad::tape::{Tape, Var};
@@ -132,12 +132,19 @@ where
         MethodName::WithoutReplacement => Arc::new(WithoutReplacement::new(samples)),
         MethodName::SumAndSample => Arc::new(SumAndSample::new(samples - 2, 2)),
         MethodName::GumbelSoftmax => Arc::new(planned!(GumbelSoftmax::new(temperature()).samples(samples))),
+        MethodName::Entmax => {
+            Arc::new(planned!(GumbelSoftmax::new(temperature()).simplex_map(SimplexMap::Entmax15).samples(samples)))
+        }
         MethodName::StraightThroughGumbel => {
             Arc::new(planned!(GumbelSoftmax::new(temperature()).samples(samples).straight_through()))
         }
         MethodName::GumbelRao => Arc::new(planned!(GumbelRao::new(temperature()).samples(samples))),
         MethodName::StraightThrough => Arc::new(planned!(StraightThrough::new(temperature()).samples(samples))),
         MethodName::Reinmax => Arc::new(planned!(ReinMax::new(temperature()).samples(samples))),
+        MethodName::Mve => Arc::new(planned!(Mve::new().samples(samples))),
+        MethodName::GappedStraightThrough => {
+            Arc::new(planned!(GappedStraightThrough::new(temperature()).samples(samples)))
+        }
         MethodName::Auto => Arc::new(Auto::new().samples(samples)),
         MethodName::Disarm | MethodName::Arm | MethodName::Arms => return None,
         MethodName::Rodeo | MethodName::BitFlip | MethodName::Ugc => return None,

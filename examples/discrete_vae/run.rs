@@ -189,6 +189,9 @@ mod tests {
             "straight-through-gumbel",
             "gumbel-rao",
             "reinmax",
+            "mve",
+            "gapped-straight-through",
+            "entmax",
             "measure-valued",
         ] {
             let [compiled, recorded] = [(); 2].map(|()| tempfile::tempdir().unwrap());

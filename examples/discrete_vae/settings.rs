@@ -71,6 +71,8 @@ pub(crate) enum MethodName {
     SumAndSample,
     /// A continuous relaxation: biased
     GumbelSoftmax,
+    /// A sparse continuous relaxation: biased
+    Entmax,
     /// Discrete values with the relaxation's gradient: biased
     StraightThroughGumbel,
     /// The same with the noise averaged out: biased
@@ -79,6 +81,10 @@ pub(crate) enum MethodName {
     StraightThrough,
     /// Straight-through to second order: biased
     Reinmax,
+    /// The same with the smallest variance: biased
+    Mve,
+    /// Straight-through at logits moved to agree with the sample: biased
+    GappedStraightThrough,
     /// Chosen from what the distribution can do
     Auto,
 }
@@ -117,10 +123,13 @@ impl MethodName {
             Self::WithoutReplacement => "without-replacement",
             Self::SumAndSample => "sum-and-sample",
             Self::GumbelSoftmax => "gumbel-softmax",
+            Self::Entmax => "entmax",
             Self::StraightThroughGumbel => "straight-through-gumbel",
             Self::GumbelRao => "gumbel-rao",
             Self::StraightThrough => "straight-through",
             Self::Reinmax => "reinmax",
+            Self::Mve => "mve",
+            Self::GappedStraightThrough => "gapped-straight-through",
             Self::Auto => "auto",
         }
     }
@@ -150,7 +159,8 @@ impl MethodName {
 
     /// Whether the samples may be drawn by a plan: no two of them are compared.
     pub(crate) fn takes_plans(self) -> bool {
-        self.is_relaxed() || matches!(self, Self::ScoreFunction | Self::MovingAverage | Self::ImportanceSampled)
+        self.is_relaxed()
+            || matches!(self, Self::ScoreFunction | Self::MovingAverage | Self::ImportanceSampled | Self::Mve)
     }
 
     /// The values that one sample is evaluated at: more than one where categories swap.
@@ -183,7 +193,14 @@ impl MethodName {
 
     pub(crate) fn is_relaxed(self) -> bool {
         self.has_constant_temperature()
-            || matches!(self, Self::GumbelSoftmax | Self::StraightThroughGumbel | Self::GumbelRao)
+            || matches!(
+                self,
+                Self::GumbelSoftmax
+                    | Self::Entmax
+                    | Self::StraightThroughGumbel
+                    | Self::GumbelRao
+                    | Self::GappedStraightThrough
+            )
     }
 
     /// Whether the temperature is not annealed unless that is asked for.

@@ -167,6 +167,7 @@ impl<'t, F: Real> Distribution<'t, F> for Bernoulli<Var<'t, F>> {
             stochastic_derivative: Some(self),
             relaxed: Some(self),
             entropy: Some(self),
+            quadratic_variance: Some(self),
             cdf: Some(self),
             whole_numbers: Some(self),
             icdf: Some(self),

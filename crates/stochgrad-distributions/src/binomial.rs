@@ -189,6 +189,7 @@ impl<'t, F: Real> Distribution<'t, F> for Binomial<Var<'t, F>> {
             finite_support: Some(self),
             weak_derivative: Some(self),
             stochastic_derivative: Some(self),
+            quadratic_variance: Some(self),
             cdf: Some(self),
             whole_numbers: Some(self),
             icdf: Some(self),

@@ -5,6 +5,7 @@
 //! with one log-probability for each combination of plate members.
 
 use crate::noise::Draw;
+use crate::quadratic_variance::QuadraticVariance;
 use crate::weak_path::{WeakNoise, WeakPath};
 use crate::{DistributionError, DistributionResult};
 use smallvec::SmallVec;
@@ -191,6 +192,8 @@ pub struct Capabilities<'a, 't, F: Real> {
     pub stochastic_derivative: Option<&'a dyn StochasticDerivative<'t, F>>,
     /// A continuous relaxation is known.
     pub relaxed: Option<&'a dyn Relaxed<'t, F>>,
+    /// The elements are counts whose variance is a quadratic function of the mean.
+    pub quadratic_variance: Option<&'a dyn QuadraticVariance<'t, F>>,
     /// The entropy has a closed form.
     pub entropy: Option<&'a dyn ClosedFormEntropy<'t, F>>,
     /// The distribution function is known.
@@ -215,6 +218,7 @@ impl<F: Real> Default for Capabilities<'_, '_, F> {
             weak_derivative: None,
             stochastic_derivative: None,
             relaxed: None,
+            quadratic_variance: None,
             entropy: None,
             cdf: None,
             whole_numbers: None,

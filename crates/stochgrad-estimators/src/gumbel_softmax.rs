@@ -9,13 +9,17 @@
 //!
 //! Jang et al. (2017); Maddison et al. (2017).
 //!
+//! Two settings. The derivative may be taken at another temperature than the value, with the same noise ([`backward_temperature`](GumbelSoftmax::backward_temperature)): a low one brings
+//! the values close to the vertices, a high one keeps the variance of the gradient low (Shah et al. 2024). And the softmax may be replaced by a sparse map to the simplex
+//! ([`simplex_map`](GumbelSoftmax::simplex_map)), which reaches the vertices.
+//!
 //! **Assumptions.** The cost is defined and differentiable between the vertices (plain) or at them (straight-through). Paths from the
 //! value are looked at as for [`Pathwise`](crate::Pathwise).
 //!
 //! | | plain | straight-through |
 //! |---|---|---|
 //! | bias | another law is sampled: costs and gradients are those of the relaxed model | of the gradient only; costs are right |
-//! | order | any through smooth operations, 1 through a kink | 1 |
+//! | order | any through smooth operations; 1 through a kink, with a sparse map, and with two temperatures | 1 |
 //! | cost evaluations | one a sample, and one backward pass | the same |
 //! | the cost must offer | values and derivatives at interior points | derivatives at the vertices |
 //!
@@ -25,6 +29,7 @@
 //! To evaluate a trained model with hard samples, sample the same distribution with `ScoreFunction::new()`: same address, same
 //! noise source, no relaxation.
 
+use crate::SimplexMap;
 use crate::pathwise::{check_parameter_paths, describe_members, path_order};
 use crate::temperature::Temperature;
 use stochgrad_distributions::{Family, Relaxed};
@@ -58,6 +63,8 @@ use stochgrad_tensor::plan::Plan;
 #[derive(Clone, Debug)]
 pub struct GumbelSoftmax {
     temperature: Temperature,
+    backward: Option<Temperature>,
+    map: SimplexMap,
     plate: SamplePlate,
     plan: Option<Plan>,
     straight_through: bool,
@@ -69,6 +76,8 @@ impl GumbelSoftmax {
     pub fn new(temperature: impl Into<Temperature>) -> Self {
         GumbelSoftmax {
             temperature: temperature.into(),
+            backward: None,
+            map: SimplexMap::Softmax,
             plate: SamplePlate::Single,
             plan: None,
             straight_through: false,
@@ -79,6 +88,16 @@ impl GumbelSoftmax {
     /// Hard values go forward; derivatives are those of the relaxed ones.
     pub fn straight_through(self) -> Self {
         GumbelSoftmax { straight_through: true, ..self }
+    }
+
+    /// Takes the derivative at another temperature, with the same noise; the first one is that of the values. Hard values have none.
+    pub fn backward_temperature(self, temperature: impl Into<Temperature>) -> Self {
+        GumbelSoftmax { backward: Some(temperature.into()), ..self }
+    }
+
+    /// Another map to the simplex in place of the softmax (of the sigmoid, for bits).
+    pub fn simplex_map(self, map: SimplexMap) -> Self {
+        GumbelSoftmax { map, ..self }
     }
 
     /// That many samples, along a plate of the node's own.
@@ -107,15 +126,27 @@ impl GumbelSoftmax {
     }
 }
 
+/// What stands before the names of the state of the second temperature.
+const BACKWARD: &str = "backward ";
+
 impl Method for GumbelSoftmax {
     fn name(&self) -> String {
+        let map = match self.map {
+            SimplexMap::Softmax => "softmax",
+            SimplexMap::Entmax15 => "1.5-entmax",
+            SimplexMap::Sparsemax => "sparsemax",
+        };
         let form = if self.straight_through { "straight-through, " } else { "" };
-        format!("Gumbel-softmax ({form}{}, {})", self.temperature, describe_members(self.plate, self.plan))
+        let backward = self.backward.as_ref().map(|backward| format!(", backward {backward}")).unwrap_or_default();
+        format!("Gumbel-{map} ({form}{}{backward}, {})", self.temperature, describe_members(self.plate, self.plan))
     }
 
     fn profile(&self) -> Profile {
         let profile = match self.straight_through {
-            false => Profile { order: Order::Any, access: Access::Between, ..Profile::biased(Bias::Law) },
+            false if self.backward.is_none() && self.map.is_smooth() => {
+                Profile { order: Order::Any, access: Access::Between, ..Profile::biased(Bias::Law) }
+            }
+            false => Profile { access: Access::Between, ..Profile::biased(Bias::Law) },
             true => Profile::biased(Bias::Gradient),
         };
         profile.times(self.plate.samples())
@@ -130,11 +161,19 @@ impl Method for GumbelSoftmax {
     }
 
     fn state(&self) -> MethodState {
-        self.temperature.state()
+        let mut state = self.temperature.state();
+        let backward = self.backward.iter().flat_map(Temperature::state);
+        state.extend(backward.map(|(key, step)| (format!("{BACKWARD}{key}"), step)));
+        state
     }
 
     fn load_state(&self, state: &MethodState) -> GraphResult<()> {
-        self.temperature.load_state(&self.name(), state)
+        let Some(backward) = &self.backward else { return self.temperature.load_state(&self.name(), state) };
+        let (of_backward, own): (MethodState, MethodState) =
+            state.clone().into_iter().partition(|(key, _)| key.starts_with(BACKWARD));
+        let of_backward = of_backward.into_iter().map(|(key, step)| (key[BACKWARD.len()..].to_string(), step));
+        backward.load_state(&self.name(), &of_backward.collect())?;
+        self.temperature.load_state(&self.name(), &own)
     }
 }
 
@@ -153,15 +192,27 @@ where
         distribution: &D::On<'t>,
     ) -> GraphResult<SampleSet<'t, F>> {
         self.temperature.check(context, distribution)?;
+        let tape = context.tape();
         let (plate, draw) = context.members(self.plate, self.plan)?;
         let perturbed = distribution.perturbed(&draw).map_err(|source| context.error(source))?;
-        let soft = distribution.soften(perturbed, self.temperature.record(context.tape()));
-        let value = if self.straight_through { distribution.harden(perturbed).straight_through(soft) } else { soft };
+        let soft = |temperature: &Temperature| self.map.soften(distribution, perturbed, temperature.record(tape));
+        let hard = || distribution.harden(perturbed);
+        let value = match &self.backward {
+            None if self.straight_through => hard().straight_through(soft(&self.temperature)),
+            None => soft(&self.temperature),
+            Some(backward) => {
+                backward.check(context, distribution)?;
+                let value = if self.straight_through { hard() } else { soft(&self.temperature) };
+                value.straight_through(soft(backward))
+            }
+        };
         Ok(SampleSet::equal(value, plate))
     }
 
     fn terms<'t>(&self, context: &CostContext<'_, 't, F>, _distribution: &D::On<'t>) -> GraphResult<Terms<'t, F>> {
-        Ok(Terms { updates: self.temperature.updates(context.tape()), ..Terms::default() })
+        let mut updates = self.temperature.updates(context.tape());
+        updates.extend(self.backward.iter().flat_map(|backward| backward.updates(context.tape())));
+        Ok(Terms { updates, ..Terms::default() })
     }
 }
 
@@ -362,5 +413,83 @@ mod tests {
         assert_eq!(x.plates().as_slice(), [plate]);
         graph.cost("cost", (x * graph.constant([1.0, 2.0, 3.0])).sum()).unwrap();
         assert!(graph.backward().unwrap().get("logits").unwrap().as_slice().iter().all(|&g| g != 0.0));
+    }
+
+    /// The mean and the variance of a function of a uniform number.
+    fn integrated(f: impl Fn(f64) -> f64) -> (f64, f64) {
+        let n = 400_000;
+        let values = || (0..n).map(|i| f((i as f64 + 0.5) / n as f64));
+        let mean = values().sum::<f64>() / n as f64;
+        (mean, values().map(|x| (x - mean).powi(2)).sum::<f64>() / n as f64)
+    }
+
+    fn moments(method: &GumbelSoftmax, theta: f64) -> (f64, f64) {
+        let model = |graph: &Graph<'_, f64>| toy(graph, theta, 0.45, method);
+        let moments = Oracle::new().nodes(200).gradient(model).unwrap();
+        (moments.mean("logit").unwrap().as_slice()[0], moments.variance("logit").unwrap().as_slice()[0])
+    }
+
+    #[test]
+    fn the_derivative_is_taken_at_the_backward_temperature() {
+        let theta = 0.3_f64;
+        let logit = (theta / (1.0 - theta)).ln();
+        let found = moments(&GumbelSoftmax::new(0.7).backward_temperature(1.4), theta);
+        let sigmoid = |z: f64| 1.0 / (1.0 + (-z).exp());
+        let (mean, variance) = integrated(|u| {
+            let z = logit + (u / (1.0 - u)).ln();
+            let slope = sigmoid(z / 1.4) * (1.0 - sigmoid(z / 1.4)) / 1.4;
+            2.0 * (sigmoid(z / 0.7) - 0.45) * slope
+        });
+        assert!((found.0 - mean).abs() < 1e-5 && (found.1 - variance).abs() < 1e-5, "{found:?}, {mean}, {variance}");
+        // Equal temperatures change nothing, and hard values have no temperature.
+        let plain = moments(&GumbelSoftmax::new(0.7), theta);
+        let equal = moments(&GumbelSoftmax::new(0.7).backward_temperature(0.7), theta);
+        assert!((plain.0 - equal.0).abs() < 1e-12 && (plain.1 - equal.1).abs() < 1e-12);
+        let gradient = |method: &GumbelSoftmax| {
+            let tape = Tape::<f64>::new();
+            let graph = Graph::new(&tape, Seed::new(4));
+            toy(&graph, theta, 0.45, method).unwrap();
+            graph.backward().unwrap().get("logit").unwrap().to_vec()
+        };
+        let hard = GumbelSoftmax::new(0.1).straight_through().backward_temperature(1.4).samples(5);
+        assert_eq!(gradient(&hard), gradient(&GumbelSoftmax::new(1.4).straight_through().samples(5)));
+    }
+
+    #[test]
+    fn a_sparse_map_has_the_moments_of_its_law() {
+        let theta = 0.3_f64;
+        let logit = (theta / (1.0 - theta)).ln();
+        let found = moments(&GumbelSoftmax::new(0.8).simplex_map(SimplexMap::Sparsemax), theta);
+        let (mean, variance) = integrated(|u| {
+            let y = (logit + (u / (1.0 - u)).ln()) / 0.8 * 0.5 + 0.5;
+            if (0.0..=1.0).contains(&y) { 2.0 * (y - 0.45) * 0.5 / 0.8 } else { 0.0 }
+        });
+        // Quadrature over a function with jumps.
+        assert!((found.0 - mean).abs() < 5e-3 && (found.1 - variance).abs() < 5e-3, "{found:?}, {mean}, {variance}");
+    }
+
+    #[test]
+    fn both_temperatures_fall_and_come_back() {
+        let make = || {
+            GumbelSoftmax::new(Temperature::exponential(1.0, 0.25, 2))
+                .backward_temperature(Temperature::exponential(2.0, 0.5, 2))
+                .simplex_map(SimplexMap::Entmax15)
+        };
+        let method = make();
+        let tape = Tape::<f64>::new();
+        let graph = Graph::new(&tape, Seed::new(1));
+        let law = OneHotCategorical::from_logits(graph.param("logits", [0.3, 0.1, -1.0]).unwrap());
+        let x = graph.sample("x", &law, &method).unwrap();
+        graph.cost("cost", x.square().sum()).unwrap();
+        let gradients = graph.backward().unwrap();
+        let guarantee = gradients.guarantee("logits").unwrap();
+        assert_eq!((guarantee.bias, guarantee.order), (Bias::Law, Order::Finite(1)));
+        gradients.advance();
+        let restored = make();
+        restored.load_state(&method.state()).unwrap();
+        assert_eq!(method.state().len(), 2);
+        assert_eq!(restored.temperature().step(), 1);
+        assert_eq!(restored.backward.as_ref().unwrap().current(), 1.0);
+        assert!(restored.load_state(&MethodState::new()).is_err());
     }
 }

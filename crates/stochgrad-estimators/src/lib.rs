@@ -27,7 +27,9 @@
 //! | [`Rodeo`] | independent bits | none | 1 |
 //! | [`Rebar`], [`Relax`] | a continuous relaxation | none | 1 |
 //! | [`Lax`] | reparameterised samples, a support that does not depend on the parameters | none | any; that of [`Pathwise`] with the cost as control variate |
-//! | [`StraightThrough`], [`ReinMax`], [`GumbelRao`] | a continuous relaxation, a differentiable cost | the gradient | 1 |
+//! | [`StraightThrough`], [`ReinMax`], [`Mve`] | a continuous relaxation, a differentiable cost | the gradient; none for costs of degree 1, 2, 2 | 1 |
+//! | [`Fini`] | counts with a quadratic variance, a differentiable cost | the gradient; none for costs up to a chosen degree | 1 |
+//! | [`GumbelRao`], [`GappedStraightThrough`] | a continuous relaxation, a differentiable cost | the gradient | 1 |
 //! | [`Auto`] | a finite support, reparameterised samples, or a support that does not depend on the parameters | none | any, 1 through kinks |
 //! | [`GumbelSoftmax`] | a continuous relaxation, a differentiable cost | another law, or (straight-through) the gradient | any, or 1 |
 //!
@@ -72,7 +74,9 @@ mod distinct_states;
 mod double_control_variate;
 mod enumerate;
 mod evolution_strategy;
+mod fini;
 mod finite_difference;
+mod gapped_straight_through;
 mod generalized_reparameterization;
 mod gumbel_rao;
 mod gumbel_softmax;
@@ -85,6 +89,7 @@ mod measure_valued;
 mod member_gradients;
 #[cfg(test)]
 mod models;
+mod mve;
 mod objectives;
 mod own_parameters;
 mod pathwise;
@@ -102,6 +107,7 @@ mod rodeo;
 mod score_function;
 mod shared_replays;
 mod shifted_parameters;
+mod simplex_map;
 mod smoothed;
 mod spsa;
 mod stochastic_derivative;
@@ -133,7 +139,9 @@ pub use discrete_go::DiscreteGo;
 pub use double_control_variate::DoubleControlVariate;
 pub use enumerate::Enumerate;
 pub use evolution_strategy::EvolutionStrategy;
+pub use fini::Fini;
 pub use finite_difference::FiniteDifference;
+pub use gapped_straight_through::GappedStraightThrough;
 pub use generalized_reparameterization::GeneralizedReparameterization;
 pub use gumbel_rao::GumbelRao;
 pub use gumbel_softmax::GumbelSoftmax;
@@ -143,6 +151,7 @@ pub use lax::Lax;
 pub use local_expectation::LocalExpectation;
 pub use log_variance::{detached, log_variance};
 pub use measure_valued::MeasureValued;
+pub use mve::Mve;
 pub use objectives::{EvidenceBound, Prior};
 pub use pathwise::Pathwise;
 pub use perturbation::Perturbation;
@@ -153,6 +162,7 @@ pub use replay_budget::{Importance, ReplayBudget};
 pub use reservoir::Reservoir;
 pub use rodeo::Rodeo;
 pub use score_function::ScoreFunction;
+pub use simplex_map::SimplexMap;
 pub use smoothed::Smoothed;
 pub use spsa::Spsa;
 pub use stochastic_derivative::StochasticDerivatives;

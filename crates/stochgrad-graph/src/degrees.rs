@@ -35,7 +35,7 @@ impl<F: Real> Builder<'_, '_, F> {
     /// Whether a cost depends on members together that are not independent draws: the members of a node below an enumerated one share their
     /// noise, for instance, and a product of two of them is no product to the law.
     fn meets_dependent_draws(&self, node: usize) -> bool {
-        let dependent = |plate| !self.tape.plate_kind(plate).has_own_noise();
+        let dependent = |plate| !self.tape.plate_kind(plate).is_independent();
         self.nodes[node].plates.iter().any(|&plate| dependent(plate))
             && self.downstream(node).any(|at| self.joint_with(node, at).into_iter().any(dependent))
     }

@@ -13,14 +13,13 @@ pub use stochgrad_distributions::{
 pub use stochgrad_estimators::{
     Arm, Arms, Ars, Arsm, Auto, BatchMean, BitFlip, Carms, CategoricalDisArm, Constant, ControlFunction, Copula,
     DeltaMethod, DirichletCopula, DisArm, DiscreteGo, DoubleControlVariate, EachCost, Enumerate, EvidenceBound,
-    EvolutionStrategy, FiniteDifference, FnBaseline, FreshSample, GaussianCopula, GeneralizedReparameterization,
-    GumbelRao, GumbelSoftmax, ImplicitPathwise, Importance, LatinHypercube, Lax, LeaveOneOut, LinearControlVariates,
-    LocalExpectation, MeasureValued, MovingAverage, MuProp, NoBaseline, Normalized, Nvil, OptimalBaseline, Ovis,
-    Pathwise, PerCost, Rebar, ReinMax, Relax, ReplayBudget, Reservoir, Rodeo, ScoreFunction, SelfCritical, Smoothed,
-    Spsa, StochasticDerivatives, StraightThrough, SumAndSample, Temperature, Ugc, UnorderedSet, Vimco, detached,
-    log_variance,
+    EvolutionStrategy, Fini, FiniteDifference, FnBaseline, FreshSample, GappedStraightThrough, GaussianCopula,
+    GeneralizedReparameterization, GumbelRao, GumbelSoftmax, ImplicitPathwise, Importance, ImportanceSampling,
+    LatinHypercube, Lax, LeaveOneOut, LinearControlVariates, LocalExpectation, MeasureValued, MovingAverage, MuProp,
+    Mve, NoBaseline, Normalized, Nvil, OptimalBaseline, Ovis, Pathwise, PerCost, Plan, Rebar, ReinMax, Relax,
+    ReplayBudget, Reservoir, Rodeo, ScoreFunction, SelfCritical, SimplexMap, Smoothed, Spsa, StochasticDerivatives,
+    StraightThrough, SumAndSample, Temperature, Ugc, UnorderedSet, Vimco, WithoutReplacement, detached, log_variance,
 };
-pub use stochgrad_estimators::{ImportanceSampling, Plan, WithoutReplacement};
 pub use stochgrad_graph::{
     Bias, DynMethod, GradientMethod, Gradients, Graph, GraphError, GraphResult, Guarantee, Method, Order, SamplePlate,
     Seed,

@@ -162,6 +162,11 @@ fn category<'t>(
     Ok((x * graph.constant([0.2, -1.0, 1.3])).sum())
 }
 
+/// The successes in four trials, on a scale on which the cases tell degrees apart.
+fn count<'t>(graph: &Graph<'t, f64>, name: &str, logit: Var<'t, f64>, method: Fini) -> GraphResult<Var<'t, f64>> {
+    Ok(graph.sample(name, &Binomial::from_logits(4.0, logit), &method)? * 0.4 - 0.3)
+}
+
 /// Checks all cases with a method that is exact up to a degree.
 fn check(method: &str, draw: Draw<'_>, exact_to: Degree) {
     for (case, degrees, model) in CASES {
@@ -218,6 +223,19 @@ fn reinmax_is_exact_for_quadratic_costs() {
     check_both(ReinMax::new(1.0).assume_continuous(), 2);
 }
 
+#[test]
+fn mve_is_exact_for_quadratic_costs() {
+    check_both(Mve::new().assume_continuous(), 2);
+}
+
+#[test]
+fn fini_is_exact_up_to_its_degree() {
+    for degree in 1..=3 {
+        let method = Fini::new(degree).assume_continuous();
+        check(&method.name(), &|graph, name, logit| count(graph, name, logit, method), Degree::new(degree));
+    }
+}
+
 /// The guarantee of `t` for the cost of one bit.
 fn guarantee(method: &BitMethod, cost: impl for<'t> Fn(Var<'t, f64>) -> Var<'t, f64>) -> Guarantee {
     let tape = Tape::<f64>::new();
@@ -230,7 +248,8 @@ fn guarantee(method: &BitMethod, cost: impl for<'t> Fn(Var<'t, f64>) -> Var<'t, 
 
 #[test]
 fn other_temperatures_and_relaxations_certify_nothing() {
-    let methods: [BitMethod; 6] = [
+    let methods: [BitMethod; 7] = [
+        Arc::new(GappedStraightThrough::new(1.0)),
         Arc::new(StraightThrough::new(0.7)),
         Arc::new(StraightThrough::new(Temperature::exponential(1.0, 0.5, 100))),
         Arc::new(ReinMax::new(1.5)),
@@ -257,6 +276,18 @@ fn draws_that_share_their_noise_certify_nothing_together() {
     };
     assert_eq!(degree(false), TWO);
     assert_eq!(degree(true), NONE);
+    let planned = |plan: Option<Plan>| {
+        let tape = Tape::<f64>::new();
+        let graph = Graph::new(&tape, Seed::new(3));
+        let t = graph.param("t", 0.3).unwrap();
+        let method = ReinMax::new(1.0).samples(2);
+        let method = plan.map_or(method.clone(), |plan| method.plan(plan));
+        let x = graph.sample("x", &Bernoulli::from_logits(t), &method).unwrap();
+        graph.cost("cost", x.mean_over(x.plates()[0]).square()).unwrap();
+        graph.statement().unwrap().nodes[0].degree
+    };
+    assert_eq!(planned(None), TWO);
+    assert_eq!(planned(Some(Plan::Antithetic)), NONE);
 }
 
 #[test]

@@ -35,6 +35,10 @@ fn bits<M: GradientMethod<f64, Bernoulli<Id>> + 'static>(method: M, proof: Proof
     Entry { subjects: vec![Subject::new::<Bits>(Arc::new(method))], proof }
 }
 
+fn counts<M: GradientMethod<f64, Binomial<Id>> + 'static>(method: M, proof: Proof) -> Entry {
+    Entry { subjects: vec![Subject::new::<Counts>(Arc::new(method))], proof }
+}
+
 fn normals<M: GradientMethod<f64, Normal<Id>> + 'static>(method: M, proof: Proof) -> Entry {
     Entry { subjects: vec![Subject::new::<Normals>(Arc::new(method))], proof }
 }
@@ -111,8 +115,14 @@ pub(crate) fn entries() -> Vec<Entry> {
         states(Relax::new().hidden(4).relaxed_cost(), Samples),
         states(StraightThrough::new(1.0), Outcomes(1)),
         states(ReinMax::new(1.0), Outcomes(1)),
+        states(Mve::new(), Outcomes(1)),
+        counts(Fini::new(2), Outcomes(1)),
+        counts(Fini::new(3), Outcomes(1)),
+        states(GappedStraightThrough::new(1.0), Costs),
         states(GumbelRao::new(1.0), Costs),
         states(GumbelSoftmax::new(1.0).straight_through(), Costs),
         states(GumbelSoftmax::new(1.0), Costs),
+        states(GumbelSoftmax::new(0.5).backward_temperature(1.0), Costs),
+        states(GumbelSoftmax::new(1.0).simplex_map(SimplexMap::Entmax15), Costs),
     ]
 }
