@@ -79,6 +79,7 @@ where
 pub(crate) fn entries() -> Vec<Entry> {
     use Proof::{Costs, Outcomes, Samples};
     let score = ScoreFunction::new();
+    let wide = ImportanceSampling::overdispersed(2.0);
     vec![
         all(score, Outcomes(2)),
         all(score.baseline(Constant(0.7)), Outcomes(2)),
@@ -88,6 +89,16 @@ pub(crate) fn entries() -> Vec<Entry> {
         normals(Pathwise::new(), Outcomes(2)),
         discrete(Enumerate::new(), Outcomes(2)),
         discrete(UnorderedSet::new(1), Outcomes(2)),
+        states(WithoutReplacement::new(2), Samples),
+        states(WithoutReplacement::new(2).normalized(), Costs),
+        states(wide, Outcomes(2)),
+        normals(wide, Samples),
+        states(wide.samples(2).baseline(LeaveOneOut), Outcomes(2)),
+        states(wide.samples(2).normalized(), Costs),
+        all(score.samples(2).plan(Plan::Antithetic), Outcomes(2)),
+        discrete(score.samples(2).plan(Plan::Stratified), Outcomes(2)),
+        discrete(score.samples(2).plan(Plan::Systematic), Outcomes(2)),
+        discrete(score.samples(2).plan(Plan::sobol()), Outcomes(2)),
         discrete(SumAndSample::new(1, 1), Outcomes(2)),
         discrete(SumAndSample::new(1, 1).random().shared_baseline(), Outcomes(2)),
         all(Auto::new(), Outcomes(2)),
