@@ -85,6 +85,13 @@ pub(crate) fn entries() -> Vec<Entry> {
         all(score.baseline(Constant(0.7)), Outcomes(2)),
         all(score.samples(2).baseline(LeaveOneOut), Outcomes(2)),
         all(score.samples(2).baseline(Vimco::new()), Outcomes(2)),
+        all(score.samples(2).baseline(BatchMean), Outcomes(2)),
+        all(score.baseline(SelfCritical), Outcomes(2)),
+        all(score.baseline(FreshSample), Outcomes(2)),
+        all(score.baseline(MuProp::new()), Outcomes(2)),
+        bits(score.baseline(DeltaMethod::new()), Outcomes(2))
+            .also(Subject::new::<Normals>(Arc::new(score.baseline(DeltaMethod::new())))),
+        all(score.samples(2).baseline(LinearControlVariates::cross_fitted().with(Constant(1.0))), Outcomes(2)),
         all(DoubleControlVariate::new(2), Outcomes(1)),
         normals(Pathwise::new(), Outcomes(2)),
         discrete(Enumerate::new(), Outcomes(2)),
