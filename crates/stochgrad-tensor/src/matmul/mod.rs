@@ -1,6 +1,6 @@
 //! Matrix products.
 //!
-//! A product of some size goes through [`dense`], the door to a library, or through [`sparse`], which skips zeros. Both add
+//! A product of some size goes through `dense`, the door to a library, or through `sparse`, which skips zeros. Both add
 //! the products of an element one after the other along the inner axis, whatever part of the result they are given, so that splitting rows and
 //! columns over threads changes no bit.
 
