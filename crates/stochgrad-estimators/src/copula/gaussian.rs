@@ -2,9 +2,9 @@
 //!
 //! $u = \Phi(z)$ for normal numbers $z$ whose correlations are all $\rho = -1/(n - 1)$, the lowest that $n$ numbers can have: independent ones less their mean, stretched. With $h = \Phi^{-1}(p) \le 0$,
 //!
-//! $$P(u_1 < p, u_2 < p) = \frac1\pi \int_0^{\arctan\sqrt{(1 + \rho)/(1 - \rho)}} \exp\Big(\!-\frac{h^2}{2 \sin^2 \varphi}\Big)\, d\varphi,$$
+//! $$P(u_1 < p, u_2 < p) = p^2 - \frac{1}{2\pi} \int_{\arcsin \rho}^0 \exp\Big(\!-\frac{h^2}{1 + \sin \varphi}\Big)\, d\varphi,$$
 //!
-//! the form of Simon and Divsalar (1998), whose integrand is positive and smooth. With two numbers, $u_2 = 1 - u_1$.
+//! by integrating the derivative by the correlation (Plackett 1954). With two numbers, $u_2 = 1 - u_1$, and never are both below 1/2.
 
 use super::{Copula, along};
 use stochgrad_distributions::{DistributionResult, Draw};
@@ -45,17 +45,18 @@ impl Copula for GaussianCopula {
     }
 
     fn second_below<'t, F: Real>(&self, samples: usize, p: Var<'t, F>) -> Var<'t, F> {
-        let n = samples as f64;
-        // (1 + ρ) / (1 − ρ) = (n − 2) / n.
-        let end = ((n - 2.0) / n).sqrt().atan();
+        if samples == 2 {
+            return p * 0.0;
+        }
+        let start = (-1.0 / (samples - 1) as f64).asin();
         let squared = special::normal_icdf(p).square();
         let values = QUADRATURE.iter().flat_map(|&(node, weight)| [(node, weight), (-node, weight)]);
         let integral = values.map(|(node, weight)| {
-            let angle = 0.5 * end * (1.0 + node);
-            (squared * (-0.5 / angle.sin().powi(2).max(f64::MIN_POSITIVE))).exp() * (0.5 * end * weight)
+            let sine = (0.5 * start * (1.0 + node)).sin();
+            (squared * (-1.0 / (1.0 + sine))).exp() * (-0.5 * start * weight)
         });
         let sum = integral.reduce(|sum, term| sum + term).unwrap_or(squared);
-        sum * (1.0 / std::f64::consts::PI) / p
+        (p - sum * (0.5 / std::f64::consts::PI) / p).relu()
     }
 }
 
@@ -63,21 +64,33 @@ impl Copula for GaussianCopula {
 mod tests {
     use super::*;
     use crate::copula::tests::check;
+    use stochgrad_tensor::Tensor;
 
     #[test]
     fn numbers_are_as_it_says() {
         [2, 3, 4, 7].into_iter().for_each(|samples| check(&GaussianCopula, samples));
     }
 
-    /// At p = 1/2 both are below with probability 1/4 + arcsin(ρ) / 2π (Sheppard 1899); with two numbers, never.
+    /// At p = 1/2 both are below with probability 1/4 + arcsin(ρ) / 2π (Sheppard 1899). Elsewhere, an integral over the first number.
     #[test]
     fn known_values() {
         let tape = Tape::<f64>::new();
-        for samples in [2, 3, 5, 20] {
+        for samples in [3, 5, 20] {
             let correlation = -1.0 / (samples - 1) as f64;
             let expected = 0.25 + correlation.asin() / (2.0 * std::f64::consts::PI);
             let found = GaussianCopula.second_below(samples, tape.constant(0.5)).item().unwrap() * 0.5;
             assert!((found - expected).abs() < 1e-15, "{samples}: {found} where {expected} is exact");
+            for p in [0.4, 0.2, 0.05, 0.001] {
+                let h = special::normal_icdf(tape.constant(p)).item().unwrap();
+                let spread = (1.0 - correlation * correlation).sqrt();
+                let x = tape.constant(Tensor::from_fn([20_000], |i| h - (i as f64 + 0.5) * 5e-4));
+                let density = (x.square() * -0.5).exp() * (5e-4 / (2.0 * std::f64::consts::PI).sqrt());
+                let expected =
+                    (density * special::normal_cdf((h - x * correlation) * (1.0 / spread))).sum().item().unwrap() / p;
+                let found = GaussianCopula.second_below(samples, tape.constant(p)).item().unwrap();
+                assert!((found - expected).abs() < 2e-7, "{samples} at {p}: {found} where {expected} is exact");
+            }
         }
+        assert_eq!(GaussianCopula.second_below(2, tape.constant(0.3)).item(), Ok(0.0));
     }
 }
