@@ -711,6 +711,7 @@ fn control_cases() -> Vec<Case> {
             right.dot(left * left) * left.sum()
         }),
         case("drawn", vec![real(&[2], 112)], |_, x| x[0].drawn() * x[0]),
+        case("held", vec![real(&[2], 117)], |_, x| x[0].held() * x[0]),
         case("magic_box", vec![real(&[2], 107)], |_, x| x[0].magic_box()),
         case("straight_through", vec![real(&[2], 108)], |_, x| x[0].step().straight_through(x[0].sigmoid())),
         case("noise", vec![real(&[2], 109)], |tape, x| {
