@@ -249,7 +249,7 @@ mod tests {
             graph.cost("joint", (x.sum() * features).sum_over(features.plates()[0]).exp() * 0.3)
         };
         let exact = Oracle::new().exact_gradient(single).unwrap();
-        let test = StatisticalTest::new().runs(2000);
+        let test = StatisticalTest::new().runs(4000);
         test.check(|graph: &Graph<'_, f64>| model(graph, DirichletCopula), &exact).unwrap();
         test.check(|graph: &Graph<'_, f64>| model(graph, GaussianCopula), &exact).unwrap();
         test.check(|graph: &Graph<'_, f64>| model(graph, LatinHypercube), &exact).unwrap();

@@ -40,7 +40,7 @@ use stochgrad_tensor::Real;
 /// let alpha = graph.param("alpha", 2.0)?;
 /// let x = graph.sample("x", &Beta::new(alpha, 3.0), &ImplicitPathwise::new().samples(8))?;
 /// graph.cost("square", x.square())?;
-/// assert!(graph.backward()?.get("alpha")?.item()? > 0.0);
+/// assert!(graph.backward()?.get("alpha")?.as_slice()[0] > 0.0);
 /// # Ok(())
 /// # }
 /// ```

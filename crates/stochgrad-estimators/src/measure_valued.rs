@@ -142,7 +142,8 @@ mod tests {
     use std::sync::{Arc, Mutex};
     use stochgrad_check::{Oracle, StatisticalTest};
     use stochgrad_distributions::{
-        Bernoulli, Binomial, Categorical, Distribution, Gamma, Geometric, Id, Normal, OneHotCategorical, Poisson, Side,
+        Bernoulli, Binomial, Categorical, Distribution, Geometric, Id, Normal, OneHotCategorical, Poisson, Side,
+        Weibull,
     };
     use stochgrad_graph::{DynMethod, Graph, GraphError, Seed};
     use stochgrad_tape::{Tape, Var};
@@ -528,15 +529,15 @@ mod tests {
     fn a_parameter_without_a_weak_derivative_is_an_error_that_names_it() {
         let tape = Tape::<f64>::new();
         let graph = Graph::new(&tape, Seed::new(3));
-        let (shape, rate) = (graph.param("shape", 2.0).unwrap(), graph.param("rate", 1.5).unwrap());
-        let x = graph.sample("x", &Gamma::new(shape, rate), &MeasureValued::new()).unwrap();
+        let (shape, scale) = (graph.param("shape", 2.0).unwrap(), graph.param("scale", 1.5).unwrap());
+        let x = graph.sample("x", &Weibull::new(shape, scale), &MeasureValued::new()).unwrap();
         graph.cost("cost", x).unwrap();
         let error = graph.backward().unwrap_err().to_string();
         assert!(error.contains("\"concentration\"") && error.contains("Pathwise"), "{error}");
         let tape = Tape::<f64>::new();
         let graph = Graph::new(&tape, Seed::new(3));
-        let rate = graph.param("rate", 1.5).unwrap();
-        let x = graph.sample("x", &Gamma::new(graph.constant(2.0), rate), &MeasureValued::new()).unwrap();
+        let scale = graph.param("scale", 1.5).unwrap();
+        let x = graph.sample("x", &Weibull::new(graph.constant(2.0), scale), &MeasureValued::new()).unwrap();
         graph.cost("cost", x).unwrap();
         graph.backward().unwrap();
     }
