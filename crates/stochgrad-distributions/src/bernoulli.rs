@@ -10,8 +10,9 @@
 //! | stochastic derivative | right: 0 → 1 at rate $1/(1-\theta)$; left: 1 → 0 at rate $1/\theta$ (Arya et al. 2022) |
 //! | relaxation | $\sigma((\eta + \operatorname{logit} u)/\tau)$ (Maddison et al. 2017; Jang et al. 2017) |
 //!
-//! At probabilities 0 and 1 entropy, divergence and relaxation stay finite, and so do their derivatives: $\ln 0$ counts as about −690
-//! there (−85 in single precision), and infinite logits as $\pm 10^{30}$.
+//! An impossible bit has the log-probability −∞, and by logits the score $x - \theta$ all the same. At probabilities 0 and 1 entropy,
+//! divergence and relaxation stay finite, and so do their derivatives: $\ln 0$ counts as about −690 there (−85 in single precision), and
+//! infinite logits as $\pm 10^{30}$.
 
 use crate::distribution::{
     Alternatives, Capabilities, ClosedFormEntropy, CumulativeDistribution, Distribution, FiniteSupport,
@@ -19,10 +20,11 @@ use crate::distribution::{
     ScoreDifferentiable, Side, StochasticDerivative, Support, Tempered, WeakDerivative, WholeNumbers,
 };
 use crate::noise::Draw;
-use crate::probability::{ProbabilityOrLogit, check_sample};
+use crate::probability::{ProbabilityOrLogit, check_sample, released};
 use crate::{DistributionResult, family};
 use smallvec::smallvec;
 use stochgrad_tape::Var;
+use stochgrad_tensor::map::Map;
 use stochgrad_tensor::{Real, Shape, Tensor};
 
 /// Bits, by logit or by probability.
@@ -95,16 +97,16 @@ impl<'t, F: Real> Distribution<'t, F> for Bernoulli<Var<'t, F>> {
         Support::Bits
     }
 
-    /// By logits the form is linear in the value, so that relaxed bits have a cross-entropy; an impossible bit then has −10³⁰ and not −∞.
+    /// By logits the form is linear in the value, so that relaxed bits have a cross-entropy.
     fn log_prob_each(&self, value: Var<'t, F>) -> Var<'t, F> {
         match self.parameter {
             ProbabilityOrLogit::Logit(_) => {
                 // At infinite logits this would be ∞ − ∞.
                 let finite = self.parameter.finite_logit();
-                value * finite - finite.softplus()
+                released(value * finite - finite.softplus())
             }
             // 0 · ln 0 is 0: a state of probability 0 contributes only where it occurs.
-            ProbabilityOrLogit::Probability(p) => chance(value, p).ln(),
+            ProbabilityOrLogit::Probability(p) => chance(value, p).map(Map::LnHeld),
         }
     }
 
@@ -113,13 +115,14 @@ impl<'t, F: Real> Distribution<'t, F> for Bernoulli<Var<'t, F>> {
         match self.parameter {
             ProbabilityOrLogit::Logit(logits) if logits.shape() == value.shape() => {
                 let finite = self.parameter.finite_logit();
-                if logits.plates().iter().any(|plate| !value.plates().contains(plate))
-                    && value.plates().iter().any(|plate| !logits.plates().contains(plate))
-                {
+                let crossed = logits.plates().iter().any(|plate| !value.plates().contains(plate))
+                    && value.plates().iter().any(|plate| !logits.plates().contains(plate));
+                // In sums apart an infinite logit drowns the digits of the other bits, and that alone.
+                released(if crossed {
                     value.dot(finite) - finite.softplus().sum()
                 } else {
                     (value * finite - finite.softplus()).sum()
-                }
+                })
             }
             _ => self.log_prob_each(value).sum(),
         }
@@ -520,11 +523,31 @@ mod tests {
         assert_eq!(certain.log_prob_each(tape.constant([1.0, 0.0])).peek().unwrap().to_vec(), [f64::NEG_INFINITY; 2]);
         let far = Bernoulli::from_logits(tape.constant([-50.0, 50.0]));
         assert_close(far.log_prob_each(tape.constant([1.0, 0.0])).peek().unwrap().as_slice(), &[-50.0, -50.0], 1e-12);
-        let certain = Bernoulli::from_logits(tape.constant([f64::NEG_INFINITY, f64::INFINITY]));
+        let logits = tape.parameter([f64::NEG_INFINITY, f64::INFINITY]);
+        let certain = Bernoulli::from_logits(logits);
         assert_eq!(certain.log_prob_each(tape.constant([0.0, 1.0])).peek().unwrap().to_vec(), [0.0; 2]);
-        assert!(
-            certain.log_prob_each(tape.constant([1.0, 0.0])).peek().unwrap().as_slice().iter().all(|&log| log <= -1e30)
-        );
+        let impossible = certain.log_prob_each(tape.constant([1.0, 0.0]));
+        assert_eq!(impossible.peek().unwrap().to_vec(), [f64::NEG_INFINITY; 2]);
+        // The score of what cannot be is x − p, and so is that of what must.
+        assert_eq!(with_gradient(impossible.sum(), logits), (f64::NEG_INFINITY, vec![1.0, -1.0]));
+        assert_eq!(with_gradient(certain.log_prob(tape.constant([0.0, 1.0])), logits), (0.0, vec![0.0; 2]));
+        // Beside a bit that is free.
+        let logits = tape.parameter([f64::INFINITY, 0.0]);
+        let mixed = Bernoulli::from_logits(logits);
+        let (value, slope) = with_gradient(mixed.log_prob(tape.constant([1.0, 1.0])), logits);
+        assert_close(&[value, slope[0], slope[1]], &[0.5_f64.ln(), 0.0, 0.5], 1e-15);
+        assert_eq!(mixed.log_prob(tape.constant([0.0, 1.0])).item(), Ok(f64::NEG_INFINITY));
+    }
+
+    #[test]
+    fn the_log_probability_by_logits_is_linear_in_the_value() {
+        let tape = Tape::<f64>::new();
+        let bits = tape.parameter([0.3, 0.9]);
+        let law = Bernoulli::from_logits(tape.constant([1.7, -0.4]));
+        let (value, slope) = with_gradient(law.log_prob(bits), bits);
+        let between = |x: f64, logit: f64| x * logit - (1.0 + logit.exp()).ln();
+        assert_close(&[value], &[between(0.3, 1.7) + between(0.9, -0.4)], 1e-15);
+        assert_close(&slope, &[1.7, -0.4], 1e-15);
     }
 
     #[test]

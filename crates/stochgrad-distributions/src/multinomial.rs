@@ -112,9 +112,14 @@ impl<'t, F: Real> Distribution<'t, F> for Multinomial<Var<'t, F>> {
         let tape = value.tape();
         let trials = self.trials.stop_gradient();
         let fits = value.sum_axis(-1).equal(trials);
-        let means = self.parameter.finite_logs() + trials.unsqueeze(-1).ln();
-        let each = special::poisson_log_pmf_by_log(value, means).sum_axis(-1);
-        let log = each - special::poisson_log_pmf(trials, trials);
+        let wide = trials.unsqueeze(-1);
+        let each = match self.parameter {
+            ProbabilitiesOrLogits::Probabilities(p) => special::poisson_log_pmf(value, p * wide),
+            ProbabilitiesOrLogits::Logits(_) => {
+                special::poisson_log_pmf_by_log(value, self.parameter.finite_logs() + wide.ln())
+            }
+        };
+        let log = each.sum_axis(-1) - special::poisson_log_pmf(trials, trials);
         fits.select(log, tape.constant(f64::NEG_INFINITY))
     }
 

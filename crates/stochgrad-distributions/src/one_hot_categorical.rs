@@ -19,10 +19,11 @@ use crate::distribution::{
     Parameters, Relaxed, ScoreDifferentiable, Side, StochasticDerivative, Support, Tempered, WeakDerivative,
 };
 use crate::noise::Draw;
-use crate::probability::check_sample;
+use crate::probability::{check_sample, released};
 use crate::{DistributionResult, family};
 use smallvec::smallvec;
 use stochgrad_tape::Var;
+use stochgrad_tensor::map::Map;
 use stochgrad_tensor::{Real, Shape, Tensor};
 
 /// One-hot vectors, by logits or by probabilities. The last axis of the parameter, and of the values, holds the categories.
@@ -132,18 +133,18 @@ impl<'t, F: Real> Distribution<'t, F> for OneHotCategorical<Var<'t, F>> {
         Support::OneHot(self.categories())
     }
 
-    /// By logits the form is linear in the value, so that relaxed vectors have a cross-entropy; an impossible category then has −10³⁰
-    /// and not −∞, which would make NaN of the categories that are not taken.
+    /// By logits the form is linear in the value, so that relaxed vectors have a cross-entropy. An impossible category is −∞ of the sum only:
+    /// in a term it would make NaN of the categories that are not taken.
     fn log_prob_each(&self, value: Var<'t, F>) -> Var<'t, F> {
         match self.parameter {
-            ProbabilitiesOrLogits::Logits(_) => (value * self.parameter.finite_logs()).sum_axis(-1),
-            ProbabilitiesOrLogits::Probabilities(p) => (value * p).sum_axis(-1).ln(),
+            ProbabilitiesOrLogits::Logits(_) => released((value * self.parameter.finite_logs()).sum_axis(-1)),
+            ProbabilitiesOrLogits::Probabilities(p) => (value * p).sum_axis(-1).map(Map::LnHeld),
         }
     }
 
     fn log_prob(&self, value: Var<'t, F>) -> Var<'t, F> {
         match self.parameter {
-            ProbabilitiesOrLogits::Logits(_) => value.dot(self.parameter.finite_logs()),
+            ProbabilitiesOrLogits::Logits(_) => released(value.dot(self.parameter.finite_logs())),
             ProbabilitiesOrLogits::Probabilities(_) => self.log_prob_each(value).sum(),
         }
     }
@@ -433,7 +434,7 @@ mod tests {
             let noise = KeyedNoise::new(3, 0);
             let draw = Draw::new(&tape, &noise, NoiseKey::new("x", None), Plates::new());
             assert_eq!(law.draw(&draw).unwrap().to_vec(), [0.0, 1.0, 0.0]);
-            assert!(law.log_prob(tape.constant([1.0, 0.0, 0.0])).item().unwrap() <= -1e30);
+            assert_eq!(law.log_prob(tape.constant([1.0, 0.0, 0.0])).item().unwrap(), f64::NEG_INFINITY);
             let weights = tape.constant([1.0, 2.0, 4.0]);
             let temperature = tape.constant(0.5);
             let scalars = [

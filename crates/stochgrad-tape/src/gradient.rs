@@ -94,6 +94,8 @@ fn resized(shape: &Shape, axis: usize, to: usize) -> Shape {
 fn derivative_of_map<'t, F: Real>(map: Map, x: Var<'t, F>, y: Var<'t, F>, g: Var<'t, F>) -> Option<Var<'t, F>> {
     Some(match map {
         Map::Neg | Map::RsubScalar(_) => -g,
+        // An infinity that is held has the slope of the function behind it, such as a score.
+        map if map.is_guard() => g,
         Map::AddScalar(_) => g,
         Map::MulScalar(c) => g * c,
         Map::RdivScalar(c) => g * x.square().recip() * -c,
@@ -101,6 +103,10 @@ fn derivative_of_map<'t, F: Real>(map: Map, x: Var<'t, F>, y: Var<'t, F>, g: Var
         Map::PowScalar(c) => g * x.powf(c - 1.0) * c,
         Map::Exp => g * y,
         Map::Ln => g / x,
+        Map::LnHeld => {
+            let steepest = 1.0 / F::MIN_POSITIVE.to_f64();
+            g * x.recip().clamp(-steepest, steepest)
+        }
         Map::Log1p => g / (x + 1.0),
         Map::Expm1 => g * (y + 1.0),
         Map::Sqrt => g / y * 0.5,

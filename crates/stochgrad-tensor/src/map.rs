@@ -13,6 +13,8 @@ pub enum Map {
     Exp,
     /// The natural logarithm.
     Ln,
+    /// The natural logarithm of x ≥ 0, with a slope that stays finite at 0: multiplied by 0 it is 0.
+    LnHeld,
     /// ln(1 + x)
     Log1p,
     /// e^x − 1
@@ -79,6 +81,8 @@ pub enum Map {
     Clamp(f64, f64),
     /// 1 where low ≤ x ≤ high, else 0; 0 for NaN.
     Within(f64, f64),
+    /// x where x ≥ c, else −∞. The slope is 1 everywhere: it gives back the −∞ for which a guard has put a number.
+    InfiniteBelow(f64),
     /// 1 where x is NaN, else 0.
     IsNan,
     /// 1 everywhere.
@@ -88,9 +92,13 @@ pub enum Map {
 }
 
 impl Map {
-    /// Whether it is a guard against infinities, whose ends no value in use reaches.
+    /// Whether it is a guard against infinities, whose ends no value in use reaches, or takes one back.
     pub fn is_guard(self) -> bool {
-        matches!(self, Map::Clamp(low, high) if low <= -1e30 && high >= 1e30)
+        match self {
+            Map::Clamp(low, high) => low <= -1e30 && high >= 1e30,
+            Map::InfiniteBelow(_) => true,
+            _ => false,
+        }
     }
 
     /// Whether it costs several times what arithmetic does.
@@ -98,6 +106,7 @@ impl Map {
         match self {
             Map::Exp
             | Map::Ln
+            | Map::LnHeld
             | Map::Log1p
             | Map::Expm1
             | Map::Sin
@@ -147,7 +156,7 @@ fn map_body<const FMA: bool, F: Real>(op: Map, x: &[F], out: &mut [F]) {
             #[inline(always)]
             |x| x.exp_fast::<FMA>(),
         ),
-        Map::Ln => each(
+        Map::Ln | Map::LnHeld => each(
             x,
             out,
             #[inline(always)]
@@ -275,6 +284,10 @@ fn map_body<const FMA: bool, F: Real>(op: Map, x: &[F], out: &mut [F]) {
             let (low, high) = (F::from_f64(low), F::from_f64(high));
             each(x, out, |x| choose((low <= x) & (x <= high)));
         }
+        Map::InfiniteBelow(c) => {
+            let (c, nothing) = (F::from_f64(c), F::from_f64(f64::NEG_INFINITY));
+            each(x, out, |x| if x < c { nothing } else { x });
+        }
         Map::IsNan => each(x, out, |x| choose(x.is_nan())),
         Map::OnesLike => out.fill(one),
         Map::ZerosLike => out.fill(zero),
@@ -395,11 +408,13 @@ mod tests {
             (Map::Clamp(-1.0, 1.0), -5.0, -1.0),
             (Map::Within(-1.0, 1.0), 1.0, 1.0),
             (Map::Within(-1.0, 1.0), 1.5, 0.0),
+            (Map::InfiniteBelow(-1.0), -1.0, -1.0),
             (Map::IsNan, 1.0, 0.0),
             (Map::IsNan, f64::NAN, 1.0),
             (Map::OnesLike, f64::NAN, 1.0),
             (Map::ZerosLike, f64::NAN, 0.0),
         ];
+        assert_eq!(apply(Map::InfiniteBelow(-1.0), -1.5), f64::NEG_INFINITY);
         for (op, x, expected) in cases {
             let found = apply(op, x);
             assert!((found - expected).abs() <= 1e-14 * expected.abs(), "{op:?} at {x}: {found}, not {expected}");
@@ -415,6 +430,7 @@ mod tests {
             Map::MaxScalar(0.0),
             Map::MinScalar(0.0),
             Map::Clamp(0.0, 1.0),
+            Map::InfiniteBelow(0.0),
             Map::Sigmoid,
             Map::Softplus,
             Map::Log1pSquare,
