@@ -1,12 +1,13 @@
 //! Elements per second of each distribution: drawing, the log-probability with its gradients, and sample paths with theirs.
 //!
-//! One line of JSON for each law and task, on one thread in single precision; `benches/distributions_jax.py` does the same elsewhere.
+//! One line of JSON for each law and task, on one thread in single precision; `benches/distributions_jax.py` does the same elsewhere, compiled.
+//! Gradients are timed twice: recorded afresh in each call, and compiled once, where all of a law's noise is recorded.
 
 use clap::Parser;
 use std::time::{Duration, Instant};
 use stochgrad::distributions::*;
-use stochgrad::prelude::{Plate, Tape, Var, Workspace};
-use stochgrad::tape::{PlateKind, Plates};
+use stochgrad::prelude::{Plate, Tape, Tensor, Var, Workspace};
+use stochgrad::tape::{PlateKind, Plates, Program};
 
 /// Elements of each timed call.
 const ELEMENTS: usize = 100_000;
@@ -83,49 +84,89 @@ fn on_plate<'t>(tape: &'t Tape<f32>, parameters: &[f64]) -> (Plate, Vec<Var<'t, 
     (plate, parameters.iter().map(|&p| tape.parameter(p)).collect())
 }
 
+/// The sum of what is differentiated by the parameters, for the noise of a step.
+type Total = for<'t> fn(&'t Tape<f32>, Plate, &dyn Distribution<'t, f32>, Var<'t, f32>, u64) -> Var<'t, f32>;
+
+fn log_prob<'t>(
+    _tape: &'t Tape<f32>,
+    plate: Plate,
+    law: &dyn Distribution<'t, f32>,
+    x: Var<'t, f32>,
+    _step: u64,
+) -> Var<'t, f32> {
+    law.log_prob(x).sum_over(plate)
+}
+
+fn path<'t>(
+    tape: &'t Tape<f32>,
+    plate: Plate,
+    law: &dyn Distribution<'t, f32>,
+    _x: Var<'t, f32>,
+    step: u64,
+) -> Var<'t, f32> {
+    let noise = KeyedNoise::new(1, step);
+    let draw = Draw::new(tape, &noise, NoiseKey::new("x", None), Plates::from_slice(&[plate]));
+    let capabilities = law.capabilities();
+    capabilities.reparameterized.expect("a path").rsample(&draw).expect("draws").sum_over(plate)
+}
+
+/// The gradients of a total as a program of the parameters and the values; `None` where the host has a hand in it.
+fn program(parameters: &[f64], build: Build, sample: &Tensor<f32>, total: Total) -> Option<Program<f32>> {
+    let tape = Tape::<f32>::new();
+    let (plate, mut inputs) = on_plate(&tape, parameters);
+    let x = tape.constant_on(&[plate], sample.clone());
+    let total = total(&tape, plate, &*build(&inputs), x, 0);
+    let gradients = tape.gradients(total, &inputs).expect("gradients");
+    inputs.push(x);
+    tape.compile(&inputs, &gradients).ok()
+}
+
 fn main() {
     let arguments = Arguments::parse();
     let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("a pool of one thread");
     pool.install(|| {
         for (name, parameters, build) in laws().into_iter().filter(|(name, ..)| name.contains(&arguments.only)) {
             let mut workspace = Workspace::<f32>::new();
-            let mut report = |task: &str, run: &dyn Fn(&Tape<f32>, u64)| {
-                let rate = rate(arguments.seconds, |step| run(workspace.tape(), step));
-                let line = serde_json::json!({"law": name, "task": task, "impl": "stochgrad", "per_second": rate});
+            let report = |task: &str, mode: &str, run: &mut dyn FnMut(u64)| {
+                let rate = rate(arguments.seconds, run);
+                let line = serde_json::json!({"law": name, "task": task, "impl": mode, "per_second": rate});
                 println!("{line}");
             };
-            report("sample", &|tape, step| {
+            let mut drawn = |step| {
+                let tape = workspace.tape();
                 let (plate, p) = on_plate(tape, &parameters);
                 let noise = KeyedNoise::new(1, step);
                 let draw = Draw::new(tape, &noise, NoiseKey::new("x", None), Plates::from_slice(&[plate]));
-                std::hint::black_box(build(&p).draw(&draw).expect("draws"));
-            });
-            let sample = {
-                let tape = Tape::<f32>::new();
-                let (plate, p) = on_plate(&tape, &parameters);
-                let noise = KeyedNoise::new(1, 0);
-                let draw = Draw::new(&tape, &noise, NoiseKey::new("x", None), Plates::from_slice(&[plate]));
                 build(&p).draw(&draw).expect("draws")
             };
-            report("log_prob", &|tape, _| {
-                let (plate, p) = on_plate(tape, &parameters);
-                let x = tape.constant_on(&[plate], sample.clone());
-                let total = build(&p).log_prob(x).sum_over(plate);
-                std::hint::black_box(tape.backward_all(total, &p).expect("gradients"));
+            report("sample", "stochgrad", &mut |step| {
+                std::hint::black_box(drawn(step));
             });
+            let sample = drawn(0);
             let tape = Tape::<f32>::new();
             let (_, p) = on_plate(&tape, &parameters);
-            if build(&p).capabilities().reparameterized.is_none() {
-                continue;
+            let mut tasks: Vec<(&str, Total)> = vec![("log_prob", log_prob)];
+            if build(&p).capabilities().reparameterized.is_some() {
+                tasks.push(("path", path));
             }
-            report("path", &|tape, step| {
-                let (plate, p) = on_plate(tape, &parameters);
-                let noise = KeyedNoise::new(1, step);
-                let draw = Draw::new(tape, &noise, NoiseKey::new("x", None), Plates::from_slice(&[plate]));
-                let law = build(&p);
-                let x = law.capabilities().reparameterized.expect("a path").rsample(&draw).expect("draws");
-                std::hint::black_box(tape.backward_all(x.sum_over(plate), &p).expect("gradients"));
-            });
+            for (task, total) in tasks {
+                report(task, "stochgrad, recorded", &mut |step| {
+                    let tape = workspace.tape();
+                    let (plate, p) = on_plate(tape, &parameters);
+                    let x = tape.constant_on(&[plate], sample.clone());
+                    let total = total(tape, plate, &*build(&p), x, step);
+                    std::hint::black_box(tape.backward_all(total, &p).expect("gradients"));
+                });
+                let Some(mut program) = program(&parameters, build, &sample, total) else { continue };
+                let numbers: Vec<Tensor<f32>> = parameters.iter().map(|&p| Tensor::scalar(p as f32)).collect();
+                report(task, "stochgrad, compiled", &mut |step| {
+                    for (input, value) in numbers.iter().chain([&sample]).enumerate() {
+                        program.set(input, value).expect("an input");
+                    }
+                    program.run(NoiseSeed { seed: 1, step }).expect("a run");
+                    std::hint::black_box(program.output(0));
+                });
+            }
         }
     });
 }

@@ -5,6 +5,7 @@
 //! | capability | |
 //! |---|---|
 //! | score | $x \ln p + (n - x) \ln(1 - p) + \ln\binom nx$, any order in $p$ |
+//! | entropy | the sum over the counts that carry mass, order 1 |
 //! | finite support | $0, \dots, n$, where all elements have the same $n$ |
 //! | weak derivative | $\partial_p E f(X) = n E[f(1 + B) - f(B)]$, $B \sim \mathrm{Bin}(n - 1, p)$, with $X$ as one of the parts; by $\eta$ times $p(1-p)$ |
 //! | stochastic derivative | right: to $X + 1$ at rate $(n-X)/(1-p)$; left: to $X - 1$ at rate $X/p$ (Arya et al. 2022) |
@@ -18,8 +19,8 @@
 //! The number of trials may itself be random. No derivative by it exists.
 
 use crate::distribution::{
-    Alternatives, Capabilities, CumulativeDistribution, Distribution, FiniteSupport, KlDivergence, Parameter,
-    Parameters, QuantileFunction, ScoreDifferentiable, Side, StochasticDerivative, Support, WeakDerivative,
+    Alternatives, Capabilities, ClosedFormEntropy, CumulativeDistribution, Distribution, FiniteSupport, KlDivergence,
+    Parameter, Parameters, QuantileFunction, ScoreDifferentiable, Side, StochasticDerivative, Support, WeakDerivative,
     WholeNumbers,
 };
 use crate::domain::whole;
@@ -189,6 +190,7 @@ impl<'t, F: Real> Distribution<'t, F> for Binomial<Var<'t, F>> {
             finite_support: Some(self),
             weak_derivative: Some(self),
             stochastic_derivative: Some(self),
+            entropy: Some(self),
             quadratic_variance: Some(self),
             cdf: Some(self),
             whole_numbers: Some(self),
@@ -308,6 +310,17 @@ impl<'t, F: Real> StochasticDerivative<'t, F> for Binomial<Var<'t, F>> {
             Some(rate * F::from_f64(share))
         };
         self.jumps(sample, draw, &weight).map(Some)
+    }
+}
+
+impl<'t, F: Real> ClosedFormEntropy<'t, F> for Binomial<Var<'t, F>> {
+    /// The sum over the counts that carry mass. Its first derivative is right, a second one is an error.
+    fn entropy(&self) -> Var<'t, F> {
+        let each = match self.parameter {
+            ProbabilityOrLogit::Probability(p) => special::binomial_entropy(self.trials, p),
+            ProbabilityOrLogit::Logit(l) => special::binomial_entropy_by_logit(self.trials, l),
+        };
+        each.sum()
     }
 }
 
@@ -489,12 +502,37 @@ mod tests {
     }
 
     #[test]
+    fn entropy_is_that_of_the_sum() {
+        let entropy = |p: f64| {
+            (0..=6)
+                .map(|k| binomial_log_pmf(f64::from(k), 6.0, p))
+                .filter(|log| log.is_finite())
+                .map(|log| -log.exp() * log)
+                .sum::<f64>()
+        };
+        for (build, theta) in both() {
+            let tape = Tape::<f64>::new();
+            let theta = tape.parameter([theta, theta]);
+            assert_close(&[build(6.0, theta).entropy().item().unwrap()], &[2.0 * entropy(P)], 1e-12);
+            check_score(theta.peek().unwrap().as_slice(), |v| build(6.0, v).entropy());
+        }
+        // Certain counts have none, and by the log-odds it stays so.
+        let tape = Tape::<f64>::new();
+        let p = tape.parameter([0.0, 1.0]);
+        let (value, slope) = with_gradient(Binomial::from_probabilities(6.0, p).entropy(), p);
+        assert_eq!((value, slope), (0.0, vec![f64::INFINITY, f64::NEG_INFINITY]));
+        let logits = tape.parameter([f64::NEG_INFINITY, f64::INFINITY, 50.0]);
+        let (value, slope) = with_gradient(Binomial::from_logits(6.0, logits).entropy(), logits);
+        assert!(value > 0.0 && value < 1e-18 && slope[..2] == [0.0, 0.0] && slope[2] < 0.0, "{value} {slope:?}");
+    }
+
+    #[test]
     fn stored_and_bound_it_is_the_same() {
         for (build, theta) in both() {
             let tape = Tape::<f64>::new();
             let law = build(5.0, tape.parameter([theta, theta]));
             check_family(&tape, &law, tape.constant([2.0, 5.0]));
-            assert_eq!(capabilities(&law), [true, false, true, true, true, false, false]);
+            assert_eq!(capabilities(&law), [true, false, true, true, true, false, true]);
             assert_eq!(law.element_support().unwrap().to_vec(), [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]);
             assert_eq!(law.event_shape(), [2].into());
         }

@@ -64,6 +64,7 @@ pub mod special;
 mod tensor;
 #[cfg(test)]
 mod testing;
+mod truncated_quantiles;
 pub mod zip;
 
 pub use error::{TensorError, TensorResult};
@@ -71,3 +72,4 @@ pub use pool::{Pool, PoolStatistics};
 pub use real::Real;
 pub use shape::Shape;
 pub use tensor::Tensor;
+pub use truncated_quantiles::truncated_normal_quantiles;

@@ -9,6 +9,7 @@ mod assertions;
 mod bessel;
 mod beta;
 mod beta_derivative;
+mod binomial_entropy;
 mod count_quantiles;
 mod counts;
 mod erf;
@@ -30,6 +31,7 @@ mod von_mises;
 pub use bessel::{bessel_ie, log_bessel_ie};
 pub use beta::{beta_inc, beta_inc_pair, log_beta};
 pub use beta_derivative::{beta_inc_derivatives, beta_inc_inverse};
+pub use binomial_entropy::{binomial_entropy, binomial_entropy_by_logit};
 pub use count_quantiles::{binomial_icdf, negative_binomial_icdf, poisson_icdf, skellam_icdf};
 pub use counts::{
     binomial_cdf, binomial_log_pmf, binomial_log_pmf_by_logit, geometric_cdf, geometric_log_pmf, negative_binomial_cdf,
@@ -47,6 +49,7 @@ pub use logistic::{log_add_exp, log_sigmoid, log_sum_exp, log1mexp, logit, sigmo
 pub use normal::{normal_cdf, normal_icdf, normal_icdf_of_log, normal_log_cdf, normal_log_mills};
 pub use saddle_point::{log_beta_kernel, log_gamma_kernel};
 pub use shape_levels::{ShapeDerivative, beta_shape_derivative, gamma_shape_derivative};
+pub(crate) use truncated_normal::TruncatedQuantile;
 pub use truncated_normal::{
     normal_log_mass, normal_log_mass_over_density, truncated_normal_cdf, truncated_normal_icdf,
     truncated_normal_moments,

@@ -95,28 +95,74 @@ pub fn truncated_normal_cdf(z: f64, low: f64, high: f64) -> f64 {
 ///
 /// Domain: low < high, 0 <= u <= 1; anything else gives NaN. Error below 1e-13 * max(1, |result|).
 pub fn truncated_normal_icdf(u: f64, low: f64, high: f64) -> f64 {
-    if !((0.0..=1.0).contains(&u) && in_order(low, high)) {
-        return f64::NAN;
-    }
-    let z = if low > 0.0 {
-        -lower_quantile(1.0 - u, -high, -low)
-    } else if high < 0.0 {
-        lower_quantile(u, low, high)
-    } else {
-        // Less one half near the middle, else the tail on its side: none of them cancels.
-        let centred = 0.5 * (erf(low * FRAC_1_SQRT_2) * (1.0 - u) + erf(high * FRAC_1_SQRT_2) * u);
-        let (below, above) = (normal_cdf(low), normal_cdf(-high));
-        let tail =
-            if centred < 0.0 { below * (1.0 - u) + (1.0 - above) * u } else { above * u + (1.0 - below) * (1.0 - u) };
-        standard_quantile(centred, tail)
-    };
-    z.clamp(low, high)
+    TruncatedQuantile::new((low, high)).at(u)
 }
 
-/// The same for bounds below 0, by logarithms of the lower tail.
-fn lower_quantile(u: f64, low: f64, high: f64) -> f64 {
-    let (far, near) = (normal_log_cdf(low), normal_log_cdf(high));
-    // The share of the mass below `high`: u + (1 - u) e^(far - near).
+/// The function whose values are those of [`truncated_normal_icdf`] between two bounds.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TruncatedQuantile {
+    low: f64,
+    high: f64,
+    side: Side,
+}
+
+/// On which side of 0 the bounds lie, and what is needed of them there.
+#[derive(Clone, Copy, Debug)]
+enum Side {
+    /// Nowhere: there is no mass.
+    Nowhere,
+    /// Below, or above by symmetry: the logarithms of the lower tails at the bound far from 0 and at the near one.
+    Tail { far: f64, near: f64, mirrored: bool },
+    /// On either side: one half of erf at the bounds, and the tails that they cut off.
+    Across { centred: [f64; 2], below: f64, above: f64 },
+}
+
+impl TruncatedQuantile {
+    pub(crate) fn new((low, high): (f64, f64)) -> Self {
+        let tail = |far: f64, near: f64, mirrored| Side::Tail {
+            far: normal_log_cdf(far),
+            near: normal_log_cdf(near),
+            mirrored,
+        };
+        let side = if !in_order(low, high) {
+            Side::Nowhere
+        } else if low > 0.0 {
+            tail(-high, -low, true)
+        } else if high < 0.0 {
+            tail(low, high, false)
+        } else {
+            let centred = [low, high].map(|bound| 0.5 * erf(bound * FRAC_1_SQRT_2));
+            Side::Across { centred, below: normal_cdf(low), above: normal_cdf(-high) }
+        };
+        TruncatedQuantile { low, high, side }
+    }
+
+    pub(crate) fn at(&self, u: f64) -> f64 {
+        if !(0.0..=1.0).contains(&u) {
+            return f64::NAN;
+        }
+        let z = match self.side {
+            Side::Nowhere => return f64::NAN,
+            Side::Tail { far, near, mirrored: true } => -lower_quantile(1.0 - u, far, near),
+            Side::Tail { far, near, mirrored: false } => lower_quantile(u, far, near),
+            Side::Across { centred, below, above } => {
+                // Less one half near the middle, else the tail on its side: none of them cancels.
+                let centred = centred[0] * (1.0 - u) + centred[1] * u;
+                let tail = if centred < 0.0 {
+                    below * (1.0 - u) + (1.0 - above) * u
+                } else {
+                    above * u + (1.0 - below) * (1.0 - u)
+                };
+                standard_quantile(centred, tail)
+            }
+        };
+        z.clamp(self.low, self.high)
+    }
+}
+
+/// The quantile between bounds below 0, by the logarithms of the lower tails at the bound far from 0 and at the near one.
+fn lower_quantile(u: f64, far: f64, near: f64) -> f64 {
+    // The share of the mass below the near bound: u + (1 - u) e^(far - near).
     let share = u + (1.0 - u) * (far - near).exp();
     let log_share = if share < 0.5 { share.ln() } else { ((1.0 - u) * (far - near).exp_m1()).ln_1p() };
     normal_icdf_of_log((near + log_share).min(0.0))

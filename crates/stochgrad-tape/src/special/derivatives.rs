@@ -1,0 +1,235 @@
+//! The derivatives of the functions, in variables.
+
+use super::{
+    Scale, Special, bessel_ie, log_beta_kernel, log_gamma_kernel, log1p_square, normal_log_mills, skellam_log_pmf,
+    special,
+};
+use crate::{TapeError, Var};
+use std::f64::consts::{FRAC_2_SQRT_PI, PI};
+use std::panic::Location;
+use stochgrad_tensor::Real;
+
+/// One derivative of a function is not implemented.
+fn unknown<'t, F: Real>(what: &str, at: Var<'t, F>) -> Option<Var<'t, F>> {
+    let message = format!(
+        "expected derivatives of {what} of first order, came a request for the second; use a method of order 1, or \
+         `stop_gradient` on the shape parameter"
+    );
+    Some(at.tape().fail(TapeError::Other { message, at: Location::caller() }))
+}
+
+/// x^(a−1) e^−x / Γ(a): the derivative of P(a, x) by x.
+fn gamma_density<'t, F: Real>(a: Var<'t, F>, x: Var<'t, F>) -> Var<'t, F> {
+    (log_gamma_kernel(a, x) - x.ln()).exp()
+}
+
+/// x^(a−1) (1−x)^(b−1) / B(a, b): the derivative of the incomplete beta function by x.
+fn beta_density<'t, F: Real>(a: Var<'t, F>, b: Var<'t, F>, x: Var<'t, F>, y: Var<'t, F>) -> Var<'t, F> {
+    (log_beta_kernel(a, b, x, y) - x.ln() - y.ln()).exp()
+}
+
+/// A derivative by x, along the smaller one of x and y = 1 − x, whose own derivatives have all their digits.
+fn along<'t, F: Real>(inputs: &[Var<'t, F>], by_x: Var<'t, F>, by: usize) -> Var<'t, F> {
+    let smaller = inputs[2].le(inputs[3]);
+    if by == 2 { by_x * smaller } else { -(by_x * (1.0 - smaller)) }
+}
+
+/// e^(κ (cos x − 1)) / (2π e^−κ I₀(κ))
+fn von_mises_density<'t, F: Real>(x: Var<'t, F>, concentration: Var<'t, F>) -> Var<'t, F> {
+    let drop = (x * 0.5).sin().square() * 2.0;
+    (-drop * concentration).exp() / bessel_ie(concentration, 0) * (0.5 / PI)
+}
+
+/// The standard normal density.
+fn normal_density<F: Real>(x: Var<'_, F>) -> Var<'_, F> {
+    (x.square() * -0.5).exp() * (1.0 / (2.0 * PI).sqrt())
+}
+
+/// `count / by` with 0/0 = 0, in the derivative too.
+fn share<'t, F: Real>(count: Var<'t, F>, by: Var<'t, F>) -> Var<'t, F> {
+    let tape = count.tape();
+    count.select(count / count.select(by, tape.constant(1.0)), tape.constant(0.0))
+}
+
+/// The standard normal density at the lower bound over the mass between two bounds.
+fn hazard<'t, F: Real>(low: Var<'t, F>, high: Var<'t, F>) -> Var<'t, F> {
+    (-special(Special::NormalLogMassOverDensity, &[low, high])).exp()
+}
+
+/// The derivative of the inverse Gaussian x with a fixed probability by the probability, the location or the concentration.
+fn inverse_gaussian_path<'t, F: Real>(
+    location: Var<'t, F>,
+    concentration: Var<'t, F>,
+    x: Var<'t, F>,
+    by: usize,
+) -> Var<'t, F> {
+    if by == 0 {
+        let excess = ((x - location) / location).square() / x;
+        let log_square = x.ln() * 3.0 + (2.0 * PI).ln() - concentration.ln() + concentration * excess;
+        return (log_square * 0.5).exp();
+    }
+    // With Mills' ratio M at w, which the exponentials of the distribution function reduce to.
+    let w = (concentration / x).sqrt() * (x / location + 1.0);
+    let mills = (normal_log_mills(w) + 0.5 * (2.0 * PI).ln()).exp();
+    let spread = (x / concentration).sqrt() * x * mills * 2.0;
+    if by == 1 { spread * concentration / location.square() } else { x / concentration - spread / location }
+}
+
+impl Special {
+    /// The derivative by one operand; `None` where the operand is a count without one.
+    pub(crate) fn derivative<'t, F: Real>(
+        self,
+        inputs: &[Var<'t, F>],
+        output: Var<'t, F>,
+        by: usize,
+    ) -> Option<Var<'t, F>> {
+        let x = inputs[0];
+        let y = *inputs.get(1).unwrap_or(&x);
+        Some(match (self, by) {
+            (Special::Erfc, _) => (-x.square()).exp() * -FRAC_2_SQRT_PI,
+            (Special::ErfInv, _) => output.square().exp() * (1.0 / FRAC_2_SQRT_PI),
+            (Special::NormalCdf, _) => normal_density(x),
+            (Special::NormalLogCdf, _) => (x.square() * -0.5 - output - 0.5 * (2.0 * PI).ln()).exp(),
+            (Special::NormalIcdf, _) => (output.square() * 0.5).exp() * (2.0 * PI).sqrt(),
+            (Special::NormalIcdfOfLog, _) => (x + output.square() * 0.5 + 0.5 * (2.0 * PI).ln()).exp(),
+            (Special::NormalLogMills, _) => x - (-output - 0.5 * (2.0 * PI).ln()).exp(),
+            (Special::Log1mexp, _) => -(-x).expm1().recip(),
+            (Special::LogSinhc(order), _) => special(Special::LogSinhc(order + 1), &[x]),
+            (Special::Atan, _) => (-log1p_square(x)).exp(),
+            (Special::Acot, _) => -(-log1p_square(x)).exp(),
+            (Special::GumbelLevelRight | Special::GumbelLevelLeft, _) => -(-output).expm1().recip(),
+            (Special::LogBeta, by) => inputs[by].digamma() - (x + y).digamma(),
+            (Special::GammaP, 0) => special(Special::GammaPByShape, &[x, y]),
+            (Special::GammaP, _) => gamma_density(x, y),
+            (Special::GammaQ, 0) => -special(Special::GammaPByShape, &[x, y]),
+            (Special::GammaQ, _) => -gamma_density(x, y),
+            (Special::GammaPByShape, 0) => return unknown("the incomplete gamma function by its shape", x),
+            (Special::GammaPByShape, _) => gamma_density(x, y) * (y.ln() - x.digamma()),
+            (Special::DigammaMinusLog, _) => x.polygamma(1) - x.recip(),
+            // With g = 1 − I₁/I₀: 1 − (I₁/I₀)/κ − (I₁/I₀)² = 2g − g² − (1 − g)/κ, and its negative for g.
+            (Special::VonMisesGap, _) => (1.0 - output) / x - output * (2.0 - output),
+            (Special::GammaQInverse, 1) => -gamma_density(x, output).recip(),
+            (Special::GammaPInverse | Special::GammaQInverse, 0) => {
+                -special(Special::GammaPByShape, &[x, output]) / gamma_density(x, output)
+            }
+            (Special::GammaPInverse | Special::GammaQInverse, _) => gamma_density(x, output).recip(),
+            (Special::BetaInc, 0) => special(Special::BetaIncByFirst, inputs),
+            // I_x(a, b) = 1 − I_y(b, a)
+            (Special::BetaInc, 1) => -special(Special::BetaIncByFirst, &[y, x, inputs[3], inputs[2]]),
+            (Special::BetaInc, by) => along(inputs, beta_density(x, y, inputs[2], inputs[3]), by),
+            (Special::BetaIncByFirst, by @ 2..) => {
+                let log_ratio = inputs[2].ln() - x.digamma() + (x + y).digamma();
+                along(inputs, beta_density(x, y, inputs[2], inputs[3]) * log_ratio, by)
+            }
+            (Special::BetaIncByFirst, 0 | 1) => return unknown("the incomplete beta function by its shapes", x),
+            (Special::BetaIncInverse, by) => {
+                let rest = 1.0 - output;
+                let density = beta_density(x, y, output, rest);
+                match by {
+                    0 => -special(Special::BetaIncByFirst, &[x, y, output, rest]) / density,
+                    1 => special(Special::BetaIncByFirst, &[y, x, rest, output]) / density,
+                    _ => density.recip(),
+                }
+            }
+            (Special::BesselIe(0), _) => special(Special::BesselIe(1), &[x]) - x.sign() * output,
+            (Special::BesselIe(n), _) => {
+                let neighbours = special(Special::BesselIe(n - 1), &[x]) + special(Special::BesselIe(n + 1), &[x]);
+                neighbours * 0.5 - x.sign() * output
+            }
+            // The order is a count: no derivative.
+            (Special::LogBesselIe, 0) => return None,
+            (Special::LogBesselIe, _) => {
+                // I_n' / I_n = I_(n+1) / I_n + n / x
+                (special(Special::LogBesselIe, &[x + 1.0, y]) - output).exp() + x / y - 1.0
+            }
+            (Special::VonMisesCdf, 0) => von_mises_density(x, y),
+            (Special::VonMisesCdf, _) => special(Special::VonMisesCdfByConcentration, &[x, y]),
+            (Special::VonMisesCdfByConcentration, 0) => {
+                let ratio = bessel_ie(y, 1) / bessel_ie(y, 0);
+                von_mises_density(x, y) * (x.cos() - ratio)
+            }
+            (Special::VonMisesCdfByConcentration, _) => {
+                return unknown("the von Mises distribution function by its concentration", x);
+            }
+            (Special::VonMisesIcdf, 0) => von_mises_density(output, y).recip(),
+            (Special::VonMisesIcdf, _) => {
+                -special(Special::VonMisesCdfByConcentration, &[output, y]) / von_mises_density(output, y)
+            }
+            (Special::InverseGaussianIcdf, by) => inverse_gaussian_path(y, inputs[2], output, by),
+            (Special::NormalLogMass, 0) => -hazard(x, y),
+            (Special::NormalLogMass, _) => hazard(-y, -x),
+            (Special::NormalLogMassOverDensity, 0) => x - hazard(x, y),
+            (Special::NormalLogMassOverDensity, _) => hazard(-y, -x),
+            (Special::TruncatedNormalCdf, by) => {
+                let (low, high) = (y, inputs[2]);
+                match by {
+                    0 => ((x.square() + (2.0 * PI).ln()) * -0.5 - special(Special::NormalLogMass, &[low, high])).exp(),
+                    1 => hazard(low, high) * (output - 1.0),
+                    _ => -(hazard(-high, -low) * output),
+                }
+            }
+            (Special::TruncatedNormalIcdf, by) => {
+                let (low, high) = (y, inputs[2]);
+                // The standard normal density at a bound over that at the result.
+                let over = |bound: Var<'t, F>| ((output - bound) * (output + bound) * 0.5).exp();
+                match by {
+                    0 => ((output.square() + (2.0 * PI).ln()) * 0.5 + special(Special::NormalLogMass, &[low, high]))
+                        .exp(),
+                    1 => over(low) * (1.0 - x),
+                    _ => over(high) * x,
+                }
+            }
+            // The mean of any function moves with a bound by the hazard there times the difference of its mean and its value there.
+            (Special::TruncatedNormalMean, 0) => hazard(x, y) * (output - x),
+            (Special::TruncatedNormalMean, _) => hazard(-y, -x) * (y - output),
+            (Special::TruncatedNormalVariance, by) => {
+                let distance = (inputs[by] - special(Special::TruncatedNormalMean, &[x, y])).square();
+                if by == 0 { hazard(x, y) * (output - distance) } else { hazard(-y, -x) * (distance - output) }
+            }
+            (Special::SoftplusInverse, _) => -(-x).expm1().recip(),
+            (
+                Special::PoissonIcdf | Special::BinomialIcdf | Special::NegativeBinomialIcdf | Special::SkellamIcdf,
+                _,
+            ) => {
+                return None;
+            }
+            (Special::SkellamCdf, 0) => return None,
+            // The probability moves from each value to the next, at rate 1.
+            (Special::SkellamCdf, 1) => -skellam_log_pmf(x.floor(), y, inputs[2]).exp(),
+            (Special::SkellamCdf, _) => skellam_log_pmf(x.floor() + 1.0, y, inputs[2]).exp(),
+            (Special::NegativeBinomialLogPmf(_), 0) => return None,
+            (Special::NegativeBinomialLogPmf(scale), 1) => {
+                let log_p = match scale {
+                    Scale::Natural => inputs[2].ln(),
+                    Scale::Log => inputs[2].log_sigmoid(),
+                };
+                (x + y).digamma() - y.digamma() + log_p
+            }
+            (Special::NegativeBinomialLogPmf(Scale::Natural), _) => y / inputs[2] - share(x, 1.0 - inputs[2]),
+            (Special::NegativeBinomialLogPmf(Scale::Log), _) => y * (-inputs[2]).sigmoid() - x * inputs[2].sigmoid(),
+            (Special::LogGammaKernel, 0) => y.ln() - x.digamma(),
+            (Special::LogGammaKernel, _) => x / y - 1.0,
+            (Special::LogBetaKernel, by @ (0 | 1)) => inputs[by + 2].ln() - inputs[by].digamma() + (x + y).digamma(),
+            (Special::LogBetaKernel, by) => inputs[by - 2] / inputs[by],
+            (Special::PoissonLogPmf(Scale::Natural), 1) => share(x, y) - 1.0,
+            (Special::PoissonLogPmf(Scale::Log), 1) => x - y.exp(),
+            (Special::PoissonLogPmf(Scale::Natural), _) => y.ln() - (x + 1.0).digamma(),
+            (Special::PoissonLogPmf(Scale::Log), _) => y - (x + 1.0).digamma(),
+            (Special::BinomialLogPmf(Scale::Natural), 2) => share(x, inputs[2]) - share(y - x, 1.0 - inputs[2]),
+            (Special::BinomialLogPmf(Scale::Log), 2) => x - y * inputs[2].sigmoid(),
+            (Special::BinomialLogPmf(_), _) => return None,
+            // The number of trials is a count: no derivative.
+            (Special::BinomialEntropy(_) | Special::BinomialEntropySlope(_), 0) => return None,
+            (Special::BinomialEntropy(Scale::Log), _) => special(Special::BinomialEntropySlope(Scale::Log), inputs),
+            (Special::BinomialEntropy(Scale::Natural), _) => {
+                // At the ends of [0, 1] it is infinite, unless there are no trials.
+                let log_odds = y.ln() - (-y).log1p();
+                let slope = special(Special::BinomialEntropySlope(Scale::Natural), inputs) / (y * (1.0 - y));
+                (y * (1.0 - y)).select(slope, x.select(-log_odds, x))
+            }
+            (Special::BinomialEntropySlope(_), _) => {
+                return unknown("the entropy of the binomial law by its probability", y);
+            }
+        })
+    }
+}
