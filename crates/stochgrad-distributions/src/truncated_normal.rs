@@ -84,8 +84,8 @@ impl<'t, F: Real> Distribution<'t, F> for TruncatedNormal<Var<'t, F>> {
         let outside = Boundary::Included;
         let inner = self.inside();
         outside.confine((value - self.low).minimum(self.high - value), value, inner, |x| {
-            let z = (x - self.location) / self.scale;
-            z.square() * -0.5 - (self.scale.ln() + self.log_mass() + 0.5 * (2.0 * PI).ln())
+            let (low, high) = self.standard_bounds();
+            special::truncated_normal_log_density((x - self.location) / self.scale, low, high) - self.scale.ln()
         })
     }
 

@@ -2,7 +2,7 @@
 
 use super::{
     Scale, Special, bessel_ie, log_beta_kernel, log_gamma_kernel, log1p_square, normal_log_mills, skellam_log_pmf,
-    special,
+    special, truncated_normal_log_density,
 };
 use crate::{TapeError, Var};
 use std::f64::consts::{FRAC_2_SQRT_PI, PI};
@@ -156,14 +156,14 @@ impl Special {
                 -special(Special::VonMisesCdfByConcentration, &[output, y]) / von_mises_density(output, y)
             }
             (Special::InverseGaussianIcdf, by) => inverse_gaussian_path(y, inputs[2], output, by),
-            (Special::NormalLogMass, 0) => -hazard(x, y),
-            (Special::NormalLogMass, _) => hazard(-y, -x),
+            (Special::NormalLogMass | Special::NormalLogScaledMass, 0) => -hazard(x, y),
+            (Special::NormalLogMass | Special::NormalLogScaledMass, _) => hazard(-y, -x),
             (Special::NormalLogMassOverDensity, 0) => x - hazard(x, y),
             (Special::NormalLogMassOverDensity, _) => hazard(-y, -x),
             (Special::TruncatedNormalCdf, by) => {
                 let (low, high) = (y, inputs[2]);
                 match by {
-                    0 => ((x.square() + (2.0 * PI).ln()) * -0.5 - special(Special::NormalLogMass, &[low, high])).exp(),
+                    0 => truncated_normal_log_density(x, low, high).exp(),
                     1 => hazard(low, high) * (output - 1.0),
                     _ => -(hazard(-high, -low) * output),
                 }
@@ -173,8 +173,7 @@ impl Special {
                 // The standard normal density at a bound over that at the result.
                 let over = |bound: Var<'t, F>| ((output - bound) * (output + bound) * 0.5).exp();
                 match by {
-                    0 => ((output.square() + (2.0 * PI).ln()) * 0.5 + special(Special::NormalLogMass, &[low, high]))
-                        .exp(),
+                    0 => (-truncated_normal_log_density(output, low, high)).exp(),
                     1 => over(low) * (1.0 - x),
                     _ => over(high) * x,
                 }

@@ -47,6 +47,7 @@ impl Special {
             Special::InverseGaussianIcdf => three(scalar::inverse_gaussian_icdf),
             Special::NormalLogMass => two(scalar::normal_log_mass),
             Special::NormalLogMassOverDensity => two(scalar::normal_log_mass_over_density),
+            Special::NormalLogScaledMass => two(scalar::normal_log_scaled_mass),
             Special::TruncatedNormalCdf => three(scalar::truncated_normal_cdf),
             Special::TruncatedNormalIcdf => truncated_normal_quantiles(pool, &inputs[0], &inputs[1], &inputs[2]),
             Special::TruncatedNormalMean => two(|a, b| scalar::truncated_normal_moments(a, b).0),

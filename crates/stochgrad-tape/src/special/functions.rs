@@ -121,6 +121,14 @@ pub fn log1p_square<F: Real>(x: Var<'_, F>) -> Var<'_, F> {
     x.map(Map::Log1pSquare)
 }
 
+/// The logarithm of the density of the standard normal law between two bounds, at a z between them; accurate where the bounds are far out.
+#[track_caller]
+pub fn truncated_normal_log_density<'t, F: Real>(z: Var<'t, F>, low: Var<'t, F>, high: Var<'t, F>) -> Var<'t, F> {
+    // The density over that at the bound nearer to 0 has no large logarithm. Where this is does not matter: it is held.
+    let edge = (low.relu() - (-high).relu()).held();
+    (z - edge) * (z + edge) * -0.5 - special(Special::NormalLogScaledMass, &[low, high])
+}
+
 /// The log-probability of the difference k of two Poisson numbers with these rates. No derivative by k.
 #[track_caller]
 pub fn skellam_log_pmf<'t, F: Real>(k: Var<'t, F>, rate_up: Var<'t, F>, rate_down: Var<'t, F>) -> Var<'t, F> {

@@ -107,6 +107,8 @@ pub enum Special {
     NormalLogMass,
     /// ln of P(a < Z < b) over the standard normal density at a.
     NormalLogMassOverDensity,
+    /// ln of P(a < Z < b) over the standard normal density at the bound nearer to 0, or at 0 between them. The derivative holds that place.
+    NormalLogScaledMass,
     /// The distribution function of the standard normal law between two bounds, of the argument and the bounds.
     TruncatedNormalCdf,
     /// Its inverse, of the probability and the bounds.

@@ -51,7 +51,7 @@ pub use saddle_point::{log_beta_kernel, log_gamma_kernel};
 pub use shape_levels::{ShapeDerivative, beta_shape_derivative, gamma_shape_derivative};
 pub(crate) use truncated_normal::TruncatedQuantile;
 pub use truncated_normal::{
-    normal_log_mass, normal_log_mass_over_density, truncated_normal_cdf, truncated_normal_icdf,
+    normal_log_mass, normal_log_mass_over_density, normal_log_scaled_mass, truncated_normal_cdf, truncated_normal_icdf,
     truncated_normal_moments,
 };
 pub use von_mises::{von_mises_cdf, von_mises_cdf_derivative, von_mises_gap, von_mises_icdf};

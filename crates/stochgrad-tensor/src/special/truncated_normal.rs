@@ -64,6 +64,13 @@ pub fn normal_log_mass(low: f64, high: f64) -> f64 {
     mass.ln() - 0.5 * edge * edge - HALF_LOG_TAU
 }
 
+/// ln of P(low < Z < high) over the standard normal density at the bound nearer to 0, or at 0 between them.
+///
+/// Domain and error: those of [`normal_log_mass`].
+pub fn normal_log_scaled_mass(low: f64, high: f64) -> f64 {
+    if in_order(low, high) { scaled_mass(low, high).0.ln() } else { f64::NAN }
+}
+
 /// ln of P(low < Z < high) over the standard normal density at `low`; that over the density at `high` is the function of -high and -low.
 ///
 /// Domain and error: those of [`normal_log_mass`].
@@ -291,6 +298,9 @@ mod tests {
             let what = format!("between {low} and {high}");
             assert_near(&what, normal_log_mass(low, high), log_mass, 1e-14);
             assert_near(&what, normal_log_mass_over_density(low, high), over_density, 1e-14);
+            let edge = low.max(0.0) + high.min(0.0);
+            let rest = normal_log_scaled_mass(low, high) - 0.5 * edge * edge - HALF_LOG_TAU;
+            assert_near(&what, rest, log_mass, 1e-14);
             let (got_mean, got_variance) = truncated_normal_moments(low, high);
             let scale = (high - low).min(1.0);
             assert!(
