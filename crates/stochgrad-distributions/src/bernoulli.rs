@@ -25,6 +25,7 @@ use crate::{DistributionResult, family};
 use smallvec::smallvec;
 use stochgrad_tape::Var;
 use stochgrad_tensor::map::Map;
+use stochgrad_tensor::zip::Zip;
 use stochgrad_tensor::{Real, Shape, Tensor};
 
 /// Bits, by logit or by probability.
@@ -103,7 +104,7 @@ impl<'t, F: Real> Distribution<'t, F> for Bernoulli<Var<'t, F>> {
             ProbabilityOrLogit::Logit(_) => {
                 // At infinite logits this would be ∞ − ∞.
                 let finite = self.parameter.finite_logit();
-                released(value * finite - finite.softplus())
+                (value * finite).zip(Zip::SubUnguarded, finite.softplus())
             }
             // 0 · ln 0 is 0: a state of probability 0 contributes only where it occurs.
             ProbabilityOrLogit::Probability(p) => chance(value, p).map(Map::LnHeld),
@@ -117,12 +118,14 @@ impl<'t, F: Real> Distribution<'t, F> for Bernoulli<Var<'t, F>> {
                 let finite = self.parameter.finite_logit();
                 let crossed = logits.plates().iter().any(|plate| !value.plates().contains(plate))
                     && value.plates().iter().any(|plate| !logits.plates().contains(plate));
-                // In sums apart an infinite logit drowns the digits of the other bits, and that alone.
-                released(if crossed {
-                    value.dot(finite) - finite.softplus().sum()
+                if crossed {
+                    // In sums apart an infinite logit drowns the digits of the other bits.
+                    released(value.dot(finite) - finite.softplus().sum())
+                } else if value.shape().is_empty() {
+                    self.log_prob_each(value)
                 } else {
-                    (value * finite - finite.softplus()).sum()
-                })
+                    released((value * finite - finite.softplus()).sum())
+                }
             }
             _ => self.log_prob_each(value).sum(),
         }

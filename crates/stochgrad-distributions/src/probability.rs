@@ -5,11 +5,8 @@ use crate::domain::check_parameter;
 use crate::noise::Draw;
 use crate::{DistributionError, DistributionResult};
 use stochgrad_tape::Var;
-use stochgrad_tensor::map::Map;
+use stochgrad_tensor::map::{GUARD, Map};
 use stochgrad_tensor::{Real, Shape, Tensor};
-
-/// Beyond this, a logit is as good as infinite, in both precisions.
-const FAR: f64 = 1e30;
 
 /// How a probability is given.
 #[derive(Clone, Copy, Debug)]
@@ -67,7 +64,7 @@ impl<'t, F: Real> ProbabilityOrLogit<Var<'t, F>> {
     pub(crate) fn finite_logit(&self) -> Var<'t, F> {
         match *self {
             ProbabilityOrLogit::Probability(p) => finite_ln(p) - finite_ln(1.0 - p),
-            ProbabilityOrLogit::Logit(l) => l.clamp(-FAR, FAR),
+            ProbabilityOrLogit::Logit(l) => l.clamp(-GUARD, GUARD),
         }
     }
 
@@ -186,13 +183,13 @@ pub(crate) fn above_zero<F: Real>(x: Var<'_, F>) -> Var<'_, F> {
 
 /// Logarithms of probabilities held above −10³⁰, so that `0 · ln 0` is 0 in values and derivatives.
 pub(crate) fn held<F: Real>(log: Var<'_, F>) -> Var<'_, F> {
-    log.clamp(-FAR, FAR)
+    log.clamp(-GUARD, GUARD)
 }
 
 /// A log-probability that was added up from [`held`] logarithms or finite logits: −∞ where one of them stood for an infinity. The slopes
 /// stay those of the finite form, so that the score of an impossible value is no NaN.
 pub(crate) fn released<F: Real>(log: Var<'_, F>) -> Var<'_, F> {
-    log.map(Map::InfiniteBelow(-0.5 * FAR))
+    log.map(Map::Unguard)
 }
 
 /// Checks that a primal sample fits a request.

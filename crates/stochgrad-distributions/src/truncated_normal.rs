@@ -183,7 +183,9 @@ impl<'t, F: Real> TruncatedNormal<Var<'t, F>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::implicit::implicit_path;
     use crate::law_checks::{Build, Domain, Law, assert_finite, assert_nothing_at};
+    use stochgrad_tape::Tape;
 
     const BUILD: Build = |p| Box::new(TruncatedNormal::new(p[0], p[1], p[2], p[3]));
     const BETWEEN: Build = |p| Box::new(TruncatedNormal::new(p[2], p[3], p[0], p[1]));
@@ -205,6 +207,27 @@ mod tests {
         for parameters in [[0.0, 1.0, 0.5, f64::INFINITY], [0.0, 1.0, f64::NEG_INFINITY, -8.0]] {
             assert_finite(BUILD, &parameters, 9);
             assert_nothing_at(BUILD, &parameters, 0.0);
+        }
+    }
+
+    /// Far out the derivative from the distribution function and the density agrees with that of the quantile.
+    #[test]
+    fn implicit_and_explicit_paths_agree_far_out() {
+        for (low, high) in [(40.0, 41.0), (-1.0, 2.5), (-9.6, -9.0)] {
+            let tape = Tape::<f64>::new();
+            let parameters = [0.0, 1.0, low, high].map(|value| tape.parameter(value));
+            let [location, scale, low, high] = parameters;
+            let law = TruncatedNormal::new(location, scale, low, high);
+            let value = law.icdf(tape.constant(0.3));
+            let explicit = tape.backward(value, parameters).expect("gradients");
+            let implicit = tape.backward(implicit_path(&law, value), parameters).expect("gradients");
+            for (one, other) in explicit.iter().zip(&implicit) {
+                let (one, other) = (one.item().expect("a number"), other.item().expect("a number"));
+                assert!(
+                    (one - other).abs() < 1e-12 * one.abs().max(1.0),
+                    "{one} and {other} between {low:?} and {high:?}"
+                );
+            }
         }
     }
 }

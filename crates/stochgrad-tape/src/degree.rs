@@ -94,7 +94,7 @@ impl Op {
                 map if map.is_guard() => linear(),
                 _ => function(),
             },
-            Op::Zip(Zip::Add | Zip::Sub) => linear(),
+            Op::Zip(Zip::Add | Zip::Sub | Zip::SubUnguarded) => linear(),
             Op::Zip(Zip::Mul) => product(),
             Op::Zip(Zip::Div) => linear_beside(1, of(0)),
             Op::Select => linear_beside(0, of(1).max(of(2))),

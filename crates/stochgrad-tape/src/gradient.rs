@@ -152,7 +152,7 @@ impl<F: Real> Tape<F> {
                 let y = inputs[1];
                 match zip {
                     Zip::Add => smallvec![want(0, &|| down(g, x)), want(1, &|| down(g, y))],
-                    Zip::Sub => smallvec![want(0, &|| down(g, x)), want(1, &|| down(-g, y))],
+                    Zip::Sub | Zip::SubUnguarded => smallvec![want(0, &|| down(g, x)), want(1, &|| down(-g, y))],
                     Zip::Mul => smallvec![want(0, &|| down(g * y, x)), want(1, &|| down(g * x, y))],
                     Zip::Div => smallvec![want(0, &|| down(g / y, x)), want(1, &|| down(-(g * output / y), y))],
                     Zip::Pow => {

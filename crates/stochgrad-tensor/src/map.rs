@@ -4,6 +4,9 @@ use crate::parallel::{ARITHMETIC, PIECE, TRANSCENDENTAL, fill, threads_for};
 use crate::simd::dispatch;
 use crate::{Pool, Real, Tensor};
 
+/// What guards put for infinities, in either precision.
+pub const GUARD: f64 = 1e30;
+
 /// An elementwise function of one operand. NaN goes to NaN unless said otherwise.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Map {
@@ -81,8 +84,8 @@ pub enum Map {
     Clamp(f64, f64),
     /// 1 where low ≤ x ≤ high, else 0; 0 for NaN.
     Within(f64, f64),
-    /// x where x ≥ c, else −∞. The slope is 1 everywhere: it gives back the −∞ for which a guard has put a number.
-    InfiniteBelow(f64),
+    /// −∞ where x is below −½ [`GUARD`], else x. The slope is 1 everywhere: it gives back the −∞ for which a guard has put a number.
+    Unguard,
     /// 1 where x is NaN, else 0.
     IsNan,
     /// 1 everywhere.
@@ -95,8 +98,8 @@ impl Map {
     /// Whether it is a guard against infinities, whose ends no value in use reaches, or takes one back.
     pub fn is_guard(self) -> bool {
         match self {
-            Map::Clamp(low, high) => low <= -1e30 && high >= 1e30,
-            Map::InfiniteBelow(_) => true,
+            Map::Clamp(low, high) => low <= -GUARD && high >= GUARD,
+            Map::Unguard => true,
             _ => false,
         }
     }
@@ -284,14 +287,17 @@ fn map_body<const FMA: bool, F: Real>(op: Map, x: &[F], out: &mut [F]) {
             let (low, high) = (F::from_f64(low), F::from_f64(high));
             each(x, out, |x| choose((low <= x) & (x <= high)));
         }
-        Map::InfiniteBelow(c) => {
-            let (c, nothing) = (F::from_f64(c), F::from_f64(f64::NEG_INFINITY));
-            each(x, out, |x| if x < c { nothing } else { x });
-        }
+        Map::Unguard => each(x, out, unguarded),
         Map::IsNan => each(x, out, |x| choose(x.is_nan())),
         Map::OnesLike => out.fill(one),
         Map::ZerosLike => out.fill(zero),
     }
+}
+
+/// −∞ for a number that guards must have put for it.
+#[inline(always)]
+pub(crate) fn unguarded<F: Real>(x: F) -> F {
+    if x < F::from_f64(-0.5 * GUARD) { F::NEG_INFINITY } else { x }
 }
 
 /// As [`map_slice`] on a machine without vector units.
@@ -408,13 +414,13 @@ mod tests {
             (Map::Clamp(-1.0, 1.0), -5.0, -1.0),
             (Map::Within(-1.0, 1.0), 1.0, 1.0),
             (Map::Within(-1.0, 1.0), 1.5, 0.0),
-            (Map::InfiniteBelow(-1.0), -1.0, -1.0),
+            (Map::Unguard, -1e29, -1e29),
             (Map::IsNan, 1.0, 0.0),
             (Map::IsNan, f64::NAN, 1.0),
             (Map::OnesLike, f64::NAN, 1.0),
             (Map::ZerosLike, f64::NAN, 0.0),
         ];
-        assert_eq!(apply(Map::InfiniteBelow(-1.0), -1.5), f64::NEG_INFINITY);
+        assert_eq!(apply(Map::Unguard, -GUARD), f64::NEG_INFINITY);
         for (op, x, expected) in cases {
             let found = apply(op, x);
             assert!((found - expected).abs() <= 1e-14 * expected.abs(), "{op:?} at {x}: {found}, not {expected}");
@@ -430,7 +436,7 @@ mod tests {
             Map::MaxScalar(0.0),
             Map::MinScalar(0.0),
             Map::Clamp(0.0, 1.0),
-            Map::InfiniteBelow(0.0),
+            Map::Unguard,
             Map::Sigmoid,
             Map::Softplus,
             Map::Log1pSquare,

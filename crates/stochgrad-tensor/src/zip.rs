@@ -1,6 +1,7 @@
 //! Elementwise functions of two or three operands, which broadcast.
 
 use crate::broadcast::Plan;
+use crate::map::unguarded;
 use crate::parallel::{ARITHMETIC, PIECE, TRANSCENDENTAL, fill, threads_for};
 use crate::simd::dispatch;
 use crate::{Pool, Real, Shape, Tensor};
@@ -12,6 +13,8 @@ pub enum Zip {
     Add,
     /// a − b
     Sub,
+    /// a − b, then [`Map::Unguard`](crate::map::Map::Unguard).
+    SubUnguarded,
     /// a · b
     Mul,
     /// a / b
@@ -103,6 +106,7 @@ fn zip_body<const FMA: bool, F: Real>(op: Zip, a: Operand<'_, F>, b: Operand<'_,
     match op {
         Zip::Add => pairs(a, b, out, |a, b| a + b),
         Zip::Sub => pairs(a, b, out, |a, b| a - b),
+        Zip::SubUnguarded => pairs(a, b, out, |a, b| unguarded(a - b)),
         Zip::Mul => pairs(a, b, out, |a, b| a * b),
         Zip::Div => pairs(a, b, out, |a, b| a / b),
         Zip::Pow => pairs(a, b, out, F::powf),
@@ -317,6 +321,7 @@ mod tests {
         let cases = [
             (Zip::Add, 3.0, 2.0, 5.0),
             (Zip::Sub, 3.0, 2.0, 1.0),
+            (Zip::SubUnguarded, 3.0, 2.0, 1.0),
             (Zip::Mul, 3.0, 2.0, 6.0),
             (Zip::Div, 3.0, 2.0, 1.5),
             (Zip::Pow, 3.0, 2.0, 9.0),
