@@ -141,7 +141,7 @@ fn functions_of_one_operand() {
     check(map_cases());
 }
 
-const SMOOTH_ZIPS: [Zip; 13] = [
+const SMOOTH_ZIPS: [Zip; 14] = [
     Zip::Add,
     Zip::Sub,
     Zip::SubUnguarded,

@@ -108,7 +108,7 @@ const NOTES: &str = "
 - **Stochastic derivatives** exist for jumps between neighbouring counts or categories: `Skellam` and `Multinomial` have weak derivatives with one replay instead.
 - **Relaxations** are there for bits and categories.
 - **Quadratic variances**, which gradients exact for polynomials are made of, are those of `Bernoulli`, `Binomial`, `Poisson`, `Geometric` and `NegativeBinomial`.
-- **Entropies** of `Poisson`, `NegativeBinomial`, `Skellam` and `Multinomial` are sums without a closed form; those of `InverseGaussian` and `Lkj` need functions that are not
+- **Entropies** of `Poisson`, `NegativeBinomial`, `Skellam` and `Multinomial` are sums without a closed form (that of `Binomial` is summed, for one derivative); those of `InverseGaussian` and `Lkj` need functions that are not
   elementary; mixtures, relaxed laws and transformed laws have none in general.
 - **Distribution functions.** Vectors and matrices have none that is of use. `Empirical` has no quantiles, which would be a sort. Quantiles of counts are searches, those of `VonMises`,
   `InverseGaussian` and of mixtures of continuous laws Newton's method in a bracket.
