@@ -1,6 +1,6 @@
 use smallvec::SmallVec;
 
-use crate::Shape;
+use crate::{Real, Shape};
 
 /// How `K` row-major operands are walked along a common broadcast shape: as rows of one innermost axis, along which every
 /// operand either advances by one element or stands still.
@@ -89,6 +89,35 @@ impl<const K: usize> Plan<K> {
     }
 }
 
+/// Writes each element several times.
+#[inline(always)]
+pub(crate) fn repeat<F: Real>(times: usize, elements: &[F], out: &mut [F]) {
+    #[inline(always)]
+    fn exactly<F: Real, const N: usize>(elements: &[F], out: &mut [F]) {
+        let (whole, rest) = out.as_chunks_mut::<N>();
+        for (out, &x) in whole.iter_mut().zip(elements) {
+            *out = [x; N];
+        }
+        if let Some(&x) = elements.get(whole.len()) {
+            rest.fill(x);
+        }
+    }
+    match times {
+        2 => exactly::<F, 2>(elements, out),
+        3 => exactly::<F, 3>(elements, out),
+        4 => exactly::<F, 4>(elements, out),
+        5 => exactly::<F, 5>(elements, out),
+        8 => exactly::<F, 8>(elements, out),
+        10 => exactly::<F, 10>(elements, out),
+        16 => exactly::<F, 16>(elements, out),
+        _ => {
+            for (out, &x) in out.chunks_mut(times).zip(elements) {
+                out.fill(x);
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -115,5 +144,17 @@ mod tests {
         let mut tail = Vec::new();
         plan.for_rows(3, 3, |row, offsets| tail.push((row, offsets)));
         assert_eq!(tail, all[3..]);
+    }
+
+    #[test]
+    fn repeated_elements_stand_side_by_side() {
+        for times in 1..20_usize {
+            for len in [0, times - 1, times, 7 * times + times / 2] {
+                let elements: Vec<f64> = (0..len.div_ceil(times)).map(|i| i as f64).collect();
+                let mut out = vec![-1.0; len];
+                repeat(times, &elements, &mut out);
+                assert!(out.iter().enumerate().all(|(i, &x)| x == (i / times) as f64), "{times} {len}");
+            }
+        }
     }
 }

@@ -8,6 +8,8 @@ use std::ops::Range;
 
 use smallvec::SmallVec;
 
+use crate::broadcast::repeat;
+use crate::buffer::Buffer;
 use crate::map::{Map, map_slice};
 use crate::parallel::{ARITHMETIC, TRANSCENDENTAL};
 use crate::random::Key;
@@ -128,7 +130,7 @@ pub struct Chain<F> {
 /// Registers, one set for each thread; kept between runs.
 #[derive(Debug, Default)]
 pub struct Scratch<F> {
-    registers: Vec<Vec<F>>,
+    registers: Vec<Buffer<F>>,
 }
 
 impl<F: Real> Scratch<F> {
@@ -139,7 +141,7 @@ impl<F: Real> Scratch<F> {
 
     fn reserve(&mut self, registers: usize) {
         while self.registers.len() < registers {
-            self.registers.push(vec![F::ZERO; BLOCK]);
+            self.registers.push(Buffer::full(BLOCK, F::ZERO));
         }
     }
 }
@@ -345,30 +347,6 @@ fn load<F: Real>(axes: &[(usize, usize)], from: usize, operand: &[F], out: &mut 
     }
 }
 
-/// Writes each element several times.
-fn repeat<F: Real>(times: usize, elements: &[F], out: &mut [F]) {
-    fn exactly<F: Real, const N: usize>(elements: &[F], out: &mut [F]) {
-        let (whole, rest) = out.as_chunks_mut::<N>();
-        for (out, &x) in whole.iter_mut().zip(elements) {
-            *out = [x; N];
-        }
-        if let Some(&x) = elements.get(whole.len()) {
-            rest.fill(x);
-        }
-    }
-    match times {
-        2 => exactly::<F, 2>(elements, out),
-        3 => exactly::<F, 3>(elements, out),
-        4 => exactly::<F, 4>(elements, out),
-        8 => exactly::<F, 8>(elements, out),
-        _ => {
-            for (out, &x) in out.chunks_mut(times).zip(elements) {
-                out.fill(x);
-            }
-        }
-    }
-}
-
 /// The beginnings and the ends of slices that are cut at the same place.
 fn split<'a, F>(slices: Slices<'a, F>, at: usize) -> (Slices<'a, F>, Slices<'a, F>) {
     let mut halves: (Slices<'a, F>, Slices<'a, F>) = Default::default();
@@ -440,7 +418,7 @@ struct Block<'a, 'b, F> {
     /// Where the block begins in the results at hand.
     at: usize,
     outputs: &'a mut Slices<'b, F>,
-    registers: &'a mut Vec<Vec<F>>,
+    registers: &'a mut [Buffer<F>],
 }
 
 impl<F: Real> Block<'_, '_, F> {

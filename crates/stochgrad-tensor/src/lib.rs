@@ -39,6 +39,7 @@
 //! ```
 
 mod broadcast;
+mod buffer;
 pub mod descent;
 mod display;
 mod elementary;

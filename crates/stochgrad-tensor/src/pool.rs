@@ -3,6 +3,7 @@ use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
+use crate::buffer::Buffer;
 use crate::{Real, Shape, Tensor};
 
 /// Recycles tensor buffers, and says how many threads the kernels may use.
@@ -28,7 +29,7 @@ pub struct Pool<F: Real> {
     held: Cell<usize>,
 }
 
-type Buckets<F> = HashMap<usize, Vec<Arc<Vec<F>>>, BuildHasherDefault<LengthHasher>>;
+type Buckets<F> = HashMap<usize, Vec<Arc<Buffer<F>>>, BuildHasherDefault<LengthHasher>>;
 
 /// What a pool has done so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -85,7 +86,7 @@ impl<F: Real> Pool<F> {
                 self.held.set(self.held.get() - length * size_of::<F>());
                 buffer
             }
-            None => Arc::new(vec![F::ZERO; length]),
+            None => Arc::new(Buffer::full(length, F::ZERO)),
         };
         Tensor::from_parts(shape, buffer)
     }

@@ -8,6 +8,7 @@ use crate::broadcast::Plan;
 use crate::fold::{Fold, LANES, fold_four, fold_row, fold_short_rows, larger, smaller};
 use crate::parallel::{ARITHMETIC, PIECE, TRANSCENDENTAL, fill, threads_for};
 use crate::simd::dispatch;
+use crate::softmax::{SHORT, log_sum_exp_short_rows};
 use crate::zip::fill_rows;
 use crate::{Pool, Real, Shape, Tensor};
 
@@ -136,6 +137,7 @@ pub fn reduce_rows<F: Real>(op: Reduce, row: usize, x: &[F], out: &mut [F]) {
         Reduce::Product => Fold::Product,
         Reduce::Max => Fold::Max,
         Reduce::Min => Fold::Min,
+        Reduce::LogSumExp if row <= SHORT => return log_sum_exp_short_rows(row, x, out),
         Reduce::LogSumExp => {
             return out.iter_mut().zip(x.chunks_exact(row)).for_each(|(out, row)| *out = log_sum_exp_row(1, row));
         }
@@ -254,6 +256,12 @@ fn log_sum_exp<F: Real>(pool: &Pool<F>, group: &Group<'_, F>, out: &mut [F]) {
         return;
     }
     let threads = threads_for(pool.threads(), group.x.len(), TRANSCENDENTAL);
+    if inner == 1 && size <= SHORT {
+        fill(threads, out, PIECE.div_ceil(size), |start, out| {
+            log_sum_exp_short_rows(size, &group.x[start * size..(start + out.len()) * size], out);
+        });
+        return;
+    }
     if inner == 1 {
         group.rows(threads, out, log_sum_exp_row);
         return;

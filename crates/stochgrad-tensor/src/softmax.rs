@@ -1,8 +1,12 @@
-use crate::fold::{Fold, fold_row};
+use crate::broadcast::repeat;
+use crate::fold::{BLOCK, Fold, fold_row};
 use crate::parallel::{PIECE, TRANSCENDENTAL, fill, threads_for};
-use crate::reduce::{Group, shift_of};
+use crate::reduce::{Group, Reduce, reduce_rows, shift_of};
 use crate::simd::dispatch;
 use crate::{Pool, Real, Shape, Tensor};
+
+/// Rows up to this length are done many at a time: the exponentials of one alone would leave most of a register empty.
+pub(crate) const SHORT: usize = 64;
 
 /// e^x / Σ e^x along an axis. Logits of −∞ give 0, also where all of them are −∞; +∞ and NaN give NaN.
 ///
@@ -31,6 +35,9 @@ fn normalize<F: Real>(pool: &Pool<F>, x: &Tensor<F>, axis: usize, log: bool) -> 
     if inner == 1 {
         let piece = PIECE.div_ceil(size) * size;
         fill(threads, out.make_mut(), piece, |start, out| {
+            if size <= SHORT {
+                return normalize_short_rows(size, &x[start..start + out.len()], out, log);
+            }
             let rows = x[start..].chunks_exact(size);
             for (out, x) in out.chunks_exact_mut(size).zip(rows) {
                 normalize_row(out, x, log);
@@ -101,6 +108,85 @@ fn exp_of_body<const FMA: bool, F: Real>(out: &mut [F], x: &[F], shift: F) {
     }
 }
 
+dispatch! {
+    fn normalize_short_rows<F: Real>(size: usize, x: &[F], out: &mut [F], log: bool) = short_rows_body;
+}
+
+#[inline(always)]
+fn short_rows_body<const FMA: bool, F: Real>(size: usize, x: &[F], out: &mut [F], log: bool) {
+    let mut work = ShortRows::new();
+    let block = BLOCK / size * size;
+    for (x, out) in x.chunks(block).zip(out.chunks_mut(block)) {
+        work.exponentiate::<FMA>(size, x);
+        let (len, rows) = (x.len(), x.len() / size);
+        for sum in &mut work.sums[..rows] {
+            *sum = normalizer(*sum, log);
+        }
+        repeat(size, &work.sums[..rows], &mut work.spread[..len]);
+        if log {
+            for (out, (&x, &sum)) in out.iter_mut().zip(work.centred.iter().zip(&work.spread)) {
+                *out = x - sum;
+            }
+        } else {
+            for (out, (&mass, &sum)) in out.iter_mut().zip(work.masses.iter().zip(&work.spread)) {
+                *out = mass / sum;
+            }
+        }
+    }
+}
+
+dispatch! {
+    /// ln Σ e^x of each row.
+    pub(crate) fn log_sum_exp_short_rows<F: Real>(size: usize, x: &[F], out: &mut [F]) = log_sum_exp_body;
+}
+
+#[inline(always)]
+fn log_sum_exp_body<const FMA: bool, F: Real>(size: usize, x: &[F], out: &mut [F]) {
+    let mut work = ShortRows::new();
+    let together = BLOCK / size;
+    for (x, out) in x.chunks(together * size).zip(out.chunks_mut(together)) {
+        work.exponentiate::<FMA>(size, x);
+        for (out, (&shift, &sum)) in out.iter_mut().zip(work.shifts.iter().zip(&work.sums)) {
+            *out = shift + sum.ln();
+        }
+    }
+}
+
+/// A block of rows of at most [`SHORT`] elements on the way to their sums of exponentials.
+struct ShortRows<F> {
+    /// For each row, what is subtracted from its elements, and the sum of their exponentials then.
+    shifts: [F; BLOCK],
+    sums: [F; BLOCK],
+    /// Something of each row, at each of its elements.
+    spread: [F; BLOCK],
+    centred: [F; BLOCK],
+    masses: [F; BLOCK],
+}
+
+impl<F: Real> ShortRows<F> {
+    #[inline(always)]
+    fn new() -> Self {
+        let zeros = [F::ZERO; BLOCK];
+        ShortRows { shifts: zeros, sums: zeros, spread: zeros, centred: zeros, masses: zeros }
+    }
+
+    #[inline(always)]
+    fn exponentiate<const FMA: bool>(&mut self, size: usize, x: &[F]) {
+        let (len, rows) = (x.len(), x.len() / size);
+        let shifts = &mut self.shifts[..rows];
+        reduce_rows(Reduce::Max, size, x, shifts);
+        for shift in shifts.iter_mut() {
+            *shift = shift_of(*shift);
+        }
+        repeat(size, shifts, &mut self.spread[..len]);
+        for (out, (&x, &shift)) in self.centred.iter_mut().zip(x.iter().zip(&self.spread)) {
+            *out = x - shift;
+        }
+        exp_of_body::<FMA, F>(&mut self.masses[..len], &self.centred[..len], F::ZERO);
+        reduce_rows(Reduce::Sum, size, &self.masses[..len], &mut self.sums[..rows]);
+    }
+}
+
 /// What normalises a row of total mass `sum`: the sum, or its logarithm; neutral where there is no mass.
 fn normalizer<F: Real>(sum: F, log: bool) -> F {
     match (sum == F::ZERO, log) {
@@ -108,5 +194,48 @@ fn normalizer<F: Real>(sum: F, log: bool) -> F {
         (false, false) => sum,
         (true, true) => F::ZERO,
         (true, false) => F::ONE,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reduce::{reduce, reduce_row};
+
+    /// Rows of ordinary numbers, and some of −∞ alone, with +∞ and with NaN.
+    fn rows<F: Real>(size: usize) -> Tensor<F> {
+        let count = 2 * BLOCK / size + 3;
+        Tensor::from_fn([count, size], |i| match (i / size % 7, i % size) {
+            (3, _) | (4, 1) => F::NEG_INFINITY,
+            (5, 0) => F::INFINITY,
+            (6, 1) => F::NAN,
+            _ => F::from_f64((i as f64 * 0.7).sin() * 30.0),
+        })
+    }
+
+    fn same<F: Real>(a: &[F], b: &[F]) -> bool {
+        a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a == b || a.is_nan() && b.is_nan())
+    }
+
+    fn check<F: Real>(size: usize) {
+        let (pool, x) = (Pool::new(), rows::<F>(size));
+        for log in [false, true] {
+            let mut one_by_one = Tensor::zeros(x.shape().clone());
+            for (out, x) in one_by_one.make_mut().chunks_exact_mut(size).zip(x.as_slice().chunks_exact(size)) {
+                normalize_row(out, x, log);
+            }
+            assert!(same(normalize(&pool, &x, 1, log).as_slice(), one_by_one.as_slice()), "{size} {log}");
+        }
+        let one_by_one: Vec<F> =
+            x.as_slice().chunks_exact(size).map(|row| reduce_row(Reduce::LogSumExp, row)).collect();
+        assert!(same(reduce(&pool, Reduce::LogSumExp, &x, &[1], false).as_slice(), &one_by_one), "{size}");
+    }
+
+    #[test]
+    fn short_rows_have_the_bits_that_each_of_them_has_alone() {
+        for size in [1, 2, 3, 5, 10, 15, 16, 17, 33, SHORT, SHORT + 1] {
+            check::<f32>(size);
+            check::<f64>(size);
+        }
     }
 }

@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use crate::buffer::Buffer;
 use crate::{Real, Shape, TensorError, TensorResult};
 
 /// A dense row-major array behind a shared buffer.
@@ -21,18 +22,18 @@ use crate::{Real, Shape, TensorError, TensorResult};
 #[derive(Clone)]
 pub struct Tensor<F: Real> {
     shape: Shape,
-    data: Arc<Vec<F>>,
+    data: Arc<Buffer<F>>,
 }
 
 impl<F: Real> Tensor<F> {
-    /// A tensor of the given elements, in row-major order.
+    /// A tensor of the given elements, in row-major order. They are copied to memory that begins with a cache line.
     ///
     /// # Errors
     /// [`TensorError::ShapeMismatch`] where the number of elements is not the shape's.
     pub fn new(elements: Vec<F>, shape: impl Into<Shape>) -> TensorResult<Self> {
         let shape = shape.into();
         check_length(&shape, elements.len())?;
-        Ok(Self { shape, data: Arc::new(elements) })
+        Ok(Self { shape, data: Arc::new(Buffer::from(&elements[..])) })
     }
 
     /// A matrix from its rows.
@@ -54,13 +55,13 @@ impl<F: Real> Tensor<F> {
 
     /// A tensor without axes that holds one number.
     pub fn scalar(value: F) -> Self {
-        Self { shape: Shape::scalar(), data: Arc::new(vec![value]) }
+        Self { shape: Shape::scalar(), data: Arc::new(Buffer::full(1, value)) }
     }
 
     /// A tensor with the same number everywhere.
     pub fn full(shape: impl Into<Shape>, value: F) -> Self {
         let shape = shape.into();
-        let data = Arc::new(vec![value; shape.numel()]);
+        let data = Arc::new(Buffer::full(shape.numel(), value));
         Self { shape, data }
     }
 
@@ -77,7 +78,8 @@ impl<F: Real> Tensor<F> {
     /// A tensor whose element at flat (row-major) position `i` is `element(i)`.
     pub fn from_fn(shape: impl Into<Shape>, element: impl FnMut(usize) -> F) -> Self {
         let shape = shape.into();
-        let data = Arc::new((0..shape.numel()).map(element).collect());
+        let len = shape.numel();
+        let data = Arc::new(Buffer::collect(len, (0..len).map(element)));
         Self { shape, data }
     }
 
@@ -87,12 +89,12 @@ impl<F: Real> Tensor<F> {
     }
 
     /// The caller guarantees that the buffer has the shape's length.
-    pub(crate) fn from_parts(shape: Shape, data: Arc<Vec<F>>) -> Self {
+    pub(crate) fn from_parts(shape: Shape, data: Arc<Buffer<F>>) -> Self {
         debug_assert_eq!(shape.numel(), data.len());
         Self { shape, data }
     }
 
-    pub(crate) fn into_buffer(self) -> Arc<Vec<F>> {
+    pub(crate) fn into_buffer(self) -> Arc<Buffer<F>> {
         self.data
     }
 
@@ -180,7 +182,7 @@ impl<F: Real> Tensor<F> {
     /// The elements, mutable. Copies the buffer first where it is shared.
     #[inline]
     pub fn make_mut(&mut self) -> &mut [F] {
-        Arc::<Vec<F>>::make_mut(&mut self.data)
+        Arc::<Buffer<F>>::make_mut(&mut self.data)
     }
 
     /// Whether two tensors lie in the same memory.
@@ -199,7 +201,7 @@ impl<F: Real> Tensor<F> {
     pub fn cast<G: Real>(&self) -> Tensor<G> {
         Tensor {
             shape: self.shape.clone(),
-            data: Arc::new(self.data.iter().map(|&x| G::from_f64(x.to_f64())).collect()),
+            data: Arc::new(Buffer::collect(self.len(), self.data.iter().map(|&x| G::from_f64(x.to_f64())))),
         }
     }
 
@@ -228,7 +230,10 @@ impl<F: Real> Tensor<F> {
 
     /// A new tensor of `f` of every element.
     pub fn map(&self, f: impl FnMut(F) -> F) -> Self {
-        Self { shape: self.shape.clone(), data: Arc::new(self.data.iter().copied().map(f).collect()) }
+        Self {
+            shape: self.shape.clone(),
+            data: Arc::new(Buffer::collect(self.len(), self.data.iter().copied().map(f))),
+        }
     }
 }
 
@@ -258,25 +263,25 @@ impl<F: Real> From<F> for Tensor<F> {
 
 impl<F: Real> From<Vec<F>> for Tensor<F> {
     fn from(elements: Vec<F>) -> Self {
-        Self { shape: Shape::from([elements.len()]), data: Arc::new(elements) }
+        Self::from(&elements[..])
     }
 }
 
 impl<F: Real> From<&[F]> for Tensor<F> {
     fn from(elements: &[F]) -> Self {
-        Self::from(elements.to_vec())
+        Self { shape: Shape::from([elements.len()]), data: Arc::new(Buffer::from(elements)) }
     }
 }
 
 impl<F: Real, const N: usize> From<[F; N]> for Tensor<F> {
     fn from(elements: [F; N]) -> Self {
-        Self::from(elements.to_vec())
+        Self::from(&elements[..])
     }
 }
 
 impl<F: Real, const N: usize, const M: usize> From<[[F; M]; N]> for Tensor<F> {
     fn from(rows: [[F; M]; N]) -> Self {
-        Self { shape: Shape::from([N, M]), data: Arc::new(rows.as_flattened().to_vec()) }
+        Self { shape: Shape::from([N, M]), data: Arc::new(Buffer::from(rows.as_flattened())) }
     }
 }
 

@@ -150,9 +150,7 @@ impl Product {
             dot_rows(k, a, b, out);
         } else if m == 1 && column_a == 1 && row_b == 1 {
             dot_rows(k, b, a, out);
-        } else if sparse::pays(self, a, b) {
-            sparse::write(self, threads, out, a, b);
-        } else {
+        } else if !sparse::write(self, threads, out, a, b) {
             dense::write(self, threads, out, a, b);
         }
     }

@@ -1,16 +1,21 @@
 //! Products whose first operand is mostly zeros: binary images, one-hot vectors.
 //!
-//! Where at most a quarter of the elements are not zero, adding up the rows of the second operand that count takes a third of
-//! the time of a dense product, or less. The terms that are left are added in the order of the dense kernels for AVX2 and AVX-512,
+//! Where at most a third of the elements are not zero, adding up the rows of the second operand that count takes less time than a
+//! dense product: a fifth of it at one in eight. The terms that are left are added in the order of the dense kernels for AVX2 and AVX-512,
 //! so that the bits are the same, and one row of an operand does not depend on the zeros in another.
+//!
+//! The second operand is read in panels of [`SLAB`] rows and [`PANEL`] columns, copied so that they stay in the first-level cache
+//! while the sums of many rows of the result pass by.
 
 use super::Product;
 use crate::Real;
 use crate::simd::dispatch;
 
-/// Rows of the result that are done together: some columns of the second operand are read for all of them, and stay in the
-/// second-level cache meanwhile.
+/// Rows of the result that are done together, at most.
 const ROWS: usize = 128;
+
+/// Elements of these rows that are not zero, at most.
+const CAPACITY: usize = 16384;
 
 /// Rows that a thread should have at least.
 const FEWEST: usize = 16;
@@ -18,24 +23,38 @@ const FEWEST: usize = 16;
 /// Terms that are added up before they are added to the result, as in the dense kernels.
 const DEPTH: usize = 512;
 
+/// The rows of a panel.
+const SLAB: usize = 128;
+
+/// The columns of a panel: as many as there are registers for sums.
+const PANEL: usize = 64;
+
 /// The least number of columns for which looking for zeros can pay.
 const COLUMNS: usize = 16;
+
+/// The least number of multiplications for which it can.
+const LEAST: usize = 100_000;
 
 /// Elements that are looked at before all are.
 const SAMPLE: usize = 256;
 
-/// Whether the first operand is mostly zeros, and the second one such that zeros can be skipped.
-pub(super) fn pays<F: Real>(product: &Product, a: &[F], b: &[F]) -> bool {
-    let [_, n, _] = product.dims;
+/// Writes the product into `out` and says so, if the first operand is mostly zeros that can be skipped: zero times what is not finite is
+/// not zero. Otherwise `out` holds anything.
+pub(super) fn write<F: Real>(product: &Product, threads: usize, out: &mut [F], a: &[F], b: &[F]) -> bool {
+    pays(product, a) && split(product, threads, out, a, b)
+}
+
+fn pays<F: Real>(product: &Product, a: &[F]) -> bool {
+    let [m, n, k] = product.dims;
     // A stride that shares no factor with the sizes of a layer, so that all columns are met.
     let step = (a.len() / SAMPLE).max(1) | 1;
-    let few = |count: usize, len: usize| 4 * count <= len;
+    let few = |count: usize, len: usize| 3 * count <= len;
     let met = a.iter().step_by(step).filter(|&&x| x != F::ZERO).count();
     n >= COLUMNS
+        && m * n * k >= LEAST
         && product.strides_b[1] == 1
         && few(met, a.len().div_ceil(step))
         && few(count_nonzeros(a), a.len())
-        && all_finite(b)
 }
 
 dispatch! {
@@ -48,26 +67,8 @@ fn count_body<const FMA: bool, F: Real>(x: &[F]) -> usize {
     x.chunks(1 << 20).map(|x| x.iter().map(|&x| u32::from(x != F::ZERO)).sum::<u32>() as usize).sum()
 }
 
-dispatch! {
-    /// Zero times anything else than a finite number is not zero.
-    fn all_finite<F: Real>(x: &[F]) -> bool = finite_body;
-}
-
-#[inline(always)]
-fn finite_body<const FMA: bool, F: Real>(x: &[F]) -> bool {
-    let (lanes, rest) = x.as_chunks::<16>();
-    let mut seen = [F::ZERO; 16];
-    for lane in lanes {
-        for (seen, &x) in seen.iter_mut().zip(lane) {
-            // 0 for a finite number, NaN for any other.
-            *seen += x * F::ZERO;
-        }
-    }
-    seen.iter().chain(rest).all(|x| x.is_finite())
-}
-
-/// Writes the product into `out`.
-pub(super) fn write<F: Real>(product: &Product, threads: usize, out: &mut [F], a: &[F], b: &[F]) {
+/// Splits the rows over threads.
+fn split<F: Real>(product: &Product, threads: usize, out: &mut [F], a: &[F], b: &[F]) -> bool {
     let [m, n, k] = product.dims;
     let near = threads / 2;
     let at = (m * near / threads.max(1)).next_multiple_of(FEWEST);
@@ -77,68 +78,74 @@ pub(super) fn write<F: Real>(product: &Product, threads: usize, out: &mut [F], a
     let (first, second) = out.split_at_mut(at * n);
     let part = |rows: usize| Product { dims: [rows, n, k], ..*product };
     let far = &a[at * product.strides_a[0]..];
-    rayon::join(|| write(&part(at), near, first, a, b), || write(&part(m - at), threads - near, second, far, b));
+    let finite =
+        rayon::join(|| split(&part(at), near, first, a, b), || split(&part(m - at), threads - near, second, far, b));
+    finite.0 && finite.1
 }
 
-/// Where the elements of some rows that are not zero stand, in a piece of the inner axis.
-struct Positions {
-    /// How many each row has. Apart from the positions, so that those of all rows stay in the cache.
-    counts: [usize; ROWS],
-    of: [[u16; DEPTH]; ROWS],
+/// The elements of some rows that are not zero, in a piece of the inner axis.
+struct Nonzeros<F> {
+    /// Where those of a row begin in a slab of the piece, and after the last slab where they end.
+    starts: [[u16; ROWS]; DEPTH / SLAB + 1],
+    /// Their positions, counted from the beginning of the slab.
+    positions: [u8; CAPACITY],
+    values: [F; CAPACITY],
 }
 
-impl Positions {
+impl<F: Real> Nonzeros<F> {
     #[inline(always)]
-    fn push(&mut self, row: usize, position: usize) {
-        self.of[row][self.counts[row]] = position as u16;
-        self.counts[row] += 1;
+    fn new() -> Self {
+        Nonzeros { starts: [[0; ROWS]; DEPTH / SLAB + 1], positions: [0; CAPACITY], values: [F::ZERO; CAPACITY] }
     }
-}
 
-dispatch! {
-    fn rows<F: Real>(product: Product, out: &mut [F], a: &[F], b: &[F]) = rows_body;
-}
-
-#[inline(always)]
-fn rows_body<const FMA: bool, F: Real>(product: Product, out: &mut [F], a: &[F], b: &[F]) {
-    let [_, n, k] = product.dims;
-    let [row_a, column_a] = product.strides_a;
-    let mut positions = Positions { counts: [0; ROWS], of: [[0; DEPTH]; ROWS] };
-    for (group, out) in out.chunks_mut(ROWS * n).enumerate() {
-        let rows = out.len() / n;
-        for start in (0..k).step_by(DEPTH) {
-            let depth = DEPTH.min(k - start);
-            let from = &a[group * ROWS * row_a + start * column_a..];
-            positions.counts = [0; ROWS];
-            if row_a == 1 {
-                for position in 0..depth {
-                    nonzeros(&from[position * column_a..][..rows], |row| positions.push(row, position));
-                }
-            } else {
-                for row in 0..rows {
-                    nonzeros(&from[row * row_a..][..depth], |position| positions.push(row, position));
+    /// Collects those of at most `rows` rows, `depth` elements each; gives the number of rows.
+    #[inline(always)]
+    fn collect(&mut self, rows: usize, depth: usize, [row_a, column_a]: [usize; 2], a: &[F]) -> usize {
+        let mut counts = [0_u32; ROWS];
+        let counts = &mut counts[..rows.min(ROWS)];
+        if row_a == 1 {
+            for position in 0..depth {
+                for (count, &x) in counts.iter_mut().zip(&a[position * column_a..]) {
+                    *count += u32::from(x != F::ZERO);
                 }
             }
-            let sums = Sums {
-                positions: &positions,
-                strides_a: product.strides_a,
-                a: from,
-                n,
-                b: &b[start * n..],
-                first: start == 0,
-            };
-            let mut column = 0;
-            while column < n {
-                column += match n - column {
-                    96.. => sums.add_up::<FMA, 6, 16>(column, out),
-                    48.. => sums.add_up::<FMA, 3, 16>(column, out),
-                    16.. => sums.add_up::<FMA, 1, 16>(column, out),
-                    8.. => sums.add_up::<FMA, 1, 8>(column, out),
-                    4.. => sums.add_up::<FMA, 1, 4>(column, out),
-                    _ => sums.add_up::<FMA, 1, 1>(column, out),
-                };
+        } else {
+            for (row, count) in counts.iter_mut().enumerate() {
+                *count = a[row * row_a..][..depth].iter().map(|&x| u32::from(x != F::ZERO)).sum();
             }
         }
+        let mut ends = [0_u16; ROWS];
+        let (mut rows, mut total) = (0, 0);
+        for &count in &*counts {
+            if total + count as usize >= CAPACITY {
+                break;
+            }
+            ends[rows] = total as u16;
+            rows += 1;
+            total += count as usize;
+        }
+        for (slab, starts) in self.starts.iter_mut().enumerate() {
+            let slab = SLAB * slab..(SLAB * (slab + 1)).min(depth);
+            *starts = ends;
+            let mut push = |row: usize, position: usize, x: F| {
+                let at = usize::from(ends[row]);
+                self.positions[at] = (position - slab.start) as u8;
+                self.values[at] = x;
+                ends[row] += 1;
+            };
+            if row_a == 1 {
+                for position in slab.clone() {
+                    let a = &a[position * column_a..][..rows];
+                    nonzeros(a, |row| push(row, position, a[row]));
+                }
+            } else if !slab.is_empty() {
+                for row in 0..rows {
+                    let a = &a[row * row_a..][slab.clone()];
+                    nonzeros(a, |position| push(row, slab.start + position, a[position]));
+                }
+            }
+        }
+        rows
     }
 }
 
@@ -157,45 +164,115 @@ fn nonzeros<F: Real>(x: &[F], mut visit: impl FnMut(usize)) {
     }
 }
 
-/// Some rows of a product over a piece of the inner axis.
-struct Sums<'a, F> {
-    positions: &'a Positions,
-    strides_a: [usize; 2],
-    a: &'a [F],
-    n: usize,
-    b: &'a [F],
-    /// Whether this is the first piece, so that there is nothing in the result yet.
-    first: bool,
+dispatch! {
+    /// Whether all elements of the second operand were finite.
+    fn rows<F: Real>(product: Product, out: &mut [F], a: &[F], b: &[F]) -> bool = rows_body;
 }
 
-impl<F: Real> Sums<'_, F> {
-    /// Adds `T · W` columns up, row by row; gives their number.
+#[inline(always)]
+fn rows_body<const FMA: bool, F: Real>(product: Product, out: &mut [F], a: &[F], b: &[F]) -> bool {
+    let [m, n, k] = product.dims;
+    let [row_a, column_a] = product.strides_a;
+    let mut nonzeros = Nonzeros::new();
+    let mut work = Work { panel: [F::ZERO; SLAB * PANEL], sums: [F::ZERO; ROWS * PANEL] };
+    for start in (0..k).step_by(DEPTH) {
+        let depth = DEPTH.min(k - start);
+        let b = &b[start * n..];
+        let mut row = 0;
+        while row < m {
+            let rows = nonzeros.collect(m - row, depth, product.strides_a, &a[row * row_a + start * column_a..]);
+            let out = &mut out[row * n..(row + rows) * n];
+            let piece = Piece { nonzeros: &nonzeros, depth, first: start == 0, n, b };
+            let mut column = 0;
+            while column < n {
+                let columns = match n - column {
+                    64.. => piece.add_up::<FMA, 4, 16>(&mut work, column, out),
+                    32.. => piece.add_up::<FMA, 2, 16>(&mut work, column, out),
+                    16.. => piece.add_up::<FMA, 1, 16>(&mut work, column, out),
+                    8.. => piece.add_up::<FMA, 1, 8>(&mut work, column, out),
+                    4.. => piece.add_up::<FMA, 1, 4>(&mut work, column, out),
+                    _ => piece.add_up::<FMA, 1, 1>(&mut work, column, out),
+                };
+                let Some(columns) = columns else { return false };
+                column += columns;
+            }
+            row += rows;
+        }
+    }
+    true
+}
+
+/// Begins with a cache line, so that no register is filled from two.
+#[repr(C, align(64))]
+struct Work<F> {
+    panel: [F; SLAB * PANEL],
+    /// The sums of a piece, for each row.
+    sums: [F; ROWS * PANEL],
+}
+
+/// Some rows of a product over a piece of the inner axis.
+struct Piece<'a, F> {
+    nonzeros: &'a Nonzeros<F>,
+    depth: usize,
+    /// Whether there is nothing in the result yet.
+    first: bool,
+    n: usize,
+    b: &'a [F],
+}
+
+impl<F: Real> Piece<'_, F> {
+    /// Adds `T · W` columns up and gives their number, if they are finite.
     #[inline(always)]
-    fn add_up<const FMA: bool, const T: usize, const W: usize>(&self, column: usize, out: &mut [F]) -> usize {
-        let [row_a, column_a] = self.strides_a;
-        let positions = self.positions.counts.iter().zip(&self.positions.of).map(|(&count, of)| &of[..count]);
-        for (row, (positions, out)) in positions.zip(out.chunks_exact_mut(self.n)).enumerate() {
-            let factors = &self.a[row * row_a..];
-            let mut sums = [[F::ZERO; W]; T];
-            for &position in positions {
-                let position = usize::from(position);
-                let factor = factors[position * column_a];
-                let (terms, _) = self.b[position * self.n + column..][..T * W].as_chunks::<W>();
-                for (sums, terms) in sums.iter_mut().zip(terms) {
-                    for (sum, &term) in sums.iter_mut().zip(terms) {
-                        *sum = factor.multiply_add::<FMA>(term, *sum);
+    fn add_up<const FMA: bool, const T: usize, const W: usize>(
+        &self,
+        work: &mut Work<F>,
+        column: usize,
+        out: &mut [F],
+    ) -> Option<usize> {
+        let panel = tiles_mut::<F, T, W>(&mut work.panel);
+        let sums = &mut tiles_mut::<F, T, W>(&mut work.sums)[..out.len() / self.n];
+        sums.fill([[F::ZERO; W]; T]);
+        let mut seen = [F::ZERO; W];
+        for (slab, ends) in self.nonzeros.starts[1..=self.depth.div_ceil(SLAB)].iter().enumerate() {
+            let starts = &self.nonzeros.starts[slab];
+            let rows = self.b[slab * SLAB * self.n..].chunks(self.n);
+            for (panel, row) in panel.iter_mut().zip(rows.take(self.depth - slab * SLAB)) {
+                let (row, _) = row[column..column + T * W].as_chunks::<W>();
+                for (panel, row) in panel.iter_mut().zip(row) {
+                    *panel = *row;
+                    for (seen, &x) in seen.iter_mut().zip(row) {
+                        // 0 for a finite number, NaN for any other.
+                        *seen += x * F::ZERO;
                     }
                 }
             }
-            let (out, _) = out[column..column + T * W].as_chunks_mut::<W>();
-            for (out, sums) in out.iter_mut().zip(&sums) {
-                for (out, &sum) in out.iter_mut().zip(sums) {
-                    *out = if self.first { sum } else { *out + sum };
+            for ((sums, &start), &end) in sums.iter_mut().zip(starts).zip(ends) {
+                let range = usize::from(start)..usize::from(end);
+                let positions = &self.nonzeros.positions[range.clone()];
+                let mut held = *sums;
+                for (&position, &value) in positions.iter().zip(&self.nonzeros.values[range]) {
+                    for (sums, terms) in held.iter_mut().zip(&panel[usize::from(position) % SLAB]) {
+                        for (sum, &term) in sums.iter_mut().zip(terms) {
+                            *sum = value.multiply_add::<FMA>(term, *sum);
+                        }
+                    }
                 }
+                *sums = held;
             }
         }
-        T * W
+        for (sums, out) in sums.iter().zip(out.chunks_exact_mut(self.n)) {
+            for (out, &sum) in out[column..column + T * W].iter_mut().zip(sums.as_flattened()) {
+                *out = if self.first { sum } else { *out + sum };
+            }
+        }
+        seen.iter().all(|x| x.is_finite()).then_some(T * W)
     }
+}
+
+/// The elements in groups of `T` times `W`.
+#[inline(always)]
+fn tiles_mut<F, const T: usize, const W: usize>(elements: &mut [F]) -> &mut [[[F; W]; T]] {
+    elements.as_chunks_mut::<W>().0.as_chunks_mut::<T>().0
 }
 
 #[cfg(test)]
@@ -218,9 +295,8 @@ mod tests {
             let product = Product { dims: [m, n, k], strides_a, strides_b: [n, 1] };
             let (mut full, mut skipped) = (vec![F::NAN; m * n], vec![F::NAN; m * n]);
             dense::write(&product, 1, &mut full, &a, &b);
-            assert!(pays(&product, &a, &b) || n < COLUMNS);
             for threads in [1, 2, 3, 7] {
-                write(&product, threads, &mut skipped, &a, &b);
+                assert!(split(&product, threads, &mut skipped, &a, &b));
                 if level() > Level::Portable {
                     assert_eq!(skipped, full, "{m} {n} {k}, {threads} threads");
                 }
@@ -242,27 +318,28 @@ mod tests {
 
     #[test]
     fn few_zeros_and_numbers_that_are_not_finite_are_left_to_the_dense_product() {
-        let [m, n, k] = [40, 20, 100];
+        let [m, n, k] = [60, 20, 100];
         let product = Product { dims: [m, n, k], strides_a: [k, 1], strides_b: [n, 1] };
         let [a, b] = operands::<f64>(m, n, k);
-        assert!(pays(&product, &a, &b));
+        let mut out = vec![0.0; m * n];
+        assert!(write(&product, 1, &mut out, &a, &b));
         for bad in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
             for at in [0, 777, b.len() - 1] {
                 let mut b = b.clone();
                 b[at] = bad;
-                assert!(!pays(&product, &a, &b));
+                assert!((1..4).all(|threads| !write(&product, threads, &mut out, &a, &b)));
             }
         }
-        assert!(!pays(&product, &vec![1.0; m * k], &b), "an operand without zeros");
-        assert!(!pays(&Product { strides_b: [1, k], ..product }, &a, &b), "rows that are not in one piece");
+        assert!(!pays(&product, &vec![1.0; m * k]), "an operand without zeros");
+        assert!(!pays(&Product { strides_b: [1, k], ..product }, &a), "rows that are not in one piece");
         // What is not zero hides between the elements that are looked at first.
         let hidden: Vec<f64> = (0..m * k).map(|i| f64::from(u8::from(i % 17 != 0))).collect();
-        assert!(!pays(&product, &hidden, &b));
+        assert!(!pays(&product, &hidden));
     }
 
     #[test]
     fn what_is_not_a_number_in_the_first_operand_is_seen() {
-        let [m, n, k] = [20, 16, 100];
+        let [m, n, k] = [100, 16, 100];
         let mut a = vec![0.0; m * k];
         a[3 * k + 50] = f64::NAN;
         let product = Product { dims: [m, n, k], strides_a: [k, 1], strides_b: [n, 1] };
