@@ -175,12 +175,12 @@ where
             None => (tape.constant(start), tape.constant(scale)),
         };
         let temperature = log_temperature.exp();
-        let [free, given] = draws.perturbed.map(|perturbed| copied.soften(perturbed, temperature));
-        let (free, given) = (context.recorded_replay(free)?, context.recorded_replay(given)?);
+        let relaxed =
+            context.recorded_replays(draws.perturbed.map(|perturbed| copied.soften(perturbed, temperature)))?;
         let mut terms = Terms::default();
         let mut loss: Option<Var<'t, F>> = None;
-        for ((cost, free), given) in context.costs()?.iter().zip(free).zip(given) {
-            let gradients = draws.gradients(cost, Some([free.value * scale, given.value * scale]))?;
+        for (cost, relaxed) in context.costs()?.iter().zip(relaxed) {
+            let gradients = draws.gradients(cost, Some(relaxed.map(|value| value * scale)))?;
             terms.gradient_terms.extend(draws.term(cost, &gradients));
             if self.own.is_some() {
                 let moment = second_moment(&gradients);

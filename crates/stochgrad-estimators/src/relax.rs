@@ -164,7 +164,7 @@ where
         let (temperature, scale) = (network.single(0).exp(), network.single(1));
         let soft = draws.perturbed.map(|perturbed| copied.soften(perturbed, temperature));
         let replayed = match self.relaxed_cost {
-            true => Some((context.recorded_replay(soft[0])?, context.recorded_replay(soft[1])?)),
+            true => Some(context.recorded_replays(soft)?),
             false => None,
         };
         let costs = match self.relaxed_cost {
@@ -177,9 +177,7 @@ where
         let served = costs.iter().position(|cost| cost.joint.is_empty());
         for (index, cost) in costs.iter().enumerate() {
             let learned = (served == Some(index)).then(|| soft.map(|soft| network.value(soft * 2.0 - 1.0)));
-            let relaxed = replayed
-                .as_ref()
-                .map(|(free, given)| [free[index].value, given[index].value].map(|value| value * scale));
+            let relaxed = replayed.as_ref().map(|relaxed| relaxed[index].map(|value| value * scale));
             let control = match (learned, relaxed) {
                 (Some([a, b]), Some([c, d])) => Some([a + c, b + d]),
                 (control, None) | (None, control) => control,

@@ -50,8 +50,7 @@ impl<'t, F: Real> RelaxedDraws<'t, F> {
         let Some([free, given]) = control else {
             return Ok(self.score.iter().map(|&score| score * cost.value).collect());
         };
-        let paths = self.members.of(free)?.into_iter().zip(self.members.of(given)?);
-        let paths = paths.map(|(free, given)| free - given);
+        let paths = self.members.of(free - given)?;
         Ok(self.score.iter().zip(paths).map(|(&score, path)| score * (cost.value - given) + path).collect())
     }
 

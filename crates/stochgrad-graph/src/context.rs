@@ -406,6 +406,15 @@ impl<'a, 't, F: Real> CostContext<'a, 't, F> {
         self.builder.recorded_replay(self.node, &self.parts(), value)
     }
 
+    /// As [`recorded_replay`](Self::recorded_replay) for several values in one pass, as members of a plate: for each of the costs, in the same order,
+    /// what it would be with each value. A gradient of them all together takes one pass, too.
+    ///
+    /// # Errors
+    /// Those of [`recorded_replay`](Self::recorded_replay), and for values of different shapes.
+    pub fn recorded_replays<const N: usize>(&self, values: [Var<'t, F>; N]) -> GraphResult<Vec<[Var<'t, F>; N]>> {
+        self.builder.recorded_replays(self.node, &self.parts(), values)
+    }
+
     /// The total costs downstream, and what each would be had the node's value been `value`, under the same noise. All members change at the
     /// same time: a cost that sees several of them together sees all of them changed.
     ///

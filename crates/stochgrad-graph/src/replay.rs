@@ -161,6 +161,23 @@ impl<'t, F: Real> Builder<'_, 't, F> {
         Ok(costs)
     }
 
+    /// See [`CostContext::recorded_replays`](crate::CostContext::recorded_replays).
+    pub(crate) fn recorded_replays<const N: usize>(
+        &self,
+        node: usize,
+        parts: &[(usize, usize)],
+        values: [Var<'t, F>; N],
+    ) -> GraphResult<Vec<[Var<'t, F>; N]>> {
+        let plate = self.tape.plate("alternatives", N, PlateKind::Alternatives, &self.nodes[node].value.plates());
+        let together = Var::stack(&values)?.event_to_plate(plate);
+        let costs = self.recorded_replay(node, parts, together)?.into_iter();
+        let each = |cost: Var<'t, F>| match cost.plates().contains(&plate) {
+            true => std::array::from_fn(|value| cost.member(plate, value)),
+            false => [cost; N],
+        };
+        Ok(costs.map(|cost| each(cost.value)).collect())
+    }
+
     /// See [`CostContext::replay`](crate::CostContext::replay).
     pub(crate) fn replayed_totals(
         &self,
