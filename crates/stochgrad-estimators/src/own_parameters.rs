@@ -27,15 +27,14 @@ struct Learned {
     values: Vec<f64>,
     averages: [Vec<f64>; 2],
     steps: u64,
-    /// The gradient at hand, and the values after it: kept, so that a step allocates nothing.
+    /// The gradient at hand: kept, so that a step allocates nothing.
     gradient: Vec<f64>,
-    next: Vec<f64>,
 }
 
 impl Learned {
     fn new(values: Vec<f64>, averages: [Vec<f64>; 2], steps: u64) -> Self {
-        let zeros = vec![0.0; values.len()];
-        Learned { values, averages, steps, gradient: zeros.clone(), next: zeros }
+        let gradient = vec![0.0; values.len()];
+        Learned { values, averages, steps, gradient }
     }
 
     fn start(values: Vec<f64>) -> Self {
@@ -59,8 +58,7 @@ impl Learned {
             epsilon: EPSILON,
             kept: 1.0,
         };
-        adam(step, &self.values, &self.gradient, [first, second], &mut self.next);
-        std::mem::swap(&mut self.values, &mut self.next);
+        adam(step, &self.gradient, [first, second], &mut self.values);
     }
 }
 

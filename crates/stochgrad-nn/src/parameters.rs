@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use stochgrad_graph::{CompiledGraph, Graph, GraphError, GraphResult};
 use stochgrad_tape::Var;
-use stochgrad_tensor::{Real, Tensor};
+use stochgrad_tensor::{Real, Shape, Tensor};
 
 use crate::checkpoint::Checkpoint;
 use crate::error::{NnError, NnResult};
@@ -14,8 +14,8 @@ const PREFIX: &str = "parameters/";
 
 /// Named tensors in the order of their insertion: what is trained.
 ///
-/// Layers hold names, not numbers. A tape shares the buffers; an optimiser writes second buffers and swaps, so that nothing
-/// borrows the model while gradients are applied, and a training loop of fixed shape allocates nothing here after its
+/// Layers hold names, not numbers. A tape shares the buffers. An optimiser writes in place where nothing shares them any more, as after the run of
+/// a compiled graph, and otherwise into second buffers: a training loop of fixed shape allocates nothing here after its
 /// second step, provided that each step's tape has been cleared by the end of the next.
 ///
 /// ```
@@ -44,7 +44,7 @@ pub struct Parameters<F: Real> {
 struct Entry<F: Real> {
     name: String,
     value: Tensor<F>,
-    /// The buffer of the value before the last update.
+    /// The buffer of the value before the last update, where that was shared.
     spare: Option<Tensor<F>>,
 }
 
@@ -154,25 +154,23 @@ impl<F: Real> Parameters<F> {
         Scope::from(self).into_scope(prefix)
     }
 
-    /// Gives every parameter a new value: `write` gets the name, the old value and a buffer of the same length with
-    /// unspecified numbers, all of which it must write.
+    /// Changes every parameter: `change` gets its name, its shape and its elements. What others hold of the old values stays as it is.
     ///
     /// The building block of an optimiser.
     ///
     /// # Errors
     ///
-    /// The first error of `write`; all parameters then keep their values.
-    pub fn update(&mut self, mut write: impl FnMut(&str, &Tensor<F>, &mut [F]) -> NnResult<()>) -> NnResult<()> {
-        for entry in &mut self.entries {
-            let shape = entry.value.shape();
-            let kept = entry.spare.take_if(|spare| spare.is_unique() && spare.shape() == shape);
-            let spare = entry.spare.insert(kept.unwrap_or_else(|| Tensor::zeros(shape)));
-            write(&entry.name, &entry.value, spare.make_mut())?;
-        }
-        for entry in &mut self.entries {
-            if let Some(spare) = &mut entry.spare {
-                std::mem::swap(&mut entry.value, spare);
+    /// The first error of `change`. The parameters that were visited before have changed: check beforehand what can be checked.
+    pub fn update(&mut self, mut change: impl FnMut(&str, &Shape, &mut [F]) -> NnResult<()>) -> NnResult<()> {
+        for Entry { name, value, spare } in &mut self.entries {
+            if !value.is_unique() {
+                let kept = spare.take_if(|spare| spare.is_unique() && spare.shape() == value.shape());
+                let mut copy = kept.unwrap_or_else(|| Tensor::zeros(value.shape()));
+                copy.make_mut().copy_from_slice(value.as_slice());
+                *spare = Some(std::mem::replace(value, copy));
             }
+            let shape = value.shape().clone();
+            change(name, &shape, value.make_mut())?;
         }
         Ok(())
     }
@@ -434,17 +432,18 @@ mod tests {
     }
 
     #[test]
-    fn an_update_that_fails_changes_no_parameter() {
+    fn an_update_stops_at_the_first_error() {
         let mut parameters = two();
-        let error = parameters.update(|name, _, new| {
-            new.fill(9.0);
+        let error = parameters.update(|name, _, values| {
             if name == "a" {
                 return Err(NnError::argument("a", "b", "c", "d"));
             }
+            values.fill(9.0);
             Ok(())
         });
         assert!(error.is_err());
-        assert!(parameters.iter().eq(two().iter()));
+        assert!(parameters.get("w").unwrap().as_slice().iter().all(|&w| w == 9.0));
+        assert_eq!(parameters.get("a"), two().get("a"));
     }
 
     #[test]
@@ -455,11 +454,9 @@ mod tests {
         for step in 0..4 {
             held.push(parameters.get("x").unwrap().clone());
             parameters
-                .update(|_, old, new| {
-                    assert_eq!(old.as_slice()[0], 1.0 + f64::from(step));
-                    for (new, old) in new.iter_mut().zip(old.as_slice()) {
-                        *new = old + 1.0;
-                    }
+                .update(|_, _, values| {
+                    assert_eq!(values[0], 1.0 + f64::from(step));
+                    values.iter_mut().for_each(|value| *value += 1.0);
                     Ok(())
                 })
                 .unwrap();
@@ -468,6 +465,21 @@ mod tests {
             assert_eq!(held.as_slice(), [1.0 + step as f64, 2.0 + step as f64]);
         }
         assert_eq!(copy.get("x").unwrap().as_slice(), [1.0, 2.0]);
+    }
+
+    #[test]
+    fn what_nobody_shares_is_changed_in_place() {
+        let mut parameters = one_parameter(Tensor::from([1.0, 2.0]));
+        let address = parameters.get("x").unwrap().as_slice().as_ptr();
+        parameters
+            .update(|_, shape, values| {
+                assert_eq!(shape[..], [2]);
+                values[1] = 5.0;
+                Ok(())
+            })
+            .unwrap();
+        let x = parameters.get("x").unwrap().as_slice();
+        assert_eq!((x, x.as_ptr()), (&[1.0, 5.0][..], address));
     }
 
     #[test]
@@ -499,8 +511,8 @@ mod tests {
         parameters.save_to(&mut checkpoint).unwrap();
         let mut restored = two();
         restored
-            .update(|_, _, new| {
-                new.fill(0.0);
+            .update(|_, _, values| {
+                values.fill(0.0);
                 Ok(())
             })
             .unwrap();

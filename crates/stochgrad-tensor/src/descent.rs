@@ -21,69 +21,59 @@ pub struct AdamStep<F> {
     pub kept: F,
 }
 
-/// One step of Adam: for each element $m \leftarrow \beta_1 m + (1 - \beta_1) g$, $v \leftarrow \beta_2 v + (1 - \beta_2) g^2$, and the new
-/// parameter is `kept · old − rate · m / (root · √v + ε)`. Inside a pool of rayon, long slices are split over its threads; the result does
+/// One step of Adam: for each element $m \leftarrow \beta_1 m + (1 - \beta_1) g$, $v \leftarrow \beta_2 v + (1 - \beta_2) g^2$, and the
+/// parameter becomes `kept · parameter − rate · m / (root · √v + ε)`. Inside a pool of rayon, long slices are split over its threads; the result does
 /// not depend on that.
 ///
 /// # Panics
 /// If the lengths differ.
-pub fn adam<F: Real>(step: AdamStep<F>, old: &[F], gradient: &[F], moments: [&mut [F]; 2], new: &mut [F]) {
+pub fn adam<F: Real>(step: AdamStep<F>, gradient: &[F], moments: [&mut [F]; 2], values: &mut [F]) {
     let [first, second] = moments;
-    let len = new.len();
-    assert!([old.len(), gradient.len(), first.len(), second.len()] == [len; 4], "slices of one length");
+    let len = values.len();
+    assert!([gradient.len(), first.len(), second.len()] == [len; 3], "slices of one length");
     let threads = if rayon::current_thread_index().is_some() { rayon::current_num_threads() } else { 1 };
-    split(threads_for(threads, len, ARITHMETIC), step, old, gradient, [first, second], new);
+    split(threads_for(threads, len, ARITHMETIC), step, gradient, [first, second], values);
 }
 
-fn split<F: Real>(
-    threads: usize,
-    step: AdamStep<F>,
-    old: &[F],
-    gradient: &[F],
-    [first, second]: [&mut [F]; 2],
-    new: &mut [F],
-) {
+fn split<F: Real>(threads: usize, step: AdamStep<F>, gradient: &[F], [first, second]: [&mut [F]; 2], values: &mut [F]) {
     if threads <= 1 {
-        return adam_slice(step, old, gradient, first, second, new);
+        return adam_slice(step, gradient, first, second, values);
     }
     let near = threads / 2;
-    let at = new.len() * near / threads;
-    let ((old_near, old_far), (gradient_near, gradient_far)) = (old.split_at(at), gradient.split_at(at));
+    let at = values.len() * near / threads;
+    let (gradient_near, gradient_far) = gradient.split_at(at);
     let ((first_near, first_far), (second_near, second_far)) = (first.split_at_mut(at), second.split_at_mut(at));
-    let (new_near, new_far) = new.split_at_mut(at);
+    let (values_near, values_far) = values.split_at_mut(at);
     rayon::join(
-        || split(near, step, old_near, gradient_near, [first_near, second_near], new_near),
-        || split(threads - near, step, old_far, gradient_far, [first_far, second_far], new_far),
+        || split(near, step, gradient_near, [first_near, second_near], values_near),
+        || split(threads - near, step, gradient_far, [first_far, second_far], values_far),
     );
 }
 
 dispatch! {
     fn adam_slice<F: Real>(
         step: AdamStep<F>,
-        old: &[F],
         gradient: &[F],
         first: &mut [F],
         second: &mut [F],
-        new: &mut [F],
+        values: &mut [F],
     ) = adam_body;
 }
 
 #[inline(always)]
 fn adam_body<const FMA: bool, F: Real>(
     step: AdamStep<F>,
-    old: &[F],
     gradient: &[F],
     first: &mut [F],
     second: &mut [F],
-    new: &mut [F],
+    values: &mut [F],
 ) {
     let AdamStep { betas: [beta1, beta2], rests: [rest1, rest2], rate, root, epsilon, kept } = step;
     let moments = first.iter_mut().zip(second.iter_mut());
-    let old = old.iter().zip(gradient);
-    for ((new, (&old, &g)), (m, v)) in new.iter_mut().zip(old).zip(moments) {
+    for ((value, &g), (m, v)) in values.iter_mut().zip(gradient).zip(moments) {
         *m = beta1 * *m + rest1 * g;
         *v = beta2 * *v + rest2 * g * g;
-        *new = kept * old - rate * *m / (v.sqrt() * root + epsilon);
+        *value = kept * *value - rate * *m / (v.sqrt() * root + epsilon);
     }
 }
 
@@ -146,10 +136,10 @@ mod tests {
         let step =
             AdamStep { betas: [0.9, 0.99], rests: [0.1, 0.01], rate: 0.01, root: 1.3, epsilon: 1e-8, kept: 0.999 };
         let run = |threads: usize| {
-            let (mut m, mut v, mut new) = (numbers(0.1), numbers(0.2), vec![0.0; 200_001]);
+            let (mut m, mut v, mut values) = (numbers(0.1), numbers(0.2), numbers(0.3));
             v.iter_mut().for_each(|v| *v = v.abs());
-            split(threads, step, &numbers(0.3), &numbers(0.4), [&mut m, &mut v], &mut new);
-            (m, v, new)
+            split(threads, step, &numbers(0.4), [&mut m, &mut v], &mut values);
+            (m, v, values)
         };
         let one = run(1);
         assert_eq!(one, run(2));

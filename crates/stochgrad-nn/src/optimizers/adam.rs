@@ -121,10 +121,10 @@ impl<F: Real> Optimizer<F> for Adam<F> {
             epsilon: F::from_f64(self.epsilon),
             kept: F::from_f64(1.0 - self.learning_rate * self.weight_decay),
         };
-        parameters.update(|name, old, new| {
+        parameters.update(|name, shape, values| {
             let gradient = gradient(gradients, name)?.as_slice();
-            let moments = [self.first.elements(name, old), self.second.elements(name, old)];
-            adam(step, old.as_slice(), gradient, moments, new);
+            let moments = [self.first.elements(name, shape), self.second.elements(name, shape)];
+            adam(step, gradient, moments, values);
             Ok(())
         })?;
         self.steps = steps;

@@ -76,20 +76,20 @@ impl<F: Real> Optimizer<F> for Sgd<F> {
         check_gradients(parameters, gradients, squares_are_finite, F::is_finite)?;
         self.velocity.check(parameters)?;
         let (rate, momentum) = (F::from_f64(self.learning_rate), F::from_f64(self.momentum));
-        parameters.update(|name, old, new| {
+        parameters.update(|name, shape, values| {
             let gradient = gradient(gradients, name)?.as_slice();
-            let old_values = old.as_slice().iter().zip(gradient);
+            let values = values.iter_mut().zip(gradient);
             if self.momentum == 0.0 {
-                for (new, (&old, &g)) in new.iter_mut().zip(old_values) {
-                    *new = old - rate * g;
+                for (value, &g) in values {
+                    *value -= rate * g;
                 }
                 return Ok(());
             }
-            let velocity = self.velocity.elements(name, old);
-            for ((new, (&old, &g)), v) in new.iter_mut().zip(old_values).zip(velocity) {
+            let velocity = self.velocity.elements(name, shape);
+            for ((value, &g), v) in values.zip(velocity) {
                 *v = momentum * *v + g;
                 let along = if self.nesterov { g + momentum * *v } else { *v };
-                *new = old - rate * along;
+                *value -= rate * along;
             }
             Ok(())
         })?;

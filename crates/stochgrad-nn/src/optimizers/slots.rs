@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use stochgrad_tensor::{Real, Tensor};
+use stochgrad_tensor::{Real, Shape, Tensor};
 
 use crate::error::{NnError, NnResult};
 use crate::parameters::Parameters;
@@ -22,12 +22,12 @@ impl<F: Real> Slots<F> {
         self.0.binary_search_by(|(known, _)| known.as_str().cmp(name))
     }
 
-    /// The elements under a name, which start as zeros in the shape of `like`.
-    pub(super) fn elements(&mut self, name: &str, like: &Tensor<F>) -> &mut [F] {
+    /// The elements under a name, which start as zeros.
+    pub(super) fn elements(&mut self, name: &str, shape: &Shape) -> &mut [F] {
         let position = match self.search(name) {
             Ok(position) => position,
             Err(position) => {
-                let zeros = Tensor::zeros(like.shape());
+                let zeros = Tensor::zeros(shape.clone());
                 self.0.insert(position, (name.into(), zeros));
                 position
             }
