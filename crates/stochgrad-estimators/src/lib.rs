@@ -66,6 +66,7 @@ mod categorical_disarm;
 #[cfg(test)]
 mod category_models;
 mod copula;
+mod cost_learner;
 mod decisions;
 mod dependence;
 mod disarm;
@@ -104,6 +105,7 @@ mod relaxed_control;
 mod replay_budget;
 mod reservoir;
 mod rodeo;
+mod running_means;
 mod score_function;
 mod shared_replays;
 mod shifted_parameters;
