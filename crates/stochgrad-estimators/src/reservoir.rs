@@ -162,6 +162,26 @@ struct Survivors<'a, 'c, 't, F: Real> {
     ledger: Ledger<F>,
 }
 
+impl<F: Real> Survivors<'_, '_, '_, F> {
+    /// One of so many options for each lane, in proportion to their strengths.
+    fn choose(&self, member: usize, options: usize, strengths: &[f64]) -> GraphResult<Vec<usize>> {
+        let lanes = || strengths.chunks(options.max(1));
+        let only = |lane: &[f64]| {
+            let mut possible = (0..options).filter(|&option| lane[option] != 0.0);
+            possible.next().filter(|_| possible.next().is_none())
+        };
+        // Most nodes of a long chain have nothing that competes: no draw is needed.
+        if let Some(chosen) = lanes().map(only).collect() {
+            return Ok(chosen);
+        }
+        let table = Tensor::from_fn(self.context.lane_shape(&[options]), |i| F::from_f64(strengths[i]));
+        let draw = self.context.draw(member, self.purpose);
+        let chosen = draw.categorical(&Shape::scalar(), &table);
+        let chosen = chosen.map_err(|source| self.context.member(member).error(source))?;
+        Ok(chosen.as_slice().iter().map(|chosen| chosen.to_f64() as usize).collect())
+    }
+}
+
 impl<F: Real> AlternativeWorld<F> for Survivors<'_, '_, '_, F> {
     fn at_node(&mut self, member: usize, live: &[bool]) -> GraphResult<Vec<Jump>> {
         let lanes = &self.jumps[member];
@@ -179,16 +199,12 @@ impl<F: Real> AlternativeWorld<F> for Survivors<'_, '_, '_, F> {
                 table[start] = 1.0;
             }
         }
-        let shape = self.context.lane_shape(&[options]);
-        let table = Tensor::from_fn(shape, |i| F::from_f64(table[i]));
-        let draw = self.context.draw(member, self.purpose);
-        let chosen =
-            draw.categorical(&Shape::scalar(), &table).map_err(|source| self.context.member(member).error(source))?;
+        let chosen = self.choose(member, options, &table)?;
         let mut started = Vec::new();
-        for ((lane, jumps), chosen) in lanes.iter().enumerate().zip(chosen.as_slice()) {
+        for ((lane, jumps), chosen) in lanes.iter().enumerate().zip(chosen) {
             let before = self.alive[lane].map_or(0.0, |alive| alive.total);
             let total = before + jumps.iter().map(|(_, strength)| strength).sum::<f64>();
-            match (chosen.to_f64() as usize).checked_sub(1) {
+            match chosen.checked_sub(1) {
                 None => {
                     if let Some(alive) = &mut self.alive[lane] {
                         alive.total = total;
