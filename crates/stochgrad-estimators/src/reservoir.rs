@@ -24,14 +24,14 @@
 //! | the cost must offer | values |
 
 use crate::perturbation::{Perturbation, candidates};
-use crate::shared_replays::{Ledger, total_strengths};
+use crate::shared_replays::{Ledger, choose, total_strengths};
 use std::sync::Arc;
 use stochgrad_distributions::Family;
 use stochgrad_graph::{
     AlternativeWorld, Candidates, CostContext, Count, GradientMethod, GradientTerm, GraphResult, Group, GroupContext,
     Guarantee, Jump, Method, Path, Profile, SampleContext, SamplePlate, SampleSet,
 };
-use stochgrad_tensor::{Real, Shape, Tensor};
+use stochgrad_tensor::Real;
 
 /// One alternative world for all nodes that share it, with the jumps of a [`Perturbation`].
 ///
@@ -162,26 +162,6 @@ struct Survivors<'a, 'c, 't, F: Real> {
     ledger: Ledger<F>,
 }
 
-impl<F: Real> Survivors<'_, '_, '_, F> {
-    /// One of so many options for each lane, in proportion to their strengths.
-    fn choose(&self, member: usize, options: usize, strengths: &[f64]) -> GraphResult<Vec<usize>> {
-        let lanes = || strengths.chunks(options.max(1));
-        let only = |lane: &[f64]| {
-            let mut possible = (0..options).filter(|&option| lane[option] != 0.0);
-            possible.next().filter(|_| possible.next().is_none())
-        };
-        // Most nodes of a long chain have nothing that competes: no draw is needed.
-        if let Some(chosen) = lanes().map(only).collect() {
-            return Ok(chosen);
-        }
-        let table = Tensor::from_fn(self.context.lane_shape(&[options]), |i| F::from_f64(strengths[i]));
-        let draw = self.context.draw(member, self.purpose);
-        let chosen = draw.categorical(&Shape::scalar(), &table);
-        let chosen = chosen.map_err(|source| self.context.member(member).error(source))?;
-        Ok(chosen.as_slice().iter().map(|chosen| chosen.to_f64() as usize).collect())
-    }
-}
-
 impl<F: Real> AlternativeWorld<F> for Survivors<'_, '_, '_, F> {
     fn at_node(&mut self, member: usize, live: &[bool]) -> GraphResult<Vec<Jump>> {
         let lanes = &self.jumps[member];
@@ -199,7 +179,7 @@ impl<F: Real> AlternativeWorld<F> for Survivors<'_, '_, '_, F> {
                 table[start] = 1.0;
             }
         }
-        let chosen = self.choose(member, options, &table)?;
+        let chosen = choose(self.context, member, self.purpose, options, &table)?;
         let mut started = Vec::new();
         for ((lane, jumps), chosen) in lanes.iter().enumerate().zip(chosen) {
             let before = self.alive[lane].map_or(0.0, |alive| alive.total);
