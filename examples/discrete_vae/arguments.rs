@@ -1,14 +1,17 @@
 //! The command line.
 
-use std::fs;
-use std::io;
 use std::num::NonZero;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::{Parser, ValueEnum};
 use stochgrad::tensor::sobol::DIMENSIONS as SOBOL_DIMENSIONS;
 
-use crate::settings::{Annealing, Compared, Latent, MethodName, PlanName, Settings};
+use crate::annealing::Annealing;
+use crate::folders::{data_folder, prepare_output};
+use crate::latent::Latent;
+use crate::method_name::{MethodName, PlanName};
+use crate::settings::{Compared, Settings};
+use crate::size_limits::check_size;
 use crate::usage_error::UsageError;
 
 /// Sets of states without replacement, and sums of states, have fewer members.
@@ -16,10 +19,6 @@ const MOST_SET: u128 = 11;
 
 /// The largest joint support that `--method enumerate` visits, and other methods list.
 const MOST_STATES: u128 = 4096;
-/// Weights of the model, at most: 1 GiB in single precision.
-const MOST_WEIGHTS: u128 = 1 << 28;
-/// Numbers in the largest array of a training step, at most.
-const MOST_ACTIVATIONS: u128 = 1 << 28;
 /// Pixels of an embedded digit, for the two limits above.
 const DIGIT_PIXELS: usize = 8 * 8;
 /// Pixels of an MNIST image.
@@ -135,6 +134,10 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "T", allow_negative_numbers = true)]
     final_temperature: Option<f64>,
 
+    /// The temperature of the derivative, for gumbel-softmax and entmax [default: that of the values]
+    #[arg(long, value_name = "T", allow_negative_numbers = true)]
+    backward_temperature: Option<f64>,
+
     /// Measure the latent gradient variance of these methods too, at the trained parameters, each with its default
     /// samples and after learning what it learns from 500 gradients
     #[arg(long, value_enum, value_name = "METHODS", value_delimiter = ',')]
@@ -232,7 +235,14 @@ impl Arguments {
     /// The methods to compare, with the settings that each would have by default at the end of a run.
     fn compared(&self, latent: Latent) -> Result<Vec<Compared>, UsageError> {
         let resolve = |&method: &MethodName| {
-            let alone = Self { method, samples: None, temperature: None, final_temperature: None, ..self.clone() };
+            let alone = Self {
+                method,
+                samples: None,
+                temperature: None,
+                final_temperature: None,
+                backward_temperature: None,
+                ..self.clone()
+            };
             let samples = alone.samples(latent)?;
             let temperature = alone.annealing()?.map(|annealing| Annealing { start: annealing.end, ..annealing });
             Ok(Compared { method, samples, temperature })
@@ -358,7 +368,11 @@ impl Arguments {
     }
 
     fn annealing(&self) -> Result<Option<Annealing>, UsageError> {
-        let given = [("--temperature", self.temperature), ("--final-temperature", self.final_temperature)];
+        let given = [
+            ("--temperature", self.temperature),
+            ("--final-temperature", self.final_temperature),
+            ("--backward-temperature", self.backward_temperature),
+        ];
         for (flag, value) in given {
             let Some(value) = value else { continue };
             if !self.method.is_relaxed() {
@@ -392,7 +406,15 @@ impl Arguments {
                 hint: "raise --temperature, or lower this one",
             });
         }
-        Ok(Some(Annealing { start, end }))
+        if let Some(backward) = self.backward_temperature.filter(|_| !self.method.takes_backward_temperature()) {
+            return Err(UsageError::Value {
+                flag: "--backward-temperature",
+                expected: format!("no value for {}, whose values have no temperature of their own", self.method),
+                found: backward.to_string(),
+                hint: "give it as --temperature, or try --method gumbel-softmax",
+            });
+        }
+        Ok(Some(Annealing { start, end, backward: self.backward_temperature }))
     }
 }
 
@@ -401,71 +423,6 @@ fn positive(flag: &'static str, value: usize, hint: &'static str) -> Result<(), 
         return Ok(());
     }
     Err(UsageError::Value { flag, expected: "at least 1".to_owned(), found: "0".to_owned(), hint })
-}
-
-/// Refuses what would exhaust any memory, before the allocator does. `widths` are the encoder's,
-/// from pixels to code; `members` is the number of codes for each image.
-fn check_size(widths: &[usize], batch: usize, members: u128) -> Result<(), UsageError> {
-    let weights = widths
-        .windows(2)
-        .map(|pair| (pair[0] as u128 * pair[1] as u128).saturating_mul(2))
-        .fold(0, u128::saturating_add);
-    if weights > MOST_WEIGHTS {
-        return Err(UsageError::Value {
-            flag: "--hidden, --latent-size",
-            expected: format!("a model of at most {MOST_WEIGHTS} weights"),
-            found: weights.to_string(),
-            hint: "choose smaller ones",
-        });
-    }
-    let widest = widths.iter().copied().max().unwrap_or(0);
-    let activations = (batch as u128).saturating_mul(members).saturating_mul(widest as u128);
-    if activations > MOST_ACTIVATIONS {
-        return Err(UsageError::Value {
-            flag: "--batch, --samples",
-            expected: format!("layers of at most {MOST_ACTIVATIONS} values a step"),
-            found: format!("{batch} images × {members} samples × {widest} units"),
-            hint: "choose a smaller batch, fewer samples or a smaller model",
-        });
-    }
-    Ok(())
-}
-
-fn data_folder(path: &Path) -> Result<PathBuf, UsageError> {
-    let folder = fs::canonicalize(path).and_then(|folder| match folder.is_dir() {
-        true => Ok(folder),
-        false => Err(io::ErrorKind::NotADirectory.into()),
-    });
-    folder.map_err(|source| UsageError::Folder {
-        flag: "--data",
-        path: path.to_path_buf(),
-        source,
-        hint: "name the folder of the four unpacked MNIST files, or leave --data out for the \
-               embedded digits",
-    })
-}
-
-/// Makes the folder for the results and tries whether a file can be written there.
-fn prepare_output(path: &Path, resume: bool) -> Result<(), UsageError> {
-    let made = if resume && !path.exists() {
-        Err(io::ErrorKind::NotFound.into())
-    } else if path.exists() && !path.is_dir() {
-        Err(io::ErrorKind::NotADirectory.into())
-    } else {
-        fs::create_dir_all(path)
-    };
-    let probe = path.join(format!(".probe.{}.tmp", std::process::id()));
-    made.and_then(|()| fs::write(&probe, b"")).and_then(|()| fs::remove_file(&probe)).map_err(|source| {
-        UsageError::Folder {
-            flag: "--out",
-            path: path.to_path_buf(),
-            source,
-            hint: match resume {
-                true => "--resume goes on in the first run's --out; start without --resume",
-                false => "choose a folder in which files can be made",
-            },
-        }
-    })
 }
 
 #[cfg(test)]
@@ -549,7 +506,9 @@ mod tests {
         assert_eq!(resolve("--quick").unwrap().epochs, 3);
         let relaxed = resolve("--method gumbel-softmax").unwrap();
         let temperature = relaxed.temperature.unwrap();
-        assert_eq!((temperature.start, temperature.end), (1.0, 0.5));
+        assert_eq!((temperature.start, temperature.end, temperature.backward), (1.0, 0.5, None));
+        let decoupled = resolve("--method gumbel-softmax --backward-temperature 0.8").unwrap();
+        assert_eq!(decoupled.temperature.unwrap().backward, Some(0.8));
     }
 
     #[test]
@@ -597,6 +556,9 @@ mod tests {
             ("--method gumbel-softmax --temperature 0", "--temperature"),
             ("--method gumbel-softmax --final-temperature -2", "--final-temperature"),
             ("--method gumbel-softmax --final-temperature 2", "--final-temperature"),
+            ("--method rebar --backward-temperature 1", "--backward-temperature"),
+            ("--method reinmax --backward-temperature 1", "--backward-temperature"),
+            ("--method gumbel-softmax --backward-temperature 0", "--backward-temperature"),
             ("--hidden 18446744073709551615,18446744073709551615", "--hidden"),
             ("--hidden 18446744073709551615", "--hidden"),
             ("--batch 18446744073709551615", "--batch"),
@@ -609,28 +571,5 @@ mod tests {
             assert!(named.contains(flag), "{flags}: {error}");
             assert!(text.starts_with("expected ") && text.contains("; "), "{error}");
         }
-    }
-
-    #[test]
-    fn the_folder_for_the_results_must_be_one() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("file");
-        fs::write(&file, "kept").unwrap();
-        for out in [file.clone(), file.join("below")] {
-            let error = Arguments::try_parse_from(["discrete_vae", "--out", out.to_str().unwrap()])
-                .unwrap()
-                .resolve()
-                .unwrap_err()
-                .to_string();
-            assert!(error.contains(out.to_str().unwrap()), "{error}");
-        }
-        assert_eq!(fs::read_to_string(&file).unwrap(), "kept");
-
-        let made = folder.path().join("a").join("b");
-        let text = made.to_str().unwrap();
-        for flags in [vec!["discrete_vae", "--out", text], vec!["discrete_vae", "--out", text, "--resume"]] {
-            Arguments::try_parse_from(flags).unwrap().resolve().unwrap();
-        }
-        assert_eq!(fs::read_dir(&made).unwrap().count(), 0);
     }
 }

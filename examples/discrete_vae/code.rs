@@ -16,7 +16,8 @@ use stochgrad::graph::DynMethod;
 use stochgrad::tape::{Tape, Var};
 use stochgrad::tensor::Tensor;
 
-use crate::settings::{MethodName, PlanName, Settings};
+use crate::method_name::{MethodName, PlanName};
+use crate::settings::Settings;
 
 /// How much of the past a moving-average baseline keeps at each step.
 const BASELINE_DECAY: f64 = 0.99;
@@ -102,6 +103,13 @@ where
         let (start, end) = settings.temperature.map_or((1.0, 1.0), |annealing| (annealing.start, annealing.end));
         if start == end { Temperature::constant(start) } else { Temperature::exponential(start, end, steps) }
     };
+    let relaxed = || {
+        let plain = GumbelSoftmax::new(temperature());
+        match settings.temperature.and_then(|annealing| annealing.backward) {
+            Some(backward) => plain.backward_temperature(backward),
+            None => plain,
+        }
+    };
     Some(match settings.method {
         MethodName::ScoreFunction => Arc::new(score_function),
         MethodName::MovingAverage => Arc::new(score_function.baseline(MovingAverage::new(BASELINE_DECAY))),
@@ -131,10 +139,8 @@ where
         MethodName::UnorderedSet => Arc::new(UnorderedSet::new(samples)),
         MethodName::WithoutReplacement => Arc::new(WithoutReplacement::new(samples)),
         MethodName::SumAndSample => Arc::new(SumAndSample::new(samples - 2, 2)),
-        MethodName::GumbelSoftmax => Arc::new(planned!(GumbelSoftmax::new(temperature()).samples(samples))),
-        MethodName::Entmax => {
-            Arc::new(planned!(GumbelSoftmax::new(temperature()).simplex_map(SimplexMap::Entmax15).samples(samples)))
-        }
+        MethodName::GumbelSoftmax => Arc::new(planned!(relaxed().samples(samples))),
+        MethodName::Entmax => Arc::new(planned!(relaxed().simplex_map(SimplexMap::Entmax15).samples(samples))),
         MethodName::StraightThroughGumbel => {
             Arc::new(planned!(GumbelSoftmax::new(temperature()).samples(samples).straight_through()))
         }

@@ -7,13 +7,17 @@
 //! `model.rs` and the function `step` in `training.rs` are what a program of one's own needs; the rest is the program
 //! around them.
 
+mod annealing;
 mod arguments;
 mod artefacts;
 mod checkpoint;
 mod code;
 mod curve;
 mod evaluation;
+mod folders;
 mod images;
+mod latent;
+mod method_name;
 mod model;
 mod output;
 mod pictures;
@@ -22,6 +26,7 @@ mod report;
 mod run;
 mod run_error;
 mod settings;
+mod size_limits;
 mod training;
 mod usage_error;
 

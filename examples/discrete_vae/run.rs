@@ -4,9 +4,10 @@ use crate::artefacts::{self, Results};
 use crate::checkpoint;
 use crate::code::{Bits, Code, OneHots};
 use crate::images::Dataset;
+use crate::latent::Latent;
 use crate::report::MetricsWriter;
 use crate::run_error::RunError;
-use crate::settings::{Latent, Settings};
+use crate::settings::Settings;
 use crate::training::Training;
 
 /// How a run ended.
@@ -74,8 +75,8 @@ mod tests {
 
     use super::*;
     use crate::arguments::Arguments;
+    use crate::method_name::MethodName;
     use crate::report::Summary;
-    use crate::settings::MethodName;
 
     /// A small model, which needs `--hidden` and `--epochs`; five steps an epoch.
     const MODEL: &str = "--latent-size 3 --categories 3 --batch 300 --lr 0.01";
@@ -186,6 +187,7 @@ mod tests {
             "rebar",
             "relax",
             "gumbel-softmax --samples 2 --plan antithetic",
+            "gumbel-softmax --backward-temperature 0.8",
             "straight-through-gumbel",
             "gumbel-rao",
             "reinmax",

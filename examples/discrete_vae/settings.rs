@@ -1,303 +1,14 @@
 //! A run's settings: a checked command line with every default filled in.
 
-use std::fmt;
 use std::path::PathBuf;
 
 use clap::ValueEnum;
 use serde_json::{Value, json};
 
+use crate::annealing::Annealing;
+use crate::latent::Latent;
+use crate::method_name::{MethodName, PlanName};
 use crate::usage_error::UsageError;
-
-/// How the gradient through the samples is estimated.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum MethodName {
-    /// The score function without a baseline: unbiased, noisy
-    ScoreFunction,
-    /// The score function with a moving average as the baseline
-    MovingAverage,
-    /// The same with weighted samples of an overdispersed law: unbiased, for few variables
-    ImportanceSampled,
-    /// The score function with the other samples' mean as the baseline
-    LeaveOneOut,
-    /// The score function with the other samples' and images' mean as the baseline
-    BatchMean,
-    /// The score function with the cost of the likeliest code as the baseline
-    SelfCritical,
-    /// The score function with a baseline learned from the image
-    Nvil,
-    /// The score function with a linear model of the cost at the code's mean
-    MuProp,
-    /// Leave-one-out with a linear model of the cost from its gradient at the other samples
-    DoubleControlVariate,
-    /// Antithetic pairs of bits: unbiased
-    Disarm,
-    /// Antithetic pairs of bits, weighted by their uniforms: unbiased, never better than disarm
-    Arm,
-    /// Jointly antithetic bits: unbiased
-    Arms,
-    /// Antithetic pairs of categories, stick by stick: unbiased
-    DisarmSticks,
-    /// The same pairs, with their probability divided out: unbiased
-    DisarmWeighted,
-    /// Antithetic pairs of categories by a balanced tree: unbiased
-    DisarmTree,
-    /// Jointly antithetic categories: unbiased
-    Carms,
-    /// Races with all swaps of two categories: unbiased, a cost for each pair of categories
-    Arsm,
-    /// Races with all swaps with one category: unbiased, a cost for each category
-    Ars,
-    /// The score function with the relaxed model as control variate: unbiased
-    Rebar,
-    /// The score function with a learned network as control variate: unbiased
-    Relax,
-    /// Leave-one-out with learned Stein control variates, for bits: unbiased
-    Rodeo,
-    /// Coupled measure-valued derivatives: unbiased, two costs per variable
-    MeasureValued,
-    /// The sum over the states of each variable given the others: unbiased, a cost per state of each variable
-    LocalExpectation,
-    /// The flip of one random bit: unbiased, two costs
-    BitFlip,
-    /// Flips of nearly certain bits and antithetic pairs of the others: unbiased
-    Ugc,
-    /// The sum over all states: exact, for small latent spaces
-    Enumerate,
-    /// States without replacement: unbiased, for small latent spaces
-    UnorderedSet,
-    /// States without replacement with importance weights: unbiased, for small latent spaces
-    WithoutReplacement,
-    /// The likeliest states and samples of the others: unbiased, for small latent spaces
-    SumAndSample,
-    /// A continuous relaxation: biased
-    GumbelSoftmax,
-    /// A sparse continuous relaxation: biased
-    Entmax,
-    /// Discrete values with the relaxation's gradient: biased
-    StraightThroughGumbel,
-    /// The same with the noise averaged out: biased
-    GumbelRao,
-    /// Discrete values with the gradient of their mean: biased
-    StraightThrough,
-    /// Straight-through to second order: biased
-    Reinmax,
-    /// The same with the smallest variance: biased
-    Mve,
-    /// Straight-through at logits moved to agree with the sample: biased
-    GappedStraightThrough,
-    /// Chosen from what the distribution can do
-    Auto,
-}
-
-impl MethodName {
-    /// The name as on the command line.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::ScoreFunction => "score-function",
-            Self::MovingAverage => "moving-average",
-            Self::ImportanceSampled => "importance-sampled",
-            Self::LeaveOneOut => "leave-one-out",
-            Self::BatchMean => "batch-mean",
-            Self::SelfCritical => "self-critical",
-            Self::Nvil => "nvil",
-            Self::MuProp => "mu-prop",
-            Self::DoubleControlVariate => "double-control-variate",
-            Self::Disarm => "disarm",
-            Self::Arm => "arm",
-            Self::Arms => "arms",
-            Self::DisarmSticks => "disarm-sticks",
-            Self::DisarmWeighted => "disarm-weighted",
-            Self::DisarmTree => "disarm-tree",
-            Self::Carms => "carms",
-            Self::Arsm => "arsm",
-            Self::Ars => "ars",
-            Self::Rebar => "rebar",
-            Self::Relax => "relax",
-            Self::Rodeo => "rodeo",
-            Self::MeasureValued => "measure-valued",
-            Self::LocalExpectation => "local-expectation",
-            Self::BitFlip => "bit-flip",
-            Self::Ugc => "ugc",
-            Self::Enumerate => "enumerate",
-            Self::UnorderedSet => "unordered-set",
-            Self::WithoutReplacement => "without-replacement",
-            Self::SumAndSample => "sum-and-sample",
-            Self::GumbelSoftmax => "gumbel-softmax",
-            Self::Entmax => "entmax",
-            Self::StraightThroughGumbel => "straight-through-gumbel",
-            Self::GumbelRao => "gumbel-rao",
-            Self::StraightThrough => "straight-through",
-            Self::Reinmax => "reinmax",
-            Self::Mve => "mve",
-            Self::GappedStraightThrough => "gapped-straight-through",
-            Self::Auto => "auto",
-        }
-    }
-
-    pub(crate) fn default_samples(self) -> usize {
-        match self {
-            Self::ScoreFunction | Self::MovingAverage | Self::ImportanceSampled | Self::LeaveOneOut | Self::Auto => 4,
-            Self::Arms | Self::Carms | Self::UnorderedSet | Self::WithoutReplacement | Self::SumAndSample => 4,
-            Self::DoubleControlVariate | Self::Rodeo | Self::Disarm | Self::Arm | Self::Ugc => 2,
-            Self::DisarmSticks | Self::DisarmWeighted | Self::DisarmTree => 2,
-            _ => 1,
-        }
-    }
-
-    /// The fewest samples that the method works with, and why.
-    pub(crate) fn fewest_samples(self) -> (usize, &'static str) {
-        match self {
-            Self::LeaveOneOut => (2, "leave-one-out, whose baseline is the other samples' mean"),
-            Self::DoubleControlVariate => (2, "double-control-variate, whose baseline is made of the other samples"),
-            Self::Rodeo => (2, "rodeo, whose baseline is made of the other samples"),
-            _ if self.is_paired() => (2, "pairs"),
-            Self::Arms | Self::Carms => (2, "arms and carms, whose samples avoid one another"),
-            Self::SumAndSample => (3, "sum-and-sample, which sums all but two of them"),
-            _ => (1, "any method"),
-        }
-    }
-
-    /// Whether the samples may be drawn by a plan: no two of them are compared.
-    pub(crate) fn takes_plans(self) -> bool {
-        self.is_relaxed()
-            || matches!(self, Self::ScoreFunction | Self::MovingAverage | Self::ImportanceSampled | Self::Mve)
-    }
-
-    /// The values that one sample is evaluated at: more than one where categories swap.
-    pub(crate) fn swaps(self, latent: Latent) -> usize {
-        let (categories, _) = latent.base_and_exponent();
-        match self {
-            Self::Arsm => categories.saturating_mul(categories.saturating_sub(1)) / 2 + 1,
-            Self::Ars => categories,
-            _ => 1,
-        }
-    }
-
-    /// Whether samples come in pairs.
-    pub(crate) fn is_paired(self) -> bool {
-        matches!(
-            self,
-            Self::Disarm | Self::Arm | Self::Ugc | Self::DisarmSticks | Self::DisarmWeighted | Self::DisarmTree
-        )
-    }
-
-    /// Whether the method works on bits only.
-    pub(crate) fn needs_bits(self) -> bool {
-        matches!(self, Self::Disarm | Self::Arm | Self::Arms | Self::Rodeo | Self::BitFlip | Self::Ugc)
-    }
-
-    /// Whether the method looks at all joint states.
-    pub(crate) fn lists_states(self) -> bool {
-        matches!(self, Self::Enumerate | Self::UnorderedSet | Self::WithoutReplacement | Self::SumAndSample)
-    }
-
-    pub(crate) fn is_relaxed(self) -> bool {
-        self.has_constant_temperature()
-            || matches!(
-                self,
-                Self::GumbelSoftmax
-                    | Self::Entmax
-                    | Self::StraightThroughGumbel
-                    | Self::GumbelRao
-                    | Self::GappedStraightThrough
-            )
-    }
-
-    /// Whether the temperature is not annealed unless that is asked for.
-    pub(crate) fn has_constant_temperature(self) -> bool {
-        matches!(self, Self::StraightThrough | Self::Reinmax)
-    }
-}
-
-/// How the samples of an image keep out of one another's way.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum PlanName {
-    /// Mirrored pairs
-    Antithetic,
-    /// One sample in each part of every variable: a Latin hypercube
-    Stratified,
-    /// The same, equally spaced
-    Systematic,
-    /// Scrambled points of a Sobol sequence
-    Sobol,
-}
-
-impl PlanName {
-    /// The name as on the command line.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Antithetic => "antithetic",
-            Self::Stratified => "stratified",
-            Self::Systematic => "systematic",
-            Self::Sobol => "sobol",
-        }
-    }
-}
-
-impl fmt::Display for MethodName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-/// The latent variables of one image.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Latent {
-    /// Independent bits.
-    Bernoulli {
-        /// How many.
-        bits: usize,
-    },
-    /// Independent categorical variables, as one-hot vectors.
-    Categorical {
-        /// How many.
-        variables: usize,
-        /// The categories of each.
-        categories: usize,
-    },
-}
-
-impl Latent {
-    /// The numbers in the code of one image: bits, or variables times categories.
-    pub(crate) fn width(self) -> usize {
-        match self {
-            Self::Bernoulli { bits } => bits,
-            Self::Categorical { variables, categories } => variables.saturating_mul(categories),
-        }
-    }
-
-    /// The states of one variable, and how many variables there are.
-    pub(crate) fn base_and_exponent(self) -> (usize, usize) {
-        match self {
-            Self::Bernoulli { bits } => (2, bits),
-            Self::Categorical { variables, categories } => (categories, variables),
-        }
-    }
-
-    /// The size of the joint support, or `None` where it does not fit the type.
-    pub(crate) fn states(self) -> Option<u128> {
-        let (base, exponent) = self.base_and_exponent();
-        (base as u128).checked_pow(u32::try_from(exponent).ok()?)
-    }
-}
-
-impl fmt::Display for Latent {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Bernoulli { bits } => write!(f, "bernoulli {bits}"),
-            Self::Categorical { variables, categories } => write!(f, "categorical {variables}×{categories}"),
-        }
-    }
-}
-
-/// The temperature of a relaxation over a run.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Annealing {
-    /// At the first step.
-    pub(crate) start: f64,
-    /// At the last step.
-    pub(crate) end: f64,
-}
 
 /// A checked command line with every default filled in.
 #[derive(Clone, Debug, PartialEq)]
@@ -361,12 +72,7 @@ impl Settings {
     pub(crate) fn to_json(&self) -> Value {
         let text = |float: f64| float.to_string();
         json!({
-            "latent": match self.latent {
-                Latent::Bernoulli { bits } => json!({ "law": "bernoulli", "size": bits }),
-                Latent::Categorical { variables, categories } => {
-                    json!({ "law": "categorical", "size": variables, "categories": categories })
-                }
-            },
+            "latent": self.latent.to_json(),
             "hidden": self.hidden,
             "method": self.method.name(),
             "samples": self.samples,
@@ -380,7 +86,7 @@ impl Settings {
             "out": self.out.to_string_lossy(),
             "resume": self.resume,
             "record_each_step": self.record_each_step,
-            "temperature": self.temperature.map(|t| json!([text(t.start), text(t.end)])),
+            "temperature": self.temperature.map(Annealing::to_json),
             "quick": self.quick,
         })
     }
@@ -390,7 +96,7 @@ impl Settings {
     /// # Errors
     /// A setting that is missing or of the wrong type.
     pub(crate) fn from_json(value: &Value) -> Result<Self, UsageError> {
-        let latent = read(value, "latent", "a law and its sizes", latent)?;
+        let latent = read(value, "latent", "a law and its sizes", Latent::from_json)?;
         let hidden = read(value, "hidden", "an array of widths", |value| value.as_array()?.iter().map(size).collect())?;
         let method =
             read(value, "method", "the name of a method", |value| MethodName::from_str(value.as_str()?, false).ok())?;
@@ -409,7 +115,12 @@ impl Settings {
             out: read(value, "out", "a path", path)?,
             resume: read(value, "resume", "true or false", Value::as_bool)?,
             record_each_step: read(value, "record_each_step", "true or false", Value::as_bool)?,
-            temperature: read(value, "temperature", "two numbers in strings, or null", optional(annealing))?,
+            temperature: read(
+                value,
+                "temperature",
+                "two or three numbers in strings, or null",
+                optional(Annealing::from_json),
+            )?,
             quick: read(value, "quick", "true or false", Value::as_bool)?,
             // What is measured afterwards is not the run's.
             compared: Vec::new(),
@@ -440,10 +151,10 @@ impl Settings {
             Latent::Categorical { variables, categories } => ("categorical", variables, categories.to_string()),
         };
         let hidden: Vec<_> = self.hidden.iter().map(usize::to_string).collect();
-        let (start, end, epochs) = match self.temperature {
-            Some(Annealing { start, end }) => (start.to_string(), end.to_string(), self.epochs.to_string()),
-            None => (nothing(), nothing(), nothing()),
+        let annealed = |number: fn(Annealing) -> Option<f64>| {
+            self.temperature.and_then(number).map_or_else(nothing, |temperature| temperature.to_string())
         };
+        let epochs = self.temperature.map_or_else(nothing, |_| self.epochs.to_string());
         let data = self.data.as_ref().map(|path| path.to_string_lossy().into());
         vec![
             ("--data", data.unwrap_or_else(nothing)),
@@ -455,8 +166,9 @@ impl Settings {
             ("--method", self.method.name().to_owned()),
             ("--samples", self.samples.to_string()),
             ("--plan", self.plan.map_or_else(nothing, |plan| plan.name().to_owned())),
-            ("--temperature", start),
-            ("--final-temperature", end),
+            ("--temperature", annealed(|annealing| Some(annealing.start))),
+            ("--final-temperature", annealed(|annealing| Some(annealing.end))),
+            ("--backward-temperature", annealed(|annealing| annealing.backward)),
             ("--epochs", epochs),
             ("--batch", self.batch.to_string()),
             ("--lr", self.lr.to_string()),
@@ -486,11 +198,11 @@ fn optional<T>(convert: impl Fn(&Value) -> Option<T>) -> impl Fn(&Value) -> Opti
     }
 }
 
-fn size(value: &Value) -> Option<usize> {
+pub(crate) fn size(value: &Value) -> Option<usize> {
     usize::try_from(value.as_u64()?).ok()
 }
 
-fn float(value: &Value) -> Option<f64> {
+pub(crate) fn float(value: &Value) -> Option<f64> {
     value.as_str()?.parse().ok()
 }
 
@@ -498,29 +210,15 @@ fn path(value: &Value) -> Option<PathBuf> {
     value.as_str().map(PathBuf::from)
 }
 
-fn latent(value: &Value) -> Option<Latent> {
-    let variables = size(value.get("size")?)?;
-    match value.get("law")?.as_str()? {
-        "bernoulli" => Some(Latent::Bernoulli { bits: variables }),
-        "categorical" => Some(Latent::Categorical { variables, categories: size(value.get("categories")?)? }),
-        _ => None,
-    }
-}
-
 fn plan(value: &Value) -> Option<PlanName> {
     PlanName::from_str(value.as_str()?, false).ok()
-}
-
-fn annealing(value: &Value) -> Option<Annealing> {
-    match value.as_array()?.as_slice() {
-        [start, end] => Some(Annealing { start: float(start)?, end: float(end)? }),
-        _ => None,
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const ANNEALING: Annealing = Annealing { start: 1.0, end: 0.3, backward: None };
 
     fn settings() -> Settings {
         Settings {
@@ -538,7 +236,7 @@ mod tests {
             out: PathBuf::from("out/discrete_vae"),
             resume: false,
             record_each_step: false,
-            temperature: Some(Annealing { start: 1.0, end: 0.3 }),
+            temperature: Some(ANNEALING),
             quick: false,
             compared: Vec::new(),
         }
@@ -557,7 +255,8 @@ mod tests {
             quick: true,
             ..settings()
         };
-        for settings in [settings(), bits] {
+        let decoupled = Annealing { backward: Some(0.7), ..ANNEALING };
+        for settings in [settings(), bits, Settings { temperature: Some(decoupled), ..settings() }] {
             let text = settings.to_json().to_string();
             let value: Value = serde_json::from_str(&text).unwrap();
             assert_eq!(Settings::from_json(&value).unwrap(), settings);
@@ -583,7 +282,7 @@ mod tests {
     #[test]
     fn a_difference_is_named_by_its_flag() {
         type Change = fn(&mut Settings);
-        let changes: [(&str, Change); 15] = [
+        let changes: [(&str, Change); 16] = [
             ("--data", |s| s.data = Some("/data".into())),
             ("--quick", |s| s.quick = true),
             ("--latent", |s| s.latent = Latent::Bernoulli { bits: 20 }),
@@ -598,10 +297,13 @@ mod tests {
             ("--samples", |s| s.samples = 5),
             ("--plan", |s| s.plan = Some(PlanName::Sobol)),
             ("--temperature", |s| {
-                s.temperature = Some(Annealing { start: 0.9, end: 0.3 });
+                s.temperature = Some(Annealing { start: 0.9, ..ANNEALING });
             }),
             ("--final-temperature", |s| {
-                s.temperature = Some(Annealing { start: 1.0, end: 0.4 });
+                s.temperature = Some(Annealing { end: 0.4, ..ANNEALING });
+            }),
+            ("--backward-temperature", |s| {
+                s.temperature = Some(Annealing { backward: Some(1.0), ..ANNEALING });
             }),
             ("--epochs", |s| s.epochs = 101),
             ("--batch", |s| s.batch = 51),
@@ -624,29 +326,5 @@ mod tests {
         saved.temperature = None;
         let now = Settings { threads: 7, out: "elsewhere".into(), resume: true, epochs: 200, ..saved.clone() };
         now.check_resumable(&saved).unwrap();
-    }
-
-    #[test]
-    fn every_method_reads_back_by_its_name() {
-        for &method in MethodName::value_variants() {
-            assert_eq!(MethodName::from_str(method.name(), false), Ok(method));
-        }
-        for &plan in PlanName::value_variants() {
-            assert_eq!(PlanName::from_str(plan.name(), false), Ok(plan));
-        }
-    }
-
-    #[test]
-    fn swaps_are_counted() {
-        let latent = Latent::Categorical { variables: 3, categories: 10 };
-        assert_eq!([MethodName::Arsm, MethodName::Ars, MethodName::Carms].map(|m| m.swaps(latent)), [46, 10, 1]);
-    }
-
-    #[test]
-    fn the_joint_support_is_counted() {
-        let latent = Latent::Categorical { variables: 3, categories: 10 };
-        assert_eq!((latent.states(), latent.width()), (Some(1000), 30));
-        assert_eq!(Latent::Bernoulli { bits: 12 }.states(), Some(4096));
-        assert_eq!(Latent::Bernoulli { bits: 200 }.states(), None);
     }
 }

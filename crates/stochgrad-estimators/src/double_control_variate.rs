@@ -18,11 +18,11 @@
 //! | cost evaluations | $K \ge 2$, and one backward pass |
 //! | the cost must offer | values, and derivatives at the samples |
 
-use crate::baseline::{LeaveOneOut, Memory};
+use crate::baseline::LeaveOneOut;
 use crate::member_gradients::{MemberGradients, second_moment};
 use crate::own_parameters::OwnParameters;
 use crate::pathwise::describe_plate;
-use stochgrad_distributions::{Distribution, DistributionError, Family, ScoreDifferentiable};
+use stochgrad_distributions::{Distribution, Family, ScoreDifferentiable};
 use stochgrad_graph::{
     Access, CostContext, Count, GradientMethod, GraphResult, Guarantee, Method, MethodState, Order, Path, Profile,
     SampleContext, SamplePlate, SampleSet, Terms,
@@ -126,16 +126,7 @@ where
         context: &SampleContext<'_, 't, F>,
         distribution: &D::On<'t>,
     ) -> GraphResult<SampleSet<'t, F>> {
-        let set = context.independent(distribution, self.plate)?;
-        let members = set.plate.map_or(1, |plate| match context.tape().plate_kind(plate).is_independent() {
-            true => context.tape().plate_size(plate),
-            false => 1,
-        });
-        LeaveOneOut.check(members).map_err(|problem| {
-            let problem = format!("{}: {problem}", self.name());
-            context.error(DistributionError::Unsupported { distribution: distribution.name(), problem })
-        })?;
-        Ok(set)
+        LeaveOneOut.sampled(context, distribution, self.plate, &self.name())
     }
 
     fn terms<'t>(&self, context: &CostContext<'_, 't, F>, distribution: &D::On<'t>) -> GraphResult<Terms<'t, F>> {

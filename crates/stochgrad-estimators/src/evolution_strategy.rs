@@ -18,13 +18,11 @@
 //! | cost evaluations | 2 for each direction, besides the sample's own |
 //! | the cost must offer | values |
 
-use crate::finite_difference::check_step;
-use crate::pathwise::describe_plate;
-use crate::shifted_parameters::direction_terms;
+use crate::random_directions::RandomDirections;
 use stochgrad_distributions::Family;
 use stochgrad_graph::{
-    Access, Bias, CostContext, Count, GradientMethod, GraphResult, Guarantee, Method, Path, Profile, SampleContext,
-    SamplePlate, SampleSet, Terms,
+    CostContext, GradientMethod, GraphResult, Guarantee, Method, Path, Profile, SampleContext, SamplePlate, SampleSet,
+    Terms,
 };
 use stochgrad_tape::Plate;
 use stochgrad_tensor::Real;
@@ -49,58 +47,48 @@ use stochgrad_tensor::Real;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct EvolutionStrategy {
-    width: f64,
-    directions: usize,
-    plate: SamplePlate,
+    directions: RandomDirections,
 }
 
 impl EvolutionStrategy {
     /// One sample, and one antithetic pair of directions of this standard deviation.
     pub fn new(width: f64) -> Self {
-        EvolutionStrategy { width, directions: 1, plate: SamplePlate::Single }
+        EvolutionStrategy { directions: RandomDirections::new(width) }
     }
 
     /// The average over that many directions.
     pub fn directions(self, directions: usize) -> Self {
-        EvolutionStrategy { directions: directions.max(1), ..self }
+        EvolutionStrategy { directions: self.directions.count(directions) }
     }
 
     /// That many samples, along a plate of the node's own.
     pub fn samples(self, samples: usize) -> Self {
-        EvolutionStrategy { plate: SamplePlate::New(samples), ..self }
+        EvolutionStrategy { directions: self.directions.plate(SamplePlate::New(samples)) }
     }
 
     /// One sample for each member of a plate made with [`Graph::plate`](stochgrad_graph::Graph::plate).
     pub fn along(self, plate: Plate) -> Self {
-        EvolutionStrategy { plate: SamplePlate::Shared(plate), ..self }
+        EvolutionStrategy { directions: self.directions.plate(SamplePlate::Shared(plate)) }
     }
 }
 
 impl Method for EvolutionStrategy {
     fn name(&self) -> String {
-        let directions = match self.directions {
-            1 => String::new(),
-            directions => format!("{directions} directions, "),
-        };
-        format!("evolution strategy (width {}, {directions}{})", self.width, describe_plate(self.plate))
+        format!("evolution strategy ({})", self.directions.describe())
     }
 
     fn profile(&self) -> Profile {
-        Profile::biased(Bias::Gradient)
-            .evaluations(Count::exactly(1 + 2 * self.directions))
-            .backward_passes(Count::exactly(0), Access::Values)
-            .times(self.plate.samples())
+        self.directions.profile()
     }
 
     fn sample_plate(&self) -> SamplePlate {
-        self.plate
+        self.directions.plate
     }
 }
 
 impl<F: Real, D: Family<F>> GradientMethod<F, D> for EvolutionStrategy {
     fn guarantee(&self, _distribution: &D::On<'_>, path: &Path) -> Result<Guarantee, String> {
-        check_step(self.width)?;
-        Ok(self.profile().guarantee(path))
+        self.directions.guarantee(path)
     }
 
     fn sample<'t>(
@@ -108,16 +96,12 @@ impl<F: Real, D: Family<F>> GradientMethod<F, D> for EvolutionStrategy {
         context: &SampleContext<'_, 't, F>,
         distribution: &D::On<'t>,
     ) -> GraphResult<SampleSet<'t, F>> {
-        context.independent(distribution, self.plate)
+        context.independent(distribution, self.directions.plate)
     }
 
     fn terms<'t>(&self, context: &CostContext<'_, 't, F>, distribution: &D::On<'t>) -> GraphResult<Terms<'t, F>> {
         let tape = context.tape();
-        let gradient_terms =
-            direction_terms::<F, D>(context, distribution, self.width, self.directions, &|draw, event| {
-                draw.record_normal(tape, event)
-            })?;
-        Ok(Terms { gradient_terms, ..Terms::default() })
+        self.directions.terms::<F, D>(context, distribution, &|draw, event| draw.record_normal(tape, event))
     }
 }
 

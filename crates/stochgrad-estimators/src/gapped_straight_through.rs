@@ -15,7 +15,7 @@
 //! | cost evaluations | one a sample, and one backward pass |
 //! | the cost must offer | derivatives at the states |
 
-use crate::pathwise::{describe_members, path_order};
+use crate::hard_samples::HardSamples;
 use crate::temperature::Temperature;
 use stochgrad_distributions::{Distribution, DistributionError, Family, Relaxed};
 use stochgrad_graph::{
@@ -46,23 +46,14 @@ use stochgrad_tensor::plan::Plan;
 /// ```
 #[derive(Clone, Debug)]
 pub struct GappedStraightThrough {
-    temperature: Temperature,
+    samples: HardSamples,
     gap: f64,
-    plate: SamplePlate,
-    plan: Option<Plan>,
-    assume_continuous: bool,
 }
 
 impl GappedStraightThrough {
     /// One sample, a gap of 1.
     pub fn new(temperature: impl Into<Temperature>) -> Self {
-        GappedStraightThrough {
-            temperature: temperature.into(),
-            gap: 1.0,
-            plate: SamplePlate::Single,
-            plan: None,
-            assume_continuous: false,
-        }
+        GappedStraightThrough { samples: HardSamples::new(temperature.into()), gap: 1.0 }
     }
 
     /// The gap, not negative. The larger it is, the closer the softmax is to the sample, and the smaller the gradient.
@@ -72,22 +63,22 @@ impl GappedStraightThrough {
 
     /// That many samples, along a plate of the node's own.
     pub fn samples(self, samples: usize) -> Self {
-        GappedStraightThrough { plate: SamplePlate::New(samples), ..self }
+        GappedStraightThrough { samples: self.samples.plate(SamplePlate::New(samples)), ..self }
     }
 
     /// One sample for each member of a plate made with [`Graph::plate`](stochgrad_graph::Graph::plate).
     pub fn along(self, plate: Plate) -> Self {
-        GappedStraightThrough { plate: SamplePlate::Shared(plate), ..self }
+        GappedStraightThrough { samples: self.samples.plate(SamplePlate::Shared(plate)), ..self }
     }
 
     /// Draws the samples by a [`Plan`], so that they keep out of one another's way.
     pub fn plan(self, plan: Plan) -> Self {
-        GappedStraightThrough { plan: Some(plan), ..self }
+        GappedStraightThrough { samples: self.samples.plan(plan), ..self }
     }
 
     /// Accepts jumps on the paths from the value, as [`Pathwise::assume_continuous`](crate::Pathwise::assume_continuous) does.
     pub fn assume_continuous(self) -> Self {
-        GappedStraightThrough { assume_continuous: true, ..self }
+        GappedStraightThrough { samples: self.samples.assume_continuous(), ..self }
     }
 
     /// The logits that agree with a bit or a vector.
@@ -109,28 +100,23 @@ impl GappedStraightThrough {
 
 impl Method for GappedStraightThrough {
     fn name(&self) -> String {
-        format!(
-            "gapped straight-through ({}, gap {}, {})",
-            self.temperature,
-            self.gap,
-            describe_members(self.plate, self.plan)
-        )
+        format!("gapped straight-through ({}, gap {}, {})", self.samples.temperature, self.gap, self.samples.describe())
     }
 
     fn profile(&self) -> Profile {
-        Profile::biased(Bias::Gradient).times(self.plate.samples())
+        Profile::biased(Bias::Gradient).times(self.samples.plate.samples())
     }
 
     fn sample_plate(&self) -> SamplePlate {
-        self.plate
+        self.samples.plate
     }
 
     fn state(&self) -> MethodState {
-        self.temperature.state()
+        self.samples.temperature.state()
     }
 
     fn load_state(&self, state: &MethodState) -> GraphResult<()> {
-        self.temperature.load_state(&self.name(), state)
+        self.samples.temperature.load_state(&self.name(), state)
     }
 }
 
@@ -139,7 +125,7 @@ where
     for<'t> D::On<'t>: Relaxed<'t, F>,
 {
     fn guarantee(&self, _distribution: &D::On<'_>, path: &Path) -> Result<Guarantee, String> {
-        Ok(self.profile().guarantee(path).at_most(path_order(path, self.assume_continuous)?))
+        self.samples.guarantee(&self.profile(), path)
     }
 
     fn sample<'t>(
@@ -147,7 +133,6 @@ where
         context: &SampleContext<'_, 't, F>,
         distribution: &D::On<'t>,
     ) -> GraphResult<SampleSet<'t, F>> {
-        self.temperature.check(context, distribution)?;
         if !(self.gap >= 0.0 && self.gap.is_finite()) {
             return Err(context.error(DistributionError::Parameter {
                 distribution: distribution.name(),
@@ -158,17 +143,17 @@ where
                 hint: "1 is common",
             }));
         }
-        let set = context.sampled(distribution, self.plate, self.plan)?;
+        let set = self.samples.sampled(context, distribution)?;
         let logits = distribution.location();
         let moved = self.moved(set.value, logits.stop_gradient(), distribution.element_rank());
         // The derivative is the one at fixed shifts.
         let moved = moved.stop_gradient().straight_through(logits.expand_plates(&moved.plates()));
-        let soft = distribution.soften(moved, self.temperature.record(context.tape()));
+        let soft = distribution.soften(moved, self.samples.temperature.record(context.tape()));
         Ok(SampleSet::equal(set.value.straight_through(soft), set.plate))
     }
 
     fn terms<'t>(&self, context: &CostContext<'_, 't, F>, _distribution: &D::On<'t>) -> GraphResult<Terms<'t, F>> {
-        Ok(Terms { updates: self.temperature.updates(context.tape()), ..Terms::default() })
+        self.samples.terms(context)
     }
 }
 

@@ -16,7 +16,7 @@
 //! | cost evaluations | one a sample, and one backward pass |
 //! | the cost must offer | derivatives at the states |
 
-use crate::pathwise::{describe_members, path_order};
+use crate::hard_samples::HardSamples;
 use crate::temperature::Temperature;
 use stochgrad_distributions::{Family, Relaxed};
 use stochgrad_graph::{
@@ -47,23 +47,14 @@ use stochgrad_tensor::plan::Plan;
 /// ```
 #[derive(Clone, Debug)]
 pub struct GumbelRao {
-    temperature: Temperature,
-    plate: SamplePlate,
-    plan: Option<Plan>,
-    assume_continuous: bool,
+    samples: HardSamples,
     draws: usize,
 }
 
 impl GumbelRao {
     /// One sample. The noise is drawn ten times for it.
     pub fn new(temperature: impl Into<Temperature>) -> Self {
-        GumbelRao {
-            temperature: temperature.into(),
-            plate: SamplePlate::Single,
-            plan: None,
-            assume_continuous: false,
-            draws: 10,
-        }
+        GumbelRao { samples: HardSamples::new(temperature.into()), draws: 10 }
     }
 
     /// How often the noise is drawn for each sample, at least once; 10 to 100 are common.
@@ -73,22 +64,22 @@ impl GumbelRao {
 
     /// That many samples, along a plate of the node's own.
     pub fn samples(self, samples: usize) -> Self {
-        GumbelRao { plate: SamplePlate::New(samples), ..self }
+        GumbelRao { samples: self.samples.plate(SamplePlate::New(samples)), ..self }
     }
 
     /// One sample for each member of a plate made with [`Graph::plate`](stochgrad_graph::Graph::plate).
     pub fn along(self, plate: Plate) -> Self {
-        GumbelRao { plate: SamplePlate::Shared(plate), ..self }
+        GumbelRao { samples: self.samples.plate(SamplePlate::Shared(plate)), ..self }
     }
 
     /// Draws the samples by a [`Plan`], so that they keep out of one another's way.
     pub fn plan(self, plan: Plan) -> Self {
-        GumbelRao { plan: Some(plan), ..self }
+        GumbelRao { samples: self.samples.plan(plan), ..self }
     }
 
     /// Accepts jumps on the paths from the value, as [`Pathwise::assume_continuous`](crate::Pathwise::assume_continuous) does.
     pub fn assume_continuous(self) -> Self {
-        GumbelRao { assume_continuous: true, ..self }
+        GumbelRao { samples: self.samples.assume_continuous(), ..self }
     }
 }
 
@@ -96,26 +87,26 @@ impl Method for GumbelRao {
     fn name(&self) -> String {
         format!(
             "Gumbel-Rao ({}, {} conditional draws, {})",
-            self.temperature,
+            self.samples.temperature,
             self.draws,
-            describe_members(self.plate, self.plan)
+            self.samples.describe()
         )
     }
 
     fn profile(&self) -> Profile {
-        Profile::biased(Bias::Gradient).times(self.plate.samples())
+        Profile::biased(Bias::Gradient).times(self.samples.plate.samples())
     }
 
     fn sample_plate(&self) -> SamplePlate {
-        self.plate
+        self.samples.plate
     }
 
     fn state(&self) -> MethodState {
-        self.temperature.state()
+        self.samples.temperature.state()
     }
 
     fn load_state(&self, state: &MethodState) -> GraphResult<()> {
-        self.temperature.load_state(&self.name(), state)
+        self.samples.temperature.load_state(&self.name(), state)
     }
 }
 
@@ -124,7 +115,7 @@ where
     for<'t> D::On<'t>: Relaxed<'t, F>,
 {
     fn guarantee(&self, _distribution: &D::On<'_>, path: &Path) -> Result<Guarantee, String> {
-        Ok(self.profile().guarantee(path).at_most(path_order(path, self.assume_continuous)?))
+        self.samples.guarantee(&self.profile(), path)
     }
 
     fn sample<'t>(
@@ -132,21 +123,20 @@ where
         context: &SampleContext<'_, 't, F>,
         distribution: &D::On<'t>,
     ) -> GraphResult<SampleSet<'t, F>> {
-        self.temperature.check(context, distribution)?;
         let tape = context.tape();
-        let set = context.sampled(distribution, self.plate, self.plan)?;
+        let set = self.samples.sampled(context, distribution)?;
         let hard = set.value;
         let draws = tape.plate("conditional draws", self.draws, PlateKind::Samples, &hard.plates());
         let draw = context.draw_on(&[set.plate.as_slice(), &[draws]].concat()).purpose("noise given the sample");
         let perturbed = distribution.conditional_perturbed(hard, &draw).map_err(|source| context.error(source))?;
         // The derivative is the one at fixed noise.
         let perturbed = perturbed.drawn().straight_through(distribution.location());
-        let soft = distribution.soften(perturbed, self.temperature.record(tape)).mean_over(draws);
+        let soft = distribution.soften(perturbed, self.samples.temperature.record(tape)).mean_over(draws);
         Ok(SampleSet::equal(hard.straight_through(soft), set.plate))
     }
 
     fn terms<'t>(&self, context: &CostContext<'_, 't, F>, _distribution: &D::On<'t>) -> GraphResult<Terms<'t, F>> {
-        Ok(Terms { updates: self.temperature.updates(context.tape()), ..Terms::default() })
+        self.samples.terms(context)
     }
 }
 

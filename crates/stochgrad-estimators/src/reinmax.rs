@@ -15,7 +15,7 @@
 //! | cost evaluations | one a sample, and one backward pass |
 //! | the cost must offer | derivatives at the states |
 
-use crate::pathwise::{describe_members, path_order};
+use crate::hard_samples::HardSamples;
 use crate::temperature::Temperature;
 use stochgrad_distributions::{Distribution, Family, Relaxed};
 use stochgrad_graph::{
@@ -49,58 +49,57 @@ use stochgrad_tensor::plan::Plan;
 /// ```
 #[derive(Clone, Debug)]
 pub struct ReinMax {
-    temperature: Temperature,
-    plate: SamplePlate,
-    plan: Option<Plan>,
-    assume_continuous: bool,
+    samples: HardSamples,
 }
 
 impl ReinMax {
     /// One sample. At temperature 1 costs that are quadratic in the sample have no bias; above it the variance falls.
     pub fn new(temperature: impl Into<Temperature>) -> Self {
-        ReinMax { temperature: temperature.into(), plate: SamplePlate::Single, plan: None, assume_continuous: false }
+        ReinMax { samples: HardSamples::new(temperature.into()) }
     }
 
     /// That many samples, along a plate of the node's own.
     pub fn samples(self, samples: usize) -> Self {
-        ReinMax { plate: SamplePlate::New(samples), ..self }
+        ReinMax { samples: self.samples.plate(SamplePlate::New(samples)) }
     }
 
     /// One sample for each member of a plate made with [`Graph::plate`](stochgrad_graph::Graph::plate).
     pub fn along(self, plate: Plate) -> Self {
-        ReinMax { plate: SamplePlate::Shared(plate), ..self }
+        ReinMax { samples: self.samples.plate(SamplePlate::Shared(plate)) }
     }
 
     /// Draws the samples by a [`Plan`], so that they keep out of one another's way.
     pub fn plan(self, plan: Plan) -> Self {
-        ReinMax { plan: Some(plan), ..self }
+        ReinMax { samples: self.samples.plan(plan) }
     }
 
     /// Accepts jumps on the paths from the value, as [`Pathwise::assume_continuous`](crate::Pathwise::assume_continuous) does.
     pub fn assume_continuous(self) -> Self {
-        ReinMax { assume_continuous: true, ..self }
+        ReinMax { samples: self.samples.assume_continuous() }
     }
 }
 
 impl Method for ReinMax {
     fn name(&self) -> String {
-        format!("ReinMax ({}, {})", self.temperature, describe_members(self.plate, self.plan))
+        format!("ReinMax ({}, {})", self.samples.temperature, self.samples.describe())
     }
 
     fn profile(&self) -> Profile {
-        Profile::biased(Bias::Gradient).exact_to(self.temperature.exact_at_one(2)).times(self.plate.samples())
+        Profile::biased(Bias::Gradient)
+            .exact_to(self.samples.temperature.exact_at_one(2))
+            .times(self.samples.plate.samples())
     }
 
     fn sample_plate(&self) -> SamplePlate {
-        self.plate
+        self.samples.plate
     }
 
     fn state(&self) -> MethodState {
-        self.temperature.state()
+        self.samples.temperature.state()
     }
 
     fn load_state(&self, state: &MethodState) -> GraphResult<()> {
-        self.temperature.load_state(&self.name(), state)
+        self.samples.temperature.load_state(&self.name(), state)
     }
 }
 
@@ -109,7 +108,7 @@ where
     for<'t> D::On<'t>: Relaxed<'t, F>,
 {
     fn guarantee(&self, _distribution: &D::On<'_>, path: &Path) -> Result<Guarantee, String> {
-        Ok(self.profile().guarantee(path).at_most(path_order(path, self.assume_continuous)?))
+        self.samples.guarantee(&self.profile(), path)
     }
 
     fn sample<'t>(
@@ -117,12 +116,11 @@ where
         context: &SampleContext<'_, 't, F>,
         distribution: &D::On<'t>,
     ) -> GraphResult<SampleSet<'t, F>> {
-        self.temperature.check(context, distribution)?;
-        let set = context.sampled(distribution, self.plate, self.plan)?;
+        let set = self.samples.sampled(context, distribution)?;
         let hard = set.value;
         let logits = distribution.location();
         // The probabilities are part of the rule, and differentiated no further.
-        let tempered = distribution.soften(logits, self.temperature.record(context.tape())).drawn();
+        let tempered = distribution.soften(logits, self.samples.temperature.record(context.tape())).drawn();
         let mean = distribution.soften(logits, context.tape().constant(1.0)).drawn();
         let change = |p: Var<'t, F>| jacobian(p, logits, distribution.element_rank());
         let soft = change((tempered + hard) * 0.5) * 2.0 - change(mean) * 0.5;
@@ -130,7 +128,7 @@ where
     }
 
     fn terms<'t>(&self, context: &CostContext<'_, 't, F>, _distribution: &D::On<'t>) -> GraphResult<Terms<'t, F>> {
-        Ok(Terms { updates: self.temperature.updates(context.tape()), ..Terms::default() })
+        self.samples.terms(context)
     }
 }
 

@@ -18,14 +18,14 @@
 //! | the cost must offer | values |
 
 use crate::perturbation::{Perturbation, candidates};
-use crate::shared_replays::{Ledger, total_strengths};
+use crate::shared_replays::{Ledger, choose, total_strengths};
 use std::sync::Arc;
 use stochgrad_distributions::Family;
 use stochgrad_graph::{
     AlternativeWorld, Candidates, CostContext, Count, GradientMethod, GradientTerm, GraphResult, Group, GroupContext,
     Guarantee, Jump, Method, Path, Profile, SampleContext, SamplePlate, SampleSet, Size,
 };
-use stochgrad_tensor::{Real, Shape, Tensor};
+use stochgrad_tensor::Real;
 
 /// How likely an element is to be picked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -162,13 +162,10 @@ impl<F: Real> Group<F> for Picks {
         let totals: Vec<f64> = flat.chunks(options).map(|lane| lane.iter().sum()).collect();
         // Where nothing is of importance, whatever is picked has no alternative.
         let chance = |i: usize| if totals[i / options] == 0.0 { 1.0 } else { flat[i] };
-        let table = Tensor::from_fn(context.lane_shape(&[options]), |i| F::from_f64(chance(i)));
+        let chances: Vec<f64> = (0..flat.len()).map(chance).collect();
         for pick in 0..self.count {
-            let draw = context.draw(0, &format!("pick {pick}"));
-            let chosen =
-                draw.categorical(&Shape::scalar(), &table).map_err(|source| context.member(0).error(source))?;
-            let picked: Vec<Element> =
-                elements.iter().zip(chosen.as_slice()).map(|(lane, &chosen)| lane[chosen.to_f64() as usize]).collect();
+            let chosen = choose(context, 0, &format!("pick {pick}"), options, &chances)?;
+            let picked: Vec<Element> = elements.iter().zip(chosen).map(|(lane, chosen)| lane[chosen]).collect();
             for alternative in 0..most {
                 let possible = |element: &Element| {
                     let strengths = strengths[element.member].get(alternative);

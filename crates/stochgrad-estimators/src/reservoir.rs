@@ -24,14 +24,14 @@
 //! | the cost must offer | values |
 
 use crate::perturbation::{Perturbation, candidates};
-use crate::shared_replays::{Ledger, total_strengths};
+use crate::shared_replays::{Ledger, choose, total_strengths};
 use std::sync::Arc;
 use stochgrad_distributions::Family;
 use stochgrad_graph::{
     AlternativeWorld, Candidates, CostContext, Count, GradientMethod, GradientTerm, GraphResult, Group, GroupContext,
     Guarantee, Jump, Method, Path, Profile, SampleContext, SamplePlate, SampleSet,
 };
-use stochgrad_tensor::{Real, Shape, Tensor};
+use stochgrad_tensor::Real;
 
 /// One alternative world for all nodes that share it, with the jumps of a [`Perturbation`].
 ///
@@ -179,16 +179,12 @@ impl<F: Real> AlternativeWorld<F> for Survivors<'_, '_, '_, F> {
                 table[start] = 1.0;
             }
         }
-        let shape = self.context.lane_shape(&[options]);
-        let table = Tensor::from_fn(shape, |i| F::from_f64(table[i]));
-        let draw = self.context.draw(member, self.purpose);
-        let chosen =
-            draw.categorical(&Shape::scalar(), &table).map_err(|source| self.context.member(member).error(source))?;
+        let chosen = choose(self.context, member, self.purpose, options, &table)?;
         let mut started = Vec::new();
-        for ((lane, jumps), chosen) in lanes.iter().enumerate().zip(chosen.as_slice()) {
+        for ((lane, jumps), chosen) in lanes.iter().enumerate().zip(chosen) {
             let before = self.alive[lane].map_or(0.0, |alive| alive.total);
             let total = before + jumps.iter().map(|(_, strength)| strength).sum::<f64>();
-            match (chosen.to_f64() as usize).checked_sub(1) {
+            match chosen.checked_sub(1) {
                 None => {
                     if let Some(alive) = &mut self.alive[lane] {
                         alive.total = total;

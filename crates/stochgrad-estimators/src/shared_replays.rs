@@ -1,8 +1,8 @@
 //! What methods that share replays between nodes have in common: strengths of alternatives, and what each node is owed.
 
-use stochgrad_graph::{GradientTerm, GroupContext, Jump};
+use stochgrad_graph::{GradientTerm, GraphResult, GroupContext, Jump};
 use stochgrad_tape::Plates;
-use stochgrad_tensor::{Real, Tensor};
+use stochgrad_tensor::{Real, Shape, Tensor};
 
 /// The sum of the absolute weights of each alternative at each place of a node, over all coordinates of all parameters.
 pub(crate) fn total_strengths<F: Real>(context: &GroupContext<'_, '_, F>, member: usize) -> Vec<Vec<f64>> {
@@ -12,6 +12,29 @@ pub(crate) fn total_strengths<F: Real>(context: &GroupContext<'_, '_, F>, member
         weights.map(|weight| weight.to_f64().abs()).sum()
     };
     (0..candidates.values.len()).map(|a| (0..places).map(|place| strength(a, place)).collect()).collect()
+}
+
+/// One of so many options for each lane, in proportion to their strengths: those of the first lane come first.
+pub(crate) fn choose<F: Real>(
+    context: &GroupContext<'_, '_, F>,
+    member: usize,
+    purpose: &str,
+    options: usize,
+    strengths: &[f64],
+) -> GraphResult<Vec<usize>> {
+    let only = |lane: &[f64]| {
+        let mut possible = (0..options).filter(|&option| lane[option] != 0.0);
+        possible.next().filter(|_| possible.next().is_none())
+    };
+    // Most nodes of a long chain have nothing that competes: no draw is needed.
+    if let Some(chosen) = strengths.chunks(options.max(1)).map(only).collect() {
+        return Ok(chosen);
+    }
+    let table = Tensor::from_fn(context.lane_shape(&[options]), |i| F::from_f64(strengths[i]));
+    let draw = context.draw(member, purpose);
+    let chosen = draw.categorical(&Shape::scalar(), &table);
+    let chosen = chosen.map_err(|source| context.member(member).error(source))?;
+    Ok(chosen.as_slice().iter().map(|chosen| chosen.to_f64() as usize).collect())
 }
 
 /// The gradients by the parameters of all nodes, as they add up.

@@ -15,13 +15,11 @@
 //! | cost evaluations | 2 for each direction, besides the sample's own |
 //! | the cost must offer | values |
 
-use crate::finite_difference::check_step;
-use crate::pathwise::describe_plate;
-use crate::shifted_parameters::direction_terms;
+use crate::random_directions::RandomDirections;
 use stochgrad_distributions::Family;
 use stochgrad_graph::{
-    Access, Bias, CostContext, Count, GradientMethod, GraphResult, Guarantee, Method, Path, Profile, SampleContext,
-    SamplePlate, SampleSet, Terms,
+    CostContext, GradientMethod, GraphResult, Guarantee, Method, Path, Profile, SampleContext, SamplePlate, SampleSet,
+    Terms,
 };
 use stochgrad_tape::Plate;
 use stochgrad_tensor::{Real, Tensor};
@@ -46,58 +44,48 @@ use stochgrad_tensor::{Real, Tensor};
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Spsa {
-    width: f64,
-    directions: usize,
-    plate: SamplePlate,
+    directions: RandomDirections,
 }
 
 impl Spsa {
     /// One sample, and one direction with this step.
     pub fn new(width: f64) -> Self {
-        Spsa { width, directions: 1, plate: SamplePlate::Single }
+        Spsa { directions: RandomDirections::new(width) }
     }
 
     /// The average over that many directions.
     pub fn directions(self, directions: usize) -> Self {
-        Spsa { directions: directions.max(1), ..self }
+        Spsa { directions: self.directions.count(directions) }
     }
 
     /// That many samples, along a plate of the node's own.
     pub fn samples(self, samples: usize) -> Self {
-        Spsa { plate: SamplePlate::New(samples), ..self }
+        Spsa { directions: self.directions.plate(SamplePlate::New(samples)) }
     }
 
     /// One sample for each member of a plate made with [`Graph::plate`](stochgrad_graph::Graph::plate).
     pub fn along(self, plate: Plate) -> Self {
-        Spsa { plate: SamplePlate::Shared(plate), ..self }
+        Spsa { directions: self.directions.plate(SamplePlate::Shared(plate)) }
     }
 }
 
 impl Method for Spsa {
     fn name(&self) -> String {
-        let directions = match self.directions {
-            1 => String::new(),
-            directions => format!("{directions} directions, "),
-        };
-        format!("SPSA (width {}, {directions}{})", self.width, describe_plate(self.plate))
+        format!("SPSA ({})", self.directions.describe())
     }
 
     fn profile(&self) -> Profile {
-        Profile::biased(Bias::Gradient)
-            .evaluations(Count::exactly(1 + 2 * self.directions))
-            .backward_passes(Count::exactly(0), Access::Values)
-            .times(self.plate.samples())
+        self.directions.profile()
     }
 
     fn sample_plate(&self) -> SamplePlate {
-        self.plate
+        self.directions.plate
     }
 }
 
 impl<F: Real, D: Family<F>> GradientMethod<F, D> for Spsa {
     fn guarantee(&self, _distribution: &D::On<'_>, path: &Path) -> Result<Guarantee, String> {
-        check_step(self.width)?;
-        Ok(self.profile().guarantee(path))
+        self.directions.guarantee(path)
     }
 
     fn sample<'t>(
@@ -105,21 +93,19 @@ impl<F: Real, D: Family<F>> GradientMethod<F, D> for Spsa {
         context: &SampleContext<'_, 't, F>,
         distribution: &D::On<'t>,
     ) -> GraphResult<SampleSet<'t, F>> {
-        context.independent(distribution, self.plate)
+        context.independent(distribution, self.directions.plate)
     }
 
     fn terms<'t>(&self, context: &CostContext<'_, 't, F>, distribution: &D::On<'t>) -> GraphResult<Terms<'t, F>> {
         let tape = context.tape();
-        let gradient_terms =
-            direction_terms::<F, D>(context, distribution, self.width, self.directions, &|draw, event| {
-                if draw.records_noise(tape) {
-                    let half = tape.constant(0.5);
-                    return Ok(draw.record_uniform(tape, event)?.ge(half) * 2.0 - 1.0);
-                }
-                let fair = Tensor::full(draw.shape(event), F::from_f64(0.5));
-                Ok(draw.record(tape, draw.bernoulli(event, &fair)?) * 2.0 - 1.0)
-            })?;
-        Ok(Terms { gradient_terms, ..Terms::default() })
+        self.directions.terms::<F, D>(context, distribution, &|draw, event| {
+            if draw.records_noise(tape) {
+                let half = tape.constant(0.5);
+                return Ok(draw.record_uniform(tape, event)?.ge(half) * 2.0 - 1.0);
+            }
+            let fair = Tensor::full(draw.shape(event), F::from_f64(0.5));
+            Ok(draw.record(tape, draw.bernoulli(event, &fair)?) * 2.0 - 1.0)
+        })
     }
 }
 

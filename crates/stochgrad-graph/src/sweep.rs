@@ -22,9 +22,18 @@ enum Kind {
     Operation,
 }
 
+/// A position of the cone.
+#[derive(Clone, Copy, Debug)]
+struct Step {
+    id: Id,
+    kind: Kind,
+    /// Whether a part of a cost is here.
+    costs: bool,
+}
+
 /// The cone of a group of nodes, ready to be followed.
 pub(crate) struct Walk {
-    steps: Vec<(Id, Kind)>,
+    steps: Vec<Step>,
     /// The last position that reads each value, 0 for none.
     last_use: Vec<usize>,
     /// Plates that something in the cone reduces.
@@ -67,11 +76,12 @@ impl Walk {
                 last_use[input.index()] = last_use[input.index()].max(visit.id.index());
             }
         });
-        let numbers: HashMap<Id, usize> =
-            members.iter().enumerate().map(|(number, &node)| (builder.nodes[node].value.id(), number)).collect();
+        // Both the members and what is visited are in the order of recording.
+        let mut numbers =
+            members.iter().enumerate().map(|(number, &node)| (builder.nodes[node].value.id(), number)).peekable();
         let (mut steps, mut reduced) = (Vec::new(), Plates::new());
         tape.visit(end, &mut |visit| {
-            let member = numbers.get(&visit.id);
+            let member = numbers.next_if(|(id, _)| *id == visit.id).map(|(_, number)| number);
             let mut here = member.is_some();
             for (number, _) in visit.inputs.iter().enumerate().filter(|(_, input)| reached[input.index()]) {
                 here = true;
@@ -81,11 +91,11 @@ impl Walk {
             reached[visit.id.index()] = here;
             if here && (needed[visit.id.index()] || member.is_some()) {
                 let kind = match (member, visit.op) {
-                    (Some(&number), _) => Kind::Member(number),
+                    (Some(number), _) => Kind::Member(number),
                     (None, Op::Sample(site)) => Kind::Node(*site),
                     _ => Kind::Operation,
                 };
-                steps.push((visit.id, kind));
+                steps.push(Step { id: visit.id, kind, costs: costs.contains_key(&visit.id) });
             }
         });
         Walk { steps, last_use, reduced, costs }
@@ -106,7 +116,7 @@ impl Walk {
         let tape = builder.tape;
         tape.note_host_work();
         let mut front = Front::default();
-        for &(id, kind) in &self.steps {
+        for &Step { id, kind, costs } in &self.steps {
             let var = tape.var(id)?;
             let site = match kind {
                 Kind::Member(number) => Some(builder.nodes[context.members[number]].site),
@@ -129,8 +139,8 @@ impl Walk {
                     front.restart(context, number, &jumps)?;
                 }
             }
-            if let Some(parts) = self.costs.get(&id).filter(|_| !front.is_empty()) {
-                for &at in parts {
+            if costs && !front.is_empty() {
+                for &at in self.costs.get(&id).into_iter().flatten() {
                     if let Some(changes) = front.change(context, at)? {
                         world.at_cost(changes.as_slice());
                     }

@@ -9,13 +9,35 @@
 //! A cost that depends on all members jointly (the log-mean-exp of IWAE) has no member that could be left out: it gets no baseline.
 
 use super::{Baseline, Baselines, Memory};
-use stochgrad_distributions::Distribution;
-use stochgrad_graph::{CostContext, GraphResult};
+use stochgrad_distributions::{Distribution, DistributionError};
+use stochgrad_graph::{CostContext, GraphResult, SampleContext, SamplePlate, SampleSet};
 use stochgrad_tensor::Real;
 
 /// The mean cost of the other members of the node's sample plate, of its own or shared.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct LeaveOneOut;
+
+impl LeaveOneOut {
+    /// Independent samples for a method of that name, of which there must be several.
+    pub(crate) fn sampled<'t, F: Real>(
+        self,
+        context: &SampleContext<'_, 't, F>,
+        distribution: &impl Distribution<'t, F>,
+        plate: SamplePlate,
+        method: &str,
+    ) -> GraphResult<SampleSet<'t, F>> {
+        let set = context.independent(distribution, plate)?;
+        let members = set.plate.map_or(1, |plate| match context.tape().plate_kind(plate).is_independent() {
+            true => context.tape().plate_size(plate),
+            false => 1,
+        });
+        self.check(members).map_err(|problem| {
+            let problem = format!("{method}: {problem}");
+            context.error(DistributionError::Unsupported { distribution: distribution.name(), problem })
+        })?;
+        Ok(set)
+    }
+}
 
 impl Memory for LeaveOneOut {
     fn name(&self) -> Option<String> {

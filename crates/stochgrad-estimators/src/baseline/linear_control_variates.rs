@@ -17,9 +17,9 @@
 
 use super::members::{independent_plates, over_joint, sum_of_others, total_key};
 use super::optimal::member_scores;
-use super::running_means::RunningMeans;
 use super::{Baseline, Baselines, CostBaseline, DynBaseline, Memory};
 use crate::member_gradients::total;
+use crate::running_means::RunningMeans;
 use std::sync::Arc;
 use stochgrad_distributions::Distribution;
 use stochgrad_graph::{CostContext, Count, GraphResult, MethodState, NodeCost, Order, Profile, Update};

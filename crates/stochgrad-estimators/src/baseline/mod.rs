@@ -25,7 +25,6 @@ mod nvil;
 mod optimal;
 mod ovis;
 mod per_cost;
-mod running_means;
 mod self_critical;
 mod taylor;
 mod vimco;

@@ -6,8 +6,8 @@
 //! $N$ samples the gradient would be too small by a factor of about $1 - (1 - \beta)/N$. So the average is used first, and
 //! updated when the step is over.
 
-use super::running_means::RunningMeans;
 use super::{Baseline, Baselines, CostBaseline, Memory};
+use crate::running_means::RunningMeans;
 use stochgrad_distributions::Distribution;
 use stochgrad_graph::{CostContext, GraphResult, MethodState};
 use stochgrad_tensor::Real;

@@ -7,8 +7,8 @@
 //! parameter, and in size everywhere. The guarantee says so. An optimiser such as Adam, which does not see the size of a gradient, needs none of this.
 
 use super::members::total_key;
-use super::running_means::{RunningMeans, mean_and_square};
 use super::{Baseline, Baselines, CostBaseline, Memory};
+use crate::running_means::{RunningMeans, mean_and_square};
 use stochgrad_distributions::Distribution;
 use stochgrad_graph::{Access, Bias, CostContext, Count, GradientTerm, GraphResult, MethodState, Profile};
 use stochgrad_tensor::Real;

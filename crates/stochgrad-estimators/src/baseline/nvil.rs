@@ -13,18 +13,14 @@
 //! [`Normalized`](crate::Normalized) scales the gradient, and says that it is biased. One cost of several members jointly has the mean of their networks as its baseline.
 
 use super::members::total_key;
-use super::running_means::{RunningMeans, mean_and_square};
 use super::{Baseline, Baselines, Memory};
+use crate::cost_learner::{CostLearner, Units};
 use crate::member_gradients::total;
-use crate::own_parameters::OwnParameters;
 use crate::surrogate_network::SurrogateNetwork;
 use stochgrad_distributions::Distribution;
-use stochgrad_graph::{CostContext, GraphError, GraphResult, MethodState};
+use stochgrad_graph::{CostContext, GraphResult, MethodState};
 use stochgrad_tape::Var;
 use stochgrad_tensor::{Real, Shape};
-
-/// What the names of running means end with in the state.
-const MOMENTS: &str = " / moments";
 
 /// A network of the node's parameters, or of data, as baseline. Clones share the network and the running means.
 ///
@@ -53,14 +49,13 @@ pub struct Nvil {
     hidden: usize,
     data: Vec<String>,
     rate: f64,
-    own: OwnParameters,
-    moments: RunningMeans,
+    learner: CostLearner,
 }
 
 impl Default for Nvil {
     fn default() -> Self {
         let rate = 1e-3;
-        Nvil { hidden: 50, data: Vec::new(), rate, own: OwnParameters::new(rate), moments: RunningMeans::new(0.9) }
+        Nvil { hidden: 50, data: Vec::new(), rate, learner: CostLearner::new(rate, 0.9) }
     }
 }
 
@@ -77,12 +72,12 @@ impl Nvil {
 
     /// The rate of Adam. The network is new from here on; clones made later share it.
     pub fn learning_rate(self, rate: f64) -> Self {
-        Nvil { rate, own: OwnParameters::new(rate), ..self }
+        Nvil { rate, learner: self.learner.learning_rate(rate), ..self }
     }
 
     /// The decay of the running mean and deviation, in [0, 1). They are new from here on; clones made later share them.
     pub fn decay(self, decay: f64) -> Self {
-        Nvil { moments: RunningMeans::new(decay), ..self }
+        Nvil { learner: self.learner.decay(decay), ..self }
     }
 
     /// Makes data of that name the input, in place of the node's parameters. Several names go in together.
@@ -136,29 +131,15 @@ impl Memory for Nvil {
         if !(self.rate.is_finite() && self.rate > 0.0) {
             return Err(format!("expected a positive learning rate, came {}; 0.001 is the default", self.rate));
         }
-        self.moments.check()
+        self.learner.check()
     }
 
     fn state(&self) -> MethodState {
-        let moments = self.moments.state().into_iter().map(|(name, numbers)| (name + MOMENTS, numbers));
-        self.own.state().into_iter().chain(moments).collect()
+        self.learner.state()
     }
 
     fn load_state(&self, state: &MethodState) -> GraphResult<()> {
-        let (mut moments, mut learned) = (MethodState::new(), MethodState::new());
-        for (name, numbers) in state {
-            match name.strip_suffix(MOMENTS) {
-                Some(name) => moments.insert(name.into(), numbers.clone()),
-                None => learned.insert(name.clone(), numbers.clone()),
-            };
-        }
-        let name = Memory::name(self).unwrap_or_default();
-        let before = self.moments.state();
-        self.moments.load_state(Some(name.clone()), &moments, |count| count == 2)?;
-        self.own.load_state(&name, &learned).or_else(|error: GraphError| {
-            self.moments.load_state(None, &before, |_| true)?;
-            Err(error)
-        })
+        self.learner.load_state(&Memory::name(self).unwrap_or_default(), state)
     }
 }
 
@@ -177,13 +158,8 @@ impl<F: Real> Baseline<F> for Nvil {
         let mut loss = tape.constant(0.0);
         for cost in context.totals()? {
             let key = total_key(context, &cost);
-            let centre = self.moments.read(tape, &key, [], 0.0, |means, write| write(0, means.mean(0)));
-            let scale = self.moments.read(tape, &key, [], 1.0, |means, write| {
-                // A cost that never changes has no scale.
-                let deviation = means.deviation();
-                write(0, if deviation > 1e-8 * means.mean(0).abs() { deviation } else { 1.0 });
-            });
-            let network = SurrogateNetwork::record(&self.own, tape, &key, [width, self.hidden], &[]);
+            let Units { centre, scale } = self.learner.units(tape, &key);
+            let network = SurrogateNetwork::record(&self.learner.own, tape, &key, [width, self.hidden], &[]);
             let output = network.value(input);
             let carried = output.plates();
             let joint = cost.joint.iter().filter(|plate| carried.contains(plate));
@@ -192,10 +168,10 @@ impl<F: Real> Baseline<F> for Nvil {
             let members: usize = residual.plates().iter().map(|&plate| tape.plate_size(plate)).product();
             loss = loss + total(residual.square()) * (1.0 / members as f64);
             arrays.extend(network.into_arrays());
-            updates.push(self.moments.update(&key, vec![cost.value], mean_and_square));
+            updates.push(self.learner.update(&key, cost.value));
             baselines.push((cost, centre + scale * output));
         }
-        Ok(Baselines { auxiliary: vec![self.own.learn(loss, arrays)], updates, ..Baselines::new(baselines) })
+        Ok(Baselines { auxiliary: vec![self.learner.own.learn(loss, arrays)], updates, ..Baselines::new(baselines) })
     }
 }
 

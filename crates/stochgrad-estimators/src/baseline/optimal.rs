@@ -11,9 +11,9 @@
 //! their gradients. A cost of several members jointly has a baseline too; the members' own scores weight it.
 
 use super::members::total_key;
-use super::running_means::RunningMeans;
 use super::{Baseline, Baselines, CostBaseline, Memory};
 use crate::member_gradients::total;
+use crate::running_means::RunningMeans;
 use stochgrad_distributions::{Distribution, Parameter};
 use stochgrad_graph::{CostContext, Count, GradientTerm, GraphResult, MethodState, Order, Profile, Update};
 use stochgrad_tape::Var;

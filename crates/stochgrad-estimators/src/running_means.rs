@@ -8,7 +8,7 @@ use stochgrad_tape::{Tape, Var};
 use stochgrad_tensor::{Real, Shape, Tensor};
 
 /// What a step adds to some means.
-pub(super) type Numbers = SmallVec<[f64; 4]>;
+pub(crate) type Numbers = SmallVec<[f64; 4]>;
 
 /// Decayed means of some numbers under each name,
 ///
@@ -17,31 +17,31 @@ pub(super) type Numbers = SmallVec<[f64; 4]>;
 /// Clones share them. They are used first, and move on when the user calls
 /// [`Gradients::advance`](stochgrad_graph::Gradients::advance).
 #[derive(Clone, Debug)]
-pub(super) struct RunningMeans {
-    pub(super) decay: f64,
+pub(crate) struct RunningMeans {
+    pub(crate) decay: f64,
     known: Arc<Mutex<BTreeMap<String, Means>>>,
 }
 
 /// Decayed sums, and the decayed sum of their weights.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Means {
+pub(crate) struct Means {
     sums: Numbers,
     weight: f64,
 }
 
 impl Means {
     /// One of the means.
-    pub(super) fn mean(&self, at: usize) -> f64 {
+    pub(crate) fn mean(&self, at: usize) -> f64 {
         self.sums.get(at).map_or(0.0, |sum| sum / self.weight)
     }
 
     /// How many there are.
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.sums.len()
     }
 
     /// The standard deviation of a number whose mean and mean square are the first two.
-    pub(super) fn deviation(&self) -> f64 {
+    pub(crate) fn deviation(&self) -> f64 {
         (self.mean(1) - self.mean(0).powi(2)).max(0.0).sqrt()
     }
 
@@ -56,12 +56,12 @@ impl Means {
 
 impl RunningMeans {
     /// Nothing known yet. What came `n` steps ago has the weight `decayⁿ`.
-    pub(super) fn new(decay: f64) -> Self {
+    pub(crate) fn new(decay: f64) -> Self {
         RunningMeans { decay, known: Arc::default() }
     }
 
     /// Checks the decay.
-    pub(super) fn check(&self) -> Result<(), String> {
+    pub(crate) fn check(&self) -> Result<(), String> {
         if (0.0..1.0).contains(&self.decay) {
             Ok(())
         } else {
@@ -74,7 +74,7 @@ impl RunningMeans {
     }
 
     /// Numbers made of the means under a name, read again whenever a program runs; as `before` says as long as nothing is known.
-    pub(super) fn read<'t, F: Real>(
+    pub(crate) fn read<'t, F: Real>(
         &self,
         tape: &'t Tape<F>,
         name: &str,
@@ -91,7 +91,7 @@ impl RunningMeans {
     }
 
     /// Adds a step: the numbers that `made` gives for the values of the inputs. Numbers that are not finite are not added.
-    pub(super) fn update<'t, F: Real>(
+    pub(crate) fn update<'t, F: Real>(
         &self,
         name: &str,
         inputs: Vec<Var<'t, F>>,
@@ -113,13 +113,13 @@ impl RunningMeans {
     }
 
     /// The sums and the weight of each name.
-    pub(super) fn state(&self) -> MethodState {
+    pub(crate) fn state(&self) -> MethodState {
         let pack = |means: &Means| means.sums.iter().copied().chain([means.weight]).collect();
         self.known().iter().map(|(name, means)| (name.clone(), pack(means))).collect()
     }
 
     /// Restores what [`state`](Self::state) gave, for the method of that name; `counts` says how many means there may be under a name.
-    pub(super) fn load_state(
+    pub(crate) fn load_state(
         &self,
         method: Option<String>,
         state: &MethodState,
@@ -153,7 +153,7 @@ impl RunningMeans {
 }
 
 /// The mean of the elements of a value, and the mean of their squares.
-pub(super) fn mean_and_square<F: Real>(values: &[Tensor<F>]) -> Numbers {
+pub(crate) fn mean_and_square<F: Real>(values: &[Tensor<F>]) -> Numbers {
     let numbers = || values.iter().flat_map(|value| value.as_slice()).map(|x| x.to_f64());
     let count = values.iter().map(|value| value.len()).sum::<usize>().max(1) as f64;
     [numbers().sum::<f64>() / count, numbers().map(|x| x * x).sum::<f64>() / count].into_iter().collect()

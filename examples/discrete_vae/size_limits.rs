@@ -1,0 +1,36 @@
+//! How large a model may be.
+
+use crate::usage_error::UsageError;
+
+/// Weights of the model, at most: 1 GiB in single precision.
+const MOST_WEIGHTS: u128 = 1 << 28;
+/// Numbers in the largest array of a training step, at most.
+const MOST_ACTIVATIONS: u128 = 1 << 28;
+
+/// Refuses what would exhaust any memory, before the allocator does. `widths` are the encoder's,
+/// from pixels to code; `members` is the number of codes for each image.
+pub(crate) fn check_size(widths: &[usize], batch: usize, members: u128) -> Result<(), UsageError> {
+    let weights = widths
+        .windows(2)
+        .map(|pair| (pair[0] as u128 * pair[1] as u128).saturating_mul(2))
+        .fold(0, u128::saturating_add);
+    if weights > MOST_WEIGHTS {
+        return Err(UsageError::Value {
+            flag: "--hidden, --latent-size",
+            expected: format!("a model of at most {MOST_WEIGHTS} weights"),
+            found: weights.to_string(),
+            hint: "choose smaller ones",
+        });
+    }
+    let widest = widths.iter().copied().max().unwrap_or(0);
+    let activations = (batch as u128).saturating_mul(members).saturating_mul(widest as u128);
+    if activations > MOST_ACTIVATIONS {
+        return Err(UsageError::Value {
+            flag: "--batch, --samples",
+            expected: format!("layers of at most {MOST_ACTIVATIONS} values a step"),
+            found: format!("{batch} images × {members} samples × {widest} units"),
+            hint: "choose a smaller batch, fewer samples or a smaller model",
+        });
+    }
+    Ok(())
+}
