@@ -171,6 +171,28 @@ fn from_the_second_run_on_every_buffer_comes_from_the_pool() {
     assert_eq!(after.held_bytes, before.held_bytes);
 }
 
+/// Two values stacked on a plate, its members, and their sum of squares.
+fn stacked<'t>(tape: &'t Tape<f64>, inputs: &[Tensor<f64>], summed: bool) -> Recorded<'t> {
+    let batch = tape.plate("batch", 4, PlateKind::Data, &[]);
+    let alternatives = tape.plate("alternatives", 2, PlateKind::Alternatives, &[]);
+    let [x, y] = [0, 1].map(|at| tape.constant_on(&[batch], &inputs[at]));
+    let parts = [x, if summed { y.sum_over(batch) } else { y }];
+    let both = Var::stack(&parts).unwrap().event_to_plate(alternatives);
+    let [a, b] = [0, 1].map(|member| both.member(alternatives, member));
+    (vec![x, y], vec![a.sin() - b, (both * both).sum_over(alternatives)])
+}
+
+#[test]
+fn members_of_stacked_values_are_the_values() {
+    for shape in [vec![4], vec![4, 3]] {
+        let shapes = [shape.clone(), shape];
+        let program = check(1, &shapes, |tape, inputs, _| stacked(tape, inputs, false));
+        assert!(!format!("{program:?}").contains("PlateMember"), "{program:?}");
+        // One on fewer plates than the other is repeated by the stack.
+        check(1, &shapes, |tape, inputs, _| stacked(tape, inputs, true));
+    }
+}
+
 #[test]
 fn long_recordings_compile_in_time_that_grows_with_their_length() {
     let tape = Tape::<f64>::new();

@@ -4,6 +4,7 @@ use smallvec::SmallVec;
 
 use crate::broadcast::Plan;
 use crate::parallel::{TRANSCENDENTAL, threads_for};
+use crate::simd::dispatch;
 use crate::zip::fill_rows;
 use crate::{Pool, Real, Shape, Tensor};
 
@@ -122,8 +123,7 @@ pub fn slice<F: Real>(pool: &Pool<F>, x: &Tensor<F>, axis: usize, start: usize, 
         return out;
     }
     if len * inner == 1 {
-        let picked = x.as_slice()[start..].iter().step_by(size);
-        out.make_mut().iter_mut().zip(picked).for_each(|(to, &from)| *to = from);
+        pick(size, start, x.as_slice(), out.make_mut());
         return out;
     }
     let rows = x.as_slice().chunks_exact(size * inner);
@@ -183,6 +183,10 @@ pub fn concat<F: Real>(pool: &Pool<F>, parts: &[&Tensor<F>], axis: usize) -> Ten
     }
     let row = total * inner;
     let data = out.make_mut();
+    if let (&[a, b], 2, true) = (parts, row, parts.iter().all(|part| part.len() == first.len())) {
+        interleave(a.as_slice(), b.as_slice(), data);
+        return out;
+    }
     let mut at = 0;
     for part in parts {
         let length = part.shape()[axis] * inner;
@@ -198,6 +202,32 @@ pub fn concat<F: Real>(pool: &Pool<F>, parts: &[&Tensor<F>], axis: usize) -> Ten
         at += length;
     }
     out
+}
+
+dispatch! {
+    /// Number `at` of each group of `size` numbers.
+    fn pick<F: Real>(size: usize, at: usize, x: &[F], out: &mut [F]) = pick_body;
+}
+
+#[inline(always)]
+fn pick_body<const FMA: bool, F: Real>(size: usize, at: usize, x: &[F], out: &mut [F]) {
+    match (x.as_chunks::<2>().0, size, at) {
+        (pairs, 2, 0) => out.iter_mut().zip(pairs).for_each(|(to, &[from, _])| *to = from),
+        (pairs, 2, _) => out.iter_mut().zip(pairs).for_each(|(to, &[_, from])| *to = from),
+        _ => out.iter_mut().zip(x[at..].iter().step_by(size)).for_each(|(to, &from)| *to = from),
+    }
+}
+
+dispatch! {
+    /// The numbers of two slices in turn.
+    fn interleave<F: Real>(a: &[F], b: &[F], out: &mut [F]) = interleave_body;
+}
+
+#[inline(always)]
+fn interleave_body<const FMA: bool, F: Real>(a: &[F], b: &[F], out: &mut [F]) {
+    for (to, (&a, &b)) in out.as_chunks_mut::<2>().0.iter_mut().zip(a.iter().zip(b)) {
+        *to = [a, b];
+    }
 }
 
 /// The elements at the given positions of an axis.

@@ -177,8 +177,23 @@ impl<'a, F: Real> Recording<'a, F> {
                 }
             }
             Op::Zip(Zip::Div) if self.number(operands[1]) == Some(F::ONE) => same(operands[0]),
+            Op::PlateMember(plate, member) => self.stacked(operands[0], *plate, *member).and_then(same),
             _ => None,
         }
+    }
+
+    /// The member that was put on a plate by stacking values.
+    fn stacked(&self, value: usize, plate: Plate, member: usize) -> Option<usize> {
+        let stack = match &self.node(value).op {
+            Op::EventToPlate(to) if *to == plate => self.operands(value)[0],
+            _ => return None,
+        };
+        let parts = self.operands(stack);
+        let (true, Some(&part)) = (matches!(self.node(stack).op, Op::Concat(0)), parts.get(member)) else {
+            return None;
+        };
+        let one_each = parts.len() == self.plate_size(plate);
+        (one_each && matches!(self.node(part).op, Op::Reshape(_))).then(|| self.operands(part)[0])
     }
 
     fn find_needed(&mut self, outputs: &[Id]) {
