@@ -111,6 +111,7 @@ fn smooth_maps() -> Vec<(Map, bool)> {
         (Map::MinScalar(0.0), false),
         (Map::Clamp(-1.0, 1.0), false),
         (Map::Within(-1.0, 1.0), false),
+        (Map::Guard(2.0), false),
         (Map::Unguard, false),
         (Map::OnesLike, false),
         (Map::ZerosLike, false),

@@ -64,7 +64,7 @@ impl<'t, F: Real> ProbabilityOrLogit<Var<'t, F>> {
     pub(crate) fn finite_logit(&self) -> Var<'t, F> {
         match *self {
             ProbabilityOrLogit::Probability(p) => finite_ln(p) - finite_ln(1.0 - p),
-            ProbabilityOrLogit::Logit(l) => l.clamp(-GUARD, GUARD),
+            ProbabilityOrLogit::Logit(l) => l.map(Map::Guard(GUARD)),
         }
     }
 
@@ -183,7 +183,7 @@ pub(crate) fn above_zero<F: Real>(x: Var<'_, F>) -> Var<'_, F> {
 
 /// Logarithms of probabilities held above −10³⁰, so that `0 · ln 0` is 0 in values and derivatives.
 pub(crate) fn held<F: Real>(log: Var<'_, F>) -> Var<'_, F> {
-    log.clamp(-GUARD, GUARD)
+    log.map(Map::Guard(GUARD))
 }
 
 /// A log-probability that was added up from [`held`] logarithms or finite logits: −∞ where one of them stood for an infinity. The slopes

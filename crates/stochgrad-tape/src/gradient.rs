@@ -94,8 +94,7 @@ fn resized(shape: &Shape, axis: usize, to: usize) -> Shape {
 fn derivative_of_map<'t, F: Real>(map: Map, x: Var<'t, F>, y: Var<'t, F>, g: Var<'t, F>) -> Option<Var<'t, F>> {
     Some(match map {
         Map::Neg | Map::RsubScalar(_) => -g,
-        // An infinity that is held has the slope of the function behind it, such as a score.
-        map if map.is_guard() => g,
+        Map::Guard(_) | Map::Unguard => g,
         Map::AddScalar(_) => g,
         Map::MulScalar(c) => g * c,
         Map::RdivScalar(c) => g * x.square().recip() * -c,
@@ -105,7 +104,7 @@ fn derivative_of_map<'t, F: Real>(map: Map, x: Var<'t, F>, y: Var<'t, F>, g: Var
         Map::Ln => g / x,
         Map::LnHeld => {
             let steepest = 1.0 / F::MIN_POSITIVE.to_f64();
-            g * x.recip().clamp(-steepest, steepest)
+            g * x.recip().map(Map::Guard(steepest))
         }
         Map::Log1p => g / (x + 1.0),
         Map::Expm1 => g * (y + 1.0),

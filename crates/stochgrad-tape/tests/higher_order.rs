@@ -1,7 +1,8 @@
-//! Derivatives of second and third order against exact ones.
+//! Derivatives: those of second and third order against exact ones, and those at infinity.
 
 use stochgrad_tape::{PlateKind, Tape, Var};
 use stochgrad_tensor::Tensor;
+use stochgrad_tensor::map::Map;
 
 fn close(found: f64, expected: f64) -> bool {
     (found - expected).abs() <= 1e-12 * (1.0 + expected.abs())
@@ -177,4 +178,16 @@ fn an_output_of_one_element_and_several_axes() {
     let [dx, dy] = tape.backward(z, [x, y]).unwrap();
     assert_eq!((dx, dy), (Tensor::from([[12.0]]), Tensor::scalar(9.0)));
     assert_eq!(tape.hessian_vector_product(z, &[x], &[tape.constant([[1.0]])]).unwrap(), [Tensor::from([[4.0]])]);
+}
+
+#[test]
+fn a_guard_passes_slopes_at_infinity_and_a_clamp_does_not() {
+    let tape = Tape::<f64>::new();
+    let x = tape.parameter([f64::NEG_INFINITY, 0.5, f64::INFINITY]);
+    for (map, outside) in [(Map::Guard(1e30), 1.0), (Map::Clamp(-1e30, 1e30), 0.0)] {
+        let y = x.map(map);
+        assert_eq!(y.peek().unwrap().to_vec(), [-1e30, 0.5, 1e30]);
+        let [slope] = tape.backward(y.sum(), [x]).unwrap();
+        assert_eq!(slope.to_vec(), [outside, 1.0, outside]);
+    }
 }

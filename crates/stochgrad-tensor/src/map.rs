@@ -84,6 +84,9 @@ pub enum Map {
     Clamp(f64, f64),
     /// 1 where low ≤ x ≤ high, else 0; 0 for NaN.
     Within(f64, f64),
+    /// x held between −bound and bound, which no finite value in use reaches. Unlike that of [`Clamp`](Map::Clamp), the slope is 1 everywhere: an infinity
+    /// that is held has the slope of what it stands for, such as a score.
+    Guard(f64),
     /// −∞ where x is below −½ [`GUARD`], else x. The slope is 1 everywhere: it gives back the −∞ for which a guard has put a number.
     Unguard,
     /// 1 where x is NaN, else 0.
@@ -99,7 +102,7 @@ impl Map {
     pub fn is_guard(self) -> bool {
         match self {
             Map::Clamp(low, high) => low <= -GUARD && high >= GUARD,
-            Map::Unguard => true,
+            Map::Guard(_) | Map::Unguard => true,
             _ => false,
         }
     }
@@ -276,13 +279,8 @@ fn map_body<const FMA: bool, F: Real>(op: Map, x: &[F], out: &mut [F]) {
             let c = F::from_f64(c);
             each(x, out, |x| if x > c { c } else { x });
         }
-        Map::Clamp(low, high) => {
-            let (low, high) = (F::from_f64(low), F::from_f64(high));
-            each(x, out, |x| {
-                let x = if x < low { low } else { x };
-                if x > high { high } else { x }
-            });
-        }
+        Map::Clamp(low, high) => between(x, out, low, high),
+        Map::Guard(bound) => between(x, out, -bound, bound),
         Map::Within(low, high) => {
             let (low, high) = (F::from_f64(low), F::from_f64(high));
             each(x, out, |x| choose((low <= x) & (x <= high)));
@@ -292,6 +290,15 @@ fn map_body<const FMA: bool, F: Real>(op: Map, x: &[F], out: &mut [F]) {
         Map::OnesLike => out.fill(one),
         Map::ZerosLike => out.fill(zero),
     }
+}
+
+#[inline(always)]
+fn between<F: Real>(x: &[F], out: &mut [F], low: f64, high: f64) {
+    let (low, high) = (F::from_f64(low), F::from_f64(high));
+    each(x, out, |x| {
+        let x = if x < low { low } else { x };
+        if x > high { high } else { x }
+    });
 }
 
 /// −∞ for a number that guards must have put for it.
@@ -414,6 +421,9 @@ mod tests {
             (Map::Clamp(-1.0, 1.0), -5.0, -1.0),
             (Map::Within(-1.0, 1.0), 1.0, 1.0),
             (Map::Within(-1.0, 1.0), 1.5, 0.0),
+            (Map::Guard(4.0), -3.0, -3.0),
+            (Map::Guard(4.0), f64::NEG_INFINITY, -4.0),
+            (Map::Guard(4.0), f64::INFINITY, 4.0),
             (Map::Unguard, -1e29, -1e29),
             (Map::IsNan, 1.0, 0.0),
             (Map::IsNan, f64::NAN, 1.0),
@@ -436,6 +446,7 @@ mod tests {
             Map::MaxScalar(0.0),
             Map::MinScalar(0.0),
             Map::Clamp(0.0, 1.0),
+            Map::Guard(GUARD),
             Map::Unguard,
             Map::Sigmoid,
             Map::Softplus,
