@@ -123,8 +123,9 @@ fn random_graph<'t>(tape: &'t Tape<f64>, inputs: &[Tensor<f64>], choices: &[Choi
     values.push(tape.constant(1.0));
     for &(op, a, b, c) in choices {
         let [a, b, c] = [a, b, c].map(|at| values[at % values.len()]);
+        let position = c.shape().len();
         let fits = |a: Var<'_, f64>, b: Var<'_, f64>| Shape::broadcast(&a.shape(), &b.shape()).is_some();
-        let next = match op % 16 {
+        let next = match op % 24 {
             0 if fits(a, b) => a + b,
             1 | 2 if fits(a, b) => a * b,
             3 if fits(a, b) => a - b.sin(),
@@ -139,6 +140,14 @@ fn random_graph<'t>(tape: &'t Tape<f64>, inputs: &[Tensor<f64>], choices: &[Choi
             12 if !a.shape().is_empty() => a.log_softmax(-1),
             13 if a.shape().len() == 2 => a.transpose(),
             14 => a.stop_gradient().cos(),
+            15 if a.plates().contains(&outer) => a.member(outer, position % 3),
+            16 if a.plates().contains(&inner) => a.member(inner, position % 2),
+            17 if a.plates().contains(&inner) && fits(a, b) => b * 2.0 - a.member(inner, 1),
+            18 if fits(a, b) => (a + b).map(Map::LeakyRelu(0.2)) * a.map(Map::LeakyStep(0.2)),
+            19 if fits(a, b) => (a - b).square() / 1.5,
+            20 if fits(a, b) => ((1.0 - a) * b).map(Map::Guard(0.4)),
+            21 if fits(a, b) => (-a).le(b) - b,
+            22 if fits(a, b) => (a * b) / (c.square() + 1.0).sum(),
             _ => a.softplus(),
         };
         // Keep the numbers small, so that differences stay visible.
@@ -191,6 +200,37 @@ fn members_of_stacked_values_are_the_values() {
         // One on fewer plates than the other is repeated by the stack.
         check(1, &shapes, |tape, inputs, _| stacked(tape, inputs, true));
     }
+}
+
+/// Functions of the members of a value on a plate, of more elements than a chain does at once.
+fn members<'t>(tape: &'t Tape<f64>, inputs: &[Tensor<f64>]) -> Recorded<'t> {
+    let batch = tape.plate("batch", 700, PlateKind::Data, &[]);
+    let alternatives = tape.plate("alternatives", 3, PlateKind::Alternatives, &[batch]);
+    let samples = tape.plate("samples", 2, PlateKind::Samples, &[batch]);
+    let x = tape.constant_on(&[batch, alternatives, samples], &inputs[0]);
+    let values = x.sin().square() + x;
+    let [first, last] = [0, 2].map(|member| values.member(alternatives, member));
+    let difference = (first - last) * 0.5;
+    // Read next to the value that it is a member of: copied.
+    let to_first = values - first;
+    let sums = values.member(alternatives, 1).sum_over(samples);
+    (vec![x], vec![difference.abs().sigmoid() * last, to_first, sums, difference.member(samples, 1).exp()])
+}
+
+#[test]
+fn members_are_read_where_they_are() {
+    for event in [vec![], vec![5]] {
+        let shapes = [[vec![700, 3, 2], event].concat()];
+        for threads in [1, 2] {
+            check(threads, &shapes, |tape, inputs, _| members(tape, inputs));
+        }
+    }
+    let shapes = [vec![700, 3, 2]];
+    let program = check(1, &shapes, |tape, inputs, _| {
+        let (leaves, outputs) = members(tape, inputs);
+        (leaves, vec![outputs[0]])
+    });
+    assert!(!format!("{program:?}").contains("PlateMember"), "{program:?}");
 }
 
 #[test]

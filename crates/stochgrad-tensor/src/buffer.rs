@@ -67,6 +67,10 @@ impl<F> DerefMut for Buffer<F> {
     }
 }
 
+/// A small array on the stack that begins with a cache line.
+#[repr(align(64))]
+pub(crate) struct Aligned<T>(pub(crate) T);
+
 #[cfg(test)]
 mod tests {
     use super::*;

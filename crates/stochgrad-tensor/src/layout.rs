@@ -206,7 +206,7 @@ pub fn concat<F: Real>(pool: &Pool<F>, parts: &[&Tensor<F>], axis: usize) -> Ten
 
 dispatch! {
     /// Number `at` of each group of `size` numbers.
-    fn pick<F: Real>(size: usize, at: usize, x: &[F], out: &mut [F]) = pick_body;
+    pub(crate) fn pick<F: Real>(size: usize, at: usize, x: &[F], out: &mut [F]) = pick_body;
 }
 
 #[inline(always)]

@@ -12,7 +12,7 @@
 //! - [`Pool`]: recycles buffers, so that a loop of fixed shapes stops allocating after its first pass.
 //! - Kernels, free functions grouped by kind: [`map`] (one operand), [`zip`] (two, broadcasting), [`reduce`], [`matmul`],
 //!   [`layout`] (transpose, slice, gather …).
-//! - [`fused::Chain`]: element-wise functions one after the other, block by block.
+//! - [`fused::Chain`]: element-wise functions one after the other, block by block, with [`pair`] for two of them at once.
 //! - [`random::Key`]: counter-based noise. Element `i` of a fill depends on the key and on `i` only.
 //! - [`plan::Plan`]: how several members share and order their noise, with the points of [`sobol`].
 //! - [`descent`]: steps of optimisers.
@@ -51,6 +51,7 @@ pub mod layout;
 pub mod linalg;
 pub mod map;
 pub mod matmul;
+pub mod pair;
 mod parallel;
 pub mod plan;
 mod pool;

@@ -5,6 +5,7 @@
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
+use crate::buffer::Aligned;
 use crate::parallel::{TRANSCENDENTAL, fill, threads_for};
 use crate::simd::{Level, dispatch, level};
 use crate::{Pool, Real, Shape, Tensor};
@@ -95,11 +96,11 @@ impl Key {
     /// bits, from words 2i and 2i + 1.
     pub fn uniform<F: Real>(&self, start: u64, out: &mut [F]) {
         if out.len() <= FEW {
-            let mut words = [0; FEW * 2];
-            self.uniform_with(&mut words, start, out);
+            let mut words = Aligned([0; FEW * 2]);
+            self.uniform_with(&mut words.0, start, out);
         } else {
-            let mut words = [0; BATCH * 2];
-            self.uniform_with(&mut words, start, out);
+            let mut words = Aligned([0; BATCH * 2]);
+            self.uniform_with(&mut words.0, start, out);
         }
     }
 
@@ -218,9 +219,9 @@ fn chacha(key: &Key, mut block: u64, out: &mut [u32]) {
         block = block.wrapping_add(WIDE as u64);
     }
     if rest.len() > 2 * BLOCK {
-        let mut words = [0; WIDE_WORDS];
-        wide_blocks(key, block, &mut words);
-        rest.copy_from_slice(&words[..rest.len()]);
+        let mut words = Aligned([0; WIDE_WORDS]);
+        wide_blocks(key, block, &mut words.0);
+        rest.copy_from_slice(&words.0[..rest.len()]);
         rest = &mut [];
     }
     for out in rest.chunks_mut(BLOCK) {
@@ -275,10 +276,10 @@ dispatch! {
 #[inline(always)]
 fn box_muller_body<const FMA: bool, F: Real>(pairs: &mut [F]) {
     // The two numbers of each pair apart, so that the loop over pairs becomes one over vectors.
-    let mut apart = [[F::ZERO; FEW]; 2];
+    let mut apart = Aligned([[F::ZERO; FEW]; 2]);
     for pairs in pairs.chunks_mut(2 * FEW) {
         let count = pairs.len() / 2;
-        let [radii, angles] = &mut apart;
+        let [radii, angles] = &mut apart.0;
         for (pair, (radius, angle)) in pairs.chunks_exact(2).zip(radii.iter_mut().zip(angles.iter_mut())) {
             *radius = pair[0];
             *angle = pair[1];

@@ -1,12 +1,14 @@
 //! Groups of element-wise operations as chains.
 
-use super::plan::{Group, Recording};
+use super::pairs::{Argument, Pairs};
+use super::plan::Group;
+use super::recording::Recording;
 use crate::node::{Id, Node};
 use crate::noise::Fill;
 use crate::op::{Op, PlateReduction};
 use smallvec::SmallVec;
 use std::collections::HashMap;
-use stochgrad_tensor::fused::{Chain, Place, RowReduction, Scratch, Slices, Source, Step};
+use stochgrad_tensor::fused::{Chain, Place, RowReduction, Scratch, Slices, Source, Step, View};
 use stochgrad_tensor::map::{Map, map_slice};
 use stochgrad_tensor::random::Key;
 use stochgrad_tensor::reduce::Reduce;
@@ -96,7 +98,7 @@ impl<F: Real> std::fmt::Debug for Fused<F> {
         let inputs: Vec<u32> = self.inputs.iter().map(|id| id.0).collect();
         write!(
             f,
-            "fused: {:?} = {} steps of {inputs:?}; {:?} by rows",
+            "fused: {:?} = {} passes over {inputs:?}; {:?} by rows",
             ids(&self.outputs),
             self.chain.steps(),
             ids(&self.reductions)
@@ -116,9 +118,10 @@ pub(super) fn fuse<F: Real>(recording: &Recording<'_, F>, group: &Group, kept: &
         free: Vec::new(),
         registers: 0,
     };
+    let pairs = Pairs::find(recording, group, kept);
     let mut last: HashMap<usize, usize> = HashMap::new();
     for (position, &member) in group.members.iter().enumerate() {
-        for input in recording.operands(member) {
+        for input in pairs.operands(recording, member) {
             last.insert(input, position);
         }
     }
@@ -127,8 +130,11 @@ pub(super) fn fuse<F: Real>(recording: &Recording<'_, F>, group: &Group, kept: &
     }
     let (mut steps, mut outputs) = (Vec::new(), Vec::new());
     for (position, &member) in group.members.iter().enumerate() {
-        let operands: SmallVec<[Source<F>; 3]> =
-            recording.operands(member).iter().map(|&input| maker.source(input)).collect();
+        if pairs.is_first(member) {
+            continue;
+        }
+        let values = pairs.operands(recording, member);
+        let operands: SmallVec<[Source<F>; 3]> = values.iter().map(|&input| maker.source(input)).collect();
         let kept = kept(member);
         let node = recording.node(member);
         if let (Op::Expand(..), false) = (&node.op, kept) {
@@ -142,18 +148,25 @@ pub(super) fn fuse<F: Real>(recording: &Recording<'_, F>, group: &Group, kept: &
         } else {
             Place::Register(maker.register())
         };
-        steps.push(match &node.op {
-            Op::Map(op) => Step::Map { op: *op, x: operands[0], to },
-            Op::Expand(..) => Step::Map { op: Map::PowScalar(1.0), x: operands[0], to },
-            Op::Zip(op) => Step::Zip { op: *op, a: operands[0], b: operands[1], to },
-            Op::Select => Step::Select { condition: operands[0], yes: operands[1], no: operands[2], to },
-            Op::Noise { fill, address, .. } => {
+        steps.push(match (pairs.with(member), &node.op) {
+            (Some(pair), _) => {
+                let [a, b, c] = pair.operands.map(|operand| match operand {
+                    Argument::Value(value) => maker.source(value),
+                    Argument::Number(number) => Source::Number(F::from_f64(number)),
+                });
+                Step::Pair { first: pair.first, second: pair.second, a, b, c, to }
+            }
+            (None, Op::Map(op)) => Step::Map { op: *op, x: operands[0], to },
+            (None, Op::Expand(..)) => Step::Map { op: Map::PowScalar(1.0), x: operands[0], to },
+            (None, Op::Zip(op)) => Step::Zip { op: *op, a: operands[0], b: operands[1], to },
+            (None, Op::Select) => Step::Select { condition: operands[0], yes: operands[1], no: operands[2], to },
+            (None, Op::Noise { fill, address, .. }) => {
                 let key = maker.addresses.len() as u16;
                 maker.addresses.push(*address);
                 let start = recording.consecutive_noise(member).unwrap_or(0);
                 Step::Noise { normal: *fill == Fill::Normal, key, start, to }
             }
-            other => unreachable!("{other} is not element-wise"),
+            (None, other) => unreachable!("{other} is not element-wise"),
         });
         maker.sources.insert(
             member,
@@ -162,7 +175,7 @@ pub(super) fn fuse<F: Real>(recording: &Recording<'_, F>, group: &Group, kept: &
                 Place::Output(output) => Source::Output(output),
             },
         );
-        let mut done: SmallVec<[usize; 4]> = recording.operands(member).iter().copied().collect();
+        let mut done = values;
         done.sort_unstable();
         done.dedup();
         if !last.contains_key(&member) {
@@ -205,7 +218,7 @@ struct Maker<'a, 'r, F: Real> {
     group: &'a Group,
     sources: HashMap<usize, Source<F>>,
     inputs: Vec<Id>,
-    operands: Vec<Shape>,
+    operands: Vec<View>,
     addresses: Vec<u128>,
     free: Vec<u16>,
     registers: usize,
@@ -235,8 +248,9 @@ impl<F: Real> Maker<'_, '_, F> {
         let source = match self.recording.number(value) {
             Some(number) => Source::Number(number),
             None => {
-                self.inputs.push(Id(value as u32));
-                self.operands.push(self.recording.spread(value, &self.group.plates, self.group.event_rank));
+                let (owner, view) = self.recording.view(value, &self.group.plates, self.group.event_rank);
+                self.inputs.push(Id(owner as u32));
+                self.operands.push(view);
                 Source::Input(self.inputs.len() as u16 - 1)
             }
         };

@@ -12,7 +12,9 @@
 //! A run gives the very bits that recording afresh would give.
 
 mod fusion;
+mod pairs;
 mod plan;
+mod recording;
 
 use crate::evaluate::Fault;
 use crate::node::{Id, Inputs};

@@ -2,20 +2,25 @@
 //!
 //! One function after the other reads and writes whole tensors, at the speed of memory. A [`Chain`] does all of them on a block
 //! that stays in the first-level cache before it goes to the next block, and can reduce rows on the way. Each function is the
-//! same kernel as [`map`](crate::map::map), [`zip`](crate::zip::zip) or [`reduce`](crate::reduce::reduce), so a chain gives the very bits of the single steps.
+//! same kernel as [`map`](crate::map::map), [`zip`](crate::zip::zip) or [`reduce`](crate::reduce::reduce), or a [`pair`](crate::pair) of them, so a
+//! chain gives the very bits of the single steps.
+
+mod walk;
 
 use std::ops::Range;
 
 use smallvec::SmallVec;
 
-use crate::broadcast::repeat;
 use crate::buffer::Buffer;
 use crate::map::{Map, map_slice};
+use crate::pair::{First, Second, pair_slice};
 use crate::parallel::{ARITHMETIC, TRANSCENDENTAL};
 use crate::random::Key;
 use crate::reduce::{Reduce, reduce_row, reduce_rows};
 use crate::zip::{Operand, Zip, select_slice, zip_slice};
 use crate::{Real, Shape};
+pub use walk::View;
+use walk::Walk;
 
 /// The longest block: that of the leaves of a row reduction, whose order a chain keeps.
 pub const BLOCK: usize = crate::fold::BLOCK;
@@ -68,6 +73,21 @@ pub enum Step<F> {
         /// The result.
         to: Place,
     },
+    /// Two arithmetic functions in one pass.
+    Pair {
+        /// The function of the first two operands.
+        first: First,
+        /// The function of its result and the third operand.
+        second: Second,
+        /// The first operand.
+        a: Source<F>,
+        /// The second operand.
+        b: Source<F>,
+        /// The third operand.
+        c: Source<F>,
+        /// The result.
+        to: Place,
+    },
     /// The second operand where the first is not 0, else the third.
     Select {
         /// The condition.
@@ -101,17 +121,6 @@ pub struct RowReduction<F> {
     pub of: Source<F>,
 }
 
-/// How an operand is walked along the shape of a chain.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Walk {
-    /// Element by element.
-    Same,
-    /// A single number.
-    Single,
-    /// By strides, the innermost axis last; copied to this register. `still` if all blocks see the same elements.
-    Strided { axes: SmallVec<[(usize, usize); 4]>, register: u16, still: bool },
-}
-
 /// Element-wise functions of operands that broadcast to one shape, and reductions of rows.
 #[derive(Clone, Debug)]
 pub struct Chain<F> {
@@ -131,15 +140,18 @@ pub struct Chain<F> {
 #[derive(Debug, Default)]
 pub struct Scratch<F> {
     registers: Vec<Buffer<F>>,
+    /// Where the elements of a block begin in the operands.
+    starts: Vec<usize>,
 }
 
 impl<F: Real> Scratch<F> {
     /// No registers yet.
     pub fn new() -> Self {
-        Scratch { registers: Vec::new() }
+        Scratch { registers: Vec::new(), starts: Vec::new() }
     }
 
-    fn reserve(&mut self, registers: usize) {
+    fn reserve(&mut self, operands: usize, registers: usize) {
+        self.starts.resize(operands, 0);
         while self.registers.len() < registers {
             self.registers.push(Buffer::full(BLOCK, F::ZERO));
         }
@@ -147,7 +159,7 @@ impl<F: Real> Scratch<F> {
 }
 
 impl<F: Real> Chain<F> {
-    /// A chain over `shape`. Each operand has the rank of `shape`, and on each axis its size or 1. With reductions, `row` is the
+    /// A chain over `shape`. Each operand has the rank of `shape`, and on each axis its size or 1. A pair counts as one step. With reductions, `row` is the
     /// number of elements of a row, a product of sizes of trailing axes; `registers` is how many the steps use.
     ///
     /// # Panics
@@ -155,7 +167,7 @@ impl<F: Real> Chain<F> {
     /// products and extrema.
     pub fn new(
         shape: &Shape,
-        operands: &[Shape],
+        operands: &[View],
         steps: Vec<Step<F>>,
         reductions: Vec<RowReduction<F>>,
         row: usize,
@@ -174,30 +186,25 @@ impl<F: Real> Chain<F> {
         let block = if unit <= BLOCK { BLOCK / unit * unit } else { BLOCK };
         let inputs = operands
             .iter()
-            .map(|operand| {
-                let mut walk = walk(shape, operand);
-                if let Walk::Strided { axes, register, still } = &mut walk {
-                    *register = registers as u16;
-                    registers += 1;
-                    let (size, _) = axes[axes.len() - 1];
-                    let repeats = axes[..axes.len() - 1].iter().all(|&(_, stride)| stride == 0);
-                    *still = row <= BLOCK && repeats && block % size == 0;
-                }
+            .map(|view| {
+                let walk = Walk::new(shape, view, row, block, registers as u16);
+                registers += usize::from(matches!(walk, Walk::Copied { .. }));
                 walk
             })
             .collect();
         let costly = steps.iter().any(|step| match step {
             Step::Map { op, .. } => op.is_transcendental(),
             Step::Zip { op, .. } => *op == Zip::Pow,
-            Step::Select { .. } => false,
+            Step::Pair { .. } | Step::Select { .. } => false,
             Step::Noise { .. } => true,
         });
-        let weight = steps.len().max(1);
-        let threshold = if costly { TRANSCENDENTAL } else { ARITHMETIC } / weight.min(4);
+        let pairs = steps.iter().filter(|step| matches!(step, Step::Pair { .. })).count();
+        let weight = (steps.len() + pairs).clamp(1, 4);
+        let threshold = if costly { TRANSCENDENTAL } else { ARITHMETIC } / weight;
         Chain { len, row, block, inputs, steps, reductions, registers, threshold }
     }
 
-    /// How many element-wise functions it consists of.
+    /// How many passes over a block it makes.
     pub fn steps(&self) -> usize {
         self.steps.len()
     }
@@ -283,70 +290,6 @@ fn join<F: Real>(op: Reduce, len: usize, leaves: &[F]) -> F {
     op.combine(join(op, middle, left), join(op, len - middle, right))
 }
 
-fn walk(shape: &Shape, operand: &Shape) -> Walk {
-    assert_eq!(shape.rank(), operand.rank(), "operand {operand} of a chain over {shape}");
-    let mut axes: SmallVec<[(usize, usize); 4]> = SmallVec::new();
-    let mut natural = 1;
-    for (&size, &own) in shape.iter().zip(operand.iter()).rev() {
-        assert!(own == size || own == 1, "operand {operand} of a chain over {shape}");
-        let stride = if own == 1 { 0 } else { natural };
-        natural *= own;
-        if size == 1 {
-            continue;
-        }
-        match axes.last_mut() {
-            Some((last, step)) if stride == *step * *last => *last *= size,
-            _ => axes.push((size, stride)),
-        }
-    }
-    match axes[..] {
-        _ if natural == 1 => Walk::Single,
-        [(_, 1)] => Walk::Same,
-        _ => {
-            axes.reverse();
-            Walk::Strided { axes, register: 0, still: false }
-        }
-    }
-}
-
-/// Copies the elements that an operand has at a range of positions.
-fn load<F: Real>(axes: &[(usize, usize)], from: usize, operand: &[F], out: &mut [F]) {
-    let Some((&(inner, step), outer)) = axes.split_last() else { return };
-    if let ([(_, 1)], 0, true) = (outer, step, from.is_multiple_of(inner)) {
-        return repeat(inner, &operand[from / inner..], out);
-    }
-    let mut column = from % inner;
-    // The row, axis by axis, and where it begins.
-    let mut place: SmallVec<[usize; 4]> = SmallVec::from_elem(0, outer.len());
-    let mut row = from / inner;
-    let mut start = 0;
-    for (place, &(size, stride)) in place.iter_mut().zip(outer).rev() {
-        *place = row % size;
-        row /= size;
-        start += *place * stride;
-    }
-    let mut rest = out;
-    while !rest.is_empty() {
-        let (run, after) = rest.split_at_mut((inner - column).min(rest.len()));
-        if step == 0 {
-            run.fill(operand[start]);
-        } else {
-            run.copy_from_slice(&operand[start + column..start + column + run.len()]);
-        }
-        rest = after;
-        column = 0;
-        for (place, &(size, stride)) in place.iter_mut().zip(outer).rev() {
-            *place += 1;
-            start += stride;
-            if *place < size {
-                break;
-            }
-            start -= size * stride;
-            *place = 0;
-        }
-    }
-}
-
 /// The beginnings and the ends of slices that are cut at the same place.
 fn split<'a, F>(slices: Slices<'a, F>, at: usize) -> (Slices<'a, F>, Slices<'a, F>) {
     let mut halves: (Slices<'a, F>, Slices<'a, F>) = Default::default();
@@ -389,7 +332,7 @@ impl<F: Real> Job<'_, F> {
             return;
         }
         let [scratch, ..] = scratch else { return };
-        scratch.reserve(self.chain.registers);
+        scratch.reserve(self.inputs.len(), self.chain.registers);
         let origin = self.chain.span(blocks.start).start;
         let mut done = 0;
         for block in blocks.clone() {
@@ -401,6 +344,7 @@ impl<F: Real> Job<'_, F> {
                 span,
                 outputs: &mut outputs,
                 registers: &mut scratch.registers,
+                starts: &mut scratch.starts,
             };
             block.load(first);
             for step in &self.chain.steps {
@@ -419,19 +363,24 @@ struct Block<'a, 'b, F> {
     at: usize,
     outputs: &'a mut Slices<'b, F>,
     registers: &'a mut [Buffer<F>],
+    starts: &'a mut [usize],
 }
 
 impl<F: Real> Block<'_, '_, F> {
-    /// Copies the operands that are walked by strides.
+    /// Finds the operands that are walked by strides, or copies them.
     fn load(&mut self, first: bool) {
-        for (walk, input) in self.job.chain.inputs.iter().zip(self.job.inputs) {
-            if let Walk::Strided { axes, register, still } = walk
-                && (first || !still)
-            {
-                let register = &mut self.registers[*register as usize];
-                // What stays the same is copied once, for the longest block.
-                let len = if *still { self.job.chain.block.min(self.job.chain.len) } else { self.span.len() };
-                load(axes, self.span.start, input, &mut register[..len]);
+        for (number, (walk, input)) in self.job.chain.inputs.iter().zip(self.job.inputs).enumerate() {
+            match walk {
+                Walk::Same | Walk::Single => {}
+                Walk::Within(strided) => self.starts[number] = strided.start(self.span.start),
+                Walk::Copied { still: true, .. } if !first => {}
+                Walk::Copied { strided, register, still } => {
+                    // What stays the same is copied once, for the longest block.
+                    let chain = self.job.chain;
+                    let len = if *still { chain.block.min(chain.len) } else { self.span.len() };
+                    let register = &mut self.registers[*register as usize][..len];
+                    strided.copy(self.span.start, input, register);
+                }
             }
         }
     }
@@ -443,16 +392,31 @@ impl<F: Real> Block<'_, '_, F> {
             Source::Register(register) => Operand::Slice(&self.registers[register as usize][..len]),
             Source::Output(output) => Operand::Slice(&self.outputs[output as usize][self.at..self.at + len]),
             Source::Number(number) => Operand::Scalar(number),
-            Source::Input(input) => match &self.job.chain.inputs[input as usize] {
-                Walk::Same => Operand::Slice(&self.job.inputs[input as usize][self.span.clone()]),
-                Walk::Single => Operand::Scalar(self.job.inputs[input as usize][0]),
-                Walk::Strided { register, .. } => Operand::Slice(&self.registers[*register as usize][..len]),
-            },
+            Source::Input(input) => {
+                let operand = self.job.inputs[input as usize];
+                match &self.job.chain.inputs[input as usize] {
+                    Walk::Same => Operand::Slice(&operand[self.span.clone()]),
+                    Walk::Single => Operand::Scalar(operand[0]),
+                    Walk::Within(strided) => {
+                        let start = self.starts[input as usize];
+                        if strided.advances() {
+                            Operand::Slice(&operand[start..start + len])
+                        } else {
+                            Operand::Scalar(operand[start])
+                        }
+                    }
+                    Walk::Copied { register, .. } => Operand::Slice(&self.registers[*register as usize][..len]),
+                }
+            }
         }
     }
 
     fn step(&mut self, step: &Step<F>) {
-        let (Step::Map { to, .. } | Step::Zip { to, .. } | Step::Select { to, .. } | Step::Noise { to, .. }) = step;
+        let (Step::Map { to, .. }
+        | Step::Zip { to, .. }
+        | Step::Pair { to, .. }
+        | Step::Select { to, .. }
+        | Step::Noise { to, .. }) = step;
         let len = self.span.len();
         // The result leaves its place while the operands are borrowed.
         match *to {
@@ -481,6 +445,9 @@ impl<F: Real> Block<'_, '_, F> {
                 }
             },
             Step::Zip { op, a, b, .. } => zip_slice(*op, self.slice(a), self.slice(b), out),
+            Step::Pair { first, second, a, b, c, .. } => {
+                pair_slice(*first, *second, self.slice(a), self.slice(b), self.slice(c), out);
+            }
             Step::Select { condition, yes, no, .. } => {
                 select_slice(self.slice(condition), self.slice(yes), self.slice(no), out);
             }
@@ -548,7 +515,8 @@ mod tests {
             RowReduction { op: Reduce::Sum, of: Source::Output(0) },
             RowReduction { op: Reduce::Max, of: Source::Register(0) },
         ];
-        Chain::new(shape, operands, steps, sums, row, 3)
+        let views: Vec<View> = operands.iter().map(View::whole).collect();
+        Chain::new(shape, &views, steps, sums, row, 3)
     }
 
     fn run(chain: &Chain<f64>, inputs: &[Tensor<f64>], threads: usize) -> [Vec<f64>; 3] {

@@ -1,0 +1,288 @@
+//! What a program knows of a recording.
+
+use super::fusion::row_reduction;
+use crate::Op;
+use crate::node::{Id, Node};
+use crate::noise::NoiseLayout;
+use crate::plate::{Plate, Plates};
+use crate::tape::Inner;
+use smallvec::SmallVec;
+use std::collections::HashMap;
+use stochgrad_tensor::fused::{BLOCK, View};
+use stochgrad_tensor::map::Map;
+use stochgrad_tensor::zip::Zip;
+use stochgrad_tensor::{Real, Shape};
+
+/// What is known of a recording.
+pub(super) struct Recording<'a, F: Real> {
+    pub(super) inner: &'a Inner<F>,
+    /// Whether a value can differ from run to run.
+    pub(super) varies: Vec<bool>,
+    /// What a value is the same as.
+    pub(super) root: Vec<u32>,
+    /// Whether a value is computed by the program.
+    pub(super) needed: Vec<bool>,
+    /// Whether a value is read where its operand's elements are, and never computed.
+    in_place: Vec<bool>,
+}
+
+impl<'a, F: Real> Recording<'a, F> {
+    pub(super) fn new(inner: &'a Inner<F>, inputs: &[Id], outputs: &[Id]) -> Self {
+        let count = inner.nodes.len();
+        let mut recording = Recording {
+            inner,
+            varies: vec![false; count],
+            root: (0..count as u32).collect(),
+            needed: vec![false; count],
+            in_place: vec![false; count],
+        };
+        for input in inputs {
+            recording.varies[input.index()] = true;
+        }
+        recording.find_variables();
+        recording.find_equals();
+        recording.find_needed(outputs);
+        recording.find_members_in_place(outputs);
+        recording
+    }
+
+    pub(super) fn node(&self, value: usize) -> &Node<F> {
+        &self.inner.nodes[value]
+    }
+
+    pub(super) fn plate_size(&self, plate: Plate) -> usize {
+        self.inner.plates[plate.index as usize].size
+    }
+
+    /// The operands of a value, by what they are the same as.
+    pub(super) fn operands(&self, value: usize) -> SmallVec<[usize; 3]> {
+        self.node(value).inputs.iter().map(|id| self.root[id.index()] as usize).collect()
+    }
+
+    /// The number that a constant holds everywhere.
+    pub(super) fn number(&self, value: usize) -> Option<F> {
+        if self.varies[value] {
+            return None;
+        }
+        let elements = self.node(value).value.as_slice();
+        let first = *elements.first()?;
+        elements.iter().all(|x| x.to_f64().to_bits() == first.to_f64().to_bits()).then_some(first)
+    }
+
+    /// The values that an operation reads, which must have been computed before.
+    pub(super) fn reads(&self, value: usize) -> SmallVec<[usize; 3]> {
+        let mut reads = self.operands(value);
+        reads.iter_mut().for_each(|operand| *operand = self.owner(*operand));
+        reads
+    }
+
+    /// The value whose elements a value's are.
+    fn owner(&self, value: usize) -> usize {
+        if self.in_place[value] { self.operands(value)[0] } else { value }
+    }
+
+    /// Where a group of some plates and event rank finds a value, and the value that owns the elements.
+    pub(super) fn view(&self, value: usize, plates: &[Plate], event_rank: usize) -> (usize, View) {
+        let owner = self.owner(value);
+        let (true, &Op::PlateMember(plate, member)) = (self.in_place[value], &self.node(value).op) else {
+            return (owner, View::whole(&self.spread(owner, plates, event_rank)));
+        };
+        let axis = plates.partition_point(|other| *other < plate);
+        let mut all: Plates = plates.into();
+        all.insert(axis, plate);
+        (owner, View::member(&self.spread(owner, &all, event_rank), axis, member))
+    }
+
+    /// The shape of a value with an axis for each of some plates and an event rank.
+    fn spread(&self, value: usize, plates: &[Plate], event_rank: usize) -> Shape {
+        let node = self.node(value);
+        let shape = node.value.shape();
+        let event = &shape[node.plates.len()..];
+        plates
+            .iter()
+            .map(|plate| node.plates.binary_search(plate).map_or(1, |at| shape[at]))
+            .chain(std::iter::repeat_n(1, event_rank - event.len()))
+            .chain(event.iter().copied())
+            .collect()
+    }
+
+    /// The index of the first element of some noise, if the others follow one by one.
+    pub(super) fn consecutive_noise(&self, value: usize) -> Option<u64> {
+        let Op::Noise { plates, event, plan: None, .. } = &self.node(value).op else { return None };
+        let entries = plates.iter().map(|plate| {
+            let entry = &self.inner.plates[plate.index as usize];
+            (entry.size, entry.kind, entry.offset)
+        });
+        NoiseLayout::of(entries, event.numel()).consecutive()
+    }
+
+    fn find_variables(&mut self) {
+        for value in 0..self.varies.len() {
+            if self.varies[value] {
+                continue;
+            }
+            let node = self.node(value);
+            let varies = |input: &Id| self.varies[input.index()];
+            self.varies[value] = match &node.op {
+                Op::Noise { .. } | Op::Host(_) => true,
+                // Their values are 1 and 0, whatever their operand is.
+                Op::MagicBox | Op::Map(Map::OnesLike | Map::ZerosLike) => false,
+                // The other inputs are there for what descends from them.
+                Op::Sample(_) | Op::StraightThrough => varies(&node.inputs[0]),
+                _ => node.inputs.iter().any(varies),
+            };
+        }
+    }
+
+    /// Finds values that equal others: copies under another name, products with 1, and repetitions.
+    fn find_equals(&mut self) {
+        let mut known: HashMap<String, u32> = HashMap::new();
+        for value in 0..self.root.len() {
+            if !self.varies[value]
+                || self.node(value).inputs.is_empty() && !matches!(self.node(value).op, Op::Noise { .. })
+            {
+                continue;
+            }
+            if let Some(original) = self.original(value) {
+                self.root[value] = original as u32;
+                continue;
+            }
+            let node = self.node(value);
+            if !matches!(node.op, Op::Custom(_)) {
+                let name = format!("{:?}{:?}", node.op, self.operands(value));
+                self.root[value] = *known.entry(name).or_insert(value as u32);
+            }
+        }
+    }
+
+    /// The operand that a value is bit for bit.
+    fn original(&self, value: usize) -> Option<usize> {
+        let node = self.node(value);
+        let operands = self.operands(value);
+        let same = |operand: usize| {
+            let other = self.node(operand);
+            (other.plates == node.plates && other.value.shape() == node.value.shape()).then_some(operand)
+        };
+        match &node.op {
+            Op::StopGradient
+            | Op::Drawn
+            | Op::Held
+            | Op::Sample(_)
+            | Op::StraightThrough
+            | Op::Expand(..)
+            | Op::Reshape(_) => same(operands[0]),
+            Op::Map(Map::MulScalar(1.0) | Map::PowScalar(1.0)) => same(operands[0]),
+            Op::Reduce(_, axes) if axes.is_empty() => same(operands[0]),
+            Op::Zip(Zip::Mul) => {
+                let one = |operand: usize| self.number(operand) == Some(F::ONE);
+                match (one(operands[0]), one(operands[1])) {
+                    (true, _) => same(operands[1]),
+                    (_, true) => same(operands[0]),
+                    _ => None,
+                }
+            }
+            Op::Zip(Zip::Div) if self.number(operands[1]) == Some(F::ONE) => same(operands[0]),
+            Op::PlateMember(plate, member) => self.stacked(operands[0], *plate, *member).and_then(same),
+            _ => None,
+        }
+    }
+
+    /// The member that was put on a plate by stacking values.
+    fn stacked(&self, value: usize, plate: Plate, member: usize) -> Option<usize> {
+        let stack = match &self.node(value).op {
+            Op::EventToPlate(to) if *to == plate => self.operands(value)[0],
+            _ => return None,
+        };
+        let parts = self.operands(stack);
+        let (true, Some(&part)) = (matches!(self.node(stack).op, Op::Concat(0)), parts.get(member)) else {
+            return None;
+        };
+        let one_each = parts.len() == self.plate_size(plate);
+        (one_each && matches!(self.node(part).op, Op::Reshape(_))).then(|| self.operands(part)[0])
+    }
+
+    fn find_needed(&mut self, outputs: &[Id]) {
+        let mut pending: Vec<usize> = outputs.iter().map(|id| self.root[id.index()] as usize).collect();
+        while let Some(value) = pending.pop() {
+            if !std::mem::replace(&mut self.needed[value], true) && self.varies[value] {
+                pending.extend(self.operands(value));
+            }
+        }
+    }
+
+    /// Finds members of plates that element-wise functions alone read: they can be read from the values of all members.
+    fn find_members_in_place(&mut self, outputs: &[Id]) {
+        let count = self.needed.len();
+        let mut read = vec![false; count];
+        let mut copied = vec![false; count];
+        outputs.iter().for_each(|id| copied[self.root[id.index()] as usize] = true);
+        for value in (0..count).filter(|&value| self.is_computed(value)) {
+            let walks = self.is_elementwise(value) || self.reduced_row(value).is_some();
+            for operand in self.operands(value) {
+                read[operand] = true;
+                let other_plates = match self.node(operand).op {
+                    Op::PlateMember(plate, _) => self.node(value).plates.binary_search(&plate).is_err(),
+                    _ => false,
+                };
+                copied[operand] |= !(walks && other_plates);
+            }
+        }
+        self.in_place = (0..count)
+            .map(|value| {
+                let member = matches!(self.node(value).op, Op::PlateMember(..));
+                member && read[value] && !copied[value] && self.is_computed(value)
+            })
+            .collect();
+    }
+
+    /// Whether a value is computed, and not given.
+    pub(super) fn is_computed(&self, value: usize) -> bool {
+        self.needed[value]
+            && self.varies[value]
+            && !self.in_place[value]
+            && !matches!(self.node(value).op, Op::Leaf { .. })
+    }
+
+    pub(super) fn is_elementwise(&self, value: usize) -> bool {
+        let node = self.node(value);
+        !node.value.is_empty()
+            && match node.op {
+                Op::Map(_) | Op::Zip(_) | Op::Select | Op::Expand(..) => true,
+                Op::Noise { .. } => self.consecutive_noise(value).is_some(),
+                _ => false,
+            }
+    }
+
+    /// The elements of a row, for a reduction of trailing axes.
+    pub(super) fn reduced_row(&self, value: usize) -> Option<usize> {
+        let node = self.node(value);
+        let reduce = row_reduction(&node.op)?;
+        let operand = self.node(*self.operands(value).first()?);
+        let (shape, lead) = (operand.value.shape(), operand.plates.len());
+        let mut gone: SmallVec<[bool; 8]> = SmallVec::from_elem(false, shape.len());
+        match &node.op {
+            Op::Reduce(_, axes) => axes.iter().for_each(|&axis| gone[lead + axis] = true),
+            Op::SumOut(plates, axes) => {
+                axes.iter().for_each(|&axis| gone[lead + axis] = true);
+                plates
+                    .iter()
+                    .filter_map(|plate| operand.plates.binary_search(plate).ok())
+                    .for_each(|at| gone[at] = true);
+            }
+            Op::PlateReduce(plate, _) => gone[operand.plates.binary_search(plate).ok()?] = true,
+            _ => return None,
+        }
+        let mut row = 1;
+        let mut kept = false;
+        for (&size, gone) in shape.iter().zip(&gone).rev().filter(|(size, _)| **size != 1) {
+            if !gone {
+                kept = true;
+            } else if kept {
+                return None;
+            } else {
+                row *= size;
+            }
+        }
+        (row > 1 && (row <= BLOCK || reduce.joins())).then_some(row)
+    }
+}

@@ -1,0 +1,228 @@
+//! How the operands of a chain are walked.
+
+use smallvec::SmallVec;
+
+use crate::broadcast::repeat;
+use crate::layout::pick;
+use crate::{Real, Shape};
+
+/// The elements of a buffer that are an operand of a chain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct View {
+    /// The size of each axis of the chain, or 1 where the operand is the same all along it, and its stride.
+    axes: SmallVec<[(usize, usize); 6]>,
+    offset: usize,
+}
+
+impl View {
+    /// All elements of a tensor that has the rank of the chain.
+    pub fn whole(shape: &Shape) -> Self {
+        View { axes: shape.iter().copied().zip(shape.strides()).collect(), offset: 0 }
+    }
+
+    /// The elements at one position of an axis that the chain does not have.
+    ///
+    /// # Panics
+    /// If there is no such axis or position.
+    pub fn member(shape: &Shape, axis: usize, position: usize) -> Self {
+        let mut view = View::whole(shape);
+        let (size, stride) = view.axes.remove(axis);
+        assert!(position < size, "position {position} of an axis of size {size}");
+        view.offset = position * stride;
+        view
+    }
+}
+
+/// How an operand is walked along the shape of a chain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Walk {
+    /// Element by element.
+    Same,
+    /// A single number.
+    Single,
+    /// Every block lies in one run of the innermost axis, along which the operand advances or stands still: it is read where it is.
+    Within(Strided),
+    /// By strides, copied to this register. `still` if all blocks see the same elements.
+    Copied { strided: Strided, register: u16, still: bool },
+}
+
+/// Axes, the innermost last, with the strides of an operand.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Strided {
+    axes: SmallVec<[(usize, usize); 4]>,
+    offset: usize,
+}
+
+impl Walk {
+    /// The walk along a chain whose blocks begin at multiples of `block` elements in rows of `row` elements, or in the whole of it if
+    /// `row` is 0. What is copied goes to `register`.
+    pub(super) fn new(shape: &Shape, view: &View, row: usize, block: usize, register: u16) -> Self {
+        let rank = view.axes.len();
+        assert_eq!(shape.rank(), rank, "rank of an operand of a chain over {shape}");
+        let mut axes: SmallVec<[(usize, usize); 4]> = SmallVec::new();
+        for (&size, &(own, stride)) in shape.iter().zip(&view.axes).rev() {
+            assert!(own == size || own == 1, "operand of sizes and strides {:?} in a chain over {shape}", view.axes);
+            let stride = if own == 1 { 0 } else { stride };
+            if size == 1 {
+                continue;
+            }
+            match axes.last_mut() {
+                Some((last, step)) if stride == *step * *last => *last *= size,
+                _ => axes.push((size, stride)),
+            }
+        }
+        axes.reverse();
+        let fixed = axes.iter().all(|&(_, stride)| stride == 0);
+        match axes[..] {
+            _ if fixed && view.offset == 0 => return Walk::Single,
+            [(_, 1)] if view.offset == 0 => return Walk::Same,
+            _ if axes.is_empty() => axes.push((1, 0)),
+            _ => {}
+        }
+        let (run, step) = axes[axes.len() - 1];
+        let strided = Strided { axes, offset: view.offset };
+        let unit = if row > block { row } else { block };
+        if step <= 1 && (run == shape.numel() || run.is_multiple_of(unit)) {
+            return Walk::Within(strided);
+        }
+        let repeats = strided.axes[..strided.axes.len() - 1].iter().all(|&(_, stride)| stride == 0);
+        let still = row <= block && repeats && block.is_multiple_of(run);
+        Walk::Copied { strided, register, still }
+    }
+}
+
+impl Strided {
+    /// Where the element at a position of the chain is.
+    pub(super) fn start(&self, mut position: usize) -> usize {
+        let mut start = self.offset;
+        for &(size, stride) in self.axes.iter().rev() {
+            start += position % size * stride;
+            position /= size;
+        }
+        start
+    }
+
+    /// Whether the operand advances along the innermost axis.
+    pub(super) fn advances(&self) -> bool {
+        self.axes.last().is_some_and(|&(_, stride)| stride > 0)
+    }
+
+    /// Copies the elements from a position of the chain on.
+    pub(super) fn copy<F: Real>(&self, from: usize, operand: &[F], out: &mut [F]) {
+        let Some((&(inner, step), outer)) = self.axes.split_last() else { return };
+        if let ([(_, 1)], 0, true) = (outer, step, from.is_multiple_of(inner)) {
+            return repeat(inner, &operand[self.offset + from / inner..], out);
+        }
+        let mut column = from % inner;
+        // The row, axis by axis, and where it begins.
+        let mut place: SmallVec<[usize; 4]> = SmallVec::from_elem(0, outer.len());
+        let mut row = from / inner;
+        let mut start = self.offset;
+        for (place, &(size, stride)) in place.iter_mut().zip(outer).rev() {
+            *place = row % size;
+            row /= size;
+            start += *place * stride;
+        }
+        let mut rest = out;
+        while !rest.is_empty() {
+            let (run, after) = rest.split_at_mut((inner - column).min(rest.len()));
+            let begin = start + column * step;
+            match step {
+                0 => run.fill(operand[start]),
+                1 => run.copy_from_slice(&operand[begin..begin + run.len()]),
+                _ => {
+                    // Of each group of `step` numbers the same one.
+                    let at = self.offset % step;
+                    pick(step, at, &operand[begin - at..begin - at + run.len() * step], run);
+                }
+            }
+            rest = after;
+            column = 0;
+            for (place, &(size, stride)) in place.iter_mut().zip(outer).rev() {
+                *place += 1;
+                start += stride;
+                if *place < size {
+                    break;
+                }
+                start -= size * stride;
+                *place = 0;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// What a chain reads in one block.
+    fn block(walk: &Walk, from: usize, len: usize, operand: &[f64]) -> Vec<f64> {
+        match walk {
+            Walk::Same => operand[from..from + len].to_vec(),
+            Walk::Single => vec![operand[0]; len],
+            Walk::Within(strided) if strided.advances() => operand[strided.start(from)..][..len].to_vec(),
+            Walk::Within(strided) => vec![operand[strided.start(from)]; len],
+            Walk::Copied { strided, still, .. } => {
+                let mut out = vec![f64::NAN; len];
+                strided.copy(if *still { 0 } else { from }, operand, &mut out);
+                out
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_walk_finds_the_elements_of_its_view(
+            sizes in [1..5_usize, 1..5, 1..5],
+            ones in any::<[bool; 3]>(),
+            member in prop::option::of((0..4_usize, 2..4_usize, 0..2_usize)),
+            block_length in 1..70_usize,
+        ) {
+            let shape = Shape::from(sizes);
+            let own: Vec<usize> = sizes.iter().zip(ones).map(|(&size, one)| if one { 1 } else { size }).collect();
+            let (owner, view) = match member {
+                None => (own.clone(), View::whole(&Shape::from(&own[..]))),
+                Some((axis, size, position)) => {
+                    let mut owner = own.clone();
+                    owner.insert(axis, size);
+                    let view = View::member(&Shape::from(&owner[..]), axis, position);
+                    (owner, view)
+                }
+            };
+            let operand: Vec<f64> = (0..owner.iter().product()).map(|i: usize| i as f64).collect();
+            let strides = Shape::from(&owner[..]).strides();
+            let walk = Walk::new(&shape, &view, 0, block_length, 0);
+            let len = shape.numel();
+            for from in (0..len).step_by(block_length) {
+                let found = block(&walk, from, block_length.min(len - from), &operand);
+                for (i, found) in (from..).zip(found) {
+                    let index = [i / (sizes[1] * sizes[2]), i / sizes[2] % sizes[1], i % sizes[2]];
+                    let mut at: Vec<usize> = index.iter().zip(&own).map(|(&i, &size)| if size == 1 { 0 } else { i }).collect();
+                    if let Some((axis, _, position)) = member {
+                        at.insert(axis, position);
+                    }
+                    let expected: usize = at.iter().zip(&strides).map(|(i, stride)| i * stride).sum();
+                    prop_assert_eq!(found, expected as f64, "{:?} at {}", walk, i);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn blocks_that_lie_in_a_run_are_read_where_they_are() {
+        let shape = Shape::from([6, 32]);
+        let walk = |view: &View| Walk::new(&shape, view, 0, 16, 3);
+        assert_eq!(walk(&View::whole(&shape)), Walk::Same);
+        assert_eq!(walk(&View::whole(&Shape::from([1, 1]))), Walk::Single);
+        assert!(matches!(walk(&View::whole(&Shape::from([6, 1]))), Walk::Within(_)));
+        assert!(matches!(walk(&View::member(&Shape::from([6, 2, 32]), 1, 1)), Walk::Within(_)));
+        assert!(matches!(
+            walk(&View::member(&Shape::from([6, 32, 2]), 2, 1)),
+            Walk::Copied { still: false, register: 3, .. }
+        ));
+        let row = Walk::new(&shape, &View::whole(&Shape::from([1, 32])), 0, 64, 3);
+        assert!(matches!(row, Walk::Copied { still: true, .. }));
+    }
+}

@@ -1,0 +1,244 @@
+//! Two arithmetic functions in one pass.
+//!
+//! A pass over a block in the first-level cache takes as long for a sum as for a product of sums: what it costs is the loads, the
+//! stores and the call. So [chains](crate::fused::Chain) do arithmetic two functions at a time. Each is rounded on its own, so that a pair gives
+//! the bits of its two functions.
+
+use crate::Real;
+use crate::buffer::Aligned;
+use crate::simd::dispatch;
+use crate::zip::Operand;
+
+/// The function of the first two operands. Functions of one operand have a number for the second.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum First {
+    /// a + b
+    Add,
+    /// a − b
+    Sub,
+    /// a · b
+    Mul,
+    /// 1 where a > 0, else b.
+    LeakyStep,
+}
+
+/// The function of the first one's result, t, and of the third operand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Second {
+    /// t + c
+    Add,
+    /// t − c
+    Sub,
+    /// c − t
+    SubFrom,
+    /// t · c
+    Mul,
+    /// t / c
+    Div,
+    /// t where t > 0, else c · t.
+    LeakyRelu,
+    /// t ≤ c
+    LessEqual,
+    /// t held between −c and c.
+    Guard,
+    /// t², whatever the third operand is.
+    Square,
+}
+
+dispatch! {
+    /// Applies two functions to slices, on the calling thread: the bits of one after the other.
+    ///
+    /// # Panics
+    /// If the lengths differ.
+    pub fn pair_slice<F: Real>(
+        first: First, second: Second, a: Operand<'_, F>, b: Operand<'_, F>, c: Operand<'_, F>, out: &mut [F],
+    ) = pair_body;
+}
+
+#[inline(always)]
+fn pair_body<const FMA: bool, F: Real>(
+    first: First,
+    second: Second,
+    a: Operand<'_, F>,
+    b: Operand<'_, F>,
+    c: Operand<'_, F>,
+    out: &mut [F],
+) {
+    let operands = [a, b, c];
+    match first {
+        First::Add => then(second, operands, out, |a, b| a + b),
+        First::Sub => then(second, operands, out, |a, b| a - b),
+        First::Mul => then(second, operands, out, |a, b| a * b),
+        First::LeakyStep => then(second, operands, out, |a, b| if a > F::ZERO { F::ONE } else { b }),
+    }
+}
+
+#[inline(always)]
+fn then<F: Real>(second: Second, operands: [Operand<'_, F>; 3], out: &mut [F], first: impl Fn(F, F) -> F) {
+    match second {
+        Second::Add => triples(operands, out, |a, b, c| first(a, b) + c),
+        Second::Sub => triples(operands, out, |a, b, c| first(a, b) - c),
+        Second::SubFrom => triples(operands, out, |a, b, c| c - first(a, b)),
+        Second::Mul => triples(operands, out, |a, b, c| first(a, b) * c),
+        Second::Div => triples(operands, out, |a, b, c| first(a, b) / c),
+        Second::LeakyRelu => triples(operands, out, |a, b, c| {
+            let t = first(a, b);
+            t * if t > F::ZERO { F::ONE } else { c }
+        }),
+        Second::LessEqual => triples(operands, out, |a, b, c| if first(a, b) <= c { F::ONE } else { F::ZERO }),
+        Second::Guard => triples(operands, out, |a, b, c| {
+            let t = first(a, b);
+            let t = if t < -c { -c } else { t };
+            if t > c { c } else { t }
+        }),
+        Second::Square => triples(operands, out, |a, b, _| {
+            let t = first(a, b);
+            t * t
+        }),
+    }
+}
+
+/// Elements that are done at once: so many that the compiler makes a loop over vectors of them, and not as many single operations.
+const WIDTH: usize = 64;
+
+/// An operand in pieces of [`WIDTH`] elements; a number stands in one piece, which is read again and again.
+struct Pieces<'a, F> {
+    whole: &'a [[F; WIDTH]],
+    rest: &'a [F],
+    /// Which bits of a piece's number count.
+    mask: usize,
+}
+
+impl<'a, F: Real> Pieces<'a, F> {
+    #[inline(always)]
+    fn new(operand: Operand<'a, F>, len: usize, number: &'a mut [F; WIDTH]) -> Self {
+        match operand {
+            Operand::Slice(elements) => {
+                assert_eq!(elements.len(), len, "operands and result of elementwise functions");
+                let (whole, rest) = elements.as_chunks();
+                Pieces { whole, rest, mask: usize::MAX }
+            }
+            Operand::Scalar(value) => {
+                *number = [value; WIDTH];
+                Pieces { whole: std::slice::from_ref(number), rest: number, mask: 0 }
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn piece(&self, i: usize) -> &'a [F; WIDTH] {
+        &self.whole[i & self.mask]
+    }
+}
+
+#[inline(always)]
+fn triples<F: Real>(operands: [Operand<'_, F>; 3], out: &mut [F], f: impl Fn(F, F, F) -> F) {
+    let mut numbers = Aligned([[F::ZERO; WIDTH]; 3]);
+    let [a, b, c] = operands;
+    let [number_a, number_b, number_c] = &mut numbers.0;
+    let a = Pieces::new(a, out.len(), number_a);
+    let b = Pieces::new(b, out.len(), number_b);
+    let c = Pieces::new(c, out.len(), number_c);
+    let (whole, rest) = out.as_chunks_mut::<WIDTH>();
+    for (i, out) in whole.iter_mut().enumerate() {
+        let (a, b, c) = (a.piece(i), b.piece(i), c.piece(i));
+        for lane in 0..WIDTH {
+            out[lane] = f(a[lane], b[lane], c[lane]);
+        }
+    }
+    for (out, ((&a, &b), &c)) in rest.iter_mut().zip(a.rest.iter().zip(b.rest).zip(c.rest)) {
+        *out = f(a, b, c);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::map::{Map, map_slice};
+    use crate::testing::scrambled;
+    use crate::zip::{Zip, zip_slice};
+
+    /// The elements of an operand.
+    fn spread(operand: Operand<'_, f32>, len: usize) -> Vec<f32> {
+        match operand {
+            Operand::Slice(elements) => elements.to_vec(),
+            Operand::Scalar(value) => vec![value; len],
+        }
+    }
+
+    fn one_after_the_other(first: First, second: Second, [a, b, c]: [Operand<'_, f32>; 3], len: usize) -> Vec<f32> {
+        let (mut t, mut out) = (vec![0.0; len], vec![0.0; len]);
+        match first {
+            First::Add => zip_slice(Zip::Add, a, b, &mut t),
+            First::Sub => zip_slice(Zip::Sub, a, b, &mut t),
+            First::Mul => zip_slice(Zip::Mul, a, b, &mut t),
+            First::LeakyStep => {
+                let slopes = spread(b, len);
+                for ((t, &a), &slope) in t.iter_mut().zip(&spread(a, len)).zip(&slopes) {
+                    map_slice(Map::LeakyStep(f64::from(slope)), &[a], std::slice::from_mut(t));
+                }
+            }
+        }
+        let done = Operand::Slice(&t);
+        match second {
+            Second::Add => zip_slice(Zip::Add, done, c, &mut out),
+            Second::Sub => zip_slice(Zip::Sub, done, c, &mut out),
+            Second::SubFrom => zip_slice(Zip::Sub, c, done, &mut out),
+            Second::Mul => zip_slice(Zip::Mul, done, c, &mut out),
+            Second::Div => zip_slice(Zip::Div, done, c, &mut out),
+            Second::LessEqual => zip_slice(Zip::LessEqual, done, c, &mut out),
+            Second::Square => map_slice(Map::Square, &t, &mut out),
+            Second::LeakyRelu | Second::Guard => {
+                let numbers = spread(c, len);
+                for ((out, &t), &number) in out.iter_mut().zip(&t).zip(&numbers) {
+                    let number = f64::from(number);
+                    let op = if second == Second::Guard { Map::Guard(number) } else { Map::LeakyRelu(number) };
+                    map_slice(op, &[t], std::slice::from_mut(out));
+                }
+            }
+        }
+        out
+    }
+
+    #[test]
+    fn a_pair_gives_the_bits_of_its_two_functions() {
+        const FIRST: [First; 4] = [First::Add, First::Sub, First::Mul, First::LeakyStep];
+        const SECOND: [Second; 9] = [
+            Second::Add,
+            Second::Sub,
+            Second::SubFrom,
+            Second::Mul,
+            Second::Div,
+            Second::LeakyRelu,
+            Second::LessEqual,
+            Second::Guard,
+            Second::Square,
+        ];
+        for len in [0, 1, 15, 16, 33, 100] {
+            let values = scrambled(&[3, len.max(1)]).cast::<f32>();
+            let of = |row: usize| &values.as_slice()[row * len..][..len];
+            for first in FIRST {
+                for second in SECOND {
+                    for numbers in 0..8 {
+                        let operands = [0, 1, 2].map(|i| match numbers >> i & 1 {
+                            0 => Operand::Slice(of(i)),
+                            _ => Operand::Scalar([0.7, 0.3, 0.2][i]),
+                        });
+                        let expected = one_after_the_other(first, second, operands, len);
+                        let mut found = vec![f32::NAN; len];
+                        let [a, b, c] = operands;
+                        pair_slice(first, second, a, b, c, &mut found);
+                        assert_eq!(found, expected, "{first:?}, then {second:?} of {len} elements");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "operands and result of elementwise functions")]
+    fn lengths_that_differ_are_a_bug_of_the_caller() {
+        let [short, long] = [Operand::Slice(&[1.0][..]), Operand::Slice(&[1.0, 2.0][..])];
+        pair_slice(First::Add, Second::Mul, long, short, Operand::Scalar(1.0), &mut [0.0; 2]);
+    }
+}
