@@ -113,8 +113,10 @@ fn large_values_give_the_same_bits_on_any_number_of_threads() {
 type Choice = (u8, usize, usize, usize);
 
 fn random_graph<'t>(tape: &'t Tape<f64>, inputs: &[Tensor<f64>], choices: &[Choice], seed: NoiseSeed) -> Recorded<'t> {
+    let front = tape.plate("front", 2, PlateKind::Alternatives, &[]);
     let outer = tape.plate("outer", 3, PlateKind::Data, &[]);
     let inner = tape.plate("inner", 2, PlateKind::Samples, &[]);
+    let back = tape.plate("back", 2, PlateKind::Alternatives, &[]);
     let plates: [&[Plate]; 4] = [&[], &[outer], &[outer, inner], &[inner]];
     let leaves: Vec<Var<'_, f64>> =
         inputs.iter().zip(plates).map(|(input, plates)| tape.constant_on(plates, input)).collect();
@@ -125,7 +127,7 @@ fn random_graph<'t>(tape: &'t Tape<f64>, inputs: &[Tensor<f64>], choices: &[Choi
         let [a, b, c] = [a, b, c].map(|at| values[at % values.len()]);
         let position = c.shape().len();
         let fits = |a: Var<'_, f64>, b: Var<'_, f64>| Shape::broadcast(&a.shape(), &b.shape()).is_some();
-        let next = match op % 24 {
+        let next = match op % 28 {
             0 if fits(a, b) => a + b,
             1 | 2 if fits(a, b) => a * b,
             3 if fits(a, b) => a - b.sin(),
@@ -148,6 +150,16 @@ fn random_graph<'t>(tape: &'t Tape<f64>, inputs: &[Tensor<f64>], choices: &[Choi
             20 if fits(a, b) => ((1.0 - a) * b).map(Map::Guard(0.4)),
             21 if fits(a, b) => (-a).le(b) - b,
             22 if fits(a, b) => (a * b) / (c.square() + 1.0).sum(),
+            23..=26 if a.shape() == b.shape() => {
+                let plate = if op % 2 == 0 { front } else { back };
+                let both = Var::stack(&[a, b]).unwrap().event_to_plate(plate);
+                let [first, last] = [0, 1].map(|member| (both * 0.5).sin().member(plate, member));
+                if op % 28 < 25 {
+                    first - last * (both.square() - a).mean_over(plate)
+                } else {
+                    both.log_mean_exp_over(plate)
+                }
+            }
             _ => a.softplus(),
         };
         // Keep the numbers small, so that differences stay visible.
@@ -202,7 +214,7 @@ fn members_of_stacked_values_are_the_values() {
     }
 }
 
-/// Functions of the members of a value on a plate, of more elements than a chain does at once.
+/// Functions of the members of a value on a plate and of a stack, of more elements than a chain does at once.
 fn members<'t>(tape: &'t Tape<f64>, inputs: &[Tensor<f64>]) -> Recorded<'t> {
     let batch = tape.plate("batch", 700, PlateKind::Data, &[]);
     let alternatives = tape.plate("alternatives", 3, PlateKind::Alternatives, &[batch]);
@@ -213,12 +225,18 @@ fn members<'t>(tape: &'t Tape<f64>, inputs: &[Tensor<f64>]) -> Recorded<'t> {
     let difference = (first - last) * 0.5;
     // Read next to the value that it is a member of: copied.
     let to_first = values - first;
+    let pair = tape.plate("pair", 2, PlateKind::Alternatives, &[batch]);
+    let stack = Var::stack(&[first, last.cos()]).unwrap().event_to_plate(pair).square() + 0.5;
     let sums = values.member(alternatives, 1).sum_over(samples);
-    (vec![x], vec![difference.abs().sigmoid() * last, to_first, sums, difference.member(samples, 1).exp()])
+    let products = stack.member(pair, 0) * stack.member(pair, 1) - stack.sum_over(pair);
+    let others = [to_first, sums, difference.member(samples, 1).exp(), products];
+    let mut outputs = vec![difference.abs().sigmoid() * last];
+    outputs.extend(others);
+    (vec![x], outputs)
 }
 
 #[test]
-fn members_are_read_where_they_are() {
+fn members_and_stacks_are_read_where_they_are() {
     for event in [vec![], vec![5]] {
         let shapes = [[vec![700, 3, 2], event].concat()];
         for threads in [1, 2] {
@@ -231,6 +249,13 @@ fn members_are_read_where_they_are() {
         (leaves, vec![outputs[0]])
     });
     assert!(!format!("{program:?}").contains("PlateMember"), "{program:?}");
+    let program = check(1, &shapes, |tape, inputs, _| {
+        let (leaves, outputs) = members(tape, inputs);
+        (leaves, vec![outputs[4]])
+    });
+    for moved in ["Concat", "EventToPlate"] {
+        assert!(!format!("{program:?}").contains(moved), "{program:?}");
+    }
 }
 
 #[test]

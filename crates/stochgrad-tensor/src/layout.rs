@@ -220,7 +220,7 @@ fn pick_body<const FMA: bool, F: Real>(size: usize, at: usize, x: &[F], out: &mu
 
 dispatch! {
     /// The numbers of two slices in turn.
-    fn interleave<F: Real>(a: &[F], b: &[F], out: &mut [F]) = interleave_body;
+    pub(crate) fn interleave<F: Real>(a: &[F], b: &[F], out: &mut [F]) = interleave_body;
 }
 
 #[inline(always)]

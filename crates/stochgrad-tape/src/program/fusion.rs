@@ -248,10 +248,10 @@ impl<F: Real> Maker<'_, '_, F> {
         let source = match self.recording.number(value) {
             Some(number) => Source::Number(number),
             None => {
-                let (owner, view) = self.recording.view(value, &self.group.plates, self.group.event_rank);
-                self.inputs.push(Id(owner as u32));
-                self.operands.push(view);
-                Source::Input(self.inputs.len() as u16 - 1)
+                self.operands.push(self.recording.view(value, &self.group.plates, self.group.event_rank));
+                let first = self.inputs.len() as u16;
+                self.inputs.extend(self.recording.owners(value).into_iter().map(|owner| Id(owner as u32)));
+                Source::Input(first)
             }
         };
         self.sources.insert(value, source);

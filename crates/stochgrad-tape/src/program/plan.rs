@@ -69,9 +69,9 @@ impl<F: Real> Planner<'_, '_, F> {
 
     fn add(&mut self, value: usize) {
         let operands = self.recording.operands(value);
-        for (&operand, read) in operands.iter().zip(self.recording.reads(value)) {
-            // Members are read from elements that must all be there.
-            if let Some(group) = self.open_group(read).filter(|_| read != operand) {
+        for read in self.recording.reads(value).into_iter().filter(|read| !operands.contains(read)) {
+            // What is read in place is read from elements that must all be there.
+            if let Some(group) = self.open_group(read) {
                 self.close(group);
             }
         }

@@ -6,7 +6,7 @@ use crate::node::{Id, Node};
 use crate::noise::NoiseLayout;
 use crate::plate::{Plate, Plates};
 use crate::tape::Inner;
-use smallvec::SmallVec;
+use smallvec::{SmallVec, smallvec};
 use std::collections::HashMap;
 use stochgrad_tensor::fused::{BLOCK, View};
 use stochgrad_tensor::map::Map;
@@ -22,7 +22,7 @@ pub(super) struct Recording<'a, F: Real> {
     pub(super) root: Vec<u32>,
     /// Whether a value is computed by the program.
     pub(super) needed: Vec<bool>,
-    /// Whether a value is read where its operand's elements are, and never computed.
+    /// Whether a value is never computed: what reads it finds its elements in other values.
     in_place: Vec<bool>,
 }
 
@@ -42,7 +42,7 @@ impl<'a, F: Real> Recording<'a, F> {
         recording.find_variables();
         recording.find_equals();
         recording.find_needed(outputs);
-        recording.find_members_in_place(outputs);
+        recording.find_in_place(outputs);
         recording
     }
 
@@ -71,26 +71,33 @@ impl<'a, F: Real> Recording<'a, F> {
 
     /// The values that an operation reads, which must have been computed before.
     pub(super) fn reads(&self, value: usize) -> SmallVec<[usize; 3]> {
-        let mut reads = self.operands(value);
-        reads.iter_mut().for_each(|operand| *operand = self.owner(*operand));
-        reads
+        self.operands(value).into_iter().flat_map(|operand| self.owners(operand)).collect()
     }
 
-    /// The value whose elements a value's are.
-    fn owner(&self, value: usize) -> usize {
-        if self.in_place[value] { self.operands(value)[0] } else { value }
+    /// The values whose elements a value's are: itself, unless it is read in place.
+    pub(super) fn owners(&self, value: usize) -> SmallVec<[usize; 3]> {
+        match self.node(value).op {
+            Op::PlateMember(..) if self.in_place[value] => self.operands(value),
+            Op::EventToPlate(plate) if self.in_place[value] => self.parts(value, plate).unwrap_or_default(),
+            _ => smallvec![value],
+        }
     }
 
-    /// Where a group of some plates and event rank finds a value, and the value that owns the elements.
-    pub(super) fn view(&self, value: usize, plates: &[Plate], event_rank: usize) -> (usize, View) {
-        let owner = self.owner(value);
-        let (true, &Op::PlateMember(plate, member)) = (self.in_place[value], &self.node(value).op) else {
-            return (owner, View::whole(&self.spread(owner, plates, event_rank)));
-        };
-        let axis = plates.partition_point(|other| *other < plate);
-        let mut all: Plates = plates.into();
-        all.insert(axis, plate);
-        (owner, View::member(&self.spread(owner, &all, event_rank), axis, member))
+    /// Where a group of some plates and event rank finds a value in its owners.
+    pub(super) fn view(&self, value: usize, plates: &[Plate], event_rank: usize) -> View {
+        match self.node(value).op {
+            Op::PlateMember(plate, member) if self.in_place[value] => {
+                let axis = plates.partition_point(|other| *other < plate);
+                let mut all: Plates = plates.into();
+                all.insert(axis, plate);
+                View::member(&self.spread(self.operands(value)[0], &all, event_rank), axis, member)
+            }
+            Op::EventToPlate(plate) if self.in_place[value] => {
+                let axis = plates.partition_point(|other| *other < plate);
+                View::stack(self.node(value).value.shape(), axis)
+            }
+            _ => View::whole(&self.spread(value, plates, event_rank)),
+        }
     }
 
     /// The shape of a value with an axis for each of some plates and an event rank.
@@ -201,6 +208,22 @@ impl<'a, F: Real> Recording<'a, F> {
         (one_each && matches!(self.node(part).op, Op::Reshape(_))).then(|| self.operands(part)[0])
     }
 
+    /// The members of a value that was put on a plate by stacking values of one shape.
+    fn parts(&self, value: usize, plate: Plate) -> Option<SmallVec<[usize; 3]>> {
+        let node = self.node(value);
+        let axis = node.plates.binary_search(&plate).ok()?;
+        let (mut plates, mut shape) = (node.plates.clone(), node.value.shape().to_vec());
+        plates.remove(axis);
+        shape.remove(axis);
+        (0..self.plate_size(plate))
+            .map(|member| {
+                let part = self.stacked(value, plate, member)?;
+                let other = self.node(part);
+                (other.plates == plates && **other.value.shape() == shape[..]).then_some(part)
+            })
+            .collect()
+    }
+
     fn find_needed(&mut self, outputs: &[Id]) {
         let mut pending: Vec<usize> = outputs.iter().map(|id| self.root[id.index()] as usize).collect();
         while let Some(value) = pending.pop() {
@@ -210,29 +233,51 @@ impl<'a, F: Real> Recording<'a, F> {
         }
     }
 
-    /// Finds members of plates that element-wise functions alone read: they can be read from the values of all members.
-    fn find_members_in_place(&mut self, outputs: &[Id]) {
+    /// Finds values that element-wise functions alone read, which need not be computed: members of a plate, which can be read from the
+    /// values of all members, and stacks of values, which can be read from these.
+    fn find_in_place(&mut self, outputs: &[Id]) {
         let count = self.needed.len();
-        let mut read = vec![false; count];
         let mut copied = vec![false; count];
         outputs.iter().for_each(|id| copied[self.root[id.index()] as usize] = true);
         for value in (0..count).filter(|&value| self.is_computed(value)) {
+            let node = self.node(value);
             let walks = self.is_elementwise(value) || self.reduced_row(value).is_some();
             for operand in self.operands(value) {
-                read[operand] = true;
-                let other_plates = match self.node(operand).op {
-                    Op::PlateMember(plate, _) => self.node(value).plates.binary_search(&plate).is_err(),
-                    _ => false,
+                let other = self.node(operand);
+                let fits = match other.op {
+                    Op::PlateMember(plate, _) => !node.plates.contains(&plate),
+                    _ if self.is_elementwise(value) => {
+                        other.plates == node.plates && other.value.shape() == node.value.shape()
+                    }
+                    _ => true,
                 };
-                copied[operand] |= !(walks && other_plates);
+                copied[operand] |= !(walks && fits);
             }
         }
-        self.in_place = (0..count)
-            .map(|value| {
-                let member = matches!(self.node(value).op, Op::PlateMember(..));
-                member && read[value] && !copied[value] && self.is_computed(value)
-            })
-            .collect();
+        // What only a stack in place was made of is not computed either.
+        let mut read = vec![false; count];
+        outputs.iter().for_each(|id| read[self.root[id.index()] as usize] = true);
+        for value in (0..count).rev() {
+            if !self.is_computed(value) {
+                continue;
+            }
+            if !read[value] {
+                self.in_place[value] = true;
+                continue;
+            }
+            self.in_place[value] = !copied[value]
+                && match self.node(value).op {
+                    Op::PlateMember(..) => true,
+                    Op::EventToPlate(plate) => self.parts(value, plate).is_some(),
+                    _ => false,
+                };
+            let owners = if self.in_place[value] { self.owners(value) } else { self.operands(value) };
+            for owner in owners {
+                read[owner] = true;
+                // A constant part of a stack is not otherwise.
+                self.needed[owner] = true;
+            }
+        }
     }
 
     /// Whether a value is computed, and not given.

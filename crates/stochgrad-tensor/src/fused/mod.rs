@@ -20,7 +20,7 @@ use crate::reduce::{Reduce, reduce_row, reduce_rows};
 use crate::zip::{Operand, Zip, select_slice, zip_slice};
 use crate::{Real, Shape};
 pub use walk::View;
-use walk::Walk;
+use walk::{Walk, copy_stacked};
 
 /// The longest block: that of the leaves of a row reduction, whose order a chain keeps.
 pub const BLOCK: usize = crate::fold::BLOCK;
@@ -159,7 +159,7 @@ impl<F: Real> Scratch<F> {
 }
 
 impl<F: Real> Chain<F> {
-    /// A chain over `shape`. Each operand has the rank of `shape`, and on each axis its size or 1. A pair counts as one step. With reductions, `row` is the
+    /// A chain over `shape`. Each operand has the rank of `shape`, and on each axis its size or 1; steps know it by its first input. A pair counts as one step. With reductions, `row` is the
     /// number of elements of a row, a product of sizes of trailing axes; `registers` is how many the steps use.
     ///
     /// # Panics
@@ -184,14 +184,13 @@ impl<F: Real> Chain<F> {
         );
         let unit = if row > 0 { row } else { inner };
         let block = if unit <= BLOCK { BLOCK / unit * unit } else { BLOCK };
-        let inputs = operands
-            .iter()
-            .map(|view| {
-                let walk = Walk::new(shape, view, row, block, registers as u16);
-                registers += usize::from(matches!(walk, Walk::Copied { .. }));
-                walk
-            })
-            .collect();
+        let mut inputs = Vec::with_capacity(operands.len());
+        for view in operands {
+            let walk = Walk::new(shape, view, row, block, registers as u16);
+            registers += usize::from(matches!(walk, Walk::Copied { .. } | Walk::Stacked { .. }));
+            inputs.push(walk);
+            inputs.extend(std::iter::repeat_n(Walk::Part, view.inputs() - 1));
+        }
         let costly = steps.iter().any(|step| match step {
             Step::Map { op, .. } => op.is_transcendental(),
             Step::Zip { op, .. } => *op == Zip::Pow,
@@ -371,7 +370,7 @@ impl<F: Real> Block<'_, '_, F> {
     fn load(&mut self, first: bool) {
         for (number, (walk, input)) in self.job.chain.inputs.iter().zip(self.job.inputs).enumerate() {
             match walk {
-                Walk::Same | Walk::Single => {}
+                Walk::Same | Walk::Single | Walk::Part => {}
                 Walk::Within(strided) => self.starts[number] = strided.start(self.span.start),
                 Walk::Copied { still: true, .. } if !first => {}
                 Walk::Copied { strided, register, still } => {
@@ -380,6 +379,10 @@ impl<F: Real> Block<'_, '_, F> {
                     let len = if *still { chain.block.min(chain.len) } else { self.span.len() };
                     let register = &mut self.registers[*register as usize][..len];
                     strided.copy(self.span.start, input, register);
+                }
+                Walk::Stacked { buffers, turn, register } => {
+                    let register = &mut self.registers[*register as usize][..self.span.len()];
+                    copy_stacked(*turn, self.span.start, &self.job.inputs[number..number + buffers], register);
                 }
             }
         }
@@ -405,7 +408,10 @@ impl<F: Real> Block<'_, '_, F> {
                             Operand::Scalar(operand[start])
                         }
                     }
-                    Walk::Copied { register, .. } => Operand::Slice(&self.registers[*register as usize][..len]),
+                    Walk::Copied { register, .. } | Walk::Stacked { register, .. } => {
+                        Operand::Slice(&self.registers[*register as usize][..len])
+                    }
+                    Walk::Part => unreachable!("a step reads a stack by its first input"),
                 }
             }
         }

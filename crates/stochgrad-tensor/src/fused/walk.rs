@@ -3,21 +3,25 @@
 use smallvec::SmallVec;
 
 use crate::broadcast::repeat;
-use crate::layout::pick;
+use crate::layout::{interleave, pick};
 use crate::{Real, Shape};
 
-/// The elements of a buffer that are an operand of a chain.
+/// Where the elements of an operand of a chain are.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct View {
-    /// The size of each axis of the chain, or 1 where the operand is the same all along it, and its stride.
-    axes: SmallVec<[(usize, usize); 6]>,
-    offset: usize,
+pub struct View(Elements);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Elements {
+    /// The size of each axis of the chain, or 1 where the operand is the same all along it, and its stride in one buffer.
+    Strided { axes: SmallVec<[(usize, usize); 6]>, offset: usize },
+    /// In as many buffers, in turn: this many elements of each.
+    Stacked { buffers: usize, turn: usize },
 }
 
 impl View {
     /// All elements of a tensor that has the rank of the chain.
     pub fn whole(shape: &Shape) -> Self {
-        View { axes: shape.iter().copied().zip(shape.strides()).collect(), offset: 0 }
+        View(Elements::Strided { axes: shape.iter().copied().zip(shape.strides()).collect(), offset: 0 })
     }
 
     /// The elements at one position of an axis that the chain does not have.
@@ -25,11 +29,27 @@ impl View {
     /// # Panics
     /// If there is no such axis or position.
     pub fn member(shape: &Shape, axis: usize, position: usize) -> Self {
-        let mut view = View::whole(shape);
-        let (size, stride) = view.axes.remove(axis);
+        let mut axes: SmallVec<[(usize, usize); 6]> = shape.iter().copied().zip(shape.strides()).collect();
+        let (size, stride) = axes.remove(axis);
         assert!(position < size, "position {position} of an axis of size {size}");
-        view.offset = position * stride;
-        view
+        View(Elements::Strided { axes, offset: position * stride })
+    }
+
+    /// A tensor of the shape of the chain whose parts along an axis are tensors of their own, without that axis: as many inputs, one after
+    /// the other.
+    ///
+    /// # Panics
+    /// If there is no such axis.
+    pub fn stack(shape: &Shape, axis: usize) -> Self {
+        View(Elements::Stacked { buffers: shape[axis], turn: shape[axis + 1..].iter().product() })
+    }
+
+    /// How many inputs of the chain it takes.
+    pub(super) fn inputs(&self) -> usize {
+        match self.0 {
+            Elements::Strided { .. } => 1,
+            Elements::Stacked { buffers, .. } => buffers,
+        }
     }
 }
 
@@ -44,6 +64,10 @@ pub(super) enum Walk {
     Within(Strided),
     /// By strides, copied to this register. `still` if all blocks see the same elements.
     Copied { strided: Strided, register: u16, still: bool },
+    /// From this input and the next ones in turn, copied to this register.
+    Stacked { buffers: usize, turn: usize, register: u16 },
+    /// An input that is read with one before it.
+    Part,
 }
 
 /// Axes, the innermost last, with the strides of an operand.
@@ -57,11 +81,14 @@ impl Walk {
     /// The walk along a chain whose blocks begin at multiples of `block` elements in rows of `row` elements, or in the whole of it if
     /// `row` is 0. What is copied goes to `register`.
     pub(super) fn new(shape: &Shape, view: &View, row: usize, block: usize, register: u16) -> Self {
-        let rank = view.axes.len();
-        assert_eq!(shape.rank(), rank, "rank of an operand of a chain over {shape}");
+        let (view, offset) = match &view.0 {
+            Elements::Strided { axes, offset } => (axes, *offset),
+            &Elements::Stacked { buffers, turn } => return Walk::Stacked { buffers, turn, register },
+        };
+        assert_eq!(shape.rank(), view.len(), "rank of an operand of a chain over {shape}");
         let mut axes: SmallVec<[(usize, usize); 4]> = SmallVec::new();
-        for (&size, &(own, stride)) in shape.iter().zip(&view.axes).rev() {
-            assert!(own == size || own == 1, "operand of sizes and strides {:?} in a chain over {shape}", view.axes);
+        for (&size, &(own, stride)) in shape.iter().zip(view).rev() {
+            assert!(own == size || own == 1, "operand of sizes and strides {view:?} in a chain over {shape}");
             let stride = if own == 1 { 0 } else { stride };
             if size == 1 {
                 continue;
@@ -74,13 +101,13 @@ impl Walk {
         axes.reverse();
         let fixed = axes.iter().all(|&(_, stride)| stride == 0);
         match axes[..] {
-            _ if fixed && view.offset == 0 => return Walk::Single,
-            [(_, 1)] if view.offset == 0 => return Walk::Same,
+            _ if fixed && offset == 0 => return Walk::Single,
+            [(_, 1)] if offset == 0 => return Walk::Same,
             _ if axes.is_empty() => axes.push((1, 0)),
             _ => {}
         }
         let (run, step) = axes[axes.len() - 1];
-        let strided = Strided { axes, offset: view.offset };
+        let strided = Strided { axes, offset };
         let unit = if row > block { row } else { block };
         if step <= 1 && (run == shape.numel() || run.is_multiple_of(unit)) {
             return Walk::Within(strided);
@@ -151,6 +178,22 @@ impl Strided {
     }
 }
 
+/// Copies the elements from a position on of a stack of buffers, of which each has its turn of some elements.
+pub(super) fn copy_stacked<F: Real>(turn: usize, from: usize, buffers: &[&[F]], out: &mut [F]) {
+    if let ([a, b], 1, 0, 0) = (buffers, turn, from % 2, out.len() % 2) {
+        return interleave(&a[from / 2..], &b[from / 2..], out);
+    }
+    let (mut at, mut rest) = (from, out);
+    while !rest.is_empty() {
+        let (turns, within) = (at / turn, at % turn);
+        let (run, after) = rest.split_at_mut((turn - within).min(rest.len()));
+        let start = turns / buffers.len() * turn + within;
+        run.copy_from_slice(&buffers[turns % buffers.len()][start..start + run.len()]);
+        at += run.len();
+        rest = after;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -169,6 +212,7 @@ mod tests {
                 strided.copy(if *still { 0 } else { from }, operand, &mut out);
                 out
             }
+            Walk::Stacked { .. } | Walk::Part => unreachable!("one operand in one buffer"),
         }
     }
 
@@ -224,5 +268,29 @@ mod tests {
         ));
         let row = Walk::new(&shape, &View::whole(&Shape::from([1, 32])), 0, 64, 3);
         assert!(matches!(row, Walk::Copied { still: true, .. }));
+    }
+
+    #[test]
+    fn stacks_are_read_in_turn() {
+        for sizes in [[7, 2, 1], [3, 2, 5], [4, 3, 2], [1, 3, 1]] {
+            let [outer, buffers, turn] = sizes;
+            let view = View::stack(&Shape::from(sizes), 1);
+            assert_eq!(view.inputs(), buffers);
+            assert_eq!(view, View(Elements::Stacked { buffers, turn }));
+            let parts: Vec<Vec<f64>> =
+                (0..buffers).map(|part| (0..outer * turn).map(|i| (100 * part + i) as f64).collect()).collect();
+            let parts: Vec<&[f64]> = parts.iter().map(Vec::as_slice).collect();
+            let len = outer * buffers * turn;
+            for block in 1..=len {
+                for from in (0..len).step_by(block) {
+                    let mut out = vec![f64::NAN; block.min(len - from)];
+                    copy_stacked(turn, from, &parts, &mut out);
+                    for (at, found) in (from..).zip(out) {
+                        let (row, part, i) = (at / (buffers * turn), at / turn % buffers, at % turn);
+                        assert_eq!(found, (100 * part + row * turn + i) as f64, "{sizes:?} at {at}");
+                    }
+                }
+            }
+        }
     }
 }
