@@ -258,6 +258,25 @@ fn members_and_stacks_are_read_where_they_are() {
     }
 }
 
+/// Three values of some elements stacked, and functions of the stack.
+fn triple<'t>(tape: &'t Tape<f64>, inputs: &[Tensor<f64>]) -> Recorded<'t> {
+    let batch = tape.plate("batch", 90, PlateKind::Data, &[]);
+    let three = tape.plate("three", 3, PlateKind::Alternatives, &[batch]);
+    let x = tape.constant_on(&[batch], &inputs[0]);
+    let stack = Var::stack(&[x, x.sin(), x * x]).unwrap().event_to_plate(three);
+    (vec![x], vec![stack.tanh() - 1.0, stack.sum()])
+}
+
+#[test]
+fn stacks_of_long_parts_are_read_where_they_are() {
+    for (elements, in_place) in [(1, false), (20, true)] {
+        for threads in [1, 2] {
+            let program = check(threads, &[vec![90, elements]], |tape, inputs, _| triple(tape, inputs));
+            assert_eq!(!format!("{program:?}").contains("Concat"), in_place, "{program:?}");
+        }
+    }
+}
+
 #[test]
 fn long_recordings_compile_in_time_that_grows_with_their_length() {
     let tape = Tape::<f64>::new();

@@ -224,6 +224,18 @@ impl<'a, F: Real> Recording<'a, F> {
             .collect()
     }
 
+    /// Whether a stack has parts that can be put together faster in each block that reads it than once in memory: two of them, or a few that take
+    /// long turns.
+    fn is_worth_interleaving(&self, value: usize, plate: Plate) -> bool {
+        const MOST: usize = 8;
+        const TURN: usize = 16;
+        let node = self.node(value);
+        let size = self.plate_size(plate);
+        let turn: usize =
+            node.value.shape().iter().skip(node.plates.partition_point(|other| *other <= plate)).product();
+        (size == 2 || size <= MOST && turn >= TURN) && self.parts(value, plate).is_some()
+    }
+
     fn find_needed(&mut self, outputs: &[Id]) {
         let mut pending: Vec<usize> = outputs.iter().map(|id| self.root[id.index()] as usize).collect();
         while let Some(value) = pending.pop() {
@@ -268,7 +280,7 @@ impl<'a, F: Real> Recording<'a, F> {
             self.in_place[value] = !copied[value]
                 && match self.node(value).op {
                     Op::PlateMember(..) => true,
-                    Op::EventToPlate(plate) => self.parts(value, plate).is_some(),
+                    Op::EventToPlate(plate) => self.is_worth_interleaving(value, plate),
                     _ => false,
                 };
             let owners = if self.in_place[value] { self.owners(value) } else { self.operands(value) };
