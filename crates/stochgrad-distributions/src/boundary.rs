@@ -7,7 +7,8 @@
 
 use std::sync::Arc;
 use stochgrad_tape::{Primitive, PrimitiveInputs, SetId, Smoothness, Var};
-use stochgrad_tensor::{Real, Tensor};
+use stochgrad_tensor::zip::{Zip, zip};
+use stochgrad_tensor::{Pool, Real, Tensor};
 
 /// Whether the boundary itself is part of the support.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,7 +20,10 @@ pub(crate) enum Boundary {
 impl Boundary {
     /// Whether a number with this distance from the boundary, positive on the inner side, is outside. NaN is not.
     fn excludes<F: Real>(self, distance: F) -> bool {
-        distance < F::ZERO || (self == Boundary::Excluded && distance == F::ZERO)
+        match self {
+            Boundary::Included => distance < F::ZERO,
+            Boundary::Excluded => distance <= F::ZERO,
+        }
     }
 
     /// 1 where a number with this distance from the boundary, positive on the inner side, is outside the support, else 0.
@@ -70,7 +74,11 @@ impl<F: Real> Primitive<F> for Outside {
         let [distance] = inputs.values else {
             return Err(format!("expected one value, came {}", inputs.values.len()));
         };
-        Ok(distance.map(|x| if self.boundary.excludes(x) { F::ONE } else { F::ZERO }))
+        let outside = match self.boundary {
+            Boundary::Included => Zip::Less,
+            Boundary::Excluded => Zip::LessEqual,
+        };
+        Ok(zip(&Pool::new(), outside, distance, &Tensor::scalar(F::ZERO)))
     }
 
     fn gradient<'t>(
@@ -88,6 +96,11 @@ impl<F: Real> Primitive<F> for Outside {
 
     fn holds(&self, inputs: PrimitiveInputs<'_, F>) -> Result<(), String> {
         if self.seen || !self.random {
+            return Ok(());
+        }
+        // Without leaving the loop at the first one, it is one over vectors.
+        let any = |distance: &[F]| distance.iter().fold(false, |any, &x| any | self.boundary.excludes(x));
+        if !inputs.values.iter().any(|distance| any(distance.as_slice())) {
             return Ok(());
         }
         let mut elements = inputs.values.iter().flat_map(|distance| distance.as_slice());
