@@ -81,7 +81,7 @@ pub fn per_estimate<'t>(graph: &Graph<'t, f32>, name: &str, value: &Tensor<f32>)
         Some(plate) => plate,
         None => {
             let plate = graph.plate("estimates", value.shape().first().copied().unwrap_or(0))?;
-            graph.set_summed(plate, true);
+            graph.set_summed(plate, true)?;
             plate
         }
     };

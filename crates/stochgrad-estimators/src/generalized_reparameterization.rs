@@ -278,7 +278,7 @@ mod tests {
         for run in 0..30 {
             let graph = Graph::new(workspace.tape(), Seed::new(3).step(run));
             let copies = graph.plate("copies", COPIES).unwrap();
-            graph.set_summed(copies, true);
+            graph.set_summed(copies, true).unwrap();
             let t = graph.param("t", vec![1.7; COPIES]).unwrap().event_to_plate(copies);
             let x = graph.sample("x", &Gamma::new(t, 1.0), &method()).unwrap();
             graph.cost("cost", cost(x)).unwrap();

@@ -160,7 +160,7 @@ mod tests {
         for run in 0..runs {
             let graph = Graph::new(workspace.tape(), Seed::new(3).step(run));
             let copies = graph.plate("copies", COPIES).unwrap();
-            graph.set_summed(copies, true);
+            graph.set_summed(copies, true).unwrap();
             let alpha = graph.param("alpha", vec![2.0; COPIES]).unwrap().event_to_plate(copies);
             let x = graph.sample("x", &Beta::new(alpha, 3.0), &method()).unwrap();
             graph.cost("cost", (x * 5.0).cos()).unwrap();

@@ -354,7 +354,7 @@ mod tests {
             let model = move |graph: &Graph<'_, f64>| {
                 let t = graph.param("t", 0.3)?;
                 let times = graph.plate("times", 3)?;
-                graph.set_summed(times, true);
+                graph.set_summed(times, true)?;
                 let method = ScoreFunction::new().along(times).baseline(Constant(b));
                 let x = graph.sample("x", &Bernoulli::from_logits(t), &method)?;
                 graph.cost("total", x.sum_over(times).exp() * 0.0 + 5.0)

@@ -302,7 +302,7 @@ impl<'a, 't, F: Real> CostContext<'a, 't, F> {
         self.builder.nodes[self.node].plate
     }
 
-    /// The plates of the node, closed under "was sampled inside".
+    /// The plates of the node: those of its parameters, of its value, and of the weights of its samples.
     pub fn plates(&self) -> &Plates {
         &self.builder.nodes[self.node].plates
     }

@@ -1,5 +1,7 @@
 //! Costs: what is differentiated.
 
+use crate::reduction::reduced_plates;
+use crate::surrogate::{merge, without};
 use std::panic::Location;
 use stochgrad_tape::{IdMap, Op, PlateReduction, Plates, Var, Weights};
 use stochgrad_tensor::Real;
@@ -16,69 +18,128 @@ pub(crate) struct Cost<'t, F: Real> {
 
 #[derive(Clone)]
 pub(crate) struct Part<'t, F: Real> {
-    /// One number for each combination of plate members, before any plate is averaged.
+    /// One number for each combination of plate members, before any plate is reduced.
     pub(crate) value: Var<'t, F>,
-    /// The plates of the value, closed under "was sampled inside".
+    /// The plates over which the value is reduced.
     pub(crate) plates: Plates,
 }
 
-/// How deep a linear expression is searched for averages over plates.
+/// How deep a linear expression is searched for reductions of plates.
 const DEPTH: usize = 16;
 
-/// Takes averages over plates off a cost.
-///
-/// `mean_over(samples)` before `cost` would hide from the surrogate which member caused which cost, and multiply the variance
-/// by the number of members. The average is taken by the surrogate anyway, with the plate's weights; so sums and
-/// multiples of averages are split into parts that still have the plates.
-pub(crate) fn peel<'t, F: Real>(value: Var<'t, F>) -> Vec<Var<'t, F>> {
-    peeled(value, DEPTH).unwrap_or_else(|| vec![value])
+/// An expression as a sum of terms, from which reductions of plates have been taken off.
+struct Split<'t, F: Real> {
+    terms: Vec<Term<'t, F>>,
+    /// The plates over which the expression itself is reduced.
+    plates: Plates,
 }
 
-fn peeled<'t, F: Real>(value: Var<'t, F>, depth: usize) -> Option<Vec<Var<'t, F>>> {
+struct Term<'t, F: Real> {
+    value: Var<'t, F>,
+    /// The plates that the term carries and the expression has reduced.
+    peeled: Plates,
+}
+
+/// Takes reductions of plates off a cost where the surrogate makes them anyway.
+///
+/// `mean_over(samples)` before `cost` would hide from the surrogate which member caused which cost, and multiply the variance
+/// by the number of members. The surrogate reduces the plate itself, with the plate's weights; so sums and
+/// multiples of reductions are split into terms that still carry the plates. The terms, each reduced over the plates that
+/// it carries, add up to the cost, reduced over the plates that it carries.
+pub(crate) fn peel<'t, F: Real>(value: Var<'t, F>) -> Vec<Var<'t, F>> {
+    split(value, DEPTH).map_or_else(|| vec![value], |split| split.terms.into_iter().map(|term| term.value).collect())
+}
+
+fn split<'t, F: Real>(value: Var<'t, F>, depth: usize) -> Option<Split<'t, F>> {
     if depth == 0 {
         return None;
     }
     let op = value.op()?;
     let inputs = value.inputs();
     let tape = value.tape();
-    let again = |part: Var<'t, F>| {
-        let mut map = IdMap::identity();
-        map.insert(inputs[0].id(), part.id());
-        tape.record_again(value, &map)
-    };
     match op {
         Op::PlateReduce(plate, how) => {
-            let average = match (tape.weights(plate), how) {
+            let is_own = match (tape.weights(plate), how) {
                 (Weights::Mean, PlateReduction::Mean) | (Weights::Sum, PlateReduction::Sum) => true,
                 (Weights::Given { id, .. }, PlateReduction::Weighted) => inputs[1].id() == id,
                 _ => false,
             };
-            let unreduced = inputs[0];
-            (average && unreduced.plates().contains(&plate))
-                .then(|| peeled(unreduced, depth - 1).unwrap_or_else(|| vec![unreduced]))
+            let mut reduced = split(inputs[0], depth - 1).unwrap_or_else(|| whole(inputs[0]));
+            // The states of an enumerated node carry the plates of its parameters by their weights only.
+            if !is_own || !reduced.plates.contains(&plate) {
+                return None;
+            }
+            reduced.terms.iter_mut().for_each(|term| merge(&mut term.peeled, &[plate]));
+            reduced.plates.retain(|other| *other != plate);
+            Some(reduced)
         }
         Op::Map(Map::Neg | Map::MulScalar(_)) | Op::Reduce(Reduce::Sum, _) => {
-            Some(peeled(inputs[0], depth - 1)?.into_iter().map(again).collect())
+            let mut split = split(inputs[0], depth - 1)?;
+            for term in &mut split.terms {
+                let mut map = IdMap::identity();
+                map.insert(inputs[0].id(), term.value.id());
+                term.value = tape.record_again(value, &map);
+            }
+            Some(split)
         }
-        Op::Map(Map::AddScalar(number)) => {
-            let mut parts = peeled(inputs[0], depth - 1)?;
-            parts.push(tape.constant(number).expand_plates(&value.plates()).broadcast_to(value.shape()));
-            Some(parts)
-        }
+        Op::Map(Map::AddScalar(number)) => add(value, split(inputs[0], depth - 1)?, whole(tape.constant(number))),
         Op::Zip(zip @ (Zip::Add | Zip::Sub)) => {
-            let (left, right) = (peeled(inputs[0], depth - 1), peeled(inputs[1], depth - 1));
+            let (left, right) = (split(inputs[0], depth - 1), split(inputs[1], depth - 1));
             if left.is_none() && right.is_none() {
                 return None;
             }
-            // Both sides must lie on the plates of the sum: a constant counts once for each member.
-            let spread = |parts: Vec<Var<'t, F>>| {
-                parts.into_iter().map(|part| part.expand_plates(&value.plates()).broadcast_to(value.shape()))
-            };
-            let mut parts: Vec<Var<'t, F>> = spread(left.unwrap_or_else(|| vec![inputs[0]])).collect();
-            let right = spread(right.unwrap_or_else(|| vec![inputs[1]]));
-            parts.extend(right.map(|part| if zip == Zip::Sub { -part } else { part }));
-            Some(parts)
+            let left = left.unwrap_or_else(|| whole(inputs[0]));
+            let mut right = right.unwrap_or_else(|| whole(inputs[1]));
+            if zip == Zip::Sub {
+                right.terms.iter_mut().for_each(|term| term.value = -term.value);
+            }
+            add(value, left, right)
         }
         _ => None,
     }
+}
+
+/// An expression as its only term.
+fn whole<F: Real>(value: Var<'_, F>) -> Split<'_, F> {
+    Split { plates: reduced_plates(value.tape(), &value.plates()), terms: vec![Term { value, peeled: Plates::new() }] }
+}
+
+/// The terms of both operands as terms of their sum, which lies on the plates of both: a constant counts once for each member.
+///
+/// The sum may lie on a plate that an operand has reduced, as in `x + x.sum_over(plate)`. The operand is then constant
+/// along the plate, and counts as often as the weights of the plate say. `None` if these are recorded values: such a
+/// sum stays as it is.
+fn add<'t, F: Real>(sum: Var<'t, F>, left: Split<'t, F>, right: Split<'t, F>) -> Option<Split<'t, F>> {
+    let tape = sum.tape();
+    let mut plates = left.plates;
+    merge(&mut plates, &right.plates);
+    let all = reduced_plates(tape, &sum.plates());
+    let count = |mut term: Term<'t, F>| {
+        let own = reduced_plates(tape, &term.value.plates());
+        let again: Plates = term.peeled.iter().copied().filter(|plate| plates.contains(plate)).collect();
+        term.peeled.retain(|plate| !again.contains(plate));
+        // Weights on the plates of the sum may bring in a plate that all of its terms have reduced. A term that lacks the
+        // plate must not get it that way: it is counted and not repeated.
+        let repeats = all.iter().all(|plate| plates.contains(plate) || own.contains(plate));
+        let counted: Plates = match repeats {
+            true => again.clone(),
+            false => plates.iter().copied().filter(|plate| again.contains(plate) || !own.contains(plate)).collect(),
+        };
+        let mut count = 1.0;
+        for &plate in &counted {
+            match tape.weights(plate) {
+                Weights::Mean => {}
+                Weights::Sum => count *= tape.plate_size(plate) as f64,
+                // The weights add up to one on average, if not always.
+                Weights::Given { .. } if !again.contains(&plate) => {}
+                Weights::Given { .. } => return None,
+            }
+        }
+        let value = if count == 1.0 { term.value } else { term.value * count };
+        let value = if repeats { value.expand_plates(&without(&sum.plates(), &again)) } else { value };
+        term.value = value.broadcast_to(sum.shape());
+        Some(term)
+    };
+    let terms = left.terms.into_iter().chain(right.terms).map(count).collect::<Option<_>>()?;
+    Some(Split { terms, plates })
 }

@@ -4,9 +4,10 @@ use crate::context::NodeCost;
 use crate::cost::{Cost, Part};
 use crate::error::{GraphError, GraphResult};
 use crate::node::StochasticNode;
+use crate::reduction::reduce;
 use crate::sums::SubsetSums;
 use crate::surrogate::{Builder, without};
-use stochgrad_tape::{Id, IdMap, Op, Plate, PlateKind, Plates, Var, Weights};
+use stochgrad_tape::{IdMap, Plate, PlateKind, Plates, Var};
 use stochgrad_tensor::Real;
 
 impl<'t, F: Real> Builder<'_, 't, F> {
@@ -28,59 +29,13 @@ impl<'t, F: Real> Builder<'_, 't, F> {
             .averages
             .borrow_mut()
             .entry(key)
-            .or_insert_with(|| self.reduce_with(value.stop_gradient(), &outside, &IdMap::identity(), true))
+            .or_insert_with(|| reduce(value.stop_gradient(), &outside, &IdMap::identity(), true))
     }
 
     /// The plates of a node whose members a cost saw jointly.
     pub(crate) fn joint_with(&self, node: usize, (cost, part): (usize, usize)) -> Plates {
         let Part { value, plates } = &self.costs[cost].parts[part];
         self.joint_plates(node, &self.nodes[node].plates, plates, value.id())
-    }
-
-    /// Weighted sets of several members of a plate (the states of a node for each image) lie side by side by accident: the first state of one is not
-    /// drawn together with the first state of another. A cost that reduces that plate while the sets are still there is refused.
-    pub(crate) fn check_weighted_sets(&self) -> GraphResult<()> {
-        for (index, node) in self.nodes.iter().enumerate() {
-            let Some((set, Weights::Given { id, .. })) = node.plate.map(|plate| (plate, self.tape.weights(plate)))
-            else {
-                continue;
-            };
-            let varying = without(&self.tape.var(id)?.plates(), &[set]);
-            if varying.is_empty() {
-                continue;
-            }
-            let cone = self.tape.cone(node.value.id(), self.end);
-            let mut pending: Vec<Id> =
-                self.downstream(index).map(|(cost, part)| self.costs[cost].parts[part].value.id()).collect();
-            let mut seen = std::collections::HashSet::new();
-            while let Some(id) = pending.pop() {
-                if cone.binary_search(&id).is_err() || !seen.insert(id) {
-                    continue;
-                }
-                let var = self.tape.var(id)?;
-                let kept = var.plates();
-                // The states of a node downstream lack the plates of its parameters: its weights carry them.
-                let is_node = matches!(var.op(), Some(Op::Sample(_)));
-                for (at, input) in var.inputs().into_iter().enumerate() {
-                    if is_node && at > 0 {
-                        pending.push(input.id());
-                        continue;
-                    }
-                    let plates = input.plates();
-                    let lost = plates.iter().find(|plate| varying.contains(plate) && !kept.contains(plate));
-                    if let (Some(&lost), true) = (lost, plates.contains(&set)) {
-                        return Err(node.refused(format!(
-                            "a cost depends on several members of plate \"{}\" together, and each of them has a weighted set of values of its own; keep that \
-                             plate in the cost, average over plate \"{}\" first, or use a method with independent samples, such as ScoreFunction",
-                            self.tape.plate_name(lost),
-                            self.tape.plate_name(set)
-                        )));
-                    }
-                    pending.push(input.id());
-                }
-            }
-        }
-        Ok(())
     }
 
     /// Members drawn by a plan depend on one another: a cost of several of them has another mean than one of independent members, whatever its gradient.
@@ -144,7 +99,7 @@ impl<'t, F: Real> Builder<'_, 't, F> {
             for at in parts.iter().filter(|at| self.joint_with(node, **at) == total.joint) {
                 let part = &self.costs[at.0].parts[at.1];
                 let outside = without(&part.plates, &without(plates, &total.joint));
-                let average = self.reduce_with(part.value, &outside, &IdMap::identity(), true);
+                let average = reduce(part.value, &outside, &IdMap::identity(), true);
                 sum = sum + average.plates().iter().fold(average, |sum, &plate| sum.sum_over(plate));
             }
             let gradient = self.tape.gradients(sum, &[*value])?[0];

@@ -84,6 +84,35 @@ pub enum GraphError {
         /// Where it was made.
         at: &'static Location<'static>,
     },
+    /// A reduction of a plate that changes after it was used.
+    #[error(
+        "plate \"{plate}\" was used at {used}, which fixed how it is reduced ({at}); say whether it is summed right after \
+         making it, before the first node or cost that carries it"
+    )]
+    Reduction {
+        /// The plate.
+        plate: String,
+        /// Where a node or a cost used it first.
+        used: &'static Location<'static>,
+        /// Where another reduction was asked for.
+        at: &'static Location<'static>,
+    },
+    /// Host code that read a set of values that are not independent draws.
+    #[error(
+        "node \"{node}\" ({method}): host code read its values along plate \"{plate}\", which lie side by side and are not \
+         independent draws ({at}); what the code makes of one of them has no expectation. Write a branch with select(), average \
+         over plate \"{plate}\" before reading, read with peek() what nothing depends on, or use ScoreFunction for the node"
+    )]
+    HostRead {
+        /// The stochastic node.
+        node: String,
+        /// Its gradient method.
+        method: String,
+        /// The plate of its values.
+        plate: String,
+        /// Where the value was read.
+        at: &'static Location<'static>,
+    },
     /// Data that does not fit its plate.
     #[error("data \"{name}\": {problem} ({at})")]
     Data {

@@ -7,13 +7,14 @@ use crate::error::{GraphError, GraphResult};
 use crate::method::{GradientMethod, SamplePlate, SampleSet};
 use crate::node::{Erased, StochasticNode};
 use crate::qualification::{OpenPath, Qualification};
+use crate::reduction::{reduce, reduced_plates};
 use crate::surrogate::merge;
 use std::cell::{Cell, Ref, RefCell, RefMut};
 use std::collections::HashMap;
 use std::panic::Location;
 use std::rc::Rc;
 use stochgrad_distributions::{Family, KeyedNoise, Live, NoiseSource};
-use stochgrad_tape::{IntoTensor, Plate, PlateKind, Plates, Tape, TapeError, Var, Weights};
+use stochgrad_tape::{IdMap, IntoTensor, Plate, PlateKind, Plates, Tape, TapeError, Var, Weights};
 use stochgrad_tensor::{Real, Shape, Tensor};
 
 /// A recording of a model: parameters, data, stochastic nodes and costs on one tape.
@@ -56,9 +57,27 @@ pub(crate) struct State<'t, F: Real> {
     pub(crate) qualifications: Vec<Qualification<'t, F>>,
     pub(crate) open_paths: Vec<OpenPath>,
     plates: HashMap<String, Plate>,
+    /// The plates that nodes and costs carry, and where they were used first: their reductions are fixed.
+    used: Vec<(Plate, &'static Location<'static>)>,
     addresses: HashMap<Address, &'static Location<'static>>,
     /// Log-probabilities of all draws, when the joint law is recorded.
     log_probs: Vec<Var<'t, F>>,
+}
+
+impl<F: Real> State<'_, F> {
+    /// Whether a plate was made by the user, so that several nodes may share it.
+    fn is_named(&self, plate: Plate) -> bool {
+        self.plates.values().any(|known| *known == plate)
+    }
+
+    /// Fixes the reductions of some plates.
+    fn use_plates(&mut self, plates: &[Plate], at: &'static Location<'static>) {
+        for &plate in plates {
+            if !self.used.iter().any(|(known, _)| *known == plate) {
+                self.used.push((plate, at));
+            }
+        }
+    }
 }
 
 pub(crate) struct NamedParameter<'t, F: Real> {
@@ -92,6 +111,7 @@ impl<'t, F: Real> Graph<'t, F> {
             qualifications: Vec::new(),
             open_paths: Vec::new(),
             plates: HashMap::new(),
+            used: Vec::new(),
             addresses: HashMap::new(),
             log_probs: Vec::new(),
         };
@@ -292,9 +312,25 @@ impl<'t, F: Real> Graph<'t, F> {
         state.plates.get(name).copied().or_else(of_node)
     }
 
-    /// Says how a plate is averaged: by its size (as all plates are at first), or summed, as for time steps.
-    pub fn set_summed(&self, plate: Plate, summed: bool) {
-        self.tape.set_weights(plate, if summed { Weights::Sum } else { Weights::Mean });
+    /// Says how costs are reduced over a plate: averaged (as all plates are at first), or summed, as for time steps.
+    ///
+    /// Say so right after making the plate. A node or a cost that carries the plate has used its reduction, which cannot
+    /// change any more: an average that a cost was recorded with would silently become a sum.
+    ///
+    /// # Errors
+    /// If a node or a cost has used the other reduction, and for a plate whose members have weights.
+    #[track_caller]
+    pub fn set_summed(&self, plate: Plate, summed: bool) -> GraphResult<()> {
+        let at = Location::caller();
+        let asked = if summed { Weights::Sum } else { Weights::Mean };
+        if self.tape.weights(plate) == asked {
+            return Ok(());
+        }
+        if let Some((_, used)) = self.state().used.iter().find(|(known, _)| *known == plate) {
+            return Err(GraphError::Reduction { plate: self.tape.plate_name(plate), used, at });
+        }
+        self.tape.set_weights(plate, asked);
+        Ok(())
     }
 
     /// A stochastic node: draws from a distribution, to be differentiated by a gradient method.
@@ -338,6 +374,18 @@ impl<'t, F: Real> Graph<'t, F> {
             set.value = self.tape.constant_on(&set.value.plates(), value);
         }
         if let (Some(plate), Some((weights, differentiable))) = (set.plate, set.weights) {
+            if self.state().is_named(plate) {
+                return Err(GraphError::Refused {
+                    node: address.to_string(),
+                    method: method.name(),
+                    problem: format!(
+                        "its samples have weights, and other nodes may share plate \"{}\"; weighted samples need a plate of the \
+                         node's own",
+                        self.tape.plate_name(plate)
+                    ),
+                    at,
+                });
+            }
             let weights = if differentiable { weights } else { weights.stop_gradient() };
             self.tape.set_weights(plate, Weights::Given { id: weights.id(), differentiable });
         }
@@ -350,7 +398,7 @@ impl<'t, F: Real> Graph<'t, F> {
         let node = StochasticNode {
             site,
             value,
-            plates: self.tape.closure(&carried),
+            plates: reduced_plates(self.tape, &carried),
             plate: set.plate,
             parameters,
             distribution: distribution.name(),
@@ -360,6 +408,7 @@ impl<'t, F: Real> Graph<'t, F> {
         };
         let mut state = self.state.borrow_mut();
         state.addresses.insert(address, at);
+        state.use_plates(&node.plates, at);
         state.nodes.push(node);
         Ok(value)
     }
@@ -394,11 +443,7 @@ impl<'t, F: Real> Graph<'t, F> {
         let state = self.state();
         let mut total = self.tape.constant(0.0);
         for part in state.costs.iter().flat_map(|cost| &cost.parts) {
-            total = total
-                + part.plates.iter().rev().fold(part.value, |value, &plate| match self.tape.weights(plate) {
-                    Weights::Sum => value.sum_over(plate),
-                    _ => value.mean_over(plate),
-                });
+            total = total + reduce(part.value, &part.plates, &IdMap::identity(), false);
         }
         total
     }
@@ -430,16 +475,18 @@ impl<'t, F: Real> Graph<'t, F> {
         if let Some(position) = value.inspect()?.as_slice().iter().position(|x| x.is_nan()) {
             return Err(GraphError::CostNan { name: name.into(), position, at });
         }
-        let parts = peel(value)
+        let parts: Vec<_> = peel(value)
             .into_iter()
             .map(|part| {
                 // Recorded anew, so that it descends from whatever host code has read by now.
                 let value = part.reshape(Shape::scalar());
-                Part { value, plates: self.tape.closure(&value.plates()) }
+                Part { value, plates: reduced_plates(self.tape, &value.plates()) }
             })
             .collect();
         self.tape.check()?;
-        self.state.borrow_mut().costs.push(Cost { name: name.into(), parts, at });
+        let mut state = self.state.borrow_mut();
+        parts.iter().for_each(|part| state.use_plates(&part.plates, at));
+        state.costs.push(Cost { name: name.into(), parts, at });
         Ok(())
     }
 }

@@ -28,11 +28,13 @@ mod node;
 mod paths;
 mod profile;
 mod qualification;
+mod reduction;
 mod replay;
 mod statement;
 mod sums;
 mod surrogate;
 mod sweep;
+mod weighted_sets;
 
 pub use address::{Address, Seed};
 pub use compiled::CompiledGraph;

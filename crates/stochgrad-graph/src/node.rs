@@ -19,7 +19,7 @@ pub(crate) struct StochasticNode<'t, F: Real> {
     pub(crate) site: SiteId,
     /// The recorded sample.
     pub(crate) value: Var<'t, F>,
-    /// The plates of the value, closed under "was sampled inside".
+    /// The plates of the parameters, of the value, and of the weights: what is made of the node is reduced over them.
     pub(crate) plates: Plates,
     /// The plate that the method made, or the shared one.
     pub(crate) plate: Option<Plate>,

@@ -7,6 +7,7 @@
 use crate::context::{ElementDifference, NodeCost, SampleContext};
 use crate::error::{GraphError, GraphResult};
 use crate::node::StochasticNode;
+use crate::reduction::{reduce, reduced_plates};
 use crate::surrogate::{Builder, merge, without};
 use std::collections::HashMap;
 use stochgrad_tape::{Id, IdMap, Op, Plate, PlateKind, Plates, SiteId, Smoothness, Var, Weights};
@@ -152,7 +153,7 @@ impl<'t, F: Real> Builder<'_, 't, F> {
                     let part = &self.costs[at].parts[number];
                     let again = self.tape.var(ids.get(part.value.id()))?;
                     let outside = without(&part.plates, &without(plates, &joint));
-                    let value = self.reduce_with(again, &outside, &ids, true);
+                    let value = reduce(again, &outside, &ids, true);
                     sum = Some(sum.map_or(value, |sum| sum + value));
                 }
             }
@@ -197,8 +198,8 @@ impl<'t, F: Real> Builder<'_, 't, F> {
                 let again = self.tape.var(ids.get(part.value.id()))?;
                 let mut carried = part.plates.clone();
                 merge(&mut carried, &again.plates());
-                let outside = without(&self.tape.closure(&carried), &without(plates, &total.joint));
-                let again = self.reduce_with(again, &outside, &ids, true);
+                let outside = without(&reduced_plates(self.tape, &carried), &without(plates, &total.joint));
+                let again = reduce(again, &outside, &ids, true);
                 sum = Some(sum.map_or(again, |sum| sum + again));
             }
             let again = sum.unwrap_or(total.value);
@@ -207,14 +208,18 @@ impl<'t, F: Real> Builder<'_, 't, F> {
         Ok(found)
     }
 
+    /// Whether the values of a node are drawn again, and are not recorded functions of its parameters.
+    fn is_redrawn(&self, site: SiteId) -> bool {
+        let node = self.nodes.get(site.0 as usize).filter(|node| node.site == site);
+        node.is_none_or(|node| !node.method.redraws_by_recording())
+    }
+
     /// Plates of the node's value whose members a replay must tell apart: something downstream reduces them, or picks members out, or has
     /// noise of its own for each of them.
     fn distinct_plates(&self, node: usize, cone: &[Id]) -> GraphResult<Plates> {
         for &id in cone {
             let redrawn = match self.tape.var(id)?.op() {
-                Some(Op::Sample(site)) => {
-                    self.nodes.get(site.0 as usize).is_none_or(|node| !node.method.redraws_by_recording())
-                }
+                Some(Op::Sample(site)) => self.is_redrawn(site),
                 Some(Op::Custom(_)) => true,
                 _ => false,
             };
@@ -240,20 +245,26 @@ impl<'t, F: Real> Builder<'_, 't, F> {
         for &id in &cone {
             let var = self.tape.var(id)?;
             let inputs = var.inputs();
-            let lost = inputs.iter().find(|input| {
+            let loses = |input: &Var<'t, F>| {
                 let below = input.id() == value.id() || cone.binary_search(&input.id()).is_ok();
-                below && !ids.changes(input.id()) && input.plates().contains(&plate) && !var.plates().contains(&plate)
-            });
-            let again = match (lost, var.op()) {
-                (Some(input), Some(Op::PlateReduce(..))) => {
-                    let mut here = IdMap::identity();
-                    here.insert(input.id(), change(input.stop_gradient()).id());
+                below && input.plates().contains(&plate) && !var.plates().contains(&plate)
+            };
+            let lost: Vec<bool> = inputs.iter().map(loses).collect();
+            let changed = inputs.iter().any(|input| ids.changes(input.id()));
+            let again = match (lost.iter().filter(|lost| **lost).count(), var.op()) {
+                // What is reduced may contain other reductions, which have been changed already.
+                (1, Some(Op::PlateReduce(..))) if lost[0] => {
+                    let mut here = ids.clone();
+                    here.insert(inputs[0].id(), change(self.tape.var(ids.get(inputs[0].id()))?.stop_gradient()).id());
                     self.tape.record_again(var, &here)
                 }
-                // Some members were picked out: what depends on which of them is not known.
-                (Some(_), _) => return Ok(Vec::new()),
-                (None, _) if inputs.iter().any(|input| ids.changes(input.id())) => self.tape.record_again(var, &ids),
-                (None, _) => continue,
+                // Nothing on the way depends on several members.
+                (0, _) if !changed => continue,
+                // A node that is drawn again has taken its value from all members, the one that is left out included.
+                (0, Some(Op::Sample(site))) if self.is_redrawn(site) => return Ok(Vec::new()),
+                (0, _) => self.tape.record_again(var, &ids),
+                // Some members were picked out, or weigh one another: what depends on which of them is not known.
+                _ => return Ok(Vec::new()),
             };
             ids.insert(id, again.id());
         }
@@ -273,7 +284,7 @@ impl<'t, F: Real> Builder<'_, 't, F> {
                 match self.tape.var(ids.get(part.value.id())) {
                     Ok(again) => {
                         let outside = without(&part.plates, &without(&self.nodes[node].plates, &cost.joint));
-                        let value = self.reduce_with(again.stop_gradient(), &outside, &IdMap::identity(), true);
+                        let value = reduce(again.stop_gradient(), &outside, &IdMap::identity(), true);
                         sum = Some(sum.map_or(value, |sum| sum + value));
                     }
                     Err(problem) => error = Some(problem),
@@ -399,11 +410,10 @@ impl<'t, F: Real> Builder<'_, 't, F> {
             let kept = without(&without(own, coupled), &missing);
             let mut outside = part.plates.clone();
             merge(&mut outside, &again.plates());
-            let mut outside = without(&self.tape.closure(&outside), &kept);
+            let mut outside = without(&reduced_plates(self.tape, &outside), &kept);
             outside.retain(|plate| Some(*plate) != alternatives);
-            let replayed = self.reduce_with(again, &outside, ids, true);
-            let primal =
-                self.reduce_with(part.value.stop_gradient(), &without(&part.plates, &kept), &IdMap::identity(), true);
+            let replayed = reduce(again, &outside, ids, true);
+            let primal = reduce(part.value.stop_gradient(), &without(&part.plates, &kept), &IdMap::identity(), true);
             let mut full = kept.clone();
             merge(&mut full, alternatives.as_slice());
             let difference = (replayed - primal).expand_plates(&full);

@@ -8,7 +8,8 @@
 //! * $l_i$ is the gradient function of node $i$, $a_j$ the control variate of node $j$ (value and mean zero).
 //! * $\mathrm{anc}\,C$ are the stochastic ancestors of the cost: only they are credited with it. $\mathrm{anc}\,j$ are those of node
 //!   $j$ **without $j$ itself**: with its own $l_j$ in the box, every derivative from the second on would be biased.
-//! * $P$ are the plates, closed under "was sampled inside"; $R$ averages them by their weights, the inner ones first.
+//! * $P$ are the plates that a scalar carries, and those that the weights of a reduced plate bring in; $R$ reduces each of them
+//!   once, by its weights, the inner ones first. A plate that a scalar lacks is never reduced (the module `reduction`).
 //! * A cost that lacks a plate of an ancestor, or depends on several members along it, was caused by all its members
 //!   together: their $l$ are summed.
 //!
@@ -26,6 +27,7 @@ use crate::method::{AuxiliaryLoss, GradientTerm, Terms, Update};
 use crate::mixing::Mixing;
 use crate::node::{Bind, StochasticNode};
 use crate::paths::worst_paths;
+use crate::reduction::reduce;
 use crate::sums::{SubsetSums, members};
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -241,21 +243,9 @@ impl<'a, 't, F: Real> Builder<'a, 't, F> {
         })
     }
 
-    /// Averages over plates by their weights, the inner plates first.
-    pub(crate) fn reduce(&self, value: Var<'t, F>, plates: &Plates) -> Var<'t, F> {
-        self.reduce_with(value, plates, &IdMap::identity(), false)
-    }
-
-    /// As [`reduce`](Self::reduce), with other values standing for the weights, which may be detached.
-    pub(crate) fn reduce_with(&self, value: Var<'t, F>, plates: &Plates, ids: &IdMap, detached: bool) -> Var<'t, F> {
-        plates.iter().rev().fold(value, |value, &plate| match self.tape.weights(plate) {
-            Weights::Sum => value.sum_over(plate),
-            Weights::Given { id, .. } => match self.tape.var(ids.get(id)) {
-                Ok(weights) => value.weighted_sum_over(plate, if detached { weights.stop_gradient() } else { weights }),
-                Err(error) => self.tape.fail(error),
-            },
-            _ => value.mean_over(plate),
-        })
+    /// Reduces the plates that a value carries, the inner ones first; see the module `reduction`.
+    fn reduce(&self, value: Var<'t, F>, plates: &Plates) -> Var<'t, F> {
+        reduce(value, plates, &IdMap::identity(), false)
     }
 
     pub(crate) fn bind<'b>(&'b self, index: usize, ids: &'b IdMap) -> Bind<'b, 't, F> {

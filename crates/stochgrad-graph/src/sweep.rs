@@ -6,6 +6,7 @@
 
 use crate::error::GraphResult;
 use crate::group::{AlternativeWorld, GroupContext, Jump};
+use crate::reduction::reduce;
 use crate::replay::project;
 use crate::surrogate::{Builder, merge, without};
 use std::collections::HashMap;
@@ -293,8 +294,8 @@ impl Front {
         }
         let outside = without(&part.plates, context.lanes());
         let again = context.tape().var(self.ids.get(part.value.id()))?.stop_gradient();
-        let again = builder.reduce_with(again, &outside, &self.ids, true);
-        let before = builder.reduce_with(part.value.stop_gradient(), &outside, &IdMap::identity(), true);
+        let again = reduce(again, &outside, &self.ids, true);
+        let before = reduce(part.value.stop_gradient(), &outside, &IdMap::identity(), true);
         Ok(Some((again - before).expand_plates(context.lanes()).inspect()?))
     }
 }

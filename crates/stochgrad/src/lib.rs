@@ -38,3 +38,10 @@ pub use stochgrad_tape as tape;
 pub use stochgrad_tensor as tensor;
 
 pub mod prelude;
+
+/// The code of the book, as tests.
+#[cfg(doctest)]
+mod book {
+    #[doc = include_str!("../../../docs/plates.md")]
+    mod plates {}
+}

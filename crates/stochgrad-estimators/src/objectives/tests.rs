@@ -310,7 +310,7 @@ fn sampled(samples: usize, [location, scale, x]: [f64; 3], choose: Choose) -> (f
     for run in 0..RUNS {
         let graph = Graph::new(workspace.tape(), Seed::new(5).step(run));
         let copies = graph.plate("copies", COPIES).unwrap();
-        graph.set_summed(copies, true);
+        graph.set_summed(copies, true).unwrap();
         let plate = graph.plate("samples", samples).unwrap();
         let location = graph.param("location", vec![location; COPIES]).unwrap().event_to_plate(copies);
         let posterior = Normal::new(location, scale);

@@ -1,0 +1,60 @@
+//! How a scalar is reduced over its plates: which plates, in which order, and by which weights.
+//!
+//! A scalar is reduced over the plates that it carries, and over those that the weights of a reduced plate bring in: the
+//! states of an enumerated node lack the plates of its parameters, and their weights carry them. A plate that a scalar
+//! lacks is never reduced. Being sampled inside a summed plate does not multiply a cost by the size of that plate.
+
+use crate::surrogate::merge;
+use stochgrad_tape::{IdMap, Plate, Plates, Tape, Var, Weights};
+use stochgrad_tensor::Real;
+
+/// The plates over which a scalar on the given plates is reduced.
+pub(crate) fn reduced_plates<F: Real>(tape: &Tape<F>, plates: &[Plate]) -> Plates {
+    let mut reduced = Plates::new();
+    merge(&mut reduced, plates);
+    loop {
+        let before = reduced.len();
+        for plate in reduced.clone() {
+            merge(&mut reduced, &weight_plates(tape, plate));
+        }
+        if reduced.len() == before {
+            return reduced;
+        }
+    }
+}
+
+/// The other plates that the weights of a plate carry.
+pub(crate) fn weight_plates<F: Real>(tape: &Tape<F>, plate: Plate) -> Plates {
+    let Weights::Given { id, .. } = tape.weights(plate) else { return Plates::new() };
+    let Ok(weights) = tape.var(id) else { return Plates::new() };
+    weights.plates().into_iter().filter(|other| *other != plate).collect()
+}
+
+/// Reduces those of the given plates that a scalar carries, and those that weights bring in on the way.
+///
+/// `ids` says what stands for the weights in a replay; with `detached`, no gradient flows through them.
+pub(crate) fn reduce<'t, F: Real>(value: Var<'t, F>, plates: &[Plate], ids: &IdMap, detached: bool) -> Var<'t, F> {
+    let tape = value.tape();
+    let mut value = value;
+    while let Some(plate) = next_plate(tape, &value.plates(), plates) {
+        value = match tape.weights(plate) {
+            Weights::Sum => value.sum_over(plate),
+            Weights::Given { id, .. } => match tape.var(ids.get(id)) {
+                Ok(weights) => value.weighted_sum_over(plate, if detached { weights.stop_gradient() } else { weights }),
+                Err(error) => return tape.fail(error),
+            },
+            Weights::Mean => value.mean_over(plate),
+        };
+    }
+    value
+}
+
+/// The plate that is reduced next: the innermost one whose members no remaining weights tell apart.
+///
+/// Weights that carry a plate have to be applied before that plate is reduced.
+fn next_plate<F: Real>(tape: &Tape<F>, carried: &[Plate], wanted: &[Plate]) -> Option<Plate> {
+    let left: Plates = carried.iter().copied().filter(|plate| wanted.contains(plate)).collect();
+    let is_free =
+        |plate: &Plate| left.iter().all(|other| other == plate || !weight_plates(tape, *other).contains(plate));
+    left.iter().rev().copied().find(is_free).or_else(|| left.last().copied())
+}

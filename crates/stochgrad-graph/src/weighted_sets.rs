@@ -1,0 +1,94 @@
+//! Which operations are refused on a set of values that lie side by side: the states of an enumerated node, a sample without
+//! replacement, the two halves of an antithetic pair.
+//!
+//! The members of such a set are not independent draws, and only their weighted average means something. Where the
+//! parameters of the node lie on other plates, each member of those plates has a set of its own: the first state of one
+//! image is not drawn together with the first state of another. The values may even lack those plates, since the states are
+//! the same for all images and only their weights differ; a reduction over the images then finds nothing to reduce. So until
+//! the set has been averaged, nothing may reduce or pick members of the plates that its weights carry, and host code may not
+//! read a member.
+
+use crate::error::{GraphError, GraphResult};
+use crate::node::StochasticNode;
+use crate::reduction::weight_plates;
+use crate::surrogate::Builder;
+use std::collections::HashSet;
+use stochgrad_tape::{Id, Op, Plate, Plates, Var};
+use stochgrad_tensor::Real;
+
+impl<'t, F: Real> Builder<'_, 't, F> {
+    /// Refuses what has no meaning for the sets of values of some nodes.
+    pub(crate) fn check_weighted_sets(&self) -> GraphResult<()> {
+        for (index, node) in self.nodes.iter().enumerate() {
+            let Some(set) = node.plate.filter(|plate| !self.tape.plate_kind(*plate).is_independent()) else { continue };
+            self.check_reads_of_set(node, set)?;
+            let varying = weight_plates(self.tape, set);
+            if !varying.is_empty() {
+                self.check_operations_on_set(index, set, &varying)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Host code that reads the set looks at members that are no draws: what it makes of them has no expectation.
+    fn check_reads_of_set(&self, node: &StochasticNode<'t, F>, set: Plate) -> GraphResult<()> {
+        for read in self.tape.host_reads().iter().filter(|read| read.recorded_before < self.end) {
+            let var = self.tape.var(read.id)?;
+            if var.plates().contains(&set) && self.tape.set_contains(var.ancestors(), node.site) {
+                return Err(GraphError::HostRead {
+                    node: node.address.to_string(),
+                    method: node.method.name(),
+                    plate: self.tape.plate_name(set),
+                    at: read.location,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Walks back from the costs to the node, over everything that carries the set.
+    fn check_operations_on_set(&self, index: usize, set: Plate, varying: &Plates) -> GraphResult<()> {
+        let node = &self.nodes[index];
+        let cone = self.tape.cone(node.value.id(), self.end);
+        let mut pending: Vec<Id> =
+            self.downstream(index).map(|(cost, part)| self.costs[cost].parts[part].value.id()).collect();
+        let mut seen = HashSet::new();
+        while let Some(id) = pending.pop() {
+            if cone.binary_search(&id).is_err() || !seen.insert(id) {
+                continue;
+            }
+            let var = self.tape.var(id)?;
+            let op = var.op();
+            let is_node = matches!(op, Some(Op::Sample(_)));
+            for (at, input) in var.inputs().into_iter().enumerate() {
+                pending.push(input.id());
+                // The states of a node downstream lack the plates of its parameters: its weights carry them.
+                if is_node && at > 0 {
+                    continue;
+                }
+                if let (Some(met), true) = (met_plate(var, op.as_ref(), input, varying), input.plates().contains(&set))
+                {
+                    return Err(node.refused(format!(
+                        "an operation{} depends on several members of plate \"{}\" together, and each of them has a weighted \
+                         set of values of its own; keep that plate in the cost, average over plate \"{}\" first, or use a \
+                         method with independent samples, such as ScoreFunction",
+                        var.location().map_or(String::new(), |at| format!(" ({at})")),
+                        self.tape.plate_name(met),
+                        self.tape.plate_name(set)
+                    )));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The plate whose members meet in an operation: one that an operand loses, or over which it is reduced without carrying it.
+fn met_plate<F: Real>(var: Var<'_, F>, op: Option<&Op>, input: Var<'_, F>, varying: &Plates) -> Option<Plate> {
+    let kept = var.plates();
+    let lost = input.plates().into_iter().find(|plate| varying.contains(plate) && !kept.contains(plate));
+    match op {
+        Some(Op::PlateReduce(plate, _)) if varying.contains(plate) => Some(*plate),
+        _ => lost,
+    }
+}
