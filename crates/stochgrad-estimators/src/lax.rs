@@ -23,7 +23,6 @@ use crate::dependence::is_differentiable;
 use crate::member_gradients::{MemberGradients, second_moment};
 use crate::own_parameters::OwnParameters;
 use crate::pathwise::{check_parameter_paths, describe_plate, path_order};
-use crate::score_function::summed_members;
 use crate::surrogate_network::SurrogateNetwork;
 use stochgrad_distributions::{Distribution, Family, Reparameterized, ScoreDifferentiable};
 use stochgrad_graph::{
@@ -170,8 +169,7 @@ where
         let moving = distribution.rsample(&context.sample_draw()).map_err(|source| context.error(source))?;
         let control = |moving: Var<'t, F>, fixed: Var<'t, F>, cost: &NodeCost<'t, F>| {
             let fixed = cost.gradient_function.map_or(fixed, |l| l.magic_box() * fixed);
-            // A joint cost occurs once, and not once for each member of a summed plate.
-            (moving - fixed) * (1.0 / summed_members(tape, &cost.joint) as f64)
+            moving - fixed
         };
         if self.cost {
             let replays = context.recorded_replay(moving)?.into_iter().zip(context.recorded_replay(fixed)?);

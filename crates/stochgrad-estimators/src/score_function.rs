@@ -27,7 +27,7 @@ use stochgrad_graph::{
     CostContext, GradientMethod, GraphResult, Guarantee, Method, MethodState, Order, Path, Profile, SampleContext,
     SamplePlate, SampleSet, Terms,
 };
-use stochgrad_tape::{Plate, PlateKind, Tape, Var, Weights};
+use stochgrad_tape::{Plate, PlateKind, Tape, Var};
 use stochgrad_tensor::Real;
 use stochgrad_tensor::plan::Plan;
 
@@ -170,12 +170,8 @@ pub(crate) fn baseline_terms<'t, F: Real>(tape: &'t Tape<F>, baselines: Baseline
     let control_variates = groups
         .into_iter()
         .filter_map(|CostBaseline { cost, value, mean }| {
-            let (joint, l) = (cost.joint, cost.gradient_function?);
-            let a = (1.0 - l.magic_box()) * value.stop_gradient();
-            let a = mean.map_or(a, |mean| a + tape.constant(0.0).straight_through(mean));
-            // A joint cost occurs once, and not once for each member of a summed plate.
-            let repeated = summed_members(tape, &joint);
-            Some(if repeated == 1 { a } else { a * (1.0 / repeated as f64) })
+            let a = (1.0 - cost.gradient_function?.magic_box()) * value.stop_gradient();
+            Some(mean.map_or(a, |mean| a + tape.constant(0.0).straight_through(mean)))
         })
         .collect();
     let Baselines { gradient_terms, auxiliary, updates, .. } = baselines;
@@ -200,11 +196,6 @@ pub(crate) fn check_baseline<F: Real>(
         }),
         _ => baseline.check(1),
     }
-}
-
-/// How often a value without these plates counts: once for each member of those that are summed.
-pub(crate) fn summed_members<F: Real>(tape: &Tape<F>, plates: &[Plate]) -> usize {
-    plates.iter().filter(|&&plate| tape.weights(plate) == Weights::Sum).map(|&plate| tape.plate_size(plate)).product()
 }
 
 #[cfg(test)]

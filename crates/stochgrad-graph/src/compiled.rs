@@ -142,6 +142,11 @@ impl<F: Real> CompiledGraph<F> {
         self.inputs.iter().map(String::as_str)
     }
 
+    /// Whether an input of this name was recorded.
+    pub fn has_input(&self, name: &str) -> bool {
+        self.inputs.iter().any(|known| known == name)
+    }
+
     /// Gives a parameter, or data, its value for the next run. The buffer is shared until then.
     ///
     /// # Errors

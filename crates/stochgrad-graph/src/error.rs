@@ -4,7 +4,7 @@ use crate::guarantee::Order;
 use std::panic::Location;
 use stochgrad_distributions::DistributionError;
 use stochgrad_tape::TapeError;
-use stochgrad_tensor::Shape;
+use stochgrad_tensor::{Shape, TensorError};
 
 /// The result of a fallible operation on a graph.
 pub type GraphResult<T> = Result<T, GraphError>;
@@ -16,6 +16,9 @@ pub enum GraphError {
     /// An error of the tape: operands that do not fit.
     #[error(transparent)]
     Tape(#[from] TapeError),
+    /// An error of a tensor that a model makes: a shape that does not fit its elements, say.
+    #[error(transparent)]
+    Tensor(#[from] TensorError),
     /// An error of a distribution: a parameter outside its domain, say.
     #[error("node \"{node}\": {source} ({at})")]
     Distribution {
@@ -50,6 +53,9 @@ pub enum GraphError {
         /// The names that exist.
         known: String,
     },
+    /// A graph that has nothing to differentiate.
+    #[error("the graph has no cost, so there is nothing to differentiate; record one with graph.cost(name, value)")]
+    NoCost,
     /// A cost that is not one number for each combination of plate members.
     #[error(
         "cost \"{name}\" must be one number for each combination of plate members, came event shape {shape}{plates} ({at}); reduce it with sum() or mean()"

@@ -19,7 +19,7 @@
 
 use crate::context::CostContext;
 use crate::cost::Cost;
-use crate::error::GraphResult;
+use crate::error::{GraphError, GraphResult};
 use crate::graph::{Graph, State};
 use crate::group::{Group, GroupContext};
 use crate::guarantee::Path;
@@ -130,6 +130,9 @@ impl<'a, 't, F: Real> Builder<'a, 't, F> {
 
     /// The formula at the top of this file.
     pub(crate) fn build(self) -> GraphResult<Built<'t, F>> {
+        if self.costs.is_empty() {
+            return Err(GraphError::NoCost);
+        }
         let mut surrogate = self.tape.constant(0.0);
         let mut estimates = Vec::new();
         for cost in self.costs {

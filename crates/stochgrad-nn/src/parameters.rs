@@ -175,12 +175,17 @@ impl<F: Real> Parameters<F> {
         Ok(())
     }
 
-    /// Gives a compiled graph the values of all parameters, for its next run.
+    /// Gives a compiled graph the values of the parameters that it was recorded with, for its next run.
     ///
     /// # Errors
-    /// Those of [`CompiledGraph::set`]: for instance if the graph was recorded without one of them.
+    /// Those of [`CompiledGraph::set`].
     pub fn set_on(&self, graph: &mut CompiledGraph<F>) -> GraphResult<()> {
-        self.iter().try_for_each(|(name, value)| graph.set(name, value))
+        for (name, value) in self.iter() {
+            if graph.has_input(name) {
+                graph.set(name, value)?;
+            }
+        }
+        Ok(())
     }
 
     /// Adds all values to a checkpoint. The buffers are shared, not copied.
@@ -233,7 +238,7 @@ impl<F: Real> Parameters<F> {
         }
     }
 
-    fn names_in_words(&self) -> String {
+    pub(crate) fn names_in_words(&self) -> String {
         let names: Vec<String> = self.names().map(|name| format!("`{name}`")).collect();
         if names.is_empty() { "no parameters".into() } else { names.join(", ") }
     }

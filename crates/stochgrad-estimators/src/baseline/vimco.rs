@@ -12,7 +12,7 @@
 use super::{Baseline, Baselines, CostBaseline, LeaveOneOut, Memory};
 use stochgrad_distributions::Distribution;
 use stochgrad_graph::{CostContext, GraphResult};
-use stochgrad_tape::{Plate, PlateKind, Var};
+use stochgrad_tape::{Plate, PlateKind, Var, Weights};
 use stochgrad_tensor::{Real, Tensor};
 
 /// What stands for the weight of a left-out member.
@@ -100,18 +100,20 @@ pub(super) fn without_each<'t, F: Real>(
     let tape = context.tape();
     let members = tape.plate_size(plate);
     let left_out = tape.plate("left out", members, PlateKind::Alternatives, &context.value().plates());
+    // A control variate of each member is reduced over them like any cost; the joint cost occurs once.
+    let repeated = if tape.weights(plate) == Weights::Sum { 1.0 } else { members as f64 };
     let changed = context.changed_reductions(plate, &|reduced| replacement.without_one(reduced, plate, left_out))?;
     for mut cost in changed {
         let replaced = cost.value;
         // What no member enters does not depend on which one is left out.
         let replaced = replaced.expand_plates(&[&replaced.plates()[..], &[left_out]].concat());
         let baseline = replaced.plate_to_event(left_out).event_to_plate(plate);
-        // Each member has a baseline of its own, for its own l: the joint plate is averaged here, and was summed in the cost.
+        // Each member has a baseline of its own, for its own l.
         cost.joint.retain(|joint| *joint != plate);
         let carried = l.plates();
         let own = cost.joint.iter().filter(|joint| carried.contains(joint));
         cost.gradient_function = Some(own.fold(l, |l, &joint| l.sum_over(joint)));
-        baselines.values.push(CostBaseline::new(cost, baseline * members as f64));
+        baselines.values.push(CostBaseline::new(cost, baseline * repeated));
     }
     Ok(baselines)
 }

@@ -122,9 +122,9 @@ impl<F: Real> Optimizer<F> for Adam<F> {
             kept: F::from_f64(1.0 - self.learning_rate * self.weight_decay),
         };
         parameters.update(|name, shape, values| {
-            let gradient = gradient(gradients, name)?.as_slice();
+            let Some(gradient) = gradient(gradients, name) else { return Ok(()) };
             let moments = [self.first.elements(name, shape), self.second.elements(name, shape)];
-            adam(step, gradient, moments, values);
+            adam(step, gradient.as_slice(), moments, values);
             Ok(())
         })?;
         self.steps = steps;

@@ -17,14 +17,15 @@ use crate::parameters::Parameters;
 
 /// A rule that changes parameters against their gradients.
 pub trait Optimizer<F: Real> {
-    /// Changes every parameter once.
+    /// Changes every parameter that has a gradient once.
     ///
-    /// Gradients of other names are left alone, so that two optimisers can share a graph.
+    /// A parameter that the graph did not use has no gradient, and stays as it is, with what the optimiser remembers of
+    /// it. Gradients of other names are left alone, so that two optimisers can share a graph.
     ///
     /// # Errors
     ///
-    /// [`NnError::InvalidArgument`] for settings outside their domain, a parameter without a gradient, a gradient of
-    /// another shape, and one with a NaN or an infinity. Nothing is changed then.
+    /// [`NnError::InvalidArgument`] for settings outside their domain, if no parameter has a gradient, for a gradient of
+    /// another shape, and for one with a NaN or an infinity. Nothing is changed then.
     fn step(&mut self, parameters: &mut Parameters<F>, gradients: &Gradients<F>) -> NnResult<()>;
 
     /// The learning rate.
@@ -79,26 +80,29 @@ fn refused(expected: String, found: String, hint: &'static str) -> NnError {
     NnError::argument("`gradients` of `Optimizer::step`", expected, found, hint)
 }
 
-fn gradient<'a, F: Real>(gradients: &'a Gradients<F>, name: &str) -> NnResult<&'a Tensor<F>> {
-    gradients.get(name).map_err(|error| {
-        refused(
-            format!("a gradient for each parameter, `{name}` among them"),
-            error.to_string(),
-            "use the parameter in the graph, or keep it in `Parameters` of its own",
-        )
-    })
+/// The gradient of a parameter, if the graph has used it.
+fn gradient<'a, F: Real>(gradients: &'a Gradients<F>, name: &str) -> Option<&'a Tensor<F>> {
+    gradients.get(name).ok()
 }
 
-/// Checks that every parameter has a gradient of its shape, with numbers that the optimiser can use: all of them at once by
-/// `all_usable`, one by one where that says no.
+/// Checks that some parameter has a gradient, and that gradients have the shapes of their parameters and values that the
+/// optimiser can use: all of them at once by `all_usable`, one by one where that says no.
 fn check_gradients<F: Real>(
     parameters: &Parameters<F>,
     gradients: &Gradients<F>,
     all_usable: impl Fn(&[F]) -> bool,
     usable: impl Fn(F) -> bool,
 ) -> NnResult<()> {
+    if !parameters.is_empty() && parameters.names().all(|name| gradient(gradients, name).is_none()) {
+        let found: Vec<&str> = gradients.iter().map(|(name, _)| name).collect();
+        return Err(refused(
+            format!("a gradient for at least one of the parameters {}", parameters.names_in_words()),
+            format!("gradients of {}", if found.is_empty() { "nothing".into() } else { found.join(", ") }),
+            "differentiate the graph that these parameters were put on",
+        ));
+    }
     for (name, value) in parameters.iter() {
-        let gradient = gradient(gradients, name)?;
+        let Some(gradient) = gradient(gradients, name) else { continue };
         if gradient.shape() != value.shape() {
             return Err(refused(
                 format!("shape {} for `{name}`", value.shape()),
@@ -159,10 +163,21 @@ mod tests {
             other
         };
         let x = || ("x", Tensor::from([1.0, 1.0]));
+        let stranger = {
+            let mut stranger = Parameters::new();
+            stranger.insert("z", Tensor::scalar(1.0)).unwrap();
+            stranger
+        };
+        let infinite = {
+            let mut gradients = gradients(&pair(), &[x(), ("y", Tensor::scalar(1.0))]);
+            let y = gradients.iter_mut().find(|(name, _)| *name == "y").expect("a gradient");
+            y.1.make_mut()[0] = f64::INFINITY;
+            gradients
+        };
         let cases = [
-            (gradients(&pair(), &[x()]), vec!["`y`", "there are: x"]),
+            (gradients(&stranger, &[("z", Tensor::scalar(1.0))]), vec!["`x`, `y`", "gradients of z"]),
             (gradients(&other, &[x(), ("y", Tensor::from([1.0]))]), vec!["`y`", "shape []", "shape [1]"]),
-            (gradients(&pair(), &[x(), ("y", Tensor::scalar(f64::INFINITY))]), vec!["`y`", "inf", "position 0"]),
+            (infinite, vec!["`y`", "inf", "position 0"]),
         ];
         for (gradients, parts) in cases {
             for mut optimizer in optimizers() {
@@ -187,6 +202,18 @@ mod tests {
             optimizer.step(&mut parameters, &gradients).unwrap();
             let moved = parameters.get("x").unwrap().as_slice();
             assert!((moved[0] - 0.9).abs() < 1e-8 && (moved[1] - 1.9).abs() < 1e-8);
+        }
+    }
+
+    #[test]
+    fn parameters_that_the_graph_did_not_use_stay_as_they_are() {
+        let gradients = gradients(&pair(), &[("x", Tensor::from([1.0, 1.0]))]);
+        for mut optimizer in optimizers() {
+            let mut parameters = pair();
+            optimizer.step(&mut parameters, &gradients).unwrap();
+            assert!((parameters.get("x").unwrap().as_slice()[0] - 0.9).abs() < 1e-8);
+            assert_eq!(parameters.get("y"), pair().get("y"));
+            assert!(optimizer.state().slots.values().all(|slot| !slot.contains_key("y")));
         }
     }
 

@@ -77,8 +77,8 @@ impl<F: Real> Optimizer<F> for Sgd<F> {
         self.velocity.check(parameters)?;
         let (rate, momentum) = (F::from_f64(self.learning_rate), F::from_f64(self.momentum));
         parameters.update(|name, shape, values| {
-            let gradient = gradient(gradients, name)?.as_slice();
-            let values = values.iter_mut().zip(gradient);
+            let Some(gradient) = gradient(gradients, name) else { return Ok(()) };
+            let values = values.iter_mut().zip(gradient.as_slice());
             if self.momentum == 0.0 {
                 for (value, &g) in values {
                     *value -= rate * g;
