@@ -16,6 +16,7 @@ mod error;
 mod gradient_check;
 mod moments;
 mod oracle;
+mod oracle_cuts;
 mod oracle_noise;
 mod oracle_report;
 mod quadrature;

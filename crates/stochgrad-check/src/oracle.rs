@@ -25,7 +25,8 @@ const PROBABILITY_TOLERANCE: f64 = 1e-12;
 ///
 /// Each keyed uniform is an interval, at first (0, 1). Every inversion splits it at the values of its distribution function, so
 /// that replays under common random numbers are enumerated jointly with the primal draw. Positions inside an
-/// interval are nodes of Gauss–Legendre quadrature; normal numbers those of Gauss–Hermite, exponential ones those of
+/// interval are nodes of Gauss–Legendre quadrature (an interval that is split after its position was used is split before
+/// it instead, and the outcomes are visited again); normal numbers those of Gauss–Hermite, exponential ones those of
 /// Gauss–Laguerre. Hence results are exact where the sample space is finite or the costs are polynomials; countable laws are
 /// cut in a tail of about 1e-16. Samplers by rejection (gamma, beta, Dirichlet …) cannot be enumerated: they
 /// are tested with [`StatisticalTest`](crate::StatisticalTest).
@@ -90,9 +91,22 @@ impl Default for Oracle {
 }
 
 /// How many outcomes were visited, and their probability.
+#[derive(Default)]
 struct Visited {
     outcomes: usize,
     probability: f64,
+    rounding: f64,
+}
+
+impl Visited {
+    /// Kahan's sum: a million rounding errors would hide what is missing.
+    fn add(&mut self, weight: f64) {
+        self.outcomes += 1;
+        let term = weight - self.rounding;
+        let sum = self.probability + term;
+        self.rounding = (sum - self.probability) - term;
+        self.probability = sum;
+    }
 }
 
 impl Oracle {
@@ -122,10 +136,13 @@ impl Oracle {
     /// [`CheckError::TooManyOutcomes`], [`CheckError::NotFinite`].
     pub fn expectation(
         &self,
-        run: impl FnMut(Rc<dyn NoiseSource<f64>>) -> GraphResult<Vec<f64>>,
+        mut run: impl FnMut(Rc<dyn NoiseSource<f64>>) -> GraphResult<Vec<f64>>,
     ) -> CheckResult<Moments> {
-        let mut moments = RunningMoments::default();
-        let visited = self.enumerate(run, |weight, values: Vec<f64>| {
+        self.mean_of(|noise| Ok(run(noise)?))
+    }
+
+    fn mean_of(&self, run: impl FnMut(Rc<dyn NoiseSource<f64>>) -> CheckResult<Vec<f64>>) -> CheckResult<Moments> {
+        let (moments, visited) = self.enumerate(run, |moments: &mut RunningMoments, weight, values| {
             check_finite(|element| format!("component {element} of the program's result"), &values)?;
             moments.add(weight, &values)
         })?;
@@ -143,27 +160,27 @@ impl Oracle {
         M: for<'t> Fn(&Graph<'t, f64>) -> GraphResult<()>,
     {
         let mut workspace = Workspace::new();
-        let mut parameters: BTreeMap<String, (Shape, RunningMoments)> = BTreeMap::new();
-        let mut costs: BTreeMap<String, RunningMoments> = BTreeMap::new();
         let run = |noise| {
             let graph = Graph::with_noise(workspace.tape(), noise);
             model(&graph)?;
-            graph.backward()
+            Ok(graph.backward()?)
         };
-        let visited = self.enumerate(run, |weight, gradients| {
-            for (name, gradient) in gradients.iter() {
-                check_finite(
-                    |element| format!("element {element} of the gradient by \"{name}\""),
-                    gradient.as_slice(),
-                )?;
-                add_tensor(&mut parameters, name, weight, gradient)?;
-            }
-            for (name, cost) in gradients.costs() {
-                check_finite(|_| format!("cost \"{name}\""), &[*cost])?;
-                costs.entry(name.clone()).or_default().add(weight, &[*cost])?;
-            }
-            Ok(())
-        })?;
+        type Found = (BTreeMap<String, (Shape, RunningMoments)>, BTreeMap<String, RunningMoments>);
+        let ((parameters, costs), visited) =
+            self.enumerate(run, |(parameters, costs): &mut Found, weight, gradients| {
+                for (name, gradient) in gradients.iter() {
+                    check_finite(
+                        |element| format!("element {element} of the gradient by \"{name}\""),
+                        gradient.as_slice(),
+                    )?;
+                    add_tensor(parameters, name, weight, gradient)?;
+                }
+                for (name, cost) in gradients.costs() {
+                    check_finite(|_| format!("cost \"{name}\""), &[*cost])?;
+                    costs.entry(name.clone()).or_default().add(weight, &[*cost])?;
+                }
+                Ok(())
+            })?;
         let probability = visited.probability;
         let finished = parameters.into_iter().map(|(name, (shape, mut moments))| {
             moments.complete(probability)?;
@@ -220,7 +237,6 @@ impl Oracle {
         M: for<'t> Fn(&Graph<'t, f64>) -> GraphResult<()>,
     {
         let mut workspace = Workspace::new();
-        let mut moments: BTreeMap<String, (Shape, RunningMoments)> = BTreeMap::new();
         let run = |noise| {
             let tape = workspace.tape();
             let (weighted, parameters) = weighted_cost(tape, noise, &model)?;
@@ -228,13 +244,14 @@ impl Oracle {
             let gradients = tape.backward_all(weighted, &vars)?;
             Ok(parameters.into_iter().map(|(name, _)| name).zip(gradients).collect::<Vec<_>>())
         };
-        let visited = self.enumerate(run, |weight, gradients| {
+        type Found = BTreeMap<String, (Shape, RunningMoments)>;
+        let (moments, visited) = self.enumerate(run, |moments: &mut Found, weight, gradients| {
             for (name, gradient) in gradients {
                 check_finite(
                     |element| format!("element {element} of the exact gradient by \"{name}\""),
                     gradient.as_slice(),
                 )?;
-                add_tensor(&mut moments, &name, weight, &gradient)?;
+                add_tensor(moments, &name, weight, &gradient)?;
             }
             Ok(())
         })?;
@@ -358,40 +375,45 @@ impl Oracle {
     }
 
     /// Runs a program under every outcome.
-    fn enumerate<T>(
+    fn enumerate<T, A: Default>(
         &self,
-        mut run: impl FnMut(Rc<dyn NoiseSource<f64>>) -> GraphResult<T>,
-        mut visit: impl FnMut(f64, T) -> CheckResult<()>,
-    ) -> CheckResult<Visited> {
+        mut run: impl FnMut(Rc<dyn NoiseSource<f64>>) -> CheckResult<T>,
+        mut visit: impl FnMut(&mut A, f64, T) -> CheckResult<()>,
+    ) -> CheckResult<(A, Visited)> {
         let noise = Rc::new(OracleNoise::new(self.nodes));
-        let mut outcomes = 0;
-        let (mut probability, mut rounding) = (0.0_f64, 0.0_f64);
         loop {
-            if outcomes == self.max_outcomes {
-                return Err(CheckError::TooManyOutcomes { limit: self.max_outcomes, covered: probability });
+            let mut found = A::default();
+            let mut visited = Visited::default();
+            loop {
+                if visited.outcomes == self.max_outcomes {
+                    return Err(CheckError::TooManyOutcomes {
+                        limit: self.max_outcomes,
+                        covered: visited.probability,
+                    });
+                }
+                noise.begin();
+                let result = run(noise.clone());
+                if let Some(failure) = noise.take_failure() {
+                    return Err(failure);
+                }
+                let value = result?;
+                let weight = noise.weight()?;
+                if !noise.is_refined() {
+                    visit(&mut found, weight, value)?;
+                }
+                visited.add(weight);
+                if !noise.advance() {
+                    break;
+                }
             }
-            noise.begin();
-            let result = run(noise.clone());
-            if let Some(failure) = noise.take_failure() {
-                return Err(failure);
+            if noise.begin_again()? {
+                continue;
             }
-            let value = result?;
-            let weight = noise.weight()?;
-            visit(weight, value)?;
-            outcomes += 1;
-            // Kahan's sum: a million rounding errors would hide what is missing.
-            let term = weight - rounding;
-            let sum = probability + term;
-            rounding = (sum - probability) - term;
-            probability = sum;
-            if !noise.advance() {
-                break;
+            if (visited.probability - 1.0).abs() > PROBABILITY_TOLERANCE {
+                return Err(CheckError::Probability { outcomes: visited.outcomes, total: visited.probability });
             }
+            return Ok((found, visited));
         }
-        if (probability - 1.0).abs() > PROBABILITY_TOLERANCE {
-            return Err(CheckError::Probability { outcomes, total: probability });
-        }
-        Ok(Visited { outcomes, probability })
     }
 }
 
