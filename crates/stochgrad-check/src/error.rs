@@ -87,6 +87,20 @@ pub enum CheckError {
         /// The probability of the visited outcomes.
         covered: f64,
     },
+    /// Two ways of the library to reduce the same costs that do not agree.
+    #[error(
+        "an error of the library: {what} of one outcome is {engine:e} by the graph, and {plain:e} by plain sums over the members of the plates that \
+         each cost carries; please report it with the model. Until it is mended, do not trust the gradients of this model: reduce its costs before \
+         they are recorded, so that they carry no plates"
+    )]
+    Library {
+        /// The total cost, or an element of its gradient, in words.
+        what: String,
+        /// By the graph's own reduction.
+        engine: f64,
+        /// By plain loops over the costs as they were passed.
+        plain: f64,
+    },
     /// Outcomes whose probabilities do not add up to 1.
     #[error(
         "the probabilities of {outcomes} outcomes add up to {total}, expected 1; check the distribution functions of the draws"

@@ -20,6 +20,7 @@ mod oracle_cuts;
 mod oracle_noise;
 mod oracle_report;
 mod quadrature;
+mod reduction;
 mod statistical;
 
 pub use error::{CheckError, CheckResult};

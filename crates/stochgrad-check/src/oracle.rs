@@ -4,6 +4,7 @@ use crate::direction::{Direction, Parameters, along_all, directional_derivatives
 use crate::moments::{RunningMoments, check_finite};
 use crate::oracle_noise::OracleNoise;
 use crate::oracle_report::{GradientMoments, Moments, OracleReport};
+use crate::reduction::check_reduction;
 use crate::{CheckError, CheckResult};
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -239,7 +240,7 @@ impl Oracle {
         let mut workspace = Workspace::new();
         let run = |noise| {
             let tape = workspace.tape();
-            let (weighted, parameters) = weighted_cost(tape, noise, &model)?;
+            let (weighted, parameters) = weighted_cost(tape, noise, &model, false)?;
             let vars: Vec<Var<'_, f64>> = parameters.iter().map(|(_, var)| *var).collect();
             let gradients = tape.backward_all(weighted, &vars)?;
             Ok(parameters.into_iter().map(|(name, _)| name).zip(gradients).collect::<Vec<_>>())
@@ -271,9 +272,9 @@ impl Oracle {
         M: for<'t> Fn(&Graph<'t, f64>) -> GraphResult<()>,
     {
         let mut workspace = Workspace::new();
-        let moments = self.expectation(|noise| {
+        let moments = self.mean_of(|noise| {
             let tape = workspace.tape();
-            let (weighted, parameters) = weighted_cost(tape, noise, &model)?;
+            let (weighted, parameters) = weighted_cost(tape, noise, &model, false)?;
             let mut along = Vec::with_capacity(directions.len());
             for (name, direction) in directions {
                 let found = parameters.iter().find(|(known, _)| known == name);
@@ -295,8 +296,12 @@ impl Oracle {
     /// along three fixed pseudo-random directions that mix all parameters. Both must agree to the tolerance, relative to
     /// max(1, |expected|).
     ///
+    /// The truth itself is checked as well: in each outcome, the total cost and its gradient are also computed from the costs as they
+    /// were passed to [`Graph::cost`], by plain loops over the members of the plates that each of them carries.
+    ///
     /// # Errors
-    /// [`CheckError::Expectation`] for the first derivative that is wrong; those of the model (an order above the
+    /// [`CheckError::Expectation`] for the first derivative that is wrong; [`CheckError::Library`] if the two computations of the truth
+    /// differ, which is no fault of the model; those of the model (an order above the
     /// guarantee is one); and as [`expectation`](Self::expectation).
     pub fn verify<M>(&self, model: M, orders: RangeInclusive<usize>, tolerance: f64) -> CheckResult<OracleReport>
     where
@@ -306,11 +311,11 @@ impl Oracle {
         let top = *orders.end();
         let mut workspace = Workspace::new();
         let mut late: Option<String> = None;
-        let expected = self.expectation(|noise| {
+        let expected = self.mean_of(|noise| {
             let tape = workspace.tape();
-            let (weighted, parameters) = weighted_cost(tape, noise, &model)?;
+            let (weighted, parameters) = weighted_cost(tape, noise, &model, true)?;
             late = late.take().or_else(|| unforeseen(&directions, &parameters));
-            along_all(tape, weighted, &parameters, &directions, top)
+            Ok(along_all(tape, weighted, &parameters, &directions, top)?)
         })?;
         let found = self.expectation(|noise| {
             let tape = workspace.tape();
@@ -365,7 +370,7 @@ impl Oracle {
         let noise = Rc::new(OracleNoise::new(self.nodes));
         noise.begin();
         let tape = Tape::new();
-        let recorded = weighted_cost(&tape, noise.clone(), model);
+        let recorded = weighted_cost(&tape, noise.clone(), model, false);
         if let Some(failure) = noise.take_failure() {
             return Err(failure);
         }
@@ -386,10 +391,7 @@ impl Oracle {
             let mut visited = Visited::default();
             loop {
                 if visited.outcomes == self.max_outcomes {
-                    return Err(CheckError::TooManyOutcomes {
-                        limit: self.max_outcomes,
-                        covered: visited.probability,
-                    });
+                    return Err(CheckError::TooManyOutcomes { limit: self.max_outcomes, covered: visited.probability });
                 }
                 noise.begin();
                 let result = run(noise.clone());
@@ -436,13 +438,14 @@ fn add_tensor(
     }
 }
 
-/// The total cost of an outcome of the joint law, times a 1 whose derivatives are those of the outcome's probability
-/// relative to it.
+/// The total cost of an outcome of the joint distribution, times a 1 whose derivatives are those of the outcome's probability
+/// relative to it. On demand it is compared with what plain loops over the recorded costs give.
 fn weighted_cost<'t, M>(
     tape: &'t Tape<f64>,
     noise: Rc<dyn NoiseSource<f64>>,
     model: &M,
-) -> GraphResult<(Var<'t, f64>, Parameters<'t>)>
+    check: bool,
+) -> CheckResult<(Var<'t, f64>, Parameters<'t>)>
 where
     M: for<'a> Fn(&Graph<'a, f64>) -> GraphResult<()>,
 {
@@ -451,5 +454,9 @@ where
     model(&graph)?;
     let weighted = graph.joint_log_prob().magic_box() * graph.total_cost();
     tape.check()?;
-    Ok((weighted, graph.parameters()))
+    let parameters = graph.parameters();
+    if check {
+        check_reduction(&graph, weighted, &parameters)?;
+    }
+    Ok((weighted, parameters))
 }

@@ -7,7 +7,7 @@ use std::cell::Cell;
 use stochgrad_check::{CheckError, CheckResult, Oracle};
 use stochgrad_distributions::{Bernoulli, Exponential, Gamma, NoiseKey, NoiseLayout, Normal, Uniform};
 use stochgrad_graph::{GradientMethod, Graph, GraphError, GraphResult, SamplePlate};
-use stochgrad_tape::{Id, Var};
+use stochgrad_tape::{Id, Plate, Var};
 
 fn close(found: f64, expected: f64, tolerance: f64) {
     assert!((found - expected).abs() <= tolerance, "expected {expected}, found {found}");
@@ -422,4 +422,50 @@ fn what_cannot_be_checked_is_an_error() {
     close(moments.variance("late").expect("late").item().expect("a number"), 0.21, 1e-15);
     let unknown = Oracle::new().exact_derivative(late, &[("q", number(1.0))], 1);
     assert!(matches!(unknown, Err(CheckError::Graph(GraphError::Unknown { .. }))));
+}
+
+/// Bits along a summed plate, with logits 0.3 and −0.8.
+fn steps<'t>(graph: &Graph<'t, f64>, method: &impl ForBits) -> GraphResult<(Var<'t, f64>, Plate)> {
+    let t = graph.param("t", [0.3, -0.8])?;
+    let steps = graph.plate("steps", 2)?;
+    graph.set_summed(steps, true);
+    Ok((graph.sample("x", &Bernoulli::from_logits(t.event_to_plate(steps)), method)?, steps))
+}
+
+/// The probabilities of the bits of [`steps`], and the slopes of these by their logits.
+fn step_probabilities() -> [(f64, f64); 2] {
+    [0.3_f64, -0.8].map(|logit| 1.0 / (1.0 + (-logit).exp())).map(|p| (p, p * (1.0 - p)))
+}
+
+#[test]
+fn a_summed_plate_that_a_cost_lacks_multiplies_nothing() {
+    let method = Score { plate: SamplePlate::New(2), ..Score::plain() };
+    let model = |graph: &Graph<'_, f64>| {
+        let (x, steps) = steps(graph, &method)?;
+        graph.cost("square of the sum", (x.sum_over(steps) - 0.7).square())
+    };
+    let [(p, dp), (q, dq)] = step_probabilities();
+    // E (x + y − 0.7)² = 0.49 − 0.4 (p + q) + 2 p q.
+    close(Oracle::new().exact_cost(model).expect("two bits"), 0.49 - 0.4 * (p + q) + 2.0 * p * q, 1e-12);
+    let gradient = Oracle::new().exact_gradient(model).expect("two bits");
+    close(gradient[0].1.as_slice()[0], dp * (2.0 * q - 0.4), 1e-12);
+    close(gradient[0].1.as_slice()[1], dq * (2.0 * p - 0.4), 1e-12);
+    Oracle::new().verify(model, 0..=1, 1e-9).expect("exact");
+}
+
+#[test]
+fn a_sum_beside_a_value_that_keeps_the_plate_counts_once_for_each_member() {
+    for samples in [SamplePlate::Single, SamplePlate::New(2)] {
+        let method = Score { plate: samples, ..Score::plain() };
+        let model = |graph: &Graph<'_, f64>| {
+            let (x, steps) = steps(graph, &method)?;
+            graph.cost("own and all", x * 2.0 + x.sum_over(steps))
+        };
+        let [(p, dp), (q, dq)] = step_probabilities();
+        close(Oracle::new().exact_cost(model).expect("two bits"), 4.0 * (p + q), 1e-12);
+        let gradient = Oracle::new().exact_gradient(model).expect("two bits");
+        close(gradient[0].1.as_slice()[0], 4.0 * dp, 1e-12);
+        close(gradient[0].1.as_slice()[1], 4.0 * dq, 1e-12);
+        Oracle::new().verify(model, 0..=1, 1e-9).expect("exact");
+    }
 }

@@ -403,6 +403,12 @@ impl<'t, F: Real> Graph<'t, F> {
         total
     }
 
+    /// The names of the costs and their values as they were passed to [`cost`](Graph::cost): a number for each combination of members of the
+    /// plates that the value carries, before the graph takes averages off it.
+    pub fn passed_costs(&self) -> Vec<(String, Var<'t, F>)> {
+        self.state().costs.iter().map(|cost| (cost.name.clone(), cost.passed)).collect()
+    }
+
     /// A named cost: one number for each combination of plate members. The total expected cost is what is differentiated.
     ///
     /// Leave the plates in the cost: the surrogate averages them, and can then credit each member with its own cost. A plain
@@ -439,7 +445,7 @@ impl<'t, F: Real> Graph<'t, F> {
             })
             .collect();
         self.tape.check()?;
-        self.state.borrow_mut().costs.push(Cost { name: name.into(), parts, at });
+        self.state.borrow_mut().costs.push(Cost { name: name.into(), passed: value, parts, at });
         Ok(())
     }
 }
