@@ -1,5 +1,6 @@
 //! What a check can find.
 
+use std::time::Duration;
 use stochgrad_graph::GraphError;
 use stochgrad_tape::TapeError;
 
@@ -79,13 +80,31 @@ pub enum CheckError {
     },
     /// A program with more outcomes than the oracle may visit.
     #[error(
-        "more than {limit} outcomes (those visited have probability {covered}); draw fewer samples, use fewer nodes, or raise max_outcomes"
+        "stopped after {limit} outcomes of probability {covered}, of about {estimate:.3e} in all; draw fewer samples, use fewer nodes, or raise \
+         max_outcomes"
     )]
     TooManyOutcomes {
         /// The limit.
         limit: usize,
         /// The probability of the visited outcomes.
         covered: f64,
+        /// How many outcomes there may be, by the choices among which those visited stand.
+        estimate: f64,
+    },
+    /// A program whose outcomes take longer than the oracle may.
+    #[error(
+        "stopped after {limit:?}, with {outcomes} outcomes of probability {covered} visited, of about {estimate:.3e} in all; draw fewer samples, use \
+         fewer nodes, or raise time_limit"
+    )]
+    TooLong {
+        /// The limit.
+        limit: Duration,
+        /// How many outcomes were visited.
+        outcomes: usize,
+        /// The probability of the visited outcomes.
+        covered: f64,
+        /// How many outcomes there may be, by the choices among which those visited stand.
+        estimate: f64,
     },
     /// Two ways of the library to reduce the same costs that do not agree.
     #[error(

@@ -6,9 +6,12 @@ use crate::oracle_noise::OracleNoise;
 use crate::oracle_report::{GradientMoments, Moments, OracleReport};
 use crate::reduction::check_reduction;
 use crate::{CheckError, CheckResult};
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::rc::Rc;
+use std::time::{Duration, Instant};
 use stochgrad_distributions::NoiseSource;
 use stochgrad_graph::{Graph, GraphError, GraphResult};
 use stochgrad_tape::{Tape, Var, Workspace};
@@ -16,6 +19,9 @@ use stochgrad_tensor::{Shape, Tensor};
 
 /// How far the probabilities of all outcomes may be from 1.
 const PROBABILITY_TOLERANCE: f64 = 1e-12;
+
+/// Runs whose choices are random, to estimate how many outcomes there are.
+const PROBES: u64 = 64;
 
 /// Runs a program under every outcome of its draws, and weights the results by the probabilities of the outcomes.
 ///
@@ -83,6 +89,7 @@ const PROBABILITY_TOLERANCE: f64 = 1e-12;
 pub struct Oracle {
     max_outcomes: usize,
     nodes: usize,
+    time_limit: Option<Duration>,
 }
 
 impl Default for Oracle {
@@ -111,14 +118,21 @@ impl Visited {
 }
 
 impl Oracle {
-    /// At most 1 000 000 outcomes, 16 quadrature nodes.
+    /// At most 1 000 000 outcomes, 16 quadrature nodes, no limit of time.
     pub fn new() -> Self {
-        Oracle { max_outcomes: 1_000_000, nodes: 16 }
+        Oracle { max_outcomes: 1_000_000, nodes: 16, time_limit: None }
     }
 
     /// How many outcomes may be visited before the oracle gives up.
     pub fn max_outcomes(mut self, max_outcomes: usize) -> Self {
         self.max_outcomes = max_outcomes;
+        self
+    }
+
+    /// How long the outcomes of one program may take; there is no limit unless it is set. [`verify`](Self::verify) goes through two
+    /// programs: the model and its estimator. The time is looked at after each outcome, so that at least one is visited.
+    pub fn time_limit(mut self, time_limit: Duration) -> Self {
+        self.time_limit = Some(time_limit);
         self
     }
 
@@ -134,7 +148,7 @@ impl Oracle {
     ///
     /// # Errors
     /// Those of the program; [`CheckError::Noise`] for draws that cannot be enumerated; [`CheckError::NotDeterministic`],
-    /// [`CheckError::TooManyOutcomes`], [`CheckError::NotFinite`].
+    /// [`CheckError::TooManyOutcomes`], [`CheckError::TooLong`], [`CheckError::NotFinite`].
     pub fn expectation(
         &self,
         mut run: impl FnMut(Rc<dyn NoiseSource<f64>>) -> GraphResult<Vec<f64>>,
@@ -214,6 +228,41 @@ impl Oracle {
             let derivative = graph.surrogate()?.directional(directions, order)?;
             Ok(derivative.peek()?.to_vec())
         })
+    }
+
+    /// About how many outcomes [`gradient`](Self::gradient) and [`verify`](Self::verify) would visit for the estimator of a model, from 64 runs that take
+    /// every choice at random (Knuth 1975, Mathematics of Computation 29). Exact where all outcomes make the same number of choices with as
+    /// many options; otherwise the mean of an estimate that may vary much. The runs are the same each time.
+    ///
+    /// ```
+    /// use stochgrad_check::Oracle;
+    /// use stochgrad_graph::Graph;
+    ///
+    /// let nothing_random = |graph: &Graph<'_, f64>| graph.cost("square", graph.param("x", 3.0)?.square());
+    /// assert_eq!(Oracle::new().estimated_outcomes(nothing_random)?, 1.0);
+    /// # Ok::<(), stochgrad_check::CheckError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Those of the model, and [`CheckError::Noise`] for draws that cannot be enumerated.
+    pub fn estimated_outcomes<M>(&self, model: M) -> CheckResult<f64>
+    where
+        M: for<'t> Fn(&Graph<'t, f64>) -> GraphResult<()>,
+    {
+        let noise = Rc::new(OracleNoise::new(self.nodes));
+        let mut workspace = Workspace::new();
+        let mut sum = 0.0;
+        for probe in 0..PROBES {
+            noise.begin_probe(ChaCha8Rng::seed_from_u64(probe));
+            let graph = Graph::with_noise(workspace.tape(), noise.clone());
+            let result = model(&graph).and_then(|()| graph.backward());
+            if let Some(failure) = noise.take_failure() {
+                return Err(failure);
+            }
+            result?;
+            sum += noise.options();
+        }
+        Ok(sum / PROBES as f64)
     }
 
     /// The exact expected total cost.
@@ -386,12 +435,20 @@ impl Oracle {
         mut visit: impl FnMut(&mut A, f64, T) -> CheckResult<()>,
     ) -> CheckResult<(A, Visited)> {
         let noise = Rc::new(OracleNoise::new(self.nodes));
+        let start = Instant::now();
         loop {
             let mut found = A::default();
             let mut visited = Visited::default();
             loop {
-                if visited.outcomes == self.max_outcomes {
-                    return Err(CheckError::TooManyOutcomes { limit: self.max_outcomes, covered: visited.probability });
+                let Visited { outcomes, probability: covered, .. } = visited;
+                // Each outcome visited stands for as many as the choices on its way had options.
+                let estimate = || outcomes as f64 / noise.explored();
+                if outcomes == self.max_outcomes {
+                    let limit = self.max_outcomes;
+                    return Err(CheckError::TooManyOutcomes { limit, covered, estimate: estimate() });
+                }
+                if let Some(limit) = self.time_limit.filter(|limit| outcomes > 0 && start.elapsed() > *limit) {
+                    return Err(CheckError::TooLong { limit, outcomes, covered, estimate: estimate() });
                 }
                 noise.begin();
                 let result = run(noise.clone());

@@ -6,6 +6,7 @@
 use crate::CheckError;
 use crate::oracle_cuts::{Cuts, Position};
 use crate::quadrature::{Law, Rule};
+use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -57,6 +58,8 @@ struct State {
     /// The cuts of the next pass, where the present one has come upon an interval whose position was given out too early.
     next: Option<Cuts>,
     passes: usize,
+    /// Decides the options of a run that takes them at random.
+    probe: Option<ChaCha8Rng>,
     /// What stopped the present run, if it was this source.
     failure: Option<CheckError>,
 }
@@ -145,6 +148,29 @@ impl OracleNoise {
         Err(CheckError::Noise { problem })
     }
 
+    /// The part of the tree of choices that has been gone through, if at each choice every option counts alike.
+    pub(crate) fn explored(&self) -> f64 {
+        let (mut explored, mut part) = (0.0, 1.0);
+        for choice in &self.state.borrow().choices {
+            part /= choice.probabilities.len() as f64;
+            explored += part * choice.taken as f64;
+        }
+        explored
+    }
+
+    /// Starts a run that takes options at random, each as likely as the others, whatever runs came before.
+    pub(crate) fn begin_probe(&self, generator: ChaCha8Rng) {
+        self.begin();
+        let mut state = self.state.borrow_mut();
+        state.choices.clear();
+        state.probe = Some(generator);
+    }
+
+    /// The product of the numbers of options of the present run: after a probe, its mean is the number of outcomes (Knuth 1975).
+    pub(crate) fn options(&self) -> f64 {
+        self.state.borrow().choices.iter().map(|choice| choice.probabilities.len() as f64).product()
+    }
+
     fn fail(&self, failure: CheckError) -> DistributionError {
         let error = DistributionError::Noise(failure.to_string());
         self.state.borrow_mut().failure = Some(failure);
@@ -168,7 +194,8 @@ impl OracleNoise {
         let at = state.made;
         state.made += 1;
         if at == state.choices.len() {
-            state.choices.push(Choice { key, index, probabilities: probabilities.to_vec(), taken: 0 });
+            let taken = state.probe.as_mut().map_or(0, |generator| generator.random_range(0..probabilities.len()));
+            state.choices.push(Choice { key, index, probabilities: probabilities.to_vec(), taken });
         }
         let choice = &state.choices[at];
         let same = (choice.key, choice.index, choice.probabilities.len()) == (key, index, probabilities.len())

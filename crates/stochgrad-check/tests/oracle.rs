@@ -4,6 +4,7 @@ mod methods;
 
 use methods::{Baseline, Enumerate, Flip, Pathwise, Score, number};
 use std::cell::Cell;
+use std::time::Duration;
 use stochgrad_check::{CheckError, CheckResult, Oracle};
 use stochgrad_distributions::{Bernoulli, Exponential, Gamma, NoiseKey, NoiseLayout, Normal, Uniform};
 use stochgrad_graph::{GradientMethod, Graph, GraphError, GraphResult, SamplePlate};
@@ -230,9 +231,59 @@ fn a_sum_of_many_bits_is_too_much_and_says_so() {
         graph.cost("cost", x.sum())
     };
     match Oracle::new().max_outcomes(1000).gradient(model) {
-        Err(CheckError::TooManyOutcomes { limit: 1000, covered }) => assert!(covered > 0.0 && covered < 1.0),
+        Err(CheckError::TooManyOutcomes { limit: 1000, covered, estimate }) => {
+            assert!(covered > 0.0 && covered < 1.0);
+            close(estimate / 2.0_f64.powi(30), 1.0, 1e-12);
+        }
         other => panic!("expected too many outcomes, found {other:?}"),
     }
+    match Oracle::new().time_limit(Duration::from_millis(20)).verify(model, 0..=1, 1e-9) {
+        Err(error @ CheckError::TooLong { outcomes, covered, estimate, .. }) => {
+            assert!(outcomes > 0 && covered > 0.0 && covered < 1.0, "{error}");
+            close(estimate / 2.0_f64.powi(30), 1.0, 1e-12);
+            assert!(error.to_string().contains("20ms"), "{error}");
+        }
+        other => panic!("expected too long a time, found {other:?}"),
+    }
+    close(Oracle::new().estimated_outcomes(model).expect("an estimate") / 2.0_f64.powi(30), 1.0, 1e-12);
+}
+
+#[test]
+fn outcomes_of_uneven_numbers_of_choices_are_estimated() {
+    let model = |graph: &Graph<'_, f64>| {
+        let p = graph.param("p", 0.3)?;
+        let x = graph.sample("x", &Bernoulli::from_probabilities(p), &Score::plain())?;
+        let more = if x.item()? == 1.0 { 3 } else { 1 };
+        let y = graph.sample("y", &Bernoulli::from_probabilities(p.broadcast_to([more])), &Score::plain())?;
+        graph.cost("cost", x + y.sum())
+    };
+    let exact = Oracle::new().gradient(model).expect("ten outcomes").outcomes() as f64;
+    close(exact, 10.0, 0.0);
+    // A probe finds 4 or 16: 64 of them have a standard error of 0.75.
+    close(Oracle::new().estimated_outcomes(model).expect("an estimate"), exact, 3.0);
+}
+
+#[test]
+fn a_node_that_is_drawn_by_itself_has_a_plate_of_one_member() {
+    let model = |graph: &Graph<'_, f64>| {
+        let t = graph.param("t", 0.3)?;
+        let x = graph.sample("x", &Bernoulli::from_logits(t), &Enumerate)?;
+        let plate = graph.find_plate("x").expect("the node's plate");
+        assert_eq!(graph.find_plate("x"), Some(plate));
+        graph.cost("average", (x * 3.0 - t).square().mean_over(plate))?;
+        graph.cost("bound", x.sum_over(plate) * 0.0 + (x * t).mean_over(plate))?;
+        assert_eq!(graph.find_plate("y"), None);
+        Ok(())
+    };
+    Oracle::new().verify(model, 0..=3, 1e-9).expect("exact");
+    let joint = |graph: &Graph<'_, f64>| {
+        let t = graph.param("t", 0.3)?;
+        let x = graph.sample("x", &Bernoulli::from_logits(t), &Enumerate)?;
+        let plate = graph.find_plate("x").expect("the node's plate");
+        graph.cost("bound", (x * t).log_mean_exp_over(plate))
+    };
+    let p = 1.0 / (1.0 + (-0.3_f64).exp());
+    close(Oracle::new().exact_cost(joint).expect("a bit"), 0.3 * p, 1e-12);
 }
 
 /// (a + b) e² with e normal around b + c.

@@ -286,10 +286,23 @@ impl<'t, F: Real> Graph<'t, F> {
     }
 
     /// The plate of this name: of data, or made with [`plate`](Graph::plate), or made by the method of the node of this name.
+    ///
+    /// While the [joint law](Graph::set_joint_law) is recorded, each node is drawn by itself, whatever plate its method would make (the states of
+    /// a node that is enumerated, say). Such a node has a plate of one member, which its value lacks: an average over one member is the
+    /// value itself.
     pub fn find_plate(&self, name: &str) -> Option<Plate> {
-        let state = self.state();
-        let of_node = || state.nodes.iter().find(|node| node.address.to_string() == name).and_then(|node| node.plate);
-        state.plates.get(name).copied().or_else(of_node)
+        let single = {
+            let state = self.state();
+            let node = || state.nodes.iter().find(|node| node.address.to_string() == name);
+            match state.plates.get(name).copied().or_else(|| node().and_then(|node| node.plate)) {
+                Some(plate) => return Some(plate),
+                None if self.joint_law.get() => node()?.plates.clone(),
+                None => return None,
+            }
+        };
+        let plate = self.tape.plate(name, 1, PlateKind::Samples, &single);
+        self.state.borrow_mut().plates.insert(name.into(), plate);
+        Some(plate)
     }
 
     /// Says how a plate is averaged: by its size (as all plates are at first), or summed, as for time steps.
