@@ -324,7 +324,7 @@ impl<'t, F: Real> Graph<'t, F> {
         let address = address.into();
         self.tape.check()?;
         if let Some(before) = self.state().addresses.get(&address) {
-            return Err(GraphError::Duplicate { what: "node", name: address.to_string(), before, at });
+            return Err(GraphError::Duplicate { what: "node or environment", name: address.to_string(), before, at });
         }
         let parameters = distribution.parameters();
         let vars: Vec<Var<'t, F>> = parameters.iter().map(|parameter| parameter.var).collect();
@@ -375,6 +375,21 @@ impl<'t, F: Real> Graph<'t, F> {
         state.addresses.insert(address, at);
         state.nodes.push(node);
         Ok(value)
+    }
+
+    /// Takes an address for something that is no node.
+    pub(crate) fn claim(&self, address: &Address, at: &'static Location<'static>) -> GraphResult<()> {
+        let addresses = &mut self.state.borrow_mut().addresses;
+        match addresses.get(address) {
+            None => {
+                addresses.insert(address.clone(), at);
+                Ok(())
+            }
+            Some(before) => {
+                let name = address.to_string();
+                Err(GraphError::Duplicate { what: "node or environment", name, before, at })
+            }
+        }
     }
 
     fn sample_jointly<D: Live<'t, F>>(
