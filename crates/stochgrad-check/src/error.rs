@@ -1,5 +1,6 @@
 //! What a check can find.
 
+use std::time::Duration;
 use stochgrad_graph::GraphError;
 use stochgrad_tape::TapeError;
 
@@ -79,13 +80,45 @@ pub enum CheckError {
     },
     /// A program with more outcomes than the oracle may visit.
     #[error(
-        "more than {limit} outcomes (those visited have probability {covered}); draw fewer samples, use fewer nodes, or raise max_outcomes"
+        "stopped after {limit} outcomes of probability {covered}, of about {estimate:.3e} in all; draw fewer samples, use fewer nodes, or raise \
+         max_outcomes"
     )]
     TooManyOutcomes {
         /// The limit.
         limit: usize,
         /// The probability of the visited outcomes.
         covered: f64,
+        /// How many outcomes there may be, by the choices among which those visited stand.
+        estimate: f64,
+    },
+    /// A program whose outcomes take longer than the oracle may.
+    #[error(
+        "stopped after {limit:?}, with {outcomes} outcomes of probability {covered} visited, of about {estimate:.3e} in all; draw fewer samples, use \
+         fewer nodes, or raise time_limit"
+    )]
+    TooLong {
+        /// The limit.
+        limit: Duration,
+        /// How many outcomes were visited.
+        outcomes: usize,
+        /// The probability of the visited outcomes.
+        covered: f64,
+        /// How many outcomes there may be, by the choices among which those visited stand.
+        estimate: f64,
+    },
+    /// Two ways of the library to reduce the same costs that do not agree.
+    #[error(
+        "an error of the library: {what} of one outcome is {engine:e} by the graph, and {plain:e} by plain sums over the members of the plates that \
+         each cost carries; please report it with the model. Until it is mended, do not trust the gradients of this model: reduce its costs before \
+         they are recorded, so that they carry no plates"
+    )]
+    Library {
+        /// The total cost, or an element of its gradient, in words.
+        what: String,
+        /// By the graph's own reduction.
+        engine: f64,
+        /// By plain loops over the costs as they were passed.
+        plain: f64,
     },
     /// Outcomes whose probabilities do not add up to 1.
     #[error(

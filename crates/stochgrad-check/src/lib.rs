@@ -16,9 +16,11 @@ mod error;
 mod gradient_check;
 mod moments;
 mod oracle;
+mod oracle_cuts;
 mod oracle_noise;
 mod oracle_report;
 mod quadrature;
+mod reduction;
 mod statistical;
 
 pub use error::{CheckError, CheckResult};

@@ -4,10 +4,14 @@ use crate::direction::{Direction, Parameters, along_all, directional_derivatives
 use crate::moments::{RunningMoments, check_finite};
 use crate::oracle_noise::OracleNoise;
 use crate::oracle_report::{GradientMoments, Moments, OracleReport};
+use crate::reduction::check_reduction;
 use crate::{CheckError, CheckResult};
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::rc::Rc;
+use std::time::{Duration, Instant};
 use stochgrad_distributions::NoiseSource;
 use stochgrad_graph::{Graph, GraphError, GraphResult};
 use stochgrad_tape::{Tape, Var, Workspace};
@@ -15,6 +19,9 @@ use stochgrad_tensor::{Shape, Tensor};
 
 /// How far the probabilities of all outcomes may be from 1.
 const PROBABILITY_TOLERANCE: f64 = 1e-12;
+
+/// Runs whose choices are random, to estimate how many outcomes there are.
+const PROBES: u64 = 64;
 
 /// Runs a program under every outcome of its draws, and weights the results by the probabilities of the outcomes.
 ///
@@ -25,7 +32,8 @@ const PROBABILITY_TOLERANCE: f64 = 1e-12;
 ///
 /// Each keyed uniform is an interval, at first (0, 1). Every inversion splits it at the values of its distribution function, so
 /// that replays under common random numbers are enumerated jointly with the primal draw. Positions inside an
-/// interval are nodes of Gauss–Legendre quadrature; normal numbers those of Gauss–Hermite, exponential ones those of
+/// interval are nodes of Gauss–Legendre quadrature (an interval that is split after its position was used is split before
+/// it instead, and the outcomes are visited again); normal numbers those of Gauss–Hermite, exponential ones those of
 /// Gauss–Laguerre. Hence results are exact where the sample space is finite or the costs are polynomials; countable laws are
 /// cut in a tail of about 1e-16. Samplers by rejection (gamma, beta, Dirichlet …) cannot be enumerated: they
 /// are tested with [`StatisticalTest`](crate::StatisticalTest).
@@ -81,6 +89,7 @@ const PROBABILITY_TOLERANCE: f64 = 1e-12;
 pub struct Oracle {
     max_outcomes: usize,
     nodes: usize,
+    time_limit: Option<Duration>,
 }
 
 impl Default for Oracle {
@@ -90,20 +99,40 @@ impl Default for Oracle {
 }
 
 /// How many outcomes were visited, and their probability.
+#[derive(Default)]
 struct Visited {
     outcomes: usize,
     probability: f64,
+    rounding: f64,
+}
+
+impl Visited {
+    /// Kahan's sum: a million rounding errors would hide what is missing.
+    fn add(&mut self, weight: f64) {
+        self.outcomes += 1;
+        let term = weight - self.rounding;
+        let sum = self.probability + term;
+        self.rounding = (sum - self.probability) - term;
+        self.probability = sum;
+    }
 }
 
 impl Oracle {
-    /// At most 1 000 000 outcomes, 16 quadrature nodes.
+    /// At most 1 000 000 outcomes, 16 quadrature nodes, no limit of time.
     pub fn new() -> Self {
-        Oracle { max_outcomes: 1_000_000, nodes: 16 }
+        Oracle { max_outcomes: 1_000_000, nodes: 16, time_limit: None }
     }
 
     /// How many outcomes may be visited before the oracle gives up.
     pub fn max_outcomes(mut self, max_outcomes: usize) -> Self {
         self.max_outcomes = max_outcomes;
+        self
+    }
+
+    /// How long the outcomes of one program may take; there is no limit unless it is set. [`verify`](Self::verify) goes through two
+    /// programs: the model and its estimator. The time is looked at after each outcome, so that at least one is visited.
+    pub fn time_limit(mut self, time_limit: Duration) -> Self {
+        self.time_limit = Some(time_limit);
         self
     }
 
@@ -119,13 +148,16 @@ impl Oracle {
     ///
     /// # Errors
     /// Those of the program; [`CheckError::Noise`] for draws that cannot be enumerated; [`CheckError::NotDeterministic`],
-    /// [`CheckError::TooManyOutcomes`], [`CheckError::NotFinite`].
+    /// [`CheckError::TooManyOutcomes`], [`CheckError::TooLong`], [`CheckError::NotFinite`].
     pub fn expectation(
         &self,
-        run: impl FnMut(Rc<dyn NoiseSource<f64>>) -> GraphResult<Vec<f64>>,
+        mut run: impl FnMut(Rc<dyn NoiseSource<f64>>) -> GraphResult<Vec<f64>>,
     ) -> CheckResult<Moments> {
-        let mut moments = RunningMoments::default();
-        let visited = self.enumerate(run, |weight, values: Vec<f64>| {
+        self.mean_of(|noise| Ok(run(noise)?))
+    }
+
+    fn mean_of(&self, run: impl FnMut(Rc<dyn NoiseSource<f64>>) -> CheckResult<Vec<f64>>) -> CheckResult<Moments> {
+        let (moments, visited) = self.enumerate(run, |moments: &mut RunningMoments, weight, values| {
             check_finite(|element| format!("component {element} of the program's result"), &values)?;
             moments.add(weight, &values)
         })?;
@@ -143,27 +175,27 @@ impl Oracle {
         M: for<'t> Fn(&Graph<'t, f64>) -> GraphResult<()>,
     {
         let mut workspace = Workspace::new();
-        let mut parameters: BTreeMap<String, (Shape, RunningMoments)> = BTreeMap::new();
-        let mut costs: BTreeMap<String, RunningMoments> = BTreeMap::new();
         let run = |noise| {
             let graph = Graph::with_noise(workspace.tape(), noise);
             model(&graph)?;
-            graph.backward()
+            Ok(graph.backward()?)
         };
-        let visited = self.enumerate(run, |weight, gradients| {
-            for (name, gradient) in gradients.iter() {
-                check_finite(
-                    |element| format!("element {element} of the gradient by \"{name}\""),
-                    gradient.as_slice(),
-                )?;
-                add_tensor(&mut parameters, name, weight, gradient)?;
-            }
-            for (name, cost) in gradients.costs() {
-                check_finite(|_| format!("cost \"{name}\""), &[*cost])?;
-                costs.entry(name.clone()).or_default().add(weight, &[*cost])?;
-            }
-            Ok(())
-        })?;
+        type Found = (BTreeMap<String, (Shape, RunningMoments)>, BTreeMap<String, RunningMoments>);
+        let ((parameters, costs), visited) =
+            self.enumerate(run, |(parameters, costs): &mut Found, weight, gradients| {
+                for (name, gradient) in gradients.iter() {
+                    check_finite(
+                        |element| format!("element {element} of the gradient by \"{name}\""),
+                        gradient.as_slice(),
+                    )?;
+                    add_tensor(parameters, name, weight, gradient)?;
+                }
+                for (name, cost) in gradients.costs() {
+                    check_finite(|_| format!("cost \"{name}\""), &[*cost])?;
+                    costs.entry(name.clone()).or_default().add(weight, &[*cost])?;
+                }
+                Ok(())
+            })?;
         let probability = visited.probability;
         let finished = parameters.into_iter().map(|(name, (shape, mut moments))| {
             moments.complete(probability)?;
@@ -198,6 +230,41 @@ impl Oracle {
         })
     }
 
+    /// About how many outcomes [`gradient`](Self::gradient) and [`verify`](Self::verify) would visit for the estimator of a model, from 64 runs that take
+    /// every choice at random (Knuth 1975, Mathematics of Computation 29). Exact where all outcomes make the same number of choices with as
+    /// many options; otherwise the mean of an estimate that may vary much. The runs are the same each time.
+    ///
+    /// ```
+    /// use stochgrad_check::Oracle;
+    /// use stochgrad_graph::Graph;
+    ///
+    /// let nothing_random = |graph: &Graph<'_, f64>| graph.cost("square", graph.param("x", 3.0)?.square());
+    /// assert_eq!(Oracle::new().estimated_outcomes(nothing_random)?, 1.0);
+    /// # Ok::<(), stochgrad_check::CheckError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Those of the model, and [`CheckError::Noise`] for draws that cannot be enumerated.
+    pub fn estimated_outcomes<M>(&self, model: M) -> CheckResult<f64>
+    where
+        M: for<'t> Fn(&Graph<'t, f64>) -> GraphResult<()>,
+    {
+        let noise = Rc::new(OracleNoise::new(self.nodes));
+        let mut workspace = Workspace::new();
+        let mut sum = 0.0;
+        for probe in 0..PROBES {
+            noise.begin_probe(ChaCha8Rng::seed_from_u64(probe));
+            let graph = Graph::with_noise(workspace.tape(), noise.clone());
+            let result = model(&graph).and_then(|()| graph.backward());
+            if let Some(failure) = noise.take_failure() {
+                return Err(failure);
+            }
+            result?;
+            sum += noise.options();
+        }
+        Ok(sum / PROBES as f64)
+    }
+
     /// The exact expected total cost.
     ///
     /// # Errors
@@ -220,21 +287,21 @@ impl Oracle {
         M: for<'t> Fn(&Graph<'t, f64>) -> GraphResult<()>,
     {
         let mut workspace = Workspace::new();
-        let mut moments: BTreeMap<String, (Shape, RunningMoments)> = BTreeMap::new();
         let run = |noise| {
             let tape = workspace.tape();
-            let (weighted, parameters) = weighted_cost(tape, noise, &model)?;
+            let (weighted, parameters) = weighted_cost(tape, noise, &model, false)?;
             let vars: Vec<Var<'_, f64>> = parameters.iter().map(|(_, var)| *var).collect();
             let gradients = tape.backward_all(weighted, &vars)?;
             Ok(parameters.into_iter().map(|(name, _)| name).zip(gradients).collect::<Vec<_>>())
         };
-        let visited = self.enumerate(run, |weight, gradients| {
+        type Found = BTreeMap<String, (Shape, RunningMoments)>;
+        let (moments, visited) = self.enumerate(run, |moments: &mut Found, weight, gradients| {
             for (name, gradient) in gradients {
                 check_finite(
                     |element| format!("element {element} of the exact gradient by \"{name}\""),
                     gradient.as_slice(),
                 )?;
-                add_tensor(&mut moments, &name, weight, &gradient)?;
+                add_tensor(moments, &name, weight, &gradient)?;
             }
             Ok(())
         })?;
@@ -254,9 +321,9 @@ impl Oracle {
         M: for<'t> Fn(&Graph<'t, f64>) -> GraphResult<()>,
     {
         let mut workspace = Workspace::new();
-        let moments = self.expectation(|noise| {
+        let moments = self.mean_of(|noise| {
             let tape = workspace.tape();
-            let (weighted, parameters) = weighted_cost(tape, noise, &model)?;
+            let (weighted, parameters) = weighted_cost(tape, noise, &model, false)?;
             let mut along = Vec::with_capacity(directions.len());
             for (name, direction) in directions {
                 let found = parameters.iter().find(|(known, _)| known == name);
@@ -278,8 +345,12 @@ impl Oracle {
     /// along three fixed pseudo-random directions that mix all parameters. Both must agree to the tolerance, relative to
     /// max(1, |expected|).
     ///
+    /// The truth itself is checked as well: in each outcome, the total cost and its gradient are also computed from the costs as they
+    /// were passed to [`Graph::cost`], by plain loops over the members of the plates that each of them carries.
+    ///
     /// # Errors
-    /// [`CheckError::Expectation`] for the first derivative that is wrong; those of the model (an order above the
+    /// [`CheckError::Expectation`] for the first derivative that is wrong; [`CheckError::Library`] if the two computations of the truth
+    /// differ, which is no fault of the model; those of the model (an order above the
     /// guarantee is one); and as [`expectation`](Self::expectation).
     pub fn verify<M>(&self, model: M, orders: RangeInclusive<usize>, tolerance: f64) -> CheckResult<OracleReport>
     where
@@ -289,11 +360,11 @@ impl Oracle {
         let top = *orders.end();
         let mut workspace = Workspace::new();
         let mut late: Option<String> = None;
-        let expected = self.expectation(|noise| {
+        let expected = self.mean_of(|noise| {
             let tape = workspace.tape();
-            let (weighted, parameters) = weighted_cost(tape, noise, &model)?;
+            let (weighted, parameters) = weighted_cost(tape, noise, &model, true)?;
             late = late.take().or_else(|| unforeseen(&directions, &parameters));
-            along_all(tape, weighted, &parameters, &directions, top)
+            Ok(along_all(tape, weighted, &parameters, &directions, top)?)
         })?;
         let found = self.expectation(|noise| {
             let tape = workspace.tape();
@@ -348,7 +419,7 @@ impl Oracle {
         let noise = Rc::new(OracleNoise::new(self.nodes));
         noise.begin();
         let tape = Tape::new();
-        let recorded = weighted_cost(&tape, noise.clone(), model);
+        let recorded = weighted_cost(&tape, noise.clone(), model, false);
         if let Some(failure) = noise.take_failure() {
             return Err(failure);
         }
@@ -358,40 +429,50 @@ impl Oracle {
     }
 
     /// Runs a program under every outcome.
-    fn enumerate<T>(
+    fn enumerate<T, A: Default>(
         &self,
-        mut run: impl FnMut(Rc<dyn NoiseSource<f64>>) -> GraphResult<T>,
-        mut visit: impl FnMut(f64, T) -> CheckResult<()>,
-    ) -> CheckResult<Visited> {
+        mut run: impl FnMut(Rc<dyn NoiseSource<f64>>) -> CheckResult<T>,
+        mut visit: impl FnMut(&mut A, f64, T) -> CheckResult<()>,
+    ) -> CheckResult<(A, Visited)> {
         let noise = Rc::new(OracleNoise::new(self.nodes));
-        let mut outcomes = 0;
-        let (mut probability, mut rounding) = (0.0_f64, 0.0_f64);
+        let start = Instant::now();
         loop {
-            if outcomes == self.max_outcomes {
-                return Err(CheckError::TooManyOutcomes { limit: self.max_outcomes, covered: probability });
+            let mut found = A::default();
+            let mut visited = Visited::default();
+            loop {
+                let Visited { outcomes, probability: covered, .. } = visited;
+                // Each outcome visited stands for as many as the choices on its way had options.
+                let estimate = || outcomes as f64 / noise.explored();
+                if outcomes == self.max_outcomes {
+                    let limit = self.max_outcomes;
+                    return Err(CheckError::TooManyOutcomes { limit, covered, estimate: estimate() });
+                }
+                if let Some(limit) = self.time_limit.filter(|limit| outcomes > 0 && start.elapsed() > *limit) {
+                    return Err(CheckError::TooLong { limit, outcomes, covered, estimate: estimate() });
+                }
+                noise.begin();
+                let result = run(noise.clone());
+                if let Some(failure) = noise.take_failure() {
+                    return Err(failure);
+                }
+                let value = result?;
+                let weight = noise.weight()?;
+                if !noise.is_refined() {
+                    visit(&mut found, weight, value)?;
+                }
+                visited.add(weight);
+                if !noise.advance() {
+                    break;
+                }
             }
-            noise.begin();
-            let result = run(noise.clone());
-            if let Some(failure) = noise.take_failure() {
-                return Err(failure);
+            if noise.begin_again()? {
+                continue;
             }
-            let value = result?;
-            let weight = noise.weight()?;
-            visit(weight, value)?;
-            outcomes += 1;
-            // Kahan's sum: a million rounding errors would hide what is missing.
-            let term = weight - rounding;
-            let sum = probability + term;
-            rounding = (sum - probability) - term;
-            probability = sum;
-            if !noise.advance() {
-                break;
+            if (visited.probability - 1.0).abs() > PROBABILITY_TOLERANCE {
+                return Err(CheckError::Probability { outcomes: visited.outcomes, total: visited.probability });
             }
+            return Ok((found, visited));
         }
-        if (probability - 1.0).abs() > PROBABILITY_TOLERANCE {
-            return Err(CheckError::Probability { outcomes, total: probability });
-        }
-        Ok(Visited { outcomes, probability })
     }
 }
 
@@ -414,13 +495,14 @@ fn add_tensor(
     }
 }
 
-/// The total cost of an outcome of the joint law, times a 1 whose derivatives are those of the outcome's probability
-/// relative to it.
+/// The total cost of an outcome of the joint distribution, times a 1 whose derivatives are those of the outcome's probability
+/// relative to it. On demand it is compared with what plain loops over the recorded costs give.
 fn weighted_cost<'t, M>(
     tape: &'t Tape<f64>,
     noise: Rc<dyn NoiseSource<f64>>,
     model: &M,
-) -> GraphResult<(Var<'t, f64>, Parameters<'t>)>
+    check: bool,
+) -> CheckResult<(Var<'t, f64>, Parameters<'t>)>
 where
     M: for<'a> Fn(&Graph<'a, f64>) -> GraphResult<()>,
 {
@@ -429,5 +511,9 @@ where
     model(&graph)?;
     let weighted = graph.joint_log_prob().magic_box() * graph.total_cost();
     tape.check()?;
-    Ok((weighted, graph.parameters()))
+    let parameters = graph.parameters();
+    if check {
+        check_reduction(&graph, weighted, &parameters)?;
+    }
+    Ok((weighted, parameters))
 }

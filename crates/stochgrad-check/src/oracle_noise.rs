@@ -4,7 +4,9 @@
 //! program is run again with the choices of a recorded prefix, and takes the first option of every choice beyond it.
 
 use crate::CheckError;
+use crate::oracle_cuts::{Cuts, Position};
 use crate::quadrature::{Law, Rule};
+use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -18,6 +20,12 @@ const SLIVER: f64 = f64::EPSILON;
 
 /// More states than this are not split into.
 const MAX_STATES: u64 = 1 << 20;
+
+/// Narrower cells do not count where a number has been given out for an interval: its ends are known to rounding.
+const NARROW: f64 = 1e-13;
+
+/// The outcomes are gone through anew as often as this.
+const MAX_PASSES: usize = 32;
 
 /// A split: the probabilities of the options, and the option taken.
 #[derive(Clone, Debug)]
@@ -33,8 +41,8 @@ struct Choice {
 enum Known {
     /// The uniform lies in an interval.
     Interval(f64, f64),
-    /// The uniform is this number.
-    Point(f64),
+    /// The uniform is this number, which stands for an interval.
+    Point(f64, Position),
     /// The number is normal, and this one.
     Normal(f64),
 }
@@ -46,6 +54,12 @@ struct State {
     made: usize,
     weight: f64,
     known: HashMap<(NoiseKey, u64), Known>,
+    cuts: Cuts,
+    /// The cuts of the next pass, where the present one has come upon an interval whose position was given out too early.
+    next: Option<Cuts>,
+    passes: usize,
+    /// Decides the options of a run that takes them at random.
+    probe: Option<ChaCha8Rng>,
     /// What stopped the present run, if it was this source.
     failure: Option<CheckError>,
 }
@@ -108,6 +122,55 @@ impl OracleNoise {
         false
     }
 
+    /// Whether the outcomes have to be gone through again, since some of those visited stood for too much.
+    pub(crate) fn is_refined(&self) -> bool {
+        self.state.borrow().next.is_some()
+    }
+
+    /// Begins anew if the pass that has ended found intervals that must be cut before their positions are given out.
+    ///
+    /// # Errors
+    /// If that does not come to an end.
+    pub(crate) fn begin_again(&self) -> Result<bool, CheckError> {
+        let state = &mut *self.state.borrow_mut();
+        let Some(cuts) = state.next.take() else { return Ok(false) };
+        state.cuts = cuts;
+        state.choices.clear();
+        state.passes += 1;
+        if state.passes < MAX_PASSES {
+            return Ok(true);
+        }
+        let problem = format!(
+            "a uniform number was given out as a number and inverted afterwards, by distribution functions that differ each time \
+             ({MAX_PASSES} times so far); invert first, draw the number for another purpose with draw.purpose(\"…\"), or use the \
+             statistical test"
+        );
+        Err(CheckError::Noise { problem })
+    }
+
+    /// The part of the tree of choices that has been gone through, if at each choice every option counts alike.
+    pub(crate) fn explored(&self) -> f64 {
+        let (mut explored, mut part) = (0.0, 1.0);
+        for choice in &self.state.borrow().choices {
+            part /= choice.probabilities.len() as f64;
+            explored += part * choice.taken as f64;
+        }
+        explored
+    }
+
+    /// Starts a run that takes options at random, each as likely as the others, whatever runs came before.
+    pub(crate) fn begin_probe(&self, generator: ChaCha8Rng) {
+        self.begin();
+        let mut state = self.state.borrow_mut();
+        state.choices.clear();
+        state.probe = Some(generator);
+    }
+
+    /// The product of the numbers of options of the present run: after a probe, its mean is the number of outcomes (Knuth 1975).
+    pub(crate) fn options(&self) -> f64 {
+        self.state.borrow().choices.iter().map(|choice| choice.probabilities.len() as f64).product()
+    }
+
     fn fail(&self, failure: CheckError) -> DistributionError {
         let error = DistributionError::Noise(failure.to_string());
         self.state.borrow_mut().failure = Some(failure);
@@ -131,7 +194,8 @@ impl OracleNoise {
         let at = state.made;
         state.made += 1;
         if at == state.choices.len() {
-            state.choices.push(Choice { key, index, probabilities: probabilities.to_vec(), taken: 0 });
+            let taken = state.probe.as_mut().map_or(0, |generator| generator.random_range(0..probabilities.len()));
+            state.choices.push(Choice { key, index, probabilities: probabilities.to_vec(), taken });
         }
         let choice = &state.choices[at];
         let same = (choice.key, choice.index, choice.probabilities.len()) == (key, index, probabilities.len())
@@ -156,18 +220,53 @@ impl OracleNoise {
         })
     }
 
+    /// The interval of which a position is about to be given out: cut where an earlier pass found that it must be.
+    fn cut(&self, key: NoiseKey, index: u64, low: f64, high: f64) -> DistributionResult<Position> {
+        let (made, ends) = {
+            let state = self.state.borrow();
+            let taken = state.choices[..state.made].iter().map(|choice| choice.taken);
+            (state.made, state.cuts.ends(taken, key, index, low, high))
+        };
+        let probabilities: Vec<f64> = ends.windows(2).map(|ends| (ends[1] - ends[0]) / (high - low)).collect();
+        let part = self.choose(key, index, &probabilities)?;
+        Ok(Position { low: ends[part], high: ends[part + 1], made })
+    }
+
     /// A position inside the interval that is left, by Gauss–Legendre.
     fn position(&self, key: NoiseKey, index: u64) -> DistributionResult<f64> {
         match self.known(key, index) {
-            Known::Point(u) => Ok(u),
+            Known::Point(u, _) => Ok(u),
             Known::Normal(_) => Err(self.mixed()),
             Known::Interval(low, high) => {
+                let at = self.cut(key, index, low, high)?;
                 let node = self.choose(key, index, &self.legendre.weights)?;
-                let u = low + (high - low) * self.legendre.nodes[node];
-                self.learn(key, index, Known::Point(u));
+                let u = at.low + (at.high - at.low) * self.legendre.nodes[node];
+                self.learn(key, index, Known::Point(u, at));
                 Ok(u)
             }
         }
+    }
+
+    /// The state whose cell holds a number that was given out. Where the interval that it stands for has several states, the number alone
+    /// would decide for all of it: the interval is then cut in the next pass.
+    fn state_of(
+        &self,
+        (key, index): (NoiseKey, u64),
+        (u, at): (f64, Position),
+        place: Option<Place>,
+        cdf: &dyn Fn(u64) -> f64,
+    ) -> DistributionResult<u64> {
+        let (low, high) = place.map_or((at.low, at.high), |place| place.image((at.low, at.high)));
+        let cells = cells(low, high, cdf).map_err(|problem| self.fail(CheckError::Noise { problem }))?;
+        let mut wide = cells.iter().filter(|cell| cell.high - cell.low > NARROW);
+        if let (Some(cell), None) = (wide.next(), wide.next()) {
+            return Ok(cell.state);
+        }
+        let ends = cells[1..].iter().map(|cell| place.map_or(cell.low, |place| place.preimage((cell.low, cell.low)).0));
+        let state = &mut *self.state.borrow_mut();
+        let taken = state.choices[..at.made].iter().map(|choice| choice.taken);
+        state.next.get_or_insert_with(|| state.cuts.clone()).insert(taken, key, index, ends);
+        Ok(quantile(place.map_or(u, |place| place.uniform(u)), cdf))
     }
 
     /// The state whose cell holds the number, as it is or moved to a place.
@@ -179,7 +278,7 @@ impl OracleNoise {
         cdf: &dyn Fn(u64) -> f64,
     ) -> DistributionResult<u64> {
         let known = match self.known(key, index) {
-            Known::Point(u) => return Ok(quantile(place.map_or(u, |place| place.uniform(u)), cdf)),
+            Known::Point(u, at) => return self.state_of((key, index), (u, at), place, cdf),
             Known::Normal(_) => return Err(self.mixed()),
             Known::Interval(low, high) => (low, high),
         };
@@ -261,10 +360,15 @@ impl NoiseSource<f64> for OracleNoise {
 
     fn exponential(&self, key: NoiseKey, layout: &NoiseLayout, out: &mut [f64]) -> DistributionResult<()> {
         self.each(layout, out, |_, index| match self.known(key, index) {
-            // Minus the logarithm of the uniform, as everywhere.
-            Known::Interval(0.0, 1.0) => {
-                let x = self.laguerre.nodes[self.choose(key, index, &self.laguerre.weights)?];
-                self.learn(key, index, Known::Point((-x).exp()));
+            // Minus the logarithm of the uniform, as everywhere: below a bound, that of the bound and an exponential number.
+            Known::Interval(low, high) if low == 0.0 => {
+                let at = self.cut(key, index, low, high)?;
+                if at.low > 0.0 {
+                    self.learn(key, index, Known::Interval(at.low, at.high));
+                    return Ok(-self.position(key, index)?.ln());
+                }
+                let x = self.laguerre.nodes[self.choose(key, index, &self.laguerre.weights)?] - at.high.ln();
+                self.learn(key, index, Known::Point((-x).exp(), at));
                 Ok(x)
             }
             _ => Ok(-self.position(key, index)?.ln()),
@@ -405,6 +509,101 @@ mod tests {
             let ones: f64 = found.iter().map(|(out, p)| (out[0] + out[1]) * p).sum();
             assert!((ones - 0.6).abs() < 1e-15, "{plan}: {found:?}");
         }
+    }
+
+    /// The mean over all outcomes of a program, going through them again until every interval is cut where it must be.
+    fn mean(nodes: usize, mut program: impl FnMut(&OracleNoise) -> DistributionResult<f64>) -> Result<f64, CheckError> {
+        let noise = OracleNoise::new(nodes);
+        loop {
+            let mut sum = 0.0;
+            loop {
+                noise.begin();
+                let value = program(&noise).expect("a program without errors");
+                sum += value * noise.weight()?;
+                if !noise.advance() {
+                    break;
+                }
+            }
+            if !noise.begin_again()? {
+                return Ok(sum);
+            }
+        }
+    }
+
+    fn position(noise: &OracleNoise, key: NoiseKey) -> DistributionResult<f64> {
+        let mut u = [0.0];
+        noise.uniform(key, &NoiseLayout::flat(1), &mut u)?;
+        Ok(u[0])
+    }
+
+    #[test]
+    fn an_interval_is_split_before_its_position_is_given_out_even_if_that_is_found_out_later() {
+        let (x, y) = (NoiseKey::new("x", None), NoiseKey::new("y", None));
+        for nodes in [1, 2, 5] {
+            // The integrals of u over u ≥ 0.6, and where a bit decides: of u over u ≥ 0.9 and over u ≥ 0.2.
+            let found = mean(nodes, |noise| Ok(position(noise, x)? * bit(noise, x, 0.4)?)).expect("a mean");
+            assert!((found - 0.32).abs() < 1e-14, "{found}");
+            let found = mean(nodes, |noise| {
+                let (u, other) = (position(noise, x)?, bit(noise, y, 0.25)?);
+                Ok(u * bit(noise, x, if other == 1.0 { 0.1 } else { 0.8 })?)
+            });
+            let expected = 0.25 * (1.0 - 0.81) / 2.0 + 0.75 * (1.0 - 0.04) / 2.0;
+            assert!((found.as_ref().expect("a mean") - expected).abs() < 1e-14, "{found:?}");
+        }
+    }
+
+    #[test]
+    fn a_position_answers_an_inversion_that_has_one_state_on_its_interval() {
+        let key = NoiseKey::new("x", None);
+        let noise = OracleNoise::new(3);
+        noise.begin();
+        bit(&noise, key, 0.3).expect("a bit");
+        position(&noise, key).expect("a position");
+        // Below 0.7 both are 0.
+        assert_eq!((bit(&noise, key, 0.3), bit(&noise, key, 0.2)), (Ok(0.0), Ok(0.0)));
+        assert!(!noise.is_refined());
+        bit(&noise, key, 0.5).expect("a bit");
+        assert!(noise.is_refined());
+    }
+
+    #[test]
+    fn members_of_a_plan_are_split_before_their_positions_too() {
+        let key = NoiseKey::new("x", None);
+        for (plan, expected) in [(Plan::Antithetic, 0.02), (Plan::Systematic, 0.4 * 0.4)] {
+            // A number and the second member of its pair: u over 1 − u ≥ 0.8; and u over (1 + u)/2 ≥ 0.8.
+            let found = mean(2, |noise| {
+                let u = position(noise, key)?;
+                let numbers = [PlannedNumber { base: 0, place: plan.place(2, 1, 1) }];
+                let mut out = [0.0];
+                let cdf = |_: usize, k: u64| if k == 0 { 0.8 } else { 1.0 };
+                noise.invert_planned(key, &NoiseLayout::flat(1), &numbers, &cdf, &mut out)?;
+                Ok(u * out[0])
+            });
+            let expected = if plan == Plan::Antithetic { expected } else { (1.0 - 0.36) / 2.0 };
+            assert!((found.as_ref().expect("a mean") - expected).abs() < 1e-14, "{plan}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn exponential_numbers_are_split_before_they_are_given_out() {
+        let key = NoiseKey::new("x", None);
+        let found = mean(8, |noise| {
+            let mut x = [0.0];
+            noise.exponential(key, &NoiseLayout::flat(1), &mut x)?;
+            Ok(x[0] * (1.0 - bit(noise, key, 0.5)?))
+        });
+        // −ln u over u < 1/2 is (1 + ln 2)/2.
+        assert!((found.as_ref().expect("a mean") - 0.5 * (1.0 + 2.0_f64.ln())).abs() < 1e-13, "{found:?}");
+    }
+
+    #[test]
+    fn numbers_that_decide_where_one_another_are_split_are_an_error() {
+        let (x, y) = (NoiseKey::new("x", None), NoiseKey::new("y", None));
+        let found = mean(1, |noise| {
+            let (u, v) = (position(noise, x)?, position(noise, y)?);
+            Ok(bit(noise, x, 0.9 * v)? * bit(noise, y, 0.7 * u)?)
+        });
+        assert!(matches!(&found, Err(CheckError::Noise { problem }) if problem.contains("given out")), "{found:?}");
     }
 
     #[test]

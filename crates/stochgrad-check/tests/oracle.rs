@@ -4,10 +4,11 @@ mod methods;
 
 use methods::{Baseline, Enumerate, Flip, Pathwise, Score, number};
 use std::cell::Cell;
+use std::time::Duration;
 use stochgrad_check::{CheckError, CheckResult, Oracle};
 use stochgrad_distributions::{Bernoulli, Exponential, Gamma, NoiseKey, NoiseLayout, Normal, Uniform};
 use stochgrad_graph::{GradientMethod, Graph, GraphError, GraphResult, SamplePlate};
-use stochgrad_tape::{Id, Var};
+use stochgrad_tape::{Id, Plate, Var};
 
 fn close(found: f64, expected: f64, tolerance: f64) {
     assert!((found - expected).abs() <= tolerance, "expected {expected}, found {found}");
@@ -230,9 +231,59 @@ fn a_sum_of_many_bits_is_too_much_and_says_so() {
         graph.cost("cost", x.sum())
     };
     match Oracle::new().max_outcomes(1000).gradient(model) {
-        Err(CheckError::TooManyOutcomes { limit: 1000, covered }) => assert!(covered > 0.0 && covered < 1.0),
+        Err(CheckError::TooManyOutcomes { limit: 1000, covered, estimate }) => {
+            assert!(covered > 0.0 && covered < 1.0);
+            close(estimate / 2.0_f64.powi(30), 1.0, 1e-12);
+        }
         other => panic!("expected too many outcomes, found {other:?}"),
     }
+    match Oracle::new().time_limit(Duration::from_millis(20)).verify(model, 0..=1, 1e-9) {
+        Err(error @ CheckError::TooLong { outcomes, covered, estimate, .. }) => {
+            assert!(outcomes > 0 && covered > 0.0 && covered < 1.0, "{error}");
+            close(estimate / 2.0_f64.powi(30), 1.0, 1e-12);
+            assert!(error.to_string().contains("20ms"), "{error}");
+        }
+        other => panic!("expected too long a time, found {other:?}"),
+    }
+    close(Oracle::new().estimated_outcomes(model).expect("an estimate") / 2.0_f64.powi(30), 1.0, 1e-12);
+}
+
+#[test]
+fn outcomes_of_uneven_numbers_of_choices_are_estimated() {
+    let model = |graph: &Graph<'_, f64>| {
+        let p = graph.param("p", 0.3)?;
+        let x = graph.sample("x", &Bernoulli::from_probabilities(p), &Score::plain())?;
+        let more = if x.item()? == 1.0 { 3 } else { 1 };
+        let y = graph.sample("y", &Bernoulli::from_probabilities(p.broadcast_to([more])), &Score::plain())?;
+        graph.cost("cost", x + y.sum())
+    };
+    let exact = Oracle::new().gradient(model).expect("ten outcomes").outcomes() as f64;
+    close(exact, 10.0, 0.0);
+    // A probe finds 4 or 16: 64 of them have a standard error of 0.75.
+    close(Oracle::new().estimated_outcomes(model).expect("an estimate"), exact, 3.0);
+}
+
+#[test]
+fn a_node_that_is_drawn_by_itself_has_a_plate_of_one_member() {
+    let model = |graph: &Graph<'_, f64>| {
+        let t = graph.param("t", 0.3)?;
+        let x = graph.sample("x", &Bernoulli::from_logits(t), &Enumerate)?;
+        let plate = graph.find_plate("x").expect("the node's plate");
+        assert_eq!(graph.find_plate("x"), Some(plate));
+        graph.cost("average", (x * 3.0 - t).square().mean_over(plate))?;
+        graph.cost("bound", x.sum_over(plate) * 0.0 + (x * t).mean_over(plate))?;
+        assert_eq!(graph.find_plate("y"), None);
+        Ok(())
+    };
+    Oracle::new().verify(model, 0..=3, 1e-9).expect("exact");
+    let joint = |graph: &Graph<'_, f64>| {
+        let t = graph.param("t", 0.3)?;
+        let x = graph.sample("x", &Bernoulli::from_logits(t), &Enumerate)?;
+        let plate = graph.find_plate("x").expect("the node's plate");
+        graph.cost("bound", (x * t).log_mean_exp_over(plate))
+    };
+    let p = 1.0 / (1.0 + (-0.3_f64).exp());
+    close(Oracle::new().exact_cost(joint).expect("a bit"), 0.3 * p, 1e-12);
 }
 
 /// (a + b) e² with e normal around b + c.
@@ -422,4 +473,50 @@ fn what_cannot_be_checked_is_an_error() {
     close(moments.variance("late").expect("late").item().expect("a number"), 0.21, 1e-15);
     let unknown = Oracle::new().exact_derivative(late, &[("q", number(1.0))], 1);
     assert!(matches!(unknown, Err(CheckError::Graph(GraphError::Unknown { .. }))));
+}
+
+/// Bits along a summed plate, with logits 0.3 and −0.8.
+fn steps<'t>(graph: &Graph<'t, f64>, method: &impl ForBits) -> GraphResult<(Var<'t, f64>, Plate)> {
+    let t = graph.param("t", [0.3, -0.8])?;
+    let steps = graph.plate("steps", 2)?;
+    graph.set_summed(steps, true);
+    Ok((graph.sample("x", &Bernoulli::from_logits(t.event_to_plate(steps)), method)?, steps))
+}
+
+/// The probabilities of the bits of [`steps`], and the slopes of these by their logits.
+fn step_probabilities() -> [(f64, f64); 2] {
+    [0.3_f64, -0.8].map(|logit| 1.0 / (1.0 + (-logit).exp())).map(|p| (p, p * (1.0 - p)))
+}
+
+#[test]
+fn a_summed_plate_that_a_cost_lacks_multiplies_nothing() {
+    let method = Score { plate: SamplePlate::New(2), ..Score::plain() };
+    let model = |graph: &Graph<'_, f64>| {
+        let (x, steps) = steps(graph, &method)?;
+        graph.cost("square of the sum", (x.sum_over(steps) - 0.7).square())
+    };
+    let [(p, dp), (q, dq)] = step_probabilities();
+    // E (x + y − 0.7)² = 0.49 − 0.4 (p + q) + 2 p q.
+    close(Oracle::new().exact_cost(model).expect("two bits"), 0.49 - 0.4 * (p + q) + 2.0 * p * q, 1e-12);
+    let gradient = Oracle::new().exact_gradient(model).expect("two bits");
+    close(gradient[0].1.as_slice()[0], dp * (2.0 * q - 0.4), 1e-12);
+    close(gradient[0].1.as_slice()[1], dq * (2.0 * p - 0.4), 1e-12);
+    Oracle::new().verify(model, 0..=1, 1e-9).expect("exact");
+}
+
+#[test]
+fn a_sum_beside_a_value_that_keeps_the_plate_counts_once_for_each_member() {
+    for samples in [SamplePlate::Single, SamplePlate::New(2)] {
+        let method = Score { plate: samples, ..Score::plain() };
+        let model = |graph: &Graph<'_, f64>| {
+            let (x, steps) = steps(graph, &method)?;
+            graph.cost("own and all", x * 2.0 + x.sum_over(steps))
+        };
+        let [(p, dp), (q, dq)] = step_probabilities();
+        close(Oracle::new().exact_cost(model).expect("two bits"), 4.0 * (p + q), 1e-12);
+        let gradient = Oracle::new().exact_gradient(model).expect("two bits");
+        close(gradient[0].1.as_slice()[0], 4.0 * dp, 1e-12);
+        close(gradient[0].1.as_slice()[1], 4.0 * dq, 1e-12);
+        Oracle::new().verify(model, 0..=1, 1e-9).expect("exact");
+    }
 }

@@ -214,7 +214,7 @@ impl<F: Real> AlternativeWorld<F> for Survivors<'_, '_, '_, F> {
 mod tests {
     use super::*;
     use crate::models::{self, BitMethod};
-    use crate::{Enumerate, MeasureValued, Pathwise, ScoreFunction, StochasticDerivatives};
+    use crate::{Arm, Enumerate, MeasureValued, Pathwise, ReplayBudget, ScoreFunction, StochasticDerivatives};
     use stochgrad_check::Oracle;
     use stochgrad_distributions::{Bernoulli, Categorical, Normal, OneHotCategorical, Poisson, Side};
     use stochgrad_graph::{Graph, GraphError, Seed};
@@ -237,6 +237,17 @@ mod tests {
             models::assert_unbiased([&reservoir, &score, &reservoir]);
             models::assert_unbiased([&score, &reservoir, &all]);
             models::assert_unbiased([&reservoir, &all, &reservoir]);
+        }
+    }
+
+    /// ARM weights by its uniform number, which the replay above it inverts again.
+    #[test]
+    fn uniform_numbers_that_a_later_replay_inverts_are_integrated_exactly() {
+        let arm: BitMethod = Arc::new(Arm::new());
+        let budget: BitMethod = Arc::new(ReplayBudget::of(MeasureValued::new(), 1));
+        for above in [&reservoirs()[0], &reservoirs()[2], &budget] {
+            models::assert_unbiased([above, &arm, &arm]);
+            models::assert_unbiased([&arm, above, &arm]);
         }
     }
 

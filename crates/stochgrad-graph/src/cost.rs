@@ -12,6 +12,8 @@ use stochgrad_tensor::zip::Zip;
 /// A named cost: a sum of parts, each with ancestors and plates of its own.
 pub(crate) struct Cost<'t, F: Real> {
     pub(crate) name: String,
+    /// The value as it was passed, from which the parts were made.
+    pub(crate) passed: Var<'t, F>,
     pub(crate) parts: Vec<Part<'t, F>>,
     pub(crate) at: &'static Location<'static>,
 }

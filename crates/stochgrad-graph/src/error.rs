@@ -141,6 +141,16 @@ pub enum GraphError {
         /// Where the node was sampled.
         at: &'static Location<'static>,
     },
+    /// An environment that cannot be stepped.
+    #[error("environment \"{name}\": {problem} ({at})")]
+    Environment {
+        /// The address of the step.
+        name: String,
+        /// What was expected, what came, and what to try.
+        problem: String,
+        /// Where it was recorded.
+        at: &'static Location<'static>,
+    },
     /// An objective that does not suit the graph.
     #[error("objective \"{name}\": {problem} ({at})")]
     Objective {

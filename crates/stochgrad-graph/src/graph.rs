@@ -306,10 +306,23 @@ impl<'t, F: Real> Graph<'t, F> {
     }
 
     /// The plate of this name: of data, or made with [`plate`](Graph::plate), or made by the method of the node of this name.
+    ///
+    /// While the [joint law](Graph::set_joint_law) is recorded, each node is drawn by itself, whatever plate its method would make (the states of
+    /// a node that is enumerated, say). Such a node has a plate of one member, which its value lacks: an average over one member is the
+    /// value itself.
     pub fn find_plate(&self, name: &str) -> Option<Plate> {
-        let state = self.state();
-        let of_node = || state.nodes.iter().find(|node| node.address.to_string() == name).and_then(|node| node.plate);
-        state.plates.get(name).copied().or_else(of_node)
+        let single = {
+            let state = self.state();
+            let node = || state.nodes.iter().find(|node| node.address.to_string() == name);
+            match state.plates.get(name).copied().or_else(|| node().and_then(|node| node.plate)) {
+                Some(plate) => return Some(plate),
+                None if self.joint_law.get() => node()?.plates.clone(),
+                None => return None,
+            }
+        };
+        let plate = self.tape.plate(name, 1, PlateKind::Samples, &single);
+        self.state.borrow_mut().plates.insert(name.into(), plate);
+        Some(plate)
     }
 
     /// Says how costs are reduced over a plate: averaged (as all plates are at first), or summed, as for time steps.
@@ -347,7 +360,7 @@ impl<'t, F: Real> Graph<'t, F> {
         let address = address.into();
         self.tape.check()?;
         if let Some(before) = self.state().addresses.get(&address) {
-            return Err(GraphError::Duplicate { what: "node", name: address.to_string(), before, at });
+            return Err(GraphError::Duplicate { what: "node or environment", name: address.to_string(), before, at });
         }
         let parameters = distribution.parameters();
         let vars: Vec<Var<'t, F>> = parameters.iter().map(|parameter| parameter.var).collect();
@@ -413,6 +426,21 @@ impl<'t, F: Real> Graph<'t, F> {
         Ok(value)
     }
 
+    /// Takes an address for something that is no node.
+    pub(crate) fn claim(&self, address: &Address, at: &'static Location<'static>) -> GraphResult<()> {
+        let addresses = &mut self.state.borrow_mut().addresses;
+        match addresses.get(address) {
+            None => {
+                addresses.insert(address.clone(), at);
+                Ok(())
+            }
+            Some(before) => {
+                let name = address.to_string();
+                Err(GraphError::Duplicate { what: "node or environment", name, before, at })
+            }
+        }
+    }
+
     fn sample_jointly<D: Live<'t, F>>(
         &self,
         context: &SampleContext<'_, 't, F>,
@@ -446,6 +474,12 @@ impl<'t, F: Real> Graph<'t, F> {
             total = total + reduce(part.value, &part.plates, &IdMap::identity(), false);
         }
         total
+    }
+
+    /// The names of the costs and their values as they were passed to [`cost`](Graph::cost): a number for each combination of members of the
+    /// plates that the value carries, before the graph takes averages off it.
+    pub fn passed_costs(&self) -> Vec<(String, Var<'t, F>)> {
+        self.state().costs.iter().map(|cost| (cost.name.clone(), cost.passed)).collect()
     }
 
     /// A named cost: one number for each combination of plate members. The total expected cost is what is differentiated.
@@ -486,7 +520,7 @@ impl<'t, F: Real> Graph<'t, F> {
         self.tape.check()?;
         let mut state = self.state.borrow_mut();
         parts.iter().for_each(|part| state.use_plates(&part.plates, at));
-        state.costs.push(Cost { name: name.into(), parts, at });
+        state.costs.push(Cost { name: name.into(), passed: value, parts, at });
         Ok(())
     }
 }

@@ -87,5 +87,5 @@ pub(crate) fn worst_paths<F: Real>(
 
 fn describe<F: Real>(tape: &Tape<F>, index: usize) -> Option<(String, &'static Location<'static>)> {
     let var = tape.var_at(index).ok()?;
-    Some((var.op()?.to_string(), var.location()?))
+    Some((tape.operation_name(var)?, var.location()?))
 }

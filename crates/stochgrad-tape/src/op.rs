@@ -234,6 +234,7 @@ impl fmt::Display for Op {
             Op::Reduce(reduce, axes) => write!(f, "{reduce:?} over event axes {:?}", axes.as_slice()),
             Op::Matmul { .. } | Op::MatmulLeading => f.write_str("matmul"),
             Op::Sample(site) => write!(f, "sample {}", site.0),
+            Op::Custom(_) => f.write_str("custom operation"),
             other => write!(f, "{other:?}"),
         }
     }

@@ -423,6 +423,15 @@ impl<F: Real> Tape<F> {
         }
     }
 
+    /// The operation that made a value, in words: a custom primitive by its own name.
+    pub fn operation_name(&self, var: Var<'_, F>) -> Option<String> {
+        let inner = self.inner.borrow();
+        Some(match &inner.nodes.get(var.id.index())?.op {
+            Op::Custom(number) => inner.primitives[*number as usize].name().into(),
+            op => op.to_string(),
+        })
+    }
+
     /// The words of a set of sites: bit `i` of word `w` stands for site `64 w + i`.
     pub fn set_words(&self, set: SetId) -> Vec<u64> {
         self.inner.borrow().sets.words(set).to_vec()

@@ -21,8 +21,8 @@ pub use stochgrad_estimators::{
     StraightThrough, SumAndSample, Temperature, Ugc, UnorderedSet, Vimco, WithoutReplacement, detached, log_variance,
 };
 pub use stochgrad_graph::{
-    Bias, DynMethod, GradientMethod, Gradients, Graph, GraphError, GraphResult, Guarantee, Method, Order, SamplePlate,
-    Seed,
+    Bias, DynMethod, Environment, GradientMethod, Gradients, Graph, GraphError, GraphResult, Guarantee, MemberStep,
+    Method, Order, SamplePlate, Seed, StepEnd, Transition,
 };
 pub use stochgrad_nn::{Activation, Adam, Linear, Mlp, Optimizer, Parameters, Sgd};
 pub use stochgrad_tape::{Plate, Tape, TapeError, Var, Workspace};

@@ -1,0 +1,472 @@
+//! Environments: host functions from state, action and noise to next state, observation, reward and done, member by member.
+//!
+//! Host code that reads an action with `value()` may make anything of it, so that every later cost has to be credited with the
+//! actions of all members. An environment is a recorded operation instead: a pure function that is called once for each combination of
+//! members of the plates that state and action carry. What comes out for a member depends on that member alone, hence so does the credit.
+
+use crate::address::Address;
+use crate::error::{GraphError, GraphResult};
+use crate::graph::Graph;
+use crate::surrogate::merge;
+use std::collections::HashSet;
+use std::fmt;
+use std::panic::Location;
+use std::sync::Arc;
+use stochgrad_distributions::{DistributionError, Draw};
+use stochgrad_tape::{Id, Op, Plates, Primitive, PrimitiveInputs, Smoothness, TapeError, Var};
+use stochgrad_tensor::{Real, Shape, Tensor};
+
+/// One member of a step: what the function of an [`Environment`] reads, and what it writes.
+#[derive(Debug)]
+pub struct MemberStep<'a, F> {
+    /// The state, row-major.
+    pub state: &'a [F],
+    /// The action, row-major.
+    pub action: &'a [F],
+    /// Uniform numbers in (0, 1), as many as [`Environment::noise`] asks for.
+    pub noise: &'a [F],
+    /// To be written: the next state, of the size of the state.
+    pub next_state: &'a mut [F],
+    /// To be written: the observation, of the size that [`Environment::observation`] asks for; empty if it asks for none.
+    pub observation: &'a mut [F],
+}
+
+/// What the function of an [`Environment`] returns for a member.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StepEnd<F> {
+    /// The reward of the step.
+    pub reward: F,
+    /// Whether the episode of the member has ended.
+    pub done: bool,
+}
+
+type StepFunction<F> = Arc<dyn Fn(MemberStep<'_, F>) -> StepEnd<F> + Send + Sync>;
+
+/// An environment: a pure function of the state, the action and the noise of one member.
+///
+/// The function must depend on its arguments alone, since it is called again in counterfactual replays (with the same noise), at each run of a compiled
+/// graph, and in any order. All that it does not write is NaN, which is an error.
+///
+/// No gradient flows through it. See [`Graph::environment`] for what that means, and for an example.
+#[derive(Clone)]
+pub struct Environment<F: Real> {
+    step: StepFunction<F>,
+    noise: usize,
+    observation: Option<Shape>,
+}
+
+impl<F: Real> Environment<F> {
+    /// An environment without noise whose observation is its next state.
+    pub fn new(step: impl Fn(MemberStep<'_, F>) -> StepEnd<F> + Send + Sync + 'static) -> Self {
+        Environment { step: Arc::new(step), noise: 0, observation: None }
+    }
+
+    /// The number of uniform numbers that a step needs.
+    ///
+    /// The exact oracle gives out the nodes of a quadrature for each of them. It then proves estimators right for an environment whose noise takes
+    /// these values; its numbers are those of the continuous noise only where costs are polynomials in it. For exact numbers, draw discrete noise
+    /// from nodes of the graph and pass it as a part of the action.
+    pub fn noise(self, count: usize) -> Self {
+        Environment { noise: count, ..self }
+    }
+
+    /// The event shape of observations that are written by the function, instead of the next state.
+    pub fn observation(self, shape: impl Into<Shape>) -> Self {
+        Environment { observation: Some(shape.into()), ..self }
+    }
+}
+
+impl<F: Real> fmt::Debug for Environment<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Environment")
+            .field("noise", &self.noise)
+            .field("observation", &self.observation)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A recorded step of an environment; each value carries the plates of state and action.
+#[derive(Clone, Copy, Debug)]
+pub struct Transition<'t, F: Real> {
+    /// The next state, of the event shape of the state.
+    pub state: Var<'t, F>,
+    /// The observation.
+    pub observation: Var<'t, F>,
+    /// The reward: one number for each member.
+    pub reward: Var<'t, F>,
+    /// 1 where the episode has ended, 0 elsewhere.
+    pub done: Var<'t, F>,
+}
+
+impl<'t, F: Real> Transition<'t, F> {
+    /// The reward where the episode was still running before this step (`running` is 1) and 0 where it was not, and whether it is running after
+    /// it.
+    pub fn while_running(&self, running: Var<'t, F>) -> (Var<'t, F>, Var<'t, F>) {
+        (self.reward * running, running * (1.0 - self.done))
+    }
+}
+
+impl<'t, F: Real> Graph<'t, F> {
+    /// A step of an environment, called for each combination of members of the plates that state and action carry: a batch of parallel
+    /// environments, samples, the states of an enumerated action, the alternatives of a replay.
+    ///
+    /// * **Credit.** The outputs for a member descend from the nodes behind the state and the action *of that member*. A reward that is recorded with
+    ///   its plates is credited to the actions of its own member.
+    /// * **No gradient.** The function is a black box, a jump as far as derivatives are concerned. Actions must be drawn by methods that need values of the
+    ///   cost only, such as the score function; `Pathwise` upstream is refused. So is a state or an action that depends on a parameter
+    ///   otherwise than through a node.
+    /// * **Noise** is addressed by the name of the step and the member, like that of a node. Replays see the same numbers, a shard of a batch those of
+    ///   its members, and the states of an enumerated node share them.
+    /// * **Members that are done** are stepped all the same. The usual idiom is to count their rewards no more, see
+    ///   [`Transition::while_running`]; a function may also return the state as it was.
+    ///
+    /// ```
+    /// use stochgrad_graph::{Environment, Graph, GraphError, Seed, StepEnd};
+    /// use stochgrad_tape::Tape;
+    ///
+    /// # fn main() -> Result<(), GraphError> {
+    /// // A walk that ends above 2, and is paid for where it is.
+    /// let walk = Environment::<f64>::new(|member| {
+    ///     let next = member.state[0] + member.action[0] + 0.1 * (member.noise[0] - 0.5);
+    ///     member.next_state[0] = next;
+    ///     StepEnd { reward: next, done: next > 2.0 }
+    /// })
+    /// .noise(1);
+    ///
+    /// let tape = Tape::new();
+    /// let graph = Graph::new(&tape, Seed::new(7));
+    /// let mut state = graph.data("walkers", [0.0, 1.0, 1.9])?;
+    /// let mut running = graph.constant(1.0);
+    /// for t in 0..3 {
+    ///     // A policy would draw the action from a node whose parameters depend on the state.
+    ///     let action = graph.constant(0.5);
+    ///     let step = graph.environment(("walk", t), &walk, state, action)?;
+    ///     let (reward, still) = step.while_running(running);
+    ///     graph.cost(&format!("cost {t}"), -reward)?;
+    ///     (state, running) = (step.state, still);
+    /// }
+    /// assert_eq!(running.peek()?.as_slice(), &[1.0, 0.0, 0.0]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// For an address that exists; [`GraphError::Environment`] if state or action depend on a parameter otherwise than through a node; an output
+    /// that is NaN, with the member; and earlier errors on the tape.
+    #[track_caller]
+    pub fn environment(
+        &self,
+        address: impl Into<Address>,
+        environment: &Environment<F>,
+        state: Var<'t, F>,
+        action: Var<'t, F>,
+    ) -> GraphResult<Transition<'t, F>> {
+        let at = Location::caller();
+        let address = address.into();
+        let tape = self.tape();
+        tape.check()?;
+        for (what, var) in [("state", state), ("action", action)] {
+            if !std::ptr::eq(var.tape(), tape) {
+                return Err(TapeError::Foreign { what: format!("the {what} of environment \"{address}\""), at }.into());
+            }
+            if let Some(parameter) = self.parameter_behind(var)? {
+                let problem = format!(
+                    "the {what} depends on parameter \"{parameter}\" otherwise than through a node, and no gradient flows through an environment; draw \
+                     the {what} from a node, or say that the dependence is not to be differentiated, with stop_gradient()"
+                );
+                return Err(GraphError::Environment { name: address.to_string(), problem, at });
+            }
+        }
+        self.claim(&address, at)?;
+        let mut plates = Plates::new();
+        merge(&mut plates, &state.plates());
+        merge(&mut plates, &action.plates());
+        let mut inputs = vec![state, action];
+        if environment.noise > 0 {
+            let draw = Draw::new(tape, self.noise(), address.key().purpose("environment"), plates);
+            let noise =
+                draw.record_uniform(tape, &Shape::from([environment.noise])).map_err(|source| match source {
+                    DistributionError::Tape(error) => GraphError::Tape(error),
+                    other => GraphError::Environment { name: address.to_string(), problem: other.to_string(), at },
+                })?;
+            inputs.push(noise);
+        }
+        let observed = environment.observation.as_ref().map_or(0, Shape::numel);
+        let step = Step { name: format!("environment \"{address}\""), function: environment.step.clone(), observed };
+        let transition = tape.located(at, || {
+            let packed = tape.custom(Arc::new(step), &inputs);
+            let size = state.shape().numel();
+            let next = packed.slice(0, 0..size).reshape(state.shape());
+            let observation = match &environment.observation {
+                None => next,
+                Some(shape) => packed.slice(0, size..size + observed).reshape(shape.clone()),
+            };
+            let [reward, done] = [0, 1].map(|after| packed.index(0, size + observed + after));
+            Transition { state: next, observation, reward, done }
+        });
+        tape.check()?;
+        Ok(transition)
+    }
+
+    /// A parameter on which a value depends by a path of operations with derivatives, and not through a node.
+    fn parameter_behind(&self, var: Var<'t, F>) -> GraphResult<Option<String>> {
+        let tape = self.tape();
+        let mut pending = vec![var.id()];
+        let mut seen: HashSet<Id> = pending.iter().copied().collect();
+        while let Some(id) = pending.pop() {
+            let var = tape.var(id)?;
+            match var.op() {
+                Some(Op::Leaf { trainable: true }) => {
+                    let known = self
+                        .state()
+                        .parameters
+                        .iter()
+                        .find(|known| known.var.id() == id)
+                        .map(|known| known.name.clone());
+                    return Ok(Some(known.unwrap_or_default()));
+                }
+                None | Some(Op::Sample(_)) => {}
+                Some(_) => {
+                    for (number, input) in var.inputs().into_iter().enumerate() {
+                        let smooth = matches!(tape.smoothness(var, number), Smoothness::Smooth | Smoothness::Kinked);
+                        if smooth && seen.insert(input.id()) {
+                            pending.push(input.id());
+                        }
+                    }
+                }
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// One step as an operation: for each member next state, observation, reward and done, one after the other.
+struct Step<F> {
+    name: String,
+    function: StepFunction<F>,
+    observed: usize,
+}
+
+/// The numbers of one operand: where those of each member begin.
+struct Operand<'a, F> {
+    values: &'a [F],
+    /// The distance between members along each plate; 0 where the operand lacks it.
+    strides: Vec<usize>,
+    size: usize,
+}
+
+impl<'a, F: Real> Operand<'a, F> {
+    fn new(tensor: &'a Tensor<F>, plates: usize) -> Self {
+        let (leading, event) = tensor.shape().split_at(plates);
+        let size = event.iter().product();
+        let mut stride = size;
+        let mut strides = vec![0; plates];
+        for (axis, &len) in leading.iter().enumerate().rev() {
+            strides[axis] = if len == 1 { 0 } else { stride };
+            stride *= len;
+        }
+        Operand { values: tensor.as_slice(), strides, size }
+    }
+
+    fn of(&self, member: &[usize]) -> &'a [F] {
+        let start: usize = self.strides.iter().zip(member).map(|(stride, index)| stride * index).sum();
+        &self.values[start..start + self.size]
+    }
+}
+
+impl<F: Real> Primitive<F> for Step<F> {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn forward(&self, inputs: PrimitiveInputs<'_, F>) -> Result<Tensor<F>, String> {
+        let plates = inputs.plates.len();
+        let operands: Vec<Operand<'_, F>> = inputs.values.iter().map(|value| Operand::new(value, plates)).collect();
+        let [state, action, noise @ ..] = &operands[..] else {
+            return Err(format!("expected a state and an action, came {} values", operands.len()));
+        };
+        let width = state.size + self.observed + 2;
+        let members = inputs.plates.numel();
+        let mut packed = vec![F::NAN; members * width];
+        let mut member = vec![0; plates];
+        for row in packed.chunks_mut(width) {
+            let (next_state, rest) = row.split_at_mut(state.size);
+            let (observation, last) = rest.split_at_mut(self.observed);
+            let noise = noise.first().map_or(&[][..], |noise| noise.of(&member));
+            let StepEnd { reward, done } = (self.function)(MemberStep {
+                state: state.of(&member),
+                action: action.of(&member),
+                noise,
+                next_state,
+                observation,
+            });
+            last.copy_from_slice(&[reward, if done { F::ONE } else { F::ZERO }]);
+            if let Some(position) = row.iter().position(|x| x.is_nan()) {
+                return Err(self.nan(position, state.size, &member, &inputs.plates));
+            }
+            for (index, &size) in member.iter_mut().zip(inputs.plates.iter()).rev() {
+                *index += 1;
+                if *index < size {
+                    break;
+                }
+                *index = 0;
+            }
+        }
+        let shape: Shape = inputs.plates.iter().copied().chain([width]).collect();
+        Tensor::new(packed, shape).map_err(|error| error.to_string())
+    }
+
+    fn gradient<'t>(&self, inputs: &[Var<'t, F>], _: Var<'t, F>, _: Var<'t, F>) -> Vec<Option<Var<'t, F>>> {
+        vec![None; inputs.len()]
+    }
+
+    fn smoothness(&self, _input: usize) -> Smoothness {
+        Smoothness::Jump
+    }
+}
+
+impl<F> Step<F> {
+    fn nan(&self, position: usize, state: usize, member: &[usize], plates: &Shape) -> String {
+        let what = match position {
+            _ if position < state => format!("element {position} of the next state"),
+            _ if position < state + self.observed => format!("element {} of the observation", position - state),
+            _ => "the reward".into(),
+        };
+        let place = match member {
+            [] => String::new(),
+            [only] => format!(" for member {only} of {}", plates[0]),
+            several => format!(" for member {several:?} of plates of sizes {plates}"),
+        };
+        format!(
+            "{what} is NaN{place}; the function must write the whole next state and observation, from finite operands"
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Seed;
+    use stochgrad_tape::{IdMap, PlateKind, Tape};
+
+    /// Adds the action and the noise to both elements of the state, and observes their sum.
+    fn drift() -> Environment<f64> {
+        Environment::new(|member: MemberStep<'_, f64>| {
+            for (next, x) in member.next_state.iter_mut().zip(member.state) {
+                *next = x + member.action[0] + member.noise[0];
+            }
+            member.observation[0] = member.next_state.iter().sum();
+            StepEnd { reward: member.noise[1], done: member.state[0] > 1.0 }
+        })
+        .noise(2)
+        .observation([1])
+    }
+
+    #[test]
+    fn outputs_lie_on_the_plates_of_state_and_action() {
+        let tape = Tape::new();
+        let graph = Graph::new(&tape, Seed::new(3));
+        let state = graph.data("rows", [[0.0, 10.0], [2.0, 20.0], [0.5, 30.0]]).unwrap();
+        let samples = graph.plate("samples", 2).unwrap();
+        let action = graph.constant([100.0, 200.0]).event_to_plate(samples);
+        let step = graph.environment("drift", &drift(), state, action).unwrap();
+        assert_eq!(step.state.shape(), state.shape());
+        assert_eq!(step.observation.shape(), Shape::from([1]));
+        assert_eq!(step.done.peek().unwrap().as_slice(), &[0.0, 0.0, 1.0, 1.0, 0.0, 0.0]);
+        let (next, rewards) = (step.state.peek().unwrap(), step.reward.peek().unwrap());
+        for row in 0..3 {
+            for sample in 0..2 {
+                let x = |element: usize| next.get(&[row, sample, element]).unwrap();
+                let moved = x(0) - [0.0, 2.0, 0.5][row] - [100.0, 200.0][sample];
+                assert!(moved > 0.0 && moved < 1.0, "{moved}");
+                assert!((x(1) - x(0) - [10.0, 18.0, 29.5][row]).abs() < 1e-12);
+                let observed = step.observation.peek().unwrap().get(&[row, sample, 0]).unwrap();
+                assert!((observed - x(0) - x(1)).abs() < 1e-12);
+            }
+        }
+        let mut different = rewards.to_vec();
+        different.dedup();
+        assert_eq!(different.len(), 6, "each member has noise of its own");
+    }
+
+    #[test]
+    fn states_share_noise_and_shards_have_that_of_their_members() {
+        let rewards = |rows: &[f64], offset: u64, states: usize| {
+            let tape = Tape::new();
+            let graph = Graph::new(&tape, Seed::new(3));
+            let state = graph.data("rows", Tensor::from_fn([rows.len(), 2], |i| rows[i / 2])).unwrap();
+            tape.set_plate_offset(state.plates()[0], offset);
+            let plate = tape.plate("states", states, PlateKind::Enumerated, &[]);
+            let action = graph.constant(Tensor::zeros([states])).event_to_plate(plate);
+            graph.environment(("drift", 1), &drift(), state, action).unwrap().reward.peek().unwrap().to_vec()
+        };
+        let whole = rewards(&[0.0; 5], 0, 1);
+        assert_eq!(rewards(&[0.0; 2], 3, 1), whole[3..]);
+        let shared: Vec<f64> = whole.iter().flat_map(|&reward| [reward, reward]).collect();
+        assert_eq!(rewards(&[0.0; 5], 0, 2), shared);
+    }
+
+    #[test]
+    fn a_replay_with_another_action_sees_the_same_noise() {
+        let tape = Tape::new();
+        let graph = Graph::new(&tape, Seed::new(3));
+        let (state, action) = (graph.data("rows", [[0.0, 1.0], [2.0, 3.0]]).unwrap(), graph.constant(5.0));
+        let first = graph.environment("drift", &drift(), state, action).unwrap();
+        let packed = first.state.inputs()[0].inputs()[0];
+        let plate = tape.plate("alternatives", 2, PlateKind::Alternatives, &[]);
+        let mut ids = IdMap::identity();
+        ids.insert(action.id(), graph.constant([5.0, 7.0]).event_to_plate(plate).id());
+        let again = tape.record_again(packed, &ids);
+        assert_eq!(again.member(plate, 0).peek().unwrap(), packed.peek().unwrap());
+        let moved = (again.member(plate, 1) - packed).peek().unwrap();
+        for row in moved.as_slice().chunks(5) {
+            assert!(row.iter().zip([2.0, 2.0, 4.0, 0.0, 0.0]).all(|(x, y)| (x - y).abs() < 1e-12), "{row:?}");
+        }
+    }
+
+    #[test]
+    fn outputs_that_are_nan_are_errors_that_name_environment_and_member() {
+        let message = |environment: Environment<f64>| {
+            let tape = Tape::new();
+            let graph = Graph::new(&tape, Seed::new(3));
+            let state = graph.data("rows", [1.0, 0.0, -1.0]).unwrap();
+            graph.environment(("root", 4), &environment, state, graph.constant(0.0)).unwrap_err().to_string()
+        };
+        let root = message(Environment::new(|member: MemberStep<'_, f64>| {
+            member.next_state[0] = 1.0;
+            StepEnd { reward: member.state[0].sqrt(), done: false }
+        }));
+        assert!(root.contains("environment \"root[4]\"") && root.contains("the reward is NaN"), "{root}");
+        assert!(root.contains("member 2 of 3") && root.contains("environment.rs"), "{root}");
+        let forgotten = message(Environment::new(|_: MemberStep<'_, f64>| StepEnd { reward: 0.0, done: false }));
+        assert!(forgotten.contains("element 0 of the next state is NaN for member 0"), "{forgotten}");
+        let unseen = Environment::new(|member: MemberStep<'_, f64>| {
+            member.next_state.copy_from_slice(member.state);
+            StepEnd { reward: 0.0, done: false }
+        });
+        let unseen = message(unseen.observation([2]));
+        assert!(unseen.contains("element 0 of the observation"), "{unseen}");
+    }
+
+    #[test]
+    fn a_parameter_that_reaches_an_environment_without_a_node_is_refused() {
+        let still = Environment::new(|member: MemberStep<'_, f64>| {
+            member.next_state.copy_from_slice(member.state);
+            StepEnd { reward: member.action[0], done: false }
+        });
+        let tape = Tape::new();
+        let graph = Graph::new(&tape, Seed::new(3));
+        let theta = graph.param("theta", 0.5).unwrap();
+        let zero = graph.constant(0.0);
+        for (state, action, what) in [(theta * 2.0, zero, "state"), (zero, theta.tanh(), "action")] {
+            let error = graph.environment("still", &still, state, action).unwrap_err();
+            assert!(matches!(&error, GraphError::Environment { .. }), "{error}");
+            assert!(error.to_string().contains(&format!("the {what} depends on parameter \"theta\"")), "{error}");
+        }
+        let step = graph.environment("still", &still, theta.stop_gradient(), theta.sign()).unwrap();
+        assert_eq!((step.state.item().unwrap(), step.reward.item().unwrap()), (0.5, 1.0));
+        // What comes out depends on no parameter that could be differentiated.
+        graph.environment(("still", 1), &still, step.state, step.reward).unwrap();
+        assert!(matches!(graph.environment("still", &still, zero, zero), Err(GraphError::Duplicate { .. })));
+    }
+}
