@@ -123,6 +123,8 @@ mod swaps;
 mod temperature;
 mod ugc;
 mod unordered_set;
+#[cfg(test)]
+mod varying_parameters;
 mod without_replacement;
 
 pub use arm::Arm;
