@@ -83,6 +83,8 @@ mod gumbel_rao;
 mod gumbel_softmax;
 mod hard_samples;
 mod implicit_pathwise;
+#[cfg(test)]
+mod impossible_outcomes;
 mod importance_sampling;
 mod lax;
 mod local_expectation;
