@@ -71,7 +71,8 @@ fn survey() {
                     let b = graph.sample("b", &q, &method)?;
                     graph.cost("cost", cost(b, q, p))
                 };
-                let found = Oracle::new().nodes(4).gradient(model).map(|moments| moments.mean("theta").unwrap().to_vec());
+                let found =
+                    Oracle::new().nodes(4).gradient(model).map(|moments| moments.mean("theta").unwrap().to_vec());
                 let text = match found {
                     Ok(found) => format!("{found:?}"),
                     Err(error) => format!("{}", error.to_string().chars().take(150).collect::<String>()),

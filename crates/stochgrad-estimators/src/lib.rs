@@ -83,9 +83,9 @@ mod gumbel_rao;
 mod gumbel_softmax;
 mod hard_samples;
 mod implicit_pathwise;
+mod importance_sampling;
 #[cfg(test)]
 mod impossible_outcomes;
-mod importance_sampling;
 mod lax;
 mod local_expectation;
 mod log_variance;
