@@ -289,6 +289,7 @@ impl<'t, F: Real> StochasticDerivative<'t, F> for Bernoulli<Var<'t, F>> {
             let (x, p) = (sample.as_slice()[i], p.as_slice()[i]);
             let (right, left) = (self.parameter.rate_up(F::ONE - x, p), -self.parameter.rate_down(x, p));
             match side {
+                _ if self.parameter.at_end(p) => right + left,
                 Side::Right => right,
                 Side::Left => left,
                 Side::TwoSided => half * (right + left),
@@ -309,22 +310,24 @@ impl<'t, F: Real> StochasticDerivative<'t, F> for Bernoulli<Var<'t, F>> {
         }
         let sample = sample.stop_gradient();
         let other = 1.0 - sample;
-        let (up, down) = match self.parameter {
+        let one = sample.tape().constant(1.0);
+        let (up, down, inside) = match self.parameter {
             ProbabilityOrLogit::Probability(p) => {
                 // A bit that was drawn had a chance.
                 let p = p.stop_gradient();
                 let (possible, zero) = (sample.select(p, 1.0 - p), sample * 0.0);
-                (sample.select(zero, 1.0 / possible), sample.select(1.0 / possible, zero))
+                let inside = (p * (1.0 - p)).gt(one * 0.0);
+                (sample.select(zero, 1.0 / possible), sample.select(1.0 / possible, zero), inside)
             }
             ProbabilityOrLogit::Logit(logit) => {
                 let p = logit.stop_gradient().sigmoid();
-                (other * p, sample * (1.0 - p))
+                (other * p, sample * (1.0 - p), one)
             }
         };
         let weight = match side {
-            Side::Right => up,
-            Side::Left => -down,
-            Side::TwoSided => (up - down) * 0.5,
+            Side::Right => inside.select(up, up - down),
+            Side::Left => inside.select(-down, up - down),
+            Side::TwoSided => (up - down) * inside.select(one * 0.5, one),
         };
         Ok(Some(RecordedAlternatives { values: vec![other], weights: vec![weight] }))
     }

@@ -119,11 +119,13 @@ impl<'t, F: Real> Binomial<Var<'t, F>> {
         check_sample("Binomial", sample, p.shape())?;
         let mut alternatives = Alternatives { values: Vec::new(), weights: Vec::new() };
         for jump in [Jump::Up, Jump::Down] {
-            let weights: Option<Vec<F>> = (0..p.len())
+            let weights: Vec<Option<F>> = (0..p.len())
                 .map(|i| weight(jump, trials.as_slice()[i], sample.as_slice()[i], p.as_slice()[i]))
                 .collect();
-            let Some(weights) = weights else { continue };
-            alternatives.weights.push(Tensor::from_fn(p.shape().clone(), |i| weights[i]));
+            if weights.iter().all(Option::is_none) {
+                continue;
+            }
+            alternatives.weights.push(Tensor::from_fn(p.shape().clone(), |i| weights[i].unwrap_or(F::ZERO)));
             alternatives.values.push(Tensor::from_fn(p.shape().clone(), |i| match jump {
                 Jump::Up => (sample.as_slice()[i] + F::ONE).min(trials.as_slice()[i]),
                 Jump::Down => (sample.as_slice()[i] - F::ONE).max(F::ZERO),
@@ -301,13 +303,14 @@ impl<'t, F: Real> StochasticDerivative<'t, F> for Binomial<Var<'t, F>> {
         }
         let weight = |jump: Jump, n: F, x: F, p: F| {
             let share = match (side, jump) {
+                _ if self.parameter.at_end(p) => 1.0,
                 (Side::Right, Jump::Up) | (Side::Left, Jump::Down) => 1.0,
                 (Side::TwoSided, _) => 0.5,
-                _ => return None,
+                _ => 0.0,
             };
             let rate =
                 if jump == Jump::Up { self.parameter.rate_up(n - x, p) } else { -self.parameter.rate_down(x, p) };
-            Some(rate * F::from_f64(share))
+            (share > 0.0).then(|| rate * F::from_f64(share))
         };
         self.jumps(sample, draw, &weight).map(Some)
     }

@@ -99,6 +99,10 @@ impl<'t> States<'t> {
             let costs = self.costs(values, f);
             for (i, weight) in weights.as_slice().iter().enumerate() {
                 let state = i / coordinates;
+                // A state that does not occur is not asked for its alternatives.
+                if p.as_slice()[state] == 0.0 {
+                    continue;
+                }
                 sum[i % coordinates] += p.as_slice()[state] * weight * (costs[state] - primal[state]);
             }
         }

@@ -42,6 +42,8 @@ mod distribution;
 mod divergences;
 mod domain;
 mod empirical;
+#[cfg(test)]
+mod ends_of_intervals;
 mod error;
 mod exponential;
 mod family;

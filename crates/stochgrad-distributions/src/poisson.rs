@@ -246,8 +246,11 @@ impl<'t, F: Real> StochasticDerivative<'t, F> for Poisson<Var<'t, F>> {
         }
         let rates = self.rates(draw)?;
         check_sample("Poisson", sample, rates.shape())?;
+        // A rate of 0 has a derivative from the right only.
+        let at_end = |rate: F| matches!(self.parameter, RateOrLog::Rate(_)) && rate == F::ZERO;
         let right = |share: f64| {
-            let weights = rates.map(|rate| self.derivative(rate) * F::from_f64(share));
+            let weights =
+                rates.map(|rate| self.derivative(rate) * if at_end(rate) { F::ONE } else { F::from_f64(share) });
             (sample.map(|x| x + F::ONE), weights)
         };
         let left = |share: f64| {
@@ -264,6 +267,7 @@ impl<'t, F: Real> StochasticDerivative<'t, F> for Poisson<Var<'t, F>> {
         };
         let jumps = match side {
             Side::Right => vec![right(1.0)],
+            Side::Left if rates.as_slice().iter().any(|&rate| at_end(rate)) => vec![right(0.0), left(1.0)],
             Side::Left => vec![left(1.0)],
             Side::TwoSided => vec![right(0.5), left(0.5)],
         };

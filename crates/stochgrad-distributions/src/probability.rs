@@ -151,6 +151,12 @@ impl<'t, F: Real> ProbabilityOrLogit<Var<'t, F>> {
         }
     }
 
+    /// Whether the parameter is at an end of its interval, where it has a derivative from one side only. What the other side would
+    /// take mass from has none.
+    pub(crate) fn at_end(&self, p: F) -> bool {
+        matches!(self, ProbabilityOrLogit::Probability(_)) && (p == F::ZERO || p == F::ONE)
+    }
+
     /// That derivative times `count / (1 − p)`; 0 for a count of 0, whatever `p` is.
     pub(crate) fn rate_up(&self, count: F, p: F) -> F {
         match self {

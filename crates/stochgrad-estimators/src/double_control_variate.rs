@@ -1,12 +1,20 @@
 //! The double control variate: leave-one-out, with the cost's gradient at the other samples.
 //!
-//! With $b_k(x) = \bar v_{-k}^\top (x - \mu)$, where $\mu$ is the mean of the law and $\bar v_{-k}$ the mean of $\nabla f$ at the *other* samples,
+//! Sample $k$ has the parameters $\theta_k$, the distribution $p_k$ and its mean $\mu_k$: they are the same for all samples that the node draws by itself, and may
+//! differ along a shared plate. With $b_k(x) = \bar v_{-k}^\top (x - \mu_k)$, where
+//! $\bar v_{-k} = \frac{1}{K-1} \sum_{j \ne k} \nabla f_j(x_j)$ is the mean slope at the *other* samples, the gradient with respect to $\theta_k$ is
 //!
-//! $$g = \frac1K \sum_{k=1}^K \Big[f_k - \alpha b_k(x_k) - \frac{1}{K-1} \sum_{j \ne k} \big(f_j - \alpha b_j(x_j)\big)\Big] \nabla_\theta \ln p(x_k; \theta)
-//!     + \frac{\alpha}{K} \sum_{k=1}^K \nabla f(x_k)^\top\, \nabla_\theta\, \mu.$$
+//! $$g_k = \frac1K \Big[f_k - \alpha b_k(x_k) - \frac{1}{K-1} \sum_{j \ne k} \big(f_j - \alpha b_j(x_j)\big)\Big]
+//!     \nabla \ln p_k(x_k) + \frac{\alpha}{K}\, \bar v_{-k}^\top\, \nabla \mu_k.$$
 //!
 //! $b_k(x_k)$ is a linear model of the cost, whose gradient is known exactly, and $b_j(x_j)$ makes a better baseline of the other costs. The scale $\alpha$ can be learned: it minimises
 //! the second moment of the gradient, and does not change its mean. Titsias and Shi (2022).
+//!
+//! **Why it is unbiased.** Given the other samples, $\bar v_{-k}$ is a constant and
+//! $\mathbb{E}[b_k(x_k)\, \nabla \ln p_k(x_k)] = \bar v_{-k}^\top\, \nabla \mathbb{E}[x_k] = \bar v_{-k}^\top\, \nabla \mu_k$, which the last term gives back. In the baseline, $f_j$ does not
+//! depend on $x_k$, whose score has mean zero. $b_j(x_j)$ depends on it through $\bar v_{-j}$, but has mean zero itself given all samples except $x_j$. The last term needs
+//! the slopes at the *other* samples: only where all $\mu_k$ are one $\mu$ is
+//! $\sum_k \bar v_{-k}^\top \nabla \mu_k = \sum_k \nabla f_k(x_k)^\top \nabla \mu$, the form in the paper.
 //!
 //! **Assumptions.** The mean of the law has a closed form. A gradient of the cost that says little (behind a jump, or through a redrawn node) costs variance and
 //! no bias. Costs of all samples jointly, as in IWAE, have no control variate.
@@ -156,11 +164,12 @@ where
                 continue;
             }
             let slope = slope.stop_gradient();
-            let linear = (others(slope) * (value - mean.stop_gradient())).sum();
+            let slope_of_others = others(slope);
+            let linear = (slope_of_others * (value - mean.stop_gradient())).sum();
             // A cost of several members jointly is modelled by all of them.
             let linear = cost.joint.iter().fold(linear, |sum, &joint| sum.sum_over(joint));
             let advantage = cost.value - linear * scale - others(cost.value - linear * scale);
-            let model = members.of(slope * mean)?;
+            let model = members.of(slope_of_others * mean)?;
             let gradients: Vec<Var<'t, F>> =
                 score.iter().zip(model).map(|(&score, model)| score * advantage + model * scale).collect();
             terms.gradient_terms.extend(members.term(&gradients, &cost.joint));

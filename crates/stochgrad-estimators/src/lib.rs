@@ -84,6 +84,8 @@ mod gumbel_softmax;
 mod hard_samples;
 mod implicit_pathwise;
 mod importance_sampling;
+#[cfg(test)]
+mod impossible_outcomes;
 mod lax;
 mod local_expectation;
 mod log_variance;
@@ -123,6 +125,8 @@ mod swaps;
 mod temperature;
 mod ugc;
 mod unordered_set;
+#[cfg(test)]
+mod varying_parameters;
 mod without_replacement;
 
 pub use arm::Arm;

@@ -5,6 +5,7 @@
 
 use crate::context::{CostChange, RecordedDifference};
 use crate::error::GraphResult;
+use crate::impossible::Impossible;
 use crate::replay::MEMBERS_PER_PASS;
 use crate::surrogate::{Builder, merge};
 use stochgrad_tape::{IdMap, PlateKind, Plates, Var};
@@ -44,8 +45,10 @@ impl<'t, F: Real> Builder<'_, 't, F> {
         };
         if elements == 1 {
             for alternative in alternatives {
-                let ids = self.replay(node, spread(alternative), &cone, false)?;
-                for (missing, difference) in self.differences(node, parts, &ids, &coupled, None)? {
+                let replaced = spread(alternative);
+                let ids = self.replay(node, replaced, &cone, false)?;
+                let impossible = Impossible::new(|| self.impossible_value(node, replaced, &coupled));
+                for (missing, difference) in self.differences(node, parts, &ids, &coupled, None, &impossible)? {
                     put(missing, difference.reshape(independent.clone()));
                 }
             }
@@ -63,7 +66,14 @@ impl<'t, F: Real> Builder<'_, 't, F> {
             let replaced = replaced.reshape(flat).event_to_plate(plate);
             let ids = self.replay(node, replaced, &cone, false)?;
             let each: Shape = std::iter::once(alternatives.len()).chain(independent.iter().copied()).collect();
-            for (missing, difference) in self.differences(node, parts, &ids, &coupled, Some(plate))? {
+            let impossible = Impossible::new(|| {
+                let masks = alternatives
+                    .iter()
+                    .map(|alternative| Ok(self.impossible_elements(node, spread(alternative))?.reshape([elements])));
+                let masks = Var::stack(&masks.collect::<GraphResult<Vec<_>>>()?)?;
+                Ok(masks.reshape([total]).event_to_plate(plate))
+            });
+            for (missing, difference) in self.differences(node, parts, &ids, &coupled, Some(plate), &impossible)? {
                 let difference = difference.plate_to_event(plate).reshape(each.clone());
                 (0..alternatives.len()).for_each(|alternative| put(missing.clone(), difference.index(0, alternative)));
             }
@@ -102,11 +112,13 @@ impl<'t, F: Real> Builder<'_, 't, F> {
         }
         let coupled = self.coupled_plates(node, &cone)?;
         let ids: IdMap = self.replay(node, replaced, &cone, false)?;
-        let differences = self.differences(node, parts, &ids, &coupled, None)?.into_iter().map(|(missing, value)| {
-            let mut summed = coupled.clone();
-            merge(&mut summed, &missing);
-            CostChange { value, summed }
-        });
+        let impossible = Impossible::new(|| self.impossible_value(node, replaced, &coupled));
+        let differences =
+            self.differences(node, parts, &ids, &coupled, None, &impossible)?.into_iter().map(|(missing, value)| {
+                let mut summed = coupled.clone();
+                merge(&mut summed, &missing);
+                CostChange { value, summed }
+            });
         Ok(differences.collect())
     }
 }

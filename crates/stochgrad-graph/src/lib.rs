@@ -22,6 +22,7 @@ mod gradients;
 mod graph;
 mod group;
 mod guarantee;
+mod impossible;
 mod ledger;
 mod method;
 mod mixing;

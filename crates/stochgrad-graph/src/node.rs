@@ -57,6 +57,7 @@ pub(crate) trait ErasedMethod<F: Real> {
     fn terms<'t>(&self, at: Bind<'_, 't, F>, context: &CostContext<'_, 't, F>) -> GraphResult<Terms<'t, F>>;
     fn resample<'t>(&self, at: Bind<'_, 't, F>, context: &SampleContext<'_, 't, F>) -> GraphResult<SampleSet<'t, F>>;
     fn parameters<'t>(&self, at: Bind<'_, 't, F>) -> GraphResult<Parameters<'t, F>>;
+    fn log_prob_each<'t>(&self, at: Bind<'_, 't, F>, value: Var<'t, F>) -> GraphResult<Var<'t, F>>;
     fn group(&self) -> Option<Arc<dyn Group<F>>>;
     fn candidates<'t>(&self, at: Bind<'_, 't, F>, context: &CostContext<'_, 't, F>) -> GraphResult<Candidates<'t, F>>;
     fn report(&self, at: Bind<'_, '_, F>, path: &Path) -> GraphResult<Option<String>>;
@@ -133,6 +134,10 @@ impl<F: Real, D: Family<F>, M: GradientMethod<F, D>> ErasedMethod<F> for Erased<
 
     fn parameters<'t>(&self, at: Bind<'_, 't, F>) -> GraphResult<Parameters<'t, F>> {
         Ok(self.bind(at)?.parameters())
+    }
+
+    fn log_prob_each<'t>(&self, at: Bind<'_, 't, F>, value: Var<'t, F>) -> GraphResult<Var<'t, F>> {
+        Ok(self.bind(at)?.log_prob_each(value))
     }
 
     fn group(&self) -> Option<Arc<dyn Group<F>>> {

@@ -6,10 +6,12 @@
 
 use crate::context::{ElementDifference, NodeCost, SampleContext};
 use crate::error::{GraphError, GraphResult};
+use crate::impossible::Impossible;
 use crate::node::StochasticNode;
 use crate::reduction::{reduce, reduced_plates};
 use crate::surrogate::{Builder, merge, without};
 use std::collections::HashMap;
+use std::ops::Range;
 use stochgrad_tape::{Id, IdMap, Op, Plate, PlateKind, Plates, SiteId, Smoothness, Var, Weights};
 use stochgrad_tensor::{Real, Shape, Tensor};
 
@@ -331,7 +333,10 @@ impl<'t, F: Real> Builder<'_, 't, F> {
             plates.push(plate);
             let replaced = self.tape.constant_on(&plates, grid.replaced(&sample, alternatives, start, count));
             let ids = self.replay(node, replaced, &cone, false)?;
-            for (missing, difference) in self.differences(node, parts, &ids, &coupled, Some(plate))? {
+            let places = start..start + count;
+            let impossible =
+                Impossible::new(|| self.impossible_places(node, alternatives, &grid, places.clone(), &coupled, plate));
+            for (missing, difference) in self.differences(node, parts, &ids, &coupled, Some(plate), &impossible)? {
                 let difference = difference.peek()?;
                 let slot = match collected.iter().position(|(known, _)| *known == missing) {
                     Some(slot) => slot,
@@ -351,6 +356,43 @@ impl<'t, F: Real> Builder<'_, 't, F> {
             collected.finish(summed)
         });
         Ok(finished.collect())
+    }
+
+    /// Which of the places of a pass over the grid are impossible: on the plates whose members do not meet, and that of the alternatives.
+    fn impossible_places(
+        &self,
+        node: usize,
+        alternatives: &[Tensor<F>],
+        grid: &Grid,
+        places: Range<usize>,
+        coupled: &Plates,
+        plate: Plate,
+    ) -> GraphResult<Var<'t, F>> {
+        let plates = self.nodes[node].value.plates();
+        let masks = alternatives.iter().map(|alternative| {
+            self.impossible_elements(node, self.tape.constant_on(&plates, alternative.clone()))?
+                .peek()
+                .map_err(Into::into)
+        });
+        let masks = masks.collect::<GraphResult<Vec<Tensor<F>>>>()?;
+        let mut kept = without(&plates, coupled);
+        let sizes = |plates: &[Plate]| plates.iter().map(|&plate| self.tape.plate_size(plate)).collect::<Vec<_>>();
+        let (all, own) = (sizes(&plates), sizes(&kept));
+        let (members, count) = (own.iter().product::<usize>(), places.len());
+        let mut impossible = vec![F::ZERO; members * count];
+        for member in 0..grid.members {
+            let at = project(member, &plates, &all, &kept) * count;
+            for place in places.clone() {
+                let (alternative, element, changed) = grid.place(place);
+                if changed == grid.coupled_index[member] {
+                    impossible[at + place - places.start] =
+                        masks[alternative].as_slice()[member * grid.elements + element];
+                }
+            }
+        }
+        kept.push(plate);
+        let shape: Shape = own.into_iter().chain([count]).collect();
+        Ok(self.tape.constant_on(&kept, Tensor::from_fn(shape, |i| impossible[i])))
     }
 
     /// The differences by running the model again for every element and member, where host code branched on a value that
@@ -375,10 +417,22 @@ impl<'t, F: Real> Builder<'_, 't, F> {
             let at =
                 (member * grid.elements + element) * grid.width..(member * grid.elements + element + 1) * grid.width;
             changed.make_mut()[at.clone()].copy_from_slice(&alternatives[alternative].as_slice()[at]);
-            match self.graph.rerun(address, changed)? {
-                Ok(cost) => values[alternative][member * grid.elements + element] = cost - primal,
+            let place = member * grid.elements + element;
+            let cost = match self.graph.rerun(address, changed)? {
+                Ok(cost) if cost.to_f64().is_finite() => cost,
+                Ok(cost) => match self.is_impossible(node, &alternatives[alternative], place) {
+                    Ok(impossible) => {
+                        if impossible {
+                            F::ZERO
+                        } else {
+                            cost
+                        }
+                    }
+                    Err(error) => return Some(Err(error)),
+                },
                 Err(error) => return Some(Err(error)),
-            }
+            };
+            values[alternative][place] = cost - primal;
         }
         let sizes = value.plates().iter().map(|&plate| self.tape.plate_size(plate)).collect::<Vec<_>>();
         let shape: Shape = sizes.into_iter().chain(grid.independent.iter().copied()).collect();
@@ -396,6 +450,7 @@ impl<'t, F: Real> Builder<'_, 't, F> {
         ids: &IdMap,
         coupled: &Plates,
         alternatives: Option<Plate>,
+        impossible: &Impossible<'_, 't, F>,
     ) -> GraphResult<Vec<(Plates, Var<'t, F>)>> {
         let own = &self.nodes[node].plates;
         let mut groups: HashMap<Plates, Var<'t, F>> = HashMap::new();
@@ -405,7 +460,7 @@ impl<'t, F: Real> Builder<'_, 't, F> {
             if !ids.changes(part.value.id()) {
                 continue;
             }
-            let again = self.tape.var(ids.get(part.value.id()))?.stop_gradient();
+            let again = impossible.cleared(self.tape.var(ids.get(part.value.id()))?.stop_gradient())?;
             let missing = without(own, &part.plates);
             let kept = without(&without(own, coupled), &missing);
             let mut outside = part.plates.clone();

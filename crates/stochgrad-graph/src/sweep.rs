@@ -159,6 +159,8 @@ struct Front {
     changed: Vec<(Id, Id)>,
     /// The same, for recording again.
     ids: IdMap,
+    /// The jumps that the world started with, with the lane and the number of the node in the group.
+    jumps: Vec<(usize, usize, Jump)>,
 }
 
 impl Front {
@@ -235,7 +237,12 @@ impl Front {
     ) -> GraphResult<()> {
         let tape = context.tape();
         let mut restarted = vec![false; context.lane_count()];
-        jumps.iter().for_each(|jump| restarted[context.lane(number, jump.place)] = true);
+        self.jumps.retain(|(lane, ..)| !jumps.iter().any(|jump| context.lane(number, jump.place) == *lane));
+        for jump in jumps {
+            let lane = context.lane(number, jump.place);
+            restarted[lane] = true;
+            self.jumps.push((lane, number, *jump));
+        }
         let var = context.builder.nodes[context.members[number]].value;
         let other = tape.var(self.ids.get(var.id()))?.inspect()?;
         if restarted.iter().all(|&restarted| restarted) {
@@ -293,10 +300,32 @@ impl Front {
             return Ok(None);
         }
         let outside = without(&part.plates, context.lanes());
-        let again = context.tape().var(self.ids.get(part.value.id()))?.stop_gradient();
+        let again = self.cleared(context, context.tape().var(self.ids.get(part.value.id()))?.stop_gradient())?;
         let again = reduce(again, &outside, &self.ids, true);
         let before = reduce(part.value.stop_gradient(), &outside, &IdMap::identity(), true);
         Ok(Some((again - before).expand_plates(context.lanes()).inspect()?))
+    }
+
+    /// A cost in the alternative world, with 0 where it is not finite and the world started with an impossible value.
+    fn cleared<'t, F: Real>(&self, context: &GroupContext<'_, 't, F>, cost: Var<'t, F>) -> GraphResult<Var<'t, F>> {
+        let tape = context.tape();
+        let mut value = cost.inspect()?;
+        if value.all_finite() {
+            return Ok(cost);
+        }
+        let mut impossible = vec![false; context.lane_count()];
+        for &(lane, number, jump) in &self.jumps {
+            let alternative = &context.candidates()[number].values[jump.alternative];
+            impossible[lane] = context.builder.is_impossible(context.members[number], alternative, jump.place)?;
+        }
+        let plates = cost.plates();
+        let len = value.len();
+        let numbers = value.make_mut();
+        Lanes::new(tape, &plates, context.lanes()).each(len, |lane, range| {
+            let here = numbers[range].iter_mut().filter(|number| impossible[lane] && !number.to_f64().is_finite());
+            here.for_each(|number| *number = F::ZERO);
+        });
+        Ok(tape.constant_on(&plates, value))
     }
 }
 
