@@ -1,0 +1,27 @@
+//! Random models with discrete draws, and an independent exact reference for their gradients.
+mod expression;
+mod generate;
+mod interpret;
+mod law;
+mod methods;
+mod model;
+mod print;
+mod record;
+mod shrink;
+mod survey;
+mod tally;
+mod taylor;
+mod verdict;
+pub use expression::*;
+pub use generate::*;
+pub use interpret::*;
+pub use law::*;
+pub use methods::*;
+pub use model::*;
+pub use print::*;
+pub use record::*;
+pub use shrink::*;
+pub use survey::*;
+pub use tally::*;
+pub use taylor::*;
+pub use verdict::*;
