@@ -7,11 +7,17 @@ use crate::model::{Cost, Data, Model, Node, Parameter, Plate, PlateKind, PlateSe
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-/// Most joint values of all draws of a model.
-const MOST_ASSIGNMENTS: f64 = 256.0;
+/// Most joint values of all draws of a model: one of these.
+const MOST_ASSIGNMENTS: [f64; 3] = [16.0, 64.0, 256.0];
 
-/// Most joint values of the samples of an estimator, as far as they are known beforehand.
-const MOST_OUTCOMES: f64 = 300.0;
+/// How often the limits of [`MOST_ASSIGNMENTS`] are drawn.
+const ASSIGNMENT_WEIGHTS: [u32; 3] = [35, 40, 25];
+
+/// Most joint values of the samples of an estimator, as far as they are known beforehand: one of these.
+const MOST_OUTCOMES: [f64; 3] = [20.0, 70.0, 300.0];
+
+/// How often the limits of [`MOST_OUTCOMES`] are drawn.
+const OUTCOME_WEIGHTS: [u32; 3] = [40, 40, 20];
 
 /// The generator of the model of a number: it depends on the seed and the number only.
 pub fn generator(seed: u64, number: u64) -> ChaCha8Rng {
@@ -22,7 +28,8 @@ pub fn generator(seed: u64, number: u64) -> ChaCha8Rng {
 
 /// A random model.
 pub fn generate(rng: &mut ChaCha8Rng) -> Model {
-    let mut writer = Writer { rng, model: Model::default(), nodes: Vec::new() };
+    let most = MOST_ASSIGNMENTS[pick(rng, &ASSIGNMENT_WEIGHTS)];
+    let mut writer = Writer { rng, model: Model::default(), nodes: Vec::new(), most };
     writer.plates();
     writer.parameters();
     for node in 0..writer.pick(&[45, 40, 15]) + 1 {
@@ -38,7 +45,7 @@ pub fn generate(rng: &mut ChaCha8Rng) -> Model {
 /// Random methods for the nodes of a model; `None` if none that fit were found.
 pub fn choose(rng: &mut ChaCha8Rng, model: &Model, methods: &[Entry]) -> Option<Vec<Choice>> {
     let plates = model.node_plates();
-    let mut left = MOST_OUTCOMES;
+    let mut left = MOST_OUTCOMES[pick(rng, &OUTCOME_WEIGHTS)];
     let mut choices = Vec::with_capacity(model.nodes.len());
     for (node, &plates) in model.nodes.iter().zip(&plates) {
         let own = (node.law.family.states() as f64).powi(model.members(plates) as i32);
@@ -89,6 +96,8 @@ struct Writer<'r> {
     model: Model,
     /// The plates of the nodes so far.
     nodes: Vec<PlateSet>,
+    /// Most joint values of all draws.
+    most: f64,
 }
 
 impl Writer<'_> {
@@ -124,7 +133,7 @@ impl Writer<'_> {
     }
 
     fn plates(&mut self) {
-        for at in 0..self.pick(&[6, 44, 34, 16]) {
+        for at in 0..self.pick(&[5, 35, 34, 26]) {
             let kind = if self.chance(0.5) { PlateKind::Data } else { PlateKind::Samples };
             let size = [2, 3, 1][self.pick(&[78, 14, 8])];
             let name = match kind {
@@ -168,9 +177,8 @@ impl Writer<'_> {
 
     fn node(&mut self, at: usize) {
         let family = Family::ALL[self.pick(&[62, 12, 13, 13])];
-        let samples: Vec<usize> = (0..self.model.plates.len())
-            .filter(|&plate| self.model.plates[plate].kind == PlateKind::Samples)
-            .collect();
+        let samples: Vec<usize> =
+            (0..self.model.plates.len()).filter(|&plate| self.model.plates[plate].kind == PlateKind::Samples).collect();
         let scores = [self.decimal(-10, 10), self.decimal(-10, 10), self.decimal(-10, 10)];
         for attempt in 0..8 {
             let depth = if attempt < 5 { 2 } else { 0 };
@@ -178,7 +186,7 @@ impl Writer<'_> {
             let along = self.one_of(&samples).filter(|_| self.rng.random_bool(0.55));
             let node = Node { name: ["x", "y", "z"][at].into(), law, along, scores };
             self.model.nodes.push(node);
-            if self.model.assignments() <= MOST_ASSIGNMENTS {
+            if self.model.assignments() <= self.most {
                 self.nodes = self.model.node_plates();
                 return;
             }
@@ -226,8 +234,12 @@ impl Writer<'_> {
         if depth == 0 {
             return self.real_leaf(false);
         }
-        match self.pick(&[30, 30, 25, 15]) {
+        match self.pick(&[25, 25, 20, 12, 18]) {
             0 => self.real_leaf(false),
+            4 => {
+                let leaf = self.real_leaf(false);
+                self.crossed(leaf)
+            }
             1 => {
                 let (left, right) = (self.real_leaf(false), self.real_leaf(true));
                 let product = self.scaled(right);
@@ -311,6 +323,37 @@ impl Writer<'_> {
         Expression::Element { parameter: 0, element }
     }
 
+    /// Data, a parameter or a node along a plate.
+    fn leaf_along(&mut self, plate: usize) -> Option<Expression> {
+        let model = &self.model;
+        let data = (0..model.data.len()).filter(|&at| model.data[at].plate == plate).map(Expression::Data);
+        let parameters = (0..model.parameters.len())
+            .filter(|&at| model.parameters[at].plate == Some(plate))
+            .map(Expression::Parameter);
+        let nodes = (0..model.nodes.len()).filter(|&at| self.nodes[at] & (1 << plate) != 0).map(Expression::Value);
+        let mut leaves: Vec<Expression> = data.chain(parameters).chain(nodes).collect();
+        if leaves.is_empty() {
+            return None;
+        }
+        let at = self.rng.random_range(0..leaves.len());
+        Some(leaves.swap_remove(at))
+    }
+
+    /// The expression together with some that lie on plates which it lacks.
+    fn crossed(&mut self, mut expression: Expression) -> Expression {
+        for plate in 0..self.model.plates.len() {
+            let carried = self.model.carries(&expression, &self.nodes) & (1 << plate) != 0;
+            if carried || self.chance(0.25) {
+                continue;
+            }
+            if let Some(leaf) = self.leaf_along(plate) {
+                let operation = [Operation::Add, Operation::Subtract, Operation::Multiply][self.pick(&[40, 10, 50])];
+                expression = expression.combine(operation, leaf);
+            }
+        }
+        expression
+    }
+
     fn scaled(&mut self, expression: Expression) -> Expression {
         expression.combine(Operation::Multiply, Expression::Constant(self.factor()))
     }
@@ -389,7 +432,8 @@ impl Writer<'_> {
             }
             let allowed = |expression: &Expression| {
                 let mut later = false;
-                expression.visit(&mut |part| later |= matches!(part, Expression::Constant(value) if value.is_infinite()));
+                expression
+                    .visit(&mut |part| later |= matches!(part, Expression::Constant(value) if value.is_infinite()));
                 !later
             };
             if !law.parameter.iter().all(allowed) {
@@ -411,8 +455,11 @@ impl Writer<'_> {
     }
 
     fn pattern(&mut self) -> Expression {
-        let term = self.term(1);
-        let pattern = match self.pick(&[20, 12, 12, 16, 10, 6, 8, 8, 8]) {
+        let mut term = self.term(1);
+        if self.chance(0.2) {
+            term = self.crossed(term);
+        }
+        let pattern = match self.pick(&[20, 12, 12, 16, 10, 6, 8, 8, 8, 14]) {
             // A function of a reduction.
             0 => {
                 let reduced = self.reduced(term, &[50, 30, 10, 10]);
@@ -424,7 +471,11 @@ impl Writer<'_> {
                 let reduced = self.reduced(term.clone(), &[50, 30, 10, 10]);
                 let factor = self.factor();
                 let kept = term.combine(Operation::Multiply, Expression::Constant(factor));
-                if self.chance(0.5) { kept.combine(Operation::Add, reduced) } else { reduced.combine(Operation::Add, kept) }
+                if self.chance(0.5) {
+                    kept.combine(Operation::Add, reduced)
+                } else {
+                    reduced.combine(Operation::Add, kept)
+                }
             }
             // The spread of the members of a plate.
             2 => {
@@ -452,6 +503,19 @@ impl Writer<'_> {
                 let log = self.log_probability();
                 term.combine(Operation::Add, log)
             }
+            // Reductions inside reductions.
+            9 => {
+                let mut nested = self.crossed(term);
+                for _ in 0..self.pick(&[30, 50, 20]) + 1 {
+                    nested = self.reduced(nested, &[45, 35, 10, 10]);
+                    if self.chance(0.4) {
+                        let offset = self.decimal(-10, 10);
+                        nested = nested.combine(Operation::Subtract, Expression::Constant(offset));
+                        nested = nested.apply(Function::Square);
+                    }
+                }
+                nested
+            }
             // Draws that meet member by member.
             _ => {
                 let other = self.real_leaf(true);
@@ -470,4 +534,45 @@ fn affine(expression: Expression, factor: f64, offset: f64) -> Expression {
     expression
         .combine(Operation::Multiply, Expression::Constant(factor))
         .combine(Operation::Add, Expression::Constant(offset))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::methods::catalogue;
+
+    #[test]
+    fn a_graph_depends_on_the_seed_and_the_number_only() {
+        let model = |seed, number| generate(&mut generator(seed, number));
+        assert_eq!(model(1, 7), model(1, 7));
+        assert_ne!(model(1, 7), model(1, 8));
+        assert_ne!(model(1, 7), model(2, 7));
+    }
+
+    #[test]
+    fn models_are_well_formed_and_varied() {
+        let methods = catalogue();
+        let (mut several_plates, mut deep, mut summed, mut chosen) = (0, 0, 0, 0);
+        for number in 0..400 {
+            let mut rng = generator(3, number);
+            let model = generate(&mut rng);
+            assert!(model.is_well_formed(), "graph {number}: {model:?}");
+            assert!(model.assignments() <= 256.0);
+            let plates = model.node_plates();
+            let carried = |cost: &Cost| model.carries(&cost.value, &plates).count_ones();
+            several_plates += usize::from(plates.iter().any(|plates| plates.count_ones() > 1));
+            deep += usize::from(model.costs.iter().any(|cost| carried(cost) > 2));
+            summed += usize::from(model.plates.iter().any(|plate| plate.summed));
+            if let Some(choices) = choose(&mut rng, &model, &methods) {
+                chosen += 1;
+                for (node, choice) in model.nodes.iter().zip(&choices) {
+                    let entry = &methods[choice.method];
+                    assert!(entry.applies_to(node.law.family));
+                    assert_eq!(node.along.is_some(), choice.placement == Placement::Along);
+                }
+            }
+        }
+        assert!(several_plates > 40 && deep > 15 && summed > 100, "{several_plates}, {deep}, {summed}");
+        assert!(chosen > 300, "{chosen}");
+    }
 }

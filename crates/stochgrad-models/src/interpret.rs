@@ -27,6 +27,8 @@ pub enum Meaning {
         /// Whether values of probability 0 have another probability nearby and a cost that is not finite, so that no derivative
         /// exists.
         singular: bool,
+        /// Whether values of probability 0 have another probability nearby: the model then lies on the boundary of the parameters.
+        boundary: bool,
     },
     /// The cost is infinite, or not a number, at a value of positive probability.
     Infinite,
@@ -51,9 +53,12 @@ pub fn interpret(model: &Model, direction: &Direction) -> Meaning {
         members: vec![0; model.plates.len()],
         total: Taylor::default(),
         singular: false,
+        boundary: false,
     };
     match walk.node(0, 0, Taylor::constant(1.0)) {
-        Ok(()) => Meaning::Finite { derivatives: walk.total.derivatives(), singular: walk.singular },
+        Ok(()) => {
+            Meaning::Finite { derivatives: walk.total.derivatives(), singular: walk.singular, boundary: walk.boundary }
+        }
         Err(Stop::Infinite) => Meaning::Infinite,
         Err(Stop::Undefined(reason)) => Meaning::Undefined(reason),
     }
@@ -76,6 +81,7 @@ struct Walk<'m> {
     members: Vec<usize>,
     total: Taylor,
     singular: bool,
+    boundary: bool,
 }
 
 impl Walk<'_> {
@@ -101,6 +107,7 @@ impl Walk<'_> {
 
     /// Adds the cost of an outcome.
     fn outcome(&mut self, weight: Taylor) -> Result<(), Stop> {
+        self.boundary |= weight.value() == 0.0;
         let mut total = Taylor::default();
         for cost in &self.model.costs {
             let plates = self.model.carries(&cost.value, &self.plates);
@@ -154,7 +161,8 @@ impl Walk<'_> {
             Expression::Constant(value) => Taylor::constant(*value),
             Expression::Element { parameter, element } => self.parameters[*parameter][*element],
             Expression::Parameter(parameter) => {
-                let plate = self.model.parameters[*parameter].plate.ok_or(Stop::Undefined("a parameter off its plate"))?;
+                let plate =
+                    self.model.parameters[*parameter].plate.ok_or(Stop::Undefined("a parameter off its plate"))?;
                 self.parameters[*parameter][self.members[plate]]
             }
             Expression::Data(data) => {
@@ -274,9 +282,147 @@ fn reduce(reduction: Reduction, values: &[Taylor]) -> Result<Taylor, Stop> {
         }
         Reduction::LogMeanExp if largest.is_infinite() || largest.is_nan() => Taylor::constant(largest),
         Reduction::LogMeanExp => {
-            let shifted: Vec<Taylor> =
-                values.iter().map(|&value| (value - Taylor::constant(largest)).exp()).collect();
+            let shifted: Vec<Taylor> = values.iter().map(|&value| (value - Taylor::constant(largest)).exp()).collect();
             sum(&shifted).times(1.0 / values.len() as f64).ln() + Taylor::constant(largest)
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::examples::{bits_on_rows, bits_on_steps, node, square_of};
+    use crate::model::{Cost, Plate, PlateKind};
+
+    fn derivatives(model: &Model, direction: Direction) -> [f64; TOP + 1] {
+        assert!(model.is_well_formed());
+        match interpret(model, &direction) {
+            Meaning::Finite { derivatives, .. } => derivatives,
+            other => panic!("expected derivatives, got {other:?}"),
+        }
+    }
+
+    fn assert_close(found: &[f64], expected: &[f64], tolerance: f64) {
+        assert_eq!(found.len(), expected.len());
+        for (found, expected) in found.iter().zip(expected) {
+            assert!((found - expected).abs() <= tolerance, "expected {expected}, got {found}");
+        }
+    }
+
+    fn sigmoid(x: f64) -> f64 {
+        1.0 / (1.0 + (-x).exp())
+    }
+
+    #[test]
+    fn a_square_of_a_sum_over_a_summed_plate_counts_once() {
+        let model = bits_on_steps(square_of(Reduction::Sum, 0.7));
+        let first = derivatives(&model, vec![vec![1.0, 0.0]]);
+        let second = derivatives(&model, vec![vec![0.0, 1.0]]);
+        assert_close(&[first[0], first[1], second[1]], &[0.492396, 0.053793, 0.160194], 5e-7);
+    }
+
+    #[test]
+    fn what_is_kept_is_summed_with_what_was_reduced() {
+        let value = Expression::Value(0);
+        let doubled = value.clone().combine(Operation::Multiply, Expression::Constant(2.0));
+        let model = bits_on_steps(doubled.combine(Operation::Add, value.reduce(Reduction::Sum, 0)));
+        // E Σᵢ (2 xᵢ + Σⱼ xⱼ) = 4 (p₀ + p₁).
+        let (first, second) = (sigmoid(0.3), sigmoid(-0.8));
+        let found = derivatives(&model, vec![vec![1.0, 0.0]]);
+        let slope = first * (1.0 - first);
+        let expected =
+            [4.0 * (first + second), 4.0 * slope, 4.0 * slope * (1.0 - 2.0 * first), 4.0 * slope * (1.0 - 6.0 * slope)];
+        assert_close(&found, &expected, 1e-12);
+        assert_close(&found[..1], &[3.537872], 5e-7);
+    }
+
+    #[test]
+    fn rows_are_averaged_inside_a_square() {
+        let model = bits_on_rows(square_of(Reduction::Mean, 0.3));
+        assert_close(&derivatives(&model, vec![vec![0.0, 0.0]])[..1], &[0.099907], 5e-7);
+        // E m² = Var m + (E m)² with m the mean of both bits.
+        let (first, second) = (sigmoid(0.3 * 0.5 - 0.8), sigmoid(-0.3 * 1.5 - 0.8));
+        let (slope0, slope1) = (first * (1.0 - first), second * (1.0 - second));
+        let mean = 0.5 * (first + second);
+        let expected = 0.25 * (slope0 + slope1) + (mean - 0.3).powi(2);
+        let along_offset =
+            0.25 * (slope0 * (1.0 - 2.0 * first) + slope1 * (1.0 - 2.0 * second)) + (mean - 0.3) * (slope0 + slope1);
+        assert_close(&derivatives(&model, vec![vec![0.0, 1.0]])[..2], &[expected, along_offset], 1e-12);
+    }
+
+    #[test]
+    fn the_spread_of_samples_is_the_variance() {
+        // Σ (x − m)² / 2 over two samples has the mean p (1 − p) / 2.
+        let value = Expression::Value(0);
+        let spread = value.clone().combine(Operation::Subtract, value.reduce(Reduction::Mean, 0));
+        let half = Expression::Constant(0.5);
+        let cost = spread.apply(Function::Square).reduce(Reduction::Sum, 0).combine(Operation::Multiply, half);
+        let mut model = bits_on_steps(cost);
+        model.plates[0].summed = false;
+        model.parameters[0].plate = None;
+        model.nodes = vec![node("x", Scale::Logits, Expression::Element { parameter: 0, element: 0 }, Some(0))];
+        let p = sigmoid(0.3);
+        let found = derivatives(&model, vec![vec![1.0, 0.0]]);
+        assert_close(&found[..2], &[0.5 * p * (1.0 - p), 0.5 * p * (1.0 - p) * (1.0 - 2.0 * p)], 1e-12);
+        assert_close(&found[1..2], &[-0.018198], 5e-7);
+    }
+
+    #[test]
+    fn sums_over_plates_that_a_value_lacks_multiply_it() {
+        let mut model = bits_on_steps(Expression::Constant(1.5).reduce(Reduction::Sum, 0));
+        assert_close(&derivatives(&model, vec![vec![1.0, 0.0]]), &[3.0, 0.0, 0.0, 0.0], 1e-15);
+        model.costs[0].value = Expression::Constant(1.5).reduce(Reduction::Mean, 0);
+        assert_close(&derivatives(&model, vec![vec![1.0, 0.0]]), &[1.5, 0.0, 0.0, 0.0], 1e-15);
+    }
+
+    #[test]
+    fn a_node_sees_the_draws_of_its_own_members() {
+        // y copies x member by member, so that Σ (x − y)² is zero; their sums agree as well.
+        let mut model = bits_on_steps(Expression::Constant(0.0));
+        model.nodes.push(node("y", Scale::Probabilities, Expression::Value(0), None));
+        let difference = Expression::Value(0).combine(Operation::Subtract, Expression::Value(1));
+        model.costs[0].value = difference.apply(Function::Square);
+        assert_close(&derivatives(&model, vec![vec![1.0, 0.0]]), &[0.0; 4], 1e-15);
+        // Along another plate there are copies for each of its members.
+        model.plates.push(Plate { name: "k".into(), size: 3, kind: PlateKind::Samples, summed: true });
+        model.nodes[1].along = Some(1);
+        model.costs.push(Cost { name: "count".into(), value: Expression::Value(1) });
+        let found = derivatives(&model, vec![vec![0.0, 0.0]]);
+        assert_close(&found[..1], &[3.0 * (sigmoid(0.3) + sigmoid(-0.8))], 1e-12);
+    }
+
+    #[test]
+    fn impossible_values_take_their_infinite_cost_away() {
+        let certain = Expression::Constant(1.0);
+        let law = Law { family: Family::Bernoulli, scale: Scale::Probabilities, parameter: vec![certain.clone()] };
+        let cost = Expression::LogProbability { node: 0, law: Box::new(law) };
+        let mut model = bits_on_steps(cost);
+        model.nodes = vec![node("x", Scale::Probabilities, certain, None)];
+        assert_close(&derivatives(&model, vec![vec![1.0, 0.0]]), &[0.0; 4], 1e-15);
+        // A possible value of infinite cost is another matter.
+        model.nodes = vec![node("x", Scale::Probabilities, Expression::Constant(0.5), None)];
+        assert_eq!(interpret(&model, &vec![vec![1.0, 0.0]]), Meaning::Infinite);
+    }
+
+    #[test]
+    fn ties_that_change_differently_have_no_derivative() {
+        let mut model = bits_on_steps(Expression::Parameter(0).reduce(Reduction::Max, 0));
+        assert_close(&derivatives(&model, vec![vec![1.0, 0.0]])[..2], &[0.3, 1.0], 1e-15);
+        model.parameters[0].values = vec![0.3, 0.3];
+        assert!(matches!(interpret(&model, &vec![vec![1.0, 0.0]]), Meaning::Undefined(_)));
+        assert!(matches!(interpret(&model, &vec![vec![1.0, 1.0]]), Meaning::Finite { .. }));
+    }
+
+    #[test]
+    fn a_probability_at_its_boundary_is_noticed() {
+        let mut model = bits_on_steps(Expression::Value(0));
+        model.nodes[0].law.scale = Scale::Probabilities;
+        model.parameters[0].values = vec![0.0, 0.5];
+        let boundary = |direction| match interpret(&model, &direction) {
+            Meaning::Finite { boundary, derivatives, .. } => (boundary, derivatives[1]),
+            other => panic!("expected derivatives, got {other:?}"),
+        };
+        assert_eq!(boundary(vec![vec![1.0, 0.0]]), (true, 1.0));
+        assert_eq!(boundary(vec![vec![0.0, 1.0]]), (false, 1.0));
+    }
 }

@@ -1,10 +1,10 @@
 //! The gradient methods that nodes are drawn with.
 
 use crate::law::Family;
+use std::sync::Arc;
 use stochgrad::distributions::Id;
 use stochgrad::prelude::*;
 use stochgrad::tape::Plate as TapePlate;
-use std::sync::Arc;
 
 /// Where the samples of a node lie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -46,7 +46,30 @@ pub enum Place {
     Along(TapePlate),
 }
 
-type Build<D> = Option<fn(Place) -> DynMethod<f64, D>>;
+/// Methods whose nodes are taken together: their clones are one group. One for each recording.
+pub struct Groups {
+    reservoir: Reservoir<MeasureValued>,
+    budget: ReplayBudget<StochasticDerivatives>,
+}
+
+impl Groups {
+    /// Groups without nodes.
+    pub fn new() -> Self {
+        Groups {
+            reservoir: Reservoir::of(MeasureValued::new()),
+            budget: ReplayBudget::of(StochasticDerivatives::new(), 1),
+        }
+    }
+}
+
+impl Default for Groups {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Makes a method for a family of distributions.
+pub(crate) type Build<D> = fn(Place, &Groups) -> DynMethod<f64, D>;
 
 /// A method with its settings, on the distributions that it applies to.
 #[derive(Clone)]
@@ -55,6 +78,8 @@ pub struct Entry {
     pub code: &'static str,
     /// The expression that makes it along a plate called `PLATE`, if that is no call of `along`.
     pub code_along: Option<&'static str>,
+    /// The statement that comes before the first node of a method that several nodes share.
+    pub statement: Option<&'static str>,
     /// How it draws several samples.
     pub several: Several,
     /// Whether it can lie along a plate of samples.
@@ -65,10 +90,10 @@ pub struct Entry {
     pub weight: u32,
     /// Whether it applies where there is one sample only.
     pub alone: bool,
-    pub(crate) bernoulli: Build<Bernoulli<Id>>,
-    pub(crate) categorical: Build<Categorical<Id>>,
-    pub(crate) one_hot: Build<OneHotCategorical<Id>>,
-    pub(crate) binomial: Build<Binomial<Id>>,
+    pub(crate) bernoulli: Option<Build<Bernoulli<Id>>>,
+    pub(crate) categorical: Option<Build<Categorical<Id>>>,
+    pub(crate) one_hot: Option<Build<OneHotCategorical<Id>>>,
+    pub(crate) binomial: Option<Build<Binomial<Id>>>,
 }
 
 impl Entry {
@@ -98,7 +123,7 @@ impl Entry {
 /// A method that applies to the families in brackets.
 macro_rules! entry {
     ([$($family:ident: $law:ident),*], $own:expr, $several:expr, $along:expr) => {
-        Entry { $($family: Some(|place| -> DynMethod<f64, $law<Id>> {
+        Entry { $($family: Some(|place, _| -> DynMethod<f64, $law<Id>> {
             match place {
                 Place::Own => Arc::new($own),
                 Place::Several(count) => { let several: fn(usize) -> _ = $several; Arc::new(several(count)) }
@@ -175,9 +200,26 @@ macro_rules! fixed_or_along {
     };
 }
 
+/// A method of the [`Groups`], and the statement that makes it.
+macro_rules! grouped {
+    ($weight:expr, $field:ident, $method:expr) => {
+        Entry {
+            code: concat!(stringify!($field), ".clone()"),
+            statement: Some(concat!("let ", stringify!($field), " = ", stringify!($method), ";")),
+            weight: $weight,
+            bernoulli: Some(|_, groups| Arc::new(groups.$field.clone())),
+            categorical: Some(|_, groups| Arc::new(groups.$field.clone())),
+            one_hot: Some(|_, groups| Arc::new(groups.$field.clone())),
+            binomial: Some(|_, groups| Arc::new(groups.$field.clone())),
+            ..NOTHING
+        }
+    };
+}
+
 const NOTHING: Entry = Entry {
     code: "",
     code_along: None,
+    statement: None,
     several: Several::Never,
     along: false,
     samples: 1,
@@ -206,15 +248,20 @@ pub fn catalogue() -> Vec<Entry> {
         placed!(all, 3, samples, ScoreFunction::new().baseline(FreshSample)),
         placed!(all, 3, samples, ScoreFunction::new().baseline(MuProp::new())),
         placed!(bits, 3, samples, ScoreFunction::new().baseline(DeltaMethod::new())),
-        joint!(all, 2, samples, ScoreFunction::new().baseline(LinearControlVariates::cross_fitted().with(Constant(1.0)))),
+        joint!(
+            all,
+            2,
+            samples,
+            ScoreFunction::new().baseline(LinearControlVariates::cross_fitted().with(Constant(1.0)))
+        ),
         placed!(all, 2, samples, ScoreFunction::new().baseline(MovingAverage::new(0.9))),
         placed!(all, 2, samples, ScoreFunction::new().baseline(EachCost::new(Constant(0.4)).parts())),
         fixed!(all, 2, 2, ScoreFunction::new().samples(2).plan(Plan::Antithetic)),
         fixed!(all, 2, 2, ScoreFunction::new().samples(2).plan(Plan::Stratified)),
         fixed!(all, 2, 2, ScoreFunction::new().samples(2).plan(Plan::Systematic)),
         fixed_or_along!(all, 10, 2, DoubleControlVariate::new(2), DoubleControlVariate),
-        fixed!(all, 8, 1, Enumerate::new()),
-        fixed!(all, 8, 1, Auto::new()),
+        fixed!(all, 8, 0, Enumerate::new()),
+        fixed!(all, 8, 0, Auto::new()),
         fixed!(all, 4, 1, UnorderedSet::new(1)),
         fixed!(all, 3, 2, UnorderedSet::new(2)),
         fixed!(all, 4, 1, SumAndSample::new(1, 1)),
@@ -228,8 +275,10 @@ pub fn catalogue() -> Vec<Entry> {
         placed!(all, 3, samples, StochasticDerivatives::new().side(Side::Left)),
         placed!(all, 5, samples, LocalExpectation::new()),
         placed!(numbers, 4, samples, DiscreteGo::new()),
-        fixed!(all, 3, 1, ReplayBudget::of(StochasticDerivatives::new(), 1)),
-        fixed!(all, 3, 1, Reservoir::of(MeasureValued::new())),
+        fixed!(all, 2, 1, ReplayBudget::of(StochasticDerivatives::new(), 1)),
+        fixed!(all, 2, 1, Reservoir::of(MeasureValued::new())),
+        grouped!(3, budget, ReplayBudget::of(StochasticDerivatives::new(), 1)),
+        grouped!(3, reservoir, Reservoir::of(MeasureValued::new())),
         placed!(bits, 4, samples, BitFlip::new()),
         placed!(bits, 4, pairs, Ugc::new()),
         placed!(bits, 4, pairs, DisArm::new()),

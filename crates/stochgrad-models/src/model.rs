@@ -173,7 +173,9 @@ impl Model {
     /// taken of expressions that carry the plate, and there is a parameter and a cost.
     pub fn is_well_formed(&self) -> bool {
         let sizes = self.data.iter().all(|data| {
-            self.plates.get(data.plate).is_some_and(|plate| plate.size == data.values.len() && plate.kind == PlateKind::Data)
+            self.plates
+                .get(data.plate)
+                .is_some_and(|plate| plate.size == data.values.len() && plate.kind == PlateKind::Data)
         });
         let parameters = self.parameters.iter().all(|parameter| {
             let fits = |plate: usize| self.plates.get(plate).is_some_and(|plate| plate.size == parameter.values.len());
@@ -188,9 +190,9 @@ impl Model {
         }
         let mut plates = Vec::new();
         for node in &self.nodes {
-            let along = node.along.is_none_or(|along| {
-                self.plates.get(along).is_some_and(|plate| plate.kind == PlateKind::Samples)
-            });
+            let along = node
+                .along
+                .is_none_or(|along| self.plates.get(along).is_some_and(|plate| plate.kind == PlateKind::Samples));
             if !along || !self.is_law(&node.law, &plates) {
                 return false;
             }

@@ -9,9 +9,8 @@ use std::fmt::Write;
 /// A complete function that records the model on a graph.
 pub fn print(model: &Model, methods: &[Entry], choices: &[Choice]) -> String {
     let printer = Printer { model };
-    let mut text = String::from(
-        "use stochgrad::prelude::*;\n\nfn model(graph: &Graph<'_, f64>) -> GraphResult<()> {\n",
-    );
+    let mut text =
+        String::from("use stochgrad::prelude::*;\n\nfn model(graph: &Graph<'_, f64>) -> GraphResult<()> {\n");
     let mut line = |content: String| {
         let _ = writeln!(text, "    {content}");
     };
@@ -39,6 +38,13 @@ pub fn print(model: &Model, methods: &[Entry], choices: &[Choice]) -> String {
         let values = numbers(&parameter.values);
         let along = parameter.plate.map(|plate| format!(".event_to_plate({})", model.plates[plate].name));
         line(format!("let {name} = graph.param(\"{name}\", {values})?{};", along.unwrap_or_default()));
+    }
+    let mut stated: Vec<&str> = Vec::new();
+    for statement in choices.iter().filter_map(|choice| methods[choice.method].statement) {
+        if !stated.contains(&statement) {
+            line(statement.to_owned());
+            stated.push(statement);
+        }
     }
     for (node, choice) in model.nodes.iter().zip(choices) {
         let name = &node.name;
@@ -181,5 +187,42 @@ fn constant(expression: &Expression) -> Option<f64> {
             })
         }
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::examples::{bits_on_rows, square_of};
+    use crate::methods::{Placement, SCORE_FUNCTION, catalogue};
+
+    #[test]
+    fn a_printed_model_is_a_function() {
+        let model = bits_on_rows(square_of(Reduction::Mean, 0.3));
+        let choices = [Choice { method: SCORE_FUNCTION, placement: Placement::Several(2) }];
+        let expected = r#"use stochgrad::prelude::*;
+
+fn model(graph: &Graph<'_, f64>) -> GraphResult<()> {
+    let d = graph.data_named("d", "rows", [0.5, -1.5])?;
+    let rows = d.plates()[0];
+    let t = graph.param("t", [0.3, -0.8])?;
+    let b = graph.sample("b", &Bernoulli::from_logits((t.index(0, 0) * d) + t.index(0, 1)), &ScoreFunction::new().samples(2))?;
+    graph.cost("cost", (b.mean_over(rows) - 0.3).square())?;
+    Ok(())
+}
+"#;
+        assert_eq!(print(&model, &catalogue(), &choices), expected);
+    }
+
+    #[test]
+    fn a_method_that_nodes_share_is_made_once() {
+        let methods = catalogue();
+        let method = methods.iter().position(|entry| entry.code == "reservoir.clone()").expect("it is listed");
+        let mut model = bits_on_rows(Expression::Value(0));
+        model.nodes.push(crate::examples::node("c", Scale::Logits, Expression::Value(0), None));
+        let choices = [Choice { method, placement: Placement::Own }; 2];
+        let text = print(&model, &methods, &choices);
+        assert_eq!(text.matches("let reservoir = Reservoir::of(MeasureValued::new());").count(), 1);
+        assert_eq!(text.matches("&reservoir.clone())").count(), 2);
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::expression::{Expression, Function, Operation, Reduction};
 use crate::law::{Family, Law, Scale, TRIALS};
-use crate::methods::{Choice, Entry, Place, Placement};
+use crate::methods::{Choice, Entry, Groups, Place, Placement};
 use crate::model::{Model, PlateKind};
 use stochgrad::prelude::*;
 use stochgrad::tape::Plate as TapePlate;
@@ -22,6 +22,7 @@ pub fn record(graph: &Graph<'_, f64>, model: &Model, methods: &[Entry], choices:
         nodes: Vec::new(),
     };
     recorder.inputs()?;
+    let groups = Groups::new();
     for (node, choice) in model.nodes.iter().zip(choices) {
         let entry = &methods[choice.method];
         let place = match (choice.placement, node.along) {
@@ -30,10 +31,16 @@ pub fn record(graph: &Graph<'_, f64>, model: &Model, methods: &[Entry], choices:
             _ => Place::Own,
         };
         let raw = match recorder.law(&node.law)? {
-            LiveLaw::Bernoulli(law) => sample(graph, &node.name, &law, entry.bernoulli, place),
-            LiveLaw::Categorical(law) => sample(graph, &node.name, &law, entry.categorical, place),
-            LiveLaw::OneHot(law) => sample(graph, &node.name, &law, entry.one_hot, place),
-            LiveLaw::Binomial(law) => sample(graph, &node.name, &law, entry.binomial, place),
+            LiveLaw::Bernoulli(law) => {
+                sample(graph, &node.name, &law, entry.bernoulli.map(|build| build(place, &groups)))
+            }
+            LiveLaw::Categorical(law) => {
+                sample(graph, &node.name, &law, entry.categorical.map(|build| build(place, &groups)))
+            }
+            LiveLaw::OneHot(law) => sample(graph, &node.name, &law, entry.one_hot.map(|build| build(place, &groups))),
+            LiveLaw::Binomial(law) => {
+                sample(graph, &node.name, &law, entry.binomial.map(|build| build(place, &groups)))
+            }
         }?;
         let value = match node.law.family {
             Family::OneHot => (raw * graph.constant(node.scores)).sum(),
@@ -52,14 +59,13 @@ fn sample<'t, D: stochgrad::distributions::Live<'t, f64>>(
     graph: &Graph<'t, f64>,
     name: &str,
     law: &D,
-    build: Option<fn(Place) -> DynMethod<f64, D::Family>>,
-    place: Place,
+    method: Option<DynMethod<f64, D::Family>>,
 ) -> GraphResult<Var<'t, f64>> {
-    let build = build.ok_or_else(|| GraphError::State {
+    let method = method.ok_or_else(|| GraphError::State {
         method: name.to_owned(),
         problem: "expected a method for the distribution of the node, got one for another family".into(),
     })?;
-    graph.sample(name, law, &build(place))
+    graph.sample(name, law, &method)
 }
 
 /// A value of a node as it was drawn, and the number that stands for it.
@@ -140,7 +146,9 @@ impl<'t> Recorder<'_, 't> {
         Ok(Operand::Variable(match expression {
             Expression::Constant(number) => return Ok(Operand::Number(*number)),
             Expression::Element { parameter, element } => self.parameters[*parameter].index(0, *element),
-            Expression::Parameter(parameter) => self.along[*parameter].ok_or_else(|| missing("parameter on a plate"))?,
+            Expression::Parameter(parameter) => {
+                self.along[*parameter].ok_or_else(|| missing("parameter on a plate"))?
+            }
             Expression::Data(data) => self.data[*data].ok_or_else(|| missing("data"))?,
             Expression::Value(node) => self.nodes[*node].value,
             Expression::LogProbability { node, law } => {

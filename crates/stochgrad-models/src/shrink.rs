@@ -151,8 +151,7 @@ fn without_plate(program: &Program, plate: usize) -> Program {
     let mut smaller = program.clone();
     let first: Vec<Option<f64>> =
         program.model.data.iter().map(|data| (data.plate == plate).then(|| data.values[0])).collect();
-    let along: Vec<bool> =
-        program.model.parameters.iter().map(|parameter| parameter.plate == Some(plate)).collect();
+    let along: Vec<bool> = program.model.parameters.iter().map(|parameter| parameter.plate == Some(plate)).collect();
     let kept: Vec<usize> = (0..first.len()).filter(|&data| first[data].is_none()).collect();
     smaller.model.visit_mut(&mut |expression| {
         while let Expression::Reduce(_, of, operand) = expression
@@ -294,4 +293,70 @@ fn simpler_expressions(program: &Program) -> Vec<Program> {
         }
     }
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::examples::{bits_on_rows, node, square_of};
+    use crate::expression::{Operation, Reduction};
+    use crate::methods::catalogue;
+    use crate::model::{Cost, Plate};
+
+    /// A model with much that does not matter.
+    fn large() -> Program {
+        let mut model = bits_on_rows(square_of(Reduction::Mean, 0.3));
+        model.plates.push(Plate { name: "k".into(), size: 3, kind: PlateKind::Samples, summed: true });
+        let logit = Expression::Value(0).combine(Operation::Add, Expression::Element { parameter: 0, element: 1 });
+        model.nodes.push(node("y", Scale::Logits, logit, Some(1)));
+        let product = Expression::Value(1).combine(Operation::Multiply, Expression::Data(0));
+        model.costs.push(Cost { name: "other".into(), value: product });
+        let methods = catalogue();
+        let method = methods.iter().position(|entry| entry.code == "MeasureValued::new()").expect("it is listed");
+        let choices =
+            vec![Choice { method, placement: Placement::Several(3) }, Choice { method, placement: Placement::Along }];
+        Program { model, choices }
+    }
+
+    #[test]
+    fn what_does_not_matter_is_removed() {
+        let methods = catalogue();
+        let program = large();
+        assert!(program.model.is_well_formed());
+        let averages = |program: &Program| {
+            let mut found = false;
+            program.model.visit(&mut |expression| {
+                found |= matches!(expression, Expression::Reduce(Reduction::Mean, ..));
+            });
+            found
+        };
+        let smallest = shrink(program, &methods, averages);
+        assert!(smallest.model.is_well_formed() && averages(&smallest));
+        assert!(smallest.model.nodes.is_empty());
+        assert_eq!((smallest.model.costs.len(), smallest.model.plates.len()), (1, 1));
+        assert_eq!(smallest.model.costs[0].value.size(), 2);
+    }
+
+    #[test]
+    fn what_the_failure_needs_is_kept() {
+        let methods = catalogue();
+        let needs = |program: &Program| {
+            let measure_valued =
+                program.choices.iter().any(|choice| methods[choice.method].code == "MeasureValued::new()");
+            measure_valued && program.model.nodes.iter().any(|node| node.along.is_some())
+        };
+        let smallest = shrink(large(), &methods, needs);
+        assert!(needs(&smallest));
+        assert_eq!(smallest.model.nodes.len(), 1);
+        assert_eq!(smallest.choices[0].placement, Placement::Along);
+    }
+
+    #[test]
+    fn every_step_is_a_model_or_is_left_out() {
+        let methods = catalogue();
+        let all = candidates(&large(), &methods);
+        let sound = all.iter().filter(|candidate| candidate.model.is_well_formed()).count();
+        assert!(sound * 2 > all.len(), "{sound} of {}", all.len());
+        assert!(all.iter().all(|candidate| candidate.model.nodes.len() == candidate.choices.len()));
+    }
 }

@@ -163,7 +163,7 @@ fn first_words(reason: &str) -> String {
                 plain.push('…');
             }
         } else if !quoted {
-            plain.push(character);
+            plain.push(if character.is_ascii_digit() { '#' } else { character });
         }
     }
     plain.split_whitespace().take(WORDS).collect::<Vec<_>>().join(" ")

@@ -88,10 +88,7 @@ impl Taylor {
         let mut g = [0.0; TOP + 1];
         g[0] = value;
         for order in 1..=TOP {
-            let sum: f64 = (1..=order)
-                .filter(|&j| f[j] != 0.0)
-                .map(|j| j as f64 * f[j] * slope(&g, order - j))
-                .sum();
+            let sum: f64 = (1..=order).filter(|&j| f[j] != 0.0).map(|j| j as f64 * f[j] * slope(&g, order - j)).sum();
             g[order] = sum / order as f64;
         }
         Taylor { coefficients: g }

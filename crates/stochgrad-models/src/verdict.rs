@@ -29,6 +29,8 @@ pub enum Reference {
         gradient: Vec<Vec<f64>>,
         /// Whether the derivatives do not exist: see [`Meaning::Finite`].
         singular: bool,
+        /// Whether the model lies on the boundary of the parameters: see [`Meaning::Finite`].
+        boundary: bool,
     },
     /// The cost is infinite, or not a number, with positive probability.
     Infinite,
@@ -40,16 +42,17 @@ pub enum Reference {
 /// The reason why a model has none.
 pub fn reference(model: &Model) -> Result<Reference, &'static str> {
     let mut gradient: Direction = model.parameters.iter().map(|parameter| vec![0.0; parameter.values.len()]).collect();
-    let (mut value, mut singular) = (0.0, false);
+    let (mut value, mut singular, mut boundary) = (0.0, false, false);
     let mut along = gradient.clone();
     for parameter in 0..gradient.len() {
         for element in 0..gradient[parameter].len() {
             along[parameter][element] = 1.0;
             match interpret(model, &along) {
-                Meaning::Finite { derivatives, singular: at_boundary } => {
+                Meaning::Finite { derivatives, singular: without, boundary: on_boundary } => {
                     value = derivatives[0];
                     gradient[parameter][element] = derivatives[1];
-                    singular |= at_boundary;
+                    singular |= without;
+                    boundary |= on_boundary;
                 }
                 Meaning::Infinite => return Ok(Reference::Infinite),
                 Meaning::Undefined(reason) => return Err(reason),
@@ -60,7 +63,7 @@ pub fn reference(model: &Model) -> Result<Reference, &'static str> {
     if !value.is_finite() || gradient.iter().flatten().any(|slope| !slope.is_finite()) {
         return Err("an expected cost that is too large");
     }
-    Ok(Reference::Finite { value, gradient, singular })
+    Ok(Reference::Finite { value, gradient, singular, boundary })
 }
 
 /// What kind of failure it is. A smaller model is the same failure if its kind is the same.
@@ -72,6 +75,9 @@ pub enum FailureKind {
     Gradient,
     /// A directional derivative of the surrogate is wrong.
     Derivative,
+    /// The gradient or a directional derivative is wrong, and a value of probability 0 has another probability nearby: only
+    /// derivatives from one side exist.
+    Boundary,
     /// A value or derivative is not finite, and no error was returned.
     NotFinite,
     /// An infinite expected cost was accepted.
@@ -146,7 +152,13 @@ fn failed(kind: FailureKind, what: impl Into<String>, expected: f64, found: f64)
 }
 
 /// Compares an estimator of a model with its reference.
-pub fn judge(model: &Model, reference: &Reference, methods: &[Entry], choices: &[Choice], settings: Settings) -> Verdict {
+pub fn judge(
+    model: &Model,
+    reference: &Reference,
+    methods: &[Entry],
+    choices: &[Choice],
+    settings: Settings,
+) -> Verdict {
     let judged = catch_unwind(AssertUnwindSafe(|| compare(model, reference, methods, choices, settings)));
     match judged {
         Ok(Ok(verdict)) => verdict,
@@ -197,12 +209,12 @@ fn compare(
         let allowed = (0..=TOP).rev().find(|&order| guarantee.order.allows(order)).unwrap_or(0);
         tops.push(if guarantee.bias == Bias::Unbiased { allowed } else { 0 });
     }
-    let (value, gradient) = match reference {
-        Reference::Finite { value, gradient, singular } => {
+    let (value, gradient, boundary) = match reference {
+        Reference::Finite { value, gradient, singular, boundary } => {
             if *singular {
                 tops.fill(0);
             }
-            (*value, gradient)
+            (*value, gradient, *boundary)
         }
         Reference::Infinite => {
             // Some outcomes may well be finite: the expected value decides.
@@ -215,8 +227,10 @@ fn compare(
     };
     let levels = levels(&tops);
     let found = expectation(model, methods, choices, settings, &tops, &levels)?;
+    let labelled = tops.iter().all(|&top| top == 0) && !matches!(reference, Reference::Finite { singular: true, .. });
     let check = |kind, what: &dyn Fn() -> String, expected: f64, found: f64| {
         let difference = (found - expected).abs() / expected.abs().max(1.0);
+        let kind = if boundary && kind != FailureKind::Value { FailureKind::Boundary } else { kind };
         if difference <= TOLERANCE { Ok(()) } else { Err(failed(kind, what(), expected, found)) }
     };
     let mut found = found.into_iter();
@@ -255,7 +269,7 @@ fn compare(
         truth(model, value, methods, choices, settings)?;
     }
     let top = tops.iter().copied().max().unwrap_or(0);
-    Ok(if top == 0 { Verdict::Labelled } else { Verdict::Agreed(top) })
+    Ok(if labelled { Verdict::Labelled } else { Verdict::Agreed(top) })
 }
 
 /// The groups of parameters with derivatives up to the same order or a higher one.
@@ -384,13 +398,7 @@ fn compiled(model: &Model, graph: &Graph<'_, f64>, methods: &[Entry], choices: &
 }
 
 /// Compares what the exact oracle takes for the truth with the reference.
-fn truth(
-    model: &Model,
-    value: f64,
-    methods: &[Entry],
-    choices: &[Choice],
-    settings: Settings,
-) -> Result<(), End> {
+fn truth(model: &Model, value: f64, methods: &[Entry], choices: &[Choice], settings: Settings) -> Result<(), End> {
     let oracle = Oracle::new().max_outcomes(settings.max_outcomes).nodes(2);
     match oracle.exact_cost(|graph: &Graph<'_, f64>| record(graph, model, methods, choices)) {
         Ok(found) if (found - value).abs() <= TOLERANCE * value.abs().max(1.0) => Ok(()),

@@ -22,7 +22,7 @@ struct Arguments {
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Most outcomes of an estimator; larger ones are counted as too large, and other methods are drawn.
-    #[arg(long, default_value_t = 600)]
+    #[arg(long, default_value_t = 300)]
     max_outcomes: usize,
     /// The file with the counts, the failures and the number of the next graph.
     #[arg(long)]
