@@ -1,0 +1,324 @@
+//! The gradient methods that nodes are drawn with.
+
+use crate::law::Family;
+use std::sync::Arc;
+use stochgrad::distributions::Id;
+use stochgrad::prelude::*;
+use stochgrad::tape::Plate as TapePlate;
+
+/// Where the samples of a node lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Placement {
+    /// Where the method puts them if nothing is said.
+    Own,
+    /// That many of them along a plate of the node's own.
+    Several(usize),
+    /// Along the plate of samples of the node.
+    Along,
+}
+
+/// A method of the [`catalogue`], and where the samples lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Choice {
+    /// The position in the catalogue.
+    pub method: usize,
+    /// Where the samples lie.
+    pub placement: Placement,
+}
+
+/// How a method says that it draws several samples.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Several {
+    /// By a call with this name.
+    Call(&'static str),
+    /// Not at all: their number is one of its settings, or there is one sample.
+    Never,
+}
+
+/// The placement of a node, with the plate that it lies along.
+#[derive(Clone, Copy, Debug)]
+pub enum Place {
+    /// Where the method puts them if nothing is said.
+    Own,
+    /// Along a plate of the node's own.
+    Several(usize),
+    /// Along this plate.
+    Along(TapePlate),
+}
+
+/// Methods whose nodes are taken together: their clones are one group. One for each recording.
+pub struct Groups {
+    reservoir: Reservoir<MeasureValued>,
+    budget: ReplayBudget<StochasticDerivatives>,
+}
+
+impl Groups {
+    /// Groups without nodes.
+    pub fn new() -> Self {
+        Groups {
+            reservoir: Reservoir::of(MeasureValued::new()),
+            budget: ReplayBudget::of(StochasticDerivatives::new(), 1),
+        }
+    }
+}
+
+impl Default for Groups {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Makes a method for a family of distributions.
+pub(crate) type Build<D> = fn(Place, &Groups) -> DynMethod<f64, D>;
+
+/// A method with its settings, on the distributions that it applies to.
+#[derive(Clone)]
+pub struct Entry {
+    /// The expression that makes it, without the placement.
+    pub code: &'static str,
+    /// The expression that makes it along a plate called `PLATE`, if that is no call of `along`.
+    pub code_along: Option<&'static str>,
+    /// The statement that comes before the first node of a method that several nodes share.
+    pub statement: Option<&'static str>,
+    /// How it draws several samples.
+    pub several: Several,
+    /// Whether it can lie along a plate of samples.
+    pub along: bool,
+    /// How many samples there are without a placement, as far as the number of outcomes is concerned.
+    pub samples: usize,
+    /// How often it is drawn, relative to the others.
+    pub weight: u32,
+    /// Whether it applies where there is one sample only.
+    pub alone: bool,
+    pub(crate) bernoulli: Option<Build<Bernoulli<Id>>>,
+    pub(crate) categorical: Option<Build<Categorical<Id>>>,
+    pub(crate) one_hot: Option<Build<OneHotCategorical<Id>>>,
+    pub(crate) binomial: Option<Build<Binomial<Id>>>,
+}
+
+impl Entry {
+    /// Whether the method applies to a family of distributions.
+    pub fn applies_to(&self, family: Family) -> bool {
+        match family {
+            Family::Bernoulli => self.bernoulli.is_some(),
+            Family::Categorical => self.categorical.is_some(),
+            Family::OneHot => self.one_hot.is_some(),
+            Family::Binomial => self.binomial.is_some(),
+        }
+    }
+
+    /// The expression that makes the method. `plate` is the name of the variable of the plate that it lies along.
+    pub fn expression(&self, placement: Placement, plate: &str) -> String {
+        match (placement, self.several) {
+            (Placement::Own, _) | (Placement::Several(_), Several::Never) => self.code.to_owned(),
+            (Placement::Several(samples), Several::Call(call)) => format!("{}.{call}({samples})", self.code),
+            (Placement::Along, _) => match self.code_along {
+                Some(code) => code.replace("PLATE", plate),
+                None => format!("{}.along({plate})", self.code),
+            },
+        }
+    }
+}
+
+/// A method that applies to the families in brackets.
+macro_rules! entry {
+    ([$($family:ident: $law:ident),*], $own:expr, $several:expr, $along:expr) => {
+        Entry { $($family: Some(|place, _| -> DynMethod<f64, $law<Id>> {
+            match place {
+                Place::Own => Arc::new($own),
+                Place::Several(count) => { let several: fn(usize) -> _ = $several; Arc::new(several(count)) }
+                Place::Along(plate) => { let along: fn(TapePlate) -> _ = $along; Arc::new(along(plate)) }
+            }
+        }),)* ..NOTHING }
+    };
+}
+
+/// As [`entry`], for a group of families.
+macro_rules! on {
+    (bits, $($rest:tt)*) => { entry!([bernoulli: Bernoulli], $($rest)*) };
+    (counts, $($rest:tt)*) => { entry!([binomial: Binomial], $($rest)*) };
+    (one_hot_states, $($rest:tt)*) => {
+        entry!([bernoulli: Bernoulli, one_hot: OneHotCategorical], $($rest)*)
+    };
+    (states, $($rest:tt)*) => {
+        entry!([bernoulli: Bernoulli, categorical: Categorical, one_hot: OneHotCategorical], $($rest)*)
+    };
+    (numbers, $($rest:tt)*) => {
+        entry!([bernoulli: Bernoulli, categorical: Categorical, binomial: Binomial], $($rest)*)
+    };
+    (all, $($rest:tt)*) => {
+        entry!(
+            [bernoulli: Bernoulli, categorical: Categorical, one_hot: OneHotCategorical, binomial: Binomial],
+            $($rest)*
+        )
+    };
+}
+
+/// A method with the calls `samples` (or another name for it) and `along`.
+macro_rules! placed {
+    ($families:ident, $weight:expr, $call:ident, $method:expr) => {
+        Entry {
+            code: stringify!($method),
+            several: Several::Call(stringify!($call)),
+            along: true,
+            weight: $weight,
+            ..on!($families, $method, |count| $method.$call(count), |plate| $method.along(plate))
+        }
+    };
+}
+
+/// A method that needs several samples that are made by a call, or a plate of samples.
+macro_rules! joint {
+    ($families:ident, $weight:expr, $call:ident, $method:expr) => {
+        Entry { alone: false, ..placed!($families, $weight, $call, $method) }
+    };
+}
+
+/// A method that says itself how many samples it draws.
+macro_rules! fixed {
+    ($families:ident, $weight:expr, $samples:expr, $method:expr) => {
+        Entry {
+            code: stringify!($method),
+            weight: $weight,
+            samples: $samples,
+            ..on!($families, $method, |_| $method, |_| $method)
+        }
+    };
+}
+
+/// A method that says itself how many samples it draws, and can be made along a plate.
+macro_rules! fixed_or_along {
+    ($families:ident, $weight:expr, $samples:expr, $method:expr, $kind:ident) => {
+        Entry {
+            code: stringify!($method),
+            code_along: Some(concat!(stringify!($kind), "::along(PLATE)")),
+            along: true,
+            weight: $weight,
+            samples: $samples,
+            ..on!($families, $method, |_| $method, |plate| $kind::along(plate))
+        }
+    };
+}
+
+/// A method of the [`Groups`], and the statement that makes it.
+macro_rules! grouped {
+    ($weight:expr, $field:ident, $method:expr) => {
+        Entry {
+            code: concat!(stringify!($field), ".clone()"),
+            statement: Some(concat!("let ", stringify!($field), " = ", stringify!($method), ";")),
+            weight: $weight,
+            bernoulli: Some(|_, groups| Arc::new(groups.$field.clone())),
+            categorical: Some(|_, groups| Arc::new(groups.$field.clone())),
+            one_hot: Some(|_, groups| Arc::new(groups.$field.clone())),
+            binomial: Some(|_, groups| Arc::new(groups.$field.clone())),
+            ..NOTHING
+        }
+    };
+}
+
+const NOTHING: Entry = Entry {
+    code: "",
+    code_along: None,
+    statement: None,
+    several: Several::Never,
+    along: false,
+    samples: 1,
+    weight: 1,
+    alone: true,
+    bernoulli: None,
+    categorical: None,
+    one_hot: None,
+    binomial: None,
+};
+
+/// The position of the score function in the [`catalogue`].
+pub const SCORE_FUNCTION: usize = 0;
+
+/// All methods that nodes are drawn with.
+pub fn catalogue() -> Vec<Entry> {
+    vec![
+        placed!(all, 12, samples, ScoreFunction::new()),
+        placed!(all, 4, samples, ScoreFunction::new().baseline(Constant(0.7))),
+        joint!(all, 6, samples, ScoreFunction::new().baseline(LeaveOneOut)),
+        joint!(all, 8, samples, ScoreFunction::new().baseline(Vimco::new())),
+        joint!(all, 3, samples, ScoreFunction::new().baseline(Vimco::arithmetic())),
+        placed!(all, 4, samples, ScoreFunction::new().baseline(BatchMean)),
+        joint!(all, 4, samples, ScoreFunction::new().baseline(Ovis)),
+        placed!(all, 3, samples, ScoreFunction::new().baseline(SelfCritical)),
+        placed!(all, 3, samples, ScoreFunction::new().baseline(FreshSample)),
+        placed!(all, 3, samples, ScoreFunction::new().baseline(MuProp::new())),
+        placed!(bits, 3, samples, ScoreFunction::new().baseline(DeltaMethod::new())),
+        joint!(
+            all,
+            2,
+            samples,
+            ScoreFunction::new().baseline(LinearControlVariates::cross_fitted().with(Constant(1.0)))
+        ),
+        placed!(all, 2, samples, ScoreFunction::new().baseline(MovingAverage::new(0.9))),
+        placed!(all, 2, samples, ScoreFunction::new().baseline(EachCost::new(Constant(0.4)).parts())),
+        fixed!(all, 2, 2, ScoreFunction::new().samples(2).plan(Plan::Antithetic)),
+        fixed!(all, 2, 2, ScoreFunction::new().samples(2).plan(Plan::Stratified)),
+        fixed!(all, 2, 2, ScoreFunction::new().samples(2).plan(Plan::Systematic)),
+        fixed_or_along!(all, 10, 2, DoubleControlVariate::new(2), DoubleControlVariate),
+        fixed!(all, 8, 0, Enumerate::new()),
+        fixed!(all, 8, 0, Auto::new()),
+        fixed!(all, 4, 1, UnorderedSet::new(1)),
+        fixed!(all, 3, 2, UnorderedSet::new(2)),
+        fixed!(all, 4, 1, SumAndSample::new(1, 1)),
+        fixed!(all, 3, 2, SumAndSample::new(1, 1).random().shared_baseline()),
+        fixed!(states, 4, 1, ImportanceSampling::overdispersed(2.0)),
+        fixed!(states, 3, 2, ImportanceSampling::overdispersed(2.0).samples(2)),
+        fixed!(states, 3, 2, ImportanceSampling::overdispersed(2.0).samples(2).baseline(LeaveOneOut)),
+        placed!(all, 5, samples, MeasureValued::new()),
+        placed!(all, 5, samples, StochasticDerivatives::new()),
+        placed!(all, 3, samples, StochasticDerivatives::new().side(Side::Right)),
+        placed!(all, 3, samples, StochasticDerivatives::new().side(Side::Left)),
+        placed!(all, 5, samples, LocalExpectation::new()),
+        placed!(numbers, 4, samples, DiscreteGo::new()),
+        fixed!(all, 2, 1, ReplayBudget::of(StochasticDerivatives::new(), 1)),
+        fixed!(all, 2, 1, Reservoir::of(MeasureValued::new())),
+        grouped!(3, budget, ReplayBudget::of(StochasticDerivatives::new(), 1)),
+        grouped!(3, reservoir, Reservoir::of(MeasureValued::new())),
+        placed!(bits, 4, samples, BitFlip::new()),
+        placed!(bits, 4, pairs, Ugc::new()),
+        placed!(bits, 4, pairs, DisArm::new()),
+        placed!(bits, 4, pairs, Arm::new()),
+        placed!(bits, 4, sets, Arms::new(2)),
+        placed!(one_hot_states, 4, pairs, CategoricalDisArm::new()),
+        placed!(one_hot_states, 3, pairs, CategoricalDisArm::importance_weighted()),
+        placed!(one_hot_states, 3, pairs, CategoricalDisArm::tree()),
+        placed!(one_hot_states, 3, sets, Carms::new(2)),
+        fixed_or_along!(bits, 3, 2, Rodeo::new(2), Rodeo),
+        placed!(one_hot_states, 2, samples, StraightThrough::new(1.0)),
+        placed!(one_hot_states, 2, samples, ReinMax::new(1.0)),
+        placed!(one_hot_states, 2, samples, Mve::new()),
+        placed!(counts, 2, samples, Fini::new(2)),
+        placed!(all, 2, samples, Smoothed::new()),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_score_function_comes_first_and_applies_to_every_family() {
+        let methods = catalogue();
+        assert_eq!(methods[SCORE_FUNCTION].code, "ScoreFunction::new()");
+        for family in Family::ALL {
+            assert!(methods[SCORE_FUNCTION].applies_to(family));
+            assert!(methods.iter().filter(|entry| entry.applies_to(family)).count() > 20);
+        }
+    }
+
+    #[test]
+    fn expressions_name_the_placement() {
+        let methods = catalogue();
+        let score = &methods[SCORE_FUNCTION];
+        assert_eq!(score.expression(Placement::Several(2), ""), "ScoreFunction::new().samples(2)");
+        assert_eq!(score.expression(Placement::Along, "k"), "ScoreFunction::new().along(k)");
+        let double = methods.iter().find(|entry| entry.code == "DoubleControlVariate::new(2)").expect("it is listed");
+        assert_eq!(double.expression(Placement::Along, "k"), "DoubleControlVariate::along(k)");
+        assert_eq!(double.expression(Placement::Own, "k"), "DoubleControlVariate::new(2)");
+    }
+}

@@ -1,0 +1,239 @@
+//! A model on a graph, through the interface that users have.
+
+use crate::expression::{Expression, Function, Operation, Reduction};
+use crate::law::{Family, Law, Scale, TRIALS};
+use crate::methods::{Choice, Entry, Groups, Place, Placement};
+use crate::model::{Model, PlateKind};
+use stochgrad::prelude::*;
+use stochgrad::tape::Plate as TapePlate;
+
+/// Records a model on a graph, each node with its method of the catalogue.
+///
+/// # Errors
+/// Those of the graph, of the distributions and of the methods.
+pub fn record(graph: &Graph<'_, f64>, model: &Model, methods: &[Entry], choices: &[Choice]) -> GraphResult<()> {
+    let mut recorder = Recorder {
+        graph,
+        model,
+        plates: Vec::new(),
+        parameters: Vec::new(),
+        along: Vec::new(),
+        data: vec![None; model.data.len()],
+        nodes: Vec::new(),
+    };
+    recorder.inputs()?;
+    let groups = Groups::new();
+    for (node, choice) in model.nodes.iter().zip(choices) {
+        let entry = &methods[choice.method];
+        let place = match (choice.placement, node.along) {
+            (Placement::Along, Some(plate)) => Place::Along(recorder.plates[plate]),
+            (Placement::Several(samples), _) => Place::Several(samples),
+            _ => Place::Own,
+        };
+        let raw = match recorder.law(&node.law)? {
+            LiveLaw::Bernoulli(law) => {
+                sample(graph, &node.name, &law, entry.bernoulli.map(|build| build(place, &groups)))
+            }
+            LiveLaw::Categorical(law) => {
+                sample(graph, &node.name, &law, entry.categorical.map(|build| build(place, &groups)))
+            }
+            LiveLaw::OneHot(law) => sample(graph, &node.name, &law, entry.one_hot.map(|build| build(place, &groups))),
+            LiveLaw::Binomial(law) => {
+                sample(graph, &node.name, &law, entry.binomial.map(|build| build(place, &groups)))
+            }
+        }?;
+        let value = match node.law.family {
+            Family::OneHot => (raw * graph.constant(node.scores)).sum(),
+            _ => raw,
+        };
+        recorder.nodes.push(Drawn { raw, value });
+    }
+    for cost in &model.costs {
+        let value = recorder.variable(&cost.value)?;
+        graph.cost(&cost.name, value)?;
+    }
+    Ok(())
+}
+
+fn sample<'t, D: stochgrad::distributions::Live<'t, f64>>(
+    graph: &Graph<'t, f64>,
+    name: &str,
+    law: &D,
+    method: Option<DynMethod<f64, D::Family>>,
+) -> GraphResult<Var<'t, f64>> {
+    let method = method.ok_or_else(|| GraphError::State {
+        method: name.to_owned(),
+        problem: "expected a method for the distribution of the node, got one for another family".into(),
+    })?;
+    graph.sample(name, law, &method)
+}
+
+/// A value of a node as it was drawn, and the number that stands for it.
+#[derive(Clone, Copy)]
+struct Drawn<'t> {
+    raw: Var<'t, f64>,
+    value: Var<'t, f64>,
+}
+
+/// A distribution on a graph.
+enum LiveLaw<'t> {
+    Bernoulli(Bernoulli<Var<'t, f64>>),
+    Categorical(Categorical<Var<'t, f64>>),
+    OneHot(OneHotCategorical<Var<'t, f64>>),
+    Binomial(Binomial<Var<'t, f64>>),
+}
+
+/// A number of the source, or a variable.
+#[derive(Clone, Copy)]
+enum Operand<'t> {
+    Number(f64),
+    Variable(Var<'t, f64>),
+}
+
+struct Recorder<'g, 't> {
+    graph: &'g Graph<'t, f64>,
+    model: &'g Model,
+    plates: Vec<TapePlate>,
+    parameters: Vec<Var<'t, f64>>,
+    /// The parameters along their plates.
+    along: Vec<Option<Var<'t, f64>>>,
+    data: Vec<Option<Var<'t, f64>>>,
+    nodes: Vec<Drawn<'t>>,
+}
+
+impl<'t> Recorder<'_, 't> {
+    /// The plates with their data, and the parameters.
+    fn inputs(&mut self) -> GraphResult<()> {
+        for (at, plate) in self.model.plates.iter().enumerate() {
+            let made = match plate.kind {
+                PlateKind::Samples => self.graph.plate(&plate.name, plate.size)?,
+                PlateKind::Data => {
+                    let mut made = None;
+                    for (position, data) in self.model.data.iter().enumerate().filter(|(_, data)| data.plate == at) {
+                        let var = self.graph.data_named(&data.name, &plate.name, data.values.clone())?;
+                        made = made.or(var.plates().first().copied());
+                        self.data[position] = Some(var);
+                    }
+                    made.ok_or_else(|| GraphError::Unknown {
+                        what: "data",
+                        name: plate.name.clone(),
+                        known: String::new(),
+                    })?
+                }
+            };
+            if plate.summed {
+                self.graph.set_summed(made, true);
+            }
+            self.plates.push(made);
+        }
+        for parameter in &self.model.parameters {
+            let var = self.graph.param(&parameter.name, parameter.values.clone())?;
+            self.parameters.push(var);
+            self.along.push(parameter.plate.map(|plate| var.event_to_plate(self.plates[plate])));
+        }
+        Ok(())
+    }
+
+    fn variable(&self, expression: &Expression) -> GraphResult<Var<'t, f64>> {
+        Ok(match self.operand(expression)? {
+            Operand::Number(number) => self.graph.constant(number),
+            Operand::Variable(var) => var,
+        })
+    }
+
+    fn operand(&self, expression: &Expression) -> GraphResult<Operand<'t>> {
+        let missing = |what| GraphError::Unknown { what, name: format!("{expression:?}"), known: String::new() };
+        Ok(Operand::Variable(match expression {
+            Expression::Constant(number) => return Ok(Operand::Number(*number)),
+            Expression::Element { parameter, element } => self.parameters[*parameter].index(0, *element),
+            Expression::Parameter(parameter) => {
+                self.along[*parameter].ok_or_else(|| missing("parameter on a plate"))?
+            }
+            Expression::Data(data) => self.data[*data].ok_or_else(|| missing("data"))?,
+            Expression::Value(node) => self.nodes[*node].value,
+            Expression::LogProbability { node, law } => {
+                let raw = self.nodes[*node].raw;
+                match self.law(law)? {
+                    LiveLaw::Bernoulli(law) => law.log_prob(raw),
+                    LiveLaw::Categorical(law) => law.log_prob(raw),
+                    LiveLaw::OneHot(law) => law.log_prob(raw),
+                    LiveLaw::Binomial(law) => law.log_prob(raw),
+                }
+            }
+            Expression::Apply(function, operand) => {
+                let operand = self.variable(operand)?;
+                match function {
+                    Function::Negative => -operand,
+                    Function::Square => operand.square(),
+                    Function::Exp => operand.exp(),
+                    Function::Sin => operand.sin(),
+                    Function::Tanh => operand.tanh(),
+                    Function::Sigmoid => operand.sigmoid(),
+                }
+            }
+            Expression::Combine(operation, left, right) => match (self.operand(left)?, self.operand(right)?) {
+                (Operand::Number(left), Operand::Number(right)) => {
+                    return Ok(Operand::Number(match operation {
+                        Operation::Add => left + right,
+                        Operation::Subtract => left - right,
+                        Operation::Multiply => left * right,
+                    }));
+                }
+                (Operand::Number(left), Operand::Variable(right)) => match operation {
+                    Operation::Add => left + right,
+                    Operation::Subtract => left - right,
+                    Operation::Multiply => left * right,
+                },
+                (Operand::Variable(left), Operand::Number(right)) => match operation {
+                    Operation::Add => left + right,
+                    Operation::Subtract => left - right,
+                    Operation::Multiply => left * right,
+                },
+                (Operand::Variable(left), Operand::Variable(right)) => match operation {
+                    Operation::Add => left + right,
+                    Operation::Subtract => left - right,
+                    Operation::Multiply => left * right,
+                },
+            },
+            Expression::Select { node, threshold, yes, no } => {
+                let above = self.nodes[*node].value.gt(self.graph.constant(*threshold));
+                above.select(self.variable(yes)?, self.variable(no)?)
+            }
+            Expression::Reduce(reduction, plate, operand) => {
+                let (operand, plate) = (self.variable(operand)?, self.plates[*plate]);
+                match reduction {
+                    Reduction::Sum => operand.sum_over(plate),
+                    Reduction::Mean => operand.mean_over(plate),
+                    Reduction::Max => operand.plate_to_event(plate).max_axis(0),
+                    Reduction::LogMeanExp => operand.log_mean_exp_over(plate),
+                }
+            }
+        }))
+    }
+
+    fn law(&self, law: &Law) -> GraphResult<LiveLaw<'t>> {
+        let mut parameters = Vec::with_capacity(law.parameter.len());
+        for expression in &law.parameter {
+            parameters.push(self.variable(expression)?);
+        }
+        let parameter = match parameters.as_slice() {
+            [one] => *one,
+            several => Var::stack(several)?,
+        };
+        let trials = TRIALS as f64;
+        Ok(match (law.family, law.scale) {
+            (Family::Bernoulli, Scale::Logits) => LiveLaw::Bernoulli(Bernoulli::from_logits(parameter)),
+            (Family::Bernoulli, Scale::Probabilities) => LiveLaw::Bernoulli(Bernoulli::from_probabilities(parameter)),
+            (Family::Categorical, Scale::Logits) => LiveLaw::Categorical(Categorical::from_logits(parameter)),
+            (Family::Categorical, Scale::Probabilities) => {
+                LiveLaw::Categorical(Categorical::from_probabilities(parameter))
+            }
+            (Family::OneHot, Scale::Logits) => LiveLaw::OneHot(OneHotCategorical::from_logits(parameter)),
+            (Family::OneHot, Scale::Probabilities) => LiveLaw::OneHot(OneHotCategorical::from_probabilities(parameter)),
+            (Family::Binomial, Scale::Logits) => LiveLaw::Binomial(Binomial::from_logits(trials, parameter)),
+            (Family::Binomial, Scale::Probabilities) => {
+                LiveLaw::Binomial(Binomial::from_probabilities(trials, parameter))
+            }
+        })
+    }
+}

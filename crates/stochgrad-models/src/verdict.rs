@@ -1,0 +1,409 @@
+//! Whether an estimator agrees with the meaning of its model.
+
+use crate::interpret::{Direction, Meaning, interpret};
+use crate::methods::{Choice, Entry};
+use crate::model::Model;
+use crate::record::record;
+use crate::taylor::TOP;
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+use stochgrad::check::CheckError;
+use stochgrad::distributions::NoiseSource;
+use stochgrad::prelude::*;
+
+/// How far found and expected values may be apart, relative to the larger of 1 and the expected one.
+pub const TOLERANCE: f64 = 1e-9;
+
+/// The number of directions along which derivatives are compared.
+const DIRECTIONS: usize = 2;
+
+/// What a model means, as far as it does not depend on the methods.
+#[derive(Clone, Debug)]
+pub enum Reference {
+    /// The expected total cost and its gradient.
+    Finite {
+        /// The expected total cost.
+        value: f64,
+        /// The derivatives with respect to each element of each parameter.
+        gradient: Vec<Vec<f64>>,
+        /// Whether the derivatives do not exist: see [`Meaning::Finite`].
+        singular: bool,
+        /// Whether the model lies on the boundary of the parameters: see [`Meaning::Finite`].
+        boundary: bool,
+    },
+    /// The cost is infinite, or not a number, with positive probability.
+    Infinite,
+}
+
+/// The reference of a model; the reason if it has no derivatives.
+///
+/// # Errors
+/// The reason why a model has none.
+pub fn reference(model: &Model) -> Result<Reference, &'static str> {
+    let mut gradient: Direction = model.parameters.iter().map(|parameter| vec![0.0; parameter.values.len()]).collect();
+    let (mut value, mut singular, mut boundary) = (0.0, false, false);
+    let mut along = gradient.clone();
+    for parameter in 0..gradient.len() {
+        for element in 0..gradient[parameter].len() {
+            along[parameter][element] = 1.0;
+            match interpret(model, &along) {
+                Meaning::Finite { derivatives, singular: without, boundary: on_boundary } => {
+                    value = derivatives[0];
+                    gradient[parameter][element] = derivatives[1];
+                    singular |= without;
+                    boundary |= on_boundary;
+                }
+                Meaning::Infinite => return Ok(Reference::Infinite),
+                Meaning::Undefined(reason) => return Err(reason),
+            }
+            along[parameter][element] = 0.0;
+        }
+    }
+    if !value.is_finite() || gradient.iter().flatten().any(|slope| !slope.is_finite()) {
+        return Err("an expected cost that is too large");
+    }
+    Ok(Reference::Finite { value, gradient, singular, boundary })
+}
+
+/// What kind of failure it is. A smaller model is the same failure if its kind is the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum FailureKind {
+    /// The expected value of the surrogate is wrong.
+    Value,
+    /// The expected gradient is wrong.
+    Gradient,
+    /// A directional derivative of the surrogate is wrong.
+    Derivative,
+    /// The gradient or a directional derivative is wrong, and a value of probability 0 has another probability nearby: only
+    /// derivatives from one side exist.
+    Boundary,
+    /// A value or derivative is not finite, and no error was returned.
+    NotFinite,
+    /// An infinite expected cost was accepted.
+    Infinite,
+    /// A panic.
+    Panic,
+    /// A compiled graph gives other bits than a new recording.
+    Compiled,
+    /// The exact oracle could not average the outcomes.
+    Oracle,
+    /// The exact oracle takes another expected cost for the truth.
+    Truth,
+    /// An error without a message.
+    EmptyReason,
+}
+
+/// A wrong result.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Failure {
+    /// What kind of failure it is.
+    pub kind: FailureKind,
+    /// Which quantity is wrong, or what happened.
+    pub what: String,
+    /// What was expected.
+    pub expected: f64,
+    /// What was found.
+    pub found: f64,
+}
+
+/// The result of a comparison.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Verdict {
+    /// Everything agrees, up to the highest order of derivatives.
+    Agreed(usize),
+    /// The cost agrees, and the gradient is labelled as biased.
+    Labelled,
+    /// An error, with its message.
+    Refused(String),
+    /// Too many outcomes.
+    TooLarge,
+    /// Draws that cannot be enumerated.
+    NotEnumerable,
+    /// A wrong result.
+    Failed(Failure),
+}
+
+/// What is compared.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// Most outcomes of an estimator.
+    pub max_outcomes: usize,
+    /// Whether a compiled graph is compared with new recordings.
+    pub compiled: bool,
+    /// Whether the exact oracle itself is compared with the reference.
+    pub oracle: bool,
+}
+
+/// An end before everything was compared.
+enum End {
+    Refused(String),
+    Other(Verdict),
+}
+
+impl From<GraphError> for End {
+    fn from(error: GraphError) -> Self {
+        End::Refused(error.to_string())
+    }
+}
+
+fn failed(kind: FailureKind, what: impl Into<String>, expected: f64, found: f64) -> End {
+    End::Other(Verdict::Failed(Failure { kind, what: what.into(), expected, found }))
+}
+
+/// Compares an estimator of a model with its reference.
+pub fn judge(
+    model: &Model,
+    reference: &Reference,
+    methods: &[Entry],
+    choices: &[Choice],
+    settings: Settings,
+) -> Verdict {
+    let judged = catch_unwind(AssertUnwindSafe(|| compare(model, reference, methods, choices, settings)));
+    match judged {
+        Ok(Ok(verdict)) => verdict,
+        Ok(Err(End::Other(verdict))) => verdict,
+        Ok(Err(End::Refused(reason))) if reason.trim().is_empty() => Verdict::Failed(Failure {
+            kind: FailureKind::EmptyReason,
+            what: "an error without a message".into(),
+            expected: f64::NAN,
+            found: f64::NAN,
+        }),
+        Ok(Err(End::Refused(reason))) => Verdict::Refused(reason),
+        Err(panic) => Verdict::Failed(Failure {
+            kind: FailureKind::Panic,
+            what: format!("a panic: {}", message(&*panic)),
+            expected: f64::NAN,
+            found: f64::NAN,
+        }),
+    }
+}
+
+fn message(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().cloned();
+    text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned())).unwrap_or_default()
+}
+
+/// A group of parameters whose derivatives are compared from one order to another.
+struct Level {
+    parameters: Vec<usize>,
+    orders: std::ops::RangeInclusive<usize>,
+}
+
+fn compare(
+    model: &Model,
+    reference: &Reference,
+    methods: &[Entry],
+    choices: &[Choice],
+    settings: Settings,
+) -> Result<Verdict, End> {
+    let tape = Tape::<f64>::new();
+    let graph = Graph::new(&tape, Seed::new(1));
+    record(&graph, model, methods, choices)?;
+    let gradients = graph.backward()?;
+    let mut tops = Vec::new();
+    let mut law = false;
+    for parameter in &model.parameters {
+        let guarantee = gradients.guarantee(&parameter.name)?;
+        law |= guarantee.bias == Bias::Law;
+        let allowed = (0..=TOP).rev().find(|&order| guarantee.order.allows(order)).unwrap_or(0);
+        tops.push(if guarantee.bias == Bias::Unbiased { allowed } else { 0 });
+    }
+    let (value, gradient, boundary) = match reference {
+        Reference::Finite { value, gradient, singular, boundary } => {
+            if *singular {
+                tops.fill(0);
+            }
+            (*value, gradient, *boundary)
+        }
+        Reference::Infinite => {
+            // Some outcomes may well be finite: the expected value decides.
+            let found = match expectation(model, methods, choices, settings, &tops, &[]) {
+                Err(End::Other(Verdict::Failed(failure))) => vec![failure.found],
+                other => other?,
+            };
+            return Err(failed(FailureKind::Infinite, "an infinite cost was accepted", f64::INFINITY, found[0]));
+        }
+    };
+    let levels = levels(&tops);
+    let found = expectation(model, methods, choices, settings, &tops, &levels)?;
+    let labelled = tops.iter().all(|&top| top == 0) && !matches!(reference, Reference::Finite { singular: true, .. });
+    let check = |kind, what: &dyn Fn() -> String, expected: f64, found: f64| {
+        let difference = (found - expected).abs() / expected.abs().max(1.0);
+        let kind = if boundary && kind != FailureKind::Value { FailureKind::Boundary } else { kind };
+        if difference <= TOLERANCE { Ok(()) } else { Err(failed(kind, what(), expected, found)) }
+    };
+    let mut found = found.into_iter();
+    let mut next = || found.next().unwrap_or(f64::NAN);
+    let of_surrogate = next();
+    if !law {
+        check(FailureKind::Value, &|| "the value of the surrogate".into(), value, of_surrogate)?;
+        check(FailureKind::Value, &|| "the total of the costs".into(), value, next())?;
+    } else {
+        next();
+    }
+    for (parameter, slopes) in gradient.iter().enumerate().filter(|(parameter, _)| tops[*parameter] > 0) {
+        for (element, &expected) in slopes.iter().enumerate() {
+            let name = &model.parameters[parameter].name;
+            let what = || format!("the derivative with respect to {name}[{element}]");
+            check(FailureKind::Gradient, &what, expected, next())?;
+        }
+    }
+    for level in &levels {
+        for number in 0..DIRECTIONS {
+            let direction = direction(model, &level.parameters, number);
+            let Meaning::Finite { derivatives, .. } = interpret(model, &direction) else {
+                return Ok(Verdict::TooLarge);
+            };
+            for order in 1..=*level.orders.end() {
+                let found = next();
+                let what = || format!("the derivative of order {order} along direction {number}: {direction:?}");
+                check(FailureKind::Derivative, &what, derivatives[order], found)?;
+            }
+        }
+    }
+    if settings.compiled {
+        compiled(model, &graph, methods, choices)?;
+    }
+    if settings.oracle {
+        truth(model, value, methods, choices, settings)?;
+    }
+    let top = tops.iter().copied().max().unwrap_or(0);
+    Ok(if labelled { Verdict::Labelled } else { Verdict::Agreed(top) })
+}
+
+/// The groups of parameters with derivatives up to the same order or a higher one.
+fn levels(tops: &[usize]) -> Vec<Level> {
+    let mut levels = Vec::new();
+    let mut below = 0;
+    for top in 1..=TOP {
+        if tops.contains(&top) {
+            let parameters = (0..tops.len()).filter(|&parameter| tops[parameter] >= top).collect();
+            levels.push(Level { parameters, orders: below + 1..=top });
+            below = top;
+        }
+    }
+    levels
+}
+
+/// A fixed direction with components between 1/2 and 1, or between −1 and −1/2, for some of the parameters.
+fn direction(model: &Model, parameters: &[usize], number: usize) -> Direction {
+    let each = model.parameters.iter().enumerate().map(|(at, parameter)| {
+        let component = |element: usize| {
+            let mixed = ((at * 31 + element * 7 + number * 17 + 3) as f64 * 0.618_033_988_749_895).fract();
+            if mixed < 0.5 { mixed - 1.0 } else { mixed }
+        };
+        let included = parameters.contains(&at);
+        (0..parameter.values.len()).map(|element| if included { component(element) } else { 0.0 }).collect()
+    });
+    each.collect()
+}
+
+/// The exact expectations, over all outcomes of the estimator's own draws, of the value of the surrogate, the total of the costs, the gradient
+/// with respect to the parameters with a derivative, and the directional derivatives of each level.
+fn expectation(
+    model: &Model,
+    methods: &[Entry],
+    choices: &[Choice],
+    settings: Settings,
+    tops: &[usize],
+    levels: &[Level],
+) -> Result<Vec<f64>, End> {
+    let mut workspace = Workspace::new();
+    let run = |noise: Rc<dyn NoiseSource<f64>>| {
+        let tape = workspace.tape();
+        let graph = Graph::with_noise(tape, noise);
+        record(&graph, model, methods, choices)?;
+        let gradients = graph.backward()?;
+        let surrogate = graph.surrogate()?;
+        let mut results = surrogate.value().peek()?.to_vec();
+        results.push(gradients.total());
+        for (parameter, _) in model.parameters.iter().zip(tops).filter(|(_, top)| **top > 0) {
+            results.extend_from_slice(gradients.get(&parameter.name)?.as_slice());
+        }
+        let mark = tape.len();
+        for level in levels {
+            let names: Vec<&str> = level.parameters.iter().map(|&at| model.parameters[at].name.as_str()).collect();
+            surrogate.check_order(&names, *level.orders.end())?;
+            let wrt: Vec<Var<'_, f64>> =
+                names.iter().map(|name| surrogate.parameter(name)).collect::<GraphResult<_>>()?;
+            for number in 0..DIRECTIONS {
+                let direction = direction(model, &level.parameters, number);
+                let mut derivative = surrogate.value();
+                for _ in 1..=*level.orders.end() {
+                    let slopes = tape.gradients(derivative, &wrt)?;
+                    derivative = tape.constant(0.0);
+                    for (slope, &at) in slopes.into_iter().zip(&level.parameters) {
+                        derivative = derivative + (slope * tape.constant(direction[at].clone())).sum();
+                    }
+                    results.extend_from_slice(derivative.peek()?.as_slice());
+                }
+                tape.truncate(mark);
+            }
+        }
+        Ok(results)
+    };
+    let oracle = Oracle::new().max_outcomes(settings.max_outcomes).nodes(2);
+    match oracle.expectation(run) {
+        Ok(moments) => Ok(moments.mean),
+        Err(error) => Err(ended(error)),
+    }
+}
+
+fn ended(error: CheckError) -> End {
+    match error {
+        CheckError::Graph(error) => End::Refused(error.to_string()),
+        CheckError::Tape(error) => End::Refused(error.to_string()),
+        CheckError::TooManyOutcomes { .. } => End::Other(Verdict::TooLarge),
+        CheckError::Noise { .. } => End::Other(Verdict::NotEnumerable),
+        CheckError::NotFinite { what, found } => failed(FailureKind::NotFinite, what, f64::NAN, found),
+        other => failed(FailureKind::Oracle, other.to_string(), f64::NAN, f64::NAN),
+    }
+}
+
+/// Compares a compiled graph with new recordings, bit by bit.
+fn compiled(model: &Model, graph: &Graph<'_, f64>, methods: &[Entry], choices: &[Choice]) -> Result<(), End> {
+    let Ok(mut program) = graph.compile() else { return Ok(()) };
+    for seed in [Seed::new(1), Seed::new(1), Seed::new(1).step(1), Seed::new(5)] {
+        for parameter in &model.parameters {
+            program.set(&parameter.name, &Tensor::from_fn([parameter.values.len()], |i| parameter.values[i]))?;
+        }
+        for data in &model.data {
+            program.set(&data.name, &Tensor::from_fn([data.values.len()], |i| data.values[i]))?;
+        }
+        let tape = Tape::<f64>::new();
+        let fresh = Graph::new(&tape, seed);
+        let expected = record(&fresh, model, methods, choices).and_then(|()| fresh.backward());
+        let (expected, found) = match (expected, program.run(seed)) {
+            (Ok(expected), Ok(found)) => (expected, found),
+            (Err(_), Ok(_)) => {
+                let what = format!("a compiled run accepts what a recording refuses ({seed:?})");
+                return Err(failed(FailureKind::Compiled, what, f64::NAN, f64::NAN));
+            }
+            (_, Err(_)) => return Ok(()),
+        };
+        let numbers = |gradients: &Gradients<f64>| -> Vec<f64> {
+            let slopes = gradients.iter().flat_map(|(_, gradient)| gradient.to_vec());
+            slopes.chain(gradients.costs().iter().map(|(_, cost)| *cost)).collect()
+        };
+        for (at, (expected, found)) in numbers(&expected).into_iter().zip(numbers(found)).enumerate() {
+            // Zeros of both signs are one number.
+            if expected.to_bits() != found.to_bits() && expected != found {
+                let what = format!("number {at} of a compiled run ({seed:?})");
+                return Err(failed(FailureKind::Compiled, what, expected, found));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Compares what the exact oracle takes for the truth with the reference.
+fn truth(model: &Model, value: f64, methods: &[Entry], choices: &[Choice], settings: Settings) -> Result<(), End> {
+    let oracle = Oracle::new().max_outcomes(settings.max_outcomes).nodes(2);
+    match oracle.exact_cost(|graph: &Graph<'_, f64>| record(graph, model, methods, choices)) {
+        Ok(found) if (found - value).abs() <= TOLERANCE * value.abs().max(1.0) => Ok(()),
+        Ok(found) => Err(failed(FailureKind::Truth, "the expected cost of the exact oracle", value, found)),
+        // What the estimator refuses or leaves out was settled above.
+        Err(_) => Ok(()),
+    }
+}
