@@ -103,7 +103,7 @@ fn two_nodes_of_one_name() {
         graph.sample("bit", &Bernoulli::from_probabilities(p), &ScoreFunction::new())?;
         graph.sample("bit", &Bernoulli::from_probabilities(p), &ScoreFunction::new()).map(|_| ())
     });
-    assert_says(&message, &["node \"bit\" exists already", "index"]);
+    assert_says(&message, &["\"bit\" exists already", "index"]);
 }
 
 #[test]
