@@ -1,7 +1,7 @@
 //! Which operations are refused on a set of values that lie side by side: the states of an enumerated node, a sample without
-//! replacement, the two halves of an antithetic pair.
+//! replacement, samples with importance weights, the two halves of an antithetic pair.
 //!
-//! The members of such a set are not independent draws, and only their weighted average means something. Where the
+//! The members of such a set are no independent draws of the node's distribution, and only their weighted average means something. Where the
 //! parameters of the node lie on other plates, each member of those plates has a set of its own: the first state of one
 //! image is not drawn together with the first state of another. The values may even lack those plates, since the states are
 //! the same for all images and only their weights differ; a reduction over the images then finds nothing to reduce. So until
@@ -13,14 +13,18 @@ use crate::node::StochasticNode;
 use crate::reduction::weight_plates;
 use crate::surrogate::Builder;
 use std::collections::HashSet;
-use stochgrad_tape::{Id, Op, Plate, Plates, Var};
+use stochgrad_tape::{Id, Op, Plate, Plates, Var, Weights};
 use stochgrad_tensor::Real;
 
 impl<'t, F: Real> Builder<'_, 't, F> {
     /// Refuses what has no meaning for the sets of values of some nodes.
     pub(crate) fn check_weighted_sets(&self) -> GraphResult<()> {
         for (index, node) in self.nodes.iter().enumerate() {
-            let Some(set) = node.plate.filter(|plate| !self.tape.plate_kind(*plate).is_independent()) else { continue };
+            let is_set = |plate: &Plate| {
+                matches!(self.tape.weights(*plate), Weights::Given { .. })
+                    || !self.tape.plate_kind(*plate).is_independent()
+            };
+            let Some(set) = node.plate.filter(is_set) else { continue };
             self.check_reads_of_set(node, set)?;
             let varying = weight_plates(self.tape, set);
             if !varying.is_empty() {

@@ -122,7 +122,7 @@ impl<'t> Recorder<'_, 't> {
                 }
             };
             if plate.summed {
-                self.graph.set_summed(made, true);
+                self.graph.set_summed(made, true)?;
             }
             self.plates.push(made);
         }
