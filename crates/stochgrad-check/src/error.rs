@@ -80,8 +80,8 @@ pub enum CheckError {
     },
     /// A program with more outcomes than the oracle may visit.
     #[error(
-        "stopped after {limit} outcomes of probability {covered}, of about {estimate:.3e} in all; draw fewer samples, use fewer nodes, or raise \
-         max_outcomes"
+        "stopped after {limit} outcomes of probability {covered}, of about {estimate:.3e} in all; draw fewer samples, \
+         use fewer nodes, or raise max_outcomes"
     )]
     TooManyOutcomes {
         /// The limit.
@@ -93,8 +93,8 @@ pub enum CheckError {
     },
     /// A program whose outcomes take longer than the oracle may.
     #[error(
-        "stopped after {limit:?}, with {outcomes} outcomes of probability {covered} visited, of about {estimate:.3e} in all; draw fewer samples, use \
-         fewer nodes, or raise time_limit"
+        "stopped after {limit:?}, with {outcomes} outcomes of probability {covered} visited, of about {estimate:.3e} in \
+         all; draw fewer samples, use fewer nodes, or raise time_limit"
     )]
     TooLong {
         /// The limit.
@@ -108,9 +108,9 @@ pub enum CheckError {
     },
     /// Two ways of the library to reduce the same costs that do not agree.
     #[error(
-        "an error of the library: {what} of one outcome is {engine:e} by the graph, and {plain:e} by plain sums over the members of the plates that \
-         each cost carries; please report it with the model. Until it is mended, do not trust the gradients of this model: reduce its costs before \
-         they are recorded, so that they carry no plates"
+        "an error of the library: {what} of one outcome is {engine} by the graph, and {plain} by plain sums over the \
+         members of the plates that each cost carries; please report it with the model, and do not trust the gradients \
+         of this model until it is mended"
     )]
     Library {
         /// The total cost, or an element of its gradient, in words.

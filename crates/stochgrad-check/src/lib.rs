@@ -11,7 +11,9 @@
 //! Everything is in `f64`. This crate knows no particular gradient method, and no test framework: checks return values and
 //! errors that say what was expected and what was found.
 
+mod cells;
 mod direction;
+mod enumeration;
 mod error;
 mod gradient_check;
 mod moments;

@@ -6,22 +6,14 @@ use crate::oracle_noise::OracleNoise;
 use crate::oracle_report::{GradientMoments, Moments, OracleReport};
 use crate::reduction::check_reduction;
 use crate::{CheckError, CheckResult};
-use rand::SeedableRng;
-use rand_chacha::ChaCha8Rng;
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use stochgrad_distributions::NoiseSource;
 use stochgrad_graph::{Graph, GraphError, GraphResult};
 use stochgrad_tape::{Tape, Var, Workspace};
 use stochgrad_tensor::{Shape, Tensor};
-
-/// How far the probabilities of all outcomes may be from 1.
-const PROBABILITY_TOLERANCE: f64 = 1e-12;
-
-/// Runs whose choices are random, to estimate how many outcomes there are.
-const PROBES: u64 = 64;
 
 /// Runs a program under every outcome of its draws, and weights the results by the probabilities of the outcomes.
 ///
@@ -32,10 +24,10 @@ const PROBES: u64 = 64;
 ///
 /// Each keyed uniform is an interval, at first (0, 1). Every inversion splits it at the values of its distribution function, so
 /// that replays under common random numbers are enumerated jointly with the primal draw. Positions inside an
-/// interval are nodes of Gauss–Legendre quadrature (an interval that is split after its position was used is split before
-/// it instead, and the outcomes are visited again); normal numbers those of Gauss–Hermite, exponential ones those of
-/// Gauss–Laguerre. Hence results are exact where the sample space is finite or the costs are polynomials; countable laws are
-/// cut in a tail of about 1e-16. Samplers by rejection (gamma, beta, Dirichlet …) cannot be enumerated: they
+/// interval are nodes of Gauss–Legendre quadrature (an interval that is split after its position was used is split
+/// before it instead, and the outcomes are visited again); normal numbers those of Gauss–Hermite, exponential ones
+/// those of Gauss–Laguerre. Hence results are exact where the sample space is finite or the costs are polynomials;
+/// countable laws are cut in a tail of about 1e-16. Samplers by rejection (gamma, beta, Dirichlet …) cannot be enumerated: they
 /// are tested with [`StatisticalTest`](crate::StatisticalTest).
 ///
 /// A model is a closure that records parameters, nodes and costs on a graph:
@@ -87,33 +79,14 @@ const PROBES: u64 = 64;
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Oracle {
-    max_outcomes: usize,
-    nodes: usize,
-    time_limit: Option<Duration>,
+    pub(crate) max_outcomes: usize,
+    pub(crate) nodes: usize,
+    pub(crate) time_limit: Option<Duration>,
 }
 
 impl Default for Oracle {
     fn default() -> Self {
         Self::new()
-    }
-}
-
-/// How many outcomes were visited, and their probability.
-#[derive(Default)]
-struct Visited {
-    outcomes: usize,
-    probability: f64,
-    rounding: f64,
-}
-
-impl Visited {
-    /// Kahan's sum: a million rounding errors would hide what is missing.
-    fn add(&mut self, weight: f64) {
-        self.outcomes += 1;
-        let term = weight - self.rounding;
-        let sum = self.probability + term;
-        self.rounding = (sum - self.probability) - term;
-        self.probability = sum;
     }
 }
 
@@ -129,8 +102,9 @@ impl Oracle {
         self
     }
 
-    /// How long the outcomes of one program may take; there is no limit unless it is set. [`verify`](Self::verify) goes through two
-    /// programs: the model and its estimator. The time is looked at after each outcome, so that at least one is visited.
+    /// How long the outcomes of one program may take; there is no limit unless it is set. [`verify`](Self::verify) goes
+    /// through two programs: the model and its estimator. The time is looked at after each outcome, so that at least
+    /// one is visited.
     pub fn time_limit(mut self, time_limit: Duration) -> Self {
         self.time_limit = Some(time_limit);
         self
@@ -230,41 +204,6 @@ impl Oracle {
         })
     }
 
-    /// About how many outcomes [`gradient`](Self::gradient) and [`verify`](Self::verify) would visit for the estimator of a model, from 64 runs that take
-    /// every choice at random (Knuth 1975, Mathematics of Computation 29). Exact where all outcomes make the same number of choices with as
-    /// many options; otherwise the mean of an estimate that may vary much. The runs are the same each time.
-    ///
-    /// ```
-    /// use stochgrad_check::Oracle;
-    /// use stochgrad_graph::Graph;
-    ///
-    /// let nothing_random = |graph: &Graph<'_, f64>| graph.cost("square", graph.param("x", 3.0)?.square());
-    /// assert_eq!(Oracle::new().estimated_outcomes(nothing_random)?, 1.0);
-    /// # Ok::<(), stochgrad_check::CheckError>(())
-    /// ```
-    ///
-    /// # Errors
-    /// Those of the model, and [`CheckError::Noise`] for draws that cannot be enumerated.
-    pub fn estimated_outcomes<M>(&self, model: M) -> CheckResult<f64>
-    where
-        M: for<'t> Fn(&Graph<'t, f64>) -> GraphResult<()>,
-    {
-        let noise = Rc::new(OracleNoise::new(self.nodes));
-        let mut workspace = Workspace::new();
-        let mut sum = 0.0;
-        for probe in 0..PROBES {
-            noise.begin_probe(ChaCha8Rng::seed_from_u64(probe));
-            let graph = Graph::with_noise(workspace.tape(), noise.clone());
-            let result = model(&graph).and_then(|()| graph.backward());
-            if let Some(failure) = noise.take_failure() {
-                return Err(failure);
-            }
-            result?;
-            sum += noise.options();
-        }
-        Ok(sum / PROBES as f64)
-    }
-
     /// The exact expected total cost.
     ///
     /// # Errors
@@ -345,12 +284,13 @@ impl Oracle {
     /// along three fixed pseudo-random directions that mix all parameters. Both must agree to the tolerance, relative to
     /// max(1, |expected|).
     ///
-    /// The truth itself is checked as well: in each outcome, the total cost and its gradient are also computed from the costs as they
-    /// were passed to [`Graph::cost`], by plain loops over the members of the plates that each of them carries.
+    /// The truth itself is checked as well: in each outcome, the total cost and its gradient are also computed from the
+    /// costs as they were passed to [`Graph::cost`], by plain loops over the members of the plates that each of them
+    /// carries.
     ///
     /// # Errors
-    /// [`CheckError::Expectation`] for the first derivative that is wrong; [`CheckError::Library`] if the two computations of the truth
-    /// differ, which is no fault of the model; those of the model (an order above the
+    /// [`CheckError::Expectation`] for the first derivative that is wrong; [`CheckError::Library`] if the two
+    /// computations of the truth differ, which is no fault of the model; those of the model (an order above the
     /// guarantee is one); and as [`expectation`](Self::expectation).
     pub fn verify<M>(&self, model: M, orders: RangeInclusive<usize>, tolerance: f64) -> CheckResult<OracleReport>
     where
@@ -427,53 +367,6 @@ impl Oracle {
         let shapes: Vec<(String, Shape)> = parameters.into_iter().map(|(name, var)| (name, var.shape())).collect();
         Ok(Direction::several(&shapes))
     }
-
-    /// Runs a program under every outcome.
-    fn enumerate<T, A: Default>(
-        &self,
-        mut run: impl FnMut(Rc<dyn NoiseSource<f64>>) -> CheckResult<T>,
-        mut visit: impl FnMut(&mut A, f64, T) -> CheckResult<()>,
-    ) -> CheckResult<(A, Visited)> {
-        let noise = Rc::new(OracleNoise::new(self.nodes));
-        let start = Instant::now();
-        loop {
-            let mut found = A::default();
-            let mut visited = Visited::default();
-            loop {
-                let Visited { outcomes, probability: covered, .. } = visited;
-                // Each outcome visited stands for as many as the choices on its way had options.
-                let estimate = || outcomes as f64 / noise.explored();
-                if outcomes == self.max_outcomes {
-                    let limit = self.max_outcomes;
-                    return Err(CheckError::TooManyOutcomes { limit, covered, estimate: estimate() });
-                }
-                if let Some(limit) = self.time_limit.filter(|limit| outcomes > 0 && start.elapsed() > *limit) {
-                    return Err(CheckError::TooLong { limit, outcomes, covered, estimate: estimate() });
-                }
-                noise.begin();
-                let result = run(noise.clone());
-                if let Some(failure) = noise.take_failure() {
-                    return Err(failure);
-                }
-                let value = result?;
-                let weight = noise.weight()?;
-                if !noise.is_refined() {
-                    visit(&mut found, weight, value)?;
-                }
-                visited.add(weight);
-                if !noise.advance() {
-                    break;
-                }
-            }
-            if noise.begin_again()? {
-                continue;
-            }
-            if (visited.probability - 1.0).abs() > PROBABILITY_TOLERANCE {
-                return Err(CheckError::Probability { outcomes: visited.outcomes, total: visited.probability });
-            }
-            return Ok((found, visited));
-        }
-    }
 }
 
 fn add_tensor(
@@ -495,8 +388,8 @@ fn add_tensor(
     }
 }
 
-/// The total cost of an outcome of the joint distribution, times a 1 whose derivatives are those of the outcome's probability
-/// relative to it. On demand it is compared with what plain loops over the recorded costs give.
+/// The total cost of an outcome of the joint distribution, times a 1 whose derivatives are those of the outcome's
+/// probability relative to it. On demand it is compared with what plain loops over the recorded costs give.
 fn weighted_cost<'t, M>(
     tape: &'t Tape<f64>,
     noise: Rc<dyn NoiseSource<f64>>,

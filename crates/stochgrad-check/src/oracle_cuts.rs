@@ -1,8 +1,9 @@
 //! Where intervals of the oracle's noise are cut before a position inside them is given out.
 //!
-//! A position is a node of a quadrature and stands for the whole interval that was left. If a later inversion has several states on that
-//! interval, the node would decide for all of it, and the mean over the nodes would not be the integral. That is found out only once
-//! the program inverts, so the outcomes are gone through again, with the interval cut where the states meet.
+//! A position is a node of a quadrature and stands for the whole interval that was left. If a later inversion has
+//! several states on that interval, the node would decide for all of it, and the mean over the nodes would not be the
+//! integral. That is found out only once the program inverts, so the outcomes are gone through again, with the interval
+//! cut where the states meet.
 
 use std::collections::HashMap;
 use stochgrad_distributions::NoiseKey;

@@ -4,6 +4,7 @@
 //! program is run again with the choices of a recorded prefix, and takes the first option of every choice beyond it.
 
 use crate::CheckError;
+use crate::cells::cells;
 use crate::oracle_cuts::{Cuts, Position};
 use crate::quadrature::{Law, Rule};
 use rand::RngExt;
@@ -14,12 +15,6 @@ use stochgrad_distributions::{
     DistributionError, DistributionResult, NoiseKey, NoiseLayout, NoiseSource, PlannedNumber, quantile,
 };
 use stochgrad_tensor::plan::Place;
-
-/// Cells of less mass are rounding errors of a distribution function near 1: they are joined to their neighbour.
-const SLIVER: f64 = f64::EPSILON;
-
-/// More states than this are not split into.
-const MAX_STATES: u64 = 1 << 20;
 
 /// Narrower cells do not count where a number has been given out for an interval: its ends are known to rounding.
 const NARROW: f64 = 1e-13;
@@ -55,7 +50,8 @@ struct State {
     weight: f64,
     known: HashMap<(NoiseKey, u64), Known>,
     cuts: Cuts,
-    /// The cuts of the next pass, where the present one has come upon an interval whose position was given out too early.
+    /// The cuts of the next pass, where the present one has come upon an interval whose position was given out too
+    /// early.
     next: Option<Cuts>,
     passes: usize,
     /// Decides the options of a run that takes them at random.
@@ -166,7 +162,8 @@ impl OracleNoise {
         state.probe = Some(generator);
     }
 
-    /// The product of the numbers of options of the present run: after a probe, its mean is the number of outcomes (Knuth 1975).
+    /// The product of the numbers of options of the present run: after a probe, its mean is the number of outcomes
+    /// (Knuth 1975).
     pub(crate) fn options(&self) -> f64 {
         self.state.borrow().choices.iter().map(|choice| choice.probabilities.len() as f64).product()
     }
@@ -247,8 +244,8 @@ impl OracleNoise {
         }
     }
 
-    /// The state whose cell holds a number that was given out. Where the interval that it stands for has several states, the number alone
-    /// would decide for all of it: the interval is then cut in the next pass.
+    /// The state whose cell holds a number that was given out. Where the interval that it stands for has several
+    /// states, the number alone would decide for all of it: the interval is then cut in the next pass.
     fn state_of(
         &self,
         (key, index): (NoiseKey, u64),
@@ -304,43 +301,6 @@ impl OracleNoise {
     }
 }
 
-/// The part of an interval of the uniform on which inversion gives a state.
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Cell {
-    state: u64,
-    low: f64,
-    high: f64,
-}
-
-/// Splits an interval at the values of a distribution function.
-fn cells(low: f64, high: f64, cdf: &dyn Fn(u64) -> f64) -> Result<Vec<Cell>, String> {
-    let first = quantile(low, cdf);
-    let mut cells: Vec<Cell> = Vec::new();
-    let mut start = low;
-    for state in first..first + MAX_STATES {
-        let end = cdf(state);
-        if end.is_nan() {
-            return Err(format!("a distribution function is NaN at {state}; check the parameters of the distribution"));
-        }
-        let end = end.min(high);
-        if end - start > SLIVER {
-            cells.push(Cell { state, low: start, high: end });
-            start = end;
-        }
-        if high - end <= SLIVER {
-            if let Some(last) = cells.last_mut() {
-                last.high = high;
-            } else {
-                cells.push(Cell { state: quantile(0.5 * (low + high), cdf), low, high });
-            }
-            return Ok(cells);
-        }
-    }
-    Err(format!(
-        "a distribution function has reached only {start} after {MAX_STATES} states: too many outcomes to enumerate; use the statistical test"
-    ))
-}
-
 impl NoiseSource<f64> for OracleNoise {
     fn uniform(&self, key: NoiseKey, layout: &NoiseLayout, out: &mut [f64]) -> DistributionResult<()> {
         self.each(layout, out, |_, index| self.position(key, index))
@@ -360,7 +320,8 @@ impl NoiseSource<f64> for OracleNoise {
 
     fn exponential(&self, key: NoiseKey, layout: &NoiseLayout, out: &mut [f64]) -> DistributionResult<()> {
         self.each(layout, out, |_, index| match self.known(key, index) {
-            // Minus the logarithm of the uniform, as everywhere: below a bound, that of the bound and an exponential number.
+            // Minus the logarithm of the uniform, as everywhere: below a bound, that of the bound and an exponential
+            // number.
             Known::Interval(low, high) if low == 0.0 => {
                 let at = self.cut(key, index, low, high)?;
                 if at.low > 0.0 {
@@ -617,12 +578,6 @@ mod tests {
         let mean: f64 = found.iter().map(|(value, p)| value * p).sum();
         assert!((mean - 0.7 / 0.3).abs() < 1e-12, "{mean}");
         assert!((found.iter().map(|(_, p)| p).sum::<f64>() - 1.0).abs() < 1e-14);
-    }
-
-    #[test]
-    fn states_without_mass_have_no_outcome() {
-        let found = cells(0.0, 1.0, &|k| [0.0, 0.25, 0.25, 1.0][k.min(3) as usize]).expect("cells");
-        assert_eq!(found, [Cell { state: 1, low: 0.0, high: 0.25 }, Cell { state: 3, low: 0.25, high: 1.0 }]);
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! The total cost of an outcome by plain loops, against which the graph's own reduction is held.
 //!
-//! The graph takes averages over plates off a cost and reduces the parts again. Here each cost is taken as it was passed, and reduced over
-//! the plates that it carries, and those that the weights of its plates carry, and over no others: member by member, on the host.
+//! The graph takes averages over plates off a cost and reduces the parts again. Here each cost is taken as it was
+//! passed, and reduced over the plates that it carries, and those that the weights of its plates carry, and over no
+//! others: member by member, on the host.
 
 use crate::direction::Parameters;
 use crate::{CheckError, CheckResult};
@@ -54,7 +55,8 @@ impl Members {
     }
 }
 
-/// A tensor on the tape that the total depends on, and the derivative of the total with respect to each of its elements.
+/// A tensor on the tape that the total depends on, and the derivative of the total with respect to each of its
+/// elements.
 struct Dependence {
     id: Id,
     adjoint: Vec<f64>,

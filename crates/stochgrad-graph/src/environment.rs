@@ -1,10 +1,13 @@
-//! Environments: host functions from state, action and noise to next state, observation, reward and done, member by member.
+//! Environments: host functions from state, action and noise to next state, observation, reward and done, member by
+//! member.
 //!
-//! Host code that reads an action with `value()` may make anything of it, so that every later cost has to be credited with the
-//! actions of all members. An environment is a recorded operation instead: a pure function that is called once for each combination of
-//! members of the plates that state and action carry. What comes out for a member depends on that member alone, hence so does the credit.
+//! Host code that reads an action with `value()` may make anything of it, so that every later cost has to be credited
+//! with the actions of all members. An environment is a recorded operation instead: a pure function that is called once
+//! for each combination of members of the plates that state and action carry. What comes out for a member depends on
+//! that member alone, hence so does the credit.
 
 use crate::address::Address;
+use crate::environment_step::Step;
 use crate::error::{GraphError, GraphResult};
 use crate::graph::Graph;
 use crate::surrogate::merge;
@@ -13,8 +16,8 @@ use std::fmt;
 use std::panic::Location;
 use std::sync::Arc;
 use stochgrad_distributions::{DistributionError, Draw};
-use stochgrad_tape::{Id, Op, Plates, Primitive, PrimitiveInputs, Smoothness, TapeError, Var};
-use stochgrad_tensor::{Real, Shape, Tensor};
+use stochgrad_tape::{Id, Op, Plates, Smoothness, TapeError, Var};
+use stochgrad_tensor::{Real, Shape};
 
 /// One member of a step: what the function of an [`Environment`] reads, and what it writes.
 #[derive(Debug)]
@@ -27,7 +30,8 @@ pub struct MemberStep<'a, F> {
     pub noise: &'a [F],
     /// To be written: the next state, of the size of the state.
     pub next_state: &'a mut [F],
-    /// To be written: the observation, of the size that [`Environment::observation`] asks for; empty if it asks for none.
+    /// To be written: the observation, of the size that [`Environment::observation`] asks for; empty if it asks for
+    /// none.
     pub observation: &'a mut [F],
 }
 
@@ -40,12 +44,12 @@ pub struct StepEnd<F> {
     pub done: bool,
 }
 
-type StepFunction<F> = Arc<dyn Fn(MemberStep<'_, F>) -> StepEnd<F> + Send + Sync>;
+pub(crate) type StepFunction<F> = Arc<dyn Fn(MemberStep<'_, F>) -> StepEnd<F> + Send + Sync>;
 
 /// An environment: a pure function of the state, the action and the noise of one member.
 ///
-/// The function must depend on its arguments alone, since it is called again in counterfactual replays (with the same noise), at each run of a compiled
-/// graph, and in any order. All that it does not write is NaN, which is an error.
+/// The function must depend on its arguments alone, since it is called again in counterfactual replays (with the same
+/// noise), at each run of a compiled graph, and in any order. All that it does not write is NaN, which is an error.
 ///
 /// No gradient flows through it. See [`Graph::environment`] for what that means, and for an example.
 #[derive(Clone)]
@@ -63,9 +67,10 @@ impl<F: Real> Environment<F> {
 
     /// The number of uniform numbers that a step needs.
     ///
-    /// The exact oracle gives out the nodes of a quadrature for each of them. It then proves estimators right for an environment whose noise takes
-    /// these values; its numbers are those of the continuous noise only where costs are polynomials in it. For exact numbers, draw discrete noise
-    /// from nodes of the graph and pass it as a part of the action.
+    /// The exact oracle gives out the nodes of a quadrature for each of them. It then proves estimators right for an
+    /// environment whose noise takes these values; its numbers are those of the continuous noise only where costs are
+    /// polynomials in it. For exact numbers, draw discrete noise from nodes of the graph and pass it as a part of the
+    /// action.
     pub fn noise(self, count: usize) -> Self {
         Environment { noise: count, ..self }
     }
@@ -99,24 +104,24 @@ pub struct Transition<'t, F: Real> {
 }
 
 impl<'t, F: Real> Transition<'t, F> {
-    /// The reward where the episode was still running before this step (`running` is 1) and 0 where it was not, and whether it is running after
-    /// it.
+    /// The reward where the episode was still running before this step (`running` is 1) and 0 where it was not, and
+    /// whether it is running after it.
     pub fn while_running(&self, running: Var<'t, F>) -> (Var<'t, F>, Var<'t, F>) {
         (self.reward * running, running * (1.0 - self.done))
     }
 }
 
 impl<'t, F: Real> Graph<'t, F> {
-    /// A step of an environment, called for each combination of members of the plates that state and action carry: a batch of parallel
-    /// environments, samples, the states of an enumerated action, the alternatives of a replay.
+    /// A step of an environment, called for each combination of members of the plates that state and action carry: a
+    /// batch of parallel environments, samples, the states of an enumerated action, the alternatives of a replay.
     ///
-    /// * **Credit.** The outputs for a member descend from the nodes behind the state and the action *of that member*. A reward that is recorded with
-    ///   its plates is credited to the actions of its own member.
-    /// * **No gradient.** The function is a black box, a jump as far as derivatives are concerned. Actions must be drawn by methods that need values of the
-    ///   cost only, such as the score function; `Pathwise` upstream is refused. So is a state or an action that depends on a parameter
-    ///   otherwise than through a node.
-    /// * **Noise** is addressed by the name of the step and the member, like that of a node. Replays see the same numbers, a shard of a batch those of
-    ///   its members, and the states of an enumerated node share them.
+    /// * **Credit.** The outputs for a member descend from the nodes behind the state and the action *of that member*.
+    ///   A reward that is recorded with its plates is credited to the actions of its own member.
+    /// * **No gradient.** The function is a black box, a jump as far as derivatives are concerned. Actions must be
+    ///   drawn by methods that need values of the cost only, such as the score function; `Pathwise` upstream is
+    ///   refused. So is a state or an action that depends on a parameter otherwise than through a node.
+    /// * **Noise** is addressed by the name of the step and the member, like that of a node. Replays see the same
+    ///   numbers, a shard of a batch those of its members, and the states of an enumerated node share them.
     /// * **Members that are done** are stepped all the same. The usual idiom is to count their rewards no more, see
     ///   [`Transition::while_running`]; a function may also return the state as it was.
     ///
@@ -151,8 +156,8 @@ impl<'t, F: Real> Graph<'t, F> {
     /// ```
     ///
     /// # Errors
-    /// For an address that exists; [`GraphError::Environment`] if state or action depend on a parameter otherwise than through a node; an output
-    /// that is NaN, with the member; and earlier errors on the tape.
+    /// For an address that exists; [`GraphError::Environment`] if state or action depend on a parameter otherwise than
+    /// through a node; an output that is NaN, with the member; and earlier errors on the tape.
     #[track_caller]
     pub fn environment(
         &self,
@@ -240,114 +245,12 @@ impl<'t, F: Real> Graph<'t, F> {
     }
 }
 
-/// One step as an operation: for each member next state, observation, reward and done, one after the other.
-struct Step<F> {
-    name: String,
-    function: StepFunction<F>,
-    observed: usize,
-}
-
-/// The numbers of one operand: where those of each member begin.
-struct Operand<'a, F> {
-    values: &'a [F],
-    /// The distance between members along each plate; 0 where the operand lacks it.
-    strides: Vec<usize>,
-    size: usize,
-}
-
-impl<'a, F: Real> Operand<'a, F> {
-    fn new(tensor: &'a Tensor<F>, plates: usize) -> Self {
-        let (leading, event) = tensor.shape().split_at(plates);
-        let size = event.iter().product();
-        let mut stride = size;
-        let mut strides = vec![0; plates];
-        for (axis, &len) in leading.iter().enumerate().rev() {
-            strides[axis] = if len == 1 { 0 } else { stride };
-            stride *= len;
-        }
-        Operand { values: tensor.as_slice(), strides, size }
-    }
-
-    fn of(&self, member: &[usize]) -> &'a [F] {
-        let start: usize = self.strides.iter().zip(member).map(|(stride, index)| stride * index).sum();
-        &self.values[start..start + self.size]
-    }
-}
-
-impl<F: Real> Primitive<F> for Step<F> {
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn forward(&self, inputs: PrimitiveInputs<'_, F>) -> Result<Tensor<F>, String> {
-        let plates = inputs.plates.len();
-        let operands: Vec<Operand<'_, F>> = inputs.values.iter().map(|value| Operand::new(value, plates)).collect();
-        let [state, action, noise @ ..] = &operands[..] else {
-            return Err(format!("expected a state and an action, came {} values", operands.len()));
-        };
-        let width = state.size + self.observed + 2;
-        let members = inputs.plates.numel();
-        let mut packed = vec![F::NAN; members * width];
-        let mut member = vec![0; plates];
-        for row in packed.chunks_mut(width) {
-            let (next_state, rest) = row.split_at_mut(state.size);
-            let (observation, last) = rest.split_at_mut(self.observed);
-            let noise = noise.first().map_or(&[][..], |noise| noise.of(&member));
-            let StepEnd { reward, done } = (self.function)(MemberStep {
-                state: state.of(&member),
-                action: action.of(&member),
-                noise,
-                next_state,
-                observation,
-            });
-            last.copy_from_slice(&[reward, if done { F::ONE } else { F::ZERO }]);
-            if let Some(position) = row.iter().position(|x| x.is_nan()) {
-                return Err(self.nan(position, state.size, &member, &inputs.plates));
-            }
-            for (index, &size) in member.iter_mut().zip(inputs.plates.iter()).rev() {
-                *index += 1;
-                if *index < size {
-                    break;
-                }
-                *index = 0;
-            }
-        }
-        let shape: Shape = inputs.plates.iter().copied().chain([width]).collect();
-        Tensor::new(packed, shape).map_err(|error| error.to_string())
-    }
-
-    fn gradient<'t>(&self, inputs: &[Var<'t, F>], _: Var<'t, F>, _: Var<'t, F>) -> Vec<Option<Var<'t, F>>> {
-        vec![None; inputs.len()]
-    }
-
-    fn smoothness(&self, _input: usize) -> Smoothness {
-        Smoothness::Jump
-    }
-}
-
-impl<F> Step<F> {
-    fn nan(&self, position: usize, state: usize, member: &[usize], plates: &Shape) -> String {
-        let what = match position {
-            _ if position < state => format!("element {position} of the next state"),
-            _ if position < state + self.observed => format!("element {} of the observation", position - state),
-            _ => "the reward".into(),
-        };
-        let place = match member {
-            [] => String::new(),
-            [only] => format!(" for member {only} of {}", plates[0]),
-            several => format!(" for member {several:?} of plates of sizes {plates}"),
-        };
-        format!(
-            "{what} is NaN{place}; the function must write the whole next state and observation, from finite operands"
-        )
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::Seed;
     use stochgrad_tape::{IdMap, PlateKind, Tape};
+    use stochgrad_tensor::Tensor;
 
     /// Adds the action and the noise to both elements of the state, and observes their sum.
     fn drift() -> Environment<f64> {

@@ -307,9 +307,9 @@ impl<'t, F: Real> Graph<'t, F> {
 
     /// The plate of this name: of data, or made with [`plate`](Graph::plate), or made by the method of the node of this name.
     ///
-    /// While the [joint law](Graph::set_joint_law) is recorded, each node is drawn by itself, whatever plate its method would make (the states of
-    /// a node that is enumerated, say). Such a node has a plate of one member, which its value lacks: an average over one member is the
-    /// value itself.
+    /// While the [joint law](Graph::set_joint_law) is recorded, each node is drawn by itself, whatever plate its method
+    /// would make (the states of a node that is enumerated, say). Such a node has a plate of one member, which its
+    /// value lacks: an average over one member is the value itself.
     pub fn find_plate(&self, name: &str) -> Option<Plate> {
         let single = {
             let state = self.state();
@@ -476,8 +476,8 @@ impl<'t, F: Real> Graph<'t, F> {
         total
     }
 
-    /// The names of the costs and their values as they were passed to [`cost`](Graph::cost): a number for each combination of members of the
-    /// plates that the value carries, before the graph takes averages off it.
+    /// The names of the costs and their values as they were passed to [`cost`](Graph::cost): a number for each
+    /// combination of members of the plates that the value carries, before the graph takes averages off it.
     pub fn passed_costs(&self) -> Vec<(String, Var<'t, F>)> {
         self.state().costs.iter().map(|cost| (cost.name.clone(), cost.passed)).collect()
     }

@@ -17,6 +17,7 @@ mod credit;
 mod degrees;
 mod drawing;
 mod environment;
+mod environment_step;
 mod error;
 mod gradients;
 mod graph;
