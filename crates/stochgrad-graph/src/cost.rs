@@ -1,5 +1,6 @@
 //! Costs: what is differentiated.
 
+use crate::error::GraphResult;
 use std::panic::Location;
 use stochgrad_tape::{IdMap, Op, PlateReduction, Plates, Var, Weights};
 use stochgrad_tensor::Real;
@@ -81,4 +82,24 @@ fn peeled<'t, F: Real>(value: Var<'t, F>, depth: usize) -> Option<Vec<Var<'t, F>
         }
         _ => None,
     }
+}
+
+/// The position of the first NaN of a cost that no weight of 0 takes away.
+pub(crate) fn first_nan<F: Real>(value: Var<'_, F>) -> GraphResult<Option<usize>> {
+    let position = |value: Var<'_, F>| Ok(value.inspect()?.as_slice().iter().position(|x| x.is_nan()));
+    let found = position(value)?;
+    if found.is_none() {
+        return Ok(None);
+    }
+    let tape = value.tape();
+    let mark = tape.len();
+    let mut kept = value;
+    for plate in value.plates() {
+        if let Weights::Given { id, .. } = tape.weights(plate) {
+            kept = kept.zip(Zip::Weigh, tape.var(id)?);
+        }
+    }
+    let found = position(kept);
+    tape.truncate(mark);
+    found
 }

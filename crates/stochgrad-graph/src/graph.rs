@@ -2,7 +2,7 @@
 
 use crate::address::{Address, Seed};
 use crate::context::SampleContext;
-use crate::cost::{Cost, Part, peel};
+use crate::cost::{Cost, Part, first_nan, peel};
 use crate::error::{GraphError, GraphResult};
 use crate::method::{GradientMethod, SamplePlate, SampleSet};
 use crate::node::{Erased, StochasticNode};
@@ -409,8 +409,11 @@ impl<'t, F: Real> Graph<'t, F> {
     /// `mean_over` at the end is taken off again. A function of a whole plate (`log_mean_exp_over`, as in IWAE) is a cost of all its
     /// members jointly.
     ///
+    /// A cost may be infinite, and NaN where it belongs to a state of weight 0, as enumeration has them: the weight takes it away. Whether the
+    /// estimate is finite in the end is checked when it is differentiated.
+    ///
     /// # Errors
-    /// For a cost with event axes, a NaN, a name that exists, and earlier errors on the tape.
+    /// For a cost with event axes, a NaN of any weight but 0, a name that exists, and earlier errors on the tape.
     #[track_caller]
     pub fn cost(&self, name: &str, value: Var<'t, F>) -> GraphResult<()> {
         let at = Location::caller();
@@ -427,7 +430,7 @@ impl<'t, F: Real> Graph<'t, F> {
                 if plates.is_empty() { String::new() } else { format!(", plates {}", self.tape.plate_names(&plates)) };
             return Err(GraphError::CostShape { name: name.into(), shape: value.shape(), plates, at });
         }
-        if let Some(position) = value.inspect()?.as_slice().iter().position(|x| x.is_nan()) {
+        if let Some(position) = first_nan(value)? {
             return Err(GraphError::CostNan { name: name.into(), position, at });
         }
         let parts = peel(value)

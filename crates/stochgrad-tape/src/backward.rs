@@ -1,6 +1,7 @@
 //! Reverse-mode differentiation: once with the result on the tape, once with everything freed as soon as it is spent.
 
 use crate::gradient::full;
+use crate::mask::{Adjoint, Slope, plain};
 use crate::node::Id;
 use crate::tape::{Scratch, Tape};
 use crate::var::Var;
@@ -143,9 +144,12 @@ impl<F: Real> Tape<F> {
     }
 
     /// Marks what depends on the given variables in a way that lets gradients through.
-    fn dependents(&self, wrt: &[Var<'_, F>], end: usize) -> Vec<bool> {
+    ///
+    /// Also says whether one of the operations makes a mask.
+    fn dependents(&self, wrt: &[Var<'_, F>], end: usize) -> (Vec<bool>, bool) {
         let inner = self.inner.borrow();
         let mut depends = vec![false; end];
+        let mut masks = false;
         for var in wrt.iter().filter(|var| var.id.index() < end) {
             depends[var.id.index()] = true;
         }
@@ -162,18 +166,21 @@ impl<F: Real> Tape<F> {
                             op => op.passes_gradient(input),
                         }
                 });
+                masks |= depends[index] && node.op.masks_from().is_some();
             }
         }
-        depends
+        (depends, masks)
     }
 
     fn sweep<'t>(&'t self, output: Var<'t, F>, seed: Var<'t, F>, wrt: &[Var<'t, F>]) -> TapeResult<Vec<Var<'t, F>>> {
         let end = output.id.index() + 1;
-        let depends = self.dependents(wrt, end);
-        let mut adjoints: Vec<Option<Id>> = vec![None; end];
+        let (depends, masks) = self.dependents(wrt, end);
+        let slopes = if masks { self.slopes_upstream(&depends) } else { Vec::new() };
+        let upstream = |id: Id| slopes.get(id.index()).copied().unwrap_or(Slope::Finite);
+        let mut adjoints: Vec<Option<Adjoint>> = vec![None; end];
         let mut holds = Holds::default();
-        adjoints[end - 1] = Some(seed.id);
-        holds.take(self, seed.id);
+        adjoints[end - 1] = Some(Adjoint::plain(seed.id));
+        holds.take(self, Adjoint::plain(seed.id));
         let mut keep = vec![false; end];
         wrt.iter().filter(|var| var.id.index() < end).for_each(|var| keep[var.id.index()] = true);
         for index in (0..end).rev() {
@@ -186,23 +193,27 @@ impl<F: Real> Tape<F> {
             let wanted: SmallVec<[bool; 3]> =
                 inputs.iter().enumerate().map(|(i, id)| depends[id.index()] && self.passes(value.id, i)).collect();
             if wanted.contains(&true) {
-                let parts = self.rule(value, Var { tape: self, id: adjoint }, &wanted);
+                let parts = if masks {
+                    self.propagate(value, adjoint, &wanted, &|input| upstream(inputs[input]))
+                } else {
+                    plain(self.rule(value, self.at(adjoint.id), None, &wanted))
+                };
                 for ((part, input), wanted) in parts.into_iter().zip(&inputs).zip(&wanted) {
                     let (Some(part), true) = (part, *wanted) else { continue };
                     let slot = &mut adjoints[input.index()];
                     let total = match *slot {
                         None => part,
                         Some(before) => {
-                            let sum = Var { tape: self, id: before } + part;
+                            let sum = self.sum_of(before, part, upstream(*input) > Slope::Finite);
                             holds.release(self, before);
                             sum
                         }
                     };
-                    if total.is_poisoned() {
+                    if total.ids().any(|id| id == Id::POISON) {
                         self.check()?;
                     }
-                    holds.take(self, total.id);
-                    *slot = Some(total.id);
+                    holds.take(self, total);
+                    *slot = Some(total);
                 }
             }
             if !keep[index] {
@@ -214,7 +225,7 @@ impl<F: Real> Tape<F> {
         let finished: Vec<Var<'t, F>> = wrt
             .iter()
             .map(|&var| match adjoints.get(var.id.index()).copied().flatten() {
-                Some(id) => full(Var { tape: self, id }, var),
+                Some(adjoint) => full(self.at(self.cleaned(adjoint).id), var),
                 None => self.filled(Shape::scalar(), F::ZERO).apply(crate::Op::Expand(var.plates(), var.shape())),
             })
             .collect();
@@ -239,19 +250,23 @@ impl Holds {
         self.counts.get_mut(slot)
     }
 
-    fn take<F: Real>(&mut self, tape: &Tape<F>, id: Id) {
-        if let Some(count) = self.slot(tape, id) {
-            *count += 1;
+    fn take<F: Real>(&mut self, tape: &Tape<F>, adjoint: Adjoint) {
+        for id in adjoint.ids() {
+            if let Some(count) = self.slot(tape, id) {
+                *count += 1;
+            }
         }
     }
 
-    fn release<F: Real>(&mut self, tape: &Tape<F>, id: Id) {
-        if let Some(count) = self.slot(tape, id) {
-            *count -= 1;
-            if *count == 0
-                && let Some(scratch) = &mut tape.inner.borrow_mut().scratch
-            {
-                scratch.created.push(id.0);
+    fn release<F: Real>(&mut self, tape: &Tape<F>, adjoint: Adjoint) {
+        for id in adjoint.ids() {
+            if let Some(count) = self.slot(tape, id) {
+                *count -= 1;
+                if *count == 0
+                    && let Some(scratch) = &mut tape.inner.borrow_mut().scratch
+                {
+                    scratch.created.push(id.0);
+                }
             }
         }
     }

@@ -587,7 +587,7 @@ impl<F: Real> Tape<F> {
                 return Err(inner.operand(weights, "expected weights without event axes"));
             }
             let aligned = inner.align(&[first, weights]);
-            (zip::zip(&self.pool, Zip::Mul, &aligned.values[0], &aligned.values[1]), aligned.plates)
+            (zip::zip(&self.pool, Zip::Weigh, &aligned.values[0], &aligned.values[1]), aligned.plates)
         } else {
             (first.value.clone(), first.plates.clone())
         };

@@ -6,6 +6,7 @@
 
 use crate::contraction::{dot_over_rule, dot_rule};
 use crate::linalg::{cholesky_rule, triangular_solve_rule};
+use crate::mask::{Mask, restored, with_rank};
 use crate::node::Id;
 use crate::op::{Axes, Op, PlateReduction};
 use crate::plate::Plates;
@@ -59,15 +60,6 @@ fn unbroadcast<'t, F: Real>(adjoint: Var<'t, F>, plates: &Plates, event: &Shape,
     if factor == 1.0 { result } else { result * factor }
 }
 
-/// The adjoint with event axes of size 1 added on the left, up to the given rank.
-fn with_rank<F: Real>(adjoint: Var<'_, F>, rank: usize) -> Var<'_, F> {
-    let event = adjoint.shape();
-    if event.len() >= rank {
-        return adjoint;
-    }
-    adjoint.reshape(std::iter::repeat_n(1, rank - event.len()).chain(event.iter().copied()).collect::<Shape>())
-}
-
 /// The adjoint repeated to the full plates and event shape of its value.
 pub(crate) fn full<'t, F: Real>(adjoint: Var<'t, F>, value: Var<'t, F>) -> Var<'t, F> {
     let (plates, event) = (value.plates(), value.shape());
@@ -76,14 +68,6 @@ pub(crate) fn full<'t, F: Real>(adjoint: Var<'t, F>, value: Var<'t, F>) -> Var<'
     } else {
         adjoint.apply(Op::Expand(plates, event))
     }
-}
-
-/// The event shape of a reduced value, or of its adjoint, with size 1 on the axes that the reduction removed.
-fn restored(reduced: &Shape, axes: &[usize]) -> Shape {
-    let mut sizes = reduced.iter().copied();
-    (0..reduced.len() + axes.len())
-        .map(|axis| if axes.contains(&axis) { 1 } else { sizes.next().unwrap_or(1) })
-        .collect()
 }
 
 /// The event shape with another size on one axis.
@@ -134,12 +118,24 @@ fn derivative_of_map<'t, F: Real>(map: Map, x: Var<'t, F>, y: Var<'t, F>, g: Var
 }
 
 impl<F: Real> Tape<F> {
-    /// The adjoints of the operands of `output`, given its adjoint. `wanted` says for which operands they are needed.
-    pub(crate) fn rule<'t>(&'t self, output: Var<'t, F>, g: Var<'t, F>, wanted: &[bool]) -> Adjoints<'t, F> {
+    /// The adjoints of the operands of `output`, given its adjoint. `wanted` says for which operands they are needed. Before elements are
+    /// summed up, those that `mask` leaves out are set to 0.
+    pub(crate) fn rule<'t>(
+        &'t self,
+        output: Var<'t, F>,
+        g: Var<'t, F>,
+        mask: Option<Mask>,
+        wanted: &[bool],
+    ) -> Adjoints<'t, F> {
         let Some(op) = output.op() else { return Adjoints::new() };
         let inputs = output.inputs();
         let (plates, event) = (output.plates(), output.shape());
-        let down = |adjoint: Var<'t, F>, operand: Var<'t, F>| Some(unbroadcast(adjoint, &plates, &event, operand));
+        let sum_down = |adjoint: Var<'t, F>, plates: &Plates, operand: Var<'t, F>| {
+            let whole = operand.plates() == *plates && operand.shape() == event;
+            let adjoint = mask.filter(|_| !whole).map_or(adjoint, |mask| self.masked(adjoint, mask));
+            Some(unbroadcast(adjoint, plates, &event, operand))
+        };
+        let down = |adjoint: Var<'t, F>, operand: Var<'t, F>| sum_down(adjoint, &plates, operand);
         let want = |index: usize, adjoint: &dyn Fn() -> Option<Var<'t, F>>| {
             if wanted.get(index) == Some(&true) { adjoint() } else { None }
         };
@@ -163,6 +159,11 @@ impl<F: Real> Tape<F> {
                             want(0, &|| down(g * y * x.pow(y - 1.0), x)),
                             want(1, &|| down(g * output * log(), y))
                         ]
+                    }
+                    Zip::Weigh => smallvec![want(0, &|| down(g * y, x)), want(1, &|| down(g * x.zip(Zip::Hold, y), y))],
+                    Zip::Hold => {
+                        let zero = self.filled(Shape::scalar(), F::ZERO);
+                        smallvec![want(0, &|| down(x.zip(Zip::Keep, y).select(g, zero), x)), None]
                     }
                     Zip::Maximum => smallvec![want(0, &|| down(g * x.ge(y), x)), want(1, &|| down(g * x.lt(y), y))],
                     Zip::Minimum => smallvec![want(0, &|| down(g * x.le(y), x)), want(1, &|| down(g * x.gt(y), y))],
@@ -309,9 +310,12 @@ impl<F: Real> Tape<F> {
             Op::PlateReduce(plate, PlateReduction::Weighted) => {
                 let mut joint = plates.clone();
                 crate::plate::merge(&mut joint, &[plate]);
-                let sum =
-                    |adjoint: Var<'t, F>, operand: Var<'t, F>| Some(unbroadcast(adjoint, &joint, &event, operand));
-                smallvec![want(0, &|| sum(g * inputs[1], x)), want(1, &|| sum(g * x, inputs[1]))]
+                // What a weight of 0 has taken away is nothing to the weight either.
+                let member = || x.zip(Zip::Hold, inputs[1]);
+                smallvec![
+                    want(0, &|| sum_down(g * inputs[1], &joint, x)),
+                    want(1, &|| sum_down(g * member(), &joint, inputs[1]))
+                ]
             }
             Op::PlateReduce(plate, PlateReduction::LogSumExp) => {
                 let carried = x.plates().contains(&plate);

@@ -36,6 +36,7 @@ mod evaluate;
 mod gradient;
 mod host;
 mod linalg;
+mod mask;
 mod node;
 mod noise;
 mod op;

@@ -19,7 +19,8 @@ pub enum PlateReduction {
     Sum,
     /// The plain average over the members.
     Mean,
-    /// The sum of the members times weights, which are the second input.
+    /// The sum of the members times weights, which are the second input. A member of weight 0 that is infinite or NaN is taken away: it adds
+    /// 0 to the sum and to the derivatives by the member and by its weight. The derivative by the weight of any other member is the member.
     Weighted,
     /// The logarithm of the sum of the exponentials of the members.
     LogSumExp,
@@ -197,6 +198,8 @@ impl Op {
             Op::Zip(zip) => match zip {
                 Zip::Maximum | Zip::Minimum => Kinked,
                 Zip::Greater | Zip::GreaterEqual | Zip::Less | Zip::LessEqual | Zip::Equal | Zip::NotEqual => Jump,
+                Zip::Keep => Constant,
+                Zip::Hold if input == 1 => Constant,
                 _ => Smooth,
             },
             Op::Reduce(Reduce::Max | Reduce::Min, _) => Kinked,

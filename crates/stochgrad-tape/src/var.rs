@@ -470,7 +470,8 @@ impl<'t, F: Real> Var<'t, F> {
         }
     }
 
-    /// The sum of the members times the given weights.
+    /// The sum of the members times the given weights. A member of weight 0 that is infinite or NaN is taken away: it adds 0 to the sum
+    /// and to the derivatives by the member and by its weight. The derivative by the weight of any other member is the member.
     #[track_caller]
     pub fn weighted_sum_over(self, plate: Plate, weights: Self) -> Self {
         if let Err(error) = self.tape.own_plates(&[plate], Location::caller()) {
@@ -479,17 +480,23 @@ impl<'t, F: Real> Var<'t, F> {
         self.apply_with(Op::PlateReduce(plate, PlateReduction::Weighted), &[weights])
     }
 
-    /// The logarithm of the average of the exponentials over the members of a plate, by its weights.
+    /// The logarithm of the average of the exponentials over the members of a plate, by its weights. A member of weight 0 that is infinite or
+    /// NaN is taken away, as in [`weighted_sum_over`](Self::weighted_sum_over).
     #[track_caller]
     pub fn log_mean_exp_over(self, plate: Plate) -> Self {
         let log_sum = Op::PlateReduce(plate, PlateReduction::LogSumExp);
-        match self.tape.weights(plate) {
-            Weights::Given { id, .. } => (self + Var { tape: self.tape, id }.ln()).apply(log_sum),
-            _ => {
-                let size = self.tape.plate_size(plate) as f64;
-                self.with_plates_checked(&[plate], log_sum) - size.ln()
-            }
+        let Weights::Given { id, differentiable } = self.tape.weights(plate) else {
+            let size = self.tape.plate_size(plate) as f64;
+            return self.with_plates_checked(&[plate], log_sum) - size.ln();
+        };
+        let weights = Var { tape: self.tape, id };
+        let log_average = (self.zip(Zip::Hold, weights) + weights.ln()).apply(log_sum);
+        if !differentiable {
+            return log_average;
         }
+        // The derivative of ln w is infinite at 0, where that of the average is not: the exponentials are taken relative to the average.
+        let level = log_average.map(Map::MaxScalar(-1e30)).held();
+        (self - level).exp().weighted_sum_over(plate, weights).ln() + level
     }
 
     /// One member of a plate.

@@ -37,6 +37,12 @@ pub enum Zip {
     Equal,
     /// a ≠ b
     NotEqual,
+    /// a · b, and 0 where b is 0, whatever a is: a member times its weight.
+    Weigh,
+    /// 0 where b is 0 and a is infinite or NaN, else 1: whether a member stays under its weight.
+    Keep,
+    /// 0 where b is 0 and a is infinite or NaN, else a.
+    Hold,
 }
 
 /// An operand of a slice kernel.
@@ -118,6 +124,9 @@ fn zip_body<const FMA: bool, F: Real>(op: Zip, a: Operand<'_, F>, b: Operand<'_,
         Zip::LessEqual => pairs(a, b, out, |a, b| choose(a <= b)),
         Zip::Equal => pairs(a, b, out, |a, b| choose(a == b)),
         Zip::NotEqual => pairs(a, b, out, |a, b| choose(a != b)),
+        Zip::Weigh => pairs(a, b, out, |a, b| if b == F::ZERO { F::ZERO } else { a * b }),
+        Zip::Keep => pairs(a, b, out, |a, b| choose((b != F::ZERO) | a.is_finite())),
+        Zip::Hold => pairs(a, b, out, |a, b| if (b != F::ZERO) | a.is_finite() { a } else { F::ZERO }),
     }
 }
 

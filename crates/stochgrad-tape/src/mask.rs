@@ -1,0 +1,371 @@
+//! Structural zeros of adjoints: elements to which nothing flows, whatever the values are.
+//!
+//! A choice passes 0 to the branch that was not taken, and a weighted sum passes 0 to a member that its weight of 0 has taken away. A rule
+//! that multiplies this 0 with an infinite slope makes a NaN of it, although the derivative there is 0. So an adjoint may carry a [`Mask`]
+//! of the elements that take part. Element-wise functions and rearrangements hand it on, and the elements that take no part are set to 0
+//! before anything is made of several elements, and at the end. An adjoint that is 0 by its value has no mask: 0 · ∞ is NaN there, since the
+//! derivative does not exist.
+//!
+//! Whether masks are kept is decided by the operations alone, never by values: a program repeats the operations with other values. Nothing
+//! is recorded unless an operation whose slope may be infinite lies upstream of a choice.
+
+use crate::node::Id;
+use crate::op::{Op, PlateReduction};
+use crate::plate::{Plates, merge};
+use crate::primitive::Adjoints;
+use crate::tape::Tape;
+use crate::var::Var;
+use crate::{Axes, Smoothness};
+use smallvec::SmallVec;
+use stochgrad_tensor::map::Map;
+use stochgrad_tensor::reduce::Reduce;
+use stochgrad_tensor::zip::Zip;
+use stochgrad_tensor::{Real, Shape};
+
+/// The elements that take part: those where a condition is not 0, or those where it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Mask {
+    pub(crate) condition: Id,
+    pub(crate) inverted: bool,
+}
+
+/// The adjoint of a value, as far as it has been summed up.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Adjoint {
+    pub(crate) id: Id,
+    pub(crate) mask: Option<Mask>,
+    /// Whether the elements that take no part are 0, and not whatever the rules have made of them.
+    pub(crate) clean: bool,
+}
+
+/// What the slope of an operation can be where the adjoint is 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Slope {
+    /// Finite for all operands.
+    Finite,
+    /// Finite for all operands that are not NaN.
+    FiniteUnlessNan,
+    /// Infinite or NaN for some operands.
+    Any,
+}
+
+/// How an operation treats the elements of an adjoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Passage {
+    /// One by one, except for broadcasting.
+    Elementwise,
+    /// It moves them, and changes nothing else.
+    Move,
+    /// It moves them, and adds some of them up.
+    Sum,
+    /// Each element of the result depends on several of them in its own way: masks end here.
+    Mix,
+}
+
+impl Op {
+    pub(crate) fn slope(&self) -> Slope {
+        match self {
+            Op::Map(map) => match map {
+                Map::Neg
+                | Map::AddScalar(_)
+                | Map::RsubScalar(_)
+                | Map::MulScalar(_)
+                | Map::Guard(_)
+                | Map::Unguard
+                | Map::Relu
+                | Map::LeakyRelu(_)
+                | Map::MaxScalar(_)
+                | Map::MinScalar(_)
+                | Map::Clamp(..) => Slope::Finite,
+                Map::Abs | Map::Tanh | Map::Sigmoid | Map::Softplus | Map::Erf | Map::Log1pSquare => {
+                    Slope::FiniteUnlessNan
+                }
+                _ => Slope::Any,
+            },
+            Op::Zip(Zip::Add | Zip::Sub | Zip::SubUnguarded | Zip::Maximum | Zip::Minimum | Zip::Hold) => Slope::Finite,
+            Op::Reduce(Reduce::Max | Reduce::Min, _) => Slope::FiniteUnlessNan,
+            Op::Zip(_) | Op::Special(_) | Op::Reduce(Reduce::LogSumExp | Reduce::Product, _) => Slope::Any,
+            Op::PlateReduce(_, PlateReduction::Weighted | PlateReduction::LogSumExp) => Slope::Any,
+            _ => Slope::Finite,
+        }
+    }
+
+    pub(crate) fn passage(&self) -> Passage {
+        match self {
+            Op::Map(_)
+            | Op::Zip(_)
+            | Op::Special(_)
+            | Op::Select
+            | Op::MagicBox
+            | Op::StraightThrough
+            | Op::Sample(_)
+            | Op::Reduce(..)
+            | Op::PlateReduce(..) => Passage::Elementwise,
+            Op::Reshape(_)
+            | Op::Transpose(_)
+            | Op::Slice { .. }
+            | Op::PadInto { .. }
+            | Op::SumOut(..)
+            | Op::PlateMember(..)
+            | Op::PlateScatter(..)
+            | Op::PlateToEvent(_)
+            | Op::EventToPlate(_) => Passage::Move,
+            Op::Expand(..)
+            | Op::Concat(_)
+            | Op::CumulativeSum { .. }
+            | Op::IndexSelect(..)
+            | Op::IndexAdd(..)
+            | Op::Gather(_)
+            | Op::ScatterAdd(..) => Passage::Sum,
+            _ => Passage::Mix,
+        }
+    }
+
+    /// The slope that an operation of its own mask must find upstream for that mask to be kept; `None` for an operation that makes none.
+    pub(crate) fn masks_from(&self) -> Option<Slope> {
+        match self {
+            Op::Select => Some(Slope::FiniteUnlessNan),
+            // The members that a weight of 0 takes away are rarely there, and the sums are hot.
+            Op::Zip(Zip::Hold | Zip::Weigh) | Op::PlateReduce(_, PlateReduction::Weighted) => Some(Slope::Any),
+            _ => None,
+        }
+    }
+}
+
+/// Adjoints without masks.
+pub(crate) fn plain<F: Real>(parts: Adjoints<'_, F>) -> SmallVec<[Option<Adjoint>; 3]> {
+    parts.into_iter().map(|part| part.map(|part| Adjoint::plain(part.id))).collect()
+}
+
+impl Adjoint {
+    pub(crate) fn plain(id: Id) -> Self {
+        Adjoint { id, mask: None, clean: true }
+    }
+
+    /// The values that it is made of.
+    pub(crate) fn ids(self) -> impl Iterator<Item = Id> {
+        std::iter::once(self.id).chain(self.mask.map(|mask| mask.condition))
+    }
+}
+
+impl<F: Real> Tape<F> {
+    pub(crate) fn at(&self, id: Id) -> Var<'_, F> {
+        Var { tape: self, id }
+    }
+
+    /// The worst slope upstream of each value, along which a mask would be handed on, as far as a derivative flows there.
+    pub(crate) fn slopes_upstream(&self, depends: &[bool]) -> Vec<Slope> {
+        let inner = self.inner.borrow();
+        let mut slopes = vec![Slope::Finite; depends.len()];
+        for (index, node) in inner.nodes[..depends.len()].iter().enumerate().filter(|(index, _)| depends[*index]) {
+            if node.op.passage() == Passage::Mix {
+                continue;
+            }
+            let reached = node.inputs.iter().enumerate().filter(|(_, id)| depends[id.index()]);
+            let passing = reached.filter(|(input, _)| node.op.smoothness(*input) > Smoothness::Constant);
+            if let Some(worst) = passing.map(|(_, id)| slopes[id.index()]).max() {
+                slopes[index] = worst.max(node.op.slope());
+            }
+        }
+        slopes
+    }
+
+    /// The adjoint with zeros where it takes no part.
+    pub(crate) fn masked<'t>(&'t self, adjoint: Var<'t, F>, mask: Mask) -> Var<'t, F> {
+        let zero = self.filled(Shape::scalar(), F::ZERO);
+        let condition = self.at(mask.condition);
+        if mask.inverted { condition.select(zero, adjoint) } else { condition.select(adjoint, zero) }
+    }
+
+    pub(crate) fn cleaned(&self, adjoint: Adjoint) -> Adjoint {
+        match adjoint.mask {
+            Some(mask) if !adjoint.clean => {
+                Adjoint { id: self.masked(self.at(adjoint.id), mask).id, clean: true, ..adjoint }
+            }
+            _ => adjoint,
+        }
+    }
+
+    /// The sum of two contributions. `marked` says whether masks are needed upstream.
+    pub(crate) fn sum_of(&self, a: Adjoint, b: Adjoint, marked: bool) -> Adjoint {
+        if a.mask == b.mask {
+            return Adjoint { id: (self.at(a.id) + self.at(b.id)).id, clean: a.clean && b.clean, ..a };
+        }
+        let (a, b) = (self.cleaned(a), self.cleaned(b));
+        let mask = match (a.mask, b.mask) {
+            (Some(m), Some(n)) if marked => Some(Mask::of(self.marks(m) + self.marks(n))),
+            _ => None,
+        };
+        Adjoint { id: (self.at(a.id) + self.at(b.id)).id, mask, clean: true }
+    }
+
+    /// A positive number where an element takes part, else 0.
+    pub(crate) fn marks(&self, mask: Mask) -> Var<'_, F> {
+        let condition = self.at(mask.condition);
+        let comparison = matches!(
+            condition.op(),
+            Some(
+                Op::Map(Map::Step | Map::Within(..) | Map::IsNan)
+                    | Op::Zip(
+                        Zip::Greater
+                            | Zip::GreaterEqual
+                            | Zip::Less
+                            | Zip::LessEqual
+                            | Zip::Equal
+                            | Zip::NotEqual
+                            | Zip::Keep
+                    )
+            )
+        );
+        match (mask.inverted, comparison) {
+            (false, true) => condition,
+            (false, false) => condition.not_equal(self.filled(Shape::scalar(), F::ZERO)),
+            (true, _) => condition.equal(self.filled(Shape::scalar(), F::ZERO)),
+        }
+    }
+
+    /// The elements that take part by both masks.
+    fn both(&self, outer: Option<Mask>, own: Mask) -> Mask {
+        match outer {
+            Some(outer) if outer != own => Mask::of(self.marks(outer) * self.marks(own)),
+            _ => own,
+        }
+    }
+
+    /// The mask of an operand of an operation that treats elements one by one, given that of its result; together with the mask that the
+    /// operation makes itself if `own` says so.
+    fn operand_mask<'t>(&'t self, output: Var<'t, F>, outer: Option<Mask>, input: usize, own: bool) -> Option<Mask> {
+        let (op, inputs) = (output.op()?, output.inputs());
+        let operand = inputs[input];
+        let (mut plates, mut event) = (output.plates(), output.shape());
+        let mask = match (&op, outer) {
+            (Op::Select, outer) if own => self.both(outer, Mask { condition: inputs[0].id, inverted: input == 2 }),
+            (Op::Zip(Zip::Hold | Zip::Weigh), outer) if own && input == 0 => {
+                self.both(outer, Mask::of(operand.zip(Zip::Keep, inputs[1])))
+            }
+            (Op::PlateReduce(plate, how), outer) => {
+                merge(&mut plates, &[*plate]);
+                match (how, outer) {
+                    (PlateReduction::Weighted, outer) if own && input == 0 => {
+                        self.both(outer, Mask::of(operand.zip(Zip::Keep, inputs[1])))
+                    }
+                    (_, outer) => outer?,
+                }
+            }
+            (Op::Reduce(_, axes), Some(outer)) => {
+                let condition = with_rank(self.at(outer.condition), event.len());
+                let condition = condition.reshape(restored(&condition.shape(), axes));
+                event = operand.shape();
+                Mask { condition: condition.id, ..outer }
+            }
+            (_, outer) => outer?,
+        };
+        if operand.plates() == plates && operand.shape() == event {
+            return Some(mask);
+        }
+        let (condition, own) = (self.at(mask.condition), operand.plates());
+        let removed: Plates = condition.plates().into_iter().filter(|plate| !own.contains(plate)).collect();
+        let (has, wants) = (condition.shape(), operand.shape());
+        let missing = has.len().saturating_sub(wants.len());
+        let start = wants.len().saturating_sub(has.len());
+        let axes: Axes = (0..has.len())
+            .filter(|&axis| has[axis] != 1 && (axis < missing || wants[start + axis - missing] == 1))
+            .collect();
+        if removed.is_empty() && axes.is_empty() && missing == 0 {
+            return Some(mask);
+        }
+        let any = self.marks(mask).apply(Op::SumOut(removed, axes));
+        let kept: Shape = any.shape()[missing..].into();
+        Some(Mask::of(if missing == 0 { any } else { any.reshape(kept) }))
+    }
+}
+
+impl<F: Real> Tape<F> {
+    /// The adjoints of the operands of `output`, given its own, with their masks. `wanted` says for which operands they are needed, `upstream`
+    /// is the worst slope upstream of each operand.
+    pub(crate) fn propagate<'t>(
+        &'t self,
+        output: Var<'t, F>,
+        adjoint: Adjoint,
+        wanted: &[bool],
+        upstream: &dyn Fn(usize) -> Slope,
+    ) -> SmallVec<[Option<Adjoint>; 3]> {
+        let Some(op) = output.op() else { return SmallVec::new() };
+        let makes = op.masks_from();
+        if adjoint.mask.is_none() && makes.is_none() {
+            return plain(self.rule(output, self.at(adjoint.id), None, wanted));
+        }
+        let passage = op.passage();
+        if passage != Passage::Elementwise {
+            let adjoint = if passage == Passage::Move { adjoint } else { self.cleaned(adjoint) };
+            let mut parts = plain(self.rule(output, self.at(adjoint.id), None, wanted));
+            let Some(mask) = adjoint.mask.filter(|_| passage != Passage::Mix) else { return parts };
+            let marked: SmallVec<[bool; 3]> = wanted
+                .iter()
+                .enumerate()
+                .map(|(input, &wanted)| wanted && (!adjoint.clean || upstream(input) > Slope::Finite))
+                .collect();
+            if marked.contains(&true) {
+                // What moves adjoints moves marks: they stay positive where something takes part.
+                let marks = with_rank(self.marks(mask), output.shape().len());
+                for (part, marks) in parts.iter_mut().zip(self.rule(output, marks, None, &marked)) {
+                    if let (Some(part), Some(marks)) = (part, marks) {
+                        *part = Adjoint { mask: Some(Mask::of(marks)), clean: adjoint.clean, ..*part };
+                    }
+                }
+            }
+            return parts;
+        }
+        let (mut plates, event) = (output.plates(), output.shape());
+        let broadcasts = !matches!(op, Op::Reduce(..) | Op::PlateReduce(..));
+        let weighs = matches!(op, Op::PlateReduce(_, PlateReduction::Weighted));
+        if let Op::PlateReduce(plate, _) = op {
+            merge(&mut plates, &[plate]);
+        }
+        let inputs = output.inputs();
+        let whole = |input: usize| {
+            !(broadcasts || weighs) || inputs[input].plates() == plates && inputs[input].shape() == event
+        };
+        let slope = op.slope();
+        // Where the slope is finite, what is summed for several operands is set to 0 once.
+        let sums = (0..inputs.len()).any(|input| wanted[input] && !whole(input));
+        let adjoint = if slope == Slope::Finite && sums { self.cleaned(adjoint) } else { adjoint };
+        let clean = adjoint.mask.is_none() || adjoint.clean && slope == Slope::Finite;
+        let parts = self.rule(output, self.at(adjoint.id), adjoint.mask.filter(|_| !clean), wanted);
+        let with_mask = |(input, part): (usize, Option<Var<'t, F>>)| {
+            let part = part.filter(|_| wanted[input])?;
+            let mut clean = clean || !whole(input);
+            let own = makes.is_some_and(|worst| upstream(input) >= worst);
+            let handed_on = adjoint.mask.is_some() && (!clean || upstream(input) > Slope::Finite);
+            let mask = if own || handed_on { self.operand_mask(output, adjoint.mask, input, own) } else { None };
+            // The choice itself has set to 0 what its own mask leaves out.
+            clean |= op == Op::Select && mask == Some(Mask { condition: inputs[0].id, inverted: input == 2 });
+            Some(Adjoint { id: part.id, mask, clean: clean || mask.is_none() })
+        };
+        parts.into_iter().enumerate().map(with_mask).collect()
+    }
+}
+
+impl Mask {
+    /// Where a value is not 0.
+    pub(crate) fn of<F: Real>(condition: Var<'_, F>) -> Self {
+        Mask { condition: condition.id, inverted: false }
+    }
+}
+
+/// The value with event axes of size 1 added on the left, up to the given rank.
+pub(crate) fn with_rank<F: Real>(value: Var<'_, F>, rank: usize) -> Var<'_, F> {
+    let event = value.shape();
+    if event.len() >= rank {
+        return value;
+    }
+    value.reshape(std::iter::repeat_n(1, rank - event.len()).chain(event.iter().copied()).collect::<Shape>())
+}
+
+/// The event shape of a reduced value, or of its adjoint, with size 1 on the axes that the reduction removed.
+pub(crate) fn restored(reduced: &Shape, axes: &[usize]) -> Shape {
+    let mut sizes = reduced.iter().copied();
+    (0..reduced.len() + axes.len())
+        .map(|axis| if axes.contains(&axis) { 1 } else { sizes.next().unwrap_or(1) })
+        .collect()
+}
