@@ -13,8 +13,10 @@
 use crate::WeaklyReparameterized;
 use crate::gamma::log_standard_gammas;
 use crate::prelude::*;
+use crate::underflow::held_above_underflow;
 use crate::weak_path::{WeakNoise, WeakPath, weak_log_odds};
 use stochgrad_tape::Smoothness;
+use stochgrad_tensor::map::Map;
 use stochgrad_tensor::special::{ShapeDerivative, beta_shape_derivative, sigmoid};
 
 distribution! {
@@ -143,8 +145,7 @@ impl<'t, F: Real> QuantileFunction<'t, F> for Beta<Var<'t, F>> {
 impl<'t, F: Real> WeaklyReparameterized<'t, F> for Beta<Var<'t, F>> {
     fn weak_rsample(&self, draw: &Draw<'_, F>, noise: WeakNoise) -> DistributionResult<WeakPath<'t, F>> {
         let path = weak_log_odds([self.alpha, self.beta], draw, &self.event_shape(), noise)?;
-        let value = path.value.sigmoid().clamp(F::MIN_POSITIVE.to_f64(), 1.0 - F::EPSILON.to_f64() / 2.0);
-        Ok(WeakPath { value, ..path })
+        Ok(WeakPath { value: inside(path.value.sigmoid()), ..path })
     }
 }
 
@@ -211,8 +212,13 @@ impl<'t, F: Real> Beta<Var<'t, F>> {
         let event = self.event_shape();
         let up = log_standard_gammas(self.alpha, &draw.purpose("alpha"), &event, path)?;
         let down = log_standard_gammas(self.beta, &draw.purpose("beta"), &event, path)?;
-        Ok((up - down).sigmoid().clamp(F::MIN_POSITIVE.to_f64(), 1.0 - F::EPSILON.to_f64() / 2.0))
+        Ok(inside((up - down).sigmoid()))
     }
+}
+
+/// Values held strictly inside the unit interval.
+fn inside<F: Real>(value: Var<'_, F>) -> Var<'_, F> {
+    held_above_underflow("Beta", value.map(Map::MinScalar(1.0 - F::EPSILON.to_f64() / 2.0)))
 }
 
 #[cfg(test)]

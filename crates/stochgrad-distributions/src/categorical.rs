@@ -189,6 +189,15 @@ impl<'t, F: Real> WholeNumbers<'t, F> for Categorical<Var<'t, F>> {
     fn has_successor(&self, value: Var<'t, F>) -> Var<'t, F> {
         value.lt(value.tape().constant(self.categories() as f64 - 1.0))
     }
+
+    fn successor(&self, value: Var<'t, F>) -> Var<'t, F> {
+        let p = self.probabilities().stop_gradient();
+        let counted = p.gt(p * 0.0).cumsum(-1);
+        // As many categories come before the next possible one as have no more possible ones up to them.
+        let next = (1.0 - counted.gt(self.pick(counted, value).unsqueeze(-1))).sum_axis(-1);
+        let exists = next.lt(next.tape().constant(self.categories() as f64));
+        exists.select(next, value)
+    }
 }
 
 impl<'t, F: Real> Tempered<'t, F> for Categorical<Var<'t, F>> {

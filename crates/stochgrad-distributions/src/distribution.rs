@@ -477,6 +477,11 @@ pub trait CumulativeDistribution<'t, F: Real>: Distribution<'t, F> {
 pub trait WholeNumbers<'t, F: Real>: CumulativeDistribution<'t, F> {
     /// 1 where a value has a successor in the support, else 0.
     fn has_successor(&self, value: Var<'t, F>) -> Var<'t, F>;
+
+    /// The next value that is possible; the value itself where there is none. Distributions with values of probability zero between others pass over them.
+    fn successor(&self, value: Var<'t, F>) -> Var<'t, F> {
+        value + self.has_successor(value)
+    }
 }
 
 /// The inverse of the distribution function is known.

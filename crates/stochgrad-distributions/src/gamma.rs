@@ -20,6 +20,7 @@ use crate::distribution::{
 use crate::domain::positive;
 use crate::noise::Draw;
 use crate::rate_or_scale::RateOrScale;
+use crate::underflow::refusing;
 use crate::weak_path::{WeakNoise, WeakPath, weak_log_gammas};
 use crate::{DistributionResult, family};
 use rand_chacha::ChaCha8Rng;
@@ -99,12 +100,17 @@ impl<'t, F: Real> Gamma<Var<'t, F>> {
         let scale = self.width.scales(draw, &event)?;
         let z = draw.generate(&event, |i, rng| {
             let z = log_standard_gamma(concentration.as_slice()[i].to_f64(), rng).exp();
-            // Twice the smallest, so that rounding in the product with the scale does not get below it.
-            let smallest = 2.0 * F::MIN_POSITIVE.to_f64() * (1.0 / scale.as_slice()[i].to_f64()).max(1.0);
+            let smallest = smallest_standard::<F>(scale.as_slice()[i]);
             F::from_f64(if z < smallest { smallest } else { z })
         })?;
         Ok((concentration, z))
     }
+}
+
+/// What stands for smaller gamma numbers with scale 1: twice the smallest positive number, so that rounding in the product with the scale does not get
+/// below it.
+fn smallest_standard<F: Real>(scale: F) -> f64 {
+    2.0 * F::MIN_POSITIVE.to_f64() * (1.0 / scale.to_f64()).max(1.0)
 }
 
 /// Logarithms of gamma numbers with scale 1, on the plates of the request and these event axes; they do not underflow where the numbers would. With
@@ -264,27 +270,38 @@ impl<'t, F: Real> ScoreDifferentiable<'t, F> for Gamma<Var<'t, F>> {}
 impl<'t, F: Real> Reparameterized<'t, F> for Gamma<Var<'t, F>> {
     fn rsample(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
         let (concentration, z) = self.standard(draw)?;
-        Ok(self.path(draw, &concentration, z))
+        self.path(draw, &concentration, z)
     }
 }
 
 impl<'t, F: Real> WeaklyReparameterized<'t, F> for Gamma<Var<'t, F>> {
     fn weak_rsample(&self, draw: &Draw<'_, F>, noise: WeakNoise) -> DistributionResult<WeakPath<'t, F>> {
         let path = weak_log_gammas(self.concentration, draw, &self.event_shape(), noise)?;
-        let standard = path.value.exp().clamp(2.0 * F::MIN_POSITIVE.to_f64(), f64::INFINITY);
+        let standard = path.value.exp();
+        let smallest = 2.0 * F::MIN_POSITIVE.to_f64();
+        let below = standard.inspect()?.map(|z| F::from_usize(usize::from(z.to_f64() < smallest)));
+        let standard = standard.clamp(smallest, f64::INFINITY);
+        let standard = if below.as_slice().contains(&F::ONE) { refusing("Gamma", standard, below) } else { standard };
         Ok(WeakPath { value: self.width.stretch(standard), ..path })
     }
 }
 
 impl<'t, F: Real> Gamma<Var<'t, F>> {
     /// The sample that is `z` in units of the scale, with its derivatives.
-    fn path(&self, draw: &Draw<'_, F>, concentration: &Tensor<F>, z: Tensor<F>) -> Var<'t, F> {
+    fn path(&self, draw: &Draw<'_, F>, concentration: &Tensor<F>, z: Tensor<F>) -> DistributionResult<Var<'t, F>> {
         let derivative = Tensor::from_fn(z.shape().clone(), |i| {
             F::from_f64(gamma_sample_derivative(concentration.as_slice()[i].to_f64(), z.as_slice()[i].to_f64()))
         });
         let tape = self.concentration.tape();
         let moving = draw.record(tape, derivative) * self.concentration;
-        self.width.stretch(draw.record(tape, z).straight_through(moving))
+        let scale = self.width.scales(draw, &self.event_shape())?;
+        let below = Tensor::from_fn(z.shape().clone(), |i| {
+            F::from_usize(usize::from(z.as_slice()[i] <= F::from_f64(smallest_standard::<F>(scale.as_slice()[i]))))
+        });
+        let any = below.as_slice().contains(&F::ONE);
+        let standard =
+            draw.record(tape, z).straight_through(if any { refusing("Gamma", moving, below) } else { moving });
+        Ok(self.width.stretch(standard))
     }
 }
 
@@ -418,7 +435,7 @@ mod tests {
                 };
                 let noise = KeyedNoise::new(0, 0);
                 let draw = Draw::new(&tape, &noise, NoiseKey::new("x", None), Plates::new());
-                let x = gamma.path(&draw, &Tensor::scalar(a), Tensor::scalar(z));
+                let x = gamma.path(&draw, &Tensor::scalar(a), Tensor::scalar(z)).unwrap();
                 assert!((x.item().unwrap() / (z * stretch) - 1.0).abs() < 1e-14);
                 let [by_concentration, by_width] =
                     tape.backward(x, [gamma.concentration(), gamma.width.var()]).unwrap();
@@ -486,7 +503,9 @@ mod tests {
             let gamma = Gamma::from_scale(tape.parameter(a), tape.parameter(scale));
             let x = gamma.rsample(&draw).unwrap();
             assert!(x.peek().unwrap().as_slice().iter().all(|&x| x > 0.0 && x.is_finite()), "a = {a}, scale = {scale}");
-            let total = (x * (1.0 / scale) + gamma.log_prob(x)).mean_over(plate);
+            // Where samples underflow, the density at them has a derivative that they have lost.
+            let density = gamma.log_prob(if a < 0.1 { x.stop_gradient() } else { x });
+            let total = (x * (1.0 / scale) + density).mean_over(plate);
             for gradient in tape.backward(total, [gamma.concentration(), gamma.scale()]).unwrap() {
                 assert!(gradient.all_finite(), "a = {a}, scale = {scale}: {gradient:?}");
             }

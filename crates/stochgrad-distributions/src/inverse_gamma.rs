@@ -13,6 +13,7 @@ use crate::Gamma;
 use crate::WeaklyReparameterized;
 use crate::gamma::{concentration_parts, log_standard_gammas};
 use crate::prelude::*;
+use crate::underflow::held_logarithm;
 use crate::weak::evaluated;
 use crate::weak_path::{WeakNoise, WeakPath, weak_log_gammas};
 use stochgrad_tape::Smoothness;
@@ -203,7 +204,7 @@ impl<'t, F: Real> InverseGamma<Var<'t, F>> {
     fn by_gammas(&self, draw: &Draw<'_, F>, path: bool) -> DistributionResult<Var<'t, F>> {
         let logs = log_standard_gammas(self.concentration, draw, &self.event_shape(), path)?;
         let largest = F::MAX.to_f64().ln() - 40.0;
-        Ok((self.scale.ln() - logs).clamp(-largest, largest).exp())
+        Ok(held_logarithm("InverseGamma", self.scale.ln() - logs, largest).exp())
     }
 }
 

@@ -393,6 +393,22 @@ pub(crate) fn variance(values: &[f64]) -> f64 {
     error * error * values.len() as f64
 }
 
+/// The derivative of the mean of the samples along their paths is finite, or refused where samples were lost.
+fn assert_path_finite(build: Build, parameters: &[f64], seed: u64) {
+    // An error stays on its tape: this one is for the path only.
+    let tape = Tape::new();
+    let leaves = leaves(&tape, parameters);
+    let law = build(&leaves);
+    let noise = KeyedNoise::new(seed, 0);
+    let draw = on_samples(&tape, &noise, 1000);
+    let Some(path) = law.capabilities().reparameterized else { return };
+    let sample = path.rsample(&draw).unwrap().mean_over(draw.plates()[0]);
+    match tape.backward_all(sample, &leaves) {
+        Ok(gradients) => assert!(gradients.iter().all(Tensor::all_finite), "path at {parameters:?}: {gradients:?}"),
+        Err(error) => assert!(error.to_string().contains("beyond the range"), "path at {parameters:?}: {error}"),
+    }
+}
+
 /// Values, log-densities and all derivatives at these parameters have no NaN; draws, the log-density at them and its derivatives are finite.
 pub(crate) fn assert_finite(build: Build, parameters: &[f64], seed: u64) {
     let tape = Tape::new();
@@ -410,9 +426,7 @@ pub(crate) fn assert_finite(build: Build, parameters: &[f64], seed: u64) {
     let density = law.log_prob(draw.record(&tape, sample.clone()));
     finite("log-density", &[density.peek().unwrap()]);
     finite("score", &mean(density));
-    if let Some(path) = law.capabilities().reparameterized {
-        finite("path", &mean(path.rsample(&draw).unwrap()));
-    }
+    assert_path_finite(build, parameters, seed);
     if let Some(entropy) = law.capabilities().entropy {
         let entropy = entropy.entropy();
         finite("entropy", &[entropy.peek().unwrap()]);

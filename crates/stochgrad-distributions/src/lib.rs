@@ -89,6 +89,7 @@ mod skellam;
 mod student_t;
 mod transformed;
 mod truncated_normal;
+mod underflow;
 mod uniform;
 mod von_mises;
 pub mod weak;

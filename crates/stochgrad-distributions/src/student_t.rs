@@ -11,6 +11,7 @@
 
 use crate::gamma::log_standard_gammas;
 use crate::prelude::*;
+use crate::underflow::held_logarithm;
 use crate::weak::{location_derivative, scale_derivative};
 use stochgrad_tape::Smoothness;
 
@@ -219,7 +220,7 @@ impl<'t, F: Real> StudentT<Var<'t, F>> {
         let noise = draw.purpose("normal").record_normal(half.tape(), &event)?;
         let logs = log_standard_gammas(half, &draw.purpose("gamma"), &event, path)?;
         let largest = F::MAX.to_f64().ln() * 0.45;
-        let stretch = ((half.ln() - logs) * 0.5).clamp(-largest, largest).exp();
+        let stretch = held_logarithm("StudentT", (half.ln() - logs) * 0.5, largest).exp();
         Ok(self.location + self.scale * noise * stretch)
     }
 }

@@ -15,6 +15,7 @@
 //! | cost evaluations | 2 a pair |
 //! | the cost must offer | values |
 
+use crate::boundary::Boundary;
 use crate::disarm::{describe_pairs, pair_profile, pair_terms, sample_pairs};
 use stochgrad_distributions::{Distribution, Family, IndependentBits};
 use stochgrad_graph::{
@@ -94,6 +95,9 @@ where
         let uniforms = context.sample_draw().record_uniform(context.tape(), &distribution.event_shape());
         // The two members share their noise.
         let u = uniforms.map_err(|source| context.error(source))?.member(pair, 0);
-        pair_terms(context, distribution.logits(), |difference, _, _| difference * (u - 0.5))
+        let boundary = Boundary::split(context, distribution)?;
+        let mut terms = pair_terms(context, boundary.inside.logits(), |difference, _, _| difference * (u - 0.5))?;
+        terms.gradient_terms.extend(boundary.terms);
+        Ok(terms)
     }
 }

@@ -18,6 +18,7 @@
 //! | cost evaluations | $n \ge 2$ a set |
 //! | the cost must offer | values |
 
+use crate::boundary::Boundary;
 use crate::copula::{Copula, DirichletCopula, below, check_samples};
 use stochgrad_distributions::{Distribution, Family, IndependentBits};
 use stochgrad_graph::{
@@ -118,7 +119,8 @@ where
         let mut terms = Terms::default();
         let Some(plate) = context.plate() else { return Ok(terms) };
         let tape = context.tape();
-        let logits = distribution.logits();
+        let boundary = Boundary::split(context, distribution)?;
+        let (logits, inside) = (distribution.logits(), boundary.inside.logits());
         let p = logits.stop_gradient().sigmoid();
         let rarer = (-logits.stop_gradient().abs()).sigmoid();
         // 1 / (1 − ρ) / (n − 1).
@@ -128,11 +130,12 @@ where
         for cost in separate_costs(context, plate)? {
             let centred = cost.value - cost.value.mean_over(plate);
             let gradient = (centred * (value - p)).sum_over(plate) * scale;
-            let product = (gradient.stop_gradient() * logits).sum();
+            let product = (gradient.stop_gradient() * inside).sum();
             // Not `dot − stop(dot)`: an infinite logit times zero has no difference with itself.
             let value = tape.constant(0.0).straight_through(product);
             terms.gradient_terms.push(GradientTerm { value, summed: cost.joint });
         }
+        terms.gradient_terms.extend(boundary.terms);
         Ok(terms)
     }
 }

@@ -23,6 +23,7 @@
 //! | the cost must offer | values |
 
 use crate::arms::{SMALLEST, describe_sets, separate_costs};
+use crate::boundary::Boundary;
 use crate::copula::{Copula, DirichletCopula, below, check_samples};
 use crate::decisions::{Decisions, Way, check_categories};
 use stochgrad_distributions::{Family, IndependentCategories};
@@ -142,7 +143,8 @@ where
         let stops_first = (bit.unsqueeze(1) * further.unsqueeze(0)).sum_axis(-1);
         let stops_later = (further.unsqueeze(1) * bit.unsqueeze(0)).sum_axis(-1);
         let weights = stops_first + stops_later;
-        let logs = distribution.category_logs();
+        let boundary = Boundary::split(context, distribution)?;
+        let logs = boundary.inside.category_logs();
         let one_for_each: Shape =
             weights.shape().iter().enumerate().map(|(axis, &n)| if axis < 2 { n } else { 1 }).collect();
         for cost in separate_costs(context, plate)? {
@@ -154,6 +156,7 @@ where
             let value = tape.constant(0.0).straight_through(product);
             terms.gradient_terms.push(GradientTerm { value, summed: cost.joint });
         }
+        terms.gradient_terms.extend(boundary.terms);
         Ok(terms)
     }
 }

@@ -26,6 +26,7 @@
 //! | the cost must offer | values |
 
 use crate::antithetic::antithetic_bits;
+use crate::boundary::Boundary;
 use crate::carms::pair_weights;
 use crate::decisions::{Decisions, Way, check_categories};
 use crate::disarm::{describe_pairs, pair_profile, pair_terms};
@@ -142,21 +143,25 @@ where
 
     fn terms<'t>(&self, context: &CostContext<'_, 't, F>, distribution: &D::On<'t>) -> GraphResult<Terms<'t, F>> {
         let decisions = self.decisions(distribution);
-        let logs = distribution.category_logs();
-        if self.form == Form::ImportanceWeighted {
+        let boundary = Boundary::split(context, distribution)?;
+        let logs = boundary.inside.category_logs();
+        let mut terms = if self.form == Form::ImportanceWeighted {
             let weights = pair_weights(&decisions, decisions.chance * 0.0);
-            return pair_terms(context, logs, |difference, first, second| {
+            pair_terms(context, logs, |difference, first, second| {
                 let one_hot = [first, second].map(|value| distribution.one_hot_of(value));
                 let [a, b] = one_hot.map(|one_hot| decisions.way(one_hot));
                 let apart = a.bit * (b.reached - b.bit) + b.bit * (a.reached - a.bit);
                 let weight = (apart * weights).sum_axis(-1).unsqueeze(-1);
                 (one_hot[0] - one_hot[1]) * weight * difference * 0.5
-            });
-        }
-        pair_terms(context, logs, |difference, first, second| {
-            let ways = [first, second].map(|value| decisions.way(distribution.one_hot_of(value)));
-            decisions.gradient(direction(&decisions, ways) * difference * 0.5)
-        })
+            })
+        } else {
+            pair_terms(context, logs, |difference, first, second| {
+                let ways = [first, second].map(|value| decisions.way(distribution.one_hot_of(value)));
+                decisions.gradient(direction(&decisions, ways) * difference * 0.5)
+            })
+        }?;
+        terms.gradient_terms.extend(boundary.terms);
+        Ok(terms)
     }
 }
 

@@ -18,6 +18,7 @@
 //! | the cost must offer | values |
 
 use crate::antithetic::antithetic_bits;
+use crate::boundary::Boundary;
 use crate::pathwise::describe_plate;
 use stochgrad_distributions::{Family, IndependentBits};
 use stochgrad_graph::{
@@ -95,7 +96,12 @@ where
 
     fn terms<'t>(&self, context: &CostContext<'_, 't, F>, distribution: &D::On<'t>) -> GraphResult<Terms<'t, F>> {
         let logits = distribution.logits();
-        pair_terms(context, logits, |difference, first, second| pair_gradient(logits, difference, first, second))
+        let boundary = Boundary::split(context, distribution)?;
+        let mut terms = pair_terms(context, boundary.inside.logits(), |difference, first, second| {
+            pair_gradient(logits, difference, first, second)
+        })?;
+        terms.gradient_terms.extend(boundary.terms);
+        Ok(terms)
     }
 }
 

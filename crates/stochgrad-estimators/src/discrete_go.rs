@@ -9,7 +9,11 @@
 //! [`StochasticDerivatives`](crate::StochasticDerivatives), for categories it is "always up"; it needs no more than the distribution function, so it knows the number of successes of
 //! `NegativeBinomial` as a parameter too.
 //!
-//! **Assumptions.** Whole numbers with a known distribution function. The cost is finite one step above every value.
+//! Values of probability zero are passed over: where none of $y + 1, \dots, y' - 1$ is possible, and none of their probabilities has a derivative,
+//! $\nabla_\theta\, Q_\theta$ is the same for all of $y, \dots, y' - 1$, and the steps add up to $f(y') - f(y)$. Elements in which a probability
+//! of zero has a derivative (a probability as a parameter, at 0 or 1) go through all their values instead.
+//!
+//! **Assumptions.** Whole numbers with a known distribution function. The cost is finite one step above every possible value.
 //!
 //! | | |
 //! |---|---|
@@ -18,6 +22,7 @@
 //! | cost evaluations | one for each element, besides the sample's own |
 //! | the cost must offer | values |
 
+use crate::boundary::Boundary;
 use crate::pathwise::describe_plate;
 use crate::perturbation::element_changes;
 use stochgrad_distributions::{CumulativeDistribution, Distribution, Family, WholeNumbers};
@@ -99,11 +104,13 @@ where
     fn terms<'t>(&self, context: &CostContext<'_, 't, F>, distribution: &D::On<'t>) -> GraphResult<Terms<'t, F>> {
         let value = context.value().stop_gradient();
         let zero = context.tape().constant(0.0);
-        let below_another = distribution.has_successor(value).stop_gradient();
+        let next = distribution.successor(value).stop_gradient();
+        let below_another = next.gt(value);
         let chance = distribution.log_prob_each(value).exp().stop_gradient();
-        let cumulative = distribution.cdf(value);
-        let mut terms = Terms::default();
-        for change in element_changes(context, &[value + below_another], distribution.element_rank())? {
+        let boundary = Boundary::split(context, distribution)?;
+        let cumulative = boundary.inside.cdf(value);
+        let mut terms = Terms { gradient_terms: boundary.terms, ..Terms::default() };
+        for change in element_changes(context, &[next], distribution.element_rank())? {
             let up = change.values.into_iter().fold(zero, |sum, up| sum + up);
             let flow = below_another.select(-up / chance, zero);
             let value = zero.straight_through((flow.stop_gradient() * cumulative).sum());

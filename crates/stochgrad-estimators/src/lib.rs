@@ -61,6 +61,7 @@ mod arsm;
 mod auto;
 mod baseline;
 mod bit_flip;
+mod boundary;
 mod carms;
 mod categorical_disarm;
 #[cfg(test)]

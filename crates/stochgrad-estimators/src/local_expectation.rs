@@ -18,13 +18,13 @@
 
 use crate::pathwise::describe_plate;
 use crate::perturbation::element_changes;
-use stochgrad_distributions::{Distribution, Family, FiniteSupport};
+use stochgrad_distributions::{DistributionResult, Family, FiniteSupport};
 use stochgrad_graph::{
     CostContext, Count, GradientMethod, GradientTerm, GraphResult, Method, Order, Profile, SampleContext, SamplePlate,
     SampleSet, Size, Terms,
 };
 use stochgrad_tape::{Plate, Var};
-use stochgrad_tensor::{Real, Shape, Tensor};
+use stochgrad_tensor::{Real, Tensor};
 
 /// The sum over the states of each element given the others, for distributions with a finite support.
 ///
@@ -100,33 +100,43 @@ where
     }
 
     fn terms<'t>(&self, context: &CostContext<'_, 't, F>, distribution: &D::On<'t>) -> GraphResult<Terms<'t, F>> {
-        let tape = context.tape();
-        let support = distribution.element_support().map_err(|source| context.error(source))?;
-        let states = support.shape().first().copied().unwrap_or(0);
-        let event = distribution.event_shape();
-        let state = |number: usize| everywhere(&support, number, &event);
-        // Of two states the sample is one, and its cost is known.
-        let alternatives: Vec<Var<'t, F>> = match states {
-            2 => vec![tape.constant(add(&state(0), &state(1))) - context.value().stop_gradient()],
-            _ => (0..states).map(|number| tape.constant(state(number))).collect(),
-        };
-        let zero = tape.constant(0.0);
-        let mut terms = Terms::default();
-        for change in element_changes(context, &alternatives, distribution.element_rank())? {
-            let value = alternatives.iter().zip(change.values).fold(zero, |sum, (&alternative, change)| {
-                let chance = distribution.probability_each(alternative);
-                sum + zero.straight_through((chance * change.stop_gradient()).sum())
-            });
-            terms.gradient_terms.push(GradientTerm { value, summed: change.summed });
-        }
-        Ok(terms)
+        Ok(Terms { gradient_terms: local_terms(context, distribution, None)?, ..Terms::default() })
     }
 }
 
-/// The value in which all elements are in the state with a number.
-fn everywhere<F: Real>(support: &Tensor<F>, number: usize, event: &Shape) -> Tensor<F> {
-    let width = support.len() / support.shape().first().copied().unwrap_or(1).max(1);
-    Tensor::from_fn(event.clone(), |i| support.as_slice()[number * width + i % width.max(1)])
+/// The gradient terms of elements that go through all their states one at a time: of all elements, or of those where the mask `only`, of the
+/// independent shape, is 1.
+pub(crate) fn local_terms<'t, F: Real>(
+    context: &CostContext<'_, 't, F>,
+    distribution: &dyn FiniteSupport<'t, F>,
+    only: Option<Var<'t, F>>,
+) -> GraphResult<Vec<GradientTerm<'t, F>>> {
+    let tape = context.tape();
+    let states = states(distribution).map_err(|source| context.error(source))?;
+    // Of two states the sample is one, and its cost is known.
+    let alternatives: Vec<Var<'t, F>> = match &states[..] {
+        [first, second] => vec![tape.constant(add(first, second)) - context.value().stop_gradient()],
+        states => states.iter().map(|state| tape.constant(state.clone())).collect(),
+    };
+    let zero = tape.constant(0.0);
+    let terms = element_changes(context, &alternatives, distribution.element_rank())?.into_iter().map(|change| {
+        let value = alternatives.iter().zip(change.values).fold(zero, |sum, (&alternative, change)| {
+            let chance = distribution.probability_each(alternative);
+            let change = only.map_or(change, |only| only.select(change, zero));
+            sum + zero.straight_through((chance * change.stop_gradient()).sum())
+        });
+        GradientTerm { value, summed: change.summed }
+    });
+    Ok(terms.collect())
+}
+
+/// The values in which all elements are in the same state, one for each state.
+pub(crate) fn states<'t, F: Real>(distribution: &dyn FiniteSupport<'t, F>) -> DistributionResult<Vec<Tensor<F>>> {
+    let (support, event) = (distribution.element_support()?, distribution.event_shape());
+    let states = support.shape().first().copied().unwrap_or(0);
+    let width = (support.len() / states.max(1)).max(1);
+    let state = |number: usize| Tensor::from_fn(event.clone(), |i| support.as_slice()[number * width + i % width]);
+    Ok((0..states).map(state).collect())
 }
 
 fn add<F: Real>(a: &Tensor<F>, b: &Tensor<F>) -> Tensor<F> {

@@ -27,6 +27,7 @@
 //! | the cost must offer | values, and derivatives at the samples |
 
 use crate::baseline::LeaveOneOut;
+use crate::boundary::Boundary;
 use crate::cost_learner::{CostLearner, Units};
 use crate::member_gradients::second_moment;
 use crate::own_parameters::OwnParameters;
@@ -212,7 +213,8 @@ where
         let tape = context.tape();
         let zero = tape.constant(0.0);
         let members = tape.plate_size(plate);
-        let logits = distribution.logits();
+        let boundary = Boundary::split(context, distribution)?;
+        let (logits, inside) = (distribution.logits(), boundary.inside.logits());
         let width = logits.shape().numel();
         let key = context.label();
         let surrogates = Surrogates::record(&self.learner.own, tape, &key, self.hidden);
@@ -271,9 +273,10 @@ where
             let gradient = gradient.stop_gradient();
             let gradient = if cost.joint.contains(&plate) { gradient } else { gradient.broadcast_to([members, width]) };
             let gradient = gradient.event_to_plate(plate).reshape(logits.shape());
-            let product = (gradient * logits).sum();
+            let product = (gradient * inside).sum();
             terms.gradient_terms.push(GradientTerm { value: zero.straight_through(product), summed: cost.joint });
         }
+        terms.gradient_terms.extend(boundary.terms);
         if let Some(loss) = loss {
             terms.auxiliary.push(self.learner.own.learn(loss, surrogates.arrays));
         }

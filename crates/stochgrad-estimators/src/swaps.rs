@@ -4,6 +4,7 @@
 //! their numbers. Divided by their sum, the numbers are $\pi \sim \operatorname{Dir}(1, \dots, 1)$.
 
 use crate::arms::separate_costs;
+use crate::boundary::Boundary;
 use crate::pathwise::describe_plate;
 use stochgrad_distributions::{DistributionError, Family, IndependentCategories};
 use stochgrad_graph::{CostContext, GradientTerm, GraphResult, SampleContext, SamplePlate, SampleSet, Terms};
@@ -85,7 +86,8 @@ impl Swaps {
     {
         let mut terms = Terms::default();
         let Some(plate) = context.plate() else { return Ok(terms) };
-        let logs = distribution.category_logs();
+        let boundary = Boundary::split(context, distribution)?;
+        let logs = boundary.inside.category_logs();
         let numbers = context.sample_draw().record_exponential(context.tape(), &logs.shape());
         // The members share their noise.
         let numbers = numbers.map_err(|source| context.error(source))?.member(plate, 0);
@@ -95,6 +97,7 @@ impl Swaps {
             let value = context.tape().constant(0.0).straight_through((gradient * logs).sum());
             terms.gradient_terms.push(GradientTerm { value, summed: cost.joint });
         }
+        terms.gradient_terms.extend(boundary.terms);
         Ok(terms)
     }
 }

@@ -22,6 +22,7 @@
 //! | the cost must offer | values |
 
 use crate::bit_flip::{chances, flip_terms};
+use crate::boundary::Boundary;
 use crate::disarm::{describe_pairs, pair_gradient, pair_terms, sample_pairs};
 use stochgrad_distributions::{Distribution, Family, IndependentBits};
 use stochgrad_graph::{
@@ -113,10 +114,13 @@ where
         let logits = distribution.logits();
         let importance = importance(chances(distribution).broadcast_to(distribution.event_shape()));
         let paired = 1.0 - importance.gt(importance * 0.0);
-        let mut terms = pair_terms(context, logits, |difference, first, second| {
+        let boundary = Boundary::split(context, distribution)?;
+        let mut terms = pair_terms(context, boundary.inside.logits(), |difference, first, second| {
             paired.select(pair_gradient(logits, difference, first, second), paired)
         })?;
+        // A certain bit has no importance: its flip is none of these.
         terms.gradient_terms.extend(flip_terms(context, distribution, Some(importance))?);
+        terms.gradient_terms.extend(boundary.terms);
         Ok(terms)
     }
 }

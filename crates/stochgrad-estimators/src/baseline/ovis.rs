@@ -6,7 +6,8 @@
 //! $$b_k = \ln \frac1K \sum_{j \ne k} w_j, \qquad \mathcal L - v_k - b_k = -\ln(1 - v_k) - v_k,$$
 //!
 //! which does not depend on the sample, and leaves a factor of the order of $v_k^2$. Liévin, Dittadi, Christensen and Winther (2020), with $\gamma = 0$: the ratio of signal to noise rises like $\sqrt K$.
-//! It is [`Vimco`](super::Vimco) with a weight of zero in the place of the left-out one.
+//! It is [`Vimco`](super::Vimco) with a weight of zero in the place of the left-out one. A weight of zero has a meaning in a log-mean-exp only: a cost that
+//! reduces the sample plate in another way is an error.
 //!
 //! With $\gamma = 1$ the factor is $\ln\frac{K - 1}{K} - \ln(1 - v_k)$, whose expectation is another one: the baseline contains the sample's own $v_k$. The same gradient comes of
 //! [`Vimco::arithmetic`](super::Vimco::arithmetic) and a bound that
@@ -18,7 +19,8 @@ use stochgrad_distributions::Distribution;
 use stochgrad_graph::{CostContext, GraphResult};
 use stochgrad_tensor::Real;
 
-/// The bound of the other samples, for costs of all members of the sample plate jointly that reduce their log-weights; leave-one-out for other costs.
+/// The bound of the other samples, for costs of all members of the sample plate jointly that take the log-mean-exp of their log-weights; leave-one-out for
+/// costs that keep the plate. A cost that reduces the plate in another way (a sum, a mean) is refused.
 ///
 /// ```
 /// use stochgrad_distributions::{Bernoulli, Distribution};
@@ -126,6 +128,53 @@ mod tests {
             (mean + first).abs() < 1e-12 && (variance - (second - first * first)).abs() < 1e-12,
             "{mean} {variance}"
         );
+    }
+
+    #[test]
+    fn a_cost_that_is_no_log_mean_exp_is_refused() {
+        type Cost = for<'t> fn(stochgrad_tape::Var<'t, f64>, stochgrad_tape::Plate) -> stochgrad_tape::Var<'t, f64>;
+        // The sum over a plate that is averaged is a cost of all samples jointly, too.
+        let costs: [(&str, Cost); 4] = [
+            ("a sum", |x, k| (x * 2.0).sum_over(k).square()),
+            ("a mean", |x, k| x.mean_over(k).exp()),
+            ("a sum", |x, k| x.log_mean_exp_over(k) * x.sum_over(k)),
+            ("another function", |x, k| x.plate_to_event(k).sum().square()),
+        ];
+        for (reduction, cost) in costs {
+            let tape = Tape::<f64>::new();
+            let graph = Graph::new(&tape, Seed::new(1));
+            let law = Bernoulli::from_logits(graph.param("t", 0.3).unwrap());
+            let x = graph.sample("x", &law, &ScoreFunction::new().samples(3).baseline(Ovis)).unwrap();
+            graph.cost("cost", cost(x, graph.find_plate("x").unwrap())).unwrap();
+            match graph.backward() {
+                Err(error) => {
+                    let error = error.to_string();
+                    assert!(error.contains(reduction) && error.contains("Vimco") && error.contains("cost"), "{error}");
+                }
+                // A function of the members that is no reduction gets no baseline at all.
+                Ok(gradients) => {
+                    assert!(reduction == "another function" && gradients.get("t").unwrap().all_finite());
+                }
+            }
+        }
+    }
+
+    /// The row that gave `Ok(NaN)`: the sum over the samples.
+    #[test]
+    fn a_sum_over_the_samples_is_refused_or_has_the_exact_gradient() {
+        let model = |graph: &Graph<'_, f64>| {
+            let law = Bernoulli::from_logits(graph.param("t", 0.3)?);
+            let x = graph.sample("x", &law, &ScoreFunction::new().samples(2).baseline(Ovis))?;
+            let k = graph.find_plate("x").expect("the samples");
+            graph.cost("cost", (x * 2.0).sum_over(k))
+        };
+        match Oracle::new().verify(model, 0..=1, 1e-9) {
+            Ok(_) => {}
+            Err(CheckError::Graph(stochgrad_graph::GraphError::Refused { problem, .. })) => {
+                assert!(problem.contains("log-mean-exp") && problem.contains("Vimco"), "{problem}");
+            }
+            Err(error) => panic!("{error}"),
+        }
     }
 
     #[test]

@@ -10,9 +10,10 @@
 //! recorded again with what it reduces replaced. Costs that keep the plate get the leave-one-out baseline.
 
 use super::{Baseline, Baselines, CostBaseline, LeaveOneOut, Memory};
+use std::collections::HashSet;
 use stochgrad_distributions::Distribution;
 use stochgrad_graph::{CostContext, GraphResult};
-use stochgrad_tape::{Plate, PlateKind, Var, Weights};
+use stochgrad_tape::{Op, Plate, PlateKind, PlateReduction, Var, Weights};
 use stochgrad_tensor::{Real, Tensor};
 
 /// What stands for the weight of a left-out member.
@@ -105,6 +106,14 @@ pub(super) fn without_each<'t, F: Real>(
     let changed = context.changed_reductions(plate, &|reduced| replacement.without_one(reduced, plate, left_out))?;
     for mut cost in changed {
         let replaced = cost.value;
+        if let (MeanOfOthers::Nothing, Some(reduction)) = (replacement, other_than_log_sum(replaced, plate, left_out)) {
+            return Err(context.refused(format!(
+                "OVIS leaves a sample out by a weight of zero, which needs a log-mean-exp over plate \"{}\"; cost \"{}\" takes {reduction} over it. Use the \
+                 Vimco baseline for other functions of all samples, or LeaveOneOut with a cost that keeps the plate",
+                tape.plate_name(plate),
+                cost.name
+            )));
+        }
         // What no member enters does not depend on which one is left out.
         let replaced = replaced.expand_plates(&[&replaced.plates()[..], &[left_out]].concat());
         let baseline = replaced.plate_to_event(left_out).event_to_plate(plate);
@@ -116,6 +125,35 @@ pub(super) fn without_each<'t, F: Real>(
         baselines.values.push(CostBaseline::new(cost, baseline * repeated));
     }
     Ok(baselines)
+}
+
+/// What reduces a plate on the way to a value from where members were left out, other than a logarithm of a sum of exponentials.
+fn other_than_log_sum<F: Real>(value: Var<'_, F>, plate: Plate, left_out: Plate) -> Option<&'static str> {
+    let mut pending = vec![value];
+    let mut seen = HashSet::new();
+    while let Some(var) = pending.pop() {
+        if !seen.insert(var.id()) {
+            continue;
+        }
+        for input in var.inputs() {
+            let plates = input.plates();
+            if !plates.contains(&left_out) {
+                continue;
+            }
+            if !plates.contains(&plate) || var.plates().contains(&plate) {
+                // With the plate, it is what is left of the members: nothing before it was reduced with a member left out.
+                pending.push(input);
+                continue;
+            }
+            match var.op() {
+                Some(Op::PlateReduce(_, PlateReduction::LogSumExp)) => pending.push(input),
+                Some(Op::PlateReduce(_, PlateReduction::Sum)) => return Some("a sum"),
+                Some(Op::PlateReduce(_, PlateReduction::Mean | PlateReduction::Weighted)) => return Some("a mean"),
+                _ => return Some("another function"),
+            }
+        }
+    }
+    None
 }
 
 impl MeanOfOthers {
@@ -199,6 +237,56 @@ mod tests {
         let expected = models::moments(&leave_one_out, 0.45, 0.1);
         for method in methods(4) {
             assert_eq!(models::moments(&method, 0.45, 0.1), expected);
+        }
+    }
+
+    /// (x₁ − x₂)² / 4 is ½ p (1 − p) on average; its derivative by the logit is ½ p (1 − p) (1 − 2p).
+    #[test]
+    fn a_reduction_of_a_reduction_has_the_known_derivative() {
+        let p = 1.0 / (1.0 + (-0.3_f64).exp());
+        let exact = 0.5 * p * (1.0 - p) * (1.0 - 2.0 * p);
+        assert!((exact + 0.018198).abs() < 1e-6);
+        for method in methods(2) {
+            let model = |graph: &Graph<'_, f64>| {
+                let x = graph.sample("x", &Bernoulli::from_logits(graph.param("t", 0.3)?), &method)?;
+                let k = graph.find_plate("x").expect("the samples");
+                graph.cost("cost", (x - x.mean_over(k)).square().sum_over(k) * 0.5)
+            };
+            let moments = Oracle::new().gradient(model).unwrap();
+            let found = moments.mean("t").unwrap().item().unwrap();
+            assert!((found - exact).abs() < 1e-12, "{}: {found} where {exact} is exact", method.name());
+        }
+    }
+
+    /// Functions of two bits along a plate that reduce it more than once.
+    type Nested = for<'t> fn(Var<'t, f64>, Plate) -> Var<'t, f64>;
+
+    const NESTED: [(&str, Nested); 5] = [
+        ("a mean inside a log-mean-exp", |x, k| (x * 1.3 - x.mean_over(k)).log_mean_exp_over(k)),
+        ("a log-mean-exp inside a sum", |x, k| (x - (x * 0.7).log_mean_exp_over(k)).exp().sum_over(k)),
+        ("three in turn", |x, k| {
+            let centred = x * 2.0 - x.mean_over(k);
+            let spread = centred.square().mean_over(k);
+            (centred * spread + x).log_mean_exp_over(k)
+        }),
+        ("a product of reductions", |x, k| x.mean_over(k) * (x * 1.3).log_mean_exp_over(k)),
+        ("a kept part with a reduction of all", |x, k| (x * 2.0 - x.mean_over(k)).square() + x.sum_over(k)),
+    ];
+
+    #[test]
+    fn nested_reductions_are_exact_at_every_order() {
+        for (what, cost) in NESTED {
+            for method in [methods(2), methods(3)].concat() {
+                let model = |graph: &Graph<'_, f64>| {
+                    let t = graph.param("t", 0.3)?;
+                    let x = graph.sample("x", &Bernoulli::from_logits(t), &method)?;
+                    let k = graph.find_plate("x").expect("the samples");
+                    graph.cost("cost", cost(x - t * 0.2, k))
+                };
+                Oracle::new()
+                    .verify(model, 0..=2, 1e-9)
+                    .unwrap_or_else(|error| panic!("{}, {what}: {error}", method.name()));
+            }
         }
     }
 
