@@ -360,7 +360,7 @@ impl<'t, F: Real> Graph<'t, F> {
         let address = address.into();
         self.tape.check()?;
         if let Some(before) = self.state().addresses.get(&address) {
-            return Err(GraphError::Duplicate { what: "node or environment", name: address.to_string(), before, at });
+            return Err(GraphError::Duplicate { what: "node", name: address.to_string(), before, at });
         }
         let parameters = distribution.parameters();
         let vars: Vec<Var<'t, F>> = parameters.iter().map(|parameter| parameter.var).collect();
