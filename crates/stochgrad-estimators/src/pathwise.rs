@@ -180,7 +180,7 @@ mod tests {
     use crate::{Enumerate, MeasureValued, ScoreFunction};
     use std::sync::Arc;
     use stochgrad_check::{Oracle, StatisticalTest};
-    use stochgrad_distributions::{Bernoulli, Gamma, Id, Laplace, Live, Normal, Relaxed, Uniform};
+    use stochgrad_distributions::{Bernoulli, Categorical, Gamma, Id, Laplace, Live, Normal, Relaxed, Uniform};
     use stochgrad_graph::{CostContext, DynMethod, GradientTerm, Graph, GraphError, Seed, Terms};
     use stochgrad_tape::{Tape, Var};
     use stochgrad_tensor::Tensor;
@@ -465,6 +465,24 @@ mod tests {
         let gradient = record(&tape, |b| Normal::new(b * 2.0, 1.0), &Pathwise::new()).unwrap();
         // 6 times the derivative of the sigmoid at the perturbed logit, which lies in (0, 1/4].
         assert!(gradient[0] > 0.0 && gradient[0] <= 1.5, "{gradient:?}");
+    }
+
+    /// One of two particles is selected in proportion to weights that move along a path, and both g and its mean are known.
+    #[test]
+    fn new_weights_after_a_selection_keep_every_derivative() {
+        let g = |x: f64| (0.2 + 0.1 * x) * x * x + (0.8 - 0.1 * x) * 3.0 * x;
+        let model = |graph: &Graph<'_, f64>| {
+            let t = graph.param("t", 0.3)?;
+            let x = graph.sample("x", &Uniform::new(t, t + 1.0), &Pathwise::new())?;
+            let weights = Var::stack(&[x * 0.1 + 0.2, 0.8 - x * 0.1])?;
+            let selection = Categorical::from_probabilities(weights.held());
+            let selected = graph.sample("selected", &selection, &ScoreFunction::new())?.one_hot(2);
+            let new = (selected * weights).sum().weight_after_selection();
+            graph.cost("cost", new * (selected * Var::stack(&[x.square(), x * 3.0])?).sum())
+        };
+        Oracle::new().nodes(6).verify(model, 0..=2, 1e-9).unwrap();
+        let moments = Oracle::new().nodes(6).gradient(model).unwrap();
+        assert_close(moments.mean("t").unwrap().as_slice(), &[g(1.3) - g(0.3)], 1e-9);
     }
 
     /// A layer with random weights on two data: the weights drawn once, or the products drawn for each datum.

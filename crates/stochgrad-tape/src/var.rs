@@ -434,6 +434,32 @@ impl<'t, F: Real> Var<'t, F> {
         self.apply(Op::MagicBox)
     }
 
+    /// `w / stop(w)`: one, with the derivatives of `w` relative to its value, at every order. It is the new weight of a particle that was drawn in
+    /// proportion to its weight `w`: an average with the new weights estimates the derivatives of the average with the old ones. Given the logarithm of
+    /// a weight, [`magic_box`](Self::magic_box) is the same.
+    ///
+    /// [`stop_gradient`](Self::stop_gradient) in the denominator hides a dependence, and is refused on the path of a sample. Here nothing is
+    /// missing, *as long as the selection of the particles is what the weight accounts for*: the value that was selected must depend on `w` through the probability of
+    /// the selection only. A weight of zero is never selected, and gives NaN.
+    ///
+    /// ```
+    /// use stochgrad_tape::Tape;
+    ///
+    /// # fn main() -> Result<(), stochgrad_tape::TapeError> {
+    /// let tape = Tape::<f64>::new();
+    /// let weight = tape.parameter(0.25);
+    /// let new = weight.weight_after_selection();
+    /// assert_eq!(new.item()?, 1.0);
+    /// let [slope] = tape.backward(new * 3.0, [weight])?;
+    /// assert_eq!(slope.item(), Ok(3.0 / 0.25));
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[track_caller]
+    pub fn weight_after_selection(self) -> Self {
+        self / self.held()
+    }
+
     /// This value with the derivative of `soft`, which has the same event shape.
     #[track_caller]
     pub fn straight_through(self, soft: Self) -> Self {
