@@ -15,7 +15,8 @@ pub(crate) fn bits_on_steps(cost: Expression) -> Model {
     }
 }
 
-/// A bit for each of two rows: b ~ Bernoulli(σ(0.3 x − 0.8)) with x = (0.5, −1.5) on an averaged plate of data, and one cost.
+/// A bit for each of two rows: b ~ Bernoulli(σ(0.3 x − 0.8)) with x = (0.5, −1.5) on an averaged plate of data, and one
+/// cost.
 pub(crate) fn bits_on_rows(cost: Expression) -> Model {
     let logit = Expression::Element { parameter: 0, element: 0 }
         .combine(Operation::Multiply, Expression::Data(0))

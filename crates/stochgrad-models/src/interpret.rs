@@ -1,7 +1,7 @@
 //! The meaning of a model, by loops over all members and all joint values of the draws.
 //!
-//! Nothing here knows of tapes, of reductions that are taken off, or of gradient methods: it is the reference that estimators are compared
-//! with.
+//! Nothing here knows of tapes, of reductions that are taken off, or of gradient methods: it is the reference that
+//! estimators are compared with.
 
 use crate::expression::{Expression, Function, Operation, Reduction};
 use crate::law::{Family, Law, Scale};
@@ -24,10 +24,11 @@ pub enum Meaning {
     Finite {
         /// The derivatives, from order 0 on.
         derivatives: [f64; TOP + 1],
-        /// Whether values of probability 0 have another probability nearby and a cost that is not finite, so that no derivative
-        /// exists.
+        /// Whether values of probability 0 have another probability nearby and a cost that is not finite, so that no
+        /// derivative exists.
         singular: bool,
-        /// Whether values of probability 0 have another probability nearby: the model then lies on the boundary of the parameters.
+        /// Whether values of probability 0 have another probability nearby: the model then lies on the boundary of the
+        /// parameters.
         boundary: bool,
     },
     /// The cost is infinite, or not a number, at a value of positive probability.

@@ -72,7 +72,8 @@ pub struct Cost {
     pub value: Expression,
 }
 
-/// A model. Everything refers to plates, parameters, data and nodes by their positions; nodes refer to earlier nodes only.
+/// A model. Everything refers to plates, parameters, data and nodes by their positions; nodes refer to earlier nodes
+/// only.
 #[derive(Clone, Debug, PartialEq, Default)]
 pub struct Model {
     /// The plates; those of data hold at least one entry of data.
@@ -169,8 +170,8 @@ impl Model {
         expressions + members + numbers + 5 * self.nodes.len() + 2 * self.costs.len() + 2 * self.data.len()
     }
 
-    /// Whether the model has a meaning: all references exist, nodes refer to earlier nodes, the largest member and the log-mean-exp are
-    /// taken of expressions that carry the plate, and there is a parameter and a cost.
+    /// Whether the model has a meaning: all references exist, nodes refer to earlier nodes, the largest member and the
+    /// log-mean-exp are taken of expressions that carry the plate, and there is a parameter and a cost.
     pub fn is_well_formed(&self) -> bool {
         let sizes = self.data.iter().all(|data| {
             self.plates

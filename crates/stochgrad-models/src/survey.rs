@@ -1,6 +1,7 @@
 //! Many models, one after the other.
 
-use crate::generate::{choose, generate, generator};
+use crate::choose::choose;
+use crate::generate::{generate, generator};
 use crate::methods::{Choice, Entry, Placement};
 use crate::model::Model;
 use crate::print::print;
@@ -93,7 +94,7 @@ impl Survey {
             for Judged { program, verdict } in judged {
                 self.count(&mut tally, &program, &verdict);
                 if let Verdict::Failed(failure) = &verdict
-                    && tally.keeps_failures()
+                    && tally.keeps_failures(&format!("{:?}", failure.kind))
                 {
                     let (program, failure) = self.smaller(program, failure, self.settings(number));
                     tally.failures.push(FailedGraph {
@@ -163,7 +164,11 @@ fn first_words(reason: &str) -> String {
                 plain.push('…');
             }
         } else if !quoted {
-            plain.push(if character.is_ascii_digit() { '#' } else { character });
+            match character.is_ascii_digit() {
+                true if plain.ends_with('#') => {}
+                true => plain.push('#'),
+                false => plain.push(character),
+            }
         }
     }
     plain.split_whitespace().take(WORDS).collect::<Vec<_>>().join(" ")

@@ -7,8 +7,8 @@ use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::path::Path;
 
-/// Most failures that are kept with their programs.
-const MOST_FAILURES: usize = 200;
+/// Most failures of one kind that are kept with their programs.
+const MOST_FAILURES: usize = 40;
 
 /// How often a method agreed, was refused, and so on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -82,7 +82,7 @@ pub struct Tally {
     pub reasons: BTreeMap<String, u64>,
     /// The failures by kind.
     pub kinds: BTreeMap<String, u64>,
-    /// The first failures.
+    /// The first failures of each kind.
     pub failures: Vec<FailedGraph>,
 }
 
@@ -106,12 +106,17 @@ impl Tally {
         }
         self.failures.extend(other.failures);
         self.failures.sort_by_key(|failure| failure.graph);
-        self.failures.truncate(MOST_FAILURES);
+        let mut kept: BTreeMap<String, usize> = BTreeMap::new();
+        self.failures.retain(|failure| {
+            let of_kind = kept.entry(failure.kind.clone()).or_default();
+            *of_kind += 1;
+            *of_kind <= MOST_FAILURES
+        });
     }
 
-    /// Whether the program of a further failure is kept.
-    pub fn keeps_failures(&self) -> bool {
-        self.failures.len() < MOST_FAILURES
+    /// Whether the program of a further failure of a kind is kept.
+    pub fn keeps_failures(&self, kind: &str) -> bool {
+        self.failures.iter().filter(|failure| failure.kind == kind).count() < MOST_FAILURES
     }
 
     /// The counts as text.

@@ -81,8 +81,8 @@ impl Taylor {
         self * self
     }
 
-    /// The series of `g(f(ε))` where `g' = slope(g, f)`: each coefficient of `g` from those of lower order. `slope` is given the coefficients of `g`
-    /// known so far and the order of the coefficient of the slope that is asked for.
+    /// The series of `g(f(ε))` where `g' = slope(g, f)`: each coefficient of `g` from those of lower order. `slope` is
+    /// given the coefficients of `g` known so far and the order of the coefficient of the slope that is asked for.
     fn integrate(self, value: f64, slope: impl Fn(&[f64; TOP + 1], usize) -> f64) -> Self {
         let f = &self.coefficients;
         let mut g = [0.0; TOP + 1];
@@ -129,7 +129,8 @@ impl Taylor {
         (Taylor { coefficients: sine }, Taylor { coefficients: cosine })
     }
 
-    /// The natural logarithm: −∞ without derivatives at a zero that does not depend on ε, and NaN derivatives at another zero.
+    /// The natural logarithm: −∞ without derivatives at a zero that does not depend on ε, and NaN derivatives at
+    /// another zero.
     pub fn ln(self) -> Self {
         let f = &self.coefficients;
         if self.is_zero() {

@@ -75,8 +75,8 @@ pub enum FailureKind {
     Gradient,
     /// A directional derivative of the surrogate is wrong.
     Derivative,
-    /// The gradient or a directional derivative is wrong, and a value of probability 0 has another probability nearby: only
-    /// derivatives from one side exist.
+    /// The gradient or a directional derivative is wrong, and a value of probability 0 has another probability nearby:
+    /// only derivatives from one side exist.
     Boundary,
     /// A value or derivative is not finite, and no error was returned.
     NotFinite,
@@ -255,10 +255,9 @@ fn compare(
             let Meaning::Finite { derivatives, .. } = interpret(model, &direction) else {
                 return Ok(Verdict::TooLarge);
             };
-            for order in 1..=*level.orders.end() {
-                let found = next();
+            for (order, &expected) in (1..=*level.orders.end()).zip(&derivatives[1..]) {
                 let what = || format!("the derivative of order {order} along direction {number}: {direction:?}");
-                check(FailureKind::Derivative, &what, derivatives[order], found)?;
+                check(FailureKind::Derivative, &what, expected, next())?;
             }
         }
     }
@@ -299,8 +298,9 @@ fn direction(model: &Model, parameters: &[usize], number: usize) -> Direction {
     each.collect()
 }
 
-/// The exact expectations, over all outcomes of the estimator's own draws, of the value of the surrogate, the total of the costs, the gradient
-/// with respect to the parameters with a derivative, and the directional derivatives of each level.
+/// The exact expectations, over all outcomes of the estimator's own draws, of the value of the surrogate, the total of
+/// the costs, the gradient with respect to the parameters with a derivative, and the directional derivatives of each
+/// level.
 fn expectation(
     model: &Model,
     methods: &[Entry],

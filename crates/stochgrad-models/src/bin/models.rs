@@ -8,11 +8,11 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 use stochgrad_models::{Survey, Tally, Verdict, catalogue, print, write_atomically};
 
-/// Draws random models with discrete draws, gives their nodes random gradient methods, and compares the exact expectations of the
-/// surrogate and of its derivatives with those of the model.
+/// Draws random models with discrete draws, gives their nodes random gradient methods, and compares the exact
+/// expectations of the surrogate and of its derivatives with those of the model.
 ///
-/// Graph number i depends on the seed and on i only. The state is written after each chunk: the same command again goes on
-/// where the last one ended.
+/// Graph number i depends on the seed and on i only. The state is written after each chunk: the same command again goes
+/// on where the last one ended.
 #[derive(Parser)]
 struct Arguments {
     /// How many graphs to look at, those of earlier runs included.
