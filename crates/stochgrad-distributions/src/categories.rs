@@ -48,7 +48,11 @@ impl<'t, F: Real> ProbabilitiesOrLogits<Var<'t, F>> {
     }
 
     pub(crate) fn parameter(&self) -> Parameter<'t, F> {
-        Parameter::smooth(self.name(), self.var())
+        let parameter = Parameter::smooth(self.name(), self.var());
+        match self {
+            ProbabilitiesOrLogits::Probabilities(_) => parameter.with_hiding(&[0.0]),
+            ProbabilitiesOrLogits::Logits(_) => parameter,
+        }
     }
 
     /// The number of categories; 0 for a parameter without axes.

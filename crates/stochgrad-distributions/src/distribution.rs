@@ -63,12 +63,16 @@ pub struct Parameter<'t, F: Real> {
     pub score: Smoothness,
     /// How reparameterised samples depend on it: `Kinked` where only the first derivative is implemented, `Jump` where none is.
     pub path: Smoothness,
+    /// Values at which an outcome has the probability zero and may have a derivative all the same, such as the
+    /// probabilities 0 and 1: samples never show that outcome, so that methods that learn from samples alone miss its
+    /// part of the derivative.
+    pub hiding: &'static [f64],
 }
 
 impl<'t, F: Real> Parameter<'t, F> {
     /// A parameter in which both the log-probability and reparameterised samples are smooth.
     pub fn smooth(name: &'static str, var: Var<'t, F>) -> Self {
-        Parameter { name, var, score: Smoothness::Smooth, path: Smoothness::Smooth }
+        Parameter { name, var, score: Smoothness::Smooth, path: Smoothness::Smooth, hiding: &[] }
     }
 
     /// The same, with another dependence of the log-probability.
@@ -79,6 +83,11 @@ impl<'t, F: Real> Parameter<'t, F> {
     /// The same, with another dependence of reparameterised samples.
     pub fn with_path(self, path: Smoothness) -> Self {
         Parameter { path, ..self }
+    }
+
+    /// The same, with values at which an outcome is [hidden](Self::hiding).
+    pub fn with_hiding(self, hiding: &'static [f64]) -> Self {
+        Parameter { hiding, ..self }
     }
 }
 

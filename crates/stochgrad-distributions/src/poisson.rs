@@ -130,11 +130,10 @@ impl<'t, F: Real> Distribution<'t, F> for Poisson<Var<'t, F>> {
     }
 
     fn parameters(&self) -> Parameters<'t, F> {
-        let name = match self.parameter {
-            RateOrLog::Rate(_) => "rate",
-            RateOrLog::Log(_) => "log_rate",
-        };
-        smallvec![Parameter::smooth(name, self.var())]
+        smallvec![match self.parameter {
+            RateOrLog::Rate(rate) => Parameter::smooth("rate", rate).with_hiding(&[0.0]),
+            RateOrLog::Log(log_rate) => Parameter::smooth("log_rate", log_rate),
+        }]
     }
 
     fn event_shape(&self) -> Shape {

@@ -33,7 +33,7 @@ impl<'t, F: Real> ProbabilityOrLogit<Var<'t, F>> {
 
     pub(crate) fn parameter(&self) -> Parameter<'t, F> {
         match *self {
-            ProbabilityOrLogit::Probability(v) => Parameter::smooth("probabilities", v),
+            ProbabilityOrLogit::Probability(v) => Parameter::smooth("probabilities", v).with_hiding(&[0.0, 1.0]),
             ProbabilityOrLogit::Logit(v) => Parameter::smooth("logits", v),
         }
     }

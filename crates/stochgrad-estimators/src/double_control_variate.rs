@@ -140,6 +140,7 @@ where
     fn terms<'t>(&self, context: &CostContext<'_, 't, F>, distribution: &D::On<'t>) -> GraphResult<Terms<'t, F>> {
         let mut terms = Terms::default();
         let Some(plate) = context.plate() else { return Ok(terms) };
+        context.check_hidden_outcomes()?;
         let tape = context.tape();
         let name = format!("{} / scale", context.address());
         let start = self.scale;

@@ -187,6 +187,9 @@ where
 
     fn terms<'t>(&self, context: &CostContext<'_, 't, F>, distribution: &D::On<'t>) -> GraphResult<Terms<'t, F>> {
         let Some(plate) = context.plate() else { return Ok(Terms::default()) };
+        if self.proposal.has_same_support() {
+            context.check_hidden_outcomes()?;
+        }
         for cost in context.totals()? {
             if cost.joint.contains(&plate) {
                 return Err(context.refused(

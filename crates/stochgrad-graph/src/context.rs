@@ -453,6 +453,16 @@ impl<'a, 't, F: Real> CostContext<'a, 't, F> {
         self.builder.changed_reductions(self.node, &self.parts(), plate, change)
     }
 
+    /// Checks that samples can show every outcome that has a derivative, for methods that learn from samples and scores without
+    /// a [gradient function](Self::gradient_function). A node with a gradient function has been checked.
+    ///
+    /// # Errors
+    /// If an outcome has the probability zero and a derivative with respect to a parameter of the graph: a bit of
+    /// probability 0 or 1, say.
+    pub fn check_hidden_outcomes(&self) -> GraphResult<()> {
+        self.builder.check_hidden_outcomes(self.node)
+    }
+
     /// A refusal in the name of the node.
     pub fn refused(&self, problem: impl Into<String>) -> GraphError {
         self.builder.nodes[self.node].refused(problem)

@@ -23,6 +23,7 @@ mod gradients;
 mod graph;
 mod group;
 mod guarantee;
+mod hidden_outcomes;
 mod impossible;
 mod ledger;
 mod method;

@@ -120,6 +120,7 @@ impl<'a, 't, F: Real> Builder<'a, 't, F> {
                 )
             })?;
             if let Some(l) = l {
+                builder.check_hidden_outcomes(index)?;
                 merge(&mut builder.all_plates, &l.plates());
             }
             builder.gradient_functions[index] = l;

@@ -254,3 +254,36 @@ fn the_reduction_of_a_plate_is_fixed_by_its_first_use() {
     assert!(graph.set_summed(rows.plates()[0], false).is_ok());
     assert!(graph.set_summed(rows.plates()[0], true).is_err());
 }
+
+#[test]
+fn weighted_samples_of_several_members_may_not_meet_either() {
+    let error = refusal(|graph| {
+        let rows = graph.data("rows", [0.9, 0.2])?;
+        let method = ImportanceSampling::overdispersed(2.0).samples(2);
+        let x = graph.sample("x", &Bernoulli::from_probabilities(rows), &method)?;
+        graph.cost("cost", x.mean_over(rows.plates()[0]).square())
+    });
+    assert!(error.contains("plate \"rows\"") && error.contains("average over plate \"x\""), "{error}");
+}
+
+#[test]
+fn outcomes_that_samples_never_show_are_refused_where_they_have_a_derivative() {
+    let model = |graph: &Graph<'_, f64>, method: &BitMethod, factor: f64| {
+        let p = graph.param("t", [0.0, 0.25])?;
+        let x = graph.sample("x", &Bernoulli::from_probabilities(p * factor + graph.constant([0.0, 0.5])), method)?;
+        graph.cost("cost", (x * graph.constant([3.0, 1.0])).sum())
+    };
+    let overdispersed = method(ImportanceSampling::overdispersed(2.0));
+    for method in [method(ScoreFunction::new()), method(DoubleControlVariate::new(2)), overdispersed] {
+        let error = refusal(|graph| model(graph, &method, 1.0));
+        assert!(error.contains("probabilities of Bernoulli are 0 at position 0"), "{error}");
+        // Without a derivative nothing is missing.
+        let gradient = Oracle::new().gradient(|graph: &Graph<'_, f64>| model(graph, &method, 0.0)).unwrap();
+        assert_eq!(gradient.mean("t").unwrap().as_slice(), &[0.0, 0.0]);
+    }
+    for method in [method(Enumerate::new()), method(MeasureValued::new()), method(LocalExpectation::new())] {
+        let gradient = Oracle::new().gradient(|graph: &Graph<'_, f64>| model(graph, &method, 1.0)).unwrap();
+        let found = gradient.mean("t").unwrap().to_vec();
+        assert!((found[0] - 3.0).abs() < 1e-12 && (found[1] - 1.0).abs() < 1e-12, "{}: {found:?}", method.name());
+    }
+}
