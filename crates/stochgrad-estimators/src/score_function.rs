@@ -11,7 +11,8 @@
 //! at any order of derivative: Mao et al. (2019).
 //!
 //! *Assumes* that the support does not depend on the parameters, and that log p is differentiable in them. A kink of log p
-//! (the location of a Laplace) limits the derivatives by that parameter to the first.
+//! (the location of a Laplace) limits the derivatives by that parameter to the first. With respect to a probability of exactly 0 or 1
+//! the gradient lacks the term of the outcome that never occurs: give logits there, or use `Enumerate`, `LocalExpectation` or `MeasureValued`.
 //!
 //! | | |
 //! |---|---|
