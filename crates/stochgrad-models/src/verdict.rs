@@ -6,6 +6,7 @@ use crate::model::Model;
 use crate::record::record;
 use crate::taylor::TOP;
 use std::any::Any;
+use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use stochgrad::check::CheckError;
@@ -184,10 +185,10 @@ fn message(panic: &(dyn Any + Send)) -> String {
     text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned())).unwrap_or_default()
 }
 
-/// A group of parameters whose derivatives are compared from one order to another.
+/// The parameters whose derivatives are valid up to an order.
 struct Level {
     parameters: Vec<usize>,
-    orders: std::ops::RangeInclusive<usize>,
+    top: usize,
 }
 
 fn compare(
@@ -209,80 +210,92 @@ fn compare(
         let allowed = (0..=TOP).rev().find(|&order| guarantee.order.allows(order)).unwrap_or(0);
         tops.push(if guarantee.bias == Bias::Unbiased { allowed } else { 0 });
     }
-    let (value, gradient, boundary) = match reference {
-        Reference::Finite { value, gradient, singular, boundary } => {
-            if *singular {
-                tops.fill(0);
-            }
-            (*value, gradient, *boundary)
-        }
-        Reference::Infinite => {
-            // Some outcomes may well be finite: the expected value decides.
-            let found = match expectation(model, methods, choices, settings, &tops, &[]) {
-                Err(End::Other(Verdict::Failed(failure))) => vec![failure.found],
-                other => other?,
-            };
-            return Err(failed(FailureKind::Infinite, "an infinite cost was accepted", f64::INFINITY, found[0]));
-        }
+    let Reference::Finite { value, gradient, singular, boundary } = reference else {
+        // Some outcomes may well be finite: the expected value decides.
+        let found = match expectation(model, methods, choices, settings, &tops, &[], &[]) {
+            Err(End::Other(Verdict::Failed(failure))) => failure.found,
+            other => other?[0],
+        };
+        return Err(failed(FailureKind::Infinite, "an infinite cost was accepted", f64::INFINITY, found));
     };
+    let labelled = !singular && tops.iter().all(|&top| top == 0);
+    if *singular {
+        tops.fill(0);
+    }
     let levels = levels(&tops);
-    let found = expectation(model, methods, choices, settings, &tops, &levels)?;
-    let labelled = tops.iter().all(|&top| top == 0) && !matches!(reference, Reference::Finite { singular: true, .. });
-    let check = |kind, what: &dyn Fn() -> String, expected: f64, found: f64| {
+    let quantities = quantities(model, *value, gradient, &tops, &levels)?;
+    let found = expectation(model, methods, choices, settings, &tops, &levels, &quantities)?;
+    if found.len() != quantities.len() {
+        let (expected, found) = (quantities.len() as f64, found.len() as f64);
+        return Err(failed(FailureKind::Oracle, "the number of compared quantities", expected, found));
+    }
+    for (Quantity { kind, what, expected }, found) in quantities.into_iter().zip(found) {
         let difference = (found - expected).abs() / expected.abs().max(1.0);
-        let kind = if boundary && kind != FailureKind::Value { FailureKind::Boundary } else { kind };
-        if difference <= TOLERANCE { Ok(()) } else { Err(failed(kind, what(), expected, found)) }
-    };
-    let mut found = found.into_iter();
-    let mut next = || found.next().unwrap_or(f64::NAN);
-    let of_surrogate = next();
-    if !law {
-        check(FailureKind::Value, &|| "the value of the surrogate".into(), value, of_surrogate)?;
-        check(FailureKind::Value, &|| "the total of the costs".into(), value, next())?;
-    } else {
-        next();
-    }
-    for (parameter, slopes) in gradient.iter().enumerate().filter(|(parameter, _)| tops[*parameter] > 0) {
-        for (element, &expected) in slopes.iter().enumerate() {
-            let name = &model.parameters[parameter].name;
-            let what = || format!("the derivative with respect to {name}[{element}]");
-            check(FailureKind::Gradient, &what, expected, next())?;
-        }
-    }
-    for level in &levels {
-        for number in 0..DIRECTIONS {
-            let direction = direction(model, &level.parameters, number);
-            let Meaning::Finite { derivatives, .. } = interpret(model, &direction) else {
-                return Ok(Verdict::TooLarge);
-            };
-            for (order, &expected) in (1..=*level.orders.end()).zip(&derivatives[1..]) {
-                let what = || format!("the derivative of order {order} along direction {number}: {direction:?}");
-                check(FailureKind::Derivative, &what, expected, next())?;
-            }
+        let is_value = kind == FailureKind::Value;
+        if (difference.is_nan() || difference > TOLERANCE) && !(law && is_value) {
+            let kind = if *boundary && !is_value { FailureKind::Boundary } else { kind };
+            return Err(failed(kind, what, expected, found));
         }
     }
     if settings.compiled {
         compiled(model, &graph, methods, choices)?;
     }
     if settings.oracle {
-        truth(model, value, methods, choices, settings)?;
+        truth(model, *value, methods, choices, settings)?;
     }
     let top = tops.iter().copied().max().unwrap_or(0);
     Ok(if labelled { Verdict::Labelled } else { Verdict::Agreed(top) })
 }
 
-/// The groups of parameters with derivatives up to the same order or a higher one.
-fn levels(tops: &[usize]) -> Vec<Level> {
-    let mut levels = Vec::new();
-    let mut below = 0;
-    for top in 1..=TOP {
-        if tops.contains(&top) {
-            let parameters = (0..tops.len()).filter(|&parameter| tops[parameter] >= top).collect();
-            levels.push(Level { parameters, orders: below + 1..=top });
-            below = top;
+/// What is compared with the mean of one component of the results of [`expectation`].
+struct Quantity {
+    /// The failure that a difference is.
+    kind: FailureKind,
+    what: String,
+    expected: f64,
+}
+
+/// The quantities in the order in which [`expectation`] gives them.
+fn quantities(
+    model: &Model,
+    value: f64,
+    gradient: &Direction,
+    tops: &[usize],
+    levels: &[Level],
+) -> Result<Vec<Quantity>, End> {
+    let quantity = |kind, what: String, expected| Quantity { kind, what, expected };
+    let mut quantities = vec![
+        quantity(FailureKind::Value, "the value of the surrogate".into(), value),
+        quantity(FailureKind::Value, "the total of the costs".into(), value),
+    ];
+    for (parameter, slopes) in gradient.iter().enumerate().filter(|(parameter, _)| tops[*parameter] > 0) {
+        let name = &model.parameters[parameter].name;
+        for (element, &expected) in slopes.iter().enumerate() {
+            let what = format!("the derivative with respect to {name}[{element}]");
+            quantities.push(quantity(FailureKind::Gradient, what, expected));
         }
     }
-    levels
+    for level in levels {
+        for number in 0..DIRECTIONS {
+            let direction = direction(model, &level.parameters, number);
+            let Meaning::Finite { derivatives, .. } = interpret(model, &direction) else {
+                let what = format!("the reference has derivatives along each coordinate and none along {direction:?}");
+                return Err(failed(FailureKind::Oracle, what, f64::NAN, f64::NAN));
+            };
+            for (order, &expected) in (1..=level.top).zip(&derivatives[1..]) {
+                let what = format!("the derivative of order {order} along direction {number}: {direction:?}");
+                quantities.push(quantity(FailureKind::Derivative, what, expected));
+            }
+        }
+    }
+    Ok(quantities)
+}
+
+/// For each order that is the highest of some parameter: the parameters with derivatives up to it.
+fn levels(tops: &[usize]) -> Vec<Level> {
+    let present = (1..=TOP).filter(|top| tops.contains(top));
+    let level = |top| Level { parameters: (0..tops.len()).filter(|&at| tops[at] >= top).collect(), top };
+    present.map(level).collect()
 }
 
 /// A fixed direction with components between 1/2 and 1, or between −1 and −1/2, for some of the parameters.
@@ -308,8 +321,10 @@ fn expectation(
     settings: Settings,
     tops: &[usize],
     levels: &[Level],
+    quantities: &[Quantity],
 ) -> Result<Vec<f64>, End> {
     let mut workspace = Workspace::new();
+    let not_finite = Cell::new(None);
     let run = |noise: Rc<dyn NoiseSource<f64>>| {
         let tape = workspace.tape();
         let graph = Graph::with_noise(tape, noise);
@@ -324,13 +339,13 @@ fn expectation(
         let mark = tape.len();
         for level in levels {
             let names: Vec<&str> = level.parameters.iter().map(|&at| model.parameters[at].name.as_str()).collect();
-            surrogate.check_order(&names, *level.orders.end())?;
+            surrogate.check_order(&names, level.top)?;
             let wrt: Vec<Var<'_, f64>> =
                 names.iter().map(|name| surrogate.parameter(name)).collect::<GraphResult<_>>()?;
             for number in 0..DIRECTIONS {
                 let direction = direction(model, &level.parameters, number);
                 let mut derivative = surrogate.value();
-                for _ in 1..=*level.orders.end() {
+                for _ in 1..=level.top {
                     let slopes = tape.gradients(derivative, &wrt)?;
                     derivative = tape.constant(0.0);
                     for (slope, &at) in slopes.into_iter().zip(&level.parameters) {
@@ -341,11 +356,17 @@ fn expectation(
                 tape.truncate(mark);
             }
         }
+        not_finite.set(results.iter().position(|result| !result.is_finite()));
         Ok(results)
     };
     let oracle = Oracle::new().max_outcomes(settings.max_outcomes).nodes(2);
     match oracle.expectation(run) {
         Ok(moments) => Ok(moments.mean),
+        Err(CheckError::NotFinite { what, found }) => {
+            let quantity = not_finite.get().and_then(|at: usize| quantities.get(at));
+            let (what, expected) = quantity.map_or((what, f64::NAN), |it| (it.what.clone(), it.expected));
+            Err(failed(FailureKind::NotFinite, what, expected, found))
+        }
         Err(error) => Err(ended(error)),
     }
 }
@@ -356,7 +377,6 @@ fn ended(error: CheckError) -> End {
         CheckError::Tape(error) => End::Refused(error.to_string()),
         CheckError::TooManyOutcomes { .. } => End::Other(Verdict::TooLarge),
         CheckError::Noise { .. } => End::Other(Verdict::NotEnumerable),
-        CheckError::NotFinite { what, found } => failed(FailureKind::NotFinite, what, f64::NAN, found),
         other => failed(FailureKind::Oracle, other.to_string(), f64::NAN, f64::NAN),
     }
 }
