@@ -17,6 +17,7 @@ mod credit;
 mod degrees;
 mod drawing;
 mod error;
+mod finite;
 mod gradients;
 mod graph;
 mod group;

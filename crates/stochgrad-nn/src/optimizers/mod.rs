@@ -90,7 +90,7 @@ fn gradient<'a, F: Real>(gradients: &'a Gradients<F>, name: &str) -> NnResult<&'
 }
 
 /// Checks that every parameter has a gradient of its shape, with numbers that the optimiser can use: all of them at once by
-/// `all_usable`, one by one where that says no.
+/// `all_usable`, one by one where that says no, unless their squares are known to be finite.
 fn check_gradients<F: Real>(
     parameters: &Parameters<F>,
     gradients: &Gradients<F>,
@@ -106,7 +106,8 @@ fn check_gradients<F: Real>(
                 "differentiate the graph that these parameters were put on",
             ));
         }
-        if !all_usable(gradient.as_slice())
+        if !gradients.squares_are_finite()
+            && !all_usable(gradient.as_slice())
             && let Some(position) = gradient.as_slice().iter().position(|&g| !usable(g))
         {
             return Err(refused(
