@@ -118,6 +118,7 @@ pub(crate) fn joint_probabilities<'t, F: Real>(
         return Err(DistributionError::Unsupported { distribution: distribution.name(), problem });
     };
     let event = distribution.event_shape();
+    tape.check_memory("the joint states of a node", &[], total.saturating_mul(event.numel()))?;
     let each = tape.plate("states", states, PlateKind::Enumerated, &[]);
     let alone = tape.constant_on(&[each], element_values(&support, states, elements, &event));
     let chances = distribution.probability_each(alone).reshape([elements]).plate_to_event(each);
@@ -145,6 +146,7 @@ pub(crate) fn enumerate<'t, F: Real>(
     };
     let tape = context.tape();
     let event = distribution.event_shape();
+    tape.check_memory("the joint states of a node", &[], total.saturating_mul(event.numel()))?;
     let plate = context.plate(total, PlateKind::Enumerated)?;
     let value = tape.constant_on(&[plate], joint_values(&support, states, elements, total, &event));
     let weights = if elements == 1 {

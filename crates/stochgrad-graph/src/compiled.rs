@@ -2,13 +2,14 @@
 
 use crate::address::Seed;
 use crate::error::{GraphError, GraphResult};
+use crate::finite::{AUXILIARY, UPDATE, cost_in_words, gradient_in_words};
 use crate::gradients::Gradients;
 use crate::graph::Graph;
 use crate::ledger::Ledger;
 use crate::method::Apply;
 use crate::surrogate::Builder;
 use std::ops::Range;
-use stochgrad_tape::{NoiseSeed, Program, Var};
+use stochgrad_tape::{NoiseSeed, Program, TapeError, Var};
 use stochgrad_tensor::{Real, Tensor};
 
 /// A graph with its gradients, ready to run again with other parameters, other data and other noise.
@@ -19,7 +20,7 @@ use stochgrad_tensor::{Real, Tensor};
 ///
 /// What must be the same in each run: the shapes, and the operations recorded. A model that branches on a value, or a method that works
 /// on the host (a reservoir, replays of members that meet, generators of random numbers inside a distribution), cannot be compiled, and
-/// [`Graph::compile`] says so. Parameters of distributions are not checked at each run; a cost that is NaN is an error. So is a random value outside the support of
+/// [`Graph::compile`] says so. Parameters of distributions are not checked at each run; a gradient or an estimate that is NaN or infinite is an error. So is a random value outside the support of
 /// a law whose density was recorded without one: the gradients were made for a density that does not jump.
 ///
 /// ```
@@ -47,10 +48,10 @@ pub struct CompiledGraph<F: Real> {
     program: Program<F>,
     /// The names of the inputs: parameters, then data.
     inputs: Vec<String>,
-    /// Where the costs are recorded, for errors.
-    costs: Vec<&'static std::panic::Location<'static>>,
     /// The outputs that each update is made of.
     updates: Vec<Range<usize>>,
+    /// The first output that is a gradient of an auxiliary loss.
+    losses: usize,
     gradients: Gradients<F>,
     /// Stands where values were given back.
     nothing: Tensor<F>,
@@ -75,13 +76,13 @@ impl<F: Real> Graph<'_, F> {
         let built = Builder::new(self, &state)?.build()?;
         let ledger = Ledger::new(self, &state, &built.paths, end)?;
         let wrt: Vec<Var<'_, F>> = state.parameters.iter().map(|parameter| parameter.var).collect();
-        let mut outputs = tape.gradients(built.surrogate, &wrt)?;
-        let estimates = built.estimates.iter().map(|(name, estimate)| (name.clone(), *estimate));
-        let mut costs = Vec::new();
-        for (name, estimate) in estimates {
+        // An infinite estimate is reported before the gradients that it spoils.
+        let (mut costs, mut outputs) = (Vec::new(), Vec::new());
+        for (name, estimate) in built.estimates {
             costs.push((name, F::NAN));
             outputs.push(estimate);
         }
+        outputs.extend(tape.gradients(built.surrogate, &wrt)?);
         let mut ranges = Vec::new();
         let mut applies: Vec<Apply<F>> = Vec::new();
         let mut add = |values: &[Var<'_, F>], apply| {
@@ -92,6 +93,7 @@ impl<F: Real> Graph<'_, F> {
             add(&update.inputs, update.apply);
             outputs.extend(update.inputs);
         }
+        let losses = outputs.len();
         for loss in built.auxiliary {
             let gradients = tape.gradients(loss.loss, &loss.parameters)?;
             add(&gradients, loss.apply);
@@ -118,7 +120,8 @@ impl<F: Real> Graph<'_, F> {
             inputs.push(name.clone());
             leaves.push(*var);
         }
-        let program = tape.compile(&leaves, &outputs)?;
+        let mut program = tape.compile(&leaves, &outputs)?;
+        program.require_finite(0..outputs.len());
         let nothing = Tensor::scalar(F::ZERO);
         let names = state.parameters.iter().map(|parameter| parameter.name.clone());
         let gradients = Gradients {
@@ -130,9 +133,9 @@ impl<F: Real> Graph<'_, F> {
                 .zip(applies)
                 .map(|(range, apply)| (vec![nothing.clone(); range.len()], apply))
                 .collect(),
+            squares_are_finite: false,
         };
-        let costs = state.costs.iter().map(|cost| cost.at).collect();
-        Ok(CompiledGraph { program, inputs, costs, updates, gradients, nothing })
+        Ok(CompiledGraph { program, inputs, updates, losses, gradients, nothing })
     }
 }
 
@@ -162,7 +165,8 @@ impl<F: Real> CompiledGraph<F> {
     /// Runs with the inputs that were set, which must be set again for the next run, and the noise of a seed and step.
     ///
     /// # Errors
-    /// If an input was not set, a cost is NaN, or an operation fails on these values.
+    /// If an input was not set, an operation fails on these values, or a gradient or the estimate of a cost is NaN or infinite: the error names
+    /// the operation that first produced it.
     #[track_caller]
     pub fn run(&mut self, seed: Seed) -> GraphResult<&mut Gradients<F>> {
         let Self { program, gradients, nothing, .. } = self;
@@ -171,18 +175,28 @@ impl<F: Real> CompiledGraph<F> {
             // The buffers are the program's again.
             value.clone_from(nothing);
         }
-        program.run(NoiseSeed { seed: seed.seed, step: seed.step })?;
-        let parameters = gradients.gradients.len();
+        let (costs, parameters) = (gradients.costs.len(), gradients.gradients.len());
+        let names = &self.inputs;
+        let in_words = |output: usize| match output {
+            _ if output < costs => cost_in_words(&gradients.costs[output].0),
+            _ if output < costs + parameters => gradient_in_words(&names[output - costs]),
+            _ if output < self.losses => UPDATE.into(),
+            _ => AUXILIARY.into(),
+        };
+        program.run(NoiseSeed { seed: seed.seed, step: seed.step }).map_err(|error| match error {
+            TapeError::NotFinite { output, value, position, origin } => {
+                GraphError::NotFinite { what: in_words(output), value, position, origin }
+            }
+            error => error.into(),
+        })?;
+        gradients.squares_are_finite = program.squares_are_finite();
         for (output, name) in self.inputs[..parameters].iter().enumerate() {
             if let Some(gradient) = gradients.gradients.get_mut(name) {
-                *gradient = program.output(output).clone();
+                *gradient = program.output(costs + output).clone();
             }
         }
-        for (index, (name, value)) in gradients.costs.iter_mut().enumerate() {
-            *value = program.output(parameters + index).as_slice().first().copied().unwrap_or(F::NAN);
-            if value.is_nan() {
-                return Err(GraphError::CostNan { name: name.clone(), position: 0, at: self.costs[index] });
-            }
+        for (index, (_, value)) in gradients.costs.iter_mut().enumerate() {
+            *value = program.output(index).as_slice().first().copied().unwrap_or(F::NAN);
         }
         for ((values, _), range) in gradients.updates.iter_mut().zip(&self.updates) {
             for (value, output) in values.iter_mut().zip(range.clone()) {

@@ -149,20 +149,24 @@ fn add<'t, F: Real>(sum: Var<'t, F>, left: Split<'t, F>, right: Split<'t, F>) ->
 
 /// The position of the first NaN of a cost that no weight of 0 takes away.
 pub(crate) fn first_nan<F: Real>(value: Var<'_, F>) -> GraphResult<Option<usize>> {
-    let position = |value: Var<'_, F>| Ok(value.inspect()?.as_slice().iter().position(|x| x.is_nan()));
-    let found = position(value)?;
-    if found.is_none() {
+    let nan = |x: &F| x.is_nan();
+    let members = value.inspect()?;
+    if !members.as_slice().iter().any(nan) {
         return Ok(None);
     }
     let tape = value.tape();
     let mark = tape.len();
+    // Weights on other plates than those of the cost vary with what the cost lacks: some member is there.
     let mut kept = value;
     for plate in value.plates() {
         if let Weights::Given { id, .. } = tape.weights(plate) {
-            kept = kept.zip(Zip::Weigh, tape.var(id)?);
+            let weights = tape.var(id)?;
+            if weights.plates().iter().all(|plate| value.plates().contains(plate)) {
+                kept = kept.zip(Zip::Weigh, weights);
+            }
         }
     }
-    let found = position(kept);
+    let kept = kept.inspect();
     tape.truncate(mark);
-    found
+    Ok(kept?.as_slice().iter().position(nan))
 }

@@ -3,7 +3,7 @@
 use crate::guarantee::Order;
 use std::panic::Location;
 use stochgrad_distributions::DistributionError;
-use stochgrad_tape::TapeError;
+use stochgrad_tape::{Origin, TapeError};
 use stochgrad_tensor::{Shape, TensorError};
 
 /// The result of a fallible operation on a graph.
@@ -72,15 +72,29 @@ pub enum GraphError {
     },
     /// A cost that is NaN.
     #[error(
-        "cost \"{name}\" is NaN at position {position} ({at}); look for the operation that made it, or clamp its operand"
+        "cost \"{name}\" is NaN at position {position} ({at}){}", .origin.as_ref().map_or(String::new(), |origin| format!(": {origin}"))
     )]
     CostNan {
         /// The cost.
         name: String,
         /// The position of the first NaN.
         position: usize,
+        /// The operation that first produced it, and what to try.
+        origin: Option<Box<Origin>>,
         /// Where it was recorded.
         at: &'static Location<'static>,
+    },
+    /// A gradient, or the estimate of a cost, that is NaN or infinite.
+    #[error("{what} is {value} at position {position}{}", .origin.as_ref().map_or(String::new(), |origin| format!(": {origin}")))]
+    NotFinite {
+        /// What is not finite, in words: the gradient with respect to a parameter, the estimate of a cost.
+        what: String,
+        /// NaN, ∞ or −∞.
+        value: &'static str,
+        /// The first position, counted through all axes.
+        position: usize,
+        /// The first operation that produced it, with its place, and what to try.
+        origin: Option<Box<Origin>>,
     },
     /// A plate without members.
     #[error("plate \"{name}\" has no members ({at}); it needs at least one")]

@@ -1,6 +1,9 @@
 //! Gradients of a recorded graph, of the first and of higher orders.
 
 use crate::error::{GraphError, GraphResult};
+use crate::finite::{
+    AUXILIARY, UPDATE, check_gradients, check_recorded, cost_in_words, first_not_finite, gradient_in_words,
+};
 use crate::graph::{Graph, State};
 use crate::guarantee::Guarantee;
 use crate::ledger::Ledger;
@@ -17,6 +20,7 @@ pub struct Gradients<F: Real> {
     pub(crate) ledger: Ledger,
     /// What changes the state of methods, and the values that it is made of.
     pub(crate) updates: Vec<(Vec<Tensor<F>>, Apply<F>)>,
+    pub(crate) squares_are_finite: bool,
 }
 
 impl<F: Real> Gradients<F> {
@@ -33,9 +37,15 @@ impl<F: Real> Gradients<F> {
         self.gradients.iter().map(|(name, gradient)| (name.as_str(), gradient))
     }
 
-    /// The gradients, for changes before they are used, such as clipping.
+    /// The gradients, for changes before they are used, such as clipping. They are finite; what they are changed to is not checked.
     pub fn iter_mut(&mut self) -> impl Iterator<Item = (&str, &mut Tensor<F>)> {
+        self.squares_are_finite = false;
         self.gradients.iter_mut().map(|(name, gradient)| (name.as_str(), gradient))
+    }
+
+    /// Whether all gradients and their squares are known to be finite: they were when they were made, and have not been changed since.
+    pub fn squares_are_finite(&self) -> bool {
+        self.squares_are_finite
     }
 
     /// The estimate of an expected cost.
@@ -177,17 +187,19 @@ impl<'t, F: Real> Surrogate<'t, F> {
     /// The gradients by some parameters, recorded on the tape.
     ///
     /// # Errors
-    /// For unknown names, and methods without a valid first derivative.
+    /// For unknown names, and methods without a valid first derivative; a derivative that is NaN or infinite.
     pub fn gradient(&self, parameters: &[&str]) -> GraphResult<Vec<Var<'t, F>>> {
         self.check_order(parameters, 1)?;
         let wrt: Vec<Var<'t, F>> = parameters.iter().map(|name| self.parameter(name)).collect::<Result<_, _>>()?;
-        Ok(self.value.tape().gradients(self.value, &wrt)?)
+        let gradients = self.value.tape().gradients(self.value, &wrt)?;
+        check_recorded(&gradients, |index| gradient_in_words(parameters[index]))?;
+        Ok(gradients)
     }
 
     /// The derivative of an order along a direction: `dⁿ/dεⁿ E[cost(θ + ε v)]`, for directions `v` of some parameters.
     ///
     /// # Errors
-    /// For unknown names, directions that do not fit, and orders above what is guaranteed.
+    /// For unknown names, directions that do not fit, and orders above what is guaranteed; a derivative that is NaN or infinite.
     pub fn directional(&self, directions: &[(&str, Tensor<F>)], order: usize) -> GraphResult<Var<'t, F>> {
         let names: Vec<&str> = directions.iter().map(|(name, _)| *name).collect();
         self.check_order(&names, order)?;
@@ -202,6 +214,7 @@ impl<'t, F: Real> Surrogate<'t, F> {
             }
         }
         tape.check()?;
+        check_recorded(&[derivative], |_| format!("the derivative of order {order} along the directions"))?;
         Ok(derivative)
     }
 
@@ -215,13 +228,34 @@ impl<'t, F: Real> Surrogate<'t, F> {
         let tape = self.value.tape();
         let wrt: Vec<Var<'t, F>> = names.iter().map(|name| self.parameter(name)).collect::<Result<_, _>>()?;
         let along: Vec<Var<'t, F>> = directions.iter().map(|(_, direction)| tape.constant(direction)).collect();
-        Ok(tape.hessian_vector_product(self.value, &wrt, &along)?)
+        let products = tape.hessian_vector_product(self.value, &wrt, &along)?;
+        if products.iter().any(|product| first_not_finite(product).0.is_some()) {
+            let mark = tape.len();
+            let result = self.check_product(&names, &wrt, &along);
+            tape.truncate(mark);
+            result?;
+        }
+        Ok(products)
+    }
+
+    /// The product of the Hessian with a direction, recorded, so that the operation that produced what is not finite can be found.
+    fn check_product(&self, names: &[&str], wrt: &[Var<'t, F>], along: &[Var<'t, F>]) -> GraphResult<()> {
+        let tape = self.value.tape();
+        let mut slope = tape.constant(0.0);
+        for (gradient, direction) in tape.gradients(self.value, wrt)?.into_iter().zip(along) {
+            let product = (gradient * *direction).sum();
+            slope = slope + product.plates().iter().fold(product, |product, &plate| product.sum_over(plate));
+        }
+        let name = |index: usize| {
+            format!("the product of the Hessian with a direction, with respect to \"{}\",", names[index])
+        };
+        check_recorded(&tape.gradients(slope, wrt)?, name)
     }
 
     /// The Hessian of the expected cost by one parameter, as a square matrix over its elements.
     ///
     /// # Errors
-    /// For an unknown name, and methods without a valid second derivative.
+    /// For an unknown name, and methods without a valid second derivative; a derivative that is NaN or infinite.
     pub fn hessian(&self, parameter: &str) -> GraphResult<Tensor<F>> {
         let var = self.parameter(parameter)?;
         let (shape, count) = (var.shape(), var.shape().numel());
@@ -241,7 +275,8 @@ impl<'t, F: Real> Graph<'t, F> {
     /// was, so this can be repeated.
     ///
     /// # Errors
-    /// For earlier errors on the tape, and methods that must not be used where they were.
+    /// For earlier errors on the tape, and methods that must not be used where they were; for a gradient or an estimate that is NaN or
+    /// infinite: the error names the operation that first produced it.
     pub fn backward(&self) -> GraphResult<Gradients<F>> {
         let tape = self.tape();
         let mark = tape.len();
@@ -257,14 +292,22 @@ impl<'t, F: Real> Graph<'t, F> {
         let built = Builder::new(self, &state)?.build()?;
         let ledger = Ledger::new(self, &state, &built.paths, end)?;
         let wrt: Vec<Var<'_, F>> = state.parameters.iter().map(|parameter| parameter.var).collect();
+        for (name, estimate) in &built.estimates {
+            check_recorded(&[*estimate], |_| cost_in_words(name))?;
+        }
         let tensors = tape.backward_all(built.surrogate, &wrt)?;
+        let named = |index: usize| gradient_in_words(&state.parameters[index].name);
+        let squares_are_finite = check_gradients(&tensors, built.surrogate, &wrt, named)?;
         let mut updates = Vec::new();
         for update in built.updates {
+            check_recorded(&update.inputs, |_| UPDATE.into())?;
             let values = update.inputs.iter().map(|input| input.inspect()).collect::<Result<_, _>>()?;
             updates.push((values, update.apply));
         }
         for loss in built.auxiliary {
-            updates.push((tape.backward_all(loss.loss, &loss.parameters)?, loss.apply));
+            let gradients = tape.backward_all(loss.loss, &loss.parameters)?;
+            check_gradients(&gradients, loss.loss, &loss.parameters, |_| AUXILIARY.into())?;
+            updates.push((gradients, loss.apply));
         }
         let mut costs = Vec::new();
         for (name, estimate) in built.estimates {
@@ -272,7 +315,7 @@ impl<'t, F: Real> Graph<'t, F> {
             costs.push((name, value.as_slice().first().copied().unwrap_or(F::NAN)));
         }
         let names = state.parameters.iter().map(|parameter| parameter.name.clone());
-        Ok(Gradients { gradients: names.zip(tensors).collect(), costs, ledger, updates })
+        Ok(Gradients { gradients: names.zip(tensors).collect(), costs, ledger, updates, squares_are_finite })
     }
 
     /// The surrogate on the tape, for derivatives of any order.

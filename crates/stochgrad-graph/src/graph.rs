@@ -98,7 +98,7 @@ impl<'t, F: Real> Graph<'t, F> {
     /// fallible call.
     #[track_caller]
     pub fn with_noise(tape: &'t Tape<F>, noise: Rc<dyn NoiseSource<F> + 't>) -> Self {
-        if tape.site_count() > 0 {
+        if !tape.begin_graph() || tape.site_count() > 0 {
             let message =
                 "this tape holds a graph already; make another tape, or take it cleared from Workspace::tape()".into();
             tape.fail(TapeError::Other { message, at: Location::caller() });
@@ -510,7 +510,8 @@ impl<'t, F: Real> Graph<'t, F> {
             return Err(GraphError::CostShape { name: name.into(), shape: value.shape(), plates, at });
         }
         if let Some(position) = first_nan(value)? {
-            return Err(GraphError::CostNan { name: name.into(), position, at });
+            let origin = self.tape.origin(value, position)?.map(Box::new);
+            return Err(GraphError::CostNan { name: name.into(), position, origin, at });
         }
         let parts: Vec<_> = peel(value)
             .into_iter()

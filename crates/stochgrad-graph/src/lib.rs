@@ -19,6 +19,7 @@ mod drawing;
 mod environment;
 mod environment_step;
 mod error;
+mod finite;
 mod gradients;
 mod graph;
 mod group;

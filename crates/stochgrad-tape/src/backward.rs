@@ -2,7 +2,7 @@
 
 use crate::gradient::full;
 use crate::mask::{Adjoint, Slope, plain};
-use crate::node::Id;
+use crate::node::{Id, Inputs};
 use crate::tape::{Scratch, Tape};
 use crate::var::Var;
 use crate::{TapeError, TapeResult};
@@ -172,7 +172,27 @@ impl<F: Real> Tape<F> {
         (depends, masks)
     }
 
+    /// Says which value the operations recorded from now on are the derivative of, and gives its operands.
+    fn begin_rule(&self, id: Id) -> Inputs {
+        let inner = &mut *self.inner.borrow_mut();
+        let node = &inner.nodes[id.index()];
+        inner.rule_of = id;
+        inner.located = Some(node.location);
+        node.inputs.clone()
+    }
+
     fn sweep<'t>(&'t self, output: Var<'t, F>, seed: Var<'t, F>, wrt: &[Var<'t, F>]) -> TapeResult<Vec<Var<'t, F>>> {
+        let before = {
+            let inner = self.inner.borrow();
+            (inner.located, inner.rule_of)
+        };
+        let result = self.swept(output, seed, wrt);
+        let inner = &mut *self.inner.borrow_mut();
+        (inner.located, inner.rule_of) = before;
+        result
+    }
+
+    fn swept<'t>(&'t self, output: Var<'t, F>, seed: Var<'t, F>, wrt: &[Var<'t, F>]) -> TapeResult<Vec<Var<'t, F>>> {
         let end = output.id.index() + 1;
         let (depends, masks) = self.dependents(wrt, end);
         let slopes = if masks { self.slopes_upstream(&depends) } else { Vec::new() };
@@ -189,7 +209,7 @@ impl<F: Real> Tape<F> {
                 continue;
             }
             let value = Var { tape: self, id: Id(index as u32) };
-            let inputs: SmallVec<[Id; 3]> = self.inner.borrow().nodes[index].inputs.clone();
+            let inputs = self.begin_rule(value.id);
             let wanted: SmallVec<[bool; 3]> =
                 inputs.iter().enumerate().map(|(i, id)| depends[id.index()] && self.passes(value.id, i)).collect();
             if wanted.contains(&true) {
@@ -222,6 +242,7 @@ impl<F: Real> Tape<F> {
             }
             holds.sweep(self);
         }
+        self.inner.borrow_mut().rule_of = Id::POISON;
         let finished: Vec<Var<'t, F>> = wrt
             .iter()
             .map(|&var| match adjoints.get(var.id.index()).copied().flatten() {
@@ -281,6 +302,8 @@ impl Holds {
             let slot = index as usize - scratch.base;
             if self.counts.get(slot).copied().unwrap_or(0) == 0 {
                 let node = &mut inner.nodes[index as usize];
+                inner.memory.live -= node.own_bytes();
+                node.owns = false;
                 let spent = std::mem::replace(&mut node.value, inner.placeholder.clone());
                 if node.pooled {
                     tape.pool.recycle(spent);

@@ -35,10 +35,6 @@ fn permuted<F: Real>(pool: &Pool<F>, value: &Tensor<F>, axes: &[usize]) -> Tenso
 }
 
 impl<F: Real> Inner<F> {
-    fn members(&self, plates: &[Plate]) -> usize {
-        plates.iter().map(|plate| self.plates[plate.index as usize].size).product()
-    }
-
     /// A stack of matrices, whose axes before the last belong to `plates`, as a value with its plates in order.
     fn disarranged(
         &self,

@@ -1,5 +1,6 @@
 //! What can go wrong on a tape.
 
+use crate::Origin;
 use std::panic::Location;
 use stochgrad_tensor::Shape;
 
@@ -61,6 +62,40 @@ pub enum TapeError {
         what: String,
         /// Where it was asked for.
         at: &'static Location<'static>,
+    },
+    /// A result that has no room in memory.
+    #[error(
+        "{op}: the result needs {elements} elements{plates}, which are {bytes} bytes beside the {live} that the tape holds, and the limit is {limit} \
+         ({at}); use fewer samples or states, let nodes share a plate of samples, take a method that draws one value, make the batch smaller, or \
+         raise the limit with set_memory_limit(bytes)"
+    )]
+    Memory {
+        /// The operation.
+        op: String,
+        /// How many elements the result has.
+        elements: usize,
+        /// The plates that it lies on, with their sizes, in words; empty if there are none.
+        plates: String,
+        /// The bytes of the result.
+        bytes: usize,
+        /// The bytes of the values on the tape.
+        live: usize,
+        /// The limit.
+        limit: usize,
+        /// Where it was asked for.
+        at: &'static Location<'static>,
+    },
+    /// An output of a program that must be finite and is not.
+    #[error("output {output} of a program is {value} at position {position}{}", .origin.as_ref().map_or(String::new(), |origin| format!(": {origin}")))]
+    NotFinite {
+        /// The output.
+        output: usize,
+        /// NaN, ∞ or −∞.
+        value: &'static str,
+        /// The first position, counted through all axes.
+        position: usize,
+        /// The first operation that produced it.
+        origin: Option<Box<Origin>>,
     },
     /// Something that a layer above the tape found wrong while it recorded operations.
     #[error("{message} ({at})")]

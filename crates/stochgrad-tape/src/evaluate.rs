@@ -71,7 +71,8 @@ impl<F: Real> Inner<F> {
         self.plates[plate.index as usize].size
     }
 
-    fn words(&self, plates: &[Plate]) -> String {
+    /// The plates in words, for messages.
+    pub(crate) fn words(&self, plates: &[Plate]) -> String {
         if plates.is_empty() {
             return String::new();
         }
@@ -203,6 +204,9 @@ impl<F: Real> Tape<F> {
             Op::Reduce(function, axes) => {
                 let axes: SmallVec<[usize; 4]> =
                     axes.iter().map(|&axis| inner.axis(first, axis)).collect::<Result<_, _>>()?;
+                if matches!(function, Reduce::Max | Reduce::Min) && axes.iter().any(|&axis| shape[axis] == 0) {
+                    return Err(inner.operand(first, "expected at least one element to choose from, got none"));
+                }
                 if axes.is_empty() {
                     first.value.clone()
                 } else {
@@ -218,8 +222,11 @@ impl<F: Real> Tape<F> {
                 let at = inner.axis(first, *axis)?;
                 if shape[at] == 0 {
                     return Err(
-                        inner.operand(first, format!("expected at least one element along axis {axis}, came none"))
+                        inner.operand(first, format!("expected at least one element along axis {axis}, got none"))
                     );
+                }
+                if first.value.as_slice().iter().fold(false, |any, x| any | x.is_nan()) {
+                    return Err(inner.operand(first, "expected numbers that can be compared, got NaN"));
                 }
                 reduce::argmax(pool, &first.value, at)
             }
@@ -340,7 +347,16 @@ impl<F: Real> Tape<F> {
                     if *uniforms.shape() == full { uniforms } else { reduce::expand(pool, &uniforms, &full) };
                 return Ok((layout::categories(pool, &table, &uniforms), common));
             }
-            Op::OneHot(classes) => layout::one_hot(pool, &first.value, *classes),
+            Op::OneHot(classes) => {
+                let fits = |x: &&F| {
+                    let x = x.to_f64();
+                    x >= 0.0 && x < *classes as f64 && x.fract() == 0.0
+                };
+                if let Some(bad) = first.value.as_slice().iter().find(|x| !fits(x)) {
+                    return Err(inner.operand(first, format!("expected whole positions below {classes}, got {bad}")));
+                }
+                layout::one_hot(pool, &first.value, *classes)
+            }
             Op::StopGradient | Op::Drawn | Op::Held => first.value.clone(),
             Op::MagicBox => map(pool, Map::OnesLike, &first.value),
             Op::StraightThrough => {

@@ -75,6 +75,11 @@ fn resized(shape: &Shape, axis: usize, to: usize) -> Shape {
     shape.iter().enumerate().map(|(at, &size)| if at == axis { to } else { size }).collect()
 }
 
+/// The derivative of the larger one of two values by the first: they share it equally where they tie.
+fn share<'t, F: Real>(x: Var<'t, F>, y: Var<'t, F>) -> Var<'t, F> {
+    x.zip(Zip::Share, y)
+}
+
 fn derivative_of_map<'t, F: Real>(map: Map, x: Var<'t, F>, y: Var<'t, F>, g: Var<'t, F>) -> Option<Var<'t, F>> {
     Some(match map {
         Map::Neg | Map::RsubScalar(_) => -g,
@@ -110,8 +115,8 @@ fn derivative_of_map<'t, F: Real>(map: Map, x: Var<'t, F>, y: Var<'t, F>, g: Var
         Map::Erf => g * (-x.square()).exp() * std::f64::consts::FRAC_2_SQRT_PI,
         Map::Lgamma => g * x.digamma(),
         Map::Polygamma(order) => g * x.polygamma(order + 1),
-        Map::MaxScalar(c) => g * (x - c).step(),
-        Map::MinScalar(c) => g * (c - x).step(),
+        Map::MaxScalar(c) => g * share(x, x.tape.filled(Shape::scalar(), F::from_f64(c))),
+        Map::MinScalar(c) => g * share(x.tape.filled(Shape::scalar(), F::from_f64(c)), x),
         Map::Clamp(low, high) => g * x.map(Map::Within(low, high)),
         _ => return None,
     })
@@ -165,8 +170,12 @@ impl<F: Real> Tape<F> {
                         let zero = self.filled(Shape::scalar(), F::ZERO);
                         smallvec![want(0, &|| down(x.zip(Zip::Keep, y).select(g, zero), x)), None]
                     }
-                    Zip::Maximum => smallvec![want(0, &|| down(g * x.ge(y), x)), want(1, &|| down(g * x.lt(y), y))],
-                    Zip::Minimum => smallvec![want(0, &|| down(g * x.le(y), x)), want(1, &|| down(g * x.gt(y), y))],
+                    Zip::Maximum => {
+                        smallvec![want(0, &|| down(g * share(x, y), x)), want(1, &|| down(g * share(y, x), y))]
+                    }
+                    Zip::Minimum => {
+                        smallvec![want(0, &|| down(g * share(y, x), x)), want(1, &|| down(g * share(x, y), y))]
+                    }
                     _ => Adjoints::new(),
                 }
             }

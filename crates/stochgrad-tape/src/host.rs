@@ -20,6 +20,10 @@ pub struct HostSource {
 }
 
 impl HostSource {
+    pub(crate) fn elements(&self) -> usize {
+        self.shape.numel()
+    }
+
     pub(crate) fn tensor<F: Real>(&self, pool: &Pool<F>) -> Tensor<F> {
         let mut value = pool.full(self.shape.clone(), F::ZERO);
         let numbers = value.make_mut();

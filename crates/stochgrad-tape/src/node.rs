@@ -29,10 +29,21 @@ pub(crate) struct Node<F: Real> {
     /// Whether the buffer of the value came from the pool. Buffers from outside are not kept for later: the pool of a
     /// workspace would grow with every step.
     pub(crate) pooled: bool,
+    /// Whether the value has a buffer that its operands have not.
+    pub(crate) owns: bool,
     pub(crate) plates: Plates,
     /// The stochastic sites that this value descends from.
     pub(crate) ancestors: SetId,
     pub(crate) location: &'static Location<'static>,
+    /// The value whose derivative rule recorded this, if one did.
+    pub(crate) rule_of: Id,
+}
+
+impl<F: Real> Node<F> {
+    /// The bytes of its own buffer.
+    pub(crate) fn own_bytes(&self) -> usize {
+        if self.owns { self.value.len() * size_of::<F>() } else { 0 }
+    }
 }
 
 /// A value that host code looked at, which makes what is recorded afterwards depend on it.

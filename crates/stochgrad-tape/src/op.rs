@@ -197,7 +197,13 @@ impl Op {
             },
             Op::Zip(zip) => match zip {
                 Zip::Maximum | Zip::Minimum => Kinked,
-                Zip::Greater | Zip::GreaterEqual | Zip::Less | Zip::LessEqual | Zip::Equal | Zip::NotEqual => Jump,
+                Zip::Greater
+                | Zip::GreaterEqual
+                | Zip::Less
+                | Zip::LessEqual
+                | Zip::Equal
+                | Zip::NotEqual
+                | Zip::Share => Jump,
                 Zip::Keep => Constant,
                 Zip::Hold if input == 1 => Constant,
                 _ => Smooth,

@@ -1,6 +1,7 @@
 //! The tape: storage of recorded operations, plates and ancestor sets.
 
 use crate::host::HostSource;
+use crate::memory::Memory;
 use crate::node::{HostRead, Id, Inputs, Node};
 use crate::noise::NoiseSeed;
 use crate::plate::{Plate, PlateEntry, PlateKind, Plates, Weights, merge};
@@ -40,9 +41,14 @@ pub(crate) struct Inner<F: Real> {
     pub(crate) closed: HashSet<SiteId>,
     pub(crate) located: Option<&'static Location<'static>>,
     pub(crate) scratch: Option<Scratch>,
+    /// The value whose derivative rule is being recorded.
+    pub(crate) rule_of: Id,
     /// Stands where a value was given back before its node was.
     pub(crate) placeholder: Tensor<F>,
     pub(crate) generation: u32,
+    pub(crate) memory: Memory,
+    /// Whether a graph was begun.
+    pub(crate) begun: bool,
 }
 
 /// Bookkeeping of a first-order backward pass, whose nodes are dropped as soon as nothing needs them.
@@ -105,8 +111,11 @@ impl<F: Real> Tape<F> {
             closed: HashSet::new(),
             located: None,
             scratch: None,
+            rule_of: Id::POISON,
             placeholder,
             generation,
+            memory: Memory::new(),
+            begun: false,
         };
         Tape { inner: RefCell::new(inner), pool }
     }
@@ -147,18 +156,20 @@ impl<F: Real> Tape<F> {
         inner.sites = 0;
         inner.closed.clear();
         inner.located = None;
+        inner.begun = false;
         inner.generation = inner.generation.wrapping_add(1);
     }
 
     /// Drops the operations recorded after the first `len`, for instance those of a surrogate that has been differentiated.
     /// Variables that point to them must not be used any more; they fail as variables of another tape do.
     pub fn truncate(&self, len: usize) {
-        let mut inner = self.inner.borrow_mut();
+        let inner = &mut *self.inner.borrow_mut();
         while inner.nodes.len() > len {
-            if let Some(node) = inner.nodes.pop()
-                && node.pooled
-            {
-                self.pool.recycle(node.value);
+            if let Some(node) = inner.nodes.pop() {
+                inner.memory.live -= node.own_bytes();
+                if node.pooled {
+                    self.pool.recycle(node.value);
+                }
             }
         }
     }
@@ -234,16 +245,21 @@ impl<F: Real> Tape<F> {
     ) -> Id {
         let inner = &mut *self.inner.borrow_mut();
         let mut ancestors = inner.control;
+        let mut owns = true;
         for &input in &inputs {
             let node = &inner.nodes[input.index()];
-            pooled &= node.pooled || !node.value.shares_buffer_with(&value);
+            let shared = node.value.shares_buffer_with(&value);
+            owns &= !shared;
+            pooled &= node.pooled || !shared;
             ancestors = inner.sets.union(ancestors, node.ancestors);
         }
         if let Op::Sample(site) = op {
             ancestors = inner.sets.insert(ancestors, site);
         }
         let location = inner.located.unwrap_or(location);
-        let node = Node { op, inputs, value, pooled, plates, ancestors, location };
+        let rule_of = inner.rule_of;
+        let node = Node { op, inputs, value, pooled, owns, plates, ancestors, location, rule_of };
+        inner.memory.live += node.own_bytes();
         if let Some(scratch) = &mut inner.scratch {
             let slot = scratch.free.pop();
             let index = slot.unwrap_or(inner.nodes.len() as u32);
@@ -265,6 +281,9 @@ impl<F: Real> Tape<F> {
         let len = self.len();
         if inputs.iter().any(|id| id.index() >= len) {
             return self.fail(TapeError::Foreign { what: "a variable".into(), at: location }).id;
+        }
+        if let Err(error) = self.check_room(&op, inputs, location) {
+            return self.fail(error).id;
         }
         match self.evaluate(&op, inputs) {
             Ok((value, plates)) => {
@@ -291,6 +310,11 @@ impl<F: Real> Tape<F> {
             Ok(ids) => Var { tape: self, id: self.apply(Op::Custom(number), &ids, location) },
             Err(error) => self.fail(error),
         }
+    }
+
+    /// Says that a graph begins on this tape, which holds one at most: gives whether it is the first since the tape was made or cleared.
+    pub fn begin_graph(&self) -> bool {
+        !std::mem::replace(&mut self.inner.borrow_mut().begun, true)
     }
 
     /// A new stochastic site.
@@ -573,6 +597,11 @@ impl<F: Real> Workspace<F> {
     /// A workspace whose kernels may use several threads.
     pub fn with_threads(threads: usize) -> Self {
         Workspace { tape: Tape::with_threads(threads) }
+    }
+
+    /// The largest number of bytes that the values of a recording may take; see [`Tape::set_memory_limit`].
+    pub fn set_memory_limit(&mut self, bytes: usize) {
+        self.tape.set_memory_limit(bytes);
     }
 
     /// The tape, cleared.

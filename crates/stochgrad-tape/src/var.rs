@@ -116,9 +116,9 @@ impl<'t, F: Real> Var<'t, F> {
     zips! {
         /// `xʸ` for `x ≥ 0`.
         pow => Zip::Pow;
-        /// The larger of the two.
+        /// The larger of the two. Where they tie, each has half of the derivative.
         maximum => Zip::Maximum;
-        /// The smaller of the two.
+        /// The smaller of the two. Where they tie, each has half of the derivative.
         minimum => Zip::Minimum;
         /// 1 where the first is greater, else 0.
         gt => Zip::Greater;
@@ -177,8 +177,46 @@ impl<'t, F: Real> Var<'t, F> {
         (0..self.shape().len()).collect()
     }
 
-    fn event_axis(self, axis: isize) -> usize {
-        if axis < 0 { (self.shape().len() as isize + axis).max(-1) as usize } else { axis as usize }
+    /// The position of an event axis, counted from the left; `None` if there is no such axis.
+    fn event_axis(self, axis: isize) -> Option<usize> {
+        let rank = self.shape().len();
+        let at = if axis < 0 { rank.checked_sub(axis.unsigned_abs())? } else { axis.unsigned_abs() };
+        (at < rank).then_some(at)
+    }
+
+    /// Applies an operation along an event axis.
+    #[track_caller]
+    fn along(self, what: &str, axis: isize, others: &[Self], op: impl FnOnce(usize) -> Op) -> Self {
+        match self.event_axis(axis) {
+            Some(at) => self.apply_with(op(at), others),
+            None => self.no_axis(what, axis),
+        }
+    }
+
+    /// The error of an axis that there is not.
+    #[track_caller]
+    fn no_axis(self, what: &str, axis: isize) -> Self {
+        let rank = self.shape().len();
+        let known = match rank {
+            0 => "no axis, since there are no event axes".into(),
+            _ => format!("an event axis from 0 to {}, or from -{rank} to -1", rank - 1),
+        };
+        self.refuse(what, format!("expected {known}, got axis {axis}"))
+    }
+
+    /// Records that an operation cannot take this operand.
+    #[track_caller]
+    fn refuse(self, what: &str, problem: String) -> Self {
+        if self.is_poisoned() {
+            return self;
+        }
+        self.tape.fail(TapeError::Operand {
+            op: what.into(),
+            problem,
+            shape: self.shape(),
+            plates: self.plates_in_words(),
+            at: Location::caller(),
+        })
     }
 
     /// The sum over all event axes.
@@ -190,7 +228,7 @@ impl<'t, F: Real> Var<'t, F> {
     /// The sum along one event axis, which it removes.
     #[track_caller]
     pub fn sum_axis(self, axis: isize) -> Self {
-        self.apply(Op::Reduce(Reduce::Sum, Axes::from_slice(&[self.event_axis(axis)])))
+        self.along("sum_axis", axis, &[], |at| Op::Reduce(Reduce::Sum, Axes::from_slice(&[at])))
     }
 
     /// The sum over the last `count` event axes.
@@ -210,14 +248,15 @@ impl<'t, F: Real> Var<'t, F> {
     /// The average along one event axis, which it removes.
     #[track_caller]
     pub fn mean_axis(self, axis: isize) -> Self {
-        let count = self.shape().get(self.event_axis(axis)).copied().unwrap_or(1);
+        let Some(at) = self.event_axis(axis) else { return self.no_axis("mean_axis", axis) };
+        let count = self.shape()[at];
         self.sum_axis(axis) * (1.0 / count as f64)
     }
 
-    /// The largest element along an event axis, which it removes.
+    /// The largest element along an event axis, which it removes. The axis must have elements.
     #[track_caller]
     pub fn max_axis(self, axis: isize) -> Self {
-        self.apply(Op::Reduce(Reduce::Max, Axes::from_slice(&[self.event_axis(axis)])))
+        self.along("max_axis", axis, &[], |at| Op::Reduce(Reduce::Max, Axes::from_slice(&[at])))
     }
 
     /// The largest of all elements.
@@ -229,25 +268,25 @@ impl<'t, F: Real> Var<'t, F> {
     /// `ln Σ exp(x)` along an event axis, which it removes.
     #[track_caller]
     pub fn logsumexp(self, axis: isize) -> Self {
-        self.apply(Op::Reduce(Reduce::LogSumExp, Axes::from_slice(&[self.event_axis(axis)])))
+        self.along("logsumexp", axis, &[], |at| Op::Reduce(Reduce::LogSumExp, Axes::from_slice(&[at])))
     }
 
     /// Softmax along an event axis.
     #[track_caller]
     pub fn softmax(self, axis: isize) -> Self {
-        self.apply(Op::Softmax(self.event_axis(axis)))
+        self.along("softmax", axis, &[], Op::Softmax)
     }
 
     /// The logarithm of the softmax along an event axis.
     #[track_caller]
     pub fn log_softmax(self, axis: isize) -> Self {
-        self.apply(Op::LogSoftmax(self.event_axis(axis)))
+        self.along("log_softmax", axis, &[], Op::LogSoftmax)
     }
 
     /// The running sum along an event axis.
     #[track_caller]
     pub fn cumsum(self, axis: isize) -> Self {
-        self.apply(Op::CumulativeSum { axis: self.event_axis(axis), reverse: false })
+        self.along("cumsum", axis, &[], |axis| Op::CumulativeSum { axis, reverse: false })
     }
 
     /// Draws from the categories along the last event axis, whose probabilities (or positive multiples of them) this holds:
@@ -260,7 +299,7 @@ impl<'t, F: Real> Var<'t, F> {
     /// The position of the largest element along an event axis, which it removes.
     #[track_caller]
     pub fn argmax(self, axis: isize) -> Self {
-        self.apply(Op::Argmax(self.event_axis(axis)))
+        self.along("argmax", axis, &[], Op::Argmax)
     }
 }
 
@@ -317,17 +356,16 @@ impl<'t, F: Real> Var<'t, F> {
     /// A range of positions along an event axis.
     #[track_caller]
     pub fn slice(self, axis: isize, range: std::ops::Range<usize>) -> Self {
-        self.apply(Op::Slice {
-            axis: self.event_axis(axis),
-            start: range.start,
-            len: range.end.saturating_sub(range.start),
-        })
+        let Some(len) = range.end.checked_sub(range.start) else {
+            return self.refuse("slice", format!("expected a range that does not end before it starts, got {range:?}"));
+        };
+        self.along("slice", axis, &[], |axis| Op::Slice { axis, start: range.start, len })
     }
 
     /// One position along an event axis, which it removes.
     #[track_caller]
     pub fn index(self, axis: isize, position: usize) -> Self {
-        let at = self.event_axis(axis);
+        let Some(at) = self.event_axis(axis) else { return self.no_axis("index", axis) };
         let one = self.slice(axis, position..position.saturating_add(1));
         let kept: Shape =
             one.shape().iter().enumerate().filter(|(axis, _)| *axis != at).map(|(_, &size)| size).collect();
@@ -337,16 +375,16 @@ impl<'t, F: Real> Var<'t, F> {
     /// Chosen positions along an event axis.
     #[track_caller]
     pub fn index_select(self, axis: isize, indices: &[usize]) -> Self {
-        self.apply(Op::IndexSelect(self.event_axis(axis), Arc::from(indices)))
+        self.along("index_select", axis, &[], |at| Op::IndexSelect(at, Arc::from(indices)))
     }
 
     /// Elements at the whole positions that `index` holds, along an event axis; `index` has the same event rank.
     #[track_caller]
     pub fn gather(self, axis: isize, index: Self) -> Self {
-        self.apply_with(Op::Gather(self.event_axis(axis)), &[index])
+        self.along("gather", axis, &[index], Op::Gather)
     }
 
-    /// A new last axis with a 1 at the position that each element names.
+    /// A new last axis with a 1 at the position that each element names: whole numbers below `classes`.
     #[track_caller]
     pub fn one_hot(self, classes: usize) -> Self {
         self.apply(Op::OneHot(classes))
@@ -356,8 +394,12 @@ impl<'t, F: Real> Var<'t, F> {
     #[track_caller]
     pub fn unsqueeze(self, axis: isize) -> Self {
         let shape = self.shape();
-        let at =
-            if axis < 0 { (shape.len() as isize + 1 + axis).max(0) as usize } else { (axis as usize).min(shape.len()) };
+        let at = if axis < 0 { (shape.len() + 1).checked_sub(axis.unsigned_abs()) } else { Some(axis.unsigned_abs()) };
+        let Some(at) = at.filter(|&at| at <= shape.len()) else {
+            let rank = shape.len();
+            let problem = format!("expected a place from 0 to {rank}, or from -{} to -1, got axis {axis}", rank + 1);
+            return self.refuse("unsqueeze", problem);
+        };
         let wide: Shape = shape[..at].iter().chain([&1]).chain(&shape[at..]).copied().collect();
         self.reshape(wide)
     }
@@ -383,10 +425,10 @@ impl<'t, F: Real> Var<'t, F> {
     pub fn concat(vars: &[Self], axis: isize) -> TapeResult<Self> {
         match vars {
             [] => Err(TapeError::Other {
-                message: "concat: expected at least one value, came none".into(),
+                message: "concat: expected at least one value, got none".into(),
                 at: Location::caller(),
             }),
-            [first, rest @ ..] => Ok(first.apply_with(Op::Concat(first.event_axis(axis)), rest)),
+            [first, rest @ ..] => Ok(first.along("concat", axis, rest, Op::Concat)),
         }
     }
 
@@ -683,6 +725,34 @@ impl<'t, F: Real> Var<'t, F> {
     }
 }
 
+/// A plain number that can stand on the right of an operator, whatever the precision of the variable: `f64`, which literals are, and `f32`. On the
+/// left of an operator stands `f64`.
+///
+/// ```
+/// use stochgrad_tape::Tape;
+///
+/// let tape = Tape::<f32>::new();
+/// let (x, scale) = (tape.parameter([1.0, 2.0]), 0.5_f32);
+/// let y = (x * scale + 1.0).square() * (1.0 - x).exp();
+/// assert_eq!(y.shape(), [2].into());
+/// ```
+pub trait Number: Copy {
+    /// The number in double precision.
+    fn to_f64(self) -> f64;
+}
+
+impl Number for f64 {
+    fn to_f64(self) -> f64 {
+        self
+    }
+}
+
+impl Number for f32 {
+    fn to_f64(self) -> f64 {
+        self.into()
+    }
+}
+
 macro_rules! operators {
     ($($trait:ident, $method:ident, $zip:expr, $right:expr, $left:expr;)*) => {$(
         impl<'t, F: Real> std::ops::$trait for Var<'t, F> {
@@ -693,19 +763,11 @@ macro_rules! operators {
             }
         }
 
-        impl<'t, F: Real> std::ops::$trait<f64> for Var<'t, F> {
+        impl<'t, F: Real, N: Number> std::ops::$trait<N> for Var<'t, F> {
             type Output = Var<'t, F>;
             #[track_caller]
-            fn $method(self, number: f64) -> Self {
-                self.map($right(number))
-            }
-        }
-
-        impl<'t> std::ops::$trait<f32> for Var<'t, f32> {
-            type Output = Var<'t, f32>;
-            #[track_caller]
-            fn $method(self, number: f32) -> Self {
-                self.map($right(f64::from(number)))
+            fn $method(self, number: N) -> Self {
+                self.map($right(number.to_f64()))
             }
         }
 
@@ -714,14 +776,6 @@ macro_rules! operators {
             #[track_caller]
             fn $method(self, var: Var<'t, F>) -> Var<'t, F> {
                 var.map($left(self))
-            }
-        }
-
-        impl<'t> std::ops::$trait<Var<'t, f32>> for f32 {
-            type Output = Var<'t, f32>;
-            #[track_caller]
-            fn $method(self, var: Var<'t, f32>) -> Var<'t, f32> {
-                var.map($left(f64::from(self)))
             }
         }
     )*};

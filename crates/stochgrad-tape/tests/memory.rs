@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use stochgrad_tape::{PlateKind, Primitive, PrimitiveInputs, Tape, TapeResult, Var, Weights, Workspace};
+use stochgrad_tape::{PlateKind, Primitive, PrimitiveInputs, Tape, TapeError, TapeResult, Var, Weights, Workspace};
 use stochgrad_tensor::{Pool, Real, Tensor};
 
 /// How many buffers came from the allocator.
@@ -201,4 +201,82 @@ fn a_tensor_that_was_handed_out_is_not_overwritten() {
         assert!(value.max_abs_difference(&expected).is_some_and(|difference| difference < 1e-13));
         assert_eq!(gradient.to_vec(), [2.0 * step, 2.0]);
     }
+}
+
+#[test]
+fn live_bytes_are_those_of_the_recorded_values() {
+    let mut workspace = Workspace::<f64>::new();
+    for _ in 0..2 {
+        let tape = workspace.tape();
+        assert_eq!(tape.live_bytes(), 0);
+        let x = tape.parameter(Tensor::zeros([1000]));
+        let y = x.exp();
+        // These share a buffer.
+        let z = y.reshape([10, 100]).stop_gradient();
+        assert_eq!(tape.live_bytes(), 16_000);
+        tape.backward(y.sin().sum(), [x]).unwrap();
+        assert_eq!(tape.live_bytes(), 24_008);
+        tape.truncate(z.id().index() + 1);
+        assert_eq!(tape.live_bytes(), 16_000);
+        tape.grad(y.sum(), [x]).unwrap();
+        assert!(tape.live_bytes() > 24_000);
+    }
+}
+
+#[test]
+fn results_without_room_are_refused_before_they_are_made() {
+    type Make = for<'t> fn(&'t Tape<f64>, Var<'t, f64>) -> Var<'t, f64>;
+    let cases: [(&str, Make); 12] = [
+        ("an outer sum", |_, x| x.unsqueeze(0) + x.unsqueeze(1)),
+        ("a choice", |_, x| x.unsqueeze(0).select(x.unsqueeze(1), x.unsqueeze(1))),
+        ("an expansion", |_, x| x.broadcast_to([1000, 1000])),
+        ("plates", |tape, x| x.expand_plates(&[tape.plate("rows", 1000, PlateKind::Data, &[])])),
+        ("a product of matrices", |_, x| x.unsqueeze(1).matmul(x.unsqueeze(0))),
+        ("one-hot rows", |_, x| x.one_hot(1000)),
+        ("chosen positions", |_, x| x.index_select(0, &vec![0; 1_000_000])),
+        ("a stack", |_, x| Var::concat(&vec![x; 1000], 0).unwrap()),
+        ("host values", |tape, _| tape.host_values([1000, 1000], |_| {})),
+        ("a dot product", |tape, x| {
+            let [a, b] = [0, 1].map(|_| tape.plate("rows", 1000, PlateKind::Data, &[]));
+            x.event_to_plate(a).unsqueeze(0).dot(x.event_to_plate(b).unsqueeze(0))
+        }),
+        ("a weighted sum", |tape, x| {
+            let plate = tape.plate("rows", 1000, PlateKind::Data, &[]);
+            x.weighted_sum_over(plate, x.event_to_plate(plate))
+        }),
+        ("categories", |tape, x| {
+            let plate = tape.plate("rows", 1000, PlateKind::Data, &[]);
+            x.event_to_plate(plate).unsqueeze(0).categories(x)
+        }),
+    ];
+    for (name, make) in cases {
+        let tape = Tape::<f64>::new();
+        tape.set_memory_limit(1 << 20);
+        let x = tape.parameter(Tensor::zeros([1000]));
+        let before = tape.pool().statistics();
+        make(&tape, x);
+        let error = tape.check().unwrap_err();
+        assert!(matches!(error, TapeError::Memory { limit: 1048576, .. }), "{name}: {error}");
+        assert!(error.to_string().contains("memory.rs"), "{error}");
+        let taken = tape.live_bytes() + tape.pool().statistics().held_bytes - before.held_bytes;
+        assert!(taken < 1 << 20, "{name}: {taken} bytes");
+        // With room there is none.
+        let tape = Tape::<f64>::new();
+        tape.set_memory_limit(1 << 26);
+        make(&tape, tape.parameter(Tensor::zeros([1000])));
+        assert_eq!(tape.check(), Ok(()), "{name}");
+    }
+}
+
+#[test]
+fn buffers_that_wait_give_way() {
+    let tape = Tape::<f64>::new();
+    tape.set_memory_limit(1 << 20);
+    let mark = tape.len();
+    let _ = tape.constant(0.0).broadcast_to([100_000]);
+    tape.truncate(mark);
+    assert!(tape.pool().statistics().held_bytes >= 800_000);
+    let _ = tape.constant(0.0).broadcast_to([120_000]);
+    assert_eq!(tape.check(), Ok(()));
+    assert!(tape.pool().statistics().held_bytes < 1000);
 }

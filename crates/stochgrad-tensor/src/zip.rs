@@ -37,6 +37,8 @@ pub enum Zip {
     Equal,
     /// a ≠ b
     NotEqual,
+    /// 1 where a > b, ½ where they are equal, else 0: the derivative of the larger one by a. 0 with a NaN.
+    Share,
     /// a · b, and 0 where b is 0, whatever a is: a member times its weight.
     Weigh,
     /// 0 where b is 0 and a is infinite or NaN, else 1: whether a member stays under its weight.
@@ -124,6 +126,13 @@ fn zip_body<const FMA: bool, F: Real>(op: Zip, a: Operand<'_, F>, b: Operand<'_,
         Zip::LessEqual => pairs(a, b, out, |a, b| choose(a <= b)),
         Zip::Equal => pairs(a, b, out, |a, b| choose(a == b)),
         Zip::NotEqual => pairs(a, b, out, |a, b| choose(a != b)),
+        Zip::Share => {
+            let half = F::from_f64(0.5);
+            pairs(a, b, out, |a, b| {
+                let tie = if a == b { half } else { F::ZERO };
+                if a > b { F::ONE } else { tie }
+            });
+        }
         Zip::Weigh => pairs(a, b, out, |a, b| if b == F::ZERO { F::ZERO } else { a * b }),
         Zip::Keep => pairs(a, b, out, |a, b| choose((b != F::ZERO) | a.is_finite())),
         Zip::Hold => pairs(a, b, out, |a, b| if (b != F::ZERO) | a.is_finite() { a } else { F::ZERO }),

@@ -86,7 +86,8 @@ fn gradient<'a, F: Real>(gradients: &'a Gradients<F>, name: &str) -> Option<&'a 
 }
 
 /// Checks that some parameter has a gradient, and that gradients have the shapes of their parameters and values that the
-/// optimiser can use: all of them at once by `all_usable`, one by one where that says no.
+/// optimiser can use: all of them at once by `all_usable`, one by one where that says no, unless their squares are known to
+/// be finite.
 fn check_gradients<F: Real>(
     parameters: &Parameters<F>,
     gradients: &Gradients<F>,
@@ -110,7 +111,8 @@ fn check_gradients<F: Real>(
                 "differentiate the graph that these parameters were put on",
             ));
         }
-        if !all_usable(gradient.as_slice())
+        if !gradients.squares_are_finite()
+            && !all_usable(gradient.as_slice())
             && let Some(position) = gradient.as_slice().iter().position(|&g| !usable(g))
         {
             return Err(refused(

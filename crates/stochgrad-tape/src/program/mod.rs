@@ -17,12 +17,15 @@ mod plan;
 mod recording;
 
 use crate::evaluate::Fault;
-use crate::node::{Id, Inputs};
+use crate::node::{Id, Inputs, Node};
 use crate::noise::NoiseSeed;
-use crate::{Op, Tape, TapeError, TapeResult, Var};
+use crate::tape::Inner;
+use crate::{Op, Origin, Tape, TapeError, TapeResult, Var, not_finite_in_words};
 use fusion::Fused;
 use smallvec::SmallVec;
+use std::ops::Range;
 use std::panic::Location;
+use stochgrad_tensor::descent::squares_are_finite;
 use stochgrad_tensor::fused::Scratch;
 use stochgrad_tensor::random::Key;
 use stochgrad_tensor::{Pool, Real, Shape, Tensor};
@@ -55,6 +58,10 @@ pub struct Program<F: Real> {
     results: Vec<Tensor<F>>,
     instructions: Vec<Instruction<F>>,
     scratch: Vec<Scratch<F>>,
+    /// The outputs that must be finite.
+    finite: Range<usize>,
+    /// Whether they were of moderate size in the last run.
+    squares_are_finite: bool,
 }
 
 struct Input {
@@ -166,6 +173,38 @@ impl<F: Real> Program<F> {
         &self.results[output]
     }
 
+    /// Makes it an error of a run if one of these outputs has a NaN or an infinity. The error names the first operation that produced it,
+    /// which is looked for only then.
+    ///
+    /// ```
+    /// use stochgrad_tape::Tape;
+    /// use stochgrad_tensor::Tensor;
+    ///
+    /// # fn main() -> Result<(), stochgrad_tape::TapeError> {
+    /// let tape = Tape::<f64>::new();
+    /// let x = tape.parameter(2.0);
+    /// let y = x.ln() + 1.0;
+    /// let mut program = tape.compile(&[x], &[y])?;
+    /// program.require_finite(0..1);
+    /// program.set(0, &Tensor::scalar(-2.0))?;
+    /// let error = program.run(Default::default()).unwrap_err().to_string();
+    /// assert!(error.contains("NaN first appears in Ln"), "{error}");
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Panics
+    /// If there are no such outputs.
+    pub fn require_finite(&mut self, outputs: Range<usize>) {
+        assert!(outputs.end <= self.outputs.len(), "there are {} outputs, not {}", self.outputs.len(), outputs.end);
+        self.finite = outputs;
+    }
+
+    /// Whether the outputs that must be finite had finite squares, too, in the last run.
+    pub fn squares_are_finite(&self) -> bool {
+        self.squares_are_finite
+    }
+
     /// The buffers that runs work with.
     pub fn pool(&self) -> &Pool<F> {
         self.tape.pool()
@@ -182,7 +221,8 @@ impl<F: Real> Program<F> {
     }
 
     fn execute(&mut self, seed: NoiseSeed) -> TapeResult<()> {
-        let Program { tape, inputs, outputs, results, instructions, scratch } = self;
+        let Program { tape, inputs, outputs, results, instructions, scratch, finite, squares_are_finite: squares } =
+            self;
         let inner = tape.inner.get_mut();
         inner.noise = Some(seed);
         for (&output, result) in outputs.iter().zip(results.iter_mut()) {
@@ -213,8 +253,19 @@ impl<F: Real> Program<F> {
             }
         }
         let inner = tape.inner.get_mut();
-        for (&output, result) in outputs.iter().zip(results) {
+        for (&output, result) in outputs.iter().zip(results.iter_mut()) {
             *result = inner.nodes[output.index()].value.clone();
+        }
+        if result.is_ok() {
+            result = check_finite(&results[finite.clone()], squares).map_err(|(output, position)| {
+                let at = outputs[finite.start + output];
+                TapeError::NotFinite {
+                    output: finite.start + output,
+                    value: not_finite_in_words(results[finite.start + output].as_slice()[position]),
+                    position,
+                    origin: origin(inner, seed, at, position).map(Box::new),
+                }
+            });
         }
         // Constants stay; what a run has made is held by the results alone, so that its buffers come back.
         for &output in outputs.iter() {
@@ -235,6 +286,49 @@ fn evaluate<F: Real>(tape: &Tape<F>, op: &Op, inputs: &[Id], held: bool) -> Resu
         tape.holds(op, inputs)?;
     }
     tape.evaluate(op, inputs).map(|(value, _)| value)
+}
+
+/// The first output that is not finite, and the position.
+fn check_finite<F: Real>(results: &[Tensor<F>], squares: &mut bool) -> Result<(), (usize, usize)> {
+    *squares = true;
+    for (output, result) in results.iter().enumerate() {
+        if !squares_are_finite(result.as_slice()) {
+            *squares = false;
+            if let Some(position) = result.as_slice().iter().position(|x| !x.is_finite()) {
+                return Err((output, position));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The operation that first produced what is not finite: all of them are done again, one by one, and everything is kept.
+fn origin<F: Real>(slots: &Inner<F>, seed: NoiseSeed, output: Id, position: usize) -> Option<Origin> {
+    let tape = Tape::new();
+    {
+        let new = &mut *tape.inner.borrow_mut();
+        new.plates = slots.plates.clone();
+        new.primitives = slots.primitives.clone();
+        new.hosts = slots.hosts.clone();
+        new.generation = slots.generation;
+        new.noise = Some(seed);
+    }
+    for node in &slots.nodes[..=output.index()] {
+        let given = matches!(node.op, Op::Leaf { .. }) || node.inputs.is_empty() && !node.pooled;
+        let value = if given { node.value.clone() } else { tape.evaluate(&node.op, &node.inputs).ok()?.0 };
+        tape.inner.borrow_mut().nodes.push(Node {
+            op: node.op.clone(),
+            inputs: node.inputs.clone(),
+            value,
+            pooled: false,
+            owns: false,
+            plates: node.plates.clone(),
+            ancestors: crate::SetId::EMPTY,
+            location: node.location,
+            rule_of: node.rule_of,
+        });
+    }
+    tape.inner.into_inner().origin(output, position)
 }
 
 fn release<F: Real>(inner: &mut crate::tape::Inner<F>, pool: &Pool<F>, id: Id) {

@@ -271,7 +271,7 @@ pub(super) fn plan<F: Real>(
     let threads = tape.threads();
     let scratch = (0..threads).map(|_| Scratch::new()).collect();
     let tape = slots(tape, &inner, &recording);
-    Ok(Program { tape, inputs, outputs, results, instructions, scratch })
+    Ok(Program { tape, inputs, outputs, results, instructions, scratch, finite: 0..0, squares_are_finite: false })
 }
 
 /// Lets groups compute what takes less time to compute than to keep: cheap functions of values that are kept anyway, where a reader
@@ -339,6 +339,7 @@ fn check_looks<F: Real>(recording: &Recording<'_, F>, at: &'static Location<'sta
 /// A tape with the positions of the recording, constants filled in.
 fn slots<F: Real>(tape: &Tape<F>, inner: &Inner<F>, recording: &Recording<'_, F>) -> Tape<F> {
     let slots = Tape::with_threads(tape.threads());
+    let rooted = |value| recording.operands(value).iter().map(|&operand| Id(operand as u32)).collect();
     {
         let new = &mut *slots.inner.borrow_mut();
         new.plates = inner.plates.clone();
@@ -358,14 +359,18 @@ fn slots<F: Real>(tape: &Tape<F>, inner: &Inner<F>, recording: &Recording<'_, F>
                 _ if copies => recording.operands(value).iter().all(|&operand| new.nodes[operand].pooled),
                 _ => true,
             };
+            let kept = recording.needed[value];
             new.nodes.push(Node {
-                op: Op::Leaf { trainable: false },
-                inputs: Inputs::new(),
+                // What a search for the origin of a NaN repeats.
+                op: if kept { node.op.clone() } else { Op::Leaf { trainable: false } },
+                inputs: if kept && !constant { rooted(value) } else { Inputs::new() },
                 value: if constant { node.value.clone() } else { new.placeholder.clone() },
                 pooled,
+                owns: false,
                 plates: node.plates.clone(),
                 ancestors: crate::SetId::EMPTY,
                 location: node.location,
+                rule_of: node.rule_of,
             });
         }
     }

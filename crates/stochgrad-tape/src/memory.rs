@@ -1,0 +1,296 @@
+//! How much memory the values of a tape may take, and what the result of an operation needs.
+//!
+//! The size of a result is known before it is computed, and a few nodes with samples or states of their own multiply to more than any machine
+//! has. A tape refuses such an operation instead of asking the allocator.
+
+use crate::node::{Id, Node};
+use crate::op::{Op, PlateReduction};
+use crate::plate::{Plate, Plates, merge};
+use crate::tape::{Inner, Tape};
+use crate::{TapeError, TapeResult};
+use std::panic::Location;
+use stochgrad_tensor::Real;
+
+/// Tapes that hold less than this do not ask for the memory of the machine.
+pub(crate) const SMALL: usize = 1 << 26;
+
+/// What the values of a tape take, in bytes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Memory {
+    /// The buffers of the recorded values.
+    pub(crate) live: usize,
+    /// Up to here nothing need be looked up.
+    pub(crate) unchecked: usize,
+    /// What was set; the memory of the machine if nothing was.
+    pub(crate) limit: Option<usize>,
+}
+
+impl Memory {
+    pub(crate) fn new() -> Self {
+        Memory { live: 0, unchecked: SMALL, limit: None }
+    }
+}
+
+impl<F: Real> Tape<F> {
+    /// The largest number of bytes that the recorded values may take: an operation whose result would take more is an error, before
+    /// anything is allocated. Without this, it is the memory of the machine, or of the control group that the process runs in.
+    ///
+    /// ```
+    /// use stochgrad_tape::{PlateKind, Tape};
+    ///
+    /// let tape = Tape::<f64>::new();
+    /// tape.set_memory_limit(1 << 20);
+    /// let mut sum = tape.constant(0.0);
+    /// for index in 0..40 {
+    ///     let plate = tape.plate(&format!("bit {index}"), 2, PlateKind::Enumerated, &[]);
+    ///     sum = sum + tape.constant_on(&[plate], [0.0, 1.0]);
+    /// }
+    /// let error = tape.check().unwrap_err().to_string();
+    /// assert!(error.contains("bit 15(2)") && error.contains("1048576"), "{error}");
+    /// ```
+    pub fn set_memory_limit(&self, bytes: usize) {
+        let memory = &mut self.inner.borrow_mut().memory;
+        (memory.limit, memory.unchecked) = (Some(bytes), bytes.min(SMALL));
+    }
+
+    /// The bytes that the recorded values take now.
+    pub fn live_bytes(&self) -> usize {
+        self.inner.borrow().memory.live
+    }
+
+    /// Checks that there is room for a value on some plates that is about to be made by other means than an operation of the tape.
+    ///
+    /// # Errors
+    /// If it would take more than the [limit](Self::set_memory_limit).
+    #[track_caller]
+    pub fn check_memory(&self, what: &str, plates: &[Plate], event: usize) -> TapeResult<()> {
+        let at = Location::caller();
+        self.own_plates(plates, at)?;
+        let inner = &mut *self.inner.borrow_mut();
+        let at = inner.located.unwrap_or(at);
+        let elements = inner.members(plates).saturating_mul(event);
+        if self.has_room(inner, elements) {
+            Ok(())
+        } else {
+            Err(inner.out_of_memory::<F>(what.into(), plates, elements, at))
+        }
+    }
+
+    /// Whether there is room for a number of elements. Buffers that wait in the pool are given back if they are in the way.
+    pub(crate) fn has_room(&self, inner: &mut Inner<F>, elements: usize) -> bool {
+        let bytes = elements.saturating_mul(size_of::<F>());
+        let live = inner.memory.live.saturating_add(bytes);
+        let waiting = self.pool.statistics().held_bytes;
+        if live.saturating_add(waiting) <= inner.memory.unchecked {
+            return true;
+        }
+        let limit = *inner.memory.limit.get_or_insert_with(machine_memory);
+        inner.memory.unchecked = limit;
+        if live <= limit && live.saturating_add(waiting) > limit {
+            self.pool.clear();
+        }
+        live <= limit
+    }
+
+    /// # Errors
+    /// If the result of an operation has no room.
+    #[inline]
+    pub(crate) fn check_room(&self, op: &Op, inputs: &[Id], at: &'static Location<'static>) -> TapeResult<()> {
+        let inner = &mut *self.inner.borrow_mut();
+        let elements = inner.result_elements(op, inputs);
+        if self.has_room(inner, elements) {
+            return Ok(());
+        }
+        let mut plates = inner.joint_plates(op, inputs);
+        if let Op::Noise { plates: own, .. } = op {
+            merge(&mut plates, own);
+        }
+        let at = inner.located.unwrap_or(at);
+        Err(inner.out_of_memory::<F>(op.to_string(), &plates, elements, at))
+    }
+}
+
+impl<F: Real> Inner<F> {
+    /// The number of combinations of the members of some plates.
+    pub(crate) fn members(&self, plates: &[Plate]) -> usize {
+        plates.iter().fold(1, |product: usize, plate| product.saturating_mul(self.plates[plate.index as usize].size))
+    }
+
+    fn out_of_memory<T>(
+        &self,
+        op: String,
+        plates: &[Plate],
+        elements: usize,
+        at: &'static Location<'static>,
+    ) -> TapeError {
+        TapeError::Memory {
+            op,
+            elements,
+            plates: self.words(plates),
+            bytes: elements.saturating_mul(size_of::<T>()),
+            live: self.memory.live,
+            limit: self.memory.limit.unwrap_or(usize::MAX),
+            at,
+        }
+    }
+
+    fn joint_plates(&self, op: &Op, inputs: &[Id]) -> Plates {
+        let mut plates = Plates::new();
+        inputs.iter().for_each(|id| merge(&mut plates, &self.nodes[id.index()].plates));
+        match op {
+            Op::Expand(wider, _) => merge(&mut plates, wider),
+            Op::PlateScatter(plate, _) => merge(&mut plates, &[*plate]),
+            _ => {}
+        }
+        plates
+    }
+
+    /// How many elements the result has, or what is computed on the way, if that is more; an upper bound.
+    fn result_elements(&self, op: &Op, inputs: &[Id]) -> usize {
+        match op {
+            Op::Noise { plates, event, .. } => return self.members(plates).saturating_mul(event.numel()),
+            Op::Host(number) => return self.hosts[*number as usize].elements(),
+            _ => {}
+        }
+        let node = |input: usize| &self.nodes[inputs[input].index()];
+        let first = node(0);
+        let len = first.value.len();
+        let event =
+            |node: &Node<F>, axis: usize| node.value.shape().get(node.plates.len() + axis).copied().unwrap_or(1);
+        let resized = |axis: usize, to: usize| (len / event(first, axis).max(1)).saturating_mul(to);
+        match op {
+            Op::Zip(_) | Op::Special(_) | Op::Select | Op::StraightThrough | Op::Custom(_) => {
+                self.broadcast_elements(inputs)
+            }
+            Op::PlateReduce(_, PlateReduction::Weighted) => self.broadcast_elements(inputs),
+            // They share the buffer of their operand.
+            Op::Reshape(_) | Op::StopGradient | Op::Drawn | Op::Held | Op::Sample(_) => 0,
+            Op::Reduce(_, axes) | Op::SumOut(_, axes) => {
+                axes.iter().fold(len, |len, &axis| len / event(first, axis).max(1))
+            }
+            Op::PlateReduce(plate, _) | Op::PlateMember(plate, _) if first.plates.contains(plate) => {
+                len / self.members(&[*plate]).max(1)
+            }
+            Op::Slice { axis, len, .. } => resized(*axis, *len),
+            Op::Expand(wider, event) => {
+                let missing: Plates = wider.iter().copied().filter(|plate| !first.plates.contains(plate)).collect();
+                let plates = self.members(&first.plates).saturating_mul(self.members(&missing));
+                plates.saturating_mul(event.numel())
+            }
+            Op::PlateScatter(plate, _) => len.saturating_mul(self.members(&[*plate])),
+            Op::PadInto { axis, full, .. } => resized(*axis, *full),
+            Op::IndexSelect(axis, indices) => resized(*axis, indices.len()),
+            Op::IndexAdd(axis, _, to) => resized(*axis, *to),
+            Op::OneHot(classes) => len.saturating_mul(*classes),
+            Op::Concat(_) => {
+                let plates = self.members(&self.joint_plates(op, inputs));
+                let events = inputs.iter().map(|id| self.event_elements(&self.nodes[id.index()]));
+                plates.saturating_mul(events.fold(0, usize::saturating_add))
+            }
+            Op::Categories => self
+                .broadcast_elements(&inputs[1..])
+                .max(self.members(&self.joint_plates(op, inputs)).saturating_mul(self.event_elements(node(1)))),
+            Op::Gather(_) => {
+                let plates = self.members(&self.joint_plates(op, inputs));
+                plates.saturating_mul(self.event_elements(first).max(self.event_elements(node(1))))
+            }
+            Op::ScatterAdd(axis, to) => {
+                let plates = self.members(&self.joint_plates(op, inputs));
+                let along = (self.event_elements(first) / event(first, *axis).max(1)).saturating_mul(*to);
+                plates.saturating_mul(along)
+            }
+            Op::Dot => self.members(&self.joint_plates(op, inputs)),
+            Op::DotOver(removed) => {
+                let plates = self.joint_plates(op, inputs);
+                let kept: Plates = plates.into_iter().filter(|plate| !removed.contains(plate)).collect();
+                self.members(&kept).saturating_mul(self.event_elements(node(1)))
+            }
+            Op::Matmul { transpose_left, transpose_right } => {
+                let (left, right) = (first.value.shape(), node(1).value.shape());
+                let rank = |input: usize| node(input).value.rank() - node(input).plates.len();
+                let rows = match (rank(0), transpose_left) {
+                    (0 | 1, _) => 1,
+                    (_, true) => left[left.len() - 1],
+                    (_, false) => left[left.len() - 2],
+                };
+                let columns = match (rank(1), transpose_right) {
+                    (0 | 1, _) => 1,
+                    (_, true) => right[right.len() - 2],
+                    (_, false) => right[right.len() - 1],
+                };
+                let lead = |input: usize| {
+                    let matrix = node(input).value.shape().iter().rev().take(rank(input).min(2)).product::<usize>();
+                    self.event_elements(node(input)) / matrix.max(1)
+                };
+                let plates = self.members(&self.joint_plates(op, inputs));
+                plates
+                    .saturating_mul(lead(0).max(1))
+                    .saturating_mul(lead(1).max(1))
+                    .saturating_mul(rows)
+                    .saturating_mul(columns)
+            }
+            Op::MatmulLeading => {
+                let last = |node: &Node<F>| node.value.shape().last().copied().unwrap_or(1);
+                let lead = |node: &Node<F>| self.event_elements(node) / last(node).max(1);
+                let members = self.members(&self.joint_plates(op, inputs));
+                let rows = members.saturating_mul(lead(first).max(lead(node(1))));
+                let widest = last(first).max(last(node(1)));
+                rows.saturating_mul(widest).max(last(first).saturating_mul(last(node(1))))
+            }
+            Op::TriangularSolve { .. } => {
+                let members = self.members(&self.joint_plates(op, inputs));
+                members.saturating_mul(self.event_elements(first).max(self.event_elements(node(1))))
+            }
+            _ => len,
+        }
+    }
+
+    fn event_elements(&self, node: &Node<F>) -> usize {
+        node.value.shape()[node.plates.len()..].iter().product()
+    }
+
+    /// The elements of what some values broadcast to.
+    fn broadcast_elements(&self, inputs: &[Id]) -> usize {
+        let node = |id: &Id| &self.nodes[id.index()];
+        let Some((first, rest)) = inputs.split_first() else { return 0 };
+        let mut widest = node(first);
+        let mut alike = true;
+        for other in rest.iter().map(node) {
+            if other.value.len() == 1 && other.plates.is_empty() {
+                continue;
+            }
+            if widest.value.len() == 1 && widest.plates.is_empty() {
+                widest = other;
+            }
+            alike &= other.value.shape() == widest.value.shape() && other.plates == widest.plates;
+        }
+        if alike {
+            return widest.value.len();
+        }
+        let mut plates = Plates::new();
+        inputs.iter().for_each(|id| merge(&mut plates, &node(id).plates));
+        let rank = inputs.iter().map(|id| node(id).value.rank() - node(id).plates.len()).max().unwrap_or(0);
+        let size = |back: usize| {
+            let own = |node: &Node<F>| {
+                let event = &node.value.shape()[node.plates.len()..];
+                event.len().checked_sub(back).map_or(1, |at| event[at])
+            };
+            let sizes = inputs.iter().map(|id| own(node(id)));
+            sizes.fold(1, |size, other| if size == 1 { other } else { size })
+        };
+        (1..=rank).fold(self.members(&plates), |product, back| product.saturating_mul(size(back)))
+    }
+}
+
+/// The memory of the machine in bytes, or what the control group of this process leaves of it; no limit where neither can be read.
+fn machine_memory() -> usize {
+    let read = |path: &str| std::fs::read_to_string(path).ok();
+    let machine = read("/proc/meminfo").and_then(|text| {
+        let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
+        line.trim().strip_suffix("kB")?.trim().parse::<usize>().ok()?.checked_mul(1024)
+    });
+    let number = |path: &str| read(path)?.trim().parse::<usize>().ok();
+    let group =
+        ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"].into_iter().find_map(number);
+    machine.unwrap_or(usize::MAX).min(group.unwrap_or(usize::MAX))
+}
