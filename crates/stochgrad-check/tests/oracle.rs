@@ -479,7 +479,7 @@ fn what_cannot_be_checked_is_an_error() {
 fn steps<'t>(graph: &Graph<'t, f64>, method: &impl ForBits) -> GraphResult<(Var<'t, f64>, Plate)> {
     let t = graph.param("t", [0.3, -0.8])?;
     let steps = graph.plate("steps", 2)?;
-    graph.set_summed(steps, true).unwrap();
+    graph.set_summed(steps, true)?;
     Ok((graph.sample("x", &Bernoulli::from_logits(t.event_to_plate(steps)), method)?, steps))
 }
 

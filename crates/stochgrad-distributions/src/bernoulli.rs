@@ -281,6 +281,7 @@ impl<'t, F: Real> StochasticDerivative<'t, F> for Bernoulli<Var<'t, F>> {
         if parameter != 0 {
             return Ok(None);
         }
+        let at_end = self.parameter.ends()?;
         let p = self.parameter.probabilities(draw, &self.event_shape())?;
         check_sample("Bernoulli", sample, p.shape())?;
         let flipped = sample.map(|x| F::ONE - x);
@@ -289,7 +290,7 @@ impl<'t, F: Real> StochasticDerivative<'t, F> for Bernoulli<Var<'t, F>> {
             let (x, p) = (sample.as_slice()[i], p.as_slice()[i]);
             let (right, left) = (self.parameter.rate_up(F::ONE - x, p), -self.parameter.rate_down(x, p));
             match side {
-                _ if self.parameter.at_end(p) => right + left,
+                _ if at_end(p) => right + left,
                 Side::Right => right,
                 Side::Left => left,
                 Side::TwoSided => half * (right + left),

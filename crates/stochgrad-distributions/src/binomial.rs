@@ -301,9 +301,10 @@ impl<'t, F: Real> StochasticDerivative<'t, F> for Binomial<Var<'t, F>> {
         if parameter != 0 {
             return Ok(None);
         }
+        let at_end = self.parameter.ends()?;
         let weight = |jump: Jump, n: F, x: F, p: F| {
             let share = match (side, jump) {
-                _ if self.parameter.at_end(p) => 1.0,
+                _ if at_end(p) => 1.0,
                 (Side::Right, Jump::Up) | (Side::Left, Jump::Down) => 1.0,
                 (Side::TwoSided, _) => 0.5,
                 _ => 0.0,

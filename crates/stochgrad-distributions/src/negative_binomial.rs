@@ -228,6 +228,7 @@ impl<'t, F: Real> StochasticDerivative<'t, F> for NegativeBinomial<Var<'t, F>> {
         if parameter != 0 {
             return Ok(None);
         }
+        let at_end = self.parameter.ends()?;
         let (successes, p) = self.tables(draw)?;
         check_sample("NegativeBinomial", sample, p.shape())?;
         let weights = |share: f64, rate: &dyn Fn(usize) -> F| {
@@ -247,13 +248,13 @@ impl<'t, F: Real> StochasticDerivative<'t, F> for NegativeBinomial<Var<'t, F>> {
         let left = |share: f64| {
             let weights = Tensor::from_fn(p.shape().clone(), |i| {
                 let (x, p) = (sample.as_slice()[i], p.as_slice()[i]);
-                let share = if self.parameter.at_end(p) { F::ONE } else { F::from_f64(share) };
+                let share = if at_end(p) { F::ONE } else { F::from_f64(share) };
                 -share * self.parameter.rate_down(x + successes.as_slice()[i], p)
             });
             (sample.map(|x| x + F::ONE), weights)
         };
         let jumps = match side {
-            Side::Right if p.as_slice().iter().any(|&p| self.parameter.at_end(p)) => vec![right(1.0), left(0.0)],
+            Side::Right if p.as_slice().iter().any(|&p| at_end(p)) => vec![right(1.0), left(0.0)],
             Side::Right => vec![right(1.0)],
             Side::Left => vec![left(1.0)],
             Side::TwoSided => vec![right(0.5), left(0.5)],

@@ -245,8 +245,12 @@ impl<'t, F: Real> StochasticDerivative<'t, F> for Poisson<Var<'t, F>> {
         }
         let rates = self.rates(draw)?;
         check_sample("Poisson", sample, rates.shape())?;
-        // A rate of 0 has a derivative from the right only.
-        let at_end = |rate: F| matches!(self.parameter, RateOrLog::Rate(_)) && rate == F::ZERO;
+        // A rate of 0 has a derivative from the right only. Where none flows through it, it counts as any other.
+        let matters = match self.parameter {
+            RateOrLog::Rate(rate) => rate.tape().has_derivative(rate, &|rate| rate == F::ZERO)?,
+            RateOrLog::Log(_) => false,
+        };
+        let at_end = |rate: F| matters && rate == F::ZERO;
         let right = |share: f64| {
             let weights =
                 rates.map(|rate| self.derivative(rate) * if at_end(rate) { F::ONE } else { F::from_f64(share) });

@@ -151,10 +151,15 @@ impl<'t, F: Real> ProbabilityOrLogit<Var<'t, F>> {
         }
     }
 
-    /// Whether the parameter is at an end of its interval, where it has a derivative from one side only. What the other side would
-    /// take mass from has none.
-    pub(crate) fn at_end(&self, p: F) -> bool {
-        matches!(self, ProbabilityOrLogit::Probability(_)) && (p == F::ZERO || p == F::ONE)
+    /// Whether a probability is at an end of its interval, where it has a derivative from one side only: what the other side
+    /// would take mass from has none. Ends through which no derivative flows do not count.
+    pub(crate) fn ends(&self) -> DistributionResult<impl Fn(F) -> bool + use<F>> {
+        let is_end = |p: F| p == F::ZERO || p == F::ONE;
+        let matters = match *self {
+            ProbabilityOrLogit::Probability(p) => p.tape().has_derivative(p, &is_end)?,
+            ProbabilityOrLogit::Logit(_) => false,
+        };
+        Ok(move |p| matters && is_end(p))
     }
 
     /// That derivative times `count / (1 − p)`; 0 for a count of 0, whatever `p` is.

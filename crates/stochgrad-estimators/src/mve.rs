@@ -21,7 +21,8 @@
 use crate::pathwise::{describe_members, path_order};
 use stochgrad_distributions::{Distribution, Family, Relaxed};
 use stochgrad_graph::{
-    Bias, GradientMethod, GraphResult, Guarantee, Method, Path, Profile, SampleContext, SamplePlate, SampleSet,
+    Bias, CostContext, GradientMethod, GraphResult, Guarantee, Method, Path, Profile, SampleContext, SamplePlate,
+    SampleSet, Terms,
 };
 use stochgrad_tape::{Degree, Plate, Var};
 use stochgrad_tensor::Real;
@@ -116,6 +117,11 @@ where
             _ => change(set.value, p, logits),
         };
         Ok(SampleSet::equal(set.value.straight_through(soft), set.plate))
+    }
+
+    fn terms<'t>(&self, context: &CostContext<'_, 't, F>, _distribution: &D::On<'t>) -> GraphResult<Terms<'t, F>> {
+        context.check_hidden_outcomes()?;
+        Ok(Terms::default())
     }
 }
 

@@ -166,6 +166,7 @@ where
     }
 
     fn terms<'t>(&self, context: &CostContext<'_, 't, F>, distribution: &D::On<'t>) -> GraphResult<Terms<'t, F>> {
+        context.check_hidden_outcomes()?;
         let tape = context.tape();
         let (draws, copied) = RelaxedDraws::new::<D>(context, distribution)?;
         let (start, scale) = (self.temperature.ln(), self.scale);

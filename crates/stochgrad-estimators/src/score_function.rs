@@ -11,8 +11,9 @@
 //! at any order of derivative: Mao et al. (2019).
 //!
 //! *Assumes* that the support does not depend on the parameters, and that log p is differentiable in them. A kink of log p
-//! (the location of a Laplace) limits the derivatives by that parameter to the first. With respect to a probability of exactly 0 or 1
-//! the gradient lacks the term of the outcome that never occurs: give logits there, or use `Enumerate`, `LocalExpectation` or `MeasureValued`.
+//! (the location of a Laplace) limits the derivatives with respect to that parameter to the first. A probability of exactly
+//! 0 or 1 with a derivative is refused, since the gradient would lack the term of the outcome that never occurs: give logits
+//! there, or use `Enumerate`, `LocalExpectation` or `MeasureValued`.
 //!
 //! | | |
 //! |---|---|

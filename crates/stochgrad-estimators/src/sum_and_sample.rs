@@ -142,6 +142,7 @@ where
     }
 
     fn terms<'t>(&self, context: &CostContext<'_, 't, F>, distribution: &D::On<'t>) -> GraphResult<Terms<'t, F>> {
+        context.check_hidden_outcomes()?;
         let mut terms = Terms::default();
         let Some(plate) = context.plate() else { return Ok(terms) };
         if self.shared_baseline {

@@ -151,6 +151,7 @@ where
     }
 
     fn terms<'t>(&self, context: &CostContext<'_, 't, F>, distribution: &D::On<'t>) -> GraphResult<Terms<'t, F>> {
+        context.check_hidden_outcomes()?;
         let mut terms = Terms::default();
         let Some(plate) = context.plate().filter(|_| self.baseline && self.size >= 2) else { return Ok(terms) };
         let mut states =

@@ -146,6 +146,7 @@ where
     }
 
     fn terms<'t>(&self, context: &CostContext<'_, 't, F>, distribution: &D::On<'t>) -> GraphResult<Terms<'t, F>> {
+        context.check_hidden_outcomes()?;
         let mut terms = Terms::default();
         let Some(plate) = context.plate().filter(|_| self.baseline && self.size >= 2) else { return Ok(terms) };
         let Weights::Given { id, .. } = context.tape().weights(plate) else { return Ok(terms) };

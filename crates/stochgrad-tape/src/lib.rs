@@ -46,6 +46,7 @@ mod plate;
 mod primitive;
 mod program;
 mod replay;
+mod sensitivity;
 mod sets;
 pub mod special;
 mod tape;
