@@ -548,6 +548,12 @@ fn plate_cases() -> Vec<Case> {
         let plate = two_plates(tape)[0];
         x[0].event_to_plate(plate).weighted_sum_over(plate, x[1].event_to_plate(plate).softmax_weights(plate))
     }));
+    cases.push(case("members times their weights", vec![real(&[3], 181), real(&[2, 3], 182)], |_, x| {
+        x[0].zip(Zip::Weigh, x[1]).square()
+    }));
+    cases.push(case("members held by their weights", vec![real(&[3], 183)], |tape, x| {
+        x[0].zip(Zip::Hold, tape.constant([0.0, 0.5, 0.25])).sin()
+    }));
     cases.push(case(
         "weighted_sum_over with weights that lack the plate",
         vec![real(&[2, 2], 83), real(&[], 84)],
