@@ -26,7 +26,8 @@ use crate::pathwise::{describe_members, path_order};
 use std::collections::BTreeMap;
 use stochgrad_distributions::{Distribution, DistributionError, Family, QuadraticVariance};
 use stochgrad_graph::{
-    Bias, GradientMethod, GraphResult, Guarantee, Method, Path, Profile, SampleContext, SamplePlate, SampleSet,
+    Bias, CostContext, GradientMethod, GraphResult, Guarantee, Method, Path, Profile, SampleContext, SamplePlate,
+    SampleSet, Terms,
 };
 use stochgrad_tape::{Degree, Plate, Var};
 use stochgrad_tensor::Real;
@@ -125,6 +126,11 @@ where
         let set = context.sampled(distribution, self.plate, self.plan)?;
         let law = Law { mean, variance, curvature: distribution.curvature() };
         Ok(SampleSet::equal(set.value.straight_through(law.change(set.value, self.degree)), set.plate))
+    }
+
+    fn terms<'t>(&self, context: &CostContext<'_, 't, F>, _distribution: &D::On<'t>) -> GraphResult<Terms<'t, F>> {
+        context.check_hidden_outcomes()?;
+        Ok(Terms::default())
     }
 }
 

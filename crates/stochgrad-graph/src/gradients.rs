@@ -326,6 +326,7 @@ impl<'t, F: Real> Graph<'t, F> {
         let state = self.state();
         let end = self.tape().len();
         let Built { surrogate, estimates, paths, .. } = Builder::new(self, &state)?.build()?;
+        check_recorded(&[surrogate], |_| "the surrogate".into())?;
         let ledger = Ledger::new(self, &state, &paths, end)?;
         let parameters = parameters(&state);
         Ok(Surrogate { value: surrogate, estimates, parameters, ledger })

@@ -24,7 +24,7 @@ pub(crate) fn reduced_plates<F: Real>(tape: &Tape<F>, plates: &[Plate]) -> Plate
 }
 
 /// The other plates that the weights of a plate carry.
-pub(crate) fn weight_plates<F: Real>(tape: &Tape<F>, plate: Plate) -> Plates {
+fn weight_plates<F: Real>(tape: &Tape<F>, plate: Plate) -> Plates {
     let Weights::Given { id, .. } = tape.weights(plate) else { return Plates::new() };
     let Ok(weights) = tape.var(id) else { return Plates::new() };
     weights.plates().into_iter().filter(|other| *other != plate).collect()

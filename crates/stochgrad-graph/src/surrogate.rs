@@ -186,12 +186,13 @@ impl<'a, 't, F: Real> Builder<'a, 't, F> {
         Ok(Built { surrogate, estimates, auxiliary, updates, paths: self.paths })
     }
 
-    /// A gradient term of a node: summed over the plates that it says, averaged over the other ones of the node.
+    /// A gradient term of a node: summed over the plates that it says, reduced over the other ones of the node.
     fn gradient_term(&self, node: usize, term: &GradientTerm<'t, F>) -> Var<'t, F> {
         let carried = term.value.plates();
-        let summed = term.summed.iter().filter(|plate| carried.contains(plate));
-        let summed = summed.fold(term.value, |sum, &plate| sum.sum_over(plate));
-        self.reduce(summed, &without(&self.nodes[node].plates, &term.summed))
+        // A plate that the term lacks is not summed, and weights may bring it in.
+        let summed: Plates = term.summed.iter().copied().filter(|plate| carried.contains(plate)).collect();
+        let value = summed.iter().fold(term.value, |sum, &plate| sum.sum_over(plate));
+        self.reduce(value, &without(&self.nodes[node].plates, &summed))
     }
 
     /// A scalar times the box of the gradient functions of its ancestors. `caused` is the value that they caused.

@@ -10,8 +10,8 @@
 
 use crate::error::{GraphError, GraphResult};
 use crate::node::StochasticNode;
-use crate::reduction::weight_plates;
-use crate::surrogate::Builder;
+use crate::reduction::reduced_plates;
+use crate::surrogate::{Builder, without};
 use std::collections::HashSet;
 use stochgrad_tape::{Id, Op, Plate, Plates, Var, Weights};
 use stochgrad_tensor::Real;
@@ -26,7 +26,8 @@ impl<'t, F: Real> Builder<'_, 't, F> {
             };
             let Some(set) = node.plate.filter(is_set) else { continue };
             self.check_reads_of_set(node, set)?;
-            let varying = weight_plates(self.tape, set);
+            // The weights of an enumerated node below another one carry the states of that one, whose weights carry more.
+            let varying = without(&reduced_plates(self.tape, &[set]), &[set]);
             if !varying.is_empty() {
                 self.check_operations_on_set(index, set, &varying)?;
             }

@@ -244,6 +244,14 @@ impl fmt::Display for Op {
             Op::Matmul { .. } | Op::MatmulLeading => f.write_str("matmul"),
             Op::Sample(site) => write!(f, "sample {}", site.0),
             Op::Custom(_) => f.write_str("custom operation"),
+            // Plates have names, which the tape knows: messages list them beside the operation.
+            Op::Expand(_, event) => write!(f, "repetition to event shape {event}"),
+            Op::SumOut(..) => f.write_str("sum over plates and event axes"),
+            Op::PlateReduce(_, reduction) => write!(f, "{reduction:?} over a plate"),
+            Op::PlateMember(_, member) => write!(f, "member {member} of a plate"),
+            Op::PlateScatter(_, member) => write!(f, "member {member} of a plate of zeros"),
+            Op::PlateToEvent(_) => f.write_str("plate_to_event"),
+            Op::EventToPlate(_) => f.write_str("event_to_plate"),
             other => write!(f, "{other:?}"),
         }
     }

@@ -194,6 +194,34 @@ fn members_of_an_enumerated_node_may_not_meet_before_the_states_are_averaged() {
 }
 
 #[test]
+fn members_may_not_meet_below_two_enumerated_nodes_either() {
+    let model = |graph: &Graph<'_, f64>, meet: bool| {
+        let rows = graph.data("rows", [0.3, 0.7])?;
+        let y = graph.sample("y", &Bernoulli::from_logits(rows), &Enumerate::new())?;
+        let z = graph.sample("z", &Bernoulli::from_logits(y * graph.param("t", 1.0)?), &Enumerate::new())?;
+        graph.cost("cost", if meet { z.mean_over(rows.plates()[0]).square() } else { z })
+    };
+    let error = refusal(|graph| model(graph, true));
+    assert!(error.contains("plate \"rows\"") && error.contains("average over plate \"z\""), "{error}");
+    Oracle::new().verify(|graph: &Graph<'_, f64>| model(graph, false), 0..=3, 1e-9).unwrap();
+}
+
+#[test]
+fn replays_below_an_enumerated_node_are_reduced_over_the_plates_of_its_weights() {
+    let model = |graph: &Graph<'_, f64>, below: &BitMethod| {
+        let t = graph.param("t", LOGITS)?;
+        let rows = graph.data("rows", [0.7, -1.4, -1.1])?;
+        let x = graph.sample("x", &Bernoulli::from_logits(t.index(0, 0) + rows), &Enumerate::new())?;
+        let y = graph.sample("y", &Bernoulli::from_logits(t.index(0, 1) * x), below)?;
+        graph.cost("cost", y * 1.5 + x * y)
+    };
+    for method in methods() {
+        let report = Oracle::new().verify(|graph: &Graph<'_, f64>| model(graph, &method), 0..=1, 1e-9);
+        report.unwrap_or_else(|error| panic!("{}: {error}", method.name()));
+    }
+}
+
+#[test]
 fn a_plain_reduction_of_enumerated_states_at_the_end_of_a_cost_is_taken_off() {
     for summed in [false, true] {
         let model = |graph: &Graph<'_, f64>, reduce: bool| {
