@@ -136,8 +136,8 @@ impl<F: Real> Tape<F> {
         let inputs = output.inputs();
         let (plates, event) = (output.plates(), output.shape());
         let sum_down = |adjoint: Var<'t, F>, plates: &Plates, operand: Var<'t, F>| {
-            let whole = operand.plates() == *plates && operand.shape() == event;
-            let adjoint = mask.filter(|_| !whole).map_or(adjoint, |mask| self.masked(adjoint, mask));
+            let sums = |_: &Mask| operand.plates() != *plates || operand.shape() != event;
+            let adjoint = mask.filter(sums).map_or(adjoint, |mask| self.masked(adjoint, mask));
             Some(unbroadcast(adjoint, plates, &event, operand))
         };
         let down = |adjoint: Var<'t, F>, operand: Var<'t, F>| sum_down(adjoint, &plates, operand);
