@@ -26,7 +26,8 @@ use stochgrad_distributions::{
     Distribution, DistributionError, DistributionResult, Draw, Family, Side, StochasticDerivative,
 };
 use stochgrad_graph::{
-    Bias, GradientMethod, GraphResult, Guarantee, Method, Path, Profile, SampleContext, SamplePlate, SampleSet,
+    Bias, CostContext, GradientMethod, GraphResult, Guarantee, Method, Path, Profile, SampleContext, SamplePlate,
+    SampleSet, Terms,
 };
 use stochgrad_tape::{Degree, Plate, Smoothness, Var};
 use stochgrad_tensor::Real;
@@ -150,6 +151,14 @@ where
         };
         let soft = soft.map_err(|source| context.error(source))?;
         Ok(SampleSet::equal(set.value.straight_through(soft.broadcast_to(set.value.shape())), set.plate))
+    }
+
+    fn terms<'t>(&self, context: &CostContext<'_, 't, F>, _distribution: &D::On<'t>) -> GraphResult<Terms<'t, F>> {
+        // The derivative of the mean is exact for affine costs, also where an outcome has the probability zero.
+        if !matches!(self.slope, Slope::Mean) {
+            context.check_hidden_outcomes()?;
+        }
+        Ok(Terms::default())
     }
 }
 

@@ -355,6 +355,17 @@ fn expectation(
                     }
                     results.extend_from_slice(derivative.peek()?.as_slice());
                 }
+                if results.iter().any(|result| !result.is_finite()) {
+                    // What the graph hands out is checked, with the operation that is to blame; what was computed here is not.
+                    let along: Vec<(&str, Tensor<f64>)> = names
+                        .iter()
+                        .zip(&level.parameters)
+                        .map(|(name, &at)| (*name, Tensor::from(direction[at].clone())))
+                        .collect();
+                    for order in 1..=level.top {
+                        surrogate.directional(&along, order)?;
+                    }
+                }
                 tape.truncate(mark);
             }
         }
