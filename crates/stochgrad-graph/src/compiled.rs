@@ -7,6 +7,7 @@ use crate::gradients::Gradients;
 use crate::graph::Graph;
 use crate::ledger::Ledger;
 use crate::method::Apply;
+use crate::node::StochasticNode;
 use crate::surrogate::Builder;
 use std::ops::Range;
 use stochgrad_tape::{NoiseSeed, Program, TapeError, Var};
@@ -120,7 +121,7 @@ impl<F: Real> Graph<'_, F> {
             inputs.push(name.clone());
             leaves.push(*var);
         }
-        let mut program = tape.compile(&leaves, &outputs)?;
+        let mut program = tape.compile(&leaves, &outputs).map_err(|error| unrepeatable(&state.nodes, error))?;
         program.require_finite(0..outputs.len());
         let nothing = Tensor::scalar(F::ZERO);
         let names = state.parameters.iter().map(|parameter| parameter.name.clone());
@@ -136,6 +137,23 @@ impl<F: Real> Graph<'_, F> {
             squares_are_finite: false,
         };
         Ok(CompiledGraph { program, inputs, updates, losses, gradients, nothing })
+    }
+}
+
+/// The error of a recording that cannot be repeated, with the name of the node whose draws or method are to blame.
+fn unrepeatable<F: Real>(nodes: &[StochasticNode<'_, F>], error: TapeError) -> GraphError {
+    let TapeError::NotRepeatable { look, .. } = error else { return error.into() };
+    match nodes.iter().find(|node| node.at == look) {
+        None => error.into(),
+        Some(node) => GraphError::Compile {
+            problem: format!(
+                "node \"{}\": the draws of {}, or the terms of {}, are made by host code, which a compiled graph does not run ({look}); \
+                 record each step afresh, or use a distribution and a method whose draws are recorded operations",
+                node.address,
+                node.distribution,
+                node.method.name()
+            ),
+        },
     }
 }
 

@@ -63,6 +63,22 @@ pub enum TapeError {
         /// Where it was asked for.
         at: &'static Location<'static>,
     },
+    /// A recording that a program cannot repeat.
+    #[error(
+        "cannot compile: host code looked at a value, or drew samples of its own, at {look}, and what was recorded afterwards, such as \
+         {after} at {after_at}, may have been made of it ({at}); record each step afresh, or use draws and methods that are \
+         recorded operations"
+    )]
+    NotRepeatable {
+        /// Where host code looked.
+        look: &'static Location<'static>,
+        /// The first operation that was recorded afterwards.
+        after: String,
+        /// Where it was recorded.
+        after_at: &'static Location<'static>,
+        /// Where the program was asked for.
+        at: &'static Location<'static>,
+    },
     /// A result that has no room in memory.
     #[error(
         "{op}: the result needs {elements} elements{plates}, which are {bytes} bytes beside the {live} that the tape holds, and the limit is {limit} \

@@ -346,6 +346,8 @@ fn what_works_on_the_host_is_refused() {
         let x = graph.sample("x", &Poisson::from_rate(t), &StochasticDerivatives::new())?;
         graph.cost("cost", x.square())
     });
+    assert!(generator.contains("node \"x\": the draws of Gamma"), "{generator}");
+    assert!(replayed.contains("Poisson") && replayed.contains("stochastic derivative"), "{replayed}");
     for message in [branch, generator, replayed] {
         assert!(message.contains("cannot compile") && message.contains("compiled.rs"), "{message}");
         assert!(message.contains("record each step afresh"), "{message}");

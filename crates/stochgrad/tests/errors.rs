@@ -188,3 +188,35 @@ fn the_first_error_is_kept_and_nothing_panics_afterwards() {
         assert_says(&error, &["Reshape", "3 elements", "[2]"]);
     }
 }
+
+#[test]
+fn a_graph_without_a_cost() {
+    let tape = Tape::<f64>::new();
+    let graph = Graph::new(&tape, Seed::new(1));
+    let x = graph.param("x", 1.0).unwrap();
+    graph.sample("bit", &Bernoulli::from_logits(x), &ScoreFunction::new()).unwrap();
+    for message in [graph.backward().err(), graph.surrogate().err(), graph.compile().err()] {
+        assert_says(&message.expect("an error").to_string(), &["no cost", "graph.cost"]);
+    }
+}
+
+#[test]
+fn a_second_graph_on_a_tape_where_nothing_was_random() {
+    let tape = Tape::<f64>::new();
+    let first = Graph::new(&tape, Seed::new(1));
+    first.cost("square", first.param("x", 3.0).unwrap().square()).unwrap();
+    let second = Graph::new(&tape, Seed::new(1));
+    let message = second.param("x", 3.0).unwrap_err().to_string();
+    assert_says(&message, &["holds a graph already", "Workspace::tape()"]);
+}
+
+#[test]
+fn a_tensor_of_a_model_that_does_not_fit_its_shape() {
+    fn model(graph: &Graph<'_, f64>) -> GraphResult<()> {
+        let x = graph.constant(Tensor::new(vec![1.0, 2.0, 3.0], [2, 2])?);
+        graph.cost("cost", x.sum())
+    }
+    let tape = Tape::<f64>::new();
+    let message = model(&Graph::new(&tape, Seed::new(1))).unwrap_err().to_string();
+    assert_says(&message, &["shape [2, 2]", "4", "3"]);
+}

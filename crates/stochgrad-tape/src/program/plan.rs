@@ -326,14 +326,9 @@ fn check_looks<F: Real>(recording: &Recording<'_, F>, at: &'static Location<'sta
     let Some(look) = recording.inner.looks.iter().find(|look| varies(look.id)) else { return Ok(()) };
     let after = (look.recorded_before..recording.needed.len()).find(|&value| recording.needed[value]);
     let Some(after) = after else { return Ok(()) };
-    let message = format!(
-        "cannot compile: host code looked at a value (or drew numbers of its own) at {}, and what was recorded afterwards, such as {} at {}, \
-         may have been made of it; record each step afresh, or use draws and methods that are recorded operations",
-        look.location,
-        recording.node(after).op,
-        recording.node(after).location
-    );
-    Err(TapeError::Other { message, at })
+    let node = recording.node(after);
+    let (after, after_at) = (node.op.to_string(), node.location);
+    Err(TapeError::NotRepeatable { look: look.location, after, after_at, at })
 }
 
 /// A tape with the positions of the recording, constants filled in.
