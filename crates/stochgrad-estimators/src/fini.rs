@@ -387,17 +387,21 @@ mod tests {
 
     #[test]
     fn it_compiles_and_stays_finite_at_the_edges() {
-        let record = |graph: &Graph<'_, f32>| -> GraphResult<()> {
+        let record = |graph: &Graph<'_, f32>, [low, high]: [f64; 2]| -> GraphResult<()> {
             let t = graph.param("t", [0.3, -40.0, 9.0])?;
             let z = graph.sample("z", &Poisson::from_log_rate(t), &Fini::new(3))?;
-            let p = graph.param("p", [0.2, 0.0, 1.0])?;
+            let p = graph.param("p", [0.2, low, high])?;
             let n =
                 graph.sample("n", &Binomial::from_probabilities(graph.constant([0.0, 3.0, 3.0]), p), &Fini::new(2))?;
             graph.cost("cost", (z * 0.1_f64).sum().sin() + n.square().sum())
         };
         let tape = Tape::<f32>::new();
         let graph = Graph::new(&tape, Seed::new(3));
-        record(&graph).unwrap();
+        record(&graph, [0.0, 1.0]).unwrap();
+        assert!(matches!(graph.backward(), Err(stochgrad_graph::GraphError::Refused { .. })));
+        let tape = Tape::<f32>::new();
+        let graph = Graph::new(&tape, Seed::new(3));
+        record(&graph, [1e-20, 1.0 - 1e-7]).unwrap();
         let gradients = graph.backward().unwrap();
         for name in ["t", "p"] {
             let gradient = gradients.get(name).unwrap();

@@ -61,6 +61,7 @@ impl HardSamples {
 
     /// No terms: the derivative is part of the value. The temperature moves on.
     pub(crate) fn terms<'t, F: Real>(&self, context: &CostContext<'_, 't, F>) -> GraphResult<Terms<'t, F>> {
+        context.check_hidden_outcomes()?;
         Ok(Terms { updates: self.temperature.updates(context.tape()), ..Terms::default() })
     }
 }

@@ -128,7 +128,6 @@ where
     }
 
     fn terms<'t>(&self, context: &CostContext<'_, 't, F>, _distribution: &D::On<'t>) -> GraphResult<Terms<'t, F>> {
-        context.check_hidden_outcomes()?;
         self.samples.terms(context)
     }
 }
