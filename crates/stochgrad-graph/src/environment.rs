@@ -26,7 +26,7 @@ pub struct MemberStep<'a, F> {
     pub state: &'a [F],
     /// The action, row-major.
     pub action: &'a [F],
-    /// Uniform numbers in (0, 1), as many as [`Environment::noise`] asks for.
+    /// Uniform samples in (0, 1), as many as [`Environment::noise`] asks for.
     pub noise: &'a [F],
     /// To be written: the next state, of the size of the state.
     pub next_state: &'a mut [F],
@@ -65,7 +65,7 @@ impl<F: Real> Environment<F> {
         Environment { step: Arc::new(step), noise: 0, observation: None }
     }
 
-    /// The number of uniform numbers that a step needs.
+    /// The number of uniform samples that a step needs.
     ///
     /// The exact oracle gives out the nodes of a quadrature for each of them. It then proves estimators right for an
     /// environment whose noise takes these values; its numbers are those of the continuous noise only where costs are

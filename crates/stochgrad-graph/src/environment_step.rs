@@ -48,7 +48,7 @@ impl<F: Real> Primitive<F> for Step<F> {
         let plates = inputs.plates.len();
         let operands: Vec<Operand<'_, F>> = inputs.values.iter().map(|value| Operand::new(value, plates)).collect();
         let [state, action, noise @ ..] = &operands[..] else {
-            return Err(format!("expected a state and an action, came {} values", operands.len()));
+            return Err(format!("expected a state and an action, got {} values", operands.len()));
         };
         let width = state.size + self.observed + 2;
         let members = inputs.plates.numel();

@@ -160,7 +160,7 @@ pub enum GraphError {
     Environment {
         /// The address of the step.
         name: String,
-        /// What was expected, what came, and what to try.
+        /// What was expected, what was passed, and what to try.
         problem: String,
         /// Where it was recorded.
         at: &'static Location<'static>,
@@ -170,7 +170,7 @@ pub enum GraphError {
     Objective {
         /// Its name, which is that of the cost.
         name: String,
-        /// What was expected, what came, and what to try.
+        /// What was expected, what was passed, and what to try.
         problem: String,
         /// Where it was recorded.
         at: &'static Location<'static>,

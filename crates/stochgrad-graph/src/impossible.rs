@@ -1,6 +1,6 @@
 //! Alternatives that the distribution of a node does not allow.
 //!
-//! A derivative by alternatives asks for the cost at values that may have probability zero, where the cost need not be finite: a logarithm of that
+//! A derivative that is made of alternatives asks for the cost at values that may have probability zero, where the cost need not be finite: a logarithm of that
 //! probability, say. The rule is that of an expectation: *at weight 0 a cost that is not finite contributes 0 to the value and the derivative; with a
 //! finite cost the derivative with respect to the weight stays the cost.* So where an alternative is impossible and its cost is not finite, the
 //! term is taken away: the cost counts as 0. A cost that is not finite at a possible value stays what it is.

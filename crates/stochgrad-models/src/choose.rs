@@ -17,9 +17,11 @@ pub fn choose(rng: &mut ChaCha8Rng, model: &Model, methods: &[Entry]) -> Option<
     let mut left = MOST_OUTCOMES[pick(rng, &OUTCOME_WEIGHTS)];
     let mut choices = Vec::with_capacity(model.nodes.len());
     for (node, &plates) in model.nodes.iter().zip(&plates) {
-        let own = (node.law.family.states() as f64).powi(model.members(plates) as i32);
+        let own = (node.distribution.family.states() as f64).powi(model.members(plates) as i32);
         let fitting: Vec<usize> = (0..methods.len())
-            .filter(|&at| methods[at].applies_to(node.law.family) && (node.along.is_none() || methods[at].along))
+            .filter(|&at| {
+                methods[at].applies_to(node.distribution.family) && (node.along.is_none() || methods[at].along)
+            })
             .collect();
         let choice = (0..20).find_map(|_| {
             let weights: Vec<u32> = fitting.iter().map(|&at| methods[at].weight).collect();

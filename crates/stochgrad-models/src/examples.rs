@@ -1,7 +1,7 @@
 //! Small models for tests.
 
+use crate::distribution_tree::{DistributionTree, Family, Scale};
 use crate::expression::{Expression, Operation, Reduction};
-use crate::law::{Family, Law, Scale};
 use crate::model::{Cost, Data, Model, Node, Parameter, Plate, PlateKind};
 
 /// Two bits whose logits are the parameter t = (0.3, −0.8) along a summed plate of samples, and one cost.
@@ -32,8 +32,8 @@ pub(crate) fn bits_on_rows(cost: Expression) -> Model {
 
 /// A bit with one parameter.
 pub(crate) fn node(name: &str, scale: Scale, parameter: Expression, along: Option<usize>) -> Node {
-    let law = Law { family: Family::Bernoulli, scale, parameter: vec![parameter] };
-    Node { name: name.into(), law, along, scores: [0.0; 3] }
+    let distribution = DistributionTree { family: Family::Bernoulli, scale, parameter: vec![parameter] };
+    Node { name: name.into(), distribution, along, scores: [0.0; 3] }
 }
 
 /// (reduction of the first node over the first plate − offset)².

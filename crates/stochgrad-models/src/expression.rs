@@ -1,6 +1,6 @@
 //! Expressions: what the parameters of distributions and the costs of a model are made of.
 
-use crate::law::Law;
+use crate::distribution_tree::DistributionTree;
 
 /// A function of one number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -80,7 +80,7 @@ pub enum Expression {
         /// The node.
         node: usize,
         /// The distribution.
-        law: Box<Law>,
+        distribution: Box<DistributionTree>,
     },
     /// A function of a number.
     Apply(Function, Box<Expression>),
@@ -120,7 +120,7 @@ impl Expression {
     /// The expressions that this one is made of.
     pub fn children(&self) -> Vec<&Expression> {
         match self {
-            Expression::LogProbability { law, .. } => law.parameters(),
+            Expression::LogProbability { distribution, .. } => distribution.parameters(),
             Expression::Apply(_, operand) | Expression::Reduce(_, _, operand) => vec![operand],
             Expression::Combine(_, left, right) => vec![left, right],
             Expression::Select { yes, no, .. } => vec![yes, no],
@@ -135,7 +135,7 @@ impl Expression {
     /// As [`children`](Self::children), to be changed.
     pub fn children_mut(&mut self) -> Vec<&mut Expression> {
         match self {
-            Expression::LogProbability { law, .. } => law.parameters_mut(),
+            Expression::LogProbability { distribution, .. } => distribution.parameters_mut(),
             Expression::Apply(_, operand) | Expression::Reduce(_, _, operand) => vec![operand],
             Expression::Combine(_, left, right) => vec![left, right],
             Expression::Select { yes, no, .. } => vec![yes, no],

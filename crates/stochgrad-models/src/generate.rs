@@ -1,8 +1,8 @@
 //! Random models.
 
 use crate::choose::pick;
+use crate::distribution_tree::{CATEGORIES, DistributionTree, Family, Scale};
 use crate::expression::{Expression, Function, Operation, Reduction};
-use crate::law::{CATEGORIES, Family, Law, Scale};
 use crate::model::{Cost, Data, Model, Node, Parameter, Plate, PlateKind, PlateSet, plate_list};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -127,9 +127,9 @@ impl Writer<'_> {
         let scores = [self.decimal(-10, 10), self.decimal(-10, 10), self.decimal(-10, 10)];
         for attempt in 0..8 {
             let depth = if attempt < 5 { 2 } else { 0 };
-            let law = self.law(family, depth);
+            let distribution = self.distribution(family, depth);
             let along = self.one_of(&samples).filter(|_| self.rng.random_bool(0.55));
-            let node = Node { name: ["x", "y", "z"][at].into(), law, along, scores };
+            let node = Node { name: ["x", "y", "z"][at].into(), distribution, along, scores };
             self.model.nodes.push(node);
             if self.model.assignments() <= self.most {
                 self.nodes = self.model.node_plates();
@@ -139,13 +139,13 @@ impl Writer<'_> {
         }
         if at == 0 {
             let parameter = vec![Expression::Element { parameter: 0, element: 0 }];
-            let law = Law { family: Family::Bernoulli, scale: Scale::Logits, parameter };
-            self.model.nodes.push(Node { name: "x".into(), law, along: None, scores });
+            let distribution = DistributionTree { family: Family::Bernoulli, scale: Scale::Logits, parameter };
+            self.model.nodes.push(Node { name: "x".into(), distribution, along: None, scores });
             self.nodes = self.model.node_plates();
         }
     }
 
-    fn law(&mut self, family: Family, depth: usize) -> Law {
+    fn distribution(&mut self, family: Family, depth: usize) -> DistributionTree {
         let scale = if self.chance(0.6) { Scale::Logits } else { Scale::Probabilities };
         let parameter = match (family, scale) {
             (Family::Bernoulli | Family::Binomial, Scale::Logits) => vec![self.logit(depth)],
@@ -171,7 +171,7 @@ impl Writer<'_> {
                 ]
             }
         };
-        Law { family, scale, parameter }
+        DistributionTree { family, scale, parameter }
     }
 
     /// A real number that is not large.
@@ -223,7 +223,7 @@ impl Writer<'_> {
             }
         }
         for (at, node) in self.model.nodes.iter().enumerate() {
-            if node.law.family == Family::Bernoulli {
+            if node.distribution.family == Family::Bernoulli {
                 let value = Expression::Value(at);
                 options.push(affine(value.clone(), 0.6, 0.2));
                 for plate in plate_list(self.nodes[at]) {
@@ -363,17 +363,17 @@ impl Writer<'_> {
     /// ln q(x), sometimes minus the log-probability under the distribution of the node itself.
     fn log_probability(&mut self) -> Expression {
         let node = self.rng.random_range(0..self.model.nodes.len());
-        let own = self.model.nodes[node].law.clone();
-        let of_own = Expression::LogProbability { node, law: Box::new(own.clone()) };
+        let own = self.model.nodes[node].distribution.clone();
+        let of_own = Expression::LogProbability { node, distribution: Box::new(own.clone()) };
         if self.chance(0.4) {
             return of_own;
         }
         let other = if self.chance(0.25) {
             own
         } else {
-            let mut law = self.law(self.model.nodes[node].law.family, 0);
-            if law.scale == Scale::Probabilities && !self.chance(0.1) {
-                law.scale = Scale::Logits;
+            let mut distribution = self.distribution(self.model.nodes[node].distribution.family, 0);
+            if distribution.scale == Scale::Probabilities && !self.chance(0.1) {
+                distribution.scale = Scale::Logits;
             }
             let allowed = |expression: &Expression| {
                 let mut later = false;
@@ -381,12 +381,12 @@ impl Writer<'_> {
                     .visit(&mut |part| later |= matches!(part, Expression::Constant(value) if value.is_infinite()));
                 !later
             };
-            if !law.parameter.iter().all(allowed) {
+            if !distribution.parameter.iter().all(allowed) {
                 return of_own;
             }
-            law
+            distribution
         };
-        let of_other = Expression::LogProbability { node, law: Box::new(other) };
+        let of_other = Expression::LogProbability { node, distribution: Box::new(other) };
         if self.chance(0.5) { of_own.combine(Operation::Subtract, of_other) } else { of_other }
     }
 
@@ -514,7 +514,7 @@ mod tests {
                 chosen += 1;
                 for (node, choice) in model.nodes.iter().zip(&choices) {
                     let entry = &methods[choice.method];
-                    assert!(entry.applies_to(node.law.family));
+                    assert!(entry.applies_to(node.distribution.family));
                     assert_eq!(node.along.is_some(), choice.placement == Placement::Along);
                 }
             }

@@ -3,8 +3,8 @@
 //! Nothing here knows of tapes, of reductions that are taken off, or of gradient methods: it is the reference that
 //! estimators are compared with.
 
+use crate::distribution_tree::{DistributionTree, Family, Scale};
 use crate::expression::{Expression, Function, Operation, Reduction};
-use crate::law::{Family, Law, Scale};
 use crate::model::{Model, PlateSet, plate_list};
 use crate::taylor::{TOP, Taylor};
 
@@ -95,7 +95,7 @@ impl Walk<'_> {
             return self.node(node + 1, 0, weight);
         }
         self.set_members(self.plates[node], draw);
-        let probabilities = self.probabilities(&self.model.nodes[node].law)?;
+        let probabilities = self.probabilities(&self.model.nodes[node].distribution)?;
         for (state, probability) in probabilities.into_iter().enumerate() {
             let weight = weight * probability;
             if !weight.is_zero() {
@@ -151,7 +151,7 @@ impl Walk<'_> {
     /// The number that stands for the draw of a node.
     fn value(&self, node: usize) -> f64 {
         let state = self.state(node);
-        match self.model.nodes[node].law.family {
+        match self.model.nodes[node].distribution.family {
             Family::OneHot => self.model.nodes[node].scores[state],
             _ => state as f64,
         }
@@ -171,9 +171,9 @@ impl Walk<'_> {
                 Taylor::constant(data.values[self.members[data.plate]])
             }
             Expression::Value(node) => Taylor::constant(self.value(*node)),
-            Expression::LogProbability { node, law } => {
+            Expression::LogProbability { node, distribution } => {
                 let state = self.state(*node);
-                self.probabilities(law)?[state].ln()
+                self.probabilities(distribution)?[state].ln()
             }
             Expression::Apply(function, operand) => {
                 let operand = self.evaluate(operand)?;
@@ -213,12 +213,12 @@ impl Walk<'_> {
     }
 
     /// The probabilities of the states of a distribution, for the members that are looked at.
-    fn probabilities(&mut self, law: &Law) -> Result<Vec<Taylor>, Stop> {
-        let mut parameter = Vec::with_capacity(law.parameter.len());
-        for expression in &law.parameter {
+    fn probabilities(&mut self, distribution: &DistributionTree) -> Result<Vec<Taylor>, Stop> {
+        let mut parameter = Vec::with_capacity(distribution.parameter.len());
+        for expression in &distribution.parameter {
             parameter.push(self.evaluate(expression)?);
         }
-        if law.scale == Scale::Probabilities {
+        if distribution.scale == Scale::Probabilities {
             let outside = |p: &Taylor| !(0.0..=1.0).contains(&p.value());
             if parameter.iter().any(outside) {
                 return Err(Stop::Undefined("a probability outside [0, 1]"));
@@ -227,7 +227,7 @@ impl Walk<'_> {
         if parameter.iter().any(|value| value.value().is_nan() || !value.is_finite() && !value.is_constant()) {
             return Err(Stop::Undefined("a parameter that is not a number"));
         }
-        let probabilities = match (law.family, law.scale) {
+        let probabilities = match (distribution.family, distribution.scale) {
             (Family::Bernoulli | Family::Binomial, scale) => {
                 let success = if scale == Scale::Logits { parameter[0].sigmoid() } else { parameter[0] };
                 // By logits the small probability is found without a difference.
@@ -235,7 +235,7 @@ impl Walk<'_> {
                     Scale::Logits => (-parameter[0]).sigmoid(),
                     Scale::Probabilities => Taylor::constant(1.0) - success,
                 };
-                match law.family {
+                match distribution.family {
                     Family::Bernoulli => vec![failure, success],
                     _ => vec![failure.square(), (failure * success).times(2.0), success.square()],
                 }
@@ -395,8 +395,12 @@ mod tests {
     #[test]
     fn impossible_values_take_their_infinite_cost_away() {
         let certain = Expression::Constant(1.0);
-        let law = Law { family: Family::Bernoulli, scale: Scale::Probabilities, parameter: vec![certain.clone()] };
-        let cost = Expression::LogProbability { node: 0, law: Box::new(law) };
+        let distribution = DistributionTree {
+            family: Family::Bernoulli,
+            scale: Scale::Probabilities,
+            parameter: vec![certain.clone()],
+        };
+        let cost = Expression::LogProbability { node: 0, distribution: Box::new(distribution) };
         let mut model = bits_on_steps(cost);
         model.nodes = vec![node("x", Scale::Probabilities, certain, None)];
         assert_close(&derivatives(&model, vec![vec![1.0, 0.0]]), &[0.0; 4], 1e-15);
@@ -417,7 +421,7 @@ mod tests {
     #[test]
     fn a_probability_at_its_boundary_is_noticed() {
         let mut model = bits_on_steps(Expression::Value(0));
-        model.nodes[0].law.scale = Scale::Probabilities;
+        model.nodes[0].distribution.scale = Scale::Probabilities;
         model.parameters[0].values = vec![0.0, 0.5];
         let boundary = |direction| match interpret(&model, &direction) {
             Meaning::Finite { boundary, derivatives, .. } => (boundary, derivatives[1]),

@@ -26,10 +26,10 @@
 //! prints one graph.
 
 mod choose;
+mod distribution_tree;
 mod expression;
 mod generate;
 mod interpret;
-mod law;
 mod methods;
 mod model;
 mod print;
@@ -41,10 +41,10 @@ mod taylor;
 mod verdict;
 
 pub use choose::choose;
+pub use distribution_tree::{CATEGORIES, DistributionTree, Family, Scale, TRIALS};
 pub use expression::{Expression, Function, Operation, Reduction};
 pub use generate::{generate, generator};
 pub use interpret::{Direction, Meaning, interpret};
-pub use law::{CATEGORIES, Family, Law, Scale, TRIALS};
 pub use methods::{Choice, Entry, Groups, Place, Placement, SCORE_FUNCTION, Several, catalogue};
 pub use model::{Cost, Data, Model, Node, Parameter, Plate, PlateKind, PlateSet, plate_list};
 pub use print::print;

@@ -1,6 +1,6 @@
 //! The gradient methods that nodes are drawn with.
 
-use crate::law::Family;
+use crate::distribution_tree::Family;
 use std::sync::Arc;
 use stochgrad::distributions::Id;
 use stochgrad::prelude::*;
@@ -122,8 +122,8 @@ impl Entry {
 
 /// A method that applies to the families in brackets.
 macro_rules! entry {
-    ([$($family:ident: $law:ident),*], $own:expr, $several:expr, $along:expr) => {
-        Entry { $($family: Some(|place, _| -> DynMethod<f64, $law<Id>> {
+    ([$($family:ident: $distribution:ident),*], $own:expr, $several:expr, $along:expr) => {
+        Entry { $($family: Some(|place, _| -> DynMethod<f64, $distribution<Id>> {
             match place {
                 Place::Own => Arc::new($own),
                 Place::Several(count) => { let several: fn(usize) -> _ = $several; Arc::new(several(count)) }

@@ -1,7 +1,7 @@
 //! The syntax of a model.
 
+use crate::distribution_tree::{CATEGORIES, DistributionTree, Family};
 use crate::expression::{Expression, Reduction};
-use crate::law::{CATEGORIES, Family, Law};
 
 /// A set of plates, one bit for each.
 pub type PlateSet = u32;
@@ -56,7 +56,7 @@ pub struct Node {
     /// The name.
     pub name: String,
     /// The distribution.
-    pub law: Law,
+    pub distribution: DistributionTree,
     /// The plate of samples that the node lies along besides those of its parameters.
     pub along: Option<usize>,
     /// The numbers that stand for the categories of a one-hot vector.
@@ -93,7 +93,7 @@ impl Model {
     pub fn node_plates(&self) -> Vec<PlateSet> {
         let mut plates = Vec::with_capacity(self.nodes.len());
         for node in &self.nodes {
-            let mut set = self.law_carries(&node.law, &plates);
+            let mut set = self.distribution_carries(&node.distribution, &plates);
             if let Some(along) = node.along {
                 set |= 1 << along;
             }
@@ -103,8 +103,8 @@ impl Model {
     }
 
     /// The plates that the parameters of a distribution carry, given those of the nodes.
-    pub fn law_carries(&self, law: &Law, nodes: &[PlateSet]) -> PlateSet {
-        law.parameter.iter().fold(0, |set, expression| set | self.carries(expression, nodes))
+    pub fn distribution_carries(&self, distribution: &DistributionTree, nodes: &[PlateSet]) -> PlateSet {
+        distribution.parameter.iter().fold(0, |set, expression| set | self.carries(expression, nodes))
     }
 
     /// The plates that an expression carries, given those of the nodes.
@@ -114,7 +114,9 @@ impl Model {
             Expression::Parameter(parameter) => self.parameters[*parameter].plate.map_or(0, |plate| 1 << plate),
             Expression::Data(data) => 1 << self.data[*data].plate,
             Expression::Value(node) => nodes[*node],
-            Expression::LogProbability { node, law } => nodes[*node] | self.law_carries(law, nodes),
+            Expression::LogProbability { node, distribution } => {
+                nodes[*node] | self.distribution_carries(distribution, nodes)
+            }
             Expression::Apply(_, operand) => self.carries(operand, nodes),
             Expression::Combine(_, left, right) => self.carries(left, nodes) | self.carries(right, nodes),
             Expression::Select { node, yes, no, .. } => {
@@ -133,18 +135,19 @@ impl Model {
     pub fn assignments(&self) -> f64 {
         let plates = self.node_plates();
         let each = self.nodes.iter().zip(&plates);
-        each.map(|(node, &plates)| (node.law.family.states() as f64).powi(self.members(plates) as i32)).product()
+        each.map(|(node, &plates)| (node.distribution.family.states() as f64).powi(self.members(plates) as i32))
+            .product()
     }
 
     /// All expressions: the parameters of the nodes, then the costs.
     pub fn expressions(&self) -> Vec<&Expression> {
-        let of_nodes = self.nodes.iter().flat_map(|node| &node.law.parameter);
+        let of_nodes = self.nodes.iter().flat_map(|node| &node.distribution.parameter);
         of_nodes.chain(self.costs.iter().map(|cost| &cost.value)).collect()
     }
 
     /// As [`expressions`](Self::expressions), to be changed.
     pub fn expressions_mut(&mut self) -> Vec<&mut Expression> {
-        let of_nodes = self.nodes.iter_mut().flat_map(|node| &mut node.law.parameter);
+        let of_nodes = self.nodes.iter_mut().flat_map(|node| &mut node.distribution.parameter);
         of_nodes.chain(self.costs.iter_mut().map(|cost| &mut cost.value)).collect()
     }
 
@@ -194,20 +197,23 @@ impl Model {
             let along = node
                 .along
                 .is_none_or(|along| self.plates.get(along).is_some_and(|plate| plate.kind == PlateKind::Samples));
-            if !along || !self.is_law(&node.law, &plates) {
+            if !along || !self.is_distribution(&node.distribution, &plates) {
                 return false;
             }
-            plates.push(self.law_carries(&node.law, &plates) | node.along.map_or(0, |along| 1 << along));
+            plates.push(
+                self.distribution_carries(&node.distribution, &plates) | node.along.map_or(0, |along| 1 << along),
+            );
         }
         self.costs.iter().all(|cost| self.is_expression(&cost.value, &plates))
     }
 
-    fn is_law(&self, law: &Law, nodes: &[PlateSet]) -> bool {
-        let expected = match law.family {
+    fn is_distribution(&self, distribution: &DistributionTree, nodes: &[PlateSet]) -> bool {
+        let expected = match distribution.family {
             Family::Bernoulli | Family::Binomial => 1,
             Family::Categorical | Family::OneHot => CATEGORIES,
         };
-        law.parameter.len() == expected && law.parameter.iter().all(|parameter| self.is_expression(parameter, nodes))
+        distribution.parameter.len() == expected
+            && distribution.parameter.iter().all(|parameter| self.is_expression(parameter, nodes))
     }
 
     fn is_expression(&self, expression: &Expression, nodes: &[PlateSet]) -> bool {
@@ -220,8 +226,10 @@ impl Model {
             }
             Expression::Data(data) => *data < self.data.len(),
             Expression::Value(node) | Expression::Select { node, .. } => *node < nodes.len(),
-            Expression::LogProbability { node, law } => {
-                *node < nodes.len() && law.family == self.nodes[*node].law.family && self.is_law(law, nodes)
+            Expression::LogProbability { node, distribution } => {
+                *node < nodes.len()
+                    && distribution.family == self.nodes[*node].distribution.family
+                    && self.is_distribution(distribution, nodes)
             }
             _ => true,
         };

@@ -1,7 +1,7 @@
 //! A model as Rust code that can be pasted into a program.
 
+use crate::distribution_tree::{DistributionTree, Family, Scale, TRIALS};
 use crate::expression::{Expression, Function, Operation, Reduction};
-use crate::law::{Family, Law, Scale, TRIALS};
 use crate::methods::{Choice, Entry};
 use crate::model::{Model, PlateKind};
 use std::fmt::Write;
@@ -50,9 +50,9 @@ pub fn print(model: &Model, methods: &[Entry], choices: &[Choice]) -> String {
         let name = &node.name;
         let plate = node.along.map_or("", |plate| model.plates[plate].name.as_str());
         let method = methods[choice.method].expression(choice.placement, plate);
-        let law = printer.law(&node.law);
-        line(format!("let {name} = graph.sample(\"{name}\", &{law}, &{method})?;"));
-        if node.law.family == Family::OneHot {
+        let distribution = printer.distribution(&node.distribution);
+        line(format!("let {name} = graph.sample(\"{name}\", &{distribution}, &{method})?;"));
+        if node.distribution.family == Family::OneHot {
             line(format!("let {name}_score = ({name} * graph.constant({})).sum();", numbers(&node.scores)));
         }
     }
@@ -123,8 +123,8 @@ impl Printer<'_> {
             Expression::Parameter(parameter) => self.model.parameters[*parameter].name.clone(),
             Expression::Data(data) => self.model.data[*data].name.clone(),
             Expression::Value(node) => self.value(*node),
-            Expression::LogProbability { node, law } => {
-                format!("{}.log_prob({})", self.law(law), self.model.nodes[*node].name)
+            Expression::LogProbability { node, distribution } => {
+                format!("{}.log_prob({})", self.distribution(distribution), self.model.nodes[*node].name)
             }
             Expression::Apply(Function::Negative, operand) => format!("-{}", self.receiver(operand)),
             Expression::Apply(function, operand) => format!("{}.{}()", self.receiver(operand), function.method()),
@@ -154,23 +154,23 @@ impl Printer<'_> {
 
     fn value(&self, node: usize) -> String {
         let node = &self.model.nodes[node];
-        if node.law.family == Family::OneHot { format!("{}_score", node.name) } else { node.name.clone() }
+        if node.distribution.family == Family::OneHot { format!("{}_score", node.name) } else { node.name.clone() }
     }
 
-    fn law(&self, law: &Law) -> String {
-        let parameter = match law.parameter.as_slice() {
+    fn distribution(&self, distribution: &DistributionTree) -> String {
+        let parameter = match distribution.parameter.as_slice() {
             [one] => self.variable(one),
             several => {
                 let each: Vec<String> = several.iter().map(|one| self.variable(one)).collect();
                 format!("Var::stack(&[{}])?", each.join(", "))
             }
         };
-        let constructor = match law.scale {
+        let constructor = match distribution.scale {
             Scale::Logits => "from_logits",
             Scale::Probabilities => "from_probabilities",
         };
-        let trials = if law.family == Family::Binomial { format!("{TRIALS}.0, ") } else { String::new() };
-        format!("{}::{constructor}({trials}{parameter})", law.family.name())
+        let trials = if distribution.family == Family::Binomial { format!("{TRIALS}.0, ") } else { String::new() };
+        format!("{}::{constructor}({trials}{parameter})", distribution.family.name())
     }
 }
 

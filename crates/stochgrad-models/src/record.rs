@@ -1,7 +1,7 @@
 //! A model on a graph, through the interface that users have.
 
+use crate::distribution_tree::{DistributionTree, Family, Scale, TRIALS};
 use crate::expression::{Expression, Function, Operation, Reduction};
-use crate::law::{Family, Law, Scale, TRIALS};
 use crate::methods::{Choice, Entry, Groups, Place, Placement};
 use crate::model::{Model, PlateKind};
 use stochgrad::prelude::*;
@@ -30,19 +30,21 @@ pub fn record(graph: &Graph<'_, f64>, model: &Model, methods: &[Entry], choices:
             (Placement::Several(samples), _) => Place::Several(samples),
             _ => Place::Own,
         };
-        let raw = match recorder.law(&node.law)? {
-            LiveLaw::Bernoulli(law) => {
-                sample(graph, &node.name, &law, entry.bernoulli.map(|build| build(place, &groups)))
+        let raw = match recorder.distribution(&node.distribution)? {
+            LiveDistribution::Bernoulli(distribution) => {
+                sample(graph, &node.name, &distribution, entry.bernoulli.map(|build| build(place, &groups)))
             }
-            LiveLaw::Categorical(law) => {
-                sample(graph, &node.name, &law, entry.categorical.map(|build| build(place, &groups)))
+            LiveDistribution::Categorical(distribution) => {
+                sample(graph, &node.name, &distribution, entry.categorical.map(|build| build(place, &groups)))
             }
-            LiveLaw::OneHot(law) => sample(graph, &node.name, &law, entry.one_hot.map(|build| build(place, &groups))),
-            LiveLaw::Binomial(law) => {
-                sample(graph, &node.name, &law, entry.binomial.map(|build| build(place, &groups)))
+            LiveDistribution::OneHot(distribution) => {
+                sample(graph, &node.name, &distribution, entry.one_hot.map(|build| build(place, &groups)))
+            }
+            LiveDistribution::Binomial(distribution) => {
+                sample(graph, &node.name, &distribution, entry.binomial.map(|build| build(place, &groups)))
             }
         }?;
-        let value = match node.law.family {
+        let value = match node.distribution.family {
             Family::OneHot => (raw * graph.constant(node.scores)).sum(),
             _ => raw,
         };
@@ -58,14 +60,14 @@ pub fn record(graph: &Graph<'_, f64>, model: &Model, methods: &[Entry], choices:
 fn sample<'t, D: stochgrad::distributions::Live<'t, f64>>(
     graph: &Graph<'t, f64>,
     name: &str,
-    law: &D,
+    distribution: &D,
     method: Option<DynMethod<f64, D::Family>>,
 ) -> GraphResult<Var<'t, f64>> {
     let method = method.ok_or_else(|| GraphError::State {
         method: name.to_owned(),
         problem: "expected a method for the distribution of the node, got one for another family".into(),
     })?;
-    graph.sample(name, law, &method)
+    graph.sample(name, distribution, &method)
 }
 
 /// A value of a node as it was drawn, and the number that stands for it.
@@ -76,7 +78,7 @@ struct Drawn<'t> {
 }
 
 /// A distribution on a graph.
-enum LiveLaw<'t> {
+enum LiveDistribution<'t> {
     Bernoulli(Bernoulli<Var<'t, f64>>),
     Categorical(Categorical<Var<'t, f64>>),
     OneHot(OneHotCategorical<Var<'t, f64>>),
@@ -151,13 +153,13 @@ impl<'t> Recorder<'_, 't> {
             }
             Expression::Data(data) => self.data[*data].ok_or_else(|| missing("data"))?,
             Expression::Value(node) => self.nodes[*node].value,
-            Expression::LogProbability { node, law } => {
+            Expression::LogProbability { node, distribution } => {
                 let raw = self.nodes[*node].raw;
-                match self.law(law)? {
-                    LiveLaw::Bernoulli(law) => law.log_prob(raw),
-                    LiveLaw::Categorical(law) => law.log_prob(raw),
-                    LiveLaw::OneHot(law) => law.log_prob(raw),
-                    LiveLaw::Binomial(law) => law.log_prob(raw),
+                match self.distribution(distribution)? {
+                    LiveDistribution::Bernoulli(distribution) => distribution.log_prob(raw),
+                    LiveDistribution::Categorical(distribution) => distribution.log_prob(raw),
+                    LiveDistribution::OneHot(distribution) => distribution.log_prob(raw),
+                    LiveDistribution::Binomial(distribution) => distribution.log_prob(raw),
                 }
             }
             Expression::Apply(function, operand) => {
@@ -211,9 +213,9 @@ impl<'t> Recorder<'_, 't> {
         }))
     }
 
-    fn law(&self, law: &Law) -> GraphResult<LiveLaw<'t>> {
-        let mut parameters = Vec::with_capacity(law.parameter.len());
-        for expression in &law.parameter {
+    fn distribution(&self, distribution: &DistributionTree) -> GraphResult<LiveDistribution<'t>> {
+        let mut parameters = Vec::with_capacity(distribution.parameter.len());
+        for expression in &distribution.parameter {
             parameters.push(self.variable(expression)?);
         }
         let parameter = match parameters.as_slice() {
@@ -221,18 +223,22 @@ impl<'t> Recorder<'_, 't> {
             several => Var::stack(several)?,
         };
         let trials = TRIALS as f64;
-        Ok(match (law.family, law.scale) {
-            (Family::Bernoulli, Scale::Logits) => LiveLaw::Bernoulli(Bernoulli::from_logits(parameter)),
-            (Family::Bernoulli, Scale::Probabilities) => LiveLaw::Bernoulli(Bernoulli::from_probabilities(parameter)),
-            (Family::Categorical, Scale::Logits) => LiveLaw::Categorical(Categorical::from_logits(parameter)),
-            (Family::Categorical, Scale::Probabilities) => {
-                LiveLaw::Categorical(Categorical::from_probabilities(parameter))
+        Ok(match (distribution.family, distribution.scale) {
+            (Family::Bernoulli, Scale::Logits) => LiveDistribution::Bernoulli(Bernoulli::from_logits(parameter)),
+            (Family::Bernoulli, Scale::Probabilities) => {
+                LiveDistribution::Bernoulli(Bernoulli::from_probabilities(parameter))
             }
-            (Family::OneHot, Scale::Logits) => LiveLaw::OneHot(OneHotCategorical::from_logits(parameter)),
-            (Family::OneHot, Scale::Probabilities) => LiveLaw::OneHot(OneHotCategorical::from_probabilities(parameter)),
-            (Family::Binomial, Scale::Logits) => LiveLaw::Binomial(Binomial::from_logits(trials, parameter)),
+            (Family::Categorical, Scale::Logits) => LiveDistribution::Categorical(Categorical::from_logits(parameter)),
+            (Family::Categorical, Scale::Probabilities) => {
+                LiveDistribution::Categorical(Categorical::from_probabilities(parameter))
+            }
+            (Family::OneHot, Scale::Logits) => LiveDistribution::OneHot(OneHotCategorical::from_logits(parameter)),
+            (Family::OneHot, Scale::Probabilities) => {
+                LiveDistribution::OneHot(OneHotCategorical::from_probabilities(parameter))
+            }
+            (Family::Binomial, Scale::Logits) => LiveDistribution::Binomial(Binomial::from_logits(trials, parameter)),
             (Family::Binomial, Scale::Probabilities) => {
-                LiveLaw::Binomial(Binomial::from_probabilities(trials, parameter))
+                LiveDistribution::Binomial(Binomial::from_probabilities(trials, parameter))
             }
         })
     }

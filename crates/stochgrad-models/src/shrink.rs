@@ -1,7 +1,7 @@
 //! Smaller models that fail in the same way.
 
+use crate::distribution_tree::{DistributionTree, Family, Scale};
 use crate::expression::Expression;
-use crate::law::{Family, Law, Scale};
 use crate::methods::{Choice, Entry, Placement, SCORE_FUNCTION, Several};
 use crate::model::{Model, PlateKind};
 
@@ -86,15 +86,15 @@ fn candidates(program: &Program, methods: &[Entry]) -> Vec<Program> {
             smaller.choices[node].placement = Placement::Own;
             found.push(smaller);
         }
-        let family = model.nodes[node].law.family;
+        let family = model.nodes[node].distribution.family;
         if family != Family::Bernoulli {
             let mut smaller = program.clone();
-            smaller.model.nodes[node].law = bit(&model.nodes[node].law);
+            smaller.model.nodes[node].distribution = bit(&model.nodes[node].distribution);
             smaller.model.visit_mut(&mut |expression| {
-                if let Expression::LogProbability { node: of, law } = expression
+                if let Expression::LogProbability { node: of, distribution } = expression
                     && *of == node
                 {
-                    **law = bit(law);
+                    **distribution = bit(distribution);
                 }
             });
             if methods[smaller.choices[node].method].applies_to(Family::Bernoulli) {
@@ -115,8 +115,12 @@ fn candidates(program: &Program, methods: &[Entry]) -> Vec<Program> {
 }
 
 /// The first parameter of a distribution as that of a bit.
-fn bit(law: &Law) -> Law {
-    Law { family: Family::Bernoulli, scale: law.scale, parameter: law.parameter[..1].to_vec() }
+fn bit(distribution: &DistributionTree) -> DistributionTree {
+    DistributionTree {
+        family: Family::Bernoulli,
+        scale: distribution.scale,
+        parameter: distribution.parameter[..1].to_vec(),
+    }
 }
 
 fn without_node(program: &Program, node: usize) -> Program {
@@ -271,12 +275,12 @@ fn simpler_expressions(program: &Program) -> Vec<Program> {
             let mut original = program.model.expressions()[root].clone();
             let Some(part) = original.at_mut(position) else { continue };
             let mut replacements: Vec<Expression> = part.children().into_iter().cloned().collect();
-            if let Expression::LogProbability { node, law } = part {
+            if let Expression::LogProbability { node, distribution } = part {
                 replacements.push(Expression::Value(*node));
-                if law.scale == Scale::Logits && law.parameter.iter().any(|logit| logit.size() > 1) {
-                    let parameter = vec![Expression::Constant(0.3); law.parameter.len()];
-                    let law = Box::new(Law { parameter, ..(**law).clone() });
-                    replacements.push(Expression::LogProbability { node: *node, law });
+                if distribution.scale == Scale::Logits && distribution.parameter.iter().any(|logit| logit.size() > 1) {
+                    let parameter = vec![Expression::Constant(0.3); distribution.parameter.len()];
+                    let distribution = Box::new(DistributionTree { parameter, ..(**distribution).clone() });
+                    replacements.push(Expression::LogProbability { node: *node, distribution });
                 }
             }
             if part.size() > 1 {

@@ -114,7 +114,7 @@ impl Survey {
     fn count(&self, tally: &mut Tally, program: &Program, verdict: &Verdict) {
         tally.all.add(verdict);
         for (node, choice) in program.model.nodes.iter().zip(&program.choices) {
-            let name = format!("{}: {}", node.law.family.name(), self.name(*choice));
+            let name = format!("{}: {}", node.distribution.family.name(), self.name(*choice));
             tally.methods.entry(name).or_default().add(verdict);
         }
         match verdict {

@@ -203,10 +203,10 @@ fn compare(
     record(&graph, model, methods, choices)?;
     let gradients = graph.backward()?;
     let mut tops = Vec::new();
-    let mut law = false;
+    let mut is_redistributed = false;
     for parameter in &model.parameters {
         let guarantee = gradients.guarantee(&parameter.name)?;
-        law |= guarantee.bias == Bias::Law;
+        is_redistributed |= guarantee.bias == Bias::Law;
         let allowed = (0..=TOP).rev().find(|&order| guarantee.order.allows(order)).unwrap_or(0);
         tops.push(if guarantee.bias == Bias::Unbiased { allowed } else { 0 });
     }
@@ -234,7 +234,7 @@ fn compare(
         // Outcomes far from their mean cancel in it, with the rounding errors of their size.
         let difference = (found - expected).abs() / expected.abs().max(1.0).max(variance.sqrt());
         let is_value = kind == FailureKind::Value;
-        if (difference.is_nan() || difference > TOLERANCE) && !(law && is_value) {
+        if (difference.is_nan() || difference > TOLERANCE) && !(is_redistributed && is_value) {
             let kind = if *boundary && !is_value { FailureKind::Boundary } else { kind };
             return Err(failed(kind, what, expected, found));
         }

@@ -539,7 +539,7 @@ impl<'t, F: Real> Var<'t, F> {
     }
 
     /// The sum of the members times the given weights. A member of weight 0 that is infinite or NaN is taken away: it adds 0 to the sum
-    /// and to the derivatives by the member and by its weight. The derivative by the weight of any other member is the member.
+    /// and to the derivatives with respect to the member and its weight. The derivative with respect to the weight of any other member is the member.
     #[track_caller]
     pub fn weighted_sum_over(self, plate: Plate, weights: Self) -> Self {
         if let Err(error) = self.tape.own_plates(&[plate], Location::caller()) {

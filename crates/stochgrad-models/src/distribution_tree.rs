@@ -56,7 +56,7 @@ pub enum Scale {
 
 /// A distribution: one parameter for bits and counts, one for each category otherwise.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Law {
+pub struct DistributionTree {
     /// What the values look like.
     pub family: Family,
     /// How the parameter is given.
@@ -65,7 +65,7 @@ pub struct Law {
     pub parameter: Vec<Expression>,
 }
 
-impl Law {
+impl DistributionTree {
     /// The expressions of the parameter.
     pub fn parameters(&self) -> Vec<&Expression> {
         self.parameter.iter().collect()
