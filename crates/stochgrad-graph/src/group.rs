@@ -8,6 +8,7 @@
 use crate::context::CostContext;
 use crate::error::GraphResult;
 use crate::method::GradientTerm;
+use crate::reduction::reduced_plates;
 use crate::replay::project;
 use crate::surrogate::Builder;
 use crate::sweep::Walk;
@@ -89,6 +90,22 @@ pub struct GroupContext<'a, 't, F: Real> {
     walk: Walk,
 }
 
+/// The plates whose weights carry no other plates than these.
+///
+/// The states of an enumerated node have weights that may carry the samples of its parent. Such a plate is reduced before those
+/// samples are, and can be no lane: changes of costs are reduced over all plates that are no lanes.
+fn without_outer_weights<F: Real>(builder: &Builder<'_, '_, F>, mut lanes: Plates) -> Plates {
+    loop {
+        let is_closed =
+            |plate: &Plate| reduced_plates(builder.tape, &[*plate]).iter().all(|carried| lanes.contains(carried));
+        let closed: Plates = lanes.iter().copied().filter(is_closed).collect();
+        if closed.len() == lanes.len() {
+            return lanes;
+        }
+        lanes = closed;
+    }
+}
+
 impl<'a, 't, F: Real> GroupContext<'a, 't, F> {
     pub(crate) fn new(
         builder: &'a Builder<'a, 't, F>,
@@ -104,7 +121,8 @@ impl<'a, 't, F: Real> GroupContext<'a, 't, F> {
             free.retain(|plate| !walk.reduced().contains(plate) && common(plate));
             lanes = Some(free);
         }
-        Ok(GroupContext { builder, members, candidates, lanes: lanes.unwrap_or_default(), walk })
+        let lanes = without_outer_weights(builder, lanes.unwrap_or_default());
+        Ok(GroupContext { builder, members, candidates, lanes, walk })
     }
 
     /// The tape.

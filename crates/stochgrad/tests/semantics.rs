@@ -222,6 +222,21 @@ fn replays_below_an_enumerated_node_are_reduced_over_the_plates_of_its_weights()
 }
 
 #[test]
+fn changes_of_costs_are_weighted_before_the_samples_that_the_weights_carry_are_averaged() {
+    let model = |graph: &Graph<'_, f64>, below: &BitMethod| {
+        let t = graph.param("t", LOGITS)?;
+        let x = graph.sample("x", &Bernoulli::from_logits(t.index(0, 0)), &ScoreFunction::new().samples(2))?;
+        let y = graph.sample("y", &Bernoulli::from_logits(x), &Enumerate::new())?;
+        let z = graph.sample("z", &Bernoulli::from_logits(y + t.index(0, 1)), below)?;
+        graph.cost("cost", x * z * 2.0 - z + x)
+    };
+    for method in methods() {
+        let report = Oracle::new().verify(|graph: &Graph<'_, f64>| model(graph, &method), 0..=1, 1e-9);
+        report.unwrap_or_else(|error| panic!("{}: {error}", method.name()));
+    }
+}
+
+#[test]
 fn a_plain_reduction_of_enumerated_states_at_the_end_of_a_cost_is_taken_off() {
     for summed in [false, true] {
         let model = |graph: &Graph<'_, f64>, reduce: bool| {
