@@ -77,11 +77,11 @@ impl<M: Fn(&Graph<'_, f32>) -> GraphResult<()>> Estimate<M> {
 /// # Errors
 /// For a name that exists, and parameters with other numbers of members.
 pub fn per_estimate<'t>(graph: &Graph<'t, f32>, name: &str, value: &Tensor<f32>) -> GraphResult<Var<'t, f32>> {
-    let plate = match graph.find_plate("estimates") {
+    let plate = match graph.plate_named("estimates") {
         Some(plate) => plate,
         None => {
             let plate = graph.plate("estimates", value.shape().first().copied().unwrap_or(0))?;
-            graph.set_summed(plate, true)?;
+            graph.set_reduction(plate, Reduction::Sum)?;
             plate
         }
     };

@@ -40,7 +40,7 @@ pub enum NormalCost {
     Cos,
 }
 
-/// A law, a cost and a gradient method.
+/// A distribution, a cost and a gradient method.
 #[derive(Clone)]
 pub enum Problem {
     /// $b \sim \mathrm{Bernoulli}(1/2)$, cost $(b - t)^2$, differentiated by the logit.

@@ -121,28 +121,28 @@ impl Vae {
         let code = self.encoder.forward(parameters, images)?;
         let (reconstruction, divergence) = match &self.latent {
             Latent::Bits { method, .. } => {
-                let law = Bernoulli::from_logits(code);
-                let z = graph.sample("z", &law, method)?;
+                let distribution = Bernoulli::from_logits(code);
+                let z = graph.sample("z", &distribution, method)?;
                 let prior = Bernoulli::from_logits(graph.constant(0.0));
-                (self.decode(parameters, z, images)?, law.kl_to(&prior))
+                (self.decode(parameters, z, images)?, distribution.kl_to(&prior))
             }
             &Latent::OneHots { variables, categories, ref method } => {
-                let law = OneHotCategorical::from_logits(code.reshape([variables, categories]));
-                let z = graph.sample("z", &law, method)?.reshape([variables * categories]);
-                (self.decode(parameters, z, images)?, law.kl_to(&uniform(graph, variables, categories)))
+                let distribution = OneHotCategorical::from_logits(code.reshape([variables, categories]));
+                let z = graph.sample("z", &distribution, method)?.reshape([variables * categories]);
+                (self.decode(parameters, z, images)?, distribution.kl_to(&uniform(graph, variables, categories)))
             }
             &Latent::Enumerated { variables, categories } => {
-                let law = OneHotCategorical::from_logits(code.reshape([variables, categories]));
-                let z = graph.sample("z", &law, &Enumerate::new())?.reshape([variables * categories]);
+                let distribution = OneHotCategorical::from_logits(code.reshape([variables, categories]));
+                let z = graph.sample("z", &distribution, &Enumerate::new())?.reshape([variables * categories]);
                 // The states do not depend on the images: each is decoded once for all of them.
-                (self.decode(parameters, z, images)?, law.kl_to(&uniform(graph, variables, categories)))
+                (self.decode(parameters, z, images)?, distribution.kl_to(&uniform(graph, variables, categories)))
             }
             &Latent::Normal { variables } => {
                 let (location, log_variance) = (code.slice(0, 0..variables), code.slice(0, variables..2 * variables));
-                let law = Normal::from_log_scale(location, log_variance * 0.5);
-                let z = graph.sample("z", &law, &Pathwise::new())?;
+                let distribution = Normal::from_log_scale(location, log_variance * 0.5);
+                let z = graph.sample("z", &distribution, &Pathwise::new())?;
                 let prior = Normal::new(graph.constant(0.0), 1.0);
-                (self.decode(parameters, z, images)?, law.kl_to(&prior))
+                (self.decode(parameters, z, images)?, distribution.kl_to(&prior))
             }
         };
         graph.cost("reconstruction", reconstruction)?;

@@ -9,7 +9,7 @@ use stochgrad::tensor::sobol::DIMENSIONS as SOBOL_DIMENSIONS;
 use crate::annealing::Annealing;
 use crate::folders::{data_folder, prepare_output};
 use crate::latent::Latent;
-use crate::method_name::{MethodName, PlanName};
+use crate::method_name::{MethodName, SchemeName};
 use crate::settings::{Compared, Settings};
 use crate::size_limits::check_size;
 use crate::usage_error::UsageError;
@@ -61,7 +61,7 @@ Examples:
 #[derive(Clone, Debug, Parser)]
 #[command(name = "discrete_vae", after_help = EXAMPLES, verbatim_doc_comment)]
 pub(crate) struct Arguments {
-    /// The law of the latent variables [default: categorical; bernoulli with --data]
+    /// The distribution of the latent variables [default: categorical; bernoulli with --data]
     #[arg(long, value_enum, value_name = "LAW")]
     latent: Option<LatentLaw>,
 
@@ -87,8 +87,8 @@ pub(crate) struct Arguments {
     samples: Option<usize>,
 
     /// How the samples of an image keep out of one another's way [default: they are independent]
-    #[arg(long, value_enum, value_name = "PLAN")]
-    plan: Option<PlanName>,
+    #[arg(long, value_enum, value_name = "SCHEME")]
+    scheme: Option<SchemeName>,
 
     /// A folder with the four unpacked MNIST files, in place of the embedded digits
     #[arg(long, value_name = "DIR")]
@@ -148,7 +148,7 @@ pub(crate) struct Arguments {
     quick: bool,
 }
 
-/// The law of one latent variable.
+/// The distribution of one latent variable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum LatentLaw {
     /// Bits
@@ -199,7 +199,7 @@ impl Arguments {
             });
         }
         let samples = self.samples(latent)?;
-        let plan = self.plan(latent, samples)?;
+        let scheme = self.scheme(latent, samples)?;
         let temperature = self.annealing()?;
         let compared = self.compared(latent)?;
         let pixels = if mnist { MNIST_PIXELS } else { DIGIT_PIXELS };
@@ -216,7 +216,7 @@ impl Arguments {
             hidden,
             method: self.method,
             samples,
-            plan,
+            scheme,
             data,
             epochs,
             batch,
@@ -251,14 +251,14 @@ impl Arguments {
     }
 
     fn latent(&self) -> Result<Latent, UsageError> {
-        let law = self.latent.unwrap_or(match self.data {
+        let distribution = self.latent.unwrap_or(match self.data {
             Some(_) => LatentLaw::Bernoulli,
             None => LatentLaw::Categorical,
         });
         if let Some(size) = self.latent_size {
             positive("--latent-size", size, "leave it out for the default")?;
         }
-        match (law, self.categories) {
+        match (distribution, self.categories) {
             (LatentLaw::Bernoulli, None) => Ok(Latent::Bernoulli { bits: self.latent_size.unwrap_or(200) }),
             (LatentLaw::Bernoulli, Some(categories)) => Err(UsageError::Value {
                 flag: "--categories",
@@ -346,10 +346,10 @@ impl Arguments {
         Ok(samples)
     }
 
-    fn plan(&self, latent: Latent, samples: usize) -> Result<Option<PlanName>, UsageError> {
-        let Some(plan) = self.plan else { return Ok(None) };
+    fn scheme(&self, latent: Latent, samples: usize) -> Result<Option<SchemeName>, UsageError> {
+        let Some(scheme) = self.scheme else { return Ok(None) };
         let refuse = |expected: String, hint| {
-            Err(UsageError::Value { flag: "--plan", expected, found: plan.name().to_owned(), hint })
+            Err(UsageError::Value { flag: "--scheme", expected, found: scheme.name().to_owned(), hint })
         };
         if !self.method.takes_plans() {
             let expected = format!("no value for {}, whose samples must be independent", self.method);
@@ -358,13 +358,13 @@ impl Arguments {
         if samples < 2 {
             return refuse("no value for a single sample".to_owned(), "add --samples 4");
         }
-        if plan == PlanName::Sobol && latent.width() > SOBOL_DIMENSIONS {
+        if scheme == SchemeName::Sobol && latent.width() > SOBOL_DIMENSIONS {
             return refuse(
-                format!("another plan for {latent}: Sobol points have {SOBOL_DIMENSIONS} dimensions"),
-                "try --plan stratified",
+                format!("another scheme for {latent}: Sobol points have {SOBOL_DIMENSIONS} dimensions"),
+                "try --scheme stratified",
             );
         }
-        Ok(Some(plan))
+        Ok(Some(scheme))
     }
 
     fn annealing(&self) -> Result<Option<Annealing>, UsageError> {
@@ -542,9 +542,9 @@ mod tests {
             ("--lr -1", "--lr"),
             ("--lr nan", "--lr"),
             ("--lr inf", "--lr"),
-            ("--plan stratified", "--plan"),
-            ("--method gumbel-softmax --plan sobol", "--plan"),
-            ("--method score-function --latent bernoulli --latent-size 513 --plan sobol", "--plan"),
+            ("--scheme stratified", "--scheme"),
+            ("--method gumbel-softmax --scheme sobol", "--scheme"),
+            ("--method score-function --latent bernoulli --latent-size 513 --scheme sobol", "--scheme"),
             ("--temperature 1", "--temperature"),
             ("--method disarm --latent bernoulli --samples 3", "--samples"),
             ("--method arms --latent bernoulli --samples 1", "--samples"),

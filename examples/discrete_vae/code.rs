@@ -1,4 +1,4 @@
-//! The code of an image: the latent variables and their laws.
+//! The code of an image: the latent variables and their distributions.
 
 use std::sync::Arc;
 
@@ -9,14 +9,14 @@ use stochgrad::distributions::{
 use stochgrad::estimators::{
     Arm, Arms, Ars, Arsm, Auto, BatchMean, BitFlip, Carms, CategoricalDisArm, DisArm, DoubleControlVariate, Enumerate,
     GappedStraightThrough, GumbelRao, GumbelSoftmax, ImportanceSampling, LeaveOneOut, LocalExpectation, MeasureValued,
-    MovingAverage, MuProp, Mve, Nvil, Plan, Rebar, ReinMax, Relax, Rodeo, ScoreFunction, SelfCritical, SimplexMap,
-    StraightThrough, SumAndSample, Temperature, Ugc, UnorderedSet, WithoutReplacement,
+    MovingAverage, MuProp, Mve, Nvil, Rebar, ReinMax, Relax, Rodeo, SamplingScheme, ScoreFunction, SelfCritical,
+    SimplexMap, StraightThrough, SumAndSample, Temperature, Ugc, UnorderedSet, WithoutReplacement,
 };
 use stochgrad::graph::DynMethod;
 use stochgrad::tape::{Tape, Var};
 use stochgrad::tensor::Tensor;
 
-use crate::method_name::{MethodName, PlanName};
+use crate::method_name::{MethodName, SchemeName};
 use crate::settings::Settings;
 
 /// How much of the past a moving-average baseline keeps at each step.
@@ -28,22 +28,22 @@ const DISPERSION: f64 = 1.1;
 /// The rate at which control variates learn.
 const CONTROL_VARIATE_RATE: f64 = 1e-3;
 
-/// A law on the tape.
-pub(crate) type Law<'t, C> = <<C as Code>::Family as Family<f32>>::On<'t>;
+/// A distribution on the tape.
+pub(crate) type DistributionCheck<'t, C> = <<C as Code>::Family as Family<f32>>::On<'t>;
 
 /// The kind of the latent variables: everything that differs between bits and categories.
 pub(crate) trait Code: Copy + Send + Sync {
-    /// The family of their laws.
+    /// The family of their distributions.
     type Family: Family<f32>;
 
     /// The numbers in a code.
     fn width(self) -> usize;
 
-    /// The law with the given logits, of event shape `[width]`.
-    fn law<'t>(self, logits: Var<'t, f32>) -> Law<'t, Self>;
+    /// The distribution with the given logits, of event shape `[width]`.
+    fn distribution<'t>(self, logits: Var<'t, f32>) -> DistributionCheck<'t, Self>;
 
-    /// The divergence of a law from the uniform prior, in nats.
-    fn divergence<'t>(self, law: &Law<'t, Self>, tape: &'t Tape<f32>) -> Var<'t, f32>;
+    /// The divergence of a distribution from the uniform prior, in nats.
+    fn divergence<'t>(self, distribution: &DistributionCheck<'t, Self>, tape: &'t Tape<f32>) -> Var<'t, f32>;
 
     /// A sample as the decoder's input, of event shape `[width]`.
     fn flatten<'t>(self, sample: Var<'t, f32>) -> Var<'t, f32>;
@@ -51,7 +51,7 @@ pub(crate) trait Code: Copy + Send + Sync {
     /// The gradient method that the settings name, for a run of `steps` steps; `None` if it is not one for this kind.
     fn method(self, settings: &Settings, steps: u64) -> Option<DynMethod<f32, Self::Family>>;
 
-    /// Independent discrete samples, `count` for each law, for evaluation.
+    /// Independent discrete samples, `count` for each distribution, for evaluation.
     fn discrete_samples(self, count: usize) -> DynMethod<f32, Self::Family>;
 }
 
@@ -68,12 +68,12 @@ pub(crate) struct OneHots {
     pub(crate) categories: usize,
 }
 
-fn plan(name: PlanName) -> Plan {
+fn scheme(name: SchemeName) -> SamplingScheme {
     match name {
-        PlanName::Antithetic => Plan::Antithetic,
-        PlanName::Stratified => Plan::Stratified,
-        PlanName::Systematic => Plan::Systematic,
-        PlanName::Sobol => Plan::sobol(),
+        SchemeName::Antithetic => SamplingScheme::Antithetic,
+        SchemeName::Stratified => SamplingScheme::Stratified,
+        SchemeName::Systematic => SamplingScheme::Systematic,
+        SchemeName::Sobol => SamplingScheme::sobol(),
     }
 }
 
@@ -89,16 +89,16 @@ where
         + Tempered<'t, f32>,
 {
     let samples = settings.samples;
-    /// Draws the samples by the plan of the settings, if there is one.
-    macro_rules! planned {
+    /// Draws the samples by the scheme of the settings, if there is one.
+    macro_rules! with_scheme {
         ($method:expr) => {
-            match settings.plan {
+            match settings.scheme {
                 None => $method,
-                Some(name) => $method.plan(plan(name)),
+                Some(name) => $method.scheme(scheme(name)),
             }
         };
     }
-    let score_function = planned!(ScoreFunction::new().samples(samples));
+    let score_function = with_scheme!(ScoreFunction::new().samples(samples));
     let temperature = || {
         let (start, end) = settings.temperature.map_or((1.0, 1.0), |annealing| (annealing.start, annealing.end));
         if start == end { Temperature::constant(start) } else { Temperature::exponential(start, end, steps) }
@@ -114,7 +114,7 @@ where
         MethodName::ScoreFunction => Arc::new(score_function),
         MethodName::MovingAverage => Arc::new(score_function.baseline(MovingAverage::new(BASELINE_DECAY))),
         MethodName::ImportanceSampled => {
-            let weighted = planned!(ImportanceSampling::overdispersed(DISPERSION).samples(samples));
+            let weighted = with_scheme!(ImportanceSampling::overdispersed(DISPERSION).samples(samples));
             Arc::new(weighted.baseline(MovingAverage::new(BASELINE_DECAY)))
         }
         MethodName::LeaveOneOut => Arc::new(score_function.baseline(LeaveOneOut)),
@@ -139,17 +139,17 @@ where
         MethodName::UnorderedSet => Arc::new(UnorderedSet::new(samples)),
         MethodName::WithoutReplacement => Arc::new(WithoutReplacement::new(samples)),
         MethodName::SumAndSample => Arc::new(SumAndSample::new(samples - 2, 2)),
-        MethodName::GumbelSoftmax => Arc::new(planned!(relaxed().samples(samples))),
-        MethodName::Entmax => Arc::new(planned!(relaxed().simplex_map(SimplexMap::Entmax15).samples(samples))),
+        MethodName::GumbelSoftmax => Arc::new(with_scheme!(relaxed().samples(samples))),
+        MethodName::Entmax => Arc::new(with_scheme!(relaxed().simplex_map(SimplexMap::Entmax15).samples(samples))),
         MethodName::StraightThroughGumbel => {
-            Arc::new(planned!(GumbelSoftmax::new(temperature()).samples(samples).straight_through()))
+            Arc::new(with_scheme!(GumbelSoftmax::new(temperature()).samples(samples).straight_through()))
         }
-        MethodName::GumbelRao => Arc::new(planned!(GumbelRao::new(temperature()).samples(samples))),
-        MethodName::StraightThrough => Arc::new(planned!(StraightThrough::new(temperature()).samples(samples))),
-        MethodName::Reinmax => Arc::new(planned!(ReinMax::new(temperature()).samples(samples))),
-        MethodName::Mve => Arc::new(planned!(Mve::new().samples(samples))),
+        MethodName::GumbelRao => Arc::new(with_scheme!(GumbelRao::new(temperature()).samples(samples))),
+        MethodName::StraightThrough => Arc::new(with_scheme!(StraightThrough::new(temperature()).samples(samples))),
+        MethodName::Reinmax => Arc::new(with_scheme!(ReinMax::new(temperature()).samples(samples))),
+        MethodName::Mve => Arc::new(with_scheme!(Mve::new().samples(samples))),
         MethodName::GappedStraightThrough => {
-            Arc::new(planned!(GappedStraightThrough::new(temperature()).samples(samples)))
+            Arc::new(with_scheme!(GappedStraightThrough::new(temperature()).samples(samples)))
         }
         MethodName::Auto => Arc::new(Auto::new().samples(samples)),
         MethodName::Disarm | MethodName::Arm | MethodName::Arms => return None,
@@ -164,12 +164,12 @@ impl Code for Bits {
         self.bits
     }
 
-    fn law<'t>(self, logits: Var<'t, f32>) -> Law<'t, Self> {
+    fn distribution<'t>(self, logits: Var<'t, f32>) -> DistributionCheck<'t, Self> {
         Bernoulli::from_logits(logits)
     }
 
-    fn divergence<'t>(self, law: &Law<'t, Self>, tape: &'t Tape<f32>) -> Var<'t, f32> {
-        law.kl_to(&Bernoulli::from_logits(tape.constant(0.0)))
+    fn divergence<'t>(self, distribution: &DistributionCheck<'t, Self>, tape: &'t Tape<f32>) -> Var<'t, f32> {
+        distribution.kl_to(&Bernoulli::from_logits(tape.constant(0.0)))
     }
 
     fn flatten<'t>(self, sample: Var<'t, f32>) -> Var<'t, f32> {
@@ -201,13 +201,13 @@ impl Code for OneHots {
         self.variables * self.categories
     }
 
-    fn law<'t>(self, logits: Var<'t, f32>) -> Law<'t, Self> {
+    fn distribution<'t>(self, logits: Var<'t, f32>) -> DistributionCheck<'t, Self> {
         OneHotCategorical::from_logits(logits.reshape([self.variables, self.categories]))
     }
 
-    fn divergence<'t>(self, law: &Law<'t, Self>, tape: &'t Tape<f32>) -> Var<'t, f32> {
+    fn divergence<'t>(self, distribution: &DistributionCheck<'t, Self>, tape: &'t Tape<f32>) -> Var<'t, f32> {
         let zeros = Tensor::zeros([self.variables, self.categories]);
-        law.kl_to(&OneHotCategorical::from_logits(tape.constant(zeros)))
+        distribution.kl_to(&OneHotCategorical::from_logits(tape.constant(zeros)))
     }
 
     fn flatten<'t>(self, sample: Var<'t, f32>) -> Var<'t, f32> {

@@ -23,7 +23,7 @@ const SETTLING_GRADIENTS: usize = 500;
 /// Sets the noise of those gradients apart.
 const SETTLING_SEED: u64 = 0x5e77_1e00;
 
-/// The mean −ELBO of images in nats per image, estimated with discrete codes from the encoder's law, four for each image,
+/// The mean −ELBO of images in nats per image, estimated with discrete codes from the encoder's distribution, four for each image,
 /// whatever the gradient method. The noise is the same at every call, so that differences are the model's.
 pub(crate) fn neg_elbo<C: Code>(
     model: &Model<C>,
@@ -126,12 +126,12 @@ fn latent_gradients<C: Code>(
     for plate in images.plates() {
         by_image = by_image.event_to_plate(plate);
     }
-    let law = model.code.law(by_image);
-    model.record_costs(&parameters.on(&graph), images, &law, method)?;
+    let distribution = model.code.distribution(by_image);
+    model.record_costs(&parameters.on(&graph), images, &distribution, method)?;
     Ok(graph.backward()?)
 }
 
-/// The probabilities of the pixels of images, each decoded from one code drawn from the encoder's law; `[count, pixels]`.
+/// The probabilities of the pixels of images, each decoded from one code drawn from the encoder's distribution; `[count, pixels]`.
 pub(crate) fn reconstruct<C: Code>(
     model: &Model<C>,
     parameters: &Parameters<f32>,
@@ -140,8 +140,8 @@ pub(crate) fn reconstruct<C: Code>(
 ) -> Result<Tensor<f32>, RunError> {
     let graph = Graph::new(workspace.tape(), TEST_SEED);
     let images = graph.data("batch", images)?;
-    let law = model.code.law(model.encode(&parameters.on(&graph), images)?);
-    let codes = graph.sample("z", &law, &model.code.discrete_samples(1))?;
+    let distribution = model.code.distribution(model.encode(&parameters.on(&graph), images)?);
+    let codes = graph.sample("z", &distribution, &model.code.discrete_samples(1))?;
     Ok(model.decode(&parameters.on(&graph), codes)?.probabilities().value()?)
 }
 
@@ -153,7 +153,7 @@ pub(crate) fn imagine<C: Code>(
     workspace: &mut Workspace<f32>,
 ) -> Result<Tensor<f32>, RunError> {
     let graph = Graph::new(workspace.tape(), TEST_SEED);
-    let prior = model.code.law(graph.constant(Tensor::zeros([model.code.width()])));
+    let prior = model.code.distribution(graph.constant(Tensor::zeros([model.code.width()])));
     let codes = graph.sample("z", &prior, &model.code.discrete_samples(count))?;
     Ok(model.decode(&parameters.on(&graph), codes)?.probabilities().value()?)
 }

@@ -43,9 +43,9 @@ impl Latent {
     /// For a checkpoint.
     pub(crate) fn to_json(self) -> Value {
         match self {
-            Self::Bernoulli { bits } => json!({ "law": "bernoulli", "size": bits }),
+            Self::Bernoulli { bits } => json!({ "distribution": "bernoulli", "size": bits }),
             Self::Categorical { variables, categories } => {
-                json!({ "law": "categorical", "size": variables, "categories": categories })
+                json!({ "distribution": "categorical", "size": variables, "categories": categories })
             }
         }
     }
@@ -53,7 +53,7 @@ impl Latent {
     /// Reads what [`to_json`](Self::to_json) wrote.
     pub(crate) fn from_json(value: &Value) -> Option<Self> {
         let variables = size(value.get("size")?)?;
-        match value.get("law")?.as_str()? {
+        match value.get("distribution")?.as_str()? {
             "bernoulli" => Some(Self::Bernoulli { bits: variables }),
             "categorical" => Some(Self::Categorical { variables, categories: size(value.get("categories")?)? }),
             _ => None,

@@ -13,7 +13,7 @@ pub(crate) enum MethodName {
     ScoreFunction,
     /// The score function with a moving average as the baseline
     MovingAverage,
-    /// The same with weighted samples of an overdispersed law: unbiased, for few variables
+    /// The same with weighted samples of an overdispersed distribution: unbiased, for few variables
     ImportanceSampled,
     /// The score function with the other samples' mean as the baseline
     LeaveOneOut,
@@ -155,7 +155,7 @@ impl MethodName {
         }
     }
 
-    /// Whether the samples may be drawn by a plan: no two of them are compared.
+    /// Whether the samples may be drawn by a sampling scheme: no two of them are compared.
     pub(crate) fn takes_plans(self) -> bool {
         self.is_relaxed()
             || matches!(self, Self::ScoreFunction | Self::MovingAverage | Self::ImportanceSampled | Self::Mve)
@@ -214,7 +214,7 @@ impl MethodName {
 
 /// How the samples of an image keep out of one another's way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum PlanName {
+pub(crate) enum SchemeName {
     /// Mirrored pairs
     Antithetic,
     /// One sample in each part of every variable: a Latin hypercube
@@ -225,7 +225,7 @@ pub(crate) enum PlanName {
     Sobol,
 }
 
-impl PlanName {
+impl SchemeName {
     /// The name as on the command line.
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -252,8 +252,8 @@ mod tests {
         for &method in MethodName::value_variants() {
             assert_eq!(MethodName::from_str(method.name(), false), Ok(method));
         }
-        for &plan in PlanName::value_variants() {
-            assert_eq!(PlanName::from_str(plan.name(), false), Ok(plan));
+        for &scheme in SchemeName::value_variants() {
+            assert_eq!(SchemeName::from_str(scheme.name(), false), Ok(scheme));
         }
     }
 

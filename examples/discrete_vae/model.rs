@@ -6,7 +6,7 @@ use stochgrad::nn::{Activation, Bound, Mlp, NnResult, Parameters};
 use stochgrad::tape::Var;
 use stochgrad::tensor::Tensor;
 
-use crate::code::{Code, Law};
+use crate::code::{Code, DistributionCheck};
 use crate::settings::Settings;
 
 /// The slope of the leaky rectifier below 0.
@@ -47,7 +47,7 @@ impl<C: Code> Model<C> {
         self.encoder.forward(parameters, images)
     }
 
-    /// The law of the pixels, given samples of codes.
+    /// The distribution of the pixels, given samples of codes.
     pub(crate) fn decode<'t>(
         &self,
         parameters: &Bound<'_, 't, f32>,
@@ -63,25 +63,25 @@ impl<C: Code> Model<C> {
         M: GradientMethod<f32, C::Family> + Clone + 'static,
     {
         let images = parameters.graph().data("batch", images)?;
-        let law = self.code.law(self.encode(parameters, images)?);
-        self.record_costs(parameters, images, &law, method)
+        let distribution = self.code.distribution(self.encode(parameters, images)?);
+        self.record_costs(parameters, images, &distribution, method)
     }
 
-    /// Records the costs, given the law of the codes.
+    /// Records the costs, given the distribution of the codes.
     pub(crate) fn record_costs<'t, M>(
         &self,
         parameters: &Bound<'_, 't, f32>,
         images: Var<'t, f32>,
-        law: &Law<'t, C>,
+        distribution: &DistributionCheck<'t, C>,
         method: &M,
     ) -> GraphResult<()>
     where
         M: GradientMethod<f32, C::Family> + Clone + 'static,
     {
         let graph = parameters.graph();
-        let codes = graph.sample("z", law, method)?;
+        let codes = graph.sample("z", distribution, method)?;
         let pixels = self.decode(parameters, codes)?;
         graph.cost("reconstruction", -pixels.log_prob(images))?;
-        graph.cost("kl", self.code.divergence(law, graph.tape()))
+        graph.cost("kl", self.code.divergence(distribution, graph.tape()))
     }
 }

@@ -177,8 +177,8 @@ mod tests {
     fn recording_each_step_changes_nothing() {
         for method in [
             "leave-one-out",
-            "moving-average --plan sobol",
-            "importance-sampled --plan stratified",
+            "moving-average --scheme sobol",
+            "importance-sampled --scheme stratified",
             "batch-mean",
             "self-critical",
             "nvil",
@@ -186,7 +186,7 @@ mod tests {
             "double-control-variate",
             "rebar",
             "relax",
-            "gumbel-softmax --samples 2 --plan antithetic",
+            "gumbel-softmax --samples 2 --scheme antithetic",
             "gumbel-softmax --backward-temperature 0.8",
             "straight-through-gumbel",
             "gumbel-rao",

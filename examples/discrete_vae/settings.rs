@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::annealing::Annealing;
 use crate::latent::Latent;
-use crate::method_name::{MethodName, PlanName};
+use crate::method_name::{MethodName, SchemeName};
 use crate::usage_error::UsageError;
 
 /// A checked command line with every default filled in.
@@ -22,7 +22,7 @@ pub(crate) struct Settings {
     /// Samples per image; 1 for `enumerate`, which has no use for it.
     pub(crate) samples: usize,
     /// How the samples of an image keep out of one another's way, if they are not independent.
-    pub(crate) plan: Option<PlanName>,
+    pub(crate) scheme: Option<SchemeName>,
     /// The folder of MNIST files, absolute; the embedded digits where there is none.
     pub(crate) data: Option<PathBuf>,
     /// Passes over the training images.
@@ -76,7 +76,7 @@ impl Settings {
             "hidden": self.hidden,
             "method": self.method.name(),
             "samples": self.samples,
-            "plan": self.plan.map(PlanName::name),
+            "scheme": self.scheme.map(SchemeName::name),
             "data": self.data.as_ref().map(|path| path.to_string_lossy()),
             "epochs": self.epochs,
             "batch": self.batch,
@@ -96,7 +96,7 @@ impl Settings {
     /// # Errors
     /// A setting that is missing or of the wrong type.
     pub(crate) fn from_json(value: &Value) -> Result<Self, UsageError> {
-        let latent = read(value, "latent", "a law and its sizes", Latent::from_json)?;
+        let latent = read(value, "latent", "a distribution and its sizes", Latent::from_json)?;
         let hidden = read(value, "hidden", "an array of widths", |value| value.as_array()?.iter().map(size).collect())?;
         let method =
             read(value, "method", "the name of a method", |value| MethodName::from_str(value.as_str()?, false).ok())?;
@@ -105,7 +105,7 @@ impl Settings {
             hidden,
             method,
             samples: read(value, "samples", "a count", size)?,
-            plan: read(value, "plan", "the name of a plan, or null", optional(plan))?,
+            scheme: read(value, "scheme", "the name of a sampling scheme, or null", optional(scheme))?,
             data: read(value, "data", "a path or null", optional(path))?,
             epochs: read(value, "epochs", "a count", size)?,
             batch: read(value, "batch", "a count", size)?,
@@ -146,7 +146,7 @@ impl Settings {
     /// explains the later ones.
     fn model_flags(&self) -> Vec<(&'static str, String)> {
         let nothing = || "nothing".to_owned();
-        let (law, size, categories) = match self.latent {
+        let (distribution, size, categories) = match self.latent {
             Latent::Bernoulli { bits } => ("bernoulli", bits, nothing()),
             Latent::Categorical { variables, categories } => ("categorical", variables, categories.to_string()),
         };
@@ -159,13 +159,13 @@ impl Settings {
         vec![
             ("--data", data.unwrap_or_else(nothing)),
             ("--quick", self.quick.to_string()),
-            ("--latent", law.to_owned()),
+            ("--latent", distribution.to_owned()),
             ("--latent-size", size.to_string()),
             ("--categories", categories),
             ("--hidden", hidden.join(",")),
             ("--method", self.method.name().to_owned()),
             ("--samples", self.samples.to_string()),
-            ("--plan", self.plan.map_or_else(nothing, |plan| plan.name().to_owned())),
+            ("--scheme", self.scheme.map_or_else(nothing, |scheme| scheme.name().to_owned())),
             ("--temperature", annealed(|annealing| Some(annealing.start))),
             ("--final-temperature", annealed(|annealing| Some(annealing.end))),
             ("--backward-temperature", annealed(|annealing| annealing.backward)),
@@ -210,8 +210,8 @@ fn path(value: &Value) -> Option<PathBuf> {
     value.as_str().map(PathBuf::from)
 }
 
-fn plan(value: &Value) -> Option<PlanName> {
-    PlanName::from_str(value.as_str()?, false).ok()
+fn scheme(value: &Value) -> Option<SchemeName> {
+    SchemeName::from_str(value.as_str()?, false).ok()
 }
 
 #[cfg(test)]
@@ -226,7 +226,7 @@ mod tests {
             hidden: vec![128, 64],
             method: MethodName::GumbelSoftmax,
             samples: 4,
-            plan: Some(PlanName::Stratified),
+            scheme: Some(SchemeName::Stratified),
             data: None,
             epochs: 100,
             batch: 50,
@@ -249,7 +249,7 @@ mod tests {
             method: MethodName::MeasureValued,
             data: Some(PathBuf::from("/data/mnist")),
             temperature: None,
-            plan: None,
+            scheme: None,
             resume: true,
             record_each_step: false,
             quick: true,
@@ -295,7 +295,7 @@ mod tests {
             ("--hidden", |s| s.hidden = vec![128]),
             ("--method", |s| s.method = MethodName::StraightThroughGumbel),
             ("--samples", |s| s.samples = 5),
-            ("--plan", |s| s.plan = Some(PlanName::Sobol)),
+            ("--scheme", |s| s.scheme = Some(SchemeName::Sobol)),
             ("--temperature", |s| {
                 s.temperature = Some(Annealing { start: 0.9, ..ANNEALING });
             }),

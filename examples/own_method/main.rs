@@ -75,8 +75,8 @@ impl<'t, F: Real> FiniteSupport<'t, F> for Sign<Var<'t, F>> {
 ///
 /// $$E[f] = E_x\big[w(x) f(x) + w(-x) f(-x)\big], \quad w(x) = \frac{p(x)}{p(x) + p(-x)}.$$
 ///
-/// The pair is drawn by the law of one of its members; for one sign it is always the same pair, so that nothing is left to
-/// chance. With several signs the law of the pair depends on the parameters, and the score of the pair is needed too.
+/// The pair is drawn by the distribution of one of its members; for one sign it is always the same pair, so that nothing is left to
+/// chance. With several signs the distribution of the pair depends on the parameters, and the score of the pair is needed too.
 #[derive(Clone, Copy, Debug)]
 struct AntitheticPair;
 

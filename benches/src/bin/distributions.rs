@@ -1,7 +1,7 @@
 //! Elements per second of each distribution: drawing, the log-probability with its gradients, and sample paths with theirs.
 //!
-//! One line of JSON for each law and task, on one thread in single precision; `benches/distributions_jax.py` does the same elsewhere, compiled.
-//! Gradients are timed twice: recorded afresh in each call, and compiled once, where all of a law's noise is recorded.
+//! One line of JSON for each distribution and task, on one thread in single precision; `benches/distributions_jax.py` does the same elsewhere, compiled.
+//! Gradients are timed twice: recorded afresh in each call, and compiled once, where all of a distribution's noise is recorded.
 
 use clap::Parser;
 use std::time::{Duration, Instant};
@@ -15,24 +15,24 @@ const ELEMENTS: usize = 100_000;
 #[derive(Parser)]
 #[command(about = "Elements per second of each distribution")]
 struct Arguments {
-    /// Seconds for each law and task.
+    /// Seconds for each distribution and task.
     #[arg(long, default_value_t = 0.3)]
     seconds: f64,
-    /// Only laws whose name has this part.
+    /// Only distributions whose name has this part.
     #[arg(long, default_value = "")]
     only: String,
 }
 
 type Build = for<'t> fn(&[Var<'t, f32>]) -> Box<dyn Distribution<'t, f32> + 't>;
 
-macro_rules! laws {
-    ($($name:literal, [$($parameter:literal),*] => |$p:ident| $law:expr;)*) => {
-        vec![$(($name, vec![$($parameter),*], (|$p| Box::new($law)) as Build)),*]
+macro_rules! distributions {
+    ($($name:literal, [$($parameter:literal),*] => |$p:ident| $distribution:expr;)*) => {
+        vec![$(($name, vec![$($parameter),*], (|$p| Box::new($distribution)) as Build)),*]
     };
 }
 
-fn laws() -> Vec<(&'static str, Vec<f64>, Build)> {
-    laws! {
+fn distributions() -> Vec<(&'static str, Vec<f64>, Build)> {
+    distributions! {
         "Bernoulli", [0.3] => |p| Bernoulli::from_logits(p[0]);
         "Binomial", [0.3] => |p| Binomial::from_logits(10.0, p[0]);
         "Geometric", [0.3] => |p| Geometric::from_probabilities(p[0]);
@@ -90,23 +90,23 @@ type Total = for<'t> fn(&'t Tape<f32>, Plate, &dyn Distribution<'t, f32>, Var<'t
 fn log_prob<'t>(
     _tape: &'t Tape<f32>,
     plate: Plate,
-    law: &dyn Distribution<'t, f32>,
+    distribution: &dyn Distribution<'t, f32>,
     x: Var<'t, f32>,
     _step: u64,
 ) -> Var<'t, f32> {
-    law.log_prob(x).sum_over(plate)
+    distribution.log_prob(x).sum_over(plate)
 }
 
 fn path<'t>(
     tape: &'t Tape<f32>,
     plate: Plate,
-    law: &dyn Distribution<'t, f32>,
+    distribution: &dyn Distribution<'t, f32>,
     _x: Var<'t, f32>,
     step: u64,
 ) -> Var<'t, f32> {
     let noise = KeyedNoise::new(1, step);
     let draw = Draw::new(tape, &noise, NoiseKey::new("x", None), Plates::from_slice(&[plate]));
-    let capabilities = law.capabilities();
+    let capabilities = distribution.capabilities();
     capabilities.reparameterized.expect("a path").rsample(&draw).expect("draws").sum_over(plate)
 }
 
@@ -125,11 +125,12 @@ fn main() {
     let arguments = Arguments::parse();
     let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("a pool of one thread");
     pool.install(|| {
-        for (name, parameters, build) in laws().into_iter().filter(|(name, ..)| name.contains(&arguments.only)) {
+        for (name, parameters, build) in distributions().into_iter().filter(|(name, ..)| name.contains(&arguments.only))
+        {
             let mut workspace = Workspace::<f32>::new();
             let report = |task: &str, mode: &str, run: &mut dyn FnMut(u64)| {
                 let rate = rate(arguments.seconds, run);
-                let line = serde_json::json!({"law": name, "task": task, "impl": mode, "per_second": rate});
+                let line = serde_json::json!({"distribution": name, "task": task, "impl": mode, "per_second": rate});
                 println!("{line}");
             };
             let mut drawn = |step| {

@@ -15,7 +15,7 @@ pub enum CheckError {
     #[error("the function under test failed: {0}")]
     Tape(#[from] TapeError),
     /// There is no number to differentiate with respect to.
-    #[error("expected at least one input with at least one element, came none")]
+    #[error("expected at least one input with at least one element, got none")]
     NoInputs,
     /// A value or a derivative that is not a finite number.
     #[error("{what} is {found}, expected a finite number; choose inputs inside the domain of the function")]
@@ -132,7 +132,7 @@ pub enum CheckError {
     },
     /// Results of several runs that cannot be averaged.
     #[error(
-        "{what} differs between runs: expected {expected}, came {found}; make all parameters before anything random, with fixed shapes"
+        "{what} differs between runs: expected {expected}, got {found}; make all parameters before anything random, with fixed shapes"
     )]
     Runs {
         /// What differs.
@@ -212,7 +212,7 @@ pub enum CheckError {
         tolerance: f64,
     },
     /// A setting outside its domain.
-    #[error("{setting} must be {expected}, came {found}")]
+    #[error("{setting} must be {expected}, got {found}")]
     Setting {
         /// The setting.
         setting: &'static str,

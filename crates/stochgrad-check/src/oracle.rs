@@ -27,7 +27,7 @@ use stochgrad_tensor::{Shape, Tensor};
 /// interval are nodes of Gauss–Legendre quadrature (an interval that is split after its position was used is split
 /// before it instead, and the outcomes are visited again); normal numbers those of Gauss–Hermite, exponential ones
 /// those of Gauss–Laguerre. Hence results are exact where the sample space is finite or the costs are polynomials;
-/// countable laws are cut in a tail of about 1e-16. Samplers by rejection (gamma, beta, Dirichlet …) cannot be enumerated: they
+/// countable distributions are cut in a tail of about 1e-16. Samplers by rejection (gamma, beta, Dirichlet …) cannot be enumerated: they
 /// are tested with [`StatisticalTest`](crate::StatisticalTest).
 ///
 /// A model is a closure that records parameters, nodes and costs on a graph:
@@ -215,7 +215,7 @@ impl Oracle {
         self.exact_derivative(model, &[], 0)
     }
 
-    /// The exact gradient of the expected total cost by every parameter: by differentiable enumeration of the joint law, whatever
+    /// The exact gradient of the expected total cost by every parameter: by differentiable enumeration of the joint distribution, whatever
     /// the gradient methods of the nodes. Reparameterised nodes are integrated over their noise instead, which asks for
     /// costs without jumps in them.
     ///
@@ -400,7 +400,7 @@ where
     M: for<'a> Fn(&Graph<'a, f64>) -> GraphResult<()>,
 {
     let graph = Graph::with_noise(tape, noise);
-    graph.set_joint_law(true);
+    graph.set_joint_distribution(true);
     model(&graph)?;
     let weighted = graph.joint_log_prob().magic_box() * graph.total_cost();
     tape.check()?;

@@ -6,15 +6,15 @@
 use crate::CheckError;
 use crate::cells::cells;
 use crate::oracle_cuts::{Cuts, Position};
-use crate::quadrature::{Law, Rule};
+use crate::quadrature::{DistributionCheck, Rule};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use stochgrad_distributions::{
-    DistributionError, DistributionResult, NoiseKey, NoiseLayout, NoiseSource, PlannedNumber, quantile,
+    DistributionError, DistributionResult, NoiseKey, NoiseLayout, NoiseSource, SchemeUniform, quantile,
 };
-use stochgrad_tensor::plan::Place;
+use stochgrad_tensor::sampling_scheme::Place;
 
 /// Narrower cells do not count where a number has been given out for an interval: its ends are known to rounding.
 const NARROW: f64 = 1e-13;
@@ -72,9 +72,9 @@ pub(crate) struct OracleNoise {
 impl OracleNoise {
     pub(crate) fn new(nodes: usize) -> Self {
         OracleNoise {
-            legendre: Rule::new(Law::Uniform, nodes),
-            hermite: Rule::new(Law::Normal, nodes),
-            laguerre: Rule::new(Law::Exponential, nodes),
+            legendre: Rule::new(DistributionCheck::Uniform, nodes),
+            hermite: Rule::new(DistributionCheck::Normal, nodes),
+            laguerre: Rule::new(DistributionCheck::Exponential, nodes),
             state: RefCell::new(State::default()),
         }
     }
@@ -350,7 +350,7 @@ impl NoiseSource<f64> for OracleNoise {
         &self,
         key: NoiseKey,
         layout: &NoiseLayout,
-        numbers: &[PlannedNumber],
+        numbers: &[SchemeUniform],
         cdf: &dyn Fn(usize, u64) -> f64,
         out: &mut [f64],
     ) -> DistributionResult<()> {
@@ -371,7 +371,7 @@ impl NoiseSource<f64> for OracleNoise {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use stochgrad_tensor::plan::Plan;
+    use stochgrad_tensor::sampling_scheme::SamplingScheme;
 
     /// All outcomes of a program: what it returned, and the probability.
     fn outcomes<T>(nodes: usize, mut program: impl FnMut(&OracleNoise) -> DistributionResult<T>) -> Vec<(T, f64)> {
@@ -452,12 +452,14 @@ mod tests {
     #[test]
     fn numbers_of_a_plan_are_split_where_they_lie() {
         // An antithetic pair of bits and the two strata of a systematic pair, each from one number.
-        for (plan, strata, both) in [(Plan::Antithetic, [0, 0], 0.0), (Plan::Systematic, [0, 1], 0.0)] {
+        for (plan, strata, both) in
+            [(SamplingScheme::Antithetic, [0, 0], 0.0), (SamplingScheme::Systematic, [0, 1], 0.0)]
+        {
             let found = outcomes(3, |noise| {
-                let numbers: Vec<PlannedNumber> = strata
+                let numbers: Vec<SchemeUniform> = strata
                     .iter()
                     .enumerate()
-                    .map(|(member, &stratum)| PlannedNumber { base: 0, place: plan.place(2, member, stratum) })
+                    .map(|(member, &stratum)| SchemeUniform { base: 0, place: plan.place(2, member, stratum) })
                     .collect();
                 let mut out = [0.0; 2];
                 let cdf = |_: usize, k: u64| if k == 0 { 0.7 } else { 1.0 };
@@ -530,17 +532,17 @@ mod tests {
     #[test]
     fn members_of_a_plan_are_split_before_their_positions_too() {
         let key = NoiseKey::new("x", None);
-        for (plan, expected) in [(Plan::Antithetic, 0.02), (Plan::Systematic, 0.4 * 0.4)] {
+        for (plan, expected) in [(SamplingScheme::Antithetic, 0.02), (SamplingScheme::Systematic, 0.4 * 0.4)] {
             // A number and the second member of its pair: u over 1 − u ≥ 0.8; and u over (1 + u)/2 ≥ 0.8.
             let found = mean(2, |noise| {
                 let u = position(noise, key)?;
-                let numbers = [PlannedNumber { base: 0, place: plan.place(2, 1, 1) }];
+                let numbers = [SchemeUniform { base: 0, place: plan.place(2, 1, 1) }];
                 let mut out = [0.0];
                 let cdf = |_: usize, k: u64| if k == 0 { 0.8 } else { 1.0 };
                 noise.invert_planned(key, &NoiseLayout::flat(1), &numbers, &cdf, &mut out)?;
                 Ok(u * out[0])
             });
-            let expected = if plan == Plan::Antithetic { expected } else { (1.0 - 0.36) / 2.0 };
+            let expected = if plan == SamplingScheme::Antithetic { expected } else { (1.0 - 0.36) / 2.0 };
             assert!((found.as_ref().expect("a mean") - expected).abs() < 1e-14, "{plan}: {found:?}");
         }
     }
@@ -568,7 +570,7 @@ mod tests {
     }
 
     #[test]
-    fn a_countable_law_is_cut_in_its_tail() {
+    fn a_countable_distribution_is_cut_in_its_tail() {
         let (key, layout) = (NoiseKey::new("x", None), NoiseLayout::flat(1));
         let found = outcomes(1, |noise| {
             let mut x = [0.0];

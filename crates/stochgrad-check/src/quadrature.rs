@@ -1,14 +1,14 @@
-//! Gauss quadrature: sums that stand for integrals against a law.
+//! Gauss quadrature: sums that stand for integrals against a distribution.
 //!
-//! The orthonormal polynomials of a law satisfy
+//! The orthonormal polynomials of a distribution satisfy
 //! $$b_{k+1} p_{k+1}(x) = (x - a_k) p_k(x) - b_k p_{k-1}(x).$$
 //! The nodes are the eigenvalues of the symmetric tridiagonal matrix of the $a_k$ and $b_k$ (Golub and Welsch 1969), found by
 //! bisection on Sturm counts and polished by a Newton step; the weight of a node is $1 / \sum_k p_k(x)^2$, which is
 //! accurate to rounding relative to itself.
 
-/// A law with known orthogonal polynomials.
+/// A distribution with known orthogonal polynomials.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Law {
+pub(crate) enum DistributionCheck {
     /// Uniform on (0, 1): Gauss–Legendre.
     Uniform,
     /// Standard normal: Gauss–Hermite.
@@ -24,23 +24,23 @@ pub(crate) struct Rule {
     pub(crate) weights: Vec<f64>,
 }
 
-impl Law {
+impl DistributionCheck {
     /// `a_k` and `b_k`.
     fn recurrence(self, k: usize) -> (f64, f64) {
         let k = k as f64;
         match self {
-            Law::Uniform => (0.5, if k == 0.0 { 0.0 } else { 0.5 * k / (4.0 * k * k - 1.0).sqrt() }),
-            Law::Normal => (0.0, k.sqrt()),
-            Law::Exponential => (2.0 * k + 1.0, k),
+            DistributionCheck::Uniform => (0.5, if k == 0.0 { 0.0 } else { 0.5 * k / (4.0 * k * k - 1.0).sqrt() }),
+            DistributionCheck::Normal => (0.0, k.sqrt()),
+            DistributionCheck::Exponential => (2.0 * k + 1.0, k),
         }
     }
 }
 
 impl Rule {
     /// The rule with `count` nodes, at least one.
-    pub(crate) fn new(law: Law, count: usize) -> Self {
+    pub(crate) fn new(distribution: DistributionCheck, count: usize) -> Self {
         let count = count.max(1);
-        let coefficients: Vec<(f64, f64)> = (0..=count).map(|k| law.recurrence(k)).collect();
+        let coefficients: Vec<(f64, f64)> = (0..=count).map(|k| distribution.recurrence(k)).collect();
         let nodes: Vec<f64> =
             (0..count).map(|i| polish(&coefficients, eigenvalue(&coefficients[..count], i))).collect();
         let mut weights: Vec<f64> = nodes.iter().map(|&x| weight(&coefficients, x)).collect();
@@ -115,8 +115,11 @@ mod tests {
     #[test]
     fn rules_are_exact_for_polynomials() {
         for count in [1, 2, 3, 5, 8, 16, 24] {
-            let (uniform, normal, exponential) =
-                (Rule::new(Law::Uniform, count), Rule::new(Law::Normal, count), Rule::new(Law::Exponential, count));
+            let (uniform, normal, exponential) = (
+                Rule::new(DistributionCheck::Uniform, count),
+                Rule::new(DistributionCheck::Normal, count),
+                Rule::new(DistributionCheck::Exponential, count),
+            );
             let (mut odd_factorial, mut factorial) = (1.0, 1.0);
             for degree in 0..2 * count as i32 {
                 if degree > 0 {
@@ -148,14 +151,14 @@ mod tests {
 
     #[test]
     fn three_node_rules_are_those_of_the_tables() {
-        let rule = Rule::new(Law::Normal, 3);
+        let rule = Rule::new(DistributionCheck::Normal, 3);
         for (found, expected) in rule.nodes.iter().zip([-(3.0_f64.sqrt()), 0.0, 3.0_f64.sqrt()]) {
             assert!((found - expected).abs() < 1e-15);
         }
         for (found, expected) in rule.weights.iter().zip([1.0 / 6.0, 2.0 / 3.0, 1.0 / 6.0]) {
             assert!((found - expected).abs() < 1e-15);
         }
-        let rule = Rule::new(Law::Uniform, 2);
+        let rule = Rule::new(DistributionCheck::Uniform, 2);
         assert!((rule.nodes[0] - (0.5 - 0.5 / 3.0_f64.sqrt())).abs() < 1e-16);
     }
 }

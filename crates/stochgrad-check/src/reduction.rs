@@ -184,14 +184,14 @@ fn compare(what: impl FnOnce() -> String, engine: f64, plain: f64, scale: f64) -
 #[cfg(test)]
 mod tests {
     use super::*;
-    use stochgrad_graph::Seed;
+    use stochgrad_graph::{Reduction, Seed};
 
     /// Rows (3, averaged) and steps (2, summed), and one cost for each choice of plates.
     fn record<'t>(graph: &Graph<'t, f64>) -> GraphResult<Var<'t, f64>> {
         let t = graph.param("t", [0.5, -2.0])?;
         let rows = graph.data("rows", [1.0, 2.0, 6.0])?;
         let steps = graph.plate("steps", 2)?;
-        graph.set_summed(steps, true)?;
+        graph.set_reduction(steps, Reduction::Sum)?;
         let by_step = t.event_to_plate(steps);
         graph.cost("both", rows * by_step.square())?;
         graph.cost("one", by_step * 3.0 + by_step.sum_over(steps))?;

@@ -617,7 +617,7 @@ impl<F: Real> Primitive<F> for Mixed {
 
     fn forward(&self, inputs: PrimitiveInputs<'_, F>) -> Result<Tensor<F>, String> {
         let [a, b] = inputs.values else {
-            return Err(format!("expected 2 operands, came {}", inputs.values.len()));
+            return Err(format!("expected 2 operands, got {}", inputs.values.len()));
         };
         let plates = inputs.plates.len();
         let rank = a.rank().max(b.rank()) - plates;

@@ -7,7 +7,7 @@ use std::cell::Cell;
 use std::time::Duration;
 use stochgrad_check::{CheckError, CheckResult, Oracle};
 use stochgrad_distributions::{Bernoulli, Exponential, Gamma, NoiseKey, NoiseLayout, Normal, Uniform};
-use stochgrad_graph::{GradientMethod, Graph, GraphError, GraphResult, SamplePlate};
+use stochgrad_graph::{GradientMethod, Graph, GraphError, GraphResult, Reduction, SamplePlate};
 use stochgrad_tape::{Id, Plate, Var};
 
 fn close(found: f64, expected: f64, tolerance: f64) {
@@ -19,7 +19,7 @@ trait ForBits: GradientMethod<f64, Bernoulli<Id>> + Clone + 'static {}
 
 impl<M: GradientMethod<f64, Bernoulli<Id>> + Clone + 'static> ForBits for M {}
 
-/// A bit that decides the law of another bit; both decide the cost.
+/// A bit that decides the distribution of another bit; both decide the cost.
 fn chain(graph: &Graph<'_, f64>, first: &impl ForBits, second: &impl ForBits) -> GraphResult<()> {
     let t = graph.param("t", 0.3)?;
     let x1 = graph.sample("x1", &Bernoulli::from_logits(t), first)?;
@@ -268,18 +268,18 @@ fn a_node_that_is_drawn_by_itself_has_a_plate_of_one_member() {
     let model = |graph: &Graph<'_, f64>| {
         let t = graph.param("t", 0.3)?;
         let x = graph.sample("x", &Bernoulli::from_logits(t), &Enumerate)?;
-        let plate = graph.find_plate("x").expect("the node's plate");
-        assert_eq!(graph.find_plate("x"), Some(plate));
+        let plate = graph.plate_named("x").expect("the node's plate");
+        assert_eq!(graph.plate_named("x"), Some(plate));
         graph.cost("average", (x * 3.0 - t).square().mean_over(plate))?;
         graph.cost("bound", x.sum_over(plate) * 0.0 + (x * t).mean_over(plate))?;
-        assert_eq!(graph.find_plate("y"), None);
+        assert_eq!(graph.plate_named("y"), None);
         Ok(())
     };
     Oracle::new().verify(model, 0..=3, 1e-9).expect("exact");
     let joint = |graph: &Graph<'_, f64>| {
         let t = graph.param("t", 0.3)?;
         let x = graph.sample("x", &Bernoulli::from_logits(t), &Enumerate)?;
-        let plate = graph.find_plate("x").expect("the node's plate");
+        let plate = graph.plate_named("x").expect("the node's plate");
         graph.cost("bound", (x * t).log_mean_exp_over(plate))
     };
     let p = 1.0 / (1.0 + (-0.3_f64).exp());
@@ -397,7 +397,7 @@ fn a_joint_cost_credits_all_members() {
         let t = graph.param("t", 0.3)?;
         let x =
             graph.sample("x", &Bernoulli::from_logits(t), &Score { plate: SamplePlate::New(3), ..Score::plain() })?;
-        let plate = graph.find_plate("x").expect("the node's plate");
+        let plate = graph.plate_named("x").expect("the node's plate");
         graph.cost("bound", (x * t).log_mean_exp_over(plate))
     };
     assert_eq!(Oracle::new().verify(model, 0..=3, 1e-9).expect("exact").outcomes(), 8);
@@ -479,7 +479,7 @@ fn what_cannot_be_checked_is_an_error() {
 fn steps<'t>(graph: &Graph<'t, f64>, method: &impl ForBits) -> GraphResult<(Var<'t, f64>, Plate)> {
     let t = graph.param("t", [0.3, -0.8])?;
     let steps = graph.plate("steps", 2)?;
-    graph.set_summed(steps, true)?;
+    graph.set_reduction(steps, Reduction::Sum)?;
     Ok((graph.sample("x", &Bernoulli::from_logits(t.event_to_plate(steps)), method)?, steps))
 }
 

@@ -16,8 +16,8 @@
 
 use crate::distribution::{
     Alternatives, Capabilities, ClosedFormEntropy, CumulativeDistribution, Distribution, FiniteSupport,
-    IndependentBits, IndependentCategories, KlDivergence, Parameters, QuantileFunction, RecordedAlternatives, Relaxed,
-    ScoreDifferentiable, Side, StochasticDerivative, Support, Tempered, WeakDerivative, WholeNumbers,
+    IndependentBits, IndependentCategories, IntegerSupport, KlDivergence, Parameters, QuantileFunction,
+    RecordedAlternatives, Relaxed, ScoreDifferentiable, Side, StochasticDerivative, Support, Tempered, WeakDerivative,
 };
 use crate::noise::Draw;
 use crate::probability::{ProbabilityOrLogit, check_sample, released};
@@ -191,7 +191,7 @@ impl<'t, F: Real> CumulativeDistribution<'t, F> for Bernoulli<Var<'t, F>> {
     }
 }
 
-impl<'t, F: Real> WholeNumbers<'t, F> for Bernoulli<Var<'t, F>> {
+impl<'t, F: Real> IntegerSupport<'t, F> for Bernoulli<Var<'t, F>> {
     fn has_successor(&self, value: Var<'t, F>) -> Var<'t, F> {
         1.0 - value
     }
@@ -342,17 +342,17 @@ impl<'t, F: Real> IndependentBits<'t, F> for Bernoulli<Var<'t, F>> {
 
 /// Two categories: 0, then 1.
 impl<'t, F: Real> IndependentCategories<'t, F> for Bernoulli<Var<'t, F>> {
-    fn category_logs(&self) -> Var<'t, F> {
+    fn category_log_probs(&self) -> Var<'t, F> {
         let (one, zero) = self.parameter.finite_logs();
         let tape = one.tape();
         zero.unsqueeze(-1) * tape.constant([1.0, 0.0]) + one.unsqueeze(-1) * tape.constant([0.0, 1.0])
     }
 
-    fn value_of(&self, one_hot: Var<'t, F>) -> Var<'t, F> {
+    fn from_one_hot(&self, one_hot: Var<'t, F>) -> Var<'t, F> {
         one_hot.index(-1, 1)
     }
 
-    fn one_hot_of(&self, value: Var<'t, F>) -> Var<'t, F> {
+    fn to_one_hot(&self, value: Var<'t, F>) -> Var<'t, F> {
         value.one_hot(2)
     }
 }
@@ -428,7 +428,7 @@ mod tests {
     }
 
     #[test]
-    fn derivatives_of_the_law_are_exact() {
+    fn derivatives_of_the_distribution_are_exact() {
         for (build, theta) in both() {
             let tape = Tape::<f64>::new();
             let theta = tape.parameter(theta);
@@ -448,7 +448,7 @@ mod tests {
     }
 
     #[test]
-    fn draws_follow_the_law() {
+    fn draws_follow_the_distribution() {
         for (build, theta) in both() {
             let tape = Tape::<f64>::new();
             check_draws(&tape, &build(tape.parameter(theta)), 2);
@@ -550,8 +550,8 @@ mod tests {
     fn the_log_probability_by_logits_is_linear_in_the_value() {
         let tape = Tape::<f64>::new();
         let bits = tape.parameter([0.3, 0.9]);
-        let law = Bernoulli::from_logits(tape.constant([1.7, -0.4]));
-        let (value, slope) = with_gradient(law.log_prob(bits), bits);
+        let distribution = Bernoulli::from_logits(tape.constant([1.7, -0.4]));
+        let (value, slope) = with_gradient(distribution.log_prob(bits), bits);
         let between = |x: f64, logit: f64| x * logit - (1.0 + logit.exp()).ln();
         assert_close(&[value], &[between(0.3, 1.7) + between(0.9, -0.4)], 1e-15);
         assert_close(&slope, &[1.7, -0.4], 1e-15);
@@ -613,10 +613,10 @@ mod tests {
             check_family(&tape, &bit, tape.constant(1.0));
             assert_eq!(capabilities(&bit), [true, false, true, true, true, true, true]);
             assert_eq!(bit.element_support().unwrap().to_vec(), [0.0, 1.0]);
-            let one = bit.one_hot_of(tape.constant(1.0));
+            let one = bit.to_one_hot(tape.constant(1.0));
             assert_eq!(one.peek().unwrap().to_vec(), [0.0, 1.0]);
-            assert_eq!(bit.value_of(one).item(), Ok(1.0));
-            assert_eq!((one * bit.category_logs()).sum().item(), bit.log_prob(tape.constant(1.0)).item());
+            assert_eq!(bit.from_one_hot(one).item(), Ok(1.0));
+            assert_eq!((one * bit.category_log_probs()).sum().item(), bit.log_prob(tape.constant(1.0)).item());
         }
     }
 

@@ -28,8 +28,8 @@ distribution! {
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let tape = Tape::<f64>::new();
-    /// let law = Beta::new(tape.constant(2.0), 3.0);
-    /// assert!((law.mean().unwrap().item()? - 0.4).abs() < 1e-15);
+    /// let distribution = Beta::new(tape.constant(2.0), 3.0);
+    /// assert!((distribution.mean().unwrap().item()? - 0.4).abs() < 1e-15);
     /// # Ok(())
     /// # }
     /// ```
@@ -170,7 +170,7 @@ impl<'t, F: Real> WeakDerivative<'t, F> for Beta<Var<'t, F>> {
         let event = self.event_shape();
         let (alpha, beta) = (draw.parameter(self.alpha, &event)?, draw.parameter(self.beta, &event)?);
         let shares = draw.purpose("share").uniform(&event)?;
-        // By the second shape: that of the mirrored law.
+        // By the second shape: that of the mirrored distribution.
         let sign = if parameter == 0 { 1.0 } else { -1.0 };
         let part = |i: usize| {
             let (a, b) = (alpha.as_slice()[i].to_f64(), beta.as_slice()[i].to_f64());
@@ -224,15 +224,15 @@ fn inside<F: Real>(value: Var<'_, F>) -> Var<'_, F> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::law_checks::{Build, Domain, Law, assert_finite, assert_nothing_at};
+    use crate::distribution_checks::{Build, DistributionCheck, Domain, assert_finite, assert_nothing_at};
     use stochgrad_tape::Tape;
 
     const BUILD: Build = |p| Box::new(Beta::new(p[0], p[1]));
 
     #[test]
-    fn everything_follows_the_law() {
-        let law = Law::new(BUILD, &[2.3, 1.4], Domain::UnitInterval).with_weak_samples(3000);
-        law.assert_law(&[0.05, 0.4, 0.98], 91);
+    fn everything_follows_the_distribution() {
+        let distribution = DistributionCheck::new(BUILD, &[2.3, 1.4], Domain::UnitInterval).with_weak_samples(3000);
+        distribution.assert_distribution(&[0.05, 0.4, 0.98], 91);
         assert_nothing_at(BUILD, &[2.3, 1.4], 0.0);
         assert_nothing_at(BUILD, &[2.3, 1.4], -0.1);
         assert_nothing_at(BUILD, &[2.3, 1.4], 1.0);
@@ -242,7 +242,7 @@ mod tests {
         }
         let tape = Tape::new();
         let (p, q) = (Beta::new(tape.constant(2.3), 1.4), Beta::from_mean_and_total(tape.constant(0.4), 2.0));
-        law.assert_divergence(&[0.8, 1.2], p.kl_to(&q).item().unwrap());
-        Law::new(BUILD, &[0.6, 0.3], Domain::UnitInterval).assert_draws_by_own_cdf(95);
+        distribution.assert_divergence(&[0.8, 1.2], p.kl_to(&q).item().unwrap());
+        DistributionCheck::new(BUILD, &[0.6, 0.3], Domain::UnitInterval).assert_draws_by_own_cdf(95);
     }
 }

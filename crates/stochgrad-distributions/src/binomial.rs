@@ -19,9 +19,9 @@
 //! The number of trials may itself be random. No derivative by it exists.
 
 use crate::distribution::{
-    Alternatives, Capabilities, ClosedFormEntropy, CumulativeDistribution, Distribution, FiniteSupport, KlDivergence,
-    Parameter, Parameters, QuantileFunction, ScoreDifferentiable, Side, StochasticDerivative, Support, WeakDerivative,
-    WholeNumbers,
+    Alternatives, Capabilities, ClosedFormEntropy, CumulativeDistribution, Distribution, FiniteSupport, IntegerSupport,
+    KlDivergence, Parameter, Parameters, QuantileFunction, ScoreDifferentiable, Side, StochasticDerivative, Support,
+    WeakDerivative,
 };
 use crate::domain::whole;
 use crate::noise::Draw;
@@ -214,7 +214,7 @@ impl<'t, F: Real> CumulativeDistribution<'t, F> for Binomial<Var<'t, F>> {
     }
 }
 
-impl<'t, F: Real> WholeNumbers<'t, F> for Binomial<Var<'t, F>> {
+impl<'t, F: Real> IntegerSupport<'t, F> for Binomial<Var<'t, F>> {
     fn has_successor(&self, value: Var<'t, F>) -> Var<'t, F> {
         value.lt(self.trials)
     }
@@ -336,7 +336,7 @@ impl<'t, F: Real> KlDivergence<'t, F> for Binomial<Var<'t, F>> {
             && (own != others || self.trials.plates() != other.trials.plates())
         {
             let message = format!(
-                "the divergence of binomial distributions has a closed form for equal numbers of trials only, came {own:?} and {others:?}"
+                "the divergence of binomial distributions has a closed form for equal numbers of trials only, got {own:?} and {others:?}"
             );
             return self.trials.tape().fail(TapeError::Other { message, at: Location::caller() });
         }
@@ -367,9 +367,9 @@ mod tests {
     fn impossible_counts_have_all_their_derivatives() {
         let tape = Tape::<f64>::new();
         let p = tape.parameter(0.0);
-        let law = Binomial::from_probabilities(3.0, p);
+        let distribution = Binomial::from_probabilities(3.0, p);
         for (count, expected) in [(2.0, [0.0, 6.0]), (1.0, [3.0, -12.0])] {
-            let chance = law.probability_each(tape.constant(count));
+            let chance = distribution.probability_each(tape.constant(count));
             let [first] = tape.grad(chance, [p]).expect("a derivative");
             let [second] = tape.backward(first, [p]).expect("a second derivative");
             assert!((first.item().expect("a number") - expected[0]).abs() < 1e-12);
@@ -381,18 +381,22 @@ mod tests {
     fn log_probabilities_are_those_of_the_formula() {
         for (build, theta) in both() {
             let tape = Tape::<f64>::new();
-            let law = build(12.0, tape.parameter(theta));
+            let distribution = build(12.0, tape.parameter(theta));
             for k in 0..=12 {
                 let k = f64::from(k);
-                assert_close(&[law.log_prob(tape.constant(k)).item().unwrap()], &[binomial_log_pmf(k, 12.0, P)], 1e-12);
+                assert_close(
+                    &[distribution.log_prob(tape.constant(k)).item().unwrap()],
+                    &[binomial_log_pmf(k, 12.0, P)],
+                    1e-12,
+                );
             }
-            assert_eq!(law.log_prob(tape.constant(13.0)).item().unwrap(), f64::NEG_INFINITY);
+            assert_eq!(distribution.log_prob(tape.constant(13.0)).item().unwrap(), f64::NEG_INFINITY);
             check_score(&[theta; 3], |v| build(5.0, v).log_prob(v.tape().constant([0.0, 4.0, 5.0])));
         }
     }
 
     #[test]
-    fn derivatives_of_the_law_are_exact() {
+    fn derivatives_of_the_distribution_are_exact() {
         for n in [1, 3, 7] {
             for (build, theta) in both() {
                 let tape = Tape::<f64>::new();
@@ -402,11 +406,11 @@ mod tests {
         }
     }
 
-    fn check_binomial<'t>(tape: &'t Tape<f64>, law: &Binomial<Var<'t, f64>>, theta: Var<'t, f64>, n: usize) {
-        check_alternatives(tape, law, theta, n + 1, <[f64]>::to_vec);
-        let states = States::new(tape, law, n + 1);
+    fn check_binomial<'t>(tape: &'t Tape<f64>, distribution: &Binomial<Var<'t, f64>>, theta: Var<'t, f64>, n: usize) {
+        check_alternatives(tape, distribution, theta, n + 1, <[f64]>::to_vec);
+        let states = States::new(tape, distribution, n + 1);
         let noise = KeyedNoise::new(1, 0);
-        let weak = law.weak_derivative(0, &states.sample, &states.draw(&noise)).unwrap().unwrap();
+        let weak = distribution.weak_derivative(0, &states.sample, &states.draw(&noise)).unwrap().unwrap();
         assert!(weak.values.iter().all(|values| values.as_slice().iter().all(|&x| (0.0..=n as f64).contains(&x))));
     }
 
@@ -414,15 +418,15 @@ mod tests {
     fn known_derivatives_at_three_tenths() {
         let tape = Tape::<f64>::new();
         let theta = tape.parameter(P);
-        let law = Binomial::from_probabilities(3.0, theta);
-        let states = States::new(&tape, &law, 4);
+        let distribution = Binomial::from_probabilities(3.0, theta);
+        let states = States::new(&tape, &distribution, 4);
         for (f, known) in COSTS[1..].iter().zip([21.0, 12.6, 1.08172]) {
-            assert_close(&states.exact(&law, theta, *f), &[known], 1e-5);
+            assert_close(&states.exact(&distribution, theta, *f), &[known], 1e-5);
         }
     }
 
     #[test]
-    fn draws_follow_the_law() {
+    fn draws_follow_the_distribution() {
         for (build, theta) in both() {
             let tape = Tape::<f64>::new();
             check_draws(&tape, &build(9.0, tape.parameter(theta)), 10);
@@ -458,21 +462,25 @@ mod tests {
         for (build, theta) in cases {
             let tape = Tape::<f64>::new();
             let theta = tape.parameter(theta);
-            let law = build(4.0, theta);
-            assert!(law.validate().is_ok());
+            let distribution = build(4.0, theta);
+            assert!(distribution.validate().is_ok());
             let noise = KeyedNoise::new(9, 0);
             let draw = Draw::new(&tape, &noise, NoiseKey::new("x", None), Plates::new());
-            let sample = law.draw(&draw).unwrap();
+            let sample = distribution.draw(&draw).unwrap();
             assert_eq!((sample.as_slice()[0], sample.as_slice()[2]), (0.0, 4.0));
             let other = Binomial::from_logits(4.0, tape.constant([0.1, 0.2, 0.3]));
-            for scalar in [law.log_prob(tape.constant(sample.clone())), law.kl_to(&law), law.kl_to(&other)] {
+            for scalar in [
+                distribution.log_prob(tape.constant(sample.clone())),
+                distribution.kl_to(&distribution),
+                distribution.kl_to(&other),
+            ] {
                 let (value, gradient) = with_gradient(scalar, theta);
                 assert!(value.is_finite() && gradient.iter().all(|g| !g.is_nan()), "{value} {gradient:?}");
             }
-            let impossible = law.log_prob_each(tape.constant([1.0, 2.0, 3.0])).peek().unwrap();
+            let impossible = distribution.log_prob_each(tape.constant([1.0, 2.0, 3.0])).peek().unwrap();
             assert_eq!((impossible.as_slice()[0], impossible.as_slice()[2]), (f64::NEG_INFINITY, f64::NEG_INFINITY));
             for side in crate::discrete_checks::SIDES {
-                let alternatives = law.stochastic_derivative(0, side, &sample, &draw).unwrap().unwrap();
+                let alternatives = distribution.stochastic_derivative(0, side, &sample, &draw).unwrap().unwrap();
                 assert!(alternatives.weights.iter().all(Tensor::all_finite));
             }
         }
@@ -482,9 +490,9 @@ mod tests {
     fn no_trials_have_no_successes() {
         let tape = Tape::<f64>::new();
         let p = tape.parameter(0.3);
-        let law = Binomial::from_probabilities(0.0, p);
-        assert_eq!(law.element_support().unwrap().to_vec(), [0.0]);
-        let (value, gradient) = with_gradient(law.log_prob(tape.constant(0.0)), p);
+        let distribution = Binomial::from_probabilities(0.0, p);
+        assert_eq!(distribution.element_support().unwrap().to_vec(), [0.0]);
+        let (value, gradient) = with_gradient(distribution.log_prob(tape.constant(0.0)), p);
         assert_close(&[value, gradient[0]], &[0.0, 0.0], 1e-14);
     }
 
@@ -496,11 +504,14 @@ mod tests {
             .sum();
         for (build, theta) in both() {
             let tape = Tape::<f64>::new();
-            let law = build(6.0, tape.parameter([theta, theta]));
-            let divergence = law.kl_to(&Binomial::from_probabilities(6.0, tape.constant([0.6, 0.6])));
+            let distribution = build(6.0, tape.parameter([theta, theta]));
+            let divergence = distribution.kl_to(&Binomial::from_probabilities(6.0, tape.constant([0.6, 0.6])));
             assert_close(&[divergence.item().unwrap()], &[2.0 * exact], 1e-12);
-            let message =
-                law.kl_to(&Binomial::from_probabilities(5.0, tape.constant(0.6))).item().unwrap_err().to_string();
+            let message = distribution
+                .kl_to(&Binomial::from_probabilities(5.0, tape.constant(0.6)))
+                .item()
+                .unwrap_err()
+                .to_string();
             assert!(message.contains("equal numbers of trials"), "{message}");
         }
     }
@@ -534,11 +545,11 @@ mod tests {
     fn stored_and_bound_it_is_the_same() {
         for (build, theta) in both() {
             let tape = Tape::<f64>::new();
-            let law = build(5.0, tape.parameter([theta, theta]));
-            check_family(&tape, &law, tape.constant([2.0, 5.0]));
-            assert_eq!(capabilities(&law), [true, false, true, true, true, false, true]);
-            assert_eq!(law.element_support().unwrap().to_vec(), [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]);
-            assert_eq!(law.event_shape(), [2].into());
+            let distribution = build(5.0, tape.parameter([theta, theta]));
+            check_family(&tape, &distribution, tape.constant([2.0, 5.0]));
+            assert_eq!(capabilities(&distribution), [true, false, true, true, true, false, true]);
+            assert_eq!(distribution.element_support().unwrap().to_vec(), [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]);
+            assert_eq!(distribution.event_shape(), [2].into());
         }
     }
 
@@ -561,8 +572,8 @@ mod tests {
             );
         }
         for wrong in [-1.0, 2.5, f64::NAN, f64::INFINITY] {
-            let law = Binomial::from_logits(wrong, tape.constant(0.5));
-            assert!(matches!(law.validate(), Err(DistributionError::Parameter { parameter: "trials", .. })));
+            let distribution = Binomial::from_logits(wrong, tape.constant(0.5));
+            assert!(matches!(distribution.validate(), Err(DistributionError::Parameter { parameter: "trials", .. })));
         }
         assert!(Binomial::from_logits(f64::NAN, tape.constant(0.5)).element_support().is_err());
     }

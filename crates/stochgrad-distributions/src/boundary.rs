@@ -1,7 +1,7 @@
 //! The boundary of a support inside the real line.
 //!
 //! A log-density falls to −∞ where its argument leaves the support. That is a jump for whoever differentiates through the
-//! argument, yet samples that never leave the support (those of the law itself, say) never see it. So the boundary
+//! argument, yet samples that never leave the support (those of the distribution itself, say) never see it. So the boundary
 //! counts as a jump only where some element is seen to be outside; a replay computes it anew all the same. A program keeps what the
 //! recording saw: a run in which a random value is outside where none was is an error.
 
@@ -72,7 +72,7 @@ impl<F: Real> Primitive<F> for Outside {
 
     fn forward(&self, inputs: PrimitiveInputs<'_, F>) -> Result<Tensor<F>, String> {
         let [distance] = inputs.values else {
-            return Err(format!("expected one value, came {}", inputs.values.len()));
+            return Err(format!("expected one value, got {}", inputs.values.len()));
         };
         let outside = match self.boundary {
             Boundary::Included => Zip::Less,
@@ -158,6 +158,6 @@ mod tests {
         let mask = Boundary::Included.outside(inside);
         let mut map = IdMap::identity();
         map.insert(inside.id(), beyond.id());
-        assert_eq!(tape.record_again(mask, &map).item(), Ok(1.0));
+        assert_eq!(tape.rerecord(mask, &map).item(), Ok(1.0));
     }
 }

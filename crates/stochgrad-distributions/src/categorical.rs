@@ -18,8 +18,8 @@
 use crate::categories::ProbabilitiesOrLogits;
 use crate::distribution::{
     Alternatives, Capabilities, ClosedFormEntropy, CumulativeDistribution, Distribution, FiniteSupport,
-    IndependentCategories, KlDivergence, Parameters, QuantileFunction, ScoreDifferentiable, Side, StochasticDerivative,
-    Support, Tempered, WeakDerivative, WholeNumbers,
+    IndependentCategories, IntegerSupport, KlDivergence, Parameters, QuantileFunction, ScoreDifferentiable, Side,
+    StochasticDerivative, Support, Tempered, WeakDerivative,
 };
 use crate::noise::Draw;
 use crate::probability::check_sample;
@@ -185,7 +185,7 @@ impl<'t, F: Real> CumulativeDistribution<'t, F> for Categorical<Var<'t, F>> {
     }
 }
 
-impl<'t, F: Real> WholeNumbers<'t, F> for Categorical<Var<'t, F>> {
+impl<'t, F: Real> IntegerSupport<'t, F> for Categorical<Var<'t, F>> {
     fn has_successor(&self, value: Var<'t, F>) -> Var<'t, F> {
         value.lt(value.tape().constant(self.categories() as f64 - 1.0))
     }
@@ -217,15 +217,15 @@ impl<'t, F: Real> QuantileFunction<'t, F> for Categorical<Var<'t, F>> {
 impl<'t, F: Real> ScoreDifferentiable<'t, F> for Categorical<Var<'t, F>> {}
 
 impl<'t, F: Real> IndependentCategories<'t, F> for Categorical<Var<'t, F>> {
-    fn category_logs(&self) -> Var<'t, F> {
+    fn category_log_probs(&self) -> Var<'t, F> {
         self.parameter.finite_logs()
     }
 
-    fn value_of(&self, one_hot: Var<'t, F>) -> Var<'t, F> {
+    fn from_one_hot(&self, one_hot: Var<'t, F>) -> Var<'t, F> {
         (one_hot * self.numbers()).sum_axis(-1)
     }
 
-    fn one_hot_of(&self, value: Var<'t, F>) -> Var<'t, F> {
+    fn to_one_hot(&self, value: Var<'t, F>) -> Var<'t, F> {
         value.one_hot(self.categories())
     }
 }
@@ -307,19 +307,20 @@ mod tests {
     #[test]
     fn log_probabilities_are_those_of_the_formula() {
         let tape = Tape::<f64>::new();
-        for law in
+        for distribution in
             [Categorical::from_probabilities(tape.constant(P)), Categorical::from_logits(tape.constant(logits()))]
         {
-            let logs: Vec<f64> = (0..4).map(|k| law.log_prob(tape.constant(k as f64)).item().unwrap()).collect();
+            let logs: Vec<f64> =
+                (0..4).map(|k| distribution.log_prob(tape.constant(k as f64)).item().unwrap()).collect();
             assert_close(&logs, &P.map(f64::ln), 1e-13);
-            assert_close(law.log_probabilities().peek().unwrap().as_slice(), &P.map(f64::ln), 1e-13);
+            assert_close(distribution.log_probabilities().peek().unwrap().as_slice(), &P.map(f64::ln), 1e-13);
         }
         check_score(&P, |v| Categorical::from_probabilities(v).log_prob(v.tape().constant(2.0)));
         check_score(&logits(), |v| Categorical::from_logits(v).log_prob(v.tape().constant(2.0)));
     }
 
     #[test]
-    fn derivatives_of_the_law_are_exact() {
+    fn derivatives_of_the_distribution_are_exact() {
         let tape = Tape::<f64>::new();
         let theta = tape.parameter(P);
         check_alternatives(&tape, &Categorical::from_probabilities(theta), theta, 4, tangent);
@@ -335,11 +336,11 @@ mod tests {
             let tape = Tape::<f64>::new();
             let noise = KeyedNoise::new(1, 0);
             let (by_probability, by_logit) = (tape.parameter(p), tape.parameter(p.map(f64::ln)));
-            for (law, theta) in [
+            for (distribution, theta) in [
                 (Categorical::from_probabilities(by_probability), by_probability),
                 (Categorical::from_logits(by_logit), by_logit),
             ] {
-                let states = States::new(&tape, &law, 5);
+                let states = States::new(&tape, &distribution, 5);
                 // The exact derivative by probabilities through the logarithm loses the impossible categories; by hand it is the cost.
                 let f = COSTS[0];
                 let exact: Vec<f64> = if theta.id() == by_probability.id() {
@@ -349,9 +350,11 @@ mod tests {
                     (0..5).map(|k| p[k] * (f(k as f64) - mean)).collect()
                 };
                 for side in SIDES {
-                    let alternatives =
-                        law.stochastic_derivative(0, side, &states.sample, &states.draw(&noise)).unwrap().unwrap();
-                    let estimated = states.estimated(&law, &alternatives, f);
+                    let alternatives = distribution
+                        .stochastic_derivative(0, side, &states.sample, &states.draw(&noise))
+                        .unwrap()
+                        .unwrap();
+                    let estimated = states.estimated(&distribution, &alternatives, f);
                     let estimated = if theta.id() == by_probability.id() { tangent(&estimated) } else { estimated };
                     assert_close(&estimated, &exact, 1e-9);
                 }
@@ -364,20 +367,20 @@ mod tests {
         let tape = Tape::<f64>::new();
         let p = tape.parameter(0.3);
         let logits = Var::concat(&[(p * 0.0).reshape([1]), p.reshape([1])], 0).unwrap();
-        let law = Categorical::from_logits(logits);
-        let states = States::new(&tape, &law, 2);
+        let distribution = Categorical::from_logits(logits);
+        let states = States::new(&tape, &distribution, 2);
         // The values are 1 and 2 in the table.
         let shifted: [fn(f64) -> f64; 3] = [|x| 7.0 * (x + 1.0) - 3.0, |x| (x + 2.0).powi(2), |x| (x + 2.0).sqrt()];
         let noise = KeyedNoise::new(1, 0);
-        let alternatives = law.weak_derivative(0, &states.sample, &states.draw(&noise)).unwrap().unwrap();
+        let alternatives = distribution.weak_derivative(0, &states.sample, &states.draw(&noise)).unwrap().unwrap();
         for (f, known) in shifted.into_iter().zip([1.71121, 1.22229, 0.07770]) {
-            assert_close(&states.exact(&law, p, f), &[known], 1e-5);
-            assert_close(&states.estimated(&law, &alternatives, f)[1..], &[known], 1e-5);
+            assert_close(&states.exact(&distribution, p, f), &[known], 1e-5);
+            assert_close(&states.estimated(&distribution, &alternatives, f)[1..], &[known], 1e-5);
         }
     }
 
     #[test]
-    fn draws_follow_the_law() {
+    fn draws_follow_the_distribution() {
         let tape = Tape::<f64>::new();
         check_draws(&tape, &Categorical::from_probabilities(tape.constant(P)), 4);
         check_draws(&tape, &Categorical::from_logits(tape.constant(logits())), 4);
@@ -389,24 +392,24 @@ mod tests {
         let data = tape.plate("data", 2, PlateKind::Data, &[]);
         let samples = tape.plate("samples", 3, PlateKind::Samples, &[data]);
         let theta = tape.constant_on(&[data], Tensor::from_fn([2, 4, 5], |i| (i as f64 * 0.37).sin()));
-        let law = Categorical::from_logits(theta);
+        let distribution = Categorical::from_logits(theta);
         let noise = KeyedNoise::new(2, 0);
         let draw = Draw::new(&tape, &noise, NoiseKey::new("x", None), Plates::from_slice(&[data, samples]));
-        let sample = law.draw(&draw).unwrap();
+        let sample = distribution.draw(&draw).unwrap();
         assert_eq!(*sample.shape(), [2, 3, 4].into());
-        let log = law.log_prob_each(draw.record(&tape, sample.clone())).peek().unwrap();
+        let log = distribution.log_prob_each(draw.record(&tape, sample.clone())).peek().unwrap();
         assert_eq!(*log.shape(), [2, 3, 4].into());
-        let table = law.log_probabilities().peek().unwrap();
+        let table = distribution.log_probabilities().peek().unwrap();
         for (i, (log, x)) in log.as_slice().iter().zip(sample.as_slice()).enumerate() {
             let (member, element) = (i / 12, i % 4);
             assert_eq!(*log, table.get(&[member, element, *x as usize]).unwrap());
         }
-        let weak = law.weak_derivative(0, &sample, &draw).unwrap().unwrap();
+        let weak = distribution.weak_derivative(0, &sample, &draw).unwrap().unwrap();
         assert_eq!(
             (weak.values.len(), weak.values[0].shape(), weak.weights[0].shape()),
             (5, sample.shape(), &[2, 3, 4, 5].into())
         );
-        for values in law.stochastic_derivative(0, Side::TwoSided, &sample, &draw).unwrap().unwrap().values {
+        for values in distribution.stochastic_derivative(0, Side::TwoSided, &sample, &draw).unwrap().unwrap().values {
             assert!(
                 values
                     .as_slice()
@@ -428,18 +431,24 @@ mod tests {
             ([f64::NEG_INFINITY, 0.0, f64::NEG_INFINITY], true),
         ] {
             let theta = tape.parameter(theta);
-            let law = if by_logit { Categorical::from_logits(theta) } else { Categorical::from_probabilities(theta) };
-            assert!(law.validate().is_ok());
-            assert_eq!(law.log_prob(tape.constant(0.0)).item().unwrap(), f64::NEG_INFINITY);
+            let distribution =
+                if by_logit { Categorical::from_logits(theta) } else { Categorical::from_probabilities(theta) };
+            assert!(distribution.validate().is_ok());
+            assert_eq!(distribution.log_prob(tape.constant(0.0)).item().unwrap(), f64::NEG_INFINITY);
             let other = Categorical::from_probabilities(tape.constant([0.2, 0.3, 0.5]));
-            for scalar in [law.log_prob(tape.constant(1.0)), law.entropy(), law.kl_to(&law), law.kl_to(&other)] {
+            for scalar in [
+                distribution.log_prob(tape.constant(1.0)),
+                distribution.entropy(),
+                distribution.kl_to(&distribution),
+                distribution.kl_to(&other),
+            ] {
                 let (value, gradient) = with_gradient(scalar, theta);
                 assert!(value.is_finite() && gradient.iter().all(|g| !g.is_nan()), "{value} {gradient:?}");
             }
             let noise = KeyedNoise::new(3, 0);
             let plates = Plates::from_slice(&[tape.plate("draws", 100, PlateKind::Samples, &[])]);
             let draw = Draw::new(&tape, &noise, NoiseKey::new("x", None), plates);
-            assert!(law.draw(&draw).unwrap().as_slice().iter().all(|&x| x == 1.0));
+            assert!(distribution.draw(&draw).unwrap().as_slice().iter().all(|&x| x == 1.0));
         }
     }
 
@@ -448,14 +457,14 @@ mod tests {
         let tape = Tape::<f64>::new();
         let q = [0.25; 4];
         let entropy = -P.iter().map(|p| p * p.ln()).sum::<f64>();
-        for law in
+        for distribution in
             [Categorical::from_probabilities(tape.constant(P)), Categorical::from_logits(tape.constant(logits()))]
         {
-            assert_close(&[law.entropy().item().unwrap()], &[entropy], 1e-13);
+            assert_close(&[distribution.entropy().item().unwrap()], &[entropy], 1e-13);
             for other in
                 [Categorical::from_probabilities(tape.constant(q)), Categorical::from_logits(tape.constant([1.0; 4]))]
             {
-                assert_close(&[law.kl_to(&other).item().unwrap()], &[4.0_f64.ln() - entropy], 1e-13);
+                assert_close(&[distribution.kl_to(&other).item().unwrap()], &[4.0_f64.ln() - entropy], 1e-13);
             }
         }
     }
@@ -463,23 +472,23 @@ mod tests {
     #[test]
     fn stored_and_bound_it_is_the_same() {
         let tape = Tape::<f64>::new();
-        for law in
+        for distribution in
             [Categorical::from_probabilities(tape.parameter(P)), Categorical::from_logits(tape.parameter(logits()))]
         {
-            check_family(&tape, &law, tape.constant(3.0));
-            assert_eq!(capabilities(&law), [true, false, true, true, true, false, true]);
-            assert_eq!(law.element_support().unwrap().to_vec(), [0.0, 1.0, 2.0, 3.0]);
-            assert_close(law.category_logs().peek().unwrap().as_slice(), &P.map(f64::ln), 1e-13);
-            let third = law.one_hot_of(tape.constant(2.0));
+            check_family(&tape, &distribution, tape.constant(3.0));
+            assert_eq!(capabilities(&distribution), [true, false, true, true, true, false, true]);
+            assert_eq!(distribution.element_support().unwrap().to_vec(), [0.0, 1.0, 2.0, 3.0]);
+            assert_close(distribution.category_log_probs().peek().unwrap().as_slice(), &P.map(f64::ln), 1e-13);
+            let third = distribution.to_one_hot(tape.constant(2.0));
             assert_eq!(third.peek().unwrap().to_vec(), [0.0, 0.0, 1.0, 0.0]);
-            assert_eq!(law.value_of(third).item(), Ok(2.0));
+            assert_eq!(distribution.from_one_hot(third).item(), Ok(2.0));
         }
     }
 
     #[test]
     fn parameters_outside_their_domain_are_errors() {
         let tape = Tape::<f64>::new();
-        let position = |law: Categorical<Var<'_, f64>>| match law.validate() {
+        let position = |distribution: Categorical<Var<'_, f64>>| match distribution.validate() {
             Err(DistributionError::Parameter { distribution: "Categorical", position, .. }) => position,
             other => panic!("{other:?}"),
         };
@@ -493,12 +502,12 @@ mod tests {
 
         let noise = KeyedNoise::new(3, 0);
         let draw = Draw::new(&tape, &noise, NoiseKey::new("x", None), Plates::new());
-        for law in [
+        for distribution in [
             Categorical::from_logits(tape.constant(0.0)),
             Categorical::from_logits(tape.constant(Tensor::zeros([2, 0]))),
         ] {
-            assert!(matches!(law.validate(), Err(DistributionError::Unsupported { .. })));
-            assert!(law.draw(&draw).is_err());
+            assert!(matches!(distribution.validate(), Err(DistributionError::Unsupported { .. })));
+            assert!(distribution.draw(&draw).is_err());
         }
     }
 

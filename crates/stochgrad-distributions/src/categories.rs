@@ -102,7 +102,7 @@ impl<'t, F: Real> ProbabilitiesOrLogits<Var<'t, F>> {
             return Ok(());
         }
         let problem = format!(
-            "the last axis of the {} must hold the categories, came event shape {}; give at least one category",
+            "the last axis of the {} must hold the categories, got event shape {}; give at least one category",
             self.name(),
             self.var().shape()
         );

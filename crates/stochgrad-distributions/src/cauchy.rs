@@ -22,9 +22,9 @@ distribution! {
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let tape = Tape::<f64>::new();
-    /// let law = Cauchy::new(tape.constant(1.0), 2.0);
-    /// assert!((law.log_prob(tape.constant(3.0)).item()? + (4.0 * std::f64::consts::PI).ln()).abs() < 1e-12);
-    /// assert!(law.mean().is_none());
+    /// let distribution = Cauchy::new(tape.constant(1.0), 2.0);
+    /// assert!((distribution.log_prob(tape.constant(3.0)).item()? + (4.0 * std::f64::consts::PI).ln()).abs() < 1e-12);
+    /// assert!(distribution.mean().is_none());
     /// # Ok(())
     /// # }
     /// ```
@@ -42,7 +42,7 @@ impl<'t, F: Real> Cauchy<Var<'t, F>> {
         Cauchy { location, scale: scale.into_var(location.tape()) }
     }
 
-    /// The law whose scale is `exp(log_scale)`.
+    /// The distribution whose scale is `exp(log_scale)`.
     pub fn from_log_scale(location: Var<'t, F>, log_scale: Var<'t, F>) -> Self {
         Cauchy { location, scale: log_scale.exp() }
     }
@@ -132,24 +132,24 @@ impl<'t, F: Real> WeakDerivative<'t, F> for Cauchy<Var<'t, F>> {
         sample: Var<'t, F>,
         draw: &Draw<'_, F>,
     ) -> DistributionResult<Option<RecordedAlternatives<'t, F>>> {
-        let law = Cauchy { location: self.location.stop_gradient(), scale: self.scale.stop_gradient() };
+        let distribution = Cauchy { location: self.location.stop_gradient(), scale: self.scale.stop_gradient() };
         let (tape, event) = (sample.tape(), self.event_shape());
         match parameter {
             0 => {
-                let density_at_mode = law.scale.recip() * FRAC_1_PI;
+                let density_at_mode = distribution.scale.recip() * FRAC_1_PI;
                 let level = |e: Var<'t, F>| {
-                    let radius = law.scale * e.expm1().sqrt();
-                    (law.location + radius, law.location - radius)
+                    let radius = distribution.scale * e.expm1().sqrt();
+                    (distribution.location + radius, distribution.location - radius)
                 };
                 location_derivative(tape, draw, &event, density_at_mode, level).map(Some)
             }
             1 => {
-                let z = law.standardize(sample.stop_gradient());
+                let z = distribution.standardize(sample.stop_gradient());
                 let outward = |e: Var<'t, F>| {
                     let square = e.expm1() + z.square() * e.exp();
-                    law.location + law.scale * z.sign() * square.sqrt()
+                    distribution.location + distribution.scale * z.sign() * square.sqrt()
                 };
-                scale_derivative(tape, draw, &event, law.scale, outward).map(Some)
+                scale_derivative(tape, draw, &event, distribution.scale, outward).map(Some)
             }
             _ => Ok(None),
         }
@@ -174,20 +174,21 @@ impl<'t, F: Real> KlDivergence<'t, F> for Cauchy<Var<'t, F>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::law_checks::{Build, Domain, Law, assert_finite};
+    use crate::distribution_checks::{Build, DistributionCheck, Domain, assert_finite};
     use stochgrad_tape::Tape;
 
     const BUILD: Build = |p| Box::new(Cauchy::new(p[0], p[1]));
 
     #[test]
-    fn everything_follows_the_law() {
-        let law = Law::new(BUILD, &[0.3, 1.7], Domain::HeavyLine).with_bounded_cost();
-        law.assert_law(&[-300.0, 0.1, 5.0], 21);
+    fn everything_follows_the_distribution() {
+        let distribution = DistributionCheck::new(BUILD, &[0.3, 1.7], Domain::HeavyLine).with_bounded_cost();
+        distribution.assert_distribution(&[-300.0, 0.1, 5.0], 21);
         for parameters in [[0.0, 1e-8], [1e6, 1e-8], [-3.0, 1e8]] {
             assert_finite(BUILD, &parameters, 9);
         }
         let tape = Tape::new();
         let (p, q) = (Cauchy::new(tape.constant(0.3), 1.7), Cauchy::new(tape.constant(-1.0), 0.4));
-        Law::new(BUILD, &[0.3, 1.7], Domain::HeavyLine).assert_divergence(&[-1.0, 0.4], p.kl_to(&q).item().unwrap());
+        DistributionCheck::new(BUILD, &[0.3, 1.7], Domain::HeavyLine)
+            .assert_divergence(&[-1.0, 0.4], p.kl_to(&q).item().unwrap());
     }
 }

@@ -5,9 +5,9 @@
 //! | capability | |
 //! |---|---|
 //! | score | any order |
-//! | reparameterised | that of the [gamma law](crate::Gamma) with concentration $\nu/2$ and rate $1/2$: order 1 |
+//! | reparameterised | that of the [gamma distribution](crate::Gamma) with concentration $\nu/2$ and rate $1/2$: order 1 |
 //!
-//! The weak derivative by the degrees of freedom is half of that of the [gamma law](crate::Gamma) by its concentration.
+//! The weak derivative by the degrees of freedom is half of that of the [gamma distribution](crate::Gamma) by its concentration.
 
 use crate::Gamma;
 use crate::WeaklyReparameterized;
@@ -24,8 +24,8 @@ distribution! {
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let tape = Tape::<f64>::new();
-    /// let law = Chi2::new(tape.constant(3.0));
-    /// assert_eq!((law.mean().unwrap().item()?, law.variance().unwrap().item()?), (3.0, 6.0));
+    /// let distribution = Chi2::new(tape.constant(3.0));
+    /// assert_eq!((distribution.mean().unwrap().item()?, distribution.variance().unwrap().item()?), (3.0, 6.0));
     /// # Ok(())
     /// # }
     /// ```
@@ -41,7 +41,7 @@ impl<'t, F: Real> Chi2<Var<'t, F>> {
         Chi2 { degrees_of_freedom }
     }
 
-    /// The same law as a gamma law.
+    /// The same distribution as a gamma distribution.
     pub fn gamma(&self) -> Gamma<Var<'t, F>> {
         Gamma::new(self.degrees_of_freedom * 0.5, 0.5)
     }
@@ -159,15 +159,15 @@ impl<'t, F: Real> KlDivergence<'t, F> for Chi2<Var<'t, F>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::law_checks::{Build, Domain, Law, assert_finite, assert_nothing_at};
+    use crate::distribution_checks::{Build, DistributionCheck, Domain, assert_finite, assert_nothing_at};
     use stochgrad_tape::Tape;
 
     const BUILD: Build = |p| Box::new(Chi2::new(p[0]));
 
     #[test]
-    fn everything_follows_the_law() {
-        let law = Law::new(BUILD, &[3.4], Domain::HalfLine).with_weak_samples(20_000);
-        law.assert_law(&[0.05, 1.7, 9.0], 71);
+    fn everything_follows_the_distribution() {
+        let distribution = DistributionCheck::new(BUILD, &[3.4], Domain::HalfLine).with_weak_samples(20_000);
+        distribution.assert_distribution(&[0.05, 1.7, 9.0], 71);
         assert_nothing_at(BUILD, &[3.4], 0.0);
         assert_nothing_at(BUILD, &[3.4], -1.0);
         for parameters in [[1e-3], [1.0], [1e6]] {
@@ -175,6 +175,6 @@ mod tests {
         }
         let tape = Tape::new();
         let (p, q) = (Chi2::new(tape.constant(3.4)), Chi2::new(tape.constant(5.0)));
-        law.assert_divergence(&[5.0], p.kl_to(&q).item().unwrap());
+        distribution.assert_divergence(&[5.0], p.kl_to(&q).item().unwrap());
     }
 }

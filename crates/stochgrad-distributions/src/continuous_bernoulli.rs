@@ -15,7 +15,7 @@ use crate::probability::ProbabilityOrLogit;
 use crate::{family, implicit_path};
 use stochgrad_tape::Smoothness;
 
-/// Numbers between 0 and 1 with an exponential density, by log-odds or probability: the law for which the cross-entropy of grey values is a
+/// Numbers between 0 and 1 with an exponential density, by log-odds or probability: the distribution for which the cross-entropy of grey values is a
 /// log-density. The probability is not the mean.
 ///
 /// ```
@@ -210,22 +210,22 @@ impl<'t, F: Real> KlDivergence<'t, F> for ContinuousBernoulli<Var<'t, F>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::law_checks::{Build, Domain, Law, assert_finite, assert_nothing_at};
+    use crate::distribution_checks::{Build, DistributionCheck, Domain, assert_finite, assert_nothing_at};
     use stochgrad_tape::Tape;
 
     const BY_LOGIT: Build = |p| Box::new(ContinuousBernoulli::from_logits(p[0]));
     const BY_PROBABILITY: Build = |p| Box::new(ContinuousBernoulli::from_probabilities(p[0]));
 
     #[test]
-    fn everything_follows_the_law() {
+    fn everything_follows_the_distribution() {
         for (build, parameter, logit, seed) in [
             (BY_LOGIT, 1.7, 1.7, 201),
             (BY_LOGIT, -6.0, -6.0, 211),
             (BY_LOGIT, 1e-6, 1e-6, 221),
             (BY_PROBABILITY, 0.2, 0.25_f64.ln(), 231),
         ] {
-            let law = Law::new(build, &[parameter], Domain::UnitInterval);
-            law.assert_law(&[0.05, 0.4, 0.98], seed);
+            let distribution = DistributionCheck::new(build, &[parameter], Domain::UnitInterval);
+            distribution.assert_distribution(&[0.05, 0.4, 0.98], seed);
             let tape = Tape::new();
             let p = ContinuousBernoulli::from_logits(tape.constant(logit));
             let other = build(&[tape.constant(0.7)]);
@@ -234,7 +234,7 @@ mod tests {
             } else {
                 ContinuousBernoulli::from_probabilities(tape.constant(0.7))
             };
-            law.assert_divergence(&[0.7], p.kl_to(&q).item().unwrap());
+            distribution.assert_divergence(&[0.7], p.kl_to(&q).item().unwrap());
         }
         for value in [-0.1, 1.1] {
             assert_nothing_at(BY_LOGIT, &[0.7], value);

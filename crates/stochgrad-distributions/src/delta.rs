@@ -1,4 +1,4 @@
-//! The law of a certain value.
+//! The distribution of a certain value.
 //!
 //! | capability | |
 //! |---|---|
@@ -30,7 +30,7 @@ distribution! {
 }
 
 impl<'t, F: Real> Delta<Var<'t, F>> {
-    /// The law of this value.
+    /// The distribution of this value.
     pub fn new(value: Var<'t, F>) -> Self {
         Delta { value }
     }
@@ -123,26 +123,26 @@ mod tests {
     use super::*;
     use crate::KeyedNoise;
     use crate::discrete_checks::check_family;
-    use crate::law_checks::on_samples;
+    use crate::distribution_checks::on_samples;
     use stochgrad_tape::Tape;
 
     #[test]
     fn everything_is_certain() {
         let tape = Tape::<f64>::new();
         let value = tape.parameter([1.5, -2.0]);
-        let law = Delta::new(value);
-        law.validate().unwrap();
+        let distribution = Delta::new(value);
+        distribution.validate().unwrap();
         let noise = KeyedNoise::new(1, 0);
         let draw = on_samples(&tape, &noise, 3);
-        let x = law.rsample(&draw).unwrap();
-        assert_eq!(x.peek().unwrap(), law.draw(&draw).unwrap());
+        let x = distribution.rsample(&draw).unwrap();
+        assert_eq!(x.peek().unwrap(), distribution.draw(&draw).unwrap());
         assert_eq!(x.peek().unwrap().to_vec(), [1.5, -2.0, 1.5, -2.0, 1.5, -2.0]);
         let [gradient] = tape.backward(x.square().sum().sum_over(draw.plates()[0]), [value]).unwrap();
         assert_eq!(gradient.to_vec(), [9.0, -12.0]);
-        assert_eq!(law.log_prob(tape.constant([1.5, 0.0])).item(), Ok(f64::NEG_INFINITY));
-        assert_eq!(law.cdf(tape.constant([1.5, -3.0])).peek().unwrap().to_vec(), [1.0, 0.0]);
-        assert_eq!((law.entropy().item(), law.variance().unwrap().sum().item()), (Ok(0.0), Ok(0.0)));
-        check_family(&tape, &law, value);
+        assert_eq!(distribution.log_prob(tape.constant([1.5, 0.0])).item(), Ok(f64::NEG_INFINITY));
+        assert_eq!(distribution.cdf(tape.constant([1.5, -3.0])).peek().unwrap().to_vec(), [1.0, 0.0]);
+        assert_eq!((distribution.entropy().item(), distribution.variance().unwrap().sum().item()), (Ok(0.0), Ok(0.0)));
+        check_family(&tape, &distribution, value);
         assert!(Delta::new(tape.constant(f64::NAN)).validate().is_err());
     }
 }

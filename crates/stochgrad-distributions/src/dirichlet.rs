@@ -9,7 +9,7 @@
 //! | score | any order |
 //! | reparameterised | $x = \mathrm{softmax}(\ln G)$ with standard gamma numbers, each with its implicit derivative (Figurnov et al. 2018): order 1 |
 //!
-//! As for the [gamma law](crate::Gamma), weak derivatives have no cheap sampler and are not given.
+//! As for the [gamma distribution](crate::Gamma), weak derivatives have no cheap sampler and are not given.
 
 use crate::WeaklyReparameterized;
 use crate::gamma::log_standard_gammas;
@@ -82,7 +82,7 @@ impl<'t, F: Real> Distribution<'t, F> for Dirichlet<Var<'t, F>> {
     }
 
     fn log_prob_each(&self, value: Var<'t, F>) -> Var<'t, F> {
-        // Kernels of gamma laws at the shares of the total: the large terms cancel inside of them.
+        // Kernels of gamma distributions at the shares of the total: the large terms cancel inside of them.
         let total = self.total();
         let kernels = special::log_gamma_kernel(self.concentration, value * total.unsqueeze(-1));
         (kernels - value.ln()).sum_axis(-1) - special::log_gamma_kernel(total, total)
@@ -114,7 +114,7 @@ impl<'t, F: Real> Distribution<'t, F> for Dirichlet<Var<'t, F>> {
     fn validate(&self) -> DistributionResult<()> {
         if self.dimension() == 0 {
             let problem =
-                format!("expected concentrations along the last axis, came shape {}", self.concentration.shape());
+                format!("expected concentrations along the last axis, got shape {}", self.concentration.shape());
             return Err(crate::DistributionError::Unsupported { distribution: "Dirichlet", problem });
         }
         positive("Dirichlet", "concentration", self.concentration)
@@ -176,22 +176,22 @@ impl<'t, F: Real> KlDivergence<'t, F> for Dirichlet<Var<'t, F>> {
 mod tests {
     use super::*;
     use crate::discrete_checks::check_family;
-    use crate::law_checks::{on_samples, variance};
+    use crate::distribution_checks::{on_samples, variance};
     use crate::{Beta, KeyedNoise};
     use stochgrad_tape::Tape;
 
-    /// With two shares the first is of the beta law.
+    /// With two shares the first is of the beta distribution.
     #[test]
     fn two_shares_are_beta() {
         let tape = Tape::<f64>::new();
         for (a, b) in [(2.3, 1.4), (1e-3, 1e-3), (1e6, 3.0), (40.0, 1e5)] {
             let [x, y] = [a, b].map(|a| tape.parameter(a));
-            let (law, beta) = (Dirichlet::new(Var::stack(&[x, y]).unwrap()), Beta::new(x, y));
+            let (distribution, beta) = (Dirichlet::new(Var::stack(&[x, y]).unwrap()), Beta::new(x, y));
             for share in [1e-10, 0.3, 0.999] {
                 let value = [share, 1.0 - share].map(|x| tape.constant(x));
                 let pairs = [
-                    (law.log_prob(Var::stack(&value).unwrap()), beta.log_prob(value[0])),
-                    (law.entropy(), beta.entropy()),
+                    (distribution.log_prob(Var::stack(&value).unwrap()), beta.log_prob(value[0])),
+                    (distribution.entropy(), beta.entropy()),
                 ];
                 for (left, right) in pairs {
                     let (got, expected) = (left.item().unwrap(), right.item().unwrap());
@@ -205,11 +205,14 @@ mod tests {
             }
         }
         let [p, q] = [[2.3, 1.4], [0.8, 3.0]];
-        let law = |a: [f64; 2]| (Dirichlet::new(tape.constant(a)), Beta::new(tape.constant(a[0]), a[1]));
-        let (both, one) = (law(p).0.kl_to(&law(q).0), law(p).1.kl_to(&law(q).1));
+        let distribution = |a: [f64; 2]| (Dirichlet::new(tape.constant(a)), Beta::new(tape.constant(a[0]), a[1]));
+        let (both, one) = (distribution(p).0.kl_to(&distribution(q).0), distribution(p).1.kl_to(&distribution(q).1));
         assert!((both.item().unwrap() - one.item().unwrap()).abs() < 1e-12);
-        let mode = law([3.0, 2.0]).0.mode().unwrap().peek().unwrap().to_vec();
-        assert!((mode[0] - 2.0 / 3.0).abs() < 1e-15 && law(q).0.mode().unwrap().peek().unwrap().as_slice()[0].is_nan());
+        let mode = distribution([3.0, 2.0]).0.mode().unwrap().peek().unwrap().to_vec();
+        assert!(
+            (mode[0] - 2.0 / 3.0).abs() < 1e-15
+                && distribution(q).0.mode().unwrap().peek().unwrap().as_slice()[0].is_nan()
+        );
     }
 
     /// E Σ xₖ² = Σ a(a + 1) / A(A + 1): its derivative along the path.
@@ -217,8 +220,8 @@ mod tests {
     fn paths_are_right() {
         let tape = Tape::<f64>::new();
         let a = tape.parameter([0.4, 1.5, 3.0]);
-        let law = Dirichlet::new(a);
-        law.validate().unwrap();
+        let distribution = Dirichlet::new(a);
+        distribution.validate().unwrap();
         let noise = KeyedNoise::new(8, 0);
         let draw = on_samples(&tape, &noise, 200_000);
         let copies = tape.parameter(Tensor::from_fn([200_000, 3], |i| [0.4, 1.5, 3.0][i % 3]));
@@ -226,7 +229,7 @@ mod tests {
         let x = wide.rsample(&draw).unwrap();
         assert!(x.sum_axis(-1).peek().unwrap().as_slice().iter().all(|sum| (sum - 1.0).abs() < 1e-13));
         let [gradient] = tape.backward(x.square().sum().sum_over(draw.plates()[0]), [copies]).unwrap();
-        let total = law.total();
+        let total = distribution.total();
         let exact = (a * (a + 1.0)).sum() / (total * (total + 1.0));
         let [exact] = tape.backward(exact, [a]).unwrap();
         for (k, expected) in exact.as_slice().iter().enumerate() {
@@ -236,10 +239,10 @@ mod tests {
             assert!((mean - expected).abs() < 4.0 * error, "{k}: {mean} ± {error}, expected {expected}");
         }
         let means = x.mean_over(draw.plates()[0]).peek().unwrap();
-        for (got, expected) in means.as_slice().iter().zip(law.mean().unwrap().peek().unwrap().as_slice()) {
+        for (got, expected) in means.as_slice().iter().zip(distribution.mean().unwrap().peek().unwrap().as_slice()) {
             assert!((got - expected).abs() < 0.005);
         }
-        check_family(&tape, &law, tape.constant([0.2, 0.3, 0.5]));
+        check_family(&tape, &distribution, tape.constant([0.2, 0.3, 0.5]));
     }
 
     #[test]
@@ -247,14 +250,14 @@ mod tests {
         for a in [1e-3, 1.0, 1e6] {
             let tape = Tape::<f64>::new();
             let concentration = tape.parameter([a, a, 2.0 * a, 1.0]);
-            let law = Dirichlet::new(concentration);
+            let distribution = Dirichlet::new(concentration);
             let noise = KeyedNoise::new(8, 0);
             let draw = on_samples(&tape, &noise, 200);
-            let x = law.rsample(&draw).unwrap();
+            let x = distribution.rsample(&draw).unwrap();
             assert!(x.peek().unwrap().as_slice().iter().all(|&x| x > 0.0 && x <= 1.0));
             // Where samples underflow, the density at them has a derivative that they have lost.
-            let density = if a < 0.1 { law.log_prob(x.stop_gradient()) } else { law.log_prob(x) };
-            let total = (density + x.sum()).mean_over(draw.plates()[0]) + law.entropy();
+            let density = if a < 0.1 { distribution.log_prob(x.stop_gradient()) } else { distribution.log_prob(x) };
+            let total = (density + x.sum()).mean_over(draw.plates()[0]) + distribution.entropy();
             assert!(tape.backward(total, [concentration]).unwrap()[0].all_finite(), "{a}");
         }
         let tape = Tape::<f64>::new();

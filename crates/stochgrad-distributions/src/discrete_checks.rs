@@ -181,7 +181,7 @@ pub(crate) fn check_score(theta: &[f64], log_prob: impl for<'t> Fn(Var<'t, f64>)
     assert_close(gradient.as_slice(), &differences, 1e-7);
 }
 
-/// A hundred thousand draws of one element: their law is that of the log-probability, and they rise with the noise.
+/// A hundred thousand draws of one element: their distribution is that of the log-probability, and they rise with the noise.
 #[track_caller]
 pub(crate) fn check_draws<'t>(tape: &'t Tape<f64>, distribution: &dyn Distribution<'t, f64>, states: usize) {
     const DRAWS: usize = 100_000;

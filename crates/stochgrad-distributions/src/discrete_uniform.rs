@@ -133,7 +133,7 @@ impl<'t, F: Real> ClosedFormEntropy<'t, F> for DiscreteUniform<Var<'t, F>> {
 
 impl<'t, F: Real> KlDivergence<'t, F> for DiscreteUniform<Var<'t, F>> {
     fn kl_to(&self, other: &Self) -> Var<'t, F> {
-        // Infinite where the other law does not reach both bounds of this one.
+        // Infinite where the other distribution does not reach both bounds of this one.
         let covered = other.low.le(self.low) * other.high.ge(self.high);
         let infinite = covered.tape().constant(f64::INFINITY);
         covered.select((other.count() / self.count()).ln(), infinite).sum()
@@ -168,27 +168,27 @@ impl<'t, F: Real> FiniteSupport<'t, F> for DiscreteUniform<Var<'t, F>> {
 mod tests {
     use super::*;
     use crate::KeyedNoise;
-    use crate::law_checks::on_samples;
+    use crate::distribution_checks::on_samples;
     use stochgrad_tape::Tape;
 
     #[test]
-    fn everything_follows_the_law() {
+    fn everything_follows_the_distribution() {
         let tape = Tape::<f64>::new();
-        let law = DiscreteUniform::new(tape.constant(-2.0), 3.0);
-        law.validate().unwrap();
-        let logs = law.log_prob_each(tape.constant([-3.0, -2.0, 0.5, 3.0, 4.0])).peek().unwrap().to_vec();
+        let distribution = DiscreteUniform::new(tape.constant(-2.0), 3.0);
+        distribution.validate().unwrap();
+        let logs = distribution.log_prob_each(tape.constant([-3.0, -2.0, 0.5, 3.0, 4.0])).peek().unwrap().to_vec();
         let (nothing, each) = (f64::NEG_INFINITY, -6.0_f64.ln());
         assert_eq!(logs, [nothing, each, nothing, each, nothing]);
-        assert_eq!(law.element_support().unwrap().to_vec(), [-2.0, -1.0, 0.0, 1.0, 2.0, 3.0]);
-        assert_eq!((law.mean().unwrap().item(), law.entropy().item()), (Ok(0.5), Ok(6.0_f64.ln())));
-        assert!((law.variance().unwrap().item().unwrap() - 35.0 / 12.0).abs() < 1e-14);
-        let cdf = law.cdf(tape.constant([-2.5, -2.0, 0.7, 9.0])).peek().unwrap().to_vec();
+        assert_eq!(distribution.element_support().unwrap().to_vec(), [-2.0, -1.0, 0.0, 1.0, 2.0, 3.0]);
+        assert_eq!((distribution.mean().unwrap().item(), distribution.entropy().item()), (Ok(0.5), Ok(6.0_f64.ln())));
+        assert!((distribution.variance().unwrap().item().unwrap() - 35.0 / 12.0).abs() < 1e-14);
+        let cdf = distribution.cdf(tape.constant([-2.5, -2.0, 0.7, 9.0])).peek().unwrap().to_vec();
         assert_eq!(cdf, [0.0, 1.0 / 6.0, 0.5, 1.0]);
-        let back = law.icdf(tape.constant([0.0, 0.1, 0.5, 0.51, 1.0])).peek().unwrap().to_vec();
+        let back = distribution.icdf(tape.constant([0.0, 0.1, 0.5, 0.51, 1.0])).peek().unwrap().to_vec();
         assert_eq!(back, [-2.0, -2.0, 0.0, 1.0, 3.0]);
         let noise = KeyedNoise::new(5, 0);
         let draw = on_samples(&tape, &noise, 60_000);
-        let sample = law.draw(&draw).unwrap();
+        let sample = distribution.draw(&draw).unwrap();
         for k in -2..=3 {
             let found = sample.as_slice().iter().filter(|&&x| x == f64::from(k)).count() as f64;
             assert!((found - 10_000.0).abs() < 4.0 * 92.0, "{k}: {found}");
@@ -198,13 +198,13 @@ mod tests {
     #[test]
     fn divergences_and_mistakes() {
         let tape = Tape::<f64>::new();
-        let law = |low: f64, high: f64| DiscreteUniform::new(tape.constant(low), high);
-        assert!((law(1.0, 2.0).kl_to(&law(0.0, 3.0)).item().unwrap() - 2.0_f64.ln()).abs() < 1e-15);
-        assert_eq!(law(0.0, 3.0).kl_to(&law(1.0, 3.0)).item(), Ok(f64::INFINITY));
-        assert!(law(0.5, 2.0).validate().is_err() && law(3.0, 2.0).validate().is_err());
-        assert!(law(0.0, f64::INFINITY).validate().is_err());
+        let distribution = |low: f64, high: f64| DiscreteUniform::new(tape.constant(low), high);
+        assert!((distribution(1.0, 2.0).kl_to(&distribution(0.0, 3.0)).item().unwrap() - 2.0_f64.ln()).abs() < 1e-15);
+        assert_eq!(distribution(0.0, 3.0).kl_to(&distribution(1.0, 3.0)).item(), Ok(f64::INFINITY));
+        assert!(distribution(0.5, 2.0).validate().is_err() && distribution(3.0, 2.0).validate().is_err());
+        assert!(distribution(0.0, f64::INFINITY).validate().is_err());
         let mixed = DiscreteUniform::new(tape.constant([0.0, 1.0]), 3.0);
         assert!(mixed.element_support().is_err());
-        assert!(law(0.0, 0.0).entropy().item() == Ok(0.0));
+        assert!(distribution(0.0, 0.0).entropy().item() == Ok(0.0));
     }
 }

@@ -187,7 +187,7 @@ pub struct Capabilities<'a, 't, F: Real> {
     pub score: Option<&'a dyn ScoreDifferentiable<'t, F>>,
     /// Samples are differentiable functions of parameters and noise.
     pub reparameterized: Option<&'a dyn Reparameterized<'t, F>>,
-    /// Samples are differentiable functions of the parameters and of noise whose law still depends on them.
+    /// Samples are differentiable functions of the parameters and of noise whose distribution still depends on them.
     pub weakly_reparameterized: Option<&'a dyn WeaklyReparameterized<'t, F>>,
     /// The elements are independent bits.
     pub independent_bits: Option<&'a dyn IndependentBits<'t, F>>,
@@ -208,10 +208,10 @@ pub struct Capabilities<'a, 't, F: Real> {
     /// The distribution function is known.
     pub cdf: Option<&'a dyn CumulativeDistribution<'t, F>>,
     /// The values are whole numbers with a known distribution function.
-    pub whole_numbers: Option<&'a dyn WholeNumbers<'t, F>>,
+    pub whole_numbers: Option<&'a dyn IntegerSupport<'t, F>>,
     /// The inverse of the distribution function is known.
     pub icdf: Option<&'a dyn QuantileFunction<'t, F>>,
-    /// The law whose density is a power of this one's is known.
+    /// The distribution whose density is a power of this one's is known.
     pub tempered: Option<&'a dyn Tempered<'t, F>>,
 }
 
@@ -282,13 +282,13 @@ pub trait Reparameterized<'t, F: Real>: Distribution<'t, F> {
     fn rsample(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>>;
 }
 
-/// Samples are differentiable functions of the parameters and of noise whose law still depends on them.
+/// Samples are differentiable functions of the parameters and of noise whose distribution still depends on them.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not weakly reparameterised: `GeneralizedReparameterization` needs noise with a log-density",
     note = "use `Pathwise` (reparameterised distributions), `ScoreFunction` or `MeasureValued`"
 )]
 pub trait WeaklyReparameterized<'t, F: Real>: Distribution<'t, F> {
-    /// Draws values that move with the parameters at given noise, and the log-density of the noise. A law that knows one kind of noise only may take it whatever is asked for.
+    /// Draws values that move with the parameters at given noise, and the log-density of the noise. A distribution that knows one kind of noise only may take it whatever is asked for.
     ///
     /// # Errors
     /// As [`Distribution::draw`], and for parameters that the noise does not suit.
@@ -312,13 +312,13 @@ pub trait IndependentBits<'t, F: Real>: ScoreDifferentiable<'t, F> {
 )]
 pub trait IndependentCategories<'t, F: Real>: ScoreDifferentiable<'t, F> {
     /// The logarithms of the probabilities, finite and differentiable by the parameters: the independent axes, then the categories.
-    fn category_logs(&self) -> Var<'t, F>;
+    fn category_log_probs(&self) -> Var<'t, F>;
 
     /// The value whose categories are those of one-hot vectors along the last axis.
-    fn value_of(&self, one_hot: Var<'t, F>) -> Var<'t, F>;
+    fn from_one_hot(&self, one_hot: Var<'t, F>) -> Var<'t, F>;
 
     /// The categories of a value as one-hot vectors along a last axis.
-    fn one_hot_of(&self, value: Var<'t, F>) -> Var<'t, F>;
+    fn to_one_hot(&self, value: Var<'t, F>) -> Var<'t, F>;
 }
 
 /// The support of an element is finite.
@@ -361,7 +361,7 @@ pub struct RecordedAlternatives<'t, F: Real> {
     pub weights: Vec<Var<'t, F>>,
 }
 
-/// The derivative of the law by a parameter is a constant times the difference of two laws.
+/// The derivative of the distribution by a parameter is a constant times the difference of two distributions.
 #[diagnostic::on_unimplemented(
     message = "no weak derivative is known for `{Self}`",
     note = "use `ScoreFunction`, `Pathwise` (reparameterised distributions), `Enumerate` (finite support) or `Auto`"
@@ -407,7 +407,7 @@ pub enum Side {
     TwoSided,
 }
 
-/// The derivative of the law is carried by jumps of the sample itself.
+/// The derivative of the distribution is carried by jumps of the sample itself.
 #[diagnostic::on_unimplemented(
     message = "no stochastic derivative is known for `{Self}`",
     note = "use `MeasureValued`, `ScoreFunction`, `Pathwise` (reparameterised distributions) or `Auto`"
@@ -474,16 +474,16 @@ pub trait Relaxed<'t, F: Real>: Distribution<'t, F> {
 #[diagnostic::on_unimplemented(message = "no distribution function is known for `{Self}`")]
 pub trait CumulativeDistribution<'t, F: Real>: Distribution<'t, F> {
     /// The probability of a value up to `value`, for each independent element: differentiable by the value and by the
-    /// parameters, unless the law is discrete.
+    /// parameters, unless the distribution is discrete.
     fn cdf(&self, value: Var<'t, F>) -> Var<'t, F>;
 }
 
 /// The values are whole numbers, and the distribution function is known and differentiable by the parameters, once at least.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is not a law of whole numbers with a known distribution function",
+    message = "`{Self}` is not a distribution of whole numbers with a known distribution function",
     note = "use `Pathwise` (reparameterised distributions), `LocalExpectation` (finite support), `MeasureValued` (where a weak derivative is known) or `ScoreFunction`"
 )]
-pub trait WholeNumbers<'t, F: Real>: CumulativeDistribution<'t, F> {
+pub trait IntegerSupport<'t, F: Real>: CumulativeDistribution<'t, F> {
     /// 1 where a value has a successor in the support, else 0.
     fn has_successor(&self, value: Var<'t, F>) -> Var<'t, F>;
 
@@ -500,14 +500,14 @@ pub trait QuantileFunction<'t, F: Real>: CumulativeDistribution<'t, F> {
     fn icdf(&self, probability: Var<'t, F>) -> Var<'t, F>;
 }
 
-/// The law whose density is a power of this one's is known.
+/// The distribution whose density is a power of this one's is known.
 #[diagnostic::on_unimplemented(
     message = "no overdispersed form of `{Self}` is known",
-    note = "give a law of your own to draw from: `ImportanceSampling::from_law(&law)`"
+    note = "give a distribution of your own to draw from: `ImportanceSampling::from_distribution(&distribution)`"
 )]
 pub trait Tempered<'t, F: Real>: Distribution<'t, F> {
-    /// The law with the density of this one to the power `1 / temperature`, up to a factor: above 1 it is wider, on the same support. For categories
-    /// the logits are divided by the temperature, for a normal law the variance is multiplied by it.
+    /// The distribution with the density of this one to the power `1 / temperature`, up to a factor: above 1 it is wider, on the same support. For categories
+    /// the logits are divided by the temperature, for a normal distribution the variance is multiplied by it.
     fn tempered(&self, temperature: f64) -> Box<dyn Distribution<'t, F> + 't>;
 }
 

@@ -1,4 +1,4 @@
-//! Divergences between laws of different families that have a closed form.
+//! Divergences between distributions of different families that have a closed form.
 //!
 //! $$\mathrm{KL}(p \,\|\, q) = -H(p) - E_p[\ln q(X)]:$$
 //!
@@ -15,7 +15,7 @@ use std::f64::consts::{FRAC_1_SQRT_2, PI};
 /// Euler's constant.
 const EULER: f64 = 0.577_215_664_901_532_9;
 
-/// The means of functions of a number under a law.
+/// The means of functions of a number under a distribution.
 trait Means<'t, F: Real>: ClosedFormEntropy<'t, F> {
     /// E x
     fn first(&self) -> Var<'t, F>;
@@ -23,13 +23,13 @@ trait Means<'t, F: Real>: ClosedFormEntropy<'t, F> {
     /// E (x − a)²
     fn square_around(&self, a: Var<'t, F>) -> Var<'t, F>;
 
-    /// E ln x, for laws of positive numbers.
+    /// E ln x, for distributions of positive numbers.
     fn log(&self) -> Var<'t, F>;
 }
 
 macro_rules! means {
-    ($law:ident, |$p:ident| $log:expr) => {
-        impl<'t, F: Real> Means<'t, F> for $law<Var<'t, F>> {
+    ($distribution:ident, |$p:ident| $log:expr) => {
+        impl<'t, F: Real> Means<'t, F> for $distribution<Var<'t, F>> {
             fn first(&self) -> Var<'t, F> {
                 self.mean().unwrap_or_else(|| self.event_filler())
             }
@@ -46,7 +46,7 @@ macro_rules! means {
     };
 }
 
-/// A value for moments that every law here has.
+/// A value for moments that every distribution here has.
 trait Filler<'t, F: Real> {
     fn event_filler(&self) -> Var<'t, F>;
 }
@@ -75,7 +75,7 @@ fn mean_log_between<'t, F: Real>(low: Var<'t, F>, high: Var<'t, F>) -> Var<'t, F
     (entropic(high) - entropic(low)) / (high - low) - 1.0
 }
 
-/// The divergence from −E ln q of each element, summed over the event axes of both laws together.
+/// The divergence from −E ln q of each element, summed over the event axes of both distributions together.
 fn assemble<'t, F: Real>(
     p: &dyn ClosedFormEntropy<'t, F>,
     q: &dyn Distribution<'t, F>,
@@ -98,18 +98,18 @@ fn exponential<'t, F: Real>(p: &impl Means<'t, F>, q: &Exponential<Var<'t, F>>) 
     q.rate() * p.first() - q.rate().ln()
 }
 
-/// −E ln q for a gamma law q.
+/// −E ln q for a gamma distribution q.
 fn gamma<'t, F: Real>(p: &impl Means<'t, F>, q: &Gamma<Var<'t, F>>) -> Var<'t, F> {
     let (a, rate) = (q.concentration(), q.rate());
     a.lgamma() - a * rate.ln() - (a - 1.0) * p.log() + rate * p.first()
 }
 
-/// −E ln q for a continuous Bernoulli law q.
+/// −E ln q for a continuous Bernoulli distribution q.
 fn continuous_bernoulli<'t, F: Real>(p: &impl Means<'t, F>, q: &ContinuousBernoulli<Var<'t, F>>) -> Var<'t, F> {
     q.log_normalizer() - q.logits() * p.first()
 }
 
-/// −E ln q for a Gumbel law q, given E e^(−x/β).
+/// −E ln q for a Gumbel distribution q, given E e^(−x/β).
 fn gumbel<'t, F: Real>(
     p: &impl Means<'t, F>,
     q: &Gumbel<Var<'t, F>>,
@@ -210,7 +210,7 @@ divergence! {
 
 macro_rules! infinite {
     ($($p:ident to $($q:ident),+;)*) => {$($(
-        /// Infinite: the support of the other law does not cover that of this one.
+        /// Infinite: the support of the other distribution does not cover that of this one.
         impl<'t, F: Real> KlDivergence<'t, F, $q<Var<'t, F>>> for $p<Var<'t, F>> {
             fn kl_to(&self, other: &$q<Var<'t, F>>) -> Var<'t, F> {
                 let _ = other;
@@ -296,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn bits_to_counts_and_laws_of_other_shapes() {
+    fn bits_to_counts_and_distributions_of_other_shapes() {
         let tape = Tape::<f64>::new();
         let bit = Bernoulli::from_probabilities(tape.constant(0.3));
         let count = Poisson::from_rate(tape.constant(0.9));

@@ -85,7 +85,7 @@ impl<'t, F: Real> Distribution<'t, F> for Empirical<Var<'t, F>> {
 
     fn validate(&self) -> DistributionResult<()> {
         if self.count() == 0 {
-            let problem = format!("expected values along the last axis, came shape {}", self.values.shape());
+            let problem = format!("expected values along the last axis, got shape {}", self.values.shape());
             return Err(DistributionError::Unsupported { distribution: "Empirical", problem });
         }
         finite("Empirical", "values", self.values)
@@ -137,37 +137,37 @@ mod tests {
     use super::*;
     use crate::KeyedNoise;
     use crate::discrete_checks::check_family;
-    use crate::law_checks::on_samples;
+    use crate::distribution_checks::on_samples;
     use stochgrad_tape::Tape;
 
     #[test]
     fn draws_and_probabilities_are_shares() {
         let tape = Tape::<f64>::new();
         let values = tape.parameter([1.0, 2.0, 2.0, 5.0]);
-        let law = Empirical::new(values);
-        law.validate().unwrap();
-        assert_eq!(law.element_support().unwrap().to_vec(), [1.0, 2.0, 5.0]);
-        assert_eq!(law.cdf(tape.constant([0.0, 2.0, 9.0])).peek().unwrap().to_vec(), [0.0, 0.75, 1.0]);
-        assert_eq!((law.mean().unwrap().item(), law.variance().unwrap().item()), (Ok(2.5), Ok(2.25)));
+        let distribution = Empirical::new(values);
+        distribution.validate().unwrap();
+        assert_eq!(distribution.element_support().unwrap().to_vec(), [1.0, 2.0, 5.0]);
+        assert_eq!(distribution.cdf(tape.constant([0.0, 2.0, 9.0])).peek().unwrap().to_vec(), [0.0, 0.75, 1.0]);
+        assert_eq!((distribution.mean().unwrap().item(), distribution.variance().unwrap().item()), (Ok(2.5), Ok(2.25)));
         let noise = KeyedNoise::new(1, 0);
         let draw = on_samples(&tape, &noise, 40_000);
-        let x = law.rsample(&draw).unwrap();
-        assert_eq!(x.peek().unwrap(), law.draw(&draw).unwrap());
+        let x = distribution.rsample(&draw).unwrap();
+        assert_eq!(x.peek().unwrap(), distribution.draw(&draw).unwrap());
         let twos = x.peek().unwrap().as_slice().iter().filter(|&&x| x == 2.0).count() as f64;
         assert!((twos - 20_000.0).abs() < 400.0, "{twos}");
         let [gradient] = tape.backward(x.mean_over(draw.plates()[0]), [values]).unwrap();
         assert!(gradient.as_slice().iter().all(|share| (share - 0.25).abs() < 0.01), "{gradient:?}");
-        check_family(&tape, &law, tape.constant(2.0));
+        check_family(&tape, &distribution, tape.constant(2.0));
     }
 
     #[test]
     fn lists_of_their_own_for_each_element() {
         let tape = Tape::<f64>::new();
-        let law = Empirical::new(tape.parameter([[1.0, 2.0], [3.0, 3.0]]));
-        assert_eq!(law.event_shape().to_vec(), [2]);
-        let logs = law.log_prob_each(tape.constant([2.0, 3.0])).peek().unwrap();
+        let distribution = Empirical::new(tape.parameter([[1.0, 2.0], [3.0, 3.0]]));
+        assert_eq!(distribution.event_shape().to_vec(), [2]);
+        let logs = distribution.log_prob_each(tape.constant([2.0, 3.0])).peek().unwrap();
         assert_eq!(logs.to_vec(), [0.5_f64.ln(), 0.0]);
-        assert!(law.element_support().is_err());
+        assert!(distribution.element_support().is_err());
         assert!(Empirical::new(tape.parameter(Tensor::zeros([0]))).validate().is_err());
     }
 }

@@ -10,7 +10,7 @@ pub type DistributionResult<T> = Result<T, DistributionError>;
 #[non_exhaustive]
 pub enum DistributionError {
     /// A parameter outside its domain.
-    #[error("{distribution}: parameter {parameter} must be {expected}, came {found} at position {position}; {hint}")]
+    #[error("{distribution}: parameter {parameter} must be {expected}, got {found} at position {position}; {hint}")]
     Parameter {
         /// The distribution.
         distribution: &'static str,

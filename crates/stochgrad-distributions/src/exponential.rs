@@ -6,7 +6,7 @@
 //! |---|---|
 //! | score | any order |
 //! | reparameterised | $x = sE$, any order |
-//! | weak derivative by $\lambda$ | $1/\lambda$, the law itself and $(E + E')/\lambda$ (Mohamed et al. 2020); by $s$ the parts exchanged, $1/s$. One replay: $x + sE'$ |
+//! | weak derivative by $\lambda$ | $1/\lambda$, the distribution itself and $(E + E')/\lambda$ (Mohamed et al. 2020); by $s$ the parts exchanged, $1/s$. One replay: $x + sE'$ |
 
 use crate::boundary::Boundary;
 use crate::distribution::{
@@ -204,53 +204,56 @@ impl<'t, F: Real> KlDivergence<'t, F> for Exponential<Var<'t, F>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::law_checks::{Build, Domain, Law, assert_finite, assert_nothing_at};
+    use crate::distribution_checks::{Build, DistributionCheck, Domain, assert_finite, assert_nothing_at};
     use crate::{DistributionError, Family};
     use stochgrad_tape::{Id, IdMap, Smoothness, Tape};
 
     const BY_RATE: Build = |p| Box::new(Exponential::new(p[0]));
     const BY_SCALE: Build = |p| Box::new(Exponential::from_scale(p[0]));
 
-    fn laws() -> [Law; 2] {
-        [Law::new(BY_RATE, &[0.8], Domain::HalfLine), Law::new(BY_SCALE, &[1.6], Domain::HalfLine)]
+    fn distributions() -> [DistributionCheck; 2] {
+        [
+            DistributionCheck::new(BY_RATE, &[0.8], Domain::HalfLine),
+            DistributionCheck::new(BY_SCALE, &[1.6], Domain::HalfLine),
+        ]
     }
 
     #[test]
     fn log_density_is_the_formula() {
-        for (law, rate) in laws().iter().zip([0.8_f64, 1.0 / 1.6]) {
-            let got = law.log_density(&law.parameters, &[0.0, 0.3, 4.0, f64::NAN]);
+        for (distribution, rate) in distributions().iter().zip([0.8_f64, 1.0 / 1.6]) {
+            let got = distribution.log_density(&distribution.parameters, &[0.0, 0.3, 4.0, f64::NAN]);
             for (got, x) in got.iter().zip([0.0, 0.3, 4.0]) {
                 assert!((got - (rate * (-rate * x).exp()).ln()).abs() < 1e-13);
             }
             assert!(got[3].is_nan());
-            law.assert_moments();
-            law.assert_cdf(&[0.01, 0.3, 4.0]);
-            law.assert_score(&[0.01, 0.3, 4.0]);
-            assert_nothing_at(law.build, &law.parameters, -0.1);
+            distribution.assert_moments();
+            distribution.assert_cdf(&[0.01, 0.3, 4.0]);
+            distribution.assert_score(&[0.01, 0.3, 4.0]);
+            assert_nothing_at(distribution.build, &distribution.parameters, -0.1);
         }
     }
 
     #[test]
-    fn draws_follow_the_law() {
-        for (law, rate) in laws().iter().zip([0.8, 1.0 / 1.6]) {
-            law.assert_draws(31, |x| -(-rate * x).exp_m1());
+    fn draws_follow_the_distribution() {
+        for (distribution, rate) in distributions().iter().zip([0.8, 1.0 / 1.6]) {
+            distribution.assert_draws(31, |x| -(-rate * x).exp_m1());
         }
     }
 
     #[test]
     fn path_derivatives_are_right() {
-        laws().iter().for_each(|law| law.assert_path(32));
+        distributions().iter().for_each(|distribution| distribution.assert_path(32));
     }
 
     #[test]
     fn weak_derivatives_are_right() {
-        laws().iter().for_each(|law| law.assert_weak(0, 33));
+        distributions().iter().for_each(|distribution| distribution.assert_weak(0, 33));
     }
 
     #[test]
     fn divergence_is_the_expected_difference() {
         let tape = Tape::new();
-        let [by_rate, by_scale] = laws();
+        let [by_rate, by_scale] = distributions();
         let p = Exponential::new(tape.constant(0.8));
         let q = Exponential::from_scale(tape.constant(1.6));
         by_rate.assert_divergence(&[1.0 / 1.6], p.kl_to(&q).item().unwrap());
@@ -288,9 +291,9 @@ mod tests {
     fn parameters_are_checked() {
         let tape = Tape::<f64>::new();
         for wrong in [0.0, -1.0, f64::NAN, f64::INFINITY] {
-            let check = |law: Exponential<_>, name| {
+            let check = |distribution: Exponential<_>, name| {
                 assert!(
-                    matches!(law.validate(), Err(DistributionError::Parameter { parameter, .. }) if parameter == name)
+                    matches!(distribution.validate(), Err(DistributionError::Parameter { parameter, .. }) if parameter == name)
                 )
             };
             check(Exponential::new(tape.constant(wrong)), "rate");

@@ -7,7 +7,7 @@
 //! | score | any order |
 //! | reparameterised | $x = sz$, $z$ standard with concentration $a$; any order by $\lambda$ and $s$, order 1 by $a$, where $dz/da = -\partial_a P(a, z)/p(z; a, 1)$ (Figurnov et al. 2018) |
 //! | weakly reparameterised | by the proposal of rejection sampling, or the standardised logarithm (Naesseth et al. 2017; Ruiz et al. 2016) |
-//! | weak derivative by $\lambda$ | $a/\lambda$, the law itself and $x + E/\lambda$; by $s$ the parts exchanged, $a/s$ (Mohamed et al. 2020). One replay: $x + sE$ |
+//! | weak derivative by $\lambda$ | $a/\lambda$, the distribution itself and $x + E/\lambda$; by $s$ the parts exchanged, $a/s$ (Mohamed et al. 2020). One replay: $x + sE$ |
 //!
 //! By the concentration the parts of the weak derivative lie on either side of $e^{\psi(a)}$, where the score changes its sign; their numbers are roots of
 //! $\partial_a P(a, x) = -cv$ with a uniform $v$ in both parts, a few microseconds each.
@@ -352,7 +352,7 @@ impl<'t, F: Real> KlDivergence<'t, F> for Gamma<Var<'t, F>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::law_checks::{Build, Domain, Law, assert_finite, assert_nothing_at, on_samples};
+    use crate::distribution_checks::{Build, DistributionCheck, Domain, assert_finite, assert_nothing_at, on_samples};
     use crate::{DistributionError, Family, KeyedNoise, NoiseKey, NoiseLayout, NoiseSource};
     use stochgrad_tape::{Id, IdMap, Plates, Tape};
     use stochgrad_tensor::special::{gamma_p, lgamma};
@@ -360,21 +360,24 @@ mod tests {
     const BY_RATE: Build = |p| Box::new(Gamma::new(p[0], p[1]));
     const BY_SCALE: Build = |p| Box::new(Gamma::from_scale(p[0], p[1]));
 
-    fn laws() -> [Law; 2] {
-        [Law::new(BY_RATE, &[2.3, 1.4], Domain::HalfLine), Law::new(BY_SCALE, &[0.6, 1.2], Domain::HalfLine)]
+    fn distributions() -> [DistributionCheck; 2] {
+        [
+            DistributionCheck::new(BY_RATE, &[2.3, 1.4], Domain::HalfLine),
+            DistributionCheck::new(BY_SCALE, &[0.6, 1.2], Domain::HalfLine),
+        ]
     }
 
     #[test]
     fn log_density_is_the_formula() {
-        for (law, (a, rate)) in laws().iter().zip([(2.3_f64, 1.4_f64), (0.6, 1.0 / 1.2)]) {
-            let got = law.log_density(&law.parameters, &[1e-3, 0.3, 4.0, f64::NAN]);
+        for (distribution, (a, rate)) in distributions().iter().zip([(2.3_f64, 1.4_f64), (0.6, 1.0 / 1.2)]) {
+            let got = distribution.log_density(&distribution.parameters, &[1e-3, 0.3, 4.0, f64::NAN]);
             for (got, x) in got.iter().zip([1e-3_f64, 0.3, 4.0]) {
                 assert!((got - (a * rate.ln() + (a - 1.0) * x.ln() - rate * x - lgamma(a))).abs() < 1e-12);
             }
             assert!(got[3].is_nan());
-            law.assert_moments();
-            law.assert_cdf(&[0.01, 0.3, 4.0]);
-            law.assert_score(&[0.01, 0.3, 4.0]);
+            distribution.assert_moments();
+            distribution.assert_cdf(&[0.01, 0.3, 4.0]);
+            distribution.assert_score(&[0.01, 0.3, 4.0]);
         }
     }
 
@@ -387,26 +390,26 @@ mod tests {
     }
 
     #[test]
-    fn draws_follow_the_law() {
-        laws()[0].assert_draws(41, |x| gamma_p(2.3, 1.4 * x));
-        laws()[1].assert_draws(42, |x| gamma_p(0.6, x / 1.2));
-        Law::new(BY_RATE, &[1.0, 1.0], Domain::HalfLine).assert_draws(43, |x| gamma_p(1.0, x));
-        Law::new(BY_RATE, &[0.05, 1.0], Domain::HalfLine).assert_draws(44, |x| gamma_p(0.05, x));
-        Law::new(BY_SCALE, &[1e6, 2.0], Domain::HalfLine).assert_draws(45, |x| gamma_p(1e6, x / 2.0));
+    fn draws_follow_the_distribution() {
+        distributions()[0].assert_draws(41, |x| gamma_p(2.3, 1.4 * x));
+        distributions()[1].assert_draws(42, |x| gamma_p(0.6, x / 1.2));
+        DistributionCheck::new(BY_RATE, &[1.0, 1.0], Domain::HalfLine).assert_draws(43, |x| gamma_p(1.0, x));
+        DistributionCheck::new(BY_RATE, &[0.05, 1.0], Domain::HalfLine).assert_draws(44, |x| gamma_p(0.05, x));
+        DistributionCheck::new(BY_SCALE, &[1e6, 2.0], Domain::HalfLine).assert_draws(45, |x| gamma_p(1e6, x / 2.0));
     }
 
     #[test]
     fn path_derivatives_are_right() {
-        for (law, seed) in laws().iter().zip([46, 47]) {
-            law.assert_path(seed);
+        for (distribution, seed) in distributions().iter().zip([46, 47]) {
+            distribution.assert_path(seed);
         }
     }
 
     #[test]
     fn weak_derivatives_by_rate_and_scale_are_right() {
-        for (law, seed) in laws().iter().zip([48, 49]) {
-            law.assert_weak(0, seed + 7);
-            law.assert_weak(1, seed);
+        for (distribution, seed) in distributions().iter().zip([48, 49]) {
+            distribution.assert_weak(0, seed + 7);
+            distribution.assert_weak(1, seed);
         }
         let tape = Tape::new();
         let gamma = Gamma::new(tape.parameter(2.0), 1.0);
@@ -460,7 +463,7 @@ mod tests {
     #[test]
     fn divergence_is_the_expected_difference() {
         let tape = Tape::new();
-        let [by_rate, by_scale] = laws();
+        let [by_rate, by_scale] = distributions();
         let p = Gamma::new(tape.constant(2.3), 1.4);
         let q = Gamma::from_scale(tape.constant(0.6), 1.2);
         by_rate.assert_divergence(&[0.6, 1.0 / 1.2], p.kl_to(&q).item().unwrap());
@@ -479,7 +482,7 @@ mod tests {
         }
     }
 
-    /// Half of the samples at a thousandth are below the smallest number: the others must follow the law.
+    /// Half of the samples at a thousandth are below the smallest number: the others must follow the distribution.
     #[test]
     fn tiny_concentrations_underflow_no_earlier_than_the_numbers_do() {
         let tape = Tape::new();
@@ -535,8 +538,10 @@ mod tests {
     #[test]
     fn parameters_are_checked() {
         let tape = Tape::<f64>::new();
-        let check = |law: Gamma<_>, name| {
-            assert!(matches!(law.validate(), Err(DistributionError::Parameter { parameter, .. }) if parameter == name))
+        let check = |distribution: Gamma<_>, name| {
+            assert!(
+                matches!(distribution.validate(), Err(DistributionError::Parameter { parameter, .. }) if parameter == name)
+            )
         };
         for wrong in [0.0, -1.0, f64::NAN, f64::INFINITY] {
             check(Gamma::new(tape.constant(wrong), 1.0), "concentration");

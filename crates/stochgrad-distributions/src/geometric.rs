@@ -7,14 +7,14 @@
 //! | capability | |
 //! |---|---|
 //! | score | $x \ln(1 - p) + \ln p$, any order |
-//! | weak derivative | $\partial_p E f(X) = -\frac1p E[f(1 + X + X') - f(X)]$ with $X'$ independent of the same law; by $\eta$ times $p(1-p)$. One replay |
+//! | weak derivative | $\partial_p E f(X) = -\frac1p E[f(1 + X + X') - f(X)]$ with $X'$ independent of the same distribution; by $\eta$ times $p(1-p)$. One replay |
 //! | stochastic derivative | right: to $X - 1$ at rate $X/(p(1-p))$; left: to $X + 1$ at rate $(X+1)/p$ (Arya et al. 2022) |
 //!
-//! The weak derivative: $\partial_p P(X = k) = (1-p)^k - k p (1-p)^{k-1}$, and $k p^2 (1-p)^{k-1}$ is the law of $1 + X + X'$.
+//! The weak derivative: $\partial_p P(X = k) = (1-p)^k - k p (1-p)^{k-1}$, and $k p^2 (1-p)^{k-1}$ is the distribution of $1 + X + X'$.
 
 use crate::distribution::{
-    Alternatives, Capabilities, ClosedFormEntropy, CumulativeDistribution, Distribution, KlDivergence, Parameters,
-    QuantileFunction, ScoreDifferentiable, Side, StochasticDerivative, Support, WeakDerivative, WholeNumbers,
+    Alternatives, Capabilities, ClosedFormEntropy, CumulativeDistribution, Distribution, IntegerSupport, KlDivergence,
+    Parameters, QuantileFunction, ScoreDifferentiable, Side, StochasticDerivative, Support, WeakDerivative,
 };
 use crate::domain::check_parameter;
 use crate::noise::Draw;
@@ -164,7 +164,7 @@ impl<'t, F: Real> CumulativeDistribution<'t, F> for Geometric<Var<'t, F>> {
     }
 }
 
-impl<'t, F: Real> WholeNumbers<'t, F> for Geometric<Var<'t, F>> {
+impl<'t, F: Real> IntegerSupport<'t, F> for Geometric<Var<'t, F>> {
     fn has_successor(&self, value: Var<'t, F>) -> Var<'t, F> {
         value * 0.0 + 1.0
     }
@@ -285,10 +285,14 @@ mod tests {
     fn log_probabilities_are_those_of_the_formula() {
         for (build, theta) in both() {
             let tape = Tape::<f64>::new();
-            let law = build(tape.parameter(theta));
+            let distribution = build(tape.parameter(theta));
             for k in 0..30 {
                 let k = f64::from(k);
-                assert_close(&[law.log_prob(tape.constant(k)).item().unwrap()], &[geometric_log_pmf(k, P)], 1e-13);
+                assert_close(
+                    &[distribution.log_prob(tape.constant(k)).item().unwrap()],
+                    &[geometric_log_pmf(k, P)],
+                    1e-13,
+                );
             }
             check_score(&[theta, theta], |v| build(v).log_prob(v.tape().constant([0.0, 4.0])));
         }
@@ -308,18 +312,18 @@ mod tests {
         for (build, theta) in both() {
             let tape = Tape::<f64>::new();
             let theta = tape.parameter(theta);
-            let law = build(theta);
-            let states = States::new(&tape, &law, 150);
+            let distribution = build(theta);
+            let states = States::new(&tape, &distribution, 150);
             for f in COSTS {
                 let estimated: f64 = (0..150)
                     .map(|more| {
                         let noise = Fixed(more);
                         let alternatives =
-                            law.weak_derivative(0, &states.sample, &states.draw(&noise)).unwrap().unwrap();
-                        geometric_log_pmf(more as f64, P).exp() * states.estimated(&law, &alternatives, f)[0]
+                            distribution.weak_derivative(0, &states.sample, &states.draw(&noise)).unwrap().unwrap();
+                        geometric_log_pmf(more as f64, P).exp() * states.estimated(&distribution, &alternatives, f)[0]
                     })
                     .sum();
-                assert_close(&[estimated], &states.exact(&law, theta, f), 1e-9);
+                assert_close(&[estimated], &states.exact(&distribution, theta, f), 1e-9);
             }
         }
     }
@@ -328,15 +332,15 @@ mod tests {
     fn known_derivatives_at_three_tenths() {
         let tape = Tape::<f64>::new();
         let theta = tape.parameter(P);
-        let law = Geometric::from_probabilities(theta);
-        let states = States::new(&tape, &law, 200);
+        let distribution = Geometric::from_probabilities(theta);
+        let states = States::new(&tape, &distribution, 200);
         for (f, known) in COSTS[1..].iter().zip([-77.77778, -137.03704, -2.60900]) {
-            assert_close(&states.exact(&law, theta, *f), &[known], 1e-5);
+            assert_close(&states.exact(&distribution, theta, *f), &[known], 1e-5);
         }
     }
 
     #[test]
-    fn draws_follow_the_law() {
+    fn draws_follow_the_distribution() {
         for (build, theta) in both() {
             let tape = Tape::<f64>::new();
             check_draws(&tape, &build(tape.parameter(theta)), 150);
@@ -349,23 +353,25 @@ mod tests {
         for (build, theta) in cases {
             let tape = Tape::<f64>::new();
             let theta = tape.parameter(theta);
-            let law = build(theta);
-            assert!(law.validate().is_ok());
-            assert!(law.log_prob(tape.constant(1.0)).item().unwrap() <= -50.0);
+            let distribution = build(theta);
+            assert!(distribution.validate().is_ok());
+            assert!(distribution.log_prob(tape.constant(1.0)).item().unwrap() <= -50.0);
             let other = Geometric::from_probabilities(tape.constant(0.25));
-            for (scalar, known) in
-                [(law.log_prob(tape.constant(0.0)), 0.0), (law.kl_to(&law), 0.0), (law.kl_to(&other), 4.0_f64.ln())]
-            {
+            for (scalar, known) in [
+                (distribution.log_prob(tape.constant(0.0)), 0.0),
+                (distribution.kl_to(&distribution), 0.0),
+                (distribution.kl_to(&other), 4.0_f64.ln()),
+            ] {
                 let (value, gradient) = with_gradient(scalar, theta);
                 assert_close(&[value], &[known], 1e-12);
                 assert!(gradient.iter().all(|g| !g.is_nan()), "{gradient:?}");
             }
             let noise = KeyedNoise::new(9, 0);
             let draw = Draw::new(&tape, &noise, NoiseKey::new("x", None), Plates::new());
-            let sample = law.draw(&draw).unwrap();
+            let sample = distribution.draw(&draw).unwrap();
             assert_eq!(sample.to_vec(), [0.0]);
             for side in crate::discrete_checks::SIDES {
-                let alternatives = law.stochastic_derivative(0, side, &sample, &draw).unwrap().unwrap();
+                let alternatives = distribution.stochastic_derivative(0, side, &sample, &draw).unwrap().unwrap();
                 assert!(alternatives.weights.iter().all(Tensor::all_finite));
             }
         }
@@ -389,11 +395,11 @@ mod tests {
     fn stored_and_bound_it_is_the_same() {
         for (build, theta) in both() {
             let tape = Tape::<f64>::new();
-            let law = build(tape.parameter(theta));
-            check_family(&tape, &law, tape.constant(2.0));
-            assert_eq!(capabilities(&law), [true, false, false, true, true, false, true]);
+            let distribution = build(tape.parameter(theta));
+            check_family(&tape, &distribution, tape.constant(2.0));
+            assert_eq!(capabilities(&distribution), [true, false, false, true, true, false, true]);
             assert_close(
-                &[law.probabilities().item().unwrap(), law.logits().item().unwrap()],
+                &[distribution.probabilities().item().unwrap(), distribution.logits().item().unwrap()],
                 &[P, (P / (1.0 - P)).ln()],
                 1e-14,
             );

@@ -1,4 +1,4 @@
-//! The Gumbel distribution: the law of the largest of many numbers.
+//! The Gumbel distribution: the distribution of the largest of many numbers.
 //!
 //! $$p(x; \mu, \beta) = \frac{1}{\beta} e^{-z - e^{-z}}, \quad z = \frac{x - \mu}{\beta}, \quad \beta > 0.$$
 //!
@@ -24,8 +24,8 @@ distribution! {
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let tape = Tape::<f64>::new();
-    /// let law = Gumbel::new(tape.constant(1.0), 2.0);
-    /// assert!((law.log_prob(tape.constant(1.0)).item()? + 1.0 + 2.0_f64.ln()).abs() < 1e-12);
+    /// let distribution = Gumbel::new(tape.constant(1.0), 2.0);
+    /// assert!((distribution.log_prob(tape.constant(1.0)).item()? + 1.0 + 2.0_f64.ln()).abs() < 1e-12);
     /// # Ok(())
     /// # }
     /// ```
@@ -43,7 +43,7 @@ impl<'t, F: Real> Gumbel<Var<'t, F>> {
         Gumbel { location, scale: scale.into_var(location.tape()) }
     }
 
-    /// The law whose scale is `exp(log_scale)`.
+    /// The distribution whose scale is `exp(log_scale)`.
     pub fn from_log_scale(location: Var<'t, F>, log_scale: Var<'t, F>) -> Self {
         Gumbel { location, scale: log_scale.exp() }
     }
@@ -168,21 +168,21 @@ impl<'t, F: Real> KlDivergence<'t, F> for Gumbel<Var<'t, F>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::law_checks::{Build, Domain, Law, assert_finite};
+    use crate::distribution_checks::{Build, DistributionCheck, Domain, assert_finite};
     use stochgrad_tape::Tape;
 
     const BUILD: Build = |p| Box::new(Gumbel::new(p[0], p[1]));
 
     #[test]
-    fn everything_follows_the_law() {
-        let law = Law::new(BUILD, &[0.3, 1.7], Domain::Line(-12.0, 80.0));
-        law.assert_law(&[-1.0, 0.1, 5.0], 31);
+    fn everything_follows_the_distribution() {
+        let distribution = DistributionCheck::new(BUILD, &[0.3, 1.7], Domain::Line(-12.0, 80.0));
+        distribution.assert_distribution(&[-1.0, 0.1, 5.0], 31);
         for parameters in [[0.0, 1e-8], [1e6, 1e-8], [-3.0, 1e8]] {
             assert_finite(BUILD, &parameters, 9);
         }
         let tape = Tape::new();
         let (p, q) = (Gumbel::new(tape.constant(0.3), 1.7), Gumbel::new(tape.constant(-1.0), 2.4));
-        Law::new(BUILD, &[0.3, 1.7], Domain::Line(-12.0, 80.0))
+        DistributionCheck::new(BUILD, &[0.3, 1.7], Domain::Line(-12.0, 80.0))
             .assert_divergence(&[-1.0, 2.4], p.kl_to(&q).item().unwrap());
     }
 }

@@ -21,8 +21,8 @@ distribution! {
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let tape = Tape::<f64>::new();
-    /// let law = HalfCauchy::new(tape.constant(2.0));
-    /// assert!((law.log_prob(tape.constant(2.0)).item()? + (2.0 * std::f64::consts::PI).ln()).abs() < 1e-12);
+    /// let distribution = HalfCauchy::new(tape.constant(2.0));
+    /// assert!((distribution.log_prob(tape.constant(2.0)).item()? + (2.0 * std::f64::consts::PI).ln()).abs() < 1e-12);
     /// # Ok(())
     /// # }
     /// ```
@@ -137,14 +137,14 @@ impl<'t, F: Real> ClosedFormEntropy<'t, F> for HalfCauchy<Var<'t, F>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::law_checks::{Build, Domain, Law, assert_finite, assert_nothing_at};
+    use crate::distribution_checks::{Build, DistributionCheck, Domain, assert_finite, assert_nothing_at};
 
     const BUILD: Build = |p| Box::new(HalfCauchy::new(p[0]));
 
     #[test]
-    fn everything_follows_the_law() {
-        let law = Law::new(BUILD, &[1.3], Domain::HeavyHalfLine).with_bounded_cost();
-        law.assert_law(&[0.05, 1.7, 400.0], 61);
+    fn everything_follows_the_distribution() {
+        let distribution = DistributionCheck::new(BUILD, &[1.3], Domain::HeavyHalfLine).with_bounded_cost();
+        distribution.assert_distribution(&[0.05, 1.7, 400.0], 61);
         assert_nothing_at(BUILD, &[1.3], -0.1);
         for parameters in [[1e-8], [1.0], [1e8]] {
             assert_finite(BUILD, &parameters, 9);

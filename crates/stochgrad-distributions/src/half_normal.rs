@@ -6,14 +6,14 @@
 //! |---|---|
 //! | score | any order |
 //! | reparameterised | $x = \sigma\lvert\varepsilon\rvert$, any order |
-//! | weak derivative | $1/\sigma$, $\sigma\chi_3$ and the law itself. One replay: $\sqrt{x^2 + 2\sigma^2 E}$ |
+//! | weak derivative | $1/\sigma$, $\sigma\chi_3$ and the distribution itself. One replay: $\sqrt{x^2 + 2\sigma^2 E}$ |
 
 use crate::prelude::*;
 use crate::weak::scale_derivative;
 use std::f64::consts::{FRAC_1_SQRT_2, PI};
 
 distribution! {
-    /// Absolute values of normal numbers around 0, by the scale of the normal law.
+    /// Absolute values of normal numbers around 0, by the scale of the normal distribution.
     ///
     /// ```
     /// use stochgrad_distributions::{Distribution, HalfNormal};
@@ -27,7 +27,7 @@ distribution! {
     /// # }
     /// ```
     pub struct HalfNormal {
-        /// The standard deviation of the normal law.
+        /// The standard deviation of the normal distribution.
         scale,
     }
 }
@@ -146,21 +146,21 @@ impl<'t, F: Real> KlDivergence<'t, F> for HalfNormal<Var<'t, F>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::law_checks::{Build, Domain, Law, assert_finite, assert_nothing_at};
+    use crate::distribution_checks::{Build, DistributionCheck, Domain, assert_finite, assert_nothing_at};
     use stochgrad_tape::Tape;
 
     const BUILD: Build = |p| Box::new(HalfNormal::new(p[0]));
 
     #[test]
-    fn everything_follows_the_law() {
-        let law = Law::new(BUILD, &[1.3], Domain::HalfLine);
-        law.assert_law(&[0.05, 1.1, 4.0], 1);
+    fn everything_follows_the_distribution() {
+        let distribution = DistributionCheck::new(BUILD, &[1.3], Domain::HalfLine);
+        distribution.assert_distribution(&[0.05, 1.1, 4.0], 1);
         assert_nothing_at(BUILD, &[1.3], -1e-3);
         for scale in [1e-8, 1.0, 1e8] {
             assert_finite(BUILD, &[scale], 9);
         }
         let tape = Tape::new();
         let (p, q) = (HalfNormal::new(tape.constant(1.3)), HalfNormal::new(tape.constant(0.6)));
-        law.assert_divergence(&[0.6], p.kl_to(&q).item().unwrap());
+        distribution.assert_divergence(&[0.6], p.kl_to(&q).item().unwrap());
     }
 }

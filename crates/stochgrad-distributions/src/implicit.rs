@@ -4,42 +4,42 @@
 //!
 //! $$\frac{\partial z}{\partial \theta} = -\frac{\partial_\theta F(z; \theta)}{p(z; \theta)}$$
 //!
-//! (Figurnov, Mohamed, Mnih 2018), however z was drawn. The rule holds for one-dimensional continuous laws, and gives the first
+//! (Figurnov, Mohamed, Mnih 2018), however z was drawn. The rule holds for one-dimensional continuous distributions, and gives the first
 //! derivative only.
 
 use crate::distribution::CumulativeDistribution;
 use stochgrad_tape::Var;
 use stochgrad_tensor::Real;
 
-/// The sample `value`, a constant drawn from `law`, with the derivatives of its path by the parameters.
+/// The sample `value`, a constant drawn from `distribution`, with the derivatives of its path by the parameters.
 ///
 /// Where both the density and the derivative of the distribution function have underflowed, the derivative is 0. Precision is
-/// lost where the distribution function is within rounding of 1: a law with a long upper tail does better with a formula of its own.
-pub fn implicit_path<'t, F: Real>(law: &dyn CumulativeDistribution<'t, F>, value: Var<'t, F>) -> Var<'t, F> {
+/// lost where the distribution function is within rounding of 1: a distribution with a long upper tail does better with a formula of its own.
+pub fn implicit_path<'t, F: Real>(distribution: &dyn CumulativeDistribution<'t, F>, value: Var<'t, F>) -> Var<'t, F> {
     // Held, not stopped: this path accounts for what the derivatives of the sampler would say.
     let value = value.held();
-    let density = law.log_prob_each(value).exp().held();
+    let density = distribution.log_prob_each(value).exp().held();
     let possible = density.step();
     let divisor = possible.select(density, possible.tape().constant(1.0));
-    value.straight_through(-law.cdf(value) / divisor * possible)
+    value.straight_through(-distribution.cdf(value) / divisor * possible)
 }
 
 /// Steps of [`invert`]: enough to halve any bracket down to the rounding.
 const STEPS: usize = 64;
 
-/// The value where the distribution function of a continuous law reaches a probability, between two values where it is not above and not below it: Newton's method
+/// The value where the distribution function of a continuous distribution reaches a probability, between two values where it is not above and not below it: Newton's method
 /// in a bracket, recorded. Its first three derivatives are right.
 pub(crate) fn invert<'t, F: Real>(
-    law: &dyn CumulativeDistribution<'t, F>,
+    distribution: &dyn CumulativeDistribution<'t, F>,
     probability: Var<'t, F>,
     low: Var<'t, F>,
     high: Var<'t, F>,
 ) -> Var<'t, F> {
-    let step = |x: Var<'t, F>| x + (probability - law.cdf(x)) / law.log_prob_each(x).exp();
+    let step = |x: Var<'t, F>| x + (probability - distribution.cdf(x)) / distribution.log_prob_each(x).exp();
     let (mut low, mut high) = (low.stop_gradient(), high.stop_gradient());
     let mut x = (low + high) * 0.5;
     for _ in 0..STEPS {
-        let above = law.cdf(x).gt(probability);
+        let above = distribution.cdf(x).gt(probability);
         (low, high) = (above.select(low, x), above.select(x, high));
         let newton = step(x);
         let inside = newton.ge(low) * newton.le(high);
@@ -66,14 +66,14 @@ pub(crate) fn invert<'t, F: Real>(
 ///
 /// distribution! {
 ///     /// Numbers in (0, 1) with the distribution function x^a.
-///     pub struct PowerLaw {
+///     pub struct PowerFunction {
 ///         /// The exponent.
 ///         exponent,
 ///     }
 /// }
 ///
-/// impl<'t, F: Real> Distribution<'t, F> for PowerLaw<Var<'t, F>> {
-///     fn name(&self) -> &'static str { "PowerLaw" }
+/// impl<'t, F: Real> Distribution<'t, F> for PowerFunction<Var<'t, F>> {
+///     fn name(&self) -> &'static str { "PowerFunction" }
 ///     fn parameters(&self) -> Parameters<'t, F> {
 ///         smallvec![Parameter::smooth("exponent", self.exponent).with_path(Smoothness::Kinked)]
 ///     }
@@ -86,17 +86,17 @@ pub(crate) fn invert<'t, F: Real>(
 ///         let (a, u) = (draw.parameter(self.exponent, &self.event_shape())?, draw.uniform(&self.event_shape())?);
 ///         Ok(Tensor::from_fn(u.shape().clone(), |i| u.as_slice()[i].powf(F::ONE / a.as_slice()[i])))
 ///     }
-///     fn validate(&self) -> DistributionResult<()> { positive("PowerLaw", "exponent", self.exponent) }
+///     fn validate(&self) -> DistributionResult<()> { positive("PowerFunction", "exponent", self.exponent) }
 ///     fn capabilities(&self) -> Capabilities<'_, 't, F> {
 ///         Capabilities { reparameterized: Some(self), cdf: Some(self), ..Capabilities::default() }
 ///     }
 /// }
 ///
-/// impl<'t, F: Real> CumulativeDistribution<'t, F> for PowerLaw<Var<'t, F>> {
+/// impl<'t, F: Real> CumulativeDistribution<'t, F> for PowerFunction<Var<'t, F>> {
 ///     fn cdf(&self, value: Var<'t, F>) -> Var<'t, F> { (self.exponent * value.ln()).exp() }
 /// }
 ///
-/// implicit_reparameterization!(PowerLaw);
+/// implicit_reparameterization!(PowerFunction);
 /// ```
 #[macro_export]
 macro_rules! implicit_reparameterization {

@@ -5,9 +5,9 @@ use crate::prelude::*;
 use crate::wrapper::{delegate, lacks};
 use stochgrad_tape::{IdMap, Tape};
 
-/// A law whose last independent axes are axes of one element: their log-probabilities are added.
+/// A distribution whose last independent axes are axes of one element: their log-probabilities are added.
 ///
-/// Event axes are independent elements without this wrapper, and [`log_prob`](Distribution::log_prob) adds all of them anyway. It matters where another law
+/// Event axes are independent elements without this wrapper, and [`log_prob`](Distribution::log_prob) adds all of them anyway. It matters where another distribution
 /// asks for elements that are vectors: the components of a mixture, or the base of a transformation of vectors.
 ///
 /// ```
@@ -23,7 +23,7 @@ use stochgrad_tape::{IdMap, Tape};
 /// # }
 /// ```
 ///
-/// It has the path, the score and the entropy of the law inside. Weak and stochastic derivatives replace single elements, so that they are
+/// It has the path, the score and the entropy of the distribution inside. Weak and stochastic derivatives replace single elements, so that they are
 /// there without the wrapper only.
 #[derive(Clone, Copy, Debug)]
 pub struct Independent<D> {
@@ -38,10 +38,10 @@ struct Joined<D> {
 }
 
 impl<D> Independent<D> {
-    /// The law whose last `axes` independent axes belong to one element.
+    /// The distribution whose last `axes` independent axes belong to one element.
     ///
     /// # Errors
-    /// If the law has fewer independent axes.
+    /// If the distribution has fewer independent axes.
     pub fn new<'t, F: Real>(base: D, axes: usize) -> DistributionResult<Self>
     where
         D: Distribution<'t, F>,
@@ -49,7 +49,7 @@ impl<D> Independent<D> {
         let independent = base.event_shape().len() - base.element_rank();
         if axes > independent {
             let problem = format!(
-                "expected at most {independent} axes to join, since {} has no more independent ones, came {axes}",
+                "expected at most {independent} axes to join, since {} has no more independent ones, got {axes}",
                 base.name()
             );
             return Err(crate::DistributionError::Unsupported { distribution: "Independent", problem });
@@ -57,7 +57,7 @@ impl<D> Independent<D> {
         Ok(Independent { inner: Joined { base, axes } })
     }
 
-    /// The law inside.
+    /// The distribution inside.
     pub fn base(&self) -> &D {
         &self.inner.base
     }
@@ -155,7 +155,7 @@ impl<'t, F: Real, D: Distribution<'t, F>> ClosedFormEntropy<'t, F> for Joined<D>
         match (self.base.capabilities().entropy, self.base.tape()) {
             (Some(closed), _) => closed.entropy(),
             (None, Ok(tape)) => tape.constant(f64::NAN),
-            (None, Err(_)) => unreachable!("a law without parameters has no log-probability either"),
+            (None, Err(_)) => unreachable!("a distribution without parameters has no log-probability either"),
         }
     }
 }
@@ -193,26 +193,26 @@ mod tests {
     fn elements_are_joined() {
         let tape = Tape::<f64>::new();
         let normal = Normal::new(tape.parameter([[0.0, 1.0, 2.0], [3.0, 4.0, 5.0]]), 2.0);
-        let law = Independent::new(normal, 1).unwrap();
+        let distribution = Independent::new(normal, 1).unwrap();
         let value = tape.constant([[0.5, 1.0, 2.0], [3.0, 4.0, 6.0]]);
-        let each = law.log_prob_each(value).peek().unwrap();
+        let each = distribution.log_prob_each(value).peek().unwrap();
         assert_eq!(each, normal.log_prob_each(value).sum_last(1).peek().unwrap());
-        assert!((law.log_prob(value).item().unwrap() - normal.log_prob(value).item().unwrap()).abs() < 1e-13);
-        assert_eq!(law.entropy().item(), normal.entropy().item());
-        assert_eq!(law.kl_to(&law).item(), Ok(0.0));
+        assert!((distribution.log_prob(value).item().unwrap() - normal.log_prob(value).item().unwrap()).abs() < 1e-13);
+        assert_eq!(distribution.entropy().item(), normal.entropy().item());
+        assert_eq!(distribution.kl_to(&distribution).item(), Ok(0.0));
         let noise = KeyedNoise::new(1, 0);
         let draw = Draw::new(&tape, &noise, NoiseKey::new("x", None), Plates::new());
-        assert_eq!(law.rsample(&draw).unwrap().peek().unwrap(), normal.draw(&draw).unwrap());
-        let can = law.capabilities();
+        assert_eq!(distribution.rsample(&draw).unwrap().peek().unwrap(), normal.draw(&draw).unwrap());
+        let can = distribution.capabilities();
         assert!(can.score.is_some() && can.reparameterized.is_some() && can.weak_derivative.is_none());
-        check_family(&tape, &law, value);
+        check_family(&tape, &distribution, value);
         assert!(Independent::new(normal, 3).is_err());
     }
 
     #[test]
-    fn what_the_law_inside_lacks_is_lacking() {
+    fn what_the_distribution_inside_lacks_is_lacking() {
         let tape = Tape::<f64>::new();
-        let law = Independent::new(Poisson::from_rate(tape.parameter([1.0, 2.0])), 1).unwrap();
-        assert!(law.capabilities().reparameterized.is_none() && law.capabilities().entropy.is_none());
+        let distribution = Independent::new(Poisson::from_rate(tape.parameter([1.0, 2.0])), 1).unwrap();
+        assert!(distribution.capabilities().reparameterized.is_none() && distribution.capabilities().entropy.is_none());
     }
 }

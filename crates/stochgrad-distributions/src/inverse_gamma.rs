@@ -6,8 +6,8 @@
 //! |---|---|
 //! | score | any order |
 //! | reparameterised | $x = b/G$ with $G$ a standard gamma number; any order by $b$, order 1 by $a$ |
-//! | weak derivative by $b$ | $a/b$, the law itself and $1/(1/x + E/b)$: that of the gamma law by its rate, pushed through the inverse. One replay |
-//! | weak derivative by $a$ | that of the [gamma law](crate::Gamma), pushed through the inverse |
+//! | weak derivative by $b$ | $a/b$, the distribution itself and $1/(1/x + E/b)$: that of the gamma distribution by its rate, pushed through the inverse. One replay |
+//! | weak derivative by $a$ | that of the [gamma distribution](crate::Gamma), pushed through the inverse |
 
 use crate::Gamma;
 use crate::WeaklyReparameterized;
@@ -19,7 +19,7 @@ use crate::weak_path::{WeakNoise, WeakPath, weak_log_gammas};
 use stochgrad_tape::Smoothness;
 
 distribution! {
-    /// Inverses of gamma numbers, by concentration and scale (the rate of the gamma law).
+    /// Inverses of gamma numbers, by concentration and scale (the rate of the gamma distribution).
     ///
     /// ```
     /// use stochgrad_distributions::{Distribution, InverseGamma};
@@ -46,7 +46,7 @@ impl<'t, F: Real> InverseGamma<Var<'t, F>> {
         InverseGamma { concentration, scale: scale.into_var(concentration.tape()) }
     }
 
-    /// The law of the inverse.
+    /// The distribution of the inverse.
     pub fn inverse(&self) -> Gamma<Var<'t, F>> {
         Gamma::new(self.concentration, self.scale)
     }
@@ -211,15 +211,17 @@ impl<'t, F: Real> InverseGamma<Var<'t, F>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::law_checks::{Build, Domain, Law, assert_finite, assert_nothing_at};
+    use crate::distribution_checks::{Build, DistributionCheck, Domain, assert_finite, assert_nothing_at};
     use stochgrad_tape::Tape;
 
     const BUILD: Build = |p| Box::new(InverseGamma::new(p[0], p[1]));
 
     #[test]
-    fn everything_follows_the_law() {
-        let law = Law::new(BUILD, &[2.6, 1.4], Domain::HeavyHalfLine).with_bounded_cost().with_weak_samples(20_000);
-        law.assert_law(&[0.2, 0.7, 6.0], 81);
+    fn everything_follows_the_distribution() {
+        let distribution = DistributionCheck::new(BUILD, &[2.6, 1.4], Domain::HeavyHalfLine)
+            .with_bounded_cost()
+            .with_weak_samples(20_000);
+        distribution.assert_distribution(&[0.2, 0.7, 6.0], 81);
         assert_nothing_at(BUILD, &[2.6, 1.4], 0.0);
         assert_nothing_at(BUILD, &[2.6, 1.4], -1.0);
         for parameters in [[1e-3, 1.0], [2.0, 1e-8], [3.0, 1e8], [1e6, 1.0]] {
@@ -227,6 +229,6 @@ mod tests {
         }
         let tape = Tape::new();
         let (p, q) = (InverseGamma::new(tape.constant(2.6), 1.4), InverseGamma::new(tape.constant(1.1), 0.8));
-        law.assert_divergence(&[1.1, 0.8], p.kl_to(&q).item().unwrap());
+        distribution.assert_divergence(&[1.1, 0.8], p.kl_to(&q).item().unwrap());
     }
 }

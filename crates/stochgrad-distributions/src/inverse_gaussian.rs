@@ -161,15 +161,15 @@ impl<'t, F: Real> KlDivergence<'t, F> for InverseGaussian<Var<'t, F>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::law_checks::{Build, Domain, Law, assert_finite, assert_nothing_at};
+    use crate::distribution_checks::{Build, DistributionCheck, Domain, assert_finite, assert_nothing_at};
     use stochgrad_tape::Tape;
 
     const BUILD: Build = |p| Box::new(InverseGaussian::new(p[0], p[1]));
 
     #[test]
-    fn everything_follows_the_law() {
-        let law = Law::new(BUILD, &[1.3, 2.4], Domain::HalfLine);
-        law.assert_law(&[0.2, 1.1, 4.0], 191);
+    fn everything_follows_the_distribution() {
+        let distribution = DistributionCheck::new(BUILD, &[1.3, 2.4], Domain::HalfLine);
+        distribution.assert_distribution(&[0.2, 1.1, 4.0], 191);
         assert_nothing_at(BUILD, &[1.3, 2.4], 0.0);
         assert_nothing_at(BUILD, &[1.3, 2.4], -1.0);
         for parameters in [[1e-8, 1.0], [1.0, 1e8], [1e6, 1.0], [1.0, 1e-3]] {
@@ -177,6 +177,6 @@ mod tests {
         }
         let tape = Tape::new();
         let (p, q) = (InverseGaussian::new(tape.constant(1.3), 2.4), InverseGaussian::new(tape.constant(2.0), 0.7));
-        law.assert_divergence(&[2.0, 0.7], p.kl_to(&q).item().unwrap());
+        distribution.assert_divergence(&[2.0, 0.7], p.kl_to(&q).item().unwrap());
     }
 }

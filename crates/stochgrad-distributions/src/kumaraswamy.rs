@@ -1,4 +1,4 @@
-//! The Kumaraswamy distribution: a relative of the beta law with elementary inverses.
+//! The Kumaraswamy distribution: a relative of the beta distribution with elementary inverses.
 //!
 //! $$p(x; a, b) = a b x^{a - 1} (1 - x^a)^{b - 1}, \quad 0 < x < 1, \quad a, b > 0.$$
 //!
@@ -23,8 +23,8 @@ distribution! {
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let tape = Tape::<f64>::new();
-    /// let law = Kumaraswamy::new(tape.constant(2.0), 1.0);
-    /// assert!((law.mean().unwrap().item()? - 2.0 / 3.0).abs() < 1e-14);
+    /// let distribution = Kumaraswamy::new(tape.constant(2.0), 1.0);
+    /// assert!((distribution.mean().unwrap().item()? - 2.0 / 3.0).abs() < 1e-14);
     /// # Ok(())
     /// # }
     /// ```
@@ -150,14 +150,14 @@ impl<'t, F: Real> Kumaraswamy<Var<'t, F>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::law_checks::{Build, Domain, Law, assert_finite, assert_nothing_at};
+    use crate::distribution_checks::{Build, DistributionCheck, Domain, assert_finite, assert_nothing_at};
 
     const BUILD: Build = |p| Box::new(Kumaraswamy::new(p[0], p[1]));
 
     #[test]
-    fn everything_follows_the_law() {
-        let law = Law::new(BUILD, &[2.3, 1.4], Domain::UnitInterval);
-        law.assert_law(&[0.05, 0.4, 0.98], 101);
+    fn everything_follows_the_distribution() {
+        let distribution = DistributionCheck::new(BUILD, &[2.3, 1.4], Domain::UnitInterval);
+        distribution.assert_distribution(&[0.05, 0.4, 0.98], 101);
         assert_nothing_at(BUILD, &[2.3, 1.4], 0.0);
         assert_nothing_at(BUILD, &[2.3, 1.4], -0.1);
         assert_nothing_at(BUILD, &[2.3, 1.4], 1.0);

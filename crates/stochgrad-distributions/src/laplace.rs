@@ -7,7 +7,7 @@
 //! | score | order 1 by $\mu$, where the log-density has a kink; any order by $b$ |
 //! | reparameterised | $x = \mu + b\varepsilon$ with $\varepsilon$ by inversion of a uniform, any order |
 //! | weak derivative by $\mu$ | $1/(2b)$, $\mu \pm bE$ with $E$ exponential, the same $E$ in both parts. One replay: the sample mirrored at $\mu$ |
-//! | weak derivative by $b$ | $1/b$, $\mu + bS(E + E')$ and the law itself, $S$ a random sign. One replay: the sample moved away from $\mu$ by $bE'$ |
+//! | weak derivative by $b$ | $1/b$, $\mu + bS(E + E')$ and the distribution itself, $S$ a random sign. One replay: the sample moved away from $\mu$ by $bE'$ |
 
 use crate::distribution::{
     Alternatives, Capabilities, ClosedFormEntropy, CumulativeDistribution, Distribution, KlDivergence, Parameter,
@@ -212,43 +212,43 @@ impl<'t, F: Real> KlDivergence<'t, F> for Laplace<Var<'t, F>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::law_checks::{Build, Domain, Law, assert_finite, on_samples};
+    use crate::distribution_checks::{Build, DistributionCheck, Domain, assert_finite, on_samples};
     use crate::{DistributionError, Family, KeyedNoise};
     use stochgrad_tape::{Id, IdMap, Tape};
 
     const BUILD: Build = |p| Box::new(Laplace::new(p[0], p[1]));
 
-    fn law() -> Law {
-        Law::new(BUILD, &[0.4, 0.8], Domain::Line(-30.0, 30.0))
+    fn distribution() -> DistributionCheck {
+        DistributionCheck::new(BUILD, &[0.4, 0.8], Domain::Line(-30.0, 30.0))
     }
 
     #[test]
     fn log_density_is_the_formula() {
-        let got = law().log_density(&[0.4, 0.8], &[-1.0, 2.0]);
+        let got = distribution().log_density(&[0.4, 0.8], &[-1.0, 2.0]);
         for (got, x) in got.iter().zip([-1.0_f64, 2.0]) {
             assert!((got - ((-(x - 0.4).abs() / 0.8).exp() / 1.6).ln()).abs() < 1e-13);
         }
-        law().assert_moments();
-        law().assert_cdf(&[-2.0, 0.1, 3.0]);
-        law().assert_score(&[-2.0, 0.1, 3.0]);
+        distribution().assert_moments();
+        distribution().assert_cdf(&[-2.0, 0.1, 3.0]);
+        distribution().assert_score(&[-2.0, 0.1, 3.0]);
     }
 
     #[test]
-    fn draws_follow_the_law() {
-        law().assert_draws(11, |x| {
+    fn draws_follow_the_distribution() {
+        distribution().assert_draws(11, |x| {
             if x < 0.4 { 0.5 * ((x - 0.4) / 0.8).exp() } else { 1.0 - 0.5 * (-(x - 0.4) / 0.8).exp() }
         });
     }
 
     #[test]
     fn path_derivatives_are_right() {
-        law().assert_path(12);
+        distribution().assert_path(12);
     }
 
     #[test]
     fn weak_derivatives_are_right() {
-        law().assert_weak(0, 13);
-        law().assert_weak(1, 14);
+        distribution().assert_weak(0, 13);
+        distribution().assert_weak(1, 14);
     }
 
     /// The parts are those of two independent exponentials and one uniform, as the table of the module says.
@@ -283,7 +283,7 @@ mod tests {
         let tape = Tape::new();
         let p = Laplace::new(tape.constant(0.4), 0.8);
         let q = Laplace::new(tape.constant(-0.5), 1.9);
-        law().assert_divergence(&[-0.5, 1.9], p.kl_to(&q).item().unwrap());
+        distribution().assert_divergence(&[-0.5, 1.9], p.kl_to(&q).item().unwrap());
         assert_eq!(p.kl_to(&p).item(), Ok(0.0));
     }
 

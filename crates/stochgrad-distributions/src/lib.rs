@@ -1,7 +1,7 @@
 //! Probability distributions with the derivatives that stochastic gradients need.
 //!
 //! A distribution here can do more than give a log-probability and draw a sample. It says how its samples depend on its
-//! parameters ([`Reparameterized`]), which states it has ([`FiniteSupport`]), what the derivative of its law is
+//! parameters ([`Reparameterized`]), which states it has ([`FiniteSupport`]), what the derivative of its distribution is
 //! ([`WeakDerivative`], [`StochasticDerivative`]), and how it is relaxed ([`Relaxed`]). Gradient methods demand these as
 //! traits; a distribution in another crate implements the same ones.
 //!
@@ -39,6 +39,8 @@ mod dirichlet;
 mod discrete_checks;
 mod discrete_uniform;
 mod distribution;
+#[cfg(test)]
+mod distribution_checks;
 mod divergences;
 mod domain;
 mod empirical;
@@ -58,8 +60,6 @@ mod inverse_gamma;
 mod inverse_gaussian;
 mod kumaraswamy;
 mod laplace;
-#[cfg(test)]
-mod law_checks;
 mod lkj;
 mod local;
 mod log_normal;
@@ -76,7 +76,6 @@ mod noise;
 mod normal;
 mod one_hot_categorical;
 mod pareto;
-mod planned;
 mod poisson;
 mod prelude;
 mod probability;
@@ -85,6 +84,7 @@ mod rate_or_scale;
 mod rayleigh;
 mod relaxed_bernoulli;
 mod relaxed_one_hot_categorical;
+mod scheme_noise;
 mod skellam;
 mod student_t;
 mod transformed;
@@ -111,9 +111,9 @@ pub use dirichlet::Dirichlet;
 pub use discrete_uniform::DiscreteUniform;
 pub use distribution::{
     Alternatives, Capabilities, ClosedFormEntropy, CumulativeDistribution, Distribution, Family, FiniteSupport,
-    IndependentBits, IndependentCategories, KlDivergence, Live, Parameter, Parameters, QuantileFunction,
-    RecordedAlternatives, Relaxed, Reparameterized, ScoreDifferentiable, Side, StochasticDerivative, Support, Tempered,
-    WeakDerivative, WeaklyReparameterized, WholeNumbers,
+    IndependentBits, IndependentCategories, IntegerSupport, KlDivergence, Live, Parameter, Parameters,
+    QuantileFunction, RecordedAlternatives, Relaxed, Reparameterized, ScoreDifferentiable, Side, StochasticDerivative,
+    Support, Tempered, WeakDerivative, WeaklyReparameterized,
 };
 pub use domain::{check_parameter, common_shape, finite, positive, whole};
 pub use empirical::Empirical;
@@ -145,12 +145,12 @@ pub use noise::{Draw, KeyedNoise, NoiseKey, NoiseSource, quantile};
 pub use normal::Normal;
 pub use one_hot_categorical::OneHotCategorical;
 pub use pareto::Pareto;
-pub use planned::PlannedNumber;
 pub use poisson::Poisson;
 pub use quadratic_variance::QuadraticVariance;
 pub use rayleigh::Rayleigh;
 pub use relaxed_bernoulli::RelaxedBernoulli;
 pub use relaxed_one_hot_categorical::RelaxedOneHotCategorical;
+pub use scheme_noise::SchemeUniform;
 pub use skellam::Skellam;
 pub use stochgrad_tape::{NoiseLayout, NoiseSeed};
 pub use student_t::StudentT;

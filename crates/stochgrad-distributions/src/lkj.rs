@@ -17,7 +17,7 @@ use crate::prelude::*;
 use std::f64::consts::PI;
 use stochgrad_tape::Smoothness;
 
-/// Lower Cholesky factors of correlation matrices, by dimension and concentration: 1 is the uniform law over the matrices, more favours the identity. One
+/// Lower Cholesky factors of correlation matrices, by dimension and concentration: 1 is the uniform distribution over the matrices, more favours the identity. One
 /// element is the last two axes.
 ///
 /// ```
@@ -76,7 +76,7 @@ impl<'t, F: Real> Lkj<Var<'t, F>> {
         let (tape, n) = (self.concentration.tape(), self.dimension);
         let event = self.event_shape();
         let rows: Shape = event.iter().take(event.len() - 1).copied().collect();
-        // The squared length of row k below the diagonal is of the law Beta(k/2, η + (n − 1 − k)/2); row 0 has none.
+        // The squared length of row k below the diagonal is of the distribution Beta(k/2, η + (n − 1 − k)/2); row 0 has none.
         let first = self.of_rows(|k| if k == 0.0 { 1.0 } else { 0.5 * k }).broadcast_to(rows.clone());
         let second = self.concentration.unsqueeze(-1) + self.of_rows(|k| 0.5 * (n as f64 - 1.0 - k));
         let up = log_standard_gammas(first, &draw.purpose("below"), &rows, path)?;
@@ -132,7 +132,7 @@ impl<'t, F: Real> Distribution<'t, F> for Lkj<Var<'t, F>> {
 
     fn validate(&self) -> DistributionResult<()> {
         if self.dimension < 2 {
-            let problem = format!("expected a dimension of at least 2, came {}", self.dimension);
+            let problem = format!("expected a dimension of at least 2, got {}", self.dimension);
             return Err(crate::DistributionError::Unsupported { distribution: "Lkj", problem });
         }
         positive("Lkj", "concentration", self.concentration)
@@ -156,29 +156,29 @@ mod tests {
     use super::*;
     use crate::KeyedNoise;
     use crate::discrete_checks::check_family;
-    use crate::law_checks::{on_samples, variance};
+    use crate::distribution_checks::{on_samples, variance};
     use stochgrad_tape::Tape;
 
     /// In two dimensions the density of the correlation is (1 − r²)^(η − 1) / (2^(2η − 1) B(η, η)).
     #[test]
-    fn two_dimensions_are_a_beta_law() {
+    fn two_dimensions_are_a_beta_distribution() {
         let tape = Tape::<f64>::new();
         let eta = tape.parameter(2.3);
-        let law = Lkj::new(2, eta);
+        let distribution = Lkj::new(2, eta);
         for r in [-0.9_f64, 0.1, 0.5] {
             let factor = tape.constant([[1.0, 0.0], [r, (1.0 - r * r).sqrt()]]);
             let beta = special::log_beta(eta, eta) + (eta * 2.0 - 1.0) * std::f64::consts::LN_2;
             let expected = (eta - 1.0) * (1.0 - r * r).ln() - beta;
-            assert!((law.log_prob(factor).item().unwrap() - expected.item().unwrap()).abs() < 1e-12);
+            assert!((distribution.log_prob(factor).item().unwrap() - expected.item().unwrap()).abs() < 1e-12);
         }
-        check_family(&tape, &law, tape.constant([[1.0, 0.0], [0.6, 0.8]]));
+        check_family(&tape, &distribution, tape.constant([[1.0, 0.0], [0.6, 0.8]]));
     }
 
     /// The density of three dimensions integrates to one over the three correlations.
     #[test]
     fn three_dimensions_are_normalised() {
         let tape = Tape::<f64>::new();
-        let law = Lkj::new(3, tape.parameter(1.7));
+        let distribution = Lkj::new(3, tape.parameter(1.7));
         let count = 60;
         let grid: Vec<f64> = (0..count).map(|i| (f64::from(i) + 0.5) / f64::from(count) * 2.0 - 1.0).collect();
         // Coordinates below the diagonal: a, and b, c with b² + c² < 1.
@@ -194,7 +194,7 @@ mod tests {
             }
             let many = rows.len() / 9;
             let value = tape.constant(Tensor::from(rows.as_slice()).with_shape([many, 3, 3]));
-            total += law.log_prob_each(value).exp().sum().item().unwrap();
+            total += distribution.log_prob_each(value).exp().sum().item().unwrap();
         }
         total *= (2.0 / f64::from(count)).powi(3);
         assert!((total - 1.0).abs() < 0.01, "{total}");
@@ -208,8 +208,8 @@ mod tests {
         let noise = KeyedNoise::new(10, 0);
         let draw = on_samples(&tape, &noise, samples);
         let copies = tape.parameter(vec![1.7; samples]);
-        let law = Lkj::new(3, copies.event_to_plate(draw.plates()[0]));
-        let l = law.rsample(&draw).unwrap();
+        let distribution = Lkj::new(3, copies.event_to_plate(draw.plates()[0]));
+        let l = distribution.rsample(&draw).unwrap();
         let correlation = l.matmul(l.transpose());
         assert!(correlation.diagonal().peek().unwrap().as_slice().iter().all(|d| (d - 1.0).abs() < 1e-12));
         for (row, column) in [(1, 0), (2, 0), (2, 1)] {

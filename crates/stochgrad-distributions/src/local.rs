@@ -12,10 +12,10 @@ use stochgrad_tape::{TapeError, Var};
 use stochgrad_tensor::Real;
 
 impl<'t, F: Real> Normal<Var<'t, F>> {
-    /// The law of the product `x · W` of a vector (for each member of its plates) with a matrix whose elements are of this law, of event shape `[inputs, outputs]`.
+    /// The distribution of the product `x · W` of a vector (for each member of its plates) with a matrix whose elements are of this distribution, of event shape `[inputs, outputs]`.
     ///
     /// Draws for different members of a plate are independent, where one matrix would couple them: costs must be averages over these plates, as those of a minibatch are. The divergence of the weights is
-    /// that of this law, as ever. Where `x` is zero, so is the product, up to a standard deviation of the square root of the smallest positive number.
+    /// that of this distribution, as ever. Where `x` is zero, so is the product, up to a standard deviation of the square root of the smallest positive number.
     ///
     /// ```
     /// use stochgrad_distributions::{Distribution, Normal};
@@ -36,7 +36,7 @@ impl<'t, F: Real> Normal<Var<'t, F>> {
         let (inputs, shape) = (event.first().copied().unwrap_or(0), x.shape());
         if event.len() != 2 || shape.len() != 1 || shape.first() != Some(&inputs) {
             let message = format!(
-                "products of a vector with random weights: expected weights of event shape [inputs, outputs] and a vector of event shape [inputs], came weights {event} and \
+                "products of a vector with random weights: expected weights of event shape [inputs, outputs] and a vector of event shape [inputs], got weights {event} and \
                  {shape}; rows that share the weights are members of a plate, as graph.data makes one"
             );
             let failed = x.tape().fail(TapeError::Other { message, at: std::panic::Location::caller() });
@@ -59,9 +59,10 @@ mod tests {
         fn check<F: Real>() {
             let tape = Tape::<F>::new();
             let (location, scale) = (tape.parameter([[1.0], [2.0]]), tape.parameter(0.5));
-            let law = Normal::new(location, scale).products(tape.constant([0.0, 0.0]));
-            law.validate().unwrap();
-            let gradients = tape.backward((law.location() + law.scale()).sum(), [location, scale]).unwrap();
+            let distribution = Normal::new(location, scale).products(tape.constant([0.0, 0.0]));
+            distribution.validate().unwrap();
+            let gradients =
+                tape.backward((distribution.location() + distribution.scale()).sum(), [location, scale]).unwrap();
             assert!(gradients.iter().all(|gradient| gradient.as_slice().iter().all(|g| g.to_f64() == 0.0)));
         }
         check::<f64>();

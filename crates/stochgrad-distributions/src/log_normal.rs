@@ -6,7 +6,7 @@
 //! |---|---|
 //! | score | any order |
 //! | reparameterised | $x = \exp(\mu + \sigma\varepsilon)$, any order |
-//! | weak derivatives | those of the [normal law](crate::Normal), both parts pushed through the exponential, with the same constants |
+//! | weak derivatives | those of the [normal distribution](crate::Normal), both parts pushed through the exponential, with the same constants |
 
 use crate::Normal;
 use crate::prelude::*;
@@ -45,7 +45,7 @@ impl<'t, F: Real> LogNormal<Var<'t, F>> {
         LogNormal { location, scale: log_scale.exp() }
     }
 
-    /// The law of the logarithm.
+    /// The distribution of the logarithm.
     pub fn logarithm(&self) -> Normal<Var<'t, F>> {
         Normal::new(self.location, self.scale)
     }
@@ -164,18 +164,18 @@ impl<'t, F: Real> KlDivergence<'t, F> for LogNormal<Var<'t, F>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::law_checks::{Build, Domain, Law, assert_finite, assert_nothing_at};
+    use crate::distribution_checks::{Build, DistributionCheck, Domain, assert_finite, assert_nothing_at};
     use stochgrad_tape::Tape;
 
     const BUILD: Build = |p| Box::new(LogNormal::new(p[0], p[1]));
 
-    fn law() -> Law {
-        Law::new(BUILD, &[0.2, 0.4], Domain::HalfLine)
+    fn distribution() -> DistributionCheck {
+        DistributionCheck::new(BUILD, &[0.2, 0.4], Domain::HalfLine)
     }
 
     #[test]
-    fn everything_follows_the_law() {
-        law().assert_law(&[0.3, 1.1, 4.0], 1);
+    fn everything_follows_the_distribution() {
+        distribution().assert_distribution(&[0.3, 1.1, 4.0], 1);
         assert_nothing_at(BUILD, &[0.2, 0.4], 0.0);
         assert_nothing_at(BUILD, &[0.2, 0.4], -1.0);
         for parameters in [[0.0, 1e-8], [100.0, 1.0], [-3.0, 10.0]] {
@@ -188,6 +188,6 @@ mod tests {
         let tape = Tape::new();
         let q = LogNormal::from_log_scale(tape.constant(-0.4), tape.constant(0.7_f64.ln()));
         let p = LogNormal::new(tape.constant(0.2), 0.4);
-        law().assert_divergence(&[-0.4, 0.7], p.kl_to(&q).item().unwrap());
+        distribution().assert_divergence(&[-0.4, 0.7], p.kl_to(&q).item().unwrap());
     }
 }

@@ -22,8 +22,8 @@ distribution! {
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let tape = Tape::<f64>::new();
-    /// let law = Logistic::new(tape.constant(1.0), 2.0);
-    /// assert!((law.log_prob(tape.constant(1.0)).item()? + 8.0_f64.ln()).abs() < 1e-12);
+    /// let distribution = Logistic::new(tape.constant(1.0), 2.0);
+    /// assert!((distribution.log_prob(tape.constant(1.0)).item()? + 8.0_f64.ln()).abs() < 1e-12);
     /// # Ok(())
     /// # }
     /// ```
@@ -41,7 +41,7 @@ impl<'t, F: Real> Logistic<Var<'t, F>> {
         Logistic { location, scale: scale.into_var(location.tape()) }
     }
 
-    /// The law whose scale is `exp(log_scale)`.
+    /// The distribution whose scale is `exp(log_scale)`.
     pub fn from_log_scale(location: Var<'t, F>, log_scale: Var<'t, F>) -> Self {
         Logistic { location, scale: log_scale.exp() }
     }
@@ -136,25 +136,25 @@ impl<'t, F: Real> WeakDerivative<'t, F> for Logistic<Var<'t, F>> {
         sample: Var<'t, F>,
         draw: &Draw<'_, F>,
     ) -> DistributionResult<Option<RecordedAlternatives<'t, F>>> {
-        let law = Logistic { location: self.location.stop_gradient(), scale: self.scale.stop_gradient() };
+        let distribution = Logistic { location: self.location.stop_gradient(), scale: self.scale.stop_gradient() };
         let (tape, event) = (sample.tape(), self.event_shape());
         match parameter {
             0 => {
-                let density_at_mode = law.scale.recip() * 0.25;
+                let density_at_mode = distribution.scale.recip() * 0.25;
                 let level = |e: Var<'t, F>| {
-                    let radius = law.scale * distance(e);
-                    (law.location + radius, law.location - radius)
+                    let radius = distribution.scale * distance(e);
+                    (distribution.location + radius, distribution.location - radius)
                 };
                 location_derivative(tape, draw, &event, density_at_mode, level).map(Some)
             }
             1 => {
-                let z = law.standardize(sample.stop_gradient());
+                let z = distribution.standardize(sample.stop_gradient());
                 let outward = |e: Var<'t, F>| {
                     // At z the density is that at the location times sech²(z/2).
                     let fallen = z.abs() + (-z.abs()).softplus() * 2.0 - 2.0 * LN_2 + e;
-                    law.location + law.scale * z.sign() * distance(fallen)
+                    distribution.location + distribution.scale * z.sign() * distance(fallen)
                 };
-                scale_derivative(tape, draw, &event, law.scale, outward).map(Some)
+                scale_derivative(tape, draw, &event, distribution.scale, outward).map(Some)
             }
             _ => Ok(None),
         }
@@ -176,14 +176,14 @@ fn distance<F: Real>(fallen: Var<'_, F>) -> Var<'_, F> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::law_checks::{Build, Domain, Law, assert_finite};
+    use crate::distribution_checks::{Build, DistributionCheck, Domain, assert_finite};
 
     const BUILD: Build = |p| Box::new(Logistic::new(p[0], p[1]));
 
     #[test]
-    fn everything_follows_the_law() {
-        let law = Law::new(BUILD, &[0.3, 1.7], Domain::Line(-70.0, 70.0));
-        law.assert_law(&[-3.0, 0.1, 5.0], 11);
+    fn everything_follows_the_distribution() {
+        let distribution = DistributionCheck::new(BUILD, &[0.3, 1.7], Domain::Line(-70.0, 70.0));
+        distribution.assert_distribution(&[-3.0, 0.1, 5.0], 11);
         for parameters in [[0.0, 1e-8], [1e6, 1e-8], [-3.0, 1e8]] {
             assert_finite(BUILD, &parameters, 9);
         }

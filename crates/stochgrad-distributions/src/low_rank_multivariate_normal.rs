@@ -24,8 +24,8 @@ distribution! {
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let tape = Tape::<f64>::new();
     /// let factor = tape.constant([[1.0], [2.0]]);
-    /// let law = LowRankMultivariateNormal::new(tape.constant([0.0, 0.0]), factor, tape.constant([0.5, 0.5]));
-    /// assert_eq!(law.variance().unwrap().peek()?.as_slice(), &[1.5, 4.5]);
+    /// let distribution = LowRankMultivariateNormal::new(tape.constant([0.0, 0.0]), factor, tape.constant([0.5, 0.5]));
+    /// assert_eq!(distribution.variance().unwrap().peek()?.as_slice(), &[1.5, 4.5]);
     /// # Ok(())
     /// # }
     /// ```
@@ -131,7 +131,7 @@ impl<'t, F: Real> Distribution<'t, F> for LowRankMultivariateNormal<Var<'t, F>> 
         finite("LowRankMultivariateNormal", "location", self.location)?;
         if self.factor.shape().len() < 2 {
             let problem = format!(
-                "expected a factor with rows and columns in the last two axes, came shape {}",
+                "expected a factor with rows and columns in the last two axes, got shape {}",
                 self.factor.shape()
             );
             return Err(crate::DistributionError::Unsupported { distribution: "LowRankMultivariateNormal", problem });
@@ -185,11 +185,11 @@ impl<'t, F: Real> KlDivergence<'t, F> for LowRankMultivariateNormal<Var<'t, F>> 
 mod tests {
     use super::*;
     use crate::discrete_checks::check_family;
-    use crate::law_checks::on_samples;
+    use crate::distribution_checks::on_samples;
     use crate::{KeyedNoise, MultivariateNormal};
     use stochgrad_tape::Tape;
 
-    fn law<'t>(tape: &'t Tape<f64>, by: f64) -> LowRankMultivariateNormal<Var<'t, f64>> {
+    fn distribution<'t>(tape: &'t Tape<f64>, by: f64) -> LowRankMultivariateNormal<Var<'t, f64>> {
         LowRankMultivariateNormal::new(
             tape.parameter([0.3 * by, -1.0, 2.0]),
             tape.parameter([[1.0, 0.2], [-0.5, by], [0.7, -0.3]]),
@@ -197,16 +197,17 @@ mod tests {
         )
     }
 
-    fn dense<'t>(law: &LowRankMultivariateNormal<Var<'t, f64>>) -> MultivariateNormal<Var<'t, f64>> {
-        let covariance = law.factor.matmul(law.factor.transpose()) + law.diagonal.to_diagonal();
-        MultivariateNormal::from_covariance(law.location, covariance)
+    fn dense<'t>(distribution: &LowRankMultivariateNormal<Var<'t, f64>>) -> MultivariateNormal<Var<'t, f64>> {
+        let covariance =
+            distribution.factor.matmul(distribution.factor.transpose()) + distribution.diagonal.to_diagonal();
+        MultivariateNormal::from_covariance(distribution.location, covariance)
     }
 
-    /// Values and gradients are those of the law with the same covariance in full.
+    /// Values and gradients are those of the distribution with the same covariance in full.
     #[test]
-    fn it_is_the_dense_law() {
+    fn it_is_the_dense_distribution() {
         let tape = Tape::<f64>::new();
-        let (p, q) = (law(&tape, 1.0), law(&tape, 0.6));
+        let (p, q) = (distribution(&tape, 1.0), distribution(&tape, 0.6));
         let x = tape.constant([[0.1, 0.4, 0.0], [2.0, -3.0, 1.0]]);
         let pairs = [
             (p.log_prob(x), dense(&p).log_prob(x)),
@@ -229,16 +230,17 @@ mod tests {
     #[test]
     fn paths_have_the_covariance() {
         let tape = Tape::<f64>::new();
-        let law = law(&tape, 1.0);
+        let distribution = distribution(&tape, 1.0);
         let noise = KeyedNoise::new(8, 0);
         let draw = on_samples(&tape, &noise, 100_000);
-        let deviation = law.rsample(&draw).unwrap() - law.location;
+        let deviation = distribution.rsample(&draw).unwrap() - distribution.location;
         let products = deviation.unsqueeze(-1).matmul(deviation.unsqueeze(-2)).mean_over(draw.plates()[0]);
-        let exact = dense(&law).covariance().peek().unwrap();
+        let exact = dense(&distribution).covariance().peek().unwrap();
         for (got, expected) in products.peek().unwrap().as_slice().iter().zip(exact.as_slice()) {
             assert!((got - expected).abs() < 0.04, "{got}, expected {expected}");
         }
-        let wrong = LowRankMultivariateNormal::new(law.location, law.factor, tape.constant([1.0, 0.0, 1.0]));
+        let wrong =
+            LowRankMultivariateNormal::new(distribution.location, distribution.factor, tape.constant([1.0, 0.0, 1.0]));
         assert!(wrong.validate().is_err());
     }
 }

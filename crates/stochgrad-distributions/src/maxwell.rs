@@ -6,7 +6,7 @@
 //! |---|---|
 //! | score | any order |
 //! | reparameterised | $x = \sigma\sqrt{\varepsilon_1^2 + \varepsilon_2^2 + \varepsilon_3^2}$, any order |
-//! | weak derivative | $3/\sigma$, $\sigma\chi_5$ and the law itself, $\chi_5^2 = \chi_3^2 + 2E$. One replay: $\sqrt{x^2 + 2\sigma^2 E}$ |
+//! | weak derivative | $3/\sigma$, $\sigma\chi_5$ and the distribution itself, $\chi_5^2 = \chi_3^2 + 2E$. One replay: $\sqrt{x^2 + 2\sigma^2 E}$ |
 
 use crate::prelude::*;
 use std::f64::consts::{PI, SQRT_2};
@@ -155,15 +155,15 @@ impl<'t, F: Real> KlDivergence<'t, F> for Maxwell<Var<'t, F>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::law_checks::{Build, Domain, Law, assert_finite, assert_nothing_at};
+    use crate::distribution_checks::{Build, DistributionCheck, Domain, assert_finite, assert_nothing_at};
     use stochgrad_tape::Tape;
 
     const BUILD: Build = |p| Box::new(Maxwell::new(p[0]));
 
     #[test]
-    fn everything_follows_the_law() {
-        let law = Law::new(BUILD, &[1.3], Domain::HalfLine);
-        law.assert_law(&[0.05, 1.1, 4.0], 1);
+    fn everything_follows_the_distribution() {
+        let distribution = DistributionCheck::new(BUILD, &[1.3], Domain::HalfLine);
+        distribution.assert_distribution(&[0.05, 1.1, 4.0], 1);
         assert_nothing_at(BUILD, &[1.3], 0.0);
         assert_nothing_at(BUILD, &[1.3], -1e-3);
         for scale in [1e-8, 1.0, 1e8] {
@@ -171,6 +171,6 @@ mod tests {
         }
         let tape = Tape::new();
         let (p, q) = (Maxwell::new(tape.constant(1.3)), Maxwell::new(tape.constant(0.6)));
-        law.assert_divergence(&[0.6], p.kl_to(&q).item().unwrap());
+        distribution.assert_divergence(&[0.6], p.kl_to(&q).item().unwrap());
     }
 }

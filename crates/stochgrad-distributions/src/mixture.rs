@@ -1,13 +1,13 @@
-//! Mixtures of two laws of different families.
+//! Mixtures of two distributions of different families.
 //!
 //! $$p(x) = w\, p_1(x) + (1 - w)\, p_2(x).$$
 //!
 //! | capability | |
 //! |---|---|
-//! | score | any order, where both laws have it |
-//! | reparameterised | numbers, where both laws have a path and a distribution function: implicit, order 1, by the weight too |
-//! | weak derivative by the weight | constant 1, the samples of the two laws |
-//! | weak derivative by a parameter of a law | that of the law, with the probability that the sample came from it: a law is drawn given the sample |
+//! | score | any order, where both distributions have it |
+//! | reparameterised | numbers, where both distributions have a path and a distribution function: implicit, order 1, by the weight too |
+//! | weak derivative by the weight | constant 1, the samples of the two distributions |
+//! | weak derivative by a parameter of a distribution | that of the distribution, with the probability that the sample came from it: a distribution is drawn given the sample |
 //! | distribution function | $w F_1 + (1 - w) F_2$; its inverse by Newton's method between the quantiles of the two |
 
 use crate::distribution::{Family, Live};
@@ -17,7 +17,7 @@ use crate::probability::ProbabilityOrLogit;
 use crate::wrapper::{delegate, lacks};
 use stochgrad_tape::{Id, IdMap, Smoothness, Tape};
 
-/// A mixture of two laws; of more, by nesting. Their event shapes must be the same.
+/// A mixture of two distributions; of more, by nesting. Their event shapes must be the same.
 ///
 /// ```
 /// use stochgrad_distributions::{Distribution, Laplace, Mixture, Normal};
@@ -45,27 +45,27 @@ struct Blend<V, A, B> {
 }
 
 impl<'t, F: Real, A: Distribution<'t, F>, B: Distribution<'t, F>> Mixture<Var<'t, F>, A, B> {
-    /// The first law with this probability, in [0, 1], else the second.
+    /// The first distribution with this probability, in [0, 1], else the second.
     ///
     /// # Errors
-    /// If the laws have different event shapes or element ranks.
+    /// If the distributions have different event shapes or element ranks.
     pub fn from_probability(probability: Var<'t, F>, first: A, second: B) -> DistributionResult<Self> {
         Self::new(ProbabilityOrLogit::Probability(probability), first, second)
     }
 
-    /// The first law with these log-odds, else the second.
+    /// The first distribution with these log-odds, else the second.
     ///
     /// # Errors
-    /// If the laws have different event shapes or element ranks.
+    /// If the distributions have different event shapes or element ranks.
     pub fn from_logit(logit: Var<'t, F>, first: A, second: B) -> DistributionResult<Self> {
         Self::new(ProbabilityOrLogit::Logit(logit), first, second)
     }
 
     fn new(weight: ProbabilityOrLogit<Var<'t, F>>, first: A, second: B) -> DistributionResult<Self> {
-        let form = |law: &dyn Distribution<'t, F>| (law.event_shape(), law.element_rank());
+        let form = |distribution: &dyn Distribution<'t, F>| (distribution.event_shape(), distribution.element_rank());
         if form(&first) != form(&second) {
             let problem = format!(
-                "expected two laws of one event shape and element rank, came {:?} of {} and {:?} of {}",
+                "expected two distributions of one event shape and element rank, got {:?} of {} and {:?} of {}",
                 form(&first),
                 first.name(),
                 form(&second),
@@ -76,12 +76,12 @@ impl<'t, F: Real, A: Distribution<'t, F>, B: Distribution<'t, F>> Mixture<Var<'t
         Ok(Mixture { inner: Blend { weight, first, second } })
     }
 
-    /// The first law.
+    /// The first distribution.
     pub fn first(&self) -> &A {
         &self.inner.first
     }
 
-    /// The second law.
+    /// The second distribution.
     pub fn second(&self) -> &B {
         &self.inner.second
     }
@@ -111,7 +111,7 @@ impl<'t, F: Real, A: Live<'t, F>, B: Live<'t, F>> Live<'t, F> for Mixture<Var<'t
 }
 
 impl<'t, F: Real, A: Distribution<'t, F>, B: Distribution<'t, F>> Blend<Var<'t, F>, A, B> {
-    /// The weighted sum of a value of each law.
+    /// The weighted sum of a value of each distribution.
     fn average(&self, first: Var<'t, F>, second: Var<'t, F>) -> Var<'t, F> {
         let wide = |mut weight: Var<'t, F>| {
             for _ in 0..self.element_rank() {
@@ -127,7 +127,7 @@ impl<'t, F: Real, A: Distribution<'t, F>, B: Distribution<'t, F>> Blend<Var<'t, 
         event.iter().take(event.len() - self.element_rank()).copied().collect()
     }
 
-    /// A value of each law.
+    /// A value of each distribution.
     fn pieces(&self, draw: &Draw<'_, F>) -> DistributionResult<[Tensor<F>; 2]> {
         Ok([self.first.draw(&draw.purpose("first"))?, self.second.draw(&draw.purpose("second"))?])
     }
@@ -191,7 +191,9 @@ impl<'t, F: Real, A: Distribution<'t, F>, B: Distribution<'t, F>> Distribution<'
 
     fn variance(&self) -> Option<Var<'t, F>> {
         let mean = self.mean()?;
-        let spread = |law: &dyn Distribution<'t, F>| Some(law.variance()? + (law.mean()? - mean).square());
+        let spread = |distribution: &dyn Distribution<'t, F>| {
+            Some(distribution.variance()? + (distribution.mean()? - mean).square())
+        };
         Some(self.average(spread(&self.first)?, spread(&self.second)?))
     }
 
@@ -247,7 +249,7 @@ impl<'t, F: Real, A: Distribution<'t, F>, B: Distribution<'t, F>> QuantileFuncti
 impl<'t, F: Real, A: Distribution<'t, F>, B: Distribution<'t, F>> Reparameterized<'t, F> for Blend<Var<'t, F>, A, B> {
     fn rsample(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
         if self.capabilities().reparameterized.is_none() {
-            return Err(lacks("Mixture", "a path and a distribution function", "both laws"));
+            return Err(lacks("Mixture", "a path and a distribution function", "both distributions"));
         }
         Ok(implicit_path(self, self.sample(draw)?))
     }
@@ -275,29 +277,29 @@ impl<'t, F: Real, A: Distribution<'t, F>, B: Distribution<'t, F>> WeakDerivative
 }
 
 impl<'t, F: Real, A: Distribution<'t, F>, B: Distribution<'t, F>> Blend<Var<'t, F>, A, B> {
-    /// The weak derivative by a parameter of one of the laws: that of the law, where it is the one that is drawn given the sample.
+    /// The weak derivative by a parameter of one of the distributions: that of the distribution, where it is the one that is drawn given the sample.
     fn component_derivative(
         &self,
-        law: &dyn Distribution<'t, F>,
+        distribution: &dyn Distribution<'t, F>,
         is_first: bool,
         parameter: usize,
         sample: &Tensor<F>,
         draw: &Draw<'_, F>,
     ) -> DistributionResult<Option<Alternatives<F>>> {
-        let Some(weak) = law.capabilities().weak_derivative else { return Ok(None) };
+        let Some(weak) = distribution.capabilities().weak_derivative else { return Ok(None) };
         let Some(parts) = weak.weak_derivative(parameter, sample, draw)? else { return Ok(None) };
         let value = draw.record(self.tape()?, sample.clone());
         let log_odds = self.weight.logit() + self.first.log_prob_each(value) - self.second.log_prob_each(value);
         let share = draw.parameter(log_odds.sigmoid(), &self.independent())?;
         let first = draw.purpose("component given the sample").bernoulli(&self.independent(), &share)?;
-        let of_law = |weights: &Tensor<F>| {
+        let of_distribution = |weights: &Tensor<F>| {
             let coordinates = weights.len() / first.len().max(1);
             Tensor::from_fn(weights.shape().clone(), |i| {
                 let here = (first.as_slice()[i / coordinates] == F::ONE) == is_first;
                 if here { weights.as_slice()[i] } else { F::ZERO }
             })
         };
-        Ok(Some(Alternatives { weights: parts.weights.iter().map(of_law).collect(), ..parts }))
+        Ok(Some(Alternatives { weights: parts.weights.iter().map(of_distribution).collect(), ..parts }))
     }
 }
 
@@ -351,7 +353,7 @@ where
 mod tests {
     use super::*;
     use crate::discrete_checks::check_family;
-    use crate::law_checks::{Build, Domain, Law};
+    use crate::distribution_checks::{Build, DistributionCheck, Domain};
     use crate::{Laplace, Normal, Poisson};
 
     const BUILD: Build =
@@ -360,15 +362,15 @@ mod tests {
         |p| Box::new(Mixture::from_logit(p[0], Normal::new(p[1], p[2]), Laplace::new(p[3], p[4])).unwrap());
 
     #[test]
-    fn everything_follows_the_law() {
+    fn everything_follows_the_distribution() {
         for (build, weight, seed) in [(BUILD, 0.3, 291), (BY_LOGIT, -0.6, 301)] {
-            let law = Law::new(build, &[weight, -1.0, 0.6, 1.5, 0.8], Domain::Line(-30.0, 30.0));
-            law.assert_moments();
-            law.assert_score(&[-2.0, 0.4, 3.0]);
-            law.assert_cdf(&[-2.0, 0.4, 3.0]);
-            law.assert_draws_by_own_cdf(seed);
-            law.assert_path(seed + 1);
-            (0..5).for_each(|parameter| law.assert_weak(parameter, seed + 2 + parameter as u64));
+            let distribution = DistributionCheck::new(build, &[weight, -1.0, 0.6, 1.5, 0.8], Domain::Line(-30.0, 30.0));
+            distribution.assert_moments();
+            distribution.assert_score(&[-2.0, 0.4, 3.0]);
+            distribution.assert_cdf(&[-2.0, 0.4, 3.0]);
+            distribution.assert_draws_by_own_cdf(seed);
+            distribution.assert_path(seed + 1);
+            (0..5).for_each(|parameter| distribution.assert_weak(parameter, seed + 2 + parameter as u64));
         }
     }
 
@@ -378,9 +380,9 @@ mod tests {
         let normal = Normal::new(tape.parameter(0.0), 1.0);
         let wide = Normal::new(tape.parameter([0.0, 1.0]), 1.0);
         assert!(Mixture::from_probability(tape.constant(0.5), normal, wide).is_err());
-        let law =
+        let distribution =
             Mixture::from_probability(tape.parameter(0.5), normal, Laplace::new(tape.parameter(0.0), 1.0)).unwrap();
-        check_family(&tape, &law, tape.constant(0.3));
+        check_family(&tape, &distribution, tape.constant(0.3));
         let counts = Poisson::from_rate(tape.parameter(2.0));
         let inflated =
             Mixture::from_probability(tape.parameter(0.2), Poisson::from_rate(tape.constant(0.0)), counts).unwrap();

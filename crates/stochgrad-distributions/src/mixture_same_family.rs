@@ -1,4 +1,4 @@
-//! Mixtures of laws of one family.
+//! Mixtures of distributions of one family.
 //!
 //! $$p(x) = \sum_k w_k\, p_k(x).$$
 //!
@@ -17,7 +17,7 @@ use crate::prelude::*;
 use crate::wrapper::{delegate, lacks};
 use stochgrad_tape::{Id, IdMap, Smoothness, Tape};
 
-/// A mixture whose components are the elements along the last independent axis of one law.
+/// A mixture whose components are the elements along the last independent axis of one distribution.
 ///
 /// ```
 /// use stochgrad_distributions::{Distribution, MixtureSameFamily, Normal};
@@ -66,7 +66,7 @@ impl<'t, F: Real, D: Distribution<'t, F>> MixtureSameFamily<Var<'t, F>, D> {
         let found = axis.map_or(0, |axis| event[axis]);
         if found != weights.count() || found == 0 {
             let problem = format!(
-                "expected {} components along the last independent axis, as there are weights, came event shape {event} of {}",
+                "expected {} components along the last independent axis, as there are weights, got event shape {event} of {}",
                 weights.count(),
                 components.name()
             );
@@ -216,7 +216,7 @@ impl<'t, F: Real, D: Distribution<'t, F>> Distribution<'t, F> for Blend<Var<'t, 
 
     fn capabilities(&self) -> Capabilities<'_, 't, F> {
         let inside = self.components.capabilities();
-        // A discrete law has a distribution function too, and no path.
+        // A discrete distribution has a distribution function too, and no path.
         let continuous = inside.reparameterized.is_some();
         Capabilities {
             score: inside.score.map(|_| self as _),
@@ -352,10 +352,10 @@ impl<'t, F: Real, D: CumulativeDistribution<'t, F> + Reparameterized<'t, F>> Rep
 mod tests {
     use super::*;
     use crate::discrete_checks::check_family;
-    use crate::law_checks::{Build, Domain, Law, leaves, on_samples, variance};
+    use crate::distribution_checks::{Build, DistributionCheck, Domain, leaves, on_samples, variance};
     use crate::{KeyedNoise, Normal};
 
-    /// Two normal laws by a weight, two locations and a scale.
+    /// Two normal distributions by a weight, two locations and a scale.
     const BUILD: Build = |p| {
         let weights = Var::stack(&[p[0], 1.0 - p[0]]).unwrap();
         let locations = Var::stack(&[p[1], p[2]]).unwrap();
@@ -363,19 +363,19 @@ mod tests {
     };
 
     #[test]
-    fn everything_follows_the_law() {
-        let law = Law::new(BUILD, &[0.3, -1.0, 2.0, 0.7], Domain::Line(-8.0, 9.0));
-        law.assert_moments();
-        law.assert_score(&[-2.0, 0.4, 3.0]);
-        law.assert_cdf(&[-2.0, 0.4, 3.0]);
-        law.assert_draws_by_own_cdf(281);
-        law.assert_path(282);
+    fn everything_follows_the_distribution() {
+        let distribution = DistributionCheck::new(BUILD, &[0.3, -1.0, 2.0, 0.7], Domain::Line(-8.0, 9.0));
+        distribution.assert_moments();
+        distribution.assert_score(&[-2.0, 0.4, 3.0]);
+        distribution.assert_cdf(&[-2.0, 0.4, 3.0]);
+        distribution.assert_draws_by_own_cdf(281);
+        distribution.assert_path(282);
     }
 
     /// The terms of the weak derivative by a parameter, one for each draw and coordinate.
-    fn weak_terms(law: &Law, parameter: usize, seed: u64) -> [Vec<f64>; 2] {
+    fn weak_terms(distribution: &DistributionCheck, parameter: usize, seed: u64) -> [Vec<f64>; 2] {
         let tape = Tape::<f64>::new();
-        let mixture = (law.build)(&leaves(&tape, &law.parameters));
+        let mixture = (distribution.build)(&leaves(&tape, &distribution.parameters));
         let noise = KeyedNoise::new(seed, 0);
         let draw = on_samples(&tape, &noise, 100_000);
         let sample = mixture.draw(&draw).unwrap();
@@ -401,15 +401,15 @@ mod tests {
     /// The derivative by one weight along the simplex is that of the expected cost; that by a parameter of a component too.
     #[test]
     fn weak_derivatives_are_right() {
-        let law = Law::new(BUILD, &[0.3, -1.0, 2.0, 0.7], Domain::Line(-8.0, 9.0));
-        let exact = law.derivatives();
-        let [first, second] = weak_terms(&law, 0, 283);
+        let distribution = DistributionCheck::new(BUILD, &[0.3, -1.0, 2.0, 0.7], Domain::Line(-8.0, 9.0));
+        let exact = distribution.derivatives();
+        let [first, second] = weak_terms(&distribution, 0, 283);
         assert_mean(&first.iter().zip(&second).map(|(a, b)| a - b).collect::<Vec<_>>(), exact[0]);
-        let [first, second] = weak_terms(&law, 1, 284);
+        let [first, second] = weak_terms(&distribution, 1, 284);
         assert_mean(&first, exact[1]);
         assert_mean(&second, exact[2]);
         // The components share their scale.
-        let [first, second] = weak_terms(&law, 2, 285);
+        let [first, second] = weak_terms(&distribution, 2, 285);
         assert_mean(&first.iter().zip(&second).map(|(a, b)| a + b).collect::<Vec<_>>(), exact[3]);
     }
 
@@ -418,11 +418,11 @@ mod tests {
         let tape = Tape::<f64>::new();
         let normal = Normal::new(tape.parameter([[0.0, 1.0], [5.0, 6.0], [-5.0, 0.0]]), 0.1);
         let components = crate::Independent::new(normal, 1).unwrap();
-        let law = MixtureSameFamily::from_logits(tape.parameter([0.0, 1.0, 0.5]), components).unwrap();
-        assert_eq!((law.event_shape().to_vec(), law.element_rank()), (vec![2], 1));
+        let distribution = MixtureSameFamily::from_logits(tape.parameter([0.0, 1.0, 0.5]), components).unwrap();
+        assert_eq!((distribution.event_shape().to_vec(), distribution.element_rank()), (vec![2], 1));
         let noise = KeyedNoise::new(284, 0);
         let draw = on_samples(&tape, &noise, 2000);
-        let x = law.draw(&draw).unwrap();
+        let x = distribution.draw(&draw).unwrap();
         for row in x.as_slice().chunks(2) {
             let near = [[0.0, 1.0], [5.0, 6.0], [-5.0, 0.0]]
                 .iter()
@@ -431,9 +431,9 @@ mod tests {
         }
         let value = tape.constant([5.0, 6.0]);
         let by_hand = components.log_prob_each(value.unsqueeze(-2)) + tape.constant([0.0, 1.0, 0.5]).log_softmax(-1);
-        assert!((law.log_prob(value).item().unwrap() - by_hand.logsumexp(-1).item().unwrap()).abs() < 1e-12);
-        check_family(&tape, &law, value);
-        assert!(law.capabilities().reparameterized.is_none());
+        assert!((distribution.log_prob(value).item().unwrap() - by_hand.logsumexp(-1).item().unwrap()).abs() < 1e-12);
+        check_family(&tape, &distribution, value);
+        assert!(distribution.capabilities().reparameterized.is_none());
     }
 
     #[test]

@@ -59,7 +59,7 @@ pub fn monte_carlo_kl<'t, F: Real>(
     }
     let count = p.tape()?.plate_size(samples);
     if count < 2 {
-        return Err(unsupported(format!("a standard error needs at least two samples, came {count}")));
+        return Err(unsupported(format!("a standard error needs at least two samples, got {count}")));
     }
     let ratio = |value: Var<'t, F>| p.log_prob(value) - q.log_prob(value);
     let ratios = match (p.capabilities().reparameterized, p.capabilities().score) {
@@ -83,7 +83,7 @@ pub fn monte_carlo_kl<'t, F: Real>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::law_checks::on_samples;
+    use crate::distribution_checks::on_samples;
     use crate::{KeyedNoise, KlDivergence, Normal, Poisson, Uniform};
     use stochgrad_tape::Tape;
 

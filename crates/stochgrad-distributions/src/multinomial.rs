@@ -7,7 +7,7 @@
 //! | score | any order |
 //! | weak derivative | one trial moves: constant $n$, $X - e_I + e_k$ for every $k$, with the derivatives of $p_k$, $I$ the category of a trial of $X$ |
 //!
-//! The weak derivative: choose one of the n trials. Its category has the derivatives of a categorical law, and the other trials do not matter. Given $X$,
+//! The weak derivative: choose one of the n trials. Its category has the derivatives of a categorical distribution, and the other trials do not matter. Given $X$,
 //! the chosen trial has category $i$ with probability $X_i/n$.
 
 use crate::categories::ProbabilitiesOrLogits;
@@ -202,7 +202,7 @@ mod tests {
     use super::*;
     use crate::KeyedNoise;
     use crate::discrete_checks::check_family;
-    use crate::law_checks::{on_samples, variance};
+    use crate::distribution_checks::{on_samples, variance};
     use stochgrad_tape::Tape;
 
     /// All counts of three categories in four trials.
@@ -225,27 +225,27 @@ mod tests {
         for by_logits in [true, false] {
             let tape = Tape::<f64>::new();
             let theta = tape.parameter(if by_logits { [0.3, -0.4, 0.1] } else { [0.2, 0.5, 0.3] });
-            let law = if by_logits {
+            let distribution = if by_logits {
                 Multinomial::from_logits(4.0, theta)
             } else {
                 Multinomial::from_probabilities(4.0, theta)
             };
-            law.validate().unwrap();
+            distribution.validate().unwrap();
             let flat: Vec<f64> = outcomes().concat();
             let count = outcomes().len();
             let table = tape.constant(Tensor::from(flat.as_slice()).with_shape([count, 3]));
-            let p = law.log_prob_each(table).exp();
+            let p = distribution.log_prob_each(table).exp();
             assert!((p.sum().item().unwrap() - 1.0).abs() < 1e-13);
             let costs: Vec<f64> = outcomes().iter().map(|x| cost(x)).collect();
             let [exact] = tape.backward((p * tape.constant(costs)).sum(), [theta]).unwrap();
             let noise = KeyedNoise::new(11, 0);
             let draw = on_samples(&tape, &noise, 100_000);
-            let sample = law.draw(&draw).unwrap();
+            let sample = distribution.draw(&draw).unwrap();
             for (x, p) in outcomes().iter().zip(p.peek().unwrap().as_slice()) {
                 let found = sample.as_slice().chunks(3).filter(|row| row == x).count() as f64 / 1e5;
                 assert!((found - p).abs() < 4.5 * (p * (1.0 - p) / 1e5).sqrt(), "{x:?}: {found}, expected {p}");
             }
-            let parts = law.weak_derivative(0, &sample, &draw).unwrap().unwrap();
+            let parts = distribution.weak_derivative(0, &sample, &draw).unwrap().unwrap();
             let tangent = |gradient: &dyn Fn(usize) -> f64, k: usize| gradient(k) - gradient(2);
             for k in 0..2 {
                 let terms: Vec<f64> = (0..100_000)
@@ -269,8 +269,8 @@ mod tests {
                     "{by_logits}, {k}: {mean} ± {error}, expected {expected}"
                 );
             }
-            check_family(&tape, &law, tape.constant([1.0, 2.0, 1.0]));
-            assert_eq!(law.log_prob(tape.constant([1.0, 2.0, 2.0])).item(), Ok(f64::NEG_INFINITY));
+            check_family(&tape, &distribution, tape.constant([1.0, 2.0, 1.0]));
+            assert_eq!(distribution.log_prob(tape.constant([1.0, 2.0, 2.0])).item(), Ok(f64::NEG_INFINITY));
         }
     }
 
@@ -278,8 +278,8 @@ mod tests {
     fn large_counts_keep_their_digits() {
         let tape = Tape::<f64>::new();
         let logits = tape.parameter([0.0, 0.0]);
-        let law = Multinomial::from_logits(1e9, logits);
-        let log = law.log_prob(tape.constant([5e8, 5e8]));
+        let distribution = Multinomial::from_logits(1e9, logits);
+        let log = distribution.log_prob(tape.constant([5e8, 5e8]));
         let expected = stochgrad_tensor::special::binomial_log_pmf(5e8, 1e9, 0.5);
         assert!((log.item().unwrap() - expected).abs() < 1e-12 * expected.abs());
         assert!(tape.backward(log, [logits]).unwrap()[0].as_slice().iter().all(|slope| slope.abs() < 1e-3));

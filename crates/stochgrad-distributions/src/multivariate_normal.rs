@@ -7,7 +7,7 @@
 //! | score | any order |
 //! | reparameterised | $x = \mu + L z$, any order |
 //! | weak derivative by $\mu$ | for each coordinate of $z$: constant $1/\sqrt{2\pi}$, $z_i$ replaced by $\pm R$, $R$ Rayleigh; by $\mu_j$ with weight $(L^{-1})_{ij}$ (Rosca et al. 2019) |
-//! | weak derivative by $L$ | for $L_{jk}$, $k \ne i$: the same times $z_k$; $k = i$: constant 1, $z_i$ replaced by a Maxwell number on its side, against the law itself |
+//! | weak derivative by $L$ | for $L_{jk}$, $k \ne i$: the same times $z_k$; $k = i$: constant 1, $z_i$ replaced by a Maxwell number on its side, against the distribution itself |
 //!
 //! The covariance may also be given by the Cholesky factor $P$ of the precision, $\Sigma^{-1} = P P^\top$, or be diagonal.
 
@@ -23,8 +23,8 @@ use std::f64::consts::PI;
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let tape = Tape::<f64>::new();
-/// let law = MultivariateNormal::from_covariance(tape.constant([0.0, 0.0]), tape.constant([[1.0, 0.5], [0.5, 1.0]]));
-/// let density = law.log_prob(tape.constant([0.0, 0.0])).item()?;
+/// let distribution = MultivariateNormal::from_covariance(tape.constant([0.0, 0.0]), tape.constant([[1.0, 0.5], [0.5, 1.0]]));
+/// let density = distribution.log_prob(tape.constant([0.0, 0.0])).item()?;
 /// assert!((density + (2.0 * std::f64::consts::PI).ln() + 0.5 * 0.75_f64.ln()).abs() < 1e-12);
 /// # Ok(())
 /// # }
@@ -87,7 +87,7 @@ pub(crate) fn check_triangle<F: Real>(
 ) -> DistributionResult<()> {
     let shape = var.shape();
     if shape.len() < 2 || shape[shape.len() - 1] != shape[shape.len() - 2] {
-        let problem = format!("expected square matrices in the last two axes of {parameter}, came shape {shape}");
+        let problem = format!("expected square matrices in the last two axes of {parameter}, got shape {shape}");
         return Err(DistributionError::Unsupported { distribution, problem });
     }
     finite(distribution, parameter, var)?;
@@ -369,7 +369,7 @@ mod tests {
     use crate::Family;
     use crate::KeyedNoise;
     use crate::discrete_checks::check_family;
-    use crate::law_checks::{on_samples, variance};
+    use crate::distribution_checks::{on_samples, variance};
     use stochgrad_tape::Tape;
 
     const FACTOR: [[f64; 2]; 2] = [[1.3, 0.0], [-0.7, 0.6]];
@@ -386,24 +386,24 @@ mod tests {
     }
 
     #[test]
-    fn all_forms_are_the_same_law() {
+    fn all_forms_are_the_same_distribution() {
         let tape = Tape::<f64>::new();
         let x = tape.constant([[0.1, 0.4], [2.0, -3.0]]);
-        for law in all(&tape) {
+        for distribution in all(&tape) {
             // From SciPy: multivariate_normal([0.3, -1.0], L Lᵀ).logpdf.
             let expected = [-3.9207766538564086, -4.0783210325546335];
-            let got = law.log_prob_each(x).peek().unwrap();
+            let got = distribution.log_prob_each(x).peek().unwrap();
             for (got, expected) in got.as_slice().iter().zip(expected) {
-                assert!((got - expected).abs() < 1e-12, "{law:?}: {got}, expected {expected}");
+                assert!((got - expected).abs() < 1e-12, "{distribution:?}: {got}, expected {expected}");
             }
-            let covariance = law.covariance().peek().unwrap().to_vec();
+            let covariance = distribution.covariance().peek().unwrap().to_vec();
             for (got, expected) in covariance.iter().zip([1.69, -0.91, -0.91, 0.85]) {
                 assert!((got - expected).abs() < 1e-12);
             }
-            assert!((law.entropy().item().unwrap() - 2.5894157071108457).abs() < 1e-9);
-            assert!(law.kl_to(&all(&tape)[0]).item().unwrap().abs() < 1e-12);
-            law.validate().unwrap();
-            check_family(&tape, &law, tape.constant([0.1, 0.4]));
+            assert!((distribution.entropy().item().unwrap() - 2.5894157071108457).abs() < 1e-9);
+            assert!(distribution.kl_to(&all(&tape)[0]).item().unwrap().abs() < 1e-12);
+            distribution.validate().unwrap();
+            check_family(&tape, &distribution, tape.constant([0.1, 0.4]));
         }
         let (location, scale) = (tape.constant([0.3, -1.0]), tape.constant([0.5, 2.0]));
         let (diagonal, normal) =
@@ -416,7 +416,7 @@ mod tests {
         (x.index(-1, 0) + x.index(-1, 1) * 2.0).sin() + x.index(-1, 0) * x.index(-1, 1)
     }
 
-    /// The mean derivative of a cost along the path and by the weak derivatives: those of one-dimensional normal laws, in closed form.
+    /// The mean derivative of a cost along the path and by the weak derivatives: those of one-dimensional normal distributions, in closed form.
     #[test]
     fn paths_and_weak_derivatives_are_right() {
         let tape = Tape::<f64>::new();
@@ -424,15 +424,17 @@ mod tests {
         let samples = 200_000;
         let draw = on_samples(&tape, &noise, samples);
         let plate = draw.plates()[0];
-        for (number, law) in all(&tape).into_iter().enumerate() {
-            let x = law.rsample(&draw).unwrap();
+        for (number, distribution) in all(&tape).into_iter().enumerate() {
+            let x = distribution.rsample(&draw).unwrap();
             let means = x.mean_over(plate).peek().unwrap();
             assert!((means.as_slice()[0] - 0.3).abs() < 0.02 && (means.as_slice()[1] + 1.0).abs() < 0.02);
             let product = (x.index(-1, 0) - 0.3) * (x.index(-1, 1) + 1.0);
             assert!((product.mean_over(plate).item().unwrap() + 0.91).abs() < 0.02, "{number}");
         }
-        let law = all(&tape)[0];
-        let Spread::ScaleTril(factor) = law.spread else { panic!("the first law is given by its factor") };
+        let distribution = all(&tape)[0];
+        let Spread::ScaleTril(factor) = distribution.spread else {
+            panic!("the first distribution is given by its factor")
+        };
         // f(x) = sin(x₁ + 2 x₂) + x₁ x₂; s = x₁ + 2 x₂ is normal with mean −1.7 and this variance.
         let spread: f64 = (1.3_f64 - 1.4).powi(2) + 1.2_f64.powi(2);
         let damping = (-0.5 * spread).exp();
@@ -446,10 +448,10 @@ mod tests {
             -0.5 * sine * 4.0 * (1.3 - 1.4) + 1.3,
             -0.5 * sine * 8.0 * 0.6,
         ];
-        let path = law.rsample(&draw).unwrap();
+        let path = distribution.rsample(&draw).unwrap();
         let cost_of = |x: Var<'_, f64>| cost(x).peek().unwrap();
         let mean = cost(path);
-        let [got_location, got_factor] = tape.backward(mean.mean_over(plate), [law.location, factor]).unwrap();
+        let [got_location, got_factor] = tape.backward(mean.mean_over(plate), [distribution.location, factor]).unwrap();
         for (got, expected) in got_location.as_slice().iter().zip(by_location) {
             assert!((got - expected).abs() < 0.02, "path by location: {got}, expected {expected}");
         }
@@ -459,7 +461,7 @@ mod tests {
         let sample = path.peek().unwrap();
         let primal = cost_of(draw.record(&tape, sample.clone()));
         for (parameter, exact) in [(0, by_location.to_vec()), (1, by_factor.to_vec())] {
-            let parts = law.weak_derivative(parameter, &sample, &draw).unwrap().unwrap();
+            let parts = distribution.weak_derivative(parameter, &sample, &draw).unwrap().unwrap();
             let costs: Vec<Tensor<f64>> =
                 parts.values.iter().map(|value| cost_of(draw.record(&tape, value.clone()))).collect();
             for (coordinate, expected) in exact.iter().enumerate() {

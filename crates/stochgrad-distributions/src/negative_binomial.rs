@@ -5,13 +5,13 @@
 //! | capability | |
 //! |---|---|
 //! | score | any order, by $r$ too |
-//! | weak derivative by $p$ | $r/p$, the law itself and $1 + X + G$ with $G$ geometric; by $\eta$ times $p(1 - p)$. One replay |
+//! | weak derivative by $p$ | $r/p$, the distribution itself and $1 + X + G$ with $G$ geometric; by $\eta$ times $p(1 - p)$. One replay |
 //! | stochastic derivative by $p$ | right: to $X - 1$ at rate $X/p(1-p)$; left: to $X + 1$ at rate $(X + r)/p$ (Arya et al. 2022) |
 //!
-//! The number of successes may be any positive number: a Poisson number whose rate is a gamma number. Its law has no closed entropy. PyTorch
+//! The number of successes may be any positive number: a Poisson number whose rate is a gamma number. Its distribution has no closed entropy. PyTorch
 //! and TensorFlow Probability count successes before the r-th failure: their probability is $1 - p$, their logits are $-\eta$.
 
-use crate::distribution::{Side, StochasticDerivative, WholeNumbers};
+use crate::distribution::{IntegerSupport, Side, StochasticDerivative};
 use crate::family;
 use crate::prelude::*;
 use crate::probability::{ProbabilityOrLogit, above_zero, check_sample};
@@ -180,7 +180,7 @@ impl<'t, F: Real> CumulativeDistribution<'t, F> for NegativeBinomial<Var<'t, F>>
     }
 }
 
-impl<'t, F: Real> WholeNumbers<'t, F> for NegativeBinomial<Var<'t, F>> {
+impl<'t, F: Real> IntegerSupport<'t, F> for NegativeBinomial<Var<'t, F>> {
     fn has_successor(&self, value: Var<'t, F>) -> Var<'t, F> {
         value * 0.0 + 1.0
     }
@@ -272,7 +272,7 @@ impl<'t, F: Real> KlDivergence<'t, F> for NegativeBinomial<Var<'t, F>> {
             && (own != others || self.successes.plates() != other.successes.plates())
         {
             let message = format!(
-                "the divergence of negative binomial distributions has a closed form for equal numbers of successes only, came {own:?} and {others:?}"
+                "the divergence of negative binomial distributions has a closed form for equal numbers of successes only, got {own:?} and {others:?}"
             );
             let at = std::panic::Location::caller();
             return self.successes.tape().fail(stochgrad_tape::TapeError::Other { message, at });
@@ -304,45 +304,48 @@ mod tests {
     }
 
     #[test]
-    fn derivatives_of_the_law_are_exact() {
+    fn derivatives_of_the_distribution_are_exact() {
         for (build, theta) in both() {
             let tape = Tape::<f64>::new();
             check_score(&[theta, theta], |v| build(v).log_prob(v.tape().constant([0.0, 4.0])));
             let theta = tape.parameter(theta);
-            let law = build(theta);
-            let states = States::new(&tape, &law, 200);
+            let distribution = build(theta);
+            let states = States::new(&tape, &distribution, 200);
             let noise = KeyedNoise::new(1, 0);
             for f in COSTS {
-                let exact = states.exact(&law, theta, f);
+                let exact = states.exact(&distribution, theta, f);
                 for side in SIDES {
-                    let jumps =
-                        law.stochastic_derivative(0, side, &states.sample, &states.draw(&noise)).unwrap().unwrap();
-                    assert_close(&states.estimated(&law, &jumps, f), &exact, 1e-9);
+                    let jumps = distribution
+                        .stochastic_derivative(0, side, &states.sample, &states.draw(&noise))
+                        .unwrap()
+                        .unwrap();
+                    assert_close(&states.estimated(&distribution, &jumps, f), &exact, 1e-9);
                 }
                 let weak: f64 = (0..200)
                     .map(|more| {
                         let noise = Fixed(more);
-                        let parts = law.weak_derivative(0, &states.sample, &states.draw(&noise)).unwrap().unwrap();
-                        geometric_log_pmf(more as f64, P).exp() * states.estimated(&law, &parts, f)[0]
+                        let parts =
+                            distribution.weak_derivative(0, &states.sample, &states.draw(&noise)).unwrap().unwrap();
+                        geometric_log_pmf(more as f64, P).exp() * states.estimated(&distribution, &parts, f)[0]
                     })
                     .sum();
                 assert_close(&[weak], &exact, 1e-9);
             }
-            assert!(law.weak_derivative(1, &states.sample, &states.draw(&noise)).unwrap().is_none());
+            assert!(distribution.weak_derivative(1, &states.sample, &states.draw(&noise)).unwrap().is_none());
             let misfit = Tensor::zeros([201]);
-            assert!(law.stochastic_derivative(0, Side::Left, &misfit, &states.draw(&noise)).is_err());
+            assert!(distribution.stochastic_derivative(0, Side::Left, &misfit, &states.draw(&noise)).is_err());
         }
     }
 
     #[test]
-    fn draws_follow_the_law() {
+    fn draws_follow_the_distribution() {
         for (build, theta) in both() {
             let tape = Tape::<f64>::new();
-            let law = build(tape.parameter(theta));
-            check_draws(&tape, &law, 200);
-            check_family(&tape, &law, tape.constant(2.0));
-            let sums = law.cdf(tape.constant([-1.0, 0.0, 1.5])).peek().unwrap();
-            let p = |k: f64| law.log_prob(tape.constant(k)).item().unwrap().exp();
+            let distribution = build(tape.parameter(theta));
+            check_draws(&tape, &distribution, 200);
+            check_family(&tape, &distribution, tape.constant(2.0));
+            let sums = distribution.cdf(tape.constant([-1.0, 0.0, 1.5])).peek().unwrap();
+            let p = |k: f64| distribution.log_prob(tape.constant(k)).item().unwrap().exp();
             assert_close(sums.as_slice(), &[0.0, p(0.0), p(0.0) + p(1.0)], 1e-14);
         }
     }
@@ -371,13 +374,13 @@ mod tests {
         for (successes, logit) in cases {
             let tape = Tape::<f64>::new();
             let leaves = [tape.parameter(successes), tape.parameter(logit)];
-            let law = NegativeBinomial::from_logits(leaves[0], leaves[1]);
-            law.validate().unwrap();
+            let distribution = NegativeBinomial::from_logits(leaves[0], leaves[1]);
+            distribution.validate().unwrap();
             let noise = KeyedNoise::new(3, 0);
             let draw = Draw::new(&tape, &noise, NoiseKey::new("x", None), Plates::new());
-            let x = law.draw(&draw).unwrap();
+            let x = distribution.draw(&draw).unwrap();
             assert!(x.all_finite());
-            let density = law.log_prob(tape.constant(&x));
+            let density = distribution.log_prob(tape.constant(&x));
             assert!(density.item().unwrap().is_finite());
             for gradient in tape.backward(density, leaves).unwrap() {
                 assert!(gradient.all_finite(), "{successes}, {logit}: {gradient:?}");
@@ -385,8 +388,8 @@ mod tests {
         }
         let tape = Tape::<f64>::new();
         for (successes, p) in [(0.0, 0.5), (-1.0, 0.5), (f64::NAN, 0.5), (1.0, 0.0), (1.0, 1.1)] {
-            let law = NegativeBinomial::from_probabilities(successes, tape.constant(p));
-            assert!(matches!(law.validate(), Err(DistributionError::Parameter { .. })));
+            let distribution = NegativeBinomial::from_probabilities(successes, tape.constant(p));
+            assert!(matches!(distribution.validate(), Err(DistributionError::Parameter { .. })));
         }
     }
 }

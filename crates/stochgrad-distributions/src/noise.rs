@@ -4,12 +4,12 @@
 //! name of the node and the purpose) and a member. Adding a node changes no other's noise, a counterfactual replay sees
 //! the noise of the primal run, and an exact oracle can hand out every possible outcome in turn.
 
-use crate::planned::PlannedNumber;
+use crate::scheme_noise::SchemeUniform;
 use crate::{DistributionError, DistributionResult};
 use rand_chacha::ChaCha8Rng;
-use stochgrad_tape::{Fill, NoiseLayout, NoisePlan, NoiseSeed, Plate, Plates, Tape, Var};
-use stochgrad_tensor::plan::{Place, Plan};
+use stochgrad_tape::{Fill, NoiseLayout, NoiseScheme, NoiseSeed, Plate, Plates, Tape, Var};
 use stochgrad_tensor::random::{Key, address_hash};
+use stochgrad_tensor::sampling_scheme::{Place, SamplingScheme};
 use stochgrad_tensor::{Real, Shape, Tensor, reduce};
 
 /// The address of some noise: a node, and what the noise is for.
@@ -83,7 +83,7 @@ pub trait NoiseSource<F: Real> {
         &self,
         key: NoiseKey,
         layout: &NoiseLayout,
-        numbers: &[PlannedNumber],
+        numbers: &[SchemeUniform],
         cdf: &dyn Fn(usize, u64) -> f64,
         out: &mut [F],
     ) -> DistributionResult<()> {
@@ -232,7 +232,7 @@ pub struct Draw<'a, F: Real> {
     pub(crate) source: &'a dyn NoiseSource<F>,
     pub(crate) key: NoiseKey,
     pub(crate) plates: Plates,
-    plan: Option<(Plan, Plate)>,
+    plan: Option<(SamplingScheme, Plate)>,
 }
 
 impl<'a, F: Real> Draw<'a, F> {
@@ -241,9 +241,9 @@ impl<'a, F: Real> Draw<'a, F> {
         Draw { tape, source, key, plates, plan: None }
     }
 
-    /// The same request with the members of one of its plates drawn by a plan. Each base number (uniform, normal, exponential) of a law is planned by
-    /// itself, so that laws that need several have the right members too; samplers with an unknown number of them refuse.
-    pub fn planned(self, plan: Plan, plate: Plate) -> Self {
+    /// The same request with the members of one of its plates drawn by a plan. Each base number (uniform, normal, exponential) of a distribution is planned by
+    /// itself, so that distributions that need several have the right members too; samplers with an unknown number of them refuse.
+    pub fn planned(self, plan: SamplingScheme, plate: Plate) -> Self {
         Draw { plan: Some((plan, plate)), ..self }
     }
 
@@ -406,7 +406,7 @@ impl<'a, F: Real> Draw<'a, F> {
     ) -> DistributionResult<Tensor<F>> {
         if let Some((plan, _)) = self.plan {
             return Err(DistributionError::Noise(format!(
-                "this law is drawn from an unknown number of random numbers (rejection), which the {plan} plan cannot put in order; leave the plan out"
+                "this distribution is drawn from an unknown number of random numbers (rejection), which the {plan} plan cannot put in order; leave the plan out"
             )));
         }
         self.fill(event, |layout, out| {
@@ -459,7 +459,7 @@ impl<'a, F: Real> Draw<'a, F> {
         if !std::ptr::eq(self.tape, tape) {
             return None;
         }
-        let plan = self.plan.map(|(plan, plate)| NoisePlan { plan, plate, strata: self.strata().address });
+        let plan = self.plan.map(|(plan, plate)| NoiseScheme { plan, plate, strata: self.strata().address });
         tape.noise_by(plan, self.source.seed()?, fill, self.key.address, &self.plates, event)
     }
 

@@ -7,7 +7,7 @@
 //! | score | any order |
 //! | reparameterised | $x = \mu + \sigma\varepsilon$, any order |
 //! | weak derivative by $\mu$ | $1/(\sigma\sqrt{2\pi})$, $\mu \pm \sigma R$ with $R$ Rayleigh, the same $R$ in both parts |
-//! | weak derivative by $\sigma$ | $1/\sigma$, $\mu + \sigma M$ and the law itself, $\mu + \sigma U M$, with $M$ double-sided Maxwell, $U$ uniform (Mohamed et al. 2020). One replay: the sample moved away from $\mu$ |
+//! | weak derivative by $\sigma$ | $1/\sigma$, $\mu + \sigma M$ and the distribution itself, $\mu + \sigma U M$, with $M$ double-sided Maxwell, $U$ uniform (Mohamed et al. 2020). One replay: the sample moved away from $\mu$ |
 
 use crate::distribution::{
     Alternatives, Capabilities, ClosedFormEntropy, CumulativeDistribution, Distribution, KlDivergence, Parameter,
@@ -217,50 +217,50 @@ impl<'t, F: Real> KlDivergence<'t, F> for Normal<Var<'t, F>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::law_checks::{Build, Domain, Law, assert_finite, leaves, on_samples, variance};
+    use crate::distribution_checks::{Build, DistributionCheck, Domain, assert_finite, leaves, on_samples, variance};
     use crate::{DistributionError, Family, KeyedNoise};
     use stochgrad_tape::{Id, IdMap, Smoothness, Tape};
     use stochgrad_tensor::special::normal_cdf;
 
     const BUILD: Build = |p| Box::new(Normal::new(p[0], p[1]));
 
-    fn law() -> Law {
-        Law::new(BUILD, &[0.3, 1.7], Domain::Line(-25.0, 25.0))
+    fn distribution() -> DistributionCheck {
+        DistributionCheck::new(BUILD, &[0.3, 1.7], Domain::Line(-25.0, 25.0))
     }
 
     #[test]
     fn log_density_is_the_formula() {
-        let got = law().log_density(&[0.3, 1.7], &[-1.0, 2.0]);
+        let got = distribution().log_density(&[0.3, 1.7], &[-1.0, 2.0]);
         for (got, x) in got.iter().zip([-1.0_f64, 2.0]) {
             let expected = ((-(x - 0.3).powi(2) / (2.0 * 1.7 * 1.7)).exp() / (1.7 * (2.0 * PI).sqrt())).ln();
             assert!((got - expected).abs() < 1e-13);
         }
-        law().assert_moments();
-        law().assert_score(&[-2.0, 0.1, 3.0]);
-        law().assert_cdf(&[-2.0, 0.1, 3.0]);
+        distribution().assert_moments();
+        distribution().assert_score(&[-2.0, 0.1, 3.0]);
+        distribution().assert_cdf(&[-2.0, 0.1, 3.0]);
     }
 
     #[test]
-    fn draws_follow_the_law() {
-        law().assert_draws(1, |x| normal_cdf((x - 0.3) / 1.7));
+    fn draws_follow_the_distribution() {
+        distribution().assert_draws(1, |x| normal_cdf((x - 0.3) / 1.7));
     }
 
     #[test]
     fn path_derivatives_are_right() {
-        law().assert_path(2);
+        distribution().assert_path(2);
     }
 
     #[test]
     fn weak_derivatives_are_right() {
-        law().assert_weak(0, 3);
-        law().assert_weak(1, 4);
+        distribution().assert_weak(0, 3);
+        distribution().assert_weak(1, 4);
     }
 
     /// The variances of Mohamed et al. (2020), figure 2, with the parts coupled.
     #[test]
     fn weak_derivatives_have_the_variance_of_the_coupling() {
         for (k, seed) in [(-1.0, 5), (0.5, 6), (3.0, 7)] {
-            let toy = Law::new(BUILD, &[1.0, 1.0], Domain::Line(-15.0, 17.0));
+            let toy = DistributionCheck::new(BUILD, &[1.0, 1.0], Domain::Line(-15.0, 17.0));
             let a = 1.0 - k;
             for (parameter, expected) in [(0, a * a * (16.0 / PI - 4.0)), (1, 4.0 * a * a + 4.0)] {
                 let got = variance(&toy.weak_terms(parameter, seed, |x| (x - k).powi(2)));
@@ -297,7 +297,7 @@ mod tests {
         let tape = Tape::new();
         let p = Normal::new(tape.constant(0.3), 1.7);
         let q = Normal::from_log_scale(tape.constant(-0.4), tape.constant(2.5_f64.ln()));
-        law().assert_divergence(&[-0.4, 2.5], p.kl_to(&q).item().unwrap());
+        distribution().assert_divergence(&[-0.4, 2.5], p.kl_to(&q).item().unwrap());
         assert_eq!(p.kl_to(&p).item(), Ok(0.0));
     }
 

@@ -204,15 +204,15 @@ impl<'t, F: Real> Tempered<'t, F> for OneHotCategorical<Var<'t, F>> {
 impl<'t, F: Real> ScoreDifferentiable<'t, F> for OneHotCategorical<Var<'t, F>> {}
 
 impl<'t, F: Real> IndependentCategories<'t, F> for OneHotCategorical<Var<'t, F>> {
-    fn category_logs(&self) -> Var<'t, F> {
+    fn category_log_probs(&self) -> Var<'t, F> {
         self.parameter.finite_logs()
     }
 
-    fn value_of(&self, one_hot: Var<'t, F>) -> Var<'t, F> {
+    fn from_one_hot(&self, one_hot: Var<'t, F>) -> Var<'t, F> {
         one_hot
     }
 
-    fn one_hot_of(&self, value: Var<'t, F>) -> Var<'t, F> {
+    fn to_one_hot(&self, value: Var<'t, F>) -> Var<'t, F> {
         value
     }
 }
@@ -325,18 +325,18 @@ mod tests {
     #[test]
     fn log_probabilities_are_those_of_the_formula() {
         let tape = Tape::<f64>::new();
-        for law in [
+        for distribution in [
             OneHotCategorical::from_probabilities(tape.constant(P)),
             OneHotCategorical::from_logits(tape.constant(logits())),
         ] {
-            assert_close(&[law.log_prob(tape.constant(THIRD)).item().unwrap()], &[0.2_f64.ln()], 1e-13);
+            assert_close(&[distribution.log_prob(tape.constant(THIRD)).item().unwrap()], &[0.2_f64.ln()], 1e-13);
         }
         check_score(&P, |v| OneHotCategorical::from_probabilities(v).log_prob(v.tape().constant(THIRD)));
         check_score(&logits(), |v| OneHotCategorical::from_logits(v).log_prob(v.tape().constant(THIRD)));
     }
 
     #[test]
-    fn derivatives_of_the_law_are_exact() {
+    fn derivatives_of_the_distribution_are_exact() {
         let tape = Tape::<f64>::new();
         let theta = tape.parameter(P);
         check_alternatives(&tape, &OneHotCategorical::from_probabilities(theta), theta, 4, tangent);
@@ -345,7 +345,7 @@ mod tests {
     }
 
     #[test]
-    fn draws_follow_the_law() {
+    fn draws_follow_the_distribution() {
         let tape = Tape::<f64>::new();
         check_draws(&tape, &OneHotCategorical::from_probabilities(tape.constant(P)), 4);
         check_draws(&tape, &OneHotCategorical::from_logits(tape.constant(logits())), 4);
@@ -358,21 +358,22 @@ mod tests {
         let plates = Plates::from_slice(&[tape.plate("draws", DRAWS, PlateKind::Samples, &[])]);
         let noise = KeyedNoise::new(5, 0);
         let draw = Draw::new(&tape, &noise, NoiseKey::new("x", None), plates);
-        for law in [
+        for distribution in [
             OneHotCategorical::from_probabilities(tape.constant(P)),
             OneHotCategorical::from_logits(tape.constant(logits())),
         ] {
-            let hard = law.draw(&draw).unwrap();
-            let z = law.perturbed(&draw.purpose("relaxation")).unwrap();
-            let hardened = law.harden(z).peek().unwrap();
+            let hard = distribution.draw(&draw).unwrap();
+            let z = distribution.perturbed(&draw.purpose("relaxation")).unwrap();
+            let hardened = distribution.harden(z).peek().unwrap();
             for (k, p) in P.iter().enumerate() {
                 let share = hardened.as_slice().iter().skip(k).step_by(4).sum::<f64>() / DRAWS as f64;
                 assert!((share - p).abs() < 4.0 * (p * (1.0 - p) / DRAWS as f64).sqrt(), "{share} where {p} is exact");
             }
 
-            let conditional =
-                law.conditional_perturbed(draw.record(&tape, hard.clone()), &draw.purpose("conditional")).unwrap();
-            assert_eq!(law.harden(conditional).peek().unwrap(), hard);
+            let conditional = distribution
+                .conditional_perturbed(draw.record(&tape, hard.clone()), &draw.purpose("conditional"))
+                .unwrap();
+            assert_eq!(distribution.harden(conditional).peek().unwrap(), hard);
 
             let gumbel_cdf = |z: f64| (-(-z).exp()).exp();
             for z in [z, conditional] {
@@ -380,12 +381,12 @@ mod tests {
                 for (k, p) in P.iter().enumerate() {
                     check_uniform(z.as_slice().iter().skip(k).step_by(4).map(|z| gumbel_cdf(z - p.ln())));
                 }
-                // The joint law too: the largest is a standard Gumbel number.
+                // The joint distribution too: the largest is a standard Gumbel number.
                 check_uniform(
                     z.as_slice().chunks(4).map(|row| gumbel_cdf(row.iter().copied().fold(f64::MIN, f64::max))),
                 );
             }
-            let soft = law.soften(z, tape.constant(0.5)).peek().unwrap();
+            let soft = distribution.soften(z, tape.constant(0.5)).peek().unwrap();
             assert!(soft.as_slice().chunks(4).all(|row| (row.iter().sum::<f64>() - 1.0).abs() < 1e-12));
         }
     }
@@ -425,7 +426,7 @@ mod tests {
             ([f64::NEG_INFINITY, 0.0, f64::NEG_INFINITY], true),
         ] {
             let theta = tape.parameter(theta);
-            let law = if by_logit {
+            let distribution = if by_logit {
                 OneHotCategorical::from_logits(theta)
             } else {
                 OneHotCategorical::from_probabilities(theta)
@@ -433,16 +434,17 @@ mod tests {
             let hard = tape.constant([0.0, 1.0, 0.0]);
             let noise = KeyedNoise::new(3, 0);
             let draw = Draw::new(&tape, &noise, NoiseKey::new("x", None), Plates::new());
-            assert_eq!(law.draw(&draw).unwrap().to_vec(), [0.0, 1.0, 0.0]);
-            assert_eq!(law.log_prob(tape.constant([1.0, 0.0, 0.0])).item().unwrap(), f64::NEG_INFINITY);
+            assert_eq!(distribution.draw(&draw).unwrap().to_vec(), [0.0, 1.0, 0.0]);
+            assert_eq!(distribution.log_prob(tape.constant([1.0, 0.0, 0.0])).item().unwrap(), f64::NEG_INFINITY);
             let weights = tape.constant([1.0, 2.0, 4.0]);
             let temperature = tape.constant(0.5);
             let scalars = [
-                law.log_prob(hard),
-                law.entropy(),
-                law.kl_to(&law),
-                (law.soften(law.perturbed(&draw).unwrap(), temperature) * weights).sum(),
-                (law.soften(law.conditional_perturbed(hard, &draw).unwrap(), temperature) * weights).sum(),
+                distribution.log_prob(hard),
+                distribution.entropy(),
+                distribution.kl_to(&distribution),
+                (distribution.soften(distribution.perturbed(&draw).unwrap(), temperature) * weights).sum(),
+                (distribution.soften(distribution.conditional_perturbed(hard, &draw).unwrap(), temperature) * weights)
+                    .sum(),
             ];
             for scalar in scalars {
                 let (value, gradient) = with_gradient(scalar, theta);
@@ -455,45 +457,45 @@ mod tests {
     fn entropy_and_divergence_are_those_of_the_formula() {
         let tape = Tape::<f64>::new();
         let entropy = -P.iter().map(|p| p * p.ln()).sum::<f64>();
-        for law in [
+        for distribution in [
             OneHotCategorical::from_probabilities(tape.constant(P)),
             OneHotCategorical::from_logits(tape.constant(logits())),
         ] {
-            assert_close(&[law.entropy().item().unwrap()], &[entropy], 1e-13);
+            assert_close(&[distribution.entropy().item().unwrap()], &[entropy], 1e-13);
             let uniform = OneHotCategorical::from_logits(tape.constant([0.0; 4]));
-            assert_close(&[law.kl_to(&uniform).item().unwrap()], &[4.0_f64.ln() - entropy], 1e-13);
-            assert_close(law.mean().unwrap().peek().unwrap().as_slice(), &P, 1e-13);
-            assert_close(law.variance().unwrap().peek().unwrap().as_slice(), &P.map(|p| p * (1.0 - p)), 1e-13);
+            assert_close(&[distribution.kl_to(&uniform).item().unwrap()], &[4.0_f64.ln() - entropy], 1e-13);
+            assert_close(distribution.mean().unwrap().peek().unwrap().as_slice(), &P, 1e-13);
+            assert_close(distribution.variance().unwrap().peek().unwrap().as_slice(), &P.map(|p| p * (1.0 - p)), 1e-13);
         }
     }
 
     #[test]
     fn stored_and_bound_it_is_the_same() {
         let tape = Tape::<f64>::new();
-        for law in [
+        for distribution in [
             OneHotCategorical::from_probabilities(tape.parameter(P)),
             OneHotCategorical::from_logits(tape.parameter(logits())),
         ] {
-            check_family(&tape, &law, tape.constant(THIRD));
-            assert_eq!(capabilities(&law), [true, false, true, true, true, true, true]);
-            assert_eq!(law.element_support().unwrap(), Tensor::eye(4));
-            assert_close(law.category_logs().peek().unwrap().as_slice(), &P.map(f64::ln), 1e-13);
+            check_family(&tape, &distribution, tape.constant(THIRD));
+            assert_eq!(capabilities(&distribution), [true, false, true, true, true, true, true]);
+            assert_eq!(distribution.element_support().unwrap(), Tensor::eye(4));
+            assert_close(distribution.category_log_probs().peek().unwrap().as_slice(), &P.map(f64::ln), 1e-13);
             let third = tape.constant(THIRD);
-            assert_eq!(law.one_hot_of(law.value_of(third)).peek(), third.peek());
+            assert_eq!(distribution.to_one_hot(distribution.from_one_hot(third)).peek(), third.peek());
         }
     }
 
     #[test]
     fn independent_axes_are_kept_apart() {
         let tape = Tape::<f64>::new();
-        let law = OneHotCategorical::from_logits(tape.constant(Tensor::from_fn([2, 3], |i| i as f64)));
+        let distribution = OneHotCategorical::from_logits(tape.constant(Tensor::from_fn([2, 3], |i| i as f64)));
         let noise = KeyedNoise::new(2, 0);
         let plate = tape.plate("draws", 7, PlateKind::Samples, &[]);
         let draw = Draw::new(&tape, &noise, NoiseKey::new("x", None), Plates::from_slice(&[plate]));
-        let sample = law.draw(&draw).unwrap();
+        let sample = distribution.draw(&draw).unwrap();
         assert_eq!(*sample.shape(), [7, 2, 3].into());
-        assert_eq!(law.log_prob_each(draw.record(&tape, sample.clone())).shape(), [2].into());
-        let weak = law.weak_derivative(0, &sample, &draw).unwrap().unwrap();
+        assert_eq!(distribution.log_prob_each(draw.record(&tape, sample.clone())).shape(), [2].into());
+        let weak = distribution.weak_derivative(0, &sample, &draw).unwrap().unwrap();
         assert_eq!(
             (weak.values.len(), weak.values[0].shape(), weak.weights[0].shape()),
             (3, sample.shape(), sample.shape())

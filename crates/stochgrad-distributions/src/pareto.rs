@@ -1,4 +1,4 @@
-//! The Pareto distribution: a power law above a threshold.
+//! The Pareto distribution: a power~~distribution above a threshold.
 //!
 //! $$p(x; s, \alpha) = \frac{\alpha s^\alpha}{x^{\alpha + 1}}, \quad x \ge s > 0, \quad \alpha > 0.$$
 //!
@@ -6,7 +6,7 @@
 //! |---|---|
 //! | score | none: the support begins at $s$ |
 //! | reparameterised | $x = s e^{E/\alpha}$, any order |
-//! | weak derivative by $\alpha$ | $1/\alpha$, the law itself and $x e^{E'/\alpha}$. One replay |
+//! | weak derivative by $\alpha$ | $1/\alpha$, the distribution itself and $x e^{E'/\alpha}$. One replay |
 
 use crate::prelude::*;
 use stochgrad_tape::Smoothness;
@@ -156,7 +156,7 @@ impl<'t, F: Real> ClosedFormEntropy<'t, F> for Pareto<Var<'t, F>> {
 
 impl<'t, F: Real> KlDivergence<'t, F> for Pareto<Var<'t, F>> {
     fn kl_to(&self, other: &Self) -> Var<'t, F> {
-        // Infinite where the other law begins above this one.
+        // Infinite where the other distribution begins above this one.
         let outside = Boundary::Included.outside(self.scale - other.scale);
         let infinite = self.scale.tape().constant(f64::INFINITY);
         let ratio = other.concentration / self.concentration;
@@ -168,22 +168,22 @@ impl<'t, F: Real> KlDivergence<'t, F> for Pareto<Var<'t, F>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::law_checks::{Build, Domain, Law, assert_finite, assert_nothing_at};
+    use crate::distribution_checks::{Build, DistributionCheck, Domain, assert_finite, assert_nothing_at};
     use stochgrad_tape::Tape;
 
     const BUILD: Build = |p| Box::new(Pareto::new(p[0], p[1]));
 
     #[test]
-    fn everything_follows_the_law() {
-        let law = Law::new(BUILD, &[0.8, 2.6], Domain::AboveFirst).with_bounded_cost();
-        law.assert_law(&[0.85, 1.7, 40.0], 51);
+    fn everything_follows_the_distribution() {
+        let distribution = DistributionCheck::new(BUILD, &[0.8, 2.6], Domain::AboveFirst).with_bounded_cost();
+        distribution.assert_distribution(&[0.85, 1.7, 40.0], 51);
         assert_nothing_at(BUILD, &[0.8, 2.6], 0.7);
         for parameters in [[1e-8, 2.0], [1e8, 3.0], [1.0, 1e6]] {
             assert_finite(BUILD, &parameters, 9);
         }
         let tape = Tape::new();
         let (p, q) = (Pareto::new(tape.constant(0.8), 2.6), Pareto::new(tape.constant(0.5), 1.9));
-        law.assert_divergence(&[0.5, 1.9], p.kl_to(&q).item().unwrap());
+        distribution.assert_divergence(&[0.5, 1.9], p.kl_to(&q).item().unwrap());
         assert_eq!(q.kl_to(&p).item(), Ok(f64::INFINITY));
     }
 }

@@ -9,8 +9,8 @@
 //! | stochastic derivative | right: to $X + 1$ at rate 1; left: to $X - 1$ at rate $X/\lambda$ (Arya et al. 2022) |
 
 use crate::distribution::{
-    Alternatives, Capabilities, CumulativeDistribution, Distribution, KlDivergence, Parameter, Parameters,
-    QuantileFunction, ScoreDifferentiable, Side, StochasticDerivative, Support, WeakDerivative, WholeNumbers,
+    Alternatives, Capabilities, CumulativeDistribution, Distribution, IntegerSupport, KlDivergence, Parameter,
+    Parameters, QuantileFunction, ScoreDifferentiable, Side, StochasticDerivative, Support, WeakDerivative,
 };
 use crate::domain::check_parameter;
 use crate::noise::Draw;
@@ -207,7 +207,7 @@ impl<'t, F: Real> CumulativeDistribution<'t, F> for Poisson<Var<'t, F>> {
     }
 }
 
-impl<'t, F: Real> WholeNumbers<'t, F> for Poisson<Var<'t, F>> {
+impl<'t, F: Real> IntegerSupport<'t, F> for Poisson<Var<'t, F>> {
     fn has_successor(&self, value: Var<'t, F>) -> Var<'t, F> {
         value * 0.0 + 1.0
     }
@@ -307,17 +307,21 @@ mod tests {
     fn log_probabilities_are_those_of_the_formula() {
         for (build, theta) in both(2.5) {
             let tape = Tape::<f64>::new();
-            let law = build(tape.parameter(theta));
+            let distribution = build(tape.parameter(theta));
             for k in 0..30 {
                 let k = f64::from(k);
-                assert_close(&[law.log_prob(tape.constant(k)).item().unwrap()], &[poisson_log_pmf(k, 2.5)], 1e-13);
+                assert_close(
+                    &[distribution.log_prob(tape.constant(k)).item().unwrap()],
+                    &[poisson_log_pmf(k, 2.5)],
+                    1e-13,
+                );
             }
             check_score(&[theta, theta], |v| build(v).log_prob(v.tape().constant([0.0, 4.0])));
         }
     }
 
     #[test]
-    fn derivatives_of_the_law_are_exact() {
+    fn derivatives_of_the_distribution_are_exact() {
         for rate in [0.3, 2.5] {
             for (build, theta) in both(rate) {
                 let tape = Tape::<f64>::new();
@@ -331,15 +335,15 @@ mod tests {
     fn known_derivatives_at_three_tenths() {
         let tape = Tape::<f64>::new();
         let theta = tape.parameter(0.3);
-        let law = Poisson::from_rate(theta);
-        let states = States::new(&tape, &law, 60);
+        let distribution = Poisson::from_rate(theta);
+        let states = States::new(&tape, &distribution, 60);
         for (f, known) in COSTS[1..].iter().zip([7.0, 3.6, 0.38727]) {
-            assert_close(&states.exact(&law, theta, *f), &[known], 1e-5);
+            assert_close(&states.exact(&distribution, theta, *f), &[known], 1e-5);
         }
     }
 
     #[test]
-    fn draws_follow_the_law() {
+    fn draws_follow_the_distribution() {
         for (build, theta) in both(2.5) {
             let tape = Tape::<f64>::new();
             check_draws(&tape, &build(tape.parameter(theta)), 40);
@@ -349,10 +353,10 @@ mod tests {
     #[test]
     fn large_rates_are_drawn_near_their_mean() {
         let tape = Tape::<f64>::new();
-        let law = Poisson::from_rate(tape.constant([1e4, 1e-3]));
+        let distribution = Poisson::from_rate(tape.constant([1e4, 1e-3]));
         let noise = KeyedNoise::new(9, 0);
         let plates = Plates::from_slice(&[tape.plate("draws", 2000, PlateKind::Samples, &[])]);
-        let sample = law.draw(&Draw::new(&tape, &noise, NoiseKey::new("x", None), plates)).unwrap();
+        let sample = distribution.draw(&Draw::new(&tape, &noise, NoiseKey::new("x", None), plates)).unwrap();
         let mean = |k: usize| sample.as_slice().iter().skip(k).step_by(2).sum::<f64>() / 2000.0;
         assert!((mean(0) - 1e4).abs() < 4.0 * 100.0 / 2000.0_f64.sqrt() && mean(1) < 0.01);
     }
@@ -362,23 +366,25 @@ mod tests {
         for (build, theta) in both(0.0) {
             let tape = Tape::<f64>::new();
             let theta = tape.parameter(theta);
-            let law = build(theta);
-            assert!(law.validate().is_ok());
-            assert_eq!(law.log_prob(tape.constant(1.0)).item().unwrap(), f64::NEG_INFINITY);
+            let distribution = build(theta);
+            assert!(distribution.validate().is_ok());
+            assert_eq!(distribution.log_prob(tape.constant(1.0)).item().unwrap(), f64::NEG_INFINITY);
             let other = Poisson::from_rate(tape.constant(0.7));
-            for (scalar, known) in
-                [(law.log_prob(tape.constant(0.0)), 0.0), (law.kl_to(&law), 0.0), (law.kl_to(&other), 0.7)]
-            {
+            for (scalar, known) in [
+                (distribution.log_prob(tape.constant(0.0)), 0.0),
+                (distribution.kl_to(&distribution), 0.0),
+                (distribution.kl_to(&other), 0.7),
+            ] {
                 let (value, gradient) = with_gradient(scalar, theta);
                 assert_close(&[value], &[known], 1e-14);
                 assert!(gradient.iter().all(|g| !g.is_nan()), "{gradient:?}");
             }
             let noise = KeyedNoise::new(9, 0);
             let draw = Draw::new(&tape, &noise, NoiseKey::new("x", None), Plates::new());
-            let sample = law.draw(&draw).unwrap();
+            let sample = distribution.draw(&draw).unwrap();
             assert_eq!(sample.to_vec(), [0.0]);
             for side in crate::discrete_checks::SIDES {
-                let alternatives = law.stochastic_derivative(0, side, &sample, &draw).unwrap().unwrap();
+                let alternatives = distribution.stochastic_derivative(0, side, &sample, &draw).unwrap().unwrap();
                 assert!(alternatives.weights.iter().all(Tensor::all_finite));
             }
         }
@@ -400,10 +406,10 @@ mod tests {
     fn stored_and_bound_it_is_the_same() {
         for (build, theta) in both(2.5) {
             let tape = Tape::<f64>::new();
-            let law = build(tape.parameter(theta));
-            check_family(&tape, &law, tape.constant(2.0));
-            assert_eq!(capabilities(&law), [true, false, false, true, true, false, false]);
-            assert_close(&[law.log_rate().item().unwrap()], &[2.5_f64.ln()], 1e-14);
+            let distribution = build(tape.parameter(theta));
+            check_family(&tape, &distribution, tape.constant(2.0));
+            assert_eq!(capabilities(&distribution), [true, false, false, true, true, false, false]);
+            assert_close(&[distribution.log_rate().item().unwrap()], &[2.5_f64.ln()], 1e-14);
         }
     }
 

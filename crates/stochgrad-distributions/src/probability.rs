@@ -213,7 +213,7 @@ pub(crate) fn check_sample<F: Real>(
         return Ok(());
     }
     let problem = format!(
-        "expected a sample of shape {expected}, came {}; give the sample that was drawn on the plates of the request",
+        "expected a sample of shape {expected}, got {}; give the sample that was drawn on the plates of the request",
         sample.shape()
     );
     Err(DistributionError::Unsupported { distribution, problem })

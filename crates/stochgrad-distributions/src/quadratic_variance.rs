@@ -1,8 +1,8 @@
-//! Laws of counts whose variance is a quadratic function of their mean.
+//! Distributions of counts whose variance is a quadratic function of their mean.
 //!
 //! $$\operatorname{Var} = V(\mu) = \mu + v \mu^2$$
 //!
-//! | law | curvature $v$ |
+//! | distribution | curvature $v$ |
 //! |---|---|
 //! | Poisson | 0 |
 //! | Bernoulli | −1 |
@@ -11,7 +11,7 @@
 //! | negative binomial with $r$ successes | $1/r$ |
 //!
 //! They are the natural exponential families of counts with this property (Morris 1982, "Natural exponential families with quadratic variance functions"): all central moments,
-//! and the polynomials that are orthogonal under the law, follow from the mean and the curvature.
+//! and the polynomials that are orthogonal under the distribution, follow from the mean and the curvature.
 
 use crate::{
     Bernoulli, Binomial, Distribution, DistributionError, DistributionResult, Geometric, NegativeBinomial, Poisson,
@@ -55,7 +55,7 @@ fn too_few(distribution: &'static str, expected: usize, found: usize) -> Distrib
     DistributionError::Unsupported {
         distribution,
         problem: format!(
-            "expected at least {expected} values, came an element with {found}; lower the degree, or use an unbiased method"
+            "expected at least {expected} values, got an element with {found}; lower the degree, or use an unbiased method"
         ),
     }
 }
@@ -110,12 +110,12 @@ mod tests {
     fn variances_are_quadratic_in_the_mean() {
         let tape = Tape::<f64>::new();
         let p = tape.constant([0.2, 0.7]);
-        let check = |law: &dyn QuadraticVariance<'_, f64>| {
-            let (mean, variance) = (law.mean().unwrap(), law.variance().unwrap());
-            let expected = mean + law.curvature() * mean.square();
+        let check = |distribution: &dyn QuadraticVariance<'_, f64>| {
+            let (mean, variance) = (distribution.mean().unwrap(), distribution.variance().unwrap());
+            let expected = mean + distribution.curvature() * mean.square();
             let difference = (variance - expected).peek().unwrap();
-            assert!(difference.as_slice().iter().all(|x| x.abs() < 1e-12), "{}: {difference:?}", law.name());
-            assert!(law.capabilities().quadratic_variance.is_some());
+            assert!(difference.as_slice().iter().all(|x| x.abs() < 1e-12), "{}: {difference:?}", distribution.name());
+            assert!(distribution.capabilities().quadratic_variance.is_some());
         };
         check(&Poisson::from_rate(p));
         check(&Bernoulli::from_probabilities(p));

@@ -1,4 +1,4 @@
-//! The parameter that stretches a law on the positive numbers.
+//! The parameter that stretches a distribution on the positive numbers.
 
 use crate::DistributionResult;
 use crate::distribution::Parameter;

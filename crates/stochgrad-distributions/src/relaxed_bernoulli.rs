@@ -7,7 +7,7 @@
 //! | score | any order |
 //! | reparameterised | $x = \sigma((\eta + \ln U - \ln(1 - U))/\tau)$, any order |
 //!
-//! Source: Maddison, Mnih and Teh, "The concrete distribution", 2017. As the temperature falls to 0 the law becomes that of a bit.
+//! Source: Maddison, Mnih and Teh, "The concrete distribution", 2017. As the temperature falls to 0 the distribution becomes that of a bit.
 
 use crate::distribution::Relaxed;
 use crate::prelude::*;
@@ -68,12 +68,12 @@ impl<'t, F: Real> RelaxedBernoulli<Var<'t, F>> {
         self.parameter.logit()
     }
 
-    /// The law of the bit: that of whether a value is above 1/2.
+    /// The distribution of the bit: that of whether a value is above 1/2.
     pub fn hard(&self) -> Bernoulli<Var<'t, F>> {
         Bernoulli::from_logits(self.logits())
     }
 
-    /// A path of the law given the bits `hard`: values on the same side of 1/2 as they.
+    /// A path of the distribution given the bits `hard`: values on the same side of 1/2 as they.
     ///
     /// # Errors
     /// As [`Distribution::draw`].
@@ -113,7 +113,7 @@ impl<'t, F: Real> Distribution<'t, F> for RelaxedBernoulli<Var<'t, F>> {
     fn log_prob_each(&self, value: Var<'t, F>) -> Var<'t, F> {
         let half = value.tape().constant(0.5);
         Boundary::Excluded.confine(value.minimum(1.0 - value), value, half, |x| {
-            // With the logit y of x: the logistic law of η − τy, and the slope of the logit.
+            // With the logit y of x: the logistic distribution of η − τy, and the slope of the logit.
             let (log, rest) = (x.ln(), (-x).log1p());
             let z = self.logits() - self.temperature * (log - rest);
             self.temperature.ln() - z.softplus() - (-z).softplus() - log - rest
@@ -172,34 +172,34 @@ impl<'t, F: Real> Reparameterized<'t, F> for RelaxedBernoulli<Var<'t, F>> {
 mod tests {
     use super::*;
     use crate::KeyedNoise;
-    use crate::law_checks::{Build, Domain, Law, assert_finite, assert_nothing_at, on_samples};
+    use crate::distribution_checks::{Build, DistributionCheck, Domain, assert_finite, assert_nothing_at, on_samples};
     use stochgrad_tape::Tape;
 
     const BUILD: Build = |p| Box::new(RelaxedBernoulli::from_logits(p[0], p[1]));
 
     #[test]
-    fn everything_follows_the_law() {
-        Law::new(BUILD, &[0.7, 0.4], Domain::UnitInterval).assert_law(&[0.05, 0.4, 0.98], 271);
+    fn everything_follows_the_distribution() {
+        DistributionCheck::new(BUILD, &[0.7, 0.4], Domain::UnitInterval).assert_distribution(&[0.05, 0.4, 0.98], 271);
         assert_nothing_at(BUILD, &[0.7, 0.4], 1.0);
         for parameters in [[0.1, 50.0], [0.1, -50.0], [10.0, 0.0], [1e-2, 0.0]] {
             assert_finite(BUILD, &parameters, 9);
         }
     }
 
-    /// Given the bit, the values average to the law itself, and their density integrates to one.
+    /// Given the bit, the values average to the distribution itself, and their density integrates to one.
     #[test]
-    fn conditionals_make_up_the_law() {
+    fn conditionals_make_up_the_distribution() {
         let tape = Tape::<f64>::new();
-        let law = RelaxedBernoulli::from_logits(0.7, tape.parameter(0.4));
+        let distribution = RelaxedBernoulli::from_logits(0.7, tape.parameter(0.4));
         let noise = KeyedNoise::new(4, 0);
         let draw = on_samples(&tape, &noise, 50_000);
         for bit in [0.0, 1.0] {
             let hard = tape.constant(bit).expand_plates(draw.plates());
-            let x = law.rsample_given(hard, &draw).unwrap().peek().unwrap();
+            let x = distribution.rsample_given(hard, &draw).unwrap().peek().unwrap();
             assert!(x.as_slice().iter().all(|&x| (x > 0.5) == (bit == 1.0)));
             let grid: Vec<f64> = (0..20_000).map(|i| (f64::from(i) + 0.5) / 20_000.0).collect();
             let density =
-                law.log_prob_each_given(tape.constant(bit), tape.constant(grid.clone())).exp().peek().unwrap();
+                distribution.log_prob_each_given(tape.constant(bit), tape.constant(grid.clone())).exp().peek().unwrap();
             let total: f64 = density.as_slice().iter().sum::<f64>() / 20_000.0;
             assert!((total - 1.0).abs() < 0.02, "{total}");
             let mean: f64 = density.as_slice().iter().zip(&grid).map(|(p, x)| p * x).sum::<f64>() / 20_000.0;
@@ -216,10 +216,10 @@ mod tests {
         let plates = stochgrad_tape::Plates::from_slice(&[plate]);
         let draw = Draw::new(&tape, &noise, crate::NoiseKey::new("x", None), plates);
         let logits = tape.parameter(0.3_f64);
-        let law = RelaxedBernoulli::from_logits(0.1, logits);
-        let x = law.rsample(&draw).unwrap();
+        let distribution = RelaxedBernoulli::from_logits(0.1, logits);
+        let x = distribution.rsample(&draw).unwrap();
         assert!(x.peek().unwrap().as_slice().iter().all(|&x| x > 0.0 && x < 1.0));
-        let [gradient] = tape.backward((law.log_prob(x) + x).mean_over(plate), [logits]).unwrap();
+        let [gradient] = tape.backward((distribution.log_prob(x) + x).mean_over(plate), [logits]).unwrap();
         assert!(gradient.all_finite());
     }
 }

@@ -68,7 +68,7 @@ impl<'t, F: Real> RelaxedOneHotCategorical<Var<'t, F>> {
         self.temperature
     }
 
-    /// The law of the category: that of the largest coordinate.
+    /// The distribution of the category: that of the largest coordinate.
     pub fn hard(&self) -> OneHotCategorical<Var<'t, F>> {
         match self.parameter {
             ProbabilitiesOrLogits::Logits(logits) => OneHotCategorical::from_logits(logits),
@@ -76,7 +76,7 @@ impl<'t, F: Real> RelaxedOneHotCategorical<Var<'t, F>> {
         }
     }
 
-    /// A path of the law given the one-hot categories `hard`: values whose largest coordinate is theirs.
+    /// A path of the distribution given the one-hot categories `hard`: values whose largest coordinate is theirs.
     ///
     /// # Errors
     /// As [`Distribution::draw`].
@@ -158,7 +158,7 @@ mod tests {
     use super::*;
     use crate::KeyedNoise;
     use crate::discrete_checks::check_family;
-    use crate::law_checks::on_samples;
+    use crate::distribution_checks::on_samples;
     use stochgrad_tape::Tape;
 
     /// With two categories the first coordinate is a relaxed bit.
@@ -166,38 +166,38 @@ mod tests {
     fn two_categories_are_a_bit() {
         let tape = Tape::<f64>::new();
         let logits = tape.parameter([0.9, 0.2]);
-        let law = RelaxedOneHotCategorical::from_logits(0.6, logits);
+        let distribution = RelaxedOneHotCategorical::from_logits(0.6, logits);
         let bit = crate::RelaxedBernoulli::from_logits(0.6, tape.constant(0.7));
         for x in [0.01, 0.3, 0.9] {
-            let density = law.log_prob(tape.constant([x, 1.0 - x])).item().unwrap();
+            let density = distribution.log_prob(tape.constant([x, 1.0 - x])).item().unwrap();
             assert!((density - bit.log_prob(tape.constant(x)).item().unwrap()).abs() < 1e-12);
         }
-        check_family(&tape, &law, tape.constant([0.3, 0.7]));
+        check_family(&tape, &distribution, tape.constant([0.3, 0.7]));
     }
 
     #[test]
-    fn draws_have_the_categories_of_the_hard_law() {
+    fn draws_have_the_categories_of_the_hard_distribution() {
         let tape = Tape::<f64>::new();
         let logits = tape.parameter([0.9, 0.2, -0.5]);
-        let law = RelaxedOneHotCategorical::from_logits(0.4, logits);
-        law.validate().unwrap();
+        let distribution = RelaxedOneHotCategorical::from_logits(0.4, logits);
+        distribution.validate().unwrap();
         let noise = KeyedNoise::new(4, 0);
         let draw = on_samples(&tape, &noise, 50_000);
-        let x = law.rsample(&draw).unwrap();
+        let x = distribution.rsample(&draw).unwrap();
         let shares = x.argmax(-1).one_hot(3).mean_over(draw.plates()[0]).peek().unwrap();
         let p = logits.softmax(-1).peek().unwrap();
         for (share, p) in shares.as_slice().iter().zip(p.as_slice()) {
             assert!((share - p).abs() < 4.0 * (p * (1.0 - p) / 5e4).sqrt(), "{share} and {p}");
         }
-        // The score has mean zero at draws of the law.
-        let scores = law.log_prob(x.stop_gradient()).mean_over(draw.plates()[0]);
+        // The score has mean zero at draws of the distribution.
+        let scores = distribution.log_prob(x.stop_gradient()).mean_over(draw.plates()[0]);
         for slope in tape.backward(scores, [logits]).unwrap()[0].as_slice() {
             assert!(slope.abs() < 0.03, "{slope}");
         }
         let hard = tape.constant([0.0, 1.0, 0.0]).expand_plates(draw.plates());
-        let given = law.rsample_given(hard, &draw).unwrap();
+        let given = distribution.rsample_given(hard, &draw).unwrap();
         assert!(given.argmax(-1).peek().unwrap().as_slice().iter().all(|&k| k == 1.0));
-        let density = law.log_prob_each_given(hard, given).peek().unwrap();
+        let density = distribution.log_prob_each_given(hard, given).peek().unwrap();
         assert!(density.all_finite());
     }
 }

@@ -5,7 +5,7 @@
 //! | capability | |
 //! |---|---|
 //! | score | any order, by quotients of Bessel functions |
-//! | weak derivatives | by $a$: constant 1, $X + 1$ and the law itself; by $b$: constant 1, $X - 1$ and the law itself. One replay each |
+//! | weak derivatives | by $a$: constant 1, $X + 1$ and the distribution itself; by $b$: constant 1, $X - 1$ and the distribution itself. One replay each |
 //!
 //! The distribution function is a sum whose effort grows with the standard deviation.
 
@@ -136,7 +136,7 @@ impl<'t, F: Real> WeakDerivative<'t, F> for Skellam<Var<'t, F>> {
 mod tests {
     use super::*;
     use crate::KeyedNoise;
-    use crate::law_checks::{leaves, on_samples};
+    use crate::distribution_checks::{leaves, on_samples};
     use stochgrad_tape::Tape;
     use stochgrad_tensor::special::{skellam_cdf, skellam_log_pmf};
 
@@ -151,30 +151,30 @@ mod tests {
     fn log_probabilities_and_scores_are_those_of_the_formula() {
         let tape = Tape::<f64>::new();
         let wrt = leaves(&tape, &RATES);
-        let law = Skellam::new(wrt[0], wrt[1]);
+        let distribution = Skellam::new(wrt[0], wrt[1]);
         for k in [-7.0, -1.0, 0.0, 1.0, 12.0] {
-            let log = law.log_prob(tape.constant(k));
+            let log = distribution.log_prob(tape.constant(k));
             assert!((log.item().unwrap() - skellam_log_pmf(k, RATES[0], RATES[1])).abs() < 1e-12);
             let p = |k: f64| skellam_log_pmf(k, RATES[0], RATES[1]).exp();
-            // The derivative of the law by a rate is that of the mixture: the neighbour less the law itself.
+            // The derivative of the distribution by a rate is that of the mixture: the neighbour less the distribution itself.
             let exact = [p(k - 1.0) / p(k) - 1.0, p(k + 1.0) / p(k) - 1.0];
             for (gradient, exact) in tape.backward_all(log, &wrt).unwrap().iter().zip(exact) {
                 assert!((gradient.item().unwrap() - exact).abs() < 1e-11 * exact.abs().max(1.0), "{k}");
             }
         }
-        assert_eq!(law.log_prob(tape.constant(0.5)).item(), Ok(f64::NEG_INFINITY));
+        assert_eq!(distribution.log_prob(tape.constant(0.5)).item(), Ok(f64::NEG_INFINITY));
         assert!((expectation(2.5, 0.7, |_| 1.0) - 1.0).abs() < 1e-13);
-        assert!((expectation(2.5, 0.7, |k| k) - law.mean().unwrap().item().unwrap()).abs() < 1e-12);
+        assert!((expectation(2.5, 0.7, |k| k) - distribution.mean().unwrap().item().unwrap()).abs() < 1e-12);
     }
 
     #[test]
-    fn draws_and_weak_derivatives_follow_the_law() {
+    fn draws_and_weak_derivatives_follow_the_distribution() {
         let tape = Tape::<f64>::new();
         let wrt = leaves(&tape, &RATES);
-        let law = Skellam::new(wrt[0], wrt[1]);
+        let distribution = Skellam::new(wrt[0], wrt[1]);
         let noise = KeyedNoise::new(3, 0);
         let draw = on_samples(&tape, &noise, 100_000);
-        let sample = law.draw(&draw).unwrap();
+        let sample = distribution.draw(&draw).unwrap();
         for k in -3..8 {
             let k = f64::from(k);
             let share = sample.as_slice().iter().filter(|&&x| x <= k).count() as f64 / 1e5;
@@ -189,17 +189,17 @@ mod tests {
                 expectation(rates[0], rates[1], cost)
             };
             let exact = (step(1e-4) - step(-1e-4)) / 2e-4;
-            let parts = law.weak_derivative(parameter, &sample, &draw).unwrap().unwrap();
+            let parts = distribution.weak_derivative(parameter, &sample, &draw).unwrap().unwrap();
             let terms: Vec<f64> = (0..sample.len())
                 .map(|i| {
                     parts.weights[0].as_slice()[i] * (cost(parts.values[0].as_slice()[i]) - cost(sample.as_slice()[i]))
                 })
                 .collect();
             let mean = terms.iter().sum::<f64>() / 1e5;
-            let error = (crate::law_checks::variance(&terms) / 1e5).sqrt();
+            let error = (crate::distribution_checks::variance(&terms) / 1e5).sqrt();
             assert!((mean - exact).abs() < 4.0 * error, "{parameter}: {mean} ± {error}, expected {exact}");
         }
-        assert!(law.weak_derivative(2, &sample, &draw).unwrap().is_none());
+        assert!(distribution.weak_derivative(2, &sample, &draw).unwrap().is_none());
     }
 
     #[test]
@@ -207,11 +207,11 @@ mod tests {
         for rates in [[1e-8, 1e-8], [1e-3, 1e6], [1e9, 1e9], [1e6, 1e-3]] {
             let tape = Tape::<f64>::new();
             let wrt = leaves(&tape, &rates);
-            let law = Skellam::new(wrt[0], wrt[1]);
-            law.validate().unwrap();
+            let distribution = Skellam::new(wrt[0], wrt[1]);
+            distribution.validate().unwrap();
             let noise = KeyedNoise::new(3, 0);
             let draw = on_samples(&tape, &noise, 100);
-            let log = law.log_prob(draw.record(&tape, law.draw(&draw).unwrap()));
+            let log = distribution.log_prob(draw.record(&tape, distribution.draw(&draw).unwrap()));
             assert!(log.peek().unwrap().all_finite(), "{rates:?}");
             for gradient in tape.backward_all(log.mean_over(draw.plates()[0]), &wrt).unwrap() {
                 assert!(gradient.all_finite(), "{rates:?}: {gradient:?}");

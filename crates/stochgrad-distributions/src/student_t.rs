@@ -24,8 +24,8 @@ distribution! {
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let tape = Tape::<f64>::new();
-    /// let law = StudentT::new(tape.constant(1.0), 0.0, 1.0);
-    /// assert!((law.log_prob(tape.constant(0.0)).item()? + std::f64::consts::PI.ln()).abs() < 1e-12);
+    /// let distribution = StudentT::new(tape.constant(1.0), 0.0, 1.0);
+    /// assert!((distribution.log_prob(tape.constant(0.0)).item()? + std::f64::consts::PI.ln()).abs() < 1e-12);
     /// # Ok(())
     /// # }
     /// ```
@@ -166,29 +166,29 @@ impl<'t, F: Real> WeakDerivative<'t, F> for StudentT<Var<'t, F>> {
         sample: Var<'t, F>,
         draw: &Draw<'_, F>,
     ) -> DistributionResult<Option<RecordedAlternatives<'t, F>>> {
-        let law = StudentT {
+        let distribution = StudentT {
             degrees_of_freedom: self.degrees_of_freedom.stop_gradient(),
             location: self.location.stop_gradient(),
             scale: self.scale.stop_gradient(),
         };
-        let (tape, event, nu) = (sample.tape(), self.event_shape(), law.degrees_of_freedom);
+        let (tape, event, nu) = (sample.tape(), self.event_shape(), distribution.degrees_of_freedom);
         // ln(1 + z²/ν) where the logarithm of the density is E lower.
         let drop = |e: Var<'t, F>| e * 2.0 / (nu + 1.0);
         match parameter {
             1 => {
                 let level = |e: Var<'t, F>| {
-                    let radius = law.scale * (nu * drop(e).expm1()).sqrt();
-                    (law.location + radius, law.location - radius)
+                    let radius = distribution.scale * (nu * drop(e).expm1()).sqrt();
+                    (distribution.location + radius, distribution.location - radius)
                 };
-                location_derivative(tape, draw, &event, law.log_height().exp(), level).map(Some)
+                location_derivative(tape, draw, &event, distribution.log_height().exp(), level).map(Some)
             }
             2 => {
-                let z = law.standardize(sample.stop_gradient());
+                let z = distribution.standardize(sample.stop_gradient());
                 let outward = |e: Var<'t, F>| {
                     let square = nu * drop(e).expm1() + z.square() * drop(e).exp();
-                    law.location + law.scale * z.sign() * square.sqrt()
+                    distribution.location + distribution.scale * z.sign() * square.sqrt()
                 };
-                scale_derivative(tape, draw, &event, law.scale, outward).map(Some)
+                scale_derivative(tape, draw, &event, distribution.scale, outward).map(Some)
             }
             _ => Ok(None),
         }
@@ -228,14 +228,14 @@ impl<'t, F: Real> StudentT<Var<'t, F>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::law_checks::{Build, Domain, Law, assert_finite};
+    use crate::distribution_checks::{Build, DistributionCheck, Domain, assert_finite};
 
     const BUILD: Build = |p| Box::new(StudentT::new(p[0], p[1], p[2]));
 
     #[test]
-    fn everything_follows_the_law() {
-        let law = Law::new(BUILD, &[7.0, 0.3, 1.7], Domain::HeavyLine);
-        law.assert_law(&[-20.0, 0.1, 5.0], 111);
+    fn everything_follows_the_distribution() {
+        let distribution = DistributionCheck::new(BUILD, &[7.0, 0.3, 1.7], Domain::HeavyLine);
+        distribution.assert_distribution(&[-20.0, 0.1, 5.0], 111);
         for parameters in [[0.05, 0.0, 1.0], [3.0, 1e6, 1e-8], [1e6, 0.0, 1e8]] {
             assert_finite(BUILD, &parameters, 9);
         }

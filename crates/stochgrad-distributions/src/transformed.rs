@@ -1,13 +1,13 @@
-//! A law seen through an invertible map.
+//! A distribution seen through an invertible map.
 //!
 //! $$\ln p_Y(y) = \ln p_X(x) - \ln\lvert\det J(x)\rvert, \quad y = g(x).$$
 //!
 //! | capability | |
 //! |---|---|
-//! | score | that of the law inside; not where the support moves with the map |
-//! | reparameterised | $g$ of the path of the law inside |
-//! | weak derivatives by the parameters of the law inside | both parts pushed through $g$, with the same constants; for maps of numbers |
-//! | distribution function | for maps of numbers, where the law inside has one |
+//! | score | that of the distribution inside; not where the support moves with the map |
+//! | reparameterised | $g$ of the path of the distribution inside |
+//! | weak derivatives by the parameters of the distribution inside | both parts pushed through $g$, with the same constants; for maps of numbers |
+//! | distribution function | for maps of numbers, where the distribution inside has one |
 
 use crate::Bijector;
 use crate::distribution::{Family, Live};
@@ -15,7 +15,7 @@ use crate::prelude::*;
 use crate::wrapper::{delegate, lacks};
 use stochgrad_tape::{Id, IdMap, Smoothness, Tape};
 
-/// The law of `bijector(x)` for `x` of a law inside.
+/// The distribution of `bijector(x)` for `x` of a distribution inside.
 ///
 /// ```
 /// use stochgrad_distributions::{Bijector, Distribution, LogNormal, Normal, TransformedDistribution};
@@ -24,10 +24,10 @@ use stochgrad_tape::{Id, IdMap, Smoothness, Tape};
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let tape = Tape::<f64>::new();
 /// let location = tape.parameter(0.3);
-/// let law = TransformedDistribution::new(Normal::new(location, 0.5), Bijector::Exp);
+/// let distribution = TransformedDistribution::new(Normal::new(location, 0.5), Bijector::Exp);
 /// let same = LogNormal::new(location, 0.5);
 /// let x = tape.constant(2.0);
-/// assert!((law.log_prob(x).item()? - same.log_prob(x).item()?).abs() < 1e-12);
+/// assert!((distribution.log_prob(x).item()? - same.log_prob(x).item()?).abs() < 1e-12);
 /// # Ok(())
 /// # }
 /// ```
@@ -44,12 +44,12 @@ struct Image<D, V> {
 }
 
 impl<D, V> TransformedDistribution<D, V> {
-    /// The law of `bijector(x)` for `x` of `base`. A map of vectors takes the last independent axis of a law of numbers as its vectors.
+    /// The distribution of `bijector(x)` for `x` of `base`. A map of vectors takes the last independent axis of a distribution of numbers as its vectors.
     pub fn new(base: D, bijector: Bijector<V>) -> Self {
         TransformedDistribution { inner: Image { base, bijector } }
     }
 
-    /// The law inside.
+    /// The distribution inside.
     pub fn base(&self) -> &D {
         &self.inner.base
     }
@@ -88,7 +88,7 @@ impl<'t, F: Real, D: Distribution<'t, F>> Image<D, Var<'t, F>> {
         !self.bijector.parameters().is_empty() && self.base.support() != Support::Real
     }
 
-    /// The log-density of each element of the map, given a value of the law inside.
+    /// The log-density of each element of the map, given a value of the distribution inside.
     fn density(&self, x: Var<'t, F>) -> Var<'t, F> {
         let (own, before) = (self.base.element_rank(), self.bijector.element_ranks().0);
         let joined = self.base.log_prob_each(x).sum_last(before.saturating_sub(own));
@@ -285,7 +285,7 @@ impl<'t, F: Real, D: QuantileFunction<'t, F>> QuantileFunction<'t, F> for Transf
 mod tests {
     use super::*;
     use crate::discrete_checks::check_family;
-    use crate::law_checks::{Build, Domain, Law, assert_nothing_at};
+    use crate::distribution_checks::{Build, DistributionCheck, Domain, assert_nothing_at};
     use crate::{KeyedNoise, NoiseKey, Normal};
     use stochgrad_tape::Plates;
 
@@ -297,17 +297,18 @@ mod tests {
     };
 
     #[test]
-    fn everything_follows_the_law() {
-        Law::new(LOG_NORMAL, &[0.2, 0.4], Domain::HalfLine).assert_law(&[0.3, 1.1, 4.0], 241);
-        Law::new(LOGIT_NORMAL, &[0.2, 0.8], Domain::UnitInterval).assert_law(&[0.3, 0.6, 0.9], 251);
+    fn everything_follows_the_distribution() {
+        DistributionCheck::new(LOG_NORMAL, &[0.2, 0.4], Domain::HalfLine).assert_distribution(&[0.3, 1.1, 4.0], 241);
+        DistributionCheck::new(LOGIT_NORMAL, &[0.2, 0.8], Domain::UnitInterval)
+            .assert_distribution(&[0.3, 0.6, 0.9], 251);
         assert_nothing_at(LOG_NORMAL, &[0.2, 0.4], -0.5);
         assert_nothing_at(LOGIT_NORMAL, &[0.2, 0.4], 1.5);
-        let law = Law::new(FALLING, &[0.2, 0.8, 0.7], Domain::Line(-12.0, 0.7));
-        law.assert_score(&[-2.0, -0.5, 0.6]);
-        law.assert_cdf(&[-2.0, -0.5, 0.6]);
-        law.assert_path(261);
-        law.assert_weak(0, 262);
-        law.assert_weak(1, 263);
+        let distribution = DistributionCheck::new(FALLING, &[0.2, 0.8, 0.7], Domain::Line(-12.0, 0.7));
+        distribution.assert_score(&[-2.0, -0.5, 0.6]);
+        distribution.assert_cdf(&[-2.0, -0.5, 0.6]);
+        distribution.assert_path(261);
+        distribution.assert_weak(0, 262);
+        distribution.assert_weak(1, 263);
     }
 
     #[test]
@@ -315,18 +316,18 @@ mod tests {
         let tape = Tape::<f64>::new();
         let normal = Normal::new(tape.parameter([[0.1, 0.2], [0.3, -0.4], [1.0, 0.0]]), 1.0);
         for map in [Bijector::StickBreaking, Bijector::SoftmaxCentred] {
-            let law = TransformedDistribution::new(normal, map);
-            assert_eq!((law.event_shape().to_vec(), law.element_rank()), (vec![3, 3], 1));
+            let distribution = TransformedDistribution::new(normal, map);
+            assert_eq!((distribution.event_shape().to_vec(), distribution.element_rank()), (vec![3, 3], 1));
             let noise = KeyedNoise::new(1, 0);
             let draw = Draw::new(&tape, &noise, NoiseKey::new("x", None), Plates::new());
-            let y = law.rsample(&draw).unwrap();
+            let y = distribution.rsample(&draw).unwrap();
             assert!(y.sum_axis(-1).peek().unwrap().as_slice().iter().all(|sum| (sum - 1.0).abs() < 1e-14));
-            let each = law.log_prob_each(y).peek().unwrap();
-            let x = law.bijector().inverse(y);
-            let expected = normal.log_prob_each(x).sum_last(1) - law.bijector().log_slope(x);
+            let each = distribution.log_prob_each(y).peek().unwrap();
+            let x = distribution.bijector().inverse(y);
+            let expected = normal.log_prob_each(x).sum_last(1) - distribution.bijector().log_slope(x);
             assert_eq!((each.shape().to_vec(), each.to_vec()), (vec![3], expected.peek().unwrap().to_vec()));
-            assert!(law.capabilities().cdf.is_none() && law.capabilities().weak_derivative.is_none());
-            check_family(&tape, &law, y);
+            assert!(distribution.capabilities().cdf.is_none() && distribution.capabilities().weak_derivative.is_none());
+            check_family(&tape, &distribution, y);
         }
     }
 
@@ -334,7 +335,7 @@ mod tests {
     fn a_map_by_zero_is_an_error() {
         let tape = Tape::<f64>::new();
         let normal = Normal::new(tape.parameter(0.0), 1.0);
-        let law = TransformedDistribution::new(normal, Bijector::affine(tape.constant(1.0), 0.0));
-        assert!(law.validate().is_err());
+        let distribution = TransformedDistribution::new(normal, Bijector::affine(tape.constant(1.0), 0.0));
+        assert!(distribution.validate().is_err());
     }
 }

@@ -23,15 +23,15 @@ distribution! {
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let tape = Tape::<f64>::new();
-    /// let law = TruncatedNormal::new(tape.constant(0.0), 1.0, 0.0, f64::INFINITY);
-    /// assert!((law.mean().unwrap().item()? - (2.0 / std::f64::consts::PI).sqrt()).abs() < 1e-14);
+    /// let distribution = TruncatedNormal::new(tape.constant(0.0), 1.0, 0.0, f64::INFINITY);
+    /// assert!((distribution.mean().unwrap().item()? - (2.0 / std::f64::consts::PI).sqrt()).abs() < 1e-14);
     /// # Ok(())
     /// # }
     /// ```
     pub struct TruncatedNormal {
-        /// The location of the normal law.
+        /// The location of the normal distribution.
         location,
-        /// The scale of the normal law.
+        /// The scale of the normal distribution.
         scale,
         /// The lower bound.
         low,
@@ -168,7 +168,7 @@ impl<'t, F: Real> TruncatedNormal<Var<'t, F>> {
         (standard(self.low), standard(self.high))
     }
 
-    /// The logarithm of the mass that the normal law has between the bounds.
+    /// The logarithm of the mass that the normal distribution has between the bounds.
     fn log_mass(&self) -> Var<'t, F> {
         let (low, high) = self.standard_bounds();
         special::normal_log_mass(low, high)
@@ -183,22 +183,22 @@ impl<'t, F: Real> TruncatedNormal<Var<'t, F>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::distribution_checks::{Build, DistributionCheck, Domain, assert_finite, assert_nothing_at};
     use crate::implicit::implicit_path;
-    use crate::law_checks::{Build, Domain, Law, assert_finite, assert_nothing_at};
     use stochgrad_tape::Tape;
 
     const BUILD: Build = |p| Box::new(TruncatedNormal::new(p[0], p[1], p[2], p[3]));
     const BETWEEN: Build = |p| Box::new(TruncatedNormal::new(p[2], p[3], p[0], p[1]));
 
     #[test]
-    fn everything_follows_the_law() {
+    fn everything_follows_the_distribution() {
         for (bounds, values, seed) in [
             ([-1.0, 2.5], [-0.9, 0.4, 2.0], 121),
             ([9.0, 9.7], [9.05, 9.2, 9.6], 131),
             ([-9.6, -9.0], [-9.5, -9.4, -9.1], 141),
         ] {
-            let law = Law::new(BETWEEN, &[bounds[0], bounds[1], 0.3, 1.4], Domain::Parameters);
-            law.assert_law(&values, seed);
+            let distribution = DistributionCheck::new(BETWEEN, &[bounds[0], bounds[1], 0.3, 1.4], Domain::Parameters);
+            distribution.assert_distribution(&values, seed);
         }
         assert_nothing_at(BUILD, &[0.3, 1.4, -1.0, 2.5], 2.6);
         for parameters in [[0.0, 1e-8, -1.0, 1.0], [0.0, 1.0, 40.0, 41.0], [0.0, 1e8, -1.0, 1.0]] {
@@ -217,10 +217,10 @@ mod tests {
             let tape = Tape::<f64>::new();
             let parameters = [0.0, 1.0, low, high].map(|value| tape.parameter(value));
             let [location, scale, low, high] = parameters;
-            let law = TruncatedNormal::new(location, scale, low, high);
-            let value = law.icdf(tape.constant(0.3));
+            let distribution = TruncatedNormal::new(location, scale, low, high);
+            let value = distribution.icdf(tape.constant(0.3));
             let explicit = tape.backward(value, parameters).expect("gradients");
-            let implicit = tape.backward(implicit_path(&law, value), parameters).expect("gradients");
+            let implicit = tape.backward(implicit_path(&distribution, value), parameters).expect("gradients");
             // By the scale, what remains is a small part of a bound.
             let size = low.item().expect("a number").abs().max(1.0);
             for (one, other) in explicit.iter().zip(&implicit) {

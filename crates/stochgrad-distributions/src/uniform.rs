@@ -6,8 +6,8 @@
 //! |---|---|
 //! | score | none: the support depends on the parameters, so that the score function is biased |
 //! | reparameterised | $x = a + (b - a)u$, any order |
-//! | weak derivative by $b$ | $1/(b - a)$, $b$ and the law itself. One replay: the sample moved to $b$ |
-//! | weak derivative by $a$ | $1/(b - a)$, the law itself and $a$. One replay: the sample moved to $a$ (Pflug 1989) |
+//! | weak derivative by $b$ | $1/(b - a)$, $b$ and the distribution itself. One replay: the sample moved to $b$ |
+//! | weak derivative by $a$ | $1/(b - a)$, the distribution itself and $a$. One replay: the sample moved to $a$ (Pflug 1989) |
 
 use crate::boundary::Boundary;
 use crate::distribution::{
@@ -204,24 +204,24 @@ impl<'t, F: Real> KlDivergence<'t, F> for Uniform<Var<'t, F>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::law_checks::{Build, Domain, Law, assert_finite, assert_nothing_at};
+    use crate::distribution_checks::{Build, DistributionCheck, Domain, assert_finite, assert_nothing_at};
     use crate::{DistributionError, Family};
     use stochgrad_tape::{Id, IdMap, Tape};
 
     const BUILD: Build = |p| Box::new(Uniform::new(p[0], p[1]));
 
-    fn law() -> Law {
-        Law::new(BUILD, &[-0.7, 2.1], Domain::Parameters)
+    fn distribution() -> DistributionCheck {
+        DistributionCheck::new(BUILD, &[-0.7, 2.1], Domain::Parameters)
     }
 
     #[test]
     fn log_density_is_the_formula() {
-        let got = law().log_density(&[-0.7, 2.1], &[-0.7, 0.0, 2.1, 2.2, f64::NAN]);
+        let got = distribution().log_density(&[-0.7, 2.1], &[-0.7, 0.0, 2.1, 2.2, f64::NAN]);
         assert!(got[..3].iter().all(|density| (density + 2.8_f64.ln()).abs() < 1e-14));
         assert!(got[3] == f64::NEG_INFINITY && got[4].is_nan());
-        law().assert_moments();
-        law().assert_cdf(&[-0.3, 0.0, 2.0]);
-        law().assert_score(&[-0.6, 0.1, 2.0]);
+        distribution().assert_moments();
+        distribution().assert_cdf(&[-0.3, 0.0, 2.0]);
+        distribution().assert_score(&[-0.6, 0.1, 2.0]);
     }
 
     #[test]
@@ -230,24 +230,24 @@ mod tests {
             if value.is_finite() {
                 assert_nothing_at(BUILD, &[-0.7, 2.1], value);
             }
-            assert_eq!(law().log_density(&[-0.7, 2.1], &[value]), [f64::NEG_INFINITY]);
+            assert_eq!(distribution().log_density(&[-0.7, 2.1], &[value]), [f64::NEG_INFINITY]);
         }
     }
 
     #[test]
-    fn draws_follow_the_law() {
-        law().assert_draws(21, |x| (x + 0.7) / 2.8);
+    fn draws_follow_the_distribution() {
+        distribution().assert_draws(21, |x| (x + 0.7) / 2.8);
     }
 
     #[test]
     fn path_derivatives_are_right() {
-        law().assert_path(22);
+        distribution().assert_path(22);
     }
 
     #[test]
     fn weak_derivatives_are_right() {
-        law().assert_weak(0, 23);
-        law().assert_weak(1, 24);
+        distribution().assert_weak(0, 23);
+        distribution().assert_weak(1, 24);
     }
 
     #[test]
@@ -263,7 +263,7 @@ mod tests {
         let tape = Tape::new();
         let p = Uniform::new(tape.parameter(-0.7), 2.1);
         let divergence = |low: f64, high: f64| p.kl_to(&Uniform::new(tape.constant(low), high));
-        law().assert_divergence(&[-1.0, 3.0], divergence(-1.0, 3.0).item().unwrap());
+        distribution().assert_divergence(&[-1.0, 3.0], divergence(-1.0, 3.0).item().unwrap());
         assert_eq!(divergence(-0.7, 2.1).item(), Ok(0.0));
         for (low, high) in [(-0.6, 3.0), (-1.0, 2.0), (5.0, 6.0)] {
             let infinite = divergence(low, high);

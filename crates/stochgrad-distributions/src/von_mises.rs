@@ -1,4 +1,4 @@
-//! The von Mises distribution: the normal law of the circle.
+//! The von Mises distribution: the normal distribution of the circle.
 //!
 //! $$p(x; \mu, \kappa) = \frac{e^{\kappa\cos(x - \mu)}}{2\pi I_0(\kappa)}, \quad \kappa > 0.$$
 //!
@@ -26,8 +26,8 @@ distribution! {
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let tape = Tape::<f64>::new();
-    /// let law = VonMises::new(tape.constant(1.0), 2.0);
-    /// assert_eq!(law.mean().unwrap().item()?, 1.0);
+    /// let distribution = VonMises::new(tape.constant(1.0), 2.0);
+    /// assert_eq!(distribution.mean().unwrap().item()?, 1.0);
     /// # Ok(())
     /// # }
     /// ```
@@ -184,7 +184,7 @@ impl<'t, F: Real> KlDivergence<'t, F> for VonMises<Var<'t, F>> {
 }
 
 impl<'t, F: Real> VonMises<Var<'t, F>> {
-    /// Angles from the location, by rejection from a wrapped Cauchy law (Best and Fisher 1979), in a form without cancellation for any concentration.
+    /// Angles from the location, by rejection from a wrapped Cauchy distribution (Best and Fisher 1979), in a form without cancellation for any concentration.
     fn standard(&self, draw: &Draw<'_, F>) -> DistributionResult<Tensor<F>> {
         let event = self.event_shape();
         let concentration = draw.parameter(self.concentration, &event)?;
@@ -192,7 +192,7 @@ impl<'t, F: Real> VonMises<Var<'t, F>> {
     }
 }
 
-/// An angle around 0. With V = 1 − cos X: proposals V = 2bZ / (1 − (1 − b)Z) for Z of the arcsine law.
+/// An angle around 0. With V = 1 − cos X: proposals V = 2bZ / (1 − (1 − b)Z) for Z of the arcsine distribution.
 fn angle(kappa: f64, rng: &mut ChaCha8Rng) -> f64 {
     if !(kappa > 0.0 && kappa.is_finite()) {
         return f64::NAN;
@@ -214,26 +214,28 @@ fn angle(kappa: f64, rng: &mut ChaCha8Rng) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::law_checks::{Build, Domain, Law, assert_finite};
+    use crate::distribution_checks::{Build, DistributionCheck, Domain, assert_finite};
     use stochgrad_tape::Tape;
 
     const BUILD: Build = |p| Box::new(VonMises::new(p[0], p[1]));
 
     /// Moments are circular, so that only what is not a moment is compared with integrals.
     #[test]
-    fn everything_follows_the_law() {
+    fn everything_follows_the_distribution() {
         for (kappa, values, seed) in
             [(1.3, [-1.0, 0.1, 2.0], 151), (0.05, [-1.0, 0.1, 2.0], 161), (40.0, [-0.5, 0.1, 1.0], 171)]
         {
-            let law = Law::new(BUILD, &[0.3, kappa], Domain::Line(0.3 - PI, 0.3 + PI)).with_bounded_cost();
-            law.assert_score(&values);
-            law.assert_cdf(&values);
-            law.assert_path(seed);
-            law.assert_weak(0, seed + 1);
+            let distribution =
+                DistributionCheck::new(BUILD, &[0.3, kappa], Domain::Line(0.3 - PI, 0.3 + PI)).with_bounded_cost();
+            distribution.assert_score(&values);
+            distribution.assert_cdf(&values);
+            distribution.assert_path(seed);
+            distribution.assert_weak(0, seed + 1);
             let tape = Tape::new();
             let (p, q) = (VonMises::new(tape.constant(0.3), kappa), VonMises::new(tape.constant(1.0), 0.8));
-            law.assert_divergence(&[1.0, 0.8], p.kl_to(&q).item().unwrap());
-            let density = law.expectation(&law.parameters, |x| p.log_prob(tape.constant(x)).item().unwrap());
+            distribution.assert_divergence(&[1.0, 0.8], p.kl_to(&q).item().unwrap());
+            let density =
+                distribution.expectation(&distribution.parameters, |x| p.log_prob(tape.constant(x)).item().unwrap());
             assert!((p.entropy().item().unwrap() + density).abs() < 1e-6);
         }
         for parameters in [[0.0, 1e-8], [1.0, 1e8], [-3.0, 50.0]] {
@@ -242,10 +244,11 @@ mod tests {
     }
 
     #[test]
-    fn draws_follow_the_law() {
+    fn draws_follow_the_distribution() {
         for (kappa, seed) in [(1e-3, 181), (1.3, 182), (40.0, 183), (1e6, 184)] {
-            let law = Law::new(BUILD, &[0.3, kappa], Domain::Line(0.3 - PI, 0.3 + PI)).with_bounded_cost();
-            law.assert_cdf_of_draws(seed);
+            let distribution =
+                DistributionCheck::new(BUILD, &[0.3, kappa], Domain::Line(0.3 - PI, 0.3 + PI)).with_bounded_cost();
+            distribution.assert_cdf_of_draws(seed);
         }
     }
 }

@@ -1,11 +1,11 @@
-//! Weak reparameterisation of gamma numbers: samples as functions of the parameters and of noise whose law still depends on them, a little.
+//! Weak reparameterisation of gamma numbers: samples as functions of the parameters and of noise whose distribution still depends on them, a little.
 //!
 //! | noise $\varepsilon$ of a standard gamma number $z$ | $z$ | |
 //! |---|---|---|
 //! | the proposal that rejection sampling accepted | $h(\varepsilon) \prod_{i=1}^B u_i^{1/(a + i - 1)}$, $h(\varepsilon) = d (1 + c\varepsilon)^3$, $d = a + B - \tfrac13$, $c = 1/\sqrt{9 d}$ | Naesseth et al. (2017), with the sampler of Marsaglia and Tsang (2000) |
 //! | the standardised logarithm | $\exp\big(\varepsilon \sqrt{\psi_1(a)} + \psi(a)\big)$ | Ruiz, Titsias and Blei (2016) |
 //!
-//! The log-density of the noise is that of the gamma law at the number plus the logarithm of its derivative by the noise. Each of the $B$ steps of augmentation draws a gamma number with a concentration
+//! The log-density of the noise is that of the gamma distribution at the number plus the logarithm of its derivative by the noise. Each of the $B$ steps of augmentation draws a gamma number with a concentration
 //! that is larger by one, whose noise is nearer to normal.
 
 use crate::gamma::log_standard_gammas;
@@ -60,7 +60,7 @@ pub(crate) fn weak_log_gammas<'t, F: Real>(
                 return Err(DistributionError::Unsupported {
                     distribution: "Gamma",
                     problem: format!(
-                        "expected concentrations of at least 1 after augmentation, came {smallest}: rejection sampling needs them; ask for one more step of augmentation"
+                        "expected concentrations of at least 1 after augmentation, got {smallest}: rejection sampling needs them; ask for one more step of augmentation"
                     ),
                 });
             }

@@ -6,7 +6,7 @@
 //! |---|---|
 //! | score | any order |
 //! | reparameterised | $x = \lambda E^{1/k}$, any order |
-//! | weak derivative by $\lambda$ | $k/\lambda$, $\lambda (E + E')^{1/k}$ and the law itself (Mohamed et al. 2020, by the rate). One replay: $\lambda (z^k + E')^{1/k}$ |
+//! | weak derivative by $\lambda$ | $k/\lambda$, $\lambda (E + E')^{1/k}$ and the distribution itself (Mohamed et al. 2020, by the rate). One replay: $\lambda (z^k + E')^{1/k}$ |
 //!
 //! The weak derivative by the shape has no simple sampler; the path by it is explicit.
 
@@ -169,7 +169,7 @@ impl<'t, F: Real> KlDivergence<'t, F> for Weibull<Var<'t, F>> {
 }
 
 impl<'t, F: Real> Weibull<Var<'t, F>> {
-    /// ln E[zʳ] of the standard law: ln Γ(1 + r/k).
+    /// ln E[zʳ] of the standard distribution: ln Γ(1 + r/k).
     fn root_moment(&self, power: f64) -> Var<'t, F> {
         (self.concentration.recip() * power + 1.0).lgamma()
     }
@@ -178,15 +178,15 @@ impl<'t, F: Real> Weibull<Var<'t, F>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::law_checks::{Build, Domain, Law, assert_finite, assert_nothing_at};
+    use crate::distribution_checks::{Build, DistributionCheck, Domain, assert_finite, assert_nothing_at};
     use stochgrad_tape::Tape;
 
     const BUILD: Build = |p| Box::new(Weibull::new(p[0], p[1]));
 
     #[test]
-    fn everything_follows_the_law() {
-        let law = Law::new(BUILD, &[1.6, 0.8], Domain::HalfLine);
-        law.assert_law(&[0.05, 0.7, 2.0], 41);
+    fn everything_follows_the_distribution() {
+        let distribution = DistributionCheck::new(BUILD, &[1.6, 0.8], Domain::HalfLine);
+        distribution.assert_distribution(&[0.05, 0.7, 2.0], 41);
         assert_nothing_at(BUILD, &[1.6, 0.8], 0.0);
         assert_nothing_at(BUILD, &[1.6, 0.8], -1.0);
         for parameters in [[0.5, 1e-8], [1.0, 1e8], [50.0, 1.0]] {
@@ -194,7 +194,7 @@ mod tests {
         }
         let tape = Tape::new();
         let (p, q) = (Weibull::new(tape.constant(1.6), 0.8), Weibull::new(tape.constant(0.7), 2.4));
-        law.assert_divergence(&[0.7, 2.4], p.kl_to(&q).item().unwrap());
+        distribution.assert_divergence(&[0.7, 2.4], p.kl_to(&q).item().unwrap());
         assert!(p.kl_to(&p).item().unwrap().abs() < 1e-14);
     }
 }

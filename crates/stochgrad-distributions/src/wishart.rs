@@ -22,8 +22,8 @@ distribution! {
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let tape = Tape::<f64>::new();
-    /// let law = Wishart::new(tape.constant(3.0), tape.constant([[1.0, 0.0], [0.5, 2.0]]));
-    /// assert_eq!(law.mean().unwrap().peek()?.as_slice(), &[3.0, 1.5, 1.5, 12.75]);
+    /// let distribution = Wishart::new(tape.constant(3.0), tape.constant([[1.0, 0.0], [0.5, 2.0]]));
+    /// assert_eq!(distribution.mean().unwrap().peek()?.as_slice(), &[3.0, 1.5, 1.5, 12.75]);
     /// # Ok(())
     /// # }
     /// ```
@@ -205,23 +205,23 @@ impl<'t, F: Real> KlDivergence<'t, F> for Wishart<Var<'t, F>> {
 mod tests {
     use super::*;
     use crate::discrete_checks::check_family;
-    use crate::law_checks::{on_samples, variance};
+    use crate::distribution_checks::{on_samples, variance};
     use crate::{Gamma, KeyedNoise};
     use stochgrad_tape::Tape;
 
     #[test]
-    fn one_dimension_is_a_gamma_law() {
+    fn one_dimension_is_a_gamma_distribution() {
         let tape = Tape::<f64>::new();
         let nu = tape.parameter(3.4);
-        let (law, gamma) = (Wishart::new(nu, tape.constant([[1.5]])), Gamma::from_scale(nu * 0.5, 2.0 * 2.25));
+        let (distribution, gamma) = (Wishart::new(nu, tape.constant([[1.5]])), Gamma::from_scale(nu * 0.5, 2.0 * 2.25));
         for x in [0.2, 3.0, 20.0] {
-            let (left, right) = (law.log_prob(tape.constant([[x]])), gamma.log_prob(tape.constant(x)));
+            let (left, right) = (distribution.log_prob(tape.constant([[x]])), gamma.log_prob(tape.constant(x)));
             assert!((left.item().unwrap() - right.item().unwrap()).abs() < 1e-12);
         }
-        assert!((law.entropy().item().unwrap() - gamma.entropy().item().unwrap()).abs() < 1e-12);
+        assert!((distribution.entropy().item().unwrap() - gamma.entropy().item().unwrap()).abs() < 1e-12);
         let other = Wishart::new(tape.constant(5.0), tape.constant([[0.7]]));
         let exact = gamma.kl_to(&Gamma::from_scale(tape.constant(2.5), 2.0 * 0.49)).item().unwrap();
-        assert!((law.kl_to(&other).item().unwrap() - exact).abs() < 1e-12);
+        assert!((distribution.kl_to(&other).item().unwrap() - exact).abs() < 1e-12);
     }
 
     /// Against SciPy, and the path by the derivative of E |X|, which is |V| ν (ν − 1) in two dimensions.
@@ -230,18 +230,22 @@ mod tests {
         let tape = Tape::<f64>::new();
         let factor = tape.parameter([[1.0, 0.0], [0.5, 0.8]]);
         let nu = tape.parameter(4.3);
-        let law = Wishart::new(nu, factor);
-        law.validate().unwrap();
-        let density = law.log_prob(tape.constant([[3.0, 0.4], [0.4, 2.0]])).item().unwrap();
+        let distribution = Wishart::new(nu, factor);
+        distribution.validate().unwrap();
+        let density = distribution.log_prob(tape.constant([[3.0, 0.4], [0.4, 2.0]])).item().unwrap();
         assert!((density + 4.7474680362668344).abs() < 1e-11, "{density}");
-        assert!((law.entropy().item().unwrap() - 5.803422935143887).abs() < 1e-11, "{:?}", law.entropy().item());
+        assert!(
+            (distribution.entropy().item().unwrap() - 5.803422935143887).abs() < 1e-11,
+            "{:?}",
+            distribution.entropy().item()
+        );
         let samples = 200_000;
         let noise = KeyedNoise::new(9, 0);
         let draw = on_samples(&tape, &noise, samples);
         let copies = tape.parameter(vec![4.3; samples]);
         let x = Wishart::new(copies.event_to_plate(draw.plates()[0]), factor).rsample(&draw).unwrap();
         let mean = x.mean_over(draw.plates()[0]).peek().unwrap();
-        for (got, expected) in mean.as_slice().iter().zip(law.mean().unwrap().peek().unwrap().as_slice()) {
+        for (got, expected) in mean.as_slice().iter().zip(distribution.mean().unwrap().peek().unwrap().as_slice()) {
             assert!((got - expected).abs() < 0.04, "{got}, expected {expected}");
         }
         let determinant = x.cholesky().diagonal().ln().sum_axis(-1) * 2.0;
@@ -250,7 +254,7 @@ mod tests {
         let error = (variance(gradient.as_slice()) / samples as f64).sqrt();
         let expected = 0.64 * (2.0 * 4.3 - 1.0);
         assert!((got - expected).abs() < 4.0 * error, "{got} ± {error}, expected {expected}");
-        check_family(&tape, &law, tape.constant([[3.0, 0.4], [0.4, 2.0]]));
+        check_family(&tape, &distribution, tape.constant([[3.0, 0.4], [0.4, 2.0]]));
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! What distributions that are made of others have in common.
 //!
-//! Whether such a law has a path, say, depends on the laws inside. The type system must know it, so that a wrong pairing does not
+//! Whether such a distribution has a path, say, depends on the distributions inside. The type system must know it, so that a wrong pairing does not
 //! compile; and so must [`capabilities`](crate::Distribution::capabilities), which asks at run time. So each of them is a type with
-//! conditional implementations around an inner one that implements everything, and says at run time what the laws inside cannot do.
+//! conditional implementations around an inner one that implements everything, and says at run time what the distributions inside cannot do.
 
 /// Implements [`Distribution`](crate::Distribution) and the capabilities for `$outer`, which has a field `inner`.
 macro_rules! delegate {
@@ -68,7 +68,7 @@ pub(crate) use delegate;
 
 use crate::DistributionError;
 
-/// The error of an inner law that was asked for what it does not have.
+/// The error of an inner distribution that was asked for what it does not have.
 pub(crate) fn lacks(distribution: &'static str, what: &str, inside: &str) -> DistributionError {
     let problem = format!("expected {what} of {inside}, which has none; ask `capabilities()` first");
     DistributionError::Unsupported { distribution, problem }

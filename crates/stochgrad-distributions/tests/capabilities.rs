@@ -1,4 +1,4 @@
-//! The table of what each law can do, written from the implementations themselves.
+//! The table of what each distribution can do, written from the implementations themselves.
 //!
 //! `UPDATE_TABLES=1 cargo test -p stochgrad-distributions --test capabilities` writes `docs/distributions.md` anew; without it, the test compares.
 
@@ -27,17 +27,17 @@ fn by_smoothness(parameters: &[(&'static str, Smoothness)]) -> String {
     }
 }
 
-/// The cells of one law.
+/// The cells of one distribution.
 fn cells(entry: &Entry) -> Vec<String> {
     let tape = Tape::<f64>::new();
     let parameters: Vec<Var<'_, f64>> = entry.ordinary.iter().map(|&value| tape.parameter(value)).collect();
-    let law = (entry.build)(&tape, &parameters);
+    let distribution = (entry.build)(&tape, &parameters);
     let plate = tape.plate("samples", 2, PlateKind::Samples, &[]);
     let noise = KeyedNoise::new(0, 0);
     let draw = Draw::new(&tape, &noise, NoiseKey::new("x", None), Plates::from_slice(&[plate]));
-    let sample = law.draw(&draw).expect("draws");
-    let can = law.capabilities();
-    let parameters = law.parameters();
+    let sample = distribution.draw(&draw).expect("draws");
+    let can = distribution.capabilities();
+    let parameters = distribution.parameters();
     let names_of = |known: &dyn Fn(usize) -> bool| -> String {
         let names: Vec<&str> =
             parameters.iter().enumerate().filter(|(index, _)| known(*index)).map(|(_, p)| p.name).collect();
@@ -73,7 +73,8 @@ fn cells(entry: &Entry) -> Vec<String> {
             _ => String::new(),
         },
         {
-            let moments = [("mean", law.mean()), ("variance", law.variance()), ("mode", law.mode())];
+            let moments =
+                [("mean", distribution.mean()), ("variance", distribution.variance()), ("mode", distribution.mode())];
             let known: Vec<&str> = moments.iter().filter(|(_, there)| there.is_some()).map(|(name, _)| *name).collect();
             known.join(", ")
         },
@@ -89,7 +90,7 @@ ordinary parameters. An empty cell means that the capability is not implemented;
 
 *Score*: the log-probability is differentiable by the parameters and the support does not depend on them. *Path*: samples are
 differentiable functions of the parameters; order 1 where the path is implicit. *Weak*, *stochastic*: the parameters by which a
-measure-valued or a stochastic derivative is known. *Divergence*: the laws to which the Kullback–Leibler divergence has a closed form; besides these,
+measure-valued or a stochastic derivative is known. *Divergence*: the distributions to which the Kullback–Leibler divergence has a closed form; besides these,
 it is known to be infinite for pairs whose supports do not fit, and `monte_carlo_kl` estimates the others.
 
 ";
@@ -99,27 +100,38 @@ const NOTES: &str = "
 
 - **Score.** The support moves with the bounds of `Uniform`, `TruncatedNormal` and `DiscreteUniform`, the scale of `Pareto`, the value of `Delta` and the values of
   `Empirical`: the derivative of the log-probability has no mean of zero there.
-- **Path.** Laws of counts and categories have none. `Delta` and `Empirical` move with their values.
+- **Path.** Distributions of counts and categories have none. `Delta` and `Empirical` move with their values.
 - **Weak derivatives.** By the shapes of `Weibull`, `Kumaraswamy`, `InverseGaussian`, `Dirichlet`, `Wishart`, `Lkj` and the degrees of freedom of `StudentT` the parts
   of the derivative have no cheap sampler: take the path. The scale of `Gumbel` and the concentration of `VonMises` likewise. (By the shapes of `Gamma`, `InverseGamma`, `Chi2` and
   `Beta` the parts come from roots of the derivative of the distribution function, a few microseconds a draw and more for `Beta`: the path is cheaper there too, for
   costs that have one.) `Normal`'s relatives by truncation and relaxation have paths of any order. `DiscreteUniform` has whole numbers as bounds: there is no derivative. The number of trials and of
-  successes are not differentiated. `Independent` joins elements, and alternatives replace single ones: take the law inside.
+  successes are not differentiated. `Independent` joins elements, and alternatives replace single ones: take the distribution inside.
 - **Stochastic derivatives** exist for jumps between neighbouring counts or categories: `Skellam` and `Multinomial` have weak derivatives with one replay instead.
 - **Relaxations** are there for bits and categories.
 - **Quadratic variances**, which gradients exact for polynomials are made of, are those of `Bernoulli`, `Binomial`, `Poisson`, `Geometric` and `NegativeBinomial`.
 - **Entropies** of `Poisson`, `NegativeBinomial`, `Skellam` and `Multinomial` are sums without a closed form (that of `Binomial` is summed, for one derivative); those of `InverseGaussian` and `Lkj` need functions that are not
-  elementary; mixtures, relaxed laws and transformed laws have none in general.
+  elementary; mixtures, relaxed distributions and transformed distributions have none in general.
 - **Distribution functions.** Vectors and matrices have none that is of use. `Empirical` has no quantiles, which would be a sort. Quantiles of counts are searches, those of `VonMises`,
-  `InverseGaussian` and of mixtures of continuous laws Newton's method in a bracket.
-- **Moments** that are missing do not exist (`Cauchy`, `HalfCauchy`), or have no closed form (relaxed and transformed laws, `Lkj`). For `VonMises` they are the circular ones.
+  `InverseGaussian` and of mixtures of continuous distributions Newton's method in a bracket.
+- **Moments** that are missing do not exist (`Cauchy`, `HalfCauchy`), or have no closed form (relaxed and transformed distributions, `Lkj`). For `VonMises` they are the circular ones.
 ";
 
 #[test]
 fn the_table_in_the_book_is_that_of_the_implementations() {
     let mut table = String::from(INTRODUCTION);
-    let head =
-        ["law", "score", "path", "weak", "stochastic", "finite", "relaxed", "entropy", "cdf", "moments", "divergence"];
+    let head = [
+        "distribution",
+        "score",
+        "path",
+        "weak",
+        "stochastic",
+        "finite",
+        "relaxed",
+        "entropy",
+        "cdf",
+        "moments",
+        "divergence",
+    ];
     writeln!(table, "| {} |", head.join(" | ")).expect("a string");
     writeln!(table, "|{}", "---|".repeat(head.len())).expect("a string");
     let mut seen = Vec::new();

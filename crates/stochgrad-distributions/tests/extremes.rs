@@ -1,4 +1,4 @@
-//! Laws of bits, counts and categories where outcomes are impossible or certain: the log-probability is 0 or −∞, and the score has its limit.
+//! Distributions of bits, counts and categories where outcomes are impossible or certain: the log-probability is 0 or −∞, and the score has its limit.
 
 use stochgrad_distributions::*;
 use stochgrad_tape::{Tape, Var};
@@ -8,7 +8,7 @@ const NOTHING: f64 = f64::NEG_INFINITY;
 
 type Build = for<'t> fn(Var<'t, f64>) -> Box<dyn Distribution<'t, f64> + 't>;
 
-/// The law at a parameter and a value: its log-probability there, and its score.
+/// The distribution at a parameter and a value: its log-probability there, and its score.
 struct Case<'a> {
     at: &'a [f64],
     value: &'a [f64],
@@ -31,10 +31,10 @@ fn check(name: &str, build: Build, cases: &[Case<'_>]) {
     for Case { at, value, log_prob, score } in cases {
         let tape = Tape::<f64>::new();
         let parameter = tape.parameter(*at);
-        let law = build(parameter);
-        law.validate().unwrap_or_else(|error| panic!("{name} at {at:?}: {error}"));
+        let distribution = build(parameter);
+        distribution.validate().unwrap_or_else(|error| panic!("{name} at {at:?}: {error}"));
         let value = tape.constant(*value);
-        for log in [law.log_prob(value), law.log_prob_each(value).sum()] {
+        for log in [distribution.log_prob(value), distribution.log_prob_each(value).sum()] {
             let found = log.item().unwrap();
             assert!(near(found, *log_prob), "{name} at {at:?}: log-probability {found}, expected {log_prob}");
             let [slope] = tape.backward(log, [parameter]).unwrap();

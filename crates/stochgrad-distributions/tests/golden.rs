@@ -24,9 +24,9 @@ fn position(entry: &Entry, name: &str) -> usize {
 fn computed(entry: &Entry, row: &Row) -> Option<Vec<f64>> {
     let tape = Tape::new();
     let parameters = leaves(&tape, &row.parameters);
-    let law = (entry.build)(&tape, &parameters);
+    let distribution = (entry.build)(&tape, &parameters);
     let value = || {
-        let shape = law.event_shape();
+        let shape = distribution.event_shape();
         tape.constant(stochgrad_tensor::Tensor::from(row.argument.as_slice()).with_shape(shape))
     };
     let list = |var: Var<'_, f64>| Some(var.peek().expect("a value").to_vec());
@@ -35,18 +35,18 @@ fn computed(entry: &Entry, row: &Row) -> Option<Vec<f64>> {
         gradient.to_vec()
     };
     match row.function.split_once('/').unwrap_or((row.function.as_str(), "")) {
-        ("log_prob", _) => list(law.log_prob(value())),
-        ("score", name) => Some(by(law.log_prob(value()), name)),
-        ("cdf", _) => list(law.capabilities().cdf?.cdf(value())),
-        ("icdf", _) => list(law.capabilities().icdf?.icdf(value())),
+        ("log_prob", _) => list(distribution.log_prob(value())),
+        ("score", name) => Some(by(distribution.log_prob(value()), name)),
+        ("cdf", _) => list(distribution.capabilities().cdf?.cdf(value())),
+        ("icdf", _) => list(distribution.capabilities().icdf?.icdf(value())),
         ("implicit", name) => {
             // The derivative of the distribution function: the path's times the density.
-            Some(by(-law.capabilities().cdf?.cdf(value()), name))
+            Some(by(-distribution.capabilities().cdf?.cdf(value()), name))
         }
-        ("mean", _) => list(law.mean()?),
-        ("variance", _) => list(law.variance()?),
-        ("mode", _) => list(law.mode()?),
-        ("entropy", _) => list(law.capabilities().entropy?.entropy()),
+        ("mean", _) => list(distribution.mean()?),
+        ("variance", _) => list(distribution.variance()?),
+        ("mode", _) => list(distribution.mode()?),
+        ("entropy", _) => list(distribution.capabilities().entropy?.entropy()),
         (other, _) => panic!("no function {other}"),
     }
 }
@@ -71,7 +71,7 @@ fn bound(function: &str) -> f64 {
 
 #[test]
 fn known_values() {
-    let laws = entries();
+    let distributions = entries();
     let mut worst: BTreeMap<(String, String), (f64, usize, String)> = BTreeMap::new();
     let mut missing: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for row in rows() {
@@ -79,49 +79,50 @@ fn known_values() {
             continue;
         }
         let (got, expected) = if row.function.starts_with("kl:") {
-            match pairs::divergence(&row.law, &row.function[3..], &row.parameters) {
+            match pairs::divergence(&row.distribution, &row.function[3..], &row.parameters) {
                 Some(got) => (vec![got], row.value.clone()),
                 None => {
-                    missing.entry(row.function.clone()).or_default().push(row.law.clone());
+                    missing.entry(row.function.clone()).or_default().push(row.distribution.clone());
                     continue;
                 }
             }
         } else {
-            let Some(entry) = laws.iter().find(|entry| entry.law == row.law) else {
-                missing.entry("law".into()).or_default().push(row.law.clone());
+            let Some(entry) = distributions.iter().find(|entry| entry.distribution == row.distribution) else {
+                missing.entry("distribution".into()).or_default().push(row.distribution.clone());
                 continue;
             };
             let Some(got) = computed(entry, &row) else {
-                missing.entry(row.function.clone()).or_default().push(row.law.clone());
+                missing.entry(row.function.clone()).or_default().push(row.distribution.clone());
                 continue;
             };
             let mut expected = row.value.clone();
             if row.function.starts_with("implicit") {
                 let tape = Tape::new();
-                let law = (entry.build)(&tape, &leaves(&tape, &row.parameters));
-                let density = law.log_prob(tape.constant(row.argument[0])).item().expect("a density").exp();
+                let distribution = (entry.build)(&tape, &leaves(&tape, &row.parameters));
+                let density = distribution.log_prob(tape.constant(row.argument[0])).item().expect("a density").exp();
                 expected[0] *= density;
             }
             (got, expected)
         };
-        assert_eq!(got.len(), expected.len(), "{} {}", row.law, row.function);
+        assert_eq!(got.len(), expected.len(), "{} {}", row.distribution, row.function);
         let name = row.function.split_once('/').map(|(_, name)| name);
         let parameter = name.and_then(|name| {
-            let entry = laws.iter().find(|entry| entry.law == row.law)?;
+            let entry = distributions.iter().find(|entry| entry.distribution == row.distribution)?;
             Some(row.parameters[position(entry, name)])
         });
         // A rounding of the probability moves its quantile by as much as this.
         let spread = (row.function == "icdf").then(|| {
             let tape = Tape::new();
-            let entry = laws.iter().find(|entry| entry.law == row.law).expect("a law");
-            let law = (entry.build)(&tape, &leaves(&tape, &row.parameters));
-            row.argument[0] / law.log_prob(tape.constant(expected[0])).item().expect("a density").exp()
+            let entry =
+                distributions.iter().find(|entry| entry.distribution == row.distribution).expect("a distribution");
+            let distribution = (entry.build)(&tape, &leaves(&tape, &row.parameters));
+            row.argument[0] / distribution.log_prob(tape.constant(expected[0])).item().expect("a density").exp()
         });
         let parameter = parameter.or(spread.map(f64::recip));
         for (&got, &expected) in got.iter().zip(&expected) {
             let error = error(got, expected, parameter);
             let function = row.function.split('/').next().unwrap_or_default().to_string();
-            let entry = worst.entry((row.law.clone(), function)).or_insert((0.0, 0, String::new()));
+            let entry = worst.entry((row.distribution.clone(), function)).or_insert((0.0, 0, String::new()));
             entry.1 += 1;
             if error > entry.0 {
                 let place = format!("{:?} at {:?}: {got:e}, expected {expected:e}", row.parameters, row.argument);
@@ -131,17 +132,17 @@ fn known_values() {
     }
     let mut report = String::new();
     let mut failures = Vec::new();
-    for ((law, function), (error, count, place)) in &worst {
-        let line = format!("{law:44} {function:24} {count:4} values, worst {error:.1e}: {place}");
+    for ((distribution, function), (error, count, place)) in &worst {
+        let line = format!("{distribution:44} {function:24} {count:4} values, worst {error:.1e}: {place}");
         report += &format!("{line}\n");
         if *error > bound(function) {
             failures.push(line);
         }
     }
     println!("{report}");
-    for (what, laws) in &mut missing {
-        laws.dedup();
-        println!("not offered: {what}: {}", laws.join("; "));
+    for (what, distributions) in &mut missing {
+        distributions.dedup();
+        println!("not offered: {what}: {}", distributions.join("; "));
     }
     assert!(failures.is_empty(), "{} of {}:\n{}", failures.len(), worst.len(), failures.join("\n"));
 }

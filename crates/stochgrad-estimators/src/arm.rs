@@ -59,7 +59,7 @@ impl Arm {
     }
 
     /// One pair for each member of a plate made with [`Graph::plate`](stochgrad_graph::Graph::plate).
-    pub fn along(self, plate: Plate) -> Self {
+    pub fn on_plate(self, plate: Plate) -> Self {
         Arm { plate: SamplePlate::Shared(plate) }
     }
 }

@@ -1,6 +1,6 @@
 //! ARMS: any number of antithetic bits, with their correlation divided out.
 //!
-//! $n$ uniform numbers are made to avoid one another by a copula, and each makes a bit of the right law. Pairs of bits are negatively
+//! $n$ uniform numbers are made to avoid one another by a copula, and each makes a bit of the right distribution. Pairs of bits are negatively
 //! correlated, $\rho_i$ for element $i$, which leave-one-out would turn into a bias:
 //!
 //! $$g_i = \frac{1}{1 - \rho_i}\, \frac{1}{n - 1} \sum_{k=1}^n (f_k - \bar f)\, (b_{ki} - \theta_i), \qquad
@@ -75,7 +75,7 @@ impl<C> Arms<C> {
     }
 
     /// One set for each member of a plate made with [`Graph::plate`](stochgrad_graph::Graph::plate).
-    pub fn along(self, plate: Plate) -> Self {
+    pub fn on_plate(self, plate: Plate) -> Self {
         Arms { plate: SamplePlate::Shared(plate), ..self }
     }
 }
@@ -238,7 +238,7 @@ mod tests {
             let features = graph.data("data", [0.5, -1.5])?;
             let sets = graph.plate("sets", 2)?;
             let arms = Arms::new(3).copula(copula);
-            let x = graph.sample("x", &Bernoulli::from_logits(t * features), &arms.clone().along(sets))?;
+            let x = graph.sample("x", &Bernoulli::from_logits(t * features), &arms.clone().on_plate(sets))?;
             let y = graph.sample("y", &Bernoulli::from_logits(x.sum() - t.index(0, 1)), &arms)?;
             graph.cost("each", (x.sum() + y * features - 0.4).square())?;
             graph.cost("joint", (x.sum() * features).sum_over(features.plates()[0]).exp() * 0.3)
@@ -264,10 +264,10 @@ mod tests {
             let tape = Tape::<f64>::new();
             let graph = Graph::new(&tape, Seed::new(1));
             let logits = graph.param("logits", logits).unwrap();
-            let law = Bernoulli::from_logits(logits);
-            let x = graph.sample("x", &law, &Arms::new(4)).unwrap();
-            let y = graph.sample("y", &law, &Arms::new(4).copula(GaussianCopula)).unwrap();
-            let z = graph.sample("z", &law, &Arms::new(4).copula(LatinHypercube)).unwrap();
+            let distribution = Bernoulli::from_logits(logits);
+            let x = graph.sample("x", &distribution, &Arms::new(4)).unwrap();
+            let y = graph.sample("y", &distribution, &Arms::new(4).copula(GaussianCopula)).unwrap();
+            let z = graph.sample("z", &distribution, &Arms::new(4).copula(LatinHypercube)).unwrap();
             graph.cost("cost", x.sum().square() + y.sum() + z.sum()).unwrap();
             assert!(graph.backward().unwrap().get("logits").unwrap().all_finite());
         }

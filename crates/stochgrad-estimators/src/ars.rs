@@ -65,7 +65,7 @@ impl Ars {
     }
 
     /// One race for each member of a plate made with [`Graph::plate`](stochgrad_graph::Graph::plate).
-    pub fn along(self, plate: Plate) -> Self {
+    pub fn on_plate(self, plate: Plate) -> Self {
         Ars { plate: SamplePlate::Shared(plate), ..self }
     }
 }
@@ -128,8 +128,8 @@ mod tests {
     fn a_reference_that_is_not_there_is_an_error() {
         let tape = Tape::<f64>::new();
         let graph = Graph::new(&tape, Seed::new(1));
-        let law = Categorical::from_logits(graph.constant([0.1, 0.2, 0.3]));
-        let error = graph.sample("x", &law, &Ars::new().reference(3)).unwrap_err().to_string();
+        let distribution = Categorical::from_logits(graph.constant([0.1, 0.2, 0.3]));
+        let error = graph.sample("x", &distribution, &Ars::new().reference(3)).unwrap_err().to_string();
         assert!(error.contains("below 3"), "{error}");
     }
 

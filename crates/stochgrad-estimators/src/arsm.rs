@@ -61,7 +61,7 @@ impl Arsm {
     }
 
     /// One race for each member of a plate made with [`Graph::plate`](stochgrad_graph::Graph::plate).
-    pub fn along(self, plate: Plate) -> Self {
+    pub fn on_plate(self, plate: Plate) -> Self {
         Arsm { plate: SamplePlate::Shared(plate) }
     }
 }

@@ -92,7 +92,7 @@ impl Auto {
 
     /// One sample for each member of a plate made with [`Graph::plate`](stochgrad_graph::Graph::plate), where the node is not
     /// enumerated.
-    pub fn along(self, plate: Plate) -> Self {
+    pub fn on_plate(self, plate: Plate) -> Self {
         Auto { plate: SamplePlate::Shared(plate), ..self }
     }
 
@@ -365,7 +365,7 @@ mod tests {
     }
 
     #[test]
-    fn countable_laws_use_the_score_function() {
+    fn countable_distributions_use_the_score_function() {
         let model = |graph: &Graph<'_, f64>| {
             let rate = graph.param("rate", 0.8)?;
             let n = graph.sample("n", &Poisson::from_rate(rate), &Auto::new())?;

@@ -62,7 +62,7 @@ impl BitFlip {
     }
 
     /// One sample for each member of a plate made with [`Graph::plate`](stochgrad_graph::Graph::plate).
-    pub fn along(self, plate: Plate) -> Self {
+    pub fn on_plate(self, plate: Plate) -> Self {
         BitFlip { plate: SamplePlate::Shared(plate) }
     }
 }

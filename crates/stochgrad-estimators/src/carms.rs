@@ -1,7 +1,7 @@
 //! CARMS: any number of antithetic categories, with the probabilities of their pairs divided out.
 //!
 //! Every variable is drawn stick by stick (is it the least likely category, else the next one, …), $n$ samples at a time: at each stick a [`Copula`] says which of the samples stop there, so that few stop together. Each
-//! sample has the right law; a pair $(z, z')$ of samples of one variable has a joint law $p(z, z')$ of its own, whose ratio to that of two independent draws is known,
+//! sample has the right distribution; a pair $(z, z')$ of samples of one variable has a joint distribution $p(z, z')$ of its own, whose ratio to that of two independent draws is known,
 //!
 //! $$w(z, z') = \frac{q(z)\, q(z')}{p(z, z')} = \prod_{i < m} \frac{(1 - \theta_i)^2}{1 - 2\theta_i + \theta_i \kappa_i} \cdot \frac{1 - \theta_m}{1 - \kappa_m},
 //!     \quad m = \min(z, z'),\ z \ne z',$$
@@ -10,7 +10,7 @@
 //!
 //! $$g = \frac{1}{n (n - 1)} \sum_{k < l} w(z_k, z_l)\, (f_k - f_l)\, \nabla \ln \frac{q(z_k)}{q(z_l)}.$$
 //!
-//! **Several variables.** $g$ for one variable has the ratio of *that variable's* pair only, not the product over all: given the pair of the variable, the others of sample $k$ have their own law, whatever those of
+//! **Several variables.** $g$ for one variable has the ratio of *that variable's* pair only, not the product over all: given the pair of the variable, the others of sample $k$ have their own distribution, whatever those of
 //! sample $l$ are, and that is all that the expectation asks of them. Two samples of two categories are [`DisArm`](crate::DisArm), independent samples leave-one-out. Dimitriev and Zhou (2021).
 //!
 //! **Assumptions.** Independent categories. A cost must not depend on several of the samples together.
@@ -78,7 +78,7 @@ impl<C> Carms<C> {
     }
 
     /// One set for each member of a plate made with [`Graph::plate`](stochgrad_graph::Graph::plate).
-    pub fn along(self, plate: Plate) -> Self {
+    pub fn on_plate(self, plate: Plate) -> Self {
         Carms { plate: SamplePlate::Shared(plate), ..self }
     }
 }
@@ -126,7 +126,7 @@ where
         let draw = context.draw(outer);
         let stops = below(&self.copula, context.tape(), &draw, self.samples, sticks.chance, &sticks.event());
         let stops = stops.map_err(|source| context.error(source))?.event_to_plate(plate);
-        let value = distribution.value_of(sticks.end(stops));
+        let value = distribution.from_one_hot(sticks.end(stops));
         Ok(SampleSet::equal(value.drawn(), Some(plate)))
     }
 
@@ -136,7 +136,7 @@ where
         let (tape, samples) = (context.tape(), self.samples);
         let sticks = Decisions::sticks(distribution);
         let second = self.copula.second_below(samples, sticks.chance.maximum(tape.constant(SMALLEST)));
-        let one_hot = distribution.one_hot_of(context.value().stop_gradient()).plate_to_event(plate);
+        let one_hot = distribution.to_one_hot(context.value().stop_gradient()).plate_to_event(plate);
         let Way { reached, bit } = sticks.way(one_hot);
         // w of all pairs whose first sample stops where the second one goes on, and the other way round.
         let further = (reached - bit) * pair_weights(&sticks, second);
@@ -144,7 +144,7 @@ where
         let stops_later = (further.unsqueeze(1) * bit.unsqueeze(0)).sum_axis(-1);
         let weights = stops_first + stops_later;
         let boundary = Boundary::split(context, distribution)?;
-        let logs = boundary.inside.category_logs();
+        let logs = boundary.inside.category_log_probs();
         let one_for_each: Shape =
             weights.shape().iter().enumerate().map(|(axis, &n)| if axis < 2 { n } else { 1 }).collect();
         for cost in separate_costs(context, plate)? {

@@ -92,7 +92,7 @@ impl CategoricalDisArm {
     }
 
     /// One pair for each member of a plate made with [`Graph::plate`](stochgrad_graph::Graph::plate).
-    pub fn along(self, plate: Plate) -> Self {
+    pub fn on_plate(self, plate: Plate) -> Self {
         CategoricalDisArm { plate: SamplePlate::Shared(plate), ..self }
     }
 
@@ -138,17 +138,17 @@ where
         let bits = antithetic_bits(context.tape(), &context.draw(outer), decisions.chance, &decisions.event());
         let bits = bits.map_err(|source| context.error(source))?;
         let one_hot = Var::stack(&bits.map(|bits| decisions.end(bits)))?.event_to_plate(pair);
-        Ok(SampleSet::equal(distribution.value_of(one_hot).drawn(), Some(pair)))
+        Ok(SampleSet::equal(distribution.from_one_hot(one_hot).drawn(), Some(pair)))
     }
 
     fn terms<'t>(&self, context: &CostContext<'_, 't, F>, distribution: &D::On<'t>) -> GraphResult<Terms<'t, F>> {
         let decisions = self.decisions(distribution);
         let boundary = Boundary::split(context, distribution)?;
-        let logs = boundary.inside.category_logs();
+        let logs = boundary.inside.category_log_probs();
         let mut terms = if self.form == Form::ImportanceWeighted {
             let weights = pair_weights(&decisions, decisions.chance * 0.0);
             pair_terms(context, logs, |difference, first, second| {
-                let one_hot = [first, second].map(|value| distribution.one_hot_of(value));
+                let one_hot = [first, second].map(|value| distribution.to_one_hot(value));
                 let [a, b] = one_hot.map(|one_hot| decisions.way(one_hot));
                 let apart = a.bit * (b.reached - b.bit) + b.bit * (a.reached - a.bit);
                 let weight = (apart * weights).sum_axis(-1).unsqueeze(-1);
@@ -156,7 +156,7 @@ where
             })
         } else {
             pair_terms(context, logs, |difference, first, second| {
-                let ways = [first, second].map(|value| decisions.way(distribution.one_hot_of(value)));
+                let ways = [first, second].map(|value| decisions.way(distribution.to_one_hot(value)));
                 decisions.gradient(direction(&decisions, ways) * difference * 0.5)
             })
         }?;

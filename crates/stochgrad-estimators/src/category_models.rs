@@ -91,8 +91,8 @@ where
     M: GradientMethod<f64, Categorical<Id>> + Clone + 'static,
 {
     let logits = graph.param("logits", [0.3, f64::NEG_INFINITY, -0.4, 0.9])?;
-    let law = Categorical::from_probabilities(logits.softmax(-1));
-    let x = graph.sample("x", &law, method)?;
+    let distribution = Categorical::from_probabilities(logits.softmax(-1));
+    let x = graph.sample("x", &distribution, method)?;
     graph.cost("cost", (x - 0.7).square() + x.sin())
 }
 

@@ -76,7 +76,7 @@ pub(crate) struct Way<'t, F: Real> {
 impl<'t, F: Real> Decisions<'t, F> {
     /// Sticks, the least likely category first: no stick is then more likely to be taken than to be left.
     pub(crate) fn sticks(distribution: &impl IndependentCategories<'t, F>) -> Self {
-        let p = distribution.category_logs().stop_gradient().exp();
+        let p = distribution.category_log_probs().stop_gradient().exp();
         let categories = count(p);
         let tape = p.tape();
         // The rank of a category is the number of those before it; the later one of two equal ones comes later.
@@ -93,7 +93,7 @@ impl<'t, F: Real> Decisions<'t, F> {
 
     /// A balanced tree over the categories in their own order.
     pub(crate) fn balanced(distribution: &impl IndependentCategories<'t, F>) -> Self {
-        let p = distribution.category_logs().stop_gradient().exp();
+        let p = distribution.category_log_probs().stop_gradient().exp();
         Self::new(p, None, Tree::balanced(count(p)))
     }
 
@@ -147,14 +147,14 @@ pub(crate) fn check_categories<'t, F: Real>(
     context: &SampleContext<'_, 't, F>,
     distribution: &impl IndependentCategories<'t, F>,
 ) -> GraphResult<()> {
-    let categories = count(distribution.category_logs());
+    let categories = count(distribution.category_log_probs());
     if categories >= 2 {
         return Ok(());
     }
     Err(context.error(DistributionError::Unsupported {
         distribution: distribution.name(),
         problem: format!(
-            "antithetic decisions need at least 2 categories, came {categories}; use a constant, or ScoreFunction for any number of them"
+            "antithetic decisions need at least 2 categories, got {categories}; use a constant, or ScoreFunction for any number of them"
         ),
     }))
 }
@@ -177,12 +177,12 @@ mod tests {
     use stochgrad_distributions::OneHotCategorical;
 
     fn all<'t>(tape: &'t Tape<f64>, logits: [f64; 5]) -> [Decisions<'t, f64>; 2] {
-        let law = OneHotCategorical::from_logits(tape.constant(logits));
-        [Decisions::sticks(&law), Decisions::balanced(&law)]
+        let distribution = OneHotCategorical::from_logits(tape.constant(logits));
+        [Decisions::sticks(&distribution), Decisions::balanced(&distribution)]
     }
 
     #[test]
-    fn the_bits_have_the_law_of_the_categories() {
+    fn the_bits_have_the_distribution_of_the_categories() {
         let logits = [0.3, -1.0, 2.0, 0.3, -0.5];
         let total: f64 = logits.iter().map(|l: &f64| l.exp()).sum();
         let tape = Tape::<f64>::new();

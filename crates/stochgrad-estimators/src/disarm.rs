@@ -1,7 +1,7 @@
 //! DisARM: antithetic bits, with the uniform behind them integrated out.
 //!
 //! Two values come from one uniform $u$ and from $1 - u$: $b = 1[u \ge 1 - \theta]$ and $\tilde b = 1[1 - u \ge 1 - \theta]$. Each has the right
-//! law, and where they differ they say in which direction the cost changes:
+//! distribution, and where they differ they say in which direction the cost changes:
 //!
 //! $$g_i = \tfrac12\, \big(f(b) - f(\tilde b)\big)\, (b_i - \tilde b_i)\, \sigma(|\eta_i|), \qquad \theta = \sigma(\eta).$$
 //!
@@ -63,7 +63,7 @@ impl DisArm {
     }
 
     /// One pair for each member of a plate made with [`Graph::plate`](stochgrad_graph::Graph::plate).
-    pub fn along(self, plate: Plate) -> Self {
+    pub fn on_plate(self, plate: Plate) -> Self {
         DisArm { plate: SamplePlate::Shared(plate) }
     }
 }

@@ -5,7 +5,7 @@
 //! $$\nabla_\theta\, \mathbb{E}[f(y)] = \mathbb{E}\Big[\sum_i -\frac{\nabla_\theta\, Q_\theta(y_i)}{q_\theta(y_i)}\, \big(f(y_{-i}, y_i + 1) - f(y)\big)\Big]:$$
 //!
 //! when $\theta$ moves, the mass $-\nabla_\theta Q(y)$ crosses from $y$ to $y + 1$. Cong, Zhao, Bai and Carin (2019), "general and one-sample"; summation by parts
-//! where the sample path has integration by parts. Categories are taken in their order. For counts whose law moves in one direction it is one of the sides of
+//! where the sample path has integration by parts. Categories are taken in their order. For counts whose distribution moves in one direction it is one of the sides of
 //! [`StochasticDerivatives`](crate::StochasticDerivatives), for categories it is "always up"; it needs no more than the distribution function, so it knows the number of successes of
 //! `NegativeBinomial` as a parameter too.
 //!
@@ -25,7 +25,7 @@
 use crate::boundary::Boundary;
 use crate::pathwise::describe_plate;
 use crate::perturbation::element_changes;
-use stochgrad_distributions::{CumulativeDistribution, Distribution, Family, WholeNumbers};
+use stochgrad_distributions::{CumulativeDistribution, Distribution, Family, IntegerSupport};
 use stochgrad_graph::{
     CostContext, Count, GradientMethod, GradientTerm, GraphResult, Method, Order, Profile, SampleContext, SamplePlate,
     SampleSet, Size, Terms,
@@ -33,7 +33,7 @@ use stochgrad_graph::{
 use stochgrad_tape::Plate;
 use stochgrad_tensor::Real;
 
-/// The GO gradient, for laws of whole numbers.
+/// The GO gradient, for distributions of whole numbers.
 ///
 /// ```
 /// use stochgrad_distributions::Poisson;
@@ -68,7 +68,7 @@ impl DiscreteGo {
     }
 
     /// One sample for each member of a plate made with [`Graph::plate`](stochgrad_graph::Graph::plate).
-    pub fn along(self, plate: Plate) -> Self {
+    pub fn on_plate(self, plate: Plate) -> Self {
         DiscreteGo { plate: SamplePlate::Shared(plate) }
     }
 }
@@ -91,7 +91,7 @@ impl Method for DiscreteGo {
 
 impl<F: Real, D: Family<F>> GradientMethod<F, D> for DiscreteGo
 where
-    for<'t> D::On<'t>: WholeNumbers<'t, F>,
+    for<'t> D::On<'t>: IntegerSupport<'t, F>,
 {
     fn sample<'t>(
         &self,
@@ -142,12 +142,12 @@ mod tests {
     }
 
     #[test]
-    fn every_law_of_whole_numbers_is_exact_by_every_parameter() {
+    fn every_distribution_of_whole_numbers_is_exact_by_every_parameter() {
         macro_rules! check {
-            ($what:literal, $start:expr, $law:expr) => {
+            ($what:literal, $start:expr, $distribution:expr) => {
                 let model = |graph: &Graph<'_, f64>| {
                     let t = graph.param("t", $start)?;
-                    let x = graph.sample("x", &$law(t), &DiscreteGo::new())?;
+                    let x = graph.sample("x", &$distribution(t), &DiscreteGo::new())?;
                     let y = graph.sample("y", &Bernoulli::from_logits(x.sum() * 0.4 - 1.0), &ScoreFunction::new())?;
                     graph.cost("cost", (x.sum() + 1.0 - y * 2.0).square() * 0.1 + t.sum() * x.sum() * y)
                 };
@@ -170,7 +170,7 @@ mod tests {
         check!("Categorical", [[0.3, -0.7, 1.1], [0.0, 0.2, -0.4]], Categorical::from_logits);
     }
 
-    /// Counts (x − 3)² of a Poisson law by its log-rate: the variance of a coupled measure-valued derivative, which it is.
+    /// Counts (x − 3)² of a Poisson distribution by its log-rate: the variance of a coupled measure-valued derivative, which it is.
     #[test]
     fn the_variance_is_the_known_one() {
         for (rate, mean, variance) in [(3.0_f64, 3.0, 108.0), (0.5, -2.0, 0.5)] {

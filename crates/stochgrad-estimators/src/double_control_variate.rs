@@ -16,7 +16,7 @@
 //! the slopes at the *other* samples: only where all $\mu_k$ are one $\mu$ is
 //! $\sum_k \bar v_{-k}^\top \nabla \mu_k = \sum_k \nabla f_k(x_k)^\top \nabla \mu$, the form in the paper.
 //!
-//! **Assumptions.** The mean of the law has a closed form. A gradient of the cost that says little (behind a jump, or through a redrawn node) costs variance and
+//! **Assumptions.** The mean of the distribution has a closed form. A gradient of the cost that says little (behind a jump, or through a redrawn node) costs variance and
 //! no bias. Costs of all samples jointly, as in IWAE, have no control variate.
 //!
 //! | | |
@@ -70,7 +70,7 @@ impl DoubleControlVariate {
     }
 
     /// One sample for each member of a plate made with [`Graph::plate`](stochgrad_graph::Graph::plate); scale 1.
-    pub fn along(plate: Plate) -> Self {
+    pub fn on_plate(plate: Plate) -> Self {
         DoubleControlVariate { plate: SamplePlate::Shared(plate), scale: 1.0, own: None }
     }
 
@@ -279,8 +279,8 @@ mod tests {
     fn one_sample_is_an_error() {
         let tape = Tape::<f64>::new();
         let graph = Graph::new(&tape, Seed::new(1));
-        let law = Bernoulli::from_logits(graph.constant(0.3));
-        let error = graph.sample("x", &law, &DoubleControlVariate::new(1)).unwrap_err().to_string();
+        let distribution = Bernoulli::from_logits(graph.constant(0.3));
+        let error = graph.sample("x", &distribution, &DoubleControlVariate::new(1)).unwrap_err().to_string();
         assert!(error.contains("at least 2"), "{error}");
     }
 }

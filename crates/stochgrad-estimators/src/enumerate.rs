@@ -388,7 +388,7 @@ mod tests {
             let t = graph.param("t", 0.3)?;
             let features = graph.data("data", [0.5, -1.5])?;
             let x = graph.sample("x", &Bernoulli::from_logits(t * features), &Enumerate::new())?;
-            let states = graph.find_plate("x").expect("the plate of the states");
+            let states = graph.plate_named("x").expect("the plate of the states");
             let own = (x * features).exp();
             let own = if averaged { own.mean_over(states) } else { own };
             graph.cost("cost", own.sum_over(features.plates()[0]).square())

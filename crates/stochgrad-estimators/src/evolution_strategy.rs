@@ -8,7 +8,7 @@
 //! bias. Both evaluations use the same noise, and $\varepsilon$ and $-\varepsilon$ are antithetic. Salimans, Ho, Chen, Sidor and Sutskever (2017); Nesterov and
 //! Spokoiny (2017) on Gaussian smoothing. [`Spsa`](crate::Spsa) has signs in the place of $\varepsilon$, and a smaller variance.
 //!
-//! **Assumptions.** The law exists at all real parameters (logits, logarithms). Host code must not branch on a value downstream, unless the model was given as a
+//! **Assumptions.** The distribution exists at all real parameters (logits, logarithms). Host code must not branch on a value downstream, unless the model was given as a
 //! function.
 //!
 //! | | |
@@ -67,7 +67,7 @@ impl EvolutionStrategy {
     }
 
     /// One sample for each member of a plate made with [`Graph::plate`](stochgrad_graph::Graph::plate).
-    pub fn along(self, plate: Plate) -> Self {
+    pub fn on_plate(self, plate: Plate) -> Self {
         EvolutionStrategy { directions: self.directions.plate(SamplePlate::Shared(plate)) }
     }
 }

@@ -2,16 +2,16 @@
 //!
 //! $$g = w(z)\, f'(z), \qquad w(z) = \sum_{n < D} \frac{\beta_n}{h_n}\, P_n(z), \qquad \beta_n = \partial_\theta\, \mathbb{E}[Q_n(z)], \quad Q_n' = P_n,$$
 //!
-//! with the orthogonal polynomials $P_n$ of the law and their squared norms $h_n$. Of all weights that make $\mathbb{E}[w f'] = \partial_\theta \mathbb{E}[f]$ right for all polynomials $f$ of degree
+//! with the orthogonal polynomials $P_n$ of the distribution and their squared norms $h_n$. Of all weights that make $\mathbb{E}[w f'] = \partial_\theta \mathbb{E}[f]$ right for all polynomials $f$ of degree
 //! $D$ or less, it is the one with the smallest second moment. The weight of degree 1 is the derivative of the mean. For a Poisson number by its log-rate,
 //! $w_2 = (z + \lambda)/2$ and $w_3 = w_2 - P_2(z)/(12 \lambda)$. He and Wu (2026).
 //!
-//! The laws are the natural exponential families whose variance is $V = \mu + v \mu^2$: with $y = z - \mu$ and $s = 1 + 2 v \mu$ (Morris 1982),
+//! The distributions are the natural exponential families whose variance is $V = \mu + v \mu^2$: with $y = z - \mu$ and $s = 1 + 2 v \mu$ (Morris 1982),
 //!
 //! $$P_{n+1} = (y - n s)\, P_n - n\,(1 + (n - 1) v)\, V\, P_{n-1}, \qquad h_n = n!\, V^n \prod_{k < n} (1 + k v),$$
 //!
 //! and central moments follow $c_{k+1} = V\, (\partial_\mu c_k + k\, c_{k-1})$. Their derivatives are taken by the tape, so that every parameter has its weight: log-rates, probabilities, log-odds, and the
-//! number of successes of a negative binomial law.
+//! number of successes of a negative binomial distribution.
 //!
 //! **Assumptions.** The cost is differentiable at the counts, as a function of real numbers. Paths from the value are looked at as for [`Pathwise`](crate::Pathwise).
 //!
@@ -31,9 +31,9 @@ use stochgrad_graph::{
 };
 use stochgrad_tape::{Degree, Plate, Var};
 use stochgrad_tensor::Real;
-use stochgrad_tensor::plan::Plan;
+use stochgrad_tensor::sampling_scheme::SamplingScheme;
 
-/// Straight-through gradients for counts, exact for polynomials up to a degree: for the laws whose variance is a quadratic function of the mean.
+/// Straight-through gradients for counts, exact for polynomials up to a degree: for the distributions whose variance is a quadratic function of the mean.
 ///
 /// ```
 /// use stochgrad_distributions::Poisson;
@@ -55,14 +55,14 @@ use stochgrad_tensor::plan::Plan;
 pub struct Fini {
     degree: usize,
     plate: SamplePlate,
-    plan: Option<Plan>,
+    scheme: Option<SamplingScheme>,
     assume_continuous: bool,
 }
 
 impl Fini {
     /// One sample; exact for polynomials of this degree, at least 1. Each further degree lowers the bias for smooth costs, and may raise or lower the variance.
     pub fn new(degree: usize) -> Self {
-        Fini { degree, plate: SamplePlate::Single, plan: None, assume_continuous: false }
+        Fini { degree, plate: SamplePlate::Single, scheme: None, assume_continuous: false }
     }
 
     /// That many samples, along a plate of the node's own.
@@ -71,13 +71,13 @@ impl Fini {
     }
 
     /// One sample for each member of a plate made with [`Graph::plate`](stochgrad_graph::Graph::plate).
-    pub fn along(self, plate: Plate) -> Self {
+    pub fn on_plate(self, plate: Plate) -> Self {
         Fini { plate: SamplePlate::Shared(plate), ..self }
     }
 
-    /// Draws the samples by a [`Plan`], so that they keep out of one another's way.
-    pub fn plan(self, plan: Plan) -> Self {
-        Fini { plan: Some(plan), ..self }
+    /// Draws the samples by a [`SamplingScheme`], so that they keep out of one another's way.
+    pub fn scheme(self, scheme: SamplingScheme) -> Self {
+        Fini { scheme: Some(scheme), ..self }
     }
 
     /// Accepts jumps on the paths from the value, as [`Pathwise::assume_continuous`](crate::Pathwise::assume_continuous) does.
@@ -88,7 +88,7 @@ impl Fini {
 
 impl Method for Fini {
     fn name(&self) -> String {
-        format!("Fini-{} ({})", self.degree, describe_members(self.plate, self.plan))
+        format!("Fini-{} ({})", self.degree, describe_members(self.plate, self.scheme))
     }
 
     fn profile(&self) -> Profile {
@@ -120,12 +120,12 @@ where
             return Err(unsupported("has no closed form for its mean and variance; use ScoreFunction".into()));
         };
         if self.degree == 0 {
-            return Err(unsupported("expected polynomials of degree 1 or more, came 0; try Fini::new(2)".into()));
+            return Err(unsupported("expected polynomials of degree 1 or more, got 0; try Fini::new(2)".into()));
         }
         distribution.check_states(self.degree).map_err(|source| context.error(source))?;
-        let set = context.sampled(distribution, self.plate, self.plan)?;
-        let law = Law { mean, variance, curvature: distribution.curvature() };
-        Ok(SampleSet::equal(set.value.straight_through(law.change(set.value, self.degree)), set.plate))
+        let set = context.sampled(distribution, self.plate, self.scheme)?;
+        let distribution = DistributionCheck { mean, variance, curvature: distribution.curvature() };
+        Ok(SampleSet::equal(set.value.straight_through(distribution.change(set.value, self.degree)), set.plate))
     }
 
     fn terms<'t>(&self, context: &CostContext<'_, 't, F>, _distribution: &D::On<'t>) -> GraphResult<Terms<'t, F>> {
@@ -134,14 +134,14 @@ where
     }
 }
 
-/// What a law of counts is given by.
-struct Law<'t, F: Real> {
+/// What a distribution of counts is given by.
+struct DistributionCheck<'t, F: Real> {
     mean: Var<'t, F>,
     variance: Var<'t, F>,
     curvature: Var<'t, F>,
 }
 
-impl<'t, F: Real> Law<'t, F> {
+impl<'t, F: Real> DistributionCheck<'t, F> {
     /// Something whose derivative by the parameters is the weight at a count.
     fn change(&self, count: Var<'t, F>, degree: usize) -> Var<'t, F> {
         let moments = self.central_moments(degree);
@@ -154,7 +154,7 @@ impl<'t, F: Real> Law<'t, F> {
             let at_y = coefficients.iter().rev().fold(y * 0.0, |sum, &coefficient| sum * y + coefficient);
             let beta = coefficients.iter().zip(&raised).map(|(&coefficient, &raised)| coefficient * raised);
             let beta = beta.fold(self.mean * 0.0, |sum, term| sum + term);
-            // Where the law is a single value there is no such polynomial.
+            // Where the distribution is a single value there is no such polynomial.
             let share = norm.step().select(at_y / norm, y * 0.0);
             share * beta
         });
@@ -234,7 +234,7 @@ mod tests {
 
     type Model<'a> = &'a dyn Fn(&Graph<'_, f64>, &Fini, f64) -> GraphResult<()>;
 
-    /// Each law with each of its parameters, and a cost that is a polynomial.
+    /// Each distribution with each of its parameters, and a cost that is a polynomial.
     const LAWS: [(&str, Model<'static>); 9] = [
         ("Poisson by log-rate", &|graph, method, power| {
             let t = graph.param("t", [0.4, -1.0])?;
@@ -282,7 +282,7 @@ mod tests {
 
     #[test]
     fn polynomials_up_to_the_degree_have_no_bias() {
-        for (law, model) in LAWS {
+        for (distribution, model) in LAWS {
             for degree in 1..=4 {
                 let method = Fini::new(degree);
                 for power in 1..=degree {
@@ -291,14 +291,14 @@ mod tests {
                         0..=1,
                         1e-9,
                     );
-                    report.unwrap_or_else(|error| panic!("{law}, Fini-{degree}, power {power}: {error}"));
+                    report.unwrap_or_else(|error| panic!("{distribution}, Fini-{degree}, power {power}: {error}"));
                 }
                 let beyond = Oracle::new().max_outcomes(100_000).verify(
                     |graph: &Graph<'_, f64>| model(graph, &method, degree as f64 + 1.0),
                     1..=1,
                     1e-9,
                 );
-                assert!(beyond.is_err(), "{law}, Fini-{degree}");
+                assert!(beyond.is_err(), "{distribution}, Fini-{degree}");
             }
         }
     }
@@ -351,10 +351,10 @@ mod tests {
     fn of_a_bit_the_second_one_is_the_trapezoid_rule() {
         let model = |graph: &Graph<'_, f64>, fini: bool| {
             let t = graph.param("t", -1.3)?;
-            let law = Bernoulli::from_logits(t);
+            let distribution = Bernoulli::from_logits(t);
             let b = match fini {
-                true => graph.sample("b", &law, &Fini::new(2))?,
-                false => graph.sample("b", &law, &crate::ReinMax::new(1.0))?,
+                true => graph.sample("b", &distribution, &Fini::new(2))?,
+                false => graph.sample("b", &distribution, &crate::ReinMax::new(1.0))?,
             };
             graph.cost("cost", (b * 1.3).exp())
         };
@@ -381,8 +381,8 @@ mod tests {
         assert!(refused(0, [2.0, 2.0]).unwrap().to_string().contains("degree 1 or more"));
         let tape = Tape::<f64>::new();
         let graph = Graph::new(&tape, Seed::new(1));
-        let law = Bernoulli::from_probabilities(graph.constant(0.3));
-        assert!(graph.sample("b", &law, &Fini::new(3)).is_err());
+        let distribution = Bernoulli::from_probabilities(graph.constant(0.3));
+        assert!(graph.sample("b", &distribution, &Fini::new(3)).is_err());
     }
 
     #[test]

@@ -24,7 +24,7 @@ use stochgrad_graph::{
 };
 use stochgrad_tape::{Plate, Var};
 use stochgrad_tensor::Real;
-use stochgrad_tensor::plan::Plan;
+use stochgrad_tensor::sampling_scheme::SamplingScheme;
 
 /// Straight-through gradients at logits with a gap, for distributions with a continuous relaxation: bits and one-hot vectors.
 ///
@@ -67,13 +67,13 @@ impl GappedStraightThrough {
     }
 
     /// One sample for each member of a plate made with [`Graph::plate`](stochgrad_graph::Graph::plate).
-    pub fn along(self, plate: Plate) -> Self {
+    pub fn on_plate(self, plate: Plate) -> Self {
         GappedStraightThrough { samples: self.samples.plate(SamplePlate::Shared(plate)), ..self }
     }
 
-    /// Draws the samples by a [`Plan`], so that they keep out of one another's way.
-    pub fn plan(self, plan: Plan) -> Self {
-        GappedStraightThrough { samples: self.samples.plan(plan), ..self }
+    /// Draws the samples by a [`SamplingScheme`], so that they keep out of one another's way.
+    pub fn scheme(self, scheme: SamplingScheme) -> Self {
+        GappedStraightThrough { samples: self.samples.scheme(scheme), ..self }
     }
 
     /// Accepts jumps on the paths from the value, as [`Pathwise::assume_continuous`](crate::Pathwise::assume_continuous) does.
@@ -200,8 +200,8 @@ mod tests {
         };
         let vector = |graph: &Graph<'_, f64>| {
             let logit = graph.param("logit", 0.6)?;
-            let law = OneHotCategorical::from_logits(stochgrad_tape::Var::stack(&[logit * 0.0, logit])?);
-            graph.cost("cost", (graph.sample("b", &law, &method)?.index(0, 1) - 0.3).powf(3.0))
+            let distribution = OneHotCategorical::from_logits(stochgrad_tape::Var::stack(&[logit * 0.0, logit])?);
+            graph.cost("cost", (graph.sample("b", &distribution, &method)?.index(0, 1) - 0.3).powf(3.0))
         };
         let moments = |model: &dyn Fn(&Graph<'_, f64>) -> GraphResult<()>| {
             let moments = Oracle::new().gradient(model).unwrap();
@@ -234,8 +234,9 @@ mod tests {
         for gap in [-1.0, f64::NAN, f64::INFINITY] {
             let tape = Tape::<f64>::new();
             let graph = Graph::new(&tape, Seed::new(1));
-            let law = Bernoulli::from_logits(graph.constant(0.3));
-            let error = graph.sample("b", &law, &GappedStraightThrough::new(1.0).gap(gap)).unwrap_err().to_string();
+            let distribution = Bernoulli::from_logits(graph.constant(0.3));
+            let error =
+                graph.sample("b", &distribution, &GappedStraightThrough::new(1.0).gap(gap)).unwrap_err().to_string();
             assert!(error.contains("gap"), "{error}");
         }
     }

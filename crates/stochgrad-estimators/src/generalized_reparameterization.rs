@@ -1,13 +1,13 @@
 //! Generalised reparameterisation: sample paths at given noise, and the score of the noise.
 //!
-//! Let $z = T(\varepsilon; \theta)$ with noise whose law $\pi(\varepsilon; \theta)$ still depends on the parameters. Then
+//! Let $z = T(\varepsilon; \theta)$ with noise whose distribution $\pi(\varepsilon; \theta)$ still depends on the parameters. Then
 //!
 //! $$\nabla_\theta\, E[f(z)] = E\big[\nabla_z f(z)\, \partial_\theta T(\varepsilon; \theta)\big] + E\big[f(z)\, \nabla_\theta \ln \pi(\varepsilon; \theta)\big],
 //!     \qquad \pi(\varepsilon; \theta) = p\big(T(\varepsilon; \theta); \theta\big)\, \big|\partial_\varepsilon T\big|.$$
 //!
-//! The less the noise depends on the parameters, the smaller the second term, which is all that a score function would have. For laws made of gamma numbers, the noise is the standardised logarithm (Ruiz, Titsias
+//! The less the noise depends on the parameters, the smaller the second term, which is all that a score function would have. For distributions made of gamma numbers, the noise is the standardised logarithm (Ruiz, Titsias
 //! and Blei 2016), or the proposal that rejection sampling accepted, after concentrations were raised by $B$ (rejection-sampling variational inference, Naesseth, Ruiz, Linderman and Blei 2017). The implicit path of
-//! [`Pathwise`](crate::Pathwise), which has no second term, varies less for most costs; this is for laws without one, and for comparison.
+//! [`Pathwise`](crate::Pathwise), which has no second term, varies less for most costs; this is for distributions without one, and for comparison.
 //!
 //! **Assumptions.** Those of [`Pathwise`](crate::Pathwise). Rejection sampling needs concentrations of at least $1 - B$ … 1, whichever is larger.
 //!
@@ -27,7 +27,7 @@ use stochgrad_graph::{
 use stochgrad_tape::Plate;
 use stochgrad_tensor::Real;
 
-/// Sample paths and the score of the noise, for laws made of gamma numbers and any other that offers them.
+/// Sample paths and the score of the noise, for distributions made of gamma numbers and any other that offers them.
 ///
 /// ```
 /// use stochgrad_distributions::Gamma;
@@ -38,8 +38,8 @@ use stochgrad_tensor::Real;
 /// # fn main() -> Result<(), GraphError> {
 /// let tape = Tape::<f64>::new();
 /// let graph = Graph::new(&tape, Seed::new(7));
-/// let law = Gamma::new(graph.param("concentration", 1.5)?, 2.0);
-/// let x = graph.sample("x", &law, &GeneralizedReparameterization::rejection(4).samples(8))?;
+/// let distribution = Gamma::new(graph.param("concentration", 1.5)?, 2.0);
+/// let x = graph.sample("x", &distribution, &GeneralizedReparameterization::rejection(4).samples(8))?;
 /// graph.cost("loss", (x - 1.0).square())?;
 /// assert!(graph.backward()?.get("concentration")?.all_finite());
 /// # Ok(())
@@ -74,7 +74,7 @@ impl GeneralizedReparameterization {
     }
 
     /// One sample for each member of a plate made with [`Graph::plate`](stochgrad_graph::Graph::plate).
-    pub fn along(self, plate: Plate) -> Self {
+    pub fn on_plate(self, plate: Plate) -> Self {
         GeneralizedReparameterization { plate: SamplePlate::Shared(plate), ..self }
     }
 }
@@ -138,7 +138,7 @@ mod tests {
     use std::sync::Arc;
     use stochgrad_check::StatisticalTest;
     use stochgrad_distributions::{Bernoulli, Beta, Chi2, Dirichlet, Gamma, Id, InverseGamma, Live, Normal};
-    use stochgrad_graph::{DynMethod, Graph, Seed};
+    use stochgrad_graph::{DynMethod, Graph, Reduction, Seed};
     use stochgrad_tape::{Tape, Var, Workspace};
     use stochgrad_tensor::Tensor;
 
@@ -161,7 +161,7 @@ mod tests {
 
     fn check<D>(
         values: &[f64],
-        law: impl for<'t> Fn(Var<'t, f64>) -> D::On<'t>,
+        distribution: impl for<'t> Fn(Var<'t, f64>) -> D::On<'t>,
         cost: impl for<'t> Fn(Var<'t, f64>) -> Var<'t, f64>,
         expectation: impl for<'t> Fn(Var<'t, f64>) -> Var<'t, f64>,
     ) where
@@ -171,7 +171,7 @@ mod tests {
         for method in METHODS {
             let model = |graph: &Graph<'_, f64>| {
                 let t = graph.param("t", values.to_vec())?;
-                let x = graph.sample("x", &law(t), &method().samples(40))?;
+                let x = graph.sample("x", &distribution(t), &method().samples(40))?;
                 graph.cost("cost", cost(x))
             };
             let report = StatisticalTest::new().runs(300).check(model, &exact(values, &expectation));
@@ -219,7 +219,7 @@ mod tests {
     #[test]
     fn other_nodes_and_joint_costs_are_unbiased() {
         for method in METHODS {
-            // Drawn again under a replay, with another concentration; then a node whose law depends on it.
+            // Drawn again under a replay, with another concentration; then a node whose distribution depends on it.
             let model = |graph: &Graph<'_, f64>| {
                 let t = graph.param("t", [0.3, 0.9])?;
                 let b = graph.sample("b", &Bernoulli::from_logits(t.index(0, 0)), &MeasureValued::new().samples(20))?;
@@ -238,9 +238,9 @@ mod tests {
             let joint = |graph: &Graph<'_, f64>| {
                 let t = graph.param("t", [1.3])?;
                 let copies = graph.plate("copies", 30)?;
-                let law = Gamma::new((t * graph.constant(1.0).expand_plates(&[copies])).index(0, 0), 1.0);
-                let x = graph.sample("x", &law, &method().samples(2))?;
-                graph.cost("cost", x.mean_over(graph.find_plate("x").expect("the plate")).square())
+                let distribution = Gamma::new((t * graph.constant(1.0).expand_plates(&[copies])).index(0, 0), 1.0);
+                let x = graph.sample("x", &distribution, &method().samples(2))?;
+                graph.cost("cost", x.mean_over(graph.plate_named("x").expect("the plate")).square())
             };
             let exact = exact(&[1.3], |t| (t.square() + t * 0.5).sum());
             StatisticalTest::new().runs(400).check(joint, &exact).unwrap();
@@ -251,18 +251,19 @@ mod tests {
     fn small_concentrations_must_be_raised() {
         let tape = Tape::<f64>::new();
         let graph = Graph::new(&tape, Seed::new(1));
-        let law = Gamma::new(graph.param("t", 0.4).unwrap(), 1.0);
-        let error = graph.sample("x", &law, &GeneralizedReparameterization::rejection(0)).unwrap_err().to_string();
+        let distribution = Gamma::new(graph.param("t", 0.4).unwrap(), 1.0);
+        let error =
+            graph.sample("x", &distribution, &GeneralizedReparameterization::rejection(0)).unwrap_err().to_string();
         assert!(error.contains("augmentation") && error.contains("0.4") && error.contains("\"x\""), "{error}");
-        assert!(graph.sample("x", &law, &GeneralizedReparameterization::rejection(1)).is_ok());
+        assert!(graph.sample("x", &distribution, &GeneralizedReparameterization::rejection(1)).is_ok());
     }
 
     #[test]
     fn jumps_are_refused() {
         let tape = Tape::<f64>::new();
         let graph = Graph::new(&tape, Seed::new(1));
-        let law = Gamma::new(graph.param("t", 0.4).unwrap(), 1.0);
-        let x = graph.sample("x", &law, &GeneralizedReparameterization::new()).unwrap();
+        let distribution = Gamma::new(graph.param("t", 0.4).unwrap(), 1.0);
+        let x = graph.sample("x", &distribution, &GeneralizedReparameterization::new()).unwrap();
         graph.cost("cost", (x - 1.0).step()).unwrap();
         assert!(graph.backward().unwrap_err().to_string().contains("Step"));
     }
@@ -278,7 +279,7 @@ mod tests {
         for run in 0..30 {
             let graph = Graph::new(workspace.tape(), Seed::new(3).step(run));
             let copies = graph.plate("copies", COPIES).unwrap();
-            graph.set_summed(copies, true).unwrap();
+            graph.set_reduction(copies, Reduction::Sum).unwrap();
             let t = graph.param("t", vec![1.7; COPIES]).unwrap().event_to_plate(copies);
             let x = graph.sample("x", &Gamma::new(t, 1.0), &method()).unwrap();
             graph.cost("cost", cost(x)).unwrap();

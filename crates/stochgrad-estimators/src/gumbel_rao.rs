@@ -25,7 +25,7 @@ use stochgrad_graph::{
 };
 use stochgrad_tape::{Plate, PlateKind};
 use stochgrad_tensor::Real;
-use stochgrad_tensor::plan::Plan;
+use stochgrad_tensor::sampling_scheme::SamplingScheme;
 
 /// Rao-Blackwellised straight-through Gumbel-softmax, for distributions with a continuous relaxation: bits and one-hot vectors.
 ///
@@ -68,13 +68,13 @@ impl GumbelRao {
     }
 
     /// One sample for each member of a plate made with [`Graph::plate`](stochgrad_graph::Graph::plate).
-    pub fn along(self, plate: Plate) -> Self {
+    pub fn on_plate(self, plate: Plate) -> Self {
         GumbelRao { samples: self.samples.plate(SamplePlate::Shared(plate)), ..self }
     }
 
-    /// Draws the samples by a [`Plan`], so that they keep out of one another's way.
-    pub fn plan(self, plan: Plan) -> Self {
-        GumbelRao { samples: self.samples.plan(plan), ..self }
+    /// Draws the samples by a [`SamplingScheme`], so that they keep out of one another's way.
+    pub fn scheme(self, scheme: SamplingScheme) -> Self {
+        GumbelRao { samples: self.samples.scheme(scheme), ..self }
     }
 
     /// Accepts jumps on the paths from the value, as [`Pathwise::assume_continuous`](crate::Pathwise::assume_continuous) does.
@@ -165,10 +165,10 @@ mod tests {
     fn vectors_have_the_mean_of_straight_through_too() {
         let model = |graph: &Graph<'_, f64>, rao: bool| {
             let logits = graph.param("logits", [0.2, -0.4, 1.0])?;
-            let law = OneHotCategorical::from_logits(logits);
+            let distribution = OneHotCategorical::from_logits(logits);
             let x = match rao {
-                true => graph.sample("x", &law, &GumbelRao::new(0.7))?,
-                false => graph.sample("x", &law, &GumbelSoftmax::new(0.7).straight_through().samples(400))?,
+                true => graph.sample("x", &distribution, &GumbelRao::new(0.7))?,
+                false => graph.sample("x", &distribution, &GumbelSoftmax::new(0.7).straight_through().samples(400))?,
             };
             graph.cost("cost", (x * graph.constant([1.0, -2.0, 0.5])).sum().exp())
         };

@@ -18,7 +18,7 @@
 //!
 //! | | plain | straight-through |
 //! |---|---|---|
-//! | bias | another law is sampled: costs and gradients are those of the relaxed model | of the gradient only; costs are right |
+//! | bias | another distribution is sampled: costs and gradients are those of the relaxed model | of the gradient only; costs are right |
 //! | order | any through smooth operations; 1 through a kink, with a sparse map, and with two temperatures | 1 |
 //! | cost evaluations | one a sample, and one backward pass | the same |
 //! | the cost must offer | values and derivatives at interior points | derivatives at the vertices |
@@ -39,7 +39,7 @@ use stochgrad_graph::{
 };
 use stochgrad_tape::Plate;
 use stochgrad_tensor::Real;
-use stochgrad_tensor::plan::Plan;
+use stochgrad_tensor::sampling_scheme::SamplingScheme;
 
 /// Gumbel-softmax samples, for distributions with a continuous relaxation.
 ///
@@ -66,7 +66,7 @@ pub struct GumbelSoftmax {
     backward: Option<Temperature>,
     map: SimplexMap,
     plate: SamplePlate,
-    plan: Option<Plan>,
+    scheme: Option<SamplingScheme>,
     straight_through: bool,
     assume_continuous: bool,
 }
@@ -79,7 +79,7 @@ impl GumbelSoftmax {
             backward: None,
             map: SimplexMap::Softmax,
             plate: SamplePlate::Single,
-            plan: None,
+            scheme: None,
             straight_through: false,
             assume_continuous: false,
         }
@@ -106,13 +106,13 @@ impl GumbelSoftmax {
     }
 
     /// One sample for each member of a plate made with [`Graph::plate`](stochgrad_graph::Graph::plate).
-    pub fn along(self, plate: Plate) -> Self {
+    pub fn on_plate(self, plate: Plate) -> Self {
         GumbelSoftmax { plate: SamplePlate::Shared(plate), ..self }
     }
 
-    /// Draws the samples by a [`Plan`], so that they keep out of one another's way.
-    pub fn plan(self, plan: Plan) -> Self {
-        GumbelSoftmax { plan: Some(plan), ..self }
+    /// Draws the samples by a [`SamplingScheme`], so that they keep out of one another's way.
+    pub fn scheme(self, scheme: SamplingScheme) -> Self {
+        GumbelSoftmax { scheme: Some(scheme), ..self }
     }
 
     /// Accepts jumps on the paths from the value, as [`Pathwise::assume_continuous`](crate::Pathwise::assume_continuous) does.
@@ -138,15 +138,15 @@ impl Method for GumbelSoftmax {
         };
         let form = if self.straight_through { "straight-through, " } else { "" };
         let backward = self.backward.as_ref().map(|backward| format!(", backward {backward}")).unwrap_or_default();
-        format!("Gumbel-{map} ({form}{}{backward}, {})", self.temperature, describe_members(self.plate, self.plan))
+        format!("Gumbel-{map} ({form}{}{backward}, {})", self.temperature, describe_members(self.plate, self.scheme))
     }
 
     fn profile(&self) -> Profile {
         let profile = match self.straight_through {
             false if self.backward.is_none() && self.map.is_smooth() => {
-                Profile { order: Order::Any, access: Access::Between, ..Profile::biased(Bias::Law) }
+                Profile { order: Order::Any, access: Access::Between, ..Profile::biased(Bias::DistributionCheck) }
             }
-            false => Profile { access: Access::Between, ..Profile::biased(Bias::Law) },
+            false => Profile { access: Access::Between, ..Profile::biased(Bias::DistributionCheck) },
             true => Profile::biased(Bias::Gradient),
         };
         profile.times(self.plate.samples())
@@ -156,7 +156,7 @@ impl Method for GumbelSoftmax {
         self.plate
     }
 
-    fn redraws_by_recording(&self) -> bool {
+    fn is_rerecordable(&self) -> bool {
         true
     }
 
@@ -193,7 +193,7 @@ where
     ) -> GraphResult<SampleSet<'t, F>> {
         self.temperature.check(context, distribution)?;
         let tape = context.tape();
-        let (plate, draw) = context.members(self.plate, self.plan)?;
+        let (plate, draw) = context.members(self.plate, self.scheme)?;
         let perturbed = distribution.perturbed(&draw).map_err(|source| context.error(source))?;
         let soft = |temperature: &Temperature| self.map.soften(distribution, perturbed, temperature.record(tape));
         let hard = || distribution.harden(perturbed);
@@ -272,8 +272,8 @@ mod tests {
             let plain = GumbelSoftmax::new(0.7).samples(20);
             let method = if hard { plain.straight_through() } else { plain };
             let bits = graph.sample("bits", &Bernoulli::from_logits(graph.constant([0.2, -1.0])), &method).unwrap();
-            let law = OneHotCategorical::from_logits(graph.constant([[0.2, -1.0, 0.4]]));
-            let vectors = graph.sample("vectors", &law, &method).unwrap();
+            let distribution = OneHotCategorical::from_logits(graph.constant([[0.2, -1.0, 0.4]]));
+            let vectors = graph.sample("vectors", &distribution, &method).unwrap();
             assert_eq!(vectors.shape(), [1, 3].into());
             for value in [bits.peek().unwrap(), vectors.peek().unwrap()] {
                 assert!(value.as_slice().iter().all(|&x| (x == 0.0 || x == 1.0) == hard), "{value:?}");
@@ -305,7 +305,10 @@ mod tests {
             ["a", "up", "g", "d"].map(|name| gradients.guarantee(name).unwrap().bias)
         };
         let relaxed = GumbelSoftmax::new(0.5);
-        assert_eq!(biases(&relaxed), [Bias::Law, Bias::Law, Bias::Law, Bias::Unbiased]);
+        assert_eq!(
+            biases(&relaxed),
+            [Bias::DistributionCheck, Bias::DistributionCheck, Bias::DistributionCheck, Bias::Unbiased]
+        );
         assert_eq!(
             biases(&relaxed.straight_through()),
             [Bias::Gradient, Bias::Gradient, Bias::Unbiased, Bias::Unbiased]
@@ -396,8 +399,8 @@ mod tests {
         for temperature in [0.0, -1.0, f64::NAN, f64::INFINITY] {
             let tape = Tape::<f64>::new();
             let graph = Graph::new(&tape, Seed::new(1));
-            let law = Bernoulli::from_logits(graph.constant(0.3));
-            let error = graph.sample("b", &law, &GumbelSoftmax::new(temperature)).unwrap_err().to_string();
+            let distribution = Bernoulli::from_logits(graph.constant(0.3));
+            let error = graph.sample("b", &distribution, &GumbelSoftmax::new(temperature)).unwrap_err().to_string();
             assert!(error.contains("temperature") && error.contains("\"b\""), "{error}");
         }
     }
@@ -407,7 +410,7 @@ mod tests {
         let tape = Tape::<f32>::new();
         let graph = Graph::new(&tape, Seed::new(1));
         let plate = graph.plate("samples", 3).unwrap();
-        let method: DynMethod<f32, OneHotCategorical<Id>> = Arc::new(GumbelSoftmax::new(0.5).along(plate));
+        let method: DynMethod<f32, OneHotCategorical<Id>> = Arc::new(GumbelSoftmax::new(0.5).on_plate(plate));
         let logits = graph.param("logits", [0.1, 0.2, 0.3]).unwrap();
         let x = graph.sample("x", &OneHotCategorical::from_logits(logits), &method).unwrap();
         assert_eq!(x.plates().as_slice(), [plate]);
@@ -456,7 +459,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sparse_map_has_the_moments_of_its_law() {
+    fn a_sparse_map_has_the_moments_of_its_distribution() {
         let theta = 0.3_f64;
         let logit = (theta / (1.0 - theta)).ln();
         let found = moments(&GumbelSoftmax::new(0.8).simplex_map(SimplexMap::Sparsemax), theta);
@@ -478,12 +481,12 @@ mod tests {
         let method = make();
         let tape = Tape::<f64>::new();
         let graph = Graph::new(&tape, Seed::new(1));
-        let law = OneHotCategorical::from_logits(graph.param("logits", [0.3, 0.1, -1.0]).unwrap());
-        let x = graph.sample("x", &law, &method).unwrap();
+        let distribution = OneHotCategorical::from_logits(graph.param("logits", [0.3, 0.1, -1.0]).unwrap());
+        let x = graph.sample("x", &distribution, &method).unwrap();
         graph.cost("cost", x.square().sum()).unwrap();
         let gradients = graph.backward().unwrap();
         let guarantee = gradients.guarantee("logits").unwrap();
-        assert_eq!((guarantee.bias, guarantee.order), (Bias::Law, Order::Finite(1)));
+        assert_eq!((guarantee.bias, guarantee.order), (Bias::DistributionCheck, Order::Finite(1)));
         gradients.advance();
         let restored = make();
         restored.load_state(&method.state()).unwrap();

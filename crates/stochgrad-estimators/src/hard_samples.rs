@@ -7,21 +7,21 @@ use stochgrad_graph::{
     CostContext, GraphResult, Guarantee, Path, Profile, SampleContext, SamplePlate, SampleSet, Terms,
 };
 use stochgrad_tensor::Real;
-use stochgrad_tensor::plan::Plan;
+use stochgrad_tensor::sampling_scheme::SamplingScheme;
 
 /// How the samples are drawn, and at which temperature their derivative is taken.
 #[derive(Clone, Debug)]
 pub(crate) struct HardSamples {
     pub(crate) temperature: Temperature,
     pub(crate) plate: SamplePlate,
-    plan: Option<Plan>,
+    scheme: Option<SamplingScheme>,
     assume_continuous: bool,
 }
 
 impl HardSamples {
     /// One sample.
     pub(crate) fn new(temperature: Temperature) -> Self {
-        HardSamples { temperature, plate: SamplePlate::Single, plan: None, assume_continuous: false }
+        HardSamples { temperature, plate: SamplePlate::Single, scheme: None, assume_continuous: false }
     }
 
     /// With these samples.
@@ -29,9 +29,9 @@ impl HardSamples {
         HardSamples { plate, ..self }
     }
 
-    /// Drawn by a plan.
-    pub(crate) fn plan(self, plan: Plan) -> Self {
-        HardSamples { plan: Some(plan), ..self }
+    /// Drawn by a sampling scheme.
+    pub(crate) fn scheme(self, scheme: SamplingScheme) -> Self {
+        HardSamples { scheme: Some(scheme), ..self }
     }
 
     /// Whatever jumps on the paths from the value.
@@ -41,7 +41,7 @@ impl HardSamples {
 
     /// The samples in words.
     pub(crate) fn describe(&self) -> String {
-        describe_members(self.plate, self.plan)
+        describe_members(self.plate, self.scheme)
     }
 
     /// What a method of that profile states for paths like these.
@@ -56,7 +56,7 @@ impl HardSamples {
         distribution: &impl Distribution<'t, F>,
     ) -> GraphResult<SampleSet<'t, F>> {
         self.temperature.check(context, distribution)?;
-        context.sampled(distribution, self.plate, self.plan)
+        context.sampled(distribution, self.plate, self.scheme)
     }
 
     /// No terms: the derivative is part of the value. The temperature moves on.

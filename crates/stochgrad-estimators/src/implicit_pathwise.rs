@@ -2,11 +2,11 @@
 //!
 //! $$\nabla_\theta\, E[f(z)] = E\big[f'(z)\, v_\theta(z)\big], \qquad v_\theta(z) = -\frac{\partial_\theta F(z; \theta)}{p(z; \theta)}.$$
 //!
-//! A sample on the line can move in one way only if its law is to be kept, so that $v_\theta$ is the expectation, given $z$, of the derivative along *any* sample path: this is the one with the least variance for each cost
+//! A sample on the line can move in one way only if its distribution is to be kept, so that $v_\theta$ is the expectation, given $z$, of the derivative along *any* sample path: this is the one with the least variance for each cost
 //! (Figurnov, Mohamed and Mnih 2018; Jankowiak and Obermeyer 2018; as a general gradient: Cong et al. 2019). Where [`Pathwise`](crate::Pathwise) has a path of one noise number, both are the same. Where it has more, as for
 //! `Beta` with its two gamma numbers, this one varies less, and costs derivatives of a distribution function.
 //!
-//! **Assumptions.** Those of [`Pathwise`](crate::Pathwise), and independent elements of a continuous law on the line.
+//! **Assumptions.** Those of [`Pathwise`](crate::Pathwise), and independent elements of a continuous distribution on the line.
 //!
 //! | | |
 //! |---|---|
@@ -26,7 +26,7 @@ use stochgrad_graph::{
 use stochgrad_tape::Plate;
 use stochgrad_tensor::Real;
 
-/// Pathwise derivatives along the distribution function, for continuous laws that have one.
+/// Pathwise derivatives along the distribution function, for continuous distributions that have one.
 ///
 /// ```
 /// use stochgrad_distributions::Beta;
@@ -61,17 +61,17 @@ impl ImplicitPathwise {
     }
 
     /// One sample for each member of a plate made with [`Graph::plate`](stochgrad_graph::Graph::plate).
-    pub fn along(self, plate: Plate) -> Self {
+    pub fn on_plate(self, plate: Plate) -> Self {
         ImplicitPathwise { plate: SamplePlate::Shared(plate) }
     }
 }
 
-/// Distribution functions of discrete laws have steps.
+/// Distribution functions of discrete distributions have steps.
 fn check_continuous<'t, F: Real>(distribution: &dyn Distribution<'t, F>) -> Result<(), String> {
     match distribution.support() {
         Support::Real | Support::Positive | Support::UnitInterval | Support::Interval | Support::Angles => Ok(()),
         support => Err(format!(
-            "expected a continuous law on the line, came {}, whose values are {support:?}; use MeasureValued or ScoreFunction here",
+            "expected a continuous distribution on the line, got {}, whose values are {support:?}; use MeasureValued or ScoreFunction here",
             distribution.name()
         )),
     }
@@ -123,7 +123,7 @@ mod tests {
     use std::sync::Arc;
     use stochgrad_check::{Oracle, StatisticalTest};
     use stochgrad_distributions::{Bernoulli, Beta, Exponential, Id, Normal, Poisson, Uniform};
-    use stochgrad_graph::{DynMethod, Graph, GraphError, Seed};
+    use stochgrad_graph::{DynMethod, Graph, GraphError, Reduction, Seed};
     use stochgrad_tape::{Tape, Workspace};
     use stochgrad_tensor::Tensor;
 
@@ -160,7 +160,7 @@ mod tests {
         for run in 0..runs {
             let graph = Graph::new(workspace.tape(), Seed::new(3).step(run));
             let copies = graph.plate("copies", COPIES).unwrap();
-            graph.set_summed(copies, true).unwrap();
+            graph.set_reduction(copies, Reduction::Sum).unwrap();
             let alpha = graph.param("alpha", vec![2.0; COPIES]).unwrap().event_to_plate(copies);
             let x = graph.sample("x", &Beta::new(alpha, 3.0), &method()).unwrap();
             graph.cost("cost", (x * 5.0).cos()).unwrap();
@@ -191,8 +191,8 @@ mod tests {
     fn laws_of_whole_numbers_are_refused() {
         let tape = Tape::<f64>::new();
         let graph = Graph::new(&tape, Seed::new(1));
-        let law = Poisson::from_rate(graph.param("rate", 0.4).unwrap());
-        let error = graph.sample("x", &law, &ImplicitPathwise::new()).unwrap_err();
+        let distribution = Poisson::from_rate(graph.param("rate", 0.4).unwrap());
+        let error = graph.sample("x", &distribution, &ImplicitPathwise::new()).unwrap_err();
         assert!(matches!(&error, GraphError::Distribution { node, .. } if node == "x"), "{error}");
         assert!(error.to_string().contains("MeasureValued"), "{error}");
     }

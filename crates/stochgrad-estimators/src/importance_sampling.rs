@@ -1,4 +1,4 @@
-//! The score function with samples of another law.
+//! The score function with samples of another distribution.
 //!
 //! Samples come from a proposal $r$ and carry weights,
 //!
@@ -27,7 +27,7 @@
 
 use crate::baseline::{Baseline, Memory, NoBaseline};
 use crate::pathwise::describe_members;
-use crate::proposal::{GivenLaw, OverdispersedLaw, Proposal, ProposalKind, check_support};
+use crate::proposal::{GivenProposal, OverdispersedProposal, Proposal, ProposalKind, check_support};
 use crate::score_function::check_baseline;
 use stochgrad_distributions::{Distribution, DistributionError, Family, Live, ScoreDifferentiable};
 use stochgrad_graph::{
@@ -36,9 +36,9 @@ use stochgrad_graph::{
 };
 use stochgrad_tape::{Degree, Tape};
 use stochgrad_tensor::Real;
-use stochgrad_tensor::plan::Plan;
+use stochgrad_tensor::sampling_scheme::SamplingScheme;
 
-/// Weighted samples of another law, for distributions whose support does not depend on their parameters.
+/// Weighted samples of another distribution, for distributions whose support does not depend on their parameters.
 ///
 /// ```
 /// use stochgrad_distributions::Normal;
@@ -50,9 +50,9 @@ use stochgrad_tensor::plan::Plan;
 /// let tape = Tape::<f64>::new();
 /// let graph = Graph::new(&tape, Seed::new(7));
 /// let mu = graph.param("mu", 0.3)?;
-/// // What matters lies beyond 3, where few samples of the law itself fall.
+/// // What matters lies beyond 3, where few samples of the distribution itself fall.
 /// let proposal = Normal::new(graph.constant(3.5), 1.0);
-/// let method = ImportanceSampling::from_law(&proposal).samples(16);
+/// let method = ImportanceSampling::from_distribution(&proposal).samples(16);
 /// let x = graph.sample("x", &Normal::new(mu, 1.0), &method)?;
 /// graph.cost("chance", x.gt(graph.constant(3.0)))?;
 /// assert!(graph.backward()?.get("mu")?.item().is_ok_and(|gradient| gradient > 0.0));
@@ -63,35 +63,35 @@ use stochgrad_tensor::plan::Plan;
 pub struct ImportanceSampling<P, B = NoBaseline> {
     proposal: P,
     samples: usize,
-    plan: Option<Plan>,
+    scheme: Option<SamplingScheme>,
     normalized: bool,
     baseline: B,
 }
 
-impl<R> ImportanceSampling<GivenLaw<R>> {
-    /// One sample of a law on the same recording: of the same family, or any with the same support.
-    pub fn from_law<'t, F: Real, L: Live<'t, F, Family = R>>(proposal: &L) -> Self
+impl<R> ImportanceSampling<GivenProposal<R>> {
+    /// One sample of a distribution on the same recording: of the same family, or any with the same support.
+    pub fn from_distribution<'t, F: Real, L: Live<'t, F, Family = R>>(proposal: &L) -> Self
     where
         R: Family<F, On<'t> = L>,
     {
-        // A law without parameters has no tape: nothing of it can be out of date, and nothing can be drawn either.
+        // A distribution without parameters has no tape: nothing of it can be out of date, and nothing can be drawn either.
         let generation = proposal.tape().map_or(0, Tape::generation);
-        Self::of(GivenLaw { law: R::store(proposal), generation })
+        Self::of(GivenProposal { distribution: R::store(proposal), generation })
     }
 }
 
-impl ImportanceSampling<OverdispersedLaw> {
-    /// One sample of the law itself with its density to the power `1 / temperature`: logits divided by it, the variance of a normal law times it. The
-    /// same law at 1, wider above.
+impl ImportanceSampling<OverdispersedProposal> {
+    /// One sample of the distribution itself with its density to the power `1 / temperature`: logits divided by it, the variance of a normal distribution times it. The
+    /// same distribution at 1, wider above.
     pub fn overdispersed(temperature: f64) -> Self {
-        Self::of(OverdispersedLaw { temperature })
+        Self::of(OverdispersedProposal { temperature })
     }
 }
 
 impl<P> ImportanceSampling<P> {
     /// One sample of a proposal of your own kind.
     pub fn of(proposal: P) -> Self {
-        ImportanceSampling { proposal, samples: 1, plan: None, normalized: false, baseline: NoBaseline }
+        ImportanceSampling { proposal, samples: 1, scheme: None, normalized: false, baseline: NoBaseline }
     }
 }
 
@@ -101,20 +101,20 @@ impl<P, B> ImportanceSampling<P, B> {
         ImportanceSampling { samples, ..self }
     }
 
-    /// Draws the samples by a [`Plan`].
-    pub fn plan(self, plan: Plan) -> Self {
-        ImportanceSampling { plan: Some(plan), ..self }
+    /// Draws the samples by a [`SamplingScheme`].
+    pub fn scheme(self, scheme: SamplingScheme) -> Self {
+        ImportanceSampling { scheme: Some(scheme), ..self }
     }
 
-    /// Divides the weights by their sum: biased, and right for laws that are known up to a factor.
+    /// Divides the weights by their sum: biased, and right for distributions that are known up to a factor.
     pub fn normalized(self) -> Self {
         ImportanceSampling { normalized: true, ..self }
     }
 
     /// Subtracts a baseline from the costs.
     pub fn baseline<C>(self, baseline: C) -> ImportanceSampling<P, C> {
-        let ImportanceSampling { proposal, samples, plan, normalized, .. } = self;
-        ImportanceSampling { proposal, samples, plan, normalized, baseline }
+        let ImportanceSampling { proposal, samples, scheme, normalized, .. } = self;
+        ImportanceSampling { proposal, samples, scheme, normalized, baseline }
     }
 }
 
@@ -122,7 +122,7 @@ impl<P: ProposalKind, B: Memory> Method for ImportanceSampling<P, B> {
     fn name(&self) -> String {
         let normalized = self.normalized.then(|| "normalised".to_owned());
         let settings = [Some(self.proposal.name()), normalized, self.baseline.name()].into_iter().flatten();
-        let members = describe_members(SamplePlate::New(self.samples), self.plan);
+        let members = describe_members(SamplePlate::New(self.samples), self.scheme);
         let settings: Vec<String> = settings.chain([members]).collect();
         format!("importance sampling ({})", settings.join(", "))
     }
@@ -131,7 +131,7 @@ impl<P: ProposalKind, B: Memory> Method for ImportanceSampling<P, B> {
         let profile = Profile::unbiased(Order::Any).and(self.baseline.profile()).times(self.samples);
         match self.normalized {
             false => profile,
-            true => Profile { bias: Bias::Law, exact_to: Degree::CONSTANT, ..profile },
+            true => Profile { bias: Bias::DistributionCheck, exact_to: Degree::CONSTANT, ..profile },
         }
     }
 
@@ -158,7 +158,7 @@ where
         distribution: &D::On<'t>,
     ) -> GraphResult<SampleSet<'t, F>> {
         let tape = context.tape();
-        let (plate, draw) = context.members(SamplePlate::New(self.samples), self.plan)?;
+        let (plate, draw) = context.members(SamplePlate::New(self.samples), self.scheme)?;
         let unsupported =
             |problem: String| DistributionError::Unsupported { distribution: distribution.name(), problem };
         check_baseline(tape, plate, &self.baseline).map_err(|problem| context.error(unsupported(problem)))?;
@@ -175,7 +175,7 @@ where
         });
         proposed.map_err(|source| context.error(source))?;
         let (Some((value, log_weight)), Some(plate)) = (drawn, plate) else {
-            return Err(context.error(unsupported("the proposal handed no law on".into())));
+            return Err(context.error(unsupported("the proposal handed no distribution on".into())));
         };
         let weights = match self.normalized {
             true => (log_weight - log_weight.log_mean_exp_over(plate)).exp(),
@@ -193,19 +193,19 @@ where
         for cost in context.totals()? {
             if cost.joint.contains(&plate) {
                 return Err(context.refused(
-                    "a cost depends on several samples together, which are weighted draws of another law; keep the plate in the cost, or use a \
-                     method with samples of the law itself, such as ScoreFunction",
+                    "a cost depends on several samples together, which are weighted draws of another distribution; keep the plate in the cost, or use a \
+                     method with samples of the distribution itself, such as ScoreFunction",
                 ));
             }
         }
         let baselines = self.baseline.baselines(context, distribution)?;
-        let of_the_law = self.baseline.by_member()
+        let of_the_distribution = self.baseline.by_member()
             || self.baseline.profile().bias != Bias::Unbiased
             || !baselines.gradient_terms.is_empty()
             || baselines.values.iter().any(|baseline| baseline.mean.is_some());
-        if of_the_law {
+        if of_the_distribution {
             return Err(context.refused(format!(
-                "\"{}\" is made for samples of the law itself, and these are draws of another one; use LeaveOneOut, MovingAverage or SelfCritical, or \
+                "\"{}\" is made for samples of the distribution itself, and these are draws of another one; use LeaveOneOut, MovingAverage or SelfCritical, or \
                  ScoreFunction for the node",
                 self.baseline.name().unwrap_or_default()
             )));
@@ -238,9 +238,13 @@ mod tests {
     use stochgrad_graph::{Graph, Seed};
     use stochgrad_tensor::Tensor;
 
-    /// Bits that are not those of the law.
-    fn given<'t>(graph: &Graph<'t, f64>, logit: f64, samples: usize) -> ImportanceSampling<GivenLaw<Bernoulli<Id>>> {
-        ImportanceSampling::from_law(&Bernoulli::from_logits(graph.constant(logit))).samples(samples)
+    /// Bits that are not those of the distribution.
+    fn given<'t>(
+        graph: &Graph<'t, f64>,
+        logit: f64,
+        samples: usize,
+    ) -> ImportanceSampling<GivenProposal<Bernoulli<Id>>> {
+        ImportanceSampling::from_distribution(&Bernoulli::from_logits(graph.constant(logit))).samples(samples)
     }
 
     #[test]
@@ -251,7 +255,7 @@ mod tests {
             Arc::new(wide.samples(2)),
             Arc::new(wide.baseline(Constant(1.2))),
             Arc::new(wide.samples(2).baseline(LeaveOneOut)),
-            Arc::new(wide.samples(2).plan(Plan::Stratified)),
+            Arc::new(wide.samples(2).scheme(SamplingScheme::Stratified)),
         ];
         for method in &methods {
             let model = |graph: &Graph<'_, f64>| models::chain(graph, method, method);
@@ -274,7 +278,7 @@ mod tests {
                 let y = graph.sample(
                     "y",
                     &Bernoulli::from_logits(t * x + 0.4),
-                    &ImportanceSampling::from_law(&proposal),
+                    &ImportanceSampling::from_distribution(&proposal),
                 )?;
                 graph.cost("cost", (x - y * 2.0 + 1.0).square() + t * x * y)?;
                 graph.cost("early", x * t)
@@ -311,10 +315,10 @@ mod tests {
             let model = |graph: &Graph<'_, f64>| {
                 let t = graph.param("t", [0.3, 0.8])?;
                 let u = graph.sample("u", &Normal::new(t.index(0, 0), t.index(0, 1)), &Pathwise::new())?;
-                let law = Bernoulli::from_logits(u * 0.3);
+                let distribution = Bernoulli::from_logits(u * 0.3);
                 let x = match wide {
-                    true => graph.sample("x", &law, &ImportanceSampling::overdispersed(2.0))?,
-                    false => graph.sample("x", &law, &given(graph, 0.4, 1))?,
+                    true => graph.sample("x", &distribution, &ImportanceSampling::overdispersed(2.0))?,
+                    false => graph.sample("x", &distribution, &given(graph, 0.4, 1))?,
                 };
                 graph.cost("cost", x * 2.0 + u * x)
             };
@@ -365,7 +369,7 @@ mod tests {
     }
 
     #[test]
-    fn other_laws_and_other_families_are_unbiased() {
+    fn other_distributions_and_other_families_are_unbiased() {
         let model = |graph: &Graph<'_, f64>| {
             let [m, l, e, p] =
                 [graph.param("m", 0.3)?, graph.param("l", 0.2)?, graph.param("e", 1.5)?, graph.param("p", 2.0)?];
@@ -373,13 +377,17 @@ mod tests {
             let x = graph.sample("x", &Normal::new(m, 1.0), &wide)?;
             graph.cost("normal", x.square())?;
             let proposal = StudentT::new(graph.constant(5.0), graph.constant(0.1), graph.constant(1.2));
-            let x = graph.sample("s", &Normal::new(m, 1.0), &ImportanceSampling::from_law(&proposal).samples(3))?;
+            let x = graph.sample(
+                "s",
+                &Normal::new(m, 1.0),
+                &ImportanceSampling::from_distribution(&proposal).samples(3),
+            )?;
             graph.cost("normal, by Student's t", x.square() * 0.5)?;
             let x = graph.sample("y", &Laplace::new(l, 1.0), &wide)?;
             graph.cost("Laplace", x.square())?;
             let x = graph.sample("z", &Exponential::new(e), &wide)?;
             graph.cost("exponential", x.square())?;
-            let proposal = ImportanceSampling::from_law(&Poisson::from_rate(graph.constant(3.0))).samples(3);
+            let proposal = ImportanceSampling::from_distribution(&Poisson::from_rate(graph.constant(3.0))).samples(3);
             let x = graph.sample("counts", &Poisson::from_rate(p), &proposal)?;
             graph.cost("Poisson", x.square() * 0.1)
         };
@@ -409,8 +417,8 @@ mod tests {
         let graph = Graph::new(&tape, Seed::new(1));
         model(&graph, 0.4).unwrap();
         let gradients = graph.backward().unwrap();
-        assert_eq!(gradients.guarantee("logit").unwrap().bias, Bias::Law);
-        // The same law for both: equal weights, and the mean of the costs for a baseline.
+        assert_eq!(gradients.guarantee("logit").unwrap().bias, Bias::DistributionCheck);
+        // The same distribution for both: equal weights, and the mean of the costs for a baseline.
         let same = |graph: &Graph<'_, f64>| {
             let logit = graph.param("logit", 0.4)?;
             let method = ImportanceSampling::overdispersed(1.0).samples(3).normalized();
@@ -426,38 +434,42 @@ mod tests {
         let tape = Tape::<f64>::new();
         let graph = Graph::new(&tape, Seed::new(1));
         let p = graph.param("p", [0.5, 0.3, 0.2]).unwrap();
-        let law = Categorical::from_probabilities(p);
-        let sample = |name: &str, method: &ImportanceSampling<GivenLaw<Categorical<Id>>>| {
-            graph.sample(name, &law, method).map(|_| ()).map_err(|error| error.to_string())
+        let distribution = Categorical::from_probabilities(p);
+        let sample = |name: &str, method: &ImportanceSampling<GivenProposal<Categorical<Id>>>| {
+            graph.sample(name, &distribution, method).map(|_| ()).map_err(|error| error.to_string())
         };
         let holes = Categorical::from_probabilities(graph.constant([0.5, 0.0, 0.5]));
-        let error = sample("a", &ImportanceSampling::from_law(&holes)).unwrap_err();
+        let error = sample("a", &ImportanceSampling::from_distribution(&holes)).unwrap_err();
         assert!(error.contains("probability 0") && error.contains("\"a\""), "{error}");
         let more = Categorical::from_probabilities(graph.constant([0.25; 4]));
-        assert!(sample("b", &ImportanceSampling::from_law(&more)).unwrap_err().contains("Categories(3)"));
+        assert!(sample("b", &ImportanceSampling::from_distribution(&more)).unwrap_err().contains("Categories(3)"));
         let several = Categorical::from_logits(graph.constant([[0.0; 3]; 2]));
-        assert!(sample("c", &ImportanceSampling::from_law(&several)).unwrap_err().contains("event shape"));
+        assert!(sample("c", &ImportanceSampling::from_distribution(&several)).unwrap_err().contains("event shape"));
         let data = graph.data("data", [1.0, 2.0]).unwrap();
         let amortised = Categorical::from_logits(graph.constant([0.0, 1.0, 2.0]) * data);
-        assert!(sample("d", &ImportanceSampling::from_law(&amortised)).unwrap_err().contains("plate \"data\""));
+        assert!(
+            sample("d", &ImportanceSampling::from_distribution(&amortised)).unwrap_err().contains("plate \"data\"")
+        );
         let counts = Poisson::from_rate(graph.constant(2.0));
-        let finite = ImportanceSampling::from_law(&Binomial::from_probabilities(4.0, graph.constant(0.5)));
+        let finite = ImportanceSampling::from_distribution(&Binomial::from_probabilities(4.0, graph.constant(0.5)));
         let error = graph.sample("e", &counts, &finite).unwrap_err().to_string();
         assert!(error.contains("finite support"), "{error}");
-        let positive = ImportanceSampling::from_law(&Exponential::new(graph.constant(1.0)));
+        let positive = ImportanceSampling::from_distribution(&Exponential::new(graph.constant(1.0)));
         assert!(graph.sample("f", &Normal::new(graph.constant(0.0), 1.0), &positive).is_err());
         for temperature in [0.0, f64::NAN] {
             let method = ImportanceSampling::overdispersed(temperature);
-            assert!(graph.sample("g", &law, &method).unwrap_err().to_string().contains("temperature"));
+            assert!(graph.sample("g", &distribution, &method).unwrap_err().to_string().contains("temperature"));
         }
-        assert!(graph.sample("h", &law, &ImportanceSampling::overdispersed(2.0).baseline(LeaveOneOut)).is_err());
-        // States that the law lacks too are no loss.
+        assert!(
+            graph.sample("h", &distribution, &ImportanceSampling::overdispersed(2.0).baseline(LeaveOneOut)).is_err()
+        );
+        // States that the distribution lacks too are no loss.
         let certain = Categorical::from_probabilities(graph.constant([0.5, 0.0, 0.5]));
-        assert!(graph.sample("i", &certain, &ImportanceSampling::from_law(&holes)).is_ok());
+        assert!(graph.sample("i", &certain, &ImportanceSampling::from_distribution(&holes)).is_ok());
         let other = Tape::<f64>::new();
-        let method = ImportanceSampling::from_law(&Bernoulli::from_logits(other.constant(0.3)));
+        let method = ImportanceSampling::from_distribution(&Bernoulli::from_logits(other.constant(0.3)));
         let mut workspace = stochgrad_tape::Workspace::<f64>::new();
-        let stale = ImportanceSampling::from_law(&Bernoulli::from_logits(workspace.tape().constant(0.3)));
+        let stale = ImportanceSampling::from_distribution(&Bernoulli::from_logits(workspace.tape().constant(0.3)));
         let tape = workspace.tape();
         let graph = Graph::new(tape, Seed::new(1));
         let bit = Bernoulli::from_logits(graph.param("t", 0.1).unwrap());
@@ -475,15 +487,18 @@ mod tests {
             let method: BitMethod = Arc::new(ImportanceSampling::overdispersed(2.0).samples(samples));
             models::importance_weighted(&graph, &method).unwrap();
             let error = graph.backward().unwrap_err().to_string();
-            assert!(error.contains("weighted draws of another law"), "{error}");
+            assert!(error.contains("weighted draws of another distribution"), "{error}");
         }
     }
 
     #[test]
     fn compiled_graphs_do_the_same() {
         let wide = ImportanceSampling::overdispersed(2.0).samples(3);
-        let methods: [BitMethod; 3] =
-            [Arc::new(wide.baseline(LeaveOneOut)), Arc::new(wide.normalized()), Arc::new(wide.plan(Plan::Antithetic))];
+        let methods: [BitMethod; 3] = [
+            Arc::new(wide.baseline(LeaveOneOut)),
+            Arc::new(wide.normalized()),
+            Arc::new(wide.scheme(SamplingScheme::Antithetic)),
+        ];
         for method in &methods {
             models::assert_compiled(method);
         }
@@ -499,7 +514,7 @@ mod tests {
     }
 
     #[test]
-    fn baselines_that_need_samples_of_the_law_are_refused() {
+    fn baselines_that_need_samples_of_the_distribution_are_refused() {
         fn error<B: Baseline<f64> + Clone + 'static>(baseline: B) -> String {
             let tape = Tape::<f64>::new();
             let graph = Graph::new(&tape, Seed::new(1));

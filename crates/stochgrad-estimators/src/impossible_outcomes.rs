@@ -85,8 +85,13 @@ fn costs() -> Vec<(&'static str, Cost, [f64; 3], [f64; 3])> {
     ]
 }
 
-fn bits(graph: &Graph<'_, f64>, law: (&str, Build, [f64; 3]), cost: Cost, method: &BitMethod) -> GraphResult<()> {
-    let (_, build, start) = law;
+fn bits(
+    graph: &Graph<'_, f64>,
+    distribution: (&str, Build, [f64; 3]),
+    cost: Cost,
+    method: &BitMethod,
+) -> GraphResult<()> {
+    let (_, build, start) = distribution;
     let theta = graph.param("theta", start)?;
     let (q, p) = (build(theta), build(graph.constant(start)));
     let b = graph.sample("b", &q, method)?;
@@ -102,10 +107,11 @@ fn assert_gradient(what: &str, found: &[f64], expected: &[f64]) {
 #[test]
 fn certain_bits_have_the_exact_gradient() {
     for (what, cost, by_probability, by_logit) in costs() {
-        for (law, expected) in [(BY_PROBABILITY, by_probability), (BY_LOGIT, by_logit)] {
+        for (distribution, expected) in [(BY_PROBABILITY, by_probability), (BY_LOGIT, by_logit)] {
             for method in of_bits() {
-                let name = format!("{}, {what}, by {}", method.name(), law.0);
-                let moments = Oracle::new().nodes(4).gradient(|graph: &Graph<'_, f64>| bits(graph, law, cost, &method));
+                let name = format!("{}, {what}, by {}", method.name(), distribution.0);
+                let moments =
+                    Oracle::new().nodes(4).gradient(|graph: &Graph<'_, f64>| bits(graph, distribution, cost, &method));
                 let moments = moments.unwrap_or_else(|error| panic!("{name}: {error}"));
                 assert_gradient(&name, moments.mean("theta").unwrap().as_slice(), &expected);
             }

@@ -95,7 +95,7 @@ impl Lax {
     }
 
     /// One sample for each member of a plate made with [`Graph::plate`](stochgrad_graph::Graph::plate).
-    pub fn along(self, plate: Plate) -> Self {
+    pub fn on_plate(self, plate: Plate) -> Self {
         Lax { plate: SamplePlate::Shared(plate), ..self }
     }
 }

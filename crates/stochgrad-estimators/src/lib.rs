@@ -9,12 +9,12 @@
 //! | [`ScoreFunction`] | a support that does not depend on the parameters | none | any |
 //! | [`Enumerate`] | a finite support | none | any |
 //! | [`Pathwise`] | reparameterised samples, a continuous cost | none | any, 1 through kinks |
-//! | [`ImplicitPathwise`] | a continuous law with a distribution function, a continuous cost | none | 1 |
+//! | [`ImplicitPathwise`] | a continuous distribution with a distribution function, a continuous cost | none | 1 |
 //! | [`GeneralizedReparameterization`] | gamma numbers, or other noise with a log-density; a continuous cost | none | 1 |
 //! | [`MeasureValued`] | a weak derivative | none | 1 |
 //! | [`StochasticDerivatives`] | jump rates of a discrete sample | none | 1 |
 //! | [`UnorderedSet`], [`SumAndSample`], [`WithoutReplacement`] | a finite support | none | any |
-//! | [`ImportanceSampling`] | a support that does not depend on the parameters, and a law to draw from | none | any |
+//! | [`ImportanceSampling`] | a support that does not depend on the parameters, and a distribution to draw from | none | any |
 //! | [`Reservoir`], [`ReplayBudget`] | those of the method that they are made of | none | 1 |
 //! | [`LocalExpectation`] | a finite support | none | 1 |
 //! | [`DiscreteGo`] | whole numbers with a known distribution function | none | 1 |
@@ -31,7 +31,7 @@
 //! | [`Fini`] | counts with a quadratic variance, a differentiable cost | the gradient; none for costs up to a chosen degree | 1 |
 //! | [`GumbelRao`], [`GappedStraightThrough`] | a continuous relaxation, a differentiable cost | the gradient | 1 |
 //! | [`Auto`] | a finite support, reparameterised samples, or a support that does not depend on the parameters | none | any, 1 through kinks |
-//! | [`GumbelSoftmax`] | a continuous relaxation, a differentiable cost | another law, or (straight-through) the gradient | any, or 1 |
+//! | [`GumbelSoftmax`] | a continuous relaxation, a differentiable cost | another distribution, or (straight-through) the gradient | any, or 1 |
 //!
 //! Baselines reduce the variance of the score function, and leave it unbiased:
 //!
@@ -46,7 +46,7 @@
 //!
 //! [`PerCost`] and [`EachCost`] give each cost its own. [`Normalized`] divides by the running deviation, and is biased. [`log_variance`] is an
 //! objective whose gradient is that of leave-one-out.
-//! A [`Plan`] makes the samples of a node keep out of one another's way.
+//! A [`SamplingScheme`] makes the samples of a node keep out of one another's way.
 //!
 //! An *objective* records a cost whose gradient can be estimated in several ways: [`EvidenceBound`], the ELBO and the bounds of importance weighting.
 //!
@@ -100,8 +100,6 @@ mod own_parameters;
 mod pathwise;
 mod perturbation;
 mod picked_element;
-#[cfg(test)]
-mod planned;
 mod proposal;
 mod random_directions;
 mod rebar;
@@ -112,6 +110,8 @@ mod replay_budget;
 mod reservoir;
 mod rodeo;
 mod running_means;
+#[cfg(test)]
+mod sampling_schemes;
 mod score_function;
 mod shared_replays;
 mod shifted_parameters;
@@ -165,7 +165,7 @@ pub use mve::Mve;
 pub use objectives::{EvidenceBound, Prior};
 pub use pathwise::Pathwise;
 pub use perturbation::Perturbation;
-pub use proposal::{GivenLaw, OverdispersedLaw, Proposal, ProposalKind};
+pub use proposal::{GivenProposal, OverdispersedProposal, Proposal, ProposalKind};
 pub use rebar::Rebar;
 pub use reinmax::ReinMax;
 pub use relax::Relax;
@@ -177,7 +177,7 @@ pub use simplex_map::SimplexMap;
 pub use smoothed::Smoothed;
 pub use spsa::Spsa;
 pub use stochastic_derivative::StochasticDerivatives;
-pub use stochgrad_tensor::plan::Plan;
+pub use stochgrad_tensor::sampling_scheme::SamplingScheme;
 pub use straight_through::StraightThrough;
 pub use sum_and_sample::SumAndSample;
 pub use temperature::Temperature;

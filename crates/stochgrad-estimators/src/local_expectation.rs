@@ -65,7 +65,7 @@ impl LocalExpectation {
     }
 
     /// One sample for each member of a plate made with [`Graph::plate`](stochgrad_graph::Graph::plate).
-    pub fn along(self, plate: Plate) -> Self {
+    pub fn on_plate(self, plate: Plate) -> Self {
         LocalExpectation { plate: SamplePlate::Shared(plate) }
     }
 }

@@ -1,6 +1,6 @@
 //! VarGrad: the variance of the log-ratio as an objective.
 //!
-//! For a law $q_\theta$, an unnormalised target $p$ and $K \ge 2$ samples of *any* reference law $r$ with the same support, which does not depend on $\theta$,
+//! For a distribution $q_\theta$, an unnormalised target $p$ and $K \ge 2$ samples of *any* reference distribution $r$ with the same support, which does not depend on $\theta$,
 //!
 //! $$\mathcal L_r = \tfrac12 \operatorname{Var}_r\big[\ln q_\theta(x) - \ln p(x)\big]
 //!     \approx \frac{1}{2 (K - 1)} \sum_{k=1}^K (\ell_k - \bar\ell)^2, \qquad \ell_k = \ln q_\theta(x_k) - \ln p(x_k), \quad x_k \sim r.$$
@@ -11,7 +11,7 @@
 //!
 //! is that of the score function with leave-one-out for $\operatorname{KL}(q_\theta \,\|\, p)$. Richter, Boustati, Nüsken, Ruiz and Akyildiz (2020).
 //!
-//! **Assumptions.** The samples must not carry a gradient: they come from a law whose parameters are constants ([`detached`]), by any method that draws independent samples.
+//! **Assumptions.** The samples must not carry a gradient: they come from a distribution whose parameters are constants ([`detached`]), by any method that draws independent samples.
 //!
 //! | | |
 //! |---|---|
@@ -39,7 +39,7 @@ use stochgrad_tensor::Real;
 /// let q = Bernoulli::from_logits(graph.param("logits", [0.3, -1.0])?);
 /// let target = Bernoulli::from_logits(graph.constant([1.0, 1.0]));
 /// let samples = graph.plate("samples", 8)?;
-/// let x = graph.sample("x", &detached(&q)?, &ScoreFunction::new().along(samples))?;
+/// let x = graph.sample("x", &detached(&q)?, &ScoreFunction::new().on_plate(samples))?;
 /// graph.cost("log variance", log_variance(q.log_prob(x) - target.log_prob(x), samples))?;
 /// graph.backward()?;
 /// # Ok(())
@@ -53,8 +53,8 @@ pub fn log_variance<'t, F: Real>(log_ratio: Var<'t, F>, samples: Plate) -> Var<'
     let members = tape.plate_size(samples);
     if members < 2 || !log_ratio.plates().contains(&samples) {
         let message = format!(
-            "log_variance: expected a log-ratio along a plate of at least 2 samples, came {} along plate \"{}\" of size {members}; draw the \
-             samples with .samples(2) or more, or .along(plate)",
+            "log_variance: expected a log-ratio along a plate of at least 2 samples, got {} along plate \"{}\" of size {members}; draw the \
+             samples with .samples(2) or more, or .on_plate(plate)",
             if log_ratio.plates().contains(&samples) { "one" } else { "one that does not lie" },
             tape.plate_name(samples)
         );
@@ -64,7 +64,7 @@ pub fn log_variance<'t, F: Real>(log_ratio: Var<'t, F>, samples: Plate) -> Var<'
     deviation.square().sum_over(samples) * (0.5 / (members - 1) as f64)
 }
 
-/// The same law on parameters through which no gradient flows: its samples are data to whatever is made of them.
+/// The same distribution on parameters through which no gradient flows: its samples are data to whatever is made of them.
 ///
 /// # Errors
 /// Those of the distribution.
@@ -109,9 +109,9 @@ mod tests {
             let q = Bernoulli::from_logits(graph.param("logits", [0.3, -1.0, 2.0])?);
             let target = Bernoulli::from_logits(graph.constant(TARGET));
             let samples = graph.plate("samples", 5)?;
-            let plain = ScoreFunction::new().along(samples);
+            let plain = ScoreFunction::new().on_plate(samples);
             if varied {
-                let x = graph.sample("x", &detached(&q).expect("a law"), &plain)?;
+                let x = graph.sample("x", &detached(&q).expect("a distribution"), &plain)?;
                 graph.cost("cost", log_variance(q.log_prob(x) - target.log_prob(x), samples))
             } else {
                 let x = graph.sample("x", &q, &plain.baseline(LeaveOneOut))?;
@@ -124,9 +124,9 @@ mod tests {
             let q = Normal::new(graph.param("location", 0.3)? * images, graph.param("scale", 0.8)?);
             let target = Normal::new(images, 1.3);
             let samples = graph.plate("samples", 4)?;
-            let plain = ScoreFunction::new().along(samples);
+            let plain = ScoreFunction::new().on_plate(samples);
             if varied {
-                let x = graph.sample("x", &detached(&q).expect("a law"), &plain)?;
+                let x = graph.sample("x", &detached(&q).expect("a distribution"), &plain)?;
                 graph.cost("cost", log_variance(q.log_prob(x) - target.log_prob(x), samples))
             } else {
                 let x = graph.sample("x", &q, &plain.baseline(LeaveOneOut))?;
@@ -136,7 +136,7 @@ mod tests {
         assert_near(&gradient(&|graph| normals(graph, true)), &gradient(&|graph| normals(graph, false)));
     }
 
-    /// The loss under a reference law of the given logits.
+    /// The loss under a reference distribution of the given logits.
     fn under(graph: &Graph<'_, f64>, logits: [f64; 3], reference: [f64; 3]) -> GraphResult<()> {
         let q = OneHotCategorical::from_logits(graph.param("logits", logits)?);
         // The target need not be normalised.
@@ -145,7 +145,7 @@ mod tests {
         let x = graph.sample(
             "x",
             &OneHotCategorical::from_logits(graph.constant(reference)),
-            &ScoreFunction::new().along(samples),
+            &ScoreFunction::new().on_plate(samples),
         )?;
         graph.cost("cost", log_variance(q.log_prob(x) - (x * target).sum(), samples))
     }

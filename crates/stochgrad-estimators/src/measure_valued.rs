@@ -1,6 +1,6 @@
 //! The measure-valued derivative: the cost at two coupled values of one draw.
 //!
-//! The derivative of a law by a parameter is a constant times the difference of two laws,
+//! The derivative of a distribution by a parameter is a constant times the difference of two distributions,
 //! $\partial_\theta\, p_\theta = c_\theta\,(p_\theta^+ - p_\theta^-)$, so that
 //!
 //! $$\nabla_\theta\, E_{p_\theta}[f(x)] = c_\theta\, \big(E_{p^+}[f(y)] - E_{p^-}[f(y)]\big).$$
@@ -69,7 +69,7 @@ impl MeasureValued {
     }
 
     /// One sample for each member of a plate made with [`Graph::plate`](stochgrad_graph::Graph::plate).
-    pub fn along(self, plate: Plate) -> Self {
+    pub fn on_plate(self, plate: Plate) -> Self {
         MeasureValued { plate: SamplePlate::Shared(plate) }
     }
 }
@@ -264,7 +264,7 @@ mod tests {
             let product = |graph: &Graph<'_, f64>| {
                 let t = graph.param("t", 0.3)?;
                 let x = bit(graph, "x", t, method)?;
-                let plate = graph.find_plate("x").expect("the node has a plate");
+                let plate = graph.plate_named("x").expect("the node has a plate");
                 graph.cost("product", x.member(plate, 0) * x.member(plate, 1) + t)
             };
             agrees(product, "product of two members");
@@ -272,7 +272,7 @@ mod tests {
                 let t = graph.param("t", 0.3)?;
                 let rows = graph.data("rows", [0.6, -1.1])?;
                 let x = bit(graph, "x", t + rows, method)?;
-                let plate = graph.find_plate("x").expect("the node has a plate");
+                let plate = graph.plate_named("x").expect("the node has a plate");
                 graph.cost("evidence", (x * t * 2.0 - rows).log_mean_exp_over(plate))
             };
             agrees(evidence, "log-mean-exp of the members");
@@ -321,14 +321,14 @@ mod tests {
     #[test]
     fn counts_are_exact() {
         macro_rules! check {
-            ($what:literal, $law:expr) => {
-                check!($what, $law, MeasureValued::new());
-                check!($what, $law, StochasticDerivatives::new());
+            ($what:literal, $distribution:expr) => {
+                check!($what, $distribution, MeasureValued::new());
+                check!($what, $distribution, StochasticDerivatives::new());
             };
-            ($what:literal, $law:expr, $method:expr) => {
+            ($what:literal, $distribution:expr, $method:expr) => {
                 let model = |graph: &Graph<'_, f64>| {
                     let p = graph.param("p", 0.6)?;
-                    let x = graph.sample("x", &$law(p), &$method)?;
+                    let x = graph.sample("x", &$distribution(p), &$method)?;
                     let y = graph.sample("y", &Bernoulli::from_logits(x * 0.4 - 1.0), &ScoreFunction::new())?;
                     graph.cost("cost", (x + 1.0 - y * 2.0).square() * 0.1 + p * x * y)
                 };

@@ -69,7 +69,7 @@ pub(crate) fn importance_weighted(graph: &Graph<'_, f64>, method: &BitMethod) ->
     let t = graph.param("t", 0.3)?;
     let x = bit(graph, "x", t, method)?;
     let log_weight = x * 1.3 - 0.4 - t * x;
-    let bound = match graph.find_plate("x") {
+    let bound = match graph.plate_named("x") {
         Some(plate) => log_weight.log_mean_exp_over(plate),
         None => log_weight,
     };

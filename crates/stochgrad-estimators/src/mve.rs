@@ -26,7 +26,7 @@ use stochgrad_graph::{
 };
 use stochgrad_tape::{Degree, Plate, Var};
 use stochgrad_tensor::Real;
-use stochgrad_tensor::plan::Plan;
+use stochgrad_tensor::sampling_scheme::SamplingScheme;
 
 /// Minimum-variance straight-through gradients that are exact for quadratic costs, for distributions with a continuous relaxation: bits and one-hot
 /// vectors.
@@ -50,7 +50,7 @@ use stochgrad_tensor::plan::Plan;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Mve {
     plate: SamplePlate,
-    plan: Option<Plan>,
+    scheme: Option<SamplingScheme>,
     assume_continuous: bool,
 }
 
@@ -66,13 +66,13 @@ impl Mve {
     }
 
     /// One sample for each member of a plate made with [`Graph::plate`](stochgrad_graph::Graph::plate).
-    pub fn along(self, plate: Plate) -> Self {
+    pub fn on_plate(self, plate: Plate) -> Self {
         Mve { plate: SamplePlate::Shared(plate), ..self }
     }
 
-    /// Draws the samples by a [`Plan`], so that they keep out of one another's way.
-    pub fn plan(self, plan: Plan) -> Self {
-        Mve { plan: Some(plan), ..self }
+    /// Draws the samples by a [`SamplingScheme`], so that they keep out of one another's way.
+    pub fn scheme(self, scheme: SamplingScheme) -> Self {
+        Mve { scheme: Some(scheme), ..self }
     }
 
     /// Accepts jumps on the paths from the value, as [`Pathwise::assume_continuous`](crate::Pathwise::assume_continuous) does.
@@ -83,7 +83,7 @@ impl Mve {
 
 impl Method for Mve {
     fn name(&self) -> String {
-        format!("MVE ({})", describe_members(self.plate, self.plan))
+        format!("MVE ({})", describe_members(self.plate, self.scheme))
     }
 
     fn profile(&self) -> Profile {
@@ -108,7 +108,7 @@ where
         context: &SampleContext<'_, 't, F>,
         distribution: &D::On<'t>,
     ) -> GraphResult<SampleSet<'t, F>> {
-        let set = context.sampled(distribution, self.plate, self.plan)?;
+        let set = context.sampled(distribution, self.plate, self.scheme)?;
         let logits = distribution.location();
         let p = distribution.soften(logits, context.tape().constant(1.0)).stop_gradient();
         let soft = match distribution.element_rank() {

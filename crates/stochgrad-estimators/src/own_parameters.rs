@@ -124,7 +124,7 @@ impl OwnParameters {
     pub(crate) fn refuse(method: &str) -> GraphResult<()> {
         Err(GraphError::State {
             method: method.into(),
-            problem: "expected nothing, came learned parameters; was the checkpoint made with another method?".into(),
+            problem: "expected nothing, got learned parameters; was the checkpoint made with another method?".into(),
         })
     }
 
@@ -147,7 +147,7 @@ impl OwnParameters {
                 return Err(GraphError::State {
                     method: method.into(),
                     problem: format!(
-                        "expected values, two averages and a number of steps for \"{name}\", came {} numbers; was the checkpoint made with \
+                        "expected values, two averages and a number of steps for \"{name}\", got {} numbers; was the checkpoint made with \
                          another method?",
                         numbers.len()
                     ),

@@ -25,7 +25,7 @@ use stochgrad_graph::{
 };
 use stochgrad_tape::{Plate, Smoothness};
 use stochgrad_tensor::Real;
-use stochgrad_tensor::plan::Plan;
+use stochgrad_tensor::sampling_scheme::SamplingScheme;
 
 /// Pathwise derivatives, for reparameterised distributions.
 ///
@@ -50,7 +50,7 @@ use stochgrad_tensor::plan::Plan;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Pathwise {
     plate: SamplePlate,
-    plan: Option<Plan>,
+    scheme: Option<SamplingScheme>,
     assume_continuous: bool,
 }
 
@@ -66,13 +66,13 @@ impl Pathwise {
     }
 
     /// One sample for each member of a plate made with [`Graph::plate`](stochgrad_graph::Graph::plate).
-    pub fn along(self, plate: Plate) -> Self {
+    pub fn on_plate(self, plate: Plate) -> Self {
         Pathwise { plate: SamplePlate::Shared(plate), ..self }
     }
 
-    /// Draws the samples by a [`Plan`], so that they keep out of one another's way.
-    pub fn plan(self, plan: Plan) -> Self {
-        Pathwise { plan: Some(plan), ..self }
+    /// Draws the samples by a [`SamplingScheme`], so that they keep out of one another's way.
+    pub fn scheme(self, scheme: SamplingScheme) -> Self {
+        Pathwise { scheme: Some(scheme), ..self }
     }
 
     /// Accepts jumps on the paths from the value, and takes the derivative where it exists: right only if the jumps cancel (two
@@ -92,7 +92,7 @@ pub(crate) fn path_order(path: &Path, assume_continuous: bool) -> Result<Order, 
     }
     let through = path.through.as_ref().map_or("an operation".into(), |(what, at)| format!("{what} ({at})"));
     Err(format!(
-        "the value reaches a cost or the law of another node through {through}, which jumps or stops the gradient: a \
+        "the value reaches a cost or the distribution of another node through {through}, which jumps or stops the gradient: a \
          sample-path derivative would miss it; use MeasureValued or ScoreFunction here, smooth the operation, or say \
          assume_continuous() if the jumps cancel"
     ))
@@ -125,18 +125,18 @@ pub(crate) fn describe_plate(plate: SamplePlate) -> String {
     }
 }
 
-/// As [`describe_plate`], with the plan by which the samples are drawn.
-pub(crate) fn describe_members(plate: SamplePlate, plan: Option<Plan>) -> String {
-    match plan {
+/// As [`describe_plate`], with the scheme by which the samples are drawn.
+pub(crate) fn describe_members(plate: SamplePlate, scheme: Option<SamplingScheme>) -> String {
+    match scheme {
         None => describe_plate(plate),
-        Some(plan) => format!("{plan}, {}", describe_plate(plate)),
+        Some(scheme) => format!("{scheme}, {}", describe_plate(plate)),
     }
 }
 
 impl Method for Pathwise {
     fn name(&self) -> String {
         let assumed = if self.assume_continuous { ", continuity assumed" } else { "" };
-        format!("pathwise ({}{assumed})", describe_members(self.plate, self.plan))
+        format!("pathwise ({}{assumed})", describe_members(self.plate, self.scheme))
     }
 
     fn profile(&self) -> Profile {
@@ -149,7 +149,7 @@ impl Method for Pathwise {
         self.plate
     }
 
-    fn redraws_by_recording(&self) -> bool {
+    fn is_rerecordable(&self) -> bool {
         true
     }
 }
@@ -168,7 +168,7 @@ where
         context: &SampleContext<'_, 't, F>,
         distribution: &D::On<'t>,
     ) -> GraphResult<SampleSet<'t, F>> {
-        let (plate, draw) = context.members(self.plate, self.plan)?;
+        let (plate, draw) = context.members(self.plate, self.scheme)?;
         let value = distribution.rsample(&draw).map_err(|source| context.error(source))?;
         Ok(SampleSet::equal(value, plate))
     }
@@ -366,7 +366,7 @@ mod tests {
     fn it_may_be_chosen_at_run_time_and_lie_along_a_shared_plate() {
         let model = |graph: &Graph<'_, f64>| {
             let plate = graph.plate("samples", 2)?;
-            let method: DynMethod<f64, Normal<Id>> = Arc::new(Pathwise::new().along(plate));
+            let method: DynMethod<f64, Normal<Id>> = Arc::new(Pathwise::new().on_plate(plate));
             let (a, b) = (graph.param("a", 0.3)?, graph.param("b", -0.2)?);
             let x = graph.sample("x", &Normal::new(a, 1.0), &method)?;
             let y = graph.sample("y", &Normal::new(x * b, 0.5), &method)?;
@@ -446,7 +446,11 @@ mod tests {
 
     #[test]
     fn a_recorded_replay_passes_pathwise_nodes_and_no_others() {
-        fn record<'t, D, M>(tape: &'t Tape<f64>, law: impl Fn(Var<'t, f64>) -> D, method: &M) -> GraphResult<Vec<f64>>
+        fn record<'t, D, M>(
+            tape: &'t Tape<f64>,
+            distribution: impl Fn(Var<'t, f64>) -> D,
+            method: &M,
+        ) -> GraphResult<Vec<f64>>
         where
             D: Live<'t, f64>,
             M: GradientMethod<f64, D::Family> + Clone + 'static,
@@ -454,7 +458,7 @@ mod tests {
             let graph = Graph::new(tape, Seed::new(4));
             let t = graph.param("t", 0.3)?;
             let b = graph.sample("b", &Bernoulli::from_logits(t), &RecordedReplay)?;
-            let x = graph.sample("x", &law(b), method)?;
+            let x = graph.sample("x", &distribution(b), method)?;
             graph.cost("cost", x * 3.0)?;
             Ok(graph.backward()?.get("t")?.to_vec())
         }

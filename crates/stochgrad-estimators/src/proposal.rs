@@ -1,73 +1,73 @@
-//! Laws that importance sampling draws from in the place of a node's own.
+//! Distributions that importance sampling draws from in the place of a node's own.
 
 use crate::enumerate::{element_values, independent_elements};
 use stochgrad_distributions::{Distribution, DistributionError, DistributionResult, Family, Support, Tempered};
 use stochgrad_tape::{IdMap, PlateKind, Tape};
 use stochgrad_tensor::Real;
 
-/// What of a proposal does not depend on the law.
+/// What of a proposal does not depend on the distribution.
 pub trait ProposalKind: Clone + Send + Sync + 'static {
     /// In words.
     fn name(&self) -> String;
 
-    /// Whether the support is that of the law by construction, so that it need not be checked.
+    /// Whether the support is that of the distribution by construction, so that it need not be checked.
     fn has_same_support(&self) -> bool {
         false
     }
 }
 
-/// Where the samples of [`ImportanceSampling`](crate::ImportanceSampling) come from, for laws of a family.
+/// Where the samples of [`ImportanceSampling`](crate::ImportanceSampling) come from, for distributions of a family.
 pub trait Proposal<F: Real, D: Family<F>>: ProposalKind {
-    /// Hands the live proposal for a live law on.
+    /// Hands the live proposal for a live distribution on.
     ///
     /// # Errors
     /// If there is none, and those of `then`.
     fn propose<'t>(
         &self,
         tape: &'t Tape<F>,
-        law: &D::On<'t>,
+        distribution: &D::On<'t>,
         then: &mut dyn FnMut(&dyn Distribution<'t, F>) -> DistributionResult<()>,
     ) -> DistributionResult<()>;
 }
 
-/// A law of the user's, on the same recording.
+/// A distribution of the user's, on the same recording.
 #[derive(Clone, Copy, Debug)]
-pub struct GivenLaw<R> {
-    pub(crate) law: R,
+pub struct GivenProposal<R> {
+    pub(crate) distribution: R,
     /// Of the tape that it was recorded on.
     pub(crate) generation: u32,
 }
 
-impl<R: Clone + Send + Sync + 'static> ProposalKind for GivenLaw<R> {
+impl<R: Clone + Send + Sync + 'static> ProposalKind for GivenProposal<R> {
     fn name(&self) -> String {
         "given proposal".into()
     }
 }
 
-impl<F: Real, D: Family<F>, R: Family<F> + Send + Sync> Proposal<F, D> for GivenLaw<R> {
+impl<F: Real, D: Family<F>, R: Family<F> + Send + Sync> Proposal<F, D> for GivenProposal<R> {
     fn propose<'t>(
         &self,
         tape: &'t Tape<F>,
-        law: &D::On<'t>,
+        distribution: &D::On<'t>,
         then: &mut dyn FnMut(&dyn Distribution<'t, F>) -> DistributionResult<()>,
     ) -> DistributionResult<()> {
         if tape.generation() != self.generation {
             return Err(DistributionError::Unsupported {
-                distribution: law.name(),
+                distribution: distribution.name(),
                 problem: "the proposal was recorded on another tape, or before this one was cleared; make the method anew with each recording".into(),
             });
         }
-        then(&self.law.bind(tape, &IdMap::identity())?)
+        then(&self.distribution.bind(tape, &IdMap::identity())?)
     }
 }
 
-/// The law itself with its density to a power below 1.
+/// The distribution itself with its density to a power below 1.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct OverdispersedLaw {
+pub struct OverdispersedProposal {
     pub(crate) temperature: f64,
 }
 
-impl ProposalKind for OverdispersedLaw {
+impl ProposalKind for OverdispersedProposal {
     fn name(&self) -> String {
         format!("overdispersed, temperature {}", self.temperature)
     }
@@ -77,66 +77,66 @@ impl ProposalKind for OverdispersedLaw {
     }
 }
 
-impl<F: Real, D: Family<F>> Proposal<F, D> for OverdispersedLaw
+impl<F: Real, D: Family<F>> Proposal<F, D> for OverdispersedProposal
 where
     for<'t> D::On<'t>: Tempered<'t, F>,
 {
     fn propose<'t>(
         &self,
         _tape: &'t Tape<F>,
-        law: &D::On<'t>,
+        distribution: &D::On<'t>,
         then: &mut dyn FnMut(&dyn Distribution<'t, F>) -> DistributionResult<()>,
     ) -> DistributionResult<()> {
         if !(self.temperature > 0.0 && self.temperature.is_finite()) {
             return Err(DistributionError::Unsupported {
-                distribution: law.name(),
+                distribution: distribution.name(),
                 problem: format!(
-                    "expected a temperature above 0 for the proposal (above 1 it is wider than the law), came {}",
+                    "expected a temperature above 0 for the proposal (above 1 it is wider than the distribution), got {}",
                     self.temperature
                 ),
             });
         }
-        then(&*law.tempered(self.temperature))
+        then(&*distribution.tempered(self.temperature))
     }
 }
 
-/// Checks that the proposal can give every value that the law can, as far as it can be known.
+/// Checks that the proposal can give every value that the distribution can, as far as it can be known.
 pub(crate) fn check_support<'t, F: Real>(
     tape: &'t Tape<F>,
-    law: &dyn Distribution<'t, F>,
+    distribution: &dyn Distribution<'t, F>,
     proposal: &dyn Distribution<'t, F>,
 ) -> Result<(), String> {
     let name = proposal.name();
-    if proposal.event_shape() != law.event_shape() {
+    if proposal.event_shape() != distribution.event_shape() {
         return Err(format!(
-            "expected a proposal of event shape {}, came {name} of event shape {}",
-            law.event_shape(),
+            "expected a proposal of event shape {}, got {name} of event shape {}",
+            distribution.event_shape(),
             proposal.event_shape()
         ));
     }
-    let depends = matches!(law.support(), Support::Interval | Support::Values);
-    if proposal.support() != law.support() || depends {
+    let depends = matches!(distribution.support(), Support::Interval | Support::Values);
+    if proposal.support() != distribution.support() || depends {
         return Err(format!(
-            "expected a proposal with the support {:?}, which no parameter decides, came {name} with {:?}; take one of the same family, or another \
+            "expected a proposal with the support {:?}, which no parameter decides, got {name} with {:?}; take one of the same family, or another \
              with that support",
-            law.support(),
+            distribution.support(),
             proposal.support()
         ));
     }
-    let plates = |law: &dyn Distribution<'t, F>| {
-        law.parameters().iter().flat_map(|parameter| parameter.var.plates()).collect::<Vec<_>>()
+    let plates = |distribution: &dyn Distribution<'t, F>| {
+        distribution.parameters().iter().flat_map(|parameter| parameter.var.plates()).collect::<Vec<_>>()
     };
-    let own = plates(law);
+    let own = plates(distribution);
     if let Some(plate) = plates(proposal).into_iter().find(|plate| !own.contains(plate)) {
         return Err(format!(
-            "the proposal {name} depends on plate \"{}\", which the law does not; give the law parameters on that plate, with expand_plates",
+            "the proposal {name} depends on plate \"{}\", which the distribution does not; give the distribution parameters on that plate, with expand_plates",
             tape.plate_name(plate)
         ));
     }
-    let finite = (law.capabilities().finite_support, proposal.capabilities().finite_support);
+    let finite = (distribution.capabilities().finite_support, proposal.capabilities().finite_support);
     match finite {
         (None, Some(_)) => Err(format!(
-            "the proposal {name} has a finite support, and the law has not: values beyond it would be missed"
+            "the proposal {name} has a finite support, and the distribution has not: values beyond it would be missed"
         )),
         (None, None) => Ok(()),
         (Some(finite), _) => {
@@ -145,7 +145,8 @@ pub(crate) fn check_support<'t, F: Real>(
             let states = support.shape().first().copied().unwrap_or(1);
             let elements = independent_elements(finite);
             let each = tape.plate("states", states, PlateKind::Enumerated, &[]);
-            let value = tape.constant_on(&[each], element_values(&support, states, elements, &law.event_shape()));
+            let value =
+                tape.constant_on(&[each], element_values(&support, states, elements, &distribution.event_shape()));
             let tape_problem = |error: stochgrad_tape::TapeError| error.to_string();
             let zero = tape.constant(0.0);
             let given = proposal.log_prob_each(value).exp().gt(zero);
@@ -153,8 +154,8 @@ pub(crate) fn check_support<'t, F: Real>(
             match missed.as_slice().iter().any(|&missed| missed > F::ZERO) {
                 false => Ok(()),
                 true => Err(format!(
-                    "the proposal {name} has probability 0 (to working precision) where the law has not: those states would be missed; use a proposal \
-                     that is positive wherever the law is"
+                    "the proposal {name} has probability 0 (to working precision) where the distribution has not: those states would be missed; use a proposal \
+                     that is positive wherever the distribution is"
                 )),
             }
         }

@@ -52,14 +52,14 @@ impl RandomDirections {
         Ok(self.profile().guarantee(path))
     }
 
-    /// The gradient terms with directions of a law.
+    /// The gradient terms with directions of a distribution.
     pub(crate) fn terms<'t, F: Real, D: Family<F>>(
         &self,
         context: &CostContext<'_, 't, F>,
         distribution: &D::On<'t>,
-        law: &DrawDirection<'_, 't, F>,
+        directions: &DrawDirection<'_, 't, F>,
     ) -> GraphResult<Terms<'t, F>> {
-        let gradient_terms = direction_terms::<F, D>(context, distribution, self.width, self.count, law)?;
+        let gradient_terms = direction_terms::<F, D>(context, distribution, self.width, self.count, directions)?;
         Ok(Terms { gradient_terms, ..Terms::default() })
     }
 }

@@ -94,7 +94,7 @@ impl Rebar {
     }
 
     /// One sample for each member of a plate made with [`Graph::plate`](stochgrad_graph::Graph::plate).
-    pub fn along(self, plate: Plate) -> Self {
+    pub fn on_plate(self, plate: Plate) -> Self {
         Rebar { plate: SamplePlate::Shared(plate), ..self }
     }
 
@@ -309,17 +309,17 @@ mod tests {
             let graph = Graph::new(&tape, Seed::new(1));
             let t = graph.param("t", 0.3)?;
             let x = graph.sample("x", &Bernoulli::from_logits(t), &Rebar::new())?;
-            let law = Bernoulli::from_logits(x * 2.0 - t);
+            let distribution = Bernoulli::from_logits(x * 2.0 - t);
             let y = match relaxed {
-                true => graph.sample("y", &law, &GumbelSoftmax::new(1.0))?,
-                false => graph.sample("y", &law, &ScoreFunction::new())?,
+                true => graph.sample("y", &distribution, &GumbelSoftmax::new(1.0))?,
+                false => graph.sample("y", &distribution, &ScoreFunction::new())?,
             };
             graph.cost("cost", (x + y).square())?;
             graph.backward()
         };
         let error = backward(false).unwrap_err().to_string();
         assert!(error.contains("\"y\"") && error.contains("drawn again"), "{error}");
-        assert_eq!(backward(true).unwrap().guarantee("t").unwrap().bias, Bias::Law);
+        assert_eq!(backward(true).unwrap().guarantee("t").unwrap().bias, Bias::DistributionCheck);
     }
 
     #[test]
@@ -376,7 +376,7 @@ mod tests {
         }
         let tape = Tape::<f64>::new();
         let graph = Graph::new(&tape, Seed::new(1));
-        let law = Bernoulli::from_logits(graph.constant(0.3));
-        assert!(graph.sample("x", &law, &Rebar::new().temperature(0.0)).is_err());
+        let distribution = Bernoulli::from_logits(graph.constant(0.3));
+        assert!(graph.sample("x", &distribution, &Rebar::new().temperature(0.0)).is_err());
     }
 }

@@ -25,7 +25,7 @@ use stochgrad_graph::{
 use stochgrad_tape::Plate;
 use stochgrad_tape::Var;
 use stochgrad_tensor::Real;
-use stochgrad_tensor::plan::Plan;
+use stochgrad_tensor::sampling_scheme::SamplingScheme;
 
 /// Second-order straight-through gradients, for distributions with a continuous relaxation: bits and one-hot vectors.
 ///
@@ -64,13 +64,13 @@ impl ReinMax {
     }
 
     /// One sample for each member of a plate made with [`Graph::plate`](stochgrad_graph::Graph::plate).
-    pub fn along(self, plate: Plate) -> Self {
+    pub fn on_plate(self, plate: Plate) -> Self {
         ReinMax { samples: self.samples.plate(SamplePlate::Shared(plate)) }
     }
 
-    /// Draws the samples by a [`Plan`], so that they keep out of one another's way.
-    pub fn plan(self, plan: Plan) -> Self {
-        ReinMax { samples: self.samples.plan(plan) }
+    /// Draws the samples by a [`SamplingScheme`], so that they keep out of one another's way.
+    pub fn scheme(self, scheme: SamplingScheme) -> Self {
+        ReinMax { samples: self.samples.scheme(scheme) }
     }
 
     /// Accepts jumps on the paths from the value, as [`Pathwise::assume_continuous`](crate::Pathwise::assume_continuous) does.

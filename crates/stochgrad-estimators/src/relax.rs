@@ -104,7 +104,7 @@ impl Relax {
     }
 
     /// One sample for each member of a plate made with [`Graph::plate`](stochgrad_graph::Graph::plate).
-    pub fn along(self, plate: Plate) -> Self {
+    pub fn on_plate(self, plate: Plate) -> Self {
         Relax { plate: SamplePlate::Shared(plate), ..self }
     }
 }

@@ -34,7 +34,7 @@ impl<'t, F: Real> RelaxedDraws<'t, F> {
         let drawn = |purpose: &str| {
             copied.conditional_perturbed(hard, &context.draw(purpose)).map_err(|source| context.error(source))
         };
-        // The same law as an unconditional draw, and consistent with the sample; its derivative is that at fixed noise.
+        // The same distribution as an unconditional draw, and consistent with the sample; its derivative is that at fixed noise.
         let free = drawn("relaxed value")?.stop_gradient().straight_through(copied.location());
         let given = drawn("relaxed value given the sample")?;
         let score = members.of(copied.log_prob(hard))?;

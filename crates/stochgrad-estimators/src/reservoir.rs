@@ -264,8 +264,8 @@ mod tests {
                 let p = graph.param("p", 3.0)?;
                 let mut x = graph.constant(0.5);
                 for step in 0..4_usize {
-                    let law = Bernoulli::from_probabilities((-x.square() / p).exp() * 0.9);
-                    x = x + graph.sample(("up", step), &law, &reservoir)? * 2.0 - 1.0;
+                    let distribution = Bernoulli::from_probabilities((-x.square() / p).exp() * 0.9);
+                    x = x + graph.sample(("up", step), &distribution, &reservoir)? * 2.0 - 1.0;
                     graph.cost(&format!("cost {step}"), (x - 0.3).square() * p)?;
                 }
                 Ok(())

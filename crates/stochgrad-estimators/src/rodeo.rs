@@ -1,6 +1,6 @@
 //! RODEO: leave-one-out with discrete Stein control variates.
 //!
-//! For independent bits, redrawing each of them at rate one leaves the law as it is, so that for any function $h$
+//! For independent bits, redrawing each of them at rate one leaves the distribution as it is, so that for any function $h$
 //!
 //! $$(A h)(x) = \sum_i p(\bar x_i)\, \big[h(x^{(i)}) - h(x)\big], \qquad \mathbb{E}[(A h)(x)] = 0,$$
 //!
@@ -9,7 +9,7 @@
 //! $$g = \frac1K \sum_{k=1}^K \Big[f_k - \frac{1}{K-1} \sum_{j \ne k} \big(f_j + (A h_j)(x_j)\big)\Big] \nabla \ln p(x_k) + \big(A\, [\tilde h_k\, \nabla \ln p]\big)(x_k).$$
 //!
 //! $h_k$ and $\tilde h_k$ know the cost from the *other* samples, by its values and gradients: they are means over $j \ne k$ of
-//! $H\big(f_j, v_j^\top (x_j - \mu), v_j^\top (x - \mu)\big)$ with $v_j = \nabla f(x_j)$ and the mean $\mu$ of the law: the cost at $x_j$, and its linear extrapolation from $x_j$ to the mean, and
+//! $H\big(f_j, v_j^\top (x_j - \mu), v_j^\top (x - \mu)\big)$ with $v_j = \nabla f(x_j)$ and the mean $\mu$ of the distribution: the cost at $x_j$, and its linear extrapolation from $x_j$ to the mean, and
 //! from there to $x$. $H$ is linear in them plus a small network, and learns to minimise the second moment of the gradient. It sees costs in units of their running mean
 //! and deviation.
 //!
@@ -82,7 +82,7 @@ impl Rodeo {
     }
 
     /// As [`new`](Rodeo::new), with one sample for each member of a plate made with [`Graph::plate`](stochgrad_graph::Graph::plate).
-    pub fn along(plate: Plate) -> Self {
+    pub fn on_plate(plate: Plate) -> Self {
         Rodeo { plate: SamplePlate::Shared(plate), ..Rodeo::new(2) }
     }
 
@@ -121,7 +121,7 @@ impl Method for Rodeo {
     }
 }
 
-/// What is known of the cost at other samples, all in units of the cost: the value there, and the linear extrapolation to the mean of the law.
+/// What is known of the cost at other samples, all in units of the cost: the value there, and the linear extrapolation to the mean of the distribution.
 #[derive(Clone, Copy)]
 struct Known<'t, F: Real> {
     value: Var<'t, F>,
@@ -181,7 +181,7 @@ impl<'t, F: Real> Surrogates<'t, F> {
         self.arrays[at].1
     }
 
-    /// The values of both surrogates where the linear extrapolation from the mean of the law is `linear`, less their level.
+    /// The values of both surrogates where the linear extrapolation from the mean of the distribution is `linear`, less their level.
     fn at(&self, known: Known<'t, F>, linear: Var<'t, F>) -> [Var<'t, F>; 2] {
         let from = |input: Var<'t, F>, weight: usize| input.unsqueeze(-1) * self.array(weight);
         let fixed = from(known.value, 0) + from(known.offset, 1) + self.array(3);

@@ -65,7 +65,7 @@ impl RunningMeans {
         if (0.0..1.0).contains(&self.decay) {
             Ok(())
         } else {
-            Err(format!("expected a decay in [0, 1), came {}; 0.9 is a common choice", self.decay))
+            Err(format!("expected a decay in [0, 1), got {}; 0.9 is a common choice", self.decay))
         }
     }
 
@@ -139,7 +139,7 @@ impl RunningMeans {
                     return Err(GraphError::State {
                         method: method.unwrap_or_else(|| "a baseline".into()),
                         problem: format!(
-                            "expected finite sums and a weight in [0, 1] for \"{name}\", came {numbers:?}; was the checkpoint \
+                            "expected finite sums and a weight in [0, 1] for \"{name}\", got {numbers:?}; was the checkpoint \
                              made with another method?"
                         ),
                     });

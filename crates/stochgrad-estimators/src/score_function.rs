@@ -31,7 +31,7 @@ use stochgrad_graph::{
 };
 use stochgrad_tape::{Plate, PlateKind, Tape, Var};
 use stochgrad_tensor::Real;
-use stochgrad_tensor::plan::Plan;
+use stochgrad_tensor::sampling_scheme::SamplingScheme;
 
 /// The score-function estimator: for any distribution whose support does not depend on its parameters, and any cost.
 ///
@@ -56,7 +56,7 @@ use stochgrad_tensor::plan::Plan;
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ScoreFunction<B = NoBaseline> {
     plate: SamplePlate,
-    plan: Option<Plan>,
+    scheme: Option<SamplingScheme>,
     baseline: B,
 }
 
@@ -74,18 +74,18 @@ impl<B> ScoreFunction<B> {
     }
 
     /// Draws one sample for each member of a plate that exists, together with other nodes.
-    pub fn along(self, plate: Plate) -> Self {
+    pub fn on_plate(self, plate: Plate) -> Self {
         ScoreFunction { plate: SamplePlate::Shared(plate), ..self }
     }
 
-    /// Draws the samples by a [`Plan`], so that they keep out of one another's way. No baseline may be made of the other samples then.
-    pub fn plan(self, plan: Plan) -> Self {
-        ScoreFunction { plan: Some(plan), ..self }
+    /// Draws the samples by a [`SamplingScheme`], so that they keep out of one another's way. No baseline may be made of the other samples then.
+    pub fn scheme(self, scheme: SamplingScheme) -> Self {
+        ScoreFunction { scheme: Some(scheme), ..self }
     }
 
     /// Subtracts a baseline from the costs.
     pub fn baseline<C>(self, baseline: C) -> ScoreFunction<C> {
-        ScoreFunction { plate: self.plate, plan: self.plan, baseline }
+        ScoreFunction { plate: self.plate, scheme: self.scheme, baseline }
     }
 }
 
@@ -98,8 +98,8 @@ impl<B: Memory> Method for ScoreFunction<B> {
             SamplePlate::New(count) => Some(format!("{count} samples")),
             SamplePlate::Shared(_) => Some("along a shared plate".to_owned()),
         };
-        let plan = self.plan.map(|plan| plan.to_string());
-        let settings: Vec<String> = baseline.into_iter().chain(plan).chain(samples).collect();
+        let scheme = self.scheme.map(|scheme| scheme.to_string());
+        let settings: Vec<String> = baseline.into_iter().chain(scheme).chain(samples).collect();
         if settings.is_empty() { "score function".into() } else { format!("score function ({})", settings.join(", ")) }
     }
 
@@ -134,7 +134,7 @@ where
         context: &SampleContext<'_, 't, F>,
         distribution: &D::On<'t>,
     ) -> GraphResult<SampleSet<'t, F>> {
-        let set = context.sampled(distribution, self.plate, self.plan)?;
+        let set = context.sampled(distribution, self.plate, self.scheme)?;
         check_baseline(context.tape(), set.plate, &self.baseline).map_err(|problem| {
             let problem = format!("{}: {problem}", Method::name(self));
             context.error(DistributionError::Unsupported { distribution: distribution.name(), problem })
@@ -188,11 +188,11 @@ pub(crate) fn check_baseline<F: Real>(
 ) -> Result<(), String> {
     match plate {
         Some(plate) if tape.plate_kind(plate).is_independent() => baseline.check(tape.plate_size(plate)),
-        Some(plate) if tape.plate_kind(plate) == PlateKind::PlannedSamples => baseline.check(1).map_err(|_| {
+        Some(plate) if tape.plate_kind(plate) == PlateKind::SchemeSamples => baseline.check(1).map_err(|_| {
             let name = baseline.name().unwrap_or_else(|| "this baseline".into());
             format!(
-                "the members of plate \"{}\" are drawn by a plan and depend on one another, so that {name}, which is made of the other members, \
-                 would bias the gradient; use Constant, MovingAverage or a FnBaseline, or leave the plan out",
+                "the members of plate \"{}\" are drawn by a sampling scheme and depend on one another, so that {name}, which is made of the other members, \
+                 would bias the gradient; use Constant, MovingAverage or a FnBaseline, or leave the scheme out",
                 tape.plate_name(plate)
             )
         }),
@@ -208,7 +208,7 @@ mod tests {
     use std::sync::Arc;
     use stochgrad_check::{Oracle, StatisticalTest};
     use stochgrad_distributions::{Bernoulli, Laplace, Normal};
-    use stochgrad_graph::{Graph, GraphError, Seed};
+    use stochgrad_graph::{Graph, GraphError, Reduction, Seed};
     use stochgrad_tensor::Tensor;
 
     fn single() -> BitMethod {
@@ -282,7 +282,7 @@ mod tests {
         for root in [single(), leave_one_out(2)] {
             let model = |graph: &Graph<'_, f64>| {
                 let plate = graph.plate("leaves", 2)?;
-                let leaf: BitMethod = Arc::new(ScoreFunction::new().along(plate).baseline(LeaveOneOut));
+                let leaf: BitMethod = Arc::new(ScoreFunction::new().on_plate(plate).baseline(LeaveOneOut));
                 models::fork(graph, &root, &leaf, &leaf)
             };
             let top = if root.sample_plate() == SamplePlate::Single { 3 } else { 1 };
@@ -347,8 +347,8 @@ mod tests {
             let model = move |graph: &Graph<'_, f64>| {
                 let t = graph.param("t", 0.3)?;
                 let times = graph.plate("times", 3)?;
-                graph.set_summed(times, true)?;
-                let method = ScoreFunction::new().along(times).baseline(Constant(b));
+                graph.set_reduction(times, Reduction::Sum)?;
+                let method = ScoreFunction::new().on_plate(times).baseline(Constant(b));
                 let x = graph.sample("x", &Bernoulli::from_logits(t), &method)?;
                 graph.cost("total", x.sum_over(times).exp() * 0.0 + 5.0)
             };
@@ -366,7 +366,7 @@ mod tests {
             move |graph: &Graph<'_, f64>| {
                 let t = graph.param("t", [0.3, -0.2, 0.6, 0.1, -0.5, 0.2, 0.4, -0.1, 0.7, 0.9])?;
                 let plate = graph.plate("samples", members)?;
-                let method = ScoreFunction::new().along(plate).baseline(LeaveOneOut);
+                let method = ScoreFunction::new().on_plate(plate).baseline(LeaveOneOut);
                 let mut sum = graph.constant(-1.2);
                 for node in 0..nodes {
                     sum = sum
@@ -397,7 +397,7 @@ mod tests {
                 let t = graph.param("t", 0.3)?;
                 let x = graph.sample("x", &Bernoulli::from_logits(t), &ScoreFunction::new().samples(6))?;
                 let cost = (x - 0.2).square() * 10.0;
-                graph.cost("cost", if averaged { cost.mean_over(graph.find_plate("x").unwrap()) } else { cost })
+                graph.cost("cost", if averaged { cost.mean_over(graph.plate_named("x").unwrap()) } else { cost })
             };
             let moments = Oracle::new().gradient(model).unwrap();
             (moments.mean("t").unwrap().item().unwrap(), moments.variance("t").unwrap().item().unwrap())
@@ -568,7 +568,7 @@ mod tests {
         // The states of an enumerated plate share their noise: they are one draw.
         let states = graph.sample("states", &Bernoulli::from_logits(t), &crate::Enumerate::new()).unwrap();
         assert_eq!(states.plates().len(), 1);
-        let along = ScoreFunction::new().along(states.plates()[0]).baseline(LeaveOneOut);
+        let along = ScoreFunction::new().on_plate(states.plates()[0]).baseline(LeaveOneOut);
         assert!(graph.sample("y", &Bernoulli::from_logits(t), &along).is_err());
     }
 

@@ -28,7 +28,7 @@ pub(crate) fn shifted_changes<'t, F: Real, D: Family<F>>(
         let there = stored.bind(context.tape(), &ids).map_err(|source| context.error(source))?;
         there.validate().map_err(|source| {
             context.refused(format!(
-                "a parameter moved by the step leaves its domain: {source}; take a smaller step, or give the law by unconstrained numbers \
+                "a parameter moved by the step leaves its domain: {source}; take a smaller step, or give the distribution by unconstrained numbers \
                  (logits, logarithms)"
             ))
         })?;

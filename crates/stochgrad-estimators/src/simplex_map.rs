@@ -68,7 +68,7 @@ impl<F: Real> Primitive<F> for Sparse {
         let logits = &inputs.values[0];
         let width = match logits.shape().last() {
             Some(&width) if logits.shape().len() > inputs.plates.len() && width > 0 => width,
-            _ => return Err("expected an axis of categories, came a number".into()),
+            _ => return Err("expected an axis of categories, got a number".into()),
         };
         let mut out = logits.clone();
         let mut sorted: Vec<f64> = Vec::with_capacity(width);

@@ -7,7 +7,7 @@
 //! is passed on as if it were $\partial x / \partial \theta$: no replay, and one backward pass. Arya, Schauer, Schäfer and Rackauckas (2022). The mean itself in the place of $s(x)$ is the
 //! straight-through derivative.
 //!
-//! The two-sided form is right for quadratic costs, whatever the law: a jump up across a step sees the slope below it and half the curvature, the
+//! The two-sided form is right for quadratic costs, whatever the distribution: a jump up across a step sees the slope below it and half the curvature, the
 //! jump down across the same step the slope above it and minus half the curvature, and both carry the same mass. (For a bit that is the trapezoid rule, as in
 //! [`ReinMax`](crate::ReinMax).)
 //!
@@ -96,7 +96,7 @@ impl Smoothed {
     }
 
     /// One sample for each member of a plate made with [`Graph::plate`](stochgrad_graph::Graph::plate).
-    pub fn along(self, plate: Plate) -> Self {
+    pub fn on_plate(self, plate: Plate) -> Self {
         Smoothed { plate: SamplePlate::Shared(plate), ..self }
     }
 
@@ -230,12 +230,12 @@ mod tests {
         for (method, mean) in all().into_iter().zip([0.1, -0.9, 1.1, -0.3]) {
             for by_logit in [false, true] {
                 let model = |graph: &Graph<'_, f64>| {
-                    let law = if by_logit {
+                    let distribution = if by_logit {
                         Bernoulli::from_logits(graph.param("p", (0.3_f64 / 0.7).ln())?)
                     } else {
                         Bernoulli::from_probabilities(graph.param("p", 0.3)?)
                     };
-                    graph.cost("cost", (graph.sample("b", &law, &method)? - 0.45).square())
+                    graph.cost("cost", (graph.sample("b", &distribution, &method)? - 0.45).square())
                 };
                 let found = Oracle::new().gradient(model).unwrap().mean("p").unwrap().as_slice()[0];
                 let mean = if by_logit { mean * 0.21 } else { mean };
@@ -247,16 +247,16 @@ mod tests {
     #[test]
     fn costs_that_are_affine_in_the_sample_have_no_bias() {
         macro_rules! check {
-            ($start:expr, $law:expr) => {
+            ($start:expr, $distribution:expr) => {
                 for method in all() {
                     let model = |graph: &Graph<'_, f64>| {
                         let t = graph.param("t", $start)?;
-                        let x = graph.sample("x", &$law(t), &method.samples(2))?;
+                        let x = graph.sample("x", &$distribution(t), &method.samples(2))?;
                         let y = graph.sample("y", &Bernoulli::from_logits(t.sum()), &method)?;
                         graph.cost("cost", x.sum() * 3.0 - 1.0 + x.sum() * t.sum() + y)
                     };
                     if let Err(error) = Oracle::new().max_outcomes(200_000).verify(model, 0..=1, 1e-9) {
-                        panic!("{} {}: {error}", stringify!($law), method.name());
+                        panic!("{} {}: {error}", stringify!($distribution), method.name());
                     }
                 }
             };
@@ -271,15 +271,15 @@ mod tests {
     #[test]
     fn counts_without_a_bound_and_categories_have_no_bias_there_either() {
         macro_rules! check {
-            ($methods:expr, $start:expr, $law:expr, $factor:expr) => {
+            ($methods:expr, $start:expr, $distribution:expr, $factor:expr) => {
                 for method in all().into_iter().take($methods) {
                     let model = |graph: &Graph<'_, f64>| {
                         let t = graph.param("t", $start)?;
-                        let x = graph.sample("x", &$law(t), &method)?;
+                        let x = graph.sample("x", &$distribution(t), &method)?;
                         graph.cost("cost", (x * graph.constant($factor)).sum() * 3.0 - t.sum())
                     };
                     if let Err(error) = Oracle::new().verify(model, 0..=1, 1e-9) {
-                        panic!("{} {}: {error}", stringify!($law), method.name());
+                        panic!("{} {}: {error}", stringify!($distribution), method.name());
                     }
                 }
             };
@@ -292,17 +292,17 @@ mod tests {
     }
 
     #[test]
-    fn two_sided_quadratic_costs_have_no_bias_whatever_the_law() {
+    fn two_sided_quadratic_costs_have_no_bias_whatever_the_distribution() {
         macro_rules! check {
-            ($start:expr, $law:expr, $factor:expr) => {
+            ($start:expr, $distribution:expr, $factor:expr) => {
                 let model = |graph: &Graph<'_, f64>| {
                     let t = graph.param("t", $start)?;
-                    let x = graph.sample("x", &$law(t), &Smoothed::new())?;
+                    let x = graph.sample("x", &$distribution(t), &Smoothed::new())?;
                     let y = (x * graph.constant($factor)).sum();
                     graph.cost("cost", (y - 0.7).square() * t.sum() + y)
                 };
                 if let Err(error) = Oracle::new().max_outcomes(200_000).verify(model, 0..=1, 1e-9) {
-                    panic!("{}: {error}", stringify!($law));
+                    panic!("{}: {error}", stringify!($distribution));
                 }
                 let tape = Tape::<f64>::new();
                 let graph = Graph::new(&tape, Seed::new(1));

@@ -6,7 +6,7 @@
 //!
 //! two evaluations for all coordinates together, drawn with the same noise. Spall (1992). [`FiniteDifference`](crate::FiniteDifference) moves one coordinate at a time.
 //!
-//! **Assumptions.** The law exists at the moved parameters. Host code must not branch on a value downstream, unless the model was given as a function.
+//! **Assumptions.** The distribution exists at the moved parameters. Host code must not branch on a value downstream, unless the model was given as a function.
 //!
 //! | | |
 //! |---|---|
@@ -64,7 +64,7 @@ impl Spsa {
     }
 
     /// One sample for each member of a plate made with [`Graph::plate`](stochgrad_graph::Graph::plate).
-    pub fn along(self, plate: Plate) -> Self {
+    pub fn on_plate(self, plate: Plate) -> Self {
         Spsa { directions: self.directions.plate(SamplePlate::Shared(plate)) }
     }
 }

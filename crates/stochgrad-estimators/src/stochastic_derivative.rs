@@ -71,7 +71,7 @@ impl StochasticDerivatives {
     }
 
     /// One sample for each member of a plate made with [`Graph::plate`](stochgrad_graph::Graph::plate).
-    pub fn along(self, plate: Plate) -> Self {
+    pub fn on_plate(self, plate: Plate) -> Self {
         StochasticDerivatives { plate: SamplePlate::Shared(plate), ..self }
     }
 }

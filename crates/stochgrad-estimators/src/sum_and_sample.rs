@@ -9,7 +9,7 @@
 //! baseline, and nothing is left of the variance where the rest has no mass. Liu, Regier, Tripuraneni, Jordan and McAuliffe (2019).
 //!
 //! [`random`](SumAndSample::random) draws the summed states without replacement in place of the likeliest: the stochastic form of Kool, van Hoof and Welling (2020), of which
-//! [`UnorderedSet`](crate::UnorderedSet) is the average over all orders. [`shared_baseline`](SumAndSample::shared_baseline) spends one more draw, from the whole law, on a baseline for all members.
+//! [`UnorderedSet`](crate::UnorderedSet) is the average over all orders. [`shared_baseline`](SumAndSample::shared_baseline) spends one more draw, from the whole distribution, on a baseline for all members.
 //!
 //! **Assumptions.** A finite support; the joint states of all elements are the states. A cost must not depend on the sets of several plate members together.
 //!
@@ -104,7 +104,7 @@ where
             return Err(context.error(DistributionError::Unsupported {
                 distribution: distribution.name(),
                 problem: format!(
-                    "expected at least 1 sample and fewer summed states than the {} there are, came {} and {}; for all states use Enumerate",
+                    "expected at least 1 sample and fewer summed states than the {} there are, got {} and {}; for all states use Enumerate",
                     states.total(),
                     self.sampled,
                     self.summed
@@ -278,9 +278,9 @@ mod tests {
     fn wrong_numbers_are_errors_and_compiled_graphs_do_the_same() {
         let tape = Tape::<f64>::new();
         let graph = Graph::new(&tape, Seed::new(1));
-        let law = Categorical::from_logits(graph.constant([0.1, 0.2]));
+        let distribution = Categorical::from_logits(graph.constant([0.1, 0.2]));
         for (number, method) in [SumAndSample::new(2, 1), SumAndSample::new(1, 0)].iter().enumerate() {
-            let error = graph.sample(("x", number), &law, method).unwrap_err().to_string();
+            let error = graph.sample(("x", number), &distribution, method).unwrap_err().to_string();
             assert!(error.contains("Enumerate"), "{error}");
         }
         models::assert_compiled(&(Arc::new(SumAndSample::new(1, 2)) as BitMethod));

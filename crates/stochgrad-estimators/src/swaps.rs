@@ -1,6 +1,6 @@
 //! Races between categories in which two of them swap their numbers: what ARSM and ARS share.
 //!
-//! With independent exponential numbers $e_c$, the first category to arrive, $\operatorname{argmin}_c e_c / p_c$, has the law $p$; so has the first one after any two categories swapped
+//! With independent exponential numbers $e_c$, the first category to arrive, $\operatorname{argmin}_c e_c / p_c$, has the distribution $p$; so has the first one after any two categories swapped
 //! their numbers. Divided by their sum, the numbers are $\pi \sim \operatorname{Dir}(1, \dots, 1)$.
 
 use crate::arms::separate_costs;
@@ -66,11 +66,11 @@ impl Swaps {
         distribution: &impl IndependentCategories<'t, F>,
         setting: SamplePlate,
     ) -> GraphResult<SampleSet<'t, F>> {
-        let logs = distribution.category_logs().stop_gradient();
+        let logs = distribution.category_log_probs().stop_gradient();
         let (outer, plate) = context.joint_plate(setting, self.members.len())?;
         let numbers = context.draw(outer).record_exponential(context.tape(), &logs.shape());
         let numbers = numbers.map_err(|source| context.error(source))?;
-        let value = distribution.value_of(self.winners(numbers, logs).event_to_plate(plate));
+        let value = distribution.from_one_hot(self.winners(numbers, logs).event_to_plate(plate));
         Ok(SampleSet::equal(value.drawn(), Some(plate)))
     }
 
@@ -87,7 +87,7 @@ impl Swaps {
         let mut terms = Terms::default();
         let Some(plate) = context.plate() else { return Ok(terms) };
         let boundary = Boundary::split(context, distribution)?;
-        let logs = boundary.inside.category_logs();
+        let logs = boundary.inside.category_log_probs();
         let numbers = context.sample_draw().record_exponential(context.tape(), &logs.shape());
         // The members share their noise.
         let numbers = numbers.map_err(|source| context.error(source))?.member(plate, 0);
@@ -104,7 +104,7 @@ impl Swaps {
 
 /// The number of categories of a distribution.
 pub(crate) fn categories<'t, F: Real>(distribution: &impl IndependentCategories<'t, F>) -> usize {
-    distribution.category_logs().shape().last().copied().unwrap_or(0)
+    distribution.category_log_probs().shape().last().copied().unwrap_or(0)
 }
 
 /// Refuses a category that is not there.
@@ -119,7 +119,7 @@ pub(crate) fn check_category<'t, F: Real>(
     }
     Err(context.error(DistributionError::Unsupported {
         distribution: distribution.name(),
-        problem: format!("expected a reference category below {count}, came {category}; categories are counted from 0"),
+        problem: format!("expected a reference category below {count}, got {category}; categories are counted from 0"),
     }))
 }
 

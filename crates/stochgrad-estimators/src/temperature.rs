@@ -131,12 +131,12 @@ impl Temperature {
         if let Some(unknown) = state.keys().find(|&key| key != STEP || !self.changes()) {
             let expected = if self.changes() { format!("\"{STEP}\"") } else { "nothing".into() };
             return broken(format!(
-                "expected {expected}, came \"{unknown}\"; was the checkpoint made with another method?"
+                "expected {expected}, got \"{unknown}\"; was the checkpoint made with another method?"
             ));
         }
         match state.get(STEP).map(Vec::as_slice) {
             None if self.changes() => {
-                broken(format!("expected \"{STEP}\", came nothing; was the checkpoint made with another method?"))
+                broken(format!("expected \"{STEP}\", got nothing; was the checkpoint made with another method?"))
             }
             None => Ok(()),
             Some(&[step]) if step >= 0.0 && step.fract() == 0.0 && step < 2.0_f64.powi(53) => {
@@ -144,7 +144,7 @@ impl Temperature {
                 Ok(())
             }
             Some(other) => {
-                broken(format!("expected one whole number as \"{STEP}\", came {other:?}; the checkpoint is damaged"))
+                broken(format!("expected one whole number as \"{STEP}\", got {other:?}; the checkpoint is damaged"))
             }
         }
     }

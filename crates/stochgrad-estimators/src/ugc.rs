@@ -67,7 +67,7 @@ impl Ugc {
     }
 
     /// One pair for each member of a plate made with [`Graph::plate`](stochgrad_graph::Graph::plate).
-    pub fn along(self, plate: Plate) -> Self {
+    pub fn on_plate(self, plate: Plate) -> Self {
         Ugc { plate: SamplePlate::Shared(plate) }
     }
 }

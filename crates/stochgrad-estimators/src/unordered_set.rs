@@ -130,7 +130,7 @@ where
             DistinctStates::new(context.tape(), distribution, self.limit).map_err(|source| context.error(source))?;
         if self.size == 0 || self.size > LARGEST.min(states.total()) {
             return Err(unsupported(format!(
-                "expected a set of 1 to {} states, came {}; for all states use Enumerate",
+                "expected a set of 1 to {} states, got {}; for all states use Enumerate",
                 LARGEST.min(states.total()),
                 self.size
             )));
@@ -323,14 +323,14 @@ mod tests {
         let tape = Tape::<f64>::new();
         let graph = Graph::new(&tape, Seed::new(1));
         let logits = graph.param("logits", [f64::NEG_INFINITY, 0.0, f64::NEG_INFINITY]).unwrap();
-        let law = Categorical::from_logits(logits);
-        let x = graph.sample("x", &law, &UnorderedSet::new(3)).unwrap();
+        let distribution = Categorical::from_logits(logits);
+        let x = graph.sample("x", &distribution, &UnorderedSet::new(3)).unwrap();
         graph.cost("cost", x.square()).unwrap();
         let gradients = graph.backward().unwrap();
         assert!((gradients.cost("cost").unwrap() - 1.0).abs() < 1e-12);
         assert!(gradients.get("logits").unwrap().all_finite());
         for size in [0, 4] {
-            let error = graph.sample(("y", size), &law, &UnorderedSet::new(size)).unwrap_err().to_string();
+            let error = graph.sample(("y", size), &distribution, &UnorderedSet::new(size)).unwrap_err().to_string();
             assert!(error.contains("1 to 3"), "{error}");
         }
     }

@@ -26,7 +26,7 @@ fn bit<'t>(graph: &Graph<'t, f64>, name: &str, logit: Var<'t, f64>, method: &Bit
 fn by_another_node(graph: &Graph<'_, f64>, method: &Along) -> GraphResult<()> {
     let t = graph.param("t", [0.3, -0.6])?;
     let samples = graph.plate("samples", 2)?;
-    let score: BitMethod = Arc::new(ScoreFunction::new().along(samples));
+    let score: BitMethod = Arc::new(ScoreFunction::new().on_plate(samples));
     let x = bit(graph, "x", t.index(0, 0), &score)?;
     let y = bit(graph, "y", t.index(0, 1) + x, &method(samples))?;
     graph.cost("cost", (x - y * 2.0 + 0.7).square() + t.index(0, 0) * x * y)
@@ -67,7 +67,7 @@ const MODELS: [(&str, Model); 4] =
 
 /// The score function with a baseline, whose memory all graphs share.
 fn with(baseline: impl Baseline<f64> + Clone + 'static) -> Along {
-    Box::new(move |plate| Arc::new(ScoreFunction::new().along(plate).baseline(baseline.clone())))
+    Box::new(move |plate| Arc::new(ScoreFunction::new().on_plate(plate).baseline(baseline.clone())))
 }
 
 fn number_of_ones() -> ControlFunction<f64> {
@@ -80,7 +80,7 @@ macro_rules! along {
     ($($method:expr),+ $(,)?) => {
         vec![$({
             let method = $method;
-            Box::new(move |plate| Arc::new(method.clone().along(plate)) as BitMethod) as Along
+            Box::new(move |plate| Arc::new(method.clone().on_plate(plate)) as BitMethod) as Along
         }),+]
     };
 }
@@ -96,9 +96,9 @@ fn methods() -> Vec<Along> {
         BitFlip::new(),
     ];
     methods.extend([
-        Box::new(|plate| Arc::new(DoubleControlVariate::along(plate)) as BitMethod) as Along,
-        Box::new(|plate| Arc::new(DoubleControlVariate::along(plate).scale(-0.4)) as BitMethod),
-        Box::new(|plate| Arc::new(Rodeo::along(plate)) as BitMethod),
+        Box::new(|plate| Arc::new(DoubleControlVariate::on_plate(plate)) as BitMethod) as Along,
+        Box::new(|plate| Arc::new(DoubleControlVariate::on_plate(plate).scale(-0.4)) as BitMethod),
+        Box::new(|plate| Arc::new(Rodeo::on_plate(plate)) as BitMethod),
         with(LeaveOneOut),
         with(BatchMean),
         with(Vimco::new()),
@@ -169,7 +169,7 @@ fn other_members_are_not_taken_for_the_own_one() {
 #[test]
 fn methods_that_can_only_be_sampled_do_not_take_other_members_for_the_own_one() {
     for (what, model) in MODELS {
-        let score: Along = Box::new(|plate| Arc::new(ScoreFunction::new().along(plate)));
+        let score: Along = Box::new(|plate| Arc::new(ScoreFunction::new().on_plate(plate)));
         let exact = Oracle::new().exact_gradient(|graph: &Graph<'_, f64>| model(graph, &score)).unwrap();
         for along in sampled() {
             let name = train(model, &along);
@@ -198,7 +198,7 @@ fn the_double_control_variate_has_the_known_gradient_below_another_node() {
     }
     assert!((second + 0.228207).abs() < 1e-6, "{second}");
     for scale in [1.0, 0.7] {
-        let along: Along = Box::new(move |plate| Arc::new(DoubleControlVariate::along(plate).scale(scale)));
+        let along: Along = Box::new(move |plate| Arc::new(DoubleControlVariate::on_plate(plate).scale(scale)));
         let moments = Oracle::new().gradient(|graph: &Graph<'_, f64>| by_another_node(graph, &along)).unwrap();
         let found = moments.mean("t").unwrap().to_vec();
         assert!((found[0] - first).abs() < 1e-12 && (found[1] - second).abs() < 1e-12, "{found:?}, {first}, {second}");

@@ -90,7 +90,7 @@ impl Method for WithoutReplacement {
         let profile = Profile::unbiased(Order::Any).times(self.size);
         match self.normalized {
             false => profile,
-            true => Profile { bias: Bias::Law, exact_to: Degree::CONSTANT, ..profile },
+            true => Profile { bias: Bias::DistributionCheck, exact_to: Degree::CONSTANT, ..profile },
         }
     }
 }
@@ -110,7 +110,7 @@ where
             return Err(context.error(DistributionError::Unsupported {
                 distribution: distribution.name(),
                 problem: format!(
-                    "expected a set of 1 to {} states, came {}; for all states use Enumerate",
+                    "expected a set of 1 to {} states, got {}; for all states use Enumerate",
                     states.total(),
                     self.size
                 ),
@@ -355,7 +355,7 @@ mod tests {
             gradients.guarantee("phi").unwrap().bias
         };
         assert_eq!(bias(WithoutReplacement::new(3)), Bias::Unbiased);
-        assert_eq!(bias(WithoutReplacement::new(3).normalized()), Bias::Law);
+        assert_eq!(bias(WithoutReplacement::new(3).normalized()), Bias::DistributionCheck);
     }
 
     #[test]
@@ -363,14 +363,15 @@ mod tests {
         let tape = Tape::<f32>::new();
         let graph = Graph::new(&tape, Seed::new(1));
         let logits = graph.param("logits", [f32::NEG_INFINITY, 0.0, f32::NEG_INFINITY, f32::NEG_INFINITY]).unwrap();
-        let law = Categorical::from_logits(logits);
-        let x = graph.sample("x", &law, &WithoutReplacement::new(3)).unwrap();
+        let distribution = Categorical::from_logits(logits);
+        let x = graph.sample("x", &distribution, &WithoutReplacement::new(3)).unwrap();
         graph.cost("cost", x.square()).unwrap();
         let gradients = graph.backward().unwrap();
         assert!((gradients.cost("cost").unwrap() - 1.0).abs() < 1e-6);
         assert!(gradients.get("logits").unwrap().all_finite());
         for size in [0, 5] {
-            let error = graph.sample(("y", size), &law, &WithoutReplacement::new(size)).unwrap_err().to_string();
+            let error =
+                graph.sample(("y", size), &distribution, &WithoutReplacement::new(size)).unwrap_err().to_string();
             assert!(error.contains("1 to 4"), "{error}");
         }
         let tape = Tape::<f64>::new();
@@ -388,8 +389,8 @@ mod tests {
         {
             let tape = Tape::<f64>::new();
             let graph = Graph::new(&tape, Seed::new(9));
-            let law = Bernoulli::from_logits(graph.param("t", [0.3, -0.8]).unwrap());
-            graph.sample("x", &law, method).unwrap().peek().unwrap()
+            let distribution = Bernoulli::from_logits(graph.param("t", [0.3, -0.8]).unwrap());
+            graph.sample("x", &distribution, method).unwrap().peek().unwrap()
         }
         assert_eq!(drawn(&WithoutReplacement::new(3)), drawn(&UnorderedSet::new(3)));
     }

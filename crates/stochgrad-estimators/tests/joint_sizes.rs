@@ -21,8 +21,8 @@ fn chain(graph: &Graph<'_, f64>, count: usize) -> GraphResult<()> {
     let logit = graph.param("logit", 0.0)?;
     let mut last = graph.constant(0.0);
     for index in 0..count {
-        let law = Bernoulli::from_logits(logit + last);
-        last = graph.sample(("x", index), &law, &ScoreFunction::new().samples(2))?;
+        let distribution = Bernoulli::from_logits(logit + last);
+        last = graph.sample(("x", index), &distribution, &ScoreFunction::new().samples(2))?;
     }
     graph.cost("cost", last)?;
     graph.backward().map(drop)

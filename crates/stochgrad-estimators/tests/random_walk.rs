@@ -216,8 +216,8 @@ fn passes(method: &Bits, steps: usize) -> f64 {
         let p = graph.param("p", 2.0 * steps as f64).unwrap();
         let mut x = graph.constant(0.0);
         for step in 0..steps {
-            let law = Bernoulli::from_probabilities((-x / p).exp());
-            x = x + graph.sample(("up", step), &law, method).unwrap() * 2.0 - 1.0;
+            let distribution = Bernoulli::from_probabilities((-x / p).exp());
+            x = x + graph.sample(("up", step), &distribution, method).unwrap() * 2.0 - 1.0;
             x = graph.tape().custom(Arc::new(counted.clone()), &[x]);
         }
         graph.cost("end", x.square()).unwrap();

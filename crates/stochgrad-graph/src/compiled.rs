@@ -22,7 +22,7 @@ use stochgrad_tensor::{Real, Tensor};
 /// What must be the same in each run: the shapes, and the operations recorded. A model that branches on a value, or a method that works
 /// on the host (a reservoir, replays of members that meet, generators of random numbers inside a distribution), cannot be compiled, and
 /// [`Graph::compile`] says so. Parameters of distributions are not checked at each run; a gradient or an estimate that is NaN or infinite is an error. So is a random value outside the support of
-/// a law whose density was recorded without one: the gradients were made for a density that does not jump.
+/// a distribution whose density was recorded without one: the gradients were made for a density that does not jump.
 ///
 /// ```
 /// use stochgrad_graph::{Graph, Seed};

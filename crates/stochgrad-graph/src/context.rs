@@ -9,7 +9,7 @@ use std::panic::Location;
 use std::rc::Rc;
 use stochgrad_distributions::{Distribution, DistributionError, Draw, NoiseKey, NoiseSource};
 use stochgrad_tape::{Plate, PlateKind, Plates, Tape, Var};
-use stochgrad_tensor::plan::Plan;
+use stochgrad_tensor::sampling_scheme::SamplingScheme;
 use stochgrad_tensor::{Real, Tensor};
 
 /// The surroundings of a draw.
@@ -59,7 +59,7 @@ impl<'a, 't, F: Real> SampleContext<'a, 't, F> {
             Some(_) => Err(GraphError::Replay {
                 node: self.address.to_string(),
                 problem: format!(
-                    "expected as many members as in the primal run, came {size}; a method must draw sets of one size"
+                    "expected as many members as in the primal run, got {size}; a method must draw sets of one size"
                 ),
                 at: self.at,
             }),
@@ -113,7 +113,11 @@ impl<'a, 't, F: Real> SampleContext<'a, 't, F> {
     ///
     /// # Errors
     /// As [`plate`](Self::plate); for a plan without a plate, and along a plate whose members are taken to be independent.
-    pub fn members(&self, setting: SamplePlate, plan: Option<Plan>) -> GraphResult<(Option<Plate>, Draw<'_, F>)> {
+    pub fn members(
+        &self,
+        setting: SamplePlate,
+        plan: Option<SamplingScheme>,
+    ) -> GraphResult<(Option<Plate>, Draw<'_, F>)> {
         let Some(plan) = plan else {
             let plate = self.sample_plate(setting)?;
             return Ok((plate, self.draw(plate)));
@@ -126,13 +130,13 @@ impl<'a, 't, F: Real> SampleContext<'a, 't, F> {
         };
         let plate = match setting {
             SamplePlate::Single => return Err(refused("a plan is for several samples; ask for them with .samples(n)")),
-            SamplePlate::New(size) => self.plate(size, PlateKind::PlannedSamples)?,
+            SamplePlate::New(size) => self.plate(size, PlateKind::SchemeSamples)?,
             SamplePlate::Shared(_) => match self.sample_plate(setting)? {
-                Some(plate) if self.tape.plate_kind(plate) == PlateKind::PlannedSamples => plate,
+                Some(plate) if self.tape.plate_kind(plate) == PlateKind::SchemeSamples => plate,
                 _ => {
                     return Err(refused(
                         "the members of the shared plate are independent draws, those of a plan are not; make the plate with \
-                         graph.planned_plate(name, size)",
+                         graph.scheme_plate(name, size)",
                     ));
                 }
             },
@@ -172,7 +176,7 @@ impl<'a, 't, F: Real> SampleContext<'a, 't, F> {
         &self,
         distribution: &dyn Distribution<'t, F>,
         setting: SamplePlate,
-        plan: Option<Plan>,
+        plan: Option<SamplingScheme>,
     ) -> GraphResult<SampleSet<'t, F>> {
         let (plate, draw) = self.members(setting, plan)?;
         let value = distribution.sample(&draw).map_err(|source| self.error(source))?;

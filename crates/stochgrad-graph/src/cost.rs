@@ -81,7 +81,7 @@ fn split<'t, F: Real>(value: Var<'t, F>, depth: usize) -> Option<Split<'t, F>> {
             for term in &mut split.terms {
                 let mut map = IdMap::identity();
                 map.insert(inputs[0].id(), term.value.id());
-                term.value = tape.record_again(value, &map);
+                term.value = tape.rerecord(value, &map);
             }
             Some(split)
         }

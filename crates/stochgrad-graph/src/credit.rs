@@ -41,7 +41,7 @@ impl<'t, F: Real> Builder<'_, 't, F> {
     /// Members drawn by a plan depend on one another: a cost of several of them has another mean than one of independent members, whatever its gradient.
     pub(crate) fn check_planned_members(&self) -> GraphResult<()> {
         for (index, node) in self.nodes.iter().enumerate() {
-            let is_planned = |plate: &Plate| self.tape.plate_kind(*plate) == PlateKind::PlannedSamples;
+            let is_planned = |plate: &Plate| self.tape.plate_kind(*plate) == PlateKind::SchemeSamples;
             let planned: Plates = node.value.plates().into_iter().filter(is_planned).collect();
             if planned.is_empty() {
                 continue;

@@ -1,7 +1,7 @@
 //! The degree of the costs as polynomials in the value of a node, for the methods that are exact for polynomials.
 //!
 //! A cost is a polynomial in a value as far as recorded operations say so. A node in between is looked through if its value is a recorded
-//! function of its parameters; another one is drawn anew, and how its law depends on the value is no polynomial that anybody knows.
+//! function of its parameters; another one is drawn anew, and how its distribution depends on the value is no polynomial that anybody knows.
 //! What a branch of host code decides is none either: such paths jump, and are left out here.
 
 use crate::guarantee::Bias;
@@ -33,7 +33,7 @@ impl<F: Real> Builder<'_, '_, F> {
     }
 
     /// Whether a cost depends on members together that are not independent draws: the members of a node below an enumerated one share their
-    /// noise, for instance, and a product of two of them is no product to the law.
+    /// noise, for instance, and a product of two of them is no product to the distribution.
     fn meets_dependent_draws(&self, node: usize) -> bool {
         let dependent = |plate| !self.tape.plate_kind(plate).is_independent();
         self.nodes[node].plates.iter().any(|&plate| dependent(plate))
@@ -63,9 +63,9 @@ impl<F: Real> Builder<'_, '_, F> {
             let looks_through = match visit.op {
                 Op::Sample(site) => {
                     let index = site.0 as usize;
-                    nodes.get(index).is_some_and(|node| {
-                        node.method.redraws_by_recording() && node.method.passes_gradient(&paths[index])
-                    })
+                    nodes
+                        .get(index)
+                        .is_some_and(|node| node.method.is_rerecordable() && node.method.passes_gradient(&paths[index]))
                 }
                 _ => true,
             };

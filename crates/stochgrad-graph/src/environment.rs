@@ -319,7 +319,7 @@ mod tests {
         let plate = tape.plate("alternatives", 2, PlateKind::Alternatives, &[]);
         let mut ids = IdMap::identity();
         ids.insert(action.id(), graph.constant([5.0, 7.0]).event_to_plate(plate).id());
-        let again = tape.record_again(packed, &ids);
+        let again = tape.rerecord(packed, &ids);
         assert_eq!(again.member(plate, 0).peek().unwrap(), packed.peek().unwrap());
         let moved = (again.member(plate, 1) - packed).peek().unwrap();
         for row in moved.as_slice().chunks(5) {

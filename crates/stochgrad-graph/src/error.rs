@@ -58,7 +58,7 @@ pub enum GraphError {
     NoCost,
     /// A cost that is not one number for each combination of plate members.
     #[error(
-        "cost \"{name}\" must be one number for each combination of plate members, came event shape {shape}{plates} ({at}); reduce it with sum() or mean()"
+        "cost \"{name}\" must be one number for each combination of plate members, got event shape {shape}{plates} ({at}); reduce it with sum() or mean()"
     )]
     CostShape {
         /// The cost.

@@ -7,7 +7,7 @@ use crate::error::{GraphError, GraphResult};
 use crate::method::{GradientMethod, SamplePlate, SampleSet};
 use crate::node::{Erased, StochasticNode};
 use crate::qualification::{OpenPath, Qualification};
-use crate::reduction::{reduce, reduced_plates};
+use crate::reduction::{Reduction, reduce, reduced_plates};
 use crate::surrogate::merge;
 use std::cell::{Cell, Ref, RefCell, RefMut};
 use std::collections::HashMap;
@@ -39,7 +39,7 @@ pub struct Graph<'t, F: Real> {
     noise: Rc<dyn NoiseSource<F> + 't>,
     state: RefCell<State<'t, F>>,
     validate: Cell<bool>,
-    joint_law: Cell<bool>,
+    joint_distribution: Cell<bool>,
     model: Option<&'t Model<'t, F>>,
     /// In a re-run of the model: the node whose value is replaced.
     replaced: Option<(Address, Tensor<F>)>,
@@ -60,7 +60,7 @@ pub(crate) struct State<'t, F: Real> {
     /// The plates that nodes and costs carry, and where they were used first: their reductions are fixed.
     used: Vec<(Plate, &'static Location<'static>)>,
     addresses: HashMap<Address, &'static Location<'static>>,
-    /// Log-probabilities of all draws, when the joint law is recorded.
+    /// Log-probabilities of all draws, when the joint distribution is recorded.
     log_probs: Vec<Var<'t, F>>,
 }
 
@@ -120,7 +120,7 @@ impl<'t, F: Real> Graph<'t, F> {
             noise,
             state: RefCell::new(state),
             validate: Cell::new(true),
-            joint_law: Cell::new(false),
+            joint_distribution: Cell::new(false),
             model: None,
             replaced: None,
         }
@@ -132,7 +132,7 @@ impl<'t, F: Real> Graph<'t, F> {
     /// # Errors
     /// Those of the model.
     #[track_caller]
-    pub fn of(tape: &'t Tape<F>, seed: Seed, model: &'t Model<'t, F>) -> GraphResult<Self> {
+    pub fn from_model(tape: &'t Tape<F>, seed: Seed, model: &'t Model<'t, F>) -> GraphResult<Self> {
         let graph = Graph { model: Some(model), ..Self::new(tape, seed) };
         model(&graph)?;
         Ok(graph)
@@ -174,16 +174,16 @@ impl<'t, F: Real> Graph<'t, F> {
         self.validate.set(validate);
     }
 
-    /// Draws every node independently from its own law, whatever its gradient method, and records the log-probabilities of
+    /// Draws every node independently from its own distribution, whatever its gradient method, and records the log-probabilities of
     /// the draws: for the exact oracle, which weights whole outcomes by them. Nodes that are reparameterised draw differentiable
     /// samples instead.
-    pub fn set_joint_law(&self, joint_law: bool) {
-        self.joint_law.set(joint_law);
+    pub fn set_joint_distribution(&self, joint_distribution: bool) {
+        self.joint_distribution.set(joint_distribution);
     }
 
-    /// Whether the joint law is recorded: an objective then records its plain value, since no gradient method is in use.
-    pub fn records_joint_law(&self) -> bool {
-        self.joint_law.get()
+    /// Whether the joint distribution is recorded: an objective then records its plain value, since no gradient method is in use.
+    pub fn records_joint_distribution(&self) -> bool {
+        self.joint_distribution.get()
     }
 
     /// A trainable parameter. The same tensor (the same buffer) under the same name is the same parameter.
@@ -251,7 +251,7 @@ impl<'t, F: Real> Graph<'t, F> {
         let Some(&size) = value.shape().first() else {
             return Err(GraphError::Data {
                 name: plate.into(),
-                problem: "expected a leading axis for the members, came a single number".into(),
+                problem: "expected a leading axis for the members, got a single number".into(),
                 at,
             });
         };
@@ -259,7 +259,7 @@ impl<'t, F: Real> Graph<'t, F> {
         let axis = match known {
             Some(axis) if self.tape.plate_size(axis) == size => axis,
             Some(axis) => {
-                let problem = format!("expected {} members as before, came {size}", self.tape.plate_size(axis));
+                let problem = format!("expected {} members as before, got {size}", self.tape.plate_size(axis));
                 return Err(GraphError::Data { name: plate.into(), problem, at });
             }
             None => self.new_plate(plate, size, PlateKind::Data, at)?,
@@ -283,8 +283,8 @@ impl<'t, F: Real> Graph<'t, F> {
     /// # Errors
     /// As [`plate`](Graph::plate).
     #[track_caller]
-    pub fn planned_plate(&self, name: &str, size: usize) -> GraphResult<Plate> {
-        self.new_plate(name, size, PlateKind::PlannedSamples, Location::caller())
+    pub fn scheme_plate(&self, name: &str, size: usize) -> GraphResult<Plate> {
+        self.new_plate(name, size, PlateKind::SchemeSamples, Location::caller())
     }
 
     fn new_plate(
@@ -307,16 +307,16 @@ impl<'t, F: Real> Graph<'t, F> {
 
     /// The plate of this name: of data, or made with [`plate`](Graph::plate), or made by the method of the node of this name.
     ///
-    /// While the [joint law](Graph::set_joint_law) is recorded, each node is drawn by itself, whatever plate its method
+    /// While the [joint distribution](Graph::set_joint_distribution) is recorded, each node is drawn by itself, whatever plate its method
     /// would make (the states of a node that is enumerated, say). Such a node has a plate of one member, which its
     /// value lacks: an average over one member is the value itself.
-    pub fn find_plate(&self, name: &str) -> Option<Plate> {
+    pub fn plate_named(&self, name: &str) -> Option<Plate> {
         let single = {
             let state = self.state();
             let node = || state.nodes.iter().find(|node| node.address.to_string() == name);
             match state.plates.get(name).copied().or_else(|| node().and_then(|node| node.plate)) {
                 Some(plate) => return Some(plate),
-                None if self.joint_law.get() => node()?.plates.clone(),
+                None if self.joint_distribution.get() => node()?.plates.clone(),
                 None => return None,
             }
         };
@@ -333,9 +333,12 @@ impl<'t, F: Real> Graph<'t, F> {
     /// # Errors
     /// If a node or a cost has used the other reduction, and for a plate whose members have weights.
     #[track_caller]
-    pub fn set_summed(&self, plate: Plate, summed: bool) -> GraphResult<()> {
+    pub fn set_reduction(&self, plate: Plate, reduction: Reduction) -> GraphResult<()> {
         let at = Location::caller();
-        let asked = if summed { Weights::Sum } else { Weights::Mean };
+        let asked = match reduction {
+            Reduction::Mean => Weights::Mean,
+            Reduction::Sum => Weights::Sum,
+        };
         if self.tape.weights(plate) == asked {
             return Ok(());
         }
@@ -377,7 +380,7 @@ impl<'t, F: Real> Graph<'t, F> {
             distribution.validate().map_err(|source| context.error(source))?;
         }
         let mut set = self.tape.located(at, || {
-            if self.joint_law.get() {
+            if self.joint_distribution.get() {
                 self.sample_jointly(&context, distribution, method.sample_plate())
             } else {
                 method.sample(&context, distribution)
@@ -459,7 +462,7 @@ impl<'t, F: Real> Graph<'t, F> {
         Ok(set)
     }
 
-    /// The log-probability of all draws together, if the joint law is recorded; see [`set_joint_law`](Graph::set_joint_law).
+    /// The log-probability of all draws together, if the joint distribution is recorded; see [`set_joint_distribution`](Graph::set_joint_distribution).
     pub fn joint_log_prob(&self) -> Var<'t, F> {
         let state = self.state();
         state.log_probs.iter().fold(self.tape.constant(0.0), |sum, &log_prob| sum + log_prob)

@@ -11,8 +11,8 @@ pub enum Bias {
     Unbiased,
     /// The gradient of a node is off; only parameters upstream of it are concerned.
     Gradient,
-    /// Another law was sampled (a relaxed value goes forward); every cost downstream is off, and every parameter of those costs.
-    Law,
+    /// Another distribution was sampled (a relaxed value goes forward); every cost downstream is off, and every parameter of those costs.
+    DistributionCheck,
 }
 
 impl fmt::Display for Bias {
@@ -20,7 +20,7 @@ impl fmt::Display for Bias {
         f.write_str(match self {
             Bias::Unbiased => "unbiased",
             Bias::Gradient => "biased gradient",
-            Bias::Law => "biased (another law was sampled)",
+            Bias::DistributionCheck => "biased (another distribution was sampled)",
         })
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! A node takes part in the derivative by a parameter if the parameters of its distribution depend on it. The order by a
 //! parameter is the least over the nodes that take part. A node whose gradient is biased taints the parameters upstream of it; a node that
-//! samples another law taints every cost downstream, and every parameter of those costs. A biased method that is exact for polynomials up to a
+//! samples another distribution taints every cost downstream, and every parameter of those costs. A biased method that is exact for polynomials up to a
 //! degree taints nothing if the costs are such polynomials; the ledger says so. What an objective says of the derivatives through
 //! some values holds for every parameter upstream of them.
 
@@ -46,9 +46,9 @@ impl Ledger {
             let bind = Bind { tape, ids: &ids, address: &node.address, at: node.at };
             let guarantee = node.method.guarantee(bind, path)?.map_err(|problem| node.refused(problem))?;
             reports.extend(node.method.report(bind, path)?.map(|report| (node.address.to_string(), report)));
-            let kinked = !node.method.redraws_by_recording()
+            let kinked = !node.method.is_rerecordable()
                 && node.parameters.iter().any(|parameter| parameter.score == Smoothness::Kinked);
-            let unpathed = node.method.redraws_by_recording()
+            let unpathed = node.method.is_rerecordable()
                 && node.parameters.iter().any(|parameter| parameter.path == Smoothness::Kinked);
             limited |= guarantee != Guarantee::EXACT || kinked || unpathed;
             guarantees.push(guarantee);
@@ -109,10 +109,10 @@ fn limits<F: Real>(
             continue;
         }
         limit(Guarantee { bias: guarantee.bias.min(Bias::Gradient), order: guarantee.order }, uses(node));
-        if guarantee.bias == Bias::Law {
-            limit(Guarantee { bias: Bias::Law, order: Order::Any }, uses(node));
+        if guarantee.bias == Bias::DistributionCheck {
+            limit(Guarantee { bias: Bias::DistributionCheck, order: Order::Any }, uses(node));
         }
-        let by_path = node.method.redraws_by_recording();
+        let by_path = node.method.is_rerecordable();
         for parameter in node.parameters.iter().filter(|parameter| reached(parameter.var.id().index())) {
             let smoothness = if by_path { parameter.path } else { parameter.score };
             if smoothness == Smoothness::Kinked {
@@ -128,14 +128,15 @@ fn limits<F: Real>(
             limit(qualification.guarantee, qualification.because.clone());
         }
     }
-    let law: Vec<usize> = (0..guarantees.len()).filter(|&index| guarantees[index].bias == Bias::Law).collect();
-    for part in state.costs.iter().flat_map(|cost| &cost.parts).filter(|_| !law.is_empty()) {
+    let distribution: Vec<usize> =
+        (0..guarantees.len()).filter(|&index| guarantees[index].bias == Bias::DistributionCheck).collect();
+    for part in state.costs.iter().flat_map(|cost| &cost.parts).filter(|_| !distribution.is_empty()) {
         let ancestors = graph.tape().sites(part.value.ancestors());
         let concerned = reached(part.value.id().index()) || ancestors.iter().any(|site| takes_part[site.0 as usize]);
         if let (true, Some(&index)) =
-            (concerned, law.iter().find(|&&index| ancestors.iter().any(|site| site.0 as usize == index)))
+            (concerned, distribution.iter().find(|&&index| ancestors.iter().any(|site| site.0 as usize == index)))
         {
-            limit(Guarantee { bias: Bias::Law, order: Order::Any }, uses(&state.nodes[index]));
+            limit(Guarantee { bias: Bias::DistributionCheck, order: Order::Any }, uses(&state.nodes[index]));
         }
     }
     Entry { guarantee: total, limits: reasons.len(), reasons }
@@ -165,7 +166,7 @@ impl Entry {
     }
 }
 
-/// Whether the law of a node depends on a parameter.
+/// Whether the distribution of a node depends on a parameter.
 fn takes_part<F: Real>(node: &StochasticNode<'_, F>, reached: &dyn Fn(usize) -> bool) -> bool {
     node.parameters.iter().any(|parameter| reached(parameter.var.id().index()))
 }

@@ -35,7 +35,7 @@ mod profile;
 mod qualification;
 mod reduction;
 mod replay;
-mod statement;
+mod report;
 mod sums;
 mod surrogate;
 mod sweep;
@@ -56,4 +56,5 @@ pub use method::{
     Update,
 };
 pub use profile::{Access, Count, Extent, Profile, Size};
-pub use statement::{NodeStatement, ParameterStatement, Statement};
+pub use reduction::Reduction;
+pub use report::{NodeReport, ParameterReport, Report};

@@ -122,7 +122,7 @@ pub trait Method: Send + Sync {
     }
 
     /// Whether the values are recorded functions of the parameters, so that recording the functions again draws the node again.
-    fn redraws_by_recording(&self) -> bool {
+    fn is_rerecordable(&self) -> bool {
         false
     }
 
@@ -140,7 +140,7 @@ pub trait Method: Send + Sync {
             None => Ok(()),
             Some(key) => Err(GraphError::State {
                 method: self.name(),
-                problem: format!("expected nothing, came \"{key}\"; was the checkpoint made with another method?"),
+                problem: format!("expected nothing, got \"{key}\"; was the checkpoint made with another method?"),
             }),
         }
     }
@@ -243,8 +243,8 @@ impl<M: Method + ?Sized> Method for Arc<M> {
         (**self).sample_plate()
     }
 
-    fn redraws_by_recording(&self) -> bool {
-        (**self).redraws_by_recording()
+    fn is_rerecordable(&self) -> bool {
+        (**self).is_rerecordable()
     }
 
     fn state(&self) -> MethodState {

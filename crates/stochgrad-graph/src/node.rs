@@ -45,7 +45,7 @@ pub(crate) trait ErasedMethod<F: Real> {
     fn name(&self) -> String;
     fn profile(&self) -> Profile;
     fn extent(&self, at: Bind<'_, '_, F>) -> GraphResult<Extent>;
-    fn redraws_by_recording(&self) -> bool;
+    fn is_rerecordable(&self) -> bool;
     fn guarantee(&self, at: Bind<'_, '_, F>, path: &Path) -> GraphResult<Result<Guarantee, String>>;
     fn passes_gradient(&self, path: &Path) -> bool;
     fn gradient_function<'t>(
@@ -103,8 +103,8 @@ impl<F: Real, D: Family<F>, M: GradientMethod<F, D>> ErasedMethod<F> for Erased<
         Ok(Extent::of(&self.bind(at)?))
     }
 
-    fn redraws_by_recording(&self) -> bool {
-        self.method.redraws_by_recording()
+    fn is_rerecordable(&self) -> bool {
+        self.method.is_rerecordable()
     }
 
     fn guarantee(&self, at: Bind<'_, '_, F>, path: &Path) -> GraphResult<Result<Guarantee, String>> {

@@ -44,7 +44,7 @@ pub(crate) fn worst_paths<F: Real>(
         for (input, id) in visit.inputs.iter().enumerate() {
             let (edge, below) = match visit.op {
                 Op::Sample(site) if input > 0 => match sites.get(site).map(|&index| &nodes[index]) {
-                    Some(node) if !node.method.redraws_by_recording() => {
+                    Some(node) if !node.method.is_rerecordable() => {
                         let score =
                             node.parameters.get(input - 1).map_or(Smoothness::Jump, |parameter| parameter.score);
                         (if score == Smoothness::Constant { Smoothness::Jump } else { score }, Smoothness::Smooth)

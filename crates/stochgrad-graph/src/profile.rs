@@ -153,7 +153,7 @@ pub struct Count {
 pub enum Size {
     /// The independent elements of a value.
     Elements,
-    /// The numbers that the law of a value is given by.
+    /// The numbers that the distribution of a value is given by.
     Coordinates,
     /// The states of one element.
     States,
@@ -191,7 +191,7 @@ impl Count {
         Count { fixed: self.fixed.saturating_add(other.fixed), each: self.each.saturating_add(other.each), of }
     }
 
-    /// The number for a node of some extent; `None` for the states of a law that has no end of them, and beyond what can be counted.
+    /// The number for a node of some extent; `None` for the states of a distribution that has no end of them, and beyond what can be counted.
     pub fn at(&self, extent: &Extent) -> Option<usize> {
         let Extent { elements, coordinates, states } = *extent;
         let size = match self.of {
@@ -232,7 +232,7 @@ impl fmt::Display for Count {
 pub struct Extent {
     /// Its independent elements.
     pub elements: usize,
-    /// The numbers that its law is given by.
+    /// The numbers that its distribution is given by.
     pub coordinates: usize,
     /// The states of one element; `None` if there is no end of them.
     pub states: Option<usize>,

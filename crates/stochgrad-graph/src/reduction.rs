@@ -8,6 +8,30 @@ use crate::surrogate::merge;
 use stochgrad_tape::{IdMap, Plate, Plates, Tape, Var, Weights};
 use stochgrad_tensor::Real;
 
+/// How costs are reduced over a plate.
+///
+/// ```
+/// use stochgrad_graph::{Graph, Reduction, Seed};
+/// use stochgrad_tape::Tape;
+///
+/// # fn main() -> stochgrad_graph::GraphResult<()> {
+/// let tape = Tape::<f64>::new();
+/// let graph = Graph::new(&tape, Seed::new(1));
+/// let returns = graph.data("time", [1.0, 2.0, 4.0])?;
+/// graph.set_reduction(returns.plates()[0], Reduction::Sum)?;
+/// graph.cost("return", returns)?;
+/// assert_eq!(graph.surrogate()?.value()?, 7.0);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Reduction {
+    /// The average over the members. This is the reduction of every plate for which nothing else was set.
+    Mean,
+    /// The sum over the members, as for time steps.
+    Sum,
+}
+
 /// The plates over which a scalar on the given plates is reduced.
 pub(crate) fn reduced_plates<F: Real>(tape: &Tape<F>, plates: &[Plate]) -> Plates {
     let mut reduced = Plates::new();

@@ -29,7 +29,7 @@ impl<'t, F: Real> Builder<'_, 't, F> {
             let var = self.tape.var(id)?;
             let again = match var.op() {
                 Some(Op::Sample(site)) => self.resample(node, site, var, &mut ids, recorded)?,
-                _ => self.tape.record_again(var, &ids),
+                _ => self.tape.rerecord(var, &ids),
             };
             ids.insert(id, again.id());
         }
@@ -48,18 +48,18 @@ impl<'t, F: Real> Builder<'_, 't, F> {
         // Sites are numbered in the order of the nodes; one of another graph on the same tape is left as it is.
         let index = site.0 as usize;
         let Some(node) = self.nodes.get(index).filter(|node| node.site == site) else {
-            return Ok(self.tape.record_again(var, ids));
+            return Ok(self.tape.rerecord(var, ids));
         };
         // A path that holds once only is an implicit one: it belongs to numbers that were drawn for the old parameters.
         let implicit = node.parameters.iter().any(|parameter| parameter.path == Smoothness::Kinked);
-        if node.method.redraws_by_recording() && !implicit {
-            return Ok(self.tape.record_again(var, ids));
+        if node.method.is_rerecordable() && !implicit {
+            return Ok(self.tape.rerecord(var, ids));
         }
-        if recorded && !node.method.redraws_by_recording() {
+        if recorded && !node.method.is_rerecordable() {
             return Err(GraphError::Replay {
                 node: self.nodes[replaced].address.to_string(),
                 problem: format!(
-                    "node \"{}\" downstream is drawn again, and a differentiable replay would miss how its law depends on the change; \
+                    "node \"{}\" downstream is drawn again, and a differentiable replay would miss how its distribution depends on the change; \
                      use Pathwise or a relaxation there, or a method with a detached replay (MeasureValued) here",
                     node.address
                 ),
@@ -95,7 +95,7 @@ impl<'t, F: Real> Builder<'_, 't, F> {
             Some(read) => Err(GraphError::Replay {
                 node: self.nodes[node].address.to_string(),
                 problem: "host code read a value that the replay changes, and may have branched on it; read it with peek() if nothing depends on it, \
-                          write the branch with select(), give the model as a function with Graph::of, or use a method without replay (ScoreFunction, Enumerate) here"
+                          write the branch with select(), give the model as a function with Graph::from_model, or use a method without replay (ScoreFunction, Enumerate) here"
                     .into(),
                 at: read.location,
             }),
@@ -213,7 +213,7 @@ impl<'t, F: Real> Builder<'_, 't, F> {
     /// Whether the values of a node are drawn again, and are not recorded functions of its parameters.
     fn is_redrawn(&self, site: SiteId) -> bool {
         let node = self.nodes.get(site.0 as usize).filter(|node| node.site == site);
-        node.is_none_or(|node| !node.method.redraws_by_recording())
+        node.is_none_or(|node| !node.method.is_rerecordable())
     }
 
     /// Plates of the node's value whose members a replay must tell apart: something downstream reduces them, or picks members out, or has
@@ -258,13 +258,13 @@ impl<'t, F: Real> Builder<'_, 't, F> {
                 (1, Some(Op::PlateReduce(..))) if lost[0] => {
                     let mut here = ids.clone();
                     here.insert(inputs[0].id(), change(self.tape.var(ids.get(inputs[0].id()))?.stop_gradient()).id());
-                    self.tape.record_again(var, &here)
+                    self.tape.rerecord(var, &here)
                 }
                 // Nothing on the way depends on several members.
                 (0, _) if !changed => continue,
                 // A node that is drawn again has taken its value from all members, the one that is left out included.
                 (0, Some(Op::Sample(site))) if self.is_redrawn(site) => return Ok(Vec::new()),
-                (0, _) => self.tape.record_again(var, &ids),
+                (0, _) => self.tape.rerecord(var, &ids),
                 // Some members were picked out, or weigh one another: what depends on which of them is not known.
                 _ => return Ok(Vec::new()),
             };

@@ -65,7 +65,7 @@ impl Walk {
         // A node that its method draws again reads its parameters; what the first draw was made of is not needed.
         let redrawn = |site: SiteId| {
             let node = builder.nodes.get(site.0 as usize).filter(|node| node.site == site);
-            node.is_some_and(|node| !node.method.redraws_by_recording())
+            node.is_some_and(|node| !node.method.is_rerecordable())
         };
         tape.visit_backwards(end, &mut |visit| {
             if !needed[visit.id.index()] {
@@ -128,7 +128,7 @@ impl Walk {
                 let again = match site {
                     Some(site) if front.reaches(var) => front.resample(context, site, var)?,
                     Some(_) => var,
-                    None => tape.record_again(var, &front.ids),
+                    None => tape.rerecord(var, &front.ids),
                 };
                 front.note(var, again)?;
             }

@@ -76,7 +76,7 @@ pub(crate) type Build<D> = fn(Place, &Groups) -> DynMethod<f64, D>;
 pub struct Entry {
     /// The expression that makes it, without the placement.
     pub code: &'static str,
-    /// The expression that makes it along a plate called `PLATE`, if that is no call of `along`.
+    /// The expression that makes it along a plate called `PLATE`, if that is no call of `on_plate`.
     pub code_along: Option<&'static str>,
     /// The statement that comes before the first node of a method that several nodes share.
     pub statement: Option<&'static str>,
@@ -114,7 +114,7 @@ impl Entry {
             (Placement::Several(samples), Several::Call(call)) => format!("{}.{call}({samples})", self.code),
             (Placement::Along, _) => match self.code_along {
                 Some(code) => code.replace("PLATE", plate),
-                None => format!("{}.along({plate})", self.code),
+                None => format!("{}.on_plate({plate})", self.code),
             },
         }
     }
@@ -154,7 +154,7 @@ macro_rules! on {
     };
 }
 
-/// A method with the calls `samples` (or another name for it) and `along`.
+/// A method with the calls `samples` (or another name for it) and `on_plate`.
 macro_rules! placed {
     ($families:ident, $weight:expr, $call:ident, $method:expr) => {
         Entry {
@@ -162,7 +162,7 @@ macro_rules! placed {
             several: Several::Call(stringify!($call)),
             along: true,
             weight: $weight,
-            ..on!($families, $method, |count| $method.$call(count), |plate| $method.along(plate))
+            ..on!($families, $method, |count| $method.$call(count), |plate| $method.on_plate(plate))
         }
     };
 }
@@ -191,11 +191,11 @@ macro_rules! fixed_or_along {
     ($families:ident, $weight:expr, $samples:expr, $method:expr, $kind:ident) => {
         Entry {
             code: stringify!($method),
-            code_along: Some(concat!(stringify!($kind), "::along(PLATE)")),
+            code_along: Some(concat!(stringify!($kind), "::on_plate(PLATE)")),
             along: true,
             weight: $weight,
             samples: $samples,
-            ..on!($families, $method, |_| $method, |plate| $kind::along(plate))
+            ..on!($families, $method, |_| $method, |plate| $kind::on_plate(plate))
         }
     };
 }
@@ -256,9 +256,9 @@ pub fn catalogue() -> Vec<Entry> {
         ),
         placed!(all, 2, samples, ScoreFunction::new().baseline(MovingAverage::new(0.9))),
         placed!(all, 2, samples, ScoreFunction::new().baseline(EachCost::new(Constant(0.4)).parts())),
-        fixed!(all, 2, 2, ScoreFunction::new().samples(2).plan(Plan::Antithetic)),
-        fixed!(all, 2, 2, ScoreFunction::new().samples(2).plan(Plan::Stratified)),
-        fixed!(all, 2, 2, ScoreFunction::new().samples(2).plan(Plan::Systematic)),
+        fixed!(all, 2, 2, ScoreFunction::new().samples(2).scheme(SamplingScheme::Antithetic)),
+        fixed!(all, 2, 2, ScoreFunction::new().samples(2).scheme(SamplingScheme::Stratified)),
+        fixed!(all, 2, 2, ScoreFunction::new().samples(2).scheme(SamplingScheme::Systematic)),
         fixed_or_along!(all, 10, 2, DoubleControlVariate::new(2), DoubleControlVariate),
         fixed!(all, 8, 0, Enumerate::new()),
         fixed!(all, 8, 0, Auto::new()),
@@ -316,9 +316,9 @@ mod tests {
         let methods = catalogue();
         let score = &methods[SCORE_FUNCTION];
         assert_eq!(score.expression(Placement::Several(2), ""), "ScoreFunction::new().samples(2)");
-        assert_eq!(score.expression(Placement::Along, "k"), "ScoreFunction::new().along(k)");
+        assert_eq!(score.expression(Placement::Along, "k"), "ScoreFunction::new().on_plate(k)");
         let double = methods.iter().find(|entry| entry.code == "DoubleControlVariate::new(2)").expect("it is listed");
-        assert_eq!(double.expression(Placement::Along, "k"), "DoubleControlVariate::along(k)");
+        assert_eq!(double.expression(Placement::Along, "k"), "DoubleControlVariate::on_plate(k)");
         assert_eq!(double.expression(Placement::Own, "k"), "DoubleControlVariate::new(2)");
     }
 }

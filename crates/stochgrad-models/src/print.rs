@@ -30,7 +30,7 @@ pub fn print(model: &Model, methods: &[Entry], choices: &[Choice]) -> String {
             }
         }
         if plate.summed {
-            line(format!("graph.set_summed({name}, true);"));
+            line(format!("graph.set_reduction({name}, Reduction::Sum);"));
         }
     }
     for parameter in &model.parameters {

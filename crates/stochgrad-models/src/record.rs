@@ -124,7 +124,7 @@ impl<'t> Recorder<'_, 't> {
                 }
             };
             if plate.summed {
-                self.graph.set_summed(made, true)?;
+                self.graph.set_reduction(made, stochgrad::graph::Reduction::Sum)?;
             }
             self.plates.push(made);
         }

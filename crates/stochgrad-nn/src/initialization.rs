@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn weights_have_the_mean_variance_and_bound_of_their_law() {
+    fn weights_have_the_mean_variance_and_bound_of_their_distribution() {
         let (inputs, outputs) = (100, 300);
         let count = (inputs * outputs) as f64;
         let cases = [

@@ -82,7 +82,7 @@ impl TrainingState {
             None => Err(GraphError::State {
                 method: method.name(),
                 problem: format!(
-                    "expected the state of node \"{node}\", came that of {}; was the checkpoint made with another model?",
+                    "expected the state of node \"{node}\", got that of {}; was the checkpoint made with another model?",
                     in_words(self.methods.keys())
                 ),
             }),

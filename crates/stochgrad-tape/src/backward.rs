@@ -104,7 +104,7 @@ impl<F: Real> Tape<F> {
         let at = Location::caller();
         if direction.len() != wrt.len() {
             let message = format!(
-                "hessian_vector_product: expected {} directions, one for each variable, came {}",
+                "hessian_vector_product: expected {} directions, one for each variable, got {}",
                 wrt.len(),
                 direction.len()
             );

@@ -43,7 +43,7 @@ pub enum TapeError {
     },
     /// A derivative was asked of something that is not one number.
     #[error(
-        "{what} needs one number, came event shape {shape}{plates} ({at}); reduce it first, with sum(), mean() or mean_over(plate)"
+        "{what} needs one number, got event shape {shape}{plates} ({at}); reduce it first, with sum(), mean() or mean_over(plate)"
     )]
     NotScalar {
         /// What was asked for.

@@ -90,7 +90,7 @@ impl<F: Real> Inner<F> {
         if axis < rank {
             Ok(axis + node.plates.len())
         } else {
-            Err(self.operand(node, format!("expected an event axis below {rank}, came axis {axis}")))
+            Err(self.operand(node, format!("expected an event axis below {rank}, got axis {axis}")))
         }
     }
 
@@ -249,7 +249,7 @@ impl<F: Real> Tape<F> {
                 seen.sort_unstable();
                 if !seen.iter().copied().eq(0..shape.len() - offset) {
                     return Err(
-                        inner.operand(first, format!("expected each event axis once, came {:?}", order.as_slice()))
+                        inner.operand(first, format!("expected each event axis once, got {:?}", order.as_slice()))
                     );
                 }
                 let axes: SmallVec<[usize; 8]> = (0..offset).chain(order.iter().map(|axis| axis + offset)).collect();
@@ -261,7 +261,7 @@ impl<F: Real> Tape<F> {
                 if end > shape[at] {
                     return Err(inner.operand(
                         first,
-                        format!("expected a range inside 0..{} on axis {axis}, came {start}..{end}", shape[at]),
+                        format!("expected a range inside 0..{} on axis {axis}, got {start}..{end}", shape[at]),
                     ));
                 }
                 layout::slice(pool, &first.value, at, *start, *len)
@@ -271,7 +271,7 @@ impl<F: Real> Tape<F> {
                 if start + shape[at] > *full {
                     return Err(inner.operand(
                         first,
-                        format!("expected at most {full} positions on axis {axis}, came {}", start + shape[at]),
+                        format!("expected at most {full} positions on axis {axis}, got {}", start + shape[at]),
                     ));
                 }
                 layout::pad_into(pool, &first.value, at, *start, *full)
@@ -281,7 +281,7 @@ impl<F: Real> Tape<F> {
                 let at = inner.axis(first, *axis)?;
                 if let Some(bad) = indices.iter().find(|&&index| index >= shape[at]) {
                     return Err(inner
-                        .operand(first, format!("expected positions below {} on axis {axis}, came {bad}", shape[at])));
+                        .operand(first, format!("expected positions below {} on axis {axis}, got {bad}", shape[at])));
                 }
                 layout::index_select(pool, &first.value, at, indices)
             }
@@ -293,7 +293,7 @@ impl<F: Real> Tape<F> {
                 let at = inner.axis(first, *axis)?;
                 if index.event().len() != shape.len() - offset {
                     return Err(inner
-                        .operand(first, format!("expected an index of the same event rank, came {}", index.event())));
+                        .operand(first, format!("expected an index of the same event rank, got {}", index.event())));
                 }
                 let (has, along) = (first.event(), index.event());
                 let walked = if matches!(op, Op::Gather(_)) { has.with_size(*axis, along[*axis]) } else { has.clone() };
@@ -313,7 +313,7 @@ impl<F: Real> Tape<F> {
                     .find(|i| !(i.to_f64() >= 0.0 && i.to_f64() < limit as f64 && i.to_f64().fract() == 0.0))
                 {
                     return Err(inner
-                        .operand(first, format!("expected whole positions below {limit} on axis {axis}, came {bad}")));
+                        .operand(first, format!("expected whole positions below {limit} on axis {axis}, got {bad}")));
                 }
                 let value = match op {
                     Op::ScatterAdd(_, len) => layout::scatter_add(pool, &source, at, &index, *len),
@@ -413,7 +413,7 @@ impl<F: Real> Tape<F> {
                     );
                 };
                 if *index >= shape[at] {
-                    return Err(inner.operand(first, format!("expected a member below {}, came {index}", shape[at])));
+                    return Err(inner.operand(first, format!("expected a member below {}, got {index}", shape[at])));
                 }
                 let value = layout::slice(pool, &first.value, at, *index, 1);
                 let kept: Plates = plates.iter().copied().filter(|other| other != plate).collect();

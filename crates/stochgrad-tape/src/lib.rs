@@ -57,7 +57,7 @@ pub use degree::Degree;
 pub use error::{TapeError, TapeResult};
 pub use host::HostSource;
 pub use node::{HostRead, Id};
-pub use noise::{Fill, NoiseLayout, NoisePlan, NoiseSeed};
+pub use noise::{Fill, NoiseLayout, NoiseScheme, NoiseSeed};
 pub use op::{Axes, Op, PlateReduction, Smoothness};
 pub use operators::Number;
 pub use origin::{Origin, not_finite_in_words};

@@ -24,7 +24,7 @@ impl<F: Real> Inner<F> {
         }
         linalg::cholesky(pool, &x.value).map_err(|(number, row)| {
             let problem = format!(
-                "expected positive definite matrices, came one that is not: number {number}, at row {row}; add a small \
+                "expected positive definite matrices, got one that is not: number {number}, at row {row}; add a small \
                  multiple of the identity, or give the factor itself"
             );
             self.operand(x, problem)

@@ -7,11 +7,11 @@ use crate::node::Inputs;
 use crate::{Op, Plate, PlateKind, Plates, Tape, TapeError, Var};
 use smallvec::SmallVec;
 use std::panic::Location;
-use stochgrad_tensor::plan::{self, Plan};
 use stochgrad_tensor::random::{self, Key};
+use stochgrad_tensor::sampling_scheme::{self, SamplingScheme};
 use stochgrad_tensor::{Pool, Real, Shape, Tensor};
 
-/// The law of some noise.
+/// The distribution of some noise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Fill {
     /// Uniform numbers in the open interval (0, 1).
@@ -31,9 +31,9 @@ pub struct NoiseSeed {
 
 /// How the members of a plate share and order some noise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct NoisePlan {
+pub struct NoiseScheme {
     /// The plan.
-    pub plan: Plan,
+    pub plan: SamplingScheme,
     /// The plate, which the noise carries.
     pub plate: Plate,
     /// The address of the numbers that decide the strata.
@@ -166,7 +166,7 @@ pub(crate) fn planned<F: Real>(
     pool: &Pool<F>,
     [key, strata]: [&Key; 2],
     fill: Fill,
-    plan: Plan,
+    plan: SamplingScheme,
     (plates, at): (impl Iterator<Item = (usize, PlateKind, u64)>, usize),
     event: &Shape,
 ) -> Tensor<F> {
@@ -190,7 +190,7 @@ pub(crate) fn planned<F: Real>(
     let entries = |plates: &[(usize, PlateKind, u64)]| plates.iter().map(|(size, ..)| size).product::<usize>();
     let sizes = [entries(&plates[..at]), members, entries(&plates[at + 1..]) * event.numel()];
     let numbers = [base.as_slice(), choices.as_ref().map_or(&[][..], Tensor::as_slice)];
-    plan::arrange(plan, fill == Fill::Normal, sizes, event.numel(), numbers, out.make_mut());
+    sampling_scheme::arrange(plan, fill == Fill::Normal, sizes, event.numel(), numbers, out.make_mut());
     out
 }
 
@@ -213,7 +213,7 @@ impl<F: Real> Tape<F> {
     #[track_caller]
     pub fn noise_by(
         &self,
-        plan: Option<NoisePlan>,
+        plan: Option<NoiseScheme>,
         seed: NoiseSeed,
         fill: Fill,
         address: u128,
@@ -234,7 +234,7 @@ impl<F: Real> Tape<F> {
         Some(Var { tape: self, id: self.apply(op, &Inputs::new(), location) })
     }
 
-    fn unplannable(&self, planned: NoisePlan, plates: &[Plate], event: &Shape) -> Option<String> {
+    fn unplannable(&self, planned: NoiseScheme, plates: &[Plate], event: &Shape) -> Option<String> {
         if !plates.contains(&planned.plate) {
             return Some(format!("the noise of a plan must carry its plate \"{}\"", self.plate_name(planned.plate)));
         }

@@ -1,6 +1,6 @@
 //! The operations of a tape, as plain data.
 
-use crate::{Fill, NoisePlan, Plate, Plates, SiteId, Special};
+use crate::{Fill, NoiseScheme, Plate, Plates, SiteId, Special};
 use smallvec::SmallVec;
 use std::fmt;
 use std::sync::Arc;
@@ -38,7 +38,7 @@ pub enum Op {
     },
     /// Random numbers, decided by the seed of the tape, an address and the position of each element.
     Noise {
-        /// Their law.
+        /// Their distribution.
         fill: Fill,
         /// What they are for.
         address: u128,
@@ -47,7 +47,7 @@ pub enum Op {
         /// The event shape.
         event: Shape,
         /// How the members of a plate share and order them, if they are not independent.
-        plan: Option<NoisePlan>,
+        plan: Option<NoiseScheme>,
     },
     /// Numbers that host code supplies, asked for again whenever a program runs; by the number of the source on this tape.
     Host(u32),
@@ -133,7 +133,7 @@ pub enum Op {
     OneHot(usize),
     /// The same value, through which no gradient flows.
     StopGradient,
-    /// The same value, drawn from a law: how it depends on what it was computed from is for the law's gradient method to say.
+    /// The same value, drawn from a distribution: how it depends on what it was computed from is for the distribution's gradient method to say.
     Drawn,
     /// The same value, through which no gradient flows: whoever recorded it accounts for the derivatives that are missing.
     Held,

@@ -22,9 +22,9 @@ pub enum PlateKind {
     Data,
     /// Independent draws of a node: noise is independent.
     Samples,
-    /// Draws of a node by a plan, each with the law of the node, that depend on one another. Noise downstream is independent, so that an
+    /// Draws of a node by a plan, each with the distribution of the node, that depend on one another. Noise downstream is independent, so that an
     /// average over the members averages it too.
-    PlannedSamples,
+    SchemeSamples,
     /// Draws of a node that depend on one another (without replacement, antithetic …), made by its method. Noise downstream is shared, so
     /// that the members differ in these draws alone.
     JointSamples,
@@ -37,7 +37,7 @@ pub enum PlateKind {
 impl PlateKind {
     /// Whether every member of the plate has noise of its own.
     pub fn has_own_noise(self) -> bool {
-        matches!(self, PlateKind::Data | PlateKind::Samples | PlateKind::PlannedSamples)
+        matches!(self, PlateKind::Data | PlateKind::Samples | PlateKind::SchemeSamples)
     }
 
     /// Whether the members are independent of one another: only then may something be made of several of them together.

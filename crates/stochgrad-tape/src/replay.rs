@@ -37,7 +37,7 @@ impl IdMap {
 impl<F: Real> Tape<F> {
     /// Records the operation of a value again, with the operands that stand for its own. If none is changed, the value
     /// itself is returned.
-    pub fn record_again<'t>(&'t self, var: Var<'t, F>, map: &IdMap) -> Var<'t, F> {
+    pub fn rerecord<'t>(&'t self, var: Var<'t, F>, map: &IdMap) -> Var<'t, F> {
         let (op, inputs, location) = {
             let inner = self.inner.borrow();
             let Some(node) = inner.nodes.get(var.id.index()) else {

@@ -454,8 +454,8 @@ impl<'t, F: Real> Var<'t, F> {
         self.apply(Op::StopGradient)
     }
 
-    /// The same value as a draw from a law: unlike [`stop_gradient`](Self::stop_gradient), which hides a dependence, this says that the
-    /// law's gradient method accounts for it.
+    /// The same value as a draw from a distribution: unlike [`stop_gradient`](Self::stop_gradient), which hides a dependence, this says that the
+    /// distribution's gradient method accounts for it.
     #[track_caller]
     pub fn drawn(self) -> Self {
         self.apply(Op::Drawn)

@@ -46,7 +46,7 @@ fn operations_on_a_poisoned_variable_record_nothing() {
     let _ = Var::concat(&[bad, x], 0).unwrap().gather(0, bad).unsqueeze(2).transpose().log_mean_exp_over(plate);
     assert_eq!(tape.len(), before);
     assert!(bad.shape().is_empty() && bad.plates().is_empty() && bad.op().is_none() && bad.inputs().is_empty());
-    assert_eq!(format!("{:?}", tape.record_again(bad, &stochgrad_tape::IdMap::identity()).op()), "None");
+    assert_eq!(format!("{:?}", tape.rerecord(bad, &stochgrad_tape::IdMap::identity()).op()), "None");
 }
 
 #[test]

@@ -345,7 +345,7 @@ impl Primitive<f64> for Below {
     fn holds(&self, inputs: PrimitiveInputs<'_, f64>) -> Result<(), String> {
         match inputs.values[0].as_slice().iter().find(|&&x| x >= self.0) {
             None => Ok(()),
-            Some(x) => Err(format!("expected numbers below {}, came {x}", self.0)),
+            Some(x) => Err(format!("expected numbers below {}, got {x}", self.0)),
         }
     }
 }
@@ -357,7 +357,7 @@ fn what_a_primitive_says_of_the_recording_must_hold_in_each_run() {
     let y = tape.custom(Arc::new(Below(5.0)), &[x]);
     let mut map = IdMap::identity();
     map.insert(x.id(), large.id());
-    let replayed = tape.record_again(y, &map);
+    let replayed = tape.rerecord(y, &map);
     let mut program = tape.compile(&[x, large], &[y, replayed]).unwrap();
     for (first, fits) in [([3.0, 4.0], true), ([4.0, 5.0], false), ([-1.0, 0.0], true)] {
         program.set(0, &Tensor::from(first)).unwrap();
@@ -371,7 +371,7 @@ fn what_a_primitive_says_of_the_recording_must_hold_in_each_run() {
             }
             Err(error) => {
                 let message = error.to_string();
-                assert!(!fits && message.contains("below 5, came 5") && message.contains("programs.rs"), "{message}");
+                assert!(!fits && message.contains("below 5, got 5") && message.contains("programs.rs"), "{message}");
             }
         }
     }
@@ -390,7 +390,7 @@ fn mistakes_are_errors() {
     let message = program.run(NoiseSeed::default()).unwrap_err().to_string();
     assert!(message.contains("set every input before each run"), "{message}");
     let message = program.set(0, &Tensor::from([1.0])).unwrap_err().to_string();
-    assert!(message.contains("expected shape [2], came [1]"), "{message}");
+    assert!(message.contains("expected shape [2], got [1]"), "{message}");
     assert!(program.set(1, &Tensor::from([1.0])).is_err());
     program.set(0, &Tensor::from([0.0, 0.0])).unwrap();
     program.run(NoiseSeed::default()).unwrap();

@@ -15,7 +15,7 @@ fn replay<'t>(
     map.insert(from.id(), to.id());
     for id in tape.cone(from.id(), tape.len()) {
         let var = tape.var(id).unwrap();
-        let again = tape.record_again(var, &map);
+        let again = tape.rerecord(var, &map);
         if again.id() != id {
             map.insert(id, again.id());
         }
@@ -45,7 +45,7 @@ fn only_the_cone_is_recorded_again() {
     let direct = (other * aside).sin().sum() + aside.sum();
     assert_eq!(again.peek().unwrap(), direct.peek().unwrap());
     assert_eq!(again.location(), z.location(), "a replayed operation belongs to the line that first recorded it");
-    assert_eq!(tape.record_again(aside, &map).id(), aside.id());
+    assert_eq!(tape.rerecord(aside, &map).id(), aside.id());
 }
 
 #[test]
@@ -71,7 +71,7 @@ impl Primitive<f64> for Shifted {
         let x = &inputs.values[0];
         let full: Shape = inputs.plates.iter().chain(&x.shape()[inputs.plates.len()..]).copied().collect();
         if *x.shape() != full {
-            return Err(format!("expected shape {full}, came {}", x.shape()));
+            return Err(format!("expected shape {full}, got {}", x.shape()));
         }
         Ok(x.map(|x| x + 0.5))
     }

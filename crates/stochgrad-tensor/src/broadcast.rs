@@ -4,7 +4,7 @@ use crate::{Real, Shape};
 
 /// How `K` row-major operands are walked along a common broadcast shape: as rows of one innermost axis, along which every
 /// operand either advances by one element or stands still.
-pub(crate) struct Plan<const K: usize> {
+pub(crate) struct BroadcastIter<const K: usize> {
     /// The length of a row.
     pub(crate) inner: usize,
     /// For each operand, 1 where it advances along a row and 0 where it stands still.
@@ -18,7 +18,7 @@ struct Axis<const K: usize> {
     strides: [usize; K],
 }
 
-impl<const K: usize> Plan<K> {
+impl<const K: usize> BroadcastIter<K> {
     /// `out` must be the broadcast shape of the operands, and must not be empty.
     pub(crate) fn new(out: &Shape, operands: [&Shape; K]) -> Self {
         let mut merged: SmallVec<[Axis<K>; 6]> = SmallVec::new();
@@ -125,18 +125,18 @@ mod tests {
     #[test]
     fn axes_that_can_be_walked_together_are_merged() {
         let out = Shape::from([4, 5, 2, 3]);
-        let plan = Plan::new(&out, [&out, &[2, 3].into(), &[4, 1, 1, 1].into()]);
+        let plan = BroadcastIter::new(&out, [&out, &[2, 3].into(), &[4, 1, 1, 1].into()]);
         assert_eq!((plan.rows(), plan.inner, plan.steps), (20, 6, [1, 1, 0]));
-        let plan = Plan::new(&out, [&out, &out]);
+        let plan = BroadcastIter::new(&out, [&out, &out]);
         assert_eq!((plan.rows(), plan.inner, plan.steps), (1, 120, [1, 1]));
-        let plan = Plan::new(&out, [&out, &Shape::scalar()]);
+        let plan = BroadcastIter::new(&out, [&out, &Shape::scalar()]);
         assert_eq!((plan.rows(), plan.inner, plan.steps), (1, 120, [1, 0]));
     }
 
     #[test]
     fn walking_can_begin_at_any_row() {
         let out = Shape::from([3, 2, 4]);
-        let plan = Plan::new(&out, [&out, &[3, 1, 1].into(), &[2, 1].into()]);
+        let plan = BroadcastIter::new(&out, [&out, &[3, 1, 1].into(), &[2, 1].into()]);
         let mut all = Vec::new();
         plan.for_rows(0, plan.rows(), |row, offsets| all.push((row, offsets)));
         assert_eq!(all.len(), 6);

@@ -1,6 +1,6 @@
 //! Elementwise functions of any scalar code, for functions that are far costlier than a call.
 
-use crate::broadcast::Plan;
+use crate::broadcast::BroadcastIter;
 use crate::parallel::threads_for;
 use crate::zip::fill_rows;
 use crate::{Pool, Real, Shape, Tensor};
@@ -33,7 +33,7 @@ pub fn apply<F: Real, const N: usize>(
     if out.is_empty() {
         return out;
     }
-    let plan = Plan::new(&out.shape().clone(), inputs.map(Tensor::shape));
+    let plan = BroadcastIter::new(&out.shape().clone(), inputs.map(Tensor::shape));
     let steps = plan.steps;
     let values = inputs.map(Tensor::as_slice);
     fill_rows(threads_for(pool.threads(), out.len(), COSTLY), &plan, out.make_mut(), |row, at| {

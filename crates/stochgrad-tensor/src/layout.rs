@@ -2,7 +2,7 @@
 
 use smallvec::SmallVec;
 
-use crate::broadcast::Plan;
+use crate::broadcast::BroadcastIter;
 use crate::parallel::{TRANSCENDENTAL, threads_for};
 use crate::simd::dispatch;
 use crate::zip::fill_rows;
@@ -318,7 +318,7 @@ pub fn scatter_add<F: Real>(pool: &Pool<F>, x: &Tensor<F>, axis: usize, index: &
     if walked.numel() == 0 {
         return out;
     }
-    let plan = crate::broadcast::Plan::new(&walked, [x.shape(), index.shape()]);
+    let plan = crate::broadcast::BroadcastIter::new(&walked, [x.shape(), index.shape()]);
     let (_, size, inner) = walked.around(axis);
     let (x, index) = (x.as_slice(), index.as_slice());
     let data = out.make_mut();
@@ -418,7 +418,7 @@ pub fn categories<F: Real>(pool: &Pool<F>, table: &Tensor<F>, uniforms: &Tensor<
     if out.is_empty() {
         return out;
     }
-    let plan = Plan::new(&shape, [&lead, &shape]);
+    let plan = BroadcastIter::new(&shape, [&lead, &shape]);
     let threads = threads_for(pool.threads(), out.len(), TRANSCENDENTAL);
     let (table, uniforms) = (table.as_slice(), uniforms.as_slice());
     let [step, _] = plan.steps;

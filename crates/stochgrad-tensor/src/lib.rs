@@ -1,7 +1,7 @@
 //! Dense tensors, pooled buffers, numerical kernels and keyed random fills.
 //!
 //! This is the ground floor of `stochgrad`: it computes numbers and knows nothing about where they come from.
-//! It must not know of derivatives (those are `stochgrad-tape`'s), of probability laws (those are
+//! It must not know of derivatives (those are `stochgrad-tape`'s), of probability distributions (those are
 //! `stochgrad-distributions`'), or of plates and nodes. Its random module fills buffers with uniform and normal numbers and
 //! stops there.
 //!
@@ -14,7 +14,7 @@
 //!   [`layout`] (transpose, slice, gather …).
 //! - [`fused::Chain`]: element-wise functions one after the other, block by block, with [`pair`] for two of them at once.
 //! - [`random::Key`]: counter-based noise. Element `i` of a fill depends on the key and on `i` only.
-//! - [`plan::Plan`]: how several members share and order their noise, with the points of [`sobol`].
+//! - [`sampling_scheme::SamplingScheme`]: how several members share and order their noise, with the points of [`sobol`].
 //! - [`descent`]: steps of optimisers.
 //! - [`special`]: scalar special functions.
 //!
@@ -53,11 +53,11 @@ pub mod map;
 pub mod matmul;
 pub mod pair;
 mod parallel;
-pub mod plan;
 mod pool;
 pub mod random;
 mod real;
 pub mod reduce;
+pub mod sampling_scheme;
 mod shape;
 mod simd;
 pub mod sobol;

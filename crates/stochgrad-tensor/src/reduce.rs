@@ -4,7 +4,7 @@
 
 use smallvec::SmallVec;
 
-use crate::broadcast::Plan;
+use crate::broadcast::BroadcastIter;
 use crate::fold::{Fold, LANES, fold_four, fold_row, fold_short_rows, larger, smaller};
 use crate::parallel::{ARITHMETIC, PIECE, TRANSCENDENTAL, fill, threads_for};
 use crate::simd::dispatch;
@@ -326,7 +326,7 @@ pub fn expand<F: Real>(pool: &Pool<F>, x: &Tensor<F>, shape: &Shape) -> Tensor<F
     if out.is_empty() {
         return out;
     }
-    let plan = Plan::new(shape, [x.shape()]);
+    let plan = BroadcastIter::new(shape, [x.shape()]);
     let threads = threads_for(pool.threads(), out.len(), ARITHMETIC);
     let x = x.as_slice();
     fill_rows(threads, &plan, out.make_mut(), |out, [at]| {

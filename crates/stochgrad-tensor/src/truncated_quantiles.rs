@@ -1,10 +1,10 @@
-//! Quantiles of the standard normal law between two bounds, many at once.
+//! Quantiles of the standard normal distribution between two bounds, many at once.
 //!
 //! What depends on the bounds alone is computed once for a row of probabilities between the same bounds. In single precision the rest is a vector
 //! loop without branches: Wichura's PPND7 ("Algorithm AS241", Applied Statistics 37, 1988), in which the probabilities of both tails are given
 //! apart, so that neither is the rest of the other.
 
-use crate::broadcast::Plan;
+use crate::broadcast::BroadcastIter;
 use crate::parallel::{TRANSCENDENTAL, threads_for};
 use crate::simd::dispatch;
 use crate::special::{TruncatedQuantile, erf, normal_cdf, normal_log_mass};
@@ -44,7 +44,7 @@ pub fn truncated_normal_quantiles<F: Real>(
     if out.is_empty() {
         return out;
     }
-    let plan = Plan::new(&out.shape().clone(), inputs.map(Tensor::shape));
+    let plan = BroadcastIter::new(&out.shape().clone(), inputs.map(Tensor::shape));
     let steps = plan.steps;
     let [u, low, high] = inputs.map(Tensor::as_slice);
     fill_rows(threads_for(pool.threads(), out.len(), TRANSCENDENTAL / 4), &plan, out.make_mut(), |row, at| {

@@ -1,6 +1,6 @@
 //! Elementwise functions of two or three operands, which broadcast.
 
-use crate::broadcast::Plan;
+use crate::broadcast::BroadcastIter;
 use crate::map::unguarded;
 use crate::parallel::{ARITHMETIC, PIECE, TRANSCENDENTAL, fill, threads_for};
 use crate::simd::dispatch;
@@ -86,7 +86,7 @@ pub fn zip<F: Real>(pool: &Pool<F>, op: Zip, a: &Tensor<F>, b: &Tensor<F>) -> Te
     if out.is_empty() {
         return out;
     }
-    let plan = Plan::new(&out.shape().clone(), [shape_a, shape_b]);
+    let plan = BroadcastIter::new(&out.shape().clone(), [shape_a, shape_b]);
     let [step_a, step_b] = plan.steps;
     fill_rows(threads(out.len()), &plan, out.make_mut(), |out, [at_a, at_b]| {
         zip_slice(op, along(a, at_a, step_a, out.len()), along(b, at_b, step_b, out.len()), out);
@@ -175,7 +175,7 @@ pub fn select<F: Real>(pool: &Pool<F>, condition: &Tensor<F>, a: &Tensor<F>, b: 
     if out.is_empty() {
         return out;
     }
-    let plan = Plan::new(&out.shape().clone(), [condition.shape(), a.shape(), b.shape()]);
+    let plan = BroadcastIter::new(&out.shape().clone(), [condition.shape(), a.shape(), b.shape()]);
     let threads = threads_for(pool.threads(), out.len(), ARITHMETIC);
     let steps = plan.steps;
     let (condition, a, b) = (condition.as_slice(), a.as_slice(), b.as_slice());
@@ -271,7 +271,7 @@ fn broadcast(a: &Shape, b: &Shape) -> Shape {
 /// Calls `work(row, offsets)` on every row of `out`.
 pub(crate) fn fill_rows<F: Real, const K: usize>(
     threads: usize,
-    plan: &Plan<K>,
+    plan: &BroadcastIter<K>,
     out: &mut [F],
     work: impl Fn(&mut [F], [usize; K]) + Sync,
 ) {

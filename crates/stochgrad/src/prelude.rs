@@ -16,13 +16,13 @@ pub use stochgrad_estimators::{
     EvolutionStrategy, Fini, FiniteDifference, FnBaseline, FreshSample, GappedStraightThrough, GaussianCopula,
     GeneralizedReparameterization, GumbelRao, GumbelSoftmax, ImplicitPathwise, Importance, ImportanceSampling,
     LatinHypercube, Lax, LeaveOneOut, LinearControlVariates, LocalExpectation, MeasureValued, MovingAverage, MuProp,
-    Mve, NoBaseline, Normalized, Nvil, OptimalBaseline, Ovis, Pathwise, PerCost, Plan, Rebar, ReinMax, Relax,
-    ReplayBudget, Reservoir, Rodeo, ScoreFunction, SelfCritical, SimplexMap, Smoothed, Spsa, StochasticDerivatives,
+    Mve, NoBaseline, Normalized, Nvil, OptimalBaseline, Ovis, Pathwise, PerCost, Rebar, ReinMax, Relax, ReplayBudget,
+    Reservoir, Rodeo, SamplingScheme, ScoreFunction, SelfCritical, SimplexMap, Smoothed, Spsa, StochasticDerivatives,
     StraightThrough, SumAndSample, Temperature, Ugc, UnorderedSet, Vimco, WithoutReplacement, detached, log_variance,
 };
 pub use stochgrad_graph::{
     Bias, DynMethod, Environment, GradientMethod, Gradients, Graph, GraphError, GraphResult, Guarantee, MemberStep,
-    Method, Order, SamplePlate, Seed, StepEnd, Transition,
+    Method, Order, Reduction, SamplePlate, Seed, StepEnd, Transition,
 };
 pub use stochgrad_nn::{Activation, Adam, Linear, Mlp, Optimizer, Parameters, Sgd};
 pub use stochgrad_tape::{Plate, Tape, TapeError, Var, Workspace};

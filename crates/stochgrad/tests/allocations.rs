@@ -92,10 +92,10 @@ fn a_steady_step_allocates_nothing() {
     ];
     for method in methods {
         steady(&method.name(), [6, 4], |graph, logits| {
-            let law = Bernoulli::from_logits(logits);
-            let z = graph.sample("z", &law, &method)?;
+            let distribution = Bernoulli::from_logits(logits);
+            let z = graph.sample("z", &distribution, &method)?;
             graph.cost("cost", (z - 0.3_f64).square().sum())?;
-            graph.cost("kl", law.kl_to(&Bernoulli::from_logits(graph.constant(0.0))))
+            graph.cost("kl", distribution.kl_to(&Bernoulli::from_logits(graph.constant(0.0))))
         });
     }
     steady("categories", [6, 4], |graph, logits| {
@@ -104,8 +104,8 @@ fn a_steady_step_allocates_nothing() {
         graph.cost("cost", (z - 0.3_f64).square().sum())
     });
     steady("pathwise", [6, 4], |graph, logits| {
-        let law = Normal::new(logits.slice(0, 0..2), logits.slice(0, 2..4).exp());
-        let z = graph.sample("z", &law, &Pathwise::new())?;
+        let distribution = Normal::new(logits.slice(0, 0..2), logits.slice(0, 2..4).exp());
+        let z = graph.sample("z", &distribution, &Pathwise::new())?;
         graph.cost("cost", z.square().sum())
     });
 }
@@ -125,8 +125,8 @@ fn large_products_allocate_nothing() {
         return;
     }
     steady("a layer of a network", [100, 90], |graph, logits| {
-        let law = Bernoulli::from_logits(logits);
-        let z = graph.sample("z", &law, &Relax::new())?;
+        let distribution = Bernoulli::from_logits(logits);
+        let z = graph.sample("z", &distribution, &Relax::new())?;
         let weights = graph.constant(Tensor::from_fn([90, 70], |i| (i as f32).cos()));
         graph.cost("cost", z.matmul(weights).square().sum())
     });

@@ -61,7 +61,7 @@ const CASES: &[Case] = &[
         let (x, y) = (draw(graph, "x", t.index(0, 0))?, draw(graph, "y", t.index(0, 1))?);
         graph.cost("cost", (x - y * 3.0 + 1.0).square())
     }),
-    ("a node whose law depends on another", &[NONE, ONE], |graph, draw| {
+    ("a node whose distribution depends on another", &[NONE, ONE], |graph, draw| {
         let t = graph.param("t", 0.3)?;
         let x = draw(graph, "x", t)?;
         graph.cost("cost", draw(graph, "y", t * x - 0.2)?)
@@ -173,7 +173,7 @@ fn check(method: &str, draw: Draw<'_>, exact_to: Degree) {
         let tape = Tape::<f64>::new();
         let graph = Graph::new(&tape, Seed::new(3));
         model(&graph, draw).unwrap();
-        let statement = graph.statement().unwrap();
+        let statement = graph.report().unwrap();
         let found: Vec<Degree> = statement
             .nodes
             .iter()
@@ -272,22 +272,22 @@ fn draws_that_share_their_noise_certify_nothing_together() {
         let x = graph.sample("x", &Bernoulli::from_logits(t * e), &ReinMax::new(1.0)).unwrap();
         let cost = if together { x.mean_over(e.plates()[0]).square() } else { x.square() };
         graph.cost("cost", cost).unwrap();
-        graph.statement().unwrap().nodes[1].degree
+        graph.report().unwrap().nodes[1].degree
     };
     assert_eq!(degree(false), TWO);
     assert_eq!(degree(true), NONE);
-    let planned = |plan: Option<Plan>| -> GraphResult<Degree> {
+    let planned = |plan: Option<SamplingScheme>| -> GraphResult<Degree> {
         let tape = Tape::<f64>::new();
         let graph = Graph::new(&tape, Seed::new(3));
         let t = graph.param("t", 0.3)?;
         let method = ReinMax::new(1.0).samples(2);
-        let method = plan.map_or(method.clone(), |plan| method.plan(plan));
+        let method = plan.map_or(method.clone(), |plan| method.scheme(plan));
         let x = graph.sample("x", &Bernoulli::from_logits(t), &method)?;
         graph.cost("cost", x.mean_over(x.plates()[0]).square())?;
-        Ok(graph.statement()?.nodes[0].degree)
+        Ok(graph.report()?.nodes[0].degree)
     };
     assert_eq!(planned(None).unwrap(), TWO);
-    assert!(matches!(planned(Some(Plan::Antithetic)), Err(GraphError::Refused { .. })));
+    assert!(matches!(planned(Some(SamplingScheme::Antithetic)), Err(GraphError::Refused { .. })));
 }
 
 #[test]
@@ -295,12 +295,12 @@ fn a_vector_counts_with_all_its_elements() {
     let tape = Tape::<f64>::new();
     let graph = Graph::new(&tape, Seed::new(3));
     let t = graph.param("t", [0.3, -0.2]).unwrap();
-    let law = Bernoulli::from_logits(t);
-    let x = graph.sample("x", &law, &StraightThrough::new(1.0)).unwrap();
-    graph.cost("own log-probability", law.log_prob(x)).unwrap();
-    assert_eq!(graph.statement().unwrap().nodes[0].degree, ONE);
+    let distribution = Bernoulli::from_logits(t);
+    let x = graph.sample("x", &distribution, &StraightThrough::new(1.0)).unwrap();
+    graph.cost("own log-probability", distribution.log_prob(x)).unwrap();
+    assert_eq!(graph.report().unwrap().nodes[0].degree, ONE);
     graph.cost("neighbours", x.index(0, 0) * x.index(0, 1)).unwrap();
-    let statement = graph.statement().unwrap();
+    let statement = graph.report().unwrap();
     assert_eq!(statement.nodes[0].degree, TWO);
     let words = statement.to_string();
     assert!(

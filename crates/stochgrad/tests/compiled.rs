@@ -87,7 +87,7 @@ fn bits<F: Real>(first: DynMethod<F, Bernoulli<Id>>, second: DynMethod<F, Bernou
         let y = graph.sample("y", &Bernoulli::from_logits(below), &second)?;
         graph.cost("both", (x.sum() - y * 2.0 + rows.sum()).square())?;
         graph.cost("skip", x.sum() * 0.5 + bias.sum())?;
-        graph.cost("law", Bernoulli::from_logits(logits).kl_to(&Bernoulli::from_logits(graph.constant(0.0))))
+        graph.cost("distribution", Bernoulli::from_logits(logits).kl_to(&Bernoulli::from_logits(graph.constant(0.0))))
     })
 }
 
@@ -119,7 +119,10 @@ fn bits_by_every_method() {
 }
 
 /// A relaxed node on the way to a cost.
-fn relaxed<F: Real, D>(method: DynMethod<F, D>, law: impl for<'t> Fn(Var<'t, F>) -> D::On<'t> + 'static) -> Model<F>
+fn relaxed<F: Real, D>(
+    method: DynMethod<F, D>,
+    distribution: impl for<'t> Fn(Var<'t, F>) -> D::On<'t> + 'static,
+) -> Model<F>
 where
     D: Family<F>,
     for<'t> D::On<'t>: Relaxed<'t, F>,
@@ -127,7 +130,7 @@ where
     Box::new(move |graph, values| {
         let (weights, bias) = (graph.param("weights", &values.weights)?, graph.param("bias", &values.bias)?);
         let logits = graph.data("rows", &values.rows)?.matmul(weights) + bias;
-        let x = graph.sample("x", &law(logits), &method)?;
+        let x = graph.sample("x", &distribution(logits), &method)?;
         graph.cost("cost", (x * bias - 0.2_f64).square().sum())
     })
 }
@@ -178,7 +181,7 @@ fn categories_by_every_method() {
 }
 
 #[test]
-fn continuous_laws_by_path_and_by_score() {
+fn continuous_distributions_by_path_and_by_score() {
     for by_path in [true, false] {
         agrees::<f64>(if by_path { "pathwise" } else { "score function" }, || {
             Box::new(move |graph, values| {
@@ -223,7 +226,7 @@ fn nodes_that_share_a_plate() {
         Box::new(|graph, values| {
             let bias = graph.param("bias", &values.bias)?;
             let plate = graph.plate("samples", 3)?;
-            let method = ScoreFunction::new().along(plate).baseline(LeaveOneOut);
+            let method = ScoreFunction::new().on_plate(plate).baseline(LeaveOneOut);
             let x = graph.sample("x", &Bernoulli::from_logits(bias), &method)?;
             let y = graph.sample("y", &Bernoulli::from_logits(bias * 0.5), &method)?;
             graph.cost("product", (x * y).sum())?;
@@ -232,9 +235,11 @@ fn nodes_that_share_a_plate() {
     });
 }
 
-/// A node of a positive law, with a cost made of log-densities at its value.
-fn positive<D>(make: Make<f64, D>, law: impl for<'t> Fn(Var<'t, f64>, Var<'t, f64>) -> D::On<'t> + Copy + 'static)
-where
+/// A node of a positive distribution, with a cost made of log-densities at its value.
+fn positive<D>(
+    make: Make<f64, D>,
+    distribution: impl for<'t> Fn(Var<'t, f64>, Var<'t, f64>) -> D::On<'t> + Copy + 'static,
+) where
     D: Family<f64>,
 {
     agrees::<f64>(&format!("{} by {}", std::any::type_name::<D>(), make().name()), || {
@@ -242,10 +247,10 @@ where
         Box::new(move |graph, values| {
             let bias = graph.param("bias", &values.bias)?;
             let [a, b, c, d] = [0, 1, 2, 3].map(|position| bias.index(0, position));
-            let law = law((a * 0.4).exp(), (b * 0.3).exp() + 1.0);
-            let x = graph.sample("x", &law, &method)?;
+            let distribution = distribution((a * 0.4).exp(), (b * 0.3).exp() + 1.0);
+            let x = graph.sample("x", &distribution, &method)?;
             let others = Exponential::new(c.exp()).log_prob(x) + LogNormal::new(d, 1.3).log_prob(x);
-            graph.cost("evidence", law.log_prob(x) - others)
+            graph.cost("evidence", distribution.log_prob(x) - others)
         })
     });
 }
@@ -281,7 +286,7 @@ fn laws_with_a_boundary() {
     positive::<TruncatedNormal<Id>>(by_path, |a, b| TruncatedNormal::new(a, b, 0.1, a + b));
 }
 
-/// A normal variable at a location, by its path, in the density of an exponential law.
+/// A normal variable at a location, by its path, in the density of an exponential distribution.
 fn near_the_boundary(graph: &Graph<'_, f64>, location: f64) -> GraphResult<()> {
     let location = graph.param("location", location)?;
     let x = graph.sample("x", &Normal::new(location, 0.1), &Pathwise::new().samples(4))?;

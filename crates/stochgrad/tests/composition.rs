@@ -107,7 +107,7 @@ fn evidence_bound_of_a_normal_model() {
 }
 
 #[test]
-fn divergence_of_bernoulli_laws() {
+fn divergence_of_bernoulli_distributions() {
     let tape = Tape::<f64>::new();
     let graph = Graph::new(&tape, Seed::new(0));
     let q = graph.param("q", 0.5).expect("a parameter");
@@ -168,7 +168,7 @@ fn leave_one_out_is_the_gradient_of_the_log_variance() {
     graph.cost("divergence", log_ratio.stop_gradient()).expect("a cost");
     let leave_one_out = graph.backward().expect("gradients").get("t").expect("t").to_vec();
 
-    let plate = graph.find_plate("x").expect("the plate of the samples");
+    let plate = graph.plate_named("x").expect("the plate of the samples");
     let centred = log_ratio - log_ratio.mean_over(plate);
     let log_variance = centred.square().sum_over(plate) * (0.5 / (members as f64 - 1.0));
     let [gradient] = tape.backward(log_variance, [t]).expect("a gradient");
@@ -229,7 +229,7 @@ mod members_that_act_jointly {
             let model = |graph: &Graph<'_, f64>| {
                 let t = graph.param("t", 0.3)?;
                 let x = graph.sample("x", &Bernoulli::from_logits(t), &method)?;
-                let k = graph.find_plate("x").expect("the plate");
+                let k = graph.plate_named("x").expect("the plate");
                 graph.cost("cost", (x * 2.0 + x.mean_over(k) - 0.3).square())
             };
             verify(model, 2);
@@ -242,7 +242,7 @@ mod members_that_act_jointly {
             let model = |graph: &Graph<'_, f64>| {
                 let t = graph.param("t", 0.3)?;
                 let x = graph.sample("x", &Bernoulli::from_logits(t), &method)?;
-                let k = graph.find_plate("x").expect("the plate");
+                let k = graph.plate_named("x").expect("the plate");
                 let chance = x.mean_over(k) * 0.5 + 0.2;
                 let y = graph.sample("y", &Bernoulli::from_probabilities(chance), &ScoreFunction::new())?;
                 graph.cost("cost", (x * 2.0 + y - 0.3).square())
@@ -257,7 +257,7 @@ mod members_that_act_jointly {
             let model = |graph: &Graph<'_, f64>| {
                 let t = graph.param("t", 0.3)?;
                 let x = graph.sample("x", &Bernoulli::from_logits(t), &method)?;
-                let k = graph.find_plate("x").expect("the plate");
+                let k = graph.plate_named("x").expect("the plate");
                 let both = x.sum_over(k).item()? > 1.5;
                 graph.cost("cost", if both { x * 3.0 - t } else { x * t + 0.5 })
             };
@@ -282,7 +282,7 @@ mod branches_of_host_code {
         let p = 1.0 / (1.0 + (-0.3_f64).exp());
         for seed in 0..4 {
             let tape = Tape::new();
-            let graph = Graph::of(&tape, Seed::new(seed), &branching).expect("recorded");
+            let graph = Graph::from_model(&tape, Seed::new(seed), &branching).expect("recorded");
             let gradients = graph.backward().expect("gradients");
             let gradient = gradients.get("t").expect("t").item().expect("one number");
             assert_relative_eq!(gradient, 4.0 * p * (1.0 - p), epsilon = 1e-12);
@@ -295,7 +295,7 @@ mod branches_of_host_code {
         let model = |graph: &Graph<'_, f64>| {
             let t = graph.param("t", 0.3)?;
             let k = graph.plate("k", 2)?;
-            let x = graph.sample("x", &Bernoulli::from_logits(t), &MeasureValued::new().along(k))?;
+            let x = graph.sample("x", &Bernoulli::from_logits(t), &MeasureValued::new().on_plate(k))?;
             let both = x.sum_over(k).item()? == 2.0;
             graph.cost("cost", x.member(k, 0) + if both { 3.0 } else { 0.0 })
         };
@@ -304,7 +304,7 @@ mod branches_of_host_code {
         let test = StatisticalTest::new().runs(4000).seed(7);
         let run = |step: u64| {
             let tape = Tape::new();
-            let graph = Graph::of(&tape, Seed::new(7).step(step as usize), &model).expect("recorded");
+            let graph = Graph::from_model(&tape, Seed::new(7).step(step as usize), &model).expect("recorded");
             vec![graph.backward().expect("gradients").get("t").expect("t").item().expect("one number")]
         };
         test.check_values(run, &[exact]).expect("unbiased");
@@ -316,7 +316,7 @@ mod branches_of_host_code {
         let graph = Graph::new(&tape, Seed::new(0));
         branching(&graph).expect("recorded");
         let error = graph.backward().expect_err("a branch").to_string();
-        for part in ["replay of node \"b\"", "Graph::of", "composition.rs:"] {
+        for part in ["replay of node \"b\"", "Graph::from_model", "composition.rs:"] {
             assert!(error.contains(part), "expected {part:?} in: {error}");
         }
     }

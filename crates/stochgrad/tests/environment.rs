@@ -190,8 +190,8 @@ fn balance(graph: &Graph<'_, f64>, members: usize, weights: &Tensor<f64>) -> Gra
     let mut state = graph.data("members", Tensor::zeros([members, 4]))?;
     let mut running = graph.constant(1.0);
     for t in 0..15 {
-        let law = Bernoulli::from_logits((state * weights).sum());
-        let action = graph.sample(("action", t), &law, &ScoreFunction::new())?;
+        let distribution = Bernoulli::from_logits((state * weights).sum());
+        let action = graph.sample(("action", t), &distribution, &ScoreFunction::new())?;
         let step = graph.environment(("cart-pole", t), &environment, state, action)?;
         let (reward, still) = step.while_running(running);
         graph.cost(&format!("reward {t}"), -reward)?;

@@ -44,7 +44,7 @@ fn wrong_pairings_name_methods_that_apply() {
         ("pathwise_on_bernoulli", ["is not reparameterised", "`ScoreFunction`", "`MeasureValued`"]),
         ("enumerate_on_normal", ["support of", "is not finite", "`Pathwise`"]),
         ("score_function_on_uniform", ["depends on its parameters", "`Pathwise`", "`MeasureValued`"]),
-        ("overdispersed_poisson", ["no overdispersed form of", "`ImportanceSampling", "from_law"]),
+        ("overdispersed_poisson", ["no overdispersed form of", "`ImportanceSampling", "from_distribution"]),
     ];
     for (program, expected) in cases {
         let errors = errors(&output, program);

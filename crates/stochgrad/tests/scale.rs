@@ -35,7 +35,7 @@ fn ten_thousand_independent_nodes_with_a_baseline() {
     let graph = Graph::new(&tape, Seed::new(1));
     let theta = graph.param("theta", vec![0.1; 10_000]).expect("a parameter");
     let samples = graph.plate("samples", 4).expect("a plate");
-    let method = ScoreFunction::new().along(samples).baseline(LeaveOneOut);
+    let method = ScoreFunction::new().on_plate(samples).baseline(LeaveOneOut);
     for t in 0..10_000 {
         let bit = graph.sample(("bit", t), &Bernoulli::from_logits(theta.index(0, t)), &method).expect("a bit");
         graph.cost(&format!("cost {t}"), (bit - 0.3).square()).expect("a cost");

@@ -45,7 +45,7 @@ fn methods() -> Vec<BitMethod> {
 /// A plate of two time steps, over which costs are summed, and logits for each of them.
 fn time_steps<'t>(graph: &Graph<'t, f64>) -> GraphResult<(Plate, Var<'t, f64>)> {
     let steps = graph.plate("steps", 2)?;
-    graph.set_summed(steps, true)?;
+    graph.set_reduction(steps, Reduction::Sum)?;
     Ok((steps, graph.param("t", LOGITS)?.event_to_plate(steps)))
 }
 
@@ -134,9 +134,9 @@ fn baselines_of_nested_reductions_leave_the_member_out_everywhere() {
         graph.cost("cost", (x - x.mean_over(k)).square().sum_over(k) * 0.5)
     };
     let methods: [&dyn Fn(Plate) -> BitMethod; 3] = [
-        &|k| method(ScoreFunction::new().along(k)),
-        &|k| method(ScoreFunction::new().along(k).baseline(Vimco::new())),
-        &|k| method(ScoreFunction::new().along(k).baseline(Vimco::arithmetic())),
+        &|k| method(ScoreFunction::new().on_plate(k)),
+        &|k| method(ScoreFunction::new().on_plate(k).baseline(Vimco::new())),
+        &|k| method(ScoreFunction::new().on_plate(k).baseline(Vimco::arithmetic())),
     ];
     for method in methods {
         let (_, found) = expectation(|graph: &Graph<'_, f64>| model(graph, method)).unwrap();
@@ -150,7 +150,7 @@ fn a_node_below_a_reduction_leaves_no_member_out() {
     let model = |graph: &Graph<'_, f64>| {
         let k = graph.plate("k", 2)?;
         let t = graph.param("t", LOGITS)?;
-        let vimco = ScoreFunction::new().along(k).baseline(Vimco::new());
+        let vimco = ScoreFunction::new().on_plate(k).baseline(Vimco::new());
         let x = graph.sample("x", &Bernoulli::from_logits(t.index(0, 0)), &vimco)?;
         let y =
             graph.sample("y", &Bernoulli::from_logits(t.index(0, 1) + x.mean_over(k) * 2.0), &ScoreFunction::new())?;
@@ -175,7 +175,7 @@ fn members_of_an_enumerated_node_may_not_meet_before_the_states_are_averaged() {
 
         let error = refusal(|graph| {
             let chances = graph.data("i", [0.2, 0.5, 0.7])?;
-            graph.set_summed(chances.plates()[0], true)?;
+            graph.set_reduction(chances.plates()[0], Reduction::Sum)?;
             let z = graph.sample("z", &Bernoulli::from_probabilities(chances), &enumerated)?;
             graph.cost("cost", z.sum_over(chances.plates()[0]).square())
         });
@@ -238,16 +238,19 @@ fn changes_of_costs_are_weighted_before_the_samples_that_the_weights_carry_are_a
 
 #[test]
 fn a_plain_reduction_of_enumerated_states_at_the_end_of_a_cost_is_taken_off() {
-    for summed in [false, true] {
+    for reduction in [Reduction::Mean, Reduction::Sum] {
         let model = |graph: &Graph<'_, f64>, reduce: bool| {
             let t = graph.param("t", LOGITS)?;
             let rows = graph.data("rows", [0.5, -1.5])?;
             let plate = rows.plates()[0];
-            graph.set_summed(plate, summed)?;
+            graph.set_reduction(plate, reduction)?;
             let b =
                 graph.sample("b", &Bernoulli::from_logits(t.index(0, 0) * rows + t.index(0, 1)), &Enumerate::new())?;
             let each = (b * 1.5 - 0.3).square();
-            let reduced = if summed { each.sum_over(plate) } else { each.mean_over(plate) };
+            let reduced = match reduction {
+                Reduction::Sum => each.sum_over(plate),
+                Reduction::Mean => each.mean_over(plate),
+            };
             graph.cost("cost", if reduce { reduced * 2.0 + 1.0 } else { each * 2.0 })
         };
         let found = expectation(|graph: &Graph<'_, f64>| model(graph, true)).unwrap();
@@ -286,7 +289,7 @@ fn the_reduction_of_a_plate_is_fixed_by_its_first_use() {
         let t = graph.param("t", LOGITS)?.event_to_plate(steps);
         let x = graph.sample("x", &Bernoulli::from_logits(t), &ScoreFunction::new())?;
         graph.cost("cost", x.mean_over(steps))?;
-        graph.set_summed(steps, true)
+        graph.set_reduction(steps, Reduction::Sum)
     });
     assert!(error.contains("plate \"steps\"") && error.contains("right after making it"), "{error}");
     // A cost alone fixes it as well, and asking for what holds already is no change.
@@ -294,8 +297,8 @@ fn the_reduction_of_a_plate_is_fixed_by_its_first_use() {
     let graph = Graph::new(&tape, Seed::new(1));
     let rows = graph.data("rows", [1.0, 2.0]).unwrap();
     graph.cost("cost", rows.mean_over(rows.plates()[0])).unwrap();
-    assert!(graph.set_summed(rows.plates()[0], false).is_ok());
-    assert!(graph.set_summed(rows.plates()[0], true).is_err());
+    assert!(graph.set_reduction(rows.plates()[0], Reduction::Mean).is_ok());
+    assert!(graph.set_reduction(rows.plates()[0], Reduction::Sum).is_err());
 }
 
 #[test]

@@ -61,7 +61,7 @@ fn variances_over(runs: usize, cost: Cost, method: impl Fn() -> DynMethod<f64, N
     for run in 0..runs {
         let graph = Graph::new(workspace.tape(), Seed::new(11).step(run));
         let members = graph.plate("members", MEMBERS).expect("a plate");
-        graph.set_summed(members, true).expect("a plate that nothing uses yet");
+        graph.set_reduction(members, Reduction::Sum).expect("a plate that nothing uses yet");
         let [location, scale] =
             names.map(|name| graph.param(name, &ones).expect("a parameter").event_to_plate(members));
         let x = graph.sample("x", &Normal::new(location, scale), &method()).expect("a sample");

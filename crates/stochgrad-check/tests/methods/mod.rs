@@ -108,7 +108,7 @@ impl Method for Pathwise {
         Profile::unbiased(Order::Any)
     }
 
-    fn redraws_by_recording(&self) -> bool {
+    fn is_rerecordable(&self) -> bool {
         true
     }
 }

@@ -1,4 +1,4 @@
-//! Every law of the library by the name that the tables of known values use.
+//! Every distribution of the library by the name that the tables of known values use.
 
 // Several tests share this, and each uses a part of it.
 #![allow(dead_code)]
@@ -6,40 +6,40 @@
 use stochgrad_distributions::*;
 use stochgrad_tape::{Tape, Var};
 
-/// A law from its parameters, each a number.
+/// A distribution from its parameters, each a number.
 pub(crate) type Build = for<'t> fn(&'t Tape<f64>, &[Var<'t, f64>]) -> Box<dyn Distribution<'t, f64> + 't>;
 
-/// A law of the library.
+/// A distribution of the library.
 #[derive(Clone, Copy)]
 pub(crate) struct Entry {
     /// The type and the names of its parameters.
-    pub(crate) law: &'static str,
+    pub(crate) distribution: &'static str,
     /// Parameters at which nothing is extreme.
     pub(crate) ordinary: &'static [f64],
-    /// The law.
+    /// The distribution.
     pub(crate) build: Build,
 }
 
 impl Entry {
     /// The name of the type.
     pub(crate) fn name(&self) -> &'static str {
-        self.law.split('(').next().unwrap_or(self.law)
+        self.distribution.split('(').next().unwrap_or(self.distribution)
     }
 
     /// The names of the parameters; a vector has its length after its name.
     pub(crate) fn parameters(&self) -> Vec<&'static str> {
-        let inside = self.law.trim_end_matches(')').split_once('(').map_or("", |(_, inside)| inside);
+        let inside = self.distribution.trim_end_matches(')').split_once('(').map_or("", |(_, inside)| inside);
         inside.split(", ").filter(|name| !name.is_empty()).collect()
     }
 }
 
 macro_rules! entries {
-    ($($law:literal $ordinary:expr => |$tape:pat_param, $p:pat_param| $build:expr;)*) => {
-        vec![$(Entry { law: $law, ordinary: &$ordinary, build: |$tape, $p| Box::new($build) }),*]
+    ($($distribution:literal $ordinary:expr => |$tape:pat_param, $p:pat_param| $build:expr;)*) => {
+        vec![$(Entry { distribution: $distribution, ordinary: &$ordinary, build: |$tape, $p| Box::new($build) }),*]
     };
 }
 
-/// All laws.
+/// All distributions.
 pub(crate) fn entries() -> Vec<Entry> {
     entries! {
         "Bernoulli(probability)" [0.3] => |_, p| Bernoulli::from_probabilities(p[0]);

@@ -7,7 +7,7 @@ use std::path::Path;
 
 /// One line of a table.
 pub(crate) struct Row {
-    pub(crate) law: String,
+    pub(crate) distribution: String,
     pub(crate) function: String,
     pub(crate) parameters: Vec<f64>,
     pub(crate) argument: Vec<f64>,
@@ -33,7 +33,7 @@ pub(crate) fn rows() -> Vec<Row> {
         for record in reader.records() {
             let record = record.expect("a line");
             rows.push(Row {
-                law: record[0].to_string(),
+                distribution: record[0].to_string(),
                 function: record[1].to_string(),
                 parameters: numbers(&record[2]),
                 argument: numbers(&record[3]),

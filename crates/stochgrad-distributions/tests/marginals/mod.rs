@@ -1,4 +1,4 @@
-//! Laws of vectors and matrices through one number of each draw, whose own law is known; and laws made of others.
+//! Distributions of vectors and matrices through one number of each draw, whose own distribution is known; and distributions made of others.
 
 use crate::catalogue::{Entry, entries};
 use stochgrad_distributions::*;
@@ -7,10 +7,10 @@ use stochgrad_tape::Var;
 /// The number that is looked at in a draw.
 pub(crate) type Observe = for<'t> fn(Var<'t, f64>, &[Var<'t, f64>]) -> Var<'t, f64>;
 
-/// The law of that number, by the parameters of the law of the draw.
+/// The distribution of that number, by the parameters of the distribution of the draw.
 pub(crate) type Scalar = for<'t> fn(&[Var<'t, f64>]) -> Box<dyn Distribution<'t, f64> + 't>;
 
-/// A law at some parameters, seen through one number.
+/// A distribution at some parameters, seen through one number.
 pub(crate) struct Marginal {
     pub(crate) entry: Entry,
     pub(crate) parameters: Vec<f64>,
@@ -19,11 +19,11 @@ pub(crate) struct Marginal {
 }
 
 macro_rules! marginals {
-    ($($law:literal, [$($parameters:expr),*]: |$x:pat_param, $p:pat_param| $observe:expr => |$q:pat_param| $scalar:expr;)*) => {{
-        let laws = entries();
+    ($($distribution:literal, [$($parameters:expr),*]: |$x:pat_param, $p:pat_param| $observe:expr => |$q:pat_param| $scalar:expr;)*) => {{
+        let distributions = entries();
         let mut found = Vec::new();
         $({
-            let entry = *laws.iter().find(|entry| entry.name() == $law).expect("a law of the catalogue");
+            let entry = *distributions.iter().find(|entry| entry.name() == $distribution).expect("a distribution of the catalogue");
             for parameters in [entry.ordinary.to_vec() $(, $parameters.to_vec())*] {
                 found.push(Marginal { entry, parameters, observe: |$x, $p| $observe, scalar: |$q| Box::new($scalar) });
             }

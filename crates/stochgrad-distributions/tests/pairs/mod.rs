@@ -1,4 +1,4 @@
-//! Every pair of laws whose divergence has a closed form, by the names that the tables of known values use.
+//! Every pair of distributions whose divergence has a closed form, by the names that the tables of known values use.
 
 // Several tests share this, and each uses a part of it.
 #![allow(dead_code)]
@@ -7,7 +7,7 @@ use crate::catalogue::vector;
 use stochgrad_distributions::*;
 use stochgrad_tape::{Tape, Var};
 
-/// The divergence of two laws, given the parameters of the first and then those of the second.
+/// The divergence of two distributions, given the parameters of the first and then those of the second.
 pub(crate) type Divergence = for<'t> fn(&[Var<'t, f64>]) -> Var<'t, f64>;
 
 macro_rules! pairs {
@@ -96,7 +96,7 @@ fn wishart<'t>(p: &[Var<'t, f64>]) -> Wishart<Var<'t, f64>> {
 
 /// The divergence of the pair with these names; `None` if there is no closed form for it.
 pub(crate) fn divergence(p: &str, q: &str, parameters: &[f64]) -> Option<f64> {
-    let name = |law: &str| law.split('(').next().unwrap_or(law).to_string();
+    let name = |distribution: &str| distribution.split('(').next().unwrap_or(distribution).to_string();
     let (_, _, divergence) = pairs().into_iter().find(|(a, b, _)| *a == name(p) && *b == name(q))?;
     let tape = Tape::new();
     let leaves: Vec<Var<'_, f64>> = parameters.iter().map(|&parameter| tape.parameter(parameter)).collect();

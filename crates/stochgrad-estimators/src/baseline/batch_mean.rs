@@ -5,7 +5,7 @@
 //! for $N$ data members with $K$ samples each, which need be no more than one: images serve as baselines of one another. The own member is left out; with it, the
 //! gradient would be too small by the factor $1 - 1/(NK)$. Unbiased at every order, whatever the costs of the other members are; it helps as far as they are alike.
 //!
-//! Only independent members count: along the plate of an antithetic pair, of a plan or of enumerated states the members of the same place are compared. A cost that
+//! Only independent members count: along the plate of an antithetic pair, of a sampling scheme or of enumerated states the members of the same place are compared. A cost that
 //! depends on several members jointly is compared with the costs of the other groups of members.
 
 use super::members::{independent_plates, sum_of_others};
@@ -55,7 +55,7 @@ impl<F: Real> Baseline<F> for BatchMean {
         let plates = independent_plates(context);
         if plates.is_empty() {
             return Err(context.refused(
-                "the batch mean needs a plate of independent members: data, or samples (.samples(2) or more, .along(plate)); use another \
+                "the batch mean needs a plate of independent members: data, or samples (.samples(2) or more, .on_plate(plate)); use another \
                  baseline for a node with a single member",
             ));
         }
@@ -116,7 +116,7 @@ mod tests {
                 let t = graph.param("t", 0.3)?;
                 let features = graph.data("data", [0.5, -1.5])?;
                 let x = graph.sample("x", &Bernoulli::from_logits(t * features), &method)?;
-                let plate = graph.find_plate("x").expect("the samples");
+                let plate = graph.plate_named("x").expect("the samples");
                 graph.cost("bound", -(x * 1.3 - t * x * features).log_mean_exp_over(plate))?;
                 graph.cost("mixed", (x + x.mean_over(features.plates()[0])).square())
             };

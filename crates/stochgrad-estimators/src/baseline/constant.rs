@@ -38,7 +38,7 @@ impl Memory for Constant {
     }
 
     fn check(&self, _members: usize) -> Result<(), String> {
-        if self.0.is_finite() { Ok(()) } else { Err(format!("expected a finite baseline, came {}", self.0)) }
+        if self.0.is_finite() { Ok(()) } else { Err(format!("expected a finite baseline, got {}", self.0)) }
     }
 }
 

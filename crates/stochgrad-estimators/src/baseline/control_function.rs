@@ -26,8 +26,8 @@ type Function<F> =
 /// # fn main() -> Result<(), GraphError> {
 /// let tape = Tape::<f64>::new();
 /// let graph = Graph::new(&tape, Seed::new(7));
-/// let square = ControlFunction::new("x²", |x, law| {
-///     let parameters = law.parameters();
+/// let square = ControlFunction::new("x²", |x, distribution| {
+///     let parameters = distribution.parameters();
 ///     let (location, scale) = (parameters[0].var, parameters[1].var);
 ///     Ok((x.square().sum(), (location.square() + scale.square()).sum()))
 /// });
@@ -79,7 +79,7 @@ impl<F: Real> Baseline<F> for ControlFunction<F> {
         for (what, number) in [("value", value), ("mean", mean)] {
             if !number.shape().is_empty() {
                 return Err(context.refused(format!(
-                    "expected one number for each member as the {what} of \"{}\", came the event shape {}; add up its elements with sum()",
+                    "expected one number for each member as the {what} of \"{}\", got the event shape {}; add up its elements with sum()",
                     self.name,
                     number.shape()
                 )));
@@ -107,8 +107,8 @@ mod tests {
 
     /// 2 x, and its mean times a factor that should be 1.
     fn twice(factor: f64) -> ControlFunction<f64> {
-        ControlFunction::new("2 x", move |x, law| {
-            let mean = law.mean().expect("a mean");
+        ControlFunction::new("2 x", move |x, distribution| {
+            let mean = distribution.mean().expect("a mean");
             Ok((x.sum() * 2.0, mean.sum() * (2.0 * factor)))
         })
     }
@@ -132,8 +132,8 @@ mod tests {
     fn the_cost_itself_leaves_the_gradient_of_its_mean() {
         let model = |graph: &Graph<'_, f64>| {
             let (location, scale) = (graph.param("location", 0.7)?, graph.param("scale", 1.2)?);
-            let cube = ControlFunction::new("x³", |x, law| {
-                let parameters = law.parameters();
+            let cube = ControlFunction::new("x³", |x, distribution| {
+                let parameters = distribution.parameters();
                 let (m, s) = (parameters[0].var, parameters[1].var);
                 Ok((x * x.square(), m * m.square() + m * s.square() * 3.0))
             });
@@ -151,7 +151,7 @@ mod tests {
     fn several_numbers_for_a_member_are_refused() {
         let tape = Tape::<f64>::new();
         let graph = Graph::new(&tape, Seed::new(3));
-        let vector = ControlFunction::<f64>::new("x", |x, law| Ok((x, law.mean().expect("a mean"))));
+        let vector = ControlFunction::<f64>::new("x", |x, distribution| Ok((x, distribution.mean().expect("a mean"))));
         let bits = Bernoulli::from_logits(graph.param("t", [0.3, 0.1]).unwrap());
         let x = graph.sample("x", &bits, &ScoreFunction::new().baseline(vector)).unwrap();
         graph.cost("cost", x.sum()).unwrap();

@@ -48,7 +48,7 @@ impl DeltaMethod {
     }
 }
 
-/// What is said of a law that has not what the model needs.
+/// What is said of a distribution that has not what the model needs.
 fn unsuitable<F: Real>(distribution: &dyn Distribution<'_, F>) -> Option<String> {
     if distribution.mean().is_none() {
         return Some(no_mean(distribution.name()));
@@ -165,8 +165,8 @@ mod tests {
     fn elements_that_are_vectors_are_refused() {
         let tape = Tape::<f64>::new();
         let graph = Graph::new(&tape, Seed::new(3));
-        let law = OneHotCategorical::from_logits(graph.param("t", [0.3, 0.1]).unwrap());
-        let x = graph.sample("x", &law, &ScoreFunction::new().baseline(DeltaMethod::new())).unwrap();
+        let distribution = OneHotCategorical::from_logits(graph.param("t", [0.3, 0.1]).unwrap());
+        let x = graph.sample("x", &distribution, &ScoreFunction::new().baseline(DeltaMethod::new())).unwrap();
         graph.cost("cost", x.index(0, 0)).unwrap();
         let error = graph.backward().unwrap_err().to_string();
         assert!(error.contains("single numbers") && error.contains("MuProp"), "{error}");

@@ -49,8 +49,8 @@ impl Memory for LeaveOneOut {
             return Ok(());
         }
         Err(format!(
-            "leave-one-out needs at least 2 independent samples, came {members}; ask for them with .samples(2) or more, \
-             or with .along(plate) for a plate of samples, or use another baseline"
+            "leave-one-out needs at least 2 independent samples, got {members}; ask for them with .samples(2) or more, \
+             or with .on_plate(plate) for a plate of samples, or use another baseline"
         ))
     }
 

@@ -109,10 +109,10 @@ impl<F: Real> Memory for LinearControlVariates<F> {
 
     fn check(&self, members: usize) -> Result<(), String> {
         if self.controls.is_empty() {
-            return Err("expected at least one control variate, came none; add them with .with(…)".into());
+            return Err("expected at least one control variate, got none; add them with .with(…)".into());
         }
         if !(self.ridge.is_finite() && self.ridge >= 0.0) {
-            return Err(format!("expected a ridge of at least 0, came {}; 0.001 is the default", self.ridge));
+            return Err(format!("expected a ridge of at least 0, got {}; 0.001 is the default", self.ridge));
         }
         self.controls.iter().try_for_each(|control| control.check(members))?;
         match &self.fit {
@@ -435,15 +435,15 @@ mod tests {
     #[test]
     fn coefficients_find_what_the_cost_is_made_of() {
         let square = || {
-            ControlFunction::new("x²", |x: Var<'_, f64>, law: &dyn Distribution<'_, f64>| {
-                let parameters = law.parameters();
+            ControlFunction::new("x²", |x: Var<'_, f64>, distribution: &dyn Distribution<'_, f64>| {
+                let parameters = distribution.parameters();
                 let (location, scale) = (parameters[0].var, parameters[1].var);
                 Ok((x.square(), location.square() + scale.square()))
             })
         };
         let linear = || {
-            ControlFunction::new("x", |x: Var<'_, f64>, law: &dyn Distribution<'_, f64>| {
-                Ok((x, law.parameters()[0].var))
+            ControlFunction::new("x", |x: Var<'_, f64>, distribution: &dyn Distribution<'_, f64>| {
+                Ok((x, distribution.parameters()[0].var))
             })
         };
         let all = |fit: Linear| fit.with(Constant(1.0)).with(square()).with(linear());

@@ -4,7 +4,7 @@ use stochgrad_graph::{CostContext, NodeCost};
 use stochgrad_tape::{Plate, Plates, Var};
 use stochgrad_tensor::Real;
 
-/// The plates of a node's value along which members are independent. Where they share their noise or were drawn by a plan (an antithetic
+/// The plates of a node's value along which members are independent. Where they share their noise or were drawn by a sampling scheme (an antithetic
 /// pair, the states of an enumerated parent, strata), one of them says something about the others.
 pub(super) fn independent_plates<F: Real>(context: &CostContext<'_, '_, F>) -> Plates {
     let own = context.value().plates().into_iter();

@@ -161,7 +161,7 @@ pub trait Memory: Send + Sync {
             None => Ok(()),
             Some(key) => Err(GraphError::State {
                 method: self.name().unwrap_or_else(|| "no baseline".into()),
-                problem: format!("expected nothing, came \"{key}\"; was the checkpoint made with another baseline?"),
+                problem: format!("expected nothing, got \"{key}\"; was the checkpoint made with another baseline?"),
             }),
         }
     }

@@ -154,11 +154,11 @@ mod tests {
     }
 
     #[test]
-    fn a_law_without_a_mean_is_refused() {
+    fn a_distribution_without_a_mean_is_refused() {
         let tape = Tape::<f64>::new();
         let graph = Graph::new(&tape, Seed::new(3));
-        let law = Cauchy::new(graph.param("t", 0.3).unwrap(), 1.0);
-        let x = graph.sample("x", &law, &ScoreFunction::new().baseline(MuProp::new())).unwrap();
+        let distribution = Cauchy::new(graph.param("t", 0.3).unwrap(), 1.0);
+        let x = graph.sample("x", &distribution, &ScoreFunction::new().baseline(MuProp::new())).unwrap();
         graph.cost("cost", x.sin()).unwrap();
         let error = graph.backward().unwrap_err().to_string();
         assert!(error.contains("mean of Cauchy"), "{error}");

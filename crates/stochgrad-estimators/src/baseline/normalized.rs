@@ -152,7 +152,7 @@ mod tests {
             let t = graph.param("t", 0.3)?;
             let x = graph.sample("x", &Bernoulli::from_logits(t), method)?;
             graph.cost("each", (x * 20.0 - 3.0).square())?;
-            graph.cost("bound", -(x * 1.3).log_mean_exp_over(graph.find_plate("x").expect("samples")))
+            graph.cost("bound", -(x * 1.3).log_mean_exp_over(graph.plate_named("x").expect("samples")))
         }
     }
 

@@ -126,10 +126,10 @@ impl Memory for Nvil {
 
     fn check(&self, _members: usize) -> Result<(), String> {
         if self.hidden == 0 {
-            return Err("expected at least 1 hidden unit, came 0; 50 is the default".into());
+            return Err("expected at least 1 hidden unit, got 0; 50 is the default".into());
         }
         if !(self.rate.is_finite() && self.rate > 0.0) {
-            return Err(format!("expected a positive learning rate, came {}; 0.001 is the default", self.rate));
+            return Err(format!("expected a positive learning rate, got {}; 0.001 is the default", self.rate));
         }
         self.learner.check()
     }

@@ -1,6 +1,6 @@
 //! OVIS: the bound of the other samples as the baseline of each.
 //!
-//! In the gradient of $\mathcal L = \ln\frac1K \sum_k w_k$ by the parameters of the samples' law, sample $k$ has the score $\nabla \ln q(z_k)$ times $\mathcal L - v_k$, with $v_k = w_k / \sum_j w_j$. Here
+//! In the gradient of $\mathcal L = \ln\frac1K \sum_k w_k$ by the parameters of the samples' distribution, sample $k$ has the score $\nabla \ln q(z_k)$ times $\mathcal L - v_k$, with $v_k = w_k / \sum_j w_j$. Here
 //! its baseline is the bound without it,
 //!
 //! $$b_k = \ln \frac1K \sum_{j \ne k} w_j, \qquad \mathcal L - v_k - b_k = -\ln(1 - v_k) - v_k,$$
@@ -31,10 +31,10 @@ use stochgrad_tensor::Real;
 /// # fn main() -> Result<(), GraphError> {
 /// let tape = Tape::<f64>::new();
 /// let graph = Graph::new(&tape, Seed::new(7));
-/// let law = Bernoulli::from_logits(graph.param("logits", [0.3, -1.0])?);
+/// let distribution = Bernoulli::from_logits(graph.param("logits", [0.3, -1.0])?);
 /// let samples = graph.plate("samples", 5)?;
-/// let z = graph.sample("z", &law, &ScoreFunction::new().along(samples).baseline(Ovis))?;
-/// EvidenceBound::importance_weighted(samples).record(&graph, "loss", z.sum() * 0.7, law.log_prob(z))?;
+/// let z = graph.sample("z", &distribution, &ScoreFunction::new().on_plate(samples).baseline(Ovis))?;
+/// EvidenceBound::importance_weighted(samples).record(&graph, "loss", z.sum() * 0.7, distribution.log_prob(z))?;
 /// assert_eq!(graph.backward()?.get("logits")?.len(), 2);
 /// # Ok(())
 /// # }
@@ -84,11 +84,11 @@ mod tests {
         baseline: B,
         choose: fn(EvidenceBound) -> EvidenceBound,
     ) -> GraphResult<()> {
-        let law = Bernoulli::from_logits(graph.param("t", [0.3, -0.8])?);
+        let distribution = Bernoulli::from_logits(graph.param("t", [0.3, -0.8])?);
         let plate = graph.plate("samples", samples)?;
-        let z = graph.sample("z", &law, &ScoreFunction::new().along(plate).baseline(baseline))?;
+        let z = graph.sample("z", &distribution, &ScoreFunction::new().on_plate(plate).baseline(baseline))?;
         let log_joint = (z * graph.constant([1.4, -0.7])).sum() - z.index(0, 0) * z.index(0, 1);
-        choose(EvidenceBound::importance_weighted(plate)).record(graph, "loss", log_joint, law.log_prob(z))
+        choose(EvidenceBound::importance_weighted(plate)).record(graph, "loss", log_joint, distribution.log_prob(z))
     }
 
     #[test]
@@ -116,10 +116,10 @@ mod tests {
             second += chance(x) * chance(y) * g * g;
         }
         let model = |graph: &Graph<'_, f64>| {
-            let law = Bernoulli::from_logits(graph.param("t", logit)?);
+            let distribution = Bernoulli::from_logits(graph.param("t", logit)?);
             let plate = graph.plate("samples", 2)?;
-            let z = graph.sample("z", &law, &ScoreFunction::new().along(plate).baseline(Ovis))?;
-            EvidenceBound::importance_weighted(plate).record(graph, "loss", z * slope, law.log_prob(z))
+            let z = graph.sample("z", &distribution, &ScoreFunction::new().on_plate(plate).baseline(Ovis))?;
+            EvidenceBound::importance_weighted(plate).record(graph, "loss", z * slope, distribution.log_prob(z))
         };
         let moments = Oracle::new().gradient(model).unwrap();
         let (mean, variance) =
@@ -143,9 +143,9 @@ mod tests {
         for (reduction, cost) in costs {
             let tape = Tape::<f64>::new();
             let graph = Graph::new(&tape, Seed::new(1));
-            let law = Bernoulli::from_logits(graph.param("t", 0.3).unwrap());
-            let x = graph.sample("x", &law, &ScoreFunction::new().samples(3).baseline(Ovis)).unwrap();
-            graph.cost("cost", cost(x, graph.find_plate("x").unwrap())).unwrap();
+            let distribution = Bernoulli::from_logits(graph.param("t", 0.3).unwrap());
+            let x = graph.sample("x", &distribution, &ScoreFunction::new().samples(3).baseline(Ovis)).unwrap();
+            graph.cost("cost", cost(x, graph.plate_named("x").unwrap())).unwrap();
             match graph.backward() {
                 Err(error) => {
                     let error = error.to_string();
@@ -163,9 +163,9 @@ mod tests {
     #[test]
     fn a_sum_over_the_samples_is_refused_or_has_the_exact_gradient() {
         let model = |graph: &Graph<'_, f64>| {
-            let law = Bernoulli::from_logits(graph.param("t", 0.3)?);
-            let x = graph.sample("x", &law, &ScoreFunction::new().samples(2).baseline(Ovis))?;
-            let k = graph.find_plate("x").expect("the samples");
+            let distribution = Bernoulli::from_logits(graph.param("t", 0.3)?);
+            let x = graph.sample("x", &distribution, &ScoreFunction::new().samples(2).baseline(Ovis))?;
+            let k = graph.plate_named("x").expect("the samples");
             graph.cost("cost", (x * 2.0).sum_over(k))
         };
         match Oracle::new().verify(model, 0..=1, 1e-9) {

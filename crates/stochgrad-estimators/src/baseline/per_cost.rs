@@ -121,7 +121,7 @@ impl<F: Real> Memory for PerCost<F> {
             return Err(GraphError::State {
                 method: self.name().unwrap_or_default(),
                 problem: format!(
-                    "expected the names of its costs, came \"{key}\"; was the checkpoint made with other costs?"
+                    "expected the names of its costs, got \"{key}\"; was the checkpoint made with other costs?"
                 ),
             });
         }

@@ -148,7 +148,7 @@ mod tests {
         });
         let bit = Bernoulli::from_logits(graph.param("t", [0.3, 0.2]).unwrap());
         let x = graph.sample("x", &bit, &ScoreFunction::new().samples(4).baseline(look)).unwrap();
-        graph.cost("cost", cost(x, graph.find_plate("x").unwrap())).unwrap();
+        graph.cost("cost", cost(x, graph.plate_named("x").unwrap())).unwrap();
         graph.backward().unwrap();
         found.load(Ordering::Relaxed)
     }
@@ -172,8 +172,8 @@ mod tests {
 
         let tape = Tape::<f64>::new();
         let graph = Graph::new(&tape, Seed::new(3));
-        let law = Skellam::new(graph.constant(1.0), 2.0);
-        let x = graph.sample("x", &law, &method).unwrap();
+        let distribution = Skellam::new(graph.constant(1.0), 2.0);
+        let x = graph.sample("x", &distribution, &method).unwrap();
         graph.cost("cost", x).unwrap();
         let error = graph.backward().unwrap_err().to_string();
         assert!(error.contains("no mode") && error.contains("FreshSample"), "{error}");

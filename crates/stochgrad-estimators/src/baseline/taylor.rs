@@ -18,7 +18,7 @@ pub(super) struct Expansion<'t, F: Real> {
     pub(super) costs: Vec<(NodeCost<'t, F>, Var<'t, F>, Var<'t, F>)>,
 }
 
-/// What is said of a law without a mean.
+/// What is said of a distribution without a mean.
 pub(super) fn no_mean(distribution: &str) -> String {
     format!("the mean of {distribution} has no closed form; use LeaveOneOut, or SelfCritical where there is a mode")
 }

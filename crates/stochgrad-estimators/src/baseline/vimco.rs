@@ -37,10 +37,10 @@ pub(super) enum MeanOfOthers {
 /// # fn main() -> Result<(), GraphError> {
 /// let tape = Tape::<f64>::new();
 /// let graph = Graph::new(&tape, Seed::new(7));
-/// let law = Bernoulli::from_logits(graph.param("logits", [0.3, -1.0])?);
-/// let z = graph.sample("z", &law, &ScoreFunction::new().samples(5).baseline(Vimco::new()))?;
-/// let log_weight = z.sum() * 0.7 - law.log_prob(z);
-/// let samples = graph.find_plate("z").expect("the plate of the samples");
+/// let distribution = Bernoulli::from_logits(graph.param("logits", [0.3, -1.0])?);
+/// let z = graph.sample("z", &distribution, &ScoreFunction::new().samples(5).baseline(Vimco::new()))?;
+/// let log_weight = z.sum() * 0.7 - distribution.log_prob(z);
+/// let samples = graph.plate_named("z").expect("the plate of the samples");
 /// graph.cost("−IWAE", -log_weight.log_mean_exp_over(samples))?;
 /// assert_eq!(graph.backward()?.get("logits")?.len(), 2);
 /// # Ok(())
@@ -205,7 +205,7 @@ mod tests {
         let t = graph.param("t", [0.3, -0.8])?;
         let features = graph.data("data", [0.5, -1.5])?;
         let samples = graph.plate("samples", 2)?;
-        let plain = ScoreFunction::new().along(samples);
+        let plain = ScoreFunction::new().on_plate(samples);
         let draw = |name: &str, logit| match vimco {
             Some(vimco) => graph.sample(name, &Bernoulli::from_logits(logit), &plain.baseline(vimco)),
             None => graph.sample(name, &Bernoulli::from_logits(logit), &plain),
@@ -249,7 +249,7 @@ mod tests {
         for method in methods(2) {
             let model = |graph: &Graph<'_, f64>| {
                 let x = graph.sample("x", &Bernoulli::from_logits(graph.param("t", 0.3)?), &method)?;
-                let k = graph.find_plate("x").expect("the samples");
+                let k = graph.plate_named("x").expect("the samples");
                 graph.cost("cost", (x - x.mean_over(k)).square().sum_over(k) * 0.5)
             };
             let moments = Oracle::new().gradient(model).unwrap();
@@ -280,7 +280,7 @@ mod tests {
                 let model = |graph: &Graph<'_, f64>| {
                     let t = graph.param("t", 0.3)?;
                     let x = graph.sample("x", &Bernoulli::from_logits(t), &method)?;
-                    let k = graph.find_plate("x").expect("the samples");
+                    let k = graph.plate_named("x").expect("the samples");
                     graph.cost("cost", cost(x - t * 0.2, k))
                 };
                 Oracle::new()
@@ -295,7 +295,7 @@ mod tests {
         let model = |graph: &Graph<'_, f64>| {
             let t = graph.param("t", 0.3)?;
             let x = graph.sample("x", &Bernoulli::from_logits(t), &methods(3)[0])?;
-            let plate = graph.find_plate("x").expect("the plate");
+            let plate = graph.plate_named("x").expect("the plate");
             graph.cost("first", x.member(plate, 0) * t)?;
             graph.cost("mixed", (x * 2.0 + x.mean_over(plate)).square())?;
             graph.cost("bound", -(x * 1.3 - t * x).log_mean_exp_over(plate))

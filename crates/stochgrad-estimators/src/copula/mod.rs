@@ -16,7 +16,7 @@ use stochgrad_graph::{GraphResult, SampleContext};
 use stochgrad_tape::{Tape, Var};
 use stochgrad_tensor::{Real, Shape};
 
-/// A law of $n$ exchangeable uniform numbers: the antithetic part of [`Arms`](crate::Arms) and [`Carms`](crate::Carms).
+/// A distribution of $n$ exchangeable uniform numbers: the antithetic part of [`Arms`](crate::Arms) and [`Carms`](crate::Carms).
 ///
 /// One's own needs the numbers and one formula, and is proven by the oracle once [`all_below`](Copula::all_below) is known too:
 ///
@@ -100,7 +100,7 @@ pub(crate) fn below<'t, F: Real>(
     Ok(u.lt(p.stop_gradient()))
 }
 
-/// The same by the law of the bits: each one given those before it. This has finitely many outcomes, where the numbers have not.
+/// The same by the distribution of the bits: each one given those before it. This has finitely many outcomes, where the numbers have not.
 fn below_one_by_one<'t, F: Real>(
     copula: &impl Copula,
     tape: &'t Tape<F>,
@@ -152,7 +152,7 @@ pub(crate) fn check_samples<'t, F: Real>(
     Err(context.error(DistributionError::Unsupported {
         distribution: distribution.name(),
         problem: format!(
-            "{method} needs at least 2 samples, came {samples}; ask for them with {method}::new(2) or more"
+            "{method} needs at least 2 samples, got {samples}; ask for them with {method}::new(2) or more"
         ),
     }))
 }
@@ -221,7 +221,7 @@ pub(crate) mod tests {
             let Some(pair) = copula.all_below(samples, 2, p) else { continue };
             assert!((pair - p * second).abs() < 1e-12, "{pair}, {p}, {second}");
             assert!((copula.all_below(samples, 1, p).unwrap() - p).abs() < 1e-14);
-            // The law of the number of numbers below p, which all joint probabilities make.
+            // The distribution of the number of numbers below p, which all joint probabilities make.
             let mut binomial = 1.0;
             for ones in 0..=samples {
                 let count = |i: usize| (0..samples).filter(|&member| below(p, member, i)).count();

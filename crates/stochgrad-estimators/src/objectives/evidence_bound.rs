@@ -30,7 +30,7 @@ use stochgrad_graph::{Bias, Graph, GraphError, GraphResult, Guarantee, Order};
 use stochgrad_tape::{Plate, Plates, Var};
 use stochgrad_tensor::Real;
 
-/// What is done with the score of the samples' law inside the bound.
+/// What is done with the score of the samples' distribution inside the bound.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Score {
     #[default]
@@ -53,7 +53,7 @@ enum Score {
 /// let (location, log_scale) = (graph.param("location", 0.3)?, graph.param("log_scale", -0.2)?);
 /// let samples = graph.plate("samples", 8)?;
 /// let posterior = Normal::from_log_scale(location, log_scale);
-/// let z = graph.sample("z", &posterior, &Pathwise::new().along(samples))?;
+/// let z = graph.sample("z", &posterior, &Pathwise::new().on_plate(samples))?;
 /// let log_joint = Normal::new(graph.constant(0.0), 1.0).log_prob(z) + Normal::new(z, 1.0).log_prob(graph.constant(1.2));
 /// let bound = EvidenceBound::importance_weighted(samples).doubly_reparameterized();
 /// bound.record(&graph, "loss", log_joint, posterior.log_prob(z))?;
@@ -68,7 +68,7 @@ pub struct EvidenceBound {
     score: Score,
 }
 
-/// A law at a latent variable.
+/// A distribution at a latent variable.
 pub type Prior<'a, 't, F> = (&'a dyn CumulativeDistribution<'t, F>, Var<'t, F>);
 
 impl EvidenceBound {
@@ -88,18 +88,18 @@ impl EvidenceBound {
         EvidenceBound { together: (alpha != 1.0).then_some((samples, alpha)), score: Score::Recorded }
     }
 
-    /// Leaves the score of the samples' law out: its mean is zero for the ELBO, with any gradient method. With several samples in one logarithm it is not, and the gradient is
+    /// Leaves the score of the samples' distribution out: its mean is zero for the ELBO, with any gradient method. With several samples in one logarithm it is not, and the gradient is
     /// [biased](Bias::Gradient).
     pub fn sticking_the_landing(self) -> Self {
         EvidenceBound { score: Score::LeftOut, ..self }
     }
 
-    /// Estimates the score of the samples' law by their paths. For the ELBO that is to leave it out.
+    /// Estimates the score of the samples' distribution by their paths. For the ELBO that is to leave it out.
     pub fn doubly_reparameterized(self) -> Self {
         EvidenceBound { score: Score::Reparameterized, ..self }
     }
 
-    /// Records the bound as the cost $-\mathcal L$: `log_joint` is $\ln p(x, z)$ and `log_posterior` $\ln q(z|x)$, one number for each sample. Where the joint law is recorded (by the exact
+    /// Records the bound as the cost $-\mathcal L$: `log_joint` is $\ln p(x, z)$ and `log_posterior` $\ln q(z|x)$, one number for each sample. Where the joint distribution is recorded (by the exact
     /// oracle), it is recorded as it stands, whatever is done with scores.
     ///
     /// # Errors
@@ -115,11 +115,11 @@ impl EvidenceBound {
         self.record_with_priors(graph, name, log_joint, &[], log_posterior)
     }
 
-    /// As [`record`](Self::record), with some factors of the joint law named: laws of elements that are single numbers, with the latent variables whose priors they are.
-    /// `log_likelihood` is what remains of $\ln p(x, z)$. Doubly reparameterised, the gradients by the parameters of these laws are so too.
+    /// As [`record`](Self::record), with some factors of the joint distribution named: distributions of elements that are single numbers, with the latent variables whose priors they are.
+    /// `log_likelihood` is what remains of $\ln p(x, z)$. Doubly reparameterised, the gradients by the parameters of these distributions are so too.
     ///
     /// # Errors
-    /// As [`record`](Self::record), and for a prior of something that `log_posterior` is not the law of.
+    /// As [`record`](Self::record), and for a prior of something that `log_posterior` is not the distribution of.
     #[track_caller]
     pub fn record_with_priors<'t, F: Real>(
         &self,
@@ -133,9 +133,9 @@ impl EvidenceBound {
         let objective = Objective { bound: self, graph, name, at };
         graph.tape().check()?;
         if let Some((_, alpha)) = self.together.filter(|(_, alpha)| !alpha.is_finite()) {
-            return Err(objective.error(format!("expected a finite order, came {alpha}")));
+            return Err(objective.error(format!("expected a finite order, got {alpha}")));
         }
-        if self.score == Score::Recorded || graph.records_joint_law() {
+        if self.score == Score::Recorded || graph.records_joint_distribution() {
             let log_joint = priors.iter().fold(log_likelihood, |sum, (prior, sample)| sum + prior.log_prob(*sample));
             return graph.cost(name, -self.reduce(log_joint - log_posterior));
         }
@@ -170,7 +170,7 @@ impl EvidenceBound {
         }
     }
 
-    /// What holds for the parameters of the samples' law.
+    /// What holds for the parameters of the samples' distribution.
     fn guarantee<F: Real>(&self, graph: &Graph<'_, F>) -> Guarantee {
         let several = self.together.is_some_and(|(plate, _)| graph.tape().plate_size(plate) > 1);
         let bias = if self.score == Score::LeftOut && several { Bias::Gradient } else { Bias::Unbiased };
@@ -201,7 +201,7 @@ impl<'t, F: Real> Objective<'_, 't, F> {
         for &(prior, sample) in priors {
             if !latents.iter().any(|latent| latent.id() == sample.id()) {
                 return Err(self.error(
-                    "expected priors of samples whose law is in the log-posterior, came a prior of something else; pass the value that `sample` returned, and add \
+                    "expected priors of samples whose distribution is in the log-posterior, got a prior of something else; pass the value that `sample` returned, and add \
                      other priors to the log-likelihood",
                 ));
             }
@@ -209,7 +209,7 @@ impl<'t, F: Real> Objective<'_, 't, F> {
             let because = format!("the prior {} in \"{}\" is doubly reparameterised", prior.name(), self.name);
             self.graph.qualify(&held, Guarantee::unbiased(Order::Finite(1)), because);
             log_joint = log_joint + log_prior;
-            named.push(NamedPrior { law: prior, sample, log_density: log_prior });
+            named.push(NamedPrior { distribution: prior, sample, log_density: log_prior });
         }
         let log_weight = log_joint - log_posterior;
         let bound = self.bound.reduce(log_weight);
@@ -233,7 +233,7 @@ impl<'t, F: Real> Objective<'_, 't, F> {
         let Some((plate, _)) = self.bound.together else { return Ok(()) };
         if !has_equal_weights(self.graph, plate) {
             return Err(self.error(
-                "expected a plate of independent samples, came one with weights; make it with graph.plate(name, size)",
+                "expected a plate of independent samples, got one with weights; make it with graph.plate(name, size)",
             ));
         }
         for sample in all_samples(log_posterior) {
@@ -243,7 +243,7 @@ impl<'t, F: Real> Objective<'_, 't, F> {
             if along.contains(&plate) {
                 if !moves && sample.inputs().iter().skip(1).any(|&parameter| is_differentiable(parameter)) {
                     return Err(self.error(format!(
-                        "expected samples along plate \"{}\" that move with the parameters of their law, came others; draw them with Pathwise, or use the bound as recorded",
+                        "expected samples along plate \"{}\" that move with the parameters of their distribution, got others; draw them with Pathwise, or use the bound as recorded",
                         self.graph.tape().plate_name(plate)
                     )));
                 }
@@ -255,7 +255,7 @@ impl<'t, F: Real> Objective<'_, 't, F> {
             if moves && !(is_latent && along.contains(&plate)) {
                 let place = sample.location().map_or(String::new(), |at| format!(" (the sample at {at})"));
                 return Err(self.error(format!(
-                    "expected every sample that moves with parameters to be drawn along plate \"{}\", and its law to be in the log-posterior, came another one{place}; draw it along \
+                    "expected every sample that moves with parameters to be drawn along plate \"{}\", and its distribution to be in the log-posterior, got another one{place}; draw it along \
                      the plate too, or use the bound as recorded",
                     self.graph.tape().plate_name(plate)
                 )));

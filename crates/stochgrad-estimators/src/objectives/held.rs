@@ -11,7 +11,7 @@ use stochgrad_tensor::Real;
 /// alone; where a network lies between two layers, the network too.
 pub(crate) fn hold_parameters<'t, F: Real>(value: Var<'t, F>) -> (Var<'t, F>, Vec<Var<'t, F>>) {
     let mut held = Vec::new();
-    let again = record_again(value, &mut |var| match var.op() {
+    let again = rerecord(value, &mut |var| match var.op() {
         Some(Op::Sample(_)) => Some(var),
         Some(Op::Leaf { trainable: false } | Op::Noise { .. } | Op::Host(_)) | None => Some(var),
         Some(_) if var.ancestors() == SetId::EMPTY || var.inputs().is_empty() => {
@@ -25,7 +25,7 @@ pub(crate) fn hold_parameters<'t, F: Real>(value: Var<'t, F>) -> (Var<'t, F>, Ve
 
 /// The value as a function of the parameters, for given samples.
 pub(crate) fn hold_samples<F: Real>(value: Var<'_, F>) -> Var<'_, F> {
-    record_again(value, &mut |var| match var.op() {
+    rerecord(value, &mut |var| match var.op() {
         Some(Op::Sample(_)) => Some(var.held()),
         Some(_) if var.ancestors() != SetId::EMPTY && !var.inputs().is_empty() => None,
         _ => Some(var),
@@ -43,10 +43,7 @@ pub(crate) fn all_samples<F: Real>(value: Var<'_, F>) -> Vec<Var<'_, F>> {
 }
 
 /// Records a value again, with other values in the place of those that `replace` names.
-fn record_again<'t, F: Real>(
-    value: Var<'t, F>,
-    replace: &mut dyn FnMut(Var<'t, F>) -> Option<Var<'t, F>>,
-) -> Var<'t, F> {
+fn rerecord<'t, F: Real>(value: Var<'t, F>, replace: &mut dyn FnMut(Var<'t, F>) -> Option<Var<'t, F>>) -> Var<'t, F> {
     let mut ids = IdMap::identity();
     let mut pending = vec![value];
     let mut seen = HashSet::new();
@@ -67,7 +64,7 @@ fn record_again<'t, F: Real>(
     between.sort_by_key(|var| var.id().index());
     let tape = value.tape();
     for var in between {
-        let again = tape.record_again(var, &ids);
+        let again = tape.rerecord(var, &ids);
         if again.id() != var.id() {
             ids.insert(var.id(), again.id());
         }

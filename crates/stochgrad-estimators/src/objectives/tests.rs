@@ -4,7 +4,7 @@ use super::EvidenceBound;
 use crate::{Auto, Enumerate, LeaveOneOut, Pathwise, ScoreFunction, Vimco};
 use stochgrad_check::{CheckError, Oracle};
 use stochgrad_distributions::{Bernoulli, Distribution, Id, Normal};
-use stochgrad_graph::{Bias, GradientMethod, Graph, GraphError, GraphResult, Order, Seed};
+use stochgrad_graph::{Bias, GradientMethod, Graph, GraphError, GraphResult, Order, Reduction, Seed};
 use stochgrad_tape::{Plate, Tape, Var, Workspace};
 use stochgrad_tensor::Tensor;
 
@@ -29,7 +29,7 @@ fn standard<'t>(graph: &Graph<'t, f64>) -> Normal<Var<'t, f64>> {
 fn toy(graph: &Graph<'_, f64>, samples: usize, [location, log_scale]: [f64; 2], choose: Choose) -> GraphResult<()> {
     let plate = graph.plate("samples", samples)?;
     let posterior = Normal::from_log_scale(graph.param("location", location)?, graph.param("log_scale", log_scale)?);
-    let z = graph.sample("z", &posterior, &Pathwise::new().along(plate))?;
+    let z = graph.sample("z", &posterior, &Pathwise::new().on_plate(plate))?;
     let likelihood = Normal::new(graph.param("weight", 1.0)? * z, 1.0).log_prob(graph.constant(1.2));
     choose(plate).record(graph, "loss", standard(graph).log_prob(z) + likelihood, posterior.log_prob(z))
 }
@@ -78,7 +78,7 @@ fn leave_one_out_has_no_variance_at_the_exact_posterior() {
     let bound = EvidenceBound::elbo().sticking_the_landing();
     assert!(variance(4, model(bound)).iter().all(|variance| *variance < 1e-20));
     Oracle::new().nodes(4).verify(model(bound), 0..=1, 1e-9).unwrap();
-    // The score of the samples' own law has the Fisher information as its variance: 2 and 2, over three samples.
+    // The score of the samples' own distribution has the Fisher information as its variance: 2 and 2, over three samples.
     let found = variance(4, model(EvidenceBound::elbo()));
     assert!(found.iter().all(|variance| (variance - 2.0 / 3.0).abs() < 1e-9), "{found:?}");
 }
@@ -121,7 +121,7 @@ fn sticking_the_landing_is_biased_with_several_samples_and_says_so() {
 fn two_layers(graph: &Graph<'_, f64>, choose: Choose) -> GraphResult<()> {
     let plate = graph.plate("samples", 2)?;
     let t = graph.param("t", [0.3, -0.2, 0.4])?;
-    let method = Pathwise::new().along(plate);
+    let method = Pathwise::new().on_plate(plate);
     let first = Normal::new(t.index(0, 0), 0.9);
     let z1 = graph.sample("z1", &first, &method)?;
     let second = Normal::from_log_scale((z1 * t.index(0, 1)).sin() + t.index(0, 0), t.index(0, 2) * -0.5);
@@ -150,7 +150,7 @@ fn on_data(graph: &Graph<'_, f64>, shared: bool, choose: Choose) -> GraphResult<
     let t = graph.param("t", [0.3, -0.3])?;
     let location = if shared { t.index(0, 0) } else { t.index(0, 0) * x };
     let posterior = Normal::from_log_scale(location, t.index(0, 1));
-    let z = graph.sample("z", &posterior, &Pathwise::new().along(plate))?;
+    let z = graph.sample("z", &posterior, &Pathwise::new().on_plate(plate))?;
     let likelihood = Normal::new(z * graph.param("w", 0.9)?, 1.0).log_prob(x);
     choose(plate).record(graph, "loss", standard(graph).log_prob(z) + likelihood, posterior.log_prob(z))
 }
@@ -176,7 +176,7 @@ fn vectors_are_exact() {
     let model = |graph: &Graph<'_, f64>| {
         let plate = graph.plate("samples", 2)?;
         let posterior = Normal::from_log_scale(graph.param("location", [0.4, -0.2])?, graph.param("log_scale", -0.05)?);
-        let z = graph.sample("z", &posterior, &Pathwise::new().along(plate))?;
+        let z = graph.sample("z", &posterior, &Pathwise::new().on_plate(plate))?;
         let likelihood = Normal::new(z.sum(), 1.5).log_prob(graph.constant(0.7));
         let (choose, _) = BY_QUADRATURE[0];
         choose(plate).record(graph, "loss", standard(graph).log_prob(z) + likelihood, posterior.log_prob(z))
@@ -187,7 +187,7 @@ fn vectors_are_exact() {
 /// A prior of two layers with parameters, the second one given the first; some of them in the posterior too.
 fn with_priors(graph: &Graph<'_, f64>, choose: Choose) -> GraphResult<()> {
     let plate = graph.plate("samples", 2)?;
-    let method = Pathwise::new().along(plate);
+    let method = Pathwise::new().on_plate(plate);
     let (t, p) = (graph.param("t", [0.3, -0.2])?, graph.param("p", [0.2, -0.1, 0.3])?);
     let first = Normal::new(t.index(0, 0), 0.9);
     let z1 = graph.sample("z1", &first, &method)?;
@@ -218,21 +218,21 @@ fn priors_are_exact() {
 fn discrete_codes_have_the_bounds_as_recorded() {
     let model = |alpha: f64| {
         move |graph: &Graph<'_, f64>| {
-            let law = Bernoulli::from_logits(graph.param("t", [0.3, -0.8])?);
-            let z = graph.sample("z", &law, &ScoreFunction::new().samples(2).baseline(Vimco::new()))?;
-            let plate = graph.find_plate("z").expect("the plate of the samples");
+            let distribution = Bernoulli::from_logits(graph.param("t", [0.3, -0.8])?);
+            let z = graph.sample("z", &distribution, &ScoreFunction::new().samples(2).baseline(Vimco::new()))?;
+            let plate = graph.plate_named("z").expect("the plate of the samples");
             let log_joint = (z * graph.param("w", [0.7, -0.4])?).sum();
-            EvidenceBound::renyi(plate, alpha).record(graph, "loss", log_joint, law.log_prob(z))
+            EvidenceBound::renyi(plate, alpha).record(graph, "loss", log_joint, distribution.log_prob(z))
         }
     };
     for alpha in [0.0, 0.4, 2.0] {
         Oracle::new().verify(model(alpha), 0..=2, 1e-9).unwrap();
     }
     let elbo = |graph: &Graph<'_, f64>| {
-        let law = Bernoulli::from_logits(graph.param("t", [0.3, -0.8])?);
-        let z = graph.sample("z", &law, &Enumerate::new())?;
+        let distribution = Bernoulli::from_logits(graph.param("t", [0.3, -0.8])?);
+        let z = graph.sample("z", &distribution, &Enumerate::new())?;
         let log_joint = (z * graph.param("w", [0.7, -0.4])?).sum();
-        EvidenceBound::elbo().record(graph, "loss", log_joint, law.log_prob(z))
+        EvidenceBound::elbo().record(graph, "loss", log_joint, distribution.log_prob(z))
     };
     Oracle::new().verify(elbo, 0..=2, 1e-9).unwrap();
 }
@@ -256,10 +256,10 @@ where
 
 #[test]
 fn what_has_no_path_is_refused() {
-    let error = refusal(|plate| ScoreFunction::new().along(plate), false);
+    let error = refusal(|plate| ScoreFunction::new().on_plate(plate), false);
     assert!(matches!(&error, GraphError::Objective { name, .. } if name == "loss"), "{error}");
     assert!(error.to_string().contains("Pathwise") && error.to_string().contains("tests.rs"), "{error}");
-    let error = refusal(|plate| Auto::new().along(plate), true).to_string();
+    let error = refusal(|plate| Auto::new().on_plate(plate), true).to_string();
     assert!(error.contains("node \"z\"") && error.contains("doubly reparameterised bound \"loss\""), "{error}");
     // Drawn once, and shared by all members.
     let tape = Tape::<f64>::new();
@@ -268,7 +268,7 @@ fn what_has_no_path_is_refused() {
     let once = Normal::new(graph.param("location", 0.3).unwrap(), 1.0);
     let w = graph.sample("w", &once, &Pathwise::new()).unwrap();
     let each = Normal::new(w, 1.0);
-    let z = graph.sample("z", &each, &Pathwise::new().along(plate)).unwrap();
+    let z = graph.sample("z", &each, &Pathwise::new().on_plate(plate)).unwrap();
     let log_posterior = once.log_prob(w) + each.log_prob(z);
     let error = DOUBLE[0](plate).record(&graph, "loss", -z.square(), log_posterior).unwrap_err().to_string();
     assert!(error.contains("along plate \"samples\""), "{error}");
@@ -310,11 +310,11 @@ fn sampled(samples: usize, [location, scale, x]: [f64; 3], choose: Choose) -> (f
     for run in 0..RUNS {
         let graph = Graph::new(workspace.tape(), Seed::new(5).step(run));
         let copies = graph.plate("copies", COPIES).unwrap();
-        graph.set_summed(copies, true).unwrap();
+        graph.set_reduction(copies, Reduction::Sum).unwrap();
         let plate = graph.plate("samples", samples).unwrap();
         let location = graph.param("location", vec![location; COPIES]).unwrap().event_to_plate(copies);
         let posterior = Normal::new(location, scale);
-        let z = graph.sample("z", &posterior, &Pathwise::new().along(plate)).unwrap();
+        let z = graph.sample("z", &posterior, &Pathwise::new().on_plate(plate)).unwrap();
         let log_joint = standard(&graph).log_prob(z) + Normal::new(z, 1.0).log_prob(graph.constant(x));
         choose(plate).record(&graph, "loss", log_joint, posterior.log_prob(z)).unwrap();
         for g in graph.backward().unwrap().get("location").unwrap().as_slice() {

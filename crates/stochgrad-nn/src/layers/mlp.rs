@@ -51,7 +51,7 @@ impl Mlp {
         Self::with_initialization(parameters, name, sizes, activation, Initialization::default(), seed)
     }
 
-    /// As [`new`](Self::new), with initial values of another law.
+    /// As [`new`](Self::new), with initial values of another distribution.
     ///
     /// # Errors
     ///

@@ -1,8 +1,8 @@
 //! Groups of element-wise operations as chains.
 
 use super::pairs::{Argument, Pairs};
-use super::plan::Group;
 use super::recording::Recording;
+use super::schedule::Group;
 use crate::node::{Id, Node};
 use crate::noise::Fill;
 use crate::op::{Op, PlateReduction};

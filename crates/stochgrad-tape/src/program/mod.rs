@@ -13,8 +13,8 @@
 
 mod fusion;
 mod pairs;
-mod plan;
 mod recording;
+mod schedule;
 
 use crate::evaluate::Fault;
 use crate::node::{Id, Inputs, Node};
@@ -98,7 +98,7 @@ impl<F: Real> Tape<F> {
         self.check()?;
         let input_ids = self.own(inputs, at)?;
         let output_ids = self.own(outputs, at)?;
-        plan::plan(self, &input_ids, &output_ids, at)
+        schedule::plan(self, &input_ids, &output_ids, at)
     }
 }
 
@@ -130,7 +130,7 @@ impl<F: Real> Program<F> {
         };
         if input.shape != *value.shape() {
             let message = format!(
-                "an input of a program, recorded at {}: expected shape {}, came {}; compile another program for another shape",
+                "an input of a program, recorded at {}: expected shape {}, got {}; compile another program for another shape",
                 input.location,
                 input.shape,
                 value.shape()

@@ -1,7 +1,7 @@
 //! Which functions of a group are done two at a time.
 
-use super::plan::Group;
 use super::recording::Recording;
+use super::schedule::Group;
 use crate::Op;
 use smallvec::{SmallVec, smallvec};
 use std::collections::{HashMap, HashSet};

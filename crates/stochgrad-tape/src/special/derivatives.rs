@@ -12,7 +12,7 @@ use stochgrad_tensor::Real;
 /// One derivative of a function is not implemented.
 fn unknown<'t, F: Real>(what: &str, at: Var<'t, F>) -> Option<Var<'t, F>> {
     let message = format!(
-        "expected derivatives of {what} of first order, came a request for the second; use a method of order 1, or \
+        "expected derivatives of {what} of first order, got a request for the second; use a method of order 1, or \
          `stop_gradient` on the shape parameter"
     );
     Some(at.tape().fail(TapeError::Other { message, at: Location::caller() }))
@@ -227,7 +227,7 @@ impl Special {
                 (y * (1.0 - y)).select(slope, x.select(-log_odds, x))
             }
             (Special::BinomialEntropySlope(_), _) => {
-                return unknown("the entropy of the binomial law by its probability", y);
+                return unknown("the entropy of the binomial distribution by its probability", y);
             }
         })
     }

@@ -73,13 +73,13 @@ functions! {
     normal_log_mass(low, high) => Special::NormalLogMass;
     /// ln of P(low < Z < high) over the standard normal density at `low`.
     normal_log_mass_over_density(low, high) => Special::NormalLogMassOverDensity;
-    /// The distribution function of the standard normal law between two bounds.
+    /// The distribution function of the standard normal distribution between two bounds.
     truncated_normal_cdf(z, low, high) => Special::TruncatedNormalCdf;
-    /// The inverse of the distribution function of the standard normal law between two bounds.
+    /// The inverse of the distribution function of the standard normal distribution between two bounds.
     truncated_normal_icdf(p, low, high) => Special::TruncatedNormalIcdf;
-    /// The mean of the standard normal law between two bounds.
+    /// The mean of the standard normal distribution between two bounds.
     truncated_normal_mean(low, high) => Special::TruncatedNormalMean;
-    /// The variance of the standard normal law between two bounds.
+    /// The variance of the standard normal distribution between two bounds.
     truncated_normal_variance(low, high) => Special::TruncatedNormalVariance;
     /// The smallest count that a Poisson number does not exceed with probability p. No derivatives.
     poisson_icdf(p, rate) => Special::PoissonIcdf;
@@ -97,13 +97,13 @@ functions! {
     negative_binomial_log_pmf(k, r, p) => Special::NegativeBinomialLogPmf(Scale::Natural);
     /// The log-probability of k failures before the r-th success, by the log-odds. No derivative by k.
     negative_binomial_log_pmf_by_logit(k, r, logit) => Special::NegativeBinomialLogPmf(Scale::Log);
-    /// ln of x^a e^−x / Γ(a) for positive a and x: x times the density of the gamma law, accurate where a is large.
+    /// ln of x^a e^−x / Γ(a) for positive a and x: x times the density of the gamma distribution, accurate where a is large.
     log_gamma_kernel(a, x) => Special::LogGammaKernel;
-    /// ln of x^a y^b / B(a, b) for y = 1 − x, which is an operand of its own: x y times the density of the beta law.
+    /// ln of x^a y^b / B(a, b) for y = 1 − x, which is an operand of its own: x y times the density of the beta distribution.
     log_beta_kernel(a, b, x, y) => Special::LogBetaKernel;
-    /// The log-probability of the count k under a Poisson law with this rate; accurate for counts up to 10¹⁵.
+    /// The log-probability of the count k under a Poisson distribution with this rate; accurate for counts up to 10¹⁵.
     poisson_log_pmf(k, rate) => Special::PoissonLogPmf(Scale::Natural);
-    /// The log-probability of the count k under a Poisson law, by the logarithm of its rate.
+    /// The log-probability of the count k under a Poisson distribution, by the logarithm of its rate.
     poisson_log_pmf_by_log(k, log_rate) => Special::PoissonLogPmf(Scale::Log);
     /// The log-probability of k successes in n trials of probability p; accurate for counts up to 10¹⁵. No derivative by k and n.
     binomial_log_pmf(k, n, p) => Special::BinomialLogPmf(Scale::Natural);
@@ -121,7 +121,7 @@ pub fn log1p_square<F: Real>(x: Var<'_, F>) -> Var<'_, F> {
     x.map(Map::Log1pSquare)
 }
 
-/// The logarithm of the density of the standard normal law between two bounds, at a z between them; accurate where the bounds are far out.
+/// The logarithm of the density of the standard normal distribution between two bounds, at a z between them; accurate where the bounds are far out.
 #[track_caller]
 pub fn truncated_normal_log_density<'t, F: Real>(z: Var<'t, F>, low: Var<'t, F>, high: Var<'t, F>) -> Var<'t, F> {
     // The density over that at the bound nearer to 0 has no large logarithm. Where this is does not matter: it is held.

@@ -95,13 +95,13 @@ pub enum Special {
     BesselIe(u32),
     /// ln(e^−x I_n(x)), of n and x.
     LogBesselIe,
-    /// The distribution function of the von Mises law around 0, of the angle and the concentration.
+    /// The distribution function of the von Mises distribution around 0, of the angle and the concentration.
     VonMisesCdf,
     /// Its derivative by the concentration.
     VonMisesCdfByConcentration,
-    /// The inverse of the distribution function of the von Mises law around 0, of the probability and the concentration.
+    /// The inverse of the distribution function of the von Mises distribution around 0, of the probability and the concentration.
     VonMisesIcdf,
-    /// The inverse of the distribution function of the inverse Gaussian law, of the probability, the location and the concentration.
+    /// The inverse of the distribution function of the inverse Gaussian distribution, of the probability, the location and the concentration.
     InverseGaussianIcdf,
     /// ln P(a < Z < b) of a standard normal Z, of a and b.
     NormalLogMass,
@@ -109,13 +109,13 @@ pub enum Special {
     NormalLogMassOverDensity,
     /// ln of P(a < Z < b) over the standard normal density at the bound nearer to 0, or at 0 between them. The derivative holds that place.
     NormalLogScaledMass,
-    /// The distribution function of the standard normal law between two bounds, of the argument and the bounds.
+    /// The distribution function of the standard normal distribution between two bounds, of the argument and the bounds.
     TruncatedNormalCdf,
     /// Its inverse, of the probability and the bounds.
     TruncatedNormalIcdf,
-    /// The mean of the standard normal law between two bounds.
+    /// The mean of the standard normal distribution between two bounds.
     TruncatedNormalMean,
-    /// The variance of the standard normal law between two bounds.
+    /// The variance of the standard normal distribution between two bounds.
     TruncatedNormalVariance,
     /// The y with ln(1 + e^y) = x.
     SoftplusInverse,

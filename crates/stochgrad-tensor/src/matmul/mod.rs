@@ -10,7 +10,7 @@ mod sparse;
 use rayon::prelude::*;
 use smallvec::SmallVec;
 
-use crate::broadcast::Plan;
+use crate::broadcast::BroadcastIter;
 use crate::fold::LANES;
 use crate::parallel::threads_for;
 use crate::simd::dispatch;
@@ -69,7 +69,7 @@ pub fn matmul<F: Real>(
 
     let product = Product { dims: [m, n, k], strides_a, strides_b };
     let mut offsets: SmallVec<[[usize; 2]; 16]> = SmallVec::with_capacity(lead.numel());
-    let plan = Plan::new(&lead, [&lead_a, &lead_b]);
+    let plan = BroadcastIter::new(&lead, [&lead_a, &lead_b]);
     plan.for_rows(0, plan.rows(), |_, [at_a, at_b]| {
         for i in 0..plan.inner {
             offsets.push([at_a + i * plan.steps[0], at_b + i * plan.steps[1]]);

@@ -43,7 +43,7 @@ fn moment([near, far]: [f64; 2], c: f64, n: f64, level: f64, slope: f64) -> f64 
     sum + rest * ((level - slope * s - log_d(s)) / c - slope / (c * c))
 }
 
-/// E ln t = digamma(a) - digamma(a + b) of the beta law, without cancellation where a is large.
+/// E ln t = digamma(a) - digamma(a + b) of the beta distribution, without cancellation where a is large.
 pub(super) fn mean_log(a: f64, b: f64) -> f64 {
     if a < 10.0 {
         digamma(a) - digamma(a + b)

@@ -1,4 +1,4 @@
-//! The entropy of the binomial law, and how it moves with the log-odds.
+//! The entropy of the binomial distribution, and how it moves with the log-odds.
 //!
 //! Up to a variance of a million the sum over the counts that carry mass is taken; beyond it the terms of Stirling's series that count.
 

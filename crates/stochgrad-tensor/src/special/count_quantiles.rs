@@ -1,4 +1,4 @@
-//! Quantiles of laws of counts.
+//! Quantiles of distributions of counts.
 //!
 //! A count is found by a walk from a start where the distribution function is known: each step multiplies the probability with the ratio of two neighbours.
 //! Where most of the mass is near 0 the walk starts there, without any special function; otherwise at a guess (Cornish and Fisher, 1938)
@@ -11,7 +11,7 @@ use super::counts::{
 use super::incomplete_gamma::gamma_p_inverse;
 use super::normal::normal_icdf;
 
-/// Laws whose mean is below this are walked from 0.
+/// Distributions whose mean is below this are walked from 0.
 const NEAR: f64 = 30.0;
 
 /// Below this probability a sum that begins at 1 has no digits left.

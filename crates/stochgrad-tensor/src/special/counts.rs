@@ -1,4 +1,4 @@
-//! Probabilities of the Poisson, binomial and geometric laws.
+//! Probabilities of the Poisson, binomial and geometric distributions.
 
 use super::bessel::log_bessel_ie;
 use super::beta::beta_inc_pair;
@@ -382,7 +382,7 @@ mod tests {
     }
 
     #[test]
-    fn degenerate_laws_have_their_point_mass() {
+    fn degenerate_distributions_have_their_point_mass() {
         let inf = f64::INFINITY;
         assert_eq!((poisson_log_pmf(0.0, 0.0), poisson_log_pmf(1.0, 0.0), poisson_cdf(0.0, 0.0)), (0.0, -inf, 1.0));
         assert_eq!(

@@ -1,4 +1,4 @@
-//! Where the density of the Gumbel law has fallen from its mode.
+//! Where the density of the Gumbel distribution has fallen from its mode.
 
 /// z + e^-z - 1, without cancellation near 0.
 fn drop(z: f64) -> f64 {

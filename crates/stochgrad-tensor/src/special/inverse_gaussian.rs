@@ -1,4 +1,4 @@
-//! The quantile function of the inverse Gaussian law.
+//! The quantile function of the inverse Gaussian distribution.
 
 use super::logistic::{log_add_exp, log1mexp};
 use super::normal::{normal_log_cdf, normal_log_mills};
@@ -31,7 +31,7 @@ fn log_parts(x: f64, location: f64, concentration: f64) -> (f64, f64) {
 ///
 /// ```
 /// # use stochgrad_tensor::special::inverse_gaussian_icdf;
-/// // P(X <= 1) = P(Z <= 0) + e^4 P(Z > 2 sqrt 2) of a law with mean 1 and concentration 2.
+/// // P(X <= 1) = P(Z <= 0) + e^4 P(Z > 2 sqrt 2) of a distribution with mean 1 and concentration 2.
 /// assert!((inverse_gaussian_icdf(0.6276978381552527, 1.0, 2.0) - 1.0).abs() < 1e-12);
 /// ```
 pub fn inverse_gaussian_icdf(p: f64, location: f64, concentration: f64) -> f64 {
@@ -43,7 +43,7 @@ pub fn inverse_gaussian_icdf(p: f64, location: f64, concentration: f64) -> f64 {
         return if p == 0.0 { 0.0 } else { f64::INFINITY };
     }
     let (m, l) = (location.ln(), concentration.ln());
-    // The law falls as e^(-l / 2x) below, and as e^(-l x / 2 m^2) above.
+    // The distribution falls as e^(-l / 2x) below, and as e^(-l x / 2 m^2) above.
     let bracket = [m.min(l) - 10.0, m.max(2.0 * m - l) + 10.0];
     let spread = (0.5 * (m - l)).exp().min(1.0);
     let guess = m + spread * super::normal_icdf(p);
@@ -74,7 +74,7 @@ mod tests {
                 let (lower, upper) = log_parts(x, location, concentration);
                 let what = format!("{p:e}, {location:e}, {concentration:e}: {x:e}");
                 let (got, expected) = if p <= 0.5 { (lower, p.ln()) } else { (upper, (-p).ln_1p()) };
-                // The rounding of x, where the law is narrow.
+                // The rounding of x, where the distribution is narrow.
                 let bound = 1e-12 + 1e-14 * f64::sqrt(concentration / location);
                 assert_relative(&what, got, expected, bound);
             }

@@ -1,4 +1,4 @@
-//! The distribution function of the standard normal law, its logarithm and its inverse.
+//! The distribution function of the standard normal distribution, its logarithm and its inverse.
 
 use super::erf::erfc;
 use std::f64::consts::{FRAC_1_SQRT_2, LN_2, PI};
@@ -136,7 +136,7 @@ fn log_mills_far(x: f64) -> f64 {
     series.ln_1p() - x.ln() - 0.5 * (2.0 * PI).ln()
 }
 
-/// ln(P(Z > x) e^(x²/2)): the upper tail of the standard normal law without its exponential fall. It is the logarithm of the
+/// ln(P(Z > x) e^(x²/2)): the upper tail of the standard normal distribution without its exponential fall. It is the logarithm of the
 /// Mills ratio, less ln(2 pi) / 2.
 ///
 /// Domain: all reals and +inf, which gives -inf; for x below -1e154 the result overflows. Error below 1e-13 * max(1, |result|).

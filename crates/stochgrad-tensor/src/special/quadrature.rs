@@ -1,9 +1,9 @@
-//! One quadrature for the tails of the gamma and beta laws, and for derivatives of the former.
+//! One quadrature for the tails of the gamma and beta distributions, and for derivatives of the former.
 //!
 //! With t = x e^u the two parts of the gamma integral, divided by x^a e^-x, are integrals of exp(-f(u)) over u < 0 and u > 0,
 //! where f(u) = (x - a) u + x (e^u - 1 - u) is convex and f(0) = 0. On the shorter side (u < 0 for x <= a, u > 0 for
 //! x >= a) the integrand falls steadily from 1, so a fixed Gauss-Legendre rule on the interval where f stays below
-//! a cutoff reaches the rounding error, for every a that is not small. The beta law is treated alike, on the logit scale.
+//! a cutoff reaches the rounding error, for every a that is not small. The beta distribution is treated alike, on the logit scale.
 
 /// Nodes and weights of the 32-point Gauss-Legendre rule, the positive half.
 const GAUSS_LEGENDRE: [(f64, f64); 16] = [
@@ -102,7 +102,7 @@ fn integrate(f: impl Fn(f64) -> f64, derivative: impl Fn(f64) -> f64, curvature:
     TailIntegrals { mass: mass * half, moment: moment * half }
 }
 
-/// The tail integrals of the gamma law with shape a, beyond x on the given side.
+/// The tail integrals of the gamma distribution with shape a, beyond x on the given side.
 pub(super) fn gamma_tail(a: f64, x: f64, side: Side) -> TailIntegrals {
     let sign = match side {
         Side::Lower => -1.0,

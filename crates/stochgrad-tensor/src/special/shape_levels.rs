@@ -1,7 +1,7 @@
-//! Weak derivatives by the shapes of the gamma and beta laws.
+//! Weak derivatives by the shapes of the gamma and beta distributions.
 //!
 //! Where the derivative of the log-density by a shape changes its sign once, from minus to plus, the derivative of the distribution function is negative and has
-//! one lowest value, -c, at that point. So the derivative of the law is c times the difference of two laws on either side of it: a point is below the
+//! one lowest value, -c, at that point. So the derivative of the distribution is c times the difference of two distributions on either side of it: a point is below the
 //! share v of its part where the derivative of the distribution function is -c v.
 
 use super::beta_derivative::{by_first, mean_log};
@@ -45,7 +45,7 @@ fn levels(v: f64, peak: f64, [lowest, highest]: [f64; 2], curvature: f64, log: i
     [below, above]
 }
 
-/// The derivative of the law Gamma(a, rate 1) by a: its constant, and the logarithms of a number of either part, both with the share 0 < v < 1
+/// The derivative of the distribution Gamma(a, rate 1) by a: its constant, and the logarithms of a number of either part, both with the share 0 < v < 1
 /// of its part on the outer side.
 ///
 /// Domain: finite a > 0, 0 < v < 1; anything else gives NaN. Error of the logarithms below 1e-7, which is that of a root near the highest value; the
@@ -73,7 +73,7 @@ pub fn gamma_shape_derivative(a: f64, v: f64) -> ShapeDerivative {
     ShapeDerivative { constant, positive, negative }
 }
 
-/// The derivative of the law Beta(a, b) by a: its constant, and the log-odds of a number of either part, both with the share 0 < v < 1 of
+/// The derivative of the distribution Beta(a, b) by a: its constant, and the log-odds of a number of either part, both with the share 0 < v < 1 of
 /// its part on the outer side. By b it is that of (b, a) for one less the number.
 ///
 /// Domain: finite a > 0 and b > 0, 0 < v < 1; anything else gives NaN. The log-odds are held within 700. Errors as for [`gamma_shape_derivative`].

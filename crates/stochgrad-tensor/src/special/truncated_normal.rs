@@ -1,4 +1,4 @@
-//! The standard normal law between two bounds.
+//! The standard normal distribution between two bounds.
 //!
 //! The mass between the bounds is written as S φ(e), where e is the bound nearer to 0, or 0 if they lie on either side of it. S has no exponential
 //! fall: far out and for close bounds it is an integral of one sign, and nothing cancels.
@@ -17,7 +17,7 @@ const CUTOFF: f64 = 40.0;
 /// ln sqrt(2 pi)
 const HALF_LOG_TAU: f64 = 0.918_938_533_204_672_7;
 
-/// The standard normal law between bounds that are not in order, or NaN, has no mass.
+/// The standard normal distribution between bounds that are not in order, or NaN, has no mass.
 fn in_order(low: f64, high: f64) -> bool {
     low < high
 }

@@ -1,4 +1,4 @@
-//! The distribution function of the von Mises law, and its derivative by the concentration.
+//! The distribution function of the von Mises distribution, and its derivative by the concentration.
 
 use super::bessel::bessel_ie;
 use super::normal::normal_icdf;
@@ -70,7 +70,7 @@ fn gap(t: f64) -> f64 {
     2.0 * (0.5 * t).sin().powi(2)
 }
 
-/// 1 - I_1(kappa) / I_0(kappa): the mean of 1 - cos X, and the circular variance of the von Mises law.
+/// 1 - I_1(kappa) / I_0(kappa): the mean of 1 - cos X, and the circular variance of the von Mises distribution.
 ///
 /// Domain: finite kappa >= 0; anything else gives NaN. Relative error below 1e-13, where the difference would have no digits too.
 pub fn von_mises_gap(kappa: f64) -> f64 {

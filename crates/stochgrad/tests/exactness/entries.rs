@@ -1,6 +1,6 @@
 //! The methods of the table.
 
-use crate::laws::{Bits, Categories, Counts, Normals, Subject};
+use crate::distributions::{Bits, Categories, Counts, Normals, Subject};
 use std::sync::Arc;
 use stochgrad::distributions::{Id, Side};
 use stochgrad::estimators::Rodeo;
@@ -13,18 +13,18 @@ pub(crate) enum Proof {
     Outcomes(usize),
     /// Samples.
     Samples,
-    /// Not at all: its costs are of another law.
+    /// Not at all: its costs are of another distribution.
     Costs,
 }
 
-/// A method on the laws that it applies to.
+/// A method on the distributions that it applies to.
 pub(crate) struct Entry {
     pub(crate) subjects: Vec<Subject>,
     pub(crate) proof: Proof,
 }
 
 impl Entry {
-    /// A method on one law more, with the same kind of proof.
+    /// A method on one distribution more, with the same kind of proof.
     fn also(mut self, subject: Subject) -> Self {
         self.subjects.push(subject);
         self
@@ -63,7 +63,7 @@ where
     states(method.clone(), proof).also(Subject::new::<Counts>(Arc::new(method)))
 }
 
-/// Every law.
+/// Every distribution.
 fn all<M>(method: M, proof: Proof) -> Entry
 where
     M: GradientMethod<f64, Bernoulli<Id>>
@@ -104,10 +104,10 @@ pub(crate) fn entries() -> Vec<Entry> {
         normals(wide, Samples),
         states(wide.samples(2).baseline(LeaveOneOut), Outcomes(2)),
         states(wide.samples(2).normalized(), Costs),
-        all(score.samples(2).plan(Plan::Antithetic), Outcomes(2)),
-        discrete(score.samples(2).plan(Plan::Stratified), Outcomes(2)),
-        discrete(score.samples(2).plan(Plan::Systematic), Outcomes(2)),
-        discrete(score.samples(2).plan(Plan::sobol()), Outcomes(2)),
+        all(score.samples(2).scheme(SamplingScheme::Antithetic), Outcomes(2)),
+        discrete(score.samples(2).scheme(SamplingScheme::Stratified), Outcomes(2)),
+        discrete(score.samples(2).scheme(SamplingScheme::Systematic), Outcomes(2)),
+        discrete(score.samples(2).scheme(SamplingScheme::sobol()), Outcomes(2)),
         discrete(SumAndSample::new(1, 1), Outcomes(2)),
         discrete(SumAndSample::new(1, 1).random().shared_baseline(), Outcomes(2)),
         all(Auto::new(), Outcomes(2)),

@@ -4,15 +4,15 @@
 //! `UPDATE_TABLES=1 cargo test -p stochgrad --test exactness` writes it. The methods that cannot be enumerated are sampled: briefly here, and with
 //! `cargo test --release -p stochgrad --test exactness -- --ignored` at length.
 
+mod distributions;
 mod entries;
-mod laws;
+mod reports;
 mod shapes;
-mod statements;
 
+use distributions::{Bits, Categories, Counts, DistributionCheck, Draw, Normals, Subject};
 use entries::{Proof, entries};
-use laws::{Bits, Categories, Counts, Draw, Law, Normals, Subject};
+use reports::{certificate, statements};
 use shapes::{JOINT_OVER_SAMPLES, SHAPES, Shape};
-use statements::{certificate, statements};
 use std::fmt::Write;
 use stochgrad::check::{CheckError, CheckResult};
 use stochgrad::prelude::*;
@@ -69,7 +69,7 @@ fn table(runs: usize) -> String {
          (by their location). *exact to n*: the derivatives of orders 0 to n have the exact means to 1e-9, over all outcomes of the method's own draws (the methods are right to the \
          orders that they declare, and the table stops at 2). \
          *unbiased*: sampled, every element within four standard errors by Holm's correction. *refused*: an error that says why and what to try. \
-         *biased*: the method is labelled so, and the mean is off. *certified*: a biased method that is exact for these costs, by their degree, and whose gradient says so. *by construction*: another law, gradient or weighting; its known bias is tested beside the method.\n\n\
+         *biased*: the method is labelled so, and the mean is off. *certified*: a biased method that is exact for these costs, by their degree, and whose gradient says so. *by construction*: another distribution, gradient or weighting; its known bias is tested beside the method.\n\n\
          Written by `crates/stochgrad/tests/exactness`.\n\n",
     );
     let entries = entries();

@@ -1,6 +1,6 @@
-//! The shapes of graph in which credit can be assigned wrongly, for any law of one number.
+//! The shapes of graph in which credit can be assigned wrongly, for any distribution of one number.
 
-use crate::laws::Draw;
+use crate::distributions::Draw;
 use stochgrad::prelude::*;
 use stochgrad::tape::PlateKind;
 
@@ -73,7 +73,7 @@ fn joint_over_samples(graph: &Graph<'_, f64>, draw: &Draw) -> GraphResult<()> {
     let x = draw(graph, "x", t)?;
     let log_weight = x * 1.3 - 0.4 - t * x;
     // The states of an enumerated node are no samples: each of them has a cost of its own.
-    let bound = match graph.find_plate("x").filter(|plate| graph.tape().plate_kind(*plate) != PlateKind::Enumerated) {
+    let bound = match graph.plate_named("x").filter(|plate| graph.tape().plate_kind(*plate) != PlateKind::Enumerated) {
         Some(plate) => log_weight.log_mean_exp_over(plate),
         None => log_weight,
     };

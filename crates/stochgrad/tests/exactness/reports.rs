@@ -2,7 +2,7 @@
 
 use crate::entries::Entry;
 use std::fmt::Write;
-use stochgrad::graph::{NodeStatement, Profile};
+use stochgrad::graph::{NodeReport, Profile};
 use stochgrad::prelude::*;
 use stochgrad::tape::Degree;
 
@@ -10,8 +10,8 @@ use stochgrad::tape::Degree;
 pub(crate) fn certificate(model: &dyn for<'t> Fn(&Graph<'t, f64>) -> GraphResult<()>) -> &'static str {
     let tape = Tape::<f64>::new();
     let graph = Graph::new(&tape, Seed::new(1));
-    let statement = model(&graph).and_then(|()| graph.statement()).expect("a model that was verified");
-    let biased = |node: &NodeStatement| node.profile.bias != Bias::Unbiased;
+    let statement = model(&graph).and_then(|()| graph.report()).expect("a model that was verified");
+    let biased = |node: &NodeReport| node.profile.bias != Bias::Unbiased;
     let certified = statement.parameters.iter().all(|parameter| parameter.guarantee.bias == Bias::Unbiased);
     if statement.nodes.iter().any(biased) && certified { ", certified" } else { "" }
 }

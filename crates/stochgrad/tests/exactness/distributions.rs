@@ -1,4 +1,4 @@
-//! The laws of the table: each makes one number of a sample and of one parameter, so that all of them fit every shape of graph.
+//! The distributions of the table: each makes one number of a sample and of one parameter, so that all of them fit every shape of graph.
 
 use std::sync::Arc;
 use stochgrad::distributions::{Family, Id};
@@ -8,8 +8,8 @@ use stochgrad::prelude::*;
 /// Draws a node with a parameter, and gives a number made of it.
 pub(crate) type Draw = dyn for<'t> Fn(&Graph<'t, f64>, &str, Var<'t, f64>) -> GraphResult<Var<'t, f64>>;
 
-/// A law of a number.
-pub(crate) trait Law: 'static {
+/// A distribution of a number.
+pub(crate) trait DistributionCheck: 'static {
     /// The family of distributions.
     type Family: Family<f64>;
 
@@ -31,7 +31,7 @@ pub(crate) trait Law: 'static {
 /// A bit.
 pub(crate) struct Bits;
 
-impl Law for Bits {
+impl DistributionCheck for Bits {
     type Family = Bernoulli<Id>;
 
     const TITLE: &'static str = "Bits";
@@ -49,7 +49,7 @@ impl Law for Bits {
 /// A vector of three categories.
 pub(crate) struct Categories;
 
-impl Law for Categories {
+impl DistributionCheck for Categories {
     type Family = OneHotCategorical<Id>;
 
     const TITLE: &'static str = "Categories";
@@ -69,7 +69,7 @@ impl Law for Categories {
 /// The successes in two trials.
 pub(crate) struct Counts;
 
-impl Law for Counts {
+impl DistributionCheck for Counts {
     type Family = Binomial<Id>;
 
     const TITLE: &'static str = "Counts";
@@ -88,7 +88,7 @@ impl Law for Counts {
 /// A normal number, by its location.
 pub(crate) struct Normals;
 
-impl Law for Normals {
+impl DistributionCheck for Normals {
     type Family = Normal<Id>;
 
     const TITLE: &'static str = "Normal numbers";
@@ -106,7 +106,7 @@ impl Law for Normals {
     }
 }
 
-/// A method on a law, and the truth that it is compared with.
+/// A method on a distribution, and the truth that it is compared with.
 pub(crate) struct Subject {
     /// The heading of the table.
     pub(crate) title: &'static str,
@@ -123,8 +123,8 @@ pub(crate) struct Subject {
 }
 
 impl Subject {
-    /// A method on a law.
-    pub(crate) fn new<L: Law>(method: DynMethod<f64, L::Family>) -> Self
+    /// A method on a distribution.
+    pub(crate) fn new<L: DistributionCheck>(method: DynMethod<f64, L::Family>) -> Self
     where
         ScoreFunction: GradientMethod<f64, L::Family>,
     {

@@ -17,9 +17,9 @@ pub(crate) enum Domain {
     Line(f64, f64),
     /// The positive numbers.
     HalfLine,
-    /// The positive numbers, of a law without all its moments.
+    /// The positive numbers, of a distribution without all its moments.
     HeavyHalfLine,
-    /// The real line, of a law without all its moments.
+    /// The real line, of a distribution without all its moments.
     HeavyLine,
     /// The numbers between 0 and 1, with as much care for the ends.
     UnitInterval,
@@ -55,7 +55,7 @@ impl Domain {
 }
 
 /// A distribution at some parameters.
-pub(crate) struct Law {
+pub(crate) struct DistributionCheck {
     pub(crate) build: Build,
     pub(crate) parameters: Vec<f64>,
     pub(crate) domain: Domain,
@@ -98,19 +98,19 @@ pub(crate) fn leaves<'t>(tape: &'t Tape<f64>, parameters: &[f64]) -> Vec<Var<'t,
     parameters.iter().map(|&parameter| tape.parameter(parameter)).collect()
 }
 
-impl Law {
+impl DistributionCheck {
     pub(crate) fn new(build: Build, parameters: &[f64], domain: Domain) -> Self {
-        Law { build, parameters: parameters.to_vec(), domain, cost, weak_samples: SAMPLES }
+        DistributionCheck { build, parameters: parameters.to_vec(), domain, cost, weak_samples: SAMPLES }
     }
 
-    /// The same with a bounded cost, for laws without a second moment.
+    /// The same with a bounded cost, for distributions without a second moment.
     pub(crate) fn with_bounded_cost(self) -> Self {
-        Law { cost: f64::sin, ..self }
+        DistributionCheck { cost: f64::sin, ..self }
     }
 
     /// The same with fewer draws for weak derivatives whose parts are costly.
     pub(crate) fn with_weak_samples(self, weak_samples: usize) -> Self {
-        Law { weak_samples, ..self }
+        DistributionCheck { weak_samples, ..self }
     }
 
     /// Whether moments may be infinite, so that averages of powers of draws say nothing.
@@ -121,8 +121,8 @@ impl Law {
     /// Log-densities.
     pub(crate) fn log_density(&self, parameters: &[f64], values: &[f64]) -> Vec<f64> {
         let tape = Tape::new();
-        let law = (self.build)(&leaves(&tape, parameters));
-        law.log_prob_each(tape.constant(values)).peek().unwrap().to_vec()
+        let distribution = (self.build)(&leaves(&tape, parameters));
+        distribution.log_prob_each(tape.constant(values)).peek().unwrap().to_vec()
     }
 
     /// The expectation of a function, by quadrature.
@@ -154,26 +154,26 @@ impl Law {
     /// The density integrates to one, and has the mean, the variance and the entropy that are stated.
     pub(crate) fn assert_moments(&self) {
         let tape = Tape::new();
-        let law = (self.build)(&leaves(&tape, &self.parameters));
+        let distribution = (self.build)(&leaves(&tape, &self.parameters));
         let close = |what: &str, got: f64, expected: f64| {
             assert!((got - expected).abs() < 1e-5 * (1.0 + expected.abs()), "{what}: {got}, expected {expected}")
         };
         close("total", self.expectation(&self.parameters, |_| 1.0), 1.0);
         let stated = |moment: Option<Var<'_, f64>>| moment.map(|moment| moment.item().unwrap());
-        if let Some(mean) = stated(law.mean()) {
+        if let Some(mean) = stated(distribution.mean()) {
             close("mean", mean, self.expectation(&self.parameters, |x| x));
-            if let Some(variance) = stated(law.variance()) {
+            if let Some(variance) = stated(distribution.variance()) {
                 close("variance", variance, self.expectation(&self.parameters, |x| (x - mean).powi(2)));
             }
         }
         let (nodes, weights) = self.domain.nodes(&self.parameters);
         let densities = self.log_density(&self.parameters, &nodes);
-        if let Some(entropy) = law.capabilities().entropy {
+        if let Some(entropy) = distribution.capabilities().entropy {
             let terms = densities.iter().zip(weights).filter(|(density, _)| density.is_finite());
             let expected = -terms.map(|(density, weight)| weight * density * density.exp()).sum::<f64>();
             close("entropy", entropy.entropy().item().unwrap(), expected);
         }
-        if let Some(mode) = stated(law.mode()) {
+        if let Some(mode) = stated(distribution.mode()) {
             let highest = self.log_density(&self.parameters, &[mode])[0];
             let above = densities.iter().copied().fold(f64::NEG_INFINITY, f64::max);
             // At an open end of the support the mode is a limit.
@@ -187,14 +187,14 @@ impl Law {
     pub(crate) fn assert_cdf(&self, values: &[f64]) {
         let cdf_at = |parameters: &[f64], values: &[f64]| -> Vec<f64> {
             let tape = Tape::new();
-            let law = (self.build)(&leaves(&tape, parameters));
-            law.capabilities().cdf.unwrap().cdf(tape.constant(values)).peek().unwrap().to_vec()
+            let distribution = (self.build)(&leaves(&tape, parameters));
+            distribution.capabilities().cdf.unwrap().cdf(tape.constant(values)).peek().unwrap().to_vec()
         };
         let tape = Tape::new();
         let mut wrt = leaves(&tape, &self.parameters);
         let value = tape.parameter(values);
-        let law = (self.build)(&wrt);
-        let cdf = law.capabilities().cdf.unwrap().cdf(value);
+        let distribution = (self.build)(&wrt);
+        let cdf = distribution.capabilities().cdf.unwrap().cdf(value);
         let (nodes, weights) = self.domain.nodes(&self.parameters);
         let densities = self.log_density(&self.parameters, &nodes);
         for (&x, &got) in values.iter().zip(cdf.peek().unwrap().as_slice()) {
@@ -214,14 +214,14 @@ impl Law {
         for (gradient, density) in gradients[self.parameters.len()].as_slice().iter().zip(densities) {
             close("by the value", *gradient, density.exp());
         }
-        if let Some(quantile) = law.capabilities().icdf {
+        if let Some(quantile) = distribution.capabilities().icdf {
             let probabilities = cdf.stop_gradient();
             let back = quantile.icdf(probabilities);
             for (back, &x) in back.peek().unwrap().as_slice().iter().zip(values) {
                 close("inverse of the distribution function", *back, x);
             }
             // p = F(F⁻¹(p; θ); θ): the derivatives by the parameters are those of an implicit path.
-            let round_trip = law.capabilities().cdf.unwrap().cdf(back).sum();
+            let round_trip = distribution.capabilities().cdf.unwrap().cdf(back).sum();
             for gradient in tape.backward_all(round_trip, &wrt[..self.parameters.len()]).unwrap() {
                 close("derivative of a round trip", gradient.item().unwrap(), 0.0);
             }
@@ -235,10 +235,10 @@ impl Law {
         let value = tape.parameter(values);
         let mut wrt = parameters.clone();
         wrt.push(value);
-        let law = (self.build)(&parameters);
-        let fixed_support = law.parameters().iter().all(|parameter| parameter.score < Smoothness::Jump);
-        assert_eq!(law.capabilities().score.is_some(), fixed_support);
-        let gradients = tape.backward_all(law.log_prob_each(value).sum(), &wrt).unwrap();
+        let distribution = (self.build)(&parameters);
+        let fixed_support = distribution.parameters().iter().all(|parameter| parameter.score < Smoothness::Jump);
+        assert_eq!(distribution.capabilities().score.is_some(), fixed_support);
+        let gradients = tape.backward_all(distribution.log_prob_each(value).sum(), &wrt).unwrap();
         let close = |what: &str, got: f64, expected: f64| {
             assert!((got - expected).abs() < 1e-6 * (1.0 + expected.abs()), "{what}: {got}, expected {expected}")
         };
@@ -256,12 +256,12 @@ impl Law {
     /// Draws have the stated mean, variance and distribution function.
     pub(crate) fn assert_draws(&self, seed: u64, cdf: impl Fn(f64) -> f64) {
         let tape = Tape::new();
-        let law = (self.build)(&leaves(&tape, &self.parameters));
+        let distribution = (self.build)(&leaves(&tape, &self.parameters));
         let noise = KeyedNoise::new(seed, 0);
-        let mut values = law.draw(&request(&tape, &noise)).unwrap().to_vec();
-        if let Some(mean) = law.mean().map(|mean| mean.item().unwrap()) {
+        let mut values = distribution.draw(&request(&tape, &noise)).unwrap().to_vec();
+        if let Some(mean) = distribution.mean().map(|mean| mean.item().unwrap()) {
             assert_mean("mean", &values, mean);
-            if let (Some(variance), false) = (law.variance(), self.is_heavy()) {
+            if let (Some(variance), false) = (distribution.variance(), self.is_heavy()) {
                 let squares: Vec<f64> = values.iter().map(|x| (x - mean).powi(2)).collect();
                 assert_mean("variance", &squares, variance.item().unwrap());
             }
@@ -278,10 +278,10 @@ impl Law {
         // A copy of each parameter for each sample: its derivative is that of the one sample.
         let copies: Vec<Var<'_, f64>> = self.parameters.iter().map(|&p| tape.parameter(vec![p; SAMPLES])).collect();
         let parameters: Vec<Var<'_, f64>> = copies.iter().map(|copy| copy.event_to_plate(draw.plates()[0])).collect();
-        let law = (self.build)(&parameters);
-        let x = law.capabilities().reparameterized.unwrap().rsample(&draw).unwrap();
+        let distribution = (self.build)(&parameters);
+        let x = distribution.capabilities().reparameterized.unwrap().rsample(&draw).unwrap();
         // The functions of recorded noise are those of the kernels, which may differ in the last bits.
-        for (recorded, drawn) in x.peek().unwrap().as_slice().iter().zip(law.draw(&draw).unwrap().as_slice()) {
+        for (recorded, drawn) in x.peek().unwrap().as_slice().iter().zip(distribution.draw(&draw).unwrap().as_slice()) {
             assert!((recorded - drawn).abs() <= 1e-13 * drawn.abs().max(1.0), "{recorded} and {drawn}");
         }
         assert_eq!(x.plates(), *draw.plates());
@@ -294,23 +294,23 @@ impl Law {
         }
     }
 
-    /// Everything that can be checked without knowing the law: density, moments, distribution function, draws, path and weak derivatives.
-    pub(crate) fn assert_law(&self, values: &[f64], seed: u64) {
+    /// Everything that can be checked without knowing the distribution: density, moments, distribution function, draws, path and weak derivatives.
+    pub(crate) fn assert_distribution(&self, values: &[f64], seed: u64) {
         self.assert_moments();
         self.assert_score(values);
         let tape = Tape::new();
-        let law = (self.build)(&leaves(&tape, &self.parameters));
-        if law.capabilities().cdf.is_some() {
+        let distribution = (self.build)(&leaves(&tape, &self.parameters));
+        if distribution.capabilities().cdf.is_some() {
             self.assert_cdf(values);
             self.assert_draws_by_own_cdf(seed);
         }
-        if law.capabilities().reparameterized.is_some() {
+        if distribution.capabilities().reparameterized.is_some() {
             self.assert_path(seed + 1);
         }
-        let Some(weak) = law.capabilities().weak_derivative else { return };
+        let Some(weak) = distribution.capabilities().weak_derivative else { return };
         let noise = KeyedNoise::new(0, 0);
         let draw = on_samples(&tape, &noise, 1);
-        let sample = law.draw(&draw).unwrap();
+        let sample = distribution.draw(&draw).unwrap();
         let known = |parameter: usize| weak.weak_derivative(parameter, &sample, &draw).unwrap().is_some();
         let known: Vec<usize> = (0..self.parameters.len()).filter(|&parameter| known(parameter)).collect();
         assert!(!known.is_empty(), "a weak derivative is offered, but by no parameter");
@@ -319,33 +319,38 @@ impl Law {
         }
     }
 
-    /// Draws have the distribution function of the law, whatever its moments mean.
+    /// Draws have the distribution function of the distribution, whatever its moments mean.
     pub(crate) fn assert_cdf_of_draws(&self, seed: u64) {
         let tape = Tape::new();
-        let law = (self.build)(&leaves(&tape, &self.parameters));
+        let distribution = (self.build)(&leaves(&tape, &self.parameters));
         let noise = KeyedNoise::new(seed, 0);
-        let mut values = law.draw(&request(&tape, &noise)).unwrap().to_vec();
+        let mut values = distribution.draw(&request(&tape, &noise)).unwrap().to_vec();
         values.sort_by(f64::total_cmp);
-        let cdf = law.capabilities().cdf.unwrap().cdf(tape.constant(values)).peek().unwrap();
+        let cdf = distribution.capabilities().cdf.unwrap().cdf(tape.constant(values)).peek().unwrap();
         assert_uniform(cdf.as_slice());
     }
 
     /// Draws have the stated mean, variance and distribution function.
     pub(crate) fn assert_draws_by_own_cdf(&self, seed: u64) {
         let tape = Tape::new();
-        let law = (self.build)(&leaves(&tape, &self.parameters));
-        self.assert_draws(seed, |x| law.capabilities().cdf.unwrap().cdf(tape.constant(x)).item().unwrap());
+        let distribution = (self.build)(&leaves(&tape, &self.parameters));
+        self.assert_draws(seed, |x| distribution.capabilities().cdf.unwrap().cdf(tape.constant(x)).item().unwrap());
     }
 
     /// The terms of the weak derivative by one parameter, one for each sample.
     pub(crate) fn weak_terms(&self, parameter: usize, seed: u64, cost: impl Fn(f64) -> f64) -> Vec<f64> {
         let tape = Tape::new();
-        let law = (self.build)(&leaves(&tape, &self.parameters));
+        let distribution = (self.build)(&leaves(&tape, &self.parameters));
         let noise = KeyedNoise::new(seed, 0);
         let draw = on_samples(&tape, &noise, self.weak_samples);
-        let sample = law.draw(&draw).unwrap();
-        let alternatives =
-            law.capabilities().weak_derivative.unwrap().weak_derivative(parameter, &sample, &draw).unwrap().unwrap();
+        let sample = distribution.draw(&draw).unwrap();
+        let alternatives = distribution
+            .capabilities()
+            .weak_derivative
+            .unwrap()
+            .weak_derivative(parameter, &sample, &draw)
+            .unwrap()
+            .unwrap();
         assert_eq!(alternatives.values.len(), alternatives.weights.len());
         let mut terms = vec![0.0; self.weak_samples];
         for (values, weights) in alternatives.values.iter().zip(&alternatives.weights) {
@@ -366,7 +371,7 @@ impl Law {
         );
     }
 
-    /// The stated divergence of this law from another is the expected difference of their log-densities.
+    /// The stated divergence of this distribution from another is the expected difference of their log-densities.
     pub(crate) fn assert_divergence(&self, other: &[f64], stated: f64) {
         let (nodes, weights) = self.domain.nodes(&self.parameters);
         let (own, others) = (self.log_density(&self.parameters, &nodes), self.log_density(other, &nodes));
@@ -398,10 +403,10 @@ fn assert_path_finite(build: Build, parameters: &[f64], seed: u64) {
     // An error stays on its tape: this one is for the path only.
     let tape = Tape::new();
     let leaves = leaves(&tape, parameters);
-    let law = build(&leaves);
+    let distribution = build(&leaves);
     let noise = KeyedNoise::new(seed, 0);
     let draw = on_samples(&tape, &noise, 1000);
-    let Some(path) = law.capabilities().reparameterized else { return };
+    let Some(path) = distribution.capabilities().reparameterized else { return };
     let sample = path.rsample(&draw).unwrap().mean_over(draw.plates()[0]);
     match tape.backward_all(sample, &leaves) {
         Ok(gradients) => assert!(gradients.iter().all(Tensor::all_finite), "path at {parameters:?}: {gradients:?}"),
@@ -413,26 +418,26 @@ fn assert_path_finite(build: Build, parameters: &[f64], seed: u64) {
 pub(crate) fn assert_finite(build: Build, parameters: &[f64], seed: u64) {
     let tape = Tape::new();
     let leaves = leaves(&tape, parameters);
-    let law = build(&leaves);
-    law.validate().unwrap();
+    let distribution = build(&leaves);
+    distribution.validate().unwrap();
     let noise = KeyedNoise::new(seed, 0);
     let draw = on_samples(&tape, &noise, 1000);
-    let sample = law.draw(&draw).unwrap();
+    let sample = distribution.draw(&draw).unwrap();
     assert!(sample.all_finite(), "draws at {parameters:?}");
     let finite = |what: &str, tensors: &[Tensor<f64>]| {
         tensors.iter().for_each(|t| assert!(t.all_finite(), "{what} at {parameters:?}: {t:?}"))
     };
     let mean = |x: Var<'_, f64>| tape.backward_all(x.mean_over(draw.plates()[0]), &leaves).unwrap();
-    let density = law.log_prob(draw.record(&tape, sample.clone()));
+    let density = distribution.log_prob(draw.record(&tape, sample.clone()));
     finite("log-density", &[density.peek().unwrap()]);
     finite("score", &mean(density));
     assert_path_finite(build, parameters, seed);
-    if let Some(entropy) = law.capabilities().entropy {
+    if let Some(entropy) = distribution.capabilities().entropy {
         let entropy = entropy.entropy();
         finite("entropy", &[entropy.peek().unwrap()]);
         finite("derivative of the entropy", &tape.backward_all(entropy, &leaves).unwrap());
     }
-    let Some(weak) = law.capabilities().weak_derivative else { return };
+    let Some(weak) = distribution.capabilities().weak_derivative else { return };
     for index in 0..parameters.len() {
         if let Some(alternatives) = weak.weak_derivative(index, &sample, &draw).unwrap() {
             finite("alternatives", &alternatives.values);

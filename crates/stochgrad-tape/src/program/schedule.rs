@@ -183,7 +183,7 @@ pub(super) fn plan<F: Real>(
     for input in inputs {
         if !matches!(inner.nodes[input.index()].op, Op::Leaf { .. }) {
             let message = format!(
-                "an input of a program must be a parameter or a constant, came the result of {} (recorded at {})",
+                "an input of a program must be a parameter or a constant, got the result of {} (recorded at {})",
                 inner.nodes[input.index()].op,
                 inner.nodes[input.index()].location
             );

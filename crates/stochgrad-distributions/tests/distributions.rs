@@ -1,8 +1,8 @@
 //! Samplers and derivatives at a million draws, at ordinary and extreme parameters: minutes of work, so that it is asked for.
 //!
-//! `cargo test --release -p stochgrad-distributions --test laws -- --ignored --nocapture`
+//! `cargo test --release -p stochgrad-distributions --test distributions -- --ignored --nocapture`
 //!
-//! The laws are shared out among the processors; `taskset -c 0` in front keeps it to one.
+//! The distributions are shared out among the processors; `taskset -c 0` in front keeps it to one.
 
 mod catalogue;
 mod golden_rows;
@@ -44,9 +44,9 @@ fn in_parallel<T: Sync, R: Send>(cases: &[T], work: impl Fn(usize, &T) -> Vec<R>
     found.into_inner().expect("no worker has failed")
 }
 
-/// A test: the law, what was tested, and how probable it is that chance alone gives as much.
+/// A test: the distribution, what was tested, and how probable it is that chance alone gives as much.
 struct Found {
-    law: &'static str,
+    distribution: &'static str,
     what: String,
     probability: f64,
 }
@@ -59,22 +59,26 @@ fn two_sided(z: f64) -> f64 {
 /// Fails if a probability is too small for chance, by Holm's correction at the level of four standard errors.
 fn judge(what: &str, mut found: Vec<Found>) {
     found.sort_by(|a, b| a.probability.total_cmp(&b.probability));
-    let mut by_law: BTreeMap<&str, (usize, &Found)> = BTreeMap::new();
+    let mut by_distribution: BTreeMap<&str, (usize, &Found)> = BTreeMap::new();
     for test in &found {
-        by_law.entry(test.law).or_insert((0, test)).0 += 1;
+        by_distribution.entry(test.distribution).or_insert((0, test)).0 += 1;
     }
-    println!("{what}: {} tests of {} laws; the least likely of each law:", found.len(), by_law.len());
-    for (law, (count, test)) in by_law {
+    println!(
+        "{what}: {} tests of {} distributions; the least likely of each distribution:",
+        found.len(),
+        by_distribution.len()
+    );
+    for (distribution, (count, test)) in by_distribution {
         let z = -normal_icdf(0.5 * test.probability);
-        println!("  {law}: {count} tests, p = {:.1e} (z = {z:.2}): {}", test.probability, test.what);
+        println!("  {distribution}: {count} tests, p = {:.1e} (z = {z:.2}): {}", test.probability, test.what);
     }
     let level = two_sided(4.0);
     for (rank, test) in found.iter().enumerate() {
         let threshold = level / (found.len() - rank) as f64;
-        let Found { law, what: test_of, probability } = test;
+        let Found { distribution, what: test_of, probability } = test;
         assert!(
             *probability >= threshold,
-            "{what}: {law}, {test_of}: probability {probability:e}, below {threshold:e}"
+            "{what}: {distribution}, {test_of}: probability {probability:e}, below {threshold:e}"
         );
     }
 }
@@ -102,7 +106,7 @@ fn distance(sorted: &[f64], cdf: impl Fn(&[f64]) -> Vec<f64>) -> f64 {
         let (low, high) = (start as f64 / count, (start + run) as f64 / count);
         match run {
             1 => (p - low).abs().max((high - p).abs()),
-            // Numbers that differ were rounded to this one, from either side: half of the draws of a gamma law of concentration 0.001 are below
+            // Numbers that differ were rounded to this one, from either side: half of the draws of a gamma distribution of concentration 0.001 are below
             // the smallest double.
             _ => (low - p).max(p - high),
         }
@@ -155,16 +159,17 @@ fn itself<'t>(x: Var<'t, f64>, _: &[Var<'t, f64>]) -> Var<'t, f64> {
     x
 }
 
-/// The parameters at which known log-probabilities stand, ordinary and extreme ones; and laws seen through one number.
+/// The parameters at which known log-probabilities stand, ordinary and extreme ones; and distributions seen through one number.
 fn sampled() -> Vec<(Entry, Vec<f64>, Observe, Option<Marginal>)> {
-    let laws = entries();
+    let distributions = entries();
     let mut points: Vec<(Entry, Vec<f64>, Observe, Option<Marginal>)> = Vec::new();
     let through_one_number = marginals();
     for row in rows().into_iter().filter(|row| row.function == "log_prob") {
-        let Some(entry) = laws.iter().find(|entry| entry.law == row.law) else { continue };
-        let scalar = through_one_number.iter().all(|marginal| marginal.entry.law != entry.law);
-        let known =
-            points.iter().any(|(known, parameters, ..)| known.law == entry.law && *parameters == row.parameters);
+        let Some(entry) = distributions.iter().find(|entry| entry.distribution == row.distribution) else { continue };
+        let scalar = through_one_number.iter().all(|marginal| marginal.entry.distribution != entry.distribution);
+        let known = points
+            .iter()
+            .any(|(known, parameters, ..)| known.distribution == entry.distribution && *parameters == row.parameters);
         if scalar && !known {
             points.push((*entry, row.parameters, itself, None));
         }
@@ -175,7 +180,7 @@ fn sampled() -> Vec<(Entry, Vec<f64>, Observe, Option<Marginal>)> {
 
 #[test]
 #[ignore = "minutes of work; see the head of the file"]
-fn samplers_have_their_laws() {
+fn samplers_have_their_distributions() {
     let found = in_parallel(&sampled(), |number, (entry, parameters, observe, marginal)| {
         let what = format!("at {parameters:?}");
         let mut values = Vec::with_capacity(DRAWS);
@@ -183,47 +188,51 @@ fn samplers_have_their_laws() {
             let tape = Tape::<f64>::new();
             let plate = tape.plate("samples", PIECE, PlateKind::Samples, &[]);
             let leaves: Vec<Var<'_, f64>> = parameters.iter().map(|&p| tape.parameter(p)).collect();
-            let law = (entry.build)(&tape, &leaves);
+            let distribution = (entry.build)(&tape, &leaves);
             let noise = KeyedNoise::new(1000 + number as u64, piece as u64);
             let draw = Draw::new(&tape, &noise, NoiseKey::new("x", None), Plates::from_slice(&[plate]));
-            let sample = law.draw(&draw).expect("draws");
+            let sample = distribution.draw(&draw).expect("draws");
             let recorded = draw.record(&tape, sample.clone());
-            let densities = law.log_prob(recorded).peek().unwrap_or_else(|_| Tensor::full([1], f64::NAN));
+            let densities = distribution.log_prob(recorded).peek().unwrap_or_else(|_| Tensor::full([1], f64::NAN));
             if !(sample.all_finite() && densities.as_slice().iter().all(|x| *x > f64::NEG_INFINITY)) {
                 let what = format!("{what}: a draw outside the support");
-                return vec![Found { law: entry.law, what, probability: 0.0 }];
+                return vec![Found { distribution: entry.distribution, what, probability: 0.0 }];
             }
             values.extend_from_slice(observe(recorded, &leaves).peek().expect("numbers").as_slice());
         }
         let tape = Tape::<f64>::new();
         let leaves: Vec<Var<'_, f64>> = parameters.iter().map(|&p| tape.parameter(p)).collect();
-        let law = match marginal {
+        let distribution = match marginal {
             Some(marginal) => (marginal.scalar)(&leaves),
             None => (entry.build)(&tape, &leaves),
         };
         values.sort_by(f64::total_cmp);
-        let whole =
-            matches!(law.support(), Support::Bits | Support::Counts | Support::Integers | Support::Categories(_));
+        let whole = matches!(
+            distribution.support(),
+            Support::Bits | Support::Counts | Support::Integers | Support::Categories(_)
+        );
         // Counts that are spread so widely are as good as continuous.
         let wide = values[values.len() - 1] - values[0] > 1e6;
         let probability = if whole && !wide {
-            chi_square(&values, |k| law.log_prob_each(tape.constant(k)).peek().expect("a probability").to_vec())
+            chi_square(&values, |k| {
+                distribution.log_prob_each(tape.constant(k)).peek().expect("a probability").to_vec()
+            })
         } else {
-            let cumulative = law.capabilities().cdf.expect("a distribution function");
+            let cumulative = distribution.capabilities().cdf.expect("a distribution function");
             let cdf = |x: &[f64]| cumulative.cdf(tape.constant(x)).peek().expect("probabilities").to_vec();
             kolmogorov(distance(&values, cdf), DRAWS)
         };
-        vec![Found { law: entry.law, what, probability }]
+        vec![Found { distribution: entry.distribution, what, probability }]
     });
     judge("samplers", found);
 }
 
-/// A law at some parameters, and the exact derivatives of an expected cost by some of them.
+/// A distribution at some parameters, and the exact derivatives of an expected cost by some of them.
 struct Derivatives {
     entry: Entry,
     parameters: Vec<f64>,
     observe: Observe,
-    /// sin x alone, for laws without a second moment; else sin x + 0.1 x².
+    /// sin x alone, for distributions without a second moment; else sin x + 0.1 x².
     bounded: bool,
     /// By the position of the parameter.
     exact: BTreeMap<usize, f64>,
@@ -233,18 +242,20 @@ fn cost(x: Var<'_, f64>, bounded: bool) -> Var<'_, f64> {
     if bounded { x.sin() } else { x.sin() + x.square() * 0.1 }
 }
 
-/// Those of the tables of known values, and those of laws that are seen through one number, by quadrature over its law.
+/// Those of the tables of known values, and those of distributions that are seen through one number, by quadrature over its distribution.
 fn differentiated() -> Vec<Derivatives> {
-    let laws = entries();
+    let distributions = entries();
     let mut cases: Vec<Derivatives> = Vec::new();
     for row in rows().into_iter().filter(|row| row.function.starts_with("cost")) {
         let (Some(entry), Some((function, name))) =
-            (laws.iter().find(|entry| entry.law == row.law), row.function.split_once('/'))
+            (distributions.iter().find(|entry| entry.distribution == row.distribution), row.function.split_once('/'))
         else {
             continue;
         };
         let at = entry.parameters().iter().position(|parameter| *parameter == name).expect("a parameter");
-        let same = |case: &&mut Derivatives| case.entry.law == entry.law && case.parameters == row.parameters;
+        let same = |case: &&mut Derivatives| {
+            case.entry.distribution == entry.distribution && case.parameters == row.parameters
+        };
         match cases.iter_mut().find(same) {
             Some(case) => {
                 case.exact.insert(at, row.value[0]);
@@ -270,16 +281,16 @@ fn differentiated() -> Vec<Derivatives> {
 fn exact_derivatives(marginal: &Marginal) -> Vec<f64> {
     let tape = Tape::<f64>::new();
     let leaves: Vec<Var<'_, f64>> = marginal.parameters.iter().map(|&p| tape.parameter(p)).collect();
-    let law = (marginal.scalar)(&leaves);
-    let expected = if matches!(law.support(), Support::Bits | Support::Counts | Support::Categories(_)) {
+    let distribution = (marginal.scalar)(&leaves);
+    let expected = if matches!(distribution.support(), Support::Bits | Support::Counts | Support::Categories(_)) {
         let states = tape.constant((0..3).chain(3..20).map(f64::from).collect::<Vec<_>>());
-        let last = match law.support() {
+        let last = match distribution.support() {
             Support::Bits => 2,
             Support::Categories(count) => count,
             _ => marginal.parameters[0] as usize + 1,
         };
         let states = states.slice(0, 0..last);
-        (law.log_prob_each(states).exp() * cost(states, false)).sum()
+        (distribution.log_prob_each(states).exp() * cost(states, false)).sum()
     } else {
         // By the quantiles of normal numbers t, with the trapezoidal rule.
         let step = 0.01;
@@ -287,7 +298,7 @@ fn exact_derivatives(marginal: &Marginal) -> Vec<f64> {
         let levels: Vec<f64> = (0..=1600).map(|i| normal_cdf(t(i))).collect();
         let weights: Vec<f64> =
             (0..=1600).map(|i| step * (-0.5 * t(i) * t(i)).exp() / (2.0 * std::f64::consts::PI).sqrt()).collect();
-        let x = law.capabilities().icdf.expect("quantiles").icdf(tape.constant(levels));
+        let x = distribution.capabilities().icdf.expect("quantiles").icdf(tape.constant(levels));
         (cost(x, false) * tape.constant(weights)).sum()
     };
     let gradients = tape.backward_all(expected, &leaves).expect("gradients");
@@ -321,9 +332,9 @@ impl Moments {
     }
 }
 
-/// Draws of a law whose parameters have a copy for each group, so that gradients are those of the groups.
+/// Draws of a distribution whose parameters have a copy for each group, so that gradients are those of the groups.
 struct Grouped<'a, 't> {
-    law: &'a dyn Distribution<'t, f64>,
+    distribution: &'a dyn Distribution<'t, f64>,
     draw: &'a Draw<'a, f64>,
     copies: &'a [Var<'t, f64>],
     cost: &'a dyn Fn(Var<'t, f64>) -> Var<'t, f64>,
@@ -336,7 +347,7 @@ impl<'t> Grouped<'_, 't> {
         total.tape().backward_all(total, self.copies).expect("gradients")
     }
 
-    /// The gradients of jumps to alternatives, by the parameter of the law with this position.
+    /// The gradients of jumps to alternatives, by the parameter of the distribution with this position.
     fn of_alternatives(
         &self,
         sample: Var<'t, f64>,
@@ -369,20 +380,20 @@ fn derivatives_have_the_exact_mean() {
             let copies: Vec<Var<'_, f64>> =
                 case.parameters.iter().map(|&p| tape.parameter(vec![p; PIECE / GROUP])).collect();
             let leaves: Vec<Var<'_, f64>> = copies.iter().map(|copy| copy.event_to_plate(groups)).collect();
-            let law = (case.entry.build)(&tape, &leaves);
+            let distribution = (case.entry.build)(&tape, &leaves);
             let noise = KeyedNoise::new(5000 + number as u64, piece as u64);
             let draw = Draw::new(&tape, &noise, NoiseKey::new("x", None), Plates::from_slice(&[groups, members]));
-            let sample = law.draw(&draw).expect("draws");
+            let sample = distribution.draw(&draw).expect("draws");
             let recorded = draw.record(&tape, sample.clone());
             let of_draw = |x| cost((case.observe)(x, &leaves), case.bounded);
-            let grouped = Grouped { law: &*law, draw: &draw, copies: &copies, cost: &of_draw };
+            let grouped = Grouped { distribution: &*distribution, draw: &draw, copies: &copies, cost: &of_draw };
             let mut note = |what: &'static str, gradients: &[Tensor<f64>], reached: &dyn Fn(usize) -> bool| {
                 for &at in case.exact.keys().filter(|at| reached(**at)) {
                     moments.entry((what, at)).or_default().add(&gradients[at]);
                 }
             };
-            let parameters = grouped.law.parameters();
-            // Which copies each parameter of the law depends on.
+            let parameters = grouped.distribution.parameters();
+            // Which copies each parameter of the distribution depends on.
             let depends: Vec<Vec<bool>> = parameters
                 .iter()
                 .map(|parameter| {
@@ -391,16 +402,16 @@ fn derivatives_have_the_exact_mean() {
                     gradients.iter().map(|gradient| gradient.as_slice().iter().any(|&g| g != 0.0)).collect()
                 })
                 .collect();
-            if let Some(path) = law.capabilities().reparameterized {
+            if let Some(path) = distribution.capabilities().reparameterized {
                 let gradients = grouped.gradients(of_draw(path.rsample(&draw).expect("a path")));
                 let moves =
                     |at: usize| parameters.iter().zip(&depends).all(|(p, on)| !on[at] || p.path != Smoothness::Jump);
                 note("path", &gradients, &moves);
             }
             for (index, parameter) in parameters.iter().enumerate() {
-                // No parameter that is tested is reached by two parameters of its law.
+                // No parameter that is tested is reached by two parameters of its distribution.
                 let reached = |at: usize| depends[index][at];
-                let parts = law
+                let parts = distribution
                     .capabilities()
                     .weak_derivative
                     .and_then(|derivative| derivative.weak_derivative(index, &sample, &draw).expect("a derivative"));
@@ -408,7 +419,7 @@ fn derivatives_have_the_exact_mean() {
                     note("weak", &grouped.of_alternatives(recorded, parameter.var, &parts), &reached);
                 }
                 for (what, side) in [("right", Side::Right), ("left", Side::Left), ("two-sided", Side::TwoSided)] {
-                    let parts = law.capabilities().stochastic_derivative.and_then(|derivative| {
+                    let parts = distribution.capabilities().stochastic_derivative.and_then(|derivative| {
                         derivative.stochastic_derivative(index, side, &sample, &draw).expect("a derivative")
                     });
                     if let Some(parts) = parts {
@@ -420,7 +431,7 @@ fn derivatives_have_the_exact_mean() {
         moments
             .into_iter()
             .map(|((what, at), moments)| Found {
-                law: case.entry.law,
+                distribution: case.entry.distribution,
                 what: format!("{what} by parameter {at} at {:?}", case.parameters),
                 probability: two_sided(moments.distance(case.exact[&at])),
             })

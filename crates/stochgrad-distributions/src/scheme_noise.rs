@@ -1,4 +1,4 @@
-//! Draws by a sampling plan: the noise of several members, in the order that a [`Plan`] asks for.
+//! Draws by a sampling plan: the noise of several members, in the order that a [`SamplingScheme`] asks for.
 //!
 //! The strata of a plan are drawn like any whole numbers, by inversion, and the numbers inside them like any uniform ones, so that any
 //! [`NoiseSource`](crate::NoiseSource) serves: the exact oracle splits the numbers where their members lie. Recorded noise is one operation that does the same.
@@ -6,12 +6,12 @@
 use crate::noise::{Draw, NoiseKey};
 use crate::{DistributionError, DistributionResult};
 use stochgrad_tape::{NoiseLayout, Plate};
-use stochgrad_tensor::plan::{Place, Plan};
+use stochgrad_tensor::sampling_scheme::{Place, SamplingScheme};
 use stochgrad_tensor::{Real, Shape, Tensor};
 
-/// The number of an element by a [`Plan`]: a number of some layout, moved to its place.
+/// The number of an element by a [`SamplingScheme`]: a number of some layout, moved to its place.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct PlannedNumber {
+pub struct SchemeUniform {
     /// The position in the layout.
     pub base: usize,
     /// Where it goes.
@@ -22,10 +22,10 @@ impl<F: Real> Draw<'_, F> {
     /// The numbers of a plan: their layout, and for each element which of them is its own and where it goes.
     pub(crate) fn plan_numbers(
         &self,
-        plan: Plan,
+        plan: SamplingScheme,
         plate: Plate,
         event: &Shape,
-    ) -> DistributionResult<(NoiseLayout, Vec<PlannedNumber>)> {
+    ) -> DistributionResult<(NoiseLayout, Vec<SchemeUniform>)> {
         let (shape, elements) = (self.shape(event), event.numel());
         let Some(at) = self.plates.iter().position(|&other| other == plate) else {
             return Err(DistributionError::Noise(format!(
@@ -42,14 +42,14 @@ impl<F: Real> Draw<'_, F> {
         let layout = |members| NoiseLayout::resized(self.tape, &self.plates, elements, plate, members);
         self.source.invert(self.strata(), &layout(decisions), &cdf, &mut choices)?;
         let numbers = plan.numbers(members);
-        let mut planned = vec![PlannedNumber { base: 0, place: plan.place(members, 0, 0) }; shape.numel()];
+        let mut planned = vec![SchemeUniform { base: 0, place: plan.place(members, 0, 0) }; shape.numel()];
         let mut strata = vec![0; members];
         for before in 0..outer {
             for after in 0..inner {
                 let choice = |number: usize| choices[(before * decisions + number) * inner + after].to_f64() as usize;
                 plan.stratify(after % elements.max(1), choice, &mut strata);
                 for (member, &stratum) in strata.iter().enumerate() {
-                    planned[(before * members + member) * inner + after] = PlannedNumber {
+                    planned[(before * members + member) * inner + after] = SchemeUniform {
                         base: (before * numbers + plan.number_of(member)) * inner + after,
                         place: plan.place(members, member, stratum),
                     };
@@ -67,7 +67,7 @@ impl<F: Real> Draw<'_, F> {
     /// Numbers by a plan: those of the source, each moved to its place.
     pub(crate) fn fill_planned(
         &self,
-        (plan, plate): (Plan, Plate),
+        (plan, plate): (SamplingScheme, Plate),
         event: &Shape,
         draw: impl FnOnce(&NoiseLayout, &mut [F]) -> DistributionResult<()>,
         number: impl Fn(Place, F) -> F,
@@ -89,16 +89,21 @@ mod tests {
     use stochgrad_tape::{PlateKind, Plates, Tape};
 
     const NOISE: KeyedNoise = KeyedNoise::new(1, 0);
-    const PLANS: [Plan; 4] = [Plan::Antithetic, Plan::Stratified, Plan::Systematic, Plan::Sobol { first: 2 }];
+    const SCHEMES: [SamplingScheme; 4] = [
+        SamplingScheme::Antithetic,
+        SamplingScheme::Stratified,
+        SamplingScheme::Systematic,
+        SamplingScheme::Sobol { first: 2 },
+    ];
 
     /// A plate of five members by a plan between two others, and a shared one.
-    fn request<'a, F: Real>(tape: &'a Tape<F>, plan: Plan, batch: usize, offset: u64) -> Draw<'a, F>
+    fn request<'a, F: Real>(tape: &'a Tape<F>, plan: SamplingScheme, batch: usize, offset: u64) -> Draw<'a, F>
     where
         KeyedNoise: crate::NoiseSource<F>,
     {
         let data = tape.plate("data", batch, PlateKind::Data, &[]);
         let shared = tape.plate("states", 2, PlateKind::Enumerated, &[]);
-        let members = tape.plate("members", 5, PlateKind::PlannedSamples, &[]);
+        let members = tape.plate("members", 5, PlateKind::SchemeSamples, &[]);
         let samples = tape.plate("samples", 3, PlateKind::Samples, &[]);
         tape.set_plate_offset(data, offset);
         let plates = Plates::from_slice(&[data, shared, members, samples]);
@@ -108,7 +113,7 @@ mod tests {
     #[test]
     fn recorded_numbers_are_those_of_the_host() {
         fn compare<F: Real>() {
-            for plan in PLANS {
+            for plan in SCHEMES {
                 let tape = Tape::<F>::new();
                 let draw = request(&tape, plan, 4, 0);
                 let event = Shape::from([2]);
@@ -120,8 +125,8 @@ mod tests {
                     assert!((*recorded - *host).abs() <= F::EPSILON * F::from_f64(8.0) * host.abs(), "{plan}");
                 }
                 let p = tape.constant([0.3, 0.8]);
-                let law = Bernoulli::from_probabilities(p);
-                assert_eq!(law.sample(&draw).unwrap().peek().unwrap(), law.draw(&draw).unwrap());
+                let distribution = Bernoulli::from_probabilities(p);
+                assert_eq!(distribution.sample(&draw).unwrap().peek().unwrap(), distribution.draw(&draw).unwrap());
             }
         }
         compare::<f64>();
@@ -130,7 +135,7 @@ mod tests {
 
     #[test]
     fn a_shard_draws_what_the_whole_batch_would_and_states_share_noise() {
-        for plan in PLANS {
+        for plan in SCHEMES {
             let tape = Tape::<f64>::new();
             let event = Shape::from([2]);
             let whole = request(&tape, plan, 6, 0).uniform(&event).unwrap();
@@ -145,12 +150,12 @@ mod tests {
     #[test]
     fn whole_numbers_are_spread_as_their_noise_is() {
         let tape = Tape::<f64>::new();
-        let members = tape.plate("members", 64, PlateKind::PlannedSamples, &[]);
-        let law = Poisson::from_rate(tape.constant(3.0));
-        for plan in [Plan::Stratified, Plan::Systematic, Plan::sobol()] {
+        let members = tape.plate("members", 64, PlateKind::SchemeSamples, &[]);
+        let distribution = Poisson::from_rate(tape.constant(3.0));
+        for plan in [SamplingScheme::Stratified, SamplingScheme::Systematic, SamplingScheme::sobol()] {
             let draw = Draw::new(&tape, &NOISE, NoiseKey::new("n", None), Plates::from_slice(&[members]))
                 .planned(plan, members);
-            let drawn = law.draw(&draw).unwrap();
+            let drawn = distribution.draw(&draw).unwrap();
             // The numbers of draws of 0, 1, 2 are the expected ones to less than one member at each end.
             for k in 0..3 {
                 let expected = 64.0 * (-3.0_f64).exp() * [1.0, 3.0, 4.5][k];
@@ -163,10 +168,10 @@ mod tests {
     #[test]
     fn rejection_and_too_many_dimensions_are_refused() {
         let tape = Tape::<f64>::new();
-        let law = Gamma::new(tape.constant(2.0), 1.0);
-        let error = law.draw(&request(&tape, Plan::Stratified, 1, 0)).unwrap_err().to_string();
+        let distribution = Gamma::new(tape.constant(2.0), 1.0);
+        let error = distribution.draw(&request(&tape, SamplingScheme::Stratified, 1, 0)).unwrap_err().to_string();
         assert!(error.contains("rejection") && error.contains("stratified"), "{error}");
-        let wide = request(&tape, Plan::sobol(), 1, 0);
+        let wide = request(&tape, SamplingScheme::sobol(), 1, 0);
         let error = wide.uniform(&Shape::from([600])).unwrap_err().to_string();
         assert!(error.contains("512 dimensions"), "{error}");
         assert!(wide.record_uniform(&tape, &Shape::from([600])).unwrap().peek().is_err());

@@ -34,7 +34,7 @@ use std::fmt;
 #[doc(alias = "Latin hypercube")]
 #[doc(alias = "quasi-Monte Carlo")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Plan {
+pub enum SamplingScheme {
     /// Members in pairs, one the mirror image of the other: u and 1 − u, or ε and −ε.
     Antithetic,
     /// One member in each of as many equal parts of (0, 1), for each element: a Latin hypercube where there are several.
@@ -48,10 +48,10 @@ pub enum Plan {
     },
 }
 
-impl Plan {
+impl SamplingScheme {
     /// The Sobol plan from its first dimension on.
     pub fn sobol() -> Self {
-        Plan::Sobol { first: 0 }
+        SamplingScheme::Sobol { first: 0 }
     }
 
     /// Checks that the plan can be made for so many elements a member.
@@ -60,13 +60,13 @@ impl Plan {
     /// What was expected, what came, and what to try.
     pub fn check(self, members: usize, elements: usize) -> Result<(), String> {
         match self {
-            Plan::Sobol { first } if first.saturating_add(elements) > sobol::DIMENSIONS => Err(format!(
-                "the Sobol plan has direction numbers for {} dimensions, came {elements} elements from dimension {first} on; split the node, or use \
-                 Plan::Stratified, which takes any number",
+            SamplingScheme::Sobol { first } if first.saturating_add(elements) > sobol::DIMENSIONS => Err(format!(
+                "the Sobol plan has direction numbers for {} dimensions, got {elements} elements from dimension {first} on; split the node, or use \
+                 SamplingScheme::Stratified, which takes any number",
                 sobol::DIMENSIONS
             )),
             _ if members > 1 << 24 => {
-                Err(format!("expected at most 2^24 members for the {self} plan, came {members}; make several sets"))
+                Err(format!("expected at most 2^24 members for the {self} plan, got {members}; make several sets"))
             }
             _ => Ok(()),
         }
@@ -75,58 +75,58 @@ impl Plan {
     /// How many numbers an element draws for all members.
     pub fn numbers(self, members: usize) -> usize {
         match self {
-            Plan::Antithetic => members.div_ceil(2),
-            Plan::Systematic => members.min(1),
-            Plan::Stratified | Plan::Sobol { .. } => members,
+            SamplingScheme::Antithetic => members.div_ceil(2),
+            SamplingScheme::Systematic => members.min(1),
+            SamplingScheme::Stratified | SamplingScheme::Sobol { .. } => members,
         }
     }
 
     /// Which of these numbers belongs to a member.
     pub fn number_of(self, member: usize) -> usize {
         match self {
-            Plan::Antithetic => member / 2,
-            Plan::Systematic => 0,
-            Plan::Stratified | Plan::Sobol { .. } => member,
+            SamplingScheme::Antithetic => member / 2,
+            SamplingScheme::Systematic => 0,
+            SamplingScheme::Stratified | SamplingScheme::Sobol { .. } => member,
         }
     }
 
     /// How many random choices decide the strata of an element.
     pub fn choices(self, members: usize) -> usize {
         match self {
-            Plan::Antithetic => 0,
-            Plan::Stratified | Plan::Systematic => members.saturating_sub(1),
-            Plan::Sobol { .. } => self.strata(members) - 1,
+            SamplingScheme::Antithetic => 0,
+            SamplingScheme::Stratified | SamplingScheme::Systematic => members.saturating_sub(1),
+            SamplingScheme::Sobol { .. } => self.strata(members) - 1,
         }
     }
 
     /// How many equally likely options a choice has.
     pub fn options(self, choice: usize) -> usize {
         match self {
-            Plan::Antithetic | Plan::Sobol { .. } => 2,
-            Plan::Stratified | Plan::Systematic => choice + 2,
+            SamplingScheme::Antithetic | SamplingScheme::Sobol { .. } => 2,
+            SamplingScheme::Stratified | SamplingScheme::Systematic => choice + 2,
         }
     }
 
     /// How many strata there are.
     pub fn strata(self, members: usize) -> usize {
         match self {
-            Plan::Antithetic => 1,
-            Plan::Stratified | Plan::Systematic => members,
-            Plan::Sobol { .. } => members.next_power_of_two(),
+            SamplingScheme::Antithetic => 1,
+            SamplingScheme::Stratified | SamplingScheme::Systematic => members,
+            SamplingScheme::Sobol { .. } => members.next_power_of_two(),
         }
     }
 
     /// The strata of all members for an element, given the choices.
     pub fn stratify(self, element: usize, choice: impl Fn(usize) -> usize, strata: &mut [u32]) {
         match self {
-            Plan::Antithetic => strata.fill(0),
-            Plan::Stratified | Plan::Systematic => {
+            SamplingScheme::Antithetic => strata.fill(0),
+            SamplingScheme::Stratified | SamplingScheme::Systematic => {
                 strata.iter_mut().enumerate().for_each(|(member, stratum)| *stratum = member as u32);
                 for member in 1..strata.len() {
                     strata.swap(member, choice(member - 1));
                 }
             }
-            Plan::Sobol { first } => {
+            SamplingScheme::Sobol { first } => {
                 let bits = self.strata(strata.len()).trailing_zeros();
                 sobol::points(first + element, bits, strata);
                 sobol::scramble(bits, strata, |interval| choice(interval) == 1);
@@ -139,24 +139,24 @@ impl Plan {
         Place {
             stratum: f64::from(stratum),
             strata: self.strata(members) as f64,
-            mirrored: self == Plan::Antithetic && member % 2 == 1,
+            mirrored: self == SamplingScheme::Antithetic && member % 2 == 1,
         }
     }
 
     /// Whether normal numbers are those of the members with another sign, and need no inversion.
     pub fn is_mirroring(self) -> bool {
-        self == Plan::Antithetic
+        self == SamplingScheme::Antithetic
     }
 }
 
-impl fmt::Display for Plan {
+impl fmt::Display for SamplingScheme {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Plan::Antithetic => f.write_str("antithetic"),
-            Plan::Stratified => f.write_str("stratified"),
-            Plan::Systematic => f.write_str("systematic"),
-            Plan::Sobol { first: 0 } => f.write_str("Sobol"),
-            Plan::Sobol { first } => write!(f, "Sobol from dimension {first}"),
+            SamplingScheme::Antithetic => f.write_str("antithetic"),
+            SamplingScheme::Stratified => f.write_str("stratified"),
+            SamplingScheme::Systematic => f.write_str("systematic"),
+            SamplingScheme::Sobol { first: 0 } => f.write_str("Sobol"),
+            SamplingScheme::Sobol { first } => write!(f, "Sobol from dimension {first}"),
         }
     }
 }
@@ -180,7 +180,7 @@ impl Place {
     }
 
     /// The normal number of a member, given the uniform number or, for mirrored pairs, the normal one that is its own.
-    pub fn normal<F: Real>(self, plan: Plan, x: F) -> F {
+    pub fn normal<F: Real>(self, plan: SamplingScheme, x: F) -> F {
         match plan.is_mirroring() {
             true if self.mirrored => -x,
             true => x,
@@ -223,12 +223,12 @@ fn option(u: f64, options: usize) -> usize {
 
 /// Numbers by a plan. `base` has the numbers and `choices` the uniform numbers that decide the strata, both along the axis of the members with the
 /// sizes that the plan asks for; `outer` and `inner` are the numbers of entries before and after that axis, and the last `elements` of the latter are the elements.
-/// `normal` asks for normal numbers: `base` is uniform for them too, unless the plan [is mirroring](Plan::is_mirroring).
+/// `normal` asks for normal numbers: `base` is uniform for them too, unless the plan [is mirroring](SamplingScheme::is_mirroring).
 ///
 /// # Panics
 /// If the lengths do not fit.
 pub fn arrange<F: Real>(
-    plan: Plan,
+    plan: SamplingScheme,
     normal: bool,
     [outer, members, inner]: [usize; 3],
     elements: usize,
@@ -259,9 +259,14 @@ mod tests {
     use super::*;
     use crate::random::Key;
 
-    const PLANS: [Plan; 4] = [Plan::Antithetic, Plan::Stratified, Plan::Systematic, Plan::Sobol { first: 1 }];
+    const SCHEMES: [SamplingScheme; 4] = [
+        SamplingScheme::Antithetic,
+        SamplingScheme::Stratified,
+        SamplingScheme::Systematic,
+        SamplingScheme::Sobol { first: 1 },
+    ];
 
-    fn arranged<F: Real>(plan: Plan, normal: bool, sizes: [usize; 3], elements: usize, key: Key) -> Vec<F> {
+    fn arranged<F: Real>(plan: SamplingScheme, normal: bool, sizes: [usize; 3], elements: usize, key: Key) -> Vec<F> {
         let [outer, members, inner] = sizes;
         let mut base = vec![F::ZERO; outer * plan.numbers(members) * inner];
         let mut choices = vec![F::ZERO; outer * plan.choices(members) * inner];
@@ -278,7 +283,7 @@ mod tests {
 
     #[test]
     fn every_stratum_has_one_member() {
-        for plan in [Plan::Stratified, Plan::Systematic, Plan::sobol()] {
+        for plan in [SamplingScheme::Stratified, SamplingScheme::Systematic, SamplingScheme::sobol()] {
             let found: Vec<f64> = arranged(plan, false, [3, 8, 5], 5, Key::new(1, 2, 3));
             for before in 0..3 {
                 for after in 0..5 {
@@ -288,19 +293,19 @@ mod tests {
                     assert_eq!(strata, [0, 1, 2, 3, 4, 5, 6, 7], "{plan}");
                     let distances = numbers.iter().map(|u| (u * 8.0).fract());
                     let spread = distances.clone().fold(0.0, f64::max) - distances.fold(1.0, f64::min);
-                    assert_eq!(spread < 1e-12, plan == Plan::Systematic);
+                    assert_eq!(spread < 1e-12, plan == SamplingScheme::Systematic);
                 }
             }
         }
-        let pairs: Vec<f64> = arranged(Plan::Antithetic, true, [2, 5, 3], 3, Key::new(1, 2, 3));
+        let pairs: Vec<f64> = arranged(SamplingScheme::Antithetic, true, [2, 5, 3], 3, Key::new(1, 2, 3));
         assert!(
             (0..3).all(|i| pairs[i] == -pairs[3 + i] && pairs[6 + i] == -pairs[9 + i] && pairs[12 + i] != -pairs[i])
         );
     }
 
     #[test]
-    fn every_member_has_the_right_law() {
-        for plan in PLANS {
+    fn every_member_has_the_right_distribution() {
+        for plan in SCHEMES {
             for members in [1, 3, 4] {
                 // Mean and second moment of each member's two elements, and their product.
                 let mut sums = vec![[0.0; 5]; members];
@@ -325,7 +330,7 @@ mod tests {
 
     #[test]
     fn numbers_stay_inside_the_open_interval() {
-        for plan in PLANS {
+        for plan in SCHEMES {
             for member in [0, 1] {
                 for (v, stratum) in [(1.0_f32 - f32::EPSILON / 2.0, 7), (f32::EPSILON / 2.0, 0)] {
                     let place = plan.place(8, member, if plan.is_mirroring() { 0 } else { stratum });
@@ -339,7 +344,7 @@ mod tests {
 
     #[test]
     fn intervals_go_there_and_back() {
-        for plan in PLANS {
+        for plan in SCHEMES {
             for member in 0..2 {
                 let place = plan.place(4, member, if plan.is_mirroring() { 0 } else { 3 });
                 let (low, high) = place.image((0.25, 0.5));
@@ -362,9 +367,9 @@ mod tests {
 
     #[test]
     fn what_cannot_be_planned_is_an_error() {
-        assert!(Plan::sobol().check(4, 512).is_ok());
-        let error = Plan::Sobol { first: 500 }.check(4, 13).unwrap_err();
+        assert!(SamplingScheme::sobol().check(4, 512).is_ok());
+        let error = SamplingScheme::Sobol { first: 500 }.check(4, 13).unwrap_err();
         assert!(error.contains("512") && error.contains("Stratified"), "{error}");
-        assert!(Plan::Stratified.check(1 << 25, 1).is_err());
+        assert!(SamplingScheme::Stratified.check(1 << 25, 1).is_err());
     }
 }

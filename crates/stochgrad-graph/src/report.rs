@@ -13,16 +13,16 @@ use stochgrad_tensor::Real;
 
 /// The statement of a graph; see [`Graph::statement`].
 #[derive(Clone, Debug, PartialEq)]
-pub struct Statement {
+pub struct Report {
     /// The stochastic nodes, in the order in which they were sampled.
-    pub nodes: Vec<NodeStatement>,
+    pub nodes: Vec<NodeReport>,
     /// The parameters, in the order in which they were made.
-    pub parameters: Vec<ParameterStatement>,
+    pub parameters: Vec<ParameterReport>,
 }
 
 /// What is stated of a node.
 #[derive(Clone, Debug, PartialEq)]
-pub struct NodeStatement {
+pub struct NodeReport {
     /// Its address.
     pub address: String,
     /// The name of its distribution.
@@ -41,7 +41,7 @@ pub struct NodeStatement {
 
 /// What is stated of a parameter.
 #[derive(Clone, Debug, PartialEq)]
-pub struct ParameterStatement {
+pub struct ParameterReport {
     /// Its name.
     pub name: String,
     /// What holds for its gradient.
@@ -50,7 +50,7 @@ pub struct ParameterStatement {
     pub reasons: Vec<String>,
 }
 
-impl fmt::Display for Statement {
+impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for node in &self.nodes {
             writeln!(f, "node \"{}\": {} by {}: {}", node.address, node.distribution, node.method, node.profile)?;
@@ -71,14 +71,14 @@ impl<F: Real> Graph<'_, F> {
     ///
     /// # Errors
     /// As [`backward`](Self::backward).
-    pub fn statement(&self) -> GraphResult<Statement> {
+    pub fn report(&self) -> GraphResult<Report> {
         let mark = self.tape().len();
         let result = self.stated();
         self.tape().truncate(mark);
         result
     }
 
-    fn stated(&self) -> GraphResult<Statement> {
+    fn stated(&self) -> GraphResult<Report> {
         let state = self.state();
         let end = self.tape().len();
         let paths = Builder::new(self, &state)?.paths;
@@ -87,7 +87,7 @@ impl<F: Real> Graph<'_, F> {
         let mut nodes = Vec::with_capacity(state.nodes.len());
         for (node, path) in state.nodes.iter().zip(&paths) {
             let bind = Bind { tape: self.tape(), ids: &ids, address: &node.address, at: node.at };
-            nodes.push(NodeStatement {
+            nodes.push(NodeReport {
                 address: node.address.to_string(),
                 distribution: node.distribution,
                 method: node.method.name(),
@@ -97,11 +97,11 @@ impl<F: Real> Graph<'_, F> {
                 guarantee: node.method.guarantee(bind, path)?.map_err(|problem| node.refused(problem))?,
             });
         }
-        let parameters = state.parameters.iter().map(|parameter| ParameterStatement {
+        let parameters = state.parameters.iter().map(|parameter| ParameterReport {
             name: parameter.name.clone(),
             guarantee: ledger.guarantee(&parameter.name),
             reasons: ledger.reasons(&parameter.name).to_vec(),
         });
-        Ok(Statement { nodes, parameters: parameters.collect() })
+        Ok(Report { nodes, parameters: parameters.collect() })
     }
 }

@@ -16,7 +16,7 @@ type CostOf = for<'t> fn(Var<'t, f64>) -> Var<'t, f64>;
 
 const COSTS: [CostOf; 3] = [|x| 7.0 * x - 3.0, |x| (x + 1.0).square(), |x| (x + 1.0).sqrt()];
 
-/// A law of one count at p = 0.3.
+/// A distribution of one count at p = 0.3.
 trait LawOfCount {
     fn record<'t>(&self, graph: &Graph<'t, f64>, p: Var<'t, f64>) -> GraphResult<Var<'t, f64>>;
 }
@@ -67,18 +67,18 @@ impl LawOfCount for OneOrTwo {
 
 #[test]
 fn one_count_has_its_gradient() {
-    let laws: [(&dyn LawOfCount, [f64; 3]); 5] = [
+    let distributions: [(&dyn LawOfCount, [f64; 3]); 5] = [
         (&Bits, [7.0, 3.0, 0.41421]),
         (&Waits, [-77.77778, -137.03704, -2.60900]),
         (&Events, [7.0, 3.6, 0.38727]),
         (&Successes, [21.0, 12.6, 1.08172]),
         (&OneOrTwo, [1.71121, 1.22229, 0.07770]),
     ];
-    for (law, gradients) in laws {
+    for (distribution, gradients) in distributions {
         for (cost, expected) in COSTS.into_iter().zip(gradients) {
             let model = |graph: &Graph<'_, f64>| {
                 let p = graph.param("p", 0.3)?;
-                let x = law.record(graph, p)?;
+                let x = distribution.record(graph, p)?;
                 graph.cost("cost", cost(x))
             };
             let exact = Oracle::new().exact_gradient(model).expect("a count");
