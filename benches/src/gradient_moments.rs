@@ -8,7 +8,7 @@ use stochgrad::tensor::Pool;
 use stochgrad::tensor::map::{Map, map};
 use stochgrad::tensor::reduce::{Reduce, reduce};
 
-use crate::cases::Case;
+use crate::case::Case;
 use crate::estimate::{Estimate, per_estimate};
 
 /// How many estimates lie along the plate.

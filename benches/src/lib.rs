@@ -7,6 +7,7 @@
 //!
 //! Every case uses the public interface of `stochgrad`, as any program would; this crate must not know how the engine works.
 
+pub mod case;
 pub mod cases;
 pub mod data;
 pub mod estimate;

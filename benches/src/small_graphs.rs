@@ -5,7 +5,7 @@ use std::sync::Arc;
 use stochgrad::distributions::Id;
 use stochgrad::prelude::*;
 
-use crate::cases::Case;
+use crate::case::Case;
 use crate::estimate::{Estimate, per_estimate};
 
 /// What the four bits are compared with.

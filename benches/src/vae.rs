@@ -10,7 +10,7 @@ use stochgrad::nn::{Bound, NnResult};
 use stochgrad::prelude::*;
 
 use crate::BenchResult;
-use crate::cases::Case;
+use crate::case::Case;
 use crate::data::batches;
 
 /// The slope of the leaky rectifier below 0.

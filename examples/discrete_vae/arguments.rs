@@ -63,7 +63,7 @@ Examples:
 pub(crate) struct Arguments {
     /// The distribution of the latent variables [default: categorical; bernoulli with --data]
     #[arg(long, value_enum, value_name = "LAW")]
-    latent: Option<LatentLaw>,
+    latent: Option<LatentKind>,
 
     /// How many latent variables [default: 20 categorical ones, or 200 bits]
     #[arg(long, value_name = "N")]
@@ -150,7 +150,7 @@ pub(crate) struct Arguments {
 
 /// The distribution of one latent variable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum LatentLaw {
+enum LatentKind {
     /// Bits
     Bernoulli,
     /// One of several categories, as a one-hot vector
@@ -252,27 +252,27 @@ impl Arguments {
 
     fn latent(&self) -> Result<Latent, UsageError> {
         let distribution = self.latent.unwrap_or(match self.data {
-            Some(_) => LatentLaw::Bernoulli,
-            None => LatentLaw::Categorical,
+            Some(_) => LatentKind::Bernoulli,
+            None => LatentKind::Categorical,
         });
         if let Some(size) = self.latent_size {
             positive("--latent-size", size, "leave it out for the default")?;
         }
         match (distribution, self.categories) {
-            (LatentLaw::Bernoulli, None) => Ok(Latent::Bernoulli { bits: self.latent_size.unwrap_or(200) }),
-            (LatentLaw::Bernoulli, Some(categories)) => Err(UsageError::Value {
+            (LatentKind::Bernoulli, None) => Ok(Latent::Bernoulli { bits: self.latent_size.unwrap_or(200) }),
+            (LatentKind::Bernoulli, Some(categories)) => Err(UsageError::Value {
                 flag: "--categories",
                 expected: "no value with bernoulli variables".to_owned(),
                 found: categories.to_string(),
                 hint: "leave it out, or add --latent categorical",
             }),
-            (LatentLaw::Categorical, Some(categories @ (0 | 1))) => Err(UsageError::Value {
+            (LatentKind::Categorical, Some(categories @ (0 | 1))) => Err(UsageError::Value {
                 flag: "--categories",
                 expected: "at least 2".to_owned(),
                 found: categories.to_string(),
                 hint: "leave it out for 10",
             }),
-            (LatentLaw::Categorical, categories) => Ok(Latent::Categorical {
+            (LatentKind::Categorical, categories) => Ok(Latent::Categorical {
                 variables: self.latent_size.unwrap_or(20),
                 categories: categories.unwrap_or(10),
             }),

@@ -29,7 +29,7 @@ const DISPERSION: f64 = 1.1;
 const CONTROL_VARIATE_RATE: f64 = 1e-3;
 
 /// A distribution on the tape.
-pub(crate) type DistributionCheck<'t, C> = <<C as Code>::Family as Family<f32>>::On<'t>;
+pub(crate) type LatentDistribution<'t, C> = <<C as Code>::Family as Family<f32>>::On<'t>;
 
 /// The kind of the latent variables: everything that differs between bits and categories.
 pub(crate) trait Code: Copy + Send + Sync {
@@ -40,10 +40,10 @@ pub(crate) trait Code: Copy + Send + Sync {
     fn width(self) -> usize;
 
     /// The distribution with the given logits, of event shape `[width]`.
-    fn distribution<'t>(self, logits: Var<'t, f32>) -> DistributionCheck<'t, Self>;
+    fn distribution<'t>(self, logits: Var<'t, f32>) -> LatentDistribution<'t, Self>;
 
     /// The divergence of a distribution from the uniform prior, in nats.
-    fn divergence<'t>(self, distribution: &DistributionCheck<'t, Self>, tape: &'t Tape<f32>) -> Var<'t, f32>;
+    fn divergence<'t>(self, distribution: &LatentDistribution<'t, Self>, tape: &'t Tape<f32>) -> Var<'t, f32>;
 
     /// A sample as the decoder's input, of event shape `[width]`.
     fn flatten<'t>(self, sample: Var<'t, f32>) -> Var<'t, f32>;
@@ -164,11 +164,11 @@ impl Code for Bits {
         self.bits
     }
 
-    fn distribution<'t>(self, logits: Var<'t, f32>) -> DistributionCheck<'t, Self> {
+    fn distribution<'t>(self, logits: Var<'t, f32>) -> LatentDistribution<'t, Self> {
         Bernoulli::from_logits(logits)
     }
 
-    fn divergence<'t>(self, distribution: &DistributionCheck<'t, Self>, tape: &'t Tape<f32>) -> Var<'t, f32> {
+    fn divergence<'t>(self, distribution: &LatentDistribution<'t, Self>, tape: &'t Tape<f32>) -> Var<'t, f32> {
         distribution.kl_to(&Bernoulli::from_logits(tape.constant(0.0)))
     }
 
@@ -201,11 +201,11 @@ impl Code for OneHots {
         self.variables * self.categories
     }
 
-    fn distribution<'t>(self, logits: Var<'t, f32>) -> DistributionCheck<'t, Self> {
+    fn distribution<'t>(self, logits: Var<'t, f32>) -> LatentDistribution<'t, Self> {
         OneHotCategorical::from_logits(logits.reshape([self.variables, self.categories]))
     }
 
-    fn divergence<'t>(self, distribution: &DistributionCheck<'t, Self>, tape: &'t Tape<f32>) -> Var<'t, f32> {
+    fn divergence<'t>(self, distribution: &LatentDistribution<'t, Self>, tape: &'t Tape<f32>) -> Var<'t, f32> {
         let zeros = Tensor::zeros([self.variables, self.categories]);
         distribution.kl_to(&OneHotCategorical::from_logits(tape.constant(zeros)))
     }

@@ -6,7 +6,7 @@ use stochgrad::nn::{Activation, Bound, Mlp, NnResult, Parameters};
 use stochgrad::tape::Var;
 use stochgrad::tensor::Tensor;
 
-use crate::code::{Code, DistributionCheck};
+use crate::code::{Code, LatentDistribution};
 use crate::settings::Settings;
 
 /// The slope of the leaky rectifier below 0.
@@ -72,7 +72,7 @@ impl<C: Code> Model<C> {
         &self,
         parameters: &Bound<'_, 't, f32>,
         images: Var<'t, f32>,
-        distribution: &DistributionCheck<'t, C>,
+        distribution: &LatentDistribution<'t, C>,
         method: &M,
     ) -> GraphResult<()>
     where

@@ -9,7 +9,8 @@ use std::process::ExitCode;
 use clap::Parser;
 use serde_json::{Map, Value, json};
 use stochgrad_benches::BenchResult;
-use stochgrad_benches::cases::{self, Case};
+use stochgrad_benches::case::Case;
+use stochgrad_benches::cases;
 use stochgrad_benches::processors::with_threads;
 use stochgrad_benches::timing::{Limits, time};
 

@@ -99,6 +99,7 @@ pub(crate) fn along_all(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use approx::assert_abs_diff_eq;
 
     #[test]
     fn derivatives_are_those_along_the_direction() {
@@ -109,7 +110,7 @@ mod tests {
         let (dx, dy) = (Tensor::from([1.0, 0.0]), Tensor::scalar(-1.0));
         let found = directional_derivatives(value, &[(x, &dx), (y, &dy)], 3).expect("derivatives");
         for (found, expected) in found.iter().zip([27.0, 0.0, 12.0, 0.0]) {
-            assert!((found - expected).abs() < 1e-12, "{found:?}");
+            assert_abs_diff_eq!(*found, expected, epsilon = 1e-12);
         }
     }
 

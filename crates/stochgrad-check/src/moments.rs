@@ -64,6 +64,7 @@ pub(crate) fn check_finite(what: impl Fn(usize) -> String, values: &[f64]) -> Ch
 #[cfg(test)]
 mod tests {
     use super::*;
+    use approx::assert_abs_diff_eq;
 
     #[test]
     fn moments_are_those_of_the_definition() {
@@ -72,7 +73,7 @@ mod tests {
             moments.add(weight, &[value, -value]).expect("equal lengths");
         }
         assert!((moments.mean()[0] - (1e8 + 3.0)).abs() < 1e-7 && moments.mean()[1] == -moments.mean()[0]);
-        assert!((moments.variance()[0] - 6.0).abs() < 1e-7);
+        assert_abs_diff_eq!(moments.variance()[0], 6.0, epsilon = 1e-7);
         assert!(matches!(moments.add(1.0, &[1.0]), Err(CheckError::Runs { .. })));
     }
 

@@ -6,7 +6,7 @@
 use crate::CheckError;
 use crate::cells::cells;
 use crate::oracle_cuts::{Cuts, Position};
-use crate::quadrature::{DistributionCheck, Rule};
+use crate::quadrature::{BaseDistribution, Rule};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use std::cell::RefCell;
@@ -72,9 +72,9 @@ pub(crate) struct OracleNoise {
 impl OracleNoise {
     pub(crate) fn new(nodes: usize) -> Self {
         OracleNoise {
-            legendre: Rule::new(DistributionCheck::Uniform, nodes),
-            hermite: Rule::new(DistributionCheck::Normal, nodes),
-            laguerre: Rule::new(DistributionCheck::Exponential, nodes),
+            legendre: Rule::new(BaseDistribution::Uniform, nodes),
+            hermite: Rule::new(BaseDistribution::Normal, nodes),
+            laguerre: Rule::new(BaseDistribution::Exponential, nodes),
             state: RefCell::new(State::default()),
         }
     }
@@ -371,6 +371,7 @@ impl NoiseSource<f64> for OracleNoise {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use approx::assert_abs_diff_eq;
     use stochgrad_tensor::sampling_scheme::SamplingScheme;
 
     /// All outcomes of a program: what it returned, and the probability.
@@ -401,7 +402,7 @@ mod tests {
         assert_eq!(found.len(), expected.len(), "a monotone coupling has three outcomes: {found:?}");
         for ((value, p), (expected, q)) in found.iter().zip(&expected) {
             assert_eq!(value, expected);
-            assert!((p - q).abs() < 1e-15);
+            assert_abs_diff_eq!(p, q, epsilon = 1e-15);
         }
     }
 
@@ -414,7 +415,7 @@ mod tests {
         });
         assert_eq!(found.len(), 8);
         let p: f64 = found.iter().filter(|((x, y), _)| *x == [1.0, 0.0] && *y == 1.0).map(|(_, p)| p).sum();
-        assert!((p - 0.3 * 0.4 * 0.5).abs() < 1e-15);
+        assert_abs_diff_eq!(p, 0.3 * 0.4 * 0.5, epsilon = 1e-15);
     }
 
     #[test]
@@ -428,7 +429,7 @@ mod tests {
         assert_eq!(found.len(), 10);
         assert!(found.iter().all(|((x, u, again), _)| (*u >= 0.7) == (*x == 1.0) && x == again));
         let integral: f64 = found.iter().map(|((x, u, _), p)| p * x * u * u).sum();
-        assert!((integral - (1.0 - 0.7_f64.powi(3)) / 3.0).abs() < 1e-14);
+        assert_abs_diff_eq!(integral, (1.0 - 0.7_f64.powi(3)) / 3.0, epsilon = 1e-14);
     }
 
     #[test]
@@ -446,7 +447,7 @@ mod tests {
         });
         assert_eq!(found.len(), 64);
         let mean: f64 = found.iter().map(|(value, p)| value * p).sum();
-        assert!((mean - 18.0).abs() < 1e-11);
+        assert_abs_diff_eq!(mean, 18.0, epsilon = 1e-11);
     }
 
     #[test]
@@ -505,13 +506,13 @@ mod tests {
         for nodes in [1, 2, 5] {
             // The integrals of u over u ≥ 0.6, and where a bit decides: of u over u ≥ 0.9 and over u ≥ 0.2.
             let found = mean(nodes, |noise| Ok(position(noise, x)? * bit(noise, x, 0.4)?)).expect("a mean");
-            assert!((found - 0.32).abs() < 1e-14, "{found}");
+            assert_abs_diff_eq!(found, 0.32, epsilon = 1e-14);
             let found = mean(nodes, |noise| {
                 let (u, other) = (position(noise, x)?, bit(noise, y, 0.25)?);
                 Ok(u * bit(noise, x, if other == 1.0 { 0.1 } else { 0.8 })?)
             });
             let expected = 0.25 * (1.0 - 0.81) / 2.0 + 0.75 * (1.0 - 0.04) / 2.0;
-            assert!((found.as_ref().expect("a mean") - expected).abs() < 1e-14, "{found:?}");
+            assert_abs_diff_eq!(*found.as_ref().expect("a mean"), expected, epsilon = 1e-14);
         }
     }
 
@@ -578,8 +579,8 @@ mod tests {
             Ok(x[0])
         });
         let mean: f64 = found.iter().map(|(value, p)| value * p).sum();
-        assert!((mean - 0.7 / 0.3).abs() < 1e-12, "{mean}");
-        assert!((found.iter().map(|(_, p)| p).sum::<f64>() - 1.0).abs() < 1e-14);
+        assert_abs_diff_eq!(mean, 0.7 / 0.3, epsilon = 1e-12);
+        assert_abs_diff_eq!(found.iter().map(|(_, p)| p).sum::<f64>(), 1.0, epsilon = 1e-14);
     }
 
     #[test]

@@ -8,7 +8,7 @@
 
 /// A distribution with known orthogonal polynomials.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum DistributionCheck {
+pub(crate) enum BaseDistribution {
     /// Uniform on (0, 1): Gauss–Legendre.
     Uniform,
     /// Standard normal: Gauss–Hermite.
@@ -24,21 +24,21 @@ pub(crate) struct Rule {
     pub(crate) weights: Vec<f64>,
 }
 
-impl DistributionCheck {
+impl BaseDistribution {
     /// `a_k` and `b_k`.
     fn recurrence(self, k: usize) -> (f64, f64) {
         let k = k as f64;
         match self {
-            DistributionCheck::Uniform => (0.5, if k == 0.0 { 0.0 } else { 0.5 * k / (4.0 * k * k - 1.0).sqrt() }),
-            DistributionCheck::Normal => (0.0, k.sqrt()),
-            DistributionCheck::Exponential => (2.0 * k + 1.0, k),
+            BaseDistribution::Uniform => (0.5, if k == 0.0 { 0.0 } else { 0.5 * k / (4.0 * k * k - 1.0).sqrt() }),
+            BaseDistribution::Normal => (0.0, k.sqrt()),
+            BaseDistribution::Exponential => (2.0 * k + 1.0, k),
         }
     }
 }
 
 impl Rule {
     /// The rule with `count` nodes, at least one.
-    pub(crate) fn new(distribution: DistributionCheck, count: usize) -> Self {
+    pub(crate) fn new(distribution: BaseDistribution, count: usize) -> Self {
         let count = count.max(1);
         let coefficients: Vec<(f64, f64)> = (0..=count).map(|k| distribution.recurrence(k)).collect();
         let nodes: Vec<f64> =
@@ -107,6 +107,7 @@ fn weight(coefficients: &[(f64, f64)], x: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use approx::assert_abs_diff_eq;
 
     fn moment(rule: &Rule, degree: i32) -> f64 {
         rule.nodes.iter().zip(&rule.weights).map(|(x, w)| w * x.powi(degree)).sum()
@@ -116,9 +117,9 @@ mod tests {
     fn rules_are_exact_for_polynomials() {
         for count in [1, 2, 3, 5, 8, 16, 24] {
             let (uniform, normal, exponential) = (
-                Rule::new(DistributionCheck::Uniform, count),
-                Rule::new(DistributionCheck::Normal, count),
-                Rule::new(DistributionCheck::Exponential, count),
+                Rule::new(BaseDistribution::Uniform, count),
+                Rule::new(BaseDistribution::Normal, count),
+                Rule::new(BaseDistribution::Exponential, count),
             );
             let (mut odd_factorial, mut factorial) = (1.0, 1.0);
             for degree in 0..2 * count as i32 {
@@ -151,14 +152,14 @@ mod tests {
 
     #[test]
     fn three_node_rules_are_those_of_the_tables() {
-        let rule = Rule::new(DistributionCheck::Normal, 3);
+        let rule = Rule::new(BaseDistribution::Normal, 3);
         for (found, expected) in rule.nodes.iter().zip([-(3.0_f64.sqrt()), 0.0, 3.0_f64.sqrt()]) {
-            assert!((found - expected).abs() < 1e-15);
+            assert_abs_diff_eq!(*found, expected, epsilon = 1e-15);
         }
         for (found, expected) in rule.weights.iter().zip([1.0 / 6.0, 2.0 / 3.0, 1.0 / 6.0]) {
-            assert!((found - expected).abs() < 1e-15);
+            assert_abs_diff_eq!(*found, expected, epsilon = 1e-15);
         }
-        let rule = Rule::new(DistributionCheck::Uniform, 2);
-        assert!((rule.nodes[0] - (0.5 - 0.5 / 3.0_f64.sqrt())).abs() < 1e-16);
+        let rule = Rule::new(BaseDistribution::Uniform, 2);
+        assert_abs_diff_eq!(rule.nodes[0], (0.5 - 0.5 / 3.0_f64.sqrt()), epsilon = 1e-16);
     }
 }

@@ -184,6 +184,7 @@ fn compare(what: impl FnOnce() -> String, engine: f64, plain: f64, scale: f64) -
 #[cfg(test)]
 mod tests {
     use super::*;
+    use approx::assert_abs_diff_eq;
     use stochgrad_graph::{Reduction, Seed};
 
     /// Rows (3, averaged) and steps (2, summed), and one cost for each choice of plates.
@@ -206,7 +207,7 @@ mod tests {
         let t = record(&graph).expect("a model");
         let total = PlainTotal::new(&graph).expect("a total");
         // (1 + 2 + 6)/3 · (0.25 + 4) + (1.5 − 1.5) + (−6 − 1.5) − 1.5.
-        assert!((total.value - (12.75 - 7.5 - 1.5)).abs() < 1e-14, "{}", total.value);
+        assert_abs_diff_eq!(total.value, (12.75 - 7.5 - 1.5), epsilon = 1e-14);
         let log_prob = t.index(0, 1) * 0.1;
         let found = total.gradients(&tape, log_prob, &[t]).expect("gradients");
         // 3 · 2t + 3 + 2 + 1, and the total times ∂ ln p.
@@ -227,7 +228,7 @@ mod tests {
         graph.cost("states", value + 0.0 * t.event_to_plate(states)).expect("a cost");
         let total = PlainTotal::new(&graph).expect("a total");
         // The mean of the rows is 2.
-        assert!((total.value - 2.0 * (0.2 * 5.0 + 0.8 * 7.0)).abs() < 1e-14, "{}", total.value);
+        assert_abs_diff_eq!(total.value, 2.0 * (0.2 * 5.0 + 0.8 * 7.0), epsilon = 1e-14);
         let found = total.gradients(&tape, t.sum() * 0.0, &[t]).expect("gradients");
         assert!((found[0][0] - 10.0).abs() < 1e-13 && (found[0][1] - 14.0).abs() < 1e-13, "{found:?}");
     }

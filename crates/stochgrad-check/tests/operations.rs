@@ -1,5 +1,6 @@
 //! Every operation of the tape: first and second derivatives against central differences.
 
+use approx::assert_abs_diff_eq;
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
@@ -1057,10 +1058,10 @@ fn a_closed_sample_lets_no_gradient_through() {
     let z = tape.sample(site, x.exp(), &[x]);
     let y = z * x;
     let [open] = tape.backward(y, [x]).unwrap();
-    assert!((open.item().unwrap() - 1.5 * 0.5_f64.exp()).abs() < 1e-14);
+    assert_abs_diff_eq!(open.item().unwrap(), 1.5 * 0.5_f64.exp(), epsilon = 1e-14);
     tape.set_closed(site, true);
     let [closed] = tape.backward(y, [x]).unwrap();
-    assert!((closed.item().unwrap() - 0.5_f64.exp()).abs() < 1e-14);
+    assert_abs_diff_eq!(closed.item().unwrap(), 0.5_f64.exp(), epsilon = 1e-14);
 }
 
 #[test]

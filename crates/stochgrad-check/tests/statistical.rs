@@ -2,6 +2,7 @@
 
 mod methods;
 
+use approx::assert_abs_diff_eq;
 use methods::{Baseline, Pathwise, Score, number};
 use stochgrad_check::{CheckError, Oracle, StatisticalTest};
 use stochgrad_distributions::{Bernoulli, Gamma, Normal};
@@ -67,7 +68,7 @@ fn the_correction_allows_more_to_many_elements() {
     assert!(report.largest() > 2.5 && report.largest() < 5.0, "{report}");
     let moments = test.sample(noise).expect("numbers");
     assert_eq!(&moments, report.moments());
-    assert!((moments.variance.iter().sum::<f64>() / 1000.0 - 1.0).abs() < 0.01);
+    assert_abs_diff_eq!(moments.variance.iter().sum::<f64>() / 1000.0, 1.0, epsilon = 0.01);
 }
 
 #[test]

@@ -124,7 +124,7 @@ where
         }
         distribution.check_states(self.degree).map_err(|source| context.error(source))?;
         let set = context.sampled(distribution, self.plate, self.scheme)?;
-        let distribution = DistributionCheck { mean, variance, curvature: distribution.curvature() };
+        let distribution = Moments { mean, variance, curvature: distribution.curvature() };
         Ok(SampleSet::equal(set.value.straight_through(distribution.change(set.value, self.degree)), set.plate))
     }
 
@@ -135,13 +135,13 @@ where
 }
 
 /// What a distribution of counts is given by.
-struct DistributionCheck<'t, F: Real> {
+struct Moments<'t, F: Real> {
     mean: Var<'t, F>,
     variance: Var<'t, F>,
     curvature: Var<'t, F>,
 }
 
-impl<'t, F: Real> DistributionCheck<'t, F> {
+impl<'t, F: Real> Moments<'t, F> {
     /// Something whose derivative by the parameters is the weight at a count.
     fn change(&self, count: Var<'t, F>, degree: usize) -> Var<'t, F> {
         let moments = self.central_moments(degree);

@@ -144,9 +144,9 @@ impl Method for GumbelSoftmax {
     fn profile(&self) -> Profile {
         let profile = match self.straight_through {
             false if self.backward.is_none() && self.map.is_smooth() => {
-                Profile { order: Order::Any, access: Access::Between, ..Profile::biased(Bias::DistributionCheck) }
+                Profile { order: Order::Any, access: Access::Between, ..Profile::biased(Bias::Distribution) }
             }
-            false => Profile { access: Access::Between, ..Profile::biased(Bias::DistributionCheck) },
+            false => Profile { access: Access::Between, ..Profile::biased(Bias::Distribution) },
             true => Profile::biased(Bias::Gradient),
         };
         profile.times(self.plate.samples())
@@ -305,10 +305,7 @@ mod tests {
             ["a", "up", "g", "d"].map(|name| gradients.guarantee(name).unwrap().bias)
         };
         let relaxed = GumbelSoftmax::new(0.5);
-        assert_eq!(
-            biases(&relaxed),
-            [Bias::DistributionCheck, Bias::DistributionCheck, Bias::DistributionCheck, Bias::Unbiased]
-        );
+        assert_eq!(biases(&relaxed), [Bias::Distribution, Bias::Distribution, Bias::Distribution, Bias::Unbiased]);
         assert_eq!(
             biases(&relaxed.straight_through()),
             [Bias::Gradient, Bias::Gradient, Bias::Unbiased, Bias::Unbiased]
@@ -486,7 +483,7 @@ mod tests {
         graph.cost("cost", x.square().sum()).unwrap();
         let gradients = graph.backward().unwrap();
         let guarantee = gradients.guarantee("logits").unwrap();
-        assert_eq!((guarantee.bias, guarantee.order), (Bias::DistributionCheck, Order::Finite(1)));
+        assert_eq!((guarantee.bias, guarantee.order), (Bias::Distribution, Order::Finite(1)));
         gradients.advance();
         let restored = make();
         restored.load_state(&method.state()).unwrap();

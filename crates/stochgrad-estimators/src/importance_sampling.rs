@@ -131,7 +131,7 @@ impl<P: ProposalKind, B: Memory> Method for ImportanceSampling<P, B> {
         let profile = Profile::unbiased(Order::Any).and(self.baseline.profile()).times(self.samples);
         match self.normalized {
             false => profile,
-            true => Profile { bias: Bias::DistributionCheck, exact_to: Degree::CONSTANT, ..profile },
+            true => Profile { bias: Bias::Distribution, exact_to: Degree::CONSTANT, ..profile },
         }
     }
 
@@ -417,7 +417,7 @@ mod tests {
         let graph = Graph::new(&tape, Seed::new(1));
         model(&graph, 0.4).unwrap();
         let gradients = graph.backward().unwrap();
-        assert_eq!(gradients.guarantee("logit").unwrap().bias, Bias::DistributionCheck);
+        assert_eq!(gradients.guarantee("logit").unwrap().bias, Bias::Distribution);
         // The same distribution for both: equal weights, and the mean of the costs for a baseline.
         let same = |graph: &Graph<'_, f64>| {
             let logit = graph.param("logit", 0.4)?;

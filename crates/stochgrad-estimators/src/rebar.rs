@@ -319,7 +319,7 @@ mod tests {
         };
         let error = backward(false).unwrap_err().to_string();
         assert!(error.contains("\"y\"") && error.contains("drawn again"), "{error}");
-        assert_eq!(backward(true).unwrap().guarantee("t").unwrap().bias, Bias::DistributionCheck);
+        assert_eq!(backward(true).unwrap().guarantee("t").unwrap().bias, Bias::Distribution);
     }
 
     #[test]

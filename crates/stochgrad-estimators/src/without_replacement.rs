@@ -90,7 +90,7 @@ impl Method for WithoutReplacement {
         let profile = Profile::unbiased(Order::Any).times(self.size);
         match self.normalized {
             false => profile,
-            true => Profile { bias: Bias::DistributionCheck, exact_to: Degree::CONSTANT, ..profile },
+            true => Profile { bias: Bias::Distribution, exact_to: Degree::CONSTANT, ..profile },
         }
     }
 }
@@ -355,7 +355,7 @@ mod tests {
             gradients.guarantee("phi").unwrap().bias
         };
         assert_eq!(bias(WithoutReplacement::new(3)), Bias::Unbiased);
-        assert_eq!(bias(WithoutReplacement::new(3).normalized()), Bias::DistributionCheck);
+        assert_eq!(bias(WithoutReplacement::new(3).normalized()), Bias::Distribution);
     }
 
     #[test]

@@ -12,7 +12,7 @@ pub enum Bias {
     /// The gradient of a node is off; only parameters upstream of it are concerned.
     Gradient,
     /// Another distribution was sampled (a relaxed value goes forward); every cost downstream is off, and every parameter of those costs.
-    DistributionCheck,
+    Distribution,
 }
 
 impl fmt::Display for Bias {
@@ -20,7 +20,7 @@ impl fmt::Display for Bias {
         f.write_str(match self {
             Bias::Unbiased => "unbiased",
             Bias::Gradient => "biased gradient",
-            Bias::DistributionCheck => "biased (another distribution was sampled)",
+            Bias::Distribution => "biased (another distribution was sampled)",
         })
     }
 }

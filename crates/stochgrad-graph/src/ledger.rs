@@ -109,8 +109,8 @@ fn limits<F: Real>(
             continue;
         }
         limit(Guarantee { bias: guarantee.bias.min(Bias::Gradient), order: guarantee.order }, uses(node));
-        if guarantee.bias == Bias::DistributionCheck {
-            limit(Guarantee { bias: Bias::DistributionCheck, order: Order::Any }, uses(node));
+        if guarantee.bias == Bias::Distribution {
+            limit(Guarantee { bias: Bias::Distribution, order: Order::Any }, uses(node));
         }
         let by_path = node.method.is_rerecordable();
         for parameter in node.parameters.iter().filter(|parameter| reached(parameter.var.id().index())) {
@@ -129,14 +129,14 @@ fn limits<F: Real>(
         }
     }
     let distribution: Vec<usize> =
-        (0..guarantees.len()).filter(|&index| guarantees[index].bias == Bias::DistributionCheck).collect();
+        (0..guarantees.len()).filter(|&index| guarantees[index].bias == Bias::Distribution).collect();
     for part in state.costs.iter().flat_map(|cost| &cost.parts).filter(|_| !distribution.is_empty()) {
         let ancestors = graph.tape().sites(part.value.ancestors());
         let concerned = reached(part.value.id().index()) || ancestors.iter().any(|site| takes_part[site.0 as usize]);
         if let (true, Some(&index)) =
             (concerned, distribution.iter().find(|&&index| ancestors.iter().any(|site| site.0 as usize == index)))
         {
-            limit(Guarantee { bias: Bias::DistributionCheck, order: Order::Any }, uses(&state.nodes[index]));
+            limit(Guarantee { bias: Bias::Distribution, order: Order::Any }, uses(&state.nodes[index]));
         }
     }
     Entry { guarantee: total, limits: reasons.len(), reasons }

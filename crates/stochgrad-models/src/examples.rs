@@ -1,7 +1,7 @@
 //! Small models for tests.
 
-use crate::distribution_tree::{DistributionTree, Family, Scale};
-use crate::expression::{Expression, Operation, Reduction};
+use crate::expression::{DistributionTree, Expression, Operation, Reduction};
+use crate::family::{Family, Scale};
 use crate::model::{Cost, Data, Model, Node, Parameter, Plate, PlateKind};
 
 /// Two bits whose logits are the parameter t = (0.3, −0.8) along a summed plate of samples, and one cost.

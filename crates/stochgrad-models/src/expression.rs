@@ -1,6 +1,6 @@
 //! Expressions: what the parameters of distributions and the costs of a model are made of.
 
-use crate::distribution_tree::DistributionTree;
+use crate::family::{Family, Scale};
 
 /// A function of one number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -182,6 +182,29 @@ impl Expression {
             before += size;
         }
         None
+    }
+}
+
+/// A distribution: one parameter for bits and counts, one for each category otherwise.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DistributionTree {
+    /// What the values look like.
+    pub family: Family,
+    /// How the parameter is given.
+    pub scale: Scale,
+    /// The parameter.
+    pub parameter: Vec<Expression>,
+}
+
+impl DistributionTree {
+    /// The expressions of the parameter.
+    pub fn parameters(&self) -> Vec<&Expression> {
+        self.parameter.iter().collect()
+    }
+
+    /// As [`parameters`](Self::parameters), to be changed.
+    pub fn parameters_mut(&mut self) -> Vec<&mut Expression> {
+        self.parameter.iter_mut().collect()
     }
 }
 

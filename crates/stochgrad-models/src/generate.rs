@@ -1,8 +1,8 @@
 //! Random models.
 
 use crate::choose::pick;
-use crate::distribution_tree::{CATEGORIES, DistributionTree, Family, Scale};
-use crate::expression::{Expression, Function, Operation, Reduction};
+use crate::expression::{DistributionTree, Expression, Function, Operation, Reduction};
+use crate::family::{CATEGORIES, Family, Scale};
 use crate::model::{Cost, Data, Model, Node, Parameter, Plate, PlateKind, PlateSet, plate_list};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;

@@ -3,8 +3,8 @@
 //! Nothing here knows of tapes, of reductions that are taken off, or of gradient methods: it is the reference that
 //! estimators are compared with.
 
-use crate::distribution_tree::{DistributionTree, Family, Scale};
-use crate::expression::{Expression, Function, Operation, Reduction};
+use crate::expression::{DistributionTree, Expression, Function, Operation, Reduction};
+use crate::family::{Family, Scale};
 use crate::model::{Model, PlateSet, plate_list};
 use crate::taylor::{TOP, Taylor};
 

@@ -26,8 +26,8 @@
 //! prints one graph.
 
 mod choose;
-mod distribution_tree;
 mod expression;
+mod family;
 mod generate;
 mod interpret;
 mod methods;
@@ -41,8 +41,8 @@ mod taylor;
 mod verdict;
 
 pub use choose::choose;
-pub use distribution_tree::{CATEGORIES, DistributionTree, Family, Scale, TRIALS};
-pub use expression::{Expression, Function, Operation, Reduction};
+pub use expression::{DistributionTree, Expression, Function, Operation, Reduction};
+pub use family::{CATEGORIES, Family, Scale, TRIALS};
 pub use generate::{generate, generator};
 pub use interpret::{Direction, Meaning, interpret};
 pub use methods::{Choice, Entry, Groups, Place, Placement, SCORE_FUNCTION, Several, catalogue};

@@ -1,6 +1,6 @@
 //! The gradient methods that nodes are drawn with.
 
-use crate::distribution_tree::Family;
+use crate::family::Family;
 use std::sync::Arc;
 use stochgrad::distributions::Id;
 use stochgrad::prelude::*;

@@ -1,7 +1,7 @@
 //! The syntax of a model.
 
-use crate::distribution_tree::{CATEGORIES, DistributionTree, Family};
-use crate::expression::{Expression, Reduction};
+use crate::expression::{DistributionTree, Expression, Reduction};
+use crate::family::{CATEGORIES, Family};
 
 /// A set of plates, one bit for each.
 pub type PlateSet = u32;

@@ -1,7 +1,7 @@
 //! A model as Rust code that can be pasted into a program.
 
-use crate::distribution_tree::{DistributionTree, Family, Scale, TRIALS};
-use crate::expression::{Expression, Function, Operation, Reduction};
+use crate::expression::{DistributionTree, Expression, Function, Operation, Reduction};
+use crate::family::{Family, Scale, TRIALS};
 use crate::methods::{Choice, Entry};
 use crate::model::{Model, PlateKind};
 use std::fmt::Write;

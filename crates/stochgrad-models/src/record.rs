@@ -1,7 +1,7 @@
 //! A model on a graph, through the interface that users have.
 
-use crate::distribution_tree::{DistributionTree, Family, Scale, TRIALS};
-use crate::expression::{Expression, Function, Operation, Reduction};
+use crate::expression::{DistributionTree, Expression, Function, Operation, Reduction};
+use crate::family::{Family, Scale, TRIALS};
 use crate::methods::{Choice, Entry, Groups, Place, Placement};
 use crate::model::{Model, PlateKind};
 use stochgrad::prelude::*;

@@ -1,7 +1,7 @@
 //! Smaller models that fail in the same way.
 
-use crate::distribution_tree::{DistributionTree, Family, Scale};
-use crate::expression::Expression;
+use crate::expression::{DistributionTree, Expression};
+use crate::family::{Family, Scale};
 use crate::methods::{Choice, Entry, Placement, SCORE_FUNCTION, Several};
 use crate::model::{Model, PlateKind};
 

@@ -206,7 +206,7 @@ fn compare(
     let mut is_redistributed = false;
     for parameter in &model.parameters {
         let guarantee = gradients.guarantee(&parameter.name)?;
-        is_redistributed |= guarantee.bias == Bias::DistributionCheck;
+        is_redistributed |= guarantee.bias == Bias::Distribution;
         let allowed = (0..=TOP).rev().find(|&order| guarantee.order.allows(order)).unwrap_or(0);
         tops.push(if guarantee.bias == Bias::Unbiased { allowed } else { 0 });
     }

@@ -94,6 +94,7 @@ fn global_norm<F: Real>(gradients: &Gradients<F>) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use approx::assert_abs_diff_eq;
     use stochgrad_tensor::Tensor;
 
     use super::*;
@@ -135,9 +136,9 @@ mod tests {
         for scale in [1e200, 1e-200] {
             let mut gradients = made([2.0 * scale, -3.0 * scale], 6.0 * scale);
             let norm = clip_by_global_norm(&mut gradients, scale).unwrap();
-            assert!((norm / scale - 7.0).abs() < 1e-12, "{norm}");
+            assert_abs_diff_eq!(norm / scale, 7.0, epsilon = 1e-12);
             let largest = elements(&gradients)[2] / scale;
-            assert!((largest - 6.0 / 7.0).abs() < 1e-12, "{largest}");
+            assert_abs_diff_eq!(largest, 6.0 / 7.0, epsilon = 1e-12);
         }
     }
 

@@ -1,5 +1,6 @@
 //! Environments: credit member by member, under every kind of method that may stand above one.
 
+use approx::assert_abs_diff_eq;
 use std::sync::Arc;
 use stochgrad::distributions::Id;
 use stochgrad::prelude::*;
@@ -46,9 +47,9 @@ fn bandits_of_the_host(members: usize) -> impl Fn(&Graph<'_, f64>) -> GraphResul
 fn the_variance_falls_as_one_over_the_number_of_members() {
     for members in [1, 4, 8] {
         let moments = Oracle::new().gradient(parallel_bandits(members)).unwrap();
-        assert!((moments.mean("logit").unwrap().item().unwrap() - 0.25).abs() < 1e-13);
+        assert_abs_diff_eq!(moments.mean("logit").unwrap().item().unwrap(), 0.25, epsilon = 1e-13);
         let variance = moments.variance("logit").unwrap().item().unwrap();
-        assert!((variance - 0.0625 / members as f64).abs() < 1e-13, "{members} members: {variance}");
+        assert_abs_diff_eq!(variance, 0.0625 / members as f64, epsilon = 1e-13);
     }
     for members in [16, 64] {
         let exact = [("logit", Tensor::scalar(0.0625 / members as f64))];
@@ -63,14 +64,14 @@ fn a_host_function_makes_the_variance_grow_with_the_number_of_members() {
     for (members, about) in [(16, 1.117), (64, 4.123)] {
         let n = members as f64;
         let variance = ((3.0 * n * n - 2.0 * n) / 16.0 + n.powi(3) / 16.0) / (n * n) - 0.0625;
-        assert!((variance - about).abs() < 5e-4, "{variance}");
+        assert_abs_diff_eq!(variance, about, epsilon = 5e-4);
         let exact = [("logit", Tensor::scalar(variance))];
         StatisticalTest::new().runs(8000).check_variance(bandits_of_the_host(members), &exact, 0.06).unwrap();
     }
     let n = 4.0_f64;
     let variance = ((3.0 * n * n - 2.0 * n) / 16.0 + n.powi(3) / 16.0) / (n * n) - 0.0625;
     let exact = Oracle::new().gradient(bandits_of_the_host(4)).unwrap();
-    assert!((exact.variance("logit").unwrap().item().unwrap() - variance).abs() < 1e-12);
+    assert_abs_diff_eq!(exact.variance("logit").unwrap().item().unwrap(), variance, epsilon = 1e-12);
 }
 
 /// A walk on the numbers 0 to 3 that slips now and then, and ends at 3.

@@ -1,6 +1,7 @@
 //! What plates, sums over them and members that meet mean: models whose values and gradients were found by enumeration by
 //! hand, under every method that applies to them.
 
+use approx::assert_abs_diff_eq;
 use std::sync::Arc;
 use stochgrad::check::{CheckError, CheckResult};
 use stochgrad::distributions::Id;
@@ -66,7 +67,7 @@ where
     for method in methods {
         match expectation(|graph: &Graph<'_, f64>| model(graph, method)) {
             Ok((found_cost, found)) => {
-                assert!((found_cost - cost).abs() < 1e-6, "{}: E = {found_cost}, expected {cost}", method.name());
+                assert_abs_diff_eq!(found_cost, cost, epsilon = 1e-6);
                 let is_near = found.iter().zip(gradient).all(|(found, expected)| (found - expected).abs() < 1e-6);
                 assert!(is_near, "{}: {found:?}, expected {gradient:?}", method.name());
             }
@@ -121,7 +122,7 @@ fn sums_of_kept_and_reduced_terms_have_the_variance_of_their_own_credit() {
         moments.variance("t").unwrap().to_vec()
     };
     for (found, expected) in variance(true).iter().zip(variance(false)) {
-        assert!((found - expected).abs() < 1e-12, "{found}, expected {expected}");
+        assert_abs_diff_eq!(*found, expected, epsilon = 1e-12);
     }
 }
 
@@ -255,7 +256,7 @@ fn a_plain_reduction_of_enumerated_states_at_the_end_of_a_cost_is_taken_off() {
         };
         let found = expectation(|graph: &Graph<'_, f64>| model(graph, true)).unwrap();
         let kept = expectation(|graph: &Graph<'_, f64>| model(graph, false)).unwrap();
-        assert!((found.0 - kept.0 - 1.0).abs() < 1e-12, "{found:?}, {kept:?}");
+        assert_abs_diff_eq!(found.0 - kept.0, 1.0, epsilon = 1e-12);
         let is_near = found.1.iter().zip(&kept.1).all(|(found, kept)| (found - kept).abs() < 1e-12);
         assert!(is_near, "{found:?}, {kept:?}");
         Oracle::new().verify(|graph: &Graph<'_, f64>| model(graph, true), 0..=3, 1e-9).unwrap();

@@ -172,6 +172,7 @@ impl<F: Real> Optimizer<F> for Adam<F> {
 
 #[cfg(test)]
 mod tests {
+    use approx::assert_abs_diff_eq;
     use stochgrad_tensor::Tensor;
 
     use super::*;
@@ -192,7 +193,7 @@ mod tests {
         let found = descent(Adam::new(0.1), [0.5, -1.0, 2.0]);
         let expected = [0.900000002, 0.936610354240566, 0.894644792718105];
         for (found, expected) in found.into_iter().zip(expected) {
-            assert!((found - expected).abs() < 1e-13, "{found} {expected}");
+            assert_abs_diff_eq!(found, expected, epsilon = 1e-13);
         }
     }
 
@@ -201,8 +202,8 @@ mod tests {
         let adam = Adam::new(0.01).betas(0.5, 0.9).epsilon(0.1).weight_decay(0.2);
         let [first, second] = descent(adam, [0.5, -1.0]);
         // 1 - 0.01 · 0.2 - 0.01 · 0.5 / (0.5 + 0.1).
-        assert!((first - 0.989_666_666_666_666_7).abs() < 1e-14, "{first}");
-        assert!((second - 0.993_224_707_422_219).abs() < 1e-14, "{second}");
+        assert_abs_diff_eq!(first, 0.989_666_666_666_666_7, epsilon = 1e-14);
+        assert_abs_diff_eq!(second, 0.993_224_707_422_219, epsilon = 1e-14);
     }
 
     #[test]

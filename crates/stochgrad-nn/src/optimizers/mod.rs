@@ -146,6 +146,7 @@ fn check_learning_rate(learning_rate: f64) -> NnResult<()> {
 mod tests {
     use super::*;
     use crate::testing::{gradients, one_parameter};
+    use approx::assert_abs_diff_eq;
 
     fn optimizers() -> [Box<dyn Optimizer<f64>>; 2] {
         [Box::new(Adam::new(0.1)), Box::new(Sgd::new(0.1).momentum(0.5))]
@@ -213,7 +214,7 @@ mod tests {
         for mut optimizer in optimizers() {
             let mut parameters = pair();
             optimizer.step(&mut parameters, &gradients).unwrap();
-            assert!((parameters.get("x").unwrap().as_slice()[0] - 0.9).abs() < 1e-8);
+            assert_abs_diff_eq!(parameters.get("x").unwrap().as_slice()[0], 0.9, epsilon = 1e-8);
             assert_eq!(parameters.get("y"), pair().get("y"));
             assert!(optimizer.state().slots.values().all(|slot| !slot.contains_key("y")));
         }

@@ -123,6 +123,7 @@ impl<F: Real> Optimizer<F> for Sgd<F> {
 
 #[cfg(test)]
 mod tests {
+    use approx::assert_abs_diff_eq;
     use stochgrad_tensor::Tensor;
 
     use super::*;
@@ -148,7 +149,7 @@ mod tests {
         ];
         for (sgd, expected) in cases {
             for (found, expected) in descent(sgd).into_iter().zip(expected) {
-                assert!((found - expected).abs() < 1e-14, "{found} {expected}");
+                assert_abs_diff_eq!(found, expected, epsilon = 1e-14);
             }
         }
     }

@@ -9,7 +9,7 @@ use stochgrad::prelude::*;
 pub(crate) type Draw = dyn for<'t> Fn(&Graph<'t, f64>, &str, Var<'t, f64>) -> GraphResult<Var<'t, f64>>;
 
 /// A distribution of a number.
-pub(crate) trait DistributionCheck: 'static {
+pub(crate) trait TestDistribution: 'static {
     /// The family of distributions.
     type Family: Family<f64>;
 
@@ -31,7 +31,7 @@ pub(crate) trait DistributionCheck: 'static {
 /// A bit.
 pub(crate) struct Bits;
 
-impl DistributionCheck for Bits {
+impl TestDistribution for Bits {
     type Family = Bernoulli<Id>;
 
     const TITLE: &'static str = "Bits";
@@ -49,7 +49,7 @@ impl DistributionCheck for Bits {
 /// A vector of three categories.
 pub(crate) struct Categories;
 
-impl DistributionCheck for Categories {
+impl TestDistribution for Categories {
     type Family = OneHotCategorical<Id>;
 
     const TITLE: &'static str = "Categories";
@@ -69,7 +69,7 @@ impl DistributionCheck for Categories {
 /// The successes in two trials.
 pub(crate) struct Counts;
 
-impl DistributionCheck for Counts {
+impl TestDistribution for Counts {
     type Family = Binomial<Id>;
 
     const TITLE: &'static str = "Counts";
@@ -88,7 +88,7 @@ impl DistributionCheck for Counts {
 /// A normal number, by its location.
 pub(crate) struct Normals;
 
-impl DistributionCheck for Normals {
+impl TestDistribution for Normals {
     type Family = Normal<Id>;
 
     const TITLE: &'static str = "Normal numbers";
@@ -124,7 +124,7 @@ pub(crate) struct Subject {
 
 impl Subject {
     /// A method on a distribution.
-    pub(crate) fn new<L: DistributionCheck>(method: DynMethod<f64, L::Family>) -> Self
+    pub(crate) fn new<L: TestDistribution>(method: DynMethod<f64, L::Family>) -> Self
     where
         ScoreFunction: GradientMethod<f64, L::Family>,
     {

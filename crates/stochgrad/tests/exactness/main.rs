@@ -9,7 +9,7 @@ mod entries;
 mod reports;
 mod shapes;
 
-use distributions::{Bits, Categories, Counts, DistributionCheck, Draw, Normals, Subject};
+use distributions::{Bits, Categories, Counts, Draw, Normals, Subject, TestDistribution};
 use entries::{Proof, entries};
 use reports::{certificate, statements};
 use shapes::{JOINT_OVER_SAMPLES, SHAPES, Shape};

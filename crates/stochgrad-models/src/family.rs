@@ -1,6 +1,4 @@
-//! Distributions with finitely many values.
-
-use crate::expression::Expression;
+//! The families of distributions in generated models: each has finitely many values.
 
 /// The trials of a binomial distribution.
 pub const TRIALS: usize = 2;
@@ -52,27 +50,4 @@ pub enum Scale {
     Logits,
     /// Probabilities.
     Probabilities,
-}
-
-/// A distribution: one parameter for bits and counts, one for each category otherwise.
-#[derive(Clone, Debug, PartialEq)]
-pub struct DistributionTree {
-    /// What the values look like.
-    pub family: Family,
-    /// How the parameter is given.
-    pub scale: Scale,
-    /// The parameter.
-    pub parameter: Vec<Expression>,
-}
-
-impl DistributionTree {
-    /// The expressions of the parameter.
-    pub fn parameters(&self) -> Vec<&Expression> {
-        self.parameter.iter().collect()
-    }
-
-    /// As [`parameters`](Self::parameters), to be changed.
-    pub fn parameters_mut(&mut self) -> Vec<&mut Expression> {
-        self.parameter.iter_mut().collect()
-    }
 }

@@ -1,0 +1,46 @@
+//! One timed case: a model with a gradient method.
+
+use crate::BenchResult;
+
+/// One call of a step is what is timed.
+pub type Step = Box<dyn FnMut() -> BenchResult<()>>;
+
+/// What sets a step up, for kernels on a number of threads.
+pub type Setup = Box<dyn Fn(usize) -> BenchResult<Step>>;
+
+/// A case: its names, by which it is found in the timings of other systems, and what sets it up.
+pub struct Case {
+    /// The kind of case: `a`, `b` and `d` are training steps, `c` small graphs, `e` moments of gradients.
+    pub group: &'static str,
+    /// The model and the gradient method.
+    pub method: String,
+    /// What sets a step up.
+    pub setup: Setup,
+}
+
+impl Case {
+    /// A case of that name.
+    pub fn new(
+        group: &'static str,
+        method: impl Into<String>,
+        setup: impl Fn(usize) -> BenchResult<Step> + 'static,
+    ) -> Self {
+        Self { group, method: method.into(), setup: Box::new(setup) }
+    }
+
+    /// Whether the case's full name, `group/method/stochgrad`, holds a text.
+    pub fn matches(&self, text: &str) -> bool {
+        format!("{}/{}/stochgrad", self.group, self.method).contains(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_case_is_found_by_a_part_of_its_name() {
+        let case = Case::new("a", "disarm pair", |_| Err("never set up".into()));
+        assert!(case.matches("") && case.matches("disarm") && case.matches("a/dis") && !case.matches("relax"));
+    }
+}
