@@ -1,5 +1,6 @@
 //! Names of stochastic nodes, and the seed of a run.
 
+use rand::Rng;
 use std::fmt;
 use stochgrad_distributions::NoiseKey;
 
@@ -58,6 +59,24 @@ impl Seed {
     /// A seed, at step 0.
     pub fn new(seed: u64) -> Self {
         Seed { seed, step: 0 }
+    }
+
+    /// A seed drawn from any random number generator, at step 0.
+    ///
+    /// A program that already owns a generator needs no second source of randomness: the generator decides the seed,
+    /// and the seed decides all noise of the run.
+    ///
+    /// ```
+    /// use rand::SeedableRng;
+    /// use rand::rngs::SmallRng;
+    /// use stochgrad_graph::Seed;
+    ///
+    /// let seed = Seed::from_rng(&mut SmallRng::seed_from_u64(3));
+    /// assert_eq!(seed, Seed::from_rng(&mut SmallRng::seed_from_u64(3)));
+    /// assert_eq!(seed.step, 0);
+    /// ```
+    pub fn from_rng<R: Rng + ?Sized>(rng: &mut R) -> Self {
+        Seed::new(rng.next_u64())
     }
 
     /// The same seed at another step.
