@@ -312,8 +312,26 @@ impl<'a, F: Real> Scope<'a, F> {
         Ok(full_name)
     }
 
-    /// Adds several tensors or, on an error, none.
-    pub(crate) fn all_or_none<R>(&mut self, add: impl FnOnce(&mut Self) -> NnResult<R>) -> NnResult<R> {
+    /// Adds several tensors or, on an error, none: a layer that could not be built leaves no parameters behind.
+    ///
+    /// ```
+    /// use stochgrad_nn::{NnResult, Parameters, Scope};
+    /// use stochgrad_tensor::Tensor;
+    ///
+    /// let mut parameters = Parameters::<f32>::new();
+    /// let mut layer: Scope<'_, f32> = parameters.scope("layer");
+    /// let built: NnResult<()> = layer.all_or_none(|layer| {
+    ///     layer.insert("weight", Tensor::zeros([2, 3]))?;
+    ///     layer.insert("weight", Tensor::zeros([3]))?; // the name is taken
+    ///     Ok(())
+    /// });
+    /// assert!(built.is_err() && parameters.is_empty());
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The error of `add`.
+    pub fn all_or_none<R>(&mut self, add: impl FnOnce(&mut Self) -> NnResult<R>) -> NnResult<R> {
         let before = self.parameters.len();
         let result = add(self);
         if result.is_err() {

@@ -7,7 +7,7 @@ use stochgrad_tensor::Real;
 use stochgrad_tensor::descent::{AdamStep, adam, squares_are_finite};
 
 use super::slots::Slots;
-use super::{Optimizer, OptimizerState, check_gradients, check_learning_rate, check_setting, gradient};
+use super::{Optimizer, OptimizerState, check_learning_rate, check_setting, check_usable, gradient};
 use crate::error::{NnError, NnResult};
 use crate::parameters::Parameters;
 
@@ -108,7 +108,7 @@ impl<F: Real> Adam<F> {
 impl<F: Real> Optimizer<F> for Adam<F> {
     fn step(&mut self, parameters: &mut Parameters<F>, gradients: &Gradients<F>) -> NnResult<()> {
         self.check_settings()?;
-        check_gradients(parameters, gradients, squares_are_finite, |g| (g * g).is_finite())?;
+        check_usable(parameters, gradients, squares_are_finite, |g| (g * g).is_finite())?;
         self.first.check(parameters)?;
         self.second.check(parameters)?;
         let steps = self.steps + 1;

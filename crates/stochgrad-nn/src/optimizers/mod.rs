@@ -6,10 +6,12 @@ mod slots;
 
 pub use adam::Adam;
 pub use sgd::Sgd;
+pub use slots::Slots;
 
 use std::collections::BTreeMap;
 
 use stochgrad_graph::Gradients;
+use stochgrad_tensor::descent::squares_are_finite;
 use stochgrad_tensor::{Real, Tensor};
 
 use crate::error::{NnError, NnResult};
@@ -57,7 +59,12 @@ pub struct OptimizerState<F: Real> {
 }
 
 impl<F: Real> OptimizerState<F> {
-    fn check(&self, kind: &str, slots: &[&str]) -> NnResult<()> {
+    /// Checks that this is the state of an optimiser of the given kind, with no other slots than the given ones.
+    ///
+    /// # Errors
+    ///
+    /// [`NnError::InvalidArgument`] for the state of another optimiser.
+    pub fn check(&self, kind: &str, slots: &[&str]) -> NnResult<()> {
         let refused = |expected: String, found: String| {
             Err(NnError::argument(
                 "`state` of `Optimizer::load_state`",
@@ -85,10 +92,20 @@ fn gradient<'a, F: Real>(gradients: &'a Gradients<F>, name: &str) -> Option<&'a 
     gradients.get(name).ok()
 }
 
-/// Checks that some parameter has a gradient, and that gradients have the shapes of their parameters and values that the
-/// optimiser can use: all of them at once by `all_usable`, one by one where that says no, unless their squares are known to
+/// Checks that some parameter has a gradient, and that all gradients are finite and have the shapes of their parameters.
+///
+/// This is the first line of the `step` of an [`Optimizer`]: where it fails, nothing has changed yet.
+///
+/// # Errors
+///
+/// [`NnError::InvalidArgument`] as described in [`Optimizer::step`].
+pub fn check_gradients<F: Real>(parameters: &Parameters<F>, gradients: &Gradients<F>) -> NnResult<()> {
+    check_usable(parameters, gradients, squares_are_finite, F::is_finite)
+}
+
+/// As [`check_gradients`], for values that the optimiser can use: all of them at once by `all_usable`, one by one where that says no, unless their squares are known to
 /// be finite.
-fn check_gradients<F: Real>(
+fn check_usable<F: Real>(
     parameters: &Parameters<F>,
     gradients: &Gradients<F>,
     all_usable: impl Fn(&[F]) -> bool,

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use stochgrad_graph::Gradients;
 use stochgrad_tensor::Real;
-use stochgrad_tensor::descent::squares_are_finite;
 
 use super::slots::Slots;
 use super::{Optimizer, OptimizerState, check_gradients, check_learning_rate, check_setting, gradient};
@@ -73,7 +72,7 @@ impl<F: Real> Optimizer<F> for Sgd<F> {
             |momentum| (0.0..1.0).contains(&momentum),
             "a number in [0, 1)",
         )?;
-        check_gradients(parameters, gradients, squares_are_finite, F::is_finite)?;
+        check_gradients(parameters, gradients)?;
         self.velocity.check(parameters)?;
         let (rate, momentum) = (F::from_f64(self.learning_rate), F::from_f64(self.momentum));
         parameters.update(|name, shape, values| {
