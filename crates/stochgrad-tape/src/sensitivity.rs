@@ -1,8 +1,9 @@
 //! Whether a derivative flows through some elements of a value.
 
+use crate::error::TapeResult;
+use crate::op::{Op, Smoothness};
 use crate::tape::Tape;
 use crate::var::Var;
-use crate::{Op, Smoothness, TapeResult};
 use std::collections::HashSet;
 use stochgrad_tensor::{Real, Tensor};
 

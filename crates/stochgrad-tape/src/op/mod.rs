@@ -1,7 +1,27 @@
-//! The operations of a tape, as plain data.
+//! The operations of a tape, as plain data, and everything that has to be known of each of them: how smooth it is, its degree as a
+//! polynomial, how it is evaluated, and its derivative rule.
+//!
+//! Each answer is one `match` without a wildcard for operations: a new operation does not compile until every question has an answer.
 
-use crate::{Fill, NoiseScheme, Plate, Plates, SiteId, Special};
+pub(crate) mod alignment;
+mod contraction;
+mod degree;
+pub(crate) mod derivative;
+mod evaluate;
+pub(crate) mod fault;
+mod linalg;
+pub(crate) mod slope;
+mod smoothness;
+pub mod special;
+
+pub use degree::Degree;
+pub use smoothness::Smoothness;
+
+use crate::noise::{Fill, NoiseScheme};
+use crate::plate::{Plate, Plates};
+use crate::sets::SiteId;
 use smallvec::SmallVec;
+use special::Special;
 use std::fmt;
 use std::sync::Arc;
 use stochgrad_tensor::Shape;
@@ -159,74 +179,6 @@ pub enum Op {
     Sample(SiteId),
     /// A user's own primitive, by its number on this tape.
     Custom(u32),
-}
-
-/// How a value depends on one of its inputs, from the best to the worst.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Smoothness {
-    /// Not at all, as far as derivatives are concerned, by design.
-    Constant,
-    /// Differentiable any number of times.
-    Smooth,
-    /// Continuous with a kink: the first derivative may be used under an expectation, the second may not.
-    Kinked,
-    /// With jumps, or with a gradient that was stopped: a derivative along it says nothing about the expectation.
-    Jump,
-}
-
-impl Op {
-    /// How the result depends on the given input. Custom primitives are asked by the tape.
-    pub fn smoothness(&self, input: usize) -> Smoothness {
-        use Smoothness::{Constant, Jump, Kinked, Smooth};
-        match self {
-            Op::Map(map) => match map {
-                map if map.is_guard() => Smooth,
-                Map::Abs | Map::Relu | Map::LeakyRelu(_) | Map::MaxScalar(_) | Map::MinScalar(_) | Map::Clamp(..) => {
-                    Kinked
-                }
-                Map::Sign
-                | Map::Floor
-                | Map::Ceil
-                | Map::Round
-                | Map::Step
-                | Map::LeakyStep(_)
-                | Map::Within(..)
-                | Map::IsNan => Jump,
-                Map::OnesLike | Map::ZerosLike => Constant,
-                _ => Smooth,
-            },
-            Op::Zip(zip) => match zip {
-                Zip::Maximum | Zip::Minimum => Kinked,
-                Zip::Greater
-                | Zip::GreaterEqual
-                | Zip::Less
-                | Zip::LessEqual
-                | Zip::Equal
-                | Zip::NotEqual
-                | Zip::Share => Jump,
-                Zip::Keep => Constant,
-                Zip::Hold if input == 1 => Constant,
-                _ => Smooth,
-            },
-            Op::Reduce(Reduce::Max | Reduce::Min, _) => Kinked,
-            Op::Special(special) if special.is_count() => Jump,
-            Op::Select if input == 0 => Jump,
-            Op::Gather(_) | Op::ScatterAdd(..) if input == 1 => Jump,
-            Op::Argmax(_) | Op::Categories | Op::OneHot(_) | Op::StopGradient => Jump,
-            Op::StraightThrough if input == 0 => Constant,
-            Op::Drawn | Op::Held => Constant,
-            _ => Smooth,
-        }
-    }
-
-    /// Whether a derivative may flow to the given input.
-    pub(crate) fn passes_gradient(&self, input: usize) -> bool {
-        match self {
-            Op::Sample(_) => input == 0,
-            Op::Leaf { .. } | Op::Noise { .. } | Op::Host(_) => false,
-            _ => matches!(self.smoothness(input), Smoothness::Smooth | Smoothness::Kinked),
-        }
-    }
 }
 
 impl fmt::Display for Op {

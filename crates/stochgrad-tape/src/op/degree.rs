@@ -5,8 +5,7 @@
 //! members of the variable taken together, and it is that of the recorded expression: the square of a bit has degree 2, although it takes
 //! the values of the bit, since its derivative is that of a square.
 
-use crate::Op;
-use crate::op::PlateReduction;
+use crate::op::{Op, PlateReduction};
 use std::fmt;
 use std::ops::Add;
 use stochgrad_tensor::map::Map;

@@ -1,0 +1,74 @@
+//! How smoothly the result of an operation depends on each of its operands.
+
+use crate::op::Op;
+use stochgrad_tensor::map::Map;
+use stochgrad_tensor::reduce::Reduce;
+use stochgrad_tensor::zip::Zip;
+
+/// How a value depends on one of its inputs, from the best to the worst.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Smoothness {
+    /// Not at all, as far as derivatives are concerned, by design.
+    Constant,
+    /// Differentiable any number of times.
+    Smooth,
+    /// Continuous with a kink: the first derivative may be used under an expectation, the second may not.
+    Kinked,
+    /// With jumps, or with a gradient that was stopped: a derivative along it says nothing about the expectation.
+    Jump,
+}
+
+impl Op {
+    /// How the result depends on the given input. Custom primitives are asked by the tape.
+    pub fn smoothness(&self, input: usize) -> Smoothness {
+        use Smoothness::{Constant, Jump, Kinked, Smooth};
+        match self {
+            Op::Map(map) => match map {
+                map if map.is_guard() => Smooth,
+                Map::Abs | Map::Relu | Map::LeakyRelu(_) | Map::MaxScalar(_) | Map::MinScalar(_) | Map::Clamp(..) => {
+                    Kinked
+                }
+                Map::Sign
+                | Map::Floor
+                | Map::Ceil
+                | Map::Round
+                | Map::Step
+                | Map::LeakyStep(_)
+                | Map::Within(..)
+                | Map::IsNan => Jump,
+                Map::OnesLike | Map::ZerosLike => Constant,
+                _ => Smooth,
+            },
+            Op::Zip(zip) => match zip {
+                Zip::Maximum | Zip::Minimum => Kinked,
+                Zip::Greater
+                | Zip::GreaterEqual
+                | Zip::Less
+                | Zip::LessEqual
+                | Zip::Equal
+                | Zip::NotEqual
+                | Zip::Share => Jump,
+                Zip::Keep => Constant,
+                Zip::Hold if input == 1 => Constant,
+                _ => Smooth,
+            },
+            Op::Reduce(Reduce::Max | Reduce::Min, _) => Kinked,
+            Op::Special(special) if special.is_count() => Jump,
+            Op::Select if input == 0 => Jump,
+            Op::Gather(_) | Op::ScatterAdd(..) if input == 1 => Jump,
+            Op::Argmax(_) | Op::Categories | Op::OneHot(_) | Op::StopGradient => Jump,
+            Op::StraightThrough if input == 0 => Constant,
+            Op::Drawn | Op::Held => Constant,
+            _ => Smooth,
+        }
+    }
+
+    /// Whether a derivative may flow to the given input.
+    pub(crate) fn passes_gradient(&self, input: usize) -> bool {
+        match self {
+            Op::Sample(_) => input == 0,
+            Op::Leaf { .. } | Op::Noise { .. } | Op::Host(_) => false,
+            _ => matches!(self.smoothness(input), Smoothness::Smooth | Smoothness::Kinked),
+        }
+    }
+}
