@@ -120,7 +120,16 @@ fn derivative_of_map<'t, F: Real>(map: Map, x: Var<'t, F>, y: Var<'t, F>, g: Var
         Map::MaxScalar(c) => g * share(x, x.tape.filled(Shape::scalar(), F::from_f64(c))),
         Map::MinScalar(c) => g * share(x.tape.filled(Shape::scalar(), F::from_f64(c)), x),
         Map::Clamp(low, high) => g * x.map(Map::Within(low, high)),
-        _ => return None,
+        Map::Sign
+        | Map::Floor
+        | Map::Ceil
+        | Map::Round
+        | Map::Step
+        | Map::LeakyStep(_)
+        | Map::Within(..)
+        | Map::IsNan
+        | Map::OnesLike
+        | Map::ZerosLike => return None,
     })
 }
 
@@ -178,7 +187,14 @@ impl<F: Real> Tape<F> {
                     Zip::Minimum => {
                         smallvec![want(0, &|| down(g * share(y, x), x)), want(1, &|| down(g * share(x, y), y))]
                     }
-                    _ => Adjoints::new(),
+                    Zip::Greater
+                    | Zip::GreaterEqual
+                    | Zip::Less
+                    | Zip::LessEqual
+                    | Zip::Equal
+                    | Zip::NotEqual
+                    | Zip::Share
+                    | Zip::Keep => Adjoints::new(),
                 }
             }
             Op::Special(special) => (0..inputs.len())
@@ -308,12 +324,11 @@ impl<F: Real> Tape<F> {
             Op::StraightThrough => smallvec![None, down(g, inputs[1])],
             Op::Expand(..) => smallvec![down(g, x)],
             // The adjoint has size 1 where the sum was taken: it is broadcast lazily.
-            Op::SumOut(..) | Op::PlateReduce(_, PlateReduction::Sum) => match op {
-                Op::PlateReduce(plate, _) if !x.plates().contains(&plate) => {
-                    smallvec![Some(g * self.plate_size(plate) as f64)]
-                }
-                _ => smallvec![Some(g)],
-            },
+            Op::SumOut(..) => smallvec![Some(g)],
+            Op::PlateReduce(plate, PlateReduction::Sum) => {
+                let carried = x.plates().contains(&plate);
+                smallvec![Some(if carried { g } else { g * self.plate_size(plate) as f64 })]
+            }
             Op::PlateReduce(plate, PlateReduction::Mean) => {
                 let carried = x.plates().contains(&plate);
                 smallvec![Some(if carried { g * (1.0 / self.plate_size(plate) as f64) } else { g })]

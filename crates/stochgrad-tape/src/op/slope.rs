@@ -47,13 +47,95 @@ impl Op {
                 Map::Abs | Map::Tanh | Map::Sigmoid | Map::Softplus | Map::Erf | Map::Log1pSquare => {
                     Slope::FiniteUnlessNan
                 }
-                _ => Slope::Any,
+                Map::Exp
+                | Map::Ln
+                | Map::LnHeld
+                | Map::Log1p
+                | Map::Expm1
+                | Map::Sqrt
+                | Map::Square
+                | Map::Recip
+                | Map::Sign
+                | Map::Sin
+                | Map::Cos
+                | Map::Log1pSquareSlope
+                | Map::Lgamma
+                | Map::Polygamma(_)
+                | Map::Floor
+                | Map::Ceil
+                | Map::Round
+                | Map::Step
+                | Map::LeakyStep(_)
+                | Map::RdivScalar(_)
+                | Map::PowScalar(_)
+                | Map::Within(..)
+                | Map::IsNan
+                | Map::OnesLike
+                | Map::ZerosLike => Slope::Any,
             },
-            Op::Zip(Zip::Add | Zip::Sub | Zip::SubUnguarded | Zip::Maximum | Zip::Minimum | Zip::Hold) => Slope::Finite,
-            Op::Reduce(Reduce::Max | Reduce::Min, _) => Slope::FiniteUnlessNan,
-            Op::Zip(_) | Op::Special(_) | Op::Reduce(Reduce::LogSumExp | Reduce::Product, _) => Slope::Any,
-            Op::PlateReduce(_, PlateReduction::Weighted | PlateReduction::LogSumExp) => Slope::Any,
-            _ => Slope::Finite,
+            Op::Zip(zip) => match zip {
+                Zip::Add | Zip::Sub | Zip::SubUnguarded | Zip::Maximum | Zip::Minimum | Zip::Hold => Slope::Finite,
+                Zip::Mul
+                | Zip::Div
+                | Zip::Pow
+                | Zip::Greater
+                | Zip::GreaterEqual
+                | Zip::Less
+                | Zip::LessEqual
+                | Zip::Equal
+                | Zip::NotEqual
+                | Zip::Share
+                | Zip::Weigh
+                | Zip::Keep => Slope::Any,
+            },
+            Op::Special(_) => Slope::Any,
+            Op::Reduce(reduce, _) => match reduce {
+                Reduce::Sum => Slope::Finite,
+                Reduce::Max | Reduce::Min => Slope::FiniteUnlessNan,
+                Reduce::LogSumExp | Reduce::Product => Slope::Any,
+            },
+            Op::PlateReduce(_, reduction) => match reduction {
+                PlateReduction::Sum | PlateReduction::Mean => Slope::Finite,
+                PlateReduction::Weighted | PlateReduction::LogSumExp => Slope::Any,
+            },
+            Op::Leaf { .. }
+            | Op::Noise { .. }
+            | Op::Host(_)
+            | Op::Select
+            | Op::Softmax(_)
+            | Op::LogSoftmax(_)
+            | Op::CumulativeSum { .. }
+            | Op::Argmax(_)
+            | Op::Matmul { .. }
+            | Op::Cholesky
+            | Op::TriangularSolve { .. }
+            | Op::MatmulLeading
+            | Op::Dot
+            | Op::DotOver(_)
+            | Op::Reshape(_)
+            | Op::Transpose(_)
+            | Op::Slice { .. }
+            | Op::PadInto { .. }
+            | Op::Concat(_)
+            | Op::IndexSelect(..)
+            | Op::IndexAdd(..)
+            | Op::Gather(_)
+            | Op::ScatterAdd(..)
+            | Op::Categories
+            | Op::OneHot(_)
+            | Op::StopGradient
+            | Op::Drawn
+            | Op::Held
+            | Op::MagicBox
+            | Op::StraightThrough
+            | Op::Expand(..)
+            | Op::SumOut(..)
+            | Op::PlateMember(..)
+            | Op::PlateScatter(..)
+            | Op::PlateToEvent(_)
+            | Op::EventToPlate(_)
+            | Op::Sample(_)
+            | Op::Custom(_) => Slope::Finite,
         }
     }
 
@@ -84,7 +166,24 @@ impl Op {
             | Op::IndexAdd(..)
             | Op::Gather(_)
             | Op::ScatterAdd(..) => Passage::Sum,
-            _ => Passage::Mix,
+            Op::Leaf { .. }
+            | Op::Noise { .. }
+            | Op::Host(_)
+            | Op::Softmax(_)
+            | Op::LogSoftmax(_)
+            | Op::Argmax(_)
+            | Op::Matmul { .. }
+            | Op::Cholesky
+            | Op::TriangularSolve { .. }
+            | Op::MatmulLeading
+            | Op::Dot
+            | Op::DotOver(_)
+            | Op::Categories
+            | Op::OneHot(_)
+            | Op::StopGradient
+            | Op::Drawn
+            | Op::Held
+            | Op::Custom(_) => Passage::Mix,
         }
     }
 
@@ -93,8 +192,69 @@ impl Op {
         match self {
             Op::Select => Some(Slope::FiniteUnlessNan),
             // The members that a weight of 0 takes away are rarely there, and the sums are hot.
-            Op::Zip(Zip::Hold | Zip::Weigh) | Op::PlateReduce(_, PlateReduction::Weighted) => Some(Slope::Any),
-            _ => None,
+            Op::Zip(zip) => match zip {
+                Zip::Hold | Zip::Weigh => Some(Slope::Any),
+                Zip::Add
+                | Zip::Sub
+                | Zip::SubUnguarded
+                | Zip::Mul
+                | Zip::Div
+                | Zip::Pow
+                | Zip::Maximum
+                | Zip::Minimum
+                | Zip::Greater
+                | Zip::GreaterEqual
+                | Zip::Less
+                | Zip::LessEqual
+                | Zip::Equal
+                | Zip::NotEqual
+                | Zip::Share
+                | Zip::Keep => None,
+            },
+            Op::PlateReduce(_, reduction) => match reduction {
+                PlateReduction::Weighted => Some(Slope::Any),
+                PlateReduction::Sum | PlateReduction::Mean | PlateReduction::LogSumExp => None,
+            },
+            Op::Leaf { .. }
+            | Op::Noise { .. }
+            | Op::Host(_)
+            | Op::Map(_)
+            | Op::Special(_)
+            | Op::Reduce(..)
+            | Op::Softmax(_)
+            | Op::LogSoftmax(_)
+            | Op::CumulativeSum { .. }
+            | Op::Argmax(_)
+            | Op::Matmul { .. }
+            | Op::Cholesky
+            | Op::TriangularSolve { .. }
+            | Op::MatmulLeading
+            | Op::Dot
+            | Op::DotOver(_)
+            | Op::Reshape(_)
+            | Op::Transpose(_)
+            | Op::Slice { .. }
+            | Op::PadInto { .. }
+            | Op::Concat(_)
+            | Op::IndexSelect(..)
+            | Op::IndexAdd(..)
+            | Op::Gather(_)
+            | Op::ScatterAdd(..)
+            | Op::Categories
+            | Op::OneHot(_)
+            | Op::StopGradient
+            | Op::Drawn
+            | Op::Held
+            | Op::MagicBox
+            | Op::StraightThrough
+            | Op::Expand(..)
+            | Op::SumOut(..)
+            | Op::PlateMember(..)
+            | Op::PlateScatter(..)
+            | Op::PlateToEvent(_)
+            | Op::EventToPlate(_)
+            | Op::Sample(_)
+            | Op::Custom(_) => None,
         }
     }
 }

@@ -24,7 +24,8 @@ impl Op {
         use Smoothness::{Constant, Jump, Kinked, Smooth};
         match self {
             Op::Map(map) => match map {
-                map if map.is_guard() => Smooth,
+                // The ends of a guard are reached by no value in use.
+                Map::Clamp(..) if map.is_guard() => Smooth,
                 Map::Abs | Map::Relu | Map::LeakyRelu(_) | Map::MaxScalar(_) | Map::MinScalar(_) | Map::Clamp(..) => {
                     Kinked
                 }
@@ -37,7 +38,32 @@ impl Op {
                 | Map::Within(..)
                 | Map::IsNan => Jump,
                 Map::OnesLike | Map::ZerosLike => Constant,
-                _ => Smooth,
+                Map::Neg
+                | Map::Exp
+                | Map::Ln
+                | Map::LnHeld
+                | Map::Log1p
+                | Map::Expm1
+                | Map::Sqrt
+                | Map::Square
+                | Map::Recip
+                | Map::Sin
+                | Map::Cos
+                | Map::Tanh
+                | Map::Sigmoid
+                | Map::Softplus
+                | Map::Log1pSquare
+                | Map::Log1pSquareSlope
+                | Map::Erf
+                | Map::Lgamma
+                | Map::Polygamma(_)
+                | Map::AddScalar(_)
+                | Map::MulScalar(_)
+                | Map::RsubScalar(_)
+                | Map::RdivScalar(_)
+                | Map::PowScalar(_)
+                | Map::Guard(_)
+                | Map::Unguard => Smooth,
             },
             Op::Zip(zip) => match zip {
                 Zip::Maximum | Zip::Minimum => Kinked,
@@ -50,16 +76,53 @@ impl Op {
                 | Zip::Share => Jump,
                 Zip::Keep => Constant,
                 Zip::Hold if input == 1 => Constant,
-                _ => Smooth,
+                Zip::Add | Zip::Sub | Zip::SubUnguarded | Zip::Mul | Zip::Div | Zip::Pow | Zip::Weigh | Zip::Hold => {
+                    Smooth
+                }
             },
-            Op::Reduce(Reduce::Max | Reduce::Min, _) => Kinked,
-            Op::Special(special) if special.is_count() => Jump,
+            Op::Special(special) => special.smoothness(),
+            Op::Reduce(reduce, _) => match reduce {
+                Reduce::Max | Reduce::Min => Kinked,
+                Reduce::Sum | Reduce::LogSumExp | Reduce::Product => Smooth,
+            },
             Op::Select if input == 0 => Jump,
             Op::Gather(_) | Op::ScatterAdd(..) if input == 1 => Jump,
             Op::Argmax(_) | Op::Categories | Op::OneHot(_) | Op::StopGradient => Jump,
             Op::StraightThrough if input == 0 => Constant,
             Op::Drawn | Op::Held => Constant,
-            _ => Smooth,
+            Op::Leaf { .. }
+            | Op::Noise { .. }
+            | Op::Host(_)
+            | Op::Softmax(_)
+            | Op::LogSoftmax(_)
+            | Op::CumulativeSum { .. }
+            | Op::Matmul { .. }
+            | Op::Cholesky
+            | Op::TriangularSolve { .. }
+            | Op::MatmulLeading
+            | Op::Dot
+            | Op::DotOver(_)
+            | Op::Reshape(_)
+            | Op::Transpose(_)
+            | Op::Slice { .. }
+            | Op::PadInto { .. }
+            | Op::Concat(_)
+            | Op::IndexSelect(..)
+            | Op::IndexAdd(..)
+            | Op::Select
+            | Op::Gather(_)
+            | Op::ScatterAdd(..)
+            | Op::StraightThrough
+            | Op::MagicBox
+            | Op::Expand(..)
+            | Op::SumOut(..)
+            | Op::PlateReduce(..)
+            | Op::PlateMember(..)
+            | Op::PlateScatter(..)
+            | Op::PlateToEvent(_)
+            | Op::EventToPlate(_)
+            | Op::Sample(_)
+            | Op::Custom(_) => Smooth,
         }
     }
 
