@@ -1087,6 +1087,7 @@ fn collect(op: &Op, seen: &mut BTreeSet<String>) {
         Op::Zip(zip) => seen.insert(format!("Zip::{zip:?}")),
         Op::Special(special) => seen.insert(format!("Special::{}", variant(&format!("{special:?}")))),
         Op::Reduce(reduce, _) => seen.insert(format!("Reduce::{reduce:?}")),
+        Op::Detach(reason) => seen.insert(format!("DetachReason::{reason:?}")),
         Op::PlateReduce(_, how) => seen.insert(format!("PlateReduction::{how:?}")),
         _ => false,
     };
@@ -1150,6 +1151,7 @@ fn every_operation_is_covered() {
     }
     let mut all = variants("stochgrad-tape/src/op/mod.rs", "Op");
     all.extend(variants("stochgrad-tape/src/op/mod.rs", "PlateReduction"));
+    all.extend(variants("stochgrad-tape/src/op/mod.rs", "DetachReason"));
     all.extend(variants("stochgrad-tensor/src/map.rs", "Map"));
     all.extend(variants("stochgrad-tensor/src/zip.rs", "Zip"));
     all.extend(variants("stochgrad-tensor/src/reduce.rs", "Reduce"));

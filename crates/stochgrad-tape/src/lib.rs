@@ -52,7 +52,7 @@ pub use host::HostSource;
 pub use node::{HostRead, Id};
 pub use noise::{Fill, NoiseLayout, NoiseScheme, NoiseSeed};
 pub use op::special::{self, Special};
-pub use op::{Axes, Degree, Op, PlateReduction, Smoothness};
+pub use op::{Axes, Degree, DetachReason, Op, PlateReduction, Smoothness};
 pub use operators::Number;
 pub use origin::{Origin, not_finite_in_words};
 pub use plate::{Plate, PlateKind, Plates, Weights};

@@ -177,9 +177,7 @@ impl Op {
             | Op::Cholesky
             | Op::Categories
             | Op::OneHot(_)
-            | Op::StopGradient
-            | Op::Drawn
-            | Op::Held
+            | Op::Detach(_)
             | Op::MagicBox
             | Op::StraightThrough
             | Op::Sample(_)

@@ -382,9 +382,7 @@ impl<F: Real> Tape<F> {
             Op::Leaf { .. }
             | Op::Noise { .. }
             | Op::Host(_)
-            | Op::StopGradient
-            | Op::Drawn
-            | Op::Held
+            | Op::Detach(_)
             | Op::Argmax(_)
             | Op::Categories
             | Op::OneHot(_) => Adjoints::new(),

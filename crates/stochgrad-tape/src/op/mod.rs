@@ -46,6 +46,18 @@ pub enum PlateReduction {
     LogSumExp,
 }
 
+/// Why no gradient flows through a detached value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum DetachReason {
+    /// The gradient was stopped: a dependence may be hidden.
+    Stopped,
+    /// The value was sampled from a distribution: how it depends on what it was computed from is for the gradient method of the
+    /// distribution to say.
+    Sampled,
+    /// Whoever recorded it accounts for the derivatives that are missing.
+    Detached,
+}
+
 /// One operation. Axes and shapes are those of the event part: an operation means the same on any plates, so that it
 /// can be recorded again with inputs that carry more of them.
 #[derive(Clone, Debug, PartialEq)]
@@ -151,12 +163,8 @@ pub enum Op {
     Categories,
     /// A new last axis with a 1 at the position that the input names.
     OneHot(usize),
-    /// The same value, through which no gradient flows.
-    StopGradient,
-    /// The same value, drawn from a distribution: how it depends on what it was computed from is for the distribution's gradient method to say.
-    Drawn,
-    /// The same value, through which no gradient flows: whoever recorded it accounts for the derivatives that are missing.
-    Held,
+    /// The same value, through which no gradient flows, and why none does.
+    Detach(DetachReason),
     /// `exp(l − stop(l))`: the value is 1, the derivative is that of `l` times itself, at every order.
     MagicBox,
     /// The value of the first input with the derivative of the second.
@@ -194,6 +202,9 @@ impl fmt::Display for Op {
             Op::Special(special) => write!(f, "{special:?}"),
             Op::Reduce(reduce, axes) => write!(f, "{reduce:?} over event axes {:?}", axes.as_slice()),
             Op::Matmul { .. } | Op::MatmulLeading => f.write_str("matmul"),
+            Op::Detach(DetachReason::Stopped) => f.write_str("stop_gradient"),
+            Op::Detach(DetachReason::Sampled) => f.write_str("sampled value"),
+            Op::Detach(DetachReason::Detached) => f.write_str("detached value"),
             Op::Sample(site) => write!(f, "sample {}", site.0),
             Op::Custom(_) => f.write_str("custom operation"),
             // Plates have names, which the tape knows: messages list them beside the operation.

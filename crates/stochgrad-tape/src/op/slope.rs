@@ -123,9 +123,7 @@ impl Op {
             | Op::ScatterAdd(..)
             | Op::Categories
             | Op::OneHot(_)
-            | Op::StopGradient
-            | Op::Drawn
-            | Op::Held
+            | Op::Detach(_)
             | Op::MagicBox
             | Op::StraightThrough
             | Op::Expand(..)
@@ -180,9 +178,7 @@ impl Op {
             | Op::DotOver(_)
             | Op::Categories
             | Op::OneHot(_)
-            | Op::StopGradient
-            | Op::Drawn
-            | Op::Held
+            | Op::Detach(_)
             | Op::Custom(_) => Passage::Mix,
         }
     }
@@ -242,9 +238,7 @@ impl Op {
             | Op::ScatterAdd(..)
             | Op::Categories
             | Op::OneHot(_)
-            | Op::StopGradient
-            | Op::Drawn
-            | Op::Held
+            | Op::Detach(_)
             | Op::MagicBox
             | Op::StraightThrough
             | Op::Expand(..)

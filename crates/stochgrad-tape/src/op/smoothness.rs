@@ -1,6 +1,6 @@
 //! How smoothly the result of an operation depends on each of its operands.
 
-use crate::op::Op;
+use crate::op::{DetachReason, Op};
 use stochgrad_tensor::map::Map;
 use stochgrad_tensor::reduce::Reduce;
 use stochgrad_tensor::zip::Zip;
@@ -87,9 +87,12 @@ impl Op {
             },
             Op::Select if input == 0 => Jump,
             Op::Gather(_) | Op::ScatterAdd(..) if input == 1 => Jump,
-            Op::Argmax(_) | Op::Categories | Op::OneHot(_) | Op::StopGradient => Jump,
+            Op::Argmax(_) | Op::Categories | Op::OneHot(_) => Jump,
             Op::StraightThrough if input == 0 => Constant,
-            Op::Drawn | Op::Held => Constant,
+            Op::Detach(reason) => match reason {
+                DetachReason::Stopped => Jump,
+                DetachReason::Sampled | DetachReason::Detached => Constant,
+            },
             Op::Leaf { .. }
             | Op::Noise { .. }
             | Op::Host(_)

@@ -234,7 +234,7 @@ impl<F: Real> Tape<F> {
                 }
                 layout::one_hot(pool, &first.value, *classes)
             }
-            Op::StopGradient | Op::Drawn | Op::Held => first.value.clone(),
+            Op::Detach(_) => first.value.clone(),
             Op::MagicBox => map(pool, Map::OnesLike, &first.value),
             Op::StraightThrough => {
                 let soft = node(1);
