@@ -1088,6 +1088,7 @@ fn collect(op: &Op, seen: &mut BTreeSet<String>) {
         Op::Zip(zip) => seen.insert(format!("Zip::{zip:?}")),
         Op::Special(special) => seen.insert(format!("Special::{}", variant(&format!("{special:?}")))),
         Op::Reduce(reduce, _) => seen.insert(format!("Reduce::{reduce:?}")),
+        Op::Detach(reason) => seen.insert(format!("DetachReason::{reason:?}")),
         Op::PlateReduce(_, how) => seen.insert(format!("PlateReduction::{how:?}")),
         _ => false,
     };
@@ -1149,12 +1150,13 @@ fn every_operation_is_covered() {
     for case in groups.iter().flatten() {
         recorded(case, &mut seen);
     }
-    let mut all = variants("stochgrad-tape/src/op.rs", "Op");
-    all.extend(variants("stochgrad-tape/src/op.rs", "PlateReduction"));
+    let mut all = variants("stochgrad-tape/src/op/mod.rs", "Op");
+    all.extend(variants("stochgrad-tape/src/op/mod.rs", "PlateReduction"));
+    all.extend(variants("stochgrad-tape/src/op/mod.rs", "DetachReason"));
     all.extend(variants("stochgrad-tensor/src/map.rs", "Map"));
     all.extend(variants("stochgrad-tensor/src/zip.rs", "Zip"));
     all.extend(variants("stochgrad-tensor/src/reduce.rs", "Reduce"));
-    all.extend(variants("stochgrad-tape/src/special/mod.rs", "Special"));
+    all.extend(variants("stochgrad-tape/src/op/special/mod.rs", "Special"));
     assert!(all.len() > 90, "found only {} variants in the sources", all.len());
     // No method of a variable records these reductions.
     for unused in ["Reduce::Min", "Reduce::Product"] {

@@ -6,7 +6,7 @@ use crate::node::StochasticNode;
 use crate::profile::Access;
 use std::collections::HashMap;
 use std::panic::Location;
-use stochgrad_tape::{Degree, Op, PlateKind, SiteId, Smoothness, Tape, Weights};
+use stochgrad_tape::{Degree, DetachReason, Op, PlateKind, SiteId, Smoothness, Tape, Weights};
 use stochgrad_tensor::Real;
 
 /// The worst path from the value of each node. One backward sweep over the tape serves all nodes.
@@ -19,10 +19,13 @@ pub(crate) fn worst_paths<F: Real>(
     costs: &[Cost<'_, F>],
     end: usize,
 ) -> Vec<Path> {
-    let differentiable = nodes.iter().any(|node| {
-        node.method.profile().access != Access::Values
-            || node.value.inputs().first().is_some_and(|value| !matches!(value.op(), Some(Op::Leaf { .. } | Op::Drawn)))
-    });
+    let differentiable =
+        nodes.iter().any(|node| {
+            node.method.profile().access != Access::Values
+                || node.value.inputs().first().is_some_and(|value| {
+                    !matches!(value.op(), Some(Op::Leaf { .. } | Op::Detach(DetachReason::Sampled)))
+                })
+        });
     if !differentiable {
         return nodes.iter().map(|_| Path::smooth()).collect();
     }

@@ -1,11 +1,13 @@
 //! Reverse-mode differentiation: once with the result on the tape, once with everything freed as soon as it is spent.
 
-use crate::gradient::full;
-use crate::mask::{Adjoint, Slope, plain};
+use crate::error::{TapeError, TapeResult};
+use crate::mask::{Adjoint, plain};
 use crate::node::{Id, Inputs};
+use crate::op::derivative::full;
+use crate::op::slope::Slope;
+use crate::op::{Op, Smoothness};
 use crate::tape::{Scratch, Tape};
 use crate::var::Var;
-use crate::{TapeError, TapeResult};
 use smallvec::SmallVec;
 use std::panic::Location;
 use stochgrad_tensor::{Real, Shape, Tensor};
@@ -160,8 +162,8 @@ impl<F: Real> Tape<F> {
                 depends[index] = node.inputs.iter().enumerate().any(|(input, id)| {
                     depends[id.index()]
                         && match &node.op {
-                            crate::Op::Custom(number) => {
-                                inner.primitives[*number as usize].smoothness(input) > crate::Smoothness::Constant
+                            Op::Custom(number) => {
+                                inner.primitives[*number as usize].smoothness(input) > Smoothness::Constant
                             }
                             op => op.passes_gradient(input),
                         }
@@ -247,7 +249,7 @@ impl<F: Real> Tape<F> {
             .iter()
             .map(|&var| match adjoints.get(var.id.index()).copied().flatten() {
                 Some(adjoint) => full(self.at(self.cleaned(adjoint).id), var),
-                None => self.filled(Shape::scalar(), F::ZERO).apply(crate::Op::Expand(var.plates(), var.shape())),
+                None => self.filled(Shape::scalar(), F::ZERO).apply(Op::Expand(var.plates(), var.shape())),
             })
             .collect();
         self.check()?;

@@ -29,13 +29,8 @@
 //! This crate knows no distribution, no gradient method and no cost.
 
 mod backward;
-mod contraction;
-mod degree;
 mod error;
-mod evaluate;
-mod gradient;
 mod host;
-mod linalg;
 mod mask;
 mod memory;
 mod node;
@@ -49,16 +44,15 @@ mod program;
 mod replay;
 mod sensitivity;
 mod sets;
-pub mod special;
 mod tape;
 mod var;
 
-pub use degree::Degree;
 pub use error::{TapeError, TapeResult};
 pub use host::HostSource;
 pub use node::{HostRead, Id};
 pub use noise::{Fill, NoiseLayout, NoiseScheme, NoiseSeed};
-pub use op::{Axes, Op, PlateReduction, Smoothness};
+pub use op::special::{self, Special};
+pub use op::{Axes, Degree, DetachReason, Op, PlateReduction, Smoothness};
 pub use operators::Number;
 pub use origin::{Origin, not_finite_in_words};
 pub use plate::{Plate, PlateKind, Plates, Weights};
@@ -66,6 +60,5 @@ pub use primitive::{Primitive, PrimitiveInputs};
 pub use program::Program;
 pub use replay::{IdMap, Visit};
 pub use sets::{SetId, SiteId};
-pub use special::Special;
 pub use tape::{IntoTensor, Tape, Workspace};
 pub use var::{IntoVar, Var};

@@ -164,7 +164,7 @@ impl<F: Real> Inner<F> {
             }
             Op::PlateReduce(_, PlateReduction::Weighted) => self.broadcast_elements(inputs),
             // They share the buffer of their operand.
-            Op::Reshape(_) | Op::StopGradient | Op::Drawn | Op::Held | Op::Sample(_) => 0,
+            Op::Reshape(_) | Op::Detach(_) | Op::Sample(_) => 0,
             Op::Reduce(_, axes) | Op::SumOut(_, axes) => {
                 axes.iter().fold(len, |len, &axis| len / event(first, axis).max(1))
             }

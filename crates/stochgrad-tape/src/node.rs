@@ -1,9 +1,11 @@
 //! One recorded operation.
 
-use crate::{Op, Plates, SetId};
+use crate::op::Op;
+use crate::plate::Plates;
+use crate::sets::SetId;
 use smallvec::SmallVec;
 use std::panic::Location;
-use stochgrad_tensor::{Real, Tensor};
+use stochgrad_tensor::{Real, Shape, Tensor};
 
 /// The position of a value on its tape.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -40,6 +42,11 @@ pub(crate) struct Node<F: Real> {
 }
 
 impl<F: Real> Node<F> {
+    /// The shape of the value without its plate axes.
+    pub(crate) fn event(&self) -> Shape {
+        Shape::from(&self.value.shape()[self.plates.len()..])
+    }
+
     /// The bytes of its own buffer.
     pub(crate) fn own_bytes(&self) -> usize {
         if self.owns { self.value.len() * size_of::<F>() } else { 0 }

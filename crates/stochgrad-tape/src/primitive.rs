@@ -1,6 +1,7 @@
 //! A user's own primitive operation.
 
-use crate::{Degree, Smoothness, Var};
+use crate::op::{Degree, Smoothness};
+use crate::var::Var;
 use stochgrad_tensor::{Real, Shape, Tensor};
 
 /// The operands of a primitive: values whose plate axes were made alike (an operand that lacks a plate has size 1 there).
@@ -75,6 +76,3 @@ pub trait Primitive<F: Real>: Send + Sync {
         Ok(())
     }
 }
-
-/// The result of a gradient rule.
-pub(crate) type Adjoints<'t, F> = smallvec::SmallVec<[Option<Var<'t, F>>; 3]>;

@@ -1,8 +1,9 @@
 //! Whether a derivative flows through some elements of a value.
 
+use crate::error::TapeResult;
+use crate::op::{Op, Smoothness};
 use crate::tape::Tape;
 use crate::var::Var;
-use crate::{Op, Smoothness, TapeResult};
 use std::collections::HashSet;
 use stochgrad_tensor::{Real, Tensor};
 
@@ -61,11 +62,14 @@ impl<F: Real> Tape<F> {
             match var.op() {
                 Some(Op::Leaf { trainable: true }) => found.push(var),
                 Some(op) => {
-                    // A sample passes derivatives to its value, and not to the parameters of its distribution.
-                    let operands = if matches!(op, Op::Sample(_)) { 1 } else { usize::MAX };
-                    let passes =
-                        |input: usize| matches!(self.smoothness(var, input), Smoothness::Smooth | Smoothness::Kinked);
-                    let operands = var.inputs().into_iter().enumerate().take(operands);
+                    // A primitive is asked by the tape: its answer may depend on what was recorded.
+                    let passes = |input: usize| match &op {
+                        Op::Custom(_) => {
+                            matches!(self.smoothness(var, input), Smoothness::Smooth | Smoothness::Kinked)
+                        }
+                        op => op.passes_gradient(input),
+                    };
+                    let operands = var.inputs().into_iter().enumerate();
                     pending.extend(operands.filter(|(input, _)| passes(*input)).map(|(_, operand)| operand));
                 }
                 None => {}

@@ -28,14 +28,15 @@ pub(crate) struct Inner<F: Real> {
     pub(crate) sets: SetTable,
     /// Sites on whose value host code may have branched: ancestors of everything recorded from now on.
     pub(crate) control: SetId,
-    pub(crate) reads: Vec<HostRead>,
+    /// Where host code has read values, on which it may have branched.
+    pub(crate) branches: Vec<HostRead>,
     pub(crate) error: Option<TapeError>,
     pub(crate) primitives: Vec<Arc<dyn Primitive<F>>>,
     pub(crate) hosts: Vec<HostSource>,
     /// What decides the noise, once there is some.
     pub(crate) noise: Option<NoiseSeed>,
     /// Where host code has looked at values.
-    pub(crate) looks: Vec<HostRead>,
+    pub(crate) peeks: Vec<HostRead>,
     pub(crate) sites: u32,
     /// Sites whose sampled value lets no gradient through.
     pub(crate) closed: HashSet<SiteId>,
@@ -101,12 +102,12 @@ impl<F: Real> Tape<F> {
             plates: Vec::new(),
             sets: SetTable::new(),
             control: SetId::EMPTY,
-            reads: Vec::new(),
+            branches: Vec::new(),
             error: None,
             primitives: Vec::new(),
             hosts: Vec::new(),
             noise: None,
-            looks: Vec::new(),
+            peeks: Vec::new(),
             sites: 0,
             closed: HashSet::new(),
             located: None,
@@ -147,12 +148,12 @@ impl<F: Real> Tape<F> {
         inner.plates.clear();
         inner.sets.clear();
         inner.control = SetId::EMPTY;
-        inner.reads.clear();
+        inner.branches.clear();
         inner.error = None;
         inner.primitives.clear();
         inner.hosts.clear();
         inner.noise = None;
-        inner.looks.clear();
+        inner.peeks.clear();
         inner.sites = 0;
         inner.closed.clear();
         inner.located = None;
@@ -415,13 +416,13 @@ impl<F: Real> Tape<F> {
         Ok(())
     }
 
-    pub(crate) fn note_look(&self, id: Id, location: &'static Location<'static>) {
+    pub(crate) fn note_peek(&self, id: Id, location: &'static Location<'static>) {
         let inner = &mut *self.inner.borrow_mut();
         let recorded_before = inner.nodes.len();
         let location = inner.located.unwrap_or(location);
-        let again = inner.looks.last().is_some_and(|last| last.id == id && last.recorded_before == recorded_before);
+        let again = inner.peeks.last().is_some_and(|last| last.id == id && last.recorded_before == recorded_before);
         if !again {
-            inner.looks.push(HostRead { id, recorded_before, location });
+            inner.peeks.push(HostRead { id, recorded_before, location });
         }
     }
 
@@ -429,12 +430,12 @@ impl<F: Real> Tape<F> {
     /// a program cannot repeat it, and [`compile`](Tape::compile) refuses.
     #[track_caller]
     pub fn note_host_work(&self) {
-        self.note_look(Id::POISON, Location::caller());
+        self.note_peek(Id::POISON, Location::caller());
     }
 
     /// What host code has read so far.
     pub fn host_reads(&self) -> Vec<HostRead> {
-        self.inner.borrow().reads.clone()
+        self.inner.borrow().branches.clone()
     }
 
     /// How a recorded value depends on one of its inputs, custom primitives included.

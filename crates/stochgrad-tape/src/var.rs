@@ -1,7 +1,7 @@
 //! Handles to recorded values, and the operations on them.
 
 use crate::node::{HostRead, Id};
-use crate::op::{Axes, Op, PlateReduction};
+use crate::op::{Axes, DetachReason, Op, PlateReduction};
 use crate::plate::{Plate, Plates, Weights, merge};
 use crate::sets::SetId;
 use crate::tape::Tape;
@@ -451,14 +451,14 @@ impl<'t, F: Real> Var<'t, F> {
     /// The same value, through which no gradient flows.
     #[track_caller]
     pub fn stop_gradient(self) -> Self {
-        self.apply(Op::StopGradient)
+        self.apply(Op::Detach(DetachReason::Stopped))
     }
 
     /// The same value as a draw from a distribution: unlike [`stop_gradient`](Self::stop_gradient), which hides a dependence, this says that the
     /// distribution's gradient method accounts for it.
     #[track_caller]
     pub fn drawn(self) -> Self {
-        self.apply(Op::Drawn)
+        self.apply(Op::Detach(DetachReason::Sampled))
     }
 
     /// The same value, through which no gradient flows. [`stop_gradient`](Self::stop_gradient) hides a dependence, so that sample-path
@@ -466,7 +466,7 @@ impl<'t, F: Real> Var<'t, F> {
     /// in its place, or that say what they leave out.
     #[track_caller]
     pub fn held(self) -> Self {
-        self.apply(Op::Held)
+        self.apply(Op::Detach(DetachReason::Detached))
     }
 
     /// `exp(l − stop(l))`: one, with the derivative of `l`. Multiplying a cost with the box of the log-probability of its
@@ -648,7 +648,7 @@ impl<'t, F: Real> Var<'t, F> {
         let ancestors = inner.nodes[self.id.index()].ancestors;
         if ancestors != SetId::EMPTY {
             inner.control = inner.sets.union(inner.control, ancestors);
-            inner.reads.push(HostRead {
+            inner.branches.push(HostRead {
                 id: self.id,
                 recorded_before: inner.nodes.len(),
                 location: Location::caller(),
@@ -681,7 +681,7 @@ impl<'t, F: Real> Var<'t, F> {
     #[track_caller]
     pub fn peek(self) -> TapeResult<Tensor<F>> {
         let value = self.inspect()?;
-        self.tape.note_look(self.id, Location::caller());
+        self.tape.note_peek(self.id, Location::caller());
         Ok(value)
     }
 

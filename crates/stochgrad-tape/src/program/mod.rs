@@ -16,9 +16,9 @@ mod pairs;
 mod recording;
 mod schedule;
 
-use crate::evaluate::Fault;
 use crate::node::{Id, Inputs, Node};
 use crate::noise::NoiseSeed;
+use crate::op::fault::Fault;
 use crate::tape::Inner;
 use crate::{Op, Origin, Tape, TapeError, TapeResult, Var, not_finite_in_words};
 use fusion::Fused;

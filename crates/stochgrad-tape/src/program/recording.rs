@@ -171,13 +171,7 @@ impl<'a, F: Real> Recording<'a, F> {
             (other.plates == node.plates && other.value.shape() == node.value.shape()).then_some(operand)
         };
         match &node.op {
-            Op::StopGradient
-            | Op::Drawn
-            | Op::Held
-            | Op::Sample(_)
-            | Op::StraightThrough
-            | Op::Expand(..)
-            | Op::Reshape(_) => same(operands[0]),
+            Op::Detach(_) | Op::Sample(_) | Op::StraightThrough | Op::Expand(..) | Op::Reshape(_) => same(operands[0]),
             Op::Map(Map::MulScalar(1.0) | Map::PowScalar(1.0)) => same(operands[0]),
             Op::Reduce(_, axes) if axes.is_empty() => same(operands[0]),
             Op::Zip(Zip::Mul) => {

@@ -191,7 +191,7 @@ pub(super) fn plan<F: Real>(
         }
     }
     let recording = Recording::new(&inner, inputs, outputs);
-    check_looks(&recording, at)?;
+    check_peeks(&recording, at)?;
     let count = inner.nodes.len();
     let mut planner = Planner {
         recording: &recording,
@@ -321,14 +321,14 @@ fn compute_again<F: Real>(
 }
 
 /// A program must not contain what was recorded after host code had looked at a value that varies.
-fn check_looks<F: Real>(recording: &Recording<'_, F>, at: &'static Location<'static>) -> TapeResult<()> {
+fn check_peeks<F: Real>(recording: &Recording<'_, F>, at: &'static Location<'static>) -> TapeResult<()> {
     let varies = |id: Id| id == Id::POISON || recording.varies.get(id.index()).is_none_or(|&varies| varies);
-    let Some(look) = recording.inner.looks.iter().find(|look| varies(look.id)) else { return Ok(()) };
-    let after = (look.recorded_before..recording.needed.len()).find(|&value| recording.needed[value]);
+    let Some(peek) = recording.inner.peeks.iter().find(|peek| varies(peek.id)) else { return Ok(()) };
+    let after = (peek.recorded_before..recording.needed.len()).find(|&value| recording.needed[value]);
     let Some(after) = after else { return Ok(()) };
     let node = recording.node(after);
     let (after, after_at) = (node.op.to_string(), node.location);
-    Err(TapeError::NotRepeatable { look: look.location, after, after_at, at })
+    Err(TapeError::NotRepeatable { look: peek.location, after, after_at, at })
 }
 
 /// A tape with the positions of the recording, constants filled in.

@@ -5,11 +5,12 @@
 //! a log-probability of 128 images under 100 states costs one product of a 128-row and a 100-row matrix. Both operations keep
 //! every plate that is not summed, so that credit goes to the members that caused a cost.
 
-use crate::evaluate::Fault;
 use crate::node::Node;
+use crate::op::Op;
+use crate::op::fault::Fault;
 use crate::plate::{Plate, Plates, merge};
 use crate::tape::Inner;
-use crate::{Op, Var};
+use crate::var::Var;
 use smallvec::SmallVec;
 use stochgrad_tensor::{Pool, Real, Shape, Tensor, layout, matmul};
 

@@ -24,6 +24,7 @@
 mod derivatives;
 mod evaluate;
 mod functions;
+mod smoothness;
 
 pub use functions::*;
 
@@ -143,16 +144,6 @@ pub enum Special {
     BinomialEntropy(Scale),
     /// Its derivative by the log-odds.
     BinomialEntropySlope(Scale),
-}
-
-impl Special {
-    /// Whether the result is a count: a jump by every operand.
-    pub(crate) fn is_count(self) -> bool {
-        matches!(
-            self,
-            Special::PoissonIcdf | Special::BinomialIcdf | Special::NegativeBinomialIcdf | Special::SkellamIcdf
-        )
-    }
 }
 
 #[track_caller]

@@ -7,9 +7,9 @@
 //!
 //! For $x = L^{-1} b$: $\bar b = L^{-\top} \bar x$, and $\bar L$ is minus the lower triangle of $\bar b x^\top$; with $L^\top$ alike.
 
-use crate::evaluate::Fault;
 use crate::node::Node;
 use crate::op::Op;
+use crate::op::fault::Fault;
 use crate::plate::Plates;
 use crate::tape::Inner;
 use crate::var::Var;

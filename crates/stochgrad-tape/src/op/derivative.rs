@@ -4,20 +4,22 @@
 //! differentiated again. Adjoints may be lazily broadcast: they may lack plates of their value and have size 1 on event
 //! axes where the value has more. [`unbroadcast`] takes that into account when it sums an adjoint down to an operand.
 
-use crate::contraction::{dot_over_rule, dot_rule};
-use crate::linalg::{cholesky_rule, triangular_solve_rule};
 use crate::mask::{Mask, restored, with_rank};
 use crate::node::Id;
-use crate::op::{Axes, Op, PlateReduction};
-use crate::plate::Plates;
-use crate::primitive::Adjoints;
+use crate::op::contraction::{dot_over_rule, dot_rule};
+use crate::op::linalg::{cholesky_rule, triangular_solve_rule};
+use crate::op::{Axes, Op, PlateReduction, Smoothness};
+use crate::plate::{Plates, merge};
 use crate::tape::Tape;
 use crate::var::Var;
-use smallvec::smallvec;
+use smallvec::{SmallVec, smallvec};
 use stochgrad_tensor::map::Map;
 use stochgrad_tensor::reduce::Reduce;
 use stochgrad_tensor::zip::Zip;
 use stochgrad_tensor::{Real, Shape};
+
+/// The result of a derivative rule.
+pub(crate) type Adjoints<'t, F> = SmallVec<[Option<Var<'t, F>>; 3]>;
 
 /// Sums `adjoint`, which belongs to a value on `plates` with event shape `event`, down to what `operand` broadcasts from.
 fn unbroadcast<'t, F: Real>(adjoint: Var<'t, F>, plates: &Plates, event: &Shape, operand: Var<'t, F>) -> Var<'t, F> {
@@ -118,7 +120,16 @@ fn derivative_of_map<'t, F: Real>(map: Map, x: Var<'t, F>, y: Var<'t, F>, g: Var
         Map::MaxScalar(c) => g * share(x, x.tape.filled(Shape::scalar(), F::from_f64(c))),
         Map::MinScalar(c) => g * share(x.tape.filled(Shape::scalar(), F::from_f64(c)), x),
         Map::Clamp(low, high) => g * x.map(Map::Within(low, high)),
-        _ => return None,
+        Map::Sign
+        | Map::Floor
+        | Map::Ceil
+        | Map::Round
+        | Map::Step
+        | Map::LeakyStep(_)
+        | Map::Within(..)
+        | Map::IsNan
+        | Map::OnesLike
+        | Map::ZerosLike => return None,
     })
 }
 
@@ -176,7 +187,14 @@ impl<F: Real> Tape<F> {
                     Zip::Minimum => {
                         smallvec![want(0, &|| down(g * share(y, x), x)), want(1, &|| down(g * share(x, y), y))]
                     }
-                    _ => Adjoints::new(),
+                    Zip::Greater
+                    | Zip::GreaterEqual
+                    | Zip::Less
+                    | Zip::LessEqual
+                    | Zip::Equal
+                    | Zip::NotEqual
+                    | Zip::Share
+                    | Zip::Keep => Adjoints::new(),
                 }
             }
             Op::Special(special) => (0..inputs.len())
@@ -241,7 +259,7 @@ impl<F: Real> Tape<F> {
                 };
                 let together = |var: Var<'t, F>, other: Var<'t, F>, operand: Var<'t, F>| {
                     let mut joint = var.plates();
-                    crate::plate::merge(&mut joint, &other.plates());
+                    merge(&mut joint, &other.plates());
                     let lead = |v: Var<'t, F>| Shape::from(&v.shape()[..v.shape().len() - 1]);
                     let common = Shape::broadcast(&lead(var), &lead(other)).unwrap_or_default();
                     let event: Shape =
@@ -306,19 +324,18 @@ impl<F: Real> Tape<F> {
             Op::StraightThrough => smallvec![None, down(g, inputs[1])],
             Op::Expand(..) => smallvec![down(g, x)],
             // The adjoint has size 1 where the sum was taken: it is broadcast lazily.
-            Op::SumOut(..) | Op::PlateReduce(_, PlateReduction::Sum) => match op {
-                Op::PlateReduce(plate, _) if !x.plates().contains(&plate) => {
-                    smallvec![Some(g * self.plate_size(plate) as f64)]
-                }
-                _ => smallvec![Some(g)],
-            },
+            Op::SumOut(..) => smallvec![Some(g)],
+            Op::PlateReduce(plate, PlateReduction::Sum) => {
+                let carried = x.plates().contains(&plate);
+                smallvec![Some(if carried { g } else { g * self.plate_size(plate) as f64 })]
+            }
             Op::PlateReduce(plate, PlateReduction::Mean) => {
                 let carried = x.plates().contains(&plate);
                 smallvec![Some(if carried { g * (1.0 / self.plate_size(plate) as f64) } else { g })]
             }
             Op::PlateReduce(plate, PlateReduction::Weighted) => {
                 let mut joint = plates.clone();
-                crate::plate::merge(&mut joint, &[plate]);
+                merge(&mut joint, &[plate]);
                 // What a weight of 0 has taken away is nothing to the weight either.
                 let member = || x.zip(Zip::Hold, inputs[1]);
                 smallvec![
@@ -347,7 +364,7 @@ impl<F: Real> Tape<F> {
                 let summed = adjoints.into_iter().zip(&inputs).map(|(adjoint, &input)| {
                     let adjoint = adjoint?;
                     let mut joint = adjoint.plates();
-                    crate::plate::merge(&mut joint, &input.plates());
+                    merge(&mut joint, &input.plates());
                     let (has, own) = (adjoint.shape(), input.shape());
                     match Shape::broadcast(&has, &own) {
                         Some(event) => Some(unbroadcast(adjoint, &joint, &event, input)),
@@ -365,9 +382,7 @@ impl<F: Real> Tape<F> {
             Op::Leaf { .. }
             | Op::Noise { .. }
             | Op::Host(_)
-            | Op::StopGradient
-            | Op::Drawn
-            | Op::Held
+            | Op::Detach(_)
             | Op::Argmax(_)
             | Op::Categories
             | Op::OneHot(_) => Adjoints::new(),
@@ -421,7 +436,7 @@ impl<F: Real> Tape<F> {
     pub(crate) fn passes(&self, id: Id, input: usize) -> bool {
         let inner = self.inner.borrow();
         match &inner.nodes[id.index()].op {
-            Op::Custom(number) => inner.primitives[*number as usize].smoothness(input) > crate::Smoothness::Constant,
+            Op::Custom(number) => inner.primitives[*number as usize].smoothness(input) > Smoothness::Constant,
             op => op.passes_gradient(input),
         }
     }

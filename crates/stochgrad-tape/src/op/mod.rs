@@ -1,7 +1,27 @@
-//! The operations of a tape, as plain data.
+//! The operations of a tape, as plain data, and everything that has to be known of each of them: how smooth it is, its degree as a
+//! polynomial, how it is evaluated, and its derivative rule.
+//!
+//! Each answer is one `match` without a wildcard for operations: a new operation does not compile until every question has an answer.
 
-use crate::{Fill, NoiseScheme, Plate, Plates, SiteId, Special};
+pub(crate) mod alignment;
+mod contraction;
+mod degree;
+pub(crate) mod derivative;
+mod evaluate;
+pub(crate) mod fault;
+mod linalg;
+pub(crate) mod slope;
+mod smoothness;
+pub mod special;
+
+pub use degree::Degree;
+pub use smoothness::Smoothness;
+
+use crate::noise::{Fill, NoiseScheme};
+use crate::plate::{Plate, Plates};
+use crate::sets::SiteId;
 use smallvec::SmallVec;
+use special::Special;
 use std::fmt;
 use std::sync::Arc;
 use stochgrad_tensor::Shape;
@@ -24,6 +44,18 @@ pub enum PlateReduction {
     Weighted,
     /// The logarithm of the sum of the exponentials of the members.
     LogSumExp,
+}
+
+/// Why no gradient flows through a detached value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum DetachReason {
+    /// The gradient was stopped: a dependence may be hidden.
+    Stopped,
+    /// The value was sampled from a distribution: how it depends on what it was computed from is for the gradient method of the
+    /// distribution to say.
+    Sampled,
+    /// Whoever recorded it accounts for the derivatives that are missing.
+    Detached,
 }
 
 /// One operation. Axes and shapes are those of the event part: an operation means the same on any plates, so that it
@@ -131,12 +163,8 @@ pub enum Op {
     Categories,
     /// A new last axis with a 1 at the position that the input names.
     OneHot(usize),
-    /// The same value, through which no gradient flows.
-    StopGradient,
-    /// The same value, drawn from a distribution: how it depends on what it was computed from is for the distribution's gradient method to say.
-    Drawn,
-    /// The same value, through which no gradient flows: whoever recorded it accounts for the derivatives that are missing.
-    Held,
+    /// The same value, through which no gradient flows, and why none does.
+    Detach(DetachReason),
     /// `exp(l − stop(l))`: the value is 1, the derivative is that of `l` times itself, at every order.
     MagicBox,
     /// The value of the first input with the derivative of the second.
@@ -161,74 +189,6 @@ pub enum Op {
     Custom(u32),
 }
 
-/// How a value depends on one of its inputs, from the best to the worst.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Smoothness {
-    /// Not at all, as far as derivatives are concerned, by design.
-    Constant,
-    /// Differentiable any number of times.
-    Smooth,
-    /// Continuous with a kink: the first derivative may be used under an expectation, the second may not.
-    Kinked,
-    /// With jumps, or with a gradient that was stopped: a derivative along it says nothing about the expectation.
-    Jump,
-}
-
-impl Op {
-    /// How the result depends on the given input. Custom primitives are asked by the tape.
-    pub fn smoothness(&self, input: usize) -> Smoothness {
-        use Smoothness::{Constant, Jump, Kinked, Smooth};
-        match self {
-            Op::Map(map) => match map {
-                map if map.is_guard() => Smooth,
-                Map::Abs | Map::Relu | Map::LeakyRelu(_) | Map::MaxScalar(_) | Map::MinScalar(_) | Map::Clamp(..) => {
-                    Kinked
-                }
-                Map::Sign
-                | Map::Floor
-                | Map::Ceil
-                | Map::Round
-                | Map::Step
-                | Map::LeakyStep(_)
-                | Map::Within(..)
-                | Map::IsNan => Jump,
-                Map::OnesLike | Map::ZerosLike => Constant,
-                _ => Smooth,
-            },
-            Op::Zip(zip) => match zip {
-                Zip::Maximum | Zip::Minimum => Kinked,
-                Zip::Greater
-                | Zip::GreaterEqual
-                | Zip::Less
-                | Zip::LessEqual
-                | Zip::Equal
-                | Zip::NotEqual
-                | Zip::Share => Jump,
-                Zip::Keep => Constant,
-                Zip::Hold if input == 1 => Constant,
-                _ => Smooth,
-            },
-            Op::Reduce(Reduce::Max | Reduce::Min, _) => Kinked,
-            Op::Special(special) if special.is_count() => Jump,
-            Op::Select if input == 0 => Jump,
-            Op::Gather(_) | Op::ScatterAdd(..) if input == 1 => Jump,
-            Op::Argmax(_) | Op::Categories | Op::OneHot(_) | Op::StopGradient => Jump,
-            Op::StraightThrough if input == 0 => Constant,
-            Op::Drawn | Op::Held => Constant,
-            _ => Smooth,
-        }
-    }
-
-    /// Whether a derivative may flow to the given input.
-    pub(crate) fn passes_gradient(&self, input: usize) -> bool {
-        match self {
-            Op::Sample(_) => input == 0,
-            Op::Leaf { .. } | Op::Noise { .. } | Op::Host(_) => false,
-            _ => matches!(self.smoothness(input), Smoothness::Smooth | Smoothness::Kinked),
-        }
-    }
-}
-
 impl fmt::Display for Op {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -242,6 +202,9 @@ impl fmt::Display for Op {
             Op::Special(special) => write!(f, "{special:?}"),
             Op::Reduce(reduce, axes) => write!(f, "{reduce:?} over event axes {:?}", axes.as_slice()),
             Op::Matmul { .. } | Op::MatmulLeading => f.write_str("matmul"),
+            Op::Detach(DetachReason::Stopped) => f.write_str("stop_gradient"),
+            Op::Detach(DetachReason::Sampled) => f.write_str("sampled value"),
+            Op::Detach(DetachReason::Detached) => f.write_str("detached value"),
             Op::Sample(site) => write!(f, "sample {}", site.0),
             Op::Custom(_) => f.write_str("custom operation"),
             // Plates have names, which the tape knows: messages list them beside the operation.

@@ -5,8 +5,7 @@
 //! members of the variable taken together, and it is that of the recorded expression: the square of a bit has degree 2, although it takes
 //! the values of the bit, since its derivative is that of a square.
 
-use crate::Op;
-use crate::op::PlateReduction;
+use crate::op::{Op, PlateReduction};
 use std::fmt;
 use std::ops::Add;
 use stochgrad_tensor::map::Map;
@@ -91,12 +90,60 @@ impl Op {
                     of(0).times(*exponent as usize)
                 }
                 Map::OnesLike | Map::ZerosLike => Degree::CONSTANT,
-                map if map.is_guard() => linear(),
-                _ => function(),
+                Map::Guard(_) | Map::Unguard => linear(),
+                Map::Clamp(..) if map.is_guard() => linear(),
+                Map::Exp
+                | Map::Ln
+                | Map::LnHeld
+                | Map::Log1p
+                | Map::Expm1
+                | Map::Sqrt
+                | Map::Recip
+                | Map::Abs
+                | Map::Sign
+                | Map::Sin
+                | Map::Cos
+                | Map::Tanh
+                | Map::Sigmoid
+                | Map::Softplus
+                | Map::Log1pSquare
+                | Map::Log1pSquareSlope
+                | Map::Relu
+                | Map::LeakyRelu(_)
+                | Map::Erf
+                | Map::Lgamma
+                | Map::Polygamma(_)
+                | Map::Floor
+                | Map::Ceil
+                | Map::Round
+                | Map::Step
+                | Map::LeakyStep(_)
+                | Map::RdivScalar(_)
+                | Map::PowScalar(_)
+                | Map::MaxScalar(_)
+                | Map::MinScalar(_)
+                | Map::Clamp(..)
+                | Map::Within(..)
+                | Map::IsNan => function(),
             },
-            Op::Zip(Zip::Add | Zip::Sub | Zip::SubUnguarded) => linear(),
-            Op::Zip(Zip::Mul) => product(),
-            Op::Zip(Zip::Div) => linear_beside(1, of(0)),
+            Op::Zip(zip) => match zip {
+                Zip::Add | Zip::Sub | Zip::SubUnguarded => linear(),
+                Zip::Mul => product(),
+                Zip::Div => linear_beside(1, of(0)),
+                Zip::Pow
+                | Zip::Maximum
+                | Zip::Minimum
+                | Zip::Greater
+                | Zip::GreaterEqual
+                | Zip::Less
+                | Zip::LessEqual
+                | Zip::Equal
+                | Zip::NotEqual
+                | Zip::Share
+                | Zip::Weigh
+                | Zip::Keep
+                | Zip::Hold => function(),
+            },
             Op::Select => linear_beside(0, of(1).max(of(2))),
             Op::Gather(_) | Op::ScatterAdd(..) => linear_beside(1, of(0)),
             Op::TriangularSolve { .. } => linear_beside(0, of(1)),
@@ -118,7 +165,23 @@ impl Op {
             | Op::PlateScatter(..)
             | Op::PlateToEvent(_)
             | Op::EventToPlate(_) => linear(),
-            _ => function(),
+            Op::Reduce(Reduce::Max | Reduce::Min | Reduce::LogSumExp | Reduce::Product, _)
+            | Op::PlateReduce(_, PlateReduction::LogSumExp)
+            | Op::Leaf { .. }
+            | Op::Noise { .. }
+            | Op::Host(_)
+            | Op::Special(_)
+            | Op::Softmax(_)
+            | Op::LogSoftmax(_)
+            | Op::Argmax(_)
+            | Op::Cholesky
+            | Op::Categories
+            | Op::OneHot(_)
+            | Op::Detach(_)
+            | Op::MagicBox
+            | Op::StraightThrough
+            | Op::Sample(_)
+            | Op::Custom(_) => function(),
         }
     }
 }

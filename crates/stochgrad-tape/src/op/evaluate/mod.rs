@@ -1,143 +1,20 @@
 //! Evaluation of an operation: plates are aligned, event shapes checked, and a kernel is called.
 
-use crate::TapeError;
+mod matmul;
+mod plates;
+mod primitive;
+
 use crate::node::{Id, Node};
 use crate::noise::{self, NoiseLayout};
-use crate::op::{Op, PlateReduction};
-use crate::plate::{Plate, Plates, merge};
-use crate::primitive::{Primitive, PrimitiveInputs};
+use crate::op::Op;
+use crate::op::fault::Fault;
+use crate::plate::{Plates, merge};
 use crate::tape::{Inner, Tape};
 use smallvec::SmallVec;
-use std::panic::Location;
-use std::sync::Arc;
 use stochgrad_tensor::map::{Map, map};
 use stochgrad_tensor::random::Key;
 use stochgrad_tensor::reduce::Reduce;
-use stochgrad_tensor::zip::Zip;
-use stochgrad_tensor::{Real, Shape, Tensor, layout, matmul, reduce, zip};
-
-/// Why operands cannot be used; becomes a [`TapeError`] once the place is known.
-pub(crate) enum Fault {
-    Broadcast { left: Shape, right: Shape, plates: String },
-    Operand { problem: String, shape: Shape, plates: String },
-}
-
-impl Fault {
-    pub(crate) fn into_error(self, op: &Op, at: &'static Location<'static>) -> TapeError {
-        let op = op.to_string();
-        match self {
-            Fault::Broadcast { left, right, plates } => TapeError::Shapes { op, left, right, plates, at },
-            Fault::Operand { problem, shape, plates } => TapeError::Operand { op, problem, shape, plates, at },
-        }
-    }
-}
-
-impl<F: Real> Node<F> {
-    pub(crate) fn event(&self) -> Shape {
-        Shape::from(&self.value.shape()[self.plates.len()..])
-    }
-}
-
-/// Operands with the same plate axes, and event ranks padded on the left of the event axes.
-pub(crate) struct Aligned<F: Real> {
-    pub(crate) plates: Plates,
-    pub(crate) values: SmallVec<[Tensor<F>; 3]>,
-}
-
-/// A primitive with its operands, free of the tape so that it may look there itself.
-struct PrimitiveCall<F: Real> {
-    primitive: Arc<dyn Primitive<F>>,
-    operands: Aligned<F>,
-    sizes: Shape,
-}
-
-impl<F: Real> PrimitiveCall<F> {
-    fn inputs(&self) -> PrimitiveInputs<'_, F> {
-        PrimitiveInputs { values: &self.operands.values, plates: self.sizes.clone() }
-    }
-
-    fn first_shape(&self) -> Shape {
-        self.operands.values.first().map(|value| value.shape().clone()).unwrap_or_default()
-    }
-
-    fn fault(&self, problem: String, shape: &Shape) -> Fault {
-        let problem = format!("{}: {problem}", self.primitive.name());
-        Fault::Operand { problem, shape: shape.clone(), plates: String::new() }
-    }
-}
-
-impl<F: Real> Inner<F> {
-    fn plate_size(&self, plate: Plate) -> usize {
-        self.plates[plate.index as usize].size
-    }
-
-    /// The plates in words, for messages.
-    pub(crate) fn words(&self, plates: &[Plate]) -> String {
-        if plates.is_empty() {
-            return String::new();
-        }
-        let names: Vec<String> =
-            plates.iter().map(|&p| format!("{}({})", self.plates[p.index as usize].name, self.plate_size(p))).collect();
-        format!(", plates {}", names.join(", "))
-    }
-
-    pub(crate) fn operand(&self, node: &Node<F>, problem: impl Into<String>) -> Fault {
-        Fault::Operand { problem: problem.into(), shape: node.event(), plates: self.words(&node.plates) }
-    }
-
-    fn axis(&self, node: &Node<F>, axis: usize) -> Result<usize, Fault> {
-        let rank = node.value.shape().len() - node.plates.len();
-        if axis < rank {
-            Ok(axis + node.plates.len())
-        } else {
-            Err(self.operand(node, format!("expected an event axis below {rank}, got axis {axis}")))
-        }
-    }
-
-    /// The value with an axis for each of `plates` (of size 1 where it lacks one) and event rank `rank`.
-    fn spread(&self, node: &Node<F>, plates: &[Plate], rank: usize) -> Tensor<F> {
-        let shape = node.value.shape();
-        let own = node.plates.len();
-        let event = &shape[own..];
-        if own == plates.len() && event.len() == rank {
-            return node.value.clone();
-        }
-        let mut wide: SmallVec<[usize; 8]> = SmallVec::new();
-        wide.extend(plates.iter().map(|plate| node.plates.binary_search(plate).map_or(1, |at| shape[at])));
-        wide.extend(std::iter::repeat_n(1, rank - event.len()));
-        wide.extend_from_slice(event);
-        node.value.clone().with_shape(Shape::from(wide.as_slice()))
-    }
-
-    pub(crate) fn align(&self, nodes: &[&Node<F>]) -> Aligned<F> {
-        let mut plates = Plates::new();
-        let mut rank = 0;
-        for node in nodes {
-            merge(&mut plates, &node.plates);
-            rank = rank.max(node.value.shape().len() - node.plates.len());
-        }
-        let values = nodes.iter().map(|node| self.spread(node, &plates, rank)).collect();
-        Aligned { plates, values }
-    }
-
-    fn broadcast(&self, nodes: &[&Node<F>]) -> Result<Shape, Fault> {
-        let mut shape = nodes[0].event();
-        for node in &nodes[1..] {
-            let right = node.event();
-            let Some(joint) = Shape::broadcast(&shape, &right) else {
-                let mut plates = Plates::new();
-                nodes.iter().for_each(|node| merge(&mut plates, &node.plates));
-                return Err(Fault::Broadcast { left: shape, right, plates: self.words(&plates) });
-            };
-            shape = joint;
-        }
-        Ok(shape)
-    }
-
-    fn full_shape(&self, plates: &[Plate], event: &[usize]) -> Shape {
-        plates.iter().map(|&plate| self.plate_size(plate)).chain(event.iter().copied()).collect()
-    }
-}
+use stochgrad_tensor::{Real, Shape, Tensor, layout, reduce, zip};
 
 impl<F: Real> Tape<F> {
     pub(crate) fn evaluate(&self, op: &Op, inputs: &[Id]) -> Result<(Tensor<F>, Plates), Fault> {
@@ -357,7 +234,7 @@ impl<F: Real> Tape<F> {
                 }
                 layout::one_hot(pool, &first.value, *classes)
             }
-            Op::StopGradient | Op::Drawn | Op::Held => first.value.clone(),
+            Op::Detach(_) => first.value.clone(),
             Op::MagicBox => map(pool, Map::OnesLike, &first.value),
             Op::StraightThrough => {
                 let soft = node(1);
@@ -459,107 +336,6 @@ impl<F: Real> Tape<F> {
         Ok((value, plates))
     }
 
-    /// Whether what a primitive said of the recorded values is true of those that its operands have now.
-    pub(crate) fn holds(&self, op: &Op, inputs: &[Id]) -> Result<(), Fault> {
-        let Op::Custom(number) = op else { return Ok(()) };
-        let call = self.primitive_call(*number, inputs);
-        call.primitive.holds(call.inputs()).map_err(|problem| call.fault(problem, &call.first_shape()))
-    }
-
-    fn evaluate_custom(&self, number: u32, inputs: &[Id]) -> Result<(Tensor<F>, Plates), Fault> {
-        let call = self.primitive_call(number, inputs);
-        let value =
-            call.primitive.forward(call.inputs()).map_err(|problem| call.fault(problem, &call.first_shape()))?;
-        let sizes = &call.sizes;
-        if value.shape().len() < sizes.len() || value.shape()[..sizes.len()] != sizes[..] {
-            let problem = format!("expected a value whose leading axes are the plates {sizes}");
-            return Err(call.fault(problem, value.shape()));
-        }
-        Ok((value, call.operands.plates))
-    }
-
-    fn primitive_call(&self, number: u32, inputs: &[Id]) -> PrimitiveCall<F> {
-        let inner = self.inner.borrow();
-        let nodes: SmallVec<[&Node<F>; 3]> = inputs.iter().map(|id| &inner.nodes[id.index()]).collect();
-        let mut plates = Plates::new();
-        nodes.iter().for_each(|node| merge(&mut plates, &node.plates));
-        let values = nodes.iter().map(|node| inner.spread(node, &plates, node.event().len())).collect();
-        let sizes = inner.full_shape(&plates, &[]);
-        let primitive = inner.primitives[number as usize].clone();
-        PrimitiveCall { primitive, operands: Aligned { plates, values }, sizes }
-    }
-
-    fn evaluate_matmul(
-        &self,
-        inner: &Inner<F>,
-        a: &Node<F>,
-        b: &Node<F>,
-        ta: bool,
-        tb: bool,
-    ) -> Result<(Tensor<F>, Plates), Fault> {
-        let (left, right) = (a.event(), b.event());
-        let mismatch = || Fault::Broadcast { left: left.clone(), right: right.clone(), plates: inner.words(&a.plates) };
-        let rows = |shape: &Shape, transposed: bool| {
-            if transposed { shape[shape.len() - 1] } else { shape[shape.len() - 2] }
-        };
-        let columns = |shape: &Shape, transposed: bool| {
-            if transposed { shape[shape.len() - 2] } else { shape[shape.len() - 1] }
-        };
-        if right.len() < 2 || left.is_empty() {
-            return Err(mismatch());
-        }
-        if b.plates.is_empty() && right.len() == 2 && !ta {
-            if left[left.len() - 1] != rows(&right, tb) {
-                return Err(mismatch());
-            }
-            let total = a.value.shape().clone();
-            if total.len() == 1 {
-                let row = a.value.clone().with_shape(Shape::from([1, total[0]]));
-                let value = matmul::matmul(&self.pool, &row, false, &b.value, tb);
-                return Ok((value.with_shape(Shape::from([columns(&right, tb)])), a.plates.clone()));
-            }
-            return Ok((matmul::matmul(&self.pool, &a.value, false, &b.value, tb), a.plates.clone()));
-        }
-        let leading = |shape: &Shape| Shape::from(&shape[..shape.len().saturating_sub(2)]);
-        if left.len() < 2
-            || columns(&left, ta) != rows(&right, tb)
-            || Shape::broadcast(&leading(&left), &leading(&right)).is_none()
-        {
-            return Err(mismatch());
-        }
-        let aligned = inner.align(&[a, b]);
-        Ok((matmul::matmul(&self.pool, &aligned.values[0], ta, &aligned.values[1], tb), aligned.plates))
-    }
-
-    fn evaluate_matmul_leading(
-        &self,
-        inner: &Inner<F>,
-        a: &Node<F>,
-        b: &Node<F>,
-    ) -> Result<(Tensor<F>, Plates), Fault> {
-        let (left, right) = (a.event(), b.event());
-        if left.is_empty() || right.is_empty() {
-            return Err(Fault::Broadcast { left, right, plates: inner.words(&a.plates) });
-        }
-        let lead = |value: &Tensor<F>| Shape::from(&value.shape()[..value.shape().len() - 1]);
-        let last = |value: &Tensor<F>| value.shape()[value.shape().len() - 1];
-        let aligned = inner.align(&[a, b]);
-        let [x, y] = [0, 1].map(|i| &aligned.values[i]);
-        let Some(common) = Shape::broadcast(&lead(x), &lead(y)) else {
-            return Err(Fault::Broadcast { left, right, plates: inner.words(&aligned.plates) });
-        };
-        let widen = |value: &Tensor<F>| {
-            let full: Shape = common.iter().copied().chain([last(value)]).collect();
-            let value = if *value.shape() == full { value.clone() } else { reduce::expand(&self.pool, value, &full) };
-            if common.is_empty() { value.with_shape(Shape::from([1, full[0]])) } else { value }
-        };
-        let (x, y) = (widen(x), widen(y));
-        let value = matmul::matmul_leading(&self.pool, &x, &y);
-        self.pool.recycle(x);
-        self.pool.recycle(y);
-        Ok((value, Plates::new()))
-    }
-
     fn evaluate_concat(&self, inner: &Inner<F>, inputs: &[Id], axis: usize) -> Result<(Tensor<F>, Plates), Fault> {
         let nodes: SmallVec<[&Node<F>; 8]> = inputs.iter().map(|id| &inner.nodes[id.index()]).collect();
         let first = nodes[0].event();
@@ -587,45 +363,5 @@ impl<F: Real> Tape<F> {
         drop(views);
         values.into_iter().for_each(|part| self.pool.recycle(part));
         Ok((value, plates))
-    }
-
-    fn evaluate_plate_reduce(
-        &self,
-        inner: &Inner<F>,
-        inputs: &[Id],
-        plate: Plate,
-        how: PlateReduction,
-    ) -> Result<(Tensor<F>, Plates), Fault> {
-        let first = &inner.nodes[inputs[0].index()];
-        let (value, plates) = if how == PlateReduction::Weighted {
-            let weights = &inner.nodes[inputs[1].index()];
-            if !weights.event().is_empty() {
-                return Err(inner.operand(weights, "expected weights without event axes"));
-            }
-            let aligned = inner.align(&[first, weights]);
-            (zip::zip(&self.pool, Zip::Weigh, &aligned.values[0], &aligned.values[1]), aligned.plates)
-        } else {
-            (first.value.clone(), first.plates.clone())
-        };
-        let size = inner.plate_size(plate) as f64;
-        let Ok(at) = plates.binary_search(&plate) else {
-            // The value is the same for every member.
-            let scaled = match how {
-                PlateReduction::Mean => value.clone(),
-                PlateReduction::Sum | PlateReduction::Weighted => map(&self.pool, Map::MulScalar(size), &value),
-                PlateReduction::LogSumExp => map(&self.pool, Map::AddScalar(size.ln()), &value),
-            };
-            self.pool.recycle(value);
-            return Ok((scaled, plates));
-        };
-        let function = if how == PlateReduction::LogSumExp { Reduce::LogSumExp } else { Reduce::Sum };
-        let mut reduced = reduce::reduce(&self.pool, function, &value, &[at], false);
-        self.pool.recycle(value);
-        if how == PlateReduction::Mean {
-            let mean = map(&self.pool, Map::MulScalar(1.0 / size), &reduced);
-            self.pool.recycle(std::mem::replace(&mut reduced, mean));
-        }
-        let kept: Plates = plates.iter().copied().filter(|other| *other != plate).collect();
-        Ok((reduced, kept))
     }
 }

@@ -1,0 +1,140 @@
+//! How smoothly the result of an operation depends on each of its operands.
+
+use crate::op::{DetachReason, Op};
+use stochgrad_tensor::map::Map;
+use stochgrad_tensor::reduce::Reduce;
+use stochgrad_tensor::zip::Zip;
+
+/// How a value depends on one of its inputs, from the best to the worst.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Smoothness {
+    /// Not at all, as far as derivatives are concerned, by design.
+    Constant,
+    /// Differentiable any number of times.
+    Smooth,
+    /// Continuous with a kink: the first derivative may be used under an expectation, the second may not.
+    Kinked,
+    /// With jumps, or with a gradient that was stopped: a derivative along it says nothing about the expectation.
+    Jump,
+}
+
+impl Op {
+    /// How the result depends on the given input. Custom primitives are asked by the tape.
+    pub fn smoothness(&self, input: usize) -> Smoothness {
+        use Smoothness::{Constant, Jump, Kinked, Smooth};
+        match self {
+            Op::Map(map) => match map {
+                // The ends of a guard are reached by no value in use.
+                Map::Clamp(..) if map.is_guard() => Smooth,
+                Map::Abs | Map::Relu | Map::LeakyRelu(_) | Map::MaxScalar(_) | Map::MinScalar(_) | Map::Clamp(..) => {
+                    Kinked
+                }
+                Map::Sign
+                | Map::Floor
+                | Map::Ceil
+                | Map::Round
+                | Map::Step
+                | Map::LeakyStep(_)
+                | Map::Within(..)
+                | Map::IsNan => Jump,
+                Map::OnesLike | Map::ZerosLike => Constant,
+                Map::Neg
+                | Map::Exp
+                | Map::Ln
+                | Map::LnHeld
+                | Map::Log1p
+                | Map::Expm1
+                | Map::Sqrt
+                | Map::Square
+                | Map::Recip
+                | Map::Sin
+                | Map::Cos
+                | Map::Tanh
+                | Map::Sigmoid
+                | Map::Softplus
+                | Map::Log1pSquare
+                | Map::Log1pSquareSlope
+                | Map::Erf
+                | Map::Lgamma
+                | Map::Polygamma(_)
+                | Map::AddScalar(_)
+                | Map::MulScalar(_)
+                | Map::RsubScalar(_)
+                | Map::RdivScalar(_)
+                | Map::PowScalar(_)
+                | Map::Guard(_)
+                | Map::Unguard => Smooth,
+            },
+            Op::Zip(zip) => match zip {
+                Zip::Maximum | Zip::Minimum => Kinked,
+                Zip::Greater
+                | Zip::GreaterEqual
+                | Zip::Less
+                | Zip::LessEqual
+                | Zip::Equal
+                | Zip::NotEqual
+                | Zip::Share => Jump,
+                Zip::Keep => Constant,
+                Zip::Hold if input == 1 => Constant,
+                Zip::Add | Zip::Sub | Zip::SubUnguarded | Zip::Mul | Zip::Div | Zip::Pow | Zip::Weigh | Zip::Hold => {
+                    Smooth
+                }
+            },
+            Op::Special(special) => special.smoothness(),
+            Op::Reduce(reduce, _) => match reduce {
+                Reduce::Max | Reduce::Min => Kinked,
+                Reduce::Sum | Reduce::LogSumExp | Reduce::Product => Smooth,
+            },
+            Op::Select if input == 0 => Jump,
+            Op::Gather(_) | Op::ScatterAdd(..) if input == 1 => Jump,
+            Op::Argmax(_) | Op::Categories | Op::OneHot(_) => Jump,
+            Op::StraightThrough if input == 0 => Constant,
+            Op::Detach(reason) => match reason {
+                DetachReason::Stopped => Jump,
+                DetachReason::Sampled | DetachReason::Detached => Constant,
+            },
+            Op::Leaf { .. }
+            | Op::Noise { .. }
+            | Op::Host(_)
+            | Op::Softmax(_)
+            | Op::LogSoftmax(_)
+            | Op::CumulativeSum { .. }
+            | Op::Matmul { .. }
+            | Op::Cholesky
+            | Op::TriangularSolve { .. }
+            | Op::MatmulLeading
+            | Op::Dot
+            | Op::DotOver(_)
+            | Op::Reshape(_)
+            | Op::Transpose(_)
+            | Op::Slice { .. }
+            | Op::PadInto { .. }
+            | Op::Concat(_)
+            | Op::IndexSelect(..)
+            | Op::IndexAdd(..)
+            | Op::Select
+            | Op::Gather(_)
+            | Op::ScatterAdd(..)
+            | Op::StraightThrough
+            | Op::MagicBox
+            | Op::Expand(..)
+            | Op::SumOut(..)
+            | Op::PlateReduce(..)
+            | Op::PlateMember(..)
+            | Op::PlateScatter(..)
+            | Op::PlateToEvent(_)
+            | Op::EventToPlate(_)
+            | Op::Sample(_)
+            | Op::Custom(_) => Smooth,
+        }
+    }
+
+    /// Whether a derivative may flow to the given input.
+    pub(crate) fn passes_gradient(&self, input: usize) -> bool {
+        match self {
+            Op::Sample(_) => input == 0,
+            Op::Leaf { .. } | Op::Noise { .. } | Op::Host(_) => false,
+            _ => matches!(self.smoothness(input), Smoothness::Smooth | Smoothness::Kinked),
+        }
+    }
+}
