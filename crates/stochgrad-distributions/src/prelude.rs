@@ -1,14 +1,15 @@
 //! What nearly every file with a distribution needs.
 
-pub(crate) use crate::boundary::Boundary;
+pub(crate) use crate::derivative::weak::{drawn_by_path, weak_by_recording};
+pub(crate) use crate::distribution;
+pub(crate) use crate::distribution::Boundary;
 pub(crate) use crate::distribution::{
     Alternatives, Capabilities, ClosedFormEntropy, CumulativeDistribution, Distribution, KlDivergence, Parameter,
     Parameters, QuantileFunction, RecordedAlternatives, Reparameterized, ScoreDifferentiable, Support, WeakDerivative,
 };
-pub(crate) use crate::domain::{check_parameter, common_shape, finite, positive};
+pub(crate) use crate::distribution::{check_parameter, common_shape, finite, positive};
+pub(crate) use crate::error::DistributionResult;
 pub(crate) use crate::noise::Draw;
-pub(crate) use crate::weak::{drawn_by_path, weak_by_recording};
-pub(crate) use crate::{DistributionResult, distribution};
 pub(crate) use smallvec::smallvec;
 pub(crate) use stochgrad_tape::{IntoVar, Var, special};
 pub(crate) use stochgrad_tensor::{Real, Shape, Tensor};

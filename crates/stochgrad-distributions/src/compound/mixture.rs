@@ -1,0 +1,395 @@
+//! Mixtures of two distributions of different families.
+//!
+//! $$p(x) = w\, p_1(x) + (1 - w)\, p_2(x).$$
+//!
+//! | capability | |
+//! |---|---|
+//! | score | any order, where both distributions have it |
+//! | reparameterised | numbers, where both distributions have a path and a distribution function: implicit, order 1, by the weight too |
+//! | weak derivative by the weight | constant 1, the samples of the two distributions |
+//! | weak derivative by a parameter of a distribution | that of the distribution, with the probability that the sample came from it: a distribution is drawn given the sample |
+//! | distribution function | $w F_1 + (1 - w) F_2$; its inverse by Newton's method between the quantiles of the two |
+
+use crate::compound::wrapper::{delegate, lacks};
+use crate::derivative::implicit::{implicit_path, invert};
+use crate::distribution::{Family, Live};
+use crate::parameter::probability::ProbabilityOrLogit;
+use crate::prelude::*;
+use stochgrad_tape::{Id, IdMap, Smoothness, Tape};
+
+/// A mixture of two distributions; of more, by nesting. Their event shapes must be the same.
+///
+/// ```
+/// use stochgrad_distributions::{Distribution, Laplace, Mixture, Normal};
+/// use stochgrad_tape::Tape;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let tape = Tape::<f64>::new();
+/// let location = tape.parameter(1.0);
+/// let robust = Mixture::from_probability(tape.constant(0.9), Normal::new(location, 1.0), Laplace::new(location, 5.0))?;
+/// assert_eq!(robust.mean().unwrap().item()?, 1.0);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Mixture<V, A, B> {
+    inner: Blend<V, A, B>,
+}
+
+/// [`Mixture`] without conditions.
+#[derive(Clone, Copy, Debug)]
+struct Blend<V, A, B> {
+    weight: ProbabilityOrLogit<V>,
+    first: A,
+    second: B,
+}
+
+impl<'t, F: Real, A: Distribution<'t, F>, B: Distribution<'t, F>> Mixture<Var<'t, F>, A, B> {
+    /// The first distribution with this probability, in [0, 1], else the second.
+    ///
+    /// # Errors
+    /// If the distributions have different event shapes or element ranks.
+    pub fn from_probability(probability: Var<'t, F>, first: A, second: B) -> DistributionResult<Self> {
+        Self::new(ProbabilityOrLogit::Probability(probability), first, second)
+    }
+
+    /// The first distribution with these log-odds, else the second.
+    ///
+    /// # Errors
+    /// If the distributions have different event shapes or element ranks.
+    pub fn from_logit(logit: Var<'t, F>, first: A, second: B) -> DistributionResult<Self> {
+        Self::new(ProbabilityOrLogit::Logit(logit), first, second)
+    }
+
+    fn new(weight: ProbabilityOrLogit<Var<'t, F>>, first: A, second: B) -> DistributionResult<Self> {
+        let form = |distribution: &dyn Distribution<'t, F>| (distribution.event_shape(), distribution.element_rank());
+        if form(&first) != form(&second) {
+            let problem = format!(
+                "expected two distributions of one event shape and element rank, got {:?} of {} and {:?} of {}",
+                form(&first),
+                first.name(),
+                form(&second),
+                second.name()
+            );
+            return Err(crate::DistributionError::Unsupported { distribution: "Mixture", problem });
+        }
+        Ok(Mixture { inner: Blend { weight, first, second } })
+    }
+
+    /// The first distribution.
+    pub fn first(&self) -> &A {
+        &self.inner.first
+    }
+
+    /// The second distribution.
+    pub fn second(&self) -> &B {
+        &self.inner.second
+    }
+}
+
+impl<F: Real, A: Family<F>, B: Family<F>> Family<F> for Mixture<Id, A, B> {
+    type On<'t> = Mixture<Var<'t, F>, A::On<'t>, B::On<'t>>;
+
+    fn store(live: &Self::On<'_>) -> Self {
+        let weight = match live.inner.weight.try_map(|var| Ok::<_, std::convert::Infallible>(var.id())) {
+            Ok(weight) => weight,
+            Err(never) => match never {},
+        };
+        let (first, second) = (A::store(&live.inner.first), B::store(&live.inner.second));
+        Mixture { inner: Blend { weight, first, second } }
+    }
+
+    fn bind<'t>(&self, tape: &'t Tape<F>, ids: &IdMap) -> DistributionResult<Self::On<'t>> {
+        let weight = self.inner.weight.try_map(|&id| tape.var(ids.get(id)))?;
+        let (first, second) = (self.inner.first.bind(tape, ids)?, self.inner.second.bind(tape, ids)?);
+        Ok(Mixture { inner: Blend { weight, first, second } })
+    }
+}
+
+impl<'t, F: Real, A: Live<'t, F>, B: Live<'t, F>> Live<'t, F> for Mixture<Var<'t, F>, A, B> {
+    type Family = Mixture<Id, A::Family, B::Family>;
+}
+
+impl<'t, F: Real, A: Distribution<'t, F>, B: Distribution<'t, F>> Blend<Var<'t, F>, A, B> {
+    /// The weighted sum of a value of each distribution.
+    fn average(&self, first: Var<'t, F>, second: Var<'t, F>) -> Var<'t, F> {
+        let wide = |mut weight: Var<'t, F>| {
+            for _ in 0..self.element_rank() {
+                weight = weight.unsqueeze(-1);
+            }
+            weight
+        };
+        wide(self.weight.probability()) * first + wide(self.weight.complement()) * second
+    }
+
+    fn independent(&self) -> Shape {
+        let event = self.event_shape();
+        event.iter().take(event.len() - self.element_rank()).copied().collect()
+    }
+
+    /// A value of each distribution.
+    fn pieces(&self, draw: &Draw<'_, F>) -> DistributionResult<[Tensor<F>; 2]> {
+        Ok([self.first.draw(&draw.purpose("first"))?, self.second.draw(&draw.purpose("second"))?])
+    }
+}
+
+impl<'t, F: Real, A: Distribution<'t, F>, B: Distribution<'t, F>> Distribution<'t, F> for Blend<Var<'t, F>, A, B> {
+    fn name(&self) -> &'static str {
+        "Mixture"
+    }
+
+    fn parameters(&self) -> Parameters<'t, F> {
+        let all = [self.weight.parameter()].into_iter().chain(self.first.parameters()).chain(self.second.parameters());
+        // The path is implicit: it has one derivative.
+        all.map(|parameter| {
+            let path = parameter.path.max(Smoothness::Kinked);
+            parameter.with_path(path)
+        })
+        .collect()
+    }
+
+    fn event_shape(&self) -> Shape {
+        self.first.event_shape()
+    }
+
+    fn element_rank(&self) -> usize {
+        self.first.element_rank()
+    }
+
+    fn support(&self) -> Support {
+        if self.first.support() == self.second.support() { self.first.support() } else { Support::Values }
+    }
+
+    fn log_prob_each(&self, value: Var<'t, F>) -> Var<'t, F> {
+        let (log, rest) = match self.weight {
+            ProbabilityOrLogit::Probability(p) => (p.ln(), (-p).log1p()),
+            ProbabilityOrLogit::Logit(l) => (l.log_sigmoid(), (-l).log_sigmoid()),
+        };
+        let (a, b) = (log + self.first.log_prob_each(value), rest + self.second.log_prob_each(value));
+        let shape = Shape::broadcast(&a.shape(), &b.shape()).unwrap_or_default();
+        let wide = |x: Var<'t, F>| x.broadcast_to(shape.clone()).unsqueeze(-1);
+        match Var::concat(&[wide(a), wide(b)], -1) {
+            Ok(both) => both.logsumexp(-1),
+            // The tape holds the error.
+            Err(_) => a + b,
+        }
+    }
+
+    fn draw(&self, draw: &Draw<'_, F>) -> DistributionResult<Tensor<F>> {
+        let [first, second] = self.pieces(draw)?;
+        let p = self.weight.probabilities(draw, &self.independent())?;
+        let chosen = draw.purpose("component").bernoulli(&self.independent(), &p)?;
+        let size = first.len() / chosen.len().max(1);
+        Ok(Tensor::from_fn(first.shape().clone(), |i| {
+            if chosen.as_slice()[i / size] == F::ONE { first.as_slice()[i] } else { second.as_slice()[i] }
+        }))
+    }
+
+    fn mean(&self) -> Option<Var<'t, F>> {
+        Some(self.average(self.first.mean()?, self.second.mean()?))
+    }
+
+    fn variance(&self) -> Option<Var<'t, F>> {
+        let mean = self.mean()?;
+        let spread = |distribution: &dyn Distribution<'t, F>| {
+            Some(distribution.variance()? + (distribution.mean()? - mean).square())
+        };
+        Some(self.average(spread(&self.first)?, spread(&self.second)?))
+    }
+
+    fn validate(&self) -> DistributionResult<()> {
+        self.weight.validate("Mixture")?;
+        self.first.validate()?;
+        self.second.validate()
+    }
+
+    fn capabilities(&self) -> Capabilities<'_, 't, F> {
+        let (a, b) = (self.first.capabilities(), self.second.capabilities());
+        let cdf = a.cdf.is_some() && b.cdf.is_some();
+        let paths = a.reparameterized.is_some() && b.reparameterized.is_some();
+        Capabilities {
+            score: a.score.and(b.score).map(|_| self as _),
+            reparameterized: if cdf && paths { Some(self) } else { None },
+            weak_derivative: Some(self),
+            cdf: if cdf { Some(self) } else { None },
+            icdf: if cdf && paths && a.icdf.is_some() && b.icdf.is_some() { Some(self) } else { None },
+            ..Capabilities::default()
+        }
+    }
+}
+
+impl<'t, F: Real, A: Distribution<'t, F>, B: Distribution<'t, F>> ScoreDifferentiable<'t, F>
+    for Blend<Var<'t, F>, A, B>
+{
+}
+
+impl<'t, F: Real, A: Distribution<'t, F>, B: Distribution<'t, F>> CumulativeDistribution<'t, F>
+    for Blend<Var<'t, F>, A, B>
+{
+    fn cdf(&self, value: Var<'t, F>) -> Var<'t, F> {
+        match (self.first.capabilities().cdf, self.second.capabilities().cdf) {
+            (Some(first), Some(second)) => self.average(first.cdf(value), second.cdf(value)),
+            _ => value.tape().constant(f64::NAN),
+        }
+    }
+}
+
+impl<'t, F: Real, A: Distribution<'t, F>, B: Distribution<'t, F>> QuantileFunction<'t, F> for Blend<Var<'t, F>, A, B> {
+    fn icdf(&self, probability: Var<'t, F>) -> Var<'t, F> {
+        match (self.first.capabilities().icdf, self.second.capabilities().icdf) {
+            (Some(first), Some(second)) => {
+                let (a, b) = (first.icdf(probability), second.icdf(probability));
+                invert(self, probability, a.minimum(b), a.maximum(b))
+            }
+            _ => probability.tape().constant(f64::NAN),
+        }
+    }
+}
+
+impl<'t, F: Real, A: Distribution<'t, F>, B: Distribution<'t, F>> Reparameterized<'t, F> for Blend<Var<'t, F>, A, B> {
+    fn rsample(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
+        if self.capabilities().reparameterized.is_none() {
+            return Err(lacks("Mixture", "a path and a distribution function", "both distributions"));
+        }
+        Ok(implicit_path(self, self.sample(draw)?))
+    }
+}
+
+impl<'t, F: Real, A: Distribution<'t, F>, B: Distribution<'t, F>> WeakDerivative<'t, F> for Blend<Var<'t, F>, A, B> {
+    fn weak_derivative(
+        &self,
+        parameter: usize,
+        sample: &Tensor<F>,
+        draw: &Draw<'_, F>,
+    ) -> DistributionResult<Option<Alternatives<F>>> {
+        let of_first = self.first.parameters().len();
+        if parameter == 0 {
+            let p = self.weight.probabilities(draw, &self.independent())?;
+            let up = p.map(|p| self.weight.derivative(p));
+            let down = up.map(|slope| -slope);
+            Ok(Some(Alternatives { values: self.pieces(draw)?.into(), weights: vec![up, down] }))
+        } else if parameter <= of_first {
+            self.component_derivative(&self.first, true, parameter - 1, sample, draw)
+        } else {
+            self.component_derivative(&self.second, false, parameter - 1 - of_first, sample, draw)
+        }
+    }
+}
+
+impl<'t, F: Real, A: Distribution<'t, F>, B: Distribution<'t, F>> Blend<Var<'t, F>, A, B> {
+    /// The weak derivative by a parameter of one of the distributions: that of the distribution, where it is the one that is drawn given the sample.
+    fn component_derivative(
+        &self,
+        distribution: &dyn Distribution<'t, F>,
+        is_first: bool,
+        parameter: usize,
+        sample: &Tensor<F>,
+        draw: &Draw<'_, F>,
+    ) -> DistributionResult<Option<Alternatives<F>>> {
+        let Some(weak) = distribution.capabilities().weak_derivative else { return Ok(None) };
+        let Some(parts) = weak.weak_derivative(parameter, sample, draw)? else { return Ok(None) };
+        let value = draw.record(self.tape()?, sample.clone());
+        let log_odds = self.weight.logit() + self.first.log_prob_each(value) - self.second.log_prob_each(value);
+        let share = draw.parameter(log_odds.sigmoid(), &self.independent())?;
+        let first = draw.purpose("component given the sample").bernoulli(&self.independent(), &share)?;
+        let of_distribution = |weights: &Tensor<F>| {
+            let coordinates = weights.len() / first.len().max(1);
+            Tensor::from_fn(weights.shape().clone(), |i| {
+                let here = (first.as_slice()[i / coordinates] == F::ONE) == is_first;
+                if here { weights.as_slice()[i] } else { F::ZERO }
+            })
+        };
+        Ok(Some(Alternatives { weights: parts.weights.iter().map(of_distribution).collect(), ..parts }))
+    }
+}
+
+delegate!([A: Distribution<'t, F>, B: Distribution<'t, F>] Mixture<Var<'t, F>, A, B>);
+
+impl<'t, F: Real, A: ScoreDifferentiable<'t, F>, B: ScoreDifferentiable<'t, F>> ScoreDifferentiable<'t, F>
+    for Mixture<Var<'t, F>, A, B>
+{
+}
+
+impl<'t, F: Real, A: Distribution<'t, F>, B: Distribution<'t, F>> WeakDerivative<'t, F> for Mixture<Var<'t, F>, A, B> {
+    fn weak_derivative(
+        &self,
+        parameter: usize,
+        sample: &Tensor<F>,
+        draw: &Draw<'_, F>,
+    ) -> DistributionResult<Option<Alternatives<F>>> {
+        self.inner.weak_derivative(parameter, sample, draw)
+    }
+}
+
+impl<'t, F: Real, A: CumulativeDistribution<'t, F>, B: CumulativeDistribution<'t, F>> CumulativeDistribution<'t, F>
+    for Mixture<Var<'t, F>, A, B>
+{
+    fn cdf(&self, value: Var<'t, F>) -> Var<'t, F> {
+        self.inner.cdf(value)
+    }
+}
+
+impl<'t, F: Real, A, B> QuantileFunction<'t, F> for Mixture<Var<'t, F>, A, B>
+where
+    A: QuantileFunction<'t, F> + Reparameterized<'t, F>,
+    B: QuantileFunction<'t, F> + Reparameterized<'t, F>,
+{
+    fn icdf(&self, probability: Var<'t, F>) -> Var<'t, F> {
+        self.inner.icdf(probability)
+    }
+}
+
+impl<'t, F: Real, A, B> Reparameterized<'t, F> for Mixture<Var<'t, F>, A, B>
+where
+    A: CumulativeDistribution<'t, F> + Reparameterized<'t, F>,
+    B: CumulativeDistribution<'t, F> + Reparameterized<'t, F>,
+{
+    fn rsample(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
+        self.inner.rsample(draw)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::continuous::laplace::Laplace;
+    use crate::continuous::normal::Normal;
+    use crate::discrete::poisson::Poisson;
+    use crate::testing::discrete_checks::check_family;
+    use crate::testing::distribution_checks::{Build, DistributionCheck, Domain};
+
+    const BUILD: Build =
+        |p| Box::new(Mixture::from_probability(p[0], Normal::new(p[1], p[2]), Laplace::new(p[3], p[4])).unwrap());
+    const BY_LOGIT: Build =
+        |p| Box::new(Mixture::from_logit(p[0], Normal::new(p[1], p[2]), Laplace::new(p[3], p[4])).unwrap());
+
+    #[test]
+    fn everything_follows_the_distribution() {
+        for (build, weight, seed) in [(BUILD, 0.3, 291), (BY_LOGIT, -0.6, 301)] {
+            let distribution = DistributionCheck::new(build, &[weight, -1.0, 0.6, 1.5, 0.8], Domain::Line(-30.0, 30.0));
+            distribution.assert_moments();
+            distribution.assert_score(&[-2.0, 0.4, 3.0]);
+            distribution.assert_cdf(&[-2.0, 0.4, 3.0]);
+            distribution.assert_draws_by_own_cdf(seed);
+            distribution.assert_path(seed + 1);
+            (0..5).for_each(|parameter| distribution.assert_weak(parameter, seed + 2 + parameter as u64));
+        }
+    }
+
+    #[test]
+    fn misfits_are_errors_and_a_stored_mixture_binds_again() {
+        let tape = Tape::<f64>::new();
+        let normal = Normal::new(tape.parameter(0.0), 1.0);
+        let wide = Normal::new(tape.parameter([0.0, 1.0]), 1.0);
+        assert!(Mixture::from_probability(tape.constant(0.5), normal, wide).is_err());
+        let distribution =
+            Mixture::from_probability(tape.parameter(0.5), normal, Laplace::new(tape.parameter(0.0), 1.0)).unwrap();
+        check_family(&tape, &distribution, tape.constant(0.3));
+        let counts = Poisson::from_rate(tape.parameter(2.0));
+        let inflated =
+            Mixture::from_probability(tape.parameter(0.2), Poisson::from_rate(tape.constant(0.0)), counts).unwrap();
+        assert!(inflated.capabilities().reparameterized.is_none());
+        let at_zero = 0.2 + 0.8 * (-2.0_f64).exp();
+        assert!((inflated.log_prob(tape.constant(0.0)).item().unwrap() - at_zero.ln()).abs() < 1e-14);
+    }
+}

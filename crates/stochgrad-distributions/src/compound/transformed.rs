@@ -1,0 +1,342 @@
+//! A distribution seen through an invertible map.
+//!
+//! $$\ln p_Y(y) = \ln p_X(x) - \ln\lvert\det J(x)\rvert, \quad y = g(x).$$
+//!
+//! | capability | |
+//! |---|---|
+//! | score | that of the distribution inside; not where the support moves with the map |
+//! | reparameterised | $g$ of the path of the distribution inside |
+//! | weak derivatives by the parameters of the distribution inside | both parts pushed through $g$, with the same constants; for maps of numbers |
+//! | distribution function | for maps of numbers, where the distribution inside has one |
+
+use crate::compound::bijector::Bijector;
+use crate::compound::wrapper::{delegate, lacks};
+use crate::distribution::{Family, Live};
+use crate::prelude::*;
+use stochgrad_tape::{Id, IdMap, Smoothness, Tape};
+
+/// The distribution of `bijector(x)` for `x` of a distribution inside.
+///
+/// ```
+/// use stochgrad_distributions::{Bijector, Distribution, LogNormal, Normal, TransformedDistribution};
+/// use stochgrad_tape::Tape;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let tape = Tape::<f64>::new();
+/// let location = tape.parameter(0.3);
+/// let distribution = TransformedDistribution::new(Normal::new(location, 0.5), Bijector::Exp);
+/// let same = LogNormal::new(location, 0.5);
+/// let x = tape.constant(2.0);
+/// assert!((distribution.log_prob(x).item()? - same.log_prob(x).item()?).abs() < 1e-12);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct TransformedDistribution<D, V> {
+    inner: Image<D, V>,
+}
+
+/// [`TransformedDistribution`] without conditions.
+#[derive(Clone, Debug)]
+struct Image<D, V> {
+    base: D,
+    bijector: Bijector<V>,
+}
+
+impl<D, V> TransformedDistribution<D, V> {
+    /// The distribution of `bijector(x)` for `x` of `base`. A map of vectors takes the last independent axis of a distribution of numbers as its vectors.
+    pub fn new(base: D, bijector: Bijector<V>) -> Self {
+        TransformedDistribution { inner: Image { base, bijector } }
+    }
+
+    /// The distribution inside.
+    pub fn base(&self) -> &D {
+        &self.inner.base
+    }
+
+    /// The map.
+    pub fn bijector(&self) -> &Bijector<V> {
+        &self.inner.bijector
+    }
+}
+
+impl<F: Real, S: Family<F>> Family<F> for TransformedDistribution<S, Id> {
+    type On<'t> = TransformedDistribution<S::On<'t>, Var<'t, F>>;
+
+    fn store(live: &Self::On<'_>) -> Self {
+        let stored = live.inner.bijector.try_map(&mut |var| Ok::<_, std::convert::Infallible>(var.id()));
+        let bijector = match stored {
+            Ok(stored) => stored,
+            Err(never) => match never {},
+        };
+        TransformedDistribution::new(S::store(&live.inner.base), bijector)
+    }
+
+    fn bind<'t>(&self, tape: &'t Tape<F>, ids: &IdMap) -> DistributionResult<Self::On<'t>> {
+        let bijector = self.inner.bijector.try_map(&mut |&id| tape.var(ids.get(id)))?;
+        Ok(TransformedDistribution::new(self.inner.base.bind(tape, ids)?, bijector))
+    }
+}
+
+impl<'t, F: Real, D: Live<'t, F>> Live<'t, F> for TransformedDistribution<D, Var<'t, F>> {
+    type Family = TransformedDistribution<D::Family, Id>;
+}
+
+impl<'t, F: Real, D: Distribution<'t, F>> Image<D, Var<'t, F>> {
+    /// Whether the support moves with the parameters of the map.
+    fn moves(&self) -> bool {
+        !self.bijector.parameters().is_empty() && self.base.support() != Support::Real
+    }
+
+    /// The log-density of each element of the map, given a value of the distribution inside.
+    fn density(&self, x: Var<'t, F>) -> Var<'t, F> {
+        let (own, before) = (self.base.element_rank(), self.bijector.element_ranks().0);
+        let joined = self.base.log_prob_each(x).sum_last(before.saturating_sub(own));
+        joined - self.bijector.log_slope(x).sum_last(own.saturating_sub(before))
+    }
+
+    fn of_numbers(&self) -> bool {
+        self.base.element_rank() == 0 && self.bijector.element_ranks() == (0, 0)
+    }
+}
+
+impl<'t, F: Real, D: Distribution<'t, F>> Distribution<'t, F> for Image<D, Var<'t, F>> {
+    fn name(&self) -> &'static str {
+        "TransformedDistribution"
+    }
+
+    fn parameters(&self) -> Parameters<'t, F> {
+        let score = if self.moves() { Smoothness::Jump } else { Smoothness::Smooth };
+        let of_map = self.bijector.parameters().into_iter();
+        let of_map = of_map.map(|(name, var)| Parameter::smooth(name, var).with_score(score));
+        self.base.parameters().into_iter().chain(of_map).collect()
+    }
+
+    fn event_shape(&self) -> Shape {
+        self.bijector.output_shape(&self.base.event_shape())
+    }
+
+    fn element_rank(&self) -> usize {
+        let (before, after) = self.bijector.element_ranks();
+        self.base.element_rank().max(before) - before + after
+    }
+
+    fn support(&self) -> Support {
+        let last = self.event_shape().last().copied().unwrap_or(1);
+        match &self.bijector {
+            Bijector::Exp | Bijector::Softplus | Bijector::Power(_) if self.element_rank() == 0 => Support::Positive,
+            Bijector::Sigmoid if self.element_rank() == 0 => Support::UnitInterval,
+            Bijector::SoftmaxCentred | Bijector::StickBreaking => Support::Simplex(last),
+            Bijector::Affine { .. } => self.base.support(),
+            _ if self.element_rank() == 1 => Support::Vectors(last),
+            _ => Support::Interval,
+        }
+    }
+
+    fn log_prob_each(&self, value: Var<'t, F>) -> Var<'t, F> {
+        let distance = if self.of_numbers() { self.bijector.distance(value) } else { None };
+        match distance {
+            None => self.density(self.bijector.inverse(value)),
+            Some(distance) => {
+                let within = self.bijector.forward(value.stop_gradient() * 0.0 + 0.5).stop_gradient();
+                Boundary::Excluded.confine(distance, value, within, |y| self.density(self.bijector.inverse(y)))
+            }
+        }
+    }
+
+    fn draw(&self, draw: &Draw<'_, F>) -> DistributionResult<Tensor<F>> {
+        let x = draw.record(self.tape()?, self.base.draw(draw)?);
+        Ok(self.bijector.forward(x).inspect()?)
+    }
+
+    fn sample(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
+        Ok(self.bijector.forward(self.base.sample(draw)?).stop_gradient())
+    }
+
+    fn validate(&self) -> DistributionResult<()> {
+        self.base.validate()?;
+        for (name, var) in self.bijector.parameters() {
+            finite("TransformedDistribution", name, var)?;
+            if name != "shift" {
+                let hint = "a map by 0 has no inverse; use exp() or softplus() of an unconstrained number";
+                check_parameter("TransformedDistribution", name, var, "different from 0", hint, |x| x != 0.0)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn capabilities(&self) -> Capabilities<'_, 't, F> {
+        let inside = self.base.capabilities();
+        let numbers = self.of_numbers();
+        Capabilities {
+            score: inside.score.filter(|_| !self.moves()).map(|_| self as _),
+            reparameterized: inside.reparameterized.map(|_| self as _),
+            weak_derivative: inside.weak_derivative.filter(|_| numbers).map(|_| self as _),
+            cdf: inside.cdf.filter(|_| numbers).map(|_| self as _),
+            icdf: inside.icdf.filter(|_| numbers).map(|_| self as _),
+            ..Capabilities::default()
+        }
+    }
+}
+
+impl<'t, F: Real, D: Distribution<'t, F>> ScoreDifferentiable<'t, F> for Image<D, Var<'t, F>> {}
+
+impl<'t, F: Real, D: Distribution<'t, F>> Reparameterized<'t, F> for Image<D, Var<'t, F>> {
+    fn rsample(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
+        match self.base.capabilities().reparameterized {
+            Some(path) => Ok(self.bijector.forward(path.rsample(draw)?)),
+            None => Err(lacks("TransformedDistribution", "a path", self.base.name())),
+        }
+    }
+}
+
+impl<'t, F: Real, D: Distribution<'t, F>> WeakDerivative<'t, F> for Image<D, Var<'t, F>> {
+    fn weak_derivative(
+        &self,
+        parameter: usize,
+        sample: &Tensor<F>,
+        draw: &Draw<'_, F>,
+    ) -> DistributionResult<Option<Alternatives<F>>> {
+        let Some(weak) = self.base.capabilities().weak_derivative.filter(|_| self.of_numbers()) else {
+            return Err(lacks("TransformedDistribution", "a weak derivative by numbers", self.base.name()));
+        };
+        if parameter >= self.base.parameters().len() {
+            return Ok(None);
+        }
+        let tape = self.tape()?;
+        let x = self.bijector.inverse(draw.record(tape, sample.clone())).inspect()?;
+        let Some(parts) = weak.weak_derivative(parameter, &x, draw)? else { return Ok(None) };
+        let image = |part: Tensor<F>| Ok(self.bijector.forward(draw.record(tape, part)).inspect()?);
+        let values = parts.values.into_iter().map(image).collect::<DistributionResult<_>>()?;
+        Ok(Some(Alternatives { values, weights: parts.weights }))
+    }
+}
+
+impl<'t, F: Real, D: Distribution<'t, F>> CumulativeDistribution<'t, F> for Image<D, Var<'t, F>> {
+    fn cdf(&self, value: Var<'t, F>) -> Var<'t, F> {
+        let tape = value.tape();
+        let Some(inside) = self.base.capabilities().cdf.filter(|_| self.of_numbers()) else {
+            return tape.constant(f64::NAN);
+        };
+        let falls = (-self.bijector.direction(value)).step();
+        let at = |y: Var<'t, F>| {
+            let probability = inside.cdf(self.bijector.inverse(y));
+            falls.select(1.0 - probability, probability)
+        };
+        match self.bijector.distance(value) {
+            None => at(value),
+            Some(distance) => {
+                let possible = distance.step();
+                let within = self.bijector.forward(value.stop_gradient() * 0.0 + 0.5).stop_gradient();
+                // Outside, everything is below or nothing is.
+                let beyond = (value - within).step();
+                possible.select(at(possible.select(value, within)), beyond)
+            }
+        }
+    }
+}
+
+impl<'t, F: Real, D: Distribution<'t, F>> QuantileFunction<'t, F> for Image<D, Var<'t, F>> {
+    fn icdf(&self, probability: Var<'t, F>) -> Var<'t, F> {
+        let falls = (-self.bijector.direction(probability)).step();
+        match self.base.capabilities().icdf {
+            Some(inside) => self.bijector.forward(inside.icdf(falls.select(1.0 - probability, probability))),
+            None => probability.tape().constant(f64::NAN),
+        }
+    }
+}
+
+delegate!([D: Distribution<'t, F>] TransformedDistribution<D, Var<'t, F>>);
+
+impl<'t, F: Real, D: ScoreDifferentiable<'t, F>> ScoreDifferentiable<'t, F> for TransformedDistribution<D, Var<'t, F>> {}
+
+impl<'t, F: Real, D: Reparameterized<'t, F>> Reparameterized<'t, F> for TransformedDistribution<D, Var<'t, F>> {
+    fn rsample(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
+        self.inner.rsample(draw)
+    }
+}
+
+impl<'t, F: Real, D: WeakDerivative<'t, F>> WeakDerivative<'t, F> for TransformedDistribution<D, Var<'t, F>> {
+    fn weak_derivative(
+        &self,
+        parameter: usize,
+        sample: &Tensor<F>,
+        draw: &Draw<'_, F>,
+    ) -> DistributionResult<Option<Alternatives<F>>> {
+        self.inner.weak_derivative(parameter, sample, draw)
+    }
+}
+
+impl<'t, F: Real, D: CumulativeDistribution<'t, F>> CumulativeDistribution<'t, F>
+    for TransformedDistribution<D, Var<'t, F>>
+{
+    fn cdf(&self, value: Var<'t, F>) -> Var<'t, F> {
+        self.inner.cdf(value)
+    }
+}
+
+impl<'t, F: Real, D: QuantileFunction<'t, F>> QuantileFunction<'t, F> for TransformedDistribution<D, Var<'t, F>> {
+    fn icdf(&self, probability: Var<'t, F>) -> Var<'t, F> {
+        self.inner.icdf(probability)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::continuous::normal::Normal;
+    use crate::noise::{KeyedNoise, NoiseKey};
+    use crate::testing::discrete_checks::check_family;
+    use crate::testing::distribution_checks::{Build, DistributionCheck, Domain, assert_nothing_at};
+    use stochgrad_tape::Plates;
+
+    const LOG_NORMAL: Build = |p| Box::new(TransformedDistribution::new(Normal::new(p[0], p[1]), Bijector::Exp));
+    const LOGIT_NORMAL: Build = |p| Box::new(TransformedDistribution::new(Normal::new(p[0], p[1]), Bijector::Sigmoid));
+    const FALLING: Build = |p| {
+        let map = Bijector::chain([Bijector::Softplus, Bijector::affine(p[2], -1.5)]);
+        Box::new(TransformedDistribution::new(Normal::new(p[0], p[1]), map))
+    };
+
+    #[test]
+    fn everything_follows_the_distribution() {
+        DistributionCheck::new(LOG_NORMAL, &[0.2, 0.4], Domain::HalfLine).assert_distribution(&[0.3, 1.1, 4.0], 241);
+        DistributionCheck::new(LOGIT_NORMAL, &[0.2, 0.8], Domain::UnitInterval)
+            .assert_distribution(&[0.3, 0.6, 0.9], 251);
+        assert_nothing_at(LOG_NORMAL, &[0.2, 0.4], -0.5);
+        assert_nothing_at(LOGIT_NORMAL, &[0.2, 0.4], 1.5);
+        let distribution = DistributionCheck::new(FALLING, &[0.2, 0.8, 0.7], Domain::Line(-12.0, 0.7));
+        distribution.assert_score(&[-2.0, -0.5, 0.6]);
+        distribution.assert_cdf(&[-2.0, -0.5, 0.6]);
+        distribution.assert_path(261);
+        distribution.assert_weak(0, 262);
+        distribution.assert_weak(1, 263);
+    }
+
+    #[test]
+    fn vectors_are_mapped_to_a_simplex() {
+        let tape = Tape::<f64>::new();
+        let normal = Normal::new(tape.parameter([[0.1, 0.2], [0.3, -0.4], [1.0, 0.0]]), 1.0);
+        for map in [Bijector::StickBreaking, Bijector::SoftmaxCentred] {
+            let distribution = TransformedDistribution::new(normal, map);
+            assert_eq!((distribution.event_shape().to_vec(), distribution.element_rank()), (vec![3, 3], 1));
+            let noise = KeyedNoise::new(1, 0);
+            let draw = Draw::new(&tape, &noise, NoiseKey::new("x", None), Plates::new());
+            let y = distribution.rsample(&draw).unwrap();
+            assert!(y.sum_axis(-1).peek().unwrap().as_slice().iter().all(|sum| (sum - 1.0).abs() < 1e-14));
+            let each = distribution.log_prob_each(y).peek().unwrap();
+            let x = distribution.bijector().inverse(y);
+            let expected = normal.log_prob_each(x).sum_last(1) - distribution.bijector().log_slope(x);
+            assert_eq!((each.shape().to_vec(), each.to_vec()), (vec![3], expected.peek().unwrap().to_vec()));
+            assert!(distribution.capabilities().cdf.is_none() && distribution.capabilities().weak_derivative.is_none());
+            check_family(&tape, &distribution, y);
+        }
+    }
+
+    #[test]
+    fn a_map_by_zero_is_an_error() {
+        let tape = Tape::<f64>::new();
+        let normal = Normal::new(tape.parameter(0.0), 1.0);
+        let distribution = TransformedDistribution::new(normal, Bijector::affine(tape.constant(1.0), 0.0));
+        assert!(distribution.validate().is_err());
+    }
+}

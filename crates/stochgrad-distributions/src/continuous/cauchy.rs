@@ -1,0 +1,194 @@
+//! The Cauchy distribution.
+//!
+//! $$p(x; \mu, s) = \frac{1}{\pi s (1 + z^2)}, \quad z = \frac{x - \mu}{s}, \quad s > 0.$$
+//!
+//! | capability | |
+//! |---|---|
+//! | score | any order |
+//! | reparameterised | $x = \mu + s \tan(\pi(U - 1/2))$, any order |
+//! | weak derivative by $\mu$ | $1/\pi s$, $\mu \pm s\sqrt{e^E - 1}$ with the same $E$ in both parts |
+//! | weak derivative by $s$ | $1/s$; one replay: $x$ moved away from $\mu$, to $z^2 = (1 + z_x^2) e^E - 1$ |
+
+use crate::derivative::weak::{location_derivative, scale_derivative};
+use crate::prelude::*;
+use std::f64::consts::{FRAC_1_PI, PI};
+
+distribution! {
+    /// Cauchy numbers, by location and scale. They have neither mean nor variance.
+    ///
+    /// ```
+    /// use stochgrad_distributions::{Distribution, Cauchy};
+    /// use stochgrad_tape::Tape;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let tape = Tape::<f64>::new();
+    /// let distribution = Cauchy::new(tape.constant(1.0), 2.0);
+    /// assert!((distribution.log_prob(tape.constant(3.0)).item()? + (4.0 * std::f64::consts::PI).ln()).abs() < 1e-12);
+    /// assert!(distribution.mean().is_none());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub struct Cauchy {
+        /// The location.
+        location,
+        /// The scale.
+        scale,
+    }
+}
+
+impl<'t, F: Real> Cauchy<Var<'t, F>> {
+    /// Cauchy numbers around `location` with this `scale > 0`, half the width at half of the height.
+    pub fn new(location: Var<'t, F>, scale: impl IntoVar<'t, F>) -> Self {
+        Cauchy { location, scale: scale.into_var(location.tape()) }
+    }
+
+    /// The distribution whose scale is `exp(log_scale)`.
+    pub fn from_log_scale(location: Var<'t, F>, log_scale: Var<'t, F>) -> Self {
+        Cauchy { location, scale: log_scale.exp() }
+    }
+
+    /// A value in units of the scale, from the location.
+    fn standardize(&self, value: Var<'t, F>) -> Var<'t, F> {
+        (value - self.location) / self.scale
+    }
+}
+
+impl<'t, F: Real> Distribution<'t, F> for Cauchy<Var<'t, F>> {
+    fn name(&self) -> &'static str {
+        "Cauchy"
+    }
+
+    fn parameters(&self) -> Parameters<'t, F> {
+        smallvec![Parameter::smooth("location", self.location), Parameter::smooth("scale", self.scale)]
+    }
+
+    fn event_shape(&self) -> Shape {
+        common_shape(&[self.location, self.scale])
+    }
+
+    fn support(&self) -> Support {
+        Support::Real
+    }
+
+    fn log_prob_each(&self, value: Var<'t, F>) -> Var<'t, F> {
+        -(special::log1p_square(self.standardize(value)) + (self.scale.ln() + PI.ln()))
+    }
+
+    drawn_by_path!();
+
+    fn mode(&self) -> Option<Var<'t, F>> {
+        Some(self.location.broadcast_to(self.event_shape()))
+    }
+
+    fn validate(&self) -> DistributionResult<()> {
+        finite("Cauchy", "location", self.location)?;
+        positive("Cauchy", "scale", self.scale)
+    }
+
+    fn capabilities(&self) -> Capabilities<'_, 't, F> {
+        Capabilities {
+            score: Some(self),
+            reparameterized: Some(self),
+            weak_derivative: Some(self),
+            entropy: Some(self),
+            cdf: Some(self),
+            icdf: Some(self),
+            ..Capabilities::default()
+        }
+    }
+}
+
+impl<'t, F: Real> CumulativeDistribution<'t, F> for Cauchy<Var<'t, F>> {
+    fn cdf(&self, value: Var<'t, F>) -> Var<'t, F> {
+        special::acot(-self.standardize(value)) * FRAC_1_PI
+    }
+}
+
+impl<'t, F: Real> QuantileFunction<'t, F> for Cauchy<Var<'t, F>> {
+    fn icdf(&self, probability: Var<'t, F>) -> Var<'t, F> {
+        // −cot(πp), from the nearer end.
+        let upper = (probability - 0.5).step();
+        let end = upper.select(1.0 - probability, probability) * PI;
+        let size = end.cos() / end.sin();
+        self.location + self.scale * upper.select(size, -size)
+    }
+}
+
+impl<'t, F: Real> ScoreDifferentiable<'t, F> for Cauchy<Var<'t, F>> {}
+
+impl<'t, F: Real> Reparameterized<'t, F> for Cauchy<Var<'t, F>> {
+    fn rsample(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
+        let u = draw.record_uniform(self.location.tape(), &self.event_shape())?;
+        Ok(self.icdf(u))
+    }
+}
+
+impl<'t, F: Real> WeakDerivative<'t, F> for Cauchy<Var<'t, F>> {
+    weak_by_recording!();
+
+    fn record_weak_derivative(
+        &self,
+        parameter: usize,
+        sample: Var<'t, F>,
+        draw: &Draw<'_, F>,
+    ) -> DistributionResult<Option<RecordedAlternatives<'t, F>>> {
+        let distribution = Cauchy { location: self.location.stop_gradient(), scale: self.scale.stop_gradient() };
+        let (tape, event) = (sample.tape(), self.event_shape());
+        match parameter {
+            0 => {
+                let density_at_mode = distribution.scale.recip() * FRAC_1_PI;
+                let level = |e: Var<'t, F>| {
+                    let radius = distribution.scale * e.expm1().sqrt();
+                    (distribution.location + radius, distribution.location - radius)
+                };
+                location_derivative(tape, draw, &event, density_at_mode, level).map(Some)
+            }
+            1 => {
+                let z = distribution.standardize(sample.stop_gradient());
+                let outward = |e: Var<'t, F>| {
+                    let square = e.expm1() + z.square() * e.exp();
+                    distribution.location + distribution.scale * z.sign() * square.sqrt()
+                };
+                scale_derivative(tape, draw, &event, distribution.scale, outward).map(Some)
+            }
+            _ => Ok(None),
+        }
+    }
+}
+
+impl<'t, F: Real> ClosedFormEntropy<'t, F> for Cauchy<Var<'t, F>> {
+    fn entropy(&self) -> Var<'t, F> {
+        (self.scale.ln() + (4.0 * PI).ln()).broadcast_to(self.event_shape()).sum()
+    }
+}
+
+impl<'t, F: Real> KlDivergence<'t, F> for Cauchy<Var<'t, F>> {
+    fn kl_to(&self, other: &Self) -> Var<'t, F> {
+        // Chyzak and Nielsen, "A closed-form formula for the Kullback–Leibler divergence between Cauchy distributions", 2019.
+        let (a, b) = (self.scale, other.scale);
+        let shift = self.location - other.location;
+        (((a + b).square() + shift.square()).ln() - (a * b * 4.0).ln()).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::distribution_checks::{Build, DistributionCheck, Domain, assert_finite};
+    use stochgrad_tape::Tape;
+
+    const BUILD: Build = |p| Box::new(Cauchy::new(p[0], p[1]));
+
+    #[test]
+    fn everything_follows_the_distribution() {
+        let distribution = DistributionCheck::new(BUILD, &[0.3, 1.7], Domain::HeavyLine).with_bounded_cost();
+        distribution.assert_distribution(&[-300.0, 0.1, 5.0], 21);
+        for parameters in [[0.0, 1e-8], [1e6, 1e-8], [-3.0, 1e8]] {
+            assert_finite(BUILD, &parameters, 9);
+        }
+        let tape = Tape::new();
+        let (p, q) = (Cauchy::new(tape.constant(0.3), 1.7), Cauchy::new(tape.constant(-1.0), 0.4));
+        DistributionCheck::new(BUILD, &[0.3, 1.7], Domain::HeavyLine)
+            .assert_divergence(&[-1.0, 0.4], p.kl_to(&q).item().unwrap());
+    }
+}

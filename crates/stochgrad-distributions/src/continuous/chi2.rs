@@ -1,0 +1,180 @@
+//! The chi-squared distribution: the sum of squares of normal numbers.
+//!
+//! $$p(x; \nu) = \frac{x^{\nu/2 - 1} e^{-x/2}}{2^{\nu/2}\,\Gamma(\nu/2)}, \quad x > 0, \quad \nu > 0.$$
+//!
+//! | capability | |
+//! |---|---|
+//! | score | any order |
+//! | reparameterised | that of the [gamma distribution](crate::Gamma) with concentration $\nu/2$ and rate $1/2$: order 1 |
+//!
+//! The weak derivative by the degrees of freedom is half of that of the [gamma distribution](crate::Gamma) by its concentration.
+
+use crate::continuous::gamma::Gamma;
+use crate::distribution::WeaklyReparameterized;
+use crate::distribution::{WeakNoise, WeakPath};
+use crate::prelude::*;
+use stochgrad_tape::Smoothness;
+
+distribution! {
+    /// Sums of squares of standard normal numbers, by how many there are; any positive number will do.
+    ///
+    /// ```
+    /// use stochgrad_distributions::{Distribution, Chi2};
+    /// use stochgrad_tape::Tape;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let tape = Tape::<f64>::new();
+    /// let distribution = Chi2::new(tape.constant(3.0));
+    /// assert_eq!((distribution.mean().unwrap().item()?, distribution.variance().unwrap().item()?), (3.0, 6.0));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub struct Chi2 {
+        /// The degrees of freedom.
+        degrees_of_freedom,
+    }
+}
+
+impl<'t, F: Real> Chi2<Var<'t, F>> {
+    /// Sums of `degrees_of_freedom > 0` squares.
+    pub fn new(degrees_of_freedom: Var<'t, F>) -> Self {
+        Chi2 { degrees_of_freedom }
+    }
+
+    /// The same distribution as a gamma distribution.
+    pub fn gamma(&self) -> Gamma<Var<'t, F>> {
+        Gamma::new(self.degrees_of_freedom * 0.5, 0.5)
+    }
+}
+
+impl<'t, F: Real> Distribution<'t, F> for Chi2<Var<'t, F>> {
+    fn name(&self) -> &'static str {
+        "Chi2"
+    }
+
+    fn parameters(&self) -> Parameters<'t, F> {
+        smallvec![Parameter::smooth("degrees_of_freedom", self.degrees_of_freedom).with_path(Smoothness::Kinked)]
+    }
+
+    fn event_shape(&self) -> Shape {
+        self.degrees_of_freedom.shape()
+    }
+
+    fn support(&self) -> Support {
+        Support::Positive
+    }
+
+    fn log_prob_each(&self, value: Var<'t, F>) -> Var<'t, F> {
+        self.gamma().log_prob_each(value)
+    }
+
+    fn draw(&self, draw: &Draw<'_, F>) -> DistributionResult<Tensor<F>> {
+        self.gamma().draw(draw)
+    }
+
+    fn mean(&self) -> Option<Var<'t, F>> {
+        Some(self.degrees_of_freedom)
+    }
+
+    fn variance(&self) -> Option<Var<'t, F>> {
+        Some(self.degrees_of_freedom * 2.0)
+    }
+
+    fn mode(&self) -> Option<Var<'t, F>> {
+        Some((self.degrees_of_freedom - 2.0).relu())
+    }
+
+    fn validate(&self) -> DistributionResult<()> {
+        positive("Chi2", "degrees_of_freedom", self.degrees_of_freedom)
+    }
+
+    fn capabilities(&self) -> Capabilities<'_, 't, F> {
+        Capabilities {
+            score: Some(self),
+            reparameterized: Some(self),
+            weakly_reparameterized: Some(self),
+            weak_derivative: Some(self),
+            entropy: Some(self),
+            cdf: Some(self),
+            icdf: Some(self),
+            ..Capabilities::default()
+        }
+    }
+}
+
+impl<'t, F: Real> CumulativeDistribution<'t, F> for Chi2<Var<'t, F>> {
+    fn cdf(&self, value: Var<'t, F>) -> Var<'t, F> {
+        self.gamma().cdf(value)
+    }
+}
+
+impl<'t, F: Real> QuantileFunction<'t, F> for Chi2<Var<'t, F>> {
+    fn icdf(&self, probability: Var<'t, F>) -> Var<'t, F> {
+        self.gamma().icdf(probability)
+    }
+}
+
+impl<'t, F: Real> WeaklyReparameterized<'t, F> for Chi2<Var<'t, F>> {
+    fn weak_rsample(&self, draw: &Draw<'_, F>, noise: WeakNoise) -> DistributionResult<WeakPath<'t, F>> {
+        self.gamma().weak_rsample(draw, noise)
+    }
+}
+
+impl<'t, F: Real> ScoreDifferentiable<'t, F> for Chi2<Var<'t, F>> {}
+
+impl<'t, F: Real> Reparameterized<'t, F> for Chi2<Var<'t, F>> {
+    fn rsample(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
+        self.gamma().rsample(draw)
+    }
+}
+
+impl<'t, F: Real> WeakDerivative<'t, F> for Chi2<Var<'t, F>> {
+    fn weak_derivative(
+        &self,
+        parameter: usize,
+        sample: &Tensor<F>,
+        draw: &Draw<'_, F>,
+    ) -> DistributionResult<Option<Alternatives<F>>> {
+        if parameter != 0 {
+            return Ok(None);
+        }
+        let by_concentration = self.gamma().weak_derivative(0, sample, draw)?;
+        let half = |weights: &Tensor<F>| weights.map(|weight| weight * F::from_f64(0.5));
+        Ok(by_concentration.map(|parts| Alternatives { weights: parts.weights.iter().map(half).collect(), ..parts }))
+    }
+}
+
+impl<'t, F: Real> ClosedFormEntropy<'t, F> for Chi2<Var<'t, F>> {
+    fn entropy(&self) -> Var<'t, F> {
+        self.gamma().entropy()
+    }
+}
+
+impl<'t, F: Real> KlDivergence<'t, F> for Chi2<Var<'t, F>> {
+    fn kl_to(&self, other: &Self) -> Var<'t, F> {
+        self.gamma().kl_to(&other.gamma())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::distribution_checks::{Build, DistributionCheck, Domain, assert_finite, assert_nothing_at};
+    use stochgrad_tape::Tape;
+
+    const BUILD: Build = |p| Box::new(Chi2::new(p[0]));
+
+    #[test]
+    fn everything_follows_the_distribution() {
+        let distribution = DistributionCheck::new(BUILD, &[3.4], Domain::HalfLine).with_weak_samples(20_000);
+        distribution.assert_distribution(&[0.05, 1.7, 9.0], 71);
+        assert_nothing_at(BUILD, &[3.4], 0.0);
+        assert_nothing_at(BUILD, &[3.4], -1.0);
+        for parameters in [[1e-3], [1.0], [1e6]] {
+            assert_finite(BUILD, &parameters, 9);
+        }
+        let tape = Tape::new();
+        let (p, q) = (Chi2::new(tape.constant(3.4)), Chi2::new(tape.constant(5.0)));
+        distribution.assert_divergence(&[5.0], p.kl_to(&q).item().unwrap());
+    }
+}

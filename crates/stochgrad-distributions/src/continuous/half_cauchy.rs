@@ -1,0 +1,153 @@
+//! The half-Cauchy distribution: the distance of a Cauchy number from its location.
+//!
+//! $$p(x; s) = \frac{2}{\pi s (1 + z^2)}, \quad z = x/s, \quad x \ge 0, \quad s > 0.$$
+//!
+//! | capability | |
+//! |---|---|
+//! | score | any order |
+//! | reparameterised | $x = s \tan(\pi U/2)$, any order |
+//! | weak derivative | $1/s$; one replay: $x$ moved up to $z^2 = (1 + z_x^2) e^E - 1$ |
+
+use crate::derivative::weak::scale_derivative;
+use crate::prelude::*;
+use std::f64::consts::PI;
+
+distribution! {
+    /// Absolute values of Cauchy numbers around 0, by scale. They have neither mean nor variance.
+    ///
+    /// ```
+    /// use stochgrad_distributions::{Distribution, HalfCauchy};
+    /// use stochgrad_tape::Tape;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let tape = Tape::<f64>::new();
+    /// let distribution = HalfCauchy::new(tape.constant(2.0));
+    /// assert!((distribution.log_prob(tape.constant(2.0)).item()? + (2.0 * std::f64::consts::PI).ln()).abs() < 1e-12);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub struct HalfCauchy {
+        /// The median.
+        scale,
+    }
+}
+
+impl<'t, F: Real> HalfCauchy<Var<'t, F>> {
+    /// Absolute values of Cauchy numbers with this `scale > 0`.
+    pub fn new(scale: Var<'t, F>) -> Self {
+        HalfCauchy { scale }
+    }
+}
+
+impl<'t, F: Real> Distribution<'t, F> for HalfCauchy<Var<'t, F>> {
+    fn name(&self) -> &'static str {
+        "HalfCauchy"
+    }
+
+    fn parameters(&self) -> Parameters<'t, F> {
+        smallvec![Parameter::smooth("scale", self.scale)]
+    }
+
+    fn event_shape(&self) -> Shape {
+        self.scale.shape()
+    }
+
+    fn support(&self) -> Support {
+        Support::Positive
+    }
+
+    fn log_prob_each(&self, value: Var<'t, F>) -> Var<'t, F> {
+        Boundary::Included
+            .confine_positive(value, |x| ((2.0 / PI).ln() - self.scale.ln()) - special::log1p_square(x / self.scale))
+    }
+
+    drawn_by_path!();
+
+    fn mode(&self) -> Option<Var<'t, F>> {
+        Some(self.scale * 0.0)
+    }
+
+    fn validate(&self) -> DistributionResult<()> {
+        positive("HalfCauchy", "scale", self.scale)
+    }
+
+    fn capabilities(&self) -> Capabilities<'_, 't, F> {
+        Capabilities {
+            score: Some(self),
+            reparameterized: Some(self),
+            weak_derivative: Some(self),
+            entropy: Some(self),
+            cdf: Some(self),
+            icdf: Some(self),
+            ..Capabilities::default()
+        }
+    }
+}
+
+impl<'t, F: Real> CumulativeDistribution<'t, F> for HalfCauchy<Var<'t, F>> {
+    fn cdf(&self, value: Var<'t, F>) -> Var<'t, F> {
+        special::atan(value.relu() / self.scale) * (2.0 / PI)
+    }
+}
+
+impl<'t, F: Real> QuantileFunction<'t, F> for HalfCauchy<Var<'t, F>> {
+    fn icdf(&self, probability: Var<'t, F>) -> Var<'t, F> {
+        // tan(πp/2); from the upper end, where the cosine would have few digits left.
+        let upper = (probability - 0.5).step();
+        let angle = upper.select(1.0 - probability, probability) * (PI / 2.0);
+        let (sine, cosine) = (angle.sin(), angle.cos());
+        self.scale * upper.select(cosine / sine, sine / cosine)
+    }
+}
+
+impl<'t, F: Real> ScoreDifferentiable<'t, F> for HalfCauchy<Var<'t, F>> {}
+
+impl<'t, F: Real> Reparameterized<'t, F> for HalfCauchy<Var<'t, F>> {
+    fn rsample(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
+        let u = draw.record_uniform(self.scale.tape(), &self.event_shape())?;
+        Ok(self.icdf(u))
+    }
+}
+
+impl<'t, F: Real> WeakDerivative<'t, F> for HalfCauchy<Var<'t, F>> {
+    weak_by_recording!();
+
+    fn record_weak_derivative(
+        &self,
+        parameter: usize,
+        sample: Var<'t, F>,
+        draw: &Draw<'_, F>,
+    ) -> DistributionResult<Option<RecordedAlternatives<'t, F>>> {
+        if parameter != 0 {
+            return Ok(None);
+        }
+        let [scale, sample] = [self.scale, sample].map(Var::stop_gradient);
+        let z = sample / scale;
+        let outward = |e: Var<'t, F>| scale * (e.expm1() + z.square() * e.exp()).sqrt();
+        scale_derivative(sample.tape(), draw, &self.event_shape(), scale, outward).map(Some)
+    }
+}
+
+impl<'t, F: Real> ClosedFormEntropy<'t, F> for HalfCauchy<Var<'t, F>> {
+    fn entropy(&self) -> Var<'t, F> {
+        (self.scale.ln() + (2.0 * PI).ln()).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::distribution_checks::{Build, DistributionCheck, Domain, assert_finite, assert_nothing_at};
+
+    const BUILD: Build = |p| Box::new(HalfCauchy::new(p[0]));
+
+    #[test]
+    fn everything_follows_the_distribution() {
+        let distribution = DistributionCheck::new(BUILD, &[1.3], Domain::HeavyHalfLine).with_bounded_cost();
+        distribution.assert_distribution(&[0.05, 1.7, 400.0], 61);
+        assert_nothing_at(BUILD, &[1.3], -0.1);
+        for parameters in [[1e-8], [1.0], [1e8]] {
+            assert_finite(BUILD, &parameters, 9);
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! The half-normal distribution: the distance of a normal number from its location.
+//!
+//! $$p(x; \sigma) = \frac{\sqrt 2}{\sigma\sqrt\pi} e^{-x^2/2\sigma^2}, \quad x \ge 0, \quad \sigma > 0.$$
+//!
+//! | capability | |
+//! |---|---|
+//! | score | any order |
+//! | reparameterised | $x = \sigma\lvert\varepsilon\rvert$, any order |
+//! | weak derivative | $1/\sigma$, $\sigma\chi_3$ and the distribution itself. One replay: $\sqrt{x^2 + 2\sigma^2 E}$ |
+
+use crate::derivative::weak::scale_derivative;
+use crate::prelude::*;
+use std::f64::consts::{FRAC_1_SQRT_2, PI};
+
+distribution! {
+    /// Absolute values of normal numbers around 0, by the scale of the normal distribution.
+    ///
+    /// ```
+    /// use stochgrad_distributions::{Distribution, HalfNormal};
+    /// use stochgrad_tape::Tape;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let tape = Tape::<f64>::new();
+    /// let errors = HalfNormal::new(tape.constant(2.0));
+    /// assert_eq!(errors.mode().unwrap().item()?, 0.0);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub struct HalfNormal {
+        /// The standard deviation of the normal distribution.
+        scale,
+    }
+}
+
+impl<'t, F: Real> HalfNormal<Var<'t, F>> {
+    /// Absolute values of normal numbers with standard deviation `scale > 0`.
+    pub fn new(scale: Var<'t, F>) -> Self {
+        HalfNormal { scale }
+    }
+}
+
+impl<'t, F: Real> Distribution<'t, F> for HalfNormal<Var<'t, F>> {
+    fn name(&self) -> &'static str {
+        "HalfNormal"
+    }
+
+    fn parameters(&self) -> Parameters<'t, F> {
+        smallvec![Parameter::smooth("scale", self.scale)]
+    }
+
+    fn event_shape(&self) -> Shape {
+        self.scale.shape()
+    }
+
+    fn support(&self) -> Support {
+        Support::Positive
+    }
+
+    fn log_prob_each(&self, value: Var<'t, F>) -> Var<'t, F> {
+        Boundary::Included
+            .confine_positive(value, |x| (x / self.scale).square() * -0.5 - self.scale.ln() + 0.5 * (2.0 / PI).ln())
+    }
+
+    drawn_by_path!();
+
+    fn mean(&self) -> Option<Var<'t, F>> {
+        Some(self.scale * (2.0 / PI).sqrt())
+    }
+
+    fn variance(&self) -> Option<Var<'t, F>> {
+        Some(self.scale.square() * (1.0 - 2.0 / PI))
+    }
+
+    fn mode(&self) -> Option<Var<'t, F>> {
+        Some(self.scale * 0.0)
+    }
+
+    fn validate(&self) -> DistributionResult<()> {
+        positive("HalfNormal", "scale", self.scale)
+    }
+
+    fn capabilities(&self) -> Capabilities<'_, 't, F> {
+        Capabilities {
+            score: Some(self),
+            reparameterized: Some(self),
+            weak_derivative: Some(self),
+            entropy: Some(self),
+            cdf: Some(self),
+            icdf: Some(self),
+            ..Capabilities::default()
+        }
+    }
+}
+
+impl<'t, F: Real> CumulativeDistribution<'t, F> for HalfNormal<Var<'t, F>> {
+    fn cdf(&self, value: Var<'t, F>) -> Var<'t, F> {
+        (value.relu() / self.scale * FRAC_1_SQRT_2).erf()
+    }
+}
+
+impl<'t, F: Real> QuantileFunction<'t, F> for HalfNormal<Var<'t, F>> {
+    fn icdf(&self, probability: Var<'t, F>) -> Var<'t, F> {
+        self.scale * special::erf_inv(probability) * std::f64::consts::SQRT_2
+    }
+}
+
+impl<'t, F: Real> ScoreDifferentiable<'t, F> for HalfNormal<Var<'t, F>> {}
+
+impl<'t, F: Real> Reparameterized<'t, F> for HalfNormal<Var<'t, F>> {
+    fn rsample(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
+        Ok(self.scale * draw.record_normal(self.scale.tape(), &self.event_shape())?.abs())
+    }
+}
+
+impl<'t, F: Real> WeakDerivative<'t, F> for HalfNormal<Var<'t, F>> {
+    weak_by_recording!();
+
+    fn record_weak_derivative(
+        &self,
+        parameter: usize,
+        sample: Var<'t, F>,
+        draw: &Draw<'_, F>,
+    ) -> DistributionResult<Option<RecordedAlternatives<'t, F>>> {
+        if parameter != 0 {
+            return Ok(None);
+        }
+        let [scale, sample] = [self.scale, sample].map(Var::stop_gradient);
+        let outward = |e: Var<'t, F>| scale * ((sample / scale).square() + e * 2.0).sqrt();
+        scale_derivative(sample.tape(), draw, &self.event_shape(), scale, outward).map(Some)
+    }
+}
+
+impl<'t, F: Real> ClosedFormEntropy<'t, F> for HalfNormal<Var<'t, F>> {
+    fn entropy(&self) -> Var<'t, F> {
+        (self.scale.ln() + 0.5 * (1.0 + (PI / 2.0).ln())).sum()
+    }
+}
+
+impl<'t, F: Real> KlDivergence<'t, F> for HalfNormal<Var<'t, F>> {
+    fn kl_to(&self, other: &Self) -> Var<'t, F> {
+        let log_ratio = self.scale.ln() - other.scale.ln();
+        ((log_ratio * 2.0).expm1() * 0.5 - log_ratio).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::distribution_checks::{Build, DistributionCheck, Domain, assert_finite, assert_nothing_at};
+    use stochgrad_tape::Tape;
+
+    const BUILD: Build = |p| Box::new(HalfNormal::new(p[0]));
+
+    #[test]
+    fn everything_follows_the_distribution() {
+        let distribution = DistributionCheck::new(BUILD, &[1.3], Domain::HalfLine);
+        distribution.assert_distribution(&[0.05, 1.1, 4.0], 1);
+        assert_nothing_at(BUILD, &[1.3], -1e-3);
+        for scale in [1e-8, 1.0, 1e8] {
+            assert_finite(BUILD, &[scale], 9);
+        }
+        let tape = Tape::new();
+        let (p, q) = (HalfNormal::new(tape.constant(1.3)), HalfNormal::new(tape.constant(0.6)));
+        distribution.assert_divergence(&[0.6], p.kl_to(&q).item().unwrap());
+    }
+}

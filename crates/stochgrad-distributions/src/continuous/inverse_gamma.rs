@@ -1,0 +1,235 @@
+//! The inverse-gamma distribution: one over a gamma number.
+//!
+//! $$p(x; a, b) = \frac{b^a}{\Gamma(a)} x^{-a - 1} e^{-b/x}, \quad x > 0, \quad a, b > 0.$$
+//!
+//! | capability | |
+//! |---|---|
+//! | score | any order |
+//! | reparameterised | $x = b/G$ with $G$ a standard gamma number; any order by $b$, order 1 by $a$ |
+//! | weak derivative by $b$ | $a/b$, the distribution itself and $1/(1/x + E/b)$: that of the gamma distribution by its rate, pushed through the inverse. One replay |
+//! | weak derivative by $a$ | that of the [gamma distribution](crate::Gamma), pushed through the inverse |
+
+use crate::continuous::gamma::Gamma;
+use crate::derivative::gamma_variates::{concentration_parts, log_standard_gammas};
+use crate::derivative::underflow::held_logarithm;
+use crate::derivative::weak::evaluated;
+use crate::derivative::weak_gamma::weak_log_gammas;
+use crate::distribution::WeaklyReparameterized;
+use crate::distribution::{WeakNoise, WeakPath};
+use crate::prelude::*;
+use stochgrad_tape::Smoothness;
+
+distribution! {
+    /// Inverses of gamma numbers, by concentration and scale (the rate of the gamma distribution).
+    ///
+    /// ```
+    /// use stochgrad_distributions::{Distribution, InverseGamma};
+    /// use stochgrad_tape::Tape;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let tape = Tape::<f64>::new();
+    /// let variances = InverseGamma::new(tape.constant(3.0), 4.0);
+    /// assert_eq!((variances.mean().unwrap().item()?, variances.mode().unwrap().item()?), (2.0, 1.0));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub struct InverseGamma {
+        /// The concentration.
+        concentration,
+        /// The scale.
+        scale,
+    }
+}
+
+impl<'t, F: Real> InverseGamma<Var<'t, F>> {
+    /// Inverses of gamma numbers with this `concentration > 0` and the rate `scale > 0`.
+    pub fn new(concentration: Var<'t, F>, scale: impl IntoVar<'t, F>) -> Self {
+        InverseGamma { concentration, scale: scale.into_var(concentration.tape()) }
+    }
+
+    /// The distribution of the inverse.
+    pub fn inverse(&self) -> Gamma<Var<'t, F>> {
+        Gamma::new(self.concentration, self.scale)
+    }
+}
+
+impl<'t, F: Real> Distribution<'t, F> for InverseGamma<Var<'t, F>> {
+    fn name(&self) -> &'static str {
+        "InverseGamma"
+    }
+
+    fn parameters(&self) -> Parameters<'t, F> {
+        smallvec![
+            Parameter::smooth("concentration", self.concentration).with_path(Smoothness::Kinked),
+            Parameter::smooth("scale", self.scale)
+        ]
+    }
+
+    fn event_shape(&self) -> Shape {
+        common_shape(&[self.concentration, self.scale])
+    }
+
+    fn support(&self) -> Support {
+        Support::Positive
+    }
+
+    fn log_prob_each(&self, value: Var<'t, F>) -> Var<'t, F> {
+        Boundary::Excluded
+            .confine_positive(value, |x| special::log_gamma_kernel(self.concentration, self.scale / x) - x.ln())
+    }
+
+    fn draw(&self, draw: &Draw<'_, F>) -> DistributionResult<Tensor<F>> {
+        Ok(self.by_gammas(draw, false)?.expand_plates(draw.plates()).inspect()?)
+    }
+
+    fn mean(&self) -> Option<Var<'t, F>> {
+        // Infinite up to a concentration of 1.
+        let a = self.concentration;
+        let (finite, tape) = ((a - 1.0).step(), a.tape());
+        let safe = finite.select(a, tape.constant(2.0));
+        Some(finite.select(self.scale / (safe - 1.0), tape.constant(f64::INFINITY)))
+    }
+
+    fn variance(&self) -> Option<Var<'t, F>> {
+        // Infinite up to a concentration of 2.
+        let a = self.concentration;
+        let (finite, tape) = ((a - 2.0).step(), a.tape());
+        let safe = finite.select(a, tape.constant(3.0));
+        let variance = self.scale.square() / ((safe - 1.0).square() * (safe - 2.0));
+        Some(finite.select(variance, tape.constant(f64::INFINITY)))
+    }
+
+    fn mode(&self) -> Option<Var<'t, F>> {
+        Some(self.scale / (self.concentration + 1.0))
+    }
+
+    fn validate(&self) -> DistributionResult<()> {
+        positive("InverseGamma", "concentration", self.concentration)?;
+        positive("InverseGamma", "scale", self.scale)
+    }
+
+    fn capabilities(&self) -> Capabilities<'_, 't, F> {
+        Capabilities {
+            score: Some(self),
+            reparameterized: Some(self),
+            weakly_reparameterized: Some(self),
+            weak_derivative: Some(self),
+            entropy: Some(self),
+            cdf: Some(self),
+            icdf: Some(self),
+            ..Capabilities::default()
+        }
+    }
+}
+
+impl<'t, F: Real> CumulativeDistribution<'t, F> for InverseGamma<Var<'t, F>> {
+    fn cdf(&self, value: Var<'t, F>) -> Var<'t, F> {
+        let inside = value.step();
+        let tape = value.tape();
+        let x = inside.select(value, tape.constant(1.0));
+        inside.select(special::gamma_q(self.concentration, self.scale / x), tape.constant(0.0))
+    }
+}
+
+impl<'t, F: Real> QuantileFunction<'t, F> for InverseGamma<Var<'t, F>> {
+    fn icdf(&self, probability: Var<'t, F>) -> Var<'t, F> {
+        self.scale / special::gamma_q_inverse(self.concentration, probability)
+    }
+}
+
+impl<'t, F: Real> WeaklyReparameterized<'t, F> for InverseGamma<Var<'t, F>> {
+    fn weak_rsample(&self, draw: &Draw<'_, F>, noise: WeakNoise) -> DistributionResult<WeakPath<'t, F>> {
+        let path = weak_log_gammas(self.concentration, draw, &self.event_shape(), noise)?;
+        Ok(WeakPath { value: self.scale * (-path.value).exp(), ..path })
+    }
+}
+
+impl<'t, F: Real> ScoreDifferentiable<'t, F> for InverseGamma<Var<'t, F>> {}
+
+impl<'t, F: Real> Reparameterized<'t, F> for InverseGamma<Var<'t, F>> {
+    fn rsample(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
+        self.by_gammas(draw, true)
+    }
+}
+
+impl<'t, F: Real> WeakDerivative<'t, F> for InverseGamma<Var<'t, F>> {
+    fn weak_derivative(
+        &self,
+        parameter: usize,
+        sample: &Tensor<F>,
+        draw: &Draw<'_, F>,
+    ) -> DistributionResult<Option<Alternatives<F>>> {
+        let event = self.event_shape();
+        if parameter == 0 {
+            let (a, scale) = (draw.parameter(self.concentration, &event)?, draw.parameter(self.scale, &event)?);
+            return concentration_parts(&a, draw, &event, |i, z| scale.as_slice()[i].to_f64() / z).map(Some);
+        }
+        let sample = draw.record(self.tape()?, sample.clone());
+        let recorded = self.record_weak_derivative(parameter, sample, draw)?;
+        recorded.map(|parts| evaluated(parts, draw, &event)).transpose()
+    }
+
+    fn record_weak_derivative(
+        &self,
+        parameter: usize,
+        sample: Var<'t, F>,
+        draw: &Draw<'_, F>,
+    ) -> DistributionResult<Option<RecordedAlternatives<'t, F>>> {
+        if parameter != 1 {
+            return Ok(None);
+        }
+        let [a, scale, sample] = [self.concentration, self.scale, sample].map(Var::stop_gradient);
+        let e = draw.purpose("more").record_exponential(sample.tape(), &self.event_shape())?;
+        let smaller = (sample.recip() + e / scale).recip();
+        Ok(Some(RecordedAlternatives { values: vec![smaller], weights: vec![-a / scale] }))
+    }
+}
+
+impl<'t, F: Real> ClosedFormEntropy<'t, F> for InverseGamma<Var<'t, F>> {
+    fn entropy(&self) -> Var<'t, F> {
+        // a + ln Γ(a) − (1 + a) ψ(a), where the large terms have been taken together.
+        let a = self.concentration;
+        let rest = -(a + 1.0) * special::digamma_minus_log(a) - special::log_gamma_kernel(a, a);
+        (self.scale.ln() - a.ln() + rest).sum()
+    }
+}
+
+impl<'t, F: Real> KlDivergence<'t, F> for InverseGamma<Var<'t, F>> {
+    fn kl_to(&self, other: &Self) -> Var<'t, F> {
+        self.inverse().kl_to(&other.inverse())
+    }
+}
+
+impl<'t, F: Real> InverseGamma<Var<'t, F>> {
+    /// Values from logarithms of gamma numbers, held inside the range of positive numbers.
+    fn by_gammas(&self, draw: &Draw<'_, F>, path: bool) -> DistributionResult<Var<'t, F>> {
+        let logs = log_standard_gammas(self.concentration, draw, &self.event_shape(), path)?;
+        let largest = F::MAX.to_f64().ln() - 40.0;
+        Ok(held_logarithm("InverseGamma", self.scale.ln() - logs, largest).exp())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::distribution_checks::{Build, DistributionCheck, Domain, assert_finite, assert_nothing_at};
+    use stochgrad_tape::Tape;
+
+    const BUILD: Build = |p| Box::new(InverseGamma::new(p[0], p[1]));
+
+    #[test]
+    fn everything_follows_the_distribution() {
+        let distribution = DistributionCheck::new(BUILD, &[2.6, 1.4], Domain::HeavyHalfLine)
+            .with_bounded_cost()
+            .with_weak_samples(20_000);
+        distribution.assert_distribution(&[0.2, 0.7, 6.0], 81);
+        assert_nothing_at(BUILD, &[2.6, 1.4], 0.0);
+        assert_nothing_at(BUILD, &[2.6, 1.4], -1.0);
+        for parameters in [[1e-3, 1.0], [2.0, 1e-8], [3.0, 1e8], [1e6, 1.0]] {
+            assert_finite(BUILD, &parameters, 9);
+        }
+        let tape = Tape::new();
+        let (p, q) = (InverseGamma::new(tape.constant(2.6), 1.4), InverseGamma::new(tape.constant(1.1), 0.8));
+        distribution.assert_divergence(&[1.1, 0.8], p.kl_to(&q).item().unwrap());
+    }
+}

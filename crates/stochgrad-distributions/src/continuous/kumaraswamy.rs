@@ -1,0 +1,169 @@
+//! The Kumaraswamy distribution: a relative of the beta distribution with elementary inverses.
+//!
+//! $$p(x; a, b) = a b x^{a - 1} (1 - x^a)^{b - 1}, \quad 0 < x < 1, \quad a, b > 0.$$
+//!
+//! | capability | |
+//! |---|---|
+//! | score | any order |
+//! | reparameterised | $x = (1 - U^{1/b})^{1/a}$, any order |
+//!
+//! No weak derivative with a simple sampler is known.
+
+use crate::prelude::*;
+
+/// Euler's constant.
+const EULER: f64 = 0.577_215_664_901_532_9;
+
+distribution! {
+    /// Numbers between 0 and 1 with the distribution function 1 − (1 − x^a)^b.
+    ///
+    /// ```
+    /// use stochgrad_distributions::{Distribution, Kumaraswamy};
+    /// use stochgrad_tape::Tape;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let tape = Tape::<f64>::new();
+    /// let distribution = Kumaraswamy::new(tape.constant(2.0), 1.0);
+    /// assert!((distribution.mean().unwrap().item()? - 2.0 / 3.0).abs() < 1e-14);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub struct Kumaraswamy {
+        /// The exponent inside.
+        a,
+        /// The exponent outside.
+        b,
+    }
+}
+
+impl<'t, F: Real> Kumaraswamy<Var<'t, F>> {
+    /// Numbers between 0 and 1 with exponents `a > 0` and `b > 0`.
+    pub fn new(a: Var<'t, F>, b: impl IntoVar<'t, F>) -> Self {
+        Kumaraswamy { a, b: b.into_var(a.tape()) }
+    }
+}
+
+impl<'t, F: Real> Distribution<'t, F> for Kumaraswamy<Var<'t, F>> {
+    fn name(&self) -> &'static str {
+        "Kumaraswamy"
+    }
+
+    fn parameters(&self) -> Parameters<'t, F> {
+        smallvec![Parameter::smooth("a", self.a), Parameter::smooth("b", self.b)]
+    }
+
+    fn event_shape(&self) -> Shape {
+        common_shape(&[self.a, self.b])
+    }
+
+    fn support(&self) -> Support {
+        Support::UnitInterval
+    }
+
+    fn log_prob_each(&self, value: Var<'t, F>) -> Var<'t, F> {
+        let half = value.tape().constant(0.5);
+        Boundary::Excluded.confine(value.minimum(1.0 - value), value, half, |x| {
+            let log = x.ln();
+            self.a.ln() + self.b.ln() + (self.a - 1.0) * log + (self.b - 1.0) * special::log1mexp(self.a * log)
+        })
+    }
+
+    drawn_by_path!();
+
+    fn mean(&self) -> Option<Var<'t, F>> {
+        Some(self.moment(1.0))
+    }
+
+    fn variance(&self) -> Option<Var<'t, F>> {
+        Some(self.moment(2.0) - self.moment(1.0).square())
+    }
+
+    fn mode(&self) -> Option<Var<'t, F>> {
+        // ((a − 1) / (ab − 1))^(1/a) where both exponents are above 1; where one is, the end that it rises to; else NaN.
+        let (a, b) = (self.a, self.b);
+        let (rising, falling) = ((a - 1.0).step(), (b - 1.0).step());
+        let tape = a.tape();
+        let one_end = rising.select(tape.constant(1.0), falling.select(tape.constant(0.0), tape.constant(f64::NAN)));
+        let both = rising * falling;
+        let (safe_a, safe_b) = (both.select(a, tape.constant(2.0)), both.select(b, tape.constant(2.0)));
+        let inner = (((safe_a - 1.0) / (safe_a * safe_b - 1.0)).ln() / safe_a).exp();
+        Some(both.select(inner, one_end))
+    }
+
+    fn validate(&self) -> DistributionResult<()> {
+        positive("Kumaraswamy", "a", self.a)?;
+        positive("Kumaraswamy", "b", self.b)
+    }
+
+    fn capabilities(&self) -> Capabilities<'_, 't, F> {
+        Capabilities {
+            score: Some(self),
+            reparameterized: Some(self),
+            entropy: Some(self),
+            cdf: Some(self),
+            icdf: Some(self),
+            ..Capabilities::default()
+        }
+    }
+}
+
+impl<'t, F: Real> CumulativeDistribution<'t, F> for Kumaraswamy<Var<'t, F>> {
+    fn cdf(&self, value: Var<'t, F>) -> Var<'t, F> {
+        let (tape, inside) = (value.tape(), value.minimum(1.0 - value).step());
+        let x = inside.select(value, tape.constant(0.5));
+        let within = -(self.b * special::log1mexp(self.a * x.ln())).expm1();
+        inside.select(within, value.step())
+    }
+}
+
+impl<'t, F: Real> QuantileFunction<'t, F> for Kumaraswamy<Var<'t, F>> {
+    fn icdf(&self, probability: Var<'t, F>) -> Var<'t, F> {
+        (special::log1mexp((-probability).log1p() / self.b) / self.a).exp()
+    }
+}
+
+impl<'t, F: Real> ScoreDifferentiable<'t, F> for Kumaraswamy<Var<'t, F>> {}
+
+impl<'t, F: Real> Reparameterized<'t, F> for Kumaraswamy<Var<'t, F>> {
+    fn rsample(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
+        let u = draw.record_uniform(self.a.tape(), &self.event_shape())?;
+        let value = (special::log1mexp(u.ln() / self.b) / self.a).exp();
+        Ok(value.clamp(F::MIN_POSITIVE.to_f64(), 1.0 - F::EPSILON.to_f64() / 2.0))
+    }
+}
+
+impl<'t, F: Real> ClosedFormEntropy<'t, F> for Kumaraswamy<Var<'t, F>> {
+    fn entropy(&self) -> Var<'t, F> {
+        let (a, b) = (self.a, self.b);
+        let harmonic = (b + 1.0).digamma() + EULER;
+        (1.0 - b.recip() + (1.0 - a.recip()) * harmonic - a.ln() - b.ln()).sum()
+    }
+}
+
+impl<'t, F: Real> Kumaraswamy<Var<'t, F>> {
+    /// E[xⁿ] = b B(1 + n/a, b).
+    fn moment(&self, power: f64) -> Var<'t, F> {
+        (self.b.ln() + special::log_beta(self.a.recip() * power + 1.0, self.b)).exp()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::distribution_checks::{Build, DistributionCheck, Domain, assert_finite, assert_nothing_at};
+
+    const BUILD: Build = |p| Box::new(Kumaraswamy::new(p[0], p[1]));
+
+    #[test]
+    fn everything_follows_the_distribution() {
+        let distribution = DistributionCheck::new(BUILD, &[2.3, 1.4], Domain::UnitInterval);
+        distribution.assert_distribution(&[0.05, 0.4, 0.98], 101);
+        assert_nothing_at(BUILD, &[2.3, 1.4], 0.0);
+        assert_nothing_at(BUILD, &[2.3, 1.4], -0.1);
+        assert_nothing_at(BUILD, &[2.3, 1.4], 1.0);
+        assert_nothing_at(BUILD, &[2.3, 1.4], 1.2);
+        for parameters in [[0.1, 0.1], [1e-2, 1e6], [1.0, 1.0], [1e6, 1e6]] {
+            assert_finite(BUILD, &parameters, 9);
+        }
+    }
+}

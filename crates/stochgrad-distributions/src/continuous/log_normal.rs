@@ -1,0 +1,193 @@
+//! The log-normal distribution: the exponential of a normal number.
+//!
+//! $$p(x; \mu, \sigma) = \frac{1}{x\sigma\sqrt{2\pi}} \exp\Big(-\frac{(\ln x - \mu)^2}{2\sigma^2}\Big), \quad x > 0, \quad \sigma > 0.$$
+//!
+//! | capability | |
+//! |---|---|
+//! | score | any order |
+//! | reparameterised | $x = \exp(\mu + \sigma\varepsilon)$, any order |
+//! | weak derivatives | those of the [normal distribution](crate::Normal), both parts pushed through the exponential, with the same constants |
+
+use crate::continuous::normal::Normal;
+use crate::prelude::*;
+use std::f64::consts::PI;
+
+distribution! {
+    /// Positive numbers whose logarithm is normal, by location and scale of the logarithm.
+    ///
+    /// ```
+    /// use stochgrad_distributions::{Distribution, LogNormal};
+    /// use stochgrad_tape::Tape;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let tape = Tape::<f64>::new();
+    /// let incomes = LogNormal::new(tape.constant(1.0), 0.5);
+    /// assert!((incomes.mean().unwrap().item()? - 1.125_f64.exp()).abs() < 1e-12);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub struct LogNormal {
+        /// The location of the logarithm.
+        location,
+        /// The scale of the logarithm.
+        scale,
+    }
+}
+
+impl<'t, F: Real> LogNormal<Var<'t, F>> {
+    /// Exponentials of normal numbers around `location` with standard deviation `scale > 0`.
+    pub fn new(location: Var<'t, F>, scale: impl IntoVar<'t, F>) -> Self {
+        LogNormal { location, scale: scale.into_var(location.tape()) }
+    }
+
+    /// Exponentials of normal numbers whose standard deviation is `exp(log_scale)`.
+    pub fn from_log_scale(location: Var<'t, F>, log_scale: Var<'t, F>) -> Self {
+        LogNormal { location, scale: log_scale.exp() }
+    }
+
+    /// The distribution of the logarithm.
+    pub fn logarithm(&self) -> Normal<Var<'t, F>> {
+        Normal::new(self.location, self.scale)
+    }
+}
+
+impl<'t, F: Real> Distribution<'t, F> for LogNormal<Var<'t, F>> {
+    fn name(&self) -> &'static str {
+        "LogNormal"
+    }
+
+    fn parameters(&self) -> Parameters<'t, F> {
+        self.logarithm().parameters()
+    }
+
+    fn event_shape(&self) -> Shape {
+        common_shape(&[self.location, self.scale])
+    }
+
+    fn support(&self) -> Support {
+        Support::Positive
+    }
+
+    fn log_prob_each(&self, value: Var<'t, F>) -> Var<'t, F> {
+        Boundary::Excluded.confine_positive(value, |x| {
+            let log = x.ln();
+            let z = (log - self.location) / self.scale;
+            z.square() * -0.5 - log - self.scale.ln() - 0.5 * (2.0 * PI).ln()
+        })
+    }
+
+    drawn_by_path!();
+
+    fn mean(&self) -> Option<Var<'t, F>> {
+        Some((self.location + self.scale.square() * 0.5).exp())
+    }
+
+    fn variance(&self) -> Option<Var<'t, F>> {
+        let square = self.scale.square();
+        Some((self.location * 2.0 + square).exp() * square.expm1())
+    }
+
+    fn mode(&self) -> Option<Var<'t, F>> {
+        Some((self.location - self.scale.square()).exp())
+    }
+
+    fn validate(&self) -> DistributionResult<()> {
+        finite("LogNormal", "location", self.location)?;
+        positive("LogNormal", "scale", self.scale)
+    }
+
+    fn capabilities(&self) -> Capabilities<'_, 't, F> {
+        Capabilities {
+            score: Some(self),
+            reparameterized: Some(self),
+            weak_derivative: Some(self),
+            entropy: Some(self),
+            cdf: Some(self),
+            icdf: Some(self),
+            ..Capabilities::default()
+        }
+    }
+}
+
+impl<'t, F: Real> CumulativeDistribution<'t, F> for LogNormal<Var<'t, F>> {
+    fn cdf(&self, value: Var<'t, F>) -> Var<'t, F> {
+        let inside = value.step();
+        let tape = value.tape();
+        let log = inside.select(value, tape.constant(1.0)).ln();
+        inside.select(self.logarithm().cdf(log), tape.constant(0.0))
+    }
+}
+
+impl<'t, F: Real> QuantileFunction<'t, F> for LogNormal<Var<'t, F>> {
+    fn icdf(&self, probability: Var<'t, F>) -> Var<'t, F> {
+        self.logarithm().icdf(probability).exp()
+    }
+}
+
+impl<'t, F: Real> ScoreDifferentiable<'t, F> for LogNormal<Var<'t, F>> {}
+
+impl<'t, F: Real> Reparameterized<'t, F> for LogNormal<Var<'t, F>> {
+    fn rsample(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
+        Ok(self.logarithm().rsample(draw)?.exp())
+    }
+}
+
+impl<'t, F: Real> WeakDerivative<'t, F> for LogNormal<Var<'t, F>> {
+    weak_by_recording!();
+
+    fn record_weak_derivative(
+        &self,
+        parameter: usize,
+        sample: Var<'t, F>,
+        draw: &Draw<'_, F>,
+    ) -> DistributionResult<Option<RecordedAlternatives<'t, F>>> {
+        let recorded = self.logarithm().record_weak_derivative(parameter, sample.ln(), draw)?;
+        Ok(recorded.map(|parts| RecordedAlternatives {
+            values: parts.values.into_iter().map(Var::exp).collect(),
+            weights: parts.weights,
+        }))
+    }
+}
+
+impl<'t, F: Real> ClosedFormEntropy<'t, F> for LogNormal<Var<'t, F>> {
+    fn entropy(&self) -> Var<'t, F> {
+        self.logarithm().entropy() + self.location.broadcast_to(self.event_shape()).sum()
+    }
+}
+
+impl<'t, F: Real> KlDivergence<'t, F> for LogNormal<Var<'t, F>> {
+    fn kl_to(&self, other: &Self) -> Var<'t, F> {
+        self.logarithm().kl_to(&other.logarithm())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::distribution_checks::{Build, DistributionCheck, Domain, assert_finite, assert_nothing_at};
+    use stochgrad_tape::Tape;
+
+    const BUILD: Build = |p| Box::new(LogNormal::new(p[0], p[1]));
+
+    fn distribution() -> DistributionCheck {
+        DistributionCheck::new(BUILD, &[0.2, 0.4], Domain::HalfLine)
+    }
+
+    #[test]
+    fn everything_follows_the_distribution() {
+        distribution().assert_distribution(&[0.3, 1.1, 4.0], 1);
+        assert_nothing_at(BUILD, &[0.2, 0.4], 0.0);
+        assert_nothing_at(BUILD, &[0.2, 0.4], -1.0);
+        for parameters in [[0.0, 1e-8], [100.0, 1.0], [-3.0, 10.0]] {
+            assert_finite(BUILD, &parameters, 9);
+        }
+    }
+
+    #[test]
+    fn divergence_is_the_expected_difference() {
+        let tape = Tape::new();
+        let q = LogNormal::from_log_scale(tape.constant(-0.4), tape.constant(0.7_f64.ln()));
+        let p = LogNormal::new(tape.constant(0.2), 0.4);
+        distribution().assert_divergence(&[-0.4, 0.7], p.kl_to(&q).item().unwrap());
+    }
+}

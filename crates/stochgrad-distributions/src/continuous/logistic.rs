@@ -1,0 +1,191 @@
+//! The logistic distribution.
+//!
+//! $$p(x; \mu, s) = \frac{e^{-z}}{s(1 + e^{-z})^2}, \quad z = \frac{x - \mu}{s}, \quad s > 0.$$
+//!
+//! | capability | |
+//! |---|---|
+//! | score | any order |
+//! | reparameterised | $x = \mu + s \ln\frac{U}{1 - U}$, any order |
+//! | weak derivative by $\mu$ | $1/4s$, $\mu \pm 2s\,\mathrm{arcosh}(e^{E/2})$ with the same $E$ in both parts |
+//! | weak derivative by $s$ | $1/s$; one replay: $x$ moved away from $\mu$ until the density has fallen by $e^{-E}$ |
+
+use crate::derivative::weak::{location_derivative, scale_derivative};
+use crate::prelude::*;
+use std::f64::consts::{LN_2, PI};
+
+distribution! {
+    /// Logistic numbers, by location and scale: differences of two Gumbel numbers.
+    ///
+    /// ```
+    /// use stochgrad_distributions::{Distribution, Logistic};
+    /// use stochgrad_tape::Tape;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let tape = Tape::<f64>::new();
+    /// let distribution = Logistic::new(tape.constant(1.0), 2.0);
+    /// assert!((distribution.log_prob(tape.constant(1.0)).item()? + 8.0_f64.ln()).abs() < 1e-12);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub struct Logistic {
+        /// The location.
+        location,
+        /// The scale.
+        scale,
+    }
+}
+
+impl<'t, F: Real> Logistic<Var<'t, F>> {
+    /// Logistic numbers around `location` with this `scale > 0`.
+    pub fn new(location: Var<'t, F>, scale: impl IntoVar<'t, F>) -> Self {
+        Logistic { location, scale: scale.into_var(location.tape()) }
+    }
+
+    /// The distribution whose scale is `exp(log_scale)`.
+    pub fn from_log_scale(location: Var<'t, F>, log_scale: Var<'t, F>) -> Self {
+        Logistic { location, scale: log_scale.exp() }
+    }
+
+    /// A value in units of the scale, from the location.
+    fn standardize(&self, value: Var<'t, F>) -> Var<'t, F> {
+        (value - self.location) / self.scale
+    }
+}
+
+impl<'t, F: Real> Distribution<'t, F> for Logistic<Var<'t, F>> {
+    fn name(&self) -> &'static str {
+        "Logistic"
+    }
+
+    fn parameters(&self) -> Parameters<'t, F> {
+        smallvec![Parameter::smooth("location", self.location), Parameter::smooth("scale", self.scale)]
+    }
+
+    fn event_shape(&self) -> Shape {
+        common_shape(&[self.location, self.scale])
+    }
+
+    fn support(&self) -> Support {
+        Support::Real
+    }
+
+    fn log_prob_each(&self, value: Var<'t, F>) -> Var<'t, F> {
+        let z = self.standardize(value);
+        -z.softplus() - (-z).softplus() - self.scale.ln()
+    }
+
+    drawn_by_path!();
+
+    fn mean(&self) -> Option<Var<'t, F>> {
+        Some(self.location.broadcast_to(self.event_shape()))
+    }
+
+    fn variance(&self) -> Option<Var<'t, F>> {
+        Some((self.scale.square() * (PI * PI / 3.0)).broadcast_to(self.event_shape()))
+    }
+
+    fn mode(&self) -> Option<Var<'t, F>> {
+        self.mean()
+    }
+
+    fn validate(&self) -> DistributionResult<()> {
+        finite("Logistic", "location", self.location)?;
+        positive("Logistic", "scale", self.scale)
+    }
+
+    fn capabilities(&self) -> Capabilities<'_, 't, F> {
+        Capabilities {
+            score: Some(self),
+            reparameterized: Some(self),
+            weak_derivative: Some(self),
+            entropy: Some(self),
+            cdf: Some(self),
+            icdf: Some(self),
+            ..Capabilities::default()
+        }
+    }
+}
+
+impl<'t, F: Real> CumulativeDistribution<'t, F> for Logistic<Var<'t, F>> {
+    fn cdf(&self, value: Var<'t, F>) -> Var<'t, F> {
+        self.standardize(value).sigmoid()
+    }
+}
+
+impl<'t, F: Real> QuantileFunction<'t, F> for Logistic<Var<'t, F>> {
+    fn icdf(&self, probability: Var<'t, F>) -> Var<'t, F> {
+        self.location + self.scale * (probability.ln() - (-probability).log1p())
+    }
+}
+
+impl<'t, F: Real> ScoreDifferentiable<'t, F> for Logistic<Var<'t, F>> {}
+
+impl<'t, F: Real> Reparameterized<'t, F> for Logistic<Var<'t, F>> {
+    fn rsample(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
+        let u = draw.record_uniform(self.location.tape(), &self.event_shape())?;
+        Ok(self.icdf(u))
+    }
+}
+
+impl<'t, F: Real> WeakDerivative<'t, F> for Logistic<Var<'t, F>> {
+    weak_by_recording!();
+
+    fn record_weak_derivative(
+        &self,
+        parameter: usize,
+        sample: Var<'t, F>,
+        draw: &Draw<'_, F>,
+    ) -> DistributionResult<Option<RecordedAlternatives<'t, F>>> {
+        let distribution = Logistic { location: self.location.stop_gradient(), scale: self.scale.stop_gradient() };
+        let (tape, event) = (sample.tape(), self.event_shape());
+        match parameter {
+            0 => {
+                let density_at_mode = distribution.scale.recip() * 0.25;
+                let level = |e: Var<'t, F>| {
+                    let radius = distribution.scale * distance(e);
+                    (distribution.location + radius, distribution.location - radius)
+                };
+                location_derivative(tape, draw, &event, density_at_mode, level).map(Some)
+            }
+            1 => {
+                let z = distribution.standardize(sample.stop_gradient());
+                let outward = |e: Var<'t, F>| {
+                    // At z the density is that at the location times sech²(z/2).
+                    let fallen = z.abs() + (-z.abs()).softplus() * 2.0 - 2.0 * LN_2 + e;
+                    distribution.location + distribution.scale * z.sign() * distance(fallen)
+                };
+                scale_derivative(tape, draw, &event, distribution.scale, outward).map(Some)
+            }
+            _ => Ok(None),
+        }
+    }
+}
+
+impl<'t, F: Real> ClosedFormEntropy<'t, F> for Logistic<Var<'t, F>> {
+    fn entropy(&self) -> Var<'t, F> {
+        (self.scale.ln() + 2.0).broadcast_to(self.event_shape()).sum()
+    }
+}
+
+/// The z > 0 at which the standard density has fallen by a factor e^−d from its highest value: 2 arcosh(e^(d/2)).
+fn distance<F: Real>(fallen: Var<'_, F>) -> Var<'_, F> {
+    // e^(d/2) + √(e^d − 1) in logarithms: no overflow for large d, no cancellation for small d.
+    fallen + (-(-fallen).expm1()).sqrt().log1p() * 2.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::distribution_checks::{Build, DistributionCheck, Domain, assert_finite};
+
+    const BUILD: Build = |p| Box::new(Logistic::new(p[0], p[1]));
+
+    #[test]
+    fn everything_follows_the_distribution() {
+        let distribution = DistributionCheck::new(BUILD, &[0.3, 1.7], Domain::Line(-70.0, 70.0));
+        distribution.assert_distribution(&[-3.0, 0.1, 5.0], 11);
+        for parameters in [[0.0, 1e-8], [1e6, 1e-8], [-3.0, 1e8]] {
+            assert_finite(BUILD, &parameters, 9);
+        }
+    }
+}

@@ -1,0 +1,347 @@
+//! The normal distribution.
+//!
+//! $$p(x; \mu, \sigma) = \frac{1}{\sigma\sqrt{2\pi}} \exp\Big(-\frac{(x - \mu)^2}{2\sigma^2}\Big), \quad \sigma > 0.$$
+//!
+//! | capability | |
+//! |---|---|
+//! | score | any order |
+//! | reparameterised | $x = \mu + \sigma\varepsilon$, any order |
+//! | weak derivative by $\mu$ | $1/(\sigma\sqrt{2\pi})$, $\mu \pm \sigma R$ with $R$ Rayleigh, the same $R$ in both parts |
+//! | weak derivative by $\sigma$ | $1/\sigma$, $\mu + \sigma M$ and the distribution itself, $\mu + \sigma U M$, with $M$ double-sided Maxwell, $U$ uniform (Mohamed et al. 2020). One replay: the sample moved away from $\mu$ |
+
+use crate::derivative::weak::drawn_by_path;
+use crate::distribution;
+use crate::distribution::{
+    Alternatives, Capabilities, ClosedFormEntropy, CumulativeDistribution, Distribution, KlDivergence, Parameter,
+    Parameters, QuantileFunction, RecordedAlternatives, Reparameterized, ScoreDifferentiable, Support, Tempered,
+    WeakDerivative,
+};
+use crate::distribution::{common_shape, finite, positive};
+use crate::error::DistributionResult;
+use crate::noise::Draw;
+use smallvec::smallvec;
+use std::f64::consts::PI;
+use stochgrad_tape::{IntoVar, Var, special};
+use stochgrad_tensor::{Real, Shape, Tensor};
+
+distribution! {
+    /// Normal numbers, by location and scale (the standard deviation).
+    ///
+    /// ```
+    /// use stochgrad_distributions::{Distribution, Normal};
+    /// use stochgrad_tape::Tape;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let tape = Tape::<f64>::new();
+    /// let normal = Normal::new(tape.constant(1.0), 2.0);
+    /// let density = normal.log_prob(tape.constant(1.0)).item()?;
+    /// assert!((density + (2.0 * (2.0 * std::f64::consts::PI).sqrt()).ln()).abs() < 1e-12);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub struct Normal {
+        /// The location.
+        location,
+        /// The scale.
+        scale,
+    }
+}
+
+impl<'t, F: Real> Normal<Var<'t, F>> {
+    /// Normal numbers around `location` with standard deviation `scale > 0`.
+    pub fn new(location: Var<'t, F>, scale: impl IntoVar<'t, F>) -> Self {
+        Normal { location, scale: scale.into_var(location.tape()) }
+    }
+
+    /// Normal numbers whose standard deviation is `exp(log_scale)`.
+    pub fn from_log_scale(location: Var<'t, F>, log_scale: Var<'t, F>) -> Self {
+        Normal { location, scale: log_scale.exp() }
+    }
+}
+
+impl<'t, F: Real> Distribution<'t, F> for Normal<Var<'t, F>> {
+    fn name(&self) -> &'static str {
+        "Normal"
+    }
+
+    fn parameters(&self) -> Parameters<'t, F> {
+        smallvec![Parameter::smooth("location", self.location), Parameter::smooth("scale", self.scale)]
+    }
+
+    fn event_shape(&self) -> Shape {
+        common_shape(&[self.location, self.scale])
+    }
+
+    fn support(&self) -> Support {
+        Support::Real
+    }
+
+    fn log_prob_each(&self, value: Var<'t, F>) -> Var<'t, F> {
+        let z = (value - self.location) / self.scale;
+        z.square() * -0.5 - self.scale.ln() - 0.5 * (2.0 * PI).ln()
+    }
+
+    drawn_by_path!();
+
+    fn mean(&self) -> Option<Var<'t, F>> {
+        Some(self.location.broadcast_to(self.event_shape()))
+    }
+
+    fn variance(&self) -> Option<Var<'t, F>> {
+        Some(self.scale.square().broadcast_to(self.event_shape()))
+    }
+
+    fn mode(&self) -> Option<Var<'t, F>> {
+        self.mean()
+    }
+
+    fn validate(&self) -> DistributionResult<()> {
+        finite("Normal", "location", self.location)?;
+        positive("Normal", "scale", self.scale)
+    }
+
+    fn capabilities(&self) -> Capabilities<'_, 't, F> {
+        Capabilities {
+            score: Some(self),
+            tempered: Some(self),
+            reparameterized: Some(self),
+            weak_derivative: Some(self),
+            entropy: Some(self),
+            cdf: Some(self),
+            icdf: Some(self),
+            ..Capabilities::default()
+        }
+    }
+}
+
+impl<'t, F: Real> CumulativeDistribution<'t, F> for Normal<Var<'t, F>> {
+    fn cdf(&self, value: Var<'t, F>) -> Var<'t, F> {
+        special::normal_cdf((value - self.location) / self.scale)
+    }
+}
+
+impl<'t, F: Real> QuantileFunction<'t, F> for Normal<Var<'t, F>> {
+    fn icdf(&self, probability: Var<'t, F>) -> Var<'t, F> {
+        self.location + self.scale * special::normal_icdf(probability)
+    }
+}
+
+impl<'t, F: Real> Tempered<'t, F> for Normal<Var<'t, F>> {
+    fn tempered(&self, temperature: f64) -> Box<dyn Distribution<'t, F> + 't> {
+        Box::new(Normal { location: self.location, scale: self.scale * temperature.sqrt() })
+    }
+}
+
+impl<'t, F: Real> ScoreDifferentiable<'t, F> for Normal<Var<'t, F>> {}
+
+impl<'t, F: Real> Reparameterized<'t, F> for Normal<Var<'t, F>> {
+    fn rsample(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
+        let noise = draw.record_normal(self.location.tape(), &self.event_shape())?;
+        Ok(self.location + self.scale * noise)
+    }
+}
+
+impl<'t, F: Real> WeakDerivative<'t, F> for Normal<Var<'t, F>> {
+    fn weak_derivative(
+        &self,
+        parameter: usize,
+        sample: &Tensor<F>,
+        draw: &Draw<'_, F>,
+    ) -> DistributionResult<Option<Alternatives<F>>> {
+        let event = self.event_shape();
+        let (location, scale) = (draw.parameter(self.location, &event)?, draw.parameter(self.scale, &event)?);
+        let (at, width) = (location.as_slice(), scale.as_slice());
+        let weight = |constant: f64| scale.map(|s| F::from_f64(constant) / s);
+        match parameter {
+            0 => {
+                let e = draw.purpose("rayleigh").exponential(&event)?;
+                let radius = |i: usize| width[i] * (e.as_slice()[i] + e.as_slice()[i]).sqrt();
+                let up = Tensor::from_fn(scale.shape().clone(), |i| at[i] + radius(i));
+                let down = Tensor::from_fn(scale.shape().clone(), |i| at[i] - radius(i));
+                let constant = 1.0 / (2.0 * PI).sqrt();
+                Ok(Some(Alternatives { values: vec![up, down], weights: vec![weight(constant), weight(-constant)] }))
+            }
+            1 => {
+                // A Maxwell length M times a uniform is a normal Z; given Z, the square of M is that of Z plus 2E.
+                let e = draw.purpose("maxwell").exponential(&event)?;
+                let out = Tensor::from_fn(scale.shape().clone(), |i| {
+                    let z = (sample.as_slice()[i] - at[i]) / width[i];
+                    at[i] + width[i] * z.signum() * (z * z + e.as_slice()[i] + e.as_slice()[i]).sqrt()
+                });
+                Ok(Some(Alternatives { values: vec![out], weights: vec![weight(1.0)] }))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    fn record_weak_derivative(
+        &self,
+        parameter: usize,
+        sample: Var<'t, F>,
+        draw: &Draw<'_, F>,
+    ) -> DistributionResult<Option<RecordedAlternatives<'t, F>>> {
+        let (tape, event) = (sample.tape(), self.event_shape());
+        let [location, scale, sample] = [self.location, self.scale, sample].map(Var::stop_gradient);
+        match parameter {
+            0 => {
+                let e = draw.purpose("rayleigh").record_exponential(tape, &event)?;
+                let radius = scale * (e + e).sqrt();
+                let weight = scale.recip() * (1.0 / (2.0 * PI).sqrt());
+                let values = vec![location + radius, location - radius];
+                Ok(Some(RecordedAlternatives { values, weights: vec![weight, -weight] }))
+            }
+            1 => {
+                let e = draw.purpose("maxwell").record_exponential(tape, &event)?;
+                let z = (sample - location) / scale;
+                let out = location + scale * z.sign() * (z.square() + (e + e)).sqrt();
+                Ok(Some(RecordedAlternatives { values: vec![out], weights: vec![scale.recip()] }))
+            }
+            _ => Ok(None),
+        }
+    }
+}
+
+impl<'t, F: Real> ClosedFormEntropy<'t, F> for Normal<Var<'t, F>> {
+    fn entropy(&self) -> Var<'t, F> {
+        (self.scale.ln() + 0.5 * (1.0 + (2.0 * PI).ln())).broadcast_to(self.event_shape()).sum()
+    }
+}
+
+impl<'t, F: Real> KlDivergence<'t, F> for Normal<Var<'t, F>> {
+    fn kl_to(&self, other: &Self) -> Var<'t, F> {
+        let ratio = self.scale / other.scale;
+        let shift = (self.location - other.location) / other.scale;
+        ((ratio.square() + shift.square() - 1.0) * 0.5 - ratio.ln()).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::distribution::Family;
+    use crate::error::DistributionError;
+    use crate::noise::KeyedNoise;
+    use crate::testing::distribution_checks::{
+        Build, DistributionCheck, Domain, assert_finite, leaves, on_samples, variance,
+    };
+    use stochgrad_tape::{Id, IdMap, Smoothness, Tape};
+    use stochgrad_tensor::special::normal_cdf;
+
+    const BUILD: Build = |p| Box::new(Normal::new(p[0], p[1]));
+
+    fn distribution() -> DistributionCheck {
+        DistributionCheck::new(BUILD, &[0.3, 1.7], Domain::Line(-25.0, 25.0))
+    }
+
+    #[test]
+    fn log_density_is_the_formula() {
+        let got = distribution().log_density(&[0.3, 1.7], &[-1.0, 2.0]);
+        for (got, x) in got.iter().zip([-1.0_f64, 2.0]) {
+            let expected = ((-(x - 0.3).powi(2) / (2.0 * 1.7 * 1.7)).exp() / (1.7 * (2.0 * PI).sqrt())).ln();
+            assert!((got - expected).abs() < 1e-13);
+        }
+        distribution().assert_moments();
+        distribution().assert_score(&[-2.0, 0.1, 3.0]);
+        distribution().assert_cdf(&[-2.0, 0.1, 3.0]);
+    }
+
+    #[test]
+    fn draws_follow_the_distribution() {
+        distribution().assert_draws(1, |x| normal_cdf((x - 0.3) / 1.7));
+    }
+
+    #[test]
+    fn path_derivatives_are_right() {
+        distribution().assert_path(2);
+    }
+
+    #[test]
+    fn weak_derivatives_are_right() {
+        distribution().assert_weak(0, 3);
+        distribution().assert_weak(1, 4);
+    }
+
+    /// The variances of Mohamed et al. (2020), figure 2, with the parts coupled.
+    #[test]
+    fn weak_derivatives_have_the_variance_of_the_coupling() {
+        for (k, seed) in [(-1.0, 5), (0.5, 6), (3.0, 7)] {
+            let toy = DistributionCheck::new(BUILD, &[1.0, 1.0], Domain::Line(-15.0, 17.0));
+            let a = 1.0 - k;
+            for (parameter, expected) in [(0, a * a * (16.0 / PI - 4.0)), (1, 4.0 * a * a + 4.0)] {
+                let got = variance(&toy.weak_terms(parameter, seed, |x| (x - k).powi(2)));
+                assert!(
+                    (got / expected - 1.0).abs() < 0.03,
+                    "k = {k}, parameter {parameter}: {got}, expected {expected}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn values_on_event_axes_are_independent_and_broadcast() {
+        let tape = Tape::new();
+        let normal = Normal::new(tape.parameter([[0.0], [10.0]]), tape.parameter([1.0, 2.0, 3.0]));
+        let noise = KeyedNoise::new(8, 0);
+        let draw = on_samples(&tape, &noise, 20_000);
+        let x = normal.rsample(&draw).unwrap();
+        assert_eq!((x.shape().to_vec(), normal.mean().unwrap().shape().to_vec()), (vec![2, 3], vec![2, 3]));
+        let means = x.mean_over(draw.plates()[0]).peek().unwrap();
+        let spread = (x.square().mean_over(draw.plates()[0]) - x.mean_over(draw.plates()[0]).square()).peek().unwrap();
+        for element in 0..6 {
+            let (location, scale) = ([0.0, 10.0][element / 3], [1.0, 2.0, 3.0][element % 3]);
+            assert!((means.as_slice()[element] - location).abs() < 4.0 * scale / 20_000_f64.sqrt());
+            assert!((spread.as_slice()[element].sqrt() / scale - 1.0).abs() < 0.03);
+        }
+        assert_eq!(normal.log_prob(x).shape().len(), 0);
+        let weak = normal.weak_derivative(1, &x.peek().unwrap(), &draw).unwrap().unwrap();
+        assert_eq!(weak.values[0].shape().to_vec(), vec![20_000, 2, 3]);
+    }
+
+    #[test]
+    fn divergence_is_the_expected_difference() {
+        let tape = Tape::new();
+        let p = Normal::new(tape.constant(0.3), 1.7);
+        let q = Normal::from_log_scale(tape.constant(-0.4), tape.constant(2.5_f64.ln()));
+        distribution().assert_divergence(&[-0.4, 2.5], p.kl_to(&q).item().unwrap());
+        assert_eq!(p.kl_to(&p).item(), Ok(0.0));
+    }
+
+    #[test]
+    fn extremes_are_finite() {
+        for parameters in [[0.0, 1e-8], [1e6, 1e-8], [-3.0, 1e8]] {
+            assert_finite(BUILD, &parameters, 9);
+        }
+    }
+
+    #[test]
+    fn a_stored_normal_binds_again() {
+        let tape = Tape::<f64>::new();
+        let normal = Normal::new(tape.parameter(0.5), tape.parameter(2.0));
+        let stored = <Normal<Id> as Family<f64>>::store(&normal);
+        let other = tape.parameter(3.0);
+        let mut ids = IdMap::identity();
+        ids.insert(normal.scale().id(), other.id());
+        let bound = stored.bind(&tape, &ids).unwrap();
+        assert_eq!((bound.location().id(), bound.scale().id()), (normal.location().id(), other.id()));
+    }
+
+    #[test]
+    fn parameters_are_checked() {
+        let tape = Tape::<f64>::new();
+        let validate = |p: [f64; 2]| Normal::new(tape.constant(p[0]), tape.constant(p[1])).validate();
+        assert_eq!(validate([0.0, 1.0]), Ok(()));
+        for (wrong, name) in [
+            ([f64::NAN, 1.0], "location"),
+            ([0.0, 0.0], "scale"),
+            ([0.0, -1.0], "scale"),
+            ([0.0, f64::INFINITY], "scale"),
+        ] {
+            assert!(
+                matches!(validate(wrong), Err(DistributionError::Parameter { parameter, .. }) if parameter == name),
+                "{wrong:?}"
+            );
+        }
+        let parameters = BUILD(&leaves(&tape, &[0.0, 1.0])).parameters();
+        assert!(parameters.iter().all(|p| p.score == Smoothness::Smooth && p.path == Smoothness::Smooth));
+    }
+}

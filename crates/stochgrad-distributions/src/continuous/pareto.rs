@@ -1,0 +1,189 @@
+//! The Pareto distribution: a power~~distribution above a threshold.
+//!
+//! $$p(x; s, \alpha) = \frac{\alpha s^\alpha}{x^{\alpha + 1}}, \quad x \ge s > 0, \quad \alpha > 0.$$
+//!
+//! | capability | |
+//! |---|---|
+//! | score | none: the support begins at $s$ |
+//! | reparameterised | $x = s e^{E/\alpha}$, any order |
+//! | weak derivative by $\alpha$ | $1/\alpha$, the distribution itself and $x e^{E'/\alpha}$. One replay |
+
+use crate::prelude::*;
+use stochgrad_tape::Smoothness;
+
+distribution! {
+    /// Numbers above a threshold with a tail that falls as a power, by threshold and exponent.
+    ///
+    /// ```
+    /// use stochgrad_distributions::{Distribution, Pareto};
+    /// use stochgrad_tape::Tape;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let tape = Tape::<f64>::new();
+    /// let sizes = Pareto::new(tape.constant(1.0), 3.0);
+    /// assert_eq!(sizes.mean().unwrap().item()?, 1.5);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub struct Pareto {
+        /// The lower end of the support.
+        scale,
+        /// The exponent of the tail.
+        concentration,
+    }
+}
+
+impl<'t, F: Real> Pareto<Var<'t, F>> {
+    /// Numbers above `scale > 0` with a tail of exponent `concentration > 0`.
+    pub fn new(scale: Var<'t, F>, concentration: impl IntoVar<'t, F>) -> Self {
+        Pareto { scale, concentration: concentration.into_var(scale.tape()) }
+    }
+}
+
+impl<'t, F: Real> Distribution<'t, F> for Pareto<Var<'t, F>> {
+    fn name(&self) -> &'static str {
+        "Pareto"
+    }
+
+    fn parameters(&self) -> Parameters<'t, F> {
+        smallvec![
+            Parameter::smooth("scale", self.scale).with_score(Smoothness::Jump),
+            Parameter::smooth("concentration", self.concentration)
+        ]
+    }
+
+    fn event_shape(&self) -> Shape {
+        common_shape(&[self.scale, self.concentration])
+    }
+
+    fn support(&self) -> Support {
+        Support::Interval
+    }
+
+    fn log_prob_each(&self, value: Var<'t, F>) -> Var<'t, F> {
+        let a = self.concentration;
+        Boundary::Included.confine(value - self.scale, value, self.scale, |x| {
+            a.ln() - a * ((x - self.scale) / self.scale).log1p() - x.ln()
+        })
+    }
+
+    drawn_by_path!();
+
+    fn mean(&self) -> Option<Var<'t, F>> {
+        // Infinite up to an exponent of 1.
+        let a = self.concentration;
+        let (finite, tape) = ((a - 1.0).step(), a.tape());
+        let safe = finite.select(a, tape.constant(2.0));
+        Some(finite.select(self.scale * safe / (safe - 1.0), tape.constant(f64::INFINITY)))
+    }
+
+    fn variance(&self) -> Option<Var<'t, F>> {
+        // Infinite up to an exponent of 2.
+        let a = self.concentration;
+        let (finite, tape) = ((a - 2.0).step(), a.tape());
+        let safe = finite.select(a, tape.constant(3.0));
+        let variance = self.scale.square() * safe / ((safe - 1.0).square() * (safe - 2.0));
+        Some(finite.select(variance, tape.constant(f64::INFINITY)))
+    }
+
+    fn mode(&self) -> Option<Var<'t, F>> {
+        Some(self.scale.broadcast_to(self.event_shape()))
+    }
+
+    fn validate(&self) -> DistributionResult<()> {
+        positive("Pareto", "scale", self.scale)?;
+        positive("Pareto", "concentration", self.concentration)
+    }
+
+    fn capabilities(&self) -> Capabilities<'_, 't, F> {
+        Capabilities {
+            reparameterized: Some(self),
+            weak_derivative: Some(self),
+            entropy: Some(self),
+            cdf: Some(self),
+            icdf: Some(self),
+            ..Capabilities::default()
+        }
+    }
+}
+
+impl<'t, F: Real> CumulativeDistribution<'t, F> for Pareto<Var<'t, F>> {
+    fn cdf(&self, value: Var<'t, F>) -> Var<'t, F> {
+        // ln(x/s), with its digits just above the threshold.
+        let excess = (value - self.scale).relu() / self.scale;
+        -(-self.concentration * excess.log1p()).expm1()
+    }
+}
+
+impl<'t, F: Real> QuantileFunction<'t, F> for Pareto<Var<'t, F>> {
+    fn icdf(&self, probability: Var<'t, F>) -> Var<'t, F> {
+        self.scale * (-(-probability).log1p() / self.concentration).exp()
+    }
+}
+
+impl<'t, F: Real> Reparameterized<'t, F> for Pareto<Var<'t, F>> {
+    fn rsample(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
+        let e = draw.record_exponential(self.scale.tape(), &self.event_shape())?;
+        Ok(self.scale * (e / self.concentration).exp())
+    }
+}
+
+impl<'t, F: Real> WeakDerivative<'t, F> for Pareto<Var<'t, F>> {
+    weak_by_recording!();
+
+    fn record_weak_derivative(
+        &self,
+        parameter: usize,
+        sample: Var<'t, F>,
+        draw: &Draw<'_, F>,
+    ) -> DistributionResult<Option<RecordedAlternatives<'t, F>>> {
+        if parameter != 1 {
+            return Ok(None);
+        }
+        let [a, sample] = [self.concentration, sample].map(Var::stop_gradient);
+        let e = draw.purpose("longer").record_exponential(sample.tape(), &self.event_shape())?;
+        let longer = sample * (e / a).exp();
+        Ok(Some(RecordedAlternatives { values: vec![longer], weights: vec![-a.recip()] }))
+    }
+}
+
+impl<'t, F: Real> ClosedFormEntropy<'t, F> for Pareto<Var<'t, F>> {
+    fn entropy(&self) -> Var<'t, F> {
+        let a = self.concentration;
+        (self.scale.ln() - a.ln() + 1.0 + a.recip()).sum()
+    }
+}
+
+impl<'t, F: Real> KlDivergence<'t, F> for Pareto<Var<'t, F>> {
+    fn kl_to(&self, other: &Self) -> Var<'t, F> {
+        // Infinite where the other distribution begins above this one.
+        let outside = Boundary::Included.outside(self.scale - other.scale);
+        let infinite = self.scale.tape().constant(f64::INFINITY);
+        let ratio = other.concentration / self.concentration;
+        let divergence = ratio - 1.0 - ratio.ln() + other.concentration * (self.scale.ln() - other.scale.ln());
+        outside.select(infinite, divergence).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::distribution_checks::{Build, DistributionCheck, Domain, assert_finite, assert_nothing_at};
+    use stochgrad_tape::Tape;
+
+    const BUILD: Build = |p| Box::new(Pareto::new(p[0], p[1]));
+
+    #[test]
+    fn everything_follows_the_distribution() {
+        let distribution = DistributionCheck::new(BUILD, &[0.8, 2.6], Domain::AboveFirst).with_bounded_cost();
+        distribution.assert_distribution(&[0.85, 1.7, 40.0], 51);
+        assert_nothing_at(BUILD, &[0.8, 2.6], 0.7);
+        for parameters in [[1e-8, 2.0], [1e8, 3.0], [1.0, 1e6]] {
+            assert_finite(BUILD, &parameters, 9);
+        }
+        let tape = Tape::new();
+        let (p, q) = (Pareto::new(tape.constant(0.8), 2.6), Pareto::new(tape.constant(0.5), 1.9));
+        distribution.assert_divergence(&[0.5, 1.9], p.kl_to(&q).item().unwrap());
+        assert_eq!(q.kl_to(&p).item(), Ok(f64::INFINITY));
+    }
+}

@@ -1,0 +1,228 @@
+//! The relaxed Bernoulli distribution (binary concrete).
+//!
+//! $$p(x; \tau, \eta) = \frac{\tau e^{\eta}\, x^{-\tau - 1} (1 - x)^{-\tau - 1}}{(e^\eta x^{-\tau} + (1 - x)^{-\tau})^2}, \quad 0 < x < 1, \quad \tau > 0.$$
+//!
+//! | capability | |
+//! |---|---|
+//! | score | any order |
+//! | reparameterised | $x = \sigma((\eta + \ln U - \ln(1 - U))/\tau)$, any order |
+//!
+//! Source: Maddison, Mnih and Teh, "The concrete distribution", 2017. As the temperature falls to 0 the distribution becomes that of a bit.
+
+use crate::discrete::bernoulli::Bernoulli;
+use crate::distribution::Relaxed;
+use crate::family;
+use crate::parameter::probability::ProbabilityOrLogit;
+use crate::prelude::*;
+
+/// Numbers between 0 and 1 that stand for bits, by temperature and the log-odds or the probability of the bit.
+///
+/// ```
+/// use stochgrad_distributions::{Distribution, RelaxedBernoulli};
+/// use stochgrad_tape::Tape;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let tape = Tape::<f64>::new();
+/// let soft = RelaxedBernoulli::from_logits(1.0, tape.constant(0.0));
+/// assert!(soft.log_prob(tape.constant(0.3)).item()?.abs() < 1e-12);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct RelaxedBernoulli<V> {
+    temperature: V,
+    parameter: ProbabilityOrLogit<V>,
+}
+
+impl<V> RelaxedBernoulli<V> {
+    /// The same distribution with other handles.
+    ///
+    /// # Errors
+    /// Those of `f`.
+    pub fn try_map<W, E>(&self, mut f: impl FnMut(&V) -> Result<W, E>) -> Result<RelaxedBernoulli<W>, E> {
+        Ok(RelaxedBernoulli { temperature: f(&self.temperature)?, parameter: self.parameter.try_map(f)? })
+    }
+}
+
+family!(RelaxedBernoulli);
+
+impl<'t, F: Real> RelaxedBernoulli<Var<'t, F>> {
+    /// Relaxed bits with finite log-odds, at a `temperature > 0`.
+    pub fn from_logits(temperature: impl IntoVar<'t, F>, logits: Var<'t, F>) -> Self {
+        let temperature = temperature.into_var(logits.tape());
+        RelaxedBernoulli { temperature, parameter: ProbabilityOrLogit::Logit(logits) }
+    }
+
+    /// Relaxed bits with probabilities in (0, 1), at a `temperature > 0`.
+    pub fn from_probabilities(temperature: impl IntoVar<'t, F>, probabilities: Var<'t, F>) -> Self {
+        let temperature = temperature.into_var(probabilities.tape());
+        RelaxedBernoulli { temperature, parameter: ProbabilityOrLogit::Probability(probabilities) }
+    }
+
+    /// The temperature.
+    pub fn temperature(&self) -> Var<'t, F> {
+        self.temperature
+    }
+
+    /// The log-odds of the bit.
+    pub fn logits(&self) -> Var<'t, F> {
+        self.parameter.logit()
+    }
+
+    /// The distribution of the bit: that of whether a value is above 1/2.
+    pub fn hard(&self) -> Bernoulli<Var<'t, F>> {
+        Bernoulli::from_logits(self.logits())
+    }
+
+    /// A path of the distribution given the bits `hard`: values on the same side of 1/2 as they.
+    ///
+    /// # Errors
+    /// As [`Distribution::draw`].
+    pub fn rsample_given(&self, hard: Var<'t, F>, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
+        Ok(self.soften(self.hard().conditional_perturbed(hard, draw)?))
+    }
+
+    /// The log-density of each element given the bits `hard`; −∞ on the other side of 1/2.
+    pub fn log_prob_each_given(&self, hard: Var<'t, F>, value: Var<'t, F>) -> Var<'t, F> {
+        let agrees = (value - 0.5).step().equal(hard);
+        let nothing = value.tape().constant(f64::NEG_INFINITY);
+        agrees.select(self.log_prob_each(value) - self.hard().log_prob_each(hard), nothing)
+    }
+
+    fn soften(&self, perturbed: Var<'t, F>) -> Var<'t, F> {
+        (perturbed / self.temperature).sigmoid().clamp(F::MIN_POSITIVE.to_f64(), 1.0 - F::EPSILON.to_f64() / 2.0)
+    }
+}
+
+impl<'t, F: Real> Distribution<'t, F> for RelaxedBernoulli<Var<'t, F>> {
+    fn name(&self) -> &'static str {
+        "RelaxedBernoulli"
+    }
+
+    fn parameters(&self) -> Parameters<'t, F> {
+        smallvec![Parameter::smooth("temperature", self.temperature), self.parameter.parameter()]
+    }
+
+    fn event_shape(&self) -> Shape {
+        common_shape(&[self.temperature, self.parameter.var()])
+    }
+
+    fn support(&self) -> Support {
+        Support::UnitInterval
+    }
+
+    fn log_prob_each(&self, value: Var<'t, F>) -> Var<'t, F> {
+        let half = value.tape().constant(0.5);
+        Boundary::Excluded.confine(value.minimum(1.0 - value), value, half, |x| {
+            // With the logit y of x: the logistic distribution of η − τy, and the slope of the logit.
+            let (log, rest) = (x.ln(), (-x).log1p());
+            let z = self.logits() - self.temperature * (log - rest);
+            self.temperature.ln() - z.softplus() - (-z).softplus() - log - rest
+        })
+    }
+
+    drawn_by_path!();
+
+    fn validate(&self) -> DistributionResult<()> {
+        positive("RelaxedBernoulli", "temperature", self.temperature)?;
+        match self.parameter {
+            ProbabilityOrLogit::Probability(p) => {
+                let hint = "use logits for unconstrained numbers";
+                check_parameter("RelaxedBernoulli", "probabilities", p, "in (0, 1)", hint, |p| p > 0.0 && p < 1.0)
+            }
+            ProbabilityOrLogit::Logit(l) => finite("RelaxedBernoulli", "logits", l),
+        }
+    }
+
+    fn capabilities(&self) -> Capabilities<'_, 't, F> {
+        Capabilities {
+            score: Some(self),
+            reparameterized: Some(self),
+            cdf: Some(self),
+            icdf: Some(self),
+            ..Capabilities::default()
+        }
+    }
+}
+
+impl<'t, F: Real> CumulativeDistribution<'t, F> for RelaxedBernoulli<Var<'t, F>> {
+    fn cdf(&self, value: Var<'t, F>) -> Var<'t, F> {
+        let inside = value.minimum(1.0 - value).step();
+        let x = inside.select(value, value.tape().constant(0.5));
+        let probability = (self.temperature * (x.ln() - (-x).log1p()) - self.logits()).sigmoid();
+        inside.select(probability, (value - 0.5).step())
+    }
+}
+
+impl<'t, F: Real> QuantileFunction<'t, F> for RelaxedBernoulli<Var<'t, F>> {
+    fn icdf(&self, probability: Var<'t, F>) -> Var<'t, F> {
+        ((self.logits() + probability.ln() - (-probability).log1p()) / self.temperature).sigmoid()
+    }
+}
+
+impl<'t, F: Real> ScoreDifferentiable<'t, F> for RelaxedBernoulli<Var<'t, F>> {}
+
+impl<'t, F: Real> Reparameterized<'t, F> for RelaxedBernoulli<Var<'t, F>> {
+    fn rsample(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
+        let u = draw.record_uniform(self.temperature.tape(), &self.event_shape())?;
+        Ok(self.soften(self.logits() + u.ln() - (-u).log1p()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::noise::KeyedNoise;
+    use crate::testing::distribution_checks::{
+        Build, DistributionCheck, Domain, assert_finite, assert_nothing_at, on_samples,
+    };
+    use stochgrad_tape::Tape;
+
+    const BUILD: Build = |p| Box::new(RelaxedBernoulli::from_logits(p[0], p[1]));
+
+    #[test]
+    fn everything_follows_the_distribution() {
+        DistributionCheck::new(BUILD, &[0.7, 0.4], Domain::UnitInterval).assert_distribution(&[0.05, 0.4, 0.98], 271);
+        assert_nothing_at(BUILD, &[0.7, 0.4], 1.0);
+        for parameters in [[0.1, 50.0], [0.1, -50.0], [10.0, 0.0], [1e-2, 0.0]] {
+            assert_finite(BUILD, &parameters, 9);
+        }
+    }
+
+    /// Given the bit, the values average to the distribution itself, and their density integrates to one.
+    #[test]
+    fn conditionals_make_up_the_distribution() {
+        let tape = Tape::<f64>::new();
+        let distribution = RelaxedBernoulli::from_logits(0.7, tape.parameter(0.4));
+        let noise = KeyedNoise::new(4, 0);
+        let draw = on_samples(&tape, &noise, 50_000);
+        for bit in [0.0, 1.0] {
+            let hard = tape.constant(bit).expand_plates(draw.plates());
+            let x = distribution.rsample_given(hard, &draw).unwrap().peek().unwrap();
+            assert!(x.as_slice().iter().all(|&x| (x > 0.5) == (bit == 1.0)));
+            let grid: Vec<f64> = (0..20_000).map(|i| (f64::from(i) + 0.5) / 20_000.0).collect();
+            let density =
+                distribution.log_prob_each_given(tape.constant(bit), tape.constant(grid.clone())).exp().peek().unwrap();
+            let total: f64 = density.as_slice().iter().sum::<f64>() / 20_000.0;
+            assert!((total - 1.0).abs() < 0.02, "{total}");
+            let mean: f64 = density.as_slice().iter().zip(&grid).map(|(p, x)| p * x).sum::<f64>() / 20_000.0;
+            let found = x.as_slice().iter().sum::<f64>() / 50_000.0;
+            assert!((mean - found).abs() < 0.01, "{mean} and {found}");
+        }
+    }
+
+    #[test]
+    fn single_precision_samples_are_inside() {
+        let tape = Tape::<f32>::new();
+        let plate = tape.plate("samples", 5000, stochgrad_tape::PlateKind::Samples, &[]);
+        let noise = KeyedNoise::new(4, 0);
+        let plates = stochgrad_tape::Plates::from_slice(&[plate]);
+        let draw = Draw::new(&tape, &noise, crate::NoiseKey::new("x", None), plates);
+        let logits = tape.parameter(0.3_f64);
+        let distribution = RelaxedBernoulli::from_logits(0.1, logits);
+        let x = distribution.rsample(&draw).unwrap();
+        assert!(x.peek().unwrap().as_slice().iter().all(|&x| x > 0.0 && x < 1.0));
+        let [gradient] = tape.backward((distribution.log_prob(x) + x).mean_over(plate), [logits]).unwrap();
+        assert!(gradient.all_finite());
+    }
+}

@@ -1,0 +1,243 @@
+//! Student's t distribution.
+//!
+//! $$p(x; \nu, \mu, \sigma) = \frac{(1 + z^2/\nu)^{-(\nu + 1)/2}}{\sigma\sqrt\nu\, B(\nu/2, 1/2)}, \quad z = \frac{x - \mu}{\sigma}, \quad \nu, \sigma > 0.$$
+//!
+//! | capability | |
+//! |---|---|
+//! | score | any order |
+//! | reparameterised | $x = \mu + \sigma\varepsilon\sqrt{\nu/2G}$ with a gamma number $G$ of concentration $\nu/2$; any order by $\mu$ and $\sigma$, order 1 by $\nu$ through the implicit derivative of $G$ |
+//! | weak derivative by $\mu$ | $p(\mu)$, $\mu \pm \sigma\sqrt{\nu(e^{2E/(\nu + 1)} - 1)}$ with the same $E$ in both parts |
+//! | weak derivative by $\sigma$ | $1/\sigma$; one replay: $x$ moved away from $\mu$ until the density has fallen by $e^{-E}$ |
+
+use crate::derivative::gamma_variates::log_standard_gammas;
+use crate::derivative::underflow::held_logarithm;
+use crate::derivative::weak::{location_derivative, scale_derivative};
+use crate::prelude::*;
+use stochgrad_tape::Smoothness;
+
+distribution! {
+    /// Numbers with tails that fall as a power, by degrees of freedom, location and scale.
+    ///
+    /// ```
+    /// use stochgrad_distributions::{Distribution, StudentT};
+    /// use stochgrad_tape::Tape;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let tape = Tape::<f64>::new();
+    /// let distribution = StudentT::new(tape.constant(1.0), 0.0, 1.0);
+    /// assert!((distribution.log_prob(tape.constant(0.0)).item()? + std::f64::consts::PI.ln()).abs() < 1e-12);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub struct StudentT {
+        /// The degrees of freedom.
+        degrees_of_freedom,
+        /// The location.
+        location,
+        /// The scale.
+        scale,
+    }
+}
+
+impl<'t, F: Real> StudentT<Var<'t, F>> {
+    /// Numbers around `location`, with `degrees_of_freedom > 0` and `scale > 0`.
+    pub fn new(degrees_of_freedom: Var<'t, F>, location: impl IntoVar<'t, F>, scale: impl IntoVar<'t, F>) -> Self {
+        StudentT {
+            degrees_of_freedom,
+            location: location.into_var(degrees_of_freedom.tape()),
+            scale: scale.into_var(degrees_of_freedom.tape()),
+        }
+    }
+
+    /// A value in units of the scale, from the location.
+    fn standardize(&self, value: Var<'t, F>) -> Var<'t, F> {
+        (value - self.location) / self.scale
+    }
+}
+
+impl<'t, F: Real> Distribution<'t, F> for StudentT<Var<'t, F>> {
+    fn name(&self) -> &'static str {
+        "StudentT"
+    }
+
+    fn parameters(&self) -> Parameters<'t, F> {
+        smallvec![
+            Parameter::smooth("degrees_of_freedom", self.degrees_of_freedom).with_path(Smoothness::Kinked),
+            Parameter::smooth("location", self.location),
+            Parameter::smooth("scale", self.scale)
+        ]
+    }
+
+    fn event_shape(&self) -> Shape {
+        common_shape(&[self.degrees_of_freedom, self.location, self.scale])
+    }
+
+    fn support(&self) -> Support {
+        Support::Real
+    }
+
+    fn log_prob_each(&self, value: Var<'t, F>) -> Var<'t, F> {
+        let nu = self.degrees_of_freedom;
+        let tail = special::log1p_square((value - self.location) / (self.scale * nu.sqrt())) * ((nu + 1.0) * 0.5);
+        self.log_height() - tail
+    }
+
+    fn draw(&self, draw: &Draw<'_, F>) -> DistributionResult<Tensor<F>> {
+        Ok(self.by_normal(draw, false)?.expand_plates(draw.plates()).inspect()?)
+    }
+
+    fn mean(&self) -> Option<Var<'t, F>> {
+        // None up to one degree of freedom.
+        let exists = (self.degrees_of_freedom - 1.0).step();
+        let nothing = exists.tape().constant(f64::NAN);
+        Some(exists.select(self.location, nothing).broadcast_to(self.event_shape()))
+    }
+
+    fn variance(&self) -> Option<Var<'t, F>> {
+        // None up to one degree of freedom, infinite up to two.
+        let nu = self.degrees_of_freedom;
+        let (tape, exists, finite) = (nu.tape(), (nu - 1.0).step(), (nu - 2.0).step());
+        let safe = finite.select(nu, tape.constant(3.0));
+        let heavy = exists.select(tape.constant(f64::INFINITY), tape.constant(f64::NAN));
+        let variance = finite.select(self.scale.square() * safe / (safe - 2.0), heavy);
+        Some(variance.broadcast_to(self.event_shape()))
+    }
+
+    fn mode(&self) -> Option<Var<'t, F>> {
+        Some(self.location.broadcast_to(self.event_shape()))
+    }
+
+    fn validate(&self) -> DistributionResult<()> {
+        positive("StudentT", "degrees_of_freedom", self.degrees_of_freedom)?;
+        finite("StudentT", "location", self.location)?;
+        positive("StudentT", "scale", self.scale)
+    }
+
+    fn capabilities(&self) -> Capabilities<'_, 't, F> {
+        Capabilities {
+            score: Some(self),
+            reparameterized: Some(self),
+            weak_derivative: Some(self),
+            entropy: Some(self),
+            cdf: Some(self),
+            icdf: Some(self),
+            ..Capabilities::default()
+        }
+    }
+}
+
+impl<'t, F: Real> CumulativeDistribution<'t, F> for StudentT<Var<'t, F>> {
+    fn cdf(&self, value: Var<'t, F>) -> Var<'t, F> {
+        let (tape, nu, z) = (value.tape(), self.degrees_of_freedom, self.standardize(value));
+        let square = z.square();
+        let [x, y] = [nu / (nu + square), square / (nu + square)];
+        let tail = special::beta_inc_pair(nu * 0.5, tape.constant(0.5), x, y) * 0.5;
+        z.step().select(1.0 - tail, tail)
+    }
+}
+
+impl<'t, F: Real> QuantileFunction<'t, F> for StudentT<Var<'t, F>> {
+    fn icdf(&self, probability: Var<'t, F>) -> Var<'t, F> {
+        let (tape, nu) = (probability.tape(), self.degrees_of_freedom);
+        let upper = (probability - 0.5).step();
+        let tail = upper.select(1.0 - probability, probability) * 2.0;
+        let half = tape.constant(0.5);
+        let x = special::beta_inc_inverse(nu * 0.5, half, tail);
+        let y = special::beta_inc_inverse(half, nu * 0.5, 1.0 - tail);
+        let z = (nu * y / x).sqrt();
+        self.location + self.scale * upper.select(z, -z)
+    }
+}
+
+impl<'t, F: Real> ScoreDifferentiable<'t, F> for StudentT<Var<'t, F>> {}
+
+impl<'t, F: Real> Reparameterized<'t, F> for StudentT<Var<'t, F>> {
+    fn rsample(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
+        self.by_normal(draw, true)
+    }
+}
+
+impl<'t, F: Real> WeakDerivative<'t, F> for StudentT<Var<'t, F>> {
+    weak_by_recording!();
+
+    fn record_weak_derivative(
+        &self,
+        parameter: usize,
+        sample: Var<'t, F>,
+        draw: &Draw<'_, F>,
+    ) -> DistributionResult<Option<RecordedAlternatives<'t, F>>> {
+        let distribution = StudentT {
+            degrees_of_freedom: self.degrees_of_freedom.stop_gradient(),
+            location: self.location.stop_gradient(),
+            scale: self.scale.stop_gradient(),
+        };
+        let (tape, event, nu) = (sample.tape(), self.event_shape(), distribution.degrees_of_freedom);
+        // ln(1 + z²/ν) where the logarithm of the density is E lower.
+        let drop = |e: Var<'t, F>| e * 2.0 / (nu + 1.0);
+        match parameter {
+            1 => {
+                let level = |e: Var<'t, F>| {
+                    let radius = distribution.scale * (nu * drop(e).expm1()).sqrt();
+                    (distribution.location + radius, distribution.location - radius)
+                };
+                location_derivative(tape, draw, &event, distribution.log_height().exp(), level).map(Some)
+            }
+            2 => {
+                let z = distribution.standardize(sample.stop_gradient());
+                let outward = |e: Var<'t, F>| {
+                    let square = nu * drop(e).expm1() + z.square() * drop(e).exp();
+                    distribution.location + distribution.scale * z.sign() * square.sqrt()
+                };
+                scale_derivative(tape, draw, &event, distribution.scale, outward).map(Some)
+            }
+            _ => Ok(None),
+        }
+    }
+}
+
+impl<'t, F: Real> ClosedFormEntropy<'t, F> for StudentT<Var<'t, F>> {
+    fn entropy(&self) -> Var<'t, F> {
+        let nu = self.degrees_of_freedom;
+        let next = nu + 1.0;
+        let d = special::digamma_minus_log;
+        // ψ((ν + 1)/2) − ψ(ν/2)
+        let digammas = d(next * 0.5) - d(nu * 0.5) + nu.recip().log1p();
+        (next * 0.5 * digammas - self.log_height()).broadcast_to(self.event_shape()).sum()
+    }
+}
+
+impl<'t, F: Real> StudentT<Var<'t, F>> {
+    /// The logarithm of the density at the location.
+    fn log_height(&self) -> Var<'t, F> {
+        let nu = self.degrees_of_freedom;
+        let half = nu.tape().constant(0.5);
+        -special::log_beta(nu * 0.5, half) - nu.ln() * 0.5 - self.scale.ln()
+    }
+
+    /// A normal number over the root of a gamma number, which is held in the range of the numbers.
+    fn by_normal(&self, draw: &Draw<'_, F>, path: bool) -> DistributionResult<Var<'t, F>> {
+        let (event, half) = (self.event_shape(), self.degrees_of_freedom * 0.5);
+        let noise = draw.purpose("normal").record_normal(half.tape(), &event)?;
+        let logs = log_standard_gammas(half, &draw.purpose("gamma"), &event, path)?;
+        let largest = F::MAX.to_f64().ln() * 0.45;
+        let stretch = held_logarithm("StudentT", (half.ln() - logs) * 0.5, largest).exp();
+        Ok(self.location + self.scale * noise * stretch)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::distribution_checks::{Build, DistributionCheck, Domain, assert_finite};
+
+    const BUILD: Build = |p| Box::new(StudentT::new(p[0], p[1], p[2]));
+
+    #[test]
+    fn everything_follows_the_distribution() {
+        let distribution = DistributionCheck::new(BUILD, &[7.0, 0.3, 1.7], Domain::HeavyLine);
+        distribution.assert_distribution(&[-20.0, 0.1, 5.0], 111);
+        for parameters in [[0.05, 0.0, 1.0], [3.0, 1e6, 1e-8], [1e6, 0.0, 1e8]] {
+            assert_finite(BUILD, &parameters, 9);
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! Derivatives of samples and of distributions that several distributions share.
+
+pub(crate) mod gamma_variates;
+pub(crate) mod implicit;
+mod local;
+pub(crate) mod underflow;
+pub mod weak;
+pub(crate) mod weak_gamma;
+
+pub use implicit::implicit_path;

@@ -1,0 +1,123 @@
+//! Two general rules for weak derivatives, and what implementations share.
+//!
+//! Let $h$ be the logarithm of a density that falls on both sides of its mode, and $E$ a standard exponential number.
+//!
+//! * **Location families.** With $p(m)$ the density at the mode, the derivative by the location is $p(m)$ times the difference of the two distributions
+//!   whose members are the points right and left of the mode where $h$ has fallen by $E$: the right part has the survival function $p(x)/p(m)$ and
+//!   the left part has the distribution function $p(x)/p(m)$. One $E$ serves both.
+//! * **Scale families around 0** (Khinchine 1938). The derivative by the scale $\sigma$ is $1/\sigma$ times the difference of the distribution of $Y$, with
+//!   density $-y\,p'(y)$, and the distribution itself. Given the sample $x$, the coupled $Y$ is the point farther out, on the same side, where $h$ has fallen
+//!   by $E$ from $h(x)$: one replay.
+//!
+//! Both ask for one function only: how far from the mode the density has fallen by a given factor.
+
+use crate::distribution::{Alternatives, RecordedAlternatives};
+use crate::error::DistributionResult;
+use crate::noise::Draw;
+use stochgrad_tape::{Tape, Var};
+use stochgrad_tensor::{Real, Shape, Tensor};
+
+/// The weak derivative by the location of a distribution with a single mode, as recorded operations.
+///
+/// `density_at_mode` is its constant. `level` maps a standard exponential number `E` to the points right and left of the mode where the
+/// logarithm of the density is `E` below its highest value.
+///
+/// # Errors
+/// If the noise source cannot give what is needed.
+pub fn location_derivative<'t, F: Real>(
+    tape: &'t Tape<F>,
+    draw: &Draw<'_, F>,
+    event: &Shape,
+    density_at_mode: Var<'t, F>,
+    level: impl FnOnce(Var<'t, F>) -> (Var<'t, F>, Var<'t, F>),
+) -> DistributionResult<RecordedAlternatives<'t, F>> {
+    let (right, left) = level(draw.purpose("level").record_exponential(tape, event)?);
+    Ok(RecordedAlternatives { values: vec![right, left], weights: vec![density_at_mode, -density_at_mode] })
+}
+
+/// The weak derivative by the scale of a distribution whose density falls on both sides of 0 (or of its location), as recorded operations.
+///
+/// `outward` maps a standard exponential number `E` to the point farther out than the sample, on the same side, where the logarithm of the density is
+/// `E` below that at the sample.
+///
+/// # Errors
+/// If the noise source cannot give what is needed.
+pub fn scale_derivative<'t, F: Real>(
+    tape: &'t Tape<F>,
+    draw: &Draw<'_, F>,
+    event: &Shape,
+    scale: Var<'t, F>,
+    outward: impl FnOnce(Var<'t, F>) -> Var<'t, F>,
+) -> DistributionResult<RecordedAlternatives<'t, F>> {
+    let farther = outward(draw.purpose("outward").record_exponential(tape, event)?);
+    Ok(RecordedAlternatives { values: vec![farther], weights: vec![scale.recip()] })
+}
+
+/// The values of recorded alternatives, repeated to the plates of the request and the event shape.
+///
+/// # Errors
+/// The first error on the tape.
+pub(crate) fn evaluated<F: Real>(
+    recorded: RecordedAlternatives<'_, F>,
+    draw: &Draw<'_, F>,
+    event: &Shape,
+) -> DistributionResult<Alternatives<F>> {
+    let full = |vars: Vec<Var<'_, F>>| -> DistributionResult<Vec<Tensor<F>>> {
+        vars.into_iter()
+            .map(|var| Ok(var.broadcast_to(event.clone()).expand_plates(draw.plates()).inspect()?))
+            .collect()
+    };
+    Ok(Alternatives { values: full(recorded.values)?, weights: full(recorded.weights)? })
+}
+
+/// Writes [`weak_derivative`](crate::WeakDerivative::weak_derivative) for a distribution that records it.
+macro_rules! weak_by_recording {
+    () => {
+        fn weak_derivative(
+            &self,
+            parameter: usize,
+            sample: &Tensor<F>,
+            draw: &Draw<'_, F>,
+        ) -> DistributionResult<Option<Alternatives<F>>> {
+            let sample = draw.record(self.tape()?, sample.clone());
+            match self.record_weak_derivative(parameter, sample, draw)? {
+                Some(recorded) => Ok(Some(crate::derivative::weak::evaluated(recorded, draw, &self.event_shape())?)),
+                None => Ok(None),
+            }
+        }
+    };
+}
+
+/// Writes [`draw`](crate::Distribution::draw) and [`sample`](crate::Distribution::sample) for a distribution whose samples are its path.
+macro_rules! drawn_by_path {
+    () => {
+        fn draw(&self, draw: &Draw<'_, F>) -> DistributionResult<Tensor<F>> {
+            Ok(self.rsample(draw)?.expand_plates(draw.plates()).inspect()?)
+        }
+
+        fn sample(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
+            Ok(self.rsample(draw)?.stop_gradient())
+        }
+    };
+}
+
+/// Writes [`draw`](crate::Distribution::draw) and [`sample`](crate::Distribution::sample) for a distribution of counts whose quantiles are an operation: the quantile of
+/// recorded noise, or, where noise is not recorded (the exact oracle splits it instead), what the method `inverted` of the distribution gives.
+macro_rules! drawn_by_quantile {
+    () => {
+        fn draw(&self, draw: &Draw<'_, F>) -> DistributionResult<Tensor<F>> {
+            Ok(self.sample(draw)?.expand_plates(draw.plates()).inspect()?)
+        }
+
+        fn sample(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
+            let tape = self.tape()?;
+            if !draw.records_noise(tape) {
+                return Ok(draw.record(tape, self.inverted(draw)?));
+            }
+            let noise = draw.record_uniform(tape, &self.event_shape())?;
+            Ok(self.icdf(noise).stop_gradient())
+        }
+    };
+}
+
+pub(crate) use {drawn_by_path, drawn_by_quantile, weak_by_recording};

@@ -1,0 +1,581 @@
+//! The binomial distribution: the number of successes in n trials.
+//!
+//! $$P(X = k; n, p) = \binom nk p^k (1 - p)^{n - k}, \quad k \in \{0, \dots, n\}, \quad p = \sigma(\eta).$$
+//!
+//! | capability | |
+//! |---|---|
+//! | score | $x \ln p + (n - x) \ln(1 - p) + \ln\binom nx$, any order in $p$ |
+//! | entropy | the sum over the counts that carry mass, order 1 |
+//! | finite support | $0, \dots, n$, where all elements have the same $n$ |
+//! | weak derivative | $\partial_p E f(X) = n E[f(1 + B) - f(B)]$, $B \sim \mathrm{Bin}(n - 1, p)$, with $X$ as one of the parts; by $\eta$ times $p(1-p)$ |
+//! | stochastic derivative | right: to $X + 1$ at rate $(n-X)/(1-p)$; left: to $X - 1$ at rate $X/p$ (Arya et al. 2022) |
+//!
+//! The weak derivative: choose one of the n trials. The others have $B$ successes, and $X$ is $1 + B$ if the chosen trial succeeded,
+//! else $B$. All trials are alike: given $X$, the chosen one succeeded with probability $X/n$. So the difference is $f(X) - f(X - 1)$
+//! with probability $X/n$ and $f(X + 1) - f(X)$ otherwise, and averaged over the choice
+//!
+//! $$\partial_p E f(X) = E[(n - X)(f(X + 1) - f(X)) - X (f(X - 1) - f(X))].$$
+//!
+//! The number of trials may itself be random. No derivative by it exists.
+
+use crate::derivative::weak::drawn_by_quantile;
+use crate::distribution::whole;
+use crate::distribution::{
+    Alternatives, Capabilities, ClosedFormEntropy, CumulativeDistribution, Distribution, FiniteSupport, IntegerSupport,
+    KlDivergence, Parameter, Parameters, QuantileFunction, ScoreDifferentiable, Side, StochasticDerivative, Support,
+    WeakDerivative,
+};
+use crate::error::{DistributionError, DistributionResult};
+use crate::family;
+use crate::noise::Draw;
+use crate::parameter::probability::{ProbabilityOrLogit, above_zero, check_sample};
+use smallvec::smallvec;
+use std::panic::Location;
+use stochgrad_tape::{IntoVar, Smoothness, TapeError, Var, special};
+use stochgrad_tensor::special::binomial_cdf;
+use stochgrad_tensor::{Real, Shape, Tensor};
+
+/// Numbers of successes, by the number of trials and the probability or the log-odds of success in each.
+///
+/// ```
+/// use stochgrad_distributions::{Binomial, Distribution};
+/// use stochgrad_tape::Tape;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let tape = Tape::<f64>::new();
+/// let heads = Binomial::from_probabilities(2.0, tape.constant(0.5));
+/// assert!((heads.log_prob(tape.constant(1.0)).item()? - 0.5_f64.ln()).abs() < 1e-12);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Binomial<V> {
+    trials: V,
+    parameter: ProbabilityOrLogit<V>,
+}
+
+impl<V> Binomial<V> {
+    /// The same distribution with other handles.
+    ///
+    /// # Errors
+    /// Those of `f`.
+    pub fn try_map<W, E>(&self, mut f: impl FnMut(&V) -> Result<W, E>) -> Result<Binomial<W>, E> {
+        Ok(Binomial { trials: f(&self.trials)?, parameter: self.parameter.try_map(f)? })
+    }
+}
+
+family!(Binomial);
+
+impl<'t, F: Real> Binomial<Var<'t, F>> {
+    /// Successes in `trials` trials, whose log-odds in each are `logits`: any real numbers, ±∞ included.
+    pub fn from_logits(trials: impl IntoVar<'t, F>, logits: Var<'t, F>) -> Self {
+        Binomial { trials: trials.into_var(logits.tape()), parameter: ProbabilityOrLogit::Logit(logits) }
+    }
+
+    /// Successes in `trials` trials, which have the given probabilities in each, in [0, 1].
+    pub fn from_probabilities(trials: impl IntoVar<'t, F>, probabilities: Var<'t, F>) -> Self {
+        Binomial {
+            trials: trials.into_var(probabilities.tape()),
+            parameter: ProbabilityOrLogit::Probability(probabilities),
+        }
+    }
+
+    /// The numbers of trials.
+    pub fn trials(&self) -> Var<'t, F> {
+        self.trials
+    }
+
+    /// The probabilities of success in each trial.
+    pub fn probabilities(&self) -> Var<'t, F> {
+        self.parameter.probability()
+    }
+
+    /// The log-odds of success in each trial.
+    pub fn logits(&self) -> Var<'t, F> {
+        self.parameter.logit()
+    }
+
+    /// Trials, probabilities, and the shape of both on the plates of a request.
+    fn tables(&self, draw: &Draw<'_, F>) -> DistributionResult<(Tensor<F>, Tensor<F>)> {
+        let event = self.event_shape();
+        Ok((draw.parameter(self.trials, &event)?, self.parameter.probabilities(draw, &event)?))
+    }
+
+    fn inverted(&self, draw: &Draw<'_, F>) -> DistributionResult<Tensor<F>> {
+        let (trials, p) = self.tables(draw)?;
+        let cdf = |element: usize, k: u64| {
+            binomial_cdf(k as f64, trials.as_slice()[element].to_f64(), p.as_slice()[element].to_f64())
+        };
+        draw.invert(&self.event_shape(), &cdf)
+    }
+
+    /// Jumps by one success up and down, with their weights given trials, value and probability.
+    fn jumps(
+        &self,
+        sample: &Tensor<F>,
+        draw: &Draw<'_, F>,
+        weight: &dyn Fn(Jump, F, F, F) -> Option<F>,
+    ) -> DistributionResult<Alternatives<F>> {
+        let (trials, p) = self.tables(draw)?;
+        check_sample("Binomial", sample, p.shape())?;
+        let mut alternatives = Alternatives { values: Vec::new(), weights: Vec::new() };
+        for jump in [Jump::Up, Jump::Down] {
+            let weights: Vec<Option<F>> = (0..p.len())
+                .map(|i| weight(jump, trials.as_slice()[i], sample.as_slice()[i], p.as_slice()[i]))
+                .collect();
+            if weights.iter().all(Option::is_none) {
+                continue;
+            }
+            alternatives.weights.push(Tensor::from_fn(p.shape().clone(), |i| weights[i].unwrap_or(F::ZERO)));
+            alternatives.values.push(Tensor::from_fn(p.shape().clone(), |i| match jump {
+                Jump::Up => (sample.as_slice()[i] + F::ONE).min(trials.as_slice()[i]),
+                Jump::Down => (sample.as_slice()[i] - F::ONE).max(F::ZERO),
+            }));
+        }
+        Ok(alternatives)
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Jump {
+    Up,
+    Down,
+}
+
+impl<'t, F: Real> Distribution<'t, F> for Binomial<Var<'t, F>> {
+    fn name(&self) -> &'static str {
+        "Binomial"
+    }
+
+    fn parameters(&self) -> Parameters<'t, F> {
+        let trials =
+            Parameter::smooth("trials", self.trials).with_score(Smoothness::Constant).with_path(Smoothness::Jump);
+        smallvec![self.parameter.parameter(), trials]
+    }
+
+    fn event_shape(&self) -> Shape {
+        Shape::broadcast(&self.trials.shape(), &self.parameter.var().shape()).unwrap_or_default()
+    }
+
+    fn support(&self) -> Support {
+        Support::Counts
+    }
+
+    fn log_prob_each(&self, value: Var<'t, F>) -> Var<'t, F> {
+        match self.parameter {
+            ProbabilityOrLogit::Probability(p) => special::binomial_log_pmf(value, self.trials, p),
+            ProbabilityOrLogit::Logit(l) => special::binomial_log_pmf_by_logit(value, self.trials, l),
+        }
+    }
+
+    drawn_by_quantile!();
+
+    fn mean(&self) -> Option<Var<'t, F>> {
+        Some(self.trials * self.parameter.probability())
+    }
+
+    fn variance(&self) -> Option<Var<'t, F>> {
+        Some(self.trials * self.parameter.probability() * self.parameter.complement())
+    }
+
+    fn mode(&self) -> Option<Var<'t, F>> {
+        Some(((self.trials + 1.0) * self.parameter.probability()).floor().minimum(self.trials))
+    }
+
+    fn validate(&self) -> DistributionResult<()> {
+        whole("Binomial", "trials", self.trials, 0)?;
+        self.parameter.validate("Binomial")
+    }
+
+    fn capabilities(&self) -> Capabilities<'_, 't, F> {
+        Capabilities {
+            score: Some(self),
+            finite_support: Some(self),
+            weak_derivative: Some(self),
+            stochastic_derivative: Some(self),
+            entropy: Some(self),
+            quadratic_variance: Some(self),
+            cdf: Some(self),
+            whole_numbers: Some(self),
+            icdf: Some(self),
+            ..Capabilities::default()
+        }
+    }
+}
+
+impl<'t, F: Real> CumulativeDistribution<'t, F> for Binomial<Var<'t, F>> {
+    fn cdf(&self, value: Var<'t, F>) -> Var<'t, F> {
+        let tape = value.tape();
+        let (possible, all) = ((value + 1.0).floor().step(), value.ge(self.trials));
+        let inner = possible * (1.0 - all);
+        let count = inner.select(value.floor(), tape.constant(0.0));
+        let failures = inner.select(self.trials - count, tape.constant(1.0));
+        let (p, q) = (above_zero(self.parameter.probability()), above_zero(self.parameter.complement()));
+        inner.select(special::beta_inc_pair(failures, count + 1.0, q, p), all)
+    }
+}
+
+impl<'t, F: Real> IntegerSupport<'t, F> for Binomial<Var<'t, F>> {
+    fn has_successor(&self, value: Var<'t, F>) -> Var<'t, F> {
+        value.lt(self.trials)
+    }
+}
+
+impl<'t, F: Real> QuantileFunction<'t, F> for Binomial<Var<'t, F>> {
+    fn icdf(&self, probability: Var<'t, F>) -> Var<'t, F> {
+        special::binomial_icdf(probability, self.trials, self.parameter.probability())
+    }
+}
+
+impl<'t, F: Real> ScoreDifferentiable<'t, F> for Binomial<Var<'t, F>> {}
+
+impl<'t, F: Real> FiniteSupport<'t, F> for Binomial<Var<'t, F>> {
+    fn element_support(&self) -> DistributionResult<Tensor<F>> {
+        let unsettled =
+            |problem: &str| Err(DistributionError::Unsupported { distribution: "Binomial", problem: problem.into() });
+        let trials = self.trials.peek()?;
+        match trials.as_slice() {
+            [] => unsettled("no element has a number of trials; give at least one"),
+            [first, rest @ ..] if rest.iter().any(|n| n != first) => unsettled(
+                "the elements have different numbers of trials, so that no one support fits all; sample them as separate nodes, or use another method",
+            ),
+            [first, ..] if !(first.to_f64() >= 0.0 && first.is_finite()) => {
+                unsettled("the number of trials is not a count; validate the parameters")
+            }
+            [first, ..] => Ok(Tensor::from_fn([first.to_f64() as usize + 1], F::from_usize)),
+        }
+    }
+
+    fn probability_each(&self, value: Var<'t, F>) -> Var<'t, F> {
+        match (self.parameter, self.trials.peek()) {
+            (ProbabilityOrLogit::Probability(p), Ok(trials))
+                if trials.as_slice().iter().all(|n| n.to_f64() <= POWER) =>
+            {
+                let failures = self.trials - value;
+                let arrangements = (self.trials + 1.0).lgamma() - (value + 1.0).lgamma() - (failures + 1.0).lgamma();
+                arrangements.exp() * whole_power(p, value) * whole_power(1.0 - p, failures)
+            }
+            _ => self.log_prob_each(value).exp(),
+        }
+    }
+}
+
+/// The highest number of trials whose probabilities are written as products.
+const POWER: f64 = 256.0;
+
+/// `baseⁿ` for whole numbers `n`, as a product: all its derivatives are right at 0.
+fn whole_power<'t, F: Real>(base: Var<'t, F>, count: Var<'t, F>) -> Var<'t, F> {
+    let one = base.tape().constant(1.0);
+    let highest = match count.peek() {
+        Ok(counts) => counts.as_slice().iter().map(|n| n.to_f64()).fold(0.0, f64::max) as usize,
+        Err(_) => return count,
+    };
+    (1..=highest).fold(one, |product, n| product * (count - (n as f64 - 0.5)).step().select(base, one))
+}
+
+impl<'t, F: Real> WeakDerivative<'t, F> for Binomial<Var<'t, F>> {
+    fn weak_derivative(
+        &self,
+        parameter: usize,
+        sample: &Tensor<F>,
+        draw: &Draw<'_, F>,
+    ) -> DistributionResult<Option<Alternatives<F>>> {
+        if parameter != 0 {
+            return Ok(None);
+        }
+        let weight = |jump: Jump, n: F, x: F, p: F| {
+            let count = if jump == Jump::Up { n - x } else { -x };
+            Some(count * self.parameter.derivative(p))
+        };
+        self.jumps(sample, draw, &weight).map(Some)
+    }
+}
+
+impl<'t, F: Real> StochasticDerivative<'t, F> for Binomial<Var<'t, F>> {
+    fn stochastic_derivative(
+        &self,
+        parameter: usize,
+        side: Side,
+        sample: &Tensor<F>,
+        draw: &Draw<'_, F>,
+    ) -> DistributionResult<Option<Alternatives<F>>> {
+        if parameter != 0 {
+            return Ok(None);
+        }
+        let at_end = self.parameter.ends()?;
+        let weight = |jump: Jump, n: F, x: F, p: F| {
+            let share = match (side, jump) {
+                _ if at_end(p) => 1.0,
+                (Side::Right, Jump::Up) | (Side::Left, Jump::Down) => 1.0,
+                (Side::TwoSided, _) => 0.5,
+                _ => 0.0,
+            };
+            let rate =
+                if jump == Jump::Up { self.parameter.rate_up(n - x, p) } else { -self.parameter.rate_down(x, p) };
+            (share > 0.0).then(|| rate * F::from_f64(share))
+        };
+        self.jumps(sample, draw, &weight).map(Some)
+    }
+}
+
+impl<'t, F: Real> ClosedFormEntropy<'t, F> for Binomial<Var<'t, F>> {
+    /// The sum over the counts that carry mass. Its first derivative is right, a second one is an error.
+    fn entropy(&self) -> Var<'t, F> {
+        let each = match self.parameter {
+            ProbabilityOrLogit::Probability(p) => special::binomial_entropy(self.trials, p),
+            ProbabilityOrLogit::Logit(l) => special::binomial_entropy_by_logit(self.trials, l),
+        };
+        each.sum()
+    }
+}
+
+impl<'t, F: Real> KlDivergence<'t, F> for Binomial<Var<'t, F>> {
+    /// The divergence to a binomial distribution with the same numbers of trials; others are an error on the tape.
+    #[track_caller]
+    fn kl_to(&self, other: &Self) -> Var<'t, F> {
+        if let (Ok(own), Ok(others)) = (self.trials.peek(), other.trials.peek())
+            && (own != others || self.trials.plates() != other.trials.plates())
+        {
+            let message = format!(
+                "the divergence of binomial distributions has a closed form for equal numbers of trials only, got {own:?} and {others:?}"
+            );
+            return self.trials.tape().fail(TapeError::Other { message, at: Location::caller() });
+        }
+        (self.trials * self.parameter.kl_to(&other.parameter)).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::noise::{KeyedNoise, NoiseKey};
+    use crate::testing::discrete_checks::{
+        COSTS, States, assert_close, capabilities, check_alternatives, check_draws, check_family, check_score,
+        with_gradient,
+    };
+    use stochgrad_tape::{PlateKind, Plates, Tape};
+    use stochgrad_tensor::special::binomial_log_pmf;
+
+    type Build = for<'t> fn(f64, Var<'t, f64>) -> Binomial<Var<'t, f64>>;
+
+    const P: f64 = 0.3;
+
+    fn both() -> [(Build, f64); 2] {
+        [(|n, v| Binomial::from_probabilities(n, v), P), (|n, v| Binomial::from_logits(n, v), (P / (1.0 - P)).ln())]
+    }
+
+    #[test]
+    fn impossible_counts_have_all_their_derivatives() {
+        let tape = Tape::<f64>::new();
+        let p = tape.parameter(0.0);
+        let distribution = Binomial::from_probabilities(3.0, p);
+        for (count, expected) in [(2.0, [0.0, 6.0]), (1.0, [3.0, -12.0])] {
+            let chance = distribution.probability_each(tape.constant(count));
+            let [first] = tape.grad(chance, [p]).expect("a derivative");
+            let [second] = tape.backward(first, [p]).expect("a second derivative");
+            assert!((first.item().expect("a number") - expected[0]).abs() < 1e-12);
+            assert!((second.item().expect("a number") - expected[1]).abs() < 1e-12);
+        }
+    }
+
+    #[test]
+    fn log_probabilities_are_those_of_the_formula() {
+        for (build, theta) in both() {
+            let tape = Tape::<f64>::new();
+            let distribution = build(12.0, tape.parameter(theta));
+            for k in 0..=12 {
+                let k = f64::from(k);
+                assert_close(
+                    &[distribution.log_prob(tape.constant(k)).item().unwrap()],
+                    &[binomial_log_pmf(k, 12.0, P)],
+                    1e-12,
+                );
+            }
+            assert_eq!(distribution.log_prob(tape.constant(13.0)).item().unwrap(), f64::NEG_INFINITY);
+            check_score(&[theta; 3], |v| build(5.0, v).log_prob(v.tape().constant([0.0, 4.0, 5.0])));
+        }
+    }
+
+    #[test]
+    fn derivatives_of_the_distribution_are_exact() {
+        for n in [1, 3, 7] {
+            for (build, theta) in both() {
+                let tape = Tape::<f64>::new();
+                let theta = tape.parameter(theta);
+                check_binomial(&tape, &build(n as f64, theta), theta, n);
+            }
+        }
+    }
+
+    fn check_binomial<'t>(tape: &'t Tape<f64>, distribution: &Binomial<Var<'t, f64>>, theta: Var<'t, f64>, n: usize) {
+        check_alternatives(tape, distribution, theta, n + 1, <[f64]>::to_vec);
+        let states = States::new(tape, distribution, n + 1);
+        let noise = KeyedNoise::new(1, 0);
+        let weak = distribution.weak_derivative(0, &states.sample, &states.draw(&noise)).unwrap().unwrap();
+        assert!(weak.values.iter().all(|values| values.as_slice().iter().all(|&x| (0.0..=n as f64).contains(&x))));
+    }
+
+    #[test]
+    fn known_derivatives_at_three_tenths() {
+        let tape = Tape::<f64>::new();
+        let theta = tape.parameter(P);
+        let distribution = Binomial::from_probabilities(3.0, theta);
+        let states = States::new(&tape, &distribution, 4);
+        for (f, known) in COSTS[1..].iter().zip([21.0, 12.6, 1.08172]) {
+            assert_close(&states.exact(&distribution, theta, *f), &[known], 1e-5);
+        }
+    }
+
+    #[test]
+    fn draws_follow_the_distribution() {
+        for (build, theta) in both() {
+            let tape = Tape::<f64>::new();
+            check_draws(&tape, &build(9.0, tape.parameter(theta)), 10);
+        }
+    }
+
+    #[test]
+    fn trials_may_be_a_sample() {
+        let tape = Tape::<f64>::new();
+        let plates = Plates::from_slice(&[tape.plate("draws", 50_000, PlateKind::Samples, &[])]);
+        let noise = KeyedNoise::new(4, 0);
+        let draw = |name: &str| Draw::new(&tape, &noise, NoiseKey::new(name, None), plates.clone());
+        let p = tape.parameter(0.4);
+        let outer = Binomial::from_probabilities(10.0, p);
+        let trials = draw("n1").record(&tape, outer.draw(&draw("n1")).unwrap());
+        let inner = Binomial::from_probabilities(trials, p);
+        assert!(inner.validate().is_ok());
+        let sample = inner.draw(&draw("n2")).unwrap();
+        assert!(sample.as_slice().iter().zip(trials.peek().unwrap().as_slice()).all(|(x, n)| x <= n));
+        let average = sample.as_slice().iter().sum::<f64>() / 50_000.0;
+        // The inner number is binomial with 10 trials and p².
+        assert!((average - 1.6).abs() < 4.0 * (1.6_f64 * 0.84 / 50_000.0).sqrt(), "{average}");
+        assert!(inner.log_prob(draw("n2").record(&tape, sample)).peek().unwrap().all_finite());
+        let message = inner.element_support().unwrap_err().to_string();
+        assert!(message.contains("different numbers of trials"), "{message}");
+    }
+
+    #[test]
+    fn certain_trials_give_no_nan() {
+        let infinity = f64::INFINITY;
+        let cases: [(Build, [f64; 3]); 2] =
+            [(both()[0].0, [0.0, 0.5, 1.0]), (both()[1].0, [-infinity, 50.0, infinity])];
+        for (build, theta) in cases {
+            let tape = Tape::<f64>::new();
+            let theta = tape.parameter(theta);
+            let distribution = build(4.0, theta);
+            assert!(distribution.validate().is_ok());
+            let noise = KeyedNoise::new(9, 0);
+            let draw = Draw::new(&tape, &noise, NoiseKey::new("x", None), Plates::new());
+            let sample = distribution.draw(&draw).unwrap();
+            assert_eq!((sample.as_slice()[0], sample.as_slice()[2]), (0.0, 4.0));
+            let other = Binomial::from_logits(4.0, tape.constant([0.1, 0.2, 0.3]));
+            for scalar in [
+                distribution.log_prob(tape.constant(sample.clone())),
+                distribution.kl_to(&distribution),
+                distribution.kl_to(&other),
+            ] {
+                let (value, gradient) = with_gradient(scalar, theta);
+                assert!(value.is_finite() && gradient.iter().all(|g| !g.is_nan()), "{value} {gradient:?}");
+            }
+            let impossible = distribution.log_prob_each(tape.constant([1.0, 2.0, 3.0])).peek().unwrap();
+            assert_eq!((impossible.as_slice()[0], impossible.as_slice()[2]), (f64::NEG_INFINITY, f64::NEG_INFINITY));
+            for side in crate::testing::discrete_checks::SIDES {
+                let alternatives = distribution.stochastic_derivative(0, side, &sample, &draw).unwrap().unwrap();
+                assert!(alternatives.weights.iter().all(Tensor::all_finite));
+            }
+        }
+    }
+
+    #[test]
+    fn no_trials_have_no_successes() {
+        let tape = Tape::<f64>::new();
+        let p = tape.parameter(0.3);
+        let distribution = Binomial::from_probabilities(0.0, p);
+        assert_eq!(distribution.element_support().unwrap().to_vec(), [0.0]);
+        let (value, gradient) = with_gradient(distribution.log_prob(tape.constant(0.0)), p);
+        assert_close(&[value, gradient[0]], &[0.0, 0.0], 1e-14);
+    }
+
+    #[test]
+    fn divergence_is_that_of_the_sum() {
+        let exact: f64 = (0..=6)
+            .map(f64::from)
+            .map(|k| binomial_log_pmf(k, 6.0, P).exp() * (binomial_log_pmf(k, 6.0, P) - binomial_log_pmf(k, 6.0, 0.6)))
+            .sum();
+        for (build, theta) in both() {
+            let tape = Tape::<f64>::new();
+            let distribution = build(6.0, tape.parameter([theta, theta]));
+            let divergence = distribution.kl_to(&Binomial::from_probabilities(6.0, tape.constant([0.6, 0.6])));
+            assert_close(&[divergence.item().unwrap()], &[2.0 * exact], 1e-12);
+            let message = distribution
+                .kl_to(&Binomial::from_probabilities(5.0, tape.constant(0.6)))
+                .item()
+                .unwrap_err()
+                .to_string();
+            assert!(message.contains("equal numbers of trials"), "{message}");
+        }
+    }
+
+    #[test]
+    fn entropy_is_that_of_the_sum() {
+        let entropy = |p: f64| {
+            (0..=6)
+                .map(|k| binomial_log_pmf(f64::from(k), 6.0, p))
+                .filter(|log| log.is_finite())
+                .map(|log| -log.exp() * log)
+                .sum::<f64>()
+        };
+        for (build, theta) in both() {
+            let tape = Tape::<f64>::new();
+            let theta = tape.parameter([theta, theta]);
+            assert_close(&[build(6.0, theta).entropy().item().unwrap()], &[2.0 * entropy(P)], 1e-12);
+            check_score(theta.peek().unwrap().as_slice(), |v| build(6.0, v).entropy());
+        }
+        // Certain counts have none, and by the log-odds it stays so.
+        let tape = Tape::<f64>::new();
+        let p = tape.parameter([0.0, 1.0]);
+        let (value, slope) = with_gradient(Binomial::from_probabilities(6.0, p).entropy(), p);
+        assert_eq!((value, slope), (0.0, vec![f64::INFINITY, f64::NEG_INFINITY]));
+        let logits = tape.parameter([f64::NEG_INFINITY, f64::INFINITY, 50.0]);
+        let (value, slope) = with_gradient(Binomial::from_logits(6.0, logits).entropy(), logits);
+        assert!(value > 0.0 && value < 1e-18 && slope[..2] == [0.0, 0.0] && slope[2] < 0.0, "{value} {slope:?}");
+    }
+
+    #[test]
+    fn stored_and_bound_it_is_the_same() {
+        for (build, theta) in both() {
+            let tape = Tape::<f64>::new();
+            let distribution = build(5.0, tape.parameter([theta, theta]));
+            check_family(&tape, &distribution, tape.constant([2.0, 5.0]));
+            assert_eq!(capabilities(&distribution), [true, false, true, true, true, false, true]);
+            assert_eq!(distribution.element_support().unwrap().to_vec(), [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]);
+            assert_eq!(distribution.event_shape(), [2].into());
+        }
+    }
+
+    #[test]
+    fn parameters_outside_their_domain_are_errors() {
+        let tape = Tape::<f64>::new();
+        for wrong in [1.2, f64::NAN] {
+            let found = Binomial::from_probabilities(3.0, tape.constant([0.5, wrong])).validate();
+            assert!(
+                matches!(
+                    found,
+                    Err(DistributionError::Parameter {
+                        distribution: "Binomial",
+                        parameter: "probabilities",
+                        position: 1,
+                        ..
+                    })
+                ),
+                "{found:?}"
+            );
+        }
+        for wrong in [-1.0, 2.5, f64::NAN, f64::INFINITY] {
+            let distribution = Binomial::from_logits(wrong, tape.constant(0.5));
+            assert!(matches!(distribution.validate(), Err(DistributionError::Parameter { parameter: "trials", .. })));
+        }
+        assert!(Binomial::from_logits(f64::NAN, tape.constant(0.5)).element_support().is_err());
+    }
+}

@@ -1,0 +1,26 @@
+//! Distributions of bits, categories, counts and given values.
+
+pub(crate) mod bernoulli;
+pub(crate) mod binomial;
+pub(crate) mod categorical;
+pub(crate) mod delta;
+pub(crate) mod discrete_uniform;
+pub(crate) mod empirical;
+pub(crate) mod geometric;
+pub(crate) mod negative_binomial;
+pub(crate) mod one_hot_categorical;
+pub(crate) mod poisson;
+pub(crate) mod quadratic_variance;
+pub(crate) mod skellam;
+
+pub use bernoulli::Bernoulli;
+pub use binomial::Binomial;
+pub use categorical::Categorical;
+pub use delta::Delta;
+pub use discrete_uniform::DiscreteUniform;
+pub use empirical::Empirical;
+pub use geometric::Geometric;
+pub use negative_binomial::NegativeBinomial;
+pub use one_hot_categorical::OneHotCategorical;
+pub use poisson::Poisson;
+pub use skellam::Skellam;

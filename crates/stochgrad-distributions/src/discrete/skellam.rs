@@ -1,0 +1,224 @@
+//! The Skellam distribution: the difference of two Poisson numbers.
+//!
+//! $$P(X = k; a, b) = e^{-a - b} (a/b)^{k/2} I_{|k|}(2\sqrt{ab}), \quad k \in \mathbb{Z}, \quad a, b > 0.$$
+//!
+//! | capability | |
+//! |---|---|
+//! | score | any order, by quotients of Bessel functions |
+//! | weak derivatives | by $a$: constant 1, $X + 1$ and the distribution itself; by $b$: constant 1, $X - 1$ and the distribution itself. One replay each |
+//!
+//! The distribution function is a sum whose effort grows with the standard deviation.
+
+use crate::discrete::poisson::Poisson;
+use crate::prelude::*;
+
+distribution! {
+    /// Differences of two independent Poisson numbers, by their rates.
+    ///
+    /// ```
+    /// use stochgrad_distributions::{Distribution, Skellam};
+    /// use stochgrad_tape::Tape;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let tape = Tape::<f64>::new();
+    /// let goals = Skellam::new(tape.constant(1.5), 1.0);
+    /// assert_eq!((goals.mean().unwrap().item()?, goals.variance().unwrap().item()?), (0.5, 2.5));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub struct Skellam {
+        /// The rate of the positive part.
+        rate_up,
+        /// The rate of the negative part.
+        rate_down,
+    }
+}
+
+impl<'t, F: Real> Skellam<Var<'t, F>> {
+    /// The difference of Poisson numbers with rates `rate_up > 0` and `rate_down > 0`.
+    pub fn new(rate_up: Var<'t, F>, rate_down: impl IntoVar<'t, F>) -> Self {
+        Skellam { rate_up, rate_down: rate_down.into_var(rate_up.tape()) }
+    }
+}
+
+impl<'t, F: Real> Distribution<'t, F> for Skellam<Var<'t, F>> {
+    fn name(&self) -> &'static str {
+        "Skellam"
+    }
+
+    fn parameters(&self) -> Parameters<'t, F> {
+        smallvec![Parameter::smooth("rate_up", self.rate_up), Parameter::smooth("rate_down", self.rate_down)]
+    }
+
+    fn event_shape(&self) -> Shape {
+        common_shape(&[self.rate_up, self.rate_down])
+    }
+
+    fn support(&self) -> Support {
+        Support::Integers
+    }
+
+    fn log_prob_each(&self, value: Var<'t, F>) -> Var<'t, F> {
+        special::skellam_log_pmf(value, self.rate_up, self.rate_down)
+    }
+
+    fn draw(&self, draw: &Draw<'_, F>) -> DistributionResult<Tensor<F>> {
+        Ok(self.sample(draw)?.expand_plates(draw.plates()).inspect()?)
+    }
+
+    fn sample(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
+        let event = self.event_shape();
+        let part = |rate: Var<'t, F>, purpose: &str| {
+            Poisson::from_rate(rate.broadcast_to(event.clone())).sample(&draw.purpose(purpose))
+        };
+        Ok(part(self.rate_up, "up")? - part(self.rate_down, "down")?)
+    }
+
+    fn mean(&self) -> Option<Var<'t, F>> {
+        Some(self.rate_up - self.rate_down)
+    }
+
+    fn variance(&self) -> Option<Var<'t, F>> {
+        Some(self.rate_up + self.rate_down)
+    }
+
+    fn validate(&self) -> DistributionResult<()> {
+        positive("Skellam", "rate_up", self.rate_up)?;
+        positive("Skellam", "rate_down", self.rate_down)
+    }
+
+    fn capabilities(&self) -> Capabilities<'_, 't, F> {
+        Capabilities {
+            score: Some(self),
+            weak_derivative: Some(self),
+            cdf: Some(self),
+            icdf: Some(self),
+            ..Capabilities::default()
+        }
+    }
+}
+
+impl<'t, F: Real> CumulativeDistribution<'t, F> for Skellam<Var<'t, F>> {
+    fn cdf(&self, value: Var<'t, F>) -> Var<'t, F> {
+        special::skellam_cdf(value, self.rate_up, self.rate_down)
+    }
+}
+
+impl<'t, F: Real> QuantileFunction<'t, F> for Skellam<Var<'t, F>> {
+    fn icdf(&self, probability: Var<'t, F>) -> Var<'t, F> {
+        special::skellam_icdf(probability, self.rate_up, self.rate_down)
+    }
+}
+
+impl<'t, F: Real> ScoreDifferentiable<'t, F> for Skellam<Var<'t, F>> {}
+
+impl<'t, F: Real> WeakDerivative<'t, F> for Skellam<Var<'t, F>> {
+    weak_by_recording!();
+
+    fn record_weak_derivative(
+        &self,
+        parameter: usize,
+        sample: Var<'t, F>,
+        draw: &Draw<'_, F>,
+    ) -> DistributionResult<Option<RecordedAlternatives<'t, F>>> {
+        let (moved, rate) = match parameter {
+            0 => (sample + 1.0, self.rate_up),
+            1 => (sample - 1.0, self.rate_down),
+            _ => return Ok(None),
+        };
+        let _ = draw;
+        let one = rate.stop_gradient() * 0.0 + 1.0;
+        Ok(Some(RecordedAlternatives { values: vec![moved.stop_gradient()], weights: vec![one] }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::noise::KeyedNoise;
+    use crate::testing::distribution_checks::{leaves, on_samples};
+    use stochgrad_tape::Tape;
+    use stochgrad_tensor::special::{skellam_cdf, skellam_log_pmf};
+
+    const RATES: [f64; 2] = [2.5, 0.7];
+
+    /// The expectation of a function by the sum over all differences that matter.
+    fn expectation(up: f64, down: f64, f: impl Fn(f64) -> f64) -> f64 {
+        (-60..80).map(|k| skellam_log_pmf(f64::from(k), up, down).exp() * f(f64::from(k))).sum()
+    }
+
+    #[test]
+    fn log_probabilities_and_scores_are_those_of_the_formula() {
+        let tape = Tape::<f64>::new();
+        let wrt = leaves(&tape, &RATES);
+        let distribution = Skellam::new(wrt[0], wrt[1]);
+        for k in [-7.0, -1.0, 0.0, 1.0, 12.0] {
+            let log = distribution.log_prob(tape.constant(k));
+            assert!((log.item().unwrap() - skellam_log_pmf(k, RATES[0], RATES[1])).abs() < 1e-12);
+            let p = |k: f64| skellam_log_pmf(k, RATES[0], RATES[1]).exp();
+            // The derivative of the distribution by a rate is that of the mixture: the neighbour less the distribution itself.
+            let exact = [p(k - 1.0) / p(k) - 1.0, p(k + 1.0) / p(k) - 1.0];
+            for (gradient, exact) in tape.backward_all(log, &wrt).unwrap().iter().zip(exact) {
+                assert!((gradient.item().unwrap() - exact).abs() < 1e-11 * exact.abs().max(1.0), "{k}");
+            }
+        }
+        assert_eq!(distribution.log_prob(tape.constant(0.5)).item(), Ok(f64::NEG_INFINITY));
+        assert!((expectation(2.5, 0.7, |_| 1.0) - 1.0).abs() < 1e-13);
+        assert!((expectation(2.5, 0.7, |k| k) - distribution.mean().unwrap().item().unwrap()).abs() < 1e-12);
+    }
+
+    #[test]
+    fn draws_and_weak_derivatives_follow_the_distribution() {
+        let tape = Tape::<f64>::new();
+        let wrt = leaves(&tape, &RATES);
+        let distribution = Skellam::new(wrt[0], wrt[1]);
+        let noise = KeyedNoise::new(3, 0);
+        let draw = on_samples(&tape, &noise, 100_000);
+        let sample = distribution.draw(&draw).unwrap();
+        for k in -3..8 {
+            let k = f64::from(k);
+            let share = sample.as_slice().iter().filter(|&&x| x <= k).count() as f64 / 1e5;
+            let exact = skellam_cdf(k, RATES[0], RATES[1]);
+            assert!((share - exact).abs() < 4.5 * (exact * (1.0 - exact) / 1e5).sqrt() + 1e-9, "{k}: {share}, {exact}");
+        }
+        let cost = |x: f64| x.sin() + 0.1 * x * x;
+        for parameter in 0..2 {
+            let step = |by: f64| {
+                let mut rates = RATES;
+                rates[parameter] += by;
+                expectation(rates[0], rates[1], cost)
+            };
+            let exact = (step(1e-4) - step(-1e-4)) / 2e-4;
+            let parts = distribution.weak_derivative(parameter, &sample, &draw).unwrap().unwrap();
+            let terms: Vec<f64> = (0..sample.len())
+                .map(|i| {
+                    parts.weights[0].as_slice()[i] * (cost(parts.values[0].as_slice()[i]) - cost(sample.as_slice()[i]))
+                })
+                .collect();
+            let mean = terms.iter().sum::<f64>() / 1e5;
+            let error = (crate::testing::distribution_checks::variance(&terms) / 1e5).sqrt();
+            assert!((mean - exact).abs() < 4.0 * error, "{parameter}: {mean} ± {error}, expected {exact}");
+        }
+        assert!(distribution.weak_derivative(2, &sample, &draw).unwrap().is_none());
+    }
+
+    #[test]
+    fn extremes_give_no_nan() {
+        for rates in [[1e-8, 1e-8], [1e-3, 1e6], [1e9, 1e9], [1e6, 1e-3]] {
+            let tape = Tape::<f64>::new();
+            let wrt = leaves(&tape, &rates);
+            let distribution = Skellam::new(wrt[0], wrt[1]);
+            distribution.validate().unwrap();
+            let noise = KeyedNoise::new(3, 0);
+            let draw = on_samples(&tape, &noise, 100);
+            let log = distribution.log_prob(draw.record(&tape, distribution.draw(&draw).unwrap()));
+            assert!(log.peek().unwrap().all_finite(), "{rates:?}");
+            for gradient in tape.backward_all(log.mean_over(draw.plates()[0]), &wrt).unwrap() {
+                assert!(gradient.all_finite(), "{rates:?}: {gradient:?}");
+            }
+        }
+        let tape = Tape::<f64>::new();
+        assert!(Skellam::new(tape.constant(0.0), 1.0).validate().is_err());
+        assert!(Skellam::new(tape.constant(1.0), f64::NAN).validate().is_err());
+    }
+}

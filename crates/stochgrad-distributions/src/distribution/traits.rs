@@ -1,0 +1,423 @@
+//! What a distribution is, and what it can do.
+//!
+//! A distribution is generic over the handles of its parameters: `Bernoulli<Var>` is live on a tape, `Bernoulli<Id>` is
+//! what a graph stores. All axes of the parameters that are not plates are event axes: a node with 200 bits is one node,
+//! with one log-probability for each combination of plate members.
+
+use crate::distribution::alternatives::{Alternatives, RecordedAlternatives, Side};
+use crate::distribution::parameter::Parameters;
+use crate::distribution::support::Support;
+use crate::distribution::weak_path::{WeakNoise, WeakPath};
+use crate::error::{DistributionError, DistributionResult};
+use crate::noise::Draw;
+use std::fmt::Debug;
+use stochgrad_tape::{Tape, Var};
+use stochgrad_tensor::{Real, Shape, Tensor};
+
+/// A live probability distribution. Object-safe: what a distribution can do beyond this is asked with
+/// [`capabilities`](Distribution::capabilities), or demanded by the traits beside this one.
+pub trait Distribution<'t, F: Real>: Debug {
+    /// The name, for messages and drawings.
+    fn name(&self) -> &'static str;
+
+    /// The parameters.
+    fn parameters(&self) -> Parameters<'t, F>;
+
+    /// The event shape of a value: independent axes first, then the axes of one element.
+    fn event_shape(&self) -> Shape;
+
+    /// How many axes one element has: 0 for numbers, 1 for one-hot vectors.
+    fn element_rank(&self) -> usize {
+        0
+    }
+
+    /// The values of one element.
+    fn support(&self) -> Support;
+
+    /// The log-probability (or log-density) of each independent element: the axes of an element are removed.
+    fn log_prob_each(&self, value: Var<'t, F>) -> Var<'t, F>;
+
+    /// The log-probability of a value: one number for each combination of plate members.
+    fn log_prob(&self, value: Var<'t, F>) -> Var<'t, F> {
+        self.log_prob_each(value).sum()
+    }
+
+    /// Draws values on the plates of the request.
+    ///
+    /// # Errors
+    /// If a parameter is outside its domain, or the noise source cannot give what is needed.
+    fn draw(&self, draw: &Draw<'_, F>) -> DistributionResult<Tensor<F>>;
+
+    /// As [`draw`](Self::draw), recorded. A distribution whose draws are operations on recorded noise overrides this, so that
+    /// a compiled graph can draw again; otherwise the values are a constant, and a graph with this node cannot be compiled.
+    ///
+    /// # Errors
+    /// As [`draw`](Self::draw).
+    fn sample(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
+        let tape = self.tape()?;
+        let value = self.draw(draw)?;
+        tape.note_host_work();
+        Ok(draw.record(tape, value))
+    }
+
+    /// The mean of each element, where it has a closed form.
+    fn mean(&self) -> Option<Var<'t, F>> {
+        None
+    }
+
+    /// The variance of each element, where it has a closed form.
+    fn variance(&self) -> Option<Var<'t, F>> {
+        None
+    }
+
+    /// The value of each element that is the most likely, or where the density is the highest; `None` where there is no single one.
+    fn mode(&self) -> Option<Var<'t, F>> {
+        None
+    }
+
+    /// Checks that every parameter is in its domain.
+    ///
+    /// # Errors
+    /// The first value outside, and what was expected.
+    fn validate(&self) -> DistributionResult<()>;
+
+    /// What this distribution can do, asked at run time.
+    fn capabilities(&self) -> Capabilities<'_, 't, F> {
+        Capabilities::default()
+    }
+
+    /// The tape of the parameters.
+    ///
+    /// # Errors
+    /// If the distribution has no parameter.
+    fn tape(&self) -> DistributionResult<&'t Tape<F>> {
+        match self.parameters().first() {
+            Some(parameter) => Ok(parameter.var.tape()),
+            None => Err(DistributionError::Unsupported {
+                distribution: self.name(),
+                problem: "has no parameter, hence no tape".into(),
+            }),
+        }
+    }
+}
+
+/// What a distribution can do, as trait objects.
+pub struct Capabilities<'a, 't, F: Real> {
+    /// The support does not depend on the parameters.
+    pub score: Option<&'a dyn ScoreDifferentiable<'t, F>>,
+    /// Samples are differentiable functions of parameters and noise.
+    pub reparameterized: Option<&'a dyn Reparameterized<'t, F>>,
+    /// Samples are differentiable functions of the parameters and of noise whose distribution still depends on them.
+    pub weakly_reparameterized: Option<&'a dyn WeaklyReparameterized<'t, F>>,
+    /// The elements are independent bits.
+    pub independent_bits: Option<&'a dyn IndependentBits<'t, F>>,
+    /// The elements are independent choices among the same categories.
+    pub independent_categories: Option<&'a dyn IndependentCategories<'t, F>>,
+    /// The support is finite.
+    pub finite_support: Option<&'a dyn FiniteSupport<'t, F>>,
+    /// A weak derivative is known.
+    pub weak_derivative: Option<&'a dyn WeakDerivative<'t, F>>,
+    /// A stochastic derivative is known.
+    pub stochastic_derivative: Option<&'a dyn StochasticDerivative<'t, F>>,
+    /// A continuous relaxation is known.
+    pub relaxed: Option<&'a dyn Relaxed<'t, F>>,
+    /// The elements are counts whose variance is a quadratic function of the mean.
+    pub quadratic_variance: Option<&'a dyn QuadraticVariance<'t, F>>,
+    /// The entropy has a closed form.
+    pub entropy: Option<&'a dyn ClosedFormEntropy<'t, F>>,
+    /// The distribution function is known.
+    pub cdf: Option<&'a dyn CumulativeDistribution<'t, F>>,
+    /// The values are whole numbers with a known distribution function.
+    pub whole_numbers: Option<&'a dyn IntegerSupport<'t, F>>,
+    /// The inverse of the distribution function is known.
+    pub icdf: Option<&'a dyn QuantileFunction<'t, F>>,
+    /// The distribution whose density is a power of this one's is known.
+    pub tempered: Option<&'a dyn Tempered<'t, F>>,
+}
+
+impl<F: Real> Default for Capabilities<'_, '_, F> {
+    fn default() -> Self {
+        Capabilities {
+            score: None,
+            reparameterized: None,
+            weakly_reparameterized: None,
+            independent_bits: None,
+            independent_categories: None,
+            finite_support: None,
+            weak_derivative: None,
+            stochastic_derivative: None,
+            relaxed: None,
+            quadratic_variance: None,
+            entropy: None,
+            cdf: None,
+            whole_numbers: None,
+            icdf: None,
+            tempered: None,
+        }
+    }
+}
+
+/// The support does not depend on the parameters, so that the derivative of the log-probability has mean zero.
+#[diagnostic::on_unimplemented(
+    message = "the support of `{Self}` depends on its parameters: the score function would be biased",
+    note = "use `Pathwise` where it is reparameterised, or `MeasureValued` where a weak derivative is known"
+)]
+pub trait ScoreDifferentiable<'t, F: Real>: Distribution<'t, F> {}
+
+/// Samples are differentiable functions of the parameters, for fixed noise.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not reparameterised: `Pathwise` needs samples that are differentiable functions of the parameters",
+    note = "for a discrete distribution use `ScoreFunction`, `MeasureValued`, `Enumerate` (finite support), `GumbelSoftmax` (biased) or `Auto`"
+)]
+pub trait Reparameterized<'t, F: Real>: Distribution<'t, F> {
+    /// Draws values whose derivatives by the parameters are those of the sample path. [`Parameter::path`] says up to which
+    /// order they hold.
+    ///
+    /// # Errors
+    /// As [`Distribution::draw`].
+    fn rsample(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>>;
+}
+
+/// Samples are differentiable functions of the parameters and of noise whose distribution still depends on them.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not weakly reparameterised: `GeneralizedReparameterization` needs noise with a log-density",
+    note = "use `Pathwise` (reparameterised distributions), `ScoreFunction` or `MeasureValued`"
+)]
+pub trait WeaklyReparameterized<'t, F: Real>: Distribution<'t, F> {
+    /// Draws values that move with the parameters at given noise, and the log-density of the noise. A distribution that knows one kind of noise only may take it whatever is asked for.
+    ///
+    /// # Errors
+    /// As [`Distribution::draw`], and for parameters that the noise does not suit.
+    fn weak_rsample(&self, draw: &Draw<'_, F>, noise: WeakNoise) -> DistributionResult<WeakPath<'t, F>>;
+}
+
+/// The elements are independent bits.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a distribution of independent bits",
+    note = "use `ScoreFunction`, `MeasureValued` (where a weak derivative is known), `Enumerate` (finite support), `Rebar` (relaxed) or `Auto`"
+)]
+pub trait IndependentBits<'t, F: Real>: ScoreDifferentiable<'t, F> {
+    /// The log-odds of a 1, of the event shape: differentiable by the parameters.
+    fn logits(&self) -> Var<'t, F>;
+}
+
+/// The elements are independent choices among the same number of categories.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a distribution of independent categories",
+    note = "use `ScoreFunction`, `MeasureValued` (where a weak derivative is known), `Enumerate` (finite support) or `Auto`"
+)]
+pub trait IndependentCategories<'t, F: Real>: ScoreDifferentiable<'t, F> {
+    /// The logarithms of the probabilities, finite and differentiable by the parameters: the independent axes, then the categories.
+    fn category_log_probs(&self) -> Var<'t, F>;
+
+    /// The value whose categories are those of one-hot vectors along the last axis.
+    fn from_one_hot(&self, one_hot: Var<'t, F>) -> Var<'t, F>;
+
+    /// The categories of a value as one-hot vectors along a last axis.
+    fn to_one_hot(&self, value: Var<'t, F>) -> Var<'t, F>;
+}
+
+/// The support of an element is finite.
+#[diagnostic::on_unimplemented(
+    message = "the support of `{Self}` is not finite: it cannot be enumerated",
+    note = "use `ScoreFunction`, `Pathwise` (reparameterised distributions), `MeasureValued` (where a weak derivative is known) or `Auto`"
+)]
+pub trait FiniteSupport<'t, F: Real>: Distribution<'t, F> {
+    /// The values of one element, along a first axis: shape `[states, element axes]`.
+    ///
+    /// # Errors
+    /// If the parameters leave the support unsettled (a number of trials that differs between elements and has no maximum, say).
+    fn element_support(&self) -> DistributionResult<Tensor<F>>;
+
+    /// The probability of each independent element, with the right derivatives at probability 0 too: there the derivative
+    /// of `exp(ln p)` is 0 · ∞ by the chain rule. A distribution given by probabilities writes them without logarithms.
+    fn probability_each(&self, value: Var<'t, F>) -> Var<'t, F> {
+        self.log_prob_each(value).exp()
+    }
+}
+
+/// The derivative of the distribution by a parameter is a constant times the difference of two distributions.
+#[diagnostic::on_unimplemented(
+    message = "no weak derivative is known for `{Self}`",
+    note = "use `ScoreFunction`, `Pathwise` (reparameterised distributions), `Enumerate` (finite support) or `Auto`"
+)]
+pub trait WeakDerivative<'t, F: Real>: Distribution<'t, F> {
+    /// The coupled positive and negative parts by the parameter with this position, given the primal sample on the plates of
+    /// the request; `None` if the parameter has none.
+    ///
+    /// # Errors
+    /// As [`Distribution::draw`].
+    fn weak_derivative(
+        &self,
+        parameter: usize,
+        sample: &Tensor<F>,
+        draw: &Draw<'_, F>,
+    ) -> DistributionResult<Option<Alternatives<F>>>;
+
+    /// The same as recorded operations on the sample and on recorded noise, so that a compiled graph can repeat them; `None` where
+    /// only [`weak_derivative`](Self::weak_derivative) is implemented. No gradient flows to values and weights.
+    ///
+    /// # Errors
+    /// As [`Distribution::draw`].
+    fn record_weak_derivative(
+        &self,
+        parameter: usize,
+        sample: Var<'t, F>,
+        draw: &Draw<'_, F>,
+    ) -> DistributionResult<Option<RecordedAlternatives<'t, F>>> {
+        let _ = (parameter, sample, draw);
+        Ok(None)
+    }
+}
+
+/// The derivative of the distribution is carried by jumps of the sample itself.
+#[diagnostic::on_unimplemented(
+    message = "no stochastic derivative is known for `{Self}`",
+    note = "use `MeasureValued`, `ScoreFunction`, `Pathwise` (reparameterised distributions) or `Auto`"
+)]
+pub trait StochasticDerivative<'t, F: Real>: Distribution<'t, F> {
+    /// The jumps by the parameter with this position, given the primal sample; `None` if the parameter has none.
+    ///
+    /// # Errors
+    /// As [`Distribution::draw`].
+    fn stochastic_derivative(
+        &self,
+        parameter: usize,
+        side: Side,
+        sample: &Tensor<F>,
+        draw: &Draw<'_, F>,
+    ) -> DistributionResult<Option<Alternatives<F>>>;
+
+    /// The same as recorded operations on the sample, so that a compiled graph can repeat them; `None` where only
+    /// [`stochastic_derivative`](Self::stochastic_derivative) is implemented. No gradient flows to values and weights.
+    ///
+    /// # Errors
+    /// As [`Distribution::draw`].
+    fn record_stochastic_derivative(
+        &self,
+        parameter: usize,
+        side: Side,
+        sample: Var<'t, F>,
+        draw: &Draw<'_, F>,
+    ) -> DistributionResult<Option<RecordedAlternatives<'t, F>>> {
+        let _ = (parameter, side, sample, draw);
+        Ok(None)
+    }
+}
+
+/// A discrete distribution that is a hard threshold of perturbed, differentiable parameters.
+#[diagnostic::on_unimplemented(
+    message = "no continuous relaxation is known for `{Self}`",
+    note = "use `Pathwise` (reparameterised distributions), `ScoreFunction`, `MeasureValued` or `Enumerate` (finite support)"
+)]
+pub trait Relaxed<'t, F: Real>: Distribution<'t, F> {
+    /// What noise is added to: the logits, differentiable by the parameters.
+    fn location(&self) -> Var<'t, F>;
+
+    /// Perturbed parameters `z`: the [`location`](Self::location) plus logistic or Gumbel noise.
+    ///
+    /// # Errors
+    /// As [`Distribution::draw`].
+    fn perturbed(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>>;
+
+    /// Perturbed parameters given that their hard value is `hard`, differentiable by the parameters.
+    ///
+    /// # Errors
+    /// As [`Distribution::draw`].
+    fn conditional_perturbed(&self, hard: Var<'t, F>, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>>;
+
+    /// The value of the distribution that perturbed parameters stand for.
+    fn harden(&self, perturbed: Var<'t, F>) -> Var<'t, F>;
+
+    /// The relaxed value at a temperature, which broadcasts to the perturbed parameters.
+    fn soften(&self, perturbed: Var<'t, F>, temperature: Var<'t, F>) -> Var<'t, F>;
+}
+
+/// The distribution function of elements that are single numbers is known.
+#[diagnostic::on_unimplemented(message = "no distribution function is known for `{Self}`")]
+pub trait CumulativeDistribution<'t, F: Real>: Distribution<'t, F> {
+    /// The probability of a value up to `value`, for each independent element: differentiable by the value and by the
+    /// parameters, unless the distribution is discrete.
+    fn cdf(&self, value: Var<'t, F>) -> Var<'t, F>;
+}
+
+/// The values are whole numbers, and the distribution function is known and differentiable by the parameters, once at least.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a distribution of whole numbers with a known distribution function",
+    note = "use `Pathwise` (reparameterised distributions), `LocalExpectation` (finite support), `MeasureValued` (where a weak derivative is known) or `ScoreFunction`"
+)]
+pub trait IntegerSupport<'t, F: Real>: CumulativeDistribution<'t, F> {
+    /// 1 where a value has a successor in the support, else 0.
+    fn has_successor(&self, value: Var<'t, F>) -> Var<'t, F>;
+
+    /// The next value that is possible; the value itself where there is none. Distributions with values of probability zero between others pass over them.
+    fn successor(&self, value: Var<'t, F>) -> Var<'t, F> {
+        value + self.has_successor(value)
+    }
+}
+
+/// The inverse of the distribution function is known.
+#[diagnostic::on_unimplemented(message = "no inverse of the distribution function is known for `{Self}`")]
+pub trait QuantileFunction<'t, F: Real>: CumulativeDistribution<'t, F> {
+    /// The smallest value that is not exceeded with this probability, for each independent element.
+    fn icdf(&self, probability: Var<'t, F>) -> Var<'t, F>;
+}
+
+/// The distribution whose density is a power of this one's is known.
+#[diagnostic::on_unimplemented(
+    message = "no overdispersed form of `{Self}` is known",
+    note = "give a distribution of your own to draw from: `ImportanceSampling::from_distribution(&distribution)`"
+)]
+pub trait Tempered<'t, F: Real>: Distribution<'t, F> {
+    /// The distribution with the density of this one to the power `1 / temperature`, up to a factor: above 1 it is wider, on the same support. For categories
+    /// the logits are divided by the temperature, for a normal distribution the variance is multiplied by it.
+    fn tempered(&self, temperature: f64) -> Box<dyn Distribution<'t, F> + 't>;
+}
+
+/// The elements are counts whose variance is a quadratic function of the mean, $\mu + v \mu^2$. Mean and variance have closed forms.
+///
+/// ```
+/// use stochgrad_distributions::{Distribution, NegativeBinomial, QuadraticVariance};
+/// use stochgrad_tape::Tape;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let tape = Tape::<f64>::new();
+/// let failures = NegativeBinomial::from_probabilities(2.0, tape.constant(0.5));
+/// let (mean, variance) = (failures.mean().unwrap().item()?, failures.variance().unwrap().item()?);
+/// assert_eq!(variance, mean + failures.curvature().item()? * mean * mean);
+/// # Ok(())
+/// # }
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "the variance of `{Self}` is not known to be a quadratic function of its mean, on the counts",
+    note = "use `Mve` or `ReinMax` for bits and one-hot vectors, `Pathwise` (reparameterised distributions), or an unbiased method such as `MeasureValued` or `ScoreFunction`"
+)]
+pub trait QuadraticVariance<'t, F: Real>: Distribution<'t, F> {
+    /// The curvature $v$ of each element: differentiable by the parameters.
+    fn curvature(&self) -> Var<'t, F>;
+
+    /// Checks that every element takes at least this many values, or only one.
+    ///
+    /// # Errors
+    /// If one takes fewer.
+    fn check_states(&self, states: usize) -> DistributionResult<()> {
+        let _ = states;
+        Ok(())
+    }
+}
+
+/// The entropy has a closed form.
+pub trait ClosedFormEntropy<'t, F: Real>: Distribution<'t, F> {
+    /// The entropy in nats, summed over the event axes.
+    fn entropy(&self) -> Var<'t, F>;
+}
+
+/// The Kullback–Leibler divergence to another distribution has a closed form.
+#[diagnostic::on_unimplemented(
+    message = "no closed form is known for the divergence from `{Self}` to `{Q}`",
+    note = "estimate it: the cost `p.log_prob(x) − q.log_prob(x)` of a sample `x` of `p`"
+)]
+pub trait KlDivergence<'t, F: Real, Q: ?Sized = Self> {
+    /// `KL(self ‖ other)` in nats, summed over the event axes.
+    fn kl_to(&self, other: &Q) -> Var<'t, F>;
+}

@@ -1,0 +1,268 @@
+//! The Dirichlet distribution.
+//!
+//! $$p(x; a) = \frac{\Gamma(\sum_k a_k)}{\prod_k \Gamma(a_k)} \prod_k x_k^{a_k - 1}, \quad x \text{ on the simplex}, \quad a_k > 0,$$
+//!
+//! with respect to the first $n - 1$ coordinates.
+//!
+//! | capability | |
+//! |---|---|
+//! | score | any order |
+//! | reparameterised | $x = \mathrm{softmax}(\ln G)$ with standard gamma numbers, each with its implicit derivative (Figurnov et al. 2018): order 1 |
+//!
+//! As for the [gamma distribution](crate::Gamma), weak derivatives have no cheap sampler and are not given.
+
+use crate::derivative::gamma_variates::log_standard_gammas;
+use crate::derivative::underflow::held_above_underflow;
+use crate::derivative::weak_gamma::weak_log_gammas;
+use crate::distribution::WeaklyReparameterized;
+use crate::distribution::{WeakNoise, WeakPath};
+use crate::prelude::*;
+use stochgrad_tape::Smoothness;
+
+distribution! {
+    /// Shares that sum to 1, by concentrations along the last axis.
+    ///
+    /// ```
+    /// use stochgrad_distributions::{Dirichlet, Distribution};
+    /// use stochgrad_tape::Tape;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let tape = Tape::<f64>::new();
+    /// let flat = Dirichlet::new(tape.constant([1.0, 1.0, 1.0]));
+    /// assert!((flat.log_prob(tape.constant([0.2, 0.3, 0.5])).item()? - 2.0_f64.ln()).abs() < 1e-12);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub struct Dirichlet {
+        /// The concentrations.
+        concentration,
+    }
+}
+
+impl<'t, F: Real> Dirichlet<Var<'t, F>> {
+    /// Shares with these concentrations, positive, along the last axis.
+    pub fn new(concentration: Var<'t, F>) -> Self {
+        Dirichlet { concentration }
+    }
+
+    /// The number of shares.
+    pub fn dimension(&self) -> usize {
+        self.concentration.shape().last().copied().unwrap_or(0)
+    }
+
+    /// The sum of the concentrations.
+    pub fn total(&self) -> Var<'t, F> {
+        self.concentration.sum_axis(-1)
+    }
+
+    fn by_gammas(&self, draw: &Draw<'_, F>, path: bool) -> DistributionResult<Var<'t, F>> {
+        let logs = log_standard_gammas(self.concentration, draw, &self.event_shape(), path)?;
+        Ok(held_above_underflow("Dirichlet", logs.softmax(-1)))
+    }
+}
+
+impl<'t, F: Real> Distribution<'t, F> for Dirichlet<Var<'t, F>> {
+    fn name(&self) -> &'static str {
+        "Dirichlet"
+    }
+
+    fn parameters(&self) -> Parameters<'t, F> {
+        smallvec![Parameter::smooth("concentration", self.concentration).with_path(Smoothness::Kinked)]
+    }
+
+    fn event_shape(&self) -> Shape {
+        self.concentration.shape()
+    }
+
+    fn element_rank(&self) -> usize {
+        1
+    }
+
+    fn support(&self) -> Support {
+        Support::Simplex(self.dimension())
+    }
+
+    fn log_prob_each(&self, value: Var<'t, F>) -> Var<'t, F> {
+        // Kernels of gamma distributions at the shares of the total: the large terms cancel inside of them.
+        let total = self.total();
+        let kernels = special::log_gamma_kernel(self.concentration, value * total.unsqueeze(-1));
+        (kernels - value.ln()).sum_axis(-1) - special::log_gamma_kernel(total, total)
+    }
+
+    fn draw(&self, draw: &Draw<'_, F>) -> DistributionResult<Tensor<F>> {
+        Ok(self.by_gammas(draw, false)?.expand_plates(draw.plates()).inspect()?)
+    }
+
+    fn mean(&self) -> Option<Var<'t, F>> {
+        Some(self.concentration / self.total().unsqueeze(-1))
+    }
+
+    fn variance(&self) -> Option<Var<'t, F>> {
+        let (mean, total) = (self.mean()?, self.total().unsqueeze(-1));
+        Some(mean * (1.0 - mean) / (total + 1.0))
+    }
+
+    fn mode(&self) -> Option<Var<'t, F>> {
+        // Where some concentration is not above 1 there is no single mode: NaN.
+        let above = self.concentration - 1.0;
+        let inner = self.concentration.tape().constant(1.0);
+        let all = (above.step().sum_axis(-1) - (self.dimension() as f64 - 0.5)).step().unsqueeze(-1);
+        let nothing = inner * f64::NAN;
+        let share = all.select(above, inner);
+        Some(all.select(share / share.sum_axis(-1).unsqueeze(-1), nothing))
+    }
+
+    fn validate(&self) -> DistributionResult<()> {
+        if self.dimension() == 0 {
+            let problem =
+                format!("expected concentrations along the last axis, got shape {}", self.concentration.shape());
+            return Err(crate::DistributionError::Unsupported { distribution: "Dirichlet", problem });
+        }
+        positive("Dirichlet", "concentration", self.concentration)
+    }
+
+    fn capabilities(&self) -> Capabilities<'_, 't, F> {
+        Capabilities {
+            score: Some(self),
+            reparameterized: Some(self),
+            weakly_reparameterized: Some(self),
+            entropy: Some(self),
+            ..Capabilities::default()
+        }
+    }
+}
+
+impl<'t, F: Real> WeaklyReparameterized<'t, F> for Dirichlet<Var<'t, F>> {
+    fn weak_rsample(&self, draw: &Draw<'_, F>, noise: WeakNoise) -> DistributionResult<WeakPath<'t, F>> {
+        let path = weak_log_gammas(self.concentration, draw, &self.event_shape(), noise)?;
+        Ok(WeakPath { value: held_above_underflow("Dirichlet", path.value.softmax(-1)), ..path })
+    }
+}
+
+impl<'t, F: Real> ScoreDifferentiable<'t, F> for Dirichlet<Var<'t, F>> {}
+
+impl<'t, F: Real> Reparameterized<'t, F> for Dirichlet<Var<'t, F>> {
+    fn rsample(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
+        self.by_gammas(draw, true)
+    }
+}
+
+impl<'t, F: Real> ClosedFormEntropy<'t, F> for Dirichlet<Var<'t, F>> {
+    fn entropy(&self) -> Var<'t, F> {
+        // With ψ(x) = ln x + d(x) and the kernels at the mean, the large terms have been taken together.
+        let (a, total) = (self.concentration, self.total());
+        let d = special::digamma_minus_log;
+        let each = (a - 1.0) * d(a) - a.ln() + special::log_gamma_kernel(a, a);
+        let all = (total - self.dimension() as f64) * d(total) + special::log_gamma_kernel(total, total);
+        (all - total.ln() * self.dimension() as f64 - each.sum_axis(-1)).sum()
+    }
+}
+
+impl<'t, F: Real> KlDivergence<'t, F> for Dirichlet<Var<'t, F>> {
+    fn kl_to(&self, other: &Self) -> Var<'t, F> {
+        // E ln xₖ = ln mₖ + eₖ with the mean m; kernels at the mean take the large terms together.
+        let (own, others) = (self.total(), other.total());
+        let mean = self.concentration / own.unsqueeze(-1);
+        let d = special::digamma_minus_log;
+        let excess = d(self.concentration) - d(own).unsqueeze(-1);
+        let expected = |a: Var<'t, F>, total: Var<'t, F>| {
+            let each = special::log_gamma_kernel(a, mean * total.unsqueeze(-1)) + a * excess;
+            each.sum_axis(-1) - special::log_gamma_kernel(total, total)
+        };
+        (expected(self.concentration, own) - expected(other.concentration, others)).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::continuous::beta::Beta;
+    use crate::noise::KeyedNoise;
+    use crate::testing::discrete_checks::check_family;
+    use crate::testing::distribution_checks::{on_samples, variance};
+    use stochgrad_tape::Tape;
+
+    /// With two shares the first is of the beta distribution.
+    #[test]
+    fn two_shares_are_beta() {
+        let tape = Tape::<f64>::new();
+        for (a, b) in [(2.3, 1.4), (1e-3, 1e-3), (1e6, 3.0), (40.0, 1e5)] {
+            let [x, y] = [a, b].map(|a| tape.parameter(a));
+            let (distribution, beta) = (Dirichlet::new(Var::stack(&[x, y]).unwrap()), Beta::new(x, y));
+            for share in [1e-10, 0.3, 0.999] {
+                let value = [share, 1.0 - share].map(|x| tape.constant(x));
+                let pairs = [
+                    (distribution.log_prob(Var::stack(&value).unwrap()), beta.log_prob(value[0])),
+                    (distribution.entropy(), beta.entropy()),
+                ];
+                for (left, right) in pairs {
+                    let (got, expected) = (left.item().unwrap(), right.item().unwrap());
+                    assert!((got - expected).abs() < 1e-10 * expected.abs().max(1.0), "{a}, {b}: {got} and {expected}");
+                    let gradients = [left, right].map(|value| tape.backward(value, [x, y]).unwrap());
+                    for (got, expected) in gradients[0].iter().zip(&gradients[1]) {
+                        let (got, expected) = (got.item().unwrap(), expected.item().unwrap());
+                        assert!((got - expected).abs() < 1e-9 * expected.abs().max(1.0), "{a}, {b}: {got}, {expected}");
+                    }
+                }
+            }
+        }
+        let [p, q] = [[2.3, 1.4], [0.8, 3.0]];
+        let distribution = |a: [f64; 2]| (Dirichlet::new(tape.constant(a)), Beta::new(tape.constant(a[0]), a[1]));
+        let (both, one) = (distribution(p).0.kl_to(&distribution(q).0), distribution(p).1.kl_to(&distribution(q).1));
+        assert!((both.item().unwrap() - one.item().unwrap()).abs() < 1e-12);
+        let mode = distribution([3.0, 2.0]).0.mode().unwrap().peek().unwrap().to_vec();
+        assert!(
+            (mode[0] - 2.0 / 3.0).abs() < 1e-15
+                && distribution(q).0.mode().unwrap().peek().unwrap().as_slice()[0].is_nan()
+        );
+    }
+
+    /// E Σ xₖ² = Σ a(a + 1) / A(A + 1): its derivative along the path.
+    #[test]
+    fn paths_are_right() {
+        let tape = Tape::<f64>::new();
+        let a = tape.parameter([0.4, 1.5, 3.0]);
+        let distribution = Dirichlet::new(a);
+        distribution.validate().unwrap();
+        let noise = KeyedNoise::new(8, 0);
+        let draw = on_samples(&tape, &noise, 200_000);
+        let copies = tape.parameter(Tensor::from_fn([200_000, 3], |i| [0.4, 1.5, 3.0][i % 3]));
+        let wide = Dirichlet::new(copies.event_to_plate(draw.plates()[0]));
+        let x = wide.rsample(&draw).unwrap();
+        assert!(x.sum_axis(-1).peek().unwrap().as_slice().iter().all(|sum| (sum - 1.0).abs() < 1e-13));
+        let [gradient] = tape.backward(x.square().sum().sum_over(draw.plates()[0]), [copies]).unwrap();
+        let total = distribution.total();
+        let exact = (a * (a + 1.0)).sum() / (total * (total + 1.0));
+        let [exact] = tape.backward(exact, [a]).unwrap();
+        for (k, expected) in exact.as_slice().iter().enumerate() {
+            let terms: Vec<f64> = gradient.as_slice().iter().skip(k).step_by(3).copied().collect();
+            let mean = terms.iter().sum::<f64>() / terms.len() as f64;
+            let error = (variance(&terms) / terms.len() as f64).sqrt();
+            assert!((mean - expected).abs() < 4.0 * error, "{k}: {mean} ± {error}, expected {expected}");
+        }
+        let means = x.mean_over(draw.plates()[0]).peek().unwrap();
+        for (got, expected) in means.as_slice().iter().zip(distribution.mean().unwrap().peek().unwrap().as_slice()) {
+            assert!((got - expected).abs() < 0.005);
+        }
+        check_family(&tape, &distribution, tape.constant([0.2, 0.3, 0.5]));
+    }
+
+    #[test]
+    fn extremes_give_no_nan() {
+        for a in [1e-3, 1.0, 1e6] {
+            let tape = Tape::<f64>::new();
+            let concentration = tape.parameter([a, a, 2.0 * a, 1.0]);
+            let distribution = Dirichlet::new(concentration);
+            let noise = KeyedNoise::new(8, 0);
+            let draw = on_samples(&tape, &noise, 200);
+            let x = distribution.rsample(&draw).unwrap();
+            assert!(x.peek().unwrap().as_slice().iter().all(|&x| x > 0.0 && x <= 1.0));
+            // Where samples underflow, the density at them has a derivative that they have lost.
+            let density = if a < 0.1 { distribution.log_prob(x.stop_gradient()) } else { distribution.log_prob(x) };
+            let total = (density + x.sum()).mean_over(draw.plates()[0]) + distribution.entropy();
+            assert!(tape.backward(total, [concentration]).unwrap()[0].all_finite(), "{a}");
+        }
+        let tape = Tape::<f64>::new();
+        assert!(Dirichlet::new(tape.constant([1.0, 0.0])).validate().is_err());
+    }
+}

@@ -1,0 +1,17 @@
+//! Distributions of vectors and matrices.
+
+pub(crate) mod dirichlet;
+pub(crate) mod lkj;
+pub(crate) mod low_rank_multivariate_normal;
+pub(crate) mod multinomial;
+pub(crate) mod multivariate_normal;
+pub(crate) mod relaxed_one_hot_categorical;
+pub(crate) mod wishart;
+
+pub use dirichlet::Dirichlet;
+pub use lkj::Lkj;
+pub use low_rank_multivariate_normal::LowRankMultivariateNormal;
+pub use multinomial::Multinomial;
+pub use multivariate_normal::MultivariateNormal;
+pub use relaxed_one_hot_categorical::RelaxedOneHotCategorical;
+pub use wishart::Wishart;

@@ -1,0 +1,498 @@
+//! The multivariate normal distribution.
+//!
+//! $$p(x; \mu, \Sigma) = (2\pi)^{-n/2} \lvert\Sigma\rvert^{-1/2} \exp\big(-\tfrac12 (x - \mu)^\top \Sigma^{-1} (x - \mu)\big), \quad \Sigma = L L^\top.$$
+//!
+//! | capability | |
+//! |---|---|
+//! | score | any order |
+//! | reparameterised | $x = \mu + L z$, any order |
+//! | weak derivative by $\mu$ | for each coordinate of $z$: constant $1/\sqrt{2\pi}$, $z_i$ replaced by $\pm R$, $R$ Rayleigh; by $\mu_j$ with weight $(L^{-1})_{ij}$ (Rosca et al. 2019) |
+//! | weak derivative by $L$ | for $L_{jk}$, $k \ne i$: the same times $z_k$; $k = i$: constant 1, $z_i$ replaced by a Maxwell number on its side, against the distribution itself |
+//!
+//! The covariance may also be given by the Cholesky factor $P$ of the precision, $\Sigma^{-1} = P P^\top$, or be diagonal.
+
+use crate::error::DistributionError;
+use crate::family;
+use crate::prelude::*;
+use std::f64::consts::PI;
+
+/// Vectors of dependent normal numbers, by location and covariance. One element is the last axis.
+///
+/// ```
+/// use stochgrad_distributions::{Distribution, MultivariateNormal};
+/// use stochgrad_tape::Tape;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let tape = Tape::<f64>::new();
+/// let distribution = MultivariateNormal::from_covariance(tape.constant([0.0, 0.0]), tape.constant([[1.0, 0.5], [0.5, 1.0]]));
+/// let density = distribution.log_prob(tape.constant([0.0, 0.0])).item()?;
+/// assert!((density + (2.0 * std::f64::consts::PI).ln() + 0.5 * 0.75_f64.ln()).abs() < 1e-12);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct MultivariateNormal<V> {
+    location: V,
+    spread: Spread<V>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Spread<V> {
+    /// The lower Cholesky factor of the covariance.
+    ScaleTril(V),
+    /// The lower Cholesky factor of the precision.
+    PrecisionTril(V),
+    /// The standard deviations of independent coordinates.
+    Diagonal(V),
+}
+
+impl<V> MultivariateNormal<V> {
+    /// The same distribution with other handles.
+    ///
+    /// # Errors
+    /// Those of `f`.
+    pub fn try_map<W, E>(&self, mut f: impl FnMut(&V) -> Result<W, E>) -> Result<MultivariateNormal<W>, E> {
+        let location = f(&self.location)?;
+        let spread = match &self.spread {
+            Spread::ScaleTril(v) => Spread::ScaleTril(f(v)?),
+            Spread::PrecisionTril(v) => Spread::PrecisionTril(f(v)?),
+            Spread::Diagonal(v) => Spread::Diagonal(f(v)?),
+        };
+        Ok(MultivariateNormal { location, spread })
+    }
+}
+
+family!(MultivariateNormal);
+
+/// The product of matrices with the vectors in the last axis.
+pub(crate) fn apply<'t, F: Real>(matrix: Var<'t, F>, vector: Var<'t, F>) -> Var<'t, F> {
+    let product = matrix.matmul(vector.unsqueeze(-1));
+    let shape = product.shape();
+    product.reshape(&shape[..shape.len().saturating_sub(1)])
+}
+
+/// The solution of triangular systems with the vectors in the last axis.
+pub(crate) fn solve<'t, F: Real>(triangle: Var<'t, F>, vector: Var<'t, F>, transpose: bool) -> Var<'t, F> {
+    let column = vector.unsqueeze(-1);
+    let solution =
+        if transpose { triangle.transposed_triangular_solve(column) } else { triangle.triangular_solve(column) };
+    let shape = solution.shape();
+    solution.reshape(&shape[..shape.len().saturating_sub(1)])
+}
+
+/// Checks that matrices are lower triangular with a positive diagonal.
+pub(crate) fn check_triangle<F: Real>(
+    distribution: &'static str,
+    parameter: &'static str,
+    var: Var<'_, F>,
+) -> DistributionResult<()> {
+    let shape = var.shape();
+    if shape.len() < 2 || shape[shape.len() - 1] != shape[shape.len() - 2] {
+        let problem = format!("expected square matrices in the last two axes of {parameter}, got shape {shape}");
+        return Err(DistributionError::Unsupported { distribution, problem });
+    }
+    finite(distribution, parameter, var)?;
+    let hint = "use lower_triangle() of the factor, and cholesky() of a covariance";
+    let n = shape[shape.len() - 1];
+    let value = var.inspect()?;
+    let wrong = |i: usize, x: f64| {
+        let (row, column) = (i / n % n, i % n);
+        (row == column && x <= 0.0) || (column > row && x != 0.0)
+    };
+    match value.as_slice().iter().enumerate().find(|(i, x)| wrong(*i, x.to_f64())) {
+        None => Ok(()),
+        Some((position, found)) => Err(DistributionError::Parameter {
+            distribution,
+            parameter,
+            expected: "lower triangular with a positive diagonal",
+            found: found.to_f64(),
+            position,
+            hint,
+        }),
+    }
+}
+
+impl<'t, F: Real> MultivariateNormal<Var<'t, F>> {
+    /// Vectors around `location` whose covariance has the lower Cholesky factor `scale_tril`.
+    pub fn new(location: Var<'t, F>, scale_tril: Var<'t, F>) -> Self {
+        MultivariateNormal { location, spread: Spread::ScaleTril(scale_tril) }
+    }
+
+    /// Vectors around `location` with this covariance; one that is not positive definite is an error on the tape.
+    #[track_caller]
+    pub fn from_covariance(location: Var<'t, F>, covariance: Var<'t, F>) -> Self {
+        Self::new(location, covariance.cholesky())
+    }
+
+    /// Vectors around `location` whose precision, the inverse of the covariance, has the lower Cholesky factor `precision_tril`.
+    pub fn from_precision_tril(location: Var<'t, F>, precision_tril: Var<'t, F>) -> Self {
+        MultivariateNormal { location, spread: Spread::PrecisionTril(precision_tril) }
+    }
+
+    /// Vectors of independent coordinates with these standard deviations.
+    pub fn from_diagonal(location: Var<'t, F>, scale: impl IntoVar<'t, F>) -> Self {
+        MultivariateNormal { location, spread: Spread::Diagonal(scale.into_var(location.tape())) }
+    }
+
+    /// The location.
+    pub fn location(&self) -> Var<'t, F> {
+        self.location
+    }
+
+    /// The lower Cholesky factor of the covariance.
+    pub fn scale_tril(&self) -> Var<'t, F> {
+        match self.spread {
+            Spread::ScaleTril(l) => l,
+            Spread::Diagonal(scale) => scale.broadcast_to(self.event_shape()).to_diagonal(),
+            Spread::PrecisionTril(_) => self.covariance().cholesky(),
+        }
+    }
+
+    /// The covariance.
+    pub fn covariance(&self) -> Var<'t, F> {
+        match self.spread {
+            Spread::ScaleTril(l) => l.matmul(l.transpose()),
+            Spread::Diagonal(scale) => scale.square().broadcast_to(self.event_shape()).to_diagonal(),
+            Spread::PrecisionTril(p) => {
+                let inverse = p.triangular_solve(p.tape().constant(Tensor::eye(self.dimension())));
+                inverse.transpose().matmul(inverse)
+            }
+        }
+    }
+
+    /// The number of coordinates.
+    pub fn dimension(&self) -> usize {
+        self.event_shape().last().copied().unwrap_or(0)
+    }
+
+    /// Independent standard numbers that make up a value.
+    fn whiten(&self, value: Var<'t, F>) -> Var<'t, F> {
+        let deviation = value - self.location;
+        match self.spread {
+            Spread::ScaleTril(l) => solve(l, deviation, false),
+            Spread::PrecisionTril(p) => apply(p.transpose(), deviation),
+            Spread::Diagonal(scale) => deviation / scale,
+        }
+    }
+
+    /// The logarithm of the determinant of the factor of the covariance.
+    fn half_log_determinant(&self) -> Var<'t, F> {
+        match self.spread {
+            Spread::ScaleTril(l) => l.diagonal().ln().sum_axis(-1),
+            Spread::PrecisionTril(p) => -p.diagonal().ln().sum_axis(-1),
+            Spread::Diagonal(scale) => scale.broadcast_to(self.event_shape()).ln().sum_axis(-1),
+        }
+    }
+
+    fn independent(&self) -> Shape {
+        let event = self.event_shape();
+        event.iter().take(event.len().saturating_sub(1)).copied().collect()
+    }
+}
+
+impl<'t, F: Real> Distribution<'t, F> for MultivariateNormal<Var<'t, F>> {
+    fn name(&self) -> &'static str {
+        "MultivariateNormal"
+    }
+
+    fn parameters(&self) -> Parameters<'t, F> {
+        let (name, var) = match self.spread {
+            Spread::ScaleTril(v) => ("scale_tril", v),
+            Spread::PrecisionTril(v) => ("precision_tril", v),
+            Spread::Diagonal(v) => ("scale", v),
+        };
+        smallvec![Parameter::smooth("location", self.location), Parameter::smooth(name, var)]
+    }
+
+    fn event_shape(&self) -> Shape {
+        let rows = |matrix: Var<'t, F>| -> Shape {
+            let shape = matrix.shape();
+            shape.iter().take(shape.len().saturating_sub(1)).copied().collect()
+        };
+        let other = match self.spread {
+            Spread::ScaleTril(l) | Spread::PrecisionTril(l) => rows(l),
+            Spread::Diagonal(scale) => scale.shape(),
+        };
+        Shape::broadcast(&self.location.shape(), &other).unwrap_or_default()
+    }
+
+    fn element_rank(&self) -> usize {
+        1
+    }
+
+    fn support(&self) -> Support {
+        Support::Vectors(self.dimension())
+    }
+
+    fn log_prob_each(&self, value: Var<'t, F>) -> Var<'t, F> {
+        let z = self.whiten(value);
+        let constant = 0.5 * (2.0 * PI).ln() * self.dimension() as f64;
+        z.square().sum_axis(-1) * -0.5 - self.half_log_determinant() - constant
+    }
+
+    drawn_by_path!();
+
+    fn mean(&self) -> Option<Var<'t, F>> {
+        Some(self.location.broadcast_to(self.event_shape()))
+    }
+
+    fn variance(&self) -> Option<Var<'t, F>> {
+        Some(match self.spread {
+            Spread::Diagonal(scale) => scale.square().broadcast_to(self.event_shape()),
+            _ => self.covariance().diagonal().broadcast_to(self.event_shape()),
+        })
+    }
+
+    fn mode(&self) -> Option<Var<'t, F>> {
+        self.mean()
+    }
+
+    fn validate(&self) -> DistributionResult<()> {
+        finite("MultivariateNormal", "location", self.location)?;
+        match self.spread {
+            Spread::ScaleTril(l) => check_triangle("MultivariateNormal", "scale_tril", l),
+            Spread::PrecisionTril(p) => check_triangle("MultivariateNormal", "precision_tril", p),
+            Spread::Diagonal(scale) => positive("MultivariateNormal", "scale", scale),
+        }
+    }
+
+    fn capabilities(&self) -> Capabilities<'_, 't, F> {
+        Capabilities {
+            score: Some(self),
+            reparameterized: Some(self),
+            weak_derivative: Some(self),
+            entropy: Some(self),
+            ..Capabilities::default()
+        }
+    }
+}
+
+impl<'t, F: Real> ScoreDifferentiable<'t, F> for MultivariateNormal<Var<'t, F>> {}
+
+impl<'t, F: Real> Reparameterized<'t, F> for MultivariateNormal<Var<'t, F>> {
+    fn rsample(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
+        let z = draw.record_normal(self.location.tape(), &self.event_shape())?;
+        Ok(self.location
+            + match self.spread {
+                Spread::ScaleTril(l) => apply(l, z),
+                Spread::PrecisionTril(p) => solve(p, z, true),
+                Spread::Diagonal(scale) => scale * z,
+            })
+    }
+}
+
+impl<'t, F: Real> WeakDerivative<'t, F> for MultivariateNormal<Var<'t, F>> {
+    fn weak_derivative(
+        &self,
+        parameter: usize,
+        sample: &Tensor<F>,
+        draw: &Draw<'_, F>,
+    ) -> DistributionResult<Option<Alternatives<F>>> {
+        let by_factor = match (parameter, self.spread) {
+            (0, _) => false,
+            (1, Spread::ScaleTril(_)) => true,
+            _ => return Ok(None),
+        };
+        let (tape, event, n) = (self.location.tape(), self.event_shape(), self.dimension());
+        let matrix: Shape = event.iter().copied().chain([n]).collect();
+        let factor = draw.parameter(self.scale_tril(), &matrix)?;
+        let inverse = draw.record(tape, factor.clone()).triangular_solve(tape.constant(Tensor::eye(n)));
+        let inverse = inverse.broadcast_to(matrix).expand_plates(draw.plates()).inspect()?;
+        let z = self.whiten(draw.record(tape, sample.clone())).expand_plates(draw.plates()).inspect()?;
+        let rayleigh = draw.purpose("rayleigh").exponential(&event)?;
+        let maxwell = draw.purpose("maxwell").exponential(&event)?;
+        let (factor, inverse, z) = (factor.as_slice(), inverse.as_slice(), z.as_slice());
+        let two = |e: F| e + e;
+        let constant = F::from_f64(1.0 / (2.0 * PI).sqrt());
+        let mut alternatives = Alternatives { values: Vec::new(), weights: Vec::new() };
+        for i in 0..n {
+            let own = |at: usize| at / n * n + i;
+            // The sample with coordinate i of z replaced.
+            let moved = |to: &dyn Fn(usize) -> F| {
+                Tensor::from_fn(sample.shape().clone(), |at| {
+                    sample.as_slice()[at] + factor[at * n + i] * (to(own(at)) - z[own(at)])
+                })
+            };
+            let radius = |at: usize| two(rayleigh.as_slice()[at]).sqrt();
+            let outward = |at: usize| z[at].signum() * (z[at] * z[at] + two(maxwell.as_slice()[at])).sqrt();
+            // By coordinate j of the location, or by the entry in row j and column k of the factor.
+            let slope = |element: usize, j: usize| inverse[(element * n + i) * n + j];
+            let elements = draw.shape(&self.independent());
+            let shaped = |axes: &[usize], weight: &dyn Fn(usize, &[usize]) -> F| {
+                let size: usize = axes.iter().product();
+                let shape: Shape = elements.iter().chain(axes).copied().collect();
+                Tensor::from_fn(shape, |at| {
+                    weight(at / size, &[at % size / axes[axes.len() - 1], at % axes[axes.len() - 1]])
+                })
+            };
+            for sign in [F::ONE, -F::ONE] {
+                alternatives.values.push(moved(&|at| sign * radius(at)));
+                alternatives.weights.push(if by_factor {
+                    shaped(&[n, n], &|element, at| {
+                        let other = at[1] != i && at[1] <= at[0];
+                        if other { sign * constant * slope(element, at[0]) * z[element * n + at[1]] } else { F::ZERO }
+                    })
+                } else {
+                    shaped(&[n], &|element, at| sign * constant * slope(element, at[1]))
+                });
+            }
+            if by_factor {
+                alternatives.values.push(moved(&outward));
+                alternatives.weights.push(shaped(&[n, n], &|element, at| {
+                    if at[1] == i && at[1] <= at[0] { slope(element, at[0]) } else { F::ZERO }
+                }));
+            }
+        }
+        Ok(Some(alternatives))
+    }
+}
+
+impl<'t, F: Real> ClosedFormEntropy<'t, F> for MultivariateNormal<Var<'t, F>> {
+    fn entropy(&self) -> Var<'t, F> {
+        let constant = 0.5 * (1.0 + (2.0 * PI).ln()) * self.dimension() as f64;
+        (self.half_log_determinant() + constant).broadcast_to(self.independent()).sum()
+    }
+}
+
+impl<'t, F: Real> KlDivergence<'t, F> for MultivariateNormal<Var<'t, F>> {
+    fn kl_to(&self, other: &Self) -> Var<'t, F> {
+        let (own, others) = (self.scale_tril(), other.scale_tril());
+        let ratio = others.triangular_solve(own).square().sum_last(2);
+        let shift = other.whiten(self.location).square().sum_axis(-1);
+        let determinants = other.half_log_determinant() - self.half_log_determinant();
+        ((ratio + shift - self.dimension() as f64) * 0.5 + determinants).broadcast_to(self.independent()).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::distribution::Family;
+    use crate::noise::KeyedNoise;
+    use crate::testing::discrete_checks::check_family;
+    use crate::testing::distribution_checks::{on_samples, variance};
+    use stochgrad_tape::Tape;
+
+    const FACTOR: [[f64; 2]; 2] = [[1.3, 0.0], [-0.7, 0.6]];
+
+    fn all(tape: &Tape<f64>) -> [MultivariateNormal<Var<'_, f64>>; 3] {
+        let location = tape.parameter([0.3, -1.0]);
+        let factor = tape.parameter(FACTOR);
+        let inverse = factor.triangular_solve(tape.constant(Tensor::eye(2)));
+        [
+            MultivariateNormal::new(location, factor),
+            MultivariateNormal::from_covariance(location, factor.matmul(factor.transpose())),
+            MultivariateNormal::from_precision_tril(location, inverse.transpose().matmul(inverse).cholesky()),
+        ]
+    }
+
+    #[test]
+    fn all_forms_are_the_same_distribution() {
+        let tape = Tape::<f64>::new();
+        let x = tape.constant([[0.1, 0.4], [2.0, -3.0]]);
+        for distribution in all(&tape) {
+            // From SciPy: multivariate_normal([0.3, -1.0], L Lᵀ).logpdf.
+            let expected = [-3.9207766538564086, -4.0783210325546335];
+            let got = distribution.log_prob_each(x).peek().unwrap();
+            for (got, expected) in got.as_slice().iter().zip(expected) {
+                assert!((got - expected).abs() < 1e-12, "{distribution:?}: {got}, expected {expected}");
+            }
+            let covariance = distribution.covariance().peek().unwrap().to_vec();
+            for (got, expected) in covariance.iter().zip([1.69, -0.91, -0.91, 0.85]) {
+                assert!((got - expected).abs() < 1e-12);
+            }
+            assert!((distribution.entropy().item().unwrap() - 2.5894157071108457).abs() < 1e-9);
+            assert!(distribution.kl_to(&all(&tape)[0]).item().unwrap().abs() < 1e-12);
+            distribution.validate().unwrap();
+            check_family(&tape, &distribution, tape.constant([0.1, 0.4]));
+        }
+        let (location, scale) = (tape.constant([0.3, -1.0]), tape.constant([0.5, 2.0]));
+        let (diagonal, normal) =
+            (MultivariateNormal::from_diagonal(location, scale), crate::Normal::new(location, scale));
+        assert!((diagonal.log_prob(x).item().unwrap() - normal.log_prob(x).item().unwrap()).abs() < 1e-12);
+        assert!((diagonal.entropy().item().unwrap() - normal.entropy().item().unwrap()).abs() < 1e-12);
+    }
+
+    fn cost<'t>(x: Var<'t, f64>) -> Var<'t, f64> {
+        (x.index(-1, 0) + x.index(-1, 1) * 2.0).sin() + x.index(-1, 0) * x.index(-1, 1)
+    }
+
+    /// The mean derivative of a cost along the path and by the weak derivatives: those of one-dimensional normal distributions, in closed form.
+    #[test]
+    fn paths_and_weak_derivatives_are_right() {
+        let tape = Tape::<f64>::new();
+        let noise = KeyedNoise::new(7, 0);
+        let samples = 200_000;
+        let draw = on_samples(&tape, &noise, samples);
+        let plate = draw.plates()[0];
+        for (number, distribution) in all(&tape).into_iter().enumerate() {
+            let x = distribution.rsample(&draw).unwrap();
+            let means = x.mean_over(plate).peek().unwrap();
+            assert!((means.as_slice()[0] - 0.3).abs() < 0.02 && (means.as_slice()[1] + 1.0).abs() < 0.02);
+            let product = (x.index(-1, 0) - 0.3) * (x.index(-1, 1) + 1.0);
+            assert!((product.mean_over(plate).item().unwrap() + 0.91).abs() < 0.02, "{number}");
+        }
+        let distribution = all(&tape)[0];
+        let Spread::ScaleTril(factor) = distribution.spread else {
+            panic!("the first distribution is given by its factor")
+        };
+        // f(x) = sin(x₁ + 2 x₂) + x₁ x₂; s = x₁ + 2 x₂ is normal with mean −1.7 and this variance.
+        let spread: f64 = (1.3_f64 - 1.4).powi(2) + 1.2_f64.powi(2);
+        let damping = (-0.5 * spread).exp();
+        let cosine = (-1.7_f64).cos() * damping;
+        let sine = (-1.7_f64).sin() * damping;
+        let by_location = [cosine - 1.0, 2.0 * cosine + 0.3];
+        // E sin s depends on the factor through the variance of s, with gradient 2 (L11 + 2 L21) (1, 2) and 8 L22.
+        let by_factor = [
+            -0.5 * sine * 2.0 * (1.3 - 1.4) - 0.7,
+            0.0,
+            -0.5 * sine * 4.0 * (1.3 - 1.4) + 1.3,
+            -0.5 * sine * 8.0 * 0.6,
+        ];
+        let path = distribution.rsample(&draw).unwrap();
+        let cost_of = |x: Var<'_, f64>| cost(x).peek().unwrap();
+        let mean = cost(path);
+        let [got_location, got_factor] = tape.backward(mean.mean_over(plate), [distribution.location, factor]).unwrap();
+        for (got, expected) in got_location.as_slice().iter().zip(by_location) {
+            assert!((got - expected).abs() < 0.02, "path by location: {got}, expected {expected}");
+        }
+        for (at, (got, expected)) in got_factor.as_slice().iter().zip(by_factor).enumerate() {
+            assert!(at == 1 || (got - expected).abs() < 0.03, "path by factor: {got}, expected {expected}");
+        }
+        let sample = path.peek().unwrap();
+        let primal = cost_of(draw.record(&tape, sample.clone()));
+        for (parameter, exact) in [(0, by_location.to_vec()), (1, by_factor.to_vec())] {
+            let parts = distribution.weak_derivative(parameter, &sample, &draw).unwrap().unwrap();
+            let costs: Vec<Tensor<f64>> =
+                parts.values.iter().map(|value| cost_of(draw.record(&tape, value.clone()))).collect();
+            for (coordinate, expected) in exact.iter().enumerate() {
+                let size = exact.len();
+                let terms: Vec<f64> = (0..samples)
+                    .map(|s| {
+                        let weight = |k: usize| parts.weights[k].as_slice()[s * size + coordinate];
+                        (0..costs.len()).map(|k| weight(k) * (costs[k].as_slice()[s] - primal.as_slice()[s])).sum()
+                    })
+                    .collect();
+                let mean = terms.iter().sum::<f64>() / samples as f64;
+                let error = (variance(&terms) / samples as f64).sqrt();
+                assert!(
+                    (mean - expected).abs() <= 4.0 * error + 1e-12,
+                    "weak, parameter {parameter}, coordinate {coordinate}: {mean} ± {error}, expected {expected}"
+                );
+            }
+        }
+        assert!(all(&tape)[2].weak_derivative(1, &sample, &draw).unwrap().is_none());
+    }
+
+    #[test]
+    fn parameters_are_checked() {
+        let tape = Tape::<f64>::new();
+        let location = tape.constant([0.0, 0.0]);
+        for wrong in [[[1.0, 0.1], [0.0, 1.0]], [[0.0, 0.0], [0.0, 1.0]], [[1.0, 0.0], [f64::NAN, 1.0]]] {
+            assert!(MultivariateNormal::new(location, tape.constant(wrong)).validate().is_err());
+        }
+        assert!(MultivariateNormal::new(location, tape.constant([1.0, 1.0])).validate().is_err());
+        let stored = <MultivariateNormal<stochgrad_tape::Id> as Family<f64>>::store(&all(&tape)[0]);
+        assert!(matches!(stored.spread, Spread::ScaleTril(_)));
+    }
+}

@@ -1,0 +1,176 @@
+//! Draws by a sampling plan: the noise of several members, in the order that a [`SamplingScheme`] asks for.
+//!
+//! The strata of a plan are drawn like any whole numbers, by inversion, and the numbers inside them like any uniform ones, so that any
+//! [`NoiseSource`](crate::NoiseSource) serves: the exact oracle splits the numbers where their members lie. Recorded noise is one operation that does the same.
+
+use crate::error::{DistributionError, DistributionResult};
+use crate::noise::draw::Draw;
+use crate::noise::key::NoiseKey;
+use crate::noise::scheme_uniform::SchemeUniform;
+use stochgrad_tape::{NoiseLayout, Plate};
+use stochgrad_tensor::sampling_scheme::{Place, SamplingScheme};
+use stochgrad_tensor::{Real, Shape, Tensor};
+
+impl<F: Real> Draw<'_, F> {
+    /// The numbers of a plan: their layout, and for each element which of them is its own and where it goes.
+    pub(crate) fn plan_numbers(
+        &self,
+        plan: SamplingScheme,
+        plate: Plate,
+        event: &Shape,
+    ) -> DistributionResult<(NoiseLayout, Vec<SchemeUniform>)> {
+        let (shape, elements) = (self.shape(event), event.numel());
+        let Some(at) = self.plates.iter().position(|&other| other == plate) else {
+            return Err(DistributionError::Noise(format!(
+                "a draw by the {plan} plan must be on the plate of its members"
+            )));
+        };
+        let members = shape[at];
+        plan.check(members, elements).map_err(DistributionError::Noise)?;
+        let [outer, inner] = [&shape[..at], &shape[at + 1..]].map(|sizes| sizes.iter().product::<usize>());
+        let decisions = plan.choices(members);
+        let mut choices = vec![F::ZERO; outer * decisions * inner];
+        let cdf =
+            |choice: usize, k: u64| (k + 1) as f64 / plan.options(choice / inner.max(1) % decisions.max(1)) as f64;
+        let layout = |members| NoiseLayout::resized(self.tape, &self.plates, elements, plate, members);
+        self.source.invert(self.strata(), &layout(decisions), &cdf, &mut choices)?;
+        let numbers = plan.numbers(members);
+        let mut planned = vec![SchemeUniform { base: 0, place: plan.place(members, 0, 0) }; shape.numel()];
+        let mut strata = vec![0; members];
+        for before in 0..outer {
+            for after in 0..inner {
+                let choice = |number: usize| choices[(before * decisions + number) * inner + after].to_f64() as usize;
+                plan.stratify(after % elements.max(1), choice, &mut strata);
+                for (member, &stratum) in strata.iter().enumerate() {
+                    planned[(before * members + member) * inner + after] = SchemeUniform {
+                        base: (before * numbers + plan.number_of(member)) * inner + after,
+                        place: plan.place(members, member, stratum),
+                    };
+                }
+            }
+        }
+        Ok((layout(numbers), planned))
+    }
+
+    /// The address of what decides the strata of a plan.
+    pub(crate) fn strata(&self) -> NoiseKey {
+        self.key.purpose("strata")
+    }
+
+    /// Numbers by a plan: those of the source, each moved to its place.
+    pub(crate) fn fill_planned(
+        &self,
+        (plan, plate): (SamplingScheme, Plate),
+        event: &Shape,
+        draw: impl FnOnce(&NoiseLayout, &mut [F]) -> DistributionResult<()>,
+        number: impl Fn(Place, F) -> F,
+    ) -> DistributionResult<Tensor<F>> {
+        self.fill(event, |_, out| {
+            let (layout, numbers) = self.plan_numbers(plan, plate, event)?;
+            let mut base = vec![F::ZERO; layout.len()];
+            draw(&layout, &mut base)?;
+            out.iter_mut().zip(&numbers).for_each(|(x, planned)| *x = number(planned.place, base[planned.base]));
+            Ok(())
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::continuous::gamma::Gamma;
+    use crate::discrete::bernoulli::Bernoulli;
+    use crate::discrete::poisson::Poisson;
+    use crate::distribution::Distribution;
+    use crate::noise::keyed::KeyedNoise;
+    use stochgrad_tape::{PlateKind, Plates, Tape};
+
+    const NOISE: KeyedNoise = KeyedNoise::new(1, 0);
+    const SCHEMES: [SamplingScheme; 4] = [
+        SamplingScheme::Antithetic,
+        SamplingScheme::Stratified,
+        SamplingScheme::Systematic,
+        SamplingScheme::Sobol { first: 2 },
+    ];
+
+    /// A plate of five members by a plan between two others, and a shared one.
+    fn request<'a, F: Real>(tape: &'a Tape<F>, plan: SamplingScheme, batch: usize, offset: u64) -> Draw<'a, F>
+    where
+        KeyedNoise: crate::NoiseSource<F>,
+    {
+        let data = tape.plate("data", batch, PlateKind::Data, &[]);
+        let shared = tape.plate("states", 2, PlateKind::Enumerated, &[]);
+        let members = tape.plate("members", 5, PlateKind::SchemeSamples, &[]);
+        let samples = tape.plate("samples", 3, PlateKind::Samples, &[]);
+        tape.set_plate_offset(data, offset);
+        let plates = Plates::from_slice(&[data, shared, members, samples]);
+        Draw::new(tape, &NOISE, NoiseKey::new("x", None), plates).planned(plan, members)
+    }
+
+    #[test]
+    fn recorded_numbers_are_those_of_the_host() {
+        fn compare<F: Real>() {
+            for plan in SCHEMES {
+                let tape = Tape::<F>::new();
+                let draw = request(&tape, plan, 4, 0);
+                let event = Shape::from([2]);
+                assert_eq!(draw.record_uniform(&tape, &event).unwrap().peek().unwrap(), draw.uniform(&event).unwrap());
+                assert_eq!(draw.record_normal(&tape, &event).unwrap().peek().unwrap(), draw.normal(&event).unwrap());
+                let exponential = draw.record_exponential(&tape, &event).unwrap().peek().unwrap();
+                for (recorded, host) in exponential.as_slice().iter().zip(draw.exponential(&event).unwrap().as_slice())
+                {
+                    assert!((*recorded - *host).abs() <= F::EPSILON * F::from_f64(8.0) * host.abs(), "{plan}");
+                }
+                let p = tape.constant([0.3, 0.8]);
+                let distribution = Bernoulli::from_probabilities(p);
+                assert_eq!(distribution.sample(&draw).unwrap().peek().unwrap(), distribution.draw(&draw).unwrap());
+            }
+        }
+        compare::<f64>();
+        compare::<f32>();
+    }
+
+    #[test]
+    fn a_shard_draws_what_the_whole_batch_would_and_states_share_noise() {
+        for plan in SCHEMES {
+            let tape = Tape::<f64>::new();
+            let event = Shape::from([2]);
+            let whole = request(&tape, plan, 6, 0).uniform(&event).unwrap();
+            let shard = request(&tape, plan, 2, 3).uniform(&event).unwrap();
+            let row = 2 * 5 * 3 * 2;
+            assert_eq!(whole.as_slice()[3 * row..5 * row], *shard.as_slice());
+            assert_eq!(shard.as_slice()[..row / 2], shard.as_slice()[row / 2..row]);
+            assert_ne!(shard.as_slice()[..row], shard.as_slice()[row..]);
+        }
+    }
+
+    #[test]
+    fn whole_numbers_are_spread_as_their_noise_is() {
+        let tape = Tape::<f64>::new();
+        let members = tape.plate("members", 64, PlateKind::SchemeSamples, &[]);
+        let distribution = Poisson::from_rate(tape.constant(3.0));
+        for plan in [SamplingScheme::Stratified, SamplingScheme::Systematic, SamplingScheme::sobol()] {
+            let draw = Draw::new(&tape, &NOISE, NoiseKey::new("n", None), Plates::from_slice(&[members]))
+                .planned(plan, members);
+            let drawn = distribution.draw(&draw).unwrap();
+            // The numbers of draws of 0, 1, 2 are the expected ones to less than one member at each end.
+            for k in 0..3 {
+                let expected = 64.0 * (-3.0_f64).exp() * [1.0, 3.0, 4.5][k];
+                let found = drawn.as_slice().iter().filter(|&&x| x == k as f64).count() as f64;
+                assert!((found - expected).abs() < 2.0, "{plan}: {found} draws of {k}, not {expected}");
+            }
+        }
+    }
+
+    #[test]
+    fn rejection_and_too_many_dimensions_are_refused() {
+        let tape = Tape::<f64>::new();
+        let distribution = Gamma::new(tape.constant(2.0), 1.0);
+        let error = distribution.draw(&request(&tape, SamplingScheme::Stratified, 1, 0)).unwrap_err().to_string();
+        assert!(error.contains("rejection") && error.contains("stratified"), "{error}");
+        let wide = request(&tape, SamplingScheme::sobol(), 1, 0);
+        let error = wide.uniform(&Shape::from([600])).unwrap_err().to_string();
+        assert!(error.contains("512 dimensions"), "{error}");
+        assert!(wide.record_uniform(&tape, &Shape::from([600])).unwrap().peek().is_err());
+    }
+}

@@ -1,0 +1,5 @@
+//! Parameters that can be given in more than one way.
+
+pub(crate) mod categories;
+pub(crate) mod probability;
+pub(crate) mod rate_or_scale;

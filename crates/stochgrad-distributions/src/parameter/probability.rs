@@ -1,0 +1,220 @@
+//! A probability as a parameter: given as itself, or by its log-odds.
+
+use crate::distribution::Parameter;
+use crate::distribution::check_parameter;
+use crate::error::{DistributionError, DistributionResult};
+use crate::noise::Draw;
+use stochgrad_tape::Var;
+use stochgrad_tensor::map::{GUARD, Map};
+use stochgrad_tensor::{Real, Shape, Tensor};
+
+/// How a probability is given.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum ProbabilityOrLogit<V> {
+    Probability(V),
+    Logit(V),
+}
+
+impl<V> ProbabilityOrLogit<V> {
+    pub(crate) fn try_map<W, E>(&self, f: impl FnOnce(&V) -> Result<W, E>) -> Result<ProbabilityOrLogit<W>, E> {
+        Ok(match self {
+            ProbabilityOrLogit::Probability(v) => ProbabilityOrLogit::Probability(f(v)?),
+            ProbabilityOrLogit::Logit(v) => ProbabilityOrLogit::Logit(f(v)?),
+        })
+    }
+}
+
+impl<'t, F: Real> ProbabilityOrLogit<Var<'t, F>> {
+    pub(crate) fn var(&self) -> Var<'t, F> {
+        match *self {
+            ProbabilityOrLogit::Probability(v) | ProbabilityOrLogit::Logit(v) => v,
+        }
+    }
+
+    pub(crate) fn parameter(&self) -> Parameter<'t, F> {
+        match *self {
+            ProbabilityOrLogit::Probability(v) => Parameter::smooth("probabilities", v).with_hiding(&[0.0, 1.0]),
+            ProbabilityOrLogit::Logit(v) => Parameter::smooth("logits", v),
+        }
+    }
+
+    pub(crate) fn probability(&self) -> Var<'t, F> {
+        match *self {
+            ProbabilityOrLogit::Probability(p) => p,
+            ProbabilityOrLogit::Logit(l) => l.sigmoid(),
+        }
+    }
+
+    /// `1 − p`, without cancellation where the logit is known.
+    pub(crate) fn complement(&self) -> Var<'t, F> {
+        match *self {
+            ProbabilityOrLogit::Probability(p) => 1.0 - p,
+            ProbabilityOrLogit::Logit(l) => (-l).sigmoid(),
+        }
+    }
+
+    pub(crate) fn logit(&self) -> Var<'t, F> {
+        match *self {
+            ProbabilityOrLogit::Probability(p) => p.ln() - (-p).log1p(),
+            ProbabilityOrLogit::Logit(l) => l,
+        }
+    }
+
+    /// The logit, finite and with finite derivatives at probabilities 0 and 1 too.
+    pub(crate) fn finite_logit(&self) -> Var<'t, F> {
+        match *self {
+            ProbabilityOrLogit::Probability(p) => finite_ln(p) - finite_ln(1.0 - p),
+            ProbabilityOrLogit::Logit(l) => l.map(Map::Guard(GUARD)),
+        }
+    }
+
+    /// `ln p` and `ln(1 − p)`, finite and with finite derivatives at probabilities 0 and 1 too.
+    pub(crate) fn finite_logs(&self) -> (Var<'t, F>, Var<'t, F>) {
+        match *self {
+            ProbabilityOrLogit::Probability(p) => {
+                // 1 − p has its digits near 1, ln(1 + x) near 0.
+                let (tape, likely) = (p.tape(), (p - 0.5).step());
+                let near_zero = (-likely.select(tape.constant(0.0), p)).log1p();
+                let near_one = finite_ln(1.0 - likely.select(p, tape.constant(0.5)));
+                (finite_ln(p), likely.select(near_one, near_zero))
+            }
+            ProbabilityOrLogit::Logit(_) => {
+                let l = self.finite_logit();
+                (l.log_sigmoid(), (-l).log_sigmoid())
+            }
+        }
+    }
+
+    /// `successes · ln p + failures · ln(1 − p)` with `0 · ln 0 = 0`, in the derivative too.
+    pub(crate) fn log_power(&self, successes: Var<'t, F>, failures: Var<'t, F>) -> Var<'t, F> {
+        let tape = successes.tape();
+        let zero = tape.constant(0.0);
+        match *self {
+            ProbabilityOrLogit::Probability(p) => {
+                let one = tape.constant(1.0);
+                successes * successes.select(p, one).ln() + failures * (-failures.select(p, zero)).log1p()
+            }
+            ProbabilityOrLogit::Logit(l) => {
+                successes * successes.select(l, zero).log_sigmoid()
+                    + failures * (-failures.select(l, zero)).log_sigmoid()
+            }
+        }
+    }
+
+    /// The entropy of one trial.
+    pub(crate) fn entropy(&self) -> Var<'t, F> {
+        let (log_p, log_q) = self.finite_logs();
+        -(self.probability() * log_p + self.complement() * log_q)
+    }
+
+    /// The divergence of one trial to another.
+    pub(crate) fn kl_to(&self, other: &Self) -> Var<'t, F> {
+        let ((log_p, log_q), (other_p, other_q)) = (self.finite_logs(), other.finite_logs());
+        self.probability() * (log_p - other_p) + self.complement() * (log_q - other_q)
+    }
+
+    pub(crate) fn validate(&self, distribution: &'static str) -> DistributionResult<()> {
+        match *self {
+            ProbabilityOrLogit::Probability(p) => check_parameter(
+                distribution,
+                "probabilities",
+                p,
+                "in [0, 1]",
+                "use logits for unconstrained numbers",
+                |p| (0.0..=1.0).contains(&p),
+            ),
+            ProbabilityOrLogit::Logit(l) => check_parameter(
+                distribution,
+                "logits",
+                l,
+                "a number, not NaN",
+                "look for the operation that made the NaN",
+                |l| !l.is_nan(),
+            ),
+        }
+    }
+
+    /// The probabilities as a tensor on the plates of a request.
+    pub(crate) fn probabilities(&self, draw: &Draw<'_, F>, event: &Shape) -> DistributionResult<Tensor<F>> {
+        let value = draw.parameter(self.var(), event)?;
+        Ok(match self {
+            ProbabilityOrLogit::Probability(_) => value,
+            ProbabilityOrLogit::Logit(_) => value.map(|l| l.sigmoid()),
+        })
+    }
+
+    /// The derivative of the probability by the parameter, given the probability.
+    pub(crate) fn derivative(&self, p: F) -> F {
+        match self {
+            ProbabilityOrLogit::Probability(_) => F::ONE,
+            ProbabilityOrLogit::Logit(_) => p * (F::ONE - p),
+        }
+    }
+
+    /// Whether a probability is at an end of its interval, where it has a derivative from one side only: what the other side
+    /// would take mass from has none. Ends through which no derivative flows do not count.
+    pub(crate) fn ends(&self) -> DistributionResult<impl Fn(F) -> bool + use<F>> {
+        let is_end = |p: F| p == F::ZERO || p == F::ONE;
+        let matters = match *self {
+            ProbabilityOrLogit::Probability(p) => p.tape().has_derivative(p, &is_end)?,
+            ProbabilityOrLogit::Logit(_) => false,
+        };
+        Ok(move |p| matters && is_end(p))
+    }
+
+    /// That derivative times `count / (1 − p)`; 0 for a count of 0, whatever `p` is.
+    pub(crate) fn rate_up(&self, count: F, p: F) -> F {
+        match self {
+            _ if count == F::ZERO => F::ZERO,
+            ProbabilityOrLogit::Probability(_) => count / (F::ONE - p),
+            ProbabilityOrLogit::Logit(_) => count * p,
+        }
+    }
+
+    /// That derivative times `count / p`; 0 for a count of 0, whatever `p` is.
+    pub(crate) fn rate_down(&self, count: F, p: F) -> F {
+        match self {
+            _ if count == F::ZERO => F::ZERO,
+            ProbabilityOrLogit::Probability(_) => count / p,
+            ProbabilityOrLogit::Logit(_) => count * (F::ONE - p),
+        }
+    }
+}
+
+/// The logarithm of a probability, which stays finite at 0: `ln` of the smallest shift that does not change any other
+/// probability. A probability of 0 has about −690 (−85 in single precision), so that `0 · ln 0` is 0 in values and derivatives.
+pub(crate) fn finite_ln<F: Real>(p: Var<'_, F>) -> Var<'_, F> {
+    above_zero(p).ln()
+}
+
+/// A number that is at least 0, shifted so little that no other one than 0 changes: functions of it have finite derivatives at 0.
+pub(crate) fn above_zero<F: Real>(x: Var<'_, F>) -> Var<'_, F> {
+    x + if F::from_f64(1e-300) > F::ZERO { 1e-300 } else { 1e-37 }
+}
+
+/// Logarithms of probabilities held above −10³⁰, so that `0 · ln 0` is 0 in values and derivatives.
+pub(crate) fn held<F: Real>(log: Var<'_, F>) -> Var<'_, F> {
+    log.map(Map::Guard(GUARD))
+}
+
+/// A log-probability that was added up from [`held`] logarithms or finite logits: −∞ where one of them stood for an infinity. The slopes
+/// stay those of the finite form, so that the score of an impossible value is no NaN.
+pub(crate) fn released<F: Real>(log: Var<'_, F>) -> Var<'_, F> {
+    log.map(Map::Unguard)
+}
+
+/// Checks that a primal sample fits a request.
+pub(crate) fn check_sample<F: Real>(
+    distribution: &'static str,
+    sample: &Tensor<F>,
+    expected: &Shape,
+) -> DistributionResult<()> {
+    if sample.shape() == expected {
+        return Ok(());
+    }
+    let problem = format!(
+        "expected a sample of shape {expected}, got {}; give the sample that was drawn on the plates of the request",
+        sample.shape()
+    );
+    Err(DistributionError::Unsupported { distribution, problem })
+}

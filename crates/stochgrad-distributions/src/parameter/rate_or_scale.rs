@@ -1,0 +1,98 @@
+//! The parameter that stretches a distribution on the positive numbers.
+
+use crate::distribution::Parameter;
+use crate::distribution::positive;
+use crate::error::DistributionResult;
+use crate::noise::Draw;
+use stochgrad_tape::Var;
+use stochgrad_tensor::{Real, Shape, Tensor};
+
+/// How fast a positive number falls off, given by rate or by scale.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum RateOrScale<V> {
+    Rate(V),
+    Scale(V),
+}
+
+impl<V> RateOrScale<V> {
+    pub(crate) fn try_map<W, E>(&self, f: impl FnOnce(&V) -> Result<W, E>) -> Result<RateOrScale<W>, E> {
+        Ok(match self {
+            RateOrScale::Rate(v) => RateOrScale::Rate(f(v)?),
+            RateOrScale::Scale(v) => RateOrScale::Scale(f(v)?),
+        })
+    }
+}
+
+impl<'t, F: Real> RateOrScale<Var<'t, F>> {
+    pub(crate) fn var(&self) -> Var<'t, F> {
+        match *self {
+            RateOrScale::Rate(v) | RateOrScale::Scale(v) => v,
+        }
+    }
+
+    pub(crate) fn parameter(&self) -> Parameter<'t, F> {
+        match *self {
+            RateOrScale::Rate(v) => Parameter::smooth("rate", v),
+            RateOrScale::Scale(v) => Parameter::smooth("scale", v),
+        }
+    }
+
+    pub(crate) fn rate(&self) -> Var<'t, F> {
+        match *self {
+            RateOrScale::Rate(v) => v,
+            RateOrScale::Scale(v) => v.recip(),
+        }
+    }
+
+    pub(crate) fn scale(&self) -> Var<'t, F> {
+        match *self {
+            RateOrScale::Rate(v) => v.recip(),
+            RateOrScale::Scale(v) => v,
+        }
+    }
+
+    pub(crate) fn log_rate(&self) -> Var<'t, F> {
+        match *self {
+            RateOrScale::Rate(v) => v.ln(),
+            RateOrScale::Scale(v) => -v.ln(),
+        }
+    }
+
+    /// A value in units of the scale.
+    pub(crate) fn standardize(&self, value: Var<'t, F>) -> Var<'t, F> {
+        match *self {
+            RateOrScale::Rate(v) => value * v,
+            RateOrScale::Scale(v) => value / v,
+        }
+    }
+
+    /// The value that is `standard` in units of the scale.
+    pub(crate) fn stretch(&self, standard: Var<'t, F>) -> Var<'t, F> {
+        match *self {
+            RateOrScale::Rate(v) => standard / v,
+            RateOrScale::Scale(v) => standard * v,
+        }
+    }
+
+    pub(crate) fn validate(&self, distribution: &'static str) -> DistributionResult<()> {
+        let parameter = self.parameter();
+        positive(distribution, parameter.name, parameter.var)
+    }
+
+    /// The scales as a tensor on the plates of a request.
+    pub(crate) fn scales(&self, draw: &Draw<'_, F>, event: &Shape) -> DistributionResult<Tensor<F>> {
+        let value = draw.parameter(self.var(), event)?;
+        Ok(match self {
+            RateOrScale::Rate(_) => value.map(|rate| F::ONE / rate),
+            RateOrScale::Scale(_) => value,
+        })
+    }
+
+    /// The derivative of the logarithm of the scale by the parameter, given the scale.
+    pub(crate) fn log_scale_derivative(&self, scale: F) -> F {
+        match self {
+            RateOrScale::Rate(_) => -scale,
+            RateOrScale::Scale(_) => F::ONE / scale,
+        }
+    }
+}
