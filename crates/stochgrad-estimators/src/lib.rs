@@ -78,6 +78,7 @@ mod enumerate;
 mod evolution_strategy;
 mod fini;
 mod finite_difference;
+mod forwarded;
 mod gapped_straight_through;
 mod generalized_reparameterization;
 mod gumbel_rao;

@@ -23,13 +23,13 @@
 //! | cost evaluations | about one, besides the sample's own, however many nodes there are |
 //! | the cost must offer | values |
 
-use crate::perturbation::{Perturbation, candidates};
+use crate::forwarded::forwarded;
+use crate::perturbation::Perturbation;
 use crate::shared_replays::{Ledger, choose, total_strengths};
 use std::sync::Arc;
 use stochgrad_distributions::Family;
 use stochgrad_graph::{
-    AlternativeWorld, Candidates, CostContext, Count, GradientMethod, GradientTerm, GraphResult, Group, GroupContext,
-    Guarantee, Jump, Method, Path, Profile, SampleContext, SamplePlate, SampleSet,
+    AlternativeWorld, Count, GradientMethod, GradientTerm, GraphResult, Group, GroupContext, Jump, Method, Profile,
 };
 use stochgrad_tensor::Real;
 
@@ -85,36 +85,14 @@ impl<M: Method> Method for Reservoir<M> {
         self.method.profile().evaluations(Count::exactly(2).times(self.sample_plate().samples()))
     }
 
-    fn sample_plate(&self) -> SamplePlate {
-        self.method.sample_plate()
-    }
+    forwarded!(Method, method);
 }
 
 impl<F: Real, D: Family<F>, M: Perturbation<F, D>> GradientMethod<F, D> for Reservoir<M> {
-    fn guarantee(&self, distribution: &D::On<'_>, path: &Path) -> Result<Guarantee, String> {
-        self.method.guarantee(distribution, path)
-    }
-
-    fn sample<'t>(
-        &self,
-        context: &SampleContext<'_, 't, F>,
-        distribution: &D::On<'t>,
-    ) -> GraphResult<SampleSet<'t, F>> {
-        self.method.sample(context, distribution)
-    }
+    forwarded!(GradientMethod, method);
 
     fn group(&self) -> Option<Arc<dyn Group<F>>> {
         Some(self.shared.clone())
-    }
-
-    fn candidates<'t>(
-        &self,
-        context: &CostContext<'_, 't, F>,
-        distribution: &D::On<'t>,
-    ) -> GraphResult<Candidates<'t, F>> {
-        candidates(context, distribution, self.method.purpose(), &|parameter, sample, draw| {
-            self.method.alternatives(distribution, parameter, sample, draw)
-        })
     }
 }
 
