@@ -1,4 +1,4 @@
-use crate::Shape;
+use crate::storage::shape::Shape;
 
 /// What can go wrong when a tensor is built or read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

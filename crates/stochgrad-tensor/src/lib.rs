@@ -38,40 +38,22 @@
 //! # Ok::<(), stochgrad_tensor::TensorError>(())
 //! ```
 
-mod broadcast;
-mod buffer;
-pub mod descent;
-mod display;
-mod elementary;
-pub mod elementwise;
 mod error;
-mod fold;
-pub mod fused;
-pub mod layout;
-pub mod linalg;
-pub mod map;
-pub mod matmul;
-pub mod pair;
+mod kernels;
 mod parallel;
-mod pool;
 pub mod random;
 mod real;
-pub mod reduce;
-pub mod sampling_scheme;
-mod shape;
 mod simd;
-pub mod sobol;
-mod softmax;
 pub mod special;
-mod tensor;
+mod storage;
 #[cfg(test)]
 mod testing;
-mod truncated_quantiles;
-pub mod zip;
 
 pub use error::{TensorError, TensorResult};
-pub use pool::{Pool, PoolStatistics};
+pub use kernels::truncated_quantiles::truncated_normal_quantiles;
+pub use kernels::{descent, elementwise, fused, layout, linalg, map, matmul, pair, reduce, zip};
+pub use random::{sampling_scheme, sobol};
 pub use real::Real;
-pub use shape::Shape;
-pub use tensor::Tensor;
-pub use truncated_quantiles::truncated_normal_quantiles;
+pub use storage::pool::{Pool, PoolStatistics};
+pub use storage::shape::Shape;
+pub use storage::tensor::Tensor;

@@ -6,7 +6,7 @@ use crate::special;
 
 pub(crate) mod sealed {
     /// Keeps [`Real`](super::Real) closed, and holds what only this crate needs of an element type.
-    pub trait Element: crate::elementary::Elementary {
+    pub trait Element: crate::kernels::elementary::Elementary {
         /// How many 32-bit random words one uniform takes.
         const WORDS: usize;
 

@@ -2,7 +2,7 @@
 //!
 //! [`dispatch!`] writes a function several times: as it is, with AVX2 and FMA, and with AVX-512. Its body must be made of
 //! `#[inline(always)]` functions, so that the whole loop is compiled for the wider registers. Plain arithmetic gives the same bits at every
-//! level; the functions of [`crate::elementary`] use fused multiply-adds where there are some and differ within their stated errors.
+//! level; the functions of [`crate::kernels::elementary`] use fused multiply-adds where there are some and differ within their stated errors.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 

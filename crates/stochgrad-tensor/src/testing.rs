@@ -2,7 +2,9 @@
 
 use proptest::prelude::*;
 
-use crate::{Real, Shape, Tensor};
+use crate::real::Real;
+use crate::storage::shape::Shape;
+use crate::storage::tensor::Tensor;
 
 /// The index of a flat position.
 pub(crate) fn index_of(shape: &[usize], mut flat: usize) -> Vec<usize> {

@@ -10,11 +10,14 @@ mod sparse;
 use rayon::prelude::*;
 use smallvec::SmallVec;
 
-use crate::broadcast::BroadcastIter;
-use crate::fold::LANES;
+use crate::kernels::broadcast::BroadcastIter;
+use crate::kernels::fold::LANES;
 use crate::parallel::threads_for;
+use crate::real::Real;
 use crate::simd::dispatch;
-use crate::{Pool, Real, Shape, Tensor};
+use crate::storage::pool::Pool;
+use crate::storage::shape::Shape;
+use crate::storage::tensor::Tensor;
 
 /// Multiplications from which a product is split over threads.
 const PARALLEL: usize = 2_000_000;
@@ -403,7 +406,7 @@ mod tests {
             let (a, b) = (scrambled(a), scrambled(b));
             let last = b.rank() - 1;
             let turn: Vec<usize> = (0..last - 1).chain([last, last - 1]).collect();
-            let b_turned = crate::layout::transpose(&Pool::new(), &b, &turn);
+            let b_turned = crate::kernels::layout::transpose(&Pool::new(), &b, &turn);
             let one = Pool::new();
             for pool in &pools {
                 assert!(same_bits(&matmul(&one, &a, false, &b, false), &matmul(pool, &a, false, &b, false)));

@@ -1,8 +1,10 @@
 //! Elementwise functions of one operand.
 
 use crate::parallel::{ARITHMETIC, PIECE, TRANSCENDENTAL, fill, threads_for};
+use crate::real::Real;
 use crate::simd::dispatch;
-use crate::{Pool, Real, Tensor};
+use crate::storage::pool::Pool;
+use crate::storage::tensor::Tensor;
 
 /// What guards put for infinities, in either precision.
 pub const GUARD: f64 = 1e30;

@@ -2,9 +2,10 @@
 
 use smallvec::SmallVec;
 
-use crate::broadcast::repeat;
-use crate::layout::{interleave, pick};
-use crate::{Real, Shape};
+use crate::kernels::broadcast::repeat;
+use crate::kernels::layout::{interleave, pick};
+use crate::real::Real;
+use crate::storage::shape::Shape;
 
 /// Where the elements of an operand of a chain are.
 #[derive(Clone, Debug, PartialEq, Eq)]

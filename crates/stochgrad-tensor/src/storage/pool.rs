@@ -3,8 +3,10 @@ use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
-use crate::buffer::Buffer;
-use crate::{Real, Shape, Tensor};
+use crate::real::Real;
+use crate::storage::buffer::Buffer;
+use crate::storage::shape::Shape;
+use crate::storage::tensor::Tensor;
 
 /// Recycles tensor buffers, and says how many threads the kernels may use.
 ///

@@ -275,7 +275,7 @@ mod double {
 
 #[cfg(test)]
 mod tests {
-    use crate::map::{Map, map_portable, map_slice};
+    use crate::kernels::map::{Map, map_portable, map_slice};
     use crate::special;
 
     /// Functions, their largest errors in single and in double precision, and their references.

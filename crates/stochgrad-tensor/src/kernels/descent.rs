@@ -1,7 +1,7 @@
 //! Kernels of optimisers: one pass over parameters, gradients and moments.
 
-use crate::Real;
 use crate::parallel::{ARITHMETIC, threads_for};
+use crate::real::Real;
 use crate::simd::dispatch;
 
 /// The numbers of one step of Adam.

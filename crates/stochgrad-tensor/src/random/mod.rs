@@ -5,13 +5,19 @@
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
-use crate::buffer::Aligned;
 use crate::parallel::{TRANSCENDENTAL, fill, threads_for};
+use crate::real::Real;
 use crate::simd::{Level, dispatch, level};
-use crate::{Pool, Real, Shape, Tensor};
+use crate::storage::buffer::Aligned;
+use crate::storage::pool::Pool;
+use crate::storage::shape::Shape;
+use crate::storage::tensor::Tensor;
 
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+pub mod sampling_scheme;
+pub mod sobol;
+mod sobol_directions;
 
 /// Words in a ChaCha block.
 const BLOCK: usize = 16;

@@ -1,6 +1,9 @@
 //! Factorisations and solutions with small matrices, many at a time.
 
-use crate::{Pool, Real, Shape, Tensor};
+use crate::real::Real;
+use crate::storage::pool::Pool;
+use crate::storage::shape::Shape;
+use crate::storage::tensor::Tensor;
 
 /// The rows and columns of the matrices in the last two axes.
 fn matrix<F: Real>(x: &Tensor<F>) -> (usize, usize) {
@@ -86,7 +89,7 @@ pub fn triangular_solve<F: Real>(pool: &Pool<F>, l: &Tensor<F>, b: &Tensor<F>, t
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::matmul::matmul;
+    use crate::kernels::matmul::matmul;
 
     fn positive_definite(count: usize, n: usize) -> Tensor<f64> {
         let x = Tensor::from_fn([count, n, n], |i| ((i * 7 + 3) as f64 * 0.61).sin());

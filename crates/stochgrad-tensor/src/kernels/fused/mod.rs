@@ -2,7 +2,7 @@
 //!
 //! One function after the other reads and writes whole tensors, at the speed of memory. A [`Chain`] does all of them on a block
 //! that stays in the first-level cache before it goes to the next block, and can reduce rows on the way. Each function is the
-//! same kernel as [`map`](crate::map::map), [`zip`](crate::zip::zip) or [`reduce`](crate::reduce::reduce), or a [`pair`](crate::pair) of them, so a
+//! same kernel as [`map`](crate::kernels::map::map), [`zip`](crate::kernels::zip::zip) or [`reduce`](crate::kernels::reduce::reduce), or a [`pair`](crate::kernels::pair) of them, so a
 //! chain gives the very bits of the single steps.
 
 mod walk;
@@ -11,19 +11,20 @@ use std::ops::Range;
 
 use smallvec::SmallVec;
 
-use crate::buffer::Buffer;
-use crate::map::{Map, map_slice};
-use crate::pair::{First, Second, pair_slice};
+use crate::kernels::map::{Map, map_slice};
+use crate::kernels::pair::{First, Second, pair_slice};
+use crate::kernels::reduce::{Reduce, reduce_row, reduce_rows};
+use crate::kernels::zip::{Operand, Zip, select_slice, zip_slice};
 use crate::parallel::{ARITHMETIC, TRANSCENDENTAL};
 use crate::random::Key;
-use crate::reduce::{Reduce, reduce_row, reduce_rows};
-use crate::zip::{Operand, Zip, select_slice, zip_slice};
-use crate::{Real, Shape};
+use crate::real::Real;
+use crate::storage::buffer::Buffer;
+use crate::storage::shape::Shape;
 pub use walk::View;
 use walk::{Walk, copy_stacked};
 
 /// The longest block: that of the leaves of a row reduction, whose order a chain keeps.
-pub const BLOCK: usize = crate::fold::BLOCK;
+pub const BLOCK: usize = crate::kernels::fold::BLOCK;
 
 /// Where a step reads.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -279,12 +280,12 @@ impl<F: Real> Chain<F> {
     }
 }
 
-/// The result for a row from those of its pieces, in the order of [`reduce`](crate::reduce::reduce).
+/// The result for a row from those of its pieces, in the order of [`reduce`](crate::kernels::reduce::reduce).
 fn join<F: Real>(op: Reduce, len: usize, leaves: &[F]) -> F {
     if let [leaf] = leaves {
         return *leaf;
     }
-    let middle = crate::fold::middle(len);
+    let middle = crate::kernels::fold::middle(len);
     let (left, right) = leaves.split_at(middle / BLOCK);
     op.combine(join(op, middle, left), join(op, len - middle, right))
 }
@@ -491,11 +492,12 @@ impl<F: Real> Block<'_, '_, F> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::map::map;
-    use crate::reduce::reduce;
+    use crate::kernels::map::map;
+    use crate::kernels::reduce::reduce;
+    use crate::kernels::zip::{select, zip};
+    use crate::storage::pool::Pool;
+    use crate::storage::tensor::Tensor;
     use crate::testing::{same_bits, scrambled};
-    use crate::zip::{select, zip};
-    use crate::{Pool, Tensor};
     use proptest::prelude::*;
     use smallvec::smallvec;
 
@@ -543,7 +545,7 @@ mod tests {
             .collect();
         let inputs: Vec<Tensor<f64>> = operands.iter().map(|operand| scrambled(operand)).collect();
         let pool = Pool::new();
-        let [a, b, c] = [0, 1, 2].map(|i| crate::reduce::expand(&pool, &inputs[i], &shape));
+        let [a, b, c] = [0, 1, 2].map(|i| crate::kernels::reduce::expand(&pool, &inputs[i], &shape));
         let sum = zip(&pool, Zip::Add, &zip(&pool, Zip::Mul, &a, &b), &c);
         let [yes, no] = [map(&pool, Map::Relu, &sum), map(&pool, Map::Tanh, &b)];
         let expected = select(&pool, &zip(&pool, Zip::Greater, &a, &c), &yes, &no);

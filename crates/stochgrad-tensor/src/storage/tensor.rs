@@ -1,7 +1,10 @@
 use std::sync::Arc;
 
-use crate::buffer::Buffer;
-use crate::{Real, Shape, TensorError, TensorResult};
+use crate::error::TensorError;
+use crate::error::TensorResult;
+use crate::real::Real;
+use crate::storage::buffer::Buffer;
+use crate::storage::shape::Shape;
 
 /// A dense row-major array behind a shared buffer.
 ///

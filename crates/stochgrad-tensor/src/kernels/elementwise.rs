@@ -1,9 +1,12 @@
 //! Elementwise functions of any scalar code, for functions that are far costlier than a call.
 
-use crate::broadcast::BroadcastIter;
+use crate::kernels::broadcast::BroadcastIter;
+use crate::kernels::zip::fill_rows;
 use crate::parallel::threads_for;
-use crate::zip::fill_rows;
-use crate::{Pool, Real, Shape, Tensor};
+use crate::real::Real;
+use crate::storage::pool::Pool;
+use crate::storage::shape::Shape;
+use crate::storage::tensor::Tensor;
 
 /// Elements from which the work is split over threads: a special function takes a hundred times what arithmetic does.
 const COSTLY: usize = 1000;

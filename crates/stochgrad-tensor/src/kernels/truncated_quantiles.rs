@@ -4,12 +4,15 @@
 //! loop without branches: Wichura's PPND7 ("Algorithm AS241", Applied Statistics 37, 1988), in which the probabilities of both tails are given
 //! apart, so that neither is the rest of the other.
 
-use crate::broadcast::BroadcastIter;
+use crate::kernels::broadcast::BroadcastIter;
+use crate::kernels::zip::fill_rows;
 use crate::parallel::{TRANSCENDENTAL, threads_for};
+use crate::real::Real;
 use crate::simd::dispatch;
 use crate::special::{TruncatedQuantile, erf, normal_cdf, normal_log_mass};
-use crate::zip::fill_rows;
-use crate::{Pool, Real, Shape, Tensor};
+use crate::storage::pool::Pool;
+use crate::storage::shape::Shape;
+use crate::storage::tensor::Tensor;
 use std::f64::consts::FRAC_1_SQRT_2;
 
 /// The least mass between bounds whose parts single precision tells apart.

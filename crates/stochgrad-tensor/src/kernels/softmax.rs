@@ -1,9 +1,12 @@
-use crate::broadcast::repeat;
-use crate::fold::{BLOCK, Fold, fold_row};
+use crate::kernels::broadcast::repeat;
+use crate::kernels::fold::{BLOCK, Fold, fold_row};
+use crate::kernels::reduce::{Group, Reduce, reduce_rows, shift_of};
 use crate::parallel::{PIECE, TRANSCENDENTAL, fill, threads_for};
-use crate::reduce::{Group, Reduce, reduce_rows, shift_of};
+use crate::real::Real;
 use crate::simd::dispatch;
-use crate::{Pool, Real, Shape, Tensor};
+use crate::storage::pool::Pool;
+use crate::storage::shape::Shape;
+use crate::storage::tensor::Tensor;
 
 /// Rows up to this length are done many at a time: the exponentials of one alone would leave most of a register empty.
 pub(crate) const SHORT: usize = 64;
@@ -200,7 +203,7 @@ fn normalizer<F: Real>(sum: F, log: bool) -> F {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::reduce::{reduce, reduce_row};
+    use crate::kernels::reduce::{reduce, reduce_row};
 
     /// Rows of ordinary numbers, and some of −∞ alone, with +∞ and with NaN.
     fn rows<F: Real>(size: usize) -> Tensor<F> {

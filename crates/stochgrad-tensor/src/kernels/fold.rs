@@ -1,4 +1,4 @@
-use crate::Real;
+use crate::real::Real;
 use crate::simd::dispatch;
 
 /// Independent accumulators of a tight loop.

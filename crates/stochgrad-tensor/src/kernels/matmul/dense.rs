@@ -7,7 +7,7 @@
 use std::any::TypeId;
 
 use super::Product;
-use crate::Real;
+use crate::real::Real;
 use crate::simd::{Level, level};
 
 /// What the pieces of a split are multiples of, where they can be: the rows and the columns that a kernel does at once.

@@ -2,11 +2,14 @@
 
 use smallvec::SmallVec;
 
-use crate::broadcast::BroadcastIter;
+use crate::kernels::broadcast::BroadcastIter;
+use crate::kernels::zip::fill_rows;
 use crate::parallel::{TRANSCENDENTAL, threads_for};
+use crate::real::Real;
 use crate::simd::dispatch;
-use crate::zip::fill_rows;
-use crate::{Pool, Real, Shape, Tensor};
+use crate::storage::pool::Pool;
+use crate::storage::shape::Shape;
+use crate::storage::tensor::Tensor;
 
 /// The side of the square blocks in which a transposition walks.
 const TILE: usize = 16;
@@ -318,7 +321,7 @@ pub fn scatter_add<F: Real>(pool: &Pool<F>, x: &Tensor<F>, axis: usize, index: &
     if walked.numel() == 0 {
         return out;
     }
-    let plan = crate::broadcast::BroadcastIter::new(&walked, [x.shape(), index.shape()]);
+    let plan = crate::kernels::broadcast::BroadcastIter::new(&walked, [x.shape(), index.shape()]);
     let (_, size, inner) = walked.around(axis);
     let (x, index) = (x.as_slice(), index.as_slice());
     let data = out.make_mut();
@@ -552,7 +555,7 @@ mod tests {
             prop_assert_eq!(&gathered, &expected);
             let y = gathered.map(|x| (x * 2.0).cos());
             let back = scatter_add(&pool, &y, axis, &index, size);
-            let back = crate::reduce::sum_to(&pool, &back, x.shape());
+            let back = crate::kernels::reduce::sum_to(&pool, &back, x.shape());
             prop_assert!((dot(&gathered, &y) - dot(&x, &back)).abs() < 1e-9);
         }
     }

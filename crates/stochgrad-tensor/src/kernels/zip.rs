@@ -1,10 +1,13 @@
 //! Elementwise functions of two or three operands, which broadcast.
 
-use crate::broadcast::BroadcastIter;
-use crate::map::unguarded;
+use crate::kernels::broadcast::BroadcastIter;
+use crate::kernels::map::unguarded;
 use crate::parallel::{ARITHMETIC, PIECE, TRANSCENDENTAL, fill, threads_for};
+use crate::real::Real;
 use crate::simd::dispatch;
-use crate::{Pool, Real, Shape, Tensor};
+use crate::storage::pool::Pool;
+use crate::storage::shape::Shape;
+use crate::storage::tensor::Tensor;
 
 /// An elementwise function of two operands. Comparisons give 1 or 0 (0 with a NaN, except [`Zip::NotEqual`]).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -13,7 +16,7 @@ pub enum Zip {
     Add,
     /// a − b
     Sub,
-    /// a − b, then [`Map::Unguard`](crate::map::Map::Unguard).
+    /// a − b, then [`Map::Unguard`](crate::kernels::map::Map::Unguard).
     SubUnguarded,
     /// a · b
     Mul,

@@ -1,13 +1,13 @@
 //! Two arithmetic functions in one pass.
 //!
 //! A pass over a block in the first-level cache takes as long for a sum as for a product of sums: what it costs is the loads, the
-//! stores and the call. So [chains](crate::fused::Chain) do arithmetic two functions at a time. Each is rounded on its own, so that a pair gives
+//! stores and the call. So [chains](crate::kernels::fused::Chain) do arithmetic two functions at a time. Each is rounded on its own, so that a pair gives
 //! the bits of its two functions.
 
-use crate::Real;
-use crate::buffer::Aligned;
+use crate::kernels::zip::Operand;
+use crate::real::Real;
 use crate::simd::dispatch;
-use crate::zip::Operand;
+use crate::storage::buffer::Aligned;
 
 /// The function of the first two operands. Functions of one operand have a number for the second.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -154,9 +154,9 @@ fn triples<F: Real>(operands: [Operand<'_, F>; 3], out: &mut [F], f: impl Fn(F, 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::map::{Map, map_slice};
+    use crate::kernels::map::{Map, map_slice};
+    use crate::kernels::zip::{Zip, zip_slice};
     use crate::testing::scrambled;
-    use crate::zip::{Zip, zip_slice};
 
     /// The elements of an operand.
     fn spread(operand: Operand<'_, f32>, len: usize) -> Vec<f32> {

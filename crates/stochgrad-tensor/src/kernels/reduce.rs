@@ -4,15 +4,18 @@
 
 use smallvec::SmallVec;
 
-use crate::broadcast::BroadcastIter;
-use crate::fold::{Fold, LANES, fold_four, fold_row, fold_short_rows, larger, smaller};
+use crate::kernels::broadcast::BroadcastIter;
+use crate::kernels::fold::{Fold, LANES, fold_four, fold_row, fold_short_rows, larger, smaller};
+use crate::kernels::softmax::{SHORT, log_sum_exp_short_rows};
+use crate::kernels::zip::fill_rows;
 use crate::parallel::{ARITHMETIC, PIECE, TRANSCENDENTAL, fill, threads_for};
+use crate::real::Real;
 use crate::simd::dispatch;
-use crate::softmax::{SHORT, log_sum_exp_short_rows};
-use crate::zip::fill_rows;
-use crate::{Pool, Real, Shape, Tensor};
+use crate::storage::pool::Pool;
+use crate::storage::shape::Shape;
+use crate::storage::tensor::Tensor;
 
-pub use crate::softmax::{log_softmax, softmax};
+pub use crate::kernels::softmax::{log_softmax, softmax};
 
 /// Columns that are reduced together.
 const COLUMNS: usize = 256;
@@ -574,7 +577,7 @@ mod tests {
         let logs = Tensor::from([[-INF, half, half], [0.0, -2e4, -INF], [-INF, -INF, -INF]]);
         assert_eq!(softmax(&pool, &x, 1), probabilities);
         assert_eq!(log_softmax(&pool, &x, 1), logs);
-        let turn = |x: &Tensor<f64>| crate::layout::transpose(&pool, x, &[1, 0]);
+        let turn = |x: &Tensor<f64>| crate::kernels::layout::transpose(&pool, x, &[1, 0]);
         assert_eq!(softmax(&pool, &turn(&x), 0), turn(&probabilities));
         assert_eq!(log_softmax(&pool, &turn(&x), 0), turn(&logs));
         assert!(softmax(&pool, &Tensor::from([f64::NAN, 0.0]), 0).to_vec()[1].is_nan());

@@ -8,7 +8,7 @@
 //! while the sums of many rows of the result pass by.
 
 use super::Product;
-use crate::Real;
+use crate::real::Real;
 use crate::simd::dispatch;
 
 /// Rows of the result that are done together, at most.

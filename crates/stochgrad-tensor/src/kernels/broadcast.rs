@@ -1,6 +1,7 @@
 use smallvec::SmallVec;
 
-use crate::{Real, Shape};
+use crate::real::Real;
+use crate::storage::shape::Shape;
 
 /// How `K` row-major operands are walked along a common broadcast shape: as rows of one innermost axis, along which every
 /// operand either advances by one element or stands still.

@@ -5,7 +5,7 @@
 
 use std::ops::{Deref, DerefMut};
 
-use crate::Real;
+use crate::real::Real;
 
 /// Numbers one after the other, the first of them at the beginning of a cache line.
 #[derive(Clone, Debug, Default)]

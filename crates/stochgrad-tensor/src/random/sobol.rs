@@ -3,10 +3,7 @@
 //! Point $k$ of a dimension is the exclusive sum of the direction numbers of the bits of the Gray code of $k$. Of $2^m$ points, one falls in each of the $2^m$
 //! intervals of every dimension; Owen's scrambling permutes the two halves of every interval, of all sizes, at random, which keeps that and makes each point uniform.
 
-#[path = "sobol_directions.rs"]
-mod directions;
-
-use directions::DIRECTIONS;
+use super::sobol_directions::DIRECTIONS;
 
 /// How many dimensions there are direction numbers for.
 pub const DIMENSIONS: usize = DIRECTIONS.len() + 1;

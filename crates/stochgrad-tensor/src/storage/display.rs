@@ -1,6 +1,7 @@
 use std::fmt;
 
-use crate::{Real, Tensor};
+use crate::real::Real;
+use crate::storage::tensor::Tensor;
 
 /// Longer axes show their ends only.
 const SHOWN: usize = 8;
@@ -64,7 +65,7 @@ fn write_number<F: Real>(f: &mut fmt::Formatter<'_>, value: F) -> fmt::Result {
 
 #[cfg(test)]
 mod tests {
-    use crate::Tensor;
+    use crate::storage::tensor::Tensor;
 
     #[test]
     fn small_tensors_are_shown_whole() {
