@@ -4,11 +4,11 @@ use crate::address::Address;
 use crate::error::{GraphError, GraphResult};
 use crate::guarantee::Path;
 use crate::method::{SamplePlate, SampleSet};
-use crate::surrogate::{Builder, merge};
+use crate::surrogate::Builder;
 use std::panic::Location;
 use std::rc::Rc;
 use stochgrad_distributions::{Distribution, DistributionError, Draw, NoiseKey, NoiseSource};
-use stochgrad_tape::{Plate, PlateKind, Plates, Tape, Var};
+use stochgrad_tape::{Plate, PlateKind, PlateSet, Plates, Tape, Var};
 use stochgrad_tensor::sampling_scheme::SamplingScheme;
 use stochgrad_tensor::{Real, Tensor};
 
@@ -18,7 +18,7 @@ pub struct SampleContext<'a, 't, F: Real> {
     pub(crate) noise: &'a dyn NoiseSource<F>,
     pub(crate) address: &'a Address,
     /// The plates of the parameters.
-    pub(crate) plates: Plates,
+    pub(crate) plates: PlateSet,
     /// In a replay, the plate that the primal run made.
     pub(crate) replayed: Option<Option<Plate>>,
     pub(crate) at: &'static Location<'static>,
@@ -37,7 +37,7 @@ impl<'a, 't, F: Real> SampleContext<'a, 't, F> {
 
     /// The plates of the parameters.
     pub fn parameter_plates(&self) -> &Plates {
-        &self.plates
+        self.plates.as_plates()
     }
 
     /// Whether this is a draw downstream of a counterfactual replay.
@@ -99,8 +99,7 @@ impl<'a, 't, F: Real> SampleContext<'a, 't, F> {
             return Ok((outer, joint));
         }
         let outer = self.sample_plate(setting)?;
-        let mut inside = self.plates.clone();
-        merge(&mut inside, outer.as_slice());
+        let inside = self.plates.union(outer.as_slice());
         let name = match outer {
             None => self.address.to_string(),
             Some(_) => format!("{} together", self.address),
@@ -151,9 +150,7 @@ impl<'a, 't, F: Real> SampleContext<'a, 't, F> {
 
     /// A request for values on the plates of the parameters and the given ones.
     pub fn draw_on(&self, more: &[Plate]) -> Draw<'_, F> {
-        let mut plates = self.plates.clone();
-        merge(&mut plates, more);
-        Draw::new(self.tape, self.noise, self.address.key(), plates)
+        Draw::new(self.tape, self.noise, self.address.key(), self.plates.union(more).into())
     }
 
     /// Independent draws through which no gradient flows.
@@ -308,7 +305,7 @@ impl<'a, 't, F: Real> CostContext<'a, 't, F> {
 
     /// The plates of the node: those of its parameters, of its value, and of the weights of its samples.
     pub fn plates(&self) -> &Plates {
-        &self.builder.nodes[self.node].plates
+        self.builder.nodes[self.node].plates.as_plates()
     }
 
     /// The worst path from the value.
@@ -329,9 +326,8 @@ impl<'a, 't, F: Real> CostContext<'a, 't, F> {
 
     /// As [`draw`](Self::draw), on plates of the caller's choice.
     pub fn draw_on(&self, purpose: &str, plates: &[Plate]) -> Draw<'a, F> {
-        let mut sorted = Plates::new();
-        merge(&mut sorted, plates);
-        Draw::new(self.builder.tape, self.builder.noise, self.address().key(), sorted).purpose(purpose)
+        let plates = PlateSet::from(plates);
+        Draw::new(self.builder.tape, self.builder.noise, self.address().key(), plates.into()).purpose(purpose)
     }
 
     /// The request that the value was drawn with, on the plates of the value: its noise is that of the sample.

@@ -11,7 +11,7 @@ use std::panic::Location;
 use std::rc::Rc;
 use std::sync::Arc;
 use stochgrad_distributions::{Distribution, Family, Parameters};
-use stochgrad_tape::{IdMap, Plate, Plates, SiteId, Tape, Var};
+use stochgrad_tape::{IdMap, Plate, PlateSet, SiteId, Tape, Var};
 use stochgrad_tensor::Real;
 
 pub(crate) struct StochasticNode<'t, F: Real> {
@@ -20,7 +20,7 @@ pub(crate) struct StochasticNode<'t, F: Real> {
     /// The recorded sample.
     pub(crate) value: Var<'t, F>,
     /// The plates of the parameters, of the value, and of the weights: what is made of the node is reduced over them.
-    pub(crate) plates: Plates,
+    pub(crate) plates: PlateSet,
     /// The plate that the method made, or the shared one.
     pub(crate) plate: Option<Plate>,
     pub(crate) parameters: Parameters<'t, F>,

@@ -9,10 +9,10 @@ use crate::error::{GraphError, GraphResult};
 use crate::impossible::Impossible;
 use crate::node::StochasticNode;
 use crate::reduction::{reduce, reduced_plates};
-use crate::surrogate::{Builder, merge, without};
+use crate::surrogate::Builder;
 use std::collections::HashMap;
 use std::ops::Range;
-use stochgrad_tape::{Id, IdMap, Op, Plate, PlateKind, Plates, SiteId, Smoothness, Var, Weights};
+use stochgrad_tape::{Id, IdMap, Op, Plate, PlateKind, PlateSet, SiteId, Smoothness, Var, Weights};
 use stochgrad_tensor::{Real, Shape, Tensor};
 
 /// How many members all plates of a replayed value may have together; more alternatives are replayed in several passes.
@@ -67,8 +67,7 @@ impl<'t, F: Real> Builder<'_, 't, F> {
             });
         }
         let parameters = node.method.parameters(self.bind(index, ids))?;
-        let mut plates = Plates::new();
-        parameters.iter().for_each(|parameter| merge(&mut plates, &parameter.var.plates()));
+        let plates = parameters.iter().flat_map(|parameter| parameter.var.plates()).collect();
         let context = SampleContext {
             tape: self.tape,
             noise: self.noise,
@@ -114,22 +113,17 @@ impl<'t, F: Real> Builder<'_, 't, F> {
     }
 
     /// Plates of the node's value that something downstream reduces: their members must be changed one at a time.
-    pub(crate) fn coupled_plates(&self, node: usize, cone: &[Id]) -> GraphResult<Plates> {
+    pub(crate) fn coupled_plates(&self, node: usize, cone: &[Id]) -> GraphResult<PlateSet> {
         let own = self.nodes[node].value.plates();
-        let mut coupled = Plates::new();
+        let mut coupled = PlateSet::new();
         for &id in cone {
             let var = self.tape.var(id)?;
             let plates = var.plates();
             for input in var.inputs() {
                 let changed = input.id() == self.nodes[node].value.id() || cone.binary_search(&input.id()).is_ok();
                 if changed {
-                    let lost: Plates = input
-                        .plates()
-                        .iter()
-                        .copied()
-                        .filter(|plate| own.contains(plate) && !plates.contains(plate))
-                        .collect();
-                    merge(&mut coupled, &lost);
+                    let lost = PlateSet::from(input.plates()).intersection(&own).without(&plates);
+                    coupled.merge(&lost);
                 }
             }
         }
@@ -151,10 +145,10 @@ impl<'t, F: Real> Builder<'_, 't, F> {
             let mut sum: Option<Var<'t, F>> = None;
             for &(at, number) in parts {
                 let joint = self.joint_with(node, (at, number));
-                if self.costs[at].name == cost.name && joint == cost.joint {
+                if self.costs[at].name == cost.name && joint[..] == cost.joint[..] {
                     let part = &self.costs[at].parts[number];
                     let again = self.tape.var(ids.get(part.value.id()))?;
-                    let outside = without(&part.plates, &without(plates, &joint));
+                    let outside = part.plates.without(&plates.without(&joint));
                     let value = reduce(again, &outside, &ids, true);
                     sum = Some(sum.map_or(value, |sum| sum + value));
                 }
@@ -195,12 +189,11 @@ impl<'t, F: Real> Builder<'_, 't, F> {
         let mut found = Vec::new();
         for total in self.totals_of(node, parts)? {
             let mut sum: Option<Var<'t, F>> = None;
-            for &(cost, number) in parts.iter().filter(|part| self.joint_with(node, **part) == total.joint) {
+            for &(cost, number) in parts.iter().filter(|part| self.joint_with(node, **part)[..] == total.joint[..]) {
                 let part = &self.costs[cost].parts[number];
                 let again = self.tape.var(ids.get(part.value.id()))?;
-                let mut carried = part.plates.clone();
-                merge(&mut carried, &again.plates());
-                let outside = without(&reduced_plates(self.tape, &carried), &without(plates, &total.joint));
+                let carried = part.plates.union(&again.plates());
+                let outside = reduced_plates(self.tape, &carried).without(&plates.without(&total.joint));
                 let again = reduce(again, &outside, &ids, true);
                 sum = Some(sum.map_or(again, |sum| sum + again));
             }
@@ -218,7 +211,7 @@ impl<'t, F: Real> Builder<'_, 't, F> {
 
     /// Plates of the node's value whose members a replay must tell apart: something downstream reduces them, or picks members out, or has
     /// noise of its own for each of them.
-    fn distinct_plates(&self, node: usize, cone: &[Id]) -> GraphResult<Plates> {
+    fn distinct_plates(&self, node: usize, cone: &[Id]) -> GraphResult<PlateSet> {
         for &id in cone {
             let redrawn = match self.tape.var(id)?.op() {
                 Some(Op::Sample(site)) => self.is_redrawn(site),
@@ -226,7 +219,7 @@ impl<'t, F: Real> Builder<'_, 't, F> {
                 _ => false,
             };
             if redrawn {
-                return Ok(self.nodes[node].value.plates());
+                return Ok(self.nodes[node].value.plates().into());
             }
         }
         self.coupled_plates(node, cone)
@@ -275,7 +268,7 @@ impl<'t, F: Real> Builder<'_, 't, F> {
         let mut error = None;
         costs.retain_mut(|cost| {
             let own = parts.iter().filter(|&&(at, number)| {
-                self.costs[at].name == cost.name && self.joint_with(node, (at, number)) == cost.joint
+                self.costs[at].name == cost.name && self.joint_with(node, (at, number))[..] == cost.joint[..]
             });
             let mut sum: Option<Var<'t, F>> = None;
             for &(at, number) in own {
@@ -285,7 +278,7 @@ impl<'t, F: Real> Builder<'_, 't, F> {
                 }
                 match self.tape.var(ids.get(part.value.id())) {
                     Ok(again) => {
-                        let outside = without(&part.plates, &without(&self.nodes[node].plates, &cost.joint));
+                        let outside = part.plates.without(&self.nodes[node].plates.without(&cost.joint));
                         let value = reduce(again.stop_gradient(), &outside, &IdMap::identity(), true);
                         sum = Some(sum.map_or(value, |sum| sum + value));
                     }
@@ -322,7 +315,7 @@ impl<'t, F: Real> Builder<'_, 't, F> {
             let rerun = all.then(|| self.rerun_differences(node, &sample, alternatives, element_rank)).flatten();
             return rerun.unwrap_or(Err(error));
         }
-        let mut collected: Vec<(Plates, Collected<F>)> = Vec::new();
+        let mut collected: Vec<(PlateSet, Collected<F>)> = Vec::new();
         let per_pass = (MEMBERS_PER_PASS / grid.members.max(1)).max(1);
         let mut start = 0;
         while start < grid.total() {
@@ -350,11 +343,7 @@ impl<'t, F: Real> Builder<'_, 't, F> {
             self.tape.truncate(mark);
             start += count;
         }
-        let finished = collected.into_iter().map(|(missing, collected)| {
-            let mut summed = coupled.clone();
-            merge(&mut summed, &missing);
-            collected.finish(summed)
-        });
+        let finished = collected.into_iter().map(|(missing, collected)| collected.finish(coupled.union(&missing)));
         Ok(finished.collect())
     }
 
@@ -365,23 +354,23 @@ impl<'t, F: Real> Builder<'_, 't, F> {
         alternatives: &[Tensor<F>],
         grid: &Grid,
         places: Range<usize>,
-        coupled: &Plates,
+        coupled: &PlateSet,
         plate: Plate,
     ) -> GraphResult<Var<'t, F>> {
-        let plates = self.nodes[node].value.plates();
+        let plates = PlateSet::from(self.nodes[node].value.plates());
         let masks = alternatives.iter().map(|alternative| {
             self.impossible_elements(node, self.tape.constant_on(&plates, alternative.clone()))?
                 .peek()
                 .map_err(Into::into)
         });
         let masks = masks.collect::<GraphResult<Vec<Tensor<F>>>>()?;
-        let mut kept = without(&plates, coupled);
+        let mut kept = plates.without(coupled);
         let sizes = |plates: &[Plate]| plates.iter().map(|&plate| self.tape.plate_size(plate)).collect::<Vec<_>>();
         let (all, own) = (sizes(&plates), sizes(&kept));
         let (members, count) = (own.iter().product::<usize>(), places.len());
         let mut impossible = vec![F::ZERO; members * count];
         for member in 0..grid.members {
-            let at = project(member, &plates, &all, &kept) * count;
+            let at = plates.project(member, &all, &kept) * count;
             for place in places.clone() {
                 let (alternative, element, changed) = grid.place(place);
                 if changed == grid.coupled_index[member] {
@@ -390,7 +379,7 @@ impl<'t, F: Real> Builder<'_, 't, F> {
                 }
             }
         }
-        kept.push(plate);
+        kept.insert(plate);
         let shape: Shape = own.into_iter().chain([count]).collect();
         Ok(self.tape.constant_on(&kept, Tensor::from_fn(shape, |i| impossible[i])))
     }
@@ -405,7 +394,7 @@ impl<'t, F: Real> Builder<'_, 't, F> {
         element_rank: usize,
     ) -> Option<GraphResult<Vec<ElementDifference<F>>>> {
         let StochasticNode { address, value, plates, .. } = &self.nodes[node];
-        let grid = Grid::new(self, node, alternatives.len(), element_rank, &value.plates());
+        let grid = Grid::new(self, node, alternatives.len(), element_rank, &value.plates().into());
         let primal = match self.graph.rerun(address, sample.clone())? {
             Ok(primal) => primal,
             Err(error) => return Some(Err(error)),
@@ -438,7 +427,7 @@ impl<'t, F: Real> Builder<'_, 't, F> {
         let shape: Shape = sizes.into_iter().chain(grid.independent.iter().copied()).collect();
         let values = values.into_iter().map(|values| Tensor::from_fn(shape.clone(), |i| values[i])).collect();
         // A total cost is averaged already: nothing is left to average.
-        Some(Ok(vec![ElementDifference { plates: value.plates(), values, summed: plates.clone() }]))
+        Some(Ok(vec![ElementDifference { plates: value.plates(), values, summed: plates.as_plates().clone() }]))
     }
 
     /// The differences between replayed and primal costs, grouped by the plates of the node that the cost lacks: averaged over every plate
@@ -448,30 +437,26 @@ impl<'t, F: Real> Builder<'_, 't, F> {
         node: usize,
         parts: &[(usize, usize)],
         ids: &IdMap,
-        coupled: &Plates,
+        coupled: &PlateSet,
         alternatives: Option<Plate>,
         impossible: &Impossible<'_, 't, F>,
-    ) -> GraphResult<Vec<(Plates, Var<'t, F>)>> {
+    ) -> GraphResult<Vec<(PlateSet, Var<'t, F>)>> {
         let own = &self.nodes[node].plates;
-        let mut groups: HashMap<Plates, Var<'t, F>> = HashMap::new();
-        let mut order: Vec<Plates> = Vec::new();
+        let mut groups: HashMap<PlateSet, Var<'t, F>> = HashMap::new();
+        let mut order: Vec<PlateSet> = Vec::new();
         for &(cost, part) in parts {
             let part = &self.costs[cost].parts[part];
             if !ids.changes(part.value.id()) {
                 continue;
             }
             let again = impossible.cleared(self.tape.var(ids.get(part.value.id()))?.stop_gradient())?;
-            let missing = without(own, &part.plates);
-            let kept = without(&without(own, coupled), &missing);
-            let mut outside = part.plates.clone();
-            merge(&mut outside, &again.plates());
-            let mut outside = without(&reduced_plates(self.tape, &outside), &kept);
-            outside.retain(|plate| Some(*plate) != alternatives);
+            let missing = own.without(&part.plates);
+            let kept = own.without(coupled).without(&missing);
+            let carried = part.plates.union(&again.plates());
+            let outside = reduced_plates(self.tape, &carried).without(&kept).without(alternatives.as_slice());
             let replayed = reduce(again, &outside, ids, true);
-            let primal = reduce(part.value.stop_gradient(), &without(&part.plates, &kept), &IdMap::identity(), true);
-            let mut full = kept.clone();
-            merge(&mut full, alternatives.as_slice());
-            let difference = (replayed - primal).expand_plates(&full);
+            let primal = reduce(part.value.stop_gradient(), &part.plates.without(&kept), &IdMap::identity(), true);
+            let difference = (replayed - primal).expand_plates(&kept.union(alternatives.as_slice()));
             match groups.get_mut(&missing) {
                 Some(sum) => *sum = *sum + difference,
                 None => {
@@ -505,15 +490,15 @@ impl Grid {
         node: usize,
         alternatives: usize,
         element_rank: usize,
-        coupled: &Plates,
+        coupled: &PlateSet,
     ) -> Self {
         let value = builder.nodes[node].value;
         let event = value.shape();
         let split = event.len().saturating_sub(element_rank);
-        let plates = value.plates();
+        let plates = PlateSet::from(value.plates());
         let sizes: Vec<usize> = plates.iter().map(|&plate| builder.tape.plate_size(plate)).collect();
         let members = sizes.iter().product();
-        let coupled_index = (0..members).map(|member| project(member, &plates, &sizes, coupled)).collect();
+        let coupled_index = (0..members).map(|member| plates.project(member, &sizes, coupled)).collect();
         Grid {
             alternatives,
             elements: event[..split].iter().product(),
@@ -565,38 +550,21 @@ impl Grid {
     }
 }
 
-/// The index of a member of some plates among the members of a subset of them.
-pub(crate) fn project(member: usize, plates: &[Plate], sizes: &[usize], subset: &[Plate]) -> usize {
-    let mut index = 0;
-    let mut rest = member;
-    let mut stride: usize = sizes.iter().product();
-    for (plate, &size) in plates.iter().zip(sizes) {
-        stride /= size.max(1);
-        let at = rest / stride.max(1);
-        rest %= stride.max(1);
-        if subset.contains(plate) {
-            index = index * size + at;
-        }
-    }
-    index
-}
-
 /// Differences, put in the order of the node's plates.
 struct Collected<F: Real> {
-    plates: Plates,
+    plates: PlateSet,
     sizes: Vec<usize>,
-    kept: Plates,
-    coupled: Plates,
+    kept: PlateSet,
+    coupled: PlateSet,
     independent: Shape,
     values: Vec<Vec<F>>,
 }
 
 impl<F: Real> Collected<F> {
-    fn new(builder: &Builder<'_, '_, F>, node: usize, grid: &Grid, coupled: &Plates, missing: &Plates) -> Self {
+    fn new(builder: &Builder<'_, '_, F>, node: usize, grid: &Grid, coupled: &PlateSet, missing: &PlateSet) -> Self {
         let own = &builder.nodes[node].plates;
-        let kept = without(&without(own, coupled), missing);
-        let mut plates = kept.clone();
-        merge(&mut plates, coupled);
+        let kept = own.without(coupled).without(missing);
+        let plates = kept.union(coupled);
         let sizes: Vec<usize> = plates.iter().map(|&plate| builder.tape.plate_size(plate)).collect();
         let len = sizes.iter().product::<usize>() * grid.elements;
         Collected {
@@ -613,8 +581,8 @@ impl<F: Real> Collected<F> {
     fn put(&mut self, grid: &Grid, start: usize, count: usize, differences: &Tensor<F>) {
         let members: usize = self.sizes.iter().product();
         for member in 0..members {
-            let kept = project(member, &self.plates, &self.sizes, &self.kept);
-            let coupled = project(member, &self.plates, &self.sizes, &self.coupled);
+            let kept = self.plates.project(member, &self.sizes, &self.kept);
+            let coupled = self.plates.project(member, &self.sizes, &self.coupled);
             for place in start..start + count {
                 let (alternative, element, changed) = grid.place(place);
                 if changed == coupled {
@@ -625,9 +593,9 @@ impl<F: Real> Collected<F> {
         }
     }
 
-    fn finish(self, summed: Plates) -> ElementDifference<F> {
+    fn finish(self, summed: PlateSet) -> ElementDifference<F> {
         let shape: Shape = self.sizes.iter().copied().chain(self.independent.iter().copied()).collect();
         let values = self.values.into_iter().map(|values| Tensor::from_fn(shape.clone(), |i| values[i])).collect();
-        ElementDifference { plates: self.plates, values, summed }
+        ElementDifference { plates: self.plates.into(), values, summed: summed.into() }
     }
 }
