@@ -17,18 +17,18 @@
 //! Schulman et al. (2015) introduced surrogates, Foerster et al. (2018) the box, van Krieken et al. (2021) the composition with
 //! weights and control variates.
 
-use crate::context::CostContext;
-use crate::cost::Cost;
+use crate::analysis::mixing::Mixing;
+use crate::analysis::paths::worst_paths;
+use crate::analysis::reduction::reduce;
+use crate::analysis::sums::{SubsetSums, members};
 use crate::error::{GraphError, GraphResult};
+use crate::graph::cost::Cost;
+use crate::graph::node::{Bind, StochasticNode};
 use crate::graph::{Graph, State};
-use crate::group::{Group, GroupContext};
 use crate::guarantee::Path;
-use crate::method::{AuxiliaryLoss, GradientTerm, Terms, Update};
-use crate::mixing::Mixing;
-use crate::node::{Bind, StochasticNode};
-use crate::paths::worst_paths;
-use crate::reduction::reduce;
-use crate::sums::{SubsetSums, members};
+use crate::method::context::CostContext;
+use crate::method::group::{Group, GroupContext};
+use crate::method::terms::{AuxiliaryLoss, GradientTerm, Terms, Update};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -1,13 +1,20 @@
 //! The stochastic computation graph: what the user records.
 
+pub(crate) mod cost;
+pub(crate) mod environment;
+mod environment_step;
+pub(crate) mod node;
+pub(crate) mod qualification;
+
 use crate::address::{Address, Seed};
-use crate::context::SampleContext;
-use crate::cost::{Cost, Part, first_nan, peel};
+use crate::analysis::reduction::{Reduction, reduce, reduced_plates};
 use crate::error::{GraphError, GraphResult};
-use crate::method::{GradientMethod, SamplePlate, SampleSet};
-use crate::node::{Erased, StochasticNode};
-use crate::qualification::{OpenPath, Qualification};
-use crate::reduction::{Reduction, reduce, reduced_plates};
+use crate::graph::cost::{Cost, Part, first_nan, peel};
+use crate::graph::node::{Erased, StochasticNode};
+use crate::graph::qualification::{OpenPath, Qualification};
+use crate::method::GradientMethod;
+use crate::method::context::SampleContext;
+use crate::method::sample_set::{SamplePlate, SampleSet};
 use std::cell::{Cell, Ref, RefCell, RefMut};
 use std::collections::HashMap;
 use std::panic::Location;

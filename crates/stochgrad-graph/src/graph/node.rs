@@ -1,12 +1,14 @@
 //! A stochastic node, with the types of its distribution and method erased.
 
 use crate::address::Address;
-use crate::context::{CostContext, SampleContext};
 use crate::error::{GraphError, GraphResult};
-use crate::group::{Candidates, Group};
 use crate::guarantee::{Guarantee, Path};
-use crate::method::{GradientMethod, SampleSet, Terms};
-use crate::profile::{Extent, Profile};
+use crate::method::GradientMethod;
+use crate::method::context::{CostContext, SampleContext};
+use crate::method::group::{Candidates, Group};
+use crate::method::profile::{Extent, Profile};
+use crate::method::sample_set::SampleSet;
+use crate::method::terms::Terms;
 use std::panic::Location;
 use std::rc::Rc;
 use std::sync::Arc;

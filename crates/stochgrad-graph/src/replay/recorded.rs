@@ -3,9 +3,9 @@
 //! What a replay finds is handed to host code as numbers (`element_differences`) or stays on the tape, where a compiled graph repeats it. All elements of a
 //! node are replaced one at a time along a fresh plate; a method that picks elements itself replaces the whole value.
 
-use crate::context::{CostChange, RecordedDifference};
+use crate::analysis::impossible::Impossible;
 use crate::error::GraphResult;
-use crate::impossible::Impossible;
+use crate::method::context::{CostChange, RecordedDifference};
 use crate::replay::MEMBERS_PER_PASS;
 use crate::surrogate::Builder;
 use stochgrad_tape::{IdMap, PlateKind, PlateSet, Plates, Var};

@@ -1,11 +1,11 @@
 //! Costs as a node sees them: those downstream of it, detached, averaged over the plates that it lacks.
 
-use crate::context::NodeCost;
-use crate::cost::{Cost, Part};
+use crate::analysis::reduction::reduce;
+use crate::analysis::sums::SubsetSums;
 use crate::error::{GraphError, GraphResult};
-use crate::node::StochasticNode;
-use crate::reduction::reduce;
-use crate::sums::SubsetSums;
+use crate::graph::cost::{Cost, Part};
+use crate::graph::node::StochasticNode;
+use crate::method::context::NodeCost;
 use crate::surrogate::Builder;
 use stochgrad_tape::{IdMap, Plate, PlateKind, PlateSet, Var};
 use stochgrad_tensor::Real;

@@ -8,9 +8,9 @@
 //! the set has been averaged, nothing may reduce or pick members of the plates that its weights carry, and host code may not
 //! read a member.
 
+use crate::analysis::reduction::reduced_plates;
 use crate::error::{GraphError, GraphResult};
-use crate::node::StochasticNode;
-use crate::reduction::reduced_plates;
+use crate::graph::node::StochasticNode;
 use crate::surrogate::Builder;
 use std::collections::HashSet;
 use stochgrad_tape::{Id, Op, Plate, PlateSet, Var, Weights};

@@ -4,9 +4,9 @@
 //! recording somewhere that is still read, the operations that see a difference are recorded again (other nodes draw again, with the same noise); where
 //! a value comes out the same, the difference ends. So the work is at most that of recording the cone once, however many nodes there are.
 
+use crate::analysis::reduction::reduce;
 use crate::error::GraphResult;
-use crate::group::{AlternativeWorld, GroupContext, Jump};
-use crate::reduction::reduce;
+use crate::method::group::{AlternativeWorld, GroupContext, Jump};
 use crate::surrogate::Builder;
 use std::collections::HashMap;
 use stochgrad_tape::{Id, IdMap, Op, Plate, PlateSet, Plates, SiteId, Tape, Var, Weights};

@@ -5,12 +5,12 @@
 //! ([`GradientMethod::candidates`](crate::GradientMethod::candidates)). The surrogate builder collects the nodes of each group and asks it once for the
 //! terms of all of them; the group decides which alternative world is followed, and this crate computes it.
 
-use crate::context::CostContext;
+use crate::analysis::reduction::reduced_plates;
 use crate::error::GraphResult;
-use crate::method::GradientTerm;
-use crate::reduction::reduced_plates;
+use crate::method::context::CostContext;
+use crate::method::terms::GradientTerm;
+use crate::replay::sweep::Walk;
 use crate::surrogate::Builder;
-use crate::sweep::Walk;
 use stochgrad_distributions::Draw;
 use stochgrad_tape::{Plate, PlateSet, Plates, Tape, Var};
 use stochgrad_tensor::{Real, Shape, Tensor};

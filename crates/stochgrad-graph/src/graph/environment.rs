@@ -7,9 +7,9 @@
 //! that member alone, hence so does the credit.
 
 use crate::address::Address;
-use crate::environment_step::Step;
 use crate::error::{GraphError, GraphResult};
 use crate::graph::Graph;
+use crate::graph::environment_step::Step;
 use std::collections::HashSet;
 use std::fmt;
 use std::panic::Location;

@@ -3,7 +3,7 @@
 use crate::address::Address;
 use crate::error::{GraphError, GraphResult};
 use crate::guarantee::Path;
-use crate::method::{SamplePlate, SampleSet};
+use crate::method::sample_set::{SamplePlate, SampleSet};
 use crate::surrogate::Builder;
 use std::panic::Location;
 use std::rc::Rc;
