@@ -37,3 +37,9 @@ pub use method::sample_set::{SamplePlate, SampleSet};
 pub use method::terms::{Apply, AuxiliaryLoss, GradientTerm, Terms, Update};
 pub use method::{DynMethod, GradientMethod, Method, MethodState};
 pub use report::{NodeReport, ParameterReport, Report};
+
+/// What [`forward_method!`] names in other crates.
+#[doc(hidden)]
+pub mod __private {
+    pub use stochgrad_tape::Var;
+}

@@ -2,6 +2,7 @@
 
 use crate::address::Address;
 use crate::error::{GraphError, GraphResult};
+use crate::forward_method;
 use crate::guarantee::{Guarantee, Path};
 use crate::method::GradientMethod;
 use crate::method::context::{CostContext, SampleContext};
@@ -93,28 +94,15 @@ impl<D, M> Erased<D, M> {
 }
 
 impl<F: Real, D: Family<F>, M: GradientMethod<F, D>> ErasedMethod<F> for Erased<D, M> {
-    fn name(&self) -> String {
-        self.method.name()
-    }
-
-    fn profile(&self) -> Profile {
-        self.method.profile()
-    }
+    forward_method! { self => self.method; name, profile, is_rerecordable }
+    forward_method! { <F, D> self => self.method; passes_gradient, group }
 
     fn extent(&self, at: Bind<'_, '_, F>) -> GraphResult<Extent> {
         Ok(Extent::of(&self.bind(at)?))
     }
 
-    fn is_rerecordable(&self) -> bool {
-        self.method.is_rerecordable()
-    }
-
     fn guarantee(&self, at: Bind<'_, '_, F>, path: &Path) -> GraphResult<Result<Guarantee, String>> {
         Ok(self.method.guarantee(&self.bind(at)?, path))
-    }
-
-    fn passes_gradient(&self, path: &Path) -> bool {
-        self.method.passes_gradient(path)
     }
 
     fn gradient_function<'t>(
@@ -140,10 +128,6 @@ impl<F: Real, D: Family<F>, M: GradientMethod<F, D>> ErasedMethod<F> for Erased<
 
     fn log_prob_each<'t>(&self, at: Bind<'_, 't, F>, value: Var<'t, F>) -> GraphResult<Var<'t, F>> {
         Ok(self.bind(at)?.log_prob_each(value))
-    }
-
-    fn group(&self) -> Option<Arc<dyn Group<F>>> {
-        self.method.group()
     }
 
     fn candidates<'t>(&self, at: Bind<'_, 't, F>, context: &CostContext<'_, 't, F>) -> GraphResult<Candidates<'t, F>> {

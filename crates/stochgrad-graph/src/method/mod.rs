@@ -6,12 +6,14 @@
 //! surrogate builder (the module `surrogate`) composes them; it knows no particular method.
 
 pub(crate) mod context;
+mod forward;
 pub(crate) mod group;
 pub(crate) mod profile;
 pub(crate) mod sample_set;
 pub(crate) mod terms;
 
 use crate::error::{GraphError, GraphResult};
+use crate::forward_method;
 use crate::guarantee::{Guarantee, Path};
 use crate::method::context::{CostContext, SampleContext};
 use crate::method::group::{Candidates, Group};
@@ -150,77 +152,9 @@ pub trait GradientMethod<F: Real, D: Family<F>>: Method {
 pub type DynMethod<F, D> = Arc<dyn GradientMethod<F, D>>;
 
 impl<M: Method + ?Sized> Method for Arc<M> {
-    fn name(&self) -> String {
-        (**self).name()
-    }
-
-    fn profile(&self) -> Profile {
-        (**self).profile()
-    }
-
-    fn sample_plate(&self) -> SamplePlate {
-        (**self).sample_plate()
-    }
-
-    fn is_rerecordable(&self) -> bool {
-        (**self).is_rerecordable()
-    }
-
-    fn state(&self) -> MethodState {
-        (**self).state()
-    }
-
-    fn load_state(&self, state: &MethodState) -> GraphResult<()> {
-        (**self).load_state(state)
-    }
+    forward_method! { self => **self; all }
 }
 
 impl<F: Real, D: Family<F>, M: GradientMethod<F, D> + ?Sized> GradientMethod<F, D> for Arc<M> {
-    fn guarantee(&self, distribution: &D::On<'_>, path: &Path) -> Result<Guarantee, String> {
-        (**self).guarantee(distribution, path)
-    }
-
-    fn sample<'t>(
-        &self,
-        context: &SampleContext<'_, 't, F>,
-        distribution: &D::On<'t>,
-    ) -> GraphResult<SampleSet<'t, F>> {
-        (**self).sample(context, distribution)
-    }
-
-    fn resample<'t>(
-        &self,
-        context: &SampleContext<'_, 't, F>,
-        distribution: &D::On<'t>,
-    ) -> GraphResult<SampleSet<'t, F>> {
-        (**self).resample(context, distribution)
-    }
-
-    fn passes_gradient(&self, path: &Path) -> bool {
-        (**self).passes_gradient(path)
-    }
-
-    fn gradient_function<'t>(&self, distribution: &D::On<'t>, value: Var<'t, F>, path: &Path) -> Option<Var<'t, F>> {
-        (**self).gradient_function(distribution, value, path)
-    }
-
-    fn terms<'t>(&self, context: &CostContext<'_, 't, F>, distribution: &D::On<'t>) -> GraphResult<Terms<'t, F>> {
-        (**self).terms(context, distribution)
-    }
-
-    fn group(&self) -> Option<Arc<dyn Group<F>>> {
-        (**self).group()
-    }
-
-    fn candidates<'t>(
-        &self,
-        context: &CostContext<'_, 't, F>,
-        distribution: &D::On<'t>,
-    ) -> GraphResult<Candidates<'t, F>> {
-        (**self).candidates(context, distribution)
-    }
-
-    fn report(&self, distribution: &D::On<'_>, path: &Path) -> Option<String> {
-        (**self).report(distribution, path)
-    }
+    forward_method! { <F, D> self => **self; all }
 }
