@@ -5,7 +5,7 @@ use crate::analysis::sums::SubsetSums;
 use crate::error::{GraphError, GraphResult};
 use crate::graph::cost::{Cost, Part};
 use crate::graph::node::StochasticNode;
-use crate::method::context::NodeCost;
+use crate::method::node_cost::NodeCost;
 use crate::surrogate::Builder;
 use stochgrad_tape::{IdMap, Plate, PlateKind, PlateSet, Var};
 use stochgrad_tensor::Real;

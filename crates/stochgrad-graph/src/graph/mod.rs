@@ -13,7 +13,7 @@ use crate::graph::cost::{Cost, Part, first_nan, peel};
 use crate::graph::node::{Erased, StochasticNode};
 use crate::graph::qualification::{OpenPath, Qualification};
 use crate::method::GradientMethod;
-use crate::method::context::SampleContext;
+use crate::method::sample_context::SampleContext;
 use crate::method::sample_set::{SamplePlate, SampleSet};
 use std::cell::{Cell, Ref, RefCell, RefMut};
 use std::collections::HashMap;

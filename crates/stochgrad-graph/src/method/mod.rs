@@ -8,16 +8,19 @@
 pub(crate) mod context;
 mod forward;
 pub(crate) mod group;
+pub(crate) mod node_cost;
 pub(crate) mod profile;
+pub(crate) mod sample_context;
 pub(crate) mod sample_set;
 pub(crate) mod terms;
 
 use crate::error::{GraphError, GraphResult};
 use crate::forward_method;
 use crate::guarantee::{Guarantee, Path};
-use crate::method::context::{CostContext, SampleContext};
+use crate::method::context::CostContext;
 use crate::method::group::{Candidates, Group};
 use crate::method::profile::Profile;
+use crate::method::sample_context::SampleContext;
 use crate::method::sample_set::{SamplePlate, SampleSet};
 use crate::method::terms::Terms;
 use std::collections::BTreeMap;

@@ -3,7 +3,7 @@
 use crate::analysis::impossible::Impossible;
 use crate::error::GraphResult;
 use crate::graph::node::StochasticNode;
-use crate::method::context::ElementDifference;
+use crate::method::node_cost::ElementDifference;
 use crate::replay::MEMBERS_PER_PASS;
 use crate::surrogate::Builder;
 use std::ops::Range;

@@ -5,7 +5,7 @@
 
 use crate::analysis::impossible::Impossible;
 use crate::error::GraphResult;
-use crate::method::context::{CostChange, RecordedDifference};
+use crate::method::node_cost::{CostChange, RecordedDifference};
 use crate::replay::MEMBERS_PER_PASS;
 use crate::surrogate::Builder;
 use stochgrad_tape::{IdMap, PlateKind, PlateSet, Plates, Var};
