@@ -1,13 +1,13 @@
 //! Compiled graphs: a recording of a model and its gradient, run again without recording.
 
 use crate::address::Seed;
+use crate::analysis::finite::{AUXILIARY, UPDATE, cost_in_words, gradient_in_words};
+use crate::analysis::ledger::Ledger;
 use crate::error::{GraphError, GraphResult};
-use crate::finite::{AUXILIARY, UPDATE, cost_in_words, gradient_in_words};
 use crate::gradients::Gradients;
 use crate::graph::Graph;
-use crate::ledger::Ledger;
-use crate::method::Apply;
-use crate::node::StochasticNode;
+use crate::graph::node::StochasticNode;
+use crate::method::terms::Apply;
 use crate::surrogate::Builder;
 use std::ops::Range;
 use stochgrad_tape::{NoiseSeed, Program, TapeError, Var};

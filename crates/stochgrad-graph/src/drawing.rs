@@ -5,7 +5,7 @@ use petgraph::dot::{Config, Dot};
 use petgraph::graph::{DiGraph, NodeIndex};
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
-use stochgrad_tape::{Op, SiteId};
+use stochgrad_tape::{Op, PlateSet, SiteId};
 use stochgrad_tensor::{Real, Shape};
 
 /// A node of the drawn graph.
@@ -144,8 +144,7 @@ impl<F: Real> Graph<'_, F> {
             connect(&mut graph, vertices[&node.site], &from, &read(node.value.id().index()));
         }
         for cost in &state.costs {
-            let mut plates = stochgrad_tape::Plates::new();
-            cost.parts.iter().for_each(|part| crate::surrogate::merge(&mut plates, &part.value.plates()));
+            let plates: PlateSet = cost.parts.iter().flat_map(|part| part.value.plates()).collect();
             let vertex = graph.add_node(Vertex::Cost { name: cost.name.clone(), plates: words(&plates) });
             let from: Sources =
                 cost.parts.iter().filter_map(|part| sources.get(&part.value.id().index())).flatten().copied().collect();

@@ -1,13 +1,13 @@
 //! Gradients of a recorded graph, of the first and of higher orders.
 
-use crate::error::{GraphError, GraphResult};
-use crate::finite::{
+use crate::analysis::finite::{
     AUXILIARY, UPDATE, check_gradients, check_recorded, cost_in_words, first_not_finite, gradient_in_words,
 };
+use crate::analysis::ledger::Ledger;
+use crate::error::{GraphError, GraphResult};
 use crate::graph::{Graph, State};
 use crate::guarantee::Guarantee;
-use crate::ledger::Ledger;
-use crate::method::Apply;
+use crate::method::terms::Apply;
 use crate::surrogate::{Builder, Built};
 use std::collections::BTreeMap;
 use stochgrad_tape::Var;

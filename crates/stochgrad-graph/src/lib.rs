@@ -9,52 +9,39 @@
 //! This crate knows no particular method: those live in `stochgrad-estimators`, or in the user's own crate, behind the same trait.
 
 mod address;
-mod alternatives;
+mod analysis;
 mod compiled;
-mod context;
-mod cost;
-mod credit;
-mod degrees;
 mod drawing;
-mod environment;
-mod environment_step;
 mod error;
-mod finite;
 mod gradients;
 mod graph;
-mod group;
 mod guarantee;
-mod hidden_outcomes;
-mod impossible;
-mod ledger;
 mod method;
-mod mixing;
-mod node;
-mod paths;
-mod profile;
-mod qualification;
-mod reduction;
 mod replay;
 mod report;
-mod sums;
 mod surrogate;
-mod sweep;
-mod weighted_sets;
 
 pub use address::{Address, Seed};
+pub use analysis::reduction::Reduction;
 pub use compiled::CompiledGraph;
-pub use context::{CostChange, CostContext, ElementDifference, NodeCost, RecordedDifference, SampleContext};
 pub use drawing::{Edge, Vertex};
-pub use environment::{Environment, MemberStep, StepEnd, Transition};
 pub use error::{GraphError, GraphResult};
 pub use gradients::{Gradients, Surrogate};
+pub use graph::environment::{Environment, MemberStep, StepEnd, Transition};
 pub use graph::{Graph, Model};
-pub use group::{AlternativeWorld, CandidateShare, Candidates, Group, GroupContext, Jump};
 pub use guarantee::{Bias, Guarantee, Order, Path};
-pub use method::{
-    Apply, AuxiliaryLoss, DynMethod, GradientMethod, GradientTerm, Method, MethodState, SamplePlate, SampleSet, Terms,
-    Update,
-};
-pub use profile::{Access, Count, Extent, Profile, Size};
-pub use reduction::Reduction;
+pub use method::context::CostContext;
+pub use method::group::{AlternativeWorld, CandidateShare, Candidates, Group, GroupContext, Jump};
+pub use method::node_cost::{CostChange, ElementDifference, NodeCost, RecordedDifference};
+pub use method::profile::{Access, Count, Extent, Profile, Size};
+pub use method::sample_context::SampleContext;
+pub use method::sample_set::{SamplePlate, SampleSet};
+pub use method::terms::{Apply, AuxiliaryLoss, GradientTerm, Terms, Update};
+pub use method::{DynMethod, GradientMethod, Method, MethodState};
 pub use report::{NodeReport, ParameterReport, Report};
+
+/// What [`forward_method!`] names in other crates.
+#[doc(hidden)]
+pub mod __private {
+    pub use stochgrad_tape::Var;
+}

@@ -1,11 +1,11 @@
 //! What a whole graph states: every node with its method, and every parameter with what holds for its gradient.
 
+use crate::analysis::ledger::Ledger;
 use crate::error::GraphResult;
 use crate::graph::Graph;
+use crate::graph::node::Bind;
 use crate::guarantee::Guarantee;
-use crate::ledger::Ledger;
-use crate::node::Bind;
-use crate::profile::{Extent, Profile};
+use crate::method::profile::{Extent, Profile};
 use crate::surrogate::Builder;
 use std::fmt;
 use stochgrad_tape::{Degree, IdMap};

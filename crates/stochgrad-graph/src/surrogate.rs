@@ -17,23 +17,23 @@
 //! Schulman et al. (2015) introduced surrogates, Foerster et al. (2018) the box, van Krieken et al. (2021) the composition with
 //! weights and control variates.
 
-use crate::context::CostContext;
-use crate::cost::Cost;
+use crate::analysis::mixing::Mixing;
+use crate::analysis::paths::worst_paths;
+use crate::analysis::reduction::reduce;
+use crate::analysis::sums::{SubsetSums, members};
 use crate::error::{GraphError, GraphResult};
+use crate::graph::cost::Cost;
+use crate::graph::node::{Bind, StochasticNode};
 use crate::graph::{Graph, State};
-use crate::group::{Group, GroupContext};
 use crate::guarantee::Path;
-use crate::method::{AuxiliaryLoss, GradientTerm, Terms, Update};
-use crate::mixing::Mixing;
-use crate::node::{Bind, StochasticNode};
-use crate::paths::worst_paths;
-use crate::reduction::reduce;
-use crate::sums::{SubsetSums, members};
+use crate::method::context::CostContext;
+use crate::method::group::{Group, GroupContext};
+use crate::method::terms::{AuxiliaryLoss, GradientTerm, Terms, Update};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::Arc;
 use stochgrad_distributions::NoiseSource;
-use stochgrad_tape::{Id, IdMap, Plate, Plates, Tape, Var, Weights};
+use stochgrad_tape::{Id, IdMap, Plate, PlateSet, Tape, Var, Weights};
 use stochgrad_tensor::Real;
 
 /// The surrogate of a graph, and what goes with it.
@@ -51,7 +51,7 @@ pub(crate) struct Built<'t, F: Real> {
 }
 
 /// Sums over sets of nodes, as they act on something with these plates.
-type JointExponents<'t, F> = HashMap<(Vec<u64>, Plates, Id), Option<Var<'t, F>>>;
+type JointExponents<'t, F> = HashMap<(Vec<u64>, PlateSet, Id), Option<Var<'t, F>>>;
 
 /// The surrogate in the making.
 pub(crate) struct Builder<'a, 't, F: Real> {
@@ -69,12 +69,12 @@ pub(crate) struct Builder<'a, 't, F: Real> {
     has_costs: Vec<bool>,
     boxes: RefCell<HashMap<Id, Var<'t, F>>>,
     /// All plates that gradient functions carry.
-    all_plates: Plates,
+    all_plates: PlateSet,
     exponents: RefCell<SubsetSums<'t, F>>,
     joint_exponents: RefCell<JointExponents<'t, F>>,
     mixing: Mixing,
-    pub(crate) averages: RefCell<HashMap<(usize, usize, Plates), Var<'t, F>>>,
-    pub(crate) totals: RefCell<HashMap<(Plates, Plates), SubsetSums<'t, F>>>,
+    pub(crate) averages: RefCell<HashMap<(usize, usize, PlateSet), Var<'t, F>>>,
+    pub(crate) totals: RefCell<HashMap<(PlateSet, PlateSet), SubsetSums<'t, F>>>,
 }
 
 impl<'a, 't, F: Real> Builder<'a, 't, F> {
@@ -94,7 +94,7 @@ impl<'a, 't, F: Real> Builder<'a, 't, F> {
             end,
             has_costs: vec![false; nodes.len()],
             boxes: RefCell::new(HashMap::new()),
-            all_plates: Plates::new(),
+            all_plates: PlateSet::new(),
             exponents: RefCell::new(SubsetSums::new()),
             joint_exponents: RefCell::new(HashMap::new()),
             mixing: Mixing::new(tape, nodes, end),
@@ -121,7 +121,7 @@ impl<'a, 't, F: Real> Builder<'a, 't, F> {
             })?;
             if let Some(l) = l {
                 builder.check_hidden_outcomes(index)?;
-                merge(&mut builder.all_plates, &l.plates());
+                builder.all_plates.merge(&l.plates());
             }
             builder.gradient_functions[index] = l;
         }
@@ -188,11 +188,10 @@ impl<'a, 't, F: Real> Builder<'a, 't, F> {
 
     /// A gradient term of a node: summed over the plates that it says, reduced over the other ones of the node.
     fn gradient_term(&self, node: usize, term: &GradientTerm<'t, F>) -> Var<'t, F> {
-        let carried = term.value.plates();
         // A plate that the term lacks is not summed, and weights may bring it in.
-        let summed: Plates = term.summed.iter().copied().filter(|plate| carried.contains(plate)).collect();
+        let summed = PlateSet::from(&term.summed[..]).intersection(&term.value.plates());
         let value = summed.iter().fold(term.value, |sum, &plate| sum.sum_over(plate));
-        self.reduce(value, &without(&self.nodes[node].plates, &summed))
+        self.reduce(value, &self.nodes[node].plates.without(&summed))
     }
 
     /// A scalar times the box of the gradient functions of its ancestors. `caused` is the value that they caused.
@@ -200,7 +199,7 @@ impl<'a, 't, F: Real> Builder<'a, 't, F> {
         &self,
         scalar: Var<'t, F>,
         ancestors: &[u64],
-        plates: &Plates,
+        plates: &PlateSet,
         caused: Var<'t, F>,
     ) -> GraphResult<Var<'t, F>> {
         let Some(exponent) = self.exponent(ancestors, plates, caused.id())? else { return Ok(scalar) };
@@ -211,8 +210,8 @@ impl<'a, 't, F: Real> Builder<'a, 't, F> {
     }
 
     /// The sum of the gradient functions of a set of nodes, as they act on a value with the given plates.
-    fn exponent(&self, nodes: &[u64], plates: &Plates, caused: Id) -> GraphResult<Option<Var<'t, F>>> {
-        if contains(plates, &self.all_plates) && self.mixing.is_plain(caused.index()) {
+    fn exponent(&self, nodes: &[u64], plates: &PlateSet, caused: Id) -> GraphResult<Option<Var<'t, F>>> {
+        if plates.contains_all(&self.all_plates) && self.mixing.is_plain(caused.index()) {
             return Ok(self.exponents.borrow_mut().sum(nodes, &|index| self.gradient_functions[index]));
         }
         let key = (nodes.to_vec(), plates.clone(), caused);
@@ -230,13 +229,13 @@ impl<'a, 't, F: Real> Builder<'a, 't, F> {
     }
 
     /// Those of a node's plates whose members act jointly on a value: the value lacks the plate, or depends on several members.
-    pub(crate) fn joint_plates(&self, index: usize, own: &[Plate], plates: &Plates, caused: Id) -> Plates {
+    pub(crate) fn joint_plates(&self, index: usize, own: &[Plate], plates: &PlateSet, caused: Id) -> PlateSet {
         let joint = |plate: &Plate| !plates.contains(plate) || self.mixing.mixes(caused.index(), index, *plate);
         own.iter().copied().filter(joint).collect()
     }
 
     /// The gradient function of a node as it acts on something that saw its members along some plates jointly.
-    pub(crate) fn joint(&self, index: usize, l: Var<'t, F>, joint: &Plates) -> GraphResult<Var<'t, F>> {
+    pub(crate) fn joint(&self, index: usize, l: Var<'t, F>, joint: &PlateSet) -> GraphResult<Var<'t, F>> {
         let carried = l.plates();
         let summed = joint.iter().copied().filter(|plate| carried.contains(plate));
         summed.into_iter().try_fold(l, |l, plate| {
@@ -249,7 +248,7 @@ impl<'a, 't, F: Real> Builder<'a, 't, F> {
     }
 
     /// Reduces the plates that a value carries, the inner ones first; see the module `reduction`.
-    fn reduce(&self, value: Var<'t, F>, plates: &Plates) -> Var<'t, F> {
+    fn reduce(&self, value: Var<'t, F>, plates: &PlateSet) -> Var<'t, F> {
         reduce(value, plates, &IdMap::identity(), false)
     }
 
@@ -279,23 +278,6 @@ impl<'a, 't, F: Real> Builder<'a, 't, F> {
         }
         for index in members(&all) {
             self.has_costs[index] = true;
-        }
-    }
-}
-
-/// The plates of the first list that are not in the second.
-pub(crate) fn without(plates: &[Plate], removed: &[Plate]) -> Plates {
-    plates.iter().copied().filter(|plate| !removed.contains(plate)).collect()
-}
-
-fn contains(plates: &[Plate], others: &[Plate]) -> bool {
-    others.iter().all(|plate| plates.contains(plate))
-}
-
-pub(crate) fn merge(plates: &mut Plates, others: &[Plate]) {
-    for &plate in others {
-        if let Err(at) = plates.binary_search(&plate) {
-            plates.insert(at, plate);
         }
     }
 }

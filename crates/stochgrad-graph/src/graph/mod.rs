@@ -1,20 +1,26 @@
 //! The stochastic computation graph: what the user records.
 
+pub(crate) mod cost;
+pub(crate) mod environment;
+mod environment_step;
+pub(crate) mod node;
+pub(crate) mod qualification;
+
 use crate::address::{Address, Seed};
-use crate::context::SampleContext;
-use crate::cost::{Cost, Part, first_nan, peel};
+use crate::analysis::reduction::{Reduction, reduce, reduced_plates};
 use crate::error::{GraphError, GraphResult};
-use crate::method::{GradientMethod, SamplePlate, SampleSet};
-use crate::node::{Erased, StochasticNode};
-use crate::qualification::{OpenPath, Qualification};
-use crate::reduction::{Reduction, reduce, reduced_plates};
-use crate::surrogate::merge;
+use crate::graph::cost::{Cost, Part, first_nan, peel};
+use crate::graph::node::{Erased, StochasticNode};
+use crate::graph::qualification::{OpenPath, Qualification};
+use crate::method::GradientMethod;
+use crate::method::sample_context::SampleContext;
+use crate::method::sample_set::{SamplePlate, SampleSet};
 use std::cell::{Cell, Ref, RefCell, RefMut};
 use std::collections::HashMap;
 use std::panic::Location;
 use std::rc::Rc;
 use stochgrad_distributions::{Family, KeyedNoise, Live, NoiseSource};
-use stochgrad_tape::{IdMap, IntoTensor, Plate, PlateKind, Plates, Tape, TapeError, Var, Weights};
+use stochgrad_tape::{IdMap, IntoTensor, Plate, PlateKind, PlateSet, Tape, TapeError, Var, Weights};
 use stochgrad_tensor::{Real, Shape, Tensor};
 
 /// A recording of a model: parameters, data, stochastic nodes and costs on one tape.
@@ -367,12 +373,12 @@ impl<'t, F: Real> Graph<'t, F> {
         }
         let parameters = distribution.parameters();
         let vars: Vec<Var<'t, F>> = parameters.iter().map(|parameter| parameter.var).collect();
-        let mut plates = Plates::new();
+        let mut plates = PlateSet::new();
         for var in &vars {
             if !std::ptr::eq(var.tape(), self.tape) {
                 return Err(TapeError::Foreign { what: format!("a parameter of node \"{address}\""), at }.into());
             }
-            merge(&mut plates, &var.plates());
+            plates.merge(&var.plates());
         }
         let context =
             SampleContext { tape: self.tape, noise: self.noise(), address: &address, plates, replayed: None, at };
@@ -408,9 +414,7 @@ impl<'t, F: Real> Graph<'t, F> {
         let site = self.tape.new_site();
         let value = self.tape.located(at, || self.tape.sample(site, set.value, &vars));
         self.tape.check()?;
-        let mut carried = context.plates.clone();
-        merge(&mut carried, &value.plates());
-        merge(&mut carried, set.plate.as_slice());
+        let carried = context.plates.union(&value.plates()).union(set.plate.as_slice());
         let node = StochasticNode {
             site,
             value,

@@ -1,17 +1,21 @@
 //! A stochastic node, with the types of its distribution and method erased.
 
 use crate::address::Address;
-use crate::context::{CostContext, SampleContext};
 use crate::error::{GraphError, GraphResult};
-use crate::group::{Candidates, Group};
+use crate::forward_method;
 use crate::guarantee::{Guarantee, Path};
-use crate::method::{GradientMethod, SampleSet, Terms};
-use crate::profile::{Extent, Profile};
+use crate::method::GradientMethod;
+use crate::method::context::CostContext;
+use crate::method::group::{Candidates, Group};
+use crate::method::profile::{Extent, Profile};
+use crate::method::sample_context::SampleContext;
+use crate::method::sample_set::SampleSet;
+use crate::method::terms::Terms;
 use std::panic::Location;
 use std::rc::Rc;
 use std::sync::Arc;
 use stochgrad_distributions::{Distribution, Family, Parameters};
-use stochgrad_tape::{IdMap, Plate, Plates, SiteId, Tape, Var};
+use stochgrad_tape::{IdMap, Plate, PlateSet, SiteId, Tape, Var};
 use stochgrad_tensor::Real;
 
 pub(crate) struct StochasticNode<'t, F: Real> {
@@ -20,7 +24,7 @@ pub(crate) struct StochasticNode<'t, F: Real> {
     /// The recorded sample.
     pub(crate) value: Var<'t, F>,
     /// The plates of the parameters, of the value, and of the weights: what is made of the node is reduced over them.
-    pub(crate) plates: Plates,
+    pub(crate) plates: PlateSet,
     /// The plate that the method made, or the shared one.
     pub(crate) plate: Option<Plate>,
     pub(crate) parameters: Parameters<'t, F>,
@@ -91,28 +95,15 @@ impl<D, M> Erased<D, M> {
 }
 
 impl<F: Real, D: Family<F>, M: GradientMethod<F, D>> ErasedMethod<F> for Erased<D, M> {
-    fn name(&self) -> String {
-        self.method.name()
-    }
-
-    fn profile(&self) -> Profile {
-        self.method.profile()
-    }
+    forward_method! { self => self.method; name, profile, is_rerecordable }
+    forward_method! { <F, D> self => self.method; passes_gradient, group }
 
     fn extent(&self, at: Bind<'_, '_, F>) -> GraphResult<Extent> {
         Ok(Extent::of(&self.bind(at)?))
     }
 
-    fn is_rerecordable(&self) -> bool {
-        self.method.is_rerecordable()
-    }
-
     fn guarantee(&self, at: Bind<'_, '_, F>, path: &Path) -> GraphResult<Result<Guarantee, String>> {
         Ok(self.method.guarantee(&self.bind(at)?, path))
-    }
-
-    fn passes_gradient(&self, path: &Path) -> bool {
-        self.method.passes_gradient(path)
     }
 
     fn gradient_function<'t>(
@@ -138,10 +129,6 @@ impl<F: Real, D: Family<F>, M: GradientMethod<F, D>> ErasedMethod<F> for Erased<
 
     fn log_prob_each<'t>(&self, at: Bind<'_, 't, F>, value: Var<'t, F>) -> GraphResult<Var<'t, F>> {
         Ok(self.bind(at)?.log_prob_each(value))
-    }
-
-    fn group(&self) -> Option<Arc<dyn Group<F>>> {
-        self.method.group()
     }
 
     fn candidates<'t>(&self, at: Bind<'_, 't, F>, context: &CostContext<'_, 't, F>) -> GraphResult<Candidates<'t, F>> {

@@ -4,8 +4,7 @@
 //! states of an enumerated node lack the plates of its parameters, and their weights carry them. A plate that a scalar
 //! lacks is never reduced. Being sampled inside a summed plate does not multiply a cost by the size of that plate.
 
-use crate::surrogate::merge;
-use stochgrad_tape::{IdMap, Plate, Plates, Tape, Var, Weights};
+use stochgrad_tape::{IdMap, Plate, PlateSet, Tape, Var, Weights};
 use stochgrad_tensor::Real;
 
 /// How costs are reduced over a plate.
@@ -33,13 +32,12 @@ pub enum Reduction {
 }
 
 /// The plates over which a scalar on the given plates is reduced.
-pub(crate) fn reduced_plates<F: Real>(tape: &Tape<F>, plates: &[Plate]) -> Plates {
-    let mut reduced = Plates::new();
-    merge(&mut reduced, plates);
+pub(crate) fn reduced_plates<F: Real>(tape: &Tape<F>, plates: &[Plate]) -> PlateSet {
+    let mut reduced = PlateSet::from(plates);
     loop {
         let before = reduced.len();
         for plate in reduced.clone() {
-            merge(&mut reduced, &weight_plates(tape, plate));
+            reduced.merge(&weight_plates(tape, plate));
         }
         if reduced.len() == before {
             return reduced;
@@ -48,10 +46,10 @@ pub(crate) fn reduced_plates<F: Real>(tape: &Tape<F>, plates: &[Plate]) -> Plate
 }
 
 /// The other plates that the weights of a plate carry.
-fn weight_plates<F: Real>(tape: &Tape<F>, plate: Plate) -> Plates {
-    let Weights::Given { id, .. } = tape.weights(plate) else { return Plates::new() };
-    let Ok(weights) = tape.var(id) else { return Plates::new() };
-    weights.plates().into_iter().filter(|other| *other != plate).collect()
+fn weight_plates<F: Real>(tape: &Tape<F>, plate: Plate) -> PlateSet {
+    let Weights::Given { id, .. } = tape.weights(plate) else { return PlateSet::new() };
+    let Ok(weights) = tape.var(id) else { return PlateSet::new() };
+    PlateSet::from(weights.plates()).without(&[plate])
 }
 
 /// Reduces those of the given plates that a scalar carries, and those that weights bring in on the way.
@@ -77,7 +75,7 @@ pub(crate) fn reduce<'t, F: Real>(value: Var<'t, F>, plates: &[Plate], ids: &IdM
 ///
 /// Weights that carry a plate have to be applied before that plate is reduced.
 fn next_plate<F: Real>(tape: &Tape<F>, carried: &[Plate], wanted: &[Plate]) -> Option<Plate> {
-    let left: Plates = carried.iter().copied().filter(|plate| wanted.contains(plate)).collect();
+    let left = PlateSet::from(carried).intersection(wanted);
     let is_free =
         |plate: &Plate| left.iter().all(|other| other == plate || !weight_plates(tape, *other).contains(plate));
     left.iter().rev().copied().find(is_free).or_else(|| left.last().copied())

@@ -1,6 +1,6 @@
 //! A step of an environment as a recorded operation.
 
-use crate::environment::{MemberStep, StepEnd, StepFunction};
+use crate::graph::environment::{MemberStep, StepEnd, StepFunction};
 use stochgrad_tape::{Primitive, PrimitiveInputs, Smoothness, Var};
 use stochgrad_tensor::{Real, Shape, Tensor};
 

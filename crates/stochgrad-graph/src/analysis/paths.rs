@@ -1,9 +1,9 @@
 //! How costs and other nodes depend on the value of a node: the worst operation on any path.
 
-use crate::cost::Cost;
+use crate::graph::cost::Cost;
+use crate::graph::node::StochasticNode;
 use crate::guarantee::Path;
-use crate::node::StochasticNode;
-use crate::profile::Access;
+use crate::method::profile::Access;
 use std::collections::HashMap;
 use std::panic::Location;
 use stochgrad_tape::{Degree, DetachReason, Op, PlateKind, SiteId, Smoothness, Tape, Weights};

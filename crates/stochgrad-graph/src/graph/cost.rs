@@ -1,10 +1,9 @@
 //! Costs: what is differentiated.
 
+use crate::analysis::reduction::reduced_plates;
 use crate::error::GraphResult;
-use crate::reduction::reduced_plates;
-use crate::surrogate::{merge, without};
 use std::panic::Location;
-use stochgrad_tape::{IdMap, Op, PlateReduction, Plates, Var, Weights};
+use stochgrad_tape::{IdMap, Op, PlateReduction, PlateSet, Var, Weights};
 use stochgrad_tensor::Real;
 use stochgrad_tensor::map::Map;
 use stochgrad_tensor::reduce::Reduce;
@@ -24,7 +23,7 @@ pub(crate) struct Part<'t, F: Real> {
     /// One number for each combination of plate members, before any plate is reduced.
     pub(crate) value: Var<'t, F>,
     /// The plates over which the value is reduced.
-    pub(crate) plates: Plates,
+    pub(crate) plates: PlateSet,
 }
 
 /// How deep a linear expression is searched for reductions of plates.
@@ -34,13 +33,13 @@ const DEPTH: usize = 16;
 struct Split<'t, F: Real> {
     terms: Vec<Term<'t, F>>,
     /// The plates over which the expression itself is reduced.
-    plates: Plates,
+    plates: PlateSet,
 }
 
 struct Term<'t, F: Real> {
     value: Var<'t, F>,
     /// The plates that the term carries and the expression has reduced.
-    peeled: Plates,
+    peeled: PlateSet,
 }
 
 /// Takes reductions of plates off a cost where the surrogate makes them anyway.
@@ -72,8 +71,8 @@ fn split<'t, F: Real>(value: Var<'t, F>, depth: usize) -> Option<Split<'t, F>> {
             if !is_own || !reduced.plates.contains(&plate) {
                 return None;
             }
-            reduced.terms.iter_mut().for_each(|term| merge(&mut term.peeled, &[plate]));
-            reduced.plates.retain(|other| *other != plate);
+            reduced.terms.iter_mut().for_each(|term| term.peeled.merge(&[plate]));
+            reduced.plates.remove(plate);
             Some(reduced)
         }
         Op::Map(Map::Neg | Map::MulScalar(_)) | Op::Reduce(Reduce::Sum, _) => {
@@ -104,7 +103,10 @@ fn split<'t, F: Real>(value: Var<'t, F>, depth: usize) -> Option<Split<'t, F>> {
 
 /// An expression as its only term.
 fn whole<F: Real>(value: Var<'_, F>) -> Split<'_, F> {
-    Split { plates: reduced_plates(value.tape(), &value.plates()), terms: vec![Term { value, peeled: Plates::new() }] }
+    Split {
+        plates: reduced_plates(value.tape(), &value.plates()),
+        terms: vec![Term { value, peeled: PlateSet::new() }],
+    }
 }
 
 /// The terms of both operands as terms of their sum, which lies on the plates of both: a constant counts once for each member.
@@ -114,19 +116,18 @@ fn whole<F: Real>(value: Var<'_, F>) -> Split<'_, F> {
 /// sum stays as it is.
 fn add<'t, F: Real>(sum: Var<'t, F>, left: Split<'t, F>, right: Split<'t, F>) -> Option<Split<'t, F>> {
     let tape = sum.tape();
-    let mut plates = left.plates;
-    merge(&mut plates, &right.plates);
+    let plates = left.plates.union(&right.plates);
     let all = reduced_plates(tape, &sum.plates());
     let count = |mut term: Term<'t, F>| {
         let own = reduced_plates(tape, &term.value.plates());
-        let again: Plates = term.peeled.iter().copied().filter(|plate| plates.contains(plate)).collect();
-        term.peeled.retain(|plate| !again.contains(plate));
+        let again = term.peeled.intersection(&plates);
+        term.peeled = term.peeled.without(&again);
         // Weights on the plates of the sum may bring in a plate that all of its terms have reduced. A term that lacks the
         // plate must not get it that way: it is counted and not repeated.
         let repeats = all.iter().all(|plate| plates.contains(plate) || own.contains(plate));
-        let counted: Plates = match repeats {
+        let counted = match repeats {
             true => again.clone(),
-            false => plates.iter().copied().filter(|plate| again.contains(plate) || !own.contains(plate)).collect(),
+            false => plates.filtered(|plate| again.contains(&plate) || !own.contains(&plate)),
         };
         let mut count = 1.0;
         for &plate in &counted {
@@ -139,7 +140,7 @@ fn add<'t, F: Real>(sum: Var<'t, F>, left: Split<'t, F>, right: Split<'t, F>) ->
             }
         }
         let value = if count == 1.0 { term.value } else { term.value * count };
-        let value = if repeats { value.expand_plates(&without(&sum.plates(), &again)) } else { value };
+        let value = if repeats { value.expand_plates(&PlateSet::from(sum.plates()).without(&again)) } else { value };
         term.value = value.broadcast_to(sum.shape());
         Some(term)
     };

@@ -3,12 +3,12 @@
 //! What a replay finds is handed to host code as numbers (`element_differences`) or stays on the tape, where a compiled graph repeats it. All elements of a
 //! node are replaced one at a time along a fresh plate; a method that picks elements itself replaces the whole value.
 
-use crate::context::{CostChange, RecordedDifference};
+use crate::analysis::impossible::Impossible;
 use crate::error::GraphResult;
-use crate::impossible::Impossible;
+use crate::method::node_cost::{CostChange, RecordedDifference};
 use crate::replay::MEMBERS_PER_PASS;
-use crate::surrogate::{Builder, merge};
-use stochgrad_tape::{IdMap, PlateKind, Plates, Var};
+use crate::surrogate::Builder;
+use stochgrad_tape::{IdMap, PlateKind, PlateSet, Plates, Var};
 use stochgrad_tensor::{Real, Shape, Tensor};
 
 impl<'t, F: Real> Builder<'_, 't, F> {
@@ -34,9 +34,9 @@ impl<'t, F: Real> Builder<'_, 't, F> {
         if elements > 1 && members * total > MEMBERS_PER_PASS {
             return Ok(None);
         }
-        let mut found: Vec<(Plates, Vec<Var<'t, F>>)> = Vec::new();
+        let mut found: Vec<(PlateSet, Vec<Var<'t, F>>)> = Vec::new();
         let mut put =
-            |missing: Plates, difference: Var<'t, F>| match found.iter_mut().find(|(known, _)| *known == missing) {
+            |missing: PlateSet, difference: Var<'t, F>| match found.iter_mut().find(|(known, _)| *known == missing) {
                 Some((_, values)) => values.push(difference),
                 None => found.push((missing, vec![difference])),
             };
@@ -79,7 +79,9 @@ impl<'t, F: Real> Builder<'_, 't, F> {
             }
         }
         self.tape.check()?;
-        Ok(Some(found.into_iter().map(|(summed, values)| RecordedDifference { values, summed }).collect()))
+        Ok(Some(
+            found.into_iter().map(|(summed, values)| RecordedDifference { values, summed: summed.into() }).collect(),
+        ))
     }
 
     /// See [`CostContext::coupled_plates`](crate::CostContext::coupled_plates).
@@ -87,7 +89,10 @@ impl<'t, F: Real> Builder<'_, 't, F> {
         let value = self.nodes[node].value;
         let cone = self.tape.cone(value.id(), self.end);
         // Where the model is run again as a whole, all members meet in its total cost.
-        if self.check_host_reads(node, &cone).is_err() { Ok(value.plates()) } else { self.coupled_plates(node, &cone) }
+        if self.check_host_reads(node, &cone).is_err() {
+            return Ok(value.plates());
+        }
+        Ok(self.coupled_plates(node, &cone)?.into())
     }
 
     /// See [`CostContext::change`](crate::CostContext::change).
@@ -108,17 +113,15 @@ impl<'t, F: Real> Builder<'_, 't, F> {
             let Some(again) = self.graph.rerun(&own.address, replaced.peek()?) else { return Err(error) };
             let change = self.tape.constant(Tensor::scalar(again? - primal?));
             // A total cost is averaged already: nothing is left to average.
-            return Ok(vec![CostChange { value: change, summed: own.plates.clone() }]);
+            return Ok(vec![CostChange { value: change, summed: own.plates.as_plates().clone() }]);
         }
         let coupled = self.coupled_plates(node, &cone)?;
         let ids: IdMap = self.replay(node, replaced, &cone, false)?;
         let impossible = Impossible::new(|| self.impossible_value(node, replaced, &coupled));
-        let differences =
-            self.differences(node, parts, &ids, &coupled, None, &impossible)?.into_iter().map(|(missing, value)| {
-                let mut summed = coupled.clone();
-                merge(&mut summed, &missing);
-                CostChange { value, summed }
-            });
+        let differences = self
+            .differences(node, parts, &ids, &coupled, None, &impossible)?
+            .into_iter()
+            .map(|(missing, value)| CostChange { value, summed: coupled.union(&missing).into() });
         Ok(differences.collect())
     }
 }

@@ -8,12 +8,12 @@
 //! the set has been averaged, nothing may reduce or pick members of the plates that its weights carry, and host code may not
 //! read a member.
 
+use crate::analysis::reduction::reduced_plates;
 use crate::error::{GraphError, GraphResult};
-use crate::node::StochasticNode;
-use crate::reduction::reduced_plates;
-use crate::surrogate::{Builder, without};
+use crate::graph::node::StochasticNode;
+use crate::surrogate::Builder;
 use std::collections::HashSet;
-use stochgrad_tape::{Id, Op, Plate, Plates, Var, Weights};
+use stochgrad_tape::{Id, Op, Plate, PlateSet, Var, Weights};
 use stochgrad_tensor::Real;
 
 impl<'t, F: Real> Builder<'_, 't, F> {
@@ -27,7 +27,7 @@ impl<'t, F: Real> Builder<'_, 't, F> {
             let Some(set) = node.plate.filter(is_set) else { continue };
             self.check_reads_of_set(node, set)?;
             // The weights of an enumerated node below another one carry the states of that one, whose weights carry more.
-            let varying = without(&reduced_plates(self.tape, &[set]), &[set]);
+            let varying = reduced_plates(self.tape, &[set]).without(&[set]);
             if !varying.is_empty() {
                 self.check_operations_on_set(index, set, &varying)?;
             }
@@ -52,7 +52,7 @@ impl<'t, F: Real> Builder<'_, 't, F> {
     }
 
     /// Walks back from the costs to the node, over everything that carries the set.
-    fn check_operations_on_set(&self, index: usize, set: Plate, varying: &Plates) -> GraphResult<()> {
+    fn check_operations_on_set(&self, index: usize, set: Plate, varying: &PlateSet) -> GraphResult<()> {
         let node = &self.nodes[index];
         let cone = self.tape.cone(node.value.id(), self.end);
         let mut pending: Vec<Id> =
@@ -89,7 +89,7 @@ impl<'t, F: Real> Builder<'_, 't, F> {
 }
 
 /// The plate whose members meet in an operation: one that an operand loses, or over which it is reduced without carrying it.
-fn met_plate<F: Real>(var: Var<'_, F>, op: Option<&Op>, input: Var<'_, F>, varying: &Plates) -> Option<Plate> {
+fn met_plate<F: Real>(var: Var<'_, F>, op: Option<&Op>, input: Var<'_, F>, varying: &PlateSet) -> Option<Plate> {
     let kept = var.plates();
     let lost = input.plates().into_iter().find(|plate| varying.contains(plate) && !kept.contains(plate));
     match op {

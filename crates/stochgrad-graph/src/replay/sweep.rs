@@ -4,13 +4,12 @@
 //! recording somewhere that is still read, the operations that see a difference are recorded again (other nodes draw again, with the same noise); where
 //! a value comes out the same, the difference ends. So the work is at most that of recording the cone once, however many nodes there are.
 
+use crate::analysis::reduction::reduce;
 use crate::error::GraphResult;
-use crate::group::{AlternativeWorld, GroupContext, Jump};
-use crate::reduction::reduce;
-use crate::replay::project;
-use crate::surrogate::{Builder, merge, without};
+use crate::method::group::{AlternativeWorld, GroupContext, Jump};
+use crate::surrogate::Builder;
 use std::collections::HashMap;
-use stochgrad_tape::{Id, IdMap, Op, Plate, Plates, SiteId, Tape, Var, Weights};
+use stochgrad_tape::{Id, IdMap, Op, Plate, PlateSet, Plates, SiteId, Tape, Var, Weights};
 use stochgrad_tensor::{Real, Tensor};
 
 /// What is done at a position of the tape.
@@ -38,7 +37,7 @@ pub(crate) struct Walk {
     /// The last position that reads each value, 0 for none.
     last_use: Vec<usize>,
     /// Plates that something in the cone reduces.
-    reduced: Plates,
+    reduced: PlateSet,
     /// The parts of costs at a position.
     costs: HashMap<Id, Vec<(usize, usize)>>,
 }
@@ -80,14 +79,14 @@ impl Walk {
         // Both the members and what is visited are in the order of recording.
         let mut numbers =
             members.iter().enumerate().map(|(number, &node)| (builder.nodes[node].value.id(), number)).peekable();
-        let (mut steps, mut reduced) = (Vec::new(), Plates::new());
+        let (mut steps, mut reduced) = (Vec::new(), PlateSet::new());
         tape.visit(end, &mut |visit| {
             let member = numbers.next_if(|(id, _)| *id == visit.id).map(|(_, number)| number);
             let mut here = member.is_some();
             for (number, _) in visit.inputs.iter().enumerate().filter(|(_, input)| reached[input.index()]) {
                 here = true;
-                let lost = |plate: &&Plate| !visit.plates.contains(plate);
-                merge(&mut reduced, &visit.input_plates(number).iter().filter(lost).copied().collect::<Plates>());
+                reduced
+                    .extend(visit.input_plates(number).iter().copied().filter(|plate| !visit.plates.contains(plate)));
             }
             reached[visit.id.index()] = here;
             if here && (needed[visit.id.index()] || member.is_some()) {
@@ -103,7 +102,7 @@ impl Walk {
     }
 
     /// Plates whose members meet somewhere downstream of the nodes.
-    pub(crate) fn reduced(&self) -> &Plates {
+    pub(crate) fn reduced(&self) -> &PlateSet {
         &self.reduced
     }
 
@@ -221,7 +220,7 @@ impl Front {
         for &(id, other) in &self.changed {
             let (old, new) = (context.tape().var(id)?, context.tape().var(other)?);
             let (a, b) = (old.inspect()?, new.inspect()?);
-            Lanes::new(context.tape(), &old.plates(), context.lanes()).each(a.len(), |lane, range| {
+            Lanes::new(context.tape(), old.plates(), context.lanes()).each(a.len(), |lane, range| {
                 live[lane] |= a.as_slice()[range.clone()] != b.as_slice()[range];
             });
         }
@@ -253,7 +252,7 @@ impl Front {
             let (old, new) = (tape.var(id)?, tape.var(other)?);
             let (old_value, mut value) = (old.inspect()?, new.inspect()?);
             let numbers = value.make_mut();
-            Lanes::new(tape, &old.plates(), context.lanes()).each(old_value.len(), |lane, range| {
+            Lanes::new(tape, old.plates(), context.lanes()).each(old_value.len(), |lane, range| {
                 if restarted[lane] {
                     numbers[range.clone()].copy_from_slice(&old_value.as_slice()[range]);
                 }
@@ -265,7 +264,7 @@ impl Front {
         let sample = var.inspect()?;
         let mut value = other;
         let numbers = value.make_mut();
-        Lanes::new(tape, &var.plates(), context.lanes()).each(sample.len(), |lane, range| {
+        Lanes::new(tape, var.plates(), context.lanes()).each(sample.len(), |lane, range| {
             if restarted[lane] {
                 numbers[range.clone()].copy_from_slice(&sample.as_slice()[range]);
             }
@@ -299,7 +298,7 @@ impl Front {
         if !reweighted && !self.ids.changes(part.value.id()) {
             return Ok(None);
         }
-        let outside = without(&part.plates, context.lanes());
+        let outside = part.plates.without(context.lanes());
         let again = self.cleared(context, context.tape().var(self.ids.get(part.value.id()))?.stop_gradient())?;
         let again = reduce(again, &outside, &self.ids, true);
         let before = reduce(part.value.stop_gradient(), &outside, &IdMap::identity(), true);
@@ -318,27 +317,28 @@ impl Front {
             let alternative = &context.candidates()[number].values[jump.alternative];
             impossible[lane] = context.builder.is_impossible(context.members[number], alternative, jump.place)?;
         }
-        let plates = cost.plates();
         let len = value.len();
         let numbers = value.make_mut();
-        Lanes::new(tape, &plates, context.lanes()).each(len, |lane, range| {
+        Lanes::new(tape, cost.plates(), context.lanes()).each(len, |lane, range| {
             let here = numbers[range].iter_mut().filter(|number| impossible[lane] && !number.to_f64().is_finite());
             here.for_each(|number| *number = F::ZERO);
         });
-        Ok(tape.constant_on(&plates, value))
+        Ok(tape.constant_on(&cost.plates(), value))
     }
 }
 
 /// The lanes that the members of some plates belong to.
 struct Lanes<'a> {
-    plates: &'a Plates,
+    plates: PlateSet,
     sizes: Vec<usize>,
-    lanes: &'a Plates,
+    lanes: &'a [Plate],
 }
 
 impl<'a> Lanes<'a> {
-    fn new<F: Real>(tape: &Tape<F>, plates: &'a Plates, lanes: &'a Plates) -> Self {
-        Lanes { plates, sizes: plates.iter().map(|&plate| tape.plate_size(plate)).collect(), lanes }
+    fn new<F: Real>(tape: &Tape<F>, plates: Plates, lanes: &'a [Plate]) -> Self {
+        let plates = PlateSet::from(plates);
+        let sizes = plates.iter().map(|&plate| tape.plate_size(plate)).collect();
+        Lanes { plates, sizes, lanes }
     }
 
     /// Shows the range of each member in a value of this length, with its lane.
@@ -346,7 +346,7 @@ impl<'a> Lanes<'a> {
         let members: usize = self.sizes.iter().product();
         let row = len / members.max(1);
         for member in 0..members {
-            let lane = project(member, self.plates, &self.sizes, self.lanes);
+            let lane = self.plates.project(member, &self.sizes, self.lanes);
             show(lane, member * row..(member + 1) * row);
         }
     }

@@ -6,9 +6,9 @@
 //! term is taken away: the cost counts as 0. A cost that is not finite at a possible value stays what it is.
 
 use crate::error::GraphResult;
-use crate::surrogate::{Builder, without};
+use crate::surrogate::Builder;
 use std::cell::OnceCell;
-use stochgrad_tape::{IdMap, Plates, Var};
+use stochgrad_tape::{IdMap, PlateSet, Var};
 use stochgrad_tensor::{Real, Tensor};
 
 /// Where the value that a node has in a replay is impossible: 1 there, 0 elsewhere, on plates of the replay. It is found out only if a
@@ -65,10 +65,14 @@ impl<'t, F: Real> Builder<'_, 't, F> {
     }
 
     /// Whether a value that was changed as a whole is impossible, along those plates of the node whose members do not meet.
-    pub(crate) fn impossible_value(&self, node: usize, value: Var<'t, F>, coupled: &Plates) -> GraphResult<Var<'t, F>> {
+    pub(crate) fn impossible_value(
+        &self,
+        node: usize,
+        value: Var<'t, F>,
+        coupled: &PlateSet,
+    ) -> GraphResult<Var<'t, F>> {
         let elements = self.impossible_elements(node, value)?.sum();
-        let kept = without(&value.plates(), coupled);
-        let met = without(&value.plates(), &kept);
+        let met = PlateSet::from(value.plates()).intersection(coupled);
         Ok(met.iter().fold(elements, |sum, &plate| sum.sum_over(plate)).step())
     }
 }

@@ -5,15 +5,14 @@
 //! ([`GradientMethod::candidates`](crate::GradientMethod::candidates)). The surrogate builder collects the nodes of each group and asks it once for the
 //! terms of all of them; the group decides which alternative world is followed, and this crate computes it.
 
-use crate::context::CostContext;
+use crate::analysis::reduction::reduced_plates;
 use crate::error::GraphResult;
-use crate::method::GradientTerm;
-use crate::reduction::reduced_plates;
-use crate::replay::project;
+use crate::method::context::CostContext;
+use crate::method::terms::GradientTerm;
+use crate::replay::sweep::Walk;
 use crate::surrogate::Builder;
-use crate::sweep::Walk;
 use stochgrad_distributions::Draw;
-use stochgrad_tape::{Plate, Plates, Tape, Var};
+use stochgrad_tape::{Plate, PlateSet, Plates, Tape, Var};
 use stochgrad_tensor::{Real, Shape, Tensor};
 
 /// What a node of a group could be instead of its sample, and what each alternative is worth.
@@ -86,7 +85,7 @@ pub struct GroupContext<'a, 't, F: Real> {
     /// The nodes, in the order of recording.
     pub(crate) members: Vec<usize>,
     candidates: Vec<Candidates<'t, F>>,
-    lanes: Plates,
+    lanes: PlateSet,
     walk: Walk,
 }
 
@@ -94,11 +93,9 @@ pub struct GroupContext<'a, 't, F: Real> {
 ///
 /// The states of an enumerated node have weights that may carry the samples of its parent. Such a plate is reduced before those
 /// samples are, and can be no lane: changes of costs are reduced over all plates that are no lanes.
-fn without_outer_weights<F: Real>(builder: &Builder<'_, '_, F>, mut lanes: Plates) -> Plates {
+fn without_outer_weights<F: Real>(builder: &Builder<'_, '_, F>, mut lanes: PlateSet) -> PlateSet {
     loop {
-        let is_closed =
-            |plate: &Plate| reduced_plates(builder.tape, &[*plate]).iter().all(|carried| lanes.contains(carried));
-        let closed: Plates = lanes.iter().copied().filter(is_closed).collect();
+        let closed = lanes.filtered(|plate| lanes.contains_all(&reduced_plates(builder.tape, &[plate])));
         if closed.len() == lanes.len() {
             return lanes;
         }
@@ -114,12 +111,10 @@ impl<'a, 't, F: Real> GroupContext<'a, 't, F> {
     ) -> GraphResult<Self> {
         builder.check_branches(&members)?;
         let walk = Walk::new(builder, &members);
-        let mut lanes: Option<Plates> = None;
+        let mut lanes: Option<PlateSet> = None;
         for &node in &members {
-            let mut free = builder.nodes[node].value.plates();
-            let common = |plate: &Plate| lanes.as_ref().is_none_or(|lanes| lanes.contains(plate));
-            free.retain(|plate| !walk.reduced().contains(plate) && common(plate));
-            lanes = Some(free);
+            let free = PlateSet::from(builder.nodes[node].value.plates()).without(walk.reduced());
+            lanes = Some(lanes.map_or(free.clone(), |lanes| free.intersection(&lanes)));
         }
         let lanes = without_outer_weights(builder, lanes.unwrap_or_default());
         Ok(GroupContext { builder, members, candidates, lanes, walk })
@@ -153,7 +148,7 @@ impl<'a, 't, F: Real> GroupContext<'a, 't, F> {
     /// The plates that all nodes carry and whose members meet nowhere downstream: each combination of their members is a lane with an alternative
     /// world of its own.
     pub fn lanes(&self) -> &Plates {
-        &self.lanes
+        self.lanes.as_plates()
     }
 
     /// How many lanes there are.
@@ -176,10 +171,10 @@ impl<'a, 't, F: Real> GroupContext<'a, 't, F> {
 
     /// The lane of an element of a node.
     pub fn lane(&self, member: usize, place: usize) -> usize {
-        let plates = self.builder.nodes[self.members[member]].value.plates();
+        let plates = PlateSet::from(self.builder.nodes[self.members[member]].value.plates());
         let sizes: Vec<usize> = plates.iter().map(|&plate| self.tape().plate_size(plate)).collect();
         let elements = self.places(member) / self.plate_members(&plates).max(1);
-        project(place / elements.max(1), &plates, &sizes, &self.lanes)
+        plates.project(place / elements.max(1), &sizes, &self.lanes)
     }
 
     fn plate_members(&self, plates: &[Plate]) -> usize {

@@ -5,7 +5,7 @@
 //! One sweep over the tape finds, for every value, the pairs of node and plate that were mixed on the way: an operation
 //! removed the plate from a descendant of the node, or host code read one.
 
-use crate::node::StochasticNode;
+use crate::graph::node::StochasticNode;
 use std::collections::{BTreeSet, HashMap};
 use stochgrad_tape::{Op, Plate, Plates, Tape};
 use stochgrad_tensor::Real;

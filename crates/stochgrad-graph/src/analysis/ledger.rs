@@ -7,9 +7,9 @@
 //! some values holds for every parameter upstream of them.
 
 use crate::error::GraphResult;
+use crate::graph::node::{Bind, StochasticNode};
 use crate::graph::{Graph, State};
 use crate::guarantee::{Bias, Guarantee, Order, Path};
-use crate::node::{Bind, StochasticNode};
 use std::collections::BTreeMap;
 use stochgrad_tape::{IdMap, Op, Smoothness};
 use stochgrad_tensor::Real;

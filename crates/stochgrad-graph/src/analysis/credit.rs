@@ -1,13 +1,13 @@
 //! Costs as a node sees them: those downstream of it, detached, averaged over the plates that it lacks.
 
-use crate::context::NodeCost;
-use crate::cost::{Cost, Part};
+use crate::analysis::reduction::reduce;
+use crate::analysis::sums::SubsetSums;
 use crate::error::{GraphError, GraphResult};
-use crate::node::StochasticNode;
-use crate::reduction::reduce;
-use crate::sums::SubsetSums;
-use crate::surrogate::{Builder, without};
-use stochgrad_tape::{IdMap, Plate, PlateKind, Plates, Var};
+use crate::graph::cost::{Cost, Part};
+use crate::graph::node::StochasticNode;
+use crate::method::node_cost::NodeCost;
+use crate::surrogate::Builder;
+use stochgrad_tape::{IdMap, Plate, PlateKind, PlateSet, Var};
 use stochgrad_tensor::Real;
 
 impl<'t, F: Real> Builder<'_, 't, F> {
@@ -21,10 +21,10 @@ impl<'t, F: Real> Builder<'_, 't, F> {
     }
 
     /// A cost as a node sees it: detached, averaged over the plates that the node lacks.
-    pub(crate) fn averaged(&self, (cost, part): (usize, usize), plates: &Plates) -> Var<'t, F> {
+    pub(crate) fn averaged(&self, (cost, part): (usize, usize), plates: &PlateSet) -> Var<'t, F> {
         let Part { value, plates: own } = &self.costs[cost].parts[part];
-        let outside = without(own, plates);
-        let key = (cost, part, without(own, &outside));
+        let outside = own.without(plates);
+        let key = (cost, part, own.without(&outside));
         *self
             .averages
             .borrow_mut()
@@ -33,7 +33,7 @@ impl<'t, F: Real> Builder<'_, 't, F> {
     }
 
     /// The plates of a node whose members a cost saw jointly.
-    pub(crate) fn joint_with(&self, node: usize, (cost, part): (usize, usize)) -> Plates {
+    pub(crate) fn joint_with(&self, node: usize, (cost, part): (usize, usize)) -> PlateSet {
         let Part { value, plates } = &self.costs[cost].parts[part];
         self.joint_plates(node, &self.nodes[node].plates, plates, value.id())
     }
@@ -42,7 +42,7 @@ impl<'t, F: Real> Builder<'_, 't, F> {
     pub(crate) fn check_planned_members(&self) -> GraphResult<()> {
         for (index, node) in self.nodes.iter().enumerate() {
             let is_planned = |plate: &Plate| self.tape.plate_kind(*plate) == PlateKind::SchemeSamples;
-            let planned: Plates = node.value.plates().into_iter().filter(is_planned).collect();
+            let planned: PlateSet = node.value.plates().into_iter().filter(is_planned).collect();
             if planned.is_empty() {
                 continue;
             }
@@ -65,16 +65,16 @@ impl<'t, F: Real> Builder<'_, 't, F> {
         ))
     }
 
-    fn node_cost(&self, node: usize, name: String, value: Var<'t, F>, joint: Plates) -> GraphResult<NodeCost<'t, F>> {
+    fn node_cost(&self, node: usize, name: String, value: Var<'t, F>, joint: PlateSet) -> GraphResult<NodeCost<'t, F>> {
         let gradient_function = self.gradient_functions[node].map(|l| self.joint(node, l, &joint)).transpose()?;
-        Ok(NodeCost { name, value, joint, gradient_function })
+        Ok(NodeCost { name, value, joint: joint.into(), gradient_function })
     }
 
     pub(crate) fn costs_of(&self, node: usize, parts: &[(usize, usize)]) -> GraphResult<Vec<NodeCost<'t, F>>> {
-        let mut groups: Vec<(usize, Plates, Var<'t, F>)> = Vec::new();
+        let mut groups: Vec<(usize, PlateSet, Var<'t, F>)> = Vec::new();
         for &at in parts {
             let joint = self.joint_with(node, at);
-            let value = self.averaged(at, &without(&self.nodes[node].plates, &joint));
+            let value = self.averaged(at, &self.nodes[node].plates.without(&joint));
             match groups.iter_mut().find(|(cost, plates, _)| *cost == at.0 && *plates == joint) {
                 Some((_, _, sum)) => *sum = *sum + value,
                 None => groups.push((at.0, joint, value)),
@@ -96,9 +96,9 @@ impl<'t, F: Real> Builder<'_, 't, F> {
         let mut found = Vec::new();
         for total in self.totals_of(node, parts)? {
             let mut sum = self.tape.constant(0.0);
-            for at in parts.iter().filter(|at| self.joint_with(node, **at) == total.joint) {
+            for at in parts.iter().filter(|at| self.joint_with(node, **at)[..] == total.joint[..]) {
                 let part = &self.costs[at.0].parts[at.1];
-                let outside = without(&part.plates, &without(plates, &total.joint));
+                let outside = part.plates.without(&plates.without(&total.joint));
                 let average = reduce(part.value, &outside, &IdMap::identity(), true);
                 sum = sum + average.plates().iter().fold(average, |sum, &plate| sum.sum_over(plate));
             }
@@ -109,7 +109,7 @@ impl<'t, F: Real> Builder<'_, 't, F> {
     }
 
     pub(crate) fn totals_of(&self, node: usize, parts: &[(usize, usize)]) -> GraphResult<Vec<NodeCost<'t, F>>> {
-        let mut groups: Vec<(Plates, Vec<u64>)> = Vec::new();
+        let mut groups: Vec<(PlateSet, Vec<u64>)> = Vec::new();
         let numbers = Numbering::new(self.costs);
         for &at in parts {
             let joint = self.joint_with(node, at);
@@ -123,7 +123,7 @@ impl<'t, F: Real> Builder<'_, 't, F> {
         let plates = &self.nodes[node].plates;
         let mut totals = Vec::new();
         for (joint, words) in groups {
-            let seen = without(plates, &joint);
+            let seen = plates.without(&joint);
             let mut sums = self.totals.borrow_mut();
             let sums = sums.entry((plates.clone(), joint.clone())).or_insert_with(SubsetSums::new);
             if let Some(value) = sums.sum(&words, &|number| Some(self.averaged(numbers.at(number), &seen))) {

@@ -7,16 +7,15 @@
 //! that member alone, hence so does the credit.
 
 use crate::address::Address;
-use crate::environment_step::Step;
 use crate::error::{GraphError, GraphResult};
 use crate::graph::Graph;
-use crate::surrogate::merge;
+use crate::graph::environment_step::Step;
 use std::collections::HashSet;
 use std::fmt;
 use std::panic::Location;
 use std::sync::Arc;
 use stochgrad_distributions::{DistributionError, Draw};
-use stochgrad_tape::{Id, Op, Plates, Smoothness, TapeError, Var};
+use stochgrad_tape::{Id, Op, PlateSet, Smoothness, TapeError, Var};
 use stochgrad_tensor::{Real, Shape};
 
 /// One member of a step: what the function of an [`Environment`] reads, and what it writes.
@@ -183,12 +182,10 @@ impl<'t, F: Real> Graph<'t, F> {
             }
         }
         self.claim(&address, at)?;
-        let mut plates = Plates::new();
-        merge(&mut plates, &state.plates());
-        merge(&mut plates, &action.plates());
+        let plates = PlateSet::from(state.plates()).union(&action.plates());
         let mut inputs = vec![state, action];
         if environment.noise > 0 {
-            let draw = Draw::new(tape, self.noise(), address.key().purpose("environment"), plates);
+            let draw = Draw::new(tape, self.noise(), address.key().purpose("environment"), plates.into());
             let noise =
                 draw.record_uniform(tape, &Shape::from([environment.noise])).map_err(|source| match source {
                     DistributionError::Tape(error) => GraphError::Tape(error),
