@@ -63,8 +63,10 @@ pub use multivariate::{
 pub use noise::{Draw, KeyedNoise, NoiseKey, NoiseSource, SchemeUniform, quantile};
 pub use stochgrad_tape::{NoiseLayout, NoiseSeed};
 
-// For the macro `family!`, which writes code in other crates.
+// For the macros, which write code in other crates.
+#[doc(hidden)]
+pub use distribution::{Declared, implemented};
 #[doc(hidden)]
 pub use stochgrad_tape::{Id, IdMap, Tape, Var};
 #[doc(hidden)]
-pub use stochgrad_tensor::Real;
+pub use stochgrad_tensor::{Real, Shape};

@@ -36,10 +36,11 @@ distribution! {
     /// ```
     pub struct Beta {
         /// The exponent at 0, plus one.
-        alpha,
+        alpha: positive.with_path(Smoothness::Kinked),
         /// The exponent at 1, plus one.
-        beta,
+        beta: positive.with_path(Smoothness::Kinked),
     }
+    support: UnitInterval
 }
 
 impl<'t, F: Real> Beta<Var<'t, F>> {
@@ -61,24 +62,7 @@ impl<'t, F: Real> Beta<Var<'t, F>> {
 }
 
 impl<'t, F: Real> Distribution<'t, F> for Beta<Var<'t, F>> {
-    fn name(&self) -> &'static str {
-        "Beta"
-    }
-
-    fn parameters(&self) -> Parameters<'t, F> {
-        smallvec![
-            Parameter::smooth("alpha", self.alpha).with_path(Smoothness::Kinked),
-            Parameter::smooth("beta", self.beta).with_path(Smoothness::Kinked)
-        ]
-    }
-
-    fn event_shape(&self) -> Shape {
-        common_shape(&[self.alpha, self.beta])
-    }
-
-    fn support(&self) -> Support {
-        Support::UnitInterval
-    }
+    declared!();
 
     fn log_prob_each(&self, value: Var<'t, F>) -> Var<'t, F> {
         let half = value.tape().constant(0.5);
@@ -112,23 +96,7 @@ impl<'t, F: Real> Distribution<'t, F> for Beta<Var<'t, F>> {
         Some(both.select(inner, one_end))
     }
 
-    fn validate(&self) -> DistributionResult<()> {
-        positive("Beta", "alpha", self.alpha)?;
-        positive("Beta", "beta", self.beta)
-    }
-
-    fn capabilities(&self) -> Capabilities<'_, 't, F> {
-        Capabilities {
-            score: Some(self),
-            reparameterized: Some(self),
-            weakly_reparameterized: Some(self),
-            weak_derivative: Some(self),
-            entropy: Some(self),
-            cdf: Some(self),
-            icdf: Some(self),
-            ..Capabilities::default()
-        }
-    }
+    capabilities!();
 }
 
 impl<'t, F: Real> CumulativeDistribution<'t, F> for Beta<Var<'t, F>> {

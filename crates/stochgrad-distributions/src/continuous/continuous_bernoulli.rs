@@ -140,16 +140,7 @@ impl<'t, F: Real> Distribution<'t, F> for ContinuousBernoulli<Var<'t, F>> {
         }
     }
 
-    fn capabilities(&self) -> Capabilities<'_, 't, F> {
-        Capabilities {
-            score: Some(self),
-            reparameterized: Some(self),
-            entropy: Some(self),
-            cdf: Some(self),
-            icdf: Some(self),
-            ..Capabilities::default()
-        }
-    }
+    capabilities!();
 }
 
 /// coth x − 1/x

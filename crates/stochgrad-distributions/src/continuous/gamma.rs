@@ -12,14 +12,15 @@
 //! By the concentration the parts of the weak derivative lie on either side of $e^{\psi(a)}$, where the score changes its sign; their numbers are roots of
 //! $\partial_a P(a, x) = -cv$ with a uniform $v$ in both parts, a few microseconds each.
 
+use crate::capabilities;
 use crate::derivative::gamma_variates::{concentration_parts, log_standard_gamma};
 use crate::derivative::underflow::refusing;
 use crate::derivative::weak_gamma::weak_log_gammas;
 use crate::distribution::Boundary;
 use crate::distribution::positive;
 use crate::distribution::{
-    Alternatives, Capabilities, ClosedFormEntropy, CumulativeDistribution, Distribution, KlDivergence, Parameter,
-    Parameters, QuantileFunction, Reparameterized, ScoreDifferentiable, Support, WeakDerivative, WeaklyReparameterized,
+    Alternatives, ClosedFormEntropy, CumulativeDistribution, Distribution, KlDivergence, Parameter, Parameters,
+    QuantileFunction, Reparameterized, ScoreDifferentiable, Support, WeakDerivative, WeaklyReparameterized,
 };
 use crate::distribution::{WeakNoise, WeakPath};
 use crate::error::DistributionResult;
@@ -170,18 +171,7 @@ impl<'t, F: Real> Distribution<'t, F> for Gamma<Var<'t, F>> {
         self.width.validate("Gamma")
     }
 
-    fn capabilities(&self) -> Capabilities<'_, 't, F> {
-        Capabilities {
-            score: Some(self),
-            reparameterized: Some(self),
-            weakly_reparameterized: Some(self),
-            weak_derivative: Some(self),
-            entropy: Some(self),
-            cdf: Some(self),
-            icdf: Some(self),
-            ..Capabilities::default()
-        }
-    }
+    capabilities!();
 }
 
 impl<'t, F: Real> CumulativeDistribution<'t, F> for Gamma<Var<'t, F>> {

@@ -134,15 +134,7 @@ impl<'t, F: Real> Distribution<'t, F> for RelaxedBernoulli<Var<'t, F>> {
         }
     }
 
-    fn capabilities(&self) -> Capabilities<'_, 't, F> {
-        Capabilities {
-            score: Some(self),
-            reparameterized: Some(self),
-            cdf: Some(self),
-            icdf: Some(self),
-            ..Capabilities::default()
-        }
-    }
+    capabilities!();
 }
 
 impl<'t, F: Real> CumulativeDistribution<'t, F> for RelaxedBernoulli<Var<'t, F>> {

@@ -112,15 +112,7 @@ impl<'t, F: Real> Distribution<'t, F> for TruncatedNormal<Var<'t, F>> {
         check_parameter("TruncatedNormal", "high - low", self.high - self.low, "positive", hint, |width| width > 0.0)
     }
 
-    fn capabilities(&self) -> Capabilities<'_, 't, F> {
-        Capabilities {
-            reparameterized: Some(self),
-            entropy: Some(self),
-            cdf: Some(self),
-            icdf: Some(self),
-            ..Capabilities::default()
-        }
-    }
+    capabilities!();
 }
 
 impl<'t, F: Real> CumulativeDistribution<'t, F> for TruncatedNormal<Var<'t, F>> {

@@ -33,10 +33,11 @@ distribution! {
     /// ```
     pub struct VonMises {
         /// The location.
-        location,
+        location: finite,
         /// The concentration.
-        concentration,
+        concentration: positive.with_path(Smoothness::Kinked),
     }
+    support: Angles
 }
 
 impl<'t, F: Real> VonMises<Var<'t, F>> {
@@ -47,24 +48,7 @@ impl<'t, F: Real> VonMises<Var<'t, F>> {
 }
 
 impl<'t, F: Real> Distribution<'t, F> for VonMises<Var<'t, F>> {
-    fn name(&self) -> &'static str {
-        "VonMises"
-    }
-
-    fn parameters(&self) -> Parameters<'t, F> {
-        smallvec![
-            Parameter::smooth("location", self.location),
-            Parameter::smooth("concentration", self.concentration).with_path(Smoothness::Kinked)
-        ]
-    }
-
-    fn event_shape(&self) -> Shape {
-        common_shape(&[self.location, self.concentration])
-    }
-
-    fn support(&self) -> Support {
-        Support::Angles
-    }
+    declared!();
 
     fn log_prob_each(&self, value: Var<'t, F>) -> Var<'t, F> {
         let half = (value - self.location) * 0.5;
@@ -90,22 +74,7 @@ impl<'t, F: Real> Distribution<'t, F> for VonMises<Var<'t, F>> {
         self.mean()
     }
 
-    fn validate(&self) -> DistributionResult<()> {
-        finite("VonMises", "location", self.location)?;
-        positive("VonMises", "concentration", self.concentration)
-    }
-
-    fn capabilities(&self) -> Capabilities<'_, 't, F> {
-        Capabilities {
-            score: Some(self),
-            reparameterized: Some(self),
-            weak_derivative: Some(self),
-            entropy: Some(self),
-            cdf: Some(self),
-            icdf: Some(self),
-            ..Capabilities::default()
-        }
-    }
+    capabilities!();
 }
 
 impl<'t, F: Real> CumulativeDistribution<'t, F> for VonMises<Var<'t, F>> {

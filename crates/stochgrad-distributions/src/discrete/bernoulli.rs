@@ -14,10 +14,11 @@
 //! divergence and relaxation stay finite, and so do their derivatives: $\ln 0$ counts as about −690 there (−85 in single precision), and
 //! infinite logits as $\pm 10^{30}$.
 
+use crate::capabilities;
 use crate::distribution::{
-    Alternatives, Capabilities, ClosedFormEntropy, CumulativeDistribution, Distribution, FiniteSupport,
-    IndependentBits, IndependentCategories, IntegerSupport, KlDivergence, Parameters, QuantileFunction,
-    RecordedAlternatives, Relaxed, ScoreDifferentiable, Side, StochasticDerivative, Support, Tempered, WeakDerivative,
+    Alternatives, ClosedFormEntropy, CumulativeDistribution, Distribution, FiniteSupport, IndependentBits,
+    IndependentCategories, IntegerSupport, KlDivergence, Parameters, QuantileFunction, RecordedAlternatives, Relaxed,
+    ScoreDifferentiable, Side, StochasticDerivative, Support, Tempered, WeakDerivative,
 };
 use crate::error::DistributionResult;
 use crate::family;
@@ -163,24 +164,7 @@ impl<'t, F: Real> Distribution<'t, F> for Bernoulli<Var<'t, F>> {
         self.parameter.validate("Bernoulli")
     }
 
-    fn capabilities(&self) -> Capabilities<'_, 't, F> {
-        Capabilities {
-            score: Some(self),
-            tempered: Some(self),
-            independent_bits: Some(self),
-            independent_categories: Some(self),
-            finite_support: Some(self),
-            weak_derivative: Some(self),
-            stochastic_derivative: Some(self),
-            relaxed: Some(self),
-            entropy: Some(self),
-            quadratic_variance: Some(self),
-            cdf: Some(self),
-            whole_numbers: Some(self),
-            icdf: Some(self),
-            ..Capabilities::default()
-        }
-    }
+    capabilities!();
 }
 
 impl<'t, F: Real> CumulativeDistribution<'t, F> for Bernoulli<Var<'t, F>> {

@@ -18,12 +18,12 @@
 //!
 //! The number of trials may itself be random. No derivative by it exists.
 
+use crate::capabilities;
 use crate::derivative::weak::drawn_by_quantile;
 use crate::distribution::whole;
 use crate::distribution::{
-    Alternatives, Capabilities, ClosedFormEntropy, CumulativeDistribution, Distribution, FiniteSupport, IntegerSupport,
-    KlDivergence, Parameter, Parameters, QuantileFunction, ScoreDifferentiable, Side, StochasticDerivative, Support,
-    WeakDerivative,
+    Alternatives, ClosedFormEntropy, CumulativeDistribution, Distribution, FiniteSupport, IntegerSupport, KlDivergence,
+    Parameter, Parameters, QuantileFunction, ScoreDifferentiable, Side, StochasticDerivative, Support, WeakDerivative,
 };
 use crate::error::{DistributionError, DistributionResult};
 use crate::family;
@@ -187,20 +187,7 @@ impl<'t, F: Real> Distribution<'t, F> for Binomial<Var<'t, F>> {
         self.parameter.validate("Binomial")
     }
 
-    fn capabilities(&self) -> Capabilities<'_, 't, F> {
-        Capabilities {
-            score: Some(self),
-            finite_support: Some(self),
-            weak_derivative: Some(self),
-            stochastic_derivative: Some(self),
-            entropy: Some(self),
-            quadratic_variance: Some(self),
-            cdf: Some(self),
-            whole_numbers: Some(self),
-            icdf: Some(self),
-            ..Capabilities::default()
-        }
-    }
+    capabilities!();
 }
 
 impl<'t, F: Real> CumulativeDistribution<'t, F> for Binomial<Var<'t, F>> {

@@ -15,10 +15,11 @@
 //! Probabilities must sum to 1: they are not normalised by the log-probability. A derivative by a single probability therefore leaves the
 //! simplex and depends on a convention; what the methods share is the derivative along directions whose sum is 0, such as those of a softmax.
 
+use crate::capabilities;
 use crate::distribution::{
-    Alternatives, Capabilities, ClosedFormEntropy, CumulativeDistribution, Distribution, FiniteSupport,
-    IndependentCategories, IntegerSupport, KlDivergence, Parameters, QuantileFunction, ScoreDifferentiable, Side,
-    StochasticDerivative, Support, Tempered, WeakDerivative,
+    Alternatives, ClosedFormEntropy, CumulativeDistribution, Distribution, FiniteSupport, IndependentCategories,
+    IntegerSupport, KlDivergence, Parameters, QuantileFunction, ScoreDifferentiable, Side, StochasticDerivative,
+    Support, Tempered, WeakDerivative,
 };
 use crate::error::DistributionResult;
 use crate::family;
@@ -159,21 +160,7 @@ impl<'t, F: Real> Distribution<'t, F> for Categorical<Var<'t, F>> {
         self.parameter.validate("Categorical")
     }
 
-    fn capabilities(&self) -> Capabilities<'_, 't, F> {
-        Capabilities {
-            score: Some(self),
-            independent_categories: Some(self),
-            tempered: Some(self),
-            finite_support: Some(self),
-            weak_derivative: Some(self),
-            stochastic_derivative: Some(self),
-            entropy: Some(self),
-            cdf: Some(self),
-            whole_numbers: Some(self),
-            icdf: Some(self),
-            ..Capabilities::default()
-        }
-    }
+    capabilities!();
 }
 
 impl<'t, F: Real> CumulativeDistribution<'t, F> for Categorical<Var<'t, F>> {

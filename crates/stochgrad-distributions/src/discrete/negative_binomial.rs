@@ -156,18 +156,7 @@ impl<'t, F: Real> Distribution<'t, F> for NegativeBinomial<Var<'t, F>> {
         }
     }
 
-    fn capabilities(&self) -> Capabilities<'_, 't, F> {
-        Capabilities {
-            score: Some(self),
-            weak_derivative: Some(self),
-            stochastic_derivative: Some(self),
-            quadratic_variance: Some(self),
-            cdf: Some(self),
-            whole_numbers: Some(self),
-            icdf: Some(self),
-            ..Capabilities::default()
-        }
-    }
+    capabilities!();
 }
 
 impl<'t, F: Real> CumulativeDistribution<'t, F> for NegativeBinomial<Var<'t, F>> {

@@ -13,9 +13,10 @@
 //!
 //! Probabilities must sum to 1, as those of a [`Categorical`](crate::Categorical), and derivatives by them mean the same.
 
+use crate::capabilities;
 use crate::distribution::{
-    Alternatives, Capabilities, ClosedFormEntropy, Distribution, FiniteSupport, IndependentCategories, KlDivergence,
-    Parameters, Relaxed, ScoreDifferentiable, Side, StochasticDerivative, Support, Tempered, WeakDerivative,
+    Alternatives, ClosedFormEntropy, Distribution, FiniteSupport, IndependentCategories, KlDivergence, Parameters,
+    Relaxed, ScoreDifferentiable, Side, StochasticDerivative, Support, Tempered, WeakDerivative,
 };
 use crate::error::DistributionResult;
 use crate::family;
@@ -181,19 +182,7 @@ impl<'t, F: Real> Distribution<'t, F> for OneHotCategorical<Var<'t, F>> {
         self.parameter.validate("OneHotCategorical")
     }
 
-    fn capabilities(&self) -> Capabilities<'_, 't, F> {
-        Capabilities {
-            score: Some(self),
-            independent_categories: Some(self),
-            tempered: Some(self),
-            finite_support: Some(self),
-            weak_derivative: Some(self),
-            stochastic_derivative: Some(self),
-            relaxed: Some(self),
-            entropy: Some(self),
-            ..Capabilities::default()
-        }
-    }
+    capabilities!();
 }
 
 impl<'t, F: Real> Tempered<'t, F> for OneHotCategorical<Var<'t, F>> {

@@ -138,9 +138,7 @@ impl<'t, F: Real> Distribution<'t, F> for Lkj<Var<'t, F>> {
         positive("Lkj", "concentration", self.concentration)
     }
 
-    fn capabilities(&self) -> Capabilities<'_, 't, F> {
-        Capabilities { score: Some(self), reparameterized: Some(self), ..Capabilities::default() }
-    }
+    capabilities!();
 }
 
 impl<'t, F: Real> ScoreDifferentiable<'t, F> for Lkj<Var<'t, F>> {}

@@ -140,9 +140,7 @@ impl<'t, F: Real> Distribution<'t, F> for LowRankMultivariateNormal<Var<'t, F>> 
         positive("LowRankMultivariateNormal", "diagonal", self.diagonal)
     }
 
-    fn capabilities(&self) -> Capabilities<'_, 't, F> {
-        Capabilities { score: Some(self), reparameterized: Some(self), entropy: Some(self), ..Capabilities::default() }
-    }
+    capabilities!();
 }
 
 impl<'t, F: Real> ScoreDifferentiable<'t, F> for LowRankMultivariateNormal<Var<'t, F>> {}

@@ -160,9 +160,7 @@ impl<'t, F: Real> Distribution<'t, F> for Multinomial<Var<'t, F>> {
         self.parameter.validate("Multinomial")
     }
 
-    fn capabilities(&self) -> Capabilities<'_, 't, F> {
-        Capabilities { score: Some(self), weak_derivative: Some(self), ..Capabilities::default() }
-    }
+    capabilities!();
 }
 
 impl<'t, F: Real> ScoreDifferentiable<'t, F> for Multinomial<Var<'t, F>> {}

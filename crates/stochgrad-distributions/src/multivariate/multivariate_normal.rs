@@ -256,15 +256,7 @@ impl<'t, F: Real> Distribution<'t, F> for MultivariateNormal<Var<'t, F>> {
         }
     }
 
-    fn capabilities(&self) -> Capabilities<'_, 't, F> {
-        Capabilities {
-            score: Some(self),
-            reparameterized: Some(self),
-            weak_derivative: Some(self),
-            entropy: Some(self),
-            ..Capabilities::default()
-        }
-    }
+    capabilities!();
 }
 
 impl<'t, F: Real> ScoreDifferentiable<'t, F> for MultivariateNormal<Var<'t, F>> {}

@@ -139,9 +139,7 @@ impl<'t, F: Real> Distribution<'t, F> for RelaxedOneHotCategorical<Var<'t, F>> {
         self.parameter.validate("RelaxedOneHotCategorical")
     }
 
-    fn capabilities(&self) -> Capabilities<'_, 't, F> {
-        Capabilities { score: Some(self), reparameterized: Some(self), ..Capabilities::default() }
-    }
+    capabilities!();
 }
 
 impl<'t, F: Real> ScoreDifferentiable<'t, F> for RelaxedOneHotCategorical<Var<'t, F>> {}

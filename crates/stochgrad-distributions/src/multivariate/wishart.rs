@@ -161,9 +161,7 @@ impl<'t, F: Real> Distribution<'t, F> for Wishart<Var<'t, F>> {
         )
     }
 
-    fn capabilities(&self) -> Capabilities<'_, 't, F> {
-        Capabilities { score: Some(self), reparameterized: Some(self), entropy: Some(self), ..Capabilities::default() }
-    }
+    capabilities!();
 }
 
 impl<'t, F: Real> ScoreDifferentiable<'t, F> for Wishart<Var<'t, F>> {}
