@@ -7,8 +7,9 @@
 //! | score | any order |
 //! | reparameterised | $x = \sigma(\ln G_\alpha - \ln G_\beta)$ with standard gamma numbers, each with its implicit derivative (Figurnov et al. 2018): order 1 |
 //!
-//! The parts of the weak derivatives lie on either side of the point where the score changes its sign; their numbers are roots of
-//! $\partial_a I_x(a, b) = -cv$ with a uniform $v$ in both parts, a few microseconds each. The implicit path is the cheaper tool.
+//! The parts of the weak derivatives lie on either side of the point where the score changes its sign; their numbers
+//! are roots of $\partial_a I_x(a, b) = -cv$ with a uniform $v$ in both parts, a few microseconds each. The implicit
+//! path is the cheaper tool.
 
 use crate::derivative::gamma_variates::log_standard_gammas;
 use crate::derivative::underflow::held_above_underflow;

@@ -7,7 +7,8 @@
 //! | score | any order |
 //! | reparameterised | implicit, order 1: with $w = \sqrt{\lambda/x}(x/\mu + 1)$ and Mills' ratio $M(w) = (1 - \Phi(w))/\varphi(w)$, $\partial_\mu x = 2\sqrt{\lambda x^3} M(w)/\mu^2$ and $\partial_\lambda x = x/\lambda - 2\sqrt{x^3/\lambda}\,M(w)/\mu$ |
 //!
-//! The entropy has no closed form without an exponential integral, and no weak derivative with a simple sampler is known.
+//! The entropy has no closed form without an exponential integral, and no weak derivative with a simple sampler is
+//! known.
 
 use crate::prelude::*;
 use std::f64::consts::PI;

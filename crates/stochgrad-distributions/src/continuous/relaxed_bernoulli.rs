@@ -7,7 +7,8 @@
 //! | score | any order |
 //! | reparameterised | $x = \sigma((\eta + \ln U - \ln(1 - U))/\tau)$, any order |
 //!
-//! Source: Maddison, Mnih and Teh, "The concrete distribution", 2017. As the temperature falls to 0 the distribution becomes that of a bit.
+//! Source: Maddison, Mnih and Teh, "The concrete distribution", 2017. As the temperature falls to 0 the distribution
+//! becomes that of a bit.
 
 use crate::discrete::bernoulli::Bernoulli;
 use crate::distribution::Relaxed;

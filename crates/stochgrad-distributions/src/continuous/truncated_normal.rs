@@ -7,8 +7,8 @@
 //! | score | none: the support moves with the bounds |
 //! | reparameterised | $x = \mu + \sigma\Phi^{-1}(\cdot)$ of a uniform number between the values of $\Phi$ at the bounds; any order by all parameters |
 //!
-//! The mass between the bounds, the quantiles and the moments are functions of their own, which lose no digits where the bounds are forty scales away
-//! or close together.
+//! The mass between the bounds, the quantiles and the moments are functions of their own, which lose no digits where
+//! the bounds are forty scales away or close together.
 
 use crate::prelude::*;
 use std::f64::consts::PI;

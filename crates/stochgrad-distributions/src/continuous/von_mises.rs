@@ -17,8 +17,9 @@ use stochgrad_tape::Smoothness;
 use stochgrad_tensor::special::{bessel_ie, von_mises_cdf_derivative};
 
 distribution! {
-    /// Angles in radians, by location and concentration. Whole turns are the same: a cost must not tell them apart. Values are drawn within half a turn
-    /// of the location, and `mean` and `variance` are the circular ones: the location, and one less the mean of the cosine of the distance from it.
+    /// Angles in radians, by location and concentration. Whole turns are the same: a cost must not tell them apart.
+    /// Values are drawn within half a turn of the location, and `mean` and `variance` are the circular ones: the
+    /// location, and one less the mean of the cosine of the distance from it.
     ///
     /// ```
     /// use stochgrad_distributions::{Distribution, VonMises};
@@ -153,7 +154,8 @@ impl<'t, F: Real> KlDivergence<'t, F> for VonMises<Var<'t, F>> {
 }
 
 impl<'t, F: Real> VonMises<Var<'t, F>> {
-    /// Angles from the location, by rejection from a wrapped Cauchy distribution (Best and Fisher 1979), in a form without cancellation for any concentration.
+    /// Angles from the location, by rejection from a wrapped Cauchy distribution (Best and Fisher 1979), in a form
+    /// without cancellation for any concentration.
     fn standard(&self, draw: &Draw<'_, F>) -> DistributionResult<Tensor<F>> {
         let event = self.event_shape();
         let concentration = draw.parameter(self.concentration, &event)?;

@@ -10,9 +10,9 @@
 //! | weak derivative | $\partial_p E f(X) = n E[f(1 + B) - f(B)]$, $B \sim \mathrm{Bin}(n - 1, p)$, with $X$ as one of the parts; by $\eta$ times $p(1-p)$ |
 //! | stochastic derivative | right: to $X + 1$ at rate $(n-X)/(1-p)$; left: to $X - 1$ at rate $X/p$ (Arya et al. 2022) |
 //!
-//! The weak derivative: choose one of the n trials. The others have $B$ successes, and $X$ is $1 + B$ if the chosen trial succeeded,
-//! else $B$. All trials are alike: given $X$, the chosen one succeeded with probability $X/n$. So the difference is $f(X) - f(X - 1)$
-//! with probability $X/n$ and $f(X + 1) - f(X)$ otherwise, and averaged over the choice
+//! The weak derivative: choose one of the n trials. The others have $B$ successes, and $X$ is $1 + B$ if the chosen
+//! trial succeeded, else $B$. All trials are alike: given $X$, the chosen one succeeded with probability $X/n$. So the
+//! difference is $f(X) - f(X - 1)$ with probability $X/n$ and $f(X + 1) - f(X)$ otherwise, and averaged over the choice
 //!
 //! $$\partial_p E f(X) = E[(n - X)(f(X + 1) - f(X)) - X (f(X - 1) - f(X))].$$
 //!

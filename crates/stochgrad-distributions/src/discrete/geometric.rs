@@ -10,7 +10,8 @@
 //! | weak derivative | $\partial_p E f(X) = -\frac1p E[f(1 + X + X') - f(X)]$ with $X'$ independent of the same distribution; by $\eta$ times $p(1-p)$. One replay |
 //! | stochastic derivative | right: to $X - 1$ at rate $X/(p(1-p))$; left: to $X + 1$ at rate $(X+1)/p$ (Arya et al. 2022) |
 //!
-//! The weak derivative: $\partial_p P(X = k) = (1-p)^k - k p (1-p)^{k-1}$, and $k p^2 (1-p)^{k-1}$ is the distribution of $1 + X + X'$.
+//! The weak derivative: $\partial_p P(X = k) = (1-p)^k - k p (1-p)^{k-1}$, and $k p^2 (1-p)^{k-1}$ is the distribution
+//! of $1 + X + X'$.
 
 use crate::capabilities;
 use crate::derivative::weak::drawn_by_quantile;

@@ -11,7 +11,8 @@
 //! | stochastic derivative | to the neighbouring category (Arya et al. 2022) |
 //! | relaxation | $\operatorname{softmax}((\ln\pi + g)/\tau)$, $g$ Gumbel (Maddison et al. 2017; Jang et al. 2017) |
 //!
-//! Probabilities must sum to 1, as those of a [`Categorical`](crate::Categorical), and derivatives by them mean the same.
+//! Probabilities must sum to 1, as those of a [`Categorical`](crate::Categorical), and derivatives by them mean the
+//! same.
 
 use crate::capabilities;
 use crate::distribution::{
@@ -28,7 +29,8 @@ use stochgrad_tape::Var;
 use stochgrad_tensor::map::Map;
 use stochgrad_tensor::{Real, Shape, Tensor};
 
-/// One-hot vectors, by logits or by probabilities. The last axis of the parameter, and of the values, holds the categories.
+/// One-hot vectors, by logits or by probabilities. The last axis of the parameter, and of the values, holds the
+/// categories.
 ///
 /// ```
 /// use stochgrad_distributions::{Distribution, OneHotCategorical};
@@ -135,8 +137,8 @@ impl<'t, F: Real> Distribution<'t, F> for OneHotCategorical<Var<'t, F>> {
         Support::OneHot(self.categories())
     }
 
-    /// By logits the form is linear in the value, so that relaxed vectors have a cross-entropy. An impossible category is −∞ of the sum only:
-    /// in a term it would make NaN of the categories that are not taken.
+    /// By logits the form is linear in the value, so that relaxed vectors have a cross-entropy. An impossible category
+    /// is −∞ of the sum only: in a term it would make NaN of the categories that are not taken.
     fn log_prob_each(&self, value: Var<'t, F>) -> Var<'t, F> {
         match self.parameter {
             ProbabilitiesOrLogits::Logits(_) => released((value * self.parameter.finite_logs()).sum_axis(-1)),
@@ -267,8 +269,9 @@ impl<'t, F: Real> Relaxed<'t, F> for OneHotCategorical<Var<'t, F>> {
     fn conditional_perturbed(&self, hard: Var<'t, F>, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
         let logs = self.parameter.finite_logs();
         let noise = draw.record_exponential(logs.tape(), &self.event_shape())?.ln();
-        // With E_k exponential, exp(−z_k) is exponential with rate π_k, and the smallest of them, E_b, exponential with rate 1 and independent
-        // of b. The others exceed it by E_k / π_k: z_b = −ln E_b, z_k = −ln(E_b + E_k / π_k). All of them share the winner's E_b.
+        // With E_k exponential, exp(−z_k) is exponential with rate π_k, and the smallest of them, E_b, exponential with
+        // rate 1 and independent of b. The others exceed it by E_k / π_k: z_b = −ln E_b, z_k = −ln(E_b + E_k / π_k).
+        // All of them share the winner's E_b.
         let winner = (hard * noise).sum_axis(-1).unsqueeze(-1);
         let others = winner + (noise - logs - winner).softplus();
         Ok(-hard.select(noise, others))

@@ -130,7 +130,8 @@ mod tests {
             let log = distribution.log_prob(tape.constant(k));
             assert!((log.item().unwrap() - skellam_log_pmf(k, RATES[0], RATES[1])).abs() < 1e-12);
             let p = |k: f64| skellam_log_pmf(k, RATES[0], RATES[1]).exp();
-            // The derivative of the distribution by a rate is that of the mixture: the neighbour less the distribution itself.
+            // The derivative of the distribution by a rate is that of the mixture: the neighbour less the distribution
+            // itself.
             let exact = [p(k - 1.0) / p(k) - 1.0, p(k + 1.0) / p(k) - 1.0];
             for (gradient, exact) in tape.backward_all(log, &wrt).unwrap().iter().zip(exact) {
                 assert!((gradient.item().unwrap() - exact).abs() < 1e-11 * exact.abs().max(1.0), "{k}");

@@ -9,8 +9,8 @@ use stochgrad_tensor::{Real, Shape};
 
 /// The stored form of a distribution: parameters are positions on a tape.
 ///
-/// The macro [`distribution!`](crate::distribution) writes this together with the type, [`family!`](crate::family) alone for a type that has a
-/// method `try_map`.
+/// The macro [`distribution!`](crate::distribution) writes this together with the type, [`family!`](crate::family)
+/// alone for a type that has a method `try_map`.
 pub trait Family<F: Real>: Clone + 'static {
     /// The live form.
     type On<'t>: Live<'t, F, Family = Self>;
@@ -82,16 +82,16 @@ macro_rules! family {
     };
 }
 
-/// Declares a distribution with named parameters: the type, generic over the handles of its parameters, `try_map`, an accessor for
-/// each parameter, and [`Family`](crate::Family) and [`Live`](crate::Live).
+/// Declares a distribution with named parameters: the type, generic over the handles of its parameters, `try_map`, an
+/// accessor for each parameter, and [`Family`](crate::Family) and [`Live`](crate::Live).
 ///
 /// Where each field has a domain, and the declaration ends with the support, one line inside the implementation of
-/// [`Distribution`](crate::Distribution), `declared!();`, writes name, parameters, event shape, support and validation. A domain is a
-/// function with the arguments of [`positive`](crate::positive). What follows a domain is called on the
+/// [`Distribution`](crate::Distribution), `declared!();`, writes name, parameters, event shape, support and validation.
+/// A domain is a function with the arguments of [`positive`](crate::positive). What follows a domain is called on the
 /// [`Parameter`](crate::Parameter): `concentration: positive.with_path(Smoothness::Kinked)`.
 ///
-/// What remains to be written is a constructor and the rest of [`Distribution`](crate::Distribution), all of it where the fields have
-/// no domains. Another crate needs `stochgrad_distributions` and nothing else.
+/// What remains to be written is a constructor and the rest of [`Distribution`](crate::Distribution), all of it where
+/// the fields have no domains. Another crate needs `stochgrad_distributions` and nothing else.
 ///
 /// ```
 /// use stochgrad_distributions::{Distribution, DistributionResult, Draw, declared, distribution, positive};
@@ -203,8 +203,9 @@ macro_rules! distribution {
     };
 }
 
-/// Writes what the declaration of a distribution by [`distribution!`](crate::distribution) says, inside an implementation of
-/// [`Distribution`](crate::Distribution)`<'t, F>`: `name`, `parameters`, `event_shape`, `support` and `validate`.
+/// Writes what the declaration of a distribution by [`distribution!`](crate::distribution) says, inside an
+/// implementation of [`Distribution`](crate::Distribution)`<'t, F>`: `name`, `parameters`, `event_shape`, `support` and
+/// `validate`.
 #[macro_export]
 macro_rules! declared {
     () => {

@@ -1,7 +1,8 @@
 //! Which capabilities a type implements, found by the compiler.
 //!
-//! A method call prefers a method of the receiver itself to one of a reference to it. Each capability therefore has two traits with a
-//! method of the same name: one for the probes of types with the capability, and one for references to the probes of all types.
+//! A method call prefers a method of the receiver itself to one of a reference to it. Each capability therefore has two
+//! traits with a method of the same name: one for the probes of types with the capability, and one for references to
+//! the probes of all types.
 
 use crate::distribution::traits::{
     ClosedFormEntropy, CumulativeDistribution, FiniteSupport, IndependentBits, IndependentCategories, IntegerSupport,
@@ -75,8 +76,8 @@ probes! {
 }
 
 /// Writes [`capabilities`](crate::Distribution::capabilities) inside an implementation of
-/// [`Distribution`](crate::Distribution)`<'t, F>`: the capabilities are the traits that the type implements, so that none can be
-/// forgotten and none can be claimed.
+/// [`Distribution`](crate::Distribution)`<'t, F>`: the capabilities are the traits that the type implements, so that
+/// none can be forgotten and none can be claimed.
 ///
 /// A distribution that is made of others, and whose capabilities depend on theirs, writes the method itself.
 ///

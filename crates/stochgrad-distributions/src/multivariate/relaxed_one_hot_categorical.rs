@@ -9,7 +9,8 @@
 //! | score | any order |
 //! | reparameterised | $x = \mathrm{softmax}((\eta + G)/\tau)$ with Gumbel numbers $G$, any order |
 //!
-//! Source: Maddison, Mnih and Teh, "The concrete distribution", 2017; Jang, Gu and Poole, "Categorical reparameterization with Gumbel-softmax", 2017.
+//! Source: Maddison, Mnih and Teh, "The concrete distribution", 2017; Jang, Gu and Poole, "Categorical
+//! reparameterization with Gumbel-softmax", 2017.
 
 use crate::discrete::one_hot_categorical::OneHotCategorical;
 use crate::distribution::Relaxed;
