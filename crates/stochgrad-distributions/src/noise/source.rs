@@ -10,8 +10,9 @@ use stochgrad_tensor::Real;
 
 /// A source of noise.
 ///
-/// The one in use is [`KeyedNoise`]. The exact oracle has another, which hands out each uniform as an interval that
-/// every inversion splits. A method that draws through this trait is therefore checked exactly as it is used.
+/// The one in use is [`KeyedNoise`](crate::KeyedNoise). The exact oracle has another, which hands out each uniform as
+/// an interval that every inversion splits. A method that draws through this trait is therefore checked exactly as it
+/// is used.
 pub trait NoiseSource<F: Real> {
     /// Uniform numbers in the open interval (0, 1): the very numbers that [`invert`](Self::invert) of the same key
     /// inverts.
