@@ -1,9 +1,9 @@
 //! Probability distributions with the derivatives that stochastic gradients need.
 //!
 //! A distribution here can do more than give a log-probability and draw a sample. It says how its samples depend on its
-//! parameters ([`Reparameterized`]), which states it has ([`FiniteSupport`]), what the derivative of its distribution is
-//! ([`WeakDerivative`], [`StochasticDerivative`]), and how it is relaxed ([`Relaxed`]). Gradient methods demand these as
-//! traits; a distribution in another crate implements the same ones.
+//! parameters ([`Reparameterized`]), which states it has ([`FiniteSupport`]), what the derivative of its distribution
+//! is ([`WeakDerivative`], [`StochasticDerivative`]), and how it is relaxed ([`Relaxed`]). Gradient methods demand
+//! these as traits; a distribution in another crate implements the same ones.
 //!
 //! ```
 //! use stochgrad_distributions::{Distribution, KlDivergence, Normal};
@@ -63,8 +63,10 @@ pub use multivariate::{
 pub use noise::{Draw, KeyedNoise, NoiseKey, NoiseSource, SchemeUniform, quantile};
 pub use stochgrad_tape::{NoiseLayout, NoiseSeed};
 
-// For the macro `family!`, which writes code in other crates.
+// For the macros, which write code in other crates.
+#[doc(hidden)]
+pub use distribution::{Declared, implemented};
 #[doc(hidden)]
 pub use stochgrad_tape::{Id, IdMap, Tape, Var};
 #[doc(hidden)]
-pub use stochgrad_tensor::Real;
+pub use stochgrad_tensor::{Real, Shape};

@@ -248,7 +248,8 @@ impl<'t, F: Real> Bijector<Var<'t, F>> {
         }
     }
 
-    /// For maps of numbers: how far `y` is inside the values of the map, positive on the inner side; `None` where every number is one.
+    /// For maps of numbers: how far `y` is inside the values of the map, positive on the inner side; `None` where every
+    /// number is one.
     pub(crate) fn distance(&self, y: Var<'t, F>) -> Option<Var<'t, F>> {
         match self {
             Bijector::Exp | Bijector::Softplus | Bijector::Power(_) => Some(y),

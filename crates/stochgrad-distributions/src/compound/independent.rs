@@ -7,8 +7,9 @@ use stochgrad_tape::{IdMap, Tape};
 
 /// A distribution whose last independent axes are axes of one element: their log-probabilities are added.
 ///
-/// Event axes are independent elements without this wrapper, and [`log_prob`](Distribution::log_prob) adds all of them anyway. It matters where another distribution
-/// asks for elements that are vectors: the components of a mixture, or the base of a transformation of vectors.
+/// Event axes are independent elements without this wrapper, and [`log_prob`](Distribution::log_prob) adds all of them
+/// anyway. It matters where another distribution asks for elements that are vectors: the components of a mixture, or
+/// the base of a transformation of vectors.
 ///
 /// ```
 /// use stochgrad_distributions::{Distribution, Independent, Normal};
@@ -23,8 +24,8 @@ use stochgrad_tape::{IdMap, Tape};
 /// # }
 /// ```
 ///
-/// It has the path, the score and the entropy of the distribution inside. Weak and stochastic derivatives replace single elements, so that they are
-/// there without the wrapper only.
+/// It has the path, the score and the entropy of the distribution inside. Weak and stochastic derivatives replace
+/// single elements, so that they are there without the wrapper only.
 #[derive(Clone, Copy, Debug)]
 pub struct Independent<D> {
     inner: Joined<D>,

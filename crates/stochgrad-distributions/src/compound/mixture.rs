@@ -277,7 +277,8 @@ impl<'t, F: Real, A: Distribution<'t, F>, B: Distribution<'t, F>> WeakDerivative
 }
 
 impl<'t, F: Real, A: Distribution<'t, F>, B: Distribution<'t, F>> Blend<Var<'t, F>, A, B> {
-    /// The weak derivative by a parameter of one of the distributions: that of the distribution, where it is the one that is drawn given the sample.
+    /// The weak derivative by a parameter of one of the distributions: that of the distribution, where it is the one
+    /// that is drawn given the sample.
     fn component_derivative(
         &self,
         distribution: &dyn Distribution<'t, F>,

@@ -399,7 +399,8 @@ mod tests {
         assert!((mean - exact).abs() < 4.0 * error, "{mean} ± {error}, expected {exact}");
     }
 
-    /// The derivative by one weight along the simplex is that of the expected cost; that by a parameter of a component too.
+    /// The derivative by one weight along the simplex is that of the expected cost; that by a parameter of a component
+    /// too.
     #[test]
     fn weak_derivatives_are_right() {
         let distribution = DistributionCheck::new(BUILD, &[0.3, -1.0, 2.0, 0.7], Domain::Line(-8.0, 9.0));

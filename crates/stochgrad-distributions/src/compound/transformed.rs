@@ -44,7 +44,8 @@ struct Image<D, V> {
 }
 
 impl<D, V> TransformedDistribution<D, V> {
-    /// The distribution of `bijector(x)` for `x` of `base`. A map of vectors takes the last independent axis of a distribution of numbers as its vectors.
+    /// The distribution of `bijector(x)` for `x` of `base`. A map of vectors takes the last independent axis of a
+    /// distribution of numbers as its vectors.
     pub fn new(base: D, bijector: Bijector<V>) -> Self {
         TransformedDistribution { inner: Image { base, bijector } }
     }

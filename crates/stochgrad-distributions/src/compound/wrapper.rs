@@ -1,8 +1,9 @@
 //! What distributions that are made of others have in common.
 //!
-//! Whether such a distribution has a path, say, depends on the distributions inside. The type system must know it, so that a wrong pairing does not
-//! compile; and so must [`capabilities`](crate::Distribution::capabilities), which asks at run time. So each of them is a type with
-//! conditional implementations around an inner one that implements everything, and says at run time what the distributions inside cannot do.
+//! Whether such a distribution has a path, say, depends on the distributions inside. The type system must know it, so
+//! that a wrong pairing does not compile; and so must [`capabilities`](crate::Distribution::capabilities), which asks
+//! at run time. So each of them is a type with conditional implementations around an inner one that implements
+//! everything, and says at run time what the distributions inside cannot do.
 
 /// Implements [`Distribution`](crate::Distribution) and the capabilities for `$outer`, which has a field `inner`.
 macro_rules! delegate {

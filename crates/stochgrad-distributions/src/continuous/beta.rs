@@ -7,8 +7,9 @@
 //! | score | any order |
 //! | reparameterised | $x = \sigma(\ln G_\alpha - \ln G_\beta)$ with standard gamma numbers, each with its implicit derivative (Figurnov et al. 2018): order 1 |
 //!
-//! The parts of the weak derivatives lie on either side of the point where the score changes its sign; their numbers are roots of
-//! $\partial_a I_x(a, b) = -cv$ with a uniform $v$ in both parts, a few microseconds each. The implicit path is the cheaper tool.
+//! The parts of the weak derivatives lie on either side of the point where the score changes its sign; their numbers
+//! are roots of $\partial_a I_x(a, b) = -cv$ with a uniform $v$ in both parts, a few microseconds each. The implicit
+//! path is the cheaper tool.
 
 use crate::derivative::gamma_variates::log_standard_gammas;
 use crate::derivative::underflow::held_above_underflow;
@@ -36,10 +37,11 @@ distribution! {
     /// ```
     pub struct Beta {
         /// The exponent at 0, plus one.
-        alpha,
+        alpha: positive.with_path(Smoothness::Kinked),
         /// The exponent at 1, plus one.
-        beta,
+        beta: positive.with_path(Smoothness::Kinked),
     }
+    support: UnitInterval
 }
 
 impl<'t, F: Real> Beta<Var<'t, F>> {
@@ -61,24 +63,7 @@ impl<'t, F: Real> Beta<Var<'t, F>> {
 }
 
 impl<'t, F: Real> Distribution<'t, F> for Beta<Var<'t, F>> {
-    fn name(&self) -> &'static str {
-        "Beta"
-    }
-
-    fn parameters(&self) -> Parameters<'t, F> {
-        smallvec![
-            Parameter::smooth("alpha", self.alpha).with_path(Smoothness::Kinked),
-            Parameter::smooth("beta", self.beta).with_path(Smoothness::Kinked)
-        ]
-    }
-
-    fn event_shape(&self) -> Shape {
-        common_shape(&[self.alpha, self.beta])
-    }
-
-    fn support(&self) -> Support {
-        Support::UnitInterval
-    }
+    declared!();
 
     fn log_prob_each(&self, value: Var<'t, F>) -> Var<'t, F> {
         let half = value.tape().constant(0.5);
@@ -112,23 +97,7 @@ impl<'t, F: Real> Distribution<'t, F> for Beta<Var<'t, F>> {
         Some(both.select(inner, one_end))
     }
 
-    fn validate(&self) -> DistributionResult<()> {
-        positive("Beta", "alpha", self.alpha)?;
-        positive("Beta", "beta", self.beta)
-    }
-
-    fn capabilities(&self) -> Capabilities<'_, 't, F> {
-        Capabilities {
-            score: Some(self),
-            reparameterized: Some(self),
-            weakly_reparameterized: Some(self),
-            weak_derivative: Some(self),
-            entropy: Some(self),
-            cdf: Some(self),
-            icdf: Some(self),
-            ..Capabilities::default()
-        }
-    }
+    capabilities!();
 }
 
 impl<'t, F: Real> CumulativeDistribution<'t, F> for Beta<Var<'t, F>> {

@@ -30,10 +30,11 @@ distribution! {
     /// ```
     pub struct Cauchy {
         /// The location.
-        location,
+        location: finite,
         /// The scale.
-        scale,
+        scale: positive,
     }
+    support: Real
 }
 
 impl<'t, F: Real> Cauchy<Var<'t, F>> {
@@ -54,21 +55,7 @@ impl<'t, F: Real> Cauchy<Var<'t, F>> {
 }
 
 impl<'t, F: Real> Distribution<'t, F> for Cauchy<Var<'t, F>> {
-    fn name(&self) -> &'static str {
-        "Cauchy"
-    }
-
-    fn parameters(&self) -> Parameters<'t, F> {
-        smallvec![Parameter::smooth("location", self.location), Parameter::smooth("scale", self.scale)]
-    }
-
-    fn event_shape(&self) -> Shape {
-        common_shape(&[self.location, self.scale])
-    }
-
-    fn support(&self) -> Support {
-        Support::Real
-    }
+    declared!();
 
     fn log_prob_each(&self, value: Var<'t, F>) -> Var<'t, F> {
         -(special::log1p_square(self.standardize(value)) + (self.scale.ln() + PI.ln()))
@@ -80,22 +67,7 @@ impl<'t, F: Real> Distribution<'t, F> for Cauchy<Var<'t, F>> {
         Some(self.location.broadcast_to(self.event_shape()))
     }
 
-    fn validate(&self) -> DistributionResult<()> {
-        finite("Cauchy", "location", self.location)?;
-        positive("Cauchy", "scale", self.scale)
-    }
-
-    fn capabilities(&self) -> Capabilities<'_, 't, F> {
-        Capabilities {
-            score: Some(self),
-            reparameterized: Some(self),
-            weak_derivative: Some(self),
-            entropy: Some(self),
-            cdf: Some(self),
-            icdf: Some(self),
-            ..Capabilities::default()
-        }
-    }
+    capabilities!();
 }
 
 impl<'t, F: Real> CumulativeDistribution<'t, F> for Cauchy<Var<'t, F>> {

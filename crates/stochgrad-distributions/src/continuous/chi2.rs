@@ -7,7 +7,8 @@
 //! | score | any order |
 //! | reparameterised | that of the [gamma distribution](crate::Gamma) with concentration $\nu/2$ and rate $1/2$: order 1 |
 //!
-//! The weak derivative by the degrees of freedom is half of that of the [gamma distribution](crate::Gamma) by its concentration.
+//! The weak derivative by the degrees of freedom is half of that of the [gamma distribution](crate::Gamma) by its
+//! concentration.
 
 use crate::continuous::gamma::Gamma;
 use crate::distribution::WeaklyReparameterized;
@@ -31,8 +32,9 @@ distribution! {
     /// ```
     pub struct Chi2 {
         /// The degrees of freedom.
-        degrees_of_freedom,
+        degrees_of_freedom: positive.with_path(Smoothness::Kinked),
     }
+    support: Positive
 }
 
 impl<'t, F: Real> Chi2<Var<'t, F>> {
@@ -48,21 +50,7 @@ impl<'t, F: Real> Chi2<Var<'t, F>> {
 }
 
 impl<'t, F: Real> Distribution<'t, F> for Chi2<Var<'t, F>> {
-    fn name(&self) -> &'static str {
-        "Chi2"
-    }
-
-    fn parameters(&self) -> Parameters<'t, F> {
-        smallvec![Parameter::smooth("degrees_of_freedom", self.degrees_of_freedom).with_path(Smoothness::Kinked)]
-    }
-
-    fn event_shape(&self) -> Shape {
-        self.degrees_of_freedom.shape()
-    }
-
-    fn support(&self) -> Support {
-        Support::Positive
-    }
+    declared!();
 
     fn log_prob_each(&self, value: Var<'t, F>) -> Var<'t, F> {
         self.gamma().log_prob_each(value)
@@ -84,22 +72,7 @@ impl<'t, F: Real> Distribution<'t, F> for Chi2<Var<'t, F>> {
         Some((self.degrees_of_freedom - 2.0).relu())
     }
 
-    fn validate(&self) -> DistributionResult<()> {
-        positive("Chi2", "degrees_of_freedom", self.degrees_of_freedom)
-    }
-
-    fn capabilities(&self) -> Capabilities<'_, 't, F> {
-        Capabilities {
-            score: Some(self),
-            reparameterized: Some(self),
-            weakly_reparameterized: Some(self),
-            weak_derivative: Some(self),
-            entropy: Some(self),
-            cdf: Some(self),
-            icdf: Some(self),
-            ..Capabilities::default()
-        }
-    }
+    capabilities!();
 }
 
 impl<'t, F: Real> CumulativeDistribution<'t, F> for Chi2<Var<'t, F>> {

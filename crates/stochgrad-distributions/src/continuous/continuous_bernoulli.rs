@@ -7,8 +7,8 @@
 //! | score | any order |
 //! | reparameterised | $x = \ln(1 + U(e^\eta - 1))/\eta$, with the implicit derivative $-\partial_\eta F/p$: order 1 |
 //!
-//! Source: Loaiza-Ganem and Cunningham, "The continuous Bernoulli", 2019. With $n(\eta) = \eta/2 + \ln(\sinh(\eta/2)/(\eta/2))$ nothing is
-//! special at $\eta = 0$, where the usual formulas are 0/0.
+//! Source: Loaiza-Ganem and Cunningham, "The continuous Bernoulli", 2019. With $n(\eta) = \eta/2 +
+//! \ln(\sinh(\eta/2)/(\eta/2))$ nothing is special at $\eta = 0$, where the usual formulas are 0/0.
 
 use crate::derivative::implicit::implicit_path;
 use crate::family;
@@ -16,8 +16,8 @@ use crate::parameter::probability::ProbabilityOrLogit;
 use crate::prelude::*;
 use stochgrad_tape::Smoothness;
 
-/// Numbers between 0 and 1 with an exponential density, by log-odds or probability: the distribution for which the cross-entropy of grey values is a
-/// log-density. The probability is not the mean.
+/// Numbers between 0 and 1 with an exponential density, by log-odds or probability: the distribution for which the
+/// cross-entropy of grey values is a log-density. The probability is not the mean.
 ///
 /// ```
 /// use stochgrad_distributions::{ContinuousBernoulli, Distribution};
@@ -140,16 +140,7 @@ impl<'t, F: Real> Distribution<'t, F> for ContinuousBernoulli<Var<'t, F>> {
         }
     }
 
-    fn capabilities(&self) -> Capabilities<'_, 't, F> {
-        Capabilities {
-            score: Some(self),
-            reparameterized: Some(self),
-            entropy: Some(self),
-            cdf: Some(self),
-            icdf: Some(self),
-            ..Capabilities::default()
-        }
-    }
+    capabilities!();
 }
 
 /// coth x − 1/x
@@ -166,7 +157,8 @@ impl<'t, F: Real> CumulativeDistribution<'t, F> for ContinuousBernoulli<Var<'t, 
 
 impl<'t, F: Real> QuantileFunction<'t, F> for ContinuousBernoulli<Var<'t, F>> {
     fn icdf(&self, probability: Var<'t, F>) -> Var<'t, F> {
-        // From the end where the density is the highest, so that nothing overflows; the derivatives are those of the implicit path.
+        // From the end where the density is the highest, so that nothing overflows; the derivatives are those of the
+        // implicit path.
         let (tape, logit) = (probability.tape(), self.logits().stop_gradient());
         let rising = logit.step();
         let far = rising.select(1.0 - probability, probability).stop_gradient();

@@ -8,10 +8,11 @@
 //! | reparameterised | $x = sE$, any order |
 //! | weak derivative by $\lambda$ | $1/\lambda$, the distribution itself and $(E + E')/\lambda$ (Mohamed et al. 2020); by $s$ the parts exchanged, $1/s$. One replay: $x + sE'$ |
 
+use crate::capabilities;
 use crate::distribution::Boundary;
 use crate::distribution::{
-    Alternatives, Capabilities, ClosedFormEntropy, CumulativeDistribution, Distribution, KlDivergence, Parameters,
-    QuantileFunction, Reparameterized, ScoreDifferentiable, Support, Tempered, WeakDerivative,
+    Alternatives, ClosedFormEntropy, CumulativeDistribution, Distribution, KlDivergence, Parameters, QuantileFunction,
+    Reparameterized, ScoreDifferentiable, Support, Tempered, WeakDerivative,
 };
 use crate::error::DistributionResult;
 use crate::family;
@@ -128,18 +129,7 @@ impl<'t, F: Real> Distribution<'t, F> for Exponential<Var<'t, F>> {
         self.parameter.validate("Exponential")
     }
 
-    fn capabilities(&self) -> Capabilities<'_, 't, F> {
-        Capabilities {
-            score: Some(self),
-            tempered: Some(self),
-            reparameterized: Some(self),
-            weak_derivative: Some(self),
-            entropy: Some(self),
-            cdf: Some(self),
-            icdf: Some(self),
-            ..Capabilities::default()
-        }
-    }
+    capabilities!();
 }
 
 impl<'t, F: Real> CumulativeDistribution<'t, F> for Exponential<Var<'t, F>> {

@@ -9,17 +9,19 @@
 //! | weakly reparameterised | by the proposal of rejection sampling, or the standardised logarithm (Naesseth et al. 2017; Ruiz et al. 2016) |
 //! | weak derivative by $\lambda$ | $a/\lambda$, the distribution itself and $x + E/\lambda$; by $s$ the parts exchanged, $a/s$ (Mohamed et al. 2020). One replay: $x + sE$ |
 //!
-//! By the concentration the parts of the weak derivative lie on either side of $e^{\psi(a)}$, where the score changes its sign; their numbers are roots of
-//! $\partial_a P(a, x) = -cv$ with a uniform $v$ in both parts, a few microseconds each.
+//! By the concentration the parts of the weak derivative lie on either side of $e^{\psi(a)}$, where the score changes
+//! its sign; their numbers are roots of $\partial_a P(a, x) = -cv$ with a uniform $v$ in both parts, a few microseconds
+//! each.
 
+use crate::capabilities;
 use crate::derivative::gamma_variates::{concentration_parts, log_standard_gamma};
 use crate::derivative::underflow::refusing;
 use crate::derivative::weak_gamma::weak_log_gammas;
 use crate::distribution::Boundary;
 use crate::distribution::positive;
 use crate::distribution::{
-    Alternatives, Capabilities, ClosedFormEntropy, CumulativeDistribution, Distribution, KlDivergence, Parameter,
-    Parameters, QuantileFunction, Reparameterized, ScoreDifferentiable, Support, WeakDerivative, WeaklyReparameterized,
+    Alternatives, ClosedFormEntropy, CumulativeDistribution, Distribution, KlDivergence, Parameter, Parameters,
+    QuantileFunction, Reparameterized, ScoreDifferentiable, Support, WeakDerivative, WeaklyReparameterized,
 };
 use crate::distribution::{WeakNoise, WeakPath};
 use crate::error::DistributionResult;
@@ -33,8 +35,8 @@ use stochgrad_tensor::{Real, Shape, Tensor};
 
 /// Positive numbers, by concentration (the shape) and rate or scale.
 ///
-/// Samples that would be smaller than the smallest positive normal number, as most are where the concentration is far below
-/// one thousandth, are that number: the logarithm of a sample is always finite.
+/// Samples that would be smaller than the smallest positive normal number, as most are where the concentration is far
+/// below one thousandth, are that number: the logarithm of a sample is always finite.
 ///
 /// ```
 /// use stochgrad_distributions::{Distribution, Gamma};
@@ -106,8 +108,8 @@ impl<'t, F: Real> Gamma<Var<'t, F>> {
     }
 }
 
-/// What stands for smaller gamma numbers with scale 1: twice the smallest positive number, so that rounding in the product with the scale does not get
-/// below it.
+/// What stands for smaller gamma numbers with scale 1: twice the smallest positive number, so that rounding in the
+/// product with the scale does not get below it.
 fn smallest_standard<F: Real>(scale: F) -> f64 {
     2.0 * F::MIN_POSITIVE.to_f64() * (1.0 / scale.to_f64()).max(1.0)
 }
@@ -135,7 +137,8 @@ impl<'t, F: Real> Distribution<'t, F> for Gamma<Var<'t, F>> {
     fn log_prob_each(&self, value: Var<'t, F>) -> Var<'t, F> {
         let tape = value.tape();
         let outside = Boundary::Excluded.outside(value);
-        // The logarithm must be of something positive even where it is not used: its derivatives are multiplied by zero.
+        // The logarithm must be of something positive even where it is not used: its derivatives are multiplied by
+        // zero.
         let inside = outside.select(tape.constant(1.0), value);
         let standard = self.width.standardize(inside);
         let density = special::log_gamma_kernel(self.concentration, standard) - inside.ln();
@@ -170,18 +173,7 @@ impl<'t, F: Real> Distribution<'t, F> for Gamma<Var<'t, F>> {
         self.width.validate("Gamma")
     }
 
-    fn capabilities(&self) -> Capabilities<'_, 't, F> {
-        Capabilities {
-            score: Some(self),
-            reparameterized: Some(self),
-            weakly_reparameterized: Some(self),
-            weak_derivative: Some(self),
-            entropy: Some(self),
-            cdf: Some(self),
-            icdf: Some(self),
-            ..Capabilities::default()
-        }
-    }
+    capabilities!();
 }
 
 impl<'t, F: Real> CumulativeDistribution<'t, F> for Gamma<Var<'t, F>> {

@@ -31,10 +31,11 @@ distribution! {
     /// ```
     pub struct Gumbel {
         /// The location.
-        location,
+        location: finite,
         /// The scale.
-        scale,
+        scale: positive,
     }
+    support: Real
 }
 
 impl<'t, F: Real> Gumbel<Var<'t, F>> {
@@ -55,21 +56,7 @@ impl<'t, F: Real> Gumbel<Var<'t, F>> {
 }
 
 impl<'t, F: Real> Distribution<'t, F> for Gumbel<Var<'t, F>> {
-    fn name(&self) -> &'static str {
-        "Gumbel"
-    }
-
-    fn parameters(&self) -> Parameters<'t, F> {
-        smallvec![Parameter::smooth("location", self.location), Parameter::smooth("scale", self.scale)]
-    }
-
-    fn event_shape(&self) -> Shape {
-        common_shape(&[self.location, self.scale])
-    }
-
-    fn support(&self) -> Support {
-        Support::Real
-    }
+    declared!();
 
     fn log_prob_each(&self, value: Var<'t, F>) -> Var<'t, F> {
         let z = self.standardize(value);
@@ -90,22 +77,7 @@ impl<'t, F: Real> Distribution<'t, F> for Gumbel<Var<'t, F>> {
         Some(self.location.broadcast_to(self.event_shape()))
     }
 
-    fn validate(&self) -> DistributionResult<()> {
-        finite("Gumbel", "location", self.location)?;
-        positive("Gumbel", "scale", self.scale)
-    }
-
-    fn capabilities(&self) -> Capabilities<'_, 't, F> {
-        Capabilities {
-            score: Some(self),
-            reparameterized: Some(self),
-            weak_derivative: Some(self),
-            entropy: Some(self),
-            cdf: Some(self),
-            icdf: Some(self),
-            ..Capabilities::default()
-        }
-    }
+    capabilities!();
 }
 
 impl<'t, F: Real> CumulativeDistribution<'t, F> for Gumbel<Var<'t, F>> {

@@ -28,8 +28,9 @@ distribution! {
     /// ```
     pub struct HalfCauchy {
         /// The median.
-        scale,
+        scale: positive,
     }
+    support: Positive
 }
 
 impl<'t, F: Real> HalfCauchy<Var<'t, F>> {
@@ -40,21 +41,7 @@ impl<'t, F: Real> HalfCauchy<Var<'t, F>> {
 }
 
 impl<'t, F: Real> Distribution<'t, F> for HalfCauchy<Var<'t, F>> {
-    fn name(&self) -> &'static str {
-        "HalfCauchy"
-    }
-
-    fn parameters(&self) -> Parameters<'t, F> {
-        smallvec![Parameter::smooth("scale", self.scale)]
-    }
-
-    fn event_shape(&self) -> Shape {
-        self.scale.shape()
-    }
-
-    fn support(&self) -> Support {
-        Support::Positive
-    }
+    declared!();
 
     fn log_prob_each(&self, value: Var<'t, F>) -> Var<'t, F> {
         Boundary::Included
@@ -67,21 +54,7 @@ impl<'t, F: Real> Distribution<'t, F> for HalfCauchy<Var<'t, F>> {
         Some(self.scale * 0.0)
     }
 
-    fn validate(&self) -> DistributionResult<()> {
-        positive("HalfCauchy", "scale", self.scale)
-    }
-
-    fn capabilities(&self) -> Capabilities<'_, 't, F> {
-        Capabilities {
-            score: Some(self),
-            reparameterized: Some(self),
-            weak_derivative: Some(self),
-            entropy: Some(self),
-            cdf: Some(self),
-            icdf: Some(self),
-            ..Capabilities::default()
-        }
-    }
+    capabilities!();
 }
 
 impl<'t, F: Real> CumulativeDistribution<'t, F> for HalfCauchy<Var<'t, F>> {

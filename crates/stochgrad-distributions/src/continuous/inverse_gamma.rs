@@ -35,10 +35,11 @@ distribution! {
     /// ```
     pub struct InverseGamma {
         /// The concentration.
-        concentration,
+        concentration: positive.with_path(Smoothness::Kinked),
         /// The scale.
-        scale,
+        scale: positive,
     }
+    support: Positive
 }
 
 impl<'t, F: Real> InverseGamma<Var<'t, F>> {
@@ -54,24 +55,7 @@ impl<'t, F: Real> InverseGamma<Var<'t, F>> {
 }
 
 impl<'t, F: Real> Distribution<'t, F> for InverseGamma<Var<'t, F>> {
-    fn name(&self) -> &'static str {
-        "InverseGamma"
-    }
-
-    fn parameters(&self) -> Parameters<'t, F> {
-        smallvec![
-            Parameter::smooth("concentration", self.concentration).with_path(Smoothness::Kinked),
-            Parameter::smooth("scale", self.scale)
-        ]
-    }
-
-    fn event_shape(&self) -> Shape {
-        common_shape(&[self.concentration, self.scale])
-    }
-
-    fn support(&self) -> Support {
-        Support::Positive
-    }
+    declared!();
 
     fn log_prob_each(&self, value: Var<'t, F>) -> Var<'t, F> {
         Boundary::Excluded
@@ -103,23 +87,7 @@ impl<'t, F: Real> Distribution<'t, F> for InverseGamma<Var<'t, F>> {
         Some(self.scale / (self.concentration + 1.0))
     }
 
-    fn validate(&self) -> DistributionResult<()> {
-        positive("InverseGamma", "concentration", self.concentration)?;
-        positive("InverseGamma", "scale", self.scale)
-    }
-
-    fn capabilities(&self) -> Capabilities<'_, 't, F> {
-        Capabilities {
-            score: Some(self),
-            reparameterized: Some(self),
-            weakly_reparameterized: Some(self),
-            weak_derivative: Some(self),
-            entropy: Some(self),
-            cdf: Some(self),
-            icdf: Some(self),
-            ..Capabilities::default()
-        }
-    }
+    capabilities!();
 }
 
 impl<'t, F: Real> CumulativeDistribution<'t, F> for InverseGamma<Var<'t, F>> {

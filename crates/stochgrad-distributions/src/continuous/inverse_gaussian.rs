@@ -7,7 +7,8 @@
 //! | score | any order |
 //! | reparameterised | implicit, order 1: with $w = \sqrt{\lambda/x}(x/\mu + 1)$ and Mills' ratio $M(w) = (1 - \Phi(w))/\varphi(w)$, $\partial_\mu x = 2\sqrt{\lambda x^3} M(w)/\mu^2$ and $\partial_\lambda x = x/\lambda - 2\sqrt{x^3/\lambda}\,M(w)/\mu$ |
 //!
-//! The entropy has no closed form without an exponential integral, and no weak derivative with a simple sampler is known.
+//! The entropy has no closed form without an exponential integral, and no weak derivative with a simple sampler is
+//! known.
 
 use crate::prelude::*;
 use std::f64::consts::PI;
@@ -29,10 +30,11 @@ distribution! {
     /// ```
     pub struct InverseGaussian {
         /// The mean.
-        location,
+        location: positive.with_path(Smoothness::Kinked),
         /// The shape.
-        concentration,
+        concentration: positive.with_path(Smoothness::Kinked),
     }
+    support: Positive
 }
 
 impl<'t, F: Real> InverseGaussian<Var<'t, F>> {
@@ -43,24 +45,7 @@ impl<'t, F: Real> InverseGaussian<Var<'t, F>> {
 }
 
 impl<'t, F: Real> Distribution<'t, F> for InverseGaussian<Var<'t, F>> {
-    fn name(&self) -> &'static str {
-        "InverseGaussian"
-    }
-
-    fn parameters(&self) -> Parameters<'t, F> {
-        smallvec![
-            Parameter::smooth("location", self.location).with_path(Smoothness::Kinked),
-            Parameter::smooth("concentration", self.concentration).with_path(Smoothness::Kinked)
-        ]
-    }
-
-    fn event_shape(&self) -> Shape {
-        common_shape(&[self.location, self.concentration])
-    }
-
-    fn support(&self) -> Support {
-        Support::Positive
-    }
+    declared!();
 
     fn log_prob_each(&self, value: Var<'t, F>) -> Var<'t, F> {
         Boundary::Excluded.confine_positive(value, |x| {
@@ -98,20 +83,7 @@ impl<'t, F: Real> Distribution<'t, F> for InverseGaussian<Var<'t, F>> {
         Some(self.location / ((k.square() + 1.0).sqrt() + k))
     }
 
-    fn validate(&self) -> DistributionResult<()> {
-        positive("InverseGaussian", "location", self.location)?;
-        positive("InverseGaussian", "concentration", self.concentration)
-    }
-
-    fn capabilities(&self) -> Capabilities<'_, 't, F> {
-        Capabilities {
-            score: Some(self),
-            reparameterized: Some(self),
-            cdf: Some(self),
-            icdf: Some(self),
-            ..Capabilities::default()
-        }
-    }
+    capabilities!();
 }
 
 impl<'t, F: Real> CumulativeDistribution<'t, F> for InverseGaussian<Var<'t, F>> {

@@ -30,10 +30,11 @@ distribution! {
     /// ```
     pub struct Kumaraswamy {
         /// The exponent inside.
-        a,
+        a: positive,
         /// The exponent outside.
-        b,
+        b: positive,
     }
+    support: UnitInterval
 }
 
 impl<'t, F: Real> Kumaraswamy<Var<'t, F>> {
@@ -44,21 +45,7 @@ impl<'t, F: Real> Kumaraswamy<Var<'t, F>> {
 }
 
 impl<'t, F: Real> Distribution<'t, F> for Kumaraswamy<Var<'t, F>> {
-    fn name(&self) -> &'static str {
-        "Kumaraswamy"
-    }
-
-    fn parameters(&self) -> Parameters<'t, F> {
-        smallvec![Parameter::smooth("a", self.a), Parameter::smooth("b", self.b)]
-    }
-
-    fn event_shape(&self) -> Shape {
-        common_shape(&[self.a, self.b])
-    }
-
-    fn support(&self) -> Support {
-        Support::UnitInterval
-    }
+    declared!();
 
     fn log_prob_each(&self, value: Var<'t, F>) -> Var<'t, F> {
         let half = value.tape().constant(0.5);
@@ -79,7 +66,8 @@ impl<'t, F: Real> Distribution<'t, F> for Kumaraswamy<Var<'t, F>> {
     }
 
     fn mode(&self) -> Option<Var<'t, F>> {
-        // ((a − 1) / (ab − 1))^(1/a) where both exponents are above 1; where one is, the end that it rises to; else NaN.
+        // ((a − 1) / (ab − 1))^(1/a) where both exponents are above 1; where one is, the end that it rises to; else
+        // NaN.
         let (a, b) = (self.a, self.b);
         let (rising, falling) = ((a - 1.0).step(), (b - 1.0).step());
         let tape = a.tape();
@@ -90,21 +78,7 @@ impl<'t, F: Real> Distribution<'t, F> for Kumaraswamy<Var<'t, F>> {
         Some(both.select(inner, one_end))
     }
 
-    fn validate(&self) -> DistributionResult<()> {
-        positive("Kumaraswamy", "a", self.a)?;
-        positive("Kumaraswamy", "b", self.b)
-    }
-
-    fn capabilities(&self) -> Capabilities<'_, 't, F> {
-        Capabilities {
-            score: Some(self),
-            reparameterized: Some(self),
-            entropy: Some(self),
-            cdf: Some(self),
-            icdf: Some(self),
-            ..Capabilities::default()
-        }
-    }
+    capabilities!();
 }
 
 impl<'t, F: Real> CumulativeDistribution<'t, F> for Kumaraswamy<Var<'t, F>> {

@@ -9,10 +9,11 @@
 //! | weak derivative by $\mu$ | $1/(2b)$, $\mu \pm bE$ with $E$ exponential, the same $E$ in both parts. One replay: the sample mirrored at $\mu$ |
 //! | weak derivative by $b$ | $1/b$, $\mu + bS(E + E')$ and the distribution itself, $S$ a random sign. One replay: the sample moved away from $\mu$ by $bE'$ |
 
+use crate::capabilities;
 use crate::derivative::weak::drawn_by_path;
 use crate::distribution::{
-    Alternatives, Capabilities, ClosedFormEntropy, CumulativeDistribution, Distribution, KlDivergence, Parameter,
-    Parameters, QuantileFunction, Reparameterized, ScoreDifferentiable, Support, Tempered, WeakDerivative,
+    Alternatives, ClosedFormEntropy, CumulativeDistribution, Distribution, KlDivergence, Parameter, Parameters,
+    QuantileFunction, Reparameterized, ScoreDifferentiable, Support, Tempered, WeakDerivative,
 };
 use crate::distribution::{finite, positive};
 use crate::error::DistributionResult;
@@ -115,18 +116,7 @@ impl<'t, F: Real> Distribution<'t, F> for Laplace<Var<'t, F>> {
         positive("Laplace", "scale", self.scale)
     }
 
-    fn capabilities(&self) -> Capabilities<'_, 't, F> {
-        Capabilities {
-            score: Some(self),
-            tempered: Some(self),
-            reparameterized: Some(self),
-            weak_derivative: Some(self),
-            entropy: Some(self),
-            cdf: Some(self),
-            icdf: Some(self),
-            ..Capabilities::default()
-        }
-    }
+    capabilities!();
 }
 
 impl<'t, F: Real> CumulativeDistribution<'t, F> for Laplace<Var<'t, F>> {

@@ -28,10 +28,11 @@ distribution! {
     /// ```
     pub struct LogNormal {
         /// The location of the logarithm.
-        location,
+        location: finite,
         /// The scale of the logarithm.
-        scale,
+        scale: positive,
     }
+    support: Positive
 }
 
 impl<'t, F: Real> LogNormal<Var<'t, F>> {
@@ -52,21 +53,7 @@ impl<'t, F: Real> LogNormal<Var<'t, F>> {
 }
 
 impl<'t, F: Real> Distribution<'t, F> for LogNormal<Var<'t, F>> {
-    fn name(&self) -> &'static str {
-        "LogNormal"
-    }
-
-    fn parameters(&self) -> Parameters<'t, F> {
-        self.logarithm().parameters()
-    }
-
-    fn event_shape(&self) -> Shape {
-        common_shape(&[self.location, self.scale])
-    }
-
-    fn support(&self) -> Support {
-        Support::Positive
-    }
+    declared!();
 
     fn log_prob_each(&self, value: Var<'t, F>) -> Var<'t, F> {
         Boundary::Excluded.confine_positive(value, |x| {
@@ -91,22 +78,7 @@ impl<'t, F: Real> Distribution<'t, F> for LogNormal<Var<'t, F>> {
         Some((self.location - self.scale.square()).exp())
     }
 
-    fn validate(&self) -> DistributionResult<()> {
-        finite("LogNormal", "location", self.location)?;
-        positive("LogNormal", "scale", self.scale)
-    }
-
-    fn capabilities(&self) -> Capabilities<'_, 't, F> {
-        Capabilities {
-            score: Some(self),
-            reparameterized: Some(self),
-            weak_derivative: Some(self),
-            entropy: Some(self),
-            cdf: Some(self),
-            icdf: Some(self),
-            ..Capabilities::default()
-        }
-    }
+    capabilities!();
 }
 
 impl<'t, F: Real> CumulativeDistribution<'t, F> for LogNormal<Var<'t, F>> {

@@ -29,10 +29,11 @@ distribution! {
     /// ```
     pub struct Logistic {
         /// The location.
-        location,
+        location: finite,
         /// The scale.
-        scale,
+        scale: positive,
     }
+    support: Real
 }
 
 impl<'t, F: Real> Logistic<Var<'t, F>> {
@@ -53,21 +54,7 @@ impl<'t, F: Real> Logistic<Var<'t, F>> {
 }
 
 impl<'t, F: Real> Distribution<'t, F> for Logistic<Var<'t, F>> {
-    fn name(&self) -> &'static str {
-        "Logistic"
-    }
-
-    fn parameters(&self) -> Parameters<'t, F> {
-        smallvec![Parameter::smooth("location", self.location), Parameter::smooth("scale", self.scale)]
-    }
-
-    fn event_shape(&self) -> Shape {
-        common_shape(&[self.location, self.scale])
-    }
-
-    fn support(&self) -> Support {
-        Support::Real
-    }
+    declared!();
 
     fn log_prob_each(&self, value: Var<'t, F>) -> Var<'t, F> {
         let z = self.standardize(value);
@@ -88,22 +75,7 @@ impl<'t, F: Real> Distribution<'t, F> for Logistic<Var<'t, F>> {
         self.mean()
     }
 
-    fn validate(&self) -> DistributionResult<()> {
-        finite("Logistic", "location", self.location)?;
-        positive("Logistic", "scale", self.scale)
-    }
-
-    fn capabilities(&self) -> Capabilities<'_, 't, F> {
-        Capabilities {
-            score: Some(self),
-            reparameterized: Some(self),
-            weak_derivative: Some(self),
-            entropy: Some(self),
-            cdf: Some(self),
-            icdf: Some(self),
-            ..Capabilities::default()
-        }
-    }
+    capabilities!();
 }
 
 impl<'t, F: Real> CumulativeDistribution<'t, F> for Logistic<Var<'t, F>> {

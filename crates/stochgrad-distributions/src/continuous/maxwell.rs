@@ -30,8 +30,9 @@ distribution! {
     /// ```
     pub struct Maxwell {
         /// The standard deviation of a coordinate.
-        scale,
+        scale: positive,
     }
+    support: Positive
 }
 
 impl<'t, F: Real> Maxwell<Var<'t, F>> {
@@ -42,21 +43,7 @@ impl<'t, F: Real> Maxwell<Var<'t, F>> {
 }
 
 impl<'t, F: Real> Distribution<'t, F> for Maxwell<Var<'t, F>> {
-    fn name(&self) -> &'static str {
-        "Maxwell"
-    }
-
-    fn parameters(&self) -> Parameters<'t, F> {
-        smallvec![Parameter::smooth("scale", self.scale)]
-    }
-
-    fn event_shape(&self) -> Shape {
-        self.scale.shape()
-    }
-
-    fn support(&self) -> Support {
-        Support::Positive
-    }
+    declared!();
 
     fn log_prob_each(&self, value: Var<'t, F>) -> Var<'t, F> {
         Boundary::Excluded.confine_positive(value, |x| {
@@ -79,21 +66,7 @@ impl<'t, F: Real> Distribution<'t, F> for Maxwell<Var<'t, F>> {
         Some(self.scale * SQRT_2)
     }
 
-    fn validate(&self) -> DistributionResult<()> {
-        positive("Maxwell", "scale", self.scale)
-    }
-
-    fn capabilities(&self) -> Capabilities<'_, 't, F> {
-        Capabilities {
-            score: Some(self),
-            reparameterized: Some(self),
-            weak_derivative: Some(self),
-            entropy: Some(self),
-            cdf: Some(self),
-            icdf: Some(self),
-            ..Capabilities::default()
-        }
-    }
+    capabilities!();
 }
 
 impl<'t, F: Real> CumulativeDistribution<'t, F> for Maxwell<Var<'t, F>> {

@@ -9,20 +9,20 @@
 //! | weak derivative by $\mu$ | $1/(\sigma\sqrt{2\pi})$, $\mu \pm \sigma R$ with $R$ Rayleigh, the same $R$ in both parts |
 //! | weak derivative by $\sigma$ | $1/\sigma$, $\mu + \sigma M$ and the distribution itself, $\mu + \sigma U M$, with $M$ double-sided Maxwell, $U$ uniform (Mohamed et al. 2020). One replay: the sample moved away from $\mu$ |
 
+use crate::capabilities;
+use crate::declared;
 use crate::derivative::weak::drawn_by_path;
 use crate::distribution;
 use crate::distribution::{
-    Alternatives, Capabilities, ClosedFormEntropy, CumulativeDistribution, Distribution, KlDivergence, Parameter,
-    Parameters, QuantileFunction, RecordedAlternatives, Reparameterized, ScoreDifferentiable, Support, Tempered,
-    WeakDerivative,
+    Alternatives, ClosedFormEntropy, CumulativeDistribution, Distribution, KlDivergence, QuantileFunction,
+    RecordedAlternatives, Reparameterized, ScoreDifferentiable, Tempered, WeakDerivative,
 };
-use crate::distribution::{common_shape, finite, positive};
+use crate::distribution::{finite, positive};
 use crate::error::DistributionResult;
 use crate::noise::Draw;
-use smallvec::smallvec;
 use std::f64::consts::PI;
 use stochgrad_tape::{IntoVar, Var, special};
-use stochgrad_tensor::{Real, Shape, Tensor};
+use stochgrad_tensor::{Real, Tensor};
 
 distribution! {
     /// Normal numbers, by location and scale (the standard deviation).
@@ -41,10 +41,11 @@ distribution! {
     /// ```
     pub struct Normal {
         /// The location.
-        location,
+        location: finite,
         /// The scale.
-        scale,
+        scale: positive,
     }
+    support: Real
 }
 
 impl<'t, F: Real> Normal<Var<'t, F>> {
@@ -60,21 +61,7 @@ impl<'t, F: Real> Normal<Var<'t, F>> {
 }
 
 impl<'t, F: Real> Distribution<'t, F> for Normal<Var<'t, F>> {
-    fn name(&self) -> &'static str {
-        "Normal"
-    }
-
-    fn parameters(&self) -> Parameters<'t, F> {
-        smallvec![Parameter::smooth("location", self.location), Parameter::smooth("scale", self.scale)]
-    }
-
-    fn event_shape(&self) -> Shape {
-        common_shape(&[self.location, self.scale])
-    }
-
-    fn support(&self) -> Support {
-        Support::Real
-    }
+    declared!();
 
     fn log_prob_each(&self, value: Var<'t, F>) -> Var<'t, F> {
         let z = (value - self.location) / self.scale;
@@ -95,23 +82,7 @@ impl<'t, F: Real> Distribution<'t, F> for Normal<Var<'t, F>> {
         self.mean()
     }
 
-    fn validate(&self) -> DistributionResult<()> {
-        finite("Normal", "location", self.location)?;
-        positive("Normal", "scale", self.scale)
-    }
-
-    fn capabilities(&self) -> Capabilities<'_, 't, F> {
-        Capabilities {
-            score: Some(self),
-            tempered: Some(self),
-            reparameterized: Some(self),
-            weak_derivative: Some(self),
-            entropy: Some(self),
-            cdf: Some(self),
-            icdf: Some(self),
-            ..Capabilities::default()
-        }
-    }
+    capabilities!();
 }
 
 impl<'t, F: Real> CumulativeDistribution<'t, F> for Normal<Var<'t, F>> {

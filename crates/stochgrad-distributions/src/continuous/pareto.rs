@@ -27,10 +27,11 @@ distribution! {
     /// ```
     pub struct Pareto {
         /// The lower end of the support.
-        scale,
+        scale: positive.with_score(Smoothness::Jump),
         /// The exponent of the tail.
-        concentration,
+        concentration: positive,
     }
+    support: Interval
 }
 
 impl<'t, F: Real> Pareto<Var<'t, F>> {
@@ -41,24 +42,7 @@ impl<'t, F: Real> Pareto<Var<'t, F>> {
 }
 
 impl<'t, F: Real> Distribution<'t, F> for Pareto<Var<'t, F>> {
-    fn name(&self) -> &'static str {
-        "Pareto"
-    }
-
-    fn parameters(&self) -> Parameters<'t, F> {
-        smallvec![
-            Parameter::smooth("scale", self.scale).with_score(Smoothness::Jump),
-            Parameter::smooth("concentration", self.concentration)
-        ]
-    }
-
-    fn event_shape(&self) -> Shape {
-        common_shape(&[self.scale, self.concentration])
-    }
-
-    fn support(&self) -> Support {
-        Support::Interval
-    }
+    declared!();
 
     fn log_prob_each(&self, value: Var<'t, F>) -> Var<'t, F> {
         let a = self.concentration;
@@ -90,21 +74,7 @@ impl<'t, F: Real> Distribution<'t, F> for Pareto<Var<'t, F>> {
         Some(self.scale.broadcast_to(self.event_shape()))
     }
 
-    fn validate(&self) -> DistributionResult<()> {
-        positive("Pareto", "scale", self.scale)?;
-        positive("Pareto", "concentration", self.concentration)
-    }
-
-    fn capabilities(&self) -> Capabilities<'_, 't, F> {
-        Capabilities {
-            reparameterized: Some(self),
-            weak_derivative: Some(self),
-            entropy: Some(self),
-            cdf: Some(self),
-            icdf: Some(self),
-            ..Capabilities::default()
-        }
-    }
+    capabilities!();
 }
 
 impl<'t, F: Real> CumulativeDistribution<'t, F> for Pareto<Var<'t, F>> {

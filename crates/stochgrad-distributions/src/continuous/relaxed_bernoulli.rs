@@ -7,7 +7,8 @@
 //! | score | any order |
 //! | reparameterised | $x = \sigma((\eta + \ln U - \ln(1 - U))/\tau)$, any order |
 //!
-//! Source: Maddison, Mnih and Teh, "The concrete distribution", 2017. As the temperature falls to 0 the distribution becomes that of a bit.
+//! Source: Maddison, Mnih and Teh, "The concrete distribution", 2017. As the temperature falls to 0 the distribution
+//! becomes that of a bit.
 
 use crate::discrete::bernoulli::Bernoulli;
 use crate::distribution::Relaxed;
@@ -134,15 +135,7 @@ impl<'t, F: Real> Distribution<'t, F> for RelaxedBernoulli<Var<'t, F>> {
         }
     }
 
-    fn capabilities(&self) -> Capabilities<'_, 't, F> {
-        Capabilities {
-            score: Some(self),
-            reparameterized: Some(self),
-            cdf: Some(self),
-            icdf: Some(self),
-            ..Capabilities::default()
-        }
-    }
+    capabilities!();
 }
 
 impl<'t, F: Real> CumulativeDistribution<'t, F> for RelaxedBernoulli<Var<'t, F>> {

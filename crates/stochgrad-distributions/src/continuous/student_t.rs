@@ -31,12 +31,13 @@ distribution! {
     /// ```
     pub struct StudentT {
         /// The degrees of freedom.
-        degrees_of_freedom,
+        degrees_of_freedom: positive.with_path(Smoothness::Kinked),
         /// The location.
-        location,
+        location: finite,
         /// The scale.
-        scale,
+        scale: positive,
     }
+    support: Real
 }
 
 impl<'t, F: Real> StudentT<Var<'t, F>> {
@@ -56,25 +57,7 @@ impl<'t, F: Real> StudentT<Var<'t, F>> {
 }
 
 impl<'t, F: Real> Distribution<'t, F> for StudentT<Var<'t, F>> {
-    fn name(&self) -> &'static str {
-        "StudentT"
-    }
-
-    fn parameters(&self) -> Parameters<'t, F> {
-        smallvec![
-            Parameter::smooth("degrees_of_freedom", self.degrees_of_freedom).with_path(Smoothness::Kinked),
-            Parameter::smooth("location", self.location),
-            Parameter::smooth("scale", self.scale)
-        ]
-    }
-
-    fn event_shape(&self) -> Shape {
-        common_shape(&[self.degrees_of_freedom, self.location, self.scale])
-    }
-
-    fn support(&self) -> Support {
-        Support::Real
-    }
+    declared!();
 
     fn log_prob_each(&self, value: Var<'t, F>) -> Var<'t, F> {
         let nu = self.degrees_of_freedom;
@@ -107,23 +90,7 @@ impl<'t, F: Real> Distribution<'t, F> for StudentT<Var<'t, F>> {
         Some(self.location.broadcast_to(self.event_shape()))
     }
 
-    fn validate(&self) -> DistributionResult<()> {
-        positive("StudentT", "degrees_of_freedom", self.degrees_of_freedom)?;
-        finite("StudentT", "location", self.location)?;
-        positive("StudentT", "scale", self.scale)
-    }
-
-    fn capabilities(&self) -> Capabilities<'_, 't, F> {
-        Capabilities {
-            score: Some(self),
-            reparameterized: Some(self),
-            weak_derivative: Some(self),
-            entropy: Some(self),
-            cdf: Some(self),
-            icdf: Some(self),
-            ..Capabilities::default()
-        }
-    }
+    capabilities!();
 }
 
 impl<'t, F: Real> CumulativeDistribution<'t, F> for StudentT<Var<'t, F>> {

@@ -7,8 +7,8 @@
 //! | score | none: the support moves with the bounds |
 //! | reparameterised | $x = \mu + \sigma\Phi^{-1}(\cdot)$ of a uniform number between the values of $\Phi$ at the bounds; any order by all parameters |
 //!
-//! The mass between the bounds, the quantiles and the moments are functions of their own, which lose no digits where the bounds are forty scales away
-//! or close together.
+//! The mass between the bounds, the quantiles and the moments are functions of their own, which lose no digits where
+//! the bounds are forty scales away or close together.
 
 use crate::prelude::*;
 use std::f64::consts::PI;
@@ -112,15 +112,7 @@ impl<'t, F: Real> Distribution<'t, F> for TruncatedNormal<Var<'t, F>> {
         check_parameter("TruncatedNormal", "high - low", self.high - self.low, "positive", hint, |width| width > 0.0)
     }
 
-    fn capabilities(&self) -> Capabilities<'_, 't, F> {
-        Capabilities {
-            reparameterized: Some(self),
-            entropy: Some(self),
-            cdf: Some(self),
-            icdf: Some(self),
-            ..Capabilities::default()
-        }
-    }
+    capabilities!();
 }
 
 impl<'t, F: Real> CumulativeDistribution<'t, F> for TruncatedNormal<Var<'t, F>> {

@@ -9,11 +9,12 @@
 //! | weak derivative by $b$ | $1/(b - a)$, $b$ and the distribution itself. One replay: the sample moved to $b$ |
 //! | weak derivative by $a$ | $1/(b - a)$, the distribution itself and $a$. One replay: the sample moved to $a$ (Pflug 1989) |
 
+use crate::capabilities;
 use crate::derivative::weak::drawn_by_path;
 use crate::distribution::Boundary;
 use crate::distribution::{
-    Alternatives, Capabilities, ClosedFormEntropy, CumulativeDistribution, Distribution, KlDivergence, Parameter,
-    Parameters, QuantileFunction, Reparameterized, Support, WeakDerivative,
+    Alternatives, ClosedFormEntropy, CumulativeDistribution, Distribution, KlDivergence, Parameter, Parameters,
+    QuantileFunction, Reparameterized, Support, WeakDerivative,
 };
 use crate::distribution::{check_parameter, finite};
 use crate::error::DistributionResult;
@@ -137,16 +138,7 @@ impl<'t, F: Real> Distribution<'t, F> for Uniform<Var<'t, F>> {
         )
     }
 
-    fn capabilities(&self) -> Capabilities<'_, 't, F> {
-        Capabilities {
-            reparameterized: Some(self),
-            weak_derivative: Some(self),
-            entropy: Some(self),
-            cdf: Some(self),
-            icdf: Some(self),
-            ..Capabilities::default()
-        }
-    }
+    capabilities!();
 }
 
 impl<'t, F: Real> CumulativeDistribution<'t, F> for Uniform<Var<'t, F>> {

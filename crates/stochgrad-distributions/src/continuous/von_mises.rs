@@ -17,8 +17,9 @@ use stochgrad_tape::Smoothness;
 use stochgrad_tensor::special::{bessel_ie, von_mises_cdf_derivative};
 
 distribution! {
-    /// Angles in radians, by location and concentration. Whole turns are the same: a cost must not tell them apart. Values are drawn within half a turn
-    /// of the location, and `mean` and `variance` are the circular ones: the location, and one less the mean of the cosine of the distance from it.
+    /// Angles in radians, by location and concentration. Whole turns are the same: a cost must not tell them apart.
+    /// Values are drawn within half a turn of the location, and `mean` and `variance` are the circular ones: the
+    /// location, and one less the mean of the cosine of the distance from it.
     ///
     /// ```
     /// use stochgrad_distributions::{Distribution, VonMises};
@@ -33,10 +34,11 @@ distribution! {
     /// ```
     pub struct VonMises {
         /// The location.
-        location,
+        location: finite,
         /// The concentration.
-        concentration,
+        concentration: positive.with_path(Smoothness::Kinked),
     }
+    support: Angles
 }
 
 impl<'t, F: Real> VonMises<Var<'t, F>> {
@@ -47,24 +49,7 @@ impl<'t, F: Real> VonMises<Var<'t, F>> {
 }
 
 impl<'t, F: Real> Distribution<'t, F> for VonMises<Var<'t, F>> {
-    fn name(&self) -> &'static str {
-        "VonMises"
-    }
-
-    fn parameters(&self) -> Parameters<'t, F> {
-        smallvec![
-            Parameter::smooth("location", self.location),
-            Parameter::smooth("concentration", self.concentration).with_path(Smoothness::Kinked)
-        ]
-    }
-
-    fn event_shape(&self) -> Shape {
-        common_shape(&[self.location, self.concentration])
-    }
-
-    fn support(&self) -> Support {
-        Support::Angles
-    }
+    declared!();
 
     fn log_prob_each(&self, value: Var<'t, F>) -> Var<'t, F> {
         let half = (value - self.location) * 0.5;
@@ -90,22 +75,7 @@ impl<'t, F: Real> Distribution<'t, F> for VonMises<Var<'t, F>> {
         self.mean()
     }
 
-    fn validate(&self) -> DistributionResult<()> {
-        finite("VonMises", "location", self.location)?;
-        positive("VonMises", "concentration", self.concentration)
-    }
-
-    fn capabilities(&self) -> Capabilities<'_, 't, F> {
-        Capabilities {
-            score: Some(self),
-            reparameterized: Some(self),
-            weak_derivative: Some(self),
-            entropy: Some(self),
-            cdf: Some(self),
-            icdf: Some(self),
-            ..Capabilities::default()
-        }
-    }
+    capabilities!();
 }
 
 impl<'t, F: Real> CumulativeDistribution<'t, F> for VonMises<Var<'t, F>> {
@@ -184,7 +154,8 @@ impl<'t, F: Real> KlDivergence<'t, F> for VonMises<Var<'t, F>> {
 }
 
 impl<'t, F: Real> VonMises<Var<'t, F>> {
-    /// Angles from the location, by rejection from a wrapped Cauchy distribution (Best and Fisher 1979), in a form without cancellation for any concentration.
+    /// Angles from the location, by rejection from a wrapped Cauchy distribution (Best and Fisher 1979), in a form
+    /// without cancellation for any concentration.
     fn standard(&self, draw: &Draw<'_, F>) -> DistributionResult<Tensor<F>> {
         let event = self.event_shape();
         let concentration = draw.parameter(self.concentration, &event)?;

@@ -31,10 +31,11 @@ distribution! {
     /// ```
     pub struct Weibull {
         /// The shape.
-        concentration,
+        concentration: positive,
         /// The scale.
-        scale,
+        scale: positive,
     }
+    support: Positive
 }
 
 impl<'t, F: Real> Weibull<Var<'t, F>> {
@@ -45,21 +46,7 @@ impl<'t, F: Real> Weibull<Var<'t, F>> {
 }
 
 impl<'t, F: Real> Distribution<'t, F> for Weibull<Var<'t, F>> {
-    fn name(&self) -> &'static str {
-        "Weibull"
-    }
-
-    fn parameters(&self) -> Parameters<'t, F> {
-        smallvec![Parameter::smooth("concentration", self.concentration), Parameter::smooth("scale", self.scale)]
-    }
-
-    fn event_shape(&self) -> Shape {
-        common_shape(&[self.concentration, self.scale])
-    }
-
-    fn support(&self) -> Support {
-        Support::Positive
-    }
+    declared!();
 
     fn log_prob_each(&self, value: Var<'t, F>) -> Var<'t, F> {
         Boundary::Excluded.confine_positive(value, |x| {
@@ -89,22 +76,7 @@ impl<'t, F: Real> Distribution<'t, F> for Weibull<Var<'t, F>> {
         Some(self.scale * rising.select(((1.0 - shape.recip()).ln() / shape).exp(), tape.constant(0.0)))
     }
 
-    fn validate(&self) -> DistributionResult<()> {
-        positive("Weibull", "concentration", self.concentration)?;
-        positive("Weibull", "scale", self.scale)
-    }
-
-    fn capabilities(&self) -> Capabilities<'_, 't, F> {
-        Capabilities {
-            score: Some(self),
-            reparameterized: Some(self),
-            weak_derivative: Some(self),
-            entropy: Some(self),
-            cdf: Some(self),
-            icdf: Some(self),
-            ..Capabilities::default()
-        }
-    }
+    capabilities!();
 }
 
 impl<'t, F: Real> CumulativeDistribution<'t, F> for Weibull<Var<'t, F>> {

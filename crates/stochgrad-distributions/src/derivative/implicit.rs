@@ -4,8 +4,8 @@
 //!
 //! $$\frac{\partial z}{\partial \theta} = -\frac{\partial_\theta F(z; \theta)}{p(z; \theta)}$$
 //!
-//! (Figurnov, Mohamed, Mnih 2018), however z was drawn. The rule holds for one-dimensional continuous distributions, and gives the first
-//! derivative only.
+//! (Figurnov, Mohamed, Mnih 2018), however z was drawn. The rule holds for one-dimensional continuous distributions,
+//! and gives the first derivative only.
 
 use crate::distribution::CumulativeDistribution;
 use stochgrad_tape::Var;
@@ -13,8 +13,9 @@ use stochgrad_tensor::Real;
 
 /// The sample `value`, a constant drawn from `distribution`, with the derivatives of its path by the parameters.
 ///
-/// Where both the density and the derivative of the distribution function have underflowed, the derivative is 0. Precision is
-/// lost where the distribution function is within rounding of 1: a distribution with a long upper tail does better with a formula of its own.
+/// Where both the density and the derivative of the distribution function have underflowed, the derivative is 0.
+/// Precision is lost where the distribution function is within rounding of 1: a distribution with a long upper tail
+/// does better with a formula of its own.
 pub fn implicit_path<'t, F: Real>(distribution: &dyn CumulativeDistribution<'t, F>, value: Var<'t, F>) -> Var<'t, F> {
     // Held, not stopped: this path accounts for what the derivatives of the sampler would say.
     let value = value.held();
@@ -27,8 +28,9 @@ pub fn implicit_path<'t, F: Real>(distribution: &dyn CumulativeDistribution<'t, 
 /// Steps of [`invert`]: enough to halve any bracket down to the rounding.
 const STEPS: usize = 64;
 
-/// The value where the distribution function of a continuous distribution reaches a probability, between two values where it is not above and not below it: Newton's method
-/// in a bracket, recorded. Its first three derivatives are right.
+/// The value where the distribution function of a continuous distribution reaches a probability, between two values
+/// where it is not above and not below it: Newton's method in a bracket, recorded. Its first three derivatives are
+/// right.
 pub(crate) fn invert<'t, F: Real>(
     distribution: &dyn CumulativeDistribution<'t, F>,
     probability: Var<'t, F>,
@@ -52,8 +54,9 @@ pub(crate) fn invert<'t, F: Real>(
 /// Makes a distribution reparameterised through its distribution function, in one line.
 ///
 /// The type must implement [`CumulativeDistribution`], with a `cdf` that is differentiable by the parameters. Its
-/// [`parameters`](crate::Distribution::parameters) should say with [`Parameter::with_path`](crate::Parameter::with_path) that only the first derivative of
-/// the path is right: [`Smoothness::Kinked`](stochgrad_tape::Smoothness::Kinked).
+/// [`parameters`](crate::Distribution::parameters) should say with
+/// [`Parameter::with_path`](crate::Parameter::with_path) that only the first derivative of the path is right:
+/// [`Smoothness::Kinked`](stochgrad_tape::Smoothness::Kinked).
 ///
 /// ```
 /// use smallvec::smallvec;

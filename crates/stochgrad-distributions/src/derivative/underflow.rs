@@ -1,16 +1,18 @@
 //! Samples beyond the range of positive numbers.
 //!
-//! A gamma number with a small concentration can be so small that no number stands for it. The sample is the smallest positive number then, and has lost
-//! how far below it was: $\partial \ln x / \partial a$ along the path, which is larger the smaller $x$ is, would be that of another sample. Most costs do not care: the
-//! derivative of the sample itself, $x\, \partial \ln x / \partial a$, is zero to rounding. One that does (a logarithm of the sample, a density with a pole) sends back a
-//! derivative of the order of $1/x$, and is refused.
+//! A gamma number with a small concentration can be so small that no number stands for it. The sample is the smallest
+//! positive number then, and has lost how far below it was: $\partial \ln x / \partial a$ along the path, which is
+//! larger the smaller $x$ is, would be that of another sample. Most costs do not care: the derivative of the sample
+//! itself, $x\, \partial \ln x / \partial a$, is zero to rounding. One that does (a logarithm of the sample, a density
+//! with a pole) sends back a derivative of the order of $1/x$, and is refused.
 
 use std::sync::Arc;
 use stochgrad_tape::{Degree, Primitive, PrimitiveInputs, Smoothness, TapeError, Var};
 use stochgrad_tensor::map::Map;
 use stochgrad_tensor::{Real, Tensor};
 
-/// Values along a path, none of which is below the smallest positive number: a derivative that an element has lost below it is an error.
+/// Values along a path, none of which is below the smallest positive number: a derivative that an element has lost
+/// below it is an error.
 pub(crate) fn held_above_underflow<'t, F: Real>(distribution: &'static str, value: Var<'t, F>) -> Var<'t, F> {
     let held = value.map(Map::MaxScalar(F::MIN_POSITIVE.to_f64()));
     let below = |x: &F| *x < F::MIN_POSITIVE;
@@ -22,7 +24,8 @@ pub(crate) fn held_above_underflow<'t, F: Real>(distribution: &'static str, valu
     }
 }
 
-/// Logarithms of values along a path, none of which is farther from 0 than `largest`: a derivative that an element has lost beyond it is an error.
+/// Logarithms of values along a path, none of which is farther from 0 than `largest`: a derivative that an element has
+/// lost beyond it is an error.
 pub(crate) fn held_logarithm<'t, F: Real>(distribution: &'static str, value: Var<'t, F>, largest: f64) -> Var<'t, F> {
     let held = value.clamp(-largest, largest);
     let beyond = |x: &F| x.to_f64().abs() > largest;

@@ -19,8 +19,8 @@ use stochgrad_tensor::{Real, Shape, Tensor};
 
 /// The weak derivative by the location of a distribution with a single mode, as recorded operations.
 ///
-/// `density_at_mode` is its constant. `level` maps a standard exponential number `E` to the points right and left of the mode where the
-/// logarithm of the density is `E` below its highest value.
+/// `density_at_mode` is its constant. `level` maps a standard exponential number `E` to the points right and left of
+/// the mode where the logarithm of the density is `E` below its highest value.
 ///
 /// # Errors
 /// If the noise source cannot give what is needed.
@@ -35,10 +35,11 @@ pub fn location_derivative<'t, F: Real>(
     Ok(RecordedAlternatives { values: vec![right, left], weights: vec![density_at_mode, -density_at_mode] })
 }
 
-/// The weak derivative by the scale of a distribution whose density falls on both sides of 0 (or of its location), as recorded operations.
+/// The weak derivative by the scale of a distribution whose density falls on both sides of 0 (or of its location), as
+/// recorded operations.
 ///
-/// `outward` maps a standard exponential number `E` to the point farther out than the sample, on the same side, where the logarithm of the density is
-/// `E` below that at the sample.
+/// `outward` maps a standard exponential number `E` to the point farther out than the sample, on the same side, where
+/// the logarithm of the density is `E` below that at the sample.
 ///
 /// # Errors
 /// If the noise source cannot give what is needed.
@@ -88,7 +89,8 @@ macro_rules! weak_by_recording {
     };
 }
 
-/// Writes [`draw`](crate::Distribution::draw) and [`sample`](crate::Distribution::sample) for a distribution whose samples are its path.
+/// Writes [`draw`](crate::Distribution::draw) and [`sample`](crate::Distribution::sample) for a distribution whose
+/// samples are its path.
 macro_rules! drawn_by_path {
     () => {
         fn draw(&self, draw: &Draw<'_, F>) -> DistributionResult<Tensor<F>> {
@@ -101,8 +103,9 @@ macro_rules! drawn_by_path {
     };
 }
 
-/// Writes [`draw`](crate::Distribution::draw) and [`sample`](crate::Distribution::sample) for a distribution of counts whose quantiles are an operation: the quantile of
-/// recorded noise, or, where noise is not recorded (the exact oracle splits it instead), what the method `inverted` of the distribution gives.
+/// Writes [`draw`](crate::Distribution::draw) and [`sample`](crate::Distribution::sample) for a distribution of counts
+/// whose quantiles are an operation: the quantile of recorded noise, or, where noise is not recorded (the exact oracle
+/// splits it instead), what the method `inverted` of the distribution gives.
 macro_rules! drawn_by_quantile {
     () => {
         fn draw(&self, draw: &Draw<'_, F>) -> DistributionResult<Tensor<F>> {

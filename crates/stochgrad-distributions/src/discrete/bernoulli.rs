@@ -10,14 +10,15 @@
 //! | stochastic derivative | right: 0 → 1 at rate $1/(1-\theta)$; left: 1 → 0 at rate $1/\theta$ (Arya et al. 2022) |
 //! | relaxation | $\sigma((\eta + \operatorname{logit} u)/\tau)$ (Maddison et al. 2017; Jang et al. 2017) |
 //!
-//! An impossible bit has the log-probability −∞, and by logits the score $x - \theta$ all the same. At probabilities 0 and 1 entropy,
-//! divergence and relaxation stay finite, and so do their derivatives: $\ln 0$ counts as about −690 there (−85 in single precision), and
-//! infinite logits as $\pm 10^{30}$.
+//! An impossible bit has the log-probability −∞, and by logits the score $x - \theta$ all the same. At probabilities 0
+//! and 1 entropy, divergence and relaxation stay finite, and so do their derivatives: $\ln 0$ counts as about −690
+//! there (−85 in single precision), and infinite logits as $\pm 10^{30}$.
 
+use crate::capabilities;
 use crate::distribution::{
-    Alternatives, Capabilities, ClosedFormEntropy, CumulativeDistribution, Distribution, FiniteSupport,
-    IndependentBits, IndependentCategories, IntegerSupport, KlDivergence, Parameters, QuantileFunction,
-    RecordedAlternatives, Relaxed, ScoreDifferentiable, Side, StochasticDerivative, Support, Tempered, WeakDerivative,
+    Alternatives, ClosedFormEntropy, CumulativeDistribution, Distribution, FiniteSupport, IndependentBits,
+    IndependentCategories, IntegerSupport, KlDivergence, Parameters, QuantileFunction, RecordedAlternatives, Relaxed,
+    ScoreDifferentiable, Side, StochasticDerivative, Support, Tempered, WeakDerivative,
 };
 use crate::error::DistributionResult;
 use crate::family;
@@ -112,7 +113,8 @@ impl<'t, F: Real> Distribution<'t, F> for Bernoulli<Var<'t, F>> {
         }
     }
 
-    /// The values and the logits may lie on different plates: the pairs of their members are never laid out element by element.
+    /// The values and the logits may lie on different plates: the pairs of their members are never laid out element by
+    /// element.
     fn log_prob(&self, value: Var<'t, F>) -> Var<'t, F> {
         match self.parameter {
             ProbabilityOrLogit::Logit(logits) if logits.shape() == value.shape() => {
@@ -163,24 +165,7 @@ impl<'t, F: Real> Distribution<'t, F> for Bernoulli<Var<'t, F>> {
         self.parameter.validate("Bernoulli")
     }
 
-    fn capabilities(&self) -> Capabilities<'_, 't, F> {
-        Capabilities {
-            score: Some(self),
-            tempered: Some(self),
-            independent_bits: Some(self),
-            independent_categories: Some(self),
-            finite_support: Some(self),
-            weak_derivative: Some(self),
-            stochastic_derivative: Some(self),
-            relaxed: Some(self),
-            entropy: Some(self),
-            quadratic_variance: Some(self),
-            cdf: Some(self),
-            whole_numbers: Some(self),
-            icdf: Some(self),
-            ..Capabilities::default()
-        }
-    }
+    capabilities!();
 }
 
 impl<'t, F: Real> CumulativeDistribution<'t, F> for Bernoulli<Var<'t, F>> {
@@ -374,8 +359,9 @@ impl<'t, F: Real> Relaxed<'t, F> for Bernoulli<Var<'t, F>> {
         let logits = self.parameter.finite_logit();
         let v = draw.record_uniform(logits.tape(), &self.event_shape())?;
         let noise = v.ln() - (-v).log1p();
-        // Given a 1 the uniform behind z is 1 − p (1 − v), given a 0 it is (1 − p) v. Its logit plus that of p is, with s = ±1 for
-        // the bit and w = logit v, s · ln(1 + exp(s w) (1 + exp(s η))): of the bit's sign whatever the rounding.
+        // Given a 1 the uniform behind z is 1 − p (1 − v), given a 0 it is (1 − p) v. Its logit plus that of p is, with
+        // s = ±1 for the bit and w = logit v, s · ln(1 + exp(s w) (1 + exp(s η))): of the bit's sign whatever the
+        // rounding.
         let sign = hard + hard - 1.0;
         Ok(sign * (sign * noise + (sign * logits).softplus()).softplus())
     }

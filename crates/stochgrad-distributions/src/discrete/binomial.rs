@@ -10,20 +10,20 @@
 //! | weak derivative | $\partial_p E f(X) = n E[f(1 + B) - f(B)]$, $B \sim \mathrm{Bin}(n - 1, p)$, with $X$ as one of the parts; by $\eta$ times $p(1-p)$ |
 //! | stochastic derivative | right: to $X + 1$ at rate $(n-X)/(1-p)$; left: to $X - 1$ at rate $X/p$ (Arya et al. 2022) |
 //!
-//! The weak derivative: choose one of the n trials. The others have $B$ successes, and $X$ is $1 + B$ if the chosen trial succeeded,
-//! else $B$. All trials are alike: given $X$, the chosen one succeeded with probability $X/n$. So the difference is $f(X) - f(X - 1)$
-//! with probability $X/n$ and $f(X + 1) - f(X)$ otherwise, and averaged over the choice
+//! The weak derivative: choose one of the n trials. The others have $B$ successes, and $X$ is $1 + B$ if the chosen
+//! trial succeeded, else $B$. All trials are alike: given $X$, the chosen one succeeded with probability $X/n$. So the
+//! difference is $f(X) - f(X - 1)$ with probability $X/n$ and $f(X + 1) - f(X)$ otherwise, and averaged over the choice
 //!
 //! $$\partial_p E f(X) = E[(n - X)(f(X + 1) - f(X)) - X (f(X - 1) - f(X))].$$
 //!
 //! The number of trials may itself be random. No derivative by it exists.
 
+use crate::capabilities;
 use crate::derivative::weak::drawn_by_quantile;
 use crate::distribution::whole;
 use crate::distribution::{
-    Alternatives, Capabilities, ClosedFormEntropy, CumulativeDistribution, Distribution, FiniteSupport, IntegerSupport,
-    KlDivergence, Parameter, Parameters, QuantileFunction, ScoreDifferentiable, Side, StochasticDerivative, Support,
-    WeakDerivative,
+    Alternatives, ClosedFormEntropy, CumulativeDistribution, Distribution, FiniteSupport, IntegerSupport, KlDivergence,
+    Parameter, Parameters, QuantileFunction, ScoreDifferentiable, Side, StochasticDerivative, Support, WeakDerivative,
 };
 use crate::error::{DistributionError, DistributionResult};
 use crate::family;
@@ -187,20 +187,7 @@ impl<'t, F: Real> Distribution<'t, F> for Binomial<Var<'t, F>> {
         self.parameter.validate("Binomial")
     }
 
-    fn capabilities(&self) -> Capabilities<'_, 't, F> {
-        Capabilities {
-            score: Some(self),
-            finite_support: Some(self),
-            weak_derivative: Some(self),
-            stochastic_derivative: Some(self),
-            entropy: Some(self),
-            quadratic_variance: Some(self),
-            cdf: Some(self),
-            whole_numbers: Some(self),
-            icdf: Some(self),
-            ..Capabilities::default()
-        }
-    }
+    capabilities!();
 }
 
 impl<'t, F: Real> CumulativeDistribution<'t, F> for Binomial<Var<'t, F>> {

@@ -12,13 +12,15 @@
 //!
 //! The order of the categories matters for the variance of the stochastic derivative, not for its mean.
 //!
-//! Probabilities must sum to 1: they are not normalised by the log-probability. A derivative by a single probability therefore leaves the
-//! simplex and depends on a convention; what the methods share is the derivative along directions whose sum is 0, such as those of a softmax.
+//! Probabilities must sum to 1: they are not normalised by the log-probability. A derivative by a single probability
+//! therefore leaves the simplex and depends on a convention; what the methods share is the derivative along directions
+//! whose sum is 0, such as those of a softmax.
 
+use crate::capabilities;
 use crate::distribution::{
-    Alternatives, Capabilities, ClosedFormEntropy, CumulativeDistribution, Distribution, FiniteSupport,
-    IndependentCategories, IntegerSupport, KlDivergence, Parameters, QuantileFunction, ScoreDifferentiable, Side,
-    StochasticDerivative, Support, Tempered, WeakDerivative,
+    Alternatives, ClosedFormEntropy, CumulativeDistribution, Distribution, FiniteSupport, IndependentCategories,
+    IntegerSupport, KlDivergence, Parameters, QuantileFunction, ScoreDifferentiable, Side, StochasticDerivative,
+    Support, Tempered, WeakDerivative,
 };
 use crate::error::DistributionResult;
 use crate::family;
@@ -30,7 +32,8 @@ use stochgrad_tape::Var;
 use stochgrad_tensor::map::Map;
 use stochgrad_tensor::{Real, Shape, Tensor};
 
-/// Categories as numbers `0, 1, …, C − 1`, by logits or by probabilities. The last axis of the parameter holds the categories; values lack it.
+/// Categories as numbers `0, 1, …, C − 1`, by logits or by probabilities. The last axis of the parameter holds the
+/// categories; values lack it.
 ///
 /// ```
 /// use stochgrad_distributions::{Categorical, Distribution};
@@ -159,21 +162,7 @@ impl<'t, F: Real> Distribution<'t, F> for Categorical<Var<'t, F>> {
         self.parameter.validate("Categorical")
     }
 
-    fn capabilities(&self) -> Capabilities<'_, 't, F> {
-        Capabilities {
-            score: Some(self),
-            independent_categories: Some(self),
-            tempered: Some(self),
-            finite_support: Some(self),
-            weak_derivative: Some(self),
-            stochastic_derivative: Some(self),
-            entropy: Some(self),
-            cdf: Some(self),
-            whole_numbers: Some(self),
-            icdf: Some(self),
-            ..Capabilities::default()
-        }
-    }
+    capabilities!();
 }
 
 impl<'t, F: Real> CumulativeDistribution<'t, F> for Categorical<Var<'t, F>> {
@@ -343,7 +332,8 @@ mod tests {
                 (Categorical::from_logits(by_logit), by_logit),
             ] {
                 let states = States::new(&tape, &distribution, 5);
-                // The exact derivative by probabilities through the logarithm loses the impossible categories; by hand it is the cost.
+                // The exact derivative by probabilities through the logarithm loses the impossible categories; by hand
+                // it is the cost.
                 let f = COSTS[0];
                 let exact: Vec<f64> = if theta.id() == by_probability.id() {
                     tangent(&(0..5).map(|k| f(k as f64)).collect::<Vec<_>>())

@@ -25,8 +25,9 @@ distribution! {
     /// ```
     pub struct Delta {
         /// The value.
-        value,
+        value: finite.with_score(Smoothness::Jump),
     }
+    support: Values
 }
 
 impl<'t, F: Real> Delta<Var<'t, F>> {
@@ -37,21 +38,7 @@ impl<'t, F: Real> Delta<Var<'t, F>> {
 }
 
 impl<'t, F: Real> Distribution<'t, F> for Delta<Var<'t, F>> {
-    fn name(&self) -> &'static str {
-        "Delta"
-    }
-
-    fn parameters(&self) -> Parameters<'t, F> {
-        smallvec![Parameter::smooth("value", self.value).with_score(Smoothness::Jump)]
-    }
-
-    fn event_shape(&self) -> Shape {
-        self.value.shape()
-    }
-
-    fn support(&self) -> Support {
-        Support::Values
-    }
+    declared!();
 
     /// A probability and not a density: 1 at the value, 0 elsewhere.
     fn log_prob_each(&self, value: Var<'t, F>) -> Var<'t, F> {
@@ -79,19 +66,7 @@ impl<'t, F: Real> Distribution<'t, F> for Delta<Var<'t, F>> {
         Some(self.value)
     }
 
-    fn validate(&self) -> DistributionResult<()> {
-        finite("Delta", "value", self.value)
-    }
-
-    fn capabilities(&self) -> Capabilities<'_, 't, F> {
-        Capabilities {
-            reparameterized: Some(self),
-            entropy: Some(self),
-            cdf: Some(self),
-            icdf: Some(self),
-            ..Capabilities::default()
-        }
-    }
+    capabilities!();
 }
 
 impl<'t, F: Real> CumulativeDistribution<'t, F> for Delta<Var<'t, F>> {

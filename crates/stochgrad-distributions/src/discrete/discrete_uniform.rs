@@ -101,15 +101,7 @@ impl<'t, F: Real> Distribution<'t, F> for DiscreteUniform<Var<'t, F>> {
         check_parameter("DiscreteUniform", "high - low", self.high - self.low, "at least 0", hint, |width| width >= 0.0)
     }
 
-    fn capabilities(&self) -> Capabilities<'_, 't, F> {
-        Capabilities {
-            finite_support: Some(self),
-            entropy: Some(self),
-            cdf: Some(self),
-            icdf: Some(self),
-            ..Capabilities::default()
-        }
-    }
+    capabilities!();
 }
 
 impl<'t, F: Real> CumulativeDistribution<'t, F> for DiscreteUniform<Var<'t, F>> {

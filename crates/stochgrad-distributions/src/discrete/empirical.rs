@@ -91,14 +91,7 @@ impl<'t, F: Real> Distribution<'t, F> for Empirical<Var<'t, F>> {
         finite("Empirical", "values", self.values)
     }
 
-    fn capabilities(&self) -> Capabilities<'_, 't, F> {
-        Capabilities {
-            reparameterized: Some(self),
-            finite_support: Some(self),
-            cdf: Some(self),
-            ..Capabilities::default()
-        }
-    }
+    capabilities!();
 }
 
 impl<'t, F: Real> CumulativeDistribution<'t, F> for Empirical<Var<'t, F>> {

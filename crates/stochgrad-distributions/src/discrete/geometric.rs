@@ -10,13 +10,15 @@
 //! | weak derivative | $\partial_p E f(X) = -\frac1p E[f(1 + X + X') - f(X)]$ with $X'$ independent of the same distribution; by $\eta$ times $p(1-p)$. One replay |
 //! | stochastic derivative | right: to $X - 1$ at rate $X/(p(1-p))$; left: to $X + 1$ at rate $(X+1)/p$ (Arya et al. 2022) |
 //!
-//! The weak derivative: $\partial_p P(X = k) = (1-p)^k - k p (1-p)^{k-1}$, and $k p^2 (1-p)^{k-1}$ is the distribution of $1 + X + X'$.
+//! The weak derivative: $\partial_p P(X = k) = (1-p)^k - k p (1-p)^{k-1}$, and $k p^2 (1-p)^{k-1}$ is the distribution
+//! of $1 + X + X'$.
 
+use crate::capabilities;
 use crate::derivative::weak::drawn_by_quantile;
 use crate::distribution::check_parameter;
 use crate::distribution::{
-    Alternatives, Capabilities, ClosedFormEntropy, CumulativeDistribution, Distribution, IntegerSupport, KlDivergence,
-    Parameters, QuantileFunction, ScoreDifferentiable, Side, StochasticDerivative, Support, WeakDerivative,
+    Alternatives, ClosedFormEntropy, CumulativeDistribution, Distribution, IntegerSupport, KlDivergence, Parameters,
+    QuantileFunction, ScoreDifferentiable, Side, StochasticDerivative, Support, WeakDerivative,
 };
 use crate::error::DistributionResult;
 use crate::family;
@@ -140,19 +142,7 @@ impl<'t, F: Real> Distribution<'t, F> for Geometric<Var<'t, F>> {
         }
     }
 
-    fn capabilities(&self) -> Capabilities<'_, 't, F> {
-        Capabilities {
-            score: Some(self),
-            weak_derivative: Some(self),
-            stochastic_derivative: Some(self),
-            quadratic_variance: Some(self),
-            cdf: Some(self),
-            whole_numbers: Some(self),
-            icdf: Some(self),
-            entropy: Some(self),
-            ..Capabilities::default()
-        }
-    }
+    capabilities!();
 }
 
 impl<'t, F: Real> CumulativeDistribution<'t, F> for Geometric<Var<'t, F>> {

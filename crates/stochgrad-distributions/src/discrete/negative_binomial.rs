@@ -8,8 +8,9 @@
 //! | weak derivative by $p$ | $r/p$, the distribution itself and $1 + X + G$ with $G$ geometric; by $\eta$ times $p(1 - p)$. One replay |
 //! | stochastic derivative by $p$ | right: to $X - 1$ at rate $X/p(1-p)$; left: to $X + 1$ at rate $(X + r)/p$ (Arya et al. 2022) |
 //!
-//! The number of successes may be any positive number: a Poisson number whose rate is a gamma number. Its distribution has no closed entropy. PyTorch
-//! and TensorFlow Probability count successes before the r-th failure: their probability is $1 - p$, their logits are $-\eta$.
+//! The number of successes may be any positive number: a Poisson number whose rate is a gamma number. Its distribution
+//! has no closed entropy. PyTorch and TensorFlow Probability count successes before the r-th failure: their probability
+//! is $1 - p$, their logits are $-\eta$.
 
 use crate::derivative::weak::drawn_by_quantile;
 use crate::distribution::{IntegerSupport, Side, StochasticDerivative};
@@ -19,7 +20,8 @@ use crate::prelude::*;
 use stochgrad_tape::Smoothness;
 use stochgrad_tensor::special::{geometric_cdf, negative_binomial_cdf};
 
-/// Numbers of failures before the r-th success, by the number of successes and the probability or the log-odds of success in each trial.
+/// Numbers of failures before the r-th success, by the number of successes and the probability or the log-odds of
+/// success in each trial.
 ///
 /// ```
 /// use stochgrad_distributions::{Distribution, NegativeBinomial};
@@ -156,18 +158,7 @@ impl<'t, F: Real> Distribution<'t, F> for NegativeBinomial<Var<'t, F>> {
         }
     }
 
-    fn capabilities(&self) -> Capabilities<'_, 't, F> {
-        Capabilities {
-            score: Some(self),
-            weak_derivative: Some(self),
-            stochastic_derivative: Some(self),
-            quadratic_variance: Some(self),
-            cdf: Some(self),
-            whole_numbers: Some(self),
-            icdf: Some(self),
-            ..Capabilities::default()
-        }
-    }
+    capabilities!();
 }
 
 impl<'t, F: Real> CumulativeDistribution<'t, F> for NegativeBinomial<Var<'t, F>> {
@@ -265,7 +256,8 @@ impl<'t, F: Real> StochasticDerivative<'t, F> for NegativeBinomial<Var<'t, F>> {
 }
 
 impl<'t, F: Real> KlDivergence<'t, F> for NegativeBinomial<Var<'t, F>> {
-    /// The divergence to a negative binomial distribution with the same numbers of successes; others are an error on the tape.
+    /// The divergence to a negative binomial distribution with the same numbers of successes; others are an error on
+    /// the tape.
     #[track_caller]
     fn kl_to(&self, other: &Self) -> Var<'t, F> {
         if let (Ok(own), Ok(others)) = (self.successes.peek(), other.successes.peek())

@@ -11,11 +11,13 @@
 //! | stochastic derivative | to the neighbouring category (Arya et al. 2022) |
 //! | relaxation | $\operatorname{softmax}((\ln\pi + g)/\tau)$, $g$ Gumbel (Maddison et al. 2017; Jang et al. 2017) |
 //!
-//! Probabilities must sum to 1, as those of a [`Categorical`](crate::Categorical), and derivatives by them mean the same.
+//! Probabilities must sum to 1, as those of a [`Categorical`](crate::Categorical), and derivatives by them mean the
+//! same.
 
+use crate::capabilities;
 use crate::distribution::{
-    Alternatives, Capabilities, ClosedFormEntropy, Distribution, FiniteSupport, IndependentCategories, KlDivergence,
-    Parameters, Relaxed, ScoreDifferentiable, Side, StochasticDerivative, Support, Tempered, WeakDerivative,
+    Alternatives, ClosedFormEntropy, Distribution, FiniteSupport, IndependentCategories, KlDivergence, Parameters,
+    Relaxed, ScoreDifferentiable, Side, StochasticDerivative, Support, Tempered, WeakDerivative,
 };
 use crate::error::DistributionResult;
 use crate::family;
@@ -27,7 +29,8 @@ use stochgrad_tape::Var;
 use stochgrad_tensor::map::Map;
 use stochgrad_tensor::{Real, Shape, Tensor};
 
-/// One-hot vectors, by logits or by probabilities. The last axis of the parameter, and of the values, holds the categories.
+/// One-hot vectors, by logits or by probabilities. The last axis of the parameter, and of the values, holds the
+/// categories.
 ///
 /// ```
 /// use stochgrad_distributions::{Distribution, OneHotCategorical};
@@ -134,8 +137,8 @@ impl<'t, F: Real> Distribution<'t, F> for OneHotCategorical<Var<'t, F>> {
         Support::OneHot(self.categories())
     }
 
-    /// By logits the form is linear in the value, so that relaxed vectors have a cross-entropy. An impossible category is −∞ of the sum only:
-    /// in a term it would make NaN of the categories that are not taken.
+    /// By logits the form is linear in the value, so that relaxed vectors have a cross-entropy. An impossible category
+    /// is −∞ of the sum only: in a term it would make NaN of the categories that are not taken.
     fn log_prob_each(&self, value: Var<'t, F>) -> Var<'t, F> {
         match self.parameter {
             ProbabilitiesOrLogits::Logits(_) => released((value * self.parameter.finite_logs()).sum_axis(-1)),
@@ -181,19 +184,7 @@ impl<'t, F: Real> Distribution<'t, F> for OneHotCategorical<Var<'t, F>> {
         self.parameter.validate("OneHotCategorical")
     }
 
-    fn capabilities(&self) -> Capabilities<'_, 't, F> {
-        Capabilities {
-            score: Some(self),
-            independent_categories: Some(self),
-            tempered: Some(self),
-            finite_support: Some(self),
-            weak_derivative: Some(self),
-            stochastic_derivative: Some(self),
-            relaxed: Some(self),
-            entropy: Some(self),
-            ..Capabilities::default()
-        }
-    }
+    capabilities!();
 }
 
 impl<'t, F: Real> Tempered<'t, F> for OneHotCategorical<Var<'t, F>> {
@@ -278,8 +269,9 @@ impl<'t, F: Real> Relaxed<'t, F> for OneHotCategorical<Var<'t, F>> {
     fn conditional_perturbed(&self, hard: Var<'t, F>, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
         let logs = self.parameter.finite_logs();
         let noise = draw.record_exponential(logs.tape(), &self.event_shape())?.ln();
-        // With E_k exponential, exp(−z_k) is exponential with rate π_k, and the smallest of them, E_b, exponential with rate 1 and independent
-        // of b. The others exceed it by E_k / π_k: z_b = −ln E_b, z_k = −ln(E_b + E_k / π_k). All of them share the winner's E_b.
+        // With E_k exponential, exp(−z_k) is exponential with rate π_k, and the smallest of them, E_b, exponential with
+        // rate 1 and independent of b. The others exceed it by E_k / π_k: z_b = −ln E_b, z_k = −ln(E_b + E_k / π_k).
+        // All of them share the winner's E_b.
         let winner = (hard * noise).sum_axis(-1).unsqueeze(-1);
         let others = winner + (noise - logs - winner).softplus();
         Ok(-hard.select(noise, others))

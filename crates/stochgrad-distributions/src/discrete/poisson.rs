@@ -8,11 +8,12 @@
 //! | weak derivative | $\partial_\lambda E f(X) = E[f(X + 1) - f(X)]$; by $\ln\lambda$ times $\lambda$. One replay (Mohamed et al. 2020) |
 //! | stochastic derivative | right: to $X + 1$ at rate 1; left: to $X - 1$ at rate $X/\lambda$ (Arya et al. 2022) |
 
+use crate::capabilities;
 use crate::derivative::weak::drawn_by_quantile;
 use crate::distribution::check_parameter;
 use crate::distribution::{
-    Alternatives, Capabilities, CumulativeDistribution, Distribution, IntegerSupport, KlDivergence, Parameter,
-    Parameters, QuantileFunction, ScoreDifferentiable, Side, StochasticDerivative, Support, WeakDerivative,
+    Alternatives, CumulativeDistribution, Distribution, IntegerSupport, KlDivergence, Parameter, Parameters,
+    QuantileFunction, ScoreDifferentiable, Side, StochasticDerivative, Support, WeakDerivative,
 };
 use crate::error::DistributionResult;
 use crate::family;
@@ -185,18 +186,7 @@ impl<'t, F: Real> Distribution<'t, F> for Poisson<Var<'t, F>> {
         }
     }
 
-    fn capabilities(&self) -> Capabilities<'_, 't, F> {
-        Capabilities {
-            score: Some(self),
-            weak_derivative: Some(self),
-            stochastic_derivative: Some(self),
-            quadratic_variance: Some(self),
-            cdf: Some(self),
-            whole_numbers: Some(self),
-            icdf: Some(self),
-            ..Capabilities::default()
-        }
-    }
+    capabilities!();
 }
 
 impl<'t, F: Real> CumulativeDistribution<'t, F> for Poisson<Var<'t, F>> {

@@ -10,8 +10,9 @@
 //! | geometric | 1 |
 //! | negative binomial with $r$ successes | $1/r$ |
 //!
-//! They are the natural exponential families of counts with this property (Morris 1982, "Natural exponential families with quadratic variance functions"): all central moments,
-//! and the polynomials that are orthogonal under the distribution, follow from the mean and the curvature.
+//! They are the natural exponential families of counts with this property (Morris 1982, "Natural exponential families
+//! with quadratic variance functions"): all central moments, and the polynomials that are orthogonal under the
+//! distribution, follow from the mean and the curvature.
 
 use crate::discrete::bernoulli::Bernoulli;
 use crate::discrete::binomial::Binomial;

@@ -28,10 +28,11 @@ distribution! {
     /// ```
     pub struct Skellam {
         /// The rate of the positive part.
-        rate_up,
+        rate_up: positive,
         /// The rate of the negative part.
-        rate_down,
+        rate_down: positive,
     }
+    support: Integers
 }
 
 impl<'t, F: Real> Skellam<Var<'t, F>> {
@@ -42,21 +43,7 @@ impl<'t, F: Real> Skellam<Var<'t, F>> {
 }
 
 impl<'t, F: Real> Distribution<'t, F> for Skellam<Var<'t, F>> {
-    fn name(&self) -> &'static str {
-        "Skellam"
-    }
-
-    fn parameters(&self) -> Parameters<'t, F> {
-        smallvec![Parameter::smooth("rate_up", self.rate_up), Parameter::smooth("rate_down", self.rate_down)]
-    }
-
-    fn event_shape(&self) -> Shape {
-        common_shape(&[self.rate_up, self.rate_down])
-    }
-
-    fn support(&self) -> Support {
-        Support::Integers
-    }
+    declared!();
 
     fn log_prob_each(&self, value: Var<'t, F>) -> Var<'t, F> {
         special::skellam_log_pmf(value, self.rate_up, self.rate_down)
@@ -82,20 +69,7 @@ impl<'t, F: Real> Distribution<'t, F> for Skellam<Var<'t, F>> {
         Some(self.rate_up + self.rate_down)
     }
 
-    fn validate(&self) -> DistributionResult<()> {
-        positive("Skellam", "rate_up", self.rate_up)?;
-        positive("Skellam", "rate_down", self.rate_down)
-    }
-
-    fn capabilities(&self) -> Capabilities<'_, 't, F> {
-        Capabilities {
-            score: Some(self),
-            weak_derivative: Some(self),
-            cdf: Some(self),
-            icdf: Some(self),
-            ..Capabilities::default()
-        }
-    }
+    capabilities!();
 }
 
 impl<'t, F: Real> CumulativeDistribution<'t, F> for Skellam<Var<'t, F>> {
@@ -156,7 +130,8 @@ mod tests {
             let log = distribution.log_prob(tape.constant(k));
             assert!((log.item().unwrap() - skellam_log_pmf(k, RATES[0], RATES[1])).abs() < 1e-12);
             let p = |k: f64| skellam_log_pmf(k, RATES[0], RATES[1]).exp();
-            // The derivative of the distribution by a rate is that of the mixture: the neighbour less the distribution itself.
+            // The derivative of the distribution by a rate is that of the mixture: the neighbour less the distribution
+            // itself.
             let exact = [p(k - 1.0) / p(k) - 1.0, p(k + 1.0) / p(k) - 1.0];
             for (gradient, exact) in tape.backward_all(log, &wrt).unwrap().iter().zip(exact) {
                 assert!((gradient.item().unwrap() - exact).abs() < 1e-11 * exact.abs().max(1.0), "{k}");

@@ -20,7 +20,8 @@ pub struct Alternatives<F: Real> {
 pub struct RecordedAlternatives<'t, F: Real> {
     /// Each has the shape of the primal sample.
     pub values: Vec<Var<'t, F>>,
-    /// Each broadcasts to the plate and independent axes of the sample, then the axes of the parameter within one element.
+    /// Each broadcasts to the plate and independent axes of the sample, then the axes of the parameter within one
+    /// element.
     pub weights: Vec<Var<'t, F>>,
 }
 

@@ -1,9 +1,9 @@
 //! The boundary of a support inside the real line.
 //!
-//! A log-density falls to −∞ where its argument leaves the support. That is a jump for whoever differentiates through the
-//! argument, yet samples that never leave the support (those of the distribution itself, say) never see it. So the boundary
-//! counts as a jump only where some element is seen to be outside; a replay computes it anew all the same. A program keeps what the
-//! recording saw: a run in which a random value is outside where none was is an error.
+//! A log-density falls to −∞ where its argument leaves the support. That is a jump for whoever differentiates through
+//! the argument, yet samples that never leave the support (those of the distribution itself, say) never see it. So the
+//! boundary counts as a jump only where some element is seen to be outside; a replay computes it anew all the same. A
+//! program keeps what the recording saw: a run in which a random value is outside where none was is an error.
 
 use std::sync::Arc;
 use stochgrad_tape::{Primitive, PrimitiveInputs, SetId, Smoothness, Var};
@@ -33,8 +33,8 @@ impl Boundary {
         distance.tape().custom(Arc::new(Outside { boundary: self, seen, random }), &[distance])
     }
 
-    /// A log-density inside the support, −∞ with no derivatives outside. Outside, `density` sees `within` instead of the value: its derivatives are
-    /// multiplied by zero, so they must be finite.
+    /// A log-density inside the support, −∞ with no derivatives outside. Outside, `density` sees `within` instead of
+    /// the value: its derivatives are multiplied by zero, so they must be finite.
     pub(crate) fn confine<'t, F: Real>(
         self,
         distance: Var<'t, F>,

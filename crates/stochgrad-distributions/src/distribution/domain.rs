@@ -69,8 +69,8 @@ pub fn whole<F: Real>(
     })
 }
 
-/// The event shape to which parameters broadcast. Where they do not, it is that of a single number: the first operation on them
-/// records the error.
+/// The event shape to which parameters broadcast. Where they do not, it is that of a single number: the first operation
+/// on them records the error.
 pub fn common_shape<F: Real>(parameters: &[Var<'_, F>]) -> Shape {
     parameters
         .iter()

@@ -1,14 +1,16 @@
 //! The stored and the live form of a distribution, and the macros that write what all distributions have in common.
 
+use crate::distribution::parameter::Parameters;
+use crate::distribution::support::Support;
 use crate::distribution::traits::Distribution;
 use crate::error::DistributionResult;
 use stochgrad_tape::{IdMap, Tape};
-use stochgrad_tensor::Real;
+use stochgrad_tensor::{Real, Shape};
 
 /// The stored form of a distribution: parameters are positions on a tape.
 ///
-/// The macro [`distribution!`](crate::distribution) writes this together with the type, [`family!`](crate::family) alone for a type that has a
-/// method `try_map`.
+/// The macro [`distribution!`](crate::distribution) writes this together with the type, [`family!`](crate::family)
+/// alone for a type that has a method `try_map`.
 pub trait Family<F: Real>: Clone + 'static {
     /// The live form.
     type On<'t>: Live<'t, F, Family = Self>;
@@ -27,6 +29,27 @@ pub trait Family<F: Real>: Clone + 'static {
 pub trait Live<'t, F: Real>: Distribution<'t, F> + Sized {
     /// The stored form.
     type Family: Family<F, On<'t> = Self>;
+}
+
+/// What the macro [`distribution!`](crate::distribution) knows of a distribution from its declaration.
+pub trait Declared<'t, F: Real> {
+    /// The name of the type.
+    fn declared_name(&self) -> &'static str;
+
+    /// The parameters, by the names of the fields.
+    fn declared_parameters(&self) -> Parameters<'t, F>;
+
+    /// The shape to which the parameters broadcast.
+    fn declared_event_shape(&self) -> Shape;
+
+    /// The values of one element.
+    fn declared_support(&self) -> Support;
+
+    /// Checks each parameter against its domain, in the order of the fields.
+    ///
+    /// # Errors
+    /// The first value outside its domain.
+    fn declared_validate(&self) -> DistributionResult<()>;
 }
 
 /// Implements [`Family`](crate::Family) and [`Live`](crate::Live) for a distribution `Name<V>` that has
@@ -59,29 +82,34 @@ macro_rules! family {
     };
 }
 
-/// Declares a distribution with named parameters: the type, generic over the handles of its parameters, `try_map`, an accessor for
-/// each parameter, and [`Family`](crate::Family) and [`Live`](crate::Live).
+/// Declares a distribution with named parameters: the type, generic over the handles of its parameters, `try_map`, an
+/// accessor for each parameter, and [`Family`](crate::Family) and [`Live`](crate::Live).
 ///
-/// What remains to be written is a constructor and [`Distribution`](crate::Distribution). Another crate needs `stochgrad_distributions` and nothing else.
+/// Where each field has a domain, and the declaration ends with the support, one line inside the implementation of
+/// [`Distribution`](crate::Distribution), `declared!();`, writes name, parameters, event shape, support and validation.
+/// A domain is a function with the arguments of [`positive`](crate::positive). What follows a domain is called on the
+/// [`Parameter`](crate::Parameter): `concentration: positive.with_path(Smoothness::Kinked)`.
+///
+/// What remains to be written is a constructor and the rest of [`Distribution`](crate::Distribution), all of it where
+/// the fields have no domains. Another crate needs `stochgrad_distributions` and nothing else.
 ///
 /// ```
-/// use stochgrad_distributions::{Distribution, DistributionResult, Draw, Parameter, Parameters, Support, distribution, positive};
+/// use stochgrad_distributions::{Distribution, DistributionResult, Draw, declared, distribution, positive};
 /// use stochgrad_tape::{Tape, Var};
-/// use stochgrad_tensor::{Real, Shape, Tensor};
+/// use stochgrad_tensor::{Real, Tensor};
 ///
 /// distribution! {
 ///     /// The height of a point under a triangle.
 ///     pub struct Triangle {
 ///         /// The height of the triangle.
-///         height,
+///         height: positive,
 ///     }
+///     support: Interval
 /// }
 ///
 /// impl<'t, F: Real> Distribution<'t, F> for Triangle<Var<'t, F>> {
-///     fn name(&self) -> &'static str { "Triangle" }
-///     fn parameters(&self) -> Parameters<'t, F> { [Parameter::smooth("height", self.height)].into_iter().collect() }
-///     fn event_shape(&self) -> Shape { self.height.shape() }
-///     fn support(&self) -> Support { Support::Interval }
+///     declared!();
+///
 ///     fn log_prob_each(&self, value: Var<'t, F>) -> Var<'t, F> {
 ///         ((self.height - value) * 2.0 / self.height.square()).ln()
 ///     }
@@ -89,13 +117,14 @@ macro_rules! family {
 ///         let (height, u) = (draw.parameter(self.height, &self.event_shape())?, draw.uniform(&self.event_shape())?);
 ///         Ok(Tensor::from_fn(u.shape().clone(), |i| height.as_slice()[i] * (F::ONE - u.as_slice()[i].sqrt())))
 ///     }
-///     fn validate(&self) -> DistributionResult<()> { positive("Triangle", "height", self.height) }
 /// }
 ///
 /// let tape = Tape::<f64>::new();
 /// let triangle = Triangle { height: tape.constant(2.0) };
 /// assert!(triangle.log_prob(tape.constant(0.0)).item().unwrap().abs() < 1e-12);
 /// assert_eq!(triangle.height().item().unwrap(), 2.0);
+/// assert_eq!(triangle.parameters()[0].name, "height");
+/// assert!(Triangle { height: tape.constant(-1.0) }.validate().is_err());
 /// ```
 #[macro_export]
 macro_rules! distribution {
@@ -131,5 +160,73 @@ macro_rules! distribution {
         }
 
         $crate::family!($name);
+    };
+    (
+        $(#[$meta:meta])*
+        pub struct $name:ident {
+            $($(#[$field_meta:meta])* $field:ident: $domain:ident $(.$method:ident($($argument:tt)*))*),+ $(,)?
+        }
+        support: $support:ident
+    ) => {
+        $crate::distribution! {
+            $(#[$meta])*
+            pub struct $name {
+                $($(#[$field_meta])* $field,)+
+            }
+        }
+
+        impl<'t, F: $crate::Real> $crate::Declared<'t, F> for $name<$crate::Var<'t, F>> {
+            fn declared_name(&self) -> &'static str {
+                stringify!($name)
+            }
+
+            fn declared_parameters(&self) -> $crate::Parameters<'t, F> {
+                let parameters = [
+                    $($crate::Parameter::smooth(stringify!($field), self.$field)$(.$method($($argument)*))*,)+
+                ];
+                parameters.into_iter().collect()
+            }
+
+            fn declared_event_shape(&self) -> $crate::Shape {
+                $crate::common_shape(&[$(self.$field),+])
+            }
+
+            fn declared_support(&self) -> $crate::Support {
+                $crate::Support::$support
+            }
+
+            fn declared_validate(&self) -> $crate::DistributionResult<()> {
+                $($domain(stringify!($name), stringify!($field), self.$field)?;)+
+                Ok(())
+            }
+        }
+    };
+}
+
+/// Writes what the declaration of a distribution by [`distribution!`](crate::distribution) says, inside an
+/// implementation of [`Distribution`](crate::Distribution)`<'t, F>`: `name`, `parameters`, `event_shape`, `support` and
+/// `validate`.
+#[macro_export]
+macro_rules! declared {
+    () => {
+        fn name(&self) -> &'static str {
+            $crate::Declared::declared_name(self)
+        }
+
+        fn parameters(&self) -> $crate::Parameters<'t, F> {
+            $crate::Declared::declared_parameters(self)
+        }
+
+        fn event_shape(&self) -> $crate::Shape {
+            $crate::Declared::declared_event_shape(self)
+        }
+
+        fn support(&self) -> $crate::Support {
+            $crate::Declared::declared_support(self)
+        }
+
+        fn validate(&self) -> $crate::DistributionResult<()> {
+            $crate::Declared::declared_validate(self)
+        }
     };
 }

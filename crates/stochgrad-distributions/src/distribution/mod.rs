@@ -4,6 +4,8 @@ mod alternatives;
 mod boundary;
 mod domain;
 mod family;
+#[doc(hidden)]
+pub mod implemented;
 mod parameter;
 mod support;
 mod traits;
@@ -12,7 +14,7 @@ mod weak_path;
 pub use alternatives::{Alternatives, RecordedAlternatives, Side};
 pub(crate) use boundary::Boundary;
 pub use domain::{check_parameter, common_shape, finite, positive, whole};
-pub use family::{Family, Live};
+pub use family::{Declared, Family, Live};
 pub use parameter::{Parameter, Parameters};
 pub use support::Support;
 pub use traits::{

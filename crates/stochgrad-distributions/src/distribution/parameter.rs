@@ -11,10 +11,11 @@ pub struct Parameter<'t, F: Real> {
     pub name: &'static str,
     /// Its value on the tape.
     pub var: Var<'t, F>,
-    /// How the log-probability depends on it, for samples in general position. `Kinked` caps the score function at order 1,
-    /// `Jump` says that the support depends on it, `Constant` that it is not a parameter to differentiate by.
+    /// How the log-probability depends on it, for samples in general position. `Kinked` caps the score function at
+    /// order 1, `Jump` says that the support depends on it, `Constant` that it is not a parameter to differentiate by.
     pub score: Smoothness,
-    /// How reparameterised samples depend on it: `Kinked` where only the first derivative is implemented, `Jump` where none is.
+    /// How reparameterised samples depend on it: `Kinked` where only the first derivative is implemented, `Jump` where
+    /// none is.
     pub path: Smoothness,
     /// Values at which an outcome has the probability zero and may have a derivative all the same, such as the
     /// probabilities 0 and 1: samples never show that outcome, so that methods that learn from samples alone miss its

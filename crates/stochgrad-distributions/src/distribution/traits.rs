@@ -1,8 +1,8 @@
 //! What a distribution is, and what it can do.
 //!
 //! A distribution is generic over the handles of its parameters: `Bernoulli<Var>` is live on a tape, `Bernoulli<Id>` is
-//! what a graph stores. All axes of the parameters that are not plates are event axes: a node with 200 bits is one node,
-//! with one log-probability for each combination of plate members.
+//! what a graph stores. All axes of the parameters that are not plates are event axes: a node with 200 bits is one
+//! node, with one log-probability for each combination of plate members.
 
 use crate::distribution::alternatives::{Alternatives, RecordedAlternatives, Side};
 use crate::distribution::parameter::Parameters;
@@ -48,8 +48,9 @@ pub trait Distribution<'t, F: Real>: Debug {
     /// If a parameter is outside its domain, or the noise source cannot give what is needed.
     fn draw(&self, draw: &Draw<'_, F>) -> DistributionResult<Tensor<F>>;
 
-    /// As [`draw`](Self::draw), recorded. A distribution whose draws are operations on recorded noise overrides this, so that
-    /// a compiled graph can draw again; otherwise the values are a constant, and a graph with this node cannot be compiled.
+    /// As [`draw`](Self::draw), recorded. A distribution whose draws are operations on recorded noise overrides this,
+    /// so that a compiled graph can draw again; otherwise the values are a constant, and a graph with this node cannot
+    /// be compiled.
     ///
     /// # Errors
     /// As [`draw`](Self::draw).
@@ -70,7 +71,8 @@ pub trait Distribution<'t, F: Real>: Debug {
         None
     }
 
-    /// The value of each element that is the most likely, or where the density is the highest; `None` where there is no single one.
+    /// The value of each element that is the most likely, or where the density is the highest; `None` where there is no
+    /// single one.
     fn mode(&self) -> Option<Var<'t, F>> {
         None
     }
@@ -170,8 +172,8 @@ pub trait ScoreDifferentiable<'t, F: Real>: Distribution<'t, F> {}
     note = "for a discrete distribution use `ScoreFunction`, `MeasureValued`, `Enumerate` (finite support), `GumbelSoftmax` (biased) or `Auto`"
 )]
 pub trait Reparameterized<'t, F: Real>: Distribution<'t, F> {
-    /// Draws values whose derivatives by the parameters are those of the sample path. [`Parameter::path`] says up to which
-    /// order they hold.
+    /// Draws values whose derivatives by the parameters are those of the sample path.
+    /// [`Parameter::path`](crate::Parameter::path) says up to which order they hold.
     ///
     /// # Errors
     /// As [`Distribution::draw`].
@@ -184,7 +186,8 @@ pub trait Reparameterized<'t, F: Real>: Distribution<'t, F> {
     note = "use `Pathwise` (reparameterised distributions), `ScoreFunction` or `MeasureValued`"
 )]
 pub trait WeaklyReparameterized<'t, F: Real>: Distribution<'t, F> {
-    /// Draws values that move with the parameters at given noise, and the log-density of the noise. A distribution that knows one kind of noise only may take it whatever is asked for.
+    /// Draws values that move with the parameters at given noise, and the log-density of the noise. A distribution that
+    /// knows one kind of noise only may take it whatever is asked for.
     ///
     /// # Errors
     /// As [`Distribution::draw`], and for parameters that the noise does not suit.
@@ -207,10 +210,12 @@ pub trait IndependentBits<'t, F: Real>: ScoreDifferentiable<'t, F> {
     note = "use `ScoreFunction`, `MeasureValued` (where a weak derivative is known), `Enumerate` (finite support) or `Auto`"
 )]
 pub trait IndependentCategories<'t, F: Real>: ScoreDifferentiable<'t, F> {
-    /// The logarithms of the probabilities, finite and differentiable by the parameters: the independent axes, then the categories.
+    /// The logarithms of the probabilities, finite and differentiable by the parameters: the independent axes, then the
+    /// categories.
     fn category_log_probs(&self) -> Var<'t, F>;
 
     /// The value whose categories are those of one-hot vectors along the last axis.
+    #[expect(clippy::wrong_self_convention, reason = "the distribution says how its values are written")]
     fn from_one_hot(&self, one_hot: Var<'t, F>) -> Var<'t, F>;
 
     /// The categories of a value as one-hot vectors along a last axis.
@@ -226,11 +231,13 @@ pub trait FiniteSupport<'t, F: Real>: Distribution<'t, F> {
     /// The values of one element, along a first axis: shape `[states, element axes]`.
     ///
     /// # Errors
-    /// If the parameters leave the support unsettled (a number of trials that differs between elements and has no maximum, say).
+    /// If the parameters leave the support unsettled (a number of trials that differs between elements and has no
+    /// maximum, say).
     fn element_support(&self) -> DistributionResult<Tensor<F>>;
 
-    /// The probability of each independent element, with the right derivatives at probability 0 too: there the derivative
-    /// of `exp(ln p)` is 0 · ∞ by the chain rule. A distribution given by probabilities writes them without logarithms.
+    /// The probability of each independent element, with the right derivatives at probability 0 too: there the
+    /// derivative of `exp(ln p)` is 0 · ∞ by the chain rule. A distribution given by probabilities writes them without
+    /// logarithms.
     fn probability_each(&self, value: Var<'t, F>) -> Var<'t, F> {
         self.log_prob_each(value).exp()
     }
@@ -242,8 +249,8 @@ pub trait FiniteSupport<'t, F: Real>: Distribution<'t, F> {
     note = "use `ScoreFunction`, `Pathwise` (reparameterised distributions), `Enumerate` (finite support) or `Auto`"
 )]
 pub trait WeakDerivative<'t, F: Real>: Distribution<'t, F> {
-    /// The coupled positive and negative parts by the parameter with this position, given the primal sample on the plates of
-    /// the request; `None` if the parameter has none.
+    /// The coupled positive and negative parts by the parameter with this position, given the primal sample on the
+    /// plates of the request; `None` if the parameter has none.
     ///
     /// # Errors
     /// As [`Distribution::draw`].
@@ -254,8 +261,9 @@ pub trait WeakDerivative<'t, F: Real>: Distribution<'t, F> {
         draw: &Draw<'_, F>,
     ) -> DistributionResult<Option<Alternatives<F>>>;
 
-    /// The same as recorded operations on the sample and on recorded noise, so that a compiled graph can repeat them; `None` where
-    /// only [`weak_derivative`](Self::weak_derivative) is implemented. No gradient flows to values and weights.
+    /// The same as recorded operations on the sample and on recorded noise, so that a compiled graph can repeat them;
+    /// `None` where only [`weak_derivative`](Self::weak_derivative) is implemented. No gradient flows to values and
+    /// weights.
     ///
     /// # Errors
     /// As [`Distribution::draw`].
@@ -341,7 +349,8 @@ pub trait CumulativeDistribution<'t, F: Real>: Distribution<'t, F> {
     fn cdf(&self, value: Var<'t, F>) -> Var<'t, F>;
 }
 
-/// The values are whole numbers, and the distribution function is known and differentiable by the parameters, once at least.
+/// The values are whole numbers, and the distribution function is known and differentiable by the parameters, once at
+/// least.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a distribution of whole numbers with a known distribution function",
     note = "use `Pathwise` (reparameterised distributions), `LocalExpectation` (finite support), `MeasureValued` (where a weak derivative is known) or `ScoreFunction`"
@@ -350,7 +359,8 @@ pub trait IntegerSupport<'t, F: Real>: CumulativeDistribution<'t, F> {
     /// 1 where a value has a successor in the support, else 0.
     fn has_successor(&self, value: Var<'t, F>) -> Var<'t, F>;
 
-    /// The next value that is possible; the value itself where there is none. Distributions with values of probability zero between others pass over them.
+    /// The next value that is possible; the value itself where there is none. Distributions with values of probability
+    /// zero between others pass over them.
     fn successor(&self, value: Var<'t, F>) -> Var<'t, F> {
         value + self.has_successor(value)
     }
@@ -369,12 +379,14 @@ pub trait QuantileFunction<'t, F: Real>: CumulativeDistribution<'t, F> {
     note = "give a distribution of your own to draw from: `ImportanceSampling::from_distribution(&distribution)`"
 )]
 pub trait Tempered<'t, F: Real>: Distribution<'t, F> {
-    /// The distribution with the density of this one to the power `1 / temperature`, up to a factor: above 1 it is wider, on the same support. For categories
-    /// the logits are divided by the temperature, for a normal distribution the variance is multiplied by it.
+    /// The distribution with the density of this one to the power `1 / temperature`, up to a factor: above 1 it is
+    /// wider, on the same support. For categories the logits are divided by the temperature, for a normal distribution
+    /// the variance is multiplied by it.
     fn tempered(&self, temperature: f64) -> Box<dyn Distribution<'t, F> + 't>;
 }
 
-/// The elements are counts whose variance is a quadratic function of the mean, $\mu + v \mu^2$. Mean and variance have closed forms.
+/// The elements are counts whose variance is a quadratic function of the mean, $\mu + v \mu^2$. Mean and variance have
+/// closed forms.
 ///
 /// ```
 /// use stochgrad_distributions::{Distribution, NegativeBinomial, QuadraticVariance};

@@ -21,6 +21,7 @@ pub enum WeakNoise {
 pub struct WeakPath<'t, F: Real> {
     /// The samples, differentiable by the parameters at given noise.
     pub value: Var<'t, F>,
-    /// The log-density of the noise, differentiable by the parameters at given noise: one number for each combination of plate members.
+    /// The log-density of the noise, differentiable by the parameters at given noise: one number for each combination
+    /// of plate members.
     pub log_density: Var<'t, F>,
 }

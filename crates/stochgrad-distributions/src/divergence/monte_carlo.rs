@@ -6,7 +6,8 @@ use crate::noise::Draw;
 use stochgrad_tape::{Plate, Var};
 use stochgrad_tensor::Real;
 
-/// An *estimate* of a Kullback–Leibler divergence, by samples: not the closed form that [`KlDivergence`](crate::KlDivergence) gives.
+/// An *estimate* of a Kullback–Leibler divergence, by samples: not the closed form that
+/// [`KlDivergence`](crate::KlDivergence) gives.
 ///
 /// It varies from draw to draw, and may be negative. Its gradient estimates that of the divergence.
 #[derive(Clone, Copy, Debug)]
@@ -21,8 +22,8 @@ pub struct MonteCarloKl<'t, F: Real> {
 ///
 /// $$\mathrm{KL}(p \,\|\, q) = E_p[\ln p(X) - \ln q(X)].$$
 ///
-/// Where `p` is reparameterised, the gradient goes along the path of the samples; otherwise it is that of the score function, by a box
-/// around the log-probability of each sample (Foerster et al. 2018), which is unbiased at any order.
+/// Where `p` is reparameterised, the gradient goes along the path of the samples; otherwise it is that of the score
+/// function, by a box around the log-probability of each sample (Foerster et al. 2018), which is unbiased at any order.
 ///
 /// ```
 /// use stochgrad_distributions::{Draw, KeyedNoise, KlDivergence, Normal, NoiseKey, monte_carlo_kl};
@@ -43,8 +44,8 @@ pub struct MonteCarloKl<'t, F: Real> {
 /// ```
 ///
 /// # Errors
-/// If the request does not carry the plate, if it has fewer than two members, if `p` has neither a path nor a score function, or if
-/// it cannot be drawn from.
+/// If the request does not carry the plate, if it has fewer than two members, if `p` has neither a path nor a score
+/// function, or if it cannot be drawn from.
 pub fn monte_carlo_kl<'t, F: Real>(
     p: &dyn Distribution<'t, F>,
     q: &dyn Distribution<'t, F>,

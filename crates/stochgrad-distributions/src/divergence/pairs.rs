@@ -2,8 +2,9 @@
 //!
 //! $$\mathrm{KL}(p \,\|\, q) = -H(p) - E_p[\ln q(X)]:$$
 //!
-//! the entropy of p, and the mean of a log-density that is linear in a few functions of X whose means are known. Where q does not cover the
-//! support of p the divergence is infinite; pairs for which it always is are listed last. The divergences within a family stand beside the family.
+//! the entropy of p, and the mean of a log-density that is linear in a few functions of X whose means are known. Where
+//! q does not cover the support of p the divergence is infinite; pairs for which it always is are listed last. The
+//! divergences within a family stand beside the family.
 
 use crate::continuous::beta::Beta;
 use crate::continuous::continuous_bernoulli::ContinuousBernoulli;

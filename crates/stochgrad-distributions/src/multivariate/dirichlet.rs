@@ -121,15 +121,7 @@ impl<'t, F: Real> Distribution<'t, F> for Dirichlet<Var<'t, F>> {
         positive("Dirichlet", "concentration", self.concentration)
     }
 
-    fn capabilities(&self) -> Capabilities<'_, 't, F> {
-        Capabilities {
-            score: Some(self),
-            reparameterized: Some(self),
-            weakly_reparameterized: Some(self),
-            entropy: Some(self),
-            ..Capabilities::default()
-        }
-    }
+    capabilities!();
 }
 
 impl<'t, F: Real> WeaklyReparameterized<'t, F> for Dirichlet<Var<'t, F>> {

@@ -2,14 +2,16 @@
 //!
 //! $$p(L; \eta) \propto \prod_{i=2}^{n} L_{ii}^{\,n - i + 2(\eta - 1)}, \quad L L^\top \text{ a correlation matrix}, \quad \eta > 0,$$
 //!
-//! with respect to the entries below the diagonal, so that the density of the correlation matrix is in proportion to $\lvert L L^\top\rvert^{\eta - 1}$.
+//! with respect to the entries below the diagonal, so that the density of the correlation matrix is in proportion to
+//! $\lvert L L^\top\rvert^{\eta - 1}$.
 //!
 //! | capability | |
 //! |---|---|
 //! | score | any order |
 //! | reparameterised | row by row from a beta number and a direction (the onion method); order 1, through implicit derivatives of gamma numbers |
 //!
-//! Source: Lewandowski, Kurowicka and Joe, "Generating random correlation matrices based on vines and extended onion method", 2009.
+//! Source: Lewandowski, Kurowicka and Joe, "Generating random correlation matrices based on vines and extended onion
+//! method", 2009.
 
 use crate::derivative::gamma_variates::log_standard_gammas;
 use crate::family;
@@ -17,8 +19,8 @@ use crate::prelude::*;
 use std::f64::consts::PI;
 use stochgrad_tape::Smoothness;
 
-/// Lower Cholesky factors of correlation matrices, by dimension and concentration: 1 is the uniform distribution over the matrices, more favours the identity. One
-/// element is the last two axes.
+/// Lower Cholesky factors of correlation matrices, by dimension and concentration: 1 is the uniform distribution over
+/// the matrices, more favours the identity. One element is the last two axes.
 ///
 /// ```
 /// use stochgrad_distributions::{Distribution, Lkj};
@@ -76,7 +78,8 @@ impl<'t, F: Real> Lkj<Var<'t, F>> {
         let (tape, n) = (self.concentration.tape(), self.dimension);
         let event = self.event_shape();
         let rows: Shape = event.iter().take(event.len() - 1).copied().collect();
-        // The squared length of row k below the diagonal is of the distribution Beta(k/2, η + (n − 1 − k)/2); row 0 has none.
+        // The squared length of row k below the diagonal is of the distribution Beta(k/2, η + (n − 1 − k)/2); row 0 has
+        // none.
         let first = self.of_rows(|k| if k == 0.0 { 1.0 } else { 0.5 * k }).broadcast_to(rows.clone());
         let second = self.concentration.unsqueeze(-1) + self.of_rows(|k| 0.5 * (n as f64 - 1.0 - k));
         let up = log_standard_gammas(first, &draw.purpose("below"), &rows, path)?;
@@ -138,9 +141,7 @@ impl<'t, F: Real> Distribution<'t, F> for Lkj<Var<'t, F>> {
         positive("Lkj", "concentration", self.concentration)
     }
 
-    fn capabilities(&self) -> Capabilities<'_, 't, F> {
-        Capabilities { score: Some(self), reparameterized: Some(self), ..Capabilities::default() }
-    }
+    capabilities!();
 }
 
 impl<'t, F: Real> ScoreDifferentiable<'t, F> for Lkj<Var<'t, F>> {}

@@ -7,15 +7,16 @@
 //! | score | any order |
 //! | reparameterised | $x = \mu + W\varepsilon + \sqrt d\,\varepsilon'$, any order |
 //!
-//! Densities, entropies and divergences take time in proportion to $n r^2$: by Woodbury's identity and the matrix determinant lemma with the capacitance
-//! $C = I + W^\top D^{-1} W$.
+//! Densities, entropies and divergences take time in proportion to $n r^2$: by Woodbury's identity and the matrix
+//! determinant lemma with the capacitance $C = I + W^\top D^{-1} W$.
 
 use crate::multivariate::multivariate_normal::{apply, solve};
 use crate::prelude::*;
 use std::f64::consts::PI;
 
 distribution! {
-    /// Vectors of normal numbers with a few common causes, by location, factor and the variances that are left. One element is the last axis.
+    /// Vectors of normal numbers with a few common causes, by location, factor and the variances that are left. One
+    /// element is the last axis.
     ///
     /// ```
     /// use stochgrad_distributions::{Distribution, LowRankMultivariateNormal};
@@ -140,9 +141,7 @@ impl<'t, F: Real> Distribution<'t, F> for LowRankMultivariateNormal<Var<'t, F>> 
         positive("LowRankMultivariateNormal", "diagonal", self.diagonal)
     }
 
-    fn capabilities(&self) -> Capabilities<'_, 't, F> {
-        Capabilities { score: Some(self), reparameterized: Some(self), entropy: Some(self), ..Capabilities::default() }
-    }
+    capabilities!();
 }
 
 impl<'t, F: Real> ScoreDifferentiable<'t, F> for LowRankMultivariateNormal<Var<'t, F>> {}

@@ -7,8 +7,8 @@
 //! | score | any order |
 //! | weak derivative | one trial moves: constant $n$, $X - e_I + e_k$ for every $k$, with the derivatives of $p_k$, $I$ the category of a trial of $X$ |
 //!
-//! The weak derivative: choose one of the n trials. Its category has the derivatives of a categorical distribution, and the other trials do not matter. Given $X$,
-//! the chosen trial has category $i$ with probability $X_i/n$.
+//! The weak derivative: choose one of the n trials. Its category has the derivatives of a categorical distribution, and
+//! the other trials do not matter. Given $X$, the chosen trial has category $i$ with probability $X_i/n$.
 
 use crate::distribution::whole;
 use crate::family;
@@ -160,9 +160,7 @@ impl<'t, F: Real> Distribution<'t, F> for Multinomial<Var<'t, F>> {
         self.parameter.validate("Multinomial")
     }
 
-    fn capabilities(&self) -> Capabilities<'_, 't, F> {
-        Capabilities { score: Some(self), weak_derivative: Some(self), ..Capabilities::default() }
-    }
+    capabilities!();
 }
 
 impl<'t, F: Real> ScoreDifferentiable<'t, F> for Multinomial<Var<'t, F>> {}

@@ -9,7 +9,8 @@
 //! | weak derivative by $\mu$ | for each coordinate of $z$: constant $1/\sqrt{2\pi}$, $z_i$ replaced by $\pm R$, $R$ Rayleigh; by $\mu_j$ with weight $(L^{-1})_{ij}$ (Rosca et al. 2019) |
 //! | weak derivative by $L$ | for $L_{jk}$, $k \ne i$: the same times $z_k$; $k = i$: constant 1, $z_i$ replaced by a Maxwell number on its side, against the distribution itself |
 //!
-//! The covariance may also be given by the Cholesky factor $P$ of the precision, $\Sigma^{-1} = P P^\top$, or be diagonal.
+//! The covariance may also be given by the Cholesky factor $P$ of the precision, $\Sigma^{-1} = P P^\top$, or be
+//! diagonal.
 
 use crate::error::DistributionError;
 use crate::family;
@@ -124,7 +125,8 @@ impl<'t, F: Real> MultivariateNormal<Var<'t, F>> {
         Self::new(location, covariance.cholesky())
     }
 
-    /// Vectors around `location` whose precision, the inverse of the covariance, has the lower Cholesky factor `precision_tril`.
+    /// Vectors around `location` whose precision, the inverse of the covariance, has the lower Cholesky factor
+    /// `precision_tril`.
     pub fn from_precision_tril(location: Var<'t, F>, precision_tril: Var<'t, F>) -> Self {
         MultivariateNormal { location, spread: Spread::PrecisionTril(precision_tril) }
     }
@@ -256,15 +258,7 @@ impl<'t, F: Real> Distribution<'t, F> for MultivariateNormal<Var<'t, F>> {
         }
     }
 
-    fn capabilities(&self) -> Capabilities<'_, 't, F> {
-        Capabilities {
-            score: Some(self),
-            reparameterized: Some(self),
-            weak_derivative: Some(self),
-            entropy: Some(self),
-            ..Capabilities::default()
-        }
-    }
+    capabilities!();
 }
 
 impl<'t, F: Real> ScoreDifferentiable<'t, F> for MultivariateNormal<Var<'t, F>> {}
@@ -417,7 +411,8 @@ mod tests {
         (x.index(-1, 0) + x.index(-1, 1) * 2.0).sin() + x.index(-1, 0) * x.index(-1, 1)
     }
 
-    /// The mean derivative of a cost along the path and by the weak derivatives: those of one-dimensional normal distributions, in closed form.
+    /// The mean derivative of a cost along the path and by the weak derivatives: those of one-dimensional normal
+    /// distributions, in closed form.
     #[test]
     fn paths_and_weak_derivatives_are_right() {
         let tape = Tape::<f64>::new();

@@ -9,7 +9,8 @@
 //! | score | any order |
 //! | reparameterised | $x = \mathrm{softmax}((\eta + G)/\tau)$ with Gumbel numbers $G$, any order |
 //!
-//! Source: Maddison, Mnih and Teh, "The concrete distribution", 2017; Jang, Gu and Poole, "Categorical reparameterization with Gumbel-softmax", 2017.
+//! Source: Maddison, Mnih and Teh, "The concrete distribution", 2017; Jang, Gu and Poole, "Categorical
+//! reparameterization with Gumbel-softmax", 2017.
 
 use crate::discrete::one_hot_categorical::OneHotCategorical;
 use crate::distribution::Relaxed;
@@ -139,9 +140,7 @@ impl<'t, F: Real> Distribution<'t, F> for RelaxedOneHotCategorical<Var<'t, F>> {
         self.parameter.validate("RelaxedOneHotCategorical")
     }
 
-    fn capabilities(&self) -> Capabilities<'_, 't, F> {
-        Capabilities { score: Some(self), reparameterized: Some(self), ..Capabilities::default() }
-    }
+    capabilities!();
 }
 
 impl<'t, F: Real> ScoreDifferentiable<'t, F> for RelaxedOneHotCategorical<Var<'t, F>> {}

@@ -14,7 +14,8 @@ use std::f64::consts::{LN_2, PI};
 use stochgrad_tape::Smoothness;
 
 distribution! {
-    /// Positive definite matrices, by degrees of freedom and the lower Cholesky factor of the scale. One element is the last two axes.
+    /// Positive definite matrices, by degrees of freedom and the lower Cholesky factor of the scale. One element is the
+    /// last two axes.
     ///
     /// ```
     /// use stochgrad_distributions::{Distribution, Wishart};
@@ -36,7 +37,8 @@ distribution! {
 }
 
 impl<'t, F: Real> Wishart<Var<'t, F>> {
-    /// Matrices with `degrees_of_freedom` above the dimension less one, whose scale has the lower Cholesky factor `scale_tril`.
+    /// Matrices with `degrees_of_freedom` above the dimension less one, whose scale has the lower Cholesky factor
+    /// `scale_tril`.
     pub fn new(degrees_of_freedom: Var<'t, F>, scale_tril: Var<'t, F>) -> Self {
         Wishart { degrees_of_freedom, scale_tril }
     }
@@ -161,9 +163,7 @@ impl<'t, F: Real> Distribution<'t, F> for Wishart<Var<'t, F>> {
         )
     }
 
-    fn capabilities(&self) -> Capabilities<'_, 't, F> {
-        Capabilities { score: Some(self), reparameterized: Some(self), entropy: Some(self), ..Capabilities::default() }
-    }
+    capabilities!();
 }
 
 impl<'t, F: Real> ScoreDifferentiable<'t, F> for Wishart<Var<'t, F>> {}

@@ -24,8 +24,9 @@ impl<'a, F: Real> Draw<'a, F> {
         Draw { tape, source, key, plates, plan: None }
     }
 
-    /// The same request with the members of one of its plates drawn by a plan. Each base number (uniform, normal, exponential) of a distribution is planned by
-    /// itself, so that distributions that need several have the right members too; samplers with an unknown number of them refuse.
+    /// The same request with the members of one of its plates drawn by a plan. Each base number (uniform, normal,
+    /// exponential) of a distribution is planned by itself, so that distributions that need several have the right
+    /// members too; samplers with an unknown number of them refuse.
     pub fn planned(self, plan: SamplingScheme, plate: Plate) -> Self {
         Draw { plan: Some((plan, plate)), ..self }
     }
@@ -129,7 +130,8 @@ impl<'a, F: Real> Draw<'a, F> {
         self.fill(event, |layout, out| self.source.exponential(self.key, layout, out))
     }
 
-    /// Whole numbers by inversion of a distribution function of the element (plates and event axes flattened) and the number.
+    /// Whole numbers by inversion of a distribution function of the element (plates and event axes flattened) and the
+    /// number.
     ///
     /// # Errors
     /// If the source cannot give them.

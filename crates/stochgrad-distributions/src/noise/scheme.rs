@@ -1,7 +1,8 @@
 //! Draws by a sampling plan: the noise of several members, in the order that a [`SamplingScheme`] asks for.
 //!
-//! The strata of a plan are drawn like any whole numbers, by inversion, and the numbers inside them like any uniform ones, so that any
-//! [`NoiseSource`](crate::NoiseSource) serves: the exact oracle splits the numbers where their members lie. Recorded noise is one operation that does the same.
+//! The strata of a plan are drawn like any whole numbers, by inversion, and the numbers inside them like any uniform
+//! ones, so that any [`NoiseSource`](crate::NoiseSource) serves: the exact oracle splits the numbers where their
+//! members lie. Recorded noise is one operation that does the same.
 
 use crate::error::{DistributionError, DistributionResult};
 use crate::noise::draw::Draw;

@@ -10,10 +10,12 @@ use stochgrad_tensor::Real;
 
 /// A source of noise.
 ///
-/// The one in use is [`KeyedNoise`]. The exact oracle has another, which hands out each uniform as an interval that every
-/// inversion splits. A method that draws through this trait is therefore checked exactly as it is used.
+/// The one in use is [`KeyedNoise`](crate::KeyedNoise). The exact oracle has another, which hands out each uniform as
+/// an interval that every inversion splits. A method that draws through this trait is therefore checked exactly as it
+/// is used.
 pub trait NoiseSource<F: Real> {
-    /// Uniform numbers in the open interval (0, 1): the very numbers that [`invert`](Self::invert) of the same key inverts.
+    /// Uniform numbers in the open interval (0, 1): the very numbers that [`invert`](Self::invert) of the same key
+    /// inverts.
     ///
     /// # Errors
     /// If the source cannot give them.
@@ -35,8 +37,8 @@ pub trait NoiseSource<F: Real> {
         Ok(())
     }
 
-    /// Whole numbers by inversion: for each element the smallest `k` with `u < cdf(element, k)`, hence a monotone map of the noise.
-    /// `cdf` must reach 1, or come within rounding of it.
+    /// Whole numbers by inversion: for each element the smallest `k` with `u < cdf(element, k)`, hence a monotone map
+    /// of the noise. `cdf` must reach 1, or come within rounding of it.
     ///
     /// # Errors
     /// If the source cannot give them.

@@ -1,4 +1,5 @@
-//! The probabilities of categories as a parameter, along its last axis: given as themselves, or by unnormalised logarithms.
+//! The probabilities of categories as a parameter, along its last axis: given as themselves, or by unnormalised
+//! logarithms.
 
 use crate::distribution::check_parameter;
 use crate::distribution::{Parameter, Side};
@@ -188,13 +189,14 @@ impl<'t, F: Real> ProbabilitiesOrLogits<Var<'t, F>> {
         OtherCategories { categories, weights: weights.collect() }
     }
 
-    /// The neighbours of the categories `x`, with the rates at which mass flows to them when a coordinate of the parameter moves.
+    /// The neighbours of the categories `x`, with the rates at which mass flows to them when a coordinate of the
+    /// parameter moves.
     ///
-    /// Across the boundary above category b flows the derivative of the distribution function, R_b, downwards where it is positive. A
-    /// derivative from the right takes this flow from the category that loses it, one from the left from the category that gains it.
-    /// Categories of probability 0 lose nothing and are passed over. By a probability, mass comes from the last possible category, so that
-    /// the coordinates have the right sum along directions that keep the total. A category of probability 0 can only gain: it is an
-    /// alternative of its own, by its own probability.
+    /// Across the boundary above category b flows the derivative of the distribution function, R_b, downwards where it
+    /// is positive. A derivative from the right takes this flow from the category that loses it, one from the left from
+    /// the category that gains it. Categories of probability 0 lose nothing and are passed over. By a probability, mass
+    /// comes from the last possible category, so that the coordinates have the right sum along directions that keep the
+    /// total. A category of probability 0 can only gain: it is an alternative of its own, by its own probability.
     pub(crate) fn neighbours(&self, side: Side, x: &Tensor<F>, table: &Tensor<F>) -> OtherCategories<F> {
         let count = self.count();
         let elements: Shape = table.shape()[..table.rank() - 1].into();

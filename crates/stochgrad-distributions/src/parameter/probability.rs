@@ -151,8 +151,8 @@ impl<'t, F: Real> ProbabilityOrLogit<Var<'t, F>> {
         }
     }
 
-    /// Whether a probability is at an end of its interval, where it has a derivative from one side only: what the other side
-    /// would take mass from has none. Ends through which no derivative flows do not count.
+    /// Whether a probability is at an end of its interval, where it has a derivative from one side only: what the other
+    /// side would take mass from has none. Ends through which no derivative flows do not count.
     pub(crate) fn ends(&self) -> DistributionResult<impl Fn(F) -> bool + use<F>> {
         let is_end = |p: F| p == F::ZERO || p == F::ONE;
         let matters = match *self {
@@ -182,12 +182,14 @@ impl<'t, F: Real> ProbabilityOrLogit<Var<'t, F>> {
 }
 
 /// The logarithm of a probability, which stays finite at 0: `ln` of the smallest shift that does not change any other
-/// probability. A probability of 0 has about −690 (−85 in single precision), so that `0 · ln 0` is 0 in values and derivatives.
+/// probability. A probability of 0 has about −690 (−85 in single precision), so that `0 · ln 0` is 0 in values and
+/// derivatives.
 pub(crate) fn finite_ln<F: Real>(p: Var<'_, F>) -> Var<'_, F> {
     above_zero(p).ln()
 }
 
-/// A number that is at least 0, shifted so little that no other one than 0 changes: functions of it have finite derivatives at 0.
+/// A number that is at least 0, shifted so little that no other one than 0 changes: functions of it have finite
+/// derivatives at 0.
 pub(crate) fn above_zero<F: Real>(x: Var<'_, F>) -> Var<'_, F> {
     x + if F::from_f64(1e-300) > F::ZERO { 1e-300 } else { 1e-37 }
 }
@@ -197,8 +199,8 @@ pub(crate) fn held<F: Real>(log: Var<'_, F>) -> Var<'_, F> {
     log.map(Map::Guard(GUARD))
 }
 
-/// A log-probability that was added up from [`held`] logarithms or finite logits: −∞ where one of them stood for an infinity. The slopes
-/// stay those of the finite form, so that the score of an impossible value is no NaN.
+/// A log-probability that was added up from [`held`] logarithms or finite logits: −∞ where one of them stood for an
+/// infinity. The slopes stay those of the finite form, so that the score of an impossible value is no NaN.
 pub(crate) fn released<F: Real>(log: Var<'_, F>) -> Var<'_, F> {
     log.map(Map::Unguard)
 }

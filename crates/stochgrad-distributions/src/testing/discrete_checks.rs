@@ -165,8 +165,8 @@ pub(crate) fn check_alternatives<'t, D>(
     assert!(distribution.stochastic_derivative(0, Side::Left, &misfit, &draw).is_err());
 }
 
-/// The derivative of the log-probability by every coordinate of the parameter, against central differences. `log_prob` maps a parameter to
-/// the log-probability of fixed values.
+/// The derivative of the log-probability by every coordinate of the parameter, against central differences. `log_prob`
+/// maps a parameter to the log-probability of fixed values.
 #[track_caller]
 pub(crate) fn check_score(theta: &[f64], log_prob: impl for<'t> Fn(Var<'t, f64>) -> Var<'t, f64>) {
     let tape = Tape::<f64>::new();
@@ -181,7 +181,8 @@ pub(crate) fn check_score(theta: &[f64], log_prob: impl for<'t> Fn(Var<'t, f64>)
     assert_close(gradient.as_slice(), &differences, 1e-7);
 }
 
-/// A hundred thousand draws of one element: their distribution is that of the log-probability, and they rise with the noise.
+/// A hundred thousand draws of one element: their distribution is that of the log-probability, and they rise with the
+/// noise.
 #[track_caller]
 pub(crate) fn check_draws<'t>(tape: &'t Tape<f64>, distribution: &dyn Distribution<'t, f64>, states: usize) {
     const DRAWS: usize = 100_000;

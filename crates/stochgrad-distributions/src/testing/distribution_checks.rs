@@ -183,8 +183,8 @@ impl DistributionCheck {
         }
     }
 
-    /// The distribution function has the density as its derivative by the value and central differences as its derivatives by
-    /// the parameters; its inverse, where there is one, inverts it.
+    /// The distribution function has the density as its derivative by the value and central differences as its
+    /// derivatives by the parameters; its inverse, where there is one, inverts it.
     pub(crate) fn assert_cdf(&self, values: &[f64]) {
         let cdf_at = |parameters: &[f64], values: &[f64]| -> Vec<f64> {
             let tape = Tape::new();
@@ -295,7 +295,8 @@ impl DistributionCheck {
         }
     }
 
-    /// Everything that can be checked without knowing the distribution: density, moments, distribution function, draws, path and weak derivatives.
+    /// Everything that can be checked without knowing the distribution: density, moments, distribution function, draws,
+    /// path and weak derivatives.
     pub(crate) fn assert_distribution(&self, values: &[f64], seed: u64) {
         self.assert_moments();
         self.assert_score(values);
@@ -415,7 +416,8 @@ fn assert_path_finite(build: Build, parameters: &[f64], seed: u64) {
     }
 }
 
-/// Values, log-densities and all derivatives at these parameters have no NaN; draws, the log-density at them and its derivatives are finite.
+/// Values, log-densities and all derivatives at these parameters have no NaN; draws, the log-density at them and its
+/// derivatives are finite.
 pub(crate) fn assert_finite(build: Build, parameters: &[f64], seed: u64) {
     let tape = Tape::new();
     let leaves = leaves(&tape, parameters);

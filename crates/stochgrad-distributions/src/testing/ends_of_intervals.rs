@@ -1,5 +1,5 @@
-//! Checks of the derivatives of discrete distributions where a parameter is at an end of its interval: there is a derivative from one side
-//! only, and outcomes of probability zero take part in it.
+//! Checks of the derivatives of discrete distributions where a parameter is at an end of its interval: there is a
+//! derivative from one side only, and outcomes of probability zero take part in it.
 
 use crate::discrete::bernoulli::Bernoulli;
 use crate::discrete::binomial::Binomial;
