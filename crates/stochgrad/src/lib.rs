@@ -1,7 +1,8 @@
 //! Stochastic automatic differentiation: gradients of expectations, with a gradient method per random node.
 //!
 //! A model draws random samples; `stochgrad` records it as a stochastic computation graph and estimates the derivatives
-//! of its expected cost. Every stochastic node carries its own gradient method, and swapping that method is one argument.
+//! of its expected cost. Every stochastic node carries its own gradient method, and changing that method means changing
+//! one argument.
 //!
 //! ```
 //! use stochgrad::prelude::*;
@@ -20,7 +21,7 @@
 //! # }
 //! ```
 //!
-//! Each module is a crate of its own, which can be used without the others above it.
+//! Each module is also a crate, which can be used without the facade.
 
 #[doc(inline)]
 pub use stochgrad_check as check;
