@@ -1,7 +1,8 @@
 //! Stochastic automatic differentiation: gradients of expectations, with a gradient method per random node.
 //!
-//! A model draws random samples; `stochgrad` records it as a stochastic computation graph and estimates the derivatives of its
-//! expected cost. Every stochastic node carries its own gradient method, and swapping that method is one argument.
+//! A model draws random samples; `stochgrad` records it as a stochastic computation graph and estimates the derivatives
+//! of its expected cost. Every stochastic node carries its own gradient method, and changing that method means changing
+//! one argument.
 //!
 //! ```
 //! use stochgrad::prelude::*;
@@ -20,7 +21,7 @@
 //! # }
 //! ```
 //!
-//! Each module is a crate of its own, which can be used without the others above it.
+//! Each module is also a crate, which can be used without the facade.
 
 #[doc(inline)]
 pub use stochgrad_check as check;
@@ -39,9 +40,108 @@ pub use stochgrad_tensor as tensor;
 
 pub mod prelude;
 
-/// The code of the book, as tests.
+/// The code of README and of the pages in `docs/`, as tests.
 #[cfg(doctest)]
 mod book {
+    #[doc = include_str!("../../../README.md")]
+    mod readme {}
+    #[doc = include_str!("../../../docs/guide.md")]
+    mod guide {}
     #[doc = include_str!("../../../docs/plates.md")]
     mod plates {}
+    #[doc = include_str!("../../../docs/testing.md")]
+    mod testing {}
+    #[doc = include_str!("../../../docs/mathematics.md")]
+    mod mathematics {}
+    #[doc = include_str!("../../../docs/glossary.md")]
+    mod glossary {}
+
+    mod methods {
+        #[doc = include_str!("../../../docs/methods/arm.md")]
+        mod arm {}
+        #[doc = include_str!("../../../docs/methods/arms.md")]
+        mod arms {}
+        #[doc = include_str!("../../../docs/methods/arsm.md")]
+        mod arsm {}
+        #[doc = include_str!("../../../docs/methods/auto.md")]
+        mod auto {}
+        #[doc = include_str!("../../../docs/methods/baselines.md")]
+        mod baselines {}
+        #[doc = include_str!("../../../docs/methods/bit_flip.md")]
+        mod bit_flip {}
+        #[doc = include_str!("../../../docs/methods/carms.md")]
+        mod carms {}
+        #[doc = include_str!("../../../docs/methods/categorical_disarm.md")]
+        mod categorical_disarm {}
+        #[doc = include_str!("../../../docs/methods/disarm.md")]
+        mod disarm {}
+        #[doc = include_str!("../../../docs/methods/discrete_go.md")]
+        mod discrete_go {}
+        #[doc = include_str!("../../../docs/methods/double_control_variate.md")]
+        mod double_control_variate {}
+        #[doc = include_str!("../../../docs/methods/enumerate.md")]
+        mod enumerate {}
+        #[doc = include_str!("../../../docs/methods/evidence_bounds.md")]
+        mod evidence_bounds {}
+        #[doc = include_str!("../../../docs/methods/evolution_strategy.md")]
+        mod evolution_strategy {}
+        #[doc = include_str!("../../../docs/methods/fini.md")]
+        mod fini {}
+        #[doc = include_str!("../../../docs/methods/finite_difference.md")]
+        mod finite_difference {}
+        #[doc = include_str!("../../../docs/methods/gapped_straight_through.md")]
+        mod gapped_straight_through {}
+        #[doc = include_str!("../../../docs/methods/generalized_reparameterization.md")]
+        mod generalized_reparameterization {}
+        #[doc = include_str!("../../../docs/methods/gumbel_rao.md")]
+        mod gumbel_rao {}
+        #[doc = include_str!("../../../docs/methods/gumbel_softmax.md")]
+        mod gumbel_softmax {}
+        #[doc = include_str!("../../../docs/methods/importance_sampling.md")]
+        mod importance_sampling {}
+        #[doc = include_str!("../../../docs/methods/lax.md")]
+        mod lax {}
+        #[doc = include_str!("../../../docs/methods/local_expectation.md")]
+        mod local_expectation {}
+        #[doc = include_str!("../../../docs/methods/log_variance.md")]
+        mod log_variance {}
+        #[doc = include_str!("../../../docs/methods/measure_valued.md")]
+        mod measure_valued {}
+        #[doc = include_str!("../../../docs/methods/mve.md")]
+        mod mve {}
+        #[doc = include_str!("../../../docs/methods/pathwise.md")]
+        mod pathwise {}
+        #[doc = include_str!("../../../docs/methods/rebar.md")]
+        mod rebar {}
+        #[doc = include_str!("../../../docs/methods/reinmax.md")]
+        mod reinmax {}
+        #[doc = include_str!("../../../docs/methods/relax.md")]
+        mod relax {}
+        #[doc = include_str!("../../../docs/methods/replay_budget.md")]
+        mod replay_budget {}
+        #[doc = include_str!("../../../docs/methods/reservoir.md")]
+        mod reservoir {}
+        #[doc = include_str!("../../../docs/methods/rodeo.md")]
+        mod rodeo {}
+        #[doc = include_str!("../../../docs/methods/sampling_schemes.md")]
+        mod sampling_schemes {}
+        #[doc = include_str!("../../../docs/methods/score_function.md")]
+        mod score_function {}
+        #[doc = include_str!("../../../docs/methods/smoothed.md")]
+        mod smoothed {}
+        #[doc = include_str!("../../../docs/methods/spsa.md")]
+        mod spsa {}
+        #[doc = include_str!("../../../docs/methods/stochastic_derivatives.md")]
+        mod stochastic_derivatives {}
+        #[doc = include_str!("../../../docs/methods/straight_through.md")]
+        mod straight_through {}
+        #[doc = include_str!("../../../docs/methods/sum_and_sample.md")]
+        mod sum_and_sample {}
+        #[doc = include_str!("../../../docs/methods/ugc.md")]
+        mod ugc {}
+        #[doc = include_str!("../../../docs/methods/unordered_set.md")]
+        mod unordered_set {}
+        #[doc = include_str!("../../../docs/methods/without_replacement.md")]
+        mod without_replacement {}
+    }
 }
