@@ -4,7 +4,9 @@
 //! [`Program`](crate::Program), so that what changes from step to step can be part of one.
 
 use crate::node::Inputs;
-use crate::{Op, Tape, Var};
+use crate::op::Op;
+use crate::tape::Tape;
+use crate::var::Var;
 use std::panic::Location;
 use std::sync::Arc;
 use stochgrad_tensor::{Pool, Real, Shape, Tensor};

@@ -3,11 +3,11 @@
 //! The size of a result is known before it is computed, and a few nodes with samples or states of their own multiply to more than any machine
 //! has. A tape refuses such an operation instead of asking the allocator.
 
+use crate::error::{TapeError, TapeResult};
 use crate::node::{Id, Node};
 use crate::op::{Op, PlateReduction};
 use crate::plate::{Plate, Plates, merge};
 use crate::tape::{Inner, Tape};
-use crate::{TapeError, TapeResult};
 use std::panic::Location;
 use stochgrad_tensor::Real;
 

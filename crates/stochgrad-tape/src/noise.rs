@@ -3,8 +3,12 @@
 //! Noise is addressed, not consumed: the number of an element is decided by seed, step, the address of the noise and the
 //! element's index. It is an operation like any other, so a [`Program`](crate::Program) makes it anew for another step.
 
+use crate::error::TapeError;
 use crate::node::Inputs;
-use crate::{Op, Plate, PlateKind, Plates, Tape, TapeError, Var};
+use crate::op::Op;
+use crate::plate::{Plate, PlateKind, Plates};
+use crate::tape::Tape;
+use crate::var::Var;
 use smallvec::SmallVec;
 use std::panic::Location;
 use stochgrad_tensor::random::{self, Key};

@@ -1,6 +1,6 @@
 //! Arithmetic between variables and numbers.
 
-use crate::Var;
+use crate::var::Var;
 use stochgrad_tensor::Real;
 use stochgrad_tensor::map::Map;
 use stochgrad_tensor::zip::Zip;

@@ -3,6 +3,7 @@
 //! The search goes back from an element that is not finite: to an operand that is NaN where it matters, else to one that is infinite, until
 //! no operand is either. It runs only after something has gone wrong, so it looks at elements one by one.
 
+use crate::error::TapeResult;
 use crate::node::{Id, Node};
 use crate::op::{Op, PlateReduction};
 use crate::tape::{Inner, Tape};
@@ -83,7 +84,7 @@ impl<F: Real> Tape<F> {
     /// # Errors
     /// For a variable of another tape.
     #[track_caller]
-    pub fn origin(&self, var: Var<'_, F>, position: usize) -> crate::TapeResult<Option<Origin>> {
+    pub fn origin(&self, var: Var<'_, F>, position: usize) -> TapeResult<Option<Origin>> {
         let ids = self.own(&[var], Location::caller())?;
         let inner = self.inner.borrow();
         Ok(ids.first().filter(|id| **id != Id::POISON).and_then(|&id| inner.origin(id, position)))

@@ -1,13 +1,15 @@
 //! The tape: storage of recorded operations, plates and ancestor sets.
 
+use crate::error::{TapeError, TapeResult};
 use crate::host::HostSource;
 use crate::memory::Memory;
 use crate::node::{HostRead, Id, Inputs, Node};
 use crate::noise::NoiseSeed;
+use crate::op::{Op, Smoothness};
 use crate::plate::{Plate, PlateEntry, PlateKind, Plates, Weights, merge};
 use crate::primitive::Primitive;
 use crate::sets::{SetId, SetTable, SiteId};
-use crate::{Op, Smoothness, TapeError, TapeResult, Var};
+use crate::var::Var;
 use std::cell::RefCell;
 use std::collections::HashSet;
 use std::panic::Location;

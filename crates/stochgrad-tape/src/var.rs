@@ -1,11 +1,12 @@
 //! Handles to recorded values, and the operations on them.
 
+use crate::error::{TapeError, TapeResult};
 use crate::node::{HostRead, Id};
 use crate::op::{Axes, DetachReason, Op, PlateReduction};
 use crate::plate::{Plate, Plates, Weights, merge};
 use crate::sets::SetId;
+use crate::tape::IntoTensor;
 use crate::tape::Tape;
-use crate::{IntoTensor, TapeError, TapeResult};
 use std::panic::Location;
 use std::sync::Arc;
 use stochgrad_tensor::map::Map;

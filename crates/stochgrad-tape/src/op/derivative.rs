@@ -4,6 +4,7 @@
 //! differentiated again. Adjoints may be lazily broadcast: they may lack plates of their value and have size 1 on event
 //! axes where the value has more. [`unbroadcast`] takes that into account when it sums an adjoint down to an operand.
 
+use crate::error::TapeError;
 use crate::mask::{Mask, restored, with_rank};
 use crate::node::Id;
 use crate::op::contraction::{dot_over_rule, dot_rule};
@@ -13,6 +14,7 @@ use crate::plate::{Plates, merge};
 use crate::tape::Tape;
 use crate::var::Var;
 use smallvec::{SmallVec, smallvec};
+use std::panic::Location;
 use stochgrad_tensor::map::Map;
 use stochgrad_tensor::reduce::Reduce;
 use stochgrad_tensor::zip::Zip;
@@ -368,12 +370,12 @@ impl<F: Real> Tape<F> {
                     let (has, own) = (adjoint.shape(), input.shape());
                     match Shape::broadcast(&has, &own) {
                         Some(event) => Some(unbroadcast(adjoint, &joint, &event, input)),
-                        None => Some(self.fail(crate::TapeError::Shapes {
+                        None => Some(self.fail(TapeError::Shapes {
                             op: format!("gradient of {}", primitive.name()),
                             left: has,
                             right: own,
                             plates: String::new(),
-                            at: output.location().unwrap_or(std::panic::Location::caller()),
+                            at: output.location().unwrap_or(Location::caller()),
                         })),
                     }
                 });

@@ -1,7 +1,7 @@
 //! Programs: recordings made ready to run again.
 //!
 //! Recording costs some hundred nanoseconds an operation, which a small graph feels, and every operation reads and writes whole
-//! tensors, which a large one feels. A training loop records the same operations step after step. [`Tape::compile`] takes one
+//! tensors, which a large one feels. A training loop records the same operations step after step. [`Tape::compile`](crate::Tape::compile) takes one
 //! recording and keeps what its outputs need:
 //!
 //! * what does not depend on inputs, noise or host values is a constant;
@@ -12,15 +12,19 @@
 //! A run gives the very bits that recording afresh would give.
 
 mod fusion;
+mod group;
 mod pairs;
 mod recording;
 mod schedule;
 
+use crate::error::{TapeError, TapeResult};
 use crate::node::{Id, Inputs, Node};
 use crate::noise::NoiseSeed;
+use crate::op::Op;
 use crate::op::fault::Fault;
-use crate::tape::Inner;
-use crate::{Op, Origin, Tape, TapeError, TapeResult, Var, not_finite_in_words};
+use crate::origin::{Origin, not_finite_in_words};
+use crate::sets::SetId;
+use crate::tape::{Inner, Tape};
 use fusion::Fused;
 use smallvec::SmallVec;
 use std::ops::Range;
@@ -83,23 +87,6 @@ enum Work<F> {
     Evaluate { op: Op, inputs: Inputs, to: Id, held: bool },
     /// Element-wise functions and reductions of rows.
     Fused(Box<Fused<F>>),
-}
-
-impl<F: Real> Tape<F> {
-    /// Makes a recording ready to run again. Inputs must be leaves; other parameters and constants keep their values. The
-    /// outputs are values of any shape, gradients recorded with [`gradients`](Tape::gradients) among them.
-    ///
-    /// # Errors
-    /// The first error on the tape; an input that is no leaf; an output that was recorded after host code had looked at a
-    /// value that changes from run to run: nobody knows what was made of it.
-    #[track_caller]
-    pub fn compile(&self, inputs: &[Var<'_, F>], outputs: &[Var<'_, F>]) -> TapeResult<Program<F>> {
-        let at = Location::caller();
-        self.check()?;
-        let input_ids = self.own(inputs, at)?;
-        let output_ids = self.own(outputs, at)?;
-        schedule::plan(self, &input_ids, &output_ids, at)
-    }
 }
 
 impl<F: Real> Program<F> {
@@ -323,7 +310,7 @@ fn origin<F: Real>(slots: &Inner<F>, seed: NoiseSeed, output: Id, position: usiz
             pooled: false,
             owns: false,
             plates: node.plates.clone(),
-            ancestors: crate::SetId::EMPTY,
+            ancestors: SetId::EMPTY,
             location: node.location,
             rule_of: node.rule_of,
         });
@@ -331,7 +318,7 @@ fn origin<F: Real>(slots: &Inner<F>, seed: NoiseSeed, output: Id, position: usiz
     tape.inner.into_inner().origin(output, position)
 }
 
-fn release<F: Real>(inner: &mut crate::tape::Inner<F>, pool: &Pool<F>, id: Id) {
+fn release<F: Real>(inner: &mut Inner<F>, pool: &Pool<F>, id: Id) {
     let node = &mut inner.nodes[id.index()];
     let spent = std::mem::replace(&mut node.value, inner.placeholder.clone());
     if node.pooled {

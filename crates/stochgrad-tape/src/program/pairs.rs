@@ -1,8 +1,8 @@
 //! Which functions of a group are done two at a time.
 
+use super::group::Group;
 use super::recording::Recording;
-use super::schedule::Group;
-use crate::Op;
+use crate::op::Op;
 use smallvec::{SmallVec, smallvec};
 use std::collections::{HashMap, HashSet};
 use stochgrad_tensor::Real;

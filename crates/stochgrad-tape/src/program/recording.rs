@@ -1,9 +1,9 @@
 //! What a program knows of a recording.
 
-use super::fusion::row_reduction;
-use crate::Op;
+use super::group::row_reduction;
 use crate::node::{Id, Node};
 use crate::noise::NoiseLayout;
+use crate::op::Op;
 use crate::plate::{Plate, Plates};
 use crate::tape::Inner;
 use smallvec::{SmallVec, smallvec};

@@ -4,7 +4,8 @@ use super::{
     Scale, Special, bessel_ie, log_beta_kernel, log_gamma_kernel, log1p_square, normal_log_mills, skellam_log_pmf,
     special, truncated_normal_log_density,
 };
-use crate::{TapeError, Var};
+use crate::error::TapeError;
+use crate::var::Var;
 use std::f64::consts::{FRAC_2_SQRT_PI, PI};
 use std::panic::Location;
 use stochgrad_tensor::Real;

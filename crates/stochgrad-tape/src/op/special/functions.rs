@@ -1,7 +1,7 @@
 //! The functions of variables.
 
 use super::{Scale, Special, special};
-use crate::Var;
+use crate::var::Var;
 use stochgrad_tensor::Real;
 use stochgrad_tensor::map::Map;
 

@@ -28,7 +28,8 @@ mod smoothness;
 
 pub use functions::*;
 
-use crate::{Op, Var};
+use crate::op::Op;
+use crate::var::Var;
 use stochgrad_tensor::Real;
 
 /// How a probability is given to [`Special::BinomialLogPmf`] and its like.
