@@ -1,8 +1,8 @@
 //! Reverse-mode differentiation: once with the result on the tape, once with everything freed as soon as it is spent.
 
 use crate::error::{TapeError, TapeResult};
+use crate::id::{Id, Inputs};
 use crate::mask::{Adjoint, plain};
-use crate::node::{Id, Inputs};
 use crate::op::derivative::full;
 use crate::op::slope::Slope;
 use crate::op::{Op, Smoothness};

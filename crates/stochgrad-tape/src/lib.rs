@@ -31,13 +31,17 @@
 mod backward;
 mod error;
 mod host;
+mod host_source;
+mod id;
 mod mask;
 mod memory;
+mod memory_use;
 mod node;
 mod noise;
 mod op;
 mod operators;
 mod origin;
+mod origin_search;
 mod plate;
 mod primitive;
 mod program;
@@ -48,8 +52,8 @@ mod tape;
 mod var;
 
 pub use error::{TapeError, TapeResult};
-pub use host::HostSource;
-pub use node::{HostRead, Id};
+pub use host_source::HostSource;
+pub use id::{HostRead, Id};
 pub use noise::{Fill, NoiseLayout, NoiseScheme, NoiseSeed};
 pub use op::special::{self, Special};
 pub use op::{Axes, Degree, DetachReason, Op, PlateReduction, Smoothness};

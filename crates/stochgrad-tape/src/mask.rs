@@ -9,7 +9,7 @@
 //! Whether masks are kept is decided by the operations alone, never by values: a program repeats the operations with other values. Nothing
 //! is recorded unless an operation whose slope may be infinite lies upstream of a choice.
 
-use crate::node::Id;
+use crate::id::Id;
 use crate::op::derivative::Adjoints;
 use crate::op::slope::{Passage, Slope};
 use crate::op::{Axes, Op, PlateReduction, Smoothness};

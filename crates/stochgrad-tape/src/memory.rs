@@ -4,32 +4,14 @@
 //! has. A tape refuses such an operation instead of asking the allocator.
 
 use crate::error::{TapeError, TapeResult};
-use crate::node::{Id, Node};
+use crate::id::Id;
+use crate::memory_use::SMALL;
+use crate::node::Node;
 use crate::op::{Op, PlateReduction};
 use crate::plate::{Plate, Plates, merge};
 use crate::tape::{Inner, Tape};
 use std::panic::Location;
 use stochgrad_tensor::Real;
-
-/// Tapes that hold less than this do not ask for the memory of the machine.
-pub(crate) const SMALL: usize = 1 << 26;
-
-/// What the values of a tape take, in bytes.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Memory {
-    /// The buffers of the recorded values.
-    pub(crate) live: usize,
-    /// Up to here nothing need be looked up.
-    pub(crate) unchecked: usize,
-    /// What was set; the memory of the machine if nothing was.
-    pub(crate) limit: Option<usize>,
-}
-
-impl Memory {
-    pub(crate) fn new() -> Self {
-        Memory { live: 0, unchecked: SMALL, limit: None }
-    }
-}
 
 impl<F: Real> Tape<F> {
     /// The largest number of bytes that the recorded values may take: an operation whose result would take more is an error, before

@@ -4,7 +4,7 @@
 //! element's index. It is an operation like any other, so a [`Program`](crate::Program) makes it anew for another step.
 
 use crate::error::TapeError;
-use crate::node::Inputs;
+use crate::id::Inputs;
 use crate::op::Op;
 use crate::plate::{Plate, PlateKind, Plates};
 use crate::tape::Tape;

@@ -1,7 +1,8 @@
 //! Recording parts of a tape again with other inputs.
 
 use crate::error::TapeResult;
-use crate::node::{Id, Inputs, Node};
+use crate::id::{Id, Inputs};
+use crate::node::Node;
 use crate::op::{Degree, Op, Smoothness};
 use crate::plate::Plate;
 use crate::primitive::Primitive;

@@ -5,8 +5,8 @@
 //! axes where the value has more. [`unbroadcast`] takes that into account when it sums an adjoint down to an operand.
 
 use crate::error::TapeError;
+use crate::id::Id;
 use crate::mask::{Mask, restored, with_rank};
-use crate::node::Id;
 use crate::op::contraction::{dot_over_rule, dot_rule};
 use crate::op::linalg::{cholesky_rule, triangular_solve_rule};
 use crate::op::{Axes, Op, PlateReduction, Smoothness};

@@ -3,7 +3,8 @@
 use super::group::Group;
 use super::pairs::{Argument, Pairs};
 use super::recording::Recording;
-use crate::node::{Id, Node};
+use crate::id::Id;
+use crate::node::Node;
 use crate::noise::Fill;
 use crate::op::{Op, PlateReduction};
 use smallvec::SmallVec;

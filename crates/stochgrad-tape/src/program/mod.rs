@@ -18,7 +18,8 @@ mod recording;
 mod schedule;
 
 use crate::error::{TapeError, TapeResult};
-use crate::node::{Id, Inputs, Node};
+use crate::id::{Id, Inputs};
+use crate::node::Node;
 use crate::noise::NoiseSeed;
 use crate::op::Op;
 use crate::op::fault::Fault;

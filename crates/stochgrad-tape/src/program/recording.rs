@@ -1,7 +1,8 @@
 //! What a program knows of a recording.
 
 use super::group::row_reduction;
-use crate::node::{Id, Node};
+use crate::id::Id;
+use crate::node::Node;
 use crate::noise::NoiseLayout;
 use crate::op::Op;
 use crate::plate::{Plate, Plates};

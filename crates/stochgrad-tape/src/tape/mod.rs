@@ -8,9 +8,10 @@ pub use into_tensor::IntoTensor;
 pub use workspace::Workspace;
 
 use crate::error::{TapeError, TapeResult};
-use crate::host::HostSource;
-use crate::memory::Memory;
-use crate::node::{HostRead, Id, Inputs, Node};
+use crate::host_source::HostSource;
+use crate::id::{HostRead, Id, Inputs};
+use crate::memory_use::Memory;
+use crate::node::Node;
 use crate::noise::NoiseSeed;
 use crate::op::{Op, Smoothness};
 use crate::plate::{Plate, PlateEntry, Plates, merge};

@@ -7,7 +7,7 @@ mod plates;
 mod shapes;
 
 use crate::error::{TapeError, TapeResult};
-use crate::node::{HostRead, Id, Inputs};
+use crate::id::{HostRead, Id, Inputs};
 use crate::op::Op;
 use crate::plate::Plates;
 use crate::sets::SetId;
