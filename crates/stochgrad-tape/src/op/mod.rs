@@ -17,7 +17,7 @@ pub mod special;
 pub use degree::Degree;
 pub use smoothness::Smoothness;
 
-use crate::noise::{Fill, NoiseScheme};
+use crate::noise_source::{Fill, NoiseScheme};
 use crate::plate::{Plate, Plates};
 use crate::sets::SiteId;
 use smallvec::SmallVec;

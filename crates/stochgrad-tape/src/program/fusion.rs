@@ -5,7 +5,7 @@ use super::pairs::{Argument, Pairs};
 use super::recording::Recording;
 use crate::id::Id;
 use crate::node::Node;
-use crate::noise::Fill;
+use crate::noise_source::Fill;
 use crate::op::{Op, PlateReduction};
 use smallvec::SmallVec;
 use std::collections::HashMap;

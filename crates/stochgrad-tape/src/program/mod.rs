@@ -20,7 +20,7 @@ mod schedule;
 use crate::error::{TapeError, TapeResult};
 use crate::id::{Id, Inputs};
 use crate::node::Node;
-use crate::noise::NoiseSeed;
+use crate::noise_source::NoiseSeed;
 use crate::op::Op;
 use crate::op::fault::Fault;
 use crate::origin::{Origin, not_finite_in_words};

@@ -12,7 +12,7 @@ use crate::host_source::HostSource;
 use crate::id::{HostRead, Id, Inputs};
 use crate::memory_use::Memory;
 use crate::node::Node;
-use crate::noise::NoiseSeed;
+use crate::noise_source::NoiseSeed;
 use crate::op::{Op, Smoothness};
 use crate::plate::{Plate, PlateEntry, Plates, merge};
 use crate::primitive::Primitive;
