@@ -59,7 +59,8 @@ impl<F: Real> Tape<F> {
         self.gradients(total, wrt)
     }
 
-    /// The gradients of a number as plain tensors. Adjoints are freed as soon as they are spent, and the tape is left as it was.
+    /// The gradients of a number as plain tensors. Adjoints are freed as soon as they are spent, and the tape is left
+    /// as it was.
     ///
     /// # Errors
     /// As [`Tape::grad`].

@@ -1,7 +1,7 @@
 //! Numbers that host code supplies: a temperature that falls, a running mean, a learned coefficient.
 //!
-//! A constant is read when it is recorded and never again. A host value is read when it is recorded and again at each run of a
-//! [`Program`](crate::Program), so that what changes from step to step can be part of one.
+//! A constant is read when it is recorded and never again. A host value is read when it is recorded and again at each
+//! run of a [`Program`](crate::Program), so that what changes from step to step can be part of one.
 
 use crate::host_source::HostSource;
 use crate::id::Inputs;

@@ -1,7 +1,8 @@
 //! Noise on the tape: which random numbers belong to which element.
 //!
-//! Noise is addressed, not consumed: the number of an element is decided by seed, step, the address of the noise and the
-//! element's index. It is an operation like any other, so a [`Program`](crate::Program) makes it anew for another step.
+//! Noise is addressed, not consumed: the number of an element is decided by seed, step, the address of the noise and
+//! the element's index. It is an operation like any other, so a [`Program`](crate::Program) makes it anew for another
+//! step.
 
 use crate::error::TapeError;
 use crate::id::Inputs;
@@ -25,8 +26,8 @@ struct NoiseAxis {
 
 /// Which noise belongs to which element of a draw.
 ///
-/// Noise is independent along data and sample plates, where it is indexed by the position in the whole plate even if only a
-/// shard is drawn, and shared along enumerated and alternative plates.
+/// Noise is independent along data and sample plates, where it is indexed by the position in the whole plate even if
+/// only a shard is drawn, and shared along enumerated and alternative plates.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NoiseLayout {
     axes: SmallVec<[NoiseAxis; 4]>,
@@ -99,7 +100,8 @@ impl NoiseLayout {
         index
     }
 
-    /// The longest runs of elements whose noise is consecutive: their number of elements; the runs start at its multiples.
+    /// The longest runs of elements whose noise is consecutive: their number of elements; the runs start at its
+    /// multiples.
     pub fn run(&self) -> usize {
         let mut run = self.event;
         for axis in self.axes.iter().rev() {
@@ -171,8 +173,8 @@ pub(crate) fn planned<F: Real>(
 }
 
 impl<F: Real> Tape<F> {
-    /// Records noise: numbers decided by a seed, an address and the position of each element. `None` if other noise of this
-    /// tape was made from another seed.
+    /// Records noise: numbers decided by a seed, an address and the position of each element. `None` if other noise of
+    /// this tape was made from another seed.
     #[track_caller]
     pub fn noise(
         &self,

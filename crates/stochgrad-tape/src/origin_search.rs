@@ -1,7 +1,8 @@
 //! Where a NaN or an infinity came from.
 //!
-//! The search goes back from an element that is not finite: to an operand that is NaN where it matters, else to one that is infinite, until
-//! no operand is either. It runs only after something has gone wrong, so it looks at elements one by one.
+//! The search goes back from an element that is not finite: to an operand that is NaN where it matters, else to one
+//! that is infinite, until no operand is either. It runs only after something has gone wrong, so it looks at elements
+//! one by one.
 
 use crate::error::TapeResult;
 use crate::id::Id;
@@ -16,7 +17,8 @@ use stochgrad_tensor::zip::Zip;
 use stochgrad_tensor::{Real, Tensor};
 
 impl<F: Real> Tape<F> {
-    /// The first operation that produced the NaN or infinity at a position of a value; `None` if the value is finite there.
+    /// The first operation that produced the NaN or infinity at a position of a value; `None` if the value is finite
+    /// there.
     ///
     /// ```
     /// use stochgrad_tape::Tape;

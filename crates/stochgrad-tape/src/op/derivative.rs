@@ -23,7 +23,8 @@ use stochgrad_tensor::{Real, Shape};
 /// The result of a derivative rule.
 pub(crate) type Adjoints<'t, F> = SmallVec<[Option<Var<'t, F>>; 3]>;
 
-/// Sums `adjoint`, which belongs to a value on `plates` with event shape `event`, down to what `operand` broadcasts from.
+/// Sums `adjoint`, which belongs to a value on `plates` with event shape `event`, down to what `operand` broadcasts
+/// from.
 fn unbroadcast<'t, F: Real>(adjoint: Var<'t, F>, plates: &Plates, event: &Shape, operand: Var<'t, F>) -> Var<'t, F> {
     let (own_plates, own_event) = (operand.plates(), operand.shape());
     let adjoint = with_rank(adjoint, event.len());
@@ -136,8 +137,8 @@ fn derivative_of_map<'t, F: Real>(map: Map, x: Var<'t, F>, y: Var<'t, F>, g: Var
 }
 
 impl<F: Real> Tape<F> {
-    /// The adjoints of the operands of `output`, given its adjoint. `wanted` says for which operands they are needed. Before elements are
-    /// summed up, those that `mask` leaves out are set to 0.
+    /// The adjoints of the operands of `output`, given its adjoint. `wanted` says for which operands they are needed.
+    /// Before elements are summed up, those that `mask` leaves out are set to 0.
     pub(crate) fn rule<'t>(
         &'t self,
         output: Var<'t, F>,

@@ -31,7 +31,8 @@ struct Written {
     factor: Option<f64>,
 }
 
-/// Values that a run writes. A chain that writes more than this, or reads more than 32, takes memory from the allocator.
+/// Values that a run writes. A chain that writes more than this, or reads more than 32, takes memory from the
+/// allocator.
 type Tensors<F> = SmallVec<[Tensor<F>; 16]>;
 
 impl<F: Real> Fused<F> {

@@ -1,12 +1,13 @@
 //! Programs: recordings made ready to run again.
 //!
-//! Recording costs some hundred nanoseconds an operation, which a small graph feels, and every operation reads and writes whole
-//! tensors, which a large one feels. A training loop records the same operations step after step. [`Tape::compile`](crate::Tape::compile) takes one
-//! recording and keeps what its outputs need:
+//! Recording costs some hundred nanoseconds an operation, which a small graph feels, and every operation reads and
+//! writes whole tensors, which a large one feels. A training loop records the same operations step after step.
+//! [`Tape::compile`](crate::Tape::compile) takes one recording and keeps what its outputs need:
 //!
 //! * what does not depend on inputs, noise or host values is a constant;
 //! * values that are equal by construction are computed once;
-//! * element-wise functions that follow one another become one pass over memory, with the reductions of rows at its end;
+//! * element-wise functions that follow one another become one pass over memory, with the reductions of rows at its
+//!   end;
 //! * a buffer goes back to the pool after its last use: from the second run on, nothing is allocated.
 //!
 //! A run gives the very bits that recording afresh would give.
@@ -130,11 +131,12 @@ impl<F: Real> Program<F> {
         Ok(())
     }
 
-    /// Runs with the inputs that were set and the noise of a seed and step. The inputs are let go of: they must be set again
-    /// for the next run.
+    /// Runs with the inputs that were set and the noise of a seed and step. The inputs are let go of: they must be set
+    /// again for the next run.
     ///
     /// # Errors
-    /// If an input was not set, or an operation fails on these values, or [does not hold](crate::Primitive::holds) for them.
+    /// If an input was not set, or an operation fails on these values, or [does not hold](crate::Primitive::holds) for
+    /// them.
     #[track_caller]
     pub fn run(&mut self, seed: NoiseSeed) -> TapeResult<()> {
         let at = Location::caller();
@@ -161,8 +163,8 @@ impl<F: Real> Program<F> {
         &self.results[output]
     }
 
-    /// Makes it an error of a run if one of these outputs has a NaN or an infinity. The error names the first operation that produced it,
-    /// which is looked for only then.
+    /// Makes it an error of a run if one of these outputs has a NaN or an infinity. The error names the first operation
+    /// that produced it, which is looked for only then.
     ///
     /// ```
     /// use stochgrad_tape::Tape;
@@ -290,7 +292,8 @@ fn check_finite<F: Real>(results: &[Tensor<F>], squares: &mut bool) -> Result<()
     Ok(())
 }
 
-/// The operation that first produced what is not finite: all of them are done again, one by one, and everything is kept.
+/// The operation that first produced what is not finite: all of them are done again, one by one, and everything is
+/// kept.
 fn origin<F: Real>(slots: &Inner<F>, seed: NoiseSeed, output: Id, position: usize) -> Option<Origin> {
     let tape = Tape::new();
     {

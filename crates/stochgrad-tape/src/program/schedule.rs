@@ -22,12 +22,12 @@ use stochgrad_tensor::zip::Zip;
 const LONGEST: usize = 400;
 
 impl<F: Real> Tape<F> {
-    /// Makes a recording ready to run again. Inputs must be leaves; other parameters and constants keep their values. The
-    /// outputs are values of any shape, gradients recorded with [`gradients`](Tape::gradients) among them.
+    /// Makes a recording ready to run again. Inputs must be leaves; other parameters and constants keep their values.
+    /// The outputs are values of any shape, gradients recorded with [`gradients`](Tape::gradients) among them.
     ///
     /// # Errors
-    /// The first error on the tape; an input that is no leaf; an output that was recorded after host code had looked at a
-    /// value that changes from run to run: nobody knows what was made of it.
+    /// The first error on the tape; an input that is no leaf; an output that was recorded after host code had looked at
+    /// a value that changes from run to run: nobody knows what was made of it.
     #[track_caller]
     pub fn compile(&self, inputs: &[Var<'_, F>], outputs: &[Var<'_, F>]) -> TapeResult<Program<F>> {
         let at = Location::caller();
@@ -277,8 +277,8 @@ fn plan<F: Real>(
     Ok(Program { tape, inputs, outputs, results, instructions, scratch, finite: 0..0, squares_are_finite: false })
 }
 
-/// Lets groups compute what takes less time to compute than to keep: cheap functions of values that are kept anyway, where a reader
-/// reads at most one of them instead of the result.
+/// Lets groups compute what takes less time to compute than to keep: cheap functions of values that are kept anyway,
+/// where a reader reads at most one of them instead of the result.
 fn compute_again<F: Real>(
     recording: &Recording<'_, F>,
     groups: &mut [Group],

@@ -104,7 +104,8 @@ impl<F: Real> Tape<F> {
 
     fn with_pool(pool: Pool<F>) -> Self {
         let placeholder = Tensor::scalar(F::ZERO);
-        // Tapes that live side by side number their generations from different starts, so that each knows its own plates.
+        // Tapes that live side by side number their generations from different starts, so that each knows its own
+        // plates.
         let address = placeholder.as_slice().as_ptr() as usize as u64;
         let generation = (address.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as u32;
         let inner = Inner {
@@ -171,8 +172,9 @@ impl<F: Real> Tape<F> {
         inner.generation = inner.generation.wrapping_add(1);
     }
 
-    /// Drops the operations recorded after the first `len`, for instance those of a surrogate that has been differentiated.
-    /// Variables that point to them must not be used any more; they fail as variables of another tape do.
+    /// Drops the operations recorded after the first `len`, for instance those of a surrogate that has been
+    /// differentiated. Variables that point to them must not be used any more; they fail as variables of another tape
+    /// do.
     pub fn truncate(&self, len: usize) {
         let inner = &mut *self.inner.borrow_mut();
         while inner.nodes.len() > len {
@@ -323,7 +325,8 @@ impl<F: Real> Tape<F> {
         }
     }
 
-    /// Says that a graph begins on this tape, which holds one at most: gives whether it is the first since the tape was made or cleared.
+    /// Says that a graph begins on this tape, which holds one at most: gives whether it is the first since the tape was
+    /// made or cleared.
     pub fn begin_graph(&self) -> bool {
         !std::mem::replace(&mut self.inner.borrow_mut().begun, true)
     }
@@ -340,8 +343,9 @@ impl<F: Real> Tape<F> {
         self.inner.borrow().sites as usize
     }
 
-    /// Records the value of a stochastic node together with the parameters of its distribution, so that what is computed
-    /// from it descends from the node and from whatever its parameters descend from. Gradients flow to `value` only.
+    /// Records the value of a stochastic node together with the parameters of its distribution, so that what is
+    /// computed from it descends from the node and from whatever its parameters descend from. Gradients flow to `value`
+    /// only.
     #[track_caller]
     pub fn sample<'t>(&'t self, site: SiteId, value: Var<'t, F>, parameters: &[Var<'t, F>]) -> Var<'t, F> {
         let location = Location::caller();
@@ -363,7 +367,8 @@ impl<F: Real> Tape<F> {
         }
     }
 
-    /// Records an error, to be returned by the next fallible call unless there was one before, and gives a poisoned variable.
+    /// Records an error, to be returned by the next fallible call unless there was one before, and gives a poisoned
+    /// variable.
     pub fn fail(&self, error: TapeError) -> Var<'_, F> {
         self.inner.borrow_mut().error.get_or_insert(error);
         Var { tape: self, id: Id::POISON }
@@ -436,8 +441,8 @@ impl<F: Real> Tape<F> {
         }
     }
 
-    /// Says that host code makes what is recorded from now on of something that changes from run to run, such as noise of its own:
-    /// a program cannot repeat it, and [`compile`](Tape::compile) refuses.
+    /// Says that host code makes what is recorded from now on of something that changes from run to run, such as noise
+    /// of its own: a program cannot repeat it, and [`compile`](Tape::compile) refuses.
     #[track_caller]
     pub fn note_host_work(&self) {
         self.note_peek(Id::POISON, Location::caller());

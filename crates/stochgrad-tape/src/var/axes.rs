@@ -125,8 +125,8 @@ impl<'t, F: Real> Var<'t, F> {
         self.along("cumsum", axis, &[], |axis| Op::CumulativeSum { axis, reverse: false })
     }
 
-    /// Draws from the categories along the last event axis, whose probabilities (or positive multiples of them) this holds:
-    /// by inversion of uniform numbers, one for each draw, whose shape is that of the result.
+    /// Draws from the categories along the last event axis, whose probabilities (or positive multiples of them) this
+    /// holds: by inversion of uniform numbers, one for each draw, whose shape is that of the result.
     #[track_caller]
     pub fn categories(self, uniforms: Self) -> Self {
         self.apply_with(Op::Categories, &[uniforms])

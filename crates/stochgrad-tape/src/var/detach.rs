@@ -12,16 +12,16 @@ impl<'t, F: Real> Var<'t, F> {
         self.apply(Op::Detach(DetachReason::Stopped))
     }
 
-    /// The same value as a draw from a distribution: unlike [`stop_gradient`](Self::stop_gradient), which hides a dependence, this says that the
-    /// distribution's gradient method accounts for it.
+    /// The same value as a draw from a distribution: unlike [`stop_gradient`](Self::stop_gradient), which hides a
+    /// dependence, this says that the distribution's gradient method accounts for it.
     #[track_caller]
     pub fn drawn(self) -> Self {
         self.apply(Op::Detach(DetachReason::Sampled))
     }
 
-    /// The same value, through which no gradient flows. [`stop_gradient`](Self::stop_gradient) hides a dependence, so that sample-path
-    /// derivatives along it are refused; this is for those who account for what is missing: objectives whose gradients have other terms
-    /// in its place, or that say what they leave out.
+    /// The same value, through which no gradient flows. [`stop_gradient`](Self::stop_gradient) hides a dependence, so
+    /// that sample-path derivatives along it are refused; this is for those who account for what is missing: objectives
+    /// whose gradients have other terms in its place, or that say what they leave out.
     #[track_caller]
     pub fn held(self) -> Self {
         self.apply(Op::Detach(DetachReason::Detached))
@@ -34,13 +34,15 @@ impl<'t, F: Real> Var<'t, F> {
         self.apply(Op::MagicBox)
     }
 
-    /// `w / stop(w)`: one, with the derivatives of `w` relative to its value, at every order. It is the new weight of a particle that was drawn in
-    /// proportion to its weight `w`: an average with the new weights estimates the derivatives of the average with the old ones. Given the logarithm of
-    /// a weight, [`magic_box`](Self::magic_box) is the same.
+    /// `w / stop(w)`: one, with the derivatives of `w` relative to its value, at every order. It is the new weight of a
+    /// particle that was drawn in proportion to its weight `w`: an average with the new weights estimates the
+    /// derivatives of the average with the old ones. Given the logarithm of a weight, [`magic_box`](Self::magic_box) is
+    /// the same.
     ///
-    /// [`stop_gradient`](Self::stop_gradient) in the denominator hides a dependence, and is refused on the path of a sample. Here nothing is
-    /// missing, *as long as the selection of the particles is what the weight accounts for*: the value that was selected must depend on `w` through the probability of
-    /// the selection only. A weight of zero is never selected, and gives NaN.
+    /// [`stop_gradient`](Self::stop_gradient) in the denominator hides a dependence, and is refused on the path of a
+    /// sample. Here nothing is missing, *as long as the selection of the particles is what the weight accounts for*:
+    /// the value that was selected must depend on `w` through the probability of the selection only. A weight of zero
+    /// is never selected, and gives NaN.
     ///
     /// ```
     /// use stochgrad_tape::Tape;

@@ -18,8 +18,8 @@ use stochgrad_tensor::{Real, Shape, Tensor};
 /// A small `Copy` handle to a value on a tape.
 ///
 /// A value has plate axes on the left and event axes on the right. Operations on several values align their plates by
-/// identity and broadcast their event axes; operations on axes mean event axes, counted from the left, or from the right
-/// if negative.
+/// identity and broadcast their event axes; operations on axes mean event axes, counted from the left, or from the
+/// right if negative.
 pub struct Var<'t, F: Real> {
     pub(crate) tape: &'t Tape<F>,
     pub(crate) id: Id,
@@ -129,8 +129,9 @@ impl<'t, F: Real> Var<'t, F> {
         })
     }
 
-    /// The value, plate axes first, for a log line or a drawing: what is recorded afterwards must not depend on it by more
-    /// than its noise. A recording that goes on after a look cannot be compiled, since nobody knows what was done with it.
+    /// The value, plate axes first, for a log line or a drawing: what is recorded afterwards must not depend on it by
+    /// more than its noise. A recording that goes on after a look cannot be compiled, since nobody knows what was done
+    /// with it.
     ///
     /// # Errors
     /// The first error recorded on the tape.

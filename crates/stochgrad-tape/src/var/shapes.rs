@@ -10,8 +10,8 @@ use stochgrad_tensor::{Real, Shape};
 
 /// Products of matrices, and shapes.
 impl<'t, F: Real> Var<'t, F> {
-    /// The product of matrices in the last two event axes. A first operand with one event axis is a row vector, a second
-    /// one a column vector; the axis is removed again. Leading axes broadcast.
+    /// The product of matrices in the last two event axes. A first operand with one event axis is a row vector, a
+    /// second one a column vector; the axis is removed again. Leading axes broadcast.
     #[track_caller]
     pub fn matmul(self, other: Self) -> Self {
         let plain = Op::Matmul { transpose_left: false, transpose_right: false };
