@@ -2,9 +2,9 @@
 //!
 //! A choice passes 0 to the branch that was not taken, and a weighted sum passes 0 to a member that its weight of 0 has
 //! taken away. A rule that multiplies this 0 with an infinite slope makes a NaN of it, although the derivative there
-//! is 0. So an adjoint may carry a [`Mask`] of the elements that take part. Element-wise functions and rearrangements hand
-//! it on, and the elements that take no part are set to 0 before anything is made of several elements, and at the end.
-//! An adjoint that is 0 by its value has no mask: 0 · ∞ is NaN there, since the derivative does not exist.
+//! is 0. So an adjoint may carry a [`Mask`] of the elements that take part. Element-wise functions and rearrangements
+//! hand it on, and the elements that take no part are set to 0 before anything is made of several elements, and at the
+//! end. An adjoint that is 0 by its value has no mask: 0 · ∞ is NaN there, since the derivative does not exist.
 //!
 //! Whether masks are kept is decided by the operations alone, never by values: a program repeats the operations with
 //! other values. Nothing is recorded unless an operation whose slope may be infinite lies upstream of a choice.
