@@ -1,8 +1,8 @@
 //! Reverse-mode differentiation: once with the result on the tape, once with everything freed as soon as it is spent.
 
 use crate::error::{TapeError, TapeResult};
+use crate::id::{Id, Inputs};
 use crate::mask::{Adjoint, plain};
-use crate::node::{Id, Inputs};
 use crate::op::derivative::full;
 use crate::op::slope::Slope;
 use crate::op::{Op, Smoothness};
@@ -59,7 +59,8 @@ impl<F: Real> Tape<F> {
         self.gradients(total, wrt)
     }
 
-    /// The gradients of a number as plain tensors. Adjoints are freed as soon as they are spent, and the tape is left as it was.
+    /// The gradients of a number as plain tensors. Adjoints are freed as soon as they are spent, and the tape is left
+    /// as it was.
     ///
     /// # Errors
     /// As [`Tape::grad`].

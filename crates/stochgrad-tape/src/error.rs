@@ -1,6 +1,6 @@
 //! What can go wrong on a tape.
 
-use crate::Origin;
+use crate::origin::Origin;
 use std::panic::Location;
 use stochgrad_tensor::Shape;
 

@@ -1,46 +1,16 @@
 //! Numbers that host code supplies: a temperature that falls, a running mean, a learned coefficient.
 //!
-//! A constant is read when it is recorded and never again. A host value is read when it is recorded and again at each run of a
-//! [`Program`](crate::Program), so that what changes from step to step can be part of one.
+//! A constant is read when it is recorded and never again. A host value is read when it is recorded and again at each
+//! run of a [`Program`](crate::Program), so that what changes from step to step can be part of one.
 
-use crate::node::Inputs;
-use crate::{Op, Tape, Var};
+use crate::host_source::HostSource;
+use crate::id::Inputs;
+use crate::op::Op;
+use crate::tape::Tape;
+use crate::var::Var;
 use std::panic::Location;
 use std::sync::Arc;
-use stochgrad_tensor::{Pool, Real, Shape, Tensor};
-
-/// Calls its argument with each flat position and its number.
-type Read = Arc<dyn Fn(&mut dyn FnMut(usize, f64)) + Send + Sync>;
-
-/// A place to read numbers from.
-#[derive(Clone)]
-pub struct HostSource {
-    shape: Shape,
-    read: Read,
-}
-
-impl HostSource {
-    pub(crate) fn elements(&self) -> usize {
-        self.shape.numel()
-    }
-
-    pub(crate) fn tensor<F: Real>(&self, pool: &Pool<F>) -> Tensor<F> {
-        let mut value = pool.full(self.shape.clone(), F::ZERO);
-        let numbers = value.make_mut();
-        (self.read)(&mut |at, number| {
-            if let Some(place) = numbers.get_mut(at) {
-                *place = F::from_f64(number);
-            }
-        });
-        value
-    }
-}
-
-impl std::fmt::Debug for HostSource {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "HostSource({})", self.shape)
-    }
-}
+use stochgrad_tensor::{Real, Shape};
 
 impl<F: Real> Tape<F> {
     /// A number that `read` supplies: now, and again at each run of a program. No gradient flows to it.

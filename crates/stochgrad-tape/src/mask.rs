@@ -1,15 +1,15 @@
 //! Structural zeros of adjoints: elements to which nothing flows, whatever the values are.
 //!
-//! A choice passes 0 to the branch that was not taken, and a weighted sum passes 0 to a member that its weight of 0 has taken away. A rule
-//! that multiplies this 0 with an infinite slope makes a NaN of it, although the derivative there is 0. So an adjoint may carry a [`Mask`]
-//! of the elements that take part. Element-wise functions and rearrangements hand it on, and the elements that take no part are set to 0
-//! before anything is made of several elements, and at the end. An adjoint that is 0 by its value has no mask: 0 · ∞ is NaN there, since the
-//! derivative does not exist.
+//! A choice passes 0 to the branch that was not taken, and a weighted sum passes 0 to a member that its weight of 0 has
+//! taken away. A rule that multiplies this 0 with an infinite slope makes a NaN of it, although the derivative there
+//! is 0. So an adjoint may carry a [`Mask`] of the elements that take part. Element-wise functions and rearrangements
+//! hand it on, and the elements that take no part are set to 0 before anything is made of several elements, and at the
+//! end. An adjoint that is 0 by its value has no mask: 0 · ∞ is NaN there, since the derivative does not exist.
 //!
-//! Whether masks are kept is decided by the operations alone, never by values: a program repeats the operations with other values. Nothing
-//! is recorded unless an operation whose slope may be infinite lies upstream of a choice.
+//! Whether masks are kept is decided by the operations alone, never by values: a program repeats the operations with
+//! other values. Nothing is recorded unless an operation whose slope may be infinite lies upstream of a choice.
 
-use crate::node::Id;
+use crate::id::Id;
 use crate::op::derivative::Adjoints;
 use crate::op::slope::{Passage, Slope};
 use crate::op::{Axes, Op, PlateReduction, Smoothness};
@@ -58,7 +58,8 @@ impl<F: Real> Tape<F> {
         Var { tape: self, id }
     }
 
-    /// The worst slope upstream of each value, along which a mask would be handed on, as far as a derivative flows there.
+    /// The worst slope upstream of each value, along which a mask would be handed on, as far as a derivative flows
+    /// there.
     pub(crate) fn slopes_upstream(&self, depends: &[bool]) -> Vec<Slope> {
         let inner = self.inner.borrow();
         let mut slopes = vec![Slope::Finite; depends.len()];
@@ -137,8 +138,8 @@ impl<F: Real> Tape<F> {
         }
     }
 
-    /// The mask of an operand of an operation that treats elements one by one, given that of its result; together with the mask that the
-    /// operation makes itself if `own` says so.
+    /// The mask of an operand of an operation that treats elements one by one, given that of its result; together with
+    /// the mask that the operation makes itself if `own` says so.
     fn operand_mask<'t>(&'t self, output: Var<'t, F>, outer: Option<Mask>, input: usize, own: bool) -> Option<Mask> {
         let (op, inputs) = (output.op()?, output.inputs());
         let operand = inputs[input];
@@ -186,8 +187,8 @@ impl<F: Real> Tape<F> {
 }
 
 impl<F: Real> Tape<F> {
-    /// The adjoints of the operands of `output`, given its own, with their masks. `wanted` says for which operands they are needed, `upstream`
-    /// is the worst slope upstream of each operand.
+    /// The adjoints of the operands of `output`, given its own, with their masks. `wanted` says for which operands they
+    /// are needed, `upstream` is the worst slope upstream of each operand.
     pub(crate) fn propagate<'t>(
         &'t self,
         output: Var<'t, F>,

@@ -1,39 +1,22 @@
 //! How much memory the values of a tape may take, and what the result of an operation needs.
 //!
-//! The size of a result is known before it is computed, and a few nodes with samples or states of their own multiply to more than any machine
-//! has. A tape refuses such an operation instead of asking the allocator.
+//! The size of a result is known before it is computed, and a few nodes with samples or states of their own multiply to
+//! more than any machine has. A tape refuses such an operation instead of asking the allocator.
 
-use crate::node::{Id, Node};
+use crate::error::{TapeError, TapeResult};
+use crate::id::Id;
+use crate::memory_use::SMALL;
+use crate::node::Node;
 use crate::op::{Op, PlateReduction};
 use crate::plate::{Plate, Plates, merge};
 use crate::tape::{Inner, Tape};
-use crate::{TapeError, TapeResult};
 use std::panic::Location;
 use stochgrad_tensor::Real;
 
-/// Tapes that hold less than this do not ask for the memory of the machine.
-pub(crate) const SMALL: usize = 1 << 26;
-
-/// What the values of a tape take, in bytes.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Memory {
-    /// The buffers of the recorded values.
-    pub(crate) live: usize,
-    /// Up to here nothing need be looked up.
-    pub(crate) unchecked: usize,
-    /// What was set; the memory of the machine if nothing was.
-    pub(crate) limit: Option<usize>,
-}
-
-impl Memory {
-    pub(crate) fn new() -> Self {
-        Memory { live: 0, unchecked: SMALL, limit: None }
-    }
-}
-
 impl<F: Real> Tape<F> {
-    /// The largest number of bytes that the recorded values may take: an operation whose result would take more is an error, before
-    /// anything is allocated. Without this, it is the memory of the machine, or of the control group that the process runs in.
+    /// The largest number of bytes that the recorded values may take: an operation whose result would take more is an
+    /// error, before anything is allocated. Without this, it is the memory of the machine, or of the control group that
+    /// the process runs in.
     ///
     /// ```
     /// use stochgrad_tape::{PlateKind, Tape};
@@ -58,7 +41,8 @@ impl<F: Real> Tape<F> {
         self.inner.borrow().memory.live
     }
 
-    /// Checks that there is room for a value on some plates that is about to be made by other means than an operation of the tape.
+    /// Checks that there is room for a value on some plates that is about to be made by other means than an operation
+    /// of the tape.
     ///
     /// # Errors
     /// If it would take more than the [limit](Self::set_memory_limit).
@@ -76,7 +60,8 @@ impl<F: Real> Tape<F> {
         }
     }
 
-    /// Whether there is room for a number of elements. Buffers that wait in the pool are given back if they are in the way.
+    /// Whether there is room for a number of elements. Buffers that wait in the pool are given back if they are in the
+    /// way.
     pub(crate) fn has_room(&self, inner: &mut Inner<F>, elements: usize) -> bool {
         let bytes = elements.saturating_mul(size_of::<F>());
         let live = inner.memory.live.saturating_add(bytes);
@@ -282,7 +267,8 @@ impl<F: Real> Inner<F> {
     }
 }
 
-/// The memory of the machine in bytes, or what the control group of this process leaves of it; no limit where neither can be read.
+/// The memory of the machine in bytes, or what the control group of this process leaves of it; no limit where neither
+/// can be read.
 fn machine_memory() -> usize {
     let read = |path: &str| std::fs::read_to_string(path).ok();
     let machine = read("/proc/meminfo").and_then(|text| {

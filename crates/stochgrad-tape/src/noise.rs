@@ -1,44 +1,21 @@
 //! Noise on the tape: which random numbers belong to which element.
 //!
-//! Noise is addressed, not consumed: the number of an element is decided by seed, step, the address of the noise and the
-//! element's index. It is an operation like any other, so a [`Program`](crate::Program) makes it anew for another step.
+//! Noise is addressed, not consumed: the number of an element is decided by seed, step, the address of the noise and
+//! the element's index. It is an operation like any other, so a [`Program`](crate::Program) makes it anew for another
+//! step.
 
-use crate::node::Inputs;
-use crate::{Op, Plate, PlateKind, Plates, Tape, TapeError, Var};
+use crate::error::TapeError;
+use crate::id::Inputs;
+use crate::noise_source::{Fill, NoiseScheme, NoiseSeed};
+use crate::op::Op;
+use crate::plate::{Plate, PlateKind, Plates};
+use crate::tape::Tape;
+use crate::var::Var;
 use smallvec::SmallVec;
 use std::panic::Location;
 use stochgrad_tensor::random::{self, Key};
 use stochgrad_tensor::sampling_scheme::{self, SamplingScheme};
 use stochgrad_tensor::{Pool, Real, Shape, Tensor};
-
-/// The distribution of some noise.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Fill {
-    /// Uniform numbers in the open interval (0, 1).
-    Uniform,
-    /// Standard normal numbers.
-    Normal,
-}
-
-/// What decides all noise of a run, together with the addresses: a seed, and the step of an optimisation.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct NoiseSeed {
-    /// The seed.
-    pub seed: u64,
-    /// The step.
-    pub step: u64,
-}
-
-/// How the members of a plate share and order some noise.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct NoiseScheme {
-    /// The plan.
-    pub plan: SamplingScheme,
-    /// The plate, which the noise carries.
-    pub plate: Plate,
-    /// The address of the numbers that decide the strata.
-    pub strata: u128,
-}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct NoiseAxis {
@@ -49,8 +26,8 @@ struct NoiseAxis {
 
 /// Which noise belongs to which element of a draw.
 ///
-/// Noise is independent along data and sample plates, where it is indexed by the position in the whole plate even if only a
-/// shard is drawn, and shared along enumerated and alternative plates.
+/// Noise is independent along data and sample plates, where it is indexed by the position in the whole plate even if
+/// only a shard is drawn, and shared along enumerated and alternative plates.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NoiseLayout {
     axes: SmallVec<[NoiseAxis; 4]>,
@@ -123,7 +100,8 @@ impl NoiseLayout {
         index
     }
 
-    /// The longest runs of elements whose noise is consecutive: their number of elements; the runs start at its multiples.
+    /// The longest runs of elements whose noise is consecutive: their number of elements; the runs start at its
+    /// multiples.
     pub fn run(&self) -> usize {
         let mut run = self.event;
         for axis in self.axes.iter().rev() {
@@ -195,8 +173,8 @@ pub(crate) fn planned<F: Real>(
 }
 
 impl<F: Real> Tape<F> {
-    /// Records noise: numbers decided by a seed, an address and the position of each element. `None` if other noise of this
-    /// tape was made from another seed.
+    /// Records noise: numbers decided by a seed, an address and the position of each element. `None` if other noise of
+    /// this tape was made from another seed.
     #[track_caller]
     pub fn noise(
         &self,

@@ -1,12 +1,12 @@
 //! Arithmetic between variables and numbers.
 
-use crate::Var;
+use crate::var::Var;
 use stochgrad_tensor::Real;
 use stochgrad_tensor::map::Map;
 use stochgrad_tensor::zip::Zip;
 
-/// A plain number that can stand on the right of an operator, whatever the precision of the variable: `f64`, which literals are, and `f32`. On the
-/// left of an operator stands `f64`.
+/// A plain number that can stand on the right of an operator, whatever the precision of the variable: `f64`, which
+/// literals are, and `f32`. On the left of an operator stands `f64`.
 ///
 /// ```
 /// use stochgrad_tape::Tape;

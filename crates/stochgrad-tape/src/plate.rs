@@ -1,6 +1,6 @@
 //! Plates: named axes of members that are treated alike.
 
-use crate::Id;
+use crate::id::Id;
 use smallvec::SmallVec;
 
 /// A named axis: the minibatch, the samples of a node, the alternatives of a replay.

@@ -4,7 +4,8 @@ use crate::op::{Degree, Smoothness};
 use crate::var::Var;
 use stochgrad_tensor::{Real, Shape, Tensor};
 
-/// The operands of a primitive: values whose plate axes were made alike (an operand that lacks a plate has size 1 there).
+/// The operands of a primitive: values whose plate axes were made alike (an operand that lacks a plate has size 1
+/// there).
 #[derive(Debug)]
 pub struct PrimitiveInputs<'a, F: Real> {
     /// The values, plate axes first.
@@ -65,9 +66,9 @@ pub trait Primitive<F: Real>: Send + Sync {
         Degree::of_function(operands)
     }
 
-    /// Whether [`smoothness`](Self::smoothness), where it depends on the values that were recorded, is true for these as well.
-    /// Each run of a [`Program`](crate::Program) asks this before it calls [`forward`](Self::forward), unless the answer was no for the
-    /// recorded values themselves. A replay does not ask.
+    /// Whether [`smoothness`](Self::smoothness), where it depends on the values that were recorded, is true for these
+    /// as well. Each run of a [`Program`](crate::Program) asks this before it calls [`forward`](Self::forward), unless
+    /// the answer was no for the recorded values themselves. A replay does not ask.
     ///
     /// # Errors
     /// What was expected and what came; the run fails, instead of giving gradients that were made for other values.

@@ -1,9 +1,16 @@
 //! Recording parts of a tape again with other inputs.
 
-use crate::node::Id;
+use crate::error::TapeResult;
+use crate::id::{Id, Inputs};
+use crate::node::Node;
+use crate::op::{Degree, Op, Smoothness};
+use crate::plate::Plate;
+use crate::primitive::Primitive;
+use crate::sets::SetId;
 use crate::tape::Tape;
 use crate::var::Var;
 use std::collections::HashMap;
+use std::sync::Arc;
 use stochgrad_tensor::Real;
 
 /// Which values stand for which in a replay; every other value stands for itself.
@@ -46,7 +53,7 @@ impl<F: Real> Tape<F> {
             if !node.inputs.iter().any(|&id| map.changes(id)) {
                 return var;
             }
-            let inputs: crate::node::Inputs = node.inputs.iter().map(|&id| map.get(id)).collect();
+            let inputs: Inputs = node.inputs.iter().map(|&id| map.get(id)).collect();
             (node.op.clone(), inputs, node.location)
         };
         Var { tape: self, id: self.apply(op, &inputs, location) }
@@ -76,41 +83,38 @@ pub struct Visit<'a, F: Real> {
     /// The position.
     pub id: Id,
     /// The operation.
-    pub op: &'a crate::Op,
+    pub op: &'a Op,
     /// The operands.
     pub inputs: &'a [Id],
     /// The plates of the result.
-    pub plates: &'a [crate::Plate],
-    primitives: &'a [std::sync::Arc<dyn crate::Primitive<F>>],
-    nodes: &'a [crate::node::Node<F>],
+    pub plates: &'a [Plate],
+    primitives: &'a [Arc<dyn Primitive<F>>],
+    nodes: &'a [Node<F>],
 }
 
 impl<F: Real> Visit<'_, F> {
     /// The plates of an operand.
-    pub fn input_plates(&self, input: usize) -> &[crate::Plate] {
+    pub fn input_plates(&self, input: usize) -> &[Plate] {
         self.inputs.get(input).and_then(|id| self.nodes.get(id.index())).map_or(&[], |node| &node.plates)
     }
 
     /// The stochastic sites that an operand descends from.
-    pub fn input_ancestors(&self, input: usize) -> crate::SetId {
-        self.inputs
-            .get(input)
-            .and_then(|id| self.nodes.get(id.index()))
-            .map_or(crate::SetId::EMPTY, |node| node.ancestors)
+    pub fn input_ancestors(&self, input: usize) -> SetId {
+        self.inputs.get(input).and_then(|id| self.nodes.get(id.index())).map_or(SetId::EMPTY, |node| node.ancestors)
     }
 
     /// How the result depends on one of the operands.
-    pub fn smoothness(&self, input: usize) -> crate::Smoothness {
+    pub fn smoothness(&self, input: usize) -> Smoothness {
         match self.op {
-            crate::Op::Custom(number) => self.primitives[*number as usize].smoothness(input),
+            Op::Custom(number) => self.primitives[*number as usize].smoothness(input),
             op => op.smoothness(input),
         }
     }
 
     /// The degree of the result as a polynomial in some variable, given those of the operands.
-    pub fn degree(&self, operands: &[crate::Degree]) -> crate::Degree {
+    pub fn degree(&self, operands: &[Degree]) -> Degree {
         match self.op {
-            crate::Op::Custom(number) => self.primitives[*number as usize].degree(operands),
+            Op::Custom(number) => self.primitives[*number as usize].degree(operands),
             op => op.degree(operands),
         }
     }
@@ -118,7 +122,7 @@ impl<F: Real> Visit<'_, F> {
     /// Whether a derivative flows to the given operand.
     pub fn passes_gradient(&self, input: usize) -> bool {
         match self.op {
-            crate::Op::Custom(_) => self.smoothness(input) > crate::Smoothness::Constant,
+            Op::Custom(_) => self.smoothness(input) > Smoothness::Constant,
             op => op.passes_gradient(input),
         }
     }
@@ -160,7 +164,7 @@ impl<F: Real> Tape<F> {
     /// # Errors
     /// If the tape has no such position.
     #[track_caller]
-    pub fn var_at(&self, index: usize) -> crate::TapeResult<Var<'_, F>> {
+    pub fn var_at(&self, index: usize) -> TapeResult<Var<'_, F>> {
         self.var(Id(index.min(u32::MAX as usize) as u32))
     }
 }

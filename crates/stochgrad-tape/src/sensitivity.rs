@@ -8,8 +8,8 @@ use std::collections::HashSet;
 use stochgrad_tensor::{Real, Tensor};
 
 impl<F: Real> Tape<F> {
-    /// Whether some of the chosen elements of a value have a derivative, other than zero, with respect to a trainable leaf. The tape
-    /// is left as it was.
+    /// Whether some of the chosen elements of a value have a derivative, other than zero, with respect to a trainable
+    /// leaf. The tape is left as it was.
     ///
     /// ```
     /// use stochgrad_tape::Tape;

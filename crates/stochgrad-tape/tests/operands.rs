@@ -1,4 +1,5 @@
-//! What operations make of operands at the edge of their domain: ties, axes that there are not, positions that are none.
+//! What operations make of operands at the edge of their domain: ties, axes that there are not, positions that are
+//! none.
 
 use stochgrad_tape::{Tape, Var};
 use stochgrad_tensor::{Real, Tensor};

@@ -3,8 +3,8 @@
 use stochgrad_tape::{PlateKind, Tape, Var, Weights};
 use stochgrad_tensor::{Real, Tensor};
 
-/// The derivatives of a function of a vector, summed over its elements, of the orders 1 to `N`: on the tape, as plain tensors and by a
-/// compiled program, which must agree.
+/// The derivatives of a function of a vector, summed over its elements, of the orders 1 to `N`: on the tape, as plain
+/// tensors and by a compiled program, which must agree.
 fn derivatives<F: Real, const N: usize>(
     x: &[f64],
     function: impl for<'t> Fn(&'t Tape<F>, Var<'t, F>) -> Var<'t, F>,

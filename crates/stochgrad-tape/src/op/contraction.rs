@@ -1,9 +1,9 @@
 //! Contractions of values on different plates, as products of matrices.
 //!
 //! Where one operand lies on plates that the other lacks and the other way round, the product element by element has an
-//! element for each pair of members, and summing it costs as much as making it. A product of matrices gives the sums at once:
-//! a log-probability of 128 images under 100 states costs one product of a 128-row and a 100-row matrix. Both operations keep
-//! every plate that is not summed, so that credit goes to the members that caused a cost.
+//! element for each pair of members, and summing it costs as much as making it. A product of matrices gives the sums at
+//! once: a log-probability of 128 images under 100 states costs one product of a 128-row and a 100-row matrix. Both
+//! operations keep every plate that is not summed, so that credit goes to the members that caused a cost.
 
 use crate::node::Node;
 use crate::op::Op;
@@ -120,8 +120,9 @@ impl<F: Real> Inner<F> {
 }
 
 impl<'t, F: Real> Var<'t, F> {
-    /// The sum over the event axes of the products of the elements: what `(self * other).sum()` gives. Where each operand lies on
-    /// plates that the other lacks, it is a product of matrices, and the elements are never multiplied pair by pair.
+    /// The sum over the event axes of the products of the elements: what `(self * other).sum()` gives. Where each
+    /// operand lies on plates that the other lacks, it is a product of matrices, and the elements are never multiplied
+    /// pair by pair.
     #[track_caller]
     pub fn dot(self, other: Self) -> Self {
         let (mine, others) = (self.plates(), other.plates());

@@ -1,9 +1,10 @@
 //! Degrees: how a value depends on another one as a polynomial.
 //!
-//! The degree of a result follows from those of the operands: linear operations keep the largest one, products add them up, a square doubles
-//! it, and everything else that depends on the variable at all is no polynomial. It is an upper bound of the *total* degree, all elements and
-//! members of the variable taken together, and it is that of the recorded expression: the square of a bit has degree 2, although it takes
-//! the values of the bit, since its derivative is that of a square.
+//! The degree of a result follows from those of the operands: linear operations keep the largest one, products add them
+//! up, a square doubles it, and everything else that depends on the variable at all is no polynomial. It is an upper
+//! bound of the *total* degree, all elements and members of the variable taken together, and it is that of the recorded
+//! expression: the square of a bit has degree 2, although it takes the values of the bit, since its derivative is that
+//! of a square.
 
 use crate::op::{Op, PlateReduction};
 use std::fmt;
@@ -72,7 +73,8 @@ impl fmt::Display for Degree {
 }
 
 impl Op {
-    /// The degree of the result as a polynomial in some variable, given those of the operands. Custom primitives are asked by the tape.
+    /// The degree of the result as a polynomial in some variable, given those of the operands. Custom primitives are
+    /// asked by the tape.
     pub fn degree(&self, operands: &[Degree]) -> Degree {
         let of = |operand: usize| operands.get(operand).copied().unwrap_or(Degree::CONSTANT);
         let linear = || operands.iter().copied().max().unwrap_or(Degree::CONSTANT);

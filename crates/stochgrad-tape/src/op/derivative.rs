@@ -4,8 +4,9 @@
 //! differentiated again. Adjoints may be lazily broadcast: they may lack plates of their value and have size 1 on event
 //! axes where the value has more. [`unbroadcast`] takes that into account when it sums an adjoint down to an operand.
 
+use crate::error::TapeError;
+use crate::id::Id;
 use crate::mask::{Mask, restored, with_rank};
-use crate::node::Id;
 use crate::op::contraction::{dot_over_rule, dot_rule};
 use crate::op::linalg::{cholesky_rule, triangular_solve_rule};
 use crate::op::{Axes, Op, PlateReduction, Smoothness};
@@ -13,6 +14,7 @@ use crate::plate::{Plates, merge};
 use crate::tape::Tape;
 use crate::var::Var;
 use smallvec::{SmallVec, smallvec};
+use std::panic::Location;
 use stochgrad_tensor::map::Map;
 use stochgrad_tensor::reduce::Reduce;
 use stochgrad_tensor::zip::Zip;
@@ -21,7 +23,8 @@ use stochgrad_tensor::{Real, Shape};
 /// The result of a derivative rule.
 pub(crate) type Adjoints<'t, F> = SmallVec<[Option<Var<'t, F>>; 3]>;
 
-/// Sums `adjoint`, which belongs to a value on `plates` with event shape `event`, down to what `operand` broadcasts from.
+/// Sums `adjoint`, which belongs to a value on `plates` with event shape `event`, down to what `operand` broadcasts
+/// from.
 fn unbroadcast<'t, F: Real>(adjoint: Var<'t, F>, plates: &Plates, event: &Shape, operand: Var<'t, F>) -> Var<'t, F> {
     let (own_plates, own_event) = (operand.plates(), operand.shape());
     let adjoint = with_rank(adjoint, event.len());
@@ -134,8 +137,8 @@ fn derivative_of_map<'t, F: Real>(map: Map, x: Var<'t, F>, y: Var<'t, F>, g: Var
 }
 
 impl<F: Real> Tape<F> {
-    /// The adjoints of the operands of `output`, given its adjoint. `wanted` says for which operands they are needed. Before elements are
-    /// summed up, those that `mask` leaves out are set to 0.
+    /// The adjoints of the operands of `output`, given its adjoint. `wanted` says for which operands they are needed.
+    /// Before elements are summed up, those that `mask` leaves out are set to 0.
     pub(crate) fn rule<'t>(
         &'t self,
         output: Var<'t, F>,
@@ -368,12 +371,12 @@ impl<F: Real> Tape<F> {
                     let (has, own) = (adjoint.shape(), input.shape());
                     match Shape::broadcast(&has, &own) {
                         Some(event) => Some(unbroadcast(adjoint, &joint, &event, input)),
-                        None => Some(self.fail(crate::TapeError::Shapes {
+                        None => Some(self.fail(TapeError::Shapes {
                             op: format!("gradient of {}", primitive.name()),
                             left: has,
                             right: own,
                             plates: String::new(),
-                            at: output.location().unwrap_or(std::panic::Location::caller()),
+                            at: output.location().unwrap_or(Location::caller()),
                         })),
                     }
                 });

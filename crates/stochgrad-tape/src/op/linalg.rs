@@ -1,11 +1,13 @@
-//! Matrices in the last two event axes: Cholesky factors, triangular systems, triangles and diagonals, with their derivative rules.
+//! Matrices in the last two event axes: Cholesky factors, triangular systems, triangles and diagonals, with their
+//! derivative rules.
 //!
-//! With $\bar L$ the adjoint of the factor of $A$, and $\Phi$ the lower triangle with half of the diagonal (Murray, "Differentiation of the
-//! Cholesky decomposition", 2016),
+//! With $\bar L$ the adjoint of the factor of $A$, and $\Phi$ the lower triangle with half of the diagonal (Murray,
+//! "Differentiation of the Cholesky decomposition", 2016),
 //!
 //! $$\bar A = \tfrac12 L^{-\top} (S + S^\top) L^{-1}, \quad S = \Phi(L^\top \bar L).$$
 //!
-//! For $x = L^{-1} b$: $\bar b = L^{-\top} \bar x$, and $\bar L$ is minus the lower triangle of $\bar b x^\top$; with $L^\top$ alike.
+//! For $x = L^{-1} b$: $\bar b = L^{-\top} \bar x$, and $\bar L$ is minus the lower triangle of $\bar b x^\top$; with
+//! $L^\top$ alike.
 
 use crate::node::Node;
 use crate::op::Op;
@@ -93,8 +95,8 @@ pub(crate) fn triangular_solve_rule<'t, F: Real>(
 }
 
 impl<'t, F: Real> Var<'t, F> {
-    /// The lower Cholesky factor of symmetric positive definite matrices in the last two event axes. Only their lower triangles are read; the
-    /// derivative is the symmetric one.
+    /// The lower Cholesky factor of symmetric positive definite matrices in the last two event axes. Only their lower
+    /// triangles are read; the derivative is the symmetric one.
     ///
     /// ```
     /// use stochgrad_tape::Tape;
@@ -114,7 +116,8 @@ impl<'t, F: Real> Var<'t, F> {
         self.apply_with(Op::TriangularSolve { transpose: false }, &[right])
     }
 
-    /// The x with Lᵀ x = `right`, for this lower triangular matrix L in the last two event axes. Leading axes broadcast.
+    /// The x with Lᵀ x = `right`, for this lower triangular matrix L in the last two event axes. Leading axes
+    /// broadcast.
     #[track_caller]
     pub fn transposed_triangular_solve(self, right: Self) -> Self {
         self.apply_with(Op::TriangularSolve { transpose: true }, &[right])

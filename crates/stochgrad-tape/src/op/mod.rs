@@ -1,7 +1,8 @@
-//! The operations of a tape, as plain data, and everything that has to be known of each of them: how smooth it is, its degree as a
-//! polynomial, how it is evaluated, and its derivative rule.
+//! The operations of a tape, as plain data, and everything that has to be known of each of them: how smooth it is, its
+//! degree as a polynomial, how it is evaluated, and its derivative rule.
 //!
-//! Each answer is one `match` without a wildcard for operations: a new operation does not compile until every question has an answer.
+//! Each answer is one `match` without a wildcard for operations: a new operation does not compile until every question
+//! has an answer.
 
 pub(crate) mod alignment;
 mod contraction;
@@ -17,7 +18,7 @@ pub mod special;
 pub use degree::Degree;
 pub use smoothness::Smoothness;
 
-use crate::noise::{Fill, NoiseScheme};
+use crate::noise_source::{Fill, NoiseScheme};
 use crate::plate::{Plate, Plates};
 use crate::sets::SiteId;
 use smallvec::SmallVec;
@@ -39,8 +40,9 @@ pub enum PlateReduction {
     Sum,
     /// The plain average over the members.
     Mean,
-    /// The sum of the members times weights, which are the second input. A member of weight 0 that is infinite or NaN is taken away: it adds
-    /// 0 to the sum and to the derivatives by the member and by its weight. The derivative by the weight of any other member is the member.
+    /// The sum of the members times weights, which are the second input. A member of weight 0 that is infinite or NaN
+    /// is taken away: it adds 0 to the sum and to the derivatives by the member and by its weight. The derivative by
+    /// the weight of any other member is the member.
     Weighted,
     /// The logarithm of the sum of the exponentials of the members.
     LogSumExp,
@@ -51,8 +53,8 @@ pub enum PlateReduction {
 pub enum DetachReason {
     /// The gradient was stopped: a dependence may be hidden.
     Stopped,
-    /// The value was sampled from a distribution: how it depends on what it was computed from is for the gradient method of the
-    /// distribution to say.
+    /// The value was sampled from a distribution: how it depends on what it was computed from is for the gradient
+    /// method of the distribution to say.
     Sampled,
     /// Whoever recorded it accounts for the derivatives that are missing.
     Detached,
@@ -81,7 +83,8 @@ pub enum Op {
         /// How the members of a plate share and order them, if they are not independent.
         plan: Option<NoiseScheme>,
     },
-    /// Numbers that host code supplies, asked for again whenever a program runs; by the number of the source on this tape.
+    /// Numbers that host code supplies, asked for again whenever a program runs; by the number of the source on this
+    /// tape.
     Host(u32),
     /// A function of each element.
     Map(Map),
@@ -124,8 +127,8 @@ pub enum Op {
     MatmulLeading,
     /// Sum over the event axes of the products of two operands of one event shape, on the plates of both.
     Dot,
-    /// Sum over the named plates, which both operands carry, of the second operand times the first, which has no event axes and
-    /// lies on all plates of the second.
+    /// Sum over the named plates, which both operands carry, of the second operand times the first, which has no event
+    /// axes and lies on all plates of the second.
     DotOver(Plates),
     /// The same elements in another event shape.
     Reshape(Shape),
@@ -159,7 +162,8 @@ pub enum Op {
     Gather(usize),
     /// Zeros with the first input added at positions given by the second, along an event axis of the given size.
     ScatterAdd(usize, usize),
-    /// A draw from the categories along the last event axis of the first input, by inversion of the uniform numbers of the second.
+    /// A draw from the categories along the last event axis of the first input, by inversion of the uniform numbers of
+    /// the second.
     Categories,
     /// A new last axis with a 1 at the position that the input names.
     OneHot(usize),

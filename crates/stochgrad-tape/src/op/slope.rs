@@ -183,7 +183,8 @@ impl Op {
         }
     }
 
-    /// The slope that an operation of its own mask must find upstream for that mask to be kept; `None` for an operation that makes none.
+    /// The slope that an operation of its own mask must find upstream for that mask to be kept; `None` for an operation
+    /// that makes none.
     pub(crate) fn masks_from(&self) -> Option<Slope> {
         match self {
             Op::Select => Some(Slope::FiniteUnlessNan),

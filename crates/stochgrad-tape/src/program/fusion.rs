@@ -1,17 +1,17 @@
 //! Groups of element-wise operations as chains.
 
+use super::group::Group;
 use super::pairs::{Argument, Pairs};
 use super::recording::Recording;
-use super::schedule::Group;
-use crate::node::{Id, Node};
-use crate::noise::Fill;
+use crate::id::Id;
+use crate::node::Node;
+use crate::noise_source::Fill;
 use crate::op::{Op, PlateReduction};
 use smallvec::SmallVec;
 use std::collections::HashMap;
 use stochgrad_tensor::fused::{Chain, Place, RowReduction, Scratch, Slices, Source, Step, View};
 use stochgrad_tensor::map::{Map, map_slice};
 use stochgrad_tensor::random::Key;
-use stochgrad_tensor::reduce::Reduce;
 use stochgrad_tensor::{Pool, Real, Shape, Tensor};
 
 /// A chain, and the values that it reads and writes.
@@ -31,7 +31,8 @@ struct Written {
     factor: Option<f64>,
 }
 
-/// Values that a run writes. A chain that writes more than this, or reads more than 32, takes memory from the allocator.
+/// Values that a run writes. A chain that writes more than this, or reads more than 32, takes memory from the
+/// allocator.
 type Tensors<F> = SmallVec<[Tensor<F>; 16]>;
 
 impl<F: Real> Fused<F> {
@@ -200,16 +201,6 @@ pub(super) fn fuse<F: Real>(recording: &Recording<'_, F>, group: &Group, kept: &
     }
     let chain = Chain::new(&group.shape, &maker.operands, steps, rows, group.row, maker.registers);
     Fused { chain, inputs: maker.inputs, addresses: maker.addresses, outputs, reductions: written }
-}
-
-/// How a reduction of the trailing axes is done, row by row.
-pub(super) fn row_reduction(op: &Op) -> Option<Reduce> {
-    Some(match op {
-        Op::Reduce(reduce, _) => *reduce,
-        Op::SumOut(..) | Op::PlateReduce(_, PlateReduction::Sum | PlateReduction::Mean) => Reduce::Sum,
-        Op::PlateReduce(_, PlateReduction::LogSumExp) => Reduce::LogSumExp,
-        _ => return None,
-    })
 }
 
 /// A chain in the making.

@@ -1,26 +1,32 @@
 //! Programs: recordings made ready to run again.
 //!
-//! Recording costs some hundred nanoseconds an operation, which a small graph feels, and every operation reads and writes whole
-//! tensors, which a large one feels. A training loop records the same operations step after step. [`Tape::compile`] takes one
-//! recording and keeps what its outputs need:
+//! Recording costs some hundred nanoseconds an operation, which a small graph feels, and every operation reads and
+//! writes whole tensors, which a large one feels. A training loop records the same operations step after step.
+//! [`Tape::compile`](crate::Tape::compile) takes one recording and keeps what its outputs need:
 //!
 //! * what does not depend on inputs, noise or host values is a constant;
 //! * values that are equal by construction are computed once;
-//! * element-wise functions that follow one another become one pass over memory, with the reductions of rows at its end;
+//! * element-wise functions that follow one another become one pass over memory, with the reductions of rows at its
+//!   end;
 //! * a buffer goes back to the pool after its last use: from the second run on, nothing is allocated.
 //!
 //! A run gives the very bits that recording afresh would give.
 
 mod fusion;
+mod group;
 mod pairs;
 mod recording;
 mod schedule;
 
-use crate::node::{Id, Inputs, Node};
-use crate::noise::NoiseSeed;
+use crate::error::{TapeError, TapeResult};
+use crate::id::{Id, Inputs};
+use crate::node::Node;
+use crate::noise_source::NoiseSeed;
+use crate::op::Op;
 use crate::op::fault::Fault;
-use crate::tape::Inner;
-use crate::{Op, Origin, Tape, TapeError, TapeResult, Var, not_finite_in_words};
+use crate::origin::{Origin, not_finite_in_words};
+use crate::sets::SetId;
+use crate::tape::{Inner, Tape};
 use fusion::Fused;
 use smallvec::SmallVec;
 use std::ops::Range;
@@ -85,23 +91,6 @@ enum Work<F> {
     Fused(Box<Fused<F>>),
 }
 
-impl<F: Real> Tape<F> {
-    /// Makes a recording ready to run again. Inputs must be leaves; other parameters and constants keep their values. The
-    /// outputs are values of any shape, gradients recorded with [`gradients`](Tape::gradients) among them.
-    ///
-    /// # Errors
-    /// The first error on the tape; an input that is no leaf; an output that was recorded after host code had looked at a
-    /// value that changes from run to run: nobody knows what was made of it.
-    #[track_caller]
-    pub fn compile(&self, inputs: &[Var<'_, F>], outputs: &[Var<'_, F>]) -> TapeResult<Program<F>> {
-        let at = Location::caller();
-        self.check()?;
-        let input_ids = self.own(inputs, at)?;
-        let output_ids = self.own(outputs, at)?;
-        schedule::plan(self, &input_ids, &output_ids, at)
-    }
-}
-
 impl<F: Real> Program<F> {
     /// How many inputs there are.
     pub fn inputs(&self) -> usize {
@@ -142,11 +131,12 @@ impl<F: Real> Program<F> {
         Ok(())
     }
 
-    /// Runs with the inputs that were set and the noise of a seed and step. The inputs are let go of: they must be set again
-    /// for the next run.
+    /// Runs with the inputs that were set and the noise of a seed and step. The inputs are let go of: they must be set
+    /// again for the next run.
     ///
     /// # Errors
-    /// If an input was not set, or an operation fails on these values, or [does not hold](crate::Primitive::holds) for them.
+    /// If an input was not set, or an operation fails on these values, or [does not hold](crate::Primitive::holds) for
+    /// them.
     #[track_caller]
     pub fn run(&mut self, seed: NoiseSeed) -> TapeResult<()> {
         let at = Location::caller();
@@ -173,8 +163,8 @@ impl<F: Real> Program<F> {
         &self.results[output]
     }
 
-    /// Makes it an error of a run if one of these outputs has a NaN or an infinity. The error names the first operation that produced it,
-    /// which is looked for only then.
+    /// Makes it an error of a run if one of these outputs has a NaN or an infinity. The error names the first operation
+    /// that produced it, which is looked for only then.
     ///
     /// ```
     /// use stochgrad_tape::Tape;
@@ -302,7 +292,8 @@ fn check_finite<F: Real>(results: &[Tensor<F>], squares: &mut bool) -> Result<()
     Ok(())
 }
 
-/// The operation that first produced what is not finite: all of them are done again, one by one, and everything is kept.
+/// The operation that first produced what is not finite: all of them are done again, one by one, and everything is
+/// kept.
 fn origin<F: Real>(slots: &Inner<F>, seed: NoiseSeed, output: Id, position: usize) -> Option<Origin> {
     let tape = Tape::new();
     {
@@ -323,7 +314,7 @@ fn origin<F: Real>(slots: &Inner<F>, seed: NoiseSeed, output: Id, position: usiz
             pooled: false,
             owns: false,
             plates: node.plates.clone(),
-            ancestors: crate::SetId::EMPTY,
+            ancestors: SetId::EMPTY,
             location: node.location,
             rule_of: node.rule_of,
         });
@@ -331,7 +322,7 @@ fn origin<F: Real>(slots: &Inner<F>, seed: NoiseSeed, output: Id, position: usiz
     tape.inner.into_inner().origin(output, position)
 }
 
-fn release<F: Real>(inner: &mut crate::tape::Inner<F>, pool: &Pool<F>, id: Id) {
+fn release<F: Real>(inner: &mut Inner<F>, pool: &Pool<F>, id: Id) {
     let node = &mut inner.nodes[id.index()];
     let spent = std::mem::replace(&mut node.value, inner.placeholder.clone());
     if node.pooled {

@@ -1,8 +1,8 @@
 //! Which functions of a group are done two at a time.
 
+use super::group::Group;
 use super::recording::Recording;
-use super::schedule::Group;
-use crate::Op;
+use crate::op::Op;
 use smallvec::{SmallVec, smallvec};
 use std::collections::{HashMap, HashSet};
 use stochgrad_tensor::Real;
@@ -10,7 +10,8 @@ use stochgrad_tensor::map::Map;
 use stochgrad_tensor::pair::{First, Second};
 use stochgrad_tensor::zip::Zip;
 
-/// The pairs of a group: an arithmetic function whose value only one other function of the group reads is computed together with it.
+/// The pairs of a group: an arithmetic function whose value only one other function of the group reads is computed
+/// together with it.
 pub(super) struct Pairs {
     /// By the member that is the second function.
     found: HashMap<usize, Pair>,

@@ -1,9 +1,10 @@
 //! What a program knows of a recording.
 
-use super::fusion::row_reduction;
-use crate::Op;
-use crate::node::{Id, Node};
+use super::group::row_reduction;
+use crate::id::Id;
+use crate::node::Node;
 use crate::noise::NoiseLayout;
+use crate::op::Op;
 use crate::plate::{Plate, Plates};
 use crate::tape::Inner;
 use smallvec::{SmallVec, smallvec};
@@ -218,8 +219,8 @@ impl<'a, F: Real> Recording<'a, F> {
             .collect()
     }
 
-    /// Whether a stack has parts that can be put together faster in each block that reads it than once in memory: two of them, or a few that take
-    /// long turns.
+    /// Whether a stack has parts that can be put together faster in each block that reads it than once in memory: two
+    /// of them, or a few that take long turns.
     fn is_worth_interleaving(&self, value: usize, plate: Plate) -> bool {
         const MOST: usize = 8;
         const TURN: usize = 16;
@@ -239,8 +240,8 @@ impl<'a, F: Real> Recording<'a, F> {
         }
     }
 
-    /// Finds values that element-wise functions alone read, which need not be computed: members of a plate, which can be read from the
-    /// values of all members, and stacks of values, which can be read from these.
+    /// Finds values that element-wise functions alone read, which need not be computed: members of a plate, which can
+    /// be read from the values of all members, and stacks of values, which can be read from these.
     fn find_in_place(&mut self, outputs: &[Id]) {
         let count = self.needed.len();
         let mut copied = vec![false; count];

@@ -1,37 +1,40 @@
 //! From a recording to instructions.
 
-use super::fusion::{fuse, row_reduction};
+use super::fusion::fuse;
+use super::group::{Group, row_reduction};
 use super::recording::Recording;
 use super::{Input, Instruction, Program, Work};
-use crate::node::{Id, Inputs, Node};
-use crate::plate::Plates;
-use crate::tape::Inner;
-use crate::{Op, PlateReduction, Tape, TapeError, TapeResult};
+use crate::error::{TapeError, TapeResult};
+use crate::id::{Id, Inputs};
+use crate::node::Node;
+use crate::op::{Op, PlateReduction};
+use crate::sets::SetId;
+use crate::tape::{Inner, Tape};
+use crate::var::Var;
 use smallvec::SmallVec;
 use std::collections::HashMap;
 use std::panic::Location;
+use stochgrad_tensor::Real;
 use stochgrad_tensor::fused::Scratch;
-use stochgrad_tensor::reduce::Reduce;
 use stochgrad_tensor::zip::Zip;
-use stochgrad_tensor::{Real, Shape};
 
 /// Longer groups are ended: their registers would not fit the cache.
 const LONGEST: usize = 400;
 
-/// Element-wise operations of one shape, and reductions of their rows.
-pub(super) struct Group {
-    pub(super) members: Vec<usize>,
-    pub(super) reductions: Vec<(usize, Reduce)>,
-    pub(super) shape: Shape,
-    pub(super) plates: Plates,
-    pub(super) event_rank: usize,
-    /// The elements of a row that is reduced; 0 if none is.
-    pub(super) row: usize,
-}
-
-impl Group {
-    pub(super) fn contains(&self, value: usize) -> bool {
-        self.members.binary_search(&value).is_ok()
+impl<F: Real> Tape<F> {
+    /// Makes a recording ready to run again. Inputs must be leaves; other parameters and constants keep their values.
+    /// The outputs are values of any shape, gradients recorded with [`gradients`](Tape::gradients) among them.
+    ///
+    /// # Errors
+    /// The first error on the tape; an input that is no leaf; an output that was recorded after host code had looked at
+    /// a value that changes from run to run: nobody knows what was made of it.
+    #[track_caller]
+    pub fn compile(&self, inputs: &[Var<'_, F>], outputs: &[Var<'_, F>]) -> TapeResult<Program<F>> {
+        let at = Location::caller();
+        self.check()?;
+        let input_ids = self.own(inputs, at)?;
+        let output_ids = self.own(outputs, at)?;
+        plan(self, &input_ids, &output_ids, at)
     }
 }
 
@@ -173,7 +176,7 @@ impl<F: Real> Planner<'_, '_, F> {
     }
 }
 
-pub(super) fn plan<F: Real>(
+fn plan<F: Real>(
     tape: &Tape<F>,
     inputs: &[Id],
     outputs: &[Id],
@@ -274,8 +277,8 @@ pub(super) fn plan<F: Real>(
     Ok(Program { tape, inputs, outputs, results, instructions, scratch, finite: 0..0, squares_are_finite: false })
 }
 
-/// Lets groups compute what takes less time to compute than to keep: cheap functions of values that are kept anyway, where a reader
-/// reads at most one of them instead of the result.
+/// Lets groups compute what takes less time to compute than to keep: cheap functions of values that are kept anyway,
+/// where a reader reads at most one of them instead of the result.
 fn compute_again<F: Real>(
     recording: &Recording<'_, F>,
     groups: &mut [Group],
@@ -363,7 +366,7 @@ fn slots<F: Real>(tape: &Tape<F>, inner: &Inner<F>, recording: &Recording<'_, F>
                 pooled,
                 owns: false,
                 plates: node.plates.clone(),
-                ancestors: crate::SetId::EMPTY,
+                ancestors: SetId::EMPTY,
                 location: node.location,
                 rule_of: node.rule_of,
             });

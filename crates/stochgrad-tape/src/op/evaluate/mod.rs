@@ -4,7 +4,8 @@ mod matmul;
 mod plates;
 mod primitive;
 
-use crate::node::{Id, Node};
+use crate::id::Id;
+use crate::node::Node;
 use crate::noise::{self, NoiseLayout};
 use crate::op::Op;
 use crate::op::fault::Fault;

@@ -1,6 +1,6 @@
 //! Evaluation of operations on plates.
 
-use crate::node::Id;
+use crate::id::Id;
 use crate::op::PlateReduction;
 use crate::op::fault::Fault;
 use crate::plate::{Plate, Plates};

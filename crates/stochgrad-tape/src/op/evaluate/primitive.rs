@@ -1,6 +1,7 @@
 //! Evaluation of a user's own primitives.
 
-use crate::node::{Id, Node};
+use crate::id::Id;
+use crate::node::Node;
 use crate::op::Op;
 use crate::op::alignment::Aligned;
 use crate::op::fault::Fault;

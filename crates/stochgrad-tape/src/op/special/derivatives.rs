@@ -4,7 +4,8 @@ use super::{
     Scale, Special, bessel_ie, log_beta_kernel, log_gamma_kernel, log1p_square, normal_log_mills, skellam_log_pmf,
     special, truncated_normal_log_density,
 };
-use crate::{TapeError, Var};
+use crate::error::TapeError;
+use crate::var::Var;
 use std::f64::consts::{FRAC_2_SQRT_PI, PI};
 use std::panic::Location;
 use stochgrad_tensor::Real;
@@ -56,7 +57,8 @@ fn hazard<'t, F: Real>(low: Var<'t, F>, high: Var<'t, F>) -> Var<'t, F> {
     (-special(Special::NormalLogMassOverDensity, &[low, high])).exp()
 }
 
-/// The derivative of the inverse Gaussian x with a fixed probability by the probability, the location or the concentration.
+/// The derivative of the inverse Gaussian x with a fixed probability by the probability, the location or the
+/// concentration.
 fn inverse_gaussian_path<'t, F: Real>(
     location: Var<'t, F>,
     concentration: Var<'t, F>,
@@ -178,7 +180,8 @@ impl Special {
                     _ => over(high) * x,
                 }
             }
-            // The mean of any function moves with a bound by the hazard there times the difference of its mean and its value there.
+            // The mean of any function moves with a bound by the hazard there times the difference of its mean and its
+            // value there.
             (Special::TruncatedNormalMean, 0) => hazard(x, y) * (output - x),
             (Special::TruncatedNormalMean, _) => hazard(-y, -x) * (y - output),
             (Special::TruncatedNormalVariance, by) => {

@@ -1,7 +1,7 @@
 //! The functions of variables.
 
 use super::{Scale, Special, special};
-use crate::Var;
+use crate::var::Var;
 use stochgrad_tensor::Real;
 use stochgrad_tensor::map::Map;
 
@@ -56,8 +56,8 @@ functions! {
     digamma_minus_log(x) => Special::DigammaMinusLog;
     /// 1 − I₁(κ)/I₀(κ) for κ > 0, without cancellation where κ is large.
     von_mises_gap(concentration) => Special::VonMisesGap;
-    /// The regularised incomplete beta function I_x(a, b), where y = 1 − x is given besides, for its digits near x = 1: x and y must
-    /// both be variables of what they depend on, since derivatives go along the smaller one.
+    /// The regularised incomplete beta function I_x(a, b), where y = 1 − x is given besides, for its digits near x = 1:
+    /// x and y must both be variables of what they depend on, since derivatives go along the smaller one.
     beta_inc_pair(a, b, x, y) => Special::BetaInc;
     /// The x with I_x(a, b) = p.
     beta_inc_inverse(a, b, p) => Special::BetaIncInverse;
@@ -85,27 +85,33 @@ functions! {
     poisson_icdf(p, rate) => Special::PoissonIcdf;
     /// The smallest count that a binomial number does not exceed with probability p. No derivatives.
     binomial_icdf(p, trials, probability) => Special::BinomialIcdf;
-    /// The smallest count that a negative binomial number of failures does not exceed with probability p. No derivatives.
+    /// The smallest count that a negative binomial number of failures does not exceed with probability p. No
+    /// derivatives.
     negative_binomial_icdf(p, successes, probability) => Special::NegativeBinomialIcdf;
     /// The probability that the difference of two Poisson numbers is at most k. No derivative by k.
     skellam_cdf(k, rate_up, rate_down) => Special::SkellamCdf;
-    /// The smallest whole number that the difference of two Poisson numbers does not exceed with probability p. No derivatives.
+    /// The smallest whole number that the difference of two Poisson numbers does not exceed with probability p. No
+    /// derivatives.
     skellam_icdf(p, rate_up, rate_down) => Special::SkellamIcdf;
     /// The y with ln(1 + e^y) = x, for x > 0.
     softplus_inverse(x) => Special::SoftplusInverse;
-    /// The log-probability of k failures before the r-th success, where each trial succeeds with probability p. No derivative by k.
+    /// The log-probability of k failures before the r-th success, where each trial succeeds with probability p. No
+    /// derivative by k.
     negative_binomial_log_pmf(k, r, p) => Special::NegativeBinomialLogPmf(Scale::Natural);
     /// The log-probability of k failures before the r-th success, by the log-odds. No derivative by k.
     negative_binomial_log_pmf_by_logit(k, r, logit) => Special::NegativeBinomialLogPmf(Scale::Log);
-    /// ln of x^a e^−x / Γ(a) for positive a and x: x times the density of the gamma distribution, accurate where a is large.
+    /// ln of x^a e^−x / Γ(a) for positive a and x: x times the density of the gamma distribution, accurate where a is
+    /// large.
     log_gamma_kernel(a, x) => Special::LogGammaKernel;
-    /// ln of x^a y^b / B(a, b) for y = 1 − x, which is an operand of its own: x y times the density of the beta distribution.
+    /// ln of x^a y^b / B(a, b) for y = 1 − x, which is an operand of its own: x y times the density of the beta
+    /// distribution.
     log_beta_kernel(a, b, x, y) => Special::LogBetaKernel;
     /// The log-probability of the count k under a Poisson distribution with this rate; accurate for counts up to 10¹⁵.
     poisson_log_pmf(k, rate) => Special::PoissonLogPmf(Scale::Natural);
     /// The log-probability of the count k under a Poisson distribution, by the logarithm of its rate.
     poisson_log_pmf_by_log(k, log_rate) => Special::PoissonLogPmf(Scale::Log);
-    /// The log-probability of k successes in n trials of probability p; accurate for counts up to 10¹⁵. No derivative by k and n.
+    /// The log-probability of k successes in n trials of probability p; accurate for counts up to 10¹⁵. No derivative
+    /// by k and n.
     binomial_log_pmf(k, n, p) => Special::BinomialLogPmf(Scale::Natural);
     /// The entropy of the number of successes in n trials of probability p. One derivative by p, none by n.
     binomial_entropy(n, p) => Special::BinomialEntropy(Scale::Natural);
@@ -121,7 +127,8 @@ pub fn log1p_square<F: Real>(x: Var<'_, F>) -> Var<'_, F> {
     x.map(Map::Log1pSquare)
 }
 
-/// The logarithm of the density of the standard normal distribution between two bounds, at a z between them; accurate where the bounds are far out.
+/// The logarithm of the density of the standard normal distribution between two bounds, at a z between them; accurate
+/// where the bounds are far out.
 #[track_caller]
 pub fn truncated_normal_log_density<'t, F: Real>(z: Var<'t, F>, low: Var<'t, F>, high: Var<'t, F>) -> Var<'t, F> {
     // The density over that at the bound nearer to 0 has no large logarithm. Where this is does not matter: it is held.

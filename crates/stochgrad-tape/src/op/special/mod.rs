@@ -1,11 +1,11 @@
 //! Special functions as operations: each function, its derivatives, and how it is computed, in one table.
 //!
-//! The scalar code is that of [`stochgrad_tensor::special`], which states domains and error bounds; outside its domain a
-//! function is NaN. Single precision is computed in double precision and rounded.
+//! The scalar code is that of [`stochgrad_tensor::special`], which states domains and error bounds; outside its domain
+//! a function is NaN. Single precision is computed in double precision and rounded.
 //!
-//! Derivatives are written in variables and may be taken again, with one limit. The derivatives of the incomplete gamma and
-//! beta functions, of the distribution functions of Student's t and of von Mises by their *shape* are computed numerically
-//! and exist once: asking for their derivative by the shape again is an error, and not a zero.
+//! Derivatives are written in variables and may be taken again, with one limit. The derivatives of the incomplete gamma
+//! and beta functions, of the distribution functions of Student's t and of von Mises by their *shape* are computed
+//! numerically and exist once: asking for their derivative by the shape again is an error, and not a zero.
 //!
 //! ```
 //! use stochgrad_tape::{Tape, TapeResult, special};
@@ -28,7 +28,8 @@ mod smoothness;
 
 pub use functions::*;
 
-use crate::{Op, Var};
+use crate::op::Op;
+use crate::var::Var;
 use stochgrad_tensor::Real;
 
 /// How a probability is given to [`Special::BinomialLogPmf`] and its like.
@@ -100,17 +101,21 @@ pub enum Special {
     VonMisesCdf,
     /// Its derivative by the concentration.
     VonMisesCdfByConcentration,
-    /// The inverse of the distribution function of the von Mises distribution around 0, of the probability and the concentration.
+    /// The inverse of the distribution function of the von Mises distribution around 0, of the probability and the
+    /// concentration.
     VonMisesIcdf,
-    /// The inverse of the distribution function of the inverse Gaussian distribution, of the probability, the location and the concentration.
+    /// The inverse of the distribution function of the inverse Gaussian distribution, of the probability, the location
+    /// and the concentration.
     InverseGaussianIcdf,
     /// ln P(a < Z < b) of a standard normal Z, of a and b.
     NormalLogMass,
     /// ln of P(a < Z < b) over the standard normal density at a.
     NormalLogMassOverDensity,
-    /// ln of P(a < Z < b) over the standard normal density at the bound nearer to 0, or at 0 between them. The derivative holds that place.
+    /// ln of P(a < Z < b) over the standard normal density at the bound nearer to 0, or at 0 between them. The
+    /// derivative holds that place.
     NormalLogScaledMass,
-    /// The distribution function of the standard normal distribution between two bounds, of the argument and the bounds.
+    /// The distribution function of the standard normal distribution between two bounds, of the argument and the
+    /// bounds.
     TruncatedNormalCdf,
     /// Its inverse, of the probability and the bounds.
     TruncatedNormalIcdf,
@@ -122,9 +127,11 @@ pub enum Special {
     SoftplusInverse,
     /// The count that is not exceeded with a probability, of the probability and the rate.
     PoissonIcdf,
-    /// The number of successes that is not exceeded with a probability, of the probability, the number of trials and the probability of success.
+    /// The number of successes that is not exceeded with a probability, of the probability, the number of trials and
+    /// the probability of success.
     BinomialIcdf,
-    /// The number of failures that is not exceeded with a probability, of the probability, the number of successes and the probability of success.
+    /// The number of failures that is not exceeded with a probability, of the probability, the number of successes and
+    /// the probability of success.
     NegativeBinomialIcdf,
     /// The distribution function of the difference of two Poisson numbers, of the difference and the rates.
     SkellamCdf,

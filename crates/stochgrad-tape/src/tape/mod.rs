@@ -1,13 +1,23 @@
 //! The tape: storage of recorded operations, plates and ancestor sets.
 
-use crate::host::HostSource;
-use crate::memory::Memory;
-use crate::node::{HostRead, Id, Inputs, Node};
-use crate::noise::NoiseSeed;
-use crate::plate::{Plate, PlateEntry, PlateKind, Plates, Weights, merge};
+mod into_tensor;
+mod plates;
+mod workspace;
+
+pub use into_tensor::IntoTensor;
+pub use workspace::Workspace;
+
+use crate::error::{TapeError, TapeResult};
+use crate::host_source::HostSource;
+use crate::id::{HostRead, Id, Inputs};
+use crate::memory_use::Memory;
+use crate::node::Node;
+use crate::noise_source::NoiseSeed;
+use crate::op::{Op, Smoothness};
+use crate::plate::{Plate, PlateEntry, Plates, merge};
 use crate::primitive::Primitive;
 use crate::sets::{SetId, SetTable, SiteId};
-use crate::{Op, Smoothness, TapeError, TapeResult, Var};
+use crate::var::Var;
 use std::cell::RefCell;
 use std::collections::HashSet;
 use std::panic::Location;
@@ -94,7 +104,8 @@ impl<F: Real> Tape<F> {
 
     fn with_pool(pool: Pool<F>) -> Self {
         let placeholder = Tensor::scalar(F::ZERO);
-        // Tapes that live side by side number their generations from different starts, so that each knows its own plates.
+        // Tapes that live side by side number their generations from different starts, so that each knows its own
+        // plates.
         let address = placeholder.as_slice().as_ptr() as usize as u64;
         let generation = (address.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as u32;
         let inner = Inner {
@@ -142,7 +153,7 @@ impl<F: Real> Tape<F> {
     }
 
     /// Forgets everything; the buffers go back to the pool.
-    fn clear(&mut self) {
+    pub(super) fn clear(&mut self) {
         self.truncate(0);
         let inner = self.inner.get_mut();
         inner.plates.clear();
@@ -161,8 +172,9 @@ impl<F: Real> Tape<F> {
         inner.generation = inner.generation.wrapping_add(1);
     }
 
-    /// Drops the operations recorded after the first `len`, for instance those of a surrogate that has been differentiated.
-    /// Variables that point to them must not be used any more; they fail as variables of another tape do.
+    /// Drops the operations recorded after the first `len`, for instance those of a surrogate that has been
+    /// differentiated. Variables that point to them must not be used any more; they fail as variables of another tape
+    /// do.
     pub fn truncate(&self, len: usize) {
         let inner = &mut *self.inner.borrow_mut();
         while inner.nodes.len() > len {
@@ -313,7 +325,8 @@ impl<F: Real> Tape<F> {
         }
     }
 
-    /// Says that a graph begins on this tape, which holds one at most: gives whether it is the first since the tape was made or cleared.
+    /// Says that a graph begins on this tape, which holds one at most: gives whether it is the first since the tape was
+    /// made or cleared.
     pub fn begin_graph(&self) -> bool {
         !std::mem::replace(&mut self.inner.borrow_mut().begun, true)
     }
@@ -330,8 +343,9 @@ impl<F: Real> Tape<F> {
         self.inner.borrow().sites as usize
     }
 
-    /// Records the value of a stochastic node together with the parameters of its distribution, so that what is computed
-    /// from it descends from the node and from whatever its parameters descend from. Gradients flow to `value` only.
+    /// Records the value of a stochastic node together with the parameters of its distribution, so that what is
+    /// computed from it descends from the node and from whatever its parameters descend from. Gradients flow to `value`
+    /// only.
     #[track_caller]
     pub fn sample<'t>(&'t self, site: SiteId, value: Var<'t, F>, parameters: &[Var<'t, F>]) -> Var<'t, F> {
         let location = Location::caller();
@@ -353,7 +367,8 @@ impl<F: Real> Tape<F> {
         }
     }
 
-    /// Records an error, to be returned by the next fallible call unless there was one before, and gives a poisoned variable.
+    /// Records an error, to be returned by the next fallible call unless there was one before, and gives a poisoned
+    /// variable.
     pub fn fail(&self, error: TapeError) -> Var<'_, F> {
         self.inner.borrow_mut().error.get_or_insert(error);
         Var { tape: self, id: Id::POISON }
@@ -426,8 +441,8 @@ impl<F: Real> Tape<F> {
         }
     }
 
-    /// Says that host code makes what is recorded from now on of something that changes from run to run, such as noise of its own:
-    /// a program cannot repeat it, and [`compile`](Tape::compile) refuses.
+    /// Says that host code makes what is recorded from now on of something that changes from run to run, such as noise
+    /// of its own: a program cannot repeat it, and [`compile`](Tape::compile) refuses.
     #[track_caller]
     pub fn note_host_work(&self) {
         self.note_peek(Id::POISON, Location::caller());
@@ -484,188 +499,4 @@ impl<F: Real> Tape<F> {
             .get((site.0 / 64) as usize)
             .is_some_and(|word| word >> (site.0 % 64) & 1 == 1)
     }
-}
-
-/// Plates.
-impl<F: Real> Tape<F> {
-    /// A new plate, made inside others (a sample of a node whose parameters carry them, say).
-    #[track_caller]
-    pub fn plate(&self, name: &str, size: usize, kind: PlateKind, inside: &[Plate]) -> Plate {
-        if let Err(error) = self.own_plates(inside, Location::caller()) {
-            self.fail(error);
-        }
-        let inside = self.closure(inside);
-        let inner = &mut *self.inner.borrow_mut();
-        inner.plates.push(PlateEntry { name: name.into(), size, kind, inside, weights: Weights::Mean, offset: 0 });
-        Plate { index: inner.plates.len() as u32 - 1, generation: inner.generation }
-    }
-
-    fn entry<R>(&self, plate: Plate, read: impl FnOnce(&mut PlateEntry) -> R) -> Option<R> {
-        let inner = &mut *self.inner.borrow_mut();
-        if plate.generation != inner.generation {
-            return None;
-        }
-        inner.plates.get_mut(plate.index as usize).map(read)
-    }
-
-    /// A number that changes when the tape is cleared: positions on the tape mean something else then.
-    pub fn generation(&self) -> u32 {
-        self.inner.borrow().generation
-    }
-
-    /// The number of members; 0 for a plate of another tape.
-    pub fn plate_size(&self, plate: Plate) -> usize {
-        self.entry(plate, |entry| entry.size).unwrap_or(0)
-    }
-
-    /// The name.
-    pub fn plate_name(&self, plate: Plate) -> String {
-        self.entry(plate, |entry| entry.name.clone()).unwrap_or_default()
-    }
-
-    /// What the members are.
-    pub fn plate_kind(&self, plate: Plate) -> PlateKind {
-        self.entry(plate, |entry| entry.kind).unwrap_or(PlateKind::Samples)
-    }
-
-    /// The position of the first member among all members: not 0 for a shard of a batch.
-    pub fn plate_offset(&self, plate: Plate) -> u64 {
-        self.entry(plate, |entry| entry.offset).unwrap_or(0)
-    }
-
-    /// Says that the plate is a shard, whose first member has this position among all.
-    pub fn set_plate_offset(&self, plate: Plate, offset: u64) {
-        self.entry(plate, |entry| entry.offset = offset);
-    }
-
-    /// How the plate is reduced.
-    pub fn weights(&self, plate: Plate) -> Weights {
-        self.entry(plate, |entry| entry.weights).unwrap_or(Weights::Mean)
-    }
-
-    /// Sets how the plate is reduced.
-    pub fn set_weights(&self, plate: Plate, weights: Weights) {
-        self.entry(plate, |entry| entry.weights = weights);
-    }
-
-    /// The plates and those that they were made inside of.
-    pub fn closure(&self, plates: &[Plate]) -> Plates {
-        let inner = self.inner.borrow();
-        let mut closed = Plates::new();
-        for &plate in plates {
-            if plate.generation == inner.generation
-                && let Some(entry) = inner.plates.get(plate.index as usize)
-            {
-                merge(&mut closed, &entry.inside);
-                merge(&mut closed, &[plate]);
-            }
-        }
-        closed
-    }
-
-    /// The plates in words, for messages.
-    pub fn plate_names(&self, plates: &[Plate]) -> String {
-        let names: Vec<String> =
-            plates.iter().map(|&plate| format!("{}({})", self.plate_name(plate), self.plate_size(plate))).collect();
-        names.join(", ")
-    }
-}
-
-/// A tape that is cleared and used again, step after step; its buffers are reused.
-///
-/// ```
-/// use stochgrad_tape::Workspace;
-///
-/// let mut workspace = Workspace::<f32>::new();
-/// for step in 0..3 {
-///     let tape = workspace.tape();
-///     let x = tape.parameter(step as f64);
-///     assert_eq!(tape.len(), 1);
-///     let _ = x.exp();
-/// }
-/// ```
-#[derive(Debug, Default)]
-pub struct Workspace<F: Real> {
-    tape: Tape<F>,
-}
-
-impl<F: Real> Workspace<F> {
-    /// A workspace whose kernels run on the calling thread.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// A workspace whose kernels may use several threads.
-    pub fn with_threads(threads: usize) -> Self {
-        Workspace { tape: Tape::with_threads(threads) }
-    }
-
-    /// The largest number of bytes that the values of a recording may take; see [`Tape::set_memory_limit`].
-    pub fn set_memory_limit(&mut self, bytes: usize) {
-        self.tape.set_memory_limit(bytes);
-    }
-
-    /// The tape, cleared.
-    pub fn tape(&mut self) -> &Tape<F> {
-        self.tape.clear();
-        &self.tape
-    }
-}
-
-/// What can become a tensor of any precision: tensors, and numbers and arrays of them as literals.
-pub trait IntoTensor<F: Real>: Sized {
-    /// The tensor.
-    fn into_tensor(self) -> Tensor<F>;
-
-    /// The tensor, in a buffer of the pool if it has to be written anyway, and whether it is.
-    fn into_pooled(self, pool: &Pool<F>) -> (Tensor<F>, bool) {
-        let _ = pool;
-        (self.into_tensor(), false)
-    }
-}
-
-impl<F: Real> IntoTensor<F> for Tensor<F> {
-    fn into_tensor(self) -> Tensor<F> {
-        self
-    }
-}
-
-impl<F: Real> IntoTensor<F> for &Tensor<F> {
-    fn into_tensor(self) -> Tensor<F> {
-        self.clone()
-    }
-}
-
-fn written<F: Real>(mut tensor: Tensor<F>, numbers: impl Iterator<Item = F>) -> Tensor<F> {
-    for (to, number) in tensor.make_mut().iter_mut().zip(numbers) {
-        *to = number;
-    }
-    tensor
-}
-
-macro_rules! literals {
-    ($([$($generic:tt)*] $real:ty, $literal:ty, $self:ident => $shape:expr, $numbers:expr;)*) => {$(
-        impl<$($generic)*> IntoTensor<$real> for $literal {
-            fn into_tensor($self) -> Tensor<$real> {
-                written(Tensor::zeros($shape), $numbers)
-            }
-
-            fn into_pooled($self, pool: &Pool<$real>) -> (Tensor<$real>, bool) {
-                (written(pool.take(Shape::from($shape)), $numbers), true)
-            }
-        }
-    )*};
-}
-
-literals! {
-    [F: Real] F, f64, self => [], std::iter::once(F::from_f64(self));
-    [] f32, f32, self => [], std::iter::once(self);
-    [F: Real] F, &[f64], self => [self.len()], self.iter().map(|&number| F::from_f64(number));
-    [] f32, &[f32], self => [self.len()], self.iter().copied();
-    [F: Real] F, Vec<f64>, self => [self.len()], self.iter().map(|&number| F::from_f64(number));
-    [] f32, Vec<f32>, self => [self.len()], self.iter().copied();
-    [F: Real, const N: usize] F, [f64; N], self => [N], self.iter().map(|&number| F::from_f64(number));
-    [F: Real, const N: usize] F, &[f64; N], self => [N], self.iter().map(|&number| F::from_f64(number));
-    [const N: usize] f32, [f32; N], self => [N], self.iter().copied();
-    [F: Real, const N: usize, const M: usize] F, [[f64; M]; N], self => [N, M], self.as_flattened().iter().map(|&number| F::from_f64(number));
 }

@@ -1,0 +1,172 @@
+//! Where a NaN or an infinity came from.
+//!
+//! The search goes back from an element that is not finite: to an operand that is NaN where it matters, else to one
+//! that is infinite, until no operand is either. It runs only after something has gone wrong, so it looks at elements
+//! one by one.
+
+use crate::error::TapeResult;
+use crate::id::Id;
+use crate::node::Node;
+use crate::op::{Op, PlateReduction};
+use crate::origin::{Origin, not_finite_in_words};
+use crate::tape::{Inner, Tape};
+use crate::var::Var;
+use smallvec::SmallVec;
+use std::panic::Location;
+use stochgrad_tensor::zip::Zip;
+use stochgrad_tensor::{Real, Tensor};
+
+impl<F: Real> Tape<F> {
+    /// The first operation that produced the NaN or infinity at a position of a value; `None` if the value is finite
+    /// there.
+    ///
+    /// ```
+    /// use stochgrad_tape::Tape;
+    ///
+    /// # fn main() -> Result<(), stochgrad_tape::TapeError> {
+    /// let tape = Tape::<f64>::new();
+    /// let x = tape.parameter([1.0, -1.0]);
+    /// let y = x.ln() * 2.0 + 1.0;
+    /// let origin = tape.origin(y, 1)?.expect("a NaN");
+    /// assert_eq!(origin.operation, "Ln");
+    /// assert!(tape.origin(y, 0)?.is_none());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// For a variable of another tape.
+    #[track_caller]
+    pub fn origin(&self, var: Var<'_, F>, position: usize) -> TapeResult<Option<Origin>> {
+        let ids = self.own(&[var], Location::caller())?;
+        let inner = self.inner.borrow();
+        Ok(ids.first().filter(|id| **id != Id::POISON).and_then(|&id| inner.origin(id, position)))
+    }
+}
+
+impl<F: Real> Inner<F> {
+    pub(crate) fn origin(&self, id: Id, position: usize) -> Option<Origin> {
+        let (mut id, mut at) = (id, position);
+        let mut zero_times_infinity = false;
+        self.nodes[id.index()].value.as_slice().get(at).filter(|x| !x.is_finite())?;
+        loop {
+            let node = &self.nodes[id.index()];
+            let operands = self.operands_of(node, at);
+            let read = |&(operand, at): &(Id, usize)| self.nodes[operand.index()].value.as_slice()[at];
+            zero_times_infinity |= match node.op {
+                Op::Zip(Zip::Mul | Zip::Div) if node.value.as_slice()[at].is_nan() => {
+                    operands.iter().any(|operand| read(operand) == F::ZERO)
+                        && !operands.iter().any(|operand| read(operand).is_nan())
+                }
+                _ => false,
+            };
+            let bad = operands.iter().find(|operand| read(operand).is_nan());
+            match bad.or_else(|| operands.iter().find(|operand| !read(operand).is_finite())) {
+                Some(&(operand, position)) => (id, at) = (operand, position),
+                None => {
+                    let operation = self.operation_in_words(node);
+                    return Some(Origin {
+                        operation,
+                        shape: node.event(),
+                        plates: self.words(&node.plates),
+                        value: not_finite_in_words(node.value.as_slice()[at]),
+                        zero_times_infinity,
+                        given: matches!(node.op, Op::Leaf { .. } | Op::Host(_)),
+                        at: node.location,
+                    });
+                }
+            }
+        }
+    }
+
+    fn operation_in_words(&self, node: &Node<F>) -> String {
+        let name = |node: &Node<F>| match &node.op {
+            Op::Custom(number) => self.primitives[*number as usize].name().to_string(),
+            op => op.to_string(),
+        };
+        match self.nodes.get(node.rule_of.index()) {
+            Some(forward) => format!("the derivative of {} ({})", name(forward), name(node)),
+            None => name(node),
+        }
+    }
+
+    /// The elements of the operands that an element of a value was made of, as far as that is known.
+    fn operands_of(&self, node: &Node<F>, at: usize) -> Vec<(Id, usize)> {
+        let operand = |input: usize| &self.nodes[node.inputs[input].index()];
+        let whole = |input: usize| (0..operand(input).value.len()).map(move |at| (node.inputs[input], at));
+        let element = |input: usize| (node.inputs[input], self.element(node, at, operand(input)));
+        match &node.op {
+            _ if node.inputs.is_empty() => Vec::new(),
+            Op::Select => {
+                let (condition, position) = element(0);
+                let taken = self.nodes[condition.index()].value.as_slice()[position] != F::ZERO;
+                vec![element(if taken { 1 } else { 2 })]
+            }
+            Op::Zip(Zip::Hold | Zip::Weigh | Zip::Keep) => {
+                let (weights, position) = element(1);
+                let kept = self.nodes[weights.index()].value.as_slice()[position] != F::ZERO;
+                if kept { vec![element(0), element(1)] } else { vec![element(1)] }
+            }
+            Op::Map(_) | Op::Zip(_) | Op::Special(_) | Op::MagicBox | Op::Expand(..) => {
+                (0..node.inputs.len()).map(element).collect()
+            }
+            Op::Sample(_) | Op::StraightThrough | Op::Detach(_) => vec![element(0)],
+            Op::Reshape(_) => vec![(node.inputs[0], at)],
+            Op::Reduce(..) | Op::SumOut(..) | Op::PlateReduce(..) => {
+                let x = operand(0);
+                let weights = matches!(node.op, Op::PlateReduce(_, PlateReduction::Weighted)).then(|| operand(1));
+                let mut found: Vec<(Id, usize)> = (0..x.value.len())
+                    .filter(|&from| self.reduced_element(node, x, from).is_none_or(|to| to == at))
+                    .filter(|&from| {
+                        weights.is_none_or(|weights| {
+                            let known = weights.plates.iter().all(|plate| x.plates.contains(plate));
+                            !known || weights.value.as_slice()[self.element(x, from, weights)] != F::ZERO
+                        })
+                    })
+                    .map(|from| (node.inputs[0], from))
+                    .collect();
+                if weights.is_some() {
+                    found.extend(whole(1));
+                }
+                found
+            }
+            _ => (0..node.inputs.len()).flat_map(whole).collect(),
+        }
+    }
+
+    /// The position in an operand that broadcasts to a value, of an element of the value.
+    fn element(&self, node: &Node<F>, at: usize, operand: &Node<F>) -> usize {
+        let index = coordinates(&node.value, at);
+        let (lead, own) = (node.plates.len(), operand.plates.len());
+        let (rank, own_rank) = (index.len() - lead, operand.value.rank() - own);
+        let plates = operand.plates.iter().map(|plate| node.plates.binary_search(plate).map_or(0, |at| index[at]));
+        let events = (0..own_rank).map(|axis| (axis + rank).checked_sub(own_rank).map_or(0, |axis| index[lead + axis]));
+        let sizes = operand.value.shape().iter();
+        plates.chain(events).zip(sizes).fold(0, |flat, (at, &size)| flat * size + if size == 1 { 0 } else { at })
+    }
+
+    /// The position to which an element of the operand of a reduction goes; `None` if it is not known.
+    fn reduced_element(&self, node: &Node<F>, operand: &Node<F>, from: usize) -> Option<usize> {
+        let gone: &[usize] = match &node.op {
+            Op::Reduce(_, axes) => axes,
+            _ => &[],
+        };
+        let index = coordinates(&operand.value, from);
+        let lead = operand.plates.len();
+        let plates = (0..lead).filter(|&axis| node.plates.contains(&operand.plates[axis]));
+        let events = (0..index.len() - lead).filter(|axis| !gone.contains(axis)).map(|axis| axis + lead);
+        let kept: SmallVec<[usize; 8]> = plates.chain(events).map(|axis| index[axis]).collect();
+        let sizes = node.value.shape();
+        (kept.len() == sizes.len()).then(|| {
+            kept.iter().zip(sizes.iter()).fold(0, |flat, (&at, &size)| flat * size + if size == 1 { 0 } else { at })
+        })
+    }
+}
+
+fn coordinates<F: Real>(value: &Tensor<F>, mut flat: usize) -> SmallVec<[usize; 8]> {
+    let mut index: SmallVec<[usize; 8]> = SmallVec::from_elem(0, value.rank());
+    for (at, &size) in index.iter_mut().zip(value.shape().iter()).rev() {
+        (*at, flat) = (flat % size, flat / size);
+    }
+    index
+}

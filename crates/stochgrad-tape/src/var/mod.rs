@@ -1,0 +1,202 @@
+//! Handles to recorded values, and the operations on them.
+
+mod axes;
+mod detach;
+mod elementwise;
+mod plates;
+mod shapes;
+
+use crate::error::{TapeError, TapeResult};
+use crate::id::{HostRead, Id, Inputs};
+use crate::op::Op;
+use crate::plate::Plates;
+use crate::sets::SetId;
+use crate::tape::{IntoTensor, Tape};
+use std::panic::Location;
+use stochgrad_tensor::{Real, Shape, Tensor};
+
+/// A small `Copy` handle to a value on a tape.
+///
+/// A value has plate axes on the left and event axes on the right. Operations on several values align their plates by
+/// identity and broadcast their event axes; operations on axes mean event axes, counted from the left, or from the
+/// right if negative.
+pub struct Var<'t, F: Real> {
+    pub(crate) tape: &'t Tape<F>,
+    pub(crate) id: Id,
+}
+
+impl<F: Real> Clone for Var<'_, F> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<F: Real> Copy for Var<'_, F> {}
+
+impl<F: Real> std::fmt::Debug for Var<'_, F> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.peek() {
+            Ok(value) => write!(f, "%{} = {value:?}", self.id.0),
+            Err(error) => write!(f, "%{} ({error})", self.id.0),
+        }
+    }
+}
+
+/// What is recorded.
+impl<'t, F: Real> Var<'t, F> {
+    /// The tape.
+    pub fn tape(self) -> &'t Tape<F> {
+        self.tape
+    }
+
+    /// The position on the tape.
+    pub fn id(self) -> Id {
+        self.id
+    }
+
+    pub(crate) fn is_poisoned(self) -> bool {
+        self.id == Id::POISON
+    }
+
+    /// The event shape; empty for a poisoned variable.
+    pub fn shape(self) -> Shape {
+        let inner = self.tape.inner.borrow();
+        inner.nodes.get(self.id.index()).map(|node| node.event()).unwrap_or_default()
+    }
+
+    /// The plates that the value carries.
+    pub fn plates(self) -> Plates {
+        let inner = self.tape.inner.borrow();
+        inner.nodes.get(self.id.index()).map(|node| node.plates.clone()).unwrap_or_default()
+    }
+
+    /// The operation; `None` for a poisoned variable.
+    pub fn op(self) -> Option<Op> {
+        self.tape.inner.borrow().nodes.get(self.id.index()).map(|node| node.op.clone())
+    }
+
+    /// The operands.
+    pub fn inputs(self) -> Vec<Self> {
+        let inner = self.tape.inner.borrow();
+        let ids = inner.nodes.get(self.id.index()).map(|node| node.inputs.clone()).unwrap_or_default();
+        ids.iter().map(|&id| Var { tape: self.tape, id }).collect()
+    }
+
+    /// The stochastic sites that the value descends from.
+    pub fn ancestors(self) -> SetId {
+        self.tape.inner.borrow().nodes.get(self.id.index()).map_or(SetId::EMPTY, |node| node.ancestors)
+    }
+
+    /// The place in the source that recorded it.
+    pub fn location(self) -> Option<&'static Location<'static>> {
+        self.tape.inner.borrow().nodes.get(self.id.index()).map(|node| node.location)
+    }
+
+    /// The value, plate axes first. Whatever is recorded after this may have been decided by the value: it becomes a
+    /// descendant of the value's stochastic ancestors. Use [`Var::peek`] to look without that consequence.
+    ///
+    /// # Errors
+    /// The first error recorded on the tape.
+    #[track_caller]
+    pub fn value(self) -> TapeResult<Tensor<F>> {
+        let value = self.peek()?;
+        let inner = &mut *self.tape.inner.borrow_mut();
+        let ancestors = inner.nodes[self.id.index()].ancestors;
+        if ancestors != SetId::EMPTY {
+            inner.control = inner.sets.union(inner.control, ancestors);
+            inner.branches.push(HostRead {
+                id: self.id,
+                recorded_before: inner.nodes.len(),
+                location: Location::caller(),
+            });
+        }
+        Ok(value)
+    }
+
+    /// The value as one number, with the consequence of [`Var::value`].
+    ///
+    /// # Errors
+    /// The first error recorded on the tape, or if the value is not one number.
+    #[track_caller]
+    pub fn item(self) -> TapeResult<F> {
+        let at = Location::caller();
+        let value = self.value()?;
+        value.item().map_err(|_| TapeError::NotScalar {
+            what: "item()",
+            shape: self.shape(),
+            plates: self.plates_in_words(),
+            at,
+        })
+    }
+
+    /// The value, plate axes first, for a log line or a drawing: what is recorded afterwards must not depend on it by
+    /// more than its noise. A recording that goes on after a look cannot be compiled, since nobody knows what was done
+    /// with it.
+    ///
+    /// # Errors
+    /// The first error recorded on the tape.
+    #[track_caller]
+    pub fn peek(self) -> TapeResult<Tensor<F>> {
+        let value = self.inspect()?;
+        self.tape.note_peek(self.id, Location::caller());
+        Ok(value)
+    }
+
+    /// The value, plate axes first, for a check whose only outcome is an error: nothing else may be made of it, unless
+    /// [`Primitive::holds`](crate::Primitive::holds) checks it again in each run of a program.
+    ///
+    /// # Errors
+    /// The first error recorded on the tape.
+    #[track_caller]
+    pub fn inspect(self) -> TapeResult<Tensor<F>> {
+        self.tape.check()?;
+        let inner = self.tape.inner.borrow();
+        match inner.nodes.get(self.id.index()) {
+            Some(node) => Ok(node.value.clone()),
+            None => Err(TapeError::Foreign { what: "a variable".into(), at: Location::caller() }),
+        }
+    }
+
+    pub(crate) fn plates_in_words(self) -> String {
+        let plates = self.plates();
+        if plates.is_empty() { String::new() } else { format!(", plates {}", self.tape.plate_names(&plates)) }
+    }
+
+    #[track_caller]
+    pub(crate) fn apply(self, op: Op) -> Self {
+        Var { tape: self.tape, id: self.tape.apply(op, &[self.id], Location::caller()) }
+    }
+
+    #[track_caller]
+    pub(crate) fn apply_with(self, op: Op, others: &[Self]) -> Self {
+        let location = Location::caller();
+        let mut inputs = Inputs::new();
+        inputs.push(self.id);
+        for other in others {
+            if !std::ptr::eq(self.tape, other.tape) {
+                return self.tape.fail(TapeError::Foreign { what: "a variable".into(), at: location });
+            }
+            inputs.push(other.id);
+        }
+        Var { tape: self.tape, id: self.tape.apply(op, &inputs, location) }
+    }
+}
+
+/// What can stand where a variable is expected: a variable, or a value that becomes a constant on the given tape.
+pub trait IntoVar<'t, F: Real> {
+    /// The variable.
+    fn into_var(self, tape: &'t Tape<F>) -> Var<'t, F>;
+}
+
+impl<'t, F: Real> IntoVar<'t, F> for Var<'t, F> {
+    fn into_var(self, _tape: &'t Tape<F>) -> Var<'t, F> {
+        self
+    }
+}
+
+impl<'t, F: Real> IntoVar<'t, F> for f64 {
+    #[track_caller]
+    fn into_var(self, tape: &'t Tape<F>) -> Var<'t, F> {
+        tape.constant(IntoTensor::<F>::into_tensor(self))
+    }
+}
