@@ -22,10 +22,10 @@
 //! Several samples of the score function get the leave-one-out baseline. `Gradients::reports` says what was chosen, and why.
 //! Under the differentiable replay of another node (REBAR), an `Auto` node counts as drawn anew, hence is refused: name `Pathwise` there.
 
-use crate::baseline::{Baseline, LeaveOneOut};
-use crate::dependence::is_differentiable;
-use crate::enumerate::{enumerate, independent_elements, joint_states};
-use crate::pathwise::describe_plate;
+use crate::common::dependence::is_differentiable;
+use crate::common::sampling::describe_plate;
+use crate::enumeration::enumerate::{enumerate, independent_elements, joint_states};
+use crate::score_function::baseline::{Baseline, LeaveOneOut};
 use crate::score_function::baseline_terms;
 use stochgrad_distributions::{Distribution, DistributionError, Family};
 use stochgrad_graph::{
@@ -239,7 +239,10 @@ impl<F: Real, D: Family<F>> GradientMethod<F, D> for Auto {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Enumerate, MeasureValued, Pathwise, ScoreFunction};
+    use crate::counterfactual::measure_valued::MeasureValued;
+    use crate::enumeration::enumerate::Enumerate;
+    use crate::pathwise::Pathwise;
+    use crate::score_function::ScoreFunction;
     use std::sync::Arc;
     use stochgrad_check::{Oracle, StatisticalTest};
     use stochgrad_distributions::{Bernoulli, Gamma, Id, Normal, Poisson, Uniform};

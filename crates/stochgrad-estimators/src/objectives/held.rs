@@ -95,7 +95,7 @@ fn samples_upstream<F: Real>(value: Var<'_, F>, beyond: bool) -> Vec<Var<'_, F>>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Pathwise;
+    use crate::pathwise::Pathwise;
     use stochgrad_distributions::{Distribution, Normal};
     use stochgrad_graph::{Graph, Seed};
     use stochgrad_tape::Tape;

@@ -1,7 +1,12 @@
 //! Bounds on toys whose posteriors are known.
 
 use super::EvidenceBound;
-use crate::{Auto, Enumerate, LeaveOneOut, Pathwise, ScoreFunction, Vimco};
+use crate::auto::Auto;
+use crate::enumeration::enumerate::Enumerate;
+use crate::pathwise::Pathwise;
+use crate::score_function::ScoreFunction;
+use crate::score_function::baseline::LeaveOneOut;
+use crate::score_function::baseline::Vimco;
 use stochgrad_check::{CheckError, Oracle};
 use stochgrad_distributions::{Bernoulli, Distribution, Id, Normal};
 use stochgrad_graph::{Bias, GradientMethod, Graph, GraphError, GraphResult, Order, Reduction, Seed};

@@ -1,0 +1,10 @@
+//! What methods of several families share.
+
+pub(crate) mod cost_learner;
+pub(crate) mod dependence;
+pub(crate) mod element_changes;
+pub(crate) mod member_gradients;
+pub(crate) mod own_parameters;
+pub(crate) mod running_means;
+pub(crate) mod sampling;
+pub(crate) mod surrogate_network;

@@ -1,0 +1,8 @@
+//! Score functions with control variates whose means are known or recorded.
+
+pub(crate) mod double_control_variate;
+pub(crate) mod lax;
+pub(crate) mod rebar;
+pub(crate) mod relax;
+pub(crate) mod relaxed_control;
+pub(crate) mod rodeo;

@@ -1,0 +1,271 @@
+//! RELAX: the score function with a learned control variate.
+//!
+//! $$g = \big[f(b) - c_\phi(\tilde z)\big]\, \nabla_\theta \ln p(b; \theta) + \nabla_\theta\, c_\phi(z) - \nabla_\theta\, c_\phi(\tilde z).$$
+//!
+//! $z$ is the perturbed parameter behind the sample $b$, $\tilde z$ another one with the same hard value. $c_\phi$ is a network of one hidden
+//! layer, $w^\top \tanh(W x + v)$, on the relaxed values at temperature $\tau$; network and temperature learn by minimising the second moment of the gradient, which neither changes its mean nor
+//! reaches the model's gradient. With [`relaxed_cost`](Relax::relaxed_cost) the control variate of REBAR is added: $c_\phi(z) = r_\phi(z) + f(\sigma_\tau(z))$.
+//! Grathwohl, Choi, Wu, Roeder and Duvenaud (2018).
+//!
+//! **Assumptions.** None about the cost, unless `relaxed_cost` is on: then those of [`Rebar`](crate::Rebar). A cost that depends on members of a plate jointly has
+//! no control variate.
+//!
+//! | | |
+//! |---|---|
+//! | bias | none |
+//! | order | 1 |
+//! | cost evaluations | 1 a sample; 3, and 2 backward passes, with `relaxed_cost` |
+//! | the cost must offer | values; derivatives between the states with `relaxed_cost` |
+
+use crate::common::member_gradients::second_moment;
+use crate::common::own_parameters::OwnParameters;
+use crate::common::sampling::describe_plate;
+use crate::common::surrogate_network::SurrogateNetwork;
+use crate::control_variate::relaxed_control::RelaxedDraws;
+use crate::pathwise::path_order;
+use stochgrad_distributions::{Distribution, Family, Relaxed};
+use stochgrad_graph::{
+    Access, CostContext, Count, GradientMethod, GraphResult, Guarantee, Method, MethodState, Order, Path, Profile,
+    SampleContext, SamplePlate, SampleSet, Terms,
+};
+use stochgrad_tape::{Plate, Var};
+use stochgrad_tensor::Real;
+
+/// RELAX, for distributions with a continuous relaxation: bits and one-hot vectors.
+///
+/// ```
+/// use stochgrad_distributions::Bernoulli;
+/// use stochgrad_estimators::Relax;
+/// use stochgrad_graph::{Graph, GraphError, Seed};
+/// use stochgrad_tape::Tape;
+///
+/// # fn main() -> Result<(), GraphError> {
+/// let method = Relax::new().hidden(20).learning_rate(0.01);
+/// for step in 0..3 {
+///     let tape = Tape::<f64>::new();
+///     let graph = Graph::new(&tape, Seed::new(7).step(step));
+///     let logits = graph.param("logits", [0.3, -1.0])?;
+///     let bits = graph.sample("bits", &Bernoulli::from_logits(logits), &method)?;
+///     graph.cost("loss", (bits.sum() - 0.5).square())?;
+///     graph.backward()?.advance();
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Relax {
+    plate: SamplePlate,
+    temperature: f64,
+    hidden: usize,
+    relaxed_cost: bool,
+    own: OwnParameters,
+}
+
+impl Default for Relax {
+    fn default() -> Self {
+        Relax {
+            plate: SamplePlate::Single,
+            temperature: 0.5,
+            hidden: 50,
+            relaxed_cost: false,
+            own: OwnParameters::new(1e-3),
+        }
+    }
+}
+
+impl Relax {
+    /// One sample, a network with 50 hidden units, temperature 0.5, Adam at the rate 0.001.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The width of the hidden layer.
+    pub fn hidden(self, units: usize) -> Self {
+        Relax { hidden: units.max(1), ..self }
+    }
+
+    /// The rate of Adam. The network is new from here on; clones made later share it.
+    pub fn learning_rate(self, rate: f64) -> Self {
+        Relax { own: OwnParameters::new(rate), ..self }
+    }
+
+    /// The temperature of the relaxed values that the network sees, positive, at the start: it is learned too.
+    pub fn temperature(self, temperature: f64) -> Self {
+        Relax { temperature, ..self }
+    }
+
+    /// Adds the cost at the relaxed values to the network, with a scale that starts at 1 and is learned.
+    pub fn relaxed_cost(self) -> Self {
+        Relax { relaxed_cost: true, ..self }
+    }
+
+    /// That many samples, along a plate of the node's own.
+    pub fn samples(self, samples: usize) -> Self {
+        Relax { plate: SamplePlate::New(samples), ..self }
+    }
+
+    /// One sample for each member of a plate made with [`Graph::plate`](stochgrad_graph::Graph::plate).
+    pub fn on_plate(self, plate: Plate) -> Self {
+        Relax { plate: SamplePlate::Shared(plate), ..self }
+    }
+}
+
+impl Method for Relax {
+    fn name(&self) -> String {
+        let cost = if self.relaxed_cost { " and the relaxed cost" } else { "" };
+        format!("RELAX ({} hidden units{cost}, {})", self.hidden, describe_plate(self.plate))
+    }
+
+    fn profile(&self) -> Profile {
+        let plain = Profile::unbiased(Order::Finite(1));
+        let profile = match self.relaxed_cost {
+            false => plain,
+            true => plain.evaluations(Count::exactly(3)).backward_passes(Count::exactly(2), Access::Between),
+        };
+        profile.times(self.plate.samples())
+    }
+
+    fn sample_plate(&self) -> SamplePlate {
+        self.plate
+    }
+
+    fn state(&self) -> MethodState {
+        self.own.state()
+    }
+
+    fn load_state(&self, state: &MethodState) -> GraphResult<()> {
+        self.own.load_state(&self.name(), state)
+    }
+}
+
+impl<F: Real, D: Family<F>> GradientMethod<F, D> for Relax
+where
+    for<'t> D::On<'t>: Relaxed<'t, F>,
+{
+    fn guarantee(&self, _distribution: &D::On<'_>, path: &Path) -> Result<Guarantee, String> {
+        let order = if self.relaxed_cost { path_order(path, false)? } else { Order::Any };
+        Ok(self.profile().guarantee(path).at_most(order))
+    }
+
+    fn sample<'t>(
+        &self,
+        context: &SampleContext<'_, 't, F>,
+        distribution: &D::On<'t>,
+    ) -> GraphResult<SampleSet<'t, F>> {
+        crate::relaxation::temperature::Temperature::constant(self.temperature).check(context, distribution)?;
+        context.independent(distribution, self.plate)
+    }
+
+    fn terms<'t>(&self, context: &CostContext<'_, 't, F>, distribution: &D::On<'t>) -> GraphResult<Terms<'t, F>> {
+        context.check_hidden_outcomes()?;
+        let tape = context.tape();
+        let (draws, copied) = RelaxedDraws::new::<D>(context, distribution)?;
+        let sizes = [distribution.event_shape().numel(), self.hidden];
+        let singles = [("log temperature", self.temperature.ln()), ("scale", 1.0)];
+        let network = SurrogateNetwork::record(&self.own, tape, &context.address().to_string(), sizes, &singles);
+        let (temperature, scale) = (network.single(0).exp(), network.single(1));
+        let soft = draws.perturbed.map(|perturbed| copied.soften(perturbed, temperature));
+        let replayed = match self.relaxed_cost {
+            true => Some(context.recorded_replays(soft)?),
+            false => None,
+        };
+        let costs = match self.relaxed_cost {
+            true => context.costs()?,
+            false => context.totals()?,
+        };
+        let mut terms = Terms::default();
+        let mut loss: Option<Var<'t, F>> = None;
+        // The network serves the first cost that each member has for itself.
+        let served = costs.iter().position(|cost| cost.joint.is_empty());
+        for (index, cost) in costs.iter().enumerate() {
+            let learned = (served == Some(index)).then(|| soft.map(|soft| network.value(soft * 2.0 - 1.0)));
+            let relaxed = replayed.as_ref().map(|relaxed| relaxed[index].map(|value| value * scale));
+            let control = match (learned, relaxed) {
+                (Some([a, b]), Some([c, d])) => Some([a + c, b + d]),
+                (control, None) | (None, control) => control,
+            };
+            let gradients = draws.gradients(cost, control)?;
+            terms.gradient_terms.extend(draws.term(cost, &gradients));
+            if control.is_some() {
+                let moment = second_moment(&gradients);
+                loss = loss.zip(moment).map(|(sum, moment)| sum + moment).or(loss).or(moment);
+            }
+        }
+        if let Some(loss) = loss {
+            terms.auxiliary.push(self.own.learn(loss, network.into_arrays()));
+        }
+        Ok(terms)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::models::{self, BitMethod};
+    use std::sync::Arc;
+    use stochgrad_check::{Oracle, StatisticalTest};
+    use stochgrad_distributions::{Bernoulli, OneHotCategorical};
+    use stochgrad_graph::{Graph, Seed};
+    use stochgrad_tape::Tape;
+
+    fn bits(graph: &Graph<'_, f64>, method: &Relax) -> GraphResult<()> {
+        let t = graph.param("t", [0.3, -1.0, 2.0])?;
+        let x = graph.sample("x", &Bernoulli::from_logits(t), method)?;
+        graph.cost("cost", (x - 0.45).square().sum() + 1.0)?;
+        graph.cost("other", (x.sum() * t.index(0, 0)).sin().round())
+    }
+
+    fn vectors(graph: &Graph<'_, f64>, method: &Relax) -> GraphResult<()> {
+        let logits = graph.param("logits", [[0.2, -0.4, 1.0], [0.0, 0.3, -2.0]])?;
+        let x = graph.sample("x", &OneHotCategorical::from_logits(logits), method)?;
+        let y = (x * graph.constant([[1.0, -2.0, 0.5], [0.3, 1.0, 1.5]])).sum_axis(-1);
+        graph.cost("cost", (y.index(0, 0) - y.index(0, 1) * 0.5).exp())
+    }
+
+    fn train(method: &Relax, model: &dyn Fn(&Graph<'_, f64>, &Relax) -> GraphResult<()>, steps: usize) {
+        for step in 0..steps {
+            let tape = Tape::<f64>::new();
+            let graph = Graph::new(&tape, Seed::new(9).step(step));
+            model(&graph, method).unwrap();
+            graph.backward().unwrap().advance();
+        }
+    }
+
+    #[test]
+    fn learning_lowers_the_variance_and_leaves_the_mean() {
+        for (model, relaxed_cost) in
+            [(bits as fn(&Graph<'_, f64>, &Relax) -> GraphResult<()>, false), (vectors, false), (vectors, true)]
+        {
+            let method = Relax::new().hidden(8).learning_rate(0.02);
+            let method = if relaxed_cost { method.relaxed_cost() } else { method };
+            let run = |seed| {
+                let tape = Tape::<f64>::new();
+                let graph = Graph::new(&tape, Seed::new(seed));
+                model(&graph, &method).unwrap();
+                let gradients = graph.backward().unwrap();
+                gradients.iter().flat_map(|(_, gradient)| gradient.to_vec()).collect()
+            };
+            let variance = || StatisticalTest::new().runs(1000).sample(run).unwrap().variance.iter().sum::<f64>();
+            let before = variance();
+            assert!(method.state().is_empty(), "what is not advanced must not change");
+            train(&method, &model, 600);
+            // The temperature is learned with the network.
+            assert_ne!(method.state()["x / log temperature"][0], 0.5_f64.ln());
+            let after = variance();
+            let share = if relaxed_cost { 1.0 } else { 0.6 };
+            assert!(after < share * before, "{}: {after} after {before}", method.name());
+            let exact = Oracle::new().exact_gradient(|graph: &Graph<'_, f64>| model(graph, &method)).unwrap();
+            StatisticalTest::new().runs(5000).check(|graph: &Graph<'_, f64>| model(graph, &method), &exact).unwrap();
+        }
+    }
+
+    #[test]
+    fn the_network_is_differentiated_like_any_operation() {
+        let method = Relax::new().hidden(3);
+        train(&method, &bits, 40);
+        let method: BitMethod = Arc::new(method);
+        models::assert_compiled(&method);
+        let (mean, _) = models::moments(&(Arc::new(Relax::new().temperature(1.0)) as BitMethod), 0.45, 0.1);
+        assert!((mean - 0.009).abs() < 1e-6, "{mean}");
+    }
+}

@@ -1,0 +1,65 @@
+//! Random directions of all parameters of a node: what SPSA and evolution strategies share.
+
+use crate::common::sampling::describe_plate;
+use crate::counterfactual::finite_difference::check_step;
+use crate::counterfactual::shifted_parameters::{DrawDirection, direction_terms};
+use stochgrad_distributions::Family;
+use stochgrad_graph::{Access, Bias, CostContext, Count, GraphResult, Guarantee, Path, Profile, SamplePlate, Terms};
+use stochgrad_tensor::Real;
+
+/// How far, how often and for which samples the parameters are moved.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct RandomDirections {
+    pub(crate) width: f64,
+    pub(crate) count: usize,
+    pub(crate) plate: SamplePlate,
+}
+
+impl RandomDirections {
+    /// One sample, and one direction of this width.
+    pub(crate) fn new(width: f64) -> Self {
+        RandomDirections { width, count: 1, plate: SamplePlate::Single }
+    }
+
+    /// With that many directions, at least one.
+    pub(crate) fn count(self, count: usize) -> Self {
+        RandomDirections { count: count.max(1), ..self }
+    }
+
+    /// With these samples.
+    pub(crate) fn plate(self, plate: SamplePlate) -> Self {
+        RandomDirections { plate, ..self }
+    }
+
+    /// The settings in words.
+    pub(crate) fn describe(&self) -> String {
+        let directions = match self.count {
+            1 => String::new(),
+            directions => format!("{directions} directions, "),
+        };
+        format!("width {}, {directions}{}", self.width, describe_plate(self.plate))
+    }
+
+    pub(crate) fn profile(&self) -> Profile {
+        Profile::biased(Bias::Gradient)
+            .evaluations(Count::exactly(1 + 2 * self.count))
+            .backward_passes(Count::exactly(0), Access::Values)
+            .times(self.plate.samples())
+    }
+
+    pub(crate) fn guarantee(&self, path: &Path) -> Result<Guarantee, String> {
+        check_step(self.width)?;
+        Ok(self.profile().guarantee(path))
+    }
+
+    /// The gradient terms with directions of a distribution.
+    pub(crate) fn terms<'t, F: Real, D: Family<F>>(
+        &self,
+        context: &CostContext<'_, 't, F>,
+        distribution: &D::On<'t>,
+        directions: &DrawDirection<'_, 't, F>,
+    ) -> GraphResult<Terms<'t, F>> {
+        let gradient_terms = direction_terms::<F, D>(context, distribution, self.width, self.count, directions)?;
+        Ok(Terms { gradient_terms, ..Terms::default() })
+    }
+}

@@ -1,0 +1,348 @@
+//! The reservoir: one alternative world for all nodes of a graph.
+//!
+//! Stochastic and measure-valued derivatives compare the cost with that of an alternative world for every alternative of every node: over a chain of $n$ nodes
+//! that is $n$ replays. The reservoir follows one world forwards. At each node the jumps $y_j$ there, with weights $w_j$, compete with the
+//! world that is alive: it survives with probability $s / (s + \sum_j |w_j|)$, and jump $j$ takes its place with probability $|w_j| / (s + \sum_j |w_j|)$;
+//! the strength $s$ of what is alive becomes $s + \sum_j |w_j|$. A change of a cost counts
+//!
+//! $$\frac{s}{|w|}\, w\, \big(f(\text{alternative world}) - f(\text{recording})\big)$$
+//!
+//! for the node where the world began: the weight times one over the probability of having survived so far. Where the world has come out equal to the recording
+//! everywhere that is still read (coalescence), the slot is free. The strengths use the weights alone: one that looked at what comes back
+//! from the costs would be biased in reverse mode. Arya, Schauer, Schäfer and Rackauckas (2022) call it pruning.
+//!
+//! All nodes sampled with clones of one reservoir share its world.
+//!
+//! **Assumptions.** Those of the method it is made of. Members of plates that all nodes carry and that meet nowhere downstream have worlds of their
+//! own; for all others together there is one. Host code must not branch on a value downstream.
+//!
+//! | | |
+//! |---|---|
+//! | bias | none |
+//! | order | 1: the world is detached |
+//! | cost evaluations | about one, besides the sample's own, however many nodes there are |
+//! | the cost must offer | values |
+
+use crate::counterfactual::forwarded::forwarded;
+use crate::counterfactual::perturbation::Perturbation;
+use crate::counterfactual::shared_replays::{Ledger, choose, total_strengths};
+use std::sync::Arc;
+use stochgrad_distributions::Family;
+use stochgrad_graph::{
+    AlternativeWorld, Count, GradientMethod, GradientTerm, GraphResult, Group, GroupContext, Jump, Method, Profile,
+};
+use stochgrad_tensor::Real;
+
+/// One alternative world for all nodes that share it, with the jumps of a [`Perturbation`].
+///
+/// ```
+/// use stochgrad_distributions::{Bernoulli, Side};
+/// use stochgrad_estimators::{Reservoir, StochasticDerivatives};
+/// use stochgrad_graph::{Graph, GraphError, Seed};
+/// use stochgrad_tape::Tape;
+///
+/// # fn main() -> Result<(), GraphError> {
+/// let tape = Tape::<f64>::new();
+/// let graph = Graph::new(&tape, Seed::new(7));
+/// let p = graph.param("p", 20.0)?;
+/// let method = Reservoir::of(StochasticDerivatives::new().side(Side::Right));
+/// let mut x = graph.constant(0.0);
+/// for step in 0..10 {
+///     let up = graph.sample(("up", step), &Bernoulli::from_probabilities((-x / p).exp()), &method)?;
+///     x = x + up * 2.0 - 1.0;
+/// }
+/// graph.cost("end", x.square())?;
+/// assert!(graph.backward()?.get("p")?.all_finite());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Reservoir<M> {
+    method: M,
+    shared: Arc<OneWorld>,
+}
+
+impl<M: Method> Reservoir<M> {
+    /// A reservoir of the alternatives of a method, which also says how nodes are sampled. Its clones are the same reservoir.
+    pub fn of(method: M) -> Self {
+        Reservoir { method, shared: Arc::new(OneWorld { purpose: "reservoir" }) }
+    }
+}
+
+/// The group of all nodes of a reservoir.
+#[derive(Debug)]
+struct OneWorld {
+    /// Names the noise of the choices.
+    purpose: &'static str,
+}
+
+impl<M: Method> Method for Reservoir<M> {
+    fn name(&self) -> String {
+        format!("reservoir of {}", self.method.name())
+    }
+
+    fn profile(&self) -> Profile {
+        self.method.profile().evaluations(Count::exactly(2).times(self.sample_plate().samples()))
+    }
+
+    forwarded!(Method, method);
+}
+
+impl<F: Real, D: Family<F>, M: Perturbation<F, D>> GradientMethod<F, D> for Reservoir<M> {
+    forwarded!(GradientMethod, method);
+
+    fn group(&self) -> Option<Arc<dyn Group<F>>> {
+        Some(self.shared.clone())
+    }
+}
+
+impl<F: Real> Group<F> for OneWorld {
+    fn terms<'t>(&self, context: &GroupContext<'_, 't, F>) -> GraphResult<Vec<(usize, GradientTerm<'t, F>)>> {
+        let mut world = Survivors {
+            context,
+            purpose: self.purpose,
+            jumps: (0..context.len()).map(|member| jumps(context, member)).collect(),
+            alive: vec![None; context.lane_count()],
+            ledger: Ledger::new(context),
+        };
+        context.sweep(&mut world)?;
+        Ok(world.ledger.finish(context))
+    }
+}
+
+/// The jumps of a node with their strengths, lane by lane.
+fn jumps<F: Real>(context: &GroupContext<'_, '_, F>, member: usize) -> Vec<Vec<(Jump, f64)>> {
+    let mut jumps = vec![Vec::new(); context.lane_count()];
+    for (alternative, strengths) in total_strengths(context, member).into_iter().enumerate() {
+        for (place, strength) in strengths.into_iter().enumerate() {
+            jumps[context.lane(member, place)].push((Jump { alternative, place }, strength));
+        }
+    }
+    jumps
+}
+
+/// What is alive in a lane.
+#[derive(Clone, Copy)]
+struct Alive {
+    member: usize,
+    jump: Jump,
+    /// The strength of its own weights.
+    own: f64,
+    /// The strength of all that it has stood for.
+    total: f64,
+}
+
+struct Survivors<'a, 'c, 't, F: Real> {
+    context: &'c GroupContext<'a, 't, F>,
+    purpose: &'static str,
+    jumps: Vec<Vec<Vec<(Jump, f64)>>>,
+    alive: Vec<Option<Alive>>,
+    ledger: Ledger<F>,
+}
+
+impl<F: Real> AlternativeWorld<F> for Survivors<'_, '_, '_, F> {
+    fn at_node(&mut self, member: usize, live: &[bool]) -> GraphResult<Vec<Jump>> {
+        let lanes = &self.jumps[member];
+        for (alive, live) in self.alive.iter_mut().zip(live) {
+            *alive = alive.filter(|_| *live);
+        }
+        // The first option of each lane is to keep what is alive.
+        let options = 1 + lanes.first().map_or(0, Vec::len);
+        let mut table: Vec<f64> = Vec::with_capacity(lanes.len() * options);
+        for (alive, jumps) in self.alive.iter().zip(lanes) {
+            let start = table.len();
+            table.push(alive.map_or(0.0, |alive| alive.total));
+            table.extend(jumps.iter().map(|(_, strength)| *strength));
+            if table[start..].iter().sum::<f64>() == 0.0 {
+                table[start] = 1.0;
+            }
+        }
+        let chosen = choose(self.context, member, self.purpose, options, &table)?;
+        let mut started = Vec::new();
+        for ((lane, jumps), chosen) in lanes.iter().enumerate().zip(chosen) {
+            let before = self.alive[lane].map_or(0.0, |alive| alive.total);
+            let total = before + jumps.iter().map(|(_, strength)| strength).sum::<f64>();
+            match chosen.checked_sub(1) {
+                None => {
+                    if let Some(alive) = &mut self.alive[lane] {
+                        alive.total = total;
+                    }
+                }
+                Some(number) => {
+                    let (jump, own) = jumps[number];
+                    self.alive[lane] = Some(Alive { member, jump, own, total });
+                    started.push(jump);
+                }
+            }
+        }
+        Ok(started)
+    }
+
+    fn at_cost(&mut self, changes: &[F]) {
+        for (alive, change) in self.alive.iter().zip(changes) {
+            if let Some(alive) = alive {
+                let share = alive.total / alive.own * change.to_f64();
+                self.ledger.add(self.context, alive.member, alive.jump, share);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::antithetic::arm::Arm;
+    use crate::counterfactual::measure_valued::MeasureValued;
+    use crate::counterfactual::replay_budget::ReplayBudget;
+    use crate::counterfactual::stochastic_derivatives::StochasticDerivatives;
+    use crate::enumeration::enumerate::Enumerate;
+    use crate::pathwise::Pathwise;
+    use crate::score_function::ScoreFunction;
+    use crate::testing::models::{self, BitMethod};
+    use stochgrad_check::Oracle;
+    use stochgrad_distributions::{Bernoulli, Categorical, Normal, OneHotCategorical, Poisson, Side};
+    use stochgrad_graph::{Graph, GraphError, Seed};
+    use stochgrad_tape::Tape;
+
+    fn reservoirs() -> [BitMethod; 3] {
+        [
+            Arc::new(Reservoir::of(StochasticDerivatives::new())),
+            Arc::new(Reservoir::of(StochasticDerivatives::new().side(Side::Right))),
+            Arc::new(Reservoir::of(MeasureValued::new())),
+        ]
+    }
+
+    #[test]
+    fn one_world_is_unbiased_on_every_shape_of_graph() {
+        let score: BitMethod = Arc::new(ScoreFunction::new());
+        let all: BitMethod = Arc::new(Enumerate::new());
+        for reservoir in reservoirs() {
+            models::assert_unbiased([&reservoir, &reservoir, &reservoir]);
+            models::assert_unbiased([&reservoir, &score, &reservoir]);
+            models::assert_unbiased([&score, &reservoir, &all]);
+            models::assert_unbiased([&reservoir, &all, &reservoir]);
+        }
+    }
+
+    /// ARM weights by its uniform number, which the replay above it inverts again.
+    #[test]
+    fn uniform_numbers_that_a_later_replay_inverts_are_integrated_exactly() {
+        let arm: BitMethod = Arc::new(Arm::new());
+        let budget: BitMethod = Arc::new(ReplayBudget::of(MeasureValued::new(), 1));
+        for above in [&reservoirs()[0], &reservoirs()[2], &budget] {
+            models::assert_unbiased([above, &arm, &arm]);
+            models::assert_unbiased([&arm, above, &arm]);
+        }
+    }
+
+    #[test]
+    fn two_reservoirs_in_one_graph_have_a_world_each() {
+        let [a, b, _] = reservoirs();
+        models::assert_unbiased([&a, &b, &a]);
+    }
+
+    #[test]
+    fn longer_chains_with_costs_on_the_way_are_exact() {
+        for reservoir in reservoirs() {
+            let model = |graph: &Graph<'_, f64>| {
+                let p = graph.param("p", 3.0)?;
+                let mut x = graph.constant(0.5);
+                for step in 0..4_usize {
+                    let distribution = Bernoulli::from_probabilities((-x.square() / p).exp() * 0.9);
+                    x = x + graph.sample(("up", step), &distribution, &reservoir)? * 2.0 - 1.0;
+                    graph.cost(&format!("cost {step}"), (x - 0.3).square() * p)?;
+                }
+                Ok(())
+            };
+            Oracle::new().verify(model, 0..=1, 1e-9).unwrap_or_else(|error| panic!("{}: {error}", reservoir.name()));
+        }
+    }
+
+    #[test]
+    fn several_elements_categories_and_counts_compete_in_one_world() {
+        let model = |graph: &Graph<'_, f64>| {
+            let method = Reservoir::of(StochasticDerivatives::new());
+            let t = graph.param("t", [0.3, -0.7, 1.1])?;
+            let x = graph.sample("x", &Categorical::from_logits(t), &method)?;
+            let y = graph.sample("y", &Bernoulli::from_logits(t.slice(0, 0..2) * x), &method)?;
+            let z = graph.sample("z", &Poisson::from_log_rate(y.sum() * 0.3 - 2.0 + t.index(0, 0)), &method)?;
+            graph.cost("cost", (x - y.sum() * 2.0 + z).square())
+        };
+        Oracle::new().max_outcomes(200_000).verify(model, 0..=1, 1e-9).unwrap();
+        let vectors = |graph: &Graph<'_, f64>| {
+            let method = Reservoir::of(MeasureValued::new());
+            let t = graph.param("t", [[0.3, -0.7, 1.1], [0.0, 0.2, -0.4]])?;
+            let x = graph.sample("x", &OneHotCategorical::from_logits(t), &method)?;
+            let score = (x * graph.constant([1.0, -2.0, 0.5])).sum_axis(-1);
+            graph.cost("cost", score.index(0, 0) * score.index(0, 1))
+        };
+        Oracle::new().verify(vectors, 0..=1, 1e-9).unwrap();
+    }
+
+    #[test]
+    fn members_have_worlds_of_their_own_unless_they_meet() {
+        for met in [false, true] {
+            let model = |graph: &Graph<'_, f64>| {
+                let method = Reservoir::of(MeasureValued::new());
+                let t = graph.param("t", [0.3, -0.8])?;
+                let features = graph.data("data", [0.5, -1.5])?;
+                let x = graph.sample("x", &Bernoulli::from_logits(t.index(0, 0) * features), &method)?;
+                let y = graph.sample("y", &Bernoulli::from_logits(t.index(0, 1) + x * features), &method)?;
+                let cost = (x - y * features - 0.2).square();
+                if met {
+                    graph.cost("of all", (cost * 2.0 - x).sum_over(features.plates()[0]).square())?;
+                }
+                graph.cost("cost", cost)
+            };
+            Oracle::new().verify(model, 0..=1, 1e-9).unwrap();
+        }
+        let samples = |graph: &Graph<'_, f64>| {
+            let method = Reservoir::of(StochasticDerivatives::new().samples(2));
+            let t = graph.param("t", 0.3)?;
+            let x = graph.sample("x", &Bernoulli::from_logits(t), &method)?;
+            let one = Reservoir { method: StochasticDerivatives::new(), shared: method.shared.clone() };
+            let y = graph.sample("y", &Bernoulli::from_logits(x - t), &one)?;
+            graph.cost("cost", (x + y * 2.0 - 0.3).square())
+        };
+        Oracle::new().verify(samples, 0..=1, 1e-9).unwrap();
+    }
+
+    #[test]
+    fn a_world_that_changes_nothing_but_weights_is_seen() {
+        let model = |graph: &Graph<'_, f64>| {
+            let t = graph.param("t", 0.3)?;
+            let u = graph.sample("u", &Bernoulli::from_logits(t), &Reservoir::of(MeasureValued::new()))?;
+            let v = graph.sample("v", &Bernoulli::from_logits(u * 2.0 - 0.5), &Enumerate::new())?;
+            graph.cost("of v alone", (v * 3.0 - 1.0).square())
+        };
+        Oracle::new().verify(model, 0..=1, 1e-9).unwrap();
+    }
+
+    /// The exact variance of one bit: nothing competes, so that it is that of the method inside.
+    #[test]
+    fn alone_it_is_the_method_that_it_is_made_of() {
+        let alone: BitMethod = Arc::new(StochasticDerivatives::new());
+        let shared: BitMethod = Arc::new(Reservoir::of(StochasticDerivatives::new()));
+        let (alone, shared) = (models::moments(&alone, 0.45, 0.1), models::moments(&shared, 0.45, 0.1));
+        assert!((alone.0 - shared.0).abs() < 1e-14 && (alone.1 - shared.1).abs() < 1e-14, "{alone:?}, {shared:?}");
+    }
+
+    #[test]
+    fn paths_are_followed_and_branches_are_refused() {
+        let model = |graph: &Graph<'_, f64>| {
+            let t = graph.param("t", 0.3)?;
+            let u = graph.sample("u", &Bernoulli::from_logits(t), &Reservoir::of(MeasureValued::new()))?;
+            let z = graph.sample("z", &Normal::new(u * t, 0.5), &Pathwise::new())?;
+            graph.cost("cost", (z - 1.0).square() + u * z)
+        };
+        Oracle::new().nodes(3).verify(model, 0..=1, 1e-9).unwrap();
+        let tape = Tape::<f64>::new();
+        let graph = Graph::new(&tape, Seed::new(3));
+        let t = graph.param("t", 0.3).unwrap();
+        let x = graph.sample("x", &Bernoulli::from_logits(t), &Reservoir::of(MeasureValued::new())).unwrap();
+        let read = x.item().unwrap();
+        graph.cost("cost", graph.constant(if read == 1.0 { 5.0 } else { 1.0 })).unwrap();
+        assert!(matches!(graph.backward(), Err(GraphError::Replay { .. })));
+        assert!(graph.compile().is_err());
+    }
+}

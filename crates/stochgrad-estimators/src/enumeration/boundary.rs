@@ -1,0 +1,83 @@
+//! Elements whose parameters lie on the boundary of their domain.
+//!
+//! An outcome of probability zero can have a derivative: a bit that is 1 with probability $p = 0$ has $\partial_p\, \mathbb{E}[f] = f(1) - f(0)$. No method that looks at
+//! sampled outcomes only sees $f(1)$, and the variance of each of them grows without limit as $p \to 0$. Where the derivative of such a probability is not
+//! zero (probabilities as parameters; never logits), the element goes through all its states as in
+//! [`LocalExpectation`](crate::LocalExpectation), and the method's own terms leave it out.
+
+use crate::common::dependence::is_differentiable;
+use crate::common::member_gradients::total;
+use crate::enumeration::local_expectation::{local_terms, states};
+use stochgrad_distributions::{Family, Live};
+use stochgrad_graph::{CostContext, GradientTerm, GraphResult};
+use stochgrad_tape::{IdMap, Var};
+use stochgrad_tensor::{Real, Tensor};
+
+/// A node's distribution for the method's own terms, and the terms of the elements on the boundary.
+pub(crate) struct Boundary<'t, F: Real, L> {
+    /// The distribution through which the method's own gradient flows: elements on the boundary have constants inside the domain for parameters, so
+    /// that nothing flows there. Its values are not those that were sampled from.
+    pub(crate) inside: L,
+    /// The gradient terms of the elements on the boundary.
+    pub(crate) terms: Vec<GradientTerm<'t, F>>,
+}
+
+impl<'t, F: Real, L: Live<'t, F>> Boundary<'t, F, L> {
+    /// Looks for elements on the boundary. A program repeats the choice of the elements: for them the derivative is right inside the domain too, and
+    /// another element that comes to the boundary in a later run has a gradient that is not finite, which is an error.
+    pub(crate) fn split(context: &CostContext<'_, 't, F>, distribution: &L) -> GraphResult<Self> {
+        let tape = context.tape();
+        let mut ids = IdMap::identity();
+        let bind = |ids: &IdMap| L::Family::store(distribution).bind(tape, ids).map_err(|source| context.error(source));
+        let nothing = |ids: &IdMap| Ok(Boundary { inside: bind(ids)?, terms: Vec::new() });
+        let Some(support) = distribution.capabilities().finite_support else { return nothing(&ids) };
+        let Some(parameter) = distribution.parameters().first().map(|parameter| parameter.var) else {
+            return nothing(&ids);
+        };
+        // Probabilities on the boundary are exactly 0 or 1.
+        let suspect = |value: &F| *value == F::ZERO || *value == F::ONE;
+        if !parameter.inspect()?.as_slice().iter().any(suspect) || !is_differentiable(parameter) {
+            return nothing(&ids);
+        }
+        let states = states(support).map_err(|source| context.error(source))?;
+        let mark = tape.len();
+        let copy = parameter.stop_gradient();
+        let copy = copy.reshape(copy.shape());
+        ids.insert(parameter.id(), copy.id());
+        let copied = bind(&ids)?;
+        ids = IdMap::identity();
+        let Some(chances) = copied.capabilities().finite_support else { return nothing(&ids) };
+        let mut gained: Option<Var<'t, F>> = None;
+        for state in &states {
+            let chance = chances.probability_each(tape.constant(state.clone()));
+            let impossible = 1.0 - chance.gt(chance * 0.0);
+            if impossible.inspect()?.as_slice().contains(&F::ONE) {
+                let own = total((impossible * chance).sum());
+                gained = Some(gained.map_or(own, |sum| sum + own));
+            }
+        }
+        let Some(gained) = gained else {
+            tape.truncate(mark);
+            return nothing(&ids);
+        };
+        let slopes = tape.backward_all(gained, &[copy])?.remove(0);
+        tape.truncate(mark);
+        if slopes.as_slice().iter().all(|&slope| slope == F::ZERO) {
+            return nothing(&ids);
+        }
+        let coordinates = parameter.shape().numel() / distribution.event_shape().numel().max(1);
+        let coordinates = if distribution.element_rank() == 0 { coordinates } else { states.len() }.max(1);
+        let flagged: Vec<bool> =
+            slopes.as_slice().chunks(coordinates).map(|slopes| slopes.iter().any(|&slope| slope != F::ZERO)).collect();
+        let number = |flag: bool| F::from_usize(usize::from(flag));
+        let mask = Tensor::from_fn(slopes.shape().clone(), |i| number(flagged[i / coordinates]));
+        let mask = tape.constant_on(&parameter.plates(), mask);
+        let inner = tape.constant(1.0 / states.len().max(2) as f64);
+        ids.insert(parameter.id(), mask.select(inner, parameter).id());
+        let only = match coordinates {
+            1 => mask,
+            _ => mask.max_axis(-1),
+        };
+        Ok(Boundary { inside: bind(&ids)?, terms: local_terms(context, support, Some(only))? })
+    }
+}

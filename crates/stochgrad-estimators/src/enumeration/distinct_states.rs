@@ -1,0 +1,132 @@
+//! Joint states of a node that differ from one another: what unordered sets and sum-and-sample share.
+
+use crate::enumeration::enumerate::joint_probabilities;
+use stochgrad_distributions::{DistributionResult, Draw, FiniteSupport};
+use stochgrad_graph::{GraphResult, SampleContext, SampleSet};
+use stochgrad_tape::{Plate, Tape, Var};
+use stochgrad_tensor::{Real, Shape, Tensor};
+
+/// Probabilities below this count as this: a set may have to contain states that never occur.
+const TINY: f64 = 1e-30;
+
+/// States that were picked one after the other.
+pub(crate) struct DistinctStates<'t, F: Real> {
+    tape: &'t Tape<F>,
+    /// All joint states, shape `[total, event]`.
+    values: Tensor<F>,
+    /// The probabilities of all of them, event shape `[total]`; detached.
+    probabilities: Var<'t, F>,
+    /// 1 where a state was not picked.
+    free: Var<'t, F>,
+    picked: Vec<Var<'t, F>>,
+}
+
+impl<'t, F: Real> DistinctStates<'t, F> {
+    pub(crate) fn new(
+        tape: &'t Tape<F>,
+        distribution: &impl FiniteSupport<'t, F>,
+        limit: usize,
+    ) -> DistributionResult<Self> {
+        let (values, probabilities) = joint_probabilities(tape, distribution, limit)?;
+        let probabilities = probabilities.stop_gradient().maximum(tape.constant(TINY));
+        let free = probabilities * 0.0 + 1.0;
+        Ok(DistinctStates { tape, values, probabilities, free, picked: Vec::new() })
+    }
+
+    /// How many joint states there are.
+    pub(crate) fn total(&self) -> usize {
+        self.values.shape().first().copied().unwrap_or(0)
+    }
+
+    /// The probabilities of the states that were not picked, 0 for the others.
+    fn remaining(&self) -> Var<'t, F> {
+        self.probabilities * self.free
+    }
+
+    fn pick(&mut self, position: Var<'t, F>) {
+        let chosen = position.one_hot(self.total());
+        self.free = self.free * (1.0 - chosen);
+        self.picked.push(chosen);
+    }
+
+    /// Picks the most likely state that is left.
+    pub(crate) fn pick_likeliest(&mut self) {
+        // Picked states must lose against states of the smallest probability.
+        self.pick((self.remaining() + self.free).argmax(-1));
+    }
+
+    /// Picks one of the remaining states by their probabilities.
+    pub(crate) fn pick_randomly(&mut self, draw: &Draw<'_, F>) -> DistributionResult<()> {
+        let position = self.draw(draw)?;
+        self.pick(position);
+        Ok(())
+    }
+
+    /// Draws one of the remaining states, which stays: its one-hot vector.
+    pub(crate) fn draw_rest(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
+        Ok(self.draw(draw)?.one_hot(self.total()))
+    }
+
+    fn draw(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
+        let remaining = self.remaining();
+        if draw.records_noise(self.tape) {
+            return Ok(remaining.categories(draw.record_uniform(self.tape, &Shape::scalar())?));
+        }
+        let table = draw.parameter(remaining, &Shape::from(&[self.total()][..]))?;
+        Ok(draw.record(self.tape, draw.categorical(&Shape::scalar(), &table)?))
+    }
+
+    /// The one-hot vectors of the picked states.
+    pub(crate) fn picked(&self) -> &[Var<'t, F>] {
+        &self.picked
+    }
+
+    /// The probability of all states that were not picked, exact however small it is.
+    pub(crate) fn rest(&self) -> Var<'t, F> {
+        self.remaining().sum()
+    }
+
+    /// The probability of a state by its one-hot vector.
+    pub(crate) fn probability(&self, chosen: Var<'t, F>) -> Var<'t, F> {
+        (chosen * self.probabilities).sum()
+    }
+
+    /// The states with these one-hot vectors as the members of a plate.
+    pub(crate) fn members(&self, chosen: &[Var<'t, F>], plate: Plate, event: &Shape) -> GraphResult<Var<'t, F>> {
+        let total = self.total();
+        let width = self.values.len() / total.max(1);
+        let table = self.tape.constant(self.values.clone().with_shape([total, width]));
+        let rows = Var::stack(chosen)?.matmul(table);
+        let shape: Shape = std::iter::once(chosen.len()).chain(event.iter().copied()).collect();
+        Ok(rows.reshape(shape).event_to_plate(plate).drawn())
+    }
+
+    /// Marks the first `members` of a set that was picked before as picked, in their order.
+    pub(crate) fn pick_members(&mut self, value: Var<'t, F>, plate: Plate, members: usize) {
+        let total = self.total();
+        let width = self.values.len() / total.max(1);
+        let table = self.tape.constant(self.values.clone().with_shape([total, width]));
+        for member in 0..members {
+            let row = value.member(plate, member).stop_gradient().reshape([1, width]);
+            // States are exact numbers: the only row at distance zero is the member's.
+            let chosen = 1.0 - (table - row).square().sum_axis(-1).gt(self.tape.constant(0.0));
+            self.free = self.free * (1.0 - chosen);
+            self.picked.push(chosen);
+        }
+    }
+}
+
+/// A set of members with detached weights.
+pub(crate) fn weighted<'t, F: Real>(
+    value: Var<'t, F>,
+    weights: &[Var<'t, F>],
+    plate: Plate,
+) -> GraphResult<SampleSet<'t, F>> {
+    let weights = Var::stack(weights)?.event_to_plate(plate).stop_gradient();
+    Ok(SampleSet { value, plate: Some(plate), weights: Some((weights, false)) })
+}
+
+/// A request for the noise of the pick with a number.
+pub(crate) fn pick_draw<'a, F: Real>(context: &'a SampleContext<'_, '_, F>, number: usize) -> Draw<'a, F> {
+    context.draw(None).purpose(&format!("pick {number}"))
+}

@@ -1,0 +1,9 @@
+//! Sums over states, all of them or some without replacement.
+
+pub(crate) mod boundary;
+pub(crate) mod distinct_states;
+pub(crate) mod enumerate;
+pub(crate) mod local_expectation;
+pub(crate) mod sum_and_sample;
+pub(crate) mod unordered_set;
+pub(crate) mod without_replacement;

@@ -1,0 +1,215 @@
+//! The pathwise derivative along the distribution function.
+//!
+//! $$\nabla_\theta\, E[f(z)] = E\big[f'(z)\, v_\theta(z)\big], \qquad v_\theta(z) = -\frac{\partial_\theta F(z; \theta)}{p(z; \theta)}.$$
+//!
+//! A sample on the line can move in one way only if its distribution is to be kept, so that $v_\theta$ is the expectation, given $z$, of the derivative along *any* sample path: this is the one with the least variance for each cost
+//! (Figurnov, Mohamed and Mnih 2018; Jankowiak and Obermeyer 2018; as a general gradient: Cong et al. 2019). Where [`Pathwise`](crate::Pathwise) has a path of one noise number, both are the same. Where it has more, as for
+//! `Beta` with its two gamma numbers, this one varies less, and costs derivatives of a distribution function.
+//!
+//! **Assumptions.** Those of [`Pathwise`](crate::Pathwise), and independent elements of a continuous distribution on the line.
+//!
+//! | | |
+//! |---|---|
+//! | bias | none |
+//! | order | 1 |
+//! | cost evaluations | one a sample, and one backward pass |
+//! | the cost must offer | a derivative by the sample |
+
+use crate::common::sampling::describe_plate;
+use crate::pathwise::path_order;
+use stochgrad_distributions::{
+    CumulativeDistribution, Distribution, DistributionError, Family, Support, implicit_path,
+};
+use stochgrad_graph::{
+    Access, Count, GradientMethod, GraphResult, Guarantee, Method, Order, Path, Profile, SampleContext, SamplePlate,
+    SampleSet,
+};
+use stochgrad_tape::Plate;
+use stochgrad_tensor::Real;
+
+/// Pathwise derivatives along the distribution function, for continuous distributions that have one.
+///
+/// ```
+/// use stochgrad_distributions::Beta;
+/// use stochgrad_estimators::ImplicitPathwise;
+/// use stochgrad_graph::{Graph, GraphError, Seed};
+/// use stochgrad_tape::Tape;
+///
+/// # fn main() -> Result<(), GraphError> {
+/// let tape = Tape::<f64>::new();
+/// let graph = Graph::new(&tape, Seed::new(1));
+/// let alpha = graph.param("alpha", 2.0)?;
+/// let x = graph.sample("x", &Beta::new(alpha, 3.0), &ImplicitPathwise::new().samples(8))?;
+/// graph.cost("square", x.square())?;
+/// assert!(graph.backward()?.get("alpha")?.as_slice()[0] > 0.0);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ImplicitPathwise {
+    plate: SamplePlate,
+}
+
+impl ImplicitPathwise {
+    /// One sample.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// That many samples, along a plate of the node's own.
+    pub fn samples(self, samples: usize) -> Self {
+        ImplicitPathwise { plate: SamplePlate::New(samples) }
+    }
+
+    /// One sample for each member of a plate made with [`Graph::plate`](stochgrad_graph::Graph::plate).
+    pub fn on_plate(self, plate: Plate) -> Self {
+        ImplicitPathwise { plate: SamplePlate::Shared(plate) }
+    }
+}
+
+/// Distribution functions of discrete distributions have steps.
+fn check_continuous<'t, F: Real>(distribution: &dyn Distribution<'t, F>) -> Result<(), String> {
+    match distribution.support() {
+        Support::Real | Support::Positive | Support::UnitInterval | Support::Interval | Support::Angles => Ok(()),
+        support => Err(format!(
+            "expected a continuous distribution on the line, got {}, whose values are {support:?}; use MeasureValued or ScoreFunction here",
+            distribution.name()
+        )),
+    }
+}
+
+impl Method for ImplicitPathwise {
+    fn name(&self) -> String {
+        format!("implicit pathwise ({})", describe_plate(self.plate))
+    }
+
+    fn profile(&self) -> Profile {
+        Profile::unbiased(Order::Finite(1))
+            .backward_passes(Count::exactly(1), Access::Derivatives)
+            .times(self.plate.samples())
+    }
+
+    fn sample_plate(&self) -> SamplePlate {
+        self.plate
+    }
+}
+
+impl<F: Real, D: Family<F>> GradientMethod<F, D> for ImplicitPathwise
+where
+    for<'t> D::On<'t>: CumulativeDistribution<'t, F>,
+{
+    fn guarantee(&self, distribution: &D::On<'_>, path: &Path) -> Result<Guarantee, String> {
+        check_continuous(distribution)?;
+        Ok(self.profile().guarantee(path).at_most(path_order(path, false)?))
+    }
+
+    fn sample<'t>(
+        &self,
+        context: &SampleContext<'_, 't, F>,
+        distribution: &D::On<'t>,
+    ) -> GraphResult<SampleSet<'t, F>> {
+        check_continuous(distribution).map_err(|problem| {
+            context.error(DistributionError::Unsupported { distribution: distribution.name(), problem })
+        })?;
+        let plate = context.sample_plate(self.plate)?;
+        let value = distribution.sample(&context.draw(plate)).map_err(|source| context.error(source))?;
+        Ok(SampleSet::equal(implicit_path(distribution, value), plate))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::counterfactual::measure_valued::MeasureValued;
+    use crate::pathwise::Pathwise;
+    use crate::score_function::ScoreFunction;
+    use std::sync::Arc;
+    use stochgrad_check::{Oracle, StatisticalTest};
+    use stochgrad_distributions::{Bernoulli, Beta, Exponential, Id, Normal, Poisson, Uniform};
+    use stochgrad_graph::{DynMethod, Graph, GraphError, Reduction, Seed};
+    use stochgrad_tape::{Tape, Workspace};
+    use stochgrad_tensor::Tensor;
+
+    #[test]
+    fn laws_of_one_noise_number_move_as_their_path_does() {
+        let model = |graph: &Graph<'_, f64>| {
+            let t = graph.param("t", [0.3, -0.2])?;
+            let b = graph.sample("b", &Bernoulli::from_logits(t.index(0, 0)), &MeasureValued::new())?;
+            let x = graph.sample("x", &Normal::from_log_scale(t * b, t), &ImplicitPathwise::new())?;
+            let y = graph.sample("y", &Normal::new(x.sum() * 0.3, 0.5), &ImplicitPathwise::new().samples(2))?;
+            graph.cost("cost", (y - t.index(0, 1)).square() * x.index(0, 1))
+        };
+        Oracle::new().nodes(4).verify(model, 0..=1, 1e-9).unwrap();
+        let others = |graph: &Graph<'_, f64>| {
+            let rate = graph.param("rate", 1.3)?;
+            let x = graph.sample("x", &Exponential::new(rate), &ImplicitPathwise::new())?;
+            graph.cost("cost", x.square())
+        };
+        Oracle::new().nodes(8).verify(others, 0..=1, 1e-9).unwrap();
+        let moving = |graph: &Graph<'_, f64>| {
+            let high = graph.param("high", 2.0)?;
+            let x = graph.sample("x", &Uniform::new(graph.constant(0.0), high), &ImplicitPathwise::new())?;
+            graph.cost("square", x.square())
+        };
+        let found = Oracle::new().gradient(moving).unwrap().mean("high").unwrap().item().unwrap();
+        assert!((found - 4.0 / 3.0).abs() < 1e-9, "{found}");
+    }
+
+    /// Mean and variance of the gradient of E cos 5x by α of Beta(2, 3).
+    fn beta(runs: usize, method: impl Fn() -> DynMethod<f64, Beta<Id>>) -> (f64, f64) {
+        const COPIES: usize = 1000;
+        let mut workspace = Workspace::new();
+        let (mut sum, mut squares, mut count) = (0.0, 0.0, 0.0);
+        for run in 0..runs {
+            let graph = Graph::new(workspace.tape(), Seed::new(3).step(run));
+            let copies = graph.plate("copies", COPIES).unwrap();
+            graph.set_reduction(copies, Reduction::Sum).unwrap();
+            let alpha = graph.param("alpha", vec![2.0; COPIES]).unwrap().event_to_plate(copies);
+            let x = graph.sample("x", &Beta::new(alpha, 3.0), &method()).unwrap();
+            graph.cost("cost", (x * 5.0).cos()).unwrap();
+            for g in graph.backward().unwrap().get("alpha").unwrap().as_slice() {
+                sum += g;
+                squares += g * g;
+                count += 1.0;
+            }
+        }
+        let mean = sum / count;
+        (mean, squares / count - mean * mean)
+    }
+
+    #[test]
+    fn the_variance_of_beta_numbers_is_the_known_one() {
+        for (method, expected) in [
+            ((|| Arc::new(ImplicitPathwise::new())) as fn() -> DynMethod<f64, Beta<Id>>, 0.0871),
+            (|| Arc::new(Pathwise::new()), 0.0984),
+            (|| Arc::new(ScoreFunction::new()), 0.170),
+        ] {
+            let (mean, variance) = beta(40, method);
+            assert!((mean + 0.38007).abs() < 4.0 * (variance / 40_000.0).sqrt(), "{mean}");
+            assert!((variance / expected - 1.0).abs() < 0.03, "{}: {variance}", Method::name(&method()));
+        }
+    }
+
+    #[test]
+    fn laws_of_whole_numbers_are_refused() {
+        let tape = Tape::<f64>::new();
+        let graph = Graph::new(&tape, Seed::new(1));
+        let distribution = Poisson::from_rate(graph.param("rate", 0.4).unwrap());
+        let error = graph.sample("x", &distribution, &ImplicitPathwise::new()).unwrap_err();
+        assert!(matches!(&error, GraphError::Distribution { node, .. } if node == "x"), "{error}");
+        assert!(error.to_string().contains("MeasureValued"), "{error}");
+    }
+
+    #[test]
+    fn downstream_of_a_replay_beta_numbers_are_drawn_again() {
+        let model = |graph: &Graph<'_, f64>| {
+            let t = graph.param("t", 0.3)?;
+            let b = graph.sample("b", &Bernoulli::from_logits(t), &MeasureValued::new().samples(10))?;
+            let x = graph.sample("x", &Beta::new(b * 2.0 + 1.0, 3.0), &ImplicitPathwise::new())?;
+            graph.cost("cost", x)
+        };
+        // From the mean 1/4 to 1/2.
+        let p = 1.0 / (1.0 + (-0.3_f64).exp());
+        StatisticalTest::new().runs(300).check(model, &[("t", Tensor::scalar(0.25 * p * (1.0 - p)))]).unwrap();
+    }
+}

@@ -1,0 +1,68 @@
+//! Discrete samples whose derivative is that of something soft: what the straight-through methods share.
+
+use crate::common::sampling::describe_members;
+use crate::pathwise::path_order;
+use crate::relaxation::temperature::Temperature;
+use stochgrad_distributions::Distribution;
+use stochgrad_graph::{
+    CostContext, GraphResult, Guarantee, Path, Profile, SampleContext, SamplePlate, SampleSet, Terms,
+};
+use stochgrad_tensor::Real;
+use stochgrad_tensor::sampling_scheme::SamplingScheme;
+
+/// How the samples are drawn, and at which temperature their derivative is taken.
+#[derive(Clone, Debug)]
+pub(crate) struct HardSamples {
+    pub(crate) temperature: Temperature,
+    pub(crate) plate: SamplePlate,
+    scheme: Option<SamplingScheme>,
+    assume_continuous: bool,
+}
+
+impl HardSamples {
+    /// One sample.
+    pub(crate) fn new(temperature: Temperature) -> Self {
+        HardSamples { temperature, plate: SamplePlate::Single, scheme: None, assume_continuous: false }
+    }
+
+    /// With these samples.
+    pub(crate) fn plate(self, plate: SamplePlate) -> Self {
+        HardSamples { plate, ..self }
+    }
+
+    /// Drawn by a sampling scheme.
+    pub(crate) fn scheme(self, scheme: SamplingScheme) -> Self {
+        HardSamples { scheme: Some(scheme), ..self }
+    }
+
+    /// Whatever jumps on the paths from the value.
+    pub(crate) fn assume_continuous(self) -> Self {
+        HardSamples { assume_continuous: true, ..self }
+    }
+
+    /// The samples in words.
+    pub(crate) fn describe(&self) -> String {
+        describe_members(self.plate, self.scheme)
+    }
+
+    /// What a method of that profile states for paths like these.
+    pub(crate) fn guarantee(&self, profile: &Profile, path: &Path) -> Result<Guarantee, String> {
+        Ok(profile.guarantee(path).at_most(path_order(path, self.assume_continuous)?))
+    }
+
+    /// The samples, if the temperature is one.
+    pub(crate) fn sampled<'t, F: Real>(
+        &self,
+        context: &SampleContext<'_, 't, F>,
+        distribution: &impl Distribution<'t, F>,
+    ) -> GraphResult<SampleSet<'t, F>> {
+        self.temperature.check(context, distribution)?;
+        context.sampled(distribution, self.plate, self.scheme)
+    }
+
+    /// No terms: the derivative is part of the value. The temperature moves on.
+    pub(crate) fn terms<'t, F: Real>(&self, context: &CostContext<'_, 't, F>) -> GraphResult<Terms<'t, F>> {
+        context.check_hidden_outcomes()?;
+        Ok(Terms { updates: self.temperature.updates(context.tape()), ..Terms::default() })
+    }
+}

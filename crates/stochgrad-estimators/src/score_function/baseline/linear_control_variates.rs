@@ -1,0 +1,503 @@
+//! Several control variates, with fitted coefficients.
+//!
+//! Each control variate $h_i(x)$ with mean $m_i(\theta)$ contributes $C_i = h_i\, s - \nabla m_i$ with $\mathbb{E}[C_i] = 0$ to the gradient $G = f s$, $s = \nabla \ln p$. The variance of
+//! $G - \sum_i \beta_i C_i$, summed over the elements of the node's parameters, is least at
+//!
+//! $$\beta^* = A^{-1} r, \qquad A_{ij} = \mathbb{E}[C_i^\top C_j], \quad r_i = \mathbb{E}[C_i^\top G].$$
+//!
+//! **The coefficients must not be fitted to the sample that they are used for**: the gradient would be biased by about one over the number of members. They come from
+//!
+//! * the *other* members of the sample and of the batch ([`cross_fitted`](LinearControlVariates::cross_fitted)), or
+//! * running means over past steps ([`from_past`](LinearControlVariates::from_past)),
+//!
+//! and a ridge, $(A + \lambda\, \tfrac{\operatorname{tr} A}{P} I)\, \beta = r$, keeps them small where members are few. The gradient is unbiased at every order.
+//!
+//! Any baseline is a control variate. A [`Constant`](crate::Constant) of 1 is the score itself, and its coefficient the optimal baseline; [`MuProp`](crate::MuProp) and [`DeltaMethod`](crate::DeltaMethod)
+//! get a scale; functions with known means are [`ControlFunction`](crate::ControlFunction)s. Glasserman (2003), section 4.1; Geffner and Domke (2018); Ranganath, Gerrish and Blei (2014).
+
+use super::members::{independent_plates, over_joint, sum_of_others, total_key};
+use super::optimal::member_scores;
+use super::{Baseline, Baselines, CostBaseline, DynBaseline, Memory};
+use crate::common::member_gradients::total;
+use crate::common::running_means::RunningMeans;
+use std::sync::Arc;
+use stochgrad_distributions::Distribution;
+use stochgrad_graph::{CostContext, Count, GraphResult, MethodState, NodeCost, Order, Profile, Update};
+use stochgrad_tape::Var;
+use stochgrad_tensor::{Real, Tensor};
+
+/// What keeps a system without data regular.
+const FLOOR: f64 = 1e-30;
+
+/// Where the coefficients come from.
+#[derive(Clone, Debug)]
+enum Fit {
+    Others,
+    Past(RunningMeans),
+}
+
+/// Control variates with fitted coefficients.
+///
+/// ```
+/// use stochgrad_distributions::Bernoulli;
+/// use stochgrad_estimators::{Constant, LinearControlVariates, MuProp, ScoreFunction};
+/// use stochgrad_graph::{Graph, GraphError, Seed};
+/// use stochgrad_tape::Tape;
+///
+/// # fn main() -> Result<(), GraphError> {
+/// let tape = Tape::<f64>::new();
+/// let graph = Graph::new(&tape, Seed::new(7));
+/// let logits = graph.param("logits", [0.3, -1.0])?;
+/// let controls = LinearControlVariates::cross_fitted().with(Constant(1.0)).with(MuProp::new());
+/// let bits = graph.sample("bits", &Bernoulli::from_logits(logits), &ScoreFunction::new().samples(8).baseline(controls))?;
+/// graph.cost("loss", (bits - 0.499).square().sum())?;
+/// graph.backward()?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct LinearControlVariates<F: Real> {
+    fit: Fit,
+    ridge: f64,
+    controls: Vec<DynBaseline<F>>,
+}
+
+impl<F: Real> LinearControlVariates<F> {
+    /// Coefficients from the other members, at least one other; ridge 0.001.
+    pub fn cross_fitted() -> Self {
+        LinearControlVariates { fit: Fit::Others, ridge: 1e-3, controls: Vec::new() }
+    }
+
+    /// Coefficients from past steps, in which what came `n` steps ago has the weight `decayⁿ`; ridge 0.001. They move when
+    /// [`Gradients::advance`](stochgrad_graph::Gradients::advance) is called; clones share them.
+    pub fn from_past(decay: f64) -> Self {
+        LinearControlVariates { fit: Fit::Past(RunningMeans::new(decay)), ..Self::cross_fitted() }
+    }
+
+    /// Adds a control variate: any baseline. With coefficients from other members, it must be one that is not made of other members itself.
+    pub fn with(mut self, control: impl Baseline<F> + 'static) -> Self {
+        self.controls.push(Arc::new(control));
+        self
+    }
+
+    /// What is added to the diagonal of the system, relative to its mean: at least 0.
+    pub fn ridge(self, ridge: f64) -> Self {
+        LinearControlVariates { ridge, ..self }
+    }
+}
+
+impl<F: Real> std::fmt::Debug for LinearControlVariates<F> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("LinearControlVariates").field(&self.name()).finish()
+    }
+}
+
+impl<F: Real> Memory for LinearControlVariates<F> {
+    fn name(&self) -> Option<String> {
+        let names: Vec<String> = self.controls.iter().filter_map(|control| control.name()).collect();
+        let fit = match &self.fit {
+            Fit::Others => "cross-fitted".into(),
+            Fit::Past(means) => format!("fitted to past steps with decay {}", means.decay),
+        };
+        Some(format!("{} {fit}", if names.is_empty() { "no control variates".into() } else { names.join(" and ") }))
+    }
+
+    fn profile(&self) -> Profile {
+        let nothing = Profile::unbiased(Order::Any).evaluations(Count::exactly(0));
+        self.controls.iter().fold(nothing, |all, control| all.and(control.profile()))
+    }
+
+    fn check(&self, members: usize) -> Result<(), String> {
+        if self.controls.is_empty() {
+            return Err("expected at least one control variate, got none; add them with .with(…)".into());
+        }
+        if !(self.ridge.is_finite() && self.ridge >= 0.0) {
+            return Err(format!("expected a ridge of at least 0, got {}; 0.001 is the default", self.ridge));
+        }
+        self.controls.iter().try_for_each(|control| control.check(members))?;
+        match &self.fit {
+            Fit::Past(means) => means.check(),
+            Fit::Others => match self.controls.iter().find(|control| control.sees_other_members()) {
+                None => Ok(()),
+                Some(control) => Err(format!(
+                    "\"{}\" is made of other members, and fitting its coefficient to them would bring the own sample in again; use \
+                     LinearControlVariates::from_past, or another control variate",
+                    control.name().unwrap_or_default()
+                )),
+            },
+        }
+    }
+
+    fn by_member(&self) -> bool {
+        true
+    }
+
+    fn sees_other_members(&self) -> bool {
+        matches!(self.fit, Fit::Others) || self.controls.iter().any(|control| control.sees_other_members())
+    }
+
+    fn state(&self) -> MethodState {
+        let of_control = |(number, control): (usize, &DynBaseline<F>)| {
+            let state = control.state().into_iter();
+            state.map(move |(key, numbers)| (format!("control {number}: {key}"), numbers)).collect::<Vec<_>>()
+        };
+        let own = match &self.fit {
+            Fit::Others => MethodState::new(),
+            Fit::Past(means) => means.state(),
+        };
+        own.into_iter().chain(self.controls.iter().enumerate().flat_map(of_control)).collect()
+    }
+
+    fn load_state(&self, state: &MethodState) -> GraphResult<()> {
+        let mut own = state.clone();
+        for (number, control) in self.controls.iter().enumerate() {
+            let prefix = format!("control {number}: ");
+            let share = state.iter().filter_map(|(key, numbers)| Some((key.strip_prefix(&prefix)?, numbers)));
+            control.load_state(&share.map(|(key, numbers)| (key.to_owned(), numbers.clone())).collect())?;
+            own.retain(|key, _| !key.starts_with(&prefix));
+        }
+        let count = self.controls.len();
+        match &self.fit {
+            Fit::Past(means) => means.load_state(self.name(), &own, |numbers| numbers == count * (count + 1)),
+            Fit::Others => RunningMeans::new(0.0).load_state(self.name(), &own, |_| false),
+        }
+    }
+}
+
+/// The system of the coefficients, for each member: A, and r.
+struct System<'t, F: Real> {
+    matrix: Var<'t, F>,
+    right: Var<'t, F>,
+}
+
+impl<'t, F: Real> System<'t, F> {
+    /// The contributions of the control variates and of the cost to the gradient by each parameter; `None` if there is no parameter.
+    fn new(
+        context: &CostContext<'_, 't, F>,
+        cost: &NodeCost<'t, F>,
+        controls: &[Vec<Var<'t, F>>],
+        cost_gradients: &[Var<'t, F>],
+    ) -> GraphResult<Self> {
+        let tape = context.tape();
+        let product = |left: &[Var<'t, F>], right: &[Var<'t, F>]| {
+            let sum = left.iter().zip(right).map(|(&left, &right)| (left * right).sum());
+            let sum = sum.reduce(|sum, product| sum + product).unwrap_or_else(|| tape.constant(0.0));
+            over_joint(context, cost, sum)
+        };
+        let count = controls.len();
+        let mut matrix = Vec::with_capacity(count * count);
+        for left in controls {
+            matrix.extend(controls.iter().map(|right| product(left, right)));
+        }
+        let right: Vec<Var<'t, F>> = controls.iter().map(|control| product(control, cost_gradients)).collect();
+        Ok(System {
+            matrix: Var::stack(&matrix)?.reshape([count, count]).stop_gradient(),
+            right: Var::stack(&right)?.stop_gradient(),
+        })
+    }
+
+    /// The coefficients of the sums over other members; `None` if there are none.
+    fn cross_fitted(&self, context: &CostContext<'_, 't, F>, ridge: f64) -> Option<Var<'t, F>> {
+        let plates = independent_plates(context);
+        let count = self.right.shape().numel();
+        let (matrix, _) = sum_of_others(self.matrix, &plates)?;
+        let (right, _) = sum_of_others(self.right, &plates)?;
+        let diagonal = matrix.diagonal().sum() * (ridge / count as f64) + FLOOR;
+        let unit = context.tape().constant(Tensor::eye(count));
+        let factor = (matrix + unit * diagonal).cholesky();
+        let half = factor.triangular_solve(right.reshape([count, 1]));
+        Some(factor.transposed_triangular_solve(half).reshape([count]))
+    }
+
+    /// The coefficients of the running means, and the step that these take next.
+    fn fitted_before(&self, means: &RunningMeans, key: &str, ridge: f64) -> (Var<'t, F>, Update<'t, F>) {
+        let count = self.right.shape().numel();
+        let coefficients = means.read(self.matrix.tape(), key, [count], 0.0, move |means, write| {
+            let mut matrix: Vec<f64> = (0..count * count).map(|at| means.mean(at)).collect();
+            let mut right: Vec<f64> = (0..count).map(|at| means.mean(count * count + at)).collect();
+            let trace: f64 = (0..count).map(|at| matrix[at * (count + 1)]).sum();
+            (0..count).for_each(|at| matrix[at * (count + 1)] += ridge * trace / count as f64);
+            solve(&mut matrix, &mut right);
+            right.iter().enumerate().for_each(|(at, &x)| write(at, x));
+        });
+        let mean = |value: Var<'t, F>| value.plates().iter().fold(value, |mean, &plate| mean.mean_over(plate));
+        let update = means.update(key, vec![mean(self.matrix), mean(self.right)], |values| {
+            values.iter().flat_map(|value| value.as_slice()).map(|x| x.to_f64()).collect()
+        });
+        (coefficients, update)
+    }
+}
+
+/// Solves a symmetric system with a matrix without negative eigenvalues by elimination; directions without any data get the coefficient 0.
+fn solve(matrix: &mut [f64], right: &mut [f64]) {
+    let count = right.len();
+    let largest = (0..count).map(|at| matrix[at * (count + 1)]).fold(0.0, f64::max);
+    let regular = |pivot: f64| pivot > 1e-12 * largest && pivot > 0.0;
+    for row in 0..count {
+        let pivot = matrix[row * (count + 1)];
+        if !regular(pivot) {
+            continue;
+        }
+        for below in row + 1..count {
+            let factor = matrix[below * count + row] / pivot;
+            for column in row..count {
+                matrix[below * count + column] -= factor * matrix[row * count + column];
+            }
+            right[below] -= factor * right[row];
+        }
+    }
+    for row in (0..count).rev() {
+        let pivot = matrix[row * (count + 1)];
+        if !regular(pivot) {
+            right[row] = 0.0;
+            continue;
+        }
+        let known: f64 = (row + 1..count).map(|column| matrix[row * count + column] * right[column]).sum();
+        right[row] = (right[row] - known) / pivot;
+    }
+}
+
+impl<F: Real> Baseline<F> for LinearControlVariates<F> {
+    fn check_distribution(&self, distribution: &dyn Distribution<'_, F>) -> Result<(), String> {
+        self.controls.iter().try_for_each(|control| control.check_distribution(distribution))
+    }
+
+    fn baselines<'t>(
+        &self,
+        context: &CostContext<'_, 't, F>,
+        distribution: &dyn Distribution<'t, F>,
+    ) -> GraphResult<Baselines<'t, F>> {
+        let tape = context.tape();
+        let scores = member_scores(context, distribution)?;
+        let parameters: Vec<Var<'t, F>> = scores.iter().map(|(parameter, _)| parameter.var).collect();
+        let mut all = Baselines::default();
+        let mut given: Vec<Vec<CostBaseline<'t, F>>> = Vec::new();
+        for control in &self.controls {
+            let mut one = control.baselines(context, distribution)?;
+            if !one.gradient_terms.is_empty() {
+                return Err(context.refused(format!(
+                    "\"{}\" has a number for each element, to which one coefficient cannot be fitted; use a baseline of one number",
+                    control.name().unwrap_or_default()
+                )));
+            }
+            given.push(std::mem::take(&mut one.values));
+            all.extend(one);
+        }
+        for cost in context.totals()? {
+            let mut values = Vec::new();
+            let mut gradients = Vec::new();
+            for baselines in &given {
+                let (mut value, mut mean) = (tape.constant(0.0), None::<Var<'t, F>>);
+                for one in baselines.iter().filter(|one| one.cost.joint == cost.joint) {
+                    value = value + one.value.stop_gradient();
+                    mean = mean.zip(one.mean).map(|(sum, mean)| sum + mean).or(mean).or(one.mean);
+                }
+                let slopes = match mean {
+                    Some(mean) => tape.gradients(total(mean), &parameters)?.into_iter().map(Some).collect(),
+                    None => vec![None; scores.len()],
+                };
+                let gradient = scores.iter().zip(slopes).map(|((_, score), slope)| {
+                    let plain = *score * value;
+                    slope.map_or(plain, |slope| plain - slope)
+                });
+                gradients.push(gradient.collect::<Vec<_>>());
+                values.push((value, mean));
+            }
+            let of_cost: Vec<Var<'t, F>> = scores.iter().map(|(_, score)| *score * cost.value).collect();
+            let system = System::new(context, &cost, &gradients, &of_cost)?;
+            let coefficients = match &self.fit {
+                Fit::Others => system.cross_fitted(context, self.ridge),
+                Fit::Past(means) => {
+                    let (coefficients, update) = system.fitted_before(means, &total_key(context, &cost), self.ridge);
+                    all.updates.push(update);
+                    Some(coefficients)
+                }
+            };
+            let Some(coefficients) = coefficients else { continue };
+            for (at, (value, mean)) in values.into_iter().enumerate() {
+                let coefficient = coefficients.index(0, at).stop_gradient();
+                let mean = mean.map(|mean| mean * coefficient);
+                all.values.push(CostBaseline { cost: cost.clone(), value: value * coefficient, mean });
+            }
+        }
+        Ok(all)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::score_function::ScoreFunction;
+    use crate::score_function::baseline::Constant;
+    use crate::score_function::baseline::ControlFunction;
+    use crate::score_function::baseline::DeltaMethod;
+    use crate::score_function::baseline::LeaveOneOut;
+    use crate::score_function::baseline::MuProp;
+    use crate::score_function::baseline::Nvil;
+    use crate::testing::models::{self, BitMethod};
+    use stochgrad_check::{CheckError, Oracle};
+    use stochgrad_distributions::{Bernoulli, Normal};
+    use stochgrad_graph::{Gradients, Graph, GraphError, Method, Seed};
+    use stochgrad_tape::Tape;
+
+    type Linear = LinearControlVariates<f64>;
+
+    fn method(samples: usize, controls: Linear) -> BitMethod {
+        Arc::new(ScoreFunction::new().samples(samples).baseline(controls))
+    }
+
+    /// The coefficient of the score, fitted to all members: the own one is among them.
+    #[derive(Clone)]
+    struct InSample;
+
+    impl Memory for InSample {
+        fn name(&self) -> Option<String> {
+            Some("in-sample".into())
+        }
+
+        fn by_member(&self) -> bool {
+            true
+        }
+    }
+
+    impl Baseline<f64> for InSample {
+        fn baselines<'t>(
+            &self,
+            context: &CostContext<'_, 't, f64>,
+            distribution: &dyn Distribution<'t, f64>,
+        ) -> GraphResult<Baselines<'t, f64>> {
+            let score = member_scores(context, distribution)?[0].1;
+            Ok(Baselines::new(context.totals()?.into_iter().map(|cost| {
+                let fitted = total(score.square() * cost.value) / total(score.square());
+                (cost, fitted)
+            })))
+        }
+    }
+
+    #[test]
+    fn cross_fitted_coefficients_are_exact_at_every_order_and_in_sample_ones_are_not() {
+        let one = || Linear::cross_fitted().with(Constant(1.0));
+        let two = || one().with(MuProp::new());
+        models::assert_exact([&method(2, two()), &method(1, one()), &method(1, two())], 2, false);
+        for controls in [one(), two(), two().ridge(0.0).with(DeltaMethod::new()).ridge(0.1)] {
+            let method = method(3, controls);
+            Oracle::new()
+                .verify(|graph: &Graph<'_, f64>| models::importance_weighted(graph, &method), 0..=2, 1e-9)
+                .unwrap();
+            models::assert_compiled(&method);
+        }
+        let wrong: BitMethod = Arc::new(ScoreFunction::new().samples(3).baseline(InSample));
+        let error = Oracle::new()
+            .verify(|graph: &Graph<'_, f64>| models::chain(graph, &wrong, &wrong), 0..=1, 1e-9)
+            .unwrap_err();
+        assert!(matches!(error, CheckError::Expectation { order: 1, .. }), "{error}");
+    }
+
+    #[test]
+    fn coefficients_from_past_steps_are_exact_at_every_order() {
+        let past = || Linear::from_past(0.8).with(Constant(1.0)).with(MuProp::new()).with(LeaveOneOut);
+        let two = method(2, past());
+        for step in 0..4 {
+            let tape = Tape::<f64>::new();
+            let graph = Graph::new(&tape, Seed::new(4).step(step));
+            models::importance_weighted(&graph, &two).unwrap();
+            let before = two.state();
+            let gradients = graph.backward().unwrap();
+            assert_eq!(two.state(), before);
+            gradients.advance();
+            assert_ne!(two.state(), before);
+        }
+        Oracle::new().verify(|graph: &Graph<'_, f64>| models::importance_weighted(graph, &two), 0..=2, 1e-9).unwrap();
+        let one = method(1, Linear::from_past(0.5).with(Constant(1.0)));
+        models::assert_exact([&one, &one, &two], 2, false);
+        models::assert_compiled(&method(2, past()));
+        let other = method(2, past());
+        other.load_state(&two.state()).unwrap();
+        assert_eq!(other.state(), two.state());
+        let mut wrong = two.state();
+        wrong.insert("y".into(), vec![1.0, 0.5]);
+        assert!(matches!(other.load_state(&wrong), Err(GraphError::State { .. })));
+    }
+
+    #[test]
+    fn the_score_alone_has_the_optimal_baseline_as_its_coefficient() {
+        for a in [-2.0_f64, 0.5] {
+            let controls = Linear::from_past(0.9).with(Constant(1.0)).ridge(0.0);
+            let a2 = a * a;
+            // E[s²] = 1 and E[f s²] = a² + 3 by the location.
+            controls.load_state(&[("x".to_owned(), vec![0.5, 0.5 * (a2 + 3.0), 0.5])].into()).unwrap();
+            let method = ScoreFunction::new().baseline(controls);
+            let model = |graph: &Graph<'_, f64>| {
+                let mu = graph.param("mu", 1.0)?;
+                let x = graph.sample("x", &Normal::new(mu, 1.0), &method)?;
+                graph.cost("cost", (x - (1.0 - a)).square())
+            };
+            let variance = Oracle::new().gradient(model).unwrap().variance("mu").unwrap().item().unwrap();
+            let expected = 8.0 * a2 + 6.0;
+            assert!((variance - expected).abs() < 1e-8 * expected, "{variance}, not {expected}");
+        }
+    }
+
+    #[test]
+    fn coefficients_find_what_the_cost_is_made_of() {
+        let square = || {
+            ControlFunction::new("x²", |x: Var<'_, f64>, distribution: &dyn Distribution<'_, f64>| {
+                let parameters = distribution.parameters();
+                let (location, scale) = (parameters[0].var, parameters[1].var);
+                Ok((x.square(), location.square() + scale.square()))
+            })
+        };
+        let linear = || {
+            ControlFunction::new("x", |x: Var<'_, f64>, distribution: &dyn Distribution<'_, f64>| {
+                Ok((x, distribution.parameters()[0].var))
+            })
+        };
+        let all = |fit: Linear| fit.with(Constant(1.0)).with(square()).with(linear());
+        fn gradient<B: Baseline<f64> + Clone + 'static>(baseline: &B, step: usize) -> Gradients<f64> {
+            let tape = Tape::<f64>::new();
+            let graph = Graph::new(&tape, Seed::new(4).step(step));
+            let (location, scale) = (graph.param("location", 0.4).unwrap(), graph.param("scale", 0.9).unwrap());
+            let method = ScoreFunction::new().samples(20).baseline(baseline.clone());
+            let x = graph.sample("x", &Normal::new(location, scale), &method).unwrap();
+            graph.cost("cost", (x * 3.0 - 1.0).square()).unwrap();
+            graph.backward().unwrap()
+        }
+        // E = (3μ − 1)² + 9σ².
+        let error = |gradients: &Gradients<f64>| {
+            let number = |name: &str| gradients.get(name).unwrap().item().unwrap();
+            (number("location") - 6.0 * (3.0 * 0.4 - 1.0)).powi(2) + (number("scale") - 18.0 * 0.9).powi(2)
+        };
+        let plain: f64 = (0..100).map(|step| error(&gradient(&LeaveOneOut, step))).sum();
+        for (fit, factor) in [(Linear::cross_fitted(), 0.7), (Linear::from_past(0.98), 0.2)] {
+            let controls = all(fit);
+            (0..200).for_each(|step| gradient(&controls, 1000 + step).advance());
+            let found: f64 = (0..100).map(|step| error(&gradient(&controls, step))).sum();
+            assert!(found < factor * plain, "{:?}: {found}, {plain} by leave-one-out", controls.name());
+        }
+    }
+
+    #[test]
+    fn what_sees_other_members_cannot_be_cross_fitted() {
+        let tape = Tape::<f64>::new();
+        let graph = Graph::new(&tape, Seed::new(3));
+        let bit = Bernoulli::from_logits(graph.param("t", 0.3).unwrap());
+        let sample = |name: &str, controls: Linear| {
+            graph.sample(name, &bit, &ScoreFunction::new().samples(3).baseline(controls)).map(|_| ())
+        };
+        let error = sample("a", Linear::cross_fitted().with(LeaveOneOut)).unwrap_err().to_string();
+        assert!(error.contains("from_past"), "{error}");
+        sample("b", Linear::from_past(0.9).with(LeaveOneOut)).unwrap();
+        sample("c", Linear::cross_fitted().with(Nvil::new())).unwrap();
+        assert!(sample("d", Linear::cross_fitted()).is_err());
+        assert!(sample("e", Linear::cross_fitted().with(Constant(1.0)).ridge(-1.0)).is_err());
+        assert!(sample("f", Linear::from_past(1.0).with(Constant(1.0))).is_err());
+        assert!(Linear::cross_fitted().with(MuProp::new()).name().is_some_and(|name| name == "MuProp cross-fitted"));
+    }
+
+    #[test]
+    fn singular_systems_have_a_solution() {
+        let (mut matrix, mut right) = (vec![2.0, 0.0, 2.0, 0.0, 0.0, 0.0, 2.0, 0.0, 2.0], vec![4.0, 0.0, 4.0]);
+        solve(&mut matrix, &mut right);
+        assert_eq!(right, [2.0, 0.0, 0.0]);
+    }
+}

@@ -1,0 +1,7 @@
+//! Models and lists of methods that the tests share, and tests of all methods together.
+
+pub(crate) mod category_models;
+mod impossible_outcomes;
+pub(crate) mod models;
+mod sampling_schemes;
+mod varying_parameters;
