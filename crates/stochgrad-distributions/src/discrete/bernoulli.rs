@@ -334,7 +334,7 @@ impl<'t, F: Real> IndependentCategories<'t, F> for Bernoulli<Var<'t, F>> {
         zero.unsqueeze(-1) * tape.constant([1.0, 0.0]) + one.unsqueeze(-1) * tape.constant([0.0, 1.0])
     }
 
-    fn from_one_hot(&self, one_hot: Var<'t, F>) -> Var<'t, F> {
+    fn value_from_one_hot(&self, one_hot: Var<'t, F>) -> Var<'t, F> {
         one_hot.index(-1, 1)
     }
 
@@ -603,7 +603,7 @@ mod tests {
             assert_eq!(bit.element_support().unwrap().to_vec(), [0.0, 1.0]);
             let one = bit.to_one_hot(tape.constant(1.0));
             assert_eq!(one.peek().unwrap().to_vec(), [0.0, 1.0]);
-            assert_eq!(bit.from_one_hot(one).item(), Ok(1.0));
+            assert_eq!(bit.value_from_one_hot(one).item(), Ok(1.0));
             assert_eq!((one * bit.category_log_probs()).sum().item(), bit.log_prob(tape.constant(1.0)).item());
         }
     }

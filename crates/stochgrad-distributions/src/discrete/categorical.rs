@@ -211,7 +211,7 @@ impl<'t, F: Real> IndependentCategories<'t, F> for Categorical<Var<'t, F>> {
         self.parameter.finite_logs()
     }
 
-    fn from_one_hot(&self, one_hot: Var<'t, F>) -> Var<'t, F> {
+    fn value_from_one_hot(&self, one_hot: Var<'t, F>) -> Var<'t, F> {
         (one_hot * self.numbers()).sum_axis(-1)
     }
 
@@ -473,7 +473,7 @@ mod tests {
             assert_close(distribution.category_log_probs().peek().unwrap().as_slice(), &P.map(f64::ln), 1e-13);
             let third = distribution.to_one_hot(tape.constant(2.0));
             assert_eq!(third.peek().unwrap().to_vec(), [0.0, 0.0, 1.0, 0.0]);
-            assert_eq!(distribution.from_one_hot(third).item(), Ok(2.0));
+            assert_eq!(distribution.value_from_one_hot(third).item(), Ok(2.0));
         }
     }
 

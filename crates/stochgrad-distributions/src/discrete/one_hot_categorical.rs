@@ -200,7 +200,7 @@ impl<'t, F: Real> IndependentCategories<'t, F> for OneHotCategorical<Var<'t, F>>
         self.parameter.finite_logs()
     }
 
-    fn from_one_hot(&self, one_hot: Var<'t, F>) -> Var<'t, F> {
+    fn value_from_one_hot(&self, one_hot: Var<'t, F>) -> Var<'t, F> {
         one_hot
     }
 
@@ -475,7 +475,7 @@ mod tests {
             assert_eq!(distribution.element_support().unwrap(), Tensor::eye(4));
             assert_close(distribution.category_log_probs().peek().unwrap().as_slice(), &P.map(f64::ln), 1e-13);
             let third = tape.constant(THIRD);
-            assert_eq!(distribution.to_one_hot(distribution.from_one_hot(third)).peek(), third.peek());
+            assert_eq!(distribution.to_one_hot(distribution.value_from_one_hot(third)).peek(), third.peek());
         }
     }
 

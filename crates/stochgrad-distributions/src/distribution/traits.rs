@@ -215,8 +215,7 @@ pub trait IndependentCategories<'t, F: Real>: ScoreDifferentiable<'t, F> {
     fn category_log_probs(&self) -> Var<'t, F>;
 
     /// The value whose categories are those of one-hot vectors along the last axis.
-    #[expect(clippy::wrong_self_convention, reason = "the distribution says how its values are written")]
-    fn from_one_hot(&self, one_hot: Var<'t, F>) -> Var<'t, F>;
+    fn value_from_one_hot(&self, one_hot: Var<'t, F>) -> Var<'t, F>;
 
     /// The categories of a value as one-hot vectors along a last axis.
     fn to_one_hot(&self, value: Var<'t, F>) -> Var<'t, F>;

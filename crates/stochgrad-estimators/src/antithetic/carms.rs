@@ -126,7 +126,7 @@ where
         let draw = context.draw(outer);
         let stops = below(&self.copula, context.tape(), &draw, self.samples, sticks.chance, &sticks.event());
         let stops = stops.map_err(|source| context.error(source))?.event_to_plate(plate);
-        let value = distribution.from_one_hot(sticks.end(stops));
+        let value = distribution.value_from_one_hot(sticks.end(stops));
         Ok(SampleSet::equal(value.drawn(), Some(plate)))
     }
 

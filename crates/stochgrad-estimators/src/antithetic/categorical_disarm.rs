@@ -138,7 +138,7 @@ where
         let bits = antithetic_bits(context.tape(), &context.draw(outer), decisions.chance, &decisions.event());
         let bits = bits.map_err(|source| context.error(source))?;
         let one_hot = Var::stack(&bits.map(|bits| decisions.end(bits)))?.event_to_plate(pair);
-        Ok(SampleSet::equal(distribution.from_one_hot(one_hot).drawn(), Some(pair)))
+        Ok(SampleSet::equal(distribution.value_from_one_hot(one_hot).drawn(), Some(pair)))
     }
 
     fn terms<'t>(&self, context: &CostContext<'_, 't, F>, distribution: &D::On<'t>) -> GraphResult<Terms<'t, F>> {

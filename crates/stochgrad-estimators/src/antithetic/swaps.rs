@@ -70,7 +70,7 @@ impl Swaps {
         let (outer, plate) = context.joint_plate(setting, self.members.len())?;
         let numbers = context.draw(outer).record_exponential(context.tape(), &logs.shape());
         let numbers = numbers.map_err(|source| context.error(source))?;
-        let value = distribution.from_one_hot(self.winners(numbers, logs).event_to_plate(plate));
+        let value = distribution.value_from_one_hot(self.winners(numbers, logs).event_to_plate(plate));
         Ok(SampleSet::equal(value.drawn(), Some(plate)))
     }
 
