@@ -302,7 +302,9 @@ mod tests {
         let error = graph.backward().unwrap_err();
         assert!(matches!(error, GraphError::Refused { .. }), "{error}");
         let message = error.to_string();
-        for part in ["Step", "ScoreFunction", "MeasureValued", &format!("mod.rs:{line}")] {
+        for part in
+            ["Step", "ScoreFunction", "MeasureValued", &format!("pathwise{}mod.rs:{line}", std::path::MAIN_SEPARATOR)]
+        {
             assert!(message.contains(part), "{part} is missing in: {message}");
         }
     }
