@@ -1,5 +1,5 @@
-//! The kernels, one by one, on one thread: products of matrices with the shapes of the networks, functions of elements, reductions,
-//! and random fills.
+//! The kernels, one by one, on one thread: products of matrices with the shapes of the networks, functions of elements,
+//! reductions, and random fills.
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use stochgrad::tensor::layout::transpose;

@@ -1,4 +1,5 @@
-//! What an operation on the tape costs beside its arithmetic: chains of operations on one number, recorded and differentiated.
+//! What an operation on the tape costs beside its arithmetic: chains of operations on one number, recorded and
+//! differentiated.
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use stochgrad::tape::{Tape, Var, Workspace};

@@ -71,8 +71,8 @@ impl<M: Fn(&Graph<'_, f32>) -> GraphResult<()>> Estimate<M> {
     }
 }
 
-/// A parameter of which each member of the plate `estimates` has a copy of its own, so that its gradient comes out member by
-/// member: shape `[members, event]`. The plate is summed, which leaves the gradients as they are.
+/// A parameter of which each member of the plate `estimates` has a copy of its own, so that its gradient comes out
+/// member by member: shape `[members, event]`. The plate is summed, which leaves the gradients as they are.
 ///
 /// # Errors
 /// For a name that exists, and parameters with other numbers of members.

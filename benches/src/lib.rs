@@ -5,7 +5,8 @@
 //! * [`straight_line`] is a training step written by hand, without a tape: the bound that the engine is held against.
 //! * [`timing`] is the loop that times a step, [`processors`] sets where it runs.
 //!
-//! Every case uses the public interface of `stochgrad`, as any program would; this crate must not know how the engine works.
+//! Every case uses the public interface of `stochgrad`, as any program would; this crate must not know how the engine
+//! works.
 
 pub mod case;
 pub mod cases;

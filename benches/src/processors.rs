@@ -24,7 +24,8 @@ pub fn confine(count: usize) -> BenchResult<()> {
     Ok(())
 }
 
-/// Runs something inside a pool of `threads` threads, confined to as many processors: what it starts in parallel stays there.
+/// Runs something inside a pool of `threads` threads, confined to as many processors: what it starts in parallel stays
+/// there.
 ///
 /// # Errors
 /// If the threads cannot be started or confined.

@@ -1,4 +1,5 @@
-//! Group c: gradient estimates of small graphs, where next to nothing is arithmetic; one by one, and 10 000 along a plate.
+//! Group c: gradient estimates of small graphs, where next to nothing is arithmetic; one by one, and 10 000 along a
+//! plate.
 
 use std::sync::Arc;
 
@@ -25,8 +26,9 @@ type BitMethod = DynMethod<f32, Bernoulli<Id>>;
 pub enum SmallGraph {
     /// $x \sim \mathrm{Bernoulli}(\sigma(\eta))$ in four dimensions, cost $\sum_i (x_i - p_i)^2$.
     FourBits(BitMethod),
-    /// $z_1 \sim \mathrm{Bernoulli}(\sigma(t_1))$, $z_2 \sim \mathcal{N}(t_2 + z_1, 1)$, $z_3 \sim \mathrm{Bernoulli}(\sigma(t_3 z_2))$,
-    /// cost $(z_3 - 0.499)^2 + 0.1 z_2^2 - z_1 z_3$: the bits by the score function, $z_2$ by its reparameterisation.
+    /// $z_1 \sim \mathrm{Bernoulli}(\sigma(t_1))$, $z_2 \sim \mathcal{N}(t_2 + z_1, 1)$, $z_3 \sim
+    /// \mathrm{Bernoulli}(\sigma(t_3 z_2))$, cost $(z_3 - 0.499)^2 + 0.1 z_2^2 - z_1 z_3$: the bits by the score
+    /// function, $z_2$ by its reparameterisation.
     Chain,
 }
 

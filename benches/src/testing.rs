@@ -26,7 +26,8 @@ impl Samples {
         }
     }
 
-    /// Asserts that each mean is within five standard errors of the exact one, and that the error is small enough to say something.
+    /// Asserts that each mean is within five standard errors of the exact one, and that the error is small enough to
+    /// say something.
     pub(crate) fn assert_means(&self, what: &str, exact: &[f64], largest_error: f64) {
         assert_eq!(self.sums.len(), exact.len());
         for (element, exact) in exact.iter().enumerate() {
@@ -47,7 +48,8 @@ pub(crate) fn uniform_mean(f: impl Fn(f64) -> f64) -> f64 {
     (0..CELLS).map(|cell| f((f64::from(cell) + 0.5) / f64::from(CELLS))).sum::<f64>() / f64::from(CELLS)
 }
 
-/// The mean of a function of a standard normal number, by the trapezoidal rule, which is exact to rounding for smooth functions.
+/// The mean of a function of a standard normal number, by the trapezoidal rule, which is exact to rounding for smooth
+/// functions.
 pub(crate) fn normal_mean(f: impl Fn(f64) -> f64) -> f64 {
     let density = |x: f64| (-0.5 * x * x).exp() / (2.0 * std::f64::consts::PI).sqrt();
     (-2000..=2000).map(|i| f64::from(i) * 5e-3).map(|x| density(x) * f(x)).sum::<f64>() * 5e-3

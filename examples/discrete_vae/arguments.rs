@@ -130,7 +130,8 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "T", allow_negative_numbers = true)]
     temperature: Option<f64>,
 
-    /// The relaxation's temperature at the end [default: 0.5, or --temperature if that is lower or the method straight-through or reinmax]
+    /// The relaxation's temperature at the end [default: 0.5, or --temperature if that is lower or the method
+    /// straight-through or reinmax]
     #[arg(long, value_name = "T", allow_negative_numbers = true)]
     final_temperature: Option<f64>,
 

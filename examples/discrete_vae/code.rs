@@ -77,7 +77,8 @@ fn scheme(name: SchemeName) -> SamplingScheme {
     }
 }
 
-/// The gradient method that the settings name, unless it is one for bits only. A temperature falls geometrically over `steps` steps.
+/// The gradient method that the settings name, unless it is one for bits only. A temperature falls geometrically over
+/// `steps` steps.
 fn gradient_method<D>(settings: &Settings, steps: u64) -> Option<DynMethod<f32, D>>
 where
     D: Family<f32>,

@@ -23,8 +23,8 @@ const SETTLING_GRADIENTS: usize = 500;
 /// Sets the noise of those gradients apart.
 const SETTLING_SEED: u64 = 0x5e77_1e00;
 
-/// The mean −ELBO of images in nats per image, estimated with discrete codes from the encoder's distribution, four for each image,
-/// whatever the gradient method. The noise is the same at every call, so that differences are the model's.
+/// The mean −ELBO of images in nats per image, estimated with discrete codes from the encoder's distribution, four for
+/// each image, whatever the gradient method. The noise is the same at every call, so that differences are the model's.
 pub(crate) fn neg_elbo<C: Code>(
     model: &Model<C>,
     parameters: &Parameters<f32>,
@@ -69,8 +69,8 @@ pub(crate) fn latent_gradient_variance<C: Code>(
     Ok(sums.iter().map(|(_, squares)| squares / (GRADIENTS - 1) as f64).sum())
 }
 
-/// Lets a method learn what it learns (baselines, scales, networks) at fixed parameters of the model, with a gradient on
-/// each of some minibatches in turn.
+/// Lets a method learn what it learns (baselines, scales, networks) at fixed parameters of the model, with a gradient
+/// on each of some minibatches in turn.
 pub(crate) fn settle<C: Code>(
     model: &Model<C>,
     parameters: &Parameters<f32>,
@@ -131,7 +131,8 @@ fn latent_gradients<C: Code>(
     Ok(graph.backward()?)
 }
 
-/// The probabilities of the pixels of images, each decoded from one code drawn from the encoder's distribution; `[count, pixels]`.
+/// The probabilities of the pixels of images, each decoded from one code drawn from the encoder's distribution;
+/// `[count, pixels]`.
 pub(crate) fn reconstruct<C: Code>(
     model: &Model<C>,
     parameters: &Parameters<f32>,

@@ -26,8 +26,8 @@ pub(crate) enum Outcome {
 /// each step whether to stop.
 ///
 /// # Errors
-/// Data or checkpoints that cannot be used, results that cannot be written. A run that cannot be resumed leaves all files
-/// as they were.
+/// Data or checkpoints that cannot be used, results that cannot be written. A run that cannot be resumed leaves all
+/// files as they were.
 pub(crate) fn run(settings: &Settings, interrupted: &(dyn Fn() -> bool + Sync)) -> Result<Outcome, RunError> {
     let threads = rayon::ThreadPoolBuilder::new()
         .num_threads(settings.threads)

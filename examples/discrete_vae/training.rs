@@ -58,8 +58,9 @@ impl<'a, C: Code> Training<'a, C> {
         })
     }
 
-    /// Trains for the epochs that are left, with a row of metrics and a checkpoint after each. Returns whether it came to
-    /// the end: `false` where `interrupted` said so before a step, in which case what the unfinished epoch did is lost.
+    /// Trains for the epochs that are left, with a row of metrics and a checkpoint after each. Returns whether it came
+    /// to the end: `false` where `interrupted` said so before a step, in which case what the unfinished epoch did is
+    /// lost.
     pub(crate) fn run(
         &mut self,
         metrics: &mut MetricsWriter,

@@ -1,7 +1,7 @@
 //! A distribution and a gradient method of one's own, in one's own crate, proven by the exact oracle.
 //!
-//! The distribution is a sign, −1 or 1. The method draws a sign and its opposite as one antithetic pair, weighted by their
-//! probabilities: exact for one sign, at every order, for two evaluations of the cost.
+//! The distribution is a sign, −1 or 1. The method draws a sign and its opposite as one antithetic pair, weighted by
+//! their probabilities: exact for one sign, at every order, for two evaluations of the cost.
 
 use stochgrad::distributions::{
     Capabilities, Distribution, DistributionResult, Draw, FiniteSupport, Parameter, Parameters, ScoreDifferentiable,
@@ -75,8 +75,9 @@ impl<'t, F: Real> FiniteSupport<'t, F> for Sign<Var<'t, F>> {
 ///
 /// $$E[f] = E_x\big[w(x) f(x) + w(-x) f(-x)\big], \quad w(x) = \frac{p(x)}{p(x) + p(-x)}.$$
 ///
-/// The pair is drawn by the distribution of one of its members; for one sign it is always the same pair, so that nothing is left to
-/// chance. With several signs the distribution of the pair depends on the parameters, and the score of the pair is needed too.
+/// The pair is drawn by the distribution of one of its members; for one sign it is always the same pair, so that
+/// nothing is left to chance. With several signs the distribution of the pair depends on the parameters, and the score
+/// of the pair is needed too.
 #[derive(Clone, Copy, Debug)]
 struct AntitheticPair;
 

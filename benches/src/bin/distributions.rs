@@ -1,7 +1,9 @@
-//! Elements per second of each distribution: drawing, the log-probability with its gradients, and sample paths with theirs.
+//! Elements per second of each distribution: drawing, the log-probability with its gradients, and sample paths with
+//! theirs.
 //!
-//! One line of JSON for each distribution and task, on one thread in single precision; `benches/distributions_jax.py` does the same elsewhere, compiled.
-//! Gradients are timed twice: recorded afresh in each call, and compiled once, where all of a distribution's noise is recorded.
+//! One line of JSON for each distribution and task, on one thread in single precision; `benches/distributions_jax.py`
+//! does the same elsewhere, compiled. Gradients are timed twice: recorded afresh in each call, and compiled once, where
+//! all of a distribution's noise is recorded.
 
 use clap::Parser;
 use std::time::{Duration, Instant};

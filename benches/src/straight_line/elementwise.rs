@@ -1,7 +1,7 @@
 //! Fused loops over elements, compiled for the widest vectors that the machine has.
 //!
-//! The bodies are branch-free polynomials, so that the loops around them vectorise. A multiplication with an addition is written
-//! as one operation, which it is on every machine with such vectors.
+//! The bodies are branch-free polynomials, so that the loops around them vectorise. A multiplication with an addition
+//! is written as one operation, which it is on every machine with such vectors.
 
 /// The logarithm of 2 in two parts, the first short enough that its products with small whole numbers are exact.
 const LN_2: [f32; 2] = [0.693_359_4, -2.121_944_4e-4];

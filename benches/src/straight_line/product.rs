@@ -42,8 +42,9 @@ pub(crate) fn multiply(out: &mut [f32], a: Matrix<'_>, b: Matrix<'_>) {
     assert_eq!(k, inner);
     assert_eq!(out.len(), m * n);
     let ([row_a, column_a], [row_b, column_b]) = (a.strides(), b.strides());
-    // SAFETY: a `Matrix` has as many elements as its shape says, so that its strides reach no element outside of it, and `out` has
-    // as many as the product. `out` is borrowed mutably and overlaps neither operand; its old elements are not read.
+    // SAFETY: a `Matrix` has as many elements as its shape says, so that its strides reach no element outside of it,
+    // and `out` has as many as the product. `out` is borrowed mutably and overlaps neither operand; its old elements
+    // are not read.
     unsafe {
         gemm::gemm(
             m,

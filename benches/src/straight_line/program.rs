@@ -173,8 +173,8 @@ impl Program {
                         elementwise::add_through_relaxation(adjoints, code, &self.code_adjoint[at], temperature);
                     }
                     Estimator::LeaveOneOut(_) => {
-                        // The average over images of (f − the others' mean) / K. Over all samples of an image these sum to 0,
-                        // so that σ(a) drops out of the score b − σ(a).
+                        // The average over images of (f − the others' mean) / K. Over all samples of an image these sum
+                        // to 0, so that σ(a) drops out of the score b − σ(a).
                         let advantage = (self.costs[row] - average) * share / (samples - 1) as f32;
                         elementwise::add_multiple(adjoints, advantage, code);
                     }

@@ -20,7 +20,8 @@ pub(crate) struct Direction {
 }
 
 impl Direction {
-    /// Fixed pseudo-random directions, with components between 1/2 and 1 or -1 and -1/2; and each coordinate, if there are few.
+    /// Fixed pseudo-random directions, with components between 1/2 and 1 or -1 and -1/2; and each coordinate, if there
+    /// are few.
     pub(crate) fn several(shapes: &[(String, Shape)]) -> Vec<Self> {
         let mut directions = Vec::new();
         for number in 0..MIXED {

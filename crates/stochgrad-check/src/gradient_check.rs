@@ -36,14 +36,15 @@ where
 
 /// Settings of a gradient check.
 ///
-/// The value of the function, of any shape and on any plates, is reduced to a number in four ways: with random weights for
-/// every element, with weights that vary along the event axes only, with weights that vary along the plates only, and by
-/// the plain sum. They differ in how far the adjoint of the value is broadcast, which gradient rules have to take into
-/// account. Each reduction s is followed by s + s²/4, so that second derivatives of linear functions are exercised too.
+/// The value of the function, of any shape and on any plates, is reduced to a number in four ways: with random weights
+/// for every element, with weights that vary along the event axes only, with weights that vary along the plates only,
+/// and by the plain sum. They differ in how far the adjoint of the value is broadcast, which gradient rules have to
+/// take into account. Each reduction s is followed by s + s²/4, so that second derivatives of linear functions are
+/// exercised too.
 ///
-/// For each of them the gradient is compared with central differences, extrapolated to step 0 (Ridders 1982), element by
-/// element; the product of the Hessian with a random direction with differences of gradients along that direction; and
-/// `Tape::backward_all` with `Tape::gradients`.
+/// For each of them the gradient is compared with central differences, extrapolated to step 0 (Ridders 1982), element
+/// by element; the product of the Hessian with a random direction with differences of gradients along that direction;
+/// and `Tape::backward_all` with `Tape::gradients`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct GradientCheck {
     relative: f64,

@@ -8,8 +8,8 @@
 //! | Is this estimator right, whatever it draws? | [`StatisticalTest`]: fixed seeds, every element tested, Holm's correction |
 //! | Are the derivatives of this function or primitive right? | [`gradient_check()`]: against central differences |
 //!
-//! Everything is in `f64`. This crate knows no particular gradient method, and no test framework: checks return values and
-//! errors that say what was expected and what was found.
+//! Everything is in `f64`. This crate knows no particular gradient method, and no test framework: checks return values
+//! and errors that say what was expected and what was found.
 
 mod cells;
 mod direction;

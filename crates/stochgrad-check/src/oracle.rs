@@ -18,17 +18,17 @@ use stochgrad_tensor::{Shape, Tensor};
 /// Runs a program under every outcome of its draws, and weights the results by the probabilities of the outcomes.
 ///
 /// This is the way to test a gradient method. [`verify`](Oracle::verify) proves (for one model, to rounding) that the
-/// derivatives of the surrogate have the right expectations; [`gradient`](Oracle::gradient) gives the exact variance of a
-/// gradient. The very code that users run is enumerated: only the noise source is another one. The truth that it is
+/// derivatives of the surrogate have the right expectations; [`gradient`](Oracle::gradient) gives the exact variance of
+/// a gradient. The very code that users run is enumerated: only the noise source is another one. The truth that it is
 /// compared with knows no surrogate: the probability of each outcome times its cost, differentiated as it stands.
 ///
-/// Each keyed uniform is an interval, at first (0, 1). Every inversion splits it at the values of its distribution function, so
-/// that replays under common random numbers are enumerated jointly with the primal draw. Positions inside an
-/// interval are nodes of Gauss–Legendre quadrature (an interval that is split after its position was used is split
+/// Each keyed uniform is an interval, at first (0, 1). Every inversion splits it at the values of its distribution
+/// function, so that replays under common random numbers are enumerated jointly with the primal draw. Positions inside
+/// an interval are nodes of Gauss–Legendre quadrature (an interval that is split after its position was used is split
 /// before it instead, and the outcomes are visited again); normal numbers those of Gauss–Hermite, exponential ones
 /// those of Gauss–Laguerre. Hence results are exact where the sample space is finite or the costs are polynomials;
-/// countable distributions are cut in a tail of about 1e-16. Samplers by rejection (gamma, beta, Dirichlet …) cannot be enumerated: they
-/// are tested with [`StatisticalTest`](crate::StatisticalTest).
+/// countable distributions are cut in a tail of about 1e-16. Samplers by rejection (gamma, beta, Dirichlet …) cannot be
+/// enumerated: they are tested with [`StatisticalTest`](crate::StatisticalTest).
 ///
 /// A model is a closure that records parameters, nodes and costs on a graph:
 ///
@@ -110,19 +110,20 @@ impl Oracle {
         self
     }
 
-    /// The number of quadrature nodes of each continuous draw, at least 1: with n of them, polynomials of degree 2n − 1 in a
-    /// draw are integrated exactly.
+    /// The number of quadrature nodes of each continuous draw, at least 1: with n of them, polynomials of degree 2n − 1
+    /// in a draw are integrated exactly.
     pub fn nodes(mut self, nodes: usize) -> Self {
         self.nodes = nodes.max(1);
         self
     }
 
-    /// The exact mean and variance of a vector that a random program computes. The program draws all its randomness from the
-    /// source that it is given, and returns vectors of one length.
+    /// The exact mean and variance of a vector that a random program computes. The program draws all its randomness
+    /// from the source that it is given, and returns vectors of one length.
     ///
     /// # Errors
-    /// Those of the program; [`CheckError::Noise`] for draws that cannot be enumerated; [`CheckError::NotDeterministic`],
-    /// [`CheckError::TooManyOutcomes`], [`CheckError::TooLong`], [`CheckError::NotFinite`].
+    /// Those of the program; [`CheckError::Noise`] for draws that cannot be enumerated;
+    /// [`CheckError::NotDeterministic`], [`CheckError::TooManyOutcomes`], [`CheckError::TooLong`],
+    /// [`CheckError::NotFinite`].
     pub fn expectation(
         &self,
         mut run: impl FnMut(Rc<dyn NoiseSource<f64>>) -> GraphResult<Vec<f64>>,
@@ -139,8 +140,8 @@ impl Oracle {
         Ok(Moments { mean, variance, outcomes: visited.outcomes, probability: visited.probability })
     }
 
-    /// The exact mean and variance of the gradients and cost estimates of [`Graph::backward`]. A parameter or cost that some
-    /// outcomes do not record counts as zero there.
+    /// The exact mean and variance of the gradients and cost estimates of [`Graph::backward`]. A parameter or cost that
+    /// some outcomes do not record counts as zero there.
     ///
     /// # Errors
     /// Those of the model, and as [`expectation`](Self::expectation).
@@ -215,9 +216,9 @@ impl Oracle {
         self.exact_derivative(model, &[], 0)
     }
 
-    /// The exact gradient of the expected total cost by every parameter: by differentiable enumeration of the joint distribution, whatever
-    /// the gradient methods of the nodes. Reparameterised nodes are integrated over their noise instead, which asks for
-    /// costs without jumps in them.
+    /// The exact gradient of the expected total cost by every parameter: by differentiable enumeration of the joint
+    /// distribution, whatever the gradient methods of the nodes. Reparameterised nodes are integrated over their noise
+    /// instead, which asks for costs without jumps in them.
     ///
     /// # Errors
     /// Those of the model, and as [`expectation`](Self::expectation).
@@ -279,10 +280,10 @@ impl Oracle {
         Ok(moments.mean[0])
     }
 
-    /// Compares the exact expectation of the surrogate's derivatives with the exact derivatives of the expected total cost:
-    /// the value at order 0; at each further order the derivatives along every coordinate, where there are at most eight, and
-    /// along three fixed pseudo-random directions that mix all parameters. Both must agree to the tolerance, relative to
-    /// max(1, |expected|).
+    /// Compares the exact expectation of the surrogate's derivatives with the exact derivatives of the expected total
+    /// cost: the value at order 0; at each further order the derivatives along every coordinate, where there are at
+    /// most eight, and along three fixed pseudo-random directions that mix all parameters. Both must agree to the
+    /// tolerance, relative to max(1, |expected|).
     ///
     /// The truth itself is checked as well: in each outcome, the total cost and its gradient are also computed from the
     /// costs as they were passed to [`Graph::cost`], by plain loops over the members of the plates that each of them

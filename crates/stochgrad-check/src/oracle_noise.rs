@@ -1,7 +1,8 @@
 //! The noise of the exact oracle: every uniform is an interval that queries split.
 //!
-//! An outcome of a program is the list of choices it took at these splits. [`Choices`] goes through all lists depth first: the
-//! program is run again with the choices of a recorded prefix, and takes the first option of every choice beyond it.
+//! An outcome of a program is the list of choices it took at these splits. [`Choices`] goes through all lists depth
+//! first: the program is run again with the choices of a recorded prefix, and takes the first option of every choice
+//! beyond it.
 
 use crate::CheckError;
 use crate::cells::cells;

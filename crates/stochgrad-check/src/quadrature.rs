@@ -2,9 +2,9 @@
 //!
 //! The orthonormal polynomials of a distribution satisfy
 //! $$b_{k+1} p_{k+1}(x) = (x - a_k) p_k(x) - b_k p_{k-1}(x).$$
-//! The nodes are the eigenvalues of the symmetric tridiagonal matrix of the $a_k$ and $b_k$ (Golub and Welsch 1969), found by
-//! bisection on Sturm counts and polished by a Newton step; the weight of a node is $1 / \sum_k p_k(x)^2$, which is
-//! accurate to rounding relative to itself.
+//! The nodes are the eigenvalues of the symmetric tridiagonal matrix of the $a_k$ and $b_k$ (Golub and Welsch 1969),
+//! found by bisection on Sturm counts and polished by a Newton step; the weight of a node is $1 / \sum_k p_k(x)^2$,
+//! which is accurate to rounding relative to itself.
 
 /// A distribution with known orthogonal polynomials.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

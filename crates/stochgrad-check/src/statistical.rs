@@ -13,11 +13,12 @@ const ROUNDING: f64 = 1e-10;
 /// Tests the mean (or the variance) of an estimator over many runs.
 ///
 /// For what the [`Oracle`](crate::Oracle) cannot enumerate. Each element of each gradient is tested by itself, since
-/// biases of several elements may cancel in an average, and Holm's correction (1979) makes the test honest about how many
-/// there are: with the default threshold of 4 standard errors, a right estimator fails for one seed in 16 000. Seeds are
-/// fixed, so that a test that passes once passes always. An element without variance must match to rounding.
+/// biases of several elements may cancel in an average, and Holm's correction (1979) makes the test honest about how
+/// many there are: with the default threshold of 4 standard errors, a right estimator fails for one seed in 16 000.
+/// Seeds are fixed, so that a test that passes once passes always. An element without variance must match to rounding.
 ///
-/// The mean is taken to be normal, which asks for enough runs; an estimator with infinite variance must not be tested so.
+/// The mean is taken to be normal, which asks for enough runs; an estimator with infinite variance must not be tested
+/// so.
 ///
 /// ```
 /// use stochgrad_check::StatisticalTest;
@@ -77,7 +78,8 @@ impl StatisticalReport {
         &self.moments
     }
 
-    /// For each element, how far off it was: in standard errors for means, relative to the expected value for variances.
+    /// For each element, how far off it was: in standard errors for means, relative to the expected value for
+    /// variances.
     pub fn distances(&self) -> &[f64] {
         &self.distances
     }
@@ -137,8 +139,8 @@ impl StatisticalTest {
         self.compare_means(self.sample_gradients(model, exact)?, &expected, |element| names[element].clone())
     }
 
-    /// Tests the variance of the gradients of [`Graph::backward`] against exact ones. The sample variance of a heavy-tailed
-    /// estimator converges slowly: choose the tolerance for the number of runs.
+    /// Tests the variance of the gradients of [`Graph::backward`] against exact ones. The sample variance of a
+    /// heavy-tailed estimator converges slowly: choose the tolerance for the number of runs.
     ///
     /// # Errors
     /// [`CheckError::Variance`] if an element is too far off; [`CheckError::NotFinite`], [`CheckError::Runs`], and those of the
@@ -179,8 +181,8 @@ impl StatisticalTest {
         Ok(StatisticalReport { moments, distances })
     }
 
-    /// Tests the mean of any random vector, a function of the number of the run, against its exact value. The function seeds
-    /// itself.
+    /// Tests the mean of any random vector, a function of the number of the run, against its exact value. The function
+    /// seeds itself.
     ///
     /// # Errors
     /// As [`check`](Self::check).

@@ -1,6 +1,7 @@
 //! The table of what each distribution can do, written from the implementations themselves.
 //!
-//! `UPDATE_TABLES=1 cargo test -p stochgrad-distributions --test capabilities` writes `docs/distributions.md` anew; without it, the test compares.
+//! `UPDATE_TABLES=1 cargo test -p stochgrad-distributions --test capabilities` writes `docs/distributions.md` anew;
+//! without it, the test compares.
 
 mod catalogue;
 mod pairs;

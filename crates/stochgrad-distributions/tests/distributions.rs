@@ -1,4 +1,5 @@
-//! Samplers and derivatives at a million draws, at ordinary and extreme parameters: minutes of work, so that it is asked for.
+//! Samplers and derivatives at a million draws, at ordinary and extreme parameters: minutes of work, so that it is
+//! asked for.
 //!
 //! `cargo test --release -p stochgrad-distributions --test distributions -- --ignored --nocapture`
 //!
@@ -95,8 +96,8 @@ fn kolmogorov(distance: f64, count: usize) -> f64 {
 
 /// The largest difference between the empirical distribution function of sorted draws and the true one.
 ///
-/// Both functions rise: between two draws the difference is at most the mass between them more than at the draws. So the true function is asked for at few draws
-/// first, and then only where it could be larger than what was found.
+/// Both functions rise: between two draws the difference is at most the mass between them more than at the draws. So
+/// the true function is asked for at few draws first, and then only where it could be larger than what was found.
 fn distance(sorted: &[f64], cdf: impl Fn(&[f64]) -> Vec<f64>) -> f64 {
     const STRIDE: usize = 64;
     let count = sorted.len() as f64;
@@ -106,8 +107,8 @@ fn distance(sorted: &[f64], cdf: impl Fn(&[f64]) -> Vec<f64>) -> f64 {
         let (low, high) = (start as f64 / count, (start + run) as f64 / count);
         match run {
             1 => (p - low).abs().max((high - p).abs()),
-            // Numbers that differ were rounded to this one, from either side: half of the draws of a gamma distribution of concentration 0.001 are below
-            // the smallest double.
+            // Numbers that differ were rounded to this one, from either side: half of the draws of a gamma distribution
+            // of concentration 0.001 are below the smallest double.
             _ => (low - p).max(p - high),
         }
     };
@@ -159,7 +160,8 @@ fn itself<'t>(x: Var<'t, f64>, _: &[Var<'t, f64>]) -> Var<'t, f64> {
     x
 }
 
-/// The parameters at which known log-probabilities stand, ordinary and extreme ones; and distributions seen through one number.
+/// The parameters at which known log-probabilities stand, ordinary and extreme ones; and distributions seen through one
+/// number.
 fn sampled() -> Vec<(Entry, Vec<f64>, Observe, Option<Marginal>)> {
     let distributions = entries();
     let mut points: Vec<(Entry, Vec<f64>, Observe, Option<Marginal>)> = Vec::new();
@@ -242,7 +244,8 @@ fn cost(x: Var<'_, f64>, bounded: bool) -> Var<'_, f64> {
     if bounded { x.sin() } else { x.sin() + x.square() * 0.1 }
 }
 
-/// Those of the tables of known values, and those of distributions that are seen through one number, by quadrature over its distribution.
+/// Those of the tables of known values, and those of distributions that are seen through one number, by quadrature over
+/// its distribution.
 fn differentiated() -> Vec<Derivatives> {
     let distributions = entries();
     let mut cases: Vec<Derivatives> = Vec::new();

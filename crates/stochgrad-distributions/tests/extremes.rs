@@ -1,4 +1,5 @@
-//! Distributions of bits, counts and categories where outcomes are impossible or certain: the log-probability is 0 or −∞, and the score has its limit.
+//! Distributions of bits, counts and categories where outcomes are impossible or certain: the log-probability is 0 or
+//! −∞, and the score has its limit.
 
 use stochgrad_distributions::*;
 use stochgrad_tape::{Tape, Var};

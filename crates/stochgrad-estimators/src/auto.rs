@@ -6,11 +6,13 @@
 //! 2. reparameterised: one differentiable sample, behind a gate;
 //! 3. else: independent samples.
 //!
-//! How to *differentiate* the second kind is settled when the graph is, from the recorded paths. If every path from the value is
-//! free of jumps, the gate stays open and the derivative is pathwise. If one is not, the gate closes, no gradient passes the value, and
-//! the score function takes over for all costs. Never both: the sum of the two would count the derivative twice.
+//! How to *differentiate* the second kind is settled when the graph is, from the recorded paths. If every path from the
+//! value is free of jumps, the gate stays open and the derivative is pathwise. If one is not, the gate closes, no
+//! gradient passes the value, and the score function takes over for all costs. Never both: the sum of the two would
+//! count the derivative twice.
 //!
-//! **Assumptions.** Those of [`Enumerate`](crate::Enumerate), [`Pathwise`](crate::Pathwise) or [`ScoreFunction`](crate::ScoreFunction), whichever is chosen.
+//! **Assumptions.** Those of [`Enumerate`](crate::Enumerate), [`Pathwise`](crate::Pathwise) or
+//! [`ScoreFunction`](crate::ScoreFunction), whichever is chosen.
 //!
 //! | | |
 //! |---|---|
@@ -19,8 +21,9 @@
 //! | cost evaluations | the number of joint states, or one a sample |
 //! | the cost must offer | values |
 //!
-//! Several samples of the score function get the leave-one-out baseline. `Gradients::reports` says what was chosen, and why.
-//! Under the differentiable replay of another node (REBAR), an `Auto` node counts as drawn anew, hence is refused: name `Pathwise` there.
+//! Several samples of the score function get the leave-one-out baseline. `Gradients::reports` says what was chosen, and
+//! why. Under the differentiable replay of another node (REBAR), an `Auto` node counts as drawn anew, hence is refused:
+//! name `Pathwise` there.
 
 use crate::common::dependence::is_differentiable;
 use crate::common::sampling::describe_plate;
@@ -90,8 +93,8 @@ impl Auto {
         Auto { plate: SamplePlate::New(samples), ..self }
     }
 
-    /// One sample for each member of a plate made with [`Graph::plate`](stochgrad_graph::Graph::plate), where the node is not
-    /// enumerated.
+    /// One sample for each member of a plate made with [`Graph::plate`](stochgrad_graph::Graph::plate), where the node
+    /// is not enumerated.
     pub fn on_plate(self, plate: Plate) -> Self {
         Auto { plate: SamplePlate::Shared(plate), ..self }
     }
@@ -146,7 +149,8 @@ impl<F: Real, D: Family<F>> GradientMethod<F, D> for Auto {
         match self.choose(distribution) {
             Choice::Enumerated(_) => Ok(Guarantee::EXACT),
             Choice::Reparameterized if is_open(path) => {
-                // The ledger looks at the smoothness of the score; for this choice that of the sample path counts as well.
+                // The ledger looks at the smoothness of the score; for this choice that of the sample path counts as
+                // well.
                 let parameters = distribution.parameters();
                 let once = parameters
                     .iter()

@@ -1,8 +1,8 @@
 //! Gradient methods and baselines.
 //!
 //! A gradient method says how a stochastic node is sampled and how its part of the gradient is estimated. All of them
-//! implement [`GradientMethod`](stochgrad_graph::GradientMethod) for the distributions that can do what they need; swapping one for
-//! another is one argument of `Graph::sample`, and a pairing that would be wrong does not compile.
+//! implement [`GradientMethod`](stochgrad_graph::GradientMethod) for the distributions that can do what they need;
+//! swapping one for another is one argument of `Graph::sample`, and a pairing that would be wrong does not compile.
 //!
 //! | method | needs | bias | order |
 //! |---|---|---|---|
@@ -48,10 +48,11 @@
 //! objective whose gradient is that of leave-one-out.
 //! A [`SamplingScheme`] makes the samples of a node keep out of one another's way.
 //!
-//! An *objective* records a cost whose gradient can be estimated in several ways: [`EvidenceBound`], the ELBO and the bounds of importance weighting.
+//! An *objective* records a cost whose gradient can be estimated in several ways: [`EvidenceBound`], the ELBO and the
+//! bounds of importance weighting.
 //!
-//! This crate knows no surrogate and no replay: it hands the six parts of a method to `stochgrad-graph`. The user's own methods
-//! implement the same trait.
+//! This crate knows no surrogate and no replay: it hands the six parts of a method to `stochgrad-graph`. The user's own
+//! methods implement the same trait.
 
 mod antithetic;
 mod auto;

@@ -56,7 +56,8 @@ fn a_chain_of_samples_of_samples_is_refused_at_a_limit() {
     chain(&Graph::new(&tape, Seed::new(1)), 8).unwrap();
 }
 
-/// Each value has more members than the one before: with all of them at once, no machine has room for the first one that is recorded.
+/// Each value has more members than the one before: with all of them at once, no machine has room for the first one
+/// that is recorded.
 #[test]
 fn the_memory_of_the_machine_is_the_limit_by_default() {
     let tape = Tape::<f64>::new();

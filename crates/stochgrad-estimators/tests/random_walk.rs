@@ -1,5 +1,5 @@
-//! A random walk under every method by perturbation: the gradient of E[X_n²] has the exact mean, and its standard deviation is the one that an
-//! independent simulation of each estimator gives.
+//! A random walk under every method by perturbation: the gradient of E[X_n²] has the exact mean, and its standard
+//! deviation is the one that an independent simulation of each estimator gives.
 //!
 //! X₀ = 0, a step up has the probability exp(−X / p), else a step down follows, and p = 2n. The short walk runs here;
 //! `cargo test --release -p stochgrad-estimators -- --ignored` runs the one of fifty steps too.
@@ -326,8 +326,9 @@ impl GradientMethod<f64, Bernoulli<Id>> for Timed {
     }
 }
 
-/// The seconds that recording a walk of fifty steps takes, those of its backward pass, and those of them that `part` says. How far a world goes
-/// differs from walk to walk, so that they are means over walks, each of the fastest of some repetitions.
+/// The seconds that recording a walk of fifty steps takes, those of its backward pass, and those of them that `part`
+/// says. How far a world goes differs from walk to walk, so that they are means over walks, each of the fastest of some
+/// repetitions.
 fn times(method: &Bits, part: &dyn Fn() -> f64) -> [f64; 3] {
     let (walks, repetitions) = (200, 10);
     let mut workspace = Workspace::new();
@@ -351,8 +352,8 @@ fn times(method: &Bits, part: &dyn Fn() -> f64) -> [f64; 3] {
     sums
 }
 
-/// The time of following the one world of a reservoir, beside that of recording the walk. A backward pass has more in it: the alternatives of all nodes, and
-/// the gradient of what was found; that by the score function is beside it.
+/// The time of following the one world of a reservoir, beside that of recording the walk. A backward pass has more in
+/// it: the alternatives of all nodes, and the gradient of what was found; that by the score function is beside it.
 #[test]
 #[ignore = "a measurement of time"]
 fn a_reservoir_follows_its_world_in_about_the_time_of_the_recording() {

@@ -15,13 +15,14 @@ use stochgrad_tensor::{Real, Tensor};
 
 /// A graph with its gradients, ready to run again with other parameters, other data and other noise.
 ///
-/// Recording a model costs some microseconds, and every operation of it a pass over memory. A compiled graph runs a plan that was made
-/// once: [`Program`] says what it does. It gives the bits of recording afresh, owns all it needs, and allocates nothing from the second
-/// run on.
+/// Recording a model costs some microseconds, and every operation of it a pass over memory. A compiled graph runs a
+/// plan that was made once: [`Program`] says what it does. It gives the bits of recording afresh, owns all it needs,
+/// and allocates nothing from the second run on.
 ///
-/// What must be the same in each run: the shapes, and the operations recorded. A model that branches on a value, or a method that works
-/// on the host (a reservoir, replays of members that meet, generators of random numbers inside a distribution), cannot be compiled, and
-/// [`Graph::compile`] says so. Parameters of distributions are not checked at each run; a gradient or an estimate that is NaN or infinite is an error. So is a random value outside the support of
+/// What must be the same in each run: the shapes, and the operations recorded. A model that branches on a value, or a
+/// method that works on the host (a reservoir, replays of members that meet, generators of random numbers inside a
+/// distribution), cannot be compiled, and [`Graph::compile`] says so. Parameters of distributions are not checked at
+/// each run; a gradient or an estimate that is NaN or infinite is an error. So is a random value outside the support of
 /// a distribution whose density was recorded without one: the gradients were made for a density that does not jump.
 ///
 /// ```
@@ -183,8 +184,8 @@ impl<F: Real> CompiledGraph<F> {
     /// Runs with the inputs that were set, which must be set again for the next run, and the noise of a seed and step.
     ///
     /// # Errors
-    /// If an input was not set, an operation fails on these values, or a gradient or the estimate of a cost is NaN or infinite: the error names
-    /// the operation that first produced it.
+    /// If an input was not set, an operation fails on these values, or a gradient or the estimate of a cost is NaN or
+    /// infinite: the error names the operation that first produced it.
     #[track_caller]
     pub fn run(&mut self, seed: Seed) -> GraphResult<&mut Gradients<F>> {
         let Self { program, gradients, nothing, .. } = self;

@@ -37,13 +37,15 @@ impl<F: Real> Gradients<F> {
         self.gradients.iter().map(|(name, gradient)| (name.as_str(), gradient))
     }
 
-    /// The gradients, for changes before they are used, such as clipping. They are finite; what they are changed to is not checked.
+    /// The gradients, for changes before they are used, such as clipping. They are finite; what they are changed to is
+    /// not checked.
     pub fn iter_mut(&mut self) -> impl Iterator<Item = (&str, &mut Tensor<F>)> {
         self.squares_are_finite = false;
         self.gradients.iter_mut().map(|(name, gradient)| (name.as_str(), gradient))
     }
 
-    /// Whether all gradients and their squares are known to be finite: they were when they were made, and have not been changed since.
+    /// Whether all gradients and their squares are known to be finite: they were when they were made, and have not been
+    /// changed since.
     pub fn squares_are_finite(&self) -> bool {
         self.squares_are_finite
     }
@@ -76,8 +78,8 @@ impl<F: Real> Gradients<F> {
         Ok(self.ledger.guarantee(parameter))
     }
 
-    /// Why the guarantee of a parameter is what it is: the nodes that limit it, and the nodes with a biased method that is exact for
-    /// costs like these.
+    /// Why the guarantee of a parameter is what it is: the nodes that limit it, and the nodes with a biased method that
+    /// is exact for costs like these.
     ///
     /// # Errors
     /// For a name that no parameter has.
@@ -91,8 +93,8 @@ impl<F: Real> Gradients<F> {
         &self.ledger.reports
     }
 
-    /// Moves the state of the gradient methods on: running means, temperatures, learned surrogates. Nothing else ever changes
-    /// them, so that evaluation and diagnostics leave no trace.
+    /// Moves the state of the gradient methods on: running means, temperatures, learned surrogates. Nothing else ever
+    /// changes them, so that evaluation and diagnostics leave no trace.
     pub fn advance(self) {
         self.apply_updates();
     }
@@ -199,7 +201,8 @@ impl<'t, F: Real> Surrogate<'t, F> {
     /// The derivative of an order along a direction: `dⁿ/dεⁿ E[cost(θ + ε v)]`, for directions `v` of some parameters.
     ///
     /// # Errors
-    /// For unknown names, directions that do not fit, and orders above what is guaranteed; a derivative that is NaN or infinite.
+    /// For unknown names, directions that do not fit, and orders above what is guaranteed; a derivative that is NaN or
+    /// infinite.
     pub fn directional(&self, directions: &[(&str, Tensor<F>)], order: usize) -> GraphResult<Var<'t, F>> {
         let names: Vec<&str> = directions.iter().map(|(name, _)| *name).collect();
         self.check_order(&names, order)?;
@@ -238,7 +241,8 @@ impl<'t, F: Real> Surrogate<'t, F> {
         Ok(products)
     }
 
-    /// The product of the Hessian with a direction, recorded, so that the operation that produced what is not finite can be found.
+    /// The product of the Hessian with a direction, recorded, so that the operation that produced what is not finite
+    /// can be found.
     fn check_product(&self, names: &[&str], wrt: &[Var<'t, F>], along: &[Var<'t, F>]) -> GraphResult<()> {
         let tape = self.value.tape();
         let mut slope = tape.constant(0.0);
@@ -271,12 +275,12 @@ impl<'t, F: Real> Surrogate<'t, F> {
 }
 
 impl<'t, F: Real> Graph<'t, F> {
-    /// The gradients of the total expected cost by all parameters: the surrogate, differentiated once. The tape is left as it
-    /// was, so this can be repeated.
+    /// The gradients of the total expected cost by all parameters: the surrogate, differentiated once. The tape is left
+    /// as it was, so this can be repeated.
     ///
     /// # Errors
-    /// For earlier errors on the tape, and methods that must not be used where they were; for a gradient or an estimate that is NaN or
-    /// infinite: the error names the operation that first produced it.
+    /// For earlier errors on the tape, and methods that must not be used where they were; for a gradient or an estimate
+    /// that is NaN or infinite: the error names the operation that first produced it.
     pub fn backward(&self) -> GraphResult<Gradients<F>> {
         let tape = self.tape();
         let mark = tape.len();

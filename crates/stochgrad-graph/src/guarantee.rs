@@ -11,7 +11,8 @@ pub enum Bias {
     Unbiased,
     /// The gradient of a node is off; only parameters upstream of it are concerned.
     Gradient,
-    /// Another distribution was sampled (a relaxed value goes forward); every cost downstream is off, and every parameter of those costs.
+    /// Another distribution was sampled (a relaxed value goes forward); every cost downstream is off, and every
+    /// parameter of those costs.
     Distribution,
 }
 
@@ -92,8 +93,8 @@ pub struct Path {
     pub smoothness: Smoothness,
     /// What it is and where, if it is not smooth.
     pub through: Option<(String, &'static Location<'static>)>,
-    /// The largest degree of a cost as a polynomial in the value, all elements and members together. It is found for the methods that
-    /// are biased, and unbounded for the others.
+    /// The largest degree of a cost as a polynomial in the value, all elements and members together. It is found for
+    /// the methods that are biased, and unbounded for the others.
     pub degree: Degree,
 }
 

@@ -1,12 +1,14 @@
 //! Stochastic computation graphs: plates, nodes, costs, and the surrogate builder.
 //!
-//! A user records a model on a [`Graph`]: parameters, data, stochastic nodes with a [`GradientMethod`] each, and named costs.
-//! [`Graph::backward`] builds the surrogate of the expected total cost (the module `surrogate` has the formula on top) and
-//! differentiates it. Every gradient carries a [`Guarantee`]: its bias, and the highest order of derivative that is valid.
+//! A user records a model on a [`Graph`]: parameters, data, stochastic nodes with a [`GradientMethod`] each, and named
+//! costs. [`Graph::backward`] builds the surrogate of the expected total cost (the module `surrogate` has the formula
+//! on top) and differentiates it. Every gradient carries a [`Guarantee`]: its bias, and the highest order of derivative
+//! that is valid.
 //!
 //! Methods that ask "what would the cost be, had this node been that" get a counterfactual replay under the same noise.
 //!
-//! This crate knows no particular method: those live in `stochgrad-estimators`, or in the user's own crate, behind the same trait.
+//! This crate knows no particular method: those live in `stochgrad-estimators`, or in the user's own crate, behind the
+//! same trait.
 
 mod address;
 mod analysis;

@@ -66,8 +66,8 @@ impl fmt::Display for Report {
 }
 
 impl<F: Real> Graph<'_, F> {
-    /// What every node and every parameter of this graph states: methods, costs of estimation, bias and order, as data. The tape is left
-    /// as it was.
+    /// What every node and every parameter of this graph states: methods, costs of estimation, bias and order, as data.
+    /// The tape is left as it was.
     ///
     /// # Errors
     /// As [`backward`](Self::backward).

@@ -228,7 +228,8 @@ impl<'a, 't, F: Real> Builder<'a, 't, F> {
         Ok(sum)
     }
 
-    /// Those of a node's plates whose members act jointly on a value: the value lacks the plate, or depends on several members.
+    /// Those of a node's plates whose members act jointly on a value: the value lacks the plate, or depends on several
+    /// members.
     pub(crate) fn joint_plates(&self, index: usize, own: &[Plate], plates: &PlateSet, caused: Id) -> PlateSet {
         let joint = |plate: &Plate| !plates.contains(plate) || self.mixing.mixes(caused.index(), index, *plate);
         own.iter().copied().filter(joint).collect()

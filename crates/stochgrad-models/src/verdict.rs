@@ -359,7 +359,8 @@ fn expectation(
                     results.extend_from_slice(derivative.peek()?.as_slice());
                 }
                 if results.iter().any(|result| !result.is_finite()) {
-                    // What the graph hands out is checked, with the operation that is to blame; what was computed here is not.
+                    // What the graph hands out is checked, with the operation that is to blame; what was computed here
+                    // is not.
                     let along: Vec<(&str, Tensor<f64>)> = names
                         .iter()
                         .zip(&level.parameters)

@@ -5,10 +5,11 @@ use stochgrad_tensor::Real;
 
 use crate::error::{NnError, NnResult};
 
-/// Scales all gradients by one factor so that their norm, as one long vector, is at most `max`. Gives back the Euclidean
-/// norm before.
+/// Scales all gradients by one factor so that their norm, as one long vector, is at most `max`. Gives back the
+/// Euclidean norm before.
 ///
-/// Where the norm is not finite, because a gradient is not, nothing is changed: the optimiser refuses such gradients by name.
+/// Where the norm is not finite, because a gradient is not, nothing is changed: the optimiser refuses such gradients by
+/// name.
 ///
 /// # Errors
 ///

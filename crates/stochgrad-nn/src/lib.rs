@@ -3,8 +3,8 @@
 //! - [`Parameters`]: the model's memory, named tensors; [`Parameters::on`] puts them on a graph.
 //! - [`Linear`], [`Mlp`], [`Activation`], [`Initialization`]: layers, which hold names and sizes.
 //! - [`Sgd`], [`Adam`] behind the trait [`Optimizer`]; [`clip_by_global_norm`], [`clip_by_value`].
-//! - [`TrainingState`]: a run in one file, resumed bit for bit. [`Checkpoint`]: the file, named tensors in the safetensors
-//!   format, written atomically.
+//! - [`TrainingState`]: a run in one file, resumed bit for bit. [`Checkpoint`]: the file, named tensors in the
+//!   safetensors format, written atomically.
 //! - [`data`]: an embedded set of handwritten digits, MNIST files, resumable minibatches, Bernoulli pixels.
 //!
 //! This crate knows no gradient method and no particular distribution.

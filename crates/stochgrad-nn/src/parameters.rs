@@ -14,9 +14,10 @@ const PREFIX: &str = "parameters/";
 
 /// Named tensors in the order of their insertion: what is trained.
 ///
-/// Layers hold names, not numbers. A tape shares the buffers. An optimiser writes in place where nothing shares them any more, as after the run of
-/// a compiled graph, and otherwise into second buffers: a training loop of fixed shape allocates nothing here after its
-/// second step, provided that each step's tape has been cleared by the end of the next.
+/// Layers hold names, not numbers. A tape shares the buffers. An optimiser writes in place where nothing shares them
+/// any more, as after the run of a compiled graph, and otherwise into second buffers: a training loop of fixed shape
+/// allocates nothing here after its second step, provided that each step's tape has been cleared by the end of the
+/// next.
 ///
 /// ```
 /// use stochgrad_graph::{Graph, GraphError, Seed};
@@ -154,13 +155,15 @@ impl<F: Real> Parameters<F> {
         Scope::from(self).into_scope(prefix)
     }
 
-    /// Changes every parameter: `change` gets its name, its shape and its elements. What others hold of the old values stays as it is.
+    /// Changes every parameter: `change` gets its name, its shape and its elements. What others hold of the old values
+    /// stays as it is.
     ///
     /// The building block of an optimiser.
     ///
     /// # Errors
     ///
-    /// The first error of `change`. The parameters that were visited before have changed: check beforehand what can be checked.
+    /// The first error of `change`. The parameters that were visited before have changed: check beforehand what can be
+    /// checked.
     pub fn update(&mut self, mut change: impl FnMut(&str, &Shape, &mut [F]) -> NnResult<()>) -> NnResult<()> {
         for Entry { name, value, spare } in &mut self.entries {
             if !value.is_unique() {

@@ -21,8 +21,8 @@ const METHODS: &str = "methods";
 const METHODS_PREFIX: &str = "methods/";
 const SETTINGS_PREFIX: &str = "settings/";
 
-/// Where a training run stands, besides parameters and optimiser: with both it makes one checkpoint, from which the run goes
-/// on bit for bit as if it had not been interrupted.
+/// Where a training run stands, besides parameters and optimiser: with both it makes one checkpoint, from which the run
+/// goes on bit for bit as if it had not been interrupted.
 ///
 /// ```
 /// use stochgrad_nn::{Adam, Parameters, TrainingState};

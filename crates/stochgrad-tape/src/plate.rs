@@ -22,11 +22,11 @@ pub enum PlateKind {
     Data,
     /// Independent draws of a node: noise is independent.
     Samples,
-    /// Draws of a node by a plan, each with the distribution of the node, that depend on one another. Noise downstream is independent, so that an
-    /// average over the members averages it too.
+    /// Draws of a node by a plan, each with the distribution of the node, that depend on one another. Noise downstream
+    /// is independent, so that an average over the members averages it too.
     SchemeSamples,
-    /// Draws of a node that depend on one another (without replacement, antithetic …), made by its method. Noise downstream is shared, so
-    /// that the members differ in these draws alone.
+    /// Draws of a node that depend on one another (without replacement, antithetic …), made by its method. Noise
+    /// downstream is shared, so that the members differ in these draws alone.
     JointSamples,
     /// The states of a node, one after the other: noise is shared.
     Enumerated,

@@ -82,8 +82,8 @@ impl PlateSet {
         others.iter().all(|plate| self.contains(plate))
     }
 
-    /// The index of a member of these plates among the members of those of them that are in a subset. Members are counted
-    /// row-major, and `sizes` are the sizes of the plates of this set.
+    /// The index of a member of these plates among the members of those of them that are in a subset. Members are
+    /// counted row-major, and `sizes` are the sizes of the plates of this set.
     pub fn project(&self, member: usize, sizes: &[usize], subset: &[Plate]) -> usize {
         let mut index = 0;
         let mut rest = member;

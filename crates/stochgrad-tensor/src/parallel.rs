@@ -11,8 +11,8 @@ pub(crate) const PIECE: usize = 8192;
 
 /// Calls `work(start, piece)` on the pieces of `out`, in parallel where `threads` > 1.
 ///
-/// `work` must write each element independently of where the pieces begin; then the result does not depend on `threads`.
-/// Pieces begin at multiples of `piece`.
+/// `work` must write each element independently of where the pieces begin; then the result does not depend on
+/// `threads`. Pieces begin at multiples of `piece`.
 pub(crate) fn fill<T: Send>(threads: usize, out: &mut [T], piece: usize, work: impl Fn(usize, &mut [T]) + Sync) {
     if threads <= 1 || out.len() <= piece {
         work(0, out);

@@ -17,8 +17,8 @@ pub(crate) mod sealed {
 
 /// An element type: `f32` or `f64`.
 ///
-/// The trait is sealed. Functions are those of `std` unless their documentation says otherwise; the special functions are
-/// computed in `f64` and rounded.
+/// The trait is sealed. Functions are those of `std` unless their documentation says otherwise; the special functions
+/// are computed in `f64` and rounded.
 ///
 /// ```
 /// use stochgrad_tensor::Real;

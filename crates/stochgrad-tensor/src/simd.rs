@@ -1,8 +1,9 @@
 //! Loops compiled for the vector units of the machine, chosen at run time.
 //!
 //! [`dispatch!`] writes a function several times: as it is, with AVX2 and FMA, and with AVX-512. Its body must be made of
-//! `#[inline(always)]` functions, so that the whole loop is compiled for the wider registers. Plain arithmetic gives the same bits at every
-//! level; the functions of [`crate::kernels::elementary`] use fused multiply-adds where there are some and differ within their stated errors.
+//! `#[inline(always)]` functions, so that the whole loop is compiled for the wider registers. Plain arithmetic gives
+//! the same bits at every level; the functions of [`crate::kernels::elementary`] use fused multiply-adds where there
+//! are some and differ within their stated errors.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
@@ -52,8 +53,8 @@ fn detect() -> Level {
     level
 }
 
-/// Writes `$name` so that it calls `$body`, an `#[inline(always)]` function with one more generic argument, whether fused
-/// multiply-adds are cheap, at the level of the machine.
+/// Writes `$name` so that it calls `$body`, an `#[inline(always)]` function with one more generic argument, whether
+/// fused multiply-adds are cheap, at the level of the machine.
 macro_rules! dispatch {
     ($(#[$attribute:meta])* $visibility:vis fn $name:ident<$($kind:ident: $bound:path),*>($($argument:ident: $type:ty),* $(,)?) $(-> $result:ty)? = $body:ident;) => {
         $(#[$attribute])*

@@ -1,6 +1,7 @@
 //! From the second step on, a compiled training step allocates nothing.
 //!
-//! The products of large matrices take scratch memory once a thread, where there are kernels for the machine: on x86-64 with AVX2.
+//! The products of large matrices take scratch memory once a thread, where there are kernels for the machine: on x86-64
+//! with AVX2.
 
 #![allow(unsafe_code)]
 

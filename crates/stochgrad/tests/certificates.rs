@@ -1,5 +1,5 @@
-//! Biased methods that are exact for polynomials up to a degree: where the ledger says that the costs are such polynomials, the exact oracle finds
-//! no bias, and everywhere else the gradient is labelled biased.
+//! Biased methods that are exact for polynomials up to a degree: where the ledger says that the costs are such
+//! polynomials, the exact oracle finds no bias, and everywhere else the gradient is labelled biased.
 
 use std::sync::Arc;
 use stochgrad::check::CheckError;

@@ -1,4 +1,5 @@
-//! A hundred thousand steps of a small model leave no trace in memory. Alone in its binary, so that nothing else allocates.
+//! A hundred thousand steps of a small model leave no trace in memory. Alone in its binary, so that nothing else
+//! allocates.
 
 use stochgrad::prelude::*;
 

@@ -1,5 +1,5 @@
-//! What plates, sums over them and members that meet mean: models whose values and gradients were found by enumeration by
-//! hand, under every method that applies to them.
+//! What plates, sums over them and members that meet mean: models whose values and gradients were found by enumeration
+//! by hand, under every method that applies to them.
 
 use approx::assert_abs_diff_eq;
 use std::sync::Arc;

@@ -1,6 +1,7 @@
 //! The variance of single-sample gradients on a Gaussian toy, against exact values (Mohamed et al. 2020, figure 2).
 //!
-//! Every member of a plate has a location and a scale of its own, so that one run gives a thousand independent estimates.
+//! Every member of a plate has a location and a scale of its own, so that one run gives a thousand independent
+//! estimates.
 
 use stochgrad::prelude::*;
 use stochgrad::tape::Id;

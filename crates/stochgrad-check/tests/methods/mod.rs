@@ -163,8 +163,8 @@ impl<D: Family<f64>> GradientMethod<f64, D> for Enumerate {
     }
 }
 
-/// The difference of the costs of a bit and of the flipped bit, by counterfactual replay; the distribution's first parameter is the
-/// probability.
+/// The difference of the costs of a bit and of the flipped bit, by counterfactual replay; the distribution's first
+/// parameter is the probability.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Flip {
     pub(crate) plate: SamplePlate,

@@ -2,12 +2,14 @@
 //!
 //! Let $h$ be the logarithm of a density that falls on both sides of its mode, and $E$ a standard exponential number.
 //!
-//! * **Location families.** With $p(m)$ the density at the mode, the derivative by the location is $p(m)$ times the difference of the two distributions
-//!   whose members are the points right and left of the mode where $h$ has fallen by $E$: the right part has the survival function $p(x)/p(m)$ and
-//!   the left part has the distribution function $p(x)/p(m)$. One $E$ serves both.
-//! * **Scale families around 0** (Khinchine 1938). The derivative by the scale $\sigma$ is $1/\sigma$ times the difference of the distribution of $Y$, with
-//!   density $-y\,p'(y)$, and the distribution itself. Given the sample $x$, the coupled $Y$ is the point farther out, on the same side, where $h$ has fallen
-//!   by $E$ from $h(x)$: one replay.
+//! * **Location families.** With $p(m)$ the density at the mode, the derivative by the location is $p(m)$ times the
+//!   difference of the two distributions whose members are the points right and left of the mode where $h$ has fallen
+//!   by $E$: the right part has the survival function $p(x)/p(m)$ and the left part has the distribution function
+//!   $p(x)/p(m)$. One $E$ serves both.
+//! * **Scale families around 0** (Khinchine 1938). The derivative by the scale $\sigma$ is $1/\sigma$ times the
+//!   difference of the distribution of $Y$, with density $-y\,p'(y)$, and the distribution itself. Given the sample
+//!   $x$, the coupled $Y$ is the point farther out, on the same side, where $h$ has fallen by $E$ from $h(x)$: one
+//!   replay.
 //!
 //! Both ask for one function only: how far from the mode the density has fallen by a given factor.
 

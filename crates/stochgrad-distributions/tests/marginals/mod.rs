@@ -1,4 +1,5 @@
-//! Distributions of vectors and matrices through one number of each draw, whose own distribution is known; and distributions made of others.
+//! Distributions of vectors and matrices through one number of each draw, whose own distribution is known; and
+//! distributions made of others.
 
 use crate::catalogue::{Entry, entries};
 use stochgrad_distributions::*;

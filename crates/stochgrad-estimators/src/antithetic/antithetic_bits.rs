@@ -4,7 +4,8 @@ use stochgrad_distributions::{DistributionResult, Draw};
 use stochgrad_tape::{Tape, Var};
 use stochgrad_tensor::{Real, Shape};
 
-/// The bits $b = 1[u \ge 1 - p]$ and $\tilde b = 1[1 - u \ge 1 - p]$ of the draw's uniforms, for the probabilities `p` of event shape `event`.
+/// The bits $b = 1[u \ge 1 - p]$ and $\tilde b = 1[1 - u \ge 1 - p]$ of the draw's uniforms, for the probabilities `p`
+/// of event shape `event`.
 pub(crate) fn antithetic_bits<'t, F: Real>(
     tape: &'t Tape<F>,
     draw: &Draw<'_, F>,

@@ -1,10 +1,12 @@
 //! ARM: augment, reinforce, merge.
 //!
-//! The two values $b = 1[u \ge 1 - \theta]$ and $\tilde b = 1[1 - u \ge 1 - \theta]$ of an antithetic pair, weighted by the uniform itself:
+//! The two values $b = 1[u \ge 1 - \theta]$ and $\tilde b = 1[1 - u \ge 1 - \theta]$ of an antithetic pair, weighted by
+//! the uniform itself:
 //!
 //! $$g_i = \big(f(b) - f(\tilde b)\big)\, (u_i - \tfrac12), \qquad \theta = \sigma(\eta).$$
 //!
-//! Yin and Zhou (2019). [`DisArm`](crate::DisArm) costs the same and its variance is never larger: ARM is here to be compared with.
+//! Yin and Zhou (2019). [`DisArm`](crate::DisArm) costs the same and its variance is never larger: ARM is here to be
+//! compared with.
 //!
 //! **Assumptions.** Independent bits. A cost must not depend on the two members of a pair together.
 //!

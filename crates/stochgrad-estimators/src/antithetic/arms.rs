@@ -1,7 +1,7 @@
 //! ARMS: any number of antithetic bits, with their correlation divided out.
 //!
-//! $n$ uniform numbers are made to avoid one another by a copula, and each makes a bit of the right distribution. Pairs of bits are negatively
-//! correlated, $\rho_i$ for element $i$, which leave-one-out would turn into a bias:
+//! $n$ uniform numbers are made to avoid one another by a copula, and each makes a bit of the right distribution. Pairs
+//! of bits are negatively correlated, $\rho_i$ for element $i$, which leave-one-out would turn into a bias:
 //!
 //! $$g_i = \frac{1}{1 - \rho_i}\, \frac{1}{n - 1} \sum_{k=1}^n (f_k - \bar f)\, (b_{ki} - \theta_i), \qquad
 //!     1 - \rho = \frac{1 - P(u_2 < q \mid u_1 < q)}{1 - q}, \quad q = \min(\theta, 1 - \theta).$$

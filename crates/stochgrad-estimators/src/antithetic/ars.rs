@@ -4,7 +4,8 @@
 //!
 //! $$g_c = (1 - C \pi_j) \Big[f(z^{c \leftrightharpoons j}) - \frac1C \sum_{m=1}^C f(z^{m \leftrightharpoons j})\Big].$$
 //!
-//! Its average over the references is ARSM, for a number of evaluations that grows with $C$ and not with $C^2$. Yin, Yue and Zhou (2019).
+//! Its average over the references is ARSM, for a number of evaluations that grows with $C$ and not with $C^2$. Yin,
+//! Yue and Zhou (2019).
 //!
 //! **Assumptions.** Independent categories. A cost must not depend on several members of the set together.
 //!

@@ -1,12 +1,14 @@
 //! ARSM: augment, reinforce, swap, merge.
 //!
-//! A category is the winner of a race with the numbers $\pi \sim \operatorname{Dir}(1, \dots, 1)$, $z = \operatorname{argmin}_c (\ln \pi_c - \varphi_c)$. With $z^{c \leftrightharpoons j}$ the
-//! winner after categories $c$ and $j$ swapped their numbers, the gradient by the logit of category $c$ is
+//! A category is the winner of a race with the numbers $\pi \sim \operatorname{Dir}(1, \dots, 1)$, $z =
+//! \operatorname{argmin}_c (\ln \pi_c - \varphi_c)$. With $z^{c \leftrightharpoons j}$ the winner after categories $c$
+//! and $j$ swapped their numbers, the gradient by the logit of category $c$ is
 //!
 //! $$g_c = \sum_{j=1}^C \Big(\frac1C - \pi_j\Big) \Big[f(z^{c \leftrightharpoons j}) - \frac1C \sum_{m=1}^C f(z^{m \leftrightharpoons j})\Big].$$
 //!
-//! The variables of a node swap the same categories at the same time, each with numbers of its own, so that the number of evaluations does not depend on how many they are.
-//! Two categories give [`Arm`](crate::Arm). Yin, Yue and Zhou (2019).
+//! The variables of a node swap the same categories at the same time, each with numbers of its own, so that the number
+//! of evaluations does not depend on how many they are. Two categories give [`Arm`](crate::Arm). Yin, Yue and Zhou
+//! (2019).
 //!
 //! **Assumptions.** Independent categories. A cost must not depend on several members of the set together.
 //!

@@ -1,7 +1,9 @@
 //! CARMS: any number of antithetic categories, with the probabilities of their pairs divided out.
 //!
-//! Every variable is drawn stick by stick (is it the least likely category, else the next one, …), $n$ samples at a time: at each stick a [`Copula`] says which of the samples stop there, so that few stop together. Each
-//! sample has the right distribution; a pair $(z, z')$ of samples of one variable has a joint distribution $p(z, z')$ of its own, whose ratio to that of two independent draws is known,
+//! Every variable is drawn stick by stick (is it the least likely category, else the next one, …), $n$ samples at a
+//! time: at each stick a [`Copula`] says which of the samples stop there, so that few stop together. Each sample has
+//! the right distribution; a pair $(z, z')$ of samples of one variable has a joint distribution $p(z, z')$ of its own,
+//! whose ratio to that of two independent draws is known,
 //!
 //! $$w(z, z') = \frac{q(z)\, q(z')}{p(z, z')} = \prod_{i < m} \frac{(1 - \theta_i)^2}{1 - 2\theta_i + \theta_i \kappa_i} \cdot \frac{1 - \theta_m}{1 - \kappa_m},
 //!     \quad m = \min(z, z'),\ z \ne z',$$
@@ -99,7 +101,8 @@ impl<C: Copula> Method for Carms<C> {
 
 /// For each stick the ratio $w$ of pairs of which one stops there and the other one goes on.
 ///
-/// `second` is the probability $\kappa$ of each stick, and sticks are in ascending order, so that no more than half of the samples stop at one.
+/// `second` is the probability $\kappa$ of each stick, and sticks are in ascending order, so that no more than half of
+/// the samples stop at one.
 pub(crate) fn pair_weights<'t, F: Real>(sticks: &Decisions<'t, F>, second: Var<'t, F>) -> Var<'t, F> {
     let theta = sticks.chance;
     let tape = theta.tape();

@@ -1,7 +1,9 @@
 //! DisARM for categories: antithetic decisions on the way to a category.
 //!
-//! A category is found by binary decisions ([sticks](CategoricalDisArm::new) or a [balanced tree](CategoricalDisArm::tree)), each made with a uniform number in one sample and with its complement in the other one. What two samples
-//! $z$, $\tilde z$ say about the log-odds $\eta_v$ of a decision is the conditional expectation of ARM, given the two:
+//! A category is found by binary decisions ([sticks](CategoricalDisArm::new) or a [balanced
+//! tree](CategoricalDisArm::tree)), each made with a uniform number in one sample and with its complement in the other
+//! one. What two samples $z$, $\tilde z$ say about the log-odds $\eta_v$ of a decision is the conditional expectation
+//! of ARM, given the two:
 //!
 //! $$g_v = \tfrac12 \big(f(z) - f(\tilde z)\big) \cdot \begin{cases}
 //!     (b_v - \tilde b_v)\, \sigma(|\eta_v|) & \text{both came by } v, \\
@@ -14,9 +16,11 @@
 //! $$g = \tfrac12\, w(z, \tilde z)\, \big(f(z) - f(\tilde z)\big)\, \nabla \ln \frac{q(z)}{q(\tilde z)}, \qquad w = \frac{q(z)\, q(\tilde z)}{p(z, \tilde z)}
 //!     = \prod_{i < m} \frac{(1 - \theta_i)^2}{1 - 2 \theta_i}\, (1 - \theta_m), \quad m = \min(z, \tilde z).$$
 //!
-//! Sticks are taken in ascending order of probability, by which all $\theta_i \le 1/2$, as the ratio needs. Two categories give [`DisArm`](crate::DisArm) in every form. Dong, Mnih and Tucker (2021).
+//! Sticks are taken in ascending order of probability, by which all $\theta_i \le 1/2$, as the ratio needs. Two
+//! categories give [`DisArm`](crate::DisArm) in every form. Dong, Mnih and Tucker (2021).
 //!
-//! **Assumptions.** Independent categories; all variables of a node have a pair at the same time. A cost must not depend on the two members of a pair together.
+//! **Assumptions.** Independent categories; all variables of a node have a pair at the same time. A cost must not
+//! depend on the two members of a pair together.
 //!
 //! | | |
 //! |---|---|

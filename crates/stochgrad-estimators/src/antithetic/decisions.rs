@@ -1,7 +1,8 @@
 //! Categories as sequences of binary decisions.
 //!
-//! A binary tree with the categories as leaves has $C - 1$ inner nodes. At node $v$ a bit goes right with probability $\theta_v$, that of the categories to the right of
-//! $v$ among those below it, and the category is the leaf where the way ends. Sticks are the tree with one category to the right of each node: is it the first one, or else the second
+//! A binary tree with the categories as leaves has $C - 1$ inner nodes. At node $v$ a bit goes right with probability
+//! $\theta_v$, that of the categories to the right of $v$ among those below it, and the category is the leaf where the
+//! way ends. Sticks are the tree with one category to the right of each node: is it the first one, or else the second
 //! one, and so on. The bits are independent, and only those on the way matter.
 
 use stochgrad_distributions::{DistributionError, IndependentCategories};
@@ -55,7 +56,8 @@ pub(crate) struct Decisions<'t, F: Real> {
     /// Nodes by categories.
     right: Var<'t, F>,
     left: Var<'t, F>,
-    /// For each element the one-hot vectors of the categories in the order of the tree's leaves; none for their own order.
+    /// For each element the one-hot vectors of the categories in the order of the tree's leaves; none for their own
+    /// order.
     order: Option<Var<'t, F>>,
     /// The probabilities of the categories, in the order of the leaves.
     probabilities: Var<'t, F>,

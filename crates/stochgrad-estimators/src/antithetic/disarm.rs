@@ -1,12 +1,13 @@
 //! DisARM: antithetic bits, with the uniform behind them integrated out.
 //!
-//! Two values come from one uniform $u$ and from $1 - u$: $b = 1[u \ge 1 - \theta]$ and $\tilde b = 1[1 - u \ge 1 - \theta]$. Each has the right
-//! distribution, and where they differ they say in which direction the cost changes:
+//! Two values come from one uniform $u$ and from $1 - u$: $b = 1[u \ge 1 - \theta]$ and $\tilde b = 1[1 - u \ge 1 -
+//! \theta]$. Each has the right distribution, and where they differ they say in which direction the cost changes:
 //!
 //! $$g_i = \tfrac12\, \big(f(b) - f(\tilde b)\big)\, (b_i - \tilde b_i)\, \sigma(|\eta_i|), \qquad \theta = \sigma(\eta).$$
 //!
-//! It is the conditional expectation of ARM, $(f(b) - f(\tilde b))(u_i - \tfrac12)$, given the two values, so that its variance is never larger.
-//! Dong, Mnih and Tucker (2020); found at the same time by Yin, Ho, Yan, Qian and Zhou (2020) as the unbiased uniform gradient.
+//! It is the conditional expectation of ARM, $(f(b) - f(\tilde b))(u_i - \tfrac12)$, given the two values, so that its
+//! variance is never larger. Dong, Mnih and Tucker (2020); found at the same time by Yin, Ho, Yan, Qian and Zhou (2020)
+//! as the unbiased uniform gradient.
 //!
 //! **Assumptions.** Independent bits. A cost must not depend on the two members of a pair together.
 //!

@@ -1,7 +1,8 @@
 //! Races between categories in which two of them swap their numbers: what ARSM and ARS share.
 //!
-//! With independent exponential numbers $e_c$, the first category to arrive, $\operatorname{argmin}_c e_c / p_c$, has the distribution $p$; so has the first one after any two categories swapped
-//! their numbers. Divided by their sum, the numbers are $\pi \sim \operatorname{Dir}(1, \dots, 1)$.
+//! With independent exponential numbers $e_c$, the first category to arrive, $\operatorname{argmin}_c e_c / p_c$, has
+//! the distribution $p$; so has the first one after any two categories swapped their numbers. Divided by their sum, the
+//! numbers are $\pi \sim \operatorname{Dir}(1, \dots, 1)$.
 
 use crate::antithetic::arms::separate_costs;
 use crate::common::sampling::describe_plate;
@@ -74,7 +75,8 @@ impl Swaps {
         Ok(SampleSet::equal(value.drawn(), Some(plate)))
     }
 
-    /// The gradient terms by the logarithms of the probabilities, given the costs of the members along a first axis, and $\pi$.
+    /// The gradient terms by the logarithms of the probabilities, given the costs of the members along a first axis,
+    /// and $\pi$.
     pub(crate) fn terms<'t, F: Real, D: Family<F>>(
         &self,
         context: &CostContext<'_, 't, F>,

@@ -1,16 +1,19 @@
 //! UGC: the flip of one of the nearly certain bits, antithetic pairs for the others.
 //!
-//! A pair $b, \tilde b$ is drawn as for [`DisArm`](crate::DisArm). Near certainty the gradient of a pair has a variance of the order of $m_i = \min(\theta_i, 1 - \theta_i)$; a flip
-//! ([`BitFlip`](crate::BitFlip)) has one of the order of $a_i \sum_j a_j$, over all bits $j$ that may be flipped, with $a_j = \theta_j (1 - \theta_j)$. Each bit has
-//! the estimator that is better for it: of the set
+//! A pair $b, \tilde b$ is drawn as for [`DisArm`](crate::DisArm). Near certainty the gradient of a pair has a variance
+//! of the order of $m_i = \min(\theta_i, 1 - \theta_i)$; a flip ([`BitFlip`](crate::BitFlip)) has one of the order of
+//! $a_i \sum_j a_j$, over all bits $j$ that may be flipped, with $a_j = \theta_j (1 - \theta_j)$. Each bit has the
+//! estimator that is better for it: of the set
 //!
 //! $$S = \Big\{ i : \sum_{j\,:\, m_j \le m_i} a_j \le \tfrac12 (1 - m_i) \Big\}$$
 //!
-//! one bit $j$ is picked with probability $\pi_j = a_j / \sum_S a$, flipped in both values of the pair, and gets the gradient $\tfrac{a_j}{\pi_j} \tfrac12 (\Delta_j f(b) + \Delta_j f(\tilde b))$. Bits
-//! outside $S$ have the gradient of the pair. Unbiased gradient clipping; after Kunes, Yin, Land, Haviv, Pe'er and Tavaré (2023).
+//! one bit $j$ is picked with probability $\pi_j = a_j / \sum_S a$, flipped in both values of the pair, and gets the
+//! gradient $\tfrac{a_j}{\pi_j} \tfrac12 (\Delta_j f(b) + \Delta_j f(\tilde b))$. Bits outside $S$ have the gradient of
+//! the pair. Unbiased gradient clipping; after Kunes, Yin, Land, Haviv, Pe'er and Tavaré (2023).
 //!
-//! The variance is never above that of DisARM, whatever the cost: with $P = f(b_{-i}, 1) - f(\tilde b_{-i}, 0)$ the pair has the second moment
-//! $\tfrac12 a_i (1 - m_i)\, \mathbb{E}[P^2]$, and as the sum of the two flips is that of $P$ and of its mirror image, the flip has at most $a_i \sum_S a\, \mathbb{E}[P^2]$.
+//! The variance is never above that of DisARM, whatever the cost: with $P = f(b_{-i}, 1) - f(\tilde b_{-i}, 0)$ the
+//! pair has the second moment $\tfrac12 a_i (1 - m_i)\, \mathbb{E}[P^2]$, and as the sum of the two flips is that of
+//! $P$ and of its mirror image, the flip has at most $a_i \sum_S a\, \mathbb{E}[P^2]$.
 //!
 //! **Assumptions.** Independent bits. A cost must not depend on the two members of a pair together.
 //!
@@ -86,7 +89,8 @@ impl Method for Ugc {
     }
 }
 
-/// The importance of each bit's flip: its variance if it is flipped at all, 0 for a bit that has the gradient of the pair.
+/// The importance of each bit's flip: its variance if it is flipped at all, 0 for a bit that has the gradient of the
+/// pair.
 fn importance<F: Real>(chances: Var<'_, F>) -> Var<'_, F> {
     let p = chances.stop_gradient();
     let event = p.shape();

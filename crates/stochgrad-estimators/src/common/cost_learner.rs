@@ -9,8 +9,8 @@ use stochgrad_tensor::Real;
 /// What the names of running means end with in the state.
 const MOMENTS: &str = " / moments";
 
-/// Parameters of a method's own, and the running mean and standard deviation of each cost, with which a network sees numbers of
-/// order one whatever the cost is measured in. Clones share both.
+/// Parameters of a method's own, and the running mean and standard deviation of each cost, with which a network sees
+/// numbers of order one whatever the cost is measured in. Clones share both.
 #[derive(Clone, Debug)]
 pub(crate) struct CostLearner {
     /// The parameters.
@@ -69,7 +69,8 @@ impl CostLearner {
         self.own.state().into_iter().chain(moments).collect()
     }
 
-    /// Restores what [`state`](Self::state) gave, for the method of that name; what does not fit leaves everything as it was.
+    /// Restores what [`state`](Self::state) gave, for the method of that name; what does not fit leaves everything as
+    /// it was.
     pub(crate) fn load_state(&self, method: &str, state: &MethodState) -> GraphResult<()> {
         let (mut moments, mut learned) = (MethodState::new(), MethodState::new());
         for (name, numbers) in state {

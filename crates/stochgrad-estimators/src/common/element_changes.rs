@@ -4,7 +4,8 @@ use stochgrad_graph::{CostContext, GraphResult, RecordedDifference};
 use stochgrad_tape::Var;
 use stochgrad_tensor::Real;
 
-/// The change of the costs when each element takes the value of each alternative: recorded where that is possible, else numbers from the host.
+/// The change of the costs when each element takes the value of each alternative: recorded where that is possible, else
+/// numbers from the host.
 pub(crate) fn element_changes<'t, F: Real>(
     context: &CostContext<'_, 't, F>,
     alternatives: &[Var<'t, F>],

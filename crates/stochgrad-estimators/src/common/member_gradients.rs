@@ -7,8 +7,8 @@ use stochgrad_tensor::Real;
 
 /// The parameters of a node, and copies on all plates of its value that nothing else depends on.
 ///
-/// Whatever a method makes of the distribution on the copies can be differentiated by them while the step is recorded: members do not
-/// meet in the copies, and no derivative goes on to the model.
+/// Whatever a method makes of the distribution on the copies can be differentiated by them while the step is recorded:
+/// members do not meet in the copies, and no derivative goes on to the model.
 pub(crate) struct MemberGradients<'t, F: Real> {
     parameters: Pairs<'t, F>,
 }
@@ -43,8 +43,8 @@ impl<'t, F: Real> MemberGradients<'t, F> {
     }
 }
 
-/// The distribution on parameters that lie on all plates of the node's value and depend on those of the model: a derivative by them is one of
-/// single members, and goes on to the model.
+/// The distribution on parameters that lie on all plates of the node's value and depend on those of the model: a
+/// derivative by them is one of single members, and goes on to the model.
 pub(crate) fn parameters_by_member<'t, F: Real, D: Family<F>>(
     context: &CostContext<'_, 't, F>,
     distribution: &D::On<'t>,
@@ -52,7 +52,8 @@ pub(crate) fn parameters_by_member<'t, F: Real, D: Family<F>>(
     Ok(spread::<F, D>(context, distribution, &|parameter| parameter)?.1)
 }
 
-/// The parameters of a distribution, what becomes of each on all plates of the node's value, and the distribution on these.
+/// The parameters of a distribution, what becomes of each on all plates of the node's value, and the distribution on
+/// these.
 fn spread<'t, F: Real, D: Family<F>>(
     context: &CostContext<'_, 't, F>,
     distribution: &D::On<'t>,

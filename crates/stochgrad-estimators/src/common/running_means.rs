@@ -73,7 +73,8 @@ impl RunningMeans {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Numbers made of the means under a name, read again whenever a program runs; as `before` says as long as nothing is known.
+    /// Numbers made of the means under a name, read again whenever a program runs; as `before` says as long as nothing
+    /// is known.
     pub(crate) fn read<'t, F: Real>(
         &self,
         tape: &'t Tape<F>,
@@ -90,7 +91,8 @@ impl RunningMeans {
         })
     }
 
-    /// Adds a step: the numbers that `made` gives for the values of the inputs. Numbers that are not finite are not added.
+    /// Adds a step: the numbers that `made` gives for the values of the inputs. Numbers that are not finite are not
+    /// added.
     pub(crate) fn update<'t, F: Real>(
         &self,
         name: &str,
@@ -118,7 +120,8 @@ impl RunningMeans {
         self.known().iter().map(|(name, means)| (name.clone(), pack(means))).collect()
     }
 
-    /// Restores what [`state`](Self::state) gave, for the method of that name; `counts` says how many means there may be under a name.
+    /// Restores what [`state`](Self::state) gave, for the method of that name; `counts` says how many means there may
+    /// be under a name.
     pub(crate) fn load_state(
         &self,
         method: Option<String>,

@@ -25,7 +25,8 @@ impl<'t, F: Real> SurrogateNetwork<'t, F> {
         [width, hidden]: [usize; 2],
         singles: &[(&str, f64)],
     ) -> Self {
-        // Glorot's uniform start for the first layer; the second one starts at zero, which is no control variate at all.
+        // Glorot's uniform start for the first layer; the second one starts at zero, which is no control variate at
+        // all.
         let mut uniforms = vec![0.0_f64; width * hidden];
         Key::new(0, 0, 0).uniform(0, &mut uniforms);
         let bound = (6.0 / (width + hidden) as f64).sqrt();

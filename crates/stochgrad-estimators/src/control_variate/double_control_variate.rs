@@ -1,8 +1,9 @@
 //! The double control variate: leave-one-out, with the cost's gradient at the other samples.
 //!
-//! Sample $k$ has the parameters $\theta_k$, the distribution $p_k$ and its mean $\mu_k$: they are the same for all samples that the node draws by itself, and may
-//! differ along a shared plate. With $b_k(x) = \bar v_{-k}^\top (x - \mu_k)$, where
-//! $\bar v_{-k} = \frac{1}{K-1} \sum_{j \ne k} \nabla f_j(x_j)$ is the mean slope at the *other* samples, the gradient with respect to $\theta_k$ is
+//! Sample $k$ has the parameters $\theta_k$, the distribution $p_k$ and its mean $\mu_k$: they are the same for all
+//! samples that the node draws by itself, and may differ along a shared plate. With $b_k(x) = \bar v_{-k}^\top (x -
+//! \mu_k)$, where $\bar v_{-k} = \frac{1}{K-1} \sum_{j \ne k} \nabla f_j(x_j)$ is the mean slope at the *other*
+//! samples, the gradient with respect to $\theta_k$ is
 //!
 //! $$g_k = \frac1K \Big[f_k - \alpha b_k(x_k) - \frac{1}{K-1} \sum_{j \ne k} \big(f_j - \alpha b_j(x_j)\big)\Big]
 //!     \nabla \ln p_k(x_k) + \frac{\alpha}{K}\, \bar v_{-k}^\top\, \nabla \mu_k.$$

@@ -2,15 +2,19 @@
 //!
 //! $$g = \big[f(x) - c_\phi(x)\big]\, \nabla_\theta \ln p(x; \theta) + \nabla_\theta\, c_\phi\big(T(\varepsilon; \theta)\big), \qquad x = T(\varepsilon; \theta).$$
 //!
-//! $c_\phi$ is a network of one hidden layer, which learns by minimising the second moment of the gradient. The cost itself may be a part of it, with a learned scale $\alpha$
-//! ([`cost`](Lax::cost)): $c_\phi = r_\phi + \alpha f$. With $\alpha = 1$ and no network this is the pathwise derivative, with $\alpha = 0$ the score function.
+//! $c_\phi$ is a network of one hidden layer, which learns by minimising the second moment of the gradient. The cost
+//! itself may be a part of it, with a learned scale $\alpha$ ([`cost`](Lax::cost)): $c_\phi = r_\phi + \alpha f$. With
+//! $\alpha = 1$ and no network this is the pathwise derivative, with $\alpha = 0$ the score function.
 //!
-//! In the surrogate the gradient function is $l = \ln p(x; \theta)$, and the control variate is
-//! $a = c_\phi(T(\varepsilon; \theta)) - \square(l)\, c_\phi(\operatorname{stop}(x))$: both have the mean $\mathbb{E}[c_\phi]$ at every $\theta$, so that all derivatives of their difference have mean zero.
-//! Grathwohl, Choi, Wu, Roeder and Duvenaud (2018).
+//! In the surrogate the gradient function is $l = \ln p(x; \theta)$, and the control variate is $a =
+//! c_\phi(T(\varepsilon; \theta)) - \square(l)\, c_\phi(\operatorname{stop}(x))$: both have the mean
+//! $\mathbb{E}[c_\phi]$ at every $\theta$, so that all derivatives of their difference have mean zero. Grathwohl, Choi,
+//! Wu, Roeder and Duvenaud (2018).
 //!
-//! **Assumptions.** Reparameterised samples whose support does not depend on the parameters. None about the cost, unless it is a part of the control variate: then those of
-//! [`Pathwise`](crate::Pathwise), and stochastic nodes downstream must be recorded functions of their parameters. A cost that depends on members of a plate jointly has no network.
+//! **Assumptions.** Reparameterised samples whose support does not depend on the parameters. None about the cost,
+//! unless it is a part of the control variate: then those of [`Pathwise`](crate::Pathwise), and stochastic nodes
+//! downstream must be recorded functions of their parameters. A cost that depends on members of a plate jointly has no
+//! network.
 //!
 //! | | |
 //! |---|---|

@@ -99,7 +99,8 @@ impl Rebar {
         Rebar { plate: SamplePlate::Shared(plate), ..self }
     }
 
-    /// Accepts jumps on the paths from the value, as [`Pathwise::assume_continuous`](crate::Pathwise::assume_continuous) does.
+    /// Accepts jumps on the paths from the value, as
+    /// [`Pathwise::assume_continuous`](crate::Pathwise::assume_continuous) does.
     pub fn assume_continuous(self) -> Self {
         Rebar { assume_continuous: true, ..self }
     }

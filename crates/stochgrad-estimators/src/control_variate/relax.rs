@@ -2,13 +2,14 @@
 //!
 //! $$g = \big[f(b) - c_\phi(\tilde z)\big]\, \nabla_\theta \ln p(b; \theta) + \nabla_\theta\, c_\phi(z) - \nabla_\theta\, c_\phi(\tilde z).$$
 //!
-//! $z$ is the perturbed parameter behind the sample $b$, $\tilde z$ another one with the same hard value. $c_\phi$ is a network of one hidden
-//! layer, $w^\top \tanh(W x + v)$, on the relaxed values at temperature $\tau$; network and temperature learn by minimising the second moment of the gradient, which neither changes its mean nor
-//! reaches the model's gradient. With [`relaxed_cost`](Relax::relaxed_cost) the control variate of REBAR is added: $c_\phi(z) = r_\phi(z) + f(\sigma_\tau(z))$.
-//! Grathwohl, Choi, Wu, Roeder and Duvenaud (2018).
+//! $z$ is the perturbed parameter behind the sample $b$, $\tilde z$ another one with the same hard value. $c_\phi$ is a
+//! network of one hidden layer, $w^\top \tanh(W x + v)$, on the relaxed values at temperature $\tau$; network and
+//! temperature learn by minimising the second moment of the gradient, which neither changes its mean nor reaches the
+//! model's gradient. With [`relaxed_cost`](Relax::relaxed_cost) the control variate of REBAR is added: $c_\phi(z) =
+//! r_\phi(z) + f(\sigma_\tau(z))$. Grathwohl, Choi, Wu, Roeder and Duvenaud (2018).
 //!
-//! **Assumptions.** None about the cost, unless `relaxed_cost` is on: then those of [`Rebar`](crate::Rebar). A cost that depends on members of a plate jointly has
-//! no control variate.
+//! **Assumptions.** None about the cost, unless `relaxed_cost` is on: then those of [`Rebar`](crate::Rebar). A cost
+//! that depends on members of a plate jointly has no control variate.
 //!
 //! | | |
 //! |---|---|

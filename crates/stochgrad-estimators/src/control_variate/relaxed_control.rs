@@ -1,6 +1,7 @@
 //! What REBAR and RELAX share: relaxed values, and control variates made of a function of them.
 //!
-//! With $b \sim p(b; \theta)$, relaxed values $z$ and $\tilde z$ that are independent given $b$ and both have $b$ as hard value, and any function $c$,
+//! With $b \sim p(b; \theta)$, relaxed values $z$ and $\tilde z$ that are independent given $b$ and both have $b$ as
+//! hard value, and any function $c$,
 //!
 //! $$g = \big[f(b) - c(\tilde z)\big]\, \nabla_\theta \ln p(b; \theta) + \nabla_\theta\, c(z) - \nabla_\theta\, c(\tilde z),$$
 //!
@@ -34,7 +35,8 @@ impl<'t, F: Real> RelaxedDraws<'t, F> {
         let drawn = |purpose: &str| {
             copied.conditional_perturbed(hard, &context.draw(purpose)).map_err(|source| context.error(source))
         };
-        // The same distribution as an unconditional draw, and consistent with the sample; its derivative is that at fixed noise.
+        // The same distribution as an unconditional draw, and consistent with the sample; its derivative is that at
+        // fixed noise.
         let free = drawn("relaxed value")?.stop_gradient().straight_through(copied.location());
         let given = drawn("relaxed value given the sample")?;
         let score = members.of(copied.log_prob(hard))?;

@@ -1,23 +1,27 @@
 //! RODEO: leave-one-out with discrete Stein control variates.
 //!
-//! For independent bits, redrawing each of them at rate one leaves the distribution as it is, so that for any function $h$
+//! For independent bits, redrawing each of them at rate one leaves the distribution as it is, so that for any function
+//! $h$
 //!
 //! $$(A h)(x) = \sum_i p(\bar x_i)\, \big[h(x^{(i)}) - h(x)\big], \qquad \mathbb{E}[(A h)(x)] = 0,$$
 //!
-//! where $x^{(i)}$ has bit $i$ flipped and $p(\bar x_i)$ is the probability of the flipped bit. It is used twice: on the costs in the baseline, and on $h\, \nabla \ln p$,
+//! where $x^{(i)}$ has bit $i$ flipped and $p(\bar x_i)$ is the probability of the flipped bit. It is used twice: on
+//! the costs in the baseline, and on $h\, \nabla \ln p$,
 //!
 //! $$g = \frac1K \sum_{k=1}^K \Big[f_k - \frac{1}{K-1} \sum_{j \ne k} \big(f_j + (A h_j)(x_j)\big)\Big] \nabla \ln p(x_k) + \big(A\, [\tilde h_k\, \nabla \ln p]\big)(x_k).$$
 //!
-//! $h_k$ and $\tilde h_k$ know the cost from the *other* samples, by its values and gradients: they are means over $j \ne k$ of
-//! $H\big(f_j, v_j^\top (x_j - \mu), v_j^\top (x - \mu)\big)$ with $v_j = \nabla f(x_j)$ and the mean $\mu$ of the distribution: the cost at $x_j$, and its linear extrapolation from $x_j$ to the mean, and
-//! from there to $x$. $H$ is linear in them plus a small network, and learns to minimise the second moment of the gradient. It sees costs in units of their running mean
-//! and deviation.
+//! $h_k$ and $\tilde h_k$ know the cost from the *other* samples, by its values and gradients: they are means over $j
+//! \ne k$ of $H\big(f_j, v_j^\top (x_j - \mu), v_j^\top (x - \mu)\big)$ with $v_j = \nabla f(x_j)$ and the mean $\mu$
+//! of the distribution: the cost at $x_j$, and its linear extrapolation from $x_j$ to the mean, and from there to $x$.
+//! $H$ is linear in them plus a small network, and learns to minimise the second moment of the gradient. It sees costs
+//! in units of their running mean and deviation.
 //!
-//! Shi, Zhou, Hwang, Titsias and Mackey (2022), who give $H$ the one extrapolation from $x_j$ to $x$, and have the mean over the bits in place of the sum: for a linear $h$ the sum is
-//! $\mathbb{E}[h] - h(x)$, whatever the number of bits, so that $H$ is of the size of the cost and is soon learned.
+//! Shi, Zhou, Hwang, Titsias and Mackey (2022), who give $H$ the one extrapolation from $x_j$ to $x$, and have the mean
+//! over the bits in place of the sum: for a linear $h$ the sum is $\mathbb{E}[h] - h(x)$, whatever the number of bits,
+//! so that $H$ is of the size of the cost and is soon learned.
 //!
-//! **Assumptions.** Independent bits. A gradient of the cost that says little costs variance and no bias. A cost that depends on members of a plate jointly has no Stein control
-//! variate.
+//! **Assumptions.** Independent bits. A gradient of the cost that says little costs variance and no bias. A cost that
+//! depends on members of a plate jointly has no Stein control variate.
 //!
 //! | | |
 //! |---|---|
@@ -81,7 +85,8 @@ impl Rodeo {
         Rodeo { plate: SamplePlate::New(samples), hidden: 20, learner: CostLearner::new(1e-3, DECAY) }
     }
 
-    /// As [`new`](Rodeo::new), with one sample for each member of a plate made with [`Graph::plate`](stochgrad_graph::Graph::plate).
+    /// As [`new`](Rodeo::new), with one sample for each member of a plate made with
+    /// [`Graph::plate`](stochgrad_graph::Graph::plate).
     pub fn on_plate(plate: Plate) -> Self {
         Rodeo { plate: SamplePlate::Shared(plate), ..Rodeo::new(2) }
     }
@@ -121,7 +126,8 @@ impl Method for Rodeo {
     }
 }
 
-/// What is known of the cost at other samples, all in units of the cost: the value there, and the linear extrapolation to the mean of the distribution.
+/// What is known of the cost at other samples, all in units of the cost: the value there, and the linear extrapolation
+/// to the mean of the distribution.
 #[derive(Clone, Copy)]
 struct Known<'t, F: Real> {
     value: Var<'t, F>,
@@ -181,7 +187,8 @@ impl<'t, F: Real> Surrogates<'t, F> {
         self.arrays[at].1
     }
 
-    /// The values of both surrogates where the linear extrapolation from the mean of the distribution is `linear`, less their level.
+    /// The values of both surrogates where the linear extrapolation from the mean of the distribution is `linear`, less
+    /// their level.
     fn at(&self, known: Known<'t, F>, linear: Var<'t, F>) -> [Var<'t, F>; 2] {
         let from = |input: Var<'t, F>, weight: usize| input.unsqueeze(-1) * self.array(weight);
         let fixed = from(known.value, 0) + from(known.offset, 1) + self.array(3);

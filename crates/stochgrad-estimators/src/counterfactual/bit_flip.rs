@@ -4,10 +4,11 @@
 //!
 //! $$g_i = D\, \theta_i (1 - \theta_i)\, \big(f(b_{i \to 1}) - f(b_{i \to 0})\big), \qquad \theta = \sigma(\eta).$$
 //!
-//! Its variance vanishes with $\theta_i (1 - \theta_i)$, where that of pairs does not. Kunes, Yin, Land, Haviv, Pe'er and Tavaré (2023).
-//! [`LocalExpectation`](crate::LocalExpectation) flips every bit, at $D$ evaluations.
+//! Its variance vanishes with $\theta_i (1 - \theta_i)$, where that of pairs does not. Kunes, Yin, Land, Haviv, Pe'er
+//! and Tavaré (2023). [`LocalExpectation`](crate::LocalExpectation) flips every bit, at $D$ evaluations.
 //!
-//! **Assumptions.** Independent bits. Where a cost sees several members of a plate together, one bit is picked among those of all of them.
+//! **Assumptions.** Independent bits. Where a cost sees several members of a plate together, one bit is picked among
+//! those of all of them.
 //!
 //! | | |
 //! |---|---|

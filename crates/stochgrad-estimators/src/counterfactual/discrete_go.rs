@@ -4,16 +4,19 @@
 //!
 //! $$\nabla_\theta\, \mathbb{E}[f(y)] = \mathbb{E}\Big[\sum_i -\frac{\nabla_\theta\, Q_\theta(y_i)}{q_\theta(y_i)}\, \big(f(y_{-i}, y_i + 1) - f(y)\big)\Big]:$$
 //!
-//! when $\theta$ moves, the mass $-\nabla_\theta Q(y)$ crosses from $y$ to $y + 1$. Cong, Zhao, Bai and Carin (2019), "general and one-sample"; summation by parts
-//! where the sample path has integration by parts. Categories are taken in their order. For counts whose distribution moves in one direction it is one of the sides of
-//! [`StochasticDerivatives`](crate::StochasticDerivatives), for categories it is "always up"; it needs no more than the distribution function, so it knows the number of successes of
-//! `NegativeBinomial` as a parameter too.
+//! when $\theta$ moves, the mass $-\nabla_\theta Q(y)$ crosses from $y$ to $y + 1$. Cong, Zhao, Bai and Carin (2019),
+//! "general and one-sample"; summation by parts where the sample path has integration by parts. Categories are taken in
+//! their order. For counts whose distribution moves in one direction it is one of the sides of
+//! [`StochasticDerivatives`](crate::StochasticDerivatives), for categories it is "always up"; it needs no more than the
+//! distribution function, so it knows the number of successes of `NegativeBinomial` as a parameter too.
 //!
-//! Values of probability zero are passed over: where none of $y + 1, \dots, y' - 1$ is possible, and none of their probabilities has a derivative,
-//! $\nabla_\theta\, Q_\theta$ is the same for all of $y, \dots, y' - 1$, and the steps add up to $f(y') - f(y)$. Elements in which a probability
-//! of zero has a derivative (a probability as a parameter, at 0 or 1) go through all their values instead.
+//! Values of probability zero are passed over: where none of $y + 1, \dots, y' - 1$ is possible, and none of their
+//! probabilities has a derivative, $\nabla_\theta\, Q_\theta$ is the same for all of $y, \dots, y' - 1$, and the steps
+//! add up to $f(y') - f(y)$. Elements in which a probability of zero has a derivative (a probability as a parameter, at
+//! 0 or 1) go through all their values instead.
 //!
-//! **Assumptions.** Whole numbers with a known distribution function. The cost is finite one step above every possible value.
+//! **Assumptions.** Whole numbers with a known distribution function. The cost is finite one step above every possible
+//! value.
 //!
 //! | | |
 //! |---|---|
@@ -172,7 +175,8 @@ mod tests {
         check!("Categorical", [[0.3, -0.7, 1.1], [0.0, 0.2, -0.4]], Categorical::from_logits);
     }
 
-    /// Counts (x − 3)² of a Poisson distribution by its log-rate: the variance of a coupled measure-valued derivative, which it is.
+    /// Counts (x − 3)² of a Poisson distribution by its log-rate: the variance of a coupled measure-valued derivative,
+    /// which it is.
     #[test]
     fn the_variance_is_the_known_one() {
         for (rate, mean, variance) in [(3.0_f64, 3.0, 108.0), (0.5, -2.0, 0.5)] {

@@ -4,12 +4,14 @@
 //!
 //! $$g = \frac{f\big(x(\theta + \sigma \varepsilon)\big) - f\big(x(\theta - \sigma \varepsilon)\big)}{2 \sigma}\, \varepsilon$$
 //!
-//! has the mean $\nabla_\theta\, \mathbb{E}_\varepsilon\, C(\theta + \sigma \varepsilon)$, where $C$ is the expected cost given everything before the node: the gradient of the smoothed objective, without
-//! bias. Both evaluations use the same noise, and $\varepsilon$ and $-\varepsilon$ are antithetic. Salimans, Ho, Chen, Sidor and Sutskever (2017); Nesterov and
-//! Spokoiny (2017) on Gaussian smoothing. [`Spsa`](crate::Spsa) has signs in the place of $\varepsilon$, and a smaller variance.
+//! has the mean $\nabla_\theta\, \mathbb{E}_\varepsilon\, C(\theta + \sigma \varepsilon)$, where $C$ is the expected
+//! cost given everything before the node: the gradient of the smoothed objective, without bias. Both evaluations use
+//! the same noise, and $\varepsilon$ and $-\varepsilon$ are antithetic. Salimans, Ho, Chen, Sidor and Sutskever (2017);
+//! Nesterov and Spokoiny (2017) on Gaussian smoothing. [`Spsa`](crate::Spsa) has signs in the place of $\varepsilon$,
+//! and a smaller variance.
 //!
-//! **Assumptions.** The distribution exists at all real parameters (logits, logarithms). Host code must not branch on a value downstream, unless the model was given as a
-//! function.
+//! **Assumptions.** The distribution exists at all real parameters (logits, logarithms). Host code must not branch on a
+//! value downstream, unless the model was given as a function.
 //!
 //! | | |
 //! |---|---|
@@ -114,7 +116,8 @@ mod tests {
     use stochgrad_distributions::{Bernoulli, Poisson};
     use stochgrad_graph::Graph;
 
-    /// E (x − 1)² = e²ᵗ − eᵗ + 1 for a Poisson count by its log-rate t, whose smoothed derivative is 2 e^(2t + 2σ²) − e^(t + σ²/2).
+    /// E (x − 1)² = e²ᵗ − eᵗ + 1 for a Poisson count by its log-rate t, whose smoothed derivative is 2 e^(2t + 2σ²) −
+    /// e^(t + σ²/2).
     #[test]
     fn the_mean_is_that_of_the_smoothed_objective() {
         let (t, sigma) = (-0.2_f64, 0.3_f64);

@@ -2,12 +2,14 @@
 //!
 //! $$g_j = \frac{f\big(x(\theta + h e_j)\big) - f\big(x(\theta - h e_j)\big)}{2h},$$
 //!
-//! where the node is drawn again with the same noise and one coordinate $\theta_j$ of its parameters moved, and what is downstream follows. Nothing is asked of the distribution or of
-//! the cost. The mean is the central difference of the expected cost given everything before the node, which is off by
-//! $\tfrac{h^2}{6} \partial^3_j$. Along continuous paths the variance does not depend on $h$, and a sample that jumps has one of order $1/h$; with
-//! independent noise it would be of order $1/h^2$. Glasserman and Yao (1992) on common random numbers.
+//! where the node is drawn again with the same noise and one coordinate $\theta_j$ of its parameters moved, and what is
+//! downstream follows. Nothing is asked of the distribution or of the cost. The mean is the central difference of the
+//! expected cost given everything before the node, which is off by $\tfrac{h^2}{6} \partial^3_j$. Along continuous
+//! paths the variance does not depend on $h$, and a sample that jumps has one of order $1/h$; with independent noise it
+//! would be of order $1/h^2$. Glasserman and Yao (1992) on common random numbers.
 //!
-//! **Assumptions.** The distribution exists at the moved parameters. Host code must not branch on a value downstream, unless the model was given as a function.
+//! **Assumptions.** The distribution exists at the moved parameters. Host code must not branch on a value downstream,
+//! unless the model was given as a function.
 //!
 //! | | |
 //! |---|---|
@@ -123,7 +125,8 @@ pub(crate) fn check_step(step: f64) -> Result<(), String> {
     Err(format!("expected a step above 0, got {step}; 0.01 is a good start"))
 }
 
-/// For each coordinate of a parameter a 1 there and 0 elsewhere: over its event axes and those of its plates whose members meet downstream.
+/// For each coordinate of a parameter a 1 there and 0 elsewhere: over its event axes and those of its plates whose
+/// members meet downstream.
 fn coordinates<'t, F: Real>(parameter: Var<'t, F>, coupled: &Plates) -> Vec<Var<'t, F>> {
     let tape = parameter.tape();
     let plates: Plates = parameter.plates().iter().copied().filter(|plate| coupled.contains(plate)).collect();

@@ -6,12 +6,13 @@
 //! $$\nabla_\theta\, E_{p_\theta}[f(x)] = c_\theta\, \big(E_{p^+}[f(y)] - E_{p^-}[f(y)]\big).$$
 //!
 //! Each independent element of the node is replaced in turn by a coupled pair $(y^+, y^-)$, and what is downstream is
-//! computed again under the same noise (common random numbers). The gradient of all costs together enters the surrogate as
-//! $\langle \operatorname{stop}(g), \theta\rangle$ with its value taken off. Pflug (1989); Heidergott and Vázquez-Abad (2000);
-//! Mohamed et al. (2020).
+//! computed again under the same noise (common random numbers). The gradient of all costs together enters the surrogate
+//! as $\langle \operatorname{stop}(g), \theta\rangle$ with its value taken off. Pflug (1989); Heidergott and
+//! Vázquez-Abad (2000); Mohamed et al. (2020).
 //!
-//! **Assumptions.** The expected cost given everything else is differentiable by the parameter. The cost may be anything, jumps
-//! included; but host code must not branch on a value downstream of the node, since a replay could not follow.
+//! **Assumptions.** The expected cost given everything else is differentiable by the parameter. The cost may be
+//! anything, jumps included; but host code must not branch on a value downstream of the node, since a replay could not
+//! follow.
 //!
 //! | | |
 //! |---|---|
@@ -20,8 +21,8 @@
 //! | cost evaluations | one for each alternative (one or two a parameter) of each element, besides the sample's own |
 //! | the cost must offer | values |
 //!
-//! A constant added to the cost changes nothing: baselines have no place here. What is downstream must be able to draw again, which all methods
-//! can.
+//! A constant added to the cost changes nothing: baselines have no place here. What is downstream must be able to draw
+//! again, which all methods can.
 
 use crate::common::sampling::describe_plate;
 use crate::counterfactual::perturbation::{Perturbation, gradient_terms, recorded_terms};

@@ -6,13 +6,16 @@ use stochgrad_graph::{CandidateShare, Candidates, CostContext, GradientMethod, G
 use stochgrad_tape::{Smoothness, Var};
 use stochgrad_tensor::{Real, Tensor};
 
-/// A method whose gradient is made of alternatives to single elements of the sample: [`MeasureValued`](crate::MeasureValued), [`StochasticDerivatives`](crate::StochasticDerivatives), or
-/// the user's own. Methods with a budget of replays ([`Reservoir`](crate::Reservoir), [`ReplayBudget`](crate::ReplayBudget)) are made of one.
+/// A method whose gradient is made of alternatives to single elements of the sample:
+/// [`MeasureValued`](crate::MeasureValued), [`StochasticDerivatives`](crate::StochasticDerivatives), or the user's own.
+/// Methods with a budget of replays ([`Reservoir`](crate::Reservoir), [`ReplayBudget`](crate::ReplayBudget)) are made
+/// of one.
 pub trait Perturbation<F: Real, D: Family<F>>: GradientMethod<F, D> {
     /// What the alternatives are for, which names their noise.
     fn purpose(&self) -> &'static str;
 
-    /// The alternatives by the parameter at a position, given the sample on the plates of the request; `None` if there are none.
+    /// The alternatives by the parameter at a position, given the sample on the plates of the request; `None` if there
+    /// are none.
     ///
     /// # Errors
     /// Those of the distribution.

@@ -12,8 +12,8 @@ pub(crate) struct PickedElement<'t, F: Real> {
     pub(crate) inverse: Var<'t, F>,
 }
 
-/// Picks an element, with probabilities in proportion to `importance` if that is given (of the independent shape `elements`, on some plates of the value).
-/// `None` for a node without elements.
+/// Picks an element, with probabilities in proportion to `importance` if that is given (of the independent shape
+/// `elements`, on some plates of the value). `None` for a node without elements.
 pub(crate) fn pick_element<'t, F: Real>(
     context: &CostContext<'_, 't, F>,
     purpose: &str,

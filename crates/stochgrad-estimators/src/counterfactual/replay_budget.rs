@@ -1,14 +1,16 @@
 //! A budget of replays: some elements of some nodes, picked at random.
 //!
-//! Of all elements $j$ of all nodes that share the budget, $B$ are picked independently with probabilities $\pi_j$, and each pays for those that were not picked:
+//! Of all elements $j$ of all nodes that share the budget, $B$ are picked independently with probabilities $\pi_j$, and
+//! each pays for those that were not picked:
 //!
 //! $$g = \frac1B \sum_{b=1}^{B} \frac{1}{\pi_{j_b}}\, w_{j_b}\, \big(f(y_{j_b}) - f(x)\big).$$
 //!
-//! The importance is that of the absolute weights, which are known once the sample is drawn, or uniform. One pick a step beats the score function with the best
-//! constant baseline on a random walk of fifty steps. [`Reservoir`](crate::Reservoir) has one world too, and notices where it has ended.
+//! The importance is that of the absolute weights, which are known once the sample is drawn, or uniform. One pick a
+//! step beats the score function with the best constant baseline on a random walk of fifty steps.
+//! [`Reservoir`](crate::Reservoir) has one world too, and notices where it has ended.
 //!
-//! **Assumptions.** Those of the method it is made of. Where all nodes carry a plate whose members meet nowhere downstream, every member has picks of its
-//! own. Host code must not branch on a value downstream.
+//! **Assumptions.** Those of the method it is made of. Where all nodes carry a plate whose members meet nowhere
+//! downstream, every member has picks of its own. Host code must not branch on a value downstream.
 //!
 //! | | |
 //! |---|---|
@@ -65,7 +67,8 @@ pub struct ReplayBudget<M> {
 }
 
 impl<M: Method> ReplayBudget<M> {
-    /// That many picks by weight of the alternatives of a method, which also says how nodes are sampled. Its clones share the budget.
+    /// That many picks by weight of the alternatives of a method, which also says how nodes are sampled. Its clones
+    /// share the budget.
     pub fn of(method: M, picks: usize) -> Self {
         ReplayBudget { method, picks: Arc::new(Picks { count: picks.max(1), importance: Importance::Weight }) }
     }

@@ -1,20 +1,23 @@
 //! The reservoir: one alternative world for all nodes of a graph.
 //!
-//! Stochastic and measure-valued derivatives compare the cost with that of an alternative world for every alternative of every node: over a chain of $n$ nodes
-//! that is $n$ replays. The reservoir follows one world forwards. At each node the jumps $y_j$ there, with weights $w_j$, compete with the
-//! world that is alive: it survives with probability $s / (s + \sum_j |w_j|)$, and jump $j$ takes its place with probability $|w_j| / (s + \sum_j |w_j|)$;
-//! the strength $s$ of what is alive becomes $s + \sum_j |w_j|$. A change of a cost counts
+//! Stochastic and measure-valued derivatives compare the cost with that of an alternative world for every alternative
+//! of every node: over a chain of $n$ nodes that is $n$ replays. The reservoir follows one world forwards. At each node
+//! the jumps $y_j$ there, with weights $w_j$, compete with the world that is alive: it survives with probability $s /
+//! (s + \sum_j |w_j|)$, and jump $j$ takes its place with probability $|w_j| / (s + \sum_j |w_j|)$; the strength $s$ of
+//! what is alive becomes $s + \sum_j |w_j|$. A change of a cost counts
 //!
 //! $$\frac{s}{|w|}\, w\, \big(f(\text{alternative world}) - f(\text{recording})\big)$$
 //!
-//! for the node where the world began: the weight times one over the probability of having survived so far. Where the world has come out equal to the recording
-//! everywhere that is still read (coalescence), the slot is free. The strengths use the weights alone: one that looked at what comes back
-//! from the costs would be biased in reverse mode. Arya, Schauer, Schäfer and Rackauckas (2022) call it pruning.
+//! for the node where the world began: the weight times one over the probability of having survived so far. Where the
+//! world has come out equal to the recording everywhere that is still read (coalescence), the slot is free. The
+//! strengths use the weights alone: one that looked at what comes back from the costs would be biased in reverse mode.
+//! Arya, Schauer, Schäfer and Rackauckas (2022) call it pruning.
 //!
 //! All nodes sampled with clones of one reservoir share its world.
 //!
-//! **Assumptions.** Those of the method it is made of. Members of plates that all nodes carry and that meet nowhere downstream have worlds of their
-//! own; for all others together there is one. Host code must not branch on a value downstream.
+//! **Assumptions.** Those of the method it is made of. Members of plates that all nodes carry and that meet nowhere
+//! downstream have worlds of their own; for all others together there is one. Host code must not branch on a value
+//! downstream.
 //!
 //! | | |
 //! |---|---|
@@ -63,7 +66,8 @@ pub struct Reservoir<M> {
 }
 
 impl<M: Method> Reservoir<M> {
-    /// A reservoir of the alternatives of a method, which also says how nodes are sampled. Its clones are the same reservoir.
+    /// A reservoir of the alternatives of a method, which also says how nodes are sampled. Its clones are the same
+    /// reservoir.
     pub fn of(method: M) -> Self {
         Reservoir { method, shared: Arc::new(OneWorld { purpose: "reservoir" }) }
     }

@@ -13,7 +13,8 @@ pub(crate) fn trained_parameters<'t, F: Real>(distribution: &dyn Distribution<'t
     trained.map(|parameter| parameter.var).collect()
 }
 
-/// The difference of the costs downstream between the node drawn with its parameters moved up and moved down by `shifts`, under the same noise.
+/// The difference of the costs downstream between the node drawn with its parameters moved up and moved down by
+/// `shifts`, under the same noise.
 pub(crate) fn shifted_changes<'t, F: Real, D: Family<F>>(
     context: &CostContext<'_, 't, F>,
     distribution: &D::On<'t>,
@@ -43,8 +44,8 @@ pub(crate) fn shifted_changes<'t, F: Real, D: Family<F>>(
 /// Draws one direction of an event shape.
 pub(crate) type DrawDirection<'a, 't, F> = dyn Fn(&Draw<'_, F>, &Shape) -> DistributionResult<Var<'t, F>> + 'a;
 
-/// The gradient terms of antithetic steps of this width along random directions ε, in all coordinates of all parameters at once: each coordinate has
-/// the gradient ε · (difference of the costs) / (2 width), averaged over the directions.
+/// The gradient terms of antithetic steps of this width along random directions ε, in all coordinates of all parameters
+/// at once: each coordinate has the gradient ε · (difference of the costs) / (2 width), averaged over the directions.
 pub(crate) fn direction_terms<'t, F: Real, D: Family<F>>(
     context: &CostContext<'_, 't, F>,
     distribution: &D::On<'t>,

@@ -1,17 +1,19 @@
 //! Smoothed stochastic derivatives: the mean jump of the sample as its derivative.
 //!
-//! A stochastic derivative says with which rates $w_a$ a discrete sample jumps to which values $y_a$ when the parameter moves. Their mean,
+//! A stochastic derivative says with which rates $w_a$ a discrete sample jumps to which values $y_a$ when the parameter
+//! moves. Their mean,
 //!
 //! $$s(x) = \sum_a w_a\, (y_a - x), \qquad \mathbb{E}[s(x)] = \partial_\theta\, \mathbb{E}[x],$$
 //!
-//! is passed on as if it were $\partial x / \partial \theta$: no replay, and one backward pass. Arya, Schauer, Schäfer and Rackauckas (2022). The mean itself in the place of $s(x)$ is the
-//! straight-through derivative.
+//! is passed on as if it were $\partial x / \partial \theta$: no replay, and one backward pass. Arya, Schauer, Schäfer
+//! and Rackauckas (2022). The mean itself in the place of $s(x)$ is the straight-through derivative.
 //!
-//! The two-sided form is right for quadratic costs, whatever the distribution: a jump up across a step sees the slope below it and half the curvature, the
-//! jump down across the same step the slope above it and minus half the curvature, and both carry the same mass. (For a bit that is the trapezoid rule, as in
-//! [`ReinMax`](crate::ReinMax).)
+//! The two-sided form is right for quadratic costs, whatever the distribution: a jump up across a step sees the slope
+//! below it and half the curvature, the jump down across the same step the slope above it and minus half the curvature,
+//! and both carry the same mass. (For a bit that is the trapezoid rule, as in [`ReinMax`](crate::ReinMax).)
 //!
-//! **Assumptions.** The cost is differentiable at the values. Paths from the value are looked at as for [`Pathwise`](crate::Pathwise).
+//! **Assumptions.** The cost is differentiable at the values. Paths from the value are looked at as for
+//! [`Pathwise`](crate::Pathwise).
 //!
 //! | | |
 //! |---|---|
@@ -101,7 +103,8 @@ impl Smoothed {
         Smoothed { plate: SamplePlate::Shared(plate), ..self }
     }
 
-    /// Accepts jumps on the paths from the value, as [`Pathwise::assume_continuous`](crate::Pathwise::assume_continuous) does.
+    /// Accepts jumps on the paths from the value, as
+    /// [`Pathwise::assume_continuous`](crate::Pathwise::assume_continuous) does.
     pub fn assume_continuous(self) -> Self {
         Smoothed { assume_continuous: true, ..self }
     }

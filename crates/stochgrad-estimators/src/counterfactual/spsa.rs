@@ -4,9 +4,11 @@
 //!
 //! $$g = \frac{f\big(x(\theta + h \varepsilon)\big) - f\big(x(\theta - h \varepsilon)\big)}{2h}\, \varepsilon:$$
 //!
-//! two evaluations for all coordinates together, drawn with the same noise. Spall (1992). [`FiniteDifference`](crate::FiniteDifference) moves one coordinate at a time.
+//! two evaluations for all coordinates together, drawn with the same noise. Spall (1992).
+//! [`FiniteDifference`](crate::FiniteDifference) moves one coordinate at a time.
 //!
-//! **Assumptions.** The distribution exists at the moved parameters. Host code must not branch on a value downstream, unless the model was given as a function.
+//! **Assumptions.** The distribution exists at the moved parameters. Host code must not branch on a value downstream,
+//! unless the model was given as a function.
 //!
 //! | | |
 //! |---|---|

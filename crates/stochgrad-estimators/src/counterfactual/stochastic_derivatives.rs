@@ -1,16 +1,16 @@
 //! The stochastic derivative: jumps of the sample itself, at signed rates.
 //!
-//! When a parameter moves by $\varepsilon$, a discrete sample drawn by inversion stays as it is or, with probability of order
-//! $\varepsilon$, jumps to a neighbour $Y$. With $w$ the rate of the jump given the sample,
+//! When a parameter moves by $\varepsilon$, a discrete sample drawn by inversion stays as it is or, with probability of
+//! order $\varepsilon$, jumps to a neighbour $Y$. With $w$ the rate of the jump given the sample,
 //!
 //! $$\nabla_\theta\, E_{p_\theta}[f(X)] = E\big[w(X)\,\big(f(Y) - f(X)\big)\big].$$
 //!
-//! Moving up and moving down give different rates and neighbours, and the same expectation; their mean is the default. Each
-//! independent element jumps in turn, and what is downstream is computed again under the same noise. Arya et al. (2022), in the
-//! reverse-mode form of one gradient term a node; Gong and Ho (1987) as smoothed perturbation analysis.
+//! Moving up and moving down give different rates and neighbours, and the same expectation; their mean is the default.
+//! Each independent element jumps in turn, and what is downstream is computed again under the same noise. Arya et al.
+//! (2022), in the reverse-mode form of one gradient term a node; Gong and Ho (1987) as smoothed perturbation analysis.
 //!
-//! **Assumptions.** As for [`MeasureValued`](crate::MeasureValued). The sample is the negative part of the derivative, which saves a replay where a
-//! weak derivative needs two.
+//! **Assumptions.** As for [`MeasureValued`](crate::MeasureValued). The sample is the negative part of the derivative,
+//! which saves a replay where a weak derivative needs two.
 //!
 //! | | |
 //! |---|---|
@@ -59,8 +59,8 @@ impl StochasticDerivatives {
         Self::default()
     }
 
-    /// The side to which parameters are perturbed. It is fixed beforehand: a choice by the sign of what comes back from the cost would be
-    /// biased.
+    /// The side to which parameters are perturbed. It is fixed beforehand: a choice by the sign of what comes back from
+    /// the cost would be biased.
     pub fn side(self, side: Side) -> Self {
         StochasticDerivatives { side, ..self }
     }

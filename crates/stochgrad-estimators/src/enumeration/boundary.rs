@@ -1,8 +1,9 @@
 //! Elements whose parameters lie on the boundary of their domain.
 //!
-//! An outcome of probability zero can have a derivative: a bit that is 1 with probability $p = 0$ has $\partial_p\, \mathbb{E}[f] = f(1) - f(0)$. No method that looks at
-//! sampled outcomes only sees $f(1)$, and the variance of each of them grows without limit as $p \to 0$. Where the derivative of such a probability is not
-//! zero (probabilities as parameters; never logits), the element goes through all its states as in
+//! An outcome of probability zero can have a derivative: a bit that is 1 with probability $p = 0$ has $\partial_p\,
+//! \mathbb{E}[f] = f(1) - f(0)$. No method that looks at sampled outcomes only sees $f(1)$, and the variance of each of
+//! them grows without limit as $p \to 0$. Where the derivative of such a probability is not zero (probabilities as
+//! parameters; never logits), the element goes through all its states as in
 //! [`LocalExpectation`](crate::LocalExpectation), and the method's own terms leave it out.
 
 use crate::common::dependence::is_differentiable;
@@ -15,16 +16,17 @@ use stochgrad_tensor::{Real, Tensor};
 
 /// A node's distribution for the method's own terms, and the terms of the elements on the boundary.
 pub(crate) struct Boundary<'t, F: Real, L> {
-    /// The distribution through which the method's own gradient flows: elements on the boundary have constants inside the domain for parameters, so
-    /// that nothing flows there. Its values are not those that were sampled from.
+    /// The distribution through which the method's own gradient flows: elements on the boundary have constants inside
+    /// the domain for parameters, so that nothing flows there. Its values are not those that were sampled from.
     pub(crate) inside: L,
     /// The gradient terms of the elements on the boundary.
     pub(crate) terms: Vec<GradientTerm<'t, F>>,
 }
 
 impl<'t, F: Real, L: Live<'t, F>> Boundary<'t, F, L> {
-    /// Looks for elements on the boundary. A program repeats the choice of the elements: for them the derivative is right inside the domain too, and
-    /// another element that comes to the boundary in a later run has a gradient that is not finite, which is an error.
+    /// Looks for elements on the boundary. A program repeats the choice of the elements: for them the derivative is
+    /// right inside the domain too, and another element that comes to the boundary in a later run has a gradient that
+    /// is not finite, which is an error.
     pub(crate) fn split(context: &CostContext<'_, 't, F>, distribution: &L) -> GraphResult<Self> {
         let tape = context.tape();
         let mut ids = IdMap::identity();

@@ -2,12 +2,12 @@
 //!
 //! $$\mathbb{E}_{p(x; \theta)}[f(x)] = \sum_x p(x; \theta)\, f(x).$$
 //!
-//! Every joint state of the node is a member of its plate, with the differentiable weight $p(x; \theta)$: nothing is drawn, and the node adds
-//! no variance. $D$ independent elements of $S$ states have $S^D$ joint states. Titsias & Lázaro-Gredilla (2015) enumerate a
-//! node given the others; total expectation, or "all actions", are other names.
+//! Every joint state of the node is a member of its plate, with the differentiable weight $p(x; \theta)$: nothing is
+//! drawn, and the node adds no variance. $D$ independent elements of $S$ states have $S^D$ joint states. Titsias &
+//! Lázaro-Gredilla (2015) enumerate a node given the others; total expectation, or "all actions", are other names.
 //!
-//! *Assumes* a finite support that is the same for all elements. A state of probability zero has weight zero, and the right
-//! derivative (`FiniteSupport::probability_each` says how).
+//! *Assumes* a finite support that is the same for all elements. A state of probability zero has weight zero, and the
+//! right derivative (`FiniteSupport::probability_each` says how).
 //!
 //! | | |
 //! |---|---|
@@ -98,7 +98,8 @@ pub(crate) fn independent_elements<'t, F: Real>(distribution: &(impl FiniteSuppo
     event[..event.len().saturating_sub(distribution.element_rank())].iter().product()
 }
 
-/// The joint states of a node, shape `[total, event]`, and their probabilities, of event shape `[total]` on the plates of the parameters.
+/// The joint states of a node, shape `[total, event]`, and their probabilities, of event shape `[total]` on the plates
+/// of the parameters.
 ///
 /// # Errors
 /// If there are more than `limit` of them.
@@ -152,7 +153,8 @@ pub(crate) fn enumerate<'t, F: Real>(
     let weights = if elements == 1 {
         distribution.probability_each(value).reshape(Shape::scalar())
     } else {
-        // The probabilities of the states of each element, then their products: no work on all joint states for each element.
+        // The probabilities of the states of each element, then their products: no work on all joint states for each
+        // element.
         let each = tape.plate("states", states, PlateKind::Enumerated, &[]);
         let alone = tape.constant_on(&[each], element_values(&support, states, elements, &event));
         let chances = distribution.probability_each(alone).reshape([elements]).plate_to_event(each);
@@ -161,7 +163,8 @@ pub(crate) fn enumerate<'t, F: Real>(
     Ok(SampleSet { value, plate: Some(plate), weights: Some((weights, true)) })
 }
 
-/// The probabilities of all joint states, the states of the last element next to one another, from `[states, elements]`.
+/// The probabilities of all joint states, the states of the last element next to one another, from `[states,
+/// elements]`.
 fn products<F: Real>(chances: Var<'_, F>, states: usize, elements: usize) -> Var<'_, F> {
     if elements == 0 {
         return chances.tape().constant([1.0]);
@@ -382,7 +385,8 @@ mod tests {
         assert_eq!(gradients.get("s").unwrap().as_slice(), &[0.0, -0.5, 0.5]);
     }
 
-    /// States of several images are not drawn side by side: a cost of all images needs the average over the states of each first.
+    /// States of several images are not drawn side by side: a cost of all images needs the average over the states of
+    /// each first.
     #[test]
     fn a_cost_of_several_images_is_refused_unless_each_is_averaged() {
         let model = |graph: &Graph<'_, f64>, averaged: bool| {

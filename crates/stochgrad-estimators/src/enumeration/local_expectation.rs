@@ -2,12 +2,14 @@
 //!
 //! $$g = \sum_i \sum_s \nabla_\theta\, p_i(s; \theta)\, f(x_{-i}, x_i = s), \qquad x \sim p_\theta.$$
 //!
-//! One element at a time goes through all its states while the others keep their sampled values, and what is downstream is computed again under the same
-//! noise. Nothing is left of the variance where the cost is a sum of functions of one element each. Titsias and Lázaro-Gredilla (2015); for bits with
-//! common random numbers, Tokui and Sato (2017) show that no reparameterised estimator of its kind has a smaller variance. For a bit it is
-//! the flip of [`MeasureValued`](crate::MeasureValued).
+//! One element at a time goes through all its states while the others keep their sampled values, and what is downstream
+//! is computed again under the same noise. Nothing is left of the variance where the cost is a sum of functions of one
+//! element each. Titsias and Lázaro-Gredilla (2015); for bits with common random numbers, Tokui and Sato (2017) show
+//! that no reparameterised estimator of its kind has a smaller variance. For a bit it is the flip of
+//! [`MeasureValued`](crate::MeasureValued).
 //!
-//! **Assumptions.** A finite support that is the same for all elements; the cost is finite in every state that one element may take.
+//! **Assumptions.** A finite support that is the same for all elements; the cost is finite in every state that one
+//! element may take.
 //!
 //! | | |
 //! |---|---|
@@ -104,8 +106,8 @@ where
     }
 }
 
-/// The gradient terms of elements that go through all their states one at a time: of all elements, or of those where the mask `only`, of the
-/// independent shape, is 1.
+/// The gradient terms of elements that go through all their states one at a time: of all elements, or of those where
+/// the mask `only`, of the independent shape, is 1.
 pub(crate) fn local_terms<'t, F: Real>(
     context: &CostContext<'_, 't, F>,
     distribution: &dyn FiniteSupport<'t, F>,

@@ -4,14 +4,16 @@
 //!
 //! $$\mathbb{E}[f] \approx \sum_{s \in C} p(s) f(s) + \big(1 - p(C)\big) \frac1m \sum_{i=1}^m f(x_i), \qquad x_i \sim p(\cdot \mid x \notin C).$$
 //!
-//! The weights are detached and $\ln p$ is the gradient function of all members, so that derivatives of every order are right. With $m \ge 2$ each draw has as
-//! baseline the estimate of $\mathbb{E}[f]$ that the other members give, and each summed state the one that all members give: no evaluation is spent on a
-//! baseline, and nothing is left of the variance where the rest has no mass. Liu, Regier, Tripuraneni, Jordan and McAuliffe (2019).
+//! The weights are detached and $\ln p$ is the gradient function of all members, so that derivatives of every order are
+//! right. With $m \ge 2$ each draw has as baseline the estimate of $\mathbb{E}[f]$ that the other members give, and
+//! each summed state the one that all members give: no evaluation is spent on a baseline, and nothing is left of the
+//! variance where the rest has no mass. Liu, Regier, Tripuraneni, Jordan and McAuliffe (2019).
 //!
 //! [`random`](SumAndSample::random) draws the summed states without replacement in place of the likeliest: the stochastic form of Kool, van Hoof and Welling (2020), of which
 //! [`UnorderedSet`](crate::UnorderedSet) is the average over all orders. [`shared_baseline`](SumAndSample::shared_baseline) spends one more draw, from the whole distribution, on a baseline for all members.
 //!
-//! **Assumptions.** A finite support; the joint states of all elements are the states. A cost must not depend on the sets of several plate members together.
+//! **Assumptions.** A finite support; the joint states of all elements are the states. A cost must not depend on the
+//! sets of several plate members together.
 //!
 //! | | |
 //! |---|---|
@@ -61,7 +63,8 @@ impl SumAndSample {
         SumAndSample { summed, sampled, random: false, shared_baseline: false, limit: 4096 }
     }
 
-    /// Sums states drawn one after the other, each by its probability among those that are left, in place of the likeliest.
+    /// Sums states drawn one after the other, each by its probability among those that are left, in place of the
+    /// likeliest.
     pub fn random(self) -> Self {
         SumAndSample { random: true, ..self }
     }

@@ -1,7 +1,8 @@
 //! The unordered-set estimator: states without replacement, with the order of drawing integrated out.
 //!
-//! $k$ different states $S$ are drawn one after the other, each by its probability among those that are left. With the leave-one-out
-//! ratio $R(S, s) = P^{D \setminus s}(S \setminus s) / P(S)$, where $P(S)$ sums over all orders in which $S$ could have been drawn,
+//! $k$ different states $S$ are drawn one after the other, each by its probability among those that are left. With the
+//! leave-one-out ratio $R(S, s) = P^{D \setminus s}(S \setminus s) / P(S)$, where $P(S)$ sums over all orders in which
+//! $S$ could have been drawn,
 //!
 //! $$\mathbb{E}[f] = \mathbb{E}_S \sum_{s \in S} p(s)\, R(S, s)\, f(s), \qquad
 //!     g = \sum_{s \in S} R(S, s)\, \nabla p(s) \Big[f(s) - \sum_{s' \in S} p(s')\, R^{D \setminus s}(S, s')\, f(s')\Big],$$
@@ -55,7 +56,8 @@ pub struct UnorderedSet {
 }
 
 impl UnorderedSet {
-    /// Sets of that many states, with the built-in baseline (from two states on), of nodes with up to 4096 joint states.
+    /// Sets of that many states, with the built-in baseline (from two states on), of nodes with up to 4096 joint
+    /// states.
     pub fn new(size: usize) -> Self {
         UnorderedSet { size, baseline: true, limit: 4096 }
     }

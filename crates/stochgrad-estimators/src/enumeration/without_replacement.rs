@@ -1,8 +1,9 @@
 //! Sampling without replacement with importance weights.
 //!
-//! Every state $s$ arrives after an exponential time with rate $p(s)$: its logarithm is a Gumbel number less than the largest perturbed $\ln p$. The first $k$ states to
-//! arrive are the set $S$, and the arrival $t$ of the next one is the threshold, $\kappa = -\ln t$. A state is in the set with probability
-//! $q_\kappa(s) = 1 - e^{-p(s)\, t}$ given the others, so that
+//! Every state $s$ arrives after an exponential time with rate $p(s)$: its logarithm is a Gumbel number less than the
+//! largest perturbed $\ln p$. The first $k$ states to arrive are the set $S$, and the arrival $t$ of the next one is
+//! the threshold, $\kappa = -\ln t$. A state is in the set with probability $q_\kappa(s) = 1 - e^{-p(s)\, t}$ given the
+//! others, so that
 //!
 //! $$\mathbb{E}[f] = \mathbb{E} \sum_{s \in S} w_s\, f(s), \qquad w_s = \frac{p(s)}{q_\kappa(s)}, \qquad
 //!     g = \sum_{s \in S} w_s\, \nabla \ln p(s)\, \big[f(s)\,(1 + w_s - p(s)) - B\big], \quad B = \sum_{s' \in S} w_{s'} f(s').$$
@@ -58,7 +59,8 @@ pub struct WithoutReplacement {
 }
 
 impl WithoutReplacement {
-    /// Sets of that many states, with the built-in baseline (from two states on), of nodes with up to 4096 joint states.
+    /// Sets of that many states, with the built-in baseline (from two states on), of nodes with up to 4096 joint
+    /// states.
     pub fn new(size: usize) -> Self {
         WithoutReplacement { size, baseline: true, normalized: false, limit: 4096 }
     }
@@ -234,8 +236,8 @@ mod tests {
         }
     }
 
-    /// The variance of the plain form by quadrature: the weights of two states are uncorrelated, and that of one depends on the arrival of the
-    /// last of `size` others, t: E 1/q(t) = 1 + ∫ p e^(−p t) / q(t)² P(arrived by t) dt.
+    /// The variance of the plain form by quadrature: the weights of two states are uncorrelated, and that of one
+    /// depends on the arrival of the last of `size` others, t: E 1/q(t) = 1 + ∫ p e^(−p t) / q(t)² P(arrived by t) dt.
     fn variance_by_quadrature(chances: &[f64], gradients: &[f64], size: usize) -> f64 {
         let arrived = |state: usize, t: f64| {
             let mut counts = vec![0.0; chances.len()];

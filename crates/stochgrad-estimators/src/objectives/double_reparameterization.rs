@@ -1,11 +1,13 @@
 //! Doubly reparameterised gradients: the scores inside a bound, replaced by sample-path derivatives.
 //!
-//! A bound depends on the parameters of the distribution $q$ of its samples through the samples, and through $\ln q$ at given samples. The second part is a score times
-//! $g_k = \partial\mathcal L / \partial \ln w_k$, whose expectation is again one of a sample-path derivative (Tucker, Lawson, Gu and Maddison 2019):
+//! A bound depends on the parameters of the distribution $q$ of its samples through the samples, and through $\ln q$ at
+//! given samples. The second part is a score times $g_k = \partial\mathcal L / \partial \ln w_k$, whose expectation is
+//! again one of a sample-path derivative (Tucker, Lawson, Gu and Maddison 2019):
 //!
 //! $$E_q\big[g_k\, \nabla_\phi \ln q_\phi(z_k)\big] = E_q\big[\nabla_{z_k} g_k\; \partial_\phi z_k\big].$$
 //!
-//! The same holds for the score of any other distribution $p_\theta$ at $z_k$ (Bauer and Mnih 2021), with the path on which $z_k$ would lie, had it been drawn from $p_\theta$:
+//! The same holds for the score of any other distribution $p_\theta$ at $z_k$ (Bauer and Mnih 2021), with the path on
+//! which $z_k$ would lie, had it been drawn from $p_\theta$:
 //!
 //! $$E_q\big[g_k\, \nabla_\theta \ln p_\theta(z_k)\big]
 //!     = E_q\Big[\big(\nabla_{z_k} g_k + g_k\, \nabla_{z_k} \ln \tfrac{q}{p_\theta}\big)\; \partial_\theta T_\theta(\epsilon)\big|_{T_\theta(\epsilon) = z_k}\Big].$$
@@ -51,7 +53,8 @@ impl<'t, F: Real> Ingredients<'t, F> {
         Ok(self.without_value(graph, terms))
     }
 
-    /// A scalar of value zero whose derivative takes the place of those of the log-densities of some distributions at the samples.
+    /// A scalar of value zero whose derivative takes the place of those of the log-densities of some distributions at
+    /// the samples.
     pub(super) fn prior_term(&self, graph: &Graph<'t, F>, priors: &[NamedPrior<'_, 't, F>]) -> GraphResult<Var<'t, F>> {
         let mut terms = Vec::with_capacity(priors.len());
         for NamedPrior { distribution, sample, log_density } in priors {

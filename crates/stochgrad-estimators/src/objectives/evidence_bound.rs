@@ -4,10 +4,12 @@
 //!
 //! $$\mathcal L_{\alpha} = \frac{1}{1 - \alpha} \ln \frac1K \sum_{k=1}^K w_k^{1 - \alpha},$$
 //!
-//! which is the importance-weighted bound (IWAE) at $\alpha = 0$, and the ELBO $\ln w$ of each sample as $\alpha \to 1$. Burda, Grosse and Salakhutdinov (2016); Li and Turner (2016); as one family
-//! of objectives of their own: Daudel, Benton, Shi and Doucet (2023).
+//! which is the importance-weighted bound (IWAE) at $\alpha = 0$, and the ELBO $\ln w$ of each sample as $\alpha \to
+//! 1$. Burda, Grosse and Salakhutdinov (2016); Li and Turner (2016); as one family of objectives of their own: Daudel,
+//! Benton, Shi and Doucet (2023).
 //!
-//! The gradient by $\phi$ flows through the samples, and through $\ln q_\phi$ at given samples. The second part is a score:
+//! The gradient by $\phi$ flows through the samples, and through $\ln q_\phi$ at given samples. The second part is a
+//! score:
 //!
 //! | | the score at given samples | bias by $\phi$ | order by $\phi$ |
 //! |---|---|---|---|
@@ -15,11 +17,13 @@
 //! | [`sticking_the_landing`](EvidenceBound::sticking_the_landing) | is left out (Roeder, Wu and Duvenaud 2017) | none for the ELBO, and for $K = 1$; **biased** otherwise, and labelled so | 1 |
 //! | [`doubly_reparameterized`](EvidenceBound::doubly_reparameterized) | moves along the sample paths (DReG, Tucker et al. 2019) | none | 1 |
 //!
-//! The last two have no variance where $q$ is the exact posterior; the first one does. With pathwise samples, the ratio of signal to noise of the gradient of
-//! the importance-weighted bound by $\phi$ falls like $1/\sqrt K$ as recorded (Rainforth et al. 2018), and rises like $\sqrt K$ doubly reparameterised. The derivatives by $\theta$ are the
-//! same in all three, unless priors are given: then theirs are doubly reparameterised too (GDReG, Bauer and Mnih 2021).
+//! The last two have no variance where $q$ is the exact posterior; the first one does. With pathwise samples, the ratio
+//! of signal to noise of the gradient of the importance-weighted bound by $\phi$ falls like $1/\sqrt K$ as recorded
+//! (Rainforth et al. 2018), and rises like $\sqrt K$ doubly reparameterised. The derivatives by $\theta$ are the same
+//! in all three, unless priors are given: then theirs are doubly reparameterised too (GDReG, Bauer and Mnih 2021).
 //!
-//! **Assumptions.** $\ln q$ is that of everything drawn along the sample plate upstream of it. Doubly reparameterised: all of it is drawn by [`Pathwise`](crate::Pathwise) along that plate.
+//! **Assumptions.** $\ln q$ is that of everything drawn along the sample plate upstream of it. Doubly reparameterised:
+//! all of it is drawn by [`Pathwise`](crate::Pathwise) along that plate.
 
 use super::double_reparameterization::{Ingredients, NamedPrior, has_equal_weights};
 use super::held::{all_samples, direct_samples, hold_parameters};
@@ -82,14 +86,14 @@ impl EvidenceBound {
         Self::renyi(samples, 0.0)
     }
 
-    /// The Rényi bound of the samples along a plate: 0 is the importance-weighted bound; below it lies nearer to the largest weight, and above 1 it
-    /// bounds the evidence from above as $K \to \infty$. At 1, the ELBO.
+    /// The Rényi bound of the samples along a plate: 0 is the importance-weighted bound; below it lies nearer to the
+    /// largest weight, and above 1 it bounds the evidence from above as $K \to \infty$. At 1, the ELBO.
     pub fn renyi(samples: Plate, alpha: f64) -> Self {
         EvidenceBound { together: (alpha != 1.0).then_some((samples, alpha)), score: Score::Recorded }
     }
 
-    /// Leaves the score of the samples' distribution out: its mean is zero for the ELBO, with any gradient method. With several samples in one logarithm it is not, and the gradient is
-    /// [biased](Bias::Gradient).
+    /// Leaves the score of the samples' distribution out: its mean is zero for the ELBO, with any gradient method. With
+    /// several samples in one logarithm it is not, and the gradient is [biased](Bias::Gradient).
     pub fn sticking_the_landing(self) -> Self {
         EvidenceBound { score: Score::LeftOut, ..self }
     }
@@ -99,11 +103,13 @@ impl EvidenceBound {
         EvidenceBound { score: Score::Reparameterized, ..self }
     }
 
-    /// Records the bound as the cost $-\mathcal L$: `log_joint` is $\ln p(x, z)$ and `log_posterior` $\ln q(z|x)$, one number for each sample. Where the joint distribution is recorded (by the exact
-    /// oracle), it is recorded as it stands, whatever is done with scores.
+    /// Records the bound as the cost $-\mathcal L$: `log_joint` is $\ln p(x, z)$ and `log_posterior` $\ln q(z|x)$, one
+    /// number for each sample. Where the joint distribution is recorded (by the exact oracle), it is recorded as it
+    /// stands, whatever is done with scores.
     ///
     /// # Errors
-    /// For an order that is not finite, doubly reparameterised samples that are not pathwise or not along the plate, and as [`Graph::cost`].
+    /// For an order that is not finite, doubly reparameterised samples that are not pathwise or not along the plate,
+    /// and as [`Graph::cost`].
     #[track_caller]
     pub fn record<'t, F: Real>(
         &self,
@@ -115,8 +121,9 @@ impl EvidenceBound {
         self.record_with_priors(graph, name, log_joint, &[], log_posterior)
     }
 
-    /// As [`record`](Self::record), with some factors of the joint distribution named: distributions of elements that are single numbers, with the latent variables whose priors they are.
-    /// `log_likelihood` is what remains of $\ln p(x, z)$. Doubly reparameterised, the gradients by the parameters of these distributions are so too.
+    /// As [`record`](Self::record), with some factors of the joint distribution named: distributions of elements that
+    /// are single numbers, with the latent variables whose priors they are. `log_likelihood` is what remains of $\ln
+    /// p(x, z)$. Doubly reparameterised, the gradients by the parameters of these distributions are so too.
     ///
     /// # Errors
     /// As [`record`](Self::record), and for a prior of something that `log_posterior` is not the distribution of.

@@ -4,11 +4,11 @@ use std::collections::HashSet;
 use stochgrad_tape::{IdMap, Op, SetId, Var};
 use stochgrad_tensor::Real;
 
-/// The value as a function of the samples that it was computed from: derivatives by parameters flow through samples only. Also returns what was
-/// held, through which the derivatives that are missing would have flowed.
+/// The value as a function of the samples that it was computed from: derivatives by parameters flow through samples
+/// only. Also returns what was held, through which the derivatives that are missing would have flowed.
 ///
-/// Whatever does not descend from a sample is held as it is; what does is recorded again. For the log-density of a single layer that is the density
-/// alone; where a network lies between two layers, the network too.
+/// Whatever does not descend from a sample is held as it is; what does is recorded again. For the log-density of a
+/// single layer that is the density alone; where a network lies between two layers, the network too.
 pub(crate) fn hold_parameters<'t, F: Real>(value: Var<'t, F>) -> (Var<'t, F>, Vec<Var<'t, F>>) {
     let mut held = Vec::new();
     let again = rerecord(value, &mut |var| match var.op() {

@@ -83,7 +83,8 @@ fn leave_one_out_has_no_variance_at_the_exact_posterior() {
     let bound = EvidenceBound::elbo().sticking_the_landing();
     assert!(variance(4, model(bound)).iter().all(|variance| *variance < 1e-20));
     Oracle::new().nodes(4).verify(model(bound), 0..=1, 1e-9).unwrap();
-    // The score of the samples' own distribution has the Fisher information as its variance: 2 and 2, over three samples.
+    // The score of the samples' own distribution has the Fisher information as its variance: 2 and 2, over three
+    // samples.
     let found = variance(4, model(EvidenceBound::elbo()));
     assert!(found.iter().all(|variance| (variance - 2.0 / 3.0).abs() < 1e-9), "{found:?}");
 }

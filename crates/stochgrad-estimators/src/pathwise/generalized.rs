@@ -1,6 +1,7 @@
 //! Generalised reparameterisation: sample paths at given noise, and the score of the noise.
 //!
-//! Let $z = T(\varepsilon; \theta)$ with noise whose distribution $\pi(\varepsilon; \theta)$ still depends on the parameters. Then
+//! Let $z = T(\varepsilon; \theta)$ with noise whose distribution $\pi(\varepsilon; \theta)$ still depends on the
+//! parameters. Then
 //!
 //! $$\nabla_\theta\, E[f(z)] = E\big[\nabla_z f(z)\, \partial_\theta T(\varepsilon; \theta)\big] + E\big[f(z)\, \nabla_\theta \ln \pi(\varepsilon; \theta)\big],
 //!     \qquad \pi(\varepsilon; \theta) = p\big(T(\varepsilon; \theta); \theta\big)\, \big|\partial_\varepsilon T\big|.$$
@@ -64,7 +65,8 @@ impl GeneralizedReparameterization {
         GeneralizedReparameterization { plate: SamplePlate::Single, noise: WeakNoise::Standardized }
     }
 
-    /// One sample, whose noise is the accepted proposal of rejection sampling with concentrations raised by `augmentation`.
+    /// One sample, whose noise is the accepted proposal of rejection sampling with concentrations raised by
+    /// `augmentation`.
     pub fn rejection(augmentation: usize) -> Self {
         GeneralizedReparameterization { plate: SamplePlate::Single, noise: WeakNoise::Proposal { augmentation } }
     }

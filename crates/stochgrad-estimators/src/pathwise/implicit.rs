@@ -2,11 +2,14 @@
 //!
 //! $$\nabla_\theta\, E[f(z)] = E\big[f'(z)\, v_\theta(z)\big], \qquad v_\theta(z) = -\frac{\partial_\theta F(z; \theta)}{p(z; \theta)}.$$
 //!
-//! A sample on the line can move in one way only if its distribution is to be kept, so that $v_\theta$ is the expectation, given $z$, of the derivative along *any* sample path: this is the one with the least variance for each cost
-//! (Figurnov, Mohamed and Mnih 2018; Jankowiak and Obermeyer 2018; as a general gradient: Cong et al. 2019). Where [`Pathwise`](crate::Pathwise) has a path of one noise number, both are the same. Where it has more, as for
-//! `Beta` with its two gamma numbers, this one varies less, and costs derivatives of a distribution function.
+//! A sample on the line can move in one way only if its distribution is to be kept, so that $v_\theta$ is the
+//! expectation, given $z$, of the derivative along *any* sample path: this is the one with the least variance for each
+//! cost (Figurnov, Mohamed and Mnih 2018; Jankowiak and Obermeyer 2018; as a general gradient: Cong et al. 2019). Where
+//! [`Pathwise`](crate::Pathwise) has a path of one noise number, both are the same. Where it has more, as for `Beta`
+//! with its two gamma numbers, this one varies less, and costs derivatives of a distribution function.
 //!
-//! **Assumptions.** Those of [`Pathwise`](crate::Pathwise), and independent elements of a continuous distribution on the line.
+//! **Assumptions.** Those of [`Pathwise`](crate::Pathwise), and independent elements of a continuous distribution on
+//! the line.
 //!
 //! | | |
 //! |---|---|

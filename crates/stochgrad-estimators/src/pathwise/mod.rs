@@ -79,8 +79,8 @@ impl Pathwise {
         Pathwise { scheme: Some(scheme), ..self }
     }
 
-    /// Accepts jumps on the paths from the value, and takes the derivative where it exists: right only if the jumps cancel (two
-    /// branches that meet, say). Order 1.
+    /// Accepts jumps on the paths from the value, and takes the derivative where it exists: right only if the jumps
+    /// cancel (two branches that meet, say). Order 1.
     pub fn assume_continuous(self) -> Self {
         Pathwise { assume_continuous: true, ..self }
     }
@@ -461,7 +461,8 @@ mod tests {
         assert!(gradient[0] > 0.0 && gradient[0] <= 1.5, "{gradient:?}");
     }
 
-    /// One of two particles is selected in proportion to weights that move along a path, and both g and its mean are known.
+    /// One of two particles is selected in proportion to weights that move along a path, and both g and its mean are
+    /// known.
     #[test]
     fn new_weights_after_a_selection_keep_every_derivative() {
         let g = |x: f64| (0.2 + 0.1 * x) * x * x + (0.8 - 0.1 * x) * 3.0 * x;
@@ -512,7 +513,8 @@ mod tests {
             Oracle::new().nodes(4).gradient(model).unwrap().variance("location").unwrap().get(&[1, 0])
         });
         assert!(opposite[0] < opposite[1], "{opposite:?}");
-        // Of one input that is 1 in both data, y has the derivative 2 (y − c): variance 4 s² with one draw, half of it with one for each.
+        // Of one input that is 1 in both data, y has the derivative 2 (y − c): variance 4 s² with one draw, half of it
+        // with one for each.
         for (local, expected) in [(false, 4.0), (true, 2.0)] {
             let model = |graph: &Graph<'_, f64>| random_layer(graph, [[1.0, 0.0]; 2], local);
             let moments = Oracle::new().nodes(4).gradient(model).unwrap();

@@ -2,18 +2,22 @@
 //!
 //! $$g = w(z)\, f'(z), \qquad w(z) = \sum_{n < D} \frac{\beta_n}{h_n}\, P_n(z), \qquad \beta_n = \partial_\theta\, \mathbb{E}[Q_n(z)], \quad Q_n' = P_n,$$
 //!
-//! with the orthogonal polynomials $P_n$ of the distribution and their squared norms $h_n$. Of all weights that make $\mathbb{E}[w f'] = \partial_\theta \mathbb{E}[f]$ right for all polynomials $f$ of degree
-//! $D$ or less, it is the one with the smallest second moment. The weight of degree 1 is the derivative of the mean. For a Poisson number by its log-rate,
-//! $w_2 = (z + \lambda)/2$ and $w_3 = w_2 - P_2(z)/(12 \lambda)$. He and Wu (2026).
+//! with the orthogonal polynomials $P_n$ of the distribution and their squared norms $h_n$. Of all weights that make
+//! $\mathbb{E}[w f'] = \partial_\theta \mathbb{E}[f]$ right for all polynomials $f$ of degree $D$ or less, it is the
+//! one with the smallest second moment. The weight of degree 1 is the derivative of the mean. For a Poisson number by
+//! its log-rate, $w_2 = (z + \lambda)/2$ and $w_3 = w_2 - P_2(z)/(12 \lambda)$. He and Wu (2026).
 //!
-//! The distributions are the natural exponential families whose variance is $V = \mu + v \mu^2$: with $y = z - \mu$ and $s = 1 + 2 v \mu$ (Morris 1982),
+//! The distributions are the natural exponential families whose variance is $V = \mu + v \mu^2$: with $y = z - \mu$ and
+//! $s = 1 + 2 v \mu$ (Morris 1982),
 //!
 //! $$P_{n+1} = (y - n s)\, P_n - n\,(1 + (n - 1) v)\, V\, P_{n-1}, \qquad h_n = n!\, V^n \prod_{k < n} (1 + k v),$$
 //!
-//! and central moments follow $c_{k+1} = V\, (\partial_\mu c_k + k\, c_{k-1})$. Their derivatives are taken by the tape, so that every parameter has its weight: log-rates, probabilities, log-odds, and the
-//! number of successes of a negative binomial distribution.
+//! and central moments follow $c_{k+1} = V\, (\partial_\mu c_k + k\, c_{k-1})$. Their derivatives are taken by the
+//! tape, so that every parameter has its weight: log-rates, probabilities, log-odds, and the number of successes of a
+//! negative binomial distribution.
 //!
-//! **Assumptions.** The cost is differentiable at the counts, as a function of real numbers. Paths from the value are looked at as for [`Pathwise`](crate::Pathwise).
+//! **Assumptions.** The cost is differentiable at the counts, as a function of real numbers. Paths from the value are
+//! looked at as for [`Pathwise`](crate::Pathwise).
 //!
 //! | | |
 //! |---|---|
@@ -34,7 +38,8 @@ use stochgrad_tape::{Degree, Plate, Var};
 use stochgrad_tensor::Real;
 use stochgrad_tensor::sampling_scheme::SamplingScheme;
 
-/// Straight-through gradients for counts, exact for polynomials up to a degree: for the distributions whose variance is a quadratic function of the mean.
+/// Straight-through gradients for counts, exact for polynomials up to a degree: for the distributions whose variance is
+/// a quadratic function of the mean.
 ///
 /// ```
 /// use stochgrad_distributions::Poisson;
@@ -61,7 +66,8 @@ pub struct Fini {
 }
 
 impl Fini {
-    /// One sample; exact for polynomials of this degree, at least 1. Each further degree lowers the bias for smooth costs, and may raise or lower the variance.
+    /// One sample; exact for polynomials of this degree, at least 1. Each further degree lowers the bias for smooth
+    /// costs, and may raise or lower the variance.
     pub fn new(degree: usize) -> Self {
         Fini { degree, plate: SamplePlate::Single, scheme: None, assume_continuous: false }
     }
@@ -81,7 +87,8 @@ impl Fini {
         Fini { scheme: Some(scheme), ..self }
     }
 
-    /// Accepts jumps on the paths from the value, as [`Pathwise::assume_continuous`](crate::Pathwise::assume_continuous) does.
+    /// Accepts jumps on the paths from the value, as
+    /// [`Pathwise::assume_continuous`](crate::Pathwise::assume_continuous) does.
     pub fn assume_continuous(self) -> Self {
         Fini { assume_continuous: true, ..self }
     }
@@ -176,7 +183,8 @@ impl<'t, F: Real> Moments<'t, F> {
         moment_polynomials(n).iter().map(of).collect()
     }
 
-    /// The coefficients of $P_0$ to $P_{n-1}$ as polynomials in $y$, and their squared norms; no gradient flows to them.
+    /// The coefficients of $P_0$ to $P_{n-1}$ as polynomials in $y$, and their squared norms; no gradient flows to
+    /// them.
     fn orthogonal_polynomials(&self, n: usize) -> Vec<(Vec<Var<'t, F>>, Var<'t, F>)> {
         let [mean, variance, v] = [self.mean, self.variance, self.curvature].map(|var| var.stop_gradient());
         let (zero, one) = (mean * 0.0, mean * 0.0 + 1.0);
@@ -201,7 +209,8 @@ impl<'t, F: Real> Moments<'t, F> {
 /// Polynomials in the variance $V$, its slope $s = V'(\mu)$ and the curvature $v$: factors by exponents.
 type Powers = BTreeMap<(u32, u32, u32), f64>;
 
-/// The central moments $c_0$ to $c_n$ by $c_{k+1} = V (\partial_\mu c_k + k c_{k-1})$, with $\partial_\mu V = s$ and $\partial_\mu s = 2 v$.
+/// The central moments $c_0$ to $c_n$ by $c_{k+1} = V (\partial_\mu c_k + k c_{k-1})$, with $\partial_\mu V = s$ and
+/// $\partial_\mu s = 2 v$.
 fn moment_polynomials(n: usize) -> Vec<Powers> {
     let mut moments = vec![Powers::from([((0, 0, 0), 1.0)]), Powers::new()];
     for k in 1..n {

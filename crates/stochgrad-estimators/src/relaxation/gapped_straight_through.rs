@@ -26,7 +26,8 @@ use stochgrad_tape::{Plate, Var};
 use stochgrad_tensor::Real;
 use stochgrad_tensor::sampling_scheme::SamplingScheme;
 
-/// Straight-through gradients at logits with a gap, for distributions with a continuous relaxation: bits and one-hot vectors.
+/// Straight-through gradients at logits with a gap, for distributions with a continuous relaxation: bits and one-hot
+/// vectors.
 ///
 /// ```
 /// use stochgrad_distributions::Bernoulli;
@@ -76,7 +77,8 @@ impl GappedStraightThrough {
         GappedStraightThrough { samples: self.samples.scheme(scheme), ..self }
     }
 
-    /// Accepts jumps on the paths from the value, as [`Pathwise::assume_continuous`](crate::Pathwise::assume_continuous) does.
+    /// Accepts jumps on the paths from the value, as
+    /// [`Pathwise::assume_continuous`](crate::Pathwise::assume_continuous) does.
     pub fn assume_continuous(self) -> Self {
         GappedStraightThrough { samples: self.samples.assume_continuous(), ..self }
     }

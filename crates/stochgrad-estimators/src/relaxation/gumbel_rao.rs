@@ -4,10 +4,11 @@
 //!
 //! $$g = \Big[\frac1K \sum_{k=1}^K J_\tau\big(\phi + G^{(k)}\big)\Big]^\top \nabla f(x), \qquad G^{(k)} \sim G \mid \operatorname{argmax}(\phi + G) = x,$$
 //!
-//! with the Jacobian $J_\tau$ of $\operatorname{softmax}(\cdot / \tau)$. It has the mean of straight-through Gumbel-softmax and never a larger variance, at no
-//! evaluation of the cost. Paulus, Maddison and Krause (2021).
+//! with the Jacobian $J_\tau$ of $\operatorname{softmax}(\cdot / \tau)$. It has the mean of straight-through
+//! Gumbel-softmax and never a larger variance, at no evaluation of the cost. Paulus, Maddison and Krause (2021).
 //!
-//! **Assumptions.** The cost is differentiable at the states. Paths from the value are looked at as for [`Pathwise`](crate::Pathwise).
+//! **Assumptions.** The cost is differentiable at the states. Paths from the value are looked at as for
+//! [`Pathwise`](crate::Pathwise).
 //!
 //! | | |
 //! |---|---|
@@ -27,7 +28,8 @@ use stochgrad_tape::{Plate, PlateKind};
 use stochgrad_tensor::Real;
 use stochgrad_tensor::sampling_scheme::SamplingScheme;
 
-/// Rao-Blackwellised straight-through Gumbel-softmax, for distributions with a continuous relaxation: bits and one-hot vectors.
+/// Rao-Blackwellised straight-through Gumbel-softmax, for distributions with a continuous relaxation: bits and one-hot
+/// vectors.
 ///
 /// ```
 /// use stochgrad_distributions::Bernoulli;
@@ -77,7 +79,8 @@ impl GumbelRao {
         GumbelRao { samples: self.samples.scheme(scheme), ..self }
     }
 
-    /// Accepts jumps on the paths from the value, as [`Pathwise::assume_continuous`](crate::Pathwise::assume_continuous) does.
+    /// Accepts jumps on the paths from the value, as
+    /// [`Pathwise::assume_continuous`](crate::Pathwise::assume_continuous) does.
     pub fn assume_continuous(self) -> Self {
         GumbelRao { samples: self.samples.assume_continuous(), ..self }
     }

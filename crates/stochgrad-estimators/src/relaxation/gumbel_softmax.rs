@@ -91,7 +91,8 @@ impl GumbelSoftmax {
         GumbelSoftmax { straight_through: true, ..self }
     }
 
-    /// Takes the derivative at another temperature, with the same noise; the first one is that of the values. Hard values have none.
+    /// Takes the derivative at another temperature, with the same noise; the first one is that of the values. Hard
+    /// values have none.
     pub fn backward_temperature(self, temperature: impl Into<Temperature>) -> Self {
         GumbelSoftmax { backward: Some(temperature.into()), ..self }
     }
@@ -116,7 +117,8 @@ impl GumbelSoftmax {
         GumbelSoftmax { scheme: Some(scheme), ..self }
     }
 
-    /// Accepts jumps on the paths from the value, as [`Pathwise::assume_continuous`](crate::Pathwise::assume_continuous) does.
+    /// Accepts jumps on the paths from the value, as
+    /// [`Pathwise::assume_continuous`](crate::Pathwise::assume_continuous) does.
     pub fn assume_continuous(self) -> Self {
         GumbelSoftmax { assume_continuous: true, ..self }
     }

@@ -1,15 +1,17 @@
 //! MVE: the straight-through estimator of minimum variance among those that are exact for quadratic costs.
 //!
-//! A straight-through estimate of the derivative by the logits is $W_i \nabla f(e_i)$, where the sampled category $i$ chooses a matrix. The right mean for every
-//! quadratic cost fixes the columns up to a potential on the pairs of categories; the choice that minimises $\mathbb{E} \lVert W \rVert^2$ is
+//! A straight-through estimate of the derivative by the logits is $W_i \nabla f(e_i)$, where the sampled category $i$
+//! chooses a matrix. The right mean for every quadratic cost fixes the columns up to a potential on the pairs of
+//! categories; the choice that minimises $\mathbb{E} \lVert W \rVert^2$ is
 //!
 //! $$W_i e_i = \tfrac12 (e_i - p), \qquad W_i e_j = \frac{p_j}{p_i + p_j}\, C^\top (e_j - e_i), \qquad C = \tfrac12 L^+ J(p), \quad J(p) = \operatorname{diag} p - p p^\top,$$
 //!
-//! with the Laplacian $L$ of the graph on the categories whose edges weigh $p_i p_j / (p_i + p_j)$. For two categories, hence for bits, it is [`ReinMax`](crate::ReinMax) at temperature 1;
-//! for more its matrices are smaller. Hooper and Shekhovtsov (2026).
+//! with the Laplacian $L$ of the graph on the categories whose edges weigh $p_i p_j / (p_i + p_j)$. For two categories,
+//! hence for bits, it is [`ReinMax`](crate::ReinMax) at temperature 1; for more its matrices are smaller. Hooper and
+//! Shekhovtsov (2026).
 //!
-//! **Assumptions.** The cost is differentiable at the states. Paths from the value are looked at as for [`Pathwise`](crate::Pathwise). Derivatives by the
-//! probabilities of categories are those along the simplex.
+//! **Assumptions.** The cost is differentiable at the states. Paths from the value are looked at as for
+//! [`Pathwise`](crate::Pathwise). Derivatives by the probabilities of categories are those along the simplex.
 //!
 //! | | |
 //! |---|---|
@@ -29,8 +31,8 @@ use stochgrad_tape::{Degree, Plate, Var};
 use stochgrad_tensor::Real;
 use stochgrad_tensor::sampling_scheme::SamplingScheme;
 
-/// Minimum-variance straight-through gradients that are exact for quadratic costs, for distributions with a continuous relaxation: bits and one-hot
-/// vectors.
+/// Minimum-variance straight-through gradients that are exact for quadratic costs, for distributions with a continuous
+/// relaxation: bits and one-hot vectors.
 ///
 /// ```
 /// use stochgrad_distributions::OneHotCategorical;
@@ -76,7 +78,8 @@ impl Mve {
         Mve { scheme: Some(scheme), ..self }
     }
 
-    /// Accepts jumps on the paths from the value, as [`Pathwise::assume_continuous`](crate::Pathwise::assume_continuous) does.
+    /// Accepts jumps on the paths from the value, as
+    /// [`Pathwise::assume_continuous`](crate::Pathwise::assume_continuous) does.
     pub fn assume_continuous(self) -> Self {
         Mve { assume_continuous: true, ..self }
     }
@@ -131,8 +134,8 @@ fn change<'t, F: Real>(hard: Var<'t, F>, p: Var<'t, F>, logits: Var<'t, F>) -> V
     let p = p.clamp(F::MIN_POSITIVE.to_f64(), 1.0);
     let (root, row, column) = (p.sqrt(), p.unsqueeze(-2), p.unsqueeze(-1));
     let away = logits - (p * logits).sum_axis(-1).unsqueeze(-1);
-    // The Laplacian, scaled by the roots of the probabilities on both sides: rare categories do no harm to its condition. Its null vector, the root, is
-    // filled up; the right-hand side is orthogonal to it.
+    // The Laplacian, scaled by the roots of the probabilities on both sides: rare categories do no harm to its
+    // condition. Its null vector, the root, is filled up; the right-hand side is orthogonal to it.
     let categories = p.shape().last().copied().unwrap_or(0);
     let identity = p.tape().constant((0..categories).map(|k| k as f64).collect::<Vec<_>>()).one_hot(categories);
     let degrees = (column / (row + column)).sum_axis(-2).unsqueeze(-1);
@@ -186,7 +189,8 @@ mod tests {
         Oracle::new().verify(model, 0..=1, 1e-9).unwrap();
     }
 
-    /// The mean over the categories of the squared norm of the matrix that a method multiplies the gradient of the cost with.
+    /// The mean over the categories of the squared norm of the matrix that a method multiplies the gradient of the cost
+    /// with.
     fn squared_norm(method: &VectorMethod) -> f64 {
         let columns = (0..LOGITS.len()).map(|column| {
             let model = |graph: &Graph<'_, f64>| {

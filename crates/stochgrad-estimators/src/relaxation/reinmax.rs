@@ -73,7 +73,8 @@ impl ReinMax {
         ReinMax { samples: self.samples.scheme(scheme) }
     }
 
-    /// Accepts jumps on the paths from the value, as [`Pathwise::assume_continuous`](crate::Pathwise::assume_continuous) does.
+    /// Accepts jumps on the paths from the value, as
+    /// [`Pathwise::assume_continuous`](crate::Pathwise::assume_continuous) does.
     pub fn assume_continuous(self) -> Self {
         ReinMax { samples: self.samples.assume_continuous() }
     }
@@ -132,7 +133,8 @@ where
     }
 }
 
-/// The product of the Jacobian of softmax (of a sigmoid, for elements that are numbers) at `p` with the logits: linear in them.
+/// The product of the Jacobian of softmax (of a sigmoid, for elements that are numbers) at `p` with the logits: linear
+/// in them.
 fn jacobian<'t, F: Real>(p: Var<'t, F>, logits: Var<'t, F>, element_rank: usize) -> Var<'t, F> {
     match element_rank {
         0 => p * (1.0 - p) * logits,

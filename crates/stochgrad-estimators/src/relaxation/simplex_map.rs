@@ -2,9 +2,11 @@
 //!
 //! $$\alpha\text{-entmax}(z) = \operatorname*{argmax}_{p \in \Delta}\; p^\top z + H_\alpha(p)$$
 //!
-//! with Tsallis' entropies: $\alpha = 1$ is softmax, $\alpha = 1.5$ gives $p_k = [z_k/2 - t]_+^2$, and $\alpha = 2$, sparsemax, $p_k = [z_k - t]_+$. The threshold $t$ is found by sorting. The sparse maps reach
-//! the faces and the vertices of the simplex at finite arguments, so that a relaxed sample is often hard; there the derivative is 0. Their Jacobian is
-//! $\operatorname{diag}(g) - g g^\top / \sum_k g_k$ with $g_k = p_k^{2 - \alpha}$ on the support, and kinked where the support changes.
+//! with Tsallis' entropies: $\alpha = 1$ is softmax, $\alpha = 1.5$ gives $p_k = [z_k/2 - t]_+^2$, and $\alpha = 2$,
+//! sparsemax, $p_k = [z_k - t]_+$. The threshold $t$ is found by sorting. The sparse maps reach the faces and the
+//! vertices of the simplex at finite arguments, so that a relaxed sample is often hard; there the derivative is 0.
+//! Their Jacobian is $\operatorname{diag}(g) - g g^\top / \sum_k g_k$ with $g_k = p_k^{2 - \alpha}$ on the support, and
+//! kinked where the support changes.
 //!
 //! Martins and Astudillo (2016); Peters, Niculae and Martins (2019).
 

@@ -70,7 +70,8 @@ impl StraightThrough {
         StraightThrough { samples: self.samples.scheme(scheme) }
     }
 
-    /// Accepts jumps on the paths from the value, as [`Pathwise::assume_continuous`](crate::Pathwise::assume_continuous) does.
+    /// Accepts jumps on the paths from the value, as
+    /// [`Pathwise::assume_continuous`](crate::Pathwise::assume_continuous) does.
     pub fn assume_continuous(self) -> Self {
         StraightThrough { samples: self.samples.assume_continuous() }
     }

@@ -74,15 +74,16 @@ impl<R> ImportanceSampling<GivenProposal<R>> {
     where
         R: Family<F, On<'t> = L>,
     {
-        // A distribution without parameters has no tape: nothing of it can be out of date, and nothing can be drawn either.
+        // A distribution without parameters has no tape: nothing of it can be out of date, and nothing can be drawn
+        // either.
         let generation = proposal.tape().map_or(0, Tape::generation);
         Self::of(GivenProposal { distribution: R::store(proposal), generation })
     }
 }
 
 impl ImportanceSampling<OverdispersedProposal> {
-    /// One sample of the distribution itself with its density to the power `1 / temperature`: logits divided by it, the variance of a normal distribution times it. The
-    /// same distribution at 1, wider above.
+    /// One sample of the distribution itself with its density to the power `1 / temperature`: logits divided by it, the
+    /// variance of a normal distribution times it. The same distribution at 1, wider above.
     pub fn overdispersed(temperature: f64) -> Self {
         Self::of(OverdispersedProposal { temperature })
     }

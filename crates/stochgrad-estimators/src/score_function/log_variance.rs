@@ -1,6 +1,7 @@
 //! VarGrad: the variance of the log-ratio as an objective.
 //!
-//! For a distribution $q_\theta$, an unnormalised target $p$ and $K \ge 2$ samples of *any* reference distribution $r$ with the same support, which does not depend on $\theta$,
+//! For a distribution $q_\theta$, an unnormalised target $p$ and $K \ge 2$ samples of *any* reference distribution $r$
+//! with the same support, which does not depend on $\theta$,
 //!
 //! $$\mathcal L_r = \tfrac12 \operatorname{Var}_r\big[\ln q_\theta(x) - \ln p(x)\big]
 //!     \approx \frac{1}{2 (K - 1)} \sum_{k=1}^K (\ell_k - \bar\ell)^2, \qquad \ell_k = \ln q_\theta(x_k) - \ln p(x_k), \quad x_k \sim r.$$
@@ -25,7 +26,8 @@ use stochgrad_distributions::{DistributionResult, Family, Live};
 use stochgrad_tape::{IdMap, Plate, TapeError, Var};
 use stochgrad_tensor::Real;
 
-/// Half the sample variance of a log-ratio over the members of a plate: the log-variance loss, a cost of all of them jointly.
+/// Half the sample variance of a log-ratio over the members of a plate: the log-variance loss, a cost of all of them
+/// jointly.
 ///
 /// ```
 /// use stochgrad_distributions::{Bernoulli, Distribution};
@@ -64,7 +66,8 @@ pub fn log_variance<'t, F: Real>(log_ratio: Var<'t, F>, samples: Plate) -> Var<'
     deviation.square().sum_over(samples) * (0.5 / (members - 1) as f64)
 }
 
-/// The same distribution on parameters through which no gradient flows: its samples are data to whatever is made of them.
+/// The same distribution on parameters through which no gradient flows: its samples are data to whatever is made of
+/// them.
 ///
 /// # Errors
 /// Those of the distribution.

@@ -83,7 +83,8 @@ impl<B> ScoreFunction<B> {
         ScoreFunction { plate: SamplePlate::Shared(plate), ..self }
     }
 
-    /// Draws the samples by a [`SamplingScheme`], so that they keep out of one another's way. No baseline may be made of the other samples then.
+    /// Draws the samples by a [`SamplingScheme`], so that they keep out of one another's way. No baseline may be made
+    /// of the other samples then.
     pub fn scheme(self, scheme: SamplingScheme) -> Self {
         ScoreFunction { scheme: Some(scheme), ..self }
     }
@@ -160,7 +161,8 @@ where
     }
 }
 
-/// The control variates $(1 - \square(l))\, \operatorname{stop}(b)$ of some baselines, with the derivatives of their means.
+/// The control variates $(1 - \square(l))\, \operatorname{stop}(b)$ of some baselines, with the derivatives of their
+/// means.
 pub(crate) fn baseline_terms<'t, F: Real>(tape: &'t Tape<F>, baselines: Baselines<'t, F>) -> Terms<'t, F> {
     // Costs that see the same members jointly have the same gradient function: one box serves them all.
     let mut groups: Vec<CostBaseline<'t, F>> = Vec::new();
@@ -441,7 +443,8 @@ mod tests {
 
     #[test]
     fn the_variance_on_one_bit_is_the_known_one() {
-        // Targets, chances, and the variances without a baseline, with b = E f, with the best b, and leave-one-out with 2, 4, 10 samples.
+        // Targets, chances, and the variances without a baseline, with b = E f, with the best b, and leave-one-out with
+        // 2, 4, 10 samples.
         let known = [
             (0.499, 0.5, [1.562513e-2, 0.0, 0.0, 2.5e-7, 4.1667e-8, 5.5556e-9]),
             (0.499, 0.1, [5.661103e-3, 2.304e-7, 0.0, 1.476e-7, 6.30e-8, 2.376e-8]),

@@ -1,5 +1,6 @@
-//! Checks of every method that uses alternatives to the sample, or pairs of samples, where outcomes have probability zero. *At weight 0 a cost that
-//! is not finite contributes 0 to the value and the derivative; with a finite cost the derivative with respect to the weight stays the cost.*
+//! Checks of every method that uses alternatives to the sample, or pairs of samples, where outcomes have probability
+//! zero. *At weight 0 a cost that is not finite contributes 0 to the value and the derivative; with a finite cost the
+//! derivative with respect to the weight stays the cost.*
 //!
 //! All expected gradients are sums over the states by hand.
 
@@ -251,7 +252,8 @@ fn members_that_meet_change_one_at_a_time_and_are_cleared_one_at_a_time() {
         Arc::new(BitFlip::new()),
         Arc::new(Reservoir::of(MeasureValued::new())),
     ] {
-        // Two rows with the probabilities 0 and ½, whose logarithms meet in one cost: (ln q(0) of the first, ½) and its square.
+        // Two rows with the probabilities 0 and ½, whose logarithms meet in one cost: (ln q(0) of the first, ½) and its
+        // square.
         let model = |graph: &Graph<'_, f64>| {
             let p = graph.param("p", [0.5, 0.25])?;
             let rows = graph.data("rows", [0.0, 1.0])?;

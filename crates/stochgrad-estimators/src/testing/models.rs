@@ -92,7 +92,8 @@ pub(crate) fn assert_unbiased(methods: [&BitMethod; 3]) {
     assert_exact(methods, 1, true);
 }
 
-/// Checks the derivatives up to an order on every shape of graph, with the methods in this order; on data only if that is not too much.
+/// Checks the derivatives up to an order on every shape of graph, with the methods in this order; on data only if that
+/// is not too much.
 pub(crate) fn assert_exact(methods: [&BitMethod; 3], top: usize, data: bool) {
     let [a, b, c] = methods;
     let name = names(&methods);
@@ -109,7 +110,8 @@ pub(crate) fn assert_exact(methods: [&BitMethod; 3], top: usize, data: bool) {
     }
 }
 
-/// The probabilities of the eight categories that [`variance_on_categories`] draws from, the number of ones in each of them, and their costs.
+/// The probabilities of the eight categories that [`variance_on_categories`] draws from, the number of ones in each of
+/// them, and their costs.
 fn categories(phi: f64) -> [(f64, f64, f64); 8] {
     let p = 1.0 / (1.0 + (-phi).exp());
     std::array::from_fn(|state| {
@@ -120,8 +122,8 @@ fn categories(phi: f64) -> [(f64, f64, f64); 8] {
     })
 }
 
-/// The variance of the gradient by one parameter of a cost on eight categories (Liu et al. 2019; Kool et al. 2020): the states of three bits with
-/// the logit `phi`.
+/// The variance of the gradient by one parameter of a cost on eight categories (Liu et al. 2019; Kool et al. 2020): the
+/// states of three bits with the logit `phi`.
 pub(crate) fn variance_on_categories<M>(phi: f64, method: &M) -> f64
 where
     M: GradientMethod<f64, OneHotCategorical<Id>> + Clone + 'static,
@@ -167,7 +169,8 @@ pub(crate) fn assert_moments(method: &BitMethod, target: f64, theta: f64, mean: 
     assert!((found.1 - variance).abs() < tolerance * variance, "{name}: {} where {variance} is known", found.1);
 }
 
-/// The mean and the variance of the gradient of (b − target)² by the logit of one bit that is 1 with probability `theta`.
+/// The mean and the variance of the gradient of (b − target)² by the logit of one bit that is 1 with probability
+/// `theta`.
 pub(crate) fn moments(method: &BitMethod, target: f64, theta: f64) -> (f64, f64) {
     let model = |graph: &Graph<'_, f64>| {
         let logit = graph.param("logit", (theta / (1.0 - theta)).ln())?;
@@ -177,7 +180,8 @@ pub(crate) fn moments(method: &BitMethod, target: f64, theta: f64) -> (f64, f64)
     (moments.mean("logit").unwrap().as_slice()[0], moments.variance("logit").unwrap().as_slice()[0])
 }
 
-/// Checks that a compiled graph of some data, one node and two costs gives the numbers of one that is recorded each time.
+/// Checks that a compiled graph of some data, one node and two costs gives the numbers of one that is recorded each
+/// time.
 pub(crate) fn assert_compiled(method: &BitMethod) {
     let record = |graph: &Graph<'_, f64>| {
         let t = graph.param("t", [0.3, -0.8])?;

@@ -156,7 +156,8 @@ fn bits_vary_as_little_as_their_number_can() {
     }
 }
 
-/// The variance of the derivative of a cost by the start of a uniform distribution, which is the number itself or its cube.
+/// The variance of the derivative of a cost by the start of a uniform distribution, which is the number itself or its
+/// cube.
 fn variance_of_power(cubic: bool, scheme: Option<SamplingScheme>, samples: usize) -> f64 {
     let model = |graph: &Graph<'_, f64>| {
         let start = graph.param("start", 0.0)?;

@@ -1,5 +1,6 @@
-//! Checks of every method along a shared plate on which the parameters of its distribution vary: by constants, by data, and by other
-//! nodes. A method that uses what belongs to the other members must not take their distribution for its own.
+//! Checks of every method along a shared plate on which the parameters of its distribution vary: by constants, by data,
+//! and by other nodes. A method that uses what belongs to the other members must not take their distribution for its
+//! own.
 
 use crate::antithetic::arm::Arm;
 use crate::antithetic::arms::Arms;

@@ -38,7 +38,8 @@ impl<'t, F: Real> Builder<'_, 't, F> {
         self.joint_plates(node, &self.nodes[node].plates, plates, value.id())
     }
 
-    /// Members drawn by a plan depend on one another: a cost of several of them has another mean than one of independent members, whatever its gradient.
+    /// Members drawn by a plan depend on one another: a cost of several of them has another mean than one of
+    /// independent members, whatever its gradient.
     pub(crate) fn check_planned_members(&self) -> GraphResult<()> {
         for (index, node) in self.nodes.iter().enumerate() {
             let is_planned = |plate: &Plate| self.tape.plate_kind(*plate) == PlateKind::SchemeSamples;

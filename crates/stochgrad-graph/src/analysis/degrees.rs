@@ -1,8 +1,9 @@
 //! The degree of the costs as polynomials in the value of a node, for the methods that are exact for polynomials.
 //!
-//! A cost is a polynomial in a value as far as recorded operations say so. A node in between is looked through if its value is a recorded
-//! function of its parameters; another one is drawn anew, and how its distribution depends on the value is no polynomial that anybody knows.
-//! What a branch of host code decides is none either: such paths jump, and are left out here.
+//! A cost is a polynomial in a value as far as recorded operations say so. A node in between is looked through if its
+//! value is a recorded function of its parameters; another one is drawn anew, and how its distribution depends on the
+//! value is no polynomial that anybody knows. What a branch of host code decides is none either: such paths jump, and
+//! are left out here.
 
 use crate::guarantee::Bias;
 use crate::surrogate::Builder;
@@ -32,8 +33,8 @@ impl<F: Real> Builder<'_, '_, F> {
         }
     }
 
-    /// Whether a cost depends on members together that are not independent draws: the members of a node below an enumerated one share their
-    /// noise, for instance, and a product of two of them is no product to the distribution.
+    /// Whether a cost depends on members together that are not independent draws: the members of a node below an
+    /// enumerated one share their noise, for instance, and a product of two of them is no product to the distribution.
     fn meets_dependent_draws(&self, node: usize) -> bool {
         let dependent = |plate| !self.tape.plate_kind(plate).is_independent();
         self.nodes[node].plates.iter().any(|&plate| dependent(plate))

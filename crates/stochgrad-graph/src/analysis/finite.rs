@@ -29,8 +29,8 @@ pub(crate) fn check_recorded<F: Real>(values: &[Var<'_, F>], name: impl Fn(usize
     Ok(())
 }
 
-/// Checks gradients of a number whose adjoints were given back, and says whether all squares are finite, too. On failure the number is
-/// differentiated again with everything kept.
+/// Checks gradients of a number whose adjoints were given back, and says whether all squares are finite, too. On
+/// failure the number is differentiated again with everything kept.
 ///
 /// # Errors
 /// The first one that is not finite, with the operation that produced it.

@@ -1,8 +1,8 @@
 //! Outcomes that samples never show although the expectation has a derivative there.
 //!
-//! A bit of probability $p = 0$ is never 1, and yet $\partial_p E[f] = f(1) - f(0)$. An estimator that is made of samples and
-//! their scores cannot see $f(1)$: its mean is $-f(0)$, and nothing in a run tells the difference. Such a node is refused, unless
-//! no derivative with respect to a parameter passes through the probability.
+//! A bit of probability $p = 0$ is never 1, and yet $\partial_p E[f] = f(1) - f(0)$. An estimator that is made of
+//! samples and their scores cannot see $f(1)$: its mean is $-f(0)$, and nothing in a run tells the difference. Such a
+//! node is refused, unless no derivative with respect to a parameter passes through the probability.
 
 use crate::error::GraphResult;
 use crate::surrogate::Builder;

@@ -1,9 +1,10 @@
 //! Alternatives that the distribution of a node does not allow.
 //!
-//! A derivative that is made of alternatives asks for the cost at values that may have probability zero, where the cost need not be finite: a logarithm of that
-//! probability, say. The rule is that of an expectation: *at weight 0 a cost that is not finite contributes 0 to the value and the derivative; with a
-//! finite cost the derivative with respect to the weight stays the cost.* So where an alternative is impossible and its cost is not finite, the
-//! term is taken away: the cost counts as 0. A cost that is not finite at a possible value stays what it is.
+//! A derivative that is made of alternatives asks for the cost at values that may have probability zero, where the cost
+//! need not be finite: a logarithm of that probability, say. The rule is that of an expectation: *at weight 0 a cost
+//! that is not finite contributes 0 to the value and the derivative; with a finite cost the derivative with respect to
+//! the weight stays the cost.* So where an alternative is impossible and its cost is not finite, the term is taken
+//! away: the cost counts as 0. A cost that is not finite at a possible value stays what it is.
 
 use crate::error::GraphResult;
 use crate::surrogate::Builder;
@@ -11,8 +12,8 @@ use std::cell::OnceCell;
 use stochgrad_tape::{IdMap, PlateSet, Var};
 use stochgrad_tensor::{Real, Tensor};
 
-/// Where the value that a node has in a replay is impossible: 1 there, 0 elsewhere, on plates of the replay. It is found out only if a
-/// cost of the replay is not finite.
+/// Where the value that a node has in a replay is impossible: 1 there, 0 elsewhere, on plates of the replay. It is
+/// found out only if a cost of the replay is not finite.
 pub(crate) struct Impossible<'a, 't, F: Real> {
     find: Box<dyn Fn() -> GraphResult<Var<'t, F>> + 'a>,
     found: OnceCell<Var<'t, F>>,
@@ -25,8 +26,8 @@ impl<'a, 't, F: Real> Impossible<'a, 't, F> {
 
     /// A replayed cost, with 0 where it is not finite at an impossible value.
     ///
-    /// A program repeats what was decided here: with the mask it is right for all values, and without it a cost that is not finite in a later run
-    /// ends in a gradient that is not finite, which is an error.
+    /// A program repeats what was decided here: with the mask it is right for all values, and without it a cost that is
+    /// not finite in a later run ends in a gradient that is not finite, which is an error.
     pub(crate) fn cleared(&self, cost: Var<'t, F>) -> GraphResult<Var<'t, F>> {
         if cost.inspect()?.all_finite() {
             return Ok(cost);
@@ -50,7 +51,8 @@ impl<'a, 't, F: Real> Impossible<'a, 't, F> {
 }
 
 impl<'t, F: Real> Builder<'_, 't, F> {
-    /// For each independent element whether a value of the node has probability zero: 1 there, else 0, on the plates of the value.
+    /// For each independent element whether a value of the node has probability zero: 1 there, else 0, on the plates of
+    /// the value.
     pub(crate) fn impossible_elements(&self, node: usize, value: Var<'t, F>) -> GraphResult<Var<'t, F>> {
         let method = &self.nodes[node].method;
         let log = method.log_prob_each(self.bind(node, &IdMap::identity()), value.stop_gradient())?.stop_gradient();
@@ -58,13 +60,15 @@ impl<'t, F: Real> Builder<'_, 't, F> {
         Ok(log.lt(lowest).expand_plates(&value.plates()))
     }
 
-    /// Whether an alternative is impossible at a place, counted over the plates and the independent axes of the node's value.
+    /// Whether an alternative is impossible at a place, counted over the plates and the independent axes of the node's
+    /// value.
     pub(crate) fn is_impossible(&self, node: usize, alternative: &Tensor<F>, place: usize) -> GraphResult<bool> {
         let value = self.tape.constant_on(&self.nodes[node].value.plates(), alternative.clone());
         Ok(self.impossible_elements(node, value)?.peek()?.as_slice()[place] != F::ZERO)
     }
 
-    /// Whether a value that was changed as a whole is impossible, along those plates of the node whose members do not meet.
+    /// Whether a value that was changed as a whole is impossible, along those plates of the node whose members do not
+    /// meet.
     pub(crate) fn impossible_value(
         &self,
         node: usize,

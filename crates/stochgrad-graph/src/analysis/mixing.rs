@@ -1,9 +1,9 @@
 //! Which values depend on several members of a node's plate at once.
 //!
-//! A cost may carry a plate and still depend on *all* members along it: $(2 x_k + \bar x)^2$ does, and so does a cost of a node
-//! whose parameters depend on $\bar x$. Its members act jointly on every such cost, as they do on a cost that lacks the plate.
-//! One sweep over the tape finds, for every value, the pairs of node and plate that were mixed on the way: an operation
-//! removed the plate from a descendant of the node, or host code read one.
+//! A cost may carry a plate and still depend on *all* members along it: $(2 x_k + \bar x)^2$ does, and so does a cost
+//! of a node whose parameters depend on $\bar x$. Its members act jointly on every such cost, as they do on a cost that
+//! lacks the plate. One sweep over the tape finds, for every value, the pairs of node and plate that were mixed on the
+//! way: an operation removed the plate from a descendant of the node, or host code read one.
 
 use crate::graph::node::StochasticNode;
 use std::collections::{BTreeSet, HashMap};

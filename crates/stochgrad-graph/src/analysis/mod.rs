@@ -1,4 +1,5 @@
-//! What a recorded graph implies for its derivatives: who is credited with what, by which paths, and with which guarantee.
+//! What a recorded graph implies for its derivatives: who is credited with what, by which paths, and with which
+//! guarantee.
 
 mod credit;
 mod degrees;

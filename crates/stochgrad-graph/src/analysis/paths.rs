@@ -11,8 +11,8 @@ use stochgrad_tensor::Real;
 
 /// The worst path from the value of each node. One backward sweep over the tape serves all nodes.
 ///
-/// Sinks are the costs, the parameters of nodes that are not recorded functions of them, and the weights of plates. A value that host code
-/// read may have decided what was recorded afterwards: that is a jump which no operation shows.
+/// Sinks are the costs, the parameters of nodes that are not recorded functions of them, and the weights of plates. A
+/// value that host code read may have decided what was recorded afterwards: that is a jump which no operation shows.
 pub(crate) fn worst_paths<F: Real>(
     tape: &Tape<F>,
     nodes: &[StochasticNode<'_, F>],

@@ -1,8 +1,9 @@
 //! How a scalar is reduced over its plates: which plates, in which order, and by which weights.
 //!
-//! A scalar is reduced over the plates that it carries, and over those that the weights of a reduced plate bring in: the
-//! states of an enumerated node lack the plates of its parameters, and their weights carry them. A plate that a scalar
-//! lacks is never reduced. Being sampled inside a summed plate does not multiply a cost by the size of that plate.
+//! A scalar is reduced over the plates that it carries, and over those that the weights of a reduced plate bring in:
+//! the states of an enumerated node lack the plates of its parameters, and their weights carry them. A plate that a
+//! scalar lacks is never reduced. Being sampled inside a summed plate does not multiply a cost by the size of that
+//! plate.
 
 use stochgrad_tape::{IdMap, Plate, PlateSet, Tape, Var, Weights};
 use stochgrad_tensor::Real;

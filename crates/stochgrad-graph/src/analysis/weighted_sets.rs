@@ -1,12 +1,12 @@
-//! Which operations are refused on a set of values that lie side by side: the states of an enumerated node, a sample without
-//! replacement, samples with importance weights, the two halves of an antithetic pair.
+//! Which operations are refused on a set of values that lie side by side: the states of an enumerated node, a sample
+//! without replacement, samples with importance weights, the two halves of an antithetic pair.
 //!
-//! The members of such a set are no independent draws of the node's distribution, and only their weighted average means something. Where the
-//! parameters of the node lie on other plates, each member of those plates has a set of its own: the first state of one
-//! image is not drawn together with the first state of another. The values may even lack those plates, since the states are
-//! the same for all images and only their weights differ; a reduction over the images then finds nothing to reduce. So until
-//! the set has been averaged, nothing may reduce or pick members of the plates that its weights carry, and host code may not
-//! read a member.
+//! The members of such a set are no independent draws of the node's distribution, and only their weighted average means
+//! something. Where the parameters of the node lie on other plates, each member of those plates has a set of its own:
+//! the first state of one image is not drawn together with the first state of another. The values may even lack those
+//! plates, since the states are the same for all images and only their weights differ; a reduction over the images then
+//! finds nothing to reduce. So until the set has been averaged, nothing may reduce or pick members of the plates that
+//! its weights carry, and host code may not read a member.
 
 use crate::analysis::reduction::reduced_plates;
 use crate::error::{GraphError, GraphResult};
@@ -26,7 +26,8 @@ impl<'t, F: Real> Builder<'_, 't, F> {
             };
             let Some(set) = node.plate.filter(is_set) else { continue };
             self.check_reads_of_set(node, set)?;
-            // The weights of an enumerated node below another one carry the states of that one, whose weights carry more.
+            // The weights of an enumerated node below another one carry the states of that one, whose weights carry
+            // more.
             let varying = reduced_plates(self.tape, &[set]).without(&[set]);
             if !varying.is_empty() {
                 self.check_operations_on_set(index, set, &varying)?;
@@ -88,7 +89,8 @@ impl<'t, F: Real> Builder<'_, 't, F> {
     }
 }
 
-/// The plate whose members meet in an operation: one that an operand loses, or over which it is reduced without carrying it.
+/// The plate whose members meet in an operation: one that an operand loses, or over which it is reduced without
+/// carrying it.
 fn met_plate<F: Real>(var: Var<'_, F>, op: Option<&Op>, input: Var<'_, F>, varying: &PlateSet) -> Option<Plate> {
     let kept = var.plates();
     let lost = input.plates().into_iter().find(|plate| varying.contains(plate) && !kept.contains(plate));

@@ -44,10 +44,10 @@ struct Term<'t, F: Real> {
 
 /// Takes reductions of plates off a cost where the surrogate makes them anyway.
 ///
-/// `mean_over(samples)` before `cost` would hide from the surrogate which member caused which cost, and multiply the variance
-/// by the number of members. The surrogate reduces the plate itself, with the plate's weights; so sums and
-/// multiples of reductions are split into terms that still carry the plates. The terms, each reduced over the plates that
-/// it carries, add up to the cost, reduced over the plates that it carries.
+/// `mean_over(samples)` before `cost` would hide from the surrogate which member caused which cost, and multiply the
+/// variance by the number of members. The surrogate reduces the plate itself, with the plate's weights; so sums and
+/// multiples of reductions are split into terms that still carry the plates. The terms, each reduced over the plates
+/// that it carries, add up to the cost, reduced over the plates that it carries.
 pub(crate) fn peel<'t, F: Real>(value: Var<'t, F>) -> Vec<Var<'t, F>> {
     split(value, DEPTH).map_or_else(|| vec![value], |split| split.terms.into_iter().map(|term| term.value).collect())
 }
@@ -109,7 +109,8 @@ fn whole<F: Real>(value: Var<'_, F>) -> Split<'_, F> {
     }
 }
 
-/// The terms of both operands as terms of their sum, which lies on the plates of both: a constant counts once for each member.
+/// The terms of both operands as terms of their sum, which lies on the plates of both: a constant counts once for each
+/// member.
 ///
 /// The sum may lie on a plate that an operand has reduced, as in `x + x.sum_over(plate)`. The operand is then constant
 /// along the plate, and counts as often as the weights of the plate say. `None` if these are recorded values: such a
@@ -122,8 +123,8 @@ fn add<'t, F: Real>(sum: Var<'t, F>, left: Split<'t, F>, right: Split<'t, F>) ->
         let own = reduced_plates(tape, &term.value.plates());
         let again = term.peeled.intersection(&plates);
         term.peeled = term.peeled.without(&again);
-        // Weights on the plates of the sum may bring in a plate that all of its terms have reduced. A term that lacks the
-        // plate must not get it that way: it is counted and not repeated.
+        // Weights on the plates of the sum may bring in a plate that all of its terms have reduced. A term that lacks
+        // the plate must not get it that way: it is counted and not repeated.
         let repeats = all.iter().all(|plate| plates.contains(plate) || own.contains(plate));
         let counted = match repeats {
             true => again.clone(),

@@ -100,8 +100,8 @@ impl<'t, F: Real> Graph<'t, F> {
         Self::with_noise(tape, Rc::new(KeyedNoise::new(seed.seed, seed.step)))
     }
 
-    /// An empty graph with another source of noise. A tape holds one graph: a second one is an error, returned by its first
-    /// fallible call.
+    /// An empty graph with another source of noise. A tape holds one graph: a second one is an error, returned by its
+    /// first fallible call.
     #[track_caller]
     pub fn with_noise(tape: &'t Tape<F>, noise: Rc<dyn NoiseSource<F> + 't>) -> Self {
         if !tape.begin_graph() || tape.site_count() > 0 {
@@ -144,7 +144,8 @@ impl<'t, F: Real> Graph<'t, F> {
         Ok(graph)
     }
 
-    /// The total cost of the model, had a node had this value, under the same noise; `None` if there is no function to run.
+    /// The total cost of the model, had a node had this value, under the same noise; `None` if there is no function to
+    /// run.
     pub(crate) fn rerun(&self, address: &Address, value: Tensor<F>) -> Option<GraphResult<F>> {
         let model = self.model?;
         let tape = Tape::with_threads(self.tape.threads());
@@ -180,14 +181,15 @@ impl<'t, F: Real> Graph<'t, F> {
         self.validate.set(validate);
     }
 
-    /// Draws every node independently from its own distribution, whatever its gradient method, and records the log-probabilities of
-    /// the draws: for the exact oracle, which weights whole outcomes by them. Nodes that are reparameterised draw differentiable
-    /// samples instead.
+    /// Draws every node independently from its own distribution, whatever its gradient method, and records the
+    /// log-probabilities of the draws: for the exact oracle, which weights whole outcomes by them. Nodes that are
+    /// reparameterised draw differentiable samples instead.
     pub fn set_joint_distribution(&self, joint_distribution: bool) {
         self.joint_distribution.set(joint_distribution);
     }
 
-    /// Whether the joint distribution is recorded: an objective then records its plain value, since no gradient method is in use.
+    /// Whether the joint distribution is recorded: an objective then records its plain value, since no gradient method
+    /// is in use.
     pub fn records_joint_distribution(&self) -> bool {
         self.joint_distribution.get()
     }
@@ -201,9 +203,9 @@ impl<'t, F: Real> Graph<'t, F> {
         self.param_on(name, &[], value)
     }
 
-    /// A trainable parameter with a value for each member of some plates, which are its leading axes, in the order in which they
-    /// were made: one gradient for each member. A cost that is averaged over a plate has the gradient of the average, so each of
-    /// them carries a factor of one over the number of members.
+    /// A trainable parameter with a value for each member of some plates, which are its leading axes, in the order in
+    /// which they were made: one gradient for each member. A cost that is averaged over a plate has the gradient of the
+    /// average, so each of them carries a factor of one over the number of members.
     ///
     /// # Errors
     /// For another tensor under a name that exists, and leading axes that do not fit the plates.
@@ -235,9 +237,9 @@ impl<'t, F: Real> Graph<'t, F> {
         self.tape.constant(value)
     }
 
-    /// Data: the leading axis becomes the plate of this name, over which costs are averaged. Data of the same plate name
-    /// lies on the same plate and must have as many members. To a compiled graph, the data goes by the name of the plate; more data
-    /// on the same plate needs a name of its own, see [`data_named`](Self::data_named).
+    /// Data: the leading axis becomes the plate of this name, over which costs are averaged. Data of the same plate
+    /// name lies on the same plate and must have as many members. To a compiled graph, the data goes by the name of the
+    /// plate; more data on the same plate needs a name of its own, see [`data_named`](Self::data_named).
     ///
     /// # Errors
     /// For data without members, or another number of them than before.
@@ -284,7 +286,8 @@ impl<'t, F: Real> Graph<'t, F> {
         self.new_plate(name, size, PlateKind::Samples, Location::caller())
     }
 
-    /// A plate of samples for several nodes to share, whose members need not be independent: nodes along it may be drawn by a plan.
+    /// A plate of samples for several nodes to share, whose members need not be independent: nodes along it may be
+    /// drawn by a plan.
     ///
     /// # Errors
     /// As [`plate`](Graph::plate).
@@ -311,11 +314,12 @@ impl<'t, F: Real> Graph<'t, F> {
         Ok(plate)
     }
 
-    /// The plate of this name: of data, or made with [`plate`](Graph::plate), or made by the method of the node of this name.
+    /// The plate of this name: of data, or made with [`plate`](Graph::plate), or made by the method of the node of this
+    /// name.
     ///
-    /// While the [joint distribution](Graph::set_joint_distribution) is recorded, each node is drawn by itself, whatever plate its method
-    /// would make (the states of a node that is enumerated, say). Such a node has a plate of one member, which its
-    /// value lacks: an average over one member is the value itself.
+    /// While the [joint distribution](Graph::set_joint_distribution) is recorded, each node is drawn by itself,
+    /// whatever plate its method would make (the states of a node that is enumerated, say). Such a node has a plate of
+    /// one member, which its value lacks: an average over one member is the value itself.
     pub fn plate_named(&self, name: &str) -> Option<Plate> {
         let single = {
             let state = self.state();
@@ -333,8 +337,8 @@ impl<'t, F: Real> Graph<'t, F> {
 
     /// Says how costs are reduced over a plate: averaged (as all plates are at first), or summed, as for time steps.
     ///
-    /// Say so right after making the plate. A node or a cost that carries the plate has used its reduction, which cannot
-    /// change any more: an average that a cost was recorded with would silently become a sum.
+    /// Say so right after making the plate. A node or a cost that carries the plate has used its reduction, which
+    /// cannot change any more: an average that a cost was recorded with would silently become a sum.
     ///
     /// # Errors
     /// If a node or a cost has used the other reduction, and for a plate whose members have weights.
@@ -466,7 +470,8 @@ impl<'t, F: Real> Graph<'t, F> {
         Ok(set)
     }
 
-    /// The log-probability of all draws together, if the joint distribution is recorded; see [`set_joint_distribution`](Graph::set_joint_distribution).
+    /// The log-probability of all draws together, if the joint distribution is recorded; see
+    /// [`set_joint_distribution`](Graph::set_joint_distribution).
     pub fn joint_log_prob(&self) -> Var<'t, F> {
         let state = self.state();
         state.log_probs.iter().fold(self.tape.constant(0.0), |sum, &log_prob| sum + log_prob)
@@ -489,14 +494,15 @@ impl<'t, F: Real> Graph<'t, F> {
         self.state().costs.iter().map(|cost| (cost.name.clone(), cost.passed)).collect()
     }
 
-    /// A named cost: one number for each combination of plate members. The total expected cost is what is differentiated.
+    /// A named cost: one number for each combination of plate members. The total expected cost is what is
+    /// differentiated.
     ///
-    /// Leave the plates in the cost: the surrogate averages them, and can then credit each member with its own cost. A plain
-    /// `mean_over` at the end is taken off again. A function of a whole plate (`log_mean_exp_over`, as in IWAE) is a cost of all its
-    /// members jointly.
+    /// Leave the plates in the cost: the surrogate averages them, and can then credit each member with its own cost. A
+    /// plain `mean_over` at the end is taken off again. A function of a whole plate (`log_mean_exp_over`, as in IWAE)
+    /// is a cost of all its members jointly.
     ///
-    /// A cost may be infinite, and NaN where it belongs to a state of weight 0, as enumeration has them: the weight takes it away. Whether the
-    /// estimate is finite in the end is checked when it is differentiated.
+    /// A cost may be infinite, and NaN where it belongs to a state of weight 0, as enumeration has them: the weight
+    /// takes it away. Whether the estimate is finite in the end is checked when it is differentiated.
     ///
     /// # Errors
     /// For a cost with event axes, a NaN of any weight but 0, a name that exists, and earlier errors on the tape.

@@ -1,7 +1,7 @@
 //! What objectives say of the derivatives of the costs that they record.
 //!
-//! An objective may leave a part of a derivative out, or estimate it in another way, by holding values on the way. The recorded operations do not
-//! show whether that is right, so the objective says it.
+//! An objective may leave a part of a derivative out, or estimate it in another way, by holding values on the way. The
+//! recorded operations do not show whether that is right, so the objective says it.
 
 use crate::graph::Graph;
 use crate::guarantee::Guarantee;
@@ -22,8 +22,8 @@ pub(crate) struct OpenPath {
 }
 
 impl<'t, F: Real> Graph<'t, F> {
-    /// Says that the derivatives by all parameters upstream of some values are what is guaranteed and no more, and why: for objectives that
-    /// hold these values.
+    /// Says that the derivatives by all parameters upstream of some values are what is guaranteed and no more, and why:
+    /// for objectives that hold these values.
     ///
     /// ```
     /// # use stochgrad_graph::{Bias, Graph, Guarantee, Order, Seed};
@@ -47,8 +47,8 @@ impl<'t, F: Real> Graph<'t, F> {
         });
     }
 
-    /// Says that an objective is right only if gradients flow through a sample. Differentiation is refused with this reason if the node's method
-    /// decides otherwise.
+    /// Says that an objective is right only if gradients flow through a sample. Differentiation is refused with this
+    /// reason if the node's method decides otherwise.
     pub fn require_path(&self, sample: Var<'t, F>, because: impl Into<String>) {
         if let Some(Op::Sample(site)) = sample.op() {
             self.state_mut().open_paths.push(OpenPath { site, because: because.into() });

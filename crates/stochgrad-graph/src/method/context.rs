@@ -42,8 +42,8 @@ impl<'a, 't, F: Real> CostContext<'a, 't, F> {
         }
     }
 
-    /// The same node with some of the costs downstream only, by their number among the [`cost_parts`](Self::cost_parts), under a label of
-    /// their own.
+    /// The same node with some of the costs downstream only, by their number among the
+    /// [`cost_parts`](Self::cost_parts), under a label of their own.
     pub fn restricted(&self, label: &str, keep: &dyn Fn(usize) -> bool) -> Self {
         let parts =
             self.parts().iter().enumerate().filter(|(number, _)| keep(*number)).map(|(_, &part)| part).collect();
@@ -54,8 +54,8 @@ impl<'a, 't, F: Real> CostContext<'a, 't, F> {
         CostContext { chosen: Some((parts, label)), ..self.clone() }
     }
 
-    /// The parts of costs downstream of the node: the name of the cost, and the number of the part. A cost that is a sum of averages over
-    /// plates has several parts.
+    /// The parts of costs downstream of the node: the name of the cost, and the number of the part. A cost that is a
+    /// sum of averages over plates has several parts.
     pub fn cost_parts(&self) -> Vec<(String, usize)> {
         self.parts().iter().map(|&(cost, part)| (self.builder.costs[cost].name.clone(), part)).collect()
     }
@@ -144,9 +144,9 @@ impl<'a, 't, F: Real> CostContext<'a, 't, F> {
         self.builder.element_differences(self.node, &self.parts(), alternatives, element_rank)
     }
 
-    /// As [`element_differences`](Self::element_differences), recorded: for nodes whose members meet nowhere downstream, so that all of them can change at the
-    /// same time. `None` for any other node, where host code branched on a value that changes, and for more alternatives than one pass over the graph should
-    /// hold.
+    /// As [`element_differences`](Self::element_differences), recorded: for nodes whose members meet nowhere
+    /// downstream, so that all of them can change at the same time. `None` for any other node, where host code branched
+    /// on a value that changes, and for more alternatives than one pass over the graph should hold.
     ///
     /// # Errors
     /// If an operation of the replay fails.
@@ -166,17 +166,18 @@ impl<'a, 't, F: Real> CostContext<'a, 't, F> {
         self.builder.plates_to_choose_from(self.node)
     }
 
-    /// The change of the costs downstream had the node's value been `value`, under the same noise: recorded and detached. Members may change at the same
-    /// time, except along the [coupled plates](Self::coupled_plates).
+    /// The change of the costs downstream had the node's value been `value`, under the same noise: recorded and
+    /// detached. Members may change at the same time, except along the [coupled plates](Self::coupled_plates).
     ///
     /// # Errors
-    /// If host code branched on a value that changes and the model was not given as a function, or an operation of the replay fails.
+    /// If host code branched on a value that changes and the model was not given as a function, or an operation of the
+    /// replay fails.
     pub fn change(&self, value: Var<'t, F>) -> GraphResult<Vec<CostChange<'t, F>>> {
         self.builder.change(self.node, &self.parts(), value)
     }
 
-    /// The costs downstream had the node's value been `value`, which lies on the same plates: recorded, so that gradients flow
-    /// through it.
+    /// The costs downstream had the node's value been `value`, which lies on the same plates: recorded, so that
+    /// gradients flow through it.
     ///
     /// # Errors
     /// If the replay meets a stochastic node whose values are not recorded functions of its parameters (the derivative
@@ -185,8 +186,9 @@ impl<'a, 't, F: Real> CostContext<'a, 't, F> {
         self.builder.recorded_replay(self.node, &self.parts(), value)
     }
 
-    /// As [`recorded_replay`](Self::recorded_replay) for several values in one pass, as members of a plate: for each of the costs, in the same order,
-    /// what it would be with each value. A gradient of them all together takes one pass, too.
+    /// As [`recorded_replay`](Self::recorded_replay) for several values in one pass, as members of a plate: for each of
+    /// the costs, in the same order, what it would be with each value. A gradient of them all together takes one pass,
+    /// too.
     ///
     /// # Errors
     /// Those of [`recorded_replay`](Self::recorded_replay), and for values of different shapes.
@@ -194,11 +196,12 @@ impl<'a, 't, F: Real> CostContext<'a, 't, F> {
         self.builder.recorded_replays(self.node, &self.parts(), values)
     }
 
-    /// The total costs downstream, and what each would be had the node's value been `value`, under the same noise. All members change at the
-    /// same time: a cost that sees several of them together sees all of them changed.
+    /// The total costs downstream, and what each would be had the node's value been `value`, under the same noise. All
+    /// members change at the same time: a cost that sees several of them together sees all of them changed.
     ///
-    /// `value` may lack plates of the node's value: members along them are then evaluated once, where nothing downstream tells them
-    /// apart. Derivatives by `value` are those of the recorded operations; a node that is drawn again passes none.
+    /// `value` may lack plates of the node's value: members along them are then evaluated once, where nothing
+    /// downstream tells them apart. Derivatives by `value` are those of the recorded operations; a node that is drawn
+    /// again passes none.
     ///
     /// # Errors
     /// If host code branched on a value that changes, or an operation of the replay fails.
@@ -206,11 +209,11 @@ impl<'a, 't, F: Real> CostContext<'a, 't, F> {
         self.builder.replayed_totals(self.node, &self.parts(), value)
     }
 
-    /// The total costs downstream, and the gradient of each by the node's value: one row of it for each member, recorded and with the
-    /// plates of the value. Members of plates that a cost lacks share its gradient.
+    /// The total costs downstream, and the gradient of each by the node's value: one row of it for each member,
+    /// recorded and with the plates of the value. Members of plates that a cost lacks share its gradient.
     ///
-    /// It is what reverse-mode differentiation of the recorded operations gives: a downstream node that is not a recorded function of its
-    /// parameters passes nothing, and so does a jump.
+    /// It is what reverse-mode differentiation of the recorded operations gives: a downstream node that is not a
+    /// recorded function of its parameters passes nothing, and so does a jump.
     ///
     /// # Errors
     /// As [`totals`](Self::totals).
@@ -218,9 +221,9 @@ impl<'a, 't, F: Real> CostContext<'a, 't, F> {
         self.builder.cost_gradients_of(self.node, &self.parts())
     }
 
-    /// The costs downstream, had the function of a whole plate (a log-mean-exp over the node's sample plate, say) seen other values:
-    /// wherever the members along `plate` are reduced on the way from the node to a cost, `change` replaces what is reduced. The costs that
-    /// no reduction stands before are left out.
+    /// The costs downstream, had the function of a whole plate (a log-mean-exp over the node's sample plate, say) seen
+    /// other values: wherever the members along `plate` are reduced on the way from the node to a cost, `change`
+    /// replaces what is reduced. The costs that no reduction stands before are left out.
     ///
     /// # Errors
     /// If host code branched on a value that changes, or an operation of the replay fails.
@@ -232,8 +235,8 @@ impl<'a, 't, F: Real> CostContext<'a, 't, F> {
         self.builder.changed_reductions(self.node, &self.parts(), plate, change)
     }
 
-    /// Checks that samples can show every outcome that has a derivative, for methods that learn from samples and scores without
-    /// a [gradient function](Self::gradient_function). A node with a gradient function has been checked.
+    /// Checks that samples can show every outcome that has a derivative, for methods that learn from samples and scores
+    /// without a [gradient function](Self::gradient_function). A node with a gradient function has been checked.
     ///
     /// # Errors
     /// If an outcome has the probability zero and a derivative with respect to a parameter of the graph: a bit of

@@ -1,9 +1,11 @@
 //! Groups of nodes whose gradient terms are made together.
 //!
-//! A budget of replays is a property of the whole graph and not of one node: one alternative world can serve all nodes only if somebody sees all of them. A
-//! method that belongs to a group names it ([`GradientMethod::group`](crate::GradientMethod::group)) and says what the node could be instead
-//! ([`GradientMethod::candidates`](crate::GradientMethod::candidates)). The surrogate builder collects the nodes of each group and asks it once for the
-//! terms of all of them; the group decides which alternative world is followed, and this crate computes it.
+//! A budget of replays is a property of the whole graph and not of one node: one alternative world can serve all nodes
+//! only if somebody sees all of them. A method that belongs to a group names it
+//! ([`GradientMethod::group`](crate::GradientMethod::group)) and says what the node could be instead
+//! ([`GradientMethod::candidates`](crate::GradientMethod::candidates)). The surrogate builder collects the nodes of
+//! each group and asks it once for the terms of all of them; the group decides which alternative world is followed, and
+//! this crate computes it.
 
 use crate::analysis::reduction::reduced_plates;
 use crate::error::GraphResult;
@@ -33,12 +35,14 @@ pub struct CandidateShare<'t, F: Real> {
     pub parameter: Var<'t, F>,
     /// The first of its alternatives.
     pub first: usize,
-    /// For each of its alternatives the weights: plates and independent axes of the sample, then the axes of the parameter within one element.
+    /// For each of its alternatives the weights: plates and independent axes of the sample, then the axes of the
+    /// parameter within one element.
     pub weights: Vec<Tensor<F>>,
 }
 
 impl<F: Real> CandidateShare<'_, F> {
-    /// The weights of an alternative at a place, one for each coordinate of the parameter; nothing if the alternative is not this parameter's.
+    /// The weights of an alternative at a place, one for each coordinate of the parameter; nothing if the alternative
+    /// is not this parameter's.
     pub fn at(&self, jump: Jump, places: usize) -> &[F] {
         let Some(weights) = jump.alternative.checked_sub(self.first).and_then(|own| self.weights.get(own)) else {
             return &[];
@@ -59,8 +63,9 @@ pub struct Jump {
 
 /// Who decides where an alternative world starts, and receives the changes of costs in it.
 pub trait AlternativeWorld<F: Real> {
-    /// At the node with this number in the group. `live` says, lane by lane, whether the world still differs from the recording where anything
-    /// reads it. The returned jumps, at most one a lane, start it anew there; what was different before is forgotten in that lane.
+    /// At the node with this number in the group. `live` says, lane by lane, whether the world still differs from the
+    /// recording where anything reads it. The returned jumps, at most one a lane, start it anew there; what was
+    /// different before is forgotten in that lane.
     ///
     /// # Errors
     /// Those of draws.
@@ -91,8 +96,8 @@ pub struct GroupContext<'a, 't, F: Real> {
 
 /// The plates whose weights carry no other plates than these.
 ///
-/// The states of an enumerated node have weights that may carry the samples of its parent. Such a plate is reduced before those
-/// samples are, and can be no lane: changes of costs are reduced over all plates that are no lanes.
+/// The states of an enumerated node have weights that may carry the samples of its parent. Such a plate is reduced
+/// before those samples are, and can be no lane: changes of costs are reduced over all plates that are no lanes.
 fn without_outer_weights<F: Real>(builder: &Builder<'_, '_, F>, mut lanes: PlateSet) -> PlateSet {
     loop {
         let closed = lanes.filtered(|plate| lanes.contains_all(&reduced_plates(builder.tape, &[plate])));
@@ -145,8 +150,8 @@ impl<'a, 't, F: Real> GroupContext<'a, 't, F> {
         &self.candidates
     }
 
-    /// The plates that all nodes carry and whose members meet nowhere downstream: each combination of their members is a lane with an alternative
-    /// world of its own.
+    /// The plates that all nodes carry and whose members meet nowhere downstream: each combination of their members is
+    /// a lane with an alternative world of its own.
     pub fn lanes(&self) -> &Plates {
         self.lanes.as_plates()
     }
@@ -186,8 +191,8 @@ impl<'a, 't, F: Real> GroupContext<'a, 't, F> {
         self.member(member).draw_on(purpose, &self.lanes)
     }
 
-    /// Follows one alternative world forwards through the graph, under the same noise; it never costs more than recording what is downstream of
-    /// the nodes once.
+    /// Follows one alternative world forwards through the graph, under the same noise; it never costs more than
+    /// recording what is downstream of the nodes once.
     ///
     /// # Errors
     /// If an operation fails in the alternative world, and those of `world`.

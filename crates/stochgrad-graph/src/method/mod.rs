@@ -45,7 +45,8 @@ pub trait Method: Send + Sync {
         SamplePlate::Single
     }
 
-    /// Whether the values are recorded functions of the parameters, so that recording the functions again draws the node again.
+    /// Whether the values are recorded functions of the parameters, so that recording the functions again draws the
+    /// node again.
     fn is_rerecordable(&self) -> bool {
         false
     }
@@ -72,11 +73,11 @@ pub trait Method: Send + Sync {
 
 /// A gradient method for the distributions of a family. Object-safe: see [`DynMethod`].
 ///
-/// State, if any, lives behind a shared pointer: a method is stored by clone, frozen during a step, and changed only by the
-/// updates that it returns in [`Terms`].
+/// State, if any, lives behind a shared pointer: a method is stored by clone, frozen during a step, and changed only by
+/// the updates that it returns in [`Terms`].
 pub trait GradientMethod<F: Real, D: Family<F>>: Method {
-    /// The bias and order for this distribution, given the worst path from the node's value: what the [`profile`](Method::profile) makes of the
-    /// path, unless the method says more.
+    /// The bias and order for this distribution, given the worst path from the node's value: what the
+    /// [`profile`](Method::profile) makes of the path, unless the method says more.
     ///
     /// # Errors
     /// If the method must not be used there: the reason, and what to try.
@@ -92,8 +93,8 @@ pub trait GradientMethod<F: Real, D: Family<F>>: Method {
     fn sample<'t>(&self, context: &SampleContext<'_, 't, F>, distribution: &D::On<'t>)
     -> GraphResult<SampleSet<'t, F>>;
 
-    /// Draws the set again downstream of a replay: same support, same size, same noise, weights recomputed, state frozen. The
-    /// context hands out the plate of the primal run.
+    /// Draws the set again downstream of a replay: same support, same size, same noise, weights recomputed, state
+    /// frozen. The context hands out the plate of the primal run.
     ///
     /// # Errors
     /// As [`sample`](GradientMethod::sample).
@@ -126,7 +127,8 @@ pub trait GradientMethod<F: Real, D: Family<F>>: Method {
         Ok(Terms::default())
     }
 
-    /// The group that makes the gradient terms of this node together with those of others: all nodes whose methods return the same pointer.
+    /// The group that makes the gradient terms of this node together with those of others: all nodes whose methods
+    /// return the same pointer.
     fn group(&self) -> Option<Arc<dyn Group<F>>> {
         None
     }

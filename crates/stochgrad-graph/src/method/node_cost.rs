@@ -3,7 +3,8 @@
 use stochgrad_tape::{Plates, Var};
 use stochgrad_tensor::{Real, Tensor};
 
-/// A cost downstream of a node, as the node's method sees it: detached, and averaged over the plates that the node lacks.
+/// A cost downstream of a node, as the node's method sees it: detached, and averaged over the plates that the node
+/// lacks.
 #[derive(Clone, Debug)]
 pub struct NodeCost<'t, F: Real> {
     /// The name of the cost; empty for a total.
@@ -30,7 +31,8 @@ pub struct ElementDifference<F: Real> {
 /// As [`ElementDifference`], with recorded values.
 #[derive(Clone, Debug)]
 pub struct RecordedDifference<'t, F: Real> {
-    /// For each alternative the change, along the plates and the independent axes of the value; no gradient flows to it.
+    /// For each alternative the change, along the plates and the independent axes of the value; no gradient flows to
+    /// it.
     pub values: Vec<Var<'t, F>>,
     /// Plates whose members must be summed in a gradient term made of these differences.
     pub summed: Plates,

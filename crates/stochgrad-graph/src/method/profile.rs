@@ -1,5 +1,5 @@
-//! What a gradient method states about itself, as data: for tables, for programs that choose among methods, and for the guarantee of a
-//! composition, which is computed from it.
+//! What a gradient method states about itself, as data: for tables, for programs that choose among methods, and for the
+//! guarantee of a composition, which is computed from it.
 
 use crate::guarantee::{Bias, Guarantee, Order, Path};
 use std::fmt;
@@ -24,13 +24,13 @@ use stochgrad_tensor::Real;
 pub struct Profile {
     /// How far the gradient may be off.
     pub bias: Bias,
-    /// The gradient has no bias if the costs are polynomials in the node's value up to this degree, all elements together; without a limit
-    /// for unbiased methods.
+    /// The gradient has no bias if the costs are polynomials in the node's value up to this degree, all elements
+    /// together; without a limit for unbiased methods.
     pub exact_to: Degree,
     /// The highest valid order of derivative.
     pub order: Order,
-    /// How often the costs downstream are evaluated for each member of the plates of the parameters (and of a shared plate of samples),
-    /// at most.
+    /// How often the costs downstream are evaluated for each member of the plates of the parameters (and of a shared
+    /// plate of samples), at most.
     pub evaluations: Count,
     /// How often derivatives of the costs downstream are taken, counted in the same way.
     pub backward_passes: Count,
@@ -51,8 +51,8 @@ impl Profile {
         }
     }
 
-    /// A biased method of order 1 that evaluates the costs once and takes their derivatives once, at the samples. It is exact where no cost
-    /// depends on the node.
+    /// A biased method of order 1 that evaluates the costs once and takes their derivatives once, at the samples. It is
+    /// exact where no cost depends on the node.
     pub const fn biased(bias: Bias) -> Self {
         Profile {
             bias,
@@ -100,8 +100,8 @@ impl Profile {
         }
     }
 
-    /// What is guaranteed for costs that depend on the value in this way. A method whose derivatives follow the path combines it with the
-    /// order of the path.
+    /// What is guaranteed for costs that depend on the value in this way. A method whose derivatives follow the path
+    /// combines it with the order of the path.
     pub fn guarantee(&self, path: &Path) -> Guarantee {
         let bias = if path.degree <= self.exact_to { Bias::Unbiased } else { self.bias };
         Guarantee { bias, order: self.order }
@@ -191,7 +191,8 @@ impl Count {
         Count { fixed: self.fixed.saturating_add(other.fixed), each: self.each.saturating_add(other.each), of }
     }
 
-    /// The number for a node of some extent; `None` for the states of a distribution that has no end of them, and beyond what can be counted.
+    /// The number for a node of some extent; `None` for the states of a distribution that has no end of them, and
+    /// beyond what can be counted.
     pub fn at(&self, extent: &Extent) -> Option<usize> {
         let Extent { elements, coordinates, states } = *extent;
         let size = match self.of {

@@ -81,8 +81,8 @@ impl<'a, 't, F: Real> SampleContext<'a, 't, F> {
         }
     }
 
-    /// A plate for draws that depend on one another, inside the plate that a setting asks for: that plate, and the new one, which is to be
-    /// the node's own. In a replay, those of the primal run.
+    /// A plate for draws that depend on one another, inside the plate that a setting asks for: that plate, and the new
+    /// one, which is to be the node's own. In a replay, those of the primal run.
     ///
     /// # Errors
     /// As [`plate`](Self::plate).
@@ -104,11 +104,12 @@ impl<'a, 't, F: Real> SampleContext<'a, 't, F> {
         Ok((outer, self.tape.plate(&name, size, PlateKind::JointSamples, &inside)))
     }
 
-    /// The plate that a setting asks for, and a request for values on it: independent ones, or by a plan. The members of a plan depend on
-    /// one another, which the kind of the plate says: costs of several of them are refused.
+    /// The plate that a setting asks for, and a request for values on it: independent ones, or by a plan. The members
+    /// of a plan depend on one another, which the kind of the plate says: costs of several of them are refused.
     ///
     /// # Errors
-    /// As [`plate`](Self::plate); for a plan without a plate, and along a plate whose members are taken to be independent.
+    /// As [`plate`](Self::plate); for a plan without a plate, and along a plate whose members are taken to be
+    /// independent.
     pub fn members(
         &self,
         setting: SamplePlate,

@@ -16,8 +16,8 @@ pub struct GradientTerm<'t, F: Real> {
 /// What is done with some values once the step is over.
 pub type Apply<F> = Arc<dyn Fn(&[Tensor<F>]) + Send + Sync>;
 
-/// A change of a method's state, made when the user calls [`Gradients::advance`](crate::Gradients::advance). A compiled graph
-/// makes it after each of its runs, so all that varies must come in by the inputs.
+/// A change of a method's state, made when the user calls [`Gradients::advance`](crate::Gradients::advance). A compiled
+/// graph makes it after each of its runs, so all that varies must come in by the inputs.
 pub struct Update<'t, F: Real> {
     /// The values that the change is made of.
     pub inputs: Vec<Var<'t, F>>,

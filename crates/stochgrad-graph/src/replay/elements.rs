@@ -62,7 +62,8 @@ impl<'t, F: Real> Builder<'_, 't, F> {
         Ok(finished.collect())
     }
 
-    /// Which of the places of a pass over the grid are impossible: on the plates whose members do not meet, and that of the alternatives.
+    /// Which of the places of a pass over the grid are impossible: on the plates whose members do not meet, and that of
+    /// the alternatives.
     fn impossible_places(
         &self,
         node: usize,
@@ -99,8 +100,8 @@ impl<'t, F: Real> Builder<'_, 't, F> {
         Ok(self.tape.constant_on(&kept, Tensor::from_fn(shape, |i| impossible[i])))
     }
 
-    /// The differences by running the model again for every element and member, where host code branched on a value that
-    /// changes; `None` if the model was not given as a function.
+    /// The differences by running the model again for every element and member, where host code branched on a value
+    /// that changes; `None` if the model was not given as a function.
     fn rerun_differences(
         &self,
         node: usize,
@@ -146,7 +147,8 @@ impl<'t, F: Real> Builder<'_, 't, F> {
     }
 }
 
-/// The alternatives of all elements: alternative by alternative, element by element, and where plates are coupled member by member.
+/// The alternatives of all elements: alternative by alternative, element by element, and where plates are coupled
+/// member by member.
 struct Grid {
     alternatives: usize,
     /// Independent elements of one value, and the numbers in each.

@@ -1,8 +1,9 @@
 //! Counterfactual replay: the costs, had a node's value been another one.
 //!
-//! The part of the tape downstream of the node is recorded again with the value replaced. Every other node draws the same
-//! noise: a node whose values are recorded functions of its parameters is recorded again, any other (those with implicit paths among them) is drawn again by
-//! its own method, with the plate of the primal run and new weights. Costs that the change cannot reach are not touched.
+//! The part of the tape downstream of the node is recorded again with the value replaced. Every other node draws the
+//! same noise: a node whose values are recorded functions of its parameters is recorded again, any other (those with
+//! implicit paths among them) is drawn again by its own method, with the plate of the primal run and new weights. Costs
+//! that the change cannot reach are not touched.
 
 mod elements;
 mod recorded;
@@ -213,8 +214,8 @@ impl<'t, F: Real> Builder<'_, 't, F> {
         node.is_none_or(|node| !node.method.is_rerecordable())
     }
 
-    /// Plates of the node's value whose members a replay must tell apart: something downstream reduces them, or picks members out, or has
-    /// noise of its own for each of them.
+    /// Plates of the node's value whose members a replay must tell apart: something downstream reduces them, or picks
+    /// members out, or has noise of its own for each of them.
     fn distinct_plates(&self, node: usize, cone: &[Id]) -> GraphResult<PlateSet> {
         for &id in cone {
             let redrawn = match self.tape.var(id)?.op() {
@@ -300,8 +301,8 @@ impl<'t, F: Real> Builder<'_, 't, F> {
         }
     }
 
-    /// The differences between replayed and primal costs, grouped by the plates of the node that the cost lacks: averaged over every plate
-    /// but the node's own uncoupled ones and that of the alternatives.
+    /// The differences between replayed and primal costs, grouped by the plates of the node that the cost lacks:
+    /// averaged over every plate but the node's own uncoupled ones and that of the alternatives.
     pub(crate) fn differences(
         &self,
         node: usize,

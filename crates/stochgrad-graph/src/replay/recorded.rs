@@ -1,7 +1,8 @@
 //! Changes of costs as recorded operations.
 //!
-//! What a replay finds is handed to host code as numbers (`element_differences`) or stays on the tape, where a compiled graph repeats it. All elements of a
-//! node are replaced one at a time along a fresh plate; a method that picks elements itself replaces the whole value.
+//! What a replay finds is handed to host code as numbers (`element_differences`) or stays on the tape, where a compiled
+//! graph repeats it. All elements of a node are replaced one at a time along a fresh plate; a method that picks
+//! elements itself replaces the whole value.
 
 use crate::analysis::impossible::Impossible;
 use crate::error::GraphResult;

@@ -1,8 +1,9 @@
 //! One alternative world, swept forwards through the graph.
 //!
-//! The operations downstream of a group's nodes are gone through once, in the order of recording. As long as the alternative world differs from the
-//! recording somewhere that is still read, the operations that see a difference are recorded again (other nodes draw again, with the same noise); where
-//! a value comes out the same, the difference ends. So the work is at most that of recording the cone once, however many nodes there are.
+//! The operations downstream of a group's nodes are gone through once, in the order of recording. As long as the
+//! alternative world differs from the recording somewhere that is still read, the operations that see a difference are
+//! recorded again (other nodes draw again, with the same noise); where a value comes out the same, the difference ends.
+//! So the work is at most that of recording the cone once, however many nodes there are.
 
 use crate::analysis::reduction::reduce;
 use crate::error::GraphResult;

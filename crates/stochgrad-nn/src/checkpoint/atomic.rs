@@ -11,8 +11,8 @@ const SUFFIX: &str = ".stochgrad-tmp";
 
 /// Writes a file by way of a temporary one in the same folder, which replaces it once it is safe on the disk.
 ///
-/// Where `write` or anything else fails, an existing file keeps its content and the temporary file is removed. A symbolic
-/// link is followed; the permissions of an existing file are kept.
+/// Where `write` or anything else fails, an existing file keeps its content and the temporary file is removed. A
+/// symbolic link is followed; the permissions of an existing file are kept.
 pub(crate) fn write_atomically(path: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -> NnResult<()> {
     let Some(name) = path.file_name() else {
         return Err(NnError::argument(

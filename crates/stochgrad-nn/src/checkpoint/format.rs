@@ -29,8 +29,8 @@ const PREFIX: usize = 8;
 
 /// Writes a checkpoint.
 ///
-/// The header is composed here because the safetensors writer puts metadata in the order of a hash map, which differs from
-/// run to run; equal checkpoints have to be equal files.
+/// The header is composed here because the safetensors writer puts metadata in the order of a hash map, which differs
+/// from run to run; equal checkpoints have to be equal files.
 pub(super) fn encode(tensors: &Tensors, metadata: &Strings, out: &mut impl Write) -> io::Result<()> {
     let mut strings = metadata.clone();
     strings.insert(KIND_KEY.into(), KIND.into());

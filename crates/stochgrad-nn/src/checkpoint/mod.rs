@@ -1,8 +1,8 @@
 //! Checkpoints: named tensors and strings in one safetensors file.
 //!
 //! [`Checkpoint`] holds whatever a run needs to go on: parameters, the state of optimisers and gradient methods, the step.
-//! The file can be opened with any safetensors reader. It carries a checksum, so that damage is an error and not a model
-//! that is slightly wrong, and equal checkpoints are equal files.
+//! The file can be opened with any safetensors reader. It carries a checksum, so that damage is an error and not a
+//! model that is slightly wrong, and equal checkpoints are equal files.
 
 mod atomic;
 mod format;
@@ -188,9 +188,10 @@ impl Checkpoint {
 
     /// Writes the checkpoint to a file, atomically.
     ///
-    /// The content goes to a temporary file in the same folder, is flushed to the disk, and takes the place of `path` in one
-    /// step. An interruption or a full disk leaves an existing file as it was. A temporary file that is left by a process
-    /// that was killed is removed by the next save to `path`; two processes must not save to one path at a time.
+    /// The content goes to a temporary file in the same folder, is flushed to the disk, and takes the place of `path`
+    /// in one step. An interruption or a full disk leaves an existing file as it was. A temporary file that is left by
+    /// a process that was killed is removed by the next save to `path`; two processes must not save to one path at a
+    /// time.
     ///
     /// # Errors
     ///

@@ -11,8 +11,8 @@ const RECORDS: &[u8; COUNT * RECORD] = include_bytes!("../../data/optdigits.bin"
 /// Handwritten digits that are part of the crate, so that programs and tests need no download.
 ///
 /// The test part of *Optical Recognition of Handwritten Digits* by E. Alpaydin and C. Kaynak (1998), UCI Machine
-/// Learning Repository, <https://doi.org/10.24432/C50P49>, licence CC BY 4.0: 1,797 images of 8 x 8 pixels with values 0
-/// to 16, labels 0 to 9. The crate's `data/README.md` has the details.
+/// Learning Repository, <https://doi.org/10.24432/C50P49>, licence CC BY 4.0: 1,797 images of 8 x 8 pixels with values
+/// 0 to 16, labels 0 to 9. The crate's `data/README.md` has the details.
 ///
 /// ```
 /// use stochgrad_nn::data::Digits;

@@ -33,8 +33,8 @@ pub struct IdxImages {
 ///
 /// # Errors
 ///
-/// An [`NnError`] that names the path, if the file is missing, compressed, of another kind, or not exactly as long as its
-/// header says, or if an image has no pixel.
+/// An [`NnError`] that names the path, if the file is missing, compressed, of another kind, or not exactly as long as
+/// its header says, or if an image has no pixel.
 pub fn read_idx_images(path: impl AsRef<Path>) -> NnResult<IdxImages> {
     let path = path.as_ref();
     let ([count, rows, columns], pixels) = read_idx(path, IMAGES_MAGIC)?;
@@ -53,8 +53,8 @@ pub fn read_idx_images(path: impl AsRef<Path>) -> NnResult<IdxImages> {
 ///
 /// # Errors
 ///
-/// An [`NnError`] that names the path, if the file is missing, compressed, of another kind, or not exactly as long as its
-/// header says.
+/// An [`NnError`] that names the path, if the file is missing, compressed, of another kind, or not exactly as long as
+/// its header says.
 pub fn read_idx_labels(path: impl AsRef<Path>) -> NnResult<Vec<u8>> {
     let ([_count], labels) = read_idx(path.as_ref(), LABELS_MAGIC)?;
     Ok(labels)

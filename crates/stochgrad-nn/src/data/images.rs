@@ -198,8 +198,8 @@ impl Images {
 
     /// The pixels as 1 where `value / maximum > threshold` and 0 elsewhere; shape `[len, rows * columns]`.
     ///
-    /// A pixel exactly at the threshold counts as background. 0.5 is the usual threshold; with one that is negative every
-    /// pixel is 1, with one of 1 or more, or NaN, every pixel is 0.
+    /// A pixel exactly at the threshold counts as background. 0.5 is the usual threshold; with one that is negative
+    /// every pixel is 1, with one of 1 or more, or NaN, every pixel is 0.
     ///
     /// # Errors
     ///

@@ -10,8 +10,8 @@ const ADDRESS: u128 = u128::from_le_bytes(*b"minibatch order.");
 
 /// Shuffled minibatches of the indices `0..examples`.
 ///
-/// The order of an epoch depends on the seed and the epoch's number only. A run that was interrupted at any step therefore
-/// goes on with the batches that it would have seen, and nothing but the step has to be saved.
+/// The order of an epoch depends on the seed and the epoch's number only. A run that was interrupted at any step
+/// therefore goes on with the batches that it would have seen, and nothing but the step has to be saved.
 ///
 /// ```
 /// use stochgrad_nn::data::Minibatches;

@@ -17,7 +17,8 @@ pub struct MnistFiles {
 /// Reads MNIST, or a set with the same file names (Fashion-MNIST, Kuzushiji-MNIST), from a folder.
 ///
 /// The folder must hold the four unpacked files `train-images-idx3-ubyte`, `train-labels-idx1-ubyte`,
-/// `t10k-images-idx3-ubyte` and `t10k-labels-idx1-ubyte`; names with a dot, as in `train-images.idx3-ubyte`, do as well.
+/// `t10k-images-idx3-ubyte` and `t10k-labels-idx1-ubyte`; names with a dot, as in `train-images.idx3-ubyte`, do as
+/// well.
 ///
 /// # Errors
 ///

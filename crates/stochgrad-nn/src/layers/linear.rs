@@ -10,8 +10,8 @@ use crate::error::{NnError, NnResult};
 use crate::initialization::Initialization;
 use crate::parameters::{Bound, Scope};
 
-/// $y = x W + b$ on the last event axis, with weights `name.weight` of shape `[inputs, outputs]` and biases `name.bias` of
-/// shape `[outputs]`.
+/// $y = x W + b$ on the last event axis, with weights `name.weight` of shape `[inputs, outputs]` and biases `name.bias`
+/// of shape `[outputs]`.
 ///
 /// ```
 /// use stochgrad_graph::{Graph, Seed};
@@ -70,8 +70,8 @@ impl Linear {
     ///
     /// # Errors
     ///
-    /// For an input whose last event axis is not `inputs` long, parameters without those of this layer, and earlier errors
-    /// on the tape.
+    /// For an input whose last event axis is not `inputs` long, parameters without those of this layer, and earlier
+    /// errors on the tape.
     #[track_caller]
     pub fn forward<'t, F: Real>(&self, model: &Bound<'_, 't, F>, x: Var<'t, F>) -> GraphResult<Var<'t, F>> {
         let tape = model.graph().tape();

@@ -79,7 +79,8 @@ impl<F: Real> Adam<F> {
         self
     }
 
-    /// Sets the weight decay, which is not negative: each step takes this part times the learning rate off each parameter.
+    /// Sets the weight decay, which is not negative: each step takes this part times the learning rate off each
+    /// parameter.
     pub fn weight_decay(mut self, weight_decay: f64) -> Self {
         self.weight_decay = weight_decay;
         self

@@ -92,7 +92,8 @@ fn gradient<'a, F: Real>(gradients: &'a Gradients<F>, name: &str) -> Option<&'a 
     gradients.get(name).ok()
 }
 
-/// Checks that some parameter has a gradient, and that all gradients are finite and have the shapes of their parameters.
+/// Checks that some parameter has a gradient, and that all gradients are finite and have the shapes of their
+/// parameters.
 ///
 /// This is the first line of the `step` of an [`Optimizer`]: where it fails, nothing has changed yet.
 ///
@@ -103,8 +104,8 @@ pub fn check_gradients<F: Real>(parameters: &Parameters<F>, gradients: &Gradient
     check_usable(parameters, gradients, squares_are_finite, F::is_finite)
 }
 
-/// As [`check_gradients`], for values that the optimiser can use: all of them at once by `all_usable`, one by one where that says no, unless their squares are known to
-/// be finite.
+/// As [`check_gradients`], for values that the optimiser can use: all of them at once by `all_usable`, one by one where
+/// that says no, unless their squares are known to be finite.
 fn check_usable<F: Real>(
     parameters: &Parameters<F>,
     gradients: &Gradients<F>,

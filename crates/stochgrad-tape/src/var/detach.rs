@@ -27,8 +27,8 @@ impl<'t, F: Real> Var<'t, F> {
         self.apply(Op::Detach(DetachReason::Detached))
     }
 
-    /// `exp(l − stop(l))`: one, with the derivative of `l`. Multiplying a cost with the box of the log-probability of its
-    /// samples makes every derivative of the product an estimate of the derivative of the expectation.
+    /// `exp(l − stop(l))`: one, with the derivative of `l`. Multiplying a cost with the box of the log-probability of
+    /// its samples makes every derivative of the product an estimate of the derivative of the expectation.
     #[track_caller]
     pub fn magic_box(self) -> Self {
         self.apply(Op::MagicBox)

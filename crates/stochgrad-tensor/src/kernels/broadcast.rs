@@ -3,8 +3,8 @@ use smallvec::SmallVec;
 use crate::real::Real;
 use crate::storage::shape::Shape;
 
-/// How `K` row-major operands are walked along a common broadcast shape: as rows of one innermost axis, along which every
-/// operand either advances by one element or stands still.
+/// How `K` row-major operands are walked along a common broadcast shape: as rows of one innermost axis, along which
+/// every operand either advances by one element or stands still.
 pub(crate) struct BroadcastIter<const K: usize> {
     /// The length of a row.
     pub(crate) inner: usize,

@@ -21,9 +21,9 @@ pub struct AdamStep<F> {
     pub kept: F,
 }
 
-/// One step of Adam: for each element $m \leftarrow \beta_1 m + (1 - \beta_1) g$, $v \leftarrow \beta_2 v + (1 - \beta_2) g^2$, and the
-/// parameter becomes `kept · parameter − rate · m / (root · √v + ε)`. Inside a pool of rayon, long slices are split over its threads; the result does
-/// not depend on that.
+/// One step of Adam: for each element $m \leftarrow \beta_1 m + (1 - \beta_1) g$, $v \leftarrow \beta_2 v + (1 -
+/// \beta_2) g^2$, and the parameter becomes `kept · parameter − rate · m / (root · √v + ε)`. Inside a pool of rayon,
+/// long slices are split over its threads; the result does not depend on that.
 ///
 /// # Panics
 /// If the lengths differ.
@@ -77,7 +77,8 @@ fn adam_body<const FMA: bool, F: Real>(
     }
 }
 
-/// Whether all numbers, and all their squares, are finite. Inside a pool of rayon, long slices are split over its threads.
+/// Whether all numbers, and all their squares, are finite. Inside a pool of rayon, long slices are split over its
+/// threads.
 pub fn squares_are_finite<F: Real>(x: &[F]) -> bool {
     let threads = if rayon::current_thread_index().is_some() { rayon::current_num_threads() } else { 1 };
     finite_in_parts(threads_for(threads, x.len(), ARITHMETIC), x)

@@ -11,10 +11,11 @@
 //! | softplus | 3 | 3 | max(x, 0) + ln(1 + exp(−abs x)) |
 //! | sin, cos | 2 | 2 | reduction by multiples of ½ π up to [`Elementary::FAR`], beyond which the library's are used |
 //!
-//! The numbers bound the errors in units in the last place of the exact result, subnormal results included. In single precision
-//! they are tested on all 2³² arguments (an ignored test: the README says how to run it), in double precision on a dense sample. With fused
-//! multiply-adds the largest errors found in single precision are 1.01 (exp), 0.84 (ln and ln(1 + x)), 1.44 (exp(x) − 1), 2.42 (tanh), 2.40 (sigmoid), 1.82 (softplus) and 1.53 (sin and cos).
-//! `FMA` says whether fused multiply-adds are cheap; results with and without differ within the bounds.
+//! The numbers bound the errors in units in the last place of the exact result, subnormal results included. In single
+//! precision they are tested on all 2³² arguments (an ignored test: the README says how to run it), in double precision
+//! on a dense sample. With fused multiply-adds the largest errors found in single precision are 1.01 (exp), 0.84 (ln
+//! and ln(1 + x)), 1.44 (exp(x) − 1), 2.42 (tanh), 2.40 (sigmoid), 1.82 (softplus) and 1.53 (sin and cos). `FMA` says
+//! whether fused multiply-adds are cheap; results with and without differ within the bounds.
 
 /// The functions of an element type.
 pub trait Elementary: Copy {

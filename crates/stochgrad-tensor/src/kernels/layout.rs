@@ -286,8 +286,8 @@ fn position<F: Real>(index: F, size: usize) -> Option<usize> {
 
 /// Takes along an axis: the result at [.., i, ..] is `x` at [.., index[.., i, ..], ..].
 ///
-/// `index` has the rank of `x` and any size along the axis; the other axes broadcast. NaN where the index is not a whole
-/// number below the size of the axis.
+/// `index` has the rank of `x` and any size along the axis; the other axes broadcast. NaN where the index is not a
+/// whole number below the size of the axis.
 ///
 /// # Panics
 /// If there is no such axis, the ranks differ, or the other axes do not broadcast.
@@ -305,10 +305,11 @@ pub fn gather<F: Real>(pool: &Pool<F>, x: &Tensor<F>, axis: usize, index: &Tenso
     out
 }
 
-/// Adds `x` at [.., i, ..] to the result at [.., index[.., i, ..], ..], which begins as zeros with size `len` along the axis:
-/// the adjoint of [`gather`].
+/// Adds `x` at [.., i, ..] to the result at [.., index[.., i, ..], ..], which begins as zeros with size `len` along the
+/// axis: the adjoint of [`gather`].
 ///
-/// The other axes broadcast, and along the axis a size of 1 does. An index that is not a whole number below `len` is left out.
+/// The other axes broadcast, and along the axis a size of 1 does. An index that is not a whole number below `len` is
+/// left out.
 ///
 /// # Panics
 /// If there is no such axis, the ranks differ, or the axes do not broadcast.
@@ -390,8 +391,8 @@ impl Walk {
     }
 }
 
-/// A row of `classes` numbers for each index, 1 at the index and 0 elsewhere; all zeros where the index is not a whole number
-/// below `classes`. The result has the shape of `index` with an axis of size `classes` at the end.
+/// A row of `classes` numbers for each index, 1 at the index and 0 elsewhere; all zeros where the index is not a whole
+/// number below `classes`. The result has the shape of `index` with an axis of size `classes` at the end.
 pub fn one_hot<F: Real>(pool: &Pool<F>, index: &Tensor<F>, classes: usize) -> Tensor<F> {
     let mut shape = index.shape().clone();
     shape.extend([classes]);
@@ -405,9 +406,9 @@ pub fn one_hot<F: Real>(pool: &Pool<F>, index: &Tensor<F>, classes: usize) -> Te
     out
 }
 
-/// Draws of categories along the last axis of `table`, by inversion: the first category at which the running sum of the row exceeds
-/// the uniform number times the sum of all. The axes before are broadcast to the shape of `uniforms`, which is that of the result.
-/// Rows are summed in double precision; a category of probability 0 is never drawn.
+/// Draws of categories along the last axis of `table`, by inversion: the first category at which the running sum of the
+/// row exceeds the uniform number times the sum of all. The axes before are broadcast to the shape of `uniforms`, which
+/// is that of the result. Rows are summed in double precision; a category of probability 0 is never drawn.
 ///
 /// # Panics
 /// If the leading axes of the table do not broadcast to the shape of the uniform numbers, or there is no category.

@@ -11,11 +11,11 @@ fn matrix<F: Real>(x: &Tensor<F>) -> (usize, usize) {
     (shape[shape.rank() - 2], shape[shape.rank() - 1])
 }
 
-/// The lower Cholesky factors of symmetric positive definite matrices in the last two axes: L with L Lᵀ = A. Only the lower triangles of the
-/// matrices are read.
+/// The lower Cholesky factors of symmetric positive definite matrices in the last two axes: L with L Lᵀ = A. Only the
+/// lower triangles of the matrices are read.
 ///
-/// The residual is bounded by that of the textbook algorithm: |A − L Lᵀ| ≤ (n + 1) ε |L| |L|ᵀ (Higham, "Accuracy and stability of numerical
-/// algorithms", theorem 10.3).
+/// The residual is bounded by that of the textbook algorithm: |A − L Lᵀ| ≤ (n + 1) ε |L| |L|ᵀ (Higham, "Accuracy and
+/// stability of numerical algorithms", theorem 10.3).
 ///
 /// # Errors
 /// The number of the first matrix that is not positive definite, and the row where that showed.
@@ -55,8 +55,8 @@ pub fn cholesky<F: Real>(pool: &Pool<F>, a: &Tensor<F>) -> Result<Tensor<F>, (us
     Ok(out)
 }
 
-/// Solves L x = b, or Lᵀ x = b, for lower triangular matrices L in the last two axes and right sides of as many rows. Leading axes must be
-/// the same. Only the lower triangles are read; a zero on the diagonal gives infinities.
+/// Solves L x = b, or Lᵀ x = b, for lower triangular matrices L in the last two axes and right sides of as many rows.
+/// Leading axes must be the same. Only the lower triangles are read; a zero on the diagonal gives infinities.
 ///
 /// # Panics
 /// If the shapes do not fit.

@@ -86,10 +86,11 @@ pub enum Map {
     Clamp(f64, f64),
     /// 1 where low ≤ x ≤ high, else 0; 0 for NaN.
     Within(f64, f64),
-    /// x held between −bound and bound, which no finite value in use reaches. Unlike that of [`Clamp`](Map::Clamp), the slope is 1 everywhere: an infinity
-    /// that is held has the slope of what it stands for, such as a score.
+    /// x held between −bound and bound, which no finite value in use reaches. Unlike that of [`Clamp`](Map::Clamp), the
+    /// slope is 1 everywhere: an infinity that is held has the slope of what it stands for, such as a score.
     Guard(f64),
-    /// −∞ where x is below −½ [`GUARD`], else x. The slope is 1 everywhere: it gives back the −∞ for which a guard has put a number.
+    /// −∞ where x is below −½ [`GUARD`], else x. The slope is 1 everywhere: it gives back the −∞ for which a guard has
+    /// put a number.
     Unguard,
     /// 1 where x is NaN, else 0.
     IsNan,

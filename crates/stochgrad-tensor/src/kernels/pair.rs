@@ -1,8 +1,8 @@
 //! Two arithmetic functions in one pass.
 //!
-//! A pass over a block in the first-level cache takes as long for a sum as for a product of sums: what it costs is the loads, the
-//! stores and the call. So [chains](crate::kernels::fused::Chain) do arithmetic two functions at a time. Each is rounded on its own, so that a pair gives
-//! the bits of its two functions.
+//! A pass over a block in the first-level cache takes as long for a sum as for a product of sums: what it costs is the
+//! loads, the stores and the call. So [chains](crate::kernels::fused::Chain) do arithmetic two functions at a time.
+//! Each is rounded on its own, so that a pair gives the bits of its two functions.
 
 use crate::kernels::zip::Operand;
 use crate::real::Real;
@@ -98,7 +98,8 @@ fn then<F: Real>(second: Second, operands: [Operand<'_, F>; 3], out: &mut [F], f
     }
 }
 
-/// Elements that are done at once: so many that the compiler makes a loop over vectors of them, and not as many single operations.
+/// Elements that are done at once: so many that the compiler makes a loop over vectors of them, and not as many single
+/// operations.
 const WIDTH: usize = 64;
 
 /// An operand in pieces of [`WIDTH`] elements; a number stands in one piece, which is read again and again.

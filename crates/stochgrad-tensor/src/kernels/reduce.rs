@@ -199,8 +199,8 @@ impl<F: Real> Group<'_, F> {
         });
     }
 
-    /// Folds the rows of the middle axis, column by column, in stretches whose partial results are then folded: that keeps
-    /// rounding errors small.
+    /// Folds the rows of the middle axis, column by column, in stretches whose partial results are then folded: that
+    /// keeps rounding errors small.
     fn columns(&self, threads: usize, op: Fold<F>, out: &mut [F]) {
         let [_, size, inner] = self.dims;
         let start = op.start();

@@ -18,7 +18,8 @@ use std::f64::consts::FRAC_1_SQRT_2;
 /// The least mass between bounds whose parts single precision tells apart.
 const LEAST_MASS: f64 = 1e-28;
 
-/// The quantiles of probabilities `u` between the bounds, broadcast: [`truncated_normal_icdf`](crate::special::truncated_normal_icdf) of each.
+/// The quantiles of probabilities `u` between the bounds, broadcast:
+/// [`truncated_normal_icdf`](crate::special::truncated_normal_icdf) of each.
 ///
 /// The error in single precision is below 4e-7 · max(1, |result|).
 ///

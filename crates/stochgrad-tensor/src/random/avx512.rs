@@ -10,7 +10,8 @@ use super::{BLOCK, WIDE, WIDE_WORDS};
 
 /// Sixteen blocks of the stream of a key, from the given one on.
 ///
-/// Compilers make vectors of the rounds by themselves, but not of the turn from one word of each block to all words of one.
+/// Compilers make vectors of the rounds by themselves, but not of the turn from one word of each block to all words of
+/// one.
 #[target_feature(enable = "avx512f")]
 pub(super) fn wide_blocks(key: &[u32; 8], first: u64, out: &mut [u32; WIDE_WORDS]) {
     let same = |word: u32| _mm512_set1_epi32(word as i32);

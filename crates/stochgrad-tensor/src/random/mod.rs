@@ -64,8 +64,8 @@ impl Key {
         ])
     }
 
-    /// A key for another purpose at the same address: seed and step stay, the address becomes the FNV-1a hash (128 bits) of
-    /// the old address and the purpose. The same on all platforms.
+    /// A key for another purpose at the same address: seed and step stay, the address becomes the FNV-1a hash (128
+    /// bits) of the old address and the purpose. The same on all platforms.
     pub fn derive(&self, purpose: &str) -> Self {
         let mut hash = FNV_OFFSET;
         for word in &self.0[4..] {
@@ -98,8 +98,8 @@ impl Key {
 
     /// Fills `out` with uniforms from the open interval (0, 1), elements `start`, `start + 1` …
     ///
-    /// Never 0 or 1: an f32 is (b + ½) 2⁻²³ with 23 random bits b, from word i of the stream; an f64 is (b + ½) 2⁻⁵² with 52
-    /// bits, from words 2i and 2i + 1.
+    /// Never 0 or 1: an f32 is (b + ½) 2⁻²³ with 23 random bits b, from word i of the stream; an f64 is (b + ½) 2⁻⁵²
+    /// with 52 bits, from words 2i and 2i + 1.
     pub fn uniform<F: Real>(&self, start: u64, out: &mut [F]) {
         if out.len() <= FEW {
             let mut words = Aligned([0; FEW * 2]);
@@ -150,8 +150,8 @@ impl Key {
         }
     }
 
-    /// A generator for one element, for samplers that need an unknown amount of randomness: ChaCha8 with this key and the
-    /// stream number `element + 1` (the fills use stream 0).
+    /// A generator for one element, for samplers that need an unknown amount of randomness: ChaCha8 with this key and
+    /// the stream number `element + 1` (the fills use stream 0).
     pub fn rng(&self, element: u64) -> ChaCha8Rng {
         let mut seed = [0; 32];
         for (bytes, word) in seed.chunks_exact_mut(4).zip(&self.0) {
@@ -303,7 +303,8 @@ fn box_muller_body<const FMA: bool, F: Real>(pairs: &mut [F]) {
     }
 }
 
-/// A tensor of uniforms from the open interval (0, 1), elements `start`, `start + 1` … of the key; see [`Key::uniform`].
+/// A tensor of uniforms from the open interval (0, 1), elements `start`, `start + 1` … of the key; see
+/// [`Key::uniform`].
 pub fn uniform<F: Real>(pool: &Pool<F>, key: &Key, start: u64, shape: Shape) -> Tensor<F> {
     filled(pool, shape, |at, out| key.uniform(start.wrapping_add(at), out))
 }
@@ -320,8 +321,8 @@ fn filled<F: Real>(pool: &Pool<F>, shape: Shape, work: impl Fn(u64, &mut [F]) + 
     out
 }
 
-/// A 128-bit hash of an address: a name and indices. FNV-1a over the name's bytes, the byte 255 (which UTF-8 never has), and
-/// eight little-endian bytes an index; the same on all platforms.
+/// A 128-bit hash of an address: a name and indices. FNV-1a over the name's bytes, the byte 255 (which UTF-8 never
+/// has), and eight little-endian bytes an index; the same on all platforms.
 pub fn address_hash(name: &str, index: &[u64]) -> u128 {
     let mut hash = fnv(fnv(FNV_OFFSET, name.as_bytes()), &[u8::MAX]);
     for index in index {

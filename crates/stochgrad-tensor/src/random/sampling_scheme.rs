@@ -4,7 +4,8 @@
 //!
 //! $$u_k = \frac{\pi(k) + v_{j(k)}}{N},$$
 //!
-//! with a whole number $\pi(k)$, the stratum, that is drawn for each element, and uniform numbers $v$ that some members share:
+//! with a whole number $\pi(k)$, the stratum, that is drawn for each element, and uniform numbers $v$ that some members
+//! share:
 //!
 //! | plan | strata $\pi$ | $N$ | shared |
 //! |---|---|---|---|
@@ -30,14 +31,16 @@ use std::fmt;
 /// | systematic | smooth or monotone functions of one element | periodic functions, whose period the members meet |
 /// | Sobol | smooth functions of a few important elements; the gain grows with $n$, best at powers of two | many elements of equal weight with interactions, jumps that are not along an axis |
 ///
-/// Members depend on one another, hence nothing may be made of several of them together: no baseline of the other members, no cost of several of them.
+/// Members depend on one another, hence nothing may be made of several of them together: no baseline of the other
+/// members, no cost of several of them.
 #[doc(alias = "Latin hypercube")]
 #[doc(alias = "quasi-Monte Carlo")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum SamplingScheme {
     /// Members in pairs, one the mirror image of the other: u and 1 − u, or ε and −ε.
     Antithetic,
-    /// One member in each of as many equal parts of (0, 1), for each element: a Latin hypercube where there are several.
+    /// One member in each of as many equal parts of (0, 1), for each element: a Latin hypercube where there are
+    /// several.
     Stratified,
     /// The same, at one distance from the left ends of the parts: equally spaced members.
     Systematic,
@@ -221,9 +224,10 @@ fn option(u: f64, options: usize) -> usize {
     found
 }
 
-/// Numbers by a plan. `base` has the numbers and `choices` the uniform numbers that decide the strata, both along the axis of the members with the
-/// sizes that the plan asks for; `outer` and `inner` are the numbers of entries before and after that axis, and the last `elements` of the latter are the elements.
-/// `normal` asks for normal numbers: `base` is uniform for them too, unless the plan [is mirroring](SamplingScheme::is_mirroring).
+/// Numbers by a plan. `base` has the numbers and `choices` the uniform numbers that decide the strata, both along the
+/// axis of the members with the sizes that the plan asks for; `outer` and `inner` are the numbers of entries before and
+/// after that axis, and the last `elements` of the latter are the elements. `normal` asks for normal numbers: `base` is
+/// uniform for them too, unless the plan [is mirroring](SamplingScheme::is_mirroring).
 ///
 /// # Panics
 /// If the lengths do not fit.

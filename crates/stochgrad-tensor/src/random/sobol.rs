@@ -1,7 +1,8 @@
 //! The Sobol sequence, and its nested scrambling.
 //!
-//! Point $k$ of a dimension is the exclusive sum of the direction numbers of the bits of the Gray code of $k$. Of $2^m$ points, one falls in each of the $2^m$
-//! intervals of every dimension; Owen's scrambling permutes the two halves of every interval, of all sizes, at random, which keeps that and makes each point uniform.
+//! Point $k$ of a dimension is the exclusive sum of the direction numbers of the bits of the Gray code of $k$. Of $2^m$
+//! points, one falls in each of the $2^m$ intervals of every dimension; Owen's scrambling permutes the two halves of
+//! every interval, of all sizes, at random, which keeps that and makes each point uniform.
 
 use super::sobol_directions::DIRECTIONS;
 
@@ -55,8 +56,8 @@ fn fill_directions(dimension: usize, numbers: &mut [u32]) {
     }
 }
 
-/// Owen's nested scrambling of coordinates of `bits` bits. `flip(i)` says whether the halves of interval `i` change places, for the
-/// $2^{bits} - 1$ intervals from the largest to the smallest, each size in order.
+/// Owen's nested scrambling of coordinates of `bits` bits. `flip(i)` says whether the halves of interval `i` change
+/// places, for the $2^{bits} - 1$ intervals from the largest to the smallest, each size in order.
 pub fn scramble(bits: u32, points: &mut [u32], flip: impl Fn(usize) -> bool) {
     for point in points {
         let coordinate = *point;

@@ -1,22 +1,27 @@
-//! The direction numbers of Joe and Kuo (2008), "Constructing Sobol sequences with better two-dimensional projections", SIAM Journal on
-//! Scientific Computing 30: the first rows of their file `new-joe-kuo-6.21201`, <https://web.maths.unsw.edu.au/~fkuo/sobol/>, which is free under these terms:
+//! The direction numbers of Joe and Kuo (2008), "Constructing Sobol sequences with better two-dimensional projections",
+//! SIAM Journal on Scientific Computing 30: the first rows of their file `new-joe-kuo-6.21201`,
+//! <https://web.maths.unsw.edu.au/~fkuo/sobol/>, which is free under these terms:
 //!
 //! Copyright (c) 2008, Frances Y. Kuo and Stephen Joe. All rights reserved.
 //!
-//! Redistribution and use in source and binary forms, with or without modification, are permitted provided that the following conditions are met:
-//! redistributions of source code must retain the above copyright notice, this list of conditions and the following disclaimer; redistributions in binary
-//! form must reproduce the above copyright notice, this list of conditions and the following disclaimer in the documentation and/or other materials
-//! provided with the distribution; neither the names of the copyright holders nor the names of the University of New South Wales and the University of
-//! Waikato and its contributors may be used to endorse or promote products derived from this software without specific prior written permission.
+//! Redistribution and use in source and binary forms, with or without modification, are permitted provided that the
+//! following conditions are met: redistributions of source code must retain the above copyright notice, this list of
+//! conditions and the following disclaimer; redistributions in binary form must reproduce the above copyright notice,
+//! this list of conditions and the following disclaimer in the documentation and/or other materials provided with the
+//! distribution; neither the names of the copyright holders nor the names of the University of New South Wales and the
+//! University of Waikato and its contributors may be used to endorse or promote products derived from this software
+//! without specific prior written permission.
 //!
-//! This software is provided by the copyright holders "as is" and any express or implied warranties, including, but not limited to, the implied warranties
-//! of merchantability and fitness for a particular purpose are disclaimed. In no event shall the copyright holders be liable for any direct, indirect,
-//! incidental, special, exemplary, or consequential damages (including, but not limited to, procurement of substitute goods or services; loss of use, data,
-//! or profits; or business interruption) however caused and on any theory of liability, whether in contract, strict liability, or tort (including
-//! negligence or otherwise) arising in any way out of the use of this software, even if advised of the possibility of such damage.
+//! This software is provided by the copyright holders "as is" and any express or implied warranties, including, but not
+//! limited to, the implied warranties of merchantability and fitness for a particular purpose are disclaimed. In no
+//! event shall the copyright holders be liable for any direct, indirect, incidental, special, exemplary, or
+//! consequential damages (including, but not limited to, procurement of substitute goods or services; loss of use,
+//! data, or profits; or business interruption) however caused and on any theory of liability, whether in contract,
+//! strict liability, or tort (including negligence or otherwise) arising in any way out of the use of this software,
+//! even if advised of the possibility of such damage.
 
-/// For each dimension after the first one: the primitive polynomial, its highest power in the highest bit, and the first direction integers, as many as
-/// its degree.
+/// For each dimension after the first one: the primitive polynomial, its highest power in the highest bit, and the
+/// first direction integers, as many as its degree.
 #[rustfmt::skip]
 pub(super) const DIRECTIONS: [(u32, &[u32]); 511] = [
     (3, &[1]), (7, &[1, 3]), (11, &[1, 3, 1]), (13, &[1, 1, 1]), (19, &[1, 1, 3, 3]), (25, &[1, 3, 5, 13]),

@@ -6,7 +6,8 @@ use std::f64::consts::{LN_10, PI};
 /// From this order on the uniform expansion in the order is used.
 const LARGE_ORDER: f64 = 60.0;
 
-/// Up to this argument the power series is used, and for n² / 8 where that is larger: beyond, the integral loses little to cancellation.
+/// Up to this argument the power series is used, and for n² / 8 where that is larger: beyond, the integral loses little
+/// to cancellation.
 const SMALL_ARGUMENT: f64 = 30.0;
 
 /// From this argument on, for orders that are not large, the expansion in the argument is used.
@@ -30,11 +31,11 @@ pub fn bessel_ie(n: u32, x: f64) -> f64 {
 
 /// ln(e^-x I_n(x)), for a whole order n.
 ///
-/// Domain: x >= 0 and whole n >= 0, both finite; anything else gives NaN. At x = 0 it is 0 for n = 0 and -inf otherwise. Error
-/// below 1e-12 * max(1, |result|).
+/// Domain: x >= 0 and whole n >= 0, both finite; anything else gives NaN. At x = 0 it is 0 for n = 0 and -inf
+/// otherwise. Error below 1e-12 * max(1, |result|).
 ///
-/// Method: for n < 60 the power series (small x), the trapezoidal rule on the integral over the circle (x <= 4000), which converges
-/// geometrically, or Hankel's expansion; for larger n Debye's uniform expansion (NIST DLMF 10.41.3).
+/// Method: for n < 60 the power series (small x), the trapezoidal rule on the integral over the circle (x <= 4000),
+/// which converges geometrically, or Hankel's expansion; for larger n Debye's uniform expansion (NIST DLMF 10.41.3).
 pub fn log_bessel_ie(n: f64, x: f64) -> f64 {
     if !((0.0..f64::INFINITY).contains(&x) && (0.0..f64::INFINITY).contains(&n) && n == n.floor()) {
         f64::NAN

@@ -8,8 +8,8 @@ use std::f64::consts::PI;
 
 /// ln B(a, b), for B(a, b) = gamma(a) gamma(b) / gamma(a + b).
 ///
-/// Domain: a > 0 and b > 0, both finite; anything else gives NaN. Error below 3e-15 * max(1, |result|) for arguments up to 1e15, however
-/// different they are (Stirling remainders, as in DiDonato & Morris, "Algorithm 708", 1992).
+/// Domain: a > 0 and b > 0, both finite; anything else gives NaN. Error below 3e-15 * max(1, |result|) for arguments up
+/// to 1e15, however different they are (Stirling remainders, as in DiDonato & Morris, "Algorithm 708", 1992).
 pub fn log_beta(a: f64, b: f64) -> f64 {
     if !(a > 0.0 && b > 0.0 && a < f64::INFINITY && b < f64::INFINITY) {
         return f64::NAN;
@@ -31,11 +31,11 @@ pub fn log_beta(a: f64, b: f64) -> f64 {
 
 /// The regularised incomplete beta function I_x(a, b), the distribution function of Beta(a, b).
 ///
-/// Domain: finite a > 0 and b > 0, 0 <= x <= 1; anything else gives NaN. Relative error below 2e-12 on the smaller of I and
-/// 1 - I for a, b in [1e-3, 1e6], down to 1e-300; as everywhere, where 1 - x is tiny its rounding is the caller's.
+/// Domain: finite a > 0 and b > 0, 0 <= x <= 1; anything else gives NaN. Relative error below 2e-12 on the smaller of I
+/// and 1 - I for a, b in [1e-3, 1e6], down to 1e-300; as everywhere, where 1 - x is tiny its rounding is the caller's.
 ///
-/// Method: quadrature on the logit scale where both a and b are at least 30, otherwise the continued fraction of NIST DLMF 8.17.22,
-/// whose effort grows like the square root of max(a, b); Loader's form of the factor in front.
+/// Method: quadrature on the logit scale where both a and b are at least 30, otherwise the continued fraction of NIST
+/// DLMF 8.17.22, whose effort grows like the square root of max(a, b); Loader's form of the factor in front.
 ///
 /// ```
 /// # use stochgrad_tensor::special::beta_inc;
@@ -50,7 +50,8 @@ pub fn beta_inc(a: f64, b: f64, x: f64) -> f64 {
 
 /// I_x(a, b) for y = 1 - x, where the caller may know y better than by subtraction.
 ///
-/// Domain: finite positive a and b, x and y in [0, 1]; elsewhere the result is not specified. Error as for [`beta_inc`].
+/// Domain: finite positive a and b, x and y in [0, 1]; elsewhere the result is not specified. Error as for
+/// [`beta_inc`].
 pub fn beta_inc_pair(a: f64, b: f64, x: f64, y: f64) -> f64 {
     if x == 0.0 {
         return 0.0;
@@ -73,7 +74,8 @@ fn by_continued_fraction(a: f64, b: f64, x: f64, y: f64, kernel: f64) -> f64 {
         kernel * continued_fraction(a, b, x) / a
     } else {
         let complement = kernel * continued_fraction(b, a, y) / b;
-        // With small b this part may still be the small one; the other fraction converges, if slowly, unless x is close to 1.
+        // With small b this part may still be the small one; the other fraction converges, if slowly, unless x is close
+        // to 1.
         if complement > 0.75 && y > 1e-4 { kernel * continued_fraction(a, b, x) / a } else { 1.0 - complement }
     }
 }

@@ -14,8 +14,9 @@ fn in_domain(a: f64, b: f64) -> bool {
 
 /// The integral over s > 0 of exp(-c s) D^-n (level - slope s - ln D), where D = far + near e^-s and near + far = 1.
 ///
-/// The integrand has its singularities at a distance of pi from the real axis, and beyond s = ln(near / far) + 40 it is an
-/// exponential times a straight line: panels of bounded width reach the rounding error before that, and the rest is closed.
+/// The integrand has its singularities at a distance of pi from the real axis, and beyond s = ln(near / far) + 40 it is
+/// an exponential times a straight line: panels of bounded width reach the rounding error before that, and the rest is
+/// closed.
 fn moment([near, far]: [f64; 2], c: f64, n: f64, level: f64, slope: f64) -> f64 {
     let log_d = |s: f64| (far + near * (-s).exp()).ln();
     let exponent = |s: f64| c * s + n * log_d(s);
@@ -65,14 +66,14 @@ pub(super) fn by_first(a: f64, b: f64, x: f64, y: f64) -> f64 {
     }
 }
 
-/// The derivatives of the regularised incomplete beta function I_x(a, b) by a and by b, for y = 1 - x, which the caller may know
-/// better than by subtraction.
+/// The derivatives of the regularised incomplete beta function I_x(a, b) by a and by b, for y = 1 - x, which the caller
+/// may know better than by subtraction.
 ///
-/// Domain: finite a > 0 and b > 0, 0 <= x <= 1; anything else gives NaN. Error below 1e-12 * max(1, |result|) for a, b in
-/// [1e-3, 1e6], and in both tails a relative error below 1e-9.
+/// Domain: finite a > 0 and b > 0, 0 <= x <= 1; anything else gives NaN. Error below 1e-12 * max(1, |result|) for a, b
+/// in [1e-3, 1e6], and in both tails a relative error below 1e-9.
 ///
-/// Method: the derivative by a is the integral of (ln t - E ln t) p(t) over t < x, or minus that over t > x: Gauss-Legendre panels on the logit
-/// scale, on the side where the integrand has one sign.
+/// Method: the derivative by a is the integral of (ln t - E ln t) p(t) over t < x, or minus that over t > x:
+/// Gauss-Legendre panels on the logit scale, on the side where the integrand has one sign.
 ///
 /// ```
 /// # use stochgrad_tensor::special::beta_inc_derivatives;
@@ -92,8 +93,8 @@ pub fn beta_inc_derivatives(a: f64, b: f64, x: f64, y: f64) -> (f64, f64) {
 
 /// The x with I_x(a, b) = p, and 1 - x: the quantile function of Beta(a, b).
 ///
-/// Domain: finite a > 0 and b > 0, 0 <= p <= 1; anything else gives NaN. I of the result agrees with p, for p > 1/2 its complement
-/// with 1 - p, to a relative error below 1e-11. For small shapes either part may underflow to 0.
+/// Domain: finite a > 0 and b > 0, 0 <= p <= 1; anything else gives NaN. I of the result agrees with p, for p > 1/2 its
+/// complement with 1 - p, to a relative error below 1e-11. For small shapes either part may underflow to 0.
 ///
 /// Method: Newton's method on the logit scale for the logarithm of the smaller probability, kept inside a bracket.
 ///

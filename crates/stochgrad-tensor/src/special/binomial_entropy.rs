@@ -1,6 +1,7 @@
 //! The entropy of the binomial distribution, and how it moves with the log-odds.
 //!
-//! Up to a variance of a million the sum over the counts that carry mass is taken; beyond it the terms of Stirling's series that count.
+//! Up to a variance of a million the sum over the counts that carry mass is taken; beyond it the terms of Stirling's
+//! series that count.
 
 use super::counts::{binomial_log_pmf, binomial_log_pmf_by_logit, is_count, is_probability};
 use super::logistic::sigmoid;
@@ -14,7 +15,8 @@ const REACH: (f64, f64) = (10.0, 60.0);
 
 /// The entropy of the number of successes in n trials of probability p, and its derivative by the log-odds.
 ///
-/// Domain: counts n and 0 <= p <= 1; anything else gives NaN. Error of the entropy below 1e-12 * max(1, |result|), of the derivative below 1e-11.
+/// Domain: counts n and 0 <= p <= 1; anything else gives NaN. Error of the entropy below 1e-12 * max(1, |result|), of
+/// the derivative below 1e-11.
 ///
 /// ```
 /// # use stochgrad_tensor::special::binomial_entropy;

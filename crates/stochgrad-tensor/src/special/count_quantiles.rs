@@ -1,8 +1,9 @@
 //! Quantiles of distributions of counts.
 //!
-//! A count is found by a walk from a start where the distribution function is known: each step multiplies the probability with the ratio of two neighbours.
-//! Where most of the mass is near 0 the walk starts there, without any special function; otherwise at a guess (Cornish and Fisher, 1938)
-//! that is a step or two away. Walks that turn out to be long give way to bisection.
+//! A count is found by a walk from a start where the distribution function is known: each step multiplies the
+//! probability with the ratio of two neighbours. Where most of the mass is near 0 the walk starts there, without any
+//! special function; otherwise at a guess (Cornish and Fisher, 1938) that is a step or two away. Walks that turn out to
+//! be long give way to bisection.
 
 use super::counts::{
     binomial_cdf, binomial_log_pmf, is_count, is_probability, negative_binomial_cdf, negative_binomial_log_pmf,
@@ -23,8 +24,8 @@ const LOST: f64 = 1e-3;
 /// The longest walk.
 const STEPS: usize = 500;
 
-/// Whether a value of a distribution function is as large as the probability. The slack is the error of such functions, relative to the smaller
-/// tail, and the rounding of sums: the quantile of the function's value at k is k.
+/// Whether a value of a distribution function is as large as the probability. The slack is the error of such functions,
+/// relative to the smaller tail, and the rounding of sums: the quantile of the function's value at k is k.
 fn reaches(cdf: f64, u: f64) -> bool {
     cdf >= u - (1e-12 * u.min(1.0 - u) + 32.0 * f64::EPSILON * u)
 }
@@ -36,8 +37,8 @@ struct Start {
     pmf: f64,
 }
 
-/// The smallest count whose distribution function reaches u. `up` is the probability of k + 1 over that of k, `down` that of k − 1;
-/// `cdf` serves where the walk would be long.
+/// The smallest count whose distribution function reaches u. `up` is the probability of k + 1 over that of k, `down`
+/// that of k − 1; `cdf` serves where the walk would be long.
 fn quantile(u: f64, start: Start, up: impl Fn(f64) -> f64, down: impl Fn(f64) -> f64, cdf: impl Fn(f64) -> f64) -> f64 {
     let Start { mut at, cdf: mut sum, mut pmf } = start;
     if at > 0.0 && u < LOST * sum {
@@ -68,7 +69,8 @@ fn quantile(u: f64, start: Start, up: impl Fn(f64) -> f64, down: impl Fn(f64) ->
     bisect(u, at, 0.0, cdf)
 }
 
-/// The smallest whole number from `lowest` on whose distribution function reaches u < 1, from a guess: a bracket that doubles, then bisection.
+/// The smallest whole number from `lowest` on whose distribution function reaches u < 1, from a guess: a bracket that
+/// doubles, then bisection.
 fn bisect(u: f64, guess: f64, lowest: f64, cdf: impl Fn(f64) -> f64) -> f64 {
     let reached = |k: f64| k >= lowest && reaches(cdf(k), u);
     let (mut low, mut high, mut step) = (guess - 1.0, guess, 1.0);
@@ -105,8 +107,8 @@ fn cornish_fisher(u: f64, mean: f64, deviation: f64, skewness: f64) -> f64 {
 
 /// The smallest k with P(X <= k) >= u for X ~ Poisson(rate).
 ///
-/// Domain: 0 <= u <= 1, finite rate >= 0; anything else gives NaN. u = 1 gives infinity, unless the rate is 0. It is a monotone function of u, and the
-/// exact one up to rounding of the distribution function.
+/// Domain: 0 <= u <= 1, finite rate >= 0; anything else gives NaN. u = 1 gives infinity, unless the rate is 0. It is a
+/// monotone function of u, and the exact one up to rounding of the distribution function.
 ///
 /// ```
 /// # use stochgrad_tensor::special::poisson_icdf;
@@ -134,8 +136,8 @@ pub fn poisson_icdf(u: f64, rate: f64) -> f64 {
 
 /// The smallest k with P(X <= k) >= u for X ~ Binomial(n, p).
 ///
-/// Domain: 0 <= u <= 1, n a finite count, 0 <= p <= 1; anything else gives NaN. It is a monotone function of u, and the exact one up to
-/// rounding of the distribution function.
+/// Domain: 0 <= u <= 1, n a finite count, 0 <= p <= 1; anything else gives NaN. It is a monotone function of u, and the
+/// exact one up to rounding of the distribution function.
 ///
 /// ```
 /// # use stochgrad_tensor::special::binomial_icdf;
@@ -169,8 +171,8 @@ pub fn binomial_icdf(u: f64, n: f64, p: f64) -> f64 {
 
 /// The smallest k with P(X <= k) >= u for the number X of failures before the r-th success.
 ///
-/// Domain: 0 <= u <= 1, finite r > 0, 0 < p <= 1; anything else gives NaN. u = 1 gives infinity, unless p = 1. It is a monotone function of u, and the exact
-/// one up to rounding of the distribution function.
+/// Domain: 0 <= u <= 1, finite r > 0, 0 < p <= 1; anything else gives NaN. u = 1 gives infinity, unless p = 1. It is a
+/// monotone function of u, and the exact one up to rounding of the distribution function.
 ///
 /// ```
 /// # use stochgrad_tensor::special::negative_binomial_icdf;
@@ -207,8 +209,8 @@ pub fn negative_binomial_icdf(u: f64, r: f64, p: f64) -> f64 {
 
 /// The smallest k with P(X <= k) >= u for the difference X of two Poisson numbers.
 ///
-/// Domain: 0 <= u <= 1, positive finite rates; anything else gives NaN. The ends give both infinities. The effort is that of a few values of
-/// [`skellam_cdf`].
+/// Domain: 0 <= u <= 1, positive finite rates; anything else gives NaN. The ends give both infinities. The effort is
+/// that of a few values of [`skellam_cdf`].
 pub fn skellam_icdf(u: f64, rate_up: f64, rate_down: f64) -> f64 {
     let positive = |rate: f64| rate > 0.0 && rate < f64::INFINITY;
     if !(is_probability(u) && positive(rate_up) && positive(rate_down)) {
@@ -230,7 +232,8 @@ mod tests {
     const LEVELS: [f64; 13] =
         [1e-300, 1e-40, 1e-9, 1e-5, 0.01, 0.2, 0.5, 0.7, 0.95, 0.9999, 1.0 - 1e-9, 1.0 - 1e-14, 1.0 - f64::EPSILON];
 
-    /// The quantile is the smallest count that reaches the level, and that of a value of the distribution function is its count.
+    /// The quantile is the smallest count that reaches the level, and that of a value of the distribution function is
+    /// its count.
     fn assert_inverse(what: &str, lowest: f64, icdf: impl Fn(f64) -> f64, cdf: impl Fn(f64) -> f64) {
         let mut last = f64::NEG_INFINITY;
         for u in LEVELS {

@@ -18,8 +18,8 @@ pub(super) fn is_probability(p: f64) -> bool {
 
 /// ln P(X = k) for X ~ Poisson(rate).
 ///
-/// Domain: finite rate >= 0 and any k; anything else gives NaN. A k that is not a count has probability 0, hence -inf; rate 0 puts all mass on
-/// k = 0. Error below 1e-14 * max(1, |result|) (Loader's saddle-point form).
+/// Domain: finite rate >= 0 and any k; anything else gives NaN. A k that is not a count has probability 0, hence -inf;
+/// rate 0 puts all mass on k = 0. Error below 1e-14 * max(1, |result|) (Loader's saddle-point form).
 pub fn poisson_log_pmf(k: f64, rate: f64) -> f64 {
     if k.is_nan() || !(0.0..f64::INFINITY).contains(&rate) {
         f64::NAN
@@ -36,7 +36,8 @@ pub fn poisson_log_pmf(k: f64, rate: f64) -> f64 {
 
 /// P(X <= k) for X ~ Poisson(rate).
 ///
-/// Domain: finite rate >= 0 and any k, rounded down; anything else gives NaN. Error as for [`gamma_q`], from which it comes.
+/// Domain: finite rate >= 0 and any k, rounded down; anything else gives NaN. Error as for [`gamma_q`], from which it
+/// comes.
 pub fn poisson_cdf(k: f64, rate: f64) -> f64 {
     if k.is_nan() || !(0.0..f64::INFINITY).contains(&rate) {
         f64::NAN
@@ -51,8 +52,8 @@ pub fn poisson_cdf(k: f64, rate: f64) -> f64 {
 
 /// ln P(X = k) for X ~ Binomial(n, p).
 ///
-/// Domain: n a finite count >= 0, 0 <= p <= 1 and any k; anything else gives NaN. A k that is not a count up to n has probability
-/// 0, hence -inf. Error below 1e-14 * max(1, |result|) (Loader's saddle-point form).
+/// Domain: n a finite count >= 0, 0 <= p <= 1 and any k; anything else gives NaN. A k that is not a count up to n has
+/// probability 0, hence -inf. Error below 1e-14 * max(1, |result|) (Loader's saddle-point form).
 pub fn binomial_log_pmf(k: f64, n: f64, p: f64) -> f64 {
     if k.is_nan() || !is_count(n) || !is_probability(p) {
         return f64::NAN;
@@ -65,8 +66,8 @@ pub fn binomial_log_pmf(k: f64, n: f64, p: f64) -> f64 {
 
 /// ln P(X = k) for X ~ Binomial(n, p), where p is given by its log-odds ln(p / (1 - p)).
 ///
-/// Domain: n a finite count >= 0, any log-odds, both infinities included, and any k; anything else gives NaN. Error below
-/// 1e-14 * max(1, |result|), far in both tails too, where 1 - p would have no digits left.
+/// Domain: n a finite count >= 0, any log-odds, both infinities included, and any k; anything else gives NaN. Error
+/// below 1e-14 * max(1, |result|), far in both tails too, where 1 - p would have no digits left.
 pub fn binomial_log_pmf_by_logit(k: f64, n: f64, logit: f64) -> f64 {
     if k.is_nan() || !is_count(n) || logit.is_nan() {
         return f64::NAN;
@@ -115,10 +116,11 @@ pub fn binomial_cdf(k: f64, n: f64, p: f64) -> f64 {
     }
 }
 
-/// ln P(X = k) for the number X of failures before the r-th success, each trial succeeding with probability p; r may be any positive number.
+/// ln P(X = k) for the number X of failures before the r-th success, each trial succeeding with probability p; r may be
+/// any positive number.
 ///
-/// Domain: finite r > 0, 0 < p <= 1 and any k; anything else gives NaN. A k that is not a count has probability 0, hence -inf. Error below
-/// 1e-13 * max(1, |result|) (Loader's saddle-point form).
+/// Domain: finite r > 0, 0 < p <= 1 and any k; anything else gives NaN. A k that is not a count has probability 0,
+/// hence -inf. Error below 1e-13 * max(1, |result|) (Loader's saddle-point form).
 pub fn negative_binomial_log_pmf(k: f64, r: f64, p: f64) -> f64 {
     if k.is_nan() || !(r > 0.0 && r < f64::INFINITY && p > 0.0 && p <= 1.0) {
         return f64::NAN;
@@ -181,7 +183,8 @@ pub fn skellam_log_pmf(k: f64, rate_up: f64, rate_down: f64) -> f64 {
 
 /// P(X <= k) for the difference X of two Poisson numbers.
 ///
-/// Domain: positive finite rates and any k, rounded down; anything else gives NaN. Error below 1e-12; the effort grows with the standard deviation.
+/// Domain: positive finite rates and any k, rounded down; anything else gives NaN. Error below 1e-12; the effort grows
+/// with the standard deviation.
 ///
 /// Method: the sum of the probabilities from the far end of the nearer tail.
 pub fn skellam_cdf(k: f64, rate_up: f64, rate_down: f64) -> f64 {
@@ -215,9 +218,9 @@ fn lower_tail(k: f64, rate_up: f64, rate_down: f64) -> f64 {
 
 /// ln P(X = k) for X ~ Geometric(p), the number of failures (0, 1, ...) before the first success.
 ///
-/// Domain: 0 <= p <= 1 and any k; anything else gives NaN. A k that is not a count has probability 0, hence -inf, and so has every k at p = 0,
-/// where the mass has gone to infinity. Relative error below 1e-15:
-/// both terms have the same sign.
+/// Domain: 0 <= p <= 1 and any k; anything else gives NaN. A k that is not a count has probability 0, hence -inf, and
+/// so has every k at p = 0, where the mass has gone to infinity. Relative error below 1e-15: both terms have the same
+/// sign.
 pub fn geometric_log_pmf(k: f64, p: f64) -> f64 {
     if k.is_nan() || !is_probability(p) {
         f64::NAN

@@ -222,8 +222,8 @@ pub fn trigamma(x: f64) -> f64 {
 
 /// The n-th derivative of [`digamma`]; n = 0 is digamma itself and n = 1 is [`trigamma`], with their domains.
 ///
-/// Domain for n >= 2: x > 0 (and x = 0, the infinite limit from the right); anything else gives NaN. Relative error below
-/// 1e-14 for n <= 100, growing like n * 1e-16 beyond. It is (-1)^(n+1) n! zeta(n + 1, x), with Hurwitz's zeta
+/// Domain for n >= 2: x > 0 (and x = 0, the infinite limit from the right); anything else gives NaN. Relative error
+/// below 1e-14 for n <= 100, growing like n * 1e-16 beyond. It is (-1)^(n+1) n! zeta(n + 1, x), with Hurwitz's zeta
 /// function by Euler-Maclaurin summation.
 pub fn polygamma(n: u32, x: f64) -> f64 {
     match n {

@@ -1,8 +1,8 @@
 //! How a gamma sample moves with its shape: the implicit reparameterisation derivative.
 //!
-//! For z with P(a, z) held fixed, dz/da = -(dP/da) / p(z; a). Since dP/da is the integral of (ln t - digamma(a)) p(t; a) over
-//! t < z, and minus the same over t > z, one of the two sides has an integrand of a single sign: computed there, the
-//! derivative loses nothing to cancellation.
+//! For z with P(a, z) held fixed, dz/da = -(dP/da) / p(z; a). Since dP/da is the integral of (ln t - digamma(a)) p(t;
+//! a) over t < z, and minus the same over t > z, one of the two sides has an integrand of a single sign: computed
+//! there, the derivative loses nothing to cancellation.
 
 use super::gamma::{digamma, digamma_minus_log};
 use super::incomplete_gamma::{LARGE_SHAPE, SMALL_ARGUMENT, lower_series};
@@ -41,8 +41,8 @@ pub(super) fn log_derivative(a: f64, z: f64, log_z: f64) -> f64 {
 /// Relative error below 1e-12 for a in [1e-3, 1e8], in the bulk and in both tails. For a sample with rate b divide z
 /// by b after differentiating. For small a, where z underflows, use [`gamma_log_sample_derivative`].
 ///
-/// Source: Figurnov, Mohamed & Mnih, "Implicit reparameterization gradients", 2018; power series for a < 30 and z <= max(a, 1.5),
-/// otherwise quadrature.
+/// Source: Figurnov, Mohamed & Mnih, "Implicit reparameterization gradients", 2018; power series for a < 30 and z <=
+/// max(a, 1.5), otherwise quadrature.
 ///
 /// ```
 /// # use stochgrad_tensor::special::gamma_sample_derivative;
@@ -60,8 +60,8 @@ pub fn gamma_sample_derivative(a: f64, z: f64) -> f64 {
 
 /// d ln z / d a of a Gamma(a, rate 1) sample given by its logarithm, at a fixed value of the distribution function.
 ///
-/// It is `gamma_sample_derivative(a, z) / z`, and finite where z = e^log_z underflows, as it does for most samples with small a.
-/// There it tends to (digamma(1 + a) - log_z) / a.
+/// It is `gamma_sample_derivative(a, z) / z`, and finite where z = e^log_z underflows, as it does for most samples with
+/// small a. There it tends to (digamma(1 + a) - log_z) / a.
 ///
 /// Domain: finite a > 0 and any log_z; anything else gives NaN. log_z = -inf gives +inf, and log_z so large that z
 /// overflows gives 0, the limits. Relative error as for [`gamma_sample_derivative`], plus that of z = e^log_z.
@@ -75,8 +75,8 @@ pub fn gamma_log_sample_derivative(a: f64, log_z: f64) -> f64 {
 
 /// The derivative of the regularised incomplete gamma function P(a, x) in its shape a; it is negative.
 ///
-/// Domain: finite a > 0 and x >= 0; anything else gives NaN. At x = 0 and x = +inf it is 0. Relative error below 1e-12 for
-/// a in [1e-3, 1e8], as long as the result is a normal number.
+/// Domain: finite a > 0 and x >= 0; anything else gives NaN. At x = 0 and x = +inf it is 0. Relative error below 1e-12
+/// for a in [1e-3, 1e8], as long as the result is a normal number.
 pub fn gamma_p_derivative_a(a: f64, x: f64) -> f64 {
     if !(a > 0.0 && a < f64::INFINITY && x >= 0.0) {
         f64::NAN

@@ -16,10 +16,11 @@ fn drop(z: f64) -> f64 {
     sum
 }
 
-/// The z > 0 and the z < 0 at which ln p has fallen by `e` from its value at 0, for the standard Gumbel density p(z) = exp(-z - e^-z): the roots
-/// of z + e^-z - 1 = e.
+/// The z > 0 and the z < 0 at which ln p has fallen by `e` from its value at 0, for the standard Gumbel density p(z) =
+/// exp(-z - e^-z): the roots of z + e^-z - 1 = e.
 ///
-/// Domain: e >= 0, infinity included; anything else gives NaN. Relative error below 1e-15 (Newton's method from a close start).
+/// Domain: e >= 0, infinity included; anything else gives NaN. Relative error below 1e-15 (Newton's method from a close
+/// start).
 ///
 /// ```
 /// # use stochgrad_tensor::special::gumbel_level;

@@ -97,8 +97,8 @@ pub fn gamma_q(a: f64, x: f64) -> f64 {
 /// The x with P(a, x) = p: the quantile function of Gamma(a, rate 1).
 ///
 /// Domain: finite a > 0 and 0 <= p <= 1; p = 1 gives +inf; anything else gives NaN. For a in [1e-3, 1e5] P(a, result)
-/// agrees with p (for p > 1/2: Q with 1 - p) to a relative error of 1e-11, mostly the rounding of the result itself. For
-/// small a the result may underflow to 0.
+/// agrees with p (for p > 1/2: Q with 1 - p) to a relative error of 1e-11, mostly the rounding of the result itself.
+/// For small a the result may underflow to 0.
 ///
 /// Method: Newton on ln P or ln Q as functions of ln x. Both are concave (and ln Q is convex in x for
 /// a < 1), so the iteration cannot diverge.

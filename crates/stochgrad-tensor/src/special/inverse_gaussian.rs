@@ -24,8 +24,8 @@ fn log_parts(x: f64, location: f64, concentration: f64) -> (f64, f64) {
 
 /// The x with P(X <= x) = p for an inverse Gaussian number X with this mean and concentration.
 ///
-/// Domain: 0 <= p <= 1, positive finite location and concentration; anything else gives NaN. The ends give 0 and infinity. The relative error is
-/// below 1e-12.
+/// Domain: 0 <= p <= 1, positive finite location and concentration; anything else gives NaN. The ends give 0 and
+/// infinity. The relative error is below 1e-12.
 ///
 /// Method: Newton's method on the logarithm of the smaller tail as a function of ln x, in a bracket.
 ///

@@ -37,11 +37,14 @@ const COEFFICIENTS: [f64; 30] = [
     -4.941813866123941e-32,
 ];
 
-/// The derivative of the given order of ln(sinh x / x); order 0 is the function itself, order 1 Langevin's function coth x - 1/x.
+/// The derivative of the given order of ln(sinh x / x); order 0 is the function itself, order 1 Langevin's function
+/// coth x - 1/x.
 ///
-/// Domain: all reals; infinities only at orders 0 and 1. Error below 1e-13 * max(1, |result|) for orders up to 4, and growing with the order.
+/// Domain: all reals; infinities only at orders 0 and 1. Error below 1e-13 * max(1, |result|) for orders up to 4, and
+/// growing with the order.
 ///
-/// Method: for |x| < 1.5 the power series, whose coefficients are values of the zeta function, otherwise the closed form.
+/// Method: for |x| < 1.5 the power series, whose coefficients are values of the zeta function, otherwise the closed
+/// form.
 ///
 /// ```
 /// # use stochgrad_tensor::special::log_sinhc;

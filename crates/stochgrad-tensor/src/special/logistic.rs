@@ -49,7 +49,8 @@ pub fn log_sum_exp(values: &[f64]) -> f64 {
 
 /// ln(1 + e^x).
 ///
-/// Domain: all reals and both infinities. Relative error below 1e-15: it tends to x on the right and to e^x on the left.
+/// Domain: all reals and both infinities. Relative error below 1e-15: it tends to x on the right and to e^x on the
+/// left.
 pub fn softplus(x: f64) -> f64 {
     if x.is_nan() {
         return f64::NAN;
@@ -89,7 +90,8 @@ pub fn logit(p: f64) -> f64 {
 
 /// ln of [`sigmoid`], finite wherever x is.
 ///
-/// Domain: all reals and both infinities. Relative error below 1e-15: it tends to x on the left and to -e^-x on the right.
+/// Domain: all reals and both infinities. Relative error below 1e-15: it tends to x on the left and to -e^-x on the
+/// right.
 pub fn log_sigmoid(x: f64) -> f64 {
     -softplus(-x)
 }

@@ -1,7 +1,7 @@
 //! Special functions of one `f64` argument or a few, as distributions and their samplers need them.
 //!
-//! All of them are pure scalar functions. Each states its domain; outside it, and for a NaN argument, the result is NaN,
-//! and inside it the result is never NaN. Error bounds were measured against mpmath at 40 digits; "relative" is
+//! All of them are pure scalar functions. Each states its domain; outside it, and for a NaN argument, the result is
+//! NaN, and inside it the result is never NaN. Error bounds were measured against mpmath at 40 digits; "relative" is
 //! relative to the result unless the text says otherwise.
 
 #[cfg(test)]

@@ -1,9 +1,10 @@
 //! One quadrature for the tails of the gamma and beta distributions, and for derivatives of the former.
 //!
-//! With t = x e^u the two parts of the gamma integral, divided by x^a e^-x, are integrals of exp(-f(u)) over u < 0 and u > 0,
-//! where f(u) = (x - a) u + x (e^u - 1 - u) is convex and f(0) = 0. On the shorter side (u < 0 for x <= a, u > 0 for
-//! x >= a) the integrand falls steadily from 1, so a fixed Gauss-Legendre rule on the interval where f stays below
-//! a cutoff reaches the rounding error, for every a that is not small. The beta distribution is treated alike, on the logit scale.
+//! With t = x e^u the two parts of the gamma integral, divided by x^a e^-x, are integrals of exp(-f(u)) over u < 0 and
+//! u > 0, where f(u) = (x - a) u + x (e^u - 1 - u) is convex and f(0) = 0. On the shorter side (u < 0 for x <= a, u > 0
+//! for x >= a) the integrand falls steadily from 1, so a fixed Gauss-Legendre rule on the interval where f stays below
+//! a cutoff reaches the rounding error, for every a that is not small. The beta distribution is treated alike, on the
+//! logit scale.
 
 /// Nodes and weights of the 32-point Gauss-Legendre rule, the positive half.
 const GAUSS_LEGENDRE: [(f64, f64); 16] = [
@@ -112,7 +113,8 @@ pub(super) fn gamma_tail(a: f64, x: f64, side: Side) -> TailIntegrals {
     integrate(|s| slope * s + x * exp_minus_linear(sign * s), |s| slope + x * sign * (sign * s).exp_m1(), x)
 }
 
-/// The integral of t^(a-1) (1 - t)^(b-1) over t < x, divided by x^a y^b; y = 1 - x, x <= a / (a + b), and neither a nor b small.
+/// The integral of t^(a-1) (1 - t)^(b-1) over t < x, divided by x^a y^b; y = 1 - x, x <= a / (a + b), and neither a nor
+/// b small.
 ///
 /// With s = logit(x) - logit(t) the exponent is f(s) = (a y - b x) s + (a + b) (ln(1 + x (e^-s - 1)) + x s).
 pub(super) fn beta_lower_tail(a: f64, b: f64, x: f64, y: f64) -> f64 {

@@ -1,7 +1,8 @@
 //! Roots of rising functions.
 
-/// The root of a rising function in an interval, from a guess: Newton's method on its values and slopes, kept inside a bracket.
-/// Where the slope says nothing (both may have underflowed) the bracket is halved. It ends at a step below the rounding of the root.
+/// The root of a rising function in an interval, from a guess: Newton's method on its values and slopes, kept inside a
+/// bracket. Where the slope says nothing (both may have underflowed) the bracket is halved. It ends at a step below the
+/// rounding of the root.
 pub(super) fn rising_root(bracket: [f64; 2], guess: f64, f: impl Fn(f64) -> (f64, f64)) -> f64 {
     rising_root_within(2.0 * f64::EPSILON, bracket, guess, f)
 }

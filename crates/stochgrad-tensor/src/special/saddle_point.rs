@@ -32,13 +32,14 @@ pub(super) fn deviance(x: f64, m: f64) -> f64 {
 
 /// ln of x^a e^-x / gamma(a): x times the density of the gamma distribution with shape a and rate 1.
 ///
-/// Domain: positive finite a and x; elsewhere the result is not specified. Error below 1e-14 * max(1, |result|): no logarithms of factorials are
-/// subtracted.
+/// Domain: positive finite a and x; elsewhere the result is not specified. Error below 1e-14 * max(1, |result|): no
+/// logarithms of factorials are subtracted.
 pub fn log_gamma_kernel(a: f64, x: f64) -> f64 {
     if a < 10.0 { a * x.ln() - x - lgamma(a) } else { 0.5 * (a / (2.0 * PI)).ln() - stirling_error(a) - deviance(a, x) }
 }
 
-/// ln of x^a y^b / B(a, b), for y = 1 - x, which the caller knows without rounding: x y times the density of the beta distribution.
+/// ln of x^a y^b / B(a, b), for y = 1 - x, which the caller knows without rounding: x y times the density of the beta
+/// distribution.
 ///
 /// Domain: positive finite a, b, x and y; elsewhere the result is not specified. Error below 1e-14 * max(1, |result|).
 pub fn log_beta_kernel(a: f64, b: f64, x: f64, y: f64) -> f64 {

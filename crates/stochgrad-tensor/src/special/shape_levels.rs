@@ -1,8 +1,9 @@
 //! Weak derivatives by the shapes of the gamma and beta distributions.
 //!
-//! Where the derivative of the log-density by a shape changes its sign once, from minus to plus, the derivative of the distribution function is negative and has
-//! one lowest value, -c, at that point. So the derivative of the distribution is c times the difference of two distributions on either side of it: a point is below the
-//! share v of its part where the derivative of the distribution function is -c v.
+//! Where the derivative of the log-density by a shape changes its sign once, from minus to plus, the derivative of the
+//! distribution function is negative and has one lowest value, -c, at that point. So the derivative of the distribution
+//! is c times the difference of two distributions on either side of it: a point is below the share v of its part where
+//! the derivative of the distribution function is -c v.
 
 use super::beta_derivative::{by_first, mean_log};
 use super::gamma::{digamma, lgamma};
@@ -22,10 +23,11 @@ pub struct ShapeDerivative {
     pub negative: f64,
 }
 
-/// The two points where a function has fallen to the share v of its highest value: `log` is its logarithm with the slope, `peak` where it is highest,
-/// `curvature` minus the second derivative of the logarithm there.
+/// The two points where a function has fallen to the share v of its highest value: `log` is its logarithm with the
+/// slope, `peak` where it is highest, `curvature` minus the second derivative of the logarithm there.
 ///
-/// The root of the fall of the logarithm is nearly a straight line on either side of the peak: Newton's method on it takes three or four steps.
+/// The root of the fall of the logarithm is nearly a straight line on either side of the peak: Newton's method on it
+/// takes three or four steps.
 fn levels(v: f64, peak: f64, [lowest, highest]: [f64; 2], curvature: f64, log: impl Fn(f64) -> (f64, f64)) -> [f64; 2] {
     let (top, target) = (log(peak).0, (-2.0 * v.ln()).sqrt());
     let root = |s: f64| {
@@ -45,11 +47,11 @@ fn levels(v: f64, peak: f64, [lowest, highest]: [f64; 2], curvature: f64, log: i
     [below, above]
 }
 
-/// The derivative of the distribution Gamma(a, rate 1) by a: its constant, and the logarithms of a number of either part, both with the share 0 < v < 1
-/// of its part on the outer side.
+/// The derivative of the distribution Gamma(a, rate 1) by a: its constant, and the logarithms of a number of either
+/// part, both with the share 0 < v < 1 of its part on the outer side.
 ///
-/// Domain: finite a > 0, 0 < v < 1; anything else gives NaN. Error of the logarithms below 1e-7, which is that of a root near the highest value; the
-/// constant has a relative error below 1e-12.
+/// Domain: finite a > 0, 0 < v < 1; anything else gives NaN. Error of the logarithms below 1e-7, which is that of a
+/// root near the highest value; the constant has a relative error below 1e-12.
 ///
 /// ```
 /// # use stochgrad_tensor::special::gamma_shape_derivative;
@@ -73,10 +75,11 @@ pub fn gamma_shape_derivative(a: f64, v: f64) -> ShapeDerivative {
     ShapeDerivative { constant, positive, negative }
 }
 
-/// The derivative of the distribution Beta(a, b) by a: its constant, and the log-odds of a number of either part, both with the share 0 < v < 1 of
-/// its part on the outer side. By b it is that of (b, a) for one less the number.
+/// The derivative of the distribution Beta(a, b) by a: its constant, and the log-odds of a number of either part, both
+/// with the share 0 < v < 1 of its part on the outer side. By b it is that of (b, a) for one less the number.
 ///
-/// Domain: finite a > 0 and b > 0, 0 < v < 1; anything else gives NaN. The log-odds are held within 700. Errors as for [`gamma_shape_derivative`].
+/// Domain: finite a > 0 and b > 0, 0 < v < 1; anything else gives NaN. The log-odds are held within 700. Errors as for
+/// [`gamma_shape_derivative`].
 ///
 /// ```
 /// # use stochgrad_tensor::special::beta_shape_derivative;

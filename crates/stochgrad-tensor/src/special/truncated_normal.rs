@@ -1,7 +1,7 @@
 //! The standard normal distribution between two bounds.
 //!
-//! The mass between the bounds is written as S φ(e), where e is the bound nearer to 0, or 0 if they lie on either side of it. S has no exponential
-//! fall: far out and for close bounds it is an integral of one sign, and nothing cancels.
+//! The mass between the bounds is written as S φ(e), where e is the bound nearer to 0, or 0 if they lie on either side
+//! of it. S has no exponential fall: far out and for close bounds it is an integral of one sign, and nothing cancels.
 
 use super::erf::{erf, erfc};
 use super::normal::{normal_cdf, normal_icdf_of_log, normal_log_cdf, standard_quantile};
@@ -22,7 +22,8 @@ fn in_order(low: f64, high: f64) -> bool {
     low < high
 }
 
-/// The integral of e^(-start s - s^2 / 2) g(s) over 0 < s < width, for start >= -4; it is cut where the integrand does not count.
+/// The integral of e^(-start s - s^2 / 2) g(s) over 0 < s < width, for start >= -4; it is cut where the integrand does
+/// not count.
 fn integral(start: f64, width: f64, g: impl Fn(f64) -> f64) -> f64 {
     let end = width.min((start * start + 2.0 * CUTOFF).sqrt() - start);
     legendre(0.0, end, |s| (-s * (start + 0.5 * s)).exp() * g(s))
@@ -71,7 +72,8 @@ pub fn normal_log_scaled_mass(low: f64, high: f64) -> f64 {
     if in_order(low, high) { scaled_mass(low, high).0.ln() } else { f64::NAN }
 }
 
-/// ln of P(low < Z < high) over the standard normal density at `low`; that over the density at `high` is the function of -high and -low.
+/// ln of P(low < Z < high) over the standard normal density at `low`; that over the density at `high` is the function
+/// of -high and -low.
 ///
 /// Domain and error: those of [`normal_log_mass`].
 pub fn normal_log_mass_over_density(low: f64, high: f64) -> f64 {
@@ -84,7 +86,8 @@ pub fn normal_log_mass_over_density(low: f64, high: f64) -> f64 {
 
 /// P(Z < z | low < Z < high) for a standard normal Z.
 ///
-/// Domain: low < high, and any z, which is held between the bounds; anything else gives NaN. Relative error below 1e-13.
+/// Domain: low < high, and any z, which is held between the bounds; anything else gives NaN. Relative error below
+/// 1e-13.
 pub fn truncated_normal_cdf(z: f64, low: f64, high: f64) -> f64 {
     if z.is_nan() || !in_order(low, high) {
         f64::NAN
@@ -167,7 +170,8 @@ impl TruncatedQuantile {
     }
 }
 
-/// The quantile between bounds below 0, by the logarithms of the lower tails at the bound far from 0 and at the near one.
+/// The quantile between bounds below 0, by the logarithms of the lower tails at the bound far from 0 and at the near
+/// one.
 fn lower_quantile(u: f64, far: f64, near: f64) -> f64 {
     // The share of the mass below the near bound: u + (1 - u) e^(far - near).
     let share = u + (1.0 - u) * (far - near).exp();
@@ -177,7 +181,8 @@ fn lower_quantile(u: f64, far: f64, near: f64) -> f64 {
 
 /// The mean and the variance of a standard normal number between two bounds.
 ///
-/// Domain: low < high; anything else gives NaN. The error is below 1e-13 times the distance of the bounds, or where they are far apart 1e-13.
+/// Domain: low < high; anything else gives NaN. The error is below 1e-13 times the distance of the bounds, or where
+/// they are far apart 1e-13.
 pub fn truncated_normal_moments(low: f64, high: f64) -> (f64, f64) {
     if !in_order(low, high) {
         return (f64::NAN, f64::NAN);
@@ -209,7 +214,8 @@ mod tests {
     use super::super::assertions::{assert_near, assert_relative};
     use super::*;
 
-    /// Bounds, ln of the mass between them, ln of it over the density at the lower one, mean, variance; from mpmath at 60 digits.
+    /// Bounds, ln of the mass between them, ln of it over the density at the lower one, mean, variance; from mpmath at
+    /// 60 digits.
     const GOLDEN: [(f64, f64, f64, f64, f64, f64); 15] = [
         (-1.0, 2.5, -0.18016179387054712, 1.2387767393341256, 0.2687498456249214, 0.5855636404906001),
         (-0.9, 1.5, -0.2888391771267539, 1.035099356077919, 0.18230102501855472, 0.3877592607372328),

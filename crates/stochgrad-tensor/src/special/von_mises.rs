@@ -31,8 +31,8 @@ fn density(x: f64, kappa: f64) -> f64 {
 
 /// P(X <= x) for a von Mises angle X in [-pi, pi] around 0 with concentration `kappa`.
 ///
-/// Domain: -pi <= x <= pi, finite kappa >= 0; anything else gives NaN. Relative error of the smaller of the two tails below 1e-12 for kappa up
-/// to 1e8 (Gauss-Legendre panels).
+/// Domain: -pi <= x <= pi, finite kappa >= 0; anything else gives NaN. Relative error of the smaller of the two tails
+/// below 1e-12 for kappa up to 1e8 (Gauss-Legendre panels).
 ///
 /// ```
 /// # use stochgrad_tensor::special::von_mises_cdf;
@@ -48,7 +48,8 @@ pub fn von_mises_cdf(x: f64, kappa: f64) -> f64 {
 
 /// The x with P(X <= x) = p for a von Mises angle X in [-pi, pi] around 0: the inverse of [`von_mises_cdf`].
 ///
-/// Domain: 0 <= p <= 1, finite kappa >= 0; anything else gives NaN. Error below 1e-12 (Newton's method on the logarithm, in a bracket).
+/// Domain: 0 <= p <= 1, finite kappa >= 0; anything else gives NaN. Error below 1e-12 (Newton's method on the
+/// logarithm, in a bracket).
 pub fn von_mises_icdf(p: f64, kappa: f64) -> f64 {
     if !((0.0..=1.0).contains(&p) && (0.0..f64::INFINITY).contains(&kappa)) {
         return f64::NAN;
@@ -72,7 +73,8 @@ fn gap(t: f64) -> f64 {
 
 /// 1 - I_1(kappa) / I_0(kappa): the mean of 1 - cos X, and the circular variance of the von Mises distribution.
 ///
-/// Domain: finite kappa >= 0; anything else gives NaN. Relative error below 1e-13, where the difference would have no digits too.
+/// Domain: finite kappa >= 0; anything else gives NaN. Relative error below 1e-13, where the difference would have no
+/// digits too.
 pub fn von_mises_gap(kappa: f64) -> f64 {
     if (0.0..f64::INFINITY).contains(&kappa) {
         integral(kappa, 0.0, PI, gap) / integral(kappa, 0.0, PI, |_| 1.0)

@@ -1,7 +1,8 @@
 //! Memory that begins with a cache line.
 //!
-//! A vector register is as wide as a cache line, or half as wide. In a buffer that begins somewhere in a line, as those of the allocator
-//! do, every load or every other one would touch two lines, which halves the speed of kernels whose operands are in the first-level cache.
+//! A vector register is as wide as a cache line, or half as wide. In a buffer that begins somewhere in a line, as those
+//! of the allocator do, every load or every other one would touch two lines, which halves the speed of kernels whose
+//! operands are in the first-level cache.
 
 use std::ops::{Deref, DerefMut};
 
@@ -52,7 +53,8 @@ impl<F> Deref for Buffer<F> {
     #[inline]
     fn deref(&self) -> &[F] {
         debug_assert!(self.len <= self.lines.len() * WIDTH && size_of::<Line<F>>() == size_of::<[F; WIDTH]>());
-        // SAFETY: the lines are arrays of `F` without gaps, for elements of 4 or 8 bytes, and there are enough for `len` of them.
+        // SAFETY: the lines are arrays of `F` without gaps, for elements of 4 or 8 bytes, and there are enough for
+        // `len` of them.
         unsafe { std::slice::from_raw_parts(self.lines.as_ptr().cast(), self.len) }
     }
 }

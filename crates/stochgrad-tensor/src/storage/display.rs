@@ -7,7 +7,8 @@ use crate::storage::tensor::Tensor;
 const SHOWN: usize = 8;
 
 impl<F: Real> fmt::Display for Tensor<F> {
-    /// Nested brackets, about six significant digits (or the formatter's precision); axes longer than 8 show their ends.
+    /// Nested brackets, about six significant digits (or the formatter's precision); axes longer than 8 show their
+    /// ends.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write_axis(f, self.shape(), self.as_slice())
     }

@@ -10,8 +10,8 @@ use crate::storage::tensor::Tensor;
 
 /// Recycles tensor buffers, and says how many threads the kernels may use.
 ///
-/// Buffers are kept by exact length, reference count included, so that a loop of fixed shapes allocates nothing after its
-/// first pass. A pool belongs to one thread (it is not `Sync`).
+/// Buffers are kept by exact length, reference count included, so that a loop of fixed shapes allocates nothing after
+/// its first pass. A pool belongs to one thread (it is not `Sync`).
 ///
 /// ```
 /// use stochgrad_tensor::{Pool, Tensor};
@@ -50,8 +50,8 @@ impl<F: Real> Pool<F> {
         Self::with_threads(1)
     }
 
-    /// A pool whose kernels may use up to `threads` threads of rayon's current pool for large work; 0 counts as 1. Results
-    /// do not depend on it.
+    /// A pool whose kernels may use up to `threads` threads of rayon's current pool for large work; 0 counts as 1.
+    /// Results do not depend on it.
     pub fn with_threads(threads: usize) -> Self {
         Self {
             threads: threads.max(1),

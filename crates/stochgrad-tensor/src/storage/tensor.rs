@@ -8,8 +8,8 @@ use crate::storage::shape::Shape;
 
 /// A dense row-major array behind a shared buffer.
 ///
-/// A clone shares the buffer; [`make_mut`](Tensor::make_mut) copies first where the buffer is shared. Tensors of `f32` and
-/// of `f64` are the only kinds.
+/// A clone shares the buffer; [`make_mut`](Tensor::make_mut) copies first where the buffer is shared. Tensors of `f32`
+/// and of `f64` are the only kinds.
 ///
 /// ```
 /// use stochgrad_tensor::Tensor;

@@ -1,4 +1,5 @@
-//! The distributions of the table: each makes one number of a sample and of one parameter, so that all of them fit every shape of graph.
+//! The distributions of the table: each makes one number of a sample and of one parameter, so that all of them fit
+//! every shape of graph.
 
 use std::sync::Arc;
 use stochgrad::distributions::{Family, Id};

@@ -1,8 +1,8 @@
-//! Every method on every shape of graph, compared with the exact derivatives at each order that it declares: the table in
-//! `docs/exactness.md`, which the test compares with what it finds.
+//! Every method on every shape of graph, compared with the exact derivatives at each order that it declares: the table
+//! in `docs/exactness.md`, which the test compares with what it finds.
 //!
-//! `UPDATE_TABLES=1 cargo test -p stochgrad --test exactness` writes it. The methods that cannot be enumerated are sampled: briefly here, and with
-//! `cargo test --release -p stochgrad --test exactness -- --ignored` at length.
+//! `UPDATE_TABLES=1 cargo test -p stochgrad --test exactness` writes it. The methods that cannot be enumerated are
+//! sampled: briefly here, and with `cargo test --release -p stochgrad --test exactness -- --ignored` at length.
 
 mod distributions;
 mod entries;

@@ -1,6 +1,7 @@
 //! The Dirichlet copula.
 //!
-//! $u = (1 - d)^{n - 1}$ with $d \sim \operatorname{Dir}(1, \dots, 1)$: the gaps between $n$ points on a circle cannot all be large, so that the numbers cannot all be small.
+//! $u = (1 - d)^{n - 1}$ with $d \sim \operatorname{Dir}(1, \dots, 1)$: the gaps between $n$ points on a circle cannot
+//! all be large, so that the numbers cannot all be small.
 //!
 //! $$P(u_1 < p, \dots, u_m < p) = \max\big(0,\, m\, p^{1/(n-1)} - m + 1\big)^{n-1}.$$
 //!

@@ -1,10 +1,12 @@
 //! The Gaussian copula.
 //!
-//! $u = \Phi(z)$ for normal numbers $z$ whose correlations are all $\rho = -1/(n - 1)$, the lowest that $n$ numbers can have: independent ones less their mean, stretched. With $h = \Phi^{-1}(p) \le 0$,
+//! $u = \Phi(z)$ for normal numbers $z$ whose correlations are all $\rho = -1/(n - 1)$, the lowest that $n$ numbers can
+//! have: independent ones less their mean, stretched. With $h = \Phi^{-1}(p) \le 0$,
 //!
 //! $$P(u_1 < p, u_2 < p) = p^2 - \frac{1}{2\pi} \int_{\arcsin \rho}^0 \exp\Big(\!-\frac{h^2}{1 + \sin \varphi}\Big)\, d\varphi,$$
 //!
-//! by integrating the derivative by the correlation (Plackett 1954). With two numbers, $u_2 = 1 - u_1$, and never are both below 1/2.
+//! by integrating the derivative by the correlation (Plackett 1954). With two numbers, $u_2 = 1 - u_1$, and never are
+//! both below 1/2.
 
 use super::{Copula, along};
 use stochgrad_distributions::{DistributionResult, Draw};
@@ -71,7 +73,8 @@ mod tests {
         [2, 3, 4, 7].into_iter().for_each(|samples| check(&GaussianCopula, samples));
     }
 
-    /// At p = 1/2 both are below with probability 1/4 + arcsin(ρ) / 2π (Sheppard 1899). Elsewhere, an integral over the first number.
+    /// At p = 1/2 both are below with probability 1/4 + arcsin(ρ) / 2π (Sheppard 1899). Elsewhere, an integral over the
+    /// first number.
     #[test]
     fn known_values() {
         let tape = Tape::<f64>::new();

@@ -1,7 +1,7 @@
 //! Latin hypercube sampling as a copula.
 //!
-//! The unit interval is cut in $n$ strata, and each number falls in a stratum of its own, at a random place in it. The strata are dealt out anew for every element. With
-//! $n p = j + r$, $j$ whole strata and a part $r$ of another one,
+//! The unit interval is cut in $n$ strata, and each number falls in a stratum of its own, at a random place in it. The
+//! strata are dealt out anew for every element. With $n p = j + r$, $j$ whole strata and a part $r$ of another one,
 //!
 //! $$P(u_1 < p, \dots, u_m < p) = \frac{(n - m)!}{n!} \Big[\frac{j!}{(j - m)!} + m\, r\, \frac{j!}{(j - m + 1)!}\Big].$$
 //!

@@ -1,7 +1,8 @@
 //! Uniform numbers that depend on one another.
 //!
-//! A copula makes $n$ numbers, each uniform by itself, that are exchangeable but not independent. ARMS and CARMS compare them with probabilities, so that what they have to know is how often
-//! two of them fall below the same number: the more seldom, the more the samples avoid one another.
+//! A copula makes $n$ numbers, each uniform by itself, that are exchangeable but not independent. ARMS and CARMS
+//! compare them with probabilities, so that what they have to know is how often two of them fall below the same number:
+//! the more seldom, the more the samples avoid one another.
 
 mod dirichlet;
 mod gaussian;
@@ -16,9 +17,11 @@ use stochgrad_graph::{GraphResult, SampleContext};
 use stochgrad_tape::{Tape, Var};
 use stochgrad_tensor::{Real, Shape};
 
-/// A distribution of $n$ exchangeable uniform numbers: the antithetic part of [`Arms`](crate::Arms) and [`Carms`](crate::Carms).
+/// A distribution of $n$ exchangeable uniform numbers: the antithetic part of [`Arms`](crate::Arms) and
+/// [`Carms`](crate::Carms).
 ///
-/// One's own needs the numbers and one formula, and is proven by the oracle once [`all_below`](Copula::all_below) is known too:
+/// One's own needs the numbers and one formula, and is proven by the oracle once [`all_below`](Copula::all_below) is
+/// known too:
 ///
 /// ```
 /// use stochgrad_distributions::{Bernoulli, DistributionResult, Draw};
@@ -59,8 +62,8 @@ pub trait Copula: Send + Sync {
     /// The name, for messages: `Dirichlet`.
     fn name(&self) -> String;
 
-    /// That many uniform numbers for each element of an event shape, along a new first event axis. The numbers of different elements are
-    /// independent.
+    /// That many uniform numbers for each element of an event shape, along a new first event axis. The numbers of
+    /// different elements are independent.
     ///
     /// # Errors
     /// If the noise source cannot give them.
@@ -72,12 +75,12 @@ pub trait Copula: Send + Sync {
         event: &Shape,
     ) -> DistributionResult<Var<'t, F>>;
 
-    /// The probability that a second one of `samples` numbers is below `p`, given that a first one is, for $0 < p \le 1/2$. It must be less than
-    /// 1: numbers that move together say nothing about the gradient.
+    /// The probability that a second one of `samples` numbers is below `p`, given that a first one is, for $0 < p \le
+    /// 1/2$. It must be less than 1: numbers that move together say nothing about the gradient.
     fn second_below<'t, F: Real>(&self, samples: usize, p: Var<'t, F>) -> Var<'t, F>;
 
-    /// The probability that `count` given ones of `samples` numbers are all below `p`, where it has a closed form: with it the exact oracle can
-    /// enumerate the samples.
+    /// The probability that `count` given ones of `samples` numbers are all below `p`, where it has a closed form: with
+    /// it the exact oracle can enumerate the samples.
     fn all_below(&self, samples: usize, count: usize, p: f64) -> Option<f64> {
         let _ = (samples, count, p);
         None
@@ -100,7 +103,8 @@ pub(crate) fn below<'t, F: Real>(
     Ok(u.lt(p.stop_gradient()))
 }
 
-/// The same by the distribution of the bits: each one given those before it. This has finitely many outcomes, where the numbers have not.
+/// The same by the distribution of the bits: each one given those before it. This has finitely many outcomes, where the
+/// numbers have not.
 fn below_one_by_one<'t, F: Real>(
     copula: &impl Copula,
     tape: &'t Tape<F>,
@@ -128,7 +132,8 @@ fn below_one_by_one<'t, F: Real>(
     Ok(Var::stack(&bits)?)
 }
 
-/// The probability that of `length` numbers the first `ones` are below `p` and the others are not, by inclusion and exclusion.
+/// The probability that of `length` numbers the first `ones` are below `p` and the others are not, by inclusion and
+/// exclusion.
 fn pattern_probability(copula: &impl Copula, samples: usize, length: usize, ones: usize, p: f64) -> f64 {
     let (mut sum, mut binomial) = (0.0, 1.0);
     for more in 0..=length - ones {

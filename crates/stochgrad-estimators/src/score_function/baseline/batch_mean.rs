@@ -2,11 +2,13 @@
 //!
 //! $$b_{n,k} = \frac{1}{N K - 1} \sum_{(m,j) \ne (n,k)} f_m(x_{m,j})$$
 //!
-//! for $N$ data members with $K$ samples each, which need be no more than one: images serve as baselines of one another. The own member is left out; with it, the
-//! gradient would be too small by the factor $1 - 1/(NK)$. Unbiased at every order, whatever the costs of the other members are; it helps as far as they are alike.
+//! for $N$ data members with $K$ samples each, which need be no more than one: images serve as baselines of one
+//! another. The own member is left out; with it, the gradient would be too small by the factor $1 - 1/(NK)$. Unbiased
+//! at every order, whatever the costs of the other members are; it helps as far as they are alike.
 //!
-//! Only independent members count: along the plate of an antithetic pair, of a sampling scheme or of enumerated states the members of the same place are compared. A cost that
-//! depends on several members jointly is compared with the costs of the other groups of members.
+//! Only independent members count: along the plate of an antithetic pair, of a sampling scheme or of enumerated states
+//! the members of the same place are compared. A cost that depends on several members jointly is compared with the
+//! costs of the other groups of members.
 
 use super::members::{independent_plates, sum_of_others};
 use super::{Baseline, Baselines, Memory};
@@ -14,7 +16,8 @@ use stochgrad_distributions::Distribution;
 use stochgrad_graph::{CostContext, GraphResult};
 use stochgrad_tensor::Real;
 
-/// The mean cost of all other independent members: of the data, of the node's own samples, and of samples that it shares.
+/// The mean cost of all other independent members: of the data, of the node's own samples, and of samples that it
+/// shares.
 ///
 /// ```
 /// use stochgrad_distributions::Bernoulli;

@@ -1,7 +1,7 @@
 //! A number as baseline, or none.
 //!
-//! The best number for one parameter is $b^* = \mathbb{E}[f s^2] / \mathbb{E}[s^2]$ with the score $s = \partial \ln p$; the expected
-//! cost is not the best one, and can be worse than none (Weaver & Tao 2001; Greensmith et al. 2004).
+//! The best number for one parameter is $b^* = \mathbb{E}[f s^2] / \mathbb{E}[s^2]$ with the score $s = \partial \ln
+//! p$; the expected cost is not the best one, and can be worse than none (Weaver & Tao 2001; Greensmith et al. 2004).
 
 use super::{Baseline, Baselines, Memory};
 use stochgrad_distributions::Distribution;

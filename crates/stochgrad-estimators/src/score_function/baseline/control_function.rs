@@ -1,6 +1,7 @@
 //! A function of the sample with a known mean, as a control variate.
 //!
-//! For any $h$ with $\mathbb{E}[h(x)] = m(\theta)$ in closed form, $(f - h)\, \nabla \ln p + \nabla m$ has the gradient of $\mathbb{E}[f]$ as its mean. What it gains depends on the coefficient:
+//! For any $h$ with $\mathbb{E}[h(x)] = m(\theta)$ in closed form, $(f - h)\, \nabla \ln p + \nabla m$ has the gradient
+//! of $\mathbb{E}[f]$ as its mean. What it gains depends on the coefficient:
 //! [`LinearControlVariates`](crate::LinearControlVariates) fits it.
 
 use super::members::over_joint;
@@ -14,8 +15,8 @@ use stochgrad_tensor::Real;
 type Function<F> =
     dyn for<'a, 't> Fn(Var<'t, F>, &'a dyn Distribution<'t, F>) -> GraphResult<(Var<'t, F>, Var<'t, F>)> + Send + Sync;
 
-/// A closure of the sample and the distribution that gives a number for each member, and its mean as a differentiable function of the
-/// parameters. A mean that is wrong makes the gradient biased.
+/// A closure of the sample and the distribution that gives a number for each member, and its mean as a differentiable
+/// function of the parameters. A mean that is wrong makes the gradient biased.
 ///
 /// ```
 /// use stochgrad_distributions::Normal;

@@ -1,6 +1,7 @@
 //! The delta method: the quadratic model of the cost at the mean of the node.
 //!
-//! With $\mu = \mathbb{E}[x]$, independent elements of variance $v$, and gradient $g$ and Hessian $H$ of the cost at $\mu$,
+//! With $\mu = \mathbb{E}[x]$, independent elements of variance $v$, and gradient $g$ and Hessian $H$ of the cost at
+//! $\mu$,
 //!
 //! $$c(x) = f(\mu) + g^\top (x - \mu) + \tfrac12 (x - \mu)^\top H (x - \mu), \qquad
 //!     \mathbb{E}[c(x)] = f(\mu) + g^\top (m - \mu) + \tfrac12 (m - \mu)^\top H (m - \mu) + \tfrac12 \sum_i H_{ii}\, v_i.$$
@@ -17,8 +18,8 @@ use stochgrad_distributions::Distribution;
 use stochgrad_graph::{Access, CostContext, Count, GraphResult, Order, Profile, Size};
 use stochgrad_tensor::{Real, Shape};
 
-/// The second-order Taylor polynomial of the cost at the mean of the node, as a control variate: for independent elements with known mean and
-/// variance, few of them, and costs that mean something between their states.
+/// The second-order Taylor polynomial of the cost at the mean of the node, as a control variate: for independent
+/// elements with known mean and variance, few of them, and costs that mean something between their states.
 ///
 /// ```
 /// use stochgrad_distributions::Normal;

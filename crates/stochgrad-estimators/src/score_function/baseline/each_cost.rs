@@ -1,7 +1,8 @@
 //! A baseline for each cost by itself.
 //!
-//! Most baselines look at the total of the costs downstream. Where costs differ in what they depend on, or in size, a learned or fitted baseline of each one is better
-//! than one of their sum: the network, the coefficient and the running mean are those of the cost. By linearity the sum of the baselines is a baseline of the sum.
+//! Most baselines look at the total of the costs downstream. Where costs differ in what they depend on, or in size, a
+//! learned or fitted baseline of each one is better than one of their sum: the network, the coefficient and the running
+//! mean are those of the cost. By linearity the sum of the baselines is a baseline of the sum.
 
 use super::{Baseline, Baselines, Memory};
 use stochgrad_distributions::Distribution;

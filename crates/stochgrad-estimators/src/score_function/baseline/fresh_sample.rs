@@ -2,8 +2,9 @@
 //!
 //! $$b = f(x'), \qquad x' \sim p(x; \theta)$$
 //!
-//! independent of the sample and evaluated by counterfactual replay under the same noise. All samples of a node share one further draw. With one sample, the gradient is that of leave-one-out
-//! with two of which only one is used; leave-one-out with as many evaluations is usually better, and this is for where the node must have a single sample.
+//! independent of the sample and evaluated by counterfactual replay under the same noise. All samples of a node share
+//! one further draw. With one sample, the gradient is that of leave-one-out with two of which only one is used;
+//! leave-one-out with as many evaluations is usually better, and this is for where the node must have a single sample.
 
 use super::{Baseline, Baselines, Memory};
 use stochgrad_distributions::Distribution;

@@ -15,8 +15,8 @@ type Function<F> = dyn for<'a, 'b, 't> Fn(
     + Send
     + Sync;
 
-/// A closure of the context, the distribution and a cost. It may use the parameters of the distribution, which depend on
-/// ancestors only; a result that depends on the node's own sample would make the gradient biased.
+/// A closure of the context, the distribution and a cost. It may use the parameters of the distribution, which depend
+/// on ancestors only; a result that depends on the node's own sample would make the gradient biased.
 ///
 /// ```
 /// use stochgrad_estimators::{FnBaseline, ScoreFunction};

@@ -3,10 +3,11 @@
 //! $$b_k = \frac{1}{K - 1} \sum_{j \ne k} f(x_j) = \frac{K \bar f - f(x_k)}{K - 1}$$
 //!
 //! for $K \ge 2$ independent members: unbiased, and nothing to tune. With two members the baseline is itself a single
-//! sample, and can be worse than none (Salimans & Knowles 2014; Kool et al. 2019). The variance of the gradient is that of a
-//! U-statistic, $\frac{2}{K(K-1)} [2(K-2)\zeta_1 + \zeta_2]$.
+//! sample, and can be worse than none (Salimans & Knowles 2014; Kool et al. 2019). The variance of the gradient is that
+//! of a U-statistic, $\frac{2}{K(K-1)} [2(K-2)\zeta_1 + \zeta_2]$.
 //!
-//! A cost that depends on all members jointly (the log-mean-exp of IWAE) has no member that could be left out: it gets no baseline.
+//! A cost that depends on all members jointly (the log-mean-exp of IWAE) has no member that could be left out: it gets
+//! no baseline.
 
 use super::{Baseline, Baselines, Memory};
 use stochgrad_distributions::{Distribution, DistributionError};

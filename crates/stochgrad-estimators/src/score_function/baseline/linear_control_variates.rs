@@ -1,19 +1,24 @@
 //! Several control variates, with fitted coefficients.
 //!
-//! Each control variate $h_i(x)$ with mean $m_i(\theta)$ contributes $C_i = h_i\, s - \nabla m_i$ with $\mathbb{E}[C_i] = 0$ to the gradient $G = f s$, $s = \nabla \ln p$. The variance of
-//! $G - \sum_i \beta_i C_i$, summed over the elements of the node's parameters, is least at
+//! Each control variate $h_i(x)$ with mean $m_i(\theta)$ contributes $C_i = h_i\, s - \nabla m_i$ with $\mathbb{E}[C_i]
+//! = 0$ to the gradient $G = f s$, $s = \nabla \ln p$. The variance of $G - \sum_i \beta_i C_i$, summed over the
+//! elements of the node's parameters, is least at
 //!
 //! $$\beta^* = A^{-1} r, \qquad A_{ij} = \mathbb{E}[C_i^\top C_j], \quad r_i = \mathbb{E}[C_i^\top G].$$
 //!
-//! **The coefficients must not be fitted to the sample that they are used for**: the gradient would be biased by about one over the number of members. They come from
+//! **The coefficients must not be fitted to the sample that they are used for**: the gradient would be biased by about
+//! one over the number of members. They come from
 //!
 //! * the *other* members of the sample and of the batch ([`cross_fitted`](LinearControlVariates::cross_fitted)), or
 //! * running means over past steps ([`from_past`](LinearControlVariates::from_past)),
 //!
-//! and a ridge, $(A + \lambda\, \tfrac{\operatorname{tr} A}{P} I)\, \beta = r$, keeps them small where members are few. The gradient is unbiased at every order.
+//! and a ridge, $(A + \lambda\, \tfrac{\operatorname{tr} A}{P} I)\, \beta = r$, keeps them small where members are few.
+//! The gradient is unbiased at every order.
 //!
-//! Any baseline is a control variate. A [`Constant`](crate::Constant) of 1 is the score itself, and its coefficient the optimal baseline; [`MuProp`](crate::MuProp) and [`DeltaMethod`](crate::DeltaMethod)
-//! get a scale; functions with known means are [`ControlFunction`](crate::ControlFunction)s. Glasserman (2003), section 4.1; Geffner and Domke (2018); Ranganath, Gerrish and Blei (2014).
+//! Any baseline is a control variate. A [`Constant`](crate::Constant) of 1 is the score itself, and its coefficient the
+//! optimal baseline; [`MuProp`](crate::MuProp) and [`DeltaMethod`](crate::DeltaMethod) get a scale; functions with
+//! known means are [`ControlFunction`](crate::ControlFunction)s. Glasserman (2003), section 4.1; Geffner and Domke
+//! (2018); Ranganath, Gerrish and Blei (2014).
 
 use super::members::{independent_plates, over_joint, sum_of_others, total_key};
 use super::optimal::member_scores;
@@ -68,13 +73,14 @@ impl<F: Real> LinearControlVariates<F> {
         LinearControlVariates { fit: Fit::Others, ridge: 1e-3, controls: Vec::new() }
     }
 
-    /// Coefficients from past steps, in which what came `n` steps ago has the weight `decayⁿ`; ridge 0.001. They move when
-    /// [`Gradients::advance`](stochgrad_graph::Gradients::advance) is called; clones share them.
+    /// Coefficients from past steps, in which what came `n` steps ago has the weight `decayⁿ`; ridge 0.001. They move
+    /// when [`Gradients::advance`](stochgrad_graph::Gradients::advance) is called; clones share them.
     pub fn from_past(decay: f64) -> Self {
         LinearControlVariates { fit: Fit::Past(RunningMeans::new(decay)), ..Self::cross_fitted() }
     }
 
-    /// Adds a control variate: any baseline. With coefficients from other members, it must be one that is not made of other members itself.
+    /// Adds a control variate: any baseline. With coefficients from other members, it must be one that is not made of
+    /// other members itself.
     pub fn with(mut self, control: impl Baseline<F> + 'static) -> Self {
         self.controls.push(Arc::new(control));
         self
@@ -171,7 +177,8 @@ struct System<'t, F: Real> {
 }
 
 impl<'t, F: Real> System<'t, F> {
-    /// The contributions of the control variates and of the cost to the gradient by each parameter; `None` if there is no parameter.
+    /// The contributions of the control variates and of the cost to the gradient by each parameter; `None` if there is
+    /// no parameter.
     fn new(
         context: &CostContext<'_, 't, F>,
         cost: &NodeCost<'t, F>,
@@ -228,7 +235,8 @@ impl<'t, F: Real> System<'t, F> {
     }
 }
 
-/// Solves a symmetric system with a matrix without negative eigenvalues by elimination; directions without any data get the coefficient 0.
+/// Solves a symmetric system with a matrix without negative eigenvalues by elimination; directions without any data get
+/// the coefficient 0.
 fn solve(matrix: &mut [f64], right: &mut [f64]) {
     let count = right.len();
     let largest = (0..count).map(|at| matrix[at * (count + 1)]).fold(0.0, f64::max);

@@ -4,14 +4,16 @@ use stochgrad_graph::{CostContext, NodeCost};
 use stochgrad_tape::{Plate, Plates, Var};
 use stochgrad_tensor::Real;
 
-/// The plates of a node's value along which members are independent. Where they share their noise or were drawn by a sampling scheme (an antithetic
-/// pair, the states of an enumerated parent, strata), one of them says something about the others.
+/// The plates of a node's value along which members are independent. Where they share their noise or were drawn by a
+/// sampling scheme (an antithetic pair, the states of an enumerated parent, strata), one of them says something about
+/// the others.
 pub(super) fn independent_plates<F: Real>(context: &CostContext<'_, '_, F>) -> Plates {
     let own = context.value().plates().into_iter();
     own.filter(|&plate| context.tape().plate_kind(plate).is_independent()).collect()
 }
 
-/// The sum over all other members along those of the plates that a value has, and how many they are; `None` if there is no other one.
+/// The sum over all other members along those of the plates that a value has, and how many they are; `None` if there is
+/// no other one.
 pub(super) fn sum_of_others<'t, F: Real>(value: Var<'t, F>, plates: &[Plate]) -> Option<(Var<'t, F>, usize)> {
     let carried = value.plates();
     let along: Plates = plates.iter().copied().filter(|plate| carried.contains(plate)).collect();

@@ -1,8 +1,9 @@
 //! Baselines: what is subtracted from the costs of a score-function node to reduce its variance.
 //!
-//! A baseline $b$ of a cost enters the surrogate as the control variate $a = (1 - \square(l))\, \operatorname{stop}(b)$. The
-//! gradient stays unbiased, at every order, for every $b$ that does not depend on the sample that it is used for: it may depend on
-//! ancestors of the node, on other members of the sample set, on past steps, and on noise downstream.
+//! A baseline $b$ of a cost enters the surrogate as the control variate $a = (1 - \square(l))\,
+//! \operatorname{stop}(b)$. The gradient stays unbiased, at every order, for every $b$ that does not depend on the
+//! sample that it is used for: it may depend on ancestors of the node, on other members of the sample set, on past
+//! steps, and on noise downstream.
 //!
 //! A baseline $b(x)$ that does depend on the sample needs its mean $m(\theta) = \mathbb{E}[b(x)]$ in closed form:
 //!
@@ -64,8 +65,8 @@ pub struct CostBaseline<'t, F: Real> {
     pub cost: NodeCost<'t, F>,
     /// The baseline, on any of the plates of the cost.
     pub value: Var<'t, F>,
-    /// The mean of a baseline that depends on the sample itself, as a differentiable function of the parameters of the node: at the
-    /// parameters of this step, and at any others, for all else that the baseline was made of.
+    /// The mean of a baseline that depends on the sample itself, as a differentiable function of the parameters of the
+    /// node: at the parameters of this step, and at any others, for all else that the baseline was made of.
     pub mean: Option<Var<'t, F>>,
 }
 
@@ -83,8 +84,8 @@ impl<'t, F: Real> CostBaseline<'t, F> {
 
 /// The baselines of one node in one step.
 pub struct Baselines<'t, F: Real> {
-    /// Costs with their baselines. A cost that is not listed has none; the sum of the baselines of several costs with equal
-    /// [`joint`](NodeCost::joint) plates may be given with any one of them.
+    /// Costs with their baselines. A cost that is not listed has none; the sum of the baselines of several costs with
+    /// equal [`joint`](NodeCost::joint) plates may be given with any one of them.
     pub values: Vec<CostBaseline<'t, F>>,
     /// Baselines that act on single elements of a parameter, as terms of mean zero.
     pub gradient_terms: Vec<GradientTerm<'t, F>>,
@@ -121,8 +122,8 @@ pub trait Memory: Send + Sync {
     /// The name with the settings that matter, for messages and drawings; `None` to go unmentioned.
     fn name(&self) -> Option<String>;
 
-    /// What the baseline adds to the statement of the score function, for each sample: what it is to the bias and the order, and the
-    /// evaluations and backward passes of the costs that go with it.
+    /// What the baseline adds to the statement of the score function, for each sample: what it is to the bias and the
+    /// order, and the evaluations and backward passes of the costs that go with it.
     fn profile(&self) -> Profile {
         Profile::unbiased(Order::Any).evaluations(Count::exactly(0))
     }
@@ -136,8 +137,8 @@ pub trait Memory: Send + Sync {
         Ok(())
     }
 
-    /// Whether the distribution that [`baselines`](Baseline::baselines) is given must have parameters of its own for each member of the
-    /// sample, so that derivatives by them are those of single members.
+    /// Whether the distribution that [`baselines`](Baseline::baselines) is given must have parameters of its own for
+    /// each member of the sample, so that derivatives by them are those of single members.
     fn by_member(&self) -> bool {
         false
     }
@@ -219,8 +220,9 @@ pub trait Baseline<F: Real>: Memory {
         Ok(())
     }
 
-    /// The baselines of the costs downstream of a node, and updates of the memory. They must not depend on the sample that they are
-    /// used for, unless their mean is known: the gradient would be biased. The score function stops gradients through them.
+    /// The baselines of the costs downstream of a node, and updates of the memory. They must not depend on the sample
+    /// that they are used for, unless their mean is known: the gradient would be biased. The score function stops
+    /// gradients through them.
     ///
     /// # Errors
     /// If the node or its costs do not suit the baseline.

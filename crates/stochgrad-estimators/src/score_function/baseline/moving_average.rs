@@ -2,9 +2,9 @@
 //!
 //! $$m_{t+1} = \beta\, m_t + (1 - \beta)\, \bar f_t, \quad w_{t+1} = \beta\, w_t + 1 - \beta, \quad b_t = m_t / w_t,$$
 //!
-//! with $m_0 = w_0 = 0$ and the mean $\bar f_t$ of the cost in step $t$. The current cost must not be part of the baseline: with
-//! $N$ samples the gradient would be too small by a factor of about $1 - (1 - \beta)/N$. So the average is used first, and
-//! updated when the step is over.
+//! with $m_0 = w_0 = 0$ and the mean $\bar f_t$ of the cost in step $t$. The current cost must not be part of the
+//! baseline: with $N$ samples the gradient would be too small by a factor of about $1 - (1 - \beta)/N$. So the average
+//! is used first, and updated when the step is over.
 
 use super::{Baseline, Baselines, CostBaseline, Memory};
 use crate::common::running_means::RunningMeans;
@@ -14,7 +14,8 @@ use stochgrad_tensor::Real;
 
 /// The moving average of each cost over past steps, for each node. Clones share the memory.
 ///
-/// The memory moves on when the user calls [`Gradients::advance`](stochgrad_graph::Gradients::advance), and never otherwise.
+/// The memory moves on when the user calls [`Gradients::advance`](stochgrad_graph::Gradients::advance), and never
+/// otherwise.
 #[derive(Clone, Debug)]
 pub struct MovingAverage {
     means: RunningMeans,

@@ -2,9 +2,11 @@
 //!
 //! $$g = \frac{f(x) - b}{\max(1, \sigma)}\, \nabla_\theta \ln p(x; \theta)$$
 //!
-//! with the standard deviation $\sigma$ of the cost over past steps, as in NVIL (Mnih & Gregor 2014). It evens out the size of the gradient over a training run and between nodes. The
-//! gradient is that of the node times $1/\max(1, \sigma)$, so that it is **biased** wherever anything else (another node, a direct derivative of the cost) has a gradient by the same
-//! parameter, and in size everywhere. The guarantee says so. An optimiser such as Adam, which does not see the size of a gradient, needs none of this.
+//! with the standard deviation $\sigma$ of the cost over past steps, as in NVIL (Mnih & Gregor 2014). It evens out the
+//! size of the gradient over a training run and between nodes. The gradient is that of the node times $1/\max(1,
+//! \sigma)$, so that it is **biased** wherever anything else (another node, a direct derivative of the cost) has a
+//! gradient by the same parameter, and in size everywhere. The guarantee says so. An optimiser such as Adam, which does
+//! not see the size of a gradient, needs none of this.
 
 use super::members::total_key;
 use super::{Baseline, Baselines, CostBaseline, Memory};

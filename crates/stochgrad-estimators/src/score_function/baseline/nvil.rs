@@ -2,15 +2,18 @@
 //!
 //! $$b = c + \sigma\, b_\psi(y)$$
 //!
-//! with the running mean $c$ and standard deviation $\sigma$ of the cost over past steps, and a network $b_\psi$ of one hidden layer that is fitted by squares,
+//! with the running mean $c$ and standard deviation $\sigma$ of the cost over past steps, and a network $b_\psi$ of one
+//! hidden layer that is fitted by squares,
 //!
 //! $$\min_\psi \Big(\frac{f - c}{\sigma} - b_\psi(y)\Big)^2.$$
 //!
-//! The inputs $y$ are the parameters of the node's distribution, or data that the user names. Neither they nor the cost receive a gradient from the fit, and the network none from the
-//! model's cost. It changes with [`Gradients::advance`](stochgrad_graph::Gradients::advance) only, so that the gradient is unbiased at every order.
+//! The inputs $y$ are the parameters of the node's distribution, or data that the user names. Neither they nor the cost
+//! receive a gradient from the fit, and the network none from the model's cost. It changes with
+//! [`Gradients::advance`](stochgrad_graph::Gradients::advance) only, so that the gradient is unbiased at every order.
 //!
-//! Mnih and Gregor (2014), who also divide the difference of cost and baseline by $\max(1, \sigma)$. Here the *fit* is what is scaled, and the gradient keeps its size;
-//! [`Normalized`](crate::Normalized) scales the gradient, and says that it is biased. One cost of several members jointly has the mean of their networks as its baseline.
+//! Mnih and Gregor (2014), who also divide the difference of cost and baseline by $\max(1, \sigma)$. Here the *fit* is
+//! what is scaled, and the gradient keeps its size; [`Normalized`](crate::Normalized) scales the gradient, and says
+//! that it is biased. One cost of several members jointly has the mean of their networks as its baseline.
 
 use super::members::total_key;
 use super::{Baseline, Baselines, Memory};

@@ -1,14 +1,18 @@
 //! The baseline of the least variance.
 //!
-//! For one element $j$ of the node's parameters, and for all of them together, the variance of $(f - b)\, s$ with the score $s = \nabla \ln p$ is least at
+//! For one element $j$ of the node's parameters, and for all of them together, the variance of $(f - b)\, s$ with the
+//! score $s = \nabla \ln p$ is least at
 //!
 //! $$b_j^* = \frac{\mathbb{E}[f\, s_j^2]}{\mathbb{E}[s_j^2]}, \qquad b^* = \frac{\mathbb{E}[f\, \lVert s \rVert^2]}{\mathbb{E}[\lVert s \rVert^2]}.$$
 //!
-//! Neither is the expected cost, which can be worse than none. Weaver and Tao (2001); Greensmith, Bartlett and Baxter (2004).
+//! Neither is the expected cost, which can be worse than none. Weaver and Tao (2001); Greensmith, Bartlett and Baxter
+//! (2004).
 //!
-//! Both expectations are running means over the members of past steps, never of the current one, so that the gradient is unbiased: at every order with one number for all elements, and
-//! at the first with a number for each. The elements are those of the parameters of the node's *distribution* (its logits, its location and scale), from which other parameters of the model get
-//! their gradients. A cost of several members jointly has a baseline too; the members' own scores weight it.
+//! Both expectations are running means over the members of past steps, never of the current one, so that the gradient
+//! is unbiased: at every order with one number for all elements, and at the first with a number for each. The elements
+//! are those of the parameters of the node's *distribution* (its logits, its location and scale), from which other
+//! parameters of the model get their gradients. A cost of several members jointly has a baseline too; the members' own
+//! scores weight it.
 
 use super::members::total_key;
 use super::{Baseline, Baselines, CostBaseline, Memory};
@@ -48,7 +52,8 @@ pub struct OptimalBaseline {
 }
 
 impl OptimalBaseline {
-    /// One number for all elements, from running means in which what came `n` steps ago has the weight `decayⁿ`; the decay is in [0, 1).
+    /// One number for all elements, from running means in which what came `n` steps ago has the weight `decayⁿ`; the
+    /// decay is in [0, 1).
     pub fn new(decay: f64) -> Self {
         OptimalBaseline { means: RunningMeans::new(decay), by_element: false }
     }

@@ -1,7 +1,8 @@
 //! A baseline of its own choice for each cost, by the name of the cost.
 //!
-//! A closed-form divergence needs no baseline, a reconstruction error a learned one, a bound over several samples VIMCO: each cost is given the one that suits it. By
-//! linearity the gradient has the bias and order of the worst of them.
+//! A closed-form divergence needs no baseline, a reconstruction error a learned one, a bound over several samples
+//! VIMCO: each cost is given the one that suits it. By linearity the gradient has the bias and order of the worst of
+//! them.
 
 use super::{Baseline, Baselines, DynBaseline, Memory};
 use std::sync::Arc;
@@ -9,7 +10,8 @@ use stochgrad_distributions::Distribution;
 use stochgrad_graph::{CostContext, Count, GraphError, GraphResult, MethodState, Order, Profile};
 use stochgrad_tensor::Real;
 
-/// Baselines by the names of costs, and one for the total of all other costs. A name that no cost downstream has changes nothing.
+/// Baselines by the names of costs, and one for the total of all other costs. A name that no cost downstream has
+/// changes nothing.
 ///
 /// ```
 /// use stochgrad_distributions::Bernoulli;

@@ -2,10 +2,12 @@
 //!
 //! $$b = f(\hat x), \qquad \hat x = \operatorname{argmax}_x p(x; \theta),$$
 //!
-//! by counterfactual replay under the same noise: what a greedy decision would have cost. Rennie, Marcheret, Mroueh, Ross and Goel (2017).
+//! by counterfactual replay under the same noise: what a greedy decision would have cost. Rennie, Marcheret, Mroueh,
+//! Ross and Goel (2017).
 //!
-//! $\hat x$ is a function of the parameters and the replay sees noise that is independent of the sample, so that the gradient is unbiased at every order. All members go to their
-//! modes together: of a cost of several members jointly, the baseline is the cost of all modes. Samples that differ in nothing but the node itself share one replay.
+//! $\hat x$ is a function of the parameters and the replay sees noise that is independent of the sample, so that the
+//! gradient is unbiased at every order. All members go to their modes together: of a cost of several members jointly,
+//! the baseline is the cost of all modes. Samples that differ in nothing but the node itself share one replay.
 
 use super::{Baseline, Baselines, Memory};
 use stochgrad_distributions::Distribution;

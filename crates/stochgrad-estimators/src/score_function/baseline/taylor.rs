@@ -14,7 +14,8 @@ pub(super) struct Expansion<'t, F: Real> {
     pub(super) at: Var<'t, F>,
     /// The sample less the mean, for each member.
     pub(super) deviation: Var<'t, F>,
-    /// The total costs, what they are with all members at their means, and the derivatives of these by the mean of one member: recorded.
+    /// The total costs, what they are with all members at their means, and the derivatives of these by the mean of one
+    /// member: recorded.
     pub(super) costs: Vec<(NodeCost<'t, F>, Var<'t, F>, Var<'t, F>)>,
 }
 
@@ -37,7 +38,8 @@ impl<'t, F: Real> Expansion<'t, F> {
         Ok(Expansion { mean, at, deviation: value - at, costs })
     }
 
-    /// The linear part for a slope, and its mean less the constant: each summed over the members that the cost saw jointly.
+    /// The linear part for a slope, and its mean less the constant: each summed over the members that the cost saw
+    /// jointly.
     pub(super) fn linear(
         &self,
         context: &CostContext<'_, 't, F>,
@@ -67,8 +69,8 @@ impl<'t, F: Real> Expansion<'t, F> {
     }
 }
 
-/// The derivative of a value by the point `at` of each member. Members along plates that the point lacks share it: they are averaged where the
-/// value tells them apart, and where it saw them jointly each has its equal share.
+/// The derivative of a value by the point `at` of each member. Members along plates that the point lacks share it: they
+/// are averaged where the value tells them apart, and where it saw them jointly each has its equal share.
 fn derivative<'t, F: Real>(
     context: &CostContext<'_, 't, F>,
     cost: &NodeCost<'t, F>,

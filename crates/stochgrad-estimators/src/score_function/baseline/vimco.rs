@@ -1,7 +1,7 @@
 //! VIMCO: a baseline for each member of a cost of all members jointly.
 //!
-//! A bound such as $\mathcal L = \ln \frac1K \sum_k w_k$ sees its $K$ samples together. What it would have been without the information in member $k$ is
-//! a baseline for that member: its $\ln w_k$ is replaced by the mean of the others,
+//! A bound such as $\mathcal L = \ln \frac1K \sum_k w_k$ sees its $K$ samples together. What it would have been without
+//! the information in member $k$ is a baseline for that member: its $\ln w_k$ is replaced by the mean of the others,
 //!
 //! $$b_k = \ln \frac1K \Big(\sum_{j \ne k} w_j + \hat w_{-k}\Big), \qquad
 //!     \hat w_{-k} = \exp\Big(\frac{1}{K-1} \sum_{j \ne k} \ln w_j\Big) \ \text{ or } \ \frac{1}{K-1} \sum_{j \ne k} w_j.$$
@@ -90,7 +90,8 @@ impl<F: Real> Baseline<F> for Vimco {
     }
 }
 
-/// The costs without the information in each member: something else stands for its weight where the members are reduced.
+/// The costs without the information in each member: something else stands for its weight where the members are
+/// reduced.
 pub(super) fn without_each<'t, F: Real>(
     context: &CostContext<'_, 't, F>,
     distribution: &dyn Distribution<'t, F>,
@@ -127,7 +128,8 @@ pub(super) fn without_each<'t, F: Real>(
     Ok(baselines)
 }
 
-/// What reduces a plate on the way to a value from where members were left out, other than a logarithm of a sum of exponentials.
+/// What reduces a plate on the way to a value from where members were left out, other than a logarithm of a sum of
+/// exponentials.
 fn other_than_log_sum<F: Real>(value: Var<'_, F>, plate: Plate, left_out: Plate) -> Option<&'static str> {
     let mut pending = vec![value];
     let mut seen = HashSet::new();
@@ -141,7 +143,8 @@ fn other_than_log_sum<F: Real>(value: Var<'_, F>, plate: Plate, left_out: Plate)
                 continue;
             }
             if !plates.contains(&plate) || var.plates().contains(&plate) {
-                // With the plate, it is what is left of the members: nothing before it was reduced with a member left out.
+                // With the plate, it is what is left of the members: nothing before it was reduced with a member left
+                // out.
                 pending.push(input);
                 continue;
             }

@@ -1,9 +1,10 @@
 //! Chains of element-wise functions, evaluated block by block.
 //!
-//! One function after the other reads and writes whole tensors, at the speed of memory. A [`Chain`] does all of them on a block
-//! that stays in the first-level cache before it goes to the next block, and can reduce rows on the way. Each function is the
-//! same kernel as [`map`](crate::kernels::map::map), [`zip`](crate::kernels::zip::zip) or [`reduce`](crate::kernels::reduce::reduce), or a [`pair`](crate::kernels::pair) of them, so a
-//! chain gives the very bits of the single steps.
+//! One function after the other reads and writes whole tensors, at the speed of memory. A [`Chain`] does all of them on
+//! a block that stays in the first-level cache before it goes to the next block, and can reduce rows on the way. Each
+//! function is the same kernel as [`map`](crate::kernels::map::map), [`zip`](crate::kernels::zip::zip) or
+//! [`reduce`](crate::kernels::reduce::reduce), or a [`pair`](crate::kernels::pair) of them, so a chain gives the very
+//! bits of the single steps.
 
 mod walk;
 
@@ -160,12 +161,13 @@ impl<F: Real> Scratch<F> {
 }
 
 impl<F: Real> Chain<F> {
-    /// A chain over `shape`. Each operand has the rank of `shape`, and on each axis its size or 1; steps know it by its first input. A pair counts as one step. With reductions, `row` is the
-    /// number of elements of a row, a product of sizes of trailing axes; `registers` is how many the steps use.
+    /// A chain over `shape`. Each operand has the rank of `shape`, and on each axis its size or 1; steps know it by its
+    /// first input. A pair counts as one step. With reductions, `row` is the number of elements of a row, a product of
+    /// sizes of trailing axes; `registers` is how many the steps use.
     ///
     /// # Panics
-    /// If the shape is empty, an operand does not broadcast to it, or rows longer than [`BLOCK`] are reduced by anything but sums,
-    /// products and extrema.
+    /// If the shape is empty, an operand does not broadcast to it, or rows longer than [`BLOCK`] are reduced by
+    /// anything but sums, products and extrema.
     pub fn new(
         shape: &Shape,
         operands: &[View],
@@ -245,8 +247,9 @@ impl<F: Real> Chain<F> {
         }
     }
 
-    /// Evaluates the chain. `outputs` have the chain's number of elements, `reduced` have [`rows`](Self::rows) elements each; `partials` are
-    /// buffers of [`partials`](Self::partials) elements, one for each reduction. One scratch is used for each thread.
+    /// Evaluates the chain. `outputs` have the chain's number of elements, `reduced` have [`rows`](Self::rows) elements
+    /// each; `partials` are buffers of [`partials`](Self::partials) elements, one for each reduction. One scratch is
+    /// used for each thread.
     ///
     /// # Panics
     /// If the operands or buffers are not those that the chain was made for.

@@ -13,7 +13,8 @@ pub struct View(Elements);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Elements {
-    /// The size of each axis of the chain, or 1 where the operand is the same all along it, and its stride in one buffer.
+    /// The size of each axis of the chain, or 1 where the operand is the same all along it, and its stride in one
+    /// buffer.
     Strided { axes: SmallVec<[(usize, usize); 6]>, offset: usize },
     /// In as many buffers, in turn: this many elements of each.
     Stacked { buffers: usize, turn: usize },
@@ -36,8 +37,8 @@ impl View {
         View(Elements::Strided { axes, offset: position * stride })
     }
 
-    /// A tensor of the shape of the chain whose parts along an axis are tensors of their own, without that axis: as many inputs, one after
-    /// the other.
+    /// A tensor of the shape of the chain whose parts along an axis are tensors of their own, without that axis: as
+    /// many inputs, one after the other.
     ///
     /// # Panics
     /// If there is no such axis.
@@ -61,7 +62,8 @@ pub(super) enum Walk {
     Same,
     /// A single number.
     Single,
-    /// Every block lies in one run of the innermost axis, along which the operand advances or stands still: it is read where it is.
+    /// Every block lies in one run of the innermost axis, along which the operand advances or stands still: it is read
+    /// where it is.
     Within(Strided),
     /// By strides, copied to this register. `still` if all blocks see the same elements.
     Copied { strided: Strided, register: u16, still: bool },
@@ -79,8 +81,8 @@ pub(super) struct Strided {
 }
 
 impl Walk {
-    /// The walk along a chain whose blocks begin at multiples of `block` elements in rows of `row` elements, or in the whole of it if
-    /// `row` is 0. What is copied goes to `register`.
+    /// The walk along a chain whose blocks begin at multiples of `block` elements in rows of `row` elements, or in the
+    /// whole of it if `row` is 0. What is copied goes to `register`.
     pub(super) fn new(shape: &Shape, view: &View, row: usize, block: usize, register: u16) -> Self {
         let (view, offset) = match &view.0 {
             Elements::Strided { axes, offset } => (axes, *offset),

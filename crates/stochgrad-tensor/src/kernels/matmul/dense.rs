@@ -1,8 +1,9 @@
 //! The one door to other people's kernels.
 //!
-//! On x86-64 with AVX2 or AVX-512 they are those of `private-gemm-x86`, the crate behind `faer`: as fast as any on matrices of
-//! the size of a layer, and without allocation after the first product of a thread. Elsewhere they are those of `matrixmultiply`. Threads are
-//! not left to either: a product is split here, and every piece is done by one thread.
+//! On x86-64 with AVX2 or AVX-512 they are those of `private-gemm-x86`, the crate behind `faer`: as fast as any on
+//! matrices of the size of a layer, and without allocation after the first product of a thread. Elsewhere they are
+//! those of `matrixmultiply`. Threads are not left to either: a product is split here, and every piece is done by one
+//! thread.
 
 use std::any::TypeId;
 
@@ -32,8 +33,8 @@ pub(super) fn write_at<F: Real>(product: &Product, threads: usize, at: Level, ou
     assert!(a.len() > (m - 1) * row_a + (k - 1) * column_a);
     assert!(b.len() > (k - 1) * row_b + (n - 1) * column_b);
     let piece = Piece { product: *product, width: n, out: out.as_mut_ptr(), a: a.as_ptr(), b: b.as_ptr() };
-    // SAFETY: the asserts keep every element that the strides reach inside the three slices, and `out` is borrowed mutably, so
-    // that nothing else touches it and it overlaps neither operand. The machine has the level.
+    // SAFETY: the asserts keep every element that the strides reach inside the three slices, and `out` is borrowed
+    // mutably, so that nothing else touches it and it overlaps neither operand. The machine has the level.
     unsafe { piece.write(threads, at) }
 }
 
@@ -46,8 +47,8 @@ struct Piece<F> {
     b: *const F,
 }
 
-// SAFETY: a piece stands for an exclusive borrow of its elements of the result and shared borrows of its operands, whose
-// elements are `Send` and `Sync`: pieces that run side by side have no element of the result in common.
+// SAFETY: a piece stands for an exclusive borrow of its elements of the result and shared borrows of its operands,
+// whose elements are `Send` and `Sync`: pieces that run side by side have no element of the result in common.
 #[allow(unsafe_code)]
 unsafe impl<F: Real> Send for Piece<F> {}
 
@@ -73,11 +74,12 @@ impl<F: Real> Piece<F> {
     }
 
     /// # Safety
-    /// The pointers reach all elements that the sizes and strides say; nothing else touches those of the result meanwhile. The
-    /// machine has the level.
+    /// The pointers reach all elements that the sizes and strides say; nothing else touches those of the result
+    /// meanwhile. The machine has the level.
     unsafe fn write(self, threads: usize, level: Level) {
         let [m, n, _] = self.product.dims;
-        // Each thread packs the second operand for its own columns: cut between rows, all of them would pack the whole of it.
+        // Each thread packs the second operand for its own columns: cut between rows, all of them would pack the whole
+        // of it.
         let axis = if n < threads * COLUMNS && m >= threads * UNITS[0] { 0 } else { 1 };
         let (size, unit) = ([m, n][axis], UNITS[axis]);
         let near = threads / 2;
@@ -120,8 +122,8 @@ impl<F: Real> Piece<F> {
         let kind = if single { DType::F32 } else { DType::F64 };
         let instructions = if level == Level::Avx512 { InstrSet::Avx512 } else { InstrSet::Avx256 };
         let one = F::ONE;
-        // SAFETY: as the caller says. The null pointers stand for a result that is written whole and in place, and for no
-        // diagonal matrix between the operands.
+        // SAFETY: as the caller says. The null pointers stand for a result that is written whole and in place, and for
+        // no diagonal matrix between the operands.
         unsafe {
             gemm(
                 kind,

@@ -1,8 +1,8 @@
 //! Matrix products.
 //!
 //! A product of some size goes through `dense`, the door to a library, or through `sparse`, which skips zeros. Both add
-//! the products of an element one after the other along the inner axis, whatever part of the result they are given, so that splitting rows and
-//! columns over threads changes no bit.
+//! the products of an element one after the other along the inner axis, whatever part of the result they are given, so
+//! that splitting rows and columns over threads changes no bit.
 
 mod dense;
 mod sparse;
@@ -27,8 +27,8 @@ const TINY: usize = 512;
 
 /// The matrix product over the last two axes; leading axes broadcast.
 ///
-/// `a` is [.., m, k], or [.., k, m] with `transpose_a`; `b` is [.., k, n], or [.., n, k] with `transpose_b`. The result is
-/// [.., m, n]. Where `b` is a single matrix and `a` is not transposed, all leading axes of `a` go into one product.
+/// `a` is [.., m, k], or [.., k, m] with `transpose_a`; `b` is [.., k, n], or [.., n, k] with `transpose_b`. The result
+/// is [.., m, n]. Where `b` is a single matrix and `a` is not transposed, all leading axes of `a` go into one product.
 ///
 /// # Panics
 /// If an operand has fewer than two axes, the inner sizes differ, or the leading axes do not broadcast.
@@ -99,7 +99,8 @@ pub fn matmul<F: Real>(
     out
 }
 
-/// aᵀ b summed over all leading axes: `a` is [.., r, m], `b` is [.., r, n] with the same leading axes, the result is [m, n].
+/// aᵀ b summed over all leading axes: `a` is [.., r, m], `b` is [.., r, n] with the same leading axes, the result is
+/// [m, n].
 ///
 /// This is the gradient of a weight matrix, in one product.
 ///

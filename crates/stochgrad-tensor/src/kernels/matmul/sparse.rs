@@ -1,11 +1,12 @@
 //! Products whose first operand is mostly zeros: binary images, one-hot vectors.
 //!
-//! Where at most a third of the elements are not zero, adding up the rows of the second operand that count takes less time than a
-//! dense product: a fifth of it at one in eight. The terms that are left are added in the order of the dense kernels for AVX2 and AVX-512,
-//! so that the bits are the same, and one row of an operand does not depend on the zeros in another.
+//! Where at most a third of the elements are not zero, adding up the rows of the second operand that count takes less
+//! time than a dense product: a fifth of it at one in eight. The terms that are left are added in the order of the
+//! dense kernels for AVX2 and AVX-512, so that the bits are the same, and one row of an operand does not depend on the
+//! zeros in another.
 //!
-//! The second operand is read in panels of [`SLAB`] rows and [`PANEL`] columns, copied so that they stay in the first-level cache
-//! while the sums of many rows of the result pass by.
+//! The second operand is read in panels of [`SLAB`] rows and [`PANEL`] columns, copied so that they stay in the
+//! first-level cache while the sums of many rows of the result pass by.
 
 use super::Product;
 use crate::real::Real;
@@ -38,8 +39,8 @@ const LEAST: usize = 100_000;
 /// Elements that are looked at before all are.
 const SAMPLE: usize = 256;
 
-/// Writes the product into `out` and says so, if the first operand is mostly zeros that can be skipped: zero times what is not finite is
-/// not zero. Otherwise `out` holds anything.
+/// Writes the product into `out` and says so, if the first operand is mostly zeros that can be skipped: zero times what
+/// is not finite is not zero. Otherwise `out` holds anything.
 pub(super) fn write<F: Real>(product: &Product, threads: usize, out: &mut [F], a: &[F], b: &[F]) -> bool {
     pays(product, a) && split(product, threads, out, a, b)
 }
