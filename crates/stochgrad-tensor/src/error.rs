@@ -5,7 +5,7 @@ use crate::storage::shape::Shape;
 #[non_exhaustive]
 pub enum TensorError {
     /// The number of elements does not fit the shape.
-    #[error("shape {shape} needs {expected} element(s), but {found} came; pass a shape whose product is {found}")]
+    #[error("shape {shape} needs {expected} element(s), got {found}; pass a shape whose product is {found}")]
     ShapeMismatch {
         /// The shape that was asked for.
         shape: Shape,

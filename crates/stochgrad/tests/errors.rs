@@ -84,7 +84,7 @@ fn data_of_another_size() {
         graph.data("batch", [1.0, 2.0])?;
         graph.data("batch", [1.0, 2.0, 3.0]).map(|_| ())
     });
-    assert_says(&message, &["batch", "expected 2 members", "came 3"]);
+    assert_says(&message, &["batch", "expected 2 members", "got 3"]);
 }
 
 #[test]

@@ -295,7 +295,7 @@ mod tests {
     #[test]
     fn a_wrong_length_is_an_error_that_says_both_lengths() {
         let error = Tensor::new(vec![1.0, 2.0], [3]).unwrap_err();
-        assert_eq!(error.to_string(), "shape [3] needs 3 element(s), but 2 came; pass a shape whose product is 2");
+        assert_eq!(error.to_string(), "shape [3] needs 3 element(s), got 2; pass a shape whose product is 2");
         let huge = Tensor::<f64>::new(vec![], [usize::MAX, 2]);
         assert!(matches!(huge, Err(TensorError::ShapeMismatch { .. })));
     }
