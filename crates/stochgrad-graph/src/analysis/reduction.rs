@@ -20,7 +20,7 @@ use stochgrad_tensor::Real;
 /// let returns = graph.data("time", [1.0, 2.0, 4.0])?;
 /// graph.set_reduction(returns.plates()[0], Reduction::Sum)?;
 /// graph.cost("return", returns)?;
-/// assert_eq!(graph.surrogate()?.value()?, 7.0);
+/// assert_eq!(graph.backward()?.cost("return")?, 7.0);
 /// # Ok(())
 /// # }
 /// ```
