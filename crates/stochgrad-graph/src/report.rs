@@ -11,7 +11,7 @@ use std::fmt;
 use stochgrad_tape::{Degree, IdMap};
 use stochgrad_tensor::Real;
 
-/// The statement of a graph; see [`Graph::statement`].
+/// The report on a graph; see [`Graph::report`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct Report {
     /// The stochastic nodes, in the order in which they were sampled.
