@@ -875,7 +875,7 @@ fn special_cases() -> Vec<Case> {
         case("binomial_log_pmf_by_logit", vec![real(&[3], 316)], move |tape, x| {
             special::binomial_log_pmf_by_logit(tape.constant(counts([0.0, 2.0, 5.0])), tape.constant(5.0), x[0])
         }),
-        // Their derivatives by the shape exist once, so that second ones are taken by the argument only.
+        // Their derivatives with respect to the shape exist once, so that second ones are taken by the argument only.
         case("gamma_p by its argument", vec![positive(&[3], 317)], |tape, x| {
             special::gamma_p(tape.constant(1.7), x[0])
         }),
@@ -918,7 +918,7 @@ fn special_functions() {
     check(special_cases());
 }
 
-/// The derivative by the shape against central differences of the function itself.
+/// The derivative with respect to the shape against central differences of the function itself.
 #[test]
 fn special_functions_by_their_shape() {
     type Function = for<'t> fn(Var<'t, f64>, Var<'t, f64>) -> Var<'t, f64>;

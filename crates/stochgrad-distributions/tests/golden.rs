@@ -51,8 +51,8 @@ fn computed(entry: &Entry, row: &Row) -> Option<Vec<f64>> {
     }
 }
 
-/// Relative to the largest of 1, the known value and, for a derivative by a parameter, one over the parameter: it is a
-/// difference of terms of that size.
+/// Relative to the largest of 1, the known value and, for a derivative with respect to a parameter, one over the
+/// parameter: it is a difference of terms of that size.
 fn error(got: f64, expected: f64, parameter: Option<f64>) -> f64 {
     let scale = parameter.filter(|p| *p != 0.0).map_or(0.0, |p| 1.0 / p.abs());
     let error = (got - expected).abs() / expected.abs().max(1.0).max(scale);

@@ -69,7 +69,7 @@ impl<F: Real> Gradients<F> {
         self.costs.iter().map(|(_, value)| *value).sum()
     }
 
-    /// The bias and the highest valid order of derivatives by a parameter.
+    /// The bias and the highest valid order of derivatives with respect to a parameter.
     ///
     /// # Errors
     /// For a name that no parameter has.
@@ -150,7 +150,7 @@ impl<'t, F: Real> Surrogate<'t, F> {
         self.parameters.iter().map(|(name, _)| name.as_str())
     }
 
-    /// The bias and the highest valid order of derivatives by a parameter.
+    /// The bias and the highest valid order of derivatives with respect to a parameter.
     ///
     /// # Errors
     /// For a name that no parameter has.

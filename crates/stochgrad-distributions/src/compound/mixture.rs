@@ -6,8 +6,8 @@
 //! |---|---|
 //! | score | any order, where both distributions have it |
 //! | reparameterised | numbers, where both distributions have a path and a distribution function: implicit, order 1, by the weight too |
-//! | weak derivative by the weight | constant 1, the samples of the two distributions |
-//! | weak derivative by a parameter of a distribution | that of the distribution, with the probability that the sample came from it: a distribution is drawn given the sample |
+//! | weak derivative with respect to the weight | constant 1, the samples of the two distributions |
+//! | weak derivative with respect to a parameter of a distribution | that of the distribution, with the probability that the sample came from it: a distribution is drawn given the sample |
 //! | distribution function | $w F_1 + (1 - w) F_2$; its inverse by Newton's method between the quantiles of the two |
 
 use crate::compound::wrapper::{delegate, lacks};
@@ -277,8 +277,8 @@ impl<'t, F: Real, A: Distribution<'t, F>, B: Distribution<'t, F>> WeakDerivative
 }
 
 impl<'t, F: Real, A: Distribution<'t, F>, B: Distribution<'t, F>> Blend<Var<'t, F>, A, B> {
-    /// The weak derivative by a parameter of one of the distributions: that of the distribution, where it is the one
-    /// that is drawn given the sample.
+    /// The weak derivative with respect to a parameter of one of the distributions: that of the distribution, where it
+    /// is the one that is drawn given the sample.
     fn component_derivative(
         &self,
         distribution: &dyn Distribution<'t, F>,

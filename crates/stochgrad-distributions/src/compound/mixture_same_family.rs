@@ -6,8 +6,8 @@
 //! |---|---|
 //! | score | any order, where the components have it |
 //! | reparameterised | numbers whose components have a distribution function: implicit (Figurnov et al. 2018), order 1, by the weights too |
-//! | weak derivative by the weights | that of the category: the sample of every component, with the derivatives of the weights |
-//! | weak derivative by a parameter of the components | that of the component that is drawn given the sample |
+//! | weak derivative with respect to the weights | that of the category: the sample of every component, with the derivatives of the weights |
+//! | weak derivative with respect to a parameter of the components | that of the component that is drawn given the sample |
 //! | distribution function | $\sum_k w_k F_k$; its inverse by Newton's method between the quantiles of the components |
 
 use crate::compound::wrapper::{delegate, lacks};
@@ -282,7 +282,8 @@ impl<'t, F: Real, D: Distribution<'t, F>> WeakDerivative<'t, F> for Blend<Var<'t
 }
 
 impl<'t, F: Real, D: Distribution<'t, F>> Blend<Var<'t, F>, D> {
-    /// The weak derivative by a parameter of the components: that of the one component that is drawn given the sample.
+    /// The weak derivative with respect to a parameter of the components: that of the one component that is drawn given
+    /// the sample.
     fn component_derivative(
         &self,
         parameter: usize,
@@ -373,7 +374,7 @@ mod tests {
         distribution.assert_path(282);
     }
 
-    /// The terms of the weak derivative by a parameter, one for each draw and coordinate.
+    /// The terms of the weak derivative with respect to a parameter, one for each draw and coordinate.
     fn weak_terms(distribution: &DistributionCheck, parameter: usize, seed: u64) -> [Vec<f64>; 2] {
         let tape = Tape::<f64>::new();
         let mixture = (distribution.build)(&leaves(&tape, &distribution.parameters));
@@ -399,8 +400,8 @@ mod tests {
         assert!((mean - exact).abs() < 4.0 * error, "{mean} ± {error}, expected {exact}");
     }
 
-    /// The derivative by one weight along the simplex is that of the expected cost; that by a parameter of a component
-    /// too.
+    /// The derivative with respect to one weight along the simplex is that of the expected cost; that by a parameter of
+    /// a component too.
     #[test]
     fn weak_derivatives_are_right() {
         let distribution = DistributionCheck::new(BUILD, &[0.3, -1.0, 2.0, 0.7], Domain::Line(-8.0, 9.0));

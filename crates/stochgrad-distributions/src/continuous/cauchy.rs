@@ -6,8 +6,8 @@
 //! |---|---|
 //! | score | any order |
 //! | reparameterised | $x = \mu + s \tan(\pi(U - 1/2))$, any order |
-//! | weak derivative by $\mu$ | $1/\pi s$, $\mu \pm s\sqrt{e^E - 1}$ with the same $E$ in both parts |
-//! | weak derivative by $s$ | $1/s$; one replay: $x$ moved away from $\mu$, to $z^2 = (1 + z_x^2) e^E - 1$ |
+//! | weak derivative with respect to $\mu$ | $1/\pi s$, $\mu \pm s\sqrt{e^E - 1}$ with the same $E$ in both parts |
+//! | weak derivative with respect to $s$ | $1/s$; one replay: $x$ moved away from $\mu$, to $z^2 = (1 + z_x^2) e^E - 1$ |
 
 use crate::derivative::weak::{location_derivative, scale_derivative};
 use crate::prelude::*;

@@ -7,8 +7,8 @@
 //! | score | any order |
 //! | reparameterised | that of the [gamma distribution](crate::Gamma) with concentration $\nu/2$ and rate $1/2$: order 1 |
 //!
-//! The weak derivative by the degrees of freedom is half of that of the [gamma distribution](crate::Gamma) by its
-//! concentration.
+//! The weak derivative with respect to the degrees of freedom is half of that of the [gamma distribution](crate::Gamma)
+//! by its concentration.
 
 use crate::continuous::gamma::Gamma;
 use crate::distribution::WeaklyReparameterized;

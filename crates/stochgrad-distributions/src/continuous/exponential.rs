@@ -6,7 +6,7 @@
 //! |---|---|
 //! | score | any order |
 //! | reparameterised | $x = sE$, any order |
-//! | weak derivative by $\lambda$ | $1/\lambda$, the distribution itself and $(E + E')/\lambda$ (Mohamed et al. 2020); by $s$ the parts exchanged, $1/s$. One replay: $x + sE'$ |
+//! | weak derivative with respect to $\lambda$ | $1/\lambda$, the distribution itself and $(E + E')/\lambda$ (Mohamed et al. 2020); by $s$ the parts exchanged, $1/s$. One replay: $x + sE'$ |
 
 use crate::capabilities;
 use crate::distribution::Boundary;

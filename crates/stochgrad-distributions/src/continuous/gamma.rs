@@ -7,7 +7,7 @@
 //! | score | any order |
 //! | reparameterised | $x = sz$, $z$ standard with concentration $a$; any order by $\lambda$ and $s$, order 1 by $a$, where $dz/da = -\partial_a P(a, z)/p(z; a, 1)$ (Figurnov et al. 2018) |
 //! | weakly reparameterised | by the proposal of rejection sampling, or the standardised logarithm (Naesseth et al. 2017; Ruiz et al. 2016) |
-//! | weak derivative by $\lambda$ | $a/\lambda$, the distribution itself and $x + E/\lambda$; by $s$ the parts exchanged, $a/s$ (Mohamed et al. 2020). One replay: $x + sE$ |
+//! | weak derivative with respect to $\lambda$ | $a/\lambda$, the distribution itself and $x + E/\lambda$; by $s$ the parts exchanged, $a/s$ (Mohamed et al. 2020). One replay: $x + sE$ |
 //!
 //! By the concentration the parts of the weak derivative lie on either side of $e^{\psi(a)}$, where the score changes
 //! its sign; their numbers are roots of $\partial_a P(a, x) = -cv$ with a uniform $v$ in both parts, a few microseconds

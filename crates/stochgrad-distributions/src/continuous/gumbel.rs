@@ -6,7 +6,7 @@
 //! |---|---|
 //! | score | any order |
 //! | reparameterised | $x = \mu - \beta \ln E$, any order |
-//! | weak derivative by $\mu$ | $1/e\beta$, $\mu + \beta z_\pm$ where $z_- < 0 < z_+$ solve $z + e^{-z} - 1 = E$, with the same $E$ in both parts |
+//! | weak derivative with respect to $\mu$ | $1/e\beta$, $\mu + \beta z_\pm$ where $z_- < 0 < z_+$ solve $z + e^{-z} - 1 = E$, with the same $E$ in both parts |
 
 use crate::derivative::weak::location_derivative;
 use crate::prelude::*;

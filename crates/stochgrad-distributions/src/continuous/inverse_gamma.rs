@@ -6,8 +6,8 @@
 //! |---|---|
 //! | score | any order |
 //! | reparameterised | $x = b/G$ with $G$ a standard gamma number; any order by $b$, order 1 by $a$ |
-//! | weak derivative by $b$ | $a/b$, the distribution itself and $1/(1/x + E/b)$: that of the gamma distribution by its rate, pushed through the inverse. One replay |
-//! | weak derivative by $a$ | that of the [gamma distribution](crate::Gamma), pushed through the inverse |
+//! | weak derivative with respect to $b$ | $a/b$, the distribution itself and $1/(1/x + E/b)$: that of the gamma distribution by its rate, pushed through the inverse. One replay |
+//! | weak derivative with respect to $a$ | that of the [gamma distribution](crate::Gamma), pushed through the inverse |
 
 use crate::continuous::gamma::Gamma;
 use crate::derivative::gamma_variates::{concentration_parts, log_standard_gammas};

@@ -6,8 +6,8 @@
 //! |---|---|
 //! | score | order 1 by $\mu$, where the log-density has a kink; any order by $b$ |
 //! | reparameterised | $x = \mu + b\varepsilon$ with $\varepsilon$ by inversion of a uniform, any order |
-//! | weak derivative by $\mu$ | $1/(2b)$, $\mu \pm bE$ with $E$ exponential, the same $E$ in both parts. One replay: the sample mirrored at $\mu$ |
-//! | weak derivative by $b$ | $1/b$, $\mu + bS(E + E')$ and the distribution itself, $S$ a random sign. One replay: the sample moved away from $\mu$ by $bE'$ |
+//! | weak derivative with respect to $\mu$ | $1/(2b)$, $\mu \pm bE$ with $E$ exponential, the same $E$ in both parts. One replay: the sample mirrored at $\mu$ |
+//! | weak derivative with respect to $b$ | $1/b$, $\mu + bS(E + E')$ and the distribution itself, $S$ a random sign. One replay: the sample moved away from $\mu$ by $bE'$ |
 
 use crate::capabilities;
 use crate::derivative::weak::drawn_by_path;

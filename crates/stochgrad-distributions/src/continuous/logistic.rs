@@ -6,8 +6,8 @@
 //! |---|---|
 //! | score | any order |
 //! | reparameterised | $x = \mu + s \ln\frac{U}{1 - U}$, any order |
-//! | weak derivative by $\mu$ | $1/4s$, $\mu \pm 2s\,\mathrm{arcosh}(e^{E/2})$ with the same $E$ in both parts |
-//! | weak derivative by $s$ | $1/s$; one replay: $x$ moved away from $\mu$ until the density has fallen by $e^{-E}$ |
+//! | weak derivative with respect to $\mu$ | $1/4s$, $\mu \pm 2s\,\mathrm{arcosh}(e^{E/2})$ with the same $E$ in both parts |
+//! | weak derivative with respect to $s$ | $1/s$; one replay: $x$ moved away from $\mu$ until the density has fallen by $e^{-E}$ |
 
 use crate::derivative::weak::{location_derivative, scale_derivative};
 use crate::prelude::*;

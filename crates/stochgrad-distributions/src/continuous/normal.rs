@@ -6,8 +6,8 @@
 //! |---|---|
 //! | score | any order |
 //! | reparameterised | $x = \mu + \sigma\varepsilon$, any order |
-//! | weak derivative by $\mu$ | $1/(\sigma\sqrt{2\pi})$, $\mu \pm \sigma R$ with $R$ Rayleigh, the same $R$ in both parts |
-//! | weak derivative by $\sigma$ | $1/\sigma$, $\mu + \sigma M$ and the distribution itself, $\mu + \sigma U M$, with $M$ double-sided Maxwell, $U$ uniform (Mohamed et al. 2020). One replay: the sample moved away from $\mu$ |
+//! | weak derivative with respect to $\mu$ | $1/(\sigma\sqrt{2\pi})$, $\mu \pm \sigma R$ with $R$ Rayleigh, the same $R$ in both parts |
+//! | weak derivative with respect to $\sigma$ | $1/\sigma$, $\mu + \sigma M$ and the distribution itself, $\mu + \sigma U M$, with $M$ double-sided Maxwell, $U$ uniform (Mohamed et al. 2020). One replay: the sample moved away from $\mu$ |
 
 use crate::capabilities;
 use crate::declared;

@@ -6,7 +6,7 @@
 //! |---|---|
 //! | score | none: the support begins at $s$ |
 //! | reparameterised | $x = s e^{E/\alpha}$, any order |
-//! | weak derivative by $\alpha$ | $1/\alpha$, the distribution itself and $x e^{E'/\alpha}$. One replay |
+//! | weak derivative with respect to $\alpha$ | $1/\alpha$, the distribution itself and $x e^{E'/\alpha}$. One replay |
 
 use crate::prelude::*;
 use stochgrad_tape::Smoothness;

@@ -6,8 +6,8 @@
 //! |---|---|
 //! | score | any order |
 //! | reparameterised | $x = \mu + \sigma\varepsilon\sqrt{\nu/2G}$ with a gamma number $G$ of concentration $\nu/2$; any order by $\mu$ and $\sigma$, order 1 by $\nu$ through the implicit derivative of $G$ |
-//! | weak derivative by $\mu$ | $p(\mu)$, $\mu \pm \sigma\sqrt{\nu(e^{2E/(\nu + 1)} - 1)}$ with the same $E$ in both parts |
-//! | weak derivative by $\sigma$ | $1/\sigma$; one replay: $x$ moved away from $\mu$ until the density has fallen by $e^{-E}$ |
+//! | weak derivative with respect to $\mu$ | $p(\mu)$, $\mu \pm \sigma\sqrt{\nu(e^{2E/(\nu + 1)} - 1)}$ with the same $E$ in both parts |
+//! | weak derivative with respect to $\sigma$ | $1/\sigma$; one replay: $x$ moved away from $\mu$ until the density has fallen by $e^{-E}$ |
 
 use crate::derivative::gamma_variates::log_standard_gammas;
 use crate::derivative::underflow::held_logarithm;

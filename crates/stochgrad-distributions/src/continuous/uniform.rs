@@ -6,8 +6,8 @@
 //! |---|---|
 //! | score | none: the support depends on the parameters, so that the score function is biased |
 //! | reparameterised | $x = a + (b - a)u$, any order |
-//! | weak derivative by $b$ | $1/(b - a)$, $b$ and the distribution itself. One replay: the sample moved to $b$ |
-//! | weak derivative by $a$ | $1/(b - a)$, the distribution itself and $a$. One replay: the sample moved to $a$ (Pflug 1989) |
+//! | weak derivative with respect to $b$ | $1/(b - a)$, $b$ and the distribution itself. One replay: the sample moved to $b$ |
+//! | weak derivative with respect to $a$ | $1/(b - a)$, the distribution itself and $a$. One replay: the sample moved to $a$ (Pflug 1989) |
 
 use crate::capabilities;
 use crate::derivative::weak::drawn_by_path;

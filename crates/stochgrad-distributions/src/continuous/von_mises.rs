@@ -6,7 +6,7 @@
 //! |---|---|
 //! | score | any order |
 //! | reparameterised | $x = \mu + z$, $z$ with the implicit derivative $-\partial_\kappa F(z)/p(z)$: any order by $\mu$, order 1 by $\kappa$ |
-//! | weak derivative by $\mu$ | $p(\mu) - p(\mu + \pi)$, $\mu \pm 2\arcsin\sqrt{d/2\kappa}$ with $d = -\ln(U + (1 - U)e^{-2\kappa})$ in both parts |
+//! | weak derivative with respect to $\mu$ | $p(\mu) - p(\mu + \pi)$, $\mu \pm 2\arcsin\sqrt{d/2\kappa}$ with $d = -\ln(U + (1 - U)e^{-2\kappa})$ in both parts |
 
 use crate::derivative::weak::location_derivative;
 use crate::prelude::*;

@@ -6,9 +6,9 @@
 //! |---|---|
 //! | score | any order |
 //! | reparameterised | $x = \lambda E^{1/k}$, any order |
-//! | weak derivative by $\lambda$ | $k/\lambda$, $\lambda (E + E')^{1/k}$ and the distribution itself (Mohamed et al. 2020, by the rate). One replay: $\lambda (z^k + E')^{1/k}$ |
+//! | weak derivative with respect to $\lambda$ | $k/\lambda$, $\lambda (E + E')^{1/k}$ and the distribution itself (Mohamed et al. 2020, by the rate). One replay: $\lambda (z^k + E')^{1/k}$ |
 //!
-//! The weak derivative by the shape has no simple sampler; the path by it is explicit.
+//! The weak derivative with respect to the shape has no simple sampler; the path by it is explicit.
 
 use crate::prelude::*;
 

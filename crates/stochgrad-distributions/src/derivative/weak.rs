@@ -2,14 +2,14 @@
 //!
 //! Let $h$ be the logarithm of a density that falls on both sides of its mode, and $E$ a standard exponential number.
 //!
-//! * **Location families.** With $p(m)$ the density at the mode, the derivative by the location is $p(m)$ times the
-//!   difference of the two distributions whose members are the points right and left of the mode where $h$ has fallen
-//!   by $E$: the right part has the survival function $p(x)/p(m)$ and the left part has the distribution function
-//!   $p(x)/p(m)$. One $E$ serves both.
-//! * **Scale families around 0** (Khinchine 1938). The derivative by the scale $\sigma$ is $1/\sigma$ times the
-//!   difference of the distribution of $Y$, with density $-y\,p'(y)$, and the distribution itself. Given the sample
-//!   $x$, the coupled $Y$ is the point farther out, on the same side, where $h$ has fallen by $E$ from $h(x)$: one
-//!   replay.
+//! * **Location families.** With $p(m)$ the density at the mode, the derivative with respect to the location is $p(m)$
+//!   times the difference of the two distributions whose members are the points right and left of the mode where $h$
+//!   has fallen by $E$: the right part has the survival function $p(x)/p(m)$ and the left part has the distribution
+//!   function $p(x)/p(m)$. One $E$ serves both.
+//! * **Scale families around 0** (Khinchine 1938). The derivative with respect to the scale $\sigma$ is $1/\sigma$
+//!   times the difference of the distribution of $Y$, with density $-y\,p'(y)$, and the distribution itself. Given the
+//!   sample $x$, the coupled $Y$ is the point farther out, on the same side, where $h$ has fallen by $E$ from $h(x)$:
+//!   one replay.
 //!
 //! Both ask for one function only: how far from the mode the density has fallen by a given factor.
 
@@ -19,7 +19,7 @@ use crate::noise::Draw;
 use stochgrad_tape::{Tape, Var};
 use stochgrad_tensor::{Real, Shape, Tensor};
 
-/// The weak derivative by the location of a distribution with a single mode, as recorded operations.
+/// The weak derivative with respect to the location of a distribution with a single mode, as recorded operations.
 ///
 /// `density_at_mode` is its constant. `level` maps a standard exponential number `E` to the points right and left of
 /// the mode where the logarithm of the density is `E` below its highest value.
@@ -37,8 +37,8 @@ pub fn location_derivative<'t, F: Real>(
     Ok(RecordedAlternatives { values: vec![right, left], weights: vec![density_at_mode, -density_at_mode] })
 }
 
-/// The weak derivative by the scale of a distribution whose density falls on both sides of 0 (or of its location), as
-/// recorded operations.
+/// The weak derivative with respect to the scale of a distribution whose density falls on both sides of 0 (or of its
+/// location), as recorded operations.
 ///
 /// `outward` maps a standard exponential number `E` to the point farther out than the sample, on the same side, where
 /// the logarithm of the density is `E` below that at the sample.

@@ -6,15 +6,15 @@
 //! |---|---|
 //! | score | $\ln \pi_x$, any order |
 //! | finite support | $0, \dots, C - 1$ |
-//! | weak derivative by $\eta_k$ | every category $a$, with $\partial\pi_a/\partial\eta_k = \pi_a(1[a = k] - \pi_k)$ |
-//! | weak derivative by $\pi_k$ | every category $a$, with $1[a = k]$ |
+//! | weak derivative with respect to $\eta_k$ | every category $a$, with $\partial\pi_a/\partial\eta_k = \pi_a(1[a = k] - \pi_k)$ |
+//! | weak derivative with respect to $\pi_k$ | every category $a$, with $1[a = k]$ |
 //! | stochastic derivative | to the neighbouring category, at the rate at which mass crosses the boundary (Arya et al. 2022) |
 //!
 //! The order of the categories matters for the variance of the stochastic derivative, not for its mean.
 //!
-//! Probabilities must sum to 1: they are not normalised by the log-probability. A derivative by a single probability
-//! therefore leaves the simplex and depends on a convention; what the methods share is the derivative along directions
-//! whose sum is 0, such as those of a softmax.
+//! Probabilities must sum to 1: they are not normalised by the log-probability. A derivative with respect to a single
+//! probability therefore leaves the simplex and depends on a convention; what the methods share is the derivative along
+//! directions whose sum is 0, such as those of a softmax.
 
 use crate::capabilities;
 use crate::distribution::{

@@ -5,8 +5,8 @@
 //! | capability | |
 //! |---|---|
 //! | score | any order, by $r$ too |
-//! | weak derivative by $p$ | $r/p$, the distribution itself and $1 + X + G$ with $G$ geometric; by $\eta$ times $p(1 - p)$. One replay |
-//! | stochastic derivative by $p$ | right: to $X - 1$ at rate $X/p(1-p)$; left: to $X + 1$ at rate $(X + r)/p$ (Arya et al. 2022) |
+//! | weak derivative with respect to $p$ | $r/p$, the distribution itself and $1 + X + G$ with $G$ geometric; by $\eta$ times $p(1 - p)$. One replay |
+//! | stochastic derivative with respect to $p$ | right: to $X - 1$ at rate $X/p(1-p)$; left: to $X + 1$ at rate $(X + r)/p$ (Arya et al. 2022) |
 //!
 //! The number of successes may be any positive number: a Poisson number whose rate is a gamma number. Its distribution
 //! has no closed entropy. PyTorch and TensorFlow Probability count successes before the r-th failure: their probability

@@ -6,8 +6,8 @@
 //! |---|---|
 //! | score | $\sum_k x_k \ln \pi_k$, any order |
 //! | finite support | the unit vectors |
-//! | weak derivative by $\eta_k$ | every unit vector $e_a$, with $\partial\pi_a/\partial\eta_k = \pi_a(1[a = k] - \pi_k)$ |
-//! | weak derivative by $\pi_k$ | every unit vector $e_a$, with $1[a = k]$ |
+//! | weak derivative with respect to $\eta_k$ | every unit vector $e_a$, with $\partial\pi_a/\partial\eta_k = \pi_a(1[a = k] - \pi_k)$ |
+//! | weak derivative with respect to $\pi_k$ | every unit vector $e_a$, with $1[a = k]$ |
 //! | stochastic derivative | to the neighbouring category (Arya et al. 2022) |
 //! | relaxation | $\operatorname{softmax}((\ln\pi + g)/\tau)$, $g$ Gumbel (Maddison et al. 2017; Jang et al. 2017) |
 //!

@@ -172,7 +172,7 @@ pub trait ScoreDifferentiable<'t, F: Real>: Distribution<'t, F> {}
     note = "for a discrete distribution use `ScoreFunction`, `MeasureValued`, `Enumerate` (finite support), `GumbelSoftmax` (biased) or `Auto`"
 )]
 pub trait Reparameterized<'t, F: Real>: Distribution<'t, F> {
-    /// Draws values whose derivatives by the parameters are those of the sample path.
+    /// Draws values whose derivatives with respect to the parameters are those of the sample path.
     /// [`Parameter::path`](crate::Parameter::path) says up to which order they hold.
     ///
     /// # Errors

@@ -183,8 +183,8 @@ impl DistributionCheck {
         }
     }
 
-    /// The distribution function has the density as its derivative by the value and central differences as its
-    /// derivatives by the parameters; its inverse, where there is one, inverts it.
+    /// The distribution function has the density as its derivative with respect to the value and central differences as
+    /// its derivatives with respect to the parameters; its inverse, where there is one, inverts it.
     pub(crate) fn assert_cdf(&self, values: &[f64]) {
         let cdf_at = |parameters: &[f64], values: &[f64]| -> Vec<f64> {
             let tape = Tape::new();
@@ -221,7 +221,7 @@ impl DistributionCheck {
             for (back, &x) in back.peek().unwrap().as_slice().iter().zip(values) {
                 close("inverse of the distribution function", *back, x);
             }
-            // p = F(F⁻¹(p; θ); θ): the derivatives by the parameters are those of an implicit path.
+            // p = F(F⁻¹(p; θ); θ): the derivatives with respect to the parameters are those of an implicit path.
             let round_trip = distribution.capabilities().cdf.unwrap().cdf(back).sum();
             for gradient in tape.backward_all(round_trip, &wrt[..self.parameters.len()]).unwrap() {
                 close("derivative of a round trip", gradient.item().unwrap(), 0.0);
@@ -339,7 +339,7 @@ impl DistributionCheck {
         self.assert_draws(seed, |x| distribution.capabilities().cdf.unwrap().cdf(tape.constant(x)).item().unwrap());
     }
 
-    /// The terms of the weak derivative by one parameter, one for each sample.
+    /// The terms of the weak derivative with respect to one parameter, one for each sample.
     pub(crate) fn weak_terms(&self, parameter: usize, seed: u64, cost: impl Fn(f64) -> f64) -> Vec<f64> {
         let tape = Tape::new();
         let distribution = (self.build)(&leaves(&tape, &self.parameters));
@@ -364,7 +364,7 @@ impl DistributionCheck {
         terms
     }
 
-    /// The weak derivative by one parameter is the derivative of the expected cost.
+    /// The weak derivative with respect to one parameter is the derivative of the expected cost.
     pub(crate) fn assert_weak(&self, parameter: usize, seed: u64) {
         assert_mean(
             &format!("by parameter {parameter}"),

@@ -166,7 +166,7 @@ where
     }
 }
 
-/// Something whose derivatives by the parameters are the mean jumps of the sample.
+/// Something whose derivatives with respect to the parameters are the mean jumps of the sample.
 fn mean_jump<'t, F: Real>(
     distribution: &impl StochasticDerivative<'t, F>,
     side: Side,

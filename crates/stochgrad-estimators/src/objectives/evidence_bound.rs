@@ -19,8 +19,9 @@
 //!
 //! The last two have no variance where $q$ is the exact posterior; the first one does. With pathwise samples, the ratio
 //! of signal to noise of the gradient of the importance-weighted bound by $\phi$ falls like $1/\sqrt K$ as recorded
-//! (Rainforth et al. 2018), and rises like $\sqrt K$ doubly reparameterised. The derivatives by $\theta$ are the same
-//! in all three, unless priors are given: then theirs are doubly reparameterised too (GDReG, Bauer and Mnih 2021).
+//! (Rainforth et al. 2018), and rises like $\sqrt K$ doubly reparameterised. The derivatives with respect to $\theta$
+//! are the same in all three, unless priors are given: then theirs are doubly reparameterised too (GDReG, Bauer and
+//! Mnih 2021).
 //!
 //! **Assumptions.** $\ln q$ is that of everything drawn along the sample plate upstream of it. Doubly reparameterised:
 //! all of it is drawn by [`Pathwise`](crate::Pathwise) along that plate.

@@ -17,7 +17,7 @@
 //! | bias | none |
 //! | order | 1 |
 //! | cost evaluations | one a sample, and one backward pass |
-//! | the cost must offer | a derivative by the sample |
+//! | the cost must offer | a derivative with respect to the sample |
 
 use crate::common::sampling::describe_plate;
 use crate::pathwise::path_order;

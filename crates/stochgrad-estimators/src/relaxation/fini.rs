@@ -150,7 +150,7 @@ struct Moments<'t, F: Real> {
 }
 
 impl<'t, F: Real> Moments<'t, F> {
-    /// Something whose derivative by the parameters is the weight at a count.
+    /// Something whose derivative with respect to the parameters is the weight at a count.
     fn change(&self, count: Var<'t, F>, degree: usize) -> Var<'t, F> {
         let moments = self.central_moments(degree);
         // E[(z − m)^(k+1)] / (k + 1), as a function of the parameters at a fixed m: its derivative at m = μ.

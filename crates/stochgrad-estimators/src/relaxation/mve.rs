@@ -1,8 +1,8 @@
 //! MVE: the straight-through estimator of minimum variance among those that are exact for quadratic costs.
 //!
-//! A straight-through estimate of the derivative by the logits is $W_i \nabla f(e_i)$, where the sampled category $i$
-//! chooses a matrix. The right mean for every quadratic cost fixes the columns up to a potential on the pairs of
-//! categories; the choice that minimises $\mathbb{E} \lVert W \rVert^2$ is
+//! A straight-through estimate of the derivative with respect to the logits is $W_i \nabla f(e_i)$, where the sampled
+//! category $i$ chooses a matrix. The right mean for every quadratic cost fixes the columns up to a potential on the
+//! pairs of categories; the choice that minimises $\mathbb{E} \lVert W \rVert^2$ is
 //!
 //! $$W_i e_i = \tfrac12 (e_i - p), \qquad W_i e_j = \frac{p_j}{p_i + p_j}\, C^\top (e_j - e_i), \qquad C = \tfrac12 L^+ J(p), \quad J(p) = \operatorname{diag} p - p p^\top,$$
 //!

@@ -1,11 +1,11 @@
 //! The guarantee of each parameter, computed from the methods and the recorded paths.
 //!
-//! A node takes part in the derivative by a parameter if the parameters of its distribution depend on it. The order by
-//! a parameter is the least over the nodes that take part. A node whose gradient is biased taints the parameters
-//! upstream of it; a node that samples another distribution taints every cost downstream, and every parameter of those
-//! costs. A biased method that is exact for polynomials up to a degree taints nothing if the costs are such
-//! polynomials; the ledger says so. What an objective says of the derivatives through some values holds for every
-//! parameter upstream of them.
+//! A node takes part in the derivative with respect to a parameter if the parameters of its distribution depend on it.
+//! The order by a parameter is the least over the nodes that take part. A node whose gradient is biased taints the
+//! parameters upstream of it; a node that samples another distribution taints every cost downstream, and every
+//! parameter of those costs. A biased method that is exact for polynomials up to a degree taints nothing if the costs
+//! are such polynomials; the ledger says so. What an objective says of the derivatives through some values holds for
+//! every parameter upstream of them.
 
 use crate::error::GraphResult;
 use crate::graph::node::{Bind, StochasticNode};

@@ -8,7 +8,7 @@ use crate::guarantee::Guarantee;
 use stochgrad_tape::{Op, SiteId, Var};
 use stochgrad_tensor::Real;
 
-/// What holds for derivatives by the parameters upstream of some values.
+/// What holds for derivatives with respect to the parameters upstream of some values.
 pub(crate) struct Qualification<'t, F: Real> {
     pub(crate) through: Vec<Var<'t, F>>,
     pub(crate) guarantee: Guarantee,

@@ -28,7 +28,7 @@ pub struct Candidates<'t, F: Real> {
     pub element_rank: usize,
 }
 
-/// The weights of some alternatives in the derivative by one parameter.
+/// The weights of some alternatives in the derivative with respect to one parameter.
 #[derive(Clone, Debug)]
 pub struct CandidateShare<'t, F: Real> {
     /// The parameter.

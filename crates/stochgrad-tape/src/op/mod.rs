@@ -41,8 +41,8 @@ pub enum PlateReduction {
     /// The plain average over the members.
     Mean,
     /// The sum of the members times weights, which are the second input. A member of weight 0 that is infinite or NaN
-    /// is taken away: it adds 0 to the sum and to the derivatives by the member and by its weight. The derivative by
-    /// the weight of any other member is the member.
+    /// is taken away: it adds 0 to the sum and to the derivatives with respect to the member and by its weight. The
+    /// derivative by the weight of any other member is the member.
     Weighted,
     /// The logarithm of the sum of the exponentials of the members.
     LogSumExp,

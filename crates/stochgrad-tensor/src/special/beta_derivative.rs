@@ -72,8 +72,8 @@ pub(super) fn by_first(a: f64, b: f64, x: f64, y: f64) -> f64 {
 /// Domain: finite a > 0 and b > 0, 0 <= x <= 1; anything else gives NaN. Error below 1e-12 * max(1, |result|) for a, b
 /// in [1e-3, 1e6], and in both tails a relative error below 1e-9.
 ///
-/// Method: the derivative by a is the integral of (ln t - E ln t) p(t) over t < x, or minus that over t > x:
-/// Gauss-Legendre panels on the logit scale, on the side where the integrand has one sign.
+/// Method: the derivative with respect to a is the integral of (ln t - E ln t) p(t) over t < x, or minus that over t >
+/// x: Gauss-Legendre panels on the logit scale, on the side where the integrand has one sign.
 ///
 /// ```
 /// # use stochgrad_tensor::special::beta_inc_derivatives;

@@ -13,7 +13,8 @@ const LARGE_VARIANCE: f64 = 1e6;
 /// Standard deviations from the mean, and counts more, outside of which nothing counts.
 const REACH: (f64, f64) = (10.0, 60.0);
 
-/// The entropy of the number of successes in n trials of probability p, and its derivative by the log-odds.
+/// The entropy of the number of successes in n trials of probability p, and its derivative with respect to the
+/// log-odds.
 ///
 /// Domain: counts n and 0 <= p <= 1; anything else gives NaN. Error of the entropy below 1e-12 * max(1, |result|), of
 /// the derivative below 1e-11.
@@ -76,7 +77,7 @@ mod tests {
     use super::super::assertions::assert_near;
     use super::*;
 
-    /// Trials, probability, entropy, and its derivative by the log-odds; from mpmath at 40 digits.
+    /// Trials, probability, entropy, and its derivative with respect to the log-odds; from mpmath at 40 digits.
     const GOLDEN: [(f64, f64, f64, f64); 7] = [
         (1.0, 0.3, 0.6108643020548935, 0.17793255068131277),
         (12.0, 0.3, 1.8729420556851765, 0.21992450472047591),

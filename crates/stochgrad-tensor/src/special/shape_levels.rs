@@ -1,4 +1,4 @@
-//! Weak derivatives by the shapes of the gamma and beta distributions.
+//! Weak derivatives with respect to the shapes of the gamma and beta distributions.
 //!
 //! Where the derivative of the log-density by a shape changes its sign once, from minus to plus, the derivative of the
 //! distribution function is negative and has one lowest value, -c, at that point. So the derivative of the distribution

@@ -1,4 +1,4 @@
-//! The distribution function of the von Mises distribution, and its derivative by the concentration.
+//! The distribution function of the von Mises distribution, and its derivative with respect to the concentration.
 
 use super::bessel::bessel_ie;
 use super::normal::normal_icdf;

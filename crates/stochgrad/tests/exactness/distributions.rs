@@ -94,7 +94,8 @@ impl TestDistribution for Normals {
 
     const TITLE: &'static str = "Normal numbers";
 
-    // The costs are quadratic, and a second derivative by the score function multiplies them by a polynomial of degree 4.
+    // The costs are quadratic, and a second derivative with respect to the score function multiplies them by a
+    // polynomial of degree 4.
     const NODES: usize = 5;
 
     fn draw<'t>(

@@ -5,8 +5,8 @@
 //!
 //! $$P(u_1 < p, u_2 < p) = p^2 - \frac{1}{2\pi} \int_{\arcsin \rho}^0 \exp\Big(\!-\frac{h^2}{1 + \sin \varphi}\Big)\, d\varphi,$$
 //!
-//! by integrating the derivative by the correlation (Plackett 1954). With two numbers, $u_2 = 1 - u_1$, and never are
-//! both below 1/2.
+//! by integrating the derivative with respect to the correlation (Plackett 1954). With two numbers, $u_2 = 1 - u_1$,
+//! and never are both below 1/2.
 
 use super::{Copula, along};
 use stochgrad_distributions::{DistributionResult, Draw};

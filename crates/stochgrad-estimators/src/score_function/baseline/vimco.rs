@@ -243,7 +243,7 @@ mod tests {
         }
     }
 
-    /// (x₁ − x₂)² / 4 is ½ p (1 − p) on average; its derivative by the logit is ½ p (1 − p) (1 − 2p).
+    /// (x₁ − x₂)² / 4 is ½ p (1 − p) on average; its derivative with respect to the logit is ½ p (1 − p) (1 − 2p).
     #[test]
     fn a_reduction_of_a_reduction_has_the_known_derivative() {
         let p = 1.0 / (1.0 + (-0.3_f64).exp());

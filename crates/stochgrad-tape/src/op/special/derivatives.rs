@@ -78,7 +78,7 @@ fn inverse_gaussian_path<'t, F: Real>(
 }
 
 impl Special {
-    /// The derivative by one operand; `None` where the operand is a count without one.
+    /// The derivative with respect to one operand; `None` where the operand is a count without one.
     pub(crate) fn derivative<'t, F: Real>(
         self,
         inputs: &[Var<'t, F>],

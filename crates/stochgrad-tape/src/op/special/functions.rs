@@ -115,7 +115,8 @@ functions! {
     binomial_log_pmf(k, n, p) => Special::BinomialLogPmf(Scale::Natural);
     /// The entropy of the number of successes in n trials of probability p. One derivative by p, none by n.
     binomial_entropy(n, p) => Special::BinomialEntropy(Scale::Natural);
-    /// The entropy of the number of successes in n trials, by the log-odds. One derivative by the log-odds, none by n.
+    /// The entropy of the number of successes in n trials, by the log-odds. One derivative with respect to the
+    /// log-odds, none by n.
     binomial_entropy_by_logit(n, logit) => Special::BinomialEntropy(Scale::Log);
     /// The log-probability of k successes in n trials, by the log-odds. No derivative by k and n.
     binomial_log_pmf_by_logit(k, n, logit) => Special::BinomialLogPmf(Scale::Log);

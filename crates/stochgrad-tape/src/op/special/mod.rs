@@ -5,7 +5,7 @@
 //!
 //! Derivatives are written in variables and may be taken again, with one limit. The derivatives of the incomplete gamma
 //! and beta functions, of the distribution functions of Student's t and of von Mises by their *shape* are computed
-//! numerically and exist once: asking for their derivative by the shape again is an error, and not a zero.
+//! numerically and exist once: asking for their derivative with respect to the shape again is an error, and not a zero.
 //!
 //! ```
 //! use stochgrad_tape::{Tape, TapeResult, special};
@@ -99,7 +99,7 @@ pub enum Special {
     LogBesselIe,
     /// The distribution function of the von Mises distribution around 0, of the angle and the concentration.
     VonMisesCdf,
-    /// Its derivative by the concentration.
+    /// Its derivative with respect to the concentration.
     VonMisesCdfByConcentration,
     /// The inverse of the distribution function of the von Mises distribution around 0, of the probability and the
     /// concentration.
@@ -149,7 +149,7 @@ pub enum Special {
     BinomialLogPmf(Scale),
     /// The entropy of the number of successes, of the number of trials and the probability.
     BinomialEntropy(Scale),
-    /// Its derivative by the log-odds.
+    /// Its derivative with respect to the log-odds.
     BinomialEntropySlope(Scale),
 }
 
