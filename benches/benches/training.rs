@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use criterion::{Criterion, criterion_group, criterion_main};
+use stochgrad::graph::DynMethod;
+use stochgrad::nn::{Activation, Adam, Mlp, Parameters};
 use stochgrad::prelude::*;
+use stochgrad::tape::Workspace;
 use stochgrad_benches::data::batches;
 use stochgrad_benches::vae::{Latent, NET_A, Vae};
 

@@ -1,7 +1,9 @@
 //! Gradient estimates of a model without anything that changes between them but the noise.
 
 use stochgrad::graph::CompiledGraph;
+use stochgrad::graph::{Gradients, GraphResult, Reduction};
 use stochgrad::prelude::*;
+use stochgrad::tape::Workspace;
 
 /// A model, how its estimates are made, and the number of the next step.
 pub struct Estimate<M> {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use stochgrad::distributions::Id;
+use stochgrad::graph::{DynMethod, GraphResult};
 use stochgrad::prelude::*;
 use stochgrad::tensor::Pool;
 use stochgrad::tensor::map::{Map, map};

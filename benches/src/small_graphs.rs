@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use stochgrad::distributions::Id;
+use stochgrad::graph::{DynMethod, GraphResult};
 use stochgrad::prelude::*;
 
 use crate::case::Case;

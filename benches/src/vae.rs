@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use stochgrad::distributions::Id;
 use stochgrad::graph::CompiledGraph;
+use stochgrad::graph::{DynMethod, Gradients, GraphResult};
+use stochgrad::nn::{Activation, Adam, Mlp, Parameters};
 use stochgrad::nn::{Bound, NnResult};
 use stochgrad::prelude::*;
 

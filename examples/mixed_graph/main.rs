@@ -4,7 +4,9 @@
 //! failures is Poisson with a rate that grows with the load. The cost is quadratic in the failures, plus the price of
 //! maintenance.
 
+use stochgrad::graph::GraphResult;
 use stochgrad::prelude::*;
+use stochgrad::tape::Workspace;
 
 const STEPS: usize = 20_000;
 const PARAMETERS: [&str; 3] = ["maintenance", "level", "sensitivity"];

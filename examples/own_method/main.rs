@@ -3,11 +3,13 @@
 //! The distribution is a sign, −1 or 1. The method draws a sign and its opposite as one antithetic pair, weighted by
 //! their probabilities: exact for one sign, at every order, for two evaluations of the cost.
 
+use stochgrad::check::Oracle;
 use stochgrad::distributions::{
     Capabilities, Distribution, DistributionResult, Draw, FiniteSupport, Parameter, Parameters, ScoreDifferentiable,
     Support, check_parameter, family,
 };
 use stochgrad::graph::{GradientMethod, Method, Path, Profile, SampleContext, SampleSet};
+use stochgrad::graph::{GraphResult, Order, SamplePlate};
 use stochgrad::prelude::*;
 use stochgrad::tape::PlateKind;
 use stochgrad::tensor::{Real, Shape};

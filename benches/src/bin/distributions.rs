@@ -8,7 +8,8 @@
 use clap::Parser;
 use std::time::{Duration, Instant};
 use stochgrad::distributions::*;
-use stochgrad::prelude::{Plate, Tape, Tensor, Var, Workspace};
+use stochgrad::prelude::{Tape, Tensor, Var};
+use stochgrad::tape::{Plate, Workspace};
 use stochgrad::tape::{PlateKind, Plates, Program};
 
 /// Elements of each timed call.

@@ -4,6 +4,8 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Parser;
+use stochgrad::graph::DynMethod;
+use stochgrad::nn::{Activation, Mlp, Parameters};
 use stochgrad::prelude::*;
 use stochgrad_benches::data::batches;
 use stochgrad_benches::processors::with_threads;

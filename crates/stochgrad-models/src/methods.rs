@@ -3,6 +3,13 @@
 use crate::family::Family;
 use std::sync::Arc;
 use stochgrad::distributions::Id;
+use stochgrad::distributions::{Binomial, Side};
+use stochgrad::estimators::{
+    Arm, BatchMean, BitFlip, Constant, DeltaMethod, DiscreteGo, EachCost, FreshSample, ImportanceSampling,
+    LinearControlVariates, LocalExpectation, MovingAverage, MuProp, Ovis, ReplayBudget, Reservoir, SamplingScheme,
+    SelfCritical, Smoothed, StraightThrough, Ugc,
+};
+use stochgrad::graph::DynMethod;
 use stochgrad::prelude::*;
 use stochgrad::tape::Plate as TapePlate;
 

@@ -9,8 +9,10 @@ use std::fmt::Write;
 /// A complete function that records the model on a graph.
 pub fn print(model: &Model, methods: &[Entry], choices: &[Choice]) -> String {
     let printer = Printer { model };
-    let mut text =
-        String::from("use stochgrad::prelude::*;\n\nfn model(graph: &Graph<'_, f64>) -> GraphResult<()> {\n");
+    let mut text = String::from(
+        "use stochgrad::{distributions::*, estimators::*, graph::*};\n\n\
+         fn model(graph: &Graph<'_, f64>) -> GraphResult<()> {\n",
+    );
     let mut line = |content: String| {
         let _ = writeln!(text, "    {content}");
     };
@@ -200,7 +202,7 @@ mod tests {
     fn a_printed_model_is_a_function() {
         let model = bits_on_rows(square_of(Reduction::Mean, 0.3));
         let choices = [Choice { method: SCORE_FUNCTION, placement: Placement::Several(2) }];
-        let expected = r#"use stochgrad::prelude::*;
+        let expected = r#"use stochgrad::{distributions::*, estimators::*, graph::*};
 
 fn model(graph: &Graph<'_, f64>) -> GraphResult<()> {
     let d = graph.data_named("d", "rows", [0.5, -1.5])?;

@@ -4,6 +4,8 @@ use crate::expression::{DistributionTree, Expression, Function, Operation, Reduc
 use crate::family::{Family, Scale, TRIALS};
 use crate::methods::{Choice, Entry, Groups, Place, Placement};
 use crate::model::{Model, PlateKind};
+use stochgrad::distributions::Binomial;
+use stochgrad::graph::{DynMethod, GraphError, GraphResult};
 use stochgrad::prelude::*;
 use stochgrad::tape::Plate as TapePlate;
 

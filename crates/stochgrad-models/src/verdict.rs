@@ -9,9 +9,12 @@ use std::any::Any;
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
+use stochgrad::check::Oracle;
 use stochgrad::check::{CheckError, Moments};
 use stochgrad::distributions::NoiseSource;
+use stochgrad::graph::{Bias, Gradients, GraphError, GraphResult};
 use stochgrad::prelude::*;
+use stochgrad::tape::Workspace;
 
 /// How far found and expected values may be apart, relative to the larger of 1 and the expected one.
 pub const TOLERANCE: f64 = 1e-9;

@@ -9,6 +9,9 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::sync::Arc;
 use stochgrad::distributions::Id;
+use stochgrad::estimators::{MovingAverage, Temperature};
+use stochgrad::graph::{DynMethod, GraphResult};
+use stochgrad::nn::{Adam, Parameters};
 use stochgrad::prelude::*;
 use stochgrad::tensor::Tensor;
 

@@ -1,12 +1,16 @@
 //! A compiled graph gives the bits of recording each step afresh: gradients, costs and the state of the methods.
 
 use std::sync::Arc;
+use stochgrad::distributions::{Exponential, Laplace, Uniform};
 use stochgrad::distributions::{
     Family, HalfCauchy, HalfNormal, Id, Kumaraswamy, LogNormal, Maxwell, Pareto, Rayleigh, Relaxed, Reparameterized,
     ScoreDifferentiable, TruncatedNormal, Weibull,
 };
+use stochgrad::estimators::{Constant, MovingAverage, Temperature};
 use stochgrad::graph::CompiledGraph;
+use stochgrad::graph::{DynMethod, Gradients, GraphResult};
 use stochgrad::prelude::*;
+use stochgrad::tensor::Real;
 use stochgrad::tensor::Tensor;
 
 /// Parameters and data of a step.

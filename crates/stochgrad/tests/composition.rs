@@ -1,6 +1,10 @@
 //! Compositions with known gradients: several nodes, several methods, closed forms.
 
 use approx::assert_relative_eq;
+use stochgrad::check::{Oracle, StatisticalTest};
+use stochgrad::distributions::Binomial;
+use stochgrad::estimators::Constant;
+use stochgrad::graph::{DynMethod, GradientMethod, GraphError, GraphResult};
 use stochgrad::prelude::*;
 
 /// The exact mean of the estimated gradient by a parameter, over all outcomes of the estimator's own draws.

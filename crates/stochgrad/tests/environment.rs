@@ -2,8 +2,12 @@
 
 use approx::assert_abs_diff_eq;
 use std::sync::Arc;
+use stochgrad::check::{Oracle, StatisticalTest};
 use stochgrad::distributions::Id;
+use stochgrad::estimators::{LocalExpectation, Reservoir};
+use stochgrad::graph::{DynMethod, Environment, Gradients, GraphError, GraphResult, MemberStep, StepEnd};
 use stochgrad::prelude::*;
+use stochgrad::tape::Workspace;
 
 type BitMethod = DynMethod<f64, Bernoulli<Id>>;
 

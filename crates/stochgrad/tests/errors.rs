@@ -1,5 +1,6 @@
 //! Mistakes that users make: each is an error that says what was expected and where, and never a panic.
 
+use stochgrad::graph::GraphResult;
 use stochgrad::prelude::*;
 
 /// Runs a mistake on a fresh graph and gives the message of its error.

@@ -1,7 +1,9 @@
 //! A hundred thousand steps of a small model leave no trace in memory. Alone in its binary, so that nothing else
 //! allocates.
 
+use stochgrad::estimators::MovingAverage;
 use stochgrad::prelude::*;
+use stochgrad::tape::Workspace;
 
 /// The resident memory of this process in bytes, where the system tells.
 fn resident() -> Option<usize> {

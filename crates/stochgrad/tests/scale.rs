@@ -1,6 +1,7 @@
 //! Large graphs: ten thousand nodes, ten thousand costs.
 
 use std::time::Instant;
+use stochgrad::graph::GraphResult;
 use stochgrad::prelude::*;
 
 /// A chain of bits in which every bit depends on the one before and every cost on all of them.

@@ -3,10 +3,14 @@
 
 use approx::assert_abs_diff_eq;
 use std::sync::Arc;
+use stochgrad::check::Oracle;
 use stochgrad::check::{CheckError, CheckResult};
 use stochgrad::distributions::Id;
 use stochgrad::estimators::Rodeo;
+use stochgrad::estimators::{BitFlip, ImportanceSampling, LocalExpectation, ReplayBudget, Reservoir, Ugc};
+use stochgrad::graph::{DynMethod, GradientMethod, GraphError, GraphResult, Reduction};
 use stochgrad::prelude::*;
+use stochgrad::tape::Plate;
 
 /// A gradient method for bits, chosen at run time.
 type BitMethod = DynMethod<f64, Bernoulli<Id>>;

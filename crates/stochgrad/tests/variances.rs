@@ -3,8 +3,11 @@
 //! Every member of a plate has a location and a scale of its own, so that one run gives a thousand independent
 //! estimates.
 
+use stochgrad::estimators::Constant;
+use stochgrad::graph::{DynMethod, Reduction};
 use stochgrad::prelude::*;
 use stochgrad::tape::Id;
+use stochgrad::tape::Workspace;
 
 const MEMBERS: usize = 1000;
 const RUNS: usize = 400;

@@ -2,8 +2,10 @@
 //! every shape of graph.
 
 use std::sync::Arc;
+use stochgrad::distributions::Binomial;
 use stochgrad::distributions::{Family, Id};
 use stochgrad::graph::Profile;
+use stochgrad::graph::{DynMethod, GradientMethod, GraphResult};
 use stochgrad::prelude::*;
 
 /// Draws a node with a parameter, and gives a number made of it.

@@ -2,8 +2,16 @@
 
 use crate::distributions::{Bits, Categories, Counts, Normals, Subject};
 use std::sync::Arc;
+use stochgrad::distributions::Binomial;
 use stochgrad::distributions::{Id, Side};
 use stochgrad::estimators::Rodeo;
+use stochgrad::estimators::{
+    Arm, BatchMean, BitFlip, Constant, DeltaMethod, DiscreteGo, EvolutionStrategy, FiniteDifference, FreshSample,
+    GappedStraightThrough, GaussianCopula, ImplicitPathwise, ImportanceSampling, LatinHypercube, LinearControlVariates,
+    LocalExpectation, MuProp, Ovis, ReplayBudget, Reservoir, SamplingScheme, SelfCritical, SimplexMap, Smoothed, Spsa,
+    StraightThrough, Ugc,
+};
+use stochgrad::graph::GradientMethod;
 use stochgrad::prelude::*;
 
 /// How a method is compared with the exact derivatives.

@@ -15,6 +15,8 @@ use reports::{certificate, statements};
 use shapes::{JOINT_OVER_SAMPLES, SHAPES, Shape};
 use std::fmt::Write;
 use stochgrad::check::{CheckError, CheckResult};
+use stochgrad::check::{Oracle, StatisticalTest};
+use stochgrad::graph::GraphError;
 use stochgrad::prelude::*;
 
 /// Larger trees of outcomes are sampled.

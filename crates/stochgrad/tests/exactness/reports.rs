@@ -2,6 +2,7 @@
 
 use crate::entries::Entry;
 use std::fmt::Write;
+use stochgrad::graph::{Bias, GraphResult};
 use stochgrad::graph::{NodeReport, Profile};
 use stochgrad::prelude::*;
 use stochgrad::tape::Degree;

@@ -1,6 +1,7 @@
 //! The shapes of graph in which credit can be assigned wrongly, for any distribution of one number.
 
 use crate::distributions::Draw;
+use stochgrad::graph::GraphResult;
 use stochgrad::prelude::*;
 use stochgrad::tape::PlateKind;
 

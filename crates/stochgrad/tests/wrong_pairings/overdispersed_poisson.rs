@@ -1,3 +1,4 @@
+use stochgrad::estimators::ImportanceSampling;
 use stochgrad::prelude::*;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {

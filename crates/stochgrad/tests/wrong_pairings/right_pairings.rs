@@ -1,3 +1,4 @@
+use stochgrad::distributions::Uniform;
 use stochgrad::prelude::*;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
