@@ -11,12 +11,12 @@ pub(crate) struct Annealing {
     pub(crate) start: f64,
     /// At the last step.
     pub(crate) end: f64,
-    /// That of the derivative, where it is another one.
+    /// The temperature of the derivative, if it differs.
     pub(crate) backward: Option<f64>,
 }
 
 impl Annealing {
-    /// For a checkpoint: strings, as for all floats there.
+    /// The form in a checkpoint, with strings for floats, like all floats there.
     pub(crate) fn to_json(self) -> Value {
         let numbers = [Some(self.start), Some(self.end), self.backward];
         json!(numbers.into_iter().flatten().map(|number| number.to_string()).collect::<Vec<_>>())

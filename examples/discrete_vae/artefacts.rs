@@ -1,4 +1,4 @@
-//! The files that a finished run leaves behind.
+//! The files that a finished run writes.
 
 use stochgrad::graph::{Graph, Seed};
 use stochgrad::nn::Checkpoint;
@@ -21,24 +21,24 @@ use crate::usage_error::UsageError;
 const RECONSTRUCTIONS: usize = 40;
 /// Images in the picture of samples from the prior.
 const PRIOR_SAMPLES: usize = 100;
-/// Images side by side.
+/// Images per row of a picture.
 const PER_ROW: usize = 10;
 
 /// Minibatches from which a compared method learns its own parameters.
 const SETTLING_BATCHES: usize = 20;
 
-/// What a run reached, and where it is written down.
+/// The results of a run, and the files that contain them.
 #[derive(Debug)]
 pub(crate) struct Results {
     /// The outcome.
     pub(crate) summary: Summary,
     /// The methods that were compared.
     pub(crate) comparisons: Vec<Comparison>,
-    /// The files, with what each is.
+    /// The files, each with a description.
     pub(crate) files: Files,
 }
 
-/// Writes everything but the metrics.
+/// Writes all files except the metrics, which are written during the training.
 pub(crate) fn write<C: Code>(
     training: &mut Training<'_, C>,
     settings: &Settings,
@@ -103,7 +103,7 @@ pub(crate) fn write<C: Code>(
     Ok(Results { summary, comparisons, files })
 }
 
-/// The gradient variances of other methods at the trained parameters, on the minibatch that the run's own is taken on.
+/// The gradient variances of other methods at the trained parameters, on the same minibatch as that of the run.
 fn compare<C: Code>(
     training: &mut Training<'_, C>,
     settings: &Settings,

@@ -1,4 +1,4 @@
-//! The checkpoint of a run, from which it goes on bit for bit as if it had never stopped.
+//! The checkpoint of a run. A resumed run has the same results, bit for bit, as an uninterrupted one.
 
 use std::fs;
 use std::io;
@@ -14,34 +14,34 @@ use crate::settings::Settings;
 use crate::training::Training;
 use crate::usage_error::UsageError;
 
-/// The address of the stochastic node, under which its method's state is kept.
+/// The address of the stochastic node, under which the state of its method is saved.
 const NODE: &str = "z";
 const SETTINGS: &str = "run";
 const TRAINING_SECONDS: &str = "training_seconds";
 const ELAPSED_SECONDS: &str = "elapsed_seconds";
 
-/// How far a run has come.
+/// The progress of a run.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Progressed {
-    /// Epochs done.
+    /// Completed epochs.
     pub(crate) epochs: usize,
-    /// Training steps done.
+    /// Completed training steps.
     pub(crate) steps: usize,
-    /// Time spent on these steps alone.
+    /// Time spent on training steps.
     pub(crate) training: Duration,
-    /// Time spent on training and tests.
+    /// Time spent on training and evaluation.
     pub(crate) elapsed: Duration,
 }
 
-/// Where the checkpoint of a run is.
+/// The path of the checkpoint of a run.
 pub(crate) fn path(settings: &Settings) -> PathBuf {
     settings.out.join("checkpoint.safetensors")
 }
 
-/// Saves where a training stands, whole or not at all.
+/// Saves the state of a training atomically.
 ///
 /// # Errors
-/// A file that cannot be written.
+/// Returns an error if the file cannot be written.
 pub(crate) fn save<C: Code>(training: &Training<'_, C>, settings: &Settings) -> Result<(), RunError> {
     let mut state = TrainingState::new(settings.seed);
     state.epoch = training.done.epochs as u64;
@@ -57,10 +57,11 @@ pub(crate) fn save<C: Code>(training: &Training<'_, C>, settings: &Settings) -> 
     Ok(state.save(path(settings), &training.parameters, &training.optimizer)?)
 }
 
-/// Takes a training to where it was saved.
+/// Restores the state of a training.
 ///
 /// # Errors
-/// A file that cannot be read, is damaged, or belongs to a run with other settings; then the training must not be used.
+/// Returns an error if the file cannot be read, is damaged, or belongs to a run with other settings. The training must
+/// not be used afterwards.
 pub(crate) fn load<C: Code>(training: &mut Training<'_, C>, settings: &Settings) -> Result<(), RunError> {
     let checkpoint = Checkpoint::load(path(settings))?;
     settings.check_resumable(&saved_settings(&checkpoint)?)?;
@@ -91,10 +92,11 @@ fn duration(state: &TrainingState, key: &'static str) -> Result<Duration, UsageE
     duration.ok_or_else(|| UsageError::Saved { key, expected: "a number of seconds", found: text.to_owned() })
 }
 
-/// Renames what an earlier run would need to be resumed, so that a fresh run in its folder does not destroy it.
+/// Renames the files from which an earlier run could be resumed, so that a new run in the same folder does not
+/// overwrite them.
 ///
 /// # Errors
-/// A file that cannot be renamed.
+/// Returns an error if a file cannot be renamed.
 pub(crate) fn set_aside(settings: &Settings) -> Result<(), RunError> {
     for file in ["checkpoint.safetensors", "metrics.csv"] {
         let from = settings.out.join(file);

@@ -19,24 +19,25 @@ use stochgrad::tensor::Tensor;
 use crate::method_name::{MethodName, SchemeName};
 use crate::settings::Settings;
 
-/// How much of the past a moving-average baseline keeps at each step.
+/// The decay of the moving-average baseline at each step.
 const BASELINE_DECAY: f64 = 0.99;
 
-/// The temperature of the proposal of importance sampling: codes of many variables bear little.
+/// The temperature of the proposal for importance sampling. It must be close to 1, since the weights of all variables
+/// of a code are multiplied.
 const DISPERSION: f64 = 1.1;
 
-/// The rate at which control variates learn.
+/// The learning rate of control variates.
 const CONTROL_VARIATE_RATE: f64 = 1e-3;
 
 /// A distribution on the tape.
 pub(crate) type LatentDistribution<'t, C> = <<C as Code>::Family as Family<f32>>::On<'t>;
 
-/// The kind of the latent variables: everything that differs between bits and categories.
+/// The kind of the latent variables. This trait contains everything that differs between bits and categories.
 pub(crate) trait Code: Copy + Send + Sync {
     /// The family of their distributions.
     type Family: Family<f32>;
 
-    /// The numbers in a code.
+    /// The number of values in a code.
     fn width(self) -> usize;
 
     /// The distribution with the given logits, of event shape `[width]`.
@@ -45,13 +46,13 @@ pub(crate) trait Code: Copy + Send + Sync {
     /// The divergence of a distribution from the uniform prior, in nats.
     fn divergence<'t>(self, distribution: &LatentDistribution<'t, Self>, tape: &'t Tape<f32>) -> Var<'t, f32>;
 
-    /// A sample as the decoder's input, of event shape `[width]`.
+    /// A sample as the input of the decoder, of event shape `[width]`.
     fn flatten<'t>(self, sample: Var<'t, f32>) -> Var<'t, f32>;
 
-    /// The gradient method that the settings name, for a run of `steps` steps; `None` if it is not one for this kind.
+    /// The gradient method of the settings, for a run of `steps` steps; `None` if it does not support this kind.
     fn method(self, settings: &Settings, steps: u64) -> Option<DynMethod<f32, Self::Family>>;
 
-    /// Independent discrete samples, `count` for each distribution, for evaluation.
+    /// A method that draws `count` independent discrete samples, for evaluation.
     fn discrete_samples(self, count: usize) -> DynMethod<f32, Self::Family>;
 }
 
@@ -77,7 +78,7 @@ fn scheme(name: SchemeName) -> SamplingScheme {
     }
 }
 
-/// The gradient method that the settings name, unless it is one for bits only. A temperature falls geometrically over
+/// The gradient method of the settings, or `None` if it supports bits only. A temperature falls geometrically over
 /// `steps` steps.
 fn gradient_method<D>(settings: &Settings, steps: u64) -> Option<DynMethod<f32, D>>
 where
@@ -90,7 +91,7 @@ where
         + Tempered<'t, f32>,
 {
     let samples = settings.samples;
-    /// Draws the samples by the scheme of the settings, if there is one.
+    /// Adds the sampling scheme of the settings, if there is one.
     macro_rules! with_scheme {
         ($method:expr) => {
             match settings.scheme {

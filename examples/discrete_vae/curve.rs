@@ -14,11 +14,10 @@ const TEST: RGBColor = RGBColor(0xd6, 0x27, 0x28);
 /// One series of the picture: pairs of epoch and −ELBO in nats.
 pub(crate) type Series = [(usize, f64)];
 
-/// Draws both series and writes them to `path`, whole or not at all. Points that are not
-/// finite are left out.
+/// Draws both series and writes the picture to `path` atomically. Points that are not finite are omitted.
 ///
 /// # Errors
-/// The operating system's refusal, with the path.
+/// Returns the error of the operating system with the path.
 pub(crate) fn save(path: &Path, title: &str, train: &Series, test: &Series) -> Result<(), OutputError> {
     let svg = draw(title, train, test)
         .map_err(|error| OutputError::Drawing { what: "the learning curve", reason: error.to_string() })?;
@@ -71,7 +70,7 @@ fn draw_on<B: DrawingBackend>(
             .draw_series(LineSeries::new(points.iter().copied(), colour.stroke_width(2)))?
             .label(name)
             .legend(move |(x, y)| PathElement::new([(x, y), (x + 24, y)], colour.stroke_width(3)));
-        // A line needs two points; the first epochs of a run should be visible, too.
+        // Points make the first epochs visible, since a line needs two of them.
         if points.len() <= 30 {
             chart.draw_series(points.iter().map(|&point| Circle::new(point, 3, colour.filled())))?;
         }
@@ -93,7 +92,7 @@ fn finite(series: &Series) -> Vec<(usize, f64)> {
     series.iter().filter(usable).copied().collect()
 }
 
-/// The values' range with a margin, never empty.
+/// The range of the values with a margin; it is never empty.
 fn range(values: impl Iterator<Item = f64>) -> (f64, f64) {
     let (low, high) =
         values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| (low.min(value), high.max(value)));
@@ -104,7 +103,7 @@ fn range(values: impl Iterator<Item = f64>) -> (f64, f64) {
     (low - margin, high + margin)
 }
 
-/// The decimals that tell labels apart which differ by `step`.
+/// The number of decimals that distinguishes labels that differ by `step`.
 fn decimals(step: f64) -> usize {
     (-step.log10()).ceil().clamp(0.0, 6.0) as usize
 }

@@ -1,4 +1,4 @@
-//! What a model is worth: the test −ELBO, and the variance of its gradients.
+//! The evaluation of a model: the test −ELBO, and the variance of its gradients.
 
 use stochgrad::graph::{DynMethod, Gradients, Graph, Method, Seed};
 use stochgrad::nn::Parameters;
@@ -10,21 +10,22 @@ use crate::code::Code;
 use crate::model::Model;
 use crate::run_error::RunError;
 
-/// The seed of the codes that are drawn for the test, the same in every run.
+/// The seed of the codes for the test, which is the same in every run.
 const TEST_SEED: Seed = Seed { seed: 0x7e57, step: 0 };
-/// Codes drawn for each test image.
+/// Codes per test image.
 const TEST_SAMPLES: usize = 4;
-/// Test images at a time.
+/// Test images per batch.
 const TEST_BATCH: usize = 250;
-/// Gradients whose variance is taken.
+/// Gradients from which the variance is estimated.
 const GRADIENTS: usize = 100;
-/// Gradients from which a method learns its own parameters before its variance is taken.
+/// Gradients from which a method learns its own parameters before its variance is estimated.
 const SETTLING_GRADIENTS: usize = 500;
-/// Sets the noise of those gradients apart.
+/// Makes the noise of those gradients differ from that of the training.
 const SETTLING_SEED: u64 = 0x5e77_1e00;
 
-/// The mean −ELBO of images in nats per image, estimated with discrete codes from the encoder's distribution, four for
-/// each image, whatever the gradient method. The noise is the same at every call, so that differences are the model's.
+/// The mean −ELBO of images in nats per image, estimated with four discrete codes per image from the distribution of
+/// the encoder. Neither the number of codes nor the noise depends on the gradient method or the call, so that two
+/// results differ only if the models differ.
 pub(crate) fn neg_elbo<C: Code>(
     model: &Model<C>,
     parameters: &Parameters<f32>,
@@ -44,8 +45,8 @@ pub(crate) fn neg_elbo<C: Code>(
     Ok(total / count as f64)
 }
 
-/// The variance of the gradient of a minibatch's mean −ELBO by the logits of its codes, summed over all logits: the
-/// sample variance of 100 gradients that differ in their noise only, at fixed parameters.
+/// The variance of the gradient of the mean −ELBO of a minibatch with respect to the logits of its codes, summed over
+/// all logits: the sample variance of 100 gradients that differ in their noise only, at fixed parameters.
 pub(crate) fn latent_gradient_variance<C: Code>(
     model: &Model<C>,
     parameters: &Parameters<f32>,
@@ -60,7 +61,7 @@ pub(crate) fn latent_gradient_variance<C: Code>(
         let gradients =
             latent_gradients(model, parameters, images, &logits, method, Seed::new(!seed).step(repetition), workspace)?;
         for ((mean, squares), &gradient) in sums.iter_mut().zip(gradients.get("logits")?.as_slice()) {
-            // Welford's update: the gradients are nearly equal for methods of low variance.
+            // Welford's update avoids cancellation, as the gradients of a method with low variance are nearly equal.
             let difference = f64::from(gradient) - *mean;
             *mean += difference / (repetition + 1) as f64;
             *squares += difference * (f64::from(gradient) - *mean);
@@ -69,8 +70,8 @@ pub(crate) fn latent_gradient_variance<C: Code>(
     Ok(sums.iter().map(|(_, squares)| squares / (GRADIENTS - 1) as f64).sum())
 }
 
-/// Lets a method learn what it learns (baselines, scales, networks) at fixed parameters of the model, with a gradient
-/// on each of some minibatches in turn.
+/// Lets a method learn its own parameters (baselines, scales, networks) at fixed parameters of the model, from
+/// gradients on the given minibatches in turn.
 pub(crate) fn settle<C: Code>(
     model: &Model<C>,
     parameters: &Parameters<f32>,

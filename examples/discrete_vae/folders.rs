@@ -1,4 +1,4 @@
-//! The folders of a run: the data's, and the one for the results.
+//! The folders of a run: data and results.
 
 use std::fs;
 use std::io;
@@ -16,12 +16,11 @@ pub(crate) fn data_folder(path: &Path) -> Result<PathBuf, UsageError> {
         flag: "--data",
         path: path.to_path_buf(),
         source,
-        hint: "name the folder of the four unpacked MNIST files, or leave --data out for the \
-               embedded digits",
+        hint: "name the folder with the four unpacked MNIST files, or omit --data to use the embedded digits",
     })
 }
 
-/// Makes the folder for the results and tries whether a file can be written there.
+/// Creates the folder for the results, and checks that a file can be written there.
 pub(crate) fn prepare_output(path: &Path, resume: bool) -> Result<(), UsageError> {
     let made = if resume && !path.exists() {
         Err(io::ErrorKind::NotFound.into())
@@ -37,8 +36,8 @@ pub(crate) fn prepare_output(path: &Path, resume: bool) -> Result<(), UsageError
             path: path.to_path_buf(),
             source,
             hint: match resume {
-                true => "--resume goes on in the first run's --out; start without --resume",
-                false => "choose a folder in which files can be made",
+                true => "--resume needs the --out of the first run; to start a new run, omit --resume",
+                false => "choose a folder in which you may create files",
             },
         }
     })

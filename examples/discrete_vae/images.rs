@@ -7,11 +7,11 @@ use stochgrad::tensor::random::{Key, address_hash};
 
 use crate::settings::Settings;
 
-/// Embedded digits for training; the other 297 are for the test.
+/// The number of embedded digits for training; the other 297 are for the test.
 const TRAINING_DIGITS: usize = 1500;
-/// MNIST images for training, at most: the usual split, whose last 10,000 are for validation.
+/// The maximal number of MNIST images for training; in the usual split, the last 10,000 are for validation.
 const TRAINING_IMAGES: usize = 50_000;
-/// The seed of the test images' pixels, the same in every run.
+/// The seed of the pixels of the test images, which is the same in every run.
 const TEST_SEED: u64 = 0;
 
 /// Training and test images with pixels 0 and 1.
@@ -28,18 +28,18 @@ pub(crate) struct Dataset {
 
 #[derive(Debug)]
 enum Train {
-    /// Pixels fixed by a threshold.
+    /// Pixels obtained by a threshold.
     Fixed(Tensor<f32>),
-    /// Pixels drawn afresh at each step, with the grey levels as probabilities.
+    /// Pixels drawn at each step, with the grey levels as probabilities.
     Drawn(Images),
 }
 
 impl Dataset {
-    /// The embedded digits, a pixel being 1 where its grey level is above half (9 to 16 of 16); or MNIST from a folder,
-    /// its pixels drawn with the grey levels as probabilities.
+    /// Loads the embedded digits, whose pixels are 1 if the grey level is above half (9 to 16 of 16), or MNIST from a
+    /// folder, whose pixels are drawn with the grey levels as probabilities.
     ///
     /// # Errors
-    /// Missing or damaged files.
+    /// Returns an error if files are missing or damaged.
     pub(crate) fn load(settings: &Settings) -> NnResult<Self> {
         match &settings.data {
             None => {
@@ -74,7 +74,7 @@ impl Dataset {
     /// The minibatches of a run.
     ///
     /// # Errors
-    /// An empty training set.
+    /// Returns an error for an empty training set.
     pub(crate) fn minibatches(&self, settings: &Settings) -> NnResult<Minibatches> {
         let count = match &self.train {
             Train::Fixed(pixels) => pixels.shape()[0],
@@ -83,10 +83,10 @@ impl Dataset {
         Minibatches::new(count, settings.batch, settings.seed)
     }
 
-    /// Training images at a step of the run with the given seed, `[indices, pixels]`.
+    /// The training images with the given indices at a step of the run with the given seed; shape `[indices, pixels]`.
     ///
     /// # Errors
-    /// An index that no image has.
+    /// Returns an error for an index out of range.
     pub(crate) fn training_images(&self, indices: &[usize], seed: u64, step: usize) -> NnResult<Tensor<f32>> {
         match &self.train {
             Train::Fixed(pixels) => rows(pixels, indices),

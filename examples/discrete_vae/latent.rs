@@ -1,4 +1,4 @@
-//! The latent variables of one image: how many, and of what kind.
+//! The latent variables of one image: their distribution and number.
 
 use std::fmt;
 
@@ -11,20 +11,20 @@ use crate::settings::size;
 pub(crate) enum Latent {
     /// Independent bits.
     Bernoulli {
-        /// How many.
+        /// The number of bits.
         bits: usize,
     },
     /// Independent categorical variables, as one-hot vectors.
     Categorical {
-        /// How many.
+        /// The number of variables.
         variables: usize,
-        /// The categories of each.
+        /// The number of categories of each variable.
         categories: usize,
     },
 }
 
 impl Latent {
-    /// The numbers in the code of one image: bits, or variables times categories.
+    /// The number of values in the code of one image: bits, or variables times categories.
     pub(crate) fn width(self) -> usize {
         match self {
             Self::Bernoulli { bits } => bits,
@@ -32,7 +32,7 @@ impl Latent {
         }
     }
 
-    /// The states of one variable, and how many variables there are.
+    /// The number of states of one variable, and the number of variables.
     pub(crate) fn base_and_exponent(self) -> (usize, usize) {
         match self {
             Self::Bernoulli { bits } => (2, bits),
@@ -40,7 +40,7 @@ impl Latent {
         }
     }
 
-    /// For a checkpoint.
+    /// The form in a checkpoint.
     pub(crate) fn to_json(self) -> Value {
         match self {
             Self::Bernoulli { bits } => json!({ "distribution": "bernoulli", "size": bits }),
@@ -60,7 +60,7 @@ impl Latent {
         }
     }
 
-    /// The size of the joint support, or `None` where it does not fit the type.
+    /// The size of the joint support, or `None` if it does not fit the type.
     pub(crate) fn states(self) -> Option<u128> {
         let (base, exponent) = self.base_and_exponent();
         (base as u128).checked_pow(u32::try_from(exponent).ok()?)

@@ -4,8 +4,8 @@
 //! cargo run --release --example discrete_vae -- --help
 //! ```
 //!
-//! `model.rs` and the function `step` in `training.rs` are what a program of one's own needs; the rest is the program
-//! around them.
+//! Your own program needs the equivalent of `model.rs` and of the function `step` in `training.rs`. The other files
+//! handle the command line, data, checkpoints and results.
 
 mod annealing;
 mod arguments;
@@ -41,7 +41,7 @@ use crate::arguments::Arguments;
 use crate::run::Outcome;
 use crate::run_error::RunError;
 
-/// The exit code of a run that Ctrl-C stopped, as shells have it: 128 and the signal's number.
+/// The exit code of a run that was stopped by Ctrl-C: 128 plus the number of the signal, as in shells.
 const INTERRUPTED: u8 = 130;
 
 fn main() -> ExitCode {
@@ -62,20 +62,20 @@ fn try_main() -> Result<ExitCode, RunError> {
         .map_err(|source| RunError::System { what: "listen for Ctrl-C", source: source.into() })?;
     match run::run(&settings, &|| interrupted.load(Ordering::Relaxed))? {
         Outcome::Finished(results) => {
-            // A closed pipe is no failure: the same numbers are in the files.
+            // A closed pipe is not a failure, because the files contain the same results.
             let _ = results.summary.write_table(&mut io::stdout());
             let _ = report::write_comparisons(&results.comparisons, &mut io::stdout());
             let _ = report::write_files(&results.files, &mut io::stdout());
             Ok(ExitCode::SUCCESS)
         }
         Outcome::Interrupted { epochs: 0 } => {
-            eprintln!("stopped before the first epoch was done; there is no checkpoint to go on from");
+            eprintln!("stopped before the end of the first epoch: there is no checkpoint to continue from");
             Ok(INTERRUPTED.into())
         }
         Outcome::Interrupted { epochs } => {
             let checkpoint = checkpoint::path(&settings);
-            eprintln!("{} holds the run after {epochs} epochs", checkpoint.display());
-            eprintln!("go on with the same command line and --resume");
+            eprintln!("saved the run after {epochs} epochs to {}", checkpoint.display());
+            eprintln!("to continue, repeat the command line and add --resume");
             Ok(INTERRUPTED.into())
         }
     }

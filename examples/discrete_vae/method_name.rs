@@ -1,4 +1,4 @@
-//! The methods and plans that a command line can name, and what goes with each.
+//! The gradient methods and sampling schemes of the command line, and the properties of each.
 
 use std::fmt;
 
@@ -6,84 +6,84 @@ use clap::ValueEnum;
 
 use crate::latent::Latent;
 
-/// How the gradient through the samples is estimated.
+/// A gradient method of the latent variables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum MethodName {
-    /// The score function without a baseline: unbiased, noisy
+    /// Score function without a baseline: unbiased, high variance
     ScoreFunction,
-    /// The score function with a moving average as the baseline
+    /// Score function, baseline: the mean cost of past steps: unbiased
     MovingAverage,
-    /// The same with weighted samples of an overdispersed distribution: unbiased, for few variables
+    /// Score function with importance-weighted samples of an overdispersed distribution: unbiased, for few variables
     ImportanceSampled,
-    /// The score function with the other samples' mean as the baseline
+    /// Score function, baseline: the mean cost of the other samples: unbiased
     LeaveOneOut,
-    /// The score function with the other samples' and images' mean as the baseline
+    /// Score function, baseline: the mean cost of the other samples and images: unbiased
     BatchMean,
-    /// The score function with the cost of the likeliest code as the baseline
+    /// Score function, baseline: the cost of the most likely code: unbiased
     SelfCritical,
-    /// The score function with a baseline learned from the image
+    /// Score function, baseline: a network of the image that learns the cost: unbiased
     Nvil,
-    /// The score function with a linear model of the cost at the code's mean
+    /// Score function, control variate: a linear model of the cost at the mean of the code: unbiased
     MuProp,
-    /// Leave-one-out with a linear model of the cost from its gradient at the other samples
+    /// leave-one-out, plus a linear model of the cost from its gradient at the other samples: unbiased
     DoubleControlVariate,
-    /// Antithetic pairs of bits: unbiased
+    /// Antithetic pairs of bits (DisARM): unbiased
     Disarm,
-    /// Antithetic pairs of bits, weighted by their uniforms: unbiased, never better than disarm
+    /// Antithetic pairs of bits, weighted by their uniform samples: unbiased, at least the variance of disarm
     Arm,
-    /// Jointly antithetic bits: unbiased
+    /// Any number of negatively correlated samples of bits: unbiased
     Arms,
-    /// Antithetic pairs of categories, stick by stick: unbiased
+    /// Antithetic pairs of categories, by stick breaking: unbiased
     DisarmSticks,
-    /// The same pairs, with their probability divided out: unbiased
+    /// Antithetic pairs of categories, importance-weighted: unbiased
     DisarmWeighted,
-    /// Antithetic pairs of categories by a balanced tree: unbiased
+    /// Antithetic pairs of categories, by a balanced tree: unbiased
     DisarmTree,
-    /// Jointly antithetic categories: unbiased
+    /// Any number of negatively correlated samples of categories: unbiased
     Carms,
-    /// Races with all swaps of two categories: unbiased, a cost for each pair of categories
+    /// Swaps the noise of every two categories: unbiased, one cost evaluation per pair of categories
     Arsm,
-    /// Races with all swaps with one category: unbiased, a cost for each category
+    /// Swaps the noise of each category with that of one: unbiased, one cost evaluation per category
     Ars,
-    /// The score function with the relaxed model as control variate: unbiased
+    /// Score function, control variate: the cost of relaxed codes: unbiased
     Rebar,
-    /// The score function with a learned network as control variate: unbiased
+    /// Score function, control variate: a learned network of relaxed codes: unbiased
     Relax,
-    /// Leave-one-out with learned Stein control variates, for bits: unbiased
+    /// leave-one-out, plus a learned Stein control variate, for bits: unbiased
     Rodeo,
-    /// Coupled measure-valued derivatives: unbiased, two costs per variable
+    /// Coupled measure-valued derivatives: unbiased, up to two cost evaluations per variable
     MeasureValued,
-    /// The sum over the states of each variable given the others: unbiased, a cost per state of each variable
+    /// Sum over the states of one variable given the others: unbiased, one cost evaluation per state and variable
     LocalExpectation,
-    /// The flip of one random bit: unbiased, two costs
+    /// Flips one random bit: unbiased, two cost evaluations
     BitFlip,
-    /// Flips of nearly certain bits and antithetic pairs of the others: unbiased
+    /// Flips nearly certain bits and draws antithetic pairs of the others: unbiased
     Ugc,
-    /// The sum over all states: exact, for small latent spaces
+    /// Sum over all joint states, at most 4096: exact
     Enumerate,
-    /// States without replacement: unbiased, for small latent spaces
+    /// Distinct states, averaged over the orders of drawing: unbiased, at most 4096 joint states
     UnorderedSet,
-    /// States without replacement with importance weights: unbiased, for small latent spaces
+    /// Distinct states with importance weights: unbiased, at most 4096 joint states
     WithoutReplacement,
-    /// The likeliest states and samples of the others: unbiased, for small latent spaces
+    /// Sum over the most likely states plus samples of the rest: unbiased, at most 4096 joint states
     SumAndSample,
-    /// A continuous relaxation: biased
+    /// Continuous relaxation: biased
     GumbelSoftmax,
-    /// A sparse continuous relaxation: biased
+    /// Sparse continuous relaxation: biased
     Entmax,
-    /// Discrete values with the relaxation's gradient: biased
+    /// Discrete values with the gradient of the relaxation: biased
     StraightThroughGumbel,
-    /// The same with the noise averaged out: biased
+    /// straight-through-gumbel, averaged over the noise given the value: biased
     GumbelRao,
     /// Discrete values with the gradient of their mean: biased
     StraightThrough,
-    /// Straight-through to second order: biased
+    /// Second-order straight-through: biased
     Reinmax,
-    /// The same with the smallest variance: biased
+    /// Second-order straight-through with the least variance: biased
     Mve,
-    /// Straight-through at logits moved to agree with the sample: biased
+    /// Straight-through at logits that are shifted to agree with the sample: biased
     GappedStraightThrough,
-    /// Chosen from what the distribution can do
+    /// A method chosen by the library for the distribution and the recorded graph
     Auto,
 }
 
@@ -145,23 +145,23 @@ impl MethodName {
     /// The fewest samples that the method works with, and why.
     pub(crate) fn fewest_samples(self) -> (usize, &'static str) {
         match self {
-            Self::LeaveOneOut => (2, "leave-one-out, whose baseline is the other samples' mean"),
+            Self::LeaveOneOut => (2, "leave-one-out, whose baseline is the mean of the other samples"),
             Self::DoubleControlVariate => (2, "double-control-variate, whose baseline is made of the other samples"),
             Self::Rodeo => (2, "rodeo, whose baseline is made of the other samples"),
             _ if self.is_paired() => (2, "pairs"),
-            Self::Arms | Self::Carms => (2, "arms and carms, whose samples avoid one another"),
+            Self::Arms | Self::Carms => (2, "arms and carms, whose samples are negatively correlated"),
             Self::SumAndSample => (3, "sum-and-sample, which sums all but two of them"),
             _ => (1, "any method"),
         }
     }
 
-    /// Whether the samples may be drawn by a sampling scheme: no two of them are compared.
-    pub(crate) fn takes_plans(self) -> bool {
+    /// Whether the samples may be drawn by a sampling scheme: the method must not compare samples with one another.
+    pub(crate) fn takes_schemes(self) -> bool {
         self.is_relaxed()
             || matches!(self, Self::ScoreFunction | Self::MovingAverage | Self::ImportanceSampled | Self::Mve)
     }
 
-    /// The values that one sample is evaluated at: more than one where categories swap.
+    /// The number of codes at which the cost is evaluated per sample; more than one if noise is swapped.
     pub(crate) fn swaps(self, latent: Latent) -> usize {
         let (categories, _) = latent.base_and_exponent();
         match self {
@@ -179,12 +179,12 @@ impl MethodName {
         )
     }
 
-    /// Whether the method works on bits only.
+    /// Whether the method supports bits only.
     pub(crate) fn needs_bits(self) -> bool {
         matches!(self, Self::Disarm | Self::Arm | Self::Arms | Self::Rodeo | Self::BitFlip | Self::Ugc)
     }
 
-    /// Whether the method looks at all joint states.
+    /// Whether the method lists all joint states.
     pub(crate) fn lists_states(self) -> bool {
         matches!(self, Self::Enumerate | Self::UnorderedSet | Self::WithoutReplacement | Self::SumAndSample)
     }
@@ -201,27 +201,28 @@ impl MethodName {
             )
     }
 
-    /// Whether the derivative may be taken at another temperature than the values: hard values have none.
+    /// Whether the derivative can have its own temperature. Discrete values have none, so that it would be the only
+    /// one.
     pub(crate) fn takes_backward_temperature(self) -> bool {
         matches!(self, Self::GumbelSoftmax | Self::Entmax)
     }
 
-    /// Whether the temperature is not annealed unless that is asked for.
+    /// Whether the temperature is constant unless `--final-temperature` is given.
     pub(crate) fn has_constant_temperature(self) -> bool {
         matches!(self, Self::StraightThrough | Self::Reinmax)
     }
 }
 
-/// How the samples of an image keep out of one another's way.
+/// A sampling scheme: how the samples of an image are drawn jointly.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum SchemeName {
-    /// Mirrored pairs
+    /// Antithetic pairs
     Antithetic,
-    /// One sample in each part of every variable: a Latin hypercube
+    /// Latin hypercube: one sample in each of K equal parts of every noise variable
     Stratified,
-    /// The same, equally spaced
+    /// Latin hypercube with equally spaced samples
     Systematic,
-    /// Scrambled points of a Sobol sequence
+    /// Scrambled Sobol points, for codes of at most 512 values
     Sobol,
 }
 

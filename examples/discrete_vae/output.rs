@@ -1,4 +1,4 @@
-//! Writing result files so that an interruption never leaves half of one.
+//! Writes files of results atomically: an interruption never leaves a partial file.
 
 use std::error::Error;
 use std::fmt;
@@ -6,35 +6,35 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-/// A result file that could not be written, read back or made.
+/// The error of a file of results that cannot be written, read or drawn.
 #[derive(Debug)]
 #[non_exhaustive]
 pub(crate) enum OutputError {
-    /// The operating system refused.
+    /// The operating system reported an error.
     Io {
-        /// What was being done, such as "write".
+        /// The attempted action, such as "write".
         action: &'static str,
-        /// The file concerned.
+        /// The file.
         path: PathBuf,
-        /// The refusal.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// A file from an earlier run does not continue into this one.
+    /// A file of an earlier run does not match the checkpoint.
     Content {
-        /// The file concerned.
+        /// The file.
         path: PathBuf,
-        /// The line, counted from 1.
+        /// The number of the line, from 1.
         line: usize,
-        /// What a usable file has there.
+        /// The expected content.
         expected: String,
-        /// What is there.
+        /// The content.
         found: String,
     },
     /// Data that cannot be drawn.
     Drawing {
-        /// The picture or curve concerned.
+        /// The picture or curve.
         what: &'static str,
-        /// What was expected, what came.
+        /// What was expected, and what was found.
         reason: String,
     },
 }
@@ -51,14 +51,14 @@ impl fmt::Display for OutputError {
         match self {
             Self::Io { action, path, source } => write!(
                 f,
-                "cannot {action} {}: {source}; check the folder's permissions and free space, \
-                 or choose another --out",
+                "cannot {action} {}: {source}; check the permissions and the free space of the folder, or choose another \
+                 --out",
                 path.display()
             ),
             Self::Content { path, line, expected, found } => write!(
                 f,
-                "{}, line {line}: expected {expected}, found {found}; start again without \
-                 --resume, or restore the file that belongs to the checkpoint",
+                "{}, line {line}: expected {expected}, got {found}; start a new run without --resume, or restore the \
+                 file that belongs to the checkpoint",
                 path.display()
             ),
             Self::Drawing { what, reason } => write!(f, "cannot draw {what}: {reason}"),
@@ -75,12 +75,12 @@ impl Error for OutputError {
     }
 }
 
-/// Replaces `path` by a file with these bytes, or leaves it as it was.
+/// Replaces `path` by a file with the given bytes, or leaves it unchanged.
 ///
 /// The bytes go to a temporary file in the same folder, which is synced and then renamed.
 ///
 /// # Errors
-/// The operating system's refusal, with the path; the temporary file is removed.
+/// Returns the error of the operating system with the path, after removing the temporary file.
 pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), OutputError> {
     let mut name = std::ffi::OsString::from(".");
     name.push(path.file_name().unwrap_or_default());
@@ -90,7 +90,7 @@ pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), OutputEr
         .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
         .and_then(|()| fs::rename(&temporary, path));
     written.map_err(|error| {
-        // Best effort: the first failure is the one worth reporting.
+        // Failing to remove the temporary file is ignored, because the first error is the informative one.
         let _ = fs::remove_file(&temporary);
         OutputError::io("write", path)(error)
     })

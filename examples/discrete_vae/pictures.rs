@@ -4,30 +4,30 @@ use std::path::Path;
 
 use crate::output::{OutputError, write_atomically};
 
-/// The grey of the lines between images; ink is white on black.
+/// The grey level of the lines between images, which are white on black.
 const SEPARATOR: u8 = 96;
 /// Pixels between an original and its reconstruction, and between columns.
 const THIN: usize = 2;
 /// Pixels between rows of pairs.
 const THICK: usize = 8;
 
-/// The form in which a stack of images is laid out.
+/// The layout of several images in a picture.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Layout {
-    /// How many images there are.
+    /// The number of images.
     pub(crate) count: usize,
     /// The rows of pixels of one image.
     pub(crate) rows: usize,
     /// The columns of pixels of one image.
     pub(crate) columns: usize,
-    /// Images side by side.
+    /// Images per row.
     pub(crate) per_row: usize,
-    /// The side, in pixels of the picture, of one pixel of an image.
+    /// The width of one pixel of an image, in pixels of the picture.
     pub(crate) scale: usize,
 }
 
 impl Layout {
-    /// A layout whose scale brings images to about 60 pixels a side, by a factor from 2 to 8.
+    /// A layout that enlarges images to about 60 pixels per side, by a factor from 2 to 8.
     pub(crate) fn new(count: usize, rows: usize, columns: usize, per_row: usize) -> Self {
         let side = rows.max(columns).max(1);
         Self { count, rows, columns, per_row, scale: (60 / side).clamp(2, 8) }
@@ -60,10 +60,10 @@ pub(crate) struct Picture {
 }
 
 impl Picture {
-    /// Writes the picture as a PNG file, whole or not at all.
+    /// Writes the picture as a PNG file atomically.
     ///
     /// # Errors
-    /// A picture too large for the format, or the operating system's refusal, with the path.
+    /// Returns an error if the picture is too large for the format, or the error of the operating system with the path.
     pub(crate) fn save(&self, path: &Path) -> Result<(), OutputError> {
         let bytes = self.encode().map_err(|error| OutputError::Drawing {
             what: "a PNG picture",
@@ -84,9 +84,9 @@ impl Picture {
         Ok(bytes)
     }
 
-    /// A picture that is all separator.
+    /// A picture filled with the grey level of the separator.
     fn new(width: usize, height: usize, what: &'static str) -> Result<Self, OutputError> {
-        // Far above any use, far below what would exhaust the memory.
+        // The limit is far above any use and far below the memory of a machine.
         const LIMIT: usize = 1 << 28;
         match width.checked_mul(height) {
             Some(size) if size <= LIMIT => Ok(Self { width, height, pixels: vec![SEPARATOR; size] }),
@@ -97,7 +97,7 @@ impl Picture {
         }
     }
 
-    /// Copies one image, enlarged, to the place whose upper left corner is given.
+    /// Copies one enlarged image to the position with the given upper left corner.
     fn place(&mut self, image: &[f32], layout: &Layout, left: usize, top: usize) {
         for (row, values) in image.chunks_exact(layout.columns).enumerate() {
             for line in 0..layout.scale {
@@ -121,11 +121,11 @@ fn extent(cells: usize, size: usize, gap: usize) -> usize {
     cells.saturating_mul(size.saturating_add(gap)).saturating_sub(gap).saturating_add(2 * THIN)
 }
 
-/// Draws `layout.count` images (intensities in [0, 1], image by image, row by row), left to
-/// right and then down, with thin lines between them. Places left over stay grey.
+/// Draws `layout.count` images (intensities in [0, 1], image by image, row by row) from left to right and then down,
+/// with thin lines between them. Unused positions are grey.
 ///
 /// # Errors
-/// A size of zero, or a number of values that the layout does not imply.
+/// Returns an error for a size of zero, and for a number of values that does not match the layout.
 pub(crate) fn grid(images: &[f32], layout: Layout) -> Result<Picture, OutputError> {
     const WHAT: &str = "a grid of images";
     layout.check(WHAT, &[("images", images.len())])?;
@@ -142,10 +142,10 @@ pub(crate) fn grid(images: &[f32], layout: Layout) -> Result<Picture, OutputErro
     Ok(picture)
 }
 
-/// Draws originals, each with its reconstruction below it, left to right and then down.
+/// Draws originals, each above its reconstruction, from left to right and then down.
 ///
 /// # Errors
-/// A size of zero, or a number of values that the layout does not imply.
+/// Returns an error for a size of zero, and for a number of values that does not match the layout.
 pub(crate) fn pairs(originals: &[f32], reconstructions: &[f32], layout: Layout) -> Result<Picture, OutputError> {
     const WHAT: &str = "originals and reconstructions";
     layout.check(WHAT, &[("originals", originals.len()), ("reconstructions", reconstructions.len())])?;

@@ -1,4 +1,4 @@
-//! What a run says while it works: a bar in a terminal, plain lines elsewhere.
+//! The progress of a run: a bar in a terminal, plain lines elsewhere.
 
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-/// About how many lines a run prints where there is no terminal.
+/// The approximate number of lines that a run prints if there is no terminal.
 const LINES: usize = 20;
 
-/// Shows how far a run is.
+/// Displays the progress of a run.
 ///
-/// A display that can no longer be written to, such as a closed pipe, falls silent: the run and its
-/// files matter more. Dropping it leaves the terminal ready for the next line of text.
+/// If the output can no longer be written, for example because a pipe was closed, the display stops and the run
+/// continues. Dropping the display leaves the cursor at the start of a line.
 pub(crate) struct Progress {
     epochs: usize,
     steps_per_epoch: usize,
@@ -47,8 +47,8 @@ impl fmt::Debug for Progress {
 }
 
 impl Progress {
-    /// A display on standard output for a run of `epochs` epochs in all, of which `epochs_before`
-    /// were done before it was resumed.
+    /// A display on the standard output for a run of `epochs` epochs, of which `epochs_before` were completed before it
+    /// was resumed.
     pub(crate) fn new(epochs: usize, steps_per_epoch: usize, epochs_before: usize) -> Self {
         let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
         let display = if io::stdout().is_terminal() && !dumb {
@@ -71,8 +71,8 @@ impl Progress {
         }
     }
 
-    /// Tells that a training step is done: the `step`-th of epoch `epoch`, both counted from 1.
-    /// `train_neg_elbo` is that step's −ELBO in nats per image.
+    /// Reports the end of training step `step` of epoch `epoch`, both counted from 1. `train_neg_elbo` is the −ELBO of
+    /// the step in nats per image.
     pub(crate) fn step(&mut self, epoch: usize, step: usize, train_neg_elbo: f64) {
         (self.epoch, self.step) = (epoch, step);
         self.train = Some(train_neg_elbo);
@@ -83,8 +83,8 @@ impl Progress {
         }
     }
 
-    /// Tells that epoch `epoch`, counted from 1, is done: its mean −ELBO on the training images and
-    /// the −ELBO on the test images after it.
+    /// Reports the end of epoch `epoch`, counted from 1, with its mean −ELBO on the training images and the −ELBO on
+    /// the test images after it.
     pub(crate) fn epoch(&mut self, epoch: usize, train_neg_elbo: f64, test_neg_elbo: f64) {
         (self.epoch, self.step) = (epoch, self.steps_per_epoch);
         (self.train, self.test) = (Some(train_neg_elbo), Some(test_neg_elbo));
@@ -104,7 +104,7 @@ impl Progress {
         }
     }
 
-    /// Ends the display of a run that is complete.
+    /// Ends the display of a completed run.
     pub(crate) fn finish(self) {
         if let Display::Bar(bar) = &self.display {
             bar.finish();
@@ -112,7 +112,7 @@ impl Progress {
         }
     }
 
-    /// Ends the display of a run that was stopped early, and says where.
+    /// Ends the display of an interrupted run, and prints where it stopped.
     pub(crate) fn interrupt(mut self) {
         let text = format!(
             "interrupted in epoch {} of {}, after step {} of {}",
@@ -155,7 +155,7 @@ impl Drop for Progress {
     }
 }
 
-/// Leaves the line of a bar that has ended, where the cursor still stands.
+/// Moves the cursor to the line below a bar that has ended.
 fn new_line(bar: &ProgressBar) {
     if !bar.is_hidden() {
         let _ = writeln!(io::stdout());
@@ -169,7 +169,7 @@ fn bar(epochs: usize, steps_per_epoch: usize, epochs_before: usize) -> ProgressB
         bar.set_style(style.progress_chars("█▉▊▋▌▍▎▏ "));
     }
     bar.set_position(epochs_before.saturating_mul(steps_per_epoch) as u64);
-    // Steps done before this process started say nothing of its speed.
+    // Steps of an earlier process say nothing about the speed of this one.
     bar.reset_eta();
     bar
 }
@@ -201,7 +201,7 @@ impl Lines {
 
 /// A duration in its two largest units, such as "1h 02m" or "3m 07s".
 fn duration(time: Duration) -> String {
-    // A remainder below a second is not worth a "0s" while there is work left.
+    // Rounding up avoids "0s" while there is work left.
     let seconds = time.as_secs_f64().ceil() as u64;
     let (hours, minutes) = (seconds / 3600, seconds / 60 % 60);
     match (hours, minutes) {

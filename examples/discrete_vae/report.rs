@@ -1,4 +1,4 @@
-//! What a run leaves behind in numbers: a table, `summary.json` and `metrics.csv`.
+//! The numerical results of a run: a table, `summary.json` and `metrics.csv`.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -14,15 +14,15 @@ use crate::output::{OutputError, write_atomically};
 pub(crate) struct Summary {
     /// The latent variables, such as "categorical 20×10".
     pub(crate) latent: String,
-    /// The gradient method's name, as on the command line.
+    /// The name of the gradient method, as on the command line.
     pub(crate) method: String,
     /// Samples per image and step.
     pub(crate) samples: usize,
-    /// The run's seed.
+    /// The seed of the run.
     pub(crate) seed: u64,
     /// Epochs completed.
     pub(crate) epochs: usize,
-    /// The last epoch's mean −ELBO on the training images, in nats per image.
+    /// The mean −ELBO on the training images in the last epoch, in nats per image.
     pub(crate) train_neg_elbo: f64,
     /// The final −ELBO on the test images, in nats per image.
     pub(crate) test_neg_elbo: f64,
@@ -35,10 +35,10 @@ pub(crate) struct Summary {
 }
 
 impl Summary {
-    /// Writes the summary as a table for people.
+    /// Writes the summary as a text table.
     ///
     /// # Errors
-    /// The writer's refusal, such as a closed pipe.
+    /// Returns the error of the writer, for example for a closed pipe.
     pub(crate) fn write_table(&self, out: &mut dyn Write) -> io::Result<()> {
         let mut table = Table::new();
         table
@@ -66,7 +66,7 @@ impl Summary {
         out.flush()
     }
 
-    /// The summary for programs. A number that is not finite becomes `null`.
+    /// The summary as JSON. A value that is not finite becomes `null`.
     pub(crate) fn to_json(&self) -> Value {
         json!({
             "latent": self.latent,
@@ -82,19 +82,19 @@ impl Summary {
         })
     }
 
-    /// Writes `summary.json`, whole or not at all.
+    /// Writes `summary.json` atomically.
     ///
     /// # Errors
-    /// The operating system's refusal, with the path.
+    /// Returns the error of the operating system with the path.
     pub(crate) fn save(&self, path: &Path) -> Result<(), OutputError> {
         write_atomically(path, format!("{:#}\n", self.to_json()).as_bytes())
     }
 }
 
-/// A method at the parameters that another one trained.
+/// The gradient variance of a method at parameters that were trained with another method.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Comparison {
-    /// The gradient method's name, as on the command line.
+    /// The name of the gradient method, as on the command line.
     pub(crate) method: String,
     /// Samples per image.
     pub(crate) samples: usize,
@@ -102,10 +102,10 @@ pub(crate) struct Comparison {
     pub(crate) latent_gradient_variance: f64,
 }
 
-/// Writes the comparison of methods as a table for people; nothing where none was asked for.
+/// Writes the comparison of methods as a text table, or nothing if there is none.
 ///
 /// # Errors
-/// The writer's refusal, such as a closed pipe.
+/// Returns the error of the writer, for example for a closed pipe.
 pub(crate) fn write_comparisons(comparisons: &[Comparison], out: &mut dyn Write) -> io::Result<()> {
     if comparisons.is_empty() {
         return Ok(());
@@ -129,10 +129,10 @@ pub(crate) fn write_comparisons(comparisons: &[Comparison], out: &mut dyn Write)
     out.flush()
 }
 
-/// Writes the comparison of methods as comma-separated values, whole or not at all.
+/// Writes the comparison of methods as comma-separated values, atomically.
 ///
 /// # Errors
-/// The operating system's refusal, with the path.
+/// Returns the error of the operating system with the path.
 pub(crate) fn save_comparisons(comparisons: &[Comparison], path: &Path) -> Result<(), OutputError> {
     let rows =
         comparisons.iter().map(|row| format!("{},{},{}\n", row.method, row.samples, row.latent_gradient_variance));
@@ -140,13 +140,13 @@ pub(crate) fn save_comparisons(comparisons: &[Comparison], path: &Path) -> Resul
     write_atomically(path, text.as_bytes())
 }
 
-/// The files of a run, with what each is.
+/// The files of a run, each with a description.
 pub(crate) type Files = Vec<(&'static str, PathBuf)>;
 
-/// Writes a list of files, one a line, with what each is.
+/// Writes a list of files, one per line, each with its description.
 ///
 /// # Errors
-/// The writer's refusal, such as a closed pipe.
+/// Returns the error of the writer, for example for a closed pipe.
 pub(crate) fn write_files(files: &[(&str, PathBuf)], out: &mut dyn Write) -> io::Result<()> {
     let width = files.iter().map(|(what, _)| what.chars().count()).max().unwrap_or(0);
     for (what, path) in files {
@@ -158,18 +158,18 @@ pub(crate) fn write_files(files: &[(&str, PathBuf)], out: &mut dyn Write) -> io:
 /// One row of `metrics.csv`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct MetricsRow {
-    /// The epoch that ended, counted from 1.
+    /// The completed epoch, counted from 1.
     pub(crate) epoch: usize,
-    /// Training steps done since the run began.
+    /// The number of training steps since the start of the run.
     pub(crate) step: usize,
-    /// The epoch's mean −ELBO on the training images, in nats per image.
+    /// The mean −ELBO on the training images in this epoch, in nats per image.
     pub(crate) train_neg_elbo: f64,
     /// The −ELBO on the test images, in nats per image.
     pub(crate) test_neg_elbo: f64,
 }
 
 impl MetricsRow {
-    /// The row as text. Floats are the shortest decimals that read back to the same bits.
+    /// The row as text. Floats have the shortest decimals that are read back to the same bits.
     fn to_line(self) -> String {
         format!("{},{},{},{}\n", self.epoch, self.step, self.train_neg_elbo, self.test_neg_elbo)
     }
@@ -186,11 +186,11 @@ impl MetricsRow {
     }
 }
 
-/// Writes `metrics.csv`, one row an epoch.
+/// Writes `metrics.csv`, one row per epoch.
 ///
-/// The file holds no times, so that a resumed run's is equal, byte for byte, to an uninterrupted
-/// run's. Push an epoch's row *before* its checkpoint is saved: rows later than the checkpoint are
-/// dropped on resumption, but a missing one cannot be made up.
+/// The file contains no times, so that a resumed run writes the same bytes as an uninterrupted one. Push the row of an
+/// epoch *before* its checkpoint is saved: rows after the checkpoint are dropped when the run is resumed, but a missing
+/// row cannot be recovered.
 #[derive(Debug)]
 pub(crate) struct MetricsWriter {
     path: PathBuf,
@@ -201,20 +201,20 @@ pub(crate) struct MetricsWriter {
 impl MetricsWriter {
     const HEADER: &'static str = "epoch,step,train_neg_elbo,test_neg_elbo";
 
-    /// Starts the file anew.
+    /// Starts a new file.
     ///
     /// # Errors
-    /// The operating system's refusal, with the path.
+    /// Returns the error of the operating system with the path.
     pub(crate) fn create(path: &Path) -> Result<Self, OutputError> {
         Self::start(path, Vec::new())
     }
 
-    /// Continues the file of a run that was checkpointed after `epoch` epochs: the rows up to that
-    /// epoch stay, later ones are dropped.
+    /// Continues the file of a run whose checkpoint was saved after `epoch` epochs: the rows up to that epoch are kept,
+    /// and later ones are dropped.
     ///
     /// # Errors
-    /// A file that cannot be read, that is not a metrics file, or that does not have exactly one
-    /// row for every epoch from 1 to `epoch`; it is left as it was.
+    /// Returns an error, and leaves the file unchanged, if it cannot be read, is not a metrics file, or does not have
+    /// exactly one row for each epoch from 1 to `epoch`.
     pub(crate) fn resume(path: &Path, epoch: usize) -> Result<Self, OutputError> {
         let text = fs::read_to_string(path).map_err(OutputError::io("read", path))?;
         let mut lines = text.lines();
@@ -249,10 +249,10 @@ impl MetricsWriter {
         Ok(Self { path: path.to_path_buf(), file, rows })
     }
 
-    /// Appends a row and makes sure that it is on the disk.
+    /// Appends a row and waits until it is on the disk.
     ///
     /// # Errors
-    /// The operating system's refusal, with the path.
+    /// Returns the error of the operating system with the path.
     pub(crate) fn push(&mut self, row: MetricsRow) -> Result<(), OutputError> {
         self.file
             .write_all(row.to_line().as_bytes())
@@ -262,7 +262,7 @@ impl MetricsWriter {
         Ok(())
     }
 
-    /// All rows of the file, those of the resumed run included.
+    /// All rows of the file, including those of the run that was resumed.
     pub(crate) fn rows(&self) -> &[MetricsRow] {
         &self.rows
     }

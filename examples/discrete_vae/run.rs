@@ -1,4 +1,4 @@
-//! A run from its settings to its results.
+//! Runs the training with given settings and writes the results.
 
 use crate::artefacts::{self, Results};
 use crate::checkpoint;
@@ -13,21 +13,21 @@ use crate::training::Training;
 /// How a run ended.
 #[derive(Debug)]
 pub(crate) enum Outcome {
-    /// With all epochs done.
+    /// All epochs were completed.
     Finished(Box<Results>),
-    /// Early, on request.
+    /// The run was stopped early on request.
     Interrupted {
-        /// The epochs in the last checkpoint; 0 if there is none.
+        /// The number of epochs in the last checkpoint; 0 if there is none.
         epochs: usize,
     },
 }
 
-/// Trains and reports, on as many threads as the settings say. `interrupted` is asked before
-/// each step whether to stop.
+/// Trains a model and writes the results, with the number of threads of the settings. Before each step it calls
+/// `interrupted`, and stops if the result is `true`.
 ///
 /// # Errors
-/// Data or checkpoints that cannot be used, results that cannot be written. A run that cannot be resumed leaves all
-/// files as they were.
+/// Returns an error for data or checkpoints that cannot be used, and for results that cannot be written. If a run
+/// cannot be resumed, all files are left unchanged.
 pub(crate) fn run(settings: &Settings, interrupted: &(dyn Fn() -> bool + Sync)) -> Result<Outcome, RunError> {
     let threads = rayon::ThreadPoolBuilder::new()
         .num_threads(settings.threads)
@@ -78,7 +78,7 @@ mod tests {
     use crate::method_name::MethodName;
     use crate::report::Summary;
 
-    /// A small model, which needs `--hidden` and `--epochs`; five steps an epoch.
+    /// A small model with five steps per epoch. The flags `--hidden` and `--epochs` must be added.
     const MODEL: &str = "--latent-size 3 --categories 3 --batch 300 --lr 0.01";
     /// A small run.
     const SMALL: &str = "--latent-size 3 --categories 3 --batch 300 --lr 0.01 --hidden 24 --epochs 2";
@@ -244,11 +244,11 @@ mod tests {
         let [leave_one_out, enumerate, moving_average, relaxed] = &results.comparisons[..] else {
             panic!("{:?}", results.comparisons)
         };
-        // The run's own method, on the same minibatch with the same noise.
+        // This is the method of the run, on the same minibatch with the same noise.
         assert_eq!(leave_one_out.latent_gradient_variance, before.latent_gradient_variance);
         assert_eq!((leave_one_out.samples, relaxed.samples), (4, 1));
         assert!(enumerate.latent_gradient_variance < 1e-12, "{enumerate:?}");
-        // Its baseline was learned, or it were the variance of the plain score function: many times as large.
+        // Without learning, its variance would be that of the plain score function, which is many times as large.
         let plain = results_of(folder.path(), &format!("{SMALL} --resume --compare score-function"));
         assert!(moving_average.latent_gradient_variance < 0.3 * plain.comparisons[0].latent_gradient_variance);
         let table = fs::read_to_string(folder.path().join("variances.csv")).unwrap();

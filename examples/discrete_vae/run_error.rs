@@ -11,29 +11,29 @@ use stochgrad::tape::TapeError;
 use crate::output::OutputError;
 use crate::usage_error::UsageError;
 
-/// Why a run did not end well.
+/// The error of a run.
 #[derive(Debug)]
 #[non_exhaustive]
 pub(crate) enum RunError {
-    /// The command line, or its disagreement with a checkpoint.
+    /// The command line is invalid, or contradicts a checkpoint.
     Usage(UsageError),
-    /// A result file.
+    /// A file of results cannot be written or read.
     Output(OutputError),
-    /// Data, parameters or a checkpoint.
+    /// Data, parameters or a checkpoint are invalid.
     Nn(NnError),
-    /// The model, as recorded.
+    /// The model cannot be recorded or differentiated.
     Graph(GraphError),
-    /// What the machine refused before the run began.
+    /// The operating system refused a request before the run began.
     System {
-        /// What was asked for.
+        /// The request.
         what: &'static str,
-        /// The refusal.
+        /// The cause.
         source: Box<dyn Error + Send + Sync>,
     },
 }
 
 impl RunError {
-    /// 2 for a command line that cannot be run, else 1.
+    /// 2 for an invalid command line, otherwise 1.
     pub(crate) fn exit_code(&self) -> ExitCode {
         match self {
             Self::Usage(error) => error.exit_code(),

@@ -1,4 +1,4 @@
-//! A run's settings: a checked command line with every default filled in.
+//! The settings of a run: a checked command line with all defaults filled in.
 
 use std::path::PathBuf;
 
@@ -10,7 +10,7 @@ use crate::latent::Latent;
 use crate::method_name::{MethodName, SchemeName};
 use crate::usage_error::UsageError;
 
-/// A checked command line with every default filled in.
+/// A checked command line with all defaults filled in.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Settings {
     /// The latent variables.
@@ -19,11 +19,11 @@ pub(crate) struct Settings {
     pub(crate) hidden: Vec<usize>,
     /// The gradient method.
     pub(crate) method: MethodName,
-    /// Samples per image; 1 for `enumerate`, which has no use for it.
+    /// Samples per image; 1 for `enumerate`, which ignores it.
     pub(crate) samples: usize,
-    /// How the samples of an image keep out of one another's way, if they are not independent.
+    /// How the samples of an image are drawn jointly; `None` if they are independent.
     pub(crate) scheme: Option<SchemeName>,
-    /// The folder of MNIST files, absolute; the embedded digits where there is none.
+    /// The folder of MNIST files, as an absolute path; `None` for the embedded digits.
     pub(crate) data: Option<PathBuf>,
     /// Passes over the training images.
     pub(crate) epochs: usize,
@@ -31,44 +31,44 @@ pub(crate) struct Settings {
     pub(crate) batch: usize,
     /// Adam's learning rate.
     pub(crate) lr: f64,
-    /// The run's seed.
+    /// The seed of the run.
     pub(crate) seed: u64,
-    /// Threads.
+    /// The number of threads.
     pub(crate) threads: usize,
     /// The folder for the results, which exists.
     pub(crate) out: PathBuf,
-    /// Whether to go on from a checkpoint.
+    /// Whether to continue from a checkpoint.
     pub(crate) resume: bool,
-    /// Whether the graph is recorded anew at each step, where it could be compiled once.
+    /// Whether the graph is recorded at each step instead of being compiled once.
     pub(crate) record_each_step: bool,
-    /// The relaxation's temperature, for the methods that have one.
+    /// The temperature of the relaxation, for methods that have one.
     pub(crate) temperature: Option<Annealing>,
-    /// Whether the run was asked to be short.
+    /// Whether a short run was requested.
     pub(crate) quick: bool,
     /// Other methods whose gradient variance is measured at the trained parameters.
     pub(crate) compared: Vec<Compared>,
 }
 
-/// A method whose gradient variance is measured at the parameters that another one trained.
+/// A method whose gradient variance is measured at parameters that were trained with another method.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Compared {
     /// The gradient method.
     pub(crate) method: MethodName,
     /// Samples per image.
     pub(crate) samples: usize,
-    /// The relaxation's temperature, for the methods that have one.
+    /// The temperature of the relaxation, for methods that have one.
     pub(crate) temperature: Option<Annealing>,
 }
 
 impl Settings {
-    /// These settings, for a method that is compared.
+    /// These settings with another method.
     pub(crate) fn comparing(&self, compared: Compared) -> Self {
         let Compared { method, samples, temperature } = compared;
         Self { method, samples, temperature, ..self.clone() }
     }
 
-    /// The settings for a checkpoint. Floats are strings of the shortest decimals that read back to
-    /// the same bits, which JSON readers do not promise for numbers.
+    /// The settings as JSON, for a checkpoint. Floats are strings with the shortest decimals that are read back to the
+    /// same bits, which JSON readers do not guarantee for numbers.
     pub(crate) fn to_json(&self) -> Value {
         let text = |float: f64| float.to_string();
         json!({
@@ -122,14 +122,13 @@ impl Settings {
                 optional(Annealing::from_json),
             )?,
             quick: read(value, "quick", "true or false", Value::as_bool)?,
-            // What is measured afterwards is not the run's.
+            // The comparison follows the run and does not affect it.
             compared: Vec::new(),
         })
     }
 
-    /// Checks that a run with these settings may go on from a checkpoint that was made with
-    /// `saved`. The number of threads and the folder may differ; so may the number of epochs, unless
-    /// a temperature is annealed over them.
+    /// Checks that a run with these settings can continue from a checkpoint with the settings `saved`. The number of
+    /// threads and the folder may differ. The number of epochs may differ unless a temperature is annealed over them.
     ///
     /// # Errors
     /// The first flag that differs, with both values.
@@ -142,8 +141,7 @@ impl Settings {
         Ok(())
     }
 
-    /// The flags that decide the course of a run, in an order in which the first difference
-    /// explains the later ones.
+    /// The flags that affect the results, ordered such that the first difference explains the later ones.
     fn model_flags(&self) -> Vec<(&'static str, String)> {
         let nothing = || "nothing".to_owned();
         let (distribution, size, categories) = match self.latent {
@@ -274,7 +272,7 @@ mod tests {
             assert!(error.contains(&format!("{key:?}")), "{error}");
             value.as_object_mut().unwrap().remove(&key);
             let error = Settings::from_json(&value).unwrap_err().to_string();
-            assert!(error.contains("found nothing"), "{error}");
+            assert!(error.contains("got nothing"), "{error}");
         }
         assert!(Settings::from_json(&json!("text")).is_err());
     }

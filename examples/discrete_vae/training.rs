@@ -30,7 +30,7 @@ pub(crate) struct Training<'a, C: Code> {
     pub(crate) optimizer: Adam<f32>,
     pub(crate) method: DynMethod<f32, C::Family>,
     pub(crate) workspace: Workspace<f32>,
-    /// The graph of a step, by the size of its batch; `None` where it has to be recorded at each step.
+    /// The graph of a step for each size of a batch; `None` if it must be recorded at each step.
     compiled: BTreeMap<usize, Option<CompiledGraph<f32>>>,
     pub(crate) done: Progressed,
 }
@@ -58,9 +58,8 @@ impl<'a, C: Code> Training<'a, C> {
         })
     }
 
-    /// Trains for the epochs that are left, with a row of metrics and a checkpoint after each. Returns whether it came
-    /// to the end: `false` where `interrupted` said so before a step, in which case what the unfinished epoch did is
-    /// lost.
+    /// Trains for the remaining epochs, and writes a row of metrics and a checkpoint after each. Returns `false` if
+    /// `interrupted` returned `true` before a step; the unfinished epoch is then lost.
     pub(crate) fn run(
         &mut self,
         metrics: &mut MetricsWriter,
@@ -87,7 +86,7 @@ impl<'a, C: Code> Training<'a, C> {
         Ok(true)
     }
 
-    /// One pass over the training images; the mean of the steps' −ELBO.
+    /// One pass over the training images. Returns the mean −ELBO of the steps, or `None` if interrupted.
     fn epoch(
         &mut self,
         number: usize,
@@ -109,7 +108,7 @@ impl<'a, C: Code> Training<'a, C> {
         Ok(Some(total / batches.len() as f64))
     }
 
-    /// One step of the optimiser on a batch of training images; the estimate of its −ELBO before.
+    /// One step of the optimiser on a batch of training images. Returns the estimate of the −ELBO before the step.
     fn step(&mut self, batch: &[usize]) -> Result<f64, RunError> {
         let images = self.dataset.training_images(batch, self.settings.seed, self.done.steps)?;
         let seed = Seed::new(self.settings.seed).step(self.done.steps);
@@ -121,7 +120,8 @@ impl<'a, C: Code> Training<'a, C> {
         Ok(f64::from(neg_elbo))
     }
 
-    /// Compiles the graph of a step, unless that was done, or tried, for a batch of this size; whether there is one.
+    /// Compiles the graph of a step, unless this was attempted for a batch of this size. Returns whether there is a
+    /// compiled graph.
     fn compile(&mut self, images: &Tensor<f32>) -> Result<bool, RunError> {
         let size = images.shape().first().copied().unwrap_or(0);
         if let Some(known) = self.compiled.get(&size) {
@@ -129,7 +129,7 @@ impl<'a, C: Code> Training<'a, C> {
         }
         let graph = Graph::new(self.workspace.tape(), Seed::new(self.settings.seed));
         self.model.record(&self.parameters.on(&graph), images, &self.method)?;
-        // A method that works on the host cannot be compiled; any other obstacle comes up when the step is recorded.
+        // A method that runs on the host cannot be compiled. Any other error occurs again when the step is recorded.
         let compiled = if self.settings.record_each_step { None } else { graph.compile().ok() };
         Ok(self.compiled.entry(size).or_insert(compiled).is_some())
     }
@@ -164,7 +164,7 @@ impl<'a, C: Code> Training<'a, C> {
         Ok(self.dataset.training_images(indices, self.settings.seed, 0)?)
     }
 
-    /// The training images of the first steps, at most those of an epoch.
+    /// The training images of the first `count` steps, or of one epoch if that has fewer.
     pub(crate) fn first_batches(&self, count: usize) -> Result<Vec<Tensor<f32>>, RunError> {
         let epoch = self.minibatches.epoch(0);
         let batches = epoch.iter().take(count).enumerate();
@@ -172,7 +172,7 @@ impl<'a, C: Code> Training<'a, C> {
         Ok(batches.map(images).collect::<Result<_, _>>()?)
     }
 
-    /// The mean time of a training step so far.
+    /// The mean time of the training steps so far.
     pub(crate) fn time_per_step(&self) -> Duration {
         self.done.training / u32::try_from(self.done.steps).unwrap_or(u32::MAX).max(1)
     }

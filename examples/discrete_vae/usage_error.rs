@@ -1,4 +1,4 @@
-//! The error of a command line that cannot be run.
+//! The error of an invalid command line.
 
 use std::error::Error;
 use std::fmt;
@@ -6,17 +6,17 @@ use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// A command line that cannot be run.
+/// An invalid command line.
 #[derive(Debug)]
 #[non_exhaustive]
 pub(crate) enum UsageError {
-    /// A flag's value is out of its domain, or does not go with the others.
+    /// The value of a flag is out of its range, or contradicts other flags.
     Value {
         /// The flag, with its dashes.
         flag: &'static str,
-        /// What would do.
+        /// What the flag takes.
         expected: String,
-        /// What came.
+        /// The value that was given.
         found: String,
         /// What to try.
         hint: &'static str,
@@ -32,7 +32,7 @@ pub(crate) enum UsageError {
         /// What to try.
         hint: &'static str,
     },
-    /// A resumed run's flag differs from the first run's.
+    /// A flag of a resumed run differs from that of the first run.
     Resume {
         /// The flag, with its dashes.
         flag: &'static str,
@@ -41,7 +41,7 @@ pub(crate) enum UsageError {
         /// Its value in the checkpoint.
         saved: String,
     },
-    /// A checkpoint's settings cannot be read.
+    /// A setting in a checkpoint is missing or malformed.
     Saved {
         /// The setting.
         key: &'static str,
@@ -53,17 +53,17 @@ pub(crate) enum UsageError {
 }
 
 impl UsageError {
-    /// A method for bits was asked for with categorical variables.
+    /// The error of a method for bits with categorical variables.
     pub(crate) fn bits_only(method: &str) -> Self {
         Self::Value {
             flag: "--method",
-            expected: "a method for categories, with categorical variables".to_owned(),
+            expected: "a method that supports categorical variables".to_owned(),
             found: method.to_owned(),
             hint: "add --latent bernoulli, or try --method leave-one-out",
         }
     }
 
-    /// The exit code of a usage error, the same that the parser uses.
+    /// The exit code of a usage error, which is that of the parser.
     pub(crate) fn exit_code(&self) -> ExitCode {
         ExitCode::from(2)
     }
@@ -76,18 +76,17 @@ impl fmt::Display for UsageError {
                 write!(f, "{flag}: expected {expected}, got {found}; {hint}")
             }
             Self::Folder { flag, path, source, hint } => {
-                write!(f, "{flag}: expected a folder that can be used, got {}: {source}; {hint}", path.display())
+                write!(f, "{flag}: expected a usable folder, got {}: {source}; {hint}", path.display())
             }
             Self::Resume { flag, now, saved } => write!(
                 f,
-                "--resume: expected {flag} as in the checkpoint, {saved}, got {now}; \
-                 give the first run's value, or start anew in another --out"
+                "--resume: expected {flag} of the checkpoint, {saved}, got {now}; \
+                 use the value of the first run, or start a new run in another --out"
             ),
             Self::Saved { key, expected, found } => write!(
                 f,
-                "--resume: expected the checkpoint's setting {key:?} to be {expected}, found \
-                 {found}; the checkpoint is damaged or from another program: start anew without \
-                 --resume"
+                "--resume: expected {expected} as the setting {key:?} of the checkpoint, got {found}; \
+                 the checkpoint is damaged or from another program: start a new run without --resume"
             ),
         }
     }

@@ -1,8 +1,8 @@
-//! Three gradient methods in one graph: score function, pathwise and measure-valued; and a Hessian.
+//! Three gradient methods in one graph (score function, pathwise and measure-valued), and a Hessian.
 //!
-//! A machine is either worn or not (a bit), its load is normal around a level that depends on that, and the number of
-//! failures is Poisson with a rate that grows with the load. The cost is quadratic in the failures, plus the price of
-//! maintenance.
+//! A machine is either worn or not (a bit). Its load is normally distributed around a level that depends on the bit,
+//! and the number of failures has a Poisson distribution whose rate grows with the load. The cost is the square of the
+//! number of failures, plus the cost of the load and of maintenance.
 
 use stochgrad::graph::GraphResult;
 use stochgrad::prelude::*;
@@ -30,7 +30,7 @@ fn model(graph: &Graph<'_, f64>) -> GraphResult<()> {
     graph.cost("maintenance", maintenance.square() * 0.1)
 }
 
-/// The mean over many steps of what `measure` reads off the recorded model.
+/// The mean over many steps of the values that `measure` computes from the recorded model.
 fn mean<const N: usize>(
     seed: Seed,
     measure: impl Fn(&Graph<'_, f64>) -> Result<[f64; N], Box<dyn std::error::Error>>,
@@ -63,11 +63,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         println!("d/d{name} ≈ {gradient:+.4}  ({})", surrogate.guarantee(name)?);
     }
 
-    // Maintenance reaches the failures through the bit alone, whose method is valid at every order.
+    // Maintenance affects the failures only through the bit, whose method is valid at every order.
     let [second] = mean(Seed::new(2), |graph| Ok([graph.surrogate()?.hessian("maintenance")?.item()?]))?;
     println!("d²/dmaintenance² ≈ {second:+.4}");
 
-    // The measure-valued derivative is valid once only, and a second derivative by a parameter of its node is refused.
+    // The measure-valued derivative is valid at order 1 only. A second derivative with respect to a parameter of its
+    // node is refused.
     match surrogate.hessian("sensitivity") {
         Ok(hessian) => println!("d²/dsensitivity² ≈ {hessian}"),
         Err(error) => println!("d²/dsensitivity²: {error}"),

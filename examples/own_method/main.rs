@@ -1,7 +1,7 @@
-//! A distribution and a gradient method of one's own, in one's own crate, proven by the exact oracle.
+//! A user-defined distribution and gradient method, verified by the exact oracle.
 //!
-//! The distribution is a sign, −1 or 1. The method draws a sign and its opposite as one antithetic pair, weighted by
-//! their probabilities: exact for one sign, at every order, for two evaluations of the cost.
+//! The distribution is that of a sign, −1 or 1. The method draws a sign and its opposite as an antithetic pair,
+//! weighted by their probabilities. With two evaluations of the cost it is exact for one sign, at every order.
 
 use stochgrad::check::Oracle;
 use stochgrad::distributions::{
@@ -14,7 +14,7 @@ use stochgrad::prelude::*;
 use stochgrad::tape::PlateKind;
 use stochgrad::tensor::{Real, Shape};
 
-/// A sign: 1 with probability σ(2η), else −1, for a field η.
+/// The distribution of a sign: 1 with probability σ(2η) and −1 otherwise, for a field η.
 #[derive(Clone, Copy, Debug)]
 struct Sign<V> {
     field: V,
@@ -77,9 +77,9 @@ impl<'t, F: Real> FiniteSupport<'t, F> for Sign<Var<'t, F>> {
 ///
 /// $$E[f] = E_x\big[w(x) f(x) + w(-x) f(-x)\big], \quad w(x) = \frac{p(x)}{p(x) + p(-x)}.$$
 ///
-/// The pair is drawn by the distribution of one of its members; for one sign it is always the same pair, so that
-/// nothing is left to chance. With several signs the distribution of the pair depends on the parameters, and the score
-/// of the pair is needed too.
+/// The pair is drawn from the distribution of one of its members. For one sign the pair is always the same, so that the
+/// estimate has no variance. With several signs the distribution of the pair depends on the parameters, and the method
+/// adds the score of the pair.
 #[derive(Clone, Copy, Debug)]
 struct AntitheticPair;
 
@@ -102,7 +102,7 @@ fn pair_log_prob<'t, F: Real>(sign: &Sign<Var<'t, F>>, value: Var<'t, F>) -> Var
 impl<F: Real> GradientMethod<F, Sign<stochgrad::tape::Id>> for AntitheticPair {
     fn sample<'t>(&self, context: &SampleContext<'_, 't, F>, sign: &Sign<Var<'t, F>>) -> GraphResult<SampleSet<'t, F>> {
         let first = context.independent(sign, SamplePlate::Single)?.value;
-        // The pair is joint: which of the two came first must not be read as a draw of its own.
+        // The two members are not independent draws, which the kind of the plate declares.
         let plate = context.plate(2, PlateKind::JointSamples)?;
         let both = Var::stack(&[first, -first])?.event_to_plate(plate);
         let log_prob = sign.log_prob(both);
@@ -115,7 +115,7 @@ impl<F: Real> GradientMethod<F, Sign<stochgrad::tape::Id>> for AntitheticPair {
     }
 }
 
-/// Two signs in a field, and a third that depends on them.
+/// Two signs in a field, and a third sign whose field depends on them.
 fn model(graph: &Graph<'_, f64>) -> GraphResult<()> {
     let field = graph.param("field", [0.3, -0.2])?;
     let pair = graph.sample("pair", &Sign { field }, &AntitheticPair)?;
