@@ -51,7 +51,7 @@ impl fmt::Display for OutputError {
         match self {
             Self::Io { action, path, source } => write!(
                 f,
-                "cannot {action} {}: {source}; check the permissions and the free space of the folder, or choose another \
+                "cannot {action} {}: {source}; check the permissions and free space of the folder, or choose another \
                  --out",
                 path.display()
             ),
