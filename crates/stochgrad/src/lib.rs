@@ -1,8 +1,9 @@
 //! Stochastic automatic differentiation: gradients of expectations, with a gradient method per random node.
 //!
-//! A model draws random samples; `stochgrad` records it as a stochastic computation graph and estimates the derivatives
-//! of its expected cost. Every stochastic node carries its own gradient method, and changing that method means changing
-//! one argument.
+//! Use this crate to differentiate the expected cost of a model that draws random samples: variational autoencoders
+//! with discrete codes, policy gradients, simulations. A model is recorded as a stochastic computation graph, and
+//! `Graph::backward` estimates the derivatives of its expected cost. Every stochastic node has its own gradient method.
+//! To change the method, change one argument of `Graph::sample`.
 //!
 //! ```
 //! use stochgrad::prelude::*;
@@ -21,7 +22,20 @@
 //! # }
 //! ```
 //!
-//! Each module is also a crate, which can be used without the facade.
+//! Start with the [`prelude`], and import everything else from its module:
+//!
+//! | module | contents |
+//! |---|---|
+//! | [`graph`] | graphs, nodes, costs, gradients, compiled graphs, and the traits of gradient methods |
+//! | [`estimators`] | gradient methods, baselines, sampling schemes and objectives |
+//! | [`distributions`] | distributions and their capabilities |
+//! | [`nn`] | parameters, layers, optimisers, data sets and checkpoints |
+//! | [`check`] | the exact oracle, the statistical test and the gradient check |
+//! | [`tape`] | variables, plates, derivatives and compiled programs |
+//! | [`tensor`] | tensors, kernels and random numbers |
+//!
+//! Each module is also a crate, which can be used without this one. The folder `docs/` of the repository contains a
+//! guide and a page for each gradient method.
 
 #[doc(inline)]
 pub use stochgrad_check as check;
@@ -40,7 +54,7 @@ pub use stochgrad_tensor as tensor;
 
 pub mod prelude;
 
-/// The code of README and of the pages in `docs/`, as tests.
+/// The programs in README and in the pages of `docs/`, as doctests.
 #[cfg(doctest)]
 mod book {
     #[doc = include_str!("../../../README.md")]
