@@ -31,7 +31,7 @@ pub use error::{GraphError, GraphResult};
 pub use gradients::{Gradients, Surrogate};
 pub use graph::environment::{Environment, MemberStep, StepEnd, Transition};
 pub use graph::{Graph, Model};
-pub use guarantee::{Bias, Guarantee, Order, Path};
+pub use guarantee::{Bias, Guarantee, Path};
 pub use method::context::CostContext;
 pub use method::group::{AlternativeWorld, CandidateShare, Candidates, Group, GroupContext, Jump};
 pub use method::node_cost::{CostChange, ElementDifference, NodeCost, RecordedDifference};
@@ -41,6 +41,7 @@ pub use method::sample_set::{SamplePlate, SampleSet};
 pub use method::terms::{Apply, AuxiliaryLoss, GradientTerm, Terms, Update};
 pub use method::{DynMethod, GradientMethod, Method, MethodState};
 pub use report::{NodeReport, ParameterReport, Report};
+pub use stochgrad_distributions::Order;
 
 /// What [`forward_method!`] names in other crates.
 #[doc(hidden)]

@@ -22,7 +22,7 @@ pub(crate) mod implicit;
 
 use crate::common::dependence::is_differentiable;
 use crate::common::sampling::describe_members;
-use stochgrad_distributions::{Distribution, Family, Reparameterized};
+use stochgrad_distributions::{Distribution, Family, Reparameterized, SamplePath};
 use stochgrad_graph::{
     Access, Count, GradientMethod, GraphResult, Guarantee, Method, Order, Path, Profile, SampleContext, SamplePlate,
     SampleSet,
@@ -107,7 +107,7 @@ pub(crate) fn check_parameter_paths<'t, F: Real>(distribution: &dyn Distribution
     match distribution
         .parameters()
         .iter()
-        .find(|parameter| parameter.path == Smoothness::Jump && is_differentiable(parameter.var))
+        .find(|parameter| parameter.path == SamplePath::None && is_differentiable(parameter.var))
     {
         None => Ok(()),
         Some(parameter) => Err(format!(
@@ -117,6 +117,13 @@ pub(crate) fn check_parameter_paths<'t, F: Real>(distribution: &dyn Distribution
             parameter.name
         )),
     }
+}
+
+/// The order up to which samples can be differentiated with respect to the parameters that are to be trained.
+pub(crate) fn sample_path_order<'t, F: Real>(distribution: &dyn Distribution<'t, F>) -> Order {
+    let parameters = distribution.parameters();
+    let trained = parameters.iter().filter(|parameter| is_differentiable(parameter.var));
+    trained.map(|parameter| parameter.path.order()).min().unwrap_or(Order::Any)
 }
 
 impl Method for Pathwise {

@@ -10,8 +10,9 @@
 use crate::error::GraphResult;
 use crate::graph::node::{Bind, StochasticNode};
 use crate::graph::{Graph, State};
-use crate::guarantee::{Bias, Guarantee, Order, Path};
+use crate::guarantee::{Bias, Guarantee, Path};
 use std::collections::BTreeMap;
+use stochgrad_distributions::{Order, Parameter, SamplePath};
 use stochgrad_tape::{IdMap, Op, Smoothness};
 use stochgrad_tensor::Real;
 
@@ -47,11 +48,8 @@ impl Ledger {
             let bind = Bind { tape, ids: &ids, address: &node.address, at: node.at };
             let guarantee = node.method.guarantee(bind, path)?.map_err(|problem| node.refused(problem))?;
             reports.extend(node.method.report(bind, path)?.map(|report| (node.address.to_string(), report)));
-            let kinked = !node.method.is_rerecordable()
-                && node.parameters.iter().any(|parameter| parameter.score == Smoothness::Kinked);
-            let unpathed = node.method.is_rerecordable()
-                && node.parameters.iter().any(|parameter| parameter.path == Smoothness::Kinked);
-            limited |= guarantee != Guarantee::EXACT || kinked || unpathed;
+            limited |= guarantee != Guarantee::EXACT
+                || node.parameters.iter().any(|parameter| order(node, parameter) != Order::Any);
             guarantees.push(guarantee);
         }
         limited |= !state.qualifications.is_empty();
@@ -113,15 +111,16 @@ fn limits<F: Real>(
         if guarantee.bias == Bias::Distribution {
             limit(Guarantee { bias: Bias::Distribution, order: Order::Any }, uses(node));
         }
-        let by_path = node.method.is_rerecordable();
         for parameter in node.parameters.iter().filter(|parameter| reached(parameter.var.id().index())) {
-            let smoothness = if by_path { parameter.path } else { parameter.score };
-            if smoothness == Smoothness::Kinked {
-                limit(
-                    Guarantee::unbiased(Order::Finite(1)),
-                    format!("{} differentiates by {} of {} once only", uses(node), parameter.name, node.distribution),
-                );
-            }
+            let times = match order(node, parameter) {
+                Order::Any => continue,
+                Order::Finite(1) => "once".into(),
+                Order::Finite(order) => format!("{order} times"),
+            };
+            limit(
+                Guarantee::unbiased(order(node, parameter)),
+                format!("{} differentiates by {} of {} {times} only", uses(node), parameter.name, node.distribution),
+            );
         }
     }
     for qualification in &state.qualifications {
@@ -170,6 +169,23 @@ impl Entry {
 /// Whether the distribution of a node depends on a parameter.
 fn takes_part<F: Real>(node: &StochasticNode<'_, F>, reached: &dyn Fn(usize) -> bool) -> bool {
     node.parameters.iter().any(|parameter| reached(parameter.var.id().index()))
+}
+
+/// The order up to which a node can be differentiated with respect to a parameter of its distribution: along the sample
+/// path where the method follows it, else by the score. A method that needs a path or a score that does not exist has
+/// refused the node in its guarantee, so that nothing is left to limit here.
+fn order<F: Real>(node: &StochasticNode<'_, F>, parameter: &Parameter<'_, F>) -> Order {
+    if node.method.is_rerecordable() {
+        match parameter.path {
+            SamplePath::Recorded(order) | SamplePath::Implicit(order) => order,
+            SamplePath::None => Order::Any,
+        }
+    } else {
+        match parameter.score {
+            Smoothness::Kinked => Order::Finite(1),
+            Smoothness::Constant | Smoothness::Smooth | Smoothness::Jump => Order::Any,
+        }
+    }
 }
 
 fn uses<F: Real>(node: &StochasticNode<'_, F>) -> String {

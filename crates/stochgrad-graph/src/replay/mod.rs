@@ -17,7 +17,8 @@ use crate::method::node_cost::NodeCost;
 use crate::method::sample_context::SampleContext;
 use crate::surrogate::Builder;
 use std::collections::HashMap;
-use stochgrad_tape::{Id, IdMap, Op, Plate, PlateKind, PlateSet, SiteId, Smoothness, Var, Weights};
+use stochgrad_distributions::SamplePath;
+use stochgrad_tape::{Id, IdMap, Op, Plate, PlateKind, PlateSet, SiteId, Var, Weights};
 use stochgrad_tensor::Real;
 
 /// How many members all plates of a replayed value may have together; more alternatives are replayed in several passes.
@@ -55,8 +56,10 @@ impl<'t, F: Real> Builder<'_, 't, F> {
         let Some(node) = self.nodes.get(index).filter(|node| node.site == site) else {
             return Ok(self.tape.rerecord(var, ids));
         };
-        // A path that holds once only is an implicit one: it belongs to numbers that were drawn for the old parameters.
-        let implicit = node.parameters.iter().any(|parameter| parameter.path == Smoothness::Kinked);
+        let implicit = node.parameters.iter().any(|parameter| match parameter.path {
+            SamplePath::Implicit(_) => true,
+            SamplePath::None | SamplePath::Recorded(_) => false,
+        });
         if node.method.is_rerecordable() && !implicit {
             return Ok(self.tape.rerecord(var, ids));
         }
