@@ -7,9 +7,10 @@
 //! are such polynomials; the ledger says so. What an objective says of the derivatives through some values holds for
 //! every parameter upstream of them.
 
+use crate::analysis::recording::Recording;
 use crate::error::GraphResult;
-use crate::graph::node::{Bind, StochasticNode};
-use crate::graph::{Graph, State};
+use crate::graph::node::StochasticNode;
+use crate::graph::state::State;
 use crate::guarantee::{Bias, Guarantee, Path};
 use std::collections::BTreeMap;
 use stochgrad_distributions::{Order, Parameter, SamplePath};
@@ -33,19 +34,14 @@ struct Entry {
 }
 
 impl Ledger {
-    pub(crate) fn new<F: Real>(
-        graph: &Graph<'_, F>,
-        state: &State<'_, F>,
-        paths: &[Path],
-        end: usize,
-    ) -> GraphResult<Self> {
-        let tape = graph.tape();
+    pub(crate) fn new<F: Real>(recording: &Recording<'_, '_, F>, paths: &[Path]) -> GraphResult<Self> {
+        let state = recording.state;
         let ids = IdMap::identity();
         let mut guarantees = Vec::with_capacity(state.nodes.len());
         let mut reports = Vec::new();
         let mut limited = false;
-        for (node, path) in state.nodes.iter().zip(paths) {
-            let bind = Bind { tape, ids: &ids, address: &node.address, at: node.at };
+        for (index, (node, path)) in state.nodes.iter().zip(paths).enumerate() {
+            let bind = recording.bind(index, &ids);
             let guarantee = node.method.guarantee(bind, path)?.map_err(|problem| node.refused(problem))?;
             reports.extend(node.method.report(bind, path)?.map(|report| (node.address.to_string(), report)));
             limited |= guarantee != Guarantee::EXACT
@@ -57,10 +53,10 @@ impl Ledger {
         if limited {
             // Sixty-four parameters at a time, one bit each.
             for (chunk, parameters) in state.parameters.chunks(64).enumerate() {
-                let reach = reach(graph, state, end, chunk);
+                let reach = reach(recording, chunk);
                 for (bit, parameter) in parameters.iter().enumerate() {
                     let reached = |index: usize| reach[index] >> bit & 1 == 1;
-                    let mut entry = limits(graph, state, &guarantees, &reached);
+                    let mut entry = limits(recording, &guarantees, &reached);
                     entry.certify(state, &guarantees, paths, &reached);
                     if !entry.reasons.is_empty() {
                         ledger.entries.insert(parameter.name.clone(), entry);
@@ -88,11 +84,11 @@ impl Ledger {
 
 /// What limits the guarantee of a parameter.
 fn limits<F: Real>(
-    graph: &Graph<'_, F>,
-    state: &State<'_, F>,
+    recording: &Recording<'_, '_, F>,
     guarantees: &[Guarantee],
     reached: &dyn Fn(usize) -> bool,
 ) -> Entry {
+    let state = recording.state;
     let takes_part: Vec<bool> = state.nodes.iter().map(|node| takes_part(node, reached)).collect();
     let mut total = Guarantee::EXACT;
     let mut reasons: Vec<String> = Vec::new();
@@ -130,8 +126,8 @@ fn limits<F: Real>(
     }
     let distribution: Vec<usize> =
         (0..guarantees.len()).filter(|&index| guarantees[index].bias == Bias::Distribution).collect();
-    for part in state.costs.iter().flat_map(|cost| &cost.parts).filter(|_| !distribution.is_empty()) {
-        let ancestors = graph.tape().sites(part.value.ancestors());
+    for (_, part) in recording.parts().filter(|_| !distribution.is_empty()) {
+        let ancestors = recording.tape.sites(part.value.ancestors());
         let concerned = reached(part.value.id().index()) || ancestors.iter().any(|site| takes_part[site.0 as usize]);
         if let (true, Some(&index)) =
             (concerned, distribution.iter().find(|&&index| ancestors.iter().any(|site| site.0 as usize == index)))
@@ -193,12 +189,12 @@ fn uses<F: Real>(node: &StochasticNode<'_, F>) -> String {
 }
 
 /// For each value on the tape, which of a chunk of parameters derivatives flow to from it.
-fn reach<F: Real>(graph: &Graph<'_, F>, state: &State<'_, F>, end: usize, chunk: usize) -> Vec<u64> {
-    let mut reach = vec![0_u64; end];
-    for (bit, parameter) in state.parameters.iter().skip(chunk * 64).take(64).enumerate() {
+fn reach<F: Real>(recording: &Recording<'_, '_, F>, chunk: usize) -> Vec<u64> {
+    let mut reach = vec![0_u64; recording.end];
+    for (bit, parameter) in recording.state.parameters.iter().skip(chunk * 64).take(64).enumerate() {
         reach[parameter.var.id().index()] |= 1 << bit;
     }
-    graph.tape().visit(end, &mut |visit| {
+    recording.tape.visit(recording.end, &mut |visit| {
         if matches!(visit.op, Op::Leaf { .. }) {
             return;
         }
