@@ -38,6 +38,7 @@ pub use method::group::{Group, GroupContext};
 pub use method::node_cost::{CostChange, ElementDifference, NodeCost, RecordedDifference};
 pub use method::profile::{Access, Count, Extent, Profile, Size};
 pub use method::sample_context::SampleContext;
+pub use method::sample_path::{check_parameter_paths, is_differentiable, path_order, sample_path_order};
 pub use method::sample_set::{SamplePlate, SampleSet};
 pub use method::terms::{Apply, AuxiliaryLoss, GradientTerm, Terms, Update};
 pub use method::{DynMethod, GradientMethod, Method, MethodState};

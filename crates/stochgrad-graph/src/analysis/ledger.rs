@@ -115,7 +115,12 @@ fn limits<F: Real>(
             };
             limit(
                 Guarantee::unbiased(order(node, parameter)),
-                format!("{} differentiates by {} of {} {times} only", uses(node), parameter.name, node.distribution),
+                format!(
+                    "{} differentiates with respect to {} of {} {times} only",
+                    uses(node),
+                    parameter.name,
+                    node.distribution
+                ),
             );
         }
     }

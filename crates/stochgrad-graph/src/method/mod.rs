@@ -14,6 +14,7 @@ pub(crate) mod node_cost;
 pub(crate) mod places;
 pub(crate) mod profile;
 pub(crate) mod sample_context;
+pub(crate) mod sample_path;
 pub(crate) mod sample_set;
 pub(crate) mod terms;
 
