@@ -1,8 +1,7 @@
 //! What can go wrong with a graph.
 
-use crate::guarantee::Order;
 use std::panic::Location;
-use stochgrad_distributions::DistributionError;
+use stochgrad_distributions::{DistributionError, Order};
 use stochgrad_tape::{Origin, TapeError};
 use stochgrad_tensor::{Shape, TensorError};
 

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::panic::Location;
+use stochgrad_distributions::Order;
 use stochgrad_tape::{Degree, Smoothness};
 
 /// How far a gradient is off, in expectation.
@@ -23,31 +24,6 @@ impl fmt::Display for Bias {
             Bias::Gradient => "biased gradient",
             Bias::Distribution => "biased (another distribution was sampled)",
         })
-    }
-}
-
-/// The highest order of derivative for which an estimate is valid.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Order {
-    /// Up to this order.
-    Finite(usize),
-    /// Every order.
-    Any,
-}
-
-impl Order {
-    /// Whether a derivative of the given order is valid.
-    pub fn allows(self, order: usize) -> bool {
-        self >= Order::Finite(order)
-    }
-}
-
-impl fmt::Display for Order {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Order::Finite(order) => write!(f, "{order}"),
-            Order::Any => f.write_str("any"),
-        }
     }
 }
 

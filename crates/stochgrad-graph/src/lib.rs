@@ -19,28 +19,32 @@ mod gradients;
 mod graph;
 mod guarantee;
 mod method;
+mod reduction;
 mod replay;
 mod report;
 mod surrogate;
 
 pub use address::{Address, Seed};
-pub use analysis::reduction::Reduction;
 pub use compiled::CompiledGraph;
 pub use drawing::{Edge, Vertex};
 pub use error::{GraphError, GraphResult};
 pub use gradients::{Gradients, Surrogate};
 pub use graph::environment::{Environment, MemberStep, StepEnd, Transition};
 pub use graph::{Graph, Model};
-pub use guarantee::{Bias, Guarantee, Order, Path};
+pub use guarantee::{Bias, Guarantee, Path};
+pub use method::alternative_world::{AlternativeWorld, CandidateShare, Candidates, Jump};
 pub use method::context::CostContext;
-pub use method::group::{AlternativeWorld, CandidateShare, Candidates, Group, GroupContext, Jump};
+pub use method::group::{Group, GroupContext};
 pub use method::node_cost::{CostChange, ElementDifference, NodeCost, RecordedDifference};
 pub use method::profile::{Access, Count, Extent, Profile, Size};
 pub use method::sample_context::SampleContext;
+pub use method::sample_path::{check_parameter_paths, is_differentiable, path_order, sample_path_order};
 pub use method::sample_set::{SamplePlate, SampleSet};
 pub use method::terms::{Apply, AuxiliaryLoss, GradientTerm, Terms, Update};
 pub use method::{DynMethod, GradientMethod, Method, MethodState};
+pub use reduction::Reduction;
 pub use report::{NodeReport, ParameterReport, Report};
+pub use stochgrad_distributions::Order;
 
 /// What [`forward_method!`] names in other crates.
 #[doc(hidden)]

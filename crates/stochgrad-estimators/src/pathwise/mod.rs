@@ -20,16 +20,17 @@
 pub(crate) mod generalized;
 pub(crate) mod implicit;
 
-use crate::common::dependence::is_differentiable;
 use crate::common::sampling::describe_members;
-use stochgrad_distributions::{Distribution, Family, Reparameterized};
+use stochgrad_distributions::{Family, Reparameterized};
 use stochgrad_graph::{
     Access, Count, GradientMethod, GraphResult, Guarantee, Method, Order, Path, Profile, SampleContext, SamplePlate,
     SampleSet,
 };
-use stochgrad_tape::{Plate, Smoothness};
+use stochgrad_tape::Plate;
 use stochgrad_tensor::Real;
 use stochgrad_tensor::sampling_scheme::SamplingScheme;
+
+pub(crate) use stochgrad_graph::{check_parameter_paths, path_order, sample_path_order};
 
 /// Pathwise derivatives, for reparameterised distributions.
 ///
@@ -86,39 +87,6 @@ impl Pathwise {
     }
 }
 
-/// The order of a sample-path derivative, or why there is none.
-pub(crate) fn path_order(path: &Path, assume_continuous: bool) -> Result<Order, String> {
-    if path.smoothness != Smoothness::Jump {
-        return Ok(path.order());
-    }
-    if assume_continuous {
-        return Ok(Order::Finite(1));
-    }
-    let through = path.through.as_ref().map_or("an operation".into(), |(what, at)| format!("{what} ({at})"));
-    Err(format!(
-        "the value reaches a cost or the distribution of another node through {through}, which jumps or stops the gradient: a \
-         sample-path derivative would miss it; use MeasureValued or ScoreFunction here, smooth the operation, or say \
-         assume_continuous() if the jumps cancel"
-    ))
-}
-
-/// Refuses a distribution whose samples are not differentiable by a parameter that is to be trained.
-pub(crate) fn check_parameter_paths<'t, F: Real>(distribution: &dyn Distribution<'t, F>) -> Result<(), String> {
-    match distribution
-        .parameters()
-        .iter()
-        .find(|parameter| parameter.path == Smoothness::Jump && is_differentiable(parameter.var))
-    {
-        None => Ok(()),
-        Some(parameter) => Err(format!(
-            "samples of {} are not differentiable by its parameter \"{}\", and that parameter depends on something \
-             trainable; use ScoreFunction or MeasureValued here, or stop its gradient",
-            distribution.name(),
-            parameter.name
-        )),
-    }
-}
-
 impl Method for Pathwise {
     fn name(&self) -> String {
         let assumed = if self.assume_continuous { ", continuity assumed" } else { "" };
@@ -168,7 +136,9 @@ mod tests {
     use crate::score_function::ScoreFunction;
     use std::sync::Arc;
     use stochgrad_check::{Oracle, StatisticalTest};
-    use stochgrad_distributions::{Bernoulli, Categorical, Gamma, Id, Laplace, Live, Normal, Relaxed, Uniform};
+    use stochgrad_distributions::{
+        Bernoulli, Categorical, Distribution, Gamma, Id, Laplace, Live, Normal, Relaxed, Uniform,
+    };
     use stochgrad_graph::{CostContext, DynMethod, GradientTerm, Graph, GraphError, Seed, Terms};
     use stochgrad_tape::{Tape, Var};
     use stochgrad_tensor::Tensor;

@@ -171,7 +171,7 @@ mod tests {
         }
 
         fn profile(&self) -> Profile {
-            Profile::unbiased(crate::guarantee::Order::Any)
+            Profile::unbiased(stochgrad_distributions::Order::Any)
         }
 
         fn sample_plate(&self) -> SamplePlate {

@@ -5,20 +5,25 @@
 //! value zero whose derivative is part of the gradient, and *auxiliary losses* for parameters of its own. The
 //! surrogate builder (the module `surrogate`) composes them; it knows no particular method.
 
+pub(crate) mod alternative_world;
 pub(crate) mod context;
+pub(crate) mod cost_queries;
 mod forward;
 pub(crate) mod group;
 pub(crate) mod node_cost;
+pub(crate) mod places;
 pub(crate) mod profile;
 pub(crate) mod sample_context;
+pub(crate) mod sample_path;
 pub(crate) mod sample_set;
 pub(crate) mod terms;
 
 use crate::error::{GraphError, GraphResult};
 use crate::forward_method;
 use crate::guarantee::{Guarantee, Path};
+use crate::method::alternative_world::Candidates;
 use crate::method::context::CostContext;
-use crate::method::group::{Candidates, Group};
+use crate::method::group::Group;
 use crate::method::profile::Profile;
 use crate::method::sample_context::SampleContext;
 use crate::method::sample_set::{SamplePlate, SampleSet};

@@ -1,9 +1,9 @@
 //! What a gradient method states about itself, as data: for tables, for programs that choose among methods, and for the
 //! guarantee of a composition, which is computed from it.
 
-use crate::guarantee::{Bias, Guarantee, Order, Path};
+use crate::guarantee::{Bias, Guarantee, Path};
 use std::fmt;
-use stochgrad_distributions::{Distribution, FiniteSupport};
+use stochgrad_distributions::{Distribution, FiniteSupport, Order};
 use stochgrad_tape::Degree;
 use stochgrad_tensor::Real;
 
