@@ -83,3 +83,12 @@ pub(crate) fn broadcasting(count: usize) -> impl Strategy<Value = Vec<Vec<usize>
 pub(crate) fn broadcast_all(shapes: &[Vec<usize>]) -> Shape {
     shapes.iter().fold(Shape::scalar(), |all, shape| Shape::broadcast(&all, &shape.as_slice().into()).unwrap())
 }
+
+/// A shape, one of its axes, and a permutation.
+pub(crate) fn shape_axis_permutation() -> impl Strategy<Value = (Vec<usize>, usize, Vec<usize>)> {
+    shapes().prop_filter("needs an axis", |shape| !shape.is_empty()).prop_flat_map(|shape| {
+        let rank = shape.len();
+        let axes: Vec<usize> = (0..rank).collect();
+        (Just(shape), 0..rank, Just(axes).prop_shuffle())
+    })
+}

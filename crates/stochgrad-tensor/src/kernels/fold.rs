@@ -29,6 +29,16 @@ pub(crate) fn fold_row<F: Real>(threads: usize, op: Fold<F>, x: &[F]) -> F {
     op.combine(left, right)
 }
 
+/// Reduces consecutive rows of length `row`, on the calling thread: the bits of [`fold_row`] for each of them.
+#[inline]
+pub(crate) fn fold_rows<F: Real>(op: Fold<F>, row: usize, x: &[F], out: &mut [F]) {
+    if row < LANES {
+        fold_short_rows(op, row, x, out);
+    } else {
+        out.iter_mut().zip(x.chunks_exact(row)).for_each(|(out, row)| *out = fold_row(1, op, row));
+    }
+}
+
 /// What is done along a row.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Fold<F> {
@@ -70,6 +80,11 @@ pub(crate) fn larger<F: Real>(a: F, b: F) -> F {
 #[inline(always)]
 pub(crate) fn smaller<F: Real>(a: F, b: F) -> F {
     if (b < a) | b.is_nan() { b } else { a }
+}
+
+/// What to subtract before exponentiating: the maximum, or 0 where that is infinite or NaN.
+pub(crate) fn shift_of<F: Real>(maximum: F) -> F {
+    if maximum.is_finite() { maximum } else { F::ZERO }
 }
 
 dispatch! {

@@ -14,6 +14,5 @@ pub mod map;
 pub mod matmul;
 pub mod pair;
 pub mod reduce;
-pub(crate) mod softmax;
 pub(crate) mod truncated_quantiles;
 pub mod zip;

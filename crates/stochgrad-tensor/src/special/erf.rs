@@ -1,6 +1,6 @@
 //! The error function, its complement and its inverse.
 
-use super::normal::standard_quantile;
+use super::normal_quantile::standard_quantile;
 
 /// The error function erf(x) = 2/sqrt(pi) * integral of exp(-t^2) from 0 to x.
 ///

@@ -21,6 +21,7 @@ mod inverse_gaussian;
 mod log_sinhc;
 mod logistic;
 mod normal;
+mod normal_quantile;
 mod quadrature;
 mod root;
 mod saddle_point;

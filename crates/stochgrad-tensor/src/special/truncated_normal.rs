@@ -4,7 +4,8 @@
 //! of it. S has no exponential fall: far out and for close bounds it is an integral of one sign, and nothing cancels.
 
 use super::erf::{erf, erfc};
-use super::normal::{normal_cdf, normal_icdf_of_log, normal_log_cdf, standard_quantile};
+use super::normal::{normal_cdf, normal_icdf_of_log, normal_log_cdf};
+use super::normal_quantile::standard_quantile;
 use super::quadrature::legendre;
 use std::f64::consts::{FRAC_1_SQRT_2, PI};
 

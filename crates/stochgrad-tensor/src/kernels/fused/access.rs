@@ -1,63 +1,16 @@
-//! How the operands of a chain are walked.
+//! How the operands of a chain are read.
 
 use smallvec::SmallVec;
 
 use crate::kernels::broadcast::repeat;
+use crate::kernels::fused::view::{Elements, View};
 use crate::kernels::layout::{interleave, pick};
 use crate::real::Real;
 use crate::storage::shape::Shape;
 
-/// Where the elements of an operand of a chain are.
+/// How an operand is read along the shape of a chain.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct View(Elements);
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Elements {
-    /// The size of each axis of the chain, or 1 where the operand is the same all along it, and its stride in one
-    /// buffer.
-    Strided { axes: SmallVec<[(usize, usize); 6]>, offset: usize },
-    /// In as many buffers, in turn: this many elements of each.
-    Stacked { buffers: usize, turn: usize },
-}
-
-impl View {
-    /// All elements of a tensor that has the rank of the chain.
-    pub fn whole(shape: &Shape) -> Self {
-        View(Elements::Strided { axes: shape.iter().copied().zip(shape.strides()).collect(), offset: 0 })
-    }
-
-    /// The elements at one position of an axis that the chain does not have.
-    ///
-    /// # Panics
-    /// If there is no such axis or position.
-    pub fn member(shape: &Shape, axis: usize, position: usize) -> Self {
-        let mut axes: SmallVec<[(usize, usize); 6]> = shape.iter().copied().zip(shape.strides()).collect();
-        let (size, stride) = axes.remove(axis);
-        assert!(position < size, "position {position} of an axis of size {size}");
-        View(Elements::Strided { axes, offset: position * stride })
-    }
-
-    /// A tensor of the shape of the chain whose parts along an axis are tensors of their own, without that axis: as
-    /// many inputs, one after the other.
-    ///
-    /// # Panics
-    /// If there is no such axis.
-    pub fn stack(shape: &Shape, axis: usize) -> Self {
-        View(Elements::Stacked { buffers: shape[axis], turn: shape[axis + 1..].iter().product() })
-    }
-
-    /// How many inputs of the chain it takes.
-    pub(super) fn inputs(&self) -> usize {
-        match self.0 {
-            Elements::Strided { .. } => 1,
-            Elements::Stacked { buffers, .. } => buffers,
-        }
-    }
-}
-
-/// How an operand is walked along the shape of a chain.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Walk {
+pub(super) enum Access {
     /// Element by element.
     Same,
     /// A single number.
@@ -80,13 +33,13 @@ pub(super) struct Strided {
     offset: usize,
 }
 
-impl Walk {
-    /// The walk along a chain whose blocks begin at multiples of `block` elements in rows of `row` elements, or in the
+impl Access {
+    /// The access along a chain whose blocks begin at multiples of `block` elements in rows of `row` elements, or in the
     /// whole of it if `row` is 0. What is copied goes to `register`.
     pub(super) fn new(shape: &Shape, view: &View, row: usize, block: usize, register: u16) -> Self {
         let (view, offset) = match &view.0 {
             Elements::Strided { axes, offset } => (axes, *offset),
-            &Elements::Stacked { buffers, turn } => return Walk::Stacked { buffers, turn, register },
+            &Elements::Stacked { buffers, turn } => return Access::Stacked { buffers, turn, register },
         };
         assert_eq!(shape.rank(), view.len(), "rank of an operand of a chain over {shape}");
         let mut axes: SmallVec<[(usize, usize); 4]> = SmallVec::new();
@@ -104,8 +57,8 @@ impl Walk {
         axes.reverse();
         let fixed = axes.iter().all(|&(_, stride)| stride == 0);
         match axes[..] {
-            _ if fixed && offset == 0 => return Walk::Single,
-            [(_, 1)] if offset == 0 => return Walk::Same,
+            _ if fixed && offset == 0 => return Access::Single,
+            [(_, 1)] if offset == 0 => return Access::Same,
             _ if axes.is_empty() => axes.push((1, 0)),
             _ => {}
         }
@@ -113,11 +66,11 @@ impl Walk {
         let strided = Strided { axes, offset };
         let unit = if row > block { row } else { block };
         if step <= 1 && (run == shape.numel() || run.is_multiple_of(unit)) {
-            return Walk::Within(strided);
+            return Access::Within(strided);
         }
         let repeats = strided.axes[..strided.axes.len() - 1].iter().all(|&(_, stride)| stride == 0);
         let still = row <= block && repeats && block.is_multiple_of(run);
-        Walk::Copied { strided, register, still }
+        Access::Copied { strided, register, still }
     }
 }
 
@@ -204,24 +157,24 @@ mod tests {
     use super::*;
 
     /// What a chain reads in one block.
-    fn block(walk: &Walk, from: usize, len: usize, operand: &[f64]) -> Vec<f64> {
-        match walk {
-            Walk::Same => operand[from..from + len].to_vec(),
-            Walk::Single => vec![operand[0]; len],
-            Walk::Within(strided) if strided.advances() => operand[strided.start(from)..][..len].to_vec(),
-            Walk::Within(strided) => vec![operand[strided.start(from)]; len],
-            Walk::Copied { strided, still, .. } => {
+    fn block(access: &Access, from: usize, len: usize, operand: &[f64]) -> Vec<f64> {
+        match access {
+            Access::Same => operand[from..from + len].to_vec(),
+            Access::Single => vec![operand[0]; len],
+            Access::Within(strided) if strided.advances() => operand[strided.start(from)..][..len].to_vec(),
+            Access::Within(strided) => vec![operand[strided.start(from)]; len],
+            Access::Copied { strided, still, .. } => {
                 let mut out = vec![f64::NAN; len];
                 strided.copy(if *still { 0 } else { from }, operand, &mut out);
                 out
             }
-            Walk::Stacked { .. } | Walk::Part => unreachable!("one operand in one buffer"),
+            Access::Stacked { .. } | Access::Part => unreachable!("one operand in one buffer"),
         }
     }
 
     proptest! {
         #[test]
-        fn every_walk_finds_the_elements_of_its_view(
+        fn every_access_finds_the_elements_of_its_view(
             sizes in [1..5_usize, 1..5, 1..5],
             ones in any::<[bool; 3]>(),
             member in prop::option::of((0..4_usize, 2..4_usize, 0..2_usize)),
@@ -240,10 +193,10 @@ mod tests {
             };
             let operand: Vec<f64> = (0..owner.iter().product()).map(|i: usize| i as f64).collect();
             let strides = Shape::from(&owner[..]).strides();
-            let walk = Walk::new(&shape, &view, 0, block_length, 0);
+            let access = Access::new(&shape, &view, 0, block_length, 0);
             let len = shape.numel();
             for from in (0..len).step_by(block_length) {
-                let found = block(&walk, from, block_length.min(len - from), &operand);
+                let found = block(&access, from, block_length.min(len - from), &operand);
                 for (i, found) in (from..).zip(found) {
                     let index = [i / (sizes[1] * sizes[2]), i / sizes[2] % sizes[1], i % sizes[2]];
                     let mut at: Vec<usize> = index.iter().zip(&own).map(|(&i, &size)| if size == 1 { 0 } else { i }).collect();
@@ -251,7 +204,7 @@ mod tests {
                         at.insert(axis, position);
                     }
                     let expected: usize = at.iter().zip(&strides).map(|(i, stride)| i * stride).sum();
-                    prop_assert_eq!(found, expected as f64, "{:?} at {}", walk, i);
+                    prop_assert_eq!(found, expected as f64, "{:?} at {}", access, i);
                 }
             }
         }
@@ -260,17 +213,17 @@ mod tests {
     #[test]
     fn blocks_that_lie_in_a_run_are_read_where_they_are() {
         let shape = Shape::from([6, 32]);
-        let walk = |view: &View| Walk::new(&shape, view, 0, 16, 3);
-        assert_eq!(walk(&View::whole(&shape)), Walk::Same);
-        assert_eq!(walk(&View::whole(&Shape::from([1, 1]))), Walk::Single);
-        assert!(matches!(walk(&View::whole(&Shape::from([6, 1]))), Walk::Within(_)));
-        assert!(matches!(walk(&View::member(&Shape::from([6, 2, 32]), 1, 1)), Walk::Within(_)));
+        let access = |view: &View| Access::new(&shape, view, 0, 16, 3);
+        assert_eq!(access(&View::whole(&shape)), Access::Same);
+        assert_eq!(access(&View::whole(&Shape::from([1, 1]))), Access::Single);
+        assert!(matches!(access(&View::whole(&Shape::from([6, 1]))), Access::Within(_)));
+        assert!(matches!(access(&View::member(&Shape::from([6, 2, 32]), 1, 1)), Access::Within(_)));
         assert!(matches!(
-            walk(&View::member(&Shape::from([6, 32, 2]), 2, 1)),
-            Walk::Copied { still: false, register: 3, .. }
+            access(&View::member(&Shape::from([6, 32, 2]), 2, 1)),
+            Access::Copied { still: false, register: 3, .. }
         ));
-        let row = Walk::new(&shape, &View::whole(&Shape::from([1, 32])), 0, 64, 3);
-        assert!(matches!(row, Walk::Copied { still: true, .. }));
+        let row = Access::new(&shape, &View::whole(&Shape::from([1, 32])), 0, 64, 3);
+        assert!(matches!(row, Access::Copied { still: true, .. }));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::arch::x86_64::{
     _mm512_xor_si512,
 };
 
-use super::{BLOCK, WIDE, WIDE_WORDS};
+use super::block::{BLOCK, WIDE, WIDE_WORDS};
 
 /// Sixteen blocks of the stream of a key, from the given one on.
 ///

@@ -18,8 +18,8 @@
 //! right mean, and only its variance changes. Since the orders of two elements are independent, the stratified plan of several elements is a Latin
 //! hypercube (McKay, Beckman and Conover 1979). Below the strata Owen's (1995) scrambling is independent for each point, so that this is the whole of it for $2^m$ points.
 
-use crate::random::sobol;
 use crate::real::Real;
+use crate::sampling::sobol;
 use std::fmt;
 
 /// How the members of a sample share and order their random numbers.

@@ -1,15 +1,13 @@
 use crate::kernels::broadcast::repeat;
-use crate::kernels::fold::{BLOCK, Fold, fold_row};
-use crate::kernels::reduce::{Group, Reduce, reduce_rows, shift_of};
+use crate::kernels::fold::{BLOCK, Fold, fold_row, shift_of};
+use crate::kernels::reduce::group::Group;
+use crate::kernels::reduce::short_rows::{SHORT, ShortRows, exp_of};
 use crate::parallel::{PIECE, TRANSCENDENTAL, fill, threads_for};
 use crate::real::Real;
 use crate::simd::dispatch;
 use crate::storage::pool::Pool;
 use crate::storage::shape::Shape;
 use crate::storage::tensor::Tensor;
-
-/// Rows up to this length are done many at a time: the exponentials of one alone would leave most of a register empty.
-pub(crate) const SHORT: usize = 64;
 
 /// e^x / Σ e^x along an axis. Logits of −∞ give 0, also where all of them are −∞; +∞ and NaN give NaN.
 ///
@@ -100,18 +98,6 @@ fn normalize_row<F: Real>(out: &mut [F], x: &[F], log: bool) {
 }
 
 dispatch! {
-    /// exp(x − shift)
-    fn exp_of<F: Real>(out: &mut [F], x: &[F], shift: F) = exp_of_body;
-}
-
-#[inline(always)]
-fn exp_of_body<const FMA: bool, F: Real>(out: &mut [F], x: &[F], shift: F) {
-    for (out, &x) in out.iter_mut().zip(x) {
-        *out = (x - shift).exp_fast::<FMA>();
-    }
-}
-
-dispatch! {
     fn normalize_short_rows<F: Real>(size: usize, x: &[F], out: &mut [F], log: bool) = short_rows_body;
 }
 
@@ -138,58 +124,6 @@ fn short_rows_body<const FMA: bool, F: Real>(size: usize, x: &[F], out: &mut [F]
     }
 }
 
-dispatch! {
-    /// ln Σ e^x of each row.
-    pub(crate) fn log_sum_exp_short_rows<F: Real>(size: usize, x: &[F], out: &mut [F]) = log_sum_exp_body;
-}
-
-#[inline(always)]
-fn log_sum_exp_body<const FMA: bool, F: Real>(size: usize, x: &[F], out: &mut [F]) {
-    let mut work = ShortRows::new();
-    let together = BLOCK / size;
-    for (x, out) in x.chunks(together * size).zip(out.chunks_mut(together)) {
-        work.exponentiate::<FMA>(size, x);
-        for (out, (&shift, &sum)) in out.iter_mut().zip(work.shifts.iter().zip(&work.sums)) {
-            *out = shift + sum.ln();
-        }
-    }
-}
-
-/// A block of rows of at most [`SHORT`] elements on the way to their sums of exponentials.
-struct ShortRows<F> {
-    /// For each row, what is subtracted from its elements, and the sum of their exponentials then.
-    shifts: [F; BLOCK],
-    sums: [F; BLOCK],
-    /// Something of each row, at each of its elements.
-    spread: [F; BLOCK],
-    centred: [F; BLOCK],
-    masses: [F; BLOCK],
-}
-
-impl<F: Real> ShortRows<F> {
-    #[inline(always)]
-    fn new() -> Self {
-        let zeros = [F::ZERO; BLOCK];
-        ShortRows { shifts: zeros, sums: zeros, spread: zeros, centred: zeros, masses: zeros }
-    }
-
-    #[inline(always)]
-    fn exponentiate<const FMA: bool>(&mut self, size: usize, x: &[F]) {
-        let (len, rows) = (x.len(), x.len() / size);
-        let shifts = &mut self.shifts[..rows];
-        reduce_rows(Reduce::Max, size, x, shifts);
-        for shift in shifts.iter_mut() {
-            *shift = shift_of(*shift);
-        }
-        repeat(size, shifts, &mut self.spread[..len]);
-        for (out, (&x, &shift)) in self.centred.iter_mut().zip(x.iter().zip(&self.spread)) {
-            *out = x - shift;
-        }
-        exp_of_body::<FMA, F>(&mut self.masses[..len], &self.centred[..len], F::ZERO);
-        reduce_rows(Reduce::Sum, size, &self.masses[..len], &mut self.sums[..rows]);
-    }
-}
-
 /// What normalises a row of total mass `sum`: the sum, or its logarithm; neutral where there is no mass.
 fn normalizer<F: Real>(sum: F, log: bool) -> F {
     match (sum == F::ZERO, log) {
@@ -202,8 +136,13 @@ fn normalizer<F: Real>(sum: F, log: bool) -> F {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
-    use crate::kernels::reduce::{reduce, reduce_row};
+    use crate::kernels::reduce::{Reduce, reduce, reduce_row};
+    use crate::testing::{broadcast_at, scrambled, shapes, tensor_of};
+
+    const INF: f64 = f64::INFINITY;
 
     /// Rows of ordinary numbers, and some of −∞ alone, with +∞ and with NaN.
     fn rows<F: Real>(size: usize) -> Tensor<F> {
@@ -240,5 +179,37 @@ mod tests {
             check::<f32>(size);
             check::<f64>(size);
         }
+    }
+
+    fn close(a: &Tensor<f64>, b: &Tensor<f64>) -> bool {
+        a.max_abs_difference(b).is_some_and(|largest| largest < 1e-9)
+    }
+
+    proptest! {
+        #[test]
+        fn softmax_and_log_softmax_agree_with_their_definitions(shape in shapes(), axis in 0..5_usize) {
+            prop_assume!(axis < shape.len());
+            let pool = Pool::new();
+            let x = scrambled(&shape);
+            let normalizer = reduce(&pool, Reduce::LogSumExp, &x, &[axis], true);
+            let expected = tensor_of(&shape, |index| broadcast_at(&x, index) - broadcast_at(&normalizer, index));
+            prop_assert!(close(&log_softmax(&pool, &x, axis), &expected));
+            prop_assert!(close(&softmax(&pool, &x, axis), &expected.map(f64::exp)));
+        }
+    }
+
+    #[test]
+    fn softmax_survives_its_edges() {
+        let pool = Pool::new();
+        let x = Tensor::from([[-INF, 0.0, 0.0], [1e4, -1e4, -INF], [-INF, -INF, -INF]]);
+        let probabilities = Tensor::from([[0.0, 0.5, 0.5], [1.0, 0.0, 0.0], [0.0, 0.0, 0.0]]);
+        let half = -std::f64::consts::LN_2;
+        let logs = Tensor::from([[-INF, half, half], [0.0, -2e4, -INF], [-INF, -INF, -INF]]);
+        assert_eq!(softmax(&pool, &x, 1), probabilities);
+        assert_eq!(log_softmax(&pool, &x, 1), logs);
+        let turn = |x: &Tensor<f64>| crate::kernels::layout::transpose(&pool, x, &[1, 0]);
+        assert_eq!(softmax(&pool, &turn(&x), 0), turn(&probabilities));
+        assert_eq!(log_softmax(&pool, &turn(&x), 0), turn(&logs));
+        assert!(softmax(&pool, &Tensor::from([f64::NAN, 0.0]), 0).to_vec()[1].is_nan());
     }
 }

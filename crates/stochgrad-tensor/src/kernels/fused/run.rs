@@ -1,0 +1,377 @@
+use std::ops::Range;
+
+use crate::kernels::fold::{BLOCK, middle};
+use crate::kernels::fused::access::{Access, copy_stacked};
+use crate::kernels::fused::chain::Chain;
+use crate::kernels::fused::scratch::Scratch;
+use crate::kernels::fused::step::{Place, Slices, Source, Step};
+use crate::kernels::map::map_slice;
+use crate::kernels::pair::pair_slice;
+use crate::kernels::reduce::{Reduce, reduce_row, reduce_rows};
+use crate::kernels::zip::{Operand, select_slice, zip_slice};
+use crate::random::Key;
+use crate::real::Real;
+use crate::storage::buffer::Buffer;
+
+impl<F: Real> Chain<F> {
+    /// Evaluates the chain. `outputs` have the chain's number of elements, `reduced` have [`rows`](Self::rows) elements
+    /// each; `partials` are buffers of [`partials`](Self::partials) elements, one for each reduction. One scratch is
+    /// used for each thread.
+    ///
+    /// # Panics
+    /// If the operands or buffers are not those that the chain was made for.
+    pub fn run(
+        &self,
+        scratch: &mut [Scratch<F>],
+        inputs: &[&[F]],
+        keys: &[Key],
+        outputs: Slices<'_, F>,
+        mut reduced: Slices<'_, F>,
+        mut partials: Slices<'_, F>,
+    ) {
+        assert_eq!(inputs.len(), self.inputs.len(), "operands of a chain");
+        assert_eq!(reduced.len(), self.reductions.len(), "reductions of a chain");
+        for output in outputs.iter() {
+            assert_eq!(output.len(), self.len, "a result of a chain");
+        }
+        let threads = if self.len > self.threshold { scratch.len() } else { 1 };
+        let scratch = &mut scratch[..threads];
+        let job = Job { chain: self, inputs, keys };
+        if self.row <= BLOCK {
+            return job.run(0..self.blocks(), outputs, reduced, scratch);
+        }
+        job.run(0..self.blocks(), outputs, partials.iter_mut().map(|slice| &mut **slice).collect(), scratch);
+        let pieces = self.row.div_ceil(BLOCK);
+        for ((reduction, out), leaves) in self.reductions.iter().zip(&mut reduced).zip(&partials) {
+            for (out, leaves) in out.iter_mut().zip(leaves.chunks_exact(pieces)) {
+                *out = join(reduction.op, self.row, leaves);
+            }
+        }
+    }
+}
+
+/// The result for a row from those of its pieces, in the order of [`reduce`](crate::kernels::reduce::reduce).
+fn join<F: Real>(op: Reduce, len: usize, leaves: &[F]) -> F {
+    if let [leaf] = leaves {
+        return *leaf;
+    }
+    let middle = middle(len);
+    let (left, right) = leaves.split_at(middle / BLOCK);
+    op.combine(join(op, middle, left), join(op, len - middle, right))
+}
+
+/// The beginnings and the ends of slices that are cut at the same place.
+fn split<'a, F>(slices: Slices<'a, F>, at: usize) -> (Slices<'a, F>, Slices<'a, F>) {
+    let mut halves: (Slices<'a, F>, Slices<'a, F>) = Default::default();
+    for slice in slices {
+        let (left, right) = slice.split_at_mut(at);
+        halves.0.push(left);
+        halves.1.push(right);
+    }
+    halves
+}
+
+/// What all threads of a run share.
+struct Job<'a, F> {
+    chain: &'a Chain<F>,
+    inputs: &'a [&'a [F]],
+    keys: &'a [Key],
+}
+
+impl<F: Real> Job<'_, F> {
+    /// Evaluates some blocks; `outputs` and `reduced` hold the elements of these blocks only.
+    fn run(
+        &self,
+        blocks: Range<usize>,
+        mut outputs: Slices<'_, F>,
+        mut reduced: Slices<'_, F>,
+        scratch: &mut [Scratch<F>],
+    ) {
+        if scratch.len() > 1 && blocks.len() > 1 {
+            let near = scratch.len() / 2;
+            let middle = blocks.start + (blocks.len() * near / scratch.len()).max(1);
+            let elements = self.chain.span(middle).start - self.chain.span(blocks.start).start;
+            let rows = self.chain.reduced_before(middle) - self.chain.reduced_before(blocks.start);
+            let (near_outputs, far_outputs) = split(outputs, elements);
+            let (near_reduced, far_reduced) = split(reduced, rows);
+            let (near_scratch, far_scratch) = scratch.split_at_mut(near);
+            rayon::join(
+                || self.run(blocks.start..middle, near_outputs, near_reduced, near_scratch),
+                || self.run(middle..blocks.end, far_outputs, far_reduced, far_scratch),
+            );
+            return;
+        }
+        let [scratch, ..] = scratch else { return };
+        scratch.reserve(self.inputs.len(), self.chain.registers);
+        let origin = self.chain.span(blocks.start).start;
+        let mut done = 0;
+        for block in blocks.clone() {
+            let span = self.chain.span(block);
+            let first = block == blocks.start;
+            let mut block = Block {
+                job: self,
+                at: span.start - origin,
+                span,
+                outputs: &mut outputs,
+                registers: &mut scratch.registers,
+                starts: &mut scratch.starts,
+            };
+            block.load(first);
+            for step in &self.chain.steps {
+                block.step(step);
+            }
+            done += block.reduce(&mut reduced, done);
+        }
+    }
+}
+
+/// One block of a run.
+struct Block<'a, 'b, F> {
+    job: &'a Job<'a, F>,
+    span: Range<usize>,
+    /// Where the block begins in the results at hand.
+    at: usize,
+    outputs: &'a mut Slices<'b, F>,
+    registers: &'a mut [Buffer<F>],
+    starts: &'a mut [usize],
+}
+
+impl<F: Real> Block<'_, '_, F> {
+    /// Finds the operands that are read by strides, or copies them.
+    fn load(&mut self, first: bool) {
+        for (number, (access, input)) in self.job.chain.inputs.iter().zip(self.job.inputs).enumerate() {
+            match access {
+                Access::Same | Access::Single | Access::Part => {}
+                Access::Within(strided) => self.starts[number] = strided.start(self.span.start),
+                Access::Copied { still: true, .. } if !first => {}
+                Access::Copied { strided, register, still } => {
+                    // What stays the same is copied once, for the longest block.
+                    let chain = self.job.chain;
+                    let len = if *still { chain.block.min(chain.len) } else { self.span.len() };
+                    let register = &mut self.registers[*register as usize][..len];
+                    strided.copy(self.span.start, input, register);
+                }
+                Access::Stacked { buffers, turn, register } => {
+                    let register = &mut self.registers[*register as usize][..self.span.len()];
+                    copy_stacked(*turn, self.span.start, &self.job.inputs[number..number + buffers], register);
+                }
+            }
+        }
+    }
+
+    #[inline]
+    fn slice(&self, source: &Source<F>) -> Operand<'_, F> {
+        let len = self.span.len();
+        match *source {
+            Source::Register(register) => Operand::Slice(&self.registers[register as usize][..len]),
+            Source::Output(output) => Operand::Slice(&self.outputs[output as usize][self.at..self.at + len]),
+            Source::Number(number) => Operand::Scalar(number),
+            Source::Input(input) => {
+                let operand = self.job.inputs[input as usize];
+                match &self.job.chain.inputs[input as usize] {
+                    Access::Same => Operand::Slice(&operand[self.span.clone()]),
+                    Access::Single => Operand::Scalar(operand[0]),
+                    Access::Within(strided) => {
+                        let start = self.starts[input as usize];
+                        if strided.advances() {
+                            Operand::Slice(&operand[start..start + len])
+                        } else {
+                            Operand::Scalar(operand[start])
+                        }
+                    }
+                    Access::Copied { register, .. } | Access::Stacked { register, .. } => {
+                        Operand::Slice(&self.registers[*register as usize][..len])
+                    }
+                    Access::Part => unreachable!("a step reads a stack by its first input"),
+                }
+            }
+        }
+    }
+
+    fn step(&mut self, step: &Step<F>) {
+        let (Step::Map { to, .. }
+        | Step::Zip { to, .. }
+        | Step::Pair { to, .. }
+        | Step::Select { to, .. }
+        | Step::Noise { to, .. }) = step;
+        let len = self.span.len();
+        // The result leaves its place while the operands are borrowed.
+        match *to {
+            Place::Register(register) => {
+                let mut out = std::mem::take(&mut self.registers[register as usize]);
+                self.evaluate(step, &mut out[..len]);
+                self.registers[register as usize] = out;
+            }
+            Place::Output(output) => {
+                let out = std::mem::take(&mut self.outputs[output as usize]);
+                self.evaluate(step, &mut out[self.at..self.at + len]);
+                self.outputs[output as usize] = out;
+            }
+        }
+    }
+
+    #[inline]
+    fn evaluate(&self, step: &Step<F>, out: &mut [F]) {
+        match step {
+            Step::Map { op, x, .. } => match self.slice(x) {
+                Operand::Slice(x) => map_slice(*op, x, out),
+                Operand::Scalar(x) => {
+                    map_slice(*op, &[x], &mut out[..1]);
+                    let value = out[0];
+                    out.fill(value);
+                }
+            },
+            Step::Zip { op, a, b, .. } => zip_slice(*op, self.slice(a), self.slice(b), out),
+            Step::Pair { first, second, a, b, c, .. } => {
+                pair_slice(*first, *second, self.slice(a), self.slice(b), self.slice(c), out);
+            }
+            Step::Select { condition, yes, no, .. } => {
+                select_slice(self.slice(condition), self.slice(yes), self.slice(no), out);
+            }
+            Step::Noise { normal, key, start, .. } => {
+                let key = &self.job.keys[*key as usize];
+                let start = start.wrapping_add(self.span.start as u64);
+                if *normal { key.normal(start, out) } else { key.uniform(start, out) }
+            }
+        }
+    }
+
+    /// Reduces the rows of the block, or the piece of a row that it is; gives the number of results.
+    fn reduce(&self, reduced: &mut Slices<'_, F>, done: usize) -> usize {
+        let row = self.job.chain.row;
+        if row == 0 {
+            return 0;
+        }
+        let row = row.min(self.span.len());
+        for (reduction, out) in self.job.chain.reductions.iter().zip(reduced.iter_mut()) {
+            match self.slice(&reduction.of) {
+                Operand::Slice(values) => {
+                    reduce_rows(reduction.op, row, values, &mut out[done..done + self.span.len() / row]);
+                }
+                Operand::Scalar(value) => {
+                    let mut same = [F::ZERO; BLOCK];
+                    same[..row].fill(value);
+                    out[done..done + self.span.len() / row].fill(reduce_row(reduction.op, &same[..row]));
+                }
+            }
+        }
+        self.span.len() / row
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use smallvec::smallvec;
+
+    use super::*;
+    use crate::kernels::fused::step::RowReduction;
+    use crate::kernels::fused::view::View;
+    use crate::kernels::map::{Map, map};
+    use crate::kernels::reduce::reduce;
+    use crate::kernels::zip::{Zip, select, zip};
+    use crate::storage::pool::Pool;
+    use crate::storage::shape::Shape;
+    use crate::storage::tensor::Tensor;
+    use crate::testing::{same_bits, scrambled};
+
+    /// r = relu(a · b + c) where a > c, else tanh(b); the results are r and the sums of its rows.
+    fn chain(shape: &Shape, operands: &[Shape], row: usize) -> Chain<f64> {
+        use Place::{Output, Register};
+        let input = Source::Input;
+        let steps = vec![
+            Step::Zip { op: Zip::Mul, a: input(0), b: input(1), to: Register(0) },
+            Step::Zip { op: Zip::Add, a: Source::Register(0), b: input(2), to: Register(1) },
+            Step::Map { op: Map::Relu, x: Source::Register(1), to: Register(0) },
+            Step::Zip { op: Zip::Greater, a: input(0), b: input(2), to: Register(1) },
+            Step::Map { op: Map::Tanh, x: input(1), to: Register(2) },
+            Step::Select {
+                condition: Source::Register(1),
+                yes: Source::Register(0),
+                no: Source::Register(2),
+                to: Output(0),
+            },
+            Step::Zip { op: Zip::Sub, a: Source::Output(0), b: Source::Number(0.5), to: Register(0) },
+        ];
+        let sums = vec![
+            RowReduction { op: Reduce::Sum, of: Source::Output(0) },
+            RowReduction { op: Reduce::Max, of: Source::Register(0) },
+        ];
+        let views: Vec<View> = operands.iter().map(View::whole).collect();
+        Chain::new(shape, &views, steps, sums, row, 3)
+    }
+
+    fn run(chain: &Chain<f64>, inputs: &[Tensor<f64>], threads: usize) -> [Vec<f64>; 3] {
+        let mut scratch: Vec<Scratch<f64>> = (0..threads).map(|_| Scratch::new()).collect();
+        let inputs: Vec<&[f64]> = inputs.iter().map(Tensor::as_slice).collect();
+        let mut out = [vec![0.0; chain.len], vec![0.0; chain.rows()], vec![0.0; chain.rows()]];
+        let mut partials = [vec![0.0; chain.partials()], vec![0.0; chain.partials()]];
+        let [whole, sums, maxima] = out.each_mut().map(Vec::as_mut_slice);
+        let [first, second] = partials.each_mut().map(Vec::as_mut_slice);
+        chain.run(&mut scratch, &inputs, &[], smallvec![whole], smallvec![sums, maxima], smallvec![first, second]);
+        out
+    }
+
+    fn check(shape: Shape, ones: [[bool; 3]; 3], keep: usize) {
+        let operands: Vec<Shape> = ones
+            .iter()
+            .map(|ones| shape.iter().zip(ones).map(|(&size, &one)| if one { 1 } else { size }).collect())
+            .collect();
+        let inputs: Vec<Tensor<f64>> = operands.iter().map(|operand| scrambled(operand)).collect();
+        let pool = Pool::new();
+        let [a, b, c] = [0, 1, 2].map(|i| crate::kernels::reduce::expand(&pool, &inputs[i], &shape));
+        let sum = zip(&pool, Zip::Add, &zip(&pool, Zip::Mul, &a, &b), &c);
+        let [yes, no] = [map(&pool, Map::Relu, &sum), map(&pool, Map::Tanh, &b)];
+        let expected = select(&pool, &zip(&pool, Zip::Greater, &a, &c), &yes, &no);
+        let axes: Vec<usize> = (keep..shape.rank()).collect();
+        let row = shape[keep..].iter().product();
+        let shifted = map(&pool, Map::AddScalar(-0.5), &expected);
+        let [sums, maxima] =
+            [(Reduce::Sum, &expected), (Reduce::Max, &shifted)].map(|(op, of)| reduce(&pool, op, of, &axes, false));
+        for threads in [1, 2, 3] {
+            let mut chain = chain(&shape, &operands, row);
+            chain.threshold = 0;
+            let [whole, first, second] = run(&chain, &inputs, threads);
+            assert!(same_bits(&Tensor::new(whole, shape.clone()).unwrap(), &expected));
+            assert!(same_bits(&Tensor::new(first, sums.shape().clone()).unwrap(), &sums), "{shape} {keep}");
+            assert!(same_bits(&Tensor::new(second, maxima.shape().clone()).unwrap(), &maxima));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_chain_gives_the_bits_of_its_steps(
+            sizes in [1..5_usize, 1..40, 1..40],
+            ones in any::<[[bool; 3]; 3]>(),
+            keep in 0..4_usize,
+        ) {
+            check(Shape::from(sizes), ones, keep);
+        }
+    }
+
+    #[test]
+    fn long_rows_are_reduced_in_the_same_order() {
+        let plain = [[false; 3], [true, true, false], [false, false, true]];
+        for sizes in [[1, 3, 5000], [2, 1, 1024], [1, 1, 100_003], [7, 2, 1025], [3, 41, 50]] {
+            for keep in 0..3 {
+                check(Shape::from(sizes), plain, keep);
+            }
+        }
+    }
+
+    #[test]
+    fn noise_is_that_of_the_key() {
+        let shape = Shape::from([3, 1000]);
+        let noise = |normal, to| Step::Noise { normal, key: u16::from(normal), start: 5, to: Place::Output(to) };
+        let chain = Chain::<f32>::new(&shape, &[], vec![noise(false, 0), noise(true, 1)], vec![], 0, 0);
+        let keys = [Key::new(1, 2, 3), Key::new(4, 5, 6)];
+        let (mut uniform, mut normal) = (vec![0.0; 3000], vec![0.0; 3000]);
+        let mut scratch: Vec<Scratch<f32>> = vec![Scratch::new(), Scratch::new()];
+        chain.run(&mut scratch, &[], &keys, smallvec![&mut uniform[..], &mut normal[..]], smallvec![], smallvec![]);
+        let mut expected = vec![0.0; 3000];
+        keys[0].uniform(5, &mut expected);
+        assert_eq!(uniform, expected);
+        keys[1].normal(5, &mut expected);
+        assert_eq!(normal, expected);
+    }
+}

@@ -1,0 +1,102 @@
+use smallvec::SmallVec;
+
+use crate::kernels::map::Map;
+use crate::kernels::pair::{First, Second};
+use crate::kernels::reduce::Reduce;
+use crate::kernels::zip::Zip;
+
+/// Where a step reads.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Source<F> {
+    /// What a step has written to a register.
+    Register(u16),
+    /// An operand of the chain.
+    Input(u16),
+    /// What a step has written to a result.
+    Output(u16),
+    /// A number.
+    Number(F),
+}
+
+/// Where a step writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// A register, for later steps.
+    Register(u16),
+    /// A result of the chain.
+    Output(u16),
+}
+
+/// Buffers that a chain writes.
+pub type Slices<'a, F> = SmallVec<[&'a mut [F]; 16]>;
+
+/// One element-wise function.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Step<F> {
+    /// A function of one operand.
+    Map {
+        /// The function.
+        op: Map,
+        /// The operand.
+        x: Source<F>,
+        /// The result.
+        to: Place,
+    },
+    /// A function of two operands.
+    Zip {
+        /// The function.
+        op: Zip,
+        /// The first operand.
+        a: Source<F>,
+        /// The second operand.
+        b: Source<F>,
+        /// The result.
+        to: Place,
+    },
+    /// Two arithmetic functions in one pass.
+    Pair {
+        /// The function of the first two operands.
+        first: First,
+        /// The function of its result and the third operand.
+        second: Second,
+        /// The first operand.
+        a: Source<F>,
+        /// The second operand.
+        b: Source<F>,
+        /// The third operand.
+        c: Source<F>,
+        /// The result.
+        to: Place,
+    },
+    /// The second operand where the first is not 0, else the third.
+    Select {
+        /// The condition.
+        condition: Source<F>,
+        /// The value where it holds.
+        yes: Source<F>,
+        /// The value where it does not.
+        no: Source<F>,
+        /// The result.
+        to: Place,
+    },
+    /// Noise under one of the keys of the run: element `i` is number `start + i`.
+    Noise {
+        /// Standard normal numbers, else uniform ones in (0, 1).
+        normal: bool,
+        /// The number of the key.
+        key: u16,
+        /// The number of the first element.
+        start: u64,
+        /// The result.
+        to: Place,
+    },
+}
+
+/// A reduction of the rows of a step's result.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct RowReduction<F> {
+    /// How.
+    pub op: Reduce,
+    /// Of what.
+    pub of: Source<F>,
+}

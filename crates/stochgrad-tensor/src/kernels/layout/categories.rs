@@ -1,0 +1,72 @@
+use crate::kernels::broadcast::BroadcastIter;
+use crate::kernels::zip::fill_rows;
+use crate::parallel::{TRANSCENDENTAL, threads_for};
+use crate::real::Real;
+use crate::storage::pool::Pool;
+use crate::storage::shape::Shape;
+use crate::storage::tensor::Tensor;
+
+/// Draws of categories along the last axis of `table`, by inversion: the first category at which the running sum of the
+/// row exceeds the uniform number times the sum of all. The axes before are broadcast to the shape of `uniforms`, which
+/// is that of the result. Rows are summed in double precision; a category of probability 0 is never drawn.
+///
+/// # Panics
+/// If the leading axes of the table do not broadcast to the shape of the uniform numbers, or there is no category.
+pub fn categories<F: Real>(pool: &Pool<F>, table: &Tensor<F>, uniforms: &Tensor<F>) -> Tensor<F> {
+    let Some((&count, lead)) = table.shape().split_last() else { panic!("a table of categories without axes") };
+    assert!(count > 0, "a table of categories of shape {}", table.shape());
+    let lead = Shape::from(lead);
+    let shape = uniforms.shape().clone();
+    assert!(Shape::broadcast(&lead, &shape).as_ref() == Some(&shape), "categories {lead} for draws {shape}");
+    let mut out = pool.take(shape.clone());
+    if out.is_empty() {
+        return out;
+    }
+    let plan = BroadcastIter::new(&shape, [&lead, &shape]);
+    let threads = threads_for(pool.threads(), out.len(), TRANSCENDENTAL);
+    let (table, uniforms) = (table.as_slice(), uniforms.as_slice());
+    let [step, _] = plan.steps;
+    fill_rows(threads, &plan, out.make_mut(), |out, [at, first]| {
+        for (i, out) in out.iter_mut().enumerate() {
+            let row = &table[(at + i * step) * count..][..count];
+            *out = F::from_usize(category(row, uniforms[first + i].to_f64()));
+        }
+    });
+    out
+}
+
+fn category<F: Real>(row: &[F], uniform: f64) -> usize {
+    let total: f64 = row.iter().map(|p| p.to_f64()).sum();
+    let target = uniform * total;
+    let mut sum = 0.0;
+    let mut last = row.len() - 1;
+    for (category, p) in row.iter().map(|p| p.to_f64()).enumerate() {
+        sum += p;
+        if p > 0.0 {
+            last = category;
+            if target < sum {
+                return category;
+            }
+        }
+    }
+    // The running sum stopped short of its total by rounding.
+    last
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn categories_are_drawn_by_inversion() {
+        let pool = Pool::new();
+        let table = Tensor::from([[0.0, 0.5, 0.5, 0.0], [2.0, 0.0, 0.0, 6.0]]).with_shape([2, 1, 4]);
+        let uniforms = Tensor::from([[0.001, 0.499, 0.501, 0.999], [0.001, 0.249, 0.251, 0.999]]);
+        let drawn = categories(&pool, &table, &uniforms);
+        assert_eq!(drawn, Tensor::from([[1.0, 1.0, 2.0, 2.0], [0.0, 0.0, 3.0, 3.0]]));
+        let many = Tensor::from_fn([50_000], |i| (i as f64 + 0.5) / 50_000.0);
+        let one = categories(&pool, &Tensor::from([0.25, 0.75]), &many);
+        assert_eq!(one.as_slice().iter().sum::<f64>(), 37_500.0);
+        assert_eq!(one, categories(&Pool::with_threads(3), &Tensor::from([0.25, 0.75]), &many));
+    }
+}

@@ -1,0 +1,20 @@
+//! Moving elements: transposition, slices, concatenation, gathers and scatters.
+
+mod categories;
+mod concat;
+mod gather;
+mod index_select;
+mod one_hot;
+mod position;
+mod slice;
+mod transpose;
+
+pub use categories::categories;
+pub use concat::concat;
+pub(crate) use concat::interleave;
+pub use gather::{gather, scatter_add};
+pub use index_select::{index_add, index_select};
+pub use one_hot::one_hot;
+pub(crate) use slice::pick;
+pub use slice::{pad_into, slice};
+pub use transpose::transpose;

@@ -1,0 +1,9 @@
+use crate::real::Real;
+
+/// The position that a float stands for, if it is one of `size`.
+#[inline]
+pub(crate) fn position<F: Real>(index: F, size: usize) -> Option<usize> {
+    let index = index.to_f64();
+    let whole = index as usize;
+    (index >= 0.0 && whole as f64 == index && whole < size).then_some(whole)
+}

@@ -1,0 +1,18 @@
+//! Reductions, broadcasts and scans along axes.
+//!
+//! Every sum has a fixed order that depends on the shape only, never on the number of threads.
+
+mod argmax;
+mod cumsum;
+mod expand;
+mod group;
+mod log_sum_exp;
+mod reduction;
+mod short_rows;
+mod softmax;
+
+pub use argmax::argmax;
+pub use cumsum::cumsum;
+pub use expand::{expand, sum_to};
+pub use reduction::{Reduce, reduce, reduce_row, reduce_rows};
+pub use softmax::{log_softmax, softmax};

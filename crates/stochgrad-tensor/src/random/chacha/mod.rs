@@ -1,0 +1,73 @@
+//! The ChaCha8 stream, with random access to its blocks.
+
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+mod block;
+
+pub(crate) use block::BLOCK;
+use block::{WIDE, WIDE_WORDS, blocks};
+
+use crate::simd::{Level, dispatch, level};
+use crate::storage::buffer::Aligned;
+
+/// Blocks of the stream of a key, from the given one on.
+pub(crate) fn chacha(key: &[u32; 8], mut block: u64, out: &mut [u32]) {
+    let (wide, mut rest) = out.as_chunks_mut::<WIDE_WORDS>();
+    for words in wide {
+        wide_blocks(key, block, words);
+        block = block.wrapping_add(WIDE as u64);
+    }
+    if rest.len() > 2 * BLOCK {
+        let mut words = Aligned([0; WIDE_WORDS]);
+        wide_blocks(key, block, &mut words.0);
+        rest.copy_from_slice(&words.0[..rest.len()]);
+        rest = &mut [];
+    }
+    for out in rest.chunks_mut(BLOCK) {
+        for (out, word) in out.iter_mut().zip(&blocks::<1>(key, block)) {
+            *out = word[0];
+        }
+        block = block.wrapping_add(1);
+    }
+}
+
+#[allow(unsafe_code)]
+fn wide_blocks(key: &[u32; 8], block: u64, out: &mut [u32; WIDE_WORDS]) {
+    #[cfg(target_arch = "x86_64")]
+    if level() == Level::Avx512 {
+        // SAFETY: the machine has AVX-512, as `level` found out.
+        return unsafe { avx512::wide_blocks(key, block, out) };
+    }
+    narrow_blocks(key, block, out);
+}
+
+dispatch! {
+    /// As [`wide_blocks`], by loops that the compiler makes vectors of.
+    fn narrow_blocks<>(key: &[u32; 8], block: u64, out: &mut [u32; WIDE_WORDS]) = narrow_body;
+}
+
+#[inline(always)]
+fn narrow_body<const FMA: bool>(key: &[u32; 8], block: u64, out: &mut [u32; WIDE_WORDS]) {
+    let words = blocks::<WIDE>(key, block);
+    for (lane, out) in out.chunks_exact_mut(BLOCK).enumerate() {
+        for (out, word) in out.iter_mut().zip(&words) {
+            *out = word[lane];
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kernels_give_the_same_blocks() {
+        const KEY: [u32; 8] = [7, 0, 3, 0, 0x1234_5678, 0x9abc_def0, 0x0fed_cba9, 0x8765_4321];
+        let (mut narrow, mut wide) = ([0; WIDE_WORDS], [0; WIDE_WORDS]);
+        for block in [0, 3, u64::from(u32::MAX) - 5, u64::MAX - 7] {
+            narrow_blocks(&KEY, block, &mut narrow);
+            wide_blocks(&KEY, block, &mut wide);
+            assert_eq!(narrow, wide, "from block {block}");
+        }
+    }
+}
