@@ -1,9 +1,9 @@
 //! Reverse-mode differentiation: once with the result on the tape, once with everything freed as soon as it is spent.
 
+use crate::adjoint::{Adjoint, plain};
 use crate::error::{TapeError, TapeResult};
 use crate::id::{Id, Inputs};
-use crate::mask::{Adjoint, plain};
-use crate::op::derivative::full;
+use crate::op::broadcast::full;
 use crate::op::slope::Slope;
 use crate::op::{Op, Smoothness};
 use crate::tape::{Scratch, Tape};

@@ -1,8 +1,9 @@
 //! The derivatives of the functions, in variables.
 
-use super::{
-    Scale, Special, bessel_ie, log_beta_kernel, log_gamma_kernel, log1p_square, normal_log_mills, skellam_log_pmf,
-    special, truncated_normal_log_density,
+use super::function::{Scale, Special};
+use super::functions::{
+    bessel_ie, log_beta_kernel, log_gamma_kernel, log1p_square, normal_log_mills, skellam_log_pmf, special,
+    truncated_normal_log_density,
 };
 use crate::error::TapeError;
 use crate::var::Var;

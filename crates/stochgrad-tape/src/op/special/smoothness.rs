@@ -1,6 +1,6 @@
 //! How smoothly a special function depends on its operands.
 
-use super::Special;
+use super::function::Special;
 use crate::op::Smoothness;
 
 impl Special {
