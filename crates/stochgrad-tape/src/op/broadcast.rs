@@ -7,7 +7,12 @@ use stochgrad_tensor::{Real, Shape};
 
 /// Sums `adjoint`, which belongs to a value on `plates` with event shape `event`, down to what `operand` broadcasts
 /// from.
-pub(crate) fn unbroadcast<'t, F: Real>(adjoint: Var<'t, F>, plates: &Plates, event: &Shape, operand: Var<'t, F>) -> Var<'t, F> {
+pub(crate) fn unbroadcast<'t, F: Real>(
+    adjoint: Var<'t, F>,
+    plates: &Plates,
+    event: &Shape,
+    operand: Var<'t, F>,
+) -> Var<'t, F> {
     let (own_plates, own_event) = (operand.plates(), operand.shape());
     let adjoint = with_rank(adjoint, event.len());
     if adjoint.is_poisoned() || (own_plates == *plates && own_event == *event) {

@@ -6,11 +6,10 @@
 
 use crate::adjoint::{Adjoints, Mask};
 use crate::error::TapeError;
-use crate::id::Id;
 use crate::op::broadcast::{full, restored, unbroadcast};
 use crate::op::contraction::{dot_over_rule, dot_rule};
 use crate::op::linalg::{cholesky_rule, triangular_solve_rule};
-use crate::op::{Axes, Op, PlateReduction, Smoothness};
+use crate::op::{Axes, Op, PlateReduction};
 use crate::plate::{Plates, merge};
 use crate::tape::Tape;
 use crate::var::Var;
@@ -379,14 +378,5 @@ impl<F: Real> Tape<F> {
             (true, true) => down(product(g, true, a, true), b),
         });
         smallvec![left, right]
-    }
-
-    /// Whether each operand of a value can receive a gradient.
-    pub(crate) fn passes(&self, id: Id, input: usize) -> bool {
-        let inner = self.inner.borrow();
-        match &inner.nodes[id.index()].op {
-            Op::Custom(number) => inner.primitives[*number as usize].smoothness(input) > Smoothness::Constant,
-            op => op.passes_gradient(input),
-        }
     }
 }
