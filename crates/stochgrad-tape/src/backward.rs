@@ -1,11 +1,11 @@
 //! Reverse-mode differentiation: once with the result on the tape, once with everything freed as soon as it is spent.
 
+use crate::adjoint::{Adjoint, plain};
 use crate::error::{TapeError, TapeResult};
 use crate::id::{Id, Inputs};
-use crate::mask::{Adjoint, plain};
-use crate::op::derivative::full;
+use crate::op::Op;
+use crate::op::broadcast::full;
 use crate::op::slope::Slope;
-use crate::op::{Op, Smoothness};
 use crate::tape::{Scratch, Tape};
 use crate::var::Var;
 use smallvec::SmallVec;
@@ -160,15 +160,8 @@ impl<F: Real> Tape<F> {
         for index in start..end {
             if !depends[index] {
                 let node = &inner.nodes[index];
-                depends[index] = node.inputs.iter().enumerate().any(|(input, id)| {
-                    depends[id.index()]
-                        && match &node.op {
-                            Op::Custom(number) => {
-                                inner.primitives[*number as usize].smoothness(input) > Smoothness::Constant
-                            }
-                            op => op.passes_gradient(input),
-                        }
-                });
+                let passes = |input: usize| inner.passes_gradient(node, input);
+                depends[index] = node.inputs.iter().enumerate().any(|(input, id)| depends[id.index()] && passes(input));
                 masks |= depends[index] && node.op.masks_from().is_some();
             }
         }
@@ -213,8 +206,11 @@ impl<F: Real> Tape<F> {
             }
             let value = Var { tape: self, id: Id(index as u32) };
             let inputs = self.begin_rule(value.id);
-            let wanted: SmallVec<[bool; 3]> =
-                inputs.iter().enumerate().map(|(i, id)| depends[id.index()] && self.passes(value.id, i)).collect();
+            let wanted: SmallVec<[bool; 3]> = {
+                let inner = self.inner.borrow();
+                let passes = |input: usize| inner.passes_gradient(&inner.nodes[index], input);
+                inputs.iter().enumerate().map(|(input, id)| depends[id.index()] && passes(input)).collect()
+            };
             if wanted.contains(&true) {
                 let parts = if masks {
                     self.propagate(value, adjoint, &wanted, &|input| upstream(inputs[input]))

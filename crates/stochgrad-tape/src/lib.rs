@@ -28,6 +28,7 @@
 //!
 //! This crate knows no distribution, no gradient method and no cost.
 
+mod adjoint;
 mod backward;
 mod error;
 mod host;

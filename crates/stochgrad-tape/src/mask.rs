@@ -9,8 +9,8 @@
 //! Whether masks are kept is decided by the operations alone, never by values: a program repeats the operations with
 //! other values. Nothing is recorded unless an operation whose slope may be infinite lies upstream of a choice.
 
-use crate::id::Id;
-use crate::op::derivative::Adjoints;
+use crate::adjoint::{Adjoint, Mask, plain};
+use crate::op::broadcast::{restored, with_rank};
 use crate::op::slope::{Passage, Slope};
 use crate::op::{Axes, Op, PlateReduction, Smoothness};
 use crate::plate::{Plates, merge};
@@ -21,43 +21,7 @@ use stochgrad_tensor::map::Map;
 use stochgrad_tensor::zip::Zip;
 use stochgrad_tensor::{Real, Shape};
 
-/// The elements that take part: those where a condition is not 0, or those where it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Mask {
-    pub(crate) condition: Id,
-    pub(crate) inverted: bool,
-}
-
-/// The adjoint of a value, as far as it has been summed up.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Adjoint {
-    pub(crate) id: Id,
-    pub(crate) mask: Option<Mask>,
-    /// Whether the elements that take no part are 0, and not whatever the rules have made of them.
-    pub(crate) clean: bool,
-}
-
-/// Adjoints without masks.
-pub(crate) fn plain<F: Real>(parts: Adjoints<'_, F>) -> SmallVec<[Option<Adjoint>; 3]> {
-    parts.into_iter().map(|part| part.map(|part| Adjoint::plain(part.id))).collect()
-}
-
-impl Adjoint {
-    pub(crate) fn plain(id: Id) -> Self {
-        Adjoint { id, mask: None, clean: true }
-    }
-
-    /// The values that it is made of.
-    pub(crate) fn ids(self) -> impl Iterator<Item = Id> {
-        std::iter::once(self.id).chain(self.mask.map(|mask| mask.condition))
-    }
-}
-
 impl<F: Real> Tape<F> {
-    pub(crate) fn at(&self, id: Id) -> Var<'_, F> {
-        Var { tape: self, id }
-    }
-
     /// The worst slope upstream of each value, along which a mask would be handed on, as far as a derivative flows
     /// there.
     pub(crate) fn slopes_upstream(&self, depends: &[bool]) -> Vec<Slope> {
@@ -74,13 +38,6 @@ impl<F: Real> Tape<F> {
             }
         }
         slopes
-    }
-
-    /// The adjoint with zeros where it takes no part.
-    pub(crate) fn masked<'t>(&'t self, adjoint: Var<'t, F>, mask: Mask) -> Var<'t, F> {
-        let zero = self.filled(Shape::scalar(), F::ZERO);
-        let condition = self.at(mask.condition);
-        if mask.inverted { condition.select(zero, adjoint) } else { condition.select(adjoint, zero) }
     }
 
     pub(crate) fn cleaned(&self, adjoint: Adjoint) -> Adjoint {
@@ -250,28 +207,4 @@ impl<F: Real> Tape<F> {
         };
         parts.into_iter().enumerate().map(with_mask).collect()
     }
-}
-
-impl Mask {
-    /// Where a value is not 0.
-    pub(crate) fn of<F: Real>(condition: Var<'_, F>) -> Self {
-        Mask { condition: condition.id, inverted: false }
-    }
-}
-
-/// The value with event axes of size 1 added on the left, up to the given rank.
-pub(crate) fn with_rank<F: Real>(value: Var<'_, F>, rank: usize) -> Var<'_, F> {
-    let event = value.shape();
-    if event.len() >= rank {
-        return value;
-    }
-    value.reshape(std::iter::repeat_n(1, rank - event.len()).chain(event.iter().copied()).collect::<Shape>())
-}
-
-/// The event shape of a reduced value, or of its adjoint, with size 1 on the axes that the reduction removed.
-pub(crate) fn restored(reduced: &Shape, axes: &[usize]) -> Shape {
-    let mut sizes = reduced.iter().copied();
-    (0..reduced.len() + axes.len())
-        .map(|axis| if axes.contains(&axis) { 1 } else { sizes.next().unwrap_or(1) })
-        .collect()
 }

@@ -122,7 +122,7 @@ impl<F: Real> Visit<'_, F> {
     /// Whether a derivative flows to the given operand.
     pub fn passes_gradient(&self, input: usize) -> bool {
         match self.op {
-            Op::Custom(_) => self.smoothness(input) > Smoothness::Constant,
+            Op::Custom(_) => self.smoothness(input).passes_gradient(),
             op => op.passes_gradient(input),
         }
     }

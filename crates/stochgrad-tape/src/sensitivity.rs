@@ -1,7 +1,7 @@
 //! Whether a derivative flows through some elements of a value.
 
 use crate::error::TapeResult;
-use crate::op::{Op, Smoothness};
+use crate::op::Op;
 use crate::tape::Tape;
 use crate::var::Var;
 use std::collections::HashSet;
@@ -61,16 +61,11 @@ impl<F: Real> Tape<F> {
             }
             match var.op() {
                 Some(Op::Leaf { trainable: true }) => found.push(var),
-                Some(op) => {
-                    // A primitive is asked by the tape: its answer may depend on what was recorded.
-                    let passes = |input: usize| match &op {
-                        Op::Custom(_) => {
-                            matches!(self.smoothness(var, input), Smoothness::Smooth | Smoothness::Kinked)
-                        }
-                        op => op.passes_gradient(input),
-                    };
-                    let operands = var.inputs().into_iter().enumerate();
-                    pending.extend(operands.filter(|(input, _)| passes(*input)).map(|(_, operand)| operand));
+                Some(_) => {
+                    let inner = self.inner.borrow();
+                    let passes = |input: usize| inner.passes_gradient(&inner.nodes[var.id.index()], input);
+                    let operands = inner.nodes[var.id.index()].inputs.iter().enumerate();
+                    pending.extend(operands.filter(|(input, _)| passes(*input)).map(|(_, &id)| self.at(id)));
                 }
                 None => {}
             }

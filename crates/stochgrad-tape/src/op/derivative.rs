@@ -4,76 +4,21 @@
 //! differentiated again. Adjoints may be lazily broadcast: they may lack plates of their value and have size 1 on event
 //! axes where the value has more. [`unbroadcast`] takes that into account when it sums an adjoint down to an operand.
 
+use crate::adjoint::{Adjoints, Mask};
 use crate::error::TapeError;
-use crate::id::Id;
-use crate::mask::{Mask, restored, with_rank};
+use crate::op::broadcast::{full, restored, unbroadcast};
 use crate::op::contraction::{dot_over_rule, dot_rule};
 use crate::op::linalg::{cholesky_rule, triangular_solve_rule};
-use crate::op::{Axes, Op, PlateReduction, Smoothness};
+use crate::op::{Axes, Op, PlateReduction};
 use crate::plate::{Plates, merge};
 use crate::tape::Tape;
 use crate::var::Var;
-use smallvec::{SmallVec, smallvec};
+use smallvec::smallvec;
 use std::panic::Location;
 use stochgrad_tensor::map::Map;
 use stochgrad_tensor::reduce::Reduce;
 use stochgrad_tensor::zip::Zip;
 use stochgrad_tensor::{Real, Shape};
-
-/// The result of a derivative rule.
-pub(crate) type Adjoints<'t, F> = SmallVec<[Option<Var<'t, F>>; 3]>;
-
-/// Sums `adjoint`, which belongs to a value on `plates` with event shape `event`, down to what `operand` broadcasts
-/// from.
-fn unbroadcast<'t, F: Real>(adjoint: Var<'t, F>, plates: &Plates, event: &Shape, operand: Var<'t, F>) -> Var<'t, F> {
-    let (own_plates, own_event) = (operand.plates(), operand.shape());
-    let adjoint = with_rank(adjoint, event.len());
-    if adjoint.is_poisoned() || (own_plates == *plates && own_event == *event) {
-        return adjoint;
-    }
-    let (has_plates, has_event) = (adjoint.plates(), adjoint.shape());
-    let tape = adjoint.tape;
-    let mut factor = 1.0;
-    let mut removed = Plates::new();
-    for plate in plates.iter().filter(|plate| !own_plates.contains(plate)) {
-        if has_plates.contains(plate) {
-            removed.push(*plate);
-        } else {
-            factor *= tape.plate_size(*plate) as f64;
-        }
-    }
-    let missing = event.len() - own_event.len();
-    let mut axes = Axes::new();
-    for axis in 0..event.len() {
-        let own = if axis < missing { 1 } else { own_event[axis - missing] };
-        if own == 1 && event[axis] != 1 {
-            if has_event[axis] == 1 {
-                factor *= event[axis] as f64;
-            } else {
-                axes.push(axis);
-            }
-        }
-    }
-    let mut result = adjoint;
-    if !removed.is_empty() || !axes.is_empty() {
-        result = result.apply(Op::SumOut(removed, axes));
-    }
-    if missing > 0 {
-        let kept: Shape = result.shape()[missing..].iter().copied().collect();
-        result = result.reshape(kept);
-    }
-    if factor == 1.0 { result } else { result * factor }
-}
-
-/// The adjoint repeated to the full plates and event shape of its value.
-pub(crate) fn full<'t, F: Real>(adjoint: Var<'t, F>, value: Var<'t, F>) -> Var<'t, F> {
-    let (plates, event) = (value.plates(), value.shape());
-    if adjoint.plates() == plates && adjoint.shape() == event {
-        adjoint
-    } else {
-        adjoint.apply(Op::Expand(plates, event))
-    }
-}
 
 /// The event shape with another size on one axis.
 fn resized(shape: &Shape, axis: usize, to: usize) -> Shape {
@@ -433,14 +378,5 @@ impl<F: Real> Tape<F> {
             (true, true) => down(product(g, true, a, true), b),
         });
         smallvec![left, right]
-    }
-
-    /// Whether each operand of a value can receive a gradient.
-    pub(crate) fn passes(&self, id: Id, input: usize) -> bool {
-        let inner = self.inner.borrow();
-        match &inner.nodes[id.index()].op {
-            Op::Custom(number) => inner.primitives[*number as usize].smoothness(input) > Smoothness::Constant,
-            op => op.passes_gradient(input),
-        }
     }
 }

@@ -5,9 +5,10 @@
 //! has an answer.
 
 pub(crate) mod alignment;
+pub(crate) mod broadcast;
 mod contraction;
 mod degree;
-pub(crate) mod derivative;
+mod derivative;
 mod evaluate;
 pub(crate) mod fault;
 mod linalg;
@@ -22,7 +23,7 @@ use crate::noise_source::{Fill, NoiseScheme};
 use crate::plate::{Plate, Plates};
 use crate::sets::SiteId;
 use smallvec::SmallVec;
-use special::Special;
+use special::function::Special;
 use std::fmt;
 use std::sync::Arc;
 use stochgrad_tensor::Shape;

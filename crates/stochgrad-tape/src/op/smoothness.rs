@@ -18,6 +18,13 @@ pub enum Smoothness {
     Jump,
 }
 
+impl Smoothness {
+    /// Whether a derivative flows along such a dependence: only where it is smooth or has kinks.
+    pub fn passes_gradient(self) -> bool {
+        matches!(self, Smoothness::Smooth | Smoothness::Kinked)
+    }
+}
+
 impl Op {
     /// How the result depends on the given input. Custom primitives are asked by the tape.
     pub fn smoothness(&self, input: usize) -> Smoothness {
@@ -80,7 +87,7 @@ impl Op {
                     Smooth
                 }
             },
-            Op::Special(special) => special.smoothness(),
+            Op::Special(special) => special.smoothness(input),
             Op::Reduce(reduce, _) => match reduce {
                 Reduce::Max | Reduce::Min => Kinked,
                 Reduce::Sum | Reduce::LogSumExp | Reduce::Product => Smooth,
@@ -134,7 +141,9 @@ impl Op {
         match self {
             Op::Sample(_) => input == 0,
             Op::Leaf { .. } | Op::Noise { .. } | Op::Host(_) => false,
-            _ => matches!(self.smoothness(input), Smoothness::Smooth | Smoothness::Kinked),
+            // The rule of the operation answers with an error.
+            Op::Special(special) if special.is_count(input) => true,
+            _ => self.smoothness(input).passes_gradient(),
         }
     }
 }

@@ -73,6 +73,24 @@ pub(crate) struct Scratch {
     pub(crate) created: Vec<u32>,
 }
 
+impl<F: Real> Inner<F> {
+    /// How the value of a node depends on one of its operands. A custom primitive answers for itself.
+    pub(crate) fn smoothness(&self, node: &Node<F>, input: usize) -> Smoothness {
+        match &node.op {
+            Op::Custom(number) => self.primitives[*number as usize].smoothness(input),
+            op => op.smoothness(input),
+        }
+    }
+
+    /// Whether a derivative flows from the value of a node to one of its operands.
+    pub(crate) fn passes_gradient(&self, node: &Node<F>, input: usize) -> bool {
+        match &node.op {
+            Op::Custom(_) => self.smoothness(node, input).passes_gradient(),
+            op => op.passes_gradient(input),
+        }
+    }
+}
+
 impl<F: Real> Default for Tape<F> {
     fn default() -> Self {
         Self::new()
@@ -456,11 +474,7 @@ impl<F: Real> Tape<F> {
     /// How a recorded value depends on one of its inputs, custom primitives included.
     pub fn smoothness(&self, var: Var<'_, F>, input: usize) -> Smoothness {
         let inner = self.inner.borrow();
-        match inner.nodes.get(var.id.index()).map(|node| &node.op) {
-            Some(Op::Custom(number)) => inner.primitives[*number as usize].smoothness(input),
-            Some(op) => op.smoothness(input),
-            None => Smoothness::Constant,
-        }
+        inner.nodes.get(var.id.index()).map_or(Smoothness::Constant, |node| inner.smoothness(node, input))
     }
 
     /// The operation that made a value, in words: a custom primitive by its own name.

@@ -1,8 +1,9 @@
 //! The derivatives of the functions, in variables.
 
-use super::{
-    Scale, Special, bessel_ie, log_beta_kernel, log_gamma_kernel, log1p_square, normal_log_mills, skellam_log_pmf,
-    special, truncated_normal_log_density,
+use super::function::{Scale, Special};
+use super::functions::{
+    bessel_ie, log_beta_kernel, log_gamma_kernel, log1p_square, normal_log_mills, skellam_log_pmf, special,
+    truncated_normal_log_density,
 };
 use crate::error::TapeError;
 use crate::var::Var;
@@ -10,13 +11,27 @@ use std::f64::consts::{FRAC_2_SQRT_PI, PI};
 use std::panic::Location;
 use stochgrad_tensor::Real;
 
-/// One derivative of a function is not implemented.
-fn unknown<'t, F: Real>(what: &str, at: Var<'t, F>) -> Option<Var<'t, F>> {
+/// The error for a second derivative that is not implemented.
+fn unknown<'t, F: Real>(what: &str, output: Var<'t, F>) -> Option<Var<'t, F>> {
     let message = format!(
         "expected derivatives of {what} of first order, got a request for the second; use a method of order 1, or \
          `stop_gradient` on the shape parameter"
     );
-    Some(at.tape().fail(TapeError::Other { message, at: Location::caller() }))
+    refuse(message, output)
+}
+
+/// The error for a derivative with respect to a count.
+fn count<'t, F: Real>(operand: &str, function: &str, output: Var<'t, F>) -> Option<Var<'t, F>> {
+    let message = format!(
+        "expected {operand} of {function} to need no derivative, since it is a count, got a request for one; use \
+         `stop_gradient` on it, or a gradient method that does not differentiate the cost along it"
+    );
+    refuse(message, output)
+}
+
+fn refuse<F: Real>(message: String, output: Var<'_, F>) -> Option<Var<'_, F>> {
+    let at = output.location().unwrap_or(Location::caller());
+    Some(output.tape().fail(TapeError::Other { message, at }))
 }
 
 /// x^(a−1) e^−x / Γ(a): the derivative of P(a, x) by x.
@@ -78,7 +93,8 @@ fn inverse_gaussian_path<'t, F: Real>(
 }
 
 impl Special {
-    /// The derivative with respect to one operand; `None` where the operand is a count without one.
+    /// The derivative with respect to one operand; `None` where the result jumps, so that no derivative flows. A
+    /// derivative with respect to a count is recorded as an error.
     pub(crate) fn derivative<'t, F: Real>(
         self,
         inputs: &[Var<'t, F>],
@@ -105,7 +121,7 @@ impl Special {
             (Special::GammaP, _) => gamma_density(x, y),
             (Special::GammaQ, 0) => -special(Special::GammaPByShape, &[x, y]),
             (Special::GammaQ, _) => -gamma_density(x, y),
-            (Special::GammaPByShape, 0) => return unknown("the incomplete gamma function by its shape", x),
+            (Special::GammaPByShape, 0) => return unknown("the incomplete gamma function by its shape", output),
             (Special::GammaPByShape, _) => gamma_density(x, y) * (y.ln() - x.digamma()),
             (Special::DigammaMinusLog, _) => x.polygamma(1) - x.recip(),
             // With g = 1 − I₁/I₀: 1 − (I₁/I₀)/κ − (I₁/I₀)² = 2g − g² − (1 − g)/κ, and its negative for g.
@@ -123,7 +139,7 @@ impl Special {
                 let log_ratio = inputs[2].ln() - x.digamma() + (x + y).digamma();
                 along(inputs, beta_density(x, y, inputs[2], inputs[3]) * log_ratio, by)
             }
-            (Special::BetaIncByFirst, 0 | 1) => return unknown("the incomplete beta function by its shapes", x),
+            (Special::BetaIncByFirst, 0 | 1) => return unknown("the incomplete beta function by its shapes", output),
             (Special::BetaIncInverse, by) => {
                 let rest = 1.0 - output;
                 let density = beta_density(x, y, output, rest);
@@ -138,8 +154,7 @@ impl Special {
                 let neighbours = special(Special::BesselIe(n - 1), &[x]) + special(Special::BesselIe(n + 1), &[x]);
                 neighbours * 0.5 - x.sign() * output
             }
-            // The order is a count: no derivative.
-            (Special::LogBesselIe, 0) => return None,
+            (Special::LogBesselIe, 0) => return count("the order", "the Bessel function", output),
             (Special::LogBesselIe, _) => {
                 // I_n' / I_n = I_(n+1) / I_n + n / x
                 (special(Special::LogBesselIe, &[x + 1.0, y]) - output).exp() + x / y - 1.0
@@ -151,7 +166,7 @@ impl Special {
                 von_mises_density(x, y) * (x.cos() - ratio)
             }
             (Special::VonMisesCdfByConcentration, _) => {
-                return unknown("the von Mises distribution function by its concentration", x);
+                return unknown("the von Mises distribution function by its concentration", output);
             }
             (Special::VonMisesIcdf, 0) => von_mises_density(output, y).recip(),
             (Special::VonMisesIcdf, _) => {
@@ -195,11 +210,15 @@ impl Special {
             ) => {
                 return None;
             }
-            (Special::SkellamCdf, 0) => return None,
+            (Special::SkellamCdf, 0) => {
+                return count("the difference", "the distribution function of the Skellam distribution", output);
+            }
             // The probability moves from each value to the next, at rate 1.
             (Special::SkellamCdf, 1) => -skellam_log_pmf(x.floor(), y, inputs[2]).exp(),
             (Special::SkellamCdf, _) => skellam_log_pmf(x.floor() + 1.0, y, inputs[2]).exp(),
-            (Special::NegativeBinomialLogPmf(_), 0) => return None,
+            (Special::NegativeBinomialLogPmf(_), 0) => {
+                return count("the number of failures", "the negative binomial log-probability", output);
+            }
             (Special::NegativeBinomialLogPmf(scale), 1) => {
                 let log_p = match scale {
                     Scale::Natural => inputs[2].ln(),
@@ -219,9 +238,13 @@ impl Special {
             (Special::PoissonLogPmf(Scale::Log), _) => y - (x + 1.0).digamma(),
             (Special::BinomialLogPmf(Scale::Natural), 2) => share(x, inputs[2]) - share(y - x, 1.0 - inputs[2]),
             (Special::BinomialLogPmf(Scale::Log), 2) => x - y * inputs[2].sigmoid(),
-            (Special::BinomialLogPmf(_), _) => return None,
-            // The number of trials is a count: no derivative.
-            (Special::BinomialEntropy(_) | Special::BinomialEntropySlope(_), 0) => return None,
+            (Special::BinomialLogPmf(_), by) => {
+                let operand = if by == 0 { "the number of successes" } else { "the number of trials" };
+                return count(operand, "the binomial log-probability", output);
+            }
+            (Special::BinomialEntropy(_) | Special::BinomialEntropySlope(_), 0) => {
+                return count("the number of trials", "the binomial entropy", output);
+            }
             (Special::BinomialEntropy(Scale::Log), _) => special(Special::BinomialEntropySlope(Scale::Log), inputs),
             (Special::BinomialEntropy(Scale::Natural), _) => {
                 // At the ends of [0, 1] it is infinite, unless there are no trials.
@@ -230,7 +253,7 @@ impl Special {
                 (y * (1.0 - y)).select(slope, x.select(-log_odds, x))
             }
             (Special::BinomialEntropySlope(_), _) => {
-                return unknown("the entropy of the binomial distribution by its probability", y);
+                return unknown("the entropy of the binomial distribution by its probability", output);
             }
         })
     }

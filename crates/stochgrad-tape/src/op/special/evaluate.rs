@@ -1,6 +1,6 @@
 //! How the functions are computed: the scalar code, element by element.
 
-use super::{Scale, Special};
+use super::function::{Scale, Special};
 use stochgrad_tensor::elementwise::apply;
 use stochgrad_tensor::special as scalar;
 use stochgrad_tensor::{Pool, Real, Tensor, truncated_normal_quantiles};

@@ -1,9 +1,15 @@
 //! The functions of variables.
 
-use super::{Scale, Special, special};
+use super::function::{Scale, Special};
+use crate::op::Op;
 use crate::var::Var;
 use stochgrad_tensor::Real;
 use stochgrad_tensor::map::Map;
+
+#[track_caller]
+pub(super) fn special<'t, F: Real>(function: Special, inputs: &[Var<'t, F>]) -> Var<'t, F> {
+    inputs[0].apply_with(Op::Special(function), &inputs[1..])
+}
 
 macro_rules! functions {
     ($($(#[$doc:meta])* $name:ident($($operand:ident),+) => $special:expr;)*) => {$(

@@ -1,12 +1,27 @@
 //! How smoothly a special function depends on its operands.
 
-use super::Special;
+use super::function::Special;
 use crate::op::Smoothness;
 
 impl Special {
-    /// How the result depends on any of the operands: a count jumps.
-    pub(crate) fn smoothness(self) -> Smoothness {
+    /// Whether an operand is a count, with respect to which there is no derivative. The derivative rule reports a
+    /// request for one as an error.
+    pub(crate) fn is_count(self, input: usize) -> bool {
         match self {
+            Special::BinomialLogPmf(_) => input < 2,
+            Special::SkellamCdf
+            | Special::NegativeBinomialLogPmf(_)
+            | Special::LogBesselIe
+            | Special::BinomialEntropy(_)
+            | Special::BinomialEntropySlope(_) => input == 0,
+            _ => false,
+        }
+    }
+
+    /// How the result depends on the given operand. A count as result or as operand is a jump.
+    pub(crate) fn smoothness(self, input: usize) -> Smoothness {
+        match self {
+            _ if self.is_count(input) => Smoothness::Jump,
             Special::PoissonIcdf | Special::BinomialIcdf | Special::NegativeBinomialIcdf | Special::SkellamIcdf => {
                 Smoothness::Jump
             }

@@ -1,0 +1,62 @@
+//! The adjoint of a value during a backward pass, and the mask of the elements that take part in it.
+
+use crate::id::Id;
+use crate::tape::Tape;
+use crate::var::Var;
+use smallvec::SmallVec;
+use stochgrad_tensor::{Real, Shape};
+
+/// The result of a derivative rule.
+pub(crate) type Adjoints<'t, F> = SmallVec<[Option<Var<'t, F>>; 3]>;
+
+/// The elements that take part: those where a condition is not 0, or those where it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Mask {
+    pub(crate) condition: Id,
+    pub(crate) inverted: bool,
+}
+
+/// The adjoint of a value, as far as it has been summed up.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Adjoint {
+    pub(crate) id: Id,
+    pub(crate) mask: Option<Mask>,
+    /// Whether the elements that take no part are 0, and not whatever the rules have made of them.
+    pub(crate) clean: bool,
+}
+
+/// Adjoints without masks.
+pub(crate) fn plain<F: Real>(parts: Adjoints<'_, F>) -> SmallVec<[Option<Adjoint>; 3]> {
+    parts.into_iter().map(|part| part.map(|part| Adjoint::plain(part.id))).collect()
+}
+
+impl Adjoint {
+    pub(crate) fn plain(id: Id) -> Self {
+        Adjoint { id, mask: None, clean: true }
+    }
+
+    /// The values that it is made of.
+    pub(crate) fn ids(self) -> impl Iterator<Item = Id> {
+        std::iter::once(self.id).chain(self.mask.map(|mask| mask.condition))
+    }
+}
+
+impl Mask {
+    /// Where a value is not 0.
+    pub(crate) fn of<F: Real>(condition: Var<'_, F>) -> Self {
+        Mask { condition: condition.id, inverted: false }
+    }
+}
+
+impl<F: Real> Tape<F> {
+    pub(crate) fn at(&self, id: Id) -> Var<'_, F> {
+        Var { tape: self, id }
+    }
+
+    /// The adjoint with zeros where it takes no part.
+    pub(crate) fn masked<'t>(&'t self, adjoint: Var<'t, F>, mask: Mask) -> Var<'t, F> {
+        let zero = self.filled(Shape::scalar(), F::ZERO);
+        let condition = self.at(mask.condition);
+        if mask.inverted { condition.select(zero, adjoint) } else { condition.select(adjoint, zero) }
+    }
+}
