@@ -8,6 +8,7 @@ mod family;
 pub mod implemented;
 mod parameter;
 mod support;
+mod tensor_distribution;
 mod traits;
 mod weak_path;
 
@@ -17,6 +18,7 @@ pub use domain::{check_parameter, common_shape, finite, positive, whole};
 pub use family::{Declared, Family, Live};
 pub use parameter::{Parameter, Parameters};
 pub use support::Support;
+pub use tensor_distribution::{TensorDistribution, ToTensors};
 pub use traits::{
     Capabilities, ClosedFormEntropy, CumulativeDistribution, Distribution, FiniteSupport, IndependentBits,
     IndependentCategories, IntegerSupport, KlDivergence, QuadraticVariance, QuantileFunction, Relaxed, Reparameterized,
