@@ -52,7 +52,8 @@ pub use distribution::{
     Alternatives, Capabilities, ClosedFormEntropy, CumulativeDistribution, Distribution, Family, FiniteSupport,
     IndependentBits, IndependentCategories, IntegerSupport, KlDivergence, Live, Order, Parameter, Parameters,
     QuadraticVariance, QuantileFunction, RecordedAlternatives, Relaxed, Reparameterized, SamplePath,
-    ScoreDifferentiable, Side, StochasticDerivative, Support, Tempered, WeakDerivative, WeakNoise, WeakPath,
+    ScoreDifferentiable, Side, StochasticDerivative, Support, Tempered, TensorDistribution, ToTensors, WeakDerivative,
+    WeakNoise, WeakPath,
     WeaklyReparameterized, check_parameter, common_shape, finite, positive, whole,
 };
 pub use divergence::{MonteCarloKl, monte_carlo_kl};
@@ -67,6 +68,8 @@ pub use stochgrad_tape::{NoiseLayout, NoiseSeed};
 #[doc(hidden)]
 pub use distribution::{Declared, implemented};
 #[doc(hidden)]
+pub use rand;
+#[doc(hidden)]
 pub use stochgrad_tape::{Id, IdMap, Tape, Var};
 #[doc(hidden)]
-pub use stochgrad_tensor::{Real, Shape};
+pub use stochgrad_tensor::{Real, Shape, Tensor};

@@ -1,8 +1,9 @@
 //! Independent elements taken together as one.
 
 use crate::compound::wrapper::{delegate, lacks};
-use crate::distribution::{Family, Live};
+use crate::distribution::{Family, Live, TensorDistribution, ToTensors};
 use crate::prelude::*;
+use crate::sampled_by_rand;
 use stochgrad_tape::{IdMap, Tape};
 
 /// A distribution whose last independent axes are axes of one element: their log-probabilities are added.
@@ -79,6 +80,24 @@ impl<F: Real, S: Family<F>> Family<F> for Independent<S> {
 impl<'t, F: Real, D: Live<'t, F>> Live<'t, F> for Independent<D> {
     type Family = Independent<D::Family>;
 }
+
+impl<F: Real, D: TensorDistribution<F>> TensorDistribution<F> for Independent<D> {
+    type On<'t> = Independent<D::On<'t>>;
+
+    fn on<'t>(&self, tape: &'t Tape<F>) -> Self::On<'t> {
+        Independent { inner: Joined { base: self.inner.base.on(tape), axes: self.inner.axes } }
+    }
+}
+
+impl<'t, F: Real, D: ToTensors<'t, F>> ToTensors<'t, F> for Independent<D> {
+    type Tensors = Independent<D::Tensors>;
+
+    fn to_tensors(&self) -> DistributionResult<Self::Tensors> {
+        Ok(Independent { inner: Joined { base: self.inner.base.to_tensors()?, axes: self.inner.axes } })
+    }
+}
+
+sampled_by_rand!([D: TensorDistribution<F>] Independent<D>);
 
 impl<'t, F: Real, D: Distribution<'t, F>> Distribution<'t, F> for Joined<D> {
     fn name(&self) -> &'static str {

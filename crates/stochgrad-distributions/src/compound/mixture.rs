@@ -12,9 +12,10 @@
 
 use crate::compound::wrapper::{delegate, lacks};
 use crate::derivative::implicit::{implicit_path, invert};
-use crate::distribution::{Family, Live};
+use crate::distribution::{Family, Live, TensorDistribution, ToTensors};
 use crate::parameter::probability::ProbabilityOrLogit;
 use crate::prelude::*;
+use crate::sampled_by_rand;
 use stochgrad_tape::{Id, IdMap, Tape};
 
 /// A mixture of two distributions; of more, by nesting. Their event shapes must be the same.
@@ -109,6 +110,30 @@ impl<F: Real, A: Family<F>, B: Family<F>> Family<F> for Mixture<Id, A, B> {
 impl<'t, F: Real, A: Live<'t, F>, B: Live<'t, F>> Live<'t, F> for Mixture<Var<'t, F>, A, B> {
     type Family = Mixture<Id, A::Family, B::Family>;
 }
+
+impl<F: Real, A: TensorDistribution<F>, B: TensorDistribution<F>> TensorDistribution<F> for Mixture<Tensor<F>, A, B> {
+    type On<'t> = Mixture<Var<'t, F>, A::On<'t>, B::On<'t>>;
+
+    fn on<'t>(&self, tape: &'t Tape<F>) -> Self::On<'t> {
+        let weight = match self.inner.weight.try_map(|value| Ok::<_, std::convert::Infallible>(tape.constant(value))) {
+            Ok(weight) => weight,
+            Err(never) => match never {},
+        };
+        Mixture { inner: Blend { weight, first: self.inner.first.on(tape), second: self.inner.second.on(tape) } }
+    }
+}
+
+impl<'t, F: Real, A: ToTensors<'t, F>, B: ToTensors<'t, F>> ToTensors<'t, F> for Mixture<Var<'t, F>, A, B> {
+    type Tensors = Mixture<Tensor<F>, A::Tensors, B::Tensors>;
+
+    fn to_tensors(&self) -> DistributionResult<Self::Tensors> {
+        let weight = self.inner.weight.try_map(|var| var.peek())?;
+        let (first, second) = (self.inner.first.to_tensors()?, self.inner.second.to_tensors()?);
+        Ok(Mixture { inner: Blend { weight, first, second } })
+    }
+}
+
+sampled_by_rand!([A: TensorDistribution<F>, B: TensorDistribution<F>] Mixture<Tensor<F>, A, B>);
 
 impl<'t, F: Real, A: Distribution<'t, F>, B: Distribution<'t, F>> Blend<Var<'t, F>, A, B> {
     /// The weighted sum of a value of each distribution.

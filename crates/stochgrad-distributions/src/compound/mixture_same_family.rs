@@ -12,9 +12,10 @@
 
 use crate::compound::wrapper::{delegate, lacks};
 use crate::derivative::implicit::{implicit_path, invert};
-use crate::distribution::{Family, Live};
+use crate::distribution::{Family, Live, TensorDistribution, ToTensors};
 use crate::parameter::categories::ProbabilitiesOrLogits;
 use crate::prelude::*;
+use crate::sampled_by_rand;
 use stochgrad_tape::{Id, IdMap, Tape};
 
 /// A mixture whose components are the elements along the last independent axis of one distribution.
@@ -106,6 +107,30 @@ impl<F: Real, S: Family<F>> Family<F> for MixtureSameFamily<Id, S> {
 impl<'t, F: Real, D: Live<'t, F>> Live<'t, F> for MixtureSameFamily<Var<'t, F>, D> {
     type Family = MixtureSameFamily<Id, D::Family>;
 }
+
+impl<F: Real, D: TensorDistribution<F>> TensorDistribution<F> for MixtureSameFamily<Tensor<F>, D> {
+    type On<'t> = MixtureSameFamily<Var<'t, F>, D::On<'t>>;
+
+    fn on<'t>(&self, tape: &'t Tape<F>) -> Self::On<'t> {
+        let weights = self.inner.weights.try_map(|value| Ok::<_, std::convert::Infallible>(tape.constant(value)));
+        let weights = match weights {
+            Ok(weights) => weights,
+            Err(never) => match never {},
+        };
+        MixtureSameFamily { inner: Blend { weights, components: self.inner.components.on(tape) } }
+    }
+}
+
+impl<'t, F: Real, D: ToTensors<'t, F>> ToTensors<'t, F> for MixtureSameFamily<Var<'t, F>, D> {
+    type Tensors = MixtureSameFamily<Tensor<F>, D::Tensors>;
+
+    fn to_tensors(&self) -> DistributionResult<Self::Tensors> {
+        let weights = self.inner.weights.try_map(|var| var.peek())?;
+        Ok(MixtureSameFamily { inner: Blend { weights, components: self.inner.components.to_tensors()? } })
+    }
+}
+
+sampled_by_rand!([D: TensorDistribution<F>] MixtureSameFamily<Tensor<F>, D>);
 
 impl<'t, F: Real, D: Distribution<'t, F>> Blend<Var<'t, F>, D> {
     fn rank(&self) -> usize {

@@ -11,8 +11,9 @@
 
 use crate::compound::bijector::Bijector;
 use crate::compound::wrapper::{delegate, lacks};
-use crate::distribution::{Family, Live};
+use crate::distribution::{Family, Live, TensorDistribution, ToTensors};
 use crate::prelude::*;
+use crate::sampled_by_rand;
 use stochgrad_tape::{Id, IdMap, Smoothness, Tape};
 
 /// The distribution of `bijector(x)` for `x` of a distribution inside.
@@ -82,6 +83,30 @@ impl<F: Real, S: Family<F>> Family<F> for TransformedDistribution<S, Id> {
 impl<'t, F: Real, D: Live<'t, F>> Live<'t, F> for TransformedDistribution<D, Var<'t, F>> {
     type Family = TransformedDistribution<D::Family, Id>;
 }
+
+impl<F: Real, D: TensorDistribution<F>> TensorDistribution<F> for TransformedDistribution<D, Tensor<F>> {
+    type On<'t> = TransformedDistribution<D::On<'t>, Var<'t, F>>;
+
+    fn on<'t>(&self, tape: &'t Tape<F>) -> Self::On<'t> {
+        let live = self.inner.bijector.try_map(&mut |value| Ok::<_, std::convert::Infallible>(tape.constant(value)));
+        let bijector = match live {
+            Ok(live) => live,
+            Err(never) => match never {},
+        };
+        TransformedDistribution::new(self.inner.base.on(tape), bijector)
+    }
+}
+
+impl<'t, F: Real, D: ToTensors<'t, F>> ToTensors<'t, F> for TransformedDistribution<D, Var<'t, F>> {
+    type Tensors = TransformedDistribution<D::Tensors, Tensor<F>>;
+
+    fn to_tensors(&self) -> DistributionResult<Self::Tensors> {
+        let bijector = self.inner.bijector.try_map(&mut |var| var.peek())?;
+        Ok(TransformedDistribution::new(self.inner.base.to_tensors()?, bijector))
+    }
+}
+
+sampled_by_rand!([D: TensorDistribution<F>] TransformedDistribution<D, Tensor<F>>);
 
 impl<'t, F: Real, D: Distribution<'t, F>> Image<D, Var<'t, F>> {
     /// Whether the support moves with the parameters of the map.

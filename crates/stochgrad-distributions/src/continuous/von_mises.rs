@@ -10,8 +10,8 @@
 
 use crate::derivative::weak::location_derivative;
 use crate::prelude::*;
+use rand::Rng;
 use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::Rng;
 use std::f64::consts::PI;
 use stochgrad_tensor::special::{bessel_ie, von_mises_cdf_derivative};
 

@@ -4,8 +4,8 @@
 use crate::distribution::Alternatives;
 use crate::error::DistributionResult;
 use crate::noise::Draw;
+use rand::Rng;
 use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::Rng;
 use stochgrad_tape::Var;
 use stochgrad_tensor::special::{ShapeDerivative, gamma_log_sample_derivative, gamma_shape_derivative, normal_icdf};
 use stochgrad_tensor::{Real, Shape, Tensor};

@@ -52,7 +52,8 @@ pub trait Declared<'t, F: Real> {
     fn declared_validate(&self) -> DistributionResult<()>;
 }
 
-/// Implements [`Family`](crate::Family) and [`Live`](crate::Live) for a distribution `Name<V>` that has
+/// Implements [`Family`](crate::Family), [`Live`](crate::Live), [`TensorDistribution`](crate::TensorDistribution),
+/// [`ToTensors`](crate::ToTensors) and [`rand::distr::Distribution`] for a distribution `Name<V>` that has the method
 /// `fn try_map<W, E>(&self, f: impl FnMut(&V) -> Result<W, E>) -> Result<Name<W>, E>`.
 #[macro_export]
 macro_rules! family {
@@ -79,6 +80,27 @@ macro_rules! family {
         impl<'t, F: $crate::Real> $crate::Live<'t, F> for $name<$crate::Var<'t, F>> {
             type Family = $name<$crate::Id>;
         }
+
+        impl<F: $crate::Real> $crate::TensorDistribution<F> for $name<$crate::Tensor<F>> {
+            type On<'t> = $name<$crate::Var<'t, F>>;
+
+            fn on<'t>(&self, tape: &'t $crate::Tape<F>) -> Self::On<'t> {
+                match self.try_map(|value| Ok::<_, std::convert::Infallible>(tape.constant(value))) {
+                    Ok(live) => live,
+                    Err(never) => match never {},
+                }
+            }
+        }
+
+        impl<'t, F: $crate::Real> $crate::ToTensors<'t, F> for $name<$crate::Var<'t, F>> {
+            type Tensors = $name<$crate::Tensor<F>>;
+
+            fn to_tensors(&self) -> $crate::DistributionResult<Self::Tensors> {
+                Ok(self.try_map(|var| var.peek())?)
+            }
+        }
+
+        $crate::sampled_by_rand!([] $name<$crate::Tensor<F>>);
     };
 }
 

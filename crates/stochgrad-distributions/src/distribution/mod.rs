@@ -10,6 +10,7 @@ mod order;
 mod parameter;
 mod sample_path;
 mod support;
+mod tensor_distribution;
 mod traits;
 mod weak_path;
 
@@ -21,6 +22,7 @@ pub use order::Order;
 pub use parameter::{Parameter, Parameters};
 pub use sample_path::SamplePath;
 pub use support::Support;
+pub use tensor_distribution::{TensorDistribution, ToTensors};
 pub use traits::{
     Capabilities, ClosedFormEntropy, CumulativeDistribution, Distribution, FiniteSupport, IndependentBits,
     IndependentCategories, IntegerSupport, KlDivergence, QuadraticVariance, QuantileFunction, Relaxed, Reparameterized,

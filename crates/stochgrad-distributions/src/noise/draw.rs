@@ -325,7 +325,7 @@ mod tests {
             |draw, event| draw.exponential(event).unwrap(),
             |draw, event| draw.invert(event, &|_, k| 1.0 - 0.9_f64.powi(k as i32 + 1)).unwrap(),
             |draw, event| draw.bernoulli(event, &Tensor::full(draw.shape(event), 0.5)).unwrap(),
-            |draw, event| draw.generate(event, |_, rng| rand_chacha::rand_core::Rng::next_u32(rng) as f64).unwrap(),
+            |draw, event| draw.generate(event, |_, rng| rand::Rng::next_u32(rng) as f64).unwrap(),
         ];
         for kind in kinds {
             let (once, twice) = (kind(&draw(&[samples]), &event), kind(&draw(&[shared, samples]), &event));

@@ -4,6 +4,7 @@ use crate::error::DistributionResult;
 use crate::noise::key::NoiseKey;
 use crate::noise::quantile::quantile;
 use crate::noise::source::NoiseSource;
+use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use stochgrad_tape::{NoiseLayout, NoiseSeed};
 use stochgrad_tensor::Real;
@@ -22,6 +23,12 @@ impl KeyedNoise {
     /// The noise of one step.
     pub const fn new(seed: u64, step: u64) -> Self {
         KeyedNoise { seed, step }
+    }
+
+    /// The noise of a key that a generator gives: of two words, the first one as the seed and the second one as the step.
+    pub fn from_rng<R: Rng + ?Sized>(rng: &mut R) -> Self {
+        let seed = rng.next_u64();
+        KeyedNoise::new(seed, rng.next_u64())
     }
 
     fn key(&self, key: NoiseKey) -> Key {

@@ -3,11 +3,16 @@
 // Several tests share this, and each uses a part of it.
 #![allow(dead_code)]
 
+use rand_chacha::ChaCha8Rng;
 use stochgrad_distributions::*;
 use stochgrad_tape::{Tape, Var};
+use stochgrad_tensor::Tensor;
 
 /// A distribution from its parameters, each a number.
 pub(crate) type Build = for<'t> fn(&'t Tape<f64>, &[Var<'t, f64>]) -> Box<dyn Distribution<'t, f64> + 't>;
+
+/// Draws a sample with a generator.
+pub(crate) type Sampler = dyn Fn(&mut ChaCha8Rng) -> Tensor<f64>;
 
 /// A distribution of the library.
 #[derive(Clone, Copy)]
@@ -18,6 +23,8 @@ pub(crate) struct Entry {
     pub(crate) ordinary: &'static [f64],
     /// The distribution.
     pub(crate) build: Build,
+    /// The distribution with tensors as parameters.
+    pub(crate) sampler: fn(&[f64]) -> Box<Sampler>,
 }
 
 impl Entry {
@@ -35,7 +42,18 @@ impl Entry {
 
 macro_rules! entries {
     ($($distribution:literal $ordinary:expr => |$tape:pat_param, $p:pat_param| $build:expr;)*) => {
-        vec![$(Entry { distribution: $distribution, ordinary: &$ordinary, build: |$tape, $p| Box::new($build) }),*]
+        vec![$(Entry {
+            distribution: $distribution,
+            ordinary: &$ordinary,
+            build: |$tape, $p| Box::new($build),
+            sampler: |parameters| {
+                let tape = Tape::new();
+                let leaves: Vec<Var<'_, f64>> = parameters.iter().map(|&p| tape.constant(p)).collect();
+                let ($tape, $p) = (&tape, leaves.as_slice());
+                let fixed = ToTensors::to_tensors(&$build).expect("parameters without an error");
+                Box::new(move |rng| rand::distr::Distribution::sample(&fixed, rng))
+            },
+        }),*]
     };
 }
 
