@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 use stochgrad::check::CheckError;
+use stochgrad::check::models::{Draw, Model};
 use stochgrad::distributions::Id;
 use stochgrad::prelude::*;
 use stochgrad::tape::Degree;
@@ -10,11 +11,8 @@ use stochgrad::tape::Degree;
 type BitMethod = DynMethod<f64, Bernoulli<Id>>;
 type CategoryMethod = DynMethod<f64, OneHotCategorical<Id>>;
 
-/// Draws a node with a logit and gives a number that is linear in its value.
-type Draw<'a> = &'a dyn for<'t> Fn(&Graph<'t, f64>, &str, Var<'t, f64>) -> GraphResult<Var<'t, f64>>;
-
 /// A model with nodes drawn by the method under test, and the degree of its costs in each of them.
-type Case = (&'static str, &'static [Degree], for<'a, 't> fn(&Graph<'t, f64>, Draw<'a>) -> GraphResult<()>);
+type Case = (&'static str, &'static [Degree], Model);
 
 const ZERO: Degree = Degree::CONSTANT;
 const ONE: Degree = Degree::new(1);
@@ -168,7 +166,7 @@ fn count<'t>(graph: &Graph<'t, f64>, name: &str, logit: Var<'t, f64>, method: Fi
 }
 
 /// Checks all cases with a method that is exact up to a degree.
-fn check(method: &str, draw: Draw<'_>, exact_to: Degree) {
+fn check(method: &str, draw: &Draw<'_>, exact_to: Degree) {
     for (case, degrees, model) in CASES {
         let tape = Tape::<f64>::new();
         let graph = Graph::new(&tape, Seed::new(3));
