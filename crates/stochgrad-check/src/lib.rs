@@ -16,6 +16,7 @@ mod direction;
 mod enumeration;
 mod error;
 mod gradient_check;
+pub mod models;
 mod moments;
 mod oracle;
 mod oracle_cuts;

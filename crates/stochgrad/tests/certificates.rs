@@ -5,6 +5,7 @@ use std::sync::Arc;
 use stochgrad::check::CheckError;
 use stochgrad::check::Oracle;
 use stochgrad::distributions::Binomial;
+use stochgrad::check::models::{Draw, Model};
 use stochgrad::distributions::Id;
 use stochgrad::estimators::{GappedStraightThrough, SamplingScheme, StraightThrough, Temperature};
 use stochgrad::graph::{Bias, DynMethod, GradientMethod, GraphError, GraphResult, Guarantee, Order};
@@ -14,11 +15,8 @@ use stochgrad::tape::Degree;
 type BitMethod = DynMethod<f64, Bernoulli<Id>>;
 type CategoryMethod = DynMethod<f64, OneHotCategorical<Id>>;
 
-/// Draws a node with a logit and gives a number that is linear in its value.
-type Draw<'a> = &'a dyn for<'t> Fn(&Graph<'t, f64>, &str, Var<'t, f64>) -> GraphResult<Var<'t, f64>>;
-
 /// A model with nodes drawn by the method under test, and the degree of its costs in each of them.
-type Case = (&'static str, &'static [Degree], for<'a, 't> fn(&Graph<'t, f64>, Draw<'a>) -> GraphResult<()>);
+type Case = (&'static str, &'static [Degree], Model);
 
 const ZERO: Degree = Degree::CONSTANT;
 const ONE: Degree = Degree::new(1);
@@ -172,7 +170,7 @@ fn count<'t>(graph: &Graph<'t, f64>, name: &str, logit: Var<'t, f64>, method: Fi
 }
 
 /// Checks all cases with a method that is exact up to a degree.
-fn check(method: &str, draw: Draw<'_>, exact_to: Degree) {
+fn check(method: &str, draw: &Draw<'_>, exact_to: Degree) {
     for (case, degrees, model) in CASES {
         let tape = Tape::<f64>::new();
         let graph = Graph::new(&tape, Seed::new(3));

@@ -3,13 +3,11 @@
 
 use std::sync::Arc;
 use stochgrad::distributions::Binomial;
+use stochgrad::check::models::Draw;
 use stochgrad::distributions::{Family, Id};
 use stochgrad::graph::Profile;
 use stochgrad::graph::{DynMethod, GradientMethod, GraphResult};
 use stochgrad::prelude::*;
-
-/// Draws a node with a parameter, and gives a number made of it.
-pub(crate) type Draw = dyn for<'t> Fn(&Graph<'t, f64>, &str, Var<'t, f64>) -> GraphResult<Var<'t, f64>>;
 
 /// A distribution of a number.
 pub(crate) trait TestDistribution: 'static {
@@ -121,9 +119,9 @@ pub(crate) struct Subject {
     /// The nodes of quadrature.
     pub(crate) nodes: usize,
     /// A node with the method.
-    pub(crate) draw: Box<Draw>,
+    pub(crate) draw: Box<Draw<'static>>,
     /// A node with one independent sample.
-    pub(crate) truth: Box<Draw>,
+    pub(crate) truth: Box<Draw<'static>>,
 }
 
 impl Subject {

@@ -7,13 +7,12 @@
 mod distributions;
 mod entries;
 mod reports;
-mod shapes;
 
-use distributions::{Bits, Categories, Counts, Draw, Normals, Subject, TestDistribution};
+use distributions::{Bits, Categories, Counts, Normals, Subject, TestDistribution};
 use entries::{Proof, entries};
 use reports::{certificate, statements};
-use shapes::{JOINT_OVER_SAMPLES, SHAPES, Shape};
 use std::fmt::Write;
+use stochgrad::check::models::{self, Draw, JOINT_OVER_SAMPLES, Model};
 use stochgrad::check::{CheckError, CheckResult};
 use stochgrad::check::{Oracle, StatisticalTest};
 use stochgrad::graph::GraphError;
@@ -23,7 +22,7 @@ use stochgrad::prelude::*;
 const MOST_OUTCOMES: usize = 1000;
 
 /// What is found for a method on a shape.
-fn outcome(subject: &Subject, shape: &Shape, proof: Proof, runs: usize) -> String {
+fn outcome(subject: &Subject, shape: &(&str, Model), proof: Proof, runs: usize) -> String {
     let model = |graph: &Graph<'_, f64>| (shape.1)(graph, &*subject.draw);
     let refused = |error: &CheckError| match error {
         CheckError::Graph(GraphError::Refused { .. } | GraphError::Replay { .. }) => Some("refused".to_string()),
@@ -50,7 +49,7 @@ fn outcome(subject: &Subject, shape: &Shape, proof: Proof, runs: usize) -> Strin
         Proof::Outcomes(_) | Proof::Samples => {
             let test = StatisticalTest::new().runs(runs);
             // One sample a node is enough for the truth, unless the cost sees all samples.
-            let truth: &Draw = if shape.0 == JOINT_OVER_SAMPLES { &*subject.draw } else { &*subject.truth };
+            let truth: &Draw<'_> = if shape.0 == JOINT_OVER_SAMPLES { &*subject.draw } else { &*subject.truth };
             let oracle = Oracle::new().nodes(if sampled { 32 } else { subject.nodes });
             let exact = oracle.exact_gradient(|graph: &Graph<'_, f64>| (shape.1)(graph, truth));
             verdict(exact.and_then(|exact| test.check(model, &exact).map(|_| ())), "unbiased".into())
@@ -76,13 +75,17 @@ fn table(runs: usize) -> String {
     );
     let entries = entries();
     for title in [Bits::TITLE, Categories::TITLE, Counts::TITLE, Normals::TITLE] {
-        let header: Vec<&str> = SHAPES.iter().map(|(name, _)| *name).collect();
-        let _ =
-            writeln!(text, "## {title}\n\n| method | {} |\n|---{}|", header.join(" | "), "|---".repeat(SHAPES.len()));
+        let header: Vec<&str> = models::ALL.iter().map(|(name, _)| *name).collect();
+        let _ = writeln!(
+            text,
+            "## {title}\n\n| method | {} |\n|---{}|",
+            header.join(" | "),
+            "|---".repeat(models::ALL.len())
+        );
         for entry in &entries {
             for subject in entry.subjects.iter().filter(|subject| subject.title == title) {
                 let cells: Vec<String> =
-                    SHAPES.iter().map(|shape| outcome(subject, shape, entry.proof, runs)).collect();
+                    models::ALL.iter().map(|shape| outcome(subject, shape, entry.proof, runs)).collect();
                 let _ = writeln!(text, "| {} | {} |", subject.name, cells.join(" | "));
             }
         }
