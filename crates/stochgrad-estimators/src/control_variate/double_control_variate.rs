@@ -29,7 +29,7 @@
 
 use crate::common::member_gradients::{MemberGradients, second_moment};
 use crate::common::own_parameters::OwnParameters;
-use crate::common::sampling::describe_plate;
+use crate::common::sampling::Sampling;
 use crate::score_function::baseline::LeaveOneOut;
 use stochgrad_distributions::{Distribution, Family, ScoreDifferentiable};
 use stochgrad_graph::{
@@ -59,7 +59,7 @@ use stochgrad_tensor::Real;
 /// ```
 #[derive(Clone, Debug)]
 pub struct DoubleControlVariate {
-    plate: SamplePlate,
+    sampling: Sampling,
     scale: f64,
     own: Option<OwnParameters>,
 }
@@ -67,12 +67,12 @@ pub struct DoubleControlVariate {
 impl DoubleControlVariate {
     /// That many samples, at least 2; scale 1.
     pub fn new(samples: usize) -> Self {
-        DoubleControlVariate { plate: SamplePlate::New(samples), scale: 1.0, own: None }
+        DoubleControlVariate { sampling: Sampling::on(SamplePlate::New(samples)), scale: 1.0, own: None }
     }
 
     /// One sample for each member of a plate made with [`Graph::plate`](stochgrad_graph::Graph::plate); scale 1.
     pub fn on_plate(plate: Plate) -> Self {
-        DoubleControlVariate { plate: SamplePlate::Shared(plate), scale: 1.0, own: None }
+        DoubleControlVariate { sampling: Sampling::on(SamplePlate::Shared(plate)), scale: 1.0, own: None }
     }
 
     /// The scale of the linear model: 0 leaves leave-one-out; where it is learned, at the start.
@@ -90,17 +90,17 @@ impl DoubleControlVariate {
 impl Method for DoubleControlVariate {
     fn name(&self) -> String {
         let learned = if self.own.is_some() { ", learned" } else { "" };
-        format!("double control variate (scale {}{learned}, {})", self.scale, describe_plate(self.plate))
+        format!("double control variate (scale {}{learned}, {})", self.scale, self.sampling.describe())
     }
 
     fn profile(&self) -> Profile {
         Profile::unbiased(Order::Finite(1))
             .backward_passes(Count::exactly(1), Access::Derivatives)
-            .times(self.plate.samples())
+            .times(self.sampling.samples())
     }
 
     fn sample_plate(&self) -> SamplePlate {
-        self.plate
+        self.sampling.plate
     }
 
     fn state(&self) -> MethodState {
@@ -135,7 +135,7 @@ where
         context: &SampleContext<'_, 't, F>,
         distribution: &D::On<'t>,
     ) -> GraphResult<SampleSet<'t, F>> {
-        LeaveOneOut.sampled(context, distribution, self.plate, &self.name())
+        LeaveOneOut.sampled(context, distribution, self.sampling.plate, &self.name())
     }
 
     fn terms<'t>(&self, context: &CostContext<'_, 't, F>, distribution: &D::On<'t>) -> GraphResult<Terms<'t, F>> {
