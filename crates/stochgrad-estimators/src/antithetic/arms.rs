@@ -134,11 +134,11 @@ where
     }
 }
 
-/// The costs of a node whose samples are a set: each sample must have costs of its own.
-pub(crate) fn separate_costs<'t, F: Real>(
-    context: &CostContext<'_, 't, F>,
-    set: Plate,
-) -> GraphResult<Vec<NodeCost<'t, F>>> {
+/// The total costs of a node whose samples form a jointly drawn set along the plate `set`.
+///
+/// # Errors
+/// If a cost depends on several samples of the set together.
+pub fn separate_costs<'t, F: Real>(context: &CostContext<'_, 't, F>, set: Plate) -> GraphResult<Vec<NodeCost<'t, F>>> {
     let costs = context.totals()?;
     if costs.iter().any(|cost| cost.joint.contains(&set)) {
         return Err(context.refused(

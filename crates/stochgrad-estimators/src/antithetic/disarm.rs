@@ -99,13 +99,13 @@ where
     }
 }
 
-/// Two evaluations a pair.
-pub(crate) fn pair_profile(plate: SamplePlate) -> Profile {
+/// The profile of a method that draws pairs on a plate: unbiased, order 1, two cost evaluations for each pair.
+pub fn pair_profile(plate: SamplePlate) -> Profile {
     Profile::unbiased(Order::Finite(1)).times(2 * plate.samples())
 }
 
-/// The gradient by the logits, given the difference of the costs of a pair and its two values.
-pub(crate) fn pair_gradient<'t, F: Real>(
+/// The DisARM gradient with respect to the logits, given the difference of the two costs of a pair and its two values.
+pub fn pair_gradient<'t, F: Real>(
     logits: Var<'t, F>,
     difference: Var<'t, F>,
     first: Var<'t, F>,
@@ -114,8 +114,11 @@ pub(crate) fn pair_gradient<'t, F: Real>(
     difference * 0.5 * (first - second) * logits.stop_gradient().abs().sigmoid()
 }
 
-/// Antithetic pairs along a plate of two.
-pub(crate) fn sample_pairs<'t, F: Real>(
+/// Draws antithetic pairs of bits, along a new plate with two members inside the plate of `setting`.
+///
+/// # Errors
+/// Those of [`SampleContext::joint_plate`] and of the noise source.
+pub fn sample_pairs<'t, F: Real>(
     context: &SampleContext<'_, 't, F>,
     distribution: &impl IndependentBits<'t, F>,
     setting: SamplePlate,
@@ -132,8 +135,12 @@ pub(crate) fn sample_pairs<'t, F: Real>(
     Ok(SampleSet::equal(value.drawn(), Some(pair)))
 }
 
-/// The gradient terms by the logits, given the difference of the costs of a pair and its two values.
-pub(crate) fn pair_terms<'t, F: Real>(
+/// The gradient terms of a node whose samples are pairs. `gradient` returns the gradient with respect to the logits,
+/// given the difference of the two costs of a pair and its two values.
+///
+/// # Errors
+/// If a cost depends on both members of a pair together.
+pub fn pair_terms<'t, F: Real>(
     context: &CostContext<'_, 't, F>,
     logits: Var<'t, F>,
     gradient: impl Fn(Var<'t, F>, Var<'t, F>, Var<'t, F>) -> Var<'t, F>,

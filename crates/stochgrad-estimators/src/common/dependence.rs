@@ -1,11 +1,12 @@
-//! Whether derivatives flow from a value to a trainable parameter.
+//! Which values depend on a trainable parameter.
 
 use std::collections::HashSet;
 use stochgrad_tape::{Op, Smoothness, Var};
 use stochgrad_tensor::Real;
 
-/// Whether a derivative of the value by some trainable leaf may differ from zero.
-pub(crate) fn is_differentiable<F: Real>(value: Var<'_, F>) -> bool {
+/// Whether the derivative of a value with respect to some trainable parameter may differ from zero. A method can skip
+/// the parameters of a distribution for which it cannot.
+pub fn is_differentiable<F: Real>(value: Var<'_, F>) -> bool {
     let tape = value.tape();
     let mut pending = vec![value];
     let mut seen = HashSet::new();

@@ -27,8 +27,8 @@
 //! | cost evaluations | $K \ge 2$, and one backward pass |
 //! | the cost must offer | values, and derivatives at the samples |
 
+use crate::common::learned_parameters::LearnedParameters;
 use crate::common::member_gradients::{MemberGradients, second_moment};
-use crate::common::own_parameters::OwnParameters;
 use crate::common::sampling::Sampling;
 use crate::score_function::baseline::LeaveOneOut;
 use stochgrad_distributions::{Distribution, Family, ScoreDifferentiable};
@@ -61,7 +61,7 @@ use stochgrad_tensor::Real;
 pub struct DoubleControlVariate {
     sampling: Sampling,
     scale: f64,
-    own: Option<OwnParameters>,
+    own: Option<LearnedParameters>,
 }
 
 impl DoubleControlVariate {
@@ -83,7 +83,7 @@ impl DoubleControlVariate {
     /// Learns the scale, node by node, with Adam at that rate: it moves when
     /// [`Gradients::advance`](stochgrad_graph::Gradients::advance) is called. Clones share it.
     pub fn learned(self, learning_rate: f64) -> Self {
-        DoubleControlVariate { own: Some(OwnParameters::new(learning_rate)), ..self }
+        DoubleControlVariate { own: Some(LearnedParameters::new(learning_rate)), ..self }
     }
 }
 
@@ -104,14 +104,14 @@ impl Method for DoubleControlVariate {
     }
 
     fn state(&self) -> MethodState {
-        self.own.as_ref().map(OwnParameters::state).unwrap_or_default()
+        self.own.as_ref().map(LearnedParameters::state).unwrap_or_default()
     }
 
     fn load_state(&self, state: &MethodState) -> GraphResult<()> {
         match (&self.own, state.is_empty()) {
             (Some(own), _) => own.load_state(&self.name(), state),
             (None, true) => Ok(()),
-            (None, false) => OwnParameters::refuse(&self.name()),
+            (None, false) => LearnedParameters::refuse(&self.name()),
         }
     }
 }

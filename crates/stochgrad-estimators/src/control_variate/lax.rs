@@ -24,8 +24,8 @@
 //! | the cost must offer | values; derivatives with the cost as control variate |
 
 use crate::common::dependence::is_differentiable;
+use crate::common::learned_parameters::LearnedParameters;
 use crate::common::member_gradients::{MemberGradients, second_moment};
-use crate::common::own_parameters::OwnParameters;
 use crate::common::sampling::Sampling;
 use crate::common::surrogate_network::SurrogateNetwork;
 use crate::pathwise::{check_parameter_paths, path_order};
@@ -65,12 +65,12 @@ pub struct Lax {
     sampling: Sampling,
     hidden: usize,
     cost: bool,
-    own: OwnParameters,
+    own: LearnedParameters,
 }
 
 impl Default for Lax {
     fn default() -> Self {
-        Lax { sampling: Sampling::default(), hidden: 50, cost: false, own: OwnParameters::new(1e-3) }
+        Lax { sampling: Sampling::default(), hidden: 50, cost: false, own: LearnedParameters::new(1e-3) }
     }
 }
 
@@ -87,7 +87,7 @@ impl Lax {
 
     /// The rate of Adam. The network is new from here on; clones made later share it.
     pub fn learning_rate(self, rate: f64) -> Self {
-        Lax { own: OwnParameters::new(rate), ..self }
+        Lax { own: LearnedParameters::new(rate), ..self }
     }
 
     /// Adds the cost itself to the network, with a scale that starts at 1 (the pathwise derivative) and is learned.

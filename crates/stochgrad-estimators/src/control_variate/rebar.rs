@@ -18,8 +18,8 @@
 //! | cost evaluations | 3 a sample, and 2 backward passes |
 //! | the cost must offer | values and derivatives between the states |
 
+use crate::common::learned_parameters::LearnedParameters;
 use crate::common::member_gradients::second_moment;
-use crate::common::own_parameters::OwnParameters;
 use crate::common::sampling::Sampling;
 use crate::control_variate::relaxed_control::RelaxedDraws;
 use crate::pathwise::path_order;
@@ -58,7 +58,7 @@ pub struct Rebar {
     sampling: Sampling,
     temperature: f64,
     scale: f64,
-    own: Option<OwnParameters>,
+    own: Option<LearnedParameters>,
     assume_continuous: bool,
 }
 
@@ -87,7 +87,7 @@ impl Rebar {
     /// Learns temperature and scale, node by node, with Adam at that rate: they move when
     /// [`Gradients::advance`](stochgrad_graph::Gradients::advance) is called. Clones share what is learned.
     pub fn learned(self, learning_rate: f64) -> Self {
-        Rebar { own: Some(OwnParameters::new(learning_rate)), ..self }
+        Rebar { own: Some(LearnedParameters::new(learning_rate)), ..self }
     }
 
     sampling_setters! { self => self.sampling; samples, on_plate }
@@ -117,14 +117,14 @@ impl Method for Rebar {
     }
 
     fn state(&self) -> MethodState {
-        self.own.as_ref().map(OwnParameters::state).unwrap_or_default()
+        self.own.as_ref().map(LearnedParameters::state).unwrap_or_default()
     }
 
     fn load_state(&self, state: &MethodState) -> GraphResult<()> {
         match (&self.own, state.is_empty()) {
             (Some(own), _) => own.load_state(&self.name(), state),
             (None, true) => Ok(()),
-            (None, false) => OwnParameters::refuse(&self.name()),
+            (None, false) => LearnedParameters::refuse(&self.name()),
         }
     }
 }

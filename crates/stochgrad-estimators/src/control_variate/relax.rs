@@ -18,8 +18,8 @@
 //! | cost evaluations | 1 a sample; 3, and 2 backward passes, with `relaxed_cost` |
 //! | the cost must offer | values; derivatives between the states with `relaxed_cost` |
 
+use crate::common::learned_parameters::LearnedParameters;
 use crate::common::member_gradients::second_moment;
-use crate::common::own_parameters::OwnParameters;
 use crate::common::sampling::Sampling;
 use crate::common::surrogate_network::SurrogateNetwork;
 use crate::control_variate::relaxed_control::RelaxedDraws;
@@ -60,7 +60,7 @@ pub struct Relax {
     temperature: f64,
     hidden: usize,
     relaxed_cost: bool,
-    own: OwnParameters,
+    own: LearnedParameters,
 }
 
 impl Default for Relax {
@@ -70,7 +70,7 @@ impl Default for Relax {
             temperature: 0.5,
             hidden: 50,
             relaxed_cost: false,
-            own: OwnParameters::new(1e-3),
+            own: LearnedParameters::new(1e-3),
         }
     }
 }
@@ -88,7 +88,7 @@ impl Relax {
 
     /// The rate of Adam. The network is new from here on; clones made later share it.
     pub fn learning_rate(self, rate: f64) -> Self {
-        Relax { own: OwnParameters::new(rate), ..self }
+        Relax { own: LearnedParameters::new(rate), ..self }
     }
 
     /// The temperature of the relaxed values that the network sees, positive, at the start: it is learned too.

@@ -31,8 +31,8 @@
 //! | the cost must offer | values, and derivatives at the samples |
 
 use crate::common::cost_learner::{CostLearner, Units};
+use crate::common::learned_parameters::LearnedParameters;
 use crate::common::member_gradients::second_moment;
-use crate::common::own_parameters::OwnParameters;
 use crate::common::sampling::Sampling;
 use crate::enumeration::boundary::Boundary;
 use crate::score_function::baseline::LeaveOneOut;
@@ -152,7 +152,7 @@ const HEADS: [usize; 2] = [4, 6];
 const LEVEL: usize = 8;
 
 impl<'t, F: Real> Surrogates<'t, F> {
-    fn record(own: &OwnParameters, tape: &'t Tape<F>, node: &str, hidden: usize) -> Self {
+    fn record(own: &LearnedParameters, tape: &'t Tape<F>, node: &str, hidden: usize) -> Self {
         let array = |what: &str, shape: &[usize], initial: &dyn Fn(usize) -> f64| {
             let name = format!("{node} / {what}");
             let var = own.record(tape, &name, shape, initial);

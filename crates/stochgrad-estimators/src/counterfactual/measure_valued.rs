@@ -126,6 +126,10 @@ where
     ) -> DistributionResult<Option<Alternatives<F>>> {
         distribution.weak_derivative(parameter, sample, draw)
     }
+
+    fn learning<'t>(&self, _context: &CostContext<'_, 't, F>, _distribution: &D::On<'t>) -> GraphResult<Terms<'t, F>> {
+        Ok(Terms::default())
+    }
 }
 
 #[cfg(test)]

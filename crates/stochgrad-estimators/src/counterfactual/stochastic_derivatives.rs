@@ -133,4 +133,8 @@ where
     ) -> DistributionResult<Option<Alternatives<F>>> {
         distribution.stochastic_derivative(parameter, self.side, sample, draw)
     }
+
+    fn learning<'t>(&self, _context: &CostContext<'_, 't, F>, _distribution: &D::On<'t>) -> GraphResult<Terms<'t, F>> {
+        Ok(Terms::default())
+    }
 }

@@ -72,8 +72,12 @@ impl Pathwise {
     }
 }
 
-/// The order of a sample-path derivative, or why there is none.
-pub(crate) fn path_order(path: &Path, assume_continuous: bool) -> Result<Order, String> {
+/// The highest order of derivative that a sample-path gradient has along a path.
+///
+/// # Errors
+/// If the path contains a jump and `assume_continuous` is false: which operation it is, and what to try. The text is
+/// meant to be returned by [`GradientMethod::guarantee`].
+pub fn path_order(path: &Path, assume_continuous: bool) -> Result<Order, String> {
     if path.smoothness != Smoothness::Jump {
         return Ok(path.order());
     }
@@ -88,8 +92,11 @@ pub(crate) fn path_order(path: &Path, assume_continuous: bool) -> Result<Order, 
     ))
 }
 
-/// Refuses a distribution whose samples are not differentiable by a parameter that is to be trained.
-pub(crate) fn check_parameter_paths<'t, F: Real>(distribution: &dyn Distribution<'t, F>) -> Result<(), String> {
+/// Checks that the samples of a distribution are differentiable with respect to all parameters that are trained.
+///
+/// # Errors
+/// Which parameter they are not differentiable with respect to, and what to try.
+pub fn check_parameter_paths<'t, F: Real>(distribution: &dyn Distribution<'t, F>) -> Result<(), String> {
     match distribution
         .parameters()
         .iter()

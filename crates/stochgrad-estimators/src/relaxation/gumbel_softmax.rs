@@ -30,6 +30,7 @@
 //! noise source, no relaxation.
 
 use crate::common::sampling::Sampling;
+use crate::common::state_parts::{StatePart, load_all_or_nothing, take_prefixed};
 use crate::pathwise::{check_parameter_paths, path_order};
 use crate::relaxation::simplex_map::SimplexMap;
 use crate::relaxation::temperature::Temperature;
@@ -156,11 +157,14 @@ impl Method for GumbelSoftmax {
 
     fn load_state(&self, state: &MethodState) -> GraphResult<()> {
         let Some(backward) = &self.backward else { return self.temperature.load_state(&self.name(), state) };
-        let (of_backward, own): (MethodState, MethodState) =
-            state.clone().into_iter().partition(|(key, _)| key.starts_with(BACKWARD));
-        let of_backward = of_backward.into_iter().map(|(key, step)| (key[BACKWARD.len()..].to_string(), step));
-        backward.load_state(&self.name(), &of_backward.collect())?;
-        self.temperature.load_state(&self.name(), &own)
+        let mut own = state.clone();
+        let of_backward = take_prefixed(&mut own, BACKWARD);
+        let parts = [(backward, of_backward), (&self.temperature, own)].map(|(temperature, given)| StatePart {
+            given,
+            state: Box::new(|| temperature.state()),
+            load: Box::new(|state| temperature.load_state(&self.name(), state)),
+        });
+        load_all_or_nothing(&parts)
     }
 }
 

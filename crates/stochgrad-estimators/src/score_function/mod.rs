@@ -153,9 +153,12 @@ where
     }
 }
 
-/// The control variates $(1 - \square(l))\, \operatorname{stop}(b)$ of some baselines, with the derivatives of their
-/// means.
-pub(crate) fn baseline_terms<'t, F: Real>(tape: &'t Tape<F>, baselines: Baselines<'t, F>) -> Terms<'t, F> {
+/// The terms of a method with baselines: the control variates $(1 - \square(l))\, \operatorname{stop}(b)$, the derivatives
+/// of the known means, and what the baselines learn. The method must have the log-probability as its gradient function.
+///
+/// A method that accepts a [`Baseline`] forwards `state` and `load_state` to it, calls [`check_baseline`] in `sample` and
+/// [`Baseline::check_distribution`] in `guarantee`, and returns these terms.
+pub fn baseline_terms<'t, F: Real>(tape: &'t Tape<F>, baselines: Baselines<'t, F>) -> Terms<'t, F> {
     // Costs that see the same members jointly have the same gradient function: one box serves them all.
     let mut groups: Vec<CostBaseline<'t, F>> = Vec::new();
     for baseline in baselines.values {
@@ -179,12 +182,12 @@ pub(crate) fn baseline_terms<'t, F: Real>(tape: &'t Tape<F>, baselines: Baseline
     Terms { control_variates, gradient_terms, auxiliary, updates }
 }
 
-/// Checks that a baseline suits the members of a node's plate.
-pub(crate) fn check_baseline<F: Real>(
-    tape: &Tape<F>,
-    plate: Option<Plate>,
-    baseline: &impl Memory,
-) -> Result<(), String> {
+/// Checks that a baseline may be used with the samples on a plate: one that is made of other members needs independent
+/// samples.
+///
+/// # Errors
+/// What the baseline needs, and what to try.
+pub fn check_baseline<F: Real>(tape: &Tape<F>, plate: Option<Plate>, baseline: &impl Memory) -> Result<(), String> {
     match plate {
         Some(plate) if tape.plate_kind(plate).is_independent() => baseline.check(tape.plate_size(plate)),
         Some(plate) if tape.plate_kind(plate) == PlateKind::SchemeSamples => baseline.check(1).map_err(|_| {
