@@ -53,8 +53,7 @@ pub use distribution::{
     IndependentBits, IndependentCategories, IntegerSupport, KlDivergence, Live, Order, Parameter, Parameters,
     QuadraticVariance, QuantileFunction, RecordedAlternatives, Relaxed, Reparameterized, SamplePath,
     ScoreDifferentiable, Side, StochasticDerivative, Support, Tempered, TensorDistribution, ToTensors, WeakDerivative,
-    WeakNoise, WeakPath,
-    WeaklyReparameterized, check_parameter, common_shape, finite, positive, whole,
+    WeakNoise, WeakPath, WeaklyReparameterized, check_parameter, common_shape, finite, positive, whole,
 };
 pub use divergence::{MonteCarloKl, monte_carlo_kl};
 pub use error::{DistributionError, DistributionResult};

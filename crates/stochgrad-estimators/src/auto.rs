@@ -25,9 +25,10 @@
 //! why. Under the differentiable replay of another node (REBAR), an `Auto` node counts as drawn anew, hence is refused:
 //! name `Pathwise` there.
 
-use crate::common::sampling::describe_plate;
+use crate::common::sampling::Sampling;
 use crate::enumeration::enumerate::{enumerate, independent_elements, joint_states};
 use crate::pathwise::sample_path_order;
+use crate::sampling_setters;
 use crate::score_function::baseline::{Baseline, LeaveOneOut};
 use crate::score_function::baseline_terms;
 use stochgrad_distributions::{Distribution, DistributionError, Family, SamplePath};
@@ -61,13 +62,13 @@ use stochgrad_tensor::Real;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Auto {
-    plate: SamplePlate,
+    sampling: Sampling,
     limit: usize,
 }
 
 impl Default for Auto {
     fn default() -> Self {
-        Auto { plate: SamplePlate::Single, limit: 64 }
+        Auto { sampling: Sampling::default(), limit: 64 }
     }
 }
 
@@ -88,15 +89,12 @@ impl Auto {
         Self::default()
     }
 
-    /// That many samples where the node is not enumerated, along a plate of its own.
-    pub fn samples(self, samples: usize) -> Self {
-        Auto { plate: SamplePlate::New(samples), ..self }
-    }
-
-    /// One sample for each member of a plate made with [`Graph::plate`](stochgrad_graph::Graph::plate), where the node
-    /// is not enumerated.
-    pub fn on_plate(self, plate: Plate) -> Self {
-        Auto { plate: SamplePlate::Shared(plate), ..self }
+    sampling_setters! {
+        self => self.sampling;
+        /// Where the node is enumerated, the setting is not used.
+        samples,
+        /// Where the node is enumerated, the setting is not used.
+        on_plate
     }
 
     /// Enumerates nodes of at most that many joint states.
@@ -131,16 +129,16 @@ fn has_others<F: Real>(tape: &Tape<F>, plate: Option<Plate>) -> bool {
 
 impl Method for Auto {
     fn name(&self) -> String {
-        format!("auto ({})", describe_plate(self.plate))
+        format!("auto ({})", self.sampling.describe())
     }
 
     fn profile(&self) -> Profile {
         // At most: the choice is made node by node.
-        Profile::unbiased(Order::Any).times(self.plate.samples().max(self.limit))
+        Profile::unbiased(Order::Any).times(self.sampling.samples().max(self.limit))
     }
 
     fn sample_plate(&self) -> SamplePlate {
-        self.plate
+        self.sampling.plate
     }
 }
 
@@ -178,11 +176,11 @@ impl<F: Real, D: Family<F>> GradientMethod<F, D> for Auto {
         match (self.choose(distribution), can.finite_support, can.reparameterized) {
             (Choice::Enumerated(_), Some(finite), _) => enumerate(context, finite, self.limit),
             (Choice::Reparameterized, _, Some(reparameterized)) => {
-                let plate = context.sample_plate(self.plate)?;
+                let plate = context.sample_plate(self.sampling.plate)?;
                 let value = reparameterized.rsample(&context.draw(plate)).map_err(|source| context.error(source))?;
                 Ok(SampleSet::equal(value, plate))
             }
-            _ if can.score.is_some() => context.independent(distribution, self.plate),
+            _ if can.score.is_some() => self.sampling.draw(context, distribution),
             _ => Err(context.error(DistributionError::Unsupported {
                 distribution: distribution.name(),
                 problem: "Auto needs a small finite support, reparameterised samples or a support that does not depend on the \
@@ -214,7 +212,7 @@ impl<F: Real, D: Family<F>> GradientMethod<F, D> for Auto {
 
     fn report(&self, distribution: &D::On<'_>, path: &Path) -> Option<String> {
         let score = |reason: String| {
-            let others = match self.plate {
+            let others = match self.sampling.plate {
                 SamplePlate::New(samples) => samples >= 2,
                 SamplePlate::Shared(plate) => distribution.tape().is_ok_and(|tape| has_others(tape, Some(plate))),
                 SamplePlate::Single => false,

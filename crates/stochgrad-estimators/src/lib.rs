@@ -60,6 +60,7 @@ mod common;
 mod control_variate;
 mod counterfactual;
 mod enumeration;
+pub mod extension;
 mod objectives;
 mod pathwise;
 mod relaxation;

@@ -4,8 +4,8 @@
 use std::sync::Arc;
 use stochgrad::check::CheckError;
 use stochgrad::check::Oracle;
-use stochgrad::distributions::Binomial;
 use stochgrad::check::models::{Draw, Model};
+use stochgrad::distributions::Binomial;
 use stochgrad::distributions::Id;
 use stochgrad::estimators::{GappedStraightThrough, SamplingScheme, StraightThrough, Temperature};
 use stochgrad::graph::{Bias, DynMethod, GradientMethod, GraphError, GraphResult, Guarantee, Order};

@@ -1,9 +1,8 @@
 //! Compositions with known gradients: several nodes, several methods, closed forms.
 
 use approx::assert_relative_eq;
-use stochgrad::check::{Oracle, StatisticalTest};
+use stochgrad::check::Oracle;
 use stochgrad::distributions::Binomial;
-use stochgrad::estimators::Constant;
 use stochgrad::graph::{DynMethod, GradientMethod, GraphError, GraphResult};
 use stochgrad::prelude::*;
 

@@ -1,12 +1,15 @@
-//! Pairs of bits from one uniform and its complement.
+//! Antithetic pairs of bits: one from a uniform variate, the other from its complement.
 
 use stochgrad_distributions::{DistributionResult, Draw};
 use stochgrad_tape::{Tape, Var};
 use stochgrad_tensor::{Real, Shape};
 
-/// The bits $b = 1[u \ge 1 - p]$ and $\tilde b = 1[1 - u \ge 1 - p]$ of the draw's uniforms, for the probabilities `p`
-/// of event shape `event`.
-pub(crate) fn antithetic_bits<'t, F: Real>(
+/// The bits $b = 1[u \ge 1 - p]$ and $\tilde b = 1[1 - u \ge 1 - p]$ for uniform variates $u$ of the draw. The
+/// probabilities $p$ have the shape `event`.
+///
+/// # Errors
+/// Those of the noise source.
+pub fn antithetic_bits<'t, F: Real>(
     tape: &'t Tape<F>,
     draw: &Draw<'_, F>,
     probabilities: Var<'t, F>,

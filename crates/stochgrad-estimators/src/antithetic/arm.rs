@@ -17,13 +17,14 @@
 //! | cost evaluations | 2 a pair |
 //! | the cost must offer | values |
 
-use crate::antithetic::disarm::{describe_pairs, pair_profile, pair_terms, sample_pairs};
+use crate::antithetic::disarm::{pair_profile, pair_terms, sample_pairs};
+use crate::common::sampling::Sampling;
 use crate::enumeration::boundary::Boundary;
+use crate::sampling_setters;
 use stochgrad_distributions::{Distribution, Family, IndependentBits};
 use stochgrad_graph::{
     CostContext, GradientMethod, GraphResult, Method, Profile, SampleContext, SamplePlate, SampleSet, Terms,
 };
-use stochgrad_tape::Plate;
 use stochgrad_tensor::Real;
 
 /// Antithetic pairs of bits weighted by their uniforms, for distributions of independent bits.
@@ -46,7 +47,7 @@ use stochgrad_tensor::Real;
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Arm {
-    plate: SamplePlate,
+    sampling: Sampling,
 }
 
 impl Arm {
@@ -55,28 +56,20 @@ impl Arm {
         Self::default()
     }
 
-    /// That many pairs.
-    pub fn pairs(self, pairs: usize) -> Self {
-        Arm { plate: SamplePlate::New(pairs) }
-    }
-
-    /// One pair for each member of a plate made with [`Graph::plate`](stochgrad_graph::Graph::plate).
-    pub fn on_plate(self, plate: Plate) -> Self {
-        Arm { plate: SamplePlate::Shared(plate) }
-    }
+    sampling_setters! { self => self.sampling; pairs, on_plate("pair") }
 }
 
 impl Method for Arm {
     fn name(&self) -> String {
-        format!("ARM ({})", describe_pairs(self.plate))
+        format!("ARM ({})", self.sampling.describe_as("pair"))
     }
 
     fn profile(&self) -> Profile {
-        pair_profile(self.plate)
+        pair_profile(self.sampling.plate)
     }
 
     fn sample_plate(&self) -> SamplePlate {
-        self.plate
+        self.sampling.plate
     }
 }
 
@@ -89,7 +82,7 @@ where
         context: &SampleContext<'_, 't, F>,
         distribution: &D::On<'t>,
     ) -> GraphResult<SampleSet<'t, F>> {
-        sample_pairs(context, distribution, self.plate)
+        sample_pairs(context, distribution, self.sampling.plate)
     }
 
     fn terms<'t>(&self, context: &CostContext<'_, 't, F>, distribution: &D::On<'t>) -> GraphResult<Terms<'t, F>> {

@@ -19,7 +19,9 @@
 //! | the cost must offer | values |
 
 use crate::antithetic::copula::{Copula, DirichletCopula, below, check_samples};
+use crate::common::sampling::Sampling;
 use crate::enumeration::boundary::Boundary;
+use crate::sampling_setters;
 use stochgrad_distributions::{Distribution, Family, IndependentBits};
 use stochgrad_graph::{
     CostContext, GradientMethod, GradientTerm, GraphResult, Method, NodeCost, Order, Profile, SampleContext,
@@ -52,45 +54,37 @@ pub(crate) const SMALLEST: f64 = 1e-30;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Arms<C = DirichletCopula> {
     samples: usize,
-    plate: SamplePlate,
+    sampling: Sampling,
     copula: C,
 }
 
 impl Arms {
     /// One set of that many samples, at least 2, by the Dirichlet copula.
     pub fn new(samples: usize) -> Self {
-        Arms { samples, plate: SamplePlate::Single, copula: DirichletCopula }
+        Arms { samples, sampling: Sampling::default(), copula: DirichletCopula }
     }
 }
 
 impl<C> Arms<C> {
     /// Makes the numbers by another copula.
     pub fn copula<D>(self, copula: D) -> Arms<D> {
-        Arms { samples: self.samples, plate: self.plate, copula }
+        Arms { samples: self.samples, sampling: self.sampling, copula }
     }
 
-    /// That many sets, independent of one another.
-    pub fn sets(self, sets: usize) -> Self {
-        Arms { plate: SamplePlate::New(sets), ..self }
-    }
-
-    /// One set for each member of a plate made with [`Graph::plate`](stochgrad_graph::Graph::plate).
-    pub fn on_plate(self, plate: Plate) -> Self {
-        Arms { plate: SamplePlate::Shared(plate), ..self }
-    }
+    sampling_setters! { self => self.sampling; sets, on_plate("set") }
 }
 
 impl<C: Copula> Method for Arms<C> {
     fn name(&self) -> String {
-        format!("ARMS ({})", describe_sets(&self.copula, self.samples, self.plate))
+        format!("ARMS ({})", describe_sets(&self.copula, self.samples, self.sampling.plate))
     }
 
     fn profile(&self) -> Profile {
-        Profile::unbiased(Order::Finite(1)).times(self.samples * self.plate.samples())
+        Profile::unbiased(Order::Finite(1)).times(self.samples * self.sampling.samples())
     }
 
     fn sample_plate(&self) -> SamplePlate {
-        self.plate
+        self.sampling.plate
     }
 }
 
@@ -104,7 +98,7 @@ where
         distribution: &D::On<'t>,
     ) -> GraphResult<SampleSet<'t, F>> {
         check_samples(context, distribution, self.samples, "Arms")?;
-        let (outer, plate) = context.joint_plate(self.plate, self.samples)?;
+        let (outer, plate) = context.joint_plate(self.sampling.plate, self.samples)?;
         let tape = context.tape();
         let p = distribution.logits().sigmoid().stop_gradient();
         let one_is_rare = p.le(tape.constant(0.5));
@@ -140,11 +134,11 @@ where
     }
 }
 
-/// The costs of a node whose samples are a set: each sample must have costs of its own.
-pub(crate) fn separate_costs<'t, F: Real>(
-    context: &CostContext<'_, 't, F>,
-    set: Plate,
-) -> GraphResult<Vec<NodeCost<'t, F>>> {
+/// The total costs of a node whose samples form a jointly drawn set along the plate `set`.
+///
+/// # Errors
+/// If a cost depends on several samples of the set together.
+pub fn separate_costs<'t, F: Real>(context: &CostContext<'_, 't, F>, set: Plate) -> GraphResult<Vec<NodeCost<'t, F>>> {
     let costs = context.totals()?;
     if costs.iter().any(|cost| cost.joint.contains(&set)) {
         return Err(context.refused(

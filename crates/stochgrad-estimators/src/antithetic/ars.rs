@@ -16,13 +16,14 @@
 //! | cost evaluations | $C$ a set |
 //! | the cost must offer | values |
 
-use crate::antithetic::swaps::{Swaps, categories, check_category, describe_races};
+use crate::antithetic::swaps::{Swaps, categories, check_category};
+use crate::common::sampling::Sampling;
+use crate::sampling_setters;
 use stochgrad_distributions::{Family, IndependentCategories};
 use stochgrad_graph::{
     CostContext, Count, GradientMethod, GraphResult, Method, Order, Profile, SampleContext, SamplePlate, SampleSet,
     Size, Terms,
 };
-use stochgrad_tape::Plate;
 use stochgrad_tensor::Real;
 
 /// Races in which every category swaps with a reference, for distributions of independent categories.
@@ -46,7 +47,7 @@ use stochgrad_tensor::Real;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Ars {
     reference: usize,
-    plate: SamplePlate,
+    sampling: Sampling,
 }
 
 impl Ars {
@@ -60,29 +61,21 @@ impl Ars {
         Ars { reference: category, ..self }
     }
 
-    /// That many races, independent of one another.
-    pub fn races(self, races: usize) -> Self {
-        Ars { plate: SamplePlate::New(races), ..self }
-    }
-
-    /// One race for each member of a plate made with [`Graph::plate`](stochgrad_graph::Graph::plate).
-    pub fn on_plate(self, plate: Plate) -> Self {
-        Ars { plate: SamplePlate::Shared(plate), ..self }
-    }
+    sampling_setters! { self => self.sampling; races, on_plate("race") }
 }
 
 impl Method for Ars {
     fn name(&self) -> String {
-        format!("ARS (reference {}, {})", self.reference, describe_races(self.plate))
+        format!("ARS (reference {}, {})", self.reference, self.sampling.describe_as("race"))
     }
 
     fn profile(&self) -> Profile {
         let evaluations = Count::exactly(0).and(1, Size::States);
-        Profile::unbiased(Order::Finite(1)).evaluations(evaluations).times(self.plate.samples())
+        Profile::unbiased(Order::Finite(1)).evaluations(evaluations).times(self.sampling.samples())
     }
 
     fn sample_plate(&self) -> SamplePlate {
-        self.plate
+        self.sampling.plate
     }
 }
 
@@ -96,7 +89,7 @@ where
         distribution: &D::On<'t>,
     ) -> GraphResult<SampleSet<'t, F>> {
         check_category(context, distribution, self.reference)?;
-        Swaps::with(self.reference, categories(distribution)).sample(context, distribution, self.plate)
+        Swaps::with(self.reference, categories(distribution)).sample(context, distribution, self.sampling.plate)
     }
 
     fn terms<'t>(&self, context: &CostContext<'_, 't, F>, distribution: &D::On<'t>) -> GraphResult<Terms<'t, F>> {

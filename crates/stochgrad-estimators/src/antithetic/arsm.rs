@@ -19,13 +19,14 @@
 //! | cost evaluations | $C(C - 1)/2 + 1$ a set |
 //! | the cost must offer | values |
 
-use crate::antithetic::swaps::{Swaps, categories, describe_races};
+use crate::antithetic::swaps::{Swaps, categories};
+use crate::common::sampling::Sampling;
+use crate::sampling_setters;
 use stochgrad_distributions::{Family, IndependentCategories};
 use stochgrad_graph::{
     CostContext, Count, GradientMethod, GraphResult, Method, Order, Profile, SampleContext, SamplePlate, SampleSet,
     Size, Terms,
 };
-use stochgrad_tape::Plate;
 use stochgrad_tensor::Real;
 
 /// Races with all swaps of two categories, for distributions of independent categories.
@@ -48,7 +49,7 @@ use stochgrad_tensor::Real;
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Arsm {
-    plate: SamplePlate,
+    sampling: Sampling,
 }
 
 impl Arsm {
@@ -57,29 +58,21 @@ impl Arsm {
         Self::default()
     }
 
-    /// That many races, independent of one another.
-    pub fn races(self, races: usize) -> Self {
-        Arsm { plate: SamplePlate::New(races) }
-    }
-
-    /// One race for each member of a plate made with [`Graph::plate`](stochgrad_graph::Graph::plate).
-    pub fn on_plate(self, plate: Plate) -> Self {
-        Arsm { plate: SamplePlate::Shared(plate) }
-    }
+    sampling_setters! { self => self.sampling; races, on_plate("race") }
 }
 
 impl Method for Arsm {
     fn name(&self) -> String {
-        format!("ARSM ({})", describe_races(self.plate))
+        format!("ARSM ({})", self.sampling.describe_as("race"))
     }
 
     fn profile(&self) -> Profile {
         let evaluations = Count::exactly(1).and(1, Size::StatePairs);
-        Profile::unbiased(Order::Finite(1)).evaluations(evaluations).times(self.plate.samples())
+        Profile::unbiased(Order::Finite(1)).evaluations(evaluations).times(self.sampling.samples())
     }
 
     fn sample_plate(&self) -> SamplePlate {
-        self.plate
+        self.sampling.plate
     }
 }
 
@@ -92,7 +85,7 @@ where
         context: &SampleContext<'_, 't, F>,
         distribution: &D::On<'t>,
     ) -> GraphResult<SampleSet<'t, F>> {
-        Swaps::all(categories(distribution)).sample(context, distribution, self.plate)
+        Swaps::all(categories(distribution)).sample(context, distribution, self.sampling.plate)
     }
 
     fn terms<'t>(&self, context: &CostContext<'_, 't, F>, distribution: &D::On<'t>) -> GraphResult<Terms<'t, F>> {

@@ -27,13 +27,15 @@
 use crate::antithetic::arms::{SMALLEST, describe_sets, separate_costs};
 use crate::antithetic::copula::{Copula, DirichletCopula, below, check_samples};
 use crate::antithetic::decisions::{Decisions, Way, check_categories};
+use crate::common::sampling::Sampling;
 use crate::enumeration::boundary::Boundary;
+use crate::sampling_setters;
 use stochgrad_distributions::{Family, IndependentCategories};
 use stochgrad_graph::{
     CostContext, GradientMethod, GradientTerm, GraphResult, Method, Order, Profile, SampleContext, SamplePlate,
     SampleSet, Terms,
 };
-use stochgrad_tape::{Plate, Var};
+use stochgrad_tape::Var;
 use stochgrad_tensor::{Real, Shape, Tensor};
 
 /// Jointly antithetic categories, for distributions of independent categories.
@@ -57,45 +59,37 @@ use stochgrad_tensor::{Real, Shape, Tensor};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Carms<C = DirichletCopula> {
     samples: usize,
-    plate: SamplePlate,
+    sampling: Sampling,
     copula: C,
 }
 
 impl Carms {
     /// One set of that many samples, at least 2, by the Dirichlet copula.
     pub fn new(samples: usize) -> Self {
-        Carms { samples, plate: SamplePlate::Single, copula: DirichletCopula }
+        Carms { samples, sampling: Sampling::default(), copula: DirichletCopula }
     }
 }
 
 impl<C> Carms<C> {
     /// Makes the samples avoid one another by another copula.
     pub fn copula<D>(self, copula: D) -> Carms<D> {
-        Carms { samples: self.samples, plate: self.plate, copula }
+        Carms { samples: self.samples, sampling: self.sampling, copula }
     }
 
-    /// That many sets, independent of one another.
-    pub fn sets(self, sets: usize) -> Self {
-        Carms { plate: SamplePlate::New(sets), ..self }
-    }
-
-    /// One set for each member of a plate made with [`Graph::plate`](stochgrad_graph::Graph::plate).
-    pub fn on_plate(self, plate: Plate) -> Self {
-        Carms { plate: SamplePlate::Shared(plate), ..self }
-    }
+    sampling_setters! { self => self.sampling; sets, on_plate("set") }
 }
 
 impl<C: Copula> Method for Carms<C> {
     fn name(&self) -> String {
-        format!("CARMS ({})", describe_sets(&self.copula, self.samples, self.plate))
+        format!("CARMS ({})", describe_sets(&self.copula, self.samples, self.sampling.plate))
     }
 
     fn profile(&self) -> Profile {
-        Profile::unbiased(Order::Finite(1)).times(self.samples * self.plate.samples())
+        Profile::unbiased(Order::Finite(1)).times(self.samples * self.sampling.samples())
     }
 
     fn sample_plate(&self) -> SamplePlate {
-        self.plate
+        self.sampling.plate
     }
 }
 
@@ -125,7 +119,7 @@ where
         check_samples(context, distribution, self.samples, "Carms")?;
         check_categories(context, distribution)?;
         let sticks = Decisions::sticks(distribution);
-        let (outer, plate) = context.joint_plate(self.plate, self.samples)?;
+        let (outer, plate) = context.joint_plate(self.sampling.plate, self.samples)?;
         let draw = context.draw(outer);
         let stops = below(&self.copula, context.tape(), &draw, self.samples, sticks.chance, &sticks.event());
         let stops = stops.map_err(|source| context.error(source))?.event_to_plate(plate);

@@ -32,13 +32,15 @@
 use crate::antithetic::antithetic_bits::antithetic_bits;
 use crate::antithetic::carms::pair_weights;
 use crate::antithetic::decisions::{Decisions, Way, check_categories};
-use crate::antithetic::disarm::{describe_pairs, pair_profile, pair_terms};
+use crate::antithetic::disarm::{pair_profile, pair_terms};
+use crate::common::sampling::Sampling;
 use crate::enumeration::boundary::Boundary;
+use crate::sampling_setters;
 use stochgrad_distributions::{Family, IndependentCategories};
 use stochgrad_graph::{
     CostContext, GradientMethod, GraphResult, Method, Profile, SampleContext, SamplePlate, SampleSet, Terms,
 };
-use stochgrad_tape::{Plate, Var};
+use stochgrad_tape::Var;
 use stochgrad_tensor::Real;
 
 /// What is made of a pair.
@@ -71,7 +73,7 @@ enum Form {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CategoricalDisArm {
     form: Form,
-    plate: SamplePlate,
+    sampling: Sampling,
 }
 
 impl CategoricalDisArm {
@@ -90,15 +92,7 @@ impl CategoricalDisArm {
         CategoricalDisArm { form: Form::Tree, ..Self::default() }
     }
 
-    /// That many pairs.
-    pub fn pairs(self, pairs: usize) -> Self {
-        CategoricalDisArm { plate: SamplePlate::New(pairs), ..self }
-    }
-
-    /// One pair for each member of a plate made with [`Graph::plate`](stochgrad_graph::Graph::plate).
-    pub fn on_plate(self, plate: Plate) -> Self {
-        CategoricalDisArm { plate: SamplePlate::Shared(plate), ..self }
-    }
+    sampling_setters! { self => self.sampling; pairs, on_plate("pair") }
 
     fn decisions<'t, F: Real>(self, distribution: &impl IndependentCategories<'t, F>) -> Decisions<'t, F> {
         match self.form {
@@ -115,15 +109,15 @@ impl Method for CategoricalDisArm {
             Form::ImportanceWeighted => "importance-weighted",
             Form::Tree => "tree",
         };
-        format!("categorical DisARM ({form}, {})", describe_pairs(self.plate))
+        format!("categorical DisARM ({form}, {})", self.sampling.describe_as("pair"))
     }
 
     fn profile(&self) -> Profile {
-        pair_profile(self.plate)
+        pair_profile(self.sampling.plate)
     }
 
     fn sample_plate(&self) -> SamplePlate {
-        self.plate
+        self.sampling.plate
     }
 }
 
@@ -138,7 +132,7 @@ where
     ) -> GraphResult<SampleSet<'t, F>> {
         check_categories(context, distribution)?;
         let decisions = self.decisions(distribution);
-        let (outer, pair) = context.joint_plate(self.plate, 2)?;
+        let (outer, pair) = context.joint_plate(self.sampling.plate, 2)?;
         let bits = antithetic_bits(context.tape(), &context.draw(outer), decisions.chance, &decisions.event());
         let bits = bits.map_err(|source| context.error(source))?;
         let one_hot = Var::stack(&bits.map(|bits| decisions.end(bits)))?.event_to_plate(pair);

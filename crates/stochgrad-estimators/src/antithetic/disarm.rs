@@ -19,14 +19,15 @@
 //! | the cost must offer | values |
 
 use crate::antithetic::antithetic_bits::antithetic_bits;
-use crate::common::sampling::describe_plate;
+use crate::common::sampling::Sampling;
 use crate::enumeration::boundary::Boundary;
+use crate::sampling_setters;
 use stochgrad_distributions::{Family, IndependentBits};
 use stochgrad_graph::{
     CostContext, GradientMethod, GradientTerm, GraphResult, Method, Order, Profile, SampleContext, SamplePlate,
     SampleSet, Terms,
 };
-use stochgrad_tape::{Plate, Var};
+use stochgrad_tape::Var;
 use stochgrad_tensor::Real;
 
 /// Antithetic pairs of bits, for distributions of independent bits.
@@ -49,7 +50,7 @@ use stochgrad_tensor::Real;
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DisArm {
-    plate: SamplePlate,
+    sampling: Sampling,
 }
 
 impl DisArm {
@@ -58,28 +59,20 @@ impl DisArm {
         Self::default()
     }
 
-    /// That many pairs.
-    pub fn pairs(self, pairs: usize) -> Self {
-        DisArm { plate: SamplePlate::New(pairs) }
-    }
-
-    /// One pair for each member of a plate made with [`Graph::plate`](stochgrad_graph::Graph::plate).
-    pub fn on_plate(self, plate: Plate) -> Self {
-        DisArm { plate: SamplePlate::Shared(plate) }
-    }
+    sampling_setters! { self => self.sampling; pairs, on_plate("pair") }
 }
 
 impl Method for DisArm {
     fn name(&self) -> String {
-        format!("DisARM ({})", describe_pairs(self.plate))
+        format!("DisARM ({})", self.sampling.describe_as("pair"))
     }
 
     fn profile(&self) -> Profile {
-        pair_profile(self.plate)
+        pair_profile(self.sampling.plate)
     }
 
     fn sample_plate(&self) -> SamplePlate {
-        self.plate
+        self.sampling.plate
     }
 }
 
@@ -92,7 +85,7 @@ where
         context: &SampleContext<'_, 't, F>,
         distribution: &D::On<'t>,
     ) -> GraphResult<SampleSet<'t, F>> {
-        sample_pairs(context, distribution, self.plate)
+        sample_pairs(context, distribution, self.sampling.plate)
     }
 
     fn terms<'t>(&self, context: &CostContext<'_, 't, F>, distribution: &D::On<'t>) -> GraphResult<Terms<'t, F>> {
@@ -106,13 +99,13 @@ where
     }
 }
 
-/// Two evaluations a pair.
-pub(crate) fn pair_profile(plate: SamplePlate) -> Profile {
+/// The profile of a method that draws pairs on a plate: unbiased, order 1, two cost evaluations for each pair.
+pub fn pair_profile(plate: SamplePlate) -> Profile {
     Profile::unbiased(Order::Finite(1)).times(2 * plate.samples())
 }
 
-/// The gradient by the logits, given the difference of the costs of a pair and its two values.
-pub(crate) fn pair_gradient<'t, F: Real>(
+/// The DisARM gradient with respect to the logits, given the difference of the two costs of a pair and its two values.
+pub fn pair_gradient<'t, F: Real>(
     logits: Var<'t, F>,
     difference: Var<'t, F>,
     first: Var<'t, F>,
@@ -121,12 +114,11 @@ pub(crate) fn pair_gradient<'t, F: Real>(
     difference * 0.5 * (first - second) * logits.stop_gradient().abs().sigmoid()
 }
 
-pub(crate) fn describe_pairs(plate: SamplePlate) -> String {
-    describe_plate(plate).replace("sample", "pair").replace("shared pair", "shared sample")
-}
-
-/// Antithetic pairs along a plate of two.
-pub(crate) fn sample_pairs<'t, F: Real>(
+/// Draws antithetic pairs of bits, along a new plate with two members inside the plate of `setting`.
+///
+/// # Errors
+/// Those of [`SampleContext::joint_plate`] and of the noise source.
+pub fn sample_pairs<'t, F: Real>(
     context: &SampleContext<'_, 't, F>,
     distribution: &impl IndependentBits<'t, F>,
     setting: SamplePlate,
@@ -143,8 +135,12 @@ pub(crate) fn sample_pairs<'t, F: Real>(
     Ok(SampleSet::equal(value.drawn(), Some(pair)))
 }
 
-/// The gradient terms by the logits, given the difference of the costs of a pair and its two values.
-pub(crate) fn pair_terms<'t, F: Real>(
+/// The gradient terms of a node whose samples are pairs. `gradient` returns the gradient with respect to the logits,
+/// given the difference of the two costs of a pair and its two values.
+///
+/// # Errors
+/// If a cost depends on both members of a pair together.
+pub fn pair_terms<'t, F: Real>(
     context: &CostContext<'_, 't, F>,
     logits: Var<'t, F>,
     gradient: impl Fn(Var<'t, F>, Var<'t, F>, Var<'t, F>) -> Var<'t, F>,

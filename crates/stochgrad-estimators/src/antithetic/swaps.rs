@@ -5,7 +5,6 @@
 //! numbers are $\pi \sim \operatorname{Dir}(1, \dots, 1)$.
 
 use crate::antithetic::arms::separate_costs;
-use crate::common::sampling::describe_plate;
 use crate::enumeration::boundary::Boundary;
 use stochgrad_distributions::{DistributionError, Family, IndependentCategories};
 use stochgrad_graph::{CostContext, GradientTerm, GraphResult, SampleContext, SamplePlate, SampleSet, Terms};
@@ -123,9 +122,4 @@ pub(crate) fn check_category<'t, F: Real>(
         distribution: distribution.name(),
         problem: format!("expected a reference category below {count}, got {category}; categories are counted from 0"),
     }))
-}
-
-/// The number of races and where they live, in words.
-pub(crate) fn describe_races(plate: SamplePlate) -> String {
-    describe_plate(plate).replace("sample", "race").replace("shared race", "shared sample")
 }

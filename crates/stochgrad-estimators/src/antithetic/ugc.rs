@@ -24,15 +24,17 @@
 //! | cost evaluations | 4 a pair: its two values, and a flip of each |
 //! | the cost must offer | values |
 
-use crate::antithetic::disarm::{describe_pairs, pair_gradient, pair_terms, sample_pairs};
+use crate::antithetic::disarm::{pair_gradient, pair_terms, sample_pairs};
+use crate::common::sampling::Sampling;
 use crate::counterfactual::bit_flip::{chances, flip_terms};
 use crate::enumeration::boundary::Boundary;
+use crate::sampling_setters;
 use stochgrad_distributions::{Distribution, Family, IndependentBits};
 use stochgrad_graph::{
     CostContext, Count, GradientMethod, GraphResult, Method, Order, Profile, SampleContext, SamplePlate, SampleSet,
     Terms,
 };
-use stochgrad_tape::{Plate, Var};
+use stochgrad_tape::Var;
 use stochgrad_tensor::Real;
 
 /// Flips of nearly certain bits and antithetic pairs of the others, for distributions of independent bits.
@@ -55,7 +57,7 @@ use stochgrad_tensor::Real;
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Ugc {
-    plate: SamplePlate,
+    sampling: Sampling,
 }
 
 impl Ugc {
@@ -64,28 +66,20 @@ impl Ugc {
         Self::default()
     }
 
-    /// That many pairs.
-    pub fn pairs(self, pairs: usize) -> Self {
-        Ugc { plate: SamplePlate::New(pairs) }
-    }
-
-    /// One pair for each member of a plate made with [`Graph::plate`](stochgrad_graph::Graph::plate).
-    pub fn on_plate(self, plate: Plate) -> Self {
-        Ugc { plate: SamplePlate::Shared(plate) }
-    }
+    sampling_setters! { self => self.sampling; pairs, on_plate("pair") }
 }
 
 impl Method for Ugc {
     fn name(&self) -> String {
-        format!("UGC ({})", describe_pairs(self.plate))
+        format!("UGC ({})", self.sampling.describe_as("pair"))
     }
 
     fn profile(&self) -> Profile {
-        Profile::unbiased(Order::Finite(1)).evaluations(Count::exactly(4)).times(self.plate.samples())
+        Profile::unbiased(Order::Finite(1)).evaluations(Count::exactly(4)).times(self.sampling.samples())
     }
 
     fn sample_plate(&self) -> SamplePlate {
-        self.plate
+        self.sampling.plate
     }
 }
 
@@ -111,7 +105,7 @@ where
         context: &SampleContext<'_, 't, F>,
         distribution: &D::On<'t>,
     ) -> GraphResult<SampleSet<'t, F>> {
-        sample_pairs(context, distribution, self.plate)
+        sample_pairs(context, distribution, self.sampling.plate)
     }
 
     fn terms<'t>(&self, context: &CostContext<'_, 't, F>, distribution: &D::On<'t>) -> GraphResult<Terms<'t, F>> {

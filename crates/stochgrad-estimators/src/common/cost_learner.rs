@@ -1,53 +1,59 @@
-//! Learned parameters that see each cost in units of its own.
+//! Learned parameters together with the mean and standard deviation of each cost.
 
-use crate::common::own_parameters::OwnParameters;
+use crate::common::learned_parameters::LearnedParameters;
 use crate::common::running_means::{RunningMeans, mean_and_square};
+use crate::common::state_parts::{StatePart, load_all_or_nothing};
 use stochgrad_graph::{GraphResult, MethodState, Update};
 use stochgrad_tape::{Tape, Var};
 use stochgrad_tensor::Real;
 
-/// What the names of running means end with in the state.
+/// The suffix that marks running means in the state.
 const MOMENTS: &str = " / moments";
 
-/// Parameters of a method's own, and the running mean and standard deviation of each cost, with which a network sees
-/// numbers of order one whatever the cost is measured in. Clones share both.
+/// Learned parameters, and the running mean and standard deviation of each cost: a network that predicts a cost in these
+/// [`Units`] has outputs of order one, whatever the scale of the cost. Clones share both.
 #[derive(Clone, Debug)]
-pub(crate) struct CostLearner {
+pub struct CostLearner {
     /// The parameters.
-    pub(crate) own: OwnParameters,
+    pub own: LearnedParameters,
     moments: RunningMeans,
 }
 
-/// The running mean and standard deviation of a cost; 0 and 1 as long as it has not been seen.
-#[derive(Clone, Copy)]
-pub(crate) struct Units<'t, F: Real> {
-    pub(crate) centre: Var<'t, F>,
-    pub(crate) scale: Var<'t, F>,
+/// The running mean and standard deviation of a cost; 0 and 1 before the first step.
+#[derive(Clone, Copy, Debug)]
+pub struct Units<'t, F: Real> {
+    /// The mean.
+    pub centre: Var<'t, F>,
+    /// The standard deviation; 1 for a cost that never changes.
+    pub scale: Var<'t, F>,
 }
 
 impl CostLearner {
-    /// Nothing known yet. Adam's rate, and the decay of the running means, in [0, 1).
-    pub(crate) fn new(rate: f64, decay: f64) -> Self {
-        CostLearner { own: OwnParameters::new(rate), moments: RunningMeans::new(decay) }
+    /// Nothing learned yet. `rate` is the step size of Adam, and `decay`, in $[0, 1)$, that of the running means.
+    pub fn new(rate: f64, decay: f64) -> Self {
+        CostLearner { own: LearnedParameters::new(rate), moments: RunningMeans::new(decay) }
     }
 
-    /// With new parameters, which learn at that rate.
-    pub(crate) fn learning_rate(self, rate: f64) -> Self {
-        CostLearner { own: OwnParameters::new(rate), ..self }
+    /// Starts again with parameters that are learned with this step size.
+    pub fn learning_rate(self, rate: f64) -> Self {
+        CostLearner { own: LearnedParameters::new(rate), ..self }
     }
 
-    /// With new running means, which decay like that.
-    pub(crate) fn decay(self, decay: f64) -> Self {
+    /// Starts again with running means of this decay.
+    pub fn decay(self, decay: f64) -> Self {
         CostLearner { moments: RunningMeans::new(decay), ..self }
     }
 
     /// Checks the decay.
-    pub(crate) fn check(&self) -> Result<(), String> {
+    ///
+    /// # Errors
+    /// If it is not in $[0, 1)$.
+    pub fn check(&self) -> Result<(), String> {
         self.moments.check()
     }
 
-    /// The units of the cost of that name.
-    pub(crate) fn units<'t, F: Real>(&self, tape: &'t Tape<F>, name: &str) -> Units<'t, F> {
+    /// Records the units of the cost with this name.
+    pub fn units<'t, F: Real>(&self, tape: &'t Tape<F>, name: &str) -> Units<'t, F> {
         Units {
             centre: self.moments.read(tape, name, [], 0.0, |means, write| write(0, means.mean(0))),
             scale: self.moments.read(tape, name, [], 1.0, |means, write| {
@@ -58,20 +64,22 @@ impl CostLearner {
         }
     }
 
-    /// Adds the values of a step to the moments of the cost of that name.
-    pub(crate) fn update<'t, F: Real>(&self, name: &str, cost: Var<'t, F>) -> Update<'t, F> {
+    /// The update that adds this step's values of a cost to its mean and standard deviation.
+    pub fn update<'t, F: Real>(&self, name: &str, cost: Var<'t, F>) -> Update<'t, F> {
         self.moments.update(name, vec![cost], mean_and_square)
     }
 
-    /// What was learned, and the moments.
-    pub(crate) fn state(&self) -> MethodState {
+    /// The learned parameters and the running means, for [`Method::state`](stochgrad_graph::Method::state).
+    pub fn state(&self) -> MethodState {
         let moments = self.moments.state().into_iter().map(|(name, numbers)| (name + MOMENTS, numbers));
         self.own.state().into_iter().chain(moments).collect()
     }
 
-    /// Restores what [`state`](Self::state) gave, for the method of that name; what does not fit leaves everything as
-    /// it was.
-    pub(crate) fn load_state(&self, method: &str, state: &MethodState) -> GraphResult<()> {
+    /// Restores what [`state`](Self::state) returned. `method` is the name of the method, for the error message.
+    ///
+    /// # Errors
+    /// If the state is not one that `state` can have returned. Everything is then as before.
+    pub fn load_state(&self, method: &str, state: &MethodState) -> GraphResult<()> {
         let (mut moments, mut learned) = (MethodState::new(), MethodState::new());
         for (name, numbers) in state {
             match name.strip_suffix(MOMENTS) {
@@ -79,12 +87,18 @@ impl CostLearner {
                 None => learned.insert(name.clone(), numbers.clone()),
             };
         }
-        let before = self.moments.state();
-        self.moments.load_state(Some(method.into()), &moments, |count| count == 2)?;
-        self.own.load_state(method, &learned).or_else(|error| {
-            self.moments.load_state(None, &before, |_| true)?;
-            Err(error)
-        })
+        load_all_or_nothing(&[
+            StatePart {
+                given: moments,
+                state: Box::new(|| self.moments.state()),
+                load: Box::new(|state| self.moments.load_state(Some(method.into()), state, |count| count == 2)),
+            },
+            StatePart {
+                given: learned,
+                state: Box::new(|| self.own.state()),
+                load: Box::new(|state| self.own.load_state(method, state)),
+            },
+        ])
     }
 }
 

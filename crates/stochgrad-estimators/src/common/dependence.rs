@@ -1,3 +1,3 @@
 //! Whether derivatives flow from a value to a trainable parameter.
 
-pub(crate) use stochgrad_graph::is_differentiable;
+pub use stochgrad_graph::is_differentiable;

@@ -1,12 +1,18 @@
-//! Changes of the costs when single elements of a sample take other values.
+//! The change of the costs when a single element of a sample is replaced.
 
 use stochgrad_graph::{CostContext, GraphResult, RecordedDifference};
 use stochgrad_tape::Var;
 use stochgrad_tensor::Real;
 
-/// The change of the costs when each element takes the value of each alternative: recorded where that is possible, else
-/// numbers from the host.
-pub(crate) fn element_changes<'t, F: Real>(
+/// The change of the costs downstream when one element of the node's value takes the value of an alternative, for each
+/// element and each alternative. The alternatives have the event shape of the value, and `element_rank` is that of the
+/// distribution.
+///
+/// The replay is recorded where possible; otherwise it runs on the host, and the result is recorded as constants.
+///
+/// # Errors
+/// Those of [`CostContext::element_differences`].
+pub fn element_changes<'t, F: Real>(
     context: &CostContext<'_, 't, F>,
     alternatives: &[Var<'t, F>],
     element_rank: usize,

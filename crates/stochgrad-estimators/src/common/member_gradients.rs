@@ -1,15 +1,18 @@
-//! Gradients of a node's parameters for each member by itself, as recorded values that can be differentiated again.
+//! The gradient with respect to a node's parameters for each member separately, as recorded values that can be
+//! differentiated again.
 
 use stochgrad_distributions::{Distribution, Family};
 use stochgrad_graph::{CostContext, GradientTerm, GraphResult};
 use stochgrad_tape::{IdMap, Plates, Var};
 use stochgrad_tensor::Real;
 
-/// The parameters of a node, and copies on all plates of its value that nothing else depends on.
+/// The parameters of a node, and copies of them on all plates of its value.
 ///
-/// Whatever a method makes of the distribution on the copies can be differentiated by them while the step is recorded:
-/// members do not meet in the copies, and no derivative goes on to the model.
-pub(crate) struct MemberGradients<'t, F: Real> {
+/// A method that computes something from the distribution of the copies can differentiate it with respect to them while
+/// the step is still being recorded: every member has its own copy, and no derivative continues into the model. This
+/// gives the gradient estimate of each single member, which a method needs in order to learn from its own variance.
+#[derive(Debug)]
+pub struct MemberGradients<'t, F: Real> {
     parameters: Pairs<'t, F>,
 }
 
@@ -17,8 +20,11 @@ pub(crate) struct MemberGradients<'t, F: Real> {
 type Pairs<'t, F> = Vec<(Var<'t, F>, Var<'t, F>)>;
 
 impl<'t, F: Real> MemberGradients<'t, F> {
-    /// The copies, and the distribution on them.
-    pub(crate) fn new<D: Family<F>>(
+    /// Makes the copies, and returns the distribution with the copies as its parameters.
+    ///
+    /// # Errors
+    /// Those of the distribution.
+    pub fn new<D: Family<F>>(
         context: &CostContext<'_, 't, F>,
         distribution: &D::On<'t>,
     ) -> GraphResult<(Self, D::On<'t>)> {
@@ -26,14 +32,18 @@ impl<'t, F: Real> MemberGradients<'t, F> {
         Ok((MemberGradients { parameters }, copied))
     }
 
-    /// The gradients of the sum of a value over all members.
-    pub(crate) fn of(&self, value: Var<'t, F>) -> GraphResult<Vec<Var<'t, F>>> {
+    /// The gradient of a value with respect to each parameter, member by member: that of the sum over all members.
+    ///
+    /// # Errors
+    /// Those of the tape.
+    pub fn of(&self, value: Var<'t, F>) -> GraphResult<Vec<Var<'t, F>>> {
         let copies: Vec<Var<'t, F>> = self.parameters.iter().map(|(_, copy)| *copy).collect();
         Ok(value.tape().gradients(total(value.sum()), &copies)?)
     }
 
-    /// The gradient term with these gradients of a cost that saw the members of some plates jointly.
-    pub(crate) fn term(&self, gradients: &[Var<'t, F>], joint: &Plates) -> Option<GradientTerm<'t, F>> {
+    /// The gradient term with these gradients, for a cost that depends on the members of the `joint` plates together
+    /// ([`NodeCost::joint`](stochgrad_graph::NodeCost::joint)). `None` if the distribution has no parameters.
+    pub fn term(&self, gradients: &[Var<'t, F>], joint: &Plates) -> Option<GradientTerm<'t, F>> {
         let products = self.parameters.iter().zip(gradients);
         let sum = products
             .map(|((parameter, _), gradient)| (gradient.stop_gradient() * *parameter).sum())
@@ -43,17 +53,21 @@ impl<'t, F: Real> MemberGradients<'t, F> {
     }
 }
 
-/// The distribution on parameters that lie on all plates of the node's value and depend on those of the model: a
-/// derivative by them is one of single members, and goes on to the model.
-pub(crate) fn parameters_by_member<'t, F: Real, D: Family<F>>(
+/// The distribution with parameters on all plates of the node's value. A derivative with respect to them is that of a
+/// single member. Unlike the copies of [`MemberGradients`], they depend on the parameters of the model, so that
+/// derivatives continue into it.
+///
+/// # Errors
+/// Those of the distribution.
+pub fn parameters_by_member<'t, F: Real, D: Family<F>>(
     context: &CostContext<'_, 't, F>,
     distribution: &D::On<'t>,
 ) -> GraphResult<D::On<'t>> {
     Ok(spread::<F, D>(context, distribution, &|parameter| parameter)?.1)
 }
 
-/// The parameters of a distribution, what becomes of each on all plates of the node's value, and the distribution on
-/// these.
+/// The parameters of a distribution with their prepared values on all plates of the node's value, and the distribution
+/// with these.
 fn spread<'t, F: Real, D: Family<F>>(
     context: &CostContext<'_, 't, F>,
     distribution: &D::On<'t>,
@@ -64,7 +78,7 @@ fn spread<'t, F: Real, D: Family<F>>(
     let mut parameters = Vec::new();
     for parameter in distribution.parameters() {
         let copy = prepare(parameter.var).expand_plates(&plates);
-        // An operation of its own, even where nothing is expanded.
+        // Makes a new variable even where nothing is expanded.
         let copy = copy.reshape(copy.shape());
         ids.insert(parameter.var.id(), copy.id());
         parameters.push((parameter.var, copy));
@@ -73,13 +87,15 @@ fn spread<'t, F: Real, D: Family<F>>(
     Ok((parameters, copied))
 }
 
-/// The sum over all plates.
-pub(crate) fn total<F: Real>(value: Var<'_, F>) -> Var<'_, F> {
+/// The sum of a value over all its plates.
+pub fn total<F: Real>(value: Var<'_, F>) -> Var<'_, F> {
     value.plates().iter().fold(value, |sum, &plate| sum.sum_over(plate))
 }
 
-/// The sum of the squares of gradients, averaged over the members: what the method's own parameters minimise.
-pub(crate) fn second_moment<'t, F: Real>(gradients: &[Var<'t, F>]) -> Option<Var<'t, F>> {
+/// The sum of the squares of all gradients, averaged over the members. Since the mean of an unbiased gradient does not
+/// depend on the method's own parameters, the parameters that minimise this also minimise the variance. `None` if there
+/// are no gradients.
+pub fn second_moment<'t, F: Real>(gradients: &[Var<'t, F>]) -> Option<Var<'t, F>> {
     let squares = gradients.iter().map(|gradient| gradient.square().sum());
     squares.reduce(|sum, square| sum + square).map(|sum| {
         let members: usize = sum.plates().iter().map(|&plate| sum.tape().plate_size(plate)).product();

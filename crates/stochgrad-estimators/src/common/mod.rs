@@ -3,8 +3,9 @@
 pub(crate) mod cost_learner;
 pub(crate) mod dependence;
 pub(crate) mod element_changes;
+pub(crate) mod learned_parameters;
 pub(crate) mod member_gradients;
-pub(crate) mod own_parameters;
 pub(crate) mod running_means;
 pub(crate) mod sampling;
+pub(crate) mod state_parts;
 pub(crate) mod surrogate_network;

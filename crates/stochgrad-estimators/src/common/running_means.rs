@@ -1,4 +1,4 @@
-//! Decayed means over past steps, by name: what most baselines remember.
+//! Decayed means over past steps, by name. Most baselines with a memory are made of them.
 
 use smallvec::SmallVec;
 use std::collections::BTreeMap;
@@ -7,41 +7,63 @@ use stochgrad_graph::{GraphError, GraphResult, MethodState, Update};
 use stochgrad_tape::{Tape, Var};
 use stochgrad_tensor::{Real, Shape, Tensor};
 
-/// What a step adds to some means.
-pub(crate) type Numbers = SmallVec<[f64; 4]>;
+/// The numbers that a step adds to the means under one name.
+pub type Numbers = SmallVec<[f64; 4]>;
 
-/// Decayed means of some numbers under each name,
+/// Decayed means over past steps: under each name, a few numbers,
 ///
 /// $$m_{t+1} = \beta\, m_t + (1 - \beta)\, x_t, \quad w_{t+1} = \beta\, w_t + 1 - \beta, \quad \bar x_t = m_t / w_t.$$
 ///
-/// Clones share them. They are used first, and move on when the user calls
-/// [`Gradients::advance`](stochgrad_graph::Gradients::advance).
+/// [`read`](Self::read) puts the means of the steps before this one on the tape, and [`update`](Self::update) adds this
+/// step when the user calls [`Gradients::advance`](stochgrad_graph::Gradients::advance). Clones share the means.
+///
+/// ```
+/// use stochgrad_estimators::extension::{RunningMeans, mean_and_square};
+/// use stochgrad_tape::Tape;
+///
+/// let means = RunningMeans::new(0.9);
+/// let tape = Tape::<f64>::new();
+/// let update = means.update("cost", vec![tape.constant([1.0, 3.0])], mean_and_square);
+/// // In a method, return the update in `Terms::updates` instead; `advance` then does the following line.
+/// (update.apply)(&[update.inputs[0].peek().unwrap()]);
+/// let mean = means.read(&tape, "cost", [], 0.0, |means, write| write(0, means.mean(0)));
+/// assert!((mean.item().unwrap() - 2.0).abs() < 1e-12);
+/// ```
 #[derive(Clone, Debug)]
-pub(crate) struct RunningMeans {
-    pub(crate) decay: f64,
+pub struct RunningMeans {
+    /// The decay $\beta$, in $[0, 1)$.
+    pub decay: f64,
     known: Arc<Mutex<BTreeMap<String, Means>>>,
 }
 
-/// Decayed sums, and the decayed sum of their weights.
+/// The means under one name.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Means {
+pub struct Means {
+    /// Decayed sums.
     sums: Numbers,
+    /// The decayed sum of the weights.
     weight: f64,
 }
 
 impl Means {
-    /// One of the means.
-    pub(crate) fn mean(&self, at: usize) -> f64 {
+    /// The mean at a position; 0 if there is none.
+    pub fn mean(&self, at: usize) -> f64 {
         self.sums.get(at).map_or(0.0, |sum| sum / self.weight)
     }
 
-    /// How many there are.
-    pub(crate) fn len(&self) -> usize {
+    /// How many numbers there are.
+    pub fn len(&self) -> usize {
         self.sums.len()
     }
 
-    /// The standard deviation of a number whose mean and mean square are the first two.
-    pub(crate) fn deviation(&self) -> f64 {
+    /// Whether there are no numbers.
+    pub fn is_empty(&self) -> bool {
+        self.sums.is_empty()
+    }
+
+    /// The standard deviation of a number whose mean and mean square are the first two means, as
+    /// [`mean_and_square`] adds them.
+    pub fn deviation(&self) -> f64 {
         (self.mean(1) - self.mean(0).powi(2)).max(0.0).sqrt()
     }
 
@@ -55,13 +77,16 @@ impl Means {
 }
 
 impl RunningMeans {
-    /// Nothing known yet. What came `n` steps ago has the weight `decayⁿ`.
-    pub(crate) fn new(decay: f64) -> Self {
+    /// No means yet. The step `n` steps ago will have a weight in proportion to `decayⁿ`.
+    pub fn new(decay: f64) -> Self {
         RunningMeans { decay, known: Arc::default() }
     }
 
     /// Checks the decay.
-    pub(crate) fn check(&self) -> Result<(), String> {
+    ///
+    /// # Errors
+    /// If it is not in $[0, 1)$.
+    pub fn check(&self) -> Result<(), String> {
         if (0.0..1.0).contains(&self.decay) {
             Ok(())
         } else {
@@ -73,9 +98,9 @@ impl RunningMeans {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Numbers made of the means under a name, read again whenever a program runs; as `before` says as long as nothing
-    /// is known.
-    pub(crate) fn read<'t, F: Real>(
+    /// Records numbers made of the means under a name. `made` writes a number at each position of `shape`; as long as
+    /// there are no means, all of them are `before`. A compiled graph reads the means again in every run.
+    pub fn read<'t, F: Real>(
         &self,
         tape: &'t Tape<F>,
         name: &str,
@@ -91,9 +116,9 @@ impl RunningMeans {
         })
     }
 
-    /// Adds a step: the numbers that `made` gives for the values of the inputs. Numbers that are not finite are not
-    /// added.
-    pub(crate) fn update<'t, F: Real>(
+    /// The update that adds this step: the numbers that `made` returns for the values of the inputs. A step with a
+    /// number that is not finite is skipped.
+    pub fn update<'t, F: Real>(
         &self,
         name: &str,
         inputs: Vec<Var<'t, F>>,
@@ -114,15 +139,18 @@ impl RunningMeans {
         Update { inputs, apply: Arc::new(apply) }
     }
 
-    /// The sums and the weight of each name.
-    pub(crate) fn state(&self) -> MethodState {
+    /// The sums and the weight under each name, for [`Method::state`](stochgrad_graph::Method::state).
+    pub fn state(&self) -> MethodState {
         let pack = |means: &Means| means.sums.iter().copied().chain([means.weight]).collect();
         self.known().iter().map(|(name, means)| (name.clone(), pack(means))).collect()
     }
 
-    /// Restores what [`state`](Self::state) gave, for the method of that name; `counts` says how many means there may
-    /// be under a name.
-    pub(crate) fn load_state(
+    /// Restores what [`state`](Self::state) returned. `method` is the name of the method, for the error message, and
+    /// `counts` says whether there may be this many means under a name.
+    ///
+    /// # Errors
+    /// If the state is not one that `state` can have returned. The means are then as before.
+    pub fn load_state(
         &self,
         method: Option<String>,
         state: &MethodState,
@@ -155,8 +183,8 @@ impl RunningMeans {
     }
 }
 
-/// The mean of the elements of a value, and the mean of their squares.
-pub(crate) fn mean_and_square<F: Real>(values: &[Tensor<F>]) -> Numbers {
+/// The mean of all elements of some values, and the mean of their squares: what [`Means::deviation`] needs.
+pub fn mean_and_square<F: Real>(values: &[Tensor<F>]) -> Numbers {
     let numbers = || values.iter().flat_map(|value| value.as_slice()).map(|x| x.to_f64());
     let count = values.iter().map(|value| value.len()).sum::<usize>().max(1) as f64;
     [numbers().sum::<f64>() / count, numbers().map(|x| x * x).sum::<f64>() / count].into_iter().collect()

@@ -1,22 +1,147 @@
-//! How many samples a node has and where they live, in words.
+//! How many samples of a node are drawn, along which plate, and whether jointly.
 
-use stochgrad_graph::SamplePlate;
+use stochgrad_distributions::{Distribution, Draw};
+use stochgrad_graph::{GraphResult, SampleContext, SamplePlate, SampleSet};
+use stochgrad_tape::Plate;
+use stochgrad_tensor::Real;
 use stochgrad_tensor::sampling_scheme::SamplingScheme;
 
-/// The number of samples and where they live, in words.
-pub(crate) fn describe_plate(plate: SamplePlate) -> String {
-    match plate {
-        SamplePlate::Single => "1 sample".into(),
-        SamplePlate::New(1) => "1 sample".into(),
-        SamplePlate::New(samples) => format!("{samples} samples"),
-        SamplePlate::Shared(_) => "along a shared plate".into(),
+/// The settings of a method that say how its samples are drawn. The default is one independent sample.
+///
+/// Most methods hold one of these and get their setters from [`sampling_setters!`](crate::sampling_setters).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sampling {
+    /// The number of samples and the plate that they lie on.
+    pub plate: SamplePlate,
+    /// How the samples are drawn jointly; `None` for independent samples.
+    pub scheme: Option<SamplingScheme>,
+}
+
+impl Sampling {
+    /// Independent samples on the given plate.
+    pub fn on(plate: SamplePlate) -> Self {
+        Sampling { plate, scheme: None }
+    }
+
+    /// The number of samples for each member of the plates that exist already.
+    pub fn samples(&self) -> usize {
+        self.plate.samples()
+    }
+
+    /// Draws the samples. No gradient flows through them.
+    ///
+    /// # Errors
+    /// Those of [`SampleContext::sampled`].
+    pub fn draw<'t, F: Real>(
+        &self,
+        context: &SampleContext<'_, 't, F>,
+        distribution: &dyn Distribution<'t, F>,
+    ) -> GraphResult<SampleSet<'t, F>> {
+        context.sampled(distribution, self.plate, self.scheme)
+    }
+
+    /// The plate of the samples, and a request for values on it: for methods that draw the noise themselves.
+    ///
+    /// # Errors
+    /// Those of [`SampleContext::members`].
+    pub fn members<'c, F: Real>(
+        &self,
+        context: &'c SampleContext<'_, '_, F>,
+    ) -> GraphResult<(Option<Plate>, Draw<'c, F>)> {
+        context.members(self.plate, self.scheme)
+    }
+
+    /// The settings in words, for [`Method::name`](stochgrad_graph::Method::name): `Sobol, 8 samples`.
+    pub fn describe(&self) -> String {
+        self.describe_as("sample")
+    }
+
+    /// As [`describe`](Self::describe), for a method whose samples are pairs or sets: `8 pairs`.
+    pub fn describe_as(&self, unit: &str) -> String {
+        let scheme = self.scheme.map_or_else(String::new, |scheme| format!("{scheme}, "));
+        match self.plate {
+            SamplePlate::Single | SamplePlate::New(1) => format!("{scheme}1 {unit}"),
+            SamplePlate::New(samples) => format!("{scheme}{samples} {unit}s"),
+            SamplePlate::Shared(_) => format!("{scheme}along a shared plate"),
+        }
     }
 }
 
-/// As [`describe_plate`], with the scheme by which the samples are drawn.
-pub(crate) fn describe_members(plate: SamplePlate, scheme: Option<SamplingScheme>) -> String {
-    match scheme {
-        None => describe_plate(plate),
-        Some(scheme) => format!("{scheme}, {}", describe_plate(plate)),
-    }
+/// Writes the setters of a method that holds a [`Sampling`](crate::extension::Sampling).
+///
+/// The arguments are `self`, the place of the settings, and the names of the setters: `samples` (or `pairs`, `sets`,
+/// `races`), `on_plate` and `scheme`. What a method draws for each member of a plate is named in brackets where it is
+/// not a sample: `on_plate("pair")`. Documentation before a name is added to that of the setter.
+///
+/// ```
+/// use stochgrad_estimators::extension::{Sampling, sampling_setters};
+///
+/// #[derive(Clone, Copy, Default)]
+/// struct MyMethod {
+///     sampling: Sampling,
+/// }
+///
+/// impl MyMethod {
+///     sampling_setters! { self => self.sampling; samples, on_plate }
+/// }
+///
+/// assert_eq!(MyMethod::default().samples(8).sampling.describe(), "8 samples");
+/// ```
+#[macro_export]
+macro_rules! sampling_setters {
+    ($this:ident => $to:expr; $($(#[$doc:meta])* $setter:ident $(($unit:literal))?),+ $(,)?) => {
+        $($crate::sampling_setters! { @$setter $this, $to, $($unit)?, $(#[$doc])* })+
+    };
+    (@samples $this:ident, $to:expr, , $($doc:tt)*) => {
+        /// Draws this number of samples along a plate of the node's own.
+        $($doc)*
+        pub fn samples(mut $this, samples: usize) -> Self {
+            $to.plate = $crate::extension::SamplePlate::New(samples);
+            $this
+        }
+    };
+    (@pairs $this:ident, $to:expr, , $($doc:tt)*) => {
+        /// Draws this number of independent pairs along a plate of the node's own.
+        $($doc)*
+        pub fn pairs(mut $this, pairs: usize) -> Self {
+            $to.plate = $crate::extension::SamplePlate::New(pairs);
+            $this
+        }
+    };
+    (@sets $this:ident, $to:expr, , $($doc:tt)*) => {
+        /// Draws this number of independent sets along a plate of the node's own.
+        $($doc)*
+        pub fn sets(mut $this, sets: usize) -> Self {
+            $to.plate = $crate::extension::SamplePlate::New(sets);
+            $this
+        }
+    };
+    (@races $this:ident, $to:expr, , $($doc:tt)*) => {
+        /// Draws this number of independent races along a plate of the node's own.
+        $($doc)*
+        pub fn races(mut $this, races: usize) -> Self {
+            $to.plate = $crate::extension::SamplePlate::New(races);
+            $this
+        }
+    };
+    (@on_plate $this:ident, $to:expr, , $($doc:tt)*) => {
+        $crate::sampling_setters! { @on_plate $this, $to, "sample", $($doc)* }
+    };
+    (@on_plate $this:ident, $to:expr, $unit:literal, $($doc:tt)*) => {
+        #[doc = concat!("Draws one ", $unit, " for each member of a plate made with `Graph::plate`.")]
+        $($doc)*
+        pub fn on_plate(mut $this, plate: $crate::extension::Plate) -> Self {
+            $to.plate = $crate::extension::SamplePlate::Shared(plate);
+            $this
+        }
+    };
+    (@scheme $this:ident, $to:expr, , $($doc:tt)*) => {
+        /// Draws the samples jointly (antithetic, stratified, systematic or Sobol), which lowers the variance of their
+        /// mean.
+        $($doc)*
+        pub fn scheme(mut $this, scheme: $crate::SamplingScheme) -> Self {
+            $to.scheme = Some(scheme);
+            $this
+        }
+    };
 }

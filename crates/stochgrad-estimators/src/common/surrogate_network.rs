@@ -1,14 +1,15 @@
-//! The network that RELAX and LAX learn as a control variate, and NVIL as a baseline.
+//! A small network: the learned control variate of RELAX and LAX, and the learned baseline of NVIL.
 
-use crate::common::own_parameters::OwnParameters;
+use crate::common::learned_parameters::LearnedParameters;
 use stochgrad_tape::{Tape, Var};
 use stochgrad_tensor::Real;
 use stochgrad_tensor::random::Key;
 
-/// $w^\top \tanh(W x + v)$ on a tape, some single numbers beside it, and the names of all arrays.
+/// The network $w^\top \tanh(W x + v)$ on a tape, some single learned numbers beside it, and the names of all arrays.
 ///
-/// Constants cancel in the estimators, so that there is no last bias.
-pub(crate) struct SurrogateNetwork<'t, F: Real> {
+/// It has no bias in the last layer, because a constant cancels in the estimators that use it.
+#[derive(Debug)]
+pub struct SurrogateNetwork<'t, F: Real> {
     arrays: Vec<(String, Var<'t, F>)>,
     width: usize,
 }
@@ -17,16 +18,16 @@ pub(crate) struct SurrogateNetwork<'t, F: Real> {
 const LAYERS: usize = 3;
 
 impl<'t, F: Real> SurrogateNetwork<'t, F> {
-    /// The network of a node for inputs of that many numbers, and single numbers with their starts.
-    pub(crate) fn record(
-        own: &OwnParameters,
+    /// Records the network of a node with inputs of `width` numbers and `hidden` hidden units, and single numbers with
+    /// their initial values. The last layer starts at zero, so that the network is 0 before it has learned.
+    pub fn record(
+        own: &LearnedParameters,
         tape: &'t Tape<F>,
         node: &str,
         [width, hidden]: [usize; 2],
         singles: &[(&str, f64)],
     ) -> Self {
-        // Glorot's uniform start for the first layer; the second one starts at zero, which is no control variate at
-        // all.
+        // The first layer has Glorot's uniform initialisation.
         let mut uniforms = vec![0.0_f64; width * hidden];
         Key::new(0, 0, 0).uniform(0, &mut uniforms);
         let bound = (6.0 / (width + hidden) as f64).sqrt();
@@ -44,19 +45,19 @@ impl<'t, F: Real> SurrogateNetwork<'t, F> {
         SurrogateNetwork { arrays, width }
     }
 
-    /// The value for each member.
-    pub(crate) fn value(&self, input: Var<'t, F>) -> Var<'t, F> {
+    /// The value of the network for each member.
+    pub fn value(&self, input: Var<'t, F>) -> Var<'t, F> {
         let [weight, bias, output] = [0, 1, 2].map(|i| self.arrays[i].1);
         ((input.reshape([1, self.width]).matmul(weight).index(0, 0) + bias).tanh() * output).sum()
     }
 
-    /// The single number at a position.
-    pub(crate) fn single(&self, position: usize) -> Var<'t, F> {
+    /// The single number at a position of the list.
+    pub fn single(&self, position: usize) -> Var<'t, F> {
         self.arrays[LAYERS + position].1
     }
 
-    /// All arrays with their names.
-    pub(crate) fn into_arrays(self) -> Vec<(String, Var<'t, F>)> {
+    /// All arrays with their names, for [`LearnedParameters::learn`].
+    pub fn into_arrays(self) -> Vec<(String, Var<'t, F>)> {
         self.arrays
     }
 }

@@ -27,9 +27,9 @@
 //! | cost evaluations | $K \ge 2$, and one backward pass |
 //! | the cost must offer | values, and derivatives at the samples |
 
+use crate::common::learned_parameters::LearnedParameters;
 use crate::common::member_gradients::{MemberGradients, second_moment};
-use crate::common::own_parameters::OwnParameters;
-use crate::common::sampling::describe_plate;
+use crate::common::sampling::Sampling;
 use crate::score_function::baseline::LeaveOneOut;
 use stochgrad_distributions::{Distribution, Family, ScoreDifferentiable};
 use stochgrad_graph::{
@@ -59,20 +59,20 @@ use stochgrad_tensor::Real;
 /// ```
 #[derive(Clone, Debug)]
 pub struct DoubleControlVariate {
-    plate: SamplePlate,
+    sampling: Sampling,
     scale: f64,
-    own: Option<OwnParameters>,
+    own: Option<LearnedParameters>,
 }
 
 impl DoubleControlVariate {
     /// That many samples, at least 2; scale 1.
     pub fn new(samples: usize) -> Self {
-        DoubleControlVariate { plate: SamplePlate::New(samples), scale: 1.0, own: None }
+        DoubleControlVariate { sampling: Sampling::on(SamplePlate::New(samples)), scale: 1.0, own: None }
     }
 
     /// One sample for each member of a plate made with [`Graph::plate`](stochgrad_graph::Graph::plate); scale 1.
     pub fn on_plate(plate: Plate) -> Self {
-        DoubleControlVariate { plate: SamplePlate::Shared(plate), scale: 1.0, own: None }
+        DoubleControlVariate { sampling: Sampling::on(SamplePlate::Shared(plate)), scale: 1.0, own: None }
     }
 
     /// The scale of the linear model: 0 leaves leave-one-out; where it is learned, at the start.
@@ -83,35 +83,35 @@ impl DoubleControlVariate {
     /// Learns the scale, node by node, with Adam at that rate: it moves when
     /// [`Gradients::advance`](stochgrad_graph::Gradients::advance) is called. Clones share it.
     pub fn learned(self, learning_rate: f64) -> Self {
-        DoubleControlVariate { own: Some(OwnParameters::new(learning_rate)), ..self }
+        DoubleControlVariate { own: Some(LearnedParameters::new(learning_rate)), ..self }
     }
 }
 
 impl Method for DoubleControlVariate {
     fn name(&self) -> String {
         let learned = if self.own.is_some() { ", learned" } else { "" };
-        format!("double control variate (scale {}{learned}, {})", self.scale, describe_plate(self.plate))
+        format!("double control variate (scale {}{learned}, {})", self.scale, self.sampling.describe())
     }
 
     fn profile(&self) -> Profile {
         Profile::unbiased(Order::Finite(1))
             .backward_passes(Count::exactly(1), Access::Derivatives)
-            .times(self.plate.samples())
+            .times(self.sampling.samples())
     }
 
     fn sample_plate(&self) -> SamplePlate {
-        self.plate
+        self.sampling.plate
     }
 
     fn state(&self) -> MethodState {
-        self.own.as_ref().map(OwnParameters::state).unwrap_or_default()
+        self.own.as_ref().map(LearnedParameters::state).unwrap_or_default()
     }
 
     fn load_state(&self, state: &MethodState) -> GraphResult<()> {
         match (&self.own, state.is_empty()) {
             (Some(own), _) => own.load_state(&self.name(), state),
             (None, true) => Ok(()),
-            (None, false) => OwnParameters::refuse(&self.name()),
+            (None, false) => LearnedParameters::refuse(&self.name()),
         }
     }
 }
@@ -135,7 +135,7 @@ where
         context: &SampleContext<'_, 't, F>,
         distribution: &D::On<'t>,
     ) -> GraphResult<SampleSet<'t, F>> {
-        LeaveOneOut.sampled(context, distribution, self.plate, &self.name())
+        LeaveOneOut.sampled(context, distribution, self.sampling.plate, &self.name())
     }
 
     fn terms<'t>(&self, context: &CostContext<'_, 't, F>, distribution: &D::On<'t>) -> GraphResult<Terms<'t, F>> {

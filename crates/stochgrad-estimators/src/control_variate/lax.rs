@@ -23,17 +23,18 @@
 //! | cost evaluations | 1 a sample; 3 with the cost as control variate |
 //! | the cost must offer | values; derivatives with the cost as control variate |
 
+use crate::common::learned_parameters::LearnedParameters;
 use crate::common::member_gradients::{MemberGradients, second_moment};
-use crate::common::own_parameters::OwnParameters;
-use crate::common::sampling::describe_plate;
+use crate::common::sampling::Sampling;
 use crate::common::surrogate_network::SurrogateNetwork;
 use crate::pathwise::{check_parameter_paths, path_order, sample_path_order};
+use crate::sampling_setters;
 use stochgrad_distributions::{Distribution, Family, Reparameterized, ScoreDifferentiable};
 use stochgrad_graph::{
     Access, CostContext, Count, GradientMethod, GraphResult, Guarantee, Method, MethodState, NodeCost, Order, Path,
     Profile, SampleContext, SamplePlate, SampleSet, Terms,
 };
-use stochgrad_tape::{Plate, Var};
+use stochgrad_tape::Var;
 use stochgrad_tensor::Real;
 
 /// A learned control variate for reparameterised distributions.
@@ -60,15 +61,15 @@ use stochgrad_tensor::Real;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Lax {
-    plate: SamplePlate,
+    sampling: Sampling,
     hidden: usize,
     cost: bool,
-    own: OwnParameters,
+    own: LearnedParameters,
 }
 
 impl Default for Lax {
     fn default() -> Self {
-        Lax { plate: SamplePlate::Single, hidden: 50, cost: false, own: OwnParameters::new(1e-3) }
+        Lax { sampling: Sampling::default(), hidden: 50, cost: false, own: LearnedParameters::new(1e-3) }
     }
 }
 
@@ -85,7 +86,7 @@ impl Lax {
 
     /// The rate of Adam. The network is new from here on; clones made later share it.
     pub fn learning_rate(self, rate: f64) -> Self {
-        Lax { own: OwnParameters::new(rate), ..self }
+        Lax { own: LearnedParameters::new(rate), ..self }
     }
 
     /// Adds the cost itself to the network, with a scale that starts at 1 (the pathwise derivative) and is learned.
@@ -93,25 +94,17 @@ impl Lax {
         Lax { cost: true, ..self }
     }
 
-    /// That many samples, along a plate of the node's own.
-    pub fn samples(self, samples: usize) -> Self {
-        Lax { plate: SamplePlate::New(samples), ..self }
-    }
-
-    /// One sample for each member of a plate made with [`Graph::plate`](stochgrad_graph::Graph::plate).
-    pub fn on_plate(self, plate: Plate) -> Self {
-        Lax { plate: SamplePlate::Shared(plate), ..self }
-    }
+    sampling_setters! { self => self.sampling; samples, on_plate }
 }
 
 impl Method for Lax {
     fn name(&self) -> String {
         let cost = if self.cost { " and the cost" } else { "" };
-        format!("LAX ({} hidden units{cost}, {})", self.hidden, describe_plate(self.plate))
+        format!("LAX ({} hidden units{cost}, {})", self.hidden, self.sampling.describe())
     }
 
     fn sample_plate(&self) -> SamplePlate {
-        self.plate
+        self.sampling.plate
     }
 
     fn profile(&self) -> Profile {
@@ -120,7 +113,7 @@ impl Method for Lax {
             false => plain,
             true => plain.evaluations(Count::exactly(3)).backward_passes(Count::exactly(2), Access::Derivatives),
         };
-        profile.times(self.plate.samples())
+        profile.times(self.sampling.samples())
     }
 
     fn state(&self) -> MethodState {
@@ -147,7 +140,7 @@ where
         context: &SampleContext<'_, 't, F>,
         distribution: &D::On<'t>,
     ) -> GraphResult<SampleSet<'t, F>> {
-        let plate = context.sample_plate(self.plate)?;
+        let plate = context.sample_plate(self.sampling.plate)?;
         let value = distribution.rsample(&context.draw(plate)).map_err(|source| context.error(source))?;
         Ok(SampleSet::equal(value.drawn(), plate))
     }

@@ -18,17 +18,18 @@
 //! | cost evaluations | 3 a sample, and 2 backward passes |
 //! | the cost must offer | values and derivatives between the states |
 
+use crate::common::learned_parameters::LearnedParameters;
 use crate::common::member_gradients::second_moment;
-use crate::common::own_parameters::OwnParameters;
-use crate::common::sampling::describe_plate;
+use crate::common::sampling::Sampling;
 use crate::control_variate::relaxed_control::RelaxedDraws;
 use crate::pathwise::path_order;
+use crate::sampling_setters;
 use stochgrad_distributions::{Distribution, DistributionError, Family, Relaxed};
 use stochgrad_graph::{
     Access, CostContext, Count, GradientMethod, GraphResult, Guarantee, Method, MethodState, Order, Path, Profile,
     SampleContext, SamplePlate, SampleSet, Terms,
 };
-use stochgrad_tape::{Plate, Var};
+use stochgrad_tape::Var;
 use stochgrad_tensor::Real;
 
 /// REBAR, for distributions with a continuous relaxation: bits and one-hot vectors.
@@ -54,16 +55,16 @@ use stochgrad_tensor::Real;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Rebar {
-    plate: SamplePlate,
+    sampling: Sampling,
     temperature: f64,
     scale: f64,
-    own: Option<OwnParameters>,
+    own: Option<LearnedParameters>,
     assume_continuous: bool,
 }
 
 impl Default for Rebar {
     fn default() -> Self {
-        Rebar { plate: SamplePlate::Single, temperature: 0.5, scale: 1.0, own: None, assume_continuous: false }
+        Rebar { sampling: Sampling::default(), temperature: 0.5, scale: 1.0, own: None, assume_continuous: false }
     }
 }
 
@@ -86,18 +87,10 @@ impl Rebar {
     /// Learns temperature and scale, node by node, with Adam at that rate: they move when
     /// [`Gradients::advance`](stochgrad_graph::Gradients::advance) is called. Clones share what is learned.
     pub fn learned(self, learning_rate: f64) -> Self {
-        Rebar { own: Some(OwnParameters::new(learning_rate)), ..self }
+        Rebar { own: Some(LearnedParameters::new(learning_rate)), ..self }
     }
 
-    /// That many samples, along a plate of the node's own.
-    pub fn samples(self, samples: usize) -> Self {
-        Rebar { plate: SamplePlate::New(samples), ..self }
-    }
-
-    /// One sample for each member of a plate made with [`Graph::plate`](stochgrad_graph::Graph::plate).
-    pub fn on_plate(self, plate: Plate) -> Self {
-        Rebar { plate: SamplePlate::Shared(plate), ..self }
-    }
+    sampling_setters! { self => self.sampling; samples, on_plate }
 
     /// Accepts jumps on the paths from the value, as
     /// [`Pathwise::assume_continuous`](crate::Pathwise::assume_continuous) does.
@@ -109,34 +102,29 @@ impl Rebar {
 impl Method for Rebar {
     fn name(&self) -> String {
         let learned = if self.own.is_some() { ", both learned" } else { "" };
-        format!(
-            "REBAR (temperature {}, scale {}{learned}, {})",
-            self.temperature,
-            self.scale,
-            describe_plate(self.plate)
-        )
+        format!("REBAR (temperature {}, scale {}{learned}, {})", self.temperature, self.scale, self.sampling.describe())
     }
 
     fn profile(&self) -> Profile {
         Profile::unbiased(Order::Finite(1))
             .evaluations(Count::exactly(3))
             .backward_passes(Count::exactly(2), Access::Between)
-            .times(self.plate.samples())
+            .times(self.sampling.samples())
     }
 
     fn sample_plate(&self) -> SamplePlate {
-        self.plate
+        self.sampling.plate
     }
 
     fn state(&self) -> MethodState {
-        self.own.as_ref().map(OwnParameters::state).unwrap_or_default()
+        self.own.as_ref().map(LearnedParameters::state).unwrap_or_default()
     }
 
     fn load_state(&self, state: &MethodState) -> GraphResult<()> {
         match (&self.own, state.is_empty()) {
             (Some(own), _) => own.load_state(&self.name(), state),
             (None, true) => Ok(()),
-            (None, false) => OwnParameters::refuse(&self.name()),
+            (None, false) => LearnedParameters::refuse(&self.name()),
         }
     }
 }
@@ -164,7 +152,7 @@ where
                 hint: "0.5 is a common start",
             }));
         }
-        context.independent(distribution, self.plate)
+        self.sampling.draw(context, distribution)
     }
 
     fn terms<'t>(&self, context: &CostContext<'_, 't, F>, distribution: &D::On<'t>) -> GraphResult<Terms<'t, F>> {

@@ -18,18 +18,19 @@
 //! | cost evaluations | 1 a sample; 3, and 2 backward passes, with `relaxed_cost` |
 //! | the cost must offer | values; derivatives between the states with `relaxed_cost` |
 
+use crate::common::learned_parameters::LearnedParameters;
 use crate::common::member_gradients::second_moment;
-use crate::common::own_parameters::OwnParameters;
-use crate::common::sampling::describe_plate;
+use crate::common::sampling::Sampling;
 use crate::common::surrogate_network::SurrogateNetwork;
 use crate::control_variate::relaxed_control::RelaxedDraws;
 use crate::pathwise::path_order;
+use crate::sampling_setters;
 use stochgrad_distributions::{Distribution, Family, Relaxed};
 use stochgrad_graph::{
     Access, CostContext, Count, GradientMethod, GraphResult, Guarantee, Method, MethodState, Order, Path, Profile,
     SampleContext, SamplePlate, SampleSet, Terms,
 };
-use stochgrad_tape::{Plate, Var};
+use stochgrad_tape::Var;
 use stochgrad_tensor::Real;
 
 /// RELAX, for distributions with a continuous relaxation: bits and one-hot vectors.
@@ -55,21 +56,21 @@ use stochgrad_tensor::Real;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Relax {
-    plate: SamplePlate,
+    sampling: Sampling,
     temperature: f64,
     hidden: usize,
     relaxed_cost: bool,
-    own: OwnParameters,
+    own: LearnedParameters,
 }
 
 impl Default for Relax {
     fn default() -> Self {
         Relax {
-            plate: SamplePlate::Single,
+            sampling: Sampling::default(),
             temperature: 0.5,
             hidden: 50,
             relaxed_cost: false,
-            own: OwnParameters::new(1e-3),
+            own: LearnedParameters::new(1e-3),
         }
     }
 }
@@ -87,7 +88,7 @@ impl Relax {
 
     /// The rate of Adam. The network is new from here on; clones made later share it.
     pub fn learning_rate(self, rate: f64) -> Self {
-        Relax { own: OwnParameters::new(rate), ..self }
+        Relax { own: LearnedParameters::new(rate), ..self }
     }
 
     /// The temperature of the relaxed values that the network sees, positive, at the start: it is learned too.
@@ -100,21 +101,13 @@ impl Relax {
         Relax { relaxed_cost: true, ..self }
     }
 
-    /// That many samples, along a plate of the node's own.
-    pub fn samples(self, samples: usize) -> Self {
-        Relax { plate: SamplePlate::New(samples), ..self }
-    }
-
-    /// One sample for each member of a plate made with [`Graph::plate`](stochgrad_graph::Graph::plate).
-    pub fn on_plate(self, plate: Plate) -> Self {
-        Relax { plate: SamplePlate::Shared(plate), ..self }
-    }
+    sampling_setters! { self => self.sampling; samples, on_plate }
 }
 
 impl Method for Relax {
     fn name(&self) -> String {
         let cost = if self.relaxed_cost { " and the relaxed cost" } else { "" };
-        format!("RELAX ({} hidden units{cost}, {})", self.hidden, describe_plate(self.plate))
+        format!("RELAX ({} hidden units{cost}, {})", self.hidden, self.sampling.describe())
     }
 
     fn profile(&self) -> Profile {
@@ -123,11 +116,11 @@ impl Method for Relax {
             false => plain,
             true => plain.evaluations(Count::exactly(3)).backward_passes(Count::exactly(2), Access::Between),
         };
-        profile.times(self.plate.samples())
+        profile.times(self.sampling.samples())
     }
 
     fn sample_plate(&self) -> SamplePlate {
-        self.plate
+        self.sampling.plate
     }
 
     fn state(&self) -> MethodState {
@@ -154,7 +147,7 @@ where
         distribution: &D::On<'t>,
     ) -> GraphResult<SampleSet<'t, F>> {
         crate::relaxation::temperature::Temperature::constant(self.temperature).check(context, distribution)?;
-        context.independent(distribution, self.plate)
+        self.sampling.draw(context, distribution)
     }
 
     fn terms<'t>(&self, context: &CostContext<'_, 't, F>, distribution: &D::On<'t>) -> GraphResult<Terms<'t, F>> {

@@ -1,11 +1,11 @@
-//! What REBAR and RELAX share: relaxed values, and control variates made of a function of them.
+//! The common part of REBAR and RELAX: relaxed values, and a control variate made of a function of them.
 //!
 //! With $b \sim p(b; \theta)$, relaxed values $z$ and $\tilde z$ that are independent given $b$ and both have $b$ as
 //! hard value, and any function $c$,
 //!
 //! $$g = \big[f(b) - c(\tilde z)\big]\, \nabla_\theta \ln p(b; \theta) + \nabla_\theta\, c(z) - \nabla_\theta\, c(\tilde z),$$
 //!
-//! is unbiased: $z$ moves with the parameters as an unconditional draw does, $\tilde z$ as a draw given $b$ does.
+//! is unbiased: $z$ is differentiated as an unconditional draw, and $\tilde z$ as a draw given $b$.
 
 use crate::common::member_gradients::MemberGradients;
 use stochgrad_distributions::{Distribution, Family, Relaxed};
@@ -13,17 +13,21 @@ use stochgrad_graph::{CostContext, GradientTerm, GraphResult, NodeCost};
 use stochgrad_tape::Var;
 use stochgrad_tensor::Real;
 
-/// What is drawn from a copy of the node's distribution.
-pub(crate) struct RelaxedDraws<'t, F: Real> {
+/// The relaxed values of a node, drawn from a copy of its distribution.
+#[derive(Debug)]
+pub struct RelaxedDraws<'t, F: Real> {
     members: MemberGradients<'t, F>,
-    /// Relaxed values before they are softened: unconditional, and given the sample.
-    pub(crate) perturbed: [Var<'t, F>; 2],
+    /// The relaxed values before [`Relaxed::soften`]: the unconditional one, and the one given the sample.
+    pub perturbed: [Var<'t, F>; 2],
     score: Vec<Var<'t, F>>,
 }
 
 impl<'t, F: Real> RelaxedDraws<'t, F> {
-    /// Draws relaxed values for the node's sample; also returns what softens them.
-    pub(crate) fn new<D: Family<F>>(
+    /// Draws relaxed values for the node's sample. Also returns the distribution of the copy, which softens them.
+    ///
+    /// # Errors
+    /// Those of the distribution and the noise source.
+    pub fn new<D: Family<F>>(
         context: &CostContext<'_, 't, F>,
         distribution: &D::On<'t>,
     ) -> GraphResult<(Self, D::On<'t>)>
@@ -43,12 +47,12 @@ impl<'t, F: Real> RelaxedDraws<'t, F> {
         Ok((RelaxedDraws { members, perturbed: [free, given], score }, copied))
     }
 
-    /// The gradients by the parameters for a cost and the function's values for the two draws, one for each member.
-    pub(crate) fn gradients(
-        &self,
-        cost: &NodeCost<'t, F>,
-        control: Option<[Var<'t, F>; 2]>,
-    ) -> GraphResult<Vec<Var<'t, F>>> {
+    /// The gradient $g$ with respect to each parameter, member by member, for a cost and the values $c(z)$ and
+    /// $c(\tilde z)$ of the function; `None` for no control variate.
+    ///
+    /// # Errors
+    /// Those of the tape.
+    pub fn gradients(&self, cost: &NodeCost<'t, F>, control: Option<[Var<'t, F>; 2]>) -> GraphResult<Vec<Var<'t, F>>> {
         let Some([free, given]) = control else {
             return Ok(self.score.iter().map(|&score| score * cost.value).collect());
         };
@@ -56,8 +60,8 @@ impl<'t, F: Real> RelaxedDraws<'t, F> {
         Ok(self.score.iter().zip(paths).map(|(&score, path)| score * (cost.value - given) + path).collect())
     }
 
-    /// The gradient term with these gradients.
-    pub(crate) fn term(&self, cost: &NodeCost<'t, F>, gradients: &[Var<'t, F>]) -> Option<GradientTerm<'t, F>> {
+    /// The gradient term with these gradients. `None` if the distribution has no parameters.
+    pub fn term(&self, cost: &NodeCost<'t, F>, gradients: &[Var<'t, F>]) -> Option<GradientTerm<'t, F>> {
         self.members.term(gradients, &cost.joint)
     }
 }

@@ -31,9 +31,9 @@
 //! | the cost must offer | values, and derivatives at the samples |
 
 use crate::common::cost_learner::{CostLearner, Units};
+use crate::common::learned_parameters::LearnedParameters;
 use crate::common::member_gradients::second_moment;
-use crate::common::own_parameters::OwnParameters;
-use crate::common::sampling::describe_plate;
+use crate::common::sampling::Sampling;
 use crate::enumeration::boundary::Boundary;
 use crate::score_function::baseline::LeaveOneOut;
 use stochgrad_distributions::{Family, IndependentBits};
@@ -74,7 +74,7 @@ const DECAY: f64 = 0.99;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Rodeo {
-    plate: SamplePlate,
+    sampling: Sampling,
     hidden: usize,
     learner: CostLearner,
 }
@@ -82,13 +82,13 @@ pub struct Rodeo {
 impl Rodeo {
     /// That many samples, at least 2; a network with 20 hidden units, Adam at the rate 0.001.
     pub fn new(samples: usize) -> Self {
-        Rodeo { plate: SamplePlate::New(samples), hidden: 20, learner: CostLearner::new(1e-3, DECAY) }
+        Rodeo { sampling: Sampling::on(SamplePlate::New(samples)), hidden: 20, learner: CostLearner::new(1e-3, DECAY) }
     }
 
     /// As [`new`](Rodeo::new), with one sample for each member of a plate made with
     /// [`Graph::plate`](stochgrad_graph::Graph::plate).
     pub fn on_plate(plate: Plate) -> Self {
-        Rodeo { plate: SamplePlate::Shared(plate), ..Rodeo::new(2) }
+        Rodeo { sampling: Sampling::on(SamplePlate::Shared(plate)), ..Rodeo::new(2) }
     }
 
     /// The width of the hidden layer.
@@ -104,17 +104,17 @@ impl Rodeo {
 
 impl Method for Rodeo {
     fn name(&self) -> String {
-        format!("RODEO ({} hidden units, {})", self.hidden, describe_plate(self.plate))
+        format!("RODEO ({} hidden units, {})", self.hidden, self.sampling.describe())
     }
 
     fn profile(&self) -> Profile {
         Profile::unbiased(Order::Finite(1))
             .backward_passes(Count::exactly(1), Access::Derivatives)
-            .times(self.plate.samples())
+            .times(self.sampling.samples())
     }
 
     fn sample_plate(&self) -> SamplePlate {
-        self.plate
+        self.sampling.plate
     }
 
     fn state(&self) -> MethodState {
@@ -152,7 +152,7 @@ const HEADS: [usize; 2] = [4, 6];
 const LEVEL: usize = 8;
 
 impl<'t, F: Real> Surrogates<'t, F> {
-    fn record(own: &OwnParameters, tape: &'t Tape<F>, node: &str, hidden: usize) -> Self {
+    fn record(own: &LearnedParameters, tape: &'t Tape<F>, node: &str, hidden: usize) -> Self {
         let array = |what: &str, shape: &[usize], initial: &dyn Fn(usize) -> f64| {
             let name = format!("{node} / {what}");
             let var = own.record(tape, &name, shape, initial);
@@ -211,7 +211,7 @@ where
         context: &SampleContext<'_, 't, F>,
         distribution: &D::On<'t>,
     ) -> GraphResult<SampleSet<'t, F>> {
-        LeaveOneOut.sampled(context, distribution, self.plate, &self.name())
+        LeaveOneOut.sampled(context, distribution, self.sampling.plate, &self.name())
     }
 
     fn terms<'t>(&self, context: &CostContext<'_, 't, F>, distribution: &D::On<'t>) -> GraphResult<Terms<'t, F>> {

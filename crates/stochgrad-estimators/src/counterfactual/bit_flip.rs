@@ -17,14 +17,15 @@
 //! | cost evaluations | 2: the sample's and that of one flip |
 //! | the cost must offer | values |
 
-use crate::common::sampling::describe_plate;
+use crate::common::sampling::Sampling;
 use crate::counterfactual::picked_element::pick_element;
+use crate::sampling_setters;
 use stochgrad_distributions::{Family, IndependentBits};
 use stochgrad_graph::{
     CostContext, Count, GradientMethod, GradientTerm, GraphResult, Method, Order, Profile, SampleContext, SamplePlate,
     SampleSet, Terms,
 };
-use stochgrad_tape::{Plate, Var};
+use stochgrad_tape::Var;
 use stochgrad_tensor::Real;
 
 /// The flip of one random bit, for distributions of independent bits.
@@ -48,7 +49,7 @@ use stochgrad_tensor::Real;
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct BitFlip {
-    plate: SamplePlate,
+    sampling: Sampling,
 }
 
 impl BitFlip {
@@ -57,28 +58,25 @@ impl BitFlip {
         Self::default()
     }
 
-    /// That many samples, along a plate of the node's own, each with a flip.
-    pub fn samples(self, samples: usize) -> Self {
-        BitFlip { plate: SamplePlate::New(samples) }
-    }
-
-    /// One sample for each member of a plate made with [`Graph::plate`](stochgrad_graph::Graph::plate).
-    pub fn on_plate(self, plate: Plate) -> Self {
-        BitFlip { plate: SamplePlate::Shared(plate) }
+    sampling_setters! {
+        self => self.sampling;
+        /// One bit of each sample is flipped.
+        samples,
+        on_plate
     }
 }
 
 impl Method for BitFlip {
     fn name(&self) -> String {
-        format!("bit-flip ({})", describe_plate(self.plate))
+        format!("bit-flip ({})", self.sampling.describe())
     }
 
     fn profile(&self) -> Profile {
-        Profile::unbiased(Order::Finite(1)).evaluations(Count::exactly(2)).times(self.plate.samples())
+        Profile::unbiased(Order::Finite(1)).evaluations(Count::exactly(2)).times(self.sampling.samples())
     }
 
     fn sample_plate(&self) -> SamplePlate {
-        self.plate
+        self.sampling.plate
     }
 }
 
@@ -91,7 +89,7 @@ where
         context: &SampleContext<'_, 't, F>,
         distribution: &D::On<'t>,
     ) -> GraphResult<SampleSet<'t, F>> {
-        context.independent(distribution, self.plate)
+        self.sampling.draw(context, distribution)
     }
 
     fn terms<'t>(&self, context: &CostContext<'_, 't, F>, distribution: &D::On<'t>) -> GraphResult<Terms<'t, F>> {

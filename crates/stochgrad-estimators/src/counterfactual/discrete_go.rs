@@ -26,14 +26,14 @@
 //! | the cost must offer | values |
 
 use crate::common::element_changes::element_changes;
-use crate::common::sampling::describe_plate;
+use crate::common::sampling::Sampling;
 use crate::enumeration::boundary::Boundary;
+use crate::sampling_setters;
 use stochgrad_distributions::{CumulativeDistribution, Distribution, Family, IntegerSupport};
 use stochgrad_graph::{
     CostContext, Count, GradientMethod, GradientTerm, GraphResult, Method, Order, Profile, SampleContext, SamplePlate,
     SampleSet, Size, Terms,
 };
-use stochgrad_tape::Plate;
 use stochgrad_tensor::Real;
 
 /// The GO gradient, for distributions of whole numbers.
@@ -56,7 +56,7 @@ use stochgrad_tensor::Real;
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DiscreteGo {
-    plate: SamplePlate,
+    sampling: Sampling,
 }
 
 impl DiscreteGo {
@@ -65,30 +65,22 @@ impl DiscreteGo {
         Self::default()
     }
 
-    /// That many samples, along a plate of the node's own.
-    pub fn samples(self, samples: usize) -> Self {
-        DiscreteGo { plate: SamplePlate::New(samples) }
-    }
-
-    /// One sample for each member of a plate made with [`Graph::plate`](stochgrad_graph::Graph::plate).
-    pub fn on_plate(self, plate: Plate) -> Self {
-        DiscreteGo { plate: SamplePlate::Shared(plate) }
-    }
+    sampling_setters! { self => self.sampling; samples, on_plate }
 }
 
 impl Method for DiscreteGo {
     fn name(&self) -> String {
-        format!("discrete GO ({})", describe_plate(self.plate))
+        format!("discrete GO ({})", self.sampling.describe())
     }
 
     fn profile(&self) -> Profile {
         Profile::unbiased(Order::Finite(1))
             .evaluations(Count::exactly(1).and(1, Size::Elements))
-            .times(self.plate.samples())
+            .times(self.sampling.samples())
     }
 
     fn sample_plate(&self) -> SamplePlate {
-        self.plate
+        self.sampling.plate
     }
 }
 
@@ -101,7 +93,7 @@ where
         context: &SampleContext<'_, 't, F>,
         distribution: &D::On<'t>,
     ) -> GraphResult<SampleSet<'t, F>> {
-        context.independent(distribution, self.plate)
+        self.sampling.draw(context, distribution)
     }
 
     fn terms<'t>(&self, context: &CostContext<'_, 't, F>, distribution: &D::On<'t>) -> GraphResult<Terms<'t, F>> {

@@ -21,12 +21,12 @@
 //! | the cost must offer | values |
 
 use crate::counterfactual::random_directions::RandomDirections;
+use crate::sampling_setters;
 use stochgrad_distributions::Family;
 use stochgrad_graph::{
     CostContext, GradientMethod, GraphResult, Guarantee, Method, Path, Profile, SampleContext, SamplePlate, SampleSet,
     Terms,
 };
-use stochgrad_tape::Plate;
 use stochgrad_tensor::Real;
 
 /// Gaussian smoothing of a node's parameters, for any distribution.
@@ -63,15 +63,7 @@ impl EvolutionStrategy {
         EvolutionStrategy { directions: self.directions.count(directions) }
     }
 
-    /// That many samples, along a plate of the node's own.
-    pub fn samples(self, samples: usize) -> Self {
-        EvolutionStrategy { directions: self.directions.plate(SamplePlate::New(samples)) }
-    }
-
-    /// One sample for each member of a plate made with [`Graph::plate`](stochgrad_graph::Graph::plate).
-    pub fn on_plate(self, plate: Plate) -> Self {
-        EvolutionStrategy { directions: self.directions.plate(SamplePlate::Shared(plate)) }
-    }
+    sampling_setters! { self => self.directions.sampling; samples, on_plate }
 }
 
 impl Method for EvolutionStrategy {
@@ -84,7 +76,7 @@ impl Method for EvolutionStrategy {
     }
 
     fn sample_plate(&self) -> SamplePlate {
-        self.directions.plate
+        self.directions.sampling.plate
     }
 }
 
@@ -98,7 +90,7 @@ impl<F: Real, D: Family<F>> GradientMethod<F, D> for EvolutionStrategy {
         context: &SampleContext<'_, 't, F>,
         distribution: &D::On<'t>,
     ) -> GraphResult<SampleSet<'t, F>> {
-        context.independent(distribution, self.directions.plate)
+        self.directions.sampling.draw(context, distribution)
     }
 
     fn terms<'t>(&self, context: &CostContext<'_, 't, F>, distribution: &D::On<'t>) -> GraphResult<Terms<'t, F>> {

@@ -18,14 +18,15 @@
 //! | cost evaluations | 2 for each coordinate of the parameters, besides the sample's own |
 //! | the cost must offer | values |
 
-use crate::common::sampling::describe_plate;
+use crate::common::sampling::Sampling;
 use crate::counterfactual::shifted_parameters::{shifted_changes, trained_parameters};
+use crate::sampling_setters;
 use stochgrad_distributions::Family;
 use stochgrad_graph::{
     Access, Bias, CostContext, Count, GradientMethod, GradientTerm, GraphResult, Guarantee, Method, Path, Profile,
     SampleContext, SamplePlate, SampleSet, Size, Terms,
 };
-use stochgrad_tape::{Plate, Plates, Var};
+use stochgrad_tape::{Plates, Var};
 use stochgrad_tensor::{Real, Shape, Tensor};
 
 /// Central differences by each coordinate of a node's parameters, for any distribution.
@@ -49,40 +50,32 @@ use stochgrad_tensor::{Real, Shape, Tensor};
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct FiniteDifference {
     step: f64,
-    plate: SamplePlate,
+    sampling: Sampling,
 }
 
 impl FiniteDifference {
     /// One sample, and this step to both sides.
     pub fn new(step: f64) -> Self {
-        FiniteDifference { step, plate: SamplePlate::Single }
+        FiniteDifference { step, sampling: Sampling::default() }
     }
 
-    /// That many samples, along a plate of the node's own.
-    pub fn samples(self, samples: usize) -> Self {
-        FiniteDifference { plate: SamplePlate::New(samples), ..self }
-    }
-
-    /// One sample for each member of a plate made with [`Graph::plate`](stochgrad_graph::Graph::plate).
-    pub fn on_plate(self, plate: Plate) -> Self {
-        FiniteDifference { plate: SamplePlate::Shared(plate), ..self }
-    }
+    sampling_setters! { self => self.sampling; samples, on_plate }
 }
 
 impl Method for FiniteDifference {
     fn name(&self) -> String {
-        format!("finite difference (step {}, {})", self.step, describe_plate(self.plate))
+        format!("finite difference (step {}, {})", self.step, self.sampling.describe())
     }
 
     fn profile(&self) -> Profile {
         Profile::biased(Bias::Gradient)
             .evaluations(Count::exactly(1).and(2, Size::Coordinates))
             .backward_passes(Count::exactly(0), Access::Values)
-            .times(self.plate.samples())
+            .times(self.sampling.samples())
     }
 
     fn sample_plate(&self) -> SamplePlate {
-        self.plate
+        self.sampling.plate
     }
 }
 
@@ -97,7 +90,7 @@ impl<F: Real, D: Family<F>> GradientMethod<F, D> for FiniteDifference {
         context: &SampleContext<'_, 't, F>,
         distribution: &D::On<'t>,
     ) -> GraphResult<SampleSet<'t, F>> {
-        context.independent(distribution, self.plate)
+        self.sampling.draw(context, distribution)
     }
 
     fn terms<'t>(&self, context: &CostContext<'_, 't, F>, distribution: &D::On<'t>) -> GraphResult<Terms<'t, F>> {

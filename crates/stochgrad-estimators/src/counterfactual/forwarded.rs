@@ -1,66 +1,30 @@
-//! What a wrapper around a method leaves to the method inside it.
+//! What a wrapper around a [`Perturbation`](crate::Perturbation) leaves to the method inside it.
 //!
 //! A wrapper that makes the gradient terms of its nodes in a [`Group`](stochgrad_graph::Group) changes the name, the
-//! profile, the group and the terms. Everything else, the state included, is that of the method inside. The list is
-//! written once, so that no wrapper can omit a line of it.
+//! profile, the group and the gradient terms. Everything else is that of the method inside, including its state and
+//! what it learns. The list is written once, so that no wrapper can omit a line of it.
 
-/// `forwarded!(Method, field)` stands in an `impl Method` and `forwarded!(GradientMethod, field)` in an
-/// `impl GradientMethod`; `field` holds the method inside. The wrapper writes the rest: `name` and `profile`, and
-/// `group`. It must not forward `terms`: they are the replays that the group replaces.
+/// `forwarded!(Method, field)` belongs in an `impl Method`, and `forwarded!(GradientMethod, field)` in an
+/// `impl GradientMethod`; `field` holds the method inside. The wrapper writes `name`, `profile` and `group` itself.
+///
+/// Of the terms of the method inside, only the updates and auxiliary losses are kept: the group makes the gradient
+/// terms.
 macro_rules! forwarded {
     (Method, $inner:ident) => {
-        fn sample_plate(&self) -> stochgrad_graph::SamplePlate {
-            self.$inner.sample_plate()
-        }
-
-        fn is_rerecordable(&self) -> bool {
-            self.$inner.is_rerecordable()
-        }
-
-        fn state(&self) -> stochgrad_graph::MethodState {
-            self.$inner.state()
-        }
-
-        fn load_state(&self, state: &stochgrad_graph::MethodState) -> stochgrad_graph::GraphResult<()> {
-            self.$inner.load_state(state)
-        }
+        stochgrad_graph::forward_method! { self => self.$inner; sample_plate, is_rerecordable, state, load_state }
     };
     (GradientMethod, $inner:ident) => {
-        fn guarantee(
-            &self,
-            distribution: &D::On<'_>,
-            path: &stochgrad_graph::Path,
-        ) -> Result<stochgrad_graph::Guarantee, String> {
-            self.$inner.guarantee(distribution, path)
+        stochgrad_graph::forward_method! {
+            <F, D> self => self.$inner; guarantee, sample, resample, passes_gradient, gradient_function, report
         }
 
-        fn sample<'t>(
+        fn terms<'t>(
             &self,
-            context: &stochgrad_graph::SampleContext<'_, 't, F>,
+            context: &stochgrad_graph::CostContext<'_, 't, F>,
             distribution: &D::On<'t>,
-        ) -> stochgrad_graph::GraphResult<stochgrad_graph::SampleSet<'t, F>> {
-            self.$inner.sample(context, distribution)
-        }
-
-        fn resample<'t>(
-            &self,
-            context: &stochgrad_graph::SampleContext<'_, 't, F>,
-            distribution: &D::On<'t>,
-        ) -> stochgrad_graph::GraphResult<stochgrad_graph::SampleSet<'t, F>> {
-            self.$inner.resample(context, distribution)
-        }
-
-        fn passes_gradient(&self, path: &stochgrad_graph::Path) -> bool {
-            self.$inner.passes_gradient(path)
-        }
-
-        fn gradient_function<'t>(
-            &self,
-            distribution: &D::On<'t>,
-            value: stochgrad_tape::Var<'t, F>,
-            path: &stochgrad_graph::Path,
-        ) -> Option<stochgrad_tape::Var<'t, F>> {
-            self.$inner.gradient_function(distribution, value, path)
+        ) -> stochgrad_graph::GraphResult<stochgrad_graph::Terms<'t, F>> {
+            let stochgrad_graph::Terms { auxiliary, updates, .. } = self.$inner.learning(context, distribution)?;
+            Ok(stochgrad_graph::Terms { auxiliary, updates, ..stochgrad_graph::Terms::default() })
         }
 
         fn candidates<'t>(
@@ -74,10 +38,6 @@ macro_rules! forwarded {
                 self.$inner.purpose(),
                 &|parameter, sample, draw| self.$inner.alternatives(distribution, parameter, sample, draw),
             )
-        }
-
-        fn report(&self, distribution: &D::On<'_>, path: &stochgrad_graph::Path) -> Option<String> {
-            self.$inner.report(distribution, path)
         }
     };
 }
@@ -93,8 +53,8 @@ mod tests {
     use std::sync::{Arc, Mutex};
     use stochgrad_distributions::{Alternatives, Bernoulli, DistributionResult, Draw, Id, WeakDerivative};
     use stochgrad_graph::{
-        DynMethod, GradientMethod, Graph, GraphError, GraphResult, Method, MethodState, Path, Profile, SampleContext,
-        SamplePlate, SampleSet, Seed,
+        CostContext, DynMethod, GradientMethod, Graph, GraphError, GraphResult, Method, MethodState, Path, Profile,
+        SampleContext, SamplePlate, SampleSet, Seed, Terms, Update,
     };
     use stochgrad_tape::{Tape, Var};
     use stochgrad_tensor::Tensor;
@@ -142,6 +102,21 @@ mod tests {
             distribution: &Bernoulli<Var<'t, f64>>,
         ) -> GraphResult<SampleSet<'t, f64>> {
             context.independent(distribution, SamplePlate::Single)
+        }
+
+        /// Each step doubles the scale and adds the first cost to it.
+        fn terms<'t>(
+            &self,
+            context: &CostContext<'_, 't, f64>,
+            _: &Bernoulli<Var<'t, f64>>,
+        ) -> GraphResult<Terms<'t, f64>> {
+            let scale = self.0.clone();
+            let apply = move |values: &[Tensor<f64>]| {
+                let mut scale = scale.lock().unwrap();
+                *scale = 2.0 * *scale + values[0].as_slice()[0];
+            };
+            let inputs = vec![context.totals()?[0].value];
+            Ok(Terms { updates: vec![Update { inputs, apply: Arc::new(apply) }], ..Terms::default() })
         }
 
         fn report(&self, _: &Bernoulli<Var<'_, f64>>, _: &Path) -> Option<String> {
@@ -195,6 +170,31 @@ mod tests {
         assert_eq!(gradient(&fresh).0, 3.0 * plain.0);
         assert!(matches!(fresh.load_state(&MethodState::new()), Err(GraphError::State { .. })));
         assert!(fresh.is_rerecordable());
+    }
+
+    /// Takes one learning step through a wrapper around a method that starts with the scale 3.
+    fn learns<M: GradientMethod<f64, Bernoulli<Id>> + 'static>(wrap: impl Fn(Scaled) -> M) {
+        let scaled = Scaled::new(3.0);
+        let method: DynMethod<_, _> = Arc::new(wrap(scaled.clone()));
+        let tape = Tape::<f64>::new();
+        let graph = Graph::new(&tape, Seed::new(5));
+        let p = graph.param("p", 0.25).unwrap();
+        let x = graph.sample("x", &Bernoulli::from_probabilities(p), &method).unwrap();
+        graph.cost("cost", x * 0.0 + 0.5).unwrap();
+        let gradients = graph.backward().unwrap();
+        assert_eq!(*scaled.0.lock().unwrap(), 3.0);
+        gradients.advance();
+        assert_eq!(*scaled.0.lock().unwrap(), 6.5);
+    }
+
+    #[test]
+    fn a_method_inside_a_reservoir_learns() {
+        learns(Reservoir::of);
+    }
+
+    #[test]
+    fn a_method_inside_a_replay_budget_learns() {
+        learns(|method| ReplayBudget::of(method, 2));
     }
 
     #[test]

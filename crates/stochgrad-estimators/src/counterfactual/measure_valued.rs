@@ -24,14 +24,14 @@
 //! A constant added to the cost changes nothing: baselines have no place here. What is downstream must be able to draw
 //! again, which all methods can.
 
-use crate::common::sampling::describe_plate;
+use crate::common::sampling::Sampling;
 use crate::counterfactual::perturbation::{Perturbation, gradient_terms, recorded_terms};
+use crate::sampling_setters;
 use stochgrad_distributions::{Alternatives, DistributionResult, Draw, Family, WeakDerivative};
 use stochgrad_graph::{
     CostContext, Count, GradientMethod, GraphResult, Method, Order, Profile, SampleContext, SamplePlate, SampleSet,
     Size, Terms,
 };
-use stochgrad_tape::Plate;
 use stochgrad_tensor::{Real, Tensor};
 
 /// Measure-valued derivatives, for distributions with a known weak derivative.
@@ -55,7 +55,7 @@ use stochgrad_tensor::{Real, Tensor};
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MeasureValued {
-    plate: SamplePlate,
+    sampling: Sampling,
 }
 
 impl MeasureValued {
@@ -64,31 +64,23 @@ impl MeasureValued {
         Self::default()
     }
 
-    /// That many samples, along a plate of the node's own.
-    pub fn samples(self, samples: usize) -> Self {
-        MeasureValued { plate: SamplePlate::New(samples) }
-    }
-
-    /// One sample for each member of a plate made with [`Graph::plate`](stochgrad_graph::Graph::plate).
-    pub fn on_plate(self, plate: Plate) -> Self {
-        MeasureValued { plate: SamplePlate::Shared(plate) }
-    }
+    sampling_setters! { self => self.sampling; samples, on_plate }
 }
 
 impl Method for MeasureValued {
     fn name(&self) -> String {
-        format!("measure-valued ({})", describe_plate(self.plate))
+        format!("measure-valued ({})", self.sampling.describe())
     }
 
     fn profile(&self) -> Profile {
         // At most two alternatives for each coordinate.
         Profile::unbiased(Order::Finite(1))
             .evaluations(Count::exactly(1).and(2, Size::Coordinates))
-            .times(self.plate.samples())
+            .times(self.sampling.samples())
     }
 
     fn sample_plate(&self) -> SamplePlate {
-        self.plate
+        self.sampling.plate
     }
 }
 
@@ -101,7 +93,7 @@ where
         context: &SampleContext<'_, 't, F>,
         distribution: &D::On<'t>,
     ) -> GraphResult<SampleSet<'t, F>> {
-        context.independent(distribution, self.plate)
+        self.sampling.draw(context, distribution)
     }
 
     fn terms<'t>(&self, context: &CostContext<'_, 't, F>, distribution: &D::On<'t>) -> GraphResult<Terms<'t, F>> {
@@ -133,6 +125,10 @@ where
         draw: &Draw<'_, F>,
     ) -> DistributionResult<Option<Alternatives<F>>> {
         distribution.weak_derivative(parameter, sample, draw)
+    }
+
+    fn learning<'t>(&self, _context: &CostContext<'_, 't, F>, _distribution: &D::On<'t>) -> GraphResult<Terms<'t, F>> {
+        Ok(Terms::default())
     }
 }
 

@@ -1,4 +1,4 @@
-//! Gradient terms from counterfactual costs: what measure-valued and stochastic derivatives share.
+//! Gradient terms from counterfactual costs: the common part of measure-valued and stochastic derivatives.
 
 use crate::common::dependence::is_differentiable;
 use stochgrad_distributions::{Alternatives, Distribution, DistributionResult, Draw, Family, RecordedAlternatives};
@@ -6,16 +6,17 @@ use stochgrad_graph::{CandidateShare, Candidates, CostContext, GradientMethod, G
 use stochgrad_tape::{Smoothness, Var};
 use stochgrad_tensor::{Real, Tensor};
 
-/// A method whose gradient is made of alternatives to single elements of the sample:
-/// [`MeasureValued`](crate::MeasureValued), [`StochasticDerivatives`](crate::StochasticDerivatives), or the user's own.
-/// Methods with a budget of replays ([`Reservoir`](crate::Reservoir), [`ReplayBudget`](crate::ReplayBudget)) are made
-/// of one.
+/// A method whose gradient is a weighted sum of cost changes, each for one element of the sample replaced by an
+/// alternative: [`MeasureValued`](crate::MeasureValued), [`StochasticDerivatives`](crate::StochasticDerivatives), or your
+/// own. Implement it to use the method in a [`Reservoir`](crate::Reservoir) or a
+/// [`ReplayBudget`](crate::ReplayBudget).
 pub trait Perturbation<F: Real, D: Family<F>>: GradientMethod<F, D> {
-    /// What the alternatives are for, which names their noise.
+    /// The name of the noise that the alternatives are drawn with, such as "weak derivative". It also appears in error
+    /// messages.
     fn purpose(&self) -> &'static str;
 
-    /// The alternatives by the parameter at a position, given the sample on the plates of the request; `None` if there
-    /// are none.
+    /// The alternatives and weights for the derivative with respect to the parameter at a position, given the sample on
+    /// the plates of the request. `None` if the derivative is not known.
     ///
     /// # Errors
     /// Those of the distribution.
@@ -26,13 +27,30 @@ pub trait Perturbation<F: Real, D: Family<F>>: GradientMethod<F, D> {
         sample: &Tensor<F>,
         draw: &Draw<'_, F>,
     ) -> DistributionResult<Option<Alternatives<F>>>;
+
+    /// The updates and auxiliary losses of [`terms`](GradientMethod::terms), without its gradient terms: what the method
+    /// learns in a step. A [`Reservoir`](crate::Reservoir) or a [`ReplayBudget`](crate::ReplayBudget) asks for it, since
+    /// it replaces the gradient terms by its own.
+    ///
+    /// The default calls [`terms`](GradientMethod::terms), which replays every alternative and thus costs what the
+    /// wrapper is meant to save. Override it: return `Terms::default()` if the method learns nothing.
+    ///
+    /// # Errors
+    /// Those of [`terms`](GradientMethod::terms).
+    fn learning<'t>(&self, context: &CostContext<'_, 't, F>, distribution: &D::On<'t>) -> GraphResult<Terms<'t, F>> {
+        self.terms(context, distribution)
+    }
 }
 
-/// The alternatives by the parameter at a position, given the sample, as a distribution offers them.
+/// The alternatives for the parameter at a position, given the sample.
 type Derivative<'a, F> = dyn Fn(usize, &Tensor<F>, &Draw<'_, F>) -> DistributionResult<Option<Alternatives<F>>> + 'a;
 
-/// The alternatives by all differentiable parameters. `purpose` names the noise that they are drawn with.
-pub(crate) fn candidates<'t, F: Real>(
+/// The alternatives for all differentiable parameters: what [`GradientMethod::candidates`] returns. `purpose` names the
+/// noise that they are drawn with.
+///
+/// # Errors
+/// If there are none for a parameter that depends on something trainable.
+pub fn candidates<'t, F: Real>(
     context: &CostContext<'_, 't, F>,
     distribution: &dyn Distribution<'t, F>,
     purpose: &str,
@@ -47,7 +65,7 @@ pub(crate) fn candidates<'t, F: Real>(
         }
         let Some(found) = alternatives(position, &sample, &draw).map_err(|source| context.error(source))? else {
             return Err(context.refused(format!(
-                "no {purpose} of {} by its parameter \"{}\" is known, and that parameter depends on something trainable; \
+                "no {purpose} of {} with respect to its parameter \"{}\" is known, and that parameter depends on something trainable; \
                  stop its gradient if that is meant, or use Pathwise (reparameterised distributions) or ScoreFunction",
                 distribution.name(),
                 parameter.name
@@ -59,9 +77,13 @@ pub(crate) fn candidates<'t, F: Real>(
     Ok(Candidates { values, shares, element_rank: distribution.element_rank() })
 }
 
-/// One gradient term for each differentiable parameter `θ`: value zero, and by `θ` the derivative
-/// `Σ_a w_a · (cost with alternative a − cost)`. All alternatives of all parameters are replayed together.
-pub(crate) fn gradient_terms<'t, F: Real>(
+/// One gradient term for each differentiable parameter $\theta$, with the derivative
+/// $\sum_a w_a (f(y_a) - f(x))$ with respect to $\theta$. The alternatives of all parameters are replayed together, on the
+/// host.
+///
+/// # Errors
+/// Those of [`candidates`] and of [`CostContext::element_differences`].
+pub fn gradient_terms<'t, F: Real>(
     context: &CostContext<'_, 't, F>,
     distribution: &dyn Distribution<'t, F>,
     purpose: &str,
@@ -96,12 +118,16 @@ pub(crate) fn gradient_terms<'t, F: Real>(
     Ok(terms)
 }
 
-/// The alternatives by the parameter at a position as recorded values, as a distribution offers them.
+/// The alternatives for the parameter at a position as recorded values.
 type RecordedDerivative<'a, 't, F> =
     dyn Fn(usize, Var<'t, F>, &Draw<'_, F>) -> DistributionResult<Option<RecordedAlternatives<'t, F>>> + 'a;
 
-/// As [`gradient_terms`], of recorded operations only; `None` where the distribution or the node does not allow it.
-pub(crate) fn recorded_terms<'t, F: Real>(
+/// As [`gradient_terms`], but with recorded alternatives and a recorded replay, which can be compiled. `None` where the
+/// distribution has no recorded alternatives or the node does not allow a recorded replay.
+///
+/// # Errors
+/// Those of the distribution and of [`CostContext::recorded_differences`].
+pub fn recorded_terms<'t, F: Real>(
     context: &CostContext<'_, 't, F>,
     distribution: &dyn Distribution<'t, F>,
     purpose: &str,

@@ -1,20 +1,25 @@
-//! One element of a node, picked among all those of which only one may change at a time.
+//! A random element of a node's value, for methods that change one element at a time.
 
 use stochgrad_graph::{CostContext, GraphResult};
 use stochgrad_tape::{Plates, Tape, Var};
 use stochgrad_tensor::{Real, Shape, Tensor};
 
 /// A random element of a node's value: one for each combination of members that do not meet downstream.
-pub(crate) struct PickedElement<'t, F: Real> {
-    /// 1 at the picked element, 0 at the others: the plates of the value and its independent axes.
-    pub(crate) chosen: Var<'t, F>,
-    /// One over the probability of the pick there, 0 at the others.
-    pub(crate) inverse: Var<'t, F>,
+#[derive(Debug)]
+pub struct PickedElement<'t, F: Real> {
+    /// 1 at the picked element and 0 elsewhere, on the plates and the independent axes of the value.
+    pub chosen: Var<'t, F>,
+    /// One over the probability of the picked element there, and 0 elsewhere.
+    pub inverse: Var<'t, F>,
 }
 
-/// Picks an element, with probabilities in proportion to `importance` if that is given (of the independent shape
-/// `elements`, on some plates of the value). `None` for a node without elements.
-pub(crate) fn pick_element<'t, F: Real>(
+/// Picks an element at random. The probabilities are in proportion to `importance` (of the shape `elements`, on some
+/// plates of the value) if it is given, and uniform otherwise. `elements` are the independent axes of the value.
+/// `None` for a node without elements.
+///
+/// # Errors
+/// Those of the noise source.
+pub fn pick_element<'t, F: Real>(
     context: &CostContext<'_, 't, F>,
     purpose: &str,
     importance: Option<Var<'t, F>>,

@@ -1,10 +1,10 @@
 //! Random directions of all parameters of a node: what SPSA and evolution strategies share.
 
-use crate::common::sampling::describe_plate;
+use crate::common::sampling::Sampling;
 use crate::counterfactual::finite_difference::check_step;
 use crate::counterfactual::shifted_parameters::{DrawDirection, direction_terms};
 use stochgrad_distributions::Family;
-use stochgrad_graph::{Access, Bias, CostContext, Count, GraphResult, Guarantee, Path, Profile, SamplePlate, Terms};
+use stochgrad_graph::{Access, Bias, CostContext, Count, GraphResult, Guarantee, Path, Profile, Terms};
 use stochgrad_tensor::Real;
 
 /// How far, how often and for which samples the parameters are moved.
@@ -12,23 +12,18 @@ use stochgrad_tensor::Real;
 pub(crate) struct RandomDirections {
     pub(crate) width: f64,
     pub(crate) count: usize,
-    pub(crate) plate: SamplePlate,
+    pub(crate) sampling: Sampling,
 }
 
 impl RandomDirections {
     /// One sample, and one direction of this width.
     pub(crate) fn new(width: f64) -> Self {
-        RandomDirections { width, count: 1, plate: SamplePlate::Single }
+        RandomDirections { width, count: 1, sampling: Sampling::default() }
     }
 
     /// With that many directions, at least one.
     pub(crate) fn count(self, count: usize) -> Self {
         RandomDirections { count: count.max(1), ..self }
-    }
-
-    /// With these samples.
-    pub(crate) fn plate(self, plate: SamplePlate) -> Self {
-        RandomDirections { plate, ..self }
     }
 
     /// The settings in words.
@@ -37,14 +32,14 @@ impl RandomDirections {
             1 => String::new(),
             directions => format!("{directions} directions, "),
         };
-        format!("width {}, {directions}{}", self.width, describe_plate(self.plate))
+        format!("width {}, {directions}{}", self.width, self.sampling.describe())
     }
 
     pub(crate) fn profile(&self) -> Profile {
         Profile::biased(Bias::Gradient)
             .evaluations(Count::exactly(1 + 2 * self.count))
             .backward_passes(Count::exactly(0), Access::Values)
-            .times(self.plate.samples())
+            .times(self.sampling.samples())
     }
 
     pub(crate) fn guarantee(&self, path: &Path) -> Result<Guarantee, String> {

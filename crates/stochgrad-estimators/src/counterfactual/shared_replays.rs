@@ -1,11 +1,13 @@
-//! What methods that share replays between nodes have in common: strengths of alternatives, and what each node is owed.
+//! The common part of methods that share replays between nodes: the strengths of alternatives, and the gradients that
+//! accumulate for each node.
 
 use stochgrad_graph::{GradientTerm, GraphResult, GroupContext, Jump};
 use stochgrad_tape::Plates;
 use stochgrad_tensor::{Real, Shape, Tensor};
 
-/// The sum of the absolute weights of each alternative at each place of a node, over all coordinates of all parameters.
-pub(crate) fn total_strengths<F: Real>(context: &GroupContext<'_, '_, F>, member: usize) -> Vec<Vec<f64>> {
+/// The strength of each alternative at each place of a node of a group: the sum of its absolute weights over all
+/// coordinates of all parameters.
+pub fn total_strengths<F: Real>(context: &GroupContext<'_, '_, F>, member: usize) -> Vec<Vec<f64>> {
     let (candidates, places) = (&context.candidates()[member], context.places(member));
     let strength = |alternative: usize, place: usize| -> f64 {
         let weights = candidates.shares.iter().flat_map(|share| share.at(Jump { alternative, place }, places));
@@ -14,8 +16,12 @@ pub(crate) fn total_strengths<F: Real>(context: &GroupContext<'_, '_, F>, member
     (0..candidates.values.len()).map(|a| (0..places).map(|place| strength(a, place)).collect()).collect()
 }
 
-/// One of so many options for each lane, in proportion to their strengths: those of the first lane come first.
-pub(crate) fn choose<F: Real>(
+/// Chooses one of several options for each lane, with probabilities in proportion to the strengths. `strengths` lists
+/// those of the first lane first.
+///
+/// # Errors
+/// Those of the noise source.
+pub fn choose<F: Real>(
     context: &GroupContext<'_, '_, F>,
     member: usize,
     purpose: &str,
@@ -37,14 +43,16 @@ pub(crate) fn choose<F: Real>(
     Ok(chosen.as_slice().iter().map(|chosen| chosen.to_f64() as usize).collect())
 }
 
-/// The gradients by the parameters of all nodes, as they add up.
-pub(crate) struct Ledger<F: Real> {
+/// Accumulates the gradients with respect to the parameters of all nodes of a group.
+#[derive(Debug)]
+pub struct Ledger<F: Real> {
     /// For each node and share, of the shape of the share's weights.
     gradients: Vec<Vec<Vec<F>>>,
 }
 
 impl<F: Real> Ledger<F> {
-    pub(crate) fn new(context: &GroupContext<'_, '_, F>) -> Self {
+    /// All gradients zero.
+    pub fn new(context: &GroupContext<'_, '_, F>) -> Self {
         let nodes = context.candidates().iter().map(|candidates| {
             let len = |weights: &[Tensor<F>]| weights.first().map_or(0, Tensor::len);
             candidates.shares.iter().map(|share| vec![F::ZERO; len(&share.weights)]).collect()
@@ -52,8 +60,8 @@ impl<F: Real> Ledger<F> {
         Ledger { gradients: nodes.collect() }
     }
 
-    /// Adds the weights of an alternative times a change of costs.
-    pub(crate) fn add(&mut self, context: &GroupContext<'_, '_, F>, member: usize, jump: Jump, change: f64) {
+    /// Adds the weights of an alternative times a change of the costs.
+    pub fn add(&mut self, context: &GroupContext<'_, '_, F>, member: usize, jump: Jump, change: f64) {
         let (candidates, places) = (&context.candidates()[member], context.places(member));
         for (share, gradient) in candidates.shares.iter().zip(&mut self.gradients[member]) {
             let weights = share.at(jump, places);
@@ -67,8 +75,9 @@ impl<F: Real> Ledger<F> {
         }
     }
 
-    /// The gradient terms, with the numbers of their nodes.
-    pub(crate) fn finish<'t>(self, context: &GroupContext<'_, 't, F>) -> Vec<(usize, GradientTerm<'t, F>)> {
+    /// The gradient terms, each with the number of its node in the group: what [`Group::terms`](stochgrad_graph::Group::terms)
+    /// returns.
+    pub fn finish<'t>(self, context: &GroupContext<'_, 't, F>) -> Vec<(usize, GradientTerm<'t, F>)> {
         let zero = context.tape().constant(0.0);
         let mut terms = Vec::new();
         for (member, gradients) in self.gradients.into_iter().enumerate() {

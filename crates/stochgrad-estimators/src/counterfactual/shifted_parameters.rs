@@ -6,8 +6,8 @@ use stochgrad_graph::{CostChange, CostContext, GradientTerm, GraphResult};
 use stochgrad_tape::{IdMap, Smoothness, Var};
 use stochgrad_tensor::{Real, Shape};
 
-/// The parameters that something trainable depends on.
-pub(crate) fn trained_parameters<'t, F: Real>(distribution: &dyn Distribution<'t, F>) -> Vec<Var<'t, F>> {
+/// The parameters of a distribution that depend on something trainable.
+pub fn trained_parameters<'t, F: Real>(distribution: &dyn Distribution<'t, F>) -> Vec<Var<'t, F>> {
     let parameters = distribution.parameters().into_iter();
     let trained = parameters.filter(|p| p.score != Smoothness::Constant && is_differentiable(p.var));
     trained.map(|parameter| parameter.var).collect()

@@ -23,8 +23,9 @@
 //! | the cost must offer | derivatives at the values |
 
 use crate::common::dependence::is_differentiable;
-use crate::common::sampling::describe_plate;
+use crate::common::sampling::Sampling;
 use crate::pathwise::path_order;
+use crate::sampling_setters;
 use stochgrad_distributions::{
     Distribution, DistributionError, DistributionResult, Draw, Family, Side, StochasticDerivative,
 };
@@ -32,7 +33,7 @@ use stochgrad_graph::{
     Bias, CostContext, GradientMethod, GraphResult, Guarantee, Method, Path, Profile, SampleContext, SamplePlate,
     SampleSet, Terms,
 };
-use stochgrad_tape::{Degree, Plate, Smoothness, Var};
+use stochgrad_tape::{Degree, Smoothness, Var};
 use stochgrad_tensor::Real;
 
 /// What stands for the derivative of the sample.
@@ -67,13 +68,13 @@ enum Slope {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Smoothed {
     slope: Slope,
-    plate: SamplePlate,
+    sampling: Sampling,
     assume_continuous: bool,
 }
 
 impl Default for Smoothed {
     fn default() -> Self {
-        Smoothed { slope: Slope::Jumps(Side::TwoSided), plate: SamplePlate::Single, assume_continuous: false }
+        Smoothed { slope: Slope::Jumps(Side::TwoSided), sampling: Sampling::default(), assume_continuous: false }
     }
 }
 
@@ -93,15 +94,7 @@ impl Smoothed {
         Smoothed { slope: Slope::Mean, ..self }
     }
 
-    /// That many samples, along a plate of the node's own.
-    pub fn samples(self, samples: usize) -> Self {
-        Smoothed { plate: SamplePlate::New(samples), ..self }
-    }
-
-    /// One sample for each member of a plate made with [`Graph::plate`](stochgrad_graph::Graph::plate).
-    pub fn on_plate(self, plate: Plate) -> Self {
-        Smoothed { plate: SamplePlate::Shared(plate), ..self }
-    }
+    sampling_setters! { self => self.sampling; samples, on_plate }
 
     /// Accepts jumps on the paths from the value, as
     /// [`Pathwise::assume_continuous`](crate::Pathwise::assume_continuous) does.
@@ -118,16 +111,16 @@ impl Method for Smoothed {
             Slope::Jumps(Side::TwoSided) => "two-sided",
             Slope::Mean => "straight-through",
         };
-        format!("smoothed stochastic derivative ({slope}, {})", describe_plate(self.plate))
+        format!("smoothed stochastic derivative ({slope}, {})", self.sampling.describe())
     }
 
     fn profile(&self) -> Profile {
         let degree = if self.slope == Slope::Jumps(Side::TwoSided) { 2 } else { 1 };
-        Profile::biased(Bias::Gradient).exact_to(Degree::new(degree)).times(self.plate.samples())
+        Profile::biased(Bias::Gradient).exact_to(Degree::new(degree)).times(self.sampling.samples())
     }
 
     fn sample_plate(&self) -> SamplePlate {
-        self.plate
+        self.sampling.plate
     }
 }
 
@@ -144,7 +137,7 @@ where
         context: &SampleContext<'_, 't, F>,
         distribution: &D::On<'t>,
     ) -> GraphResult<SampleSet<'t, F>> {
-        let set = context.independent(distribution, self.plate)?;
+        let set = self.sampling.draw(context, distribution)?;
         let draw = context.draw(set.plate).purpose("stochastic derivative");
         let soft = match self.slope {
             Slope::Jumps(side) => mean_jump(distribution, side, set.value, &draw),

@@ -18,12 +18,12 @@
 //! | the cost must offer | values |
 
 use crate::counterfactual::random_directions::RandomDirections;
+use crate::sampling_setters;
 use stochgrad_distributions::Family;
 use stochgrad_graph::{
     CostContext, GradientMethod, GraphResult, Guarantee, Method, Path, Profile, SampleContext, SamplePlate, SampleSet,
     Terms,
 };
-use stochgrad_tape::Plate;
 use stochgrad_tensor::{Real, Tensor};
 
 /// Random signs for all coordinates of a node's parameters at once, for any distribution.
@@ -60,15 +60,7 @@ impl Spsa {
         Spsa { directions: self.directions.count(directions) }
     }
 
-    /// That many samples, along a plate of the node's own.
-    pub fn samples(self, samples: usize) -> Self {
-        Spsa { directions: self.directions.plate(SamplePlate::New(samples)) }
-    }
-
-    /// One sample for each member of a plate made with [`Graph::plate`](stochgrad_graph::Graph::plate).
-    pub fn on_plate(self, plate: Plate) -> Self {
-        Spsa { directions: self.directions.plate(SamplePlate::Shared(plate)) }
-    }
+    sampling_setters! { self => self.directions.sampling; samples, on_plate }
 }
 
 impl Method for Spsa {
@@ -81,7 +73,7 @@ impl Method for Spsa {
     }
 
     fn sample_plate(&self) -> SamplePlate {
-        self.directions.plate
+        self.directions.sampling.plate
     }
 }
 
@@ -95,7 +87,7 @@ impl<F: Real, D: Family<F>> GradientMethod<F, D> for Spsa {
         context: &SampleContext<'_, 't, F>,
         distribution: &D::On<'t>,
     ) -> GraphResult<SampleSet<'t, F>> {
-        context.independent(distribution, self.directions.plate)
+        self.directions.sampling.draw(context, distribution)
     }
 
     fn terms<'t>(&self, context: &CostContext<'_, 't, F>, distribution: &D::On<'t>) -> GraphResult<Terms<'t, F>> {

@@ -19,14 +19,14 @@
 //! | cost evaluations | one (a side) or up to two (two-sided; one for a bit) for each element, besides the sample's own |
 //! | the cost must offer | values |
 
-use crate::common::sampling::describe_plate;
+use crate::common::sampling::Sampling;
 use crate::counterfactual::perturbation::{Perturbation, gradient_terms, recorded_terms};
+use crate::sampling_setters;
 use stochgrad_distributions::{Alternatives, DistributionResult, Draw, Family, Side, StochasticDerivative};
 use stochgrad_graph::{
     CostContext, Count, GradientMethod, GraphResult, Method, Order, Profile, SampleContext, SamplePlate, SampleSet,
     Size, Terms,
 };
-use stochgrad_tape::Plate;
 use stochgrad_tensor::{Real, Tensor};
 
 /// Stochastic derivatives, for discrete distributions with known jump rates.
@@ -49,7 +49,7 @@ use stochgrad_tensor::{Real, Tensor};
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StochasticDerivatives {
-    plate: SamplePlate,
+    sampling: Sampling,
     side: Side,
 }
 
@@ -65,15 +65,7 @@ impl StochasticDerivatives {
         StochasticDerivatives { side, ..self }
     }
 
-    /// That many samples, along a plate of the node's own.
-    pub fn samples(self, samples: usize) -> Self {
-        StochasticDerivatives { plate: SamplePlate::New(samples), ..self }
-    }
-
-    /// One sample for each member of a plate made with [`Graph::plate`](stochgrad_graph::Graph::plate).
-    pub fn on_plate(self, plate: Plate) -> Self {
-        StochasticDerivatives { plate: SamplePlate::Shared(plate), ..self }
-    }
+    sampling_setters! { self => self.sampling; samples, on_plate }
 }
 
 impl Method for StochasticDerivatives {
@@ -83,7 +75,7 @@ impl Method for StochasticDerivatives {
             Side::Left => "left",
             Side::TwoSided => "two-sided",
         };
-        format!("stochastic derivative ({side}, {})", describe_plate(self.plate))
+        format!("stochastic derivative ({side}, {})", self.sampling.describe())
     }
 
     fn profile(&self) -> Profile {
@@ -91,11 +83,11 @@ impl Method for StochasticDerivatives {
         let neighbours = if self.side == Side::TwoSided { 2 } else { 1 };
         Profile::unbiased(Order::Finite(1))
             .evaluations(Count::exactly(1).and(neighbours, Size::Coordinates))
-            .times(self.plate.samples())
+            .times(self.sampling.samples())
     }
 
     fn sample_plate(&self) -> SamplePlate {
-        self.plate
+        self.sampling.plate
     }
 }
 
@@ -108,7 +100,7 @@ where
         context: &SampleContext<'_, 't, F>,
         distribution: &D::On<'t>,
     ) -> GraphResult<SampleSet<'t, F>> {
-        context.independent(distribution, self.plate)
+        self.sampling.draw(context, distribution)
     }
 
     fn terms<'t>(&self, context: &CostContext<'_, 't, F>, distribution: &D::On<'t>) -> GraphResult<Terms<'t, F>> {
@@ -140,5 +132,9 @@ where
         draw: &Draw<'_, F>,
     ) -> DistributionResult<Option<Alternatives<F>>> {
         distribution.stochastic_derivative(parameter, self.side, sample, draw)
+    }
+
+    fn learning<'t>(&self, _context: &CostContext<'_, 't, F>, _distribution: &D::On<'t>) -> GraphResult<Terms<'t, F>> {
+        Ok(Terms::default())
     }
 }

@@ -15,19 +15,25 @@ use stochgrad_tape::{IdMap, Var};
 use stochgrad_tensor::{Real, Tensor};
 
 /// A node's distribution for the method's own terms, and the terms of the elements on the boundary.
-pub(crate) struct Boundary<'t, F: Real, L> {
+#[derive(Debug)]
+pub struct Boundary<'t, F: Real, L> {
     /// The distribution through which the method's own gradient flows: elements on the boundary have constants inside
     /// the domain for parameters, so that nothing flows there. Its values are not those that were sampled from.
-    pub(crate) inside: L,
+    pub inside: L,
     /// The gradient terms of the elements on the boundary.
-    pub(crate) terms: Vec<GradientTerm<'t, F>>,
+    pub terms: Vec<GradientTerm<'t, F>>,
 }
 
 impl<'t, F: Real, L: Live<'t, F>> Boundary<'t, F, L> {
-    /// Looks for elements on the boundary. A program repeats the choice of the elements: for them the derivative is
-    /// right inside the domain too, and another element that comes to the boundary in a later run has a gradient that
-    /// is not finite, which is an error.
-    pub(crate) fn split(context: &CostContext<'_, 't, F>, distribution: &L) -> GraphResult<Self> {
+    /// Finds the elements on the boundary, which are those with a probability of exactly 0 or 1.
+    ///
+    /// A compiled graph keeps the elements that were found when it was compiled. For these the gradient stays right when
+    /// they move inside the domain. Another element that reaches the boundary in a later run has a gradient that is not
+    /// finite, which is an error.
+    ///
+    /// # Errors
+    /// Those of the distribution and of the replay.
+    pub fn split(context: &CostContext<'_, 't, F>, distribution: &L) -> GraphResult<Self> {
         let tape = context.tape();
         let mut ids = IdMap::identity();
         let bind = |ids: &IdMap| L::Family::store(distribution).bind(tape, ids).map_err(|source| context.error(source));

@@ -19,13 +19,14 @@
 //! | the cost must offer | values |
 
 use crate::common::element_changes::element_changes;
-use crate::common::sampling::describe_plate;
+use crate::common::sampling::Sampling;
+use crate::sampling_setters;
 use stochgrad_distributions::{DistributionResult, Family, FiniteSupport};
 use stochgrad_graph::{
     CostContext, Count, GradientMethod, GradientTerm, GraphResult, Method, Order, Profile, SampleContext, SamplePlate,
     SampleSet, Size, Terms,
 };
-use stochgrad_tape::{Plate, Var};
+use stochgrad_tape::Var;
 use stochgrad_tensor::{Real, Tensor};
 
 /// The sum over the states of each element given the others, for distributions with a finite support.
@@ -52,7 +53,7 @@ use stochgrad_tensor::{Real, Tensor};
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LocalExpectation {
-    plate: SamplePlate,
+    sampling: Sampling,
 }
 
 impl LocalExpectation {
@@ -61,31 +62,23 @@ impl LocalExpectation {
         Self::default()
     }
 
-    /// That many samples, along a plate of the node's own.
-    pub fn samples(self, samples: usize) -> Self {
-        LocalExpectation { plate: SamplePlate::New(samples) }
-    }
-
-    /// One sample for each member of a plate made with [`Graph::plate`](stochgrad_graph::Graph::plate).
-    pub fn on_plate(self, plate: Plate) -> Self {
-        LocalExpectation { plate: SamplePlate::Shared(plate) }
-    }
+    sampling_setters! { self => self.sampling; samples, on_plate }
 }
 
 impl Method for LocalExpectation {
     fn name(&self) -> String {
-        format!("local expectation ({})", describe_plate(self.plate))
+        format!("local expectation ({})", self.sampling.describe())
     }
 
     fn profile(&self) -> Profile {
         // Of more than two states the sample's own is evaluated again.
         Profile::unbiased(Order::Finite(1))
             .evaluations(Count::exactly(1).and(2, Size::OtherStates))
-            .times(self.plate.samples())
+            .times(self.sampling.samples())
     }
 
     fn sample_plate(&self) -> SamplePlate {
-        self.plate
+        self.sampling.plate
     }
 }
 
@@ -98,7 +91,7 @@ where
         context: &SampleContext<'_, 't, F>,
         distribution: &D::On<'t>,
     ) -> GraphResult<SampleSet<'t, F>> {
-        context.independent(distribution, self.plate)
+        self.sampling.draw(context, distribution)
     }
 
     fn terms<'t>(&self, context: &CostContext<'_, 't, F>, distribution: &D::On<'t>) -> GraphResult<Terms<'t, F>> {

@@ -19,14 +19,14 @@
 //! | cost evaluations | one a sample, and one backward pass |
 //! | the cost must offer | a derivative with respect to the sample |
 
-use crate::common::sampling::describe_plate;
+use crate::common::sampling::Sampling;
 use crate::pathwise::path_order;
+use crate::sampling_setters;
 use stochgrad_distributions::{Family, WeakNoise, WeaklyReparameterized};
 use stochgrad_graph::{
     Access, CostContext, Count, GradientMethod, GradientTerm, GraphResult, Guarantee, Method, Order, Path, Profile,
     SampleContext, SamplePlate, SampleSet, Terms,
 };
-use stochgrad_tape::Plate;
 use stochgrad_tensor::Real;
 
 /// Sample paths and the score of the noise, for distributions made of gamma numbers and any other that offers them.
@@ -49,7 +49,7 @@ use stochgrad_tensor::Real;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GeneralizedReparameterization {
-    plate: SamplePlate,
+    sampling: Sampling,
     noise: WeakNoise,
 }
 
@@ -62,24 +62,16 @@ impl Default for GeneralizedReparameterization {
 impl GeneralizedReparameterization {
     /// One sample, whose noise is the standardised logarithm.
     pub fn new() -> Self {
-        GeneralizedReparameterization { plate: SamplePlate::Single, noise: WeakNoise::Standardized }
+        GeneralizedReparameterization { sampling: Sampling::default(), noise: WeakNoise::Standardized }
     }
 
     /// One sample, whose noise is the accepted proposal of rejection sampling with concentrations raised by
     /// `augmentation`.
     pub fn rejection(augmentation: usize) -> Self {
-        GeneralizedReparameterization { plate: SamplePlate::Single, noise: WeakNoise::Proposal { augmentation } }
+        GeneralizedReparameterization { sampling: Sampling::default(), noise: WeakNoise::Proposal { augmentation } }
     }
 
-    /// That many samples, along a plate of the node's own.
-    pub fn samples(self, samples: usize) -> Self {
-        GeneralizedReparameterization { plate: SamplePlate::New(samples), ..self }
-    }
-
-    /// One sample for each member of a plate made with [`Graph::plate`](stochgrad_graph::Graph::plate).
-    pub fn on_plate(self, plate: Plate) -> Self {
-        GeneralizedReparameterization { plate: SamplePlate::Shared(plate), ..self }
-    }
+    sampling_setters! { self => self.sampling; samples, on_plate }
 }
 
 impl Method for GeneralizedReparameterization {
@@ -88,17 +80,17 @@ impl Method for GeneralizedReparameterization {
             WeakNoise::Proposal { augmentation } => format!("rejection, raised by {augmentation}, "),
             _ => String::new(),
         };
-        format!("generalised reparameterisation ({noise}{})", describe_plate(self.plate))
+        format!("generalised reparameterisation ({noise}{})", self.sampling.describe())
     }
 
     fn profile(&self) -> Profile {
         Profile::unbiased(Order::Finite(1))
             .backward_passes(Count::exactly(1), Access::Derivatives)
-            .times(self.plate.samples())
+            .times(self.sampling.samples())
     }
 
     fn sample_plate(&self) -> SamplePlate {
-        self.plate
+        self.sampling.plate
     }
 }
 
@@ -115,7 +107,7 @@ where
         context: &SampleContext<'_, 't, F>,
         distribution: &D::On<'t>,
     ) -> GraphResult<SampleSet<'t, F>> {
-        let plate = context.sample_plate(self.plate)?;
+        let plate = context.sample_plate(self.sampling.plate)?;
         let path =
             distribution.weak_rsample(&context.draw(plate), self.noise).map_err(|source| context.error(source))?;
         Ok(SampleSet::equal(path.value, plate))

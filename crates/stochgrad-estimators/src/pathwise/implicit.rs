@@ -18,8 +18,9 @@
 //! | cost evaluations | one a sample, and one backward pass |
 //! | the cost must offer | a derivative with respect to the sample |
 
-use crate::common::sampling::describe_plate;
+use crate::common::sampling::Sampling;
 use crate::pathwise::path_order;
+use crate::sampling_setters;
 use stochgrad_distributions::{
     CumulativeDistribution, Distribution, DistributionError, Family, Support, implicit_path,
 };
@@ -27,7 +28,6 @@ use stochgrad_graph::{
     Access, Count, GradientMethod, GraphResult, Guarantee, Method, Order, Path, Profile, SampleContext, SamplePlate,
     SampleSet,
 };
-use stochgrad_tape::Plate;
 use stochgrad_tensor::Real;
 
 /// Pathwise derivatives along the distribution function, for continuous distributions that have one.
@@ -50,7 +50,7 @@ use stochgrad_tensor::Real;
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ImplicitPathwise {
-    plate: SamplePlate,
+    sampling: Sampling,
 }
 
 impl ImplicitPathwise {
@@ -59,15 +59,7 @@ impl ImplicitPathwise {
         Self::default()
     }
 
-    /// That many samples, along a plate of the node's own.
-    pub fn samples(self, samples: usize) -> Self {
-        ImplicitPathwise { plate: SamplePlate::New(samples) }
-    }
-
-    /// One sample for each member of a plate made with [`Graph::plate`](stochgrad_graph::Graph::plate).
-    pub fn on_plate(self, plate: Plate) -> Self {
-        ImplicitPathwise { plate: SamplePlate::Shared(plate) }
-    }
+    sampling_setters! { self => self.sampling; samples, on_plate }
 }
 
 /// Distribution functions of discrete distributions have steps.
@@ -83,17 +75,17 @@ fn check_continuous<'t, F: Real>(distribution: &dyn Distribution<'t, F>) -> Resu
 
 impl Method for ImplicitPathwise {
     fn name(&self) -> String {
-        format!("implicit pathwise ({})", describe_plate(self.plate))
+        format!("implicit pathwise ({})", self.sampling.describe())
     }
 
     fn profile(&self) -> Profile {
         Profile::unbiased(Order::Finite(1))
             .backward_passes(Count::exactly(1), Access::Derivatives)
-            .times(self.plate.samples())
+            .times(self.sampling.samples())
     }
 
     fn sample_plate(&self) -> SamplePlate {
-        self.plate
+        self.sampling.plate
     }
 }
 
@@ -114,7 +106,7 @@ where
         check_continuous(distribution).map_err(|problem| {
             context.error(DistributionError::Unsupported { distribution: distribution.name(), problem })
         })?;
-        let plate = context.sample_plate(self.plate)?;
+        let plate = context.sample_plate(self.sampling.plate)?;
         let value = distribution.sample(&context.draw(plate)).map_err(|source| context.error(source))?;
         Ok(SampleSet::equal(implicit_path(distribution, value), plate))
     }

@@ -20,17 +20,16 @@
 pub(crate) mod generalized;
 pub(crate) mod implicit;
 
-use crate::common::sampling::describe_members;
+use crate::common::sampling::Sampling;
+use crate::sampling_setters;
 use stochgrad_distributions::{Family, Reparameterized};
 use stochgrad_graph::{
     Access, Count, GradientMethod, GraphResult, Guarantee, Method, Order, Path, Profile, SampleContext, SamplePlate,
     SampleSet,
 };
-use stochgrad_tape::Plate;
 use stochgrad_tensor::Real;
-use stochgrad_tensor::sampling_scheme::SamplingScheme;
 
-pub(crate) use stochgrad_graph::{check_parameter_paths, path_order, sample_path_order};
+pub use stochgrad_graph::{check_parameter_paths, path_order, sample_path_order};
 
 /// Pathwise derivatives, for reparameterised distributions.
 ///
@@ -54,8 +53,7 @@ pub(crate) use stochgrad_graph::{check_parameter_paths, path_order, sample_path_
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Pathwise {
-    plate: SamplePlate,
-    scheme: Option<SamplingScheme>,
+    sampling: Sampling,
     assume_continuous: bool,
 }
 
@@ -65,20 +63,7 @@ impl Pathwise {
         Self::default()
     }
 
-    /// That many samples, along a plate of the node's own.
-    pub fn samples(self, samples: usize) -> Self {
-        Pathwise { plate: SamplePlate::New(samples), ..self }
-    }
-
-    /// One sample for each member of a plate made with [`Graph::plate`](stochgrad_graph::Graph::plate).
-    pub fn on_plate(self, plate: Plate) -> Self {
-        Pathwise { plate: SamplePlate::Shared(plate), ..self }
-    }
-
-    /// Draws the samples by a [`SamplingScheme`], so that they keep out of one another's way.
-    pub fn scheme(self, scheme: SamplingScheme) -> Self {
-        Pathwise { scheme: Some(scheme), ..self }
-    }
+    sampling_setters! { self => self.sampling; samples, on_plate, scheme }
 
     /// Accepts jumps on the paths from the value, and takes the derivative where it exists: right only if the jumps
     /// cancel (two branches that meet, say). Order 1.
@@ -90,17 +75,17 @@ impl Pathwise {
 impl Method for Pathwise {
     fn name(&self) -> String {
         let assumed = if self.assume_continuous { ", continuity assumed" } else { "" };
-        format!("pathwise ({}{assumed})", describe_members(self.plate, self.scheme))
+        format!("pathwise ({}{assumed})", self.sampling.describe())
     }
 
     fn profile(&self) -> Profile {
         Profile::unbiased(Order::Any)
             .backward_passes(Count::exactly(1), Access::Derivatives)
-            .times(self.plate.samples())
+            .times(self.sampling.samples())
     }
 
     fn sample_plate(&self) -> SamplePlate {
-        self.plate
+        self.sampling.plate
     }
 
     fn is_rerecordable(&self) -> bool {
@@ -122,7 +107,7 @@ where
         context: &SampleContext<'_, 't, F>,
         distribution: &D::On<'t>,
     ) -> GraphResult<SampleSet<'t, F>> {
-        let (plate, draw) = context.members(self.plate, self.scheme)?;
+        let (plate, draw) = self.sampling.members(context)?;
         let value = distribution.rsample(&draw).map_err(|source| context.error(source))?;
         Ok(SampleSet::equal(value, plate))
     }

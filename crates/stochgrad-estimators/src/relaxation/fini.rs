@@ -26,17 +26,17 @@
 //! | cost evaluations | one a sample, and one backward pass |
 //! | the cost must offer | derivatives at the counts |
 
-use crate::common::sampling::describe_members;
+use crate::common::sampling::Sampling;
 use crate::pathwise::path_order;
+use crate::sampling_setters;
 use std::collections::BTreeMap;
 use stochgrad_distributions::{Distribution, DistributionError, Family, QuadraticVariance};
 use stochgrad_graph::{
     Bias, CostContext, GradientMethod, GraphResult, Guarantee, Method, Path, Profile, SampleContext, SamplePlate,
     SampleSet, Terms,
 };
-use stochgrad_tape::{Degree, Plate, Var};
+use stochgrad_tape::{Degree, Var};
 use stochgrad_tensor::Real;
-use stochgrad_tensor::sampling_scheme::SamplingScheme;
 
 /// Straight-through gradients for counts, exact for polynomials up to a degree: for the distributions whose variance is
 /// a quadratic function of the mean.
@@ -60,8 +60,7 @@ use stochgrad_tensor::sampling_scheme::SamplingScheme;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fini {
     degree: usize,
-    plate: SamplePlate,
-    scheme: Option<SamplingScheme>,
+    sampling: Sampling,
     assume_continuous: bool,
 }
 
@@ -69,23 +68,10 @@ impl Fini {
     /// One sample; exact for polynomials of this degree, at least 1. Each further degree lowers the bias for smooth
     /// costs, and may raise or lower the variance.
     pub fn new(degree: usize) -> Self {
-        Fini { degree, plate: SamplePlate::Single, scheme: None, assume_continuous: false }
+        Fini { degree, sampling: Sampling::default(), assume_continuous: false }
     }
 
-    /// That many samples, along a plate of the node's own.
-    pub fn samples(self, samples: usize) -> Self {
-        Fini { plate: SamplePlate::New(samples), ..self }
-    }
-
-    /// One sample for each member of a plate made with [`Graph::plate`](stochgrad_graph::Graph::plate).
-    pub fn on_plate(self, plate: Plate) -> Self {
-        Fini { plate: SamplePlate::Shared(plate), ..self }
-    }
-
-    /// Draws the samples by a [`SamplingScheme`], so that they keep out of one another's way.
-    pub fn scheme(self, scheme: SamplingScheme) -> Self {
-        Fini { scheme: Some(scheme), ..self }
-    }
+    sampling_setters! { self => self.sampling; samples, on_plate, scheme }
 
     /// Accepts jumps on the paths from the value, as
     /// [`Pathwise::assume_continuous`](crate::Pathwise::assume_continuous) does.
@@ -96,15 +82,15 @@ impl Fini {
 
 impl Method for Fini {
     fn name(&self) -> String {
-        format!("Fini-{} ({})", self.degree, describe_members(self.plate, self.scheme))
+        format!("Fini-{} ({})", self.degree, self.sampling.describe())
     }
 
     fn profile(&self) -> Profile {
-        Profile::biased(Bias::Gradient).exact_to(Degree::new(self.degree)).times(self.plate.samples())
+        Profile::biased(Bias::Gradient).exact_to(Degree::new(self.degree)).times(self.sampling.samples())
     }
 
     fn sample_plate(&self) -> SamplePlate {
-        self.plate
+        self.sampling.plate
     }
 }
 
@@ -131,7 +117,7 @@ where
             return Err(unsupported("expected polynomials of degree 1 or more, got 0; try Fini::new(2)".into()));
         }
         distribution.check_states(self.degree).map_err(|source| context.error(source))?;
-        let set = context.sampled(distribution, self.plate, self.scheme)?;
+        let set = self.sampling.draw(context, distribution)?;
         let distribution = Moments { mean, variance, curvature: distribution.curvature() };
         Ok(SampleSet::equal(set.value.straight_through(distribution.change(set.value, self.degree)), set.plate))
     }

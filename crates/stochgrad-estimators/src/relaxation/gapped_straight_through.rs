@@ -17,14 +17,14 @@
 
 use crate::relaxation::hard_samples::HardSamples;
 use crate::relaxation::temperature::Temperature;
+use crate::sampling_setters;
 use stochgrad_distributions::{Distribution, DistributionError, Family, Relaxed};
 use stochgrad_graph::{
     Bias, CostContext, GradientMethod, GraphResult, Guarantee, Method, MethodState, Path, Profile, SampleContext,
     SamplePlate, SampleSet, Terms,
 };
-use stochgrad_tape::{Plate, Var};
+use stochgrad_tape::Var;
 use stochgrad_tensor::Real;
-use stochgrad_tensor::sampling_scheme::SamplingScheme;
 
 /// Straight-through gradients at logits with a gap, for distributions with a continuous relaxation: bits and one-hot
 /// vectors.
@@ -62,20 +62,7 @@ impl GappedStraightThrough {
         GappedStraightThrough { gap, ..self }
     }
 
-    /// That many samples, along a plate of the node's own.
-    pub fn samples(self, samples: usize) -> Self {
-        GappedStraightThrough { samples: self.samples.plate(SamplePlate::New(samples)), ..self }
-    }
-
-    /// One sample for each member of a plate made with [`Graph::plate`](stochgrad_graph::Graph::plate).
-    pub fn on_plate(self, plate: Plate) -> Self {
-        GappedStraightThrough { samples: self.samples.plate(SamplePlate::Shared(plate)), ..self }
-    }
-
-    /// Draws the samples by a [`SamplingScheme`], so that they keep out of one another's way.
-    pub fn scheme(self, scheme: SamplingScheme) -> Self {
-        GappedStraightThrough { samples: self.samples.scheme(scheme), ..self }
-    }
+    sampling_setters! { self => self.samples.sampling; samples, on_plate, scheme }
 
     /// Accepts jumps on the paths from the value, as
     /// [`Pathwise::assume_continuous`](crate::Pathwise::assume_continuous) does.
@@ -106,11 +93,11 @@ impl Method for GappedStraightThrough {
     }
 
     fn profile(&self) -> Profile {
-        Profile::biased(Bias::Gradient).times(self.samples.plate.samples())
+        Profile::biased(Bias::Gradient).times(self.samples.sampling.samples())
     }
 
     fn sample_plate(&self) -> SamplePlate {
-        self.samples.plate
+        self.samples.sampling.plate
     }
 
     fn state(&self) -> MethodState {

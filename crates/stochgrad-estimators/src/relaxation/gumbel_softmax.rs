@@ -29,18 +29,18 @@
 //! To evaluate a trained model with hard samples, sample the same distribution with `ScoreFunction::new()`: same address, same
 //! noise source, no relaxation.
 
-use crate::common::sampling::describe_members;
+use crate::common::sampling::Sampling;
+use crate::common::state_parts::{StatePart, load_all_or_nothing, take_prefixed};
 use crate::pathwise::{check_parameter_paths, path_order};
 use crate::relaxation::simplex_map::SimplexMap;
 use crate::relaxation::temperature::Temperature;
+use crate::sampling_setters;
 use stochgrad_distributions::{Family, Relaxed};
 use stochgrad_graph::{
     Access, Bias, CostContext, GradientMethod, GraphResult, Guarantee, Method, MethodState, Order, Path, Profile,
     SampleContext, SamplePlate, SampleSet, Terms,
 };
-use stochgrad_tape::Plate;
 use stochgrad_tensor::Real;
-use stochgrad_tensor::sampling_scheme::SamplingScheme;
 
 /// Gumbel-softmax samples, for distributions with a continuous relaxation.
 ///
@@ -66,8 +66,7 @@ pub struct GumbelSoftmax {
     temperature: Temperature,
     backward: Option<Temperature>,
     map: SimplexMap,
-    plate: SamplePlate,
-    scheme: Option<SamplingScheme>,
+    sampling: Sampling,
     straight_through: bool,
     assume_continuous: bool,
 }
@@ -79,8 +78,7 @@ impl GumbelSoftmax {
             temperature: temperature.into(),
             backward: None,
             map: SimplexMap::Softmax,
-            plate: SamplePlate::Single,
-            scheme: None,
+            sampling: Sampling::default(),
             straight_through: false,
             assume_continuous: false,
         }
@@ -102,20 +100,7 @@ impl GumbelSoftmax {
         GumbelSoftmax { map, ..self }
     }
 
-    /// That many samples, along a plate of the node's own.
-    pub fn samples(self, samples: usize) -> Self {
-        GumbelSoftmax { plate: SamplePlate::New(samples), ..self }
-    }
-
-    /// One sample for each member of a plate made with [`Graph::plate`](stochgrad_graph::Graph::plate).
-    pub fn on_plate(self, plate: Plate) -> Self {
-        GumbelSoftmax { plate: SamplePlate::Shared(plate), ..self }
-    }
-
-    /// Draws the samples by a [`SamplingScheme`], so that they keep out of one another's way.
-    pub fn scheme(self, scheme: SamplingScheme) -> Self {
-        GumbelSoftmax { scheme: Some(scheme), ..self }
-    }
+    sampling_setters! { self => self.sampling; samples, on_plate, scheme }
 
     /// Accepts jumps on the paths from the value, as
     /// [`Pathwise::assume_continuous`](crate::Pathwise::assume_continuous) does.
@@ -141,7 +126,7 @@ impl Method for GumbelSoftmax {
         };
         let form = if self.straight_through { "straight-through, " } else { "" };
         let backward = self.backward.as_ref().map(|backward| format!(", backward {backward}")).unwrap_or_default();
-        format!("Gumbel-{map} ({form}{}{backward}, {})", self.temperature, describe_members(self.plate, self.scheme))
+        format!("Gumbel-{map} ({form}{}{backward}, {})", self.temperature, self.sampling.describe())
     }
 
     fn profile(&self) -> Profile {
@@ -152,11 +137,11 @@ impl Method for GumbelSoftmax {
             false => Profile { access: Access::Between, ..Profile::biased(Bias::Distribution) },
             true => Profile::biased(Bias::Gradient),
         };
-        profile.times(self.plate.samples())
+        profile.times(self.sampling.samples())
     }
 
     fn sample_plate(&self) -> SamplePlate {
-        self.plate
+        self.sampling.plate
     }
 
     fn is_rerecordable(&self) -> bool {
@@ -172,11 +157,14 @@ impl Method for GumbelSoftmax {
 
     fn load_state(&self, state: &MethodState) -> GraphResult<()> {
         let Some(backward) = &self.backward else { return self.temperature.load_state(&self.name(), state) };
-        let (of_backward, own): (MethodState, MethodState) =
-            state.clone().into_iter().partition(|(key, _)| key.starts_with(BACKWARD));
-        let of_backward = of_backward.into_iter().map(|(key, step)| (key[BACKWARD.len()..].to_string(), step));
-        backward.load_state(&self.name(), &of_backward.collect())?;
-        self.temperature.load_state(&self.name(), &own)
+        let mut own = state.clone();
+        let of_backward = take_prefixed(&mut own, BACKWARD);
+        let parts = [(backward, of_backward), (&self.temperature, own)].map(|(temperature, given)| StatePart {
+            given,
+            state: Box::new(|| temperature.state()),
+            load: Box::new(|state| temperature.load_state(&self.name(), state)),
+        });
+        load_all_or_nothing(&parts)
     }
 }
 
@@ -196,7 +184,7 @@ where
     ) -> GraphResult<SampleSet<'t, F>> {
         self.temperature.check(context, distribution)?;
         let tape = context.tape();
-        let (plate, draw) = context.members(self.plate, self.scheme)?;
+        let (plate, draw) = self.sampling.members(context)?;
         let perturbed = distribution.perturbed(&draw).map_err(|source| context.error(source))?;
         let soft = |temperature: &Temperature| self.map.soften(distribution, perturbed, temperature.record(tape));
         let hard = || distribution.harden(perturbed);

@@ -1,38 +1,24 @@
 //! Discrete samples whose derivative is that of something soft: what the straight-through methods share.
 
-use crate::common::sampling::describe_members;
+use crate::common::sampling::Sampling;
 use crate::pathwise::path_order;
 use crate::relaxation::temperature::Temperature;
 use stochgrad_distributions::Distribution;
-use stochgrad_graph::{
-    CostContext, GraphResult, Guarantee, Path, Profile, SampleContext, SamplePlate, SampleSet, Terms,
-};
+use stochgrad_graph::{CostContext, GraphResult, Guarantee, Path, Profile, SampleContext, SampleSet, Terms};
 use stochgrad_tensor::Real;
-use stochgrad_tensor::sampling_scheme::SamplingScheme;
 
 /// How the samples are drawn, and at which temperature their derivative is taken.
 #[derive(Clone, Debug)]
 pub(crate) struct HardSamples {
     pub(crate) temperature: Temperature,
-    pub(crate) plate: SamplePlate,
-    scheme: Option<SamplingScheme>,
+    pub(crate) sampling: Sampling,
     assume_continuous: bool,
 }
 
 impl HardSamples {
     /// One sample.
     pub(crate) fn new(temperature: Temperature) -> Self {
-        HardSamples { temperature, plate: SamplePlate::Single, scheme: None, assume_continuous: false }
-    }
-
-    /// With these samples.
-    pub(crate) fn plate(self, plate: SamplePlate) -> Self {
-        HardSamples { plate, ..self }
-    }
-
-    /// Drawn by a sampling scheme.
-    pub(crate) fn scheme(self, scheme: SamplingScheme) -> Self {
-        HardSamples { scheme: Some(scheme), ..self }
+        HardSamples { temperature, sampling: Sampling::default(), assume_continuous: false }
     }
 
     /// Whatever jumps on the paths from the value.
@@ -42,7 +28,7 @@ impl HardSamples {
 
     /// The samples in words.
     pub(crate) fn describe(&self) -> String {
-        describe_members(self.plate, self.scheme)
+        self.sampling.describe()
     }
 
     /// What a method of that profile states for paths like these.
@@ -57,7 +43,7 @@ impl HardSamples {
         distribution: &impl Distribution<'t, F>,
     ) -> GraphResult<SampleSet<'t, F>> {
         self.temperature.check(context, distribution)?;
-        context.sampled(distribution, self.plate, self.scheme)
+        self.sampling.draw(context, distribution)
     }
 
     /// No terms: the derivative is part of the value. The temperature moves on.

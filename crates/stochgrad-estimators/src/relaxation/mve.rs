@@ -20,16 +20,16 @@
 //! | cost evaluations | one a sample, and one backward pass; a linear system of as many unknowns as categories for each vector |
 //! | the cost must offer | derivatives at the states |
 
-use crate::common::sampling::describe_members;
+use crate::common::sampling::Sampling;
 use crate::pathwise::path_order;
+use crate::sampling_setters;
 use stochgrad_distributions::{Distribution, Family, Relaxed};
 use stochgrad_graph::{
     Bias, CostContext, GradientMethod, GraphResult, Guarantee, Method, Path, Profile, SampleContext, SamplePlate,
     SampleSet, Terms,
 };
-use stochgrad_tape::{Degree, Plate, Var};
+use stochgrad_tape::{Degree, Var};
 use stochgrad_tensor::Real;
-use stochgrad_tensor::sampling_scheme::SamplingScheme;
 
 /// Minimum-variance straight-through gradients that are exact for quadratic costs, for distributions with a continuous
 /// relaxation: bits and one-hot vectors.
@@ -52,8 +52,7 @@ use stochgrad_tensor::sampling_scheme::SamplingScheme;
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Mve {
-    plate: SamplePlate,
-    scheme: Option<SamplingScheme>,
+    sampling: Sampling,
     assume_continuous: bool,
 }
 
@@ -63,20 +62,7 @@ impl Mve {
         Self::default()
     }
 
-    /// That many samples, along a plate of the node's own.
-    pub fn samples(self, samples: usize) -> Self {
-        Mve { plate: SamplePlate::New(samples), ..self }
-    }
-
-    /// One sample for each member of a plate made with [`Graph::plate`](stochgrad_graph::Graph::plate).
-    pub fn on_plate(self, plate: Plate) -> Self {
-        Mve { plate: SamplePlate::Shared(plate), ..self }
-    }
-
-    /// Draws the samples by a [`SamplingScheme`], so that they keep out of one another's way.
-    pub fn scheme(self, scheme: SamplingScheme) -> Self {
-        Mve { scheme: Some(scheme), ..self }
-    }
+    sampling_setters! { self => self.sampling; samples, on_plate, scheme }
 
     /// Accepts jumps on the paths from the value, as
     /// [`Pathwise::assume_continuous`](crate::Pathwise::assume_continuous) does.
@@ -87,15 +73,15 @@ impl Mve {
 
 impl Method for Mve {
     fn name(&self) -> String {
-        format!("MVE ({})", describe_members(self.plate, self.scheme))
+        format!("MVE ({})", self.sampling.describe())
     }
 
     fn profile(&self) -> Profile {
-        Profile::biased(Bias::Gradient).exact_to(Degree::new(2)).times(self.plate.samples())
+        Profile::biased(Bias::Gradient).exact_to(Degree::new(2)).times(self.sampling.samples())
     }
 
     fn sample_plate(&self) -> SamplePlate {
-        self.plate
+        self.sampling.plate
     }
 }
 
@@ -112,7 +98,7 @@ where
         context: &SampleContext<'_, 't, F>,
         distribution: &D::On<'t>,
     ) -> GraphResult<SampleSet<'t, F>> {
-        let set = context.sampled(distribution, self.plate, self.scheme)?;
+        let set = self.sampling.draw(context, distribution)?;
         let logits = distribution.location();
         let p = distribution.soften(logits, context.tape().constant(1.0)).stop_gradient();
         let soft = match distribution.element_rank() {

@@ -17,15 +17,14 @@
 
 use crate::relaxation::hard_samples::HardSamples;
 use crate::relaxation::temperature::Temperature;
+use crate::sampling_setters;
 use stochgrad_distributions::{Distribution, Family, Relaxed};
 use stochgrad_graph::{
     Bias, CostContext, GradientMethod, GraphResult, Guarantee, Method, MethodState, Path, Profile, SampleContext,
     SamplePlate, SampleSet, Terms,
 };
-use stochgrad_tape::Plate;
 use stochgrad_tape::Var;
 use stochgrad_tensor::Real;
-use stochgrad_tensor::sampling_scheme::SamplingScheme;
 
 /// Second-order straight-through gradients, for distributions with a continuous relaxation: bits and one-hot vectors.
 ///
@@ -58,20 +57,7 @@ impl ReinMax {
         ReinMax { samples: HardSamples::new(temperature.into()) }
     }
 
-    /// That many samples, along a plate of the node's own.
-    pub fn samples(self, samples: usize) -> Self {
-        ReinMax { samples: self.samples.plate(SamplePlate::New(samples)) }
-    }
-
-    /// One sample for each member of a plate made with [`Graph::plate`](stochgrad_graph::Graph::plate).
-    pub fn on_plate(self, plate: Plate) -> Self {
-        ReinMax { samples: self.samples.plate(SamplePlate::Shared(plate)) }
-    }
-
-    /// Draws the samples by a [`SamplingScheme`], so that they keep out of one another's way.
-    pub fn scheme(self, scheme: SamplingScheme) -> Self {
-        ReinMax { samples: self.samples.scheme(scheme) }
-    }
+    sampling_setters! { self => self.samples.sampling; samples, on_plate, scheme }
 
     /// Accepts jumps on the paths from the value, as
     /// [`Pathwise::assume_continuous`](crate::Pathwise::assume_continuous) does.
@@ -88,11 +74,11 @@ impl Method for ReinMax {
     fn profile(&self) -> Profile {
         Profile::biased(Bias::Gradient)
             .exact_to(self.samples.temperature.exact_at_one(2))
-            .times(self.samples.plate.samples())
+            .times(self.samples.sampling.samples())
     }
 
     fn sample_plate(&self) -> SamplePlate {
-        self.samples.plate
+        self.samples.sampling.plate
     }
 
     fn state(&self) -> MethodState {

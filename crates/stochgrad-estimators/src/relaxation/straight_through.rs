@@ -17,14 +17,13 @@
 
 use crate::relaxation::hard_samples::HardSamples;
 use crate::relaxation::temperature::Temperature;
+use crate::sampling_setters;
 use stochgrad_distributions::{Family, Relaxed};
 use stochgrad_graph::{
     Bias, CostContext, GradientMethod, GraphResult, Guarantee, Method, MethodState, Path, Profile, SampleContext,
     SamplePlate, SampleSet, Terms,
 };
-use stochgrad_tape::Plate;
 use stochgrad_tensor::Real;
-use stochgrad_tensor::sampling_scheme::SamplingScheme;
 
 /// Straight-through gradients, for distributions with a continuous relaxation: bits and one-hot vectors.
 ///
@@ -55,20 +54,7 @@ impl StraightThrough {
         StraightThrough { samples: HardSamples::new(temperature.into()) }
     }
 
-    /// That many samples, along a plate of the node's own.
-    pub fn samples(self, samples: usize) -> Self {
-        StraightThrough { samples: self.samples.plate(SamplePlate::New(samples)) }
-    }
-
-    /// One sample for each member of a plate made with [`Graph::plate`](stochgrad_graph::Graph::plate).
-    pub fn on_plate(self, plate: Plate) -> Self {
-        StraightThrough { samples: self.samples.plate(SamplePlate::Shared(plate)) }
-    }
-
-    /// Draws the samples by a [`SamplingScheme`], so that they keep out of one another's way.
-    pub fn scheme(self, scheme: SamplingScheme) -> Self {
-        StraightThrough { samples: self.samples.scheme(scheme) }
-    }
+    sampling_setters! { self => self.samples.sampling; samples, on_plate, scheme }
 
     /// Accepts jumps on the paths from the value, as
     /// [`Pathwise::assume_continuous`](crate::Pathwise::assume_continuous) does.
@@ -85,11 +71,11 @@ impl Method for StraightThrough {
     fn profile(&self) -> Profile {
         Profile::biased(Bias::Gradient)
             .exact_to(self.samples.temperature.exact_at_one(1))
-            .times(self.samples.plate.samples())
+            .times(self.samples.sampling.samples())
     }
 
     fn sample_plate(&self) -> SamplePlate {
-        self.samples.plate
+        self.samples.sampling.plate
     }
 
     fn state(&self) -> MethodState {

@@ -1,4 +1,4 @@
-//! Temperatures of relaxations, and how they fall.
+//! The temperature of a relaxation, constant or annealed.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,15 +8,15 @@ use stochgrad_graph::{GraphError, GraphResult, MethodState, SampleContext, Updat
 use stochgrad_tape::{Degree, Tape, Var};
 use stochgrad_tensor::{Real, Tensor};
 
-/// The key of the step of a schedule among a method's state.
+/// The name of the step of a schedule in the state of a method.
 pub(crate) const STEP: &str = "temperature step";
 
-/// A step goes on the tape in two parts, which are exact in single precision too.
+/// A step is recorded in two parts, which are exact in single precision too.
 const PART: u64 = 1 << 20;
 
 /// The temperature of a relaxation: constant, or falling step by step.
 ///
-/// A handle: clones share the step, so that several nodes anneal together. The step moves on once for each call of
+/// Clones share the step, so that several nodes can be annealed together. The step increases by one with each call of
 /// [`Gradients::advance`](stochgrad_graph::Gradients::advance), however many nodes share it, and at no other time.
 ///
 /// ```
@@ -39,12 +39,12 @@ enum Schedule {
 }
 
 impl Temperature {
-    /// The same at every step.
+    /// The same temperature at every step.
     pub fn constant(temperature: f64) -> Self {
         Self::new(Schedule::Constant(temperature))
     }
 
-    /// From `start` to `end` over a number of steps by a constant factor, and `end` from then on.
+    /// Falls from `start` to `end` in `steps` steps by a constant factor, and stays at `end`.
     pub fn exponential(start: f64, end: f64, steps: u64) -> Self {
         Self::new(Schedule::Exponential { start, end, steps })
     }
@@ -62,33 +62,34 @@ impl Temperature {
         }
     }
 
-    /// The temperature now.
+    /// The temperature at the current step.
     pub fn current(&self) -> f64 {
         self.at(self.step())
     }
 
-    /// The number of steps made.
+    /// The current step.
     pub fn step(&self) -> u64 {
         self.step.load(Ordering::Relaxed)
     }
 
-    /// Goes to a step.
+    /// Sets the current step.
     pub fn set_step(&self, step: u64) {
         self.step.store(step, Ordering::Relaxed);
     }
 
     /// Whether it changes from step to step.
-    pub(crate) fn changes(&self) -> bool {
+    pub fn changes(&self) -> bool {
         matches!(self.schedule, Schedule::Exponential { .. })
     }
 
-    /// A degree that holds where the temperature is always 1, and otherwise none.
-    pub(crate) fn exact_at_one(&self, degree: usize) -> Degree {
+    /// The degree of a polynomial cost up to which a straight-through method is exact: `degree` if the temperature is always 1,
+    /// and 0 otherwise.
+    pub fn exact_at_one(&self, degree: usize) -> Degree {
         if self.schedule == Schedule::Constant(1.0) { Degree::new(degree) } else { Degree::CONSTANT }
     }
 
-    /// The temperature on a tape: read again whenever a program runs, if it changes.
-    pub(crate) fn record<'t, F: Real>(&self, tape: &'t Tape<F>) -> Var<'t, F> {
+    /// Records the temperature on a tape. A compiled graph reads a changing temperature again in every run.
+    pub fn record<'t, F: Real>(&self, tape: &'t Tape<F>) -> Var<'t, F> {
         if !self.changes() {
             return tape.constant(self.current());
         }
@@ -96,8 +97,11 @@ impl Temperature {
         tape.host_value(move || temperature.current())
     }
 
-    /// Refuses a temperature that is none.
-    pub(crate) fn check<'t, F: Real>(
+    /// Checks that the temperature is positive and finite.
+    ///
+    /// # Errors
+    /// If it is not.
+    pub fn check<'t, F: Real>(
         &self,
         context: &SampleContext<'_, 't, F>,
         distribution: &impl Distribution<'t, F>,
@@ -116,8 +120,8 @@ impl Temperature {
         }))
     }
 
-    /// What a method remembers of its temperature.
-    pub(crate) fn state(&self) -> MethodState {
+    /// The state of the schedule, for [`Method::state`](stochgrad_graph::Method::state): empty for a constant temperature.
+    pub fn state(&self) -> MethodState {
         let mut state = MethodState::new();
         if self.changes() {
             state.insert(STEP.into(), vec![self.step() as f64]);
@@ -125,8 +129,11 @@ impl Temperature {
         state
     }
 
-    /// Restores what [`state`](Self::state) gave, for the method of that name.
-    pub(crate) fn load_state(&self, method: &str, state: &MethodState) -> GraphResult<()> {
+    /// Restores what [`state`](Self::state) returned. `method` is the name of the method, for the error message.
+    ///
+    /// # Errors
+    /// If the state is not one that `state` can have returned for this schedule.
+    pub fn load_state(&self, method: &str, state: &MethodState) -> GraphResult<()> {
         let broken = |problem: String| Err(GraphError::State { method: method.into(), problem });
         if let Some(unknown) = state.keys().find(|&key| key != STEP || !self.changes()) {
             let expected = if self.changes() { format!("\"{STEP}\"") } else { "nothing".into() };
@@ -149,12 +156,14 @@ impl Temperature {
         }
     }
 
-    /// The change of the step, if the temperature changes.
-    pub(crate) fn updates<'t, F: Real>(&self, tape: &'t Tape<F>) -> Vec<Update<'t, F>> {
+    /// The updates that move the schedule on by one step, for [`Terms::updates`](stochgrad_graph::Terms): none for a constant
+    /// temperature.
+    pub fn updates<'t, F: Real>(&self, tape: &'t Tape<F>) -> Vec<Update<'t, F>> {
         if self.changes() { vec![self.advance(tape)] } else { Vec::new() }
     }
 
-    /// What moves on from the step at which a gradient was taken: once, whoever runs it, and however often.
+    /// Moves the schedule on from the step at which the gradient was taken. Running it again, or running that of another
+    /// node with the same schedule, has no further effect.
     pub(crate) fn advance<'t, F: Real>(&self, tape: &'t Tape<F>) -> Update<'t, F> {
         let step = self.step.clone();
         let seen = tape.host_values([2], move |write| {

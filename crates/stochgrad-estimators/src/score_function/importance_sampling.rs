@@ -25,7 +25,8 @@
 //! | cost evaluations | $K$ | $K$ |
 //! | the cost must offer | values | values |
 
-use crate::common::sampling::describe_members;
+use crate::common::sampling::Sampling;
+use crate::sampling_setters;
 use crate::score_function::baseline::{Baseline, Memory, NoBaseline};
 use crate::score_function::check_baseline;
 use crate::score_function::proposal::{GivenProposal, OverdispersedProposal, Proposal, ProposalKind, check_support};
@@ -36,7 +37,6 @@ use stochgrad_graph::{
 };
 use stochgrad_tape::{Degree, Tape};
 use stochgrad_tensor::Real;
-use stochgrad_tensor::sampling_scheme::SamplingScheme;
 
 /// Weighted samples of another distribution, for distributions whose support does not depend on their parameters.
 ///
@@ -62,8 +62,7 @@ use stochgrad_tensor::sampling_scheme::SamplingScheme;
 #[derive(Clone, Copy, Debug)]
 pub struct ImportanceSampling<P, B = NoBaseline> {
     proposal: P,
-    samples: usize,
-    scheme: Option<SamplingScheme>,
+    sampling: Sampling,
     normalized: bool,
     baseline: B,
 }
@@ -92,20 +91,17 @@ impl ImportanceSampling<OverdispersedProposal> {
 impl<P> ImportanceSampling<P> {
     /// One sample of a proposal of your own kind.
     pub fn of(proposal: P) -> Self {
-        ImportanceSampling { proposal, samples: 1, scheme: None, normalized: false, baseline: NoBaseline }
+        ImportanceSampling {
+            proposal,
+            sampling: Sampling::on(SamplePlate::New(1)),
+            normalized: false,
+            baseline: NoBaseline,
+        }
     }
 }
 
 impl<P, B> ImportanceSampling<P, B> {
-    /// That many samples, along a plate of the node's own.
-    pub fn samples(self, samples: usize) -> Self {
-        ImportanceSampling { samples, ..self }
-    }
-
-    /// Draws the samples by a [`SamplingScheme`].
-    pub fn scheme(self, scheme: SamplingScheme) -> Self {
-        ImportanceSampling { scheme: Some(scheme), ..self }
-    }
+    sampling_setters! { self => self.sampling; samples, scheme }
 
     /// Divides the weights by their sum: biased, and right for distributions that are known up to a factor.
     pub fn normalized(self) -> Self {
@@ -114,8 +110,8 @@ impl<P, B> ImportanceSampling<P, B> {
 
     /// Subtracts a baseline from the costs.
     pub fn baseline<C>(self, baseline: C) -> ImportanceSampling<P, C> {
-        let ImportanceSampling { proposal, samples, scheme, normalized, .. } = self;
-        ImportanceSampling { proposal, samples, scheme, normalized, baseline }
+        let ImportanceSampling { proposal, sampling, normalized, .. } = self;
+        ImportanceSampling { proposal, sampling, normalized, baseline }
     }
 }
 
@@ -123,13 +119,13 @@ impl<P: ProposalKind, B: Memory> Method for ImportanceSampling<P, B> {
     fn name(&self) -> String {
         let normalized = self.normalized.then(|| "normalised".to_owned());
         let settings = [Some(self.proposal.name()), normalized, self.baseline.name()].into_iter().flatten();
-        let members = describe_members(SamplePlate::New(self.samples), self.scheme);
+        let members = self.sampling.describe();
         let settings: Vec<String> = settings.chain([members]).collect();
         format!("importance sampling ({})", settings.join(", "))
     }
 
     fn profile(&self) -> Profile {
-        let profile = Profile::unbiased(Order::Any).and(self.baseline.profile()).times(self.samples);
+        let profile = Profile::unbiased(Order::Any).and(self.baseline.profile()).times(self.sampling.samples());
         match self.normalized {
             false => profile,
             true => Profile { bias: Bias::Distribution, exact_to: Degree::CONSTANT, ..profile },
@@ -137,7 +133,7 @@ impl<P: ProposalKind, B: Memory> Method for ImportanceSampling<P, B> {
     }
 
     fn sample_plate(&self) -> SamplePlate {
-        SamplePlate::New(self.samples)
+        self.sampling.plate
     }
 
     fn state(&self) -> MethodState {
@@ -159,7 +155,7 @@ where
         distribution: &D::On<'t>,
     ) -> GraphResult<SampleSet<'t, F>> {
         let tape = context.tape();
-        let (plate, draw) = context.members(SamplePlate::New(self.samples), self.scheme)?;
+        let (plate, draw) = self.sampling.members(context)?;
         let unsupported =
             |problem: String| DistributionError::Unsupported { distribution: distribution.name(), problem };
         check_baseline(tape, plate, &self.baseline).map_err(|problem| context.error(unsupported(problem)))?;
@@ -182,7 +178,7 @@ where
             true => (log_weight - log_weight.log_mean_exp_over(plate)).exp(),
             false => log_weight.exp(),
         };
-        let weights = weights * (1.0 / self.samples as f64);
+        let weights = weights * (1.0 / self.sampling.samples() as f64);
         Ok(SampleSet { value, plate: Some(plate), weights: Some((weights, true)) })
     }
 
@@ -241,6 +237,7 @@ mod tests {
     };
     use stochgrad_graph::{Graph, Seed};
     use stochgrad_tensor::Tensor;
+    use stochgrad_tensor::sampling_scheme::SamplingScheme;
 
     /// Bits that are not those of the distribution.
     fn given<'t>(

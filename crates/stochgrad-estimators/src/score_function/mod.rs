@@ -28,6 +28,8 @@ pub(crate) mod log_variance;
 pub(crate) mod proposal;
 
 use crate::common::member_gradients::parameters_by_member;
+use crate::common::sampling::Sampling;
+use crate::sampling_setters;
 use crate::score_function::baseline::{Baseline, Baselines, CostBaseline, Memory, NoBaseline};
 use stochgrad_distributions::{Distribution, DistributionError, Family, ScoreDifferentiable};
 use stochgrad_graph::{
@@ -36,7 +38,6 @@ use stochgrad_graph::{
 };
 use stochgrad_tape::{Plate, PlateKind, Tape, Var};
 use stochgrad_tensor::Real;
-use stochgrad_tensor::sampling_scheme::SamplingScheme;
 
 /// The score-function estimator: for any distribution whose support does not depend on its parameters, and any cost.
 ///
@@ -60,8 +61,7 @@ use stochgrad_tensor::sampling_scheme::SamplingScheme;
 /// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ScoreFunction<B = NoBaseline> {
-    plate: SamplePlate,
-    scheme: Option<SamplingScheme>,
+    sampling: Sampling,
     baseline: B,
 }
 
@@ -73,48 +73,40 @@ impl ScoreFunction {
 }
 
 impl<B> ScoreFunction<B> {
-    /// Draws `count` samples along a plate of the node's own.
-    pub fn samples(self, count: usize) -> Self {
-        ScoreFunction { plate: SamplePlate::New(count), ..self }
-    }
-
-    /// Draws one sample for each member of a plate that exists, together with other nodes.
-    pub fn on_plate(self, plate: Plate) -> Self {
-        ScoreFunction { plate: SamplePlate::Shared(plate), ..self }
-    }
-
-    /// Draws the samples by a [`SamplingScheme`], so that they keep out of one another's way. No baseline may be made
-    /// of the other samples then.
-    pub fn scheme(self, scheme: SamplingScheme) -> Self {
-        ScoreFunction { scheme: Some(scheme), ..self }
+    sampling_setters! {
+        self => self.sampling;
+        samples,
+        on_plate,
+        /// A baseline that is made of the other samples, such as [`LeaveOneOut`](crate::LeaveOneOut), is refused then.
+        scheme
     }
 
     /// Subtracts a baseline from the costs.
     pub fn baseline<C>(self, baseline: C) -> ScoreFunction<C> {
-        ScoreFunction { plate: self.plate, scheme: self.scheme, baseline }
+        ScoreFunction { sampling: self.sampling, baseline }
     }
 }
 
 impl<B: Memory> Method for ScoreFunction<B> {
     fn name(&self) -> String {
         let baseline = self.baseline.name();
-        let samples = match self.plate {
+        let samples = match self.sampling.plate {
             SamplePlate::Single => None,
             SamplePlate::New(1) => Some("1 sample".to_owned()),
             SamplePlate::New(count) => Some(format!("{count} samples")),
             SamplePlate::Shared(_) => Some("along a shared plate".to_owned()),
         };
-        let scheme = self.scheme.map(|scheme| scheme.to_string());
+        let scheme = self.sampling.scheme.map(|scheme| scheme.to_string());
         let settings: Vec<String> = baseline.into_iter().chain(scheme).chain(samples).collect();
         if settings.is_empty() { "score function".into() } else { format!("score function ({})", settings.join(", ")) }
     }
 
     fn profile(&self) -> Profile {
-        Profile::unbiased(Order::Any).and(self.baseline.profile()).times(self.plate.samples())
+        Profile::unbiased(Order::Any).and(self.baseline.profile()).times(self.sampling.samples())
     }
 
     fn sample_plate(&self) -> SamplePlate {
-        self.plate
+        self.sampling.plate
     }
 
     fn state(&self) -> MethodState {
@@ -140,7 +132,7 @@ where
         context: &SampleContext<'_, 't, F>,
         distribution: &D::On<'t>,
     ) -> GraphResult<SampleSet<'t, F>> {
-        let set = context.sampled(distribution, self.plate, self.scheme)?;
+        let set = self.sampling.draw(context, distribution)?;
         check_baseline(context.tape(), set.plate, &self.baseline).map_err(|problem| {
             let problem = format!("{}: {problem}", Method::name(self));
             context.error(DistributionError::Unsupported { distribution: distribution.name(), problem })
@@ -161,9 +153,12 @@ where
     }
 }
 
-/// The control variates $(1 - \square(l))\, \operatorname{stop}(b)$ of some baselines, with the derivatives of their
-/// means.
-pub(crate) fn baseline_terms<'t, F: Real>(tape: &'t Tape<F>, baselines: Baselines<'t, F>) -> Terms<'t, F> {
+/// The terms of a method with baselines: the control variates $(1 - \square(l))\, \operatorname{stop}(b)$, the derivatives
+/// of the known means, and what the baselines learn. The method must have the log-probability as its gradient function.
+///
+/// A method that accepts a [`Baseline`] forwards `state` and `load_state` to it, calls [`check_baseline`] in `sample` and
+/// [`Baseline::check_distribution`] in `guarantee`, and returns these terms.
+pub fn baseline_terms<'t, F: Real>(tape: &'t Tape<F>, baselines: Baselines<'t, F>) -> Terms<'t, F> {
     // Costs that see the same members jointly have the same gradient function: one box serves them all.
     let mut groups: Vec<CostBaseline<'t, F>> = Vec::new();
     for baseline in baselines.values {
@@ -187,12 +182,12 @@ pub(crate) fn baseline_terms<'t, F: Real>(tape: &'t Tape<F>, baselines: Baseline
     Terms { control_variates, gradient_terms, auxiliary, updates }
 }
 
-/// Checks that a baseline suits the members of a node's plate.
-pub(crate) fn check_baseline<F: Real>(
-    tape: &Tape<F>,
-    plate: Option<Plate>,
-    baseline: &impl Memory,
-) -> Result<(), String> {
+/// Checks that a baseline may be used with the samples on a plate: one that is made of other members needs independent
+/// samples.
+///
+/// # Errors
+/// What the baseline needs, and what to try.
+pub fn check_baseline<F: Real>(tape: &Tape<F>, plate: Option<Plate>, baseline: &impl Memory) -> Result<(), String> {
     match plate {
         Some(plate) if tape.plate_kind(plate).is_independent() => baseline.check(tape.plate_size(plate)),
         Some(plate) if tape.plate_kind(plate) == PlateKind::SchemeSamples => baseline.check(1).map_err(|_| {

@@ -2,8 +2,8 @@
 //! every shape of graph.
 
 use std::sync::Arc;
-use stochgrad::distributions::Binomial;
 use stochgrad::check::models::Draw;
+use stochgrad::distributions::Binomial;
 use stochgrad::distributions::{Family, Id};
 use stochgrad::graph::Profile;
 use stochgrad::graph::{DynMethod, GradientMethod, GraphResult};

@@ -19,8 +19,12 @@ use stochgrad_tensor::Real;
 pub struct LeaveOneOut;
 
 impl LeaveOneOut {
-    /// Independent samples for a method of that name, of which there must be several.
-    pub(crate) fn sampled<'t, F: Real>(
+    /// Draws independent samples for a method that needs at least two of them. `method` is its name, for the error
+    /// message.
+    ///
+    /// # Errors
+    /// If there is only one sample, and those of [`SampleContext::independent`].
+    pub fn sampled<'t, F: Real>(
         self,
         context: &SampleContext<'_, 't, F>,
         distribution: &impl Distribution<'t, F>,

@@ -25,6 +25,7 @@ use super::optimal::member_scores;
 use super::{Baseline, Baselines, CostBaseline, DynBaseline, Memory};
 use crate::common::member_gradients::total;
 use crate::common::running_means::RunningMeans;
+use crate::common::state_parts::{StatePart, load_all_or_nothing, take_prefixed};
 use std::sync::Arc;
 use stochgrad_distributions::Distribution;
 use stochgrad_graph::{CostContext, Count, GraphResult, MethodState, NodeCost, Order, Profile, Update};
@@ -156,17 +157,27 @@ impl<F: Real> Memory for LinearControlVariates<F> {
 
     fn load_state(&self, state: &MethodState) -> GraphResult<()> {
         let mut own = state.clone();
-        for (number, control) in self.controls.iter().enumerate() {
-            let prefix = format!("control {number}: ");
-            let share = state.iter().filter_map(|(key, numbers)| Some((key.strip_prefix(&prefix)?, numbers)));
-            control.load_state(&share.map(|(key, numbers)| (key.to_owned(), numbers.clone())).collect())?;
-            own.retain(|key, _| !key.starts_with(&prefix));
-        }
         let count = self.controls.len();
-        match &self.fit {
-            Fit::Past(means) => means.load_state(self.name(), &own, |numbers| numbers == count * (count + 1)),
-            Fit::Others => RunningMeans::new(0.0).load_state(self.name(), &own, |_| false),
+        // Without running means there is nothing to load, and whatever is left is refused.
+        let means = match &self.fit {
+            Fit::Past(means) => means.clone(),
+            Fit::Others => RunningMeans::new(0.0),
+        };
+        let may_have = |numbers: usize| matches!(self.fit, Fit::Past(_)) && numbers == count * (count + 1);
+        let mut parts = Vec::new();
+        for (number, control) in self.controls.iter().enumerate() {
+            parts.push(StatePart {
+                given: take_prefixed(&mut own, &format!("control {number}: ")),
+                state: Box::new(|| control.state()),
+                load: Box::new(|state| control.load_state(state)),
+            });
         }
+        parts.push(StatePart {
+            given: own,
+            state: Box::new(|| means.state()),
+            load: Box::new(|state| means.load_state(self.name(), state, may_have)),
+        });
+        load_all_or_nothing(&parts)
     }
 }
 
@@ -425,6 +436,26 @@ mod tests {
         let mut wrong = two.state();
         wrong.insert("y".into(), vec![1.0, 0.5]);
         assert!(matches!(other.load_state(&wrong), Err(GraphError::State { .. })));
+    }
+
+    #[test]
+    fn a_state_that_is_refused_changes_nothing() {
+        let controls = || Linear::from_past(0.8).with(Nvil::new().hidden(2)).with(Constant(1.0));
+        let (trained, fresh) = (method(2, controls()), method(2, controls()));
+        let tape = Tape::<f64>::new();
+        let graph = Graph::new(&tape, Seed::new(4));
+        models::importance_weighted(&graph, &trained).unwrap();
+        graph.backward().unwrap().advance();
+        let state = trained.state();
+        let before = fresh.state();
+        for broken in ["y", "control 1: y"] {
+            let mut wrong = state.clone();
+            wrong.insert(broken.into(), vec![1.0, 0.5]);
+            assert!(matches!(fresh.load_state(&wrong), Err(GraphError::State { .. })), "{broken}");
+            assert_eq!(fresh.state(), before, "{broken}");
+        }
+        fresh.load_state(&state).unwrap();
+        assert_eq!(fresh.state(), state);
     }
 
     #[test]

@@ -11,6 +11,7 @@
 use super::members::total_key;
 use super::{Baseline, Baselines, CostBaseline, Memory};
 use crate::common::running_means::{RunningMeans, mean_and_square};
+use crate::common::state_parts::{StatePart, load_all_or_nothing, take_prefixed};
 use stochgrad_distributions::Distribution;
 use stochgrad_graph::{Access, Bias, CostContext, Count, GradientTerm, GraphResult, MethodState, Profile};
 use stochgrad_tensor::Real;
@@ -85,19 +86,20 @@ impl<B: Memory> Memory for Normalized<B> {
     }
 
     fn load_state(&self, state: &MethodState) -> GraphResult<()> {
-        let (mut moments, mut inner) = (MethodState::new(), MethodState::new());
-        for (name, numbers) in state {
-            match name.strip_prefix(SCALE) {
-                Some(name) => moments.insert(name.into(), numbers.clone()),
-                None => inner.insert(name.clone(), numbers.clone()),
-            };
-        }
-        let before = self.moments.state();
-        self.moments.load_state(self.name(), &moments, |count| count == 2)?;
-        self.baseline.load_state(&inner).or_else(|error| {
-            self.moments.load_state(None, &before, |_| true)?;
-            Err(error)
-        })
+        let mut inner = state.clone();
+        let moments = take_prefixed(&mut inner, SCALE);
+        load_all_or_nothing(&[
+            StatePart {
+                given: moments,
+                state: Box::new(|| self.moments.state()),
+                load: Box::new(|state| self.moments.load_state(self.name(), state, |count| count == 2)),
+            },
+            StatePart {
+                given: inner,
+                state: Box::new(|| self.baseline.state()),
+                load: Box::new(|state| self.baseline.load_state(state)),
+            },
+        ])
     }
 }
 

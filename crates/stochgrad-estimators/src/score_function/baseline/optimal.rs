@@ -80,8 +80,12 @@ impl OptimalBaseline {
     }
 }
 
-/// The scores by each parameter of a distribution whose parameters are those of single members.
-pub(super) fn member_scores<'t, F: Real>(
+/// The parameters of a distribution with the score of each member with respect to them. The parameters must be those of
+/// single members: see [`Memory::by_member`].
+///
+/// # Errors
+/// Those of the tape.
+pub fn member_scores<'t, F: Real>(
     context: &CostContext<'_, 't, F>,
     distribution: &dyn Distribution<'t, F>,
 ) -> GraphResult<Vec<(Parameter<'t, F>, Var<'t, F>)>> {

@@ -5,6 +5,7 @@
 //! them.
 
 use super::{Baseline, Baselines, DynBaseline, Memory};
+use crate::common::state_parts::{StatePart, load_all_or_nothing, take_prefixed};
 use std::sync::Arc;
 use stochgrad_distributions::Distribution;
 use stochgrad_graph::{CostContext, Count, GraphError, GraphResult, MethodState, Order, Profile};
@@ -104,20 +105,17 @@ impl<F: Real> Memory for PerCost<F> {
 
     fn load_state(&self, state: &MethodState) -> GraphResult<()> {
         let mut left: MethodState = state.clone();
-        let mut shares = Vec::new();
+        let mut parts = Vec::new();
         // Longer names first: one may begin with another one.
         let mut entries: Vec<_> =
             self.entries.iter().map(|(name, baseline)| (Self::prefix(name.as_ref()), baseline)).collect();
         entries.sort_by_key(|(prefix, _)| std::cmp::Reverse(prefix.len()));
         for (prefix, baseline) in entries {
-            let own: Vec<String> = left.keys().filter(|key| key.starts_with(&prefix)).cloned().collect();
-            let mut share = MethodState::new();
-            for key in own {
-                if let Some(numbers) = left.remove(&key) {
-                    share.insert(key[prefix.len()..].to_owned(), numbers);
-                }
-            }
-            shares.push((baseline, share));
+            parts.push(StatePart {
+                given: take_prefixed(&mut left, &prefix),
+                state: Box::new(|| baseline.state()),
+                load: Box::new(|state| baseline.load_state(state)),
+            });
         }
         if let Some(key) = left.keys().next() {
             return Err(GraphError::State {
@@ -127,16 +125,7 @@ impl<F: Real> Memory for PerCost<F> {
                 ),
             });
         }
-        let before: Vec<MethodState> = shares.iter().map(|(baseline, _)| baseline.state()).collect();
-        for (at, (baseline, share)) in shares.iter().enumerate() {
-            if let Err(error) = baseline.load_state(share) {
-                for ((baseline, _), before) in shares[..at].iter().zip(&before) {
-                    baseline.load_state(before)?;
-                }
-                return Err(error);
-            }
-        }
-        Ok(())
+        load_all_or_nothing(&parts)
     }
 }
 

@@ -1,4 +1,4 @@
-//! Parameters of a method's own, learned by Adam from its auxiliary loss.
+//! Parameters that a method learns by itself, with Adam, from an auxiliary loss.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,18 +7,39 @@ use stochgrad_tape::{Tape, Var};
 use stochgrad_tensor::descent::{AdamStep, adam};
 use stochgrad_tensor::{Real, Shape, Tensor};
 
-/// The decay of Adam's two averages, and what keeps its quotient finite.
+/// The decay rates of Adam's two averages, and the constant that keeps its quotient finite.
 const DECAYS: [f64; 2] = [0.9, 0.999];
 const EPSILON: f64 = 1e-8;
 
-/// Named arrays of numbers that a method learns. Clones share them.
+/// Named arrays of numbers that a method learns with Adam: the scale of a control variate, or the weights of a network.
+/// Clones share them.
 ///
-/// They move when the user calls [`Gradients::advance`](stochgrad_graph::Gradients::advance), and never otherwise.
+/// [`record`](Self::record) puts an array on the tape, and [`learn`](Self::learn) makes the auxiliary loss that trains
+/// it. The arrays change only when the user calls [`Gradients::advance`](stochgrad_graph::Gradients::advance).
+///
+/// ```
+/// use stochgrad_estimators::extension::LearnedParameters;
+/// use stochgrad_tape::Tape;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let learned = LearnedParameters::new(0.1);
+/// for _ in 0..200 {
+///     let tape = Tape::<f64>::new();
+///     let scale = learned.record(&tape, "scale", [], |_| 1.0);
+///     let loss = learned.learn((scale - 3.0).square(), vec![("scale".into(), scale)]);
+///     // In a method, return the loss in `Terms::auxiliary` instead; `advance` then does the following two lines.
+///     let gradients = tape.backward_all(loss.loss, &loss.parameters)?;
+///     (loss.apply)(&gradients);
+/// }
+/// assert!((learned.state()["scale"][0] - 3.0).abs() < 0.1);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
-pub(crate) struct OwnParameters {
+pub struct LearnedParameters {
     learning_rate: f64,
     arrays: Arc<Mutex<BTreeMap<String, Learned>>>,
-    /// What arrays that were not learned yet start with.
+    /// The initial values of arrays that have not been learned yet.
     starts: Arc<Mutex<BTreeMap<String, Vec<f64>>>>,
 }
 
@@ -27,7 +48,7 @@ struct Learned {
     values: Vec<f64>,
     averages: [Vec<f64>; 2],
     steps: u64,
-    /// The gradient at hand: kept, so that a step allocates nothing.
+    /// A buffer for the gradient, kept so that a step allocates nothing.
     gradient: Vec<f64>,
 }
 
@@ -62,10 +83,10 @@ impl Learned {
     }
 }
 
-impl OwnParameters {
-    /// Nothing learned yet.
-    pub(crate) fn new(learning_rate: f64) -> Self {
-        OwnParameters { learning_rate, arrays: Arc::default(), starts: Arc::default() }
+impl LearnedParameters {
+    /// No arrays yet; they will be learned with this step size.
+    pub fn new(learning_rate: f64) -> Self {
+        LearnedParameters { learning_rate, arrays: Arc::default(), starts: Arc::default() }
     }
 
     fn arrays(&self) -> MutexGuard<'_, BTreeMap<String, Learned>> {
@@ -76,8 +97,11 @@ impl OwnParameters {
         self.starts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The numbers of a name on a tape, read again whenever a program runs. They start as `initial` says, by position.
-    pub(crate) fn record<'t, F: Real>(
+    /// Records the array with this name on the tape. A compiled graph reads it again in every run.
+    ///
+    /// Before the first step, `initial` gives the value at each position. A known array of another size than `shape` is
+    /// ignored, and starts again.
+    pub fn record<'t, F: Real>(
         &self,
         tape: &'t Tape<F>,
         name: &str,
@@ -96,12 +120,9 @@ impl OwnParameters {
         })
     }
 
-    /// One step of Adam on the loss, for recorded arrays with their names.
-    pub(crate) fn learn<'t, F: Real>(
-        &self,
-        loss: Var<'t, F>,
-        recorded: Vec<(String, Var<'t, F>)>,
-    ) -> AuxiliaryLoss<'t, F> {
+    /// The auxiliary loss that trains recorded arrays, given with their names. It takes one step of Adam each time the
+    /// user calls [`Gradients::advance`](stochgrad_graph::Gradients::advance). A gradient that is not finite is skipped.
+    pub fn learn<'t, F: Real>(&self, loss: Var<'t, F>, recorded: Vec<(String, Var<'t, F>)>) -> AuxiliaryLoss<'t, F> {
         let (names, parameters): (Vec<String>, Vec<Var<'t, F>>) = recorded.into_iter().unzip();
         let memory = self.clone();
         let apply = move |gradients: &[Tensor<F>]| {
@@ -120,16 +141,19 @@ impl OwnParameters {
         AuxiliaryLoss { loss, parameters, apply: Arc::new(apply) }
     }
 
-    /// The error of a method without parameters of its own that is given some.
-    pub(crate) fn refuse(method: &str) -> GraphResult<()> {
+    /// The error of a method that learns nothing and is given learned parameters to load.
+    ///
+    /// # Errors
+    /// Always.
+    pub fn refuse(method: &str) -> GraphResult<()> {
         Err(GraphError::State {
             method: method.into(),
             problem: "expected nothing, got learned parameters; was the checkpoint made with another method?".into(),
         })
     }
 
-    /// What was learned, with the memory of Adam.
-    pub(crate) fn state(&self) -> MethodState {
+    /// The arrays with the averages of Adam, for [`Method::state`](stochgrad_graph::Method::state).
+    pub fn state(&self) -> MethodState {
         let pack = |known: &Learned| {
             let [first, second] = &known.averages;
             [&known.values[..], first, second, &[known.steps as f64]].concat()
@@ -137,8 +161,11 @@ impl OwnParameters {
         self.arrays().iter().map(|(name, known)| (name.clone(), pack(known))).collect()
     }
 
-    /// Restores what [`state`](Self::state) gave, for the method of that name.
-    pub(crate) fn load_state(&self, method: &str, state: &MethodState) -> GraphResult<()> {
+    /// Restores what [`state`](Self::state) returned. `method` is the name of the method, for the error message.
+    ///
+    /// # Errors
+    /// If an array is not one that `state` can have returned. The arrays are then as before.
+    pub fn load_state(&self, method: &str, state: &MethodState) -> GraphResult<()> {
         let mut arrays = BTreeMap::new();
         for (name, numbers) in state {
             let count = numbers.len().saturating_sub(1) / 3;
@@ -168,8 +195,8 @@ mod tests {
 
     #[test]
     fn a_quadratic_is_learned_and_the_state_returns() {
-        let own = OwnParameters::new(0.05);
-        let step = |own: &OwnParameters| {
+        let own = LearnedParameters::new(0.05);
+        let step = |own: &LearnedParameters| {
             let tape = Tape::<f64>::new();
             let x = own.record(&tape, "x", [2], |i| i as f64);
             let loss = own.learn((x - tape.constant([3.0, -1.0])).square().sum(), vec![("x".into(), x)]);
@@ -183,7 +210,7 @@ mod tests {
         }
         let found = step(&own);
         assert!((found[0] - 3.0).abs() < 1e-3 && (found[1] + 1.0).abs() < 1e-3, "{found:?}");
-        let other = OwnParameters::new(0.05);
+        let other = LearnedParameters::new(0.05);
         other.load_state("test", &own.state()).unwrap();
         step(&own);
         step(&other);
