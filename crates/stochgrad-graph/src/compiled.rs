@@ -149,8 +149,9 @@ fn unrepeatable<F: Real>(nodes: &[StochasticNode<'_, F>], error: TapeError) -> G
         None => error.into(),
         Some(node) => GraphError::Compile {
             problem: format!(
-                "node \"{}\": the draws of {}, or the terms of {}, are made by host code, which a compiled graph does not run ({look}); \
-                 record each step afresh, or use a distribution and a method whose draws are recorded operations",
+                "node \"{}\": the draws of {}, or the terms of {}, are made by host code, which a compiled graph does \
+                 not run ({look}); record each step afresh, or use a distribution and a method whose draws are \
+                 recorded operations",
                 node.address,
                 node.distribution,
                 node.method.name()

@@ -84,9 +84,9 @@ fn check_operations_on_set<F: Real>(
             let met = met_plate(var, op.as_ref(), input, varying);
             if let (Some(met), true) = (met, input.plates().contains(&set)) {
                 return Err(node.refused(format!(
-                    "an operation{} depends on several members of plate \"{}\" together, and each of them has a weighted \
-                     set of values of its own; keep that plate in the cost, average over plate \"{}\" first, or use a \
-                     method with independent samples, such as ScoreFunction",
+                    "an operation{} depends on several members of plate \"{}\" together, and each of them has a \
+                     weighted set of values of its own; keep that plate in the cost, average over plate \"{}\" first, \
+                     or use a method with independent samples, such as ScoreFunction",
                     var.location().map_or(String::new(), |at| format!(" ({at})")),
                     tape.plate_name(met),
                     tape.plate_name(set)

@@ -180,8 +180,9 @@ impl<'t, F: Real> Graph<'t, F> {
             }
             if let Some(parameter) = self.parameter_behind(var)? {
                 let problem = format!(
-                    "the {what} depends on parameter \"{parameter}\" otherwise than through a node, and no gradient flows through an environment; draw \
-                     the {what} from a node, or say that the dependence is not to be differentiated, with stop_gradient()"
+                    "the {what} depends on parameter \"{parameter}\" otherwise than through a node, and no gradient \
+                     flows through an environment; draw the {what} from a node, or say that the dependence is not to \
+                     be differentiated, with stop_gradient()"
                 );
                 return Err(GraphError::Environment { name: address.to_string(), problem, at });
             }

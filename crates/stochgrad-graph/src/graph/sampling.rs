@@ -61,8 +61,8 @@ impl<'t, F: Real> Graph<'t, F> {
                     node: address.to_string(),
                     method: method.name(),
                     problem: format!(
-                        "its samples have weights, and other nodes may share plate \"{}\"; weighted samples need a plate of the \
-                         node's own",
+                        "its samples have weights, and other nodes may share plate \"{}\"; weighted samples need a \
+                         plate of the node's own",
                         self.tape.plate_name(plate)
                     ),
                     at,
