@@ -6,12 +6,12 @@ use std::collections::HashMap;
 use stochgrad_tape::{Id, Op, PlateSet, SiteId, Weights};
 use stochgrad_tensor::Real;
 
-/// What is done at a position of the tape.
+/// What a sweep does at a position of the tape.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Kind {
     /// The node with this number in the group.
     Member(usize),
-    /// Another node, which draws again.
+    /// Another node, which is drawn again.
     Node(SiteId),
     Operation,
 }
@@ -21,11 +21,11 @@ pub(crate) enum Kind {
 pub(crate) struct Step {
     pub(crate) id: Id,
     pub(crate) kind: Kind,
-    /// Whether a part of a cost is here.
+    /// Whether this value is a part of a cost.
     pub(crate) costs: bool,
 }
 
-/// What is downstream of a group of nodes and matters for a cost.
+/// The values downstream of a group of nodes on which a cost depends.
 pub(crate) struct Cone {
     pub(crate) steps: Vec<Step>,
     /// The last position that uses each value, 0 for none.
