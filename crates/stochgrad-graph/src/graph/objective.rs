@@ -14,23 +14,6 @@ use stochgrad_tape::{IdMap, Op, Tape, TapeError, Var};
 use stochgrad_tensor::{Real, Shape, Tensor};
 
 impl<'t, F: Real> Graph<'t, F> {
-    /// The sum of the recorded costs, each reduced over its plates, without any gradient method. It is differentiable
-    /// where the costs are.
-    pub fn total_cost(&self) -> Var<'t, F> {
-        let state = self.state();
-        let mut total = self.tape.constant(0.0);
-        for part in state.costs.iter().flat_map(|cost| &cost.parts) {
-            total = total + reduce(part.value, &part.plates, &IdMap::identity(), false);
-        }
-        total
-    }
-
-    /// The names of the costs and their values as they were passed to [`cost`](Graph::cost): a scalar for each
-    /// combination of members of the plates that the value carries.
-    pub fn passed_costs(&self) -> Vec<(String, Var<'t, F>)> {
-        self.state().costs.iter().map(|cost| (cost.name.clone(), cost.passed)).collect()
-    }
-
     /// A named cost: a scalar for each combination of plate members. The expected sum of all costs is differentiated.
     ///
     /// Leave the plates in the cost. The surrogate reduces them, and can then credit each member with its own cost. A
@@ -78,19 +61,21 @@ impl<'t, F: Real> Graph<'t, F> {
         Ok(())
     }
 
-    /// The total cost of the model if a node had this value, under the same noise; `None` if the model was not given as
-    /// a function.
-    pub(crate) fn rerun(&self, address: &Address, value: Tensor<F>) -> Option<GraphResult<F>> {
-        let model = self.model?;
-        let tape = Tape::with_threads(self.tape.threads());
-        let noise: Rc<dyn NoiseSource<F> + '_> = self.noise.clone();
-        let mut graph = Graph::with_noise(&tape, noise);
-        graph.validate.set(self.validate.get());
-        graph.replaced = Some((address.clone(), value));
-        Some(model(&graph).and_then(|()| {
-            let total = graph.total_cost().peek()?;
-            Ok(total.as_slice().first().copied().unwrap_or(F::NAN))
-        }))
+    /// The names of the costs and their values as they were passed to [`cost`](Graph::cost): a scalar for each
+    /// combination of members of the plates that the value carries.
+    pub fn passed_costs(&self) -> Vec<(String, Var<'t, F>)> {
+        self.state().costs.iter().map(|cost| (cost.name.clone(), cost.passed)).collect()
+    }
+
+    /// The sum of the recorded costs, each reduced over its plates, without any gradient method. It is differentiable
+    /// where the costs are.
+    pub fn total_cost(&self) -> Var<'t, F> {
+        let state = self.state();
+        let mut total = self.tape.constant(0.0);
+        for part in state.costs.iter().flat_map(|cost| &cost.parts) {
+            total = total + reduce(part.value, &part.plates, &IdMap::identity(), false);
+        }
+        total
     }
 
     /// Limits the guarantee for derivatives with respect to all parameters upstream of some values, and states why. For
@@ -124,5 +109,20 @@ impl<'t, F: Real> Graph<'t, F> {
         if let Some(Op::Sample(site)) = sample.op() {
             self.state_mut().open_paths.push(OpenPath { site, because: because.into() });
         }
+    }
+
+    /// The total cost of the model if a node had this value, under the same noise; `None` if the model was not given as
+    /// a function.
+    pub(crate) fn rerun(&self, address: &Address, value: Tensor<F>) -> Option<GraphResult<F>> {
+        let model = self.model?;
+        let tape = Tape::with_threads(self.tape.threads());
+        let noise: Rc<dyn NoiseSource<F> + '_> = self.noise.clone();
+        let mut graph = Graph::with_noise(&tape, noise);
+        graph.validate.set(self.validate.get());
+        graph.replaced = Some((address.clone(), value));
+        Some(model(&graph).and_then(|()| {
+            let total = graph.total_cost().peek()?;
+            Ok(total.as_slice().first().copied().unwrap_or(F::NAN))
+        }))
     }
 }

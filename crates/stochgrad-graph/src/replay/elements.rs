@@ -128,13 +128,8 @@ impl<'t, F: Real> Counterfactuals<'_, 't, F> {
             let cost = match self.recording().graph.rerun(address, changed)? {
                 Ok(cost) if cost.to_f64().is_finite() => cost,
                 Ok(cost) => match is_impossible(self.recording(), node, &alternatives[alternative], place) {
-                    Ok(impossible) => {
-                        if impossible {
-                            F::ZERO
-                        } else {
-                            cost
-                        }
-                    }
+                    Ok(true) => F::ZERO,
+                    Ok(false) => cost,
                     Err(error) => return Some(Err(error)),
                 },
                 Err(error) => return Some(Err(error)),

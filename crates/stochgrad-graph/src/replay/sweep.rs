@@ -11,7 +11,7 @@ use crate::method::alternative_world::{AlternativeWorld, Candidates, Jump};
 use crate::method::cost_queries::{PartNumber, Sweeps};
 use crate::method::places::Places;
 use crate::reduction::{reduce, reduced_plates};
-use crate::replay::cone::{Cone, Kind, Step};
+use crate::replay::cone::{Cone, Kind, Position};
 use crate::replay::counterfactuals::Counterfactuals;
 use crate::replay::impossible::is_impossible;
 use stochgrad_tape::{Id, IdMap, Plate, PlateSet, Plates, SiteId, Tape, Var, Weights};
@@ -68,7 +68,7 @@ impl<'t, F: Real> Sweeps<'t, F> for Walk<'_, 't, F> {
         tape.note_host_work();
         let mut front =
             Front { walk: self, candidates, changed: Vec::new(), ids: IdMap::identity(), jumps: Vec::new() };
-        for &Step { id, kind, costs } in &self.cone.steps {
+        for &Position { id, kind, costs } in &self.cone.positions {
             let var = tape.var(id)?;
             let site = match kind {
                 Kind::Member(number) => Some(recording.nodes[self.members[number]].site),
@@ -192,7 +192,7 @@ impl<'t, F: Real> Front<'_, 't, F> {
         Ok(live)
     }
 
-    /// Starts the world anew at a node, in the lanes of the jumps.
+    /// Restarts the world at a node, in the lanes of the jumps.
     fn restart(&mut self, number: usize, jumps: &[Jump]) -> GraphResult<()> {
         let (walk, tape) = (self.walk, self.walk.tape());
         let var = walk.sample(number);
@@ -212,10 +212,10 @@ impl<'t, F: Real> Front<'_, 't, F> {
         for &(id, other) in self.changed.iter().filter(|(id, _)| *id != var.id()) {
             let (old, new) = (tape.var(id)?, tape.var(other)?);
             let (old_value, mut value) = (old.inspect()?, new.inspect()?);
-            let numbers = value.make_mut();
+            let elements = value.make_mut();
             walk.lanes_of(old.plates()).each(old_value.len(), |lane, range| {
                 if restarted[lane] {
-                    numbers[range.clone()].copy_from_slice(&old_value.as_slice()[range]);
+                    elements[range.clone()].copy_from_slice(&old_value.as_slice()[range]);
                 }
             });
             if value.as_slice() != old_value.as_slice() {
@@ -224,17 +224,17 @@ impl<'t, F: Real> Front<'_, 't, F> {
         }
         let sample = var.inspect()?;
         let mut value = other;
-        let numbers = value.make_mut();
+        let elements = value.make_mut();
         walk.lanes_of(var.plates()).each(sample.len(), |lane, range| {
             if restarted[lane] {
-                numbers[range.clone()].copy_from_slice(&sample.as_slice()[range]);
+                elements[range.clone()].copy_from_slice(&sample.as_slice()[range]);
             }
         });
         let width = sample.len() / places.count().max(1);
         for jump in jumps {
             let place = jump.place * width..(jump.place + 1) * width;
             let alternative = &self.candidates[number].values[jump.alternative];
-            numbers[place.clone()].copy_from_slice(&alternative.as_slice()[place]);
+            elements[place.clone()].copy_from_slice(&alternative.as_slice()[place]);
         }
         if value.as_slice() != sample.as_slice() {
             kept.push((var.id(), tape.constant_on(&var.plates(), value).id()));
@@ -276,10 +276,10 @@ impl<'t, F: Real> Front<'_, 't, F> {
             impossible[lane] = is_impossible(recording, walk.members[number], alternative, jump.place)?;
         }
         let len = value.len();
-        let numbers = value.make_mut();
+        let elements = value.make_mut();
         walk.lanes_of(cost.plates()).each(len, |lane, range| {
-            let here = numbers[range].iter_mut().filter(|number| impossible[lane] && !number.to_f64().is_finite());
-            here.for_each(|number| *number = F::ZERO);
+            let here = elements[range].iter_mut().filter(|element| impossible[lane] && !element.to_f64().is_finite());
+            here.for_each(|element| *element = F::ZERO);
         });
         Ok(walk.tape().constant_on(&cost.plates(), value))
     }
