@@ -1,21 +1,27 @@
-//! The surrogate: one number whose derivatives estimate the derivatives of the expected cost.
+//! The surrogate: a scalar whose derivatives estimate the derivatives of the expected cost.
 //!
-//! With $\square(l) = \exp(l - \operatorname{stop}(l))$, which is 1 and differentiates like $l$ at every order,
+//! With the magic box $\square(l) = \exp(l - \operatorname{stop}(l))$, whose value is 1 and whose derivatives are those
+//! of a density ratio,
 //!
 //! $$S = \sum_C R_{P(C)}\Big[\square\Big(\sum_{i \in \mathrm{anc}\,C} l_i\Big)\, C\Big]
 //!     + \sum_j R_{P(j)}\Big[\square\Big(\sum_{i \in \mathrm{anc}\,j} l_i\Big)\, a_j\Big] + \text{gradient terms}$$
 //!
-//! * $l_i$ is the gradient function of node $i$, $a_j$ the control variate of node $j$ (value and mean zero).
-//! * $\mathrm{anc}\,C$ are the stochastic ancestors of the cost: only they are credited with it. $\mathrm{anc}\,j$ are those of node
-//!   $j$ **without $j$ itself**: with its own $l_j$ in the box, every derivative from the second on would be biased.
-//! * $P$ are the plates that a scalar carries, and those that the weights of a reduced plate bring in; $R$ reduces each of them
-//!   once, by its weights, the inner ones first. A plate that a scalar lacks is never reduced (the module `reduction`).
-//! * A cost that lacks a plate of an ancestor, or depends on several members along it, was caused by all its members
-//!   together: their $l$ are summed.
+//! * $l_i$ is the gradient function of node $i$, and $a_j$ the control variate of node $j$ (value and mean zero).
+//! * $\mathrm{anc}\,C$ are the stochastic ancestors of the cost: only they are credited with it. $\mathrm{anc}\,j$ are
+//!   the ancestors of node $j$ **without $j$ itself**: with its own $l_j$ in the box, all derivatives of order 2 and
+//!   higher would be biased.
+//! * $P$ are the plates that a scalar carries, and those that the weights of a reduced plate bring in. $R$ reduces each
+//!   of them once, by its weights, the inner ones first. A plate that a scalar lacks is never reduced (see the module
+//!   `reduction`).
+//! * A cost that lacks a plate of an ancestor, or depends on several members along it, depends on all its members
+//!   jointly: their $l$ are summed.
 //!
-//! The value of $S$ is the estimate of the expected cost, since every $\square$ is 1 and every $a_j$ and gradient term is 0.
-//! Schulman et al. (2015) introduced surrogates, Foerster et al. (2018) the box, van Krieken et al. (2021) the composition with
-//! weights and control variates.
+//! The value of $S$ is the estimate of the expected cost, since every $\square$ is 1 and every $a_j$ and gradient term
+//! is 0. Schulman et al. (2015) introduced surrogates, Foerster et al. (2018) the box, and van Krieken et al. (2021)
+//! the composition with weights and control variates.
+//!
+//! The facts that the formula needs (ancestors, plates, gradient functions) are found in the folder `analysis`, and the
+//! costs for other values of a node, which gradient terms are made of, in the folder `replay`.
 
 use crate::analysis::boxes::Boxes;
 use crate::analysis::facts::Analysis;
@@ -143,7 +149,8 @@ impl<'t, F: Real> Formula<'_, 't, F> {
         Ok(())
     }
 
-    /// A gradient term of a node: summed over the plates that the term names, reduced over the other plates of the node.
+    /// A gradient term of a node: summed over the plates that the term names, reduced over the other plates of the
+    /// node.
     fn add_gradient_term(&mut self, node: usize, term: &GradientTerm<'t, F>) {
         // A plate that the term lacks is not summed, and weights may bring it in.
         let summed = PlateSet::from(&term.summed[..]).intersection(&term.value.plates());

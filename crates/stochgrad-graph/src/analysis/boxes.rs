@@ -1,7 +1,7 @@
 //! The magic boxes of the surrogate, and the sums of gradient functions inside them.
 //!
-//! Costs in a chain have thousands of different sets of ancestors. The sums over these sets share their parts, and equal
-//! sums share one box.
+//! Costs in a chain have thousands of different sets of ancestors. The sums over these sets share their parts, and
+//! equal sums share one box.
 
 use crate::analysis::facts::Analysis;
 use crate::analysis::sums::{SubsetSums, members};

@@ -136,8 +136,8 @@ impl<'a, 't, F: Real> CostContext<'a, 't, F> {
         self.queries.totals(self.node, &self.parts())
     }
 
-    /// The total costs downstream, and the gradient of each with respect to the node's value: recorded, on the plates of
-    /// the value, with one row for each member. Members of plates that a cost lacks share its gradient.
+    /// The total costs downstream, and the gradient of each with respect to the node's value: recorded, on the plates
+    /// of the value, with one row for each member. Members of plates that a cost lacks share its gradient.
     ///
     /// The gradient is that of reverse-mode differentiation of the recorded operations. A downstream node that is not a
     /// recorded function of its parameters passes no gradient, and neither does a jump.
@@ -161,18 +161,19 @@ impl<'a, 't, F: Real> CostContext<'a, 't, F> {
         self.queries.replay(self.node, &self.parts(), value)
     }
 
-    /// The costs downstream if the node's value were `value`, which lies on the same plates: recorded, so that gradients
-    /// flow through it.
+    /// The costs downstream if the node's value were `value`, which lies on the same plates: recorded, so that
+    /// gradients flow through it.
     ///
     /// # Errors
-    /// If the replay reaches a stochastic node whose values are not recorded functions of its parameters (the derivative
-    /// would miss this dependence), or host code branched on a value that changes.
+    /// If the replay reaches a stochastic node whose values are not recorded functions of its parameters (the
+    /// derivative would miss this dependence), or host code branched on a value that changes.
     pub fn recorded_replay(&self, value: Var<'t, F>) -> GraphResult<Vec<NodeCost<'t, F>>> {
         self.queries.recorded_replay(self.node, &self.parts(), value)
     }
 
     /// Several [`recorded_replay`](Self::recorded_replay)s in one pass, with the values as members of a plate: for each
-    /// cost, in the same order, what it would be with each of the values. A gradient of all of them takes one pass, too.
+    /// cost, in the same order, what it would be with each of the values. A gradient of all of them takes one pass,
+    /// too.
     ///
     /// # Errors
     /// Those of [`recorded_replay`](Self::recorded_replay), and for values of different shapes.
@@ -203,8 +204,8 @@ impl<'a, 't, F: Real> CostContext<'a, 't, F> {
         self.queries.coupled_plates(self.node)
     }
 
-    /// The change of the costs downstream if the node's value were `value`, under the same noise: recorded and detached.
-    /// Members may change at the same time, except along the [coupled plates](Self::coupled_plates).
+    /// The change of the costs downstream if the node's value were `value`, under the same noise: recorded and
+    /// detached. Members may change at the same time, except along the [coupled plates](Self::coupled_plates).
     ///
     /// # Errors
     /// If host code branched on a value that changes and the model was not given as a function, or an operation of the
@@ -227,9 +228,9 @@ impl<'a, 't, F: Real> CostContext<'a, 't, F> {
         self.queries.element_differences(self.node, &self.parts(), alternatives, element_rank)
     }
 
-    /// As [`element_differences`](Self::element_differences), but recorded. This needs a node whose members meet nowhere
-    /// downstream, so that all of them can change at the same time. The result is `None` for any other node, if host
-    /// code branched on a value that changes, and for more alternatives than one pass over the graph should hold.
+    /// As [`element_differences`](Self::element_differences), but recorded. This needs a node whose members meet
+    /// nowhere downstream, so that all of them can change at the same time. The result is `None` for any other node, if
+    /// host code branched on a value that changes, and for more alternatives than one pass over the graph should hold.
     ///
     /// # Errors
     /// If an operation of the replay fails.

@@ -1,7 +1,7 @@
 //! Groups of nodes whose gradient terms are made together.
 //!
-//! A budget of replays belongs to the whole graph and not to one node: one alternative world can serve all nodes only if
-//! it is chosen for all of them. A method that belongs to a group names it
+//! A budget of replays belongs to the whole graph and not to one node: one alternative world can serve all nodes only
+//! if it is chosen for all of them. A method that belongs to a group names it
 //! ([`GradientMethod::group`](crate::GradientMethod::group)) and states what the node could be instead
 //! ([`GradientMethod::candidates`](crate::GradientMethod::candidates)). The surrogate collects the nodes of each group
 //! and asks the group once for the terms of all of them. The group decides which alternative world to follow, and this
@@ -70,8 +70,8 @@ impl<'a, 't, F: Real> GroupContext<'a, 't, F> {
         &self.candidates
     }
 
-    /// The plates that all nodes carry and whose members meet nowhere downstream. Each combination of their members is a
-    /// lane with an alternative world of its own.
+    /// The plates that all nodes carry and whose members meet nowhere downstream. Each combination of their members is
+    /// a lane with an alternative world of its own.
     pub fn lanes(&self) -> &Plates {
         self.sweeps.lanes().as_plates()
     }

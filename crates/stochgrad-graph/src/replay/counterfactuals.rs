@@ -95,9 +95,9 @@ impl<'a, 't, F: Real> Counterfactuals<'a, 't, F> {
             return Err(GraphError::Replay {
                 node: self.stochastic_node(replaced).address.to_string(),
                 problem: format!(
-                    "node \"{}\" downstream is drawn again, and a differentiable replay would miss how its distribution \
-                     depends on the change; use Pathwise or a relaxation there, or a method with a detached replay \
-                     (MeasureValued) here",
+                    "node \"{}\" downstream is drawn again, and a differentiable replay would miss how its \
+                     distribution depends on the change; use Pathwise or a relaxation there, or a method with a \
+                     detached replay (MeasureValued) here",
                     node.address
                 ),
                 at: node.at,
@@ -138,8 +138,9 @@ impl<'a, 't, F: Real> Counterfactuals<'a, 't, F> {
             Some(read) => Err(GraphError::Replay {
                 node: node.address.to_string(),
                 problem: "host code read a value that the replay changes, and may have branched on it; read it with \
-                          peek() if nothing depends on it, write the branch with select(), give the model as a function \
-                          with Graph::from_model, or use a method without replay (ScoreFunction, Enumerate) here"
+                          peek() if nothing depends on it, write the branch with select(), give the model as a \
+                          function with Graph::from_model, or use a method without replay (ScoreFunction, Enumerate) \
+                          here"
                     .into(),
                 at: read.location,
             }),

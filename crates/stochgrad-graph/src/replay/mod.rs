@@ -2,8 +2,8 @@
 //!
 //! The part of the tape downstream of the node is recorded again with the value replaced. Every other node draws with
 //! the same noise: a node whose values are recorded functions of its parameters is recorded again; any other node (one
-//! with implicit paths, for example) is drawn again by its own method, with the plate of the primal run and new weights.
-//! Costs that the change cannot reach are left as they are.
+//! with implicit paths, for example) is drawn again by its own method, with the plate of the primal run and new
+//! weights. Costs that the change cannot reach are left as they are.
 //!
 //! This module answers the questions of gradient methods, which [`CostQueries`] lists.
 
