@@ -2,6 +2,8 @@ use std::fmt::{Debug, Display, LowerExp};
 use std::iter::{Product, Sum};
 use std::ops::{Add, AddAssign, Div, DivAssign, Mul, MulAssign, Neg, Rem, Sub, SubAssign};
 
+use approx::{RelativeEq, UlpsEq};
+
 use crate::special;
 
 pub(crate) mod sealed {
@@ -36,6 +38,8 @@ pub trait Real:
     + 'static
     + PartialOrd
     + PartialEq
+    + UlpsEq<Epsilon = Self>
+    + RelativeEq<Epsilon = Self>
     + Debug
     + Display
     + LowerExp
