@@ -126,24 +126,24 @@ mod tests {
     #[test]
     fn axes_that_can_be_walked_together_are_merged() {
         let out = Shape::from([4, 5, 2, 3]);
-        let plan = BroadcastIter::new(&out, [&out, &[2, 3].into(), &[4, 1, 1, 1].into()]);
-        assert_eq!((plan.rows(), plan.inner, plan.steps), (20, 6, [1, 1, 0]));
-        let plan = BroadcastIter::new(&out, [&out, &out]);
-        assert_eq!((plan.rows(), plan.inner, plan.steps), (1, 120, [1, 1]));
-        let plan = BroadcastIter::new(&out, [&out, &Shape::scalar()]);
-        assert_eq!((plan.rows(), plan.inner, plan.steps), (1, 120, [1, 0]));
+        let iter = BroadcastIter::new(&out, [&out, &[2, 3].into(), &[4, 1, 1, 1].into()]);
+        assert_eq!((iter.rows(), iter.inner, iter.steps), (20, 6, [1, 1, 0]));
+        let iter = BroadcastIter::new(&out, [&out, &out]);
+        assert_eq!((iter.rows(), iter.inner, iter.steps), (1, 120, [1, 1]));
+        let iter = BroadcastIter::new(&out, [&out, &Shape::scalar()]);
+        assert_eq!((iter.rows(), iter.inner, iter.steps), (1, 120, [1, 0]));
     }
 
     #[test]
     fn walking_can_begin_at_any_row() {
         let out = Shape::from([3, 2, 4]);
-        let plan = BroadcastIter::new(&out, [&out, &[3, 1, 1].into(), &[2, 1].into()]);
+        let iter = BroadcastIter::new(&out, [&out, &[3, 1, 1].into(), &[2, 1].into()]);
         let mut all = Vec::new();
-        plan.for_rows(0, plan.rows(), |row, offsets| all.push((row, offsets)));
+        iter.for_rows(0, iter.rows(), |row, offsets| all.push((row, offsets)));
         assert_eq!(all.len(), 6);
         assert_eq!(all[5], (5, [20, 2, 1]));
         let mut tail = Vec::new();
-        plan.for_rows(3, 3, |row, offsets| tail.push((row, offsets)));
+        iter.for_rows(3, 3, |row, offsets| tail.push((row, offsets)));
         assert_eq!(tail, all[3..]);
     }
 

@@ -36,10 +36,10 @@ pub fn apply<F: Real, const N: usize>(
     if out.is_empty() {
         return out;
     }
-    let plan = BroadcastIter::new(&out.shape().clone(), inputs.map(Tensor::shape));
-    let steps = plan.steps;
+    let iter = BroadcastIter::new(&out.shape().clone(), inputs.map(Tensor::shape));
+    let steps = iter.steps;
     let values = inputs.map(Tensor::as_slice);
-    fill_rows(threads_for(pool.threads(), out.len(), COSTLY), &plan, out.make_mut(), |row, at| {
+    fill_rows(threads_for(pool.threads(), out.len(), COSTLY), &iter, out.make_mut(), |row, at| {
         for (i, out) in row.iter_mut().enumerate() {
             *out = F::from_f64(function(std::array::from_fn(|k| values[k][at[k] + i * steps[k]].to_f64())));
         }

@@ -1,8 +1,8 @@
 //! Quantiles of the standard normal distribution between two bounds, many at once.
 //!
-//! What depends on the bounds alone is computed once for a row of probabilities between the same bounds. In single precision the rest is a vector
-//! loop without branches: Wichura's PPND7 ("Algorithm AS241", Applied Statistics 37, 1988), in which the probabilities of both tails are given
-//! apart, so that neither is the rest of the other.
+//! What depends on the bounds alone is computed once for a row of probabilities between the same bounds. In single
+//! precision the rest is a vector loop without branches: Wichura's PPND7 ("Algorithm AS241", Applied Statistics 37,
+//! 1988), in which the probabilities of both tails are given apart, so that neither is the rest of the other.
 
 use crate::kernels::broadcast::BroadcastIter;
 use crate::kernels::zip::fill_rows;
@@ -48,10 +48,10 @@ pub fn truncated_normal_quantiles<F: Real>(
     if out.is_empty() {
         return out;
     }
-    let plan = BroadcastIter::new(&out.shape().clone(), inputs.map(Tensor::shape));
-    let steps = plan.steps;
+    let iter = BroadcastIter::new(&out.shape().clone(), inputs.map(Tensor::shape));
+    let steps = iter.steps;
     let [u, low, high] = inputs.map(Tensor::as_slice);
-    fill_rows(threads_for(pool.threads(), out.len(), TRANSCENDENTAL / 4), &plan, out.make_mut(), |row, at| {
+    fill_rows(threads_for(pool.threads(), out.len(), TRANSCENDENTAL / 4), &iter, out.make_mut(), |row, at| {
         let between = |i: usize| (low[at[1] + i * steps[1]].to_f64(), high[at[2] + i * steps[2]].to_f64());
         let still = steps == [1, 0, 0];
         match SingleQuantile::new(between(0)).filter(|_| still && F::EPSILON.to_f64() > 1e-10) {

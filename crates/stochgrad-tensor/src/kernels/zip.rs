@@ -89,9 +89,9 @@ pub fn zip<F: Real>(pool: &Pool<F>, op: Zip, a: &Tensor<F>, b: &Tensor<F>) -> Te
     if out.is_empty() {
         return out;
     }
-    let plan = BroadcastIter::new(&out.shape().clone(), [shape_a, shape_b]);
-    let [step_a, step_b] = plan.steps;
-    fill_rows(threads(out.len()), &plan, out.make_mut(), |out, [at_a, at_b]| {
+    let iter = BroadcastIter::new(&out.shape().clone(), [shape_a, shape_b]);
+    let [step_a, step_b] = iter.steps;
+    fill_rows(threads(out.len()), &iter, out.make_mut(), |out, [at_a, at_b]| {
         zip_slice(op, along(a, at_a, step_a, out.len()), along(b, at_b, step_b, out.len()), out);
     });
     out
@@ -178,11 +178,11 @@ pub fn select<F: Real>(pool: &Pool<F>, condition: &Tensor<F>, a: &Tensor<F>, b: 
     if out.is_empty() {
         return out;
     }
-    let plan = BroadcastIter::new(&out.shape().clone(), [condition.shape(), a.shape(), b.shape()]);
+    let iter = BroadcastIter::new(&out.shape().clone(), [condition.shape(), a.shape(), b.shape()]);
     let threads = threads_for(pool.threads(), out.len(), ARITHMETIC);
-    let steps = plan.steps;
+    let steps = iter.steps;
     let (condition, a, b) = (condition.as_slice(), a.as_slice(), b.as_slice());
-    fill_rows(threads, &plan, out.make_mut(), |out, at| {
+    fill_rows(threads, &iter, out.make_mut(), |out, at| {
         let len = out.len();
         let condition = along(condition, at[0], steps[0], len);
         select_slice(condition, along(a, at[1], steps[1], len), along(b, at[2], steps[2], len), out);
@@ -195,7 +195,9 @@ dispatch! {
     ///
     /// # Panics
     /// If the lengths differ.
-    pub fn select_slice<F: Real>(condition: Operand<'_, F>, a: Operand<'_, F>, b: Operand<'_, F>, out: &mut [F]) = select_body;
+    pub fn select_slice<F: Real>(
+        condition: Operand<'_, F>, a: Operand<'_, F>, b: Operand<'_, F>, out: &mut [F],
+    ) = select_body;
 }
 
 #[inline(always)]
@@ -274,14 +276,14 @@ fn broadcast(a: &Shape, b: &Shape) -> Shape {
 /// Calls `work(row, offsets)` on every row of `out`.
 pub(crate) fn fill_rows<F: Real, const K: usize>(
     threads: usize,
-    plan: &BroadcastIter<K>,
+    iter: &BroadcastIter<K>,
     out: &mut [F],
     work: impl Fn(&mut [F], [usize; K]) + Sync,
 ) {
-    let inner = plan.inner;
+    let inner = iter.inner;
     fill(threads, out, PIECE.div_ceil(inner) * inner, |start, out| {
         let first = start / inner;
-        plan.for_rows(first, out.len() / inner, |row, offsets| {
+        iter.for_rows(first, out.len() / inner, |row, offsets| {
             let begin = (row - first) * inner;
             work(&mut out[begin..begin + inner], offsets);
         });
