@@ -1,4 +1,4 @@
-//! Elementwise functions of any scalar code, for functions that are far costlier than a call.
+//! Elementwise evaluation of an arbitrary scalar function, for functions that cost far more than a call.
 
 use crate::kernels::broadcast::BroadcastIter;
 use crate::kernels::zip::fill_rows;
@@ -8,10 +8,10 @@ use crate::storage::pool::Pool;
 use crate::storage::shape::Shape;
 use crate::storage::tensor::Tensor;
 
-/// Elements from which the work is split over threads: a special function takes a hundred times what arithmetic does.
+/// More elements than this are split over threads: a special function takes a hundred times as long as arithmetic.
 const COSTLY: usize = 1000;
 
-/// Applies `function` to each combination of elements, broadcast, in double precision.
+/// Applies `function` to the elements of the inputs, with broadcasting. The function is evaluated in double precision.
 ///
 /// # Panics
 /// If the shapes do not broadcast.
