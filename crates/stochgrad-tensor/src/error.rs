@@ -1,31 +1,33 @@
 use crate::storage::shape::Shape;
 
-/// What can go wrong when a tensor is built or read.
+/// An error from building or reading a tensor.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TensorError {
-    /// The number of elements does not fit the shape.
-    #[error("shape {shape} needs {expected} element(s), got {found}; pass a shape whose product is {found}")]
+    /// The number of elements is not that of the shape.
+    #[error(
+        "expected {expected} element(s) for shape {shape}, got {found}; pass a shape with {found} element(s) in total"
+    )]
     ShapeMismatch {
-        /// The shape that was asked for.
+        /// The requested shape.
         shape: Shape,
-        /// How many elements it needs.
+        /// The number of elements of that shape.
         expected: usize,
-        /// How many elements came.
+        /// The number of elements that were passed.
         found: usize,
     },
-    /// A single number was asked of a tensor that does not hold exactly one.
-    #[error(
-        "expected a tensor with exactly one element, but its shape is {shape}; reduce it first, or read it with `to_vec`"
-    )]
+    /// The tensor does not have exactly one element.
+    #[error("expected a tensor with exactly one element, got shape {shape}; reduce it first, or read it with `to_vec`")]
     NotScalar {
-        /// The tensor's shape.
+        /// The shape of the tensor.
         shape: Shape,
     },
     /// The rows of a nested list differ in length.
-    #[error("every row must be as long as row 0, which has {expected} element(s), but row {row} has {found}")]
+    #[error(
+        "expected {expected} element(s) in every row, as in row 0, got {found} in row {row}; make all rows equally long"
+    )]
     Ragged {
-        /// The first row of another length.
+        /// The first row with another length.
         row: usize,
         /// The length of row 0.
         expected: usize,

@@ -1,27 +1,29 @@
 //! Dense tensors, pooled buffers, numerical kernels and keyed random fills.
 //!
-//! This is the ground floor of `stochgrad`: it computes numbers and knows nothing about where they come from. It must
-//! not know of derivatives (those are `stochgrad-tape`'s), of probability distributions (those are
-//! `stochgrad-distributions`'), or of plates and nodes. Its random module fills buffers with uniform and normal numbers
-//! and stops there.
+//! This is the lowest crate of `stochgrad`. It computes values and contains no derivatives (see `stochgrad-tape`), no
+//! probability distributions (see `stochgrad-distributions`), and no plates or nodes. Its random module fills buffers
+//! with uniform values and standard normal samples only.
 //!
 //! # Main types
 //!
 //! - [`Real`]: the element types, `f32` and `f64`. The trait is sealed.
-//! - [`Shape`] and [`Tensor`]: a dense row-major array behind a shared buffer; a clone costs a reference count.
-//! - [`Pool`]: recycles buffers, so that a loop of fixed shapes stops allocating after its first pass.
-//! - Kernels, free functions grouped by kind: [`map`] (one operand), [`zip`] (two, broadcasting), [`reduce`],
-//!   [`matmul`], [`layout`] (transpose, slice, gather …).
-//! - [`fused::Chain`]: element-wise functions one after the other, block by block, with [`pair`] for two of them at
-//!   once.
-//! - [`random::Key`]: counter-based noise. Element `i` of a fill depends on the key and on `i` only.
+//! - [`Shape`] and [`Tensor`]: a dense row-major array behind a shared buffer. A clone only increments a reference
+//!   count.
+//! - [`Pool`]: recycles buffers, so that a loop with fixed shapes allocates only during its first pass.
+//! - Kernels, free functions grouped by kind: [`map`] (one operand), [`zip`] (two operands, with broadcasting),
+//!   [`reduce`], [`matmul`], [`linalg`], [`layout`] (transpose, slice, gather …).
+//! - [`fused::Chain`]: a sequence of element-wise functions, evaluated block by block. [`pair`] evaluates two of them
+//!   in one pass.
+//! - [`random::Key`]: counter-based noise. Element `i` of a fill depends only on the key and on `i`.
 //! - [`sampling_scheme::SamplingScheme`]: how several members share and order their noise, with the points of
 //!   [`sobol`].
 //! - [`descent`]: steps of optimisers.
 //! - [`special`]: scalar special functions.
 //!
-//! Every kernel gives the same bits on any number of threads. Kernels assert their preconditions (a `# Panics` section
-//! says which): callers that face a user check shapes first, with [`Shape::broadcast`] for example.
+//! Every kernel gives the same bits on any number of threads. Kernels assert their preconditions, which the `# Panics`
+//! section lists. Check the shapes of a user's input before calling them, for example with [`Shape::broadcast`].
+//!
+//! Tensors implement the traits of the `approx` crate, so that tests can write `assert_relative_eq!(a, b)`.
 //!
 //! # Example
 //!

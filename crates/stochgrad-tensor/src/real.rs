@@ -2,22 +2,24 @@ use std::fmt::{Debug, Display, LowerExp};
 use std::iter::{Product, Sum};
 use std::ops::{Add, AddAssign, Div, DivAssign, Mul, MulAssign, Neg, Rem, Sub, SubAssign};
 
+use approx::{RelativeEq, UlpsEq};
+
 use crate::special;
 
 pub(crate) mod sealed {
-    /// Keeps [`Real`](super::Real) closed, and holds what only this crate needs of an element type.
+    /// Seals [`Real`](super::Real), and contains the operations of an element type that only this crate uses.
     pub trait Element: crate::kernels::elementary::Elementary {
-        /// How many 32-bit random words one uniform takes.
+        /// The number of 32-bit random words for one uniform value.
         const WORDS: usize;
 
-        /// A number in the open unit interval from `WORDS` random words.
+        /// A value in the open unit interval, from `WORDS` random words.
         fn open_unit(words: &[u32]) -> Self;
     }
 }
 
 /// An element type: `f32` or `f64`.
 ///
-/// The trait is sealed. Functions are those of `std` unless their documentation says otherwise; the special functions
+/// The trait is sealed. Its functions are those of `std` unless their documentation says otherwise. Special functions
 /// are computed in `f64` and rounded.
 ///
 /// ```
@@ -36,6 +38,8 @@ pub trait Real:
     + 'static
     + PartialOrd
     + PartialEq
+    + UlpsEq<Epsilon = Self>
+    + RelativeEq<Epsilon = Self>
     + Debug
     + Display
     + LowerExp
@@ -59,7 +63,7 @@ pub trait Real:
     const ZERO: Self;
     /// 1.
     const ONE: Self;
-    /// The distance from 1 to the next larger number.
+    /// The distance from 1 to the next larger value.
     const EPSILON: Self;
     /// Positive infinity.
     const INFINITY: Self;
@@ -67,18 +71,18 @@ pub trait Real:
     const NEG_INFINITY: Self;
     /// Not a number.
     const NAN: Self;
-    /// The smallest positive normal number.
+    /// The smallest positive normal value.
     const MIN_POSITIVE: Self;
-    /// The largest finite number.
+    /// The largest finite value.
     const MAX: Self;
     /// The type's name: `"f32"` or `"f64"`.
     const NAME: &'static str;
 
-    /// The nearest number of this type.
+    /// The nearest value of this type.
     fn from_f64(value: f64) -> Self;
-    /// The same number as `f64`; exact.
+    /// The same value as `f64`; exact.
     fn to_f64(self) -> f64;
-    /// The nearest number of this type.
+    /// The nearest value of this type.
     fn from_usize(value: usize) -> Self;
     /// e^x.
     fn exp(self) -> Self;
@@ -106,24 +110,24 @@ pub trait Real:
     fn powf(self, exponent: Self) -> Self;
     /// x raised to an integer power.
     fn powi(self, exponent: i32) -> Self;
-    /// The largest integer that is not above x.
+    /// The largest integer ≤ x.
     fn floor(self) -> Self;
-    /// The smallest integer that is not below x.
+    /// The smallest integer ≥ x.
     fn ceil(self) -> Self;
-    /// The nearest integer; halves go away from 0.
+    /// The nearest integer; halves are rounded away from 0.
     fn round(self) -> Self;
-    /// The sign bit as ±1, for zeros too; NaN for NaN.
+    /// The sign bit as ±1, also for zeros; NaN for NaN.
     fn signum(self) -> Self;
-    /// The larger of two numbers; a NaN operand is ignored.
+    /// The larger of two values; a NaN operand is ignored.
     fn max(self, other: Self) -> Self;
-    /// The smaller of two numbers; a NaN operand is ignored.
+    /// The smaller of two values; a NaN operand is ignored.
     fn min(self, other: Self) -> Self;
-    /// Whether this is NaN.
+    /// Whether the value is NaN.
     fn is_nan(self) -> bool;
-    /// Whether this is neither NaN nor infinite.
+    /// Whether the value is neither NaN nor infinite.
     fn is_finite(self) -> bool;
 
-    /// 1 / (1 + e^−x), which neither overflows nor loses the small tail.
+    /// 1 / (1 + e^−x), without overflow and accurate in the left tail.
     #[inline]
     fn sigmoid(self) -> Self {
         let tail = (-self.abs()).exp();
@@ -131,7 +135,7 @@ pub trait Real:
         numerator / (Self::ONE + tail)
     }
 
-    /// ln(1 + e^x), which neither overflows nor loses the small tail.
+    /// ln(1 + e^x), without overflow and accurate in the left tail.
     #[inline]
     fn softplus(self) -> Self {
         let positive = if self > Self::ZERO { self } else { Self::ZERO };
@@ -267,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn uniforms_never_touch_the_ends() {
+    fn uniform_values_never_reach_the_ends() {
         let ends = [
             (f64::from(f32::open_unit(&[0])), f64::from(f32::open_unit(&[u32::MAX]))),
             (f64::open_unit(&[0, 0]), f64::open_unit(&[u32::MAX, u32::MAX])),

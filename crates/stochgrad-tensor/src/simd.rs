@@ -1,27 +1,27 @@
-//! Loops compiled for the vector units of the machine, chosen at run time.
+//! Loops that are compiled for the vector units of the machine, which is detected at run time.
 //!
-//! [`dispatch!`] writes a function several times: as it is, with AVX2 and FMA, and with AVX-512. Its body must be made of
-//! `#[inline(always)]` functions, so that the whole loop is compiled for the wider registers. Plain arithmetic gives
-//! the same bits at every level; the functions of [`crate::kernels::elementary`] use fused multiply-adds where there
-//! are some and differ within their stated errors.
+//! [`dispatch!`] compiles a function three times: for the baseline of the target, with AVX2 and FMA, and with AVX-512.
+//! Its body must consist of `#[inline(always)]` functions, so that the whole loop is compiled for the wider registers.
+//! Plain arithmetic gives the same bits at every level. The functions of [`crate::kernels::elementary`] use fused
+//! multiply-adds where the level has them; their results differ between levels within the stated errors.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
-/// What the machine can do.
+/// The vector instructions of a machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub(crate) enum Level {
-    /// What every machine of the target can do.
+    /// The baseline of the target.
     Portable = 1,
-    /// 256 bits, fused multiply-adds.
+    /// 256 bits, and fused multiply-adds.
     Avx2 = 2,
-    /// 512 bits.
+    /// 512 bits, and fused multiply-adds.
     Avx512 = 3,
 }
 
 static LEVEL: AtomicU8 = AtomicU8::new(0);
 
-/// The level of this machine, found out once.
+/// The level of this machine, detected at the first call.
 #[inline]
 pub(crate) fn level() -> Level {
     match LEVEL.load(Ordering::Relaxed) {
@@ -53,10 +53,17 @@ fn detect() -> Level {
     level
 }
 
-/// Writes `$name` so that it calls `$body`, an `#[inline(always)]` function with one more generic argument, whether
-/// fused multiply-adds are cheap, at the level of the machine.
+/// Defines the function `$name`, which calls `$body` compiled for the level of the machine.
+///
+/// `$body` is an `#[inline(always)]` function whose first generic argument, a `bool`, says whether fused multiply-adds
+/// are cheap.
 macro_rules! dispatch {
-    ($(#[$attribute:meta])* $visibility:vis fn $name:ident<$($kind:ident: $bound:path),*>($($argument:ident: $type:ty),* $(,)?) $(-> $result:ty)? = $body:ident;) => {
+    (
+        $(#[$attribute:meta])*
+        $visibility:vis fn $name:ident<$($kind:ident: $bound:path),*>(
+            $($argument:ident: $type:ty),* $(,)?
+        ) $(-> $result:ty)? = $body:ident;
+    ) => {
         $(#[$attribute])*
         #[inline]
         #[allow(unsafe_code)]
@@ -72,7 +79,7 @@ macro_rules! dispatch {
                     $body::<true, $($kind),*>($($argument),*)
                 }
                 match $crate::simd::level() {
-                    // SAFETY: the machine has these features, as `level` found out.
+                    // SAFETY: `level` has detected these features.
                     $crate::simd::Level::Avx512 => return unsafe { avx512($($argument),*) },
                     // SAFETY: as above.
                     $crate::simd::Level::Avx2 => return unsafe { avx2($($argument),*) },

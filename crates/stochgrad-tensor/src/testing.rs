@@ -1,4 +1,4 @@
-//! Naive counterparts of the kernels, by index arithmetic, and strategies that make operands.
+//! Helpers for tests: naive index arithmetic, and strategies that generate operands.
 
 use proptest::prelude::*;
 
@@ -6,7 +6,7 @@ use crate::real::Real;
 use crate::storage::shape::Shape;
 use crate::storage::tensor::Tensor;
 
-/// The index of a flat position.
+/// The multi-dimensional index of a flat position.
 pub(crate) fn index_of(shape: &[usize], mut flat: usize) -> Vec<usize> {
     let mut index = vec![0; shape.len()];
     for (i, &size) in index.iter_mut().zip(shape).rev() {
@@ -16,7 +16,7 @@ pub(crate) fn index_of(shape: &[usize], mut flat: usize) -> Vec<usize> {
     index
 }
 
-/// The element at an index of the shape that `x` broadcasts to.
+/// The element of `x` at an index of a shape to which `x` broadcasts.
 pub(crate) fn broadcast_at<F: Real>(x: &Tensor<F>, index: &[usize]) -> F {
     let own: Vec<usize> = index[index.len() - x.rank()..]
         .iter()
@@ -31,13 +31,13 @@ pub(crate) fn tensor_of<F: Real>(shape: &[usize], mut f: impl FnMut(&[usize]) ->
     Tensor::from_fn(shape, |flat| f(&index_of(shape, flat)))
 }
 
-/// Whether two tensors agree to the bit, shape included.
+/// Whether two tensors have the same shape and the same bits.
 pub(crate) fn same_bits(a: &Tensor<f64>, b: &Tensor<f64>) -> bool {
     let bits = |x: &Tensor<f64>| -> Vec<u64> { x.as_slice().iter().map(|x| x.to_bits()).collect() };
     a.shape() == b.shape() && bits(a) == bits(b)
 }
 
-/// Numbers without a pattern that a kernel could hide behind.
+/// Values without a regular pattern, so that a misplaced element shows.
 pub(crate) fn scrambled(shape: &[usize]) -> Tensor<f64> {
     Tensor::from_fn(shape, |i| ((i as f64 + 1.0) * 12.9898).sin() * 3.0)
 }
@@ -47,7 +47,7 @@ pub(crate) fn shapes() -> impl Strategy<Value = Vec<usize>> {
     prop::collection::vec(prop_oneof![1 => Just(0), 4 => Just(1), 12 => 2..5_usize], 0..=5)
 }
 
-/// A shape, and one that broadcasts to it.
+/// A shape, and a second one that broadcasts to it.
 pub(crate) fn shape_and_part() -> impl Strategy<Value = (Vec<usize>, Vec<usize>)> {
     shapes()
         .prop_flat_map(|shape| {
@@ -79,7 +79,7 @@ pub(crate) fn broadcasting(count: usize) -> impl Strategy<Value = Vec<Vec<usize>
         })
 }
 
-/// The broadcast of shapes that are known to fit.
+/// The broadcast of shapes that are known to be compatible.
 pub(crate) fn broadcast_all(shapes: &[Vec<usize>]) -> Shape {
     shapes.iter().fold(Shape::scalar(), |all, shape| Shape::broadcast(&all, &shape.as_slice().into()).unwrap())
 }

@@ -9,7 +9,7 @@ use crate::noise_source::Fill;
 use crate::op::{Op, PlateReduction};
 use smallvec::SmallVec;
 use std::collections::HashMap;
-use stochgrad_tensor::fused::{Chain, Place, RowReduction, Scratch, Slices, Source, Step, View};
+use stochgrad_tensor::fused::{Chain, Place, Results, RowReduction, Scratch, Source, Step, View};
 use stochgrad_tensor::map::{Map, map_slice};
 use stochgrad_tensor::random::Key;
 use stochgrad_tensor::{Pool, Real, Shape, Tensor};
@@ -66,17 +66,17 @@ impl<F: Real> Fused<F> {
             for &address in &self.addresses {
                 keys.push(key(address));
             }
-            let (mut written, mut rows, mut pieces) = (Slices::new(), Slices::new(), Slices::new());
+            let mut results = Results::new();
             for tensor in &mut outputs {
-                written.push(tensor.make_mut());
+                results.outputs.push(tensor.make_mut());
             }
             for tensor in &mut reduced {
-                rows.push(tensor.make_mut());
+                results.reduced.push(tensor.make_mut());
             }
             for tensor in &mut partials {
-                pieces.push(tensor.make_mut());
+                results.partials.push(tensor.make_mut());
             }
-            self.chain.run(scratch, &inputs, &keys, written, rows, pieces);
+            self.chain.run(scratch, &inputs, &keys, results);
         }
         partials.into_iter().for_each(|partial| pool.recycle(partial));
         for (written, value) in self.outputs.iter().zip(outputs) {

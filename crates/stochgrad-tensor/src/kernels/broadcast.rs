@@ -3,12 +3,12 @@ use smallvec::SmallVec;
 use crate::real::Real;
 use crate::storage::shape::Shape;
 
-/// How `K` row-major operands are walked along a common broadcast shape: as rows of one innermost axis, along which
-/// every operand either advances by one element or stands still.
+/// Iterates over `K` row-major operands along a common broadcast shape. The result is divided into rows of the
+/// innermost axis; along a row every operand either advances by one element or stays at the same one.
 pub(crate) struct BroadcastIter<const K: usize> {
     /// The length of a row.
     pub(crate) inner: usize,
-    /// For each operand, 1 where it advances along a row and 0 where it stands still.
+    /// For each operand, 1 if it advances along a row and 0 if it stays at the same element.
     pub(crate) steps: [usize; K],
     outer: SmallVec<[Axis<K>; 6]>,
 }
@@ -20,7 +20,7 @@ struct Axis<const K: usize> {
 }
 
 impl<const K: usize> BroadcastIter<K> {
-    /// `out` must be the broadcast shape of the operands, and must not be empty.
+    /// An iterator over `out`, which must be the broadcast shape of the operands and must not be empty.
     pub(crate) fn new(out: &Shape, operands: [&Shape; K]) -> Self {
         let mut merged: SmallVec<[Axis<K>; 6]> = SmallVec::new();
         let mut natural = [1; K];
@@ -59,7 +59,8 @@ impl<const K: usize> BroadcastIter<K> {
         self.outer.iter().map(|axis| axis.size).product()
     }
 
-    /// Calls `visit(row, offsets)` for `count` rows from `first`, with each operand's offset at the row's beginning.
+    /// Calls `visit(row, offsets)` for `count` rows starting at `first`, with the offset of each operand at the start
+    /// of the row.
     pub(crate) fn for_rows(&self, first: usize, count: usize, mut visit: impl FnMut(usize, [usize; K])) {
         let mut index: SmallVec<[usize; 6]> = SmallVec::from_elem(0, self.outer.len());
         let mut offsets = [0; K];
@@ -90,7 +91,7 @@ impl<const K: usize> BroadcastIter<K> {
     }
 }
 
-/// Writes each element several times.
+/// Writes each element `times` times in succession.
 #[inline(always)]
 pub(crate) fn repeat<F: Real>(times: usize, elements: &[F], out: &mut [F]) {
     #[inline(always)]
@@ -124,26 +125,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn axes_that_can_be_walked_together_are_merged() {
+    fn compatible_axes_are_merged() {
         let out = Shape::from([4, 5, 2, 3]);
-        let plan = BroadcastIter::new(&out, [&out, &[2, 3].into(), &[4, 1, 1, 1].into()]);
-        assert_eq!((plan.rows(), plan.inner, plan.steps), (20, 6, [1, 1, 0]));
-        let plan = BroadcastIter::new(&out, [&out, &out]);
-        assert_eq!((plan.rows(), plan.inner, plan.steps), (1, 120, [1, 1]));
-        let plan = BroadcastIter::new(&out, [&out, &Shape::scalar()]);
-        assert_eq!((plan.rows(), plan.inner, plan.steps), (1, 120, [1, 0]));
+        let iter = BroadcastIter::new(&out, [&out, &[2, 3].into(), &[4, 1, 1, 1].into()]);
+        assert_eq!((iter.rows(), iter.inner, iter.steps), (20, 6, [1, 1, 0]));
+        let iter = BroadcastIter::new(&out, [&out, &out]);
+        assert_eq!((iter.rows(), iter.inner, iter.steps), (1, 120, [1, 1]));
+        let iter = BroadcastIter::new(&out, [&out, &Shape::scalar()]);
+        assert_eq!((iter.rows(), iter.inner, iter.steps), (1, 120, [1, 0]));
     }
 
     #[test]
-    fn walking_can_begin_at_any_row() {
+    fn iteration_can_begin_at_any_row() {
         let out = Shape::from([3, 2, 4]);
-        let plan = BroadcastIter::new(&out, [&out, &[3, 1, 1].into(), &[2, 1].into()]);
+        let iter = BroadcastIter::new(&out, [&out, &[3, 1, 1].into(), &[2, 1].into()]);
         let mut all = Vec::new();
-        plan.for_rows(0, plan.rows(), |row, offsets| all.push((row, offsets)));
+        iter.for_rows(0, iter.rows(), |row, offsets| all.push((row, offsets)));
         assert_eq!(all.len(), 6);
         assert_eq!(all[5], (5, [20, 2, 1]));
         let mut tail = Vec::new();
-        plan.for_rows(3, 3, |row, offsets| tail.push((row, offsets)));
+        iter.for_rows(3, 3, |row, offsets| tail.push((row, offsets)));
         assert_eq!(tail, all[3..]);
     }
 

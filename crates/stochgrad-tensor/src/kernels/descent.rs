@@ -1,36 +1,39 @@
-//! Kernels of optimisers: one pass over parameters, gradients and moments.
+//! Kernels of optimisers, which make one pass over parameters, gradients and moments.
 
 use crate::parallel::{ARITHMETIC, threads_for};
 use crate::real::Real;
 use crate::simd::dispatch;
 
-/// The numbers of one step of Adam.
+/// The coefficients of one step of Adam.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct AdamStep<F> {
     /// The decay rates of the two moments.
     pub betas: [F; 2],
-    /// One minus each of them.
+    /// One minus each decay rate.
     pub rests: [F; 2],
-    /// The learning rate over the bias correction of the first moment.
+    /// The learning rate divided by the bias correction of the first moment.
     pub rate: F,
-    /// One over the root of the bias correction of the second moment.
+    /// One divided by the square root of the bias correction of the second moment.
     pub root: F,
-    /// What is added to the denominator.
+    /// The constant that is added to the denominator.
     pub epsilon: F,
-    /// What weight decay leaves of a parameter.
+    /// The factor of a parameter after weight decay.
     pub kept: F,
 }
 
 /// One step of Adam: for each element $m \leftarrow \beta_1 m + (1 - \beta_1) g$, $v \leftarrow \beta_2 v + (1 -
-/// \beta_2) g^2$, and the parameter becomes `kept · parameter − rate · m / (root · √v + ε)`. Inside a pool of rayon,
-/// long slices are split over its threads; the result does not depend on that.
+/// \beta_2) g^2$, and the parameter becomes `kept · parameter − rate · m / (root · √v + ε)`. In a pool of rayon, long
+/// slices are split over its threads; the result does not depend on the number of threads.
 ///
 /// # Panics
 /// If the lengths differ.
 pub fn adam<F: Real>(step: AdamStep<F>, gradient: &[F], moments: [&mut [F]; 2], values: &mut [F]) {
     let [first, second] = moments;
     let len = values.len();
-    assert!([gradient.len(), first.len(), second.len()] == [len; 3], "slices of one length");
+    assert!(
+        [gradient.len(), first.len(), second.len()] == [len; 3],
+        "expected gradient, moments and values of equal length"
+    );
     let threads = if rayon::current_thread_index().is_some() { rayon::current_num_threads() } else { 1 };
     split(threads_for(threads, len, ARITHMETIC), step, gradient, [first, second], values);
 }
@@ -77,8 +80,7 @@ fn adam_body<const FMA: bool, F: Real>(
     }
 }
 
-/// Whether all numbers, and all their squares, are finite. Inside a pool of rayon, long slices are split over its
-/// threads.
+/// Whether all values and all their squares are finite. In a pool of rayon, long slices are split over its threads.
 pub fn squares_are_finite<F: Real>(x: &[F]) -> bool {
     let threads = if rayon::current_thread_index().is_some() { rayon::current_num_threads() } else { 1 };
     finite_in_parts(threads_for(threads, x.len(), ARITHMETIC), x)
@@ -104,7 +106,7 @@ fn squares_body<const FMA: bool, F: Real>(x: &[F]) -> bool {
     let mut seen = [F::ZERO; 16];
     for lane in lanes {
         for (seen, &x) in seen.iter_mut().zip(lane) {
-            // 0 for a finite number, NaN for any other.
+            // 0 for a finite value, NaN for any other.
             *seen += x * x * F::ZERO;
         }
     }
@@ -116,7 +118,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn squares_that_overflow_are_found_wherever_they_are() {
+    fn squares_that_overflow_are_found_at_every_position() {
         for len in [1_usize, 15, 16, 33, 100] {
             let mut x = vec![1e18_f32; len];
             assert!(squares_are_finite(&x));
@@ -133,13 +135,13 @@ mod tests {
 
     #[test]
     fn a_step_is_the_same_on_any_number_of_threads() {
-        let numbers = |seed: f32| -> Vec<f32> { (0..200_001).map(|i| (i as f32 * seed).sin()).collect() };
+        let values_of = |seed: f32| -> Vec<f32> { (0..200_001).map(|i| (i as f32 * seed).sin()).collect() };
         let step =
             AdamStep { betas: [0.9, 0.99], rests: [0.1, 0.01], rate: 0.01, root: 1.3, epsilon: 1e-8, kept: 0.999 };
         let run = |threads: usize| {
-            let (mut m, mut v, mut values) = (numbers(0.1), numbers(0.2), numbers(0.3));
+            let (mut m, mut v, mut values) = (values_of(0.1), values_of(0.2), values_of(0.3));
             v.iter_mut().for_each(|v| *v = v.abs());
-            split(threads, step, &numbers(0.4), [&mut m, &mut v], &mut values);
+            split(threads, step, &values_of(0.4), [&mut m, &mut v], &mut values);
             (m, v, values)
         };
         let one = run(1);

@@ -1,4 +1,4 @@
-//! Elementwise functions of any scalar code, for functions that are far costlier than a call.
+//! Elementwise evaluation of an arbitrary scalar function, for functions that cost far more than a call.
 
 use crate::kernels::broadcast::BroadcastIter;
 use crate::kernels::zip::fill_rows;
@@ -8,10 +8,10 @@ use crate::storage::pool::Pool;
 use crate::storage::shape::Shape;
 use crate::storage::tensor::Tensor;
 
-/// Elements from which the work is split over threads: a special function takes a hundred times what arithmetic does.
+/// More elements than this are split over threads: a special function takes a hundred times as long as arithmetic.
 const COSTLY: usize = 1000;
 
-/// Applies `function` to each combination of elements, broadcast, in double precision.
+/// Applies `function` to the elements of the inputs, with broadcasting. The function is evaluated in double precision.
 ///
 /// # Panics
 /// If the shapes do not broadcast.
@@ -36,10 +36,10 @@ pub fn apply<F: Real, const N: usize>(
     if out.is_empty() {
         return out;
     }
-    let plan = BroadcastIter::new(&out.shape().clone(), inputs.map(Tensor::shape));
-    let steps = plan.steps;
+    let iter = BroadcastIter::new(&out.shape().clone(), inputs.map(Tensor::shape));
+    let steps = iter.steps;
     let values = inputs.map(Tensor::as_slice);
-    fill_rows(threads_for(pool.threads(), out.len(), COSTLY), &plan, out.make_mut(), |row, at| {
+    fill_rows(threads_for(pool.threads(), out.len(), COSTLY), &iter, out.make_mut(), |row, at| {
         for (i, out) in row.iter_mut().enumerate() {
             *out = F::from_f64(function(std::array::from_fn(|k| values[k][at[k] + i * steps[k]].to_f64())));
         }

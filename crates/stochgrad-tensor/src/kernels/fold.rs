@@ -1,21 +1,21 @@
 use crate::real::Real;
 use crate::simd::dispatch;
 
-/// Independent accumulators of a tight loop.
+/// The number of independent accumulators in a tight loop.
 pub(crate) const LANES: usize = 16;
 
-/// Longer rows are split in the middle, which keeps rounding errors small and gives threads something to do.
+/// Longer rows are split in the middle. This keeps rounding errors small, and allows a split over threads.
 pub(crate) const BLOCK: usize = 1024;
 
-/// Rows from this length may be split over threads.
+/// Rows of at least this length may be split over threads.
 const PARALLEL: usize = 131_072;
 
-/// Where a row longer than a block is split: a multiple of the block.
+/// The position at which a row that is longer than a block is split: a multiple of the block length.
 pub(crate) fn middle(len: usize) -> usize {
     len.div_ceil(2).next_multiple_of(BLOCK).min(len - 1)
 }
 
-/// Reduces a row in an order that depends on its length only.
+/// Reduces a row, in an order that depends only on its length.
 pub(crate) fn fold_row<F: Real>(threads: usize, op: Fold<F>, x: &[F]) -> F {
     if x.len() <= BLOCK {
         return fold_block(op, x);
@@ -29,7 +29,7 @@ pub(crate) fn fold_row<F: Real>(threads: usize, op: Fold<F>, x: &[F]) -> F {
     op.combine(left, right)
 }
 
-/// Reduces consecutive rows of length `row`, on the calling thread: the bits of [`fold_row`] for each of them.
+/// Reduces consecutive rows of length `row` on the calling thread. Each result has the bits of [`fold_row`].
 #[inline]
 pub(crate) fn fold_rows<F: Real>(op: Fold<F>, row: usize, x: &[F], out: &mut [F]) {
     if row < LANES {
@@ -39,7 +39,7 @@ pub(crate) fn fold_rows<F: Real>(op: Fold<F>, row: usize, x: &[F], out: &mut [F]
     }
 }
 
-/// What is done along a row.
+/// The operation along a row.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Fold<F> {
     Sum,
@@ -82,7 +82,7 @@ pub(crate) fn smaller<F: Real>(a: F, b: F) -> F {
     if (b < a) | b.is_nan() { b } else { a }
 }
 
-/// What to subtract before exponentiating: the maximum, or 0 where that is infinite or NaN.
+/// The shift that is subtracted before exponentiating: the maximum, or 0 if that is infinite or NaN.
 pub(crate) fn shift_of<F: Real>(maximum: F) -> F {
     if maximum.is_finite() { maximum } else { F::ZERO }
 }
@@ -173,7 +173,7 @@ fn rows_of<F: Real, const N: usize>(x: &[F], out: &mut [F], start: F, combine: i
 }
 
 dispatch! {
-    /// Adds the elements of four rows to a row of partial results, by pairs.
+    /// Combines the elements of four rows with a row of partial results, in pairs.
     pub(crate) fn fold_four<F: Real>(op: Fold<F>, rows: [&[F]; 4], partial: &mut [F]) = four_body;
 }
 

@@ -1,24 +1,25 @@
-//! Factorisations and solutions with small matrices, many at a time.
+//! Factorisations and linear solves for batches of small matrices.
 
 use crate::real::Real;
 use crate::storage::pool::Pool;
 use crate::storage::shape::Shape;
 use crate::storage::tensor::Tensor;
 
-/// The rows and columns of the matrices in the last two axes.
+/// The numbers of rows and columns of the matrices in the last two axes.
 fn matrix<F: Real>(x: &Tensor<F>) -> (usize, usize) {
     let shape = x.shape();
     (shape[shape.rank() - 2], shape[shape.rank() - 1])
 }
 
-/// The lower Cholesky factors of symmetric positive definite matrices in the last two axes: L with L Lᵀ = A. Only the
-/// lower triangles of the matrices are read.
+/// The lower Cholesky factors L, with L Lᵀ = A, of symmetric positive definite matrices A in the last two axes. Only
+/// the lower triangles of the matrices are read.
 ///
-/// The residual is bounded by that of the textbook algorithm: |A − L Lᵀ| ≤ (n + 1) ε |L| |L|ᵀ (Higham, "Accuracy and
-/// stability of numerical algorithms", theorem 10.3).
+/// The residual satisfies |A − L Lᵀ| ≤ (n + 1) ε |L| |L|ᵀ (Higham, "Accuracy and stability of numerical algorithms",
+/// theorem 10.3).
 ///
 /// # Errors
-/// The number of the first matrix that is not positive definite, and the row where that showed.
+/// If a matrix is not positive definite: the index of the first such matrix, and the row in which the factorisation
+/// failed.
 ///
 /// # Panics
 /// If the matrices are not square.
@@ -32,7 +33,7 @@ fn matrix<F: Real>(x: &Tensor<F>) -> (usize, usize) {
 /// ```
 pub fn cholesky<F: Real>(pool: &Pool<F>, a: &Tensor<F>) -> Result<Tensor<F>, (usize, usize)> {
     let (n, columns) = matrix(a);
-    assert_eq!(n, columns, "a Cholesky factor is that of a square matrix");
+    assert_eq!(n, columns, "expected square matrices for a Cholesky factorisation, got shape {}", a.shape());
     let mut out = pool.full(a.shape().clone(), F::ZERO);
     if out.is_empty() {
         return Ok(out);
@@ -55,16 +56,20 @@ pub fn cholesky<F: Real>(pool: &Pool<F>, a: &Tensor<F>) -> Result<Tensor<F>, (us
     Ok(out)
 }
 
-/// Solves L x = b, or Lᵀ x = b, for lower triangular matrices L in the last two axes and right sides of as many rows.
-/// Leading axes must be the same. Only the lower triangles are read; a zero on the diagonal gives infinities.
+/// Solves L x = b, or Lᵀ x = b with `transpose`, for lower triangular matrices L in the last two axes. The right-hand
+/// sides b have as many rows as L, and the same leading axes. Only the lower triangles are read; a zero on the diagonal
+/// gives infinities.
 ///
 /// # Panics
-/// If the shapes do not fit.
+/// If L is not square, or the numbers of rows or the leading axes differ.
 pub fn triangular_solve<F: Real>(pool: &Pool<F>, l: &Tensor<F>, b: &Tensor<F>, transpose: bool) -> Tensor<F> {
     let ((n, square), (rows, columns)) = (matrix(l), matrix(b));
-    assert!(n == square && n == rows, "a triangle of {n} by {square} with {rows} rows on the right");
+    assert!(
+        n == square && n == rows,
+        "expected square matrices and {n} rows on the right, got {n} by {square} and {rows} rows"
+    );
     let lead = |x: &Tensor<F>| Shape::from(&x.shape()[..x.shape().rank() - 2]);
-    assert_eq!(lead(l), lead(b), "leading axes of a triangular solution");
+    assert_eq!(lead(l), lead(b), "expected equal leading axes of a triangular solve");
     let mut out = pool.take(b.shape().clone());
     if out.is_empty() {
         return out;
@@ -88,6 +93,8 @@ pub fn triangular_solve<F: Real>(pool: &Pool<F>, l: &Tensor<F>, b: &Tensor<F>, t
 
 #[cfg(test)]
 mod tests {
+    use approx::assert_abs_diff_eq;
+
     use super::*;
     use crate::kernels::matmul::matmul;
 
@@ -105,12 +112,12 @@ mod tests {
             let a = positive_definite(3, n);
             let l = cholesky(&pool, &a).unwrap();
             let back = matmul(&pool, &l, false, &l, true);
-            assert!(back.as_slice().iter().zip(a.as_slice()).all(|(x, y)| (x - y).abs() < 1e-14 * 10.0));
+            assert_abs_diff_eq!(back, a, epsilon = 1e-13);
             let b = Tensor::from_fn([3, n, 2], |i| (i as f64).cos());
             for transpose in [false, true] {
                 let x = triangular_solve(&pool, &l, &b, transpose);
                 let back = matmul(&pool, &l, transpose, &x, false);
-                assert!(back.as_slice().iter().zip(b.as_slice()).all(|(x, y)| (x - y).abs() < 1e-12));
+                assert_abs_diff_eq!(back, b, epsilon = 1e-12);
             }
         }
     }

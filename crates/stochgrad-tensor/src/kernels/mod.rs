@@ -1,4 +1,5 @@
-//! Functions from tensors to tensors: maps, broadcasting pairs, reductions, products of matrices and moves of elements.
+//! Functions from tensors to tensors: maps, binary functions with broadcasting, reductions, matrix products and moves
+//! of elements.
 //!
 //! Every kernel gives the same bits on any number of threads.
 

@@ -1,15 +1,15 @@
 //! Two arithmetic functions in one pass.
 //!
-//! A pass over a block in the first-level cache takes as long for a sum as for a product of sums: what it costs is the
-//! loads, the stores and the call. So [chains](crate::kernels::fused::Chain) do arithmetic two functions at a time.
-//! Each is rounded on its own, so that a pair gives the bits of its two functions.
+//! On a block in the first-level cache, the loads, the stores and the call dominate the cost of arithmetic: two
+//! functions in one pass take as long as one. [Chains](crate::kernels::fused::Chain) therefore evaluate arithmetic
+//! functions in pairs. Each of the two is rounded on its own, so that a pair gives the bits of its two functions.
 
 use crate::kernels::zip::Operand;
 use crate::real::Real;
 use crate::simd::dispatch;
 use crate::storage::buffer::Aligned;
 
-/// The function of the first two operands. Functions of one operand have a number for the second.
+/// The function of the first two operands. A function of one operand uses the second as its parameter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum First {
     /// a + b
@@ -18,11 +18,11 @@ pub enum First {
     Sub,
     /// a · b
     Mul,
-    /// 1 where a > 0, else b.
+    /// 1 if a > 0, else b.
     LeakyStep,
 }
 
-/// The function of the first one's result, t, and of the third operand.
+/// The function of t, the result of the first function, and of the third operand, c.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Second {
     /// t + c
@@ -35,18 +35,18 @@ pub enum Second {
     Mul,
     /// t / c
     Div,
-    /// t where t > 0, else c · t.
+    /// t if t > 0, else c · t.
     LeakyRelu,
     /// t ≤ c
     LessEqual,
-    /// t held between −c and c.
+    /// t clamped to [−c, c].
     Guard,
-    /// t², whatever the third operand is.
+    /// t²; the third operand is ignored.
     Square,
 }
 
 dispatch! {
-    /// Applies two functions to slices, on the calling thread: the bits of one after the other.
+    /// Applies two functions to slices on the calling thread, with the same bits as one after the other.
     ///
     /// # Panics
     /// If the lengths differ.
@@ -98,15 +98,15 @@ fn then<F: Real>(second: Second, operands: [Operand<'_, F>; 3], out: &mut [F], f
     }
 }
 
-/// Elements that are done at once: so many that the compiler makes a loop over vectors of them, and not as many single
-/// operations.
+/// The number of elements that are processed together. It is large enough that the compiler vectorises the loop instead
+/// of unrolling it into single operations.
 const WIDTH: usize = 64;
 
-/// An operand in pieces of [`WIDTH`] elements; a number stands in one piece, which is read again and again.
+/// An operand in pieces of [`WIDTH`] elements. A scalar operand is one piece that is read repeatedly.
 struct Pieces<'a, F> {
     whole: &'a [[F; WIDTH]],
     rest: &'a [F],
-    /// Which bits of a piece's number count.
+    /// A mask for the index of a piece: all bits for a slice, and none for a scalar.
     mask: usize,
 }
 
@@ -115,7 +115,7 @@ impl<'a, F: Real> Pieces<'a, F> {
     fn new(operand: Operand<'a, F>, len: usize, number: &'a mut [F; WIDTH]) -> Self {
         match operand {
             Operand::Slice(elements) => {
-                assert_eq!(elements.len(), len, "operands and result of elementwise functions");
+                assert_eq!(elements.len(), len, "expected operands and a result of equal length");
                 let (whole, rest) = elements.as_chunks();
                 Pieces { whole, rest, mask: usize::MAX }
             }
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    #[should_panic(expected = "operands and result of elementwise functions")]
+    #[should_panic(expected = "expected operands and a result of equal length")]
     fn lengths_that_differ_are_a_bug_of_the_caller() {
         let [short, long] = [Operand::Slice(&[1.0][..]), Operand::Slice(&[1.0, 2.0][..])];
         pair_slice(First::Add, Second::Mul, long, short, Operand::Scalar(1.0), &mut [0.0; 2]);

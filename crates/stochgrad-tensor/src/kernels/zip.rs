@@ -1,4 +1,4 @@
-//! Elementwise functions of two or three operands, which broadcast.
+//! Elementwise functions of two or three operands, with broadcasting.
 
 use crate::kernels::broadcast::BroadcastIter;
 use crate::kernels::map::unguarded;
@@ -9,14 +9,14 @@ use crate::storage::pool::Pool;
 use crate::storage::shape::Shape;
 use crate::storage::tensor::Tensor;
 
-/// An elementwise function of two operands. Comparisons give 1 or 0 (0 with a NaN, except [`Zip::NotEqual`]).
+/// An elementwise function of two operands. Comparisons give 1 or 0; with a NaN they give 0, except [`Zip::NotEqual`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Zip {
     /// a + b
     Add,
     /// a − b
     Sub,
-    /// a − b, then [`Map::Unguard`](crate::kernels::map::Map::Unguard).
+    /// a − b, followed by [`Map::Unguard`](crate::kernels::map::Map::Unguard).
     SubUnguarded,
     /// a · b
     Mul,
@@ -24,9 +24,9 @@ pub enum Zip {
     Div,
     /// a^b
     Pow,
-    /// The larger one; NaN if one is NaN.
+    /// The larger of the two; NaN if one of them is NaN.
     Maximum,
-    /// The smaller one; NaN if one is NaN.
+    /// The smaller of the two; NaN if one of them is NaN.
     Minimum,
     /// a > b
     Greater,
@@ -40,26 +40,27 @@ pub enum Zip {
     Equal,
     /// a ≠ b
     NotEqual,
-    /// 1 where a > b, ½ where they are equal, else 0: the derivative of the larger one by a. 0 with a NaN.
+    /// 1 if a > b, ½ if they are equal, else 0; 0 with a NaN. This is the derivative of the larger one with respect to
+    /// a.
     Share,
-    /// a · b, and 0 where b is 0, whatever a is: a member times its weight.
+    /// a · b, and 0 if b is 0 for any a: a member times its weight.
     Weigh,
-    /// 0 where b is 0 and a is infinite or NaN, else 1: whether a member stays under its weight.
+    /// 0 if b is 0 and a is infinite or NaN, else 1: whether a member with weight b is kept.
     Keep,
-    /// 0 where b is 0 and a is infinite or NaN, else a.
+    /// 0 if b is 0 and a is infinite or NaN, else a.
     Hold,
 }
 
 /// An operand of a slice kernel.
 #[derive(Clone, Copy, Debug)]
 pub enum Operand<'a, F> {
-    /// An element for each element of the result.
+    /// One element for each element of the result.
     Slice(&'a [F]),
-    /// The same number for all of them.
+    /// One value for all elements of the result.
     Scalar(F),
 }
 
-/// Applies an elementwise function to two operands that broadcast.
+/// Applies an elementwise function to two operands, with broadcasting.
 ///
 /// # Panics
 /// If the shapes do not broadcast (see [`Shape::broadcast`]).
@@ -89,22 +90,22 @@ pub fn zip<F: Real>(pool: &Pool<F>, op: Zip, a: &Tensor<F>, b: &Tensor<F>) -> Te
     if out.is_empty() {
         return out;
     }
-    let plan = BroadcastIter::new(&out.shape().clone(), [shape_a, shape_b]);
-    let [step_a, step_b] = plan.steps;
-    fill_rows(threads(out.len()), &plan, out.make_mut(), |out, [at_a, at_b]| {
+    let iter = BroadcastIter::new(&out.shape().clone(), [shape_a, shape_b]);
+    let [step_a, step_b] = iter.steps;
+    fill_rows(threads(out.len()), &iter, out.make_mut(), |out, [at_a, at_b]| {
         zip_slice(op, along(a, at_a, step_a, out.len()), along(b, at_b, step_b, out.len()), out);
     });
     out
 }
 
-/// The operand for a row that begins at `at`, along which it advances or stands still.
+/// The operand for a row that starts at `at`. Along the row it advances by one element or stays at the same one.
 #[inline]
 fn along<F: Real>(x: &[F], at: usize, step: usize, len: usize) -> Operand<'_, F> {
     if step == 0 { Operand::Scalar(x[at]) } else { Operand::Slice(&x[at..at + len]) }
 }
 
 dispatch! {
-    /// Applies an elementwise function of two operands to slices, on the calling thread: the bits of [`zip`].
+    /// Applies an elementwise function of two operands to slices on the calling thread, with the same bits as [`zip`].
     ///
     /// # Panics
     /// If the lengths differ.
@@ -144,7 +145,7 @@ fn zip_body<const FMA: bool, F: Real>(op: Zip, a: Operand<'_, F>, b: Operand<'_,
 
 #[inline(always)]
 fn pairs<F: Real>(a: Operand<'_, F>, b: Operand<'_, F>, out: &mut [F], f: impl Fn(F, F) -> F) {
-    let mismatch = "operands and result of an elementwise function";
+    let mismatch = "expected operands and a result of equal length";
     match (a, b) {
         (Operand::Slice(a), Operand::Slice(b)) => {
             assert!(a.len() == out.len() && b.len() == out.len(), "{mismatch}");
@@ -168,7 +169,7 @@ fn pairs<F: Real>(a: Operand<'_, F>, b: Operand<'_, F>, out: &mut [F], f: impl F
     }
 }
 
-/// `a` where the condition is not 0, else `b`; the three broadcast together.
+/// Selects `a` where the condition is not 0, and `b` elsewhere. The three operands broadcast together.
 ///
 /// # Panics
 /// If the shapes do not broadcast.
@@ -178,11 +179,11 @@ pub fn select<F: Real>(pool: &Pool<F>, condition: &Tensor<F>, a: &Tensor<F>, b: 
     if out.is_empty() {
         return out;
     }
-    let plan = BroadcastIter::new(&out.shape().clone(), [condition.shape(), a.shape(), b.shape()]);
+    let iter = BroadcastIter::new(&out.shape().clone(), [condition.shape(), a.shape(), b.shape()]);
     let threads = threads_for(pool.threads(), out.len(), ARITHMETIC);
-    let steps = plan.steps;
+    let steps = iter.steps;
     let (condition, a, b) = (condition.as_slice(), a.as_slice(), b.as_slice());
-    fill_rows(threads, &plan, out.make_mut(), |out, at| {
+    fill_rows(threads, &iter, out.make_mut(), |out, at| {
         let len = out.len();
         let condition = along(condition, at[0], steps[0], len);
         select_slice(condition, along(a, at[1], steps[1], len), along(b, at[2], steps[2], len), out);
@@ -191,11 +192,13 @@ pub fn select<F: Real>(pool: &Pool<F>, condition: &Tensor<F>, a: &Tensor<F>, b: 
 }
 
 dispatch! {
-    /// Chooses between slices, on the calling thread: the bits of [`select`].
+    /// Selects between slices on the calling thread, with the same bits as [`select`].
     ///
     /// # Panics
     /// If the lengths differ.
-    pub fn select_slice<F: Real>(condition: Operand<'_, F>, a: Operand<'_, F>, b: Operand<'_, F>, out: &mut [F]) = select_body;
+    pub fn select_slice<F: Real>(
+        condition: Operand<'_, F>, a: Operand<'_, F>, b: Operand<'_, F>, out: &mut [F],
+    ) = select_body;
 }
 
 #[inline(always)]
@@ -214,15 +217,15 @@ fn select_body<const FMA: bool, F: Real>(
             };
         }
     };
-    // The result holds the first choice until the second has been looked at.
+    // The result is first filled with `a`, and then overwritten with `b` where the condition is 0.
     match a {
         Operand::Slice(a) => out.copy_from_slice(a),
         Operand::Scalar(a) => out.fill(a),
     }
-    assert_eq!(conditions.len(), out.len(), "operands and result of a choice");
+    assert_eq!(conditions.len(), out.len(), "expected operands and a result of equal length");
     match b {
         Operand::Slice(b) => {
-            assert_eq!(b.len(), out.len(), "operands and result of a choice");
+            assert_eq!(b.len(), out.len(), "expected operands and a result of equal length");
             for (out, (&condition, &b)) in out.iter_mut().zip(conditions.iter().zip(b)) {
                 *out = if condition != F::ZERO { *out } else { b };
             }
@@ -235,7 +238,7 @@ fn select_body<const FMA: bool, F: Real>(
     }
 }
 
-/// a + b, in the place of `a` where it is shared with nothing and has the shape of the sum.
+/// a + b, in place if the buffer of `a` is not shared and `a` has the shape of the sum.
 ///
 /// # Panics
 /// If the shapes do not broadcast.
@@ -271,17 +274,17 @@ fn broadcast(a: &Shape, b: &Shape) -> Shape {
     }
 }
 
-/// Calls `work(row, offsets)` on every row of `out`.
+/// Calls `work(row, offsets)` on every row of `out`, with the offsets of the operands at the start of the row.
 pub(crate) fn fill_rows<F: Real, const K: usize>(
     threads: usize,
-    plan: &BroadcastIter<K>,
+    iter: &BroadcastIter<K>,
     out: &mut [F],
     work: impl Fn(&mut [F], [usize; K]) + Sync,
 ) {
-    let inner = plan.inner;
+    let inner = iter.inner;
     fill(threads, out, PIECE.div_ceil(inner) * inner, |start, out| {
         let first = start / inner;
-        plan.for_rows(first, out.len() / inner, |row, offsets| {
+        iter.for_rows(first, out.len() / inner, |row, offsets| {
             let begin = (row - first) * inner;
             work(&mut out[begin..begin + inner], offsets);
         });

@@ -1,5 +1,7 @@
-/// A 128-bit hash of an address: a name and indices. FNV-1a over the name's bytes, the byte 255 (which UTF-8 never
-/// has), and eight little-endian bytes an index; the same on all platforms.
+/// A 128-bit hash of an address, which consists of a name and indices.
+///
+/// It is FNV-1a over the bytes of the name, the byte 255 (which does not occur in UTF-8), and eight little-endian bytes
+/// for each index. It is the same on all platforms.
 pub fn address_hash(name: &str, index: &[u64]) -> u128 {
     let mut hash = fnv(fnv(FNV_OFFSET, name.as_bytes()), &[u8::MAX]);
     for index in index {
@@ -24,7 +26,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn hashes_never_change_and_tell_addresses_apart() {
+    fn hashes_are_stable_and_distinguish_addresses() {
         assert_eq!(address_hash("", &[]), (FNV_OFFSET ^ 255).wrapping_mul(FNV_PRIME));
         let hashes = [
             address_hash("x", &[]),

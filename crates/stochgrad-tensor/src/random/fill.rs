@@ -8,17 +8,17 @@ use crate::storage::pool::Pool;
 use crate::storage::shape::Shape;
 use crate::storage::tensor::Tensor;
 
-/// Elements that are made from one batch of words.
+/// The number of elements that are computed from one batch of words.
 const BATCH: usize = 256;
 
-/// Elements of a small fill.
+/// The largest number of elements of a small fill, which uses a shorter batch.
 const FEW: usize = 32;
 
 impl Key {
-    /// Fills `out` with uniforms from the open interval (0, 1), elements `start`, `start + 1` …
+    /// Fills `out` with uniform values from the open interval (0, 1): the elements `start`, `start + 1` … of the key.
     ///
-    /// Never 0 or 1: an f32 is (b + ½) 2⁻²³ with 23 random bits b, from word i of the stream; an f64 is (b + ½) 2⁻⁵²
-    /// with 52 bits, from words 2i and 2i + 1.
+    /// The values are never 0 or 1. Element i is (b + ½) 2⁻²³ for `f32`, with 23 random bits b from word i of the
+    /// stream, and (b + ½) 2⁻⁵² for `f64`, with 52 random bits from words 2i and 2i + 1.
     pub fn uniform<F: Real>(&self, start: u64, out: &mut [F]) {
         if out.len() <= FEW {
             let mut words = Aligned([0; FEW * 2]);
@@ -32,7 +32,7 @@ impl Key {
     fn uniform_with<F: Real>(&self, words: &mut [u32], start: u64, out: &mut [F]) {
         let (mut element, mut rest) = (start, out);
         while !rest.is_empty() {
-            // A batch ends with a block, so that the next one need not begin inside it.
+            // A batch ends at the end of a block, so that the next batch starts with a whole block.
             let first = element.wrapping_mul(F::WORDS as u64);
             let skipped = (first % BLOCK as u64) as usize / F::WORDS;
             let (out, after) = rest.split_at_mut((words.len() / 2 - skipped).min(rest.len()));
@@ -44,9 +44,10 @@ impl Key {
         }
     }
 
-    /// Fills `out` with standard normal numbers, elements `start`, `start + 1` …
+    /// Fills `out` with standard normal samples: the elements `start`, `start + 1` … of the key.
     ///
-    /// Box–Muller on the uniforms of the pair that element i belongs to, 2⌊i/2⌋ and 2⌊i/2⌋ + 1.
+    /// Elements 2⌊i/2⌋ and 2⌊i/2⌋ + 1 are computed together by the Box–Muller method, from the uniform values of the
+    /// same two positions.
     pub fn normal<F: Real>(&self, start: u64, out: &mut [F]) {
         let odd = (start % 2) as usize;
         let (head, out) = out.split_at_mut(odd.min(out.len()));
@@ -82,13 +83,13 @@ fn open_units_body<const FMA: bool, F: Real>(words: &[u32], out: &mut [F]) {
 }
 
 dispatch! {
-    /// Makes pairs of normal numbers of pairs of uniform ones.
+    /// Replaces pairs of uniform values by pairs of standard normal samples.
     fn box_muller<F: Real>(pairs: &mut [F]) = box_muller_body;
 }
 
 #[inline(always)]
 fn box_muller_body<const FMA: bool, F: Real>(pairs: &mut [F]) {
-    // The two numbers of each pair apart, so that the loop over pairs becomes one over vectors.
+    // The two values of each pair are separated, so that the loop over pairs is vectorised.
     let mut apart = Aligned([[F::ZERO; FEW]; 2]);
     for pairs in pairs.chunks_mut(2 * FEW) {
         let count = pairs.len() / 2;
@@ -110,13 +111,13 @@ fn box_muller_body<const FMA: bool, F: Real>(pairs: &mut [F]) {
     }
 }
 
-/// A tensor of uniforms from the open interval (0, 1), elements `start`, `start + 1` … of the key; see
+/// A tensor of uniform values from the open interval (0, 1): the elements `start`, `start + 1` … of the key. See
 /// [`Key::uniform`].
 pub fn uniform<F: Real>(pool: &Pool<F>, key: &Key, start: u64, shape: Shape) -> Tensor<F> {
     filled(pool, shape, |at, out| key.uniform(start.wrapping_add(at), out))
 }
 
-/// A tensor of standard normal numbers, elements `start`, `start + 1` … of the key; see [`Key::normal`].
+/// A tensor of standard normal samples: the elements `start`, `start + 1` … of the key. See [`Key::normal`].
 pub fn normal<F: Real>(pool: &Pool<F>, key: &Key, start: u64, shape: Shape) -> Tensor<F> {
     filled(pool, shape, |at, out| key.normal(start.wrapping_add(at), out))
 }
@@ -209,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn threads_do_not_change_a_number() {
+    fn threads_do_not_change_a_bit() {
         let shape = Shape::from([3, 33_333]);
         let (one, three) = (Pool::<f64>::new(), Pool::<f64>::with_threads(3));
         let key = key();

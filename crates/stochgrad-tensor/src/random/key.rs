@@ -4,7 +4,7 @@ use rand_chacha::rand_core::SeedableRng;
 use crate::random::address::{FNV_OFFSET, fnv};
 use crate::random::chacha::{BLOCK, chacha};
 
-/// The key of a stream of random numbers: 256 bits for ChaCha8.
+/// The key of a stream of noise: 256 bits for ChaCha8.
 ///
 /// ```
 /// use stochgrad_tensor::random::{Key, address_hash};
@@ -21,7 +21,8 @@ use crate::random::chacha::{BLOCK, chacha};
 pub struct Key([u32; 8]);
 
 impl Key {
-    /// The key of a seed, a step and an address (see [`address_hash`]). Different arguments give different keys.
+    /// The key of a seed, a step and an address (see [`address_hash`](crate::random::address_hash)). Different
+    /// arguments give different keys.
     pub fn new(seed: u64, step: u64, address: u128) -> Self {
         let word = |value: u128, index: u32| (value >> (32 * index)) as u32;
         let (seed, step) = (u128::from(seed), u128::from(step));
@@ -37,8 +38,8 @@ impl Key {
         ])
     }
 
-    /// A key for another purpose at the same address: seed and step stay, the address becomes the FNV-1a hash (128
-    /// bits) of the old address and the purpose. The same on all platforms.
+    /// A key for another purpose at the same address. Seed and step stay the same; the address becomes the 128-bit
+    /// FNV-1a hash of the old address and the purpose. The result is the same on all platforms.
     pub fn derive(&self, purpose: &str) -> Self {
         let mut hash = FNV_OFFSET;
         for word in &self.0[4..] {
@@ -52,7 +53,7 @@ impl Key {
         key
     }
 
-    /// Fills `out` with words of the ChaCha8 stream, from word `start`.
+    /// Fills `out` with words of the ChaCha8 stream, starting at word `start`.
     pub fn bits(&self, start: u64, out: &mut [u32]) {
         let mut block = start / BLOCK as u64;
         let skip = (start % BLOCK as u64) as usize;
@@ -69,8 +70,8 @@ impl Key {
         chacha(&self.0, block, out);
     }
 
-    /// A generator for one element, for samplers that need an unknown amount of randomness: ChaCha8 with this key and
-    /// the stream number `element + 1` (the fills use stream 0).
+    /// A generator for one element, for samplers that need an unknown amount of noise. It is ChaCha8 with this key and
+    /// the stream number `element + 1`; the fills use stream 0.
     pub fn rng(&self, element: u64) -> ChaCha8Rng {
         let mut seed = [0; 32];
         for (bytes, word) in seed.chunks_exact_mut(4).zip(&self.0) {

@@ -1,6 +1,6 @@
-//! Counter-based random numbers: element `i` of a fill depends on the key and on `i`, on nothing else.
+//! Counter-based noise: element `i` of a fill depends only on the key and on `i`.
 //!
-//! A [`Key`] is a ChaCha8 key. Its stream is that of [`rand_chacha::ChaCha8Rng`], word for word, with random access.
+//! A [`Key`] is a ChaCha8 key. Its stream is word for word that of [`rand_chacha::ChaCha8Rng`], with random access.
 
 mod address;
 mod chacha;

@@ -1,81 +1,92 @@
-//! Sampling plans: random numbers of several members that keep out of one another's way.
+//! Sampling schemes: noise that several members share and order, so that the mean over members has a lower variance.
 //!
-//! Member $k$ of $n$ has, for each element, a number of the form
+//! For each element, member $k$ of $n$ has a uniform value of the form
 //!
-//! $$u_k = \frac{\pi(k) + v_{j(k)}}{N},$$
+//! $$u_k = \frac{\pi(k) + v_{j(k)}}{N}.$$
 //!
-//! with a whole number $\pi(k)$, the stratum, that is drawn for each element, and uniform numbers $v$ that some members
-//! share:
+//! The integer $\pi(k)$ is the stratum of the member and is drawn for each element. The values $v$ are uniform, and
+//! some members share one:
 //!
-//! | plan | strata $\pi$ | $N$ | shared |
+//! | scheme | strata $\pi$ | $N$ | shared |
 //! |---|---|---|---|
-//! | antithetic | none | 1 | $v$ by pairs, the second of which has $1 - v$ |
+//! | antithetic | none | 1 | each pair shares $v$; the second member has $1 - v$ |
 //! | stratified | a random order of $0, \dots, n - 1$ | $n$ | nothing |
-//! | systematic | a random order of $0, \dots, n - 1$ | $n$ | one $v$ by all members |
-//! | Sobol | the scrambled coordinates of the Sobol points | the power of two that reaches $n$ | nothing |
+//! | systematic | a random order of $0, \dots, n - 1$ | $n$ | all members share one $v$ |
+//! | Sobol | the scrambled coordinates of the Sobol points | the least power of two $\ge n$ | nothing |
 //!
-//! Every $u_k$ by itself is uniform, and the numbers of one member are independent of one another: an average over members of any function of one member has the
-//! right mean, and only its variance changes. Since the orders of two elements are independent, the stratified plan of several elements is a Latin
-//! hypercube (McKay, Beckman and Conover 1979). Below the strata Owen's (1995) scrambling is independent for each point, so that this is the whole of it for $2^m$ points.
+//! Each $u_k$ alone is uniform, and the values of one member are independent of one another. Hence the average over
+//! members of a function of one member keeps its mean; only its variance changes. The orders of two elements are
+//! independent, so the stratified scheme of several elements is a Latin hypercube (McKay, Beckman and Conover 1979).
+//! Below the strata, Owen's (1995) scrambling is independent for each point; for $2^m$ points the strata together with
+//! $v$ are therefore the complete scrambling.
+
+use std::fmt;
 
 use crate::real::Real;
 use crate::sampling::sobol;
-use std::fmt;
 
-/// How the members of a sample share and order their random numbers.
+/// How the members of a sample plate share and order their noise.
 ///
-/// | plan | helps | does not help |
-/// |---|---|---|
-/// | antithetic | functions that are monotone, or nearly linear, in the noise: exact for odd ones | even functions: one of two evaluations is lost, the variance doubles |
-/// | stratified | sums of functions of one element each, whatever they are; never worse than independent members but for a factor $n / (n - 1)$ (Owen 1997), for one element never | interactions of elements |
-/// | systematic | smooth or monotone functions of one element | periodic functions, whose period the members meet |
-/// | Sobol | smooth functions of a few important elements; the gain grows with $n$, best at powers of two | many elements of equal weight with interactions, jumps that are not along an axis |
+/// The documentation of each scheme says for which functions of the noise it lowers the variance of the mean over
+/// members.
 ///
-/// Members depend on one another, hence nothing may be made of several of them together: no baseline of the other
-/// members, no cost of several of them.
+/// The members depend on one another. Do not combine several of them in one estimate: neither a baseline from the other
+/// members nor a cost of several members is valid.
 #[doc(alias = "Latin hypercube")]
 #[doc(alias = "quasi-Monte Carlo")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum SamplingScheme {
-    /// Members in pairs, one the mirror image of the other: u and 1 − u, or ε and −ε.
+    /// Pairs of members that mirror each other: u and 1 − u, or ε and −ε.
+    ///
+    /// It helps functions that are monotone, or nearly linear, in the noise, and is exact for odd ones. For even
+    /// functions the variance doubles, since one of two evaluations is wasted.
     Antithetic,
-    /// One member in each of as many equal parts of (0, 1), for each element: a Latin hypercube where there are
-    /// several.
+    /// The interval (0, 1) is divided into n equal parts, and each part contains one member. For several elements this
+    /// is a Latin hypercube.
+    ///
+    /// It helps sums of functions of one element each, of any form, but not interactions of elements. The variance is
+    /// at most $n / (n - 1)$ times that of independent members (Owen 1997), and never larger for one element.
     Stratified,
-    /// The same, at one distance from the left ends of the parts: equally spaced members.
+    /// As stratified, with all members at the same distance from the left ends of their parts: equally spaced members.
+    ///
+    /// It helps smooth or monotone functions of one element, but not periodic functions whose period matches the
+    /// spacing of the members.
     Systematic,
     /// Points of a Sobol sequence with Owen's scrambling.
+    ///
+    /// It helps smooth functions of a few important elements; the gain grows with $n$ and is largest at powers of two.
+    /// It does not help with many elements of equal weight that interact, or with jumps that are not along an axis.
     Sobol {
-        /// The dimension of the node's first element; nodes that share a plate should have dimensions of their own.
+        /// The dimension of the node's first element. Nodes that share a plate should use different dimensions.
         first: usize,
     },
 }
 
 impl SamplingScheme {
-    /// The Sobol plan from its first dimension on.
+    /// The Sobol scheme that starts at the first dimension.
     pub fn sobol() -> Self {
         SamplingScheme::Sobol { first: 0 }
     }
 
-    /// Checks that the plan can be made for so many elements a member.
+    /// Checks that the scheme supports this number of members, and of elements for each member.
     ///
     /// # Errors
-    /// What was expected, what came, and what to try.
+    /// A message that says what was expected, what it got, and what to try.
     pub fn check(self, members: usize, elements: usize) -> Result<(), String> {
         match self {
             SamplingScheme::Sobol { first } if first.saturating_add(elements) > sobol::DIMENSIONS => Err(format!(
-                "the Sobol plan has direction numbers for {} dimensions, got {elements} elements from dimension {first} on; split the node, or use \
-                 SamplingScheme::Stratified, which takes any number",
+                "expected a Sobol sequence with at most {} dimensions, got {elements} elements from dimension {first} \
+                 on; split the node, or use SamplingScheme::Stratified, which takes any number of elements",
                 sobol::DIMENSIONS
             )),
             _ if members > 1 << 24 => {
-                Err(format!("expected at most 2^24 members for the {self} plan, got {members}; make several sets"))
+                Err(format!("expected at most 2^24 members for the {self} scheme, got {members}; draw several samples"))
             }
             _ => Ok(()),
         }
     }
 
-    /// How many numbers an element draws for all members.
+    /// The number of values $v$ that an element draws for all its members.
     pub fn numbers(self, members: usize) -> usize {
         match self {
             SamplingScheme::Antithetic => members.div_ceil(2),
@@ -84,7 +95,7 @@ impl SamplingScheme {
         }
     }
 
-    /// Which of these numbers belongs to a member.
+    /// The index of the value $v$ that a member uses, below [`numbers`](Self::numbers).
     pub fn number_of(self, member: usize) -> usize {
         match self {
             SamplingScheme::Antithetic => member / 2,
@@ -93,7 +104,7 @@ impl SamplingScheme {
         }
     }
 
-    /// How many random choices decide the strata of an element.
+    /// The number of random choices that determine the strata of an element.
     pub fn choices(self, members: usize) -> usize {
         match self {
             SamplingScheme::Antithetic => 0,
@@ -102,7 +113,7 @@ impl SamplingScheme {
         }
     }
 
-    /// How many equally likely options a choice has.
+    /// The number of equally likely options of a choice.
     pub fn options(self, choice: usize) -> usize {
         match self {
             SamplingScheme::Antithetic | SamplingScheme::Sobol { .. } => 2,
@@ -110,7 +121,7 @@ impl SamplingScheme {
         }
     }
 
-    /// How many strata there are.
+    /// The number of strata, $N$.
     pub fn strata(self, members: usize) -> usize {
         match self {
             SamplingScheme::Antithetic => 1,
@@ -119,7 +130,7 @@ impl SamplingScheme {
         }
     }
 
-    /// The strata of all members for an element, given the choices.
+    /// Writes the strata of all members of an element, given the choices.
     pub fn stratify(self, element: usize, choice: impl Fn(usize) -> usize, strata: &mut [u32]) {
         match self {
             SamplingScheme::Antithetic => strata.fill(0),
@@ -137,7 +148,7 @@ impl SamplingScheme {
         }
     }
 
-    /// Where the number of a member goes.
+    /// The part of (0, 1) that contains the value of a member.
     pub fn place(self, members: usize, member: usize, stratum: u32) -> Place {
         Place {
             stratum: f64::from(stratum),
@@ -146,7 +157,8 @@ impl SamplingScheme {
         }
     }
 
-    /// Whether normal numbers are those of the members with another sign, and need no inversion.
+    /// Whether a member's normal sample is that of its partner with the opposite sign. Normal samples then need no
+    /// inversion of the distribution function.
     pub fn is_mirroring(self) -> bool {
         self == SamplingScheme::Antithetic
     }
@@ -164,7 +176,7 @@ impl fmt::Display for SamplingScheme {
     }
 }
 
-/// The part of (0, 1) that a number is moved to.
+/// The part of (0, 1) that contains the value of a member, and the map of (0, 1) to it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Place {
     stratum: f64,
@@ -173,7 +185,7 @@ pub struct Place {
 }
 
 impl Place {
-    /// The uniform number of a member, given a uniform number.
+    /// The uniform value of a member, given a uniform value $v$.
     pub fn uniform<F: Real>(self, v: F) -> F {
         if self.mirrored {
             return F::ONE - v;
@@ -182,9 +194,10 @@ impl Place {
         F::from_f64((self.stratum + v.to_f64()) / self.strata).min(F::ONE - F::EPSILON * F::from_f64(0.5))
     }
 
-    /// The normal number of a member, given the uniform number or, for mirrored pairs, the normal one that is its own.
-    pub fn normal<F: Real>(self, plan: SamplingScheme, x: F) -> F {
-        match plan.is_mirroring() {
+    /// The normal sample of a member. `x` is a uniform value $v$ or, if the scheme
+    /// [is mirroring](SamplingScheme::is_mirroring), a standard normal sample.
+    pub fn normal<F: Real>(self, scheme: SamplingScheme, x: F) -> F {
+        match scheme.is_mirroring() {
             true if self.mirrored => -x,
             true => x,
             false => {
@@ -194,7 +207,7 @@ impl Place {
         }
     }
 
-    /// The interval that an interval of the uniform number is moved to.
+    /// The image of an interval of $v$.
     pub fn image(self, (low, high): (f64, f64)) -> (f64, f64) {
         match self.mirrored {
             true => (1.0 - high, 1.0 - low),
@@ -202,7 +215,7 @@ impl Place {
         }
     }
 
-    /// The interval that is moved to a given one.
+    /// The interval of $v$ whose image is the given interval.
     pub fn preimage(self, (low, high): (f64, f64)) -> (f64, f64) {
         match self.mirrored {
             true => (1.0 - high, 1.0 - low),
@@ -211,7 +224,7 @@ impl Place {
     }
 }
 
-/// One of several equally likely options, by a uniform number: the smallest one whose distribution function exceeds it.
+/// One of several equally likely options, by inversion: the smallest one whose distribution function exceeds `u`.
 fn option(u: f64, options: usize) -> usize {
     let exceeds = |option: usize| u < (option + 1) as f64 / options as f64;
     let mut found = ((u * options as f64) as usize).min(options - 1);
@@ -224,35 +237,38 @@ fn option(u: f64, options: usize) -> usize {
     found
 }
 
-/// Numbers by a plan. `base` has the numbers and `choices` the uniform numbers that decide the strata, both along the
-/// axis of the members with the sizes that the plan asks for; `outer` and `inner` are the numbers of entries before and
-/// after that axis, and the last `elements` of the latter are the elements. `normal` asks for normal numbers: `base` is
-/// uniform for them too, unless the plan [is mirroring](SamplingScheme::is_mirroring).
+/// Writes the noise of all members, jointly as the scheme says.
+///
+/// `out` has the layout `[outer, members, inner]`. `base` holds the values $v$ and `choices` the uniform values that
+/// decide the strata; both have the same layout, with [`numbers`](SamplingScheme::numbers) and
+/// [`choices`](SamplingScheme::choices) entries along the axis of the members. The last `elements` entries of `inner`
+/// are the elements of a member. If `normal` is true, the result is standard normal; `base` is uniform for these too,
+/// unless the scheme [is mirroring](SamplingScheme::is_mirroring).
 ///
 /// # Panics
-/// If the lengths do not fit.
+/// If a slice is shorter than its layout requires.
 pub fn arrange<F: Real>(
-    plan: SamplingScheme,
+    scheme: SamplingScheme,
     normal: bool,
     [outer, members, inner]: [usize; 3],
     elements: usize,
     [base, choices]: [&[F]; 2],
     out: &mut [F],
 ) {
-    let (numbers, decisions) = (plan.numbers(members), plan.choices(members));
+    let (values, decisions) = (scheme.numbers(members), scheme.choices(members));
     let mut strata: smallvec::SmallVec<[u32; 64]> = smallvec::SmallVec::from_elem(0, members);
     for before in 0..outer {
         for after in 0..inner {
-            let choice = |number: usize| {
-                let u = choices[(before * decisions + number) * inner + after];
-                option(u.to_f64(), plan.options(number))
+            let choice = |index: usize| {
+                let u = choices[(before * decisions + index) * inner + after];
+                option(u.to_f64(), scheme.options(index))
             };
-            plan.stratify(after % elements.max(1), choice, &mut strata);
+            scheme.stratify(after % elements.max(1), choice, &mut strata);
             for (member, &stratum) in strata.iter().enumerate() {
-                let number = base[(before * numbers + plan.number_of(member)) * inner + after];
-                let place = plan.place(members, member, stratum);
+                let value = base[(before * values + scheme.number_of(member)) * inner + after];
+                let place = scheme.place(members, member, stratum);
                 out[(before * members + member) * inner + after] =
-                    if normal { place.normal(plan, number) } else { place.uniform(number) };
+                    if normal { place.normal(scheme, value) } else { place.uniform(value) };
             }
         }
     }
@@ -270,34 +286,34 @@ mod tests {
         SamplingScheme::Sobol { first: 1 },
     ];
 
-    fn arranged<F: Real>(plan: SamplingScheme, normal: bool, sizes: [usize; 3], elements: usize, key: Key) -> Vec<F> {
+    fn arranged<F: Real>(scheme: SamplingScheme, normal: bool, sizes: [usize; 3], elements: usize, key: Key) -> Vec<F> {
         let [outer, members, inner] = sizes;
-        let mut base = vec![F::ZERO; outer * plan.numbers(members) * inner];
-        let mut choices = vec![F::ZERO; outer * plan.choices(members) * inner];
-        if normal && plan.is_mirroring() {
+        let mut base = vec![F::ZERO; outer * scheme.numbers(members) * inner];
+        let mut choices = vec![F::ZERO; outer * scheme.choices(members) * inner];
+        if normal && scheme.is_mirroring() {
             key.normal(0, &mut base)
         } else {
             key.uniform(0, &mut base)
         }
         key.derive("choices").uniform(0, &mut choices);
         let mut out = vec![F::ZERO; outer * members * inner];
-        arrange(plan, normal, sizes, elements, [&base, &choices], &mut out);
+        arrange(scheme, normal, sizes, elements, [&base, &choices], &mut out);
         out
     }
 
     #[test]
     fn every_stratum_has_one_member() {
-        for plan in [SamplingScheme::Stratified, SamplingScheme::Systematic, SamplingScheme::sobol()] {
-            let found: Vec<f64> = arranged(plan, false, [3, 8, 5], 5, Key::new(1, 2, 3));
+        for scheme in [SamplingScheme::Stratified, SamplingScheme::Systematic, SamplingScheme::sobol()] {
+            let found: Vec<f64> = arranged(scheme, false, [3, 8, 5], 5, Key::new(1, 2, 3));
             for before in 0..3 {
                 for after in 0..5 {
-                    let numbers: Vec<f64> = (0..8).map(|member| found[(before * 8 + member) * 5 + after]).collect();
-                    let mut strata: Vec<usize> = numbers.iter().map(|u| (u * 8.0) as usize).collect();
+                    let values: Vec<f64> = (0..8).map(|member| found[(before * 8 + member) * 5 + after]).collect();
+                    let mut strata: Vec<usize> = values.iter().map(|u| (u * 8.0) as usize).collect();
                     strata.sort_unstable();
-                    assert_eq!(strata, [0, 1, 2, 3, 4, 5, 6, 7], "{plan}");
-                    let distances = numbers.iter().map(|u| (u * 8.0).fract());
+                    assert_eq!(strata, [0, 1, 2, 3, 4, 5, 6, 7], "{scheme}");
+                    let distances = values.iter().map(|u| (u * 8.0).fract());
                     let spread = distances.clone().fold(0.0, f64::max) - distances.fold(1.0, f64::min);
-                    assert_eq!(spread < 1e-12, plan == SamplingScheme::Systematic);
+                    assert_eq!(spread < 1e-12, scheme == SamplingScheme::Systematic);
                 }
             }
         }
@@ -309,13 +325,13 @@ mod tests {
 
     #[test]
     fn every_member_has_the_right_distribution() {
-        for plan in SCHEMES {
+        for scheme in SCHEMES {
             for members in [1, 3, 4] {
                 // Mean and second moment of each member's two elements, and their product.
                 let mut sums = vec![[0.0; 5]; members];
                 let runs = 40_000;
                 for run in 0..runs {
-                    let found: Vec<f64> = arranged(plan, false, [1, members, 2], 2, Key::new(1, run, 3));
+                    let found: Vec<f64> = arranged(scheme, false, [1, members, 2], 2, Key::new(1, run, 3));
                     for (sums, pair) in sums.iter_mut().zip(found.chunks(2)) {
                         let (u, v) = (pair[0] - 0.5, pair[1] - 0.5);
                         for (sum, value) in sums.iter_mut().zip([u, v, u * u - 1.0 / 12.0, v * v - 1.0 / 12.0, u * v]) {
@@ -325,22 +341,22 @@ mod tests {
                 }
                 // Four standard errors: 0.289 and 0.083 over 200.
                 for sums in &sums {
-                    assert!(sums[..2].iter().all(|sum| sum.abs() < 6e-3), "{plan}, {members}: {sums:?}");
-                    assert!(sums[2..].iter().all(|sum| sum.abs() < 1.8e-3), "{plan}, {members}: {sums:?}");
+                    assert!(sums[..2].iter().all(|sum| sum.abs() < 6e-3), "{scheme}, {members}: {sums:?}");
+                    assert!(sums[2..].iter().all(|sum| sum.abs() < 1.8e-3), "{scheme}, {members}: {sums:?}");
                 }
             }
         }
     }
 
     #[test]
-    fn numbers_stay_inside_the_open_interval() {
-        for plan in SCHEMES {
+    fn values_stay_inside_the_open_interval() {
+        for scheme in SCHEMES {
             for member in [0, 1] {
                 for (v, stratum) in [(1.0_f32 - f32::EPSILON / 2.0, 7), (f32::EPSILON / 2.0, 0)] {
-                    let place = plan.place(8, member, if plan.is_mirroring() { 0 } else { stratum });
+                    let place = scheme.place(8, member, if scheme.is_mirroring() { 0 } else { stratum });
                     let u = place.uniform(v);
-                    assert!(u > 0.0 && u < 1.0, "{plan}: {u}");
-                    assert!(plan.is_mirroring() || place.normal(plan, v).is_finite());
+                    assert!(u > 0.0 && u < 1.0, "{scheme}: {u}");
+                    assert!(scheme.is_mirroring() || place.normal(scheme, v).is_finite());
                 }
             }
         }
@@ -348,9 +364,9 @@ mod tests {
 
     #[test]
     fn intervals_go_there_and_back() {
-        for plan in SCHEMES {
+        for scheme in SCHEMES {
             for member in 0..2 {
-                let place = plan.place(4, member, if plan.is_mirroring() { 0 } else { 3 });
+                let place = scheme.place(4, member, if scheme.is_mirroring() { 0 } else { 3 });
                 let (low, high) = place.image((0.25, 0.5));
                 assert!((place.uniform(0.375_f64) - 0.5 * (low + high)).abs() < 1e-15);
                 let (low, high) = place.preimage((low, high));
@@ -370,7 +386,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_planned_is_an_error() {
+    fn too_many_elements_or_members_are_an_error() {
         assert!(SamplingScheme::sobol().check(4, 512).is_ok());
         let error = SamplingScheme::Sobol { first: 500 }.check(4, 13).unwrap_err();
         assert!(error.contains("512") && error.contains("Stratified"), "{error}");

@@ -1,21 +1,22 @@
 //! The Sobol sequence, and its nested scrambling.
 //!
-//! Point $k$ of a dimension is the exclusive sum of the direction numbers of the bits of the Gray code of $k$. Of $2^m$
-//! points, one falls in each of the $2^m$ intervals of every dimension; Owen's scrambling permutes the two halves of
-//! every interval, of all sizes, at random, which keeps that and makes each point uniform.
+//! Point $k$ of a dimension is the exclusive or of the direction numbers that belong to the set bits of the Gray code
+//! of $k$. Of $2^m$ points, each of the $2^m$ equal intervals of every dimension contains one. Owen's scrambling
+//! randomly swaps the two halves of every dyadic interval. This keeps one point in each interval and makes each point
+//! uniform.
 
-use super::sobol_directions::DIRECTIONS;
+use crate::sampling::sobol_directions::DIRECTIONS;
 
-/// How many dimensions there are direction numbers for.
+/// The number of dimensions for which direction numbers are available.
 pub const DIMENSIONS: usize = DIRECTIONS.len() + 1;
 
-/// The most bits of a coordinate.
+/// The maximum number of bits of a coordinate.
 const BITS: u32 = 32;
 
-/// The first `out.len()` points of a dimension, in units of two to the minus `bits`.
+/// Writes the first `out.len()` points of a dimension, in units of $2^{-bits}$.
 ///
 /// # Panics
-/// For a dimension from [`DIMENSIONS`] on, more than 32 bits, and more points than two to the `bits`.
+/// If `dimension` is not below [`DIMENSIONS`], `bits` is above 32, or there are more than $2^{bits}$ points.
 pub fn points(dimension: usize, bits: u32, out: &mut [u32]) {
     assert!(dimension < DIMENSIONS && bits <= BITS && out.len() as u64 <= 1 << bits);
     let mut numbers = [0_u32; BITS as usize];
@@ -31,7 +32,7 @@ pub fn points(dimension: usize, bits: u32, out: &mut [u32]) {
     }
 }
 
-/// Direction numbers as fractions with as many bits as there are numbers.
+/// The direction numbers of a dimension, as fractions with `numbers.len()` bits.
 fn fill_directions(dimension: usize, numbers: &mut [u32]) {
     let bits = numbers.len();
     if dimension == 0 {
@@ -42,7 +43,7 @@ fn fill_directions(dimension: usize, numbers: &mut [u32]) {
     let degree = start.len();
     for i in 0..bits {
         numbers[i] = if i < degree {
-            // An integer of i + 1 bits: its first bit is worth one half.
+            // An integer of i + 1 bits, whose highest bit stands for one half.
             start[i] << (bits - 1 - i)
         } else {
             let mut number = numbers[i - degree] ^ (numbers[i - degree] >> degree);
@@ -56,8 +57,8 @@ fn fill_directions(dimension: usize, numbers: &mut [u32]) {
     }
 }
 
-/// Owen's nested scrambling of coordinates of `bits` bits. `flip(i)` says whether the halves of interval `i` change
-/// places, for the $2^{bits} - 1$ intervals from the largest to the smallest, each size in order.
+/// Owen's nested scrambling of coordinates with `bits` bits. `flip(i)` says whether to swap the halves of interval `i`.
+/// There are $2^{bits} - 1$ intervals, numbered from the largest to the smallest, and from left to right within a size.
 pub fn scramble(bits: u32, points: &mut [u32], flip: impl Fn(usize) -> bool) {
     for point in points {
         let coordinate = *point;
@@ -76,7 +77,7 @@ mod tests {
 
     #[test]
     fn points_are_the_known_ones() {
-        // By SciPy 1.17, which uses the same numbers.
+        // From SciPy 1.17, which uses the same direction numbers.
         let known: [(usize, [u32; 16]); 6] = [
             (0, [0, 8, 12, 4, 6, 14, 10, 2, 3, 11, 15, 7, 5, 13, 9, 1]),
             (1, [0, 8, 4, 12, 6, 14, 2, 10, 5, 13, 1, 9, 3, 11, 7, 15]),

@@ -20,8 +20,8 @@
 //! strict liability, or tort (including negligence or otherwise) arising in any way out of the use of this software,
 //! even if advised of the possibility of such damage.
 
-/// For each dimension after the first one: the primitive polynomial, its highest power in the highest bit, and the
-/// first direction integers, as many as its degree.
+/// For each dimension after the first one: the primitive polynomial, with its highest power in the highest bit, and the
+/// initial direction integers, as many as the degree of the polynomial.
 #[rustfmt::skip]
 pub(super) const DIRECTIONS: [(u32, &[u32]); 511] = [
     (3, &[1]), (7, &[1, 3]), (11, &[1, 3, 1]), (13, &[1, 1, 1]), (19, &[1, 1, 3, 3]), (25, &[1, 3, 5, 13]),

@@ -167,8 +167,8 @@ pub fn negative_binomial_cdf(k: f64, r: f64, p: f64) -> f64 {
 
 /// ln P(X = k) for the difference X of two Poisson numbers.
 ///
-/// Domain: positive finite rates and any k; anything else gives NaN. A k that is not whole has probability 0, hence -inf. Error below 1e-13 times
-/// max(1, |result|, |k|): terms of the order of k are subtracted.
+/// Domain: positive finite rates and any k; anything else gives NaN. A k that is not whole has probability 0, hence
+/// -inf. Error below 1e-13 times max(1, |result|, |k|): terms of the order of k are subtracted.
 pub fn skellam_log_pmf(k: f64, rate_up: f64, rate_down: f64) -> f64 {
     let positive = |rate: f64| rate > 0.0 && rate < f64::INFINITY;
     if k.is_nan() || !(positive(rate_up) && positive(rate_down)) {

@@ -114,8 +114,8 @@ const ZETA_MINUS_ONE: [f64; 28] = [
 
 /// ln |gamma(x)|.
 ///
-/// Domain: all reals and +inf. The poles (0, -1, -2, ...) give +inf, and so does -inf. Error below 1e-15 * max(1, |result|)
-/// for x > 0; for x < 0 it grows near the zeros of the result (FreeBSD msun, through `libm`).
+/// Domain: all reals and +inf. The poles (0, -1, -2, ...) give +inf, and so does -inf. Error below 1e-15 * max(1,
+/// |result|) for x > 0; for x < 0 it grows near the zeros of the result (FreeBSD msun, through `libm`).
 pub fn lgamma(x: f64) -> f64 {
     libm::lgamma(x)
 }
@@ -416,7 +416,8 @@ mod tests {
 
     #[test]
     fn large_orders_do_not_overflow_on_the_way() {
-        // 170! / 60^170 is far inside the range, although neither factor is near it; the recurrence joins both branches.
+        // 170! / 60^170 is far inside the range, although neither factor is near it; the recurrence joins both
+        // branches.
         for n in [149, 150, 151, 170, 250] {
             let step = (1.0 + f64::from(n)) * 60f64.ln();
             let jump = (lgamma(f64::from(n) + 1.0) - step).exp() * if n % 2 == 0 { 1.0 } else { -1.0 };

@@ -49,7 +49,8 @@ fn log_mills_far(x: f64) -> f64 {
 /// ln(P(Z > x) e^(x²/2)): the upper tail of the standard normal distribution without its exponential fall. It is the
 /// logarithm of the Mills ratio, less ln(2 pi) / 2.
 ///
-/// Domain: all reals and +inf, which gives -inf; for x below -1e154 the result overflows. Error below 1e-13 * max(1, |result|).
+/// Domain: all reals and +inf, which gives -inf; for x below -1e154 the result overflows. Error below 1e-13 * max(1,
+/// |result|).
 pub fn normal_log_mills(x: f64) -> f64 {
     if x > 14.0 { log_mills_far(x) } else { normal_log_cdf(-x) + 0.5 * x * x }
 }

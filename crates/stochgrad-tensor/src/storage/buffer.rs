@@ -1,21 +1,21 @@
-//! Memory that begins with a cache line.
+//! Memory that is aligned to cache lines.
 //!
-//! A vector register is as wide as a cache line, or half as wide. In a buffer that begins somewhere in a line, as those
-//! of the allocator do, every load or every other one would touch two lines, which halves the speed of kernels whose
+//! A vector register is as wide as a cache line, or half as wide. The allocator does not align its buffers to cache
+//! lines, so that every load, or every second one, would cross a line boundary. This halves the speed of kernels whose
 //! operands are in the first-level cache.
 
 use std::ops::{Deref, DerefMut};
 
 use crate::real::Real;
 
-/// Numbers one after the other, the first of them at the beginning of a cache line.
+/// Contiguous elements, the first of which is at the beginning of a cache line.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Buffer<F> {
     lines: Vec<Line<F>>,
     len: usize,
 }
 
-/// The elements of a line, or of two: as many for either kind of element.
+/// The elements of one cache line for `f32`, and of two for `f64`.
 const WIDTH: usize = 16;
 
 #[repr(C, align(64))]
@@ -23,12 +23,12 @@ const WIDTH: usize = 16;
 struct Line<F>([F; WIDTH]);
 
 impl<F: Real> Buffer<F> {
-    /// The same number everywhere.
+    /// A buffer whose elements all have the same value.
     pub(crate) fn full(len: usize, value: F) -> Self {
         Buffer { lines: vec![Line([value; WIDTH]); len.div_ceil(WIDTH)], len }
     }
 
-    /// What the elements of an iterator are, which has at least `len` of them.
+    /// The first `len` elements of an iterator, which must have at least as many.
     pub(crate) fn collect(len: usize, elements: impl IntoIterator<Item = F>) -> Self {
         let mut buffer = Buffer::full(len, F::ZERO);
         for (place, element) in buffer.iter_mut().zip(elements) {
@@ -53,8 +53,8 @@ impl<F> Deref for Buffer<F> {
     #[inline]
     fn deref(&self) -> &[F] {
         debug_assert!(self.len <= self.lines.len() * WIDTH && size_of::<Line<F>>() == size_of::<[F; WIDTH]>());
-        // SAFETY: the lines are arrays of `F` without gaps, for elements of 4 or 8 bytes, and there are enough for
-        // `len` of them.
+        // SAFETY: for elements of 4 or 8 bytes the lines are arrays of `F` without padding, and they hold at least
+        // `len` elements.
         unsafe { std::slice::from_raw_parts(self.lines.as_ptr().cast(), self.len) }
     }
 }
@@ -69,7 +69,7 @@ impl<F> DerefMut for Buffer<F> {
     }
 }
 
-/// A small array on the stack that begins with a cache line.
+/// A value that is aligned to a cache line, for small arrays on the stack.
 #[repr(align(64))]
 pub(crate) struct Aligned<T>(pub(crate) T);
 
@@ -79,10 +79,10 @@ mod tests {
 
     fn check<F: Real>() {
         for len in [0, 1, 15, 16, 17, 1000] {
-            let numbers: Vec<F> = (0..len).map(|i| F::from_f64(i as f64)).collect();
-            let mut buffer = Buffer::from(&numbers[..]);
-            assert_eq!(*buffer, numbers[..]);
-            assert_eq!(*Buffer::collect(len, numbers.iter().copied().chain([F::ONE])), numbers[..]);
+            let values: Vec<F> = (0..len).map(|i| F::from_f64(i as f64)).collect();
+            let mut buffer = Buffer::from(&values[..]);
+            assert_eq!(*buffer, values[..]);
+            assert_eq!(*Buffer::collect(len, values.iter().copied().chain([F::ONE])), values[..]);
             assert_eq!(buffer.as_ptr() as usize % 64, 0);
             buffer.fill(F::ONE);
             assert_eq!(*buffer, *Buffer::full(len, F::ONE));
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn buffers_hold_their_elements_from_the_beginning_of_a_line() {
+    fn buffers_begin_with_a_cache_line() {
         check::<f32>();
         check::<f64>();
     }

@@ -3,12 +3,12 @@ use std::fmt;
 use crate::real::Real;
 use crate::storage::tensor::Tensor;
 
-/// Longer axes show their ends only.
+/// The longest axis that is shown whole.
 const SHOWN: usize = 8;
 
 impl<F: Real> fmt::Display for Tensor<F> {
-    /// Nested brackets, about six significant digits (or the formatter's precision); axes longer than 8 show their
-    /// ends.
+    /// Writes nested brackets with about six significant digits, or with the precision of the formatter. Of axes longer
+    /// than 8, only the first and last four entries are shown.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write_axis(f, self.shape(), self.as_slice())
     }
@@ -69,7 +69,7 @@ mod tests {
     use crate::storage::tensor::Tensor;
 
     #[test]
-    fn small_tensors_are_shown_whole() {
+    fn small_tensors_are_shown_in_full() {
         let matrix = Tensor::from([[1.0, -0.5], [1.0 / 3.0, 1e-9]]);
         assert_eq!(matrix.to_string(), "[[1, -0.5], [0.333333, 1.00000e-9]]");
         assert_eq!(format!("{matrix:.1}"), "[[1.0, -0.5], [0.3, 0.0]]");

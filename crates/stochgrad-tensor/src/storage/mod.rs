@@ -1,5 +1,6 @@
-//! What holds values: tensors, their shapes, and buffers that are reused.
+//! Storage of values: tensors, their shapes, and pooled buffers.
 
+mod approximate_equality;
 pub(crate) mod buffer;
 mod display;
 pub(crate) mod pool;

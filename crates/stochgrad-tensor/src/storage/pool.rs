@@ -8,10 +8,10 @@ use crate::storage::buffer::Buffer;
 use crate::storage::shape::Shape;
 use crate::storage::tensor::Tensor;
 
-/// Recycles tensor buffers, and says how many threads the kernels may use.
+/// Recycles tensor buffers, and determines how many threads the kernels may use.
 ///
-/// Buffers are kept by exact length, reference count included, so that a loop of fixed shapes allocates nothing after
-/// its first pass. A pool belongs to one thread (it is not `Sync`).
+/// Buffers are kept by exact length, together with their reference counts. A loop with fixed shapes therefore allocates
+/// nothing after its first pass. A pool belongs to one thread (it is not `Sync`).
 ///
 /// ```
 /// use stochgrad_tensor::{Pool, Tensor};
@@ -33,14 +33,14 @@ pub struct Pool<F: Real> {
 
 type Buckets<F> = HashMap<usize, Vec<Arc<Buffer<F>>>, BuildHasherDefault<LengthHasher>>;
 
-/// What a pool has done so far.
+/// Counts of the requests to a pool.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PoolStatistics {
-    /// How many buffers were asked for.
+    /// The number of buffers that were requested.
     pub taken: u64,
-    /// How many of those came from the pool instead of the allocator.
+    /// The number of those that were reused instead of allocated.
     pub reused: u64,
-    /// How many bytes wait in the pool now.
+    /// The number of bytes in the pool at present.
     pub held_bytes: usize,
 }
 
@@ -51,7 +51,7 @@ impl<F: Real> Pool<F> {
     }
 
     /// A pool whose kernels may use up to `threads` threads of rayon's current pool for large work; 0 counts as 1.
-    /// Results do not depend on it.
+    /// Results do not depend on the number of threads.
     pub fn with_threads(threads: usize) -> Self {
         Self {
             threads: threads.max(1),
@@ -62,13 +62,13 @@ impl<F: Real> Pool<F> {
         }
     }
 
-    /// How many threads a kernel may use.
+    /// The number of threads that a kernel may use.
     #[inline]
     pub fn threads(&self) -> usize {
         self.threads
     }
 
-    /// Keeps the buffer of a tensor for later, unless another tensor shares it.
+    /// Keeps the buffer of a tensor for reuse, unless another tensor shares it.
     pub fn recycle(&self, tensor: Tensor<F>) {
         let mut buffer = tensor.into_buffer();
         if Arc::get_mut(&mut buffer).is_some() {
@@ -77,7 +77,7 @@ impl<F: Real> Pool<F> {
         }
     }
 
-    /// A tensor of this shape that shares its buffer with nothing. Its elements are unspecified numbers.
+    /// A tensor of this shape that does not share its buffer. Its elements have unspecified values.
     pub fn take(&self, shape: Shape) -> Tensor<F> {
         let length = shape.numel();
         self.taken.set(self.taken.get() + 1);
@@ -93,20 +93,20 @@ impl<F: Real> Pool<F> {
         Tensor::from_parts(shape, buffer)
     }
 
-    /// A tensor with the same number everywhere.
+    /// A tensor whose elements all have the same value.
     pub fn full(&self, shape: Shape, value: F) -> Tensor<F> {
         let mut tensor = self.take(shape);
         tensor.make_mut().fill(value);
         tensor
     }
 
-    /// Gives all kept buffers back to the allocator.
+    /// Returns all kept buffers to the allocator.
     pub fn clear(&self) {
         self.buffers.borrow_mut().clear();
         self.held.set(0);
     }
 
-    /// What the pool has done so far.
+    /// Counts of the requests so far.
     pub fn statistics(&self) -> PoolStatistics {
         PoolStatistics { taken: self.taken.get(), reused: self.reused.get(), held_bytes: self.held.get() }
     }
@@ -118,7 +118,7 @@ impl<F: Real> Default for Pool<F> {
     }
 }
 
-/// Lengths are no secret and few: one multiplication spreads them well enough.
+/// A fast hash for a small number of trusted lengths: one multiplication spreads them well enough.
 #[derive(Default)]
 struct LengthHasher(u64);
 
@@ -145,7 +145,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_buffer_comes_back_for_the_same_length() {
+    fn a_buffer_is_reused_for_the_same_length() {
         let pool = Pool::<f32>::new();
         let first = pool.take([4, 2].into());
         let address = first.as_slice().as_ptr();
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn clearing_gives_everything_back() {
+    fn clearing_returns_all_buffers() {
         let pool = Pool::<f64>::with_threads(0);
         assert_eq!(pool.threads(), 1);
         pool.recycle(Tensor::zeros([100]));

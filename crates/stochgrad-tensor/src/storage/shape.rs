@@ -4,7 +4,7 @@ use std::ops::Deref;
 
 use smallvec::SmallVec;
 
-/// The sizes of a tensor's axes, outermost first. Up to six axes need no heap.
+/// The sizes of a tensor's axes, outermost first. Up to six axes need no heap allocation.
 ///
 /// Dereferences to a slice of sizes.
 ///
@@ -21,7 +21,7 @@ use smallvec::SmallVec;
 pub struct Shape(SmallVec<[usize; 6]>);
 
 impl Shape {
-    /// The shape without axes, of a tensor with one element.
+    /// The shape without axes, which has one element.
     #[inline]
     pub fn scalar() -> Self {
         Self(SmallVec::new())
@@ -39,9 +39,10 @@ impl Shape {
         self.0.len()
     }
 
-    /// The shape that two operands broadcast to, or `None` where they do not fit.
+    /// The shape that two operands broadcast to, or `None` if they do not broadcast.
     ///
-    /// Axes are aligned at the right; a missing axis counts as size 1; a size of 1 stretches to the other's size.
+    /// Axes are aligned at the right, a missing axis counts as size 1, and a size of 1 is stretched to the size of the
+    /// other operand.
     pub fn broadcast(a: &Shape, b: &Shape) -> Option<Shape> {
         let (long, short) = if a.rank() >= b.rank() { (a, b) } else { (b, a) };
         let mut sizes = long.clone();
@@ -56,7 +57,7 @@ impl Shape {
         Some(sizes)
     }
 
-    /// How many elements lie between neighbours along each axis of a row-major buffer.
+    /// The distance between neighbours along each axis of a row-major buffer, in elements.
     pub fn strides(&self) -> SmallVec<[usize; 6]> {
         let mut strides = SmallVec::from_elem(1, self.rank());
         for axis in (1..self.rank()).rev() {
@@ -91,9 +92,9 @@ impl Shape {
         shape
     }
 
-    /// Products of the sizes before, at and after an axis: the tensor seen as `[outer, size, inner]`.
+    /// The products of the sizes before, at and after an axis: a view of the tensor as `[outer, size, inner]`.
     pub(crate) fn around(&self, axis: usize) -> (usize, usize, usize) {
-        assert!(axis < self.rank(), "axis {axis} of a tensor of shape {self}");
+        assert!(axis < self.rank(), "expected an axis below {}, got axis {axis} of shape {self}", self.rank());
         (self.0[..axis].iter().product(), self.0[axis], self.0[axis + 1..].iter().product())
     }
 }

@@ -1,15 +1,14 @@
 use std::sync::Arc;
 
-use crate::error::TensorError;
-use crate::error::TensorResult;
+use crate::error::{TensorError, TensorResult};
 use crate::real::Real;
 use crate::storage::buffer::Buffer;
 use crate::storage::shape::Shape;
 
 /// A dense row-major array behind a shared buffer.
 ///
-/// A clone shares the buffer; [`make_mut`](Tensor::make_mut) copies first where the buffer is shared. Tensors of `f32`
-/// and of `f64` are the only kinds.
+/// A clone shares the buffer, and [`make_mut`](Tensor::make_mut) copies a shared buffer before it is written. Elements
+/// are `f32` or `f64`.
 ///
 /// ```
 /// use stochgrad_tensor::Tensor;
@@ -29,10 +28,10 @@ pub struct Tensor<F: Real> {
 }
 
 impl<F: Real> Tensor<F> {
-    /// A tensor of the given elements, in row-major order. They are copied to memory that begins with a cache line.
+    /// A tensor of the given elements, in row-major order. They are copied to a buffer that is aligned to a cache line.
     ///
     /// # Errors
-    /// [`TensorError::ShapeMismatch`] where the number of elements is not the shape's.
+    /// [`TensorError::ShapeMismatch`] if the number of elements is not that of the shape.
     pub fn new(elements: Vec<F>, shape: impl Into<Shape>) -> TensorResult<Self> {
         let shape = shape.into();
         check_length(&shape, elements.len())?;
@@ -42,7 +41,7 @@ impl<F: Real> Tensor<F> {
     /// A matrix from its rows.
     ///
     /// # Errors
-    /// [`TensorError::Ragged`] where the rows differ in length.
+    /// [`TensorError::Ragged`] if the rows differ in length.
     pub fn from_rows<R: AsRef<[F]>>(rows: &[R]) -> TensorResult<Self> {
         let columns = rows.first().map_or(0, |row| row.as_ref().len());
         let mut elements = Vec::with_capacity(rows.len() * columns);
@@ -56,12 +55,12 @@ impl<F: Real> Tensor<F> {
         Self::new(elements, [rows.len(), columns])
     }
 
-    /// A tensor without axes that holds one number.
+    /// A tensor without axes, with a single element.
     pub fn scalar(value: F) -> Self {
         Self { shape: Shape::scalar(), data: Arc::new(Buffer::full(1, value)) }
     }
 
-    /// A tensor with the same number everywhere.
+    /// A tensor whose elements all have the same value.
     pub fn full(shape: impl Into<Shape>, value: F) -> Self {
         let shape = shape.into();
         let data = Arc::new(Buffer::full(shape.numel(), value));
@@ -91,7 +90,7 @@ impl<F: Real> Tensor<F> {
         Self::from_fn([n, n], |i| if i / n == i % n { F::ONE } else { F::ZERO })
     }
 
-    /// The caller guarantees that the buffer has the shape's length.
+    /// A tensor from a buffer, whose length must be the number of elements of the shape.
     pub(crate) fn from_parts(shape: Shape, data: Arc<Buffer<F>>) -> Self {
         debug_assert_eq!(shape.numel(), data.len());
         Self { shape, data }
@@ -136,10 +135,10 @@ impl<F: Real> Tensor<F> {
         self.data.to_vec()
     }
 
-    /// The number that this tensor holds.
+    /// The only element of this tensor.
     ///
     /// # Errors
-    /// [`TensorError::NotScalar`] unless there is exactly one element; axes of size 1 do not matter.
+    /// [`TensorError::NotScalar`] unless there is exactly one element. Any number of axes of size 1 is allowed.
     pub fn item(&self) -> TensorResult<F> {
         match self.as_slice() {
             &[value] => Ok(value),
@@ -147,7 +146,7 @@ impl<F: Real> Tensor<F> {
         }
     }
 
-    /// The element at an index, one number an axis; `None` outside.
+    /// The element at an index with one position for each axis; `None` if it is outside the tensor.
     pub fn get(&self, index: &[usize]) -> Option<F> {
         if index.len() != self.rank() {
             return None;
@@ -165,30 +164,30 @@ impl<F: Real> Tensor<F> {
     /// The same elements in another shape, sharing the buffer.
     ///
     /// # Errors
-    /// [`TensorError::ShapeMismatch`] where the number of elements differs.
+    /// [`TensorError::ShapeMismatch`] if the number of elements differs.
     pub fn reshape(&self, shape: impl Into<Shape>) -> TensorResult<Self> {
         let shape = shape.into();
         check_length(&shape, self.len())?;
         Ok(Self { shape, data: Arc::clone(&self.data) })
     }
 
-    /// The same tensor in another shape, for callers that know that it fits.
+    /// As [`reshape`](Self::reshape), for shapes that are known to have the same number of elements.
     ///
     /// # Panics
     /// If the number of elements differs.
     pub fn with_shape(self, shape: impl Into<Shape>) -> Self {
         let shape = shape.into();
-        assert_eq!(shape.numel(), self.data.len(), "shape {} cannot become {shape}", self.shape);
+        assert_eq!(shape.numel(), self.data.len(), "cannot view a tensor of shape {} as shape {shape}", self.shape);
         Self { shape, data: self.data }
     }
 
-    /// The elements, mutable. Copies the buffer first where it is shared.
+    /// The elements, mutable. If the buffer is shared, it is copied first.
     #[inline]
     pub fn make_mut(&mut self) -> &mut [F] {
         Arc::<Buffer<F>>::make_mut(&mut self.data)
     }
 
-    /// Whether two tensors lie in the same memory.
+    /// Whether two tensors share one buffer.
     #[inline]
     pub fn shares_buffer_with(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.data, &other.data)
@@ -213,7 +212,7 @@ impl<F: Real> Tensor<F> {
         self.data.iter().all(|&x| x.is_finite())
     }
 
-    /// The largest absolute difference between elements, NaN if one is NaN; `None` where the shapes differ.
+    /// The largest absolute difference between elements; NaN if an element is NaN, and `None` if the shapes differ.
     pub fn max_abs_difference(&self, other: &Self) -> Option<F> {
         if self.shape != other.shape {
             return None;
@@ -231,7 +230,7 @@ impl<F: Real> Tensor<F> {
         Some(largest)
     }
 
-    /// A new tensor of `f` of every element.
+    /// A new tensor with `f` applied to every element.
     pub fn map(&self, f: impl FnMut(F) -> F) -> Self {
         Self {
             shape: self.shape.clone(),
@@ -293,9 +292,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_wrong_length_is_an_error_that_says_both_lengths() {
+    fn a_wrong_length_is_an_error_with_both_lengths() {
         let error = Tensor::new(vec![1.0, 2.0], [3]).unwrap_err();
-        assert_eq!(error.to_string(), "shape [3] needs 3 element(s), got 2; pass a shape whose product is 2");
+        assert_eq!(
+            error.to_string(),
+            "expected 3 element(s) for shape [3], got 2; pass a shape with 2 element(s) in total"
+        );
         let huge = Tensor::<f64>::new(vec![], [usize::MAX, 2]);
         assert!(matches!(huge, Err(TensorError::ShapeMismatch { .. })));
     }
@@ -308,14 +310,14 @@ mod tests {
     }
 
     #[test]
-    fn item_wants_exactly_one_element() {
+    fn item_requires_exactly_one_element() {
         assert_eq!(Tensor::full([1, 1], 3.0).item(), Ok(3.0));
         assert!(Tensor::from([1.0, 2.0]).item().is_err());
         assert!(Tensor::<f32>::zeros([0]).item().is_err());
     }
 
     #[test]
-    fn writing_leaves_other_owners_alone() {
+    fn writing_does_not_change_other_owners() {
         let a = Tensor::from([1.0, 2.0]);
         let mut b = a.clone();
         assert!(!a.is_unique());
@@ -326,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn get_refuses_what_is_outside() {
+    fn get_returns_none_outside_the_tensor() {
         let a = Tensor::from([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]);
         assert_eq!(a.get(&[1, 2]), Some(6.0));
         assert_eq!(a.get(&[0, 3]), None);
@@ -335,7 +337,7 @@ mod tests {
     }
 
     #[test]
-    fn differences_see_infinities_and_nan() {
+    fn differences_handle_infinities_and_nan() {
         let a = Tensor::from([f64::INFINITY, 1.0]);
         assert_eq!(a.max_abs_difference(&a), Some(0.0));
         assert_eq!(a.max_abs_difference(&Tensor::from([f64::INFINITY, 1.5])), Some(0.5));

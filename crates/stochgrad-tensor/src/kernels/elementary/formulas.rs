@@ -2,18 +2,19 @@
 
 /// Implements [`Elementary`](super::Elementary) for one element type.
 ///
-/// | field | meaning |
-/// |---|---|
-/// | `real`, `bits`, `signed` | the element type, and the unsigned and signed integers of its width |
-/// | `mantissa`, `bias` | the number of stored mantissa bits, and the exponent bias |
-/// | `exp` | the interval outside of which exp is 0 or infinite; ln 2 as a sum of two parts; the coefficients of (exp(r) − 1 − r) / r², highest power first |
-/// | `exp_m1` | an argument below which exp(x) − 1 rounds to −1 |
-/// | `ln` | the bits of √½; ln 2 as a sum of two parts; the coefficients of (2 artanh(s) − 2s) / s³ in s², highest power first |
-/// | `log_one_plus` | a function for ln(1 + t) with 0 ≤ t ≤ 1 |
-/// | `tanh` | an argument above which tanh rounds to 1 |
-/// | `sin_cos` | a function that subtracts the nearest multiple of ½ π; the coefficients of (sin(r) − r) / r³ and (cos(r) − 1 + ½ r²) / r⁴ in r², highest power first |
+/// - `real`, `bits`, `signed`: the element type, and the unsigned and signed integers of its width.
+/// - `mantissa`, `bias`: the number of stored mantissa bits, and the exponent bias.
+/// - `exp`: the interval outside of which exp(x) is 0 or infinite; ln 2 as a sum of two parts; the coefficients of
+///   (exp(r) − 1 − r) / r².
+/// - `exp_m1`: an argument below which exp(x) − 1 rounds to −1.
+/// - `ln`: the bits of √½; ln 2 as a sum of two parts; the coefficients of (2 artanh(s) − 2s) / s³ in s².
+/// - `log_one_plus`: a function for ln(1 + t) with 0 ≤ t ≤ 1.
+/// - `tanh`: an argument above which tanh(x) rounds to 1.
+/// - `sin_cos`: a function that subtracts the nearest multiple of ½ π; the coefficients of (sin(r) − r) / r³ and of
+///   (cos(r) − 1 + ½ r²) / r⁴ in r².
 ///
-/// The first part of each ln 2 has trailing zero bits, so that its product with an exponent is exact.
+/// Coefficients have the highest power first. The first part of each ln 2 has trailing zero bits, so that its product
+/// with an exponent is exact.
 macro_rules! elementary {
     (
         real: $real:ident,

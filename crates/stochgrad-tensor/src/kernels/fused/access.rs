@@ -34,8 +34,8 @@ pub(super) struct Strided {
 }
 
 impl Access {
-    /// The access along a chain whose blocks begin at multiples of `block` elements in rows of `row` elements, or in the
-    /// whole of it if `row` is 0. What is copied goes to `register`.
+    /// The access along a chain whose blocks begin at multiples of `block` elements in rows of `row` elements, or in
+    /// the whole of it if `row` is 0. What is copied goes to `register`.
     pub(super) fn new(shape: &Shape, view: &View, row: usize, block: usize, register: u16) -> Self {
         let (view, offset) = match &view.0 {
             Elements::Strided { axes, offset } => (axes, *offset),
@@ -199,7 +199,8 @@ mod tests {
                 let found = block(&access, from, block_length.min(len - from), &operand);
                 for (i, found) in (from..).zip(found) {
                     let index = [i / (sizes[1] * sizes[2]), i / sizes[2] % sizes[1], i % sizes[2]];
-                    let mut at: Vec<usize> = index.iter().zip(&own).map(|(&i, &size)| if size == 1 { 0 } else { i }).collect();
+                    let mut at: Vec<usize> =
+                        index.iter().zip(&own).map(|(&i, &size)| if size == 1 { 0 } else { i }).collect();
                     if let Some((axis, _, position)) = member {
                         at.insert(axis, position);
                     }

@@ -15,7 +15,7 @@ mod view;
 
 pub use chain::Chain;
 pub use scratch::Scratch;
-pub use step::{Place, RowReduction, Slices, Source, Step};
+pub use step::{Place, Results, RowReduction, Slices, Source, Step};
 pub use view::View;
 
 /// The longest block: that of the leaves of a row reduction, whose order a chain keeps.

@@ -4,7 +4,7 @@ use crate::kernels::fold::{BLOCK, middle};
 use crate::kernels::fused::access::{Access, copy_stacked};
 use crate::kernels::fused::chain::Chain;
 use crate::kernels::fused::scratch::Scratch;
-use crate::kernels::fused::step::{Place, Slices, Source, Step};
+use crate::kernels::fused::step::{Place, Results, Slices, Source, Step};
 use crate::kernels::map::map_slice;
 use crate::kernels::pair::pair_slice;
 use crate::kernels::reduce::{Reduce, reduce_row, reduce_rows};
@@ -14,21 +14,13 @@ use crate::real::Real;
 use crate::storage::buffer::Buffer;
 
 impl<F: Real> Chain<F> {
-    /// Evaluates the chain. `outputs` have the chain's number of elements, `reduced` have [`rows`](Self::rows) elements
-    /// each; `partials` are buffers of [`partials`](Self::partials) elements, one for each reduction. One scratch is
-    /// used for each thread.
+    /// Evaluates the chain on `inputs`, with noise under `keys`, and writes the `results`. Each element of `scratch`
+    /// allows one thread.
     ///
     /// # Panics
-    /// If the operands or buffers are not those that the chain was made for.
-    pub fn run(
-        &self,
-        scratch: &mut [Scratch<F>],
-        inputs: &[&[F]],
-        keys: &[Key],
-        outputs: Slices<'_, F>,
-        mut reduced: Slices<'_, F>,
-        mut partials: Slices<'_, F>,
-    ) {
+    /// If the number or the lengths of the operands or results do not match the chain.
+    pub fn run(&self, scratch: &mut [Scratch<F>], inputs: &[&[F]], keys: &[Key], results: Results<'_, F>) {
+        let Results { outputs, mut reduced, mut partials } = results;
         assert_eq!(inputs.len(), self.inputs.len(), "operands of a chain");
         assert_eq!(reduced.len(), self.reductions.len(), "reductions of a chain");
         for output in outputs.iter() {
@@ -308,7 +300,9 @@ mod tests {
         let mut partials = [vec![0.0; chain.partials()], vec![0.0; chain.partials()]];
         let [whole, sums, maxima] = out.each_mut().map(Vec::as_mut_slice);
         let [first, second] = partials.each_mut().map(Vec::as_mut_slice);
-        chain.run(&mut scratch, &inputs, &[], smallvec![whole], smallvec![sums, maxima], smallvec![first, second]);
+        let results =
+            Results { outputs: smallvec![whole], reduced: smallvec![sums, maxima], partials: smallvec![first, second] };
+        chain.run(&mut scratch, &inputs, &[], results);
         out
     }
 
@@ -367,7 +361,8 @@ mod tests {
         let keys = [Key::new(1, 2, 3), Key::new(4, 5, 6)];
         let (mut uniform, mut normal) = (vec![0.0; 3000], vec![0.0; 3000]);
         let mut scratch: Vec<Scratch<f32>> = vec![Scratch::new(), Scratch::new()];
-        chain.run(&mut scratch, &[], &keys, smallvec![&mut uniform[..], &mut normal[..]], smallvec![], smallvec![]);
+        let outputs = smallvec![&mut uniform[..], &mut normal[..]];
+        chain.run(&mut scratch, &[], &keys, Results { outputs, ..Results::new() });
         let mut expected = vec![0.0; 3000];
         keys[0].uniform(5, &mut expected);
         assert_eq!(uniform, expected);

@@ -30,6 +30,31 @@ pub enum Place {
 /// Buffers that a chain writes.
 pub type Slices<'a, F> = SmallVec<[&'a mut [F]; 16]>;
 
+/// All buffers that a run of a chain writes.
+#[derive(Debug)]
+pub struct Results<'a, F> {
+    /// The results of steps; each has the number of elements of the chain.
+    pub outputs: Slices<'a, F>,
+    /// The results of the reductions, in their order; each has [`Chain::rows`](super::Chain::rows) elements.
+    pub reduced: Slices<'a, F>,
+    /// One buffer of [`Chain::partials`](super::Chain::partials) elements for each reduction; none if that is 0.
+    pub partials: Slices<'a, F>,
+}
+
+impl<F> Results<'_, F> {
+    /// No buffers yet.
+    #[inline]
+    pub fn new() -> Self {
+        Results { outputs: Slices::new(), reduced: Slices::new(), partials: Slices::new() }
+    }
+}
+
+impl<F> Default for Results<'_, F> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 /// One element-wise function.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Step<F> {

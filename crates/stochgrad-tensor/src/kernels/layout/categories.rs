@@ -22,11 +22,11 @@ pub fn categories<F: Real>(pool: &Pool<F>, table: &Tensor<F>, uniforms: &Tensor<
     if out.is_empty() {
         return out;
     }
-    let plan = BroadcastIter::new(&shape, [&lead, &shape]);
+    let iter = BroadcastIter::new(&shape, [&lead, &shape]);
     let threads = threads_for(pool.threads(), out.len(), TRANSCENDENTAL);
     let (table, uniforms) = (table.as_slice(), uniforms.as_slice());
-    let [step, _] = plan.steps;
-    fill_rows(threads, &plan, out.make_mut(), |out, [at, first]| {
+    let [step, _] = iter.steps;
+    fill_rows(threads, &iter, out.make_mut(), |out, [at, first]| {
         for (i, out) in out.iter_mut().enumerate() {
             let row = &table[(at + i * step) * count..][..count];
             *out = F::from_usize(category(row, uniforms[first + i].to_f64()));

@@ -45,16 +45,16 @@ pub fn scatter_add<F: Real>(pool: &Pool<F>, x: &Tensor<F>, axis: usize, index: &
     if walked.numel() == 0 {
         return out;
     }
-    let plan = BroadcastIter::new(&walked, [x.shape(), index.shape()]);
+    let iter = BroadcastIter::new(&walked, [x.shape(), index.shape()]);
     let (_, size, inner) = walked.around(axis);
     let (x, index) = (x.as_slice(), index.as_slice());
     let data = out.make_mut();
-    plan.for_rows(0, plan.rows(), |row, [at_x, at_index]| {
-        for i in 0..plan.inner {
-            let flat = row * plan.inner + i;
+    iter.for_rows(0, iter.rows(), |row, [at_x, at_index]| {
+        for i in 0..iter.inner {
+            let flat = row * iter.inner + i;
             let (outer, column) = (flat / (size * inner), flat % inner);
-            if let Some(p) = position(index[at_index + i * plan.steps[1]], len) {
-                data[(outer * len + p) * inner + column] += x[at_x + i * plan.steps[0]];
+            if let Some(p) = position(index[at_index + i * iter.steps[1]], len) {
+                data[(outer * len + p) * inner + column] += x[at_x + i * iter.steps[0]];
             }
         }
     });

@@ -1,7 +1,7 @@
-/// What guards put for infinities, in either precision.
+/// The finite value that guards substitute for an infinity, in both precisions.
 pub const GUARD: f64 = 1e30;
 
-/// An elementwise function of one operand. NaN goes to NaN unless said otherwise.
+/// An elementwise function of one operand. The result for NaN is NaN unless stated otherwise.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Map {
     /// −x
@@ -10,7 +10,7 @@ pub enum Map {
     Exp,
     /// The natural logarithm.
     Ln,
-    /// The natural logarithm of x ≥ 0, with a slope that stays finite at 0: multiplied by 0 it is 0.
+    /// The natural logarithm of x ≥ 0 whose derivative counts as finite at 0, so that its product with 0 is 0.
     LnHeld,
     /// ln(1 + x)
     Log1p,
@@ -42,23 +42,23 @@ pub enum Map {
     Log1pSquareSlope,
     /// max(x, 0)
     Relu,
-    /// x where x > 0, else slope · x.
+    /// x if x > 0, else slope · x.
     LeakyRelu(f64),
     /// The error function.
     Erf,
     /// ln |Γ(x)|
     Lgamma,
-    /// The n-th derivative of digamma; 0 is digamma itself.
+    /// The n-th derivative of the digamma function; n = 0 is the function itself.
     Polygamma(u32),
-    /// The largest integer not above x.
+    /// The largest integer ≤ x.
     Floor,
-    /// The smallest integer not below x.
+    /// The smallest integer ≥ x.
     Ceil,
-    /// The nearest integer; halves go away from 0.
+    /// The nearest integer; halves are rounded away from 0.
     Round,
-    /// 1 where x > 0, else 0; 0 for NaN.
+    /// 1 if x > 0, else 0; 0 for NaN.
     Step,
-    /// 1 where x > 0, else the slope: the derivative of [`Map::LeakyRelu`]. The slope for NaN.
+    /// 1 if x > 0, else the slope; the slope for NaN. This is the derivative of [`Map::LeakyRelu`].
     LeakyStep(f64),
     /// x + c
     AddScalar(f64),
@@ -74,17 +74,18 @@ pub enum Map {
     MaxScalar(f64),
     /// min(x, c)
     MinScalar(f64),
-    /// x brought into [low, high].
+    /// x clamped to [low, high].
     Clamp(f64, f64),
-    /// 1 where low ≤ x ≤ high, else 0; 0 for NaN.
+    /// 1 if low ≤ x ≤ high, else 0; 0 for NaN.
     Within(f64, f64),
-    /// x held between −bound and bound, which no finite value in use reaches. Unlike that of [`Clamp`](Map::Clamp), the
-    /// slope is 1 everywhere: an infinity that is held has the slope of what it stands for, such as a score.
+    /// x clamped to [−bound, bound], for a bound that no finite value in use reaches. Unlike for [`Clamp`](Map::Clamp),
+    /// the derivative is 1 everywhere: a clamped infinity keeps the derivative of the value that it replaces, such as a
+    /// score.
     Guard(f64),
-    /// −∞ where x is below −½ [`GUARD`], else x. The slope is 1 everywhere: it gives back the −∞ for which a guard has
-    /// put a number.
+    /// −∞ if x is below −½ [`GUARD`], else x. It restores the −∞ that a guard has replaced. The derivative is 1
+    /// everywhere.
     Unguard,
-    /// 1 where x is NaN, else 0.
+    /// 1 if x is NaN, else 0.
     IsNan,
     /// 1 everywhere.
     OnesLike,
@@ -93,7 +94,7 @@ pub enum Map {
 }
 
 impl Map {
-    /// Whether it is a guard against infinities, whose ends no value in use reaches, or takes one back.
+    /// Whether the function is a guard against infinities, with bounds that no value in use reaches, or undoes one.
     pub fn is_guard(self) -> bool {
         match self {
             Map::Clamp(low, high) => low <= -GUARD && high >= GUARD,
@@ -102,7 +103,7 @@ impl Map {
         }
     }
 
-    /// Whether it costs several times what arithmetic does.
+    /// Whether the function costs several times as much as arithmetic.
     pub fn is_transcendental(self) -> bool {
         match self {
             Map::Exp

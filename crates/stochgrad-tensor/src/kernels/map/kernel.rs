@@ -5,7 +5,7 @@ use crate::simd::dispatch;
 use crate::storage::pool::Pool;
 use crate::storage::tensor::Tensor;
 
-/// Applies an elementwise function.
+/// Applies an elementwise function to a tensor.
 pub fn map<F: Real>(pool: &Pool<F>, op: Map, x: &Tensor<F>) -> Tensor<F> {
     let mut out = pool.take(x.shape().clone());
     let x = x.as_slice();
@@ -16,14 +16,14 @@ pub fn map<F: Real>(pool: &Pool<F>, op: Map, x: &Tensor<F>) -> Tensor<F> {
 }
 
 dispatch! {
-    /// Applies an elementwise function to a slice, on the calling thread: the bits of [`map`].
+    /// Applies an elementwise function to a slice on the calling thread, with the same bits as [`map`].
     ///
     /// # Panics
     /// If the lengths differ.
     pub fn map_slice<F: Real>(op: Map, x: &[F], out: &mut [F]) = map_body;
 }
 
-// Closures that are not inlined would be compiled without the vector units.
+// A closure that is not inlined is compiled without the vector instructions, hence the attributes below.
 #[inline(always)]
 fn map_body<const FMA: bool, F: Real>(op: Map, x: &[F], out: &mut [F]) {
     let zero = F::ZERO;
@@ -104,7 +104,7 @@ fn map_body<const FMA: bool, F: Real>(op: Map, x: &[F], out: &mut [F]) {
             out,
             #[inline(always)]
             |x| {
-                // From here on the 1 is below the rounding, and a little farther the square overflows.
+                // Beyond this value the 1 is lost in rounding, and for larger ones the square overflows.
                 let far = x.abs() > F::from_f64(1e9);
                 let square = if far { zero } else { x * x };
                 let (near, beyond) = (square.ln_1p_fast::<FMA>(), x.abs().ln_fast::<FMA>());
@@ -176,19 +176,19 @@ fn between<F: Real>(x: &[F], out: &mut [F], low: f64, high: f64) {
     });
 }
 
-/// −∞ for a number that guards must have put for it.
+/// −∞ if x is a value that a guard has substituted for it, else x.
 #[inline(always)]
 pub(crate) fn unguarded<F: Real>(x: F) -> F {
     if x < F::from_f64(-0.5 * GUARD) { F::NEG_INFINITY } else { x }
 }
 
-/// As [`map_slice`] on a machine without vector units.
+/// As [`map_slice`], on a machine without vector instructions.
 #[cfg(test)]
 pub(crate) fn map_portable<F: Real>(op: Map, x: &[F], out: &mut [F]) {
     map_body::<false, F>(op, x, out);
 }
 
-/// The common exponents have cheaper forms.
+/// x^exponent; the common exponents have cheaper forms.
 #[inline(always)]
 fn power<F: Real>(x: &[F], out: &mut [F], exponent: f64) {
     if exponent == 0.0 {
@@ -209,13 +209,13 @@ fn power<F: Real>(x: &[F], out: &mut [F], exponent: f64) {
 
 #[inline(always)]
 fn each<F: Real>(x: &[F], out: &mut [F], f: impl Fn(F) -> F) {
-    assert_eq!(x.len(), out.len(), "operand and result of an elementwise function");
+    assert_eq!(x.len(), out.len(), "expected an operand and a result of equal length");
     for (out, &x) in out.iter_mut().zip(x) {
         *out = f(x);
     }
 }
 
-/// The elements that are too far from 0 for a function's polynomial, one by one.
+/// Overwrites the results for elements that are too far from 0 for the polynomial of a function, one by one.
 #[inline(always)]
 fn far<F: Real>(x: &[F], out: &mut [F], f: impl Fn(F) -> F) {
     if x.iter().fold(false, |far, x| far | (x.abs() > F::FAR)) {
@@ -313,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn nan_is_not_swallowed() {
+    fn nan_is_preserved() {
         let ops = [
             Map::Sign,
             Map::Relu,
@@ -348,7 +348,7 @@ mod tests {
     }
 
     #[test]
-    fn a_warm_pool_serves_the_output() {
+    fn the_output_is_taken_from_the_pool() {
         let pool = Pool::new();
         let x = Tensor::<f32>::ones([5]);
         pool.recycle(map(&pool, Map::Exp, &x));

@@ -72,10 +72,10 @@ pub fn matmul<F: Real>(
 
     let product = Product { dims: [m, n, k], strides_a, strides_b };
     let mut offsets: SmallVec<[[usize; 2]; 16]> = SmallVec::with_capacity(lead.numel());
-    let plan = BroadcastIter::new(&lead, [&lead_a, &lead_b]);
-    plan.for_rows(0, plan.rows(), |_, [at_a, at_b]| {
-        for i in 0..plan.inner {
-            offsets.push([at_a + i * plan.steps[0], at_b + i * plan.steps[1]]);
+    let iter = BroadcastIter::new(&lead, [&lead_a, &lead_b]);
+    iter.for_rows(0, iter.rows(), |_, [at_a, at_b]| {
+        for i in 0..iter.inner {
+            offsets.push([at_a + i * iter.steps[0], at_b + i * iter.steps[1]]);
         }
     });
     let one = |threads: usize, out: &mut [F], [at_a, at_b]: [usize; 2]| {

@@ -37,11 +37,11 @@ pub fn expand<F: Real>(pool: &Pool<F>, x: &Tensor<F>, shape: &Shape) -> Tensor<F
     if out.is_empty() {
         return out;
     }
-    let plan = BroadcastIter::new(shape, [x.shape()]);
+    let iter = BroadcastIter::new(shape, [x.shape()]);
     let threads = threads_for(pool.threads(), out.len(), ARITHMETIC);
     let x = x.as_slice();
-    fill_rows(threads, &plan, out.make_mut(), |out, [at]| {
-        if plan.steps == [0] {
+    fill_rows(threads, &iter, out.make_mut(), |out, [at]| {
+        if iter.steps == [0] {
             out.fill(x[at]);
         } else {
             out.copy_from_slice(&x[at..at + out.len()]);

@@ -1,4 +1,4 @@
-//! ChaCha8 by AVX-512: sixteen blocks at a time, one in each lane of sixteen registers.
+//! ChaCha8 with AVX-512: sixteen blocks together, one in each lane of sixteen registers.
 
 use std::arch::x86_64::{
     __m512i, _mm512_add_epi32, _mm512_loadu_si512, _mm512_rol_epi32, _mm512_set1_epi32, _mm512_shuffle_i32x4,
@@ -8,10 +8,10 @@ use std::arch::x86_64::{
 
 use super::block::{BLOCK, WIDE, WIDE_WORDS};
 
-/// Sixteen blocks of the stream of a key, from the given one on.
+/// Sixteen blocks of the stream of a key, starting at the given one.
 ///
-/// Compilers make vectors of the rounds by themselves, but not of the turn from one word of each block to all words of
-/// one.
+/// Compilers vectorise the rounds by themselves, but not the transposition from one word of each block to all words of
+/// one block.
 #[target_feature(enable = "avx512f")]
 pub(super) fn wide_blocks(key: &[u32; 8], first: u64, out: &mut [u32; WIDE_WORDS]) {
     let same = |word: u32| _mm512_set1_epi32(word as i32);
@@ -51,7 +51,7 @@ pub(super) fn wide_blocks(key: &[u32; 8], first: u64, out: &mut [u32; WIDE_WORDS
     for (word, initial) in state.iter_mut().zip(initial) {
         *word = _mm512_add_epi32(*word, initial);
     }
-    // Four words of four blocks in each register: those of block 4 l + e in quarter l of the e-th.
+    // Each register holds four words of four blocks: quarter l of register e belongs to block 4 l + e.
     let [a, b, c, d] = [0, 4, 8, 12].map(|at| turn_four([state[at], state[at + 1], state[at + 2], state[at + 3]]));
     for e in 0..4 {
         let near = _mm512_shuffle_i32x4::<0x44>(a[e], b[e]);
@@ -86,7 +86,7 @@ fn quarter_round(state: &mut [__m512i; BLOCK], [a, b, c, d]: [usize; 4]) {
     state[b] = _mm512_rol_epi32::<7>(_mm512_xor_si512(state[b], state[c]));
 }
 
-/// Four registers as rows of 4 × 4 words in each quarter, turned.
+/// Transposes the 4 × 4 words in each quarter of four registers.
 #[inline]
 #[target_feature(enable = "avx512f")]
 fn turn_four([a, b, c, d]: [__m512i; 4]) -> [__m512i; 4] {

@@ -1,13 +1,13 @@
 /// Words in a ChaCha block.
 pub(crate) const BLOCK: usize = 16;
 
-/// Blocks that are computed side by side.
+/// The number of blocks that are computed together.
 pub(crate) const WIDE: usize = 16;
 
-/// Words in the blocks that are computed side by side.
+/// Words in the blocks that are computed together.
 pub(crate) const WIDE_WORDS: usize = BLOCK * WIDE;
 
-/// `N` consecutive blocks of the stream of a key, word by word.
+/// `N` consecutive blocks of the stream of a key; `[word][block]` is the order of the axes.
 #[inline(always)]
 pub(crate) fn blocks<const N: usize>(key: &[u32; 8], first: u64) -> [[u32; N]; BLOCK] {
     let mut initial = [[0; N]; BLOCK];

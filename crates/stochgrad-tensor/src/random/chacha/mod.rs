@@ -10,7 +10,7 @@ use block::{WIDE, WIDE_WORDS, blocks};
 use crate::simd::{Level, dispatch, level};
 use crate::storage::buffer::Aligned;
 
-/// Blocks of the stream of a key, from the given one on.
+/// Writes blocks of the stream of a key, starting at the given one. The last block may be cut.
 pub(crate) fn chacha(key: &[u32; 8], mut block: u64, out: &mut [u32]) {
     let (wide, mut rest) = out.as_chunks_mut::<WIDE_WORDS>();
     for words in wide {
@@ -35,14 +35,14 @@ pub(crate) fn chacha(key: &[u32; 8], mut block: u64, out: &mut [u32]) {
 fn wide_blocks(key: &[u32; 8], block: u64, out: &mut [u32; WIDE_WORDS]) {
     #[cfg(target_arch = "x86_64")]
     if level() == Level::Avx512 {
-        // SAFETY: the machine has AVX-512, as `level` found out.
+        // SAFETY: `level` has detected AVX-512.
         return unsafe { avx512::wide_blocks(key, block, out) };
     }
     narrow_blocks(key, block, out);
 }
 
 dispatch! {
-    /// As [`wide_blocks`], by loops that the compiler makes vectors of.
+    /// As [`wide_blocks`], by loops that the compiler vectorises.
     fn narrow_blocks<>(key: &[u32; 8], block: u64, out: &mut [u32; WIDE_WORDS]) = narrow_body;
 }
 
@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_kernels_give_the_same_blocks() {
+    fn both_implementations_give_the_same_blocks() {
         const KEY: [u32; 8] = [7, 0, 3, 0, 0x1234_5678, 0x9abc_def0, 0x0fed_cba9, 0x8765_4321];
         let (mut narrow, mut wide) = ([0; WIDE_WORDS], [0; WIDE_WORDS]);
         for block in [0, 3, u64::from(u32::MAX) - 5, u64::MAX - 7] {
