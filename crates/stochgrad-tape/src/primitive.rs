@@ -2,16 +2,20 @@
 
 use crate::op::{Degree, Smoothness};
 use crate::var::Var;
-use stochgrad_tensor::{Real, Shape, Tensor};
+use stochgrad_tensor::{Pool, Real, Shape, Tensor};
 
-/// The operands of a primitive: values whose plate axes were made alike (an operand that lacks a plate has size 1
-/// there).
+/// What a primitive is evaluated with.
+///
+/// The plate axes of all operands are aligned: every operand has all the plates, with size 1 on a plate that it lacks.
 #[derive(Debug)]
 pub struct PrimitiveInputs<'a, F: Real> {
     /// The values, plate axes first.
     pub values: &'a [Tensor<F>],
     /// The sizes of the plates that the operands have together.
     pub plates: Shape,
+    /// The pool of the tape. It provides buffers ([`Pool::take`]) and the number of threads that the primitive may use
+    /// ([`Pool::threads`]), as for the kernels of `stochgrad_tensor`, which take it as their first argument.
+    pub pool: &'a Pool<F>,
 }
 
 /// An operation with a derivative of its own: a special function, a solver, a call into other code.
@@ -50,6 +54,42 @@ pub trait Primitive<F: Real>: Send + Sync {
     /// # Errors
     /// What was expected and what came, if the operands do not fit; the tape adds the place.
     fn forward(&self, inputs: PrimitiveInputs<'_, F>) -> Result<Tensor<F>, String>;
+
+    /// Whether [`forward`](Self::forward) returns a buffer of [`PrimitiveInputs::pool`]. The tape then gives the buffer
+    /// back to the pool when it no longer needs the value, so that a training loop allocates nothing. Buffers from
+    /// elsewhere must not be given to the pool, which would grow with every step; `false` is always safe.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use stochgrad_tape::{Primitive, PrimitiveInputs, Tape, Var, Workspace};
+    /// use stochgrad_tensor::map::{Map, map};
+    /// use stochgrad_tensor::{Real, Tensor};
+    ///
+    /// struct Exponential;
+    /// impl<F: Real> Primitive<F> for Exponential {
+    ///     fn name(&self) -> &str { "exponential" }
+    ///     fn forward(&self, inputs: PrimitiveInputs<'_, F>) -> Result<Tensor<F>, String> {
+    ///         Ok(map(inputs.pool, Map::Exp, &inputs.values[0]))
+    ///     }
+    ///     fn takes_from_pool(&self) -> bool { true }
+    ///     fn gradient<'t>(&self, _: &[Var<'t, F>], output: Var<'t, F>, adjoint: Var<'t, F>) -> Vec<Option<Var<'t, F>>> {
+    ///         vec![Some(adjoint * output)]
+    ///     }
+    /// }
+    ///
+    /// let mut workspace = Workspace::<f64>::with_threads(2);
+    /// for _ in 0..3 {
+    ///     let tape = workspace.tape();
+    ///     let y = tape.custom(Arc::new(Exponential), &[tape.parameter([0.0, 1.0])]);
+    ///     assert_eq!(y.peek()?.as_slice(), [1.0, 1.0_f64.exp()]);
+    /// }
+    /// let statistics = workspace.tape().pool().statistics();
+    /// assert_eq!(statistics.taken - statistics.reused, 2); // the parameter and the value, in the first step only
+    /// # Ok::<(), stochgrad_tape::TapeError>(())
+    /// ```
+    fn takes_from_pool(&self) -> bool {
+        false
+    }
 
     /// For each input the adjoint that flows to it, written in variables so that it can be differentiated again. It may
     /// be of any shape that the input broadcasts to: the tape sums it down.

@@ -280,3 +280,58 @@ fn buffers_that_wait_give_way() {
     assert_eq!(tape.check(), Ok(()));
     assert!(tape.pool().statistics().held_bytes < 1000);
 }
+
+/// The exponential, by a kernel of the tensor crate, in a buffer of the pool or in one of its own.
+struct Exponential {
+    pooled: bool,
+    threads: AtomicUsize,
+}
+
+impl Primitive<f64> for Exponential {
+    fn name(&self) -> &str {
+        "exponential"
+    }
+
+    fn forward(&self, inputs: PrimitiveInputs<'_, f64>) -> Result<Tensor<f64>, String> {
+        self.threads.store(inputs.pool.threads(), Ordering::Relaxed);
+        if self.pooled {
+            Ok(stochgrad_tensor::map::map(inputs.pool, stochgrad_tensor::map::Map::Exp, &inputs.values[0]))
+        } else {
+            Ok(inputs.values[0].map(f64::exp))
+        }
+    }
+
+    fn takes_from_pool(&self) -> bool {
+        self.pooled
+    }
+
+    fn gradient<'t>(
+        &self,
+        _: &[Var<'t, f64>],
+        output: Var<'t, f64>,
+        adjoint: Var<'t, f64>,
+    ) -> Vec<Option<Var<'t, f64>>> {
+        vec![Some(adjoint * output)]
+    }
+}
+
+#[test]
+fn a_primitive_can_use_the_pool_and_the_threads_of_the_tape() {
+    for pooled in [true, false] {
+        let primitive = Arc::new(Exponential { pooled, threads: AtomicUsize::new(0) });
+        let mut workspace = Workspace::<f64>::with_threads(2);
+        let mut kept = Vec::new();
+        for _ in 0..5 {
+            let tape = workspace.tape();
+            let x = tape.parameter([0.5, 1.5, 2.5]);
+            let y = tape.custom(primitive.clone(), &[x]);
+            let [slope] = tape.backward(y.sum(), [x]).unwrap();
+            assert_eq!(slope.as_slice(), [0.5, 1.5, 2.5].map(f64::exp));
+            tape.pool().recycle(slope);
+            kept.push((fresh(tape.pool()), tape.pool().statistics().held_bytes));
+        }
+        assert_eq!(primitive.threads.load(Ordering::Relaxed), 2);
+        // After the first steps, nothing is allocated in the pool and nothing is added to it.
+        assert_eq!(kept[2], kept[4]);
+    }
+}

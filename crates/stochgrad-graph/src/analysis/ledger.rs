@@ -16,6 +16,7 @@ use stochgrad_tape::{IdMap, Op, Smoothness};
 use stochgrad_tensor::Real;
 
 /// The guarantees of all parameters, and the reasons for them.
+#[derive(Default)]
 pub(crate) struct Ledger {
     /// The parameters of which there is something to say.
     entries: BTreeMap<String, Entry>,

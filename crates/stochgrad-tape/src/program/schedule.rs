@@ -353,9 +353,9 @@ fn slots<F: Real>(tape: &Tape<F>, inner: &Inner<F>, recording: &Recording<'_, F>
             );
             let pooled = match node.op {
                 _ if constant => false,
-                Op::Leaf { .. } | Op::Custom(_) => false,
+                Op::Leaf { .. } => false,
                 _ if copies => recording.operands(value).iter().all(|&operand| new.nodes[operand].pooled),
-                _ => true,
+                _ => inner.takes_from_pool(&node.op),
             };
             let kept = recording.needed[value];
             new.nodes.push(Node {

@@ -82,6 +82,14 @@ impl<F: Real> Inner<F> {
         }
     }
 
+    /// Whether an operation returns a buffer of the pool.
+    pub(crate) fn takes_from_pool(&self, op: &Op) -> bool {
+        match op {
+            Op::Custom(number) => self.primitives[*number as usize].takes_from_pool(),
+            _ => true,
+        }
+    }
+
     /// Whether a derivative flows from the value of a node to one of its operands.
     pub(crate) fn passes_gradient(&self, node: &Node<F>, input: usize) -> bool {
         match &node.op {
@@ -318,7 +326,7 @@ impl<F: Real> Tape<F> {
         }
         match self.evaluate(&op, inputs) {
             Ok((value, plates)) => {
-                let pooled = !matches!(op, Op::Custom(_));
+                let pooled = self.inner.borrow().takes_from_pool(&op);
                 self.push(op, Inputs::from_slice(inputs), value, pooled, plates, location)
             }
             Err(fault) => {

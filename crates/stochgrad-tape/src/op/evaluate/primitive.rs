@@ -10,7 +10,7 @@ use crate::primitive::{Primitive, PrimitiveInputs};
 use crate::tape::Tape;
 use smallvec::SmallVec;
 use std::sync::Arc;
-use stochgrad_tensor::{Real, Shape, Tensor};
+use stochgrad_tensor::{Pool, Real, Shape, Tensor};
 
 /// A primitive with its operands, free of the tape so that it may look there itself.
 struct PrimitiveCall<F: Real> {
@@ -20,8 +20,8 @@ struct PrimitiveCall<F: Real> {
 }
 
 impl<F: Real> PrimitiveCall<F> {
-    fn inputs(&self) -> PrimitiveInputs<'_, F> {
-        PrimitiveInputs { values: &self.operands.values, plates: self.sizes.clone() }
+    fn inputs<'a>(&'a self, pool: &'a Pool<F>) -> PrimitiveInputs<'a, F> {
+        PrimitiveInputs { values: &self.operands.values, plates: self.sizes.clone(), pool }
     }
 
     fn first_shape(&self) -> Shape {
@@ -39,13 +39,15 @@ impl<F: Real> Tape<F> {
     pub(crate) fn holds(&self, op: &Op, inputs: &[Id]) -> Result<(), Fault> {
         let Op::Custom(number) = op else { return Ok(()) };
         let call = self.primitive_call(*number, inputs);
-        call.primitive.holds(call.inputs()).map_err(|problem| call.fault(problem, &call.first_shape()))
+        call.primitive.holds(call.inputs(&self.pool)).map_err(|problem| call.fault(problem, &call.first_shape()))
     }
 
     pub(super) fn evaluate_custom(&self, number: u32, inputs: &[Id]) -> Result<(Tensor<F>, Plates), Fault> {
         let call = self.primitive_call(number, inputs);
-        let value =
-            call.primitive.forward(call.inputs()).map_err(|problem| call.fault(problem, &call.first_shape()))?;
+        let value = call
+            .primitive
+            .forward(call.inputs(&self.pool))
+            .map_err(|problem| call.fault(problem, &call.first_shape()))?;
         let sizes = &call.sizes;
         if value.shape().len() < sizes.len() || value.shape()[..sizes.len()] != sizes[..] {
             let problem = format!("expected a value whose leading axes are the plates {sizes}");
