@@ -61,6 +61,6 @@ pub use clipping::{clip_by_global_norm, clip_by_value};
 pub use error::{NnError, NnResult};
 pub use initialization::Initialization;
 pub use layers::{Activation, Linear, Mlp};
-pub use optimizers::{Adam, Optimizer, OptimizerState, Sgd};
+pub use optimizers::{Adam, Optimizer, OptimizerState, Sgd, Slots, check_gradients};
 pub use parameters::{Bound, Parameters, Scope};
 pub use training_state::TrainingState;

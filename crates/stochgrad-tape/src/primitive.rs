@@ -65,23 +65,23 @@ pub trait Primitive<F: Real>: Send + Sync {
     /// use stochgrad_tensor::map::{Map, map};
     /// use stochgrad_tensor::{Real, Tensor};
     ///
-    /// struct Exponential;
-    /// impl<F: Real> Primitive<F> for Exponential {
-    ///     fn name(&self) -> &str { "exponential" }
+    /// struct Square;
+    /// impl<F: Real> Primitive<F> for Square {
+    ///     fn name(&self) -> &str { "square" }
     ///     fn forward(&self, inputs: PrimitiveInputs<'_, F>) -> Result<Tensor<F>, String> {
-    ///         Ok(map(inputs.pool, Map::Exp, &inputs.values[0]))
+    ///         Ok(map(inputs.pool, Map::Square, &inputs.values[0]))
     ///     }
     ///     fn takes_from_pool(&self) -> bool { true }
-    ///     fn gradient<'t>(&self, _: &[Var<'t, F>], output: Var<'t, F>, adjoint: Var<'t, F>) -> Vec<Option<Var<'t, F>>> {
-    ///         vec![Some(adjoint * output)]
+    ///     fn gradient<'t>(&self, x: &[Var<'t, F>], _: Var<'t, F>, adjoint: Var<'t, F>) -> Vec<Option<Var<'t, F>>> {
+    ///         vec![Some(adjoint * x[0] * 2.0)]
     ///     }
     /// }
     ///
     /// let mut workspace = Workspace::<f64>::with_threads(2);
     /// for _ in 0..3 {
     ///     let tape = workspace.tape();
-    ///     let y = tape.custom(Arc::new(Exponential), &[tape.parameter([0.0, 1.0])]);
-    ///     assert_eq!(y.peek()?.as_slice(), [1.0, 1.0_f64.exp()]);
+    ///     let y = tape.custom(Arc::new(Square), &[tape.parameter([2.0, 3.0])]);
+    ///     assert_eq!(y.peek()?.as_slice(), [4.0, 9.0]);
     /// }
     /// let statistics = workspace.tape().pool().statistics();
     /// assert_eq!(statistics.taken - statistics.reused, 2); // the parameter and the value, in the first step only
