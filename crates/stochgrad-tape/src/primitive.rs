@@ -1,4 +1,4 @@
-//! A user's own primitive operation.
+//! Primitive operations defined by the user.
 
 use crate::op::{Degree, Smoothness};
 use crate::var::Var;
@@ -18,7 +18,8 @@ pub struct PrimitiveInputs<'a, F: Real> {
     pub pool: &'a Pool<F>,
 }
 
-/// An operation with a derivative of its own: a special function, a solver, a call into other code.
+/// An operation defined by the user, with its own derivative rule: a special function, a solver, a call into other
+/// code. [`Tape::custom`](crate::Tape::custom) records it.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -46,13 +47,15 @@ pub struct PrimitiveInputs<'a, F: Real> {
 /// # }
 /// ```
 pub trait Primitive<F: Real>: Send + Sync {
-    /// The name, for messages and drawings.
+    /// The name, for messages and drawings of graphs.
     fn name(&self) -> &str;
 
-    /// The value. Its shape must begin with the sizes of the plates.
+    /// Computes the value. The leading axes of the value must be the plates, with the sizes
+    /// [`PrimitiveInputs::plates`].
     ///
     /// # Errors
-    /// What was expected and what came, if the operands do not fit; the tape adds the place.
+    /// If the operands do not fit: a message that says what was expected and what the operation got. The tape adds the
+    /// line of the user's source.
     fn forward(&self, inputs: PrimitiveInputs<'_, F>) -> Result<Tensor<F>, String>;
 
     /// Whether [`forward`](Self::forward) returns a buffer of [`PrimitiveInputs::pool`]. The tape then gives the buffer
@@ -91,27 +94,31 @@ pub trait Primitive<F: Real>: Send + Sync {
         false
     }
 
-    /// For each input the adjoint that flows to it, written in variables so that it can be differentiated again. It may
-    /// be of any shape that the input broadcasts to: the tape sums it down.
+    /// The adjoint of each input, or `None` where there is none. It is written in variables, so that it can be
+    /// differentiated again. It may have any shape that the input broadcasts to: the tape sums it to the shape of the
+    /// input.
     fn gradient<'t>(&self, inputs: &[Var<'t, F>], output: Var<'t, F>, adjoint: Var<'t, F>) -> Vec<Option<Var<'t, F>>>;
 
-    /// How the value depends on the given input.
+    /// How the value depends on the given input. No derivative flows to inputs that are `Constant` or `Jump`, whatever
+    /// [`gradient`](Self::gradient) returns for them.
     fn smoothness(&self, input: usize) -> Smoothness {
         let _ = input;
         Smoothness::Smooth
     }
 
-    /// The degree of the value as a polynomial in some variable, given those of the operands; whatever the values.
+    /// The degree of the value as a polynomial in some variable, given the degrees of the operands. It must be valid
+    /// for all values of the operands.
     fn degree(&self, operands: &[Degree]) -> Degree {
         Degree::of_function(operands)
     }
 
-    /// Whether [`smoothness`](Self::smoothness), where it depends on the values that were recorded, is true for these
-    /// as well. Each run of a [`Program`](crate::Program) asks this before it calls [`forward`](Self::forward), unless
-    /// the answer was no for the recorded values themselves. A replay does not ask.
+    /// Checks that [`smoothness`](Self::smoothness) is also true for these operands, if it depends on the values that
+    /// were recorded. Each run of a [`Program`](crate::Program) calls this before [`forward`](Self::forward), unless
+    /// the check failed for the recorded values themselves. A replay does not call it.
     ///
     /// # Errors
-    /// What was expected and what came; the run fails, instead of giving gradients that were made for other values.
+    /// A message that says what was expected and what the operation got. The run then fails, since its gradients would
+    /// be valid only for the values that were recorded.
     fn holds(&self, inputs: PrimitiveInputs<'_, F>) -> Result<(), String> {
         let _ = inputs;
         Ok(())
