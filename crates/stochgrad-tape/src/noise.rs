@@ -214,7 +214,10 @@ impl<F: Real> Tape<F> {
 
     fn unplannable(&self, planned: NoiseScheme, plates: &[Plate], event: &Shape) -> Option<String> {
         if !plates.contains(&planned.plate) {
-            return Some(format!("expected the noise of a sampling scheme to carry its plate \"{}\"", self.plate_name(planned.plate)));
+            return Some(format!(
+                "expected the noise of a sampling scheme to carry its plate \"{}\"",
+                self.plate_name(planned.plate)
+            ));
         }
         planned.plan.check(self.plate_size(planned.plate), event.numel()).err()
     }

@@ -1,4 +1,4 @@
-//! What a NaN or an infinity was first produced by.
+//! The operation that first produced a NaN or an infinity.
 
 use std::fmt;
 use std::panic::Location;
@@ -14,13 +14,13 @@ pub struct Origin {
     pub shape: Shape,
     /// Its plates, in words; empty if there are none.
     pub plates: String,
-    /// What it produced: NaN, ∞ or −∞.
+    /// The value that it produced: NaN, ∞ or −∞.
     pub value: &'static str,
-    /// Whether 0 was multiplied by an infinite number on the way.
+    /// Whether the NaN is a product of 0 and an infinite value.
     pub zero_times_infinity: bool,
-    /// Whether it was given from outside: a parameter, data or a constant.
+    /// Whether the value is a parameter, data or a constant, and not the result of an operation.
     pub given: bool,
-    /// The place in the user's source.
+    /// The line of the user's source.
     pub at: &'static Location<'static>,
 }
 

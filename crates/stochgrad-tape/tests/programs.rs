@@ -311,7 +311,7 @@ fn what_host_code_may_have_made_of_a_value_is_refused() {
     let late = x * seen;
     assert!(tape.compile(&[x], &[early]).is_ok());
     let message = refusal(tape.compile(&[x], &[late]));
-    assert!(message.contains("host code looked at a value") && message.contains("programs.rs"), "{message}");
+    assert!(message.contains("host code read a value") && message.contains("programs.rs"), "{message}");
     // A look at what never varies decides nothing.
     let tape = Tape::<f64>::new();
     let (x, c) = (tape.parameter(2.0), tape.constant(3.0));

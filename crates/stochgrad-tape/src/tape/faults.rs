@@ -9,14 +9,14 @@ use std::panic::Location;
 use stochgrad_tensor::Real;
 
 impl<F: Real> Tape<F> {
-    /// Records an error, to be returned by the next fallible call unless there was one before, and gives a poisoned
-    /// variable.
+    /// Records an error, and returns a poisoned variable. The next call that returns a `Result` returns the first error
+    /// that was recorded.
     pub fn fail(&self, error: TapeError) -> Var<'_, F> {
         self.inner.borrow_mut().error.get_or_insert(error);
         Var { tape: self, id: Id::POISON }
     }
 
-    /// The first error recorded so far.
+    /// Returns the first error recorded so far, if there is one.
     ///
     /// # Errors
     /// That error.
@@ -40,7 +40,7 @@ impl<F: Real> Tape<F> {
         }
     }
 
-    /// The positions of variables, all of which must be of this tape.
+    /// The positions of variables. All of them must belong to this tape.
     pub(crate) fn own(&self, vars: &[Var<'_, F>], at: &'static Location<'static>) -> TapeResult<Inputs> {
         let len = self.len();
         vars.iter()

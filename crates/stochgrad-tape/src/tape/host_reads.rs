@@ -16,14 +16,15 @@ impl<F: Real> Tape<F> {
         }
     }
 
-    /// Says that host code makes what is recorded from now on of something that changes from run to run, such as noise
-    /// of its own: a program cannot repeat it, and [`compile`](Tape::compile) refuses.
+    /// Declares that the operations recorded from now on depend on something that host code changes from run to run,
+    /// such as its own noise. A program cannot repeat them, so [`compile`](Tape::compile) returns an error.
     #[track_caller]
     pub fn note_host_work(&self) {
         self.note_peek(Id::POISON, Location::caller());
     }
 
-    /// What host code has read so far.
+    /// The values that host code has read so far with [`Var::value`](crate::Var::value) or
+    /// [`Var::item`](crate::Var::item).
     pub fn host_reads(&self) -> Vec<HostRead> {
         self.inner.borrow().branches.clone()
     }

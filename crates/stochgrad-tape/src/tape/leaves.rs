@@ -1,4 +1,4 @@
-//! Values from outside: parameters and constants.
+//! Leaves of the tape: parameters and constants.
 
 use crate::error::TapeError;
 use crate::id::Inputs;
@@ -17,20 +17,20 @@ impl<F: Real> Tape<F> {
         self.leaf(value, pooled, Plates::new(), true)
     }
 
-    /// A leaf that needs no gradient.
+    /// A leaf without a gradient.
     #[track_caller]
     pub fn constant(&self, value: impl IntoTensor<F>) -> Var<'_, F> {
         let (value, pooled) = value.into_pooled(&self.pool);
         self.leaf(value, pooled, Plates::new(), false)
     }
 
-    /// A constant whose leading axes are the given plates, in the order in which the plates were made.
+    /// A constant whose leading axes are the given plates, in the order in which the plates were created.
     #[track_caller]
     pub fn constant_on(&self, plates: &[Plate], value: impl IntoTensor<F>) -> Var<'_, F> {
         self.leaf_on(plates, value, false)
     }
 
-    /// A trainable leaf whose leading axes are the given plates: a value for each member.
+    /// A trainable leaf whose leading axes are the given plates, with one value for each member.
     #[track_caller]
     pub fn parameter_on(&self, plates: &[Plate], value: impl IntoTensor<F>) -> Var<'_, F> {
         self.leaf_on(plates, value, true)
@@ -64,7 +64,7 @@ impl<F: Real> Tape<F> {
         Var { tape: self, id }
     }
 
-    /// A constant with the same number everywhere, in a buffer of the pool.
+    /// A constant with the same value everywhere, in a buffer of the pool.
     #[track_caller]
     pub(crate) fn filled(&self, shape: Shape, number: F) -> Var<'_, F> {
         self.leaf(self.pool.full(shape, number), true, Plates::new(), false)

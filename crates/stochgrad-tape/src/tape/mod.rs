@@ -27,9 +27,10 @@ use std::panic::Location;
 use std::sync::Arc;
 use stochgrad_tensor::{Pool, Real, Tensor};
 
-/// A record of operations, evaluated as they are recorded.
+/// A record of operations, which are evaluated as they are recorded.
 ///
-/// A tape is not shared between threads; several tapes live side by side without knowing of one another.
+/// Every [`Var`](crate::Var) points into its tape. A tape belongs to one thread, and several tapes are independent of
+/// each other. Use [`Workspace`] to reuse the buffers of a tape from step to step.
 pub struct Tape<F: Real> {
     pub(crate) inner: RefCell<Inner<F>>,
     pub(crate) pool: Pool<F>,
@@ -39,38 +40,38 @@ pub(crate) struct Inner<F: Real> {
     pub(crate) nodes: Vec<Node<F>>,
     pub(crate) plates: Vec<PlateEntry>,
     pub(crate) sets: SetTable,
-    /// Sites on whose value host code may have branched: ancestors of everything recorded from now on.
+    /// The sites on whose values host code may have branched. All values recorded from now on depend on them.
     pub(crate) control: SetId,
-    /// Where host code has read values, on which it may have branched.
+    /// The places where host code has read values, on which it may have branched.
     pub(crate) branches: Vec<HostRead>,
     pub(crate) error: Option<TapeError>,
     pub(crate) primitives: Vec<Arc<dyn Primitive<F>>>,
     pub(crate) hosts: Vec<HostSource>,
-    /// What decides the noise, once there is some.
+    /// The seed of all noise, once there is some.
     pub(crate) noise: Option<NoiseSeed>,
-    /// Where host code has looked at values.
+    /// The places where host code has read values without branching on them.
     pub(crate) peeks: Vec<HostRead>,
     pub(crate) sites: u32,
-    /// Sites whose sampled value lets no gradient through.
+    /// The sites whose sampled values pass no gradient.
     pub(crate) closed: HashSet<SiteId>,
     pub(crate) located: Option<&'static Location<'static>>,
     pub(crate) scratch: Option<Scratch>,
     /// The value whose derivative rule is being recorded.
     pub(crate) rule_of: Id,
-    /// Stands where a value was given back before its node was.
+    /// Replaces values that were freed before their node.
     pub(crate) placeholder: Tensor<F>,
     pub(crate) generation: u32,
     pub(crate) memory: Memory,
-    /// Whether a graph was begun.
+    /// Whether a graph was started on this tape.
     pub(crate) begun: bool,
 }
 
-/// Bookkeeping of a first-order backward pass, whose nodes are dropped as soon as nothing needs them.
+/// Bookkeeping of a first-order backward pass, whose nodes are freed as soon as they are no longer needed.
 #[derive(Debug)]
 pub(crate) struct Scratch {
-    /// Nodes from here on belong to the pass.
+    /// The first node of the pass.
     pub(crate) base: usize,
-    /// Slots whose values were given back.
+    /// Slots whose values were freed.
     pub(crate) free: Vec<u32>,
     /// Slots filled since the last clean-up.
     pub(crate) created: Vec<u32>,
@@ -100,15 +101,14 @@ impl<F: Real> Tape<F> {
         Self::with_pool(Pool::new())
     }
 
-    /// An empty tape whose kernels may use several threads. The results are the same for any number.
+    /// An empty tape whose kernels may use several threads. The results do not depend on their number.
     pub fn with_threads(threads: usize) -> Self {
         Self::with_pool(Pool::with_threads(threads))
     }
 
     fn with_pool(pool: Pool<F>) -> Self {
         let placeholder = Tensor::scalar(F::ZERO);
-        // Tapes that live side by side number their generations from different starts, so that each knows its own
-        // plates.
+        // The generations of different tapes start at different numbers, so that each tape recognises its own plates.
         let address = placeholder.as_slice().as_ptr() as usize as u64;
         let generation = (address.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as u32;
         let inner = Inner {
@@ -140,12 +140,12 @@ impl<F: Real> Tape<F> {
         self.pool.threads()
     }
 
-    /// The pool of buffers behind the values of this tape.
+    /// The pool that provides the buffers of the values.
     pub fn pool(&self) -> &Pool<F> {
         &self.pool
     }
 
-    /// How many operations are recorded.
+    /// The number of recorded operations.
     pub fn len(&self) -> usize {
         self.inner.borrow().nodes.len()
     }
@@ -155,7 +155,7 @@ impl<F: Real> Tape<F> {
         self.len() == 0
     }
 
-    /// Forgets everything; the buffers go back to the pool.
+    /// Removes everything from the tape. The buffers go back to the pool.
     pub(super) fn clear(&mut self) {
         self.truncate(0);
         let inner = self.inner.get_mut();
@@ -175,9 +175,9 @@ impl<F: Real> Tape<F> {
         inner.generation = inner.generation.wrapping_add(1);
     }
 
-    /// Drops the operations recorded after the first `len`, for instance those of a surrogate that has been
-    /// differentiated. Variables that point to them must not be used any more; they fail as variables of another tape
-    /// do.
+    /// Removes all operations after the first `len`, for instance those of a surrogate that has been differentiated.
+    /// Variables that point to them must not be used any more. Using them is an error, as for variables of another
+    /// tape.
     pub fn truncate(&self, len: usize) {
         let inner = &mut *self.inner.borrow_mut();
         while inner.nodes.len() > len {
@@ -190,8 +190,8 @@ impl<F: Real> Tape<F> {
         }
     }
 
-    /// Says that a graph begins on this tape, which holds one at most: gives whether it is the first since the tape was
-    /// made or cleared.
+    /// Marks the start of a graph on this tape, which can hold only one. Returns whether it is the first since the tape
+    /// was created or cleared.
     pub fn begin_graph(&self) -> bool {
         !std::mem::replace(&mut self.inner.borrow_mut().begun, true)
     }

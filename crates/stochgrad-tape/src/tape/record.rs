@@ -1,4 +1,4 @@
-//! Recording operations, and what the tape knows of the recorded ones.
+//! Recording of operations, and their properties.
 
 use crate::error::TapeError;
 use crate::id::{Id, Inputs};
@@ -78,7 +78,8 @@ impl<F: Real> Tape<F> {
         Id(inner.nodes.len() as u32 - 1)
     }
 
-    /// Records an operation and evaluates it; on unusable operands records the error and poisons the result.
+    /// Records an operation and evaluates it. If the operands are unsuitable, it records the error and returns the
+    /// poisoned position.
     pub(crate) fn apply(&self, op: Op, inputs: &[Id], location: &'static Location<'static>) -> Id {
         if inputs.contains(&Id::POISON) {
             return Id::POISON;
@@ -102,7 +103,7 @@ impl<F: Real> Tape<F> {
         }
     }
 
-    /// Applies a user's own primitive.
+    /// Applies a [`Primitive`] that the user defined.
     #[track_caller]
     pub fn custom<'t>(&'t self, primitive: Arc<dyn Primitive<F>>, inputs: &[Var<'t, F>]) -> Var<'t, F> {
         let number = {
@@ -117,7 +118,7 @@ impl<F: Real> Tape<F> {
         }
     }
 
-    /// Runs `record` with every operation attributed to the given place in the user's source.
+    /// Runs `record`, and attributes every operation that it records to the given line of the user's source.
     pub fn located<R>(&self, at: &'static Location<'static>, record: impl FnOnce() -> R) -> R {
         let before = self.inner.borrow_mut().located.replace(at);
         let result = record();
@@ -131,7 +132,7 @@ impl<F: Real> Tape<F> {
         inner.nodes.get(var.id.index()).map_or(Smoothness::Constant, |node| inner.smoothness(node, input))
     }
 
-    /// The operation that made a value, in words: a custom primitive by its own name.
+    /// The name of the operation that computed a value. For a custom primitive, it is [`Primitive::name`].
     pub fn operation_name(&self, var: Var<'_, F>) -> Option<String> {
         let inner = self.inner.borrow();
         Some(match &inner.nodes.get(var.id.index())?.op {

@@ -1,4 +1,4 @@
-//! Stochastic sites, and the sets of them that values descend from.
+//! Stochastic sites, and the sets of sites that values depend on.
 
 use crate::op::Op;
 use crate::sets::{SetId, SiteId};
@@ -8,21 +8,20 @@ use std::panic::Location;
 use stochgrad_tensor::Real;
 
 impl<F: Real> Tape<F> {
-    /// A new stochastic site.
+    /// Creates a stochastic site.
     pub fn new_site(&self) -> SiteId {
         let mut inner = self.inner.borrow_mut();
         inner.sites += 1;
         SiteId(inner.sites - 1)
     }
 
-    /// How many stochastic sites there are.
+    /// The number of stochastic sites.
     pub fn site_count(&self) -> usize {
         self.inner.borrow().sites as usize
     }
 
-    /// Records the value of a stochastic node together with the parameters of its distribution, so that what is
-    /// computed from it descends from the node and from whatever its parameters descend from. Gradients flow to `value`
-    /// only.
+    /// Records the value of a stochastic node together with the parameters of its distribution. Values computed from
+    /// the result depend on the node, and on everything that its parameters depend on. Gradients flow to `value` only.
     #[track_caller]
     pub fn sample<'t>(&'t self, site: SiteId, value: Var<'t, F>, parameters: &[Var<'t, F>]) -> Var<'t, F> {
         let location = Location::caller();
@@ -34,7 +33,7 @@ impl<F: Real> Tape<F> {
         }
     }
 
-    /// Lets no gradient through the sampled value of a site, or lets it through again.
+    /// Stops gradients at the sampled value of a site if `closed` is set, otherwise lets them pass.
     pub fn set_closed(&self, site: SiteId, closed: bool) {
         let mut inner = self.inner.borrow_mut();
         if closed {
@@ -44,7 +43,7 @@ impl<F: Real> Tape<F> {
         }
     }
 
-    /// The words of a set of sites: bit `i` of word `w` stands for site `64 w + i`.
+    /// The words of a set of sites. Bit `i` of word `w` represents site `64 w + i`.
     pub fn set_words(&self, set: SetId) -> Vec<u64> {
         self.inner.borrow().sets.words(set).to_vec()
     }

@@ -1,4 +1,4 @@
-//! Evaluation of a user's own primitives.
+//! Evaluation of primitives that the user defined.
 
 use crate::id::Id;
 use crate::node::Node;
@@ -12,7 +12,7 @@ use smallvec::SmallVec;
 use std::sync::Arc;
 use stochgrad_tensor::{Pool, Real, Shape, Tensor};
 
-/// A primitive with its operands, free of the tape so that it may look there itself.
+/// A primitive with its operands. It does not borrow the tape, so that the primitive can use the tape itself.
 struct PrimitiveCall<F: Real> {
     primitive: Arc<dyn Primitive<F>>,
     operands: Aligned<F>,
@@ -35,7 +35,7 @@ impl<F: Real> PrimitiveCall<F> {
 }
 
 impl<F: Real> Tape<F> {
-    /// Whether what a primitive said of the recorded values is true of those that its operands have now.
+    /// Checks a primitive with [`Primitive::holds`] for the current values of its operands.
     pub(crate) fn holds(&self, op: &Op, inputs: &[Id]) -> Result<(), Fault> {
         let Op::Custom(number) = op else { return Ok(()) };
         let call = self.primitive_call(*number, inputs);
