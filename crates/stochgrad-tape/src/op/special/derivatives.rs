@@ -12,10 +12,10 @@ use std::panic::Location;
 use stochgrad_tensor::Real;
 
 /// The error for a second derivative that is not implemented.
-fn unknown<'t, F: Real>(what: &str, output: Var<'t, F>) -> Option<Var<'t, F>> {
+fn second_order<'t, F: Real>(function: &str, operand: &str, output: Var<'t, F>) -> Option<Var<'t, F>> {
     let message = format!(
-        "expected derivatives of {what} of first order, got a request for the second; use a method of order 1, or \
-         `stop_gradient` on the shape parameter"
+        "expected derivatives of {function} with respect to {operand} of first order, got a request for the second; use a \
+         method of order 1, or `stop_gradient` on {operand}"
     );
     refuse(message, output)
 }
@@ -122,7 +122,7 @@ impl Special {
             (Special::GammaP, _) => gamma_density(x, y),
             (Special::GammaQ, 0) => -special(Special::GammaPByShape, &[x, y]),
             (Special::GammaQ, _) => -gamma_density(x, y),
-            (Special::GammaPByShape, 0) => return unknown("the incomplete gamma function by its shape", output),
+            (Special::GammaPByShape, 0) => return second_order("the incomplete gamma function", "its shape", output),
             (Special::GammaPByShape, _) => gamma_density(x, y) * (y.ln() - x.digamma()),
             (Special::DigammaMinusLog, _) => x.polygamma(1) - x.recip(),
             // With g = 1 − I₁/I₀: 1 − (I₁/I₀)/κ − (I₁/I₀)² = 2g − g² − (1 − g)/κ, and its negative for g.
@@ -140,7 +140,9 @@ impl Special {
                 let log_ratio = inputs[2].ln() - x.digamma() + (x + y).digamma();
                 along(inputs, beta_density(x, y, inputs[2], inputs[3]) * log_ratio, by)
             }
-            (Special::BetaIncByFirst, 0 | 1) => return unknown("the incomplete beta function by its shapes", output),
+            (Special::BetaIncByFirst, 0 | 1) => {
+                return second_order("the incomplete beta function", "its shapes", output);
+            }
             (Special::BetaIncInverse, by) => {
                 let rest = 1.0 - output;
                 let density = beta_density(x, y, output, rest);
@@ -167,7 +169,7 @@ impl Special {
                 von_mises_density(x, y) * (x.cos() - ratio)
             }
             (Special::VonMisesCdfByConcentration, _) => {
-                return unknown("the von Mises distribution function by its concentration", output);
+                return second_order("the von Mises distribution function", "its concentration", output);
             }
             (Special::VonMisesIcdf, 0) => von_mises_density(output, y).recip(),
             (Special::VonMisesIcdf, _) => {
@@ -254,7 +256,7 @@ impl Special {
                 (y * (1.0 - y)).select(slope, x.select(-log_odds, x))
             }
             (Special::BinomialEntropySlope(_), _) => {
-                return unknown("the entropy of the binomial distribution by its probability", output);
+                return second_order("the binomial entropy", "its probability", output);
             }
         })
     }
