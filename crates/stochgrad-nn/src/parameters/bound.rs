@@ -31,7 +31,7 @@ impl<'a, 't, F: Real> Bound<'a, 't, F> {
         Bound { graph, parameters }
     }
 
-    /// A parameter by its full name. Asking again gives the same leaf.
+    /// A parameter by its full name. Calls with the same name return the same leaf.
     ///
     /// # Errors
     ///
@@ -49,8 +49,8 @@ impl<'a, 't, F: Real> Bound<'a, 't, F> {
         }
     }
 
-    /// A buffer by its full name, as a value without a gradient. Asking again gives the same leaf. A compiled graph has
-    /// it as an input, which [`Parameters::set_on`] sets.
+    /// A buffer by its full name, as a value without a gradient. Calls with the same name return the same leaf. A
+    /// compiled graph has it as an input, which [`Parameters::set_on`] sets.
     ///
     /// ```
     /// use stochgrad_graph::{Graph, Seed};

@@ -1,4 +1,4 @@
-//! The model's memory: named tensors.
+//! The named tensors of a model.
 
 mod bound;
 mod saved;
@@ -14,10 +14,10 @@ use stochgrad_tensor::{Real, Shape, Tensor};
 
 use crate::error::{NnError, NnResult};
 
-/// The memory of a model: named trainable tensors, and named buffers that no optimiser changes. Both keep the order in
+/// The named tensors of a model: trainable parameters, and buffers, which no optimiser changes. Both keep the order in
 /// which they were inserted.
 ///
-/// Layers hold names and sizes; the values are here. [`Parameters::on`] puts them on a graph.
+/// Layers contain names and sizes, and the values are here. [`Parameters::on`] puts them on a graph.
 ///
 /// The tape shares the buffers of the values. [`update`](Self::update), which optimisers call, writes in place where no
 /// other tensor shares the buffer, as after the run of a compiled graph, and otherwise into a second buffer. A training
@@ -47,7 +47,7 @@ pub struct Parameters<F: Real> {
     positions: HashMap<String, Position>,
 }
 
-/// Where the tensor of a name is.
+/// The position of the tensor with a name.
 #[derive(Clone, Copy, Debug)]
 enum Position {
     Parameter(usize),
@@ -58,7 +58,7 @@ enum Position {
 struct Entry<F: Real> {
     name: String,
     value: Tensor<F>,
-    /// The buffer of the value before the last update, where that was shared.
+    /// The value before the last update, if its memory was shared. The next update may reuse it.
     spare: Option<Tensor<F>>,
 }
 
@@ -243,12 +243,12 @@ impl<F: Real> Parameters<F> {
     }
 
     /// Changes every parameter. `change` gets its name, its shape and its elements; it is the building block of an
-    /// optimiser. Buffers are left alone, and so are other tensors that share a value.
+    /// optimiser. Buffers are not changed, and neither are other tensors that share the memory of a value.
     ///
     /// # Errors
     ///
-    /// The first error of `change`. The parameters that were visited before have changed: check beforehand what can be
-    /// checked.
+    /// The first error of `change`. Parameters that were visited before the error have changed, so check in advance
+    /// what can be checked.
     pub fn update(&mut self, mut change: impl FnMut(&str, &Shape, &mut [F]) -> NnResult<()>) -> NnResult<()> {
         for Entry { name, value, spare } in &mut self.entries {
             if !value.is_unique() {
@@ -276,8 +276,8 @@ impl<F: Real> Parameters<F> {
         Ok(())
     }
 
-    /// Runs `add` and, if it fails, removes the parameters and buffers that it inserted: a layer that could not be built
-    /// leaves nothing behind. Values changed by [`set`](Self::set) stay changed.
+    /// Runs `add` and, if it fails, removes the parameters and buffers that it inserted: a layer that could not be
+    /// built leaves nothing behind. Values changed by [`set`](Self::set) stay changed.
     ///
     /// # Errors
     ///
@@ -295,7 +295,7 @@ impl<F: Real> Parameters<F> {
         [self.entries.len(), self.buffers.len()]
     }
 
-    /// Removes what was inserted after the mark.
+    /// Removes all parameters and buffers that were inserted after the mark.
     fn truncate(&mut self, mark: [usize; 2]) {
         let [entries, buffers] = mark;
         self.entries.truncate(entries);

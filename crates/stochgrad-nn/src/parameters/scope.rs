@@ -5,7 +5,7 @@ use stochgrad_tensor::{Real, Tensor};
 use super::Parameters;
 use crate::error::NnResult;
 
-/// Parameters whose names start with a prefix: where a layer inserts its own.
+/// A view of [`Parameters`] that prefixes all names. Layers insert their parameters into it.
 ///
 /// The constructors of layers take anything that converts into a scope: `&mut parameters` or `&mut scope`.
 ///
@@ -22,7 +22,7 @@ use crate::error::NnResult;
 #[derive(Debug)]
 pub struct Scope<'a, F: Real> {
     parameters: &'a mut Parameters<F>,
-    /// Empty, or with a dot at the end.
+    /// Empty, or ending in a dot.
     prefix: String,
 }
 
@@ -79,7 +79,8 @@ impl<'a, F: Real> Scope<'a, F> {
         Ok(full_name)
     }
 
-    /// Adds several parameters and buffers or, on an error, none: a layer that could not be built leaves nothing behind.
+    /// Adds several parameters and buffers or, on an error, none: a layer that could not be built leaves nothing
+    /// behind.
     ///
     /// ```
     /// use stochgrad_nn::{NnResult, Parameters, Scope};

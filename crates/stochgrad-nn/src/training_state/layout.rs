@@ -10,7 +10,7 @@ pub(super) const METHODS: &str = "methods";
 pub(super) const METHODS_PREFIX: &str = "methods/";
 pub(super) const SETTINGS_PREFIX: &str = "settings/";
 
-/// Slashes of the owner are escaped, so that the first slash after the prefix ends it.
+/// The name of an entry. Slashes in `owner` are escaped, so that it ends at the first slash after the prefix.
 pub(super) fn entry_name(prefix: &str, owner: &str, rest: &str) -> String {
     let owner = owner.replace('%', "%25").replace('/', "%2F");
     format!("{prefix}{owner}/{rest}")

@@ -1,4 +1,4 @@
-//! Saving a training run, and going on with it.
+//! Saving and resuming a training run.
 
 mod layout;
 mod reader;
@@ -19,8 +19,8 @@ use layout::{
 };
 use reader::{Reader, in_words};
 
-/// Where a training run stands, besides parameters and optimiser: with both it makes one checkpoint, from which the run
-/// goes on bit for bit as if it had not been interrupted.
+/// The state of a training run, apart from its parameters and its optimiser. All three together are one checkpoint,
+/// from which the run can be resumed. The results are bit for bit those of a run without interruption.
 ///
 /// ```
 /// use stochgrad_nn::{Adam, Parameters, TrainingState};
@@ -46,15 +46,15 @@ use reader::{Reader, in_words};
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct TrainingState {
-    /// How many steps have been made.
+    /// The number of completed steps.
     pub step: u64,
-    /// How many epochs have been finished.
+    /// The number of completed epochs.
     pub epoch: u64,
     /// The seed of the run.
     pub seed: u64,
-    /// What gradient methods remember, by the name of their node; see [`remember`](Self::remember).
+    /// The states of gradient methods, by the names of their nodes; see [`remember`](Self::remember).
     pub methods: BTreeMap<String, MethodState>,
-    /// Anything else that belongs to the run: settings, the version of the data.
+    /// Anything else that belongs to the run, such as settings or the version of the data.
     pub settings: BTreeMap<String, String>,
 }
 
@@ -64,30 +64,30 @@ impl TrainingState {
         Self { seed, ..Self::default() }
     }
 
-    /// Takes up what the gradient method of a node remembers.
+    /// Stores the state of the gradient method of a node.
     pub fn remember(&mut self, node: &str, method: &dyn Method) {
         self.methods.insert(node.into(), method.state());
     }
 
-    /// Gives back to the gradient method of a node what it remembered.
+    /// Restores the state of the gradient method of a node.
     ///
     /// # Errors
     ///
-    /// [`GraphError::State`] if nothing is known of the node, or the state is one of another method.
+    /// [`GraphError::State`] if there is no state for the node, or it belongs to another method.
     pub fn recall(&self, node: &str, method: &dyn Method) -> GraphResult<()> {
         match self.methods.get(node) {
             Some(state) => method.load_state(state),
             None => Err(GraphError::State {
                 method: method.name(),
                 problem: format!(
-                    "expected the state of node \"{node}\", got that of {}; was the checkpoint made with another model?",
+                    "expected the state of node \"{node}\", got that of {}; check that the checkpoint was saved from the same model",
                     in_words(self.methods.keys())
                 ),
             }),
         }
     }
 
-    /// Everything that the run needs to go on, in one checkpoint. Buffers are shared, not copied.
+    /// Everything that is needed to resume the run, in one checkpoint. The memory of tensors is shared, not copied.
     ///
     /// # Errors
     ///
@@ -110,7 +110,7 @@ impl TrainingState {
                 checkpoint.insert(entry_name(OPTIMIZER_PREFIX, slot, name), tensor)?;
             }
         }
-        // Nodes without numbers have no tensors, and must come back all the same.
+        // A method without state has no tensors, so its node is listed here.
         let nodes: serde_json::Value = self.methods.keys().cloned().collect();
         checkpoint.set_metadata(METHODS, nodes.to_string())?;
         for (node, state) in &self.methods {
@@ -125,14 +125,14 @@ impl TrainingState {
         Ok(checkpoint)
     }
 
-    /// Restores parameters and optimiser from a checkpoint, and gives back the rest. Gradient methods get theirs with
+    /// Restores parameters and optimiser from a checkpoint, and returns the rest. Restore the gradient methods with
     /// [`recall`](Self::recall).
     ///
     /// # Errors
     ///
     /// [`NnError::MissingEntry`], [`NnError::TensorMismatch`], [`NnError::InvalidCheckpoint`] or
-    /// [`NnError::InvalidArgument`] if the checkpoint is not one of a run with this model and this optimiser. Neither is
-    /// changed then.
+    /// [`NnError::InvalidArgument`] if the checkpoint was not saved from a run with this model and this optimiser.
+    /// Neither of them is changed in this case.
     pub fn from_checkpoint<F: Real>(
         checkpoint: &Checkpoint,
         parameters: &mut Parameters<F>,
@@ -160,7 +160,7 @@ impl TrainingState {
     ///
     /// # Errors
     ///
-    /// As [`from_checkpoint`](Self::from_checkpoint) and [`Checkpoint::load`]. Nothing is changed then.
+    /// As [`from_checkpoint`](Self::from_checkpoint) and [`Checkpoint::load`]. Nothing is changed in this case.
     pub fn load<F: Real>(
         path: impl AsRef<Path>,
         parameters: &mut Parameters<F>,
@@ -206,7 +206,7 @@ mod tests {
     use crate::optimizers::{Adam, Sgd};
     use crate::testing::one_parameter;
 
-    /// A run whose data, order of data and model depend on nothing but its state.
+    /// A run whose data, order of data and model depend on its state only.
     struct Run {
         parameters: Parameters<f32>,
         mlp: Mlp,

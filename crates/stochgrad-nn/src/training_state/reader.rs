@@ -13,7 +13,7 @@ use crate::error::{NnError, NnResult};
 use crate::optimizers::OptimizerState;
 use crate::parameters::Parameters;
 
-/// A checkpoint, and where it is from.
+/// A checkpoint, and a description of its origin for messages.
 pub(super) struct Reader<'a> {
     pub(super) checkpoint: &'a Checkpoint,
     pub(super) location: &'a str,
@@ -61,7 +61,7 @@ impl Reader<'_> {
             let numbers = self.checkpoint.tensor::<f64>(full_name)?;
             if tensor.shape().rank() != 1 {
                 return Err(
-                    self.invalid(format!("a list of numbers in `{full_name}`"), format!("shape {}", tensor.shape()))
+                    self.invalid(format!("a tensor of rank 1 in `{full_name}`"), format!("shape {}", tensor.shape()))
                 );
             }
             state.insert(key.into(), numbers.to_vec());
@@ -79,7 +79,7 @@ impl Reader<'_> {
             .collect()
     }
 
-    /// Tensors whose name is the prefix, an owner and the rest: full name, tensor, owner, rest.
+    /// The tensors whose names consist of the prefix, an owner and a rest. Returns full name, tensor, owner and rest.
     fn entries(&self, prefix: &'static str) -> impl Iterator<Item = NnResult<(&str, &CheckpointTensor, String, &str)>> {
         let tensors = self.checkpoint.tensors().iter();
         tensors.filter_map(move |(full_name, tensor)| {
