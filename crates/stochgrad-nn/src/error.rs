@@ -41,7 +41,8 @@ pub enum NnError {
 
     /// The folder of a data set does not exist or is not a folder.
     #[error(
-        "expected a folder with IDX files at {}, got {found}; check the spelling, or download the data set and unpack it there",
+        "expected a folder with IDX files at {}, got {found}; check the spelling, or download the data set and unpack \
+         it there",
         path.display()
     )]
     MissingFolder {

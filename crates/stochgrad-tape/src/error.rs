@@ -13,7 +13,8 @@ pub type TapeResult<T> = Result<T, TapeError>;
 pub enum TapeError {
     /// Two operands whose event shapes do not broadcast.
     #[error(
-        "{op}: event shapes {left} and {right} do not broadcast{plates} ({at}); reshape one of them, or check which axes are plates"
+        "{op}: event shapes {left} and {right} do not broadcast{plates} ({at}); reshape one of them, or check which \
+         axes are plates"
     )]
     Shapes {
         /// The operation.
@@ -43,7 +44,8 @@ pub enum TapeError {
     },
     /// A derivative of a value that is not a scalar.
     #[error(
-        "{what}: expected a scalar, got event shape {shape}{plates} ({at}); reduce it first, with sum(), mean() or mean_over(plate)"
+        "{what}: expected a scalar, got event shape {shape}{plates} ({at}); reduce it first, with sum(), mean() or \
+         mean_over(plate)"
     )]
     NotScalar {
         /// The function that was called.
@@ -67,9 +69,9 @@ pub enum TapeError {
     },
     /// A recording that a program cannot repeat, since host code read a value on the way.
     #[error(
-        "cannot compile: host code read a value, or drew its own samples, at {look}, and the operations recorded afterwards, such as \
-         {after} at {after_at}, may depend on it ({at}); record each step afresh, or use draws and methods that \
-         are recorded operations"
+        "cannot compile: host code read a value, or drew its own samples, at {look}, and the operations recorded \
+         afterwards, such as {after} at {after_at}, may depend on it ({at}); record each step afresh, or use draws and \
+         methods that are recorded operations"
     )]
     NotRepeatable {
         /// The line where host code read a value.
@@ -83,9 +85,10 @@ pub enum TapeError {
     },
     /// A result that would exceed the memory limit.
     #[error(
-        "{op}: the result needs {elements} elements{plates}, which are {bytes} bytes in addition to the {live} bytes on the tape, and the limit is {limit} \
-         ({at}); use fewer samples or states, let nodes share a plate of samples, use a method that draws one value, use a smaller batch, or \
-         raise the limit with set_memory_limit(bytes)"
+        "{op}: the result needs {elements} elements{plates}, which are {bytes} bytes in addition to the {live} bytes \
+         on the tape, and the limit is {limit} ({at}); use fewer samples or states, let nodes share a plate of \
+         samples, use a method that draws one value, use a smaller batch, or raise the limit with \
+         set_memory_limit(bytes)"
     )]
     Memory {
         /// The operation.
@@ -104,7 +107,10 @@ pub enum TapeError {
         at: &'static Location<'static>,
     },
     /// An output of a program that is NaN or infinite, although it was required to be finite.
-    #[error("output {output} of a program is {value} at position {position}{}", .origin.as_ref().map_or(String::new(), |origin| format!(": {origin}")))]
+    #[error(
+        "output {output} of a program is {value} at position {position}{}",
+        .origin.as_ref().map_or(String::new(), |origin| format!(": {origin}"))
+    )]
     NotFinite {
         /// The output.
         output: usize,

@@ -36,11 +36,15 @@ impl fmt::Display for Origin {
         write!(f, "{value} first appears in {operation}, of event shape {shape}{plates} ({at})")?;
         if self.zero_times_infinity {
             f.write_str(
-                ", and 0 times an infinite number is NaN: keep the operand away from where the slope or the value is infinite; in a branch that \
-                 is not taken, guard the operand inside the branch, as in `select(x > 0, select(x > 0, x, 1).sqrt(), 0)`",
+                ", and 0 times an infinite number is NaN: keep the operand away from where the slope or the value is \
+                 infinite; in a branch that is not taken, guard the operand inside the branch, as in `select(x > 0, \
+                 select(x > 0, x, 1).sqrt(), 0)`",
             )
         } else {
-            f.write_str("; keep its operand inside the domain, with `clamp` or a guard in both branches of a `select`, or work with logarithms")
+            f.write_str(
+                "; keep its operand inside the domain, with `clamp` or a guard in both branches of a `select`, or work \
+                 with logarithms",
+            )
         }
     }
 }

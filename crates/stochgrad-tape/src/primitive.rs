@@ -32,8 +32,8 @@ pub struct PrimitiveInputs<'a, F: Real> {
 ///     fn forward(&self, inputs: PrimitiveInputs<'_, F>) -> Result<Tensor<F>, String> {
 ///         Ok(inputs.values[0].map(|x| x * x * x))
 ///     }
-///     fn gradient<'t>(&self, inputs: &[Var<'t, F>], _output: Var<'t, F>, adjoint: Var<'t, F>) -> Vec<Option<Var<'t, F>>> {
-///         vec![Some(adjoint * inputs[0].square() * 3.0)]
+///     fn gradient<'t>(&self, x: &[Var<'t, F>], _output: Var<'t, F>, adjoint: Var<'t, F>) -> Vec<Option<Var<'t, F>>> {
+///         vec![Some(adjoint * x[0].square() * 3.0)]
 ///     }
 /// }
 ///

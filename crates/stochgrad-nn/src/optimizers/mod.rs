@@ -138,7 +138,8 @@ fn check_usable<F: Real>(
             return Err(refused(
                 format!("values of a usable size for `{name}`"),
                 format!("{} at position {position}", gradient.as_slice()[position]),
-                "find the cost that produces it, clip the gradients, or lower the learning rate; it is safe to skip the step",
+                "find the cost that produces it, clip the gradients, or lower the learning rate; it is safe to skip \
+                 the step",
             ));
         }
     }

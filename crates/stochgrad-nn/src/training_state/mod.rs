@@ -80,7 +80,8 @@ impl TrainingState {
             None => Err(GraphError::State {
                 method: method.name(),
                 problem: format!(
-                    "expected the state of node \"{node}\", got that of {}; check that the checkpoint was saved from the same model",
+                    "expected the state of node \"{node}\", got that of {}; check that the checkpoint was saved from \
+                     the same model",
                     in_words(self.methods.keys())
                 ),
             }),

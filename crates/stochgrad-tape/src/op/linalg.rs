@@ -26,8 +26,8 @@ impl<F: Real> Inner<F> {
         }
         linalg::cholesky(pool, &x.value).map_err(|(number, row)| {
             let problem = format!(
-                "expected positive definite matrices, but matrix {number} is not, at row {row}; add a small multiple of \
-                 the identity, or pass the Cholesky factor instead"
+                "expected positive definite matrices, but matrix {number} is not, at row {row}; add a small multiple \
+                 of the identity, or pass the Cholesky factor instead"
             );
             self.operand(x, problem)
         })

@@ -119,7 +119,8 @@ impl<F: Real> Program<F> {
         };
         if input.shape != *value.shape() {
             let message = format!(
-                "an input of a program, recorded at {}: expected shape {}, got {}; compile another program for another shape",
+                "an input of a program, recorded at {}: expected shape {}, got {}; compile another program for another \
+                 shape",
                 input.location,
                 input.shape,
                 value.shape()

@@ -57,5 +57,6 @@ literals! {
     [F: Real, const N: usize] F, [f64; N], self => [N], self.iter().map(|&number| F::from_f64(number));
     [F: Real, const N: usize] F, &[f64; N], self => [N], self.iter().map(|&number| F::from_f64(number));
     [const N: usize] f32, [f32; N], self => [N], self.iter().copied();
-    [F: Real, const N: usize, const M: usize] F, [[f64; M]; N], self => [N, M], self.as_flattened().iter().map(|&number| F::from_f64(number));
+    [F: Real, const N: usize, const M: usize] F, [[f64; M]; N], self => [N, M],
+        self.as_flattened().iter().map(|&number| F::from_f64(number));
 }

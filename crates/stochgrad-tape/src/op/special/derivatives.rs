@@ -14,8 +14,8 @@ use stochgrad_tensor::Real;
 /// The error for a second derivative that is not implemented.
 fn second_order<'t, F: Real>(function: &str, operand: &str, output: Var<'t, F>) -> Option<Var<'t, F>> {
     let message = format!(
-        "expected derivatives of {function} with respect to {operand} of first order, got a request for the second; use a \
-         method of order 1, or `stop_gradient` on {operand}"
+        "expected derivatives of {function} with respect to {operand} of first order, got a request for the second; \
+         use a method of order 1, or `stop_gradient` on {operand}"
     );
     refuse(message, output)
 }
