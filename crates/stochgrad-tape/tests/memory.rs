@@ -1,17 +1,17 @@
-//! What a tape keeps: scratch space of a backward pass, and buffers from step to step.
+//! The memory of a tape: scratch space of a backward pass, and the buffers that are reused from step to step.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use stochgrad_tape::{PlateKind, Primitive, PrimitiveInputs, Tape, TapeError, TapeResult, Var, Weights, Workspace};
 use stochgrad_tensor::{Pool, Real, Tensor};
 
-/// How many buffers came from the allocator.
+/// The number of buffers that the allocator supplied.
 fn fresh<F: Real>(pool: &Pool<F>) -> u64 {
     let statistics = pool.statistics();
     statistics.taken - statistics.reused
 }
 
-/// The identity, which notes how long the tape is while its gradient is taken.
+/// The identity. It records the length of the tape during the backward pass.
 struct Gauge(AtomicUsize);
 
 impl Primitive<f64> for Gauge {
@@ -77,7 +77,7 @@ fn backward_leaves_the_tape_as_it_was() {
     assert!(tape.len() > before.0);
 }
 
-/// A value that is used many times: its adjoint is added up while scratch slots are reused.
+/// A value that is used many times: its adjoint is summed while scratch slots are reused.
 #[test]
 fn reused_slots_do_not_mix_adjoints() {
     let tape = Tape::<f64>::new();
@@ -157,7 +157,8 @@ fn a_thousand_steps<F: Real>() {
                 && gradients.iter().any(|g| g.as_slice().iter().any(|&x| x != F::ZERO))
         );
         assert_eq!(first.get_or_insert_with(|| gradients.clone()), &gradients);
-        // What was handed out is handed back; the copy that the comparison keeps took its place in the first step.
+        // Every buffer that was taken goes back to the pool. The copy for the comparison replaced one in the first
+        // step.
         gradients.into_iter().for_each(|gradient| tape.pool().recycle(gradient));
         let now = (fresh(tape.pool()), held);
         if step == 2 {
@@ -260,7 +261,7 @@ fn results_without_room_are_refused_before_they_are_made() {
         assert!(error.to_string().contains("memory.rs"), "{error}");
         let taken = tape.live_bytes() + tape.pool().statistics().held_bytes - before.held_bytes;
         assert!(taken < 1 << 20, "{name}: {taken} bytes");
-        // With room there is none.
+        // With enough memory there is no error.
         let tape = Tape::<f64>::new();
         tape.set_memory_limit(1 << 26);
         make(&tape, tape.parameter(Tensor::zeros([1000])));

@@ -72,8 +72,8 @@ impl fmt::Display for Degree {
 }
 
 impl Op {
-    /// The degree of the result as a polynomial in some variable, given the degrees of the operands. The tape asks
-    /// custom primitives for theirs ([`Primitive::degree`](crate::Primitive::degree)).
+    /// The degree of the result as a polynomial in some variable, given the degrees of the operands. For a custom
+    /// primitive, use [`Visit::degree`](crate::Visit::degree).
     pub fn degree(&self, operands: &[Degree]) -> Degree {
         let of = |operand: usize| operands.get(operand).copied().unwrap_or(Degree::CONSTANT);
         let linear = || operands.iter().copied().max().unwrap_or(Degree::CONSTANT);

@@ -28,8 +28,8 @@ impl Smoothness {
 }
 
 impl Op {
-    /// How the result depends on the given input. The tape asks custom primitives for theirs
-    /// ([`Primitive::smoothness`](crate::Primitive::smoothness)).
+    /// How the result depends on the given input. For a custom primitive, use
+    /// [`Tape::smoothness`](crate::Tape::smoothness).
     pub fn smoothness(&self, input: usize) -> Smoothness {
         use Smoothness::{Constant, Jump, Kinked, Smooth};
         match self {
