@@ -12,6 +12,13 @@ pub struct Bound<'a, 't, F: Real> {
     parameters: &'a Parameters<F>,
 }
 
+impl<F: Real> Parameters<F> {
+    /// The parameters and buffers as leaves of a graph.
+    pub fn on<'a, 't>(&'a self, graph: &'a Graph<'t, F>) -> Bound<'a, 't, F> {
+        Bound { graph, parameters: self }
+    }
+}
+
 impl<F: Real> Clone for Bound<'_, '_, F> {
     fn clone(&self) -> Self {
         *self
@@ -27,10 +34,6 @@ impl<F: Real> std::fmt::Debug for Bound<'_, '_, F> {
 }
 
 impl<'a, 't, F: Real> Bound<'a, 't, F> {
-    pub(super) fn new(graph: &'a Graph<'t, F>, parameters: &'a Parameters<F>) -> Self {
-        Bound { graph, parameters }
-    }
-
     /// A parameter by its full name. Calls with the same name return the same leaf.
     ///
     /// # Errors

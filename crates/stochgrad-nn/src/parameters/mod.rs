@@ -1,6 +1,7 @@
 //! The named tensors of a model.
 
 mod bound;
+mod entry;
 mod saved;
 mod scope;
 mod update;
@@ -10,11 +11,11 @@ pub use scope::Scope;
 
 use std::collections::HashMap;
 
-use stochgrad_graph::{CompiledGraph, Graph, GraphResult};
+use stochgrad_graph::{CompiledGraph, GraphResult};
 use stochgrad_tensor::{Real, Tensor};
 
 use crate::error::{NnError, NnResult};
-use update::Entry;
+use entry::Entry;
 
 /// The named tensors of a model: trainable parameters, and buffers, which no optimiser changes. Both keep the order in
 /// which they were inserted.
@@ -218,16 +219,6 @@ impl<F: Real> Parameters<F> {
     /// The number of elements of all parameters together.
     pub fn count(&self) -> usize {
         self.entries.iter().map(|entry| entry.value.len()).sum()
-    }
-
-    /// The parameters and buffers as leaves of a graph.
-    pub fn on<'a, 't>(&'a self, graph: &'a Graph<'t, F>) -> Bound<'a, 't, F> {
-        Bound::new(graph, self)
-    }
-
-    /// A view that prefixes all names with `prefix` and a dot.
-    pub fn scope(&mut self, prefix: &str) -> Scope<'_, F> {
-        Scope::from(self).into_scope(prefix)
     }
 
     /// Gives a compiled graph the values of the parameters and buffers that it was recorded with, for its next run.

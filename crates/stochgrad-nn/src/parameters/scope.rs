@@ -26,6 +26,13 @@ pub struct Scope<'a, F: Real> {
     prefix: String,
 }
 
+impl<F: Real> Parameters<F> {
+    /// A view that prefixes all names with `prefix` and a dot.
+    pub fn scope(&mut self, prefix: &str) -> Scope<'_, F> {
+        Scope::from(self).into_scope(prefix)
+    }
+}
+
 impl<'a, F: Real> From<&'a mut Parameters<F>> for Scope<'a, F> {
     fn from(parameters: &'a mut Parameters<F>) -> Self {
         Scope { parameters, prefix: String::new() }

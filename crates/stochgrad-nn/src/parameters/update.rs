@@ -3,22 +3,8 @@
 use stochgrad_tensor::{Real, Shape, Tensor};
 
 use super::Parameters;
+use super::entry::Entry;
 use crate::error::NnResult;
-
-/// A parameter.
-#[derive(Debug)]
-pub(super) struct Entry<F: Real> {
-    pub(super) name: String,
-    pub(super) value: Tensor<F>,
-    /// The value before the last update, if its memory was shared. The next update may reuse it.
-    pub(super) spare: Option<Tensor<F>>,
-}
-
-impl<F: Real> Clone for Entry<F> {
-    fn clone(&self) -> Self {
-        Self { name: self.name.clone(), value: self.value.clone(), spare: None }
-    }
-}
 
 impl<F: Real> Parameters<F> {
     /// Changes every parameter. `change` gets its name, its shape and its elements; it is the building block of an
