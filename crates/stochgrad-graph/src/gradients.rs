@@ -27,6 +27,31 @@ pub struct Gradients<F: Real> {
 }
 
 impl<F: Real> Gradients<F> {
+    /// Gradients that were computed elsewhere, by the names of their parameters: for the tests of an optimiser, and for
+    /// gradients that were averaged over several machines.
+    ///
+    /// There are no costs and no updates of gradient methods, and the guarantee of every parameter is
+    /// [`Guarantee::EXACT`]. The values are not checked.
+    ///
+    /// ```
+    /// use stochgrad_graph::Gradients;
+    /// use stochgrad_tensor::Tensor;
+    ///
+    /// let gradients = Gradients::<f64>::from_tensors([("weight", Tensor::from([0.5, -1.0])), ("bias", Tensor::scalar(2.0))]);
+    /// assert_eq!(gradients.get("bias")?.item()?, 2.0);
+    /// assert!(gradients.costs().is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn from_tensors<N: Into<String>>(gradients: impl IntoIterator<Item = (N, Tensor<F>)>) -> Self {
+        Gradients {
+            gradients: gradients.into_iter().map(|(name, gradient)| (name.into(), gradient)).collect(),
+            costs: Vec::new(),
+            ledger: Ledger::default(),
+            updates: Vec::new(),
+            squares_are_finite: false,
+        }
+    }
+
     /// The gradient of the total expected cost with respect to a parameter, of the shape of the parameter.
     ///
     /// # Errors

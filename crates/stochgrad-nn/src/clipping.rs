@@ -1,15 +1,15 @@
-//! Limits on the size of gradients.
+//! Gradient clipping.
 
 use stochgrad_graph::Gradients;
 use stochgrad_tensor::Real;
 
 use crate::error::{NnError, NnResult};
 
-/// Scales all gradients by one factor so that their norm, as one long vector, is at most `max`. Gives back the
-/// Euclidean norm before.
+/// Scales all gradients by a common factor so that the Euclidean norm of all their elements together is at most `max`.
+/// Returns the norm before scaling.
 ///
-/// Where the norm is not finite, because a gradient is not, nothing is changed: the optimiser refuses such gradients by
-/// name.
+/// If the norm is not finite, since a gradient is not, the gradients are not changed. The optimiser then returns an
+/// error that names the parameter.
 ///
 /// # Errors
 ///
@@ -43,9 +43,9 @@ pub fn clip_by_global_norm<F: Real>(gradients: &mut Gradients<F>, max: f64) -> N
     Ok(norm)
 }
 
-/// Brings every element of every gradient into `[-max, max]`.
+/// Clamps every element of every gradient to `[-max, max]`.
 ///
-/// NaN and infinities stay as they are: the optimiser refuses such gradients by name.
+/// NaN and infinities are not changed. The optimiser then returns an error that names the parameter.
 ///
 /// # Errors
 ///
@@ -70,11 +70,16 @@ fn check_maximum(argument: &'static str, max: f64) -> NnResult<()> {
     if max > 0.0 {
         Ok(())
     } else {
-        Err(NnError::argument(argument, "a positive number", max.to_string(), "leave the call out to clip nothing"))
+        Err(NnError::argument(
+            argument,
+            "a positive number",
+            max.to_string(),
+            "omit the call if nothing should be clipped",
+        ))
     }
 }
 
-/// Scaled by the largest element, so that no square overflows or vanishes.
+/// The sum of squares is scaled by the largest element, so that no square overflows or underflows.
 fn global_norm<F: Real>(gradients: &Gradients<F>) -> f64 {
     let elements = || {
         let tensors = gradients.iter().map(|(_, gradient)| gradient.as_slice());

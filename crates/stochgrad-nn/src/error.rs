@@ -9,9 +9,9 @@ use stochgrad_tensor::TensorError;
 /// The result of the fallible functions of this crate.
 pub type NnResult<T> = Result<T, NnError>;
 
-/// What can go wrong with data sets and checkpoints.
+/// An error of a parameter, an optimiser, a data set or a checkpoint.
 ///
-/// Messages say what was expected, what came, where, and what to try.
+/// Messages say what was expected, what was found instead, where, and what to try.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum NnError {
@@ -28,12 +28,12 @@ pub enum NnError {
         source: io::Error,
     },
 
-    /// A file that should be there is not, or is not a regular file.
-    #[error("expected a file at {}, found {found}; {hint}", path.display())]
+    /// A file does not exist, or is not a regular file.
+    #[error("expected a file at {}, got {found}; {hint}", path.display())]
     NotAFile {
-        /// Where it was looked for.
+        /// The path where it was expected.
         path: PathBuf,
-        /// What is there instead.
+        /// What is at this path instead.
         found: &'static str,
         /// What to try.
         hint: &'static str,
@@ -41,22 +41,23 @@ pub enum NnError {
 
     /// The folder of a data set does not exist or is not a folder.
     #[error(
-        "expected a folder with IDX files at {}, found {found}; check the spelling, or download the data set and unpack it there",
+        "expected a folder with IDX files at {}, got {found}; check the spelling, or download the data set and unpack \
+         it there",
         path.display()
     )]
     MissingFolder {
-        /// Where it was looked for.
+        /// The path where it was expected.
         path: PathBuf,
-        /// What is there instead.
+        /// What is at this path instead.
         found: &'static str,
     },
 
-    /// Files of a data set are not in its folder.
+    /// Files of a data set are missing in its folder.
     #[error("{} lacks {}; {hint}", folder.display(), missing.join(" and "))]
     MissingFiles {
         /// The folder.
         folder: PathBuf,
-        /// One entry a missing file, with the names that are accepted for it.
+        /// The accepted names of each missing file.
         missing: Vec<String>,
         /// What to try.
         hint: String,
@@ -64,7 +65,7 @@ pub enum NnError {
 
     /// A file is compressed.
     #[error(
-        "expected an unpacked IDX file, found the gzip archive {}; unpack it with `gunzip --keep {}`",
+        "expected an unpacked IDX file, got the gzip archive {}; unpack it with `gunzip --keep {}`",
         path.display(),
         path.display()
     )]
@@ -73,72 +74,72 @@ pub enum NnError {
         path: PathBuf,
     },
 
-    /// A data file does not have the form that it should have.
-    #[error("{}: expected {expected}, found {found}; {hint}", path.display())]
+    /// A data file does not have the expected format.
+    #[error("{}: expected {expected}, got {found}; {hint}", path.display())]
     InvalidFile {
         /// The file.
         path: PathBuf,
-        /// What the format demands.
+        /// What the format requires.
         expected: String,
-        /// What the file holds.
+        /// What the file contains.
         found: String,
         /// What to try.
         hint: &'static str,
     },
 
-    /// An argument has an unusable value.
-    #[error("{argument}: expected {expected}, found {found}; {hint}")]
+    /// An argument has a value that is not accepted.
+    #[error("{argument}: expected {expected}, got {found}; {hint}")]
     InvalidArgument {
         /// The argument and the function that takes it.
         argument: &'static str,
         /// The values that are accepted.
         expected: String,
-        /// The value that came.
+        /// The value that was passed.
         found: String,
         /// What to try.
         hint: &'static str,
     },
 
     /// A checkpoint file is truncated, damaged, from a newer version or from another program.
-    #[error("checkpoint {location}: expected {expected}, found {found}; {hint}")]
+    #[error("checkpoint {location}: expected {expected}, got {found}; {hint}")]
     InvalidCheckpoint {
         /// The file.
         location: String,
-        /// What the format demands.
+        /// What the format requires.
         expected: String,
-        /// What the file holds.
+        /// What the file contains.
         found: String,
         /// What to try.
         hint: &'static str,
-        /// The error of the safetensors reader, where it is the one that refused.
+        /// The error of the safetensors reader, if it reported one.
         source: Option<Box<dyn Error + Send + Sync>>,
     },
 
     /// A checkpoint lacks an entry.
-    #[error("checkpoint {location}: expected {what} `{name}`, found {available}; {hint}")]
+    #[error("checkpoint {location}: expected {what} `{name}`, got {available}; {hint}")]
     MissingEntry {
         /// The file, or "in memory".
         location: String,
-        /// The sort of entry: a tensor or a metadata key.
+        /// The kind of the entry: a tensor or a metadata key.
         what: &'static str,
-        /// The name that was asked for.
+        /// The name that was requested.
         name: String,
-        /// The names that are there.
+        /// The names in the checkpoint.
         available: String,
         /// What to try.
         hint: &'static str,
     },
 
-    /// A tensor of a checkpoint has another element type or shape than was asked for.
-    #[error("checkpoint {location}: tensor `{name}`: expected {expected}, found {found}; {hint}")]
+    /// A tensor of a checkpoint has another element type or shape than requested.
+    #[error("checkpoint {location}: tensor `{name}`: expected {expected}, got {found}; {hint}")]
     TensorMismatch {
         /// The file, or "in memory".
         location: String,
         /// The tensor's name.
         name: String,
-        /// What was asked for.
+        /// The requested type or shape.
         expected: String,
-        /// What is there.
+        /// The type or shape in the checkpoint.
         found: String,
         /// What to try.
         hint: &'static str,

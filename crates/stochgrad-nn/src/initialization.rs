@@ -6,7 +6,8 @@ use stochgrad_tensor::{Real, Shape, Tensor};
 
 /// How the initial values of a layer are drawn.
 ///
-/// The seed and the parameter's full name decide all draws: adding a layer changes the initial values of no other.
+/// All draws are determined by the seed and the full name of the parameter, so adding a layer does not change the
+/// initial values of the other layers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Initialization {
@@ -18,14 +19,14 @@ pub enum Initialization {
     Xavier,
     /// Weights normal with variance $2 / n$, with $n$ inputs; biases 0. For relu (He et al. 2015).
     He,
-    /// All values 0: an output layer that starts neutral.
+    /// All values are 0, for an output layer that initially outputs 0.
     Zeros,
 }
 
 impl Initialization {
     /// The weights of a layer, of shape `[inputs, outputs]`.
     ///
-    /// `name` is the parameter's full name. Numbers without inputs or outputs make an empty tensor.
+    /// `name` is the full name of the parameter. The tensor is empty if there are no inputs or no outputs.
     pub fn weight<F: Real>(self, name: &str, inputs: usize, outputs: usize, seed: Seed) -> Tensor<F> {
         let shape = Shape::from([inputs, outputs]);
         let (n, m) = (inputs as f64, outputs as f64);
@@ -51,7 +52,7 @@ impl Initialization {
     }
 }
 
-/// Derived, so that a stochastic node of the same name draws other numbers.
+/// The key differs from that of a stochastic node of the same name, so that their draws are independent.
 fn key(name: &str, seed: Seed) -> Key {
     Key::new(seed.seed, seed.step, address_hash(name, &[])).derive("initialization")
 }

@@ -1,13 +1,14 @@
 //! Parameters, layers, optimisers, data sets and checkpoints for `stochgrad`.
 //!
-//! - [`Parameters`]: the model's memory, named tensors; [`Parameters::on`] puts them on a graph.
-//! - [`Linear`], [`Mlp`], [`Activation`], [`Initialization`]: layers, which hold names and sizes.
-//! - [`Sgd`], [`Adam`] behind the trait [`Optimizer`]; [`clip_by_global_norm`], [`clip_by_value`].
-//! - [`TrainingState`]: a run in one file, resumed bit for bit. [`Checkpoint`]: the file, named tensors in the
-//!   safetensors format, written atomically.
-//! - [`data`]: an embedded set of handwritten digits, MNIST files, resumable minibatches, Bernoulli pixels.
+//! - [`Parameters`]: the named tensors of a model, trainable ones and buffers. [`Parameters::on`] puts them on a graph.
+//! - [`Linear`], [`Mlp`], [`Activation`], [`Initialization`]: layers, which contain names and sizes only.
+//! - [`Sgd`], [`Adam`]: optimisers, with the trait [`Optimizer`] for other ones, which can keep their memory in
+//!   [`Slots`]. [`clip_by_global_norm`] and [`clip_by_value`] limit gradients.
+//! - [`TrainingState`]: saves a training run in one file and resumes it bit for bit. [`Checkpoint`] is the file: named
+//!   tensors in the safetensors format, written atomically.
+//! - [`data`]: an embedded set of handwritten digits, MNIST files, resumable minibatches, and binarised pixels.
 //!
-//! This crate knows no gradient method and no particular distribution.
+//! This crate contains no gradient methods and no distributions.
 //!
 //! ```
 //! use stochgrad_graph::{Graph, Seed};
@@ -61,6 +62,6 @@ pub use clipping::{clip_by_global_norm, clip_by_value};
 pub use error::{NnError, NnResult};
 pub use initialization::Initialization;
 pub use layers::{Activation, Linear, Mlp};
-pub use optimizers::{Adam, Optimizer, OptimizerState, Sgd};
+pub use optimizers::{Adam, Optimizer, OptimizerState, Sgd, Slots, check_gradients};
 pub use parameters::{Bound, Parameters, Scope};
 pub use training_state::TrainingState;

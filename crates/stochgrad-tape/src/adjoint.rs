@@ -6,22 +6,22 @@ use crate::var::Var;
 use smallvec::SmallVec;
 use stochgrad_tensor::{Real, Shape};
 
-/// The result of a derivative rule.
+/// The result of a derivative rule: the adjoints of the operands.
 pub(crate) type Adjoints<'t, F> = SmallVec<[Option<Var<'t, F>>; 3]>;
 
-/// The elements that take part: those where a condition is not 0, or those where it is.
+/// The elements that take part in an adjoint: those where a condition is not 0 or, if inverted, those where it is 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Mask {
     pub(crate) condition: Id,
     pub(crate) inverted: bool,
 }
 
-/// The adjoint of a value, as far as it has been summed up.
+/// The adjoint of a value: the sum of the contributions so far.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Adjoint {
     pub(crate) id: Id,
     pub(crate) mask: Option<Mask>,
-    /// Whether the elements that take no part are 0, and not whatever the rules have made of them.
+    /// Whether the elements outside the mask are 0. Otherwise they have arbitrary values.
     pub(crate) clean: bool,
 }
 
@@ -35,14 +35,14 @@ impl Adjoint {
         Adjoint { id, mask: None, clean: true }
     }
 
-    /// The values that it is made of.
+    /// The values on the tape that represent it.
     pub(crate) fn ids(self) -> impl Iterator<Item = Id> {
         std::iter::once(self.id).chain(self.mask.map(|mask| mask.condition))
     }
 }
 
 impl Mask {
-    /// Where a value is not 0.
+    /// The elements where a value is not 0.
     pub(crate) fn of<F: Real>(condition: Var<'_, F>) -> Self {
         Mask { condition: condition.id, inverted: false }
     }
@@ -53,7 +53,7 @@ impl<F: Real> Tape<F> {
         Var { tape: self, id }
     }
 
-    /// The adjoint with zeros where it takes no part.
+    /// The adjoint with zeros outside the mask.
     pub(crate) fn masked<'t>(&'t self, adjoint: Var<'t, F>, mask: Mask) -> Var<'t, F> {
         let zero = self.filled(Shape::scalar(), F::ZERO);
         let condition = self.at(mask.condition);

@@ -1,4 +1,5 @@
-//! Reverse-mode differentiation: once with the result on the tape, once with everything freed as soon as it is spent.
+//! Reverse-mode differentiation, either with the gradients recorded on the tape ([`Tape::grad`]) or as plain tensors,
+//! with all intermediate values freed early ([`Tape::backward`]).
 
 use crate::adjoint::{Adjoint, plain};
 use crate::error::{TapeError, TapeResult};
@@ -13,12 +14,14 @@ use std::panic::Location;
 use stochgrad_tensor::{Real, Shape, Tensor};
 
 impl<F: Real> Tape<F> {
-    /// The gradients of a number, recorded on the tape: they can be used in expressions and differentiated again.
+    /// The gradients of a scalar with respect to some variables, recorded on the tape. They can be used in expressions
+    /// and differentiated again; for plain tensors, [`backward`](Self::backward) needs less memory.
     ///
-    /// A variable that the output does not depend on gets zeros.
+    /// `output` must have one element and no plates. Each gradient has the plates and the event shape of its variable.
+    /// It is zero if `output` does not depend on the variable.
     ///
     /// # Errors
-    /// The first error recorded on the tape, or if `output` is not one number.
+    /// The first error recorded on the tape, an `output` that is not a scalar, or a variable of another tape.
     #[track_caller]
     pub fn grad<'t, const N: usize>(&'t self, output: Var<'t, F>, wrt: [Var<'t, F>; N]) -> TapeResult<[Var<'t, F>; N]> {
         let gradients = self.gradients(output, &wrt)?;
@@ -40,7 +43,8 @@ impl<F: Real> Tape<F> {
         Ok(adjoints)
     }
 
-    /// The product of a given adjoint of `output`, of any shape, with the Jacobian: gradients of `Σ adjoint · output`.
+    /// The product of an adjoint with the Jacobian of `output`: the gradients of `Σ adjoint · output`. `output` may
+    /// have any shape, which `adjoint` must broadcast to.
     ///
     /// # Errors
     /// The first error recorded on the tape.
@@ -59,8 +63,8 @@ impl<F: Real> Tape<F> {
         self.gradients(total, wrt)
     }
 
-    /// The gradients of a number as plain tensors. Adjoints are freed as soon as they are spent, and the tape is left
-    /// as it was.
+    /// The gradients of a scalar as plain tensors. Adjoints are freed as soon as they are no longer needed, and the
+    /// tape is unchanged afterwards.
     ///
     /// # Errors
     /// As [`Tape::grad`].
@@ -93,7 +97,7 @@ impl<F: Real> Tape<F> {
         result
     }
 
-    /// The product of the Hessian of a number with a direction: one tensor per variable.
+    /// The product of the Hessian of a scalar with a direction: one tensor for each variable.
     ///
     /// # Errors
     /// As [`Tape::grad`].
@@ -146,9 +150,8 @@ impl<F: Real> Tape<F> {
         Ok(())
     }
 
-    /// Marks what depends on the given variables in a way that lets gradients through.
-    ///
-    /// Also says whether one of the operations makes a mask.
+    /// Which values depend on the given variables through operations that pass gradients, and whether any of these
+    /// operations introduces a mask.
     fn dependents(&self, wrt: &[Var<'_, F>], end: usize) -> (Vec<bool>, bool) {
         let inner = self.inner.borrow();
         let mut depends = vec![false; end];
@@ -168,7 +171,7 @@ impl<F: Real> Tape<F> {
         (depends, masks)
     }
 
-    /// Says which value the operations recorded from now on are the derivative of, and gives its operands.
+    /// Attributes the operations recorded from now on to the derivative rule of a value, and returns its operands.
     fn begin_rule(&self, id: Id) -> Inputs {
         let inner = &mut *self.inner.borrow_mut();
         let node = &inner.nodes[id.index()];
@@ -254,7 +257,7 @@ impl<F: Real> Tape<F> {
     }
 }
 
-/// How many pending adjoints point to each node of a scratch pass.
+/// The number of pending adjoints that use each node of a scratch pass.
 #[derive(Default)]
 struct Holds {
     counts: Vec<u32>,
@@ -291,7 +294,7 @@ impl Holds {
         }
     }
 
-    /// Gives back the values that no pending adjoint points to.
+    /// Frees the values that no pending adjoint uses.
     fn sweep<F: Real>(&mut self, tape: &Tape<F>) {
         let inner = &mut *tape.inner.borrow_mut();
         let Some(scratch) = &mut inner.scratch else { return };

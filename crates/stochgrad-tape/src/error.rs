@@ -1,4 +1,4 @@
-//! What can go wrong on a tape.
+//! The errors of a tape.
 
 use crate::origin::Origin;
 use std::panic::Location;
@@ -7,13 +7,14 @@ use stochgrad_tensor::Shape;
 /// The result of a fallible tape operation.
 pub type TapeResult<T> = Result<T, TapeError>;
 
-/// An error recorded by an operation, with the place in the user's source that asked for it.
+/// An error of an operation, with the line of the user's source that called it.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TapeError {
     /// Two operands whose event shapes do not broadcast.
     #[error(
-        "{op}: event shapes {left} and {right} do not broadcast{plates} ({at}); reshape one of them, or check which axes are plates"
+        "{op}: event shapes {left} and {right} do not broadcast{plates} ({at}); reshape one of them, or check which \
+         axes are plates"
     )]
     Shapes {
         /// The operation.
@@ -24,101 +25,108 @@ pub enum TapeError {
         right: Shape,
         /// The plates of the operands, in words; empty if there are none.
         plates: String,
-        /// Where it was asked for.
+        /// The line that called it.
         at: &'static Location<'static>,
     },
-    /// An operand that the operation cannot take.
+    /// An operand that does not fit the operation.
     #[error("{op}: {problem}, the operand has event shape {shape}{plates} ({at})")]
     Operand {
         /// The operation.
         op: String,
-        /// What was expected and what came.
+        /// What was expected, and what the operation got.
         problem: String,
         /// Event shape of the operand.
         shape: Shape,
         /// The plates of the operand, in words; empty if there are none.
         plates: String,
-        /// Where it was asked for.
+        /// The line that called it.
         at: &'static Location<'static>,
     },
-    /// A derivative was asked of something that is not one number.
+    /// A derivative of a value that is not a scalar.
     #[error(
-        "{what} needs one number, got event shape {shape}{plates} ({at}); reduce it first, with sum(), mean() or mean_over(plate)"
+        "{what}: expected a scalar, got event shape {shape}{plates} ({at}); reduce it first, with sum(), mean() or \
+         mean_over(plate)"
     )]
     NotScalar {
-        /// What was asked for.
+        /// The function that was called.
         what: &'static str,
-        /// The event shape that came.
+        /// The event shape of the value.
         shape: Shape,
         /// The plates of the operand, in words.
         plates: String,
-        /// Where it was asked for.
+        /// The line that called it.
         at: &'static Location<'static>,
     },
     /// A variable or plate of another tape, or of this tape before it was cleared.
-    #[error("{what} belongs to another tape, or to this tape before it was cleared ({at}); make it anew on this tape")]
+    #[error(
+        "{what} belongs to another tape, or to this tape before it was cleared ({at}); create it again on this tape"
+    )]
     Foreign {
-        /// What was passed.
+        /// What belongs to another tape.
         what: String,
-        /// Where it was asked for.
+        /// The line that called it.
         at: &'static Location<'static>,
     },
-    /// A recording that a program cannot repeat.
+    /// A recording that a program cannot repeat, since host code read a value on the way.
     #[error(
-        "cannot compile: host code looked at a value, or drew samples of its own, at {look}, and what was recorded afterwards, such as \
-         {after} at {after_at}, may have been made of it ({at}); record each step afresh, or use draws and methods that are \
-         recorded operations"
+        "cannot compile: host code read a value, or drew its own samples, at {look}, and the operations recorded \
+         afterwards, such as {after} at {after_at}, may depend on it ({at}); record each step afresh, or use draws and \
+         methods that are recorded operations"
     )]
     NotRepeatable {
-        /// Where host code looked.
+        /// The line where host code read a value.
         look: &'static Location<'static>,
         /// The first operation that was recorded afterwards.
         after: String,
-        /// Where it was recorded.
+        /// The line that recorded it.
         after_at: &'static Location<'static>,
-        /// Where the program was asked for.
+        /// The line that called `compile`.
         at: &'static Location<'static>,
     },
-    /// A result that has no room in memory.
+    /// A result that would exceed the memory limit.
     #[error(
-        "{op}: the result needs {elements} elements{plates}, which are {bytes} bytes beside the {live} that the tape holds, and the limit is {limit} \
-         ({at}); use fewer samples or states, let nodes share a plate of samples, take a method that draws one value, make the batch smaller, or \
-         raise the limit with set_memory_limit(bytes)"
+        "{op}: the result needs {elements} elements{plates}, which are {bytes} bytes in addition to the {live} bytes \
+         on the tape, and the limit is {limit} ({at}); use fewer samples or states, let nodes share a plate of \
+         samples, use a method that draws one value, use a smaller batch, or raise the limit with \
+         set_memory_limit(bytes)"
     )]
     Memory {
         /// The operation.
         op: String,
-        /// How many elements the result has.
+        /// The number of elements of the result.
         elements: usize,
-        /// The plates that it lies on, with their sizes, in words; empty if there are none.
+        /// The plates of the result with their sizes, in words; empty if there are none.
         plates: String,
-        /// The bytes of the result.
+        /// The number of bytes of the result.
         bytes: usize,
-        /// The bytes of the values on the tape.
+        /// The number of bytes of the values on the tape.
         live: usize,
         /// The limit.
         limit: usize,
-        /// Where it was asked for.
+        /// The line that called it.
         at: &'static Location<'static>,
     },
-    /// An output of a program that must be finite and is not.
-    #[error("output {output} of a program is {value} at position {position}{}", .origin.as_ref().map_or(String::new(), |origin| format!(": {origin}")))]
+    /// An output of a program that is NaN or infinite, although it was required to be finite.
+    #[error(
+        "output {output} of a program is {value} at position {position}{}",
+        .origin.as_ref().map_or(String::new(), |origin| format!(": {origin}"))
+    )]
     NotFinite {
         /// The output.
         output: usize,
         /// NaN, ∞ or −∞.
         value: &'static str,
-        /// The first position, counted through all axes.
+        /// The first such position, counted through all axes.
         position: usize,
         /// The first operation that produced it.
         origin: Option<Box<Origin>>,
     },
-    /// Something that a layer above the tape found wrong while it recorded operations.
+    /// Any other error, from the tape or from code that records operations on it.
     #[error("{message} ({at})")]
     Other {
-        /// What was expected, what came, what to try.
+        /// What was expected, what it got, and what to try.
         message: String,
-        /// Where it was asked for.
+        /// The line that called it.
         at: &'static Location<'static>,
     },
 }

@@ -1,7 +1,7 @@
-//! Numbers that host code supplies: a temperature that falls, a running mean, a learned coefficient.
+//! Values that host code supplies, such as an annealed temperature, a running mean, or a learned coefficient.
 //!
-//! A constant is read when it is recorded and never again. A host value is read when it is recorded and again at each
-//! run of a [`Program`](crate::Program), so that what changes from step to step can be part of one.
+//! A constant keeps the value that it was recorded with. A host value is read when it is recorded, and again at each
+//! run of a [`Program`](crate::Program), so a program can depend on values that change from step to step.
 
 use crate::host_source::HostSource;
 use crate::id::Inputs;
@@ -13,7 +13,7 @@ use std::sync::Arc;
 use stochgrad_tensor::{Real, Shape};
 
 impl<F: Real> Tape<F> {
-    /// A number that `read` supplies: now, and again at each run of a program. No gradient flows to it.
+    /// A scalar that `read` supplies, now and again at each run of a program. No gradient flows to it.
     ///
     /// ```
     /// use std::sync::Arc;
@@ -37,7 +37,8 @@ impl<F: Real> Tape<F> {
         self.host_values(Shape::scalar(), move |write| write(0, read()))
     }
 
-    /// Numbers of a shape that `read` supplies by calling its argument with each flat position and its number.
+    /// A tensor that `read` supplies, now and again at each run of a program. `read` calls its argument with the flat
+    /// position and the value of each element. No gradient flows to it.
     #[track_caller]
     pub fn host_values(
         &self,

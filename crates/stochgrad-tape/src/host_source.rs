@@ -1,12 +1,12 @@
-//! Where the numbers of a host value are read from.
+//! The source of a host value.
 
 use std::sync::Arc;
 use stochgrad_tensor::{Pool, Real, Shape, Tensor};
 
-/// Calls its argument with each flat position and its number.
+/// Calls its argument with the flat position and the value of each element.
 pub(crate) type Read = Arc<dyn Fn(&mut dyn FnMut(usize, f64)) + Send + Sync>;
 
-/// A place to read numbers from.
+/// A function that supplies a host value.
 #[derive(Clone)]
 pub struct HostSource {
     pub(crate) shape: Shape,

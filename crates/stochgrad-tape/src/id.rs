@@ -8,7 +8,7 @@ use std::panic::Location;
 pub struct Id(pub(crate) u32);
 
 impl Id {
-    /// The result of an operation that failed: everything computed from it fails quietly.
+    /// The result of an operation that failed. Operations on it return it again, without another error.
     pub(crate) const POISON: Id = Id(u32::MAX);
 
     /// The position as an index.
@@ -19,12 +19,12 @@ impl Id {
 
 pub(crate) type Inputs = SmallVec<[Id; 3]>;
 
-/// A value that host code looked at, which makes what is recorded afterwards depend on it.
+/// A value that host code read. Operations that are recorded afterwards may depend on it.
 #[derive(Clone, Copy, Debug)]
 pub struct HostRead {
     /// The value that was read.
     pub id: Id,
-    /// How many nodes the tape had at that time: everything from there on may depend on the value.
+    /// The number of nodes on the tape at that time. Nodes from there on may depend on the value.
     pub recorded_before: usize,
     /// The line that read it.
     pub location: &'static Location<'static>,

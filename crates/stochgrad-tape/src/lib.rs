@@ -1,8 +1,8 @@
 //! A tape of tensor operations with reverse-mode derivatives of any order.
 //!
-//! A [`Tape`] records operations as data while it evaluates them; a [`Var`] is a small `Copy` handle to one recorded
-//! value. Expressions read as mathematics, literals mix in, and every derivative rule is itself written in `Var`s, so
-//! the gradient of a gradient needs no second implementation.
+//! A [`Tape`] evaluates operations and records them as data. A [`Var`] is a small `Copy` handle to one recorded value,
+//! with the usual operators and literals. Every derivative rule is itself written in `Var`s, so gradients can be
+//! differentiated again.
 //!
 //! ```
 //! use stochgrad_tape::Tape;
@@ -18,15 +18,16 @@
 //! # }
 //! ```
 //!
-//! * [`Op`] lists the operations, [`Smoothness`] says how a value may be differentiated through each of them.
-//! * A [`Plate`] is a named axis of independent members (a minibatch, a set of samples). A `Var` has its plate axes on
-//!   the left, aligned by identity, and its event axes on the right, broadcast by the usual rule.
-//! * The tape tracks which stochastic sites a value descends from ([`SiteId`]), including through host code that read
-//!   a value; it can re-record any part of itself with other inputs ([`IdMap`]).
-//! * A [`Program`] is a recording made ready to run again with other inputs and other noise, without recording.
-//! * Operations on unusable operands record an error and return a poisoned `Var`; the next fallible call returns it.
+//! * [`Op`] lists the operations. [`Smoothness`] states whether a value can be differentiated through each of them.
+//! * A [`Plate`] is a named axis of members that are treated alike (a minibatch, a set of samples). The axes of a `Var`
+//!   are its plates, which are aligned by identity, followed by its event axes, which broadcast by the usual rule.
+//! * The tape tracks the stochastic sites ([`SiteId`]) that each value depends on, also where host code read a value.
+//!   It can record any part of itself again with other inputs ([`IdMap`]).
+//! * A [`Program`] is a compiled recording. It runs again with other inputs and other noise, without recording.
+//! * An operation on unsuitable operands records an error and returns a poisoned `Var`. The next call that returns a
+//!   `Result` returns this error.
 //!
-//! This crate knows no distribution, no gradient method and no cost.
+//! This crate contains no distributions, no gradient methods and no costs.
 
 mod adjoint;
 mod backward;

@@ -1,13 +1,14 @@
-//! Structural zeros of adjoints: elements to which nothing flows, whatever the values are.
+//! Structural zeros of adjoints: elements that receive no gradient, for any values.
 //!
-//! A choice passes 0 to the branch that was not taken, and a weighted sum passes 0 to a member that its weight of 0 has
-//! taken away. A rule that multiplies this 0 with an infinite slope makes a NaN of it, although the derivative there
-//! is 0. So an adjoint may carry a [`Mask`] of the elements that take part. Element-wise functions and rearrangements
-//! hand it on, and the elements that take no part are set to 0 before anything is made of several elements, and at the
-//! end. An adjoint that is 0 by its value has no mask: 0 · ∞ is NaN there, since the derivative does not exist.
+//! `select` passes 0 to the branch that was not taken, and a weighted sum passes 0 to a member that is removed by its
+//! weight of 0. The derivative there is 0, but a rule that multiplies this 0 by an infinite slope gives NaN. An adjoint
+//! may therefore carry a [`Mask`] of the elements that take part. Element-wise functions and rearrangements pass the
+//! mask on. Elements outside the mask are set to 0 before several elements are combined, and at the end. An adjoint
+//! that happens to have the value 0 has no mask: 0 · ∞ is NaN there, since the derivative does not exist.
 //!
-//! Whether masks are kept is decided by the operations alone, never by values: a program repeats the operations with
-//! other values. Nothing is recorded unless an operation whose slope may be infinite lies upstream of a choice.
+//! The operations alone decide whether masks are kept, never the values, since a program repeats the operations with
+//! other values. No mask is recorded unless an operation whose slope may be infinite lies upstream of a `select` or a
+//! weighted sum.
 
 use crate::adjoint::{Adjoint, Mask, plain};
 use crate::op::broadcast::{restored, with_rank};
@@ -22,8 +23,8 @@ use stochgrad_tensor::zip::Zip;
 use stochgrad_tensor::{Real, Shape};
 
 impl<F: Real> Tape<F> {
-    /// The worst slope upstream of each value, along which a mask would be handed on, as far as a derivative flows
-    /// there.
+    /// The worst slope upstream of each value, over the operations that pass masks on and through which a derivative
+    /// flows.
     pub(crate) fn slopes_upstream(&self, depends: &[bool]) -> Vec<Slope> {
         let inner = self.inner.borrow();
         let mut slopes = vec![Slope::Finite; depends.len()];
@@ -62,7 +63,7 @@ impl<F: Real> Tape<F> {
         Adjoint { id: (self.at(a.id) + self.at(b.id)).id, mask, clean: true }
     }
 
-    /// A positive number where an element takes part, else 0.
+    /// A positive value where an element takes part, else 0.
     pub(crate) fn marks(&self, mask: Mask) -> Var<'_, F> {
         let condition = self.at(mask.condition);
         let comparison = matches!(
@@ -87,7 +88,7 @@ impl<F: Real> Tape<F> {
         }
     }
 
-    /// The elements that take part by both masks.
+    /// The elements that are in both masks.
     fn both(&self, outer: Option<Mask>, own: Mask) -> Mask {
         match outer {
             Some(outer) if outer != own => Mask::of(self.marks(outer) * self.marks(own)),
@@ -95,8 +96,8 @@ impl<F: Real> Tape<F> {
         }
     }
 
-    /// The mask of an operand of an operation that treats elements one by one, given that of its result; together with
-    /// the mask that the operation makes itself if `own` says so.
+    /// The mask of an operand of an element-wise operation, given the mask of its result. If `own` is set, it is
+    /// combined with the mask that the operation itself introduces.
     fn operand_mask<'t>(&'t self, output: Var<'t, F>, outer: Option<Mask>, input: usize, own: bool) -> Option<Mask> {
         let (op, inputs) = (output.op()?, output.inputs());
         let operand = inputs[input];
@@ -144,8 +145,8 @@ impl<F: Real> Tape<F> {
 }
 
 impl<F: Real> Tape<F> {
-    /// The adjoints of the operands of `output`, given its own, with their masks. `wanted` says for which operands they
-    /// are needed, `upstream` is the worst slope upstream of each operand.
+    /// The adjoints of the operands of `output` with their masks, given the adjoint of `output`. `wanted` says which
+    /// operands need one, and `upstream` is the worst slope upstream of each operand.
     pub(crate) fn propagate<'t>(
         &'t self,
         output: Var<'t, F>,
@@ -169,7 +170,7 @@ impl<F: Real> Tape<F> {
                 .map(|(input, &wanted)| wanted && (!adjoint.clean || upstream(input) > Slope::Finite))
                 .collect();
             if marked.contains(&true) {
-                // What moves adjoints moves marks: they stay positive where something takes part.
+                // The rule moves marks as it moves adjoints. They stay positive where an element takes part.
                 let marks = with_rank(self.marks(mask), output.shape().len());
                 for (part, marks) in parts.iter_mut().zip(self.rule(output, marks, None, &marked)) {
                     if let (Some(part), Some(marks)) = (part, marks) {
@@ -190,7 +191,7 @@ impl<F: Real> Tape<F> {
             !(broadcasts || weighs) || inputs[input].plates() == plates && inputs[input].shape() == event
         };
         let slope = op.slope();
-        // Where the slope is finite, what is summed for several operands is set to 0 once.
+        // If the slope is finite, an adjoint that is summed for several operands is cleaned once.
         let sums = (0..inputs.len()).any(|input| wanted[input] && !whole(input));
         let adjoint = if slope == Slope::Finite && sums { self.cleaned(adjoint) } else { adjoint };
         let clean = adjoint.mask.is_none() || adjoint.clean && slope == Slope::Finite;
@@ -201,7 +202,7 @@ impl<F: Real> Tape<F> {
             let own = makes.is_some_and(|worst| upstream(input) >= worst);
             let handed_on = adjoint.mask.is_some() && (!clean || upstream(input) > Slope::Finite);
             let mask = if own || handed_on { self.operand_mask(output, adjoint.mask, input, own) } else { None };
-            // The choice itself has set to 0 what its own mask leaves out.
+            // The rule of `select` has already set the elements outside its own mask to 0.
             clean |= op == Op::Select && mask == Some(Mask { condition: inputs[0].id, inverted: input == 2 });
             Some(Adjoint { id: part.id, mask, clean: clean || mask.is_none() })
         };

@@ -1,7 +1,8 @@
-//! How much memory the values of a tape may take, and what the result of an operation needs.
+//! The memory limit of a tape, and the memory that the result of an operation needs.
 //!
-//! The size of a result is known before it is computed, and a few nodes with samples or states of their own multiply to
-//! more than any machine has. A tape refuses such an operation instead of asking the allocator.
+//! The sizes of plates multiply: a few nodes, each with its own plate of samples or states, can need more memory than
+//! any machine has. The size of a result is known before it is computed, so the tape returns an error instead of
+//! letting the allocation fail.
 
 use crate::error::{TapeError, TapeResult};
 use crate::id::Id;
@@ -14,9 +15,9 @@ use std::panic::Location;
 use stochgrad_tensor::Real;
 
 impl<F: Real> Tape<F> {
-    /// The largest number of bytes that the recorded values may take: an operation whose result would take more is an
-    /// error, before anything is allocated. Without this, it is the memory of the machine, or of the control group that
-    /// the process runs in.
+    /// Sets the number of bytes that the recorded values may take. An operation whose result would exceed it is an
+    /// error, and nothing is allocated. The default is the memory of the machine, or of the control group that the
+    /// process runs in.
     ///
     /// ```
     /// use stochgrad_tape::{PlateKind, Tape};
@@ -36,16 +37,16 @@ impl<F: Real> Tape<F> {
         (memory.limit, memory.unchecked) = (Some(bytes), bytes.min(SMALL));
     }
 
-    /// The bytes that the recorded values take now.
+    /// The number of bytes that the recorded values take.
     pub fn live_bytes(&self) -> usize {
         self.inner.borrow().memory.live
     }
 
-    /// Checks that there is room for a value on some plates that is about to be made by other means than an operation
-    /// of the tape.
+    /// Checks that there is enough memory for a value on some plates, with `event` elements for each combination of
+    /// members. Call it before making such a value outside the tape.
     ///
     /// # Errors
-    /// If it would take more than the [limit](Self::set_memory_limit).
+    /// If the value would exceed the [limit](Self::set_memory_limit).
     #[track_caller]
     pub fn check_memory(&self, what: &str, plates: &[Plate], event: usize) -> TapeResult<()> {
         let at = Location::caller();
@@ -60,8 +61,7 @@ impl<F: Real> Tape<F> {
         }
     }
 
-    /// Whether there is room for a number of elements. Buffers that wait in the pool are given back if they are in the
-    /// way.
+    /// Whether there is enough memory for a number of elements. Frees the buffers that wait in the pool if necessary.
     pub(crate) fn has_room(&self, inner: &mut Inner<F>, elements: usize) -> bool {
         let bytes = elements.saturating_mul(size_of::<F>());
         let live = inner.memory.live.saturating_add(bytes);
@@ -78,7 +78,7 @@ impl<F: Real> Tape<F> {
     }
 
     /// # Errors
-    /// If the result of an operation has no room.
+    /// If the result of an operation would exceed the limit.
     #[inline]
     pub(crate) fn check_room(&self, op: &Op, inputs: &[Id], at: &'static Location<'static>) -> TapeResult<()> {
         let inner = &mut *self.inner.borrow_mut();
@@ -130,7 +130,7 @@ impl<F: Real> Inner<F> {
         plates
     }
 
-    /// How many elements the result has, or what is computed on the way, if that is more; an upper bound.
+    /// An upper bound of the number of elements of the result, or of an intermediate value, if that is larger.
     fn result_elements(&self, op: &Op, inputs: &[Id]) -> usize {
         match op {
             Op::Noise { plates, event, .. } => return self.members(plates).saturating_mul(event.numel()),
@@ -148,7 +148,7 @@ impl<F: Real> Inner<F> {
                 self.broadcast_elements(inputs)
             }
             Op::PlateReduce(_, PlateReduction::Weighted) => self.broadcast_elements(inputs),
-            // They share the buffer of their operand.
+            // Their results share the buffer of the operand.
             Op::Reshape(_) | Op::Detach(_) | Op::Sample(_) => 0,
             Op::Reduce(_, axes) | Op::SumOut(_, axes) => {
                 axes.iter().fold(len, |len, &axis| len / event(first, axis).max(1))
@@ -234,7 +234,7 @@ impl<F: Real> Inner<F> {
         node.value.shape()[node.plates.len()..].iter().product()
     }
 
-    /// The elements of what some values broadcast to.
+    /// The number of elements of the shape that some values broadcast to.
     fn broadcast_elements(&self, inputs: &[Id]) -> usize {
         let node = |id: &Id| &self.nodes[id.index()];
         let Some((first, rest)) = inputs.split_first() else { return 0 };
@@ -267,8 +267,8 @@ impl<F: Real> Inner<F> {
     }
 }
 
-/// The memory of the machine in bytes, or what the control group of this process leaves of it; no limit where neither
-/// can be read.
+/// The memory of the machine in bytes, or the limit of the control group of this process, if that is lower. There is no
+/// limit where neither can be read.
 fn machine_memory() -> usize {
     let read = |path: &str| std::fs::read_to_string(path).ok();
     let machine = read("/proc/meminfo").and_then(|text| {

@@ -1,16 +1,16 @@
-//! What the values of a tape take.
+//! The memory that the values of a tape take.
 
-/// Tapes that hold less than this do not ask for the memory of the machine.
+/// Below this number of bytes, a tape does not read the memory of the machine.
 pub(crate) const SMALL: usize = 1 << 26;
 
-/// What the values of a tape take, in bytes.
+/// The memory that the values of a tape take, in bytes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Memory {
     /// The buffers of the recorded values.
     pub(crate) live: usize,
-    /// Up to here nothing need be looked up.
+    /// Up to this number of bytes, no limit has to be looked up.
     pub(crate) unchecked: usize,
-    /// What was set; the memory of the machine if nothing was.
+    /// The limit that was set, or the memory of the machine.
     pub(crate) limit: Option<usize>,
 }
 

@@ -12,16 +12,16 @@ pub(crate) struct Node<F: Real> {
     pub(crate) op: Op,
     pub(crate) inputs: Inputs,
     pub(crate) value: Tensor<F>,
-    /// Whether the buffer of the value came from the pool. Buffers from outside are not kept for later: the pool of a
+    /// Whether the buffer of the value belongs to the pool. Other buffers are not recycled, since the pool of a
     /// workspace would grow with every step.
     pub(crate) pooled: bool,
-    /// Whether the value has a buffer that its operands have not.
+    /// Whether the value has a buffer that it shares with none of its operands.
     pub(crate) owns: bool,
     pub(crate) plates: Plates,
-    /// The stochastic sites that this value descends from.
+    /// The stochastic sites that this value depends on.
     pub(crate) ancestors: SetId,
     pub(crate) location: &'static Location<'static>,
-    /// The value whose derivative rule recorded this, if one did.
+    /// The value whose derivative rule recorded this node, if any.
     pub(crate) rule_of: Id,
 }
 
@@ -31,7 +31,7 @@ impl<F: Real> Node<F> {
         Shape::from(&self.value.shape()[self.plates.len()..])
     }
 
-    /// The bytes of its own buffer.
+    /// The bytes of the buffer, if the node owns it.
     pub(crate) fn own_bytes(&self) -> usize {
         if self.owns { self.value.len() * size_of::<F>() } else { 0 }
     }

@@ -1,8 +1,8 @@
-//! Noise on the tape: which random numbers belong to which element.
+//! Noise on the tape, and which random value belongs to which element.
 //!
-//! Noise is addressed, not consumed: the number of an element is decided by seed, step, the address of the noise and
-//! the element's index. It is an operation like any other, so a [`Program`](crate::Program) makes it anew for another
-//! step.
+//! Noise is addressed: the seed, the step, the address of the noise and the index of an element determine the random
+//! value of the element, so the order of draws does not matter. Noise is a recorded operation, so a
+//! [`Program`](crate::Program) draws it again for each step.
 
 use crate::error::TapeError;
 use crate::id::Inputs;
@@ -24,10 +24,10 @@ struct NoiseAxis {
     offset: u64,
 }
 
-/// Which noise belongs to which element of a draw.
+/// The index of the noise of each element of a draw.
 ///
-/// Noise is independent along data and sample plates, where it is indexed by the position in the whole plate even if
-/// only a shard is drawn, and shared along enumerated and alternative plates.
+/// Noise is independent along data and sample plates. There it is indexed by the position in the whole plate, even if
+/// only a shard is drawn. Noise is shared along plates of enumerated states and of alternatives.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NoiseLayout {
     axes: SmallVec<[NoiseAxis; 4]>,
@@ -40,7 +40,7 @@ impl NoiseLayout {
         Self::sized(tape, plates, event, |_, size| size)
     }
 
-    /// As [`new`](Self::new), with another number of members of one of the plates.
+    /// As [`new`](Self::new), but with a given number of members for one of the plates.
     pub fn resized<F: Real>(tape: &Tape<F>, plates: &[Plate], event: usize, plate: Plate, members: usize) -> Self {
         Self::sized(tape, plates, event, |other, size| if other == plate { members } else { size })
     }
@@ -62,7 +62,7 @@ impl NoiseLayout {
             axes.push(NoiseAxis { size, stride: 0, offset: if kind.has_own_noise() { offset } else { 0 } });
         }
         let mut stride = event as u64;
-        // Data plates count last, wherever their axes stand: no stride may depend on the size of a shard.
+        // Data plates vary slowest, wherever their axes are, so that no stride depends on the size of a shard.
         for data in [false, true] {
             for (axis, kind) in axes.iter_mut().zip(&kinds).rev() {
                 if kind.has_own_noise() && (*kind == PlateKind::Data) == data {
@@ -79,12 +79,12 @@ impl NoiseLayout {
         NoiseLayout { axes: SmallVec::new(), event }
     }
 
-    /// How many elements are drawn.
+    /// The number of elements.
     pub fn len(&self) -> usize {
         self.axes.iter().map(|axis| axis.size).product::<usize>() * self.event
     }
 
-    /// Whether nothing is drawn.
+    /// Whether there are no elements.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -100,8 +100,7 @@ impl NoiseLayout {
         index
     }
 
-    /// The longest runs of elements whose noise is consecutive: their number of elements; the runs start at its
-    /// multiples.
+    /// The length of the longest runs of elements whose noise is consecutive. The runs start at its multiples.
     pub fn run(&self) -> usize {
         let mut run = self.event;
         for axis in self.axes.iter().rev() {
@@ -113,7 +112,7 @@ impl NoiseLayout {
         run.max(1)
     }
 
-    /// The index of the first element's noise, if that of all others follows one by one.
+    /// The index of the noise of the first element, if the noise of all elements is consecutive.
     pub(crate) fn consecutive(&self) -> Option<u64> {
         (self.run() >= self.len()).then(|| self.index(0))
     }
@@ -139,7 +138,8 @@ pub(crate) fn filled<F: Real>(pool: &Pool<F>, key: &Key, fill: Fill, layout: &No
     out
 }
 
-/// Noise by a plan for the members of the plate at a position, under the keys of the numbers and of the strata.
+/// Noise of a sampling scheme for the members of the plate at a position. There are two keys, one for the random values
+/// and one for the strata.
 pub(crate) fn planned<F: Real>(
     pool: &Pool<F>,
     [key, strata]: [&Key; 2],
@@ -173,8 +173,8 @@ pub(crate) fn planned<F: Real>(
 }
 
 impl<F: Real> Tape<F> {
-    /// Records noise: numbers decided by a seed, an address and the position of each element. `None` if other noise of
-    /// this tape was made from another seed.
+    /// Records noise: random values determined by a seed, an address and the position of each element. Returns `None`
+    /// if this tape already has noise from another seed.
     #[track_caller]
     pub fn noise(
         &self,
@@ -187,7 +187,7 @@ impl<F: Real> Tape<F> {
         self.noise_by(None, seed, fill, address, plates, event)
     }
 
-    /// As [`noise`](Self::noise), by a plan.
+    /// As [`noise`](Self::noise), with members that are drawn jointly by a sampling scheme.
     #[track_caller]
     pub fn noise_by(
         &self,
@@ -214,7 +214,10 @@ impl<F: Real> Tape<F> {
 
     fn unplannable(&self, planned: NoiseScheme, plates: &[Plate], event: &Shape) -> Option<String> {
         if !plates.contains(&planned.plate) {
-            return Some(format!("the noise of a plan must carry its plate \"{}\"", self.plate_name(planned.plate)));
+            return Some(format!(
+                "expected the noise of a sampling scheme to carry its plate \"{}\"",
+                self.plate_name(planned.plate)
+            ));
         }
         planned.plan.check(self.plate_size(planned.plate), event.numel()).err()
     }

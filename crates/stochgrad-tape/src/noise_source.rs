@@ -1,4 +1,4 @@
-//! What decides some noise: its distribution, its seed, and the sampling scheme that its members share.
+//! The distribution, the seed and the sampling scheme of noise.
 
 use crate::plate::Plate;
 use stochgrad_tensor::sampling_scheme::SamplingScheme;
@@ -6,13 +6,13 @@ use stochgrad_tensor::sampling_scheme::SamplingScheme;
 /// The distribution of some noise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Fill {
-    /// Uniform numbers in the open interval (0, 1).
+    /// Uniform values in the open interval (0, 1).
     Uniform,
-    /// Standard normal numbers.
+    /// Standard normal values.
     Normal,
 }
 
-/// What decides all noise of a run, together with the addresses: a seed, and the step of an optimisation.
+/// The seed and the step of an optimisation. Together with the addresses, they determine all noise of a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct NoiseSeed {
     /// The seed.
@@ -21,13 +21,13 @@ pub struct NoiseSeed {
     pub step: u64,
 }
 
-/// How the members of a plate share and order some noise.
+/// The sampling scheme by which the members of a plate are drawn jointly.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct NoiseScheme {
-    /// The plan.
+    /// The scheme.
     pub plan: SamplingScheme,
     /// The plate, which the noise carries.
     pub plate: Plate,
-    /// The address of the numbers that decide the strata.
+    /// The address of the random values that determine the strata.
     pub strata: u128,
 }

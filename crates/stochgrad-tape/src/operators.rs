@@ -5,8 +5,8 @@ use stochgrad_tensor::Real;
 use stochgrad_tensor::map::Map;
 use stochgrad_tensor::zip::Zip;
 
-/// A plain number that can stand on the right of an operator, whatever the precision of the variable: `f64`, which
-/// literals are, and `f32`. On the left of an operator stands `f64`.
+/// A plain number on the right of an operator: `f64` (the type of literals) or `f32`, for variables of any precision.
+/// On the left of an operator, only `f64` is possible.
 ///
 /// ```
 /// use stochgrad_tape::Tape;

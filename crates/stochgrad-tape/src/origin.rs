@@ -1,4 +1,4 @@
-//! What a NaN or an infinity was first produced by.
+//! The operation that first produced a NaN or an infinity.
 
 use std::fmt;
 use std::panic::Location;
@@ -14,13 +14,13 @@ pub struct Origin {
     pub shape: Shape,
     /// Its plates, in words; empty if there are none.
     pub plates: String,
-    /// What it produced: NaN, ∞ or −∞.
+    /// The value that it produced: NaN, ∞ or −∞.
     pub value: &'static str,
-    /// Whether 0 was multiplied by an infinite number on the way.
+    /// Whether the NaN is a product of 0 and an infinite value.
     pub zero_times_infinity: bool,
-    /// Whether it was given from outside: a parameter, data or a constant.
+    /// Whether the value is a parameter, data or a constant, and not the result of an operation.
     pub given: bool,
-    /// The place in the user's source.
+    /// The line of the user's source.
     pub at: &'static Location<'static>,
 }
 
@@ -36,11 +36,15 @@ impl fmt::Display for Origin {
         write!(f, "{value} first appears in {operation}, of event shape {shape}{plates} ({at})")?;
         if self.zero_times_infinity {
             f.write_str(
-                ", and 0 times an infinite number is NaN: keep the operand away from where the slope or the value is infinite; in a branch that \
-                 is not taken, guard the operand inside the branch, as in `select(x > 0, select(x > 0, x, 1).sqrt(), 0)`",
+                ", and 0 times an infinite number is NaN: keep the operand away from where the slope or the value is \
+                 infinite; in a branch that is not taken, guard the operand inside the branch, as in `select(x > 0, \
+                 select(x > 0, x, 1).sqrt(), 0)`",
             )
         } else {
-            f.write_str("; keep its operand inside the domain, with `clamp` or a guard in both branches of a `select`, or work with logarithms")
+            f.write_str(
+                "; keep its operand inside the domain, with `clamp` or a guard in both branches of a `select`, or work \
+                 with logarithms",
+            )
         }
     }
 }

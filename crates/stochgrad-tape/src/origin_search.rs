@@ -1,8 +1,8 @@
-//! Where a NaN or an infinity came from.
+//! Search for the operation that first produced a NaN or an infinity.
 //!
-//! The search goes back from an element that is not finite: to an operand that is NaN where it matters, else to one
-//! that is infinite, until no operand is either. It runs only after something has gone wrong, so it looks at elements
-//! one by one.
+//! The search starts at an element that is not finite, and moves to the elements of the operands that it was computed
+//! from: to one that is NaN or, if there is none, to one that is infinite. It ends where all of them are finite. It
+//! runs only after an error, so it examines elements one by one.
 
 use crate::error::TapeResult;
 use crate::id::Id;
@@ -17,8 +17,8 @@ use stochgrad_tensor::zip::Zip;
 use stochgrad_tensor::{Real, Tensor};
 
 impl<F: Real> Tape<F> {
-    /// The first operation that produced the NaN or infinity at a position of a value; `None` if the value is finite
-    /// there.
+    /// The operation that first produced the NaN or infinity at a position of a value, counted through all axes.
+    /// Returns `None` if the value is finite there.
     ///
     /// ```
     /// use stochgrad_tape::Tape;
@@ -90,7 +90,7 @@ impl<F: Real> Inner<F> {
         }
     }
 
-    /// The elements of the operands that an element of a value was made of, as far as that is known.
+    /// The elements of the operands that an element of a value was computed from, as far as they are known.
     fn operands_of(&self, node: &Node<F>, at: usize) -> Vec<(Id, usize)> {
         let operand = |input: usize| &self.nodes[node.inputs[input].index()];
         let whole = |input: usize| (0..operand(input).value.len()).map(move |at| (node.inputs[input], at));
@@ -134,7 +134,7 @@ impl<F: Real> Inner<F> {
         }
     }
 
-    /// The position in an operand that broadcasts to a value, of an element of the value.
+    /// The position of an element of a value in an operand that was broadcast to the value.
     fn element(&self, node: &Node<F>, at: usize, operand: &Node<F>) -> usize {
         let index = coordinates(&node.value, at);
         let (lead, own) = (node.plates.len(), operand.plates.len());
@@ -145,7 +145,7 @@ impl<F: Real> Inner<F> {
         plates.chain(events).zip(sizes).fold(0, |flat, (at, &size)| flat * size + if size == 1 { 0 } else { at })
     }
 
-    /// The position to which an element of the operand of a reduction goes; `None` if it is not known.
+    /// The position in the result of a reduction for an element of its operand, or `None` if it is not known.
     fn reduced_element(&self, node: &Node<F>, operand: &Node<F>, from: usize) -> Option<usize> {
         let gone: &[usize] = match &node.op {
             Op::Reduce(_, axes) => axes,

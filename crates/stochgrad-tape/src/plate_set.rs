@@ -3,9 +3,9 @@
 use crate::plate::{Plate, Plates};
 use std::ops::Deref;
 
-/// A small set of plates, in the order in which the plates were made.
+/// A small set of plates, in the order in which the plates were created.
 ///
-/// It dereferences to a slice, so that it can be iterated over, indexed, and passed where plates are expected.
+/// It dereferences to a slice: it can be iterated over, indexed, and passed to functions that take plates.
 ///
 /// ```
 /// use stochgrad_tape::{PlateKind, PlateSet, Tape};
@@ -31,7 +31,7 @@ impl PlateSet {
         PlateSet::default()
     }
 
-    /// Adds a plate, and says whether it is new.
+    /// Adds a plate. Returns whether it was not in the set before.
     pub fn insert(&mut self, plate: Plate) -> bool {
         match self.plates.binary_search(&plate) {
             Ok(_) => false,
@@ -42,7 +42,7 @@ impl PlateSet {
         }
     }
 
-    /// Removes a plate, and says whether the set contained it.
+    /// Removes a plate. Returns whether it was in the set before.
     pub fn remove(&mut self, plate: Plate) -> bool {
         let found = self.plates.binary_search(&plate);
         found.map(|at| self.plates.remove(at)).is_ok()
@@ -82,8 +82,8 @@ impl PlateSet {
         others.iter().all(|plate| self.contains(plate))
     }
 
-    /// The index of a member of these plates among the members of those of them that are in a subset. Members are
-    /// counted row-major, and `sizes` are the sizes of the plates of this set.
+    /// The index of a member of these plates in the plates of a subset. Members are counted row-major, and `sizes` are
+    /// the sizes of the plates of this set.
     pub fn project(&self, member: usize, sizes: &[usize], subset: &[Plate]) -> usize {
         let mut index = 0;
         let mut rest = member;

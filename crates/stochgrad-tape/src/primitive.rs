@@ -1,20 +1,25 @@
-//! A user's own primitive operation.
+//! Primitive operations defined by the user.
 
 use crate::op::{Degree, Smoothness};
 use crate::var::Var;
-use stochgrad_tensor::{Real, Shape, Tensor};
+use stochgrad_tensor::{Pool, Real, Shape, Tensor};
 
-/// The operands of a primitive: values whose plate axes were made alike (an operand that lacks a plate has size 1
-/// there).
+/// What a primitive is evaluated with.
+///
+/// The plate axes of all operands are aligned: every operand has all the plates, with size 1 on a plate that it lacks.
 #[derive(Debug)]
 pub struct PrimitiveInputs<'a, F: Real> {
     /// The values, plate axes first.
     pub values: &'a [Tensor<F>],
     /// The sizes of the plates that the operands have together.
     pub plates: Shape,
+    /// The pool of the tape. It provides buffers ([`Pool::take`]) and the number of threads that the primitive may use
+    /// ([`Pool::threads`]), as for the kernels of `stochgrad_tensor`, which take it as their first argument.
+    pub pool: &'a Pool<F>,
 }
 
-/// An operation with a derivative of its own: a special function, a solver, a call into other code.
+/// An operation defined by the user, with its own derivative rule: a special function, a solver, a call into other
+/// code. [`Tape::custom`](crate::Tape::custom) records it.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -27,8 +32,8 @@ pub struct PrimitiveInputs<'a, F: Real> {
 ///     fn forward(&self, inputs: PrimitiveInputs<'_, F>) -> Result<Tensor<F>, String> {
 ///         Ok(inputs.values[0].map(|x| x * x * x))
 ///     }
-///     fn gradient<'t>(&self, inputs: &[Var<'t, F>], _output: Var<'t, F>, adjoint: Var<'t, F>) -> Vec<Option<Var<'t, F>>> {
-///         vec![Some(adjoint * inputs[0].square() * 3.0)]
+///     fn gradient<'t>(&self, x: &[Var<'t, F>], _output: Var<'t, F>, adjoint: Var<'t, F>) -> Vec<Option<Var<'t, F>>> {
+///         vec![Some(adjoint * x[0].square() * 3.0)]
 ///     }
 /// }
 ///
@@ -42,36 +47,78 @@ pub struct PrimitiveInputs<'a, F: Real> {
 /// # }
 /// ```
 pub trait Primitive<F: Real>: Send + Sync {
-    /// The name, for messages and drawings.
+    /// The name, for messages and drawings of graphs.
     fn name(&self) -> &str;
 
-    /// The value. Its shape must begin with the sizes of the plates.
+    /// Computes the value. The leading axes of the value must be the plates, with the sizes
+    /// [`PrimitiveInputs::plates`].
     ///
     /// # Errors
-    /// What was expected and what came, if the operands do not fit; the tape adds the place.
+    /// If the operands do not fit: a message that says what was expected and what the operation got. The tape adds the
+    /// line of the user's source.
     fn forward(&self, inputs: PrimitiveInputs<'_, F>) -> Result<Tensor<F>, String>;
 
-    /// For each input the adjoint that flows to it, written in variables so that it can be differentiated again. It may
-    /// be of any shape that the input broadcasts to: the tape sums it down.
+    /// Whether [`forward`](Self::forward) returns a buffer of [`PrimitiveInputs::pool`]. The tape then gives the buffer
+    /// back to the pool when it no longer needs the value, so that a training loop allocates nothing. Buffers from
+    /// elsewhere must not be given to the pool, which would grow with every step; `false` is always safe.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use stochgrad_tape::{Primitive, PrimitiveInputs, Tape, Var, Workspace};
+    /// use stochgrad_tensor::map::{Map, map};
+    /// use stochgrad_tensor::{Real, Tensor};
+    ///
+    /// struct Square;
+    /// impl<F: Real> Primitive<F> for Square {
+    ///     fn name(&self) -> &str { "square" }
+    ///     fn forward(&self, inputs: PrimitiveInputs<'_, F>) -> Result<Tensor<F>, String> {
+    ///         Ok(map(inputs.pool, Map::Square, &inputs.values[0]))
+    ///     }
+    ///     fn takes_from_pool(&self) -> bool { true }
+    ///     fn gradient<'t>(&self, x: &[Var<'t, F>], _: Var<'t, F>, adjoint: Var<'t, F>) -> Vec<Option<Var<'t, F>>> {
+    ///         vec![Some(adjoint * x[0] * 2.0)]
+    ///     }
+    /// }
+    ///
+    /// let mut workspace = Workspace::<f64>::with_threads(2);
+    /// for _ in 0..3 {
+    ///     let tape = workspace.tape();
+    ///     let y = tape.custom(Arc::new(Square), &[tape.parameter([2.0, 3.0])]);
+    ///     assert_eq!(y.peek()?.as_slice(), [4.0, 9.0]);
+    /// }
+    /// let statistics = workspace.tape().pool().statistics();
+    /// assert_eq!(statistics.taken - statistics.reused, 2); // the parameter and the value, in the first step only
+    /// # Ok::<(), stochgrad_tape::TapeError>(())
+    /// ```
+    fn takes_from_pool(&self) -> bool {
+        false
+    }
+
+    /// The adjoint of each input, or `None` where there is none. It is written in variables, so that it can be
+    /// differentiated again. It may have any shape that the input broadcasts to: the tape sums it to the shape of the
+    /// input.
     fn gradient<'t>(&self, inputs: &[Var<'t, F>], output: Var<'t, F>, adjoint: Var<'t, F>) -> Vec<Option<Var<'t, F>>>;
 
-    /// How the value depends on the given input.
+    /// How the value depends on the given input. No derivative flows to inputs that are `Constant` or `Jump`, whatever
+    /// [`gradient`](Self::gradient) returns for them.
     fn smoothness(&self, input: usize) -> Smoothness {
         let _ = input;
         Smoothness::Smooth
     }
 
-    /// The degree of the value as a polynomial in some variable, given those of the operands; whatever the values.
+    /// The degree of the value as a polynomial in some variable, given the degrees of the operands. It must be valid
+    /// for all values of the operands.
     fn degree(&self, operands: &[Degree]) -> Degree {
         Degree::of_function(operands)
     }
 
-    /// Whether [`smoothness`](Self::smoothness), where it depends on the values that were recorded, is true for these
-    /// as well. Each run of a [`Program`](crate::Program) asks this before it calls [`forward`](Self::forward), unless
-    /// the answer was no for the recorded values themselves. A replay does not ask.
+    /// Checks that [`smoothness`](Self::smoothness) is also true for these operands, if it depends on the values that
+    /// were recorded. Each run of a [`Program`](crate::Program) calls this before [`forward`](Self::forward), unless
+    /// the check failed for the recorded values themselves. A replay does not call it.
     ///
     /// # Errors
-    /// What was expected and what came; the run fails, instead of giving gradients that were made for other values.
+    /// A message that says what was expected and what the operation got. The run then fails, since its gradients would
+    /// be valid only for the values that were recorded.
     fn holds(&self, inputs: PrimitiveInputs<'_, F>) -> Result<(), String> {
         let _ = inputs;
         Ok(())

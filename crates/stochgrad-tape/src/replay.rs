@@ -13,37 +13,37 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use stochgrad_tensor::Real;
 
-/// Which values stand for which in a replay; every other value stands for itself.
+/// A replacement of values by others in a replay. Values that are not in the map are kept.
 #[derive(Clone, Debug, Default)]
 pub struct IdMap {
     map: HashMap<Id, Id>,
 }
 
 impl IdMap {
-    /// The map that leaves everything as it is.
+    /// The map without replacements.
     pub fn identity() -> Self {
         Self::default()
     }
 
-    /// Lets `to` stand for `from`.
+    /// Replaces `from` by `to`.
     pub fn insert(&mut self, from: Id, to: Id) {
         self.map.insert(from, to);
     }
 
-    /// What stands for a value.
+    /// The replacement of a value, or the value itself.
     pub fn get(&self, id: Id) -> Id {
         self.map.get(&id).copied().unwrap_or(id)
     }
 
-    /// Whether something else stands for a value.
+    /// Whether a value is replaced by another one.
     pub fn changes(&self, id: Id) -> bool {
         self.map.contains_key(&id)
     }
 }
 
 impl<F: Real> Tape<F> {
-    /// Records the operation of a value again, with the operands that stand for its own. If none is changed, the value
-    /// itself is returned.
+    /// Records the operation of a value again, with its operands replaced by the map. If no operand is replaced,
+    /// returns the value itself.
     pub fn rerecord<'t>(&'t self, var: Var<'t, F>, map: &IdMap) -> Var<'t, F> {
         let (op, inputs, location) = {
             let inner = self.inner.borrow();
@@ -78,7 +78,7 @@ impl<F: Real> Tape<F> {
     }
 }
 
-/// One recorded operation, as a walk over the tape shows it.
+/// One recorded operation, during a visit of the tape.
 pub struct Visit<'a, F: Real> {
     /// The position.
     pub id: Id,
@@ -98,7 +98,7 @@ impl<F: Real> Visit<'_, F> {
         self.inputs.get(input).and_then(|id| self.nodes.get(id.index())).map_or(&[], |node| &node.plates)
     }
 
-    /// The stochastic sites that an operand descends from.
+    /// The stochastic sites that an operand depends on.
     pub fn input_ancestors(&self, input: usize) -> SetId {
         self.inputs.get(input).and_then(|id| self.nodes.get(id.index())).map_or(SetId::EMPTY, |node| node.ancestors)
     }
@@ -111,7 +111,7 @@ impl<F: Real> Visit<'_, F> {
         }
     }
 
-    /// The degree of the result as a polynomial in some variable, given those of the operands.
+    /// The degree of the result as a polynomial in some variable, given the degrees of the operands.
     pub fn degree(&self, operands: &[Degree]) -> Degree {
         match self.op {
             Op::Custom(number) => self.primitives[*number as usize].degree(operands),
@@ -129,7 +129,7 @@ impl<F: Real> Visit<'_, F> {
 }
 
 impl<F: Real> Tape<F> {
-    /// Shows the operations before position `end`, the last one first. The walk must not record anything.
+    /// Calls `show` for the operations before position `end`, the last one first. `show` must not record anything.
     pub fn visit_backwards(&self, end: usize, show: &mut dyn FnMut(Visit<'_, F>)) {
         let inner = self.inner.borrow();
         for (index, node) in inner.nodes[..end].iter().enumerate().rev() {
@@ -144,7 +144,7 @@ impl<F: Real> Tape<F> {
         }
     }
 
-    /// Shows the operations before position `end`, the first one first. The walk must not record anything.
+    /// Calls `show` for the operations before position `end`, the first one first. `show` must not record anything.
     pub fn visit(&self, end: usize, show: &mut dyn FnMut(Visit<'_, F>)) {
         let inner = self.inner.borrow();
         for (index, node) in inner.nodes[..end].iter().enumerate() {
@@ -159,7 +159,7 @@ impl<F: Real> Tape<F> {
         }
     }
 
-    /// The variable at a position given as a number.
+    /// The variable at a position, given as an index.
     ///
     /// # Errors
     /// If the tape has no such position.

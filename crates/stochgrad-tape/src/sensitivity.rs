@@ -8,8 +8,8 @@ use std::collections::HashSet;
 use stochgrad_tensor::{Real, Tensor};
 
 impl<F: Real> Tape<F> {
-    /// Whether some of the chosen elements of a value have a derivative, other than zero, with respect to a trainable
-    /// leaf. The tape is left as it was.
+    /// Whether any of the chosen elements of a value has a nonzero derivative with respect to a trainable leaf. The
+    /// tape is unchanged afterwards.
     ///
     /// ```
     /// use stochgrad_tape::Tape;
@@ -18,7 +18,7 @@ impl<F: Real> Tape<F> {
     /// let tape = Tape::<f64>::new();
     /// let x = tape.parameter([0.0, 2.0]);
     /// assert!(tape.has_derivative(x.exp(), &|y| y == 1.0)?);
-    /// // The square has no slope where it is 0.
+    /// // The square has slope 0 where its value is 0.
     /// assert!(!tape.has_derivative(x.square(), &|y| y == 0.0)?);
     /// assert!(!tape.has_derivative(tape.constant([1.0]), &|_| true)?);
     /// # Ok(())
@@ -37,7 +37,7 @@ impl<F: Real> Tape<F> {
         if leaves.is_empty() {
             return Ok(false);
         }
-        // Different factors, so that the derivatives of different elements do not cancel.
+        // The factors differ, so that the derivatives of different elements do not cancel.
         let adjoint = Tensor::from_fn(numbers.shape().clone(), |i| {
             if chosen(numbers.as_slice()[i]) { F::from_f64((i as f64 + 1.0).sqrt()) } else { F::ZERO }
         });
@@ -52,7 +52,7 @@ impl<F: Real> Tape<F> {
         Ok(found)
     }
 
-    /// The trainable leaves to which a derivative of a value flows.
+    /// The trainable leaves that a derivative of a value reaches.
     fn leaves_behind<'t>(&'t self, value: Var<'t, F>) -> Vec<Var<'t, F>> {
         let (mut found, mut pending, mut seen) = (Vec::new(), vec![value], HashSet::new());
         while let Some(var) = pending.pop() {

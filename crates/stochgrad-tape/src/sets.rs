@@ -1,11 +1,11 @@
 //! Interned sets of stochastic sites.
 //!
-//! Each value on the tape points to the set of sites that it descends from. Sets are bit sets, kept once each, and the
-//! unions taken before are remembered, so that a chain of operations costs one look-up per operation.
+//! Each value on the tape stores the id of the set of sites that it depends on. The sets are bit sets. Equal sets are
+//! stored once and unions are cached, so a chain of operations costs one look-up for each operation.
 
 use std::collections::HashMap;
 
-/// A stochastic node, as the tape knows it: a number.
+/// The number of a stochastic node on its tape.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SiteId(pub u32);
 

@@ -1,4 +1,4 @@
-//! Which stochastic sites a value descends from, through operations and through host code that read values.
+//! The stochastic sites that a value depends on, through operations and through host code that read values.
 
 use stochgrad_tape::{PlateKind, SiteId, Tape, Var};
 

@@ -1,4 +1,4 @@
-//! Counts have no derivative: a request for one is an error, and a jump passes none.
+//! A derivative with respect to a count is an error, and no derivative flows through a jump.
 
 use std::sync::Arc;
 use stochgrad_tape::{Primitive, PrimitiveInputs, Smoothness, Tape, Var, special};
@@ -6,7 +6,7 @@ use stochgrad_tensor::Tensor;
 
 type Function = for<'t> fn(&[Var<'t, f64>]) -> Var<'t, f64>;
 
-/// Asks for the derivative with respect to each operand of a function.
+/// Requests the derivative with respect to each operand of a function.
 fn check(function: Function, operands: &[f64], counts: &[(usize, &str)]) {
     for input in 0..operands.len() {
         let tape = Tape::<f64>::new();
@@ -76,7 +76,7 @@ fn the_difference_of_the_skellam_log_probability_is_a_count() {
     assert!(message.contains("the order of the Bessel function"), "{message}");
 }
 
-/// Rounds its operand down, and offers a derivative all the same.
+/// Rounds its operand down, but has a derivative rule.
 struct Rounded(Smoothness);
 
 impl Primitive<f64> for Rounded {

@@ -1,4 +1,5 @@
-//! Operations on unusable operands: the first error comes back at the next fallible call, with the user's line.
+//! Operations on unsuitable operands: the next call that returns a `Result` returns the first error, with the line of
+//! the user's source.
 
 use std::sync::Arc;
 use stochgrad_tape::{Plate, PlateKind, Primitive, PrimitiveInputs, Tape, TapeError, Var, Workspace};
@@ -180,7 +181,7 @@ fn unusable_operands_are_errors() {
 #[test]
 fn unusable_plates_are_errors() {
     type Record = for<'t> fn(Var<'t, f64>, Plate) -> Var<'t, f64>;
-    // x has event shape [2, 3], the plate 2 members.
+    // x has event shape [2, 3], and the plate has 2 members.
     let wrong: [(&str, Record); 7] = [
         ("event_to_plate of another size", |x, plate| x.transpose().event_to_plate(plate)),
         ("event_to_plate twice", |x, plate| {

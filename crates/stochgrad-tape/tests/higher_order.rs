@@ -1,4 +1,4 @@
-//! Derivatives: those of second and third order against exact ones, and those at infinity.
+//! Derivatives of second and third order, compared with exact ones, and derivatives at infinity.
 
 use stochgrad_tape::{PlateKind, Tape, Var};
 use stochgrad_tensor::Tensor;
@@ -8,7 +8,7 @@ fn close(found: f64, expected: f64) -> bool {
     (found - expected).abs() <= 1e-12 * (1.0 + expected.abs())
 }
 
-/// The value and the first derivatives of a function of one number.
+/// The value and the first derivatives of a function of one variable.
 fn orders(count: usize, at: f64, function: impl for<'t> Fn(Var<'t, f64>) -> Var<'t, f64>) -> Vec<f64> {
     let tape = Tape::<f64>::new();
     let x = tape.parameter(at);
@@ -88,7 +88,7 @@ fn products_of_boxes() {
 
 #[test]
 fn the_product_with_the_hessian_is_exact() {
-    // f(x, y) = x₀²x₁ + x₁y³ + exp(x₀ y), for x of two elements and a number y.
+    // f(x, y) = x₀²x₁ + x₁y³ + exp(x₀ y), for x with two elements and a scalar y.
     let (a, b, y) = (0.7_f64, -1.2, 0.9);
     let e = (a * y).exp();
     let hessian = [

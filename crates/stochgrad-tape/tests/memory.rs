@@ -1,17 +1,17 @@
-//! What a tape keeps: scratch space of a backward pass, and buffers from step to step.
+//! The memory of a tape: scratch space of a backward pass, and the buffers that are reused from step to step.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use stochgrad_tape::{PlateKind, Primitive, PrimitiveInputs, Tape, TapeError, TapeResult, Var, Weights, Workspace};
 use stochgrad_tensor::{Pool, Real, Tensor};
 
-/// How many buffers came from the allocator.
+/// The number of buffers that the allocator supplied.
 fn fresh<F: Real>(pool: &Pool<F>) -> u64 {
     let statistics = pool.statistics();
     statistics.taken - statistics.reused
 }
 
-/// The identity, which notes how long the tape is while its gradient is taken.
+/// The identity. It records the length of the tape during the backward pass.
 struct Gauge(AtomicUsize);
 
 impl Primitive<f64> for Gauge {
@@ -77,7 +77,7 @@ fn backward_leaves_the_tape_as_it_was() {
     assert!(tape.len() > before.0);
 }
 
-/// A value that is used many times: its adjoint is added up while scratch slots are reused.
+/// A value that is used many times: its adjoint is summed while scratch slots are reused.
 #[test]
 fn reused_slots_do_not_mix_adjoints() {
     let tape = Tape::<f64>::new();
@@ -157,7 +157,8 @@ fn a_thousand_steps<F: Real>() {
                 && gradients.iter().any(|g| g.as_slice().iter().any(|&x| x != F::ZERO))
         );
         assert_eq!(first.get_or_insert_with(|| gradients.clone()), &gradients);
-        // What was handed out is handed back; the copy that the comparison keeps took its place in the first step.
+        // Every buffer that was taken goes back to the pool. The copy for the comparison replaced one in the first
+        // step.
         gradients.into_iter().for_each(|gradient| tape.pool().recycle(gradient));
         let now = (fresh(tape.pool()), held);
         if step == 2 {
@@ -260,7 +261,7 @@ fn results_without_room_are_refused_before_they_are_made() {
         assert!(error.to_string().contains("memory.rs"), "{error}");
         let taken = tape.live_bytes() + tape.pool().statistics().held_bytes - before.held_bytes;
         assert!(taken < 1 << 20, "{name}: {taken} bytes");
-        // With room there is none.
+        // With enough memory there is no error.
         let tape = Tape::<f64>::new();
         tape.set_memory_limit(1 << 26);
         make(&tape, tape.parameter(Tensor::zeros([1000])));
@@ -279,4 +280,59 @@ fn buffers_that_wait_give_way() {
     let _ = tape.constant(0.0).broadcast_to([120_000]);
     assert_eq!(tape.check(), Ok(()));
     assert!(tape.pool().statistics().held_bytes < 1000);
+}
+
+/// The exponential, by a kernel of the tensor crate, in a buffer of the pool or in one of its own.
+struct Exponential {
+    pooled: bool,
+    threads: AtomicUsize,
+}
+
+impl Primitive<f64> for Exponential {
+    fn name(&self) -> &str {
+        "exponential"
+    }
+
+    fn forward(&self, inputs: PrimitiveInputs<'_, f64>) -> Result<Tensor<f64>, String> {
+        self.threads.store(inputs.pool.threads(), Ordering::Relaxed);
+        if self.pooled {
+            Ok(stochgrad_tensor::map::map(inputs.pool, stochgrad_tensor::map::Map::Exp, &inputs.values[0]))
+        } else {
+            Ok(inputs.values[0].map(f64::exp))
+        }
+    }
+
+    fn takes_from_pool(&self) -> bool {
+        self.pooled
+    }
+
+    fn gradient<'t>(
+        &self,
+        _: &[Var<'t, f64>],
+        output: Var<'t, f64>,
+        adjoint: Var<'t, f64>,
+    ) -> Vec<Option<Var<'t, f64>>> {
+        vec![Some(adjoint * output)]
+    }
+}
+
+#[test]
+fn a_primitive_can_use_the_pool_and_the_threads_of_the_tape() {
+    for pooled in [true, false] {
+        let primitive = Arc::new(Exponential { pooled, threads: AtomicUsize::new(0) });
+        let mut workspace = Workspace::<f64>::with_threads(2);
+        let mut kept = Vec::new();
+        for _ in 0..5 {
+            let tape = workspace.tape();
+            let x = tape.parameter([0.5, 1.5, 2.5]);
+            let y = tape.custom(primitive.clone(), &[x]);
+            let [slope] = tape.backward(y.sum(), [x]).unwrap();
+            assert_eq!(slope.as_slice(), [0.5, 1.5, 2.5].map(f64::exp));
+            tape.pool().recycle(slope);
+            kept.push((fresh(tape.pool()), tape.pool().statistics().held_bytes));
+        }
+        assert_eq!(primitive.threads.load(Ordering::Relaxed), 2);
+        // After the first steps, nothing is allocated in the pool and nothing is added to it.
+        assert_eq!(kept[2], kept[4]);
+    }
 }

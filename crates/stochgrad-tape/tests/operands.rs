@@ -1,5 +1,4 @@
-//! What operations make of operands at the edge of their domain: ties, axes that there are not, positions that are
-//! none.
+//! Operations at the edge of their domain: ties, axes that do not exist, and invalid positions.
 
 use stochgrad_tape::{Tape, Var};
 use stochgrad_tensor::{Real, Tensor};
@@ -145,7 +144,7 @@ fn literals_need_no_type_in_either_precision() {
     let (x, number) = (tape.constant([3.0]), 0.25_f32);
     let y = (x + 1.0).square() * number + (1.0 - x).square() - number;
     assert_eq!((x / number - y).sum().item().unwrap(), 12.0 - 7.75);
-    // A variable of double precision takes numbers of single precision, too.
+    // Numbers of single precision can be combined with a variable of double precision.
     let x = Tape::<f64>::new();
     assert_eq!((x.constant([3.0]) * number).item().unwrap(), 0.75);
 }

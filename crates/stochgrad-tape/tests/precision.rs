@@ -73,7 +73,7 @@ fn literals_become_tensors_of_the_precision_of_the_tape() {
     assert_eq!(tape.constant(7.0_f32).peek().unwrap(), Tensor::scalar(7.0_f32));
 }
 
-/// A function that meets many rules.
+/// A function that uses many derivative rules.
 fn function<'t, F: Real>(x: Var<'t, F>, w: Var<'t, F>) -> Var<'t, F> {
     let hidden = x.matmul(w).tanh() + 0.1;
     let logits = hidden.log_softmax(-1) * hidden.softplus();

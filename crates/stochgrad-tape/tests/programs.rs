@@ -1,4 +1,4 @@
-//! A program gives the bits of recording afresh, refuses what it cannot repeat, and allocates nothing new.
+//! A program gives the same bits as a new recording, returns an error for what it cannot repeat, and allocates nothing.
 
 use proptest::prelude::*;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ fn same(a: &Tensor<f64>, b: &Tensor<f64>) -> bool {
     a.shape() == b.shape() && a.as_slice().iter().zip(b.as_slice()).all(|(a, b)| a.to_bits() == b.to_bits())
 }
 
-/// Compiles a recording with some inputs, runs it with others, and compares with recording these.
+/// Compiles a recording with some inputs, runs it with other ones, and compares the results with a recording of these.
 fn check(
     threads: usize,
     shapes: &[Vec<usize>],
@@ -109,7 +109,7 @@ fn large_values_give_the_same_bits_on_any_number_of_threads() {
     }
 }
 
-/// One operation of a random graph: which, and which earlier values it takes.
+/// One operation of a random graph: its kind, and the earlier values that are its operands.
 type Choice = (u8, usize, usize, usize);
 
 fn random_graph<'t>(tape: &'t Tape<f64>, inputs: &[Tensor<f64>], choices: &[Choice], seed: NoiseSeed) -> Recorded<'t> {
@@ -162,7 +162,7 @@ fn random_graph<'t>(tape: &'t Tape<f64>, inputs: &[Tensor<f64>], choices: &[Choi
             }
             _ => a.softplus(),
         };
-        // Keep the numbers small, so that differences stay visible.
+        // The values stay small, so that differences remain visible.
         values.push(next.sin());
     }
     let outputs = values.iter().rev().take(4).copied().collect();
@@ -209,12 +209,12 @@ fn members_of_stacked_values_are_the_values() {
         let shapes = [shape.clone(), shape];
         let program = check(1, &shapes, |tape, inputs, _| stacked(tape, inputs, false));
         assert!(!format!("{program:?}").contains("of a plate"), "{program:?}");
-        // One on fewer plates than the other is repeated by the stack.
+        // A value on fewer plates than the other one is repeated by the stack.
         check(1, &shapes, |tape, inputs, _| stacked(tape, inputs, true));
     }
 }
 
-/// Functions of the members of a value on a plate and of a stack, of more elements than a chain does at once.
+/// Functions of the members of a value on a plate and of a stack, with more elements than a chain processes at once.
 fn members<'t>(tape: &'t Tape<f64>, inputs: &[Tensor<f64>]) -> Recorded<'t> {
     let batch = tape.plate("batch", 700, PlateKind::Data, &[]);
     let alternatives = tape.plate("alternatives", 3, PlateKind::Alternatives, &[batch]);
@@ -223,7 +223,7 @@ fn members<'t>(tape: &'t Tape<f64>, inputs: &[Tensor<f64>]) -> Recorded<'t> {
     let values = x.sin().square() + x;
     let [first, last] = [0, 2].map(|member| values.member(alternatives, member));
     let difference = (first - last) * 0.5;
-    // Read next to the value that it is a member of: copied.
+    // It is copied, since the value that it is a member of is read, too.
     let to_first = values - first;
     let pair = tape.plate("pair", 2, PlateKind::Alternatives, &[batch]);
     let stack = Var::stack(&[first, last.cos()]).unwrap().event_to_plate(pair).square() + 0.5;
@@ -311,8 +311,8 @@ fn what_host_code_may_have_made_of_a_value_is_refused() {
     let late = x * seen;
     assert!(tape.compile(&[x], &[early]).is_ok());
     let message = refusal(tape.compile(&[x], &[late]));
-    assert!(message.contains("host code looked at a value") && message.contains("programs.rs"), "{message}");
-    // A look at what never varies decides nothing.
+    assert!(message.contains("host code read a value") && message.contains("programs.rs"), "{message}");
+    // Reading a value that never varies does not prevent compilation.
     let tape = Tape::<f64>::new();
     let (x, c) = (tape.parameter(2.0), tape.constant(3.0));
     let seen = c.peek().unwrap().item().unwrap();
@@ -321,7 +321,7 @@ fn what_host_code_may_have_made_of_a_value_is_refused() {
     assert!(!refusal(tape.compile(&[x], &[x + 1.0])).is_empty());
 }
 
-/// Twice its operand, which it says was below a limit.
+/// Twice its operand. It declares that the operand is below a limit.
 struct Below(f64);
 
 impl Primitive<f64> for Below {
@@ -361,7 +361,7 @@ fn what_a_primitive_says_of_the_recording_must_hold_in_each_run() {
     let mut program = tape.compile(&[x, large], &[y, replayed]).unwrap();
     for (first, fits) in [([3.0, 4.0], true), ([4.0, 5.0], false), ([-1.0, 0.0], true)] {
         program.set(0, &Tensor::from(first)).unwrap();
-        // What did not hold for the recorded values of the replay is not asked of its runs.
+        // A check that failed for the recorded values of the replay is not repeated in its runs.
         program.set(1, &Tensor::from([6.0, 7.0])).unwrap();
         match program.run(NoiseSeed::default()) {
             Ok(()) => {
@@ -395,6 +395,6 @@ fn mistakes_are_errors() {
     program.set(0, &Tensor::from([0.0, 0.0])).unwrap();
     program.run(NoiseSeed::default()).unwrap();
     assert_eq!(program.output(0).to_vec(), [1.0, 1.0]);
-    // The input was let go of.
+    // The input was released.
     assert!(program.run(NoiseSeed::default()).is_err());
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use stochgrad_tape::{Id, IdMap, PlateKind, Primitive, PrimitiveInputs, Tape, Var};
 use stochgrad_tensor::{Shape, Tensor};
 
-/// Records again what depends on `from`, with `to` in its place; returns what then stands for `result`.
+/// Records all values that depend on `from` again, with `to` in its place. Returns the replacement of `result`.
 fn replay<'t>(
     tape: &'t Tape<f64>,
     from: Var<'t, f64>,
@@ -81,7 +81,7 @@ impl Primitive<f64> for Shifted {
     }
 }
 
-/// Each function is recorded at one input, replayed with three alternatives along a fresh plate, and compared with the
+/// Each function is recorded at one input, replayed with three alternatives along a new plate, and compared with the
 /// function at each alternative.
 #[test]
 fn alternatives_along_a_fresh_plate_are_the_function_at_each() {

@@ -1,10 +1,11 @@
-//! Branches that were not taken, and members that a weight of 0 takes away, add nothing to a derivative of any order.
+//! Branches that were not taken, and members that are removed by a weight of 0, add nothing to derivatives of any
+//! order.
 
 use stochgrad_tape::{PlateKind, Tape, Var, Weights};
 use stochgrad_tensor::{Real, Tensor};
 
-/// The derivatives of a function of a vector, summed over its elements, of the orders 1 to `N`: on the tape, as plain
-/// tensors and by a compiled program, which must agree.
+/// The derivatives of orders 1 to `N` of a function of a vector, summed over its elements. They are computed on the
+/// tape, as plain tensors and by a compiled program, which must agree.
 fn derivatives<F: Real, const N: usize>(
     x: &[f64],
     function: impl for<'t> Fn(&'t Tape<F>, Var<'t, F>) -> Var<'t, F>,
@@ -79,12 +80,12 @@ fn a_derivative_that_does_not_exist_is_not_0() {
     let x = tape.parameter([1.0]);
     let [found] = tape.backward((x - 1.0).square().sqrt().sum(), [x]).unwrap();
     assert!(found.as_slice()[0].is_nan(), "{found:?}");
-    // The branch that was taken, too.
+    // The same for the branch that was taken.
     let x = tape.parameter([0.0, 4.0]);
     let root = x.ge(tape.constant(0.0)).select(x.square().sqrt(), tape.constant(0.0));
     let [found] = tape.backward(root.sum(), [x]).unwrap();
     assert!(found.as_slice()[0].is_nan() && found.as_slice()[1] == 1.0, "{found:?}");
-    // Beside a branch that was not taken, an unguarded use of the same value.
+    // An unguarded use of the same value, in addition to a branch that was not taken.
     let y = x.ln();
     let sum = positive(x).select(y, nothing(&tape)) + y * 0.0;
     let [found] = tape.backward(sum.sum(), [x]).unwrap();
@@ -111,7 +112,7 @@ fn masks_pass_through_sums_and_rearrangements() {
             let x = tape.parameter(values);
             let taken = tape.constant(condition).select(function(x), nothing(&tape));
             let [found] = tape.backward(taken.sum(), [x]).unwrap();
-            // The elements that matter, one by one: what is infinite there is infinite in truth.
+            // The elements that take part, one by one. A derivative that is infinite there is truly infinite.
             for (element, &found) in found.as_slice().iter().enumerate() {
                 let difference = |step: f64| {
                     let tape = Tape::<f64>::new();
@@ -139,12 +140,12 @@ fn a_broadcast_branch_is_left_out_member_by_member() {
     let plate = tape.plate("rows", 3, PlateKind::Data, &[]);
     let scale = tape.parameter([4.0, 0.0]);
     let rows = tape.constant_on(&[plate], [1.0, 0.0, 2.0]);
-    // The second element takes part in no row.
+    // The second element takes part in none of the rows.
     let takes = tape.constant_on(&[plate], Tensor::from([[1.0, 0.0], [0.0, 0.0], [1.0, 0.0]]));
     let value = takes.select(rows * scale.sqrt() + (rows / rows), nothing(&tape)).sum().mean_over(plate);
     let [found] = tape.backward(value, [scale]).unwrap();
     assert_eq!(found.as_slice(), &[0.25, 0.0]);
-    // A mean over the rows first.
+    // The same after a mean over the rows.
     let mean = (rows * scale.sqrt()).mean_over(plate);
     let value = tape.constant([1.0, 0.0]).select(mean, nothing(&tape)).sum();
     let [found] = tape.backward(value, [scale]).unwrap();
@@ -169,7 +170,7 @@ fn no_operation_is_added_where_no_slope_is_infinite() {
     tape.grad(taken, [x]).unwrap();
     // The seed and two reshapes of the sum; a 0, the choice and the factor.
     assert_eq!(tape.len() - before, 6);
-    // A branch that is guarded inside needs no further choice.
+    // A branch that is guarded inside needs no further `select`.
     let inside = positive(x);
     let guarded = inside.select(inside.select(x, tape.constant(1.0)).sqrt(), nothing(&tape)).sum();
     let before = tape.len();

@@ -19,6 +19,7 @@ use stochgrad_tape::{IdMap, Op, Smoothness};
 use stochgrad_tensor::Real;
 
 /// The guarantees of all parameters, and the reasons for them.
+#[derive(Default)]
 pub(crate) struct Ledger {
     /// The parameters whose guarantee is limited, or needs a reason.
     entries: BTreeMap<String, Entry>,

@@ -92,4 +92,48 @@ impl<'t, F: Real> Graph<'t, F> {
         self.state.borrow_mut().data.push((name.into(), var));
         Ok(var)
     }
+
+    /// A named value without plates that needs no gradient: a buffer of a layer, or a statistic of the data. Unlike a
+    /// [`constant`](Self::constant), it is an input of a compiled graph, which can be given another value for each run.
+    /// The same tensor (the same buffer) under the same name is the same input.
+    ///
+    /// ```
+    /// use stochgrad_graph::{Graph, Seed};
+    /// use stochgrad_tape::Tape;
+    /// use stochgrad_tensor::Tensor;
+    ///
+    /// let tape = Tape::<f64>::new();
+    /// let graph = Graph::new(&tape, Seed::new(7));
+    /// let slope = graph.param("slope", 2.0)?;
+    /// let mean = graph.input("mean", Tensor::scalar(3.0))?;
+    /// graph.cost("loss", slope * mean)?;
+    /// let mut compiled = graph.compile()?;
+    /// compiled.set("slope", &Tensor::scalar(2.0))?;
+    /// compiled.set("mean", &Tensor::scalar(5.0))?;
+    /// assert_eq!(compiled.run(Seed::new(7))?.get("slope")?.item()?, 5.0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// For another tensor under a name that exists.
+    #[track_caller]
+    pub fn input(&self, name: &str, value: impl IntoTensor<F>) -> GraphResult<Var<'t, F>> {
+        let (value, at) = (value.into_tensor(), Location::caller());
+        let known = self.state().data.iter().find(|(known, _)| known == name).map(|(_, var)| *var);
+        if let Some(var) = known {
+            return match var.inspect()?.shares_buffer_with(&value) {
+                true => Ok(var),
+                false => Err(GraphError::Duplicate {
+                    what: "input",
+                    name: name.into(),
+                    before: var.location().unwrap_or(at),
+                    at,
+                }),
+            };
+        }
+        let var = self.tape.constant(value);
+        self.tape.check()?;
+        self.state.borrow_mut().data.push((name.into(), var));
+        Ok(var)
+    }
 }

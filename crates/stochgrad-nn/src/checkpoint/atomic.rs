@@ -1,4 +1,4 @@
-//! Replacing a file as a whole or not at all.
+//! Atomic replacement of a file.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, Permissions};
@@ -9,10 +9,10 @@ use crate::error::{NnError, NnResult};
 
 const SUFFIX: &str = ".stochgrad-tmp";
 
-/// Writes a file by way of a temporary one in the same folder, which replaces it once it is safe on the disk.
+/// Writes a temporary file in the same folder, flushes it to the disk, and then replaces the file with it.
 ///
-/// Where `write` or anything else fails, an existing file keeps its content and the temporary file is removed. A
-/// symbolic link is followed; the permissions of an existing file are kept.
+/// If `write` or any other step fails, an existing file keeps its content and the temporary file is removed. Symbolic
+/// links are followed, and the permissions of an existing file are kept.
 pub(crate) fn write_atomically(path: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -> NnResult<()> {
     let Some(name) = path.file_name() else {
         return Err(NnError::argument(
@@ -25,11 +25,13 @@ pub(crate) fn write_atomically(path: &Path, write: impl FnOnce(&mut File) -> io:
     replace(path, name, write).map_err(|source| {
         let hint = match source.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                "free some space; an existing file was left as it was"
+                "free some space; an existing file was not changed"
             }
-            io::ErrorKind::NotFound => "create the folder first, and let one process at a time save to a path",
+            io::ErrorKind::NotFound => {
+                "create the folder first, and make sure that only one process saves to the path at a time"
+            }
             io::ErrorKind::IsADirectory => "pass the path of a file, not of a folder",
-            _ => "check the folder, its permissions and the free space; an existing file was left as it was",
+            _ => "check the folder, its permissions and the free space; an existing file was not changed",
         };
         NnError::io("write", path, hint, source)
     })
@@ -59,14 +61,14 @@ fn replace(path: &Path, name: &OsStr, write: impl FnOnce(&mut File) -> io::Resul
     write(temporary.as_file_mut())?;
     temporary.as_file().sync_all()?;
     temporary.persist(&target).map_err(|error| error.error)?;
-    // The new file is complete by now; some file systems cannot flush a folder, and that is no failure.
+    // The new file is complete at this point. Some file systems cannot flush a folder, which is not an error.
     if let Ok(folder) = File::open(&folder) {
         folder.sync_all().ok();
     }
     Ok(())
 }
 
-/// What the umask leaves of read and write for all; temporary files are private otherwise.
+/// Gives the file the default permissions of the umask. Temporary files are private otherwise.
 #[cfg(unix)]
 fn default_permissions() -> Option<Permissions> {
     use std::os::unix::fs::PermissionsExt;
@@ -78,7 +80,7 @@ fn default_permissions() -> Option<Permissions> {
     None
 }
 
-/// Removes what a process that was killed left of an earlier attempt at the same file.
+/// Removes the temporary files that a killed process left for the same path.
 fn remove_leftovers(folder: &Path, prefix: &OsStr) {
     let Ok(entries) = fs::read_dir(folder) else {
         return;

@@ -1,4 +1,4 @@
-//! The bytes of a checkpoint: a safetensors file with a kind, a version and a checksum in its metadata.
+//! The file format of a checkpoint: a safetensors file with a kind, a version and a checksum in its metadata.
 
 use std::collections::BTreeMap;
 use std::io::{self, BufWriter, Write};
@@ -13,7 +13,7 @@ use crate::error::{NnError, NnResult};
 type Tensors = BTreeMap<String, CheckpointTensor>;
 type Strings = BTreeMap<String, String>;
 
-/// The name under which safetensors keeps the strings.
+/// The name of the metadata in a safetensors file.
 pub(super) const METADATA: &str = "__metadata__";
 const KIND_KEY: &str = "kind";
 const VERSION_KEY: &str = "format_version";
@@ -24,13 +24,13 @@ pub(super) const RESERVED: [&str; 3] = [KIND_KEY, VERSION_KEY, CHECKSUM_KEY];
 const KIND: &str = "stochgrad";
 const VERSION: u32 = 1;
 
-/// The length field in front of the header.
+/// The size of the length field before the header.
 const PREFIX: usize = 8;
 
 /// Writes a checkpoint.
 ///
-/// The header is composed here because the safetensors writer puts metadata in the order of a hash map, which differs
-/// from run to run; equal checkpoints have to be equal files.
+/// The header is written here because the safetensors writer uses the order of a hash map for metadata, which differs
+/// from run to run. Equal checkpoints must give equal files.
 pub(super) fn encode(tensors: &Tensors, metadata: &Strings, out: &mut impl Write) -> io::Result<()> {
     let mut strings = metadata.clone();
     strings.insert(KIND_KEY.into(), KIND.into());
@@ -39,7 +39,8 @@ pub(super) fn encode(tensors: &Tensors, metadata: &Strings, out: &mut impl Write
     strings.insert(CHECKSUM_KEY.into(), checksum);
 
     let mut ordered: Vec<_> = tensors.iter().collect();
-    // Wide elements first, so that every tensor is aligned; the sort is stable, so that names stay in order.
+    // Tensors with wide elements come first, so that every tensor is aligned. The sort is stable and keeps the order of
+    // names.
     ordered.sort_by_key(|(_, tensor)| std::cmp::Reverse(tensor.dtype().bitsize()));
     let mut header = Map::new();
     header.insert(METADATA.into(), json!(strings));
@@ -66,7 +67,7 @@ pub(super) fn encode(tensors: &Tensors, metadata: &Strings, out: &mut impl Write
     out.flush()
 }
 
-/// Reads a checkpoint; `location` goes into error messages.
+/// Reads a checkpoint. `location` appears in error messages.
 pub(super) fn decode(bytes: &[u8], location: &str) -> NnResult<(Tensors, Strings)> {
     let invalid = |expected: String, found: String, hint: &'static str| NnError::InvalidCheckpoint {
         location: location.into(),
@@ -125,7 +126,7 @@ pub(super) fn decode(bytes: &[u8], location: &str) -> NnResult<(Tensors, Strings
         return Err(invalid(
             format!("content with the checksum {}", found.as_deref().unwrap_or("that its metadata lacks")),
             format!("content with the checksum {expected}"),
-            "the file was damaged or edited: take an older checkpoint",
+            "the file was damaged or edited: use an older checkpoint",
         ));
     }
     metadata.remove(KIND_KEY);
@@ -134,8 +135,8 @@ pub(super) fn decode(bytes: &[u8], location: &str) -> NnResult<(Tensors, Strings
 }
 
 fn unreadable(bytes: &[u8], location: &str, error: SafeTensorError) -> NnError {
-    let truncated = "the file was truncated or damaged: take an older checkpoint";
-    let foreign = "this is no checkpoint: pass a file that `Checkpoint::save` wrote";
+    let truncated = "the file was truncated or damaged: use an older checkpoint";
+    let foreign = "this is not a checkpoint: pass a file that `Checkpoint::save` wrote";
     let (expected, found, hint) = match &error {
         SafeTensorError::HeaderTooSmall => ("at least 8 bytes".into(), format!("{} bytes", bytes.len()), truncated),
         SafeTensorError::MetadataIncompleteBuffer => (
@@ -173,7 +174,7 @@ fn announced_length(bytes: &[u8]) -> Option<usize> {
     start.checked_add(metadata.data_len())
 }
 
-/// A digest of everything that a checkpoint holds, independent of the layout of the file.
+/// A digest of the content of a checkpoint, independent of the layout of the file.
 fn checksum(tensors: &Tensors, metadata: &Strings) -> io::Result<String> {
     let mut digest = Digest::default();
     digest.number(metadata.len())?;
@@ -190,7 +191,7 @@ fn checksum(tensors: &Tensors, metadata: &Strings) -> io::Result<String> {
     Ok(format!("{:016x}", digest.0))
 }
 
-/// FNV-1a with 64 bits: no change of a single byte goes unseen, since each of its steps is invertible.
+/// FNV-1a with 64 bits. It detects every change of a single byte, since each of its steps is invertible.
 struct Digest(u64);
 
 impl Default for Digest {
@@ -310,17 +311,17 @@ mod tests {
     #[test]
     fn files_of_other_programs_are_refused() {
         let cases = [
-            (b"not a checkpoint at all".to_vec(), "no checkpoint"),
-            (b"PK".to_vec(), "found 2 bytes"),
-            (foreign(Dtype::F16, &[("format", "pt")]), "found none; this is a safetensors file"),
-            (foreign(Dtype::F16, &[("kind", "other")]), "found `other`"),
+            (b"not a checkpoint at all".to_vec(), "not a checkpoint:"),
+            (b"PK".to_vec(), "got 2 bytes"),
+            (foreign(Dtype::F16, &[("format", "pt")]), "got none; this is a safetensors file"),
+            (foreign(Dtype::F16, &[("kind", "other")]), "got `other`"),
             (
                 foreign(Dtype::F16, &[("kind", "stochgrad"), ("format_version", "2")]),
-                "found `2`; read the file with the version",
+                "got `2`; read the file with the version",
             ),
             (
                 foreign(Dtype::F16, &[("kind", "stochgrad"), ("format_version", "1")]),
-                "tensor `x`: expected elements of type F32, F64 or U64, found F16",
+                "tensor `x`: expected elements of type F32, F64 or U64, got F16",
             ),
         ];
         for (bytes, part) in cases {

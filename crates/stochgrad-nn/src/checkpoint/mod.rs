@@ -1,8 +1,8 @@
 //! Checkpoints: named tensors and strings in one safetensors file.
 //!
-//! [`Checkpoint`] holds whatever a run needs to go on: parameters, the state of optimisers and gradient methods, the step.
-//! The file can be opened with any safetensors reader. It carries a checksum, so that damage is an error and not a
-//! model that is slightly wrong, and equal checkpoints are equal files.
+//! A [`Checkpoint`] contains everything that is needed to resume a run: parameters, the states of optimisers and
+//! gradient methods, and the step. Any safetensors reader can open the file. A checksum detects damage, and equal
+//! checkpoints give equal files.
 
 mod atomic;
 mod format;
@@ -52,7 +52,7 @@ impl Checkpoint {
         Self::default()
     }
 
-    /// Adds a tensor of `f32` or `f64`, in place of one with the same name. The buffer is shared, not copied.
+    /// Adds a tensor of `f32` or `f64`, or replaces the one with the same name. The memory is shared, not copied.
     ///
     /// # Errors
     ///
@@ -62,7 +62,7 @@ impl Checkpoint {
         self.insert_tensor(name.into(), tensor)
     }
 
-    /// Adds a list of integers, in place of a tensor with the same name.
+    /// Adds a list of integers, or replaces the tensor with the same name.
     ///
     /// # Errors
     ///
@@ -85,11 +85,11 @@ impl Checkpoint {
         Ok(())
     }
 
-    /// Sets a string, in place of one with the same key.
+    /// Sets the string of a key.
     ///
     /// # Errors
     ///
-    /// [`NnError::InvalidArgument`] for the keys `kind`, `format_version` and `checksum`, which say what the file is.
+    /// [`NnError::InvalidArgument`] for the keys `kind`, `format_version` and `checksum`, which the file format uses.
     pub fn set_metadata(&mut self, key: impl Into<String>, value: impl Into<String>) -> NnResult<()> {
         let key = key.into();
         if format::RESERVED.contains(&key.as_str()) {
@@ -143,7 +143,7 @@ impl Checkpoint {
     ///
     /// # Errors
     ///
-    /// As [`tensor`](Self::tensor), and [`NnError::TensorMismatch`] if the shape is another.
+    /// As [`tensor`](Self::tensor), and [`NnError::TensorMismatch`] for another shape.
     pub fn tensor_of_shape<F: Real>(&self, name: &str, shape: &Shape) -> NnResult<Tensor<F>> {
         let tensor = self.tensor(name)?;
         if tensor.shape() != shape {
@@ -188,10 +188,9 @@ impl Checkpoint {
 
     /// Writes the checkpoint to a file, atomically.
     ///
-    /// The content goes to a temporary file in the same folder, is flushed to the disk, and takes the place of `path`
-    /// in one step. An interruption or a full disk leaves an existing file as it was. A temporary file that is left by
-    /// a process that was killed is removed by the next save to `path`; two processes must not save to one path at a
-    /// time.
+    /// The content is written to a temporary file in the same folder, flushed to the disk, and renamed to `path`. After
+    /// an interruption or on a full disk, an existing file is unchanged. The next save to `path` removes the temporary
+    /// file of a killed process. Two processes must not save to the same path at the same time.
     ///
     /// # Errors
     ///

@@ -8,7 +8,7 @@ use stochgrad_tensor::{Real, Shape, Tensor};
 
 use crate::error::{NnError, NnResult};
 
-/// One tensor of a checkpoint: floats of either precision, or integers.
+/// One tensor of a checkpoint: floating-point numbers of either precision, or integers.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum CheckpointTensor {
@@ -16,7 +16,7 @@ pub enum CheckpointTensor {
     F32(Tensor<f32>),
     /// Double precision.
     F64(Tensor<f64>),
-    /// Integers: counters, seeds, steps.
+    /// Integers, such as counters, seeds and steps.
     U64 {
         /// The shape, whose product is the number of values.
         shape: Shape,
@@ -95,7 +95,7 @@ impl CheckpointTensor {
         }
     }
 
-    /// The tensor with these little-endian elements; `None` for a type that checkpoints do not use.
+    /// The tensor with these little-endian elements, or `None` for a type that checkpoints do not use.
     pub(super) fn from_bytes(dtype: Dtype, shape: &[usize], bytes: &[u8]) -> Option<NnResult<Self>> {
         let shape = Shape::from(shape);
         match dtype {

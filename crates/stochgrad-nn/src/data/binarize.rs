@@ -1,12 +1,13 @@
-//! Bernoulli pixels.
+//! Binarisation of pixels.
 
 use stochgrad_tensor::random::Key;
 use stochgrad_tensor::{Real, Tensor};
 
-/// Pixels drawn afresh: element `i` is 1 with probability `intensities[i]`, else 0; the shape stays.
+/// Draws binary pixels: element `i` is 1 with probability `intensities[i]`, else 0. The shape stays the same.
 ///
-/// Draws are independent and depend on `key` and the position only; take a fresh key for every step. An intensity of
-/// 0 or less always gives 0, one of 1 or more always 1, and NaN stays NaN, so that bad data is not hidden.
+/// The draws are independent, and depend only on `key` and the position. Use a new key for every step. An intensity of
+/// 0 or less always gives 0, an intensity of 1 or more always gives 1, and NaN stays NaN, so that invalid data is
+/// visible.
 ///
 /// Source: dynamic binarisation of image data, Salakhutdinov and Murray (2008).
 ///

@@ -1,4 +1,4 @@
-//! The IDX format of MNIST: images and labels as bytes behind a big-endian header.
+//! The IDX format of MNIST: images and labels as bytes after a big-endian header.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
@@ -33,8 +33,8 @@ pub struct IdxImages {
 ///
 /// # Errors
 ///
-/// An [`NnError`] that names the path, if the file is missing, compressed, of another kind, or not exactly as long as
-/// its header says, or if an image has no pixel.
+/// An [`NnError`] that names the path, if the file is missing, compressed, of another kind, or does not have the length
+/// that its header states, or if an image has no pixel.
 pub fn read_idx_images(path: impl AsRef<Path>) -> NnResult<IdxImages> {
     let path = path.as_ref();
     let ([count, rows, columns], pixels) = read_idx(path, IMAGES_MAGIC)?;
@@ -53,18 +53,18 @@ pub fn read_idx_images(path: impl AsRef<Path>) -> NnResult<IdxImages> {
 ///
 /// # Errors
 ///
-/// An [`NnError`] that names the path, if the file is missing, compressed, of another kind, or not exactly as long as
-/// its header says.
+/// An [`NnError`] that names the path, if the file is missing, compressed, of another kind, or does not have the length
+/// that its header states.
 pub fn read_idx_labels(path: impl AsRef<Path>) -> NnResult<Vec<u8>> {
     let ([_count], labels) = read_idx(path.as_ref(), LABELS_MAGIC)?;
     Ok(labels)
 }
 
-/// Reads a file of images and its file of labels; full ink is 255.
+/// Reads a file of images and its file of labels. The pixel value of full ink is 255.
 ///
 /// # Errors
 ///
-/// As [`read_idx_images`] and [`read_idx_labels`], and if the two do not hold the same number of examples.
+/// Those of [`read_idx_images`] and [`read_idx_labels`], and an error if the numbers of images and labels differ.
 pub fn read_idx_pair(images: impl AsRef<Path>, labels: impl AsRef<Path>) -> NnResult<Images> {
     let (images_path, labels_path) = (images.as_ref(), labels.as_ref());
     let images = read_idx_images(images_path)?;
@@ -74,15 +74,15 @@ pub fn read_idx_pair(images: impl AsRef<Path>, labels: impl AsRef<Path>) -> NnRe
             path: labels_path.into(),
             expected: format!("{} labels, one for each image of {}", images.count, images_path.display()),
             found: format!("{} labels", labels.len()),
-            hint: "take images and labels of the same part (train or t10k) of the same data set",
+            hint: "use images and labels of the same part (train or t10k) of the same data set",
         });
     }
     Images::new(images.pixels, labels, images.rows, images.columns, u8::MAX)
 }
 
-/// Writes the pixels of `images` as an IDX file. The format has no place for [`Images::maximum`].
+/// Writes the pixels of `images` as an IDX file. The format does not store [`Images::maximum`].
 ///
-/// An existing file is replaced as a whole, or left as it is where writing fails.
+/// An existing file is replaced atomically. It is unchanged if writing fails.
 ///
 /// # Errors
 ///
@@ -93,7 +93,7 @@ pub fn write_idx_images(path: impl AsRef<Path>, images: &Images) -> NnResult<()>
 
 /// Writes labels as an IDX file.
 ///
-/// An existing file is replaced as a whole, or left as it is where writing fails.
+/// An existing file is replaced atomically. It is unchanged if writing fails.
 ///
 /// # Errors
 ///
@@ -121,7 +121,7 @@ fn write_idx(path: &Path, magic: u32, sizes: &[usize], bytes: &[u8]) -> NnResult
     })
 }
 
-/// The sizes of `AXES` axes and the bytes behind the header.
+/// The sizes of `AXES` axes and the bytes after the header.
 fn read_idx<const AXES: usize>(path: &Path, magic: u32) -> NnResult<([usize; AXES], Vec<u8>)> {
     let unreadable = |source: io::Error| NnError::io("read", path, "check the path and the file's permissions", source);
     let invalid = |expected: String, found: String, hint: &'static str| NnError::InvalidFile {
@@ -131,7 +131,7 @@ fn read_idx<const AXES: usize>(path: &Path, magic: u32) -> NnResult<([usize; AXE
         hint,
     };
     let information = fs::metadata(path).map_err(unreadable)?;
-    // Opening a named pipe would wait for a writer.
+    // Opening a named pipe would wait for a writer, so the kind of the file is checked first.
     if !information.is_file() {
         return Err(NnError::NotAFile {
             path: path.into(),
@@ -174,7 +174,7 @@ fn read_idx<const AXES: usize>(path: &Path, magic: u32) -> NnResult<([usize; AXE
         .try_fold(1_u64, |product, &size| product.checked_mul(size as u64))
         .and_then(|content| content.checked_add(header_length as u64));
     let length_hint = "the file is truncated or damaged: download it again";
-    // Compared before anything is allocated: a damaged header may ask for any amount of memory.
+    // The length is compared before anything is allocated, since a damaged header may require any amount of memory.
     if expected != Some(information.len()) {
         return Err(invalid(
             match expected {
@@ -193,7 +193,7 @@ fn read_idx<const AXES: usize>(path: &Path, magic: u32) -> NnResult<([usize; AXE
     file.take(content_length as u64).read_to_end(&mut content).map_err(unreadable)?;
     if content.len() != content_length {
         return Err(invalid(
-            format!("{content_length} bytes behind the header"),
+            format!("{content_length} bytes after the header"),
             format!("{} bytes", content.len()),
             length_hint,
         ));
@@ -242,7 +242,7 @@ mod tests {
         }
         fs::write(&path, [&whole[..], &[0]].concat()).unwrap();
         let message = read_idx_images(&path).unwrap_err().to_string();
-        assert!(message.contains("expected 40 bytes") && message.contains("found 41 bytes"), "{message}");
+        assert!(message.contains("expected 40 bytes") && message.contains("got 41 bytes"), "{message}");
     }
 
     #[test]

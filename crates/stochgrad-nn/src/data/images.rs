@@ -7,7 +7,7 @@ use crate::error::{NnError, NnResult};
 
 /// Labelled grey-scale images of one size, stored as bytes.
 ///
-/// Image `i` owns the pixels `i * rows * columns ..`, row by row from the top left; 0 is background and
+/// Image `i` has the pixels `i * rows * columns ..`, row by row from the top left; 0 is background and
 /// [`maximum`](Self::maximum) is full ink.
 ///
 /// ```
@@ -32,15 +32,15 @@ impl Images {
     ///
     /// # Errors
     ///
-    /// [`NnError::InvalidArgument`] if `rows`, `columns` or `maximum` is 0, if there are not `rows * columns` pixels for each
-    /// label, or if a pixel is above `maximum`.
+    /// [`NnError::InvalidArgument`] if `rows`, `columns` or `maximum` is 0, if there are not `rows * columns` pixels
+    /// for each label, or if a pixel is above `maximum`.
     pub fn new(pixels: Vec<u8>, labels: Vec<u8>, rows: usize, columns: usize, maximum: u8) -> NnResult<Self> {
         let images = Self { pixels, labels, rows, columns, maximum };
         images.check()?;
         Ok(images)
     }
 
-    /// The parts of a set whose form is known when the crate is compiled.
+    /// Images whose sizes are known to be valid at compile time.
     pub(super) fn embedded(pixels: Vec<u8>, labels: Vec<u8>, rows: usize, columns: usize, maximum: u8) -> Self {
         let images = Self { pixels, labels, rows, columns, maximum };
         debug_assert!(images.check().is_ok());
@@ -89,7 +89,7 @@ impl Images {
         self.labels.len()
     }
 
-    /// Whether there is no image.
+    /// Whether there are no images.
     pub fn is_empty(&self) -> bool {
         self.labels.is_empty()
     }
@@ -140,7 +140,7 @@ impl Images {
                 "`count` of `Images::split_at`",
                 format!("at most {}, the number of images", self.len()),
                 count.to_string(),
-                "ask for fewer images",
+                "request fewer images",
             ));
         }
         let rest = Self {
@@ -151,9 +151,9 @@ impl Images {
         Ok((self, rest))
     }
 
-    /// The images at `indices`, in that order; an index may come more than once.
+    /// The images at `indices`, in that order. An index may occur more than once.
     ///
-    /// Converting a minibatch of bytes costs far less memory than converting a whole data set to floats.
+    /// Converting a minibatch of bytes to floats needs much less memory than converting the whole data set.
     ///
     /// # Errors
     ///
@@ -168,7 +168,7 @@ impl Images {
                     "`indices` of `Images::select`",
                     format!("indices below {}, the number of images", self.len()),
                     index.to_string(),
-                    "make the minibatches with the number of images of this set",
+                    "create the minibatches with the number of images of this set",
                 ));
             };
             labels.push(label);
@@ -190,7 +190,7 @@ impl Images {
     ///
     /// # Errors
     ///
-    /// None for images that were built through this crate; the tensor's own check is passed on.
+    /// None for images that were built with this crate. The check of the tensor is passed on.
     pub fn intensities<F: Real>(&self) -> NnResult<Tensor<F>> {
         let maximum = F::from_f64(f64::from(self.maximum));
         self.converted(|value| F::from_f64(f64::from(value)) / maximum)
@@ -198,12 +198,12 @@ impl Images {
 
     /// The pixels as 1 where `value / maximum > threshold` and 0 elsewhere; shape `[len, rows * columns]`.
     ///
-    /// A pixel exactly at the threshold counts as background. 0.5 is the usual threshold; with one that is negative
-    /// every pixel is 1, with one of 1 or more, or NaN, every pixel is 0.
+    /// A pixel exactly at the threshold counts as background. The usual threshold is 0.5. With a negative threshold
+    /// every pixel is 1. With a threshold of 1 or more, or NaN, every pixel is 0.
     ///
     /// # Errors
     ///
-    /// None for images that were built through this crate; the tensor's own check is passed on.
+    /// None for images that were built with this crate. The check of the tensor is passed on.
     pub fn thresholded<F: Real>(&self, threshold: f64) -> NnResult<Tensor<F>> {
         let maximum = f64::from(self.maximum);
         self.converted(|value| if f64::from(value) / maximum > threshold { F::ONE } else { F::ZERO })
@@ -213,7 +213,7 @@ impl Images {
     ///
     /// # Errors
     ///
-    /// None for images that were built through this crate; the tensor's own check is passed on.
+    /// None for images that were built with this crate. The check of the tensor is passed on.
     pub fn label_indices<F: Real>(&self) -> NnResult<Tensor<F>> {
         let labels = self.labels.iter().map(|&label| F::from_f64(f64::from(label))).collect();
         Ok(Tensor::new(labels, [self.len()])?)

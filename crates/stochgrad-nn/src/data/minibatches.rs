@@ -5,13 +5,13 @@ use stochgrad_tensor::random::Key;
 
 use crate::error::{NnError, NnResult};
 
-/// The key's address of shuffles.
+/// The address of the random values of the shuffles.
 const ADDRESS: u128 = u128::from_le_bytes(*b"minibatch order.");
 
 /// Shuffled minibatches of the indices `0..examples`.
 ///
-/// The order of an epoch depends on the seed and the epoch's number only. A run that was interrupted at any step
-/// therefore goes on with the batches that it would have seen, and nothing but the step has to be saved.
+/// The order of an epoch depends only on the seed and the number of the epoch. A run that was interrupted at any step
+/// therefore resumes with the same batches, and only the step has to be saved.
 ///
 /// ```
 /// use stochgrad_nn::data::Minibatches;
@@ -36,7 +36,7 @@ pub struct Minibatches {
 impl Minibatches {
     /// Minibatches of `batch` out of `examples` examples.
     ///
-    /// Where `batch` does not divide `examples`, the last batch of an epoch is smaller; see
+    /// If `batch` does not divide `examples`, the last batch of an epoch is smaller; see
     /// [`drop_last`](Self::drop_last).
     ///
     /// # Errors
@@ -62,18 +62,18 @@ impl Minibatches {
         Ok(Self { examples, batch, seed, drop_last: false })
     }
 
-    /// Leaves out the last batch of an epoch where it is not full, so that all steps have one shape.
+    /// Leaves out the last batch of an epoch if it is not full, so that all steps have the same shape.
     ///
     /// # Errors
     ///
-    /// [`NnError::InvalidArgument`] if there are fewer examples than one batch, since no batch would be left.
+    /// [`NnError::InvalidArgument`] if there are fewer examples than in one batch, since no batch would be left.
     pub fn drop_last(mut self) -> NnResult<Self> {
         if self.batch > self.examples {
             return Err(NnError::argument(
                 "`batch` of `Minibatches::drop_last`",
                 format!("at most {}, the number of examples", self.examples),
                 self.batch.to_string(),
-                "take a smaller batch, or keep the last batch",
+                "use a smaller batch, or keep the last batch",
             ));
         }
         self.drop_last = true;
@@ -103,7 +103,7 @@ impl Minibatches {
         Epoch { order, batch: self.batch }
     }
 
-    /// The batches of step `step`, `step + 1` and so on, epoch after epoch, without end.
+    /// The batches from step `step` on, in an endless sequence of epochs.
     pub fn steps_from(&self, step: u64) -> impl Iterator<Item = Vec<usize>> + use<> {
         let minibatches = self.clone();
         let per_epoch = minibatches.batches_per_epoch();
@@ -118,7 +118,7 @@ impl Minibatches {
     }
 }
 
-/// The shuffled batches of one epoch; iterate over a reference to it.
+/// The shuffled batches of one epoch. Iterate over a reference to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Epoch {
     order: Vec<usize>,
@@ -131,12 +131,12 @@ impl Epoch {
         self.order.len().div_ceil(self.batch)
     }
 
-    /// Whether there is no batch; never so for an epoch of [`Minibatches`].
+    /// Whether there are no batches, which is never true for an epoch of [`Minibatches`].
     pub fn is_empty(&self) -> bool {
         self.order.is_empty()
     }
 
-    /// The indices of batch `index`, if the epoch has one.
+    /// The indices of batch `index`, if there is one.
     pub fn batch(&self, index: usize) -> Option<&[usize]> {
         self.iter().nth(index)
     }
@@ -156,7 +156,8 @@ impl<'a> IntoIterator for &'a Epoch {
     }
 }
 
-/// Fisher and Yates' shuffle. Written out, because a library's may change with its version and runs must not.
+/// The Fisher–Yates shuffle. It is implemented here because that of a library may change between versions, which would
+/// change the results of runs.
 fn shuffle(order: &mut [usize], rng: &mut impl Rng) {
     for last in (1..order.len()).rev() {
         let chosen = below(rng, last as u64 + 1);
@@ -164,7 +165,7 @@ fn shuffle(order: &mut [usize], rng: &mut impl Rng) {
     }
 }
 
-/// An integer uniform on `0..bound`, without bias (Lemire 2019); `bound` is positive.
+/// A uniform integer in `0..bound`, without bias (Lemire 2019). `bound` must be positive.
 fn below(rng: &mut impl Rng, bound: u64) -> u64 {
     let rejected = bound.wrapping_neg() % bound;
     loop {

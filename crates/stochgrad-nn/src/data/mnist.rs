@@ -1,4 +1,4 @@
-//! MNIST, and the data sets that come as the same four files.
+//! MNIST, and other data sets in the same four files.
 
 use std::path::{Path, PathBuf};
 
@@ -8,22 +8,22 @@ use crate::error::{NnError, NnResult};
 /// The two parts of MNIST.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MnistFiles {
-    /// The 60,000 images to train on.
+    /// The 60,000 training images.
     pub train: Images,
-    /// The 10,000 images to test on.
+    /// The 10,000 test images.
     pub test: Images,
 }
 
 /// Reads MNIST, or a set with the same file names (Fashion-MNIST, Kuzushiji-MNIST), from a folder.
 ///
 /// The folder must hold the four unpacked files `train-images-idx3-ubyte`, `train-labels-idx1-ubyte`,
-/// `t10k-images-idx3-ubyte` and `t10k-labels-idx1-ubyte`; names with a dot, as in `train-images.idx3-ubyte`, do as
-/// well.
+/// `t10k-images-idx3-ubyte` and `t10k-labels-idx1-ubyte`. Names with a dot, as in `train-images.idx3-ubyte`, are also
+/// accepted.
 ///
 /// # Errors
 ///
-/// An [`NnError`] that names the folder or file, if the folder or some of the files are missing (all missing names are
-/// listed), compressed, damaged, or do not belong together.
+/// An [`NnError`] that names the folder or file, if the folder is missing, or files are missing (all names are listed),
+/// compressed, damaged, or of different data sets.
 ///
 /// ```no_run
 /// use stochgrad_nn::data::mnist;
@@ -71,7 +71,7 @@ pub fn load(folder: impl AsRef<Path>) -> NnResult<MnistFiles> {
                 train_images.display()
             ),
             found: format!("{} x {}", test.rows(), test.columns()),
-            hint: "take all four files from one data set",
+            hint: "use all four files of the same data set",
         });
     }
     Ok(MnistFiles { train, test })
@@ -164,10 +164,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let absent = folder.path().join("absent");
         let message = load(&absent).unwrap_err().to_string();
-        assert!(message.contains("found nothing") && message.contains("absent"), "{message}");
+        assert!(message.contains("got nothing") && message.contains("absent"), "{message}");
         fs::write(&absent, "text").unwrap();
         let message = load(&absent).unwrap_err().to_string();
-        assert!(message.contains("found a file"), "{message}");
+        assert!(message.contains("got a file"), "{message}");
     }
 
     #[test]

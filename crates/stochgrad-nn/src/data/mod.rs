@@ -1,8 +1,8 @@
 //! Data sets of small images, and minibatches of them.
 //!
-//! [`Digits`] needs no download; [`mnist`] reads MNIST and the sets that share its file format. [`Images`] turns into
-//! tensors, of intensities or of thresholded pixels; [`binarize`] draws Bernoulli pixels afresh. [`Minibatches`]
-//! shuffles by seed and epoch alone, so that an interrupted run goes on with the batches that it would have seen.
+//! [`Digits`] needs no download. [`mnist`] reads MNIST and data sets in the same file format. [`Images`] convert to
+//! tensors of intensities or of thresholded pixels, and [`binarize`] draws binary pixels from intensities. The order of
+//! [`Minibatches`] depends only on the seed and the epoch, so that an interrupted run resumes with the same batches.
 
 mod binarize;
 mod digits;

@@ -6,7 +6,7 @@ use crate::error::{NnError, NnResult};
 
 /// The rows of `data` at `indices`, in that order: shape `[n, ..]` becomes `[indices.len(), ..]`.
 ///
-/// An index may come more than once.
+/// An index may occur more than once.
 ///
 /// # Errors
 ///
@@ -38,7 +38,7 @@ pub fn rows<F: Real>(data: &Tensor<F>, indices: &[usize]) -> NnResult<Tensor<F>>
                 "`indices` of `rows`",
                 format!("indices below {count}, the first axis of {}", data.shape()),
                 index.to_string(),
-                "make the minibatches with the number of rows of this tensor",
+                "create the minibatches with the number of rows of this tensor",
             ));
         }
         values.extend_from_slice(&source[index * size..(index + 1) * size]);

@@ -5,7 +5,7 @@ use stochgrad_tensor::Real;
 
 /// A function of each element between two layers.
 ///
-/// The relus have a kink: a pathwise derivative through one is valid at order 1 only.
+/// `Relu` and `LeakyRelu` have a kink. Pathwise derivatives through them are valid at order 1 only.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub enum Activation {

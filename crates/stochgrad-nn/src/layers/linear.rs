@@ -10,8 +10,8 @@ use crate::error::{NnError, NnResult};
 use crate::initialization::Initialization;
 use crate::parameters::{Bound, Scope};
 
-/// $y = x W + b$ on the last event axis, with weights `name.weight` of shape `[inputs, outputs]` and biases `name.bias`
-/// of shape `[outputs]`.
+/// An affine layer: $y = x W + b$ on the last event axis, with weights `name.weight` of shape `[inputs, outputs]` and
+/// biases `name.bias` of shape `[outputs]`.
 ///
 /// ```
 /// use stochgrad_graph::{Graph, Seed};
@@ -37,11 +37,12 @@ pub struct Linear {
 }
 
 impl Linear {
-    /// Adds the weights and biases, with initial values that the seed and their names decide.
+    /// Adds the weights and biases. The seed and their names determine their initial values.
     ///
     /// # Errors
     ///
-    /// [`NnError::InvalidArgument`] for no inputs or outputs, and for a name that is taken. Nothing is added then.
+    /// [`NnError::InvalidArgument`] if there are no inputs or no outputs, or a name is taken. Nothing is added in this
+    /// case.
     pub fn new<'a, F: Real>(
         parameters: impl Into<Scope<'a, F>>,
         name: &str,
@@ -66,12 +67,12 @@ impl Linear {
         })
     }
 
-    /// The layer's output: event shape `[.., inputs]` becomes `[.., outputs]`; plates stay.
+    /// The output of the layer. The event shape `[.., inputs]` becomes `[.., outputs]`, and the plates stay the same.
     ///
     /// # Errors
     ///
-    /// For an input whose last event axis is not `inputs` long, parameters without those of this layer, and earlier
-    /// errors on the tape.
+    /// If the last event axis of the input does not have size `inputs`, the parameters of this layer are missing, or
+    /// there is an earlier error on the tape.
     #[track_caller]
     pub fn forward<'t, F: Real>(&self, model: &Bound<'_, 't, F>, x: Var<'t, F>) -> GraphResult<Var<'t, F>> {
         let tape = model.graph().tape();

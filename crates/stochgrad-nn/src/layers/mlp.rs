@@ -9,7 +9,8 @@ use crate::initialization::Initialization;
 use crate::layers::{Activation, Linear};
 use crate::parameters::{Bound, Scope};
 
-/// Linear layers `name.0`, `name.1` … with an activation between each two, none after the last.
+/// A multilayer perceptron: linear layers `name.0`, `name.1` … with an activation between each two of them, and none
+/// after the last one.
 ///
 /// ```
 /// use stochgrad_graph::{Graph, Seed};
@@ -35,8 +36,8 @@ pub struct Mlp {
 }
 
 impl Mlp {
-    /// Adds the layers' parameters: `sizes` are the sizes of the input, the hidden layers and the output. Values are
-    /// initialised with [`Initialization::Uniform`].
+    /// Adds the parameters of the layers. `sizes` are the sizes of the input, the hidden layers and the output. The
+    /// initial values are those of [`Initialization::Uniform`].
     ///
     /// # Errors
     ///
@@ -51,11 +52,12 @@ impl Mlp {
         Self::with_initialization(parameters, name, sizes, activation, Initialization::default(), seed)
     }
 
-    /// As [`new`](Self::new), with initial values of another distribution.
+    /// As [`new`](Self::new), with a choice of the initial values.
     ///
     /// # Errors
     ///
-    /// [`NnError::InvalidArgument`] for less than two sizes, a size of 0, and a name that is taken. Nothing is added then.
+    /// [`NnError::InvalidArgument`] if there are fewer than two sizes, a size is 0, or a name is taken. Nothing is
+    /// added in this case.
     pub fn with_initialization<'a, F: Real>(
         parameters: impl Into<Scope<'a, F>>,
         name: &str,
@@ -85,7 +87,8 @@ impl Mlp {
         Ok(Self { layers, activation })
     }
 
-    /// The output of the last layer: event shape `[.., first size]` becomes `[.., last size]`; plates stay.
+    /// The output of the last layer. The event shape `[.., first size]` becomes `[.., last size]`, and the plates stay
+    /// the same.
     ///
     /// # Errors
     ///

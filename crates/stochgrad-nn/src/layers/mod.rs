@@ -1,7 +1,7 @@
 //! Layers: functions of their input and of named parameters.
 //!
-//! A layer adds its parameters once, keeps their names and sizes, and computes with whatever values they have when it
-//! is applied to a graph.
+//! The constructor of a layer adds its parameters and keeps their names and sizes. `forward` uses the values that the
+//! parameters have at that time.
 
 mod activation;
 mod linear;

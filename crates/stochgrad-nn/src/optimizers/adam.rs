@@ -15,14 +15,14 @@ const KIND: &str = "adam";
 const FIRST: &str = "first_moment";
 const SECOND: &str = "second_moment";
 
-/// Adam (Kingma & Ba 2015), with decoupled weight decay if asked for (Loshchilov & Hutter 2019).
+/// Adam (Kingma & Ba 2015), with optional decoupled weight decay (Loshchilov & Hutter 2019).
 ///
 /// With gradient $g$, decay rates $\beta_1, \beta_2$, learning rate $\eta$ and weight decay $\lambda$, at step $t$:
 /// $m \leftarrow \beta_1 m + (1 - \beta_1) g$, $v \leftarrow \beta_2 v + (1 - \beta_2) g^2$,
 /// $\theta \leftarrow \theta - \eta \lambda \theta - \eta \hat m / (\sqrt{\hat v} + \epsilon)$ with
 /// $\hat m = m / (1 - \beta_1^t)$ and $\hat v = v / (1 - \beta_2^t)$.
 ///
-/// Besides gradients that are not finite, it refuses those whose square is not: they would stop a parameter for good.
+/// Gradients whose square is not finite are an error, too, since they would stop a parameter permanently.
 ///
 /// ```
 /// use stochgrad_graph::{Graph, Seed};
@@ -73,14 +73,13 @@ impl<F: Real> Adam<F> {
         self
     }
 
-    /// Sets what is added to the denominator, positive.
+    /// Sets the positive number that is added to the denominator.
     pub fn epsilon(mut self, epsilon: f64) -> Self {
         self.epsilon = epsilon;
         self
     }
 
-    /// Sets the weight decay, which is not negative: each step takes this part times the learning rate off each
-    /// parameter.
+    /// Sets the weight decay λ ≥ 0. Each step multiplies each parameter by 1 − ηλ, where η is the learning rate.
     pub fn weight_decay(mut self, weight_decay: f64) -> Self {
         self.weight_decay = weight_decay;
         self
@@ -161,7 +160,7 @@ impl<F: Real> Optimizer<F> for Adam<F> {
                 "`state` of `Optimizer::load_state`",
                 "first and second moments of the same parameters, of the same shapes",
                 format!("{of_first:?} and {of_second:?}"),
-                "resume from a state that `Optimizer::state` gave",
+                "resume from a state that `Optimizer::state` returned",
             ));
         }
         self.steps = state.steps;

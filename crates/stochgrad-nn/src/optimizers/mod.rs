@@ -1,4 +1,4 @@
-//! Optimisers: what turns gradients into better parameters.
+//! Optimisers, which update parameters with their gradients.
 
 mod adam;
 mod sgd;
@@ -17,49 +17,50 @@ use stochgrad_tensor::{Real, Tensor};
 use crate::error::{NnError, NnResult};
 use crate::parameters::Parameters;
 
-/// A rule that changes parameters against their gradients.
+/// A rule that updates parameters with their gradients to decrease the cost.
 pub trait Optimizer<F: Real> {
-    /// Changes every parameter that has a gradient once.
+    /// Makes one step: updates every parameter that has a gradient.
     ///
-    /// A parameter that the graph did not use has no gradient, and stays as it is, with what the optimiser remembers of
-    /// it. Gradients of other names are left alone, so that two optimisers can share a graph.
+    /// A parameter that the graph did not use has no gradient. It is not changed, and neither is the state of the
+    /// optimiser for it. Gradients of other names are ignored, so that two optimisers can share a graph. Buffers are
+    /// never changed.
     ///
     /// # Errors
     ///
-    /// [`NnError::InvalidArgument`] for settings outside their domain, if no parameter has a gradient, for a gradient of
-    /// another shape, and for one with a NaN or an infinity. Nothing is changed then.
+    /// [`NnError::InvalidArgument`] if a setting is outside its domain, no parameter has a gradient, or a gradient has
+    /// another shape than its parameter or contains a NaN or an infinity. Nothing is changed in this case.
     fn step(&mut self, parameters: &mut Parameters<F>, gradients: &Gradients<F>) -> NnResult<()>;
 
     /// The learning rate.
     fn learning_rate(&self) -> f64;
 
-    /// Changes the learning rate, for schedules.
+    /// Sets the learning rate, for schedules.
     fn set_learning_rate(&mut self, learning_rate: f64);
 
-    /// What the optimiser remembers between steps. Settings, such as the learning rate, are not part of it.
+    /// The state of the optimiser between steps. Settings such as the learning rate are not part of it.
     fn state(&self) -> OptimizerState<F>;
 
-    /// Restores what [`state`](Self::state) gave.
+    /// Restores a state that [`state`](Self::state) returned.
     ///
     /// # Errors
     ///
-    /// [`NnError::InvalidArgument`] if the state is not one of this optimiser. Nothing is changed then.
+    /// [`NnError::InvalidArgument`] if the state belongs to another kind of optimiser. Nothing is changed in this case.
     fn load_state(&mut self, state: &OptimizerState<F>) -> NnResult<()>;
 }
 
-/// What an optimiser remembers between steps.
+/// The state of an optimiser between steps.
 #[derive(Clone, Debug, PartialEq)]
 pub struct OptimizerState<F: Real> {
-    /// The optimiser's name: state of another one does not fit.
+    /// The kind of the optimiser. Optimisers of another kind do not accept the state.
     pub kind: String,
-    /// How many steps it has made.
+    /// The number of steps so far.
     pub steps: u64,
-    /// For each kind of memory (`"velocity"`, say), a tensor a parameter, by the parameter's name.
+    /// For each kind of memory, such as `"velocity"`, a tensor for each parameter, by the name of the parameter.
     pub slots: BTreeMap<String, BTreeMap<String, Tensor<F>>>,
 }
 
 impl<F: Real> OptimizerState<F> {
-    /// Checks that this is the state of an optimiser of the given kind, with no other slots than the given ones.
+    /// Checks that the state belongs to an optimiser of the given kind, and has no slots other than the given ones.
     ///
     /// # Errors
     ///
@@ -87,7 +88,7 @@ fn refused(expected: String, found: String, hint: &'static str) -> NnError {
     NnError::argument("`gradients` of `Optimizer::step`", expected, found, hint)
 }
 
-/// The gradient of a parameter, if the graph has used it.
+/// The gradient of a parameter, if the graph used it.
 fn gradient<'a, F: Real>(gradients: &'a Gradients<F>, name: &str) -> Option<&'a Tensor<F>> {
     gradients.get(name).ok()
 }
@@ -95,7 +96,7 @@ fn gradient<'a, F: Real>(gradients: &'a Gradients<F>, name: &str) -> Option<&'a 
 /// Checks that some parameter has a gradient, and that all gradients are finite and have the shapes of their
 /// parameters.
 ///
-/// This is the first line of the `step` of an [`Optimizer`]: where it fails, nothing has changed yet.
+/// Call it first in the `step` of your own [`Optimizer`], so that nothing is changed on an error.
 ///
 /// # Errors
 ///
@@ -104,8 +105,9 @@ pub fn check_gradients<F: Real>(parameters: &Parameters<F>, gradients: &Gradient
     check_usable(parameters, gradients, squares_are_finite, F::is_finite)
 }
 
-/// As [`check_gradients`], for values that the optimiser can use: all of them at once by `all_usable`, one by one where
-/// that says no, unless their squares are known to be finite.
+/// As [`check_gradients`], with conditions on the values that the optimiser can use: a fast one for all values at once,
+/// and an exact one for each value, which is checked if the fast one fails. Nothing is checked if the squares of the
+/// gradients are known to be finite.
 fn check_usable<F: Real>(
     parameters: &Parameters<F>,
     gradients: &Gradients<F>,
@@ -117,7 +119,7 @@ fn check_usable<F: Real>(
         return Err(refused(
             format!("a gradient for at least one of the parameters {}", parameters.names_in_words()),
             format!("gradients of {}", if found.is_empty() { "nothing".into() } else { found.join(", ") }),
-            "differentiate the graph that these parameters were put on",
+            "pass the gradients of the graph that used these parameters",
         ));
     }
     for (name, value) in parameters.iter() {
@@ -126,7 +128,7 @@ fn check_usable<F: Real>(
             return Err(refused(
                 format!("shape {} for `{name}`", value.shape()),
                 format!("shape {}", gradient.shape()),
-                "differentiate the graph that these parameters were put on",
+                "pass the gradients of the graph that used these parameters",
             ));
         }
         if !gradients.squares_are_finite()
@@ -134,9 +136,10 @@ fn check_usable<F: Real>(
             && let Some(position) = gradient.as_slice().iter().position(|&g| !usable(g))
         {
             return Err(refused(
-                format!("numbers of a usable size for `{name}`"),
+                format!("values of a usable size for `{name}`"),
                 format!("{} at position {position}", gradient.as_slice()[position]),
-                "find the cost that makes it, clip the gradients or lower the learning rate; skipping the step is safe",
+                "find the cost that produces it, clip the gradients, or lower the learning rate; it is safe to skip \
+                 the step",
             ));
         }
     }

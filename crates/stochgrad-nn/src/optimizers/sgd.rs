@@ -13,7 +13,7 @@ use crate::parameters::Parameters;
 const KIND: &str = "sgd";
 const VELOCITY: &str = "velocity";
 
-/// Stochastic gradient descent, with momentum if asked for.
+/// Stochastic gradient descent, with optional momentum.
 ///
 /// With gradient $g$, momentum $m$ and learning rate $\eta$: $v \leftarrow m v + g$ from $v = 0$, and
 /// $\theta \leftarrow \theta - \eta v$; with Nesterov's momentum $\theta \leftarrow \theta - \eta (g + m v)$
@@ -56,7 +56,7 @@ impl<F: Real> Sgd<F> {
         self
     }
 
-    /// Sets whether the momentum is Nesterov's. Without momentum it changes nothing.
+    /// Sets whether to use Nesterov's momentum. It has no effect if the momentum is 0.
     pub fn nesterov(mut self, nesterov: bool) -> Self {
         self.nesterov = nesterov;
         self

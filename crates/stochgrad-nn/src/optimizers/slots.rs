@@ -9,8 +9,8 @@ use crate::parameters::Parameters;
 
 /// The memory of an optimiser: one tensor for each parameter, found by the name of the parameter.
 ///
-/// A slot starts as zeros when it is asked for first. Later look-ups allocate nothing. [`Sgd`](crate::Sgd) keeps its
-/// velocity in one `Slots`, [`Adam`](crate::Adam) its two moments in two, and an optimiser of your own can do the same:
+/// A slot is created with zeros at its first use. Later look-ups allocate nothing. [`Sgd`](crate::Sgd) keeps its
+/// velocity in one `Slots`, and [`Adam`](crate::Adam) its two moments in two. Your own optimiser can do the same:
 ///
 /// ```
 /// use stochgrad_graph::{Graph, Gradients, Seed};
@@ -64,7 +64,7 @@ impl<F: Real> Slots<F> {
         self.0.binary_search_by(|(known, _)| known.as_str().cmp(name))
     }
 
-    /// The elements of the slot of a parameter. A new slot has the given shape and starts as zeros.
+    /// The elements of the slot of a parameter. A new slot has the given shape and contains zeros.
     pub fn elements(&mut self, name: &str, shape: &Shape) -> &mut [F] {
         let position = match self.search(name) {
             Ok(position) => position,
@@ -81,7 +81,7 @@ impl<F: Real> Slots<F> {
     ///
     /// # Errors
     ///
-    /// [`NnError::InvalidArgument`] for a parameter whose shape has changed since its slot was made.
+    /// [`NnError::InvalidArgument`] if the shape of a parameter has changed since its slot was created.
     pub fn check(&self, parameters: &Parameters<F>) -> NnResult<()> {
         for (name, value) in parameters.iter() {
             if let Ok(position) = self.search(name) {
@@ -91,7 +91,7 @@ impl<F: Real> Slots<F> {
                         "`parameters` of `Optimizer::step`",
                         format!("shape {} for `{name}`, as in the optimiser's earlier steps", remembered.shape()),
                         format!("shape {}", value.shape()),
-                        "make a new optimiser for a new model",
+                        "create a new optimiser for a new model",
                     ));
                 }
             }
@@ -104,7 +104,7 @@ impl<F: Real> Slots<F> {
         self.0.iter().cloned().collect()
     }
 
-    /// The slots that [`state`](Self::state) gave; no slots for `None`.
+    /// The slots that [`state`](Self::state) returned, or no slots for `None`.
     pub fn from_state(state: Option<&BTreeMap<String, Tensor<F>>>) -> Self {
         let tensors = state.into_iter().flatten();
         Self(tensors.map(|(name, tensor)| (name.clone(), tensor.clone())).collect())

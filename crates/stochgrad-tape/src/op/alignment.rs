@@ -1,4 +1,4 @@
-//! Operands side by side: their plates are aligned by identity, and their event shapes broadcast.
+//! Alignment of operands: plates by identity, event shapes by broadcasting.
 
 use crate::node::Node;
 use crate::op::fault::Fault;
@@ -7,7 +7,7 @@ use crate::tape::Inner;
 use smallvec::SmallVec;
 use stochgrad_tensor::{Real, Shape, Tensor};
 
-/// Operands with the same plate axes, and event ranks padded on the left of the event axes.
+/// Operands with the same plate axes and the same event rank. Missing event axes are added on the left.
 pub(crate) struct Aligned<F: Real> {
     pub(crate) plates: Plates,
     pub(crate) values: SmallVec<[Tensor<F>; 3]>,

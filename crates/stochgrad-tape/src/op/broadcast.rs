@@ -5,8 +5,8 @@ use crate::plate::Plates;
 use crate::var::Var;
 use stochgrad_tensor::{Real, Shape};
 
-/// Sums `adjoint`, which belongs to a value on `plates` with event shape `event`, down to what `operand` broadcasts
-/// from.
+/// Sums `adjoint`, which belongs to a value on `plates` with event shape `event`, to the plates and the event shape of
+/// `operand`, which broadcasts to the value.
 pub(crate) fn unbroadcast<'t, F: Real>(
     adjoint: Var<'t, F>,
     plates: &Plates,
@@ -71,7 +71,7 @@ pub(crate) fn with_rank<F: Real>(value: Var<'_, F>, rank: usize) -> Var<'_, F> {
     value.reshape(std::iter::repeat_n(1, rank - event.len()).chain(event.iter().copied()).collect::<Shape>())
 }
 
-/// The event shape of a reduced value, or of its adjoint, with size 1 on the axes that the reduction removed.
+/// The event shape of a reduced value, or of its adjoint, with axes of size 1 in place of those that were removed.
 pub(crate) fn restored(reduced: &Shape, axes: &[usize]) -> Shape {
     let mut sizes = reduced.iter().copied();
     (0..reduced.len() + axes.len())

@@ -1,9 +1,9 @@
 //! Contractions of values on different plates, as products of matrices.
 //!
-//! Where one operand lies on plates that the other lacks and the other way round, the product element by element has an
-//! element for each pair of members, and summing it costs as much as making it. A product of matrices gives the sums at
-//! once: a log-probability of 128 images under 100 states costs one product of a 128-row and a 100-row matrix. Both
-//! operations keep every plate that is not summed, so that credit goes to the members that caused a cost.
+//! If each operand has plates that the other lacks, their element-wise product has an element for each pair of members,
+//! which is expensive to compute and to sum. A product of matrices gives the sums directly: a log-probability of 128
+//! images under 100 states costs one product of a matrix with 128 rows and one with 100 rows. Both operations keep
+//! every plate that is not summed, so that credit goes to the members that caused a cost.
 
 use crate::node::Node;
 use crate::op::Op;
@@ -19,7 +19,7 @@ fn without(plates: &[Plate], others: &[Plate]) -> Plates {
     plates.iter().copied().filter(|plate| !others.contains(plate)).collect()
 }
 
-/// The value as a stack of matrices: `plates` in this order, then the event axes, seen as axes of the given sizes.
+/// The value as a stack of matrices: `plates` in this order, then the event axes, reshaped to the given sizes.
 fn arranged<F: Real>(pool: &Pool<F>, node: &Node<F>, plates: &[Plate], sizes: [usize; 3]) -> Tensor<F> {
     let lead = node.plates.len();
     let axes: SmallVec<[usize; 8]> = plates
@@ -30,13 +30,13 @@ fn arranged<F: Real>(pool: &Pool<F>, node: &Node<F>, plates: &[Plate], sizes: [u
     permuted(pool, &node.value, &axes).with_shape(Shape::from(sizes))
 }
 
-/// The value with its axes in another order; shared where that is the order it has.
+/// The value with its axes in another order. The buffer is shared if the order does not change.
 fn permuted<F: Real>(pool: &Pool<F>, value: &Tensor<F>, axes: &[usize]) -> Tensor<F> {
     if axes.is_sorted() { value.clone() } else { layout::transpose(pool, value, axes) }
 }
 
 impl<F: Real> Inner<F> {
-    /// A stack of matrices, whose axes before the last belong to `plates`, as a value with its plates in order.
+    /// A value with its plates in order, from a stack of matrices whose axes before the last belong to `plates`.
     fn disarranged(
         &self,
         pool: &Pool<F>,
@@ -90,7 +90,7 @@ impl<F: Real> Inner<F> {
         let shared = |plate: &Plate| weights.plates.contains(plate) && value.plates.contains(plate);
         if !weights.event().is_empty() || !removed.iter().all(shared) {
             return Err(Fault::Operand {
-                problem: "expected one number for each combination of members, on the plates that are summed".into(),
+                problem: "expected one value for each combination of members, on the plates that are summed".into(),
                 shape: weights.event(),
                 plates: String::new(),
             });
@@ -120,9 +120,8 @@ impl<F: Real> Inner<F> {
 }
 
 impl<'t, F: Real> Var<'t, F> {
-    /// The sum over the event axes of the products of the elements: what `(self * other).sum()` gives. Where each
-    /// operand lies on plates that the other lacks, it is a product of matrices, and the elements are never multiplied
-    /// pair by pair.
+    /// The sum over all event axes of the element-wise product, like `(self * other).sum()`. If each operand has plates
+    /// that the other lacks, it is computed as a product of matrices, without the product for each pair of members.
     #[track_caller]
     pub fn dot(self, other: Self) -> Self {
         let (mine, others) = (self.plates(), other.plates());
@@ -131,7 +130,7 @@ impl<'t, F: Real> Var<'t, F> {
     }
 }
 
-/// The adjoint of an operand of [`Op::Dot`]: of the other operand and the full adjoint of the result.
+/// The adjoint of an operand of [`Op::Dot`], given the other operand and the full adjoint of the result.
 pub(crate) fn dot_rule<'t, F: Real>(adjoint: Var<'t, F>, other: Var<'t, F>, operand: Var<'t, F>) -> Var<'t, F> {
     let removed = without(&other.plates(), &operand.plates());
     adjoint.apply_with(Op::DotOver(removed), &[other])

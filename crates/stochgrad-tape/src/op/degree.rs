@@ -1,10 +1,9 @@
-//! Degrees: how a value depends on another one as a polynomial.
+//! The degree of a value as a polynomial in another value.
 //!
-//! The degree of a result follows from those of the operands: linear operations keep the largest one, products add them
-//! up, a square doubles it, and everything else that depends on the variable at all is no polynomial. It is an upper
-//! bound of the *total* degree, all elements and members of the variable taken together, and it is that of the recorded
-//! expression: the square of a bit has degree 2, although it takes the values of the bit, since its derivative is that
-//! of a square.
+//! The degree of a result follows from the degrees of its operands: a linear operation keeps the largest one, a product
+//! adds them, and a square doubles it. Any other function of the variable is not a polynomial. The degree is an upper
+//! bound of the *total* degree in all elements and members of the variable. It is that of the recorded expression: the
+//! square of a bit has degree 2, although it equals the bit, since its derivative is that of a square.
 
 use crate::op::{Op, PlateReduction};
 use std::fmt;
@@ -27,28 +26,28 @@ use stochgrad_tensor::zip::Zip;
 pub struct Degree(u8);
 
 impl Degree {
-    /// No dependence at all.
+    /// The degree of a value that does not depend on the variable.
     pub const CONSTANT: Degree = Degree(0);
 
-    /// No polynomial, or one of a degree that is not known.
+    /// The degree of a value that is not a polynomial, or whose degree is not known.
     pub const UNBOUNDED: Degree = Degree(u8::MAX);
 
-    /// A polynomial of this degree; degrees from 255 on are not told apart from [`UNBOUNDED`](Self::UNBOUNDED).
+    /// The degree of a polynomial. Degrees of 255 or more are [`UNBOUNDED`](Self::UNBOUNDED).
     pub const fn new(degree: usize) -> Self {
         if degree < u8::MAX as usize { Degree(degree as u8) } else { Self::UNBOUNDED }
     }
 
-    /// The degree, if there is one.
+    /// The degree as a number, or `None` if it is unbounded.
     pub fn get(self) -> Option<usize> {
         (self != Self::UNBOUNDED).then_some(usize::from(self.0))
     }
 
-    /// That of the power with this exponent.
+    /// The degree of the power with this exponent.
     pub fn times(self, exponent: usize) -> Self {
         self.get().map_or(Self::UNBOUNDED, |degree| Self::new(degree.saturating_mul(exponent)))
     }
 
-    /// That of a function of which nothing is known but the degrees of its operands.
+    /// The degree of an arbitrary function of operands with these degrees.
     pub fn of_function(operands: &[Degree]) -> Self {
         if operands.iter().all(|&degree| degree == Self::CONSTANT) { Self::CONSTANT } else { Self::UNBOUNDED }
     }
@@ -57,7 +56,7 @@ impl Degree {
 impl Add for Degree {
     type Output = Degree;
 
-    /// That of a product.
+    /// The degree of a product.
     fn add(self, other: Degree) -> Degree {
         Degree(self.0.saturating_add(other.0))
     }
@@ -73,14 +72,14 @@ impl fmt::Display for Degree {
 }
 
 impl Op {
-    /// The degree of the result as a polynomial in some variable, given those of the operands. Custom primitives are
-    /// asked by the tape.
+    /// The degree of the result as a polynomial in some variable, given the degrees of the operands. For a custom
+    /// primitive, use [`Visit::degree`](crate::Visit::degree).
     pub fn degree(&self, operands: &[Degree]) -> Degree {
         let of = |operand: usize| operands.get(operand).copied().unwrap_or(Degree::CONSTANT);
         let linear = || operands.iter().copied().max().unwrap_or(Degree::CONSTANT);
         let product = || of(0) + of(1);
         let function = || Degree::of_function(operands);
-        // Linear in one operand, as long as another one does not depend on the variable.
+        // Linear in one operand, if another one does not depend on the variable.
         let linear_beside = |other: usize, result: Degree| {
             if of(other) == Degree::CONSTANT { result } else { Degree::UNBOUNDED }
         };
@@ -195,7 +194,7 @@ mod tests {
     use std::sync::Arc;
     use stochgrad_tensor::Tensor;
 
-    /// The degree of what `record` makes of a vector of two numbers.
+    /// The degree of the result of `record` for a vector of two elements.
     fn degree(record: impl for<'t> Fn(&'t Tape<f64>, Var<'t, f64>, Plate) -> Var<'t, f64>) -> Degree {
         let tape = Tape::<f64>::new();
         let plate = tape.plate("members", 3, PlateKind::Data, &[]);
@@ -243,7 +242,7 @@ mod tests {
         assert_eq!(degree(|_, x, _| x.magic_box()), Degree::UNBOUNDED);
     }
 
-    /// Twice its operand, which says so or does not.
+    /// Twice its operand, which may state its degree.
     struct Twice(bool);
 
     impl Primitive<f64> for Twice {

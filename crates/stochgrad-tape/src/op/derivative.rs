@@ -1,8 +1,8 @@
 //! All derivative rules, in one table.
 //!
-//! A rule maps the adjoint of a result to the adjoints of its operands and is written in variables, so that it can be
-//! differentiated again. Adjoints may be lazily broadcast: they may lack plates of their value and have size 1 on event
-//! axes where the value has more. [`unbroadcast`] takes that into account when it sums an adjoint down to an operand.
+//! A rule maps the adjoint of a result to the adjoints of its operands. It is written in variables, so that it can be
+//! differentiated again. Adjoints may be broadcast lazily: they may lack plates of their value, and may have size 1 on
+//! event axes where the value is larger. [`unbroadcast`] takes this into account when it sums an adjoint to an operand.
 
 use crate::adjoint::{Adjoints, Mask};
 use crate::error::TapeError;
@@ -25,7 +25,7 @@ fn resized(shape: &Shape, axis: usize, to: usize) -> Shape {
     shape.iter().enumerate().map(|(at, &size)| if at == axis { to } else { size }).collect()
 }
 
-/// The derivative of the larger one of two values by the first: they share it equally where they tie.
+/// The derivative of the larger of two values with respect to the first. Where the values are equal, it is 1/2.
 fn share<'t, F: Real>(x: Var<'t, F>, y: Var<'t, F>) -> Var<'t, F> {
     x.zip(Zip::Share, y)
 }
@@ -58,7 +58,7 @@ fn derivative_of_map<'t, F: Real>(map: Map, x: Var<'t, F>, y: Var<'t, F>, g: Var
         Map::Softplus => g * x.sigmoid(),
         Map::Log1pSquare => g * x.map(Map::Log1pSquareSlope),
         Map::Log1pSquareSlope => g * ((-x.map(Map::Log1pSquare)).exp() * 2.0 - y.square()),
-        // The result has the sign of its operand, which need not be kept then.
+        // The result has the sign of its operand, so the operand need not be kept.
         Map::Relu => g * y.step(),
         Map::LeakyRelu(slope) if slope > 0.0 => g * y.map(Map::LeakyStep(slope)),
         Map::LeakyRelu(slope) => g * x.map(Map::LeakyStep(slope)),
@@ -82,8 +82,8 @@ fn derivative_of_map<'t, F: Real>(map: Map, x: Var<'t, F>, y: Var<'t, F>, g: Var
 }
 
 impl<F: Real> Tape<F> {
-    /// The adjoints of the operands of `output`, given its adjoint. `wanted` says for which operands they are needed.
-    /// Before elements are summed up, those that `mask` leaves out are set to 0.
+    /// The adjoints of the operands of `output`, given its adjoint `g`. `wanted` says which operands need one. Elements
+    /// outside `mask` are set to 0 before elements are summed.
     pub(crate) fn rule<'t>(
         &'t self,
         output: Var<'t, F>,
@@ -165,7 +165,7 @@ impl<F: Real> Tape<F> {
                         let mask = x.equal(y);
                         Some(g * mask / mask.apply(Op::SumOut(Plates::new(), axes)))
                     }
-                    // Rows of −∞ have the value −∞: their weights are 0 and not NaN.
+                    // Rows of −∞ have the value −∞. The bound makes their weights 0 instead of NaN.
                     Reduce::LogSumExp => Some(g * (x - y.map(Map::MaxScalar(-1e30))).exp()),
                     Reduce::Product => Some(g * y / x),
                 }]
@@ -271,7 +271,7 @@ impl<F: Real> Tape<F> {
             Op::MagicBox => smallvec![Some(g * output)],
             Op::StraightThrough => smallvec![None, down(g, inputs[1])],
             Op::Expand(..) => smallvec![down(g, x)],
-            // The adjoint has size 1 where the sum was taken: it is broadcast lazily.
+            // The adjoint has size 1 on the summed axes. It is broadcast lazily.
             Op::SumOut(..) => smallvec![Some(g)],
             Op::PlateReduce(plate, PlateReduction::Sum) => {
                 let carried = x.plates().contains(&plate);
@@ -284,7 +284,8 @@ impl<F: Real> Tape<F> {
             Op::PlateReduce(plate, PlateReduction::Weighted) => {
                 let mut joint = plates.clone();
                 merge(&mut joint, &[plate]);
-                // What a weight of 0 has taken away is nothing to the weight either.
+                // A member that was removed by its weight of 0 adds nothing to the derivative with respect to the
+                // weight.
                 let member = || x.zip(Zip::Hold, inputs[1]);
                 smallvec![
                     want(0, &|| sum_down(g * inputs[1], &joint, x)),
@@ -349,7 +350,7 @@ impl<F: Real> Tape<F> {
         let product = |left: Var<'t, F>, transpose_left: bool, right: Var<'t, F>, transpose_right: bool| {
             left.apply_with(Op::Matmul { transpose_left, transpose_right }, &[right])
         };
-        // The leading axes of a product are those of its operands together; the matrix axes are the operand's own.
+        // The leading axes of the product are those of both operands. The matrix axes are those of the operand.
         let down = |adjoint: Var<'t, F>, operand: Var<'t, F>| {
             let own = operand.shape();
             let result = output.shape();
@@ -362,7 +363,7 @@ impl<F: Real> Tape<F> {
             };
             unbroadcast(adjoint, &output.plates(), &event, operand)
         };
-        // A weight matrix: its gradient is one product over all leading axes.
+        // The gradient of a weight matrix is a single product over all leading axes.
         let weight = b.plates().is_empty() && b.shape().len() == 2 && !transposed.0;
         let left = wanted[0].then(|| match transposed {
             (false, right) => down(product(g, false, b, !right), a),

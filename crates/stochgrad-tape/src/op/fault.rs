@@ -1,11 +1,11 @@
-//! Why operands cannot be used.
+//! The reason why the operands of an operation do not fit.
 
 use crate::error::TapeError;
 use crate::op::Op;
 use std::panic::Location;
 use stochgrad_tensor::Shape;
 
-/// Why operands cannot be used; becomes a [`TapeError`] once the place is known.
+/// The reason why operands do not fit. It becomes a [`TapeError`] once the line of the user is known.
 pub(crate) enum Fault {
     Broadcast { left: Shape, right: Shape, plates: String },
     Operand { problem: String, shape: Shape, plates: String },

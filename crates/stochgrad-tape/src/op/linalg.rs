@@ -1,4 +1,4 @@
-//! Matrices in the last two event axes: Cholesky factors, triangular systems, triangles and diagonals, with their
+//! Cholesky factors, triangular systems, triangles and diagonals of matrices in the last two event axes, with their
 //! derivative rules.
 //!
 //! With $\bar L$ the adjoint of the factor of $A$, and $\Phi$ the lower triangle with half of the diagonal (Murray,
@@ -6,8 +6,8 @@
 //!
 //! $$\bar A = \tfrac12 L^{-\top} (S + S^\top) L^{-1}, \quad S = \Phi(L^\top \bar L).$$
 //!
-//! For $x = L^{-1} b$: $\bar b = L^{-\top} \bar x$, and $\bar L$ is minus the lower triangle of $\bar b x^\top$; with
-//! $L^\top$ alike.
+//! For $x = L^{-1} b$: $\bar b = L^{-\top} \bar x$, and $\bar L$ is minus the lower triangle of $\bar b x^\top$.
+//! Systems with $L^\top$ are analogous.
 
 use crate::node::Node;
 use crate::op::Op;
@@ -26,8 +26,8 @@ impl<F: Real> Inner<F> {
         }
         linalg::cholesky(pool, &x.value).map_err(|(number, row)| {
             let problem = format!(
-                "expected positive definite matrices, got one that is not: number {number}, at row {row}; add a small \
-                 multiple of the identity, or give the factor itself"
+                "expected positive definite matrices, but matrix {number} is not, at row {row}; add a small multiple \
+                 of the identity, or pass the Cholesky factor instead"
             );
             self.operand(x, problem)
         })
@@ -62,13 +62,13 @@ impl<F: Real> Inner<F> {
     }
 }
 
-/// A constant mask over the cells of square matrices.
+/// A constant matrix of weights, of the size of some square matrices.
 fn mask<'t, F: Real>(like: Var<'t, F>, weight: impl Fn(usize, usize) -> f64) -> Var<'t, F> {
     let n = like.shape().last().copied().unwrap_or(0);
     like.tape.constant(Tensor::from_fn([n, n], |cell| F::from_f64(weight(cell / n.max(1), cell % n.max(1)))))
 }
 
-/// The adjoint of a matrix, given that of its Cholesky factor.
+/// The adjoint of a matrix, given the adjoint of its Cholesky factor.
 pub(crate) fn cholesky_rule<'t, F: Real>(factor: Var<'t, F>, adjoint: Var<'t, F>) -> Var<'t, F> {
     let half = mask(factor, |row, column| match row.cmp(&column) {
         std::cmp::Ordering::Greater => 1.0,
@@ -81,7 +81,7 @@ pub(crate) fn cholesky_rule<'t, F: Real>(factor: Var<'t, F>, adjoint: Var<'t, F>
     factor.transposed_triangular_solve(left.transpose()).transpose()
 }
 
-/// The adjoints of triangle and right side, given that of the solution.
+/// The adjoints of the triangle and the right-hand side, given the adjoint of the solution.
 pub(crate) fn triangular_solve_rule<'t, F: Real>(
     l: Var<'t, F>,
     solution: Var<'t, F>,
@@ -110,14 +110,15 @@ impl<'t, F: Real> Var<'t, F> {
         self.apply(Op::Cholesky)
     }
 
-    /// The x with L x = `right`, for this lower triangular matrix L in the last two event axes. Leading axes broadcast.
+    /// Solves L x = `right`, where this value holds lower triangular matrices L in its last two event axes. Leading
+    /// axes broadcast.
     #[track_caller]
     pub fn triangular_solve(self, right: Self) -> Self {
         self.apply_with(Op::TriangularSolve { transpose: false }, &[right])
     }
 
-    /// The x with Lᵀ x = `right`, for this lower triangular matrix L in the last two event axes. Leading axes
-    /// broadcast.
+    /// Solves Lᵀ x = `right`, where this value holds lower triangular matrices L in its last two event axes. Leading
+    /// axes broadcast.
     #[track_caller]
     pub fn transposed_triangular_solve(self, right: Self) -> Self {
         self.apply_with(Op::TriangularSolve { transpose: true }, &[right])

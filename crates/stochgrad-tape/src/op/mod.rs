@@ -1,8 +1,8 @@
-//! The operations of a tape, as plain data, and everything that has to be known of each of them: how smooth it is, its
-//! degree as a polynomial, how it is evaluated, and its derivative rule.
+//! The operations of a tape, as plain data, with all their properties: value, derivative rule, smoothness, and degree
+//! as a polynomial.
 //!
-//! Each answer is one `match` without a wildcard for operations: a new operation does not compile until every question
-//! has an answer.
+//! Each property is a `match` without a wildcard for operations, so a new operation does not compile until all its
+//! properties are stated.
 
 pub(crate) mod alignment;
 pub(crate) mod broadcast;
@@ -31,19 +31,19 @@ use stochgrad_tensor::map::Map;
 use stochgrad_tensor::reduce::Reduce;
 use stochgrad_tensor::zip::Zip;
 
-/// A few event axes, in rising order.
+/// A list of event axes, in increasing order.
 pub type Axes = SmallVec<[usize; 4]>;
 
-/// How a plate is removed from a value.
+/// The reductions over a plate, which remove it from a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum PlateReduction {
     /// The sum over the members.
     Sum,
     /// The plain average over the members.
     Mean,
-    /// The sum of the members times weights, which are the second input. A member of weight 0 that is infinite or NaN
-    /// is taken away: it adds 0 to the sum and to the derivatives with respect to the member and by its weight. The
-    /// derivative by the weight of any other member is the member.
+    /// The sum of the members times weights, which are the second input. A member with weight 0 is removed, even if it
+    /// is infinite or NaN: it adds 0 to the sum, and the derivatives with respect to the member and, if it is infinite
+    /// or NaN, to its weight are 0. The derivative with respect to the weight of any other member is the member.
     Weighted,
     /// The logarithm of the sum of the exponentials of the members.
     LogSumExp,
@@ -52,40 +52,40 @@ pub enum PlateReduction {
 /// Why no gradient flows through a detached value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum DetachReason {
-    /// The gradient was stopped: a dependence may be hidden.
+    /// The user stopped the gradient, which may hide a dependence.
     Stopped,
-    /// The value was sampled from a distribution: how it depends on what it was computed from is for the gradient
-    /// method of the distribution to say.
+    /// The value is a sample of a distribution. The gradient method of the distribution accounts for its dependence on
+    /// the parameters.
     Sampled,
-    /// Whoever recorded it accounts for the derivatives that are missing.
+    /// The code that recorded it accounts for the missing derivatives.
     Detached,
 }
 
-/// One operation. Axes and shapes are those of the event part: an operation means the same on any plates, so that it
-/// can be recorded again with inputs that carry more of them.
+/// One operation. Axes and shapes are those of the event part. An operation is therefore independent of the plates of
+/// its inputs, and can be recorded again with inputs on more plates.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Op {
-    /// A value from outside; gradients are collected in the trainable ones.
+    /// A parameter or a constant.
     Leaf {
-        /// Whether it is a parameter.
+        /// Whether it is a parameter, with respect to which gradients can be taken.
         trainable: bool,
     },
-    /// Random numbers, decided by the seed of the tape, an address and the position of each element.
+    /// Random values, determined by the seed of the tape, an address and the position of each element.
     Noise {
         /// Their distribution.
         fill: Fill,
-        /// What they are for.
+        /// The address of the noise.
         address: u128,
-        /// The plates that they carry.
+        /// The plates of the noise.
         plates: Plates,
         /// The event shape.
         event: Shape,
-        /// How the members of a plate share and order them, if they are not independent.
+        /// The sampling scheme by which the members of a plate are drawn jointly, unless they are independent.
         plan: Option<NoiseScheme>,
     },
-    /// Numbers that host code supplies, asked for again whenever a program runs; by the number of the source on this
-    /// tape.
+    /// Values that host code supplies, and supplies again in each run of a program. Contains the number of the source
+    /// on this tape.
     Host(u32),
     /// A function of each element.
     Map(Map),
@@ -93,24 +93,24 @@ pub enum Op {
     Zip(Zip),
     /// A special function of one to three operands, broadcast.
     Special(Special),
-    /// The second input where the first is not 0, else the third.
+    /// The second input where the first input is not 0, else the third.
     Select,
     /// A reduction over event axes.
     Reduce(Reduce, Axes),
     /// Softmax along an event axis.
     Softmax(usize),
-    /// Logarithm of the softmax along an event axis.
+    /// The logarithm of the softmax along an event axis.
     LogSoftmax(usize),
-    /// Running sum along an event axis.
+    /// The running sum along an event axis.
     CumulativeSum {
         /// The event axis.
         axis: usize,
-        /// From the end to the start.
+        /// Whether it sums from the end to the start.
         reverse: bool,
     },
-    /// Position of the largest element along an event axis, which it removes.
+    /// The position of the largest element along an event axis, which is removed.
     Argmax(usize),
-    /// Product of matrices in the last two event axes, or of row vectors in the last one with a matrix.
+    /// The product of matrices in the last two event axes, or of row vectors in the last event axis with a matrix.
     Matmul {
         /// Whether the first operand is transposed.
         transpose_left: bool,
@@ -124,12 +124,13 @@ pub enum Op {
         /// Whether the triangle is transposed.
         transpose: bool,
     },
-    /// Sum over all plates and leading axes of the outer products of the last axes: the gradient of a weight matrix.
+    /// The sum over all plates and leading axes of the outer products of the last axes. It is the gradient of a weight
+    /// matrix.
     MatmulLeading,
-    /// Sum over the event axes of the products of two operands of one event shape, on the plates of both.
+    /// The sum over the event axes of the product of two operands with the same event shape, on the plates of both.
     Dot,
-    /// Sum over the named plates, which both operands carry, of the second operand times the first, which has no event
-    /// axes and lies on all plates of the second.
+    /// The sum over the given plates of the product of both operands. Both have these plates. The first operand has no
+    /// event axes, and all plates of the second one.
     DotOver(Plates),
     /// The same elements in another event shape.
     Reshape(Shape),
@@ -139,58 +140,58 @@ pub enum Op {
     Slice {
         /// The event axis.
         axis: usize,
-        /// First position.
+        /// The first position.
         start: usize,
-        /// How many.
+        /// The number of positions.
         len: usize,
     },
     /// Zeros with the input at a range of an event axis.
     PadInto {
         /// The event axis.
         axis: usize,
-        /// First position.
+        /// The first position.
         start: usize,
         /// Size of the result along the axis.
         full: usize,
     },
-    /// Inputs one after the other along an event axis.
+    /// The inputs, concatenated along an event axis.
     Concat(usize),
-    /// Chosen positions along an event axis.
+    /// The elements at chosen positions along an event axis.
     IndexSelect(usize, Arc<[usize]>),
     /// Zeros with the input added at the chosen positions of an event axis of the given size.
     IndexAdd(usize, Arc<[usize]>, usize),
-    /// Elements at positions given by the second input, along an event axis.
+    /// The elements at positions given by the second input, along an event axis.
     Gather(usize),
     /// Zeros with the first input added at positions given by the second, along an event axis of the given size.
     ScatterAdd(usize, usize),
-    /// A draw from the categories along the last event axis of the first input, by inversion of the uniform numbers of
-    /// the second.
+    /// A draw from the categories along the last event axis of the first input, by inversion of the uniform values in
+    /// the second input.
     Categories,
-    /// A new last axis with a 1 at the position that the input names.
+    /// One-hot vectors along a new last axis, with the 1 at the position given by the input.
     OneHot(usize),
-    /// The same value, through which no gradient flows, and why none does.
+    /// The same value without a gradient, and the reason.
     Detach(DetachReason),
-    /// `exp(l − stop(l))`: the value is 1, the derivative is that of `l` times itself, at every order.
+    /// `exp(l − stop(l))`: the value is 1, and the derivative is the derivative of `l` times the magic box itself.
     MagicBox,
     /// The value of the first input with the derivative of the second.
     StraightThrough,
-    /// The input repeated along plates and event axes that it lacks.
+    /// The input, repeated along plates and event axes that it lacks.
     Expand(Plates, Shape),
-    /// Sum over the named plates, which are removed, and over the named event axes, which keep size 1.
+    /// The sum over the given plates, which are removed, and over the given event axes, which keep size 1.
     SumOut(Plates, Axes),
-    /// Reduction over one plate.
+    /// A reduction over one plate.
     PlateReduce(Plate, PlateReduction),
     /// One member of a plate.
     PlateMember(Plate, usize),
     /// Zeros along a plate with the input at one member.
     PlateScatter(Plate, usize),
-    /// A plate axis as first event axis.
+    /// The input with a plate as its first event axis.
     PlateToEvent(Plate),
-    /// The first event axis as a plate axis.
+    /// The input with its first event axis as a plate.
     EventToPlate(Plate),
     /// The value of a stochastic node (first input) and the parameters of its distribution (the others).
     Sample(SiteId),
-    /// A user's own primitive, by its number on this tape.
+    /// A primitive that the user defined, by its number on this tape.
     Custom(u32),
 }
 
@@ -212,7 +213,7 @@ impl fmt::Display for Op {
             Op::Detach(DetachReason::Detached) => f.write_str("detached value"),
             Op::Sample(site) => write!(f, "sample {}", site.0),
             Op::Custom(_) => f.write_str("custom operation"),
-            // Plates have names, which the tape knows: messages list them beside the operation.
+            // The names of plates are stored in the tape. Messages list them after the operation.
             Op::Expand(_, event) => write!(f, "repetition to event shape {event}"),
             Op::SumOut(..) => f.write_str("sum over plates and event axes"),
             Op::PlateReduce(_, reduction) => write!(f, "{reduction:?} over a plate"),

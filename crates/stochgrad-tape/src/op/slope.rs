@@ -1,11 +1,11 @@
-//! What an operation does to an adjoint that is 0 in some elements: see [`mask`](crate::mask).
+//! The effect of an operation on an adjoint that is 0 in some elements; see [`mask`](crate::mask).
 
 use crate::op::{Op, PlateReduction};
 use stochgrad_tensor::map::Map;
 use stochgrad_tensor::reduce::Reduce;
 use stochgrad_tensor::zip::Zip;
 
-/// What the slope of an operation can be where the adjoint is 0.
+/// The possible values of the slope of an operation where the adjoint is 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Slope {
     /// Finite for all operands.
@@ -21,11 +21,11 @@ pub(crate) enum Slope {
 pub(crate) enum Passage {
     /// One by one, except for broadcasting.
     Elementwise,
-    /// It moves them, and changes nothing else.
+    /// It moves elements without changing them.
     Move,
-    /// It moves them, and adds some of them up.
+    /// It moves elements, and adds some of them.
     Sum,
-    /// Each element of the result depends on several of them in its own way: masks end here.
+    /// Each element of the result is another function of several elements. Masks end here.
     Mix,
 }
 
@@ -183,12 +183,12 @@ impl Op {
         }
     }
 
-    /// The slope that an operation of its own mask must find upstream for that mask to be kept; `None` for an operation
-    /// that makes none.
+    /// The least slope upstream for which the mask that an operation introduces is kept. `None` for an operation that
+    /// introduces none.
     pub(crate) fn masks_from(&self) -> Option<Slope> {
         match self {
             Op::Select => Some(Slope::FiniteUnlessNan),
-            // The members that a weight of 0 takes away are rarely there, and the sums are hot.
+            // Members with weight 0 are rare, and these sums dominate the run time.
             Op::Zip(zip) => match zip {
                 Zip::Hold | Zip::Weigh => Some(Slope::Any),
                 Zip::Add

@@ -1,37 +1,40 @@
-//! How smoothly the result of an operation depends on each of its operands.
+//! The smoothness of an operation in each of its operands.
 
 use crate::op::{DetachReason, Op};
 use stochgrad_tensor::map::Map;
 use stochgrad_tensor::reduce::Reduce;
 use stochgrad_tensor::zip::Zip;
 
-/// How a value depends on one of its inputs, from the best to the worst.
+/// How a value depends on one of its inputs, from best to worst. Gradient methods return an error if a path is not
+/// smooth enough for them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Smoothness {
-    /// Not at all, as far as derivatives are concerned, by design.
+    /// No derivative, by design: nothing is missing.
     Constant,
     /// Differentiable any number of times.
     Smooth,
-    /// Continuous with a kink: the first derivative may be used under an expectation, the second may not.
+    /// Continuous with a kink. The first derivative may be used under an expectation, the second one may not.
     Kinked,
-    /// With jumps, or with a gradient that was stopped: a derivative along it says nothing about the expectation.
+    /// With jumps, or with a gradient that was stopped. No derivative flows, and derivatives of the expectation cannot
+    /// be computed along it.
     Jump,
 }
 
 impl Smoothness {
-    /// Whether a derivative flows along such a dependence: only where it is smooth or has kinks.
+    /// Whether a derivative flows along the dependence. It does if the dependence is smooth or has kinks.
     pub fn passes_gradient(self) -> bool {
         matches!(self, Smoothness::Smooth | Smoothness::Kinked)
     }
 }
 
 impl Op {
-    /// How the result depends on the given input. Custom primitives are asked by the tape.
+    /// How the result depends on the given input. For a custom primitive, use
+    /// [`Tape::smoothness`](crate::Tape::smoothness).
     pub fn smoothness(&self, input: usize) -> Smoothness {
         use Smoothness::{Constant, Jump, Kinked, Smooth};
         match self {
             Op::Map(map) => match map {
-                // The ends of a guard are reached by no value in use.
+                // Values in use do not reach the ends of a guard.
                 Map::Clamp(..) if map.is_guard() => Smooth,
                 Map::Abs | Map::Relu | Map::LeakyRelu(_) | Map::MaxScalar(_) | Map::MinScalar(_) | Map::Clamp(..) => {
                     Kinked

@@ -1,4 +1,4 @@
-//! Groups of element-wise operations as chains.
+//! Groups of element-wise operations, compiled to chains of the fused kernel.
 
 use super::group::Group;
 use super::pairs::{Argument, Pairs};
@@ -27,12 +27,12 @@ pub(super) struct Fused<F> {
 struct Written {
     to: Id,
     shape: Shape,
-    /// What the result of a reduction is multiplied by.
+    /// The factor of the result of a reduction.
     factor: Option<f64>,
 }
 
-/// Values that a run writes. A chain that writes more than this, or reads more than 32, takes memory from the
-/// allocator.
+/// The number of values that a run can write without an allocation. A chain that writes more than this, or reads more
+/// than 32, takes memory from the allocator.
 type Tensors<F> = SmallVec<[Tensor<F>; 16]>;
 
 impl<F: Real> Fused<F> {
@@ -57,7 +57,7 @@ impl<F: Real> Fused<F> {
             partials.extend(reduced.iter().map(|_| pool.take(Shape::from([self.chain.partials()]))));
         }
         {
-            // Pushed one by one: a collection would be built elsewhere and moved.
+            // A loop of `push` builds the list in place. A `collect` would build it elsewhere and move it.
             let mut inputs: SmallVec<[&[F]; 32]> = SmallVec::new();
             for id in &self.inputs {
                 inputs.push(nodes[id.index()].value.as_slice());
@@ -107,7 +107,7 @@ impl<F: Real> std::fmt::Debug for Fused<F> {
     }
 }
 
-/// The group as a chain. `kept` says which members are read by something else than the group.
+/// The group as a chain. `kept` says which members are also read outside the group.
 pub(super) fn fuse<F: Real>(recording: &Recording<'_, F>, group: &Group, kept: &dyn Fn(usize) -> bool) -> Fused<F> {
     let mut maker = Maker {
         recording,
@@ -139,7 +139,7 @@ pub(super) fn fuse<F: Real>(recording: &Recording<'_, F>, group: &Group, kept: &
         let kept = kept(member);
         let node = recording.node(member);
         if let (Op::Expand(..), false) = (&node.op, kept) {
-            // Broadcasting is how an operand is walked.
+            // Broadcasting is part of how an operand is read.
             maker.sources.insert(member, operands[0]);
             continue;
         }
@@ -203,7 +203,7 @@ pub(super) fn fuse<F: Real>(recording: &Recording<'_, F>, group: &Group, kept: &
     Fused { chain, inputs: maker.inputs, addresses: maker.addresses, outputs, reductions: written }
 }
 
-/// A chain in the making.
+/// A chain under construction.
 struct Maker<'a, 'r, F: Real> {
     recording: &'a Recording<'r, F>,
     group: &'a Group,
@@ -231,7 +231,7 @@ impl<F: Real> Maker<'_, '_, F> {
         }
     }
 
-    /// Where a step finds a value: a member of the group, a number, or an operand of the chain.
+    /// The source of a value for a step: a member of the group, a number, or an operand of the chain.
     fn source(&mut self, value: usize) -> Source<F> {
         if let Some(&known) = self.sources.get(&value) {
             return known;

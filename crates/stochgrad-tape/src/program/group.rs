@@ -1,4 +1,4 @@
-//! Groups of operations that become one pass over memory.
+//! Groups of operations that are computed in one pass over memory.
 
 use crate::op::{Op, PlateReduction};
 use crate::plate::Plates;
@@ -12,7 +12,7 @@ pub(super) struct Group {
     pub(super) shape: Shape,
     pub(super) plates: Plates,
     pub(super) event_rank: usize,
-    /// The elements of a row that is reduced; 0 if none is.
+    /// The number of elements of a row that is reduced, or 0 if none is.
     pub(super) row: usize,
 }
 
@@ -22,7 +22,7 @@ impl Group {
     }
 }
 
-/// How a reduction of the trailing axes is done, row by row.
+/// The row-wise form of a reduction over the trailing axes.
 pub(super) fn row_reduction(op: &Op) -> Option<Reduce> {
     Some(match op {
         Op::Reduce(reduce, _) => *reduce,

@@ -1,16 +1,16 @@
-//! Programs: recordings made ready to run again.
+//! Programs: compiled recordings.
 //!
-//! Recording costs some hundred nanoseconds an operation, which a small graph feels, and every operation reads and
-//! writes whole tensors, which a large one feels. A training loop records the same operations step after step.
-//! [`Tape::compile`](crate::Tape::compile) takes one recording and keeps what its outputs need:
+//! A training loop records the same operations in each step. Recording costs some hundred nanoseconds for each
+//! operation, which dominates in small graphs, and every operation reads and writes whole tensors, which dominates in
+//! large ones. [`Tape::compile`](crate::Tape::compile) avoids both. It takes one recording and keeps what its outputs
+//! need:
 //!
-//! * what does not depend on inputs, noise or host values is a constant;
+//! * values that do not depend on inputs, noise or host values become constants;
 //! * values that are equal by construction are computed once;
-//! * element-wise functions that follow one another become one pass over memory, with the reductions of rows at its
-//!   end;
-//! * a buffer goes back to the pool after its last use: from the second run on, nothing is allocated.
+//! * consecutive element-wise functions become one pass over memory, including the reductions of rows that follow;
+//! * buffers go back to the pool after their last use, so nothing is allocated from the second run on.
 //!
-//! A run gives the very bits that recording afresh would give.
+//! The results of a run are bit for bit those of a new recording.
 
 mod fusion;
 mod group;
@@ -36,7 +36,7 @@ use stochgrad_tensor::fused::Scratch;
 use stochgrad_tensor::random::Key;
 use stochgrad_tensor::{Pool, Real, Shape, Tensor};
 
-/// A recording made ready to run again, with other inputs and other noise.
+/// A compiled recording, which runs again with other inputs and other noise. See [`Tape::compile`].
 ///
 /// ```
 /// use stochgrad_tape::Tape;
@@ -56,7 +56,7 @@ use stochgrad_tensor::{Pool, Real, Shape, Tensor};
 /// # }
 /// ```
 pub struct Program<F: Real> {
-    /// Holds the values; its operations are those of the recording.
+    /// The values. The operations are those of the recording.
     tape: Tape<F>,
     inputs: Vec<Input>,
     outputs: Vec<Id>,
@@ -64,9 +64,9 @@ pub struct Program<F: Real> {
     results: Vec<Tensor<F>>,
     instructions: Vec<Instruction<F>>,
     scratch: Vec<Scratch<F>>,
-    /// The outputs that must be finite.
+    /// The outputs that are required to be finite.
     finite: Range<usize>,
-    /// Whether they were of moderate size in the last run.
+    /// Whether their squares were finite in the last run.
     squares_are_finite: bool,
 }
 
@@ -79,20 +79,20 @@ struct Input {
 
 struct Instruction<F> {
     work: Work<F>,
-    /// Values that nothing needs any more.
+    /// Values that are no longer needed.
     spent: SmallVec<[Id; 4]>,
 }
 
 enum Work<F> {
-    /// One operation, by the kernel that evaluates it when it is recorded.
-    /// It is asked first whether what it said of the recorded values holds, if it held for these.
+    /// One operation, evaluated by the same kernel as during recording.
+    /// [`Primitive::holds`](crate::Primitive::holds) is checked first, if it was true for the recorded values.
     Evaluate { op: Op, inputs: Inputs, to: Id, held: bool },
     /// Element-wise functions and reductions of rows.
     Fused(Box<Fused<F>>),
 }
 
 impl<F: Real> Program<F> {
-    /// How many inputs there are.
+    /// The number of inputs.
     pub fn inputs(&self) -> usize {
         self.inputs.len()
     }
@@ -105,21 +105,22 @@ impl<F: Real> Program<F> {
         &self.inputs[input].shape
     }
 
-    /// Gives an input its value for the next run, sharing the buffer until then.
+    /// Sets the value of an input for the next run. The buffer is shared until then.
     ///
     /// # Errors
-    /// If there is no such input, or it has another shape.
+    /// If there is no such input, or the value has another shape than the recorded one.
     #[track_caller]
     pub fn set(&mut self, input: usize, value: &Tensor<F>) -> TapeResult<()> {
         let at = Location::caller();
         let known = self.inputs.len();
         let Some(input) = self.inputs.get_mut(input) else {
-            let message = format!("input {input} of a program: it has {known} inputs");
+            let message = format!("input {input} of a program: expected a number below {known}, the number of inputs");
             return Err(TapeError::Other { message, at });
         };
         if input.shape != *value.shape() {
             let message = format!(
-                "an input of a program, recorded at {}: expected shape {}, got {}; compile another program for another shape",
+                "an input of a program, recorded at {}: expected shape {}, got {}; compile another program for another \
+                 shape",
                 input.location,
                 input.shape,
                 value.shape()
@@ -131,12 +132,12 @@ impl<F: Real> Program<F> {
         Ok(())
     }
 
-    /// Runs with the inputs that were set and the noise of a seed and step. The inputs are let go of: they must be set
-    /// again for the next run.
+    /// Runs with the inputs that were set, and with the noise of a seed and a step. Inputs are released after each run.
+    /// Set them again before the next one.
     ///
     /// # Errors
-    /// If an input was not set, or an operation fails on these values, or [does not hold](crate::Primitive::holds) for
-    /// them.
+    /// If an input was not set, an operation fails on these values, or the check of a primitive
+    /// ([`Primitive::holds`](crate::Primitive::holds)) fails.
     #[track_caller]
     pub fn run(&mut self, seed: NoiseSeed) -> TapeResult<()> {
         let at = Location::caller();
@@ -148,7 +149,7 @@ impl<F: Real> Program<F> {
             return Err(TapeError::Other { message, at });
         }
         if self.scratch.len() > 1 && rayon::current_thread_index().is_none() {
-            // From outside the pool every split would pay for a hand-over.
+            // From outside the thread pool, each parallel operation would have to enter it.
             rayon::scope(|_| self.execute(seed))
         } else {
             self.execute(seed)
@@ -158,13 +159,13 @@ impl<F: Real> Program<F> {
     /// The value of an output in the last run.
     ///
     /// # Panics
-    /// If there is no such output. Before the first run an output is the number 0.
+    /// If there is no such output. Before the first run, every output is the scalar 0.
     pub fn output(&self, output: usize) -> &Tensor<F> {
         &self.results[output]
     }
 
-    /// Makes it an error of a run if one of these outputs has a NaN or an infinity. The error names the first operation
-    /// that produced it, which is looked for only then.
+    /// Requires these outputs to be finite: a run that produces a NaN or an infinity in one of them is an error, which
+    /// names the operation that first produced it. The search for this operation costs time only after a failure.
     ///
     /// ```
     /// use stochgrad_tape::Tape;
@@ -190,22 +191,22 @@ impl<F: Real> Program<F> {
         self.finite = outputs;
     }
 
-    /// Whether the outputs that must be finite had finite squares, too, in the last run.
+    /// Whether the squares of the outputs that are required to be finite were also finite in the last run.
     pub fn squares_are_finite(&self) -> bool {
         self.squares_are_finite
     }
 
-    /// The buffers that runs work with.
+    /// The pool that provides the buffers of a run.
     pub fn pool(&self) -> &Pool<F> {
         self.tape.pool()
     }
 
-    /// How many passes over memory a run makes: the instructions.
+    /// The number of instructions. Each one is a pass over memory.
     pub fn len(&self) -> usize {
         self.instructions.len()
     }
 
-    /// Whether a run does nothing: all outputs are constants or inputs.
+    /// Whether there are no instructions, since all outputs are constants or inputs.
     pub fn is_empty(&self) -> bool {
         self.instructions.is_empty()
     }
@@ -257,7 +258,7 @@ impl<F: Real> Program<F> {
                 }
             });
         }
-        // Constants stay; what a run has made is held by the results alone, so that its buffers come back.
+        // Constants stay. Only the results keep the other values, so that their buffers can be reused.
         for &output in outputs.iter() {
             if inner.nodes[output.index()].pooled {
                 inner.nodes[output.index()].value = inner.placeholder.clone();
@@ -278,7 +279,7 @@ fn evaluate<F: Real>(tape: &Tape<F>, op: &Op, inputs: &[Id], held: bool) -> Resu
     tape.evaluate(op, inputs).map(|(value, _)| value)
 }
 
-/// The first output that is not finite, and the position.
+/// The first output that is not finite, and the position in it.
 fn check_finite<F: Real>(results: &[Tensor<F>], squares: &mut bool) -> Result<(), (usize, usize)> {
     *squares = true;
     for (output, result) in results.iter().enumerate() {
@@ -292,7 +293,7 @@ fn check_finite<F: Real>(results: &[Tensor<F>], squares: &mut bool) -> Result<()
     Ok(())
 }
 
-/// The operation that first produced what is not finite: all of them are done again, one by one, and everything is
+/// The operation that first produced a NaN or an infinity. All operations are repeated one by one, and all values are
 /// kept.
 fn origin<F: Real>(slots: &Inner<F>, seed: NoiseSeed, output: Id, position: usize) -> Option<Origin> {
     let tape = Tape::new();

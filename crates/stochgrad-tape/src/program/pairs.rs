@@ -1,4 +1,4 @@
-//! Which functions of a group are done two at a time.
+//! Pairs of functions of a group that are computed in one pass.
 
 use super::group::Group;
 use super::recording::Recording;
@@ -10,8 +10,8 @@ use stochgrad_tensor::map::Map;
 use stochgrad_tensor::pair::{First, Second};
 use stochgrad_tensor::zip::Zip;
 
-/// The pairs of a group: an arithmetic function whose value only one other function of the group reads is computed
-/// together with it.
+/// The pairs of a group. An arithmetic function is paired with its reader if this is the only one, and in the same
+/// group.
 pub(super) struct Pairs {
     /// By the member that is the second function.
     found: HashMap<usize, Pair>,
@@ -26,7 +26,7 @@ pub(super) struct Pair {
     pub(super) operands: [Argument; 3],
 }
 
-/// What a function is applied to.
+/// An operand of a function.
 #[derive(Clone, Copy)]
 pub(super) enum Argument {
     Value(usize),
@@ -34,7 +34,7 @@ pub(super) enum Argument {
 }
 
 impl Pairs {
-    /// `kept` says which members are read by something else than the group.
+    /// `kept` says which members are also read outside the group.
     pub(super) fn find<F: Real>(recording: &Recording<'_, F>, group: &Group, kept: &dyn Fn(usize) -> bool) -> Self {
         let mut uses: HashMap<usize, usize> = HashMap::new();
         let reductions = group.reductions.iter().map(|&(value, _)| value);
@@ -72,7 +72,7 @@ impl Pairs {
         self.found.get(&member)
     }
 
-    /// The values that the pass of a member reads: none for a first function, which has no pass of its own.
+    /// The values that the pass of a member reads. A first function has no pass of its own, so it reads none.
     pub(super) fn operands<F: Real>(&self, recording: &Recording<'_, F>, member: usize) -> SmallVec<[usize; 3]> {
         match self.with(member) {
             _ if self.is_first(member) => smallvec![],

@@ -1,4 +1,4 @@
-//! What a program knows of a recording.
+//! Analysis of a recording for a program.
 
 use super::group::row_reduction;
 use crate::id::Id;
@@ -14,16 +14,16 @@ use stochgrad_tensor::map::Map;
 use stochgrad_tensor::zip::Zip;
 use stochgrad_tensor::{Real, Shape};
 
-/// What is known of a recording.
+/// The results of the analysis.
 pub(super) struct Recording<'a, F: Real> {
     pub(super) inner: &'a Inner<F>,
     /// Whether a value can differ from run to run.
     pub(super) varies: Vec<bool>,
-    /// What a value is the same as.
+    /// The first value that equals each value.
     pub(super) root: Vec<u32>,
     /// Whether a value is computed by the program.
     pub(super) needed: Vec<bool>,
-    /// Whether a value is never computed: what reads it finds its elements in other values.
+    /// Whether a value is never computed, since its readers find its elements in other values.
     in_place: Vec<bool>,
 }
 
@@ -55,12 +55,12 @@ impl<'a, F: Real> Recording<'a, F> {
         self.inner.plates[plate.index as usize].size
     }
 
-    /// The operands of a value, by what they are the same as.
+    /// The operands of a value, each replaced by the first value that equals it.
     pub(super) fn operands(&self, value: usize) -> SmallVec<[usize; 3]> {
         self.node(value).inputs.iter().map(|id| self.root[id.index()] as usize).collect()
     }
 
-    /// The number that a constant holds everywhere.
+    /// The value of all elements of a constant, if they are equal.
     pub(super) fn number(&self, value: usize) -> Option<F> {
         if self.varies[value] {
             return None;
@@ -70,12 +70,12 @@ impl<'a, F: Real> Recording<'a, F> {
         elements.iter().all(|x| x.to_f64().to_bits() == first.to_f64().to_bits()).then_some(first)
     }
 
-    /// The values that an operation reads, which must have been computed before.
+    /// The values that an operation reads. They must be computed before it.
     pub(super) fn reads(&self, value: usize) -> SmallVec<[usize; 3]> {
         self.operands(value).into_iter().flat_map(|operand| self.owners(operand)).collect()
     }
 
-    /// The values whose elements a value's are: itself, unless it is read in place.
+    /// The values that hold the elements of a value: the value itself, unless it is read in place.
     pub(super) fn owners(&self, value: usize) -> SmallVec<[usize; 3]> {
         match self.node(value).op {
             Op::PlateMember(..) if self.in_place[value] => self.operands(value),
@@ -84,7 +84,7 @@ impl<'a, F: Real> Recording<'a, F> {
         }
     }
 
-    /// Where a group of some plates and event rank finds a value in its owners.
+    /// How a group with some plates and event rank reads a value from the values that hold its elements.
     pub(super) fn view(&self, value: usize, plates: &[Plate], event_rank: usize) -> View {
         match self.node(value).op {
             Op::PlateMember(plate, member) if self.in_place[value] => {
@@ -101,7 +101,7 @@ impl<'a, F: Real> Recording<'a, F> {
         }
     }
 
-    /// The shape of a value with an axis for each of some plates and an event rank.
+    /// The shape of a value, extended to some plates and an event rank.
     fn spread(&self, value: usize, plates: &[Plate], event_rank: usize) -> Shape {
         let node = self.node(value);
         let shape = node.value.shape();
@@ -114,7 +114,7 @@ impl<'a, F: Real> Recording<'a, F> {
             .collect()
     }
 
-    /// The index of the first element of some noise, if the others follow one by one.
+    /// The index of the first element of some noise, if the indices are consecutive.
     pub(super) fn consecutive_noise(&self, value: usize) -> Option<u64> {
         let Op::Noise { plates, event, plan: None, .. } = &self.node(value).op else { return None };
         let entries = plates.iter().map(|plate| {
@@ -133,16 +133,16 @@ impl<'a, F: Real> Recording<'a, F> {
             let varies = |input: &Id| self.varies[input.index()];
             self.varies[value] = match &node.op {
                 Op::Noise { .. } | Op::Host(_) => true,
-                // Their values are 1 and 0, whatever their operand is.
+                // Their values are 1 and 0 for any operand.
                 Op::MagicBox | Op::Map(Map::OnesLike | Map::ZerosLike) => false,
-                // The other inputs are there for what descends from them.
+                // The other inputs only record dependence.
                 Op::Sample(_) | Op::StraightThrough => varies(&node.inputs[0]),
                 _ => node.inputs.iter().any(varies),
             };
         }
     }
 
-    /// Finds values that equal others: copies under another name, products with 1, and repetitions.
+    /// Finds values that equal others: copies, products with 1, and repeated operations.
     fn find_equals(&mut self) {
         let mut known: HashMap<String, u32> = HashMap::new();
         for value in 0..self.root.len() {
@@ -163,7 +163,7 @@ impl<'a, F: Real> Recording<'a, F> {
         }
     }
 
-    /// The operand that a value is bit for bit.
+    /// The operand that a value equals bit for bit.
     fn original(&self, value: usize) -> Option<usize> {
         let node = self.node(value);
         let operands = self.operands(value);
@@ -189,7 +189,7 @@ impl<'a, F: Real> Recording<'a, F> {
         }
     }
 
-    /// The member that was put on a plate by stacking values.
+    /// The value that is placed at one member of a plate, as part of a stack.
     fn stacked(&self, value: usize, plate: Plate, member: usize) -> Option<usize> {
         let stack = match &self.node(value).op {
             Op::EventToPlate(to) if *to == plate => self.operands(value)[0],
@@ -203,7 +203,7 @@ impl<'a, F: Real> Recording<'a, F> {
         (one_each && matches!(self.node(part).op, Op::Reshape(_))).then(|| self.operands(part)[0])
     }
 
-    /// The members of a value that was put on a plate by stacking values of one shape.
+    /// The members of a value that stacks values of one shape along a plate.
     fn parts(&self, value: usize, plate: Plate) -> Option<SmallVec<[usize; 3]>> {
         let node = self.node(value);
         let axis = node.plates.binary_search(&plate).ok()?;
@@ -219,8 +219,8 @@ impl<'a, F: Real> Recording<'a, F> {
             .collect()
     }
 
-    /// Whether a stack has parts that can be put together faster in each block that reads it than once in memory: two
-    /// of them, or a few that take long turns.
+    /// Whether it is faster to assemble a stack in each block that reads it than once in memory: if it has two parts,
+    /// or a few parts with long runs of elements.
     fn is_worth_interleaving(&self, value: usize, plate: Plate) -> bool {
         const MOST: usize = 8;
         const TURN: usize = 16;
@@ -240,8 +240,8 @@ impl<'a, F: Real> Recording<'a, F> {
         }
     }
 
-    /// Finds values that element-wise functions alone read, which need not be computed: members of a plate, which can
-    /// be read from the values of all members, and stacks of values, which can be read from these.
+    /// Finds values that need not be computed, since only element-wise functions read them: members of a plate, which
+    /// are read from the value on the plate, and stacks of values, which are read from their parts.
     fn find_in_place(&mut self, outputs: &[Id]) {
         let count = self.needed.len();
         let mut copied = vec![false; count];
@@ -261,7 +261,7 @@ impl<'a, F: Real> Recording<'a, F> {
                 copied[operand] |= !(walks && fits);
             }
         }
-        // What only a stack in place was made of is not computed either.
+        // Values that are used only by a stack in place are not computed either.
         let mut read = vec![false; count];
         outputs.iter().for_each(|id| read[self.root[id.index()] as usize] = true);
         for value in (0..count).rev() {
@@ -281,13 +281,13 @@ impl<'a, F: Real> Recording<'a, F> {
             let owners = if self.in_place[value] { self.owners(value) } else { self.operands(value) };
             for owner in owners {
                 read[owner] = true;
-                // A constant part of a stack is not otherwise.
+                // A constant part of a stack would otherwise not be kept.
                 self.needed[owner] = true;
             }
         }
     }
 
-    /// Whether a value is computed, and not given.
+    /// Whether a value is computed by the program, and is not a leaf or a constant.
     pub(super) fn is_computed(&self, value: usize) -> bool {
         self.needed[value]
             && self.varies[value]
@@ -305,7 +305,7 @@ impl<'a, F: Real> Recording<'a, F> {
             }
     }
 
-    /// The elements of a row, for a reduction of trailing axes.
+    /// The number of elements of a row, for a reduction of trailing axes.
     pub(super) fn reduced_row(&self, value: usize) -> Option<usize> {
         let node = self.node(value);
         let reduce = row_reduction(&node.op)?;

@@ -1,4 +1,4 @@
-//! From a recording to instructions.
+//! Compilation of a recording into instructions.
 
 use super::fusion::fuse;
 use super::group::{Group, row_reduction};
@@ -18,16 +18,19 @@ use stochgrad_tensor::Real;
 use stochgrad_tensor::fused::Scratch;
 use stochgrad_tensor::zip::Zip;
 
-/// Longer groups are ended: their registers would not fit the cache.
+/// The largest length of a group. The registers of a longer one would not fit into the cache.
 const LONGEST: usize = 400;
 
 impl<F: Real> Tape<F> {
-    /// Makes a recording ready to run again. Inputs must be leaves; other parameters and constants keep their values.
-    /// The outputs are values of any shape, gradients recorded with [`gradients`](Tape::gradients) among them.
+    /// Compiles the recording into a program that computes `outputs` for other values of `inputs`, and with other
+    /// noise.
+    ///
+    /// The inputs must be leaves. All other parameters and constants keep their values. The outputs may have any shape,
+    /// and may be gradients recorded with [`gradients`](Tape::gradients).
     ///
     /// # Errors
-    /// The first error on the tape; an input that is no leaf; an output that was recorded after host code had looked at
-    /// a value that changes from run to run: nobody knows what was made of it.
+    /// The first error on the tape, an input that is not a leaf, or an output that was recorded after host code had
+    /// read a value that changes from run to run: it may depend on this value in a way that the tape does not know.
     #[track_caller]
     pub fn compile(&self, inputs: &[Var<'_, F>], outputs: &[Var<'_, F>]) -> TapeResult<Program<F>> {
         let at = Location::caller();
@@ -38,12 +41,12 @@ impl<F: Real> Tape<F> {
     }
 }
 
-/// The groups that are still open, and what has been decided.
+/// The groups that are still open, and the instructions so far.
 struct Planner<'a, 'r, F: Real> {
     recording: &'a Recording<'r, F>,
     groups: Vec<Group>,
     open: Vec<usize>,
-    /// The group that computes a value, as a member or as a reduction.
+    /// The group that computes each value, as a member or as a reduction.
     group_of: Vec<Option<u32>>,
     order: Vec<Planned>,
 }
@@ -73,7 +76,7 @@ impl<F: Real> Planner<'_, '_, F> {
     fn add(&mut self, value: usize) {
         let operands = self.recording.operands(value);
         for read in self.recording.reads(value).into_iter().filter(|read| !operands.contains(read)) {
-            // What is read in place is read from elements that must all be there.
+            // A value that is read in place needs all the values that hold its elements.
             if let Some(group) = self.open_group(read) {
                 self.close(group);
             }
@@ -141,7 +144,7 @@ impl<F: Real> Planner<'_, '_, F> {
         self.group_of[value] = Some(home as u32);
     }
 
-    /// A new group of the shape of a value.
+    /// Starts a group with the shape of a value.
     fn start(&mut self, value: usize) -> usize {
         let node = self.recording.node(value);
         self.groups.push(Group {
@@ -277,8 +280,8 @@ fn plan<F: Real>(
     Ok(Program { tape, inputs, outputs, results, instructions, scratch, finite: 0..0, squares_are_finite: false })
 }
 
-/// Lets groups compute what takes less time to compute than to keep: cheap functions of values that are kept anyway,
-/// where a reader reads at most one of them instead of the result.
+/// Lets groups recompute values that are cheaper to compute than to keep: cheap functions of values that are kept
+/// anyway, if a reader then reads at most one value in place of the result.
 fn compute_again<F: Real>(
     recording: &Recording<'_, F>,
     groups: &mut [Group],
@@ -323,7 +326,7 @@ fn compute_again<F: Real>(
     }
 }
 
-/// A program must not contain what was recorded after host code had looked at a value that varies.
+/// Checks that no output was recorded after host code had read a value that varies.
 fn check_peeks<F: Real>(recording: &Recording<'_, F>, at: &'static Location<'static>) -> TapeResult<()> {
     let varies = |id: Id| id == Id::POISON || recording.varies.get(id.index()).is_none_or(|&varies| varies);
     let Some(peek) = recording.inner.peeks.iter().find(|peek| varies(peek.id)) else { return Ok(()) };
@@ -334,7 +337,7 @@ fn check_peeks<F: Real>(recording: &Recording<'_, F>, at: &'static Location<'sta
     Err(TapeError::NotRepeatable { look: peek.location, after, after_at, at })
 }
 
-/// A tape with the positions of the recording, constants filled in.
+/// A tape with the positions of the recording and the values of its constants.
 fn slots<F: Real>(tape: &Tape<F>, inner: &Inner<F>, recording: &Recording<'_, F>) -> Tape<F> {
     let slots = Tape::with_threads(tape.threads());
     let rooted = |value| recording.operands(value).iter().map(|&operand| Id(operand as u32)).collect();
@@ -346,20 +349,20 @@ fn slots<F: Real>(tape: &Tape<F>, inner: &Inner<F>, recording: &Recording<'_, F>
         new.generation = inner.generation;
         for (value, node) in inner.nodes.iter().enumerate() {
             let constant = recording.needed[value] && !recording.varies[value];
-            // Copies share the buffer of what they copy, which the pool must not take from someone else.
+            // Copies share the buffer of their operand, which may not belong to the pool.
             let copies = matches!(
                 node.op,
                 Op::Reshape(_) | Op::Expand(..) | Op::StraightThrough | Op::PlateReduce(_, PlateReduction::Mean)
             );
             let pooled = match node.op {
                 _ if constant => false,
-                Op::Leaf { .. } | Op::Custom(_) => false,
+                Op::Leaf { .. } => false,
                 _ if copies => recording.operands(value).iter().all(|&operand| new.nodes[operand].pooled),
-                _ => true,
+                _ => inner.takes_from_pool(&node.op),
             };
             let kept = recording.needed[value];
             new.nodes.push(Node {
-                // What a search for the origin of a NaN repeats.
+                // A search for the origin of a NaN repeats these operations.
                 op: if kept { node.op.clone() } else { Op::Leaf { trainable: false } },
                 inputs: if kept && !constant { rooted(value) } else { Inputs::new() },
                 value: if constant { node.value.clone() } else { new.placeholder.clone() },

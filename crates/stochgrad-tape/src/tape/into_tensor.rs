@@ -1,13 +1,13 @@
-//! What can become a tensor.
+//! Conversion into tensors.
 
 use stochgrad_tensor::{Pool, Real, Shape, Tensor};
 
-/// What can become a tensor of any precision: tensors, and numbers and arrays of them as literals.
+/// Conversion into a tensor of any precision: from tensors, and from literals of numbers and of arrays.
 pub trait IntoTensor<F: Real>: Sized {
     /// The tensor.
     fn into_tensor(self) -> Tensor<F>;
 
-    /// The tensor, in a buffer of the pool if it has to be written anyway, and whether it is.
+    /// The tensor, and whether its buffer belongs to the pool: it does if the elements had to be written.
     fn into_pooled(self, pool: &Pool<F>) -> (Tensor<F>, bool) {
         let _ = pool;
         (self.into_tensor(), false)
@@ -57,5 +57,6 @@ literals! {
     [F: Real, const N: usize] F, [f64; N], self => [N], self.iter().map(|&number| F::from_f64(number));
     [F: Real, const N: usize] F, &[f64; N], self => [N], self.iter().map(|&number| F::from_f64(number));
     [const N: usize] f32, [f32; N], self => [N], self.iter().copied();
-    [F: Real, const N: usize, const M: usize] F, [[f64; M]; N], self => [N, M], self.as_flattened().iter().map(|&number| F::from_f64(number));
+    [F: Real, const N: usize, const M: usize] F, [[f64; M]; N], self => [N, M],
+        self.as_flattened().iter().map(|&number| F::from_f64(number));
 }

@@ -7,7 +7,8 @@ use stochgrad_tensor::Real;
 
 /// Plates.
 impl<F: Real> Tape<F> {
-    /// A new plate, made inside others (a sample of a node whose parameters carry them, say).
+    /// Creates a plate of `size` members inside other plates: the samples of a node lie inside the plates of its
+    /// parameters, for example.
     #[track_caller]
     pub fn plate(&self, name: &str, size: usize, kind: PlateKind, inside: &[Plate]) -> Plate {
         if let Err(error) = self.own_plates(inside, Location::caller()) {
@@ -27,7 +28,7 @@ impl<F: Real> Tape<F> {
         inner.plates.get_mut(plate.index as usize).map(read)
     }
 
-    /// A number that changes when the tape is cleared: positions on the tape mean something else then.
+    /// A number that changes when the tape is cleared, which makes positions on the tape invalid.
     pub fn generation(&self) -> u32 {
         self.inner.borrow().generation
     }
@@ -42,32 +43,32 @@ impl<F: Real> Tape<F> {
         self.entry(plate, |entry| entry.name.clone()).unwrap_or_default()
     }
 
-    /// What the members are.
+    /// The kind of the members.
     pub fn plate_kind(&self, plate: Plate) -> PlateKind {
         self.entry(plate, |entry| entry.kind).unwrap_or(PlateKind::Samples)
     }
 
-    /// The position of the first member among all members: not 0 for a shard of a batch.
+    /// The position of the first member among all members. It is not 0 for a shard of a batch.
     pub fn plate_offset(&self, plate: Plate) -> u64 {
         self.entry(plate, |entry| entry.offset).unwrap_or(0)
     }
 
-    /// Says that the plate is a shard, whose first member has this position among all.
+    /// Makes the plate a shard: sets the position of its first member among all members.
     pub fn set_plate_offset(&self, plate: Plate, offset: u64) {
         self.entry(plate, |entry| entry.offset = offset);
     }
 
-    /// How the plate is reduced.
+    /// The weights of the members in a reduction of the plate.
     pub fn weights(&self, plate: Plate) -> Weights {
         self.entry(plate, |entry| entry.weights).unwrap_or(Weights::Mean)
     }
 
-    /// Sets how the plate is reduced.
+    /// Sets the weights of the members in a reduction of the plate.
     pub fn set_weights(&self, plate: Plate, weights: Weights) {
         self.entry(plate, |entry| entry.weights = weights);
     }
 
-    /// The plates and those that they were made inside of.
+    /// The plates, together with all plates that they were created in.
     pub fn closure(&self, plates: &[Plate]) -> Plates {
         let inner = self.inner.borrow();
         let mut closed = Plates::new();

@@ -1,9 +1,9 @@
-//! Tapes that are used again.
+//! Tapes for training loops.
 
 use crate::tape::Tape;
 use stochgrad_tensor::Real;
 
-/// A tape that is cleared and used again, step after step; its buffers are reused.
+/// A tape that is cleared for each step of a training loop, and whose buffers are reused.
 ///
 /// ```
 /// use stochgrad_tape::Workspace;
@@ -32,12 +32,12 @@ impl<F: Real> Workspace<F> {
         Workspace { tape: Tape::with_threads(threads) }
     }
 
-    /// The largest number of bytes that the values of a recording may take; see [`Tape::set_memory_limit`].
+    /// Sets the number of bytes that the values of a recording may take; see [`Tape::set_memory_limit`].
     pub fn set_memory_limit(&mut self, bytes: usize) {
         self.tape.set_memory_limit(bytes);
     }
 
-    /// The tape, cleared.
+    /// Clears the tape, and returns it.
     pub fn tape(&mut self) -> &Tape<F> {
         self.tape.clear();
         &self.tape

@@ -29,7 +29,7 @@ impl<'t, F: Real> Var<'t, F> {
         }
     }
 
-    /// The error of an axis that there is not.
+    /// Records the error for an axis that does not exist.
     #[track_caller]
     pub(super) fn no_axis(self, what: &str, axis: isize) -> Self {
         let rank = self.shape().len();
@@ -89,7 +89,7 @@ impl<'t, F: Real> Var<'t, F> {
         self.sum_axis(axis) * (1.0 / count as f64)
     }
 
-    /// The largest element along an event axis, which it removes. The axis must have elements.
+    /// The largest element along an event axis, which it removes. The axis must not be empty.
     #[track_caller]
     pub fn max_axis(self, axis: isize) -> Self {
         self.along("max_axis", axis, &[], |at| Op::Reduce(Reduce::Max, Axes::from_slice(&[at])))
@@ -125,8 +125,8 @@ impl<'t, F: Real> Var<'t, F> {
         self.along("cumsum", axis, &[], |axis| Op::CumulativeSum { axis, reverse: false })
     }
 
-    /// Draws from the categories along the last event axis, whose probabilities (or positive multiples of them) this
-    /// holds: by inversion of uniform numbers, one for each draw, whose shape is that of the result.
+    /// Draws categories by inversion. The last event axis of this value holds the probabilities of the categories, or
+    /// positive multiples of them. `uniforms` holds a uniform value for each draw, and has the shape of the result.
     #[track_caller]
     pub fn categories(self, uniforms: Self) -> Self {
         self.apply_with(Op::Categories, &[uniforms])

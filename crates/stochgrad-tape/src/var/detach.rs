@@ -1,4 +1,4 @@
-//! Values that differ from their operands in their derivatives only.
+//! Operations that change derivatives only.
 
 use crate::op::{DetachReason, Op};
 use crate::var::Var;
@@ -12,37 +12,39 @@ impl<'t, F: Real> Var<'t, F> {
         self.apply(Op::Detach(DetachReason::Stopped))
     }
 
-    /// The same value as a draw from a distribution: unlike [`stop_gradient`](Self::stop_gradient), which hides a
-    /// dependence, this says that the distribution's gradient method accounts for it.
+    /// The same value without a gradient, marked as a sample of a distribution. Unlike
+    /// [`stop_gradient`](Self::stop_gradient), which hides a dependence, this states that the gradient method of the
+    /// distribution accounts for it.
     #[track_caller]
     pub fn drawn(self) -> Self {
         self.apply(Op::Detach(DetachReason::Sampled))
     }
 
-    /// The same value, through which no gradient flows. [`stop_gradient`](Self::stop_gradient) hides a dependence, so
-    /// that sample-path derivatives along it are refused; this is for those who account for what is missing: objectives
-    /// whose gradients have other terms in its place, or that say what they leave out.
+    /// The same value without a gradient, for callers that account for the missing derivative: objectives whose
+    /// gradients have another term in its place, or whose documentation states that it is left out. After
+    /// [`stop_gradient`](Self::stop_gradient), by contrast, sample-path derivatives are an error, since a dependence
+    /// may be hidden.
     #[track_caller]
     pub fn held(self) -> Self {
         self.apply(Op::Detach(DetachReason::Detached))
     }
 
-    /// `exp(l − stop(l))`: one, with the derivative of `l`. Multiplying a cost with the box of the log-probability of
-    /// its samples makes every derivative of the product an estimate of the derivative of the expectation.
+    /// `exp(l − stop(l))`: the value 1 with the derivative of `l`. If a cost is multiplied by the magic box of the
+    /// log-probability of its samples, every derivative of the product estimates the derivative of the expectation.
     #[track_caller]
     pub fn magic_box(self) -> Self {
         self.apply(Op::MagicBox)
     }
 
-    /// `w / stop(w)`: one, with the derivatives of `w` relative to its value, at every order. It is the new weight of a
-    /// particle that was drawn in proportion to its weight `w`: an average with the new weights estimates the
-    /// derivatives of the average with the old ones. Given the logarithm of a weight, [`magic_box`](Self::magic_box) is
-    /// the same.
+    /// `w / stop(w)`: the value 1 with the derivatives of `w` relative to its value, at every order. Use it as the new
+    /// weight of a particle that was drawn with probability proportional to its weight `w`: an average with the new
+    /// weights then estimates the derivatives of the average with the old ones. If the logarithm of a weight is given,
+    /// [`magic_box`](Self::magic_box) of the logarithm is the same.
     ///
-    /// [`stop_gradient`](Self::stop_gradient) in the denominator hides a dependence, and is refused on the path of a
-    /// sample. Here nothing is missing, *as long as the selection of the particles is what the weight accounts for*:
-    /// the value that was selected must depend on `w` through the probability of the selection only. A weight of zero
-    /// is never selected, and gives NaN.
+    /// A [`stop_gradient`](Self::stop_gradient) in the denominator would hide a dependence, and would be an error on a
+    /// sample path. Here no dependence is missing, *as long as the weight accounts for the selection of the particles*:
+    /// the value that was selected must depend on `w` only through the probability of the selection. A weight of 0 is
+    /// never selected, and gives NaN.
     ///
     /// ```
     /// use stochgrad_tape::Tape;

@@ -37,9 +37,9 @@ impl<'t, F: Real> Var<'t, F> {
         exp => Map::Exp;
         /// The natural logarithm.
         ln => Map::Ln;
-        /// `ln(1 + x)`, exact for small `x`.
+        /// `ln(1 + x)`, accurate for small `x`.
         log1p => Map::Log1p;
-        /// `exp(x) − 1`, exact for small `x`.
+        /// `exp(x) − 1`, accurate for small `x`.
         expm1 => Map::Expm1;
         /// The square root.
         sqrt => Map::Sqrt;
@@ -49,7 +49,7 @@ impl<'t, F: Real> Var<'t, F> {
         recip => Map::Recip;
         /// `|x|`; the derivative at 0 is taken to be 0.
         abs => Map::Abs;
-        /// −1, 0 or 1.
+        /// The sign: −1, 0 or 1.
         sign => Map::Sign;
         /// The sine.
         sin => Map::Sin;
@@ -118,7 +118,7 @@ impl<'t, F: Real> Var<'t, F> {
         self.map(Map::PowScalar(exponent))
     }
 
-    /// `x` held between two constants.
+    /// `x` clamped to the interval between two constants.
     #[track_caller]
     pub fn clamp(self, low: f64, high: f64) -> Self {
         self.map(Map::Clamp(low, high))

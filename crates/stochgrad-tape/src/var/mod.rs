@@ -17,9 +17,12 @@ use stochgrad_tensor::{Real, Shape, Tensor};
 
 /// A small `Copy` handle to a value on a tape.
 ///
-/// A value has plate axes on the left and event axes on the right. Operations on several values align their plates by
-/// identity and broadcast their event axes; operations on axes mean event axes, counted from the left, or from the
-/// right if negative.
+/// The axes of a value are its plates, on the left, followed by its event axes. Operations on several values align
+/// their plates by identity and broadcast their event axes. Axis arguments refer to event axes. They count from the
+/// left or, if negative, from the right.
+///
+/// If an operation fails, for instance because shapes do not fit, it records the error on the tape and returns a
+/// poisoned variable. The next method that returns a `Result` returns the error.
 pub struct Var<'t, F: Real> {
     pub(crate) tape: &'t Tape<F>,
     pub(crate) id: Id,
@@ -42,7 +45,7 @@ impl<F: Real> std::fmt::Debug for Var<'_, F> {
     }
 }
 
-/// What is recorded.
+/// Properties of a recorded value.
 impl<'t, F: Real> Var<'t, F> {
     /// The tape.
     pub fn tape(self) -> &'t Tape<F> {
@@ -82,18 +85,20 @@ impl<'t, F: Real> Var<'t, F> {
         ids.iter().map(|&id| Var { tape: self.tape, id }).collect()
     }
 
-    /// The stochastic sites that the value descends from.
+    /// The stochastic sites that the value depends on.
     pub fn ancestors(self) -> SetId {
         self.tape.inner.borrow().nodes.get(self.id.index()).map_or(SetId::EMPTY, |node| node.ancestors)
     }
 
-    /// The place in the source that recorded it.
+    /// The line of the user's source that recorded it.
     pub fn location(self) -> Option<&'static Location<'static>> {
         self.tape.inner.borrow().nodes.get(self.id.index()).map(|node| node.location)
     }
 
-    /// The value, plate axes first. Whatever is recorded after this may have been decided by the value: it becomes a
-    /// descendant of the value's stochastic ancestors. Use [`Var::peek`] to look without that consequence.
+    /// The value, plate axes first, for host code that branches on it.
+    ///
+    /// The operations recorded afterwards may depend on what was read, so the tape makes them dependent on all
+    /// stochastic sites that the value depends on. Use [`Var::peek`] if nothing that is recorded depends on the value.
     ///
     /// # Errors
     /// The first error recorded on the tape.
@@ -113,10 +118,10 @@ impl<'t, F: Real> Var<'t, F> {
         Ok(value)
     }
 
-    /// The value as one number, with the consequence of [`Var::value`].
+    /// The value as a scalar, for host code that branches on it; see [`Var::value`].
     ///
     /// # Errors
-    /// The first error recorded on the tape, or if the value is not one number.
+    /// The first error recorded on the tape, or a value that is not a scalar.
     #[track_caller]
     pub fn item(self) -> TapeResult<F> {
         let at = Location::caller();
@@ -129,9 +134,11 @@ impl<'t, F: Real> Var<'t, F> {
         })
     }
 
-    /// The value, plate axes first, for a log line or a drawing: what is recorded afterwards must not depend on it by
-    /// more than its noise. A recording that goes on after a look cannot be compiled, since nobody knows what was done
-    /// with it.
+    /// The value, plate axes first, for logging and plotting. Operations recorded afterwards must not depend on it,
+    /// except through noise.
+    ///
+    /// The tape does not know what the value is used for. A recording that continues after this call therefore cannot
+    /// be compiled.
     ///
     /// # Errors
     /// The first error recorded on the tape.
@@ -142,8 +149,8 @@ impl<'t, F: Real> Var<'t, F> {
         Ok(value)
     }
 
-    /// The value, plate axes first, for a check whose only outcome is an error: nothing else may be made of it, unless
-    /// [`Primitive::holds`](crate::Primitive::holds) checks it again in each run of a program.
+    /// The value, plate axes first, for a check that can only lead to an error. It must not be used for anything else,
+    /// unless [`Primitive::holds`](crate::Primitive::holds) repeats the check in each run of a program.
     ///
     /// # Errors
     /// The first error recorded on the tape.
@@ -182,7 +189,7 @@ impl<'t, F: Real> Var<'t, F> {
     }
 }
 
-/// What can stand where a variable is expected: a variable, or a value that becomes a constant on the given tape.
+/// Conversion into a variable: from a variable, or from a value that becomes a constant on the given tape.
 pub trait IntoVar<'t, F: Real> {
     /// The variable.
     fn into_var(self, tape: &'t Tape<F>) -> Var<'t, F>;

@@ -24,8 +24,8 @@ impl<'t, F: Real> Var<'t, F> {
         self.with_plates_checked(&[plate], Op::PlateReduce(plate, PlateReduction::Sum))
     }
 
-    /// The average over the members of a plate, by its weights if it was given any: the estimate of an expectation for
-    /// a plate of samples. A plate that a graph sums is averaged here all the same.
+    /// The average over the members of a plate, weighted if the plate has weights. For a plate of samples, it estimates
+    /// an expectation. It is an average even if the graph sums the costs over this plate.
     #[track_caller]
     pub fn mean_over(self, plate: Plate) -> Self {
         match self.tape.weights(plate) {
@@ -37,9 +37,10 @@ impl<'t, F: Real> Var<'t, F> {
         }
     }
 
-    /// The sum of the members times the given weights. A member of weight 0 that is infinite or NaN is taken away: it
-    /// adds 0 to the sum and to the derivatives with respect to the member and its weight. The derivative with respect
-    /// to the weight of any other member is the member.
+    /// The sum of the members times the given weights. A member with weight 0 is removed, even if it is infinite or
+    /// NaN: it adds 0 to the sum, and the derivatives with respect to the member and, if it is infinite or NaN, to its
+    /// weight are
+    /// 0. The derivative with respect to the weight of any other member is the member.
     #[track_caller]
     pub fn weighted_sum_over(self, plate: Plate, weights: Self) -> Self {
         if let Err(error) = self.tape.own_plates(&[plate], Location::caller()) {
@@ -48,8 +49,8 @@ impl<'t, F: Real> Var<'t, F> {
         self.apply_with(Op::PlateReduce(plate, PlateReduction::Weighted), &[weights])
     }
 
-    /// The logarithm of the average of the exponentials over the members of a plate, by its weights. A member of weight
-    /// 0 that is infinite or NaN is taken away, as in [`weighted_sum_over`](Self::weighted_sum_over).
+    /// The logarithm of the average of the exponentials over the members of a plate, weighted if the plate has weights.
+    /// A member with weight 0 is removed, as in [`weighted_sum_over`](Self::weighted_sum_over).
     #[track_caller]
     pub fn log_mean_exp_over(self, plate: Plate) -> Self {
         let log_sum = Op::PlateReduce(plate, PlateReduction::LogSumExp);
@@ -62,8 +63,8 @@ impl<'t, F: Real> Var<'t, F> {
         if !differentiable {
             return log_average;
         }
-        // The derivative of ln w is infinite at 0, where that of the average is not: the exponentials are taken
-        // relative to the average.
+        // The derivative of ln w is infinite at 0, but that of the average is not. The exponentials are therefore
+        // taken relative to the average.
         let level = log_average.map(Map::MaxScalar(-1e30)).held();
         (self - level).exp().weighted_sum_over(plate, weights).ln() + level
     }
@@ -74,13 +75,13 @@ impl<'t, F: Real> Var<'t, F> {
         self.with_plates_checked(&[plate], Op::PlateMember(plate, index))
     }
 
-    /// A plate axis as first event axis.
+    /// The value with a plate as its first event axis.
     #[track_caller]
     pub fn plate_to_event(self, plate: Plate) -> Self {
         self.with_plates_checked(&[plate], Op::PlateToEvent(plate))
     }
 
-    /// The first event axis as the axis of a plate of the same size.
+    /// The value with its first event axis as a plate of the same size.
     #[track_caller]
     pub fn event_to_plate(self, plate: Plate) -> Self {
         self.with_plates_checked(&[plate], Op::EventToPlate(plate))

@@ -47,7 +47,7 @@ impl<'t, F: Real> Var<'t, F> {
         self.apply(Op::Transpose(Axes::from_slice(order)))
     }
 
-    /// The last two event axes exchanged.
+    /// The value with its last two event axes exchanged.
     #[track_caller]
     pub fn transpose(self) -> Self {
         let rank = self.shape().len();
@@ -83,13 +83,14 @@ impl<'t, F: Real> Var<'t, F> {
         self.along("index_select", axis, &[], |at| Op::IndexSelect(at, Arc::from(indices)))
     }
 
-    /// Elements at the whole positions that `index` holds, along an event axis; `index` has the same event rank.
+    /// The elements at the positions given by `index`, along an event axis. `index` has the same event rank, and
+    /// contains integers.
     #[track_caller]
     pub fn gather(self, axis: isize, index: Self) -> Self {
         self.along("gather", axis, &[index], Op::Gather)
     }
 
-    /// A new last axis with a 1 at the position that each element names: whole numbers below `classes`.
+    /// One-hot vectors along a new last axis. The elements must be integers in `0..classes`.
     #[track_caller]
     pub fn one_hot(self, classes: usize) -> Self {
         self.apply(Op::OneHot(classes))
@@ -102,20 +103,20 @@ impl<'t, F: Real> Var<'t, F> {
         let at = if axis < 0 { (shape.len() + 1).checked_sub(axis.unsigned_abs()) } else { Some(axis.unsigned_abs()) };
         let Some(at) = at.filter(|&at| at <= shape.len()) else {
             let rank = shape.len();
-            let problem = format!("expected a place from 0 to {rank}, or from -{} to -1, got axis {axis}", rank + 1);
+            let problem = format!("expected a position from 0 to {rank}, or from -{} to -1, got axis {axis}", rank + 1);
             return self.refuse("unsqueeze", problem);
         };
         let wide: Shape = shape[..at].iter().chain([&1]).chain(&shape[at..]).copied().collect();
         self.reshape(wide)
     }
 
-    /// Repeated along event axes to the given event shape.
+    /// The value repeated along event axes to the given event shape.
     #[track_caller]
     pub fn broadcast_to(self, shape: impl Into<Shape>) -> Self {
         self.apply(Op::Expand(Plates::new(), shape.into()))
     }
 
-    /// Repeated along the plates that it lacks.
+    /// The value repeated along the plates that it lacks.
     #[track_caller]
     pub fn expand_plates(self, plates: &[Plate]) -> Self {
         let mut sorted = Plates::new();
@@ -123,9 +124,10 @@ impl<'t, F: Real> Var<'t, F> {
         self.with_plates_checked(plates, Op::Expand(sorted, self.shape()))
     }
 
-    /// Values one after the other along an event axis.
+    /// Concatenates values along an event axis.
     ///
-    /// An empty list is an error, as are shapes that differ elsewhere.
+    /// # Errors
+    /// For an empty list. Shapes that differ on other axes are recorded as an error.
     #[track_caller]
     pub fn concat(vars: &[Self], axis: isize) -> TapeResult<Self> {
         match vars {
@@ -137,7 +139,7 @@ impl<'t, F: Real> Var<'t, F> {
         }
     }
 
-    /// Values of one shape along a new first event axis.
+    /// Stacks values of one shape along a new first event axis.
     ///
     /// # Errors
     /// For an empty list.

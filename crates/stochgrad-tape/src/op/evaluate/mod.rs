@@ -1,4 +1,4 @@
-//! Evaluation of an operation: plates are aligned, event shapes checked, and a kernel is called.
+//! Evaluation of an operation: aligns plates, checks event shapes, and calls a kernel.
 
 mod matmul;
 mod plates;
@@ -104,7 +104,7 @@ impl<F: Real> Tape<F> {
                     );
                 }
                 if first.value.as_slice().iter().fold(false, |any, x| any | x.is_nan()) {
-                    return Err(inner.operand(first, "expected numbers that can be compared, got NaN"));
+                    return Err(inner.operand(first, "expected values that can be ordered, got NaN"));
                 }
                 reduce::argmax(pool, &first.value, at)
             }
@@ -190,8 +190,10 @@ impl<F: Real> Tape<F> {
                     .iter()
                     .find(|i| !(i.to_f64() >= 0.0 && i.to_f64() < limit as f64 && i.to_f64().fract() == 0.0))
                 {
-                    return Err(inner
-                        .operand(first, format!("expected whole positions below {limit} on axis {axis}, got {bad}")));
+                    return Err(inner.operand(
+                        first,
+                        format!("expected integer positions below {limit} on axis {axis}, got {bad}"),
+                    ));
                 }
                 let value = match op {
                     Op::ScatterAdd(_, len) => layout::scatter_add(pool, &source, at, &index, *len),
@@ -231,7 +233,7 @@ impl<F: Real> Tape<F> {
                     x >= 0.0 && x < *classes as f64 && x.fract() == 0.0
                 };
                 if let Some(bad) = first.value.as_slice().iter().find(|x| !fits(x)) {
-                    return Err(inner.operand(first, format!("expected whole positions below {classes}, got {bad}")));
+                    return Err(inner.operand(first, format!("expected integer positions below {classes}, got {bad}")));
                 }
                 layout::one_hot(pool, &first.value, *classes)
             }

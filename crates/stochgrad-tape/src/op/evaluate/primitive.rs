@@ -1,4 +1,4 @@
-//! Evaluation of a user's own primitives.
+//! Evaluation of primitives that the user defined.
 
 use crate::id::Id;
 use crate::node::Node;
@@ -10,9 +10,9 @@ use crate::primitive::{Primitive, PrimitiveInputs};
 use crate::tape::Tape;
 use smallvec::SmallVec;
 use std::sync::Arc;
-use stochgrad_tensor::{Real, Shape, Tensor};
+use stochgrad_tensor::{Pool, Real, Shape, Tensor};
 
-/// A primitive with its operands, free of the tape so that it may look there itself.
+/// A primitive with its operands. It does not borrow the tape, so that the primitive can use the tape itself.
 struct PrimitiveCall<F: Real> {
     primitive: Arc<dyn Primitive<F>>,
     operands: Aligned<F>,
@@ -20,8 +20,8 @@ struct PrimitiveCall<F: Real> {
 }
 
 impl<F: Real> PrimitiveCall<F> {
-    fn inputs(&self) -> PrimitiveInputs<'_, F> {
-        PrimitiveInputs { values: &self.operands.values, plates: self.sizes.clone() }
+    fn inputs<'a>(&'a self, pool: &'a Pool<F>) -> PrimitiveInputs<'a, F> {
+        PrimitiveInputs { values: &self.operands.values, plates: self.sizes.clone(), pool }
     }
 
     fn first_shape(&self) -> Shape {
@@ -35,17 +35,19 @@ impl<F: Real> PrimitiveCall<F> {
 }
 
 impl<F: Real> Tape<F> {
-    /// Whether what a primitive said of the recorded values is true of those that its operands have now.
+    /// Checks a primitive with [`Primitive::holds`] for the current values of its operands.
     pub(crate) fn holds(&self, op: &Op, inputs: &[Id]) -> Result<(), Fault> {
         let Op::Custom(number) = op else { return Ok(()) };
         let call = self.primitive_call(*number, inputs);
-        call.primitive.holds(call.inputs()).map_err(|problem| call.fault(problem, &call.first_shape()))
+        call.primitive.holds(call.inputs(&self.pool)).map_err(|problem| call.fault(problem, &call.first_shape()))
     }
 
     pub(super) fn evaluate_custom(&self, number: u32, inputs: &[Id]) -> Result<(Tensor<F>, Plates), Fault> {
         let call = self.primitive_call(number, inputs);
-        let value =
-            call.primitive.forward(call.inputs()).map_err(|problem| call.fault(problem, &call.first_shape()))?;
+        let value = call
+            .primitive
+            .forward(call.inputs(&self.pool))
+            .map_err(|problem| call.fault(problem, &call.first_shape()))?;
         let sizes = &call.sizes;
         if value.shape().len() < sizes.len() || value.shape()[..sizes.len()] != sizes[..] {
             let problem = format!("expected a value whose leading axes are the plates {sizes}");

@@ -12,10 +12,10 @@ use std::panic::Location;
 use stochgrad_tensor::Real;
 
 /// The error for a second derivative that is not implemented.
-fn unknown<'t, F: Real>(what: &str, output: Var<'t, F>) -> Option<Var<'t, F>> {
+fn second_order<'t, F: Real>(function: &str, operand: &str, output: Var<'t, F>) -> Option<Var<'t, F>> {
     let message = format!(
-        "expected derivatives of {what} of first order, got a request for the second; use a method of order 1, or \
-         `stop_gradient` on the shape parameter"
+        "expected derivatives of {function} with respect to {operand} of first order, got a request for the second; \
+         use a method of order 1, or `stop_gradient` on {operand}"
     );
     refuse(message, output)
 }
@@ -34,17 +34,18 @@ fn refuse<F: Real>(message: String, output: Var<'_, F>) -> Option<Var<'_, F>> {
     Some(output.tape().fail(TapeError::Other { message, at }))
 }
 
-/// x^(a−1) e^−x / Γ(a): the derivative of P(a, x) by x.
+/// x^(a−1) e^−x / Γ(a): the derivative of P(a, x) with respect to x.
 fn gamma_density<'t, F: Real>(a: Var<'t, F>, x: Var<'t, F>) -> Var<'t, F> {
     (log_gamma_kernel(a, x) - x.ln()).exp()
 }
 
-/// x^(a−1) (1−x)^(b−1) / B(a, b): the derivative of the incomplete beta function by x.
+/// x^(a−1) (1−x)^(b−1) / B(a, b): the derivative of the incomplete beta function with respect to
+/// x.
 fn beta_density<'t, F: Real>(a: Var<'t, F>, b: Var<'t, F>, x: Var<'t, F>, y: Var<'t, F>) -> Var<'t, F> {
     (log_beta_kernel(a, b, x, y) - x.ln() - y.ln()).exp()
 }
 
-/// A derivative by x, along the smaller one of x and y = 1 − x, whose own derivatives have all their digits.
+/// A derivative with respect to x, through the smaller of x and y = 1 − x, whose own derivatives are accurate.
 fn along<'t, F: Real>(inputs: &[Var<'t, F>], by_x: Var<'t, F>, by: usize) -> Var<'t, F> {
     let smaller = inputs[2].le(inputs[3]);
     if by == 2 { by_x * smaller } else { -(by_x * (1.0 - smaller)) }
@@ -61,7 +62,7 @@ fn normal_density<F: Real>(x: Var<'_, F>) -> Var<'_, F> {
     (x.square() * -0.5).exp() * (1.0 / (2.0 * PI).sqrt())
 }
 
-/// `count / by` with 0/0 = 0, in the derivative too.
+/// `count / by` with 0/0 = 0, also in the derivative.
 fn share<'t, F: Real>(count: Var<'t, F>, by: Var<'t, F>) -> Var<'t, F> {
     let tape = count.tape();
     count.select(count / count.select(by, tape.constant(1.0)), tape.constant(0.0))
@@ -72,8 +73,8 @@ fn hazard<'t, F: Real>(low: Var<'t, F>, high: Var<'t, F>) -> Var<'t, F> {
     (-special(Special::NormalLogMassOverDensity, &[low, high])).exp()
 }
 
-/// The derivative of the inverse Gaussian x with a fixed probability by the probability, the location or the
-/// concentration.
+/// The derivative of the quantile x of the inverse Gaussian distribution with respect to the probability, the location
+/// or the concentration.
 fn inverse_gaussian_path<'t, F: Real>(
     location: Var<'t, F>,
     concentration: Var<'t, F>,
@@ -121,7 +122,7 @@ impl Special {
             (Special::GammaP, _) => gamma_density(x, y),
             (Special::GammaQ, 0) => -special(Special::GammaPByShape, &[x, y]),
             (Special::GammaQ, _) => -gamma_density(x, y),
-            (Special::GammaPByShape, 0) => return unknown("the incomplete gamma function by its shape", output),
+            (Special::GammaPByShape, 0) => return second_order("the incomplete gamma function", "its shape", output),
             (Special::GammaPByShape, _) => gamma_density(x, y) * (y.ln() - x.digamma()),
             (Special::DigammaMinusLog, _) => x.polygamma(1) - x.recip(),
             // With g = 1 − I₁/I₀: 1 − (I₁/I₀)/κ − (I₁/I₀)² = 2g − g² − (1 − g)/κ, and its negative for g.
@@ -139,7 +140,9 @@ impl Special {
                 let log_ratio = inputs[2].ln() - x.digamma() + (x + y).digamma();
                 along(inputs, beta_density(x, y, inputs[2], inputs[3]) * log_ratio, by)
             }
-            (Special::BetaIncByFirst, 0 | 1) => return unknown("the incomplete beta function by its shapes", output),
+            (Special::BetaIncByFirst, 0 | 1) => {
+                return second_order("the incomplete beta function", "its shapes", output);
+            }
             (Special::BetaIncInverse, by) => {
                 let rest = 1.0 - output;
                 let density = beta_density(x, y, output, rest);
@@ -166,7 +169,7 @@ impl Special {
                 von_mises_density(x, y) * (x.cos() - ratio)
             }
             (Special::VonMisesCdfByConcentration, _) => {
-                return unknown("the von Mises distribution function by its concentration", output);
+                return second_order("the von Mises distribution function", "its concentration", output);
             }
             (Special::VonMisesIcdf, 0) => von_mises_density(output, y).recip(),
             (Special::VonMisesIcdf, _) => {
@@ -195,8 +198,8 @@ impl Special {
                     _ => over(high) * x,
                 }
             }
-            // The mean of any function moves with a bound by the hazard there times the difference of its mean and its
-            // value there.
+            // The derivative of the mean of any function with respect to a bound is the hazard at the bound times the
+            // difference of the mean and the value at the bound.
             (Special::TruncatedNormalMean, 0) => hazard(x, y) * (output - x),
             (Special::TruncatedNormalMean, _) => hazard(-y, -x) * (y - output),
             (Special::TruncatedNormalVariance, by) => {
@@ -213,7 +216,7 @@ impl Special {
             (Special::SkellamCdf, 0) => {
                 return count("the difference", "the distribution function of the Skellam distribution", output);
             }
-            // The probability moves from each value to the next, at rate 1.
+            // Probability flows from each value to the next one, at rate 1.
             (Special::SkellamCdf, 1) => -skellam_log_pmf(x.floor(), y, inputs[2]).exp(),
             (Special::SkellamCdf, _) => skellam_log_pmf(x.floor() + 1.0, y, inputs[2]).exp(),
             (Special::NegativeBinomialLogPmf(_), 0) => {
@@ -253,7 +256,7 @@ impl Special {
                 (y * (1.0 - y)).select(slope, x.select(-log_odds, x))
             }
             (Special::BinomialEntropySlope(_), _) => {
-                return unknown("the entropy of the binomial distribution by its probability", output);
+                return second_order("the binomial entropy", "its probability", output);
             }
         })
     }

@@ -1,4 +1,4 @@
-//! How the functions are computed: the scalar code, element by element.
+//! Evaluation of the functions, element by element.
 
 use super::function::{Scale, Special};
 use stochgrad_tensor::elementwise::apply;

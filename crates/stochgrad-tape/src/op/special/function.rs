@@ -1,15 +1,15 @@
-//! The special functions by name.
+//! The list of special functions.
 
-/// How a probability is given to [`Special::BinomialLogPmf`] and its like.
+/// The scale of a probability or a rate, in [`Special::BinomialLogPmf`] and similar functions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Scale {
-    /// As itself.
+    /// The probability or the rate itself.
     Natural,
-    /// By its log-odds, or a rate by its logarithm.
+    /// The log-odds of a probability, or the logarithm of a rate.
     Log,
 }
 
-/// A special function. Operands are named in the order in which they are given.
+/// A special function. The operands are listed in their order.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Special {
@@ -23,7 +23,7 @@ pub enum Special {
     NormalLogCdf,
     /// Its inverse.
     NormalIcdf,
-    /// The x whose logarithm of the distribution function is the operand.
+    /// The inverse of `NormalLogCdf`.
     NormalIcdfOfLog,
     /// ln(P(Z > x) e^(x²/2)) for a standard normal Z.
     NormalLogMills,
@@ -37,7 +37,7 @@ pub enum Special {
     Acot,
     /// The z > 0 at which the logarithm of the standard Gumbel density is x below its highest value.
     GumbelLevelRight,
-    /// The z < 0 at which it is.
+    /// The z < 0 at which it is x below its highest value.
     GumbelLevelLeft,
     /// ln B(a, b).
     LogBeta,
@@ -45,7 +45,7 @@ pub enum Special {
     GammaP,
     /// The regularised upper incomplete gamma function Q(a, x).
     GammaQ,
-    /// The derivative of P(a, x) by a.
+    /// The derivative of P(a, x) with respect to a.
     GammaPByShape,
     /// The x with P(a, x) = p, of a and p.
     GammaPInverse,
@@ -57,7 +57,7 @@ pub enum Special {
     VonMisesGap,
     /// The regularised incomplete beta function, of a, b, x and y = 1 − x.
     BetaInc,
-    /// The derivative of the regularised incomplete beta function by a, of a, b, x and y = 1 − x.
+    /// The derivative of the regularised incomplete beta function with respect to a, of a, b, x and y = 1 − x.
     BetaIncByFirst,
     /// The x with I_x(a, b) = p, of a, b and p.
     BetaIncInverse,
@@ -79,8 +79,8 @@ pub enum Special {
     NormalLogMass,
     /// ln of P(a < Z < b) over the standard normal density at a.
     NormalLogMassOverDensity,
-    /// ln of P(a < Z < b) over the standard normal density at the bound nearer to 0, or at 0 between them. The
-    /// derivative holds that place.
+    /// ln of P(a < Z < b) over the standard normal density at the bound nearer to 0, or at 0 if it lies between them.
+    /// The derivative treats the point of this density as a constant.
     NormalLogScaledMass,
     /// The distribution function of the standard normal distribution between two bounds, of the argument and the
     /// bounds.
@@ -93,15 +93,15 @@ pub enum Special {
     TruncatedNormalVariance,
     /// The y with ln(1 + e^y) = x.
     SoftplusInverse,
-    /// The count that is not exceeded with a probability, of the probability and the rate.
+    /// The quantile of the Poisson distribution, of the probability and the rate.
     PoissonIcdf,
-    /// The number of successes that is not exceeded with a probability, of the probability, the number of trials and
-    /// the probability of success.
+    /// The quantile of the binomial distribution, of the probability, the number of trials and the probability of
+    /// success.
     BinomialIcdf,
-    /// The number of failures that is not exceeded with a probability, of the probability, the number of successes and
-    /// the probability of success.
+    /// The quantile of the number of failures in the negative binomial distribution, of the probability, the number of
+    /// successes and the probability of success.
     NegativeBinomialIcdf,
-    /// The distribution function of the difference of two Poisson numbers, of the difference and the rates.
+    /// The distribution function of the difference of two Poisson variates, of the difference and the rates.
     SkellamCdf,
     /// Its inverse, of the probability and the rates.
     SkellamIcdf,

@@ -34,7 +34,7 @@ functions! {
     normal_icdf(p) => Special::NormalIcdf;
     /// The inverse of [`normal_log_cdf`], for the logarithm of a probability.
     normal_icdf_of_log(log_p) => Special::NormalIcdfOfLog;
-    /// ln(P(Z > x) e^(x²/2)) for a standard normal Z: the upper tail without its fall.
+    /// ln(P(Z > x) e^(x²/2)) for a standard normal Z: the logarithm of the upper tail without its Gaussian decay.
     normal_log_mills(x) => Special::NormalLogMills;
     /// ln(1 − e^x) for x ≤ 0.
     log1mexp(x) => Special::Log1mexp;
@@ -42,7 +42,7 @@ functions! {
     log_sinhc(x) => Special::LogSinhc(0);
     /// The angle whose tangent is x.
     atan(x) => Special::Atan;
-    /// The angle in (0, π) whose cotangent is x: π/2 − atan(x), accurate far out.
+    /// The angle in (0, π) whose cotangent is x: π/2 − atan(x), accurate for large x.
     acot(x) => Special::Acot;
     /// The z > 0 at which the logarithm of the standard Gumbel density is `drop` below its highest value.
     gumbel_level_right(drop) => Special::GumbelLevelRight;
@@ -62,18 +62,18 @@ functions! {
     digamma_minus_log(x) => Special::DigammaMinusLog;
     /// 1 − I₁(κ)/I₀(κ) for κ > 0, without cancellation where κ is large.
     von_mises_gap(concentration) => Special::VonMisesGap;
-    /// The regularised incomplete beta function I_x(a, b), where y = 1 − x is given besides, for its digits near x = 1:
-    /// x and y must both be variables of what they depend on, since derivatives go along the smaller one.
+    /// The regularised incomplete beta function I_x(a, b), with y = 1 − x as an additional operand for accuracy near x
+    /// = 1. Derivatives flow through the smaller of x and y, so neither of them may be detached.
     beta_inc_pair(a, b, x, y) => Special::BetaInc;
     /// The x with I_x(a, b) = p.
     beta_inc_inverse(a, b, p) => Special::BetaIncInverse;
-    /// ln(e^−x I_n(x)) for whole n ≥ 0 and x ≥ 0. No derivative by n.
+    /// ln(e^−x I_n(x)) for integers n ≥ 0 and for x ≥ 0. A derivative with respect to n is an error.
     log_bessel_ie(n, x) => Special::LogBesselIe;
     /// The distribution function of a von Mises angle in [−π, π] around 0.
     von_mises_cdf(x, concentration) => Special::VonMisesCdf;
-    /// The angle that a von Mises angle around 0 does not exceed with probability p.
+    /// The quantile of the von Mises distribution around 0.
     von_mises_icdf(p, concentration) => Special::VonMisesIcdf;
-    /// The number that an inverse Gaussian number does not exceed with probability p.
+    /// The quantile of the inverse Gaussian distribution.
     inverse_gaussian_icdf(p, location, concentration) => Special::InverseGaussianIcdf;
     /// ln P(low < Z < high) for a standard normal Z.
     normal_log_mass(low, high) => Special::NormalLogMass;
@@ -87,44 +87,45 @@ functions! {
     truncated_normal_mean(low, high) => Special::TruncatedNormalMean;
     /// The variance of the standard normal distribution between two bounds.
     truncated_normal_variance(low, high) => Special::TruncatedNormalVariance;
-    /// The smallest count that a Poisson number does not exceed with probability p. No derivatives.
+    /// The quantile of the Poisson distribution. It jumps, so no derivative flows.
     poisson_icdf(p, rate) => Special::PoissonIcdf;
-    /// The smallest count that a binomial number does not exceed with probability p. No derivatives.
+    /// The quantile of the binomial distribution. It jumps, so no derivative flows.
     binomial_icdf(p, trials, probability) => Special::BinomialIcdf;
-    /// The smallest count that a negative binomial number of failures does not exceed with probability p. No
-    /// derivatives.
+    /// The quantile of the number of failures in the negative binomial distribution. It jumps, so no derivative flows.
     negative_binomial_icdf(p, successes, probability) => Special::NegativeBinomialIcdf;
-    /// The probability that the difference of two Poisson numbers is at most k. No derivative by k.
+    /// The probability that the difference of two Poisson variates is at most k. A derivative with respect to k is an
+    /// error.
     skellam_cdf(k, rate_up, rate_down) => Special::SkellamCdf;
-    /// The smallest whole number that the difference of two Poisson numbers does not exceed with probability p. No
-    /// derivatives.
+    /// The quantile of the difference of two Poisson variates. It jumps, so no derivative flows.
     skellam_icdf(p, rate_up, rate_down) => Special::SkellamIcdf;
     /// The y with ln(1 + e^y) = x, for x > 0.
     softplus_inverse(x) => Special::SoftplusInverse;
-    /// The log-probability of k failures before the r-th success, where each trial succeeds with probability p. No
-    /// derivative by k.
+    /// The log-probability of k failures before the r-th success, where each trial succeeds with probability p. A
+    /// derivative with respect to k is an error.
     negative_binomial_log_pmf(k, r, p) => Special::NegativeBinomialLogPmf(Scale::Natural);
-    /// The log-probability of k failures before the r-th success, by the log-odds. No derivative by k.
+    /// The log-probability of k failures before the r-th success, given the log-odds of a success. A derivative with
+    /// respect to k is an error.
     negative_binomial_log_pmf_by_logit(k, r, logit) => Special::NegativeBinomialLogPmf(Scale::Log);
     /// ln of x^a e^−x / Γ(a) for positive a and x: x times the density of the gamma distribution, accurate where a is
     /// large.
     log_gamma_kernel(a, x) => Special::LogGammaKernel;
-    /// ln of x^a y^b / B(a, b) for y = 1 − x, which is an operand of its own: x y times the density of the beta
-    /// distribution.
+    /// ln of x^a y^b / B(a, b), where y = 1 − x is a separate operand: x y times the density of the beta distribution.
     log_beta_kernel(a, b, x, y) => Special::LogBetaKernel;
     /// The log-probability of the count k under a Poisson distribution with this rate; accurate for counts up to 10¹⁵.
     poisson_log_pmf(k, rate) => Special::PoissonLogPmf(Scale::Natural);
-    /// The log-probability of the count k under a Poisson distribution, by the logarithm of its rate.
+    /// The log-probability of the count k under a Poisson distribution, given the logarithm of its rate.
     poisson_log_pmf_by_log(k, log_rate) => Special::PoissonLogPmf(Scale::Log);
-    /// The log-probability of k successes in n trials of probability p; accurate for counts up to 10¹⁵. No derivative
-    /// by k and n.
+    /// The log-probability of k successes in n trials of probability p; accurate for counts up to 10¹⁵. A derivative
+    /// with respect to k or n is an error.
     binomial_log_pmf(k, n, p) => Special::BinomialLogPmf(Scale::Natural);
-    /// The entropy of the number of successes in n trials of probability p. One derivative by p, none by n.
+    /// The entropy of the number of successes in n trials of probability p. The second derivative with respect to p is
+    /// an error, and so is a derivative with respect to n.
     binomial_entropy(n, p) => Special::BinomialEntropy(Scale::Natural);
-    /// The entropy of the number of successes in n trials, by the log-odds. One derivative with respect to the
-    /// log-odds, none by n.
+    /// The entropy of the number of successes in n trials, given the log-odds. The second derivative with respect to
+    /// the log-odds is an error, and so is a derivative with respect to n.
     binomial_entropy_by_logit(n, logit) => Special::BinomialEntropy(Scale::Log);
-    /// The log-probability of k successes in n trials, by the log-odds. No derivative by k and n.
+    /// The log-probability of k successes in n trials, given the log-odds. A derivative with respect to k or n is an
+    /// error.
     binomial_log_pmf_by_logit(k, n, logit) => Special::BinomialLogPmf(Scale::Log);
 }
 
@@ -134,16 +135,18 @@ pub fn log1p_square<F: Real>(x: Var<'_, F>) -> Var<'_, F> {
     x.map(Map::Log1pSquare)
 }
 
-/// The logarithm of the density of the standard normal distribution between two bounds, at a z between them; accurate
-/// where the bounds are far out.
+/// The logarithm of the density of the standard normal distribution between two bounds, at a z between them. It is
+/// accurate also for bounds in the tails.
 #[track_caller]
 pub fn truncated_normal_log_density<'t, F: Real>(z: Var<'t, F>, low: Var<'t, F>, high: Var<'t, F>) -> Var<'t, F> {
-    // The density over that at the bound nearer to 0 has no large logarithm. Where this is does not matter: it is held.
+    // The density relative to that at the bound nearer to 0 has no large logarithm. The result does not depend on which
+    // point is used, so the point has no derivative.
     let edge = (low.relu() - (-high).relu()).held();
     (z - edge) * (z + edge) * -0.5 - special(Special::NormalLogScaledMass, &[low, high])
 }
 
-/// The log-probability of the difference k of two Poisson numbers with these rates. No derivative by k.
+/// The log-probability of the difference k of two Poisson variates with these rates. A derivative with respect to k is
+/// an error.
 #[track_caller]
 pub fn skellam_log_pmf<'t, F: Real>(k: Var<'t, F>, rate_up: Var<'t, F>, rate_down: Var<'t, F>) -> Var<'t, F> {
     let (tape, whole) = (k.tape(), k.equal(k.floor()));

@@ -1,11 +1,14 @@
-//! Special functions as operations: each function, its derivatives, and how it is computed, in one table.
+//! Special functions of variables, with derivatives.
 //!
-//! The scalar code is that of [`stochgrad_tensor::special`], which states domains and error bounds; outside its domain
-//! a function is NaN. Single precision is computed in double precision and rounded.
+//! The functions are evaluated element by element with [`stochgrad_tensor::special`], which documents their domains and
+//! error bounds. Outside its domain a function is NaN. Single precision is computed in double precision and rounded.
 //!
-//! Derivatives are written in variables and may be taken again, with one limit. The derivatives of the incomplete gamma
-//! and beta functions, of the distribution functions of Student's t and of von Mises by their *shape* are computed
-//! numerically and exist once: asking for their derivative with respect to the shape again is an error, and not a zero.
+//! Derivatives are written in variables and can be differentiated again, with two exceptions, which are errors:
+//!
+//! * The derivatives of the incomplete gamma and beta functions, and of the distribution functions of Student's t and
+//!   of von Mises, with respect to their *shape* are computed numerically. Their second derivative with respect to the
+//!   shape is not available.
+//! * There is no derivative with respect to a *count*, such as the number of trials of a binomial distribution.
 //!
 //! ```
 //! use stochgrad_tape::{Tape, TapeResult, special};

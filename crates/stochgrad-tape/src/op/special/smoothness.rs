@@ -1,4 +1,4 @@
-//! How smoothly a special function depends on its operands.
+//! The smoothness of the functions in each of their operands.
 
 use super::function::Special;
 use crate::op::Smoothness;

@@ -1,4 +1,7 @@
-//! Saving a training run, and going on with it.
+//! Saving and resuming a training run.
+
+mod layout;
+mod reader;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -6,23 +9,18 @@ use std::path::Path;
 use stochgrad_graph::{GraphError, GraphResult, Method, MethodState};
 use stochgrad_tensor::{Real, Tensor};
 
-use crate::checkpoint::{Checkpoint, CheckpointTensor};
-use crate::error::{NnError, NnResult};
-use crate::optimizers::{Optimizer, OptimizerState};
+use crate::checkpoint::Checkpoint;
+use crate::error::NnResult;
+use crate::optimizers::Optimizer;
 use crate::parameters::Parameters;
+use layout::{
+    EPOCH, METHODS, METHODS_PREFIX, OPTIMIZER_KIND, OPTIMIZER_PREFIX, OPTIMIZER_STEPS, SEED, SETTINGS_PREFIX, STEP,
+    entry_name,
+};
+use reader::{Reader, in_words};
 
-const STEP: &str = "training/step";
-const EPOCH: &str = "training/epoch";
-const SEED: &str = "training/seed";
-const OPTIMIZER_KIND: &str = "optimizer";
-const OPTIMIZER_STEPS: &str = "optimizer_steps";
-const OPTIMIZER_PREFIX: &str = "optimizer/";
-const METHODS: &str = "methods";
-const METHODS_PREFIX: &str = "methods/";
-const SETTINGS_PREFIX: &str = "settings/";
-
-/// Where a training run stands, besides parameters and optimiser: with both it makes one checkpoint, from which the run
-/// goes on bit for bit as if it had not been interrupted.
+/// The state of a training run, apart from its parameters and its optimiser. All three together are one checkpoint,
+/// from which the run can be resumed. The results are bit for bit those of a run without interruption.
 ///
 /// ```
 /// use stochgrad_nn::{Adam, Parameters, TrainingState};
@@ -48,15 +46,15 @@ const SETTINGS_PREFIX: &str = "settings/";
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct TrainingState {
-    /// How many steps have been made.
+    /// The number of completed steps.
     pub step: u64,
-    /// How many epochs have been finished.
+    /// The number of completed epochs.
     pub epoch: u64,
     /// The seed of the run.
     pub seed: u64,
-    /// What gradient methods remember, by the name of their node; see [`remember`](Self::remember).
+    /// The states of gradient methods, by the names of their nodes; see [`remember`](Self::remember).
     pub methods: BTreeMap<String, MethodState>,
-    /// Anything else that belongs to the run: settings, the version of the data.
+    /// Anything else that belongs to the run, such as settings or the version of the data.
     pub settings: BTreeMap<String, String>,
 }
 
@@ -66,30 +64,31 @@ impl TrainingState {
         Self { seed, ..Self::default() }
     }
 
-    /// Takes up what the gradient method of a node remembers.
+    /// Stores the state of the gradient method of a node.
     pub fn remember(&mut self, node: &str, method: &dyn Method) {
         self.methods.insert(node.into(), method.state());
     }
 
-    /// Gives back to the gradient method of a node what it remembered.
+    /// Restores the state of the gradient method of a node.
     ///
     /// # Errors
     ///
-    /// [`GraphError::State`] if nothing is known of the node, or the state is one of another method.
+    /// [`GraphError::State`] if there is no state for the node, or it belongs to another method.
     pub fn recall(&self, node: &str, method: &dyn Method) -> GraphResult<()> {
         match self.methods.get(node) {
             Some(state) => method.load_state(state),
             None => Err(GraphError::State {
                 method: method.name(),
                 problem: format!(
-                    "expected the state of node \"{node}\", got that of {}; was the checkpoint made with another model?",
+                    "expected the state of node \"{node}\", got that of {}; check that the checkpoint was saved from \
+                     the same model",
                     in_words(self.methods.keys())
                 ),
             }),
         }
     }
 
-    /// Everything that the run needs to go on, in one checkpoint. Buffers are shared, not copied.
+    /// Everything that is needed to resume the run, in one checkpoint. The memory of tensors is shared, not copied.
     ///
     /// # Errors
     ///
@@ -112,7 +111,7 @@ impl TrainingState {
                 checkpoint.insert(entry_name(OPTIMIZER_PREFIX, slot, name), tensor)?;
             }
         }
-        // Nodes without numbers have no tensors, and must come back all the same.
+        // A method without state has no tensors, so its node is listed here.
         let nodes: serde_json::Value = self.methods.keys().cloned().collect();
         checkpoint.set_metadata(METHODS, nodes.to_string())?;
         for (node, state) in &self.methods {
@@ -127,14 +126,14 @@ impl TrainingState {
         Ok(checkpoint)
     }
 
-    /// Restores parameters and optimiser from a checkpoint, and gives back the rest. Gradient methods get theirs with
+    /// Restores parameters and optimiser from a checkpoint, and returns the rest. Restore the gradient methods with
     /// [`recall`](Self::recall).
     ///
     /// # Errors
     ///
     /// [`NnError::MissingEntry`], [`NnError::TensorMismatch`], [`NnError::InvalidCheckpoint`] or
-    /// [`NnError::InvalidArgument`] if the checkpoint is not one of a run with this model and this optimiser. Neither is
-    /// changed then.
+    /// [`NnError::InvalidArgument`] if the checkpoint was not saved from a run with this model and this optimiser.
+    /// Neither of them is changed in this case.
     pub fn from_checkpoint<F: Real>(
         checkpoint: &Checkpoint,
         parameters: &mut Parameters<F>,
@@ -162,7 +161,7 @@ impl TrainingState {
     ///
     /// # Errors
     ///
-    /// As [`from_checkpoint`](Self::from_checkpoint) and [`Checkpoint::load`]. Nothing is changed then.
+    /// As [`from_checkpoint`](Self::from_checkpoint) and [`Checkpoint::load`]. Nothing is changed in this case.
     pub fn load<F: Real>(
         path: impl AsRef<Path>,
         parameters: &mut Parameters<F>,
@@ -195,115 +194,8 @@ impl TrainingState {
     }
 }
 
-/// A checkpoint, and where it is from.
-struct Reader<'a> {
-    checkpoint: &'a Checkpoint,
-    location: &'a str,
-}
-
-impl Reader<'_> {
-    fn number(&self, name: &str) -> NnResult<u64> {
-        match self.checkpoint.u64s(name)? {
-            &[number] => Ok(number),
-            numbers => Err(self.invalid(format!("one number in `{name}`"), format!("{}", numbers.len()))),
-        }
-    }
-
-    fn optimizer<F: Real>(&self, parameters: &Parameters<F>) -> NnResult<OptimizerState<F>> {
-        let mut slots: BTreeMap<String, BTreeMap<String, Tensor<F>>> = BTreeMap::new();
-        for entry in self.entries(OPTIMIZER_PREFIX) {
-            let (full_name, _, slot, name) = entry?;
-            let Some(value) = parameters.get(name) else {
-                return Err(self.invalid("optimiser state of this model's parameters".into(), format!("`{full_name}`")));
-            };
-            let tensor = self.checkpoint.tensor_of_shape(full_name, value.shape())?;
-            slots.entry(slot).or_default().insert(name.into(), tensor);
-        }
-        Ok(OptimizerState {
-            kind: self.checkpoint.required_metadata(OPTIMIZER_KIND)?.into(),
-            steps: self.number(OPTIMIZER_STEPS)?,
-            slots,
-        })
-    }
-
-    fn methods(&self) -> NnResult<BTreeMap<String, MethodState>> {
-        let listed = self.checkpoint.required_metadata(METHODS)?;
-        let nodes: Vec<String> = serde_json::from_str(listed).map_err(|_| {
-            self.invalid(format!("a list of node names in the metadata `{METHODS}`"), format!("`{listed}`"))
-        })?;
-        let mut methods: BTreeMap<String, MethodState> =
-            nodes.into_iter().map(|node| (node, MethodState::new())).collect();
-        for entry in self.entries(METHODS_PREFIX) {
-            let (full_name, tensor, node, key) = entry?;
-            let Some(state) = methods.get_mut(&node) else {
-                return Err(
-                    self.invalid(format!("state of the nodes {}", in_words(methods.keys())), format!("`{full_name}`"))
-                );
-            };
-            let numbers = self.checkpoint.tensor::<f64>(full_name)?;
-            if tensor.shape().rank() != 1 {
-                return Err(
-                    self.invalid(format!("a list of numbers in `{full_name}`"), format!("shape {}", tensor.shape()))
-                );
-            }
-            state.insert(key.into(), numbers.to_vec());
-        }
-        Ok(methods)
-    }
-
-    fn settings(&self) -> BTreeMap<String, String> {
-        let metadata = self.checkpoint.all_metadata().iter();
-        metadata
-            .filter_map(|(key, value)| {
-                let key = key.strip_prefix(SETTINGS_PREFIX)?;
-                Some((key.into(), value.clone()))
-            })
-            .collect()
-    }
-
-    /// Tensors whose name is the prefix, an owner and the rest: full name, tensor, owner, rest.
-    fn entries(&self, prefix: &'static str) -> impl Iterator<Item = NnResult<(&str, &CheckpointTensor, String, &str)>> {
-        let tensors = self.checkpoint.tensors().iter();
-        tensors.filter_map(move |(full_name, tensor)| {
-            let name = full_name.strip_prefix(prefix)?;
-            Some(match name.split_once('/') {
-                Some((owner, rest)) => Ok((full_name.as_str(), tensor, unescaped(owner), rest)),
-                None => {
-                    Err(self.invalid(format!("`{prefix}`, a name, a slash and another name"), format!("`{full_name}`")))
-                }
-            })
-        })
-    }
-
-    fn invalid(&self, expected: String, found: String) -> NnError {
-        NnError::InvalidCheckpoint {
-            location: self.location.into(),
-            expected,
-            found,
-            hint: "check that the file was saved by `TrainingState::save` from the same model",
-            source: None,
-        }
-    }
-}
-
-/// Slashes of the owner are escaped, so that the first slash after the prefix ends it.
-fn entry_name(prefix: &str, owner: &str, rest: &str) -> String {
-    let owner = owner.replace('%', "%25").replace('/', "%2F");
-    format!("{prefix}{owner}/{rest}")
-}
-
-fn unescaped(owner: &str) -> String {
-    owner.replace("%2F", "/").replace("%25", "%")
-}
-
-fn in_words<'a>(names: impl Iterator<Item = &'a String>) -> String {
-    let names: Vec<String> = names.map(|name| format!("`{name}`")).collect();
-    if names.is_empty() { "none".into() } else { names.join(", ") }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::fs;
     use std::sync::Mutex;
 
     use stochgrad_graph::{Graph, Order, Profile, Seed};
@@ -313,9 +205,9 @@ mod tests {
     use crate::data::{Minibatches, rows};
     use crate::layers::{Activation, Mlp};
     use crate::optimizers::{Adam, Sgd};
-    use crate::testing::{gradients, one_parameter};
+    use crate::testing::one_parameter;
 
-    /// A run whose data, order of data and model depend on nothing but its state.
+    /// A run whose data, order of data and model depend on its state only.
     struct Run {
         parameters: Parameters<f32>,
         mlp: Mlp,
@@ -453,91 +345,5 @@ mod tests {
         let message = loaded.recall("v", &restored).unwrap_err().to_string();
         assert!(message.contains("\"v\"") && message.contains("`x[3]`"), "{message}");
         assert!(loaded.recall("z", &Stateless).is_err());
-    }
-
-    fn trained() -> (Parameters<f64>, Adam<f64>) {
-        let mut parameters = one_parameter(Tensor::from([1.0, 2.0]));
-        let mut adam = Adam::new(0.1);
-        let gradients = gradients(&parameters, &[("x", Tensor::from([1.0, -1.0]))]);
-        adam.step(&mut parameters, &gradients).unwrap();
-        (parameters, adam)
-    }
-
-    fn refused(checkpoint: &Checkpoint, parts: &[&str]) {
-        let (mut parameters, mut adam) = trained();
-        let (values, state) = (parameters.clone(), adam.state());
-        let error = TrainingState::from_checkpoint(checkpoint, &mut parameters, &mut adam).unwrap_err();
-        let message = error.to_string();
-        assert!(parts.iter().all(|part| message.contains(part)), "{message}");
-        assert!(parameters.iter().eq(values.iter()));
-        assert_eq!(adam.state(), state);
-    }
-
-    #[test]
-    fn checkpoints_of_other_models_and_optimisers_are_errors_that_change_nothing() {
-        let state = TrainingState::new(7);
-        let fresh = Adam::new(0.1);
-        let other = |value: Tensor<f64>| state.to_checkpoint(&one_parameter(value), &fresh);
-        refused(&other(Tensor::zeros([3])).unwrap(), &["parameters/x", "[2]", "[3]"]);
-        let mut two = one_parameter(Tensor::zeros([2]));
-        two.insert("y", Tensor::zeros([2])).unwrap();
-        let more = state.to_checkpoint(&two, &fresh).unwrap();
-        refused(&more, &["1 parameter(s)", "`y`"]);
-        let mut named = Parameters::new();
-        named.insert("y", Tensor::<f64>::zeros([2])).unwrap();
-        let renamed = state.to_checkpoint(&named, &fresh).unwrap();
-        refused(&renamed, &["parameters/x", "parameters/y"]);
-        let mut single = Parameters::new();
-        single.insert("x", Tensor::<f32>::zeros([2])).unwrap();
-        let single = state.to_checkpoint(&single, &Adam::new(0.1)).unwrap();
-        refused(&single, &["parameters/x", "f64", "f32"]);
-        let parameters = one_parameter(Tensor::zeros([2]));
-        let sgd = state.to_checkpoint(&parameters, &Sgd::new(0.1)).unwrap();
-        refused(&sgd, &["adam", "sgd"]);
-        refused(&Checkpoint::new(), &["training/step"]);
-    }
-
-    #[test]
-    fn damaged_entries_are_errors_that_change_nothing() {
-        let (parameters, adam) = trained();
-        let good = || {
-            let mut state = TrainingState::new(7);
-            state.remember("z", &Mean::default());
-            state.to_checkpoint(&parameters, &adam).unwrap()
-        };
-        type Damage = fn(&mut Checkpoint) -> NnResult<()>;
-        let cases: [(Damage, &[&str]); 7] = [
-            (|c| c.insert("optimizer/first_moment/x", &Tensor::scalar(1.0)), &["first_moment/x", "[2]", "[]"]),
-            (|c| c.insert("optimizer/first_moment/y", &Tensor::scalar(1.0)), &["first_moment/y"]),
-            (|c| c.insert("optimizer/other/x", &Tensor::from([1.0, 2.0])), &["`other`"]),
-            (|c| c.insert("methods/v/mean", &Tensor::from([1.0])), &["methods/v/mean", "`z`"]),
-            (|c| c.insert("methods/z", &Tensor::from([1.0])), &["methods/z"]),
-            (|c| c.set_metadata("methods", "{"), &["`{`"]),
-            (|c| c.insert_u64s("training/step", &[1, 2]), &["training/step"]),
-        ];
-        for (damage, parts) in cases {
-            let mut checkpoint = good();
-            damage(&mut checkpoint).unwrap();
-            refused(&checkpoint, parts);
-        }
-        let (mut parameters, mut adam) = trained();
-        TrainingState::from_checkpoint(&good(), &mut parameters, &mut adam).unwrap();
-    }
-
-    #[test]
-    fn a_truncated_file_is_an_error_that_changes_nothing() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("run.safetensors");
-        let (mut parameters, mut adam) = trained();
-        TrainingState::new(7).save(&path, &parameters, &adam).unwrap();
-        let bytes = fs::read(&path).unwrap();
-        let (values, state) = (parameters.clone(), adam.state());
-        for length in [0, 7, bytes.len() / 2, bytes.len() - 1] {
-            fs::write(&path, &bytes[..length]).unwrap();
-            let error = TrainingState::load(&path, &mut parameters, &mut adam).unwrap_err();
-            assert!(matches!(error, NnError::InvalidCheckpoint { .. }), "{error}");
-            assert!(parameters.iter().eq(values.iter()));
-            assert_eq!(adam.state(), state);
-        }
     }
 }

@@ -1,0 +1,72 @@
+//! Leaves of the tape: parameters and constants.
+
+use crate::error::TapeError;
+use crate::id::Inputs;
+use crate::op::Op;
+use crate::plate::{Plate, Plates, merge};
+use crate::tape::{IntoTensor, Tape};
+use crate::var::Var;
+use std::panic::Location;
+use stochgrad_tensor::{Real, Shape, Tensor};
+
+impl<F: Real> Tape<F> {
+    /// A trainable leaf.
+    #[track_caller]
+    pub fn parameter(&self, value: impl IntoTensor<F>) -> Var<'_, F> {
+        let (value, pooled) = value.into_pooled(&self.pool);
+        self.leaf(value, pooled, Plates::new(), true)
+    }
+
+    /// A leaf without a gradient.
+    #[track_caller]
+    pub fn constant(&self, value: impl IntoTensor<F>) -> Var<'_, F> {
+        let (value, pooled) = value.into_pooled(&self.pool);
+        self.leaf(value, pooled, Plates::new(), false)
+    }
+
+    /// A constant whose leading axes are the given plates, in the order in which the plates were created.
+    #[track_caller]
+    pub fn constant_on(&self, plates: &[Plate], value: impl IntoTensor<F>) -> Var<'_, F> {
+        self.leaf_on(plates, value, false)
+    }
+
+    /// A trainable leaf whose leading axes are the given plates, with one value for each member.
+    #[track_caller]
+    pub fn parameter_on(&self, plates: &[Plate], value: impl IntoTensor<F>) -> Var<'_, F> {
+        self.leaf_on(plates, value, true)
+    }
+
+    #[track_caller]
+    fn leaf_on(&self, plates: &[Plate], value: impl IntoTensor<F>, trainable: bool) -> Var<'_, F> {
+        let (value, pooled) = value.into_pooled(&self.pool);
+        let mut sorted = Plates::new();
+        merge(&mut sorted, plates);
+        if let Err(error) = self.own_plates(plates, Location::caller()) {
+            return self.fail(error);
+        }
+        let sizes: Shape = plates.iter().map(|&plate| self.plate_size(plate)).collect();
+        if sorted.as_slice() != plates || value.shape().len() < sizes.len() || value.shape()[..sizes.len()] != sizes[..]
+        {
+            return self.fail(TapeError::Operand {
+                op: if trainable { "parameter_on" } else { "constant_on" }.into(),
+                problem: format!("expected leading axes {sizes} for the plates {}", self.plate_names(plates)),
+                shape: value.shape().clone(),
+                plates: String::new(),
+                at: Location::caller(),
+            });
+        }
+        self.leaf(value, pooled, sorted, trainable)
+    }
+
+    #[track_caller]
+    fn leaf(&self, value: Tensor<F>, pooled: bool, plates: Plates, trainable: bool) -> Var<'_, F> {
+        let id = self.push(Op::Leaf { trainable }, Inputs::new(), value, pooled, plates, Location::caller());
+        Var { tape: self, id }
+    }
+
+    /// A constant with the same value everywhere, in a buffer of the pool.
+    #[track_caller]
+    pub(crate) fn filled(&self, shape: Shape, number: F) -> Var<'_, F> {
+        self.leaf(self.pool.full(shape, number), true, Plates::new(), false)
+    }
+}
