@@ -37,7 +37,10 @@ mod prelude;
 #[cfg(test)]
 mod testing;
 
-pub use compound::{Bijector, Independent, Mixture, MixtureSameFamily, TransformedDistribution};
+pub use compound::{
+    Bijector, Independent, InvertibleMap, LiveMap, Mixture, MixtureSameFamily, StoredMap, TensorMap,
+    TransformedDistribution,
+};
 pub use continuous::{
     Beta, Cauchy, Chi2, ContinuousBernoulli, Exponential, Gamma, Gumbel, HalfCauchy, HalfNormal, InverseGamma,
     InverseGaussian, Kumaraswamy, Laplace, LogNormal, Logistic, Maxwell, Normal, Pareto, Rayleigh, RelaxedBernoulli,
@@ -49,11 +52,11 @@ pub use discrete::{
     OneHotCategorical, Poisson, Skellam,
 };
 pub use distribution::{
-    Alternatives, Capabilities, ClosedFormEntropy, CumulativeDistribution, Distribution, Family, FiniteSupport,
-    IndependentBits, IndependentCategories, IntegerSupport, KlDivergence, Live, Parameter, Parameters,
-    QuadraticVariance, QuantileFunction, RecordedAlternatives, Relaxed, Reparameterized, ScoreDifferentiable, Side,
-    StochasticDerivative, Support, Tempered, TensorDistribution, ToTensors, WeakDerivative, WeakNoise, WeakPath,
-    WeaklyReparameterized, check_parameter, common_shape, finite, positive, whole,
+    Alternatives, Boundary, Capabilities, ClosedFormEntropy, CumulativeDistribution, CustomSupport, Distribution,
+    Family, FiniteSupport, IndependentBits, IndependentCategories, IntegerSupport, KlDivergence, Live, Parameter,
+    Parameters, QuadraticVariance, QuantileFunction, RecordedAlternatives, Relaxed, Reparameterized,
+    ScoreDifferentiable, Side, StochasticDerivative, Support, Tempered, TensorDistribution, ToTensors, WeakDerivative,
+    WeakNoise, WeakPath, WeaklyReparameterized, check_parameter, common_shape, finite, positive, whole,
 };
 pub use divergence::{MonteCarloKl, monte_carlo_kl};
 pub use error::{DistributionError, DistributionResult};

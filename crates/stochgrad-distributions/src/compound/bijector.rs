@@ -14,6 +14,11 @@
 //!
 //! The slopes of the maps to a simplex are those by its first $n - 1$ coordinates.
 
+use crate::compound::invertible_map::InvertibleMap;
+use crate::compound::simplex_maps::{reverse_cumsum, stick_logs, stick_offsets, with_zero};
+use crate::compound::triangular_maps::{diagonal, lower_elements, lower_triangle, rows_of};
+use crate::compound::vectors::last_of;
+use crate::map_family;
 use crate::prelude::*;
 use std::f64::consts::LN_2;
 
@@ -66,7 +71,11 @@ impl<V> Bijector<V> {
     ///
     /// # Errors
     /// Those of `f`.
-    pub fn try_map<W, E>(&self, f: &mut dyn FnMut(&V) -> Result<W, E>) -> Result<Bijector<W>, E> {
+    pub fn try_map<W, E>(&self, mut f: impl FnMut(&V) -> Result<W, E>) -> Result<Bijector<W>, E> {
+        self.try_map_inside(&mut f)
+    }
+
+    fn try_map_inside<W, E>(&self, f: &mut dyn FnMut(&V) -> Result<W, E>) -> Result<Bijector<W>, E> {
         Ok(match self {
             Bijector::Affine { shift, scale } => Bijector::Affine { shift: f(shift)?, scale: f(scale)? },
             Bijector::Exp => Bijector::Exp,
@@ -77,8 +86,10 @@ impl<V> Bijector<V> {
             Bijector::SoftmaxCentred => Bijector::SoftmaxCentred,
             Bijector::StickBreaking => Bijector::StickBreaking,
             Bijector::LowerCholesky => Bijector::LowerCholesky,
-            Bijector::Chain(maps) => Bijector::Chain(maps.iter().map(|map| map.try_map(f)).collect::<Result<_, E>>()?),
-            Bijector::Inverse(map) => Bijector::Inverse(Box::new(map.try_map(f)?)),
+            Bijector::Chain(maps) => {
+                Bijector::Chain(maps.iter().map(|map| map.try_map_inside(f)).collect::<Result<_, E>>()?)
+            }
+            Bijector::Inverse(map) => Bijector::Inverse(Box::new(map.try_map_inside(f)?)),
         })
     }
 
@@ -291,84 +302,65 @@ impl<'t, F: Real> Bijector<Var<'t, F>> {
     }
 }
 
-/// The position of the last element of the last axis.
-fn last_of<F: Real>(x: Var<'_, F>) -> usize {
-    x.shape().last().copied().unwrap_or(1).saturating_sub(1)
-}
+map_family!(Bijector);
 
-/// The vector with a 0 at its end.
-fn with_zero<'t, F: Real>(x: Var<'t, F>) -> Var<'t, F> {
-    let size = last_of(x) + 1;
-    let padded = x.index_select(-1, &(0..size).chain([0]).collect::<Vec<_>>());
-    let keep = Tensor::from_fn([size + 1], |i| if i < size { F::ONE } else { F::ZERO });
-    padded * x.tape().constant(&keep)
-}
+impl<'t, F: Real> InvertibleMap<'t, F> for Bijector<Var<'t, F>> {
+    fn parameters(&self) -> Vec<(&'static str, Var<'t, F>)> {
+        Bijector::parameters(self)
+    }
 
-/// The sums from each element to the end.
-fn reverse_cumsum<F: Real>(x: Var<'_, F>) -> Var<'_, F> {
-    let size = last_of(x) + 1;
-    let reversed: Vec<usize> = (0..size).rev().collect();
-    x.index_select(-1, &reversed).cumsum(-1).index_select(-1, &reversed)
-}
+    fn element_ranks(&self) -> (usize, usize) {
+        Bijector::element_ranks(self)
+    }
 
-/// ln(n − k): with these offsets the zero vector breaks into equal shares.
-fn stick_offsets<'t, F: Real>(x: Var<'t, F>, sticks: usize) -> Var<'t, F> {
-    let offsets = Tensor::from_fn([sticks], |k| F::from_f64(((sticks - k) as f64).ln()));
-    x.tape().constant(&offsets)
-}
+    fn output_shape(&self, input: &Shape) -> Shape {
+        Bijector::output_shape(self, input)
+    }
 
-/// The logarithms of the shares, the last one included.
-fn stick_logs<'t, F: Real>(x: Var<'t, F>) -> Var<'t, F> {
-    let sticks = last_of(x) + 1;
-    let shifted = x - stick_offsets(x, sticks);
-    // ln(1 − z), and its sums before each stick.
-    let rest = -shifted.softplus();
-    let before = with_zero(rest).cumsum(-1);
-    let shift: Vec<usize> = [sticks].into_iter().chain(0..sticks).collect();
-    let before = before.index_select(-1, &shift)
-        * x.tape().constant(Tensor::from_fn([sticks + 1], |i| if i == 0 { F::ZERO } else { F::ONE }));
-    with_zero(shifted.log_sigmoid()) + before
-}
+    fn support(&self, base: Support, element: &[usize]) -> Support {
+        match (self, element) {
+            (Bijector::Exp | Bijector::Softplus | Bijector::Power(_), []) => Support::Positive,
+            (Bijector::Sigmoid, []) => Support::UnitInterval,
+            (Bijector::SoftmaxCentred | Bijector::StickBreaking, [.., last]) => Support::Simplex(*last),
+            (Bijector::Affine { .. }, _) => base,
+            (_, [length]) => Support::Vectors(*length),
+            _ => Support::Interval,
+        }
+    }
 
-/// The rows of a triangle with this many elements.
-fn rows_of(elements: usize) -> usize {
-    (((8 * elements + 1) as f64).sqrt() as usize).saturating_sub(1) / 2
-}
+    #[track_caller]
+    fn forward(&self, x: Var<'t, F>) -> Var<'t, F> {
+        Bijector::forward(self, x)
+    }
 
-/// The positions of the diagonal in a lower triangle, row by row.
-fn diagonal(rows: usize) -> Vec<usize> {
-    (0..rows).map(|row| row * (row + 3) / 2).collect()
-}
+    #[track_caller]
+    fn inverse(&self, y: Var<'t, F>) -> Var<'t, F> {
+        Bijector::inverse(self, y)
+    }
 
-fn lower_triangle<'t, F: Real>(x: Var<'t, F>) -> Var<'t, F> {
-    let elements = last_of(x) + 1;
-    let rows = rows_of(elements);
-    let at = |row: usize, column: usize| row * (row + 1) / 2 + column;
-    let cells = (0..rows * rows).map(|cell| (cell / rows, cell % rows));
-    let positions: Vec<usize> = cells.map(|(row, column)| if column <= row { at(row, column) } else { 0 }).collect();
-    let mask = |keep: fn(usize, usize) -> bool| {
-        let mask = Tensor::from_fn([rows * rows], |cell| if keep(cell / rows, cell % rows) { F::ONE } else { F::ZERO });
-        x.tape().constant(&mask)
-    };
-    let square = x.index_select(-1, &positions);
-    let below = square * mask(|row, column| column < row);
-    // The exponential is of the diagonal only: elsewhere of 0.
-    let on = mask(|row, column| column == row);
-    let filled = below + (square * on).exp() * on;
-    let shape: Shape = x.shape().iter().take(x.shape().len() - 1).copied().chain([rows, rows]).collect();
-    filled.reshape(shape)
-}
+    #[track_caller]
+    fn log_slope(&self, x: Var<'t, F>) -> Var<'t, F> {
+        Bijector::log_slope(self, x)
+    }
 
-fn lower_elements<'t, F: Real>(y: Var<'t, F>) -> Var<'t, F> {
-    let rows = last_of(y) + 1;
-    let shape: Shape = y.shape().iter().take(y.shape().len().saturating_sub(2)).copied().chain([rows * rows]).collect();
-    let positions: Vec<usize> = (0..rows).flat_map(|row| (0..=row).map(move |column| row * rows + column)).collect();
-    let elements = y.reshape(shape).index_select(-1, &positions);
-    let diagonal = diagonal(rows);
-    let on =
-        y.tape().constant(Tensor::from_fn([positions.len()], |i| if diagonal.contains(&i) { F::ONE } else { F::ZERO }));
-    let one = y.tape().constant(1.0);
-    on.select(on.select(elements, one).ln(), elements)
+    fn distance(&self, y: Var<'t, F>) -> Option<Var<'t, F>> {
+        Bijector::distance(self, y)
+    }
+
+    fn direction(&self, like: Var<'t, F>) -> Var<'t, F> {
+        Bijector::direction(self, like)
+    }
+
+    fn validate(&self) -> DistributionResult<()> {
+        for (name, var) in Bijector::parameters(self) {
+            finite("TransformedDistribution", name, var)?;
+            if name != "shift" {
+                let hint = "a map by 0 has no inverse; use exp() or softplus() of an unconstrained number";
+                check_parameter("TransformedDistribution", name, var, "different from 0", hint, |x| x != 0.0)?;
+            }
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]

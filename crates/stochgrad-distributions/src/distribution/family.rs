@@ -188,7 +188,7 @@ macro_rules! distribution {
         pub struct $name:ident {
             $($(#[$field_meta:meta])* $field:ident: $domain:ident $(.$method:ident($($argument:tt)*))*),+ $(,)?
         }
-        support: $support:ident
+        support: $support:ident $(($($bound:tt)*))?
     ) => {
         $crate::distribution! {
             $(#[$meta])*
@@ -214,7 +214,7 @@ macro_rules! distribution {
             }
 
             fn declared_support(&self) -> $crate::Support {
-                $crate::Support::$support
+                $crate::Support::$support$(($($bound)*))?
             }
 
             fn declared_validate(&self) -> $crate::DistributionResult<()> {

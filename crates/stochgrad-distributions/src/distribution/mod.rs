@@ -13,11 +13,11 @@ mod traits;
 mod weak_path;
 
 pub use alternatives::{Alternatives, RecordedAlternatives, Side};
-pub(crate) use boundary::Boundary;
+pub use boundary::Boundary;
 pub use domain::{check_parameter, common_shape, finite, positive, whole};
 pub use family::{Declared, Family, Live};
 pub use parameter::{Parameter, Parameters};
-pub use support::Support;
+pub use support::{CustomSupport, Support};
 pub use tensor_distribution::{TensorDistribution, ToTensors};
 pub use traits::{
     Capabilities, ClosedFormEntropy, CumulativeDistribution, Distribution, FiniteSupport, IndependentBits,
