@@ -34,8 +34,7 @@ mod multivariate;
 mod noise;
 mod parameter;
 mod prelude;
-#[cfg(test)]
-mod testing;
+pub mod testing;
 
 pub use compound::{
     Bijector, Independent, InvertibleMap, LiveMap, Mixture, MixtureSameFamily, StoredMap, TensorMap,

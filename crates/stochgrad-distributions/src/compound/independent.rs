@@ -208,7 +208,7 @@ mod tests {
     use crate::continuous::normal::Normal;
     use crate::discrete::poisson::Poisson;
     use crate::noise::{KeyedNoise, NoiseKey};
-    use crate::testing::discrete_checks::check_family;
+    use crate::testing::check_family;
     use stochgrad_tape::Plates;
 
     #[test]

@@ -381,8 +381,7 @@ mod tests {
     use crate::continuous::laplace::Laplace;
     use crate::continuous::normal::Normal;
     use crate::discrete::poisson::Poisson;
-    use crate::testing::discrete_checks::check_family;
-    use crate::testing::distribution_checks::{Build, DistributionCheck, Domain};
+    use crate::testing::{Build, DistributionCheck, Domain, check_family};
 
     const BUILD: Build =
         |p| Box::new(Mixture::from_probability(p[0], Normal::new(p[1], p[2]), Laplace::new(p[3], p[4])).unwrap());

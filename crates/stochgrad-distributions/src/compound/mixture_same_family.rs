@@ -379,8 +379,7 @@ mod tests {
     use super::*;
     use crate::continuous::normal::Normal;
     use crate::noise::KeyedNoise;
-    use crate::testing::discrete_checks::check_family;
-    use crate::testing::distribution_checks::{Build, DistributionCheck, Domain, leaves, on_samples, variance};
+    use crate::testing::{Build, DistributionCheck, Domain, check_family, leaves, on_samples, variance};
 
     /// Two normal distributions by a weight, two locations and a scale.
     const BUILD: Build = |p| {

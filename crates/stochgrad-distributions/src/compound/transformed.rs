@@ -308,8 +308,7 @@ mod tests {
     use crate::compound::bijector::Bijector;
     use crate::continuous::normal::Normal;
     use crate::noise::{KeyedNoise, NoiseKey};
-    use crate::testing::discrete_checks::check_family;
-    use crate::testing::distribution_checks::{Build, DistributionCheck, Domain, assert_nothing_at};
+    use crate::testing::{Build, DistributionCheck, Domain, assert_nothing_at, check_family};
     use stochgrad_tape::Plates;
 
     const LOG_NORMAL: Build = |p| Box::new(TransformedDistribution::new(Normal::new(p[0], p[1]), Bijector::Exp));

@@ -194,7 +194,7 @@ fn inside<F: Real>(value: Var<'_, F>) -> Var<'_, F> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::distribution_checks::{Build, DistributionCheck, Domain, assert_finite, assert_nothing_at};
+    use crate::testing::{Build, DistributionCheck, Domain, assert_finite, assert_nothing_at};
     use stochgrad_tape::Tape;
 
     const BUILD: Build = |p| Box::new(Beta::new(p[0], p[1]));

@@ -146,7 +146,7 @@ impl<'t, F: Real> KlDivergence<'t, F> for Cauchy<Var<'t, F>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::distribution_checks::{Build, DistributionCheck, Domain, assert_finite};
+    use crate::testing::{Build, DistributionCheck, Domain, assert_finite};
     use stochgrad_tape::Tape;
 
     const BUILD: Build = |p| Box::new(Cauchy::new(p[0], p[1]));

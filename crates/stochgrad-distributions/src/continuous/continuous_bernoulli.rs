@@ -203,7 +203,7 @@ impl<'t, F: Real> KlDivergence<'t, F> for ContinuousBernoulli<Var<'t, F>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::distribution_checks::{Build, DistributionCheck, Domain, assert_finite, assert_nothing_at};
+    use crate::testing::{Build, DistributionCheck, Domain, assert_finite, assert_nothing_at};
     use stochgrad_tape::Tape;
 
     const BY_LOGIT: Build = |p| Box::new(ContinuousBernoulli::from_logits(p[0]));

@@ -197,7 +197,7 @@ mod tests {
     use super::*;
     use crate::distribution::Family;
     use crate::error::DistributionError;
-    use crate::testing::distribution_checks::{Build, DistributionCheck, Domain, assert_finite, assert_nothing_at};
+    use crate::testing::{Build, DistributionCheck, Domain, assert_finite, assert_nothing_at};
     use stochgrad_tape::{Id, IdMap, Smoothness, Tape};
 
     const BY_RATE: Build = |p| Box::new(Exponential::new(p[0]));

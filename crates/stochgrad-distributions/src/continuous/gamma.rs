@@ -278,9 +278,7 @@ mod tests {
     use crate::distribution::Family;
     use crate::error::DistributionError;
     use crate::noise::{KeyedNoise, NoiseKey, NoiseSource};
-    use crate::testing::distribution_checks::{
-        Build, DistributionCheck, Domain, assert_finite, assert_nothing_at, on_samples,
-    };
+    use crate::testing::{Build, DistributionCheck, Domain, assert_finite, assert_nothing_at, on_samples};
     use stochgrad_tape::NoiseLayout;
     use stochgrad_tape::{Id, IdMap, Plates, Tape};
     use stochgrad_tensor::special::{gamma_p, lgamma};

@@ -140,7 +140,7 @@ impl<'t, F: Real> KlDivergence<'t, F> for Gumbel<Var<'t, F>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::distribution_checks::{Build, DistributionCheck, Domain, assert_finite};
+    use crate::testing::{Build, DistributionCheck, Domain, assert_finite};
     use stochgrad_tape::Tape;
 
     const BUILD: Build = |p| Box::new(Gumbel::new(p[0], p[1]));

@@ -110,7 +110,7 @@ impl<'t, F: Real> ClosedFormEntropy<'t, F> for HalfCauchy<Var<'t, F>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::distribution_checks::{Build, DistributionCheck, Domain, assert_finite, assert_nothing_at};
+    use crate::testing::{Build, DistributionCheck, Domain, assert_finite, assert_nothing_at};
 
     const BUILD: Build = |p| Box::new(HalfCauchy::new(p[0]));
 

@@ -124,7 +124,7 @@ impl<'t, F: Real> Kumaraswamy<Var<'t, F>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::distribution_checks::{Build, DistributionCheck, Domain, assert_finite, assert_nothing_at};
+    use crate::testing::{Build, DistributionCheck, Domain, assert_finite, assert_nothing_at};
 
     const BUILD: Build = |p| Box::new(Kumaraswamy::new(p[0], p[1]));
 

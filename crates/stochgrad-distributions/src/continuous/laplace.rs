@@ -206,7 +206,7 @@ mod tests {
     use crate::distribution::Family;
     use crate::error::DistributionError;
     use crate::noise::KeyedNoise;
-    use crate::testing::distribution_checks::{Build, DistributionCheck, Domain, assert_finite, on_samples};
+    use crate::testing::{Build, DistributionCheck, Domain, assert_finite, on_samples};
     use stochgrad_tape::{Id, IdMap, Tape};
 
     const BUILD: Build = |p| Box::new(Laplace::new(p[0], p[1]));

@@ -148,7 +148,7 @@ fn distance<F: Real>(fallen: Var<'_, F>) -> Var<'_, F> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::distribution_checks::{Build, DistributionCheck, Domain, assert_finite};
+    use crate::testing::{Build, DistributionCheck, Domain, assert_finite};
 
     const BUILD: Build = |p| Box::new(Logistic::new(p[0], p[1]));
 

@@ -192,9 +192,7 @@ mod tests {
     use crate::distribution::Family;
     use crate::error::DistributionError;
     use crate::noise::KeyedNoise;
-    use crate::testing::distribution_checks::{
-        Build, DistributionCheck, Domain, assert_finite, leaves, on_samples, variance,
-    };
+    use crate::testing::{Build, DistributionCheck, Domain, assert_finite, leaves, on_samples, variance};
     use stochgrad_tape::{Id, IdMap, Smoothness, Tape};
     use stochgrad_tensor::special::normal_cdf;
 

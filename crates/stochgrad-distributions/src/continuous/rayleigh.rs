@@ -125,7 +125,7 @@ impl<'t, F: Real> KlDivergence<'t, F> for Rayleigh<Var<'t, F>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::distribution_checks::{Build, DistributionCheck, Domain, assert_finite, assert_nothing_at};
+    use crate::testing::{Build, DistributionCheck, Domain, assert_finite, assert_nothing_at};
     use stochgrad_tape::Tape;
 
     const BUILD: Build = |p| Box::new(Rayleigh::new(p[0]));

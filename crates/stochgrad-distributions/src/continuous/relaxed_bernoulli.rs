@@ -166,9 +166,7 @@ impl<'t, F: Real> Reparameterized<'t, F> for RelaxedBernoulli<Var<'t, F>> {
 mod tests {
     use super::*;
     use crate::noise::KeyedNoise;
-    use crate::testing::distribution_checks::{
-        Build, DistributionCheck, Domain, assert_finite, assert_nothing_at, on_samples,
-    };
+    use crate::testing::{Build, DistributionCheck, Domain, assert_finite, assert_nothing_at, on_samples};
     use stochgrad_tape::Tape;
 
     const BUILD: Build = |p| Box::new(RelaxedBernoulli::from_logits(p[0], p[1]));

@@ -195,7 +195,7 @@ impl<'t, F: Real> StudentT<Var<'t, F>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::distribution_checks::{Build, DistributionCheck, Domain, assert_finite};
+    use crate::testing::{Build, DistributionCheck, Domain, assert_finite};
 
     const BUILD: Build = |p| Box::new(StudentT::new(p[0], p[1], p[2]));
 

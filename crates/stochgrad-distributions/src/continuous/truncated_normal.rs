@@ -176,7 +176,7 @@ impl<'t, F: Real> TruncatedNormal<Var<'t, F>> {
 mod tests {
     use super::*;
     use crate::derivative::implicit::implicit_path;
-    use crate::testing::distribution_checks::{Build, DistributionCheck, Domain, assert_finite, assert_nothing_at};
+    use crate::testing::{Build, DistributionCheck, Domain, assert_finite, assert_nothing_at};
     use stochgrad_tape::Tape;
 
     const BUILD: Build = |p| Box::new(TruncatedNormal::new(p[0], p[1], p[2], p[3]));

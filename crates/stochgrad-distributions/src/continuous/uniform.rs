@@ -199,7 +199,7 @@ mod tests {
     use super::*;
     use crate::distribution::Family;
     use crate::error::DistributionError;
-    use crate::testing::distribution_checks::{Build, DistributionCheck, Domain, assert_finite, assert_nothing_at};
+    use crate::testing::{Build, DistributionCheck, Domain, assert_finite, assert_nothing_at};
     use stochgrad_tape::{Id, IdMap, Tape};
 
     const BUILD: Build = |p| Box::new(Uniform::new(p[0], p[1]));

@@ -185,7 +185,7 @@ fn angle(kappa: f64, rng: &mut ChaCha8Rng) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::distribution_checks::{Build, DistributionCheck, Domain, assert_finite};
+    use crate::testing::{Build, DistributionCheck, Domain, assert_finite};
     use stochgrad_tape::Tape;
 
     const BUILD: Build = |p| Box::new(VonMises::new(p[0], p[1]));

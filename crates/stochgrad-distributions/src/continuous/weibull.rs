@@ -150,7 +150,7 @@ impl<'t, F: Real> Weibull<Var<'t, F>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::distribution_checks::{Build, DistributionCheck, Domain, assert_finite, assert_nothing_at};
+    use crate::testing::{Build, DistributionCheck, Domain, assert_finite, assert_nothing_at};
     use stochgrad_tape::Tape;
 
     const BUILD: Build = |p| Box::new(Weibull::new(p[0], p[1]));

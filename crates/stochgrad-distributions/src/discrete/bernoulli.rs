@@ -392,9 +392,9 @@ mod tests {
     use super::*;
     use crate::error::DistributionError;
     use crate::noise::{KeyedNoise, NoiseKey};
-    use crate::testing::discrete_checks::{
-        COSTS, States, assert_close, capabilities, check_alternatives, check_draws, check_family, check_score,
-        check_uniform, with_gradient,
+    use crate::testing::{
+        COSTS, States, assert_close, capabilities, check_draws, check_family, check_score, check_stochastic_derivative,
+        check_uniform, check_weak_derivative, with_gradient,
     };
     use stochgrad_tape::{PlateKind, Plates, Tape};
 
@@ -420,7 +420,8 @@ mod tests {
         for (build, theta) in both() {
             let tape = Tape::<f64>::new();
             let theta = tape.parameter(theta);
-            check_alternatives(&tape, &build(theta), theta, 2, <[f64]>::to_vec);
+            check_stochastic_derivative(&tape, &build(theta), theta, 2, <[f64]>::to_vec);
+            check_weak_derivative(&tape, &build(theta), theta, 2, <[f64]>::to_vec);
         }
     }
 
@@ -502,7 +503,7 @@ mod tests {
                 let (value, gradient) = with_gradient(scalar, theta);
                 assert!(value.is_finite() && gradient.iter().all(|g| !g.is_nan()), "{value} {gradient:?}");
             }
-            for side in crate::testing::discrete_checks::SIDES {
+            for side in crate::testing::SIDES {
                 let alternatives = bits.stochastic_derivative(0, side, &sample, &draw).unwrap().unwrap();
                 assert!(alternatives.weights[0].all_finite());
             }

@@ -336,9 +336,9 @@ impl<'t, F: Real> KlDivergence<'t, F> for Binomial<Var<'t, F>> {
 mod tests {
     use super::*;
     use crate::noise::{KeyedNoise, NoiseKey};
-    use crate::testing::discrete_checks::{
-        COSTS, States, assert_close, capabilities, check_alternatives, check_draws, check_family, check_score,
-        with_gradient,
+    use crate::testing::{
+        COSTS, States, assert_close, capabilities, check_draws, check_family, check_score, check_stochastic_derivative,
+        check_weak_derivative, with_gradient,
     };
     use stochgrad_tape::{PlateKind, Plates, Tape};
     use stochgrad_tensor::special::binomial_log_pmf;
@@ -395,7 +395,8 @@ mod tests {
     }
 
     fn check_binomial<'t>(tape: &'t Tape<f64>, distribution: &Binomial<Var<'t, f64>>, theta: Var<'t, f64>, n: usize) {
-        check_alternatives(tape, distribution, theta, n + 1, <[f64]>::to_vec);
+        check_stochastic_derivative(tape, distribution, theta, n + 1, <[f64]>::to_vec);
+        check_weak_derivative(tape, distribution, theta, n + 1, <[f64]>::to_vec);
         let states = States::new(tape, distribution, n + 1);
         let noise = KeyedNoise::new(1, 0);
         let weak = distribution.weak_derivative(0, &states.sample, &states.draw(&noise)).unwrap().unwrap();
@@ -467,7 +468,7 @@ mod tests {
             }
             let impossible = distribution.log_prob_each(tape.constant([1.0, 2.0, 3.0])).peek().unwrap();
             assert_eq!((impossible.as_slice()[0], impossible.as_slice()[2]), (f64::NEG_INFINITY, f64::NEG_INFINITY));
-            for side in crate::testing::discrete_checks::SIDES {
+            for side in crate::testing::SIDES {
                 let alternatives = distribution.stochastic_derivative(0, side, &sample, &draw).unwrap().unwrap();
                 assert!(alternatives.weights.iter().all(Tensor::all_finite));
             }

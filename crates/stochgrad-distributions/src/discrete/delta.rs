@@ -97,8 +97,7 @@ impl<'t, F: Real> ClosedFormEntropy<'t, F> for Delta<Var<'t, F>> {
 mod tests {
     use super::*;
     use crate::noise::KeyedNoise;
-    use crate::testing::discrete_checks::check_family;
-    use crate::testing::distribution_checks::on_samples;
+    use crate::testing::{check_family, on_samples};
     use stochgrad_tape::Tape;
 
     #[test]

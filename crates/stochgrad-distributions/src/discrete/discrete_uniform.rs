@@ -160,7 +160,7 @@ impl<'t, F: Real> FiniteSupport<'t, F> for DiscreteUniform<Var<'t, F>> {
 mod tests {
     use super::*;
     use crate::noise::KeyedNoise;
-    use crate::testing::distribution_checks::on_samples;
+    use crate::testing::on_samples;
     use stochgrad_tape::Tape;
 
     #[test]

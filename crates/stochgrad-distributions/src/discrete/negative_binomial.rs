@@ -279,7 +279,7 @@ mod tests {
     use super::*;
     use crate::error::DistributionError;
     use crate::noise::{KeyedNoise, NoiseKey};
-    use crate::testing::discrete_checks::{
+    use crate::testing::{
         COSTS, Fixed, SIDES, States, assert_close, check_draws, check_family, check_score, with_gradient,
     };
     use stochgrad_tape::{Plates, Tape};

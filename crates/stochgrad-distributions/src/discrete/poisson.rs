@@ -282,9 +282,9 @@ mod tests {
     use super::*;
     use crate::error::DistributionError;
     use crate::noise::{KeyedNoise, NoiseKey};
-    use crate::testing::discrete_checks::{
-        COSTS, States, assert_close, capabilities, check_alternatives, check_draws, check_family, check_score,
-        with_gradient,
+    use crate::testing::{
+        COSTS, States, assert_close, capabilities, check_draws, check_family, check_score, check_stochastic_derivative,
+        check_weak_derivative, with_gradient,
     };
     use stochgrad_tape::{PlateKind, Plates, Tape};
     use stochgrad_tensor::special::poisson_log_pmf;
@@ -318,7 +318,8 @@ mod tests {
             for (build, theta) in both(rate) {
                 let tape = Tape::<f64>::new();
                 let theta = tape.parameter(theta);
-                check_alternatives(&tape, &build(theta), theta, 60, <[f64]>::to_vec);
+                check_stochastic_derivative(&tape, &build(theta), theta, 60, <[f64]>::to_vec);
+                check_weak_derivative(&tape, &build(theta), theta, 60, <[f64]>::to_vec);
             }
         }
     }
@@ -375,7 +376,7 @@ mod tests {
             let draw = Draw::new(&tape, &noise, NoiseKey::new("x", None), Plates::new());
             let sample = distribution.draw(&draw).unwrap();
             assert_eq!(sample.to_vec(), [0.0]);
-            for side in crate::testing::discrete_checks::SIDES {
+            for side in crate::testing::SIDES {
                 let alternatives = distribution.stochastic_derivative(0, side, &sample, &draw).unwrap().unwrap();
                 assert!(alternatives.weights.iter().all(Tensor::all_finite));
             }

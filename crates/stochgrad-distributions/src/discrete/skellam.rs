@@ -110,7 +110,7 @@ impl<'t, F: Real> WeakDerivative<'t, F> for Skellam<Var<'t, F>> {
 mod tests {
     use super::*;
     use crate::noise::KeyedNoise;
-    use crate::testing::distribution_checks::{leaves, on_samples};
+    use crate::testing::{leaves, on_samples};
     use stochgrad_tape::Tape;
     use stochgrad_tensor::special::{skellam_cdf, skellam_log_pmf};
 
@@ -171,7 +171,7 @@ mod tests {
                 })
                 .collect();
             let mean = terms.iter().sum::<f64>() / 1e5;
-            let error = (crate::testing::distribution_checks::variance(&terms) / 1e5).sqrt();
+            let error = (crate::testing::variance(&terms) / 1e5).sqrt();
             assert!((mean - exact).abs() < 4.0 * error, "{parameter}: {mean} ± {error}, expected {exact}");
         }
         assert!(distribution.weak_derivative(2, &sample, &draw).unwrap().is_none());

@@ -89,7 +89,7 @@ mod tests {
     use crate::discrete::poisson::Poisson;
     use crate::distribution::KlDivergence;
     use crate::noise::KeyedNoise;
-    use crate::testing::distribution_checks::on_samples;
+    use crate::testing::on_samples;
     use stochgrad_tape::Tape;
 
     /// Value and gradient against the closed form, along a path and by the score function.

@@ -156,8 +156,7 @@ impl<'t, F: Real> Reparameterized<'t, F> for Lkj<Var<'t, F>> {
 mod tests {
     use super::*;
     use crate::noise::KeyedNoise;
-    use crate::testing::discrete_checks::check_family;
-    use crate::testing::distribution_checks::{on_samples, variance};
+    use crate::testing::{check_family, on_samples, variance};
     use stochgrad_tape::Tape;
 
     /// In two dimensions the density of the correlation is (1 − r²)^(η − 1) / (2^(2η − 1) B(η, η)).

@@ -185,8 +185,7 @@ mod tests {
     use super::*;
     use crate::multivariate::multivariate_normal::MultivariateNormal;
     use crate::noise::KeyedNoise;
-    use crate::testing::discrete_checks::check_family;
-    use crate::testing::distribution_checks::on_samples;
+    use crate::testing::{check_family, on_samples};
     use stochgrad_tape::Tape;
 
     fn distribution<'t>(tape: &'t Tape<f64>, by: f64) -> LowRankMultivariateNormal<Var<'t, f64>> {

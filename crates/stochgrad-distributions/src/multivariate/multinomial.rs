@@ -199,8 +199,7 @@ impl<'t, F: Real> WeakDerivative<'t, F> for Multinomial<Var<'t, F>> {
 mod tests {
     use super::*;
     use crate::noise::KeyedNoise;
-    use crate::testing::discrete_checks::check_family;
-    use crate::testing::distribution_checks::{on_samples, variance};
+    use crate::testing::{check_family, on_samples, variance};
     use stochgrad_tape::Tape;
 
     /// All counts of three categories in four trials.

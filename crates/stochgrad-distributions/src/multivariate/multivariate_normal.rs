@@ -363,8 +363,7 @@ mod tests {
     use super::*;
     use crate::distribution::Family;
     use crate::noise::KeyedNoise;
-    use crate::testing::discrete_checks::check_family;
-    use crate::testing::distribution_checks::{on_samples, variance};
+    use crate::testing::{check_family, on_samples, variance};
     use stochgrad_tape::Tape;
 
     const FACTOR: [[f64; 2]; 2] = [[1.3, 0.0], [-0.7, 0.6]];

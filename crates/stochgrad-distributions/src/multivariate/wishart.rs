@@ -206,8 +206,7 @@ mod tests {
     use super::*;
     use crate::continuous::gamma::Gamma;
     use crate::noise::KeyedNoise;
-    use crate::testing::discrete_checks::check_family;
-    use crate::testing::distribution_checks::{on_samples, variance};
+    use crate::testing::{check_family, on_samples, variance};
     use stochgrad_tape::Tape;
 
     #[test]
