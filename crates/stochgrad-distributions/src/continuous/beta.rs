@@ -1,6 +1,10 @@
-//! The beta distribution.
+//! The beta distribution: values between 0 and 1. It describes probabilities and proportions, and is the conjugate
+//! prior of the Bernoulli and the binomial distribution.
 //!
 //! $$p(x; \alpha, \beta) = \frac{x^{\alpha - 1} (1 - x)^{\beta - 1}}{B(\alpha, \beta)}, \quad 0 < x < 1, \quad \alpha, \beta > 0.$$
+//!
+//! Parameters: `alpha` $\alpha > 0$ and `beta` $\beta > 0$, the two concentrations. The parameters broadcast; their
+//! common shape is the event shape, and each element is an independent value. Support: the open unit interval.
 //!
 //! | capability | |
 //! |---|---|
@@ -10,6 +14,9 @@
 //! The parts of the weak derivatives lie on either side of the point where the score changes its sign; their numbers
 //! are roots of $\partial_a I_x(a, b) = -cv$ with a uniform $v$ in both parts, a few microseconds each. The implicit
 //! path is the cheaper tool.
+//!
+//! Source: Johnson, Kotz and Balakrishnan, "Continuous univariate distributions", volume 2, 1995. Implicit path:
+//! Figurnov, Mohamed and Mnih, "Implicit reparameterization gradients", 2018.
 
 use crate::derivative::gamma_variates::log_standard_gammas;
 use crate::derivative::underflow::held_above_underflow;
@@ -22,7 +29,7 @@ use stochgrad_tensor::map::Map;
 use stochgrad_tensor::special::{ShapeDerivative, beta_shape_derivative, sigmoid};
 
 distribution! {
-    /// Numbers between 0 and 1, by the two concentrations.
+    /// Values between 0 and 1, given by two concentrations. Use it for probabilities and proportions.
     ///
     /// ```
     /// use stochgrad_distributions::{Distribution, Beta};

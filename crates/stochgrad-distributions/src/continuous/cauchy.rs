@@ -1,6 +1,11 @@
-//! The Cauchy distribution.
+//! The Cauchy distribution: a bell with tails so heavy that it has neither mean nor variance. It models data with
+//! outliers, and serves as a wide prior.
 //!
 //! $$p(x; \mu, s) = \frac{1}{\pi s (1 + z^2)}, \quad z = \frac{x - \mu}{s}, \quad s > 0.$$
+//!
+//! Parameters: `location` $\mu$, any real number, and `scale` $s > 0$, half the width of the density at half of its
+//! height. The parameters broadcast; their common shape is the event shape, and each element is an independent value.
+//! Support: the real line.
 //!
 //! | capability | |
 //! |---|---|
@@ -14,7 +19,7 @@ use crate::prelude::*;
 use std::f64::consts::{FRAC_1_PI, PI};
 
 distribution! {
-    /// Cauchy numbers, by location and scale. They have neither mean nor variance.
+    /// Real values with a heavy tail on both sides, given by location and scale. They have neither mean nor variance.
     ///
     /// ```
     /// use stochgrad_distributions::{Distribution, Cauchy};

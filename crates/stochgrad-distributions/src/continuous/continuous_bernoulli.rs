@@ -1,6 +1,10 @@
-//! The continuous Bernoulli distribution.
+//! The continuous Bernoulli distribution: values in the unit interval with an exponential density. It is the likelihood
+//! of grey values in variational autoencoders, where the cross-entropy of a bit lacks the normalising constant.
 //!
 //! $$p(x; \eta) = e^{\eta x - n(\eta)}, \quad n(\eta) = \ln\frac{e^\eta - 1}{\eta}, \quad 0 \le x \le 1, \quad p = \sigma(\eta).$$
+//!
+//! Parameter: the log-odds $\eta$, any finite number, or the probability $p \in (0, 1)$; its shape is the event shape,
+//! and each element is an independent value. Support: the closed unit interval.
 //!
 //! | capability | |
 //! |---|---|
@@ -16,8 +20,8 @@ use crate::parameter::probability::ProbabilityOrLogit;
 use crate::prelude::*;
 use stochgrad_tape::Smoothness;
 
-/// Numbers between 0 and 1 with an exponential density, by log-odds or probability: the distribution for which the
-/// cross-entropy of grey values is a log-density. The probability is not the mean.
+/// Values in the unit interval with an exponential density, given by log-odds or probability: the distribution for
+/// which the cross-entropy of grey values is a log-density. The probability is not the mean.
 ///
 /// ```
 /// use stochgrad_distributions::{ContinuousBernoulli, Distribution};

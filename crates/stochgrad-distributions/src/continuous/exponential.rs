@@ -1,6 +1,10 @@
-//! The exponential distribution.
+//! The exponential distribution: the waiting time until an event of constant rate. It is the only continuous
+//! distribution without memory.
 //!
 //! $$p(x; \lambda) = \lambda e^{-\lambda x}, \quad x \ge 0, \quad \lambda = 1/s > 0.$$
+//!
+//! Parameter: the rate $\lambda > 0$ or the scale $s = 1/\lambda > 0$, which is the mean; its shape is the event shape,
+//! and each element is an independent value. Support: the nonnegative real numbers.
 //!
 //! | capability | |
 //! |---|---|
@@ -22,7 +26,7 @@ use smallvec::smallvec;
 use stochgrad_tape::Var;
 use stochgrad_tensor::{Real, Shape, Tensor};
 
-/// Waiting times of a memoryless event, by rate or by scale (the mean).
+/// Waiting times until an event of constant rate, given by the rate or by the scale, which is the mean.
 ///
 /// ```
 /// use stochgrad_distributions::{Distribution, Exponential};

@@ -1,6 +1,11 @@
-//! The gamma distribution.
+//! The gamma distribution: positive values, such as waiting times until several events, rates and precisions. It is the
+//! conjugate prior of the Poisson and the exponential distribution.
 //!
 //! $$p(x; a, \lambda) = \frac{\lambda^a}{\Gamma(a)} x^{a - 1} e^{-\lambda x}, \quad x > 0, \quad a > 0, \quad \lambda = 1/s > 0.$$
+//!
+//! Parameters: `concentration` $a > 0$ (the shape), and the rate $\lambda > 0$ or the scale $s = 1/\lambda > 0$. The
+//! parameters broadcast; their common shape is the event shape, and each element is an independent value. Support: the
+//! positive real numbers.
 //!
 //! | capability | |
 //! |---|---|
@@ -12,6 +17,9 @@
 //! By the concentration the parts of the weak derivative lie on either side of $e^{\psi(a)}$, where the score changes
 //! its sign; their numbers are roots of $\partial_a P(a, x) = -cv$ with a uniform $v$ in both parts, a few microseconds
 //! each.
+//!
+//! Source: Marsaglia and Tsang, "A simple method for generating gamma variables", 2000 (sampler); Figurnov, Mohamed and
+//! Mnih, "Implicit reparameterization gradients", 2018 (path).
 
 use crate::capabilities;
 use crate::derivative::gamma_variates::{concentration_parts, log_standard_gamma};
@@ -33,7 +41,8 @@ use stochgrad_tape::{IntoVar, Smoothness, Var, special};
 use stochgrad_tensor::special::gamma_sample_derivative;
 use stochgrad_tensor::{Real, Shape, Tensor};
 
-/// Positive numbers, by concentration (the shape) and rate or scale.
+/// Positive values, given by concentration (the shape) and rate or scale. Use it for waiting times, rates and
+/// precisions.
 ///
 /// Samples that would be smaller than the smallest positive normal number, as most are where the concentration is far
 /// below one thousandth, are that number: the logarithm of a sample is always finite.

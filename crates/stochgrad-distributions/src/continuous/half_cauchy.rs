@@ -1,6 +1,10 @@
-//! The half-Cauchy distribution: the distance of a Cauchy number from its location.
+//! The half-Cauchy distribution: the absolute value of a Cauchy sample around 0. It is a usual prior of standard
+//! deviations in hierarchical models.
 //!
 //! $$p(x; s) = \frac{2}{\pi s (1 + z^2)}, \quad z = x/s, \quad x \ge 0, \quad s > 0.$$
+//!
+//! Parameter: `scale` $s > 0$, which is the median; its shape is the event shape, and each element is an independent
+//! value. Support: the nonnegative real numbers.
 //!
 //! | capability | |
 //! |---|---|
@@ -13,7 +17,8 @@ use crate::prelude::*;
 use std::f64::consts::PI;
 
 distribution! {
-    /// Absolute values of Cauchy numbers around 0, by scale. They have neither mean nor variance.
+    /// Absolute values of Cauchy samples around 0, given by the scale. They have neither mean nor variance. Use it as a
+    /// prior of standard deviations.
     ///
     /// ```
     /// use stochgrad_distributions::{Distribution, HalfCauchy};

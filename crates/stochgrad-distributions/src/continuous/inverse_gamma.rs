@@ -1,6 +1,11 @@
-//! The inverse-gamma distribution: one over a gamma number.
+//! The inverse-gamma distribution: the reciprocal of a gamma variate. It is the conjugate prior of the variance of a
+//! normal distribution.
 //!
 //! $$p(x; a, b) = \frac{b^a}{\Gamma(a)} x^{-a - 1} e^{-b/x}, \quad x > 0, \quad a, b > 0.$$
+//!
+//! Parameters: `concentration` $a > 0$ and `scale` $b > 0$, which is the rate of the gamma distribution. The parameters
+//! broadcast; their common shape is the event shape, and each element is an independent value. Support: the positive
+//! real numbers.
 //!
 //! | capability | |
 //! |---|---|
@@ -20,7 +25,8 @@ use crate::prelude::*;
 use stochgrad_tape::Smoothness;
 
 distribution! {
-    /// Inverses of gamma numbers, by concentration and scale (the rate of the gamma distribution).
+    /// Reciprocals of gamma variates, given by concentration and scale (the rate of the gamma distribution). Use it as
+    /// a prior of variances.
     ///
     /// ```
     /// use stochgrad_distributions::{Distribution, InverseGamma};

@@ -1,6 +1,11 @@
-//! The Kumaraswamy distribution: a relative of the beta distribution with elementary inverses.
+//! The Kumaraswamy distribution: values between 0 and 1, much like those of the beta distribution, with an elementary
+//! distribution function and inverse. Use it in place of the beta distribution where the exact path is needed at every
+//! order.
 //!
 //! $$p(x; a, b) = a b x^{a - 1} (1 - x^a)^{b - 1}, \quad 0 < x < 1, \quad a, b > 0.$$
+//!
+//! Parameters: the exponents `a` $a > 0$ and `b` $b > 0$. The parameters broadcast; their common shape is the event
+//! shape, and each element is an independent value. Support: the open unit interval.
 //!
 //! | capability | |
 //! |---|---|
@@ -8,6 +13,8 @@
 //! | reparameterised | $x = (1 - U^{1/b})^{1/a}$, any order |
 //!
 //! No weak derivative with a simple sampler is known.
+//!
+//! Source: Kumaraswamy, "A generalized probability density function for double-bounded random processes", 1980.
 
 use crate::prelude::*;
 
@@ -15,7 +22,8 @@ use crate::prelude::*;
 const EULER: f64 = 0.577_215_664_901_532_9;
 
 distribution! {
-    /// Numbers between 0 and 1 with the distribution function 1 − (1 − x^a)^b.
+    /// Values between 0 and 1 with the distribution function 1 − (1 − x^a)^b. Use it in place of the beta distribution
+    /// for an explicit path.
     ///
     /// ```
     /// use stochgrad_distributions::{Distribution, Kumaraswamy};

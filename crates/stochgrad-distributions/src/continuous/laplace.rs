@@ -1,6 +1,11 @@
-//! The Laplace distribution.
+//! The Laplace distribution: the density falls exponentially on both sides of its location. It is the likelihood of
+//! absolute errors, and a prior that favours sparse values.
 //!
 //! $$p(x; \mu, b) = \frac{1}{2b} \exp\Big(-\frac{|x - \mu|}{b}\Big), \quad b > 0.$$
+//!
+//! Parameters: `location` $\mu$, any real number, and `scale` $b > 0$, the mean distance from the location. The
+//! parameters broadcast; their common shape is the event shape, and each element is an independent value. Support: the
+//! real line.
 //!
 //! | capability | |
 //! |---|---|
@@ -24,7 +29,8 @@ use std::f64::consts::LN_2;
 use stochgrad_tape::{IntoVar, Smoothness, Var};
 use stochgrad_tensor::{Real, Shape, Tensor};
 
-/// Laplace numbers, by location and scale (the mean distance from the location).
+/// Real values with an exponential tail on both sides, given by location and scale (the mean distance from the
+/// location).
 ///
 /// ```
 /// use stochgrad_distributions::{Distribution, Laplace};

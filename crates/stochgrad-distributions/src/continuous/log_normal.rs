@@ -1,6 +1,11 @@
-//! The log-normal distribution: the exponential of a normal number.
+//! The log-normal distribution: the exponential of a normal sample. It models positive values that are products of many
+//! factors, such as incomes and sizes.
 //!
 //! $$p(x; \mu, \sigma) = \frac{1}{x\sigma\sqrt{2\pi}} \exp\Big(-\frac{(\ln x - \mu)^2}{2\sigma^2}\Big), \quad x > 0, \quad \sigma > 0.$$
+//!
+//! Parameters: `location` $\mu$, any real number, and `scale` $\sigma > 0$, the mean and the standard deviation of the
+//! logarithm. The parameters broadcast; their common shape is the event shape, and each element is an independent
+//! value. Support: the positive real numbers.
 //!
 //! | capability | |
 //! |---|---|
@@ -13,7 +18,7 @@ use crate::prelude::*;
 use std::f64::consts::PI;
 
 distribution! {
-    /// Positive numbers whose logarithm is normal, by location and scale of the logarithm.
+    /// Positive values whose logarithm is normal, given by location and scale of the logarithm.
     ///
     /// ```
     /// use stochgrad_distributions::{Distribution, LogNormal};

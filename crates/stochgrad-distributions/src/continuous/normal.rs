@@ -1,6 +1,11 @@
-//! The normal distribution.
+//! The normal distribution: the usual model of real values with errors of many small causes, and the usual approximate
+//! posterior.
 //!
 //! $$p(x; \mu, \sigma) = \frac{1}{\sigma\sqrt{2\pi}} \exp\Big(-\frac{(x - \mu)^2}{2\sigma^2}\Big), \quad \sigma > 0.$$
+//!
+//! Parameters: `location` $\mu$, any real number, and `scale` $\sigma > 0$, the mean and the standard deviation. The
+//! parameters broadcast; their common shape is the event shape, and each element is an independent value. Support: the
+//! real line.
 //!
 //! | capability | |
 //! |---|---|
@@ -25,7 +30,7 @@ use stochgrad_tape::{IntoVar, Var, special};
 use stochgrad_tensor::{Real, Tensor};
 
 distribution! {
-    /// Normal numbers, by location and scale (the standard deviation).
+    /// Real values, given by location (the mean) and scale (the standard deviation).
     ///
     /// ```
     /// use stochgrad_distributions::{Distribution, Normal};

@@ -1,6 +1,11 @@
-//! The Pareto distribution: a power~~distribution above a threshold.
+//! The Pareto distribution: values above a threshold whose tail falls as a power. It models sizes of cities, files and
+//! losses.
 //!
 //! $$p(x; s, \alpha) = \frac{\alpha s^\alpha}{x^{\alpha + 1}}, \quad x \ge s > 0, \quad \alpha > 0.$$
+//!
+//! Parameters: `scale` $s > 0$, the threshold, and `concentration` $\alpha > 0$, the exponent of the tail. The
+//! parameters broadcast; their common shape is the event shape, and each element is an independent value. Support: the
+//! interval $[s, \infty)$, which depends on the threshold.
 //!
 //! | capability | |
 //! |---|---|
@@ -12,7 +17,7 @@ use crate::prelude::*;
 use stochgrad_tape::Smoothness;
 
 distribution! {
-    /// Numbers above a threshold with a tail that falls as a power, by threshold and exponent.
+    /// Values above a threshold with a tail that falls as a power, given by threshold and exponent.
     ///
     /// ```
     /// use stochgrad_distributions::{Distribution, Pareto};

@@ -1,6 +1,11 @@
-//! The relaxed Bernoulli distribution (binary concrete).
+//! The relaxed Bernoulli distribution (binary concrete): values between 0 and 1 that are close to a bit at low
+//! temperatures. Use it in place of bits where a differentiable path is needed.
 //!
 //! $$p(x; \tau, \eta) = \frac{\tau e^{\eta}\, x^{-\tau - 1} (1 - x)^{-\tau - 1}}{(e^\eta x^{-\tau} + (1 - x)^{-\tau})^2}, \quad 0 < x < 1, \quad \tau > 0.$$
+//!
+//! Parameters: the temperature $\tau > 0$, and the log-odds $\eta$, any finite number, or the probability in $(0, 1)$
+//! of the bit. The parameters broadcast; their common shape is the event shape, and each element is an independent
+//! value. Support: the open unit interval.
 //!
 //! | capability | |
 //! |---|---|
@@ -16,7 +21,7 @@ use crate::family;
 use crate::parameter::probability::ProbabilityOrLogit;
 use crate::prelude::*;
 
-/// Numbers between 0 and 1 that stand for bits, by temperature and the log-odds or the probability of the bit.
+/// Values between 0 and 1 that stand for bits, given by temperature and the log-odds or the probability of the bit.
 ///
 /// ```
 /// use stochgrad_distributions::{Distribution, RelaxedBernoulli};

@@ -1,6 +1,11 @@
-//! Student's t distribution.
+//! Student's t distribution: a bell with tails that fall as a power. It models data with outliers, and is the
+//! distribution of a mean in units of its estimated error.
 //!
 //! $$p(x; \nu, \mu, \sigma) = \frac{(1 + z^2/\nu)^{-(\nu + 1)/2}}{\sigma\sqrt\nu\, B(\nu/2, 1/2)}, \quad z = \frac{x - \mu}{\sigma}, \quad \nu, \sigma > 0.$$
+//!
+//! Parameters: `degrees_of_freedom` $\nu > 0$, `location` $\mu$, any real number, and `scale` $\sigma > 0$. The
+//! parameters broadcast; their common shape is the event shape, and each element is an independent value. Support: the
+//! real line.
 //!
 //! | capability | |
 //! |---|---|
@@ -16,7 +21,8 @@ use crate::prelude::*;
 use stochgrad_tape::Smoothness;
 
 distribution! {
-    /// Numbers with tails that fall as a power, by degrees of freedom, location and scale.
+    /// Real values with tails that fall as a power, given by degrees of freedom, location and scale. Use it for data
+    /// with outliers.
     ///
     /// ```
     /// use stochgrad_distributions::{Distribution, StudentT};

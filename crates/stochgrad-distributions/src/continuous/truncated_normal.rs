@@ -1,6 +1,10 @@
-//! The normal distribution between two bounds.
+//! The truncated normal distribution: normal samples given that they lie between two bounds.
 //!
 //! $$p(x; \mu, \sigma, l, h) = \frac{\varphi((x - \mu)/\sigma)}{\sigma(\Phi((h - \mu)/\sigma) - \Phi((l - \mu)/\sigma))}, \quad l \le x \le h, \quad \sigma > 0.$$
+//!
+//! Parameters: `location` $\mu$ and `scale` $\sigma > 0$ of the normal distribution, and the bounds `low` $l$ and
+//! `high` $h > l$, either of which may be infinite. The parameters broadcast; their common shape is the event shape,
+//! and each element is an independent value. Support: the interval between the bounds.
 //!
 //! | capability | |
 //! |---|---|
@@ -15,7 +19,7 @@ use std::f64::consts::PI;
 use stochgrad_tape::Smoothness;
 
 distribution! {
-    /// Normal numbers given that they lie between two bounds, either of which may be infinite.
+    /// Normal samples given that they lie between two bounds, either of which may be infinite.
     ///
     /// ```
     /// use stochgrad_distributions::{Distribution, TruncatedNormal};

@@ -1,6 +1,9 @@
-//! The uniform distribution on an interval.
+//! The uniform distribution on an interval: all values between two bounds are equally likely.
 //!
 //! $$p(x; a, b) = \frac{1}{b - a}, \quad a \le x \le b.$$
+//!
+//! Parameters: the bounds `low` $a$ and `high` $b > a$. The parameters broadcast; their common shape is the event
+//! shape, and each element is an independent value. Support: the interval between the bounds.
 //!
 //! | capability | |
 //! |---|---|
@@ -24,7 +27,7 @@ use smallvec::smallvec;
 use stochgrad_tape::{IntoVar, Smoothness, Var};
 use stochgrad_tensor::{Real, Shape, Tensor};
 
-/// Numbers that are equally likely everywhere between two bounds.
+/// Values that are equally likely everywhere between two bounds.
 ///
 /// ```
 /// use stochgrad_distributions::{Distribution, Uniform};

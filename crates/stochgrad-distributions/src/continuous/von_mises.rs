@@ -1,12 +1,19 @@
-//! The von Mises distribution: the normal distribution of the circle.
+//! The von Mises distribution: the counterpart of the normal distribution on the circle. It models directions and times
+//! of day.
 //!
 //! $$p(x; \mu, \kappa) = \frac{e^{\kappa\cos(x - \mu)}}{2\pi I_0(\kappa)}, \quad \kappa > 0.$$
+//!
+//! Parameters: `location` $\mu$, any real number, and `concentration` $\kappa > 0$. The parameters broadcast; their
+//! common shape is the event shape, and each element is an independent value. Support: angles in radians, of which
+//! those a whole turn apart are the same.
 //!
 //! | capability | |
 //! |---|---|
 //! | score | any order |
 //! | reparameterised | $x = \mu + z$, $z$ with the implicit derivative $-\partial_\kappa F(z)/p(z)$: any order by $\mu$, order 1 by $\kappa$ |
 //! | weak derivative with respect to $\mu$ | $p(\mu) - p(\mu + \pi)$, $\mu \pm 2\arcsin\sqrt{d/2\kappa}$ with $d = -\ln(U + (1 - U)e^{-2\kappa})$ in both parts |
+//!
+//! Source: Best and Fisher, "Efficient simulation of the von Mises distribution", 1979 (sampler).
 
 use crate::derivative::weak::location_derivative;
 use crate::prelude::*;

@@ -1,6 +1,9 @@
-//! The Weibull distribution: a power of an exponential number.
+//! The Weibull distribution: waiting times whose hazard is a power of the time. It models lifetimes and wind speeds.
 //!
 //! $$p(x; k, \lambda) = \frac{k}{\lambda} z^{k - 1} e^{-z^k}, \quad z = x/\lambda, \quad x > 0, \quad k, \lambda > 0.$$
+//!
+//! Parameters: `concentration` $k > 0$, the shape, and `scale` $\lambda > 0$. The parameters broadcast; their common
+//! shape is the event shape, and each element is an independent value. Support: the positive real numbers.
 //!
 //! | capability | |
 //! |---|---|
@@ -16,7 +19,7 @@ use crate::prelude::*;
 const EULER: f64 = 0.577_215_664_901_532_9;
 
 distribution! {
-    /// Waiting times whose hazard is a power of the time, by shape and scale.
+    /// Waiting times whose hazard is a power of the time, given by shape and scale.
     ///
     /// ```
     /// use stochgrad_distributions::{Distribution, Weibull};

@@ -1,6 +1,9 @@
-//! The Bernoulli distribution: a bit.
+//! The Bernoulli distribution: a bit, such as the outcome of a trial or a binary latent variable.
 //!
 //! $$p(x; \theta) = \theta^x (1 - \theta)^{1 - x}, \quad x \in \{0, 1\}, \quad \theta = \sigma(\eta).$$
+//!
+//! Parameter: the probability $\theta \in [0, 1]$ or the log-odds $\eta$, any number or $\pm\infty$; its shape is the
+//! event shape, and each element is an independent bit. Support: 0 and 1.
 //!
 //! | capability | |
 //! |---|---|
@@ -31,7 +34,7 @@ use stochgrad_tensor::map::Map;
 use stochgrad_tensor::zip::Zip;
 use stochgrad_tensor::{Real, Shape, Tensor};
 
-/// Bits, by logit or by probability.
+/// Bits, given by log-odds or by probability. Use it for outcomes of trials and for binary latent variables.
 ///
 /// ```
 /// use stochgrad_distributions::{Bernoulli, Distribution};

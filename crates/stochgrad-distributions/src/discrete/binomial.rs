@@ -1,6 +1,10 @@
-//! The binomial distribution: the number of successes in n trials.
+//! The binomial distribution: the number of successes in n independent trials.
 //!
 //! $$P(X = k; n, p) = \binom nk p^k (1 - p)^{n - k}, \quad k \in \{0, \dots, n\}, \quad p = \sigma(\eta).$$
+//!
+//! Parameters: `trials` $n$, an integer of at least 0 that is not differentiated, and the probability $p \in [0, 1]$ or
+//! the log-odds of success. The parameters broadcast; their common shape is the event shape, and each element is an
+//! independent value. Support: $0, \dots, n$.
 //!
 //! | capability | |
 //! |---|---|

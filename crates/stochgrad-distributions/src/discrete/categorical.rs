@@ -1,6 +1,10 @@
-//! The categorical distribution: one of C categories, as a number.
+//! The categorical distribution: one of C categories, as an integer. Use it where the category is an index;
+//! [`OneHotCategorical`](crate::OneHotCategorical) gives it as a vector.
 //!
 //! $$P(X = k; \pi) = \pi_k, \quad k \in \{0, \dots, C - 1\}, \quad \pi = \operatorname{softmax}(\eta).$$
+//!
+//! Parameter: the logits $\eta$, any numbers or $-\infty$, or the probabilities $\pi$, with the categories along the
+//! last axis. The axes before it are the event shape: independent categories. Support: $0, \dots, C - 1$.
 //!
 //! | capability | |
 //! |---|---|
@@ -32,8 +36,8 @@ use stochgrad_tape::Var;
 use stochgrad_tensor::map::Map;
 use stochgrad_tensor::{Real, Shape, Tensor};
 
-/// Categories as numbers `0, 1, …, C − 1`, by logits or by probabilities. The last axis of the parameter holds the
-/// categories; values lack it.
+/// Categories as integers `0, 1, …, C − 1`, given by logits or by probabilities. The last axis of the parameter holds
+/// the categories; values do not have this axis.
 ///
 /// ```
 /// use stochgrad_distributions::{Categorical, Distribution};

@@ -1,6 +1,9 @@
-//! The uniform distribution on the whole numbers between two bounds.
+//! The uniform distribution on the integers between two bounds, both included, such as the roll of a die.
 //!
 //! $$P(X = k; l, h) = \frac{1}{h - l + 1}, \quad k \in \{l, l + 1, \dots, h\}.$$
+//!
+//! Parameters: the bounds `low` $l$ and `high` $h \ge l$, integers that are not differentiated. The parameters
+//! broadcast; their common shape is the event shape, and each element is an independent value. Support: $l, \dots, h$.
 //!
 //! | capability | |
 //! |---|---|
@@ -16,7 +19,7 @@ use crate::prelude::*;
 use stochgrad_tape::Smoothness;
 
 distribution! {
-    /// Whole numbers between two bounds, both included.
+    /// Integers between two bounds, both included, which are equally likely.
     ///
     /// ```
     /// use stochgrad_distributions::{Distribution, DiscreteUniform};

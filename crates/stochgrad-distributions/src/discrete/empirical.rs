@@ -1,4 +1,9 @@
-//! The empirical distribution: one of given values, each as likely as the others.
+//! The empirical distribution: one of given values, each as likely as the others. Use it to draw from data.
+//!
+//! $$P(X = x; v) = \frac{1}{n} \lvert\{i : v_i = x\}\rvert.$$
+//!
+//! Parameter: `values` $v$, finite, with the $n$ values along the last axis. The axes before it are the event shape:
+//! independent choices. Support: the values.
 //!
 //! | capability | |
 //! |---|---|
@@ -12,7 +17,7 @@ use crate::prelude::*;
 use stochgrad_tape::Smoothness;
 
 distribution! {
-    /// One of the values along the last axis.
+    /// One of the values along the last axis, each as likely as the others. Use it to draw from data.
     ///
     /// ```
     /// use stochgrad_distributions::{Distribution, Empirical};

@@ -1,8 +1,11 @@
-//! The geometric distribution: the number of failures before the first success.
+//! The geometric distribution: the number of failures before the first success in independent trials.
 //!
 //! $$P(X = k; p) = (1 - p)^k p, \quad k \in \{0, 1, \dots\}, \quad p \in (0, 1], \quad p = \sigma(\eta).$$
 //!
 //! The values start at 0: the successful trial is not counted. The mean is $(1 - p)/p$.
+//!
+//! Parameter: the probability $p \in (0, 1]$ or the log-odds $\eta > -\infty$ of success; its shape is the event shape,
+//! and each element is an independent count. Support: $0, 1, \dots$
 //!
 //! | capability | |
 //! |---|---|
@@ -29,7 +32,7 @@ use stochgrad_tape::Var;
 use stochgrad_tensor::special::geometric_cdf;
 use stochgrad_tensor::{Real, Shape, Tensor};
 
-/// Numbers of failures before the first success, by the probability or the log-odds of success in each trial.
+/// Numbers of failures before the first success, given by the probability or the log-odds of success in each trial.
 ///
 /// ```
 /// use stochgrad_distributions::{Distribution, Geometric};

@@ -1,6 +1,11 @@
-//! The negative binomial distribution: the number of failures before the r-th success.
+//! The negative binomial distribution: the number of failures before the r-th success in independent trials. It models
+//! counts whose variance exceeds their mean.
 //!
 //! $$P(X = k; r, p) = \frac{\Gamma(k + r)}{k!\,\Gamma(r)} p^r (1 - p)^k, \quad k \in \{0, 1, \dots\}, \quad r > 0, \quad p = \sigma(\eta).$$
+//!
+//! Parameters: `successes` $r > 0$, not necessarily an integer, and the probability $p \in (0, 1]$ or the log-odds
+//! $\eta > -\infty$ of success. The parameters broadcast; their common shape is the event shape, and each element is an
+//! independent value. Support: $0, 1, \dots$
 //!
 //! | capability | |
 //! |---|---|

@@ -1,6 +1,10 @@
-//! The categorical distribution over one-hot vectors.
+//! The categorical distribution over one-hot vectors: one of C categories, as a vector with a single 1. Use it where
+//! the category enters a linear map or a relaxation.
 //!
 //! $$p(x; \pi) = \prod_k \pi_k^{x_k}, \quad x \in \{e_1, \dots, e_C\}, \quad \pi = \operatorname{softmax}(\eta).$$
+//!
+//! Parameter: the logits $\eta$, any numbers or $-\infty$, or the probabilities $\pi$, with the categories along the
+//! last axis. Its shape is the event shape; one element is the last axis. Support: the one-hot vectors of length $C$.
 //!
 //! | capability | |
 //! |---|---|
@@ -29,7 +33,7 @@ use stochgrad_tape::Var;
 use stochgrad_tensor::map::Map;
 use stochgrad_tensor::{Real, Shape, Tensor};
 
-/// One-hot vectors, by logits or by probabilities. The last axis of the parameter, and of the values, holds the
+/// One-hot vectors, given by logits or by probabilities. The last axis of the parameter, and of the values, holds the
 /// categories.
 ///
 /// ```

@@ -1,6 +1,9 @@
-//! The Poisson distribution: a count.
+//! The Poisson distribution: the number of events in a period in which they occur independently at a constant rate.
 //!
 //! $$P(X = k; \lambda) = \frac{\lambda^k e^{-\lambda}}{k!}, \quad k \in \{0, 1, \dots\}, \quad \lambda \ge 0.$$
+//!
+//! Parameter: the rate $\lambda \ge 0$ or its logarithm; its shape is the event shape, and each element is an
+//! independent count. Support: $0, 1, \dots$
 //!
 //! | capability | |
 //! |---|---|
@@ -24,7 +27,7 @@ use stochgrad_tape::{Var, special};
 use stochgrad_tensor::special::poisson_cdf;
 use stochgrad_tensor::{Real, Shape, Tensor};
 
-/// Counts, by rate or by its logarithm.
+/// Counts of independent events, given by the rate or by its logarithm.
 ///
 /// ```
 /// use stochgrad_distributions::{Distribution, Poisson};

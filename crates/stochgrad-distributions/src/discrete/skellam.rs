@@ -1,6 +1,9 @@
-//! The Skellam distribution: the difference of two Poisson numbers.
+//! The Skellam distribution: the difference of two independent Poisson samples, such as the goal difference of a match.
 //!
 //! $$P(X = k; a, b) = e^{-a - b} (a/b)^{k/2} I_{|k|}(2\sqrt{ab}), \quad k \in \mathbb{Z}, \quad a, b > 0.$$
+//!
+//! Parameters: `rate_up` $a > 0$ and `rate_down` $b > 0$. The parameters broadcast; their common shape is the event
+//! shape, and each element is an independent value. Support: the integers.
 //!
 //! | capability | |
 //! |---|---|
@@ -13,7 +16,7 @@ use crate::discrete::poisson::Poisson;
 use crate::prelude::*;
 
 distribution! {
-    /// Differences of two independent Poisson numbers, by their rates.
+    /// Differences of two independent Poisson samples, given by their rates.
     ///
     /// ```
     /// use stochgrad_distributions::{Distribution, Skellam};

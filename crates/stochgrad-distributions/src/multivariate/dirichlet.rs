@@ -1,8 +1,11 @@
-//! The Dirichlet distribution.
+//! The Dirichlet distribution: shares that sum to 1. It is the conjugate prior of the probabilities of categories.
 //!
 //! $$p(x; a) = \frac{\Gamma(\sum_k a_k)}{\prod_k \Gamma(a_k)} \prod_k x_k^{a_k - 1}, \quad x \text{ on the simplex}, \quad a_k > 0,$$
 //!
 //! with respect to the first $n - 1$ coordinates.
+//!
+//! Parameter: `concentration` $a$, positive, with the shares along the last axis. Its shape is the event shape; one
+//! element is the last axis. Support: the simplex.
 //!
 //! | capability | |
 //! |---|---|
@@ -10,6 +13,8 @@
 //! | reparameterised | $x = \mathrm{softmax}(\ln G)$ with standard gamma numbers, each with its implicit derivative (Figurnov et al. 2018): order 1 |
 //!
 //! As for the [gamma distribution](crate::Gamma), weak derivatives have no cheap sampler and are not given.
+//!
+//! Source: Figurnov, Mohamed and Mnih, "Implicit reparameterization gradients", 2018 (path).
 
 use crate::derivative::gamma_variates::log_standard_gammas;
 use crate::derivative::underflow::held_above_underflow;
@@ -20,7 +25,7 @@ use crate::prelude::*;
 use stochgrad_tape::Smoothness;
 
 distribution! {
-    /// Shares that sum to 1, by concentrations along the last axis.
+    /// Shares that sum to 1, given by concentrations along the last axis. Use it for probabilities of categories.
     ///
     /// ```
     /// use stochgrad_distributions::{Dirichlet, Distribution};

@@ -1,9 +1,13 @@
-//! The LKJ distribution over Cholesky factors of correlation matrices.
+//! The LKJ distribution over Cholesky factors of correlation matrices. It is the usual prior of correlations.
 //!
 //! $$p(L; \eta) \propto \prod_{i=2}^{n} L_{ii}^{\,n - i + 2(\eta - 1)}, \quad L L^\top \text{ a correlation matrix}, \quad \eta > 0,$$
 //!
 //! with respect to the entries below the diagonal, so that the density of the correlation matrix is in proportion to
 //! $\lvert L L^\top\rvert^{\eta - 1}$.
+//!
+//! Parameters: the dimension $n \ge 2$, fixed, and `concentration` $\eta > 0$. The event shape is that of the
+//! concentration followed by $n \times n$; one element is the last two axes. Support: lower triangular matrices with a
+//! positive diagonal and rows of length 1.
 //!
 //! | capability | |
 //! |---|---|
@@ -19,8 +23,8 @@ use crate::prelude::*;
 use std::f64::consts::PI;
 use stochgrad_tape::Smoothness;
 
-/// Lower Cholesky factors of correlation matrices, by dimension and concentration: 1 is the uniform distribution over
-/// the matrices, more favours the identity. One element is the last two axes.
+/// Lower Cholesky factors of correlation matrices, given by dimension and concentration. A concentration of 1 is the
+/// uniform distribution over the matrices; a larger one favours the identity. One element is the last two axes.
 ///
 /// ```
 /// use stochgrad_distributions::{Distribution, Lkj};

@@ -1,6 +1,10 @@
-//! The multivariate normal distribution with a covariance of low rank and a diagonal.
+//! The multivariate normal distribution with a covariance of low rank plus a diagonal. Use it for approximate
+//! posteriors of many dimensions and for factor analysis.
 //!
 //! $$\Sigma = W W^\top + D, \quad W \in \mathbb{R}^{n \times r}, \quad D = \mathrm{diag}(d), \quad d > 0.$$
+//!
+//! Parameters: `location` $\mu \in \mathbb{R}^n$, `factor` $W$ with the last axes $n \times r$, and `diagonal` $d > 0$.
+//! The axes before the last one are independent and broadcast; one element is the last axis. Support: $\mathbb{R}^n$.
 //!
 //! | capability | |
 //! |---|---|
@@ -15,8 +19,8 @@ use crate::prelude::*;
 use std::f64::consts::PI;
 
 distribution! {
-    /// Vectors of normal numbers with a few common causes, by location, factor and the variances that are left. One
-    /// element is the last axis.
+    /// Normal vectors with a few common causes, given by location, factor and the remaining variances. One element is
+    /// the last axis.
     ///
     /// ```
     /// use stochgrad_distributions::{Distribution, LowRankMultivariateNormal};

@@ -1,6 +1,10 @@
-//! The multinomial distribution: how often each category came in n trials.
+//! The multinomial distribution: how often each category occurs in n independent trials.
 //!
 //! $$P(X = x; n, p) = \frac{n!}{\prod_k x_k!} \prod_k p_k^{x_k}, \quad \sum_k x_k = n.$$
+//!
+//! Parameters: `trials` $n$, an integer of at least 0 that is not differentiated, one for each independent element, and
+//! the logits or the probabilities $p$ with the categories along the last axis. The event shape is that to which they
+//! broadcast; one element is the last axis. Support: vectors of counts with the sum $n$.
 //!
 //! | capability | |
 //! |---|---|
@@ -18,7 +22,7 @@ use crate::prelude::*;
 use stochgrad_tape::Smoothness;
 use stochgrad_tensor::special::binomial_cdf;
 
-/// Counts of categories in a number of trials, by probabilities or logits along the last axis.
+/// Counts of categories in a number of trials, given by probabilities or logits along the last axis.
 ///
 /// ```
 /// use stochgrad_distributions::{Distribution, Multinomial};

@@ -1,6 +1,11 @@
-//! The multivariate normal distribution.
+//! The multivariate normal distribution: dependent real values, such as errors with correlations or Gaussian processes
+//! at finitely many points.
 //!
 //! $$p(x; \mu, \Sigma) = (2\pi)^{-n/2} \lvert\Sigma\rvert^{-1/2} \exp\big(-\tfrac12 (x - \mu)^\top \Sigma^{-1} (x - \mu)\big), \quad \Sigma = L L^\top.$$
+//!
+//! Parameters: `location` $\mu \in \mathbb{R}^n$, and one of the lower Cholesky factor $L$, the covariance $\Sigma$,
+//! the lower Cholesky factor of the precision, and the standard deviations. The axes before the last one are
+//! independent and broadcast; one element is the last axis. Support: $\mathbb{R}^n$.
 //!
 //! | capability | |
 //! |---|---|
@@ -17,7 +22,7 @@ use crate::family;
 use crate::prelude::*;
 use std::f64::consts::PI;
 
-/// Vectors of dependent normal numbers, by location and covariance. One element is the last axis.
+/// Dependent normal values as vectors, given by location and covariance. One element is the last axis.
 ///
 /// ```
 /// use stochgrad_distributions::{Distribution, MultivariateNormal};

@@ -1,8 +1,12 @@
-//! The relaxed one-hot categorical distribution (concrete, Gumbel-softmax).
+//! The relaxed one-hot categorical distribution (concrete, Gumbel-softmax): points of the simplex that are close to a
+//! one-hot vector at low temperatures. Use it in place of categories where a differentiable path is needed.
 //!
 //! $$p(x; \tau, \eta) = (n - 1)!\, \tau^{n - 1} \prod_k \frac{e^{\eta_k} x_k^{-\tau - 1}}{\sum_i e^{\eta_i} x_i^{-\tau}}, \quad x \text{ on the simplex}, \quad \tau > 0,$$
 //!
 //! with respect to the first $n - 1$ coordinates.
+//!
+//! Parameters: the temperature $\tau > 0$, one for each independent element, and the logits $\eta$ or the probabilities
+//! with the categories along the last axis. One element is the last axis. Support: the interior of the simplex.
 //!
 //! | capability | |
 //! |---|---|
@@ -19,7 +23,8 @@ use crate::parameter::categories::ProbabilitiesOrLogits;
 use crate::prelude::*;
 use stochgrad_tensor::special::lgamma;
 
-/// Points of the simplex that stand for categories, by temperature and the logits or probabilities along the last axis.
+/// Points of the simplex that stand for categories, given by temperature and the logits or probabilities along the last
+/// axis.
 ///
 /// ```
 /// use stochgrad_distributions::{Distribution, RelaxedOneHotCategorical};

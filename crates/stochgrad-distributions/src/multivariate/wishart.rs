@@ -1,11 +1,18 @@
-//! The Wishart distribution: the scatter of normal vectors.
+//! The Wishart distribution: the scatter matrix of normal vectors. It is the conjugate prior of the precision of a
+//! multivariate normal distribution.
 //!
 //! $$p(X; \nu, V) = \frac{\lvert X\rvert^{(\nu - n - 1)/2} e^{-\mathrm{tr}(V^{-1} X)/2}}{2^{\nu n/2} \lvert V\rvert^{\nu/2} \Gamma_n(\nu/2)}, \quad X \text{ positive definite}, \quad \nu > n - 1, \quad V = L L^\top.$$
+//!
+//! Parameters: `degrees_of_freedom` $\nu > n - 1$ and `scale_tril` $L$, the lower Cholesky factor of the scale, with
+//! the last axes $n \times n$. The axes before the last two are independent and broadcast; one element is the last two
+//! axes. Support: symmetric positive definite matrices.
 //!
 //! | capability | |
 //! |---|---|
 //! | score | any order |
 //! | reparameterised | $X = L A A^\top L^\top$ with Bartlett's triangle $A$; any order by $L$, order 1 by $\nu$ through the implicit derivatives of gamma numbers |
+//!
+//! Source: Bartlett, "On the theory of statistical regression", 1933 (sampler).
 
 use crate::derivative::gamma_variates::log_standard_gammas;
 use crate::multivariate::multivariate_normal::check_triangle;
