@@ -103,7 +103,7 @@ impl<V> Bijector<V> {
         Bijector::Inverse(Box::new(self))
     }
 
-    /// How many axes one element has before and after the map: 0 for maps of numbers.
+    /// How many axes one element has before and after the map: 0 for maps of single numbers.
     pub fn element_ranks(&self) -> (usize, usize) {
         match self {
             Bijector::SoftmaxCentred | Bijector::StickBreaking => (1, 1),
@@ -259,8 +259,8 @@ impl<'t, F: Real> Bijector<Var<'t, F>> {
         }
     }
 
-    /// For maps of numbers: how far `y` is inside the values of the map, positive on the inner side; `None` where every
-    /// number is one.
+    /// For maps of single numbers: how far `y` is inside the values of the map, positive on the inner side; `None`
+    /// where every number is one.
     pub(crate) fn distance(&self, y: Var<'t, F>) -> Option<Var<'t, F>> {
         match self {
             Bijector::Exp | Bijector::Softplus | Bijector::Power(_) => Some(y),
@@ -288,7 +288,7 @@ impl<'t, F: Real> Bijector<Var<'t, F>> {
         }
     }
 
-    /// For maps of numbers: 1 where the map rises, −1 where it falls.
+    /// For maps of single numbers: 1 where the map rises, −1 where it falls.
     pub(crate) fn direction(&self, like: Var<'t, F>) -> Var<'t, F> {
         match self {
             Bijector::Affine { scale, .. } => scale.sign(),

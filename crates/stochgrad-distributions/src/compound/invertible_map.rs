@@ -156,8 +156,9 @@ pub trait TensorMap<F: Real> {
     fn on<'t>(&self, tape: &'t Tape<F>) -> Self::On<'t>;
 }
 
-/// Implements [`LiveMap`](crate::LiveMap), [`StoredMap`](crate::StoredMap) and [`TensorMap`](crate::TensorMap) for a map
-/// `Name<V>` that has the method
+/// Implements [`LiveMap`](crate::LiveMap), [`StoredMap`](crate::StoredMap) and [`TensorMap`](crate::TensorMap) for a
+/// map `Name<V>` that has the method
+///
 /// `fn try_map<W, E>(&self, f: impl FnMut(&V) -> Result<W, E>) -> Result<Name<W>, E>`.
 #[macro_export]
 macro_rules! map_family {

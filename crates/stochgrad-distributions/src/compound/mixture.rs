@@ -5,7 +5,7 @@
 //! | capability | |
 //! |---|---|
 //! | score | any order, where both distributions have it |
-//! | reparameterised | numbers, where both distributions have a path and a distribution function: implicit, order 1, by the weight too |
+//! | reparameterised | numbers, where both distributions have a path and a distribution function: implicit, order 1, also with respect to the weights |
 //! | weak derivative with respect to the weight | constant 1, the samples of the two distributions |
 //! | weak derivative with respect to a parameter of a distribution | that of the distribution, with the probability that the sample came from it: a distribution is drawn given the sample |
 //! | distribution function | $w F_1 + (1 - w) F_2$; its inverse by Newton's method between the quantiles of the two |

@@ -5,7 +5,7 @@
 //! | capability | |
 //! |---|---|
 //! | score | any order, where the components have it |
-//! | reparameterised | numbers whose components have a distribution function: implicit (Figurnov et al. 2018), order 1, by the weights too |
+//! | reparameterised | numbers whose components have a distribution function: implicit (Figurnov et al. 2018), order 1, also with respect to the weights |
 //! | weak derivative with respect to the weights | that of the category: the sample of every component, with the derivatives of the weights |
 //! | weak derivative with respect to a parameter of the components | that of the component that is drawn given the sample |
 //! | distribution function | $\sum_k w_k F_k$; its inverse by Newton's method between the quantiles of the components |

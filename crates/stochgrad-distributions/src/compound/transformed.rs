@@ -6,8 +6,8 @@
 //! |---|---|
 //! | score | that of the distribution inside; not where the support moves with the map |
 //! | reparameterised | $g$ of the path of the distribution inside |
-//! | weak derivatives with respect to the parameters of the distribution inside | both parts pushed through $g$, with the same constants; for maps of numbers |
-//! | distribution function | for maps of numbers, where the distribution inside has one |
+//! | weak derivatives with respect to the parameters of the distribution inside | both parts pushed through $g$, with the same constants; for maps of single numbers |
+//! | distribution function | for maps of single numbers, where the distribution inside has one |
 
 use crate::compound::invertible_map::{InvertibleMap, LiveMap, StoredMap, TensorMap};
 use crate::compound::wrapper::{delegate, lacks};

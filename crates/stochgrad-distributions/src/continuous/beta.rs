@@ -9,9 +9,9 @@
 //! | capability | |
 //! |---|---|
 //! | score | any order |
-//! | reparameterised | $x = \sigma(\ln G_\alpha - \ln G_\beta)$ with standard gamma numbers, each with its implicit derivative (Figurnov et al. 2018): order 1 |
+//! | reparameterised | $x = \sigma(\ln G_\alpha - \ln G_\beta)$ with standard gamma variates, each with its implicit derivative (Figurnov et al. 2018): order 1 |
 //!
-//! The parts of the weak derivatives lie on either side of the point where the score changes its sign; their numbers
+//! The parts of the weak derivatives lie on either side of the point where the score changes its sign; their samples
 //! are roots of $\partial_a I_x(a, b) = -cv$ with a uniform $v$ in both parts, a few microseconds each. The implicit
 //! path is the cheaper tool.
 //!
@@ -52,12 +52,12 @@ distribution! {
 }
 
 impl<'t, F: Real> Beta<Var<'t, F>> {
-    /// Numbers between 0 and 1 with concentrations `alpha > 0` and `beta > 0`.
+    /// Values between 0 and 1 with concentrations `alpha > 0` and `beta > 0`.
     pub fn new(alpha: Var<'t, F>, beta: impl IntoVar<'t, F>) -> Self {
         Beta { alpha, beta: beta.into_var(alpha.tape()) }
     }
 
-    /// Numbers between 0 and 1 with this mean, in (0, 1), and this sum of the two concentrations.
+    /// Values between 0 and 1 with this mean, in (0, 1), and this sum of the two concentrations.
     pub fn from_mean_and_total(mean: Var<'t, F>, total: impl IntoVar<'t, F>) -> Self {
         let total = total.into_var(mean.tape());
         Beta { alpha: mean * total, beta: (1.0 - mean) * total }
@@ -184,7 +184,7 @@ impl<'t, F: Real> KlDivergence<'t, F> for Beta<Var<'t, F>> {
 }
 
 impl<'t, F: Real> Beta<Var<'t, F>> {
-    /// Values from logarithms of two gamma numbers, held strictly inside the unit interval.
+    /// Values from logarithms of two gamma variates, held strictly inside the unit interval.
     fn by_gammas(&self, draw: &Draw<'_, F>, path: bool) -> DistributionResult<Var<'t, F>> {
         let event = self.event_shape();
         let up = log_standard_gammas(self.alpha, &draw.purpose("alpha"), &event, path)?;

@@ -43,7 +43,7 @@ distribution! {
 }
 
 impl<'t, F: Real> Cauchy<Var<'t, F>> {
-    /// Cauchy numbers around `location` with this `scale > 0`, half the width at half of the height.
+    /// Cauchy samples around `location` with this `scale > 0`, half the width at half of the height.
     pub fn new(location: Var<'t, F>, scale: impl IntoVar<'t, F>) -> Self {
         Cauchy { location, scale: scale.into_var(location.tape()) }
     }
@@ -141,7 +141,8 @@ impl<'t, F: Real> ClosedFormEntropy<'t, F> for Cauchy<Var<'t, F>> {
 
 impl<'t, F: Real> KlDivergence<'t, F> for Cauchy<Var<'t, F>> {
     fn kl_to(&self, other: &Self) -> Var<'t, F> {
-        // Chyzak and Nielsen, "A closed-form formula for the Kullback–Leibler divergence between Cauchy distributions", 2019.
+        // Chyzak and Nielsen, "A closed-form formula for the Kullback–Leibler divergence between Cauchy distributions",
+        // 2019.
         let (a, b) = (self.scale, other.scale);
         let shift = self.location - other.location;
         (((a + b).square() + shift.square()).ln() - (a * b * 4.0).ln()).sum()

@@ -40,12 +40,12 @@ pub struct ContinuousBernoulli<V> {
 }
 
 impl<V> ContinuousBernoulli<V> {
-    /// Numbers between 0 and 1 with these finite log-odds.
+    /// Values between 0 and 1 with these finite log-odds.
     pub fn from_logits(logits: V) -> Self {
         ContinuousBernoulli { parameter: ProbabilityOrLogit::Logit(logits) }
     }
 
-    /// Numbers between 0 and 1 with these probabilities, in (0, 1).
+    /// Values between 0 and 1 with these probabilities, in (0, 1).
     pub fn from_probabilities(probabilities: V) -> Self {
         ContinuousBernoulli { parameter: ProbabilityOrLogit::Probability(probabilities) }
     }

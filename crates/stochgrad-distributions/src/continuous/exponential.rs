@@ -10,7 +10,7 @@
 //! |---|---|
 //! | score | any order |
 //! | reparameterised | $x = sE$, any order |
-//! | weak derivative with respect to $\lambda$ | $1/\lambda$, the distribution itself and $(E + E')/\lambda$ (Mohamed et al. 2020); by $s$ the parts exchanged, $1/s$. One replay: $x + sE'$ |
+//! | weak derivative with respect to $\lambda$ | $1/\lambda$, the distribution itself and $(E + E')/\lambda$ (Mohamed et al. 2020); with respect to $s$ the parts are exchanged, $1/s$. One replay: $x + sE'$ |
 
 use crate::capabilities;
 use crate::distribution::Boundary;
@@ -46,12 +46,12 @@ pub struct Exponential<V> {
 }
 
 impl<V> Exponential<V> {
-    /// Exponential numbers with a `rate > 0`, whose mean is `1 / rate`.
+    /// Exponential samples with a `rate > 0`, whose mean is `1 / rate`.
     pub fn new(rate: V) -> Self {
         Exponential { parameter: RateOrScale::Rate(rate) }
     }
 
-    /// Exponential numbers with mean `scale > 0`.
+    /// Exponential samples with mean `scale > 0`.
     pub fn from_scale(scale: V) -> Self {
         Exponential { parameter: RateOrScale::Scale(scale) }
     }

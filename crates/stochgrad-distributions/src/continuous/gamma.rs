@@ -10,13 +10,13 @@
 //! | capability | |
 //! |---|---|
 //! | score | any order |
-//! | reparameterised | $x = sz$, $z$ standard with concentration $a$; any order by $\lambda$ and $s$, order 1 by $a$, where $dz/da = -\partial_a P(a, z)/p(z; a, 1)$ (Figurnov et al. 2018) |
+//! | reparameterised | $x = sz$, $z$ standard with concentration $a$; any order in $\lambda$ and $s$, order 1 in $a$, where $dz/da = -\partial_a P(a, z)/p(z; a, 1)$ (Figurnov et al. 2018) |
 //! | weakly reparameterised | by the proposal of rejection sampling, or the standardised logarithm (Naesseth et al. 2017; Ruiz et al. 2016) |
-//! | weak derivative with respect to $\lambda$ | $a/\lambda$, the distribution itself and $x + E/\lambda$; by $s$ the parts exchanged, $a/s$ (Mohamed et al. 2020). One replay: $x + sE$ |
+//! | weak derivative with respect to $\lambda$ | $a/\lambda$, the distribution itself and $x + E/\lambda$; with respect to $s$ the parts are exchanged, $a/s$ (Mohamed et al. 2020). One replay: $x + sE$ |
 //!
-//! By the concentration the parts of the weak derivative lie on either side of $e^{\psi(a)}$, where the score changes
-//! its sign; their numbers are roots of $\partial_a P(a, x) = -cv$ with a uniform $v$ in both parts, a few microseconds
-//! each.
+//! With respect to the concentration the parts of the weak derivative lie on either side of $e^{\psi(a)}$, where the
+//! score changes its sign. The samples are roots of $\partial_a P(a, x) = -cv$ with a uniform $v$ in both parts, a
+//! few microseconds each.
 //!
 //! Source: Marsaglia and Tsang, "A simple method for generating gamma variables", 2000 (sampler); Figurnov, Mohamed and
 //! Mnih, "Implicit reparameterization gradients", 2018 (path).
@@ -44,8 +44,8 @@ use stochgrad_tensor::{Real, Shape, Tensor};
 /// Positive values, given by concentration (the shape) and rate or scale. Use it for waiting times, rates and
 /// precisions.
 ///
-/// Samples that would be smaller than the smallest positive normal number, as most are where the concentration is far
-/// below one thousandth, are that number: the logarithm of a sample is always finite.
+/// Samples are at least the smallest positive normal number, so that their logarithms are finite. Without this limit
+/// most samples would underflow to zero where the concentration is far below one thousandth.
 ///
 /// ```
 /// use stochgrad_distributions::{Distribution, Gamma};
@@ -78,12 +78,12 @@ impl<V> Gamma<V> {
 family!(Gamma);
 
 impl<'t, F: Real> Gamma<Var<'t, F>> {
-    /// Gamma numbers with `concentration > 0` and `rate > 0`, whose mean is `concentration / rate`.
+    /// Gamma variates with `concentration > 0` and `rate > 0`, whose mean is `concentration / rate`.
     pub fn new(concentration: Var<'t, F>, rate: impl IntoVar<'t, F>) -> Self {
         Gamma { concentration, width: RateOrScale::Rate(rate.into_var(concentration.tape())) }
     }
 
-    /// Gamma numbers with `concentration > 0` and `scale > 0`, whose mean is `concentration · scale`.
+    /// Gamma variates with `concentration > 0` and `scale > 0`, whose mean is `concentration · scale`.
     pub fn from_scale(concentration: Var<'t, F>, scale: impl IntoVar<'t, F>) -> Self {
         Gamma { concentration, width: RateOrScale::Scale(scale.into_var(concentration.tape())) }
     }
@@ -117,7 +117,7 @@ impl<'t, F: Real> Gamma<Var<'t, F>> {
     }
 }
 
-/// What stands for smaller gamma numbers with scale 1: twice the smallest positive number, so that rounding in the
+/// What stands for smaller gamma variates with scale 1: twice the smallest positive number, so that rounding in the
 /// product with the scale does not get below it.
 fn smallest_standard<F: Real>(scale: F) -> f64 {
     2.0 * F::MIN_POSITIVE.to_f64() * (1.0 / scale.to_f64()).max(1.0)

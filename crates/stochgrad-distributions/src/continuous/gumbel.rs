@@ -43,7 +43,7 @@ distribution! {
 }
 
 impl<'t, F: Real> Gumbel<Var<'t, F>> {
-    /// Gumbel numbers whose mode is `location`, with this `scale > 0`.
+    /// Gumbel samples whose mode is `location`, with this `scale > 0`.
     pub fn new(location: Var<'t, F>, scale: impl IntoVar<'t, F>) -> Self {
         Gumbel { location, scale: scale.into_var(location.tape()) }
     }

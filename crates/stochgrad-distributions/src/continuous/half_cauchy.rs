@@ -39,7 +39,7 @@ distribution! {
 }
 
 impl<'t, F: Real> HalfCauchy<Var<'t, F>> {
-    /// Absolute values of Cauchy numbers with this `scale > 0`.
+    /// Absolute values of Cauchy samples with this `scale > 0`.
     pub fn new(scale: Var<'t, F>) -> Self {
         HalfCauchy { scale }
     }

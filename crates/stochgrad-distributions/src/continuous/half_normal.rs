@@ -39,7 +39,7 @@ distribution! {
 }
 
 impl<'t, F: Real> HalfNormal<Var<'t, F>> {
-    /// Absolute values of normal numbers with standard deviation `scale > 0`.
+    /// Absolute values of normal samples with standard deviation `scale > 0`.
     pub fn new(scale: Var<'t, F>) -> Self {
         HalfNormal { scale }
     }

@@ -10,8 +10,8 @@
 //! | capability | |
 //! |---|---|
 //! | score | any order |
-//! | reparameterised | $x = b/G$ with $G$ a standard gamma number; any order by $b$, order 1 by $a$ |
-//! | weak derivative with respect to $b$ | $a/b$, the distribution itself and $1/(1/x + E/b)$: that of the gamma distribution by its rate, pushed through the inverse. One replay |
+//! | reparameterised | $x = b/G$ with $G$ a standard gamma variate; any order in $b$, order 1 in $a$ |
+//! | weak derivative with respect to $b$ | $a/b$, the distribution itself and $1/(1/x + E/b)$: that of the gamma distribution with respect to its rate, pushed through the inverse. One replay |
 //! | weak derivative with respect to $a$ | that of the [gamma distribution](crate::Gamma), pushed through the inverse |
 
 use crate::continuous::gamma::Gamma;
@@ -49,7 +49,7 @@ distribution! {
 }
 
 impl<'t, F: Real> InverseGamma<Var<'t, F>> {
-    /// Inverses of gamma numbers with this `concentration > 0` and the rate `scale > 0`.
+    /// Inverses of gamma variates with this `concentration > 0` and the rate `scale > 0`.
     pub fn new(concentration: Var<'t, F>, scale: impl IntoVar<'t, F>) -> Self {
         InverseGamma { concentration, scale: scale.into_var(concentration.tape()) }
     }
@@ -175,7 +175,7 @@ impl<'t, F: Real> KlDivergence<'t, F> for InverseGamma<Var<'t, F>> {
 }
 
 impl<'t, F: Real> InverseGamma<Var<'t, F>> {
-    /// Values from logarithms of gamma numbers, held inside the range of positive numbers.
+    /// Values from logarithms of gamma variates, held inside the range of positive numbers.
     fn by_gammas(&self, draw: &Draw<'_, F>, path: bool) -> DistributionResult<Var<'t, F>> {
         let logs = log_standard_gammas(self.concentration, draw, &self.event_shape(), path)?;
         let largest = F::MAX.to_f64().ln() - 40.0;

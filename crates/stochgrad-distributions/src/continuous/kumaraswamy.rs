@@ -46,7 +46,7 @@ distribution! {
 }
 
 impl<'t, F: Real> Kumaraswamy<Var<'t, F>> {
-    /// Numbers between 0 and 1 with exponents `a > 0` and `b > 0`.
+    /// Values between 0 and 1 with exponents `a > 0` and `b > 0`.
     pub fn new(a: Var<'t, F>, b: impl IntoVar<'t, F>) -> Self {
         Kumaraswamy { a, b: b.into_var(a.tape()) }
     }

@@ -9,7 +9,7 @@
 //!
 //! | capability | |
 //! |---|---|
-//! | score | order 1 by $\mu$, where the log-density has a kink; any order by $b$ |
+//! | score | order 1 in $\mu$, where the log-density has a kink; any order in $b$ |
 //! | reparameterised | $x = \mu + b\varepsilon$ with $\varepsilon$ by inversion of a uniform, any order |
 //! | weak derivative with respect to $\mu$ | $1/(2b)$, $\mu \pm bE$ with $E$ exponential, the same $E$ in both parts. One replay: the sample mirrored at $\mu$ |
 //! | weak derivative with respect to $b$ | $1/b$, $\mu + bS(E + E')$ and the distribution itself, $S$ a random sign. One replay: the sample moved away from $\mu$ by $bE'$ |
@@ -63,7 +63,7 @@ impl<V> Laplace<V> {
 family!(Laplace);
 
 impl<'t, F: Real> Laplace<Var<'t, F>> {
-    /// Laplace numbers around `location` with `scale > 0`, whose standard deviation is `√2 · scale`.
+    /// Laplace samples around `location` with `scale > 0`, whose standard deviation is `√2 · scale`.
     pub fn new(location: Var<'t, F>, scale: impl IntoVar<'t, F>) -> Self {
         Laplace { location, scale: scale.into_var(location.tape()) }
     }
@@ -154,7 +154,7 @@ impl<'t, F: Real> ScoreDifferentiable<'t, F> for Laplace<Var<'t, F>> {}
 impl<'t, F: Real> Reparameterized<'t, F> for Laplace<Var<'t, F>> {
     fn rsample(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
         let u = draw.record_uniform(self.location.tape(), &self.event_shape())?;
-        // From the nearer end, where the uniform number has its digits.
+        // From the nearer end, where the uniform sample is most precise.
         let noise = (u.minimum(1.0 - u) * 2.0).ln() * (0.5 - u).sign();
         Ok(self.location + self.scale * noise)
     }
@@ -176,7 +176,7 @@ impl<'t, F: Real> WeakDerivative<'t, F> for Laplace<Var<'t, F>> {
                 Tensor::from_fn(sample.shape().clone(), |i| location[i] - (x[i] - location[i])),
                 Tensor::from_fn(sample.shape().clone(), |i| -(x[i] - location[i]).signum() / (scale[i] + scale[i])),
             ),
-            // Scaled by a uniform, S(E + E') is a Laplace number; given that, what was cut off is exponential.
+            // Scaled by a uniform, S(E + E') is a Laplace sample; given that, what was cut off is exponential.
             1 => {
                 let e = draw.purpose("scale").exponential(&event)?;
                 (

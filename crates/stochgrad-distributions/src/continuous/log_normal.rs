@@ -41,12 +41,12 @@ distribution! {
 }
 
 impl<'t, F: Real> LogNormal<Var<'t, F>> {
-    /// Exponentials of normal numbers around `location` with standard deviation `scale > 0`.
+    /// Exponentials of normal samples around `location` with standard deviation `scale > 0`.
     pub fn new(location: Var<'t, F>, scale: impl IntoVar<'t, F>) -> Self {
         LogNormal { location, scale: scale.into_var(location.tape()) }
     }
 
-    /// Exponentials of normal numbers whose standard deviation is `exp(log_scale)`.
+    /// Exponentials of normal samples whose standard deviation is `exp(log_scale)`.
     pub fn from_log_scale(location: Var<'t, F>, log_scale: Var<'t, F>) -> Self {
         LogNormal { location, scale: log_scale.exp() }
     }

@@ -42,7 +42,7 @@ distribution! {
 }
 
 impl<'t, F: Real> Logistic<Var<'t, F>> {
-    /// Logistic numbers around `location` with this `scale > 0`.
+    /// Logistic samples around `location` with this `scale > 0`.
     pub fn new(location: Var<'t, F>, scale: impl IntoVar<'t, F>) -> Self {
         Logistic { location, scale: scale.into_var(location.tape()) }
     }

@@ -40,7 +40,7 @@ distribution! {
 }
 
 impl<'t, F: Real> Maxwell<Var<'t, F>> {
-    /// Lengths of vectors of three normal numbers with standard deviation `scale > 0`.
+    /// Lengths of vectors of three normal samples with standard deviation `scale > 0`.
     pub fn new(scale: Var<'t, F>) -> Self {
         Maxwell { scale }
     }

@@ -54,12 +54,12 @@ distribution! {
 }
 
 impl<'t, F: Real> Normal<Var<'t, F>> {
-    /// Normal numbers around `location` with standard deviation `scale > 0`.
+    /// Normal samples around `location` with standard deviation `scale > 0`.
     pub fn new(location: Var<'t, F>, scale: impl IntoVar<'t, F>) -> Self {
         Normal { location, scale: scale.into_var(location.tape()) }
     }
 
-    /// Normal numbers whose standard deviation is `exp(log_scale)`.
+    /// Normal samples whose standard deviation is `exp(log_scale)`.
     pub fn from_log_scale(location: Var<'t, F>, log_scale: Var<'t, F>) -> Self {
         Normal { location, scale: log_scale.exp() }
     }

@@ -40,7 +40,7 @@ distribution! {
 }
 
 impl<'t, F: Real> Pareto<Var<'t, F>> {
-    /// Numbers above `scale > 0` with a tail of exponent `concentration > 0`.
+    /// Values above `scale > 0` with a tail of exponent `concentration > 0`.
     pub fn new(scale: Var<'t, F>, concentration: impl IntoVar<'t, F>) -> Self {
         Pareto { scale, concentration: concentration.into_var(scale.tape()) }
     }

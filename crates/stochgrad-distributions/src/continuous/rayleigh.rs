@@ -40,7 +40,7 @@ distribution! {
 }
 
 impl<'t, F: Real> Rayleigh<Var<'t, F>> {
-    /// Lengths of vectors of two normal numbers with standard deviation `scale > 0`.
+    /// Lengths of vectors of two normal samples with standard deviation `scale > 0`.
     pub fn new(scale: Var<'t, F>) -> Self {
         Rayleigh { scale }
     }

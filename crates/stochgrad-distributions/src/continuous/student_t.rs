@@ -10,7 +10,7 @@
 //! | capability | |
 //! |---|---|
 //! | score | any order |
-//! | reparameterised | $x = \mu + \sigma\varepsilon\sqrt{\nu/2G}$ with a gamma number $G$ of concentration $\nu/2$; any order by $\mu$ and $\sigma$, order 1 by $\nu$ through the implicit derivative of $G$ |
+//! | reparameterised | $x = \mu + \sigma\varepsilon\sqrt{\nu/2G}$ with a gamma variate $G$ of concentration $\nu/2$; any order in $\mu$ and $\sigma$, order 1 in $\nu$ through the implicit derivative of $G$ |
 //! | weak derivative with respect to $\mu$ | $p(\mu)$, $\mu \pm \sigma\sqrt{\nu(e^{2E/(\nu + 1)} - 1)}$ with the same $E$ in both parts |
 //! | weak derivative with respect to $\sigma$ | $1/\sigma$; one replay: $x$ moved away from $\mu$ until the density has fallen by $e^{-E}$ |
 
@@ -47,7 +47,7 @@ distribution! {
 }
 
 impl<'t, F: Real> StudentT<Var<'t, F>> {
-    /// Numbers around `location`, with `degrees_of_freedom > 0` and `scale > 0`.
+    /// Values around `location`, with `degrees_of_freedom > 0` and `scale > 0`.
     pub fn new(degrees_of_freedom: Var<'t, F>, location: impl IntoVar<'t, F>, scale: impl IntoVar<'t, F>) -> Self {
         StudentT {
             degrees_of_freedom,
@@ -187,7 +187,7 @@ impl<'t, F: Real> StudentT<Var<'t, F>> {
         -special::log_beta(nu * 0.5, half) - nu.ln() * 0.5 - self.scale.ln()
     }
 
-    /// A normal number over the root of a gamma number, which is held in the range of the numbers.
+    /// A normal sample over the root of a gamma variate, which is kept within the range of floating-point numbers.
     fn by_normal(&self, draw: &Draw<'_, F>, path: bool) -> DistributionResult<Var<'t, F>> {
         let (event, half) = (self.event_shape(), self.degrees_of_freedom * 0.5);
         let noise = draw.purpose("normal").record_normal(half.tape(), &event)?;

@@ -9,7 +9,7 @@
 //! | capability | |
 //! |---|---|
 //! | score | none: the support moves with the bounds |
-//! | reparameterised | $x = \mu + \sigma\Phi^{-1}(\cdot)$ of a uniform number between the values of $\Phi$ at the bounds; any order by all parameters |
+//! | reparameterised | $x = \mu + \sigma\Phi^{-1}(\cdot)$ of a uniform sample between the values of $\Phi$ at the bounds; any order in all parameters |
 //!
 //! The mass between the bounds, the quantiles and the moments are functions of their own, which lose no digits where
 //! the bounds are forty scales away or close together.
@@ -45,7 +45,7 @@ distribution! {
 }
 
 impl<'t, F: Real> TruncatedNormal<Var<'t, F>> {
-    /// Normal numbers around `location` with `scale > 0`, given that they lie between `low` and `high > low`.
+    /// Normal samples around `location` with `scale > 0`, given that they lie between `low` and `high > low`.
     pub fn new(
         location: Var<'t, F>,
         scale: impl IntoVar<'t, F>,

@@ -71,7 +71,7 @@ impl<V> Uniform<V> {
 family!(Uniform);
 
 impl<'t, F: Real> Uniform<Var<'t, F>> {
-    /// Numbers between `low` and `high > low`.
+    /// Values between `low` and `high > low`.
     pub fn new(low: Var<'t, F>, high: impl IntoVar<'t, F>) -> Self {
         Uniform { low, high: high.into_var(low.tape()) }
     }

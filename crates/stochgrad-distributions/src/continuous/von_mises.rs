@@ -10,7 +10,7 @@
 //! | capability | |
 //! |---|---|
 //! | score | any order |
-//! | reparameterised | $x = \mu + z$, $z$ with the implicit derivative $-\partial_\kappa F(z)/p(z)$: any order by $\mu$, order 1 by $\kappa$ |
+//! | reparameterised | $x = \mu + z$, $z$ with the implicit derivative $-\partial_\kappa F(z)/p(z)$: any order in $\mu$, order 1 in $\kappa$ |
 //! | weak derivative with respect to $\mu$ | $p(\mu) - p(\mu + \pi)$, $\mu \pm 2\arcsin\sqrt{d/2\kappa}$ with $d = -\ln(U + (1 - U)e^{-2\kappa})$ in both parts |
 //!
 //! Source: Best and Fisher, "Efficient simulation of the von Mises distribution", 1979 (sampler).
@@ -24,9 +24,11 @@ use stochgrad_tape::Smoothness;
 use stochgrad_tensor::special::{bessel_ie, von_mises_cdf_derivative};
 
 distribution! {
-    /// Angles in radians, by location and concentration. Whole turns are the same: a cost must not tell them apart.
-    /// Values are drawn within half a turn of the location, and `mean` and `variance` are the circular ones: the
-    /// location, and one less the mean of the cosine of the distance from it.
+    /// Angles in radians, given by location and concentration. Use it for directions and times of day.
+    ///
+    /// Angles that differ by whole turns are the same, so that a cost must have the period 2π. Samples lie within half a
+    /// turn of the location. `mean` and `variance` are circular: the location, and one minus the mean of the cosine of
+    /// the distance from it.
     ///
     /// ```
     /// use stochgrad_distributions::{Distribution, VonMises};
@@ -131,7 +133,7 @@ impl<'t, F: Real> WeakDerivative<'t, F> for VonMises<Var<'t, F>> {
         let [location, kappa] = [self.location, self.concentration].map(Var::stop_gradient);
         let lowest = (kappa * -2.0).exp();
         let level = |e: Var<'t, F>| {
-            // The exponential number is that of a uniform: the density falls to a level between its ends.
+            // The exponential sample is that of a uniform: the density falls to a level between its ends.
             let fallen = -(lowest + (-e).exp() * (1.0 - lowest)).ln();
             let square = (fallen / (kappa * 2.0)).minimum(fallen.tape().constant(1.0));
             let radius = special::atan((square / (1.0 - square)).sqrt()) * 2.0;

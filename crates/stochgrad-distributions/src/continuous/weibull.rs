@@ -11,7 +11,7 @@
 //! | reparameterised | $x = \lambda E^{1/k}$, any order |
 //! | weak derivative with respect to $\lambda$ | $k/\lambda$, $\lambda (E + E')^{1/k}$ and the distribution itself (Mohamed et al. 2020, by the rate). One replay: $\lambda (z^k + E')^{1/k}$ |
 //!
-//! The weak derivative with respect to the shape has no simple sampler; the path by it is explicit.
+//! The weak derivative with respect to the shape has no simple sampler; the path with respect to it is explicit.
 
 use crate::prelude::*;
 
@@ -42,7 +42,7 @@ distribution! {
 }
 
 impl<'t, F: Real> Weibull<Var<'t, F>> {
-    /// Powers `1 / concentration` of exponential numbers, times `scale`; both positive.
+    /// Exponential samples to the power `1 / concentration`, times `scale`. Both parameters are positive.
     pub fn new(concentration: Var<'t, F>, scale: impl IntoVar<'t, F>) -> Self {
         Weibull { concentration, scale: scale.into_var(concentration.tape()) }
     }

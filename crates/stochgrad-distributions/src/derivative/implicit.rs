@@ -11,7 +11,8 @@ use crate::distribution::CumulativeDistribution;
 use stochgrad_tape::Var;
 use stochgrad_tensor::Real;
 
-/// The sample `value`, a constant drawn from `distribution`, with the derivatives of its path by the parameters.
+/// The sample `value`, a constant drawn from `distribution`, with the derivatives of its path with respect to the
+/// parameters.
 ///
 /// Where both the density and the derivative of the distribution function have underflowed, the derivative is 0.
 /// Precision is lost where the distribution function is within rounding of 1: a distribution with a long upper tail
@@ -53,8 +54,8 @@ pub(crate) fn invert<'t, F: Real>(
 
 /// Makes a distribution reparameterised through its distribution function, in one line.
 ///
-/// The type must implement [`CumulativeDistribution`], with a `cdf` that is differentiable by the parameters. Its
-/// [`parameters`](crate::Distribution::parameters) should say with
+/// The type must implement [`CumulativeDistribution`], with a `cdf` that is differentiable with respect to the
+/// parameters. Its [`parameters`](crate::Distribution::parameters) should say with
 /// [`Parameter::with_path`](crate::Parameter::with_path) that only the first derivative of the path is right:
 /// [`Smoothness::Kinked`](stochgrad_tape::Smoothness::Kinked).
 ///

@@ -1,7 +1,7 @@
 //! Local reparameterisation: products with random weights, drawn instead of the weights.
 //!
-//! If the elements of a matrix $W$ are independent normal numbers with means $M$ and standard deviations $S$, the
-//! elements of $x W$ are independent normal numbers too, given $x$:
+//! If the elements of a matrix $W$ are independent normal samples with means $M$ and standard deviations $S$, the
+//! elements of $x W$ are independent normal samples too, given $x$:
 //!
 //! $$x W \sim \mathcal N\big(x M,\ \sqrt{x^2 S^2}\big), \quad \text{squares and root element by element}.$$
 //!

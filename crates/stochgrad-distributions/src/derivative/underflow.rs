@@ -1,6 +1,6 @@
 //! Samples beyond the range of positive numbers.
 //!
-//! A gamma number with a small concentration can be so small that no number stands for it. The sample is the smallest
+//! A gamma variate with a small concentration can be so small that no number stands for it. The sample is the smallest
 //! positive number then, and has lost how far below it was: $\partial \ln x / \partial a$ along the path, which is
 //! larger the smaller $x$ is, would be that of another sample. Most costs do not care: the derivative of the sample
 //! itself, $x\, \partial \ln x / \partial a$, is zero to rounding. One that does (a logarithm of the sample, a density

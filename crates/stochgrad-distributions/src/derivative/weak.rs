@@ -1,6 +1,6 @@
 //! Two general rules for weak derivatives, and what implementations share.
 //!
-//! Let $h$ be the logarithm of a density that falls on both sides of its mode, and $E$ a standard exponential number.
+//! Let $h$ be the logarithm of a density that falls on both sides of its mode, and $E$ a standard exponential sample.
 //!
 //! * **Location families.** With $p(m)$ the density at the mode, the derivative with respect to the location is $p(m)$
 //!   times the difference of the two distributions whose members are the points right and left of the mode where $h$
@@ -21,7 +21,7 @@ use stochgrad_tensor::{Real, Shape, Tensor};
 
 /// The weak derivative with respect to the location of a distribution with a single mode, as recorded operations.
 ///
-/// `density_at_mode` is its constant. `level` maps a standard exponential number `E` to the points right and left of
+/// `density_at_mode` is its constant. `level` maps a standard exponential sample `E` to the points right and left of
 /// the mode where the logarithm of the density is `E` below its highest value.
 ///
 /// # Errors
@@ -40,7 +40,7 @@ pub fn location_derivative<'t, F: Real>(
 /// The weak derivative with respect to the scale of a distribution whose density falls on both sides of 0 (or of its
 /// location), as recorded operations.
 ///
-/// `outward` maps a standard exponential number `E` to the point farther out than the sample, on the same side, where
+/// `outward` maps a standard exponential sample `E` to the point farther out than the sample, on the same side, where
 /// the logarithm of the density is `E` below that at the sample.
 ///
 /// # Errors

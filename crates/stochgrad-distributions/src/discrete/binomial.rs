@@ -20,7 +20,7 @@
 //!
 //! $$\partial_p E f(X) = E[(n - X)(f(X + 1) - f(X)) - X (f(X - 1) - f(X))].$$
 //!
-//! The number of trials may itself be random. No derivative by it exists.
+//! The number of trials may itself be random. No derivative with respect to it exists.
 
 use crate::capabilities;
 use crate::derivative::weak::drawn_by_quantile;
@@ -39,7 +39,8 @@ use stochgrad_tape::{IntoVar, Smoothness, TapeError, Var, special};
 use stochgrad_tensor::special::binomial_cdf;
 use stochgrad_tensor::{Real, Shape, Tensor};
 
-/// Numbers of successes, by the number of trials and the probability or the log-odds of success in each.
+/// Numbers of successes in independent trials, given by the number of trials and the probability or the log-odds of
+/// success in each.
 ///
 /// ```
 /// use stochgrad_distributions::{Binomial, Distribution};
@@ -254,7 +255,7 @@ impl<'t, F: Real> FiniteSupport<'t, F> for Binomial<Var<'t, F>> {
 /// The highest number of trials whose probabilities are written as products.
 const POWER: f64 = 256.0;
 
-/// `baseⁿ` for whole numbers `n`, as a product: all its derivatives are right at 0.
+/// `baseⁿ` for integers `n`, as a product: all its derivatives are right at 0.
 fn whole_power<'t, F: Real>(base: Var<'t, F>, count: Var<'t, F>) -> Var<'t, F> {
     let one = base.tape().constant(1.0);
     let highest = match count.peek() {
@@ -321,7 +322,8 @@ impl<'t, F: Real> ClosedFormEntropy<'t, F> for Binomial<Var<'t, F>> {
 }
 
 impl<'t, F: Real> KlDivergence<'t, F> for Binomial<Var<'t, F>> {
-    /// The divergence to a binomial distribution with the same numbers of trials; others are an error on the tape.
+    /// The divergence to a binomial distribution with the same numbers of trials. Different numbers of trials are an error on
+    /// the tape.
     #[track_caller]
     fn kl_to(&self, other: &Self) -> Var<'t, F> {
         if let (Ok(own), Ok(others)) = (self.trials.peek(), other.trials.peek())

@@ -17,8 +17,8 @@
 //! The order of the categories matters for the variance of the stochastic derivative, not for its mean.
 //!
 //! Probabilities must sum to 1: they are not normalised by the log-probability. A derivative with respect to a single
-//! probability therefore leaves the simplex and depends on a convention; what the methods share is the derivative along
-//! directions whose sum is 0, such as those of a softmax.
+//! probability therefore leaves the simplex and depends on a convention. Methods agree on derivatives along directions
+//! whose sum is 0, such as those of a softmax.
 
 use crate::capabilities;
 use crate::distribution::{
@@ -131,7 +131,8 @@ impl<'t, F: Real> Distribution<'t, F> for Categorical<Var<'t, F>> {
     fn log_prob_each(&self, value: Var<'t, F>) -> Var<'t, F> {
         match self.parameter {
             ProbabilitiesOrLogits::Logits(l) => self.pick(l.log_softmax(-1), value),
-            // The logarithm comes last, so that it is not taken of the probabilities of other categories, which may be 0.
+            // The logarithm comes last, so that it is not taken of the probabilities of other categories, which may be
+            // 0.
             ProbabilitiesOrLogits::Probabilities(p) => self.pick(p, value).ln(),
         }
     }

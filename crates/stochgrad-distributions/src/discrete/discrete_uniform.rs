@@ -10,7 +10,7 @@
 //! | finite support | where all elements have the same bounds |
 //! | distribution function | yes, and its inverse |
 //!
-//! The bounds are whole numbers: there is nothing to differentiate by.
+//! The bounds are integers, so that there are no derivatives with respect to them.
 
 use crate::distribution::FiniteSupport;
 use crate::distribution::whole;
@@ -33,20 +33,20 @@ distribution! {
     /// # }
     /// ```
     pub struct DiscreteUniform {
-        /// The smallest number.
+        /// The smallest value.
         low,
-        /// The largest number.
+        /// The largest value.
         high,
     }
 }
 
 impl<'t, F: Real> DiscreteUniform<Var<'t, F>> {
-    /// Whole numbers from `low` to `high ≥ low`.
+    /// Integers from `low` to `high ≥ low`.
     pub fn new(low: Var<'t, F>, high: impl IntoVar<'t, F>) -> Self {
         DiscreteUniform { low, high: high.into_var(low.tape()) }
     }
 
-    /// How many numbers there are.
+    /// The number of values.
     pub fn count(&self) -> Var<'t, F> {
         self.high - self.low + 1.0
     }

@@ -9,11 +9,11 @@
 //!
 //! | capability | |
 //! |---|---|
-//! | score | any order, by $r$ too |
+//! | score | any order, in $r$ too |
 //! | weak derivative with respect to $p$ | $r/p$, the distribution itself and $1 + X + G$ with $G$ geometric; by $\eta$ times $p(1 - p)$. One replay |
 //! | stochastic derivative with respect to $p$ | right: to $X - 1$ at rate $X/p(1-p)$; left: to $X + 1$ at rate $(X + r)/p$ (Arya et al. 2022) |
 //!
-//! The number of successes may be any positive number: a Poisson number whose rate is a gamma number. Its distribution
+//! The number of successes may be any positive number: a Poisson sample whose rate is a gamma variate. Its distribution
 //! has no closed entropy. PyTorch and TensorFlow Probability count successes before the r-th failure: their probability
 //! is $1 - p$, their logits are $-\eta$.
 
@@ -25,8 +25,8 @@ use crate::prelude::*;
 use stochgrad_tape::Smoothness;
 use stochgrad_tensor::special::{geometric_cdf, negative_binomial_cdf};
 
-/// Numbers of failures before the r-th success, by the number of successes and the probability or the log-odds of
-/// success in each trial.
+/// Numbers of failures before the r-th success, given by the number of successes and the probability or the log-odds
+/// of success in each trial. Use it for counts whose variance exceeds their mean.
 ///
 /// ```
 /// use stochgrad_distributions::{Distribution, NegativeBinomial};

@@ -15,8 +15,8 @@
 //! | stochastic derivative | to the neighbouring category (Arya et al. 2022) |
 //! | relaxation | $\operatorname{softmax}((\ln\pi + g)/\tau)$, $g$ Gumbel (Maddison et al. 2017; Jang et al. 2017) |
 //!
-//! Probabilities must sum to 1, as those of a [`Categorical`](crate::Categorical), and derivatives by them mean the
-//! same.
+//! Probabilities must sum to 1, as those of a [`Categorical`](crate::Categorical), and derivatives with respect to them
+//! mean the same.
 
 use crate::capabilities;
 use crate::distribution::{

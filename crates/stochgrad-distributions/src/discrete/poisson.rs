@@ -120,7 +120,7 @@ impl<'t, F: Real> Poisson<Var<'t, F>> {
         draw.invert(&self.event_shape(), &|element, k| poisson_cdf(k as f64, rates.as_slice()[element].to_f64()))
     }
 
-    /// The derivative of the rate by the parameter.
+    /// The derivative of the rate with respect to the parameter.
     fn derivative(&self, rate: F) -> F {
         match self.parameter {
             RateOrLog::Rate(_) => F::ONE,

@@ -8,7 +8,7 @@
 //! | capability | |
 //! |---|---|
 //! | score | any order, by quotients of Bessel functions |
-//! | weak derivatives | by $a$: constant 1, $X + 1$ and the distribution itself; by $b$: constant 1, $X - 1$ and the distribution itself. One replay each |
+//! | weak derivatives | with respect to $a$: constant 1, $X + 1$ and the distribution itself; with respect to $b$: constant 1, $X - 1$ and the distribution itself. One replay each |
 //!
 //! The distribution function is a sum whose effort grows with the standard deviation.
 
@@ -39,7 +39,7 @@ distribution! {
 }
 
 impl<'t, F: Real> Skellam<Var<'t, F>> {
-    /// The difference of Poisson numbers with rates `rate_up > 0` and `rate_down > 0`.
+    /// The difference of Poisson samples with rates `rate_up > 0` and `rate_down > 0`.
     pub fn new(rate_up: Var<'t, F>, rate_down: impl IntoVar<'t, F>) -> Self {
         Skellam { rate_up, rate_down: rate_down.into_var(rate_up.tape()) }
     }
@@ -133,8 +133,8 @@ mod tests {
             let log = distribution.log_prob(tape.constant(k));
             assert!((log.item().unwrap() - skellam_log_pmf(k, RATES[0], RATES[1])).abs() < 1e-12);
             let p = |k: f64| skellam_log_pmf(k, RATES[0], RATES[1]).exp();
-            // The derivative of the distribution by a rate is that of the mixture: the neighbour less the distribution
-            // itself.
+            // The derivative of the distribution with respect to a rate is that of the mixture: the neighbour less the
+            // distribution itself.
             let exact = [p(k - 1.0) / p(k) - 1.0, p(k + 1.0) / p(k) - 1.0];
             for (gradient, exact) in tape.backward_all(log, &wrt).unwrap().iter().zip(exact) {
                 assert!((gradient.item().unwrap() - exact).abs() < 1e-11 * exact.abs().max(1.0), "{k}");

@@ -53,7 +53,8 @@ impl Boundary {
         }
     }
 
-    /// 1 where a value with this distance from the boundary, positive on the inner side, is outside the support, else 0.
+    /// 1 where a value with this distance from the boundary, positive on the inner side, is outside the support, else
+    /// 0.
     pub fn outside<'t, F: Real>(self, distance: Var<'t, F>) -> Var<'t, F> {
         let seen = distance.inspect().is_ok_and(|distance| distance.as_slice().iter().any(|&x| self.excludes(x)));
         let random = distance.ancestors() != SetId::EMPTY;

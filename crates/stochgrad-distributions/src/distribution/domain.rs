@@ -48,7 +48,7 @@ pub fn positive<F: Real>(
     check_parameter(distribution, parameter, var, "a positive finite number", hint, |x| x > 0.0 && x.is_finite())
 }
 
-/// Checks that a parameter is a whole number, at least `least`.
+/// Checks that a parameter is an integer, at least `least`.
 ///
 /// # Errors
 /// The first element that is not.

@@ -129,7 +129,7 @@ pub struct Capabilities<'a, 't, F: Real> {
     pub entropy: Option<&'a dyn ClosedFormEntropy<'t, F>>,
     /// The distribution function is known.
     pub cdf: Option<&'a dyn CumulativeDistribution<'t, F>>,
-    /// The values are whole numbers with a known distribution function.
+    /// The values are integers with a known distribution function.
     pub whole_numbers: Option<&'a dyn IntegerSupport<'t, F>>,
     /// The inverse of the distribution function is known.
     pub icdf: Option<&'a dyn QuantileFunction<'t, F>>,
@@ -200,7 +200,7 @@ pub trait WeaklyReparameterized<'t, F: Real>: Distribution<'t, F> {
     note = "use `ScoreFunction`, `MeasureValued` (where a weak derivative is known), `Enumerate` (finite support), `Rebar` (relaxed) or `Auto`"
 )]
 pub trait IndependentBits<'t, F: Real>: ScoreDifferentiable<'t, F> {
-    /// The log-odds of a 1, of the event shape: differentiable by the parameters.
+    /// The log-odds of a 1, of the event shape: differentiable with respect to the parameters.
     fn logits(&self) -> Var<'t, F>;
 }
 
@@ -210,8 +210,8 @@ pub trait IndependentBits<'t, F: Real>: ScoreDifferentiable<'t, F> {
     note = "use `ScoreFunction`, `MeasureValued` (where a weak derivative is known), `Enumerate` (finite support) or `Auto`"
 )]
 pub trait IndependentCategories<'t, F: Real>: ScoreDifferentiable<'t, F> {
-    /// The logarithms of the probabilities, finite and differentiable by the parameters: the independent axes, then the
-    /// categories.
+    /// The logarithms of the probabilities, finite and differentiable with respect to the parameters: the independent
+    /// axes, then the categories.
     fn category_log_probs(&self) -> Var<'t, F>;
 
     /// The value whose categories are those of one-hot vectors along the last axis.
@@ -242,7 +242,8 @@ pub trait FiniteSupport<'t, F: Real>: Distribution<'t, F> {
     }
 }
 
-/// The derivative of the distribution by a parameter is a constant times the difference of two distributions.
+/// The derivative of the distribution with respect to a parameter is a constant times the difference of two
+/// distributions.
 #[diagnostic::on_unimplemented(
     message = "no weak derivative is known for `{Self}`",
     note = "use `ScoreFunction`, `Pathwise` (reparameterised distributions), `Enumerate` (finite support) or `Auto`"
@@ -318,7 +319,7 @@ pub trait StochasticDerivative<'t, F: Real>: Distribution<'t, F> {
     note = "use `Pathwise` (reparameterised distributions), `ScoreFunction`, `MeasureValued` or `Enumerate` (finite support)"
 )]
 pub trait Relaxed<'t, F: Real>: Distribution<'t, F> {
-    /// What noise is added to: the logits, differentiable by the parameters.
+    /// What noise is added to: the logits, differentiable with respect to the parameters.
     fn location(&self) -> Var<'t, F>;
 
     /// Perturbed parameters `z`: the [`location`](Self::location) plus logistic or Gumbel noise.
@@ -327,7 +328,7 @@ pub trait Relaxed<'t, F: Real>: Distribution<'t, F> {
     /// As [`Distribution::draw`].
     fn perturbed(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>>;
 
-    /// Perturbed parameters given that their hard value is `hard`, differentiable by the parameters.
+    /// Perturbed parameters given that their hard value is `hard`, differentiable with respect to the parameters.
     ///
     /// # Errors
     /// As [`Distribution::draw`].
@@ -343,13 +344,13 @@ pub trait Relaxed<'t, F: Real>: Distribution<'t, F> {
 /// The distribution function of elements that are single numbers is known.
 #[diagnostic::on_unimplemented(message = "no distribution function is known for `{Self}`")]
 pub trait CumulativeDistribution<'t, F: Real>: Distribution<'t, F> {
-    /// The probability of a value up to `value`, for each independent element: differentiable by the value and by the
-    /// parameters, unless the distribution is discrete.
+    /// The probability of a value up to `value`, for each independent element: differentiable with respect to the value
+    /// and the parameters, unless the distribution is discrete.
     fn cdf(&self, value: Var<'t, F>) -> Var<'t, F>;
 }
 
-/// The values are whole numbers, and the distribution function is known and differentiable by the parameters, once at
-/// least.
+/// The values are integers, and the distribution function is known and differentiable with respect to the parameters,
+/// once at least.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a distribution of whole numbers with a known distribution function",
     note = "use `Pathwise` (reparameterised distributions), `LocalExpectation` (finite support), `MeasureValued` (where a weak derivative is known) or `ScoreFunction`"
@@ -404,7 +405,7 @@ pub trait Tempered<'t, F: Real>: Distribution<'t, F> {
     note = "use `Mve` or `ReinMax` for bits and one-hot vectors, `Pathwise` (reparameterised distributions), or an unbiased method such as `MeasureValued` or `ScoreFunction`"
 )]
 pub trait QuadraticVariance<'t, F: Real>: Distribution<'t, F> {
-    /// The curvature $v$ of each element: differentiable by the parameters.
+    /// The curvature $v$ of each element: differentiable with respect to the parameters.
     fn curvature(&self) -> Var<'t, F>;
 
     /// Checks that every element takes at least this many values, or only one.

@@ -19,9 +19,9 @@ pub enum WeakNoise {
 /// Samples with what their paths leave out.
 #[derive(Clone, Copy, Debug)]
 pub struct WeakPath<'t, F: Real> {
-    /// The samples, differentiable by the parameters at given noise.
+    /// The samples, differentiable with respect to the parameters at given noise.
     pub value: Var<'t, F>,
-    /// The log-density of the noise, differentiable by the parameters at given noise: one number for each combination
-    /// of plate members.
+    /// The log-density of the noise, differentiable with respect to the parameters at given noise: one number for each
+    /// combination of plate members.
     pub log_density: Var<'t, F>,
 }

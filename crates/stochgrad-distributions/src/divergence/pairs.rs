@@ -182,7 +182,7 @@ divergence! {
     Laplace to Normal: |p, q| normal(p, q);
     Normal to Gumbel: |p, q| gumbel(p, q, |t| (p.scale() * t).square() * 0.5 - p.location() * t);
     Normal to Laplace: |p, q| {
-        // The mean distance of a normal number from a point.
+        // The mean distance of a normal sample from a point.
         let shift = p.location() - q.location();
         let z = shift / p.scale() * FRAC_1_SQRT_2;
         let distance = p.scale() * (2.0 / PI).sqrt() * (-z.square()).exp() + shift * z.erf();

@@ -10,7 +10,7 @@
 //! | capability | |
 //! |---|---|
 //! | score | any order |
-//! | reparameterised | $x = \mathrm{softmax}(\ln G)$ with standard gamma numbers, each with its implicit derivative (Figurnov et al. 2018): order 1 |
+//! | reparameterised | $x = \mathrm{softmax}(\ln G)$ with standard gamma variates, each with its implicit derivative (Figurnov et al. 2018): order 1 |
 //!
 //! As for the [gamma distribution](crate::Gamma), weak derivatives have no cheap sampler and are not given.
 //!

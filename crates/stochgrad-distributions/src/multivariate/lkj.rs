@@ -12,7 +12,7 @@
 //! | capability | |
 //! |---|---|
 //! | score | any order |
-//! | reparameterised | row by row from a beta number and a direction (the onion method); order 1, through implicit derivatives of gamma numbers |
+//! | reparameterised | row by row from a beta variate and a direction (the onion method); order 1, through implicit derivatives of gamma variates |
 //!
 //! Source: Lewandowski, Kurowicka and Joe, "Generating random correlation matrices based on vines and extended onion
 //! method", 2009.
@@ -91,7 +91,7 @@ impl<'t, F: Real> Lkj<Var<'t, F>> {
         let below = self.of_rows(|k| if k == 0.0 { 0.0 } else { 1.0 });
         let odds = up - down;
         let length = (odds.log_sigmoid() * 0.5).exp() * below;
-        // The diagonal stays positive where the beta number is 1 to rounding.
+        // The diagonal stays positive where the beta variate is 1 to rounding.
         let rest = ((-odds).log_sigmoid() * 0.5).exp().clamp(F::MIN_POSITIVE.to_f64().sqrt(), 1.0);
         let diagonal = rest * below + (1.0 - below);
         let strict = Tensor::from_fn([n, n], |cell| if cell % n < cell / n { F::ONE } else { F::ZERO });

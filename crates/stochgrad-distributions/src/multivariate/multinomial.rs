@@ -11,8 +11,8 @@
 //! | score | any order |
 //! | weak derivative | one trial moves: constant $n$, $X - e_I + e_k$ for every $k$, with the derivatives of $p_k$, $I$ the category of a trial of $X$ |
 //!
-//! The weak derivative: choose one of the n trials. Its category has the derivatives of a categorical distribution, and
-//! the other trials do not matter. Given $X$, the chosen trial has category $i$ with probability $X_i/n$.
+//! The weak derivative moves one of the $n$ trials: its category has the derivatives of a categorical distribution, and
+//! the other trials stay as they are. Given $X$, the chosen trial has category $i$ with probability $X_i/n$.
 
 use crate::distribution::whole;
 use crate::family;

@@ -12,7 +12,7 @@
 //! | score | any order |
 //! | reparameterised | $x = \mu + L z$, any order |
 //! | weak derivative with respect to $\mu$ | for each coordinate of $z$: constant $1/\sqrt{2\pi}$, $z_i$ replaced by $\pm R$, $R$ Rayleigh; by $\mu_j$ with weight $(L^{-1})_{ij}$ (Rosca et al. 2019) |
-//! | weak derivative with respect to $L$ | for $L_{jk}$, $k \ne i$: the same times $z_k$; $k = i$: constant 1, $z_i$ replaced by a Maxwell number on its side, against the distribution itself |
+//! | weak derivative with respect to $L$ | for $L_{jk}$, $k \ne i$: the same times $z_k$; $k = i$: constant 1, $z_i$ replaced by a Maxwell sample on its side, against the distribution itself |
 //!
 //! The covariance may also be given by the Cholesky factor $P$ of the precision, $\Sigma^{-1} = P P^\top$, or be
 //! diagonal.

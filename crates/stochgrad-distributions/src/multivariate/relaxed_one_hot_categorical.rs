@@ -11,7 +11,7 @@
 //! | capability | |
 //! |---|---|
 //! | score | any order |
-//! | reparameterised | $x = \mathrm{softmax}((\eta + G)/\tau)$ with Gumbel numbers $G$, any order |
+//! | reparameterised | $x = \mathrm{softmax}((\eta + G)/\tau)$ with Gumbel samples $G$, any order |
 //!
 //! Source: Maddison, Mnih and Teh, "The concrete distribution", 2017; Jang, Gu and Poole, "Categorical
 //! reparameterization with Gumbel-softmax", 2017.

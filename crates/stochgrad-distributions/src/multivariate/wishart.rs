@@ -10,7 +10,7 @@
 //! | capability | |
 //! |---|---|
 //! | score | any order |
-//! | reparameterised | $X = L A A^\top L^\top$ with Bartlett's triangle $A$; any order by $L$, order 1 by $\nu$ through the implicit derivatives of gamma numbers |
+//! | reparameterised | $X = L A A^\top L^\top$ with Bartlett's triangle $A$; any order in $L$, order 1 in $\nu$ through the implicit derivatives of gamma variates |
 //!
 //! Source: Bartlett, "On the theory of statistical regression", 1933 (sampler).
 
@@ -21,7 +21,7 @@ use std::f64::consts::{LN_2, PI};
 use stochgrad_tape::Smoothness;
 
 distribution! {
-    /// Positive definite matrices, by degrees of freedom and the lower Cholesky factor of the scale. One element is the
+    /// Positive definite matrices, given by degrees of freedom and the lower Cholesky factor of the scale. One element is the
     /// last two axes.
     ///
     /// ```

@@ -1,4 +1,4 @@
-//! A request for noise: what a distribution draws from.
+//! Requests for noise, from which distributions draw.
 
 use crate::error::{DistributionError, DistributionResult};
 use crate::noise::key::NoiseKey;
@@ -8,7 +8,12 @@ use stochgrad_tape::{Fill, NoiseLayout, NoiseScheme, Plate, Plates, Tape, Var};
 use stochgrad_tensor::sampling_scheme::{Place, SamplingScheme};
 use stochgrad_tensor::{Real, Shape, Tensor, reduce};
 
-/// A request for values of a node on some plates: what a distribution draws from.
+/// A request for the values of a node on some plates, from which a distribution draws.
+///
+/// It names the noise source, the address of the noise, and the plates that the values carry. A distribution calls the
+/// methods of the request: [`uniform`](Self::uniform), [`normal`](Self::normal) and others for tensors of noise, and
+/// the methods with `record_` for noise on the tape, which a compiled graph draws again. `event` is always the event
+/// shape; the result has the plates as leading axes.
 #[derive(Clone)]
 pub struct Draw<'a, F: Real> {
     pub(crate) tape: &'a Tape<F>,
@@ -19,24 +24,25 @@ pub struct Draw<'a, F: Real> {
 }
 
 impl<'a, F: Real> Draw<'a, F> {
-    /// A request on the given plates, which must be in the order in which they were made.
+    /// A request on the given plates, in the order of their creation.
     pub fn new(tape: &'a Tape<F>, source: &'a dyn NoiseSource<F>, key: NoiseKey, plates: Plates) -> Self {
         Draw { tape, source, key, plates, plan: None }
     }
 
-    /// The same request with the members of one of its plates drawn by a plan. Each base number (uniform, normal,
-    /// exponential) of a distribution is planned by itself, so that distributions that need several have the right
-    /// members too; samplers with an unknown number of them refuse.
+    /// The same request with the members of one of its plates drawn jointly by a sampling scheme (antithetic, stratified,
+    /// systematic, Sobol), which lowers the variance of their mean. Each uniform, normal or exponential sample that a
+    /// distribution needs is a dimension of its own. A sampler with an unknown number of them returns an error.
     pub fn planned(self, plan: SamplingScheme, plate: Plate) -> Self {
         Draw { plan: Some((plan, plate)), ..self }
     }
 
-    /// The plates that the values will carry.
+    /// The plates that the values carry.
     pub fn plates(&self) -> &Plates {
         &self.plates
     }
 
-    /// The same request with independent noise for another purpose.
+    /// The same request with independent noise for another purpose. Use it where a distribution needs several samples of
+    /// the same kind.
     pub fn purpose(&self, purpose: &str) -> Self {
         Draw { key: self.key.purpose(purpose), ..self.clone() }
     }
@@ -50,10 +56,10 @@ impl<'a, F: Real> Draw<'a, F> {
         NoiseLayout::new(self.tape, &self.plates, event.numel())
     }
 
-    /// The value of a parameter, repeated to the plates of the request and an event shape.
+    /// The value of a parameter, repeated along the plates of the request and to an event shape.
     ///
     /// # Errors
-    /// The first error on the tape, or a parameter that does not fit.
+    /// The first error on the tape, or a parameter whose plates or shape do not fit.
     pub fn parameter(&self, parameter: Var<'_, F>, event: &Shape) -> DistributionResult<Tensor<F>> {
         let value = parameter.peek()?;
         let own = parameter.plates();
@@ -64,7 +70,8 @@ impl<'a, F: Real> Draw<'a, F> {
         let own_event = &value.shape()[own.len()..];
         if own.iter().any(|plate| !self.plates.contains(plate)) || own_event.len() > event.len() {
             return Err(DistributionError::Noise(format!(
-                "a parameter of shape {} does not fit a draw of shape {full}",
+                "expected a parameter that broadcasts to the draw, of shape {full}, got shape {}; put it on a plate of the \
+                 draw, or check its event axes",
                 value.shape()
             )));
         }
@@ -89,10 +96,10 @@ impl<'a, F: Real> Draw<'a, F> {
         Ok(out)
     }
 
-    /// Uniform numbers in (0, 1).
+    /// Uniform samples in (0, 1).
     ///
     /// # Errors
-    /// If the source cannot give them.
+    /// If the source cannot provide them.
     pub fn uniform(&self, event: &Shape) -> DistributionResult<Tensor<F>> {
         let draw = |layout: &NoiseLayout, out: &mut [F]| self.source.uniform(self.key, layout, out);
         match self.plan {
@@ -101,10 +108,10 @@ impl<'a, F: Real> Draw<'a, F> {
         }
     }
 
-    /// Standard normal numbers.
+    /// Standard normal samples.
     ///
     /// # Errors
-    /// If the source cannot give them.
+    /// If the source cannot provide them.
     pub fn normal(&self, event: &Shape) -> DistributionResult<Tensor<F>> {
         let inverted = self.plan.is_some_and(|(plan, _)| !plan.is_mirroring());
         let draw = |layout: &NoiseLayout, out: &mut [F]| match inverted {
@@ -117,10 +124,10 @@ impl<'a, F: Real> Draw<'a, F> {
         }
     }
 
-    /// Standard exponential numbers.
+    /// Standard exponential samples.
     ///
     /// # Errors
-    /// If the source cannot give them.
+    /// If the source cannot provide them.
     pub fn exponential(&self, event: &Shape) -> DistributionResult<Tensor<F>> {
         if self.plan.is_some() {
             let mut out = self.uniform(event)?;
@@ -130,11 +137,11 @@ impl<'a, F: Real> Draw<'a, F> {
         self.fill(event, |layout, out| self.source.exponential(self.key, layout, out))
     }
 
-    /// Whole numbers by inversion of a distribution function of the element (plates and event axes flattened) and the
-    /// number.
+    /// Integers by inversion: for each element the smallest `k` with `u < cdf(element, k)`. `element` is the position
+    /// among the plates and event axes flattened.
     ///
     /// # Errors
-    /// If the source cannot give them.
+    /// If the source cannot provide them.
     pub fn invert(&self, event: &Shape, cdf: &dyn Fn(usize, u64) -> f64) -> DistributionResult<Tensor<F>> {
         self.fill(event, |layout, out| match self.plan {
             None => self.source.invert(self.key, layout, cdf, out),
@@ -145,10 +152,10 @@ impl<'a, F: Real> Draw<'a, F> {
         })
     }
 
-    /// Ones with the given probabilities, which have the full shape of the draw.
+    /// Bits that are 1 with the given probabilities, which have the full shape of the draw.
     ///
     /// # Errors
-    /// If the source cannot give them.
+    /// If the source cannot provide them.
     pub fn bernoulli(&self, event: &Shape, probabilities: &Tensor<F>) -> DistributionResult<Tensor<F>> {
         if self.plan.is_some() {
             let zero = |element: usize| 1.0 - probabilities.as_slice()[element].to_f64();
@@ -157,10 +164,11 @@ impl<'a, F: Real> Draw<'a, F> {
         self.fill(event, |layout, out| self.source.bernoulli(self.key, layout, probabilities.as_slice(), out))
     }
 
-    /// Categories by inversion; `probabilities` has the full shape of the draw and the categories as its last axis.
+    /// Categories as integers, by inversion. `probabilities` has the full shape of the draw, then the categories along a
+    /// last axis.
     ///
     /// # Errors
-    /// If the source cannot give them.
+    /// If the source cannot provide them.
     pub fn categorical(&self, event: &Shape, probabilities: &Tensor<F>) -> DistributionResult<Tensor<F>> {
         let classes = probabilities.shape().last().copied().unwrap_or(1);
         let mut cumulative: Vec<f64> = Vec::with_capacity(probabilities.len());
@@ -180,10 +188,11 @@ impl<'a, F: Real> Draw<'a, F> {
         self.invert(event, &cdf)
     }
 
-    /// Numbers from a random generator for each element, for samplers that need a random number of numbers.
+    /// Values that `sample` draws from a random generator of each element, for samplers such as rejection that need an
+    /// unknown number of random values.
     ///
     /// # Errors
-    /// If the source has no generators (the exact oracle has none), and for a draw by a plan.
+    /// If the source has no generators, as the exact oracle, and for a draw by a sampling scheme.
     pub fn generate(
         &self,
         event: &Shape,
@@ -191,7 +200,8 @@ impl<'a, F: Real> Draw<'a, F> {
     ) -> DistributionResult<Tensor<F>> {
         if let Some((plan, _)) = self.plan {
             return Err(DistributionError::Noise(format!(
-                "this distribution is drawn from an unknown number of random numbers (rejection), which the {plan} plan cannot put in order; leave the plan out"
+                "expected a distribution with a fixed number of random values for the {plan} scheme, got one that is drawn by rejection; \
+                 draw it without a sampling scheme"
             )));
         }
         self.fill(event, |layout, out| {
@@ -202,10 +212,10 @@ impl<'a, F: Real> Draw<'a, F> {
         })
     }
 
-    /// Uniform numbers in (0, 1), recorded: the numbers of [`uniform`](Self::uniform).
+    /// Uniform samples in (0, 1), recorded on the tape: the same values as [`uniform`](Self::uniform).
     ///
     /// # Errors
-    /// If the source cannot give them.
+    /// If the source cannot provide them.
     pub fn record_uniform<'t>(&self, tape: &'t Tape<F>, event: &Shape) -> DistributionResult<Var<'t, F>> {
         match self.recorded(tape, Fill::Uniform, event) {
             Some(noise) => Ok(noise),
@@ -213,10 +223,10 @@ impl<'a, F: Real> Draw<'a, F> {
         }
     }
 
-    /// Standard normal numbers, recorded: the numbers of [`normal`](Self::normal).
+    /// Standard normal samples, recorded on the tape: the same values as [`normal`](Self::normal).
     ///
     /// # Errors
-    /// If the source cannot give them.
+    /// If the source cannot provide them.
     pub fn record_normal<'t>(&self, tape: &'t Tape<F>, event: &Shape) -> DistributionResult<Var<'t, F>> {
         match self.recorded(tape, Fill::Normal, event) {
             Some(noise) => Ok(noise),
@@ -224,10 +234,10 @@ impl<'a, F: Real> Draw<'a, F> {
         }
     }
 
-    /// Standard exponential numbers, recorded.
+    /// Standard exponential samples, recorded on the tape.
     ///
     /// # Errors
-    /// If the source cannot give them.
+    /// If the source cannot provide them.
     pub fn record_exponential<'t>(&self, tape: &'t Tape<F>, event: &Shape) -> DistributionResult<Var<'t, F>> {
         match self.recorded(tape, Fill::Uniform, event) {
             Some(noise) => Ok(-noise.ln()),

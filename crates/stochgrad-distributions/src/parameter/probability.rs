@@ -143,7 +143,7 @@ impl<'t, F: Real> ProbabilityOrLogit<Var<'t, F>> {
         })
     }
 
-    /// The derivative of the probability by the parameter, given the probability.
+    /// The derivative of the probability with respect to the parameter, given the probability.
     pub(crate) fn derivative(&self, p: F) -> F {
         match self {
             ProbabilityOrLogit::Probability(_) => F::ONE,

@@ -88,7 +88,7 @@ impl<'t, F: Real> RateOrScale<Var<'t, F>> {
         })
     }
 
-    /// The derivative of the logarithm of the scale by the parameter, given the scale.
+    /// The derivative of the logarithm of the scale with respect to the parameter, given the scale.
     pub(crate) fn log_scale_derivative(&self, scale: F) -> F {
         match self {
             RateOrScale::Rate(_) => -scale,

@@ -116,8 +116,8 @@ fn assert_exact<'t>(
 /// as its mean. There is none for the second parameter, and a sample of a wrong shape is an error.
 ///
 /// The distribution has a single element with the values `0, 1, …, states − 1` or one-hot vectors of this length, up to
-/// values of negligible probability. `theta` is the leaf from which its first parameter is made. `along` maps a gradient
-/// to the components that are compared: for probabilities that add up to 1, differences of its coordinates.
+/// values of negligible probability. `theta` is the leaf from which its first parameter is made. `along` maps a
+/// gradient to the components that are compared: for probabilities that add up to 1, differences of its coordinates.
 ///
 /// ```
 /// use stochgrad_distributions::Poisson;
@@ -199,7 +199,7 @@ where
 /// The values of [`element_support`](FiniteSupport::element_support) are different and have probabilities that add up
 /// to 1, whose derivatives add up to 0 and are those of the log-probabilities.
 ///
-/// The distribution has a single element, and `theta` is a leaf from which its parameters are made.
+/// The distribution has a single element, and `theta` is a leaf from which its differentiable parameters are made.
 ///
 /// ```
 /// use stochgrad_distributions::Binomial;
@@ -261,8 +261,8 @@ pub fn check_score(theta: &[f64], log_prob: impl for<'t> Fn(Var<'t, f64>) -> Var
     assert_close(gradient.as_slice(), &differences, 1e-7);
 }
 
-/// A hundred thousand draws of one element have the probabilities of the distribution, by a chi-square test, and increase
-/// with the noise. Mean, variance, mode, distribution function and quantiles are those of the probabilities.
+/// A hundred thousand draws of one element have the probabilities of the distribution, by a chi-square test, and
+/// increase with the noise. Mean, variance, mode, distribution function and quantiles are those of the probabilities.
 ///
 /// The element takes the values `0, 1, …, states − 1` or one-hot vectors of this length, up to values of negligible
 /// probability.
@@ -372,8 +372,8 @@ pub fn check_draws<'t>(tape: &'t Tape<f64>, distribution: &dyn Distribution<'t, 
     }
 }
 
-/// The distribution is the same after it was stored and bound again, as a graph does: it has the same parameters and the
-/// same log-probability of `value`.
+/// The distribution is the same after it was stored and bound again, as a graph does: it has the same parameters and
+/// the same log-probability of `value`.
 ///
 /// # Panics
 /// Where they differ.

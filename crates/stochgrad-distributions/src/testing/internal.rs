@@ -6,7 +6,7 @@ use crate::noise::{NoiseKey, NoiseSource};
 use rand_chacha::ChaCha8Rng;
 use stochgrad_tape::{NoiseLayout, Var};
 
-/// Noise whose whole numbers are all the same.
+/// Noise whose integers are all the same.
 pub(crate) struct Fixed(pub(crate) u64);
 
 impl NoiseSource<f64> for Fixed {
