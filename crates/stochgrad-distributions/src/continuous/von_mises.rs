@@ -26,9 +26,9 @@ use stochgrad_tensor::special::{bessel_ie, von_mises_cdf_derivative};
 distribution! {
     /// Angles in radians, given by location and concentration. Use it for directions and times of day.
     ///
-    /// Angles that differ by whole turns are the same, so that a cost must have the period 2π. Samples lie within half a
-    /// turn of the location. `mean` and `variance` are circular: the location, and one minus the mean of the cosine of
-    /// the distance from it.
+    /// Angles that differ by whole turns are the same, so that a cost must have the period 2π. Samples lie within half
+    /// a turn of the location. `mean` and `variance` are circular: the location, and one minus the mean of the cosine
+    /// of the distance from it.
     ///
     /// ```
     /// use stochgrad_distributions::{Distribution, VonMises};

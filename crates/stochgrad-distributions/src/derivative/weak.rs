@@ -1,4 +1,4 @@
-//! Two general rules for weak derivatives, and what implementations share.
+//! Two general rules for weak derivatives, and the code that implementations share.
 //!
 //! Let $h$ be the logarithm of a density that falls on both sides of its mode, and $E$ a standard exponential sample.
 //!
@@ -11,7 +11,7 @@
 //!   sample $x$, the coupled $Y$ is the point farther out, on the same side, where $h$ has fallen by $E$ from $h(x)$:
 //!   one replay.
 //!
-//! Both ask for one function only: how far from the mode the density has fallen by a given factor.
+//! Both rules need a single function: the distance from the mode at which the density has fallen by a given factor.
 
 use crate::distribution::{Alternatives, RecordedAlternatives};
 use crate::error::DistributionResult;
@@ -25,7 +25,7 @@ use stochgrad_tensor::{Real, Shape, Tensor};
 /// the mode where the logarithm of the density is `E` below its highest value.
 ///
 /// # Errors
-/// If the noise source cannot give what is needed.
+/// If the noise source cannot provide the noise.
 pub fn location_derivative<'t, F: Real>(
     tape: &'t Tape<F>,
     draw: &Draw<'_, F>,
@@ -44,7 +44,7 @@ pub fn location_derivative<'t, F: Real>(
 /// the logarithm of the density is `E` below that at the sample.
 ///
 /// # Errors
-/// If the noise source cannot give what is needed.
+/// If the noise source cannot provide the noise.
 pub fn scale_derivative<'t, F: Real>(
     tape: &'t Tape<F>,
     draw: &Draw<'_, F>,

@@ -322,8 +322,8 @@ impl<'t, F: Real> ClosedFormEntropy<'t, F> for Binomial<Var<'t, F>> {
 }
 
 impl<'t, F: Real> KlDivergence<'t, F> for Binomial<Var<'t, F>> {
-    /// The divergence to a binomial distribution with the same numbers of trials. Different numbers of trials are an error on
-    /// the tape.
+    /// The divergence to a binomial distribution with the same numbers of trials. Different numbers of trials are an
+    /// error on the tape.
     #[track_caller]
     fn kl_to(&self, other: &Self) -> Var<'t, F> {
         if let (Ok(own), Ok(others)) = (self.trials.peek(), other.trials.peek())

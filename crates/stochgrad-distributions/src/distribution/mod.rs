@@ -1,4 +1,4 @@
-//! What a distribution is, what it can do, and what all of them have in common.
+//! The trait of distributions, their capabilities, and the code that they share.
 
 mod alternatives;
 mod boundary;

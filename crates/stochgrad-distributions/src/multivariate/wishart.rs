@@ -21,8 +21,8 @@ use std::f64::consts::{LN_2, PI};
 use stochgrad_tape::Smoothness;
 
 distribution! {
-    /// Positive definite matrices, given by degrees of freedom and the lower Cholesky factor of the scale. One element is the
-    /// last two axes.
+    /// Positive definite matrices, given by degrees of freedom and the lower Cholesky factor of the scale. One element
+    /// is the last two axes.
     ///
     /// ```
     /// use stochgrad_distributions::{Distribution, Wishart};

@@ -29,9 +29,10 @@ impl<'a, F: Real> Draw<'a, F> {
         Draw { tape, source, key, plates, plan: None }
     }
 
-    /// The same request with the members of one of its plates drawn jointly by a sampling scheme (antithetic, stratified,
-    /// systematic, Sobol), which lowers the variance of their mean. Each uniform, normal or exponential sample that a
-    /// distribution needs is a dimension of its own. A sampler with an unknown number of them returns an error.
+    /// The same request with the members of one of its plates drawn jointly by a sampling scheme (antithetic,
+    /// stratified, systematic, Sobol), which lowers the variance of their mean. Each uniform, normal or exponential
+    /// sample that a distribution needs is a dimension of its own. A sampler with an unknown number of them returns an
+    /// error.
     pub fn planned(self, plan: SamplingScheme, plate: Plate) -> Self {
         Draw { plan: Some((plan, plate)), ..self }
     }
@@ -41,8 +42,8 @@ impl<'a, F: Real> Draw<'a, F> {
         &self.plates
     }
 
-    /// The same request with independent noise for another purpose. Use it where a distribution needs several samples of
-    /// the same kind.
+    /// The same request with independent noise for another purpose. Use it where a distribution needs several samples
+    /// of the same kind.
     pub fn purpose(&self, purpose: &str) -> Self {
         Draw { key: self.key.purpose(purpose), ..self.clone() }
     }
@@ -164,8 +165,8 @@ impl<'a, F: Real> Draw<'a, F> {
         self.fill(event, |layout, out| self.source.bernoulli(self.key, layout, probabilities.as_slice(), out))
     }
 
-    /// Categories as integers, by inversion. `probabilities` has the full shape of the draw, then the categories along a
-    /// last axis.
+    /// Categories as integers, by inversion. `probabilities` has the full shape of the draw, then the categories along
+    /// a last axis.
     ///
     /// # Errors
     /// If the source cannot provide them.

@@ -2,8 +2,8 @@
 
 use stochgrad_tensor::sampling_scheme::Place;
 
-/// The uniform sample of an element in a [`SamplingScheme`](stochgrad_tensor::sampling_scheme::SamplingScheme): a sample
-/// of some layout, moved to its place.
+/// The uniform sample of an element in a [`SamplingScheme`](stochgrad_tensor::sampling_scheme::SamplingScheme): a
+/// sample of some layout, moved to its place.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SchemeUniform {
     /// The position of the sample in the layout.

@@ -50,8 +50,8 @@ pub trait NoiseSource<F: Real> {
         out: &mut [F],
     ) -> DistributionResult<()>;
 
-    /// As [`invert`](Self::invert), for uniform samples that a sampling scheme has moved to their places. `layout` is the
-    /// layout of the samples before they were moved.
+    /// As [`invert`](Self::invert), for uniform samples that a sampling scheme has moved to their places. `layout` is
+    /// the layout of the samples before they were moved.
     ///
     /// # Errors
     /// If the source cannot provide them.
@@ -99,8 +99,8 @@ pub trait NoiseSource<F: Real> {
     /// If the source has no generators, as the exact oracle.
     fn generator(&self, key: NoiseKey, index: u64) -> DistributionResult<ChaCha8Rng>;
 
-    /// The seed, if a tape can produce the same noise from it. Draws are then recorded as operations on noise, so that a
-    /// compiled graph can draw again.
+    /// The seed, if a tape can produce the same noise from it. Draws are then recorded as operations on noise, so that
+    /// a compiled graph can draw again.
     fn seed(&self) -> Option<NoiseSeed> {
         None
     }

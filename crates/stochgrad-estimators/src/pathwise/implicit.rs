@@ -20,9 +20,7 @@
 
 use crate::common::sampling::describe_plate;
 use crate::pathwise::path_order;
-use stochgrad_distributions::{
-    CumulativeDistribution, Distribution, DistributionError, Family, implicit_path,
-};
+use stochgrad_distributions::{CumulativeDistribution, Distribution, DistributionError, Family, implicit_path};
 use stochgrad_graph::{
     Access, Count, GradientMethod, GraphResult, Guarantee, Method, Order, Path, Profile, SampleContext, SamplePlate,
     SampleSet,
