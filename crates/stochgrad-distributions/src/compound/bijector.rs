@@ -1,4 +1,4 @@
-//! Invertible maps: each map, its inverse, and the logarithm of its slope, in one table.
+//! The invertible maps of the library, with their inverses and the logarithms of their slopes.
 //!
 //! | map | from | to | $\ln\lvert\det J\rvert$ |
 //! |---|---|---|---|
@@ -12,7 +12,7 @@
 //! | `StickBreaking` | $\mathbb{R}^{n-1}$ | $y_k = z_k \prod_{j<k}(1 - z_j)$, $z_k = \sigma(x_k - \ln(n - k))$ | $\sum_k \ln z_k + \ln(1 - z_k) + \ln\prod_{j<k}(1 - z_j)$ |
 //! | `LowerCholesky` | $\mathbb{R}^{n(n+1)/2}$ | lower triangle row by row, $e^x$ on the diagonal | the sum of $x$ on the diagonal |
 //!
-//! The slopes of the maps to a simplex are those by its first $n - 1$ coordinates.
+//! The slopes of the maps to a simplex are with respect to its first $n - 1$ coordinates.
 
 use crate::compound::invertible_map::InvertibleMap;
 use crate::compound::simplex_maps::{reverse_cumsum, stick_logs, stick_offsets, with_zero};
@@ -22,7 +22,9 @@ use crate::map_family;
 use crate::prelude::*;
 use std::f64::consts::LN_2;
 
-/// An invertible map, whose parameters are given by handles as those of a distribution are.
+/// An invertible map for a [`TransformedDistribution`](crate::TransformedDistribution), generic over the handles of its
+/// parameters as distributions are. Implement [`InvertibleMap`](crate::InvertibleMap) for a map that is not listed
+/// here.
 ///
 /// ```
 /// use stochgrad_distributions::Bijector;
@@ -39,9 +41,9 @@ use std::f64::consts::LN_2;
 pub enum Bijector<V> {
     /// `shift + scale · x`.
     Affine {
-        /// What is added.
+        /// The summand.
         shift: V,
-        /// What multiplies; not 0.
+        /// The factor, not 0.
         scale: V,
     },
     /// The exponential.
@@ -52,15 +54,15 @@ pub enum Bijector<V> {
     Softplus,
     /// The hyperbolic tangent.
     Tanh,
-    /// A power of a positive number; the exponent is not 0.
+    /// A power of a positive number. The exponent is not 0.
     Power(V),
-    /// Vectors to the simplex, by the softmax of the vector with a 0 at its end.
+    /// From vectors to the simplex: the softmax of the vector with a 0 appended.
     SoftmaxCentred,
-    /// Vectors to the simplex, by breaking off shares of what is left.
+    /// From vectors to the simplex: each coordinate decides which part of the remainder the next share takes.
     StickBreaking,
-    /// Vectors to lower triangular matrices with a positive diagonal.
+    /// From vectors to lower triangular matrices with a positive diagonal.
     LowerCholesky,
-    /// One map after the other, the first one first.
+    /// The composition of maps. The first map is applied first.
     Chain(Vec<Bijector<V>>),
     /// The inverse of a map.
     Inverse(Box<Bijector<V>>),
@@ -93,7 +95,7 @@ impl<V> Bijector<V> {
         })
     }
 
-    /// One map after the other, the first one first.
+    /// The composition of maps. The first map is applied first.
     pub fn chain(maps: impl IntoIterator<Item = Bijector<V>>) -> Self {
         Bijector::Chain(maps.into_iter().collect())
     }
@@ -103,14 +105,14 @@ impl<V> Bijector<V> {
         Bijector::Inverse(Box::new(self))
     }
 
-    /// How many axes one element has before and after the map: 0 for maps of single numbers.
+    /// The numbers of axes of one element before and after the map: (0, 0) for maps of single numbers.
     pub fn element_ranks(&self) -> (usize, usize) {
         match self {
             Bijector::SoftmaxCentred | Bijector::StickBreaking => (1, 1),
             Bijector::LowerCholesky => (1, 2),
             Bijector::Chain(maps) => maps.iter().fold((0, 0), |(before, after), map| {
                 let (own_before, own_after) = map.element_ranks();
-                // What one map leaves as separate elements the next may take as one.
+                // A map of vectors joins elements that the map before treats as separate.
                 let joined = own_before.saturating_sub(after);
                 (before + joined, (after + joined) - own_before + own_after)
             }),
@@ -140,7 +142,7 @@ impl<'t, F: Real> Bijector<Var<'t, F>> {
         }
     }
 
-    /// The event shape of what a value of the given event shape is mapped to.
+    /// The event shape of the image of a value with the given event shape.
     pub fn output_shape(&self, input: &Shape) -> Shape {
         let resized = |to: &dyn Fn(usize) -> Vec<usize>| -> Shape {
             let Some((&last, rest)) = input.split_last() else { return input.clone() };
@@ -179,7 +181,7 @@ impl<'t, F: Real> Bijector<Var<'t, F>> {
             .unwrap_or_else(|| input.clone())
     }
 
-    /// The value that `x` is mapped to.
+    /// The image of `x`.
     #[track_caller]
     pub fn forward(&self, x: Var<'t, F>) -> Var<'t, F> {
         match self {
@@ -197,7 +199,7 @@ impl<'t, F: Real> Bijector<Var<'t, F>> {
         }
     }
 
-    /// The value that is mapped to `y`.
+    /// The value whose image is `y`.
     #[track_caller]
     pub fn inverse(&self, y: Var<'t, F>) -> Var<'t, F> {
         match self {
@@ -213,7 +215,7 @@ impl<'t, F: Real> Bijector<Var<'t, F>> {
             }
             Bijector::StickBreaking => {
                 let last = last_of(y);
-                // What is left after each share: the sum of all that come later.
+                // The remainder after each share is the sum of the later shares.
                 let left = reverse_cumsum(y).slice(-1, 1..last + 1);
                 y.slice(-1, 0..last).ln() - left.ln() + stick_offsets(y, last)
             }
@@ -259,14 +261,14 @@ impl<'t, F: Real> Bijector<Var<'t, F>> {
         }
     }
 
-    /// For maps of single numbers: how far `y` is inside the values of the map, positive on the inner side; `None`
-    /// where every number is one.
+    /// For maps of single numbers: the distance of `y` from the boundary of the image, positive inside. `None` if the
+    /// image is the whole real line.
     pub(crate) fn distance(&self, y: Var<'t, F>) -> Option<Var<'t, F>> {
         match self {
             Bijector::Exp | Bijector::Softplus | Bijector::Power(_) => Some(y),
             Bijector::Sigmoid => Some(y.minimum(1.0 - y)),
             Bijector::Tanh => Some(1.0 - y.abs()),
-            // The maps before one that takes all numbers decide.
+            // From the last map to the first, each inverse must exist.
             Bijector::Chain(maps) => {
                 let mut y = y;
                 let mut nearest: Option<Var<'t, F>> = None;
@@ -288,7 +290,7 @@ impl<'t, F: Real> Bijector<Var<'t, F>> {
         }
     }
 
-    /// For maps of single numbers: 1 where the map rises, −1 where it falls.
+    /// For maps of single numbers: 1 where the map increases, −1 where it decreases.
     pub(crate) fn direction(&self, like: Var<'t, F>) -> Var<'t, F> {
         match self {
             Bijector::Affine { scale, .. } => scale.sign(),

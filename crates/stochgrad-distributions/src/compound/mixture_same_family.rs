@@ -1,11 +1,11 @@
-//! Mixtures of distributions of one family.
+//! Mixtures of distributions of one family, such as Gaussian mixtures for clusters and densities with several modes.
 //!
 //! $$p(x) = \sum_k w_k\, p_k(x).$$
 //!
 //! | capability | |
 //! |---|---|
-//! | score | any order, where the components have it |
-//! | reparameterised | numbers whose components have a distribution function: implicit (Figurnov et al. 2018), order 1, also with respect to the weights |
+//! | score | any order, if the components have it |
+//! | reparameterised | for numbers, if the components have a distribution function: implicit (Figurnov et al. 2018), order 1, also with respect to the weights |
 //! | weak derivative with respect to the weights | that of the category: the sample of every component, with the derivatives of the weights |
 //! | weak derivative with respect to a parameter of the components | that of the component that is drawn given the sample |
 //! | distribution function | $\sum_k w_k F_k$; its inverse by Newton's method between the quantiles of the components |
@@ -19,6 +19,8 @@ use crate::sampled_by_rand;
 use stochgrad_tape::{Id, IdMap, Smoothness, Tape};
 
 /// A mixture whose components are the elements along the last independent axis of one distribution.
+///
+/// The weights have the components along their last axis. The event shape is that of the components without this axis.
 ///
 /// ```
 /// use stochgrad_distributions::{Distribution, MixtureSameFamily, Normal};
@@ -37,7 +39,7 @@ pub struct MixtureSameFamily<V, D> {
     inner: Blend<V, D>,
 }
 
-/// [`MixtureSameFamily`] without conditions.
+/// [`MixtureSameFamily`] without conditions on the components.
 #[derive(Clone, Copy, Debug)]
 struct Blend<V, D> {
     weights: ProbabilitiesOrLogits<V>,
@@ -48,7 +50,7 @@ impl<'t, F: Real, D: Distribution<'t, F>> MixtureSameFamily<Var<'t, F>, D> {
     /// A mixture whose weights have these logits along their last axis.
     ///
     /// # Errors
-    /// If the components have no axis of as many elements.
+    /// If the last independent axis of the components does not have as many elements as there are weights.
     pub fn from_logits(logits: Var<'t, F>, components: D) -> DistributionResult<Self> {
         Self::new(ProbabilitiesOrLogits::Logits(logits), components)
     }
@@ -56,7 +58,7 @@ impl<'t, F: Real, D: Distribution<'t, F>> MixtureSameFamily<Var<'t, F>, D> {
     /// A mixture with these weights along their last axis.
     ///
     /// # Errors
-    /// If the components have no axis of as many elements.
+    /// If the last independent axis of the components does not have as many elements as there are weights.
     pub fn from_probabilities(probabilities: Var<'t, F>, components: D) -> DistributionResult<Self> {
         Self::new(ProbabilitiesOrLogits::Probabilities(probabilities), components)
     }
@@ -137,12 +139,12 @@ impl<'t, F: Real, D: Distribution<'t, F>> Blend<Var<'t, F>, D> {
         self.components.element_rank()
     }
 
-    /// A value with an axis for the components.
+    /// A value with an axis for the components, of size 1.
     fn wide(&self, value: Var<'t, F>) -> Var<'t, F> {
         value.unsqueeze(-1 - self.rank() as isize)
     }
 
-    /// The sum over the components of a value of theirs, weighted.
+    /// The weighted sum of values of the components.
     fn average(&self, of_each: Var<'t, F>) -> Var<'t, F> {
         let mut weights = self.weights.probabilities();
         for _ in 0..self.rank() {
@@ -190,7 +192,7 @@ impl<'t, F: Real, D: Distribution<'t, F>> Distribution<'t, F> for Blend<Var<'t, 
     fn parameters(&self) -> Parameters<'t, F> {
         let weights = self.weights.parameter();
         let of_components = self.components.parameters().into_iter();
-        // The path is implicit: it has one derivative.
+        // The path is implicit, so that only its first derivative is right.
         [weights]
             .into_iter()
             .chain(of_components)
@@ -241,7 +243,7 @@ impl<'t, F: Real, D: Distribution<'t, F>> Distribution<'t, F> for Blend<Var<'t, 
 
     fn capabilities(&self) -> Capabilities<'_, 't, F> {
         let inside = self.components.capabilities();
-        // A discrete distribution has a distribution function too, and no path.
+        // A discrete distribution may have a distribution function, but has no path.
         let continuous = inside.reparameterized.is_some();
         Capabilities {
             score: inside.score.map(|_| self as _),
@@ -296,7 +298,7 @@ impl<'t, F: Real, D: Distribution<'t, F>> WeakDerivative<'t, F> for Blend<Var<'t
         if parameter > 0 {
             return self.component_derivative(parameter - 1, sample, draw);
         }
-        // The alternatives are what the components give.
+        // The alternatives are the values of the components.
         let (all, _) = self.pieces(draw)?;
         let count = self.weights.count();
         let table = draw.parameter(self.weights.probabilities(), &self.table_shape())?;

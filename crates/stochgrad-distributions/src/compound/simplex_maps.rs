@@ -1,4 +1,4 @@
-//! What the maps from vectors to the simplex have in common.
+//! Helpers of the maps from vectors to the simplex.
 
 use crate::compound::vectors::last_of;
 use stochgrad_tape::Var;
@@ -12,7 +12,7 @@ pub(crate) fn with_zero<'t, F: Real>(x: Var<'t, F>) -> Var<'t, F> {
     padded * x.tape().constant(&keep)
 }
 
-/// The sums from each element to the end.
+/// The sums from each element to the last one.
 pub(crate) fn reverse_cumsum<F: Real>(x: Var<'_, F>) -> Var<'_, F> {
     let size = last_of(x) + 1;
     let reversed: Vec<usize> = (0..size).rev().collect();
@@ -29,7 +29,7 @@ pub(crate) fn stick_offsets<'t, F: Real>(x: Var<'t, F>, sticks: usize) -> Var<'t
 pub(crate) fn stick_logs<'t, F: Real>(x: Var<'t, F>) -> Var<'t, F> {
     let sticks = last_of(x) + 1;
     let shifted = x - stick_offsets(x, sticks);
-    // ln(1 − z), and its sums before each stick.
+    // ln(1 − z), and its sums over the earlier shares.
     let rest = -shifted.softplus();
     let before = with_zero(rest).cumsum(-1);
     let shift: Vec<usize> = [sticks].into_iter().chain(0..sticks).collect();

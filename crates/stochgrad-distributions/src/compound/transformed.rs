@@ -1,10 +1,10 @@
-//! A distribution seen through an invertible map.
+//! The distribution of an invertible map of samples, such as positive or bounded values from normal samples.
 //!
 //! $$\ln p_Y(y) = \ln p_X(x) - \ln\lvert\det J(x)\rvert, \quad y = g(x).$$
 //!
 //! | capability | |
 //! |---|---|
-//! | score | that of the distribution inside; not where the support moves with the map |
+//! | score | that of the distribution inside, unless the support depends on the parameters of the map |
 //! | reparameterised | $g$ of the path of the distribution inside |
 //! | weak derivatives with respect to the parameters of the distribution inside | both parts pushed through $g$, with the same constants; for maps of single numbers |
 //! | distribution function | for maps of single numbers, where the distribution inside has one |
@@ -16,7 +16,8 @@ use crate::prelude::*;
 use crate::sampled_by_rand;
 use stochgrad_tape::{IdMap, Smoothness, Tape};
 
-/// The distribution of `bijector(x)` for `x` of a distribution inside.
+/// The distribution of `y = g(x)` for samples `x` of a base distribution and an invertible map `g`: a
+/// [`Bijector`](crate::Bijector), or your own [`InvertibleMap`](crate::InvertibleMap).
 ///
 /// ```
 /// use stochgrad_distributions::{Bijector, Distribution, LogNormal, Normal, TransformedDistribution};
@@ -37,7 +38,7 @@ pub struct TransformedDistribution<D, B> {
     inner: Image<D, B>,
 }
 
-/// [`TransformedDistribution`] without conditions.
+/// [`TransformedDistribution`] without conditions on the distribution inside.
 #[derive(Clone, Debug)]
 struct Image<D, B> {
     base: D,
@@ -45,13 +46,13 @@ struct Image<D, B> {
 }
 
 impl<D, B> TransformedDistribution<D, B> {
-    /// The distribution of `bijector(x)` for `x` of `base`. A map of vectors takes the last independent axis of a
-    /// distribution of numbers as its vectors.
+    /// The distribution of `bijector(x)` for samples `x` of `base`. A map of vectors applies to the vectors along the
+    /// last independent axis of a distribution of numbers.
     pub fn new(base: D, bijector: B) -> Self {
         TransformedDistribution { inner: Image { base, bijector } }
     }
 
-    /// The distribution inside.
+    /// The distribution of `x`.
     pub fn base(&self) -> &D {
         &self.inner.base
     }
@@ -97,7 +98,7 @@ impl<'t, F: Real, D: ToTensors<'t, F>, B: LiveMap<'t, F>> ToTensors<'t, F> for T
 sampled_by_rand!([D: TensorDistribution<F>, B: TensorMap<F>] TransformedDistribution<D, B>);
 
 impl<D, B> Image<D, B> {
-    /// Whether the support moves with the parameters of the map.
+    /// Whether the support depends on the parameters of the map.
     fn moves<'t, F: Real>(&self) -> bool
     where
         D: Distribution<'t, F>,
@@ -240,7 +241,7 @@ impl<'t, F: Real, D: Distribution<'t, F>, B: InvertibleMap<'t, F>> CumulativeDis
             Some(distance) => {
                 let possible = distance.step();
                 let within = self.bijector.forward(value.stop_gradient() * 0.0 + 0.5).stop_gradient();
-                // Outside, everything is below or nothing is.
+                // Outside the image the distribution function is 0 or 1.
                 let beyond = (value - within).step();
                 possible.select(at(possible.select(value, within)), beyond)
             }

@@ -26,7 +26,7 @@ pub(crate) fn lower_triangle<'t, F: Real>(x: Var<'t, F>) -> Var<'t, F> {
     };
     let square = x.index_select(-1, &positions);
     let below = square * mask(|row, column| column < row);
-    // The exponential is of the diagonal only: elsewhere of 0.
+    // Only the diagonal enters the exponential, so that no other element can overflow.
     let on = mask(|row, column| column == row);
     let filled = below + (square * on).exp() * on;
     let shape: Shape = x.shape().iter().take(x.shape().len() - 1).copied().chain([rows, rows]).collect();

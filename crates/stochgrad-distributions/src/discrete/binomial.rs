@@ -330,7 +330,7 @@ impl<'t, F: Real> KlDivergence<'t, F> for Binomial<Var<'t, F>> {
             && (own != others || self.trials.plates() != other.trials.plates())
         {
             let message = format!(
-                "the divergence of binomial distributions has a closed form for equal numbers of trials only, got {own:?} and {others:?}"
+                "expected equal numbers of trials for a closed form of the divergence, got {own:?} and {others:?}; use monte_carlo_kl"
             );
             return self.trials.tape().fail(TapeError::Other { message, at: Location::caller() });
         }

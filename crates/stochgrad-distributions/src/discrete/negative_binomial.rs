@@ -269,7 +269,7 @@ impl<'t, F: Real> KlDivergence<'t, F> for NegativeBinomial<Var<'t, F>> {
             && (own != others || self.successes.plates() != other.successes.plates())
         {
             let message = format!(
-                "the divergence of negative binomial distributions has a closed form for equal numbers of successes only, got {own:?} and {others:?}"
+                "expected equal numbers of successes for a closed form of the divergence, got {own:?} and {others:?}; use monte_carlo_kl"
             );
             let at = std::panic::Location::caller();
             return self.successes.tape().fail(stochgrad_tape::TapeError::Other { message, at });

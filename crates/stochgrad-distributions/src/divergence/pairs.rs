@@ -1,10 +1,10 @@
 //! Divergences between distributions of different families that have a closed form.
 //!
-//! $$\mathrm{KL}(p \,\|\, q) = -H(p) - E_p[\ln q(X)]:$$
+//! $$\mathrm{KL}(p \,\|\, q) = -H(p) - E_p[\ln q(X)],$$
 //!
-//! the entropy of p, and the mean of a log-density that is linear in a few functions of X whose means are known. Where
-//! q does not cover the support of p the divergence is infinite; pairs for which it always is are listed last. The
-//! divergences within a family stand beside the family.
+//! minus the entropy of p, minus the mean of a log-density that is linear in a few functions of X with known means. The
+//! divergence is infinite where q does not cover the support of p; the pairs for which this is always so come last. The
+//! divergences within a family are in the file of the family.
 
 use crate::continuous::beta::Beta;
 use crate::continuous::continuous_bernoulli::ContinuousBernoulli;
@@ -24,7 +24,7 @@ use std::f64::consts::{FRAC_1_SQRT_2, PI};
 /// Euler's constant.
 const EULER: f64 = 0.577_215_664_901_532_9;
 
-/// The means of functions of a number under a distribution.
+/// The means of functions of a sample under a distribution.
 trait Means<'t, F: Real>: ClosedFormEntropy<'t, F> {
     /// E x
     fn first(&self) -> Var<'t, F>;
