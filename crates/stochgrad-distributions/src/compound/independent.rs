@@ -212,6 +212,7 @@ mod tests {
     use crate::discrete::poisson::Poisson;
     use crate::noise::{KeyedNoise, NoiseKey};
     use crate::testing::check_family;
+    use approx::assert_abs_diff_eq;
     use stochgrad_tape::Plates;
 
     #[test]
@@ -222,7 +223,11 @@ mod tests {
         let value = tape.constant([[0.5, 1.0, 2.0], [3.0, 4.0, 6.0]]);
         let each = distribution.log_prob_each(value).peek().unwrap();
         assert_eq!(each, normal.log_prob_each(value).sum_last(1).peek().unwrap());
-        assert!((distribution.log_prob(value).item().unwrap() - normal.log_prob(value).item().unwrap()).abs() < 1e-13);
+        assert_abs_diff_eq!(
+            distribution.log_prob(value).item().unwrap(),
+            normal.log_prob(value).item().unwrap(),
+            epsilon = 1e-13
+        );
         assert_eq!(distribution.entropy().item(), normal.entropy().item());
         assert_eq!(distribution.kl_to(&distribution).item(), Ok(0.0));
         let noise = KeyedNoise::new(1, 0);

@@ -386,6 +386,7 @@ mod tests {
     use crate::continuous::normal::Normal;
     use crate::discrete::poisson::Poisson;
     use crate::testing::{Build, DistributionCheck, Domain, check_family};
+    use approx::assert_abs_diff_eq;
 
     const BUILD: Build =
         |p| Box::new(Mixture::from_probability(p[0], Normal::new(p[1], p[2]), Laplace::new(p[3], p[4])).unwrap());
@@ -419,6 +420,6 @@ mod tests {
             Mixture::from_probability(tape.parameter(0.2), Poisson::from_rate(tape.constant(0.0)), counts).unwrap();
         assert!(inflated.capabilities().reparameterized.is_none());
         let at_zero = 0.2 + 0.8 * (-2.0_f64).exp();
-        assert!((inflated.log_prob(tape.constant(0.0)).item().unwrap() - at_zero.ln()).abs() < 1e-14);
+        assert_abs_diff_eq!(inflated.log_prob(tape.constant(0.0)).item().unwrap(), at_zero.ln(), epsilon = 1e-14);
     }
 }

@@ -202,6 +202,7 @@ mod tests {
     use crate::distribution::Family;
     use crate::error::DistributionError;
     use crate::testing::{Build, DistributionCheck, Domain, assert_finite, assert_nothing_at};
+    use approx::assert_abs_diff_eq;
     use stochgrad_tape::{Id, IdMap, Smoothness, Tape};
 
     const BY_RATE: Build = |p| Box::new(Exponential::new(p[0]));
@@ -219,7 +220,7 @@ mod tests {
         for (distribution, rate) in distributions().iter().zip([0.8_f64, 1.0 / 1.6]) {
             let got = distribution.log_density(&distribution.parameters, &[0.0, 0.3, 4.0, f64::NAN]);
             for (got, x) in got.iter().zip([0.0, 0.3, 4.0]) {
-                assert!((got - (rate * (-rate * x).exp()).ln()).abs() < 1e-13);
+                assert_abs_diff_eq!(*got, (rate * (-rate * x).exp()).ln(), epsilon = 1e-13);
             }
             assert!(got[3].is_nan());
             distribution.assert_moments();

@@ -213,6 +213,7 @@ mod tests {
     use crate::error::DistributionError;
     use crate::noise::KeyedNoise;
     use crate::testing::{Build, DistributionCheck, Domain, assert_finite, on_samples};
+    use approx::assert_abs_diff_eq;
     use stochgrad_tape::{Id, IdMap, Tape};
 
     const BUILD: Build = |p| Box::new(Laplace::new(p[0], p[1]));
@@ -225,7 +226,7 @@ mod tests {
     fn log_density_is_the_formula() {
         let got = distribution().log_density(&[0.4, 0.8], &[-1.0, 2.0]);
         for (got, x) in got.iter().zip([-1.0_f64, 2.0]) {
-            assert!((got - ((-(x - 0.4).abs() / 0.8).exp() / 1.6).ln()).abs() < 1e-13);
+            assert_abs_diff_eq!(*got, ((-(x - 0.4).abs() / 0.8).exp() / 1.6).ln(), epsilon = 1e-13);
         }
         distribution().assert_moments();
         distribution().assert_cdf(&[-2.0, 0.1, 3.0]);

@@ -198,6 +198,7 @@ mod tests {
     use crate::error::DistributionError;
     use crate::noise::KeyedNoise;
     use crate::testing::{Build, DistributionCheck, Domain, assert_finite, leaves, on_samples, variance};
+    use approx::assert_abs_diff_eq;
     use stochgrad_tape::{Id, IdMap, Smoothness, Tape};
     use stochgrad_tensor::special::normal_cdf;
 
@@ -212,7 +213,7 @@ mod tests {
         let got = distribution().log_density(&[0.3, 1.7], &[-1.0, 2.0]);
         for (got, x) in got.iter().zip([-1.0_f64, 2.0]) {
             let expected = ((-(x - 0.3).powi(2) / (2.0 * 1.7 * 1.7)).exp() / (1.7 * (2.0 * PI).sqrt())).ln();
-            assert!((got - expected).abs() < 1e-13);
+            assert_abs_diff_eq!(*got, expected, epsilon = 1e-13);
         }
         distribution().assert_moments();
         distribution().assert_score(&[-2.0, 0.1, 3.0]);
@@ -264,7 +265,7 @@ mod tests {
         for element in 0..6 {
             let (location, scale) = ([0.0, 10.0][element / 3], [1.0, 2.0, 3.0][element % 3]);
             assert!((means.as_slice()[element] - location).abs() < 4.0 * scale / 20_000_f64.sqrt());
-            assert!((spread.as_slice()[element].sqrt() / scale - 1.0).abs() < 0.03);
+            assert_abs_diff_eq!(spread.as_slice()[element].sqrt() / scale, 1.0, epsilon = 0.03);
         }
         assert_eq!(normal.log_prob(x).shape().len(), 0);
         let weak = normal.weak_derivative(1, &x.peek().unwrap(), &draw).unwrap().unwrap();

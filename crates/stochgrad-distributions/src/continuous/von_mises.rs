@@ -195,6 +195,7 @@ fn angle(kappa: f64, rng: &mut ChaCha8Rng) -> f64 {
 mod tests {
     use super::*;
     use crate::testing::{Build, DistributionCheck, Domain, assert_finite};
+    use approx::assert_abs_diff_eq;
     use stochgrad_tape::Tape;
 
     const BUILD: Build = |p| Box::new(VonMises::new(p[0], p[1]));
@@ -216,7 +217,7 @@ mod tests {
             distribution.assert_divergence(&[1.0, 0.8], p.kl_to(&q).item().unwrap());
             let density =
                 distribution.expectation(&distribution.parameters, |x| p.log_prob(tape.constant(x)).item().unwrap());
-            assert!((p.entropy().item().unwrap() + density).abs() < 1e-6);
+            assert_abs_diff_eq!(p.entropy().item().unwrap(), -density, epsilon = 1e-6);
         }
         for parameters in [[0.0, 1e-8], [1.0, 1e8], [-3.0, 50.0]] {
             assert_finite(BUILD, &parameters, 9);

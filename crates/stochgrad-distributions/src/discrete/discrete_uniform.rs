@@ -164,6 +164,7 @@ mod tests {
     use super::*;
     use crate::noise::KeyedNoise;
     use crate::testing::on_samples;
+    use approx::assert_abs_diff_eq;
     use stochgrad_tape::Tape;
 
     #[test]
@@ -176,7 +177,7 @@ mod tests {
         assert_eq!(logs, [nothing, each, nothing, each, nothing]);
         assert_eq!(distribution.element_support().unwrap().to_vec(), [-2.0, -1.0, 0.0, 1.0, 2.0, 3.0]);
         assert_eq!((distribution.mean().unwrap().item(), distribution.entropy().item()), (Ok(0.5), Ok(6.0_f64.ln())));
-        assert!((distribution.variance().unwrap().item().unwrap() - 35.0 / 12.0).abs() < 1e-14);
+        assert_abs_diff_eq!(distribution.variance().unwrap().item().unwrap(), 35.0 / 12.0, epsilon = 1e-14);
         let cdf = distribution.cdf(tape.constant([-2.5, -2.0, 0.7, 9.0])).peek().unwrap().to_vec();
         assert_eq!(cdf, [0.0, 1.0 / 6.0, 0.5, 1.0]);
         let back = distribution.icdf(tape.constant([0.0, 0.1, 0.5, 0.51, 1.0])).peek().unwrap().to_vec();
@@ -194,7 +195,11 @@ mod tests {
     fn divergences_and_mistakes() {
         let tape = Tape::<f64>::new();
         let distribution = |low: f64, high: f64| DiscreteUniform::new(tape.constant(low), high);
-        assert!((distribution(1.0, 2.0).kl_to(&distribution(0.0, 3.0)).item().unwrap() - 2.0_f64.ln()).abs() < 1e-15);
+        assert_abs_diff_eq!(
+            distribution(1.0, 2.0).kl_to(&distribution(0.0, 3.0)).item().unwrap(),
+            2.0_f64.ln(),
+            epsilon = 1e-15
+        );
         assert_eq!(distribution(0.0, 3.0).kl_to(&distribution(1.0, 3.0)).item(), Ok(f64::INFINITY));
         assert!(distribution(0.5, 2.0).validate().is_err() && distribution(3.0, 2.0).validate().is_err());
         assert!(distribution(0.0, f64::INFINITY).validate().is_err());

@@ -114,6 +114,7 @@ mod tests {
     use super::*;
     use crate::noise::KeyedNoise;
     use crate::testing::{leaves, on_samples};
+    use approx::assert_abs_diff_eq;
     use stochgrad_tape::Tape;
     use stochgrad_tensor::special::{skellam_cdf, skellam_log_pmf};
 
@@ -131,7 +132,7 @@ mod tests {
         let distribution = Skellam::new(wrt[0], wrt[1]);
         for k in [-7.0, -1.0, 0.0, 1.0, 12.0] {
             let log = distribution.log_prob(tape.constant(k));
-            assert!((log.item().unwrap() - skellam_log_pmf(k, RATES[0], RATES[1])).abs() < 1e-12);
+            assert_abs_diff_eq!(log.item().unwrap(), skellam_log_pmf(k, RATES[0], RATES[1]), epsilon = 1e-12);
             let p = |k: f64| skellam_log_pmf(k, RATES[0], RATES[1]).exp();
             // The derivative of the distribution with respect to a rate is that of the mixture: the neighbour less the
             // distribution itself.
@@ -141,8 +142,12 @@ mod tests {
             }
         }
         assert_eq!(distribution.log_prob(tape.constant(0.5)).item(), Ok(f64::NEG_INFINITY));
-        assert!((expectation(2.5, 0.7, |_| 1.0) - 1.0).abs() < 1e-13);
-        assert!((expectation(2.5, 0.7, |k| k) - distribution.mean().unwrap().item().unwrap()).abs() < 1e-12);
+        assert_abs_diff_eq!(expectation(2.5, 0.7, |_| 1.0), 1.0, epsilon = 1e-13);
+        assert_abs_diff_eq!(
+            expectation(2.5, 0.7, |k| k),
+            distribution.mean().unwrap().item().unwrap(),
+            epsilon = 1e-12
+        );
     }
 
     #[test]

@@ -91,6 +91,7 @@ mod tests {
     use crate::distribution::KlDivergence;
     use crate::noise::KeyedNoise;
     use crate::testing::on_samples;
+    use approx::assert_abs_diff_eq;
     use stochgrad_tape::Tape;
 
     /// Value and gradient agree with the closed form, along a path and with the score function.
@@ -115,7 +116,7 @@ mod tests {
             assert!((estimate - exact.item().unwrap()).abs() < 4.0 * error);
             let [got] = tape.backward(found.estimate, [theta]).unwrap();
             let [expected] = tape.backward(exact, [theta]).unwrap();
-            assert!((got.item().unwrap() - expected.item().unwrap()).abs() < 0.01);
+            assert_abs_diff_eq!(got.item().unwrap(), expected.item().unwrap(), epsilon = 0.01);
         }
     }
 

@@ -244,6 +244,7 @@ infinite! {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use approx::assert_abs_diff_eq;
     use stochgrad_tape::Tape;
 
     /// The expected difference of the log-densities, by midpoints on a grid of quantiles.
@@ -310,13 +311,13 @@ mod tests {
         let bit = Bernoulli::from_probabilities(tape.constant(0.3));
         let count = Poisson::from_rate(tape.constant(0.9));
         let expected = 0.3 * (0.3_f64 / (0.9 * (-0.9_f64).exp())).ln() + 0.7 * (0.7_f64 / (-0.9_f64).exp()).ln();
-        assert!((bit.kl_to(&count).item().unwrap() - expected).abs() < 1e-13);
+        assert_abs_diff_eq!(bit.kl_to(&count).item().unwrap(), expected, epsilon = 1e-13);
         let one = Laplace::new(tape.constant(0.3), 1.0);
         let many = Normal::new(tape.constant([0.0, 1.0]), 2.0);
         let each: f64 = [0.0, 1.0]
             .iter()
             .map(|&location| one.kl_to(&Normal::new(tape.constant(location), 2.0)).item().unwrap())
             .sum();
-        assert!((one.kl_to(&many).item().unwrap() - each).abs() < 1e-13);
+        assert_abs_diff_eq!(one.kl_to(&many).item().unwrap(), each, epsilon = 1e-13);
     }
 }

@@ -176,6 +176,7 @@ mod tests {
     use crate::continuous::beta::Beta;
     use crate::noise::KeyedNoise;
     use crate::testing::{check_family, on_samples, variance};
+    use approx::assert_abs_diff_eq;
     use stochgrad_tape::Tape;
 
     /// With two shares the first is of the beta distribution.
@@ -205,7 +206,7 @@ mod tests {
         let [p, q] = [[2.3, 1.4], [0.8, 3.0]];
         let distribution = |a: [f64; 2]| (Dirichlet::new(tape.constant(a)), Beta::new(tape.constant(a[0]), a[1]));
         let (both, one) = (distribution(p).0.kl_to(&distribution(q).0), distribution(p).1.kl_to(&distribution(q).1));
-        assert!((both.item().unwrap() - one.item().unwrap()).abs() < 1e-12);
+        assert_abs_diff_eq!(both.item().unwrap(), one.item().unwrap(), epsilon = 1e-12);
         let mode = distribution([3.0, 2.0]).0.mode().unwrap().peek().unwrap().to_vec();
         assert!(
             (mode[0] - 2.0 / 3.0).abs() < 1e-15
@@ -238,7 +239,7 @@ mod tests {
         }
         let means = x.mean_over(draw.plates()[0]).peek().unwrap();
         for (got, expected) in means.as_slice().iter().zip(distribution.mean().unwrap().peek().unwrap().as_slice()) {
-            assert!((got - expected).abs() < 0.005);
+            assert_abs_diff_eq!(got, expected, epsilon = 0.005);
         }
         check_family(&tape, &distribution, tape.constant([0.2, 0.3, 0.5]));
     }

@@ -161,6 +161,7 @@ mod tests {
     use super::*;
     use crate::noise::KeyedNoise;
     use crate::testing::{check_family, on_samples, variance};
+    use approx::assert_abs_diff_eq;
     use stochgrad_tape::Tape;
 
     /// In two dimensions the density of the correlation is (1 − r²)^(η − 1) / (2^(2η − 1) B(η, η)).
@@ -173,7 +174,11 @@ mod tests {
             let factor = tape.constant([[1.0, 0.0], [r, (1.0 - r * r).sqrt()]]);
             let beta = special::log_beta(eta, eta) + (eta * 2.0 - 1.0) * std::f64::consts::LN_2;
             let expected = (eta - 1.0) * (1.0 - r * r).ln() - beta;
-            assert!((distribution.log_prob(factor).item().unwrap() - expected.item().unwrap()).abs() < 1e-12);
+            assert_abs_diff_eq!(
+                distribution.log_prob(factor).item().unwrap(),
+                expected.item().unwrap(),
+                epsilon = 1e-12
+            );
         }
         check_family(&tape, &distribution, tape.constant([[1.0, 0.0], [0.6, 0.8]]));
     }

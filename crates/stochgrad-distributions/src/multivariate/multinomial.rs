@@ -204,6 +204,7 @@ mod tests {
     use super::*;
     use crate::noise::KeyedNoise;
     use crate::testing::{check_family, on_samples, variance};
+    use approx::{assert_abs_diff_eq, assert_relative_eq};
     use stochgrad_tape::Tape;
 
     /// All counts of three categories in four trials.
@@ -236,7 +237,7 @@ mod tests {
             let count = outcomes().len();
             let table = tape.constant(Tensor::from(flat.as_slice()).with_shape([count, 3]));
             let p = distribution.log_prob_each(table).exp();
-            assert!((p.sum().item().unwrap() - 1.0).abs() < 1e-13);
+            assert_abs_diff_eq!(p.sum().item().unwrap(), 1.0, epsilon = 1e-13);
             let costs: Vec<f64> = outcomes().iter().map(|x| cost(x)).collect();
             let [exact] = tape.backward((p * tape.constant(costs)).sum(), [theta]).unwrap();
             let noise = KeyedNoise::new(11, 0);
@@ -282,7 +283,7 @@ mod tests {
         let distribution = Multinomial::from_logits(1e9, logits);
         let log = distribution.log_prob(tape.constant([5e8, 5e8]));
         let expected = stochgrad_tensor::special::binomial_log_pmf(5e8, 1e9, 0.5);
-        assert!((log.item().unwrap() - expected).abs() < 1e-12 * expected.abs());
+        assert_relative_eq!(log.item().unwrap(), expected, epsilon = 0.0, max_relative = 1e-12);
         assert!(tape.backward(log, [logits]).unwrap()[0].as_slice().iter().all(|slope| slope.abs() < 1e-3));
         assert!(Multinomial::from_logits(0.5, logits).validate().is_err());
     }

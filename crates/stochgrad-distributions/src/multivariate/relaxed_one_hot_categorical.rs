@@ -163,6 +163,7 @@ mod tests {
     use super::*;
     use crate::noise::KeyedNoise;
     use crate::testing::{check_family, on_samples};
+    use approx::assert_abs_diff_eq;
     use stochgrad_tape::Tape;
 
     /// With two categories the first coordinate is a relaxed bit.
@@ -174,7 +175,7 @@ mod tests {
         let bit = crate::RelaxedBernoulli::from_logits(0.6, tape.constant(0.7));
         for x in [0.01, 0.3, 0.9] {
             let density = distribution.log_prob(tape.constant([x, 1.0 - x])).item().unwrap();
-            assert!((density - bit.log_prob(tape.constant(x)).item().unwrap()).abs() < 1e-12);
+            assert_abs_diff_eq!(density, bit.log_prob(tape.constant(x)).item().unwrap(), epsilon = 1e-12);
         }
         check_family(&tape, &distribution, tape.constant([0.3, 0.7]));
     }

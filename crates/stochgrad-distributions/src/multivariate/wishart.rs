@@ -214,6 +214,7 @@ mod tests {
     use crate::continuous::gamma::Gamma;
     use crate::noise::KeyedNoise;
     use crate::testing::{check_family, on_samples, variance};
+    use approx::assert_abs_diff_eq;
     use stochgrad_tape::Tape;
 
     #[test]
@@ -223,12 +224,12 @@ mod tests {
         let (distribution, gamma) = (Wishart::new(nu, tape.constant([[1.5]])), Gamma::from_scale(nu * 0.5, 2.0 * 2.25));
         for x in [0.2, 3.0, 20.0] {
             let (left, right) = (distribution.log_prob(tape.constant([[x]])), gamma.log_prob(tape.constant(x)));
-            assert!((left.item().unwrap() - right.item().unwrap()).abs() < 1e-12);
+            assert_abs_diff_eq!(left.item().unwrap(), right.item().unwrap(), epsilon = 1e-12);
         }
-        assert!((distribution.entropy().item().unwrap() - gamma.entropy().item().unwrap()).abs() < 1e-12);
+        assert_abs_diff_eq!(distribution.entropy().item().unwrap(), gamma.entropy().item().unwrap(), epsilon = 1e-12);
         let other = Wishart::new(tape.constant(5.0), tape.constant([[0.7]]));
         let exact = gamma.kl_to(&Gamma::from_scale(tape.constant(2.5), 2.0 * 0.49)).item().unwrap();
-        assert!((distribution.kl_to(&other).item().unwrap() - exact).abs() < 1e-12);
+        assert_abs_diff_eq!(distribution.kl_to(&other).item().unwrap(), exact, epsilon = 1e-12);
     }
 
     /// Against SciPy, and the path by the derivative of E |X|, which is |V| ν (ν − 1) in two dimensions.

@@ -2,6 +2,7 @@ use super::*;
 use crate::continuous::normal::Normal;
 use crate::noise::KeyedNoise;
 use crate::testing::{Build, DistributionCheck, Domain, check_family, leaves, on_samples, variance};
+use approx::assert_abs_diff_eq;
 
 /// Two normal distributions by a weight, two locations and a scale.
 const BUILD: Build = |p| {
@@ -80,7 +81,11 @@ fn vectors_mix_too() {
     }
     let value = tape.constant([5.0, 6.0]);
     let by_hand = components.log_prob_each(value.unsqueeze(-2)) + tape.constant([0.0, 1.0, 0.5]).log_softmax(-1);
-    assert!((distribution.log_prob(value).item().unwrap() - by_hand.logsumexp(-1).item().unwrap()).abs() < 1e-12);
+    assert_abs_diff_eq!(
+        distribution.log_prob(value).item().unwrap(),
+        by_hand.logsumexp(-1).item().unwrap(),
+        epsilon = 1e-12
+    );
     check_family(&tape, &distribution, value);
     assert!(distribution.capabilities().reparameterized.is_none());
 }

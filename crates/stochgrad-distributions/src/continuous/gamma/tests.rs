@@ -3,6 +3,7 @@ use crate::distribution::Family;
 use crate::error::DistributionError;
 use crate::noise::{KeyedNoise, NoiseKey, NoiseSource};
 use crate::testing::{Build, DistributionCheck, Domain, assert_finite, assert_nothing_at, on_samples};
+use approx::assert_abs_diff_eq;
 use stochgrad_tape::NoiseLayout;
 use stochgrad_tape::{Id, IdMap, Plates, Tape};
 use stochgrad_tensor::special::{gamma_p, lgamma};
@@ -22,7 +23,7 @@ fn log_density_is_the_formula() {
     for (distribution, (a, rate)) in distributions().iter().zip([(2.3_f64, 1.4_f64), (0.6, 1.0 / 1.2)]) {
         let got = distribution.log_density(&distribution.parameters, &[1e-3, 0.3, 4.0, f64::NAN]);
         for (got, x) in got.iter().zip([1e-3_f64, 0.3, 4.0]) {
-            assert!((got - (a * rate.ln() + (a - 1.0) * x.ln() - rate * x - lgamma(a))).abs() < 1e-12);
+            assert_abs_diff_eq!(*got, a * rate.ln() + (a - 1.0) * x.ln() - rate * x - lgamma(a), epsilon = 1e-12);
         }
         assert!(got[3].is_nan());
         distribution.assert_moments();
@@ -86,11 +87,11 @@ fn the_path_has_the_implicit_derivative() {
             let noise = KeyedNoise::new(0, 0);
             let draw = Draw::new(&tape, &noise, NoiseKey::new("x", None), Plates::new());
             let x = gamma.path(&draw, &Tensor::scalar(a), Tensor::scalar(z)).unwrap();
-            assert!((x.item().unwrap() / (z * stretch) - 1.0).abs() < 1e-14);
+            assert_abs_diff_eq!(x.item().unwrap() / (z * stretch), 1.0, epsilon = 1e-14);
             let [by_concentration, by_width] = tape.backward(x, [gamma.concentration(), gamma.width.var()]).unwrap();
             assert!((by_concentration.item().unwrap() / (expected * stretch) - 1.0).abs() < 1e-13, "a = {a}, z = {z}");
             let of_width = if stretch > 1.0 { z } else { -z / 9.0 };
-            assert!((by_width.item().unwrap() / of_width - 1.0).abs() < 1e-14);
+            assert_abs_diff_eq!(by_width.item().unwrap() / of_width, 1.0, epsilon = 1e-14);
         }
     }
 }

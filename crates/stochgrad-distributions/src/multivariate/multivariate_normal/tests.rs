@@ -2,6 +2,7 @@ use super::*;
 use crate::distribution::Family;
 use crate::noise::KeyedNoise;
 use crate::testing::{check_family, on_samples, variance};
+use approx::assert_abs_diff_eq;
 use stochgrad_tape::Tape;
 
 const FACTOR: [[f64; 2]; 2] = [[1.3, 0.0], [-0.7, 0.6]];
@@ -30,17 +31,17 @@ fn all_forms_are_the_same_distribution() {
         }
         let covariance = distribution.covariance().peek().unwrap().to_vec();
         for (got, expected) in covariance.iter().zip([1.69, -0.91, -0.91, 0.85]) {
-            assert!((got - expected).abs() < 1e-12);
+            assert_abs_diff_eq!(*got, expected, epsilon = 1e-12);
         }
-        assert!((distribution.entropy().item().unwrap() - 2.5894157071108457).abs() < 1e-9);
+        assert_abs_diff_eq!(distribution.entropy().item().unwrap(), 2.5894157071108457, epsilon = 1e-9);
         assert!(distribution.kl_to(&all(&tape)[0]).item().unwrap().abs() < 1e-12);
         distribution.validate().unwrap();
         check_family(&tape, &distribution, tape.constant([0.1, 0.4]));
     }
     let (location, scale) = (tape.constant([0.3, -1.0]), tape.constant([0.5, 2.0]));
     let (diagonal, normal) = (MultivariateNormal::from_diagonal(location, scale), crate::Normal::new(location, scale));
-    assert!((diagonal.log_prob(x).item().unwrap() - normal.log_prob(x).item().unwrap()).abs() < 1e-12);
-    assert!((diagonal.entropy().item().unwrap() - normal.entropy().item().unwrap()).abs() < 1e-12);
+    assert_abs_diff_eq!(diagonal.log_prob(x).item().unwrap(), normal.log_prob(x).item().unwrap(), epsilon = 1e-12);
+    assert_abs_diff_eq!(diagonal.entropy().item().unwrap(), normal.entropy().item().unwrap(), epsilon = 1e-12);
 }
 
 fn cost<'t>(x: Var<'t, f64>) -> Var<'t, f64> {
