@@ -43,7 +43,7 @@ distribution! {
 }
 
 impl<'t, F: Real> Cauchy<Var<'t, F>> {
-    /// Cauchy samples around `location` with this `scale > 0`, half the width at half of the height.
+    /// Cauchy samples around `location` with this `scale > 0`, half of the width of the density at half of its height.
     pub fn new(location: Var<'t, F>, scale: impl IntoVar<'t, F>) -> Self {
         Cauchy { location, scale: scale.into_var(location.tape()) }
     }
@@ -83,7 +83,7 @@ impl<'t, F: Real> CumulativeDistribution<'t, F> for Cauchy<Var<'t, F>> {
 
 impl<'t, F: Real> QuantileFunction<'t, F> for Cauchy<Var<'t, F>> {
     fn icdf(&self, probability: Var<'t, F>) -> Var<'t, F> {
-        // −cot(πp), from the nearer end.
+        // −cot(πp), computed from the nearer end.
         let upper = (probability - 0.5).step();
         let end = upper.select(1.0 - probability, probability) * PI;
         let size = end.cos() / end.sin();

@@ -127,7 +127,7 @@ impl<'t, F: Real> Distribution<'t, F> for ContinuousBernoulli<Var<'t, F>> {
     }
 
     fn mode(&self) -> Option<Var<'t, F>> {
-        // The end that the density rises to; where it is flat there is no single mode: NaN.
+        // The end at which the density is highest. A flat density has no single mode: NaN.
         let logit = self.logits();
         let sign = logit.sign();
         let nothing = sign.tape().constant(f64::NAN);
@@ -161,8 +161,8 @@ impl<'t, F: Real> CumulativeDistribution<'t, F> for ContinuousBernoulli<Var<'t, 
 
 impl<'t, F: Real> QuantileFunction<'t, F> for ContinuousBernoulli<Var<'t, F>> {
     fn icdf(&self, probability: Var<'t, F>) -> Var<'t, F> {
-        // From the end where the density is the highest, so that nothing overflows; the derivatives are those of the
-        // implicit path.
+        // Computed from the end at which the density is highest, so that nothing overflows; the derivatives are those
+        // of the implicit path.
         let (tape, logit) = (probability.tape(), self.logits().stop_gradient());
         let rising = logit.step();
         let far = rising.select(1.0 - probability, probability).stop_gradient();
@@ -172,7 +172,7 @@ impl<'t, F: Real> QuantileFunction<'t, F> for ContinuousBernoulli<Var<'t, F>> {
         let rate = flat.select(tape.constant(-1.0), steep);
         // To first order in the rate around a flat density.
         let almost = far + steep * far * (1.0 - far) * 0.5;
-        // Two forms of one logarithm: the first has its digits where the sum is small.
+        // Two forms of one logarithm. The first one is precise where the sum is small.
         let sum = near + far * rate.exp();
         let log = sum.lt(tape.constant(0.5)).select(sum.ln(), (far * rate.expm1()).log1p());
         let distance = flat.select(almost, log / rate);

@@ -73,7 +73,7 @@ impl<'t, F: Real> Exponential<Var<'t, F>> {
         self.parameter.rate()
     }
 
-    /// The scale: one over the rate.
+    /// The scale: the reciprocal of the rate.
     pub fn scale(&self) -> Var<'t, F> {
         self.parameter.scale()
     }
@@ -106,7 +106,7 @@ impl<'t, F: Real> Distribution<'t, F> for Exponential<Var<'t, F>> {
         let event = self.event_shape();
         let parameter = draw.parameter(self.parameter.var(), &event)?;
         let noise = draw.exponential(&event)?;
-        // Divided, not multiplied by the inverse: to the bit what `rsample` gives.
+        // Divided, not multiplied by the reciprocal, so that the result is equal to that of `rsample` in all bits.
         Ok(Tensor::from_fn(noise.shape().clone(), |i| match self.parameter {
             RateOrScale::Rate(_) => noise.as_slice()[i] / parameter.as_slice()[i],
             RateOrScale::Scale(_) => noise.as_slice()[i] * parameter.as_slice()[i],

@@ -98,12 +98,12 @@ impl<'t, F: Real> Gamma<Var<'t, F>> {
         self.width.rate()
     }
 
-    /// The scale: one over the rate.
+    /// The scale: the reciprocal of the rate.
     pub fn scale(&self) -> Var<'t, F> {
         self.width.scale()
     }
 
-    /// Concentrations on the plates of the request, and numbers with those concentrations and scale 1.
+    /// Concentrations on the plates of the request, and variates with those concentrations and scale 1.
     fn standard(&self, draw: &Draw<'_, F>) -> DistributionResult<(Tensor<F>, Tensor<F>)> {
         let event = self.event_shape();
         let concentration = draw.parameter(self.concentration, &event)?;
@@ -157,7 +157,7 @@ impl<'t, F: Real> Distribution<'t, F> for Gamma<Var<'t, F>> {
     fn draw(&self, draw: &Draw<'_, F>) -> DistributionResult<Tensor<F>> {
         let (_, z) = self.standard(draw)?;
         let parameter = draw.parameter(self.width.var(), &self.event_shape())?;
-        // Divided, not multiplied by the inverse: to the bit what `rsample` gives.
+        // Divided, not multiplied by the reciprocal, so that the result is equal to that of `rsample` in all bits.
         Ok(Tensor::from_fn(z.shape().clone(), |i| match self.width {
             RateOrScale::Rate(_) => z.as_slice()[i] / parameter.as_slice()[i],
             RateOrScale::Scale(_) => z.as_slice()[i] * parameter.as_slice()[i],
@@ -267,7 +267,7 @@ impl<'t, F: Real> WeakDerivative<'t, F> for Gamma<Var<'t, F>> {
 impl<'t, F: Real> ClosedFormEntropy<'t, F> for Gamma<Var<'t, F>> {
     fn entropy(&self) -> Var<'t, F> {
         let a = self.concentration;
-        // a + ln Γ(a) + (1 − a) ψ(a), where the large terms have been taken together.
+        // a + ln Γ(a) + (1 − a) ψ(a), with the large terms combined.
         let rest = (1.0 - a) * special::digamma_minus_log(a) - special::log_gamma_kernel(a, a);
         (a.ln() - self.width.log_rate() + rest).sum()
     }

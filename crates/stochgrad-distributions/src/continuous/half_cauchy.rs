@@ -70,7 +70,7 @@ impl<'t, F: Real> CumulativeDistribution<'t, F> for HalfCauchy<Var<'t, F>> {
 
 impl<'t, F: Real> QuantileFunction<'t, F> for HalfCauchy<Var<'t, F>> {
     fn icdf(&self, probability: Var<'t, F>) -> Var<'t, F> {
-        // tan(πp/2); from the upper end, where the cosine would have few digits left.
+        // tan(πp/2); computed from the upper end, where the cosine would lose precision.
         let upper = (probability - 0.5).step();
         let angle = upper.select(1.0 - probability, probability) * (PI / 2.0);
         let (sine, cosine) = (angle.sin(), angle.cos());

@@ -49,12 +49,12 @@ distribution! {
 }
 
 impl<'t, F: Real> InverseGamma<Var<'t, F>> {
-    /// Inverses of gamma variates with this `concentration > 0` and the rate `scale > 0`.
+    /// Reciprocals of gamma variates with this `concentration > 0` and the rate `scale > 0`.
     pub fn new(concentration: Var<'t, F>, scale: impl IntoVar<'t, F>) -> Self {
         InverseGamma { concentration, scale: scale.into_var(concentration.tape()) }
     }
 
-    /// The distribution of the inverse.
+    /// The gamma distribution of the reciprocal.
     pub fn inverse(&self) -> Gamma<Var<'t, F>> {
         Gamma::new(self.concentration, self.scale)
     }
@@ -161,7 +161,7 @@ impl<'t, F: Real> WeakDerivative<'t, F> for InverseGamma<Var<'t, F>> {
 
 impl<'t, F: Real> ClosedFormEntropy<'t, F> for InverseGamma<Var<'t, F>> {
     fn entropy(&self) -> Var<'t, F> {
-        // a + ln Γ(a) − (1 + a) ψ(a), where the large terms have been taken together.
+        // a + ln Γ(a) − (1 + a) ψ(a), with the large terms combined.
         let a = self.concentration;
         let rest = -(a + 1.0) * special::digamma_minus_log(a) - special::log_gamma_kernel(a, a);
         (self.scale.ln() - a.ln() + rest).sum()
@@ -175,7 +175,7 @@ impl<'t, F: Real> KlDivergence<'t, F> for InverseGamma<Var<'t, F>> {
 }
 
 impl<'t, F: Real> InverseGamma<Var<'t, F>> {
-    /// Values from logarithms of gamma variates, held inside the range of positive numbers.
+    /// Values from logarithms of gamma variates, limited to the range of positive numbers.
     fn by_gammas(&self, draw: &Draw<'_, F>, path: bool) -> DistributionResult<Var<'t, F>> {
         let logs = log_standard_gammas(self.concentration, draw, &self.event_shape(), path)?;
         let largest = F::MAX.to_f64().ln() - 40.0;

@@ -37,9 +37,9 @@ distribution! {
     /// # }
     /// ```
     pub struct Kumaraswamy {
-        /// The exponent inside.
+        /// The inner exponent.
         a: positive,
-        /// The exponent outside.
+        /// The outer exponent.
         b: positive,
     }
     support: UnitInterval
@@ -74,8 +74,8 @@ impl<'t, F: Real> Distribution<'t, F> for Kumaraswamy<Var<'t, F>> {
     }
 
     fn mode(&self) -> Option<Var<'t, F>> {
-        // ((a − 1) / (ab − 1))^(1/a) where both exponents are above 1; where one is, the end that it rises to; else
-        // NaN.
+        // ((a − 1) / (ab − 1))^(1/a) if both exponents are above 1. If one of them is, the end at which the
+        // density is highest; else NaN.
         let (a, b) = (self.a, self.b);
         let (rising, falling) = ((a - 1.0).step(), (b - 1.0).step());
         let tape = a.tape();

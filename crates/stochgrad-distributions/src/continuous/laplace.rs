@@ -127,7 +127,7 @@ impl<'t, F: Real> Distribution<'t, F> for Laplace<Var<'t, F>> {
 
 impl<'t, F: Real> CumulativeDistribution<'t, F> for Laplace<Var<'t, F>> {
     fn cdf(&self, value: Var<'t, F>) -> Var<'t, F> {
-        // Each tail from its own end; at the location both have the right derivative.
+        // Each tail is computed from its own end. At the location both have the right derivative.
         let z = (value - self.location) / self.scale;
         let (upper, zero) = (z.step(), z.tape().constant(0.0));
         let (below, above) = (upper.select(zero, z).exp() * 0.5, upper.select(-z, zero).exp() * 0.5);
@@ -176,7 +176,8 @@ impl<'t, F: Real> WeakDerivative<'t, F> for Laplace<Var<'t, F>> {
                 Tensor::from_fn(sample.shape().clone(), |i| location[i] - (x[i] - location[i])),
                 Tensor::from_fn(sample.shape().clone(), |i| -(x[i] - location[i]).signum() / (scale[i] + scale[i])),
             ),
-            // Scaled by a uniform, S(E + E') is a Laplace sample; given that, what was cut off is exponential.
+            // S(E + E') times a uniform sample is a Laplace sample; given that, the part that was cut off is
+            // exponential.
             1 => {
                 let e = draw.purpose("scale").exponential(&event)?;
                 (
@@ -251,7 +252,7 @@ mod tests {
         distribution().assert_weak(1, 14);
     }
 
-    /// The parts are those of two independent exponentials and one uniform, as the table of the module says.
+    /// The parts are those of two independent exponential samples and one uniform sample, as in the table above.
     #[test]
     fn the_alternative_by_scale_follows_the_positive_part() {
         let tape = Tape::new();

@@ -84,7 +84,7 @@ impl<'t, F: Real> Distribution<'t, F> for Pareto<Var<'t, F>> {
 
 impl<'t, F: Real> CumulativeDistribution<'t, F> for Pareto<Var<'t, F>> {
     fn cdf(&self, value: Var<'t, F>) -> Var<'t, F> {
-        // ln(x/s), with its digits just above the threshold.
+        // ln(x/s), precise just above the threshold.
         let excess = (value - self.scale).relu() / self.scale;
         -(-self.concentration * excess.log1p()).expm1()
     }

@@ -75,12 +75,12 @@ impl<'t, F: Real> RelaxedBernoulli<Var<'t, F>> {
         self.parameter.logit()
     }
 
-    /// The distribution of the bit: that of whether a value is above 1/2.
+    /// The distribution of the bit, which is 1 where a value is above 1/2.
     pub fn hard(&self) -> Bernoulli<Var<'t, F>> {
         Bernoulli::from_logits(self.logits())
     }
 
-    /// A path of the distribution given the bits `hard`: values on the same side of 1/2 as they.
+    /// A path of the distribution given the bits `hard`: values on the side of 1/2 that belongs to the bit.
     ///
     /// # Errors
     /// As [`Distribution::draw`].

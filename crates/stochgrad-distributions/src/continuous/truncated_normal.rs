@@ -131,7 +131,7 @@ impl<'t, F: Real> QuantileFunction<'t, F> for TruncatedNormal<Var<'t, F>> {
     fn icdf(&self, probability: Var<'t, F>) -> Var<'t, F> {
         let (low, high) = self.standard_bounds();
         let value = self.location + self.scale * special::truncated_normal_icdf(probability, low, high);
-        // Rounding must not lead outside.
+        // Rounding must not leave the interval.
         value.maximum(self.low).minimum(self.high)
     }
 }
@@ -158,7 +158,7 @@ const FAR: f64 = 1e10;
 impl<'t, F: Real> TruncatedNormal<Var<'t, F>> {
     /// The bounds in units of the scale, from the location.
     fn standard_bounds(&self) -> (Var<'t, F>, Var<'t, F>) {
-        // Infinite bounds are held first: the derivatives of their quotient are multiplied by zero.
+        // Infinite bounds are replaced first, since the derivatives of their quotient are multiplied by zero.
         let held = |bound: Var<'t, F>| bound.clamp(-FAR * FAR, FAR * FAR);
         let standard = |bound: Var<'t, F>| ((held(bound) - self.location) / self.scale).clamp(-FAR, FAR);
         (standard(self.low), standard(self.high))
@@ -170,7 +170,7 @@ impl<'t, F: Real> TruncatedNormal<Var<'t, F>> {
         special::normal_log_mass(low, high)
     }
 
-    /// A value inside the bounds, whichever they are.
+    /// A value between the bounds.
     fn inside(&self) -> Var<'t, F> {
         self.location.maximum(self.low).minimum(self.high)
     }
@@ -217,7 +217,7 @@ mod tests {
             let value = distribution.icdf(tape.constant(0.3));
             let explicit = tape.backward(value, parameters).expect("gradients");
             let implicit = tape.backward(implicit_path(&distribution, value), parameters).expect("gradients");
-            // By the scale, what remains is a small part of a bound.
+            // With respect to the scale, the difference is a small part of a bound.
             let size = low.item().expect("a number").abs().max(1.0);
             for (one, other) in explicit.iter().zip(&implicit) {
                 let (one, other) = (one.item().expect("a number"), other.item().expect("a number"));

@@ -133,7 +133,7 @@ impl<'t, F: Real> WeakDerivative<'t, F> for VonMises<Var<'t, F>> {
         let [location, kappa] = [self.location, self.concentration].map(Var::stop_gradient);
         let lowest = (kappa * -2.0).exp();
         let level = |e: Var<'t, F>| {
-            // The exponential sample is that of a uniform: the density falls to a level between its ends.
+            // The exponential sample is made of a uniform, since the density falls to a level between its extremes.
             let fallen = -(lowest + (-e).exp() * (1.0 - lowest)).ln();
             let square = (fallen / (kappa * 2.0)).minimum(fallen.tape().constant(1.0));
             let radius = special::atan((square / (1.0 - square)).sqrt()) * 2.0;
@@ -200,7 +200,7 @@ mod tests {
 
     const BUILD: Build = |p| Box::new(VonMises::new(p[0], p[1]));
 
-    /// Moments are circular, so that only what is not a moment is compared with integrals.
+    /// The moments are circular, so that they are not compared with integrals.
     #[test]
     fn everything_follows_the_distribution() {
         for (kappa, values, seed) in

@@ -66,7 +66,7 @@ impl<'t, F: Real> Distribution<'t, F> for Weibull<Var<'t, F>> {
     }
 
     fn variance(&self) -> Option<Var<'t, F>> {
-        // Γ(1 + 2/k) − Γ(1 + 1/k)², from the logarithms, so that little is lost where both are near 1.
+        // Γ(1 + 2/k) − Γ(1 + 1/k)², from the logarithms, which keeps precision where both are near 1.
         let (first, second) = (self.root_moment(1.0) * 2.0, self.root_moment(2.0));
         Some(self.scale.square() * first.exp() * (second - first).expm1())
     }

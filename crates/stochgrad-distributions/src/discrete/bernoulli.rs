@@ -117,8 +117,8 @@ impl<'t, F: Real> Distribution<'t, F> for Bernoulli<Var<'t, F>> {
         }
     }
 
-    /// The values and the logits may lie on different plates: the pairs of their members are never laid out element by
-    /// element.
+    /// Where the values and the logits are on different plates, the sum is a product of matrices, so that no tensor has
+    /// an element for each pair of members and each bit.
     fn log_prob(&self, value: Var<'t, F>) -> Var<'t, F> {
         match self.parameter {
             ProbabilityOrLogit::Logit(logits) if logits.shape() == value.shape() => {
@@ -126,7 +126,7 @@ impl<'t, F: Real> Distribution<'t, F> for Bernoulli<Var<'t, F>> {
                 let crossed = logits.plates().iter().any(|plate| !value.plates().contains(plate))
                     && value.plates().iter().any(|plate| !logits.plates().contains(plate));
                 if crossed {
-                    // In sums apart an infinite logit drowns the digits of the other bits.
+                    // In separate sums an infinite logit would cancel the precision of the other bits.
                     released(value.dot(finite) - finite.softplus().sum())
                 } else if value.shape().is_empty() {
                     self.log_prob_each(value)
@@ -174,7 +174,7 @@ impl<'t, F: Real> Distribution<'t, F> for Bernoulli<Var<'t, F>> {
 
 impl<'t, F: Real> CumulativeDistribution<'t, F> for Bernoulli<Var<'t, F>> {
     fn cdf(&self, value: Var<'t, F>) -> Var<'t, F> {
-        // 1 − p between 0 and 1.
+        // The distribution function is 1 − p between 0 and 1.
         let zero = value.tape().constant(0.0);
         let (possible, certain) = (value.ge(zero), value.ge(zero + 1.0));
         possible * certain.select(zero + 1.0, self.parameter.complement())

@@ -99,11 +99,11 @@ impl<'t, F: Real> Categorical<Var<'t, F>> {
 }
 
 impl<'t, F: Real> Categorical<Var<'t, F>> {
-    /// The entries of a table that stand at the categories of `value`.
+    /// The entries of a table at the categories of `value`.
     fn pick(&self, table: Var<'t, F>, value: Var<'t, F>) -> Var<'t, F> {
         let own = self.event_shape();
         let each = Shape::broadcast(&value.shape(), &own).unwrap_or_else(|| own.clone());
-        // An index along the last axis has the rank of what it is taken from.
+        // An index along the last axis has the same rank as the table.
         let value = if value.shape().len() < each.len() { value.broadcast_to(each.clone()) } else { value };
         let full: Shape = each.iter().copied().chain([self.categories()]).collect();
         let table = if each == own { table } else { table.broadcast_to(full) };
@@ -188,7 +188,8 @@ impl<'t, F: Real> IntegerSupport<'t, F> for Categorical<Var<'t, F>> {
     fn successor(&self, value: Var<'t, F>) -> Var<'t, F> {
         let p = self.probabilities().stop_gradient();
         let counted = p.gt(p * 0.0).cumsum(-1);
-        // As many categories come before the next possible one as have no more possible ones up to them.
+        // The position of the next possible category is the number of categories that have no more possible ones up to
+        // them.
         let next = (1.0 - counted.gt(self.pick(counted, value).unsqueeze(-1))).sum_axis(-1);
         let exists = next.lt(next.tape().constant(self.categories() as f64));
         exists.select(next, value)
@@ -203,7 +204,7 @@ impl<'t, F: Real> Tempered<'t, F> for Categorical<Var<'t, F>> {
 
 impl<'t, F: Real> QuantileFunction<'t, F> for Categorical<Var<'t, F>> {
     fn icdf(&self, probability: Var<'t, F>) -> Var<'t, F> {
-        // How many categories fall short of it; less the rounding of the sums.
+        // The number of categories whose sum is smaller, up to the rounding of the sums.
         let short = (self.probabilities().cumsum(-1) * (1.0 + 8.0 * F::EPSILON.to_f64())).lt(probability.unsqueeze(-1));
         short.sum_axis(-1).map(Map::MinScalar(self.categories() as f64 - 1.0))
     }

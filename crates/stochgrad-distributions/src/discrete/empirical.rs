@@ -42,7 +42,7 @@ impl<'t, F: Real> Empirical<Var<'t, F>> {
         Empirical { values }
     }
 
-    /// How many values there are.
+    /// The number of values.
     pub fn count(&self) -> usize {
         self.values.shape().last().copied().unwrap_or(0)
     }

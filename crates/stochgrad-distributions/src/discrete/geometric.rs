@@ -170,7 +170,7 @@ impl<'t, F: Real> QuantileFunction<'t, F> for Geometric<Var<'t, F>> {
             ProbabilityOrLogit::Probability(p) => (-p).log1p(),
             ProbabilityOrLogit::Logit(l) => (-l).log_sigmoid(),
         };
-        // Less the rounding, so that the quantile of the distribution function's value at k is k.
+        // Reduced by the rounding error, so that the quantile of the distribution function at k is k.
         let trials = (-probability).log1p() / rest * (1.0 - 8.0 * F::EPSILON.to_f64());
         (trials.ceil() - 1.0).relu()
     }

@@ -143,7 +143,7 @@ impl<'t, F: Real> Distribution<'t, F> for NegativeBinomial<Var<'t, F>> {
     }
 
     fn mode(&self) -> Option<Var<'t, F>> {
-        // Up to one success the first count is the most likely.
+        // For at most one success the count 0 is the most probable.
         Some(((self.successes - 1.0).relu() * self.failure_odds()).floor())
     }
 
@@ -261,8 +261,8 @@ impl<'t, F: Real> StochasticDerivative<'t, F> for NegativeBinomial<Var<'t, F>> {
 }
 
 impl<'t, F: Real> KlDivergence<'t, F> for NegativeBinomial<Var<'t, F>> {
-    /// The divergence to a negative binomial distribution with the same numbers of successes; others are an error on
-    /// the tape.
+    /// The divergence to a negative binomial distribution with the same numbers of successes. Different numbers of
+    /// successes are an error on the tape.
     #[track_caller]
     fn kl_to(&self, other: &Self) -> Var<'t, F> {
         if let (Ok(own), Ok(others)) = (self.successes.peek(), other.successes.peek())

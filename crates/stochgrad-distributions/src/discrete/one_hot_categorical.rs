@@ -141,8 +141,8 @@ impl<'t, F: Real> Distribution<'t, F> for OneHotCategorical<Var<'t, F>> {
         Support::OneHot(self.categories())
     }
 
-    /// By logits the form is linear in the value, so that relaxed vectors have a cross-entropy. An impossible category
-    /// is −∞ of the sum only: in a term it would make NaN of the categories that are not taken.
+    /// With logits the formula is linear in the value, so that relaxed vectors have a cross-entropy. The −∞ of an
+    /// impossible category is applied to the sum, since in a term it would turn 0 · ∞ of the other categories into NaN.
     fn log_prob_each(&self, value: Var<'t, F>) -> Var<'t, F> {
         match self.parameter {
             ProbabilitiesOrLogits::Logits(_) => released((value * self.parameter.finite_logs()).sum_axis(-1)),

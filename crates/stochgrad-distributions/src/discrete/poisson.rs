@@ -239,7 +239,8 @@ impl<'t, F: Real> StochasticDerivative<'t, F> for Poisson<Var<'t, F>> {
         }
         let rates = self.rates(draw)?;
         check_sample("Poisson", sample, rates.shape())?;
-        // A rate of 0 has a derivative from the right only. Where none flows through it, it counts as any other.
+        // A rate of 0 has a derivative from the right only. If no derivative flows through it, it needs no special
+        // case.
         let matters = match self.parameter {
             RateOrLog::Rate(rate) => rate.tape().has_derivative(rate, &|rate| rate == F::ZERO)?,
             RateOrLog::Log(_) => false,

@@ -120,7 +120,7 @@ mod tests {
 
     const RATES: [f64; 2] = [2.5, 0.7];
 
-    /// The expectation of a function by the sum over all differences that matter.
+    /// The expectation of a function, as a sum over all differences with a relevant probability.
     fn expectation(up: f64, down: f64, f: impl Fn(f64) -> f64) -> f64 {
         (-60..80).map(|k| skellam_log_pmf(f64::from(k), up, down).exp() * f(f64::from(k))).sum()
     }

@@ -88,7 +88,7 @@ impl<'t, F: Real> Distribution<'t, F> for Dirichlet<Var<'t, F>> {
     }
 
     fn log_prob_each(&self, value: Var<'t, F>) -> Var<'t, F> {
-        // Kernels of gamma distributions at the shares of the total: the large terms cancel inside of them.
+        // Kernels of gamma distributions at the shares of the total: the large terms cancel inside them.
         let total = self.total();
         let kernels = special::log_gamma_kernel(self.concentration, value * total.unsqueeze(-1));
         (kernels - value.ln()).sum_axis(-1) - special::log_gamma_kernel(total, total)
@@ -108,7 +108,7 @@ impl<'t, F: Real> Distribution<'t, F> for Dirichlet<Var<'t, F>> {
     }
 
     fn mode(&self) -> Option<Var<'t, F>> {
-        // Where some concentration is not above 1 there is no single mode: NaN.
+        // If a concentration is not above 1, there is no single mode: NaN.
         let above = self.concentration - 1.0;
         let inner = self.concentration.tape().constant(1.0);
         let all = (above.step().sum_axis(-1) - (self.dimension() as f64 - 0.5)).step().unsqueeze(-1);
@@ -146,7 +146,7 @@ impl<'t, F: Real> Reparameterized<'t, F> for Dirichlet<Var<'t, F>> {
 
 impl<'t, F: Real> ClosedFormEntropy<'t, F> for Dirichlet<Var<'t, F>> {
     fn entropy(&self) -> Var<'t, F> {
-        // With ψ(x) = ln x + d(x) and the kernels at the mean, the large terms have been taken together.
+        // With ψ(x) = ln x + d(x) and the kernels at the mean, the large terms are combined.
         let (a, total) = (self.concentration, self.total());
         let d = special::digamma_minus_log;
         let each = (a - 1.0) * d(a) - a.ln() + special::log_gamma_kernel(a, a);
@@ -157,7 +157,7 @@ impl<'t, F: Real> ClosedFormEntropy<'t, F> for Dirichlet<Var<'t, F>> {
 
 impl<'t, F: Real> KlDivergence<'t, F> for Dirichlet<Var<'t, F>> {
     fn kl_to(&self, other: &Self) -> Var<'t, F> {
-        // E ln xₖ = ln mₖ + eₖ with the mean m; kernels at the mean take the large terms together.
+        // E ln xₖ = ln mₖ + eₖ with the mean m; kernels at the mean combine the large terms.
         let (own, others) = (self.total(), other.total());
         let mean = self.concentration / own.unsqueeze(-1);
         let d = special::digamma_minus_log;

@@ -73,7 +73,7 @@ impl<'t, F: Real> Lkj<Var<'t, F>> {
         self.concentration
     }
 
-    /// Numbers for the rows, as a constant.
+    /// The values of a function of the row, as a constant.
     fn of_rows(&self, f: impl Fn(f64) -> f64) -> Var<'t, F> {
         self.concentration.tape().constant(Tensor::from_fn([self.dimension], |row| F::from_f64(f(row as f64))))
     }

@@ -39,7 +39,7 @@ distribution! {
         location,
         /// The factor: a row for each coordinate, a column for each common cause.
         factor,
-        /// The variances that are left.
+        /// The remaining variances.
         diagonal,
     }
 }
@@ -206,7 +206,7 @@ mod tests {
         MultivariateNormal::from_covariance(distribution.location, covariance)
     }
 
-    /// Values and gradients are those of the distribution with the same covariance in full.
+    /// Values and gradients agree with those of the distribution with the same full covariance.
     #[test]
     fn it_is_the_dense_distribution() {
         let tape = Tape::<f64>::new();

@@ -112,7 +112,8 @@ impl<'t, F: Real> Distribution<'t, F> for Multinomial<Var<'t, F>> {
     }
 
     fn log_prob_each(&self, value: Var<'t, F>) -> Var<'t, F> {
-        // Independent Poisson counts with the same means, given their total: large factorials cancel inside of each.
+        // Independent Poisson counts with the same means, given their total: large factorials cancel inside each of
+        // them.
         let tape = value.tape();
         let trials = self.trials.stop_gradient();
         let fits = value.sum_axis(-1).equal(trials);
@@ -132,7 +133,7 @@ impl<'t, F: Real> Distribution<'t, F> for Multinomial<Var<'t, F>> {
         let (event, independent, count) = (self.event_shape(), self.independent(), self.parameter.count());
         let mut value = Tensor::zeros(draw.shape(&event));
         let mut left = trials;
-        // One category after the other, each given those before it.
+        // Draws one category after the other, each given the earlier ones.
         for k in 0..count {
             let share = |element: usize| {
                 let row = &p.as_slice()[element * count..(element + 1) * count];

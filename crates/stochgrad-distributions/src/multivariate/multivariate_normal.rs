@@ -124,7 +124,8 @@ impl<'t, F: Real> MultivariateNormal<Var<'t, F>> {
         MultivariateNormal { location, spread: Spread::ScaleTril(scale_tril) }
     }
 
-    /// Vectors around `location` with this covariance; one that is not positive definite is an error on the tape.
+    /// Vectors around `location` with this covariance. A covariance that is not positive definite is an error on the
+    /// tape.
     #[track_caller]
     pub fn from_covariance(location: Var<'t, F>, covariance: Var<'t, F>) -> Self {
         Self::new(location, covariance.cholesky())
@@ -172,7 +173,7 @@ impl<'t, F: Real> MultivariateNormal<Var<'t, F>> {
         self.event_shape().last().copied().unwrap_or(0)
     }
 
-    /// Independent standard numbers that make up a value.
+    /// The independent standard samples of which a value is made.
     fn whiten(&self, value: Var<'t, F>) -> Var<'t, F> {
         let deviation = value - self.location;
         match self.spread {
@@ -314,7 +315,7 @@ impl<'t, F: Real> WeakDerivative<'t, F> for MultivariateNormal<Var<'t, F>> {
             };
             let radius = |at: usize| two(rayleigh.as_slice()[at]).sqrt();
             let outward = |at: usize| z[at].signum() * (z[at] * z[at] + two(maxwell.as_slice()[at])).sqrt();
-            // By coordinate j of the location, or by the entry in row j and column k of the factor.
+            // With respect to coordinate j of the location, or to the entry in row j and column k of the factor.
             let slope = |element: usize, j: usize| inverse[(element * n + i) * n + j];
             let elements = draw.shape(&self.independent());
             let shaped = |axes: &[usize], weight: &dyn Fn(usize, &[usize]) -> F| {

@@ -75,7 +75,7 @@ impl<'t, F: Real> RelaxedOneHotCategorical<Var<'t, F>> {
         self.temperature
     }
 
-    /// The distribution of the category: that of the largest coordinate.
+    /// The distribution of the category, which is that of the largest coordinate.
     pub fn hard(&self) -> OneHotCategorical<Var<'t, F>> {
         match self.parameter {
             ProbabilitiesOrLogits::Logits(logits) => OneHotCategorical::from_logits(logits),
@@ -83,7 +83,8 @@ impl<'t, F: Real> RelaxedOneHotCategorical<Var<'t, F>> {
         }
     }
 
-    /// A path of the distribution given the one-hot categories `hard`: values whose largest coordinate is theirs.
+    /// A path of the distribution given the one-hot categories `hard`: values whose largest coordinate is that of the
+    /// category.
     ///
     /// # Errors
     /// As [`Distribution::draw`].

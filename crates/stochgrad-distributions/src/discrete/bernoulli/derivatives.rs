@@ -99,7 +99,7 @@ impl<'t, F: Real> StochasticDerivative<'t, F> for Bernoulli<Var<'t, F>> {
         let one = sample.tape().constant(1.0);
         let (up, down, inside) = match self.parameter {
             ProbabilityOrLogit::Probability(p) => {
-                // A bit that was drawn had a chance.
+                // A bit that was drawn has a positive probability.
                 let p = p.stop_gradient();
                 let (possible, zero) = (sample.select(p, 1.0 - p), sample * 0.0);
                 let inside = (p * (1.0 - p)).gt(one * 0.0);
