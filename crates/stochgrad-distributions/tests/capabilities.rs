@@ -1,7 +1,7 @@
-//! The table of what each distribution can do, written from the implementations themselves.
+//! The table of the capabilities of all distributions, generated from the implementations.
 //!
-//! `UPDATE_TABLES=1 cargo test -p stochgrad-distributions --test capabilities` writes `docs/distributions.md` anew;
-//! without it, the test compares.
+//! `UPDATE_TABLES=1 cargo test -p stochgrad-distributions --test capabilities` updates `docs/distributions.md`.
+//! Without the variable, the test compares the file with the table.
 
 mod catalogue;
 mod pairs;
@@ -12,7 +12,7 @@ use std::path::Path;
 use stochgrad_distributions::*;
 use stochgrad_tape::{PlateKind, Plates, Smoothness, Tape, Var};
 
-/// Names of parameters, and for how many derivatives.
+/// The names of parameters, and the order of their derivatives.
 fn by_smoothness(parameters: &[(&'static str, Smoothness)]) -> String {
     let of = |wanted: Smoothness| -> Vec<&str> {
         parameters.iter().filter(|(_, smoothness)| *smoothness == wanted).map(|(name, _)| *name).collect()
