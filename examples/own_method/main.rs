@@ -3,6 +3,8 @@
 //! The distribution is that of a sign, −1 or 1. The method draws a sign and its opposite as an antithetic pair,
 //! weighted by their probabilities. With two evaluations of the cost it is exact for one sign, at every order.
 
+mod bounded;
+
 use stochgrad::check::Oracle;
 use stochgrad::distributions::{
     Capabilities, Distribution, DistributionResult, Draw, FiniteSupport, Parameter, Parameters, ScoreDifferentiable,
@@ -134,5 +136,5 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     model(&graph)?;
     let gradients = graph.backward()?;
     println!("one estimate: {:?}, {}", gradients.get("field")?, gradients.guarantee("field")?);
-    Ok(())
+    bounded::demonstrate()
 }

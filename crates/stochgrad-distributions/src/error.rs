@@ -1,4 +1,4 @@
-//! What can go wrong with a distribution.
+//! Errors of distributions and noise sources.
 
 use stochgrad_tape::TapeError;
 
@@ -25,15 +25,15 @@ pub enum DistributionError {
         /// What to try.
         hint: &'static str,
     },
-    /// Something that this distribution cannot do with these parameters.
+    /// A request that this distribution does not support with these parameters.
     #[error("{distribution}: {problem}")]
     Unsupported {
         /// The distribution.
         distribution: &'static str,
-        /// What was asked, why it cannot be done, what to try.
+        /// What was expected, what was got, and what to try.
         problem: String,
     },
-    /// A noise source that cannot give what was asked.
+    /// A request that the noise source does not support.
     #[error("noise: {0}")]
     Noise(String),
     /// An error of the tape.

@@ -1,9 +1,9 @@
 //! Probability distributions with the derivatives that stochastic gradients need.
 //!
-//! A distribution here can do more than give a log-probability and draw a sample. It says how its samples depend on its
-//! parameters ([`Reparameterized`]), which states it has ([`FiniteSupport`]), what the derivative of its distribution
-//! is ([`WeakDerivative`], [`StochasticDerivative`]), and how it is relaxed ([`Relaxed`]). Gradient methods demand
-//! these as traits; a distribution in another crate implements the same ones.
+//! A [`Distribution`] has a log-probability and draws samples. Its capabilities are further traits: the sample path as
+//! a function of the parameters ([`Reparameterized`]), the list of values ([`FiniteSupport`]), derivatives of the
+//! distribution itself ([`WeakDerivative`], [`StochasticDerivative`]), continuous relaxations ([`Relaxed`]) and others.
+//! Each gradient method demands the traits that it needs, so that a wrong combination does not compile.
 //!
 //! ```
 //! use stochgrad_distributions::{Distribution, KlDivergence, Normal};
@@ -21,7 +21,16 @@
 //! # }
 //! ```
 //!
-//! Randomness comes from a [`NoiseSource`], by address. This crate knows no gradient method and no graph.
+//! | you want to | use |
+//! |---|---|
+//! | draw values without a tape, with a generator of the crate [`rand`](::rand) | [`TensorDistribution`] |
+//! | write your own distribution | [`distribution!`], or [`Distribution`] and [`family!`] |
+//! | check it | the module [`testing`] |
+//! | write your own invertible map | [`InvertibleMap`] and [`map_family!`] |
+//! | estimate a divergence without a closed form | [`monte_carlo_kl`] |
+//!
+//! All randomness comes from a [`NoiseSource`], which gives noise by address, so that runs are reproducible. This crate
+//! depends on no gradient method and no graph.
 
 mod compound;
 mod continuous;
@@ -34,10 +43,12 @@ mod multivariate;
 mod noise;
 mod parameter;
 mod prelude;
-#[cfg(test)]
-mod testing;
+pub mod testing;
 
-pub use compound::{Bijector, Independent, Mixture, MixtureSameFamily, TransformedDistribution};
+pub use compound::{
+    Bijector, Independent, InvertibleMap, LiveMap, Mixture, MixtureSameFamily, StoredMap, TensorMap,
+    TransformedDistribution,
+};
 pub use continuous::{
     Beta, Cauchy, Chi2, ContinuousBernoulli, Exponential, Gamma, Gumbel, HalfCauchy, HalfNormal, InverseGamma,
     InverseGaussian, Kumaraswamy, Laplace, LogNormal, Logistic, Maxwell, Normal, Pareto, Rayleigh, RelaxedBernoulli,
@@ -49,11 +60,11 @@ pub use discrete::{
     OneHotCategorical, Poisson, Skellam,
 };
 pub use distribution::{
-    Alternatives, Capabilities, ClosedFormEntropy, CumulativeDistribution, Distribution, Family, FiniteSupport,
-    IndependentBits, IndependentCategories, IntegerSupport, KlDivergence, Live, Order, Parameter, Parameters,
-    QuadraticVariance, QuantileFunction, RecordedAlternatives, Relaxed, Reparameterized, SamplePath,
-    ScoreDifferentiable, Side, StochasticDerivative, Support, Tempered, TensorDistribution, ToTensors, WeakDerivative,
-    WeakNoise, WeakPath, WeaklyReparameterized, check_parameter, common_shape, finite, positive, whole,
+    Alternatives, Boundary, Capabilities, ClosedFormEntropy, CumulativeDistribution, CustomSupport, Distribution,
+    Family, FiniteSupport, IndependentBits, IndependentCategories, IntegerSupport, KlDivergence, Live, Order,
+    Parameter, Parameters, QuadraticVariance, QuantileFunction, RecordedAlternatives, Relaxed, Reparameterized,
+    SamplePath, ScoreDifferentiable, Side, StochasticDerivative, Support, Tempered, TensorDistribution, ToTensors,
+    WeakDerivative, WeakNoise, WeakPath, WeaklyReparameterized, check_parameter, common_shape, finite, positive, whole,
 };
 pub use divergence::{MonteCarloKl, monte_carlo_kl};
 pub use error::{DistributionError, DistributionResult};

@@ -1,7 +1,7 @@
-//! The table of what each distribution can do, written from the implementations themselves.
+//! The table of the capabilities of all distributions, generated from the implementations.
 //!
-//! `UPDATE_TABLES=1 cargo test -p stochgrad-distributions --test capabilities` writes `docs/distributions.md` anew;
-//! without it, the test compares.
+//! `UPDATE_TABLES=1 cargo test -p stochgrad-distributions --test capabilities` updates `docs/distributions.md`.
+//! Without the variable, the test compares the file with the table.
 
 mod catalogue;
 mod pairs;

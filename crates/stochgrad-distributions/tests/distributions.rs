@@ -1,9 +1,9 @@
-//! Samplers and derivatives at a million draws, at ordinary and extreme parameters: minutes of work, so that it is
-//! asked for.
+//! Samplers and derivatives at a million draws, at ordinary and extreme parameters. The tests take minutes and are
+//! ignored by default.
 //!
 //! `cargo test --release -p stochgrad-distributions --test distributions -- --ignored --nocapture`
 //!
-//! The distributions are shared out among the processors; `taskset -c 0` in front keeps it to one.
+//! The distributions are divided among the processors. Put `taskset -c 0` in front to use a single one.
 
 mod catalogue;
 mod golden_rows;
@@ -22,13 +22,13 @@ use stochgrad_tensor::special::{erfc, gamma_q, normal_cdf, normal_icdf};
 
 const DRAWS: usize = 1_000_000;
 
-/// A piece of the draws, so that tapes stay small.
+/// The number of draws on one tape.
 const PIECE: usize = 100_000;
 
-/// Derivatives are taken of the sums over so many draws.
+/// The number of draws in a group. Derivatives are those of the sums over a group.
 const GROUP: usize = 1000;
 
-/// The results of all cases, as many at a time as there are processors.
+/// The results of all cases, computed on all processors.
 fn in_parallel<T: Sync, R: Send>(cases: &[T], work: impl Fn(usize, &T) -> Vec<R> + Sync) -> Vec<R> {
     let (next, found) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
     std::thread::scope(|scope| {
@@ -45,19 +45,19 @@ fn in_parallel<T: Sync, R: Send>(cases: &[T], work: impl Fn(usize, &T) -> Vec<R>
     found.into_inner().expect("no worker has failed")
 }
 
-/// A test: the distribution, what was tested, and how probable it is that chance alone gives as much.
+/// A test: the distribution, what was tested, and the probability of a deviation of at least this size.
 struct Found {
     distribution: &'static str,
     what: String,
     probability: f64,
 }
 
-/// The probability that a normal number is farther out than z.
+/// The probability that a standard normal sample has an absolute value above z.
 fn two_sided(z: f64) -> f64 {
     erfc(z.abs() / std::f64::consts::SQRT_2)
 }
 
-/// Fails if a probability is too small for chance, by Holm's correction at the level of four standard errors.
+/// Fails if a probability is too small, by Holm's correction at the level of four standard errors.
 fn judge(what: &str, mut found: Vec<Found>) {
     found.sort_by(|a, b| a.probability.total_cmp(&b.probability));
     let mut by_distribution: BTreeMap<&str, (usize, &Found)> = BTreeMap::new();
@@ -96,8 +96,9 @@ fn kolmogorov(distance: f64, count: usize) -> f64 {
 
 /// The largest difference between the empirical distribution function of sorted draws and the true one.
 ///
-/// Both functions rise: between two draws the difference is at most the mass between them more than at the draws. So
-/// the true function is asked for at few draws first, and then only where it could be larger than what was found.
+/// Both functions increase, so that the difference between two draws exceeds that at the draws by at most the mass
+/// between them. The true function is therefore evaluated at a few draws first, and then only where the difference could
+/// be larger than the largest one so far.
 fn distance(sorted: &[f64], cdf: impl Fn(&[f64]) -> Vec<f64>) -> f64 {
     const STRIDE: usize = 64;
     let count = sorted.len() as f64;
@@ -107,7 +108,7 @@ fn distance(sorted: &[f64], cdf: impl Fn(&[f64]) -> Vec<f64>) -> f64 {
         let (low, high) = (start as f64 / count, (start + run) as f64 / count);
         match run {
             1 => (p - low).abs().max((high - p).abs()),
-            // Numbers that differ were rounded to this one, from either side: half of the draws of a gamma distribution
+            // Different values were rounded to this one, from either side: half of the draws of a gamma distribution
             // of concentration 0.001 are below the smallest double.
             _ => (low - p).max(p - high),
         }
@@ -126,7 +127,7 @@ fn distance(sorted: &[f64], cdf: impl Fn(&[f64]) -> Vec<f64>) -> f64 {
     fine.iter().zip(values).map(|(&position, p)| at(position, p)).fold(largest, f64::max)
 }
 
-/// Pearson's test over the values that are likely enough, the others taken together.
+/// Pearson's test over the values with enough expected draws. The other values are combined.
 fn chi_square(sorted: &[f64], log_prob: impl Fn(Vec<f64>) -> Vec<f64>) -> f64 {
     let (low, high) = (sorted[0], sorted[sorted.len() - 1]);
     let states: Vec<f64> = (0..=(high - low) as usize).map(|i| low + i as f64).collect();
@@ -160,8 +161,8 @@ fn itself<'t>(x: Var<'t, f64>, _: &[Var<'t, f64>]) -> Var<'t, f64> {
     x
 }
 
-/// The parameters at which known log-probabilities stand, ordinary and extreme ones; and distributions seen through one
-/// number.
+/// The parameters of the tables of known log-probabilities, ordinary and extreme, and the distributions of vectors and
+/// matrices through one number of each draw.
 fn sampled() -> Vec<(Entry, Vec<f64>, Observe, Option<Marginal>)> {
     let distributions = entries();
     let mut points: Vec<(Entry, Vec<f64>, Observe, Option<Marginal>)> = Vec::new();
@@ -213,7 +214,7 @@ fn samplers_have_their_distributions() {
             distribution.support(),
             Support::Bits | Support::Counts | Support::Integers | Support::Categories(_)
         );
-        // Counts that are spread so widely are as good as continuous.
+        // Counts with such a wide range are treated as continuous.
         let wide = values[values.len() - 1] - values[0] > 1e6;
         let probability = if whole && !wide {
             chi_square(&values, |k| {
@@ -244,7 +245,7 @@ fn cost(x: Var<'_, f64>, bounded: bool) -> Var<'_, f64> {
     if bounded { x.sin() } else { x.sin() + x.square() * 0.1 }
 }
 
-/// Those of the tables of known values, and those of distributions that are seen through one number, by quadrature over
+/// The cases of the tables of known values, and those of distributions observed through one number, by quadrature over
 /// its distribution.
 fn differentiated() -> Vec<Derivatives> {
     let distributions = entries();
@@ -280,7 +281,7 @@ fn differentiated() -> Vec<Derivatives> {
     cases
 }
 
-/// The derivatives of the expected cost of the number that is looked at.
+/// The derivatives of the expected cost of the observed number.
 fn exact_derivatives(marginal: &Marginal) -> Vec<f64> {
     let tape = Tape::<f64>::new();
     let leaves: Vec<Var<'_, f64>> = marginal.parameters.iter().map(|&p| tape.parameter(p)).collect();
@@ -295,7 +296,7 @@ fn exact_derivatives(marginal: &Marginal) -> Vec<f64> {
         let states = states.slice(0, 0..last);
         (distribution.log_prob_each(states).exp() * cost(states, false)).sum()
     } else {
-        // By the quantiles of normal numbers t, with the trapezoidal rule.
+        // At the quantiles of normal samples t, with the trapezoidal rule.
         let step = 0.01;
         let t = |i: usize| (i as f64 - 800.0) * step;
         let levels: Vec<f64> = (0..=1600).map(|i| normal_cdf(t(i))).collect();
@@ -330,7 +331,7 @@ impl Moments {
     fn distance(&self, exact: f64) -> f64 {
         let mean = self.sum / self.count;
         let error = ((self.squares / self.count - mean * mean).max(0.0) / self.count).sqrt();
-        // What has no variance must be exact to rounding.
+        // Without variance the mean must be exact up to rounding.
         (mean - exact) / (error + 1e-11 * exact.abs().max(1.0))
     }
 }
@@ -344,13 +345,13 @@ struct Grouped<'a, 't> {
 }
 
 impl<'t> Grouped<'_, 't> {
-    /// The gradients of a sum over all draws by the copies.
+    /// The gradients of a sum over all draws with respect to the copies.
     fn gradients(&self, each: Var<'t, f64>) -> Vec<Tensor<f64>> {
         let total = self.draw.plates().iter().rev().fold(each.sum(), |sum, &plate: &Plate| sum.sum_over(plate));
         total.tape().backward_all(total, self.copies).expect("gradients")
     }
 
-    /// The gradients of jumps to alternatives, by the parameter of the distribution with this position.
+    /// The gradients of jumps to alternatives, with respect to the parameter of the distribution at this position.
     fn of_alternatives(
         &self,
         sample: Var<'t, f64>,

@@ -20,7 +20,7 @@ fn position(entry: &Entry, name: &str) -> usize {
     named.or(name.parse().ok()).expect("a parameter")
 }
 
-/// What the library gives for a row; `None` where it does not offer the function.
+/// The value of the library for a row. `None` where it does not offer the function.
 fn computed(entry: &Entry, row: &Row) -> Option<Vec<f64>> {
     let tape = Tape::new();
     let parameters = leaves(&tape, &row.parameters);
@@ -58,7 +58,7 @@ fn error(got: f64, expected: f64, parameter: Option<f64>) -> f64 {
     let error = (got - expected).abs() / expected.abs().max(1.0).max(scale);
     match got == expected {
         true => 0.0,
-        // Not a number is the worst there is.
+        // NaN counts as the largest error.
         false if error.is_nan() => f64::INFINITY,
         false => error,
     }
@@ -110,7 +110,7 @@ fn known_values() {
             let entry = distributions.iter().find(|entry| entry.distribution == row.distribution)?;
             Some(row.parameters[position(entry, name)])
         });
-        // A rounding of the probability moves its quantile by as much as this.
+        // The effect of a rounding of the probability on its quantile.
         let spread = (row.function == "icdf").then(|| {
             let tape = Tape::new();
             let entry =

@@ -1,4 +1,4 @@
-//! Invertible maps: each map, its inverse, and the logarithm of its slope, in one table.
+//! The invertible maps of the library, with their inverses and the logarithms of their slopes.
 //!
 //! | map | from | to | $\ln\lvert\det J\rvert$ |
 //! |---|---|---|---|
@@ -12,12 +12,19 @@
 //! | `StickBreaking` | $\mathbb{R}^{n-1}$ | $y_k = z_k \prod_{j<k}(1 - z_j)$, $z_k = \sigma(x_k - \ln(n - k))$ | $\sum_k \ln z_k + \ln(1 - z_k) + \ln\prod_{j<k}(1 - z_j)$ |
 //! | `LowerCholesky` | $\mathbb{R}^{n(n+1)/2}$ | lower triangle row by row, $e^x$ on the diagonal | the sum of $x$ on the diagonal |
 //!
-//! The slopes of the maps to a simplex are those by its first $n - 1$ coordinates.
+//! The slopes of the maps to a simplex are with respect to its first $n - 1$ coordinates.
 
+use crate::compound::invertible_map::InvertibleMap;
+use crate::compound::simplex_maps::{reverse_cumsum, stick_logs, stick_offsets, with_zero};
+use crate::compound::triangular_maps::{diagonal, lower_elements, lower_triangle, rows_of};
+use crate::compound::vectors::last_of;
+use crate::map_family;
 use crate::prelude::*;
 use std::f64::consts::LN_2;
 
-/// An invertible map, whose parameters are given by handles as those of a distribution are.
+/// An invertible map for a [`TransformedDistribution`](crate::TransformedDistribution), generic over the handles of its
+/// parameters as distributions are. Implement [`InvertibleMap`](crate::InvertibleMap) for a map that is not listed
+/// here.
 ///
 /// ```
 /// use stochgrad_distributions::Bijector;
@@ -34,9 +41,9 @@ use std::f64::consts::LN_2;
 pub enum Bijector<V> {
     /// `shift + scale · x`.
     Affine {
-        /// What is added.
+        /// The summand.
         shift: V,
-        /// What multiplies; not 0.
+        /// The factor, not 0.
         scale: V,
     },
     /// The exponential.
@@ -47,15 +54,15 @@ pub enum Bijector<V> {
     Softplus,
     /// The hyperbolic tangent.
     Tanh,
-    /// A power of a positive number; the exponent is not 0.
+    /// A power of a positive number. The exponent is not 0.
     Power(V),
-    /// Vectors to the simplex, by the softmax of the vector with a 0 at its end.
+    /// From vectors to the simplex: the softmax of the vector with a 0 appended.
     SoftmaxCentred,
-    /// Vectors to the simplex, by breaking off shares of what is left.
+    /// From vectors to the simplex: each coordinate decides which part of the remainder the next share takes.
     StickBreaking,
-    /// Vectors to lower triangular matrices with a positive diagonal.
+    /// From vectors to lower triangular matrices with a positive diagonal.
     LowerCholesky,
-    /// One map after the other, the first one first.
+    /// The composition of maps. The first map is applied first.
     Chain(Vec<Bijector<V>>),
     /// The inverse of a map.
     Inverse(Box<Bijector<V>>),
@@ -66,7 +73,11 @@ impl<V> Bijector<V> {
     ///
     /// # Errors
     /// Those of `f`.
-    pub fn try_map<W, E>(&self, f: &mut dyn FnMut(&V) -> Result<W, E>) -> Result<Bijector<W>, E> {
+    pub fn try_map<W, E>(&self, mut f: impl FnMut(&V) -> Result<W, E>) -> Result<Bijector<W>, E> {
+        self.try_map_inside(&mut f)
+    }
+
+    fn try_map_inside<W, E>(&self, f: &mut dyn FnMut(&V) -> Result<W, E>) -> Result<Bijector<W>, E> {
         Ok(match self {
             Bijector::Affine { shift, scale } => Bijector::Affine { shift: f(shift)?, scale: f(scale)? },
             Bijector::Exp => Bijector::Exp,
@@ -77,12 +88,14 @@ impl<V> Bijector<V> {
             Bijector::SoftmaxCentred => Bijector::SoftmaxCentred,
             Bijector::StickBreaking => Bijector::StickBreaking,
             Bijector::LowerCholesky => Bijector::LowerCholesky,
-            Bijector::Chain(maps) => Bijector::Chain(maps.iter().map(|map| map.try_map(f)).collect::<Result<_, E>>()?),
-            Bijector::Inverse(map) => Bijector::Inverse(Box::new(map.try_map(f)?)),
+            Bijector::Chain(maps) => {
+                Bijector::Chain(maps.iter().map(|map| map.try_map_inside(f)).collect::<Result<_, E>>()?)
+            }
+            Bijector::Inverse(map) => Bijector::Inverse(Box::new(map.try_map_inside(f)?)),
         })
     }
 
-    /// One map after the other, the first one first.
+    /// The composition of maps. The first map is applied first.
     pub fn chain(maps: impl IntoIterator<Item = Bijector<V>>) -> Self {
         Bijector::Chain(maps.into_iter().collect())
     }
@@ -92,14 +105,14 @@ impl<V> Bijector<V> {
         Bijector::Inverse(Box::new(self))
     }
 
-    /// How many axes one element has before and after the map: 0 for maps of numbers.
+    /// The numbers of axes of one element before and after the map: (0, 0) for maps of single numbers.
     pub fn element_ranks(&self) -> (usize, usize) {
         match self {
             Bijector::SoftmaxCentred | Bijector::StickBreaking => (1, 1),
             Bijector::LowerCholesky => (1, 2),
             Bijector::Chain(maps) => maps.iter().fold((0, 0), |(before, after), map| {
                 let (own_before, own_after) = map.element_ranks();
-                // What one map leaves as separate elements the next may take as one.
+                // A map of vectors joins elements that the map before treats as separate.
                 let joined = own_before.saturating_sub(after);
                 (before + joined, (after + joined) - own_before + own_after)
             }),
@@ -129,7 +142,7 @@ impl<'t, F: Real> Bijector<Var<'t, F>> {
         }
     }
 
-    /// The event shape of what a value of the given event shape is mapped to.
+    /// The event shape of the image of a value with the given event shape.
     pub fn output_shape(&self, input: &Shape) -> Shape {
         let resized = |to: &dyn Fn(usize) -> Vec<usize>| -> Shape {
             let Some((&last, rest)) = input.split_last() else { return input.clone() };
@@ -168,7 +181,7 @@ impl<'t, F: Real> Bijector<Var<'t, F>> {
             .unwrap_or_else(|| input.clone())
     }
 
-    /// The value that `x` is mapped to.
+    /// The image of `x`.
     #[track_caller]
     pub fn forward(&self, x: Var<'t, F>) -> Var<'t, F> {
         match self {
@@ -186,7 +199,7 @@ impl<'t, F: Real> Bijector<Var<'t, F>> {
         }
     }
 
-    /// The value that is mapped to `y`.
+    /// The value whose image is `y`.
     #[track_caller]
     pub fn inverse(&self, y: Var<'t, F>) -> Var<'t, F> {
         match self {
@@ -202,7 +215,7 @@ impl<'t, F: Real> Bijector<Var<'t, F>> {
             }
             Bijector::StickBreaking => {
                 let last = last_of(y);
-                // What is left after each share: the sum of all that come later.
+                // The remainder after each share is the sum of the later shares.
                 let left = reverse_cumsum(y).slice(-1, 1..last + 1);
                 y.slice(-1, 0..last).ln() - left.ln() + stick_offsets(y, last)
             }
@@ -248,14 +261,14 @@ impl<'t, F: Real> Bijector<Var<'t, F>> {
         }
     }
 
-    /// For maps of numbers: how far `y` is inside the values of the map, positive on the inner side; `None` where every
-    /// number is one.
+    /// For maps of single numbers: the distance of `y` from the boundary of the image, positive inside. `None` if the
+    /// image is the whole real line.
     pub(crate) fn distance(&self, y: Var<'t, F>) -> Option<Var<'t, F>> {
         match self {
             Bijector::Exp | Bijector::Softplus | Bijector::Power(_) => Some(y),
             Bijector::Sigmoid => Some(y.minimum(1.0 - y)),
             Bijector::Tanh => Some(1.0 - y.abs()),
-            // The maps before one that takes all numbers decide.
+            // From the last map to the first, each inverse must exist.
             Bijector::Chain(maps) => {
                 let mut y = y;
                 let mut nearest: Option<Var<'t, F>> = None;
@@ -277,7 +290,7 @@ impl<'t, F: Real> Bijector<Var<'t, F>> {
         }
     }
 
-    /// For maps of numbers: 1 where the map rises, −1 where it falls.
+    /// For maps of single numbers: 1 where the map increases, −1 where it decreases.
     pub(crate) fn direction(&self, like: Var<'t, F>) -> Var<'t, F> {
         match self {
             Bijector::Affine { scale, .. } => scale.sign(),
@@ -291,185 +304,66 @@ impl<'t, F: Real> Bijector<Var<'t, F>> {
     }
 }
 
-/// The position of the last element of the last axis.
-fn last_of<F: Real>(x: Var<'_, F>) -> usize {
-    x.shape().last().copied().unwrap_or(1).saturating_sub(1)
-}
+map_family!(Bijector);
 
-/// The vector with a 0 at its end.
-fn with_zero<'t, F: Real>(x: Var<'t, F>) -> Var<'t, F> {
-    let size = last_of(x) + 1;
-    let padded = x.index_select(-1, &(0..size).chain([0]).collect::<Vec<_>>());
-    let keep = Tensor::from_fn([size + 1], |i| if i < size { F::ONE } else { F::ZERO });
-    padded * x.tape().constant(&keep)
-}
+impl<'t, F: Real> InvertibleMap<'t, F> for Bijector<Var<'t, F>> {
+    fn parameters(&self) -> Vec<(&'static str, Var<'t, F>)> {
+        Bijector::parameters(self)
+    }
 
-/// The sums from each element to the end.
-fn reverse_cumsum<F: Real>(x: Var<'_, F>) -> Var<'_, F> {
-    let size = last_of(x) + 1;
-    let reversed: Vec<usize> = (0..size).rev().collect();
-    x.index_select(-1, &reversed).cumsum(-1).index_select(-1, &reversed)
-}
+    fn element_ranks(&self) -> (usize, usize) {
+        Bijector::element_ranks(self)
+    }
 
-/// ln(n − k): with these offsets the zero vector breaks into equal shares.
-fn stick_offsets<'t, F: Real>(x: Var<'t, F>, sticks: usize) -> Var<'t, F> {
-    let offsets = Tensor::from_fn([sticks], |k| F::from_f64(((sticks - k) as f64).ln()));
-    x.tape().constant(&offsets)
-}
+    fn output_shape(&self, input: &Shape) -> Shape {
+        Bijector::output_shape(self, input)
+    }
 
-/// The logarithms of the shares, the last one included.
-fn stick_logs<'t, F: Real>(x: Var<'t, F>) -> Var<'t, F> {
-    let sticks = last_of(x) + 1;
-    let shifted = x - stick_offsets(x, sticks);
-    // ln(1 − z), and its sums before each stick.
-    let rest = -shifted.softplus();
-    let before = with_zero(rest).cumsum(-1);
-    let shift: Vec<usize> = [sticks].into_iter().chain(0..sticks).collect();
-    let before = before.index_select(-1, &shift)
-        * x.tape().constant(Tensor::from_fn([sticks + 1], |i| if i == 0 { F::ZERO } else { F::ONE }));
-    with_zero(shifted.log_sigmoid()) + before
-}
+    fn support(&self, base: Support, element: &[usize]) -> Support {
+        match (self, element) {
+            (Bijector::Exp | Bijector::Softplus | Bijector::Power(_), []) => Support::Positive,
+            (Bijector::Sigmoid, []) => Support::UnitInterval,
+            (Bijector::SoftmaxCentred | Bijector::StickBreaking, [.., last]) => Support::Simplex(*last),
+            (Bijector::Affine { .. }, _) => base,
+            (_, [length]) => Support::Vectors(*length),
+            _ => Support::Interval,
+        }
+    }
 
-/// The rows of a triangle with this many elements.
-fn rows_of(elements: usize) -> usize {
-    (((8 * elements + 1) as f64).sqrt() as usize).saturating_sub(1) / 2
-}
+    #[track_caller]
+    fn forward(&self, x: Var<'t, F>) -> Var<'t, F> {
+        Bijector::forward(self, x)
+    }
 
-/// The positions of the diagonal in a lower triangle, row by row.
-fn diagonal(rows: usize) -> Vec<usize> {
-    (0..rows).map(|row| row * (row + 3) / 2).collect()
-}
+    #[track_caller]
+    fn inverse(&self, y: Var<'t, F>) -> Var<'t, F> {
+        Bijector::inverse(self, y)
+    }
 
-fn lower_triangle<'t, F: Real>(x: Var<'t, F>) -> Var<'t, F> {
-    let elements = last_of(x) + 1;
-    let rows = rows_of(elements);
-    let at = |row: usize, column: usize| row * (row + 1) / 2 + column;
-    let cells = (0..rows * rows).map(|cell| (cell / rows, cell % rows));
-    let positions: Vec<usize> = cells.map(|(row, column)| if column <= row { at(row, column) } else { 0 }).collect();
-    let mask = |keep: fn(usize, usize) -> bool| {
-        let mask = Tensor::from_fn([rows * rows], |cell| if keep(cell / rows, cell % rows) { F::ONE } else { F::ZERO });
-        x.tape().constant(&mask)
-    };
-    let square = x.index_select(-1, &positions);
-    let below = square * mask(|row, column| column < row);
-    // The exponential is of the diagonal only: elsewhere of 0.
-    let on = mask(|row, column| column == row);
-    let filled = below + (square * on).exp() * on;
-    let shape: Shape = x.shape().iter().take(x.shape().len() - 1).copied().chain([rows, rows]).collect();
-    filled.reshape(shape)
-}
+    #[track_caller]
+    fn log_slope(&self, x: Var<'t, F>) -> Var<'t, F> {
+        Bijector::log_slope(self, x)
+    }
 
-fn lower_elements<'t, F: Real>(y: Var<'t, F>) -> Var<'t, F> {
-    let rows = last_of(y) + 1;
-    let shape: Shape = y.shape().iter().take(y.shape().len().saturating_sub(2)).copied().chain([rows * rows]).collect();
-    let positions: Vec<usize> = (0..rows).flat_map(|row| (0..=row).map(move |column| row * rows + column)).collect();
-    let elements = y.reshape(shape).index_select(-1, &positions);
-    let diagonal = diagonal(rows);
-    let on =
-        y.tape().constant(Tensor::from_fn([positions.len()], |i| if diagonal.contains(&i) { F::ONE } else { F::ZERO }));
-    let one = y.tape().constant(1.0);
-    on.select(on.select(elements, one).ln(), elements)
+    fn distance(&self, y: Var<'t, F>) -> Option<Var<'t, F>> {
+        Bijector::distance(self, y)
+    }
+
+    fn direction(&self, like: Var<'t, F>) -> Var<'t, F> {
+        Bijector::direction(self, like)
+    }
+
+    fn validate(&self) -> DistributionResult<()> {
+        for (name, var) in Bijector::parameters(self) {
+            finite("TransformedDistribution", name, var)?;
+            if name != "shift" {
+                let hint = "a map by 0 has no inverse; use exp() or softplus() of an unconstrained number";
+                check_parameter("TransformedDistribution", name, var, "different from 0", hint, |x| x != 0.0)?;
+            }
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use stochgrad_tape::Tape;
-
-    fn maps(tape: &Tape<f64>) -> Vec<(Bijector<Var<'_, f64>>, Vec<f64>)> {
-        let number = |map| (map, vec![0.7]);
-        vec![
-            number(Bijector::affine(tape.parameter(0.3), -1.7)),
-            number(Bijector::Exp),
-            number(Bijector::Sigmoid),
-            number(Bijector::Softplus),
-            number(Bijector::Tanh),
-            number(Bijector::Power(tape.parameter(-1.3))),
-            number(Bijector::Exp.inverted()),
-            number(Bijector::chain([
-                Bijector::Softplus,
-                Bijector::affine(tape.parameter(1.0), 2.0),
-                Bijector::Exp.inverted(),
-            ])),
-            (Bijector::SoftmaxCentred, vec![0.3, -1.2, 0.8]),
-            (Bijector::StickBreaking, vec![0.3, -1.2, 0.8]),
-            (Bijector::LowerCholesky, vec![0.3, -1.2, 0.8, 0.1, 2.0, -0.4]),
-            (Bijector::chain([Bijector::affine(tape.parameter(0.5), 3.0), Bijector::StickBreaking]), vec![0.3, -0.2]),
-        ]
-    }
-
-    /// The determinant by elimination.
-    fn log_determinant(mut matrix: Vec<Vec<f64>>) -> f64 {
-        let n = matrix.len();
-        let mut log = 0.0;
-        for i in 0..n {
-            let pivot = (i..n).max_by(|&a, &b| matrix[a][i].abs().total_cmp(&matrix[b][i].abs())).unwrap();
-            matrix.swap(i, pivot);
-            log += matrix[i][i].abs().ln();
-            let (above, below) = matrix.split_at_mut(i + 1);
-            let pivot = &above[i];
-            for row in below {
-                let factor = row[i] / pivot[i];
-                row.iter_mut().zip(pivot).skip(i).for_each(|(x, above)| *x -= factor * above);
-            }
-        }
-        log
-    }
-
-    #[test]
-    fn inverses_invert_and_slopes_are_determinants() {
-        let tape = Tape::<f64>::new();
-        for (map, values) in maps(&tape) {
-            let (before, after) = map.element_ranks();
-            let x = if before == 0 { tape.parameter(values[0]) } else { tape.parameter(values.as_slice()) };
-            let y = map.forward(x);
-            assert_eq!(y.shape(), map.output_shape(&x.shape()), "{map:?}");
-            assert_eq!(y.shape().len(), after);
-            let back = map.inverse(y).peek().unwrap();
-            for (back, value) in back.as_slice().iter().zip(&values) {
-                assert!((back - value).abs() < 1e-12, "{map:?}: {back} and {value}");
-            }
-            // The coordinates that vary freely: a simplex has one less, a triangle those below the diagonal.
-            let n = values.len();
-            let flat = y.reshape([y.shape().iter().product::<usize>()]);
-            let free: Vec<usize> = match after {
-                2 => (0..3).flat_map(|row| (0..=row).map(move |column| row * 3 + column)).collect(),
-                _ => (0..n).collect(),
-            };
-            let jacobian: Vec<Vec<f64>> = free
-                .iter()
-                .map(|&row| tape.grad(flat.index(0, row), [x]).unwrap()[0].peek().unwrap().to_vec())
-                .collect();
-            let slope = map.log_slope(x).item().unwrap();
-            assert!((slope - log_determinant(jacobian)).abs() < 1e-11, "{map:?}: {slope}");
-            let inverted = map.clone().inverted();
-            assert!((inverted.log_slope(y).item().unwrap() + slope).abs() < 1e-10, "{map:?}");
-            assert_eq!(inverted.output_shape(&y.shape()), x.shape(), "{map:?}");
-        }
-    }
-
-    #[test]
-    fn simplices_sum_to_one_and_extremes_are_finite() {
-        let tape = Tape::<f64>::new();
-        for map in [Bijector::SoftmaxCentred, Bijector::StickBreaking] {
-            for values in [[0.0, 0.0], [30.0, -30.0], [-40.0, 40.0], [1e-9, 600.0]] {
-                let x = tape.parameter(values);
-                let y = map.forward(x).peek().unwrap();
-                assert!((y.as_slice().iter().sum::<f64>() - 1.0).abs() < 1e-13, "{map:?}: {y:?}");
-                let slope = map.log_slope(x);
-                assert!(slope.item().unwrap().is_finite());
-                assert!(tape.backward(slope, [x]).unwrap()[0].all_finite());
-            }
-        }
-        let equal = Bijector::StickBreaking.forward(tape.constant([0.0, 0.0, 0.0])).peek().unwrap();
-        assert!(equal.as_slice().iter().all(|share| (share - 0.25).abs() < 1e-15));
-        for map in [Bijector::Exp, Bijector::Sigmoid, Bijector::Softplus, Bijector::Tanh] {
-            for value in [-300.0, -20.0, 1e-9, 20.0, 300.0] {
-                let x = tape.parameter(value);
-                let slope = map.log_slope(x);
-                assert!(slope.item().unwrap().is_finite(), "{map:?} at {value}");
-                assert!(tape.backward(slope, [x]).unwrap()[0].all_finite());
-            }
-        }
-    }
-}
+mod tests;

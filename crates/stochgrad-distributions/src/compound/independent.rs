@@ -1,4 +1,6 @@
-//! Independent elements taken together as one.
+//! Independent elements joined to one element.
+//!
+//! $$\ln p(x) = \sum_i \ln p_i(x_i).$$
 
 use crate::compound::wrapper::{delegate, lacks};
 use crate::distribution::{Family, Live, TensorDistribution, ToTensors};
@@ -6,11 +8,12 @@ use crate::prelude::*;
 use crate::sampled_by_rand;
 use stochgrad_tape::{IdMap, Tape};
 
-/// A distribution whose last independent axes are axes of one element: their log-probabilities are added.
+/// A distribution whose last independent axes are axes of one element. The log-probability of the element is the sum
+/// over these axes.
 ///
-/// Event axes are independent elements without this wrapper, and [`log_prob`](Distribution::log_prob) adds all of them
-/// anyway. It matters where another distribution asks for elements that are vectors: the components of a mixture, or
-/// the base of a transformation of vectors.
+/// Use it where another distribution needs elements that are vectors: for the components of a mixture, or for the base
+/// of a transformation of vectors. Otherwise event axes need no wrapper, since [`log_prob`](Distribution::log_prob)
+/// adds up all elements.
 ///
 /// ```
 /// use stochgrad_distributions::{Distribution, Independent, Normal};
@@ -25,14 +28,14 @@ use stochgrad_tape::{IdMap, Tape};
 /// # }
 /// ```
 ///
-/// It has the path, the score and the entropy of the distribution inside. Weak and stochastic derivatives replace
-/// single elements, so that they are there without the wrapper only.
+/// It offers the path, the score and the entropy of the distribution inside. Weak and stochastic derivatives replace
+/// single elements and are available only without the wrapper.
 #[derive(Clone, Copy, Debug)]
 pub struct Independent<D> {
     inner: Joined<D>,
 }
 
-/// [`Independent`] without conditions.
+/// [`Independent`] without conditions on the distribution inside.
 #[derive(Clone, Copy, Debug)]
 struct Joined<D> {
     base: D,
@@ -208,7 +211,8 @@ mod tests {
     use crate::continuous::normal::Normal;
     use crate::discrete::poisson::Poisson;
     use crate::noise::{KeyedNoise, NoiseKey};
-    use crate::testing::discrete_checks::check_family;
+    use crate::testing::check_family;
+    use approx::assert_abs_diff_eq;
     use stochgrad_tape::Plates;
 
     #[test]
@@ -219,7 +223,11 @@ mod tests {
         let value = tape.constant([[0.5, 1.0, 2.0], [3.0, 4.0, 6.0]]);
         let each = distribution.log_prob_each(value).peek().unwrap();
         assert_eq!(each, normal.log_prob_each(value).sum_last(1).peek().unwrap());
-        assert!((distribution.log_prob(value).item().unwrap() - normal.log_prob(value).item().unwrap()).abs() < 1e-13);
+        assert_abs_diff_eq!(
+            distribution.log_prob(value).item().unwrap(),
+            normal.log_prob(value).item().unwrap(),
+            epsilon = 1e-13
+        );
         assert_eq!(distribution.entropy().item(), normal.entropy().item());
         assert_eq!(distribution.kl_to(&distribution).item(), Ok(0.0));
         let noise = KeyedNoise::new(1, 0);

@@ -1,11 +1,12 @@
-//! Mixtures of two distributions of different families.
+//! Mixtures of two distributions of different families, such as a model of data with a model of outliers, or a count
+//! with an excess of zeros.
 //!
 //! $$p(x) = w\, p_1(x) + (1 - w)\, p_2(x).$$
 //!
 //! | capability | |
 //! |---|---|
-//! | score | any order, where both distributions have it |
-//! | reparameterised | numbers, where both distributions have a path and a distribution function: implicit, order 1, by the weight too |
+//! | score | any order, if both distributions have it |
+//! | reparameterised | for numbers, if both distributions have a path and a distribution function: implicit, order 1, also with respect to the weight |
 //! | weak derivative with respect to the weight | constant 1, the samples of the two distributions |
 //! | weak derivative with respect to a parameter of a distribution | that of the distribution, with the probability that the sample came from it: a distribution is drawn given the sample |
 //! | distribution function | $w F_1 + (1 - w) F_2$; its inverse by Newton's method between the quantiles of the two |
@@ -18,7 +19,10 @@ use crate::prelude::*;
 use crate::sampled_by_rand;
 use stochgrad_tape::{Id, IdMap, Tape};
 
-/// A mixture of two distributions; of more, by nesting. Their event shapes must be the same.
+/// A mixture of two distributions with the same event shape. Nest mixtures for more than two.
+///
+/// Use it for data with outliers or counts with an excess of zeros. [`MixtureSameFamily`](crate::MixtureSameFamily)
+/// serves for many components of one family.
 ///
 /// ```
 /// use stochgrad_distributions::{Distribution, Laplace, Mixture, Normal};
@@ -37,7 +41,7 @@ pub struct Mixture<V, A, B> {
     inner: Blend<V, A, B>,
 }
 
-/// [`Mixture`] without conditions.
+/// [`Mixture`] without conditions on the distributions inside.
 #[derive(Clone, Copy, Debug)]
 struct Blend<V, A, B> {
     weight: ProbabilityOrLogit<V>,
@@ -46,7 +50,7 @@ struct Blend<V, A, B> {
 }
 
 impl<'t, F: Real, A: Distribution<'t, F>, B: Distribution<'t, F>> Mixture<Var<'t, F>, A, B> {
-    /// The first distribution with this probability, in [0, 1], else the second.
+    /// A mixture of the first distribution, with this probability in [0, 1], and the second.
     ///
     /// # Errors
     /// If the distributions have different event shapes or element ranks.
@@ -54,7 +58,7 @@ impl<'t, F: Real, A: Distribution<'t, F>, B: Distribution<'t, F>> Mixture<Var<'t
         Self::new(ProbabilityOrLogit::Probability(probability), first, second)
     }
 
-    /// The first distribution with these log-odds, else the second.
+    /// A mixture of the first distribution, with these log-odds, and the second.
     ///
     /// # Errors
     /// If the distributions have different event shapes or element ranks.
@@ -165,7 +169,7 @@ impl<'t, F: Real, A: Distribution<'t, F>, B: Distribution<'t, F>> Distribution<'
 
     fn parameters(&self) -> Parameters<'t, F> {
         let all = [self.weight.parameter()].into_iter().chain(self.first.parameters()).chain(self.second.parameters());
-        // The path is implicit: it has one derivative.
+        // The path is implicit, so that only its first derivative is right.
         all.map(|parameter| {
             let path = parameter.path.implicit(Order::Finite(1));
             parameter.with_path(path)
@@ -376,46 +380,4 @@ where
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::continuous::laplace::Laplace;
-    use crate::continuous::normal::Normal;
-    use crate::discrete::poisson::Poisson;
-    use crate::testing::discrete_checks::check_family;
-    use crate::testing::distribution_checks::{Build, DistributionCheck, Domain};
-
-    const BUILD: Build =
-        |p| Box::new(Mixture::from_probability(p[0], Normal::new(p[1], p[2]), Laplace::new(p[3], p[4])).unwrap());
-    const BY_LOGIT: Build =
-        |p| Box::new(Mixture::from_logit(p[0], Normal::new(p[1], p[2]), Laplace::new(p[3], p[4])).unwrap());
-
-    #[test]
-    fn everything_follows_the_distribution() {
-        for (build, weight, seed) in [(BUILD, 0.3, 291), (BY_LOGIT, -0.6, 301)] {
-            let distribution = DistributionCheck::new(build, &[weight, -1.0, 0.6, 1.5, 0.8], Domain::Line(-30.0, 30.0));
-            distribution.assert_moments();
-            distribution.assert_score(&[-2.0, 0.4, 3.0]);
-            distribution.assert_cdf(&[-2.0, 0.4, 3.0]);
-            distribution.assert_draws_by_own_cdf(seed);
-            distribution.assert_path(seed + 1);
-            (0..5).for_each(|parameter| distribution.assert_weak(parameter, seed + 2 + parameter as u64));
-        }
-    }
-
-    #[test]
-    fn misfits_are_errors_and_a_stored_mixture_binds_again() {
-        let tape = Tape::<f64>::new();
-        let normal = Normal::new(tape.parameter(0.0), 1.0);
-        let wide = Normal::new(tape.parameter([0.0, 1.0]), 1.0);
-        assert!(Mixture::from_probability(tape.constant(0.5), normal, wide).is_err());
-        let distribution =
-            Mixture::from_probability(tape.parameter(0.5), normal, Laplace::new(tape.parameter(0.0), 1.0)).unwrap();
-        check_family(&tape, &distribution, tape.constant(0.3));
-        let counts = Poisson::from_rate(tape.parameter(2.0));
-        let inflated =
-            Mixture::from_probability(tape.parameter(0.2), Poisson::from_rate(tape.constant(0.0)), counts).unwrap();
-        assert!(inflated.capabilities().reparameterized.is_none());
-        let at_zero = 0.2 + 0.8 * (-2.0_f64).exp();
-        assert!((inflated.log_prob(tape.constant(0.0)).item().unwrap() - at_zero.ln()).abs() < 1e-14);
-    }
-}
+mod tests;

@@ -1,11 +1,11 @@
-//! Mixtures of distributions of one family.
+//! Mixtures of distributions of one family, such as Gaussian mixtures for clusters and densities with several modes.
 //!
 //! $$p(x) = \sum_k w_k\, p_k(x).$$
 //!
 //! | capability | |
 //! |---|---|
-//! | score | any order, where the components have it |
-//! | reparameterised | numbers whose components have a distribution function: implicit (Figurnov et al. 2018), order 1, by the weights too |
+//! | score | any order, if the components have it |
+//! | reparameterised | for numbers, if the components have a distribution function: implicit (Figurnov et al. 2018), order 1, also with respect to the weights |
 //! | weak derivative with respect to the weights | that of the category: the sample of every component, with the derivatives of the weights |
 //! | weak derivative with respect to a parameter of the components | that of the component that is drawn given the sample |
 //! | distribution function | $\sum_k w_k F_k$; its inverse by Newton's method between the quantiles of the components |
@@ -19,6 +19,8 @@ use crate::sampled_by_rand;
 use stochgrad_tape::{Id, IdMap, Tape};
 
 /// A mixture whose components are the elements along the last independent axis of one distribution.
+///
+/// The weights have the components along their last axis. The event shape is that of the components without this axis.
 ///
 /// ```
 /// use stochgrad_distributions::{Distribution, MixtureSameFamily, Normal};
@@ -37,7 +39,7 @@ pub struct MixtureSameFamily<V, D> {
     inner: Blend<V, D>,
 }
 
-/// [`MixtureSameFamily`] without conditions.
+/// [`MixtureSameFamily`] without conditions on the components.
 #[derive(Clone, Copy, Debug)]
 struct Blend<V, D> {
     weights: ProbabilitiesOrLogits<V>,
@@ -48,7 +50,7 @@ impl<'t, F: Real, D: Distribution<'t, F>> MixtureSameFamily<Var<'t, F>, D> {
     /// A mixture whose weights have these logits along their last axis.
     ///
     /// # Errors
-    /// If the components have no axis of as many elements.
+    /// If the last independent axis of the components does not have as many elements as there are weights.
     pub fn from_logits(logits: Var<'t, F>, components: D) -> DistributionResult<Self> {
         Self::new(ProbabilitiesOrLogits::Logits(logits), components)
     }
@@ -56,7 +58,7 @@ impl<'t, F: Real, D: Distribution<'t, F>> MixtureSameFamily<Var<'t, F>, D> {
     /// A mixture with these weights along their last axis.
     ///
     /// # Errors
-    /// If the components have no axis of as many elements.
+    /// If the last independent axis of the components does not have as many elements as there are weights.
     pub fn from_probabilities(probabilities: Var<'t, F>, components: D) -> DistributionResult<Self> {
         Self::new(ProbabilitiesOrLogits::Probabilities(probabilities), components)
     }
@@ -137,12 +139,12 @@ impl<'t, F: Real, D: Distribution<'t, F>> Blend<Var<'t, F>, D> {
         self.components.element_rank()
     }
 
-    /// A value with an axis for the components.
+    /// A value with an axis for the components, of size 1.
     fn wide(&self, value: Var<'t, F>) -> Var<'t, F> {
         value.unsqueeze(-1 - self.rank() as isize)
     }
 
-    /// The sum over the components of a value of theirs, weighted.
+    /// The weighted sum of values of the components.
     fn average(&self, of_each: Var<'t, F>) -> Var<'t, F> {
         let mut weights = self.weights.probabilities();
         for _ in 0..self.rank() {
@@ -190,7 +192,7 @@ impl<'t, F: Real, D: Distribution<'t, F>> Distribution<'t, F> for Blend<Var<'t, 
     fn parameters(&self) -> Parameters<'t, F> {
         let weights = self.weights.parameter();
         let of_components = self.components.parameters().into_iter();
-        // The path is implicit: it has one derivative.
+        // The path is implicit, so that only its first derivative is right.
         [weights]
             .into_iter()
             .chain(of_components)
@@ -241,7 +243,7 @@ impl<'t, F: Real, D: Distribution<'t, F>> Distribution<'t, F> for Blend<Var<'t, 
 
     fn capabilities(&self) -> Capabilities<'_, 't, F> {
         let inside = self.components.capabilities();
-        // A discrete distribution has a distribution function too, and no path.
+        // A discrete distribution may have a distribution function, but has no path.
         let continuous = inside.reparameterized.is_some();
         Capabilities {
             score: inside.score.map(|_| self as _),
@@ -296,7 +298,7 @@ impl<'t, F: Real, D: Distribution<'t, F>> WeakDerivative<'t, F> for Blend<Var<'t
         if parameter > 0 {
             return self.component_derivative(parameter - 1, sample, draw);
         }
-        // The alternatives are what the components give.
+        // The alternatives are the values of the components.
         let (all, _) = self.pieces(draw)?;
         let count = self.weights.count();
         let table = draw.parameter(self.weights.probabilities(), &self.table_shape())?;
@@ -375,101 +377,4 @@ impl<'t, F: Real, D: CumulativeDistribution<'t, F> + Reparameterized<'t, F>> Rep
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::continuous::normal::Normal;
-    use crate::noise::KeyedNoise;
-    use crate::testing::discrete_checks::check_family;
-    use crate::testing::distribution_checks::{Build, DistributionCheck, Domain, leaves, on_samples, variance};
-
-    /// Two normal distributions by a weight, two locations and a scale.
-    const BUILD: Build = |p| {
-        let weights = Var::stack(&[p[0], 1.0 - p[0]]).unwrap();
-        let locations = Var::stack(&[p[1], p[2]]).unwrap();
-        Box::new(MixtureSameFamily::from_probabilities(weights, Normal::new(locations, p[3])).unwrap())
-    };
-
-    #[test]
-    fn everything_follows_the_distribution() {
-        let distribution = DistributionCheck::new(BUILD, &[0.3, -1.0, 2.0, 0.7], Domain::Line(-8.0, 9.0));
-        distribution.assert_moments();
-        distribution.assert_score(&[-2.0, 0.4, 3.0]);
-        distribution.assert_cdf(&[-2.0, 0.4, 3.0]);
-        distribution.assert_draws_by_own_cdf(281);
-        distribution.assert_path(282);
-    }
-
-    /// The terms of the weak derivative with respect to a parameter, one for each draw and coordinate.
-    fn weak_terms(distribution: &DistributionCheck, parameter: usize, seed: u64) -> [Vec<f64>; 2] {
-        let tape = Tape::<f64>::new();
-        let mixture = (distribution.build)(&leaves(&tape, &distribution.parameters));
-        let noise = KeyedNoise::new(seed, 0);
-        let draw = on_samples(&tape, &noise, 100_000);
-        let sample = mixture.draw(&draw).unwrap();
-        let weak = mixture.capabilities().weak_derivative.unwrap();
-        let parts = weak.weak_derivative(parameter, &sample, &draw).unwrap().unwrap();
-        let cost = |x: f64| x.sin() + 0.1 * x * x;
-        [0, 1].map(|coordinate| {
-            let term = |i: usize| {
-                let difference = |values: &Tensor<f64>| cost(values.as_slice()[i]) - cost(sample.as_slice()[i]);
-                let terms = parts.values.iter().zip(&parts.weights);
-                terms.map(|(values, weights)| weights.as_slice()[2 * i + coordinate] * difference(values)).sum()
-            };
-            (0..sample.len()).map(term).collect()
-        })
-    }
-
-    fn assert_mean(terms: &[f64], exact: f64) {
-        let mean = terms.iter().sum::<f64>() / terms.len() as f64;
-        let error = (variance(terms) / terms.len() as f64).sqrt();
-        assert!((mean - exact).abs() < 4.0 * error, "{mean} ± {error}, expected {exact}");
-    }
-
-    /// The derivative with respect to one weight along the simplex is that of the expected cost; that by a parameter of
-    /// a component too.
-    #[test]
-    fn weak_derivatives_are_right() {
-        let distribution = DistributionCheck::new(BUILD, &[0.3, -1.0, 2.0, 0.7], Domain::Line(-8.0, 9.0));
-        let exact = distribution.derivatives();
-        let [first, second] = weak_terms(&distribution, 0, 283);
-        assert_mean(&first.iter().zip(&second).map(|(a, b)| a - b).collect::<Vec<_>>(), exact[0]);
-        let [first, second] = weak_terms(&distribution, 1, 284);
-        assert_mean(&first, exact[1]);
-        assert_mean(&second, exact[2]);
-        // The components share their scale.
-        let [first, second] = weak_terms(&distribution, 2, 285);
-        assert_mean(&first.iter().zip(&second).map(|(a, b)| a + b).collect::<Vec<_>>(), exact[3]);
-    }
-
-    #[test]
-    fn vectors_mix_too() {
-        let tape = Tape::<f64>::new();
-        let normal = Normal::new(tape.parameter([[0.0, 1.0], [5.0, 6.0], [-5.0, 0.0]]), 0.1);
-        let components = crate::Independent::new(normal, 1).unwrap();
-        let distribution = MixtureSameFamily::from_logits(tape.parameter([0.0, 1.0, 0.5]), components).unwrap();
-        assert_eq!((distribution.event_shape().to_vec(), distribution.element_rank()), (vec![2], 1));
-        let noise = KeyedNoise::new(284, 0);
-        let draw = on_samples(&tape, &noise, 2000);
-        let x = distribution.draw(&draw).unwrap();
-        for row in x.as_slice().chunks(2) {
-            let near = [[0.0, 1.0], [5.0, 6.0], [-5.0, 0.0]]
-                .iter()
-                .any(|at| (row[0] - at[0]).abs() < 1.0 && (row[1] - at[1]).abs() < 1.0);
-            assert!(near, "{row:?} mixes the coordinates of two components");
-        }
-        let value = tape.constant([5.0, 6.0]);
-        let by_hand = components.log_prob_each(value.unsqueeze(-2)) + tape.constant([0.0, 1.0, 0.5]).log_softmax(-1);
-        assert!((distribution.log_prob(value).item().unwrap() - by_hand.logsumexp(-1).item().unwrap()).abs() < 1e-12);
-        check_family(&tape, &distribution, value);
-        assert!(distribution.capabilities().reparameterized.is_none());
-    }
-
-    #[test]
-    fn misfits_are_errors() {
-        let tape = Tape::<f64>::new();
-        let weights = tape.parameter([0.5, 0.5]);
-        assert!(MixtureSameFamily::from_probabilities(weights, Normal::new(tape.parameter(0.0), 1.0)).is_err());
-        let three = Normal::new(tape.parameter([0.0, 1.0, 2.0]), 1.0);
-        assert!(MixtureSameFamily::from_probabilities(weights, three).is_err());
-    }
-}
+mod tests;

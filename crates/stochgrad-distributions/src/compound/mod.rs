@@ -2,13 +2,18 @@
 
 pub(crate) mod bijector;
 pub(crate) mod independent;
+pub(crate) mod invertible_map;
 pub(crate) mod mixture;
 pub(crate) mod mixture_same_family;
+mod simplex_maps;
 pub(crate) mod transformed;
+mod triangular_maps;
+mod vectors;
 pub(crate) mod wrapper;
 
 pub use bijector::Bijector;
 pub use independent::Independent;
+pub use invertible_map::{InvertibleMap, LiveMap, StoredMap, TensorMap};
 pub use mixture::Mixture;
 pub use mixture_same_family::MixtureSameFamily;
 pub use transformed::TransformedDistribution;

@@ -1,22 +1,23 @@
-//! A distribution seen through an invertible map.
+//! The distribution of an invertible map of samples, such as positive or bounded values from normal samples.
 //!
 //! $$\ln p_Y(y) = \ln p_X(x) - \ln\lvert\det J(x)\rvert, \quad y = g(x).$$
 //!
 //! | capability | |
 //! |---|---|
-//! | score | that of the distribution inside; not where the support moves with the map |
+//! | score | that of the distribution inside, unless the support depends on the parameters of the map |
 //! | reparameterised | $g$ of the path of the distribution inside |
-//! | weak derivatives with respect to the parameters of the distribution inside | both parts pushed through $g$, with the same constants; for maps of numbers |
-//! | distribution function | for maps of numbers, where the distribution inside has one |
+//! | weak derivatives with respect to the parameters of the distribution inside | both parts pushed through $g$, with the same constants; for maps of single numbers |
+//! | distribution function | for maps of single numbers, where the distribution inside has one |
 
-use crate::compound::bijector::Bijector;
+use crate::compound::invertible_map::{InvertibleMap, LiveMap, StoredMap, TensorMap};
 use crate::compound::wrapper::{delegate, lacks};
 use crate::distribution::{Family, Live, TensorDistribution, ToTensors};
 use crate::prelude::*;
 use crate::sampled_by_rand;
-use stochgrad_tape::{Id, IdMap, Smoothness, Tape};
+use stochgrad_tape::{IdMap, Smoothness, Tape};
 
-/// The distribution of `bijector(x)` for `x` of a distribution inside.
+/// The distribution of `y = g(x)` for samples `x` of a base distribution and an invertible map `g`: a
+/// [`Bijector`](crate::Bijector), or your own [`InvertibleMap`](crate::InvertibleMap).
 ///
 /// ```
 /// use stochgrad_distributions::{Bijector, Distribution, LogNormal, Normal, TransformedDistribution};
@@ -33,100 +34,100 @@ use stochgrad_tape::{Id, IdMap, Smoothness, Tape};
 /// # }
 /// ```
 #[derive(Clone, Debug)]
-pub struct TransformedDistribution<D, V> {
-    inner: Image<D, V>,
+pub struct TransformedDistribution<D, B> {
+    inner: Image<D, B>,
 }
 
-/// [`TransformedDistribution`] without conditions.
+/// [`TransformedDistribution`] without conditions on the distribution inside.
 #[derive(Clone, Debug)]
-struct Image<D, V> {
+struct Image<D, B> {
     base: D,
-    bijector: Bijector<V>,
+    bijector: B,
 }
 
-impl<D, V> TransformedDistribution<D, V> {
-    /// The distribution of `bijector(x)` for `x` of `base`. A map of vectors takes the last independent axis of a
-    /// distribution of numbers as its vectors.
-    pub fn new(base: D, bijector: Bijector<V>) -> Self {
+impl<D, B> TransformedDistribution<D, B> {
+    /// The distribution of `bijector(x)` for samples `x` of `base`. A map of vectors applies to the vectors along the
+    /// last independent axis of a distribution of numbers.
+    pub fn new(base: D, bijector: B) -> Self {
         TransformedDistribution { inner: Image { base, bijector } }
     }
 
-    /// The distribution inside.
+    /// The distribution of `x`.
     pub fn base(&self) -> &D {
         &self.inner.base
     }
 
     /// The map.
-    pub fn bijector(&self) -> &Bijector<V> {
+    pub fn bijector(&self) -> &B {
         &self.inner.bijector
     }
 }
 
-impl<F: Real, S: Family<F>> Family<F> for TransformedDistribution<S, Id> {
-    type On<'t> = TransformedDistribution<S::On<'t>, Var<'t, F>>;
+impl<F: Real, S: Family<F>, B: StoredMap<F>> Family<F> for TransformedDistribution<S, B> {
+    type On<'t> = TransformedDistribution<S::On<'t>, B::On<'t>>;
 
     fn store(live: &Self::On<'_>) -> Self {
-        let stored = live.inner.bijector.try_map(&mut |var| Ok::<_, std::convert::Infallible>(var.id()));
-        let bijector = match stored {
-            Ok(stored) => stored,
-            Err(never) => match never {},
-        };
-        TransformedDistribution::new(S::store(&live.inner.base), bijector)
+        TransformedDistribution::new(S::store(&live.inner.base), B::store(&live.inner.bijector))
     }
 
     fn bind<'t>(&self, tape: &'t Tape<F>, ids: &IdMap) -> DistributionResult<Self::On<'t>> {
-        let bijector = self.inner.bijector.try_map(&mut |&id| tape.var(ids.get(id)))?;
-        Ok(TransformedDistribution::new(self.inner.base.bind(tape, ids)?, bijector))
+        Ok(TransformedDistribution::new(self.inner.base.bind(tape, ids)?, self.inner.bijector.bind(tape, ids)?))
     }
 }
 
-impl<'t, F: Real, D: Live<'t, F>> Live<'t, F> for TransformedDistribution<D, Var<'t, F>> {
-    type Family = TransformedDistribution<D::Family, Id>;
+impl<'t, F: Real, D: Live<'t, F>, B: LiveMap<'t, F>> Live<'t, F> for TransformedDistribution<D, B> {
+    type Family = TransformedDistribution<D::Family, B::Stored>;
 }
 
-impl<F: Real, D: TensorDistribution<F>> TensorDistribution<F> for TransformedDistribution<D, Tensor<F>> {
-    type On<'t> = TransformedDistribution<D::On<'t>, Var<'t, F>>;
+impl<F: Real, D: TensorDistribution<F>, B: TensorMap<F>> TensorDistribution<F> for TransformedDistribution<D, B> {
+    type On<'t> = TransformedDistribution<D::On<'t>, B::On<'t>>;
 
     fn on<'t>(&self, tape: &'t Tape<F>) -> Self::On<'t> {
-        let live = self.inner.bijector.try_map(&mut |value| Ok::<_, std::convert::Infallible>(tape.constant(value)));
-        let bijector = match live {
-            Ok(live) => live,
-            Err(never) => match never {},
-        };
-        TransformedDistribution::new(self.inner.base.on(tape), bijector)
+        TransformedDistribution::new(self.inner.base.on(tape), self.inner.bijector.on(tape))
     }
 }
 
-impl<'t, F: Real, D: ToTensors<'t, F>> ToTensors<'t, F> for TransformedDistribution<D, Var<'t, F>> {
-    type Tensors = TransformedDistribution<D::Tensors, Tensor<F>>;
+impl<'t, F: Real, D: ToTensors<'t, F>, B: LiveMap<'t, F>> ToTensors<'t, F> for TransformedDistribution<D, B> {
+    type Tensors = TransformedDistribution<D::Tensors, B::Tensors>;
 
     fn to_tensors(&self) -> DistributionResult<Self::Tensors> {
-        let bijector = self.inner.bijector.try_map(&mut |var| var.peek())?;
-        Ok(TransformedDistribution::new(self.inner.base.to_tensors()?, bijector))
+        Ok(TransformedDistribution::new(self.inner.base.to_tensors()?, self.inner.bijector.to_tensors()?))
     }
 }
 
-sampled_by_rand!([D: TensorDistribution<F>] TransformedDistribution<D, Tensor<F>>);
+sampled_by_rand!([D: TensorDistribution<F>, B: TensorMap<F>] TransformedDistribution<D, B>);
 
-impl<'t, F: Real, D: Distribution<'t, F>> Image<D, Var<'t, F>> {
-    /// Whether the support moves with the parameters of the map.
-    fn moves(&self) -> bool {
+impl<D, B> Image<D, B> {
+    /// Whether the support depends on the parameters of the map.
+    fn moves<'t, F: Real>(&self) -> bool
+    where
+        D: Distribution<'t, F>,
+        B: InvertibleMap<'t, F>,
+    {
         !self.bijector.parameters().is_empty() && self.base.support() != Support::Real
     }
 
     /// The log-density of each element of the map, given a value of the distribution inside.
-    fn density(&self, x: Var<'t, F>) -> Var<'t, F> {
+    fn density<'t, F: Real>(&self, x: Var<'t, F>) -> Var<'t, F>
+    where
+        D: Distribution<'t, F>,
+        B: InvertibleMap<'t, F>,
+    {
         let (own, before) = (self.base.element_rank(), self.bijector.element_ranks().0);
         let joined = self.base.log_prob_each(x).sum_last(before.saturating_sub(own));
         joined - self.bijector.log_slope(x).sum_last(own.saturating_sub(before))
     }
 
-    fn of_numbers(&self) -> bool {
+    fn of_numbers<'t, F: Real>(&self) -> bool
+    where
+        D: Distribution<'t, F>,
+        B: InvertibleMap<'t, F>,
+    {
         self.base.element_rank() == 0 && self.bijector.element_ranks() == (0, 0)
     }
 }
 
-impl<'t, F: Real, D: Distribution<'t, F>> Distribution<'t, F> for Image<D, Var<'t, F>> {
+impl<'t, F: Real, D: Distribution<'t, F>, B: InvertibleMap<'t, F>> Distribution<'t, F> for Image<D, B> {
     fn name(&self) -> &'static str {
         "TransformedDistribution"
     }
@@ -148,15 +149,8 @@ impl<'t, F: Real, D: Distribution<'t, F>> Distribution<'t, F> for Image<D, Var<'
     }
 
     fn support(&self) -> Support {
-        let last = self.event_shape().last().copied().unwrap_or(1);
-        match &self.bijector {
-            Bijector::Exp | Bijector::Softplus | Bijector::Power(_) if self.element_rank() == 0 => Support::Positive,
-            Bijector::Sigmoid if self.element_rank() == 0 => Support::UnitInterval,
-            Bijector::SoftmaxCentred | Bijector::StickBreaking => Support::Simplex(last),
-            Bijector::Affine { .. } => self.base.support(),
-            _ if self.element_rank() == 1 => Support::Vectors(last),
-            _ => Support::Interval,
-        }
+        let event = self.event_shape();
+        self.bijector.support(self.base.support(), &event[event.len().saturating_sub(self.element_rank())..])
     }
 
     fn log_prob_each(&self, value: Var<'t, F>) -> Var<'t, F> {
@@ -181,14 +175,7 @@ impl<'t, F: Real, D: Distribution<'t, F>> Distribution<'t, F> for Image<D, Var<'
 
     fn validate(&self) -> DistributionResult<()> {
         self.base.validate()?;
-        for (name, var) in self.bijector.parameters() {
-            finite("TransformedDistribution", name, var)?;
-            if name != "shift" {
-                let hint = "a map by 0 has no inverse; use exp() or softplus() of an unconstrained number";
-                check_parameter("TransformedDistribution", name, var, "different from 0", hint, |x| x != 0.0)?;
-            }
-        }
-        Ok(())
+        self.bijector.validate()
     }
 
     fn capabilities(&self) -> Capabilities<'_, 't, F> {
@@ -205,9 +192,9 @@ impl<'t, F: Real, D: Distribution<'t, F>> Distribution<'t, F> for Image<D, Var<'
     }
 }
 
-impl<'t, F: Real, D: Distribution<'t, F>> ScoreDifferentiable<'t, F> for Image<D, Var<'t, F>> {}
+impl<'t, F: Real, D: Distribution<'t, F>, B: InvertibleMap<'t, F>> ScoreDifferentiable<'t, F> for Image<D, B> {}
 
-impl<'t, F: Real, D: Distribution<'t, F>> Reparameterized<'t, F> for Image<D, Var<'t, F>> {
+impl<'t, F: Real, D: Distribution<'t, F>, B: InvertibleMap<'t, F>> Reparameterized<'t, F> for Image<D, B> {
     fn rsample(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
         match self.base.capabilities().reparameterized {
             Some(path) => Ok(self.bijector.forward(path.rsample(draw)?)),
@@ -216,7 +203,7 @@ impl<'t, F: Real, D: Distribution<'t, F>> Reparameterized<'t, F> for Image<D, Va
     }
 }
 
-impl<'t, F: Real, D: Distribution<'t, F>> WeakDerivative<'t, F> for Image<D, Var<'t, F>> {
+impl<'t, F: Real, D: Distribution<'t, F>, B: InvertibleMap<'t, F>> WeakDerivative<'t, F> for Image<D, B> {
     fn weak_derivative(
         &self,
         parameter: usize,
@@ -238,7 +225,7 @@ impl<'t, F: Real, D: Distribution<'t, F>> WeakDerivative<'t, F> for Image<D, Var
     }
 }
 
-impl<'t, F: Real, D: Distribution<'t, F>> CumulativeDistribution<'t, F> for Image<D, Var<'t, F>> {
+impl<'t, F: Real, D: Distribution<'t, F>, B: InvertibleMap<'t, F>> CumulativeDistribution<'t, F> for Image<D, B> {
     fn cdf(&self, value: Var<'t, F>) -> Var<'t, F> {
         let tape = value.tape();
         let Some(inside) = self.base.capabilities().cdf.filter(|_| self.of_numbers()) else {
@@ -254,7 +241,7 @@ impl<'t, F: Real, D: Distribution<'t, F>> CumulativeDistribution<'t, F> for Imag
             Some(distance) => {
                 let possible = distance.step();
                 let within = self.bijector.forward(value.stop_gradient() * 0.0 + 0.5).stop_gradient();
-                // Outside, everything is below or nothing is.
+                // Outside the image the distribution function is 0 or 1.
                 let beyond = (value - within).step();
                 possible.select(at(possible.select(value, within)), beyond)
             }
@@ -262,7 +249,7 @@ impl<'t, F: Real, D: Distribution<'t, F>> CumulativeDistribution<'t, F> for Imag
     }
 }
 
-impl<'t, F: Real, D: Distribution<'t, F>> QuantileFunction<'t, F> for Image<D, Var<'t, F>> {
+impl<'t, F: Real, D: Distribution<'t, F>, B: InvertibleMap<'t, F>> QuantileFunction<'t, F> for Image<D, B> {
     fn icdf(&self, probability: Var<'t, F>) -> Var<'t, F> {
         let falls = (-self.bijector.direction(probability)).step();
         match self.base.capabilities().icdf {
@@ -272,17 +259,24 @@ impl<'t, F: Real, D: Distribution<'t, F>> QuantileFunction<'t, F> for Image<D, V
     }
 }
 
-delegate!([D: Distribution<'t, F>] TransformedDistribution<D, Var<'t, F>>);
+delegate!([D: Distribution<'t, F>, B: InvertibleMap<'t, F>] TransformedDistribution<D, B>);
 
-impl<'t, F: Real, D: ScoreDifferentiable<'t, F>> ScoreDifferentiable<'t, F> for TransformedDistribution<D, Var<'t, F>> {}
+impl<'t, F: Real, D: ScoreDifferentiable<'t, F>, B: InvertibleMap<'t, F>> ScoreDifferentiable<'t, F>
+    for TransformedDistribution<D, B>
+{
+}
 
-impl<'t, F: Real, D: Reparameterized<'t, F>> Reparameterized<'t, F> for TransformedDistribution<D, Var<'t, F>> {
+impl<'t, F: Real, D: Reparameterized<'t, F>, B: InvertibleMap<'t, F>> Reparameterized<'t, F>
+    for TransformedDistribution<D, B>
+{
     fn rsample(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
         self.inner.rsample(draw)
     }
 }
 
-impl<'t, F: Real, D: WeakDerivative<'t, F>> WeakDerivative<'t, F> for TransformedDistribution<D, Var<'t, F>> {
+impl<'t, F: Real, D: WeakDerivative<'t, F>, B: InvertibleMap<'t, F>> WeakDerivative<'t, F>
+    for TransformedDistribution<D, B>
+{
     fn weak_derivative(
         &self,
         parameter: usize,
@@ -293,15 +287,17 @@ impl<'t, F: Real, D: WeakDerivative<'t, F>> WeakDerivative<'t, F> for Transforme
     }
 }
 
-impl<'t, F: Real, D: CumulativeDistribution<'t, F>> CumulativeDistribution<'t, F>
-    for TransformedDistribution<D, Var<'t, F>>
+impl<'t, F: Real, D: CumulativeDistribution<'t, F>, B: InvertibleMap<'t, F>> CumulativeDistribution<'t, F>
+    for TransformedDistribution<D, B>
 {
     fn cdf(&self, value: Var<'t, F>) -> Var<'t, F> {
         self.inner.cdf(value)
     }
 }
 
-impl<'t, F: Real, D: QuantileFunction<'t, F>> QuantileFunction<'t, F> for TransformedDistribution<D, Var<'t, F>> {
+impl<'t, F: Real, D: QuantileFunction<'t, F>, B: InvertibleMap<'t, F>> QuantileFunction<'t, F>
+    for TransformedDistribution<D, B>
+{
     fn icdf(&self, probability: Var<'t, F>) -> Var<'t, F> {
         self.inner.icdf(probability)
     }
@@ -310,10 +306,10 @@ impl<'t, F: Real, D: QuantileFunction<'t, F>> QuantileFunction<'t, F> for Transf
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::compound::bijector::Bijector;
     use crate::continuous::normal::Normal;
     use crate::noise::{KeyedNoise, NoiseKey};
-    use crate::testing::discrete_checks::check_family;
-    use crate::testing::distribution_checks::{Build, DistributionCheck, Domain, assert_nothing_at};
+    use crate::testing::{Build, DistributionCheck, Domain, assert_nothing_at, check_family};
     use stochgrad_tape::Plates;
 
     const LOG_NORMAL: Build = |p| Box::new(TransformedDistribution::new(Normal::new(p[0], p[1]), Bijector::Exp));

@@ -1,9 +1,10 @@
 //! What distributions that are made of others have in common.
 //!
-//! Whether such a distribution has a path, say, depends on the distributions inside. The type system must know it, so
-//! that a wrong pairing does not compile; and so must [`capabilities`](crate::Distribution::capabilities), which asks
-//! at run time. So each of them is a type with conditional implementations around an inner one that implements
-//! everything, and says at run time what the distributions inside cannot do.
+//! The capabilities of such a distribution depend on the distributions inside. The compiler must know them, so that a
+//! method for which a capability is missing does not compile, and [`capabilities`](crate::Distribution::capabilities)
+//! must report them at run time. Each such distribution is therefore a type with conditional implementations around an
+//! inner type. The inner type implements all capabilities unconditionally, and reports at run time those that the
+//! distributions inside have.
 
 /// Implements [`Distribution`](crate::Distribution) and the capabilities for `$outer`, which has a field `inner`.
 macro_rules! delegate {
@@ -69,7 +70,7 @@ pub(crate) use delegate;
 
 use crate::error::DistributionError;
 
-/// The error of an inner distribution that was asked for what it does not have.
+/// The error where a capability was used that an inner distribution does not have.
 pub(crate) fn lacks(distribution: &'static str, what: &str, inside: &str) -> DistributionError {
     let problem = format!("expected {what} of {inside}, which has none; ask `capabilities()` first");
     DistributionError::Unsupported { distribution, problem }

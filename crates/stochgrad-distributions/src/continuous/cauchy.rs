@@ -1,6 +1,11 @@
-//! The Cauchy distribution.
+//! The Cauchy distribution: a bell with tails so heavy that it has neither mean nor variance. It models data with
+//! outliers, and serves as a wide prior.
 //!
 //! $$p(x; \mu, s) = \frac{1}{\pi s (1 + z^2)}, \quad z = \frac{x - \mu}{s}, \quad s > 0.$$
+//!
+//! Parameters: `location` $\mu$, any real number, and `scale` $s > 0$, half the width of the density at half of its
+//! height. The parameters broadcast; their common shape is the event shape, and each element is an independent value.
+//! Support: the real line.
 //!
 //! | capability | |
 //! |---|---|
@@ -14,7 +19,7 @@ use crate::prelude::*;
 use std::f64::consts::{FRAC_1_PI, PI};
 
 distribution! {
-    /// Cauchy numbers, by location and scale. They have neither mean nor variance.
+    /// Real values with a heavy tail on both sides, given by location and scale. They have neither mean nor variance.
     ///
     /// ```
     /// use stochgrad_distributions::{Distribution, Cauchy};
@@ -38,7 +43,7 @@ distribution! {
 }
 
 impl<'t, F: Real> Cauchy<Var<'t, F>> {
-    /// Cauchy numbers around `location` with this `scale > 0`, half the width at half of the height.
+    /// Cauchy samples around `location` with this `scale > 0`, half of the width of the density at half of its height.
     pub fn new(location: Var<'t, F>, scale: impl IntoVar<'t, F>) -> Self {
         Cauchy { location, scale: scale.into_var(location.tape()) }
     }
@@ -78,7 +83,7 @@ impl<'t, F: Real> CumulativeDistribution<'t, F> for Cauchy<Var<'t, F>> {
 
 impl<'t, F: Real> QuantileFunction<'t, F> for Cauchy<Var<'t, F>> {
     fn icdf(&self, probability: Var<'t, F>) -> Var<'t, F> {
-        // −cot(πp), from the nearer end.
+        // −cot(πp), computed from the nearer end.
         let upper = (probability - 0.5).step();
         let end = upper.select(1.0 - probability, probability) * PI;
         let size = end.cos() / end.sin();
@@ -136,7 +141,8 @@ impl<'t, F: Real> ClosedFormEntropy<'t, F> for Cauchy<Var<'t, F>> {
 
 impl<'t, F: Real> KlDivergence<'t, F> for Cauchy<Var<'t, F>> {
     fn kl_to(&self, other: &Self) -> Var<'t, F> {
-        // Chyzak and Nielsen, "A closed-form formula for the Kullback–Leibler divergence between Cauchy distributions", 2019.
+        // Chyzak and Nielsen, "A closed-form formula for the Kullback–Leibler divergence between Cauchy distributions",
+        // 2019.
         let (a, b) = (self.scale, other.scale);
         let shift = self.location - other.location;
         (((a + b).square() + shift.square()).ln() - (a * b * 4.0).ln()).sum()
@@ -146,7 +152,7 @@ impl<'t, F: Real> KlDivergence<'t, F> for Cauchy<Var<'t, F>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::distribution_checks::{Build, DistributionCheck, Domain, assert_finite};
+    use crate::testing::{Build, DistributionCheck, Domain, assert_finite};
     use stochgrad_tape::Tape;
 
     const BUILD: Build = |p| Box::new(Cauchy::new(p[0], p[1]));

@@ -1,6 +1,10 @@
-//! The chi-squared distribution: the sum of squares of normal numbers.
+//! The chi-squared distribution: the sum of the squares of independent standard normal samples. It is the distribution
+//! of sample variances and of many test statistics.
 //!
 //! $$p(x; \nu) = \frac{x^{\nu/2 - 1} e^{-x/2}}{2^{\nu/2}\,\Gamma(\nu/2)}, \quad x > 0, \quad \nu > 0.$$
+//!
+//! Parameter: `degrees_of_freedom` $\nu > 0$, not necessarily an integer; its shape is the event shape, and each
+//! element is an independent value. Support: the positive real numbers.
 //!
 //! | capability | |
 //! |---|---|
@@ -16,7 +20,7 @@ use crate::distribution::{WeakNoise, WeakPath};
 use crate::prelude::*;
 
 distribution! {
-    /// Sums of squares of standard normal numbers, by how many there are; any positive number will do.
+    /// Sums of squares of standard normal samples, given by the degrees of freedom. Use it for sample variances.
     ///
     /// ```
     /// use stochgrad_distributions::{Distribution, Chi2};
@@ -131,7 +135,7 @@ impl<'t, F: Real> KlDivergence<'t, F> for Chi2<Var<'t, F>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::distribution_checks::{Build, DistributionCheck, Domain, assert_finite, assert_nothing_at};
+    use crate::testing::{Build, DistributionCheck, Domain, assert_finite, assert_nothing_at};
     use stochgrad_tape::Tape;
 
     const BUILD: Build = |p| Box::new(Chi2::new(p[0]));

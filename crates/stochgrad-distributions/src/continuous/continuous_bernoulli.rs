@@ -1,6 +1,10 @@
-//! The continuous Bernoulli distribution.
+//! The continuous Bernoulli distribution: values in the unit interval with an exponential density. It is the likelihood
+//! of grey values in variational autoencoders, where the cross-entropy of a bit lacks the normalising constant.
 //!
 //! $$p(x; \eta) = e^{\eta x - n(\eta)}, \quad n(\eta) = \ln\frac{e^\eta - 1}{\eta}, \quad 0 \le x \le 1, \quad p = \sigma(\eta).$$
+//!
+//! Parameter: the log-odds $\eta$, any finite number, or the probability $p \in (0, 1)$; its shape is the event shape,
+//! and each element is an independent value. Support: the closed unit interval.
 //!
 //! | capability | |
 //! |---|---|
@@ -15,8 +19,8 @@ use crate::family;
 use crate::parameter::probability::ProbabilityOrLogit;
 use crate::prelude::*;
 
-/// Numbers between 0 and 1 with an exponential density, by log-odds or probability: the distribution for which the
-/// cross-entropy of grey values is a log-density. The probability is not the mean.
+/// Values in the unit interval with an exponential density, given by log-odds or probability: the distribution for
+/// which the cross-entropy of grey values is a log-density. The probability is not the mean.
 ///
 /// ```
 /// use stochgrad_distributions::{ContinuousBernoulli, Distribution};
@@ -35,12 +39,12 @@ pub struct ContinuousBernoulli<V> {
 }
 
 impl<V> ContinuousBernoulli<V> {
-    /// Numbers between 0 and 1 with these finite log-odds.
+    /// Values between 0 and 1 with these finite log-odds.
     pub fn from_logits(logits: V) -> Self {
         ContinuousBernoulli { parameter: ProbabilityOrLogit::Logit(logits) }
     }
 
-    /// Numbers between 0 and 1 with these probabilities, in (0, 1).
+    /// Values between 0 and 1 with these probabilities, in (0, 1).
     pub fn from_probabilities(probabilities: V) -> Self {
         ContinuousBernoulli { parameter: ProbabilityOrLogit::Probability(probabilities) }
     }
@@ -122,7 +126,7 @@ impl<'t, F: Real> Distribution<'t, F> for ContinuousBernoulli<Var<'t, F>> {
     }
 
     fn mode(&self) -> Option<Var<'t, F>> {
-        // The end that the density rises to; where it is flat there is no single mode: NaN.
+        // The end at which the density is highest. A flat density has no single mode: NaN.
         let logit = self.logits();
         let sign = logit.sign();
         let nothing = sign.tape().constant(f64::NAN);
@@ -156,8 +160,8 @@ impl<'t, F: Real> CumulativeDistribution<'t, F> for ContinuousBernoulli<Var<'t, 
 
 impl<'t, F: Real> QuantileFunction<'t, F> for ContinuousBernoulli<Var<'t, F>> {
     fn icdf(&self, probability: Var<'t, F>) -> Var<'t, F> {
-        // From the end where the density is the highest, so that nothing overflows; the derivatives are those of the
-        // implicit path.
+        // Computed from the end at which the density is highest, so that nothing overflows; the derivatives are those
+        // of the implicit path.
         let (tape, logit) = (probability.tape(), self.logits().stop_gradient());
         let rising = logit.step();
         let far = rising.select(1.0 - probability, probability).stop_gradient();
@@ -167,7 +171,7 @@ impl<'t, F: Real> QuantileFunction<'t, F> for ContinuousBernoulli<Var<'t, F>> {
         let rate = flat.select(tape.constant(-1.0), steep);
         // To first order in the rate around a flat density.
         let almost = far + steep * far * (1.0 - far) * 0.5;
-        // Two forms of one logarithm: the first has its digits where the sum is small.
+        // Two forms of one logarithm. The first one is precise where the sum is small.
         let sum = near + far * rate.exp();
         let log = sum.lt(tape.constant(0.5)).select(sum.ln(), (far * rate.expm1()).log1p());
         let distance = flat.select(almost, log / rate);
@@ -202,7 +206,7 @@ impl<'t, F: Real> KlDivergence<'t, F> for ContinuousBernoulli<Var<'t, F>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::distribution_checks::{Build, DistributionCheck, Domain, assert_finite, assert_nothing_at};
+    use crate::testing::{Build, DistributionCheck, Domain, assert_finite, assert_nothing_at};
     use stochgrad_tape::Tape;
 
     const BY_LOGIT: Build = |p| Box::new(ContinuousBernoulli::from_logits(p[0]));

@@ -1,12 +1,16 @@
-//! The exponential distribution.
+//! The exponential distribution: the waiting time until an event of constant rate. It is the only continuous
+//! distribution without memory.
 //!
 //! $$p(x; \lambda) = \lambda e^{-\lambda x}, \quad x \ge 0, \quad \lambda = 1/s > 0.$$
+//!
+//! Parameter: the rate $\lambda > 0$ or the scale $s = 1/\lambda > 0$, which is the mean; its shape is the event shape,
+//! and each element is an independent value. Support: the nonnegative real numbers.
 //!
 //! | capability | |
 //! |---|---|
 //! | score | any order |
 //! | reparameterised | $x = sE$, any order |
-//! | weak derivative with respect to $\lambda$ | $1/\lambda$, the distribution itself and $(E + E')/\lambda$ (Mohamed et al. 2020); by $s$ the parts exchanged, $1/s$. One replay: $x + sE'$ |
+//! | weak derivative with respect to $\lambda$ | $1/\lambda$, the distribution itself and $(E + E')/\lambda$ (Mohamed et al. 2020); with respect to $s$ the parts are exchanged, $1/s$. One replay: $x + sE'$ |
 
 use crate::capabilities;
 use crate::distribution::Boundary;
@@ -22,7 +26,7 @@ use smallvec::smallvec;
 use stochgrad_tape::Var;
 use stochgrad_tensor::{Real, Shape, Tensor};
 
-/// Waiting times of a memoryless event, by rate or by scale (the mean).
+/// Waiting times until an event of constant rate, given by the rate or by the scale, which is the mean.
 ///
 /// ```
 /// use stochgrad_distributions::{Distribution, Exponential};
@@ -42,12 +46,12 @@ pub struct Exponential<V> {
 }
 
 impl<V> Exponential<V> {
-    /// Exponential numbers with a `rate > 0`, whose mean is `1 / rate`.
+    /// Exponential samples with a `rate > 0`, whose mean is `1 / rate`.
     pub fn new(rate: V) -> Self {
         Exponential { parameter: RateOrScale::Rate(rate) }
     }
 
-    /// Exponential numbers with mean `scale > 0`.
+    /// Exponential samples with mean `scale > 0`.
     pub fn from_scale(scale: V) -> Self {
         Exponential { parameter: RateOrScale::Scale(scale) }
     }
@@ -69,7 +73,7 @@ impl<'t, F: Real> Exponential<Var<'t, F>> {
         self.parameter.rate()
     }
 
-    /// The scale: one over the rate.
+    /// The scale: the reciprocal of the rate.
     pub fn scale(&self) -> Var<'t, F> {
         self.parameter.scale()
     }
@@ -102,7 +106,7 @@ impl<'t, F: Real> Distribution<'t, F> for Exponential<Var<'t, F>> {
         let event = self.event_shape();
         let parameter = draw.parameter(self.parameter.var(), &event)?;
         let noise = draw.exponential(&event)?;
-        // Divided, not multiplied by the inverse: to the bit what `rsample` gives.
+        // Divided, not multiplied by the reciprocal, so that the result is equal to that of `rsample` in all bits.
         Ok(Tensor::from_fn(noise.shape().clone(), |i| match self.parameter {
             RateOrScale::Rate(_) => noise.as_slice()[i] / parameter.as_slice()[i],
             RateOrScale::Scale(_) => noise.as_slice()[i] * parameter.as_slice()[i],
@@ -197,7 +201,8 @@ mod tests {
     use super::*;
     use crate::distribution::Family;
     use crate::error::DistributionError;
-    use crate::testing::distribution_checks::{Build, DistributionCheck, Domain, assert_finite, assert_nothing_at};
+    use crate::testing::{Build, DistributionCheck, Domain, assert_finite, assert_nothing_at};
+    use approx::assert_abs_diff_eq;
     use stochgrad_tape::{Id, IdMap, Smoothness, Tape};
 
     const BY_RATE: Build = |p| Box::new(Exponential::new(p[0]));
@@ -215,7 +220,7 @@ mod tests {
         for (distribution, rate) in distributions().iter().zip([0.8_f64, 1.0 / 1.6]) {
             let got = distribution.log_density(&distribution.parameters, &[0.0, 0.3, 4.0, f64::NAN]);
             for (got, x) in got.iter().zip([0.0, 0.3, 4.0]) {
-                assert!((got - (rate * (-rate * x).exp()).ln()).abs() < 1e-13);
+                assert_abs_diff_eq!(*got, (rate * (-rate * x).exp()).ln(), epsilon = 1e-13);
             }
             assert!(got[3].is_nan());
             distribution.assert_moments();

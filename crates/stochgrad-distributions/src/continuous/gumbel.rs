@@ -1,6 +1,10 @@
-//! The Gumbel distribution: the distribution of the largest of many numbers.
+//! The Gumbel distribution: the limit of the largest of many samples. It models extremes such as floods, and is the
+//! noise behind the Gumbel-max trick for categories.
 //!
 //! $$p(x; \mu, \beta) = \frac{1}{\beta} e^{-z - e^{-z}}, \quad z = \frac{x - \mu}{\beta}, \quad \beta > 0.$$
+//!
+//! Parameters: `location` $\mu$, any real number, which is the mode, and `scale` $\beta > 0$. The parameters broadcast;
+//! their common shape is the event shape, and each element is an independent value. Support: the real line.
 //!
 //! | capability | |
 //! |---|---|
@@ -16,7 +20,7 @@ use std::f64::consts::{E, PI};
 const EULER: f64 = 0.577_215_664_901_532_9;
 
 distribution! {
-    /// Gumbel numbers, by location (the mode) and scale.
+    /// Largest values of many samples, given by location (the mode) and scale.
     ///
     /// ```
     /// use stochgrad_distributions::{Distribution, Gumbel};
@@ -39,7 +43,7 @@ distribution! {
 }
 
 impl<'t, F: Real> Gumbel<Var<'t, F>> {
-    /// Gumbel numbers whose mode is `location`, with this `scale > 0`.
+    /// Gumbel samples whose mode is `location`, with this `scale > 0`.
     pub fn new(location: Var<'t, F>, scale: impl IntoVar<'t, F>) -> Self {
         Gumbel { location, scale: scale.into_var(location.tape()) }
     }
@@ -140,7 +144,7 @@ impl<'t, F: Real> KlDivergence<'t, F> for Gumbel<Var<'t, F>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::distribution_checks::{Build, DistributionCheck, Domain, assert_finite};
+    use crate::testing::{Build, DistributionCheck, Domain, assert_finite};
     use stochgrad_tape::Tape;
 
     const BUILD: Build = |p| Box::new(Gumbel::new(p[0], p[1]));

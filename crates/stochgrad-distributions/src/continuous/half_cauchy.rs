@@ -1,6 +1,10 @@
-//! The half-Cauchy distribution: the distance of a Cauchy number from its location.
+//! The half-Cauchy distribution: the absolute value of a Cauchy sample around 0. It is a usual prior of standard
+//! deviations in hierarchical models.
 //!
 //! $$p(x; s) = \frac{2}{\pi s (1 + z^2)}, \quad z = x/s, \quad x \ge 0, \quad s > 0.$$
+//!
+//! Parameter: `scale` $s > 0$, which is the median; its shape is the event shape, and each element is an independent
+//! value. Support: the nonnegative real numbers.
 //!
 //! | capability | |
 //! |---|---|
@@ -13,7 +17,8 @@ use crate::prelude::*;
 use std::f64::consts::PI;
 
 distribution! {
-    /// Absolute values of Cauchy numbers around 0, by scale. They have neither mean nor variance.
+    /// Absolute values of Cauchy samples around 0, given by the scale. They have neither mean nor variance. Use it as a
+    /// prior of standard deviations.
     ///
     /// ```
     /// use stochgrad_distributions::{Distribution, HalfCauchy};
@@ -34,7 +39,7 @@ distribution! {
 }
 
 impl<'t, F: Real> HalfCauchy<Var<'t, F>> {
-    /// Absolute values of Cauchy numbers with this `scale > 0`.
+    /// Absolute values of Cauchy samples with this `scale > 0`.
     pub fn new(scale: Var<'t, F>) -> Self {
         HalfCauchy { scale }
     }
@@ -65,7 +70,7 @@ impl<'t, F: Real> CumulativeDistribution<'t, F> for HalfCauchy<Var<'t, F>> {
 
 impl<'t, F: Real> QuantileFunction<'t, F> for HalfCauchy<Var<'t, F>> {
     fn icdf(&self, probability: Var<'t, F>) -> Var<'t, F> {
-        // tan(πp/2); from the upper end, where the cosine would have few digits left.
+        // tan(πp/2); computed from the upper end, where the cosine would lose precision.
         let upper = (probability - 0.5).step();
         let angle = upper.select(1.0 - probability, probability) * (PI / 2.0);
         let (sine, cosine) = (angle.sin(), angle.cos());
@@ -110,7 +115,7 @@ impl<'t, F: Real> ClosedFormEntropy<'t, F> for HalfCauchy<Var<'t, F>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::distribution_checks::{Build, DistributionCheck, Domain, assert_finite, assert_nothing_at};
+    use crate::testing::{Build, DistributionCheck, Domain, assert_finite, assert_nothing_at};
 
     const BUILD: Build = |p| Box::new(HalfCauchy::new(p[0]));
 

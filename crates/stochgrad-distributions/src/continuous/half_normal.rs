@@ -1,6 +1,10 @@
-//! The half-normal distribution: the distance of a normal number from its location.
+//! The half-normal distribution: the absolute value of a normal sample around 0. It models the size of errors, and is a
+//! prior of standard deviations with a light tail.
 //!
 //! $$p(x; \sigma) = \frac{\sqrt 2}{\sigma\sqrt\pi} e^{-x^2/2\sigma^2}, \quad x \ge 0, \quad \sigma > 0.$$
+//!
+//! Parameter: `scale` $\sigma > 0$, the standard deviation of the normal distribution; its shape is the event shape,
+//! and each element is an independent value. Support: the nonnegative real numbers.
 //!
 //! | capability | |
 //! |---|---|
@@ -13,7 +17,8 @@ use crate::prelude::*;
 use std::f64::consts::{FRAC_1_SQRT_2, PI};
 
 distribution! {
-    /// Absolute values of normal numbers around 0, by the scale of the normal distribution.
+    /// Absolute values of normal samples around 0, given by the scale of the normal distribution. Use it for sizes of
+    /// errors, and as a prior of standard deviations.
     ///
     /// ```
     /// use stochgrad_distributions::{Distribution, HalfNormal};
@@ -34,7 +39,7 @@ distribution! {
 }
 
 impl<'t, F: Real> HalfNormal<Var<'t, F>> {
-    /// Absolute values of normal numbers with standard deviation `scale > 0`.
+    /// Absolute values of normal samples with standard deviation `scale > 0`.
     pub fn new(scale: Var<'t, F>) -> Self {
         HalfNormal { scale }
     }
@@ -119,7 +124,7 @@ impl<'t, F: Real> KlDivergence<'t, F> for HalfNormal<Var<'t, F>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::distribution_checks::{Build, DistributionCheck, Domain, assert_finite, assert_nothing_at};
+    use crate::testing::{Build, DistributionCheck, Domain, assert_finite, assert_nothing_at};
     use stochgrad_tape::Tape;
 
     const BUILD: Build = |p| Box::new(HalfNormal::new(p[0]));

@@ -1,12 +1,17 @@
-//! The inverse-gamma distribution: one over a gamma number.
+//! The inverse-gamma distribution: the reciprocal of a gamma variate. It is the conjugate prior of the variance of a
+//! normal distribution.
 //!
 //! $$p(x; a, b) = \frac{b^a}{\Gamma(a)} x^{-a - 1} e^{-b/x}, \quad x > 0, \quad a, b > 0.$$
+//!
+//! Parameters: `concentration` $a > 0$ and `scale` $b > 0$, which is the rate of the gamma distribution. The parameters
+//! broadcast; their common shape is the event shape, and each element is an independent value. Support: the positive
+//! real numbers.
 //!
 //! | capability | |
 //! |---|---|
 //! | score | any order |
-//! | reparameterised | $x = b/G$ with $G$ a standard gamma number; any order by $b$, order 1 by $a$ |
-//! | weak derivative with respect to $b$ | $a/b$, the distribution itself and $1/(1/x + E/b)$: that of the gamma distribution by its rate, pushed through the inverse. One replay |
+//! | reparameterised | $x = b/G$ with $G$ a standard gamma variate; any order in $b$, order 1 in $a$ |
+//! | weak derivative with respect to $b$ | $a/b$, the distribution itself and $1/(1/x + E/b)$: that of the gamma distribution with respect to its rate, pushed through the inverse. One replay |
 //! | weak derivative with respect to $a$ | that of the [gamma distribution](crate::Gamma), pushed through the inverse |
 
 use crate::continuous::gamma::Gamma;
@@ -19,7 +24,8 @@ use crate::distribution::{WeakNoise, WeakPath};
 use crate::prelude::*;
 
 distribution! {
-    /// Inverses of gamma numbers, by concentration and scale (the rate of the gamma distribution).
+    /// Reciprocals of gamma variates, given by concentration and scale (the rate of the gamma distribution). Use it as
+    /// a prior of variances.
     ///
     /// ```
     /// use stochgrad_distributions::{Distribution, InverseGamma};
@@ -42,12 +48,12 @@ distribution! {
 }
 
 impl<'t, F: Real> InverseGamma<Var<'t, F>> {
-    /// Inverses of gamma numbers with this `concentration > 0` and the rate `scale > 0`.
+    /// Reciprocals of gamma variates with this `concentration > 0` and the rate `scale > 0`.
     pub fn new(concentration: Var<'t, F>, scale: impl IntoVar<'t, F>) -> Self {
         InverseGamma { concentration, scale: scale.into_var(concentration.tape()) }
     }
 
-    /// The distribution of the inverse.
+    /// The gamma distribution of the reciprocal.
     pub fn inverse(&self) -> Gamma<Var<'t, F>> {
         Gamma::new(self.concentration, self.scale)
     }
@@ -154,7 +160,7 @@ impl<'t, F: Real> WeakDerivative<'t, F> for InverseGamma<Var<'t, F>> {
 
 impl<'t, F: Real> ClosedFormEntropy<'t, F> for InverseGamma<Var<'t, F>> {
     fn entropy(&self) -> Var<'t, F> {
-        // a + ln Γ(a) − (1 + a) ψ(a), where the large terms have been taken together.
+        // a + ln Γ(a) − (1 + a) ψ(a), with the large terms combined.
         let a = self.concentration;
         let rest = -(a + 1.0) * special::digamma_minus_log(a) - special::log_gamma_kernel(a, a);
         (self.scale.ln() - a.ln() + rest).sum()
@@ -168,7 +174,7 @@ impl<'t, F: Real> KlDivergence<'t, F> for InverseGamma<Var<'t, F>> {
 }
 
 impl<'t, F: Real> InverseGamma<Var<'t, F>> {
-    /// Values from logarithms of gamma numbers, held inside the range of positive numbers.
+    /// Values from logarithms of gamma variates, limited to the range of positive numbers.
     fn by_gammas(&self, draw: &Draw<'_, F>, path: bool) -> DistributionResult<Var<'t, F>> {
         let logs = log_standard_gammas(self.concentration, draw, &self.event_shape(), path)?;
         let largest = F::MAX.to_f64().ln() - 40.0;
@@ -179,7 +185,7 @@ impl<'t, F: Real> InverseGamma<Var<'t, F>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::distribution_checks::{Build, DistributionCheck, Domain, assert_finite, assert_nothing_at};
+    use crate::testing::{Build, DistributionCheck, Domain, assert_finite, assert_nothing_at};
     use stochgrad_tape::Tape;
 
     const BUILD: Build = |p| Box::new(InverseGamma::new(p[0], p[1]));

@@ -1,6 +1,10 @@
-//! The inverse Gaussian distribution: the time at which a drifting Brownian motion first reaches a level.
+//! The inverse Gaussian distribution: the time at which a Brownian motion with drift first reaches a level. It models
+//! response times and other positive, skewed data.
 //!
 //! $$p(x; \mu, \lambda) = \sqrt{\frac{\lambda}{2\pi x^3}} \exp\Big(-\frac{\lambda(x - \mu)^2}{2\mu^2 x}\Big), \quad x > 0, \quad \mu, \lambda > 0.$$
+//!
+//! Parameters: `location` $\mu > 0$, the mean, and `concentration` $\lambda > 0$, the shape. The parameters broadcast;
+//! their common shape is the event shape, and each element is an independent value. Support: the positive real numbers.
 //!
 //! | capability | |
 //! |---|---|
@@ -9,12 +13,15 @@
 //!
 //! The entropy has no closed form without an exponential integral, and no weak derivative with a simple sampler is
 //! known.
+//!
+//! Source: Michael, Schucany and Haas, "Generating random variates using transformations with multiple roots", 1976
+//! (sampler).
 
 use crate::prelude::*;
 use std::f64::consts::PI;
 
 distribution! {
-    /// First passage times, by mean and shape.
+    /// First passage times of a Brownian motion with drift, given by mean and shape.
     ///
     /// ```
     /// use stochgrad_distributions::{Distribution, InverseGaussian};
@@ -132,7 +139,7 @@ impl<'t, F: Real> KlDivergence<'t, F> for InverseGaussian<Var<'t, F>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::distribution_checks::{Build, DistributionCheck, Domain, assert_finite, assert_nothing_at};
+    use crate::testing::{Build, DistributionCheck, Domain, assert_finite, assert_nothing_at};
     use stochgrad_tape::Tape;
 
     const BUILD: Build = |p| Box::new(InverseGaussian::new(p[0], p[1]));

@@ -1,6 +1,11 @@
-//! The Kumaraswamy distribution: a relative of the beta distribution with elementary inverses.
+//! The Kumaraswamy distribution: values between 0 and 1, much like those of the beta distribution, with an elementary
+//! distribution function and inverse. Use it in place of the beta distribution where the exact path is needed at every
+//! order.
 //!
 //! $$p(x; a, b) = a b x^{a - 1} (1 - x^a)^{b - 1}, \quad 0 < x < 1, \quad a, b > 0.$$
+//!
+//! Parameters: the exponents `a` $a > 0$ and `b` $b > 0$. The parameters broadcast; their common shape is the event
+//! shape, and each element is an independent value. Support: the open unit interval.
 //!
 //! | capability | |
 //! |---|---|
@@ -8,6 +13,8 @@
 //! | reparameterised | $x = (1 - U^{1/b})^{1/a}$, any order |
 //!
 //! No weak derivative with a simple sampler is known.
+//!
+//! Source: Kumaraswamy, "A generalized probability density function for double-bounded random processes", 1980.
 
 use crate::prelude::*;
 
@@ -15,7 +22,8 @@ use crate::prelude::*;
 const EULER: f64 = 0.577_215_664_901_532_9;
 
 distribution! {
-    /// Numbers between 0 and 1 with the distribution function 1 − (1 − x^a)^b.
+    /// Values between 0 and 1 with the distribution function 1 − (1 − x^a)^b. Use it in place of the beta distribution
+    /// for an explicit path.
     ///
     /// ```
     /// use stochgrad_distributions::{Distribution, Kumaraswamy};
@@ -29,16 +37,16 @@ distribution! {
     /// # }
     /// ```
     pub struct Kumaraswamy {
-        /// The exponent inside.
+        /// The inner exponent.
         a: positive,
-        /// The exponent outside.
+        /// The outer exponent.
         b: positive,
     }
     support: UnitInterval
 }
 
 impl<'t, F: Real> Kumaraswamy<Var<'t, F>> {
-    /// Numbers between 0 and 1 with exponents `a > 0` and `b > 0`.
+    /// Values between 0 and 1 with exponents `a > 0` and `b > 0`.
     pub fn new(a: Var<'t, F>, b: impl IntoVar<'t, F>) -> Self {
         Kumaraswamy { a, b: b.into_var(a.tape()) }
     }
@@ -66,8 +74,8 @@ impl<'t, F: Real> Distribution<'t, F> for Kumaraswamy<Var<'t, F>> {
     }
 
     fn mode(&self) -> Option<Var<'t, F>> {
-        // ((a − 1) / (ab − 1))^(1/a) where both exponents are above 1; where one is, the end that it rises to; else
-        // NaN.
+        // ((a − 1) / (ab − 1))^(1/a) if both exponents are above 1. If one of them is, the end at which the
+        // density is highest; else NaN.
         let (a, b) = (self.a, self.b);
         let (rising, falling) = ((a - 1.0).step(), (b - 1.0).step());
         let tape = a.tape();
@@ -124,7 +132,7 @@ impl<'t, F: Real> Kumaraswamy<Var<'t, F>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::distribution_checks::{Build, DistributionCheck, Domain, assert_finite, assert_nothing_at};
+    use crate::testing::{Build, DistributionCheck, Domain, assert_finite, assert_nothing_at};
 
     const BUILD: Build = |p| Box::new(Kumaraswamy::new(p[0], p[1]));
 

@@ -1,10 +1,15 @@
-//! The Laplace distribution.
+//! The Laplace distribution: the density falls exponentially on both sides of its location. It is the likelihood of
+//! absolute errors, and a prior that favours sparse values.
 //!
 //! $$p(x; \mu, b) = \frac{1}{2b} \exp\Big(-\frac{|x - \mu|}{b}\Big), \quad b > 0.$$
 //!
+//! Parameters: `location` $\mu$, any real number, and `scale` $b > 0$, the mean distance from the location. The
+//! parameters broadcast; their common shape is the event shape, and each element is an independent value. Support: the
+//! real line.
+//!
 //! | capability | |
 //! |---|---|
-//! | score | order 1 by $\mu$, where the log-density has a kink; any order by $b$ |
+//! | score | order 1 in $\mu$, where the log-density has a kink; any order in $b$ |
 //! | reparameterised | $x = \mu + b\varepsilon$ with $\varepsilon$ by inversion of a uniform, any order |
 //! | weak derivative with respect to $\mu$ | $1/(2b)$, $\mu \pm bE$ with $E$ exponential, the same $E$ in both parts. One replay: the sample mirrored at $\mu$ |
 //! | weak derivative with respect to $b$ | $1/b$, $\mu + bS(E + E')$ and the distribution itself, $S$ a random sign. One replay: the sample moved away from $\mu$ by $bE'$ |
@@ -24,7 +29,8 @@ use std::f64::consts::LN_2;
 use stochgrad_tape::{IntoVar, Smoothness, Var};
 use stochgrad_tensor::{Real, Shape, Tensor};
 
-/// Laplace numbers, by location and scale (the mean distance from the location).
+/// Real values with an exponential tail on both sides, given by location and scale (the mean distance from the
+/// location).
 ///
 /// ```
 /// use stochgrad_distributions::{Distribution, Laplace};
@@ -57,7 +63,7 @@ impl<V> Laplace<V> {
 family!(Laplace);
 
 impl<'t, F: Real> Laplace<Var<'t, F>> {
-    /// Laplace numbers around `location` with `scale > 0`, whose standard deviation is `√2 · scale`.
+    /// Laplace samples around `location` with `scale > 0`, whose standard deviation is `√2 · scale`.
     pub fn new(location: Var<'t, F>, scale: impl IntoVar<'t, F>) -> Self {
         Laplace { location, scale: scale.into_var(location.tape()) }
     }
@@ -121,7 +127,7 @@ impl<'t, F: Real> Distribution<'t, F> for Laplace<Var<'t, F>> {
 
 impl<'t, F: Real> CumulativeDistribution<'t, F> for Laplace<Var<'t, F>> {
     fn cdf(&self, value: Var<'t, F>) -> Var<'t, F> {
-        // Each tail from its own end; at the location both have the right derivative.
+        // Each tail is computed from its own end. At the location both have the right derivative.
         let z = (value - self.location) / self.scale;
         let (upper, zero) = (z.step(), z.tape().constant(0.0));
         let (below, above) = (upper.select(zero, z).exp() * 0.5, upper.select(-z, zero).exp() * 0.5);
@@ -148,7 +154,7 @@ impl<'t, F: Real> ScoreDifferentiable<'t, F> for Laplace<Var<'t, F>> {}
 impl<'t, F: Real> Reparameterized<'t, F> for Laplace<Var<'t, F>> {
     fn rsample(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
         let u = draw.record_uniform(self.location.tape(), &self.event_shape())?;
-        // From the nearer end, where the uniform number has its digits.
+        // From the nearer end, where the uniform sample is most precise.
         let noise = (u.minimum(1.0 - u) * 2.0).ln() * (0.5 - u).sign();
         Ok(self.location + self.scale * noise)
     }
@@ -170,7 +176,8 @@ impl<'t, F: Real> WeakDerivative<'t, F> for Laplace<Var<'t, F>> {
                 Tensor::from_fn(sample.shape().clone(), |i| location[i] - (x[i] - location[i])),
                 Tensor::from_fn(sample.shape().clone(), |i| -(x[i] - location[i]).signum() / (scale[i] + scale[i])),
             ),
-            // Scaled by a uniform, S(E + E') is a Laplace number; given that, what was cut off is exponential.
+            // S(E + E') times a uniform sample is a Laplace sample; given that, the part that was cut off is
+            // exponential.
             1 => {
                 let e = draw.purpose("scale").exponential(&event)?;
                 (
@@ -207,7 +214,8 @@ mod tests {
     use crate::distribution::{Order, SamplePath};
     use crate::error::DistributionError;
     use crate::noise::KeyedNoise;
-    use crate::testing::distribution_checks::{Build, DistributionCheck, Domain, assert_finite, on_samples};
+    use crate::testing::{Build, DistributionCheck, Domain, assert_finite, on_samples};
+    use approx::assert_abs_diff_eq;
     use stochgrad_tape::{Id, IdMap, Tape};
 
     const BUILD: Build = |p| Box::new(Laplace::new(p[0], p[1]));
@@ -220,7 +228,7 @@ mod tests {
     fn log_density_is_the_formula() {
         let got = distribution().log_density(&[0.4, 0.8], &[-1.0, 2.0]);
         for (got, x) in got.iter().zip([-1.0_f64, 2.0]) {
-            assert!((got - ((-(x - 0.4).abs() / 0.8).exp() / 1.6).ln()).abs() < 1e-13);
+            assert_abs_diff_eq!(*got, ((-(x - 0.4).abs() / 0.8).exp() / 1.6).ln(), epsilon = 1e-13);
         }
         distribution().assert_moments();
         distribution().assert_cdf(&[-2.0, 0.1, 3.0]);
@@ -245,7 +253,7 @@ mod tests {
         distribution().assert_weak(1, 14);
     }
 
-    /// The parts are those of two independent exponentials and one uniform, as the table of the module says.
+    /// The parts are those of two independent exponential samples and one uniform sample, as in the table above.
     #[test]
     fn the_alternative_by_scale_follows_the_positive_part() {
         let tape = Tape::new();

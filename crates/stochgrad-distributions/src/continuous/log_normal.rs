@@ -1,6 +1,11 @@
-//! The log-normal distribution: the exponential of a normal number.
+//! The log-normal distribution: the exponential of a normal sample. It models positive values that are products of many
+//! factors, such as incomes and sizes.
 //!
 //! $$p(x; \mu, \sigma) = \frac{1}{x\sigma\sqrt{2\pi}} \exp\Big(-\frac{(\ln x - \mu)^2}{2\sigma^2}\Big), \quad x > 0, \quad \sigma > 0.$$
+//!
+//! Parameters: `location` $\mu$, any real number, and `scale` $\sigma > 0$, the mean and the standard deviation of the
+//! logarithm. The parameters broadcast; their common shape is the event shape, and each element is an independent
+//! value. Support: the positive real numbers.
 //!
 //! | capability | |
 //! |---|---|
@@ -13,7 +18,7 @@ use crate::prelude::*;
 use std::f64::consts::PI;
 
 distribution! {
-    /// Positive numbers whose logarithm is normal, by location and scale of the logarithm.
+    /// Positive values whose logarithm is normal, given by location and scale of the logarithm.
     ///
     /// ```
     /// use stochgrad_distributions::{Distribution, LogNormal};
@@ -36,12 +41,12 @@ distribution! {
 }
 
 impl<'t, F: Real> LogNormal<Var<'t, F>> {
-    /// Exponentials of normal numbers around `location` with standard deviation `scale > 0`.
+    /// Exponentials of normal samples around `location` with standard deviation `scale > 0`.
     pub fn new(location: Var<'t, F>, scale: impl IntoVar<'t, F>) -> Self {
         LogNormal { location, scale: scale.into_var(location.tape()) }
     }
 
-    /// Exponentials of normal numbers whose standard deviation is `exp(log_scale)`.
+    /// Exponentials of normal samples whose standard deviation is `exp(log_scale)`.
     pub fn from_log_scale(location: Var<'t, F>, log_scale: Var<'t, F>) -> Self {
         LogNormal { location, scale: log_scale.exp() }
     }
@@ -136,7 +141,7 @@ impl<'t, F: Real> KlDivergence<'t, F> for LogNormal<Var<'t, F>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::distribution_checks::{Build, DistributionCheck, Domain, assert_finite, assert_nothing_at};
+    use crate::testing::{Build, DistributionCheck, Domain, assert_finite, assert_nothing_at};
     use stochgrad_tape::Tape;
 
     const BUILD: Build = |p| Box::new(LogNormal::new(p[0], p[1]));

@@ -1,6 +1,10 @@
-//! The logistic distribution.
+//! The logistic distribution: a bell with exponential tails, whose distribution function is the logistic function. It
+//! is the difference of two Gumbel samples, and the noise of relaxed bits.
 //!
 //! $$p(x; \mu, s) = \frac{e^{-z}}{s(1 + e^{-z})^2}, \quad z = \frac{x - \mu}{s}, \quad s > 0.$$
+//!
+//! Parameters: `location` $\mu$, any real number, and `scale` $s > 0$. The parameters broadcast; their common shape is
+//! the event shape, and each element is an independent value. Support: the real line.
 //!
 //! | capability | |
 //! |---|---|
@@ -14,7 +18,8 @@ use crate::prelude::*;
 use std::f64::consts::{LN_2, PI};
 
 distribution! {
-    /// Logistic numbers, by location and scale: differences of two Gumbel numbers.
+    /// Real values whose distribution function is the logistic function, given by location and scale. The difference of
+    /// two Gumbel samples has this distribution.
     ///
     /// ```
     /// use stochgrad_distributions::{Distribution, Logistic};
@@ -37,7 +42,7 @@ distribution! {
 }
 
 impl<'t, F: Real> Logistic<Var<'t, F>> {
-    /// Logistic numbers around `location` with this `scale > 0`.
+    /// Logistic samples around `location` with this `scale > 0`.
     pub fn new(location: Var<'t, F>, scale: impl IntoVar<'t, F>) -> Self {
         Logistic { location, scale: scale.into_var(location.tape()) }
     }
@@ -148,7 +153,7 @@ fn distance<F: Real>(fallen: Var<'_, F>) -> Var<'_, F> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::distribution_checks::{Build, DistributionCheck, Domain, assert_finite};
+    use crate::testing::{Build, DistributionCheck, Domain, assert_finite};
 
     const BUILD: Build = |p| Box::new(Logistic::new(p[0], p[1]));
 

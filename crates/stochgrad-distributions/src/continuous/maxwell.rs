@@ -1,6 +1,10 @@
-//! The Maxwell distribution: the length of a vector of three normal numbers.
+//! The Maxwell distribution: the length of a vector of three independent normal samples. It is the distribution of
+//! molecular speeds in a gas.
 //!
 //! $$p(x; \sigma) = \sqrt{\frac{2}{\pi}}\, \frac{x^2}{\sigma^3} e^{-x^2/2\sigma^2}, \quad x > 0, \quad \sigma > 0.$$
+//!
+//! Parameter: `scale` $\sigma > 0$, the standard deviation of each coordinate; its shape is the event shape, and each
+//! element is an independent value. Support: the positive real numbers.
 //!
 //! | capability | |
 //! |---|---|
@@ -15,7 +19,7 @@ use std::f64::consts::{PI, SQRT_2};
 const EULER: f64 = 0.577_215_664_901_532_9;
 
 distribution! {
-    /// Lengths of vectors of three normal numbers, such as speeds in a gas, by the scale of each.
+    /// Lengths of vectors of three normal samples, such as speeds in a gas, given by the scale of each coordinate.
     ///
     /// ```
     /// use stochgrad_distributions::{Distribution, Maxwell};
@@ -36,7 +40,7 @@ distribution! {
 }
 
 impl<'t, F: Real> Maxwell<Var<'t, F>> {
-    /// Lengths of vectors of three normal numbers with standard deviation `scale > 0`.
+    /// Lengths of vectors of three normal samples with standard deviation `scale > 0`.
     pub fn new(scale: Var<'t, F>) -> Self {
         Maxwell { scale }
     }
@@ -128,7 +132,7 @@ impl<'t, F: Real> KlDivergence<'t, F> for Maxwell<Var<'t, F>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::distribution_checks::{Build, DistributionCheck, Domain, assert_finite, assert_nothing_at};
+    use crate::testing::{Build, DistributionCheck, Domain, assert_finite, assert_nothing_at};
     use stochgrad_tape::Tape;
 
     const BUILD: Build = |p| Box::new(Maxwell::new(p[0]));

@@ -1,6 +1,11 @@
-//! The normal distribution.
+//! The normal distribution: the usual model of real values with errors of many small causes, and the usual approximate
+//! posterior.
 //!
 //! $$p(x; \mu, \sigma) = \frac{1}{\sigma\sqrt{2\pi}} \exp\Big(-\frac{(x - \mu)^2}{2\sigma^2}\Big), \quad \sigma > 0.$$
+//!
+//! Parameters: `location` $\mu$, any real number, and `scale` $\sigma > 0$, the mean and the standard deviation. The
+//! parameters broadcast; their common shape is the event shape, and each element is an independent value. Support: the
+//! real line.
 //!
 //! | capability | |
 //! |---|---|
@@ -25,7 +30,7 @@ use stochgrad_tape::{IntoVar, Var, special};
 use stochgrad_tensor::{Real, Tensor};
 
 distribution! {
-    /// Normal numbers, by location and scale (the standard deviation).
+    /// Real values, given by location (the mean) and scale (the standard deviation).
     ///
     /// ```
     /// use stochgrad_distributions::{Distribution, Normal};
@@ -49,12 +54,12 @@ distribution! {
 }
 
 impl<'t, F: Real> Normal<Var<'t, F>> {
-    /// Normal numbers around `location` with standard deviation `scale > 0`.
+    /// Normal samples around `location` with standard deviation `scale > 0`.
     pub fn new(location: Var<'t, F>, scale: impl IntoVar<'t, F>) -> Self {
         Normal { location, scale: scale.into_var(location.tape()) }
     }
 
-    /// Normal numbers whose standard deviation is `exp(log_scale)`.
+    /// Normal samples whose standard deviation is `exp(log_scale)`.
     pub fn from_log_scale(location: Var<'t, F>, log_scale: Var<'t, F>) -> Self {
         Normal { location, scale: log_scale.exp() }
     }
@@ -193,9 +198,8 @@ mod tests {
     use crate::distribution::{Order, SamplePath};
     use crate::error::DistributionError;
     use crate::noise::KeyedNoise;
-    use crate::testing::distribution_checks::{
-        Build, DistributionCheck, Domain, assert_finite, leaves, on_samples, variance,
-    };
+    use crate::testing::{Build, DistributionCheck, Domain, assert_finite, leaves, on_samples, variance};
+    use approx::assert_abs_diff_eq;
     use stochgrad_tape::{Id, IdMap, Smoothness, Tape};
     use stochgrad_tensor::special::normal_cdf;
 
@@ -210,7 +214,7 @@ mod tests {
         let got = distribution().log_density(&[0.3, 1.7], &[-1.0, 2.0]);
         for (got, x) in got.iter().zip([-1.0_f64, 2.0]) {
             let expected = ((-(x - 0.3).powi(2) / (2.0 * 1.7 * 1.7)).exp() / (1.7 * (2.0 * PI).sqrt())).ln();
-            assert!((got - expected).abs() < 1e-13);
+            assert_abs_diff_eq!(*got, expected, epsilon = 1e-13);
         }
         distribution().assert_moments();
         distribution().assert_score(&[-2.0, 0.1, 3.0]);
@@ -262,7 +266,7 @@ mod tests {
         for element in 0..6 {
             let (location, scale) = ([0.0, 10.0][element / 3], [1.0, 2.0, 3.0][element % 3]);
             assert!((means.as_slice()[element] - location).abs() < 4.0 * scale / 20_000_f64.sqrt());
-            assert!((spread.as_slice()[element].sqrt() / scale - 1.0).abs() < 0.03);
+            assert_abs_diff_eq!(spread.as_slice()[element].sqrt() / scale, 1.0, epsilon = 0.03);
         }
         assert_eq!(normal.log_prob(x).shape().len(), 0);
         let weak = normal.weak_derivative(1, &x.peek().unwrap(), &draw).unwrap().unwrap();

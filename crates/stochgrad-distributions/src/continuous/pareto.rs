@@ -1,6 +1,11 @@
-//! The Pareto distribution: a power~~distribution above a threshold.
+//! The Pareto distribution: values above a threshold whose tail falls as a power. It models sizes of cities, files and
+//! losses.
 //!
 //! $$p(x; s, \alpha) = \frac{\alpha s^\alpha}{x^{\alpha + 1}}, \quad x \ge s > 0, \quad \alpha > 0.$$
+//!
+//! Parameters: `scale` $s > 0$, the threshold, and `concentration` $\alpha > 0$, the exponent of the tail. The
+//! parameters broadcast; their common shape is the event shape, and each element is an independent value. Support: the
+//! interval $[s, \infty)$, which depends on the threshold.
 //!
 //! | capability | |
 //! |---|---|
@@ -12,7 +17,7 @@ use crate::prelude::*;
 use stochgrad_tape::Smoothness;
 
 distribution! {
-    /// Numbers above a threshold with a tail that falls as a power, by threshold and exponent.
+    /// Values above a threshold with a tail that falls as a power, given by threshold and exponent.
     ///
     /// ```
     /// use stochgrad_distributions::{Distribution, Pareto};
@@ -35,7 +40,7 @@ distribution! {
 }
 
 impl<'t, F: Real> Pareto<Var<'t, F>> {
-    /// Numbers above `scale > 0` with a tail of exponent `concentration > 0`.
+    /// Values above `scale > 0` with a tail of exponent `concentration > 0`.
     pub fn new(scale: Var<'t, F>, concentration: impl IntoVar<'t, F>) -> Self {
         Pareto { scale, concentration: concentration.into_var(scale.tape()) }
     }
@@ -79,7 +84,7 @@ impl<'t, F: Real> Distribution<'t, F> for Pareto<Var<'t, F>> {
 
 impl<'t, F: Real> CumulativeDistribution<'t, F> for Pareto<Var<'t, F>> {
     fn cdf(&self, value: Var<'t, F>) -> Var<'t, F> {
-        // ln(x/s), with its digits just above the threshold.
+        // ln(x/s), precise just above the threshold.
         let excess = (value - self.scale).relu() / self.scale;
         -(-self.concentration * excess.log1p()).expm1()
     }
@@ -138,7 +143,7 @@ impl<'t, F: Real> KlDivergence<'t, F> for Pareto<Var<'t, F>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::distribution_checks::{Build, DistributionCheck, Domain, assert_finite, assert_nothing_at};
+    use crate::testing::{Build, DistributionCheck, Domain, assert_finite, assert_nothing_at};
     use stochgrad_tape::Tape;
 
     const BUILD: Build = |p| Box::new(Pareto::new(p[0], p[1]));

@@ -1,6 +1,10 @@
-//! The Rayleigh distribution: the length of a vector of two normal numbers.
+//! The Rayleigh distribution: the length of a vector of two independent normal samples. It models wind speeds and
+//! amplitudes of scattered signals.
 //!
 //! $$p(x; \sigma) = \frac{x}{\sigma^2} e^{-x^2/2\sigma^2}, \quad x > 0, \quad \sigma > 0.$$
+//!
+//! Parameter: `scale` $\sigma > 0$, the standard deviation of each coordinate; its shape is the event shape, and each
+//! element is an independent value. Support: the positive real numbers.
 //!
 //! | capability | |
 //! |---|---|
@@ -15,7 +19,7 @@ use std::f64::consts::PI;
 const EULER: f64 = 0.577_215_664_901_532_9;
 
 distribution! {
-    /// Lengths of vectors of two normal numbers, by the scale of each.
+    /// Lengths of vectors of two normal samples, such as wind speeds, given by the scale of each coordinate.
     ///
     /// ```
     /// use stochgrad_distributions::{Distribution, Rayleigh};
@@ -36,7 +40,7 @@ distribution! {
 }
 
 impl<'t, F: Real> Rayleigh<Var<'t, F>> {
-    /// Lengths of vectors of two normal numbers with standard deviation `scale > 0`.
+    /// Lengths of vectors of two normal samples with standard deviation `scale > 0`.
     pub fn new(scale: Var<'t, F>) -> Self {
         Rayleigh { scale }
     }
@@ -125,7 +129,7 @@ impl<'t, F: Real> KlDivergence<'t, F> for Rayleigh<Var<'t, F>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::distribution_checks::{Build, DistributionCheck, Domain, assert_finite, assert_nothing_at};
+    use crate::testing::{Build, DistributionCheck, Domain, assert_finite, assert_nothing_at};
     use stochgrad_tape::Tape;
 
     const BUILD: Build = |p| Box::new(Rayleigh::new(p[0]));

@@ -1,6 +1,11 @@
-//! The relaxed Bernoulli distribution (binary concrete).
+//! The relaxed Bernoulli distribution (binary concrete): values between 0 and 1 that are close to a bit at low
+//! temperatures. Use it in place of bits where a differentiable path is needed.
 //!
 //! $$p(x; \tau, \eta) = \frac{\tau e^{\eta}\, x^{-\tau - 1} (1 - x)^{-\tau - 1}}{(e^\eta x^{-\tau} + (1 - x)^{-\tau})^2}, \quad 0 < x < 1, \quad \tau > 0.$$
+//!
+//! Parameters: the temperature $\tau > 0$, and the log-odds $\eta$, any finite number, or the probability in $(0, 1)$
+//! of the bit. The parameters broadcast; their common shape is the event shape, and each element is an independent
+//! value. Support: the open unit interval.
 //!
 //! | capability | |
 //! |---|---|
@@ -16,7 +21,7 @@ use crate::family;
 use crate::parameter::probability::ProbabilityOrLogit;
 use crate::prelude::*;
 
-/// Numbers between 0 and 1 that stand for bits, by temperature and the log-odds or the probability of the bit.
+/// Values between 0 and 1 that stand for bits, given by temperature and the log-odds or the probability of the bit.
 ///
 /// ```
 /// use stochgrad_distributions::{Distribution, RelaxedBernoulli};
@@ -70,12 +75,12 @@ impl<'t, F: Real> RelaxedBernoulli<Var<'t, F>> {
         self.parameter.logit()
     }
 
-    /// The distribution of the bit: that of whether a value is above 1/2.
+    /// The distribution of the bit, which is 1 where a value is above 1/2.
     pub fn hard(&self) -> Bernoulli<Var<'t, F>> {
         Bernoulli::from_logits(self.logits())
     }
 
-    /// A path of the distribution given the bits `hard`: values on the same side of 1/2 as they.
+    /// A path of the distribution given the bits `hard`: values on the side of 1/2 that belongs to the bit.
     ///
     /// # Errors
     /// As [`Distribution::draw`].
@@ -166,9 +171,7 @@ impl<'t, F: Real> Reparameterized<'t, F> for RelaxedBernoulli<Var<'t, F>> {
 mod tests {
     use super::*;
     use crate::noise::KeyedNoise;
-    use crate::testing::distribution_checks::{
-        Build, DistributionCheck, Domain, assert_finite, assert_nothing_at, on_samples,
-    };
+    use crate::testing::{Build, DistributionCheck, Domain, assert_finite, assert_nothing_at, on_samples};
     use stochgrad_tape::Tape;
 
     const BUILD: Build = |p| Box::new(RelaxedBernoulli::from_logits(p[0], p[1]));

@@ -1,11 +1,16 @@
-//! Student's t distribution.
+//! Student's t distribution: a bell with tails that fall as a power. It models data with outliers, and is the
+//! distribution of a mean in units of its estimated error.
 //!
 //! $$p(x; \nu, \mu, \sigma) = \frac{(1 + z^2/\nu)^{-(\nu + 1)/2}}{\sigma\sqrt\nu\, B(\nu/2, 1/2)}, \quad z = \frac{x - \mu}{\sigma}, \quad \nu, \sigma > 0.$$
+//!
+//! Parameters: `degrees_of_freedom` $\nu > 0$, `location` $\mu$, any real number, and `scale` $\sigma > 0$. The
+//! parameters broadcast; their common shape is the event shape, and each element is an independent value. Support: the
+//! real line.
 //!
 //! | capability | |
 //! |---|---|
 //! | score | any order |
-//! | reparameterised | $x = \mu + \sigma\varepsilon\sqrt{\nu/2G}$ with a gamma number $G$ of concentration $\nu/2$; any order by $\mu$ and $\sigma$, order 1 by $\nu$ through the implicit derivative of $G$ |
+//! | reparameterised | $x = \mu + \sigma\varepsilon\sqrt{\nu/2G}$ with a gamma variate $G$ of concentration $\nu/2$; any order in $\mu$ and $\sigma$, order 1 in $\nu$ through the implicit derivative of $G$ |
 //! | weak derivative with respect to $\mu$ | $p(\mu)$, $\mu \pm \sigma\sqrt{\nu(e^{2E/(\nu + 1)} - 1)}$ with the same $E$ in both parts |
 //! | weak derivative with respect to $\sigma$ | $1/\sigma$; one replay: $x$ moved away from $\mu$ until the density has fallen by $e^{-E}$ |
 
@@ -15,7 +20,8 @@ use crate::derivative::weak::{location_derivative, scale_derivative};
 use crate::prelude::*;
 
 distribution! {
-    /// Numbers with tails that fall as a power, by degrees of freedom, location and scale.
+    /// Real values with tails that fall as a power, given by degrees of freedom, location and scale. Use it for data
+    /// with outliers.
     ///
     /// ```
     /// use stochgrad_distributions::{Distribution, StudentT};
@@ -40,7 +46,7 @@ distribution! {
 }
 
 impl<'t, F: Real> StudentT<Var<'t, F>> {
-    /// Numbers around `location`, with `degrees_of_freedom > 0` and `scale > 0`.
+    /// Values around `location`, with `degrees_of_freedom > 0` and `scale > 0`.
     pub fn new(degrees_of_freedom: Var<'t, F>, location: impl IntoVar<'t, F>, scale: impl IntoVar<'t, F>) -> Self {
         StudentT {
             degrees_of_freedom,
@@ -180,7 +186,7 @@ impl<'t, F: Real> StudentT<Var<'t, F>> {
         -special::log_beta(nu * 0.5, half) - nu.ln() * 0.5 - self.scale.ln()
     }
 
-    /// A normal number over the root of a gamma number, which is held in the range of the numbers.
+    /// A normal sample over the root of a gamma variate, which is kept within the range of floating-point numbers.
     fn by_normal(&self, draw: &Draw<'_, F>, path: bool) -> DistributionResult<Var<'t, F>> {
         let (event, half) = (self.event_shape(), self.degrees_of_freedom * 0.5);
         let noise = draw.purpose("normal").record_normal(half.tape(), &event)?;
@@ -194,7 +200,7 @@ impl<'t, F: Real> StudentT<Var<'t, F>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::distribution_checks::{Build, DistributionCheck, Domain, assert_finite};
+    use crate::testing::{Build, DistributionCheck, Domain, assert_finite};
 
     const BUILD: Build = |p| Box::new(StudentT::new(p[0], p[1], p[2]));
 

@@ -1,11 +1,15 @@
-//! The normal distribution between two bounds.
+//! The truncated normal distribution: normal samples given that they lie between two bounds.
 //!
 //! $$p(x; \mu, \sigma, l, h) = \frac{\varphi((x - \mu)/\sigma)}{\sigma(\Phi((h - \mu)/\sigma) - \Phi((l - \mu)/\sigma))}, \quad l \le x \le h, \quad \sigma > 0.$$
+//!
+//! Parameters: `location` $\mu$ and `scale` $\sigma > 0$ of the normal distribution, and the bounds `low` $l$ and
+//! `high` $h > l$, either of which may be infinite. The parameters broadcast; their common shape is the event shape,
+//! and each element is an independent value. Support: the interval between the bounds.
 //!
 //! | capability | |
 //! |---|---|
 //! | score | none: the support moves with the bounds |
-//! | reparameterised | $x = \mu + \sigma\Phi^{-1}(\cdot)$ of a uniform number between the values of $\Phi$ at the bounds; any order by all parameters |
+//! | reparameterised | $x = \mu + \sigma\Phi^{-1}(\cdot)$ of a uniform sample between the values of $\Phi$ at the bounds; any order in all parameters |
 //!
 //! The mass between the bounds, the quantiles and the moments are functions of their own, which lose no digits where
 //! the bounds are forty scales away or close together.
@@ -15,7 +19,7 @@ use std::f64::consts::PI;
 use stochgrad_tape::Smoothness;
 
 distribution! {
-    /// Normal numbers given that they lie between two bounds, either of which may be infinite.
+    /// Normal samples given that they lie between two bounds, either of which may be infinite.
     ///
     /// ```
     /// use stochgrad_distributions::{Distribution, TruncatedNormal};
@@ -41,7 +45,7 @@ distribution! {
 }
 
 impl<'t, F: Real> TruncatedNormal<Var<'t, F>> {
-    /// Normal numbers around `location` with `scale > 0`, given that they lie between `low` and `high > low`.
+    /// Normal samples around `location` with `scale > 0`, given that they lie between `low` and `high > low`.
     pub fn new(
         location: Var<'t, F>,
         scale: impl IntoVar<'t, F>,
@@ -127,7 +131,7 @@ impl<'t, F: Real> QuantileFunction<'t, F> for TruncatedNormal<Var<'t, F>> {
     fn icdf(&self, probability: Var<'t, F>) -> Var<'t, F> {
         let (low, high) = self.standard_bounds();
         let value = self.location + self.scale * special::truncated_normal_icdf(probability, low, high);
-        // Rounding must not lead outside.
+        // Rounding must not leave the interval.
         value.maximum(self.low).minimum(self.high)
     }
 }
@@ -154,7 +158,7 @@ const FAR: f64 = 1e10;
 impl<'t, F: Real> TruncatedNormal<Var<'t, F>> {
     /// The bounds in units of the scale, from the location.
     fn standard_bounds(&self) -> (Var<'t, F>, Var<'t, F>) {
-        // Infinite bounds are held first: the derivatives of their quotient are multiplied by zero.
+        // Infinite bounds are replaced first, since the derivatives of their quotient are multiplied by zero.
         let held = |bound: Var<'t, F>| bound.clamp(-FAR * FAR, FAR * FAR);
         let standard = |bound: Var<'t, F>| ((held(bound) - self.location) / self.scale).clamp(-FAR, FAR);
         (standard(self.low), standard(self.high))
@@ -166,7 +170,7 @@ impl<'t, F: Real> TruncatedNormal<Var<'t, F>> {
         special::normal_log_mass(low, high)
     }
 
-    /// A value inside the bounds, whichever they are.
+    /// A value between the bounds.
     fn inside(&self) -> Var<'t, F> {
         self.location.maximum(self.low).minimum(self.high)
     }
@@ -176,7 +180,7 @@ impl<'t, F: Real> TruncatedNormal<Var<'t, F>> {
 mod tests {
     use super::*;
     use crate::derivative::implicit::implicit_path;
-    use crate::testing::distribution_checks::{Build, DistributionCheck, Domain, assert_finite, assert_nothing_at};
+    use crate::testing::{Build, DistributionCheck, Domain, assert_finite, assert_nothing_at};
     use stochgrad_tape::Tape;
 
     const BUILD: Build = |p| Box::new(TruncatedNormal::new(p[0], p[1], p[2], p[3]));
@@ -213,7 +217,7 @@ mod tests {
             let value = distribution.icdf(tape.constant(0.3));
             let explicit = tape.backward(value, parameters).expect("gradients");
             let implicit = tape.backward(implicit_path(&distribution, value), parameters).expect("gradients");
-            // By the scale, what remains is a small part of a bound.
+            // With respect to the scale, the difference is a small part of a bound.
             let size = low.item().expect("a number").abs().max(1.0);
             for (one, other) in explicit.iter().zip(&implicit) {
                 let (one, other) = (one.item().expect("a number"), other.item().expect("a number"));

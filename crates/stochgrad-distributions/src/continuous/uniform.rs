@@ -1,6 +1,9 @@
-//! The uniform distribution on an interval.
+//! The uniform distribution on an interval: all values between two bounds are equally likely.
 //!
 //! $$p(x; a, b) = \frac{1}{b - a}, \quad a \le x \le b.$$
+//!
+//! Parameters: the bounds `low` $a$ and `high` $b > a$. The parameters broadcast; their common shape is the event
+//! shape, and each element is an independent value. Support: the interval between the bounds.
 //!
 //! | capability | |
 //! |---|---|
@@ -24,7 +27,7 @@ use smallvec::smallvec;
 use stochgrad_tape::{IntoVar, Smoothness, Var};
 use stochgrad_tensor::{Real, Shape, Tensor};
 
-/// Numbers that are equally likely everywhere between two bounds.
+/// Values that are equally likely everywhere between two bounds.
 ///
 /// ```
 /// use stochgrad_distributions::{Distribution, Uniform};
@@ -68,7 +71,7 @@ impl<V> Uniform<V> {
 family!(Uniform);
 
 impl<'t, F: Real> Uniform<Var<'t, F>> {
-    /// Numbers between `low` and `high > low`.
+    /// Values between `low` and `high > low`.
     pub fn new(low: Var<'t, F>, high: impl IntoVar<'t, F>) -> Self {
         Uniform { low, high: high.into_var(low.tape()) }
     }
@@ -200,7 +203,7 @@ mod tests {
     use crate::distribution::Family;
     use crate::distribution::{Order, SamplePath};
     use crate::error::DistributionError;
-    use crate::testing::distribution_checks::{Build, DistributionCheck, Domain, assert_finite, assert_nothing_at};
+    use crate::testing::{Build, DistributionCheck, Domain, assert_finite, assert_nothing_at};
     use stochgrad_tape::{Id, IdMap, Tape};
 
     const BUILD: Build = |p| Box::new(Uniform::new(p[0], p[1]));

@@ -1,12 +1,19 @@
-//! The von Mises distribution: the normal distribution of the circle.
+//! The von Mises distribution: the counterpart of the normal distribution on the circle. It models directions and times
+//! of day.
 //!
 //! $$p(x; \mu, \kappa) = \frac{e^{\kappa\cos(x - \mu)}}{2\pi I_0(\kappa)}, \quad \kappa > 0.$$
+//!
+//! Parameters: `location` $\mu$, any real number, and `concentration` $\kappa > 0$. The parameters broadcast; their
+//! common shape is the event shape, and each element is an independent value. Support: angles in radians, of which
+//! those a whole turn apart are the same.
 //!
 //! | capability | |
 //! |---|---|
 //! | score | any order |
-//! | reparameterised | $x = \mu + z$, $z$ with the implicit derivative $-\partial_\kappa F(z)/p(z)$: any order by $\mu$, order 1 by $\kappa$ |
+//! | reparameterised | $x = \mu + z$, $z$ with the implicit derivative $-\partial_\kappa F(z)/p(z)$: any order in $\mu$, order 1 in $\kappa$ |
 //! | weak derivative with respect to $\mu$ | $p(\mu) - p(\mu + \pi)$, $\mu \pm 2\arcsin\sqrt{d/2\kappa}$ with $d = -\ln(U + (1 - U)e^{-2\kappa})$ in both parts |
+//!
+//! Source: Best and Fisher, "Efficient simulation of the von Mises distribution", 1979 (sampler).
 
 use crate::derivative::weak::location_derivative;
 use crate::prelude::*;
@@ -16,9 +23,11 @@ use std::f64::consts::PI;
 use stochgrad_tensor::special::{bessel_ie, von_mises_cdf_derivative};
 
 distribution! {
-    /// Angles in radians, by location and concentration. Whole turns are the same: a cost must not tell them apart.
-    /// Values are drawn within half a turn of the location, and `mean` and `variance` are the circular ones: the
-    /// location, and one less the mean of the cosine of the distance from it.
+    /// Angles in radians, given by location and concentration. Use it for directions and times of day.
+    ///
+    /// Angles that differ by whole turns are the same, so that a cost must have the period 2π. Samples lie within half
+    /// a turn of the location. `mean` and `variance` are circular: the location, and one minus the mean of the cosine
+    /// of the distance from it.
     ///
     /// ```
     /// use stochgrad_distributions::{Distribution, VonMises};
@@ -123,7 +132,7 @@ impl<'t, F: Real> WeakDerivative<'t, F> for VonMises<Var<'t, F>> {
         let [location, kappa] = [self.location, self.concentration].map(Var::stop_gradient);
         let lowest = (kappa * -2.0).exp();
         let level = |e: Var<'t, F>| {
-            // The exponential number is that of a uniform: the density falls to a level between its ends.
+            // The exponential sample is made of a uniform, since the density falls to a level between its extremes.
             let fallen = -(lowest + (-e).exp() * (1.0 - lowest)).ln();
             let square = (fallen / (kappa * 2.0)).minimum(fallen.tape().constant(1.0));
             let radius = special::atan((square / (1.0 - square)).sqrt()) * 2.0;
@@ -184,12 +193,13 @@ fn angle(kappa: f64, rng: &mut ChaCha8Rng) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::distribution_checks::{Build, DistributionCheck, Domain, assert_finite};
+    use crate::testing::{Build, DistributionCheck, Domain, assert_finite};
+    use approx::assert_abs_diff_eq;
     use stochgrad_tape::Tape;
 
     const BUILD: Build = |p| Box::new(VonMises::new(p[0], p[1]));
 
-    /// Moments are circular, so that only what is not a moment is compared with integrals.
+    /// The moments are circular, so that they are not compared with integrals.
     #[test]
     fn everything_follows_the_distribution() {
         for (kappa, values, seed) in
@@ -206,7 +216,7 @@ mod tests {
             distribution.assert_divergence(&[1.0, 0.8], p.kl_to(&q).item().unwrap());
             let density =
                 distribution.expectation(&distribution.parameters, |x| p.log_prob(tape.constant(x)).item().unwrap());
-            assert!((p.entropy().item().unwrap() + density).abs() < 1e-6);
+            assert_abs_diff_eq!(p.entropy().item().unwrap(), -density, epsilon = 1e-6);
         }
         for parameters in [[0.0, 1e-8], [1.0, 1e8], [-3.0, 50.0]] {
             assert_finite(BUILD, &parameters, 9);

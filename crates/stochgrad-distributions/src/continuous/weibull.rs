@@ -1,6 +1,9 @@
-//! The Weibull distribution: a power of an exponential number.
+//! The Weibull distribution: waiting times whose hazard is a power of the time. It models lifetimes and wind speeds.
 //!
 //! $$p(x; k, \lambda) = \frac{k}{\lambda} z^{k - 1} e^{-z^k}, \quad z = x/\lambda, \quad x > 0, \quad k, \lambda > 0.$$
+//!
+//! Parameters: `concentration` $k > 0$, the shape, and `scale` $\lambda > 0$. The parameters broadcast; their common
+//! shape is the event shape, and each element is an independent value. Support: the positive real numbers.
 //!
 //! | capability | |
 //! |---|---|
@@ -8,7 +11,7 @@
 //! | reparameterised | $x = \lambda E^{1/k}$, any order |
 //! | weak derivative with respect to $\lambda$ | $k/\lambda$, $\lambda (E + E')^{1/k}$ and the distribution itself (Mohamed et al. 2020, by the rate). One replay: $\lambda (z^k + E')^{1/k}$ |
 //!
-//! The weak derivative with respect to the shape has no simple sampler; the path by it is explicit.
+//! The weak derivative with respect to the shape has no simple sampler; the path with respect to it is explicit.
 
 use crate::prelude::*;
 
@@ -16,7 +19,7 @@ use crate::prelude::*;
 const EULER: f64 = 0.577_215_664_901_532_9;
 
 distribution! {
-    /// Waiting times whose hazard is a power of the time, by shape and scale.
+    /// Waiting times whose hazard is a power of the time, given by shape and scale.
     ///
     /// ```
     /// use stochgrad_distributions::{Distribution, Weibull};
@@ -39,7 +42,7 @@ distribution! {
 }
 
 impl<'t, F: Real> Weibull<Var<'t, F>> {
-    /// Powers `1 / concentration` of exponential numbers, times `scale`; both positive.
+    /// Exponential samples to the power `1 / concentration`, times `scale`. Both parameters are positive.
     pub fn new(concentration: Var<'t, F>, scale: impl IntoVar<'t, F>) -> Self {
         Weibull { concentration, scale: scale.into_var(concentration.tape()) }
     }
@@ -63,7 +66,7 @@ impl<'t, F: Real> Distribution<'t, F> for Weibull<Var<'t, F>> {
     }
 
     fn variance(&self) -> Option<Var<'t, F>> {
-        // Γ(1 + 2/k) − Γ(1 + 1/k)², from the logarithms, so that little is lost where both are near 1.
+        // Γ(1 + 2/k) − Γ(1 + 1/k)², from the logarithms, which keeps precision where both are near 1.
         let (first, second) = (self.root_moment(1.0) * 2.0, self.root_moment(2.0));
         Some(self.scale.square() * first.exp() * (second - first).expm1())
     }
@@ -150,7 +153,7 @@ impl<'t, F: Real> Weibull<Var<'t, F>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::distribution_checks::{Build, DistributionCheck, Domain, assert_finite, assert_nothing_at};
+    use crate::testing::{Build, DistributionCheck, Domain, assert_finite, assert_nothing_at};
     use stochgrad_tape::Tape;
 
     const BUILD: Build = |p| Box::new(Weibull::new(p[0], p[1]));

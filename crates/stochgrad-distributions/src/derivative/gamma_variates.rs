@@ -10,8 +10,8 @@ use stochgrad_tape::Var;
 use stochgrad_tensor::special::{ShapeDerivative, gamma_log_sample_derivative, gamma_shape_derivative, normal_icdf};
 use stochgrad_tensor::{Real, Shape, Tensor};
 
-/// Logarithms of gamma numbers with scale 1, on the plates of the request and these event axes; they do not underflow
-/// where the numbers would. With `path`, they carry the derivative of the first order by the concentration.
+/// Logarithms of gamma variates with scale 1, on the plates of the request and these event axes. The logarithms do not
+/// underflow where the variates do. With `path`, they carry the first derivative with respect to the concentration.
 pub(crate) fn log_standard_gammas<'t, F: Real>(
     concentration: Var<'t, F>,
     draw: &Draw<'_, F>,
@@ -32,8 +32,8 @@ pub(crate) fn log_standard_gammas<'t, F: Real>(
     Ok(draw.record(tape, logs).straight_through(moving))
 }
 
-/// The weak derivative of standard gamma numbers by their concentration, pushed through a map of the element and the
-/// number: the points of both parts with the same share of their part beyond them.
+/// The weak derivative of standard gamma variates with respect to their concentration, pushed through a map of the
+/// element and the variate. The points of the two parts have the same share of their part beyond them.
 pub(crate) fn concentration_parts<F: Real>(
     concentration: &Tensor<F>,
     draw: &Draw<'_, F>,
@@ -55,7 +55,7 @@ pub(crate) fn concentration_parts<F: Real>(
     })
 }
 
-/// The logarithm of a Gamma(a, 1) number, by the method of Marsaglia and Tsang (2000); for a < 1 through the
+/// The logarithm of a Gamma(a, 1) variate, by the method of Marsaglia and Tsang (2000); for a < 1 through the
 /// concentration a + 1. It is NaN for a concentration that is not a positive finite number.
 pub(crate) fn log_standard_gamma(a: f64, rng: &mut ChaCha8Rng) -> f64 {
     if !(a > 0.0 && a.is_finite()) {

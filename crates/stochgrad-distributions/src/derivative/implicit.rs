@@ -4,20 +4,21 @@
 //!
 //! $$\frac{\partial z}{\partial \theta} = -\frac{\partial_\theta F(z; \theta)}{p(z; \theta)}$$
 //!
-//! (Figurnov, Mohamed, Mnih 2018), however z was drawn. The rule holds for one-dimensional continuous distributions,
-//! and gives the first derivative only.
+//! (Figurnov, Mohamed, Mnih 2018), whatever sampler drew z. The rule holds for one-dimensional continuous
+//! distributions, and gives the first derivative only.
 
 use crate::distribution::CumulativeDistribution;
 use stochgrad_tape::Var;
 use stochgrad_tensor::Real;
 
-/// The sample `value`, a constant drawn from `distribution`, with the derivatives of its path by the parameters.
+/// The sample `value`, a constant drawn from `distribution`, with the derivatives of its path with respect to the
+/// parameters.
 ///
 /// Where both the density and the derivative of the distribution function have underflowed, the derivative is 0.
-/// Precision is lost where the distribution function is within rounding of 1: a distribution with a long upper tail
-/// does better with a formula of its own.
+/// Precision is lost where the distribution function is within rounding of 1. A distribution with a long upper tail
+/// should implement its own formula.
 pub fn implicit_path<'t, F: Real>(distribution: &dyn CumulativeDistribution<'t, F>, value: Var<'t, F>) -> Var<'t, F> {
-    // Held, not stopped: this path accounts for what the derivatives of the sampler would say.
+    // Held, not stopped: this path stands for the derivatives of the sampler.
     let value = value.held();
     let density = distribution.log_prob_each(value).exp().held();
     let possible = density.step();
@@ -28,9 +29,9 @@ pub fn implicit_path<'t, F: Real>(distribution: &dyn CumulativeDistribution<'t, 
 /// Steps of [`invert`]: enough to halve any bracket down to the rounding.
 const STEPS: usize = 64;
 
-/// The value where the distribution function of a continuous distribution reaches a probability, between two values
-/// where it is not above and not below it: Newton's method in a bracket, recorded. Its first three derivatives are
-/// right.
+/// The value at which the distribution function of a continuous distribution reaches a probability, by Newton's method
+/// between `low` and `high`, recorded. The distribution function must be at most the probability at `low` and at least
+/// the probability at `high`. The first three derivatives of the result are exact.
 pub(crate) fn invert<'t, F: Real>(
     distribution: &dyn CumulativeDistribution<'t, F>,
     probability: Var<'t, F>,
@@ -47,16 +48,16 @@ pub(crate) fn invert<'t, F: Real>(
         let inside = newton.ge(low) * newton.le(high);
         x = inside.select(newton, (low + high) * 0.5).stop_gradient();
     }
-    // Each step of Newton's method doubles the number of derivatives that it carries, and one.
+    // If k derivatives are right before a step of Newton's method, 2k + 1 are right after it.
     step(step(x))
 }
 
 /// Makes a distribution reparameterised through its distribution function, in one line.
 ///
-/// The type must implement [`CumulativeDistribution`], with a `cdf` that is differentiable by the parameters. Its
-/// [`parameters`](crate::Distribution::parameters) should say with
-/// [`Parameter::with_path`](crate::Parameter::with_path) that the path is implicit, and that
-/// only its first derivative is right: [`SamplePath::Implicit`](crate::SamplePath::Implicit).
+/// The type must implement [`CumulativeDistribution`], with a `cdf` that is differentiable with respect to the
+/// parameters. Its [`parameters`](crate::Distribution::parameters) should say with
+/// [`Parameter::with_path`](crate::Parameter::with_path) that the path is implicit and that only its first derivative is
+/// right: [`SamplePath::Implicit`](crate::SamplePath::Implicit).
 ///
 /// ```
 /// use smallvec::smallvec;
@@ -68,7 +69,7 @@ pub(crate) fn invert<'t, F: Real>(
 /// use stochgrad_tensor::{Real, Shape, Tensor};
 ///
 /// distribution! {
-///     /// Numbers in (0, 1) with the distribution function x^a.
+///     /// Values in (0, 1) with the distribution function x^a.
 ///     pub struct PowerFunction {
 ///         /// The exponent.
 ///         exponent,

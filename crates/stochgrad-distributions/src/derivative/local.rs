@@ -1,27 +1,28 @@
-//! Local reparameterisation: products with random weights, drawn instead of the weights.
+//! Local reparameterisation: draws the products of inputs with random weights in place of the weights.
 //!
-//! If the elements of a matrix $W$ are independent normal numbers with means $M$ and standard deviations $S$, the
-//! elements of $x W$ are independent normal numbers too, given $x$:
+//! If the elements of a matrix $W$ are independent normal samples with means $M$ and standard deviations $S$, the
+//! elements of $x W$ are independent normal samples too, given $x$:
 //!
 //! $$x W \sim \mathcal N\big(x M,\ \sqrt{x^2 S^2}\big), \quad \text{squares and root element by element}.$$
 //!
-//! Drawing these for each datum has the same mean gradient as drawing $W$ once, as long as data do not meet in the
-//! cost. The noise of different data is independent, so that the gradients of a minibatch no longer vary together, and
-//! their average varies less (unless two data pull at a weight from opposite sides). It costs one product of matrices
-//! more. Kingma, Salimans and Welling (2015).
+//! Use it for Bayesian layers on minibatches. The mean of the gradient is that of a single draw of $W$, as long as the
+//! cost is a sum over the data. The noise of different data is independent, so that their gradients are no longer
+//! correlated and their average usually has a lower variance. The cost is one more product of matrices.
+//!
+//! Source: Kingma, Salimans and Welling, "Variational dropout and the local reparameterization trick", 2015.
 
 use crate::continuous::normal::Normal;
 use stochgrad_tape::{TapeError, Var};
 use stochgrad_tensor::Real;
 
 impl<'t, F: Real> Normal<Var<'t, F>> {
-    /// The distribution of the product `x · W` of a vector (for each member of its plates) with a matrix whose elements
-    /// are of this distribution, of event shape `[inputs, outputs]`.
+    /// The distribution of the product `x · W` of a vector `x`, of event shape `[inputs]`, with a matrix `W` of this
+    /// distribution, of event shape `[inputs, outputs]`. Each member of the plates of `x` has its own product.
     ///
-    /// Draws for different members of a plate are independent, where one matrix would couple them: costs must be
-    /// averages over these plates, as those of a minibatch are. The divergence of the weights is that of this
-    /// distribution, as ever. Where `x` is zero, so is the product, up to a standard deviation of the square root of
-    /// the smallest positive number.
+    /// Draws for different members of a plate are independent, whereas a single matrix would couple them. The cost must
+    /// therefore be an average over these plates, as for a minibatch. The divergence of the weights is still that of
+    /// this distribution. Where `x` is zero, the product is zero with a standard deviation of the square root of the
+    /// smallest positive number.
     ///
     /// ```
     /// use stochgrad_distributions::{Distribution, Normal};

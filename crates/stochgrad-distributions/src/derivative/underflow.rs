@@ -1,18 +1,19 @@
 //! Samples beyond the range of positive numbers.
 //!
-//! A gamma number with a small concentration can be so small that no number stands for it. The sample is the smallest
-//! positive number then, and has lost how far below it was: $\partial \ln x / \partial a$ along the path, which is
-//! larger the smaller $x$ is, would be that of another sample. Most costs do not care: the derivative of the sample
-//! itself, $x\, \partial \ln x / \partial a$, is zero to rounding. One that does (a logarithm of the sample, a density
-//! with a pole) sends back a derivative of the order of $1/x$, and is refused.
+//! A gamma variate with a small concentration can be smaller than every positive floating-point number. The sample is
+//! then the smallest positive number. Its derivative along the path, $\partial \ln x / \partial a$, grows as $x$ falls,
+//! and is lost together with the true value. This has no effect on most costs, since the derivative of the sample
+//! itself, $x\, \partial \ln x / \partial a$, is zero to rounding. A cost that depends on the lost part, such as a
+//! logarithm of the sample or a density with a pole, has a derivative of the order of $1/x$ with respect to the sample.
+//! Such a derivative is an error.
 
 use std::sync::Arc;
 use stochgrad_tape::{Degree, Primitive, PrimitiveInputs, Smoothness, TapeError, Var};
 use stochgrad_tensor::map::Map;
 use stochgrad_tensor::{Real, Tensor};
 
-/// Values along a path, none of which is below the smallest positive number: a derivative that an element has lost
-/// below it is an error.
+/// Values along a path, raised to the smallest positive number. A derivative that depends on what a raised element has
+/// lost is an error.
 pub(crate) fn held_above_underflow<'t, F: Real>(distribution: &'static str, value: Var<'t, F>) -> Var<'t, F> {
     let held = value.map(Map::MaxScalar(F::MIN_POSITIVE.to_f64()));
     let below = |x: &F| *x < F::MIN_POSITIVE;
@@ -24,8 +25,8 @@ pub(crate) fn held_above_underflow<'t, F: Real>(distribution: &'static str, valu
     }
 }
 
-/// Logarithms of values along a path, none of which is farther from 0 than `largest`: a derivative that an element has
-/// lost beyond it is an error.
+/// Logarithms of values along a path, limited to `[−largest, largest]`. A derivative that depends on what a limited
+/// element has lost is an error.
 pub(crate) fn held_logarithm<'t, F: Real>(distribution: &'static str, value: Var<'t, F>, largest: f64) -> Var<'t, F> {
     let held = value.clamp(-largest, largest);
     let beyond = |x: &F| x.to_f64().abs() > largest;

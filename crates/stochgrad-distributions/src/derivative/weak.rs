@@ -1,6 +1,6 @@
-//! Two general rules for weak derivatives, and what implementations share.
+//! Two general rules for weak derivatives, and the code that implementations share.
 //!
-//! Let $h$ be the logarithm of a density that falls on both sides of its mode, and $E$ a standard exponential number.
+//! Let $h$ be the logarithm of a density that falls on both sides of its mode, and $E$ a standard exponential sample.
 //!
 //! * **Location families.** With $p(m)$ the density at the mode, the derivative with respect to the location is $p(m)$
 //!   times the difference of the two distributions whose members are the points right and left of the mode where $h$
@@ -11,7 +11,7 @@
 //!   sample $x$, the coupled $Y$ is the point farther out, on the same side, where $h$ has fallen by $E$ from $h(x)$:
 //!   one replay.
 //!
-//! Both ask for one function only: how far from the mode the density has fallen by a given factor.
+//! Both rules need a single function: the distance from the mode at which the density has fallen by a given factor.
 
 use crate::distribution::{Alternatives, RecordedAlternatives};
 use crate::error::DistributionResult;
@@ -21,11 +21,11 @@ use stochgrad_tensor::{Real, Shape, Tensor};
 
 /// The weak derivative with respect to the location of a distribution with a single mode, as recorded operations.
 ///
-/// `density_at_mode` is its constant. `level` maps a standard exponential number `E` to the points right and left of
+/// `density_at_mode` is its constant. `level` maps a standard exponential sample `E` to the points right and left of
 /// the mode where the logarithm of the density is `E` below its highest value.
 ///
 /// # Errors
-/// If the noise source cannot give what is needed.
+/// If the noise source cannot provide the noise.
 pub fn location_derivative<'t, F: Real>(
     tape: &'t Tape<F>,
     draw: &Draw<'_, F>,
@@ -40,11 +40,11 @@ pub fn location_derivative<'t, F: Real>(
 /// The weak derivative with respect to the scale of a distribution whose density falls on both sides of 0 (or of its
 /// location), as recorded operations.
 ///
-/// `outward` maps a standard exponential number `E` to the point farther out than the sample, on the same side, where
+/// `outward` maps a standard exponential sample `E` to the point farther out than the sample, on the same side, where
 /// the logarithm of the density is `E` below that at the sample.
 ///
 /// # Errors
-/// If the noise source cannot give what is needed.
+/// If the noise source cannot provide the noise.
 pub fn scale_derivative<'t, F: Real>(
     tape: &'t Tape<F>,
     draw: &Draw<'_, F>,

@@ -1,14 +1,14 @@
-//! Weak reparameterisation of gamma numbers: samples as functions of the parameters and of noise whose distribution
-//! still depends on them, a little.
+//! Weak reparameterisation of gamma variates: samples are functions of the parameters and of noise whose distribution
+//! depends weakly on them.
 //!
-//! | noise $\varepsilon$ of a standard gamma number $z$ | $z$ | |
+//! | noise $\varepsilon$ of a standard gamma variate $z$ | $z$ | |
 //! |---|---|---|
 //! | the proposal that rejection sampling accepted | $h(\varepsilon) \prod_{i=1}^B u_i^{1/(a + i - 1)}$, $h(\varepsilon) = d (1 + c\varepsilon)^3$, $d = a + B - \tfrac13$, $c = 1/\sqrt{9 d}$ | Naesseth et al. (2017), with the sampler of Marsaglia and Tsang (2000) |
 //! | the standardised logarithm | $\exp\big(\varepsilon \sqrt{\psi_1(a)} + \psi(a)\big)$ | Ruiz, Titsias and Blei (2016) |
 //!
-//! The log-density of the noise is that of the gamma distribution at the number plus the logarithm of its derivative by
-//! the noise. Each of the $B$ steps of augmentation draws a gamma number with a concentration that is larger by one,
-//! whose noise is nearer to normal.
+//! The log-density of the noise is that of the gamma distribution at $z$ plus the logarithm of the derivative of $z$
+//! with respect to the noise. Each of the $B$ steps of augmentation draws a gamma variate with a concentration that is
+//! larger by one, whose noise is nearer to normal.
 
 use crate::derivative::gamma_variates::log_standard_gammas;
 use crate::distribution::{WeakNoise, WeakPath};
@@ -17,7 +17,7 @@ use crate::noise::Draw;
 use stochgrad_tape::{Var, special};
 use stochgrad_tensor::{Real, Shape};
 
-/// Logarithms of gamma numbers with scale 1, and the log-density of the noise of each.
+/// Logarithms of gamma variates with scale 1, and the log-density of the noise of each.
 pub(crate) fn weak_log_gammas<'t, F: Real>(
     concentration: Var<'t, F>,
     draw: &Draw<'_, F>,
@@ -64,7 +64,7 @@ pub(crate) fn weak_log_gammas<'t, F: Real>(
     }
 }
 
-/// The logarithm of a ratio of gamma numbers: log-odds of a beta number.
+/// The logarithm of a ratio of gamma variates: log-odds of a beta variate.
 pub(crate) fn weak_log_odds<'t, F: Real>(
     [alpha, beta]: [Var<'t, F>; 2],
     draw: &Draw<'_, F>,

@@ -1,4 +1,9 @@
-//! The distribution of a certain value.
+//! The distribution of a certain value. Use it to hold a node of a model fixed, or as a component of a mixture, such as
+//! an excess of zeros.
+//!
+//! $$P(X = v) = 1.$$
+//!
+//! Parameter: `value` $v$, finite; its shape is the event shape. Support: the value.
 //!
 //! | capability | |
 //! |---|---|
@@ -9,7 +14,7 @@ use crate::prelude::*;
 use stochgrad_tape::Smoothness;
 
 distribution! {
-    /// A value that is certain.
+    /// A value that is certain. Use it to hold a node fixed, or as a component of a mixture.
     ///
     /// ```
     /// use stochgrad_distributions::{Delta, Distribution};
@@ -97,8 +102,7 @@ impl<'t, F: Real> ClosedFormEntropy<'t, F> for Delta<Var<'t, F>> {
 mod tests {
     use super::*;
     use crate::noise::KeyedNoise;
-    use crate::testing::discrete_checks::check_family;
-    use crate::testing::distribution_checks::on_samples;
+    use crate::testing::{check_family, on_samples};
     use stochgrad_tape::Tape;
 
     #[test]

@@ -1,13 +1,16 @@
-//! The uniform distribution on the whole numbers between two bounds.
+//! The uniform distribution on the integers between two bounds, both included, such as the roll of a die.
 //!
 //! $$P(X = k; l, h) = \frac{1}{h - l + 1}, \quad k \in \{l, l + 1, \dots, h\}.$$
+//!
+//! Parameters: the bounds `low` $l$ and `high` $h \ge l$, integers that are not differentiated. The parameters
+//! broadcast; their common shape is the event shape, and each element is an independent value. Support: $l, \dots, h$.
 //!
 //! | capability | |
 //! |---|---|
 //! | finite support | where all elements have the same bounds |
 //! | distribution function | yes, and its inverse |
 //!
-//! The bounds are whole numbers: there is nothing to differentiate by.
+//! The bounds are integers, so that there are no derivatives with respect to them.
 
 use crate::distribution::FiniteSupport;
 use crate::distribution::whole;
@@ -16,7 +19,7 @@ use crate::prelude::*;
 use stochgrad_tape::Smoothness;
 
 distribution! {
-    /// Whole numbers between two bounds, both included.
+    /// Integers between two bounds, both included, which are equally likely.
     ///
     /// ```
     /// use stochgrad_distributions::{Distribution, DiscreteUniform};
@@ -30,20 +33,20 @@ distribution! {
     /// # }
     /// ```
     pub struct DiscreteUniform {
-        /// The smallest number.
+        /// The smallest value.
         low,
-        /// The largest number.
+        /// The largest value.
         high,
     }
 }
 
 impl<'t, F: Real> DiscreteUniform<Var<'t, F>> {
-    /// Whole numbers from `low` to `high ≥ low`.
+    /// Integers from `low` to `high ≥ low`.
     pub fn new(low: Var<'t, F>, high: impl IntoVar<'t, F>) -> Self {
         DiscreteUniform { low, high: high.into_var(low.tape()) }
     }
 
-    /// How many numbers there are.
+    /// The number of values.
     pub fn count(&self) -> Var<'t, F> {
         self.high - self.low + 1.0
     }
@@ -160,7 +163,8 @@ impl<'t, F: Real> FiniteSupport<'t, F> for DiscreteUniform<Var<'t, F>> {
 mod tests {
     use super::*;
     use crate::noise::KeyedNoise;
-    use crate::testing::distribution_checks::on_samples;
+    use crate::testing::on_samples;
+    use approx::assert_abs_diff_eq;
     use stochgrad_tape::Tape;
 
     #[test]
@@ -173,7 +177,7 @@ mod tests {
         assert_eq!(logs, [nothing, each, nothing, each, nothing]);
         assert_eq!(distribution.element_support().unwrap().to_vec(), [-2.0, -1.0, 0.0, 1.0, 2.0, 3.0]);
         assert_eq!((distribution.mean().unwrap().item(), distribution.entropy().item()), (Ok(0.5), Ok(6.0_f64.ln())));
-        assert!((distribution.variance().unwrap().item().unwrap() - 35.0 / 12.0).abs() < 1e-14);
+        assert_abs_diff_eq!(distribution.variance().unwrap().item().unwrap(), 35.0 / 12.0, epsilon = 1e-14);
         let cdf = distribution.cdf(tape.constant([-2.5, -2.0, 0.7, 9.0])).peek().unwrap().to_vec();
         assert_eq!(cdf, [0.0, 1.0 / 6.0, 0.5, 1.0]);
         let back = distribution.icdf(tape.constant([0.0, 0.1, 0.5, 0.51, 1.0])).peek().unwrap().to_vec();
@@ -191,7 +195,11 @@ mod tests {
     fn divergences_and_mistakes() {
         let tape = Tape::<f64>::new();
         let distribution = |low: f64, high: f64| DiscreteUniform::new(tape.constant(low), high);
-        assert!((distribution(1.0, 2.0).kl_to(&distribution(0.0, 3.0)).item().unwrap() - 2.0_f64.ln()).abs() < 1e-15);
+        assert_abs_diff_eq!(
+            distribution(1.0, 2.0).kl_to(&distribution(0.0, 3.0)).item().unwrap(),
+            2.0_f64.ln(),
+            epsilon = 1e-15
+        );
         assert_eq!(distribution(0.0, 3.0).kl_to(&distribution(1.0, 3.0)).item(), Ok(f64::INFINITY));
         assert!(distribution(0.5, 2.0).validate().is_err() && distribution(3.0, 2.0).validate().is_err());
         assert!(distribution(0.0, f64::INFINITY).validate().is_err());

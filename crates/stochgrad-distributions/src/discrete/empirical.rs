@@ -1,4 +1,9 @@
-//! The empirical distribution: one of given values, each as likely as the others.
+//! The empirical distribution: one of given values, each as likely as the others. Use it to draw from data.
+//!
+//! $$P(X = x; v) = \frac{1}{n} \lvert\{i : v_i = x\}\rvert.$$
+//!
+//! Parameter: `values` $v$, finite, with the $n$ values along the last axis. The axes before it are the event shape:
+//! independent choices. Support: the values.
 //!
 //! | capability | |
 //! |---|---|
@@ -12,7 +17,7 @@ use crate::prelude::*;
 use stochgrad_tape::Smoothness;
 
 distribution! {
-    /// One of the values along the last axis.
+    /// One of the values along the last axis, each as likely as the others. Use it to draw from data.
     ///
     /// ```
     /// use stochgrad_distributions::{Distribution, Empirical};
@@ -37,7 +42,7 @@ impl<'t, F: Real> Empirical<Var<'t, F>> {
         Empirical { values }
     }
 
-    /// How many values there are.
+    /// The number of values.
     pub fn count(&self) -> usize {
         self.values.shape().last().copied().unwrap_or(0)
     }
@@ -129,8 +134,7 @@ impl<'t, F: Real> FiniteSupport<'t, F> for Empirical<Var<'t, F>> {
 mod tests {
     use super::*;
     use crate::noise::KeyedNoise;
-    use crate::testing::discrete_checks::check_family;
-    use crate::testing::distribution_checks::on_samples;
+    use crate::testing::{check_family, on_samples};
     use stochgrad_tape::Tape;
 
     #[test]

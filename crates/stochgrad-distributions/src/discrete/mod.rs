@@ -6,6 +6,8 @@ pub(crate) mod categorical;
 pub(crate) mod delta;
 pub(crate) mod discrete_uniform;
 pub(crate) mod empirical;
+#[cfg(test)]
+mod ends_of_intervals;
 pub(crate) mod geometric;
 pub(crate) mod negative_binomial;
 pub(crate) mod one_hot_categorical;

@@ -1,14 +1,19 @@
-//! The negative binomial distribution: the number of failures before the r-th success.
+//! The negative binomial distribution: the number of failures before the r-th success in independent trials. It models
+//! counts whose variance exceeds their mean.
 //!
 //! $$P(X = k; r, p) = \frac{\Gamma(k + r)}{k!\,\Gamma(r)} p^r (1 - p)^k, \quad k \in \{0, 1, \dots\}, \quad r > 0, \quad p = \sigma(\eta).$$
 //!
+//! Parameters: `successes` $r > 0$, not necessarily an integer, and the probability $p \in (0, 1]$ or the log-odds
+//! $\eta > -\infty$ of success. The parameters broadcast; their common shape is the event shape, and each element is an
+//! independent value. Support: $0, 1, \dots$
+//!
 //! | capability | |
 //! |---|---|
-//! | score | any order, by $r$ too |
+//! | score | any order, in $r$ too |
 //! | weak derivative with respect to $p$ | $r/p$, the distribution itself and $1 + X + G$ with $G$ geometric; by $\eta$ times $p(1 - p)$. One replay |
 //! | stochastic derivative with respect to $p$ | right: to $X - 1$ at rate $X/p(1-p)$; left: to $X + 1$ at rate $(X + r)/p$ (Arya et al. 2022) |
 //!
-//! The number of successes may be any positive number: a Poisson number whose rate is a gamma number. Its distribution
+//! The number of successes may be any positive number: a Poisson sample whose rate is a gamma variate. Its distribution
 //! has no closed entropy. PyTorch and TensorFlow Probability count successes before the r-th failure: their probability
 //! is $1 - p$, their logits are $-\eta$.
 
@@ -19,8 +24,8 @@ use crate::parameter::probability::{ProbabilityOrLogit, above_zero, check_sample
 use crate::prelude::*;
 use stochgrad_tensor::special::{geometric_cdf, negative_binomial_cdf};
 
-/// Numbers of failures before the r-th success, by the number of successes and the probability or the log-odds of
-/// success in each trial.
+/// Numbers of failures before the r-th success, given by the number of successes and the probability or the log-odds
+/// of success in each trial. Use it for counts whose variance exceeds their mean.
 ///
 /// ```
 /// use stochgrad_distributions::{Distribution, NegativeBinomial};
@@ -137,7 +142,7 @@ impl<'t, F: Real> Distribution<'t, F> for NegativeBinomial<Var<'t, F>> {
     }
 
     fn mode(&self) -> Option<Var<'t, F>> {
-        // Up to one success the first count is the most likely.
+        // For at most one success the count 0 is the most probable.
         Some(((self.successes - 1.0).relu() * self.failure_odds()).floor())
     }
 
@@ -255,15 +260,15 @@ impl<'t, F: Real> StochasticDerivative<'t, F> for NegativeBinomial<Var<'t, F>> {
 }
 
 impl<'t, F: Real> KlDivergence<'t, F> for NegativeBinomial<Var<'t, F>> {
-    /// The divergence to a negative binomial distribution with the same numbers of successes; others are an error on
-    /// the tape.
+    /// The divergence to a negative binomial distribution with the same numbers of successes. Different numbers of
+    /// successes are an error on the tape.
     #[track_caller]
     fn kl_to(&self, other: &Self) -> Var<'t, F> {
         if let (Ok(own), Ok(others)) = (self.successes.peek(), other.successes.peek())
             && (own != others || self.successes.plates() != other.successes.plates())
         {
             let message = format!(
-                "the divergence of negative binomial distributions has a closed form for equal numbers of successes only, got {own:?} and {others:?}"
+                "expected equal numbers of successes for a closed form of the divergence, got {own:?} and {others:?}; use monte_carlo_kl"
             );
             let at = std::panic::Location::caller();
             return self.successes.tape().fail(stochgrad_tape::TapeError::Other { message, at });
@@ -278,7 +283,7 @@ mod tests {
     use super::*;
     use crate::error::DistributionError;
     use crate::noise::{KeyedNoise, NoiseKey};
-    use crate::testing::discrete_checks::{
+    use crate::testing::{
         COSTS, Fixed, SIDES, States, assert_close, check_draws, check_family, check_score, with_gradient,
     };
     use stochgrad_tape::{Plates, Tape};

@@ -1,6 +1,9 @@
-//! The Poisson distribution: a count.
+//! The Poisson distribution: the number of events in a period in which they occur independently at a constant rate.
 //!
 //! $$P(X = k; \lambda) = \frac{\lambda^k e^{-\lambda}}{k!}, \quad k \in \{0, 1, \dots\}, \quad \lambda \ge 0.$$
+//!
+//! Parameter: the rate $\lambda \ge 0$ or its logarithm; its shape is the event shape, and each element is an
+//! independent count. Support: $0, 1, \dots$
 //!
 //! | capability | |
 //! |---|---|
@@ -24,7 +27,7 @@ use stochgrad_tape::{Var, special};
 use stochgrad_tensor::special::poisson_cdf;
 use stochgrad_tensor::{Real, Shape, Tensor};
 
-/// Counts, by rate or by its logarithm.
+/// Counts of independent events, given by the rate or by its logarithm.
 ///
 /// ```
 /// use stochgrad_distributions::{Distribution, Poisson};
@@ -117,7 +120,7 @@ impl<'t, F: Real> Poisson<Var<'t, F>> {
         draw.invert(&self.event_shape(), &|element, k| poisson_cdf(k as f64, rates.as_slice()[element].to_f64()))
     }
 
-    /// The derivative of the rate by the parameter.
+    /// The derivative of the rate with respect to the parameter.
     fn derivative(&self, rate: F) -> F {
         match self.parameter {
             RateOrLog::Rate(_) => F::ONE,
@@ -236,7 +239,8 @@ impl<'t, F: Real> StochasticDerivative<'t, F> for Poisson<Var<'t, F>> {
         }
         let rates = self.rates(draw)?;
         check_sample("Poisson", sample, rates.shape())?;
-        // A rate of 0 has a derivative from the right only. Where none flows through it, it counts as any other.
+        // A rate of 0 has a derivative from the right only. If no derivative flows through it, it needs no special
+        // case.
         let matters = match self.parameter {
             RateOrLog::Rate(rate) => rate.tape().has_derivative(rate, &|rate| rate == F::ZERO)?,
             RateOrLog::Log(_) => false,
@@ -278,147 +282,4 @@ impl<'t, F: Real> KlDivergence<'t, F> for Poisson<Var<'t, F>> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::error::DistributionError;
-    use crate::noise::{KeyedNoise, NoiseKey};
-    use crate::testing::discrete_checks::{
-        COSTS, States, assert_close, capabilities, check_alternatives, check_draws, check_family, check_score,
-        with_gradient,
-    };
-    use stochgrad_tape::{PlateKind, Plates, Tape};
-    use stochgrad_tensor::special::poisson_log_pmf;
-
-    type Build = for<'t> fn(Var<'t, f64>) -> Poisson<Var<'t, f64>>;
-
-    fn both(rate: f64) -> [(Build, f64); 2] {
-        [(|v| Poisson::from_rate(v), rate), (|v| Poisson::from_log_rate(v), rate.ln())]
-    }
-
-    #[test]
-    fn log_probabilities_are_those_of_the_formula() {
-        for (build, theta) in both(2.5) {
-            let tape = Tape::<f64>::new();
-            let distribution = build(tape.parameter(theta));
-            for k in 0..30 {
-                let k = f64::from(k);
-                assert_close(
-                    &[distribution.log_prob(tape.constant(k)).item().unwrap()],
-                    &[poisson_log_pmf(k, 2.5)],
-                    1e-13,
-                );
-            }
-            check_score(&[theta, theta], |v| build(v).log_prob(v.tape().constant([0.0, 4.0])));
-        }
-    }
-
-    #[test]
-    fn derivatives_of_the_distribution_are_exact() {
-        for rate in [0.3, 2.5] {
-            for (build, theta) in both(rate) {
-                let tape = Tape::<f64>::new();
-                let theta = tape.parameter(theta);
-                check_alternatives(&tape, &build(theta), theta, 60, <[f64]>::to_vec);
-            }
-        }
-    }
-
-    #[test]
-    fn known_derivatives_at_three_tenths() {
-        let tape = Tape::<f64>::new();
-        let theta = tape.parameter(0.3);
-        let distribution = Poisson::from_rate(theta);
-        let states = States::new(&tape, &distribution, 60);
-        for (f, known) in COSTS[1..].iter().zip([7.0, 3.6, 0.38727]) {
-            assert_close(&states.exact(&distribution, theta, *f), &[known], 1e-5);
-        }
-    }
-
-    #[test]
-    fn draws_follow_the_distribution() {
-        for (build, theta) in both(2.5) {
-            let tape = Tape::<f64>::new();
-            check_draws(&tape, &build(tape.parameter(theta)), 40);
-        }
-    }
-
-    #[test]
-    fn large_rates_are_drawn_near_their_mean() {
-        let tape = Tape::<f64>::new();
-        let distribution = Poisson::from_rate(tape.constant([1e4, 1e-3]));
-        let noise = KeyedNoise::new(9, 0);
-        let plates = Plates::from_slice(&[tape.plate("draws", 2000, PlateKind::Samples, &[])]);
-        let sample = distribution.draw(&Draw::new(&tape, &noise, NoiseKey::new("x", None), plates)).unwrap();
-        let mean = |k: usize| sample.as_slice().iter().skip(k).step_by(2).sum::<f64>() / 2000.0;
-        assert!((mean(0) - 1e4).abs() < 4.0 * 100.0 / 2000.0_f64.sqrt() && mean(1) < 0.01);
-    }
-
-    #[test]
-    fn a_rate_of_zero_gives_no_nan() {
-        for (build, theta) in both(0.0) {
-            let tape = Tape::<f64>::new();
-            let theta = tape.parameter(theta);
-            let distribution = build(theta);
-            assert!(distribution.validate().is_ok());
-            assert_eq!(distribution.log_prob(tape.constant(1.0)).item().unwrap(), f64::NEG_INFINITY);
-            let other = Poisson::from_rate(tape.constant(0.7));
-            for (scalar, known) in [
-                (distribution.log_prob(tape.constant(0.0)), 0.0),
-                (distribution.kl_to(&distribution), 0.0),
-                (distribution.kl_to(&other), 0.7),
-            ] {
-                let (value, gradient) = with_gradient(scalar, theta);
-                assert_close(&[value], &[known], 1e-14);
-                assert!(gradient.iter().all(|g| !g.is_nan()), "{gradient:?}");
-            }
-            let noise = KeyedNoise::new(9, 0);
-            let draw = Draw::new(&tape, &noise, NoiseKey::new("x", None), Plates::new());
-            let sample = distribution.draw(&draw).unwrap();
-            assert_eq!(sample.to_vec(), [0.0]);
-            for side in crate::testing::discrete_checks::SIDES {
-                let alternatives = distribution.stochastic_derivative(0, side, &sample, &draw).unwrap().unwrap();
-                assert!(alternatives.weights.iter().all(Tensor::all_finite));
-            }
-        }
-    }
-
-    #[test]
-    fn divergence_is_that_of_the_formula() {
-        let exact = 2.5 * (2.5_f64 / 1.5).ln() - 2.5 + 1.5;
-        for (build, theta) in both(2.5) {
-            let tape = Tape::<f64>::new();
-            for (other, log) in both(1.5) {
-                let divergence = build(tape.parameter([theta, theta])).kl_to(&other(tape.constant([log, log])));
-                assert_close(&[divergence.item().unwrap()], &[2.0 * exact], 1e-13);
-            }
-        }
-    }
-
-    #[test]
-    fn stored_and_bound_it_is_the_same() {
-        for (build, theta) in both(2.5) {
-            let tape = Tape::<f64>::new();
-            let distribution = build(tape.parameter(theta));
-            check_family(&tape, &distribution, tape.constant(2.0));
-            assert_eq!(capabilities(&distribution), [true, false, false, true, true, false, false]);
-            assert_close(&[distribution.log_rate().item().unwrap()], &[2.5_f64.ln()], 1e-14);
-        }
-    }
-
-    #[test]
-    fn parameters_outside_their_domain_are_errors() {
-        let tape = Tape::<f64>::new();
-        for wrong in [-0.1, f64::NAN, f64::INFINITY] {
-            let found = Poisson::from_rate(tape.constant([1.0, wrong])).validate();
-            assert!(
-                matches!(found, Err(DistributionError::Parameter { distribution: "Poisson", position: 1, .. })),
-                "{found:?}"
-            );
-        }
-        assert!(Poisson::from_log_rate(tape.constant(800.0)).validate().is_err());
-        assert!(Poisson::from_log_rate(tape.constant(f64::NAN)).validate().is_err());
-        let single = Tape::<f32>::new();
-        assert!(Poisson::from_log_rate(single.constant(100.0)).validate().is_err());
-        assert!(Poisson::from_log_rate(single.constant(80.0)).validate().is_ok());
-    }
-}
+mod tests;

@@ -52,7 +52,7 @@ impl<'t, F: Real> QuadraticVariance<'t, F> for Bernoulli<Var<'t, F>> {
 
 impl<'t, F: Real> QuadraticVariance<'t, F> for Binomial<Var<'t, F>> {
     fn curvature(&self) -> Var<'t, F> {
-        // Without a trial the mean is 0, and any curvature will do.
+        // Without a trial the mean is 0, so that the curvature has no effect.
         -self.trials().maximum(self.trials() * 0.0 + 1.0).recip()
     }
 

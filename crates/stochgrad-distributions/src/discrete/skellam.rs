@@ -1,11 +1,14 @@
-//! The Skellam distribution: the difference of two Poisson numbers.
+//! The Skellam distribution: the difference of two independent Poisson samples, such as the goal difference of a match.
 //!
 //! $$P(X = k; a, b) = e^{-a - b} (a/b)^{k/2} I_{|k|}(2\sqrt{ab}), \quad k \in \mathbb{Z}, \quad a, b > 0.$$
+//!
+//! Parameters: `rate_up` $a > 0$ and `rate_down` $b > 0$. The parameters broadcast; their common shape is the event
+//! shape, and each element is an independent value. Support: the integers.
 //!
 //! | capability | |
 //! |---|---|
 //! | score | any order, by quotients of Bessel functions |
-//! | weak derivatives | by $a$: constant 1, $X + 1$ and the distribution itself; by $b$: constant 1, $X - 1$ and the distribution itself. One replay each |
+//! | weak derivatives | with respect to $a$: constant 1, $X + 1$ and the distribution itself; with respect to $b$: constant 1, $X - 1$ and the distribution itself. One replay each |
 //!
 //! The distribution function is a sum whose effort grows with the standard deviation.
 
@@ -13,7 +16,7 @@ use crate::discrete::poisson::Poisson;
 use crate::prelude::*;
 
 distribution! {
-    /// Differences of two independent Poisson numbers, by their rates.
+    /// Differences of two independent Poisson samples, given by their rates.
     ///
     /// ```
     /// use stochgrad_distributions::{Distribution, Skellam};
@@ -36,7 +39,7 @@ distribution! {
 }
 
 impl<'t, F: Real> Skellam<Var<'t, F>> {
-    /// The difference of Poisson numbers with rates `rate_up > 0` and `rate_down > 0`.
+    /// The difference of Poisson samples with rates `rate_up > 0` and `rate_down > 0`.
     pub fn new(rate_up: Var<'t, F>, rate_down: impl IntoVar<'t, F>) -> Self {
         Skellam { rate_up, rate_down: rate_down.into_var(rate_up.tape()) }
     }
@@ -110,13 +113,14 @@ impl<'t, F: Real> WeakDerivative<'t, F> for Skellam<Var<'t, F>> {
 mod tests {
     use super::*;
     use crate::noise::KeyedNoise;
-    use crate::testing::distribution_checks::{leaves, on_samples};
+    use crate::testing::{leaves, on_samples};
+    use approx::assert_abs_diff_eq;
     use stochgrad_tape::Tape;
     use stochgrad_tensor::special::{skellam_cdf, skellam_log_pmf};
 
     const RATES: [f64; 2] = [2.5, 0.7];
 
-    /// The expectation of a function by the sum over all differences that matter.
+    /// The expectation of a function, as a sum over all differences with a relevant probability.
     fn expectation(up: f64, down: f64, f: impl Fn(f64) -> f64) -> f64 {
         (-60..80).map(|k| skellam_log_pmf(f64::from(k), up, down).exp() * f(f64::from(k))).sum()
     }
@@ -128,18 +132,22 @@ mod tests {
         let distribution = Skellam::new(wrt[0], wrt[1]);
         for k in [-7.0, -1.0, 0.0, 1.0, 12.0] {
             let log = distribution.log_prob(tape.constant(k));
-            assert!((log.item().unwrap() - skellam_log_pmf(k, RATES[0], RATES[1])).abs() < 1e-12);
+            assert_abs_diff_eq!(log.item().unwrap(), skellam_log_pmf(k, RATES[0], RATES[1]), epsilon = 1e-12);
             let p = |k: f64| skellam_log_pmf(k, RATES[0], RATES[1]).exp();
-            // The derivative of the distribution by a rate is that of the mixture: the neighbour less the distribution
-            // itself.
+            // The derivative of the distribution with respect to a rate is that of the mixture: the neighbour less the
+            // distribution itself.
             let exact = [p(k - 1.0) / p(k) - 1.0, p(k + 1.0) / p(k) - 1.0];
             for (gradient, exact) in tape.backward_all(log, &wrt).unwrap().iter().zip(exact) {
                 assert!((gradient.item().unwrap() - exact).abs() < 1e-11 * exact.abs().max(1.0), "{k}");
             }
         }
         assert_eq!(distribution.log_prob(tape.constant(0.5)).item(), Ok(f64::NEG_INFINITY));
-        assert!((expectation(2.5, 0.7, |_| 1.0) - 1.0).abs() < 1e-13);
-        assert!((expectation(2.5, 0.7, |k| k) - distribution.mean().unwrap().item().unwrap()).abs() < 1e-12);
+        assert_abs_diff_eq!(expectation(2.5, 0.7, |_| 1.0), 1.0, epsilon = 1e-13);
+        assert_abs_diff_eq!(
+            expectation(2.5, 0.7, |k| k),
+            distribution.mean().unwrap().item().unwrap(),
+            epsilon = 1e-12
+        );
     }
 
     #[test]
@@ -171,7 +179,7 @@ mod tests {
                 })
                 .collect();
             let mean = terms.iter().sum::<f64>() / 1e5;
-            let error = (crate::testing::distribution_checks::variance(&terms) / 1e5).sqrt();
+            let error = (crate::testing::variance(&terms) / 1e5).sqrt();
             assert!((mean - exact).abs() < 4.0 * error, "{parameter}: {mean} ± {error}, expected {exact}");
         }
         assert!(distribution.weak_derivative(2, &sample, &draw).unwrap().is_none());

@@ -1,21 +1,21 @@
-//! Alternative values of a node, whose weighted differences make up a derivative of its distribution.
+//! Alternative values of a node, whose weighted differences are a derivative of its distribution.
 
 use stochgrad_tape::Var;
 use stochgrad_tensor::{Real, Tensor};
 
 /// Alternative values of a node with signed weights, for each independent element.
 ///
-/// The derivative of `E[f(x)]` by coordinate `c` of the parameter of element `e` is the expectation of
+/// The derivative of `E[f(x)]` with respect to coordinate `c` of the parameter of element `e` is the expectation of
 /// `Σ_a weights[a][e, c] · (f(x with element e replaced by values[a][e]) − f(x))`.
 #[derive(Clone, Debug)]
 pub struct Alternatives<F: Real> {
-    /// Each has the shape of the sample: every element replaced. They are used one element at a time.
+    /// Each has the shape of the sample, with every element replaced. Methods use them one element at a time.
     pub values: Vec<Tensor<F>>,
     /// Each has the plate and independent axes of the sample, then the axes of the parameter within one element.
     pub weights: Vec<Tensor<F>>,
 }
 
-/// [`Alternatives`] as recorded values.
+/// [`Alternatives`] recorded on the tape.
 #[derive(Clone, Debug)]
 pub struct RecordedAlternatives<'t, F: Real> {
     /// Each has the shape of the primal sample.
@@ -25,7 +25,7 @@ pub struct RecordedAlternatives<'t, F: Real> {
     pub weights: Vec<Var<'t, F>>,
 }
 
-/// Which side of the parameter a stochastic derivative perturbs to.
+/// The side to which a stochastic derivative perturbs the parameter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Side {
     /// Upwards.

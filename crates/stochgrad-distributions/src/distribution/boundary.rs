@@ -1,24 +1,51 @@
 //! The boundary of a support inside the real line.
 //!
-//! A log-density falls to −∞ where its argument leaves the support. That is a jump for whoever differentiates through
-//! the argument, yet samples that never leave the support (those of the distribution itself, say) never see it. So the
-//! boundary counts as a jump only where some element is seen to be outside; a replay computes it anew all the same. A
-//! program keeps what the recording saw: a run in which a random value is outside where none was is an error.
+//! A log-density falls to −∞ where its argument leaves the support. For a derivative with respect to the argument that
+//! is a jump. Samples of the distribution itself never leave the support, so that the jump has no effect on them. The
+//! boundary therefore counts as a jump only where some element is outside when the log-density is recorded; a replay
+//! decides this anew. A compiled program keeps what the recording found: a run in which a random value is outside where
+//! none was is an error.
 
 use std::sync::Arc;
 use stochgrad_tape::{Primitive, PrimitiveInputs, SetId, Smoothness, Var};
 use stochgrad_tensor::zip::{Zip, zip};
 use stochgrad_tensor::{Pool, Real, Tensor};
 
-/// Whether the boundary itself is part of the support.
+/// Whether the boundary of a support is part of the support, with the log-density on both sides.
+///
+/// Use [`confine`](Self::confine) in the `log_prob_each` of a distribution on a part of the real line. It makes the
+/// log-density −∞ outside without NaN in any derivative, and tells the tape that the boundary is a jump.
+///
+/// ```
+/// use stochgrad_distributions::Boundary;
+/// use stochgrad_tape::{Tape, Var};
+///
+/// /// The log-density ln 2x on (0, 1).
+/// fn log_density<'t>(x: Var<'t, f64>) -> Var<'t, f64> {
+///     let inside = x.tape().constant(0.5);
+///     Boundary::Excluded.confine(x.minimum(1.0 - x), x, inside, |x| (x * 2.0).ln())
+/// }
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let tape = Tape::<f64>::new();
+/// let x = tape.parameter([0.25, 1.5]);
+/// let log = log_density(x);
+/// assert_eq!(log.peek()?.to_vec(), [0.5_f64.ln(), f64::NEG_INFINITY]);
+/// let [slope] = tape.backward(log.index(0, 0), [x])?;
+/// assert_eq!(slope.to_vec(), [4.0, 0.0]);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Boundary {
+pub enum Boundary {
+    /// The boundary belongs to the support.
     Included,
+    /// The boundary does not belong to the support.
     Excluded,
 }
 
 impl Boundary {
-    /// Whether a number with this distance from the boundary, positive on the inner side, is outside. NaN is not.
+    /// Whether a value with this distance from the boundary, positive on the inner side, is outside. NaN is not.
     fn excludes<F: Real>(self, distance: F) -> bool {
         match self {
             Boundary::Included => distance < F::ZERO,
@@ -26,16 +53,20 @@ impl Boundary {
         }
     }
 
-    /// 1 where a number with this distance from the boundary, positive on the inner side, is outside the support, else 0.
-    pub(crate) fn outside<'t, F: Real>(self, distance: Var<'t, F>) -> Var<'t, F> {
+    /// 1 where a value with this distance from the boundary, positive on the inner side, is outside the support, else
+    /// 0.
+    pub fn outside<'t, F: Real>(self, distance: Var<'t, F>) -> Var<'t, F> {
         let seen = distance.inspect().is_ok_and(|distance| distance.as_slice().iter().any(|&x| self.excludes(x)));
         let random = distance.ancestors() != SetId::EMPTY;
         distance.tape().custom(Arc::new(Outside { boundary: self, seen, random }), &[distance])
     }
 
-    /// A log-density inside the support, −∞ with no derivatives outside. Outside, `density` sees `within` instead of
-    /// the value: its derivatives are multiplied by zero, so they must be finite.
-    pub(crate) fn confine<'t, F: Real>(
+    /// The log-density `density(value)` inside the support, and −∞ with zero derivatives outside.
+    ///
+    /// `distance` is the distance of `value` from the nearest boundary, positive on the inner side. Outside, `density`
+    /// gets `within` instead of the value. Its derivatives there are multiplied by zero, so that they must be finite:
+    /// `within` is any point inside the support, such as its middle.
+    pub fn confine<'t, F: Real>(
         self,
         distance: Var<'t, F>,
         value: Var<'t, F>,
@@ -47,8 +78,8 @@ impl Boundary {
         outside.select(nothing, density(outside.select(within, value)))
     }
 
-    /// As [`confine`](Self::confine), for the positive numbers.
-    pub(crate) fn confine_positive<'t, F: Real>(
+    /// As [`confine`](Self::confine), for a support that is the positive real numbers.
+    pub fn confine_positive<'t, F: Real>(
         self,
         value: Var<'t, F>,
         density: impl FnOnce(Var<'t, F>) -> Var<'t, F>,

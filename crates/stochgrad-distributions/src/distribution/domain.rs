@@ -1,13 +1,13 @@
-//! The domains of parameters, and the errors of values outside them.
+//! Checks of parameters against their domains.
 
 use crate::error::{DistributionError, DistributionResult};
 use stochgrad_tape::Var;
 use stochgrad_tensor::{Real, Shape};
 
-/// Checks all elements of a parameter.
+/// Checks that `valid` holds for all elements of a parameter. `expected` and `hint` complete the message of the error.
 ///
 /// # Errors
-/// The first element for which `valid` does not hold (NaN included).
+/// Names the first element for which `valid` does not hold. NaN is passed to `valid` as well.
 pub fn check_parameter<F: Real>(
     distribution: &'static str,
     parameter: &'static str,
@@ -29,7 +29,7 @@ pub fn check_parameter<F: Real>(
 /// Checks that a parameter is finite.
 ///
 /// # Errors
-/// The first element that is not.
+/// Names the first element that is not.
 pub fn finite<F: Real>(distribution: &'static str, parameter: &'static str, var: Var<'_, F>) -> DistributionResult<()> {
     let hint = "look for the operation that made it";
     check_parameter(distribution, parameter, var, "a finite number", hint, f64::is_finite)
@@ -38,7 +38,7 @@ pub fn finite<F: Real>(distribution: &'static str, parameter: &'static str, var:
 /// Checks that a parameter is positive and finite.
 ///
 /// # Errors
-/// The first element that is not.
+/// Names the first element that is not.
 pub fn positive<F: Real>(
     distribution: &'static str,
     parameter: &'static str,
@@ -48,10 +48,10 @@ pub fn positive<F: Real>(
     check_parameter(distribution, parameter, var, "a positive finite number", hint, |x| x > 0.0 && x.is_finite())
 }
 
-/// Checks that a parameter is a whole number, at least `least`.
+/// Checks that a parameter is an integer, at least `least`.
 ///
 /// # Errors
-/// The first element that is not.
+/// Names the first element that is not.
 pub fn whole<F: Real>(
     distribution: &'static str,
     parameter: &'static str,
@@ -69,8 +69,8 @@ pub fn whole<F: Real>(
     })
 }
 
-/// The event shape to which parameters broadcast. Where they do not, it is that of a single number: the first operation
-/// on them records the error.
+/// The event shape to which parameters broadcast. Where they do not broadcast, it is that of a single number, and the
+/// first operation on them records the error.
 pub fn common_shape<F: Real>(parameters: &[Var<'_, F>]) -> Shape {
     parameters
         .iter()

@@ -1,4 +1,4 @@
-//! The stored and the live form of a distribution, and the macros that write what all distributions have in common.
+//! The stored and the live form of a distribution, and the macros that write the code that all distributions share.
 
 use crate::distribution::parameter::Parameters;
 use crate::distribution::support::Support;
@@ -7,7 +7,7 @@ use crate::error::DistributionResult;
 use stochgrad_tape::{IdMap, Tape};
 use stochgrad_tensor::{Real, Shape};
 
-/// The stored form of a distribution: parameters are positions on a tape.
+/// The stored form of a distribution, as a graph keeps it: parameters are positions on a tape.
 ///
 /// The macro [`distribution!`](crate::distribution) writes this together with the type, [`family!`](crate::family)
 /// alone for a type that has a method `try_map`.
@@ -18,10 +18,10 @@ pub trait Family<F: Real>: Clone + 'static {
     /// Stores a live distribution.
     fn store(live: &Self::On<'_>) -> Self;
 
-    /// The live distribution whose parameters are those that stand for the stored ones.
+    /// The live distribution on a tape. `ids` maps the stored positions to those of the parameters.
     ///
     /// # Errors
-    /// If the tape does not hold them.
+    /// If the tape has no values at these positions.
     fn bind<'t>(&self, tape: &'t Tape<F>, ids: &IdMap) -> DistributionResult<Self::On<'t>>;
 }
 
@@ -31,7 +31,8 @@ pub trait Live<'t, F: Real>: Distribution<'t, F> + Sized {
     type Family: Family<F, On<'t> = Self>;
 }
 
-/// What the macro [`distribution!`](crate::distribution) knows of a distribution from its declaration.
+/// What follows from the declaration of a distribution with [`distribution!`](crate::distribution). The macro
+/// [`declared!`](crate::declared) forwards to it.
 pub trait Declared<'t, F: Real> {
     /// The name of the type.
     fn declared_name(&self) -> &'static str;
@@ -107,13 +108,14 @@ macro_rules! family {
 /// Declares a distribution with named parameters: the type, generic over the handles of its parameters, `try_map`, an
 /// accessor for each parameter, and [`Family`](crate::Family) and [`Live`](crate::Live).
 ///
-/// Where each field has a domain, and the declaration ends with the support, one line inside the implementation of
-/// [`Distribution`](crate::Distribution), `declared!();`, writes name, parameters, event shape, support and validation.
-/// A domain is a function with the arguments of [`positive`](crate::positive). What follows a domain is called on the
-/// [`Parameter`](crate::Parameter): `concentration: positive.with_path(SamplePath::Implicit(Order::Finite(1)))`.
+/// If each field has a domain, and the declaration ends with the support, then the line `declared!();` inside the
+/// implementation of [`Distribution`](crate::Distribution) writes name, parameters, event shape, support and
+/// validation. A domain is a function with the arguments of [`positive`](crate::positive). Methods after a domain are
+/// called on the [`Parameter`](crate::Parameter):
+/// `concentration: positive.with_path(SamplePath::Implicit(Order::Finite(1)))`.
 ///
-/// What remains to be written is a constructor and the rest of [`Distribution`](crate::Distribution), all of it where
-/// the fields have no domains. Another crate needs `stochgrad_distributions` and nothing else.
+/// You write a constructor and the remaining methods of [`Distribution`](crate::Distribution); if the fields have no
+/// domains, all of its methods. Your crate needs no other dependency than `stochgrad_distributions` for the macro.
 ///
 /// ```
 /// use stochgrad_distributions::{Distribution, DistributionResult, Draw, declared, distribution, positive};
@@ -188,7 +190,7 @@ macro_rules! distribution {
         pub struct $name:ident {
             $($(#[$field_meta:meta])* $field:ident: $domain:ident $(.$method:ident($($argument:tt)*))*),+ $(,)?
         }
-        support: $support:ident
+        support: $support:ident $(($($bound:tt)*))?
     ) => {
         $crate::distribution! {
             $(#[$meta])*
@@ -214,7 +216,7 @@ macro_rules! distribution {
             }
 
             fn declared_support(&self) -> $crate::Support {
-                $crate::Support::$support
+                $crate::Support::$support$(($($bound)*))?
             }
 
             fn declared_validate(&self) -> $crate::DistributionResult<()> {
@@ -225,7 +227,7 @@ macro_rules! distribution {
     };
 }
 
-/// Writes what the declaration of a distribution by [`distribution!`](crate::distribution) says, inside an
+/// Writes the methods that follow from a declaration with [`distribution!`](crate::distribution), inside an
 /// implementation of [`Distribution`](crate::Distribution)`<'t, F>`: `name`, `parameters`, `event_shape`, `support` and
 /// `validate`.
 #[macro_export]

@@ -1,4 +1,4 @@
-//! Which capabilities a type implements, found by the compiler.
+//! Finds the capabilities that a type implements, at compile time.
 //!
 //! A method call prefers a method of the receiver itself to one of a reference to it. Each capability therefore has two
 //! traits with a method of the same name: one for the probes of types with the capability, and one for references to
@@ -76,10 +76,10 @@ probes! {
 }
 
 /// Writes [`capabilities`](crate::Distribution::capabilities) inside an implementation of
-/// [`Distribution`](crate::Distribution)`<'t, F>`: the capabilities are the traits that the type implements, so that
-/// none can be forgotten and none can be claimed.
+/// [`Distribution`](crate::Distribution)`<'t, F>`. The capabilities are exactly the capability traits that the type
+/// implements.
 ///
-/// A distribution that is made of others, and whose capabilities depend on theirs, writes the method itself.
+/// Write the method by hand for a distribution that is made of others and whose capabilities depend on theirs.
 ///
 /// ```
 /// use stochgrad_distributions::{

@@ -1,4 +1,4 @@
-//! What a distribution is, what it can do, and what all of them have in common.
+//! The trait of distributions, their capabilities, and the code that they share.
 
 mod alternatives;
 mod boundary;
@@ -15,13 +15,13 @@ mod traits;
 mod weak_path;
 
 pub use alternatives::{Alternatives, RecordedAlternatives, Side};
-pub(crate) use boundary::Boundary;
+pub use boundary::Boundary;
 pub use domain::{check_parameter, common_shape, finite, positive, whole};
 pub use family::{Declared, Family, Live};
 pub use order::Order;
 pub use parameter::{Parameter, Parameters};
 pub use sample_path::SamplePath;
-pub use support::Support;
+pub use support::{CustomSupport, Support};
 pub use tensor_distribution::{TensorDistribution, ToTensors};
 pub use traits::{
     Capabilities, ClosedFormEntropy, CumulativeDistribution, Distribution, FiniteSupport, IndependentBits,

@@ -13,8 +13,8 @@ use stochgrad_tensor::{Real, Tensor};
 /// generator draws from it. The macros [`family!`](crate::family) and [`distribution!`](crate::distribution) write both
 /// implementations for your own types.
 ///
-/// One sample has the event shape of the distribution, which is the shape to which its parameters broadcast. Each sample
-/// is computed on a tape of its own. For many samples, give the parameters a leading axis and draw once.
+/// One sample has the event shape of the distribution, which is the shape to which its parameters broadcast. Each
+/// sample is computed on a tape of its own. For many samples, give the parameters a leading axis and draw once.
 ///
 /// ```
 /// use rand::distr::Distribution as _;

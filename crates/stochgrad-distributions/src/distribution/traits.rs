@@ -1,8 +1,8 @@
-//! What a distribution is, and what it can do.
+//! The trait of distributions, and the traits of their capabilities.
 //!
 //! A distribution is generic over the handles of its parameters: `Bernoulli<Var>` is live on a tape, `Bernoulli<Id>` is
-//! what a graph stores. All axes of the parameters that are not plates are event axes: a node with 200 bits is one
-//! node, with one log-probability for each combination of plate members.
+//! stored in a graph, and `Bernoulli<Tensor>` stands alone. All axes of the parameters that are not plates are event
+//! axes: a node with 200 bits is one node, with one log-probability for each combination of plate members.
 
 use crate::distribution::alternatives::{Alternatives, RecordedAlternatives, Side};
 use crate::distribution::parameter::Parameters;
@@ -14,43 +14,51 @@ use std::fmt::Debug;
 use stochgrad_tape::{Tape, Var};
 use stochgrad_tensor::{Real, Shape, Tensor};
 
-/// A live probability distribution. Object-safe: what a distribution can do beyond this is asked with
-/// [`capabilities`](Distribution::capabilities), or demanded by the traits beside this one.
+/// A probability distribution whose parameters are on a tape.
+///
+/// The trait can be used as an object. Everything that only some distributions offer (a sample path, a finite support,
+/// a distribution function) is a capability: a trait of its own that gradient methods demand at compile time, and that
+/// [`capabilities`](Distribution::capabilities) finds at run time.
+///
+/// To implement it for your own distribution, start with the macro [`distribution!`](crate::distribution), and check
+/// the result with [`testing`](crate::testing).
 pub trait Distribution<'t, F: Real>: Debug {
-    /// The name, for messages and drawings.
+    /// The name of the distribution in messages and drawings.
     fn name(&self) -> &'static str;
 
-    /// The parameters.
+    /// The parameters, in the order in which derivatives refer to them by position.
     fn parameters(&self) -> Parameters<'t, F>;
 
-    /// The event shape of a value: independent axes first, then the axes of one element.
+    /// The event shape of a value: the independent axes, then the axes of one element.
     fn event_shape(&self) -> Shape;
 
-    /// How many axes one element has: 0 for numbers, 1 for one-hot vectors.
+    /// The number of axes of one element: 0 for numbers, 1 for vectors such as one-hot vectors, 2 for matrices.
     fn element_rank(&self) -> usize {
         0
     }
 
-    /// The values of one element.
+    /// The values that one element can take.
     fn support(&self) -> Support;
 
-    /// The log-probability (or log-density) of each independent element: the axes of an element are removed.
+    /// The log-probability (or log-density) of each independent element. The result has the independent axes, without
+    /// those of an element.
     fn log_prob_each(&self, value: Var<'t, F>) -> Var<'t, F>;
 
-    /// The log-probability of a value: one number for each combination of plate members.
+    /// The log-probability of a value, summed over the event: one number for each combination of plate members.
     fn log_prob(&self, value: Var<'t, F>) -> Var<'t, F> {
         self.log_prob_each(value).sum()
     }
 
-    /// Draws values on the plates of the request.
+    /// Draws values on the plates of the request. The result has the plates as leading axes, then the event shape.
     ///
     /// # Errors
-    /// If a parameter is outside its domain, or the noise source cannot give what is needed.
+    /// If a parameter is outside its domain, or the noise source cannot provide the noise.
     fn draw(&self, draw: &Draw<'_, F>) -> DistributionResult<Tensor<F>>;
 
-    /// As [`draw`](Self::draw), recorded. A distribution whose draws are operations on recorded noise overrides this,
-    /// so that a compiled graph can draw again; otherwise the values are a constant, and a graph with this node cannot
-    /// be compiled.
+    /// As [`draw`](Self::draw), recorded on the tape. No gradient flows through the values.
+    ///
+    /// Override this where draws are operations on recorded noise, so that a compiled graph can draw again. The default
+    /// records the values as a constant; a graph with such a node cannot be compiled.
     ///
     /// # Errors
     /// As [`draw`](Self::draw).
@@ -61,18 +69,17 @@ pub trait Distribution<'t, F: Real>: Debug {
         Ok(draw.record(tape, value))
     }
 
-    /// The mean of each element, where it has a closed form.
+    /// The mean of each element, or `None` where it has no closed form.
     fn mean(&self) -> Option<Var<'t, F>> {
         None
     }
 
-    /// The variance of each element, where it has a closed form.
+    /// The variance of each element, or `None` where it has no closed form.
     fn variance(&self) -> Option<Var<'t, F>> {
         None
     }
 
-    /// The value of each element that is the most likely, or where the density is the highest; `None` where there is no
-    /// single one.
+    /// The most probable value of each element, or that of the highest density. `None` where it is not unique.
     fn mode(&self) -> Option<Var<'t, F>> {
         None
     }
@@ -80,10 +87,11 @@ pub trait Distribution<'t, F: Real>: Debug {
     /// Checks that every parameter is in its domain.
     ///
     /// # Errors
-    /// The first value outside, and what was expected.
+    /// The first value outside its domain, and what was expected.
     fn validate(&self) -> DistributionResult<()>;
 
-    /// What this distribution can do, asked at run time.
+    /// The capabilities of this distribution, found at run time. The macro [`capabilities!`](crate::capabilities)
+    /// writes this method.
     fn capabilities(&self) -> Capabilities<'_, 't, F> {
         Capabilities::default()
     }
@@ -97,15 +105,15 @@ pub trait Distribution<'t, F: Real>: Debug {
             Some(parameter) => Ok(parameter.var.tape()),
             None => Err(DistributionError::Unsupported {
                 distribution: self.name(),
-                problem: "has no parameter, hence no tape".into(),
+                problem: "expected a distribution with a parameter, got one without, which has no tape".into(),
             }),
         }
     }
 }
 
-/// What a distribution can do, as trait objects.
+/// The capabilities of a distribution as trait objects; `None` where it does not have one.
 pub struct Capabilities<'a, 't, F: Real> {
-    /// The support does not depend on the parameters.
+    /// The support does not depend on the parameters, so that the score has the mean zero.
     pub score: Option<&'a dyn ScoreDifferentiable<'t, F>>,
     /// Samples are differentiable functions of parameters and noise.
     pub reparameterized: Option<&'a dyn Reparameterized<'t, F>>,
@@ -129,7 +137,7 @@ pub struct Capabilities<'a, 't, F: Real> {
     pub entropy: Option<&'a dyn ClosedFormEntropy<'t, F>>,
     /// The distribution function is known.
     pub cdf: Option<&'a dyn CumulativeDistribution<'t, F>>,
-    /// The values are whole numbers with a known distribution function.
+    /// The values are integers with a known distribution function.
     pub whole_numbers: Option<&'a dyn IntegerSupport<'t, F>>,
     /// The inverse of the distribution function is known.
     pub icdf: Option<&'a dyn QuantileFunction<'t, F>>,
@@ -186,11 +194,11 @@ pub trait Reparameterized<'t, F: Real>: Distribution<'t, F> {
     note = "use `Pathwise` (reparameterised distributions), `ScoreFunction` or `MeasureValued`"
 )]
 pub trait WeaklyReparameterized<'t, F: Real>: Distribution<'t, F> {
-    /// Draws values that move with the parameters at given noise, and the log-density of the noise. A distribution that
-    /// knows one kind of noise only may take it whatever is asked for.
+    /// Draws values that are functions of the parameters and of noise, and the log-density of the noise. A distribution
+    /// that supports a single kind of noise may ignore the argument `noise`.
     ///
     /// # Errors
-    /// As [`Distribution::draw`], and for parameters that the noise does not suit.
+    /// As [`Distribution::draw`], and for parameters at which this kind of noise does not exist.
     fn weak_rsample(&self, draw: &Draw<'_, F>, noise: WeakNoise) -> DistributionResult<WeakPath<'t, F>>;
 }
 
@@ -200,7 +208,7 @@ pub trait WeaklyReparameterized<'t, F: Real>: Distribution<'t, F> {
     note = "use `ScoreFunction`, `MeasureValued` (where a weak derivative is known), `Enumerate` (finite support), `Rebar` (relaxed) or `Auto`"
 )]
 pub trait IndependentBits<'t, F: Real>: ScoreDifferentiable<'t, F> {
-    /// The log-odds of a 1, of the event shape: differentiable by the parameters.
+    /// The log-odds of a 1, of the event shape and differentiable with respect to the parameters.
     fn logits(&self) -> Var<'t, F>;
 }
 
@@ -210,11 +218,11 @@ pub trait IndependentBits<'t, F: Real>: ScoreDifferentiable<'t, F> {
     note = "use `ScoreFunction`, `MeasureValued` (where a weak derivative is known), `Enumerate` (finite support) or `Auto`"
 )]
 pub trait IndependentCategories<'t, F: Real>: ScoreDifferentiable<'t, F> {
-    /// The logarithms of the probabilities, finite and differentiable by the parameters: the independent axes, then the
-    /// categories.
+    /// The logarithms of the probabilities, finite and differentiable with respect to the parameters: the independent
+    /// axes, then the categories.
     fn category_log_probs(&self) -> Var<'t, F>;
 
-    /// The value whose categories are those of one-hot vectors along the last axis.
+    /// The value with the categories that one-hot vectors along the last axis stand for.
     fn value_from_one_hot(&self, one_hot: Var<'t, F>) -> Var<'t, F>;
 
     /// The categories of a value as one-hot vectors along a last axis.
@@ -230,26 +238,27 @@ pub trait FiniteSupport<'t, F: Real>: Distribution<'t, F> {
     /// The values of one element, along a first axis: shape `[states, element axes]`.
     ///
     /// # Errors
-    /// If the parameters leave the support unsettled (a number of trials that differs between elements and has no
-    /// maximum, say).
+    /// If the elements have different supports, such as binomial elements with different numbers of trials.
     fn element_support(&self) -> DistributionResult<Tensor<F>>;
 
-    /// The probability of each independent element, with the right derivatives at probability 0 too: there the
-    /// derivative of `exp(ln p)` is 0 · ∞ by the chain rule. A distribution given by probabilities writes them without
-    /// logarithms.
+    /// The probability of each independent element.
+    ///
+    /// A distribution with probabilities as parameters overrides this with a formula without logarithms. Its
+    /// derivatives are then also right at probability 0, where the chain rule gives 0 · ∞ for `exp(ln p)`.
     fn probability_each(&self, value: Var<'t, F>) -> Var<'t, F> {
         self.log_prob_each(value).exp()
     }
 }
 
-/// The derivative of the distribution by a parameter is a constant times the difference of two distributions.
+/// The derivative of the distribution with respect to a parameter is a constant times the difference of two
+/// distributions.
 #[diagnostic::on_unimplemented(
     message = "no weak derivative is known for `{Self}`",
     note = "use `ScoreFunction`, `Pathwise` (reparameterised distributions), `Enumerate` (finite support) or `Auto`"
 )]
 pub trait WeakDerivative<'t, F: Real>: Distribution<'t, F> {
-    /// The coupled positive and negative parts by the parameter with this position, given the primal sample on the
-    /// plates of the request; `None` if the parameter has none.
+    /// The coupled positive and negative parts of the derivative with respect to the parameter at this position, given
+    /// the primal sample on the plates of the request. `None` if there is no weak derivative with respect to it.
     ///
     /// # Errors
     /// As [`Distribution::draw`].
@@ -261,8 +270,8 @@ pub trait WeakDerivative<'t, F: Real>: Distribution<'t, F> {
     ) -> DistributionResult<Option<Alternatives<F>>>;
 
     /// The same as recorded operations on the sample and on recorded noise, so that a compiled graph can repeat them;
-    /// `None` where only [`weak_derivative`](Self::weak_derivative) is implemented. No gradient flows to values and
-    /// weights.
+    /// `None` where only [`weak_derivative`](Self::weak_derivative) is implemented. No gradient flows through values
+    /// and weights.
     ///
     /// # Errors
     /// As [`Distribution::draw`].
@@ -277,13 +286,17 @@ pub trait WeakDerivative<'t, F: Real>: Distribution<'t, F> {
     }
 }
 
-/// The derivative of the distribution is carried by jumps of the sample itself.
+/// The derivative of the distribution is the mean effect of jumps of the sample itself.
+///
+/// Source: Arya, Schauer, Schäfer and Rackauckas, "Automatic differentiation of programs with discrete randomness",
+/// 2022.
 #[diagnostic::on_unimplemented(
     message = "no stochastic derivative is known for `{Self}`",
     note = "use `MeasureValued`, `ScoreFunction`, `Pathwise` (reparameterised distributions) or `Auto`"
 )]
 pub trait StochasticDerivative<'t, F: Real>: Distribution<'t, F> {
-    /// The jumps by the parameter with this position, given the primal sample; `None` if the parameter has none.
+    /// The jumps that make up the derivative with respect to the parameter at this position, given the primal sample.
+    /// `None` if there is no stochastic derivative with respect to it.
     ///
     /// # Errors
     /// As [`Distribution::draw`].
@@ -296,7 +309,8 @@ pub trait StochasticDerivative<'t, F: Real>: Distribution<'t, F> {
     ) -> DistributionResult<Option<Alternatives<F>>>;
 
     /// The same as recorded operations on the sample, so that a compiled graph can repeat them; `None` where only
-    /// [`stochastic_derivative`](Self::stochastic_derivative) is implemented. No gradient flows to values and weights.
+    /// [`stochastic_derivative`](Self::stochastic_derivative) is implemented. No gradient flows through values
+    /// and weights.
     ///
     /// # Errors
     /// As [`Distribution::draw`].
@@ -312,13 +326,13 @@ pub trait StochasticDerivative<'t, F: Real>: Distribution<'t, F> {
     }
 }
 
-/// A discrete distribution that is a hard threshold of perturbed, differentiable parameters.
+/// A discrete distribution whose samples are a hard threshold of perturbed, differentiable parameters.
 #[diagnostic::on_unimplemented(
     message = "no continuous relaxation is known for `{Self}`",
     note = "use `Pathwise` (reparameterised distributions), `ScoreFunction`, `MeasureValued` or `Enumerate` (finite support)"
 )]
 pub trait Relaxed<'t, F: Real>: Distribution<'t, F> {
-    /// What noise is added to: the logits, differentiable by the parameters.
+    /// The logits to which noise is added, differentiable with respect to the parameters.
     fn location(&self) -> Var<'t, F>;
 
     /// Perturbed parameters `z`: the [`location`](Self::location) plus logistic or Gumbel noise.
@@ -327,29 +341,30 @@ pub trait Relaxed<'t, F: Real>: Distribution<'t, F> {
     /// As [`Distribution::draw`].
     fn perturbed(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>>;
 
-    /// Perturbed parameters given that their hard value is `hard`, differentiable by the parameters.
+    /// Perturbed parameters given that [`harden`](Self::harden) maps them to `hard`, differentiable with respect to the
+    /// parameters.
     ///
     /// # Errors
     /// As [`Distribution::draw`].
     fn conditional_perturbed(&self, hard: Var<'t, F>, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>>;
 
-    /// The value of the distribution that perturbed parameters stand for.
+    /// The value of the distribution to which perturbed parameters belong, such as the category of the largest.
     fn harden(&self, perturbed: Var<'t, F>) -> Var<'t, F>;
 
-    /// The relaxed value at a temperature, which broadcasts to the perturbed parameters.
+    /// The relaxed value at a temperature. The temperature broadcasts to the perturbed parameters.
     fn soften(&self, perturbed: Var<'t, F>, temperature: Var<'t, F>) -> Var<'t, F>;
 }
 
 /// The distribution function of elements that are single numbers is known.
 #[diagnostic::on_unimplemented(message = "no distribution function is known for `{Self}`")]
 pub trait CumulativeDistribution<'t, F: Real>: Distribution<'t, F> {
-    /// The probability of a value up to `value`, for each independent element: differentiable by the value and by the
-    /// parameters, unless the distribution is discrete.
+    /// The probability of a value of at most `value`, for each independent element. It is differentiable with respect
+    /// to the value and the parameters, unless the distribution is discrete.
     fn cdf(&self, value: Var<'t, F>) -> Var<'t, F>;
 }
 
-/// The values are whole numbers, and the distribution function is known and differentiable by the parameters, once at
-/// least.
+/// The values are integers, and the distribution function is known and at least once differentiable with respect to the
+/// parameters.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a distribution of whole numbers with a known distribution function",
     note = "use `Pathwise` (reparameterised distributions), `LocalExpectation` (finite support), `MeasureValued` (where a weak derivative is known) or `ScoreFunction`"
@@ -358,8 +373,7 @@ pub trait IntegerSupport<'t, F: Real>: CumulativeDistribution<'t, F> {
     /// 1 where a value has a successor in the support, else 0.
     fn has_successor(&self, value: Var<'t, F>) -> Var<'t, F>;
 
-    /// The next value that is possible; the value itself where there is none. Distributions with values of probability
-    /// zero between others pass over them.
+    /// The next possible value, or the value itself where there is none. Values of probability zero are skipped.
     fn successor(&self, value: Var<'t, F>) -> Var<'t, F> {
         value + self.has_successor(value)
     }
@@ -368,14 +382,14 @@ pub trait IntegerSupport<'t, F: Real>: CumulativeDistribution<'t, F> {
 /// The inverse of the distribution function is known.
 #[diagnostic::on_unimplemented(message = "no inverse of the distribution function is known for `{Self}`")]
 pub trait QuantileFunction<'t, F: Real>: CumulativeDistribution<'t, F> {
-    /// The smallest value that is not exceeded with this probability, for each independent element.
+    /// The smallest value at which the distribution function reaches this probability, for each independent element.
     fn icdf(&self, probability: Var<'t, F>) -> Var<'t, F>;
 }
 
 /// The distribution whose density is a power of this one's is known.
 #[diagnostic::on_unimplemented(
     message = "no overdispersed form of `{Self}` is known",
-    note = "give a distribution of your own to draw from: `ImportanceSampling::from_distribution(&distribution)`"
+    note = "pass a distribution of your own to draw from: `ImportanceSampling::from_distribution(&distribution)`"
 )]
 pub trait Tempered<'t, F: Real>: Distribution<'t, F> {
     /// The distribution with the density of this one to the power `1 / temperature`, up to a factor: above 1 it is
@@ -404,13 +418,13 @@ pub trait Tempered<'t, F: Real>: Distribution<'t, F> {
     note = "use `Mve` or `ReinMax` for bits and one-hot vectors, `Pathwise` (reparameterised distributions), or an unbiased method such as `MeasureValued` or `ScoreFunction`"
 )]
 pub trait QuadraticVariance<'t, F: Real>: Distribution<'t, F> {
-    /// The curvature $v$ of each element: differentiable by the parameters.
+    /// The curvature $v$ of each element: differentiable with respect to the parameters.
     fn curvature(&self) -> Var<'t, F>;
 
-    /// Checks that every element takes at least this many values, or only one.
+    /// Checks that every element has at least this many values, or a single one.
     ///
     /// # Errors
-    /// If one takes fewer.
+    /// If an element has fewer.
     fn check_states(&self, states: usize) -> DistributionResult<()> {
         let _ = states;
         Ok(())

@@ -1,4 +1,4 @@
-//! Divergences without a closed form, estimated.
+//! Estimates of divergences that have no closed form.
 
 use crate::distribution::Distribution;
 use crate::error::{DistributionError, DistributionResult};
@@ -6,15 +6,16 @@ use crate::noise::Draw;
 use stochgrad_tape::{Plate, Var};
 use stochgrad_tensor::Real;
 
-/// An *estimate* of a Kullback–Leibler divergence, by samples: not the closed form that
-/// [`KlDivergence`](crate::KlDivergence) gives.
+/// An *estimate* of a Kullback–Leibler divergence from samples. [`KlDivergence`](crate::KlDivergence) gives the exact
+/// value for pairs with a closed form.
 ///
-/// It varies from draw to draw, and may be negative. Its gradient estimates that of the divergence.
+/// The estimate differs between draws and may be negative. Its gradient is an estimate of the gradient of the
+/// divergence.
 #[derive(Clone, Copy, Debug)]
 pub struct MonteCarloKl<'t, F: Real> {
-    /// The mean of the log-ratios, on the plates of the request but the one that was averaged over.
+    /// The mean of the log-ratios, on the plates of the request without the one over which the average is taken.
     pub estimate: Var<'t, F>,
-    /// The standard error of the estimate, likewise; no gradient flows through it.
+    /// The standard error of the estimate, on the same plates. No gradient flows through it.
     pub standard_error: Var<'t, F>,
 }
 
@@ -22,8 +23,8 @@ pub struct MonteCarloKl<'t, F: Real> {
 ///
 /// $$\mathrm{KL}(p \,\|\, q) = E_p[\ln p(X) - \ln q(X)].$$
 ///
-/// Where `p` is reparameterised, the gradient goes along the path of the samples; otherwise it is that of the score
-/// function, by a box around the log-probability of each sample (Foerster et al. 2018), which is unbiased at any order.
+/// If `p` is reparameterised, the gradient is taken along the sample path. Otherwise it is that of the score function,
+/// with a magic box around the log-probability of each sample (Foerster et al. 2018), which is unbiased at any order.
 ///
 /// ```
 /// use stochgrad_distributions::{Draw, KeyedNoise, KlDivergence, Normal, NoiseKey, monte_carlo_kl};
@@ -89,10 +90,11 @@ mod tests {
     use crate::discrete::poisson::Poisson;
     use crate::distribution::KlDivergence;
     use crate::noise::KeyedNoise;
-    use crate::testing::distribution_checks::on_samples;
+    use crate::testing::on_samples;
+    use approx::assert_abs_diff_eq;
     use stochgrad_tape::Tape;
 
-    /// Value and gradient against the closed form, along a path and by the score function.
+    /// Value and gradient agree with the closed form, along a path and with the score function.
     #[test]
     fn estimates_surround_the_closed_form() {
         let tape = Tape::<f64>::new();
@@ -114,7 +116,7 @@ mod tests {
             assert!((estimate - exact.item().unwrap()).abs() < 4.0 * error);
             let [got] = tape.backward(found.estimate, [theta]).unwrap();
             let [expected] = tape.backward(exact, [theta]).unwrap();
-            assert!((got.item().unwrap() - expected.item().unwrap()).abs() < 0.01);
+            assert_abs_diff_eq!(got.item().unwrap(), expected.item().unwrap(), epsilon = 0.01);
         }
     }
 

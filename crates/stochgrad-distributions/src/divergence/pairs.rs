@@ -1,10 +1,10 @@
 //! Divergences between distributions of different families that have a closed form.
 //!
-//! $$\mathrm{KL}(p \,\|\, q) = -H(p) - E_p[\ln q(X)]:$$
+//! $$\mathrm{KL}(p \,\|\, q) = -H(p) - E_p[\ln q(X)],$$
 //!
-//! the entropy of p, and the mean of a log-density that is linear in a few functions of X whose means are known. Where
-//! q does not cover the support of p the divergence is infinite; pairs for which it always is are listed last. The
-//! divergences within a family stand beside the family.
+//! minus the entropy of p, minus the mean of a log-density that is linear in a few functions of X with known means. The
+//! divergence is infinite where q does not cover the support of p; the pairs for which this is always so come last. The
+//! divergences within a family are in the file of the family.
 
 use crate::continuous::beta::Beta;
 use crate::continuous::continuous_bernoulli::ContinuousBernoulli;
@@ -24,7 +24,7 @@ use std::f64::consts::{FRAC_1_SQRT_2, PI};
 /// Euler's constant.
 const EULER: f64 = 0.577_215_664_901_532_9;
 
-/// The means of functions of a number under a distribution.
+/// The means of functions of a sample under a distribution.
 trait Means<'t, F: Real>: ClosedFormEntropy<'t, F> {
     /// E x
     fn first(&self) -> Var<'t, F>;
@@ -182,7 +182,7 @@ divergence! {
     Laplace to Normal: |p, q| normal(p, q);
     Normal to Gumbel: |p, q| gumbel(p, q, |t| (p.scale() * t).square() * 0.5 - p.location() * t);
     Normal to Laplace: |p, q| {
-        // The mean distance of a normal number from a point.
+        // The mean distance of a normal sample from a point.
         let shift = p.location() - q.location();
         let z = shift / p.scale() * FRAC_1_SQRT_2;
         let distance = p.scale() * (2.0 / PI).sqrt() * (-z.square()).exp() + shift * z.erf();
@@ -244,6 +244,7 @@ infinite! {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use approx::assert_abs_diff_eq;
     use stochgrad_tape::Tape;
 
     /// The expected difference of the log-densities, by midpoints on a grid of quantiles.
@@ -310,13 +311,13 @@ mod tests {
         let bit = Bernoulli::from_probabilities(tape.constant(0.3));
         let count = Poisson::from_rate(tape.constant(0.9));
         let expected = 0.3 * (0.3_f64 / (0.9 * (-0.9_f64).exp())).ln() + 0.7 * (0.7_f64 / (-0.9_f64).exp()).ln();
-        assert!((bit.kl_to(&count).item().unwrap() - expected).abs() < 1e-13);
+        assert_abs_diff_eq!(bit.kl_to(&count).item().unwrap(), expected, epsilon = 1e-13);
         let one = Laplace::new(tape.constant(0.3), 1.0);
         let many = Normal::new(tape.constant([0.0, 1.0]), 2.0);
         let each: f64 = [0.0, 1.0]
             .iter()
             .map(|&location| one.kl_to(&Normal::new(tape.constant(location), 2.0)).item().unwrap())
             .sum();
-        assert!((one.kl_to(&many).item().unwrap() - each).abs() < 1e-13);
+        assert_abs_diff_eq!(one.kl_to(&many).item().unwrap(), each, epsilon = 1e-13);
     }
 }

@@ -1,15 +1,20 @@
-//! The Dirichlet distribution.
+//! The Dirichlet distribution: shares that sum to 1. It is the conjugate prior of the probabilities of categories.
 //!
 //! $$p(x; a) = \frac{\Gamma(\sum_k a_k)}{\prod_k \Gamma(a_k)} \prod_k x_k^{a_k - 1}, \quad x \text{ on the simplex}, \quad a_k > 0,$$
 //!
 //! with respect to the first $n - 1$ coordinates.
 //!
+//! Parameter: `concentration` $a$, positive, with the shares along the last axis. Its shape is the event shape; one
+//! element is the last axis. Support: the simplex.
+//!
 //! | capability | |
 //! |---|---|
 //! | score | any order |
-//! | reparameterised | $x = \mathrm{softmax}(\ln G)$ with standard gamma numbers, each with its implicit derivative (Figurnov et al. 2018): order 1 |
+//! | reparameterised | $x = \mathrm{softmax}(\ln G)$ with standard gamma variates, each with its implicit derivative (Figurnov et al. 2018): order 1 |
 //!
 //! As for the [gamma distribution](crate::Gamma), weak derivatives have no cheap sampler and are not given.
+//!
+//! Source: Figurnov, Mohamed and Mnih, "Implicit reparameterization gradients", 2018 (path).
 
 use crate::derivative::gamma_variates::log_standard_gammas;
 use crate::derivative::underflow::held_above_underflow;
@@ -19,7 +24,7 @@ use crate::distribution::{WeakNoise, WeakPath};
 use crate::prelude::*;
 
 distribution! {
-    /// Shares that sum to 1, by concentrations along the last axis.
+    /// Shares that sum to 1, given by concentrations along the last axis. Use it for probabilities of categories.
     ///
     /// ```
     /// use stochgrad_distributions::{Dirichlet, Distribution};
@@ -84,7 +89,7 @@ impl<'t, F: Real> Distribution<'t, F> for Dirichlet<Var<'t, F>> {
     }
 
     fn log_prob_each(&self, value: Var<'t, F>) -> Var<'t, F> {
-        // Kernels of gamma distributions at the shares of the total: the large terms cancel inside of them.
+        // Kernels of gamma distributions at the shares of the total: the large terms cancel inside them.
         let total = self.total();
         let kernels = special::log_gamma_kernel(self.concentration, value * total.unsqueeze(-1));
         (kernels - value.ln()).sum_axis(-1) - special::log_gamma_kernel(total, total)
@@ -104,7 +109,7 @@ impl<'t, F: Real> Distribution<'t, F> for Dirichlet<Var<'t, F>> {
     }
 
     fn mode(&self) -> Option<Var<'t, F>> {
-        // Where some concentration is not above 1 there is no single mode: NaN.
+        // If a concentration is not above 1, there is no single mode: NaN.
         let above = self.concentration - 1.0;
         let inner = self.concentration.tape().constant(1.0);
         let all = (above.step().sum_axis(-1) - (self.dimension() as f64 - 0.5)).step().unsqueeze(-1);
@@ -142,7 +147,7 @@ impl<'t, F: Real> Reparameterized<'t, F> for Dirichlet<Var<'t, F>> {
 
 impl<'t, F: Real> ClosedFormEntropy<'t, F> for Dirichlet<Var<'t, F>> {
     fn entropy(&self) -> Var<'t, F> {
-        // With ψ(x) = ln x + d(x) and the kernels at the mean, the large terms have been taken together.
+        // With ψ(x) = ln x + d(x) and the kernels at the mean, the large terms are combined.
         let (a, total) = (self.concentration, self.total());
         let d = special::digamma_minus_log;
         let each = (a - 1.0) * d(a) - a.ln() + special::log_gamma_kernel(a, a);
@@ -153,7 +158,7 @@ impl<'t, F: Real> ClosedFormEntropy<'t, F> for Dirichlet<Var<'t, F>> {
 
 impl<'t, F: Real> KlDivergence<'t, F> for Dirichlet<Var<'t, F>> {
     fn kl_to(&self, other: &Self) -> Var<'t, F> {
-        // E ln xₖ = ln mₖ + eₖ with the mean m; kernels at the mean take the large terms together.
+        // E ln xₖ = ln mₖ + eₖ with the mean m; kernels at the mean combine the large terms.
         let (own, others) = (self.total(), other.total());
         let mean = self.concentration / own.unsqueeze(-1);
         let d = special::digamma_minus_log;
@@ -171,8 +176,8 @@ mod tests {
     use super::*;
     use crate::continuous::beta::Beta;
     use crate::noise::KeyedNoise;
-    use crate::testing::discrete_checks::check_family;
-    use crate::testing::distribution_checks::{on_samples, variance};
+    use crate::testing::{check_family, on_samples, variance};
+    use approx::assert_abs_diff_eq;
     use stochgrad_tape::Tape;
 
     /// With two shares the first is of the beta distribution.
@@ -202,7 +207,7 @@ mod tests {
         let [p, q] = [[2.3, 1.4], [0.8, 3.0]];
         let distribution = |a: [f64; 2]| (Dirichlet::new(tape.constant(a)), Beta::new(tape.constant(a[0]), a[1]));
         let (both, one) = (distribution(p).0.kl_to(&distribution(q).0), distribution(p).1.kl_to(&distribution(q).1));
-        assert!((both.item().unwrap() - one.item().unwrap()).abs() < 1e-12);
+        assert_abs_diff_eq!(both.item().unwrap(), one.item().unwrap(), epsilon = 1e-12);
         let mode = distribution([3.0, 2.0]).0.mode().unwrap().peek().unwrap().to_vec();
         assert!(
             (mode[0] - 2.0 / 3.0).abs() < 1e-15
@@ -235,7 +240,7 @@ mod tests {
         }
         let means = x.mean_over(draw.plates()[0]).peek().unwrap();
         for (got, expected) in means.as_slice().iter().zip(distribution.mean().unwrap().peek().unwrap().as_slice()) {
-            assert!((got - expected).abs() < 0.005);
+            assert_abs_diff_eq!(got, expected, epsilon = 0.005);
         }
         check_family(&tape, &distribution, tape.constant([0.2, 0.3, 0.5]));
     }

@@ -1,14 +1,18 @@
-//! The LKJ distribution over Cholesky factors of correlation matrices.
+//! The LKJ distribution over Cholesky factors of correlation matrices. It is the usual prior of correlations.
 //!
 //! $$p(L; \eta) \propto \prod_{i=2}^{n} L_{ii}^{\,n - i + 2(\eta - 1)}, \quad L L^\top \text{ a correlation matrix}, \quad \eta > 0,$$
 //!
 //! with respect to the entries below the diagonal, so that the density of the correlation matrix is in proportion to
 //! $\lvert L L^\top\rvert^{\eta - 1}$.
 //!
+//! Parameters: the dimension $n \ge 2$, fixed, and `concentration` $\eta > 0$. The event shape is that of the
+//! concentration followed by $n \times n$; one element is the last two axes. Support: lower triangular matrices with a
+//! positive diagonal and rows of length 1.
+//!
 //! | capability | |
 //! |---|---|
 //! | score | any order |
-//! | reparameterised | row by row from a beta number and a direction (the onion method); order 1, through implicit derivatives of gamma numbers |
+//! | reparameterised | row by row from a beta variate and a direction (the onion method); order 1, through implicit derivatives of gamma variates |
 //!
 //! Source: Lewandowski, Kurowicka and Joe, "Generating random correlation matrices based on vines and extended onion
 //! method", 2009.
@@ -18,8 +22,8 @@ use crate::family;
 use crate::prelude::*;
 use std::f64::consts::PI;
 
-/// Lower Cholesky factors of correlation matrices, by dimension and concentration: 1 is the uniform distribution over
-/// the matrices, more favours the identity. One element is the last two axes.
+/// Lower Cholesky factors of correlation matrices, given by dimension and concentration. A concentration of 1 is the
+/// uniform distribution over the matrices; a larger one favours the identity. One element is the last two axes.
 ///
 /// ```
 /// use stochgrad_distributions::{Distribution, Lkj};
@@ -68,7 +72,7 @@ impl<'t, F: Real> Lkj<Var<'t, F>> {
         self.concentration
     }
 
-    /// Numbers for the rows, as a constant.
+    /// The values of a function of the row, as a constant.
     fn of_rows(&self, f: impl Fn(f64) -> f64) -> Var<'t, F> {
         self.concentration.tape().constant(Tensor::from_fn([self.dimension], |row| F::from_f64(f(row as f64))))
     }
@@ -86,7 +90,7 @@ impl<'t, F: Real> Lkj<Var<'t, F>> {
         let below = self.of_rows(|k| if k == 0.0 { 0.0 } else { 1.0 });
         let odds = up - down;
         let length = (odds.log_sigmoid() * 0.5).exp() * below;
-        // The diagonal stays positive where the beta number is 1 to rounding.
+        // The diagonal stays positive where the beta variate is 1 to rounding.
         let rest = ((-odds).log_sigmoid() * 0.5).exp().clamp(F::MIN_POSITIVE.to_f64().sqrt(), 1.0);
         let diagonal = rest * below + (1.0 - below);
         let strict = Tensor::from_fn([n, n], |cell| if cell % n < cell / n { F::ONE } else { F::ZERO });
@@ -157,8 +161,8 @@ impl<'t, F: Real> Reparameterized<'t, F> for Lkj<Var<'t, F>> {
 mod tests {
     use super::*;
     use crate::noise::KeyedNoise;
-    use crate::testing::discrete_checks::check_family;
-    use crate::testing::distribution_checks::{on_samples, variance};
+    use crate::testing::{check_family, on_samples, variance};
+    use approx::assert_abs_diff_eq;
     use stochgrad_tape::Tape;
 
     /// In two dimensions the density of the correlation is (1 − r²)^(η − 1) / (2^(2η − 1) B(η, η)).
@@ -171,7 +175,11 @@ mod tests {
             let factor = tape.constant([[1.0, 0.0], [r, (1.0 - r * r).sqrt()]]);
             let beta = special::log_beta(eta, eta) + (eta * 2.0 - 1.0) * std::f64::consts::LN_2;
             let expected = (eta - 1.0) * (1.0 - r * r).ln() - beta;
-            assert!((distribution.log_prob(factor).item().unwrap() - expected.item().unwrap()).abs() < 1e-12);
+            assert_abs_diff_eq!(
+                distribution.log_prob(factor).item().unwrap(),
+                expected.item().unwrap(),
+                epsilon = 1e-12
+            );
         }
         check_family(&tape, &distribution, tape.constant([[1.0, 0.0], [0.6, 0.8]]));
     }

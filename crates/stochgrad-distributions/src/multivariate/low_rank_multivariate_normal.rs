@@ -1,6 +1,10 @@
-//! The multivariate normal distribution with a covariance of low rank and a diagonal.
+//! The multivariate normal distribution with a covariance of low rank plus a diagonal. Use it for approximate
+//! posteriors of many dimensions and for factor analysis.
 //!
 //! $$\Sigma = W W^\top + D, \quad W \in \mathbb{R}^{n \times r}, \quad D = \mathrm{diag}(d), \quad d > 0.$$
+//!
+//! Parameters: `location` $\mu \in \mathbb{R}^n$, `factor` $W$ with the last axes $n \times r$, and `diagonal` $d > 0$.
+//! The axes before the last one are independent and broadcast; one element is the last axis. Support: $\mathbb{R}^n$.
 //!
 //! | capability | |
 //! |---|---|
@@ -15,8 +19,8 @@ use crate::prelude::*;
 use std::f64::consts::PI;
 
 distribution! {
-    /// Vectors of normal numbers with a few common causes, by location, factor and the variances that are left. One
-    /// element is the last axis.
+    /// Normal vectors with a few common causes, given by location, factor and the remaining variances. One element is
+    /// the last axis.
     ///
     /// ```
     /// use stochgrad_distributions::{Distribution, LowRankMultivariateNormal};
@@ -35,7 +39,7 @@ distribution! {
         location,
         /// The factor: a row for each coordinate, a column for each common cause.
         factor,
-        /// The variances that are left.
+        /// The remaining variances.
         diagonal,
     }
 }
@@ -185,8 +189,7 @@ mod tests {
     use super::*;
     use crate::multivariate::multivariate_normal::MultivariateNormal;
     use crate::noise::KeyedNoise;
-    use crate::testing::discrete_checks::check_family;
-    use crate::testing::distribution_checks::on_samples;
+    use crate::testing::{check_family, on_samples};
     use stochgrad_tape::Tape;
 
     fn distribution<'t>(tape: &'t Tape<f64>, by: f64) -> LowRankMultivariateNormal<Var<'t, f64>> {
@@ -203,7 +206,7 @@ mod tests {
         MultivariateNormal::from_covariance(distribution.location, covariance)
     }
 
-    /// Values and gradients are those of the distribution with the same covariance in full.
+    /// Values and gradients agree with those of the distribution with the same full covariance.
     #[test]
     fn it_is_the_dense_distribution() {
         let tape = Tape::<f64>::new();

@@ -1,14 +1,18 @@
-//! The multinomial distribution: how often each category came in n trials.
+//! The multinomial distribution: how often each category occurs in n independent trials.
 //!
 //! $$P(X = x; n, p) = \frac{n!}{\prod_k x_k!} \prod_k p_k^{x_k}, \quad \sum_k x_k = n.$$
+//!
+//! Parameters: `trials` $n$, an integer of at least 0 that is not differentiated, one for each independent element, and
+//! the logits or the probabilities $p$ with the categories along the last axis. The event shape is that to which they
+//! broadcast; one element is the last axis. Support: vectors of counts with the sum $n$.
 //!
 //! | capability | |
 //! |---|---|
 //! | score | any order |
 //! | weak derivative | one trial moves: constant $n$, $X - e_I + e_k$ for every $k$, with the derivatives of $p_k$, $I$ the category of a trial of $X$ |
 //!
-//! The weak derivative: choose one of the n trials. Its category has the derivatives of a categorical distribution, and
-//! the other trials do not matter. Given $X$, the chosen trial has category $i$ with probability $X_i/n$.
+//! The weak derivative moves one of the $n$ trials: its category has the derivatives of a categorical distribution, and
+//! the other trials stay as they are. Given $X$, the chosen trial has category $i$ with probability $X_i/n$.
 
 use crate::distribution::whole;
 use crate::family;
@@ -18,7 +22,7 @@ use crate::prelude::*;
 use stochgrad_tape::Smoothness;
 use stochgrad_tensor::special::binomial_cdf;
 
-/// Counts of categories in a number of trials, by probabilities or logits along the last axis.
+/// Counts of categories in a number of trials, given by probabilities or logits along the last axis.
 ///
 /// ```
 /// use stochgrad_distributions::{Distribution, Multinomial};
@@ -108,7 +112,8 @@ impl<'t, F: Real> Distribution<'t, F> for Multinomial<Var<'t, F>> {
     }
 
     fn log_prob_each(&self, value: Var<'t, F>) -> Var<'t, F> {
-        // Independent Poisson counts with the same means, given their total: large factorials cancel inside of each.
+        // Independent Poisson counts with the same means, given their total: large factorials cancel inside each of
+        // them.
         let tape = value.tape();
         let trials = self.trials.stop_gradient();
         let fits = value.sum_axis(-1).equal(trials);
@@ -128,7 +133,7 @@ impl<'t, F: Real> Distribution<'t, F> for Multinomial<Var<'t, F>> {
         let (event, independent, count) = (self.event_shape(), self.independent(), self.parameter.count());
         let mut value = Tensor::zeros(draw.shape(&event));
         let mut left = trials;
-        // One category after the other, each given those before it.
+        // Draws one category after the other, each given the earlier ones.
         for k in 0..count {
             let share = |element: usize| {
                 let row = &p.as_slice()[element * count..(element + 1) * count];
@@ -199,8 +204,8 @@ impl<'t, F: Real> WeakDerivative<'t, F> for Multinomial<Var<'t, F>> {
 mod tests {
     use super::*;
     use crate::noise::KeyedNoise;
-    use crate::testing::discrete_checks::check_family;
-    use crate::testing::distribution_checks::{on_samples, variance};
+    use crate::testing::{check_family, on_samples, variance};
+    use approx::{assert_abs_diff_eq, assert_relative_eq};
     use stochgrad_tape::Tape;
 
     /// All counts of three categories in four trials.
@@ -233,7 +238,7 @@ mod tests {
             let count = outcomes().len();
             let table = tape.constant(Tensor::from(flat.as_slice()).with_shape([count, 3]));
             let p = distribution.log_prob_each(table).exp();
-            assert!((p.sum().item().unwrap() - 1.0).abs() < 1e-13);
+            assert_abs_diff_eq!(p.sum().item().unwrap(), 1.0, epsilon = 1e-13);
             let costs: Vec<f64> = outcomes().iter().map(|x| cost(x)).collect();
             let [exact] = tape.backward((p * tape.constant(costs)).sum(), [theta]).unwrap();
             let noise = KeyedNoise::new(11, 0);
@@ -279,7 +284,7 @@ mod tests {
         let distribution = Multinomial::from_logits(1e9, logits);
         let log = distribution.log_prob(tape.constant([5e8, 5e8]));
         let expected = stochgrad_tensor::special::binomial_log_pmf(5e8, 1e9, 0.5);
-        assert!((log.item().unwrap() - expected).abs() < 1e-12 * expected.abs());
+        assert_relative_eq!(log.item().unwrap(), expected, epsilon = 0.0, max_relative = 1e-12);
         assert!(tape.backward(log, [logits]).unwrap()[0].as_slice().iter().all(|slope| slope.abs() < 1e-3));
         assert!(Multinomial::from_logits(0.5, logits).validate().is_err());
     }

@@ -1,13 +1,18 @@
-//! The multivariate normal distribution.
+//! The multivariate normal distribution: dependent real values, such as errors with correlations or Gaussian processes
+//! at finitely many points.
 //!
 //! $$p(x; \mu, \Sigma) = (2\pi)^{-n/2} \lvert\Sigma\rvert^{-1/2} \exp\big(-\tfrac12 (x - \mu)^\top \Sigma^{-1} (x - \mu)\big), \quad \Sigma = L L^\top.$$
+//!
+//! Parameters: `location` $\mu \in \mathbb{R}^n$, and one of the lower Cholesky factor $L$, the covariance $\Sigma$,
+//! the lower Cholesky factor of the precision, and the standard deviations. The axes before the last one are
+//! independent and broadcast; one element is the last axis. Support: $\mathbb{R}^n$.
 //!
 //! | capability | |
 //! |---|---|
 //! | score | any order |
 //! | reparameterised | $x = \mu + L z$, any order |
 //! | weak derivative with respect to $\mu$ | for each coordinate of $z$: constant $1/\sqrt{2\pi}$, $z_i$ replaced by $\pm R$, $R$ Rayleigh; by $\mu_j$ with weight $(L^{-1})_{ij}$ (Rosca et al. 2019) |
-//! | weak derivative with respect to $L$ | for $L_{jk}$, $k \ne i$: the same times $z_k$; $k = i$: constant 1, $z_i$ replaced by a Maxwell number on its side, against the distribution itself |
+//! | weak derivative with respect to $L$ | for $L_{jk}$, $k \ne i$: the same times $z_k$; $k = i$: constant 1, $z_i$ replaced by a Maxwell sample on its side, against the distribution itself |
 //!
 //! The covariance may also be given by the Cholesky factor $P$ of the precision, $\Sigma^{-1} = P P^\top$, or be
 //! diagonal.
@@ -17,7 +22,7 @@ use crate::family;
 use crate::prelude::*;
 use std::f64::consts::PI;
 
-/// Vectors of dependent normal numbers, by location and covariance. One element is the last axis.
+/// Dependent normal values as vectors, given by location and covariance. One element is the last axis.
 ///
 /// ```
 /// use stochgrad_distributions::{Distribution, MultivariateNormal};
@@ -119,7 +124,8 @@ impl<'t, F: Real> MultivariateNormal<Var<'t, F>> {
         MultivariateNormal { location, spread: Spread::ScaleTril(scale_tril) }
     }
 
-    /// Vectors around `location` with this covariance; one that is not positive definite is an error on the tape.
+    /// Vectors around `location` with this covariance. A covariance that is not positive definite is an error on the
+    /// tape.
     #[track_caller]
     pub fn from_covariance(location: Var<'t, F>, covariance: Var<'t, F>) -> Self {
         Self::new(location, covariance.cholesky())
@@ -167,7 +173,7 @@ impl<'t, F: Real> MultivariateNormal<Var<'t, F>> {
         self.event_shape().last().copied().unwrap_or(0)
     }
 
-    /// Independent standard numbers that make up a value.
+    /// The independent standard samples of which a value is made.
     fn whiten(&self, value: Var<'t, F>) -> Var<'t, F> {
         let deviation = value - self.location;
         match self.spread {
@@ -309,7 +315,7 @@ impl<'t, F: Real> WeakDerivative<'t, F> for MultivariateNormal<Var<'t, F>> {
             };
             let radius = |at: usize| two(rayleigh.as_slice()[at]).sqrt();
             let outward = |at: usize| z[at].signum() * (z[at] * z[at] + two(maxwell.as_slice()[at])).sqrt();
-            // By coordinate j of the location, or by the entry in row j and column k of the factor.
+            // With respect to coordinate j of the location, or to the entry in row j and column k of the factor.
             let slope = |element: usize, j: usize| inverse[(element * n + i) * n + j];
             let elements = draw.shape(&self.independent());
             let shaped = |axes: &[usize], weight: &dyn Fn(usize, &[usize]) -> F| {
@@ -359,135 +365,4 @@ impl<'t, F: Real> KlDivergence<'t, F> for MultivariateNormal<Var<'t, F>> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::distribution::Family;
-    use crate::noise::KeyedNoise;
-    use crate::testing::discrete_checks::check_family;
-    use crate::testing::distribution_checks::{on_samples, variance};
-    use stochgrad_tape::Tape;
-
-    const FACTOR: [[f64; 2]; 2] = [[1.3, 0.0], [-0.7, 0.6]];
-
-    fn all(tape: &Tape<f64>) -> [MultivariateNormal<Var<'_, f64>>; 3] {
-        let location = tape.parameter([0.3, -1.0]);
-        let factor = tape.parameter(FACTOR);
-        let inverse = factor.triangular_solve(tape.constant(Tensor::eye(2)));
-        [
-            MultivariateNormal::new(location, factor),
-            MultivariateNormal::from_covariance(location, factor.matmul(factor.transpose())),
-            MultivariateNormal::from_precision_tril(location, inverse.transpose().matmul(inverse).cholesky()),
-        ]
-    }
-
-    #[test]
-    fn all_forms_are_the_same_distribution() {
-        let tape = Tape::<f64>::new();
-        let x = tape.constant([[0.1, 0.4], [2.0, -3.0]]);
-        for distribution in all(&tape) {
-            // From SciPy: multivariate_normal([0.3, -1.0], L Lᵀ).logpdf.
-            let expected = [-3.9207766538564086, -4.0783210325546335];
-            let got = distribution.log_prob_each(x).peek().unwrap();
-            for (got, expected) in got.as_slice().iter().zip(expected) {
-                assert!((got - expected).abs() < 1e-12, "{distribution:?}: {got}, expected {expected}");
-            }
-            let covariance = distribution.covariance().peek().unwrap().to_vec();
-            for (got, expected) in covariance.iter().zip([1.69, -0.91, -0.91, 0.85]) {
-                assert!((got - expected).abs() < 1e-12);
-            }
-            assert!((distribution.entropy().item().unwrap() - 2.5894157071108457).abs() < 1e-9);
-            assert!(distribution.kl_to(&all(&tape)[0]).item().unwrap().abs() < 1e-12);
-            distribution.validate().unwrap();
-            check_family(&tape, &distribution, tape.constant([0.1, 0.4]));
-        }
-        let (location, scale) = (tape.constant([0.3, -1.0]), tape.constant([0.5, 2.0]));
-        let (diagonal, normal) =
-            (MultivariateNormal::from_diagonal(location, scale), crate::Normal::new(location, scale));
-        assert!((diagonal.log_prob(x).item().unwrap() - normal.log_prob(x).item().unwrap()).abs() < 1e-12);
-        assert!((diagonal.entropy().item().unwrap() - normal.entropy().item().unwrap()).abs() < 1e-12);
-    }
-
-    fn cost<'t>(x: Var<'t, f64>) -> Var<'t, f64> {
-        (x.index(-1, 0) + x.index(-1, 1) * 2.0).sin() + x.index(-1, 0) * x.index(-1, 1)
-    }
-
-    /// The mean derivative of a cost along the path and by the weak derivatives: those of one-dimensional normal
-    /// distributions, in closed form.
-    #[test]
-    fn paths_and_weak_derivatives_are_right() {
-        let tape = Tape::<f64>::new();
-        let noise = KeyedNoise::new(7, 0);
-        let samples = 200_000;
-        let draw = on_samples(&tape, &noise, samples);
-        let plate = draw.plates()[0];
-        for (number, distribution) in all(&tape).into_iter().enumerate() {
-            let x = distribution.rsample(&draw).unwrap();
-            let means = x.mean_over(plate).peek().unwrap();
-            assert!((means.as_slice()[0] - 0.3).abs() < 0.02 && (means.as_slice()[1] + 1.0).abs() < 0.02);
-            let product = (x.index(-1, 0) - 0.3) * (x.index(-1, 1) + 1.0);
-            assert!((product.mean_over(plate).item().unwrap() + 0.91).abs() < 0.02, "{number}");
-        }
-        let distribution = all(&tape)[0];
-        let Spread::ScaleTril(factor) = distribution.spread else {
-            panic!("the first distribution is given by its factor")
-        };
-        // f(x) = sin(x₁ + 2 x₂) + x₁ x₂; s = x₁ + 2 x₂ is normal with mean −1.7 and this variance.
-        let spread: f64 = (1.3_f64 - 1.4).powi(2) + 1.2_f64.powi(2);
-        let damping = (-0.5 * spread).exp();
-        let cosine = (-1.7_f64).cos() * damping;
-        let sine = (-1.7_f64).sin() * damping;
-        let by_location = [cosine - 1.0, 2.0 * cosine + 0.3];
-        // E sin s depends on the factor through the variance of s, with gradient 2 (L11 + 2 L21) (1, 2) and 8 L22.
-        let by_factor = [
-            -0.5 * sine * 2.0 * (1.3 - 1.4) - 0.7,
-            0.0,
-            -0.5 * sine * 4.0 * (1.3 - 1.4) + 1.3,
-            -0.5 * sine * 8.0 * 0.6,
-        ];
-        let path = distribution.rsample(&draw).unwrap();
-        let cost_of = |x: Var<'_, f64>| cost(x).peek().unwrap();
-        let mean = cost(path);
-        let [got_location, got_factor] = tape.backward(mean.mean_over(plate), [distribution.location, factor]).unwrap();
-        for (got, expected) in got_location.as_slice().iter().zip(by_location) {
-            assert!((got - expected).abs() < 0.02, "path by location: {got}, expected {expected}");
-        }
-        for (at, (got, expected)) in got_factor.as_slice().iter().zip(by_factor).enumerate() {
-            assert!(at == 1 || (got - expected).abs() < 0.03, "path by factor: {got}, expected {expected}");
-        }
-        let sample = path.peek().unwrap();
-        let primal = cost_of(draw.record(&tape, sample.clone()));
-        for (parameter, exact) in [(0, by_location.to_vec()), (1, by_factor.to_vec())] {
-            let parts = distribution.weak_derivative(parameter, &sample, &draw).unwrap().unwrap();
-            let costs: Vec<Tensor<f64>> =
-                parts.values.iter().map(|value| cost_of(draw.record(&tape, value.clone()))).collect();
-            for (coordinate, expected) in exact.iter().enumerate() {
-                let size = exact.len();
-                let terms: Vec<f64> = (0..samples)
-                    .map(|s| {
-                        let weight = |k: usize| parts.weights[k].as_slice()[s * size + coordinate];
-                        (0..costs.len()).map(|k| weight(k) * (costs[k].as_slice()[s] - primal.as_slice()[s])).sum()
-                    })
-                    .collect();
-                let mean = terms.iter().sum::<f64>() / samples as f64;
-                let error = (variance(&terms) / samples as f64).sqrt();
-                assert!(
-                    (mean - expected).abs() <= 4.0 * error + 1e-12,
-                    "weak, parameter {parameter}, coordinate {coordinate}: {mean} ± {error}, expected {expected}"
-                );
-            }
-        }
-        assert!(all(&tape)[2].weak_derivative(1, &sample, &draw).unwrap().is_none());
-    }
-
-    #[test]
-    fn parameters_are_checked() {
-        let tape = Tape::<f64>::new();
-        let location = tape.constant([0.0, 0.0]);
-        for wrong in [[[1.0, 0.1], [0.0, 1.0]], [[0.0, 0.0], [0.0, 1.0]], [[1.0, 0.0], [f64::NAN, 1.0]]] {
-            assert!(MultivariateNormal::new(location, tape.constant(wrong)).validate().is_err());
-        }
-        assert!(MultivariateNormal::new(location, tape.constant([1.0, 1.0])).validate().is_err());
-        let stored = <MultivariateNormal<stochgrad_tape::Id> as Family<f64>>::store(&all(&tape)[0]);
-        assert!(matches!(stored.spread, Spread::ScaleTril(_)));
-    }
-}
+mod tests;

@@ -1,13 +1,17 @@
-//! The relaxed one-hot categorical distribution (concrete, Gumbel-softmax).
+//! The relaxed one-hot categorical distribution (concrete, Gumbel-softmax): points of the simplex that are close to a
+//! one-hot vector at low temperatures. Use it in place of categories where a differentiable path is needed.
 //!
 //! $$p(x; \tau, \eta) = (n - 1)!\, \tau^{n - 1} \prod_k \frac{e^{\eta_k} x_k^{-\tau - 1}}{\sum_i e^{\eta_i} x_i^{-\tau}}, \quad x \text{ on the simplex}, \quad \tau > 0,$$
 //!
 //! with respect to the first $n - 1$ coordinates.
 //!
+//! Parameters: the temperature $\tau > 0$, one for each independent element, and the logits $\eta$ or the probabilities
+//! with the categories along the last axis. One element is the last axis. Support: the interior of the simplex.
+//!
 //! | capability | |
 //! |---|---|
 //! | score | any order |
-//! | reparameterised | $x = \mathrm{softmax}((\eta + G)/\tau)$ with Gumbel numbers $G$, any order |
+//! | reparameterised | $x = \mathrm{softmax}((\eta + G)/\tau)$ with Gumbel samples $G$, any order |
 //!
 //! Source: Maddison, Mnih and Teh, "The concrete distribution", 2017; Jang, Gu and Poole, "Categorical
 //! reparameterization with Gumbel-softmax", 2017.
@@ -19,7 +23,8 @@ use crate::parameter::categories::ProbabilitiesOrLogits;
 use crate::prelude::*;
 use stochgrad_tensor::special::lgamma;
 
-/// Points of the simplex that stand for categories, by temperature and the logits or probabilities along the last axis.
+/// Points of the simplex that stand for categories, given by temperature and the logits or probabilities along the last
+/// axis.
 ///
 /// ```
 /// use stochgrad_distributions::{Distribution, RelaxedOneHotCategorical};
@@ -70,7 +75,7 @@ impl<'t, F: Real> RelaxedOneHotCategorical<Var<'t, F>> {
         self.temperature
     }
 
-    /// The distribution of the category: that of the largest coordinate.
+    /// The distribution of the category, which is that of the largest coordinate.
     pub fn hard(&self) -> OneHotCategorical<Var<'t, F>> {
         match self.parameter {
             ProbabilitiesOrLogits::Logits(logits) => OneHotCategorical::from_logits(logits),
@@ -78,7 +83,8 @@ impl<'t, F: Real> RelaxedOneHotCategorical<Var<'t, F>> {
         }
     }
 
-    /// A path of the distribution given the one-hot categories `hard`: values whose largest coordinate is theirs.
+    /// A path of the distribution given the one-hot categories `hard`: values whose largest coordinate is that of the
+    /// category.
     ///
     /// # Errors
     /// As [`Distribution::draw`].
@@ -157,8 +163,8 @@ impl<'t, F: Real> Reparameterized<'t, F> for RelaxedOneHotCategorical<Var<'t, F>
 mod tests {
     use super::*;
     use crate::noise::KeyedNoise;
-    use crate::testing::discrete_checks::check_family;
-    use crate::testing::distribution_checks::on_samples;
+    use crate::testing::{check_family, on_samples};
+    use approx::assert_abs_diff_eq;
     use stochgrad_tape::Tape;
 
     /// With two categories the first coordinate is a relaxed bit.
@@ -170,7 +176,7 @@ mod tests {
         let bit = crate::RelaxedBernoulli::from_logits(0.6, tape.constant(0.7));
         for x in [0.01, 0.3, 0.9] {
             let density = distribution.log_prob(tape.constant([x, 1.0 - x])).item().unwrap();
-            assert!((density - bit.log_prob(tape.constant(x)).item().unwrap()).abs() < 1e-12);
+            assert_abs_diff_eq!(density, bit.log_prob(tape.constant(x)).item().unwrap(), epsilon = 1e-12);
         }
         check_family(&tape, &distribution, tape.constant([0.3, 0.7]));
     }

@@ -1,11 +1,18 @@
-//! The Wishart distribution: the scatter of normal vectors.
+//! The Wishart distribution: the scatter matrix of normal vectors. It is the conjugate prior of the precision of a
+//! multivariate normal distribution.
 //!
 //! $$p(X; \nu, V) = \frac{\lvert X\rvert^{(\nu - n - 1)/2} e^{-\mathrm{tr}(V^{-1} X)/2}}{2^{\nu n/2} \lvert V\rvert^{\nu/2} \Gamma_n(\nu/2)}, \quad X \text{ positive definite}, \quad \nu > n - 1, \quad V = L L^\top.$$
+//!
+//! Parameters: `degrees_of_freedom` $\nu > n - 1$ and `scale_tril` $L$, the lower Cholesky factor of the scale, with
+//! the last axes $n \times n$. The axes before the last two are independent and broadcast; one element is the last two
+//! axes. Support: symmetric positive definite matrices.
 //!
 //! | capability | |
 //! |---|---|
 //! | score | any order |
-//! | reparameterised | $X = L A A^\top L^\top$ with Bartlett's triangle $A$; any order by $L$, order 1 by $\nu$ through the implicit derivatives of gamma numbers |
+//! | reparameterised | $X = L A A^\top L^\top$ with Bartlett's triangle $A$; any order in $L$, order 1 in $\nu$ through the implicit derivatives of gamma variates |
+//!
+//! Source: Bartlett, "On the theory of statistical regression", 1933 (sampler).
 
 use crate::derivative::gamma_variates::log_standard_gammas;
 use crate::multivariate::multivariate_normal::check_triangle;
@@ -13,8 +20,8 @@ use crate::prelude::*;
 use std::f64::consts::{LN_2, PI};
 
 distribution! {
-    /// Positive definite matrices, by degrees of freedom and the lower Cholesky factor of the scale. One element is the
-    /// last two axes.
+    /// Positive definite matrices, given by degrees of freedom and the lower Cholesky factor of the scale. One element
+    /// is the last two axes.
     ///
     /// ```
     /// use stochgrad_distributions::{Distribution, Wishart};
@@ -206,8 +213,8 @@ mod tests {
     use super::*;
     use crate::continuous::gamma::Gamma;
     use crate::noise::KeyedNoise;
-    use crate::testing::discrete_checks::check_family;
-    use crate::testing::distribution_checks::{on_samples, variance};
+    use crate::testing::{check_family, on_samples, variance};
+    use approx::assert_abs_diff_eq;
     use stochgrad_tape::Tape;
 
     #[test]
@@ -217,12 +224,12 @@ mod tests {
         let (distribution, gamma) = (Wishart::new(nu, tape.constant([[1.5]])), Gamma::from_scale(nu * 0.5, 2.0 * 2.25));
         for x in [0.2, 3.0, 20.0] {
             let (left, right) = (distribution.log_prob(tape.constant([[x]])), gamma.log_prob(tape.constant(x)));
-            assert!((left.item().unwrap() - right.item().unwrap()).abs() < 1e-12);
+            assert_abs_diff_eq!(left.item().unwrap(), right.item().unwrap(), epsilon = 1e-12);
         }
-        assert!((distribution.entropy().item().unwrap() - gamma.entropy().item().unwrap()).abs() < 1e-12);
+        assert_abs_diff_eq!(distribution.entropy().item().unwrap(), gamma.entropy().item().unwrap(), epsilon = 1e-12);
         let other = Wishart::new(tape.constant(5.0), tape.constant([[0.7]]));
         let exact = gamma.kl_to(&Gamma::from_scale(tape.constant(2.5), 2.0 * 0.49)).item().unwrap();
-        assert!((distribution.kl_to(&other).item().unwrap() - exact).abs() < 1e-12);
+        assert_abs_diff_eq!(distribution.kl_to(&other).item().unwrap(), exact, epsilon = 1e-12);
     }
 
     /// Against SciPy, and the path by the derivative of E |X|, which is |V| ν (ν − 1) in two dimensions.

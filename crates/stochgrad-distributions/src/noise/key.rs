@@ -1,20 +1,20 @@
-//! The address of some noise.
+//! Addresses of noise.
 
 use stochgrad_tensor::random::address_hash;
 
-/// The address of some noise: a node, and what the noise is for.
+/// The address of noise: a node and the purpose of the noise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct NoiseKey {
     address: u128,
 }
 
 impl NoiseKey {
-    /// The noise of a node: its name, and its index if several nodes share the name.
+    /// The address of the noise of a node, given by its name, and by its index if several nodes share the name.
     pub fn new(name: &str, index: Option<u64>) -> Self {
         NoiseKey { address: address_hash(name, index.as_slice()) }
     }
 
-    /// Independent noise of the same node for another purpose.
+    /// The address of independent noise of the same node for another purpose.
     pub fn purpose(self, purpose: &str) -> Self {
         NoiseKey { address: address_hash(purpose, &[self.address as u64, (self.address >> 64) as u64]) }
     }

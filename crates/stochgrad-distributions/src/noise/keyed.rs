@@ -1,4 +1,4 @@
-//! The noise of a run, by seed, step and address.
+//! The noise of a run: a function of seed, step and address.
 
 use crate::error::DistributionResult;
 use crate::noise::key::NoiseKey;
@@ -10,9 +10,22 @@ use stochgrad_tape::{NoiseLayout, NoiseSeed};
 use stochgrad_tensor::Real;
 use stochgrad_tensor::random::Key;
 
-/// The noise of a run: ChaCha8, with a key made of seed, step and address.
+/// The noise of a run: the ChaCha8 stream whose key is made of seed, step and address.
 ///
-/// It does not depend on threads, on the order of draws, or on what else is drawn.
+/// The noise at an address depends neither on the number of threads, nor on the order of draws, nor on other draws.
+///
+/// ```
+/// use stochgrad_distributions::{Distribution, Draw, KeyedNoise, NoiseKey, Normal};
+/// use stochgrad_tape::{Plates, Tape};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let (tape, noise) = (Tape::<f64>::new(), KeyedNoise::new(7, 0));
+/// let draw = Draw::new(&tape, &noise, NoiseKey::new("x", None), Plates::new());
+/// let normal = Normal::new(tape.constant([0.0, 1.0]), 1.0);
+/// assert_eq!(normal.draw(&draw)?, normal.draw(&draw)?);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KeyedNoise {
     seed: u64,
@@ -20,12 +33,12 @@ pub struct KeyedNoise {
 }
 
 impl KeyedNoise {
-    /// The noise of one step.
+    /// The noise of one step of a run with this seed.
     pub const fn new(seed: u64, step: u64) -> Self {
         KeyedNoise { seed, step }
     }
 
-    /// The noise of a key that a generator gives: of two words, the first one as the seed and the second one as the step.
+    /// Noise with a seed and a step drawn from a generator, one word each.
     pub fn from_rng<R: Rng + ?Sized>(rng: &mut R) -> Self {
         let seed = rng.next_u64();
         KeyedNoise::new(seed, rng.next_u64())

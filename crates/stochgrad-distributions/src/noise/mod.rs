@@ -1,8 +1,9 @@
-//! Where randomness comes from: keyed, addressed, and replaceable.
+//! Where randomness comes from.
 //!
-//! A draw never asks "the next random number". It asks a [`NoiseSource`] for the number that belongs to an address (the
-//! name of the node and the purpose) and a member. Adding a node changes no other's noise, a counterfactual replay sees
-//! the noise of the primal run, and an exact oracle can hand out every possible outcome in turn.
+//! A draw does not ask for the next random value of a sequence. It asks a [`NoiseSource`] for the noise at an address:
+//! the name of the node, the purpose, and the member of the plates. A new node therefore changes the noise of no other
+//! node, a counterfactual replay gets the noise of the primal run, and the exact oracle can give every possible outcome
+//! in turn.
 
 mod draw;
 mod key;

@@ -1,8 +1,8 @@
-//! Draws by a sampling plan: the noise of several members, in the order that a [`SamplingScheme`] asks for.
+//! Draws by a [`SamplingScheme`]: the noise of several members, drawn jointly.
 //!
-//! The strata of a plan are drawn like any whole numbers, by inversion, and the numbers inside them like any uniform
-//! ones, so that any [`NoiseSource`](crate::NoiseSource) serves: the exact oracle splits the numbers where their
-//! members lie. Recorded noise is one operation that does the same.
+//! The strata of a scheme are integers drawn by inversion, and the positions inside them are uniform samples. Any
+//! [`NoiseSource`](crate::NoiseSource) can therefore provide them, the exact oracle included. Recorded noise is one
+//! operation that does the same.
 
 use crate::error::{DistributionError, DistributionResult};
 use crate::noise::draw::Draw;
@@ -13,7 +13,8 @@ use stochgrad_tensor::sampling_scheme::{Place, SamplingScheme};
 use stochgrad_tensor::{Real, Shape, Tensor};
 
 impl<F: Real> Draw<'_, F> {
-    /// The numbers of a plan: their layout, and for each element which of them is its own and where it goes.
+    /// The uniform samples of a scheme: their layout, and for each element the position of its sample and the place to
+    /// which the scheme moves it.
     pub(crate) fn plan_numbers(
         &self,
         plan: SamplingScheme,
@@ -23,7 +24,7 @@ impl<F: Real> Draw<'_, F> {
         let (shape, elements) = (self.shape(event), event.numel());
         let Some(at) = self.plates.iter().position(|&other| other == plate) else {
             return Err(DistributionError::Noise(format!(
-                "a draw by the {plan} plan must be on the plate of its members"
+                "expected a draw on the plate of the members of the {plan} scheme, got one without this plate"
             )));
         };
         let members = shape[at];
@@ -53,12 +54,12 @@ impl<F: Real> Draw<'_, F> {
         Ok((layout(numbers), planned))
     }
 
-    /// The address of what decides the strata of a plan.
+    /// The address of the noise that decides the strata of a scheme.
     pub(crate) fn strata(&self) -> NoiseKey {
         self.key.purpose("strata")
     }
 
-    /// Numbers by a plan: those of the source, each moved to its place.
+    /// The samples of the source, each moved to its place by the scheme.
     pub(crate) fn fill_planned(
         &self,
         (plan, plate): (SamplingScheme, Plate),
@@ -154,7 +155,7 @@ mod tests {
             let draw = Draw::new(&tape, &NOISE, NoiseKey::new("n", None), Plates::from_slice(&[members]))
                 .planned(plan, members);
             let drawn = distribution.draw(&draw).unwrap();
-            // The numbers of draws of 0, 1, 2 are the expected ones to less than one member at each end.
+            // The counts of 0, 1 and 2 differ from the expected ones by less than one member at each end.
             for k in 0..3 {
                 let expected = 64.0 * (-3.0_f64).exp() * [1.0, 3.0, 4.5][k];
                 let found = drawn.as_slice().iter().filter(|&&x| x == k as f64).count() as f64;

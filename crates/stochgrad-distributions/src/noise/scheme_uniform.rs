@@ -2,12 +2,12 @@
 
 use stochgrad_tensor::sampling_scheme::Place;
 
-/// The number of an element by a [`SamplingScheme`](stochgrad_tensor::sampling_scheme::SamplingScheme): a number of
-/// some layout, moved to its place.
+/// The uniform sample of an element in a [`SamplingScheme`](stochgrad_tensor::sampling_scheme::SamplingScheme): a
+/// sample of some layout, moved to its place.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SchemeUniform {
-    /// The position in the layout.
+    /// The position of the sample in the layout.
     pub base: usize,
-    /// Where it goes.
+    /// Where the scheme moves it.
     pub place: Place,
 }

@@ -1,4 +1,4 @@
-//! Where a draw gets its noise from.
+//! The sources of noise for draws.
 
 use crate::error::DistributionResult;
 use crate::noise::key::NoiseKey;
@@ -10,38 +10,38 @@ use stochgrad_tensor::Real;
 
 /// A source of noise.
 ///
-/// The one in use is [`KeyedNoise`](crate::KeyedNoise). The exact oracle has another, which hands out each uniform as
-/// an interval that every inversion splits. A method that draws through this trait is therefore checked exactly as it
-/// is used.
+/// Ordinary runs use [`KeyedNoise`](crate::KeyedNoise). The exact oracle uses another source, which represents each
+/// uniform sample as an interval and splits it at every inversion. A method that draws through this trait is therefore
+/// checked in the same form in which it is used.
 pub trait NoiseSource<F: Real> {
-    /// Uniform numbers in the open interval (0, 1): the very numbers that [`invert`](Self::invert) of the same key
-    /// inverts.
+    /// Fills `out` with uniform samples in the open interval (0, 1). [`invert`](Self::invert) with the same key inverts
+    /// the same samples.
     ///
     /// # Errors
-    /// If the source cannot give them.
+    /// If the source cannot provide them.
     fn uniform(&self, key: NoiseKey, layout: &NoiseLayout, out: &mut [F]) -> DistributionResult<()>;
 
-    /// Standard normal numbers.
+    /// Fills `out` with standard normal samples.
     ///
     /// # Errors
-    /// If the source cannot give them.
+    /// If the source cannot provide them.
     fn normal(&self, key: NoiseKey, layout: &NoiseLayout, out: &mut [F]) -> DistributionResult<()>;
 
-    /// Standard exponential numbers.
+    /// Fills `out` with standard exponential samples.
     ///
     /// # Errors
-    /// If the source cannot give them.
+    /// If the source cannot provide them.
     fn exponential(&self, key: NoiseKey, layout: &NoiseLayout, out: &mut [F]) -> DistributionResult<()> {
         self.uniform(key, layout, out)?;
         out.iter_mut().for_each(|x| *x = -x.ln());
         Ok(())
     }
 
-    /// Whole numbers by inversion: for each element the smallest `k` with `u < cdf(element, k)`, hence a monotone map
-    /// of the noise. `cdf` must reach 1, or come within rounding of it.
+    /// Fills `out` with integers by inversion: for each element the smallest `k` with `u < cdf(element, k)`, which is a
+    /// monotone function of the noise `u`. `cdf` must reach 1 up to rounding.
     ///
     /// # Errors
-    /// If the source cannot give them.
+    /// If the source cannot provide them.
     fn invert(
         &self,
         key: NoiseKey,
@@ -50,10 +50,11 @@ pub trait NoiseSource<F: Real> {
         out: &mut [F],
     ) -> DistributionResult<()>;
 
-    /// As [`invert`](Self::invert), of the numbers of a plan: `layout` is that of the numbers behind them.
+    /// As [`invert`](Self::invert), for uniform samples that a sampling scheme has moved to their places. `layout` is
+    /// the layout of the samples before they were moved.
     ///
     /// # Errors
-    /// If the source cannot give them.
+    /// If the source cannot provide them.
     fn invert_planned(
         &self,
         key: NoiseKey,
@@ -71,10 +72,10 @@ pub trait NoiseSource<F: Real> {
         Ok(())
     }
 
-    /// Ones with the given probabilities: 1 where `u ≥ 1 − p`.
+    /// Fills `out` with bits that are 1 with the given probabilities, where `u ≥ 1 − p`.
     ///
     /// # Errors
-    /// If the source cannot give them.
+    /// If the source cannot provide them.
     fn bernoulli(
         &self,
         key: NoiseKey,
@@ -92,13 +93,14 @@ pub trait NoiseSource<F: Real> {
         )
     }
 
-    /// A random generator for one element, for samplers that need a random number of numbers.
+    /// A random generator for one element, for samplers such as rejection that need an unknown number of random values.
     ///
     /// # Errors
-    /// If the source cannot give one; the exact oracle cannot.
+    /// If the source has no generators, as the exact oracle.
     fn generator(&self, key: NoiseKey, index: u64) -> DistributionResult<ChaCha8Rng>;
 
-    /// The seed, if this is the noise that a tape makes from a seed: draws are then recorded as operations.
+    /// The seed, if a tape can produce the same noise from it. Draws are then recorded as operations on noise, so that
+    /// a compiled graph can draw again.
     fn seed(&self) -> Option<NoiseSeed> {
         None
     }

@@ -1,5 +1,4 @@
-//! The probabilities of categories as a parameter, along its last axis: given as themselves, or by unnormalised
-//! logarithms.
+//! The probabilities of categories as a parameter, given as probabilities or as logits along the last axis.
 
 use crate::distribution::check_parameter;
 use crate::distribution::{Parameter, Side};
@@ -9,7 +8,7 @@ use crate::parameter::probability::{finite_ln, held};
 use stochgrad_tape::Var;
 use stochgrad_tensor::{Real, Shape, Tensor};
 
-/// How far the sum of probabilities may be from 1.
+/// The largest distance of the sum of the probabilities from 1.
 const TOLERANCE: f64 = 1e-5;
 
 /// How the probabilities of categories are given.
@@ -19,7 +18,7 @@ pub(crate) enum ProbabilitiesOrLogits<V> {
     Logits(V),
 }
 
-/// Other categories of each element, and their weights by each coordinate of the parameter.
+/// Other categories of each element, and their weights for each coordinate of the parameter.
 pub(crate) struct OtherCategories<F: Real> {
     pub(crate) categories: Vec<Tensor<F>>,
     pub(crate) weights: Vec<Tensor<F>>,
@@ -82,7 +81,7 @@ impl<'t, F: Real> ProbabilitiesOrLogits<Var<'t, F>> {
         }
     }
 
-    /// The logarithms of the probabilities, finite and with finite derivatives at probability 0 too.
+    /// The logarithms of the probabilities, finite and with finite derivatives also at probability 0.
     pub(crate) fn finite_logs(&self) -> Var<'t, F> {
         match *self {
             ProbabilitiesOrLogits::Probabilities(p) => finite_ln(p),
@@ -171,7 +170,8 @@ impl<'t, F: Real> ProbabilitiesOrLogits<Var<'t, F>> {
         Ok(value)
     }
 
-    /// Every category, with the derivative of its probability by each coordinate of the parameter.
+    /// Every category, with the derivative of its probability with respect to each coordinate of the
+    /// parameter.
     pub(crate) fn all_categories(&self, table: &Tensor<F>) -> OtherCategories<F> {
         let count = self.count();
         let elements: Shape = table.shape()[..table.rank() - 1].into();
@@ -192,11 +192,12 @@ impl<'t, F: Real> ProbabilitiesOrLogits<Var<'t, F>> {
     /// The neighbours of the categories `x`, with the rates at which mass flows to them when a coordinate of the
     /// parameter moves.
     ///
-    /// Across the boundary above category b flows the derivative of the distribution function, R_b, downwards where it
-    /// is positive. A derivative from the right takes this flow from the category that loses it, one from the left from
-    /// the category that gains it. Categories of probability 0 lose nothing and are passed over. By a probability, mass
-    /// comes from the last possible category, so that the coordinates have the right sum along directions that keep the
-    /// total. A category of probability 0 can only gain: it is an alternative of its own, by its own probability.
+    /// The mass that crosses the boundary above category b is the derivative of the distribution function, R_b; it
+    /// moves downwards where R_b is positive. A derivative from the right attributes this mass to the category that
+    /// loses it, a derivative from the left to the category that gains it. Categories of probability 0 cannot lose mass
+    /// and are skipped. For a parameter that is a probability, the mass comes from the last possible category, so that
+    /// the coordinates have the right sum along directions that keep the total. A category of probability 0 can only
+    /// gain mass, from its own probability: it is an alternative of its own.
     pub(crate) fn neighbours(&self, side: Side, x: &Tensor<F>, table: &Tensor<F>) -> OtherCategories<F> {
         let count = self.count();
         let elements: Shape = table.shape()[..table.rank() - 1].into();
@@ -214,7 +215,7 @@ impl<'t, F: Real> ProbabilitiesOrLogits<Var<'t, F>> {
             let last = (0..count).rfind(possible).unwrap_or(count - 1);
             let below: F = p[..x].iter().fold(F::ZERO, |sum, &p| sum + p);
             let flow = |c: usize, boundary: Option<usize>| {
-                // The derivative of the distribution function at the boundary by coordinate c.
+                // The derivative of the distribution function at the boundary with respect to coordinate c.
                 let reached = if boundary.is_some_and(|b| c <= b) { F::ONE } else { F::ZERO };
                 match boundary {
                     None => F::ZERO,

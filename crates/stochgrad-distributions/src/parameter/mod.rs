@@ -1,4 +1,4 @@
-//! Parameters that can be given in more than one way.
+//! Parameters that can be given in more than one form.
 
 pub(crate) mod categories;
 pub(crate) mod probability;

@@ -1,4 +1,4 @@
-//! A probability as a parameter: given as itself, or by its log-odds.
+//! A probability as a parameter, given as a probability or as log-odds.
 
 use crate::distribution::Parameter;
 use crate::distribution::check_parameter;
@@ -60,7 +60,7 @@ impl<'t, F: Real> ProbabilityOrLogit<Var<'t, F>> {
         }
     }
 
-    /// The logit, finite and with finite derivatives at probabilities 0 and 1 too.
+    /// The logit, finite and with finite derivatives also at probabilities 0 and 1.
     pub(crate) fn finite_logit(&self) -> Var<'t, F> {
         match *self {
             ProbabilityOrLogit::Probability(p) => finite_ln(p) - finite_ln(1.0 - p),
@@ -68,11 +68,11 @@ impl<'t, F: Real> ProbabilityOrLogit<Var<'t, F>> {
         }
     }
 
-    /// `ln p` and `ln(1 − p)`, finite and with finite derivatives at probabilities 0 and 1 too.
+    /// `ln p` and `ln(1 − p)`, finite and with finite derivatives also at probabilities 0 and 1.
     pub(crate) fn finite_logs(&self) -> (Var<'t, F>, Var<'t, F>) {
         match *self {
             ProbabilityOrLogit::Probability(p) => {
-                // 1 − p has its digits near 1, ln(1 + x) near 0.
+                // 1 − p is precise for p near 1, ln(1 + x) for x near 0.
                 let (tape, likely) = (p.tape(), (p - 0.5).step());
                 let near_zero = (-likely.select(tape.constant(0.0), p)).log1p();
                 let near_one = finite_ln(1.0 - likely.select(p, tape.constant(0.5)));
@@ -85,7 +85,7 @@ impl<'t, F: Real> ProbabilityOrLogit<Var<'t, F>> {
         }
     }
 
-    /// `successes · ln p + failures · ln(1 − p)` with `0 · ln 0 = 0`, in the derivative too.
+    /// `successes · ln p + failures · ln(1 − p)` with `0 · ln 0 = 0`, also in the derivative.
     pub(crate) fn log_power(&self, successes: Var<'t, F>, failures: Var<'t, F>) -> Var<'t, F> {
         let tape = successes.tape();
         let zero = tape.constant(0.0);
@@ -107,7 +107,7 @@ impl<'t, F: Real> ProbabilityOrLogit<Var<'t, F>> {
         -(self.probability() * log_p + self.complement() * log_q)
     }
 
-    /// The divergence of one trial to another.
+    /// The divergence of one trial from another.
     pub(crate) fn kl_to(&self, other: &Self) -> Var<'t, F> {
         let ((log_p, log_q), (other_p, other_q)) = (self.finite_logs(), other.finite_logs());
         self.probability() * (log_p - other_p) + self.complement() * (log_q - other_q)
@@ -143,7 +143,7 @@ impl<'t, F: Real> ProbabilityOrLogit<Var<'t, F>> {
         })
     }
 
-    /// The derivative of the probability by the parameter, given the probability.
+    /// The derivative of the probability with respect to the parameter, given the probability.
     pub(crate) fn derivative(&self, p: F) -> F {
         match self {
             ProbabilityOrLogit::Probability(_) => F::ONE,
@@ -151,8 +151,8 @@ impl<'t, F: Real> ProbabilityOrLogit<Var<'t, F>> {
         }
     }
 
-    /// Whether a probability is at an end of its interval, where it has a derivative from one side only: what the other
-    /// side would take mass from has none. Ends through which no derivative flows do not count.
+    /// Whether a probability is at an end of its interval, where it has only a one-sided derivative, since the outcome
+    /// that would lose mass has none. Ends through which no derivative flows do not count.
     pub(crate) fn ends(&self) -> DistributionResult<impl Fn(F) -> bool + use<F>> {
         let is_end = |p: F| p == F::ZERO || p == F::ONE;
         let matters = match *self {
@@ -181,26 +181,26 @@ impl<'t, F: Real> ProbabilityOrLogit<Var<'t, F>> {
     }
 }
 
-/// The logarithm of a probability, which stays finite at 0: `ln` of the smallest shift that does not change any other
-/// probability. A probability of 0 has about −690 (−85 in single precision), so that `0 · ln 0` is 0 in values and
-/// derivatives.
+/// The logarithm of a probability, finite at 0: the probability is increased by a shift that is too small to change any
+/// other probability. A probability of 0 has a logarithm of about −690 (−85 in single precision), so that `0 · ln 0` is
+/// 0 in values and derivatives.
 pub(crate) fn finite_ln<F: Real>(p: Var<'_, F>) -> Var<'_, F> {
     above_zero(p).ln()
 }
 
-/// A number that is at least 0, shifted so little that no other one than 0 changes: functions of it have finite
-/// derivatives at 0.
+/// A number of at least 0, increased by a shift that is too small to change any number other than 0, so that functions
+/// of it have finite derivatives at 0.
 pub(crate) fn above_zero<F: Real>(x: Var<'_, F>) -> Var<'_, F> {
     x + if F::from_f64(1e-300) > F::ZERO { 1e-300 } else { 1e-37 }
 }
 
-/// Logarithms of probabilities held above −10³⁰, so that `0 · ln 0` is 0 in values and derivatives.
+/// Logarithms of probabilities limited to at least −10³⁰, so that `0 · ln 0` is 0 in values and derivatives.
 pub(crate) fn held<F: Real>(log: Var<'_, F>) -> Var<'_, F> {
     log.map(Map::Guard(GUARD))
 }
 
-/// A log-probability that was added up from [`held`] logarithms or finite logits: −∞ where one of them stood for an
-/// infinity. The slopes stay those of the finite form, so that the score of an impossible value is no NaN.
+/// A log-probability that is a sum of [`held`] logarithms or finite logits, set to −∞ where one of them replaces an
+/// infinity. The derivatives remain those of the finite sum, so that the score of an impossible value is not NaN.
 pub(crate) fn released<F: Real>(log: Var<'_, F>) -> Var<'_, F> {
     log.map(Map::Unguard)
 }

@@ -1,4 +1,4 @@
-//! The parameter that stretches a distribution on the positive numbers.
+//! The scale of a distribution on the positive numbers, given as a rate or as a scale.
 
 use crate::distribution::Parameter;
 use crate::distribution::positive;
@@ -7,7 +7,7 @@ use crate::noise::Draw;
 use stochgrad_tape::Var;
 use stochgrad_tensor::{Real, Shape, Tensor};
 
-/// How fast a positive number falls off, given by rate or by scale.
+/// A rate, or its reciprocal, a scale.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum RateOrScale<V> {
     Rate(V),
@@ -66,7 +66,7 @@ impl<'t, F: Real> RateOrScale<Var<'t, F>> {
         }
     }
 
-    /// The value that is `standard` in units of the scale.
+    /// The value that equals `standard` in units of the scale.
     pub(crate) fn stretch(&self, standard: Var<'t, F>) -> Var<'t, F> {
         match *self {
             RateOrScale::Rate(v) => standard / v,
@@ -88,7 +88,7 @@ impl<'t, F: Real> RateOrScale<Var<'t, F>> {
         })
     }
 
-    /// The derivative of the logarithm of the scale by the parameter, given the scale.
+    /// The derivative of the logarithm of the scale with respect to the parameter, given the scale.
     pub(crate) fn log_scale_derivative(&self, scale: F) -> F {
         match self {
             RateOrScale::Rate(_) => -scale,

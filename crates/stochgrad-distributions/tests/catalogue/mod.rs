@@ -1,6 +1,6 @@
 //! Every distribution of the library by the name that the tables of known values use.
 
-// Several tests share this, and each uses a part of it.
+// Several test programs include this file, and each uses a part of it.
 #![allow(dead_code)]
 
 use rand_chacha::ChaCha8Rng;
@@ -114,7 +114,7 @@ pub(crate) fn entries() -> Vec<Entry> {
     }
 }
 
-/// Numbers as a vector.
+/// Single values as a vector.
 pub(crate) fn vector<'t>(numbers: &[Var<'t, f64>]) -> Var<'t, f64> {
     Var::stack(numbers).expect("numbers of one tape")
 }

@@ -1,6 +1,6 @@
 //! The tables of known values.
 
-// Several tests share this, and each uses a part of it.
+// Several test programs include this file, and each uses a part of it.
 #![allow(dead_code)]
 
 use std::path::Path;

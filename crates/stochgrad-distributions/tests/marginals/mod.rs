@@ -1,17 +1,17 @@
-//! Distributions of vectors and matrices through one number of each draw, whose own distribution is known; and
-//! distributions made of others.
+//! Distributions of vectors and matrices, observed through one number of each draw with a known distribution, and
+//! distributions that are made of others.
 
 use crate::catalogue::{Entry, entries};
 use stochgrad_distributions::*;
 use stochgrad_tape::Var;
 
-/// The number that is looked at in a draw.
+/// The number that is observed in a draw.
 pub(crate) type Observe = for<'t> fn(Var<'t, f64>, &[Var<'t, f64>]) -> Var<'t, f64>;
 
-/// The distribution of that number, by the parameters of the distribution of the draw.
+/// The distribution of the observed number, given the parameters of the distribution of the draw.
 pub(crate) type Scalar = for<'t> fn(&[Var<'t, f64>]) -> Box<dyn Distribution<'t, f64> + 't>;
 
-/// A distribution at some parameters, seen through one number.
+/// A distribution at some parameters, observed through one number.
 pub(crate) struct Marginal {
     pub(crate) entry: Entry,
     pub(crate) parameters: Vec<f64>,

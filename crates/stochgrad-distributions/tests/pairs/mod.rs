@@ -1,6 +1,6 @@
 //! Every pair of distributions whose divergence has a closed form, by the names that the tables of known values use.
 
-// Several tests share this, and each uses a part of it.
+// Several test programs include this file, and each uses a part of it.
 #![allow(dead_code)]
 
 use crate::catalogue::vector;

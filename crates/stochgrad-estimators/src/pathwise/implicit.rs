@@ -21,9 +21,7 @@
 use crate::common::sampling::Sampling;
 use crate::pathwise::path_order;
 use crate::sampling_setters;
-use stochgrad_distributions::{
-    CumulativeDistribution, Distribution, DistributionError, Family, Support, implicit_path,
-};
+use stochgrad_distributions::{CumulativeDistribution, Distribution, DistributionError, Family, implicit_path};
 use stochgrad_graph::{
     Access, Count, GradientMethod, GraphResult, Guarantee, Method, Order, Path, Profile, SampleContext, SamplePlate,
     SampleSet,
@@ -65,7 +63,7 @@ impl ImplicitPathwise {
 /// Distribution functions of discrete distributions have steps.
 fn check_continuous<'t, F: Real>(distribution: &dyn Distribution<'t, F>) -> Result<(), String> {
     match distribution.support() {
-        Support::Real | Support::Positive | Support::UnitInterval | Support::Interval | Support::Angles => Ok(()),
+        support if support.is_continuous_scalar() => Ok(()),
         support => Err(format!(
             "expected a continuous distribution on the line, got {}, whose values are {support:?}; use MeasureValued or ScoreFunction here",
             distribution.name()

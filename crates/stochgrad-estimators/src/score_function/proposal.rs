@@ -1,7 +1,7 @@
 //! Distributions that importance sampling draws from in the place of a node's own.
 
 use crate::enumeration::enumerate::{element_values, independent_elements};
-use stochgrad_distributions::{Distribution, DistributionError, DistributionResult, Family, Support, Tempered};
+use stochgrad_distributions::{Distribution, DistributionError, DistributionResult, Family, Tempered};
 use stochgrad_tape::{IdMap, PlateKind, Tape};
 use stochgrad_tensor::Real;
 
@@ -114,12 +114,12 @@ pub(crate) fn check_support<'t, F: Real>(
             proposal.event_shape()
         ));
     }
-    let depends = matches!(distribution.support(), Support::Interval | Support::Values);
-    if proposal.support() != distribution.support() || depends {
+    let support = distribution.support();
+    if proposal.support() != support || support.depends_on_parameters() {
         return Err(format!(
             "expected a proposal with the support {:?}, which no parameter decides, got {name} with {:?}; take one of the same family, or another \
              with that support",
-            distribution.support(),
+            support,
             proposal.support()
         ));
     }

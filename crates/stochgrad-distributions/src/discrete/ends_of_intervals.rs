@@ -8,7 +8,7 @@ use crate::discrete::negative_binomial::NegativeBinomial;
 use crate::discrete::poisson::Poisson;
 use crate::distribution::{StochasticDerivative, WeakDerivative};
 use crate::noise::KeyedNoise;
-use crate::testing::discrete_checks::{COSTS, SIDES, States, assert_close};
+use crate::testing::{COSTS, SIDES, States, assert_close};
 use stochgrad_tape::{Tape, Var};
 
 /// Checks both kinds of alternatives against the derivative `factor · (f(to) − f(from))`.
