@@ -11,23 +11,14 @@
 //! Everything is in `f64`. This crate knows no particular gradient method, and no test framework: checks return values
 //! and errors that say what was expected and what was found.
 
-mod cells;
-mod direction;
-mod enumeration;
 mod error;
 mod gradient_check;
 pub mod models;
 mod moments;
 mod oracle;
-mod oracle_cuts;
-mod oracle_noise;
-mod oracle_report;
-mod quadrature;
-mod reduction;
 mod statistical;
 
 pub use error::{CheckError, CheckResult};
 pub use gradient_check::{GradientCheck, GradientReport, gradient_check};
-pub use oracle::Oracle;
-pub use oracle_report::{GradientMoments, Moments, OracleReport};
+pub use oracle::{GradientMoments, Moments, Oracle, OracleReport};
 pub use statistical::{SampleMoments, StatisticalReport, StatisticalTest};

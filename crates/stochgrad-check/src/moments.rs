@@ -1,6 +1,6 @@
 //! Running weighted means and variances.
 
-use crate::{CheckError, CheckResult};
+use crate::error::{CheckError, CheckResult};
 
 /// Weighted mean and variance of vectors (West 1979): no cancellation between large sums.
 #[derive(Clone, Debug, Default)]

@@ -1,7 +1,7 @@
 //! The statistical test: means and variances over many runs with fixed seeds.
 
+use crate::error::{CheckError, CheckResult};
 use crate::moments::{RunningMoments, check_finite};
-use crate::{CheckError, CheckResult};
 use std::fmt;
 use stochgrad_graph::{Graph, GraphResult, Seed};
 use stochgrad_tape::Workspace;

@@ -1,6 +1,6 @@
 //! What the exact oracle finds.
 
-use crate::{CheckError, CheckResult};
+use crate::error::{CheckError, CheckResult};
 use std::collections::BTreeMap;
 use std::fmt;
 use stochgrad_tensor::Tensor;

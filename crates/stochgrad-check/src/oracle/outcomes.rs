@@ -1,7 +1,8 @@
 //! Going through all outcomes of a program, within limits.
 
-use crate::oracle_noise::OracleNoise;
-use crate::{CheckError, CheckResult, Oracle};
+use crate::error::{CheckError, CheckResult};
+use crate::oracle::Oracle;
+use crate::oracle::noise::OracleNoise;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use std::rc::Rc;

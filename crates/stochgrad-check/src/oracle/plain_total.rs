@@ -4,8 +4,8 @@
 //! passed, and reduced over the plates that it carries, and those that the weights of its plates carry, and over no
 //! others: member by member, on the host.
 
-use crate::direction::Parameters;
-use crate::{CheckError, CheckResult};
+use crate::error::{CheckError, CheckResult};
+use crate::oracle::direction::Parameters;
 use stochgrad_graph::{Graph, GraphResult};
 use stochgrad_tape::{Id, Plate, Plates, Tape, Var, Weights};
 use stochgrad_tensor::{Shape, Tensor};

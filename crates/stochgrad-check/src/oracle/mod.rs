@@ -1,11 +1,18 @@
 //! The exact oracle: expectation and variance of an estimator over every outcome of its own draws.
 
-use crate::direction::{Direction, Parameters, along_all, directional_derivatives, unforeseen};
+mod direction;
+mod noise;
+mod outcomes;
+mod plain_total;
+mod report;
+
+pub use report::{GradientMoments, Moments, OracleReport};
+
+use crate::error::{CheckError, CheckResult};
 use crate::moments::{RunningMoments, check_finite};
-use crate::oracle_noise::OracleNoise;
-use crate::oracle_report::{GradientMoments, Moments, OracleReport};
-use crate::reduction::check_reduction;
-use crate::{CheckError, CheckResult};
+use crate::oracle::direction::{Direction, Parameters, along_all, directional_derivatives, unforeseen};
+use crate::oracle::noise::OracleNoise;
+use crate::oracle::plain_total::check_reduction;
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::rc::Rc;
