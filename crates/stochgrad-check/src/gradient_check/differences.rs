@@ -1,15 +1,15 @@
-//! Central differences, extrapolated to step 0 (Ridders 1982).
+//! Central differences, extrapolated to step 0 (Ridders 1982, Advances in Engineering Software 4).
 
 use crate::error::CheckResult;
 
-/// Steps of the extrapolation of central differences.
+/// The number of steps that the extrapolation uses.
 const LEVELS: usize = 7;
 
-/// Halvings of the first step when the function is not finite around the point.
+/// How often the first step may be halved where the function is not finite around the point.
 const RETREATS: usize = 12;
 
-/// The derivative at 0 of a vector function of one number, by central differences extrapolated to step 0. Each
-/// component takes the entry of its tableau whose neighbours agree best.
+/// The derivative at 0 of a vector function of one variable, by central differences extrapolated to step 0. Each
+/// component is taken from the entry of the tableau that agrees best with its neighbours.
 pub(crate) fn derivative_at_zero(
     first_step: f64,
     mut function: impl FnMut(f64) -> CheckResult<Vec<f64>>,

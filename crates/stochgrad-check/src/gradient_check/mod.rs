@@ -1,4 +1,4 @@
-//! Derivatives of a function on a tape against differences of its values.
+//! Derivatives of a function on a tape, compared with differences of its values.
 
 mod differences;
 mod probe;
@@ -14,7 +14,7 @@ use stochgrad_tensor::Tensor;
 
 /// Checks the first and second derivatives of a function with the default settings of [`GradientCheck`].
 ///
-/// This is the way to test a primitive or a function of one's own.
+/// Use it to test your own primitive or function.
 ///
 /// ```
 /// use stochgrad_check::gradient_check;
@@ -37,15 +37,17 @@ where
 
 /// Settings of a gradient check.
 ///
-/// The value of the function, of any shape and on any plates, is reduced to a number in four ways: with random weights
-/// for every element, with weights that vary along the event axes only, with weights that vary along the plates only,
-/// and by the plain sum. They differ in how far the adjoint of the value is broadcast, which gradient rules have to
-/// take into account. Each reduction s is followed by s + s²/4, so that second derivatives of linear functions are
-/// exercised too.
+/// The value of the function may have any shape and any plates. The check reduces it to a scalar in four ways: with
+/// random weights for every element, with weights that vary along the event axes only, with weights that vary along the
+/// plates only, and by the plain sum. The reductions differ in how far they broadcast the adjoint of the value, which
+/// a gradient rule must handle. The check then takes s + s²/4 of the reduced value s, so that linear functions have
+/// second derivatives as well.
 ///
-/// For each of them the gradient is compared with central differences, extrapolated to step 0 (Ridders 1982), element
-/// by element; the product of the Hessian with a random direction with differences of gradients along that direction;
-/// and `Tape::backward_all` with `Tape::gradients`.
+/// For each reduction, the check compares
+///
+/// * each element of the gradient with central differences, extrapolated to step 0 (Ridders 1982);
+/// * the product of the Hessian with a random direction, with differences of the gradient along that direction;
+/// * `Tape::backward_all` with `Tape::gradients`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct GradientCheck {
     relative: f64,
@@ -55,12 +57,12 @@ pub struct GradientCheck {
     seed: u64,
 }
 
-/// The largest discrepancies that a passed check has seen, each as |expected − found| / max(1, |expected|).
+/// The largest discrepancies in a check that passed, each as |expected − found| / max(1, |expected|).
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct GradientReport {
-    /// Of first derivatives.
+    /// The largest one of first derivatives.
     pub first_order: f64,
-    /// Of products of the Hessian with a direction; 0 if they were not checked.
+    /// The largest one of products of the Hessian with a direction; 0 if second derivatives were not checked.
     pub second_order: f64,
     /// How many derivatives were compared.
     pub compared: usize,
@@ -88,38 +90,40 @@ impl GradientCheck {
         GradientCheck { relative: 1e-6, absolute: 1e-7, order: 2, step: 0.01, seed: 1 }
     }
 
-    /// How far a derivative may be off: relative to itself, and relative to 1 or the largest derivative.
+    /// The tolerances: `relative` to the derivative itself, and `absolute` relative to the largest derivative or 1,
+    /// whichever is larger. A derivative may be off by their sum.
     pub fn tolerance(mut self, relative: f64, absolute: f64) -> Self {
         self.relative = relative;
         self.absolute = absolute;
         self
     }
 
-    /// Leaves second derivatives out.
+    /// Omits second derivatives.
     pub fn first_order_only(mut self) -> Self {
         self.order = 1;
         self
     }
 
-    /// The largest step of the central differences, for inputs of size 1 or below; proportional to larger ones. Kinks
-    /// must be farther away than that.
+    /// The largest step of the central differences: `step` for inputs of magnitude up to 1, and `step` times the
+    /// magnitude for larger ones. A kink must be farther away from the inputs than that.
     pub fn step(mut self, step: f64) -> Self {
         self.step = step;
         self
     }
 
-    /// Chooses other random weights and directions.
+    /// The seed of the random weights and directions.
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = seed;
         self
     }
 
-    /// Checks the derivatives of `function` at `inputs`, which become parameters without plates. The function may make
-    /// plates of its own and move event axes to them with `event_to_plate`.
+    /// Checks the derivatives of `function` at `inputs`, which it receives as parameters without plates. The function may
+    /// create plates and move event axes to them with `event_to_plate`.
     ///
     /// # Errors
-    /// [`CheckError::Derivative`] or [`CheckError::Passes`] for the first derivative that is wrong,
-    /// [`CheckError::NotFinite`] at a point outside the function's domain, [`CheckError::Tape`] if the function fails.
+    /// [`CheckError::Derivative`] or [`CheckError::Passes`] for the first wrong derivative, [`CheckError::NotFinite`] if
+    /// the inputs are outside the domain of the function, [`CheckError::Tape`] if the function fails,
+    /// [`CheckError::NoInputs`] if there is no input element.
     pub fn run<G>(&self, function: G, inputs: &[Tensor<f64>]) -> CheckResult<GradientReport>
     where
         G: for<'t> Fn(&'t Tape<f64>, &[Var<'t, f64>]) -> Var<'t, f64>,
@@ -239,10 +243,11 @@ fn largest(tensors: &[Tensor<f64>]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use approx::assert_abs_diff_eq;
     use std::sync::Arc;
     use stochgrad_tape::{PlateKind, Primitive, PrimitiveInputs};
 
-    /// A cube whose rule is right up to two factors.
+    /// A cube whose gradient rule is wrong by a factor at each order, unless the factor is 1.
     struct Cube {
         first: f64,
         second: f64,
@@ -294,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn first_order_only_does_not_look_at_the_second() {
+    fn first_order_only_does_not_check_the_second() {
         let inputs = [Tensor::from([0.7, -1.1, 2.0])];
         let check = GradientCheck::new().first_order_only();
         let report =
@@ -308,7 +313,7 @@ mod tests {
         let error = gradient_check(|_, x| x[0] + x[1] * x[1].stop_gradient(), &inputs).unwrap_err();
         let CheckError::Derivative { order, input, element, expected, found, .. } = error else { panic!("{error}") };
         assert_eq!((order, input, element), (1, 1, 0));
-        assert!((expected - 2.0 * found).abs() < 1e-6 * expected.abs());
+        assert_abs_diff_eq!(expected, 2.0 * found, epsilon = 1e-6 * expected.abs());
     }
 
     #[test]

@@ -1,11 +1,11 @@
-//! Evaluation of the function under test, and of its derivatives by the tape.
+//! Evaluates the function under test, and its derivatives on the tape.
 
 use crate::error::CheckResult;
 use crate::gradient_check::reduction::Reduction;
 use stochgrad_tape::{Tape, TapeResult, Var, Workspace};
 use stochgrad_tensor::Tensor;
 
-/// A function together with its reduction to a number.
+/// A function together with its reduction to a scalar.
 pub(crate) struct Probe<'a, G> {
     pub(crate) function: &'a G,
     pub(crate) reduction: Reduction,

@@ -1,18 +1,18 @@
-//! Reductions of the value of a function to one number.
+//! Reductions of the value of a function to a scalar.
 
 use stochgrad_tape::{Plate, Var};
 use stochgrad_tensor::{Shape, Tensor};
 
-/// How the value of a function becomes one number.
+/// A way to reduce the value of a function to a scalar.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Reduction {
-    /// A weight for each element.
+    /// A random weight for each element.
     Elements,
-    /// A weight for each position of the event axes.
+    /// A random weight for each position of the event axes.
     Events,
-    /// A weight for each member of the plates.
+    /// A random weight for each member of the plates.
     Members,
-    /// All weights are 1.
+    /// The weight 1 for all elements.
     Plain,
 }
 
@@ -60,7 +60,7 @@ impl Reduction {
     }
 }
 
-/// Numbers of either sign with sizes between 0.5 and 1.5.
+/// Values of either sign with magnitudes between 0.5 and 1.5.
 pub(crate) fn random_weights(shape: &Shape, seed: u64) -> Tensor<f64> {
     Tensor::from_fn(shape.clone(), |i| {
         let bits = scramble(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(i as u64));

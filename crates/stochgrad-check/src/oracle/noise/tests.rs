@@ -1,4 +1,4 @@
-//! Outcomes of small programs, drawn from the oracle's noise.
+//! The outcomes of small programs that draw from the oracle's noise.
 
 use super::*;
 use approx::assert_abs_diff_eq;
@@ -63,7 +63,7 @@ fn a_position_respects_the_cell() {
 }
 
 #[test]
-fn normal_and_exponential_numbers_have_their_moments() {
+fn normal_and_exponential_samples_have_their_moments() {
     let found = outcomes(8, |noise| {
         let (mut x, mut e, mut again, mut u) = ([0.0], [0.0], [0.0], [0.0]);
         let (a, b) = (NoiseKey::new("x", None), NoiseKey::new("e", None));
@@ -72,7 +72,7 @@ fn normal_and_exponential_numbers_have_their_moments() {
         noise.normal(a, &NoiseLayout::flat(1), &mut again)?;
         noise.uniform(b, &NoiseLayout::flat(1), &mut u)?;
         assert_eq!(x, again);
-        assert!((u[0].ln() + e[0]).abs() < 1e-12);
+        assert_abs_diff_eq!(u[0].ln(), -e[0], epsilon = 1e-12);
         Ok(x[0].powi(4) * e[0].powi(3))
     });
     assert_eq!(found.len(), 64);
@@ -81,29 +81,30 @@ fn normal_and_exponential_numbers_have_their_moments() {
 }
 
 #[test]
-fn numbers_of_a_plan_are_split_where_they_lie() {
-    // An antithetic pair of bits and the two strata of a systematic pair, each from one number.
-    for (plan, strata, both) in [(SamplingScheme::Antithetic, [0, 0], 0.0), (SamplingScheme::Systematic, [0, 1], 0.0)] {
+fn uniforms_of_a_sampling_scheme_are_split_at_their_places() {
+    // An antithetic pair of bits and the two strata of a systematic pair, each made from one uniform.
+    for (scheme, strata, both) in [(SamplingScheme::Antithetic, [0, 0], 0.0), (SamplingScheme::Systematic, [0, 1], 0.0)]
+    {
         let found = outcomes(3, |noise| {
-            let numbers: Vec<SchemeUniform> = strata
+            let uniforms: Vec<SchemeUniform> = strata
                 .iter()
                 .enumerate()
-                .map(|(member, &stratum)| SchemeUniform { base: 0, place: plan.place(2, member, stratum) })
+                .map(|(member, &stratum)| SchemeUniform { base: 0, place: scheme.place(2, member, stratum) })
                 .collect();
             let mut out = [0.0; 2];
             let cdf = |_: usize, k: u64| if k == 0 { 0.7 } else { 1.0 };
-            noise.invert_planned(NoiseKey::new("x", None), &NoiseLayout::flat(1), &numbers, &cdf, &mut out)?;
+            noise.invert_planned(NoiseKey::new("x", None), &NoiseLayout::flat(1), &uniforms, &cdf, &mut out)?;
             Ok(out)
         });
         let probability =
             |wanted: [f64; 2]| found.iter().filter(|(out, _)| *out == wanted).map(|(_, p)| p).sum::<f64>();
-        assert!((probability([1.0, 1.0]) - both).abs() < 1e-15, "{plan}: {found:?}");
+        assert!((probability([1.0, 1.0]) - both).abs() < 1e-15, "{scheme}: {found:?}");
         let ones: f64 = found.iter().map(|(out, p)| (out[0] + out[1]) * p).sum();
-        assert!((ones - 0.6).abs() < 1e-15, "{plan}: {found:?}");
+        assert!((ones - 0.6).abs() < 1e-15, "{scheme}: {found:?}");
     }
 }
 
-/// The mean over all outcomes of a program, going through them again until every interval is cut where it must be.
+/// The mean over all outcomes of a program. It visits them again until every interval is cut where it must be.
 fn mean(nodes: usize, mut program: impl FnMut(&OracleNoise) -> DistributionResult<f64>) -> Result<f64, CheckError> {
     let noise = OracleNoise::new(nodes);
     loop {
@@ -129,7 +130,7 @@ fn position(noise: &OracleNoise, key: NoiseKey) -> DistributionResult<f64> {
 }
 
 #[test]
-fn an_interval_is_split_before_its_position_is_given_out_even_if_that_is_found_out_later() {
+fn an_interval_is_split_before_its_position_is_used_even_if_the_split_is_found_later() {
     let (x, y) = (NoiseKey::new("x", None), NoiseKey::new("y", None));
     for nodes in [1, 2, 5] {
         // The integrals of u over u ≥ 0.6, and where a bit decides: of u over u ≥ 0.9 and over u ≥ 0.2.
@@ -159,25 +160,25 @@ fn a_position_answers_an_inversion_that_has_one_state_on_its_interval() {
 }
 
 #[test]
-fn members_of_a_plan_are_split_before_their_positions_too() {
+fn members_of_a_sampling_scheme_are_split_before_their_positions_too() {
     let key = NoiseKey::new("x", None);
-    for (plan, expected) in [(SamplingScheme::Antithetic, 0.02), (SamplingScheme::Systematic, 0.4 * 0.4)] {
-        // A number and the second member of its pair: u over 1 − u ≥ 0.8; and u over (1 + u)/2 ≥ 0.8.
+    for (scheme, expected) in [(SamplingScheme::Antithetic, 0.02), (SamplingScheme::Systematic, 0.4 * 0.4)] {
+        // A uniform and the second member of its pair: u over 1 − u ≥ 0.8; and u over (1 + u)/2 ≥ 0.8.
         let found = mean(2, |noise| {
             let u = position(noise, key)?;
-            let numbers = [SchemeUniform { base: 0, place: plan.place(2, 1, 1) }];
+            let uniforms = [SchemeUniform { base: 0, place: scheme.place(2, 1, 1) }];
             let mut out = [0.0];
             let cdf = |_: usize, k: u64| if k == 0 { 0.8 } else { 1.0 };
-            noise.invert_planned(key, &NoiseLayout::flat(1), &numbers, &cdf, &mut out)?;
+            noise.invert_planned(key, &NoiseLayout::flat(1), &uniforms, &cdf, &mut out)?;
             Ok(u * out[0])
         });
-        let expected = if plan == SamplingScheme::Antithetic { expected } else { (1.0 - 0.36) / 2.0 };
-        assert!((found.as_ref().expect("a mean") - expected).abs() < 1e-14, "{plan}: {found:?}");
+        let expected = if scheme == SamplingScheme::Antithetic { expected } else { (1.0 - 0.36) / 2.0 };
+        assert!((found.as_ref().expect("a mean") - expected).abs() < 1e-14, "{scheme}: {found:?}");
     }
 }
 
 #[test]
-fn exponential_numbers_are_split_before_they_are_given_out() {
+fn exponential_samples_are_split_before_they_are_used() {
     let key = NoiseKey::new("x", None);
     let found = mean(8, |noise| {
         let mut x = [0.0];
@@ -185,11 +186,11 @@ fn exponential_numbers_are_split_before_they_are_given_out() {
         Ok(x[0] * (1.0 - bit(noise, key, 0.5)?))
     });
     // −ln u over u < 1/2 is (1 + ln 2)/2.
-    assert!((found.as_ref().expect("a mean") - 0.5 * (1.0 + 2.0_f64.ln())).abs() < 1e-13, "{found:?}");
+    assert_abs_diff_eq!(found.expect("a mean"), 0.5 * (1.0 + 2.0_f64.ln()), epsilon = 1e-13);
 }
 
 #[test]
-fn numbers_that_decide_where_one_another_are_split_are_an_error() {
+fn uniforms_that_decide_where_each_other_are_split_are_an_error() {
     let (x, y) = (NoiseKey::new("x", None), NoiseKey::new("y", None));
     let found = mean(1, |noise| {
         let (u, v) = (position(noise, x)?, position(noise, y)?);
@@ -219,7 +220,7 @@ fn what_cannot_be_enumerated_is_an_error() {
     let layout = NoiseLayout::flat(1);
     assert!(noise.generator(key, 0).is_err_and(|error| error.to_string().contains("statistical test")));
     assert!(matches!(noise.take_failure(), Some(CheckError::Noise { .. })));
-    noise.normal(key, &layout, &mut [0.0]).expect("normal numbers");
+    noise.normal(key, &layout, &mut [0.0]).expect("a normal sample");
     assert!(noise.uniform(key, &layout, &mut [0.0]).is_err_and(|error| error.to_string().contains("purpose")));
     assert!(
         noise
