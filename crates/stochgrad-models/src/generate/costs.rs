@@ -29,7 +29,7 @@ impl Writer<'_> {
                 let offset = self.decimal(-10, 10);
                 reduced.combine(Operation::Subtract, Expression::Constant(offset)).apply(Function::Square)
             }
-            // What is kept and what is reduced.
+            // A sum of an expression and its reduction.
             1 => {
                 let reduced = self.reduced(term.clone(), &[50, 30, 10, 10]);
                 let factor = self.factor();
@@ -56,7 +56,7 @@ impl Writer<'_> {
                 self.reduced(scaled, &[10, 10, 10, 70])
             }
             5 => self.reduced(term, &[0, 0, 100, 0]),
-            // Reductions that meet.
+            // A product of two reductions.
             6 => {
                 let other = self.term(1);
                 let (left, right) = (self.reduced(term, &[40, 40, 10, 10]), self.reduced(other, &[40, 40, 10, 10]));
@@ -66,7 +66,7 @@ impl Writer<'_> {
                 let log = self.log_probability();
                 term.combine(Operation::Add, log)
             }
-            // Reductions inside reductions.
+            // Nested reductions.
             9 => {
                 let mut nested = self.crossed(term);
                 for _ in 0..self.pick(&[30, 50, 20]) + 1 {
@@ -79,7 +79,7 @@ impl Writer<'_> {
                 }
                 nested
             }
-            // Draws that meet member by member.
+            // Two draws that are combined member by member.
             _ => {
                 let other = self.real_leaf(true);
                 let offset = self.decimal(-10, 10);
@@ -91,7 +91,7 @@ impl Writer<'_> {
         if self.chance(0.25) { self.reduced(pattern, &[45, 45, 5, 5]) } else { pattern }
     }
 
-    /// A number of a few draws and parameters.
+    /// An expression of a few draws and parameters.
     fn term(&mut self, depth: usize) -> Expression {
         if depth == 0 {
             return self.real_leaf(true);
@@ -131,7 +131,7 @@ impl Writer<'_> {
         }
     }
 
-    /// ln q(x), sometimes minus the log-probability under the distribution of the node itself.
+    /// The log-probability of a node's value under its own distribution, under another one, or their difference.
     fn log_probability(&mut self) -> Expression {
         let node = self.rng.random_range(0..self.model.nodes.len());
         let own = self.model.nodes[node].distribution.clone();

@@ -6,7 +6,8 @@ use crate::model::plate_list;
 use rand::RngExt;
 
 impl Writer<'_> {
-    /// A parameter, a piece of data, the value of a node, or rarely a constant. `random` prefers values of nodes.
+    /// A parameter, an entry of data, the value of a node or, rarely, a constant. With `random`, mostly the value of a
+    /// node.
     pub(crate) fn real_leaf(&mut self, random: bool) -> Expression {
         let nodes = self.model.nodes.len();
         let weights = match (random, nodes) {
@@ -31,7 +32,7 @@ impl Writer<'_> {
         Expression::Element { parameter: 0, element }
     }
 
-    /// Data, a parameter or a node along a plate.
+    /// Data, a parameter or a node along a plate, if there is one.
     fn leaf_along(&mut self, plate: usize) -> Option<Expression> {
         let model = &self.model;
         let data = (0..model.data.len()).filter(|&at| model.data[at].plate == plate).map(Expression::Data);
@@ -47,7 +48,7 @@ impl Writer<'_> {
         Some(leaves.swap_remove(at))
     }
 
-    /// The expression together with some that lie on plates which it lacks.
+    /// The expression combined with leaves on some of the plates that it lacks.
     pub(crate) fn crossed(&mut self, mut expression: Expression) -> Expression {
         for plate in 0..self.model.plates.len() {
             let carried = self.model.carries(&expression, &self.nodes) & (1 << plate) != 0;
@@ -66,8 +67,8 @@ impl Writer<'_> {
         expression.combine(Operation::Multiply, Expression::Constant(self.factor()))
     }
 
-    /// A reduction over a plate that the expression carries: a sum, a mean, the largest or a log-mean-exp with these
-    /// weights. Rarely a sum or a mean over a plate that it lacks. The expression itself if there is no plate.
+    /// The expression reduced over a plate that it carries: by a sum, a mean, a maximum or a log-mean-exp, with these
+    /// relative frequencies. Rarely, a sum or a mean over a plate that it lacks. Without a plate, the expression itself.
     pub(crate) fn reduced(&mut self, expression: Expression, weights: &[u32; 4]) -> Expression {
         let carried: Vec<usize> = plate_list(self.model.carries(&expression, &self.nodes)).collect();
         let all: Vec<usize> = (0..self.model.plates.len()).collect();

@@ -1,4 +1,4 @@
-//! Random models.
+//! The generator of random models.
 
 mod costs;
 mod leaves;
@@ -11,20 +11,20 @@ use crate::model::{Cost, Model};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
-/// Most joint values of all draws of a model: one of these.
+/// Limits of the number of joint values of all draws. Each model draws one of them.
 const MOST_ASSIGNMENTS: [f64; 3] = [16.0, 64.0, 256.0];
 
-/// How often the limits of [`MOST_ASSIGNMENTS`] are drawn.
+/// The relative frequencies of the limits in [`MOST_ASSIGNMENTS`].
 const ASSIGNMENT_WEIGHTS: [u32; 3] = [35, 40, 25];
 
-/// The generator of the model of a number: it depends on the seed and the number only.
+/// The random generator of the model with this number. It depends only on the seed and the number.
 pub fn generator(seed: u64, number: u64) -> ChaCha8Rng {
     let mut generator = ChaCha8Rng::seed_from_u64(seed);
     generator.set_stream(number);
     generator
 }
 
-/// A random model.
+/// Generates a random model.
 pub fn generate(rng: &mut ChaCha8Rng) -> Model {
     let most = MOST_ASSIGNMENTS[pick(rng, &ASSIGNMENT_WEIGHTS)];
     let mut writer = Writer { rng, model: Model::default(), nodes: Vec::new(), most };
@@ -47,7 +47,7 @@ mod tests {
     use crate::methods::{Placement, catalogue};
 
     #[test]
-    fn a_graph_depends_on_the_seed_and_the_number_only() {
+    fn a_model_depends_on_the_seed_and_the_number_only() {
         let model = |seed, number| generate(&mut generator(seed, number));
         assert_eq!(model(1, 7), model(1, 7));
         assert_ne!(model(1, 7), model(1, 8));

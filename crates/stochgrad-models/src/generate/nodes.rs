@@ -62,7 +62,7 @@ impl Writer<'_> {
         DistributionTree { family, scale, parameter }
     }
 
-    /// A real number that is not large.
+    /// An expression of moderate size on the whole real line.
     fn logit(&mut self, depth: usize) -> Expression {
         if depth == 0 {
             return self.real_leaf(false);

@@ -9,9 +9,9 @@ use rand_chacha::ChaCha8Rng;
 pub(crate) struct Writer<'r> {
     pub(crate) rng: &'r mut ChaCha8Rng,
     pub(crate) model: Model,
-    /// The plates of the nodes so far.
+    /// The plates of the nodes generated so far.
     pub(crate) nodes: Vec<PlateSet>,
-    /// Most joint values of all draws.
+    /// The limit of the number of joint values of all draws.
     pub(crate) most: f64,
 }
 
@@ -28,18 +28,18 @@ impl Writer<'_> {
         if items.is_empty() { None } else { Some(items[self.rng.random_range(0..items.len())]) }
     }
 
-    /// A number with one decimal, between two others.
+    /// A random value with one decimal, between `low / 10` and `high / 10`.
     pub(crate) fn decimal(&mut self, low: i32, high: i32) -> f64 {
         f64::from(self.rng.random_range(low..=high)) / 10.0
     }
 
-    /// A number between −1.5 and 1.5 that is not 0.
+    /// A random value other than 0 between −1.5 and 1.5.
     pub(crate) fn factor(&mut self) -> f64 {
         let size = self.decimal(2, 15);
         if self.chance(0.3) { -size } else { size }
     }
 
-    /// A probability, sometimes 0 or 1.
+    /// A random probability, sometimes 0 or 1.
     pub(crate) fn chance_value(&mut self, boundary: f64) -> f64 {
         if self.chance(boundary) {
             return if self.chance(0.5) { 0.0 } else { 1.0 };
