@@ -1,4 +1,4 @@
-//! What a check can find.
+//! The errors of checks.
 
 use std::time::Duration;
 use stochgrad_graph::GraphError;
@@ -7,28 +7,28 @@ use stochgrad_tape::TapeError;
 /// The result of a check.
 pub type CheckResult<T> = Result<T, CheckError>;
 
-/// Why a check failed, or could not be made.
+/// Why a check failed, or why it could not be made.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CheckError {
     /// The function under test recorded an error.
     #[error("the function under test failed: {0}")]
     Tape(#[from] TapeError),
-    /// There is no number to differentiate with respect to.
+    /// There is no input element to differentiate with respect to.
     #[error("expected at least one input with at least one element, got none")]
     NoInputs,
     /// A value or a derivative that is not a finite number.
-    #[error("{what} is {found}, expected a finite number; choose inputs inside the domain of the function")]
+    #[error("expected {what} to be a finite number, got {found}; choose inputs inside the domain of the function")]
     NotFinite {
         /// The value or derivative, in words.
         what: String,
         /// What was found.
         found: f64,
     },
-    /// A derivative that differs from the differences of the function.
+    /// A derivative that differs from the central differences of the function.
     #[error(
         "derivative of order {order} at input {input}, element {element} (value reduced by {reduction}): \
-         expected {expected:e} by central differences, found {found:e}; check the gradient rule, and that no kink is near"
+         expected {expected:e} by central differences, got {found:e}; check the gradient rule, and that no kink is near"
     )]
     Derivative {
         /// 1 for the gradient, 2 for the product of the Hessian with a direction.
@@ -44,10 +44,10 @@ pub enum CheckError {
         /// By the tape.
         found: f64,
     },
-    /// The gradient as plain tensors differs from the gradient on the tape.
+    /// The gradient as plain tensors differs from the gradient as variables of the tape.
     #[error(
-        "input {input}, element {element} (value reduced by {reduction}): `backward` gives {backward:e}, `grad` gives {grad:e}; \
-         both must apply the same rules"
+        "input {input}, element {element} (value reduced by {reduction}): `backward` gives {backward:e} and `grad` gives \
+         {grad:e}, expected equal values; both must apply the same gradient rules"
     )]
     Passes {
         /// The position of the input in the list of inputs.
@@ -67,34 +67,35 @@ pub enum CheckError {
     /// A draw that the oracle cannot enumerate.
     #[error("the oracle cannot enumerate this draw: {problem}")]
     Noise {
-        /// What was asked, and what to try.
+        /// What the draw asked for, and what to try.
         problem: String,
     },
-    /// A program that does something else for the same noise.
+    /// A program that gives different results for the same noise.
     #[error(
-        "the program is not a function of its noise: {problem}; draw all randomness from the noise source, and keep no state between runs"
+        "the program is not a function of its noise: {problem}; draw all randomness from the noise source, and keep no \
+         state between runs"
     )]
     NotDeterministic {
-        /// What differed.
+        /// What differed between two runs.
         problem: String,
     },
     /// A program with more outcomes than the oracle may visit.
     #[error(
-        "stopped after {limit} outcomes of probability {covered}, of about {estimate:.3e} in all; draw fewer samples, \
-         use fewer nodes, or raise max_outcomes"
+        "stopped after {limit} outcomes, of probability {covered}, out of about {estimate:.3e}; draw fewer samples, use \
+         fewer quadrature nodes, or raise max_outcomes"
     )]
     TooManyOutcomes {
         /// The limit.
         limit: usize,
         /// The probability of the visited outcomes.
         covered: f64,
-        /// How many outcomes there may be, by the choices among which those visited stand.
+        /// An estimate of the number of all outcomes, from the number of options of the visited choices.
         estimate: f64,
     },
-    /// A program whose outcomes take longer than the oracle may.
+    /// A program whose outcomes take longer than the time limit.
     #[error(
-        "stopped after {limit:?}, with {outcomes} outcomes of probability {covered} visited, of about {estimate:.3e} in \
-         all; draw fewer samples, use fewer nodes, or raise time_limit"
+        "stopped after {limit:?} and {outcomes} outcomes, of probability {covered}, out of about {estimate:.3e}; draw \
+         fewer samples, use fewer quadrature nodes, or raise time_limit"
     )]
     TooLong {
         /// The limit.
@@ -103,14 +104,14 @@ pub enum CheckError {
         outcomes: usize,
         /// The probability of the visited outcomes.
         covered: f64,
-        /// How many outcomes there may be, by the choices among which those visited stand.
+        /// An estimate of the number of all outcomes, from the number of options of the visited choices.
         estimate: f64,
     },
-    /// Two ways of the library to reduce the same costs that do not agree.
+    /// Two computations of the same total cost that disagree: an error of the library, not of the model.
     #[error(
-        "an error of the library: {what} of one outcome is {engine} by the graph, and {plain} by plain sums over the \
-         members of the plates that each cost carries; please report it with the model, and do not trust the gradients \
-         of this model until it is mended"
+        "an error of the library: {what} of one outcome is {engine} by the graph, but {plain} by plain sums over the \
+         members of the plates of each cost; please report it with the model, and do not use the gradients of this \
+         model until it is fixed"
     )]
     Library {
         /// The total cost, or an element of its gradient, in words.
@@ -122,17 +123,19 @@ pub enum CheckError {
     },
     /// Outcomes whose probabilities do not add up to 1.
     #[error(
-        "the probabilities of {outcomes} outcomes add up to {total}, expected 1; check the distribution functions of the draws"
+        "expected the probabilities of all outcomes to add up to 1, got {total} for {outcomes} outcomes; check the \
+         distribution functions of the draws"
     )]
     Probability {
         /// How many outcomes there are.
         outcomes: usize,
-        /// The sum.
+        /// The sum of their probabilities.
         total: f64,
     },
     /// Results of several runs that cannot be averaged.
     #[error(
-        "{what} differs between runs: expected {expected}, got {found}; make all parameters before anything random, with fixed shapes"
+        "{what} differs between runs: expected {expected}, got {found}; create all parameters before anything random, \
+         with fixed shapes"
     )]
     Runs {
         /// What differs.
@@ -142,10 +145,10 @@ pub enum CheckError {
         /// What a later run gave.
         found: String,
     },
-    /// A name that nothing has.
+    /// An unknown name.
     #[error("no {what} is called \"{name}\"; there are: {known}")]
     Unknown {
-        /// Parameter or cost.
+        /// `parameter` or `cost`.
         what: &'static str,
         /// The name.
         name: String,
@@ -154,8 +157,9 @@ pub enum CheckError {
     },
     /// An estimate whose exact expectation is wrong.
     #[error(
-        "derivative of order {order} along {direction}: expected {expected:.12e}, the estimate has expectation {found:.12e} \
-         (tolerance {tolerance:e} relative to max(1, |expected|)); the gradient method is biased at this order"
+        "derivative of order {order} along {direction}: expected {expected:.12e}, got an estimate with expectation \
+         {found:.12e} (tolerance {tolerance:e} relative to max(1, |expected|)); the gradient method is biased at this \
+         order"
     )]
     Expectation {
         /// The order; 0 for the value.
@@ -171,11 +175,12 @@ pub enum CheckError {
     },
     /// A mean over runs that is too far from its exact value.
     #[error(
-        "the mean of {what} over {runs} runs is {found:e}, expected {expected:e}: {distance:.2} standard errors of {standard_error:e} away \
-         (threshold {threshold} after Holm's correction; {rejected} of {tested} elements are rejected); the estimate is biased, or the exact value is wrong"
+        "the mean of {what} over {runs} runs: expected {expected:e}, got {found:e}, which is {distance:.2} standard \
+         errors of {standard_error:e} away (threshold {threshold} with Holm's correction; {rejected} of {tested} \
+         elements are rejected); the estimate is biased, or the exact value is wrong"
     )]
     Mean {
-        /// The element that is farthest away.
+        /// The element that is farthest off.
         what: String,
         /// How many runs there were.
         runs: usize,
@@ -187,7 +192,7 @@ pub enum CheckError {
         standard_error: f64,
         /// The distance in standard errors.
         distance: f64,
-        /// How far one number alone may be away.
+        /// How many standard errors a single element that is tested alone may be off.
         threshold: f64,
         /// How many elements are rejected.
         rejected: usize,
@@ -196,8 +201,8 @@ pub enum CheckError {
     },
     /// A variance over runs that is too far from its exact value.
     #[error(
-        "the variance of {what} over {runs} runs is {found:e}, expected {expected:e} within a factor of {tolerance} of itself; \
-         the estimator is another one, or needs more runs"
+        "the variance of {what} over {runs} runs: expected {expected:e} to a relative tolerance of {tolerance}, got \
+         {found:e}; the estimator has another variance, or needs more runs"
     )]
     Variance {
         /// The element.
@@ -212,13 +217,13 @@ pub enum CheckError {
         tolerance: f64,
     },
     /// A setting outside its domain.
-    #[error("{setting} must be {expected}, got {found}")]
+    #[error("expected {setting} to be {expected}, got {found}")]
     Setting {
         /// The setting.
         setting: &'static str,
         /// Its domain.
         expected: &'static str,
-        /// What came.
+        /// What was passed.
         found: String,
     },
 }

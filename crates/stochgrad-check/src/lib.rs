@@ -1,33 +1,25 @@
-//! Tests of gradients: for the methods of this workspace, and for your own.
+//! Tests of gradient methods, of distributions and of functions on the tape: those of this workspace and your own.
 //!
 //! | question | answer |
 //! |---|---|
-//! | Is this estimator right, for a model whose draws can be enumerated? | [`Oracle::verify`]: proved over all outcomes, at every order asked for |
-//! | What is the variance of this gradient? | [`Oracle::gradient`]: exact |
+//! | Is this estimator unbiased, for a model whose draws can be enumerated? | [`Oracle::verify`]: exactly, over all outcomes, at every order you ask for |
+//! | What is the variance of this gradient? | [`Oracle::gradient`]: exactly |
 //! | What is the true gradient of this model? | [`Oracle::exact_gradient`] |
-//! | Is this estimator right, whatever it draws? | [`StatisticalTest`]: fixed seeds, every element tested, Holm's correction |
+//! | Is this estimator unbiased, whatever it draws? | [`StatisticalTest`]: fixed seeds, each element tested, Holm's correction |
 //! | Are the derivatives of this function or primitive right? | [`gradient_check()`]: against central differences |
+//! | On which models should I test my method? | [`models`]: small graphs, most of them with a known exact answer |
 //!
-//! Everything is in `f64`. This crate knows no particular gradient method, and no test framework: checks return values
-//! and errors that say what was expected and what was found.
+//! All computations are in `f64`. The crate depends on no particular gradient method and on no test framework: a check
+//! returns a report, or an error that says what was expected and what was found.
 
-mod cells;
-mod direction;
-mod enumeration;
 mod error;
 mod gradient_check;
 pub mod models;
 mod moments;
 mod oracle;
-mod oracle_cuts;
-mod oracle_noise;
-mod oracle_report;
-mod quadrature;
-mod reduction;
 mod statistical;
 
 pub use error::{CheckError, CheckResult};
 pub use gradient_check::{GradientCheck, GradientReport, gradient_check};
-pub use oracle::Oracle;
-pub use oracle_report::{GradientMoments, Moments, OracleReport};
+pub use oracle::{GradientMoments, Moments, Oracle, OracleReport};
 pub use statistical::{SampleMoments, StatisticalReport, StatisticalTest};

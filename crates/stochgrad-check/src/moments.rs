@@ -1,8 +1,8 @@
 //! Running weighted means and variances.
 
-use crate::{CheckError, CheckResult};
+use crate::error::{CheckError, CheckResult};
 
-/// Weighted mean and variance of vectors (West 1979): no cancellation between large sums.
+/// Weighted mean and variance of vectors by West's update (1979), which does not subtract large sums.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct RunningMoments {
     weight: f64,
@@ -11,7 +11,7 @@ pub(crate) struct RunningMoments {
 }
 
 impl RunningMoments {
-    /// Takes in a vector, as long as those before it.
+    /// Adds a vector, which must be as long as the first one.
     pub(crate) fn add(&mut self, weight: f64, values: &[f64]) -> CheckResult<()> {
         if self.mean.is_empty() {
             self.mean = vec![0.0; values.len()];
@@ -36,7 +36,7 @@ impl RunningMoments {
         Ok(())
     }
 
-    /// Takes in zeros for whatever of the total weight has not been seen.
+    /// Adds zeros for the part of the total weight that has not been added.
     pub(crate) fn complete(&mut self, total: f64) -> CheckResult<()> {
         let missing = total - self.weight;
         let zeros = vec![0.0; self.mean.len()];
@@ -53,7 +53,7 @@ impl RunningMoments {
     }
 }
 
-/// Refuses NaN and infinities.
+/// Returns an error for the first NaN or infinity.
 pub(crate) fn check_finite(what: impl Fn(usize) -> String, values: &[f64]) -> CheckResult<()> {
     match values.iter().position(|value| !value.is_finite()) {
         None => Ok(()),
@@ -72,21 +72,23 @@ mod tests {
         for (weight, value) in [(0.5, 1e8 + 1.0), (0.25, 1e8 + 3.0), (0.0, 17.0), (0.25, 1e8 + 7.0)] {
             moments.add(weight, &[value, -value]).expect("equal lengths");
         }
-        assert!((moments.mean()[0] - (1e8 + 3.0)).abs() < 1e-7 && moments.mean()[1] == -moments.mean()[0]);
+        assert_abs_diff_eq!(moments.mean()[0], 1e8 + 3.0, epsilon = 1e-7);
+        assert_eq!(moments.mean()[1], -moments.mean()[0]);
         assert_abs_diff_eq!(moments.variance()[0], 6.0, epsilon = 1e-7);
         assert!(matches!(moments.add(1.0, &[1.0]), Err(CheckError::Runs { .. })));
     }
 
     #[test]
-    fn what_was_not_seen_is_zero() {
+    fn missing_weight_counts_as_zeros() {
         let mut moments = RunningMoments::default();
         moments.add(0.25, &[4.0]).expect("equal lengths");
         moments.complete(1.0).expect("equal lengths");
-        assert!((moments.mean()[0] - 1.0).abs() < 1e-15 && (moments.variance()[0] - 3.0).abs() < 1e-14);
+        assert_abs_diff_eq!(moments.mean()[0], 1.0, epsilon = 1e-15);
+        assert_abs_diff_eq!(moments.variance()[0], 3.0, epsilon = 1e-14);
     }
 
     #[test]
-    fn not_a_number_is_found() {
+    fn a_nan_is_an_error_that_names_its_element() {
         let error = check_finite(|i| format!("value {i}"), &[1.0, f64::NAN]).expect_err("a NaN");
         assert!(error.to_string().contains("value 1"));
     }

@@ -1,7 +1,7 @@
-//! The statistical test: means and variances over many runs with fixed seeds.
+//! The statistical test: the mean or the variance of an estimator over many runs with fixed seeds.
 
+use crate::error::{CheckError, CheckResult};
 use crate::moments::{RunningMoments, check_finite};
-use crate::{CheckError, CheckResult};
 use std::fmt;
 use stochgrad_graph::{Graph, GraphResult, Seed};
 use stochgrad_tape::Workspace;
@@ -12,13 +12,14 @@ const ROUNDING: f64 = 1e-10;
 
 /// Tests the mean (or the variance) of an estimator over many runs.
 ///
-/// For what the [`Oracle`](crate::Oracle) cannot enumerate. Each element of each gradient is tested by itself, since
-/// biases of several elements may cancel in an average, and Holm's correction (1979) makes the test honest about how
-/// many there are: with the default threshold of 4 standard errors, a right estimator fails for one seed in 16 000.
-/// Seeds are fixed, so that a test that passes once passes always. An element without variance must match to rounding.
+/// Use it for models that the [`Oracle`](crate::Oracle) cannot enumerate. Each element of each gradient is tested
+/// separately, because the biases of several elements may cancel in an average. Holm's correction (1979) accounts for
+/// the number of elements: with the default threshold of 4 standard errors, an unbiased estimator fails for one seed in
+/// 16 000. Seeds are fixed, so a test that passes once always passes. An element without variance must match to
+/// rounding.
 ///
-/// The mean is taken to be normal, which asks for enough runs; an estimator with infinite variance must not be tested
-/// so.
+/// The test assumes that the mean over the runs is normally distributed, which requires enough runs. Do not use it for
+/// an estimator with infinite variance.
 ///
 /// ```
 /// use stochgrad_check::StatisticalTest;
@@ -47,14 +48,14 @@ impl Default for StatisticalTest {
     }
 }
 
-/// Sample mean and variance of each component of a vector over runs.
+/// The sample mean and variance of each component of a vector over runs.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SampleMoments {
     /// The mean of each component.
     pub mean: Vec<f64>,
     /// The unbiased estimate of the variance of one run, for each component.
     pub variance: Vec<f64>,
-    /// How many runs there were.
+    /// The number of runs.
     pub runs: usize,
 }
 
@@ -65,7 +66,7 @@ impl SampleMoments {
     }
 }
 
-/// What a statistical test that passed has found.
+/// The result of a statistical test that passed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StatisticalReport {
     moments: SampleMoments,
@@ -73,12 +74,12 @@ pub struct StatisticalReport {
 }
 
 impl StatisticalReport {
-    /// The sample moments of all tested elements, in the order in which exact values were given.
+    /// The sample moments of all tested elements, in the order of the exact values.
     pub fn moments(&self) -> &SampleMoments {
         &self.moments
     }
 
-    /// For each element, how far off it was: in standard errors for means, relative to the expected value for
+    /// The distance of each element from its exact value: in standard errors for means, relative to the exact value for
     /// variances.
     pub fn distances(&self) -> &[f64] {
         &self.distances
@@ -114,22 +115,25 @@ impl StatisticalTest {
         self
     }
 
-    /// The seed; run `i` is step `i` of it.
+    /// The seed. Run `i` uses step `i` of it.
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = seed;
         self
     }
 
-    /// How many standard errors a number that is tested alone may be off; several numbers are allowed slightly more.
+    /// How many standard errors an element that is tested alone may be off. With several elements, each of them may be
+    /// slightly farther off.
     pub fn threshold(mut self, threshold: f64) -> Self {
         self.threshold = threshold;
         self
     }
 
-    /// Tests the gradients of [`Graph::backward`] against exact ones, for the parameters that are given.
+    /// Tests the mean of the gradients of [`Graph::backward`]. `exact` holds the exact gradient with respect to each
+    /// parameter to be tested, by name.
     ///
     /// # Errors
-    /// [`CheckError::Mean`] if an element is too far off; [`CheckError::NotFinite`], [`CheckError::Runs`], and those of the model.
+    /// [`CheckError::Mean`] if an element is too far off; [`CheckError::NotFinite`], [`CheckError::Runs`], and the
+    /// errors of the model.
     pub fn check<M, S>(&self, model: M, exact: &[(S, Tensor<f64>)]) -> CheckResult<StatisticalReport>
     where
         M: for<'t> Fn(&Graph<'t, f64>) -> GraphResult<()>,
@@ -139,12 +143,12 @@ impl StatisticalTest {
         self.compare_means(self.sample_gradients(model, exact)?, &expected, |element| names[element].clone())
     }
 
-    /// Tests the variance of the gradients of [`Graph::backward`] against exact ones. The sample variance of a
-    /// heavy-tailed estimator converges slowly: choose the tolerance for the number of runs.
+    /// Tests the variance of the gradients of [`Graph::backward`] against exact variances, by name of the parameter.
+    /// Choose the tolerance for the number of runs; the sample variance of a heavy-tailed estimator converges slowly.
     ///
     /// # Errors
-    /// [`CheckError::Variance`] if an element is too far off; [`CheckError::NotFinite`], [`CheckError::Runs`], and those of the
-    /// model.
+    /// [`CheckError::Variance`] if an element is too far off; [`CheckError::NotFinite`], [`CheckError::Runs`], and the
+    /// errors of the model.
     pub fn check_variance<M, S>(
         &self,
         model: M,
@@ -160,7 +164,7 @@ impl StatisticalTest {
         let mut distances = Vec::with_capacity(expected.len());
         for (element, (&found, &expected)) in moments.variance.iter().zip(&expected).enumerate() {
             let off = (found - expected).abs();
-            // A variance of rounding errors is one of zero.
+            // A variance that comes from rounding errors only counts as zero.
             let distance = if off <= ROUNDING * ROUNDING * moments.mean[element].powi(2).max(1.0) {
                 0.0
             } else {
@@ -181,8 +185,8 @@ impl StatisticalTest {
         Ok(StatisticalReport { moments, distances })
     }
 
-    /// Tests the mean of any random vector, a function of the number of the run, against its exact value. The function
-    /// seeds itself.
+    /// Tests the mean of any random vector against its exact value. `run` maps the number of a run to a vector, and must
+    /// derive its seed from that number.
     ///
     /// # Errors
     /// As [`check`](Self::check).
@@ -190,10 +194,10 @@ impl StatisticalTest {
         self.compare_means(self.sample(run)?, exact, |element| format!("component {element}"))
     }
 
-    /// The mean and variance of a random vector, a function of the number of the run.
+    /// The sample mean and variance of a random vector. `run` maps the number of a run to a vector.
     ///
     /// # Errors
-    /// [`CheckError::NotFinite`], and [`CheckError::Runs`] for vectors of several lengths.
+    /// [`CheckError::NotFinite`], and [`CheckError::Runs`] if the vectors differ in length.
     pub fn sample(&self, mut run: impl FnMut(u64) -> Vec<f64>) -> CheckResult<SampleMoments> {
         self.accumulate(|step| Ok(run(step)), |element| format!("component {element}"))
     }
@@ -245,7 +249,7 @@ impl StatisticalTest {
         self.accumulate(run, |element| names[element].clone())
     }
 
-    /// Holm's step-down test: the k-th smallest p-value of m is compared with α / (m − k).
+    /// Holm's step-down test: it compares the k-th smallest of m p-values, counted from 0, with α / (m − k).
     fn compare_means(
         &self,
         moments: SampleMoments,
@@ -296,7 +300,7 @@ impl StatisticalTest {
     }
 }
 
-/// The probability that a standard normal number is farther from 0 than this.
+/// The probability that a standard normal sample is farther from 0 than this.
 fn two_sided(distance: f64) -> f64 {
     libm::erfc(distance / std::f64::consts::SQRT_2)
 }
@@ -307,7 +311,7 @@ fn flatten<S: AsRef<str>>(exact: &[(S, Tensor<f64>)]) -> (Vec<String>, Vec<f64>)
     let mut values = Vec::new();
     for (name, tensor) in exact {
         for (element, &value) in tensor.as_slice().iter().enumerate() {
-            names.push(format!("the gradient by \"{}\", element {element}", name.as_ref()));
+            names.push(format!("the gradient with respect to \"{}\", element {element}", name.as_ref()));
             values.push(value);
         }
     }

@@ -5,13 +5,14 @@ use crate::model::Model;
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
-/// Most joint values of the samples of an estimator, as far as they are known beforehand: one of these.
+/// Limits of the number of joint values of an estimator's samples, as far as it is known beforehand. Each model draws
+/// one of them.
 const MOST_OUTCOMES: [f64; 3] = [20.0, 70.0, 300.0];
 
-/// How often the limits of [`MOST_OUTCOMES`] are drawn.
+/// The relative frequencies of the limits in [`MOST_OUTCOMES`].
 const OUTCOME_WEIGHTS: [u32; 3] = [40, 40, 20];
 
-/// Random methods for the nodes of a model; `None` if none that fit were found.
+/// Chooses random methods for the nodes of a model; `None` if it finds none within the limit.
 pub fn choose(rng: &mut ChaCha8Rng, model: &Model, methods: &[Entry]) -> Option<Vec<Choice>> {
     let plates = model.node_plates();
     let mut left = MOST_OUTCOMES[pick(rng, &OUTCOME_WEIGHTS)];
@@ -50,7 +51,7 @@ pub fn choose(rng: &mut ChaCha8Rng, model: &Model, methods: &[Entry]) -> Option<
     Some(choices)
 }
 
-/// A position, with a probability in proportion to its weight.
+/// A random position, with a probability proportional to its weight.
 pub(crate) fn pick(rng: &mut ChaCha8Rng, weights: &[u32]) -> usize {
     let mut left = rng.random_range(0..weights.iter().sum::<u32>());
     for (at, &weight) in weights.iter().enumerate() {

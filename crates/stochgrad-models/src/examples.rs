@@ -4,7 +4,7 @@ use crate::expression::{DistributionTree, Expression, Operation, Reduction};
 use crate::family::{Family, Scale};
 use crate::model::{Cost, Data, Model, Node, Parameter, Plate, PlateKind};
 
-/// Two bits whose logits are the parameter t = (0.3, −0.8) along a summed plate of samples, and one cost.
+/// Two bits along a summed plate of samples, with the logits t = (0.3, −0.8), and one cost.
 pub(crate) fn bits_on_steps(cost: Expression) -> Model {
     Model {
         plates: vec![Plate { name: "steps".into(), size: 2, kind: PlateKind::Samples, summed: true }],

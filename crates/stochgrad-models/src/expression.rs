@@ -1,8 +1,8 @@
-//! Expressions: what the parameters of distributions and the costs of a model are made of.
+//! Expressions, of which the parameters of distributions and the costs of a model consist.
 
 use crate::family::{Family, Scale};
 
-/// A function of one number.
+/// A function of one operand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Function {
     /// The negative.
@@ -33,7 +33,7 @@ impl Function {
     }
 }
 
-/// A function of two numbers.
+/// A function of two operands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Operation {
     /// The sum.
@@ -51,13 +51,13 @@ pub enum Reduction {
     Sum,
     /// The average.
     Mean,
-    /// The largest.
+    /// The largest member.
     Max,
     /// The logarithm of the average of the exponentials.
     LogMeanExp,
 }
 
-/// One number for each combination of members of the plates that the expression carries.
+/// An expression, with one value for each combination of members of the plates that it carries.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Expression {
     /// A constant.
@@ -82,19 +82,19 @@ pub enum Expression {
         /// The distribution.
         distribution: Box<DistributionTree>,
     },
-    /// A function of a number.
+    /// A function of one operand.
     Apply(Function, Box<Expression>),
-    /// A function of two numbers.
+    /// A function of two operands.
     Combine(Operation, Box<Expression>, Box<Expression>),
-    /// One expression where the value of a node is above a threshold, another one elsewhere.
+    /// A selection between two expressions, member by member, by the value of a node.
     Select {
         /// The node.
         node: usize,
         /// The threshold.
         threshold: f64,
-        /// Where the value is above the threshold.
+        /// The expression where the value is above the threshold.
         yes: Box<Expression>,
-        /// Where it is not.
+        /// The expression elsewhere.
         no: Box<Expression>,
     },
     /// A reduction over a plate.
@@ -107,7 +107,7 @@ impl Expression {
         Expression::Apply(function, Box::new(self))
     }
 
-    /// This expression and another one.
+    /// A function of this expression and another one.
     pub fn combine(self, operation: Operation, other: Self) -> Self {
         Expression::Combine(operation, Box::new(self), Box::new(other))
     }
@@ -117,7 +117,7 @@ impl Expression {
         Expression::Reduce(reduction, plate, Box::new(self))
     }
 
-    /// The expressions that this one is made of.
+    /// The direct parts of the expression.
     pub fn children(&self) -> Vec<&Expression> {
         match self {
             Expression::LogProbability { distribution, .. } => distribution.parameters(),
@@ -132,7 +132,7 @@ impl Expression {
         }
     }
 
-    /// As [`children`](Self::children), to be changed.
+    /// The mutable form of [`children`](Self::children).
     pub fn children_mut(&mut self) -> Vec<&mut Expression> {
         match self {
             Expression::LogProbability { distribution, .. } => distribution.parameters_mut(),
@@ -147,12 +147,12 @@ impl Expression {
         }
     }
 
-    /// How many expressions it is made of, itself included.
+    /// The number of expressions in it, including itself.
     pub fn size(&self) -> usize {
         1 + self.children().into_iter().map(Expression::size).sum::<usize>()
     }
 
-    /// Visits this expression and all that it is made of, the outer ones first.
+    /// Visits this expression and all its parts, each before its own parts.
     pub fn visit(&self, visitor: &mut impl FnMut(&Expression)) {
         visitor(self);
         for child in self.children() {
@@ -160,7 +160,7 @@ impl Expression {
         }
     }
 
-    /// As [`visit`](Self::visit), to change what is visited.
+    /// The mutable form of [`visit`](Self::visit).
     pub fn visit_mut(&mut self, visitor: &mut impl FnMut(&mut Expression)) {
         visitor(self);
         for child in self.children_mut() {
@@ -185,12 +185,12 @@ impl Expression {
     }
 }
 
-/// A distribution: one parameter for bits and counts, one for each category otherwise.
+/// A distribution. Bits and counts have one parameter, the other families one for each category.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DistributionTree {
-    /// What the values look like.
+    /// The family.
     pub family: Family,
-    /// How the parameter is given.
+    /// The scale of the parameter.
     pub scale: Scale,
     /// The parameter.
     pub parameter: Vec<Expression>,
@@ -202,7 +202,7 @@ impl DistributionTree {
         self.parameter.iter().collect()
     }
 
-    /// As [`parameters`](Self::parameters), to be changed.
+    /// The mutable form of [`parameters`](Self::parameters).
     pub fn parameters_mut(&mut self) -> Vec<&mut Expression> {
         self.parameter.iter_mut().collect()
     }

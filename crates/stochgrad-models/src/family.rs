@@ -1,4 +1,4 @@
-//! The families of distributions in generated models: each has finitely many values.
+//! The families of distributions in generated models, each with finitely many values.
 
 /// The trials of a binomial distribution.
 pub const TRIALS: usize = 2;
@@ -6,16 +6,16 @@ pub const TRIALS: usize = 2;
 /// The states of a categorical distribution.
 pub const CATEGORIES: usize = 3;
 
-/// What the values of a distribution look like.
+/// A family of distributions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Family {
-    /// A bit.
+    /// A bit: 0 or 1.
     Bernoulli,
-    /// The number of one of three categories.
+    /// The index of one of three categories.
     Categorical,
-    /// A vector with a one at one of three categories.
+    /// A one-hot vector of one of three categories.
     OneHot,
-    /// The successes in two trials.
+    /// The number of successes in two trials.
     Binomial,
 }
 
@@ -23,7 +23,7 @@ impl Family {
     /// All families.
     pub const ALL: [Family; 4] = [Family::Bernoulli, Family::Categorical, Family::OneHot, Family::Binomial];
 
-    /// How many values a draw can have.
+    /// The number of values of a draw.
     pub fn states(self) -> usize {
         match self {
             Family::Bernoulli => 2,
@@ -43,7 +43,7 @@ impl Family {
     }
 }
 
-/// How the parameter of a distribution is given.
+/// The scale of the parameter of a distribution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Scale {
     /// Log-odds, or log-probabilities up to a constant.

@@ -1,39 +1,39 @@
-//! The meaning of a model, by loops over all members and all joint values of the draws.
+//! The expected cost of a model and its derivatives, by loops over all members and all joint values of the draws.
 //!
-//! Nothing here knows of tapes, of reductions that are taken off, or of gradient methods: it is the reference that
-//! estimators are compared with.
+//! This is the reference that estimators are compared with. It uses no tape, no reductions of the graph and no gradient
+//! method.
 
 use crate::expression::{DistributionTree, Expression, Function, Operation, Reduction};
 use crate::family::{Family, Scale};
 use crate::model::{Model, PlateSet, plate_list};
 use crate::taylor::{TOP, Taylor};
 
-/// Members of a plate that differ by less are equally large.
+/// Members of a plate that differ by at most this count as equally large.
 const TIE: f64 = 1e-9;
 
-/// How far the probabilities of a distribution may be from 1.
+/// How far the sum of the probabilities of a distribution may be from 1.
 const SUM_TOLERANCE: f64 = 1e-9;
 
-/// A direction in the space of all parameters: a number for each element of each of them.
+/// A direction in the space of all parameters: one component for each element of each parameter.
 pub type Direction = Vec<Vec<f64>>;
 
-/// What a model means along a direction.
+/// The meaning of a model along a direction.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Meaning {
     /// The expected total cost and its derivatives of the orders 1 to 3.
     Finite {
-        /// The derivatives, from order 0 on.
+        /// The expected cost, and its derivatives of the orders 1 to 3.
         derivatives: [f64; TOP + 1],
-        /// Whether values of probability 0 have another probability nearby and a cost that is not finite, so that no
-        /// derivative exists.
+        /// Whether a value of the draws has probability 0 here, positive probability nearby, and a cost that is not
+        /// finite. Then no derivative exists.
         singular: bool,
-        /// Whether values of probability 0 have another probability nearby: the model then lies on the boundary of the
-        /// parameters.
+        /// Whether a value of the draws has probability 0 here and positive probability nearby. Then the model lies on
+        /// the boundary of its parameters.
         boundary: bool,
     },
-    /// The cost is infinite, or not a number, at a value of positive probability.
+    /// The cost is infinite or NaN for a value of the draws with positive probability.
     Infinite,
-    /// There is no derivative, or no distribution: the reason.
+    /// The model has no derivative or no distribution, for this reason.
     Undefined(&'static str),
 }
 
@@ -46,7 +46,7 @@ pub fn interpret(model: &Model, direction: &Direction) -> Meaning {
         parameter.values.iter().zip(slopes).map(|(&value, &slope)| Taylor::variable(value, slope)).collect()
     });
     let draws = plates.iter().map(|&plates| vec![0; model.members(plates)]).collect();
-    let mut walk = Walk {
+    let mut interpreter = Interpreter {
         model,
         parameters: parameters.collect(),
         draws,
@@ -56,37 +56,39 @@ pub fn interpret(model: &Model, direction: &Direction) -> Meaning {
         singular: false,
         boundary: false,
     };
-    match walk.node(0, 0, Taylor::constant(1.0)) {
-        Ok(()) => {
-            Meaning::Finite { derivatives: walk.total.derivatives(), singular: walk.singular, boundary: walk.boundary }
-        }
+    match interpreter.node(0, 0, Taylor::constant(1.0)) {
+        Ok(()) => Meaning::Finite {
+            derivatives: interpreter.total.derivatives(),
+            singular: interpreter.singular,
+            boundary: interpreter.boundary,
+        },
         Err(Stop::Infinite) => Meaning::Infinite,
         Err(Stop::Undefined(reason)) => Meaning::Undefined(reason),
     }
 }
 
-/// Why a walk ends early.
+/// Why the interpretation ends early.
 enum Stop {
     Infinite,
     Undefined(&'static str),
 }
 
-struct Walk<'m> {
+struct Interpreter<'m> {
     model: &'m Model,
     parameters: Vec<Vec<Taylor>>,
     /// The plates of each node.
     plates: Vec<PlateSet>,
     /// The state of each draw of each node.
     draws: Vec<Vec<usize>>,
-    /// The member of each plate that is looked at.
+    /// The current member of each plate.
     members: Vec<usize>,
     total: Taylor,
     singular: bool,
     boundary: bool,
 }
 
-impl Walk<'_> {
-    /// Goes through the states of a draw of a node, and through all that comes after it.
+impl Interpreter<'_> {
+    /// Visits the states of a draw of a node and, for each of them, all later draws.
     fn node(&mut self, node: usize, draw: usize, weight: Taylor) -> Result<(), Stop> {
         if node == self.draws.len() {
             return self.outcome(weight);
@@ -131,7 +133,7 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// Looks at the combination of members at a position, the last plate varying fastest.
+    /// Makes the combination of members at a position the current one; the last plate varies fastest.
     fn set_members(&mut self, plates: PlateSet, position: usize) {
         let mut rest = position;
         for plate in (0..self.members.len()).rev().filter(|plate| plates & (1 << plate) != 0) {
@@ -141,14 +143,14 @@ impl Walk<'_> {
         }
     }
 
-    /// The state of the draw of a node for the members that are looked at.
+    /// The state of the draw of a node for the current members.
     fn state(&self, node: usize) -> usize {
         let position = plate_list(self.plates[node])
             .fold(0, |position, plate| position * self.model.plates[plate].size + self.members[plate]);
         self.draws[node][position]
     }
 
-    /// The number that stands for the draw of a node.
+    /// The value of the draw of a node.
     fn value(&self, node: usize) -> f64 {
         let state = self.state(node);
         match self.model.nodes[node].distribution.family {
@@ -163,7 +165,7 @@ impl Walk<'_> {
             Expression::Element { parameter, element } => self.parameters[*parameter][*element],
             Expression::Parameter(parameter) => {
                 let plate =
-                    self.model.parameters[*parameter].plate.ok_or(Stop::Undefined("a parameter off its plate"))?;
+                    self.model.parameters[*parameter].plate.ok_or(Stop::Undefined("a parameter without a plate"))?;
                 self.parameters[*parameter][self.members[plate]]
             }
             Expression::Data(data) => {
@@ -212,7 +214,7 @@ impl Walk<'_> {
         })
     }
 
-    /// The probabilities of the states of a distribution, for the members that are looked at.
+    /// The probabilities of the states of a distribution for the current members.
     fn probabilities(&mut self, distribution: &DistributionTree) -> Result<Vec<Taylor>, Stop> {
         let mut parameter = Vec::with_capacity(distribution.parameter.len());
         for expression in &distribution.parameter {
@@ -225,12 +227,12 @@ impl Walk<'_> {
             }
         }
         if parameter.iter().any(|value| value.value().is_nan() || !value.is_finite() && !value.is_constant()) {
-            return Err(Stop::Undefined("a parameter that is not a number"));
+            return Err(Stop::Undefined("a parameter that is NaN"));
         }
         let probabilities = match (distribution.family, distribution.scale) {
             (Family::Bernoulli | Family::Binomial, scale) => {
                 let success = if scale == Scale::Logits { parameter[0].sigmoid() } else { parameter[0] };
-                // By logits the small probability is found without a difference.
+                // With logits, this avoids the cancellation of 1 − success for a small probability of failure.
                 let failure = match scale {
                     Scale::Logits => (-parameter[0]).sigmoid(),
                     Scale::Probabilities => Taylor::constant(1.0) - success,
@@ -244,7 +246,7 @@ impl Walk<'_> {
             (_, Scale::Logits) => {
                 let largest = parameter.iter().map(Taylor::value).fold(f64::NEG_INFINITY, f64::max);
                 if !largest.is_finite() {
-                    return Err(Stop::Undefined("logits without a finite largest one"));
+                    return Err(Stop::Undefined("logits whose largest one is not finite"));
                 }
                 let exponentials: Vec<Taylor> =
                     parameter.iter().map(|&logit| (logit - Taylor::constant(largest)).exp()).collect();
@@ -277,7 +279,7 @@ fn reduce(reduction: Reduction, values: &[Taylor]) -> Result<Taylor, Stop> {
             let mut tied = values.iter().filter(|value| largest - value.value() <= TIE);
             let first = tied.next().copied().unwrap_or_default();
             if tied.any(|other| first.distance(other) > TIE) {
-                return Err(Stop::Undefined("members that are equally large and change differently"));
+                return Err(Stop::Undefined("equally large members with different derivatives"));
             }
             first
         }
@@ -323,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_kept_is_summed_with_what_was_reduced() {
+    fn a_kept_value_and_a_reduced_value_are_added_member_by_member() {
         let value = Expression::Value(0);
         let doubled = value.clone().combine(Operation::Multiply, Expression::Constant(2.0));
         let model = bits_on_steps(doubled.combine(Operation::Add, value.reduce(Reduction::Sum, 0)));
@@ -393,7 +395,7 @@ mod tests {
     }
 
     #[test]
-    fn impossible_values_take_their_infinite_cost_away() {
+    fn infinite_costs_of_impossible_values_do_not_count() {
         let certain = Expression::Constant(1.0);
         let distribution = DistributionTree {
             family: Family::Bernoulli,
@@ -404,7 +406,7 @@ mod tests {
         let mut model = bits_on_steps(cost);
         model.nodes = vec![node("x", Scale::Probabilities, certain, None)];
         assert_close(&derivatives(&model, vec![vec![1.0, 0.0]]), &[0.0; 4], 1e-15);
-        // A possible value of infinite cost is another matter.
+        // An infinite cost of a possible value does count.
         model.nodes = vec![node("x", Scale::Probabilities, Expression::Constant(0.5), None)];
         assert_eq!(interpret(&model, &vec![vec![1.0, 0.0]]), Meaning::Infinite);
     }

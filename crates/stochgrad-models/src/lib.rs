@@ -1,20 +1,20 @@
 //! Random models with discrete draws, and an independent exact reference for their gradients.
 //!
-//! A [`Model`] is a syntax tree with two readings. [`record()`] puts it on a graph through the interface that users
-//! have, each node with a gradient method of the [`catalogue()`]. [`interpret()`] finds its meaning with plain loops
-//! over all members and all joint values of the draws, in truncated [`Taylor`] arithmetic, and shares no code with the
-//! engine. [`judge()`] compares the exact expectations of the surrogate, of its derivatives and of the gradients with
-//! that meaning: they agree, or the model is refused with a reason, or it is a failure. Failures are made smaller by
-//! [`shrink()`] and written as Rust code by [`print()`].
+//! A [`Model`] is a syntax tree that is evaluated in two ways. [`record()`] records it on a graph through the public
+//! interface, each node with a gradient method from the [`catalogue()`]. [`interpret()`] computes its expected cost and
+//! the derivatives with plain loops over all members and all joint values of the draws, in truncated [`Taylor`]
+//! arithmetic, and shares no code with the engine. [`judge()`] compares the exact expectations of the surrogate, of its
+//! derivatives and of the gradients with that reference: they agree, or the graph refuses the model with a reason, or
+//! the result is a failure. [`shrink()`] makes the program of a failure smaller, and [`print()`] writes it as Rust code.
 //!
 //! # Meaning
 //!
 //! A *plate* holds rows of data, or samples that several nodes share. A node lies on the plates that its parameters
-//! carry and on the one that it is drawn along, and has one independent draw for each combination of their members. A
-//! cost is one number for each combination of members of the plates that its expression carries; the total cost
+//! carry and on the plate that it is drawn along, and has one independent draw for each combination of their members. A
+//! cost has one value for each combination of members of the plates that its expression carries. The total cost
 //! averages over each of these plates, or sums over it if the plate is summed. A sum over a plate that a value lacks
-//! multiplies it by the number of members, and a mean leaves it as it is. Methods that draw several samples put them on
-//! a plate of their own, which is left in the cost, so that the meaning is that of one draw.
+//! multiplies the value by the number of members; a mean leaves it unchanged. A method that draws several samples puts
+//! them on a plate of its own, which stays in the cost, so the expected cost is that of a single draw.
 //!
 //! # Running it
 //!
@@ -22,8 +22,8 @@
 //! cargo run --release -p stochgrad-models -- --graphs 100000 --out out/models.json
 //! ```
 //!
-//! goes on where the last run ended, and prints how often each method agreed, was refused, or failed. `--graph 17`
-//! prints one graph.
+//! continues where the last run ended, and prints how often each method agreed, was refused or failed. `--graph 17`
+//! checks and prints a single graph.
 
 mod choose;
 mod expression;

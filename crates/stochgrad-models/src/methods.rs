@@ -1,4 +1,4 @@
-//! The gradient methods that nodes are drawn with.
+//! The catalogue of gradient methods for the nodes of generated models.
 
 use crate::family::Family;
 use std::sync::Arc;
@@ -16,15 +16,15 @@ use stochgrad::tape::Plate as TapePlate;
 /// Where the samples of a node lie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Placement {
-    /// Where the method puts them if nothing is said.
+    /// The default of the method.
     Own,
-    /// That many of them along a plate of the node's own.
+    /// This many samples, along a plate of the node's own.
     Several(usize),
-    /// Along the plate of samples of the node.
+    /// Along the plate of samples that the model names for the node.
     Along,
 }
 
-/// A method of the [`catalogue`], and where the samples lie.
+/// A method from the [`catalogue`], and where its samples lie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Choice {
     /// The position in the catalogue.
@@ -33,27 +33,27 @@ pub struct Choice {
     pub placement: Placement,
 }
 
-/// How a method says that it draws several samples.
+/// How to make a method draw several samples.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Several {
-    /// By a call with this name.
+    /// With a setter of this name.
     Call(&'static str),
-    /// Not at all: their number is one of its settings, or there is one sample.
+    /// It has no such setter: the number is fixed by its constructor, or it draws one sample.
     Never,
 }
 
-/// The placement of a node, with the plate that it lies along.
+/// A [`Placement`] with the plate on the graph.
 #[derive(Clone, Copy, Debug)]
 pub enum Place {
-    /// Where the method puts them if nothing is said.
+    /// The default of the method.
     Own,
-    /// Along a plate of the node's own.
+    /// This many samples, along a plate of the node's own.
     Several(usize),
     /// Along this plate.
     Along(TapePlate),
 }
 
-/// Methods whose nodes are taken together: their clones are one group. One for each recording.
+/// Methods that treat several nodes as one group; the clones of a method form the group. Each recording needs new ones.
 pub struct Groups {
     reservoir: Reservoir<MeasureValued>,
     budget: ReplayBudget<StochasticDerivatives>,
@@ -78,24 +78,24 @@ impl Default for Groups {
 /// Makes a method for a family of distributions.
 pub(crate) type Build<D> = fn(Place, &Groups) -> DynMethod<f64, D>;
 
-/// A method with its settings, on the distributions that it applies to.
+/// A method with its settings, for the distributions that it applies to.
 #[derive(Clone)]
 pub struct Entry {
-    /// The expression that makes it, without the placement.
+    /// The expression that creates the method, without the placement.
     pub code: &'static str,
-    /// The expression that makes it along a plate called `PLATE`, if that is no call of `on_plate`.
+    /// The expression that creates the method along a plate called `PLATE`, if it is not a call of `on_plate`.
     pub code_along: Option<&'static str>,
-    /// The statement that comes before the first node of a method that several nodes share.
+    /// The statement before the first node of a method that several nodes share.
     pub statement: Option<&'static str>,
-    /// How it draws several samples.
+    /// How to make it draw several samples.
     pub several: Several,
-    /// Whether it can lie along a plate of samples.
+    /// Whether its samples can lie along a given plate.
     pub along: bool,
-    /// How many samples there are without a placement, as far as the number of outcomes is concerned.
+    /// How many samples it draws by default, for the number of outcomes.
     pub samples: usize,
-    /// How often it is drawn, relative to the others.
+    /// How often it is chosen, relative to the others.
     pub weight: u32,
-    /// Whether it applies where there is one sample only.
+    /// Whether it also works with a single sample.
     pub alone: bool,
     pub(crate) bernoulli: Option<Build<Bernoulli<Id>>>,
     pub(crate) categorical: Option<Build<Categorical<Id>>>,
@@ -114,7 +114,7 @@ impl Entry {
         }
     }
 
-    /// The expression that makes the method. `plate` is the name of the variable of the plate that it lies along.
+    /// The expression that creates the method. `plate` is the name of the variable of the plate that it lies along.
     pub fn expression(&self, placement: Placement, plate: &str) -> String {
         match (placement, self.several) {
             (Placement::Own, _) | (Placement::Several(_), Several::Never) => self.code.to_owned(),
@@ -140,7 +140,7 @@ macro_rules! entry {
     };
 }
 
-/// As [`entry`], for a group of families.
+/// An [`entry`] for a group of families.
 macro_rules! on {
     (bits, $($rest:tt)*) => { entry!([bernoulli: Bernoulli], $($rest)*) };
     (counts, $($rest:tt)*) => { entry!([binomial: Binomial], $($rest)*) };
@@ -150,7 +150,7 @@ macro_rules! on {
     (states, $($rest:tt)*) => {
         entry!([bernoulli: Bernoulli, categorical: Categorical, one_hot: OneHotCategorical], $($rest)*)
     };
-    (numbers, $($rest:tt)*) => {
+    (scalars, $($rest:tt)*) => {
         entry!([bernoulli: Bernoulli, categorical: Categorical, binomial: Binomial], $($rest)*)
     };
     (all, $($rest:tt)*) => {
@@ -161,7 +161,7 @@ macro_rules! on {
     };
 }
 
-/// A method with the calls `samples` (or another name for it) and `on_plate`.
+/// A method with the setters `samples` (or another name for it) and `on_plate`.
 macro_rules! placed {
     ($families:ident, $weight:expr, $call:ident, $method:expr) => {
         Entry {
@@ -174,14 +174,14 @@ macro_rules! placed {
     };
 }
 
-/// A method that needs several samples that are made by a call, or a plate of samples.
+/// A method that needs several samples, requested with a setter, or a plate of samples.
 macro_rules! joint {
     ($families:ident, $weight:expr, $call:ident, $method:expr) => {
         Entry { alone: false, ..placed!($families, $weight, $call, $method) }
     };
 }
 
-/// A method that says itself how many samples it draws.
+/// A method that fixes its number of samples.
 macro_rules! fixed {
     ($families:ident, $weight:expr, $samples:expr, $method:expr) => {
         Entry {
@@ -193,7 +193,7 @@ macro_rules! fixed {
     };
 }
 
-/// A method that says itself how many samples it draws, and can be made along a plate.
+/// A method that fixes its number of samples, and can also be created along a plate.
 macro_rules! fixed_or_along {
     ($families:ident, $weight:expr, $samples:expr, $method:expr, $kind:ident) => {
         Entry {
@@ -207,7 +207,7 @@ macro_rules! fixed_or_along {
     };
 }
 
-/// A method of the [`Groups`], and the statement that makes it.
+/// A method from the [`Groups`], and the statement that creates it.
 macro_rules! grouped {
     ($weight:expr, $field:ident, $method:expr) => {
         Entry {
@@ -241,7 +241,7 @@ const NOTHING: Entry = Entry {
 /// The position of the score function in the [`catalogue`].
 pub const SCORE_FUNCTION: usize = 0;
 
-/// All methods that nodes are drawn with.
+/// All methods that [`choose`](crate::choose()) may give to a node.
 pub fn catalogue() -> Vec<Entry> {
     vec![
         placed!(all, 12, samples, ScoreFunction::new()),
@@ -281,7 +281,7 @@ pub fn catalogue() -> Vec<Entry> {
         placed!(all, 3, samples, StochasticDerivatives::new().side(Side::Right)),
         placed!(all, 3, samples, StochasticDerivatives::new().side(Side::Left)),
         placed!(all, 5, samples, LocalExpectation::new()),
-        placed!(numbers, 4, samples, DiscreteGo::new()),
+        placed!(scalars, 4, samples, DiscreteGo::new()),
         fixed!(all, 2, 1, ReplayBudget::of(StochasticDerivatives::new(), 1)),
         fixed!(all, 2, 1, Reservoir::of(MeasureValued::new())),
         grouped!(3, budget, ReplayBudget::of(StochasticDerivatives::new(), 1)),

@@ -3,7 +3,7 @@
 use crate::expression::{DistributionTree, Expression, Reduction};
 use crate::family::{CATEGORIES, Family};
 
-/// A set of plates, one bit for each.
+/// A set of plates, with one bit for each plate.
 pub type PlateSet = u32;
 
 /// Where the members of a plate come from.
@@ -24,7 +24,7 @@ pub struct Plate {
     pub size: usize,
     /// Where the members come from.
     pub kind: PlateKind,
-    /// Whether costs are summed over it; they are averaged otherwise.
+    /// Whether costs are summed over the plate; otherwise they are averaged.
     pub summed: bool,
 }
 
@@ -35,18 +35,18 @@ pub struct Parameter {
     pub name: String,
     /// The values.
     pub values: Vec<f64>,
-    /// The plate along which they lie when the parameter is used as a whole.
+    /// The plate along which the values lie if the parameter is used as a whole.
     pub plate: Option<usize>,
 }
 
-/// Numbers along a plate.
+/// Values along a plate.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Data {
     /// The name.
     pub name: String,
     /// The plate.
     pub plate: usize,
-    /// The numbers.
+    /// The values, one for each member.
     pub values: Vec<f64>,
 }
 
@@ -57,9 +57,9 @@ pub struct Node {
     pub name: String,
     /// The distribution.
     pub distribution: DistributionTree,
-    /// The plate of samples that the node lies along besides those of its parameters.
+    /// The plate of samples on which the node lies in addition to the plates of its parameters.
     pub along: Option<usize>,
-    /// The numbers that stand for the categories of a one-hot vector.
+    /// The scalar value of each category of a one-hot vector.
     pub scores: [f64; CATEGORIES],
 }
 
@@ -68,15 +68,15 @@ pub struct Node {
 pub struct Cost {
     /// The name.
     pub name: String,
-    /// One number for each combination of members of the plates that it carries.
+    /// The cost for each combination of members of the plates that the expression carries.
     pub value: Expression,
 }
 
-/// A model. Everything refers to plates, parameters, data and nodes by their positions; nodes refer to earlier nodes
+/// A model. Plates, parameters, data and nodes are referred to by their positions, and a node refers to earlier nodes
 /// only.
 #[derive(Clone, Debug, PartialEq, Default)]
 pub struct Model {
-    /// The plates; those of data hold at least one entry of data.
+    /// The plates. A plate of data has at least one entry of data.
     pub plates: Vec<Plate>,
     /// The parameters.
     pub parameters: Vec<Parameter>,
@@ -89,7 +89,7 @@ pub struct Model {
 }
 
 impl Model {
-    /// The plates that each node lies on: those of its parameters, and the one that it lies along.
+    /// The plates of each node: those of its parameters, and the one that it is drawn along.
     pub fn node_plates(&self) -> Vec<PlateSet> {
         let mut plates = Vec::with_capacity(self.nodes.len());
         for node in &self.nodes {
@@ -131,7 +131,7 @@ impl Model {
         plate_list(plates).map(|plate| self.plates[plate].size).product()
     }
 
-    /// How many joint values all draws can have.
+    /// The number of joint values of all draws.
     pub fn assignments(&self) -> f64 {
         let plates = self.node_plates();
         let each = self.nodes.iter().zip(&plates);
@@ -145,27 +145,27 @@ impl Model {
         of_nodes.chain(self.costs.iter().map(|cost| &cost.value)).collect()
     }
 
-    /// As [`expressions`](Self::expressions), to be changed.
+    /// The mutable form of [`expressions`](Self::expressions).
     pub fn expressions_mut(&mut self) -> Vec<&mut Expression> {
         let of_nodes = self.nodes.iter_mut().flat_map(|node| &mut node.distribution.parameter);
         of_nodes.chain(self.costs.iter_mut().map(|cost| &mut cost.value)).collect()
     }
 
-    /// Visits every expression and all that they are made of.
+    /// Visits every expression and all its parts.
     pub fn visit(&self, visitor: &mut impl FnMut(&Expression)) {
         for expression in self.expressions() {
             expression.visit(visitor);
         }
     }
 
-    /// As [`visit`](Self::visit), to change what is visited.
+    /// The mutable form of [`visit`](Self::visit).
     pub fn visit_mut(&mut self, visitor: &mut impl FnMut(&mut Expression)) {
         for expression in self.expressions_mut() {
             expression.visit_mut(visitor);
         }
     }
 
-    /// How many expressions, members and nodes there are: what a shrinker makes smaller.
+    /// A weighted count of expressions, members and nodes, which shrinking reduces.
     pub fn size(&self) -> usize {
         let expressions: usize = self.expressions().into_iter().map(Expression::size).sum();
         let members: usize = self.plates.iter().map(|plate| plate.size + 2 + usize::from(plate.summed)).sum();
@@ -173,8 +173,8 @@ impl Model {
         expressions + members + numbers + 5 * self.nodes.len() + 2 * self.costs.len() + 2 * self.data.len()
     }
 
-    /// Whether the model has a meaning: all references exist, nodes refer to earlier nodes, the largest member and the
-    /// log-mean-exp are taken of expressions that carry the plate, and there is a parameter and a cost.
+    /// Whether the model has a meaning: all references exist, nodes refer to earlier nodes, reductions by `Max` and
+    /// `LogMeanExp` are applied to expressions that carry the plate, and there is at least one parameter and one cost.
     pub fn is_well_formed(&self) -> bool {
         let sizes = self.data.iter().all(|data| {
             self.plates
@@ -245,7 +245,7 @@ impl Model {
     }
 }
 
-/// The plates of a set, in the order in which they are made.
+/// The plates of a set, in the order in which the model lists them.
 pub fn plate_list(plates: PlateSet) -> impl Iterator<Item = usize> {
     (0..PlateSet::BITS as usize).filter(move |plate| plates & (1 << plate) != 0)
 }

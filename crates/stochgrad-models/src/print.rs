@@ -1,4 +1,4 @@
-//! A model as Rust code that can be pasted into a program.
+//! Rust code of a model, to be pasted into a program.
 
 use crate::expression::{DistributionTree, Expression, Function, Operation, Reduction};
 use crate::family::{Family, Scale, TRIALS};
@@ -65,7 +65,7 @@ pub fn print(model: &Model, methods: &[Entry], choices: &[Choice]) -> String {
     text
 }
 
-/// A number as Rust code.
+/// A constant as Rust code.
 fn number(value: f64) -> String {
     if value == f64::INFINITY {
         "f64::INFINITY".into()
@@ -86,7 +86,7 @@ struct Printer<'m> {
 }
 
 impl Printer<'_> {
-    /// An expression of the type of a variable.
+    /// Code whose type is that of a variable.
     fn variable(&self, expression: &Expression) -> String {
         match constant(expression) {
             Some(value) => format!("graph.constant({})", number(value)),
@@ -94,7 +94,7 @@ impl Printer<'_> {
         }
     }
 
-    /// An expression to which a method can be applied.
+    /// Code on which a method can be called.
     fn receiver(&self, expression: &Expression) -> String {
         let compound = match expression {
             Expression::Combine(..) => constant(expression).is_none(),
@@ -104,7 +104,7 @@ impl Printer<'_> {
         if compound { format!("({})", self.expression(expression)) } else { self.variable(expression) }
     }
 
-    /// An operand of an operator.
+    /// Code of an operand of an operator.
     fn operand(&self, expression: &Expression) -> String {
         match constant(expression) {
             Some(value) if value < 0.0 => format!("({})", number(value)),
@@ -176,7 +176,7 @@ impl Printer<'_> {
     }
 }
 
-/// The value of an expression that is made of numbers only, by the operators of numbers.
+/// The value of an expression that consists of constants only.
 fn constant(expression: &Expression) -> Option<f64> {
     match expression {
         Expression::Constant(value) => Some(*value),

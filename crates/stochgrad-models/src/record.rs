@@ -1,4 +1,4 @@
-//! A model on a graph, through the interface that users have.
+//! Recording of a model on a graph, through the public interface.
 
 use crate::expression::{DistributionTree, Expression, Function, Operation, Reduction};
 use crate::family::{Family, Scale, TRIALS};
@@ -9,7 +9,7 @@ use stochgrad::graph::{DynMethod, GraphError, GraphResult};
 use stochgrad::prelude::*;
 use stochgrad::tape::Plate as TapePlate;
 
-/// Records a model on a graph, each node with its method of the catalogue.
+/// Records a model on a graph, each node with its method from the catalogue.
 ///
 /// # Errors
 /// Those of the graph, of the distributions and of the methods.
@@ -50,7 +50,7 @@ pub fn record(graph: &Graph<'_, f64>, model: &Model, methods: &[Entry], choices:
             Family::OneHot => (raw * graph.constant(node.scores)).sum(),
             _ => raw,
         };
-        recorder.nodes.push(Drawn { raw, value });
+        recorder.nodes.push(Sampled { raw, value });
     }
     for cost in &model.costs {
         let value = recorder.variable(&cost.value)?;
@@ -72,9 +72,9 @@ fn sample<'t, D: stochgrad::distributions::Live<'t, f64>>(
     graph.sample(name, distribution, &method)
 }
 
-/// A value of a node as it was drawn, and the number that stands for it.
+/// The sample of a node, and the scalar value that expressions use.
 #[derive(Clone, Copy)]
-struct Drawn<'t> {
+struct Sampled<'t> {
     raw: Var<'t, f64>,
     value: Var<'t, f64>,
 }
@@ -87,10 +87,10 @@ enum LiveDistribution<'t> {
     Binomial(Binomial<Var<'t, f64>>),
 }
 
-/// A number of the source, or a variable.
+/// A constant or a variable.
 #[derive(Clone, Copy)]
 enum Operand<'t> {
-    Number(f64),
+    Constant(f64),
     Variable(Var<'t, f64>),
 }
 
@@ -102,11 +102,11 @@ struct Recorder<'g, 't> {
     /// The parameters along their plates.
     along: Vec<Option<Var<'t, f64>>>,
     data: Vec<Option<Var<'t, f64>>>,
-    nodes: Vec<Drawn<'t>>,
+    nodes: Vec<Sampled<'t>>,
 }
 
 impl<'t> Recorder<'_, 't> {
-    /// The plates with their data, and the parameters.
+    /// Creates the plates with their data, and the parameters.
     fn inputs(&mut self) -> GraphResult<()> {
         for (at, plate) in self.model.plates.iter().enumerate() {
             let made = match plate.kind {
@@ -140,7 +140,7 @@ impl<'t> Recorder<'_, 't> {
 
     fn variable(&self, expression: &Expression) -> GraphResult<Var<'t, f64>> {
         Ok(match self.operand(expression)? {
-            Operand::Number(number) => self.graph.constant(number),
+            Operand::Constant(value) => self.graph.constant(value),
             Operand::Variable(var) => var,
         })
     }
@@ -148,7 +148,7 @@ impl<'t> Recorder<'_, 't> {
     fn operand(&self, expression: &Expression) -> GraphResult<Operand<'t>> {
         let missing = |what| GraphError::Unknown { what, name: format!("{expression:?}"), known: String::new() };
         Ok(Operand::Variable(match expression {
-            Expression::Constant(number) => return Ok(Operand::Number(*number)),
+            Expression::Constant(value) => return Ok(Operand::Constant(*value)),
             Expression::Element { parameter, element } => self.parameters[*parameter].index(0, *element),
             Expression::Parameter(parameter) => {
                 self.along[*parameter].ok_or_else(|| missing("parameter on a plate"))?
@@ -176,19 +176,19 @@ impl<'t> Recorder<'_, 't> {
                 }
             }
             Expression::Combine(operation, left, right) => match (self.operand(left)?, self.operand(right)?) {
-                (Operand::Number(left), Operand::Number(right)) => {
-                    return Ok(Operand::Number(match operation {
+                (Operand::Constant(left), Operand::Constant(right)) => {
+                    return Ok(Operand::Constant(match operation {
                         Operation::Add => left + right,
                         Operation::Subtract => left - right,
                         Operation::Multiply => left * right,
                     }));
                 }
-                (Operand::Number(left), Operand::Variable(right)) => match operation {
+                (Operand::Constant(left), Operand::Variable(right)) => match operation {
                     Operation::Add => left + right,
                     Operation::Subtract => left - right,
                     Operation::Multiply => left * right,
                 },
-                (Operand::Variable(left), Operand::Number(right)) => match operation {
+                (Operand::Variable(left), Operand::Constant(right)) => match operation {
                     Operation::Add => left + right,
                     Operation::Subtract => left - right,
                     Operation::Multiply => left * right,

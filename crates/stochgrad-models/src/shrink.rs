@@ -1,11 +1,11 @@
-//! Smaller models that fail in the same way.
+//! Shrinking: the search for a smaller program that fails in the same way.
 
 use crate::expression::{DistributionTree, Expression};
 use crate::family::{Family, Scale};
 use crate::methods::{Choice, Entry, Placement, SCORE_FUNCTION, Several};
 use crate::model::{Model, PlateKind};
 
-/// Most models that are tried.
+/// The largest number of programs that are tried.
 const MOST_TRIES: usize = 4000;
 
 /// A model with a method for each node.
@@ -18,7 +18,7 @@ pub struct Program {
 }
 
 impl Program {
-    /// What a smaller program has less of.
+    /// The measure that shrinking reduces.
     fn complexity(&self) -> usize {
         let choices = self.choices.iter().map(|choice| {
             let placement = match choice.placement {
@@ -31,7 +31,7 @@ impl Program {
     }
 }
 
-/// A program that `fails` as well and cannot be made smaller by one step, or not within the number of tries.
+/// A smaller program for which `fails` still holds. No single step makes it smaller, unless the number of tries ran out.
 pub fn shrink(program: Program, methods: &[Entry], mut fails: impl FnMut(&Program) -> bool) -> Program {
     let mut best = program;
     let mut tries = 0;
@@ -54,7 +54,7 @@ pub fn shrink(program: Program, methods: &[Entry], mut fails: impl FnMut(&Progra
     }
 }
 
-/// Programs that differ by one step, those that lack most first.
+/// The programs that differ by one step, starting with the largest steps.
 fn candidates(program: &Program, methods: &[Entry]) -> Vec<Program> {
     let model = &program.model;
     let mut found = Vec::new();
@@ -114,7 +114,7 @@ fn candidates(program: &Program, methods: &[Entry]) -> Vec<Program> {
     found
 }
 
-/// The first parameter of a distribution as that of a bit.
+/// A bit with the first parameter of a distribution.
 fn bit(distribution: &DistributionTree) -> DistributionTree {
     DistributionTree {
         family: Family::Bernoulli,
@@ -128,7 +128,7 @@ fn without_node(program: &Program, node: usize) -> Program {
     smaller.model.nodes.remove(node);
     smaller.choices.remove(node);
     smaller.model.visit_mut(&mut |expression| {
-        // What stands for a selection may refer to the node as well.
+        // The expression that replaces a selection may refer to the node as well.
         while let Expression::Select { node: of, yes, .. } = expression
             && *of == node
         {
@@ -208,7 +208,7 @@ fn with_fewer_members(program: &Program, plate: usize) -> Program {
     smaller
 }
 
-/// Without data, which is replaced by its first value; a plate keeps its last data.
+/// The program without an entry of data, which its first value replaces.
 fn without_data(program: &Program, data: usize) -> Program {
     let mut smaller = program.clone();
     let value = program.model.data[data].values[0];
@@ -225,7 +225,7 @@ fn without_data(program: &Program, data: usize) -> Program {
     smaller
 }
 
-/// Without a parameter, which is replaced by its values if it does not lie on a plate.
+/// The program without a parameter, which its values replace.
 fn without_parameter(program: &Program, parameter: usize) -> Program {
     let mut smaller = program.clone();
     let values = smaller.model.parameters.remove(parameter).values;
@@ -266,7 +266,7 @@ fn simpler_methods(program: &Program, methods: &[Entry]) -> Vec<Program> {
     found
 }
 
-/// Each expression replaced by one that it is made of, or by a constant.
+/// The programs in which one expression is replaced by one of its parts, or by a constant.
 fn simpler_expressions(program: &Program) -> Vec<Program> {
     let mut found = Vec::new();
     for root in 0..program.model.expressions().len() {
@@ -307,7 +307,7 @@ mod tests {
     use crate::methods::catalogue;
     use crate::model::{Cost, Plate};
 
-    /// A model with much that does not matter.
+    /// A model with many irrelevant parts.
     fn large() -> Program {
         let mut model = bits_on_rows(square_of(Reduction::Mean, 0.3));
         model.plates.push(Plate { name: "k".into(), size: 3, kind: PlateKind::Samples, summed: true });
@@ -323,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_matter_is_removed() {
+    fn irrelevant_parts_are_removed() {
         let methods = catalogue();
         let program = large();
         assert!(program.model.is_well_formed());
@@ -342,7 +342,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_failure_needs_is_kept() {
+    fn the_parts_that_a_failure_needs_are_kept() {
         let methods = catalogue();
         let needs = |program: &Program| {
             let measure_valued =
@@ -356,7 +356,7 @@ mod tests {
     }
 
     #[test]
-    fn every_step_is_a_model_or_is_left_out() {
+    fn most_steps_give_well_formed_models() {
         let methods = catalogue();
         let all = candidates(&large(), &methods);
         let sound = all.iter().filter(|candidate| candidate.model.is_well_formed()).count();

@@ -1,4 +1,4 @@
-//! Many models, one after the other.
+//! Surveys: many models, each judged with random methods.
 
 use crate::choose::choose;
 use crate::generate::{generate, generator};
@@ -9,43 +9,43 @@ use crate::shrink::{Program, shrink};
 use crate::tally::{FailedGraph, Tally};
 use crate::verdict::{Failure, Reference, Settings, Verdict, judge, reference};
 
-/// How often the methods of a model are drawn.
+/// How many assignments of methods are judged for each model.
 const ASSIGNMENTS: usize = 2;
 
-/// How often methods are drawn anew because the estimator is too large.
+/// How often methods may be drawn for one assignment if the estimators are too large.
 const MOST_DRAWS: usize = 6;
 
-/// One of this many graphs is compared with the exact oracle as well.
+/// One in this many graphs is also compared with the exact oracle.
 const ORACLE_EVERY: u64 = 8;
 
-/// One of this many graphs is compiled as well.
+/// One in this many graphs is also compiled.
 const COMPILED_EVERY: u64 = 2;
 
-/// The number of words of a reason that are kept.
+/// How many words of a reason are kept.
 const WORDS: usize = 9;
 
-/// What all graphs of a survey have in common.
+/// The settings that all graphs of a survey share.
 pub struct Survey {
-    /// Decides all graphs, together with their numbers.
+    /// The seed. Together with its number, it determines a graph.
     pub seed: u64,
-    /// Most outcomes of an estimator.
+    /// The largest number of outcomes of an estimator.
     pub max_outcomes: usize,
-    /// The methods.
+    /// The methods to choose from.
     pub methods: Vec<Entry>,
-    /// Whether failures are made smaller.
+    /// Whether to make the programs of failures smaller.
     pub shrinks: bool,
 }
 
-/// A graph with its methods and what was found.
+/// A graph with its methods and its verdict.
 pub struct Judged {
     /// The model and the methods.
     pub program: Program,
-    /// What was found.
+    /// The verdict.
     pub verdict: Verdict,
 }
 
 impl Survey {
-    /// The model of a number with its reference, and how many models without one were drawn before it.
+    /// The first generated model that has a reference, its reference, and the number of models discarded before it.
     fn model(&self, rng: &mut rand_chacha::ChaCha8Rng) -> (Model, Reference, u64) {
         let mut redrawn = 0;
         loop {
@@ -65,7 +65,8 @@ impl Survey {
         }
     }
 
-    /// Looks at the graph of a number: it depends on the seed and the number only.
+    /// Judges the graph with this number, and counts the models discarded before it. The result depends only on the
+    /// seed and the number.
     pub fn graph(&self, number: u64) -> (Vec<Judged>, u64) {
         let mut rng = generator(self.seed, number);
         let (model, reference, redrawn) = self.model(&mut rng);
@@ -84,7 +85,7 @@ impl Survey {
         (judged, redrawn)
     }
 
-    /// Looks at the graphs of some numbers.
+    /// Judges the graphs with these numbers.
     pub fn graphs(&self, numbers: impl Iterator<Item = u64>) -> Tally {
         let mut tally = Tally::default();
         for number in numbers {
@@ -133,7 +134,7 @@ impl Survey {
         }
     }
 
-    /// A smaller program with a failure of the same kind, and that failure.
+    /// A smaller program with a failure of the same kind, and the failure of that program.
     pub fn smaller(&self, program: Program, failure: &Failure, settings: Settings) -> (Program, Failure) {
         if !self.shrinks {
             return (program, failure.clone());
@@ -153,7 +154,7 @@ impl Survey {
     }
 }
 
-/// The first words of a reason, without names and numbers.
+/// The first words of a reason, with names and digits replaced.
 fn first_words(reason: &str) -> String {
     let mut quoted = false;
     let mut plain = String::new();

@@ -1,4 +1,4 @@
-//! What was found for many models, and how it is kept between runs.
+//! The counts over many models, and their form in a file.
 
 use crate::verdict::Verdict;
 use serde_json::{Value, json};
@@ -7,21 +7,21 @@ use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::path::Path;
 
-/// Most failures of one kind that are kept with their programs.
+/// The largest number of failures of one kind that are kept with their programs.
 const MOST_FAILURES: usize = 40;
 
-/// How often a method agreed, was refused, and so on.
+/// How often each verdict occurred.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     /// All compared quantities agree.
     pub agreed: u64,
     /// The cost agrees, and the gradient is labelled as biased.
     pub labelled: u64,
-    /// An error with a message.
+    /// The graph returned an error with a message.
     pub refused: u64,
-    /// Too many outcomes, or draws that cannot be enumerated.
+    /// The estimator has too many outcomes, or draws that cannot be enumerated.
     pub too_large: u64,
-    /// Wrong.
+    /// A result is wrong.
     pub failed: u64,
 }
 
@@ -55,32 +55,32 @@ pub struct FailedGraph {
     pub graph: u64,
     /// The kind of the failure.
     pub kind: String,
-    /// What is wrong.
+    /// The quantity that is wrong, or what happened.
     pub what: String,
-    /// What was expected, as text, since it may be no number.
+    /// The expected value, as text because it may be NaN or infinite.
     pub expected: String,
-    /// What was found.
+    /// The value found.
     pub found: String,
-    /// The program.
+    /// The program, as Rust code.
     pub program: String,
 }
 
 /// Counts over many graphs.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Tally {
-    /// The graphs that were looked at.
+    /// The number of judged graphs.
     pub graphs: u64,
-    /// Those without derivatives, which were drawn anew.
+    /// The number of models that were discarded because they have no derivatives.
     pub redrawn: u64,
-    /// Counts over graphs with their methods.
+    /// The counts over all graphs with their methods.
     pub all: Counts,
-    /// By method and family of distributions; a graph counts once for each of its nodes.
+    /// The counts for each method and family of distributions. A graph counts once for each of its nodes.
     pub methods: BTreeMap<String, Counts>,
-    /// How often derivatives agreed up to an order, by the highest order.
+    /// How often derivatives agreed, by their highest order.
     pub orders: BTreeMap<u64, u64>,
-    /// The first words of the reasons of refusals.
+    /// How often models were refused, by the first words of the reason.
     pub reasons: BTreeMap<String, u64>,
-    /// The failures by kind.
+    /// The number of failures by kind.
     pub kinds: BTreeMap<String, u64>,
     /// The first failures of each kind.
     pub failures: Vec<FailedGraph>,
@@ -114,14 +114,14 @@ impl Tally {
         });
     }
 
-    /// Whether the program of a further failure of a kind is kept.
+    /// Whether the program of another failure of this kind would be kept.
     pub fn keeps_failures(&self, kind: &str) -> bool {
         self.failures.iter().filter(|failure| failure.kind == kind).count() < MOST_FAILURES
     }
 
     /// The counts as text.
     pub fn table(&self) -> String {
-        let mut text = format!("{} graphs ({} drawn anew)\n\n", self.graphs, self.redrawn);
+        let mut text = format!("{} graphs ({} discarded)\n\n", self.graphs, self.redrawn);
         let _ = writeln!(text, "{:<86}{}", "", Counts::NAMES.map(|name| format!("{name:>10}")).concat());
         let mut row = |name: &str, counts: &Counts| {
             let _ = writeln!(text, "{name:<86}{}", counts.each().map(|count| format!("{count:>10}")).concat());
@@ -130,11 +130,11 @@ impl Tally {
         for (method, counts) in &self.methods {
             row(method, counts);
         }
-        text.push_str("\nhighest order that agreed\n");
+        text.push_str("\nhighest order of agreement\n");
         for (order, count) in &self.orders {
             let _ = writeln!(text, "{count:>10}  {order}");
         }
-        text.push_str("\nreasons of refusals\n");
+        text.push_str("\nreasons for refusals\n");
         let mut reasons: Vec<_> = self.reasons.iter().collect();
         reasons.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
         for (reason, count) in reasons {
@@ -167,7 +167,7 @@ impl Tally {
         })
     }
 
-    /// The tally that [`to_json`](Self::to_json) gave; `None` for other JSON.
+    /// The tally that [`to_json`](Self::to_json) wrote; `None` for other JSON.
     pub fn from_json(value: &Value) -> Option<Self> {
         let number = |key: &str| value.get(key)?.as_u64();
         let counts = |value: &Value| -> Option<Counts> {
@@ -222,7 +222,7 @@ fn failure_from_json(value: &Value) -> Option<FailedGraph> {
     })
 }
 
-/// Writes a file at once: a reader sees the old content or the new one.
+/// Replaces a file atomically: a reader sees either the old content or the new one.
 ///
 /// # Errors
 /// Those of the file system.

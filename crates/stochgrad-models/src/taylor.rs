@@ -20,7 +20,7 @@ pub struct Taylor {
 }
 
 impl Taylor {
-    /// A number that does not depend on ε.
+    /// A series that does not depend on ε.
     pub fn constant(value: f64) -> Self {
         Self::variable(value, 0.0)
     }
@@ -62,13 +62,13 @@ impl Taylor {
         self.coefficients[1..].iter().all(|&coefficient| coefficient == 0.0)
     }
 
-    /// The largest difference of two coefficients.
+    /// The largest difference between coefficients of the same order.
     pub fn distance(&self, other: &Self) -> f64 {
         let pairs = self.coefficients.iter().zip(&other.coefficients);
         pairs.map(|(left, right)| (left - right).abs()).fold(0.0, f64::max)
     }
 
-    /// The series times a number.
+    /// The series times a factor.
     pub fn times(mut self, factor: f64) -> Self {
         for coefficient in &mut self.coefficients {
             *coefficient *= factor;
@@ -81,8 +81,8 @@ impl Taylor {
         self * self
     }
 
-    /// The series of `g(f(ε))` where `g' = slope(g, f)`: each coefficient of `g` from those of lower order. `slope` is
-    /// given the coefficients of `g` known so far and the order of the coefficient of the slope that is asked for.
+    /// The series of `g(f(ε))` where `g' = slope(g, f)`: each coefficient of `g` follows from those of lower order.
+    /// `slope` maps the coefficients of `g` known so far and an order to the coefficient of the slope of that order.
     fn integrate(self, value: f64, slope: impl Fn(&[f64; TOP + 1], usize) -> f64) -> Self {
         let f = &self.coefficients;
         let mut g = [0.0; TOP + 1];
@@ -129,8 +129,8 @@ impl Taylor {
         (Taylor { coefficients: sine }, Taylor { coefficients: cosine })
     }
 
-    /// The natural logarithm: −∞ without derivatives at a zero that does not depend on ε, and NaN derivatives at
-    /// another zero.
+    /// The natural logarithm. At a zero that does not depend on ε it is −∞ with derivatives 0; at any other zero the
+    /// derivatives are not finite.
     pub fn ln(self) -> Self {
         let f = &self.coefficients;
         if self.is_zero() {
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn functions_of_functions_agree_with_one_another() {
+    fn compositions_satisfy_known_identities() {
         let x = Taylor::variable(0.4, -1.3).square() + Taylor::constant(0.2);
         assert!(x.exp().ln().distance(&x) < 1e-12);
         assert!(x.recip().recip().distance(&x) < 1e-12);
@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn infinities_without_derivatives_stay_without_them() {
+    fn constant_infinities_have_derivatives_zero() {
         let nothing = Taylor::constant(f64::NEG_INFINITY);
         assert_eq!(nothing.exp(), Taylor::constant(0.0));
         assert_eq!(nothing.sigmoid(), Taylor::constant(0.0));

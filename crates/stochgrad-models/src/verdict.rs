@@ -1,4 +1,4 @@
-//! Whether an estimator agrees with the meaning of its model.
+//! The comparison of an estimator with the meaning of its model.
 
 use crate::interpret::{Direction, Meaning, interpret};
 use crate::methods::{Choice, Entry};
@@ -16,13 +16,14 @@ use stochgrad::graph::{Bias, Gradients, GraphError, GraphResult};
 use stochgrad::prelude::*;
 use stochgrad::tape::Workspace;
 
-/// How far found and expected values may be apart, relative to the larger of 1 and the expected one.
+/// The tolerance between found and expected values, relative to the magnitude of the expected one or 1, whichever is
+/// larger.
 pub const TOLERANCE: f64 = 1e-9;
 
 /// The number of directions along which derivatives are compared.
 const DIRECTIONS: usize = 2;
 
-/// What a model means, as far as it does not depend on the methods.
+/// The meaning of a model, which does not depend on the methods.
 #[derive(Clone, Debug)]
 pub enum Reference {
     /// The expected total cost and its gradient.
@@ -31,19 +32,19 @@ pub enum Reference {
         value: f64,
         /// The derivatives with respect to each element of each parameter.
         gradient: Vec<Vec<f64>>,
-        /// Whether the derivatives do not exist: see [`Meaning::Finite`].
+        /// Whether derivatives do not exist; see [`Meaning::Finite`].
         singular: bool,
-        /// Whether the model lies on the boundary of the parameters: see [`Meaning::Finite`].
+        /// Whether the model lies on the boundary of its parameters; see [`Meaning::Finite`].
         boundary: bool,
     },
-    /// The cost is infinite, or not a number, with positive probability.
+    /// The cost is infinite or NaN with positive probability.
     Infinite,
 }
 
-/// The reference of a model; the reason if it has no derivatives.
+/// Computes the reference of a model.
 ///
 /// # Errors
-/// The reason why a model has none.
+/// The reason, if the model has no derivatives or an expected cost that is not finite.
 pub fn reference(model: &Model) -> Result<Reference, &'static str> {
     let mut gradient: Direction = model.parameters.iter().map(|parameter| vec![0.0; parameter.values.len()]).collect();
     let (mut value, mut singular, mut boundary) = (0.0, false, false);
@@ -70,7 +71,7 @@ pub fn reference(model: &Model) -> Result<Reference, &'static str> {
     Ok(Reference::Finite { value, gradient, singular, boundary })
 }
 
-/// What kind of failure it is. A smaller model is the same failure if its kind is the same.
+/// The kind of a failure. When a program is shrunk, its failure must stay of the same kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum FailureKind {
     /// The expected value of the surrogate is wrong.
@@ -79,8 +80,8 @@ pub enum FailureKind {
     Gradient,
     /// A directional derivative of the surrogate is wrong.
     Derivative,
-    /// The gradient or a directional derivative is wrong, and a value of probability 0 has another probability nearby:
-    /// only derivatives from one side exist.
+    /// The gradient or a directional derivative is wrong, and the model lies on the boundary of its parameters, where
+    /// only one-sided derivatives exist.
     Boundary,
     /// A value or derivative is not finite, and no error was returned.
     NotFinite,
@@ -88,11 +89,11 @@ pub enum FailureKind {
     Infinite,
     /// A panic.
     Panic,
-    /// A compiled graph gives other bits than a new recording.
+    /// A compiled graph and a new recording differ in a bit.
     Compiled,
     /// The exact oracle could not average the outcomes.
     Oracle,
-    /// The exact oracle takes another expected cost for the truth.
+    /// The exact oracle finds another expected cost than the reference.
     Truth,
     /// An error without a message.
     EmptyReason,
@@ -101,45 +102,45 @@ pub enum FailureKind {
 /// A wrong result.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Failure {
-    /// What kind of failure it is.
+    /// The kind of the failure.
     pub kind: FailureKind,
-    /// Which quantity is wrong, or what happened.
+    /// The quantity that is wrong, or what happened.
     pub what: String,
-    /// What was expected.
+    /// The expected value.
     pub expected: f64,
-    /// What was found.
+    /// The value found.
     pub found: f64,
 }
 
 /// The result of a comparison.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Verdict {
-    /// Everything agrees, up to the highest order of derivatives.
+    /// All compared quantities agree, with derivatives up to this order.
     Agreed(usize),
     /// The cost agrees, and the gradient is labelled as biased.
     Labelled,
-    /// An error, with its message.
+    /// The graph returned an error with this message.
     Refused(String),
-    /// Too many outcomes.
+    /// The estimator has too many outcomes.
     TooLarge,
-    /// Draws that cannot be enumerated.
+    /// The estimator has draws that cannot be enumerated.
     NotEnumerable,
     /// A wrong result.
     Failed(Failure),
 }
 
-/// What is compared.
+/// Settings of a comparison.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
-    /// Most outcomes of an estimator.
+    /// The largest number of outcomes of an estimator.
     pub max_outcomes: usize,
-    /// Whether a compiled graph is compared with new recordings.
+    /// Whether to compare a compiled graph with new recordings.
     pub compiled: bool,
-    /// Whether the exact oracle itself is compared with the reference.
+    /// Whether to compare the exact oracle itself with the reference.
     pub oracle: bool,
 }
 
-/// An end before everything was compared.
+/// Why a comparison ended early.
 enum End {
     Refused(String),
     Other(Verdict),
@@ -214,7 +215,7 @@ fn compare(
         tops.push(if guarantee.bias == Bias::Unbiased { allowed } else { 0 });
     }
     let Reference::Finite { value, gradient, singular, boundary } = reference else {
-        // Some outcomes may well be finite: the expected value decides.
+        // The costs of some outcomes may be finite, so the expected value decides.
         let found = match expectation(model, methods, choices, settings, &tops, &[], &[]) {
             Err(End::Other(Verdict::Failed(failure))) => failure.found,
             other => other?.mean[0],
@@ -234,9 +235,9 @@ fn compare(
     }
     let found = found.mean.into_iter().zip(found.variance);
     for (Quantity { kind, what, expected }, (found, variance)) in quantities.into_iter().zip(found) {
-        // Outcomes far from their mean cancel in it, with the rounding errors of their size.
+        // Outcomes far from their mean cancel and leave rounding errors of their own size.
         let scale = expected.abs().max(1.0).max(variance.sqrt());
-        // The reference itself rounds at the size of the costs.
+        // The reference itself has rounding errors of the size of the costs.
         let rounding = 1e3 * f64::EPSILON * value.abs();
         let difference = ((found - expected).abs() - rounding) / scale;
         let is_value = kind == FailureKind::Value;
@@ -255,15 +256,15 @@ fn compare(
     Ok(if labelled { Verdict::Labelled } else { Verdict::Agreed(top) })
 }
 
-/// What is compared with the mean of one component of the results of [`expectation`].
+/// The expected value of one component of the results of [`expectation`].
 struct Quantity {
-    /// The failure that a difference is.
+    /// The kind of failure if the component differs.
     kind: FailureKind,
     what: String,
     expected: f64,
 }
 
-/// The quantities in the order in which [`expectation`] gives them.
+/// The quantities, in the order in which [`expectation`] returns them.
 fn quantities(
     model: &Model,
     value: f64,
@@ -299,7 +300,7 @@ fn quantities(
     Ok(quantities)
 }
 
-/// For each order that is the highest of some parameter: the parameters with derivatives up to it.
+/// For each order that is the highest one of some parameter, the parameters whose derivatives are valid up to it.
 fn levels(tops: &[usize]) -> Vec<Level> {
     let present = (1..=TOP).filter(|top| tops.contains(top));
     let level = |top| Level { parameters: (0..tops.len()).filter(|&at| tops[at] >= top).collect(), top };
@@ -362,8 +363,8 @@ fn expectation(
                     results.extend_from_slice(derivative.peek()?.as_slice());
                 }
                 if results.iter().any(|result| !result.is_finite()) {
-                    // What the graph hands out is checked, with the operation that is to blame; what was computed here
-                    // is not.
+                    // The graph checks the derivatives that it returns and names the operation that failed. The
+                    // derivatives computed here are not checked, so ask the graph for them.
                     let along: Vec<(&str, Tensor<f64>)> = names
                         .iter()
                         .zip(&level.parameters)
@@ -417,19 +418,19 @@ fn compiled(model: &Model, graph: &Graph<'_, f64>, methods: &[Entry], choices: &
         let (expected, found) = match (expected, program.run(seed)) {
             (Ok(expected), Ok(found)) => (expected, found),
             (Err(_), Ok(_)) => {
-                let what = format!("a compiled run accepts what a recording refuses ({seed:?})");
+                let what = format!("a compiled run succeeded where a recording is refused ({seed:?})");
                 return Err(failed(FailureKind::Compiled, what, f64::NAN, f64::NAN));
             }
             (_, Err(_)) => return Ok(()),
         };
-        let numbers = |gradients: &Gradients<f64>| -> Vec<f64> {
+        let values = |gradients: &Gradients<f64>| -> Vec<f64> {
             let slopes = gradients.iter().flat_map(|(_, gradient)| gradient.to_vec());
             slopes.chain(gradients.costs().iter().map(|(_, cost)| *cost)).collect()
         };
-        for (at, (expected, found)) in numbers(&expected).into_iter().zip(numbers(found)).enumerate() {
-            // Zeros of both signs are one number.
+        for (at, (expected, found)) in values(&expected).into_iter().zip(values(found)).enumerate() {
+            // Zeros of different sign count as equal.
             if expected.to_bits() != found.to_bits() && expected != found {
-                let what = format!("number {at} of a compiled run ({seed:?})");
+                let what = format!("value {at} of a compiled run ({seed:?})");
                 return Err(failed(FailureKind::Compiled, what, expected, found));
             }
         }
@@ -437,13 +438,13 @@ fn compiled(model: &Model, graph: &Graph<'_, f64>, methods: &[Entry], choices: &
     Ok(())
 }
 
-/// Compares what the exact oracle takes for the truth with the reference.
+/// Compares the expected cost of the exact oracle with the reference.
 fn truth(model: &Model, value: f64, methods: &[Entry], choices: &[Choice], settings: Settings) -> Result<(), End> {
     let oracle = Oracle::new().max_outcomes(settings.max_outcomes).nodes(2);
     match oracle.exact_cost(|graph: &Graph<'_, f64>| record(graph, model, methods, choices)) {
         Ok(found) if (found - value).abs() <= TOLERANCE * value.abs().max(1.0) => Ok(()),
         Ok(found) => Err(failed(FailureKind::Truth, "the expected cost of the exact oracle", value, found)),
-        // What the estimator refuses or leaves out was settled above.
+        // The comparison of the estimator has already reported errors and limits.
         Err(_) => Ok(()),
     }
 }

@@ -1,16 +1,16 @@
-//! Random models whose estimators agree with an independent exact reference, or are refused with a reason.
+//! A survey of random models: their estimators agree with an independent exact reference, or are refused with a reason.
 
 use stochgrad_models::{Survey, Tally, catalogue};
 
-/// How many graphs are looked at.
+/// The number of graphs.
 const GRAPHS: u64 = 300;
 
-/// How many threads share them.
+/// The number of threads that share them.
 const THREADS: u64 = 2;
 
 #[test]
 fn estimators_agree_with_the_meaning_of_their_models_or_are_refused() {
-    // Panics are verdicts like others: the table shows them.
+    // A panic is a verdict like others, and the table shows it.
     let report = std::panic::take_hook();
     std::panic::set_hook(Box::new(|_| {}));
     let survey = Survey { seed: 20, max_outcomes: 150, methods: catalogue(), shrinks: true };
@@ -27,7 +27,7 @@ fn estimators_agree_with_the_meaning_of_their_models_or_are_refused() {
         tally.merge(part.expect("a verdict for each graph"));
     }
     assert_eq!(tally.graphs, GRAPHS);
-    // A survey that refuses or leaves out most of what it draws would prove nothing.
+    // A survey proves nothing if most of its models are refused or too large.
     assert!(tally.all.agreed > GRAPHS, "{}", tally.table());
     assert!(tally.orders.contains_key(&1) && tally.orders.contains_key(&3), "{}", tally.table());
     let failures = tally.failures.iter().map(|failure| {

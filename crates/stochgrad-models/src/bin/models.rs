@@ -1,4 +1,4 @@
-//! Draws random models, compares estimators with the exact meaning, and counts.
+//! Generates random models, compares their estimators with an exact reference, and counts the verdicts.
 
 use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -8,45 +8,45 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 use stochgrad_models::{Survey, Tally, Verdict, catalogue, print, write_atomically};
 
-/// Draws random models with discrete draws, gives their nodes random gradient methods, and compares the exact
-/// expectations of the surrogate and of its derivatives with those of the model.
+/// Compare gradient methods with an exact reference on random models with discrete draws.
 ///
-/// Graph number i depends on the seed and on i only. The state is written after each chunk: the same command again goes
-/// on where the last one ended.
+/// Each node of a model gets a random gradient method. The exact expectations of the surrogate and of its derivatives
+/// are compared with those of the model. Graph number i depends only on the seed and on i. The state is written after
+/// each chunk, and the same command continues where the last one ended.
 #[derive(Parser)]
 struct Arguments {
-    /// How many graphs to look at, those of earlier runs included.
+    /// Number of graphs to check, including those of earlier runs.
     #[arg(long, default_value_t = 1000)]
     graphs: u64,
-    /// Decides all graphs, together with their numbers.
+    /// Seed of all graphs.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Most outcomes of an estimator; larger ones are counted as too large, and other methods are drawn.
+    /// Largest number of outcomes of an estimator; larger ones are counted as too large, and other methods are chosen.
     #[arg(long, default_value_t = 300)]
     max_outcomes: usize,
-    /// The file with the counts, the failures and the number of the next graph.
+    /// File for the counts, the failures and the number of the next graph.
     #[arg(long)]
     out: Option<PathBuf>,
-    /// Stops after that many minutes.
+    /// Stop after this many minutes.
     #[arg(long)]
     minutes: Option<f64>,
-    /// How many graphs are looked at between two writes of the file.
+    /// Number of graphs between two writes of the file.
     #[arg(long, default_value_t = 500)]
     chunk: u64,
-    /// How many threads share the graphs.
+    /// Number of threads.
     #[arg(long, default_value_t = 1)]
     threads: u64,
-    /// Leaves failures as large as they were found.
+    /// Do not make the programs of failures smaller.
     #[arg(long)]
     no_shrink: bool,
-    /// Looks at the graph of this number only, and prints it.
+    /// Check and print only the graph with this number.
     #[arg(long)]
     graph: Option<u64>,
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    // Panics are verdicts: their messages are in the tables.
+    // A panic is a verdict like others, and the table shows its message.
     std::panic::set_hook(Box::new(|_| {}));
     let survey = Survey {
         seed: arguments.seed,
@@ -75,7 +75,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Prints a graph with each of its assignments of methods.
+/// Prints a graph with each of its assignments of methods, and the verdicts.
 fn one(survey: &Survey, number: u64) -> ExitCode {
     let mut code = ExitCode::SUCCESS;
     let start = Instant::now();
@@ -90,7 +90,7 @@ fn one(survey: &Survey, number: u64) -> ExitCode {
     code
 }
 
-/// Goes through the graphs in chunks.
+/// Checks the graphs in chunks.
 fn many(survey: &Survey, arguments: &Arguments) -> Result<Tally, String> {
     let start = Instant::now();
     let (mut next, mut tally) = match &arguments.out {
@@ -135,7 +135,7 @@ fn write(path: &Path, survey: &Survey, next: u64, tally: &Tally) -> Result<(), S
 }
 
 fn read(path: &Path, survey: &Survey) -> Result<(u64, Tally), String> {
-    let problem = |problem: &str| format!("{}: {problem}; give another file to --out", path.display());
+    let problem = |problem: &str| format!("{}: {problem}; pass another file to --out", path.display());
     let text = std::fs::read_to_string(path).map_err(|error| problem(&error.to_string()))?;
     let state: Value = serde_json::from_str(&text).map_err(|error| problem(&error.to_string()))?;
     let number = |key: &str| state.get(key).and_then(Value::as_u64);

@@ -1,10 +1,10 @@
-//! Gauss quadrature: sums that stand for integrals against a distribution.
+//! Gauss quadrature: weighted sums that replace expectations under a distribution.
 //!
 //! The orthonormal polynomials of a distribution satisfy
 //! $$b_{k+1} p_{k+1}(x) = (x - a_k) p_k(x) - b_k p_{k-1}(x).$$
 //! The nodes are the eigenvalues of the symmetric tridiagonal matrix of the $a_k$ and $b_k$ (Golub and Welsch 1969),
-//! found by bisection on Sturm counts and polished by a Newton step; the weight of a node is $1 / \sum_k p_k(x)^2$,
-//! which is accurate to rounding relative to itself.
+//! found by bisection on Sturm counts and one Newton step. The weight of a node is $1 / \sum_k p_k(x)^2$, which has a
+//! relative error of the size of rounding.
 
 /// A distribution with known orthogonal polynomials.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,7 +17,7 @@ pub(crate) enum BaseDistribution {
     Exponential,
 }
 
-/// Nodes, and weights that add up to 1: exact for polynomials of degrees below twice the number of nodes.
+/// Nodes, and weights that add up to 1. The rule is exact for polynomials of degrees below twice the number of nodes.
 #[derive(Clone, Debug)]
 pub(crate) struct Rule {
     pub(crate) nodes: Vec<f64>,
@@ -25,7 +25,7 @@ pub(crate) struct Rule {
 }
 
 impl BaseDistribution {
-    /// `a_k` and `b_k`.
+    /// The coefficients `a_k` and `b_k` of the recurrence.
     fn recurrence(self, k: usize) -> (f64, f64) {
         let k = k as f64;
         match self {
@@ -50,7 +50,7 @@ impl Rule {
     }
 }
 
-/// The eigenvalue with `index` smaller ones.
+/// The eigenvalue that has `index` smaller ones.
 fn eigenvalue(coefficients: &[(f64, f64)], index: usize) -> f64 {
     let radius = coefficients.iter().map(|&(a, b)| a.abs() + 2.0 * b).fold(1.0, f64::max) * 2.0;
     let (mut low, mut high) = (-radius, radius);

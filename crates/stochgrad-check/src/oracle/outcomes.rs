@@ -1,7 +1,8 @@
-//! Going through all outcomes of a program, within limits.
+//! The loop over all outcomes of a program, within limits of number and time.
 
-use crate::oracle_noise::OracleNoise;
-use crate::{CheckError, CheckResult, Oracle};
+use crate::error::{CheckError, CheckResult};
+use crate::oracle::Oracle;
+use crate::oracle::noise::OracleNoise;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use std::rc::Rc;
@@ -10,13 +11,13 @@ use stochgrad_distributions::NoiseSource;
 use stochgrad_graph::{Graph, GraphResult};
 use stochgrad_tape::Workspace;
 
-/// How far the probabilities of all outcomes may be from 1.
+/// How far the probability of all outcomes may be from 1.
 const PROBABILITY_TOLERANCE: f64 = 1e-12;
 
-/// Runs whose choices are random, to estimate how many outcomes there are.
+/// The number of runs with random choices that estimate the number of outcomes.
 const PROBES: u64 = 64;
 
-/// How many outcomes were visited, and their probability.
+/// The number of visited outcomes, and their probability.
 #[derive(Default)]
 pub(crate) struct Visited {
     pub(crate) outcomes: usize,
@@ -25,7 +26,7 @@ pub(crate) struct Visited {
 }
 
 impl Visited {
-    /// Kahan's sum: a million rounding errors would hide what is missing.
+    /// Kahan's sum: otherwise the rounding errors of a million outcomes would hide a missing one.
     fn add(&mut self, weight: f64) {
         self.outcomes += 1;
         let term = weight - self.rounding;
@@ -36,10 +37,12 @@ impl Visited {
 }
 
 impl Oracle {
-    /// About how many outcomes [`gradient`](Self::gradient) and [`verify`](Self::verify) would visit for the estimator
-    /// of a model, from 64 runs that take every choice at random (Knuth 1975, Mathematics of Computation 29). Exact
-    /// where all outcomes make the same number of choices with as many options; otherwise the mean of an estimate that
-    /// may vary much. The runs are the same each time.
+    /// An estimate of the number of outcomes that [`gradient`](Self::gradient) and [`verify`](Self::verify) visit for the
+    /// estimator of a model.
+    ///
+    /// It is the mean over 64 runs that make every choice at random (Knuth 1975, Mathematics of Computation 29). The
+    /// result is exact if all outcomes make the same number of choices with the same numbers of options; otherwise its
+    /// error can be large. The seeds of the runs are fixed.
     ///
     /// ```
     /// use stochgrad_check::Oracle;
@@ -51,7 +54,7 @@ impl Oracle {
     /// ```
     ///
     /// # Errors
-    /// Those of the model, and [`CheckError::Noise`] for draws that cannot be enumerated.
+    /// The errors of the model, and [`CheckError::Noise`] for draws that cannot be enumerated.
     pub fn estimated_outcomes<M>(&self, model: M) -> CheckResult<f64>
     where
         M: for<'t> Fn(&Graph<'t, f64>) -> GraphResult<()>,
@@ -72,7 +75,7 @@ impl Oracle {
         Ok(sum / PROBES as f64)
     }
 
-    /// Runs a program under every outcome.
+    /// Runs a program once for each outcome.
     pub(crate) fn enumerate<T, A: Default>(
         &self,
         mut run: impl FnMut(Rc<dyn NoiseSource<f64>>) -> CheckResult<T>,
@@ -85,7 +88,7 @@ impl Oracle {
             let mut visited = Visited::default();
             loop {
                 let Visited { outcomes, probability: covered, .. } = visited;
-                // Each outcome visited stands for as many as the choices on its way had options.
+                // Each visited outcome stands for as many outcomes as its choices had options.
                 let estimate = || outcomes as f64 / noise.explored();
                 if outcomes == self.max_outcomes {
                     let limit = self.max_outcomes;

@@ -1,19 +1,20 @@
-//! Derivatives of a function on a tape against differences of its values.
+//! Derivatives of a function on a tape, compared with differences of its values.
 
-use crate::{CheckError, CheckResult};
+mod differences;
+mod probe;
+mod reduction;
+
+use crate::error::{CheckError, CheckResult};
+use crate::gradient_check::differences::derivative_at_zero;
+use crate::gradient_check::probe::Probe;
+use crate::gradient_check::reduction::{Reduction, random_weights};
 use std::fmt;
-use stochgrad_tape::{Plate, Tape, TapeResult, Var, Workspace};
-use stochgrad_tensor::{Shape, Tensor};
-
-/// Steps of the extrapolation of central differences.
-const LEVELS: usize = 7;
-
-/// Halvings of the first step when the function is not finite around the point.
-const RETREATS: usize = 12;
+use stochgrad_tape::{Tape, Var, Workspace};
+use stochgrad_tensor::Tensor;
 
 /// Checks the first and second derivatives of a function with the default settings of [`GradientCheck`].
 ///
-/// This is the way to test a primitive or a function of one's own.
+/// Use it to test your own primitive or function.
 ///
 /// ```
 /// use stochgrad_check::gradient_check;
@@ -36,15 +37,17 @@ where
 
 /// Settings of a gradient check.
 ///
-/// The value of the function, of any shape and on any plates, is reduced to a number in four ways: with random weights
-/// for every element, with weights that vary along the event axes only, with weights that vary along the plates only,
-/// and by the plain sum. They differ in how far the adjoint of the value is broadcast, which gradient rules have to
-/// take into account. Each reduction s is followed by s + s²/4, so that second derivatives of linear functions are
-/// exercised too.
+/// The value of the function may have any shape and any plates. The check reduces it to a scalar in four ways: with
+/// random weights for every element, with weights that vary along the event axes only, with weights that vary along the
+/// plates only, and by the plain sum. The reductions differ in how far they broadcast the adjoint of the value, which
+/// a gradient rule must handle. The check then takes s + s²/4 of the reduced value s, so that linear functions have
+/// second derivatives as well.
 ///
-/// For each of them the gradient is compared with central differences, extrapolated to step 0 (Ridders 1982), element
-/// by element; the product of the Hessian with a random direction with differences of gradients along that direction;
-/// and `Tape::backward_all` with `Tape::gradients`.
+/// For each reduction, the check compares
+///
+/// * each element of the gradient with central differences, extrapolated to step 0 (Ridders 1982);
+/// * the product of the Hessian with a random direction, with differences of the gradient along that direction;
+/// * `Tape::backward_all` with `Tape::gradients`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct GradientCheck {
     relative: f64,
@@ -54,12 +57,12 @@ pub struct GradientCheck {
     seed: u64,
 }
 
-/// The largest discrepancies that a passed check has seen, each as |expected − found| / max(1, |expected|).
+/// The largest discrepancies in a check that passed, each as |expected − found| / max(1, |expected|).
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct GradientReport {
-    /// Of first derivatives.
+    /// The largest one of first derivatives.
     pub first_order: f64,
-    /// Of products of the Hessian with a direction; 0 if they were not checked.
+    /// The largest one of products of the Hessian with a direction; 0 if second derivatives were not checked.
     pub second_order: f64,
     /// How many derivatives were compared.
     pub compared: usize,
@@ -87,38 +90,40 @@ impl GradientCheck {
         GradientCheck { relative: 1e-6, absolute: 1e-7, order: 2, step: 0.01, seed: 1 }
     }
 
-    /// How far a derivative may be off: relative to itself, and relative to 1 or the largest derivative.
+    /// The tolerances: `relative` to the derivative itself, and `absolute` relative to the largest derivative or 1,
+    /// whichever is larger. A derivative may be off by their sum.
     pub fn tolerance(mut self, relative: f64, absolute: f64) -> Self {
         self.relative = relative;
         self.absolute = absolute;
         self
     }
 
-    /// Leaves second derivatives out.
+    /// Omits second derivatives.
     pub fn first_order_only(mut self) -> Self {
         self.order = 1;
         self
     }
 
-    /// The largest step of the central differences, for inputs of size 1 or below; proportional to larger ones. Kinks
-    /// must be farther away than that.
+    /// The largest step of the central differences: `step` for inputs of magnitude up to 1, and `step` times the
+    /// magnitude for larger ones. A kink must be farther away from the inputs than that.
     pub fn step(mut self, step: f64) -> Self {
         self.step = step;
         self
     }
 
-    /// Chooses other random weights and directions.
+    /// The seed of the random weights and directions.
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = seed;
         self
     }
 
-    /// Checks the derivatives of `function` at `inputs`, which become parameters without plates. The function may make
-    /// plates of its own and move event axes to them with `event_to_plate`.
+    /// Checks the derivatives of `function` at `inputs`, which it receives as parameters without plates. The function may
+    /// create plates and move event axes to them with `event_to_plate`.
     ///
     /// # Errors
-    /// [`CheckError::Derivative`] or [`CheckError::Passes`] for the first derivative that is wrong,
-    /// [`CheckError::NotFinite`] at a point outside the function's domain, [`CheckError::Tape`] if the function fails.
+    /// [`CheckError::Derivative`] or [`CheckError::Passes`] for the first wrong derivative, [`CheckError::NotFinite`] if
+    /// the inputs are outside the domain of the function, [`CheckError::Tape`] if the function fails,
+    /// [`CheckError::NoInputs`] if there is no input element.
     pub fn run<G>(&self, function: G, inputs: &[Tensor<f64>]) -> CheckResult<GradientReport>
     where
         G: for<'t> Fn(&'t Tape<f64>, &[Var<'t, f64>]) -> Var<'t, f64>,
@@ -160,7 +165,7 @@ impl GradientCheck {
                 }
                 let x = tensor.as_slice()[element];
                 let mut moved = inputs.to_vec();
-                let expected = self.extrapolate(x.abs().max(1.0), |offset| {
+                let expected = derivative_at_zero(self.step * x.abs().max(1.0), |offset| {
                     moved[input].make_mut()[element] = x + offset;
                     Ok(vec![probe.value(&moved)?])
                 })?[0];
@@ -188,7 +193,7 @@ impl GradientCheck {
             .map(|(input, tensor)| random_weights(tensor.shape(), seed + input as u64))
             .collect();
         let found = probe.hessian_vector_product(inputs, &direction)?;
-        let flat = self.extrapolate(1.0, |offset| {
+        let flat = derivative_at_zero(self.step, |offset| {
             let moved: Vec<Tensor<f64>> = inputs
                 .iter()
                 .zip(&direction)
@@ -218,48 +223,6 @@ impl GradientCheck {
             Err(CheckError::Derivative { order, input, element, reduction, expected, found })
         }
     }
-
-    /// The derivative at 0 of a vector function of one number, by central differences extrapolated to step 0. Each
-    /// component takes the entry of its tableau whose neighbours agree best.
-    fn extrapolate(&self, scale: f64, mut function: impl FnMut(f64) -> CheckResult<Vec<f64>>) -> CheckResult<Vec<f64>> {
-        let mut step = self.step * scale;
-        let mut central = |step: f64| -> CheckResult<Vec<f64>> {
-            let (up, down) = (function(step)?, function(-step)?);
-            Ok(up.iter().zip(&down).map(|(up, down)| (up - down) / (2.0 * step)).collect())
-        };
-        let mut coarse = central(step)?;
-        for _ in 0..RETREATS {
-            if coarse.iter().all(|difference| difference.is_finite()) {
-                break;
-            }
-            step *= 0.5;
-            coarse = central(step)?;
-        }
-        let mut best = coarse.clone();
-        let mut error = vec![f64::INFINITY; best.len()];
-        let mut row = vec![coarse];
-        for _ in 1..LEVELS {
-            step *= 0.5;
-            let mut next = vec![central(step)?];
-            let mut factor = 4.0;
-            for level in 0..row.len() {
-                let (fine, rough) = (&next[level], &row[level]);
-                let refined: Vec<f64> =
-                    fine.iter().zip(rough).map(|(fine, rough)| fine + (fine - rough) / (factor - 1.0)).collect();
-                for (i, &value) in refined.iter().enumerate() {
-                    let distance = (value - fine[i]).abs().max((value - rough[i]).abs());
-                    if distance < error[i] {
-                        error[i] = distance;
-                        best[i] = value;
-                    }
-                }
-                next.push(refined);
-                factor *= 4.0;
-            }
-            row = next;
-        }
-        Ok(best)
-    }
 }
 
 struct Place {
@@ -267,112 +230,6 @@ struct Place {
     input: usize,
     element: usize,
     reduction: &'static str,
-}
-
-/// How the value of a function becomes one number.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Reduction {
-    /// A weight for each element.
-    Elements,
-    /// A weight for each position of the event axes.
-    Events,
-    /// A weight for each member of the plates.
-    Members,
-    /// All weights are 1.
-    Plain,
-}
-
-impl Reduction {
-    const ALL: [Reduction; 4] = [Reduction::Elements, Reduction::Events, Reduction::Members, Reduction::Plain];
-
-    fn name(self) -> &'static str {
-        match self {
-            Reduction::Elements => "weights of all elements",
-            Reduction::Events => "weights of event positions",
-            Reduction::Members => "weights of plate members",
-            Reduction::Plain => "the plain sum",
-        }
-    }
-
-    fn apply<'t>(self, value: Var<'t, f64>, seed: u64) -> Var<'t, f64> {
-        let tape = value.tape();
-        let plates = value.plates();
-        let sizes: Shape = plates.iter().map(|&plate| tape.plate_size(plate)).collect();
-        let event = value.shape();
-        let sum = |value: Var<'t, f64>, plates: &[Plate]| {
-            let mut total = value.sum();
-            for &plate in plates.iter().rev() {
-                total = total.sum_over(plate);
-            }
-            total
-        };
-        let total = match self {
-            Reduction::Elements => {
-                let all: Shape = sizes.iter().chain(event.iter()).copied().collect();
-                sum(value * tape.constant_on(&plates, random_weights(&all, seed)), &plates)
-            }
-            Reduction::Events => {
-                let mut members = value;
-                for &plate in plates.iter().rev() {
-                    members = members.sum_over(plate);
-                }
-                sum(members * tape.constant(random_weights(&event, seed)), &[])
-            }
-            Reduction::Members => sum(value.sum() * tape.constant_on(&plates, random_weights(&sizes, seed)), &plates),
-            Reduction::Plain => sum(value, &plates),
-        };
-        total + total.square() * 0.25
-    }
-}
-
-/// A function together with its reduction to a number.
-struct Probe<'a, G> {
-    function: &'a G,
-    reduction: Reduction,
-    seed: u64,
-    workspace: Workspace<f64>,
-}
-
-impl<G> Probe<'_, G>
-where
-    G: for<'t> Fn(&'t Tape<f64>, &[Var<'t, f64>]) -> Var<'t, f64>,
-{
-    fn on_tape<R>(
-        &mut self,
-        inputs: &[Tensor<f64>],
-        read: impl for<'t> FnOnce(&'t Tape<f64>, &[Var<'t, f64>], Var<'t, f64>) -> TapeResult<R>,
-    ) -> CheckResult<R> {
-        let tape = self.workspace.tape();
-        let vars: Vec<Var<'_, f64>> = inputs.iter().map(|input| tape.parameter(input)).collect();
-        let value = (self.function)(tape, &vars);
-        let total = self.reduction.apply(value, self.seed);
-        Ok(read(tape, &vars, total)?)
-    }
-
-    fn value(&mut self, inputs: &[Tensor<f64>]) -> CheckResult<f64> {
-        self.on_tape(inputs, |_, _, total| total.item())
-    }
-
-    fn backward(&mut self, inputs: &[Tensor<f64>]) -> CheckResult<Vec<Tensor<f64>>> {
-        self.on_tape(inputs, |tape, vars, total| tape.backward_all(total, vars))
-    }
-
-    fn grad(&mut self, inputs: &[Tensor<f64>]) -> CheckResult<Vec<Tensor<f64>>> {
-        self.on_tape(inputs, |tape, vars, total| {
-            tape.gradients(total, vars)?.iter().map(|gradient| gradient.peek()).collect()
-        })
-    }
-
-    fn hessian_vector_product(
-        &mut self,
-        inputs: &[Tensor<f64>],
-        direction: &[Tensor<f64>],
-    ) -> CheckResult<Vec<Tensor<f64>>> {
-        self.on_tape(inputs, |tape, vars, total| {
-            let along: Vec<Var<'_, f64>> = direction.iter().map(|d| tape.constant(d)).collect();
-            tape.hessian_vector_product(total, vars, &along)
-        })
-    }
 }
 
 fn finite(what: &str, found: f64) -> CheckResult<()> {
@@ -383,30 +240,14 @@ fn largest(tensors: &[Tensor<f64>]) -> f64 {
     tensors.iter().flat_map(Tensor::as_slice).fold(1.0, |largest: f64, x| largest.max(x.abs()))
 }
 
-/// Numbers of either sign with sizes between 0.5 and 1.5.
-fn random_weights(shape: &Shape, seed: u64) -> Tensor<f64> {
-    Tensor::from_fn(shape.clone(), |i| {
-        let bits = scramble(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(i as u64));
-        let size = 0.5 + (bits >> 11) as f64 / (1_u64 << 53) as f64;
-        if bits & 1 == 1 { size } else { -size }
-    })
-}
-
-/// The finaliser of SplitMix64.
-fn scramble(seed: u64) -> u64 {
-    let mut z = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use approx::assert_abs_diff_eq;
     use std::sync::Arc;
     use stochgrad_tape::{PlateKind, Primitive, PrimitiveInputs};
 
-    /// A cube whose rule is right up to two factors.
+    /// A cube whose gradient rule is wrong by a factor at each order, unless the factor is 1.
     struct Cube {
         first: f64,
         second: f64,
@@ -458,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn first_order_only_does_not_look_at_the_second() {
+    fn first_order_only_does_not_check_the_second() {
         let inputs = [Tensor::from([0.7, -1.1, 2.0])];
         let check = GradientCheck::new().first_order_only();
         let report =
@@ -472,7 +313,7 @@ mod tests {
         let error = gradient_check(|_, x| x[0] + x[1] * x[1].stop_gradient(), &inputs).unwrap_err();
         let CheckError::Derivative { order, input, element, expected, found, .. } = error else { panic!("{error}") };
         assert_eq!((order, input, element), (1, 1, 0));
-        assert!((expected - 2.0 * found).abs() < 1e-6 * expected.abs());
+        assert_abs_diff_eq!(expected, 2.0 * found, epsilon = 1e-6 * expected.abs());
     }
 
     #[test]

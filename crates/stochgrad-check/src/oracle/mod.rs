@@ -1,11 +1,18 @@
-//! The exact oracle: expectation and variance of an estimator over every outcome of its own draws.
+//! The exact oracle: the expectation and the variance of an estimator over all outcomes of its own draws.
 
-use crate::direction::{Direction, Parameters, along_all, directional_derivatives, unforeseen};
+mod direction;
+mod noise;
+mod outcomes;
+mod plain_total;
+mod report;
+
+pub use report::{GradientMoments, Moments, OracleReport};
+
+use crate::error::{CheckError, CheckResult};
 use crate::moments::{RunningMoments, check_finite};
-use crate::oracle_noise::OracleNoise;
-use crate::oracle_report::{GradientMoments, Moments, OracleReport};
-use crate::reduction::check_reduction;
-use crate::{CheckError, CheckResult};
+use crate::oracle::direction::{Direction, Parameters, along_all, directional_derivatives, unforeseen};
+use crate::oracle::noise::OracleNoise;
+use crate::oracle::plain_total::check_reduction;
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::rc::Rc;
@@ -15,27 +22,38 @@ use stochgrad_graph::{Graph, GraphError, GraphResult};
 use stochgrad_tape::{Tape, Var, Workspace};
 use stochgrad_tensor::{Shape, Tensor};
 
-/// Runs a program under every outcome of its draws, and weights the results by the probabilities of the outcomes.
+/// Runs a program once for each outcome of its draws, and weights the results by the probabilities of the outcomes.
 ///
-/// This is the way to test a gradient method. [`verify`](Oracle::verify) proves (for one model, to rounding) that the
-/// derivatives of the surrogate have the right expectations; [`gradient`](Oracle::gradient) gives the exact variance of
-/// a gradient. The very code that users run is enumerated: only the noise source is another one. The truth that it is
-/// compared with knows no surrogate: the probability of each outcome times its cost, differentiated as it stands.
+/// Use it to test a gradient method. [`verify`](Oracle::verify) proves, for one model and to rounding, that the
+/// derivatives of the surrogate are unbiased; [`gradient`](Oracle::gradient) gives the exact variance of a gradient.
+/// The oracle runs the same code as a user does and replaces only the source of the noise. The exact derivatives that
+/// it compares with do not use a surrogate: they are those of the probability of each outcome times its cost.
 ///
-/// Each keyed uniform is an interval, at first (0, 1). Every inversion splits it at the values of its distribution
-/// function, so that replays under common random numbers are enumerated jointly with the primal draw. Positions inside
-/// an interval are nodes of Gauss–Legendre quadrature (an interval that is split after its position was used is split
-/// before it instead, and the outcomes are visited again); normal numbers those of Gauss–Hermite, exponential ones
-/// those of Gauss–Laguerre. Hence results are exact where the sample space is finite or the costs are polynomials;
-/// countable distributions are cut in a tail of about 1e-16. Samplers by rejection (gamma, beta, Dirichlet …) cannot be
-/// enumerated: they are tested with [`StatisticalTest`](crate::StatisticalTest).
+/// # Which results are exact
+///
+/// Results are exact for finite sample spaces, and for costs that are polynomials in continuous draws of a degree that
+/// the [`nodes`](Oracle::nodes) integrate. The oracle cuts countable distributions off at a tail of about 1e-16. It
+/// cannot enumerate samplers by rejection (gamma, beta, Dirichlet …); use
+/// [`StatisticalTest`](crate::StatisticalTest) for them.
+///
+/// # How outcomes are enumerated
+///
+/// Each keyed uniform is an interval, which is (0, 1) at first. An inversion splits the interval at the values of its
+/// distribution function, so that replays with common random numbers are enumerated jointly with the primal draw. A
+/// position inside an interval is a node of Gauss–Legendre quadrature. If a later inversion splits an interval after its
+/// position was used, the oracle visits the outcomes again and splits the interval first. Normal samples are nodes of
+/// Gauss–Hermite quadrature, and exponential samples those of Gauss–Laguerre quadrature.
+///
+/// # Example
 ///
 /// A model is a closure that records parameters, nodes and costs on a graph:
 ///
 /// ```
 /// use stochgrad_check::Oracle;
 /// use stochgrad_distributions::{Bernoulli, Distribution, Family};
-/// use stochgrad_graph::{GradientMethod, Graph, GraphResult, Method, Order, Path, Profile, SampleContext, SamplePlate, SampleSet};
+/// use stochgrad_graph::{
+///     GradientMethod, Graph, GraphResult, Method, Order, Path, Profile, SampleContext, SamplePlate, SampleSet,
+/// };
 /// use stochgrad_tape::Var;
 ///
 /// /// The plain score function.
@@ -91,37 +109,37 @@ impl Default for Oracle {
 }
 
 impl Oracle {
-    /// At most 1 000 000 outcomes, 16 quadrature nodes, no limit of time.
+    /// At most 1 000 000 outcomes, 16 quadrature nodes, no time limit.
     pub fn new() -> Self {
         Oracle { max_outcomes: 1_000_000, nodes: 16, time_limit: None }
     }
 
-    /// How many outcomes may be visited before the oracle gives up.
+    /// The largest number of outcomes that may be visited; with more of them, a check returns an error.
     pub fn max_outcomes(mut self, max_outcomes: usize) -> Self {
         self.max_outcomes = max_outcomes;
         self
     }
 
-    /// How long the outcomes of one program may take; there is no limit unless it is set. [`verify`](Self::verify) goes
-    /// through two programs: the model and its estimator. The time is looked at after each outcome, so that at least
-    /// one is visited.
+    /// How long the enumeration of one program may take; unlimited by default. [`verify`](Self::verify) enumerates two
+    /// programs, the model and its estimator. The oracle compares the time after each outcome, so it visits at least
+    /// one.
     pub fn time_limit(mut self, time_limit: Duration) -> Self {
         self.time_limit = Some(time_limit);
         self
     }
 
-    /// The number of quadrature nodes of each continuous draw, at least 1: with n of them, polynomials of degree 2n − 1
-    /// in a draw are integrated exactly.
+    /// The number of quadrature nodes for each continuous draw, at least 1. With n nodes, polynomials in a draw are
+    /// integrated exactly up to the degree 2n − 1.
     pub fn nodes(mut self, nodes: usize) -> Self {
         self.nodes = nodes.max(1);
         self
     }
 
-    /// The exact mean and variance of a vector that a random program computes. The program draws all its randomness
-    /// from the source that it is given, and returns vectors of one length.
+    /// The exact mean and variance of a vector that a random program computes. The program must draw all its randomness
+    /// from the source that it receives, and return vectors of the same length for every outcome.
     ///
     /// # Errors
-    /// Those of the program; [`CheckError::Noise`] for draws that cannot be enumerated;
+    /// The errors of the program; [`CheckError::Noise`] for draws that cannot be enumerated;
     /// [`CheckError::NotDeterministic`], [`CheckError::TooManyOutcomes`], [`CheckError::TooLong`],
     /// [`CheckError::NotFinite`].
     pub fn expectation(
@@ -140,11 +158,11 @@ impl Oracle {
         Ok(Moments { mean, variance, outcomes: visited.outcomes, probability: visited.probability })
     }
 
-    /// The exact mean and variance of the gradients and cost estimates of [`Graph::backward`]. A parameter or cost that
-    /// some outcomes do not record counts as zero there.
+    /// The exact mean and variance of the gradients and cost estimates of [`Graph::backward`]. In outcomes that do not
+    /// record a parameter or a cost, it counts as zero.
     ///
     /// # Errors
-    /// Those of the model, and as [`expectation`](Self::expectation).
+    /// The errors of the model, and those of [`expectation`](Self::expectation).
     pub fn gradient<M>(&self, model: M) -> CheckResult<GradientMoments>
     where
         M: for<'t> Fn(&Graph<'t, f64>) -> GraphResult<()>,
@@ -160,7 +178,7 @@ impl Oracle {
             self.enumerate(run, |(parameters, costs): &mut Found, weight, gradients| {
                 for (name, gradient) in gradients.iter() {
                     check_finite(
-                        |element| format!("element {element} of the gradient by \"{name}\""),
+                        |element| format!("element {element} of the gradient with respect to \"{name}\""),
                         gradient.as_slice(),
                     )?;
                     add_tensor(parameters, name, weight, gradient)?;
@@ -187,10 +205,10 @@ impl Oracle {
         Ok(GradientMoments { parameters, costs, outcomes: visited.outcomes, probability })
     }
 
-    /// The exact mean and variance of a derivative of the surrogate along a direction; of its value at order 0.
+    /// The exact mean and variance of a derivative of the surrogate along a direction, or of its value for order 0.
     ///
     /// # Errors
-    /// Those of the model and of [`Surrogate::directional`](stochgrad_graph::Surrogate::directional), and as
+    /// The errors of the model, of [`Surrogate::directional`](stochgrad_graph::Surrogate::directional) and of
     /// [`expectation`](Self::expectation).
     pub fn derivative<M>(&self, model: M, directions: &[(&str, Tensor<f64>)], order: usize) -> CheckResult<Moments>
     where
@@ -208,7 +226,7 @@ impl Oracle {
     /// The exact expected total cost.
     ///
     /// # Errors
-    /// As [`exact_gradient`](Self::exact_gradient).
+    /// Those of [`exact_gradient`](Self::exact_gradient).
     pub fn exact_cost<M>(&self, model: M) -> CheckResult<f64>
     where
         M: for<'t> Fn(&Graph<'t, f64>) -> GraphResult<()>,
@@ -216,12 +234,12 @@ impl Oracle {
         self.exact_derivative(model, &[], 0)
     }
 
-    /// The exact gradient of the expected total cost by every parameter: by differentiable enumeration of the joint
-    /// distribution, whatever the gradient methods of the nodes. Reparameterised nodes are integrated over their noise
-    /// instead, which asks for costs without jumps in them.
+    /// The exact gradient of the expected total cost with respect to every parameter, whatever the gradient methods of
+    /// the nodes. The oracle enumerates the joint distribution and differentiates the sum. It integrates reparameterised
+    /// nodes over their noise instead, which is exact only for costs without jumps in these nodes.
     ///
     /// # Errors
-    /// Those of the model, and as [`expectation`](Self::expectation).
+    /// The errors of the model, and those of [`expectation`](Self::expectation).
     pub fn exact_gradient<M>(&self, model: M) -> CheckResult<Vec<(String, Tensor<f64>)>>
     where
         M: for<'t> Fn(&Graph<'t, f64>) -> GraphResult<()>,
@@ -238,7 +256,7 @@ impl Oracle {
         let (moments, visited) = self.enumerate(run, |moments: &mut Found, weight, gradients| {
             for (name, gradient) in gradients {
                 check_finite(
-                    |element| format!("element {element} of the exact gradient by \"{name}\""),
+                    |element| format!("element {element} of the exact gradient with respect to \"{name}\""),
                     gradient.as_slice(),
                 )?;
                 add_tensor(moments, &name, weight, &gradient)?;
@@ -252,10 +270,11 @@ impl Oracle {
         finished.collect()
     }
 
-    /// The exact derivative of the expected total cost along a direction; the value at order 0.
+    /// The exact derivative of the expected total cost along a direction, or its value for order 0.
     ///
     /// # Errors
-    /// As [`exact_gradient`](Self::exact_gradient), and for names that no parameter has and directions that do not fit.
+    /// Those of [`exact_gradient`](Self::exact_gradient), and errors for unknown parameters and for directions that do
+    /// not have the shape of their parameter.
     pub fn exact_derivative<M>(&self, model: M, directions: &[(&str, Tensor<f64>)], order: usize) -> CheckResult<f64>
     where
         M: for<'t> Fn(&Graph<'t, f64>) -> GraphResult<()>,
@@ -281,18 +300,20 @@ impl Oracle {
     }
 
     /// Compares the exact expectation of the surrogate's derivatives with the exact derivatives of the expected total
-    /// cost: the value at order 0; at each further order the derivatives along every coordinate, where there are at
-    /// most eight, and along three fixed pseudo-random directions that mix all parameters. Both must agree to the
-    /// tolerance, relative to max(1, |expected|).
+    /// cost. Both must agree to `tolerance`, relative to max(1, |expected|).
     ///
-    /// The truth itself is checked as well: in each outcome, the total cost and its gradient are also computed from the
-    /// costs as they were passed to [`Graph::cost`], by plain loops over the members of the plates that each of them
-    /// carries.
+    /// At order 0 it compares the values. At each higher order it compares the derivatives along three fixed
+    /// pseudo-random directions that mix all parameters and, if the parameters have at most eight elements in all, along
+    /// each element.
+    ///
+    /// It also checks the exact side: for each outcome, it computes the total cost and its gradient a second time with
+    /// plain loops, from the costs as they were passed to [`Graph::cost`] and over the members of the plates that each
+    /// of them carries.
     ///
     /// # Errors
-    /// [`CheckError::Expectation`] for the first derivative that is wrong; [`CheckError::Library`] if the two
-    /// computations of the truth differ, which is no fault of the model; those of the model (an order above the
-    /// guarantee is one); and as [`expectation`](Self::expectation).
+    /// [`CheckError::Expectation`] for the first wrong derivative; [`CheckError::Library`] if the two computations of
+    /// the exact side differ, which is an error of the library and not of the model; the errors of the model, among them
+    /// an order above its guarantee; and those of [`expectation`](Self::expectation).
     pub fn verify<M>(&self, model: M, orders: RangeInclusive<usize>, tolerance: f64) -> CheckResult<OracleReport>
     where
         M: for<'t> Fn(&Graph<'t, f64>) -> GraphResult<()>,
@@ -319,7 +340,7 @@ impl Oracle {
             along_all(tape, surrogate.value(), &parameters, &directions, top)
         })?;
         if let Some(name) = late {
-            let expected = "all that later runs have".into();
+            let expected = "the parameters of the first run".into();
             return Err(CheckError::Runs {
                 what: "the list of parameters".into(),
                 expected,
@@ -329,7 +350,7 @@ impl Oracle {
         let mut report = OracleReport { worst: Vec::new(), compared: 0, outcomes: found.outcomes };
         for order in orders {
             let mut worst: f64 = 0.0;
-            // The value is the same along every direction.
+            // The value does not depend on the direction.
             let several = if order == 0 { 1 } else { directions.len() };
             for (at, direction) in directions.iter().enumerate().take(several) {
                 let slot = at * (top + 1) + order;
@@ -352,7 +373,7 @@ impl Oracle {
         Ok(report)
     }
 
-    /// The directions of a check, for the parameters that the first outcome records.
+    /// The directions of a check, made for the parameters that the first outcome records.
     fn directions<M>(&self, model: &M) -> CheckResult<Vec<Direction>>
     where
         M: for<'t> Fn(&Graph<'t, f64>) -> GraphResult<()>,
@@ -389,8 +410,9 @@ fn add_tensor(
     }
 }
 
-/// The total cost of an outcome of the joint distribution, times a 1 whose derivatives are those of the outcome's
-/// probability relative to it. On demand it is compared with what plain loops over the recorded costs give.
+/// The total cost of an outcome of the joint distribution, times a factor with the value 1 and the derivatives of the
+/// outcome's probability relative to that probability. With `check`, the result is compared with plain loops over the
+/// recorded costs.
 fn weighted_cost<'t, M>(
     tape: &'t Tape<f64>,
     noise: Rc<dyn NoiseSource<f64>>,

@@ -1,11 +1,11 @@
-//! The cells of an inversion: the parts of an interval of a uniform number that have one state each.
+//! The cells of an inversion: the parts of an interval of a uniform that have one state each.
 
 use stochgrad_distributions::quantile;
 
-/// Cells of less mass are rounding errors of a distribution function near 1: they are joined to their neighbour.
+/// Narrower cells are rounding errors of a distribution function near 1, and are joined to their neighbour.
 const SLIVER: f64 = f64::EPSILON;
 
-/// More states than this are not split into.
+/// The largest number of states that an inversion may have.
 const MAX_STATES: u64 = 1 << 20;
 
 /// The part of an interval of the uniform on which inversion gives a state.
@@ -41,7 +41,8 @@ pub(crate) fn cells(low: f64, high: f64, cdf: &dyn Fn(u64) -> f64) -> Result<Vec
         }
     }
     Err(format!(
-        "a distribution function has reached only {start} after {MAX_STATES} states: too many outcomes to enumerate; use the statistical test"
+        "expected a distribution function to reach {high} within {MAX_STATES} states, got {start}: too many outcomes to \
+         enumerate; use the statistical test"
     ))
 }
 
@@ -50,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn states_without_mass_have_no_outcome() {
+    fn states_of_probability_zero_have_no_outcome() {
         let found = cells(0.0, 1.0, &|k| [0.0, 0.25, 0.25, 1.0][k.min(3) as usize]).expect("cells");
         assert_eq!(found, [Cell { state: 1, low: 0.0, high: 0.25 }, Cell { state: 3, low: 0.25, high: 1.0 }]);
     }

@@ -1,16 +1,15 @@
-//! The total cost of an outcome by plain loops, against which the graph's own reduction is held.
+//! The total cost of an outcome by plain loops, to check the graph's own reduction.
 //!
-//! The graph takes averages over plates off a cost and reduces the parts again. Here each cost is taken as it was
-//! passed, and reduced over the plates that it carries, and those that the weights of its plates carry, and over no
-//! others: member by member, on the host.
+//! The graph removes averages over plates from a cost and reduces its parts again. This file reduces each cost as it was
+//! passed, member by member on the host, over exactly the plates that the cost and the weights of its plates carry.
 
-use crate::direction::Parameters;
-use crate::{CheckError, CheckResult};
+use crate::error::{CheckError, CheckResult};
+use crate::oracle::direction::Parameters;
 use stochgrad_graph::{Graph, GraphResult};
 use stochgrad_tape::{Id, Plate, Plates, Tape, Var, Weights};
 use stochgrad_tensor::{Shape, Tensor};
 
-/// How far two ways of adding the same numbers up may be apart, relative to the sum of their magnitudes.
+/// How far two ways of adding up the same values may differ, relative to the sum of the magnitudes.
 const ROUNDING: f64 = 1e-9;
 
 /// The members of some plates, in row-major order.
@@ -20,7 +19,7 @@ struct Members {
 }
 
 impl Members {
-    /// Those of the plates of a value and of the weights of its plates.
+    /// The members of the plates of a value and of the weights of its plates.
     fn of(tape: &Tape<f64>, value: Var<'_, f64>) -> GraphResult<Self> {
         let mut plates = value.plates();
         let mut at = 0;
@@ -40,7 +39,7 @@ impl Members {
         self.sizes.iter().product()
     }
 
-    /// The position of a member in a value that carries some of the plates, in any order.
+    /// The position of a member in a value that carries some of the plates, in any order of plates.
     fn position(&self, member: usize, carried: &[Plate]) -> usize {
         let mut index = vec![0; self.sizes.len()];
         let mut rest = member;
@@ -65,7 +64,7 @@ struct Dependence {
 /// The total cost of an outcome by plain loops.
 struct PlainTotal {
     value: f64,
-    /// The sum of the magnitudes of what was added up.
+    /// The sum of the magnitudes of all summands.
     magnitude: f64,
     dependences: Vec<Dependence>,
 }
@@ -82,7 +81,7 @@ impl PlainTotal {
     fn add(&mut self, tape: &Tape<f64>, cost: Var<'_, f64>) -> GraphResult<()> {
         let members = Members::of(tape, cost)?;
         let value = cost.inspect()?;
-        // The factor of each plate: the same for all members, or a recorded weight.
+        // Each plate contributes a factor that is the same for all members, or a recorded weight.
         let mut constant = 1.0;
         let mut weights: Vec<(Var<'_, f64>, Tensor<f64>, bool)> = Vec::new();
         for &plate in &members.plates {
@@ -99,18 +98,18 @@ impl PlainTotal {
         let mut of_weights: Vec<Vec<f64>> = weights.iter().map(|(_, values, _)| vec![0.0; values.len()]).collect();
         for member in 0..members.count() {
             let at = members.position(member, &cost.plates());
-            let number = value.as_slice()[at];
+            let own = value.as_slice()[at];
             let positions: Vec<usize> =
                 weights.iter().map(|(var, ..)| members.position(member, &var.plates())).collect();
             let factors: Vec<f64> =
                 weights.iter().zip(&positions).map(|((_, values, _), &at)| values.as_slice()[at]).collect();
             let weight = factors.iter().fold(constant, |product, factor| product * factor);
-            self.value += weight * number;
-            self.magnitude += (weight * number).abs();
+            self.value += weight * own;
+            self.magnitude += (weight * own).abs();
             of_cost[at] += weight;
             for (index, &position) in positions.iter().enumerate() {
                 let others = factors.iter().enumerate().filter(|(other, _)| *other != index);
-                of_weights[index][position] += number * others.fold(constant, |product, (_, factor)| product * factor);
+                of_weights[index][position] += own * others.fold(constant, |product, (_, factor)| product * factor);
             }
         }
         self.dependences.push(Dependence { id: cost.id(), adjoint: of_cost });
@@ -122,7 +121,7 @@ impl PlainTotal {
         Ok(())
     }
 
-    /// The gradients of the total times the probability of the outcome relative to itself: C ∂ ln p + ∂C.
+    /// The gradients of the total times the probability p of the outcome, divided by p: C ∂ ln p + ∂C.
     fn gradients(
         &self,
         tape: &Tape<f64>,
@@ -144,10 +143,10 @@ impl PlainTotal {
     }
 }
 
-/// Compares the weighted cost of an outcome, and its gradient, with what plain loops over the recorded costs give.
+/// Compares the weighted cost of an outcome and its gradient with the result of plain loops over the recorded costs.
 ///
 /// # Errors
-/// [`CheckError::Library`] for the first number that differs.
+/// [`CheckError::Library`] for the first value that differs.
 pub(crate) fn check_reduction<'t>(
     graph: &Graph<'t, f64>,
     weighted: Var<'t, f64>,
@@ -171,7 +170,7 @@ pub(crate) fn check_reduction<'t>(
     Ok(())
 }
 
-/// Numbers that are not finite are reported elsewhere, unless only one of the two is.
+/// Two values that are not finite are reported elsewhere; if only one of them is finite, they differ.
 fn compare(what: impl FnOnce() -> String, engine: f64, plain: f64, scale: f64) -> CheckResult<()> {
     let same = match (engine.is_finite(), plain.is_finite()) {
         (true, true) => (engine - plain).abs() <= ROUNDING * scale.max(1.0),
@@ -187,7 +186,7 @@ mod tests {
     use approx::assert_abs_diff_eq;
     use stochgrad_graph::{Reduction, Seed};
 
-    /// Rows (3, averaged) and steps (2, summed), and one cost for each choice of plates.
+    /// A plate of 3 rows, averaged, and a plate of 2 steps, summed, with one cost for each combination of the plates.
     fn record<'t>(graph: &Graph<'t, f64>) -> GraphResult<Var<'t, f64>> {
         let t = graph.param("t", [0.5, -2.0])?;
         let rows = graph.data("rows", [1.0, 2.0, 6.0])?;
@@ -212,7 +211,7 @@ mod tests {
         let found = total.gradients(&tape, log_prob, &[t]).expect("gradients");
         // 3 · 2t + 3 + 2 + 1, and the total times ∂ ln p.
         let expected = [3.0 + 6.0, -12.0 + 6.0 + 0.1 * total.value];
-        assert!(found[0].iter().zip(expected).all(|(found, expected)| (found - expected).abs() < 1e-13), "{found:?}");
+        assert_abs_diff_eq!(&found[0][..], &expected[..], epsilon = 1e-13);
     }
 
     #[test]
@@ -230,7 +229,7 @@ mod tests {
         // The mean of the rows is 2.
         assert_abs_diff_eq!(total.value, 2.0 * (0.2 * 5.0 + 0.8 * 7.0), epsilon = 1e-14);
         let found = total.gradients(&tape, t.sum() * 0.0, &[t]).expect("gradients");
-        assert!((found[0][0] - 10.0).abs() < 1e-13 && (found[0][1] - 14.0).abs() < 1e-13, "{found:?}");
+        assert_abs_diff_eq!(&found[0][..], &[10.0, 14.0][..], epsilon = 1e-13);
     }
 
     #[test]

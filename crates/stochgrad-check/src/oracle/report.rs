@@ -1,6 +1,6 @@
-//! What the exact oracle finds.
+//! The results of the exact oracle.
 
-use crate::{CheckError, CheckResult};
+use crate::error::{CheckError, CheckResult};
 use std::collections::BTreeMap;
 use std::fmt;
 use stochgrad_tensor::Tensor;
@@ -12,9 +12,9 @@ pub struct Moments {
     pub mean: Vec<f64>,
     /// The variance of each component.
     pub variance: Vec<f64>,
-    /// How many outcomes there are.
+    /// The number of outcomes.
     pub outcomes: usize,
-    /// The probability of all of them: 1, to rounding.
+    /// The probability of all outcomes, which is 1 to rounding.
     pub probability: f64,
 }
 
@@ -28,18 +28,18 @@ pub struct GradientMoments {
 }
 
 impl GradientMoments {
-    /// The mean of the gradient by a parameter.
+    /// The mean of the gradient with respect to a parameter.
     ///
     /// # Errors
-    /// For a name that no parameter has.
+    /// [`CheckError::Unknown`] if no parameter has this name.
     pub fn mean(&self, parameter: &str) -> CheckResult<&Tensor<f64>> {
         find("parameter", &self.parameters, parameter).map(|(mean, _)| mean)
     }
 
-    /// The variance of each element of the gradient by a parameter.
+    /// The variance of each element of the gradient with respect to a parameter.
     ///
     /// # Errors
-    /// For a name that no parameter has.
+    /// [`CheckError::Unknown`] if no parameter has this name.
     pub fn variance(&self, parameter: &str) -> CheckResult<&Tensor<f64>> {
         find("parameter", &self.parameters, parameter).map(|(_, variance)| variance)
     }
@@ -52,7 +52,7 @@ impl GradientMoments {
     /// The mean and the variance of the estimate of a cost.
     ///
     /// # Errors
-    /// For a name that no cost has.
+    /// [`CheckError::Unknown`] if no cost has this name.
     pub fn cost(&self, name: &str) -> CheckResult<(f64, f64)> {
         find("cost", &self.costs, name).copied()
     }
@@ -62,12 +62,12 @@ impl GradientMoments {
         self.costs.values().map(|(mean, _)| mean).sum()
     }
 
-    /// How many outcomes there are.
+    /// The number of outcomes.
     pub fn outcomes(&self) -> usize {
         self.outcomes
     }
 
-    /// The probability of all outcomes: 1, to rounding.
+    /// The probability of all outcomes, which is 1 to rounding.
     pub fn probability(&self) -> f64 {
         self.probability
     }
@@ -81,7 +81,7 @@ fn find<'a, T>(what: &'static str, known: &'a BTreeMap<String, T>, name: &str) -
     })
 }
 
-/// What [`Oracle::verify`](crate::Oracle::verify) has found to agree.
+/// The agreement that [`Oracle::verify`](crate::Oracle::verify) found.
 #[derive(Clone, Debug, PartialEq)]
 pub struct OracleReport {
     pub(crate) worst: Vec<(usize, f64)>,
@@ -95,12 +95,12 @@ impl OracleReport {
         &self.worst
     }
 
-    /// How many derivatives were compared, the value included.
+    /// The number of compared derivatives, including the value.
     pub fn compared(&self) -> usize {
         self.compared
     }
 
-    /// How many outcomes the estimator has.
+    /// The number of outcomes of the estimator.
     pub fn outcomes(&self) -> usize {
         self.outcomes
     }

@@ -1,4 +1,4 @@
-//! Derivatives along directions in the space of all parameters.
+//! Directions in the space of all parameters, and derivatives along them.
 
 use std::collections::BTreeMap;
 use stochgrad_graph::GraphResult;
@@ -6,10 +6,10 @@ use stochgrad_tape::{Tape, Var};
 use stochgrad_tensor::random::{Key, address_hash};
 use stochgrad_tensor::{Shape, Tensor};
 
-/// Up to this many numbers in all parameters, each has a direction of its own.
+/// Parameters with at most this many elements in all also have one direction for each element.
 const FEW: usize = 8;
 
-/// Directions that mix all parameters.
+/// The number of directions that mix all parameters.
 const MIXED: u64 = 3;
 
 /// A direction in the space of all parameters.
@@ -20,8 +20,8 @@ pub(crate) struct Direction {
 }
 
 impl Direction {
-    /// Fixed pseudo-random directions, with components between 1/2 and 1 or -1 and -1/2; and each coordinate, if there
-    /// are few.
+    /// Fixed pseudo-random directions, with components of magnitude between 1/2 and 1. If there are few elements, the
+    /// direction of each of them as well.
     pub(crate) fn several(shapes: &[(String, Shape)]) -> Vec<Self> {
         let mut directions = Vec::new();
         for number in 0..MIXED {
@@ -46,16 +46,16 @@ impl Direction {
     }
 }
 
-/// The parameters of a graph by name.
+/// The parameters of a graph, with their names.
 pub(crate) type Parameters<'t> = Vec<(String, Var<'t, f64>)>;
 
-/// A parameter that the first outcome did not record.
+/// The first parameter that the first outcome did not record, if there is one.
 pub(crate) fn unforeseen(directions: &[Direction], parameters: &Parameters<'_>) -> Option<String> {
     let known = &directions.first()?.parts;
     parameters.iter().find(|(name, _)| !known.contains_key(name)).map(|(name, _)| name.clone())
 }
 
-/// The derivatives along a direction of the orders 0 to `top`.
+/// The derivatives of the orders 0 to `top` along a direction.
 pub(crate) fn directional_derivatives(
     value: Var<'_, f64>,
     along: &[(Var<'_, f64>, &Tensor<f64>)],
@@ -78,7 +78,7 @@ pub(crate) fn directional_derivatives(
     Ok(values)
 }
 
-/// The derivatives of the orders 0 to `top` along each of some directions, one direction after the other.
+/// The derivatives of the orders 0 to `top` along each of several directions, one direction after the other.
 pub(crate) fn along_all(
     tape: &Tape<f64>,
     value: Var<'_, f64>,
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn many_numbers_have_mixed_directions_only() {
+    fn many_elements_have_mixed_directions_only() {
         let shapes = |n: usize| vec![("a".to_string(), Shape::from([n])), ("b".to_string(), Shape::scalar())];
         assert_eq!(Direction::several(&shapes(FEW)).len(), MIXED as usize);
         let few = Direction::several(&shapes(2));

@@ -1,14 +1,14 @@
-//! Where intervals of the oracle's noise are cut before a position inside them is given out.
+//! Where the oracle cuts an interval of its noise before it uses a position inside it.
 //!
-//! A position is a node of a quadrature and stands for the whole interval that was left. If a later inversion has
-//! several states on that interval, the node would decide for all of it, and the mean over the nodes would not be the
-//! integral. That is found out only once the program inverts, so the outcomes are gone through again, with the interval
-//! cut where the states meet.
+//! A position is a node of a quadrature rule and stands for the whole remaining interval. If a later inversion has
+//! several states on that interval, the node alone would decide for all of them, and the mean over the nodes would not
+//! be the integral. The oracle notices this only at the inversion. It then visits the outcomes again, and cuts the
+//! interval where the states meet.
 
 use std::collections::HashMap;
 use stochgrad_distributions::NoiseKey;
 
-/// Ends that are closer to one another than this are the same end.
+/// Ends that are closer to each other than this count as one end.
 const SAME: f64 = 1e-14;
 
 /// The interval that a position stands for.
@@ -16,18 +16,18 @@ const SAME: f64 = 1e-14;
 pub(crate) struct Position {
     pub(crate) low: f64,
     pub(crate) high: f64,
-    /// How many choices the run had made when the interval was about to be cut.
+    /// The number of choices that the run had made before the interval was cut.
     pub(crate) made: usize,
 }
 
-/// The ends at which intervals are cut, by the choices that were taken before.
+/// The ends at which intervals are cut, for each list of options taken before.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Cuts {
     ends: HashMap<(Vec<usize>, NoiseKey, u64), Vec<f64>>,
 }
 
 impl Cuts {
-    /// The ends of the parts of an interval, its own among them.
+    /// The ends of the parts of an interval, including its own ends.
     pub(crate) fn ends(
         &self,
         taken: impl Iterator<Item = usize>,
@@ -46,7 +46,7 @@ impl Cuts {
         ends
     }
 
-    /// Remembers further ends.
+    /// Adds further ends.
     pub(crate) fn insert(
         &mut self,
         taken: impl Iterator<Item = usize>,

@@ -1,0 +1,12 @@
+//! Every operation of the tape: first and second derivatives against central differences.
+
+mod cases;
+mod control;
+mod coverage;
+mod elementwise;
+mod matrices;
+mod plates;
+mod primitives;
+mod reductions;
+mod shapes;
+mod special;
