@@ -3,6 +3,8 @@
 //! The distribution is a sign, −1 or 1. The method draws a sign and its opposite as one antithetic pair, weighted by
 //! their probabilities: exact for one sign, at every order, for two evaluations of the cost.
 
+mod learned;
+
 use stochgrad::distributions::{
     Capabilities, Distribution, DistributionResult, Draw, FiniteSupport, Parameter, Parameters, ScoreDifferentiable,
     Support, check_parameter, family,
@@ -132,5 +134,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     model(&graph)?;
     let gradients = graph.backward()?;
     println!("one estimate: {:?}, {}", gradients.get("field")?, gradients.guarantee("field")?);
+
+    let method = learned::LearnedScale::new(0.3);
+    let before = learned::variance(&method)?;
+    learned::learn(&method, 300)?;
+    println!("variance with a learned scale: {before:.3} before learning, {:.3} after", learned::variance(&method)?);
     Ok(())
 }
