@@ -50,10 +50,10 @@ pub use discrete::{
 };
 pub use distribution::{
     Alternatives, Capabilities, ClosedFormEntropy, CumulativeDistribution, Distribution, Family, FiniteSupport,
-    IndependentBits, IndependentCategories, IntegerSupport, KlDivergence, Live, Parameter, Parameters,
-    QuadraticVariance, QuantileFunction, RecordedAlternatives, Relaxed, Reparameterized, ScoreDifferentiable, Side,
-    StochasticDerivative, Support, Tempered, WeakDerivative, WeakNoise, WeakPath, WeaklyReparameterized,
-    check_parameter, common_shape, finite, positive, whole,
+    IndependentBits, IndependentCategories, IntegerSupport, KlDivergence, Live, Order, Parameter, Parameters,
+    QuadraticVariance, QuantileFunction, RecordedAlternatives, Relaxed, Reparameterized, SamplePath,
+    ScoreDifferentiable, Side, StochasticDerivative, Support, Tempered, WeakDerivative, WeakNoise, WeakPath,
+    WeaklyReparameterized, check_parameter, common_shape, finite, positive, whole,
 };
 pub use divergence::{MonteCarloKl, monte_carlo_kl};
 pub use error::{DistributionError, DistributionResult};

@@ -3,8 +3,9 @@
 pub(crate) use crate::derivative::weak::{drawn_by_path, weak_by_recording};
 pub(crate) use crate::distribution::Boundary;
 pub(crate) use crate::distribution::{
-    Alternatives, Capabilities, ClosedFormEntropy, CumulativeDistribution, Distribution, KlDivergence, Parameter,
-    Parameters, QuantileFunction, RecordedAlternatives, Reparameterized, ScoreDifferentiable, Support, WeakDerivative,
+    Alternatives, Capabilities, ClosedFormEntropy, CumulativeDistribution, Distribution, KlDivergence, Order,
+    Parameter, Parameters, QuantileFunction, RecordedAlternatives, Reparameterized, SamplePath, ScoreDifferentiable,
+    Support, WeakDerivative,
 };
 pub(crate) use crate::distribution::{check_parameter, common_shape, finite, positive};
 pub(crate) use crate::error::DistributionResult;

@@ -13,18 +13,27 @@ use stochgrad_distributions::*;
 use stochgrad_tape::{PlateKind, Plates, Smoothness, Tape, Var};
 
 /// Names of parameters, and for how many derivatives.
-fn by_smoothness(parameters: &[(&'static str, Smoothness)]) -> String {
-    let of = |wanted: Smoothness| -> Vec<&str> {
-        parameters.iter().filter(|(_, smoothness)| *smoothness == wanted).map(|(name, _)| *name).collect()
+fn by_order(parameters: &[(&'static str, Order)]) -> String {
+    let of = |wanted: Order| -> Vec<&str> {
+        parameters.iter().filter(|(_, order)| *order == wanted).map(|(name, _)| *name).collect()
     };
-    let (smooth, kinked) = (of(Smoothness::Smooth), of(Smoothness::Kinked));
-    match (smooth.is_empty(), kinked.is_empty()) {
-        _ if smooth.len() == parameters.len() => "any order".into(),
-        _ if kinked.len() == parameters.len() => "order 1".into(),
+    let (every, first) = (of(Order::Any), of(Order::Finite(1)));
+    match (every.is_empty(), first.is_empty()) {
+        _ if every.len() == parameters.len() => "any order".into(),
+        _ if first.len() == parameters.len() => "order 1".into(),
         (true, true) => String::new(),
-        (false, true) => format!("any order by {}", smooth.join(", ")),
-        (true, false) => format!("order 1 by {}", kinked.join(", ")),
-        (false, false) => format!("any order by {}; order 1 by {}", smooth.join(", "), kinked.join(", ")),
+        (false, true) => format!("any order by {}", every.join(", ")),
+        (true, false) => format!("order 1 by {}", first.join(", ")),
+        (false, false) => format!("any order by {}; order 1 by {}", every.join(", "), first.join(", ")),
+    }
+}
+
+/// The order up to which a score is valid that depends on its parameter in this way.
+fn score_order(score: Smoothness) -> Order {
+    match score {
+        Smoothness::Smooth => Order::Any,
+        Smoothness::Kinked => Order::Finite(1),
+        Smoothness::Constant | Smoothness::Jump => Order::Finite(0),
     }
 }
 
@@ -45,8 +54,8 @@ fn cells(entry: &Entry) -> Vec<String> {
         names.join(", ")
     };
     let yes = |there: bool| if there { "yes".to_string() } else { String::new() };
-    let score: Vec<_> = parameters.iter().map(|p| (p.name, p.score)).collect();
-    let path: Vec<_> = parameters.iter().map(|p| (p.name, p.path)).collect();
+    let score: Vec<_> = parameters.iter().map(|p| (p.name, score_order(p.score))).collect();
+    let path: Vec<_> = parameters.iter().map(|p| (p.name, p.path.order())).collect();
     let divergences: Vec<String> = pairs::pairs()
         .into_iter()
         .filter(|(p, _, _)| *p == entry.name())
@@ -54,8 +63,8 @@ fn cells(entry: &Entry) -> Vec<String> {
         .collect();
     vec![
         format!("`{}`", entry.name()),
-        if can.score.is_some() { by_smoothness(&score) } else { String::new() },
-        if can.reparameterized.is_some() { by_smoothness(&path) } else { String::new() },
+        if can.score.is_some() { by_order(&score) } else { String::new() },
+        if can.reparameterized.is_some() { by_order(&path) } else { String::new() },
         names_of(&|index| {
             can.weak_derivative
                 .is_some_and(|weak| weak.weak_derivative(index, &sample, &draw).expect("a derivative").is_some())

@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use stochgrad_distributions::*;
-use stochgrad_tape::{Plate, PlateKind, Plates, Smoothness, Tape, Var};
+use stochgrad_tape::{Plate, PlateKind, Plates, Tape, Var};
 use stochgrad_tensor::Tensor;
 use stochgrad_tensor::special::{erfc, gamma_q, normal_cdf, normal_icdf};
 
@@ -408,7 +408,7 @@ fn derivatives_have_the_exact_mean() {
             if let Some(path) = distribution.capabilities().reparameterized {
                 let gradients = grouped.gradients(of_draw(path.rsample(&draw).expect("a path")));
                 let moves =
-                    |at: usize| parameters.iter().zip(&depends).all(|(p, on)| !on[at] || p.path != Smoothness::Jump);
+                    |at: usize| parameters.iter().zip(&depends).all(|(p, on)| !on[at] || p.path != SamplePath::None);
                 note("path", &gradients, &moves);
             }
             for (index, parameter) in parameters.iter().enumerate() {

@@ -25,16 +25,15 @@
 //! why. Under the differentiable replay of another node (REBAR), an `Auto` node counts as drawn anew, hence is refused:
 //! name `Pathwise` there.
 
-use crate::common::dependence::is_differentiable;
 use crate::common::sampling::Sampling;
 use crate::enumeration::enumerate::{enumerate, independent_elements, joint_states};
 use crate::sampling_setters;
 use crate::score_function::baseline::{Baseline, LeaveOneOut};
 use crate::score_function::baseline_terms;
-use stochgrad_distributions::{Distribution, DistributionError, Family};
+use stochgrad_distributions::{Distribution, DistributionError, Family, SamplePath};
 use stochgrad_graph::{
     CostContext, GradientMethod, GraphResult, Guarantee, Method, Order, Path, Profile, SampleContext, SamplePlate,
-    SampleSet, Terms,
+    SampleSet, Terms, sample_path_order,
 };
 use stochgrad_tape::{Plate, Smoothness, Tape, Var};
 use stochgrad_tensor::Real;
@@ -112,7 +111,7 @@ impl Auto {
         {
             return Choice::Enumerated(joint);
         }
-        let smooth = || distribution.parameters().iter().all(|parameter| parameter.path != Smoothness::Jump);
+        let smooth = || distribution.parameters().iter().all(|parameter| parameter.path != SamplePath::None);
         if can.reparameterized.is_some() && smooth() { Choice::Reparameterized } else { Choice::Independent }
     }
 }
@@ -149,12 +148,7 @@ impl<F: Real, D: Family<F>> GradientMethod<F, D> for Auto {
             Choice::Reparameterized if is_open(path) => {
                 // The ledger looks at the smoothness of the score; for this choice that of the sample path counts as
                 // well.
-                let parameters = distribution.parameters();
-                let once = parameters
-                    .iter()
-                    .any(|parameter| parameter.path == Smoothness::Kinked && is_differentiable(parameter.var));
-                let order = if once { Order::Finite(1) } else { Order::Any };
-                Ok(Guarantee::unbiased(order.min(path.order())))
+                Ok(Guarantee::unbiased(sample_path_order(distribution).min(path.order())))
             }
             _ if distribution.capabilities().score.is_some() => Ok(Guarantee::EXACT),
             _ => {

@@ -6,7 +6,7 @@ use stochgrad_distributions::NoiseKey;
 
 /// The name of a stochastic node, with an index where several nodes share it: `"z"`, `("x", t)`.
 ///
-/// The address decides which noise a node draws: adding a node changes no other's.
+/// The address determines the noise of a node. Adding a node does not change the noise of any other node.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Address {
     name: String,
@@ -46,7 +46,7 @@ impl From<(&str, usize)> for Address {
     }
 }
 
-/// The seed of a run and the number of its step: together with addresses they decide all randomness.
+/// The seed of a run and the number of its step. Together with the addresses of the nodes, they determine all noise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 pub struct Seed {
     /// The seed.
@@ -63,8 +63,8 @@ impl Seed {
 
     /// A seed drawn from any random number generator, at step 0.
     ///
-    /// A program that already owns a generator needs no second source of randomness: the generator decides the seed,
-    /// and the seed decides all noise of the run.
+    /// Use it in a program that already owns a generator. The generator determines the seed, and the seed determines
+    /// all noise of the run.
     ///
     /// ```
     /// use rand::SeedableRng;

@@ -1,6 +1,7 @@
 //! Compiled graphs: a recording of a model and its gradient, run again without recording.
 
 use crate::address::Seed;
+use crate::analysis::facts::Analysis;
 use crate::analysis::finite::{AUXILIARY, UPDATE, cost_in_words, gradient_in_words};
 use crate::analysis::ledger::Ledger;
 use crate::error::{GraphError, GraphResult};
@@ -8,7 +9,7 @@ use crate::gradients::Gradients;
 use crate::graph::Graph;
 use crate::graph::node::StochasticNode;
 use crate::method::terms::Apply;
-use crate::surrogate::Builder;
+use crate::surrogate::build;
 use std::ops::Range;
 use stochgrad_tape::{NoiseSeed, Program, TapeError, Var};
 use stochgrad_tensor::{Real, Tensor};
@@ -74,9 +75,9 @@ impl<F: Real> Graph<'_, F> {
     fn compiled(&self) -> GraphResult<CompiledGraph<F>> {
         let tape = self.tape();
         let state = self.state();
-        let end = tape.len();
-        let built = Builder::new(self, &state)?.build()?;
-        let ledger = Ledger::new(self, &state, &built.paths, end)?;
+        let analysis = Analysis::new(self, &state)?;
+        let built = build(&analysis)?;
+        let ledger = Ledger::new(&analysis.recording, &analysis.paths)?;
         let wrt: Vec<Var<'_, F>> = state.parameters.iter().map(|parameter| parameter.var).collect();
         // An infinite estimate is reported before the gradients that it spoils.
         let (mut costs, mut outputs) = (Vec::new(), Vec::new());
@@ -148,8 +149,9 @@ fn unrepeatable<F: Real>(nodes: &[StochasticNode<'_, F>], error: TapeError) -> G
         None => error.into(),
         Some(node) => GraphError::Compile {
             problem: format!(
-                "node \"{}\": the draws of {}, or the terms of {}, are made by host code, which a compiled graph does not run ({look}); \
-                 record each step afresh, or use a distribution and a method whose draws are recorded operations",
+                "node \"{}\": the draws of {}, or the terms of {}, are made by host code, which a compiled graph does \
+                 not run ({look}); record each step afresh, or use a distribution and a method whose draws are \
+                 recorded operations",
                 node.address,
                 node.distribution,
                 node.method.name()

@@ -1,8 +1,7 @@
-//! What can go wrong with a graph.
+//! The errors of a graph.
 
-use crate::guarantee::Order;
 use std::panic::Location;
-use stochgrad_distributions::DistributionError;
+use stochgrad_distributions::{DistributionError, Order};
 use stochgrad_tape::{Origin, TapeError};
 use stochgrad_tensor::{Shape, TensorError};
 
@@ -13,13 +12,13 @@ pub type GraphResult<T> = Result<T, GraphError>;
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum GraphError {
-    /// An error of the tape: operands that do not fit.
+    /// An error of the tape, such as operands that do not fit.
     #[error(transparent)]
     Tape(#[from] TapeError),
-    /// An error of a tensor that a model makes: a shape that does not fit its elements, say.
+    /// An error of a tensor that a model makes, such as a shape that does not fit the number of elements.
     #[error(transparent)]
     Tensor(#[from] TensorError),
-    /// An error of a distribution: a parameter outside its domain, say.
+    /// An error of a distribution, such as a parameter outside its domain.
     #[error("node \"{node}\": {source} ({at})")]
     Distribution {
         /// The stochastic node.
@@ -29,9 +28,10 @@ pub enum GraphError {
         /// Where the node was sampled.
         at: &'static Location<'static>,
     },
-    /// Two things of one name.
+    /// A name that is already in use.
     #[error(
-        "{what} \"{name}\" exists already, from {before} ({at}); names address noise and gradients: use another name, or an index as in (\"{name}\", t)"
+        "{what} \"{name}\" exists already, from {before} ({at}); noise and gradients are found by name, so use another \
+         name, or an index as in (\"{name}\", t)"
     )]
     Duplicate {
         /// Node, cost, parameter or plate.
@@ -43,7 +43,7 @@ pub enum GraphError {
         /// Where it was made again.
         at: &'static Location<'static>,
     },
-    /// A name that nothing has.
+    /// An unknown name.
     #[error("no {what} is called \"{name}\"; there are: {known}")]
     Unknown {
         /// Cost or parameter.
@@ -53,12 +53,13 @@ pub enum GraphError {
         /// The names that exist.
         known: String,
     },
-    /// A graph that has nothing to differentiate.
+    /// A graph without costs.
     #[error("the graph has no cost, so there is nothing to differentiate; record one with graph.cost(name, value)")]
     NoCost,
-    /// A cost that is not one number for each combination of plate members.
+    /// A cost with event axes.
     #[error(
-        "cost \"{name}\" must be one number for each combination of plate members, got event shape {shape}{plates} ({at}); reduce it with sum() or mean()"
+        "cost \"{name}\": expected a scalar for each combination of plate members, got event shape {shape}{plates} \
+         ({at}); reduce it with sum() or mean()"
     )]
     CostShape {
         /// The cost.
@@ -72,56 +73,61 @@ pub enum GraphError {
     },
     /// A cost that is NaN.
     #[error(
-        "cost \"{name}\" is NaN at position {position} ({at}){}", .origin.as_ref().map_or(String::new(), |origin| format!(": {origin}"))
+        "cost \"{name}\" is NaN at position {position} ({at}){}",
+        .origin.as_ref().map_or(String::new(), |origin| format!(": {origin}"))
     )]
     CostNan {
         /// The cost.
         name: String,
         /// The position of the first NaN.
         position: usize,
-        /// The operation that first produced it, and what to try.
+        /// The operation that first produced the NaN, and what to try.
         origin: Option<Box<Origin>>,
         /// Where it was recorded.
         at: &'static Location<'static>,
     },
     /// A gradient, or the estimate of a cost, that is NaN or infinite.
-    #[error("{what} is {value} at position {position}{}", .origin.as_ref().map_or(String::new(), |origin| format!(": {origin}")))]
+    #[error(
+        "{what} is {value} at position {position}{}",
+        .origin.as_ref().map_or(String::new(), |origin| format!(": {origin}"))
+    )]
     NotFinite {
-        /// What is not finite, in words: the gradient with respect to a parameter, the estimate of a cost.
+        /// What is not finite, in words: the gradient with respect to a parameter, or the estimate of a cost.
         what: String,
         /// NaN, ∞ or −∞.
         value: &'static str,
-        /// The first position, counted through all axes.
+        /// The first such position, in row-major order.
         position: usize,
-        /// The first operation that produced it, with its place, and what to try.
+        /// The operation that first produced it, its place in the source, and what to try.
         origin: Option<Box<Origin>>,
     },
     /// A plate without members.
-    #[error("plate \"{name}\" has no members ({at}); it needs at least one")]
+    #[error("plate \"{name}\" has no members ({at}); make it with at least one")]
     EmptyPlate {
         /// The plate.
         name: String,
         /// Where it was made.
         at: &'static Location<'static>,
     },
-    /// A reduction of a plate that changes after it was used.
+    /// A change of the reduction of a plate that has been used.
     #[error(
-        "plate \"{plate}\" was used at {used}, which fixed how it is reduced ({at}); say whether it is summed right after \
-         making it, before the first node or cost that carries it"
+        "plate \"{plate}\" was used at {used}, which fixed its reduction ({at}); call set_reduction() right after \
+         making the plate, before the first node or cost that carries it"
     )]
     Reduction {
         /// The plate.
         plate: String,
-        /// Where a node or a cost used it first.
+        /// Where a node or a cost first used it.
         used: &'static Location<'static>,
-        /// Where another reduction was asked for.
+        /// Where another reduction was requested.
         at: &'static Location<'static>,
     },
-    /// Host code that read a set of values that are not independent draws.
+    /// Host code read one of several values that are not independent draws.
     #[error(
-        "node \"{node}\" ({method}): host code read its values along plate \"{plate}\", which lie side by side and are not \
-         independent draws ({at}); what the code makes of one of them has no expectation. Write a branch with select(), average \
-         over plate \"{plate}\" before reading, read with peek() what nothing depends on, or use ScoreFunction for the node"
+        "node \"{node}\" ({method}): host code read its values along plate \"{plate}\", which are not independent \
+         draws ({at}), so that a result computed from one of them has no expectation. Write a branch with select(), \
+         average over plate \"{plate}\" before reading, read with peek() if nothing depends on the value, or use \
+         ScoreFunction for the node"
     )]
     HostRead {
         /// The stochastic node.
@@ -138,12 +144,12 @@ pub enum GraphError {
     Data {
         /// The data.
         name: String,
-        /// What was expected and what came.
+        /// What was expected and what was passed.
         problem: String,
         /// Where it was passed.
         at: &'static Location<'static>,
     },
-    /// A gradient method that cannot be used as it was.
+    /// A gradient method that cannot be used on its node.
     #[error("node \"{node}\" ({method}): {problem} ({at})")]
     Refused {
         /// The stochastic node.
@@ -165,7 +171,7 @@ pub enum GraphError {
         /// Where it was recorded.
         at: &'static Location<'static>,
     },
-    /// An objective that does not suit the graph.
+    /// An objective that cannot be recorded on the graph.
     #[error("objective \"{name}\": {problem} ({at})")]
     Objective {
         /// Its name, which is that of the cost.
@@ -175,16 +181,18 @@ pub enum GraphError {
         /// Where it was recorded.
         at: &'static Location<'static>,
     },
-    /// A derivative of a higher order than the methods guarantee.
+    /// A derivative of a higher order than the gradient methods guarantee.
     #[error(
-        "derivative of order {asked} by \"{parameter}\": the gradient methods of this graph are valid up to order {guaranteed}{because}; choose methods of higher order there (score function, enumeration, pathwise through smooth functions)"
+        "derivative of order {asked} with respect to \"{parameter}\": the gradient methods of this graph are valid up \
+         to order {guaranteed}{because}; choose methods of higher order there (score function, enumeration, pathwise \
+         through smooth functions)"
     )]
     Order {
         /// The parameter.
         parameter: String,
-        /// The order asked for.
+        /// The requested order.
         asked: usize,
-        /// The order guaranteed.
+        /// The guaranteed order.
         guaranteed: Order,
         /// The node that limits it, in words.
         because: String,
@@ -195,22 +203,22 @@ pub enum GraphError {
         /// Why, and what to try.
         problem: String,
     },
-    /// A counterfactual replay that would not tell the truth.
+    /// A counterfactual replay whose result would be wrong.
     #[error("replay of node \"{node}\": {problem} ({at})")]
     Replay {
         /// The node whose value is replaced.
         node: String,
         /// Why, and what to try.
         problem: String,
-        /// The place in the source that stands in the way.
+        /// The place in the source that prevents the replay.
         at: &'static Location<'static>,
     },
-    /// State of a gradient method that does not fit it.
+    /// A loaded state that does not belong to the gradient method.
     #[error("state of gradient method {method}: {problem}")]
     State {
         /// The gradient method.
         method: String,
-        /// What was expected and what came.
+        /// What was expected and what was loaded.
         problem: String,
     },
 }

@@ -1,14 +1,16 @@
 //! Gradients of a recorded graph, of the first and of higher orders.
 
+use crate::analysis::facts::Analysis;
 use crate::analysis::finite::{
     AUXILIARY, UPDATE, check_gradients, check_recorded, cost_in_words, first_not_finite, gradient_in_words,
 };
 use crate::analysis::ledger::Ledger;
 use crate::error::{GraphError, GraphResult};
-use crate::graph::{Graph, State};
+use crate::graph::Graph;
+use crate::graph::state::State;
 use crate::guarantee::Guarantee;
 use crate::method::terms::Apply;
-use crate::surrogate::{Builder, Built};
+use crate::surrogate::{Built, build};
 use std::collections::BTreeMap;
 use stochgrad_tape::Var;
 use stochgrad_tensor::{Real, Tensor};
@@ -292,9 +294,9 @@ impl<'t, F: Real> Graph<'t, F> {
     fn differentiate(&self) -> GraphResult<Gradients<F>> {
         let tape = self.tape();
         let state = self.state();
-        let end = tape.len();
-        let built = Builder::new(self, &state)?.build()?;
-        let ledger = Ledger::new(self, &state, &built.paths, end)?;
+        let analysis = Analysis::new(self, &state)?;
+        let built = build(&analysis)?;
+        let ledger = Ledger::new(&analysis.recording, &analysis.paths)?;
         let wrt: Vec<Var<'_, F>> = state.parameters.iter().map(|parameter| parameter.var).collect();
         for (name, estimate) in &built.estimates {
             check_recorded(&[*estimate], |_| cost_in_words(name))?;
@@ -328,10 +330,10 @@ impl<'t, F: Real> Graph<'t, F> {
     /// As [`backward`](Self::backward).
     pub fn surrogate(&self) -> GraphResult<Surrogate<'t, F>> {
         let state = self.state();
-        let end = self.tape().len();
-        let Built { surrogate, estimates, paths, .. } = Builder::new(self, &state)?.build()?;
+        let analysis = Analysis::new(self, &state)?;
+        let Built { surrogate, estimates, .. } = build(&analysis)?;
         check_recorded(&[surrogate], |_| "the surrogate".into())?;
-        let ledger = Ledger::new(self, &state, &paths, end)?;
+        let ledger = Ledger::new(&analysis.recording, &analysis.paths)?;
         let parameters = parameters(&state);
         Ok(Surrogate { value: surrogate, estimates, parameters, ledger })
     }

@@ -1,18 +1,20 @@
-//! What a gradient is guaranteed to be: its bias and the highest order of derivative.
+//! What holds for a gradient: its bias, and the highest order of derivative that is valid.
 
 use std::fmt;
 use std::panic::Location;
+use stochgrad_distributions::Order;
 use stochgrad_tape::{Degree, Smoothness};
 
-/// How far a gradient is off, in expectation.
+/// The bias of a gradient: whether its expectation is the derivative of the expected cost. Ordered from the best to the
+/// worst.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Bias {
-    /// Not at all.
+    /// The expectation is exact.
     Unbiased,
-    /// The gradient of a node is off; only parameters upstream of it are concerned.
+    /// The gradient through a node is biased, which affects only the parameters upstream of the node.
     Gradient,
-    /// Another distribution was sampled (a relaxed value goes forward); every cost downstream is off, and every
-    /// parameter of those costs.
+    /// Another distribution was sampled (the node passes on a relaxed value, for example), which biases every cost
+    /// downstream and the gradient with respect to every parameter of those costs.
     Distribution,
 }
 
@@ -26,37 +28,12 @@ impl fmt::Display for Bias {
     }
 }
 
-/// The highest order of derivative for which an estimate is valid.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Order {
-    /// Up to this order.
-    Finite(usize),
-    /// Every order.
-    Any,
-}
-
-impl Order {
-    /// Whether a derivative of the given order is valid.
-    pub fn allows(self, order: usize) -> bool {
-        self >= Order::Finite(order)
-    }
-}
-
-impl fmt::Display for Order {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Order::Finite(order) => write!(f, "{order}"),
-            Order::Any => f.write_str("any"),
-        }
-    }
-}
-
 /// The bias and the order of a gradient.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Guarantee {
     /// The bias.
     pub bias: Bias,
-    /// The order.
+    /// The highest order of derivative that is valid.
     pub order: Order,
 }
 
@@ -64,17 +41,17 @@ impl Guarantee {
     /// Unbiased at every order.
     pub const EXACT: Guarantee = Guarantee { bias: Bias::Unbiased, order: Order::Any };
 
-    /// Unbiased up to an order.
+    /// Unbiased, and valid up to an order.
     pub fn unbiased(order: Order) -> Self {
         Guarantee { bias: Bias::Unbiased, order }
     }
 
-    /// The same, up to an order at most.
+    /// The same guarantee, limited to an order.
     pub fn at_most(self, order: Order) -> Self {
         Guarantee { order: self.order.min(order), ..self }
     }
 
-    /// What holds if both hold.
+    /// The guarantee of a gradient that is made of two: the larger bias and the lower order.
     pub fn and(self, other: Guarantee) -> Self {
         Guarantee { bias: self.bias.max(other.bias), order: self.order.min(other.order) }
     }
@@ -86,25 +63,27 @@ impl fmt::Display for Guarantee {
     }
 }
 
-/// The worst of all paths from the value of a node to a cost, or to the parameters of another node.
+/// The worst of all paths from the value of a node to a cost, or to the parameters of another node. A method decides by
+/// it whether derivatives along the value can be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Path {
-    /// The worst operation: `Constant` if there is no path at all.
+    /// The smoothness of the worst operation; `Constant` if there is no path.
     pub smoothness: Smoothness,
-    /// What it is and where, if it is not smooth.
+    /// The worst operation in words, and where it was recorded; `None` if it is smooth.
     pub through: Option<(String, &'static Location<'static>)>,
-    /// The largest degree of a cost as a polynomial in the value, all elements and members together. It is found for
-    /// the methods that are biased, and unbounded for the others.
+    /// The largest degree of a cost as a polynomial in the value, counting all elements and members together. It is
+    /// computed for biased methods only, and unbounded for all others.
     pub degree: Degree,
 }
 
 impl Path {
-    /// A path of smooth operations, of which the degree is not known.
+    /// A path of smooth operations and unknown degree.
     pub fn smooth() -> Self {
         Path { smoothness: Smoothness::Smooth, through: None, degree: Degree::UNBOUNDED }
     }
 
-    /// The order up to which a sample-path derivative along it is valid: none through a jump, one through a kink.
+    /// The order up to which a sample-path derivative along the path is valid: 0 through a jump, 1 through a kink. See
+    /// [`path_order`](crate::path_order) for an error that explains a jump.
     pub fn order(&self) -> Order {
         match self.smoothness {
             Smoothness::Constant | Smoothness::Smooth => Order::Any,

@@ -1,14 +1,15 @@
-//! Stochastic computation graphs: plates, nodes, costs, and the surrogate builder.
+//! Stochastic computation graphs: plates, nodes, costs, and the surrogate.
 //!
-//! A user records a model on a [`Graph`]: parameters, data, stochastic nodes with a [`GradientMethod`] each, and named
-//! costs. [`Graph::backward`] builds the surrogate of the expected total cost (the module `surrogate` has the formula
-//! on top) and differentiates it. Every gradient carries a [`Guarantee`]: its bias, and the highest order of derivative
-//! that is valid.
+//! A model is recorded on a [`Graph`]: parameters, data, stochastic nodes with a [`GradientMethod`] each, and named
+//! costs. [`Graph::backward`] records the surrogate of the expected total cost (the module `surrogate` states the
+//! formula) and differentiates it. Every gradient carries a [`Guarantee`]: its bias, and the highest order of
+//! derivative that is valid.
 //!
-//! Methods that ask "what would the cost be, had this node been that" get a counterfactual replay under the same noise.
+//! A method that needs the cost for another value of its node gets it from a counterfactual replay under the same
+//! noise; see [`CostContext`].
 //!
-//! This crate knows no particular method: those live in `stochgrad-estimators`, or in the user's own crate, behind the
-//! same trait.
+//! This crate contains no particular method. Methods live in `stochgrad-estimators`, or in a crate of your own, and
+//! implement the same trait.
 
 mod address;
 mod analysis;
@@ -19,30 +20,34 @@ mod gradients;
 mod graph;
 mod guarantee;
 mod method;
+mod reduction;
 mod replay;
 mod report;
 mod surrogate;
 
 pub use address::{Address, Seed};
-pub use analysis::reduction::Reduction;
 pub use compiled::CompiledGraph;
 pub use drawing::{Edge, Vertex};
 pub use error::{GraphError, GraphResult};
 pub use gradients::{Gradients, Surrogate};
 pub use graph::environment::{Environment, MemberStep, StepEnd, Transition};
 pub use graph::{Graph, Model};
-pub use guarantee::{Bias, Guarantee, Order, Path};
+pub use guarantee::{Bias, Guarantee, Path};
+pub use method::alternative_world::{AlternativeWorld, CandidateShare, Candidates, Jump};
 pub use method::context::CostContext;
-pub use method::group::{AlternativeWorld, CandidateShare, Candidates, Group, GroupContext, Jump};
+pub use method::group::{Group, GroupContext};
 pub use method::node_cost::{CostChange, ElementDifference, NodeCost, RecordedDifference};
 pub use method::profile::{Access, Count, Extent, Profile, Size};
 pub use method::sample_context::SampleContext;
+pub use method::sample_path::{check_parameter_paths, is_differentiable, path_order, sample_path_order};
 pub use method::sample_set::{SamplePlate, SampleSet};
 pub use method::terms::{Apply, AuxiliaryLoss, GradientTerm, Terms, Update};
 pub use method::{DynMethod, GradientMethod, Method, MethodState};
+pub use reduction::Reduction;
 pub use report::{NodeReport, ParameterReport, Report};
+pub use stochgrad_distributions::Order;
 
-/// What [`forward_method!`] names in other crates.
+/// The items that the code written by [`forward_method!`] names in other crates.
 #[doc(hidden)]
 pub mod __private {
     pub use stochgrad_tape::Var;

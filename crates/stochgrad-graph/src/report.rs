@@ -1,12 +1,11 @@
 //! What a whole graph states: every node with its method, and every parameter with what holds for its gradient.
 
+use crate::analysis::facts::Analysis;
 use crate::analysis::ledger::Ledger;
 use crate::error::GraphResult;
 use crate::graph::Graph;
-use crate::graph::node::Bind;
 use crate::guarantee::Guarantee;
 use crate::method::profile::{Extent, Profile};
-use crate::surrogate::Builder;
 use std::fmt;
 use stochgrad_tape::{Degree, IdMap};
 use stochgrad_tensor::Real;
@@ -80,13 +79,12 @@ impl<F: Real> Graph<'_, F> {
 
     fn stated(&self) -> GraphResult<Report> {
         let state = self.state();
-        let end = self.tape().len();
-        let paths = Builder::new(self, &state)?.paths;
-        let ledger = Ledger::new(self, &state, &paths, end)?;
+        let Analysis { recording, paths, .. } = Analysis::new(self, &state)?;
+        let ledger = Ledger::new(&recording, &paths)?;
         let ids = IdMap::identity();
         let mut nodes = Vec::with_capacity(state.nodes.len());
-        for (node, path) in state.nodes.iter().zip(&paths) {
-            let bind = Bind { tape: self.tape(), ids: &ids, address: &node.address, at: node.at };
+        for (index, (node, path)) in state.nodes.iter().zip(&paths).enumerate() {
+            let bind = recording.bind(index, &ids);
             nodes.push(NodeReport {
                 address: node.address.to_string(),
                 distribution: node.distribution,

@@ -15,7 +15,7 @@ use crate::derivative::implicit::{implicit_path, invert};
 use crate::distribution::{Family, Live};
 use crate::parameter::probability::ProbabilityOrLogit;
 use crate::prelude::*;
-use stochgrad_tape::{Id, IdMap, Smoothness, Tape};
+use stochgrad_tape::{Id, IdMap, Tape};
 
 /// A mixture of two distributions; of more, by nesting. Their event shapes must be the same.
 ///
@@ -142,7 +142,7 @@ impl<'t, F: Real, A: Distribution<'t, F>, B: Distribution<'t, F>> Distribution<'
         let all = [self.weight.parameter()].into_iter().chain(self.first.parameters()).chain(self.second.parameters());
         // The path is implicit: it has one derivative.
         all.map(|parameter| {
-            let path = parameter.path.max(Smoothness::Kinked);
+            let path = parameter.path.implicit(Order::Finite(1));
             parameter.with_path(path)
         })
         .collect()

@@ -15,7 +15,7 @@ use crate::derivative::implicit::{implicit_path, invert};
 use crate::distribution::{Family, Live};
 use crate::parameter::categories::ProbabilitiesOrLogits;
 use crate::prelude::*;
-use stochgrad_tape::{Id, IdMap, Smoothness, Tape};
+use stochgrad_tape::{Id, IdMap, Tape};
 
 /// A mixture whose components are the elements along the last independent axis of one distribution.
 ///
@@ -170,7 +170,7 @@ impl<'t, F: Real, D: Distribution<'t, F>> Distribution<'t, F> for Blend<Var<'t, 
             .into_iter()
             .chain(of_components)
             .map(|parameter| {
-                let path = parameter.path.max(Smoothness::Kinked);
+                let path = parameter.path.implicit(Order::Finite(1));
                 parameter.with_path(path)
             })
             .collect()

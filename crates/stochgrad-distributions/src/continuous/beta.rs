@@ -17,7 +17,6 @@ use crate::derivative::weak_gamma::weak_log_odds;
 use crate::distribution::WeaklyReparameterized;
 use crate::distribution::{WeakNoise, WeakPath};
 use crate::prelude::*;
-use stochgrad_tape::Smoothness;
 use stochgrad_tensor::map::Map;
 use stochgrad_tensor::special::{ShapeDerivative, beta_shape_derivative, sigmoid};
 
@@ -37,9 +36,9 @@ distribution! {
     /// ```
     pub struct Beta {
         /// The exponent at 0, plus one.
-        alpha: positive.with_path(Smoothness::Kinked),
+        alpha: positive.with_path(SamplePath::Implicit(Order::Finite(1))),
         /// The exponent at 1, plus one.
-        beta: positive.with_path(Smoothness::Kinked),
+        beta: positive.with_path(SamplePath::Implicit(Order::Finite(1))),
     }
     support: UnitInterval
 }

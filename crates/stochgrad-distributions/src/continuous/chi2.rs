@@ -14,7 +14,6 @@ use crate::continuous::gamma::Gamma;
 use crate::distribution::WeaklyReparameterized;
 use crate::distribution::{WeakNoise, WeakPath};
 use crate::prelude::*;
-use stochgrad_tape::Smoothness;
 
 distribution! {
     /// Sums of squares of standard normal numbers, by how many there are; any positive number will do.
@@ -32,7 +31,7 @@ distribution! {
     /// ```
     pub struct Chi2 {
         /// The degrees of freedom.
-        degrees_of_freedom: positive.with_path(Smoothness::Kinked),
+        degrees_of_freedom: positive.with_path(SamplePath::Implicit(Order::Finite(1))),
     }
     support: Positive
 }

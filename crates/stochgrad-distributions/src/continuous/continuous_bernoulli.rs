@@ -14,7 +14,6 @@ use crate::derivative::implicit::implicit_path;
 use crate::family;
 use crate::parameter::probability::ProbabilityOrLogit;
 use crate::prelude::*;
-use stochgrad_tape::Smoothness;
 
 /// Numbers between 0 and 1 with an exponential density, by log-odds or probability: the distribution for which the
 /// cross-entropy of grey values is a log-density. The probability is not the mean.
@@ -86,7 +85,7 @@ impl<'t, F: Real> Distribution<'t, F> for ContinuousBernoulli<Var<'t, F>> {
     }
 
     fn parameters(&self) -> Parameters<'t, F> {
-        smallvec![self.parameter.parameter().with_path(Smoothness::Kinked)]
+        smallvec![self.parameter.parameter().with_path(SamplePath::Implicit(Order::Finite(1)))]
     }
 
     fn event_shape(&self) -> Shape {

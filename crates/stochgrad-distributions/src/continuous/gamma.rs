@@ -23,13 +23,13 @@ use crate::distribution::{
     Alternatives, ClosedFormEntropy, CumulativeDistribution, Distribution, KlDivergence, Parameter, Parameters,
     QuantileFunction, Reparameterized, ScoreDifferentiable, Support, WeakDerivative, WeaklyReparameterized,
 };
-use crate::distribution::{WeakNoise, WeakPath};
+use crate::distribution::{Order, SamplePath, WeakNoise, WeakPath};
 use crate::error::DistributionResult;
 use crate::family;
 use crate::noise::Draw;
 use crate::parameter::rate_or_scale::RateOrScale;
 use smallvec::smallvec;
-use stochgrad_tape::{IntoVar, Smoothness, Var, special};
+use stochgrad_tape::{IntoVar, Var, special};
 use stochgrad_tensor::special::gamma_sample_derivative;
 use stochgrad_tensor::{Real, Shape, Tensor};
 
@@ -121,7 +121,7 @@ impl<'t, F: Real> Distribution<'t, F> for Gamma<Var<'t, F>> {
 
     fn parameters(&self) -> Parameters<'t, F> {
         smallvec![
-            Parameter::smooth("concentration", self.concentration).with_path(Smoothness::Kinked),
+            Parameter::smooth("concentration", self.concentration).with_path(SamplePath::Implicit(Order::Finite(1))),
             self.width.parameter()
         ]
     }
@@ -282,7 +282,7 @@ mod tests {
         Build, DistributionCheck, Domain, assert_finite, assert_nothing_at, on_samples,
     };
     use stochgrad_tape::NoiseLayout;
-    use stochgrad_tape::{Id, IdMap, Plates, Tape};
+    use stochgrad_tape::{Id, IdMap, Plates, Smoothness, Tape};
     use stochgrad_tensor::special::{gamma_p, lgamma};
 
     const BY_RATE: Build = |p| Box::new(Gamma::new(p[0], p[1]));
@@ -384,8 +384,11 @@ mod tests {
     fn only_the_first_derivative_by_the_concentration_is_promised() {
         let tape = Tape::<f64>::new();
         let parameters = Gamma::new(tape.parameter(1.0), 1.0).parameters();
-        assert_eq!((parameters[0].score, parameters[0].path), (Smoothness::Smooth, Smoothness::Kinked));
-        assert_eq!((parameters[1].score, parameters[1].path), (Smoothness::Smooth, Smoothness::Smooth));
+        assert_eq!(
+            (parameters[0].score, parameters[0].path),
+            (Smoothness::Smooth, SamplePath::Implicit(Order::Finite(1)))
+        );
+        assert_eq!((parameters[1].score, parameters[1].path), (Smoothness::Smooth, SamplePath::Recorded(Order::Any)));
     }
 
     #[test]

@@ -17,7 +17,6 @@ use crate::derivative::weak_gamma::weak_log_gammas;
 use crate::distribution::WeaklyReparameterized;
 use crate::distribution::{WeakNoise, WeakPath};
 use crate::prelude::*;
-use stochgrad_tape::Smoothness;
 
 distribution! {
     /// Inverses of gamma numbers, by concentration and scale (the rate of the gamma distribution).
@@ -35,7 +34,7 @@ distribution! {
     /// ```
     pub struct InverseGamma {
         /// The concentration.
-        concentration: positive.with_path(Smoothness::Kinked),
+        concentration: positive.with_path(SamplePath::Implicit(Order::Finite(1))),
         /// The scale.
         scale: positive,
     }

@@ -12,7 +12,6 @@
 
 use crate::prelude::*;
 use std::f64::consts::PI;
-use stochgrad_tape::Smoothness;
 
 distribution! {
     /// First passage times, by mean and shape.
@@ -30,9 +29,9 @@ distribution! {
     /// ```
     pub struct InverseGaussian {
         /// The mean.
-        location: positive.with_path(Smoothness::Kinked),
+        location: positive.with_path(SamplePath::Implicit(Order::Finite(1))),
         /// The shape.
-        concentration: positive.with_path(Smoothness::Kinked),
+        concentration: positive.with_path(SamplePath::Implicit(Order::Finite(1))),
     }
     support: Positive
 }

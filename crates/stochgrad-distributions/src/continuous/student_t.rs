@@ -13,7 +13,6 @@ use crate::derivative::gamma_variates::log_standard_gammas;
 use crate::derivative::underflow::held_logarithm;
 use crate::derivative::weak::{location_derivative, scale_derivative};
 use crate::prelude::*;
-use stochgrad_tape::Smoothness;
 
 distribution! {
     /// Numbers with tails that fall as a power, by degrees of freedom, location and scale.
@@ -31,7 +30,7 @@ distribution! {
     /// ```
     pub struct StudentT {
         /// The degrees of freedom.
-        degrees_of_freedom: positive.with_path(Smoothness::Kinked),
+        degrees_of_freedom: positive.with_path(SamplePath::Implicit(Order::Finite(1))),
         /// The location.
         location: finite,
         /// The scale.

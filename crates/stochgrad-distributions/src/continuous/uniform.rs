@@ -198,6 +198,7 @@ impl<'t, F: Real> KlDivergence<'t, F> for Uniform<Var<'t, F>> {
 mod tests {
     use super::*;
     use crate::distribution::Family;
+    use crate::distribution::{Order, SamplePath};
     use crate::error::DistributionError;
     use crate::testing::distribution_checks::{Build, DistributionCheck, Domain, assert_finite, assert_nothing_at};
     use stochgrad_tape::{Id, IdMap, Tape};
@@ -249,7 +250,12 @@ mod tests {
         let tape = Tape::<f64>::new();
         let uniform = Uniform::new(tape.parameter(0.0), 1.0);
         assert!(uniform.capabilities().score.is_none());
-        assert!(uniform.parameters().iter().all(|p| p.score == Smoothness::Jump && p.path == Smoothness::Smooth));
+        assert!(
+            uniform
+                .parameters()
+                .iter()
+                .all(|p| p.score == Smoothness::Jump && p.path == SamplePath::Recorded(Order::Any))
+        );
     }
 
     #[test]

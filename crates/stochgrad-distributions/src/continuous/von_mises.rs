@@ -13,7 +13,6 @@ use crate::prelude::*;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::Rng;
 use std::f64::consts::PI;
-use stochgrad_tape::Smoothness;
 use stochgrad_tensor::special::{bessel_ie, von_mises_cdf_derivative};
 
 distribution! {
@@ -36,7 +35,7 @@ distribution! {
         /// The location.
         location: finite,
         /// The concentration.
-        concentration: positive.with_path(Smoothness::Kinked),
+        concentration: positive.with_path(SamplePath::Implicit(Order::Finite(1))),
     }
     support: Angles
 }

@@ -55,16 +55,16 @@ pub(crate) fn invert<'t, F: Real>(
 ///
 /// The type must implement [`CumulativeDistribution`], with a `cdf` that is differentiable by the parameters. Its
 /// [`parameters`](crate::Distribution::parameters) should say with
-/// [`Parameter::with_path`](crate::Parameter::with_path) that only the first derivative of the path is right:
-/// [`Smoothness::Kinked`](stochgrad_tape::Smoothness::Kinked).
+/// [`Parameter::with_path`](crate::Parameter::with_path) that the path is implicit, and that
+/// only its first derivative is right: [`SamplePath::Implicit`](crate::SamplePath::Implicit).
 ///
 /// ```
 /// use smallvec::smallvec;
 /// use stochgrad_distributions::{
-///     Capabilities, CumulativeDistribution, Distribution, DistributionResult, Draw, Parameter, Parameters, Support,
+///     Capabilities, CumulativeDistribution, Distribution, DistributionResult, Draw, Order, Parameter, Parameters, SamplePath, Support,
 ///     distribution, implicit_reparameterization, positive,
 /// };
-/// use stochgrad_tape::{Smoothness, Var};
+/// use stochgrad_tape::Var;
 /// use stochgrad_tensor::{Real, Shape, Tensor};
 ///
 /// distribution! {
@@ -78,7 +78,7 @@ pub(crate) fn invert<'t, F: Real>(
 /// impl<'t, F: Real> Distribution<'t, F> for PowerFunction<Var<'t, F>> {
 ///     fn name(&self) -> &'static str { "PowerFunction" }
 ///     fn parameters(&self) -> Parameters<'t, F> {
-///         smallvec![Parameter::smooth("exponent", self.exponent).with_path(Smoothness::Kinked)]
+///         smallvec![Parameter::smooth("exponent", self.exponent).with_path(SamplePath::Implicit(Order::Finite(1)))]
 ///     }
 ///     fn event_shape(&self) -> Shape { self.exponent.shape() }
 ///     fn support(&self) -> Support { Support::UnitInterval }

@@ -20,11 +20,11 @@
 
 use crate::capabilities;
 use crate::derivative::weak::drawn_by_quantile;
-use crate::distribution::whole;
 use crate::distribution::{
     Alternatives, ClosedFormEntropy, CumulativeDistribution, Distribution, FiniteSupport, IntegerSupport, KlDivergence,
     Parameter, Parameters, QuantileFunction, ScoreDifferentiable, Side, StochasticDerivative, Support, WeakDerivative,
 };
+use crate::distribution::{SamplePath, whole};
 use crate::error::{DistributionError, DistributionResult};
 use crate::family;
 use crate::noise::Draw;
@@ -149,7 +149,7 @@ impl<'t, F: Real> Distribution<'t, F> for Binomial<Var<'t, F>> {
 
     fn parameters(&self) -> Parameters<'t, F> {
         let trials =
-            Parameter::smooth("trials", self.trials).with_score(Smoothness::Constant).with_path(Smoothness::Jump);
+            Parameter::smooth("trials", self.trials).with_score(Smoothness::Constant).with_path(SamplePath::None);
         smallvec![self.parameter.parameter(), trials]
     }
 

@@ -55,7 +55,7 @@ impl<'t, F: Real> Distribution<'t, F> for DiscreteUniform<Var<'t, F>> {
     }
 
     fn parameters(&self) -> Parameters<'t, F> {
-        let fixed = |name, var| Parameter::smooth(name, var).with_score(Smoothness::Jump).with_path(Smoothness::Jump);
+        let fixed = |name, var| Parameter::smooth(name, var).with_score(Smoothness::Jump).with_path(SamplePath::None);
         smallvec![fixed("low", self.low), fixed("high", self.high)]
     }
 

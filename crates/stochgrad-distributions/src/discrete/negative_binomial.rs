@@ -17,7 +17,6 @@ use crate::distribution::{IntegerSupport, Side, StochasticDerivative};
 use crate::family;
 use crate::parameter::probability::{ProbabilityOrLogit, above_zero, check_sample};
 use crate::prelude::*;
-use stochgrad_tape::Smoothness;
 use stochgrad_tensor::special::{geometric_cdf, negative_binomial_cdf};
 
 /// Numbers of failures before the r-th success, by the number of successes and the probability or the log-odds of
@@ -108,7 +107,7 @@ impl<'t, F: Real> Distribution<'t, F> for NegativeBinomial<Var<'t, F>> {
     }
 
     fn parameters(&self) -> Parameters<'t, F> {
-        let successes = Parameter::smooth("successes", self.successes).with_path(Smoothness::Jump);
+        let successes = Parameter::smooth("successes", self.successes).with_path(SamplePath::None);
         smallvec![self.parameter.parameter(), successes]
     }
 

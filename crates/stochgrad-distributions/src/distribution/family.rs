@@ -88,7 +88,7 @@ macro_rules! family {
 /// Where each field has a domain, and the declaration ends with the support, one line inside the implementation of
 /// [`Distribution`](crate::Distribution), `declared!();`, writes name, parameters, event shape, support and validation.
 /// A domain is a function with the arguments of [`positive`](crate::positive). What follows a domain is called on the
-/// [`Parameter`](crate::Parameter): `concentration: positive.with_path(Smoothness::Kinked)`.
+/// [`Parameter`](crate::Parameter): `concentration: positive.with_path(SamplePath::Implicit(Order::Finite(1)))`.
 ///
 /// What remains to be written is a constructor and the rest of [`Distribution`](crate::Distribution), all of it where
 /// the fields have no domains. Another crate needs `stochgrad_distributions` and nothing else.

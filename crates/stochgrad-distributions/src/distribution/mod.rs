@@ -6,7 +6,9 @@ mod domain;
 mod family;
 #[doc(hidden)]
 pub mod implemented;
+mod order;
 mod parameter;
+mod sample_path;
 mod support;
 mod traits;
 mod weak_path;
@@ -15,7 +17,9 @@ pub use alternatives::{Alternatives, RecordedAlternatives, Side};
 pub(crate) use boundary::Boundary;
 pub use domain::{check_parameter, common_shape, finite, positive, whole};
 pub use family::{Declared, Family, Live};
+pub use order::Order;
 pub use parameter::{Parameter, Parameters};
+pub use sample_path::SamplePath;
 pub use support::Support;
 pub use traits::{
     Capabilities, ClosedFormEntropy, CumulativeDistribution, Distribution, FiniteSupport, IndependentBits,

@@ -1,5 +1,7 @@
 //! What a distribution says about each of its parameters.
 
+use crate::distribution::order::Order;
+use crate::distribution::sample_path::SamplePath;
 use smallvec::SmallVec;
 use stochgrad_tape::{Smoothness, Var};
 use stochgrad_tensor::Real;
@@ -11,12 +13,12 @@ pub struct Parameter<'t, F: Real> {
     pub name: &'static str,
     /// Its value on the tape.
     pub var: Var<'t, F>,
-    /// How the log-probability depends on it, for samples in general position. `Kinked` caps the score function at
-    /// order 1, `Jump` says that the support depends on it, `Constant` that it is not a parameter to differentiate by.
+    /// How the log-probability depends on it, for samples in general position. `Kinked` limits the score function to
+    /// order 1, `Jump` says that the support depends on the parameter, and `Constant` that it is not a parameter to
+    /// differentiate with respect to.
     pub score: Smoothness,
-    /// How reparameterised samples depend on it: `Kinked` where only the first derivative is implemented, `Jump` where
-    /// none is.
-    pub path: Smoothness,
+    /// How reparameterised samples depend on it.
+    pub path: SamplePath,
     /// Values at which an outcome has the probability zero and may have a derivative all the same, such as the
     /// probabilities 0 and 1: samples never show that outcome, so that methods that learn from samples alone miss its
     /// part of the derivative.
@@ -24,9 +26,10 @@ pub struct Parameter<'t, F: Real> {
 }
 
 impl<'t, F: Real> Parameter<'t, F> {
-    /// A parameter in which both the log-probability and reparameterised samples are smooth.
+    /// A parameter for which the log-probability is smooth, and reparameterised samples are recorded functions with
+    /// derivatives of every order.
     pub fn smooth(name: &'static str, var: Var<'t, F>) -> Self {
-        Parameter { name, var, score: Smoothness::Smooth, path: Smoothness::Smooth, hiding: &[] }
+        Parameter { name, var, score: Smoothness::Smooth, path: SamplePath::Recorded(Order::Any), hiding: &[] }
     }
 
     /// The same, with another dependence of the log-probability.
@@ -35,7 +38,7 @@ impl<'t, F: Real> Parameter<'t, F> {
     }
 
     /// The same, with another dependence of reparameterised samples.
-    pub fn with_path(self, path: Smoothness) -> Self {
+    pub fn with_path(self, path: SamplePath) -> Self {
         Parameter { path, ..self }
     }
 

@@ -17,7 +17,6 @@ use crate::derivative::weak_gamma::weak_log_gammas;
 use crate::distribution::WeaklyReparameterized;
 use crate::distribution::{WeakNoise, WeakPath};
 use crate::prelude::*;
-use stochgrad_tape::Smoothness;
 
 distribution! {
     /// Shares that sum to 1, by concentrations along the last axis.
@@ -67,7 +66,9 @@ impl<'t, F: Real> Distribution<'t, F> for Dirichlet<Var<'t, F>> {
     }
 
     fn parameters(&self) -> Parameters<'t, F> {
-        smallvec![Parameter::smooth("concentration", self.concentration).with_path(Smoothness::Kinked)]
+        smallvec![
+            Parameter::smooth("concentration", self.concentration).with_path(SamplePath::Implicit(Order::Finite(1)))
+        ]
     }
 
     fn event_shape(&self) -> Shape {

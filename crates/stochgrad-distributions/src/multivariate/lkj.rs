@@ -17,7 +17,6 @@ use crate::derivative::gamma_variates::log_standard_gammas;
 use crate::family;
 use crate::prelude::*;
 use std::f64::consts::PI;
-use stochgrad_tape::Smoothness;
 
 /// Lower Cholesky factors of correlation matrices, by dimension and concentration: 1 is the uniform distribution over
 /// the matrices, more favours the identity. One element is the last two axes.
@@ -103,7 +102,9 @@ impl<'t, F: Real> Distribution<'t, F> for Lkj<Var<'t, F>> {
     }
 
     fn parameters(&self) -> Parameters<'t, F> {
-        smallvec![Parameter::smooth("concentration", self.concentration).with_path(Smoothness::Kinked)]
+        smallvec![
+            Parameter::smooth("concentration", self.concentration).with_path(SamplePath::Implicit(Order::Finite(1)))
+        ]
     }
 
     fn event_shape(&self) -> Shape {

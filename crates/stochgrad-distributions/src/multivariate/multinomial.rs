@@ -91,7 +91,7 @@ impl<'t, F: Real> Distribution<'t, F> for Multinomial<Var<'t, F>> {
 
     fn parameters(&self) -> Parameters<'t, F> {
         let trials =
-            Parameter::smooth("trials", self.trials).with_score(Smoothness::Constant).with_path(Smoothness::Jump);
+            Parameter::smooth("trials", self.trials).with_score(Smoothness::Constant).with_path(SamplePath::None);
         smallvec![self.parameter.parameter(), trials]
     }
 

@@ -11,7 +11,6 @@ use crate::derivative::gamma_variates::log_standard_gammas;
 use crate::multivariate::multivariate_normal::check_triangle;
 use crate::prelude::*;
 use std::f64::consts::{LN_2, PI};
-use stochgrad_tape::Smoothness;
 
 distribution! {
     /// Positive definite matrices, by degrees of freedom and the lower Cholesky factor of the scale. One element is the
@@ -96,7 +95,8 @@ impl<'t, F: Real> Distribution<'t, F> for Wishart<Var<'t, F>> {
 
     fn parameters(&self) -> Parameters<'t, F> {
         smallvec![
-            Parameter::smooth("degrees_of_freedom", self.degrees_of_freedom).with_path(Smoothness::Kinked),
+            Parameter::smooth("degrees_of_freedom", self.degrees_of_freedom)
+                .with_path(SamplePath::Implicit(Order::Finite(1))),
             Parameter::smooth("scale_tril", self.scale_tril)
         ]
     }

@@ -23,19 +23,17 @@
 //! | cost evaluations | 1 a sample; 3 with the cost as control variate |
 //! | the cost must offer | values; derivatives with the cost as control variate |
 
-use crate::common::dependence::is_differentiable;
 use crate::common::learned_parameters::LearnedParameters;
 use crate::common::member_gradients::{MemberGradients, second_moment};
 use crate::common::sampling::Sampling;
 use crate::common::surrogate_network::SurrogateNetwork;
-use crate::pathwise::{check_parameter_paths, path_order};
 use crate::sampling_setters;
 use stochgrad_distributions::{Distribution, Family, Reparameterized, ScoreDifferentiable};
 use stochgrad_graph::{
     Access, CostContext, Count, GradientMethod, GraphResult, Guarantee, Method, MethodState, NodeCost, Order, Path,
-    Profile, SampleContext, SamplePlate, SampleSet, Terms,
+    Profile, SampleContext, SamplePlate, SampleSet, Terms, check_parameter_paths, path_order, sample_path_order,
 };
-use stochgrad_tape::{Smoothness, Var};
+use stochgrad_tape::Var;
 use stochgrad_tensor::Real;
 
 /// A learned control variate for reparameterised distributions.
@@ -133,12 +131,7 @@ where
     fn guarantee(&self, distribution: &D::On<'_>, path: &Path) -> Result<Guarantee, String> {
         check_parameter_paths(distribution)?;
         let order = if self.cost { path_order(path, false)? } else { Order::Any };
-        let implicit = |parameter: &stochgrad_distributions::Parameter<'_, F>| {
-            parameter.path == Smoothness::Kinked && is_differentiable(parameter.var)
-        };
-        let once = distribution.parameters().iter().any(implicit);
-        let order = if once { order.min(Order::Finite(1)) } else { order };
-        Ok(self.profile().guarantee(path).at_most(order))
+        Ok(self.profile().guarantee(path).at_most(order.min(sample_path_order(distribution))))
     }
 
     fn sample<'t>(

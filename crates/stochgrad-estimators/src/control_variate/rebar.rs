@@ -22,12 +22,11 @@ use crate::common::learned_parameters::LearnedParameters;
 use crate::common::member_gradients::second_moment;
 use crate::common::sampling::Sampling;
 use crate::control_variate::relaxed_control::RelaxedDraws;
-use crate::pathwise::path_order;
 use crate::sampling_setters;
 use stochgrad_distributions::{Distribution, DistributionError, Family, Relaxed};
 use stochgrad_graph::{
     Access, CostContext, Count, GradientMethod, GraphResult, Guarantee, Method, MethodState, Order, Path, Profile,
-    SampleContext, SamplePlate, SampleSet, Terms,
+    SampleContext, SamplePlate, SampleSet, Terms, path_order,
 };
 use stochgrad_tape::Var;
 use stochgrad_tensor::Real;

@@ -1,8 +1,9 @@
 //! Gradient terms from counterfactual costs: the common part of measure-valued and stochastic derivatives.
 
-use crate::common::dependence::is_differentiable;
 use stochgrad_distributions::{Alternatives, Distribution, DistributionResult, Draw, Family, RecordedAlternatives};
-use stochgrad_graph::{CandidateShare, Candidates, CostContext, GradientMethod, GradientTerm, GraphResult, Terms};
+use stochgrad_graph::{
+    CandidateShare, Candidates, CostContext, GradientMethod, GradientTerm, GraphResult, Terms, is_differentiable,
+};
 use stochgrad_tape::{Smoothness, Var};
 use stochgrad_tensor::{Real, Tensor};
 

@@ -1,8 +1,7 @@
 //! Costs at shifted parameters of a node, under the same noise: what finite differences and random directions share.
 
-use crate::common::dependence::is_differentiable;
 use stochgrad_distributions::{Distribution, DistributionResult, Draw, Family};
-use stochgrad_graph::{CostChange, CostContext, GradientTerm, GraphResult};
+use stochgrad_graph::{CostChange, CostContext, GradientTerm, GraphResult, is_differentiable};
 use stochgrad_tape::{IdMap, Smoothness, Var};
 use stochgrad_tensor::{Real, Shape};
 

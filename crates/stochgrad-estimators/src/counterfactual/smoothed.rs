@@ -22,16 +22,14 @@
 //! | cost evaluations | one a sample, and one backward pass |
 //! | the cost must offer | derivatives at the values |
 
-use crate::common::dependence::is_differentiable;
 use crate::common::sampling::Sampling;
-use crate::pathwise::path_order;
 use crate::sampling_setters;
 use stochgrad_distributions::{
     Distribution, DistributionError, DistributionResult, Draw, Family, Side, StochasticDerivative,
 };
 use stochgrad_graph::{
     Bias, CostContext, GradientMethod, GraphResult, Guarantee, Method, Path, Profile, SampleContext, SamplePlate,
-    SampleSet, Terms,
+    SampleSet, Terms, is_differentiable, path_order,
 };
 use stochgrad_tape::{Degree, Smoothness, Var};
 use stochgrad_tensor::Real;

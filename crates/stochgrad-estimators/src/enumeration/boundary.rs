@@ -6,11 +6,10 @@
 //! parameters; never logits), the element goes through all its states as in
 //! [`LocalExpectation`](crate::LocalExpectation), and the method's own terms leave it out.
 
-use crate::common::dependence::is_differentiable;
 use crate::common::member_gradients::total;
 use crate::enumeration::local_expectation::{local_terms, states};
 use stochgrad_distributions::{Family, Live};
-use stochgrad_graph::{CostContext, GradientTerm, GraphResult};
+use stochgrad_graph::{CostContext, GradientTerm, GraphResult, is_differentiable};
 use stochgrad_tape::{IdMap, Var};
 use stochgrad_tensor::{Real, Tensor};
 

@@ -28,10 +28,9 @@
 
 use super::double_reparameterization::{Ingredients, NamedPrior, has_equal_weights};
 use super::held::{all_samples, direct_samples, hold_parameters};
-use crate::common::dependence::is_differentiable;
 use std::panic::Location;
 use stochgrad_distributions::CumulativeDistribution;
-use stochgrad_graph::{Bias, Graph, GraphError, GraphResult, Guarantee, Order};
+use stochgrad_graph::{Bias, Graph, GraphError, GraphResult, Guarantee, Order, is_differentiable};
 use stochgrad_tape::{Plate, Plates, Var};
 use stochgrad_tensor::Real;
 

@@ -20,12 +20,11 @@
 //! | the cost must offer | a derivative with respect to the sample |
 
 use crate::common::sampling::Sampling;
-use crate::pathwise::path_order;
 use crate::sampling_setters;
 use stochgrad_distributions::{Family, WeakNoise, WeaklyReparameterized};
 use stochgrad_graph::{
     Access, CostContext, Count, GradientMethod, GradientTerm, GraphResult, Guarantee, Method, Order, Path, Profile,
-    SampleContext, SamplePlate, SampleSet, Terms,
+    SampleContext, SamplePlate, SampleSet, Terms, path_order,
 };
 use stochgrad_tensor::Real;
 

@@ -19,14 +19,13 @@
 //! | the cost must offer | a derivative with respect to the sample |
 
 use crate::common::sampling::Sampling;
-use crate::pathwise::path_order;
 use crate::sampling_setters;
 use stochgrad_distributions::{
     CumulativeDistribution, Distribution, DistributionError, Family, Support, implicit_path,
 };
 use stochgrad_graph::{
     Access, Count, GradientMethod, GraphResult, Guarantee, Method, Order, Path, Profile, SampleContext, SamplePlate,
-    SampleSet,
+    SampleSet, path_order,
 };
 use stochgrad_tensor::Real;
 

@@ -20,15 +20,13 @@
 pub(crate) mod generalized;
 pub(crate) mod implicit;
 
-use crate::common::dependence::is_differentiable;
 use crate::common::sampling::Sampling;
 use crate::sampling_setters;
-use stochgrad_distributions::{Distribution, Family, Reparameterized};
+use stochgrad_distributions::{Family, Reparameterized};
 use stochgrad_graph::{
     Access, Count, GradientMethod, GraphResult, Guarantee, Method, Order, Path, Profile, SampleContext, SamplePlate,
-    SampleSet,
+    SampleSet, check_parameter_paths, path_order,
 };
-use stochgrad_tape::Smoothness;
 use stochgrad_tensor::Real;
 
 /// Pathwise derivatives, for reparameterised distributions.
@@ -69,46 +67,6 @@ impl Pathwise {
     /// cancel (two branches that meet, say). Order 1.
     pub fn assume_continuous(self) -> Self {
         Pathwise { assume_continuous: true, ..self }
-    }
-}
-
-/// The highest order of derivative that a sample-path gradient has along a path.
-///
-/// # Errors
-/// If the path contains a jump and `assume_continuous` is false: which operation it is, and what to try. The text is
-/// meant to be returned by [`GradientMethod::guarantee`].
-pub fn path_order(path: &Path, assume_continuous: bool) -> Result<Order, String> {
-    if path.smoothness != Smoothness::Jump {
-        return Ok(path.order());
-    }
-    if assume_continuous {
-        return Ok(Order::Finite(1));
-    }
-    let through = path.through.as_ref().map_or("an operation".into(), |(what, at)| format!("{what} ({at})"));
-    Err(format!(
-        "the value reaches a cost or the distribution of another node through {through}, which jumps or stops the gradient: a \
-         sample-path derivative would miss it; use MeasureValued or ScoreFunction here, smooth the operation, or say \
-         assume_continuous() if the jumps cancel"
-    ))
-}
-
-/// Checks that the samples of a distribution are differentiable with respect to all parameters that are trained.
-///
-/// # Errors
-/// Which parameter they are not differentiable with respect to, and what to try.
-pub fn check_parameter_paths<'t, F: Real>(distribution: &dyn Distribution<'t, F>) -> Result<(), String> {
-    match distribution
-        .parameters()
-        .iter()
-        .find(|parameter| parameter.path == Smoothness::Jump && is_differentiable(parameter.var))
-    {
-        None => Ok(()),
-        Some(parameter) => Err(format!(
-            "samples of {} are not differentiable by its parameter \"{}\", and that parameter depends on something \
-             trainable; use ScoreFunction or MeasureValued here, or stop its gradient",
-            distribution.name(),
-            parameter.name
-        )),
     }
 }
 
@@ -161,7 +119,9 @@ mod tests {
     use crate::score_function::ScoreFunction;
     use std::sync::Arc;
     use stochgrad_check::{Oracle, StatisticalTest};
-    use stochgrad_distributions::{Bernoulli, Categorical, Gamma, Id, Laplace, Live, Normal, Relaxed, Uniform};
+    use stochgrad_distributions::{
+        Bernoulli, Categorical, Distribution, Gamma, Id, Laplace, Live, Normal, Relaxed, Uniform,
+    };
     use stochgrad_graph::{CostContext, DynMethod, GradientTerm, Graph, GraphError, Seed, Terms};
     use stochgrad_tape::{Tape, Var};
     use stochgrad_tensor::Tensor;

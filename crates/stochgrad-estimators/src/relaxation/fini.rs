@@ -27,13 +27,12 @@
 //! | the cost must offer | derivatives at the counts |
 
 use crate::common::sampling::Sampling;
-use crate::pathwise::path_order;
 use crate::sampling_setters;
 use std::collections::BTreeMap;
 use stochgrad_distributions::{Distribution, DistributionError, Family, QuadraticVariance};
 use stochgrad_graph::{
     Bias, CostContext, GradientMethod, GraphResult, Guarantee, Method, Path, Profile, SampleContext, SamplePlate,
-    SampleSet, Terms,
+    SampleSet, Terms, path_order,
 };
 use stochgrad_tape::{Degree, Var};
 use stochgrad_tensor::Real;

@@ -31,14 +31,13 @@
 
 use crate::common::sampling::Sampling;
 use crate::common::state_parts::{StatePart, load_all_or_nothing, take_prefixed};
-use crate::pathwise::{check_parameter_paths, path_order};
 use crate::relaxation::simplex_map::SimplexMap;
 use crate::relaxation::temperature::Temperature;
 use crate::sampling_setters;
 use stochgrad_distributions::{Family, Relaxed};
 use stochgrad_graph::{
     Access, Bias, CostContext, GradientMethod, GraphResult, Guarantee, Method, MethodState, Order, Path, Profile,
-    SampleContext, SamplePlate, SampleSet, Terms,
+    SampleContext, SamplePlate, SampleSet, Terms, check_parameter_paths, path_order,
 };
 use stochgrad_tensor::Real;
 

@@ -1,10 +1,11 @@
 //! Discrete samples whose derivative is that of something soft: what the straight-through methods share.
 
 use crate::common::sampling::Sampling;
-use crate::pathwise::path_order;
 use crate::relaxation::temperature::Temperature;
 use stochgrad_distributions::Distribution;
-use stochgrad_graph::{CostContext, GraphResult, Guarantee, Path, Profile, SampleContext, SampleSet, Terms};
+use stochgrad_graph::{
+    CostContext, GraphResult, Guarantee, Path, Profile, SampleContext, SampleSet, Terms, path_order,
+};
 use stochgrad_tensor::Real;
 
 /// How the samples are drawn, and at which temperature their derivative is taken.

@@ -21,12 +21,11 @@
 //! | the cost must offer | derivatives at the states |
 
 use crate::common::sampling::Sampling;
-use crate::pathwise::path_order;
 use crate::sampling_setters;
 use stochgrad_distributions::{Distribution, Family, Relaxed};
 use stochgrad_graph::{
     Bias, CostContext, GradientMethod, GraphResult, Guarantee, Method, Path, Profile, SampleContext, SamplePlate,
-    SampleSet, Terms,
+    SampleSet, Terms, path_order,
 };
 use stochgrad_tape::{Degree, Var};
 use stochgrad_tensor::Real;

@@ -1,30 +1,39 @@
-//! Costs as a node sees them: those downstream of it, detached, averaged over the plates that it lacks.
+//! Costs as a node's method gets them: those downstream of the node, detached, averaged over the plates that it lacks.
 
-use crate::analysis::reduction::reduce;
+use crate::analysis::facts::Analysis;
 use crate::analysis::sums::SubsetSums;
-use crate::error::{GraphError, GraphResult};
+use crate::error::GraphResult;
 use crate::graph::cost::{Cost, Part};
-use crate::graph::node::StochasticNode;
+use crate::method::cost_queries::PartNumber;
 use crate::method::node_cost::NodeCost;
-use crate::surrogate::Builder;
-use stochgrad_tape::{IdMap, Plate, PlateKind, PlateSet, Var};
+use crate::reduction::reduce;
+use std::cell::RefCell;
+use std::collections::HashMap;
+use stochgrad_tape::{IdMap, PlateSet, Var};
 use stochgrad_tensor::Real;
 
-impl<'t, F: Real> Builder<'_, 't, F> {
-    /// The costs that descend from a node, as the numbers of cost and part.
-    pub(crate) fn downstream(&self, node: usize) -> impl Iterator<Item = (usize, usize)> + '_ {
-        let site = self.nodes[node].site;
-        let parts = self.costs.iter().enumerate().flat_map(|(cost, recorded)| {
-            recorded.parts.iter().enumerate().map(move |(part, recorded)| ((cost, part), recorded))
-        });
-        parts.filter(move |(_, part)| self.tape.set_contains(part.value.ancestors(), site)).map(|(at, _)| at)
+/// Totals of costs, for the plates of a node and those along which the costs depend on several members.
+type Totals<'t, F> = HashMap<(PlateSet, PlateSet), SubsetSums<'t, F>>;
+
+/// The costs with which nodes are credited. Averages and totals are recorded once and shared by all nodes.
+pub(crate) struct Credit<'a, 't, F: Real> {
+    analysis: &'a Analysis<'a, 't, F>,
+    numbering: Numbering,
+    averages: RefCell<HashMap<(PartNumber, PlateSet), Var<'t, F>>>,
+    totals: RefCell<Totals<'t, F>>,
+}
+
+impl<'a, 't, F: Real> Credit<'a, 't, F> {
+    pub(crate) fn new(analysis: &'a Analysis<'a, 't, F>) -> Self {
+        let numbering = Numbering::new(analysis.recording.costs);
+        Credit { analysis, numbering, averages: RefCell::default(), totals: RefCell::default() }
     }
 
-    /// A cost as a node sees it: detached, averaged over the plates that the node lacks.
-    pub(crate) fn averaged(&self, (cost, part): (usize, usize), plates: &PlateSet) -> Var<'t, F> {
-        let Part { value, plates: own } = &self.costs[cost].parts[part];
+    /// A part of a cost as a node on these plates gets it: detached, averaged over the plates that the node lacks.
+    fn averaged(&self, part: PartNumber, plates: &PlateSet) -> Var<'t, F> {
+        let Part { value, plates: own } = self.analysis.recording.part(part);
         let outside = own.without(plates);
-        let key = (cost, part, own.without(&outside));
+        let key = (part, own.without(&outside));
         *self
             .averages
             .borrow_mut()
@@ -32,50 +41,19 @@ impl<'t, F: Real> Builder<'_, 't, F> {
             .or_insert_with(|| reduce(value.stop_gradient(), &outside, &IdMap::identity(), true))
     }
 
-    /// The plates of a node whose members a cost saw jointly.
-    pub(crate) fn joint_with(&self, node: usize, (cost, part): (usize, usize)) -> PlateSet {
-        let Part { value, plates } = &self.costs[cost].parts[part];
-        self.joint_plates(node, &self.nodes[node].plates, plates, value.id())
-    }
-
-    /// Members drawn by a plan depend on one another: a cost of several of them has another mean than one of
-    /// independent members, whatever its gradient.
-    pub(crate) fn check_planned_members(&self) -> GraphResult<()> {
-        for (index, node) in self.nodes.iter().enumerate() {
-            let is_planned = |plate: &Plate| self.tape.plate_kind(*plate) == PlateKind::SchemeSamples;
-            let planned: PlateSet = node.value.plates().into_iter().filter(is_planned).collect();
-            if planned.is_empty() {
-                continue;
-            }
-            for (cost, part) in self.downstream(index) {
-                let Part { value, plates } = &self.costs[cost].parts[part];
-                if let Some(&plate) = self.joint_plates(index, &planned, plates, value.id()).first() {
-                    return Err(self.dependent_members(index, plate));
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// The refusal of a cost of several members that are not independent.
-    pub(crate) fn dependent_members(&self, node: usize, plate: Plate) -> GraphError {
-        self.nodes[node].refused(format!(
-            "a cost depends on several members of plate \"{}\" together, and these members are not independent \
-             draws; keep the plate in the cost, or use a method with independent samples there",
-            self.tape.plate_name(plate)
-        ))
-    }
-
     fn node_cost(&self, node: usize, name: String, value: Var<'t, F>, joint: PlateSet) -> GraphResult<NodeCost<'t, F>> {
-        let gradient_function = self.gradient_functions[node].map(|l| self.joint(node, l, &joint)).transpose()?;
+        let l = self.analysis.gradient_functions[node];
+        let gradient_function = l.map(|l| self.analysis.joint(node, l, &joint)).transpose()?;
         Ok(NodeCost { name, value, joint: joint.into(), gradient_function })
     }
 
-    pub(crate) fn costs_of(&self, node: usize, parts: &[(usize, usize)]) -> GraphResult<Vec<NodeCost<'t, F>>> {
+    /// See [`CostContext::costs`](crate::CostContext::costs).
+    pub(crate) fn costs(&self, node: usize, parts: &[PartNumber]) -> GraphResult<Vec<NodeCost<'t, F>>> {
+        let recording = &self.analysis.recording;
         let mut groups: Vec<(usize, PlateSet, Var<'t, F>)> = Vec::new();
         for &at in parts {
-            let joint = self.joint_with(node, at);
-            let value = self.averaged(at, &self.nodes[node].plates.without(&joint));
+            let joint = self.analysis.joint_with(node, at);
+            let value = self.averaged(at, &recording.nodes[node].plates.without(&joint));
             match groups.iter_mut().find(|(cost, plates, _)| *cost == at.0 && *plates == joint) {
                 Some((_, _, sum)) => *sum = *sum + value,
                 None => groups.push((at.0, joint, value)),
@@ -83,59 +61,61 @@ impl<'t, F: Real> Builder<'_, 't, F> {
         }
         groups
             .into_iter()
-            .map(|(cost, joint, value)| self.node_cost(node, self.costs[cost].name.clone(), value, joint))
+            .map(|(cost, joint, value)| self.node_cost(node, recording.costs[cost].name.clone(), value, joint))
             .collect()
     }
 
-    /// See [`CostContext::cost_gradients`](crate::CostContext::cost_gradients).
-    pub(crate) fn cost_gradients_of(
-        &self,
-        node: usize,
-        parts: &[(usize, usize)],
-    ) -> GraphResult<Vec<(NodeCost<'t, F>, Var<'t, F>)>> {
-        let StochasticNode { value, plates, .. } = &self.nodes[node];
-        let mut found = Vec::new();
-        for total in self.totals_of(node, parts)? {
-            let mut sum = self.tape.constant(0.0);
-            for at in parts.iter().filter(|at| self.joint_with(node, **at)[..] == total.joint[..]) {
-                let part = &self.costs[at.0].parts[at.1];
-                let outside = part.plates.without(&plates.without(&total.joint));
-                let average = reduce(part.value, &outside, &IdMap::identity(), true);
-                sum = sum + average.plates().iter().fold(average, |sum, &plate| sum.sum_over(plate));
-            }
-            let gradient = self.tape.gradients(sum, &[*value])?[0];
-            found.push((total, gradient));
-        }
-        Ok(found)
-    }
-
-    pub(crate) fn totals_of(&self, node: usize, parts: &[(usize, usize)]) -> GraphResult<Vec<NodeCost<'t, F>>> {
+    /// See [`CostContext::totals`](crate::CostContext::totals).
+    pub(crate) fn totals(&self, node: usize, parts: &[PartNumber]) -> GraphResult<Vec<NodeCost<'t, F>>> {
         let mut groups: Vec<(PlateSet, Vec<u64>)> = Vec::new();
-        let numbers = Numbering::new(self.costs);
+        let numbering = &self.numbering;
         for &at in parts {
-            let joint = self.joint_with(node, at);
+            let joint = self.analysis.joint_with(node, at);
             let group = groups.iter().position(|(plates, _)| *plates == joint).unwrap_or_else(|| {
-                groups.push((joint, vec![0; numbers.words()]));
+                groups.push((joint, vec![0; numbering.words()]));
                 groups.len() - 1
             });
-            let number = numbers.number(at);
+            let number = numbering.number(at);
             groups[group].1[number / 64] |= 1 << (number % 64);
         }
-        let plates = &self.nodes[node].plates;
+        let plates = &self.analysis.recording.nodes[node].plates;
         let mut totals = Vec::new();
         for (joint, words) in groups {
-            let seen = plates.without(&joint);
+            let kept = plates.without(&joint);
             let mut sums = self.totals.borrow_mut();
             let sums = sums.entry((plates.clone(), joint.clone())).or_insert_with(SubsetSums::new);
-            if let Some(value) = sums.sum(&words, &|number| Some(self.averaged(numbers.at(number), &seen))) {
+            if let Some(value) = sums.sum(&words, &|number| Some(self.averaged(numbering.at(number), &kept))) {
                 totals.push(self.node_cost(node, String::new(), value, joint)?);
             }
         }
         Ok(totals)
     }
+
+    /// See [`CostContext::cost_gradients`](crate::CostContext::cost_gradients).
+    pub(crate) fn cost_gradients(
+        &self,
+        node: usize,
+        parts: &[PartNumber],
+    ) -> GraphResult<Vec<(NodeCost<'t, F>, Var<'t, F>)>> {
+        let recording = &self.analysis.recording;
+        let (value, plates) = (recording.nodes[node].value, &recording.nodes[node].plates);
+        let mut found = Vec::new();
+        for total in self.totals(node, parts)? {
+            let mut sum = recording.tape.constant(0.0);
+            for &at in parts.iter().filter(|at| self.analysis.joint_with(node, **at)[..] == total.joint[..]) {
+                let part = recording.part(at);
+                let outside = part.plates.without(&plates.without(&total.joint));
+                let average = reduce(part.value, &outside, &IdMap::identity(), true);
+                sum = sum + average.plates().iter().fold(average, |sum, &plate| sum.sum_over(plate));
+            }
+            let gradient = recording.tape.gradients(sum, &[value])?[0];
+            found.push((total, gradient));
+        }
+        Ok(found)
+    }
 }
 
-/// One number for each part of each cost.
+/// Numbers the parts of all costs consecutively.
 struct Numbering {
     starts: Vec<usize>,
 }
@@ -153,11 +133,11 @@ impl Numbering {
         self.starts[self.starts.len() - 1].div_ceil(64)
     }
 
-    fn number(&self, (cost, part): (usize, usize)) -> usize {
+    fn number(&self, (cost, part): PartNumber) -> usize {
         self.starts[cost] + part
     }
 
-    fn at(&self, number: usize) -> (usize, usize) {
+    fn at(&self, number: usize) -> PartNumber {
         let cost = self.starts.partition_point(|&start| start <= number) - 1;
         (cost, number - self.starts[cost])
     }

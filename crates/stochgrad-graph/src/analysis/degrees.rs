@@ -5,8 +5,9 @@
 //! value is no polynomial that anybody knows. What a branch of host code decides is none either: such paths jump, and
 //! are left out here.
 
-use crate::guarantee::Bias;
-use crate::surrogate::Builder;
+use crate::analysis::mixing::Mixing;
+use crate::analysis::recording::Recording;
+use crate::guarantee::{Bias, Path};
 use stochgrad_tape::{Degree, Op, PlateKind, Smoothness, Weights};
 use stochgrad_tensor::Real;
 
@@ -18,86 +19,82 @@ type Degrees = [Degree; LANES];
 
 const CONSTANT: Degrees = [Degree::CONSTANT; LANES];
 
-impl<F: Real> Builder<'_, '_, F> {
-    /// Sets the degree of the path of every node whose method asks for it.
-    pub(crate) fn set_degrees(&mut self) {
-        let asks = |index: &usize| {
-            self.nodes[*index].method.profile().bias != Bias::Unbiased
-                && self.paths[*index].smoothness != Smoothness::Jump
+/// Sets the degree of the path of every node whose method asks for it.
+pub(crate) fn find_degrees<F: Real>(recording: &Recording<'_, '_, F>, mixing: &Mixing, paths: &mut [Path]) {
+    let asks = |index: &usize| {
+        recording.nodes[*index].method.profile().bias != Bias::Unbiased && paths[*index].smoothness != Smoothness::Jump
+    };
+    let asking: Vec<usize> = (0..recording.nodes.len()).filter(asks).collect();
+    for chunk in asking.chunks(LANES) {
+        for (&node, degree) in chunk.iter().zip(sweep(recording, paths, chunk)) {
+            let dependent = meets_dependent_draws(recording, mixing, node);
+            paths[node].degree = if dependent { Degree::UNBOUNDED } else { degree };
+        }
+    }
+}
+
+/// Whether a cost depends on members together that are not independent draws: the members of a node below an
+/// enumerated one share their noise, for instance, and a product of two of them is no product to the distribution.
+fn meets_dependent_draws<F: Real>(recording: &Recording<'_, '_, F>, mixing: &Mixing, node: usize) -> bool {
+    let dependent = |plate| !recording.tape.plate_kind(plate).is_independent();
+    recording.nodes[node].plates.iter().any(|&plate| dependent(plate))
+        && recording.downstream(node).any(|at| mixing.joint_with(recording, node, at).into_iter().any(dependent))
+}
+
+/// The degrees of the costs in the values of some nodes.
+fn sweep<F: Real>(recording: &Recording<'_, '_, F>, paths: &[Path], chunk: &[usize]) -> Degrees {
+    let Recording { tape, nodes, end, .. } = *recording;
+    // Values before the first node depend on none of them.
+    let start = chunk.iter().map(|&node| nodes[node].value.id().index()).min().unwrap_or(end);
+    let mut degrees = vec![CONSTANT; end - start];
+    for (lane, &node) in chunk.iter().enumerate() {
+        degrees[nodes[node].value.id().index() - start][lane] = Degree::new(1);
+    }
+    let mut operands: Vec<Degrees> = Vec::new();
+    let mut lane_operands: Vec<Degree> = Vec::new();
+    tape.visit(end, &mut |visit| {
+        let Some(at) = visit.id.index().checked_sub(start) else { return };
+        operands.clear();
+        operands.extend(visit.inputs.iter().map(|id| id.index().checked_sub(start).map_or(CONSTANT, |at| degrees[at])));
+        if operands.iter().all(|operand| *operand == CONSTANT) {
+            return;
+        }
+        let looks_through = match visit.op {
+            Op::Sample(site) => {
+                let index = site.0 as usize;
+                nodes
+                    .get(index)
+                    .is_some_and(|node| node.method.is_rerecordable() && node.method.passes_gradient(&paths[index]))
+            }
+            _ => true,
         };
-        let asking: Vec<usize> = (0..self.nodes.len()).filter(asks).collect();
-        for chunk in asking.chunks(LANES) {
-            for (&node, degree) in chunk.iter().zip(self.sweep(chunk)) {
-                self.paths[node].degree = if self.meets_dependent_draws(node) { Degree::UNBOUNDED } else { degree };
-            }
-        }
-    }
-
-    /// Whether a cost depends on members together that are not independent draws: the members of a node below an
-    /// enumerated one share their noise, for instance, and a product of two of them is no product to the distribution.
-    fn meets_dependent_draws(&self, node: usize) -> bool {
-        let dependent = |plate| !self.tape.plate_kind(plate).is_independent();
-        self.nodes[node].plates.iter().any(|&plate| dependent(plate))
-            && self.downstream(node).any(|at| self.joint_with(node, at).into_iter().any(dependent))
-    }
-
-    /// The degrees of the costs in the values of some nodes.
-    fn sweep(&self, chunk: &[usize]) -> Degrees {
-        let Builder { tape, nodes, costs, end, paths, .. } = self;
-        let end = *end;
-        // Values before the first node depend on none of them.
-        let start = chunk.iter().map(|&node| nodes[node].value.id().index()).min().unwrap_or(end);
-        let mut degrees = vec![CONSTANT; end - start];
-        for (lane, &node) in chunk.iter().enumerate() {
-            degrees[nodes[node].value.id().index() - start][lane] = Degree::new(1);
-        }
-        let mut operands: Vec<Degrees> = Vec::new();
-        let mut lane_operands: Vec<Degree> = Vec::new();
-        tape.visit(end, &mut |visit| {
-            let Some(at) = visit.id.index().checked_sub(start) else { return };
-            operands.clear();
-            operands
-                .extend(visit.inputs.iter().map(|id| id.index().checked_sub(start).map_or(CONSTANT, |at| degrees[at])));
-            if operands.iter().all(|operand| *operand == CONSTANT) {
-                return;
-            }
-            let looks_through = match visit.op {
-                Op::Sample(site) => {
-                    let index = site.0 as usize;
-                    nodes
-                        .get(index)
-                        .is_some_and(|node| node.method.is_rerecordable() && node.method.passes_gradient(&paths[index]))
-                }
-                _ => true,
+        for lane in 0..chunk.len() {
+            lane_operands.clear();
+            lane_operands.extend(operands.iter().map(|operand| operand[lane]));
+            let degree = match visit.op {
+                Op::Sample(_) if looks_through => lane_operands[0],
+                Op::Sample(_) => Degree::of_function(&lane_operands),
+                _ => visit.degree(&lane_operands),
             };
-            for lane in 0..chunk.len() {
-                lane_operands.clear();
-                lane_operands.extend(operands.iter().map(|operand| operand[lane]));
-                let degree = match visit.op {
-                    Op::Sample(_) if looks_through => lane_operands[0],
-                    Op::Sample(_) => Degree::of_function(&lane_operands),
-                    _ => visit.degree(&lane_operands),
-                };
-                degrees[at][lane] = degrees[at][lane].max(degree);
-            }
-        });
-        let mut found = CONSTANT;
-        let mut see = |index: usize, degree_of: fn(Degree) -> Degree| {
-            if let Some(at) = index.checked_sub(start) {
-                found.iter_mut().zip(degrees[at]).for_each(|(found, degree)| *found = (*found).max(degree_of(degree)));
-            }
-        };
-        for part in costs.iter().flat_map(|cost| &cost.parts) {
-            see(part.value.id().index(), |degree| degree);
+            degrees[at][lane] = degrees[at][lane].max(degree);
         }
-        for plate in nodes.iter().filter_map(|node| node.plate) {
-            if tape.plate_kind(plate) != PlateKind::Data
-                && let Weights::Given { id, .. } = tape.weights(plate)
-            {
-                // A weight multiplies whatever lies on its plate.
-                see(id.index(), |degree| Degree::of_function(&[degree]));
-            }
+    });
+    let mut found = CONSTANT;
+    let mut see = |index: usize, degree_of: fn(Degree) -> Degree| {
+        if let Some(at) = index.checked_sub(start) {
+            found.iter_mut().zip(degrees[at]).for_each(|(found, degree)| *found = (*found).max(degree_of(degree)));
         }
-        found
+    };
+    for (_, part) in recording.parts() {
+        see(part.value.id().index(), |degree| degree);
     }
+    for plate in nodes.iter().filter_map(|node| node.plate) {
+        if tape.plate_kind(plate) != PlateKind::Data
+            && let Weights::Given { id, .. } = tape.weights(plate)
+        {
+            // A weight multiplies whatever lies on its plate.
+            see(id.index(), |degree| Degree::of_function(&[degree]));
+        }
+    }
+    found
 }

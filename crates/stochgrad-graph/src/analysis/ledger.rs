@@ -7,11 +7,13 @@
 //! are such polynomials; the ledger says so. What an objective says of the derivatives through some values holds for
 //! every parameter upstream of them.
 
+use crate::analysis::recording::Recording;
 use crate::error::GraphResult;
-use crate::graph::node::{Bind, StochasticNode};
-use crate::graph::{Graph, State};
-use crate::guarantee::{Bias, Guarantee, Order, Path};
+use crate::graph::node::StochasticNode;
+use crate::graph::state::State;
+use crate::guarantee::{Bias, Guarantee, Path};
 use std::collections::BTreeMap;
+use stochgrad_distributions::{Order, Parameter, SamplePath};
 use stochgrad_tape::{IdMap, Op, Smoothness};
 use stochgrad_tensor::Real;
 
@@ -32,26 +34,18 @@ struct Entry {
 }
 
 impl Ledger {
-    pub(crate) fn new<F: Real>(
-        graph: &Graph<'_, F>,
-        state: &State<'_, F>,
-        paths: &[Path],
-        end: usize,
-    ) -> GraphResult<Self> {
-        let tape = graph.tape();
+    pub(crate) fn new<F: Real>(recording: &Recording<'_, '_, F>, paths: &[Path]) -> GraphResult<Self> {
+        let state = recording.state;
         let ids = IdMap::identity();
         let mut guarantees = Vec::with_capacity(state.nodes.len());
         let mut reports = Vec::new();
         let mut limited = false;
-        for (node, path) in state.nodes.iter().zip(paths) {
-            let bind = Bind { tape, ids: &ids, address: &node.address, at: node.at };
+        for (index, (node, path)) in state.nodes.iter().zip(paths).enumerate() {
+            let bind = recording.bind(index, &ids);
             let guarantee = node.method.guarantee(bind, path)?.map_err(|problem| node.refused(problem))?;
             reports.extend(node.method.report(bind, path)?.map(|report| (node.address.to_string(), report)));
-            let kinked = !node.method.is_rerecordable()
-                && node.parameters.iter().any(|parameter| parameter.score == Smoothness::Kinked);
-            let unpathed = node.method.is_rerecordable()
-                && node.parameters.iter().any(|parameter| parameter.path == Smoothness::Kinked);
-            limited |= guarantee != Guarantee::EXACT || kinked || unpathed;
+            limited |= guarantee != Guarantee::EXACT
+                || node.parameters.iter().any(|parameter| order(node, parameter) != Order::Any);
             guarantees.push(guarantee);
         }
         limited |= !state.qualifications.is_empty();
@@ -59,10 +53,10 @@ impl Ledger {
         if limited {
             // Sixty-four parameters at a time, one bit each.
             for (chunk, parameters) in state.parameters.chunks(64).enumerate() {
-                let reach = reach(graph, state, end, chunk);
+                let reach = reach(recording, chunk);
                 for (bit, parameter) in parameters.iter().enumerate() {
                     let reached = |index: usize| reach[index] >> bit & 1 == 1;
-                    let mut entry = limits(graph, state, &guarantees, &reached);
+                    let mut entry = limits(recording, &guarantees, &reached);
                     entry.certify(state, &guarantees, paths, &reached);
                     if !entry.reasons.is_empty() {
                         ledger.entries.insert(parameter.name.clone(), entry);
@@ -90,11 +84,11 @@ impl Ledger {
 
 /// What limits the guarantee of a parameter.
 fn limits<F: Real>(
-    graph: &Graph<'_, F>,
-    state: &State<'_, F>,
+    recording: &Recording<'_, '_, F>,
     guarantees: &[Guarantee],
     reached: &dyn Fn(usize) -> bool,
 ) -> Entry {
+    let state = recording.state;
     let takes_part: Vec<bool> = state.nodes.iter().map(|node| takes_part(node, reached)).collect();
     let mut total = Guarantee::EXACT;
     let mut reasons: Vec<String> = Vec::new();
@@ -113,15 +107,21 @@ fn limits<F: Real>(
         if guarantee.bias == Bias::Distribution {
             limit(Guarantee { bias: Bias::Distribution, order: Order::Any }, uses(node));
         }
-        let by_path = node.method.is_rerecordable();
         for parameter in node.parameters.iter().filter(|parameter| reached(parameter.var.id().index())) {
-            let smoothness = if by_path { parameter.path } else { parameter.score };
-            if smoothness == Smoothness::Kinked {
-                limit(
-                    Guarantee::unbiased(Order::Finite(1)),
-                    format!("{} differentiates by {} of {} once only", uses(node), parameter.name, node.distribution),
-                );
-            }
+            let times = match order(node, parameter) {
+                Order::Any => continue,
+                Order::Finite(1) => "once".into(),
+                Order::Finite(order) => format!("{order} times"),
+            };
+            limit(
+                Guarantee::unbiased(order(node, parameter)),
+                format!(
+                    "{} differentiates with respect to {} of {} {times} only",
+                    uses(node),
+                    parameter.name,
+                    node.distribution
+                ),
+            );
         }
     }
     for qualification in &state.qualifications {
@@ -131,8 +131,8 @@ fn limits<F: Real>(
     }
     let distribution: Vec<usize> =
         (0..guarantees.len()).filter(|&index| guarantees[index].bias == Bias::Distribution).collect();
-    for part in state.costs.iter().flat_map(|cost| &cost.parts).filter(|_| !distribution.is_empty()) {
-        let ancestors = graph.tape().sites(part.value.ancestors());
+    for (_, part) in recording.parts().filter(|_| !distribution.is_empty()) {
+        let ancestors = recording.tape.sites(part.value.ancestors());
         let concerned = reached(part.value.id().index()) || ancestors.iter().any(|site| takes_part[site.0 as usize]);
         if let (true, Some(&index)) =
             (concerned, distribution.iter().find(|&&index| ancestors.iter().any(|site| site.0 as usize == index)))
@@ -172,17 +172,34 @@ fn takes_part<F: Real>(node: &StochasticNode<'_, F>, reached: &dyn Fn(usize) -> 
     node.parameters.iter().any(|parameter| reached(parameter.var.id().index()))
 }
 
+/// The order up to which a node can be differentiated with respect to a parameter of its distribution: along the sample
+/// path where the method follows it, else by the score. A method that needs a path or a score that does not exist has
+/// refused the node in its guarantee, so that nothing is left to limit here.
+fn order<F: Real>(node: &StochasticNode<'_, F>, parameter: &Parameter<'_, F>) -> Order {
+    if node.method.is_rerecordable() {
+        match parameter.path {
+            SamplePath::Recorded(order) | SamplePath::Implicit(order) => order,
+            SamplePath::None => Order::Any,
+        }
+    } else {
+        match parameter.score {
+            Smoothness::Kinked => Order::Finite(1),
+            Smoothness::Constant | Smoothness::Smooth | Smoothness::Jump => Order::Any,
+        }
+    }
+}
+
 fn uses<F: Real>(node: &StochasticNode<'_, F>) -> String {
     format!("node \"{}\" uses {}", node.address, node.method.name())
 }
 
 /// For each value on the tape, which of a chunk of parameters derivatives flow to from it.
-fn reach<F: Real>(graph: &Graph<'_, F>, state: &State<'_, F>, end: usize, chunk: usize) -> Vec<u64> {
-    let mut reach = vec![0_u64; end];
-    for (bit, parameter) in state.parameters.iter().skip(chunk * 64).take(64).enumerate() {
+fn reach<F: Real>(recording: &Recording<'_, '_, F>, chunk: usize) -> Vec<u64> {
+    let mut reach = vec![0_u64; recording.end];
+    for (bit, parameter) in recording.state.parameters.iter().skip(chunk * 64).take(64).enumerate() {
         reach[parameter.var.id().index()] |= 1 << bit;
     }
-    graph.tape().visit(end, &mut |visit| {
+    recording.tape.visit(recording.end, &mut |visit| {
         if matches!(visit.op, Op::Leaf { .. }) {
             return;
         }

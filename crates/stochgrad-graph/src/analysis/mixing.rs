@@ -5,9 +5,10 @@
 //! lacks the plate. One sweep over the tape finds, for every value, the pairs of node and plate that were mixed on the
 //! way: an operation removed the plate from a descendant of the node, or host code read one.
 
-use crate::graph::node::StochasticNode;
+use crate::analysis::recording::Recording;
+use crate::method::cost_queries::PartNumber;
 use std::collections::{BTreeSet, HashMap};
-use stochgrad_tape::{Op, Plate, Plates, Tape};
+use stochgrad_tape::{Id, Op, Plate, PlateSet, Plates};
 use stochgrad_tensor::Real;
 
 /// Pairs of node and plate.
@@ -22,9 +23,10 @@ pub(crate) struct Mixing {
 }
 
 impl Mixing {
-    pub(crate) fn new<F: Real>(tape: &Tape<F>, nodes: &[StochasticNode<'_, F>], end: usize) -> Self {
+    pub(crate) fn new<F: Real>(recording: &Recording<'_, '_, F>) -> Self {
+        let tape = recording.tape;
         let mut mixing = Mixing { of_value: Vec::new(), sets: vec![Pairs::new()], read: Vec::new() };
-        let plates: Vec<Plates> = nodes.iter().map(|node| node.value.plates()).collect();
+        let plates: Vec<Plates> = recording.nodes.iter().map(|node| node.value.plates()).collect();
         if plates.iter().all(|plates| plates.is_empty()) {
             return mixing;
         }
@@ -40,10 +42,10 @@ impl Mixing {
                 mixing.read.push((read.recorded_before, pairs(var.ancestors(), &|_| true)));
             }
         }
-        mixing.of_value = vec![0; end];
+        mixing.of_value = vec![0; recording.end];
         let mut known: HashMap<Pairs, u32> = HashMap::from([(Pairs::new(), 0)]);
         let mut unions: HashMap<(u32, u32), u32> = HashMap::new();
-        tape.visit(end, &mut |visit| {
+        tape.visit(recording.end, &mut |visit| {
             let mut set = 0_u32;
             for input in 0..visit.inputs.len() {
                 let own = visit.input_plates(input);
@@ -94,5 +96,23 @@ impl Mixing {
     pub(crate) fn mixes(&self, value: usize, node: usize, plate: Plate) -> bool {
         let recorded = self.of_value.get(value).is_some_and(|&set| self.sets[set as usize].contains(&(node, plate)));
         recorded || self.read.iter().any(|(from, pairs)| *from <= value && pairs.contains(&(node, plate)))
+    }
+
+    /// The plates among `own` along which the members of a node act jointly on a value that is reduced over `plates`:
+    /// the value lacks the plate, or depends on several members along it.
+    pub(crate) fn joint_plates(&self, node: usize, own: &[Plate], plates: &PlateSet, value: Id) -> PlateSet {
+        let joint = |plate: &Plate| !plates.contains(plate) || self.mixes(value.index(), node, *plate);
+        own.iter().copied().filter(joint).collect()
+    }
+
+    /// The plates of a node along which a part of a cost depends on several members.
+    pub(crate) fn joint_with<F: Real>(
+        &self,
+        recording: &Recording<'_, '_, F>,
+        node: usize,
+        part: PartNumber,
+    ) -> PlateSet {
+        let part = recording.part(part);
+        self.joint_plates(node, &recording.nodes[node].plates, &part.plates, part.value.id())
     }
 }

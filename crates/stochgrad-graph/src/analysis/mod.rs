@@ -1,14 +1,19 @@
-//! What a recorded graph implies for its derivatives: who is credited with what, by which paths, and with which
-//! guarantee.
+//! What a recorded graph implies for its derivatives: which node is credited with which cost, along which paths, and
+//! with which guarantee.
+//!
+//! [`Analysis`] holds the facts, which do not change once they are found. What is computed from them on the way and
+//! remembered is in [`boxes`] (for the surrogate) and [`credit`] (for gradient methods).
 
-mod credit;
+pub(crate) mod boxes;
+pub(crate) mod credit;
 mod degrees;
+pub(crate) mod facts;
 pub(crate) mod finite;
-mod hidden_outcomes;
-pub(crate) mod impossible;
+pub(crate) mod hidden_outcomes;
 pub(crate) mod ledger;
-pub(crate) mod mixing;
-pub(crate) mod paths;
-pub(crate) mod reduction;
+mod mixing;
+mod paths;
+pub(crate) mod recording;
+mod scheme_members;
 pub(crate) mod sums;
 mod weighted_sets;

@@ -1,7 +1,6 @@
 //! How costs and other nodes depend on the value of a node: the worst operation on any path.
 
-use crate::graph::cost::Cost;
-use crate::graph::node::StochasticNode;
+use crate::analysis::recording::Recording;
 use crate::guarantee::Path;
 use crate::method::profile::Access;
 use std::collections::HashMap;
@@ -13,12 +12,8 @@ use stochgrad_tensor::Real;
 ///
 /// Sinks are the costs, the parameters of nodes that are not recorded functions of them, and the weights of plates. A
 /// value that host code read may have decided what was recorded afterwards: that is a jump which no operation shows.
-pub(crate) fn worst_paths<F: Real>(
-    tape: &Tape<F>,
-    nodes: &[StochasticNode<'_, F>],
-    costs: &[Cost<'_, F>],
-    end: usize,
-) -> Vec<Path> {
+pub(crate) fn worst_paths<F: Real>(recording: &Recording<'_, '_, F>) -> Vec<Path> {
+    let Recording { tape, nodes, end, .. } = *recording;
     let differentiable =
         nodes.iter().any(|node| {
             node.method.profile().access != Access::Values
@@ -31,7 +26,7 @@ pub(crate) fn worst_paths<F: Real>(
     }
     let mut worst = vec![(Smoothness::Constant, None::<usize>); end];
     let sites: HashMap<SiteId, usize> = nodes.iter().enumerate().map(|(index, node)| (node.site, index)).collect();
-    for part in costs.iter().flat_map(|cost| &cost.parts) {
+    for (_, part) in recording.parts() {
         worst[part.value.id().index()].0 = Smoothness::Smooth;
     }
     for node in nodes {

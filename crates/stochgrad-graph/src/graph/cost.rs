@@ -1,7 +1,7 @@
 //! Costs: what is differentiated.
 
-use crate::analysis::reduction::reduced_plates;
 use crate::error::GraphResult;
+use crate::reduction::reduced_plates;
 use std::panic::Location;
 use stochgrad_tape::{IdMap, Op, PlateReduction, PlateSet, Var, Weights};
 use stochgrad_tensor::Real;

@@ -1,7 +1,14 @@
 //! A step of an environment as a recorded operation.
 
-use crate::graph::environment::{MemberStep, StepEnd, StepFunction};
-use stochgrad_tape::{Primitive, PrimitiveInputs, Smoothness, Var};
+use crate::address::Address;
+use crate::error::{GraphError, GraphResult};
+use crate::graph::Graph;
+use crate::graph::environment::{Environment, MemberStep, StepEnd, StepFunction, Transition};
+use std::collections::HashSet;
+use std::panic::Location;
+use std::sync::Arc;
+use stochgrad_distributions::{DistributionError, Draw};
+use stochgrad_tape::{Id, Op, PlateSet, Primitive, PrimitiveInputs, Smoothness, TapeError, Var};
 use stochgrad_tensor::{Real, Shape, Tensor};
 
 /// One step as an operation: for each member next state, observation, reward and done, one after the other.
@@ -105,5 +112,138 @@ impl<F> Step<F> {
         format!(
             "{what} is NaN{place}; the function must write the whole next state and observation, from finite operands"
         )
+    }
+}
+
+impl<'t, F: Real> Graph<'t, F> {
+    /// A step of an environment, called for each combination of members of the plates that state and action carry: a
+    /// batch of parallel environments, samples, the states of an enumerated action, the alternatives of a replay.
+    ///
+    /// * **Credit.** The outputs for a member descend from the nodes behind the state and the action *of that member*.
+    ///   A reward that is recorded with its plates is credited to the actions of its own member.
+    /// * **No gradient.** The function is a black box, a jump as far as derivatives are concerned. Actions must be
+    ///   drawn by methods that need values of the cost only, such as the score function; `Pathwise` upstream is
+    ///   refused. So is a state or an action that depends on a parameter otherwise than through a node.
+    /// * **Noise** is addressed by the name of the step and the member, like that of a node. Replays see the same
+    ///   numbers, a shard of a batch those of its members, and the states of an enumerated node share them.
+    /// * **Members that are done** are stepped all the same. The usual idiom is to count their rewards no more, see
+    ///   [`Transition::while_running`]; a function may also return the state as it was.
+    ///
+    /// ```
+    /// use stochgrad_graph::{Environment, Graph, GraphError, Seed, StepEnd};
+    /// use stochgrad_tape::Tape;
+    ///
+    /// # fn main() -> Result<(), GraphError> {
+    /// // A walk that ends above 2, and is paid for where it is.
+    /// let walk = Environment::<f64>::new(|member| {
+    ///     let next = member.state[0] + member.action[0] + 0.1 * (member.noise[0] - 0.5);
+    ///     member.next_state[0] = next;
+    ///     StepEnd { reward: next, done: next > 2.0 }
+    /// })
+    /// .noise(1);
+    ///
+    /// let tape = Tape::new();
+    /// let graph = Graph::new(&tape, Seed::new(7));
+    /// let mut state = graph.data("walkers", [0.0, 1.0, 1.9])?;
+    /// let mut running = graph.constant(1.0);
+    /// for t in 0..3 {
+    ///     // A policy would draw the action from a node whose parameters depend on the state.
+    ///     let action = graph.constant(0.5);
+    ///     let step = graph.environment(("walk", t), &walk, state, action)?;
+    ///     let (reward, still) = step.while_running(running);
+    ///     graph.cost(&format!("cost {t}"), -reward)?;
+    ///     (state, running) = (step.state, still);
+    /// }
+    /// assert_eq!(running.peek()?.as_slice(), &[1.0, 0.0, 0.0]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// For an address that exists; [`GraphError::Environment`] if state or action depend on a parameter otherwise than
+    /// through a node; an output that is NaN, with the member; and earlier errors on the tape.
+    #[track_caller]
+    pub fn environment(
+        &self,
+        address: impl Into<Address>,
+        environment: &Environment<F>,
+        state: Var<'t, F>,
+        action: Var<'t, F>,
+    ) -> GraphResult<Transition<'t, F>> {
+        let at = Location::caller();
+        let address = address.into();
+        let tape = self.tape();
+        tape.check()?;
+        for (what, var) in [("state", state), ("action", action)] {
+            if !std::ptr::eq(var.tape(), tape) {
+                return Err(TapeError::Foreign { what: format!("the {what} of environment \"{address}\""), at }.into());
+            }
+            if let Some(parameter) = self.parameter_behind(var)? {
+                let problem = format!(
+                    "the {what} depends on parameter \"{parameter}\" otherwise than through a node, and no gradient \
+                     flows through an environment; draw the {what} from a node, or say that the dependence is not to \
+                     be differentiated, with stop_gradient()"
+                );
+                return Err(GraphError::Environment { name: address.to_string(), problem, at });
+            }
+        }
+        self.claim(&address, at)?;
+        let plates = PlateSet::from(state.plates()).union(&action.plates());
+        let mut inputs = vec![state, action];
+        if environment.noise > 0 {
+            let draw = Draw::new(tape, self.noise(), address.key().purpose("environment"), plates.into());
+            let noise =
+                draw.record_uniform(tape, &Shape::from([environment.noise])).map_err(|source| match source {
+                    DistributionError::Tape(error) => GraphError::Tape(error),
+                    other => GraphError::Environment { name: address.to_string(), problem: other.to_string(), at },
+                })?;
+            inputs.push(noise);
+        }
+        let observed = environment.observation.as_ref().map_or(0, Shape::numel);
+        let step = Step { name: format!("environment \"{address}\""), function: environment.step.clone(), observed };
+        let transition = tape.located(at, || {
+            let packed = tape.custom(Arc::new(step), &inputs);
+            let size = state.shape().numel();
+            let next = packed.slice(0, 0..size).reshape(state.shape());
+            let observation = match &environment.observation {
+                None => next,
+                Some(shape) => packed.slice(0, size..size + observed).reshape(shape.clone()),
+            };
+            let [reward, done] = [0, 1].map(|after| packed.index(0, size + observed + after));
+            Transition { state: next, observation, reward, done }
+        });
+        tape.check()?;
+        Ok(transition)
+    }
+
+    /// A parameter on which a value depends by a path of operations with derivatives, and not through a node.
+    fn parameter_behind(&self, var: Var<'t, F>) -> GraphResult<Option<String>> {
+        let tape = self.tape();
+        let mut pending = vec![var.id()];
+        let mut seen: HashSet<Id> = pending.iter().copied().collect();
+        while let Some(id) = pending.pop() {
+            let var = tape.var(id)?;
+            match var.op() {
+                Some(Op::Leaf { trainable: true }) => {
+                    let known = self
+                        .state()
+                        .parameters
+                        .iter()
+                        .find(|known| known.var.id() == id)
+                        .map(|known| known.name.clone());
+                    return Ok(Some(known.unwrap_or_default()));
+                }
+                None | Some(Op::Sample(_)) => {}
+                Some(_) => {
+                    for (number, input) in var.inputs().into_iter().enumerate() {
+                        let smooth = matches!(tape.smoothness(var, number), Smoothness::Smooth | Smoothness::Kinked);
+                        if smooth && seen.insert(input.id()) {
+                            pending.push(input.id());
+                        }
+                    }
+                }
+            }
+        }
+        Ok(None)
     }
 }

@@ -1,39 +1,46 @@
-//! What a gradient method sees when it forms its terms.
+//! What a gradient method can use when it forms its terms.
 
 use crate::address::Address;
 use crate::error::{GraphError, GraphResult};
 use crate::guarantee::Path;
+use crate::method::cost_queries::{CostQueries, NodeFacts, PartNumber};
 use crate::method::node_cost::{CostChange, ElementDifference, NodeCost, RecordedDifference};
-use crate::surrogate::Builder;
 use std::rc::Rc;
-use stochgrad_distributions::{DistributionError, Draw, NoiseKey};
+use stochgrad_distributions::{DistributionError, Draw};
 use stochgrad_tape::{Plate, PlateSet, Plates, Tape, Var};
 use stochgrad_tensor::{Real, Tensor};
 
-/// Parts of costs, by the numbers of cost and part.
-pub(crate) type PartNumbers = Rc<[(usize, usize)]>;
-
-/// The surroundings of a node's terms: its costs, and counterfactual replay.
+/// What a method can use to form the terms of its node: the node, the costs downstream, and counterfactual replay.
+///
+/// The costs are detached: no gradient flows through them, except where the documentation of a query says so.
 #[derive(Clone)]
 pub struct CostContext<'a, 't, F: Real> {
-    pub(crate) builder: &'a Builder<'a, 't, F>,
-    pub(crate) node: usize,
-    /// The parts of costs that are looked at, and what they are called together; `None` for all downstream of the node.
-    pub(crate) chosen: Option<(PartNumbers, String)>,
+    queries: &'a dyn CostQueries<'t, F>,
+    node: usize,
+    /// The parts of costs that are considered, and the label of this choice; `None` for all downstream of the node.
+    chosen: Option<(Rc<[PartNumber]>, String)>,
 }
 
 impl<'a, 't, F: Real> CostContext<'a, 't, F> {
+    pub(crate) fn new(queries: &'a dyn CostQueries<'t, F>, node: usize) -> Self {
+        CostContext { queries, node, chosen: None }
+    }
+
+    fn facts(&self) -> NodeFacts<'a, 't, F> {
+        self.queries.node(self.node)
+    }
+
     /// The tape.
     pub fn tape(&self) -> &'t Tape<F> {
-        self.builder.tape
+        self.queries.tape()
     }
 
     /// The address of the node.
     pub fn address(&self) -> &Address {
-        &self.builder.nodes[self.node].address
+        self.facts().address
     }
 
-    /// What the memory of the node's method is filed under: the address, and what the context was
+    /// The name under which the method keeps its memory of the node: the address, and the label of what the context was
     /// [restricted](Self::restricted) to.
     pub fn label(&self) -> String {
         match &self.chosen {
@@ -57,61 +64,60 @@ impl<'a, 't, F: Real> CostContext<'a, 't, F> {
     /// The parts of costs downstream of the node: the name of the cost, and the number of the part. A cost that is a
     /// sum of averages over plates has several parts.
     pub fn cost_parts(&self) -> Vec<(String, usize)> {
-        self.parts().iter().map(|&(cost, part)| (self.builder.costs[cost].name.clone(), part)).collect()
+        self.parts().iter().map(|&(cost, part)| (self.queries.cost_name(cost).to_string(), part)).collect()
     }
 
-    fn parts(&self) -> PartNumbers {
+    fn parts(&self) -> Rc<[PartNumber]> {
         match &self.chosen {
             Some((parts, _)) => parts.clone(),
-            None => self.builder.downstream(self.node).collect(),
+            None => self.queries.parts(self.node).into(),
         }
     }
 
-    /// The data of a name; see [`Graph::data_named`](crate::Graph::data_named).
+    /// The data of a name, if there is any; see [`Graph::data_named`](crate::Graph::data_named).
     pub fn data(&self, name: &str) -> Option<Var<'t, F>> {
-        self.builder.graph.state().data.iter().find(|(known, _)| known == name).map(|(_, data)| *data)
+        self.queries.data(name)
     }
 
     /// The sampled value.
     pub fn value(&self) -> Var<'t, F> {
-        self.builder.nodes[self.node].value
+        self.facts().value
     }
 
     /// The plate of the sample set, if it has one.
     pub fn plate(&self) -> Option<Plate> {
-        self.builder.nodes[self.node].plate
+        self.facts().plate
     }
 
     /// The plates of the node: those of its parameters, of its value, and of the weights of its samples.
     pub fn plates(&self) -> &Plates {
-        self.builder.nodes[self.node].plates.as_plates()
+        self.facts().plates.as_plates()
     }
 
     /// The worst path from the value.
     pub fn path(&self) -> &Path {
-        &self.builder.paths[self.node]
+        self.facts().path
     }
 
-    /// The gradient function $l$ of the node.
+    /// The gradient function $l$ of the node, if it has one.
     pub fn gradient_function(&self) -> Option<Var<'t, F>> {
-        self.builder.gradient_functions[self.node]
+        self.facts().gradient_function
     }
 
     /// A request for noise of the method's own, on the plates of the value.
-    pub fn draw(&self, purpose: &str) -> Draw<'_, F> {
-        let key: NoiseKey = self.address().key();
-        Draw::new(self.builder.tape, self.builder.noise, key, self.value().plates()).purpose(purpose)
+    pub fn draw(&self, purpose: &str) -> Draw<'a, F> {
+        self.sample_draw().purpose(purpose)
     }
 
-    /// As [`draw`](Self::draw), on plates of the caller's choice.
+    /// A request for noise of the method's own, on the given plates.
     pub fn draw_on(&self, purpose: &str, plates: &[Plate]) -> Draw<'a, F> {
         let plates = PlateSet::from(plates);
-        Draw::new(self.builder.tape, self.builder.noise, self.address().key(), plates.into()).purpose(purpose)
+        Draw::new(self.tape(), self.queries.noise(), self.address().key(), plates.into()).purpose(purpose)
     }
 
-    /// The request that the value was drawn with, on the plates of the value: its noise is that of the sample.
-    pub fn sample_draw(&self) -> Draw<'_, F> {
-        Draw::new(self.builder.tape, self.builder.noise, self.address().key(), self.value().plates())
+    /// The request with which the value was drawn, on the plates of the value: it gives the noise of the sample.
+    pub fn sample_draw(&self) -> Draw<'a, F> {
+        Draw::new(self.tape(), self.queries.noise(), self.address().key(), self.value().plates())
     }
 
     /// Every cost downstream of the node.
@@ -119,18 +125,96 @@ impl<'a, 't, F: Real> CostContext<'a, 't, F> {
     /// # Errors
     /// If members that are not independent act jointly on one of them.
     pub fn costs(&self) -> GraphResult<Vec<NodeCost<'t, F>>> {
-        self.builder.costs_of(self.node, &self.parts())
+        self.queries.costs(self.node, &self.parts())
     }
 
-    /// The costs downstream of the node added up: one entry for each set of plates that they lack.
+    /// The sums of the costs downstream of the node: one entry for each set of plates that the costs lack.
     ///
     /// # Errors
     /// If members that are not independent act jointly on one of them.
     pub fn totals(&self) -> GraphResult<Vec<NodeCost<'t, F>>> {
-        self.builder.totals_of(self.node, &self.parts())
+        self.queries.totals(self.node, &self.parts())
     }
 
-    /// The change of the costs downstream when one element of the value is replaced by that of an alternative: for all
+    /// The total costs downstream, and the gradient of each with respect to the node's value: recorded, on the plates
+    /// of the value, with one row for each member. Members of plates that a cost lacks share its gradient.
+    ///
+    /// The gradient is that of reverse-mode differentiation of the recorded operations. A downstream node that is not a
+    /// recorded function of its parameters passes no gradient, and neither does a jump.
+    ///
+    /// # Errors
+    /// As [`totals`](Self::totals).
+    pub fn cost_gradients(&self) -> GraphResult<Vec<(NodeCost<'t, F>, Var<'t, F>)>> {
+        self.queries.cost_gradients(self.node, &self.parts())
+    }
+
+    /// The total costs downstream, and what each would be if the node's value were `value`, under the same noise. All
+    /// members change at the same time: a cost that depends on several of them is evaluated with all of them changed.
+    ///
+    /// `value` may lack plates of the node's value. Members along such a plate are then evaluated once, if nothing
+    /// downstream tells them apart. Derivatives with respect to `value` are those of the recorded operations; a node
+    /// that is drawn again passes none.
+    ///
+    /// # Errors
+    /// If host code branched on a value that changes, or an operation of the replay fails.
+    pub fn replay(&self, value: Var<'t, F>) -> GraphResult<Vec<(NodeCost<'t, F>, Var<'t, F>)>> {
+        self.queries.replay(self.node, &self.parts(), value)
+    }
+
+    /// The costs downstream if the node's value were `value`, which lies on the same plates: recorded, so that
+    /// gradients flow through it.
+    ///
+    /// # Errors
+    /// If the replay reaches a stochastic node whose values are not recorded functions of its parameters (the
+    /// derivative would miss this dependence), or host code branched on a value that changes.
+    pub fn recorded_replay(&self, value: Var<'t, F>) -> GraphResult<Vec<NodeCost<'t, F>>> {
+        self.queries.recorded_replay(self.node, &self.parts(), value)
+    }
+
+    /// Several [`recorded_replay`](Self::recorded_replay)s in one pass, with the values as members of a plate: for each
+    /// cost, in the same order, what it would be with each of the values. A gradient of all of them takes one pass,
+    /// too.
+    ///
+    /// # Errors
+    /// Those of [`recorded_replay`](Self::recorded_replay), and for values of different shapes.
+    pub fn recorded_replays<const N: usize>(&self, values: [Var<'t, F>; N]) -> GraphResult<Vec<[Var<'t, F>; N]>> {
+        let costs = self.queries.recorded_replays(self.node, &self.parts(), &values)?;
+        Ok(costs.into_iter().map(|cost| std::array::from_fn(|value| cost[value])).collect())
+    }
+
+    /// The costs downstream if a function of a whole plate (a log-mean-exp over the node's sample plate, say) were
+    /// applied to other values: wherever the members along `plate` are reduced between the node and a cost, `change`
+    /// replaces the operand of the reduction. Costs without such a reduction are left out.
+    ///
+    /// # Errors
+    /// If host code branched on a value that changes, or an operation of the replay fails.
+    pub fn changed_reductions(
+        &self,
+        plate: Plate,
+        change: &dyn Fn(Var<'t, F>) -> Var<'t, F>,
+    ) -> GraphResult<Vec<NodeCost<'t, F>>> {
+        self.queries.changed_reductions(self.node, &self.parts(), plate, change)
+    }
+
+    /// The plates of the value whose members meet downstream, so that a replay may change only one member at a time.
+    ///
+    /// # Errors
+    /// The first error on the tape.
+    pub fn coupled_plates(&self) -> GraphResult<Plates> {
+        self.queries.coupled_plates(self.node)
+    }
+
+    /// The change of the costs downstream if the node's value were `value`, under the same noise: recorded and
+    /// detached. Members may change at the same time, except along the [coupled plates](Self::coupled_plates).
+    ///
+    /// # Errors
+    /// If host code branched on a value that changes and the model was not given as a function, or an operation of the
+    /// replay fails.
+    pub fn change(&self, value: Var<'t, F>) -> GraphResult<Vec<CostChange<'t, F>>> {
+        self.queries.change(self.node, &self.parts(), value)
+    }
+
+    /// The change of the costs downstream if one element of the value is replaced by that of an alternative: for all
     /// elements and all alternatives, by counterfactual replay under the same noise. `element_rank` is that of the
     /// distribution, and each alternative has the shape of the value.
     ///
@@ -141,12 +225,12 @@ impl<'a, 't, F: Real> CostContext<'a, 't, F> {
         alternatives: &[Tensor<F>],
         element_rank: usize,
     ) -> GraphResult<Vec<ElementDifference<F>>> {
-        self.builder.element_differences(self.node, &self.parts(), alternatives, element_rank)
+        self.queries.element_differences(self.node, &self.parts(), alternatives, element_rank)
     }
 
-    /// As [`element_differences`](Self::element_differences), recorded: for nodes whose members meet nowhere
-    /// downstream, so that all of them can change at the same time. `None` for any other node, where host code branched
-    /// on a value that changes, and for more alternatives than one pass over the graph should hold.
+    /// As [`element_differences`](Self::element_differences), but recorded. This needs a node whose members meet
+    /// nowhere downstream, so that all of them can change at the same time. The result is `None` for any other node, if
+    /// host code branched on a value that changes, and for more alternatives than one pass over the graph should hold.
     ///
     /// # Errors
     /// If an operation of the replay fails.
@@ -155,84 +239,7 @@ impl<'a, 't, F: Real> CostContext<'a, 't, F> {
         alternatives: &[Var<'t, F>],
         element_rank: usize,
     ) -> GraphResult<Option<Vec<RecordedDifference<'t, F>>>> {
-        self.builder.recorded_differences(self.node, &self.parts(), alternatives, element_rank)
-    }
-
-    /// Plates of the value whose members meet downstream: of all of them, one member may change at a time.
-    ///
-    /// # Errors
-    /// The first error on the tape.
-    pub fn coupled_plates(&self) -> GraphResult<Plates> {
-        self.builder.plates_to_choose_from(self.node)
-    }
-
-    /// The change of the costs downstream had the node's value been `value`, under the same noise: recorded and
-    /// detached. Members may change at the same time, except along the [coupled plates](Self::coupled_plates).
-    ///
-    /// # Errors
-    /// If host code branched on a value that changes and the model was not given as a function, or an operation of the
-    /// replay fails.
-    pub fn change(&self, value: Var<'t, F>) -> GraphResult<Vec<CostChange<'t, F>>> {
-        self.builder.change(self.node, &self.parts(), value)
-    }
-
-    /// The costs downstream had the node's value been `value`, which lies on the same plates: recorded, so that
-    /// gradients flow through it.
-    ///
-    /// # Errors
-    /// If the replay meets a stochastic node whose values are not recorded functions of its parameters (the derivative
-    /// would miss its dependence), or host code branched on a value that changes.
-    pub fn recorded_replay(&self, value: Var<'t, F>) -> GraphResult<Vec<NodeCost<'t, F>>> {
-        self.builder.recorded_replay(self.node, &self.parts(), value)
-    }
-
-    /// As [`recorded_replay`](Self::recorded_replay) for several values in one pass, as members of a plate: for each of
-    /// the costs, in the same order, what it would be with each value. A gradient of them all together takes one pass,
-    /// too.
-    ///
-    /// # Errors
-    /// Those of [`recorded_replay`](Self::recorded_replay), and for values of different shapes.
-    pub fn recorded_replays<const N: usize>(&self, values: [Var<'t, F>; N]) -> GraphResult<Vec<[Var<'t, F>; N]>> {
-        self.builder.recorded_replays(self.node, &self.parts(), values)
-    }
-
-    /// The total costs downstream, and what each would be had the node's value been `value`, under the same noise. All
-    /// members change at the same time: a cost that sees several of them together sees all of them changed.
-    ///
-    /// `value` may lack plates of the node's value: members along them are then evaluated once, where nothing
-    /// downstream tells them apart. Derivatives by `value` are those of the recorded operations; a node that is drawn
-    /// again passes none.
-    ///
-    /// # Errors
-    /// If host code branched on a value that changes, or an operation of the replay fails.
-    pub fn replay(&self, value: Var<'t, F>) -> GraphResult<Vec<(NodeCost<'t, F>, Var<'t, F>)>> {
-        self.builder.replayed_totals(self.node, &self.parts(), value)
-    }
-
-    /// The total costs downstream, and the gradient of each by the node's value: one row of it for each member,
-    /// recorded and with the plates of the value. Members of plates that a cost lacks share its gradient.
-    ///
-    /// It is what reverse-mode differentiation of the recorded operations gives: a downstream node that is not a
-    /// recorded function of its parameters passes nothing, and so does a jump.
-    ///
-    /// # Errors
-    /// As [`totals`](Self::totals).
-    pub fn cost_gradients(&self) -> GraphResult<Vec<(NodeCost<'t, F>, Var<'t, F>)>> {
-        self.builder.cost_gradients_of(self.node, &self.parts())
-    }
-
-    /// The costs downstream, had the function of a whole plate (a log-mean-exp over the node's sample plate, say) seen
-    /// other values: wherever the members along `plate` are reduced on the way from the node to a cost, `change`
-    /// replaces what is reduced. The costs that no reduction stands before are left out.
-    ///
-    /// # Errors
-    /// If host code branched on a value that changes, or an operation of the replay fails.
-    pub fn changed_reductions(
-        &self,
-        plate: Plate,
-        change: &dyn Fn(Var<'t, F>) -> Var<'t, F>,
-    ) -> GraphResult<Vec<NodeCost<'t, F>>> {
-        self.builder.changed_reductions(self.node, &self.parts(), plate, change)
+        self.queries.recorded_differences(self.node, &self.parts(), alternatives, element_rank)
     }
 
     /// Checks that samples can show every outcome that has a derivative, for methods that learn from samples and scores
@@ -242,23 +249,19 @@ impl<'a, 't, F: Real> CostContext<'a, 't, F> {
     /// If an outcome has the probability zero and a derivative with respect to a parameter of the graph: a bit of
     /// probability 0 or 1, say.
     pub fn check_hidden_outcomes(&self) -> GraphResult<()> {
-        self.builder.check_hidden_outcomes(self.node)
+        self.queries.check_hidden_outcomes(self.node)
     }
 
-    /// A refusal in the name of the node.
+    /// The error of a method that cannot be used on the node: names the node, the method, and where it was sampled.
     pub fn refused(&self, problem: impl Into<String>) -> GraphError {
-        self.builder.nodes[self.node].refused(problem)
+        self.queries.refused(self.node, problem.into())
     }
 
-    /// An error of the distribution, with the node and its place.
+    /// An error of the distribution, with the address of the node and where it was sampled.
     pub fn error(&self, source: DistributionError) -> GraphError {
         match source {
             DistributionError::Tape(error) => GraphError::Tape(error),
-            source => GraphError::Distribution {
-                node: self.address().to_string(),
-                source,
-                at: self.builder.nodes[self.node].at,
-            },
+            source => GraphError::Distribution { node: self.address().to_string(), source, at: self.facts().at },
         }
     }
 }

@@ -1,11 +1,11 @@
-//! Forwarding of trait methods to a method inside.
+//! Forwarding of trait methods to a wrapped gradient method.
 
-/// Forwards methods of [`Method`](crate::Method) and [`GradientMethod`](crate::GradientMethod) to another value: for
-/// the implementations of a method that wraps another one.
+/// Forwards methods of [`Method`](crate::Method) and [`GradientMethod`](crate::GradientMethod) to another value. Use it
+/// to implement a gradient method that wraps another one.
 ///
-/// The arguments are `self`, the value that is forwarded to, and the names of the trait methods, or `all`. Those of
-/// [`GradientMethod`](crate::GradientMethod) need its type parameters in front. A wrapper that forwards some methods
-/// only must include `state` and `load_state`, or the state of the method inside is missing from checkpoints.
+/// The arguments are `self`, the value to forward to, and the names of the trait methods, or `all`. Methods of
+/// [`GradientMethod`](crate::GradientMethod) need its type parameters in front. A wrapper that forwards only some
+/// methods must include `state` and `load_state`; otherwise checkpoints lack the state of the wrapped method.
 ///
 /// ```
 /// use stochgrad_distributions::Family;
@@ -162,7 +162,7 @@ mod tests {
     use crate::method::{Method, MethodState};
     use std::sync::{Arc, Mutex};
 
-    /// A method that remembers what it is told.
+    /// A method with a state that can be set.
     struct Stateful(Mutex<MethodState>);
 
     impl Method for Stateful {
@@ -171,7 +171,7 @@ mod tests {
         }
 
         fn profile(&self) -> Profile {
-            Profile::unbiased(crate::guarantee::Order::Any)
+            Profile::unbiased(stochgrad_distributions::Order::Any)
         }
 
         fn sample_plate(&self) -> SamplePlate {

@@ -1,24 +1,29 @@
 //! Gradient methods: the interface.
 //!
-//! A gradient method for a stochastic node is six parts: it *samples* a set of values along a plate, *weights* the members,
-//! gives a *gradient function* $l$ whose derivatives matter, *control variates* $a$ of value and mean zero, *gradient terms* of
-//! value zero whose derivative is part of the gradient, and *auxiliary losses* for parameters of its own. The
-//! surrogate builder (the module `surrogate`) composes them; it knows no particular method.
+//! A gradient method for a stochastic node has six parts. It *samples* a set of values along a plate, and *weights* the
+//! members. It contributes a *gradient function* $l$, of which only the derivatives matter, *control variates* $a$ of
+//! value and mean zero, *gradient terms* of value zero whose derivative is part of the gradient, and *auxiliary losses*
+//! for parameters of its own. The module `surrogate` composes these parts without knowing any particular method.
 
+pub(crate) mod alternative_world;
 pub(crate) mod context;
+pub(crate) mod cost_queries;
 mod forward;
 pub(crate) mod group;
 pub(crate) mod node_cost;
+pub(crate) mod places;
 pub(crate) mod profile;
 pub(crate) mod sample_context;
+pub(crate) mod sample_path;
 pub(crate) mod sample_set;
 pub(crate) mod terms;
 
 use crate::error::{GraphError, GraphResult};
 use crate::forward_method;
 use crate::guarantee::{Guarantee, Path};
+use crate::method::alternative_world::Candidates;
 use crate::method::context::CostContext;
-use crate::method::group::{Candidates, Group};
+use crate::method::group::Group;
 use crate::method::profile::Profile;
 use crate::method::sample_context::SampleContext;
 use crate::method::sample_set::{SamplePlate, SampleSet};
@@ -29,34 +34,35 @@ use stochgrad_distributions::{Distribution, Family};
 use stochgrad_tape::Var;
 use stochgrad_tensor::Real;
 
-/// The numbers that a method remembers between steps, by name.
+/// The values that a method keeps between steps, by name.
 pub type MethodState = BTreeMap<String, Vec<f64>>;
 
-/// What of a gradient method does not depend on the distribution.
+/// The part of a gradient method that does not depend on the distribution. Implement it together with
+/// [`GradientMethod`].
 pub trait Method: Send + Sync {
-    /// The name with the settings that matter, for messages and drawings: `score function (leave-one-out, 4 samples)`.
+    /// The name and the settings that matter, for messages and drawings: `score function (leave-one-out, 4 samples)`.
     fn name(&self) -> String;
 
-    /// What the method states about itself, with its settings.
+    /// The properties of the method with its settings: bias, order, cost evaluations, requirements on the cost.
     fn profile(&self) -> Profile;
 
-    /// Where the members of a sample set live: the exact oracle draws that many independent values.
+    /// The plate along which the samples are drawn. The exact oracle draws as many independent values.
     fn sample_plate(&self) -> SamplePlate {
         SamplePlate::Single
     }
 
-    /// Whether the values are recorded functions of the parameters, so that recording the functions again draws the
-    /// node again.
+    /// Whether the values are recorded functions of the parameters. A replay records such a node again, and asks any
+    /// other method to [resample](GradientMethod::resample).
     fn is_rerecordable(&self) -> bool {
         false
     }
 
-    /// What the method remembers between steps.
+    /// The values that the method keeps between steps, for checkpoints.
     fn state(&self) -> MethodState {
         MethodState::new()
     }
 
-    /// Restores what [`state`](Method::state) gave.
+    /// Restores values that [`state`](Method::state) returned.
     ///
     /// # Errors
     /// If the state is not one of this method.
@@ -65,22 +71,22 @@ pub trait Method: Send + Sync {
             None => Ok(()),
             Some(key) => Err(GraphError::State {
                 method: self.name(),
-                problem: format!("expected nothing, got \"{key}\"; was the checkpoint made with another method?"),
+                problem: format!("expected no state, got \"{key}\"; was the checkpoint made with another method?"),
             }),
         }
     }
 }
 
-/// A gradient method for the distributions of a family. Object-safe: see [`DynMethod`].
+/// A gradient method for the distributions of a family. The trait is object-safe; see [`DynMethod`].
 ///
-/// State, if any, lives behind a shared pointer: a method is stored by clone, frozen during a step, and changed only by
-/// the updates that it returns in [`Terms`].
+/// Keep state, if there is any, behind a shared pointer: each node stores a clone of the method. The state must not
+/// change during a step. It is changed only by the updates that the method returns in [`Terms`].
 pub trait GradientMethod<F: Real, D: Family<F>>: Method {
-    /// The bias and order for this distribution, given the worst path from the node's value: what the
-    /// [`profile`](Method::profile) makes of the path, unless the method says more.
+    /// The bias and order for this distribution, given the worst path from the node's value. By default, it follows
+    /// from the [`profile`](Method::profile) and the path.
     ///
     /// # Errors
-    /// If the method must not be used there: the reason, and what to try.
+    /// If the method cannot be used on this node: the reason, and what to try.
     fn guarantee(&self, distribution: &D::On<'_>, path: &Path) -> Result<Guarantee, String> {
         let _ = distribution;
         Ok(self.profile().guarantee(path))
@@ -93,8 +99,8 @@ pub trait GradientMethod<F: Real, D: Family<F>>: Method {
     fn sample<'t>(&self, context: &SampleContext<'_, 't, F>, distribution: &D::On<'t>)
     -> GraphResult<SampleSet<'t, F>>;
 
-    /// Draws the set again downstream of a replay: same support, same size, same noise, weights recomputed, state
-    /// frozen. The context hands out the plate of the primal run.
+    /// Draws the sample set again, downstream of a replay: with the same support, size, noise and state, and new
+    /// weights. The context returns the plate of the primal run.
     ///
     /// # Errors
     /// As [`sample`](GradientMethod::sample).
@@ -106,19 +112,20 @@ pub trait GradientMethod<F: Real, D: Family<F>>: Method {
         self.sample(context, distribution)
     }
 
-    /// Whether gradients flow through the sampled value; asked before differentiation.
+    /// Whether gradients flow through the sampled value. Called before differentiation.
     fn passes_gradient(&self, path: &Path) -> bool {
         let _ = path;
         true
     }
 
-    /// The scalar $l$ for each member whose derivatives matter, such as the log-probability.
+    /// The gradient function: a scalar $l$ for each member, such as the log-probability, of which only the derivatives
+    /// matter.
     fn gradient_function<'t>(&self, distribution: &D::On<'t>, value: Var<'t, F>, path: &Path) -> Option<Var<'t, F>> {
         let _ = (distribution, value, path);
         None
     }
 
-    /// Control variates, gradient terms, auxiliary losses and updates of state.
+    /// The control variates, gradient terms, auxiliary losses and updates of state.
     ///
     /// # Errors
     /// Those of replays.
@@ -127,13 +134,13 @@ pub trait GradientMethod<F: Real, D: Family<F>>: Method {
         Ok(Terms::default())
     }
 
-    /// The group that makes the gradient terms of this node together with those of others: all nodes whose methods
-    /// return the same pointer.
+    /// The group that makes the gradient terms of this node together with those of other nodes. The nodes of a group
+    /// are those whose methods return the same pointer.
     fn group(&self) -> Option<Arc<dyn Group<F>>> {
         None
     }
 
-    /// What the node could be instead of its sample, for its group.
+    /// The alternatives to the sample of the node, for its group.
     ///
     /// # Errors
     /// Those of the distribution and the noise source.
@@ -146,7 +153,7 @@ pub trait GradientMethod<F: Real, D: Family<F>>: Method {
         Ok(Candidates { values: Vec::new(), shares: Vec::new(), element_rank: distribution.element_rank() })
     }
 
-    /// What the method decided for itself, if it decides anything.
+    /// A description of what the method decided by itself on this node, if it decides anything.
     fn report(&self, distribution: &D::On<'_>, path: &Path) -> Option<String> {
         let _ = (distribution, path);
         None

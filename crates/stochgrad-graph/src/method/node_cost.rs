@@ -1,19 +1,20 @@
-//! Costs as a node sees them, and how they change when its value does.
+//! Costs as a gradient method gets them, and their changes when the value of its node changes.
 
 use stochgrad_tape::{Plates, Var};
 use stochgrad_tensor::{Real, Tensor};
 
-/// A cost downstream of a node, as the node's method sees it: detached, and averaged over the plates that the node
+/// A cost downstream of a node, as the node's method gets it: detached, and averaged over the plates that the node
 /// lacks.
 #[derive(Clone, Debug)]
 pub struct NodeCost<'t, F: Real> {
     /// The name of the cost; empty for a total.
     pub name: String,
-    /// The value, along those plates of the node that the cost has.
+    /// The value, along those plates of the node that the cost carries.
     pub value: Var<'t, F>,
-    /// Plates of the node that the cost lacks: it saw their members jointly.
+    /// Plates of the node along which the cost depends on all members jointly, because it lacks the plate or mixes its
+    /// members.
     pub joint: Plates,
-    /// The node's gradient function as it acts on this cost: summed over the joint plates.
+    /// The gradient function of the node as it acts on this cost: summed over the joint plates.
     pub gradient_function: Option<Var<'t, F>>,
 }
 
@@ -22,7 +23,7 @@ pub struct NodeCost<'t, F: Real> {
 pub struct ElementDifference<F: Real> {
     /// The plates of the differences.
     pub plates: Plates,
-    /// For each alternative the change, along the plates and the independent axes of the value.
+    /// The change for each alternative, of shape: these plates, then the independent axes of the value.
     pub values: Vec<Tensor<F>>,
     /// Plates whose members must be summed in a gradient term made of these differences.
     pub summed: Plates,
@@ -31,18 +32,18 @@ pub struct ElementDifference<F: Real> {
 /// As [`ElementDifference`], with recorded values.
 #[derive(Clone, Debug)]
 pub struct RecordedDifference<'t, F: Real> {
-    /// For each alternative the change, along the plates and the independent axes of the value; no gradient flows to
-    /// it.
+    /// The change for each alternative, along the plates and the independent axes of the value. No gradient flows
+    /// through it.
     pub values: Vec<Var<'t, F>>,
     /// Plates whose members must be summed in a gradient term made of these differences.
     pub summed: Plates,
 }
 
-/// The change of the downstream costs when a whole value is replaced; no gradient flows to it.
+/// The change of the downstream costs when the whole value of a node is replaced. No gradient flows through it.
 #[derive(Clone, Debug)]
 pub struct CostChange<'t, F: Real> {
-    /// The change, along those plates of the node whose members do not meet.
+    /// The change, along those plates of the node whose members do not meet downstream.
     pub value: Var<'t, F>,
-    /// Plates whose members must be summed in a gradient term made of it.
+    /// Plates whose members must be summed in a gradient term made of this change.
     pub summed: Plates,
 }

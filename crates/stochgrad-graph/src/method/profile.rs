@@ -1,13 +1,14 @@
-//! What a gradient method states about itself, as data: for tables, for programs that choose among methods, and for the
-//! guarantee of a composition, which is computed from it.
+//! The properties of a gradient method as data: for tables, for programs that choose among methods, and for the
+//! guarantee of a graph, which is computed from them.
 
-use crate::guarantee::{Bias, Guarantee, Order, Path};
+use crate::guarantee::{Bias, Guarantee, Path};
 use std::fmt;
-use stochgrad_distributions::{Distribution, FiniteSupport};
+use stochgrad_distributions::{Distribution, FiniteSupport, Order};
 use stochgrad_tape::Degree;
 use stochgrad_tensor::Real;
 
-/// The statement of a gradient method.
+/// The properties of a gradient method: its bias and order, how often it evaluates the costs, and what it needs of
+/// them.
 ///
 /// ```
 /// use stochgrad_graph::{Bias, Count, Profile, Size};
@@ -22,24 +23,24 @@ use stochgrad_tensor::Real;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Profile {
-    /// How far the gradient may be off.
+    /// The bias of the gradient, in the worst case.
     pub bias: Bias,
-    /// The gradient has no bias if the costs are polynomials in the node's value up to this degree, all elements
-    /// together; without a limit for unbiased methods.
+    /// The gradient is unbiased if the costs are polynomials in the node's value up to this degree, counting all
+    /// elements together. Unbounded for unbiased methods.
     pub exact_to: Degree,
-    /// The highest valid order of derivative.
+    /// The highest order of derivative that is valid.
     pub order: Order,
-    /// How often the costs downstream are evaluated for each member of the plates of the parameters (and of a shared
-    /// plate of samples), at most.
+    /// The largest number of evaluations of the costs downstream, for each member of the plates of the parameters (and
+    /// of a shared plate of samples).
     pub evaluations: Count,
-    /// How often derivatives of the costs downstream are taken, counted in the same way.
+    /// The largest number of backward passes through the costs downstream, counted in the same way.
     pub backward_passes: Count,
-    /// What the costs must offer.
+    /// What the method needs of the costs.
     pub access: Access,
 }
 
 impl Profile {
-    /// An unbiased method that evaluates the costs once and needs their values only.
+    /// An unbiased method that evaluates the costs once and needs only their values.
     pub const fn unbiased(order: Order) -> Self {
         Profile {
             bias: Bias::Unbiased,
@@ -52,7 +53,7 @@ impl Profile {
     }
 
     /// A biased method of order 1 that evaluates the costs once and takes their derivatives once, at the samples. It is
-    /// exact where no cost depends on the node.
+    /// exact only if no cost depends on the node.
     pub const fn biased(bias: Bias) -> Self {
         Profile {
             bias,
@@ -64,22 +65,22 @@ impl Profile {
         }
     }
 
-    /// With another number of evaluations.
+    /// The same with another number of evaluations.
     pub const fn evaluations(self, evaluations: Count) -> Self {
         Profile { evaluations, ..self }
     }
 
-    /// With another number of backward passes, which need what the access says.
+    /// The same with another number of backward passes, and what they need of the costs.
     pub const fn backward_passes(self, backward_passes: Count, access: Access) -> Self {
         Profile { backward_passes, access, ..self }
     }
 
-    /// Without bias for costs up to a degree.
+    /// The same, exact for costs up to a degree.
     pub const fn exact_to(self, degree: Degree) -> Self {
         Profile { exact_to: degree, ..self }
     }
 
-    /// The same for that many samples.
+    /// The same with the given number of samples.
     pub const fn times(self, samples: usize) -> Self {
         Profile {
             evaluations: self.evaluations.times(samples),
@@ -88,7 +89,7 @@ impl Profile {
         }
     }
 
-    /// Both together: the weaker of the promises, and the sums of the numbers.
+    /// Two methods together: the weaker guarantee, and the sums of the counts.
     pub fn and(self, other: Self) -> Self {
         Profile {
             bias: self.bias.max(other.bias),
@@ -100,8 +101,8 @@ impl Profile {
         }
     }
 
-    /// What is guaranteed for costs that depend on the value in this way. A method whose derivatives follow the path
-    /// combines it with the order of the path.
+    /// The guarantee for costs that depend on the value along this path. A method that takes derivatives along the path
+    /// must also limit it to the [order of the path](Path::order).
     pub fn guarantee(&self, path: &Path) -> Guarantee {
         let bias = if path.degree <= self.exact_to { Bias::Unbiased } else { self.bias };
         Guarantee { bias, order: self.order }
@@ -119,10 +120,10 @@ impl fmt::Display for Profile {
     }
 }
 
-/// What a method needs of the costs.
+/// What a method needs of the costs. Ordered from the least to the most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Access {
-    /// Values at the samples: jumps, branches and black boxes are welcome.
+    /// Values at the samples. The costs may contain jumps, branches and black boxes.
     Values,
     /// Derivatives at the samples.
     Derivatives,
@@ -140,7 +141,7 @@ impl fmt::Display for Access {
     }
 }
 
-/// A number that may grow with the size of the node: `fixed + each · size`.
+/// A count that may grow with the size of the node: `fixed + each · size`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Count {
     fixed: usize,
@@ -148,16 +149,16 @@ pub struct Count {
     of: Size,
 }
 
-/// What a [`Count`] grows with.
+/// The size with which a [`Count`] grows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Size {
     /// The independent elements of a value.
     Elements,
-    /// The numbers that the distribution of a value is given by.
+    /// The elements of the parameters of the distribution.
     Coordinates,
     /// The states of one element.
     States,
-    /// The states of each element but one, for all elements.
+    /// The number of states minus one, summed over the elements.
     OtherStates,
     /// The pairs of states of one element.
     StatePairs,
@@ -166,22 +167,22 @@ pub enum Size {
 }
 
 impl Count {
-    /// A number.
+    /// A fixed count.
     pub const fn exactly(fixed: usize) -> Self {
         Count { fixed, each: 0, of: Size::Elements }
     }
 
-    /// So many more for each of a size, in place of another growing part.
+    /// The same with a growing part `each · of`, which replaces the previous one.
     pub const fn and(self, each: usize, of: Size) -> Self {
         Count { fixed: self.fixed, each, of }
     }
 
-    /// That many times as many.
+    /// The count multiplied by a factor.
     pub const fn times(self, factor: usize) -> Self {
         Count { fixed: self.fixed.saturating_mul(factor), each: self.each.saturating_mul(factor), of: self.of }
     }
 
-    /// Both together. Of two that grow with different sizes, the sum is stated in that which comes last in [`Size`].
+    /// The sum of two counts. If they grow with different sizes, the sum grows with the one that is last in [`Size`].
     pub fn plus(self, other: Self) -> Self {
         let of = match (self.each, other.each) {
             (0, _) => other.of,
@@ -191,8 +192,8 @@ impl Count {
         Count { fixed: self.fixed.saturating_add(other.fixed), each: self.each.saturating_add(other.each), of }
     }
 
-    /// The number for a node of some extent; `None` for the states of a distribution that has no end of them, and
-    /// beyond what can be counted.
+    /// The count for a node of the given extent; `None` for the states of a distribution with infinitely many of them,
+    /// and if the count overflows.
     pub fn at(&self, extent: &Extent) -> Option<usize> {
         let Extent { elements, coordinates, states } = *extent;
         let size = match self.of {
@@ -228,14 +229,14 @@ impl fmt::Display for Count {
     }
 }
 
-/// The size of a value.
+/// The size of the value of a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Extent {
-    /// Its independent elements.
+    /// The number of independent elements.
     pub elements: usize,
-    /// The numbers that its distribution is given by.
+    /// The number of elements of the parameters of its distribution.
     pub coordinates: usize,
-    /// The states of one element; `None` if there is no end of them.
+    /// The number of states of one element; `None` if it is infinite.
     pub states: Option<usize>,
 }
 

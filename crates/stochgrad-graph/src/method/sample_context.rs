@@ -1,4 +1,4 @@
-//! What a gradient method sees when it samples.
+//! What a gradient method can use when it samples.
 
 use crate::address::Address;
 use crate::error::{GraphError, GraphResult};
@@ -9,7 +9,7 @@ use stochgrad_tape::{Plate, PlateKind, PlateSet, Plates, Tape};
 use stochgrad_tensor::Real;
 use stochgrad_tensor::sampling_scheme::SamplingScheme;
 
-/// The surroundings of a draw.
+/// What a gradient method can use to sample its node: the tape, the noise, and the plates.
 pub struct SampleContext<'a, 't, F: Real> {
     pub(crate) tape: &'t Tape<F>,
     pub(crate) noise: &'a dyn NoiseSource<F>,
@@ -37,12 +37,13 @@ impl<'a, 't, F: Real> SampleContext<'a, 't, F> {
         self.plates.as_plates()
     }
 
-    /// Whether this is a draw downstream of a counterfactual replay.
+    /// Whether the node is drawn again downstream of a counterfactual replay.
     pub fn is_replay(&self) -> bool {
         self.replayed.is_some()
     }
 
-    /// A plate of the node's own, inside those of the parameters. In a replay, the plate of the primal run.
+    /// Makes a plate that belongs to the node, inside the plates of the parameters. In a replay, returns the plate of
+    /// the primal run.
     ///
     /// # Errors
     /// For a plate without members, or of another size than in the primal run.
@@ -56,14 +57,15 @@ impl<'a, 't, F: Real> SampleContext<'a, 't, F> {
             Some(_) => Err(GraphError::Replay {
                 node: self.address.to_string(),
                 problem: format!(
-                    "expected as many members as in the primal run, got {size}; a method must draw sets of one size"
+                    "expected as many members as in the primal run, got {size}; a method must draw sets of the same \
+                     size each time"
                 ),
                 at: self.at,
             }),
         }
     }
 
-    /// The plate that a setting asks for.
+    /// The plate for a setting, if it has one: made, or that of the primal run in a replay.
     ///
     /// # Errors
     /// As [`plate`](Self::plate).
@@ -81,8 +83,8 @@ impl<'a, 't, F: Real> SampleContext<'a, 't, F> {
         }
     }
 
-    /// A plate for draws that depend on one another, inside the plate that a setting asks for: that plate, and the new
-    /// one, which is to be the node's own. In a replay, those of the primal run.
+    /// The plate for a setting, and inside it a new plate for draws that depend on one another. The new plate belongs
+    /// to the node. In a replay, returns the plates of the primal run.
     ///
     /// # Errors
     /// As [`plate`](Self::plate).
@@ -104,54 +106,58 @@ impl<'a, 't, F: Real> SampleContext<'a, 't, F> {
         Ok((outer, self.tape.plate(&name, size, PlateKind::JointSamples, &inside)))
     }
 
-    /// The plate that a setting asks for, and a request for values on it: independent ones, or by a plan. The members
-    /// of a plan depend on one another, which the kind of the plate says: costs of several of them are refused.
+    /// The plate for a setting, and a request for values on it: independent, or drawn by a sampling scheme. The members
+    /// of a scheme depend on one another, which the kind of the plate states, and a cost of several of them is refused.
     ///
     /// # Errors
-    /// As [`plate`](Self::plate); for a plan without a plate, and along a plate whose members are taken to be
-    /// independent.
+    /// As [`plate`](Self::plate). Also for a scheme without a plate, and for a scheme along a plate whose members are
+    /// independent draws.
     pub fn members(
         &self,
         setting: SamplePlate,
-        plan: Option<SamplingScheme>,
+        scheme: Option<SamplingScheme>,
     ) -> GraphResult<(Option<Plate>, Draw<'_, F>)> {
-        let Some(plan) = plan else {
+        let Some(scheme) = scheme else {
             let plate = self.sample_plate(setting)?;
             return Ok((plate, self.draw(plate)));
         };
         let refused = |problem: &str| GraphError::Refused {
             node: self.address.to_string(),
-            method: format!("the {plan} plan"),
+            method: format!("the {scheme} scheme"),
             problem: problem.into(),
             at: self.at,
         };
         let plate = match setting {
-            SamplePlate::Single => return Err(refused("a plan is for several samples; ask for them with .samples(n)")),
+            SamplePlate::Single => {
+                return Err(refused(
+                    "a sampling scheme draws several samples, got one; set their number with .samples(n)",
+                ));
+            }
             SamplePlate::New(size) => self.plate(size, PlateKind::SchemeSamples)?,
             SamplePlate::Shared(_) => match self.sample_plate(setting)? {
                 Some(plate) if self.tape.plate_kind(plate) == PlateKind::SchemeSamples => plate,
                 _ => {
                     return Err(refused(
-                        "the members of the shared plate are independent draws, those of a plan are not; make the plate with \
-                         graph.scheme_plate(name, size)",
+                        "the members of the shared plate are independent draws, and those of a sampling scheme are \
+                         not; make the plate with graph.scheme_plate(name, size)",
                     ));
                 }
             },
         };
-        Ok((Some(plate), self.draw(Some(plate)).planned(plan, plate)))
+        Ok((Some(plate), self.draw(Some(plate)).planned(scheme, plate)))
     }
 
-    /// A request for values on the plates of the parameters and the given one.
+    /// A request for values on the plates of the parameters and the given plate.
     pub fn draw(&self, plate: Option<Plate>) -> Draw<'_, F> {
         self.draw_on(plate.as_slice())
     }
 
-    /// A request for values on the plates of the parameters and the given ones.
+    /// A request for values on the plates of the parameters and the given plates.
     pub fn draw_on(&self, more: &[Plate]) -> Draw<'_, F> {
         Draw::new(self.tape, self.noise, self.address.key(), self.plates.union(more).into())
     }
 
-    /// Independent draws through which no gradient flows.
+    /// Draws independent samples through which no gradient flows.
     ///
     /// # Errors
     /// Those of the distribution and the noise source.
@@ -163,7 +169,7 @@ impl<'a, 't, F: Real> SampleContext<'a, 't, F> {
         self.sampled(distribution, setting, None)
     }
 
-    /// Draws through which no gradient flows: independent ones, or by a plan.
+    /// Draws samples through which no gradient flows: independent, or by a sampling scheme.
     ///
     /// # Errors
     /// As [`members`](Self::members), and those of the distribution and the noise source.
@@ -171,14 +177,14 @@ impl<'a, 't, F: Real> SampleContext<'a, 't, F> {
         &self,
         distribution: &dyn Distribution<'t, F>,
         setting: SamplePlate,
-        plan: Option<SamplingScheme>,
+        scheme: Option<SamplingScheme>,
     ) -> GraphResult<SampleSet<'t, F>> {
-        let (plate, draw) = self.members(setting, plan)?;
+        let (plate, draw) = self.members(setting, scheme)?;
         let value = distribution.sample(&draw).map_err(|source| self.error(source))?;
         Ok(SampleSet::equal(value.drawn(), plate))
     }
 
-    /// An error of the distribution, with the node and its place.
+    /// An error of the distribution, with the address of the node and where it was sampled.
     pub fn error(&self, source: DistributionError) -> GraphError {
         match source {
             DistributionError::Tape(error) => GraphError::Tape(error),

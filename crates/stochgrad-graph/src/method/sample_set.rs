@@ -1,22 +1,22 @@
-//! The values of a node, and the plate along which they are drawn.
+//! The sampled values of a node, and the plate along which they are drawn.
 
 use stochgrad_tape::{Plate, Var};
 use stochgrad_tensor::Real;
 
-/// Where the members of a sample set live.
+/// The plate along which a node is sampled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum SamplePlate {
-    /// One sample, no plate.
+    /// One sample, without a plate.
     #[default]
     Single,
-    /// That many samples along a plate of the node's own.
+    /// The given number of samples, along a new plate that belongs to the node.
     New(usize),
-    /// One sample for each member of a plate that exists, shared with other nodes.
+    /// One sample for each member of an existing plate, which other nodes may share.
     Shared(Plate),
 }
 
 impl SamplePlate {
-    /// How many samples are drawn for each member of the plates that exist.
+    /// The number of samples for each member of the existing plates.
     pub fn samples(self) -> usize {
         match self {
             SamplePlate::New(samples) => samples,
@@ -25,19 +25,19 @@ impl SamplePlate {
     }
 }
 
-/// The values of a node.
+/// The sampled values of a node.
 #[derive(Clone, Debug)]
 pub struct SampleSet<'t, F: Real> {
-    /// The values, along the plates of the parameters and the set's own.
+    /// The values, along the plates of the parameters and the plate of the set.
     pub value: Var<'t, F>,
-    /// The set's own plate, if it has one.
+    /// The plate of the set, if it has one.
     pub plate: Option<Plate>,
-    /// The weights of the members and whether gradients flow through them; `None` for equal weights.
+    /// The weights of the members, and whether gradients flow through them; `None` for equal weights.
     pub weights: Option<(Var<'t, F>, bool)>,
 }
 
 impl<'t, F: Real> SampleSet<'t, F> {
-    /// Equally weighted values.
+    /// Values with equal weights.
     pub fn equal(value: Var<'t, F>, plate: Option<Plate>) -> Self {
         SampleSet { value, plate, weights: None }
     }

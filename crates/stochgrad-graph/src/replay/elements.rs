@@ -1,32 +1,33 @@
 //! Changes of costs when the elements of a value are replaced one at a time, handed to host code.
 
-use crate::analysis::impossible::Impossible;
+use crate::analysis::recording::Recording;
 use crate::error::GraphResult;
 use crate::graph::node::StochasticNode;
+use crate::method::cost_queries::PartNumber;
 use crate::method::node_cost::ElementDifference;
-use crate::replay::MEMBERS_PER_PASS;
-use crate::surrogate::Builder;
+use crate::replay::counterfactuals::{Counterfactuals, MEMBERS_PER_PASS};
+use crate::replay::impossible::{Impossible, impossible_elements, is_impossible};
 use std::ops::Range;
 use stochgrad_tape::{Plate, PlateKind, PlateSet, Var};
 use stochgrad_tensor::{Real, Shape, Tensor};
 
-impl<'t, F: Real> Builder<'_, 't, F> {
+impl<'t, F: Real> Counterfactuals<'_, 't, F> {
     /// See [`CostContext::element_differences`](crate::CostContext::element_differences).
-    pub(crate) fn element_differences(
+    pub(crate) fn host_differences(
         &self,
         node: usize,
-        parts: &[(usize, usize)],
+        parts: &[PartNumber],
         alternatives: &[Tensor<F>],
         element_rank: usize,
     ) -> GraphResult<Vec<ElementDifference<F>>> {
-        let value = self.nodes[node].value;
-        let cone = self.tape.cone(value.id(), self.end);
-        let coupled = self.coupled_plates(node, &cone)?;
-        let grid = Grid::new(self, node, alternatives.len(), element_rank, &coupled);
+        let value = self.stochastic_node(node).value;
+        let cone = self.cone(node);
+        let coupled = self.reduced_downstream(node, &cone)?;
+        let grid = Grid::new(self.recording(), node, alternatives.len(), element_rank, &coupled);
         let sample = value.peek()?;
         if let Err(error) = self.check_host_reads(node, &cone) {
             // A model that is run again gives the total of all costs.
-            let all = parts.len() == self.downstream(node).count();
+            let all = parts.len() == self.recording().downstream(node).count();
             let rerun = all.then(|| self.rerun_differences(node, &sample, alternatives, element_rank)).flatten();
             return rerun.unwrap_or(Err(error));
         }
@@ -35,12 +36,12 @@ impl<'t, F: Real> Builder<'_, 't, F> {
         let mut start = 0;
         while start < grid.total() {
             let count = per_pass.min(grid.total() - start);
-            let mark = self.tape.len();
-            let plate = self.tape.plate("alternatives", count, PlateKind::Alternatives, &value.plates());
+            let mark = self.tape().len();
+            let plate = self.tape().plate("alternatives", count, PlateKind::Alternatives, &value.plates());
             let mut plates = value.plates();
             plates.push(plate);
-            let replaced = self.tape.constant_on(&plates, grid.replaced(&sample, alternatives, start, count));
-            let ids = self.replay(node, replaced, &cone, false)?;
+            let replaced = self.tape().constant_on(&plates, grid.replaced(&sample, alternatives, start, count));
+            let ids = self.rerecord(node, replaced, &cone, false)?;
             let places = start..start + count;
             let impossible =
                 Impossible::new(|| self.impossible_places(node, alternatives, &grid, places.clone(), &coupled, plate));
@@ -49,13 +50,14 @@ impl<'t, F: Real> Builder<'_, 't, F> {
                 let slot = match collected.iter().position(|(known, _)| *known == missing) {
                     Some(slot) => slot,
                     None => {
-                        collected.push((missing.clone(), Collected::new(self, node, &grid, &coupled, &missing)));
+                        collected
+                            .push((missing.clone(), Collected::new(self.recording(), node, &grid, &coupled, &missing)));
                         collected.len() - 1
                     }
                 };
                 collected[slot].1.put(&grid, start, count, &difference);
             }
-            self.tape.truncate(mark);
+            self.tape().truncate(mark);
             start += count;
         }
         let finished = collected.into_iter().map(|(missing, collected)| collected.finish(coupled.union(&missing)));
@@ -73,15 +75,15 @@ impl<'t, F: Real> Builder<'_, 't, F> {
         coupled: &PlateSet,
         plate: Plate,
     ) -> GraphResult<Var<'t, F>> {
-        let plates = PlateSet::from(self.nodes[node].value.plates());
+        let plates = PlateSet::from(self.stochastic_node(node).value.plates());
         let masks = alternatives.iter().map(|alternative| {
-            self.impossible_elements(node, self.tape.constant_on(&plates, alternative.clone()))?
+            impossible_elements(self.recording(), node, self.tape().constant_on(&plates, alternative.clone()))?
                 .peek()
                 .map_err(Into::into)
         });
         let masks = masks.collect::<GraphResult<Vec<Tensor<F>>>>()?;
         let mut kept = plates.without(coupled);
-        let sizes = |plates: &[Plate]| plates.iter().map(|&plate| self.tape.plate_size(plate)).collect::<Vec<_>>();
+        let sizes = |plates: &[Plate]| plates.iter().map(|&plate| self.tape().plate_size(plate)).collect::<Vec<_>>();
         let (all, own) = (sizes(&plates), sizes(&kept));
         let (members, count) = (own.iter().product::<usize>(), places.len());
         let mut impossible = vec![F::ZERO; members * count];
@@ -97,7 +99,7 @@ impl<'t, F: Real> Builder<'_, 't, F> {
         }
         kept.insert(plate);
         let shape: Shape = own.into_iter().chain([count]).collect();
-        Ok(self.tape.constant_on(&kept, Tensor::from_fn(shape, |i| impossible[i])))
+        Ok(self.tape().constant_on(&kept, Tensor::from_fn(shape, |i| impossible[i])))
     }
 
     /// The differences by running the model again for every element and member, where host code branched on a value
@@ -109,9 +111,9 @@ impl<'t, F: Real> Builder<'_, 't, F> {
         alternatives: &[Tensor<F>],
         element_rank: usize,
     ) -> Option<GraphResult<Vec<ElementDifference<F>>>> {
-        let StochasticNode { address, value, plates, .. } = &self.nodes[node];
-        let grid = Grid::new(self, node, alternatives.len(), element_rank, &value.plates().into());
-        let primal = match self.graph.rerun(address, sample.clone())? {
+        let StochasticNode { address, value, plates, .. } = self.stochastic_node(node);
+        let grid = Grid::new(self.recording(), node, alternatives.len(), element_rank, &value.plates().into());
+        let primal = match self.recording().graph.rerun(address, sample.clone())? {
             Ok(primal) => primal,
             Err(error) => return Some(Err(error)),
         };
@@ -123,9 +125,9 @@ impl<'t, F: Real> Builder<'_, 't, F> {
                 (member * grid.elements + element) * grid.width..(member * grid.elements + element + 1) * grid.width;
             changed.make_mut()[at.clone()].copy_from_slice(&alternatives[alternative].as_slice()[at]);
             let place = member * grid.elements + element;
-            let cost = match self.graph.rerun(address, changed)? {
+            let cost = match self.recording().graph.rerun(address, changed)? {
                 Ok(cost) if cost.to_f64().is_finite() => cost,
-                Ok(cost) => match self.is_impossible(node, &alternatives[alternative], place) {
+                Ok(cost) => match is_impossible(self.recording(), node, &alternatives[alternative], place) {
                     Ok(impossible) => {
                         if impossible {
                             F::ZERO
@@ -139,7 +141,7 @@ impl<'t, F: Real> Builder<'_, 't, F> {
             };
             values[alternative][place] = cost - primal;
         }
-        let sizes = value.plates().iter().map(|&plate| self.tape.plate_size(plate)).collect::<Vec<_>>();
+        let sizes = value.plates().iter().map(|&plate| self.tape().plate_size(plate)).collect::<Vec<_>>();
         let shape: Shape = sizes.into_iter().chain(grid.independent.iter().copied()).collect();
         let values = values.into_iter().map(|values| Tensor::from_fn(shape.clone(), |i| values[i])).collect();
         // A total cost is averaged already: nothing is left to average.
@@ -165,17 +167,17 @@ struct Grid {
 
 impl Grid {
     fn new<F: Real>(
-        builder: &Builder<'_, '_, F>,
+        recording: &Recording<'_, '_, F>,
         node: usize,
         alternatives: usize,
         element_rank: usize,
         coupled: &PlateSet,
     ) -> Self {
-        let value = builder.nodes[node].value;
+        let value = recording.nodes[node].value;
         let event = value.shape();
         let split = event.len().saturating_sub(element_rank);
         let plates = PlateSet::from(value.plates());
-        let sizes: Vec<usize> = plates.iter().map(|&plate| builder.tape.plate_size(plate)).collect();
+        let sizes: Vec<usize> = plates.iter().map(|&plate| recording.tape.plate_size(plate)).collect();
         let members = sizes.iter().product();
         let coupled_index = (0..members).map(|member| plates.project(member, &sizes, coupled)).collect();
         Grid {
@@ -186,7 +188,7 @@ impl Grid {
             plates: plates.len(),
             members,
             coupled_index,
-            coupled_members: coupled.iter().map(|&plate| builder.tape.plate_size(plate)).product(),
+            coupled_members: coupled.iter().map(|&plate| recording.tape.plate_size(plate)).product(),
         }
     }
 
@@ -240,11 +242,11 @@ struct Collected<F: Real> {
 }
 
 impl<F: Real> Collected<F> {
-    fn new(builder: &Builder<'_, '_, F>, node: usize, grid: &Grid, coupled: &PlateSet, missing: &PlateSet) -> Self {
-        let own = &builder.nodes[node].plates;
+    fn new(recording: &Recording<'_, '_, F>, node: usize, grid: &Grid, coupled: &PlateSet, missing: &PlateSet) -> Self {
+        let own = &recording.nodes[node].plates;
         let kept = own.without(coupled).without(missing);
         let plates = kept.union(coupled);
-        let sizes: Vec<usize> = plates.iter().map(|&plate| builder.tape.plate_size(plate)).collect();
+        let sizes: Vec<usize> = plates.iter().map(|&plate| recording.tape.plate_size(plate)).collect();
         let len = sizes.iter().product::<usize>() * grid.elements;
         Collected {
             plates,

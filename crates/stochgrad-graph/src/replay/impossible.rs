@@ -6,8 +6,8 @@
 //! the weight stays the cost.* So where an alternative is impossible and its cost is not finite, the term is taken
 //! away: the cost counts as 0. A cost that is not finite at a possible value stays what it is.
 
+use crate::analysis::recording::Recording;
 use crate::error::GraphResult;
-use crate::surrogate::Builder;
 use std::cell::OnceCell;
 use stochgrad_tape::{IdMap, PlateSet, Var};
 use stochgrad_tensor::{Real, Tensor};
@@ -50,33 +50,39 @@ impl<'a, 't, F: Real> Impossible<'a, 't, F> {
     }
 }
 
-impl<'t, F: Real> Builder<'_, 't, F> {
-    /// For each independent element whether a value of the node has probability zero: 1 there, else 0, on the plates of
-    /// the value.
-    pub(crate) fn impossible_elements(&self, node: usize, value: Var<'t, F>) -> GraphResult<Var<'t, F>> {
-        let method = &self.nodes[node].method;
-        let log = method.log_prob_each(self.bind(node, &IdMap::identity()), value.stop_gradient())?.stop_gradient();
-        let lowest = self.tape.constant(-F::MAX.to_f64());
-        Ok(log.lt(lowest).expand_plates(&value.plates()))
-    }
+/// For each independent element whether a value of the node has probability zero: 1 there, else 0, on the plates of the
+/// value.
+pub(crate) fn impossible_elements<'t, F: Real>(
+    recording: &Recording<'_, 't, F>,
+    node: usize,
+    value: Var<'t, F>,
+) -> GraphResult<Var<'t, F>> {
+    let method = &recording.nodes[node].method;
+    let log = method.log_prob_each(recording.bind(node, &IdMap::identity()), value.stop_gradient())?.stop_gradient();
+    let lowest = recording.tape.constant(-F::MAX.to_f64());
+    Ok(log.lt(lowest).expand_plates(&value.plates()))
+}
 
-    /// Whether an alternative is impossible at a place, counted over the plates and the independent axes of the node's
-    /// value.
-    pub(crate) fn is_impossible(&self, node: usize, alternative: &Tensor<F>, place: usize) -> GraphResult<bool> {
-        let value = self.tape.constant_on(&self.nodes[node].value.plates(), alternative.clone());
-        Ok(self.impossible_elements(node, value)?.peek()?.as_slice()[place] != F::ZERO)
-    }
+/// Whether an alternative is impossible at a place, counted over the plates and the independent axes of the node's
+/// value.
+pub(crate) fn is_impossible<F: Real>(
+    recording: &Recording<'_, '_, F>,
+    node: usize,
+    alternative: &Tensor<F>,
+    place: usize,
+) -> GraphResult<bool> {
+    let value = recording.tape.constant_on(&recording.nodes[node].value.plates(), alternative.clone());
+    Ok(impossible_elements(recording, node, value)?.peek()?.as_slice()[place] != F::ZERO)
+}
 
-    /// Whether a value that was changed as a whole is impossible, along those plates of the node whose members do not
-    /// meet.
-    pub(crate) fn impossible_value(
-        &self,
-        node: usize,
-        value: Var<'t, F>,
-        coupled: &PlateSet,
-    ) -> GraphResult<Var<'t, F>> {
-        let elements = self.impossible_elements(node, value)?.sum();
-        let met = PlateSet::from(value.plates()).intersection(coupled);
-        Ok(met.iter().fold(elements, |sum, &plate| sum.sum_over(plate)).step())
-    }
+/// Whether a value that was changed as a whole is impossible, along those plates of the node whose members do not meet.
+pub(crate) fn impossible_value<'t, F: Real>(
+    recording: &Recording<'_, 't, F>,
+    node: usize,
+    value: Var<'t, F>,
+    coupled: &PlateSet,
+) -> GraphResult<Var<'t, F>> {
+    let elements = impossible_elements(recording, node, value)?.sum();
+    let met = PlateSet::from(value.plates()).intersection(coupled);
+    Ok(met.iter().fold(elements, |sum, &plate| sum.sum_over(plate)).step())
 }

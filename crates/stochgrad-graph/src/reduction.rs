@@ -1,9 +1,9 @@
 //! How a scalar is reduced over its plates: which plates, in which order, and by which weights.
 //!
 //! A scalar is reduced over the plates that it carries, and over those that the weights of a reduced plate bring in:
-//! the states of an enumerated node lack the plates of its parameters, and their weights carry them. A plate that a
-//! scalar lacks is never reduced. Being sampled inside a summed plate does not multiply a cost by the size of that
-//! plate.
+//! the states of an enumerated node lack the plates of its parameters, but their weights carry these plates. A plate
+//! that a scalar lacks is never reduced. In particular, a cost of a node that was sampled inside a summed plate is not
+//! multiplied by the size of that plate.
 
 use stochgrad_tape::{IdMap, Plate, PlateSet, Tape, Var, Weights};
 use stochgrad_tensor::Real;
@@ -26,7 +26,7 @@ use stochgrad_tensor::Real;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Reduction {
-    /// The average over the members. This is the reduction of every plate for which nothing else was set.
+    /// The average over the members: the default.
     Mean,
     /// The sum over the members, as for time steps.
     Sum,
@@ -55,7 +55,7 @@ fn weight_plates<F: Real>(tape: &Tape<F>, plate: Plate) -> PlateSet {
 
 /// Reduces those of the given plates that a scalar carries, and those that weights bring in on the way.
 ///
-/// `ids` says what stands for the weights in a replay; with `detached`, no gradient flows through them.
+/// `ids` maps the weights to those of a replay. With `detached`, no gradient flows through the weights.
 pub(crate) fn reduce<'t, F: Real>(value: Var<'t, F>, plates: &[Plate], ids: &IdMap, detached: bool) -> Var<'t, F> {
     let tape = value.tape();
     let mut value = value;
@@ -72,9 +72,8 @@ pub(crate) fn reduce<'t, F: Real>(value: Var<'t, F>, plates: &[Plate], ids: &IdM
     value
 }
 
-/// The plate that is reduced next: the innermost one whose members no remaining weights tell apart.
-///
-/// Weights that carry a plate have to be applied before that plate is reduced.
+/// The plate that is reduced next: the innermost plate that no remaining weights carry. Weights must be applied before
+/// the plates that they carry are reduced.
 fn next_plate<F: Real>(tape: &Tape<F>, carried: &[Plate], wanted: &[Plate]) -> Option<Plate> {
     let left = PlateSet::from(carried).intersection(wanted);
     let is_free =

@@ -1,0 +1,93 @@
+//! Parameters, data and constants of a graph.
+
+use crate::error::{GraphError, GraphResult};
+use crate::graph::Graph;
+use crate::graph::state::NamedParameter;
+use std::panic::Location;
+use stochgrad_tape::{IntoTensor, Plate, PlateKind, Var};
+use stochgrad_tensor::Real;
+
+impl<'t, F: Real> Graph<'t, F> {
+    /// A trainable parameter. The same tensor (the same buffer) under the same name is the same parameter.
+    ///
+    /// # Errors
+    /// For another tensor under a name that exists.
+    #[track_caller]
+    pub fn param(&self, name: &str, value: impl IntoTensor<F>) -> GraphResult<Var<'t, F>> {
+        self.param_on(name, &[], value)
+    }
+
+    /// A trainable parameter with a value for each member of some plates, which are its leading axes, in the order in
+    /// which they were made: one gradient for each member. A cost that is averaged over a plate has the gradient of the
+    /// average, so each of them carries a factor of one over the number of members.
+    ///
+    /// # Errors
+    /// For another tensor under a name that exists, and leading axes that do not fit the plates.
+    #[track_caller]
+    pub fn param_on(&self, name: &str, plates: &[Plate], value: impl IntoTensor<F>) -> GraphResult<Var<'t, F>> {
+        let at = Location::caller();
+        let value = value.into_tensor();
+        if let Some(known) = self.state().parameters.iter().find(|parameter| parameter.name == name) {
+            return if known.value.shares_buffer_with(&value) && known.value.shape() == value.shape() {
+                Ok(known.var)
+            } else {
+                Err(GraphError::Duplicate { what: "parameter", name: name.into(), before: known.at, at })
+            };
+        }
+        let var = self.tape.parameter_on(plates, &value);
+        self.tape.check()?;
+        self.state.borrow_mut().parameters.push(NamedParameter { name: name.into(), var, value, at });
+        Ok(var)
+    }
+
+    /// The names of the parameters and their values on the tape, in the order in which they were made.
+    pub fn parameters(&self) -> Vec<(String, Var<'t, F>)> {
+        self.state().parameters.iter().map(|parameter| (parameter.name.clone(), parameter.var)).collect()
+    }
+
+    /// A value that needs no gradient.
+    #[track_caller]
+    pub fn constant(&self, value: impl IntoTensor<F>) -> Var<'t, F> {
+        self.tape.constant(value)
+    }
+
+    /// Data: the leading axis becomes the plate of this name, over which costs are averaged. Data of the same plate
+    /// name lies on the same plate and must have as many members. To a compiled graph, the data goes by the name of the
+    /// plate; more data on the same plate needs a name of its own, see [`data_named`](Self::data_named).
+    ///
+    /// # Errors
+    /// For data without members, or another number of them than before.
+    #[track_caller]
+    pub fn data(&self, plate: &str, value: impl IntoTensor<F>) -> GraphResult<Var<'t, F>> {
+        self.data_named(plate, plate, value)
+    }
+
+    /// Data under a name of its own, on a plate that it may share with other data; see [`data`](Self::data).
+    ///
+    /// # Errors
+    /// As [`data`](Self::data).
+    #[track_caller]
+    pub fn data_named(&self, name: &str, plate: &str, value: impl IntoTensor<F>) -> GraphResult<Var<'t, F>> {
+        let at = Location::caller();
+        let value = value.into_tensor();
+        let Some(&size) = value.shape().first() else {
+            return Err(GraphError::Data {
+                name: plate.into(),
+                problem: "expected a leading axis for the members, got a single number".into(),
+                at,
+            });
+        };
+        let known = self.state().plates.get(plate).copied();
+        let axis = match known {
+            Some(axis) if self.tape.plate_size(axis) == size => axis,
+            Some(axis) => {
+                let problem = format!("expected {} members as before, got {size}", self.tape.plate_size(axis));
+                return Err(GraphError::Data { name: plate.into(), problem, at });
+            }
+            None => self.new_plate(plate, size, PlateKind::Data, at)?,
+        };
+        let var = self.tape.constant_on(&[axis], value);
+        self.state.borrow_mut().data.push((name.into(), var));
+        Ok(var)
+    }
+}

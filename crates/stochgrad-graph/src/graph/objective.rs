@@ -1,0 +1,128 @@
+//! The costs of a graph: what is differentiated, and what holds for the derivatives.
+
+use crate::address::Address;
+use crate::error::{GraphError, GraphResult};
+use crate::graph::Graph;
+use crate::graph::cost::{Cost, Part, first_nan, peel};
+use crate::graph::qualification::{OpenPath, Qualification};
+use crate::guarantee::Guarantee;
+use crate::reduction::{reduce, reduced_plates};
+use std::panic::Location;
+use std::rc::Rc;
+use stochgrad_distributions::NoiseSource;
+use stochgrad_tape::{IdMap, Op, Tape, TapeError, Var};
+use stochgrad_tensor::{Real, Shape, Tensor};
+
+impl<'t, F: Real> Graph<'t, F> {
+    /// The sum of the recorded costs, averaged over their plates, without any gradient method: differentiable where the
+    /// costs are.
+    pub fn total_cost(&self) -> Var<'t, F> {
+        let state = self.state();
+        let mut total = self.tape.constant(0.0);
+        for part in state.costs.iter().flat_map(|cost| &cost.parts) {
+            total = total + reduce(part.value, &part.plates, &IdMap::identity(), false);
+        }
+        total
+    }
+
+    /// The names of the costs and their values as they were passed to [`cost`](Graph::cost): a number for each
+    /// combination of members of the plates that the value carries, before the graph takes averages off it.
+    pub fn passed_costs(&self) -> Vec<(String, Var<'t, F>)> {
+        self.state().costs.iter().map(|cost| (cost.name.clone(), cost.passed)).collect()
+    }
+
+    /// A named cost: one number for each combination of plate members. The total expected cost is what is
+    /// differentiated.
+    ///
+    /// Leave the plates in the cost: the surrogate averages them, and can then credit each member with its own cost. A
+    /// plain `mean_over` at the end is taken off again. A function of a whole plate (`log_mean_exp_over`, as in IWAE)
+    /// is a cost of all its members jointly.
+    ///
+    /// A cost may be infinite, and NaN where it belongs to a state of weight 0, as enumeration has them: the weight
+    /// takes it away. Whether the estimate is finite in the end is checked when it is differentiated.
+    ///
+    /// # Errors
+    /// For a cost with event axes, a NaN of any weight but 0, a name that exists, and earlier errors on the tape.
+    #[track_caller]
+    pub fn cost(&self, name: &str, value: Var<'t, F>) -> GraphResult<()> {
+        let at = Location::caller();
+        self.tape.check()?;
+        if !std::ptr::eq(value.tape(), self.tape) {
+            return Err(TapeError::Foreign { what: format!("cost \"{name}\""), at }.into());
+        }
+        if let Some(known) = self.state().costs.iter().find(|cost| cost.name == name) {
+            return Err(GraphError::Duplicate { what: "cost", name: name.into(), before: known.at, at });
+        }
+        if !value.shape().is_empty() {
+            let plates = value.plates();
+            let plates =
+                if plates.is_empty() { String::new() } else { format!(", plates {}", self.tape.plate_names(&plates)) };
+            return Err(GraphError::CostShape { name: name.into(), shape: value.shape(), plates, at });
+        }
+        if let Some(position) = first_nan(value)? {
+            let origin = self.tape.origin(value, position)?.map(Box::new);
+            return Err(GraphError::CostNan { name: name.into(), position, origin, at });
+        }
+        let parts: Vec<_> = peel(value)
+            .into_iter()
+            .map(|part| {
+                // Recorded anew, so that it descends from whatever host code has read by now.
+                let value = part.reshape(Shape::scalar());
+                Part { value, plates: reduced_plates(self.tape, &value.plates()) }
+            })
+            .collect();
+        self.tape.check()?;
+        let mut state = self.state.borrow_mut();
+        parts.iter().for_each(|part| state.use_plates(&part.plates, at));
+        state.costs.push(Cost { name: name.into(), passed: value, parts, at });
+        Ok(())
+    }
+
+    /// The total cost of the model, had a node had this value, under the same noise; `None` if there is no function to
+    /// run.
+    pub(crate) fn rerun(&self, address: &Address, value: Tensor<F>) -> Option<GraphResult<F>> {
+        let model = self.model?;
+        let tape = Tape::with_threads(self.tape.threads());
+        let noise: Rc<dyn NoiseSource<F> + '_> = self.noise.clone();
+        let mut graph = Graph::with_noise(&tape, noise);
+        graph.validate.set(self.validate.get());
+        graph.replaced = Some((address.clone(), value));
+        Some(model(&graph).and_then(|()| {
+            let total = graph.total_cost().peek()?;
+            Ok(total.as_slice().first().copied().unwrap_or(F::NAN))
+        }))
+    }
+
+    /// Says that the derivatives by all parameters upstream of some values are what is guaranteed and no more, and why:
+    /// for objectives that hold these values.
+    ///
+    /// ```
+    /// # use stochgrad_graph::{Bias, Graph, Guarantee, Order, Seed};
+    /// use stochgrad_tape::Tape;
+    ///
+    /// # fn main() -> Result<(), stochgrad_graph::GraphError> {
+    /// let tape = Tape::<f64>::new();
+    /// let graph = Graph::new(&tape, Seed::new(7));
+    /// let x = graph.param("x", 2.0)?;
+    /// graph.cost("square", x * x.held())?;
+    /// graph.qualify(&[x], Guarantee { bias: Bias::Gradient, order: Order::Finite(1) }, "one factor is held");
+    /// assert_eq!(graph.backward()?.guarantee("x")?.bias, Bias::Gradient);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn qualify(&self, through: &[Var<'t, F>], guarantee: Guarantee, because: impl Into<String>) {
+        self.state_mut().qualifications.push(Qualification {
+            through: through.to_vec(),
+            guarantee,
+            because: because.into(),
+        });
+    }
+
+    /// Says that an objective is right only if gradients flow through a sample. Differentiation is refused with this
+    /// reason if the node's method decides otherwise.
+    pub fn require_path(&self, sample: Var<'t, F>, because: impl Into<String>) {
+        if let Some(Op::Sample(site)) = sample.op() {
+            self.state_mut().open_paths.push(OpenPath { site, because: because.into() });
+        }
+    }
+}

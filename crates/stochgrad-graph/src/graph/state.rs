@@ -1,0 +1,64 @@
+//! What has been recorded on a graph.
+
+use crate::address::Address;
+use crate::graph::cost::Cost;
+use crate::graph::node::StochasticNode;
+use crate::graph::qualification::{OpenPath, Qualification};
+use std::collections::HashMap;
+use std::panic::Location;
+use stochgrad_tape::{Plate, Var};
+use stochgrad_tensor::{Real, Tensor};
+
+/// What has been recorded.
+pub(crate) struct State<'t, F: Real> {
+    pub(crate) parameters: Vec<NamedParameter<'t, F>>,
+    pub(crate) nodes: Vec<StochasticNode<'t, F>>,
+    pub(crate) costs: Vec<Cost<'t, F>>,
+    pub(crate) data: Vec<(String, Var<'t, F>)>,
+    pub(crate) qualifications: Vec<Qualification<'t, F>>,
+    pub(crate) open_paths: Vec<OpenPath>,
+    pub(crate) plates: HashMap<String, Plate>,
+    /// The plates that nodes and costs carry, and where they were used first: their reductions are fixed.
+    pub(crate) used: Vec<(Plate, &'static Location<'static>)>,
+    pub(crate) addresses: HashMap<Address, &'static Location<'static>>,
+    /// Log-probabilities of all draws, when the joint distribution is recorded.
+    pub(crate) log_probs: Vec<Var<'t, F>>,
+}
+
+impl<F: Real> State<'_, F> {
+    pub(crate) fn new() -> Self {
+        State {
+            parameters: Vec::new(),
+            nodes: Vec::new(),
+            costs: Vec::new(),
+            data: Vec::new(),
+            qualifications: Vec::new(),
+            open_paths: Vec::new(),
+            plates: HashMap::new(),
+            used: Vec::new(),
+            addresses: HashMap::new(),
+            log_probs: Vec::new(),
+        }
+    }
+
+    /// Whether a plate was made by the user, so that several nodes may share it.
+    pub(crate) fn is_named(&self, plate: Plate) -> bool {
+        self.plates.values().any(|known| *known == plate)
+    }
+
+    /// Fixes the reductions of some plates.
+    pub(crate) fn use_plates(&mut self, plates: &[Plate], at: &'static Location<'static>) {
+        for &plate in plates {
+            if !self.used.iter().any(|(known, _)| *known == plate) {
+                self.used.push((plate, at));
+            }
+        }
+    }
+}
+
+pub(crate) struct NamedParameter<'t, F: Real> {
+    pub(crate) name: String,
+    pub(crate) var: Var<'t, F>,
+    pub(crate) value: Tensor<F>,
+    pub(crate) at: &'static Location<'static>,
+}
