@@ -180,6 +180,7 @@ mod tests {
     use crate::score_function::baseline::LeaveOneOut;
     use crate::testing::category_models::{self, CategoryMethod};
     use crate::testing::models::{self, BitMethod};
+    use approx::assert_abs_diff_eq;
     use std::sync::Arc;
     use stochgrad_distributions::Bernoulli;
     use stochgrad_graph::{Graph, Seed};
@@ -224,7 +225,7 @@ mod tests {
         for step in 0..50 {
             let found = gradient(Arc::new(CategoricalDisArm::tree().pairs(2)), step);
             for (found, expected) in found.iter().zip(gradient(Arc::new(DisArm::new().pairs(2)), step)) {
-                assert!((found - expected).abs() < 1e-13, "{found} where DisARM has {expected}");
+                assert_abs_diff_eq!(*found, expected, epsilon = 1e-13);
             }
         }
     }

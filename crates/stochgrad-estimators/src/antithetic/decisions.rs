@@ -176,6 +176,7 @@ fn arrange<'t, F: Real>(order: Option<Var<'t, F>>, by_category: Var<'t, F>) -> V
 #[cfg(test)]
 mod tests {
     use super::*;
+    use approx::assert_abs_diff_eq;
     use stochgrad_distributions::OneHotCategorical;
 
     fn all<'t>(tape: &'t Tape<f64>, logits: [f64; 5]) -> [Decisions<'t, f64>; 2] {
@@ -205,7 +206,7 @@ mod tests {
                 }
             }
             for (found, logit) in found.iter().zip(logits) {
-                assert!((found - logit.exp() / total).abs() < 1e-14);
+                assert_abs_diff_eq!(*found, logit.exp() / total, epsilon = 1e-14);
             }
         }
         let [sticks, _] = all(&tape, logits);

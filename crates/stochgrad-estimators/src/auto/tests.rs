@@ -81,7 +81,7 @@ fn the_report_names_the_jump() {
     assert_eq!(reports(false), [("x".to_string(), "pathwise: every path from the value is free of jumps".to_string())]);
     let report = &reports(true)[0].1;
     assert!(
-        report.starts_with("score function: ") && report.contains("Step") && report.contains("auto.rs"),
+        report.starts_with("score function: ") && report.contains("Step") && report.contains("tests.rs"),
         "{report}"
     );
 }

@@ -195,6 +195,7 @@ where
 mod tests {
     use super::*;
     use crate::testing::models::{self, BitMethod};
+    use approx::assert_abs_diff_eq;
     use std::sync::Arc;
     use stochgrad_check::{Oracle, StatisticalTest};
     use stochgrad_distributions::{Bernoulli, OneHotCategorical};
@@ -259,6 +260,6 @@ mod tests {
         let method: BitMethod = Arc::new(method);
         models::assert_compiled(&method);
         let (mean, _) = models::moments(&(Arc::new(Relax::new().temperature(1.0)) as BitMethod), 0.45, 0.1);
-        assert!((mean - 0.009).abs() < 1e-6, "{mean}");
+        assert_abs_diff_eq!(mean, 0.009, epsilon = 1e-6);
     }
 }

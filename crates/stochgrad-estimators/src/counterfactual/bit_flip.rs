@@ -128,6 +128,7 @@ mod tests {
     use crate::counterfactual::measure_valued::MeasureValued;
     use crate::score_function::ScoreFunction;
     use crate::testing::models::{self, BitMethod};
+    use approx::assert_abs_diff_eq;
     use std::sync::Arc;
     use stochgrad_check::Oracle;
     use stochgrad_distributions::Bernoulli;
@@ -169,8 +170,8 @@ mod tests {
         let moments = Oracle::new().gradient(model).unwrap();
         for i in 0..3 {
             let mean = theta[i] * (1.0 - theta[i]) * (1.0 - 2.0 * target[i]);
-            assert!((moments.mean("logits").unwrap().as_slice()[i] - mean).abs() < 1e-12);
-            assert!((moments.variance("logits").unwrap().as_slice()[i] - 2.0 * mean * mean).abs() < 1e-12);
+            assert_abs_diff_eq!(moments.mean("logits").unwrap().as_slice()[i], mean, epsilon = 1e-12);
+            assert_abs_diff_eq!(moments.variance("logits").unwrap().as_slice()[i], 2.0 * mean * mean, epsilon = 1e-12);
         }
         // One bit: nothing is left to chance.
         models::assert_variance(&(Arc::new(BitFlip::new()) as BitMethod), 0.45, 0.1, 0.0);

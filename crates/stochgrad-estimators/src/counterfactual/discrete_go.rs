@@ -122,6 +122,7 @@ mod tests {
     use crate::counterfactual::stochastic_derivatives::StochasticDerivatives;
     use crate::score_function::ScoreFunction;
     use crate::testing::models::{self, BitMethod};
+    use approx::assert_abs_diff_eq;
     use std::sync::Arc;
     use stochgrad_check::Oracle;
     use stochgrad_distributions::{Bernoulli, Binomial, Categorical, Geometric, Id, NegativeBinomial, Poisson, Side};
@@ -178,7 +179,7 @@ mod tests {
                 graph.cost("cost", (x - 3.0).square())
             };
             let moments = Oracle::new().gradient(model).unwrap();
-            assert!((moments.mean("log rate").unwrap().as_slice()[0] - mean).abs() < 1e-9);
+            assert_abs_diff_eq!(moments.mean("log rate").unwrap().as_slice()[0], mean, epsilon = 1e-9);
             let found = moments.variance("log rate").unwrap().as_slice()[0];
             assert!((found - variance).abs() < 1e-8 * variance, "{found}");
         }

@@ -135,6 +135,7 @@ mod tests {
     use super::*;
     use crate::score_function::ScoreFunction;
     use crate::testing::models::{self, BitMethod};
+    use approx::assert_abs_diff_eq;
     use std::sync::Arc;
     use stochgrad_check::{Oracle, StatisticalTest};
     use stochgrad_distributions::{Bernoulli, Categorical, Gamma, Poisson};
@@ -181,7 +182,7 @@ mod tests {
         let difference = (expected(0.2 + step) - expected(0.2 - step)) / (2.0 * step);
         let found = Oracle::new().gradient(|graph: &Graph<'_, f64>| model(graph, 0.2)).unwrap();
         let found = found.mean("rate").unwrap().as_slice()[0];
-        assert!((found - difference).abs() < 1e-9, "{found}, not {difference}");
+        assert_abs_diff_eq!(found, difference, epsilon = 1e-9);
         let exact = Oracle::new().exact_gradient(|graph: &Graph<'_, f64>| model(graph, 0.2)).unwrap();
         let exact = exact[0].1.as_slice()[0];
         assert!((found - exact).abs() > 0.01, "{found}, {exact}");

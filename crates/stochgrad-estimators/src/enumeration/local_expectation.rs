@@ -145,6 +145,7 @@ mod tests {
     use crate::counterfactual::measure_valued::MeasureValued;
     use crate::score_function::ScoreFunction;
     use crate::testing::models::{self, BitMethod};
+    use approx::assert_abs_diff_eq;
     use std::sync::Arc;
     use stochgrad_check::Oracle;
     use stochgrad_distributions::{Bernoulli, Binomial, Categorical, OneHotCategorical};
@@ -210,7 +211,7 @@ mod tests {
             let mean = all.mean("t").unwrap().as_slice()[i];
             let square = all.variance("t").unwrap().as_slice()[i] + mean * mean;
             let flip = one.variance("t").unwrap().as_slice()[i];
-            assert!((flip - (3.0 * square - mean * mean)).abs() < 1e-12, "{flip}");
+            assert_abs_diff_eq!(flip, (3.0 * square - mean * mean), epsilon = 1e-12);
         }
     }
 

@@ -185,6 +185,7 @@ mod tests {
     use crate::score_function::ScoreFunction;
     use crate::score_function::baseline::LeaveOneOut;
     use crate::testing::models::{self, BitMethod};
+    use approx::assert_abs_diff_eq;
     use rand_chacha::ChaCha8Rng;
     use std::collections::HashMap;
     use std::rc::Rc;
@@ -330,7 +331,7 @@ mod tests {
         let x = graph.sample("x", &distribution, &UnorderedSet::new(3)).unwrap();
         graph.cost("cost", x.square()).unwrap();
         let gradients = graph.backward().unwrap();
-        assert!((gradients.cost("cost").unwrap() - 1.0).abs() < 1e-12);
+        assert_abs_diff_eq!(gradients.cost("cost").unwrap(), 1.0, epsilon = 1e-12);
         assert!(gradients.get("logits").unwrap().all_finite());
         for size in [0, 4] {
             let error = graph.sample(("y", size), &distribution, &UnorderedSet::new(size)).unwrap_err().to_string();

@@ -117,6 +117,7 @@ mod tests {
     use crate::counterfactual::measure_valued::MeasureValued;
     use crate::pathwise::Pathwise;
     use crate::score_function::ScoreFunction;
+    use approx::assert_abs_diff_eq;
     use std::sync::Arc;
     use stochgrad_check::{Oracle, StatisticalTest};
     use stochgrad_distributions::{Bernoulli, Beta, Exponential, Id, Normal, Poisson, Uniform};
@@ -146,7 +147,7 @@ mod tests {
             graph.cost("square", x.square())
         };
         let found = Oracle::new().gradient(moving).unwrap().mean("high").unwrap().item().unwrap();
-        assert!((found - 4.0 / 3.0).abs() < 1e-9, "{found}");
+        assert_abs_diff_eq!(found, 4.0 / 3.0, epsilon = 1e-9);
     }
 
     /// Mean and variance of the gradient of E cos 5x by α of Beta(2, 3).

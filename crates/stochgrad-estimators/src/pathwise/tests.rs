@@ -141,7 +141,7 @@ fn a_jump_on_the_path_is_refused_at_its_place() {
     assert!(matches!(error, GraphError::Refused { .. }), "{error}");
     let message = error.to_string();
     for part in
-        ["Step", "ScoreFunction", "MeasureValued", &format!("pathwise{}mod.rs:{line}", std::path::MAIN_SEPARATOR)]
+        ["Step", "ScoreFunction", "MeasureValued", &format!("pathwise{}tests.rs:{line}", std::path::MAIN_SEPARATOR)]
     {
         assert!(message.contains(part), "{part} is missing in: {message}");
     }

@@ -150,6 +150,7 @@ where
 mod tests {
     use super::*;
     use crate::testing::models::{self, BitMethod};
+    use approx::assert_abs_diff_eq;
     use std::sync::Arc;
     use stochgrad_check::Oracle;
     use stochgrad_distributions::{Bernoulli, OneHotCategorical};
@@ -197,7 +198,7 @@ mod tests {
             [moments.mean("logit").unwrap().as_slice()[0], moments.variance("logit").unwrap().as_slice()[0]]
         };
         for (bit, vector) in moments(&bit).into_iter().zip(moments(&vector)) {
-            assert!((bit - vector).abs() < 1e-12, "{bit}, {vector}");
+            assert_abs_diff_eq!(bit, vector, epsilon = 1e-12);
         }
     }
 

@@ -138,6 +138,7 @@ mod tests {
     use super::*;
     use crate::relaxation::reinmax::ReinMax;
     use crate::testing::models::{self, BitMethod};
+    use approx::assert_abs_diff_eq;
     use std::sync::Arc;
     use stochgrad_check::Oracle;
     use stochgrad_distributions::{Id, OneHotCategorical};
@@ -203,7 +204,7 @@ mod tests {
 
     fn assert_known(found: &[f64], known: &[f64]) {
         for (found, known) in found.iter().zip(known) {
-            assert!((found - known).abs() < 1e-12, "{found} where {known} is known");
+            assert_abs_diff_eq!(found, known, epsilon = 1e-12);
         }
     }
 

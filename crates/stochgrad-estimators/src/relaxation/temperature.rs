@@ -201,6 +201,7 @@ impl fmt::Display for Temperature {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use approx::assert_abs_diff_eq;
 
     #[test]
     fn nodes_that_share_a_schedule_move_it_once() {
@@ -214,6 +215,6 @@ mod tests {
         }
         assert_eq!(temperature.step(), PART * 3 + 8);
         temperature.set_step(1);
-        assert!((temperature.current() - 0.5_f64.powf(0.1)).abs() < 1e-15);
+        assert_abs_diff_eq!(temperature.current(), 0.5_f64.powf(0.1), epsilon = 1e-15);
     }
 }

@@ -84,6 +84,7 @@ mod tests {
     use super::*;
     use crate::score_function::ScoreFunction;
     use crate::score_function::baseline::LeaveOneOut;
+    use approx::assert_abs_diff_eq;
     use stochgrad_check::Oracle;
     use stochgrad_distributions::{Bernoulli, Distribution, Normal, OneHotCategorical};
     use stochgrad_graph::{Graph, GraphResult, Seed};
@@ -169,11 +170,11 @@ mod tests {
         let mean: f64 = (0..3).map(|i| r[i] * ratio[i]).sum();
         let cost: f64 = (0..3).map(|i| r[i] * (ratio[i] - mean).powi(2)).sum::<f64>() * 0.5;
         let moments = Oracle::new().gradient(model).unwrap();
-        assert!((moments.cost("cost").unwrap().0 - cost).abs() < 1e-12);
+        assert_abs_diff_eq!(moments.cost("cost").unwrap().0, cost, epsilon = 1e-12);
         for (j, found) in moments.mean("logits").unwrap().as_slice().iter().enumerate() {
             // Cov(ℓ, ∂ℓ/∂φⱼ), and the derivative of ln q is 1 less a constant.
             let expected = r[j] * (ratio[j] - mean);
-            assert!((found - expected).abs() < 1e-12, "{found}, not {expected}");
+            assert_abs_diff_eq!(*found, expected, epsilon = 1e-12);
         }
     }
 

@@ -1,6 +1,7 @@
 use super::*;
 use crate::score_function::baseline::{Constant, DynBaseline, FnBaseline, LeaveOneOut, MovingAverage};
 use crate::testing::models::{self, BitMethod, CHAIN};
+use approx::assert_abs_diff_eq;
 use std::sync::Arc;
 use stochgrad_check::{Oracle, StatisticalTest};
 use stochgrad_distributions::{Bernoulli, Laplace, Normal};
@@ -223,7 +224,7 @@ fn variance_of_one_bit(target: f64, chance: f64, method: &BitMethod) -> f64 {
     };
     let moments = Oracle::new().gradient(model).unwrap();
     let exact = chance * (1.0 - chance) * (1.0 - 2.0 * target);
-    assert!((moments.mean("logit").unwrap().item().unwrap() - exact).abs() < 1e-12);
+    assert_abs_diff_eq!(moments.mean("logit").unwrap().item().unwrap(), exact, epsilon = 1e-12);
     moments.variance("logit").unwrap().item().unwrap()
 }
 
@@ -317,7 +318,7 @@ fn a_branch_of_host_code_is_credited() {
     };
     let p = 1.0 / (1.0 + (-0.3_f64).exp());
     let gradient = Oracle::new().gradient(model).unwrap();
-    assert!((gradient.mean("t").unwrap().item().unwrap() - 4.0 * p * (1.0 - p)).abs() < 1e-12);
+    assert_abs_diff_eq!(gradient.mean("t").unwrap().item().unwrap(), 4.0 * p * (1.0 - p), epsilon = 1e-12);
 }
 
 #[test]

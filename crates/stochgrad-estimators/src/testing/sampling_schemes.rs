@@ -10,6 +10,7 @@ use crate::score_function::baseline::Constant;
 use crate::score_function::baseline::LeaveOneOut;
 use crate::score_function::baseline::Vimco;
 use crate::testing::models::{self, BitMethod};
+use approx::assert_abs_diff_eq;
 use std::sync::Arc;
 use stochgrad_check::{Oracle, StatisticalTest};
 use stochgrad_distributions::{
@@ -141,7 +142,7 @@ fn bits_vary_as_little_as_their_number_can() {
                 assert!(found < independent);
             }
             let plain = variance_of_one_bit(&(Arc::new(ScoreFunction::new().samples(samples)) as BitMethod), p);
-            assert!((plain - independent).abs() < 1e-12);
+            assert_abs_diff_eq!(plain, independent, epsilon = 1e-12);
         }
         for samples in [2, 4] {
             let q = p.min(1.0 - p);
@@ -172,7 +173,7 @@ fn variance_of_power(cubic: bool, scheme: Option<SamplingScheme>, samples: usize
 #[test]
 fn linear_and_monotone_functions_have_their_known_variances() {
     let near = |found: f64, expected: f64| {
-        assert!((found - expected).abs() < 1e-12, "{found}, not {expected}");
+        assert_abs_diff_eq!(found, expected, epsilon = 1e-12);
     };
     for samples in [2, 3] {
         let n = samples as f64;
@@ -202,10 +203,10 @@ fn even_functions_gain_nothing_from_pairs() {
         Oracle::new().nodes(5).gradient(model).unwrap().variance("mu").unwrap().item().unwrap()
     };
     // By the location: 2x is odd, 3x² is even.
-    assert!((variance(None, false) - 2.0).abs() < 1e-10);
+    assert_abs_diff_eq!(variance(None, false), 2.0, epsilon = 1e-10);
     assert!(variance(Some(SamplingScheme::Antithetic), false) < 1e-20);
-    assert!((variance(None, true) - 9.0).abs() < 1e-10);
-    assert!((variance(Some(SamplingScheme::Antithetic), true) - 18.0).abs() < 1e-10);
+    assert_abs_diff_eq!(variance(None, true), 9.0, epsilon = 1e-10);
+    assert_abs_diff_eq!(variance(Some(SamplingScheme::Antithetic), true), 18.0, epsilon = 1e-10);
 }
 
 #[test]
@@ -222,7 +223,7 @@ fn sums_gain_in_every_element_and_interactions_little() {
         };
         Oracle::new().nodes(2).gradient(model).unwrap().cost("cost").unwrap().1
     };
-    let near = |found: f64, expected: f64| assert!((found - expected).abs() < 1e-12, "{found}, not {expected}");
+    let near = |found: f64, expected: f64| assert_abs_diff_eq!(found, expected, epsilon = 1e-12);
     near(variance(None, false), 2.0 / 24.0);
     near(variance(Some(SamplingScheme::Stratified), false), 2.0 / 96.0);
     near(variance(None, true), 1.0 / 288.0);

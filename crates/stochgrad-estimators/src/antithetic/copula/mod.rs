@@ -170,6 +170,7 @@ pub(crate) fn along(samples: usize, event: &Shape) -> Shape {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use approx::assert_abs_diff_eq;
     use stochgrad_distributions::{KeyedNoise, NoiseKey};
     use stochgrad_tape::Plates;
 
@@ -225,7 +226,7 @@ pub(crate) mod tests {
             }
             let Some(pair) = copula.all_below(samples, 2, p) else { continue };
             assert!((pair - p * second).abs() < 1e-12, "{pair}, {p}, {second}");
-            assert!((copula.all_below(samples, 1, p).unwrap() - p).abs() < 1e-14);
+            assert_abs_diff_eq!(copula.all_below(samples, 1, p).unwrap(), p, epsilon = 1e-14);
             // The distribution of the number of numbers below p, which all joint probabilities make.
             let mut binomial = 1.0;
             for ones in 0..=samples {

@@ -5,6 +5,7 @@ use crate::enumeration::enumerate::Enumerate;
 use crate::pathwise::Pathwise;
 use crate::score_function::ScoreFunction;
 use crate::score_function::baseline::LeaveOneOut;
+use approx::assert_abs_diff_eq;
 use std::sync::{Arc, Mutex};
 use stochgrad_check::{Oracle, StatisticalTest};
 use stochgrad_distributions::{
@@ -216,7 +217,7 @@ fn a_poisson_below_a_bit_has_its_known_gradient() {
         graph.cost("cost", (n - 2.0).square() + p * b)
     };
     let moments = Oracle::new().gradient(model).unwrap();
-    assert!((moments.total() - 1.978).abs() < 1e-9);
+    assert_abs_diff_eq!(moments.total(), 1.978, epsilon = 1e-9);
     for (name, exact) in [("p", 0.76), ("a", -0.12), ("c", 0.30)] {
         assert!((moments.mean(name).unwrap().as_slice()[0] - exact).abs() < 1e-9, "{name}");
     }
@@ -231,7 +232,7 @@ fn binomials_in_a_row_have_their_known_gradient() {
         graph.cost("cost", second)
     };
     let moments = Oracle::new().gradient(model).unwrap();
-    assert!((moments.mean("p").unwrap().as_slice()[0] - 6.0).abs() < 1e-8);
+    assert_abs_diff_eq!(moments.mean("p").unwrap().as_slice()[0], 6.0, epsilon = 1e-8);
 }
 
 #[test]
@@ -288,7 +289,7 @@ fn evidence_bounds_have_their_known_gradients() {
         graph.cost("divergence", q.log_prob(b) - Bernoulli::from_probabilities(graph.constant(0.25)).log_prob(b))
     };
     let moments = Oracle::new().gradient(model).unwrap();
-    assert!((moments.mean("q").unwrap().as_slice()[0] - 1.098_612_288_668).abs() < 1e-9);
+    assert_abs_diff_eq!(moments.mean("q").unwrap().as_slice()[0], 1.098_612_288_668, epsilon = 1e-9);
 }
 
 #[test]

@@ -2,6 +2,7 @@ use super::*;
 use crate::score_function::ScoreFunction;
 use crate::score_function::baseline::LeaveOneOut;
 use crate::testing::models::{self, BitMethod, CHAIN};
+use approx::assert_abs_diff_eq;
 use std::sync::Arc;
 use stochgrad_check::{CheckResult, Oracle, OracleReport};
 use stochgrad_distributions::{Bernoulli, Binomial, Categorical, OneHotCategorical};
@@ -95,10 +96,14 @@ fn joint_states_are_all_combinations() {
     assert_eq!(x.peek().unwrap().as_slice(), &[0.0, 0.0, 0.0, 1.0, 1.0, 0.0, 1.0, 1.0]);
     graph.cost("cost", (x * graph.constant([1.0, 10.0])).sum().square()).unwrap();
     let gradients = graph.backward().unwrap();
-    assert!((gradients.cost("cost").unwrap() - (0.1 * 0.6 + 0.9 * 0.4 * 100.0 + 0.1 * 0.4 * 121.0)).abs() < 1e-12);
+    assert_abs_diff_eq!(
+        gradients.cost("cost").unwrap(),
+        (0.1 * 0.6 + 0.9 * 0.4 * 100.0 + 0.1 * 0.4 * 121.0),
+        epsilon = 1e-12
+    );
     let expected = [0.6 + 0.4 * 121.0 - 0.4 * 100.0, 0.9 * 100.0 + 0.1 * 121.0 - 0.1];
     for (found, expected) in gradients.get("p").unwrap().as_slice().iter().zip(expected) {
-        assert!((found - expected).abs() < 1e-11, "{found}, not {expected}");
+        assert_abs_diff_eq!(*found, expected, epsilon = 1e-11);
     }
 }
 
@@ -122,7 +127,7 @@ fn the_log_of_an_average_over_states_is_that_of_the_expectation() {
     models::importance_weighted(&graph, &enumerated()).unwrap();
     let p = 1.0 / (1.0 + (-0.3_f64).exp());
     let expected = -((1.0 - p) * (-0.4_f64).exp() + p * 0.6_f64.exp()).ln();
-    assert!((graph.backward().unwrap().cost("bound").unwrap() - expected).abs() < 1e-12);
+    assert_abs_diff_eq!(graph.backward().unwrap().cost("bound").unwrap(), expected, epsilon = 1e-12);
 }
 
 #[test]
@@ -150,9 +155,9 @@ fn impossible_states_have_weight_zero_and_the_right_derivative() {
     let expected = [0.5 * (64.0 - without) + 0.5 * (225.0 - with), 0.5 * without + 0.5 * (with - 49.0), with - without];
     assert_eq!(gradients.get("b").unwrap().as_slice(), &expected);
     // E (n + 1)² = 1 + 6 c + 2 c².
-    assert!((gradients.get("c").unwrap().item().unwrap() - 6.0).abs() < 1e-12);
+    assert_abs_diff_eq!(gradients.get("c").unwrap().item().unwrap(), 6.0, epsilon = 1e-12);
     let curvature = graph.surrogate().unwrap().directional(&[("c", Tensor::scalar(1.0))], 2).unwrap();
-    assert!((curvature.item().unwrap() - 4.0).abs() < 1e-12);
+    assert_abs_diff_eq!(curvature.item().unwrap(), 4.0, epsilon = 1e-12);
 }
 
 #[test]
@@ -196,7 +201,7 @@ fn a_cost_of_several_images_is_refused_unless_each_is_averaged() {
     let sigmoid = |x: f64| 1.0 / (1.0 + (-x).exp());
     let mean = |feature: f64| 1.0 + sigmoid(0.3 * feature) * (feature.exp() - 1.0);
     let expected = (mean(0.5) + mean(-1.5)).powi(2);
-    assert!((graph.backward().unwrap().cost("cost").unwrap() - expected).abs() < 1e-12);
+    assert_abs_diff_eq!(graph.backward().unwrap().cost("cost").unwrap(), expected, epsilon = 1e-12);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 use super::*;
 use crate::enumeration::unordered_set::UnorderedSet;
 use crate::testing::models::{self, BitMethod};
+use approx::assert_abs_diff_eq;
 use std::sync::Arc;
 use stochgrad_check::{Oracle, StatisticalTest};
 use stochgrad_distributions::{Bernoulli, Categorical};
@@ -201,7 +202,7 @@ fn impossible_states_wrong_sizes_and_joint_costs() {
     let x = graph.sample("x", &distribution, &WithoutReplacement::new(3)).unwrap();
     graph.cost("cost", x.square()).unwrap();
     let gradients = graph.backward().unwrap();
-    assert!((gradients.cost("cost").unwrap() - 1.0).abs() < 1e-6);
+    assert_abs_diff_eq!(gradients.cost("cost").unwrap(), 1.0, epsilon = 1e-6);
     assert!(gradients.get("logits").unwrap().all_finite());
     for size in [0, 5] {
         let error = graph.sample(("y", size), &distribution, &WithoutReplacement::new(size)).unwrap_err().to_string();

@@ -2,6 +2,7 @@ use super::*;
 use crate::pathwise::Pathwise;
 use crate::relaxation::temperature::STEP;
 use crate::score_function::ScoreFunction;
+use approx::assert_abs_diff_eq;
 use std::sync::Arc;
 use stochgrad_check::{Oracle, StatisticalTest};
 use stochgrad_distributions::{Bernoulli, Id, Normal, OneHotCategorical};
@@ -59,7 +60,7 @@ fn the_value_is_soft_or_hard() {
             assert!(value.as_slice().iter().all(|&x| (x == 0.0 || x == 1.0) == hard), "{value:?}");
         }
         for sum in vectors.sum_axis(-1).peek().unwrap().as_slice() {
-            assert!((sum - 1.0).abs() < 1e-12);
+            assert_abs_diff_eq!(*sum, 1.0, epsilon = 1e-12);
         }
     }
 }
@@ -136,7 +137,7 @@ fn the_relaxed_model_is_differentiated_to_any_order() {
     let h = 1e-4;
     for order in [1, 2] {
         let numerical = (at(0.2 + h, order - 1) - at(0.2 - h, order - 1)) / (2.0 * h);
-        assert!((at(0.2, order) - numerical).abs() < 1e-7);
+        assert_abs_diff_eq!(at(0.2, order), numerical, epsilon = 1e-7);
     }
 }
 

@@ -101,6 +101,7 @@ mod tests {
     use super::*;
     use crate::score_function::ScoreFunction;
     use crate::testing::models::{self, BitMethod};
+    use approx::assert_abs_diff_eq;
     use stochgrad_check::{CheckError, Oracle};
     use stochgrad_distributions::{Bernoulli, Normal};
     use stochgrad_graph::{Graph, Seed};
@@ -144,7 +145,7 @@ mod tests {
         Oracle::new().nodes(6).verify(model, 0..=2, 1e-8).unwrap();
         let moments = Oracle::new().nodes(6).gradient(model).unwrap();
         let (mean, variance) = (moments.mean("location").unwrap(), moments.variance("location").unwrap());
-        assert!((mean.item().unwrap() - 3.0 * (0.49 + 1.44)).abs() < 1e-12);
+        assert_abs_diff_eq!(mean.item().unwrap(), 3.0 * (0.49 + 1.44), epsilon = 1e-12);
         assert!(variance.item().unwrap() < 1e-20);
     }
 

@@ -116,6 +116,7 @@ mod tests {
     use crate::score_function::baseline::SelfCritical;
     use crate::score_function::baseline::Vimco;
     use crate::testing::models::{self, BitMethod};
+    use approx::assert_abs_diff_eq;
     use std::sync::Arc;
     use stochgrad_check::Oracle;
     use stochgrad_distributions::Bernoulli;
@@ -149,7 +150,7 @@ mod tests {
             graph.backward().unwrap().get("t").unwrap().to_vec()
         };
         for (one, other) in gradient(&leave_one_out).iter().zip(gradient(&each)) {
-            assert!((one - other).abs() < 1e-13, "{one}, {other}");
+            assert_abs_diff_eq!(*one, other, epsilon = 1e-13);
         }
     }
 

@@ -163,6 +163,7 @@ mod tests {
     use super::*;
     use crate::score_function::ScoreFunction;
     use crate::testing::models::{self, BitMethod};
+    use approx::assert_abs_diff_eq;
     use std::sync::Arc;
     use stochgrad_check::Oracle;
     use stochgrad_distributions::{Normal, OneHotCategorical};
@@ -251,7 +252,7 @@ mod tests {
             let number = |tensor: &Tensor<f64>| tensor.item().unwrap();
             for (name, mean, expected) in [("mu", 2.0 * a, 8.0 * a2 + 6.0), ("sigma", 2.0, 40.0 * a2 + 24.0)] {
                 let found = number(moments.variance(name).unwrap());
-                assert!((number(moments.mean(name).unwrap()) - mean).abs() < 1e-9);
+                assert_abs_diff_eq!(number(moments.mean(name).unwrap()), mean, epsilon = 1e-9);
                 assert!((found - expected).abs() < 1e-8 * expected, "{name} at {a}: {found}, not {expected}");
             }
         }

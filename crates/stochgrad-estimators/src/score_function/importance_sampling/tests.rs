@@ -5,6 +5,7 @@ use crate::pathwise::Pathwise;
 use crate::score_function::ScoreFunction;
 use crate::score_function::baseline::{Constant, LeaveOneOut};
 use crate::testing::models::{self, BitMethod};
+use approx::assert_abs_diff_eq;
 use std::sync::Arc;
 use stochgrad_check::{Oracle, StatisticalTest};
 use stochgrad_distributions::{
@@ -121,7 +122,7 @@ fn the_variance_is_the_known_one_and_the_best_proposal_has_the_least() {
             };
             let moments = Oracle::new().gradient(model).unwrap();
             let mean = moments.mean("logit").unwrap().item().unwrap();
-            assert!((mean - gradient).abs() < 1e-12, "{mean}, not {gradient}");
+            assert_abs_diff_eq!(mean, gradient, epsilon = 1e-12);
             moments.variance("logit").unwrap().item().unwrap()
         };
         let spread = (theta * (1.0 - theta)).powi(2);
@@ -129,12 +130,12 @@ fn the_variance_is_the_known_one_and_the_best_proposal_has_the_least() {
         for q in [0.3, 0.5, theta] {
             for samples in [1, 3] {
                 let (found, known) = (variance(q, samples), known(q) / samples as f64);
-                assert!((found - known).abs() < 1e-12, "{found}, not {known}");
+                assert_abs_diff_eq!(found, known, epsilon = 1e-12);
             }
         }
         // r in proportion to p |f| |score|: f(1) to f(0) here.
         let best = variance(one / (one + none), 1);
-        assert!((best - 4.0 * spread * one * none).abs() < 1e-12);
+        assert_abs_diff_eq!(best, 4.0 * spread * one * none, epsilon = 1e-12);
         assert!([0.3, 0.5, theta].iter().all(|&q| best <= known(q) + 1e-15));
     }
 }
@@ -177,7 +178,7 @@ fn normalised_weights_differentiate_their_own_mean_and_are_labelled() {
     let h = 1e-5;
     let numerical = (cost(0.4 + h) - cost(0.4 - h)) / (2.0 * h);
     let found = moments(0.4).mean("logit").unwrap().item().unwrap();
-    assert!((found - numerical).abs() < 1e-8, "{found}, not {numerical}");
+    assert_abs_diff_eq!(found, numerical, epsilon = 1e-8);
     let theta = 1.0 / (1.0 + (-0.4_f64).exp());
     let exact = theta * (1.0 - theta) * (1.7_f64.powi(2) - 0.09);
     assert!((found - exact).abs() > 1e-3, "not biased: {found}, {exact}");
@@ -194,7 +195,7 @@ fn normalised_weights_differentiate_their_own_mean_and_are_labelled() {
         graph.cost("cost", (b * 2.0 - 0.3).square())
     };
     let found = Oracle::new().gradient(same).unwrap().mean("logit").unwrap().item().unwrap();
-    assert!((found - exact * 2.0 / 3.0).abs() < 1e-12, "a baseline with the member in it: (K − 1) / K, {found}");
+    assert_abs_diff_eq!(found, exact * 2.0 / 3.0, epsilon = 1e-12);
 }
 
 #[test]
