@@ -1,15 +1,15 @@
-//! A method that chooses among the others, node by node.
+//! Chooses a method for each node: enumeration, the pathwise derivative or the score function. Use it if you do not
+//! want to choose a method yourself.
 //!
-//! How to *sample* is settled when the node is sampled, from what the distribution can do:
+//! How a node is *sampled* is decided when it is sampled, by what its distribution offers:
 //!
-//! 1. a finite support with few joint states: all of them are enumerated;
-//! 2. reparameterised: one differentiable sample, behind a gate;
-//! 3. else: independent samples.
+//! 1. If it has a finite support with few joint states, all of them are enumerated.
+//! 2. If it is reparameterised, one differentiable sample is drawn.
+//! 3. Otherwise, independent samples are drawn.
 //!
-//! How to *differentiate* the second kind is settled when the graph is, from the recorded paths. If every path from the
-//! value is free of jumps, the gate stays open and the derivative is pathwise. If one is not, the gate closes, no
-//! gradient passes the value, and the score function takes over for all costs. Never both: the sum of the two would
-//! count the derivative twice.
+//! How a differentiable sample is *differentiated* is decided when the graph is, by the recorded paths. If no path from
+//! the value contains a jump, the derivative is pathwise. Otherwise no gradient passes through the value, and the score
+//! function is used for all costs. The two are never combined, since that would count the derivative twice.
 //!
 //! **Assumptions.** Those of [`Enumerate`](crate::Enumerate), [`Pathwise`](crate::Pathwise) or
 //! [`ScoreFunction`](crate::ScoreFunction), whichever is chosen.
@@ -21,9 +21,9 @@
 //! | cost evaluations | the number of joint states, or one a sample |
 //! | the cost must offer | values |
 //!
-//! Several samples of the score function get the leave-one-out baseline. `Gradients::reports` says what was chosen, and
-//! why. Under the differentiable replay of another node (REBAR), an `Auto` node counts as drawn anew, hence is refused:
-//! name `Pathwise` there.
+//! Several samples of the score function get the leave-one-out baseline. `Gradients::reports` states what was chosen,
+//! and why. The differentiable replay of another node (in REBAR, for example) does not accept an `Auto` node
+//! downstream; use `Pathwise` for it there.
 
 use crate::common::sampling::Sampling;
 use crate::enumeration::enumerate::{enumerate, independent_elements, joint_states};
@@ -38,7 +38,7 @@ use stochgrad_graph::{
 use stochgrad_tape::{Plate, Smoothness, Tape, Var};
 use stochgrad_tensor::Real;
 
-/// Enumeration, pathwise derivatives or the score function, whatever suits the node.
+/// Enumeration, the pathwise derivative or the score function, chosen for each node.
 ///
 /// ```
 /// use stochgrad_distributions::{Bernoulli, Normal};
@@ -74,29 +74,29 @@ impl Default for Auto {
 /// How a node is sampled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Choice {
-    /// All joint states, of which there are so many.
+    /// All joint states, of which there are this many.
     Enumerated(usize),
-    /// Differentiable samples behind a gate.
+    /// Differentiable samples, through which gradients may or may not pass.
     Reparameterized,
     /// Independent samples.
     Independent,
 }
 
 impl Auto {
-    /// One sample; enumerates up to 64 joint states.
+    /// Draws one sample, or enumerates up to 64 joint states.
     pub fn new() -> Self {
         Self::default()
     }
 
     sampling_setters! {
         self => self.sampling;
-        /// Where the node is enumerated, the setting is not used.
+        /// Has no effect where the node is enumerated.
         samples,
-        /// Where the node is enumerated, the setting is not used.
+        /// Has no effect where the node is enumerated.
         on_plate
     }
 
-    /// Enumerates nodes of at most that many joint states.
+    /// Enumerates nodes with at most this number of joint states.
     pub fn limit(self, states: usize) -> Self {
         Auto { limit: states, ..self }
     }
@@ -121,7 +121,7 @@ fn is_open(path: &Path) -> bool {
     path.smoothness <= Smoothness::Kinked
 }
 
-/// The independent members of a node's plate, if there are several to leave one out of.
+/// Whether a plate has several independent members, as leave-one-out needs.
 fn has_others<F: Real>(tape: &Tape<F>, plate: Option<Plate>) -> bool {
     plate.is_some_and(|plate| tape.plate_kind(plate).is_independent() && tape.plate_size(plate) >= 2)
 }
@@ -132,7 +132,7 @@ impl Method for Auto {
     }
 
     fn profile(&self) -> Profile {
-        // At most: the choice is made node by node.
+        // An upper bound, since the choice is made for each node.
         Profile::unbiased(Order::Any).times(self.sampling.samples().max(self.limit))
     }
 
@@ -146,7 +146,7 @@ impl<F: Real, D: Family<F>> GradientMethod<F, D> for Auto {
         match self.choose(distribution) {
             Choice::Enumerated(_) => Ok(Guarantee::EXACT),
             Choice::Reparameterized if is_open(path) => {
-                // The ledger looks at the smoothness of the score; for this choice that of the sample path counts as
+                // The graph derives the order from the smoothness of the score; here that of the sample path counts as
                 // well.
                 Ok(Guarantee::unbiased(sample_path_order(distribution).min(path.order())))
             }

@@ -1,12 +1,14 @@
-//! The pathwise derivative along the distribution function.
+//! The pathwise derivative through the distribution function. Use it for continuous distributions on the line whose
+//! samples are made of several noise variates, such as `Beta`.
 //!
 //! $$\nabla_\theta\, E[f(z)] = E\big[f'(z)\, v_\theta(z)\big], \qquad v_\theta(z) = -\frac{\partial_\theta F(z; \theta)}{p(z; \theta)}.$$
 //!
-//! A sample on the line can move in one way only if its distribution is to be kept, so that $v_\theta$ is the
-//! expectation, given $z$, of the derivative along *any* sample path: this is the one with the least variance for each
+//! For a sample on the line, $v_\theta$ is the only velocity that depends on the sample alone. It is the conditional
+//! expectation, given $z$, of the derivative along *any* sample path, and therefore has the least variance for each
 //! cost (Figurnov, Mohamed and Mnih 2018; Jankowiak and Obermeyer 2018; as a general gradient: Cong et al. 2019). Where
-//! [`Pathwise`](crate::Pathwise) has a path of one noise number, both are the same. Where it has more, as for `Beta`
-//! with its two gamma numbers, this one varies less, and costs derivatives of a distribution function.
+//! the path of [`Pathwise`](crate::Pathwise) uses one noise variate, both are the same. Where it uses more, as for
+//! `Beta` with its two gamma variates, this one has a lower variance, at the cost of derivatives of a distribution
+//! function.
 //!
 //! **Assumptions.** Those of [`Pathwise`](crate::Pathwise), and independent elements of a continuous distribution on
 //! the line.
@@ -29,7 +31,7 @@ use stochgrad_graph::{
 };
 use stochgrad_tensor::Real;
 
-/// Pathwise derivatives along the distribution function, for continuous distributions that have one.
+/// The pathwise derivative through the distribution function, for continuous distributions on the line.
 ///
 /// ```
 /// use stochgrad_distributions::Beta;
@@ -53,7 +55,7 @@ pub struct ImplicitPathwise {
 }
 
 impl ImplicitPathwise {
-    /// One sample.
+    /// Draws one sample.
     pub fn new() -> Self {
         Self::default()
     }
@@ -61,7 +63,7 @@ impl ImplicitPathwise {
     sampling_setters! { self => self.sampling; samples, on_plate }
 }
 
-/// Distribution functions of discrete distributions have steps.
+/// Checks that the distribution is continuous, since the distribution function of a discrete one has steps.
 fn check_continuous<'t, F: Real>(distribution: &dyn Distribution<'t, F>) -> Result<(), String> {
     match distribution.support() {
         Support::Real | Support::Positive | Support::UnitInterval | Support::Interval | Support::Angles => Ok(()),

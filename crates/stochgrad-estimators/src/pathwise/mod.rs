@@ -1,4 +1,5 @@
-//! The pathwise derivative: samples as differentiable functions of parameters and noise.
+//! The pathwise derivative: differentiates samples as functions of parameters and noise. Use it for reparameterised
+//! distributions whenever the cost is continuous, since its variance is usually the lowest.
 //!
 //! $$\nabla_\theta\, E_{p_\theta}[f(x)] = E_{\varepsilon}\big[\nabla_x f(x)\, \nabla_\theta\, g(\varepsilon; \theta)\big],
 //!     \quad x = g(\varepsilon; \theta),\ \varepsilon \sim p(\varepsilon).$$
@@ -6,9 +7,9 @@
 //! Glasserman (1991) as infinitesimal perturbation analysis; Kingma and Welling (2014) and Rezende et al. (2014) as
 //! reparameterisation; Figurnov et al. (2018) for the implicit form, through the distribution function.
 //!
-//! **Assumptions.** The cost is continuous in the sample. Every path from the value to a cost, to the parameters of another
-//! node that does not pass gradients, or to weights is looked at: a comparison, a rounding or an index on it is refused, and so is
-//! a branch of host code on the value.
+//! **Assumptions.** The cost is continuous in the sample. Every path is checked from the value to a cost, to weights,
+//! and to the parameters of another node that passes no gradients. A comparison, a rounding or an index on it is an
+//! error, and so is a branch of host code on the value.
 //!
 //! | | |
 //! |---|---|
@@ -29,7 +30,7 @@ use stochgrad_graph::{
 };
 use stochgrad_tensor::Real;
 
-/// Pathwise derivatives, for reparameterised distributions.
+/// The pathwise derivative, for reparameterised distributions and costs that are continuous in the sample.
 ///
 /// ```
 /// use stochgrad_distributions::Normal;
@@ -56,15 +57,15 @@ pub struct Pathwise {
 }
 
 impl Pathwise {
-    /// One sample.
+    /// Draws one sample.
     pub fn new() -> Self {
         Self::default()
     }
 
     sampling_setters! { self => self.sampling; samples, on_plate, scheme }
 
-    /// Accepts jumps on the paths from the value, and takes the derivative where it exists: right only if the jumps
-    /// cancel (two branches that meet, say). Order 1.
+    /// Accepts jumps on the paths from the value, and takes the derivative where it exists. The gradient is unbiased
+    /// only if the jumps cancel, for example where two branches meet. Order 1.
     pub fn assume_continuous(self) -> Self {
         Pathwise { assume_continuous: true, ..self }
     }
