@@ -1,15 +1,18 @@
-//! REBAR: the score function with the relaxed model as control variate.
+//! REBAR: the score function with the relaxed model as a control variate. Use it for discrete nodes with a cost that is
+//! defined and differentiable between the states.
 //!
 //! $$g = \big[f(b) - \alpha f(\sigma_\tau(\tilde z))\big]\, \nabla_\theta \ln p(b; \theta)
 //!     + \alpha\, \nabla_\theta f(\sigma_\tau(z)) - \alpha\, \nabla_\theta f(\sigma_\tau(\tilde z)).$$
 //!
-//! $z$ is the perturbed parameter behind the sample $b$, $\tilde z$ another one with the same hard value, and $\sigma_\tau$ softens it at
-//! the temperature $\tau$. Gradients flow through both; the model downstream is recorded twice more, with relaxed values. The scale
-//! $\alpha$ and the temperature can be learned: they minimise the second moment of the gradient, and change neither its mean nor
-//! the model's gradient. Tucker, Mnih, Maddison, Lawson and Sohl-Dickstein (2017).
+//! Here $z$ is the perturbed parameter behind the sample $b$, $\tilde z$ is another one with the same hard value, and
+//! $\sigma_\tau$ softens it at the temperature $\tau$. Gradients flow through both, for which the model downstream is
+//! recorded twice more with relaxed values. The scale $\alpha$ and the temperature can be learned: they minimise the
+//! second moment of the gradient, and change neither its mean nor the gradient of the model. Tucker, Mnih, Maddison,
+//! Lawson and Sohl-Dickstein (2017).
 //!
-//! **Assumptions.** The cost is defined and differentiable between the states. Stochastic nodes downstream are recorded functions of their parameters
-//! (pathwise or relaxed): through others the control variate would be biased, which is an error.
+//! **Assumptions.** The cost is defined and differentiable between the states. Stochastic nodes downstream must be
+//! recorded functions of their parameters (pathwise or relaxed). Any other node is an error, since the control variate
+//! would be biased.
 //!
 //! | | |
 //! |---|---|
@@ -68,23 +71,23 @@ impl Default for Rebar {
 }
 
 impl Rebar {
-    /// One sample; temperature 0.5 and scale 1.
+    /// Draws one sample; the temperature is 0.5 and the scale 1.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The temperature of the relaxation, positive; where it is learned, at the start.
+    /// Sets the temperature of the relaxation, which must be positive, or its initial value if it is learned.
     pub fn temperature(self, temperature: f64) -> Self {
         Rebar { temperature, ..self }
     }
 
-    /// The scale of the control variate, 0 for none; where it is learned, at the start.
+    /// Sets the scale of the control variate (0 for none), or its initial value if it is learned.
     pub fn scale(self, scale: f64) -> Self {
         Rebar { scale, ..self }
     }
 
-    /// Learns temperature and scale, node by node, with Adam at that rate: they move when
-    /// [`Gradients::advance`](stochgrad_graph::Gradients::advance) is called. Clones share what is learned.
+    /// Learns the temperature and the scale of each node, with Adam and this step size. They change when
+    /// [`Gradients::advance`](stochgrad_graph::Gradients::advance) is called. Clones share them.
     pub fn learned(self, learning_rate: f64) -> Self {
         Rebar { own: Some(LearnedParameters::new(learning_rate)), ..self }
     }

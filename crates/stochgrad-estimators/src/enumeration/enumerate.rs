@@ -1,13 +1,14 @@
-//! Enumeration of a finite support.
+//! Enumeration: sums over all joint states of a node with a finite support. Use it whenever the number of joint states
+//! is small, since the node then adds no variance.
 //!
 //! $$\mathbb{E}_{p(x; \theta)}[f(x)] = \sum_x p(x; \theta)\, f(x).$$
 //!
-//! Every joint state of the node is a member of its plate, with the differentiable weight $p(x; \theta)$: nothing is
-//! drawn, and the node adds no variance. $D$ independent elements of $S$ states have $S^D$ joint states. Titsias &
-//! Lázaro-Gredilla (2015) enumerate a node given the others; total expectation, or "all actions", are other names.
+//! Every joint state is a member of the node's plate, with the differentiable weight $p(x; \theta)$; nothing is drawn.
+//! $D$ independent elements of $S$ states have $S^D$ joint states. Titsias & Lázaro-Gredilla (2015) enumerate a node
+//! given the others; other names are total expectation and "all actions".
 //!
-//! *Assumes* a finite support that is the same for all elements. A state of probability zero has weight zero, and the
-//! right derivative (`FiniteSupport::probability_each` says how).
+//! **Assumptions.** A finite support that is the same for all elements. A state of probability zero has weight zero and
+//! the right derivative (see `FiniteSupport::probability_each`).
 //!
 //! | | |
 //! |---|---|
@@ -21,7 +22,7 @@ use stochgrad_graph::{Count, GradientMethod, GraphResult, Method, Order, Profile
 use stochgrad_tape::{PlateKind, Tape, Var};
 use stochgrad_tensor::{Real, Shape, Tensor};
 
-/// Sums over all joint states of a node: exact, for small finite supports.
+/// The exact sum over all joint states of a node, for distributions with a small finite support.
 ///
 /// ```
 /// use stochgrad_distributions::Bernoulli;
@@ -58,7 +59,7 @@ impl Enumerate {
         Self::default()
     }
 
-    /// Refuses nodes with more joint states than this.
+    /// Sets the largest number of joint states that is enumerated; a node with more of them is an error.
     pub fn limit(self, states: usize) -> Self {
         Enumerate { limit: states }
     }
@@ -87,7 +88,7 @@ where
     }
 }
 
-/// How many joint states a number of elements have; `None` if they cannot be counted.
+/// The number of joint states of several elements; `None` if it overflows.
 pub(crate) fn joint_states(states: usize, elements: usize) -> Option<usize> {
     states.checked_pow(u32::try_from(elements).ok()?)
 }
@@ -153,8 +154,8 @@ pub(crate) fn enumerate<'t, F: Real>(
     let weights = if elements == 1 {
         distribution.probability_each(value).reshape(Shape::scalar())
     } else {
-        // The probabilities of the states of each element, then their products: no work on all joint states for each
-        // element.
+        // First the probabilities of the states of each element, then their products. This avoids work on all joint
+        // states for each element.
         let each = tape.plate("states", states, PlateKind::Enumerated, &[]);
         let alone = tape.constant_on(&[each], element_values(&support, states, elements, &event));
         let chances = distribution.probability_each(alone).reshape([elements]).plate_to_event(each);
@@ -163,8 +164,8 @@ pub(crate) fn enumerate<'t, F: Real>(
     Ok(SampleSet { value, plate: Some(plate), weights: Some((weights, true)) })
 }
 
-/// The probabilities of all joint states, the states of the last element next to one another, from `[states,
-/// elements]`.
+/// The probabilities of all joint states from those of the elements, of shape `[states, elements]`. The state of the
+/// last element varies fastest.
 fn products<F: Real>(chances: Var<'_, F>, states: usize, elements: usize) -> Var<'_, F> {
     if elements == 0 {
         return chances.tape().constant([1.0]);

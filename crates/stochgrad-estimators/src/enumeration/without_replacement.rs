@@ -1,21 +1,25 @@
-//! Sampling without replacement with importance weights.
+//! Sampling without replacement with importance weights. Use it instead of [`UnorderedSet`](crate::UnorderedSet) for
+//! large sets, since it needs no sums over orders.
 //!
-//! Every state $s$ arrives after an exponential time with rate $p(s)$: its logarithm is a Gumbel number less than the
-//! largest perturbed $\ln p$. The first $k$ states to arrive are the set $S$, and the arrival $t$ of the next one is
-//! the threshold, $\kappa = -\ln t$. A state is in the set with probability $q_\kappa(s) = 1 - e^{-p(s)\, t}$ given the
-//! others, so that
+//! Every state $s$ arrives after an exponential time with rate $p(s)$, whose logarithm is minus $\ln p(s)$ perturbed by
+//! a Gumbel variate. The first $k$ states to arrive are the set $S$, and the arrival time $t$ of the next one gives the
+//! threshold $\kappa = -\ln t$. Given the others, a state is in the set with probability $q_\kappa(s) = 1 - e^{-p(s)\,
+//! t}$, so that
 //!
 //! $$\mathbb{E}[f] = \mathbb{E} \sum_{s \in S} w_s\, f(s), \qquad w_s = \frac{p(s)}{q_\kappa(s)}, \qquad
 //!     g = \sum_{s \in S} w_s\, \nabla \ln p(s)\, \big[f(s)\,(1 + w_s - p(s)) - B\big], \quad B = \sum_{s' \in S} w_{s'} f(s').$$
 //!
-//! The baseline $B$ is made of the same set; the factor of $f(s)$ takes its bias away, since the weights of two states are uncorrelated for $k \ge 2$. The weights are detached and
-//! $\ln p$ is the gradient function, so that derivatives of every order are right. [`normalized`](WithoutReplacement::normalized) divides the weights by their
-//! sum, and uses $B$ without the correction: biased, and less noisy. Duffield, Lund and Thorup (2007) as priority sampling; Vieira (2017); Kool, van Hoof and Welling (2019, 2020).
+//! The baseline $B$ is made of the same set. The factor of $f(s)$ corrects the resulting bias, since the weights of two
+//! states are uncorrelated for $k \ge 2$. The weights are detached, and $\ln p$ is the gradient function, so that
+//! derivatives of every order are unbiased. [`normalized`](WithoutReplacement::normalized) divides the weights by their
+//! sum, and uses $B$ without the correction: this is biased, and has a lower variance. Duffield, Lund and Thorup (2007)
+//! as priority sampling; Vieira (2017); Kool, van Hoof and Welling (2019, 2020).
 //!
-//! [`UnorderedSet`](crate::UnorderedSet) is the conditional expectation of the unnormalised form given the set, and never has a larger variance; this one needs no sums over orders, so that its
-//! sets can be of any size. With a single state the variance is infinite.
+//! [`UnorderedSet`](crate::UnorderedSet) is the conditional expectation of the unnormalised form given the set, and
+//! never has a larger variance. With a single state the variance is infinite.
 //!
-//! **Assumptions.** A finite support; the joint states of all elements are the states. A cost must not depend on the sets of several plate members together.
+//! **Assumptions.** A finite support; the joint states of all elements are the states. A cost must not depend on the
+//! sets of several plate members together.
 //!
 //! | | plain | normalised |
 //! |---|---|---|
@@ -59,23 +63,23 @@ pub struct WithoutReplacement {
 }
 
 impl WithoutReplacement {
-    /// Sets of that many states, with the built-in baseline (from two states on), of nodes with up to 4096 joint
-    /// states.
+    /// Draws sets of this number of states, for nodes with up to 4096 joint states. From two states on, they have the
+    /// built-in baseline.
     pub fn new(size: usize) -> Self {
         WithoutReplacement { size, baseline: true, normalized: false, limit: 4096 }
     }
 
-    /// Leaves the built-in baseline out.
+    /// Leaves out the built-in baseline.
     pub fn without_baseline(self) -> Self {
         WithoutReplacement { baseline: false, ..self }
     }
 
-    /// Divides the weights by their sum: biased, and less noisy.
+    /// Divides the weights by their sum, which is biased and has a lower variance.
     pub fn normalized(self) -> Self {
         WithoutReplacement { normalized: true, ..self }
     }
 
-    /// Refuses nodes with more joint states than this.
+    /// Sets the largest number of joint states; a node with more of them is an error.
     pub fn limit(self, states: usize) -> Self {
         WithoutReplacement { limit: states, ..self }
     }
@@ -118,7 +122,8 @@ where
                 ),
             }));
         }
-        // Arrivals are independent of who arrives: the wait for the next one has the rate of those that are left.
+        // Arrival times are independent of which state arrives. The wait for the next one has the rate of the remaining
+        // states.
         let mut rates = vec![states.rest()];
         for number in 0..self.size {
             states.pick_randomly(&pick_draw(context, number)).map_err(|source| context.error(source))?;
