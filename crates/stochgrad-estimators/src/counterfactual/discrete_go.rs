@@ -1,21 +1,23 @@
-//! The GO gradient of whole numbers: the cost one step up, weighted by the flow of mass across that step.
+//! The GO gradient of integers: the change of the cost one step up, weighted by the probability mass that crosses this
+//! step. Use it for counts whose parameters have no stochastic derivative, such as the number of successes of
+//! `NegativeBinomial`.
 //!
 //! With the distribution function $Q_\theta$ and the probabilities $q_\theta$ of each independent element,
 //!
-//! $$\nabla_\theta\, \mathbb{E}[f(y)] = \mathbb{E}\Big[\sum_i -\frac{\nabla_\theta\, Q_\theta(y_i)}{q_\theta(y_i)}\, \big(f(y_{-i}, y_i + 1) - f(y)\big)\Big]:$$
+//! $$\nabla_\theta\, \mathbb{E}[f(y)] = \mathbb{E}\Big[\sum_i -\frac{\nabla_\theta\, Q_\theta(y_i)}{q_\theta(y_i)}\, \big(f(y_{-i}, y_i + 1) - f(y)\big)\Big].$$
 //!
-//! when $\theta$ moves, the mass $-\nabla_\theta Q(y)$ crosses from $y$ to $y + 1$. Cong, Zhao, Bai and Carin (2019),
-//! "general and one-sample"; summation by parts where the sample path has integration by parts. Categories are taken in
-//! their order. For counts whose distribution moves in one direction it is one of the sides of
-//! [`StochasticDerivatives`](crate::StochasticDerivatives), for categories it is "always up"; it needs no more than the
-//! distribution function, so it knows the number of successes of `NegativeBinomial` as a parameter too.
+//! When $\theta$ changes, the mass $-\nabla_\theta Q(y)$ moves from $y$ to $y + 1$. This is summation by parts, where a
+//! sample path has integration by parts. Cong, Zhao, Bai and Carin (2019), "general and one-sample". Categories are
+//! taken in their order. For counts whose distribution moves in one direction it is one of the sides of
+//! [`StochasticDerivatives`](crate::StochasticDerivatives); for categories it is "always up". It needs only the
+//! distribution function.
 //!
-//! Values of probability zero are passed over: where none of $y + 1, \dots, y' - 1$ is possible, and none of their
+//! Values of probability zero are skipped. If none of $y + 1, \dots, y' - 1$ is possible and none of their
 //! probabilities has a derivative, $\nabla_\theta\, Q_\theta$ is the same for all of $y, \dots, y' - 1$, and the steps
-//! add up to $f(y') - f(y)$. Elements in which a probability of zero has a derivative (a probability as a parameter, at
-//! 0 or 1) go through all their values instead.
+//! add up to $f(y') - f(y)$. Elements for which a probability of zero has a derivative (a probability as a parameter,
+//! at 0 or 1) go through all their values instead.
 //!
-//! **Assumptions.** Whole numbers with a known distribution function. The cost is finite one step above every possible
+//! **Assumptions.** Integers with a known distribution function. The cost is finite one step above every possible
 //! value.
 //!
 //! | | |
@@ -36,7 +38,7 @@ use stochgrad_graph::{
 };
 use stochgrad_tensor::Real;
 
-/// The GO gradient, for distributions of whole numbers.
+/// The GO gradient, for distributions of integers.
 ///
 /// ```
 /// use stochgrad_distributions::Poisson;
@@ -60,7 +62,7 @@ pub struct DiscreteGo {
 }
 
 impl DiscreteGo {
-    /// One sample.
+    /// Draws one sample.
     pub fn new() -> Self {
         Self::default()
     }

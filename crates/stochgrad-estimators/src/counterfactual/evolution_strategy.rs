@@ -1,14 +1,15 @@
-//! Evolution strategies: the gradient of a cost that is smoothed over the parameters of a node.
+//! Evolution strategies: the gradient of the cost smoothed over the parameters of a node. Use it if nothing is known of
+//! the distribution or the cost, and the smoothed objective is what you want to optimise.
 //!
 //! With standard normal $\varepsilon$,
 //!
 //! $$g = \frac{f\big(x(\theta + \sigma \varepsilon)\big) - f\big(x(\theta - \sigma \varepsilon)\big)}{2 \sigma}\, \varepsilon$$
 //!
 //! has the mean $\nabla_\theta\, \mathbb{E}_\varepsilon\, C(\theta + \sigma \varepsilon)$, where $C$ is the expected
-//! cost given everything before the node: the gradient of the smoothed objective, without bias. Both evaluations use
+//! cost given everything before the node. This is the unbiased gradient of the smoothed objective. Both evaluations use
 //! the same noise, and $\varepsilon$ and $-\varepsilon$ are antithetic. Salimans, Ho, Chen, Sidor and Sutskever (2017);
-//! Nesterov and Spokoiny (2017) on Gaussian smoothing. [`Spsa`](crate::Spsa) has signs in the place of $\varepsilon$,
-//! and a smaller variance.
+//! Nesterov and Spokoiny (2017) on Gaussian smoothing. [`Spsa`](crate::Spsa) uses random signs for $\varepsilon$, and
+//! has a smaller variance.
 //!
 //! **Assumptions.** The distribution exists at all real parameters (logits, logarithms). Host code must not branch on a
 //! value downstream, unless the model was given as a function.
@@ -53,12 +54,12 @@ pub struct EvolutionStrategy {
 }
 
 impl EvolutionStrategy {
-    /// One sample, and one antithetic pair of directions of this standard deviation.
+    /// Draws one sample, and one antithetic pair of directions with this standard deviation.
     pub fn new(width: f64) -> Self {
         EvolutionStrategy { directions: RandomDirections::new(width) }
     }
 
-    /// The average over that many directions.
+    /// Averages over this number of directions.
     pub fn directions(self, directions: usize) -> Self {
         EvolutionStrategy { directions: self.directions.count(directions) }
     }

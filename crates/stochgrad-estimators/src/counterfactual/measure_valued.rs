@@ -1,18 +1,20 @@
-//! The measure-valued derivative: the cost at two coupled values of one draw.
+//! The measure-valued derivative: the difference of the costs at two coupled alternatives to the sample. Use it when
+//! the cost is not differentiable and its evaluations are cheap: the variance is low, at one or two replays for each
+//! element.
 //!
-//! The derivative of a distribution by a parameter is a constant times the difference of two distributions,
-//! $\partial_\theta\, p_\theta = c_\theta\,(p_\theta^+ - p_\theta^-)$, so that
+//! The derivative of a distribution with respect to a parameter is a constant times the difference of two
+//! distributions, $\partial_\theta\, p_\theta = c_\theta\,(p_\theta^+ - p_\theta^-)$, so that
 //!
 //! $$\nabla_\theta\, E_{p_\theta}[f(x)] = c_\theta\, \big(E_{p^+}[f(y)] - E_{p^-}[f(y)]\big).$$
 //!
 //! Each independent element of the node is replaced in turn by a coupled pair $(y^+, y^-)$, and what is downstream is
 //! computed again under the same noise (common random numbers). The gradient of all costs together enters the surrogate
-//! as $\langle \operatorname{stop}(g), \theta\rangle$ with its value taken off. Pflug (1989); Heidergott and
-//! Vázquez-Abad (2000); Mohamed et al. (2020).
+//! as $\langle \operatorname{stop}(g), \theta\rangle$ minus its value. Pflug (1989); Heidergott and Vázquez-Abad
+//! (2000); Mohamed et al. (2020).
 //!
-//! **Assumptions.** The expected cost given everything else is differentiable by the parameter. The cost may be
-//! anything, jumps included; but host code must not branch on a value downstream of the node, since a replay could not
-//! follow.
+//! **Assumptions.** The expected cost given everything else is differentiable with respect to the parameter. The cost
+//! may be anything, including one with jumps, but host code must not branch on a value downstream of the node, since a
+//! replay cannot repeat the branch.
 //!
 //! | | |
 //! |---|---|
@@ -21,8 +23,8 @@
 //! | cost evaluations | one for each alternative (one or two a parameter) of each element, besides the sample's own |
 //! | the cost must offer | values |
 //!
-//! A constant added to the cost changes nothing: baselines have no place here. What is downstream must be able to draw
-//! again, which all methods can.
+//! A constant that is added to the cost cancels, so that a baseline would have no effect. Every node downstream can be
+//! drawn again, whatever its method.
 
 use crate::common::sampling::Sampling;
 use crate::counterfactual::perturbation::{Perturbation, gradient_terms, recorded_terms};
@@ -48,7 +50,7 @@ use stochgrad_tensor::{Real, Tensor};
 /// let p = graph.param("p", 0.3)?;
 /// let b = graph.sample("b", &Bernoulli::from_probabilities(p), &MeasureValued::new())?;
 /// graph.cost("loss", (b - 0.499).square())?;
-/// // One bit: the flip sees both values, and the gradient has no variance.
+/// // For one bit, the flip evaluates both values, so that the gradient has no variance.
 /// assert!((graph.backward()?.get("p")?.as_slice()[0] - 0.002).abs() < 1e-12);
 /// # Ok(())
 /// # }
@@ -59,7 +61,7 @@ pub struct MeasureValued {
 }
 
 impl MeasureValued {
-    /// One sample.
+    /// Draws one sample.
     pub fn new() -> Self {
         Self::default()
     }

@@ -1,18 +1,20 @@
-//! Smoothed stochastic derivatives: the mean jump of the sample as its derivative.
+//! Smoothed stochastic derivatives: the mean jump of the sample takes the place of its derivative. Use it for counts
+//! and other discrete nodes with a differentiable cost, when one backward pass must do and a bias is acceptable.
 //!
-//! A stochastic derivative says with which rates $w_a$ a discrete sample jumps to which values $y_a$ when the parameter
-//! moves. Their mean,
+//! A stochastic derivative gives the rates $w_a$ with which a discrete sample jumps to the values $y_a$ when the
+//! parameter changes. The mean jump
 //!
 //! $$s(x) = \sum_a w_a\, (y_a - x), \qquad \mathbb{E}[s(x)] = \partial_\theta\, \mathbb{E}[x],$$
 //!
-//! is passed on as if it were $\partial x / \partial \theta$: no replay, and one backward pass. Arya, Schauer, Schäfer
-//! and Rackauckas (2022). The mean itself in the place of $s(x)$ is the straight-through derivative.
+//! is used as if it were $\partial x / \partial \theta$, without a replay and with one backward pass. Arya, Schauer,
+//! Schäfer and Rackauckas (2022). With the derivative of the mean instead of $s(x)$ it is the straight-through
+//! derivative.
 //!
-//! The two-sided form is right for quadratic costs, whatever the distribution: a jump up across a step sees the slope
-//! below it and half the curvature, the jump down across the same step the slope above it and minus half the curvature,
-//! and both carry the same mass. (For a bit that is the trapezoid rule, as in [`ReinMax`](crate::ReinMax).)
+//! The two-sided form is unbiased for quadratic costs, whatever the distribution. A jump up across a step uses the
+//! slope below it plus half the curvature, and the jump down across the same step the slope above it minus half the
+//! curvature; both have the same mass. (For a bit this is the trapezoid rule, as in [`ReinMax`](crate::ReinMax).)
 //!
-//! **Assumptions.** The cost is differentiable at the values. Paths from the value are looked at as for
+//! **Assumptions.** The cost is differentiable at the values. Paths from the value are checked as for
 //! [`Pathwise`](crate::Pathwise).
 //!
 //! | | |
@@ -34,12 +36,12 @@ use stochgrad_graph::{
 use stochgrad_tape::{Degree, Smoothness, Var};
 use stochgrad_tensor::Real;
 
-/// What stands for the derivative of the sample.
+/// The value that takes the place of the derivative of the sample.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Slope {
     /// The mean jump given the sample.
     Jumps(Side),
-    /// The derivative of the mean, whatever the sample.
+    /// The derivative of the mean, the same for all samples.
     Mean,
 }
 
@@ -77,17 +79,17 @@ impl Default for Smoothed {
 }
 
 impl Smoothed {
-    /// One sample, two-sided.
+    /// Draws one sample, and uses both sides.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The side to which parameters are perturbed.
+    /// Sets the side to which parameters are perturbed.
     pub fn side(self, side: Side) -> Self {
         Smoothed { slope: Slope::Jumps(side), ..self }
     }
 
-    /// The derivative of the mean in the place of the mean jump, for distributions with a mean in closed form.
+    /// Uses the derivative of the mean instead of the mean jump, for distributions with a mean in closed form.
     pub fn straight_through(self) -> Self {
         Smoothed { slope: Slope::Mean, ..self }
     }
@@ -141,7 +143,7 @@ where
             Slope::Jumps(side) => mean_jump(distribution, side, set.value, &draw),
             Slope::Mean => distribution.mean().ok_or_else(|| DistributionError::Unsupported {
                 distribution: distribution.name(),
-                problem: "has no mean in closed form, which the straight-through derivative is made of; use .side(Side::TwoSided)".into(),
+                problem: "has no mean in closed form, which the straight-through derivative needs; use .side(Side::TwoSided)".into(),
             }),
         };
         let soft = soft.map_err(|source| context.error(source))?;
@@ -157,7 +159,7 @@ where
     }
 }
 
-/// Something whose derivatives with respect to the parameters are the mean jumps of the sample.
+/// A value whose derivatives with respect to the parameters are the mean jumps of the sample.
 fn mean_jump<'t, F: Real>(
     distribution: &impl StochasticDerivative<'t, F>,
     side: Side,
@@ -181,7 +183,7 @@ fn mean_jump<'t, F: Real>(
                     return Err(DistributionError::Unsupported {
                         distribution: distribution.name(),
                         problem: format!(
-                            "no stochastic derivative by the parameter \"{}\" is known, and that parameter depends on something trainable; stop its \
+                            "no stochastic derivative with respect to the parameter \"{}\" is known, and that parameter depends on something trainable; stop its \
                                  gradient if that is meant, or use ScoreFunction",
                             parameter.name
                         ),
