@@ -1,23 +1,24 @@
-//! Fini-D: a straight-through gradient for counts that is exact for polynomials up to degree D.
+//! Fini-D: a straight-through gradient for counts that is exact for polynomials up to degree D. Use it for Poisson,
+//! binomial and negative binomial nodes with a smooth cost.
 //!
 //! $$g = w(z)\, f'(z), \qquad w(z) = \sum_{n < D} \frac{\beta_n}{h_n}\, P_n(z), \qquad \beta_n = \partial_\theta\, \mathbb{E}[Q_n(z)], \quad Q_n' = P_n,$$
 //!
-//! with the orthogonal polynomials $P_n$ of the distribution and their squared norms $h_n$. Of all weights that make
-//! $\mathbb{E}[w f'] = \partial_\theta \mathbb{E}[f]$ right for all polynomials $f$ of degree $D$ or less, it is the
-//! one with the smallest second moment. The weight of degree 1 is the derivative of the mean. For a Poisson number by
-//! its log-rate, $w_2 = (z + \lambda)/2$ and $w_3 = w_2 - P_2(z)/(12 \lambda)$. He and Wu (2026).
+//! with the orthogonal polynomials $P_n$ of the distribution and their squared norms $h_n$. Among all weights for which
+//! $\mathbb{E}[w f'] = \partial_\theta \mathbb{E}[f]$ holds for every polynomial $f$ of degree $D$ or less, it has the
+//! smallest second moment. The weight of degree 1 is the derivative of the mean. For a Poisson variate and its
+//! log-rate, $w_2 = (z + \lambda)/2$ and $w_3 = w_2 - P_2(z)/(12 \lambda)$. He and Wu (2026).
 //!
-//! The distributions are the natural exponential families whose variance is $V = \mu + v \mu^2$: with $y = z - \mu$ and
+//! The distributions are the natural exponential families whose variance is $V = \mu + v \mu^2$. With $y = z - \mu$ and
 //! $s = 1 + 2 v \mu$ (Morris 1982),
 //!
 //! $$P_{n+1} = (y - n s)\, P_n - n\,(1 + (n - 1) v)\, V\, P_{n-1}, \qquad h_n = n!\, V^n \prod_{k < n} (1 + k v),$$
 //!
-//! and central moments follow $c_{k+1} = V\, (\partial_\mu c_k + k\, c_{k-1})$. Their derivatives are taken by the
-//! tape, so that every parameter has its weight: log-rates, probabilities, log-odds, and the number of successes of a
-//! negative binomial distribution.
+//! and the central moments satisfy $c_{k+1} = V\, (\partial_\mu c_k + k\, c_{k-1})$. The tape differentiates them, so
+//! that every parameter has its weight: log-rates, probabilities, log-odds, and the number of successes of a negative
+//! binomial distribution.
 //!
 //! **Assumptions.** The cost is differentiable at the counts, as a function of real numbers. Paths from the value are
-//! looked at as for [`Pathwise`](crate::Pathwise).
+//! checked as for [`Pathwise`](crate::Pathwise).
 //!
 //! | | |
 //! |---|---|
@@ -37,8 +38,8 @@ use stochgrad_graph::{
 use stochgrad_tape::{Degree, Var};
 use stochgrad_tensor::Real;
 
-/// Straight-through gradients for counts, exact for polynomials up to a degree: for the distributions whose variance is
-/// a quadratic function of the mean.
+/// Straight-through gradients for counts that are exact for polynomials up to a degree, for distributions whose
+/// variance is a quadratic function of the mean.
 ///
 /// ```
 /// use stochgrad_distributions::Poisson;
@@ -64,8 +65,8 @@ pub struct Fini {
 }
 
 impl Fini {
-    /// One sample; exact for polynomials of this degree, at least 1. Each further degree lowers the bias for smooth
-    /// costs, and may raise or lower the variance.
+    /// Draws one sample. The gradient is exact for polynomials up to this degree, at least 1. A higher degree lowers
+    /// the bias for smooth costs, and may raise or lower the variance.
     pub fn new(degree: usize) -> Self {
         Fini { degree, sampling: Sampling::default(), assume_continuous: false }
     }
@@ -127,7 +128,7 @@ where
     }
 }
 
-/// What a distribution of counts is given by.
+/// The moments that determine a distribution of counts.
 struct Moments<'t, F: Real> {
     mean: Var<'t, F>,
     variance: Var<'t, F>,
@@ -135,7 +136,7 @@ struct Moments<'t, F: Real> {
 }
 
 impl<'t, F: Real> Moments<'t, F> {
-    /// Something whose derivative with respect to the parameters is the weight at a count.
+    /// A value whose derivative with respect to the parameters is the weight at a count.
     fn change(&self, count: Var<'t, F>, degree: usize) -> Var<'t, F> {
         let moments = self.central_moments(degree);
         // E[(z − m)^(k+1)] / (k + 1), as a function of the parameters at a fixed m: its derivative at m = μ.
@@ -147,7 +148,7 @@ impl<'t, F: Real> Moments<'t, F> {
             let at_y = coefficients.iter().rev().fold(y * 0.0, |sum, &coefficient| sum * y + coefficient);
             let beta = coefficients.iter().zip(&raised).map(|(&coefficient, &raised)| coefficient * raised);
             let beta = beta.fold(self.mean * 0.0, |sum, term| sum + term);
-            // Where the distribution is a single value there is no such polynomial.
+            // If the distribution has a single value, there is no such polynomial.
             let share = norm.step().select(at_y / norm, y * 0.0);
             share * beta
         });
@@ -168,8 +169,7 @@ impl<'t, F: Real> Moments<'t, F> {
         moment_polynomials(n).iter().map(of).collect()
     }
 
-    /// The coefficients of $P_0$ to $P_{n-1}$ as polynomials in $y$, and their squared norms; no gradient flows to
-    /// them.
+    /// The coefficients of $P_0$ to $P_{n-1}$ as polynomials in $y$, and their squared norms, all detached.
     fn orthogonal_polynomials(&self, n: usize) -> Vec<(Vec<Var<'t, F>>, Var<'t, F>)> {
         let [mean, variance, v] = [self.mean, self.variance, self.curvature].map(|var| var.stop_gradient());
         let (zero, one) = (mean * 0.0, mean * 0.0 + 1.0);

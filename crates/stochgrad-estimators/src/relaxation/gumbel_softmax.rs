@@ -1,7 +1,8 @@
-//! Gumbel-softmax (Concrete): a continuous relaxation of a discrete node, and its straight-through form.
+//! Gumbel-softmax (Concrete): a continuous relaxation of a discrete node, and its straight-through form. Use it for
+//! discrete nodes with a differentiable cost when the lowest variance matters more than a bias.
 //!
-//! A category is the argmax of logits plus Gumbel noise (a bit: the sign of a logit plus logistic noise). Replacing the
-//! argmax by a softmax at temperature $\tau$ makes it differentiable:
+//! A category is the argmax of logits plus Gumbel noise (for a bit, the sign of a logit plus logistic noise). Replacing
+//! the argmax by a softmax at temperature $\tau$ makes it differentiable:
 //!
 //! $$y = \operatorname{softmax}\big((\eta + G)/\tau\big), \qquad
 //!     g = \nabla_y f(y)\; \partial_\eta\, y, \qquad
@@ -9,12 +10,14 @@
 //!
 //! Jang et al. (2017); Maddison et al. (2017).
 //!
-//! Two settings. The derivative may be taken at another temperature than the value, with the same noise ([`backward_temperature`](GumbelSoftmax::backward_temperature)): a low one brings
-//! the values close to the vertices, a high one keeps the variance of the gradient low (Shah et al. 2024). And the softmax may be replaced by a sparse map to the simplex
-//! ([`simplex_map`](GumbelSoftmax::simplex_map)), which reaches the vertices.
+//! There are two options. The derivative can be taken at another temperature than the value, with the same noise
+//! ([`backward_temperature`](GumbelSoftmax::backward_temperature)): a low temperature of the value is close to the
+//! vertices, and a high temperature of the derivative keeps the variance of the gradient low (Shah et al. 2024). And
+//! the softmax can be replaced by a sparse map to the simplex ([`simplex_map`](GumbelSoftmax::simplex_map)), which
+//! reaches the vertices.
 //!
-//! **Assumptions.** The cost is defined and differentiable between the vertices (plain) or at them (straight-through). Paths from the
-//! value are looked at as for [`Pathwise`](crate::Pathwise).
+//! **Assumptions.** The cost is defined and differentiable between the vertices (plain) or at them (straight-through).
+//! Paths from the value are checked as for [`Pathwise`](crate::Pathwise).
 //!
 //! | | plain | straight-through |
 //! |---|---|---|
@@ -23,11 +26,12 @@
 //! | cost evaluations | one a sample, and one backward pass | the same |
 //! | the cost must offer | values and derivatives at interior points | derivatives at the vertices |
 //!
-//! The biases can have the wrong sign at every temperature: for one bit with $\theta = 0.1$ and $f = (b - 0.499)^2$ the gradient is
-//! $1.8 \cdot 10^{-4}$, and at $\tau = 1$ the plain form gives $-4.2 \cdot 10^{-2}$, the straight-through one $-6.7 \cdot 10^{-2}$, on average.
+//! The biased gradient can have the wrong sign at every temperature. For one bit with $\theta = 0.1$ and $f = (b -
+//! 0.499)^2$ the gradient is $1.8 \cdot 10^{-4}$, and at $\tau = 1$ the plain form gives $-4.2 \cdot 10^{-2}$, the
+//! straight-through one $-6.7 \cdot 10^{-2}$, on average.
 //!
-//! To evaluate a trained model with hard samples, sample the same distribution with `ScoreFunction::new()`: same address, same
-//! noise source, no relaxation.
+//! To evaluate a trained model with hard samples, sample the same distribution with `ScoreFunction::new()`, at the same
+//! address and with the same noise source.
 
 use crate::common::sampling::Sampling;
 use crate::common::state_parts::{StatePart, load_all_or_nothing, take_prefixed};
@@ -71,7 +75,7 @@ pub struct GumbelSoftmax {
 }
 
 impl GumbelSoftmax {
-    /// One relaxed sample at a temperature: a number, or a [`Temperature`] that falls.
+    /// Draws one relaxed sample at a temperature, which is a number or a [`Temperature`] that falls.
     pub fn new(temperature: impl Into<Temperature>) -> Self {
         GumbelSoftmax {
             temperature: temperature.into(),
@@ -83,18 +87,18 @@ impl GumbelSoftmax {
         }
     }
 
-    /// Hard values go forward; derivatives are those of the relaxed ones.
+    /// Uses hard values, with the derivatives of the relaxed ones.
     pub fn straight_through(self) -> Self {
         GumbelSoftmax { straight_through: true, ..self }
     }
 
-    /// Takes the derivative at another temperature, with the same noise; the first one is that of the values. Hard
-    /// values have none.
+    /// Takes the derivative at another temperature, with the same noise. The temperature given to [`new`](Self::new) is
+    /// then that of the values only, and has no effect on hard values.
     pub fn backward_temperature(self, temperature: impl Into<Temperature>) -> Self {
         GumbelSoftmax { backward: Some(temperature.into()), ..self }
     }
 
-    /// Another map to the simplex in place of the softmax (of the sigmoid, for bits).
+    /// Uses another map to the simplex instead of the softmax (or the sigmoid, for bits).
     pub fn simplex_map(self, map: SimplexMap) -> Self {
         GumbelSoftmax { map, ..self }
     }
@@ -107,13 +111,13 @@ impl GumbelSoftmax {
         GumbelSoftmax { assume_continuous: true, ..self }
     }
 
-    /// The temperature.
+    /// The temperature of the values.
     pub fn temperature(&self) -> &Temperature {
         &self.temperature
     }
 }
 
-/// What stands before the names of the state of the second temperature.
+/// The prefix of the names in the state of the second temperature.
 const BACKWARD: &str = "backward ";
 
 impl Method for GumbelSoftmax {

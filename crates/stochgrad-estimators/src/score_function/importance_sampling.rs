@@ -1,22 +1,26 @@
-//! The score function with samples of another distribution.
+//! Importance sampling: the score function with samples of another distribution. Use it if rare values matter: small
+//! probabilities, tails, costs that are large where $p$ is small.
 //!
-//! Samples come from a proposal $r$ and carry weights,
+//! Samples are drawn from a proposal $r$ and have weights,
 //!
 //! $$\mathbb{E}_p[f] = \mathbb{E}_r\big[w f\big], \qquad w = \frac{p(x; \theta)}{r(x)}, \qquad
 //!     g = \frac1K \sum_{k=1}^K w_k\, (f(x_k) - b_k)\, \nabla \ln p(x_k; \theta).$$
 //!
-//! The weights themselves are differentiated, which makes derivatives of every order right: $\nabla^n w = \nabla^n p / r$. What the proposal depends on does not enter, since the
-//! mean is the same for every proposal. A baseline $b_k$ enters as $a = (1/\square(\ln p) - 1)\, b$, whose weighted derivatives $-b\, \nabla^n w$ have mean zero.
-//! [`normalized`](ImportanceSampling::normalized) divides the weights by their sum and differentiates the quotient: biased of order $1/K$, with the mean of the costs as a
-//! baseline of its own.
+//! The weights are differentiated, so that derivatives of every order are unbiased: $\nabla^n w = \nabla^n p / r$. The
+//! dependence of the proposal on the parameters is irrelevant, since the mean is the same for every proposal. A
+//! baseline $b_k$ enters as $a = (1/\square(\ln p) - 1)\, b$, whose weighted derivatives $-b\, \nabla^n w$ have mean
+//! zero. [`normalized`](ImportanceSampling::normalized) divides the weights by their sum and differentiates the
+//! quotient. This has a bias of order $1/K$, and acts as if the mean of the costs were a baseline.
 //!
-//! The best proposal is $r \propto p\, |f|\, \|\nabla \ln p\|$: wider than $p$, since the score is large in the tails. Hence overdispersed proposals
-//! $r \propto p^{1/\tau}$ with $\tau$ a little above 1 (Ruiz, Titsias and Blei 2016). *It helps* where rare values decide: small probabilities, tails, costs that are large
-//! where $p$ is small. *It does not* with several elements that matter alike, since their weights multiply and a few samples take all of the weight; nor with a proposal whose tails are lighter than
-//! those of $p f$: the variance may be infinite, and nothing will say so.
+//! The best proposal is $r \propto p\, |f|\, \|\nabla \ln p\|$, which is wider than $p$, since the score is large in
+//! the tails. This suggests overdispersed proposals $r \propto p^{1/\tau}$ with $\tau$ a little above 1 (Ruiz, Titsias
+//! and Blei 2016). *It does not help* if several elements are equally important, since their weights multiply and a few
+//! samples get all of the weight. Nor does a proposal with lighter tails than $p f$: the variance may be infinite, and
+//! nothing detects this.
 //!
-//! **Assumptions.** The proposal is positive where $p$ is, and does not depend on plates that $p$ lacks. It is checked as far as it can be known: shapes and supports are the same, and of finite
-//! supports every state of each element. A cost must not depend on several of the samples together.
+//! **Assumptions.** The proposal is positive where $p$ is, and does not depend on plates that $p$ lacks. This is
+//! checked as far as possible: shapes and supports must be the same, and for finite supports every state of each
+//! element is checked. A cost must not depend on several of the samples together.
 //!
 //! | | plain | normalised |
 //! |---|---|---|
@@ -50,7 +54,7 @@ use stochgrad_tensor::Real;
 /// let tape = Tape::<f64>::new();
 /// let graph = Graph::new(&tape, Seed::new(7));
 /// let mu = graph.param("mu", 0.3)?;
-/// // What matters lies beyond 3, where few samples of the distribution itself fall.
+/// // Few samples of the distribution itself are above 3.
 /// let proposal = Normal::new(graph.constant(3.5), 1.0);
 /// let method = ImportanceSampling::from_distribution(&proposal).samples(16);
 /// let x = graph.sample("x", &Normal::new(mu, 1.0), &method)?;
@@ -68,28 +72,29 @@ pub struct ImportanceSampling<P, B = NoBaseline> {
 }
 
 impl<R> ImportanceSampling<GivenProposal<R>> {
-    /// One sample of a distribution on the same recording: of the same family, or any with the same support.
+    /// Draws one sample from a distribution recorded on the same tape: of the same family, or any with the same
+    /// support.
     pub fn from_distribution<'t, F: Real, L: Live<'t, F, Family = R>>(proposal: &L) -> Self
     where
         R: Family<F, On<'t> = L>,
     {
-        // A distribution without parameters has no tape: nothing of it can be out of date, and nothing can be drawn
-        // either.
+        // A distribution without parameters has no tape, and cannot be out of date.
         let generation = proposal.tape().map_or(0, Tape::generation);
         Self::of(GivenProposal { distribution: R::store(proposal), generation })
     }
 }
 
 impl ImportanceSampling<OverdispersedProposal> {
-    /// One sample of the distribution itself with its density to the power `1 / temperature`: logits divided by it, the
-    /// variance of a normal distribution times it. The same distribution at 1, wider above.
+    /// Draws one sample from the distribution itself with its density raised to the power `1 / temperature`: logits are
+    /// divided by the temperature, and the variance of a normal distribution is multiplied by it. At 1 it is the same
+    /// distribution; above 1 it is wider.
     pub fn overdispersed(temperature: f64) -> Self {
         Self::of(OverdispersedProposal { temperature })
     }
 }
 
 impl<P> ImportanceSampling<P> {
-    /// One sample of a proposal of your own kind.
+    /// Draws one sample from your own kind of proposal.
     pub fn of(proposal: P) -> Self {
         ImportanceSampling {
             proposal,
@@ -103,7 +108,7 @@ impl<P> ImportanceSampling<P> {
 impl<P, B> ImportanceSampling<P, B> {
     sampling_setters! { self => self.sampling; samples, scheme }
 
-    /// Divides the weights by their sum: biased, and right for distributions that are known up to a factor.
+    /// Divides the weights by their sum. This is biased, and suits distributions that are known up to a factor.
     pub fn normalized(self) -> Self {
         ImportanceSampling { normalized: true, ..self }
     }
@@ -166,13 +171,13 @@ where
                 check_support(tape, distribution, proposal).map_err(unsupported)?;
             }
             let value = proposal.sample(&draw)?.drawn();
-            // How the density depends on what the proposal was made of does not matter to any mean.
+            // The dependence of the proposal's density on its parameters has no influence on the mean.
             drawn = Some((value, distribution.log_prob(value) - proposal.log_prob(value).drawn()));
             Ok(())
         });
         proposed.map_err(|source| context.error(source))?;
         let (Some((value, log_weight)), Some(plate)) = (drawn, plate) else {
-            return Err(context.error(unsupported("the proposal handed no distribution on".into())));
+            return Err(context.error(unsupported("`Proposal::propose` did not call its argument; pass the proposal to it".into())));
         };
         let weights = match self.normalized {
             true => (log_weight - log_weight.log_mean_exp_over(plate)).exp(),

@@ -1,26 +1,28 @@
-//! The score-function estimator.
+//! The score-function estimator. Use it for any cost and any distribution whose support does not depend on its
+//! parameters. Its variance is usually high, so that it needs a baseline or several samples.
 //!
 //! $$\nabla_\theta \mathbb{E}_{p(x; \theta)}[f(x)]
 //!     = \mathbb{E}\big[(f(x) - b)\, \nabla_\theta \ln p(x; \theta)\big],$$
 //!
-//! averaged over $K$ independent samples. In the surrogate the gradient function is $l = \ln p(x; \theta)$, and the baseline
-//! $b$ enters as the control variate $a = (1 - \square(l))\, \operatorname{stop}(b)$: its value is zero, its mean is zero, and so are
-//! those of all its derivatives as long as $b$ does not depend on $x$, or its mean is known and put back.
+//! averaged over $K$ independent samples. In the surrogate the gradient function is $l = \ln p(x; \theta)$, and the
+//! baseline $b$ enters as the control variate $a = (1 - \square(l))\, \operatorname{stop}(b)$. Its value and mean are
+//! zero. The means of all its derivatives are zero as well, as long as $b$ does not depend on $x$, or its mean is known
+//! and added again.
 //!
-//! Also known as REINFORCE or the likelihood-ratio method: Glynn (1990), Williams (1992). Baselines: Greensmith et al. (2004);
-//! at any order of derivative: Mao et al. (2019).
+//! Also known as REINFORCE or the likelihood-ratio method: Glynn (1990), Williams (1992). Baselines: Greensmith et al.
+//! (2004); at any order of derivative: Mao et al. (2019).
 //!
-//! *Assumes* that the support does not depend on the parameters, and that log p is differentiable in them. A kink of log p
-//! (the location of a Laplace) limits the derivatives with respect to that parameter to the first. A probability of exactly
-//! 0 or 1 with a derivative is refused, since the gradient would lack the term of the outcome that never occurs: give logits
-//! there, or use `Enumerate`, `LocalExpectation` or `MeasureValued`.
+//! **Assumptions.** The support does not depend on the parameters, and $\ln p$ is differentiable with respect to them.
+//! A kink of $\ln p$ (at the location of a Laplace distribution) limits the derivatives with respect to that parameter
+//! to the first. A probability of exactly 0 or 1 with a derivative is an error, since the gradient would lack the term
+//! of the outcome that never occurs; use logits there, or `Enumerate`, `LocalExpectation` or `MeasureValued`.
 //!
 //! | | |
 //! |---|---|
 //! | bias | none |
 //! | order | any |
 //! | cost evaluations | $K$ |
-//! | the cost offers | its value only: jumps, branches and black boxes are welcome |
+//! | the cost offers | its value only: it may have jumps, branch, or be a black box |
 
 pub(crate) mod baseline;
 pub(crate) mod importance_sampling;
@@ -66,7 +68,7 @@ pub struct ScoreFunction<B = NoBaseline> {
 }
 
 impl ScoreFunction {
-    /// One sample, and no baseline.
+    /// Draws one sample, without a baseline.
     pub fn new() -> Self {
         Self::default()
     }
@@ -159,7 +161,7 @@ where
 /// A method that accepts a [`Baseline`] forwards `state` and `load_state` to it, calls [`check_baseline`] in `sample` and
 /// [`Baseline::check_distribution`] in `guarantee`, and returns these terms.
 pub fn baseline_terms<'t, F: Real>(tape: &'t Tape<F>, baselines: Baselines<'t, F>) -> Terms<'t, F> {
-    // Costs that see the same members jointly have the same gradient function: one box serves them all.
+    // Costs that depend on the same members jointly have the same gradient function and share one magic box.
     let mut groups: Vec<CostBaseline<'t, F>> = Vec::new();
     for baseline in baselines.values {
         match groups.iter_mut().find(|group| group.cost.joint == baseline.cost.joint) {
