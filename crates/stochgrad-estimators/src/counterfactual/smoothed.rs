@@ -143,7 +143,9 @@ where
             Slope::Jumps(side) => mean_jump(distribution, side, set.value, &draw),
             Slope::Mean => distribution.mean().ok_or_else(|| DistributionError::Unsupported {
                 distribution: distribution.name(),
-                problem: "has no mean in closed form, which the straight-through derivative needs; use .side(Side::TwoSided)".into(),
+                problem:
+                    "has no mean in closed form, which the straight-through derivative needs; use .side(Side::TwoSided)"
+                        .into(),
             }),
         };
         let soft = soft.map_err(|source| context.error(source))?;

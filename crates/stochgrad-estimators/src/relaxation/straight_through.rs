@@ -1,5 +1,5 @@
-//! Straight-through: the derivative of the mean in place of that of the sample. Use it as a cheap biased baseline
-//! method; [`ReinMax`](crate::ReinMax) has a smaller bias at the same cost.
+//! Straight-through: the derivative of the mean in place of that of the sample. Use it for comparison;
+//! [`ReinMax`](crate::ReinMax) has a smaller bias at the same cost.
 //!
 //! $$x \sim \operatorname{Categorical}(\operatorname{softmax} \phi), \qquad
 //!     g = J\big(\operatorname{softmax}(\phi / \tau)\big)^\top \nabla f(x) / \tau, \qquad J(p) = \operatorname{diag} p - p p^\top,$$

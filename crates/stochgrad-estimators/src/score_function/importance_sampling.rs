@@ -177,7 +177,8 @@ where
         });
         proposed.map_err(|source| context.error(source))?;
         let (Some((value, log_weight)), Some(plate)) = (drawn, plate) else {
-            return Err(context.error(unsupported("`Proposal::propose` did not call its argument; pass the proposal to it".into())));
+            return Err(context
+                .error(unsupported("`Proposal::propose` did not call its argument; pass the proposal to it".into())));
         };
         let weights = match self.normalized {
             true => (log_weight - log_weight.log_mean_exp_over(plate)).exp(),

@@ -1,4 +1,4 @@
-//! Several control variates, with fitted coefficients.
+//! Several control variates with fitted coefficients. Use it to combine baselines, or to scale them.
 //!
 //! Each control variate $h_i(x)$ with mean $m_i(\theta)$ contributes $C_i = h_i\, s - \nabla m_i$ with $\mathbb{E}[C_i]
 //! = 0$ to the gradient $G = f s$, $s = \nabla \ln p$. The variance of $G - \sum_i \beta_i C_i$, summed over the
@@ -6,19 +6,19 @@
 //!
 //! $$\beta^* = A^{-1} r, \qquad A_{ij} = \mathbb{E}[C_i^\top C_j], \quad r_i = \mathbb{E}[C_i^\top G].$$
 //!
-//! **The coefficients must not be fitted to the sample that they are used for**: the gradient would be biased by about
-//! one over the number of members. They come from
+//! **The coefficients must not be fitted to the sample that they are used for**: the gradient would have a bias of
+//! about one over the number of members. They are fitted to
 //!
 //! * the *other* members of the sample and of the batch ([`cross_fitted`](LinearControlVariates::cross_fitted)), or
 //! * running means over past steps ([`from_past`](LinearControlVariates::from_past)),
 //!
-//! and a ridge, $(A + \lambda\, \tfrac{\operatorname{tr} A}{P} I)\, \beta = r$, keeps them small where members are few.
-//! The gradient is unbiased at every order.
+//! and a ridge, $(A + \lambda\, \tfrac{\operatorname{tr} A}{P} I)\, \beta = r$, keeps them small if there are few
+//! members. The gradient is unbiased at every order.
 //!
-//! Any baseline is a control variate. A [`Constant`](crate::Constant) of 1 is the score itself, and its coefficient the
-//! optimal baseline; [`MuProp`](crate::MuProp) and [`DeltaMethod`](crate::DeltaMethod) get a scale; functions with
-//! known means are [`ControlFunction`](crate::ControlFunction)s. Glasserman (2003), section 4.1; Geffner and Domke
-//! (2018); Ranganath, Gerrish and Blei (2014).
+//! Any baseline is a control variate. A [`Constant`](crate::Constant) of 1 is the score itself, with the optimal
+//! baseline as its coefficient. [`MuProp`](crate::MuProp) and [`DeltaMethod`](crate::DeltaMethod) get a scale.
+//! Functions with known means are [`ControlFunction`](crate::ControlFunction)s. Glasserman (2003), section 4.1; Geffner
+//! and Domke (2018); Ranganath, Gerrish and Blei (2014).
 
 use super::members::{independent_plates, over_joint, sum_of_others, total_key};
 use super::optimal::member_scores;
@@ -32,10 +32,10 @@ use stochgrad_graph::{CostContext, Count, GraphResult, MethodState, NodeCost, Or
 use stochgrad_tape::Var;
 use stochgrad_tensor::{Real, Tensor};
 
-/// What keeps a system without data regular.
+/// A lower bound for the diagonal, which keeps a system without data regular.
 const FLOOR: f64 = 1e-30;
 
-/// Where the coefficients come from.
+/// The data that the coefficients are fitted to.
 #[derive(Clone, Debug)]
 enum Fit {
     Others,
@@ -69,25 +69,26 @@ pub struct LinearControlVariates<F: Real> {
 }
 
 impl<F: Real> LinearControlVariates<F> {
-    /// Coefficients from the other members, at least one other; ridge 0.001.
+    /// Fits the coefficients to the other members, of which there must be at least one. The ridge is 0.001.
     pub fn cross_fitted() -> Self {
         LinearControlVariates { fit: Fit::Others, ridge: 1e-3, controls: Vec::new() }
     }
 
-    /// Coefficients from past steps, in which what came `n` steps ago has the weight `decayⁿ`; ridge 0.001. They move
-    /// when [`Gradients::advance`](stochgrad_graph::Gradients::advance) is called; clones share them.
+    /// Fits the coefficients to past steps, of which the one `n` steps ago has the weight `decayⁿ`. The ridge is 0.001.
+    /// The coefficients change when [`Gradients::advance`](stochgrad_graph::Gradients::advance) is called. Clones share
+    /// them.
     pub fn from_past(decay: f64) -> Self {
         LinearControlVariates { fit: Fit::Past(RunningMeans::new(decay)), ..Self::cross_fitted() }
     }
 
-    /// Adds a control variate: any baseline. With coefficients from other members, it must be one that is not made of
-    /// other members itself.
+    /// Adds a control variate, which may be any baseline. If the coefficients are fitted to other members, the baseline
+    /// must not be made of other members itself.
     pub fn with(mut self, control: impl Baseline<F> + 'static) -> Self {
         self.controls.push(Arc::new(control));
         self
     }
 
-    /// What is added to the diagonal of the system, relative to its mean: at least 0.
+    /// Sets the ridge, which is added to the diagonal of the system relative to its mean. It must be at least 0.
     pub fn ridge(self, ridge: f64) -> Self {
         LinearControlVariates { ridge, ..self }
     }
@@ -127,7 +128,7 @@ impl<F: Real> Memory for LinearControlVariates<F> {
             Fit::Others => match self.controls.iter().find(|control| control.sees_other_members()) {
                 None => Ok(()),
                 Some(control) => Err(format!(
-                    "\"{}\" is made of other members, and fitting its coefficient to them would bring the own sample in again; use \
+                    "\"{}\" is made of other members, and a coefficient fitted to them would depend on the sample that it is used for; use \
                      LinearControlVariates::from_past, or another control variate",
                     control.name().unwrap_or_default()
                 )),
@@ -181,15 +182,15 @@ impl<F: Real> Memory for LinearControlVariates<F> {
     }
 }
 
-/// The system of the coefficients, for each member: A, and r.
+/// The linear system of the coefficients for each member: $A$ and $r$.
 struct System<'t, F: Real> {
     matrix: Var<'t, F>,
     right: Var<'t, F>,
 }
 
 impl<'t, F: Real> System<'t, F> {
-    /// The contributions of the control variates and of the cost to the gradient by each parameter; `None` if there is
-    /// no parameter.
+    /// The system, from the contributions of the control variates and of the cost to the gradient with respect to each
+    /// parameter.
     fn new(
         context: &CostContext<'_, 't, F>,
         cost: &NodeCost<'t, F>,
@@ -214,7 +215,7 @@ impl<'t, F: Real> System<'t, F> {
         })
     }
 
-    /// The coefficients of the sums over other members; `None` if there are none.
+    /// The coefficients fitted to the other members; `None` if there are none.
     fn cross_fitted(&self, context: &CostContext<'_, 't, F>, ridge: f64) -> Option<Var<'t, F>> {
         let plates = independent_plates(context);
         let count = self.right.shape().numel();
@@ -227,7 +228,7 @@ impl<'t, F: Real> System<'t, F> {
         Some(factor.transposed_triangular_solve(half).reshape([count]))
     }
 
-    /// The coefficients of the running means, and the step that these take next.
+    /// The coefficients fitted to the running means, and the update of these.
     fn fitted_before(&self, means: &RunningMeans, key: &str, ridge: f64) -> (Var<'t, F>, Update<'t, F>) {
         let count = self.right.shape().numel();
         let coefficients = means.read(self.matrix.tape(), key, [count], 0.0, move |means, write| {
@@ -246,8 +247,7 @@ impl<'t, F: Real> System<'t, F> {
     }
 }
 
-/// Solves a symmetric system with a matrix without negative eigenvalues by elimination; directions without any data get
-/// the coefficient 0.
+/// Solves a symmetric positive semidefinite system by elimination. Directions without data get the coefficient 0.
 fn solve(matrix: &mut [f64], right: &mut [f64]) {
     let count = right.len();
     let largest = (0..count).map(|at| matrix[at * (count + 1)]).fold(0.0, f64::max);
