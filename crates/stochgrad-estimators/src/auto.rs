@@ -157,9 +157,9 @@ impl<F: Real, D: Family<F>> GradientMethod<F, D> for Auto {
                     .as_ref()
                     .map_or("an operation that jumps".into(), |(what, at)| format!("{what} ({at})"));
                 Err(format!(
-                    "the value reaches a cost through {through}, which rules the pathwise derivative out, and the support \
-                     of {} depends on its parameters, which rules the score function out; use MeasureValued if it offers \
-                     a weak derivative, or smooth the operation",
+                    "the value reaches a cost through {through}, which rules the pathwise derivative out, and the \
+                     support of {} depends on its parameters, which rules the score function out; use MeasureValued \
+                     if it offers a weak derivative, or smooth the operation",
                     distribution.name()
                 ))
             }
@@ -182,8 +182,9 @@ impl<F: Real, D: Family<F>> GradientMethod<F, D> for Auto {
             _ if can.score.is_some() => self.sampling.draw(context, distribution),
             _ => Err(context.error(DistributionError::Unsupported {
                 distribution: distribution.name(),
-                problem: "Auto needs a small finite support, reparameterised samples or a support that does not depend on the \
-                          parameters, and this distribution has none of them; use MeasureValued if it offers a weak derivative"
+                problem: "Auto needs a small finite support, reparameterised samples or a support that does not \
+                          depend on the parameters, and this distribution has none of them; use MeasureValued if it \
+                          offers a weak derivative"
                     .into(),
             })),
         }

@@ -1,8 +1,8 @@
 //! Gradient methods and baselines.
 //!
 //! A gradient method determines how a stochastic node is sampled and how its part of the gradient is estimated. Every
-//! method implements [`GradientMethod`](stochgrad_graph::GradientMethod) for the distributions that offer what it needs.
-//! The method is an argument of `Graph::sample`; a method that does not suit the distribution does not compile.
+//! method implements [`GradientMethod`](stochgrad_graph::GradientMethod) for the distributions that offer what it
+//! needs. The method is an argument of `Graph::sample`; a method that does not suit the distribution does not compile.
 //!
 //! | method | needs | bias | order |
 //! |---|---|---|---|
@@ -49,8 +49,8 @@
 //! draws the samples of a node jointly (antithetic, stratified, systematic, Sobol), which lowers the variance of their
 //! mean.
 //!
-//! An *objective* records a cost whose gradient can be estimated in several ways: [`EvidenceBound`] records the ELBO and
-//! the importance-weighted bounds.
+//! An *objective* records a cost whose gradient can be estimated in several ways: [`EvidenceBound`] records the ELBO
+//! and the importance-weighted bounds.
 //!
 //! Your own methods and baselines implement the same traits; [`extension`] has their building blocks. The surrogate and
 //! replays are the task of `stochgrad-graph`.

@@ -157,7 +157,8 @@ pub(crate) fn check_categories<'t, F: Real>(
     Err(context.error(DistributionError::Unsupported {
         distribution: distribution.name(),
         problem: format!(
-            "antithetic decisions need at least 2 categories, got {categories}; use a constant, or ScoreFunction for any number of them"
+            "antithetic decisions need at least 2 categories, got {categories}; use a constant, or ScoreFunction for \
+             any number of them"
         ),
     }))
 }

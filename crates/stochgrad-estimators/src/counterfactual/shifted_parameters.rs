@@ -29,7 +29,8 @@ pub(crate) fn shifted_changes<'t, F: Real, D: Family<F>>(
         let there = stored.bind(context.tape(), &ids).map_err(|source| context.error(source))?;
         there.validate().map_err(|source| {
             context.refused(format!(
-                "a parameter moved by the step leaves its domain: {source}; take a smaller step, or use unconstrained parameters (logits, logarithms)"
+                "a parameter moved by the step leaves its domain: {source}; take a smaller step, or use unconstrained \
+                 parameters (logits, logarithms)"
             ))
         })?;
         let value = there.sample(&context.sample_draw()).map_err(|source| context.error(source))?;

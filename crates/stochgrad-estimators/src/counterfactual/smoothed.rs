@@ -143,9 +143,9 @@ where
             Slope::Jumps(side) => mean_jump(distribution, side, set.value, &draw),
             Slope::Mean => distribution.mean().ok_or_else(|| DistributionError::Unsupported {
                 distribution: distribution.name(),
-                problem:
-                    "has no mean in closed form, which the straight-through derivative needs; use .side(Side::TwoSided)"
-                        .into(),
+                problem: "has no mean in closed form, which the straight-through derivative needs; use \
+                     .side(Side::TwoSided)"
+                    .into(),
             }),
         };
         let soft = soft.map_err(|source| context.error(source))?;
@@ -175,26 +175,26 @@ fn mean_jump<'t, F: Real>(
         if parameter.score == Smoothness::Constant || !is_differentiable(parameter.var) {
             continue;
         }
-        let jumps: Vec<(Var<'t, F>, Var<'t, F>)> = match distribution
-            .record_stochastic_derivative(position, side, sample, draw)?
-        {
-            Some(found) => found.values.into_iter().zip(found.weights).collect(),
-            None => {
-                let found = distribution.stochastic_derivative(position, side, &sample.peek()?, draw)?;
-                let Some(found) = found else {
-                    return Err(DistributionError::Unsupported {
-                        distribution: distribution.name(),
-                        problem: format!(
-                            "no stochastic derivative with respect to the parameter \"{}\" is known, and that parameter depends on something trainable; stop its \
-                                 gradient if that is meant, or use ScoreFunction",
-                            parameter.name
-                        ),
-                    });
-                };
-                let record = |value| draw.record(sample.tape(), value);
-                found.values.into_iter().map(record).zip(found.weights.into_iter().map(record)).collect()
-            }
-        };
+        let jumps: Vec<(Var<'t, F>, Var<'t, F>)> =
+            match distribution.record_stochastic_derivative(position, side, sample, draw)? {
+                Some(found) => found.values.into_iter().zip(found.weights).collect(),
+                None => {
+                    let found = distribution.stochastic_derivative(position, side, &sample.peek()?, draw)?;
+                    let Some(found) = found else {
+                        return Err(DistributionError::Unsupported {
+                            distribution: distribution.name(),
+                            problem: format!(
+                                "no stochastic derivative with respect to the parameter \"{}\" is known, and that \
+                             parameter depends on something trainable; stop its gradient if that is meant, or use \
+                             ScoreFunction",
+                                parameter.name
+                            ),
+                        });
+                    };
+                    let record = |value| draw.record(sample.tape(), value);
+                    found.values.into_iter().map(record).zip(found.weights.into_iter().map(record)).collect()
+                }
+            };
         for (value, weight) in jumps {
             let coordinates = weight.shape().len().saturating_sub(independent);
             let rate = (weight.stop_gradient() * parameter.var).sum_last(coordinates);

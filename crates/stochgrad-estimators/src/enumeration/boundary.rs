@@ -27,9 +27,9 @@ pub struct Boundary<'t, F: Real, L> {
 impl<'t, F: Real, L: Live<'t, F>> Boundary<'t, F, L> {
     /// Finds the elements on the boundary, which are those with a probability of exactly 0 or 1.
     ///
-    /// A compiled graph keeps the elements that were found when it was compiled. For these the gradient stays right when
-    /// they move inside the domain. Another element that reaches the boundary in a later run has a gradient that is not
-    /// finite, which is an error.
+    /// A compiled graph keeps the elements that were found when it was compiled. For these the gradient stays right
+    /// when they move inside the domain. Another element that reaches the boundary in a later run has a gradient that
+    /// is not finite, which is an error.
     ///
     /// # Errors
     /// Those of the distribution and of the replay.

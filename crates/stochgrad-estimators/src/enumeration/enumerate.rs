@@ -114,8 +114,9 @@ pub(crate) fn joint_probabilities<'t, F: Real>(
     let elements = independent_elements(distribution);
     let Some(total) = joint_states(states, elements).filter(|&total| total <= limit) else {
         let problem = format!(
-            "{elements} independent elements with {states} states each have {states}^{elements} joint states, and the limit is {limit}; \
-             raise it with .limit(states), make several nodes of the elements, or use another method, such as ScoreFunction or MeasureValued"
+            "{elements} independent elements with {states} states each have {states}^{elements} joint states, and the \
+             limit is {limit}; raise it with .limit(states), make several nodes of the elements, or use another \
+             method, such as ScoreFunction or MeasureValued"
         );
         return Err(DistributionError::Unsupported { distribution: distribution.name(), problem });
     };
@@ -141,8 +142,9 @@ pub(crate) fn enumerate<'t, F: Real>(
     let elements = independent_elements(distribution);
     let Some(total) = joint_states(states, elements).filter(|&total| total <= limit) else {
         let problem = format!(
-            "enumeration: {elements} independent elements with {states} states each have {states}^{elements} joint states, and the limit is {limit}; \
-             raise it with .limit(states), make several nodes of the elements, or use another method, such as ScoreFunction or MeasureValued"
+            "enumeration: {elements} independent elements with {states} states each have {states}^{elements} joint \
+             states, and the limit is {limit}; raise it with .limit(states), make several nodes of the elements, or \
+             use another method, such as ScoreFunction or MeasureValued"
         );
         return Err(context.error(DistributionError::Unsupported { distribution: distribution.name(), problem }));
     };

@@ -110,7 +110,8 @@ where
             return Err(context.error(DistributionError::Unsupported {
                 distribution: distribution.name(),
                 problem: format!(
-                    "expected at least 1 sample and fewer summed states than the {} there are, got {} and {}; for all states use Enumerate",
+                    "expected at least 1 sample and fewer summed states than the {} there are, got {} and {}; for all \
+                     states use Enumerate",
                     states.total(),
                     self.sampled,
                     self.summed

@@ -211,8 +211,8 @@ impl<'t, F: Real> Objective<'_, 't, F> {
         for &(prior, sample) in priors {
             if !latents.iter().any(|latent| latent.id() == sample.id()) {
                 return Err(self.error(
-                    "expected priors of samples whose distribution is in the log-posterior, got a prior of something else; pass the value that `sample` returned, and add \
-                     other priors to the log-likelihood",
+                    "expected priors of samples whose distribution is in the log-posterior, got a prior of something \
+                     else; pass the value that `sample` returned, and add other priors to the log-likelihood",
                 ));
             }
             let (log_prior, held) = hold_parameters(prior.log_prob(sample));
@@ -254,20 +254,26 @@ impl<'t, F: Real> Objective<'_, 't, F> {
             if along.contains(&plate) {
                 if !moves && sample.inputs().iter().skip(1).any(|&parameter| is_differentiable(parameter)) {
                     return Err(self.error(format!(
-                        "expected samples along plate \"{}\" that move with the parameters of their distribution, got others; draw them with Pathwise, or use the bound as recorded",
+                        "expected samples along plate \"{}\" that move with the parameters of their distribution, got \
+                         others; draw them with Pathwise, or use the bound as recorded",
                         self.graph.tape().plate_name(plate)
                     )));
                 }
                 self.graph.require_path(
                     sample,
-                    format!("the doubly reparameterised bound \"{}\" needs the gradient through this sample; use Pathwise here", self.name),
+                    format!(
+                        "the doubly reparameterised bound \"{}\" needs the gradient through this sample; use \
+                             Pathwise here",
+                        self.name
+                    ),
                 );
             }
             if moves && !(is_latent && along.contains(&plate)) {
                 let place = sample.location().map_or(String::new(), |at| format!(" (the sample at {at})"));
                 return Err(self.error(format!(
-                    "expected every sample that moves with parameters to be drawn along plate \"{}\", and its distribution to be in the log-posterior, got another one{place}; draw it along \
-                     the plate too, or use the bound as recorded",
+                    "expected every sample that moves with parameters to be drawn along plate \"{}\", and its \
+                     distribution to be in the log-posterior, got another one{place}; draw it along the plate too, or \
+                     use the bound as recorded",
                     self.graph.tape().plate_name(plate)
                 )));
             }

@@ -68,7 +68,8 @@ fn check_continuous<'t, F: Real>(distribution: &dyn Distribution<'t, F>) -> Resu
     match distribution.support() {
         Support::Real | Support::Positive | Support::UnitInterval | Support::Interval | Support::Angles => Ok(()),
         support => Err(format!(
-            "expected a continuous distribution on the line, got {}, whose values are {support:?}; use MeasureValued or ScoreFunction here",
+            "expected a continuous distribution on the line, got {}, whose values are {support:?}; use MeasureValued \
+             or ScoreFunction here",
             distribution.name()
         )),
     }

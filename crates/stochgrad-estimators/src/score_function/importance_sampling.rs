@@ -196,8 +196,9 @@ where
         for cost in context.totals()? {
             if cost.joint.contains(&plate) {
                 return Err(context.refused(
-                    "a cost depends on several samples together, which are weighted draws of another distribution; keep the plate in the cost, or use a \
-                     method with samples of the distribution itself, such as ScoreFunction",
+                    "a cost depends on several samples together, which are weighted draws of another distribution; \
+                     keep the plate in the cost, or use a method with samples of the distribution itself, such as \
+                     ScoreFunction",
                 ));
             }
         }
@@ -208,8 +209,8 @@ where
             || baselines.values.iter().any(|baseline| baseline.mean.is_some());
         if of_the_distribution {
             return Err(context.refused(format!(
-                "\"{}\" is made for samples of the distribution itself, and these are draws of another one; use LeaveOneOut, MovingAverage or SelfCritical, or \
-                 ScoreFunction for the node",
+                "\"{}\" is made for samples of the distribution itself, and these are draws of another one; use \
+                 LeaveOneOut, MovingAverage or SelfCritical, or ScoreFunction for the node",
                 self.baseline.name().unwrap_or_default()
             )));
         }

@@ -59,8 +59,8 @@ pub fn log_variance<'t, F: Real>(log_ratio: Var<'t, F>, samples: Plate) -> Var<'
     let members = tape.plate_size(samples);
     if members < 2 || !log_ratio.plates().contains(&samples) {
         let message = format!(
-            "log_variance: expected a log-ratio along a plate of at least 2 samples, got {} along plate \"{}\" of size {members}; draw the \
-             samples with .samples(2) or more, or .on_plate(plate)",
+            "log_variance: expected a log-ratio along a plate of at least 2 samples, got {} along plate \"{}\" of \
+             size {members}; draw the samples with .samples(2) or more, or .on_plate(plate)",
             if log_ratio.plates().contains(&samples) { "one" } else { "one that does not lie" },
             tape.plate_name(samples)
         );

@@ -155,11 +155,12 @@ where
     }
 }
 
-/// The terms of a method with baselines: the control variates $(1 - \square(l))\, \operatorname{stop}(b)$, the derivatives
-/// of the known means, and what the baselines learn. The method must have the log-probability as its gradient function.
+/// The terms of a method with baselines: the control variates $(1 - \square(l))\, \operatorname{stop}(b)$, the
+/// derivatives of the known means, and what the baselines learn. The method must have the log-probability as its
+/// gradient function.
 ///
-/// A method that accepts a [`Baseline`] forwards `state` and `load_state` to it, calls [`check_baseline`] in `sample` and
-/// [`Baseline::check_distribution`] in `guarantee`, and returns these terms.
+/// A method that accepts a [`Baseline`] forwards `state` and `load_state` to it, calls [`check_baseline`] in `sample`
+/// and [`Baseline::check_distribution`] in `guarantee`, and returns these terms.
 pub fn baseline_terms<'t, F: Real>(tape: &'t Tape<F>, baselines: Baselines<'t, F>) -> Terms<'t, F> {
     // Costs that depend on the same members jointly have the same gradient function and share one magic box.
     let mut groups: Vec<CostBaseline<'t, F>> = Vec::new();
@@ -195,8 +196,9 @@ pub fn check_baseline<F: Real>(tape: &Tape<F>, plate: Option<Plate>, baseline: &
         Some(plate) if tape.plate_kind(plate) == PlateKind::SchemeSamples => baseline.check(1).map_err(|_| {
             let name = baseline.name().unwrap_or_else(|| "this baseline".into());
             format!(
-                "the members of plate \"{}\" are drawn by a sampling scheme and depend on one another, so that {name}, which is made of the other members, \
-                 would bias the gradient; use Constant, MovingAverage or a FnBaseline, or leave the scheme out",
+                "the members of plate \"{}\" are drawn by a sampling scheme and depend on one another, so that \
+                 {name}, which is made of the other members, would bias the gradient; use Constant, MovingAverage or \
+                 a FnBaseline, or leave the scheme out",
                 tape.plate_name(plate)
             )
         }),

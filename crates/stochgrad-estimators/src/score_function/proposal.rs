@@ -55,7 +55,9 @@ impl<F: Real, D: Family<F>, R: Family<F> + Send + Sync> Proposal<F, D> for Given
         if tape.generation() != self.generation {
             return Err(DistributionError::Unsupported {
                 distribution: distribution.name(),
-                problem: "the proposal was recorded on another tape, or before this one was cleared; make the method anew with each recording".into(),
+                problem: "the proposal was recorded on another tape, or before this one was cleared; make the method \
+                          anew with each recording"
+                    .into(),
             });
         }
         then(&self.distribution.bind(tape, &IdMap::identity())?)
@@ -92,7 +94,8 @@ where
             return Err(DistributionError::Unsupported {
                 distribution: distribution.name(),
                 problem: format!(
-                    "expected a temperature above 0 for the proposal (above 1 it is wider than the distribution), got {}",
+                    "expected a temperature above 0 for the proposal (above 1 it is wider than the distribution), got \
+                     {}",
                     self.temperature
                 ),
             });
@@ -118,8 +121,8 @@ pub(crate) fn check_support<'t, F: Real>(
     let depends = matches!(distribution.support(), Support::Interval | Support::Values);
     if proposal.support() != distribution.support() || depends {
         return Err(format!(
-            "expected a proposal with the support {:?}, which no parameter decides, got {name} with {:?}; take one of the same family, or another \
-             with that support",
+            "expected a proposal with the support {:?}, which no parameter decides, got {name} with {:?}; take one of \
+             the same family, or another with that support",
             distribution.support(),
             proposal.support()
         ));
@@ -130,7 +133,8 @@ pub(crate) fn check_support<'t, F: Real>(
     let own = plates(distribution);
     if let Some(plate) = plates(proposal).into_iter().find(|plate| !own.contains(plate)) {
         return Err(format!(
-            "the proposal {name} depends on plate \"{}\", which the distribution does not; give the distribution parameters on that plate, with expand_plates",
+            "the proposal {name} depends on plate \"{}\", which the distribution does not; give the distribution \
+             parameters on that plate, with expand_plates",
             tape.plate_name(plate)
         ));
     }
@@ -155,8 +159,8 @@ pub(crate) fn check_support<'t, F: Real>(
             match missed.as_slice().iter().any(|&missed| missed > F::ZERO) {
                 false => Ok(()),
                 true => Err(format!(
-                    "the proposal {name} has probability 0 (to working precision) where the distribution has not: those states would be missed; use a proposal \
-                     that is positive wherever the distribution is"
+                    "the proposal {name} has probability 0 (to working precision) where the distribution has not: \
+                     those states would be missed; use a proposal that is positive wherever the distribution is"
                 )),
             }
         }

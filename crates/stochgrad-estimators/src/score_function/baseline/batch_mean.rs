@@ -58,8 +58,8 @@ impl<F: Real> Baseline<F> for BatchMean {
         let plates = independent_plates(context);
         if plates.is_empty() {
             return Err(context.refused(
-                "the batch mean needs a plate of independent members: data, or samples (.samples(2) or more, .on_plate(plate)); use another \
-                 baseline for a node with a single member",
+                "the batch mean needs a plate of independent members: data, or samples (.samples(2) or more, \
+                 .on_plate(plate)); use another baseline for a node with a single member",
             ));
         }
         // In a batch with a single member there is no other one.

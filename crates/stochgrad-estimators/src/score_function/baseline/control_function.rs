@@ -82,7 +82,8 @@ impl<F: Real> Baseline<F> for ControlFunction<F> {
         for (what, number) in [("value", value), ("mean", mean)] {
             if !number.shape().is_empty() {
                 return Err(context.refused(format!(
-                    "expected one number for each member as the {what} of \"{}\", got the event shape {}; add up its elements with sum()",
+                    "expected one number for each member as the {what} of \"{}\", got the event shape {}; add up its \
+                     elements with sum()",
                     self.name,
                     number.shape()
                 )));

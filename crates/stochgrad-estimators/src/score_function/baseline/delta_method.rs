@@ -60,8 +60,8 @@ fn unsuitable<F: Real>(distribution: &dyn Distribution<'_, F>) -> Option<String>
     }
     if distribution.element_rank() > 0 || distribution.variance().is_none() {
         return Some(format!(
-            "the delta method needs elements that are single numbers with a known variance, which {} does not have; use MuProp, which needs the \
-             mean only",
+            "the delta method needs elements that are single numbers with a known variance, which {} does not have; \
+             use MuProp, which needs the mean only",
             distribution.name()
         ));
     }

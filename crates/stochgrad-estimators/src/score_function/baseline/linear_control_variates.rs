@@ -128,8 +128,8 @@ impl<F: Real> Memory for LinearControlVariates<F> {
             Fit::Others => match self.controls.iter().find(|control| control.sees_other_members()) {
                 None => Ok(()),
                 Some(control) => Err(format!(
-                    "\"{}\" is made of other members, and a coefficient fitted to them would depend on the sample that it is used for; use \
-                     LinearControlVariates::from_past, or another control variate",
+                    "\"{}\" is made of other members, and a coefficient fitted to them would depend on the sample \
+                     that it is used for; use LinearControlVariates::from_past, or another control variate",
                     control.name().unwrap_or_default()
                 )),
             },
@@ -295,7 +295,8 @@ impl<F: Real> Baseline<F> for LinearControlVariates<F> {
             let mut one = control.baselines(context, distribution)?;
             if !one.gradient_terms.is_empty() {
                 return Err(context.refused(format!(
-                    "\"{}\" has a number for each element, to which one coefficient cannot be fitted; use a baseline of one number",
+                    "\"{}\" has a number for each element, to which one coefficient cannot be fitted; use a baseline \
+                     of one number",
                     control.name().unwrap_or_default()
                 )));
             }

@@ -103,14 +103,14 @@ impl Nvil {
         for name in &self.data {
             let data = context.data(name).ok_or_else(|| {
                 context.refused(format!(
-                    "expected data named \"{name}\" as input of the learned baseline, got none of that name; name it with graph.data(plate, …) or \
-                     graph.data_named(name, plate, …)"
+                    "expected data named \"{name}\" as input of the learned baseline, got none of that name; name it \
+                     with graph.data(plate, …) or graph.data_named(name, plate, …)"
                 ))
             })?;
             if let Some(foreign) = data.plates().iter().find(|plate| !context.plates().contains(plate)) {
                 return Err(context.refused(format!(
-                    "the learned baseline has data \"{name}\" as input, whose plate \"{}\" the node does not have; name data of the \
-                     node's own members",
+                    "the learned baseline has data \"{name}\" as input, whose plate \"{}\" the node does not have; \
+                     name data of the node's own members",
                     context.tape().plate_name(*foreign)
                 )));
             }

@@ -109,8 +109,9 @@ pub(super) fn without_each<'t, F: Real>(
         let replaced = cost.value;
         if let (MeanOfOthers::Nothing, Some(reduction)) = (replacement, other_than_log_sum(replaced, plate, left_out)) {
             return Err(context.refused(format!(
-                "OVIS gives the left-out sample a weight of zero, which needs a log-mean-exp over plate \"{}\"; cost \"{}\" takes {reduction} over it. Use the \
-                 Vimco baseline for other functions of all samples, or LeaveOneOut with a cost that keeps the plate",
+                "OVIS gives the left-out sample a weight of zero, which needs a log-mean-exp over plate \"{}\"; cost \
+                 \"{}\" takes {reduction} over it. Use the Vimco baseline for other functions of all samples, or \
+                 LeaveOneOut with a cost that keeps the plate",
                 tape.plate_name(plate),
                 cost.name
             )));
