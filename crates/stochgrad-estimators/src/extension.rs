@@ -74,7 +74,11 @@
 //! where
 //!     for<'t> D::On<'t>: ScoreDifferentiable<'t, F>,
 //! {
-//!     fn sample<'t>(&self, context: &SampleContext<'_, 't, F>, distribution: &D::On<'t>) -> GraphResult<SampleSet<'t, F>> {
+//!     fn sample<'t>(
+//!         &self,
+//!         context: &SampleContext<'_, 't, F>,
+//!         distribution: &D::On<'t>,
+//!     ) -> GraphResult<SampleSet<'t, F>> {
 //!         let set = self.sampling.draw(context, distribution)?;
 //!         check_baseline(context.tape(), set.plate, &self.baseline).map_err(|problem| {
 //!             let distribution = stochgrad_distributions::Distribution::name(distribution);

@@ -222,7 +222,7 @@ mod tests {
         }
     }
 
-    /// Strata are the most that can be had of four numbers with one bit: at most one of them is unsettled.
+    /// For one bit and four variates, strata are the best copula: at most one of the variates is undetermined.
     #[test]
     fn strata_have_the_lowest_variance_for_one_bit() {
         for theta in [0.5, 0.3, 0.1] {

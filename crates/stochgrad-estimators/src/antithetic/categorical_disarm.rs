@@ -215,7 +215,7 @@ mod tests {
                 models::assert_variance(&(Arc::new(form) as BitMethod), target, theta, expected);
             }
         }
-        // By a tree, even the numbers are the same.
+        // With a tree, even the values are the same.
         let gradient = |method: BitMethod, step: usize| {
             let tape = Tape::<f64>::new();
             let graph = Graph::new(&tape, Seed::new(5).step(step));

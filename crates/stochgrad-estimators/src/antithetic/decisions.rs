@@ -201,7 +201,7 @@ mod tests {
                 let end = decisions.end(tape.constant(bits));
                 assert_eq!(end.sum().item(), Ok(1.0));
                 let way = decisions.way(end);
-                // The way back from a category has the bits that led to it.
+                // The path of a category has the bits that led to it.
                 assert_eq!((way.reached * (way.bit - tape.constant(bits))).square().sum().item(), Ok(0.0));
                 for (found, end) in found.iter_mut().zip(end.peek().unwrap().as_slice()) {
                     *found += probability * end;

@@ -236,7 +236,7 @@ mod tests {
             (Rebar::new().temperature(1.5).scale(0.4).samples(2), false),
             (Rebar::new().scale(0.0), false),
         ] {
-            // The truth by another, unbiased method that the oracle has proven, and by the oracle itself.
+            // The exact value, from another unbiased method that the oracle has verified, and from the oracle itself.
             let exact = Oracle::new()
                 .nodes(12)
                 .exact_gradient(|graph: &Graph<'_, f64>| model(graph, &Rebar::new(), downstream))
@@ -330,7 +330,7 @@ mod tests {
         assert!(backward(Rebar::new().assume_continuous()).is_ok());
     }
 
-    /// The control variate takes the level of the cost away, and learning what is too much of it.
+    /// The control variate removes the level of the cost, and learning corrects its scale.
     #[test]
     fn variances_are_in_order() {
         let (logit, plain) = (f64::ln(0.1 / 0.9), 7.700063e-3);

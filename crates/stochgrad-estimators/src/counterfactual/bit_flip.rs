@@ -174,7 +174,7 @@ mod tests {
             assert_abs_diff_eq!(moments.mean("logits").unwrap().as_slice()[i], mean, epsilon = 1e-12);
             assert_abs_diff_eq!(moments.variance("logits").unwrap().as_slice()[i], 2.0 * mean * mean, epsilon = 1e-12);
         }
-        // One bit: nothing is left to chance.
+        // One bit has no variance.
         models::assert_variance(&(Arc::new(BitFlip::new()) as BitMethod), 0.45, 0.1, 0.0);
     }
 

@@ -170,8 +170,8 @@ mod tests {
         check!("Categorical", [[0.3, -0.7, 1.1], [0.0, 0.2, -0.4]], Categorical::from_logits);
     }
 
-    /// Counts (x − 3)² of a Poisson distribution by its log-rate: the variance of a coupled measure-valued derivative,
-    /// which it is.
+    /// The cost (x − 3)² of a Poisson count and the log-rate. The variance is that of a coupled measure-valued
+    /// derivative, since the two methods coincide.
     #[test]
     fn the_variance_is_the_known_one() {
         for (rate, mean, variance) in [(3.0_f64, 3.0, 108.0), (0.5, -2.0, 0.5)] {

@@ -109,7 +109,7 @@ mod tests {
     use stochgrad_distributions::{Bernoulli, Poisson};
     use stochgrad_graph::Graph;
 
-    /// E (x − 1)² = e²ᵗ − eᵗ + 1 for a Poisson count by its log-rate t, whose smoothed derivative is 2 e^(2t + 2σ²) −
+    /// E (x − 1)² = e²ᵗ − eᵗ + 1 for a Poisson count with the log-rate t. The smoothed derivative is 2 e^(2t + 2σ²) −
     /// e^(t + σ²/2).
     #[test]
     fn the_mean_is_that_of_the_smoothed_objective() {
@@ -125,7 +125,8 @@ mod tests {
         assert!((smoothed(s) - smoothed(0.0)).abs() > 0.1);
     }
 
-    /// The expected cost is quadratic in the means that one node gives another, so that smoothing shifts no gradient.
+    /// The expected cost is quadratic in the means that one node passes to another, so that smoothing does not change
+    /// the gradient.
     #[test]
     fn nothing_is_shifted_where_the_expected_cost_is_quadratic() {
         let model = |graph: &Graph<'_, f64>| {

@@ -227,7 +227,7 @@ mod tests {
         }
     }
 
-    /// ARM weights by its uniform number, which the replay above it inverts again.
+    /// ARM weights by its uniform variate, which the replay of the node above it must reproduce.
     #[test]
     fn uniform_numbers_that_a_later_replay_inverts_are_integrated_exactly() {
         let arm: BitMethod = Arc::new(Arm::new());
@@ -321,7 +321,7 @@ mod tests {
         Oracle::new().verify(model, 0..=1, 1e-9).unwrap();
     }
 
-    /// The exact variance of one bit: nothing competes, so that it is that of the method inside.
+    /// The exact variance for one bit. Nothing competes, so that it equals that of the method inside.
     #[test]
     fn alone_it_is_the_method_that_it_is_made_of() {
         let alone: BitMethod = Arc::new(StochasticDerivatives::new());

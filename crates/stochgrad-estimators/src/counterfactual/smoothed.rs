@@ -224,7 +224,7 @@ mod tests {
         [smoothed, smoothed.side(Side::Right), smoothed.side(Side::Left), smoothed.straight_through()]
     }
 
-    /// The gradient of (b − 0.45)² at 0.3: 0.1.
+    /// The gradient of (b − 0.45)² at 0.3 is 0.1.
     #[test]
     fn the_biases_of_one_bit_are_the_known_ones() {
         for (method, mean) in all().into_iter().zip([0.1, -0.9, 1.1, -0.3]) {

@@ -59,7 +59,8 @@ enum Score {
 /// let samples = graph.plate("samples", 8)?;
 /// let posterior = Normal::from_log_scale(location, log_scale);
 /// let z = graph.sample("z", &posterior, &Pathwise::new().on_plate(samples))?;
-/// let log_joint = Normal::new(graph.constant(0.0), 1.0).log_prob(z) + Normal::new(z, 1.0).log_prob(graph.constant(1.2));
+/// let prior = Normal::new(graph.constant(0.0), 1.0);
+/// let log_joint = prior.log_prob(z) + Normal::new(z, 1.0).log_prob(graph.constant(1.2));
 /// let bound = EvidenceBound::importance_weighted(samples).doubly_reparameterized();
 /// bound.record(&graph, "loss", log_joint, posterior.log_prob(z))?;
 /// assert!(graph.backward()?.cost("loss")?.is_finite());

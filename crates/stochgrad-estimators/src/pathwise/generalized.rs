@@ -148,7 +148,7 @@ mod tests {
         || GeneralizedReparameterization::rejection(5),
     ];
 
-    /// The gradient of an expectation in closed form, by the parameter `t`.
+    /// The gradient of an expectation in closed form, with respect to the parameter `t`.
     fn exact(
         values: &[f64],
         expectation: impl for<'t> Fn(Var<'t, f64>) -> Var<'t, f64>,
@@ -268,7 +268,7 @@ mod tests {
         assert!(graph.backward().unwrap_err().to_string().contains("Step"));
     }
 
-    /// The variance of the gradient of an expected cost by the concentration of Gamma(1.7, 1).
+    /// The variance of the gradient of an expected cost with respect to the concentration of Gamma(1.7, 1).
     fn variance(
         cost: impl for<'t> Fn(Var<'t, f64>) -> Var<'t, f64>,
         method: impl Fn() -> DynMethod<f64, Gamma<Id>>,

@@ -153,7 +153,7 @@ mod tests {
         assert_abs_diff_eq!(found, 4.0 / 3.0, epsilon = 1e-9);
     }
 
-    /// Mean and variance of the gradient of E cos 5x by α of Beta(2, 3).
+    /// The mean and variance of the gradient of E cos 5x with respect to α of Beta(2, 3).
     fn beta(runs: usize, method: impl Fn() -> DynMethod<f64, Beta<Id>>) -> (f64, f64) {
         const COPIES: usize = 1000;
         let mut workspace = Workspace::new();

@@ -24,7 +24,7 @@ fn constant(b: f64) -> BitMethod {
     Arc::new(ScoreFunction::new().baseline(Constant(b)))
 }
 
-/// 2 + x1, as the second node of the chain sees it: recovered from its own logit.
+/// 2 + x1, which the second node of the chain recovers from its own logit.
 fn of_the_parent() -> BitMethod {
     let baseline = FnBaseline::new("2 + x1", |_, distribution, _| {
         Ok((distribution.parameters()[0].var - 0.35) * (1.0 / 0.3) + 2.0)
@@ -215,7 +215,7 @@ fn only_costs_downstream_are_credited() {
     assert!((variance.as_slice()[0] - 100.76).abs() < 5e-3, "{variance:?}");
 }
 
-/// The variance of the gradient of (bit − target)² by the logit.
+/// The variance of the gradient of (bit − target)² with respect to the logit.
 fn variance_of_one_bit(target: f64, chance: f64, method: &BitMethod) -> f64 {
     let model = |graph: &Graph<'_, f64>| {
         let logit = graph.param("logit", (chance / (1.0 - chance)).ln())?;

@@ -38,7 +38,13 @@ use stochgrad_tensor::{Real, Shape};
 ///         "independent".into()
 ///     }
 ///
-///     fn uniforms<'t, F: Real>(&self, tape: &'t Tape<F>, draw: &Draw<'_, F>, samples: usize, event: &Shape) -> DistributionResult<Var<'t, F>> {
+///     fn uniforms<'t, F: Real>(
+///         &self,
+///         tape: &'t Tape<F>,
+///         draw: &Draw<'_, F>,
+///         samples: usize,
+///         event: &Shape,
+///     ) -> DistributionResult<Var<'t, F>> {
 ///         draw.record_uniform(tape, &[&[samples], &event[..]].concat().into_iter().collect())
 ///     }
 ///
@@ -173,7 +179,7 @@ pub(crate) mod tests {
     use stochgrad_distributions::{KeyedNoise, NoiseKey};
     use stochgrad_tape::Plates;
 
-    /// Numbers without dependence.
+    /// Independent variates.
     #[derive(Clone, Copy, Debug)]
     pub(crate) struct Independent;
 
@@ -201,7 +207,7 @@ pub(crate) mod tests {
         }
     }
 
-    /// Compares the numbers of a copula with what it says about them.
+    /// Compares the variates of a copula with the probabilities that it states.
     pub(crate) fn check(copula: &impl Copula, samples: usize) {
         const DRAWS: usize = 60_000;
         let tape = Tape::<f64>::new();
@@ -226,7 +232,7 @@ pub(crate) mod tests {
             let Some(pair) = copula.all_below(samples, 2, p) else { continue };
             assert!((pair - p * second).abs() < 1e-12, "{pair}, {p}, {second}");
             assert_abs_diff_eq!(copula.all_below(samples, 1, p).unwrap(), p, epsilon = 1e-14);
-            // The distribution of the number of numbers below p, which all joint probabilities make.
+            // The distribution of the number of variates below p, from all joint probabilities.
             let mut binomial = 1.0;
             for ones in 0..=samples {
                 let count = |i: usize| (0..samples).filter(|&member| below(p, member, i)).count();

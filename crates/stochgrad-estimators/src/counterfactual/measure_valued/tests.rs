@@ -16,7 +16,7 @@ use stochgrad_tape::{Tape, Var};
 
 type Bits = DynMethod<f64, Bernoulli<Id>>;
 
-/// Methods by replay, each by itself, and what may stand beside them in a graph: all chosen at run time.
+/// Methods that use replays, and methods that may be in the same graph, all chosen at run time.
 fn methods() -> (Vec<Bits>, Vec<Bits>) {
     let replayed: Vec<Bits> = vec![
         Arc::new(MeasureValued::new()),
@@ -107,7 +107,8 @@ fn the_chain_has_its_known_derivative() {
 fn data_plates_are_exact() {
     let (replayed, others) = methods();
     for (case, first) in replayed.iter().enumerate() {
-        // Two samples for each of two rows, and two more below each, are 4096 outcomes: enough of them elsewhere.
+        // Two samples for each of two rows, and two more below each, would be 4096 outcomes; other tests have enough of
+        // them.
         let beside = if case < 4 { 4 } else { 2 };
         for second in &others[..beside] {
             let model = |graph: &Graph<'_, f64>| {

@@ -127,7 +127,7 @@ fn the_variance_is_known_and_not_below_that_of_the_unordered_set() {
             let found = variance_by_quadrature(&chances, &gradients, size);
             assert!(found >= unordered, "{size} states at {phi}: {found}, {unordered}");
             if phi == 0.0 {
-                // Equal chances: q is the size-th smallest of seven uniform numbers.
+                // With equal probabilities, q is the size-th smallest of seven uniform variates.
                 let square: f64 = gradients.iter().map(|g| g * g).sum();
                 let closed = square * (7.0 / (size as f64 - 1.0) - 1.0);
                 assert!((found - closed).abs() < 1e-6 * closed, "{size} states: {found}, {closed}");
@@ -135,7 +135,7 @@ fn the_variance_is_known_and_not_below_that_of_the_unordered_set() {
         }
         assert!(variance_by_quadrature(&chances, &gradients, 7) < variance_by_quadrature(&chances, &gradients, 6));
     }
-    // What is drawn has that variance.
+    // The draws have this variance.
     let set = WithoutReplacement::new(5).without_baseline();
     let (chances, gradients) = states(0.0);
     let known = Tensor::scalar(variance_by_quadrature(&chances, &gradients, 5));

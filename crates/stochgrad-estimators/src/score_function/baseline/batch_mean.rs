@@ -30,7 +30,8 @@ use stochgrad_tensor::Real;
 /// let graph = Graph::new(&tape, Seed::new(7));
 /// let weight = graph.param("weight", 0.3)?;
 /// let images = graph.data("images", [0.5, -1.0, 2.0])?;
-/// let bits = graph.sample("bits", &Bernoulli::from_logits(weight * images), &ScoreFunction::new().baseline(BatchMean))?;
+/// let method = ScoreFunction::new().baseline(BatchMean);
+/// let bits = graph.sample("bits", &Bernoulli::from_logits(weight * images), &method)?;
 /// graph.cost("loss", (bits - images).square())?;
 /// graph.backward()?;
 /// # Ok(())
@@ -84,7 +85,7 @@ mod tests {
     use stochgrad_graph::{Graph, Seed};
     use stochgrad_tape::Tape;
 
-    /// The mean with the own member in it.
+    /// The mean that includes the member itself.
     #[derive(Clone)]
     struct OwnIncluded;
 

@@ -55,7 +55,8 @@ enum Fit {
 /// let graph = Graph::new(&tape, Seed::new(7));
 /// let logits = graph.param("logits", [0.3, -1.0])?;
 /// let controls = LinearControlVariates::cross_fitted().with(Constant(1.0)).with(MuProp::new());
-/// let bits = graph.sample("bits", &Bernoulli::from_logits(logits), &ScoreFunction::new().samples(8).baseline(controls))?;
+/// let method = ScoreFunction::new().samples(8).baseline(controls);
+/// let bits = graph.sample("bits", &Bernoulli::from_logits(logits), &method)?;
 /// graph.cost("loss", (bits - 0.499).square().sum())?;
 /// graph.backward()?;
 /// # Ok(())

@@ -103,7 +103,7 @@ mod tests {
         numbers.map(|(key, numbers)| (key.to_owned(), numbers.to_vec())).into()
     }
 
-    /// A moving average that takes in the current cost before it is used.
+    /// A moving average that includes the current cost before it is used.
     #[derive(Clone)]
     struct Greedy(MovingAverage);
 

@@ -193,7 +193,7 @@ mod tests {
     use stochgrad_graph::{Graph, GraphError, Method, Seed};
     use stochgrad_tape::Tape;
 
-    /// Bits whose cost depends on what the image is.
+    /// Bits whose cost depends on the image.
     fn images(graph: &Graph<'_, f64>, method: &ScoreFunction<Nvil>) -> GraphResult<()> {
         let t = graph.param("t", [0.3, -0.8])?;
         let images = graph.data("images", [0.5, -1.5, 2.0])?;

@@ -238,7 +238,7 @@ mod tests {
     fn a_number_for_each_element_has_the_known_variance() {
         for a in [-2.0_f64, 0.0, 0.5, 3.0] {
             let baseline = OptimalBaseline::new(0.9).by_element();
-            // E[s²] is 1 by the location and 2 by the scale.
+            // E[s²] is 1 with respect to the location and 2 with respect to the scale.
             let a2 = a * a;
             let means = state(&[("x / location", &[a2 + 3.0, 1.0]), ("x / scale", &[2.0 * (a2 + 5.0), 2.0])]);
             baseline.load_state(&means).unwrap();

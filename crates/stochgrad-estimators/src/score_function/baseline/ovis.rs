@@ -166,7 +166,7 @@ mod tests {
         }
     }
 
-    /// The row that gave `Ok(NaN)`: the sum over the samples.
+    /// A cost that is the sum over the samples, for which the baseline would be NaN.
     #[test]
     fn a_sum_over_the_samples_is_refused_or_has_the_exact_gradient() {
         let model = |graph: &Graph<'_, f64>| {

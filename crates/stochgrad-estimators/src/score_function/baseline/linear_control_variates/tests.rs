@@ -18,7 +18,7 @@ fn method(samples: usize, controls: Linear) -> BitMethod {
     Arc::new(ScoreFunction::new().samples(samples).baseline(controls))
 }
 
-/// The coefficient of the score, fitted to all members: the own one is among them.
+/// The coefficient of the score, fitted to all members including the member itself.
 #[derive(Clone)]
 struct InSample;
 
@@ -115,7 +115,7 @@ fn the_score_alone_has_the_optimal_baseline_as_its_coefficient() {
     for a in [-2.0_f64, 0.5] {
         let controls = Linear::from_past(0.9).with(Constant(1.0)).ridge(0.0);
         let a2 = a * a;
-        // E[s²] = 1 and E[f s²] = a² + 3 by the location.
+        // E[s²] = 1 and E[f s²] = a² + 3 with respect to the location.
         controls.load_state(&[("x".to_owned(), vec![0.5, 0.5 * (a2 + 3.0), 0.5])].into()).unwrap();
         let method = ScoreFunction::new().baseline(controls);
         let model = |graph: &Graph<'_, f64>| {
