@@ -4,6 +4,7 @@
 //! weighted by their probabilities. With two evaluations of the cost it is exact for one sign, at every order.
 
 mod bounded;
+mod learned;
 
 use stochgrad::check::Oracle;
 use stochgrad::distributions::{
@@ -136,5 +137,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     model(&graph)?;
     let gradients = graph.backward()?;
     println!("one estimate: {:?}, {}", gradients.get("field")?, gradients.guarantee("field")?);
-    bounded::demonstrate()
+    bounded::demonstrate()?;
+
+    let method = learned::LearnedScale::new(0.3);
+    let before = learned::variance(&method)?;
+    learned::learn(&method, 300)?;
+    println!("variance with a learned scale: {before:.3} before learning, {:.3} after", learned::variance(&method)?);
+    Ok(())
 }

@@ -14,7 +14,7 @@
 //! | make a baseline of other members | [`independent_plates`], [`sum_of_others`], [`over_joint`], [`member_scores`], [`total_key`] |
 //! | estimate the gradient of each member | [`MemberGradients`], [`second_moment`] |
 //! | skip parameters that nothing trainable depends on | [`is_differentiable`], [`trained_parameters`] |
-//! | refuse paths without a derivative | [`path_order`], [`check_parameter_paths`] |
+//! | refuse paths without a derivative | [`path_order`], [`sample_path_order`], [`check_parameter_paths`] |
 //! | draw antithetic pairs or sets | [`sample_pairs`], [`pair_terms`], [`antithetic_bits`], [`separate_costs`] |
 //! | compare the cost with alternatives | [`perturbation_terms`], [`recorded_perturbation_terms`], [`element_changes`], [`pick_element`] |
 //! | share replays between nodes | [`perturbation_candidates`], [`total_strengths`], [`choose`], [`Ledger`] |
@@ -74,7 +74,11 @@
 //! where
 //!     for<'t> D::On<'t>: ScoreDifferentiable<'t, F>,
 //! {
-//!     fn sample<'t>(&self, context: &SampleContext<'_, 't, F>, distribution: &D::On<'t>) -> GraphResult<SampleSet<'t, F>> {
+//!     fn sample<'t>(
+//!         &self,
+//!         context: &SampleContext<'_, 't, F>,
+//!         distribution: &D::On<'t>,
+//!     ) -> GraphResult<SampleSet<'t, F>> {
 //!         let set = self.sampling.draw(context, distribution)?;
 //!         check_baseline(context.tape(), set.plate, &self.baseline).map_err(|problem| {
 //!             let distribution = stochgrad_distributions::Distribution::name(distribution);
@@ -109,7 +113,6 @@ pub use crate::antithetic::antithetic_bits::antithetic_bits;
 pub use crate::antithetic::arms::separate_costs;
 pub use crate::antithetic::disarm::{pair_gradient, pair_profile, pair_terms, sample_pairs};
 pub use crate::common::cost_learner::{CostLearner, Units};
-pub use crate::common::dependence::is_differentiable;
 pub use crate::common::element_changes::element_changes;
 pub use crate::common::learned_parameters::LearnedParameters;
 pub use crate::common::member_gradients::{MemberGradients, parameters_by_member, second_moment, total};
@@ -127,9 +130,8 @@ pub use crate::counterfactual::picked_element::{PickedElement, pick_element};
 pub use crate::counterfactual::shared_replays::{Ledger, choose, total_strengths};
 pub use crate::counterfactual::shifted_parameters::trained_parameters;
 pub use crate::enumeration::boundary::Boundary;
-pub use crate::pathwise::{check_parameter_paths, path_order, sample_path_order};
 pub use crate::sampling_setters;
 pub use crate::score_function::baseline::{independent_plates, member_scores, over_joint, sum_of_others, total_key};
 pub use crate::score_function::{baseline_terms, check_baseline};
-pub use stochgrad_graph::SamplePlate;
+pub use stochgrad_graph::{SamplePlate, check_parameter_paths, is_differentiable, path_order, sample_path_order};
 pub use stochgrad_tape::Plate;

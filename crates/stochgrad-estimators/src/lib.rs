@@ -1,8 +1,8 @@
 //! Gradient methods and baselines.
 //!
-//! A gradient method says how a stochastic node is sampled and how its part of the gradient is estimated. All of them
-//! implement [`GradientMethod`](stochgrad_graph::GradientMethod) for the distributions that can do what they need;
-//! swapping one for another is one argument of `Graph::sample`, and a pairing that would be wrong does not compile.
+//! A gradient method determines how a stochastic node is sampled and how its part of the gradient is estimated. Every
+//! method implements [`GradientMethod`](stochgrad_graph::GradientMethod) for the distributions that offer what it
+//! needs. The method is an argument of `Graph::sample`; a method that does not suit the distribution does not compile.
 //!
 //! | method | needs | bias | order |
 //! |---|---|---|---|
@@ -10,14 +10,14 @@
 //! | [`Enumerate`] | a finite support | none | any |
 //! | [`Pathwise`] | reparameterised samples, a continuous cost | none | any, 1 through kinks |
 //! | [`ImplicitPathwise`] | a continuous distribution with a distribution function, a continuous cost | none | 1 |
-//! | [`GeneralizedReparameterization`] | gamma numbers, or other noise with a log-density; a continuous cost | none | 1 |
+//! | [`GeneralizedReparameterization`] | gamma variates, or other noise with a log-density; a continuous cost | none | 1 |
 //! | [`MeasureValued`] | a weak derivative | none | 1 |
 //! | [`StochasticDerivatives`] | jump rates of a discrete sample | none | 1 |
 //! | [`UnorderedSet`], [`SumAndSample`], [`WithoutReplacement`] | a finite support | none | any |
 //! | [`ImportanceSampling`] | a support that does not depend on the parameters, and a distribution to draw from | none | any |
-//! | [`Reservoir`], [`ReplayBudget`] | those of the method that they are made of | none | 1 |
+//! | [`Reservoir`], [`ReplayBudget`] | those of the method inside | none | 1 |
 //! | [`LocalExpectation`] | a finite support | none | 1 |
-//! | [`DiscreteGo`] | whole numbers with a known distribution function | none | 1 |
+//! | [`DiscreteGo`] | integers with a known distribution function | none | 1 |
 //! | [`BitFlip`], [`Ugc`] | independent bits | none | 1 |
 //! | [`Smoothed`] | jump rates of a discrete sample, a differentiable cost | the gradient | 1 |
 //! | [`FiniteDifference`], [`Spsa`], [`EvolutionStrategy`] | nothing | the gradient | 1 |
@@ -33,7 +33,7 @@
 //! | [`Auto`] | a finite support, reparameterised samples, or a support that does not depend on the parameters | none | any, 1 through kinks |
 //! | [`GumbelSoftmax`] | a continuous relaxation, a differentiable cost | another distribution, or (straight-through) the gradient | any, or 1 |
 //!
-//! Baselines reduce the variance of the score function, and leave it unbiased:
+//! Baselines reduce the variance of the score function without a bias:
 //!
 //! | baseline | made of | order |
 //! |---|---|---|
@@ -44,15 +44,16 @@
 //! | [`ControlFunction`], [`LinearControlVariates`] | functions with known means, fitted coefficients | any |
 //! | [`Constant`], [`FnBaseline`], the user's own [`Baseline`] | what the user knows | any |
 //!
-//! [`PerCost`] and [`EachCost`] give each cost its own. [`Normalized`] divides by the running deviation, and is biased. [`log_variance`] is an
-//! objective whose gradient is that of leave-one-out.
-//! A [`SamplingScheme`] makes the samples of a node keep out of one another's way.
+//! [`PerCost`] and [`EachCost`] use a separate baseline for each cost. [`Normalized`] divides by the running standard
+//! deviation, and is biased. [`log_variance`] is an objective with the gradient of leave-one-out. A [`SamplingScheme`]
+//! draws the samples of a node jointly (antithetic, stratified, systematic, Sobol), which lowers the variance of their
+//! mean.
 //!
-//! An *objective* records a cost whose gradient can be estimated in several ways: [`EvidenceBound`], the ELBO and the
-//! bounds of importance weighting.
+//! An *objective* records a cost whose gradient can be estimated in several ways: [`EvidenceBound`] records the ELBO
+//! and the importance-weighted bounds.
 //!
-//! This crate knows no surrogate and no replay: it hands the six parts of a method to `stochgrad-graph`. The user's own
-//! methods implement the same trait.
+//! Your own methods and baselines implement the same traits; [`extension`] has their building blocks. The surrogate and
+//! replays are the task of `stochgrad-graph`.
 
 mod antithetic;
 mod auto;

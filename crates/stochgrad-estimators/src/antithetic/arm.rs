@@ -1,14 +1,14 @@
-//! ARM: augment, reinforce, merge.
+//! ARM (augment, reinforce, merge): antithetic pairs of bits, weighted by the uniform variate behind them.
+//! [`DisArm`](crate::DisArm) has the same cost and never a larger variance; use `Arm` to compare with it.
 //!
-//! The two values $b = 1[u \ge 1 - \theta]$ and $\tilde b = 1[1 - u \ge 1 - \theta]$ of an antithetic pair, weighted by
-//! the uniform itself:
+//! A pair consists of the values $b = 1[u \ge 1 - \theta]$ and $\tilde b = 1[1 - u \ge 1 - \theta]$ for one uniform
+//! $u$, and its gradient is
 //!
 //! $$g_i = \big(f(b) - f(\tilde b)\big)\, (u_i - \tfrac12), \qquad \theta = \sigma(\eta).$$
 //!
-//! Yin and Zhou (2019). [`DisArm`](crate::DisArm) costs the same and its variance is never larger: ARM is here to be
-//! compared with.
+//! Yin and Zhou (2019).
 //!
-//! **Assumptions.** Independent bits. A cost must not depend on the two members of a pair together.
+//! **Assumptions.** Independent bits. A cost must not depend on both members of a pair together.
 //!
 //! | | |
 //! |---|---|
@@ -51,7 +51,7 @@ pub struct Arm {
 }
 
 impl Arm {
-    /// One pair.
+    /// Draws one pair.
     pub fn new() -> Self {
         Self::default()
     }

@@ -1,13 +1,17 @@
-//! ARMS: any number of antithetic bits, with their correlation divided out.
+//! ARMS: any number of antithetic bits. Use it for independent bits when you can afford more than two evaluations of
+//! the cost; with two samples it is [`DisArm`](crate::DisArm).
 //!
-//! $n$ uniform numbers are made to avoid one another by a copula, and each makes a bit of the right distribution. Pairs
-//! of bits are negatively correlated, $\rho_i$ for element $i$, which leave-one-out would turn into a bias:
+//! A [`Copula`] makes $n$ dependent uniform variates, and each of them makes a bit with the right distribution. Pairs
+//! of bits have a negative correlation, $\rho_i$ for element $i$. Leave-one-out would be biased by it, so that the
+//! estimate is divided by $1 - \rho_i$:
 //!
 //! $$g_i = \frac{1}{1 - \rho_i}\, \frac{1}{n - 1} \sum_{k=1}^n (f_k - \bar f)\, (b_{ki} - \theta_i), \qquad
 //!     1 - \rho = \frac{1 - P(u_2 < q \mid u_1 < q)}{1 - q}, \quad q = \min(\theta, 1 - \theta).$$
 //!
-//! The rarer value of a bit is taken where $u < q$, since copulas keep numbers apart near 0. Any exchangeable [`Copula`] will do: the Dirichlet one of Dimitriev and Zhou (2021), the
-//! [Gaussian](crate::GaussianCopula) one, [strata](crate::LatinHypercube), or one's own. Two samples of any of these give [`DisArm`](crate::DisArm), independent numbers leave-one-out.
+//! The rarer value of a bit is taken where $u < q$, since copulas spread their variates near 0. Every exchangeable
+//! copula is allowed: the Dirichlet copula of Dimitriev and Zhou (2021), the [Gaussian](crate::GaussianCopula) one,
+//! [strata](crate::LatinHypercube), or your own. Two samples of any of these give [`DisArm`](crate::DisArm), and
+//! independent variates give leave-one-out.
 //!
 //! **Assumptions.** Independent bits. A cost must not depend on several of the samples together.
 //!
@@ -30,7 +34,7 @@ use stochgrad_graph::{
 use stochgrad_tape::Plate;
 use stochgrad_tensor::Real;
 
-/// Smaller probabilities count as this one: nothing is below 0, given or not.
+/// The smallest probability that is distinguished from 0.
 pub(crate) const SMALLEST: f64 = 1e-30;
 
 /// Jointly antithetic bits, for distributions of independent bits.
@@ -59,14 +63,14 @@ pub struct Arms<C = DirichletCopula> {
 }
 
 impl Arms {
-    /// One set of that many samples, at least 2, by the Dirichlet copula.
+    /// Draws one set of this number of samples, at least 2, with the Dirichlet copula.
     pub fn new(samples: usize) -> Self {
         Arms { samples, sampling: Sampling::default(), copula: DirichletCopula }
     }
 }
 
 impl<C> Arms<C> {
-    /// Makes the numbers by another copula.
+    /// Uses another copula.
     pub fn copula<D>(self, copula: D) -> Arms<D> {
         Arms { samples: self.samples, sampling: self.sampling, copula }
     }
@@ -125,7 +129,7 @@ where
             let centred = cost.value - cost.value.mean_over(plate);
             let gradient = (centred * (value - p)).sum_over(plate) * scale;
             let product = (gradient.stop_gradient() * inside).sum();
-            // Not `dot − stop(dot)`: an infinite logit times zero has no difference with itself.
+            // Not `dot − stop(dot)`, which is not a number for an infinite logit with gradient 0.
             let value = tape.constant(0.0).straight_through(product);
             terms.gradient_terms.push(GradientTerm { value, summed: cost.joint });
         }
@@ -149,7 +153,7 @@ pub fn separate_costs<'t, F: Real>(context: &CostContext<'_, 't, F>, set: Plate)
     Ok(costs)
 }
 
-/// The copula, unless it is the usual one, and the samples, in words.
+/// The samples in words, and the copula if it is not the default one.
 pub(crate) fn describe_sets(copula: &impl Copula, samples: usize, plate: SamplePlate) -> String {
     let name = copula.name();
     let copula = if name == DirichletCopula.name() { String::new() } else { format!("{name} copula, ") };
@@ -218,7 +222,7 @@ mod tests {
         }
     }
 
-    /// Strata are the most that can be had of four numbers with one bit: at most one of them is unsettled.
+    /// For one bit and four variates, strata are the best copula: at most one of the variates is undetermined.
     #[test]
     fn strata_have_the_lowest_variance_for_one_bit() {
         for theta in [0.5, 0.3, 0.1] {

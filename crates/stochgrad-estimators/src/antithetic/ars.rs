@@ -1,11 +1,11 @@
-//! ARS: augment, reinforce, swap.
-//!
-//! As [`Arsm`](crate::Arsm), with one reference category $j$ in place of all of them:
+//! ARS (augment, reinforce, swap): antithetic samples of categories, for which every category swaps with one reference
+//! category. It is [`Arsm`](crate::Arsm) with a number of cost evaluations that grows with $C$ and not with $C^2$, and
+//! a larger variance.
 //!
 //! $$g_c = (1 - C \pi_j) \Big[f(z^{c \leftrightharpoons j}) - \frac1C \sum_{m=1}^C f(z^{m \leftrightharpoons j})\Big].$$
 //!
-//! Its average over the references is ARSM, for a number of evaluations that grows with $C$ and not with $C^2$. Yin,
-//! Yue and Zhou (2019).
+//! Here $j$ is the reference category. The average of $g_c$ over all references is the gradient of ARSM. Yin, Yue and
+//! Zhou (2019).
 //!
 //! **Assumptions.** Independent categories. A cost must not depend on several members of the set together.
 //!
@@ -51,12 +51,12 @@ pub struct Ars {
 }
 
 impl Ars {
-    /// One race; the reference is category 0.
+    /// Draws one race, with category 0 as the reference.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The category that the others swap with.
+    /// Sets the reference category, counted from 0.
     pub fn reference(self, category: usize) -> Self {
         Ars { reference: category, ..self }
     }

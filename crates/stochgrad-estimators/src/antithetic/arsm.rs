@@ -1,14 +1,15 @@
-//! ARSM: augment, reinforce, swap, merge.
+//! ARSM (augment, reinforce, swap, merge): antithetic samples of categories, for which every pair of categories swaps.
+//! Use it for independent categories when they are few.
 //!
-//! A category is the winner of a race with the numbers $\pi \sim \operatorname{Dir}(1, \dots, 1)$, $z =
-//! \operatorname{argmin}_c (\ln \pi_c - \varphi_c)$. With $z^{c \leftrightharpoons j}$ the winner after categories $c$
-//! and $j$ swapped their numbers, the gradient by the logit of category $c$ is
+//! A category wins a race with the variates $\pi \sim \operatorname{Dir}(1, \dots, 1)$: $z = \operatorname{argmin}_c
+//! (\ln \pi_c - \varphi_c)$. Let $z^{c \leftrightharpoons j}$ be the winner after the categories $c$ and $j$ have
+//! swapped their variates. The gradient with respect to the logit of category $c$ is
 //!
 //! $$g_c = \sum_{j=1}^C \Big(\frac1C - \pi_j\Big) \Big[f(z^{c \leftrightharpoons j}) - \frac1C \sum_{m=1}^C f(z^{m \leftrightharpoons j})\Big].$$
 //!
-//! The variables of a node swap the same categories at the same time, each with numbers of its own, so that the number
-//! of evaluations does not depend on how many they are. Two categories give [`Arm`](crate::Arm). Yin, Yue and Zhou
-//! (2019).
+//! All variables of a node swap the same two categories at the same time, each with its own variates, so that the
+//! number of evaluations does not depend on the number of variables. Two categories give [`Arm`](crate::Arm). Yin, Yue
+//! and Zhou (2019).
 //!
 //! **Assumptions.** Independent categories. A cost must not depend on several members of the set together.
 //!
@@ -29,7 +30,7 @@ use stochgrad_graph::{
 };
 use stochgrad_tensor::Real;
 
-/// Races with all swaps of two categories, for distributions of independent categories.
+/// Races in which all pairs of categories swap, for distributions of independent categories.
 ///
 /// ```
 /// use stochgrad_distributions::Categorical;
@@ -53,7 +54,7 @@ pub struct Arsm {
 }
 
 impl Arsm {
-    /// One race and its swaps.
+    /// Draws one race and its swaps.
     pub fn new() -> Self {
         Self::default()
     }

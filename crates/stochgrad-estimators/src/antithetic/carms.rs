@@ -1,19 +1,23 @@
-//! CARMS: any number of antithetic categories, with the probabilities of their pairs divided out.
+//! CARMS: any number of antithetic categories. Use it for independent categories when you can afford several
+//! evaluations of the cost.
 //!
-//! Every variable is drawn stick by stick (is it the least likely category, else the next one, …), $n$ samples at a
-//! time: at each stick a [`Copula`] says which of the samples stop there, so that few stop together. Each sample has
-//! the right distribution; a pair $(z, z')$ of samples of one variable has a joint distribution $p(z, z')$ of its own,
-//! whose ratio to that of two independent draws is known,
+//! Every variable is drawn by stick breaking: is it the least likely category, otherwise the next one, and so on. All
+//! $n$ samples are drawn together, and at each stick a [`Copula`] decides which of them stop there, so that few stop
+//! together. Each sample has the right distribution. A pair $(z, z')$ of samples of one variable has the joint
+//! distribution $p(z, z')$, whose ratio to that of two independent draws is known:
 //!
 //! $$w(z, z') = \frac{q(z)\, q(z')}{p(z, z')} = \prod_{i < m} \frac{(1 - \theta_i)^2}{1 - 2\theta_i + \theta_i \kappa_i} \cdot \frac{1 - \theta_m}{1 - \kappa_m},
 //!     \quad m = \min(z, z'),\ z \ne z',$$
 //!
-//! with the probability $\theta_i$ of stopping at stick $i$ if it is reached, and that of a second sample given a first one, $\kappa_i$. Weighted pairs are those of leave-one-out:
+//! Here $\theta_i$ is the probability of stopping at stick $i$ if it is reached, and $\kappa_i$ that of a second sample
+//! if a first one stops there. The gradient is that of leave-one-out with weighted pairs:
 //!
 //! $$g = \frac{1}{n (n - 1)} \sum_{k < l} w(z_k, z_l)\, (f_k - f_l)\, \nabla \ln \frac{q(z_k)}{q(z_l)}.$$
 //!
-//! **Several variables.** $g$ for one variable has the ratio of *that variable's* pair only, not the product over all: given the pair of the variable, the others of sample $k$ have their own distribution, whatever those of
-//! sample $l$ are, and that is all that the expectation asks of them. Two samples of two categories are [`DisArm`](crate::DisArm), independent samples leave-one-out. Dimitriev and Zhou (2021).
+//! **Several variables.** The gradient with respect to one variable uses the ratio of the pair of *that variable* only,
+//! not the product over all variables. This is unbiased: given the pair of the variable, the other variables of sample
+//! $k$ have their own distribution, whatever those of sample $l$ are. Two samples of two categories give
+//! [`DisArm`](crate::DisArm), and independent samples give leave-one-out. Dimitriev and Zhou (2021).
 //!
 //! **Assumptions.** Independent categories. A cost must not depend on several of the samples together.
 //!
@@ -64,14 +68,14 @@ pub struct Carms<C = DirichletCopula> {
 }
 
 impl Carms {
-    /// One set of that many samples, at least 2, by the Dirichlet copula.
+    /// Draws one set of this number of samples, at least 2, with the Dirichlet copula.
     pub fn new(samples: usize) -> Self {
         Carms { samples, sampling: Sampling::default(), copula: DirichletCopula }
     }
 }
 
 impl<C> Carms<C> {
-    /// Makes the samples avoid one another by another copula.
+    /// Uses another copula.
     pub fn copula<D>(self, copula: D) -> Carms<D> {
         Carms { samples: self.samples, sampling: self.sampling, copula }
     }
@@ -93,7 +97,7 @@ impl<C: Copula> Method for Carms<C> {
     }
 }
 
-/// For each stick the ratio $w$ of pairs of which one stops there and the other one goes on.
+/// For each stick, the ratio $w$ of pairs of which one sample stops there and the other one goes on.
 ///
 /// `second` is the probability $\kappa$ of each stick, and sticks are in ascending order, so that no more than half of
 /// the samples stop at one.
@@ -135,7 +139,7 @@ where
         let second = self.copula.second_below(samples, sticks.chance.maximum(tape.constant(SMALLEST)));
         let one_hot = distribution.to_one_hot(context.value().stop_gradient()).plate_to_event(plate);
         let Way { reached, bit } = sticks.way(one_hot);
-        // w of all pairs whose first sample stops where the second one goes on, and the other way round.
+        // w of all pairs whose first sample stops where the second one goes on, or the other way round.
         let further = (reached - bit) * pair_weights(&sticks, second);
         let stops_first = (bit.unsqueeze(1) * further.unsqueeze(0)).sum_axis(-1);
         let stops_later = (further.unsqueeze(1) * bit.unsqueeze(0)).sum_axis(-1);

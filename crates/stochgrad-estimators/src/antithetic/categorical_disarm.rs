@@ -1,26 +1,28 @@
-//! DisARM for categories: antithetic decisions on the way to a category.
+//! DisARM for categories: antithetic pairs of categories. Use it for independent categories when you can afford two
+//! evaluations of the cost.
 //!
-//! A category is found by binary decisions ([sticks](CategoricalDisArm::new) or a [balanced
-//! tree](CategoricalDisArm::tree)), each made with a uniform number in one sample and with its complement in the other
-//! one. What two samples $z$, $\tilde z$ say about the log-odds $\eta_v$ of a decision is the conditional expectation
-//! of ARM, given the two:
+//! A category is found by binary decisions, along [sticks](CategoricalDisArm::new) or a [balanced
+//! tree](CategoricalDisArm::tree). Each decision uses a uniform variate in one sample and its complement in the other.
+//! The gradient with respect to the log-odds $\eta_v$ of a decision is the conditional expectation of ARM, given the
+//! two samples $z$ and $\tilde z$:
 //!
 //! $$g_v = \tfrac12 \big(f(z) - f(\tilde z)\big) \cdot \begin{cases}
-//!     (b_v - \tilde b_v)\, \sigma(|\eta_v|) & \text{both came by } v, \\
-//!     b_v - \theta_v & \text{only } z \text{ did}, \\
-//!     \theta_v - \tilde b_v & \text{only } \tilde z \text{ did}.
+//!     (b_v - \tilde b_v)\, \sigma(|\eta_v|) & \text{both reach } v, \\
+//!     b_v - \theta_v & \text{only } z \text{ does}, \\
+//!     \theta_v - \tilde b_v & \text{only } \tilde z \text{ does}.
 //! \end{cases}$$
 //!
-//! The [importance-weighted](CategoricalDisArm::importance_weighted) form has the same samples by sticks, and divides the probability of the pair out:
+//! The [importance-weighted](CategoricalDisArm::importance_weighted) form draws the same samples along sticks, and
+//! divides by the probability of the pair:
 //!
 //! $$g = \tfrac12\, w(z, \tilde z)\, \big(f(z) - f(\tilde z)\big)\, \nabla \ln \frac{q(z)}{q(\tilde z)}, \qquad w = \frac{q(z)\, q(\tilde z)}{p(z, \tilde z)}
 //!     = \prod_{i < m} \frac{(1 - \theta_i)^2}{1 - 2 \theta_i}\, (1 - \theta_m), \quad m = \min(z, \tilde z).$$
 //!
-//! Sticks are taken in ascending order of probability, by which all $\theta_i \le 1/2$, as the ratio needs. Two
-//! categories give [`DisArm`](crate::DisArm) in every form. Dong, Mnih and Tucker (2021).
+//! Sticks are in ascending order of probability, so that all $\theta_i \le 1/2$, as the ratio requires. Two categories
+//! give [`DisArm`](crate::DisArm) in every form. Dong, Mnih and Tucker (2021).
 //!
-//! **Assumptions.** Independent categories; all variables of a node have a pair at the same time. A cost must not
-//! depend on the two members of a pair together.
+//! **Assumptions.** Independent categories; all variables of a node form their pairs at the same time. A cost must not
+//! depend on both members of a pair together.
 //!
 //! | | |
 //! |---|---|
@@ -43,7 +45,7 @@ use stochgrad_graph::{
 use stochgrad_tape::Var;
 use stochgrad_tensor::Real;
 
-/// What is made of a pair.
+/// The estimator of a pair.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 enum Form {
     #[default]
@@ -77,17 +79,17 @@ pub struct CategoricalDisArm {
 }
 
 impl CategoricalDisArm {
-    /// One pair by sticks, in ascending order of probability.
+    /// Draws one pair along sticks, in ascending order of probability.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// One pair by sticks, with the importance-weighted estimator.
+    /// Draws one pair along sticks, with the importance-weighted estimator.
     pub fn importance_weighted() -> Self {
         CategoricalDisArm { form: Form::ImportanceWeighted, ..Self::default() }
     }
 
-    /// One pair by the decisions of a balanced tree over the categories in their own order.
+    /// Draws one pair by the decisions of a balanced tree over the categories in their given order.
     pub fn tree() -> Self {
         CategoricalDisArm { form: Form::Tree, ..Self::default() }
     }
@@ -163,7 +165,7 @@ where
     }
 }
 
-/// What a pair says about the log-odds of each decision, as a multiple of half the difference of its costs.
+/// The gradient with respect to the log-odds of each decision, divided by half the difference of the two costs.
 fn direction<'t, F: Real>(decisions: &Decisions<'t, F>, [first, second]: [Way<'t, F>; 2]) -> Var<'t, F> {
     let chance = decisions.chance;
     let both = first.reached * second.reached * (first.bit - second.bit) * chance.maximum(1.0 - chance);
@@ -180,6 +182,7 @@ mod tests {
     use crate::score_function::baseline::LeaveOneOut;
     use crate::testing::category_models::{self, CategoryMethod};
     use crate::testing::models::{self, BitMethod};
+    use approx::assert_abs_diff_eq;
     use std::sync::Arc;
     use stochgrad_distributions::Bernoulli;
     use stochgrad_graph::{Graph, Seed};
@@ -212,7 +215,7 @@ mod tests {
                 models::assert_variance(&(Arc::new(form) as BitMethod), target, theta, expected);
             }
         }
-        // By a tree, even the numbers are the same.
+        // With a tree, even the values are the same.
         let gradient = |method: BitMethod, step: usize| {
             let tape = Tape::<f64>::new();
             let graph = Graph::new(&tape, Seed::new(5).step(step));
@@ -224,7 +227,7 @@ mod tests {
         for step in 0..50 {
             let found = gradient(Arc::new(CategoricalDisArm::tree().pairs(2)), step);
             for (found, expected) in found.iter().zip(gradient(Arc::new(DisArm::new().pairs(2)), step)) {
-                assert!((found - expected).abs() < 1e-13, "{found} where DisARM has {expected}");
+                assert_abs_diff_eq!(*found, expected, epsilon = 1e-13);
             }
         }
     }

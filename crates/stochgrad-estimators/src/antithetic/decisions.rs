@@ -1,19 +1,19 @@
 //! Categories as sequences of binary decisions.
 //!
 //! A binary tree with the categories as leaves has $C - 1$ inner nodes. At node $v$ a bit goes right with probability
-//! $\theta_v$, that of the categories to the right of $v$ among those below it, and the category is the leaf where the
-//! way ends. Sticks are the tree with one category to the right of each node: is it the first one, or else the second
-//! one, and so on. The bits are independent, and only those on the way matter.
+//! $\theta_v$: the probability of the categories to the right of $v$, given those below $v$. The category is the leaf
+//! where the path ends. Sticks are the tree with one category to the right of each node: is it the first category,
+//! otherwise the second one, and so on. The bits are independent, and only those on the path matter.
 
 use stochgrad_distributions::{DistributionError, IndependentCategories};
 use stochgrad_graph::{GraphResult, SampleContext};
 use stochgrad_tape::{Tape, Var};
 use stochgrad_tensor::{Real, Shape, Tensor};
 
-/// Sums of probabilities are divided by no less than this.
+/// A lower bound for the sums of probabilities that are divided by.
 const TINY: f64 = 1e-30;
 
-/// Which categories are reached by the two ways out of each inner node.
+/// The categories on the two sides of each inner node.
 struct Tree {
     right: Vec<Vec<usize>>,
     left: Vec<Vec<usize>>,
@@ -51,13 +51,13 @@ impl Tree {
     }
 }
 
-/// The decisions that lead to the categories of a node.
+/// The binary decisions that determine the categories of a stochastic node.
 pub(crate) struct Decisions<'t, F: Real> {
     /// Nodes by categories.
     right: Var<'t, F>,
     left: Var<'t, F>,
-    /// For each element the one-hot vectors of the categories in the order of the tree's leaves; none for their own
-    /// order.
+    /// For each element, the one-hot vectors of the categories in the order of the leaves; `None` if the leaves are in
+    /// the given order.
     order: Option<Var<'t, F>>,
     /// The probabilities of the categories, in the order of the leaves.
     probabilities: Var<'t, F>,
@@ -67,16 +67,16 @@ pub(crate) struct Decisions<'t, F: Real> {
     pub(crate) chance: Var<'t, F>,
 }
 
-/// The way to a category, along the nodes.
+/// The path to a category.
 pub(crate) struct Way<'t, F: Real> {
-    /// 1 at the nodes on it.
+    /// 1 at the inner nodes on the path.
     pub(crate) reached: Var<'t, F>,
-    /// 1 where it goes right.
+    /// 1 at the inner nodes where the path goes right.
     pub(crate) bit: Var<'t, F>,
 }
 
 impl<'t, F: Real> Decisions<'t, F> {
-    /// Sticks, the least likely category first: no stick is then more likely to be taken than to be left.
+    /// Sticks, with the least likely category first, so that no sample stops at a stick with a probability above 1/2.
     pub(crate) fn sticks(distribution: &impl IndependentCategories<'t, F>) -> Self {
         let p = distribution.category_log_probs().stop_gradient().exp();
         let categories = count(p);
@@ -115,7 +115,7 @@ impl<'t, F: Real> Decisions<'t, F> {
         self.chance.shape()
     }
 
-    /// The one-hot vectors of the categories where the ways with these bits end.
+    /// The one-hot vectors of the categories where the paths with these bits end.
     pub(crate) fn end(&self, bits: Var<'t, F>) -> Var<'t, F> {
         let astray = (1.0 - bits).matmul(self.right) + bits.matmul(self.left);
         let leaf = astray.lt(self.chance.tape().constant(0.5));
@@ -125,14 +125,15 @@ impl<'t, F: Real> Decisions<'t, F> {
         }
     }
 
-    /// The way to the categories with these one-hot vectors, which may have further axes in front.
+    /// The path to the categories with these one-hot vectors, which may have further axes in front.
     pub(crate) fn way(&self, one_hot: Var<'t, F>) -> Way<'t, F> {
         let leaf = arrange(self.order, one_hot);
         let bit = leaf.matmul(self.right.transpose());
         Way { reached: bit + leaf.matmul(self.left.transpose()), bit }
     }
 
-    /// A gradient by the log-odds of the bits as one by the logarithms of the probabilities of the categories.
+    /// Turns a gradient with respect to the log-odds of the bits into one with respect to the log-probabilities of the
+    /// categories.
     pub(crate) fn gradient(&self, by_log_odds: Var<'t, F>) -> Var<'t, F> {
         let tiny = self.chance.tape().constant(TINY);
         let [right, left] = self.masses.map(|mass| by_log_odds / mass.maximum(tiny));
@@ -144,7 +145,7 @@ impl<'t, F: Real> Decisions<'t, F> {
     }
 }
 
-/// Refuses a single category, to which no decision leads.
+/// Checks that there are at least two categories, without which there is no decision.
 pub(crate) fn check_categories<'t, F: Real>(
     context: &SampleContext<'_, 't, F>,
     distribution: &impl IndependentCategories<'t, F>,
@@ -156,7 +157,8 @@ pub(crate) fn check_categories<'t, F: Real>(
     Err(context.error(DistributionError::Unsupported {
         distribution: distribution.name(),
         problem: format!(
-            "antithetic decisions need at least 2 categories, got {categories}; use a constant, or ScoreFunction for any number of them"
+            "antithetic decisions need at least 2 categories, got {categories}; use a constant, or ScoreFunction for \
+             any number of them"
         ),
     }))
 }
@@ -165,7 +167,7 @@ fn count<F: Real>(probabilities: Var<'_, F>) -> usize {
     probabilities.shape().last().copied().unwrap_or(0)
 }
 
-/// Numbers for the categories in the order of the leaves.
+/// Rearranges numbers for the categories to the order of the leaves.
 fn arrange<'t, F: Real>(order: Option<Var<'t, F>>, by_category: Var<'t, F>) -> Var<'t, F> {
     match order {
         None => by_category,
@@ -176,6 +178,7 @@ fn arrange<'t, F: Real>(order: Option<Var<'t, F>>, by_category: Var<'t, F>) -> V
 #[cfg(test)]
 mod tests {
     use super::*;
+    use approx::assert_abs_diff_eq;
     use stochgrad_distributions::OneHotCategorical;
 
     fn all<'t>(tape: &'t Tape<f64>, logits: [f64; 5]) -> [Decisions<'t, f64>; 2] {
@@ -198,14 +201,14 @@ mod tests {
                 let end = decisions.end(tape.constant(bits));
                 assert_eq!(end.sum().item(), Ok(1.0));
                 let way = decisions.way(end);
-                // The way back from a category has the bits that led to it.
+                // The path of a category has the bits that led to it.
                 assert_eq!((way.reached * (way.bit - tape.constant(bits))).square().sum().item(), Ok(0.0));
                 for (found, end) in found.iter_mut().zip(end.peek().unwrap().as_slice()) {
                     *found += probability * end;
                 }
             }
             for (found, logit) in found.iter().zip(logits) {
-                assert!((found - logit.exp() / total).abs() < 1e-14);
+                assert_abs_diff_eq!(*found, logit.exp() / total, epsilon = 1e-14);
             }
         }
         let [sticks, _] = all(&tape, logits);

@@ -1,7 +1,8 @@
-//! DisARM: antithetic bits, with the uniform behind them integrated out.
+//! DisARM: antithetic pairs of bits, with the uniform variate behind them integrated out. It is a good default for
+//! independent bits when you can afford two evaluations of the cost.
 //!
-//! Two values come from one uniform $u$ and from $1 - u$: $b = 1[u \ge 1 - \theta]$ and $\tilde b = 1[1 - u \ge 1 -
-//! \theta]$. Each has the right distribution, and where they differ they say in which direction the cost changes:
+//! A pair consists of the values $b = 1[u \ge 1 - \theta]$ and $\tilde b = 1[1 - u \ge 1 - \theta]$ for one uniform
+//! $u$. Each value has the right distribution, and where they differ, the difference of the costs is a gradient:
 //!
 //! $$g_i = \tfrac12\, \big(f(b) - f(\tilde b)\big)\, (b_i - \tilde b_i)\, \sigma(|\eta_i|), \qquad \theta = \sigma(\eta).$$
 //!
@@ -9,7 +10,7 @@
 //! variance is never larger. Dong, Mnih and Tucker (2020); found at the same time by Yin, Ho, Yan, Qian and Zhou (2020)
 //! as the unbiased uniform gradient.
 //!
-//! **Assumptions.** Independent bits. A cost must not depend on the two members of a pair together.
+//! **Assumptions.** Independent bits. A cost must not depend on both members of a pair together.
 //!
 //! | | |
 //! |---|---|
@@ -54,7 +55,7 @@ pub struct DisArm {
 }
 
 impl DisArm {
-    /// One pair.
+    /// Draws one pair.
     pub fn new() -> Self {
         Self::default()
     }
@@ -159,7 +160,7 @@ pub fn pair_terms<'t, F: Real>(
         }
         let difference = cost.value.member(pair, 0) - cost.value.member(pair, 1);
         let gradient = gradient(difference, first, second).stop_gradient();
-        // Not `dot − stop(dot)`: an infinite logit times zero has no difference with itself.
+        // Not `dot − stop(dot)`, which is not a number for an infinite logit with gradient 0.
         let value = zero.straight_through((gradient * logits).sum());
         terms.gradient_terms.push(GradientTerm { value, summed: cost.joint });
     }

@@ -1,4 +1,4 @@
-//! Pairs and sets of samples that depend on one another.
+//! Methods whose samples are drawn in dependent pairs or sets.
 
 pub(crate) mod antithetic_bits;
 pub(crate) mod arm;

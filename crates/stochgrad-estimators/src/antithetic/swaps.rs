@@ -1,8 +1,8 @@
-//! Races between categories in which two of them swap their numbers: what ARSM and ARS share.
+//! Races between categories in which two of them swap their variates: the common part of ARSM and ARS.
 //!
-//! With independent exponential numbers $e_c$, the first category to arrive, $\operatorname{argmin}_c e_c / p_c$, has
-//! the distribution $p$; so has the first one after any two categories swapped their numbers. Divided by their sum, the
-//! numbers are $\pi \sim \operatorname{Dir}(1, \dots, 1)$.
+//! For independent exponential variates $e_c$, the first category to arrive, $\operatorname{argmin}_c e_c / p_c$, has
+//! the distribution $p$, and so has the winner after any two categories have swapped their variates. Divided by their
+//! sum, the variates are $\pi \sim \operatorname{Dir}(1, \dots, 1)$.
 
 use crate::antithetic::arms::separate_costs;
 use crate::enumeration::boundary::Boundary;
@@ -11,20 +11,21 @@ use stochgrad_graph::{CostContext, GradientTerm, GraphResult, SampleContext, Sam
 use stochgrad_tape::Var;
 use stochgrad_tensor::{Real, Shape};
 
-/// The swaps of a method: for each member of its set the two categories that swap; none where both are the same one.
+/// The swaps of a method: for each member of its set, the two categories that swap. If both are the same, nothing is
+/// swapped.
 pub(crate) struct Swaps {
     categories: usize,
     members: Vec<(usize, usize)>,
 }
 
 impl Swaps {
-    /// All pairs of different categories, after the race without a swap.
+    /// The race without a swap, then all pairs of different categories.
     pub(crate) fn all(categories: usize) -> Self {
         let pairs = (0..categories).flat_map(|c| (c + 1..categories).map(move |j| (c, j)));
         Swaps { categories, members: std::iter::once((0, 0)).chain(pairs).collect() }
     }
 
-    /// Every category with a reference.
+    /// Every category swaps with a reference.
     pub(crate) fn with(reference: usize, categories: usize) -> Self {
         Swaps { categories, members: (0..categories).map(|c| (c, reference)).collect() }
     }
@@ -74,8 +75,8 @@ impl Swaps {
         Ok(SampleSet::equal(value.drawn(), Some(plate)))
     }
 
-    /// The gradient terms by the logarithms of the probabilities, given the costs of the members along a first axis,
-    /// and $\pi$.
+    /// The gradient terms with respect to the log-probabilities. `gradient` is given the costs of the members along a
+    /// first axis, and $\pi$.
     pub(crate) fn terms<'t, F: Real, D: Family<F>>(
         &self,
         context: &CostContext<'_, 't, F>,
@@ -108,7 +109,7 @@ pub(crate) fn categories<'t, F: Real>(distribution: &impl IndependentCategories<
     distribution.category_log_probs().shape().last().copied().unwrap_or(0)
 }
 
-/// Refuses a category that is not there.
+/// Checks that there is a category with this number.
 pub(crate) fn check_category<'t, F: Real>(
     context: &SampleContext<'_, 't, F>,
     distribution: &impl IndependentCategories<'t, F>,

@@ -1,21 +1,22 @@
-//! UGC: the flip of one of the nearly certain bits, antithetic pairs for the others.
+//! UGC (unbiased gradient clipping): flips one of the nearly certain bits, and uses antithetic pairs for the others.
+//! Use it for independent bits of which some are nearly certain, when you can afford four evaluations of the cost.
 //!
-//! A pair $b, \tilde b$ is drawn as for [`DisArm`](crate::DisArm). Near certainty the gradient of a pair has a variance
-//! of the order of $m_i = \min(\theta_i, 1 - \theta_i)$; a flip ([`BitFlip`](crate::BitFlip)) has one of the order of
-//! $a_i \sum_j a_j$, over all bits $j$ that may be flipped, with $a_j = \theta_j (1 - \theta_j)$. Each bit has the
-//! estimator that is better for it: of the set
+//! A pair $b, \tilde b$ is drawn as for [`DisArm`](crate::DisArm). For nearly certain bits, the gradient of a pair has
+//! a variance of the order of $m_i = \min(\theta_i, 1 - \theta_i)$. A flip ([`BitFlip`](crate::BitFlip)) has a variance
+//! of the order of $a_i \sum_j a_j$, over all bits $j$ that may be flipped, with $a_j = \theta_j (1 - \theta_j)$. Each
+//! bit gets the estimator that is better for it. From the set
 //!
 //! $$S = \Big\{ i : \sum_{j\,:\, m_j \le m_i} a_j \le \tfrac12 (1 - m_i) \Big\}$$
 //!
-//! one bit $j$ is picked with probability $\pi_j = a_j / \sum_S a$, flipped in both values of the pair, and gets the
+//! one bit $j$ is picked with probability $\pi_j = a_j / \sum_S a$ and flipped in both values of the pair. It gets the
 //! gradient $\tfrac{a_j}{\pi_j} \tfrac12 (\Delta_j f(b) + \Delta_j f(\tilde b))$. Bits outside $S$ have the gradient of
-//! the pair. Unbiased gradient clipping; after Kunes, Yin, Land, Haviv, Pe'er and Tavaré (2023).
+//! the pair. After Kunes, Yin, Land, Haviv, Pe'er and Tavaré (2023).
 //!
-//! The variance is never above that of DisARM, whatever the cost: with $P = f(b_{-i}, 1) - f(\tilde b_{-i}, 0)$ the
-//! pair has the second moment $\tfrac12 a_i (1 - m_i)\, \mathbb{E}[P^2]$, and as the sum of the two flips is that of
-//! $P$ and of its mirror image, the flip has at most $a_i \sum_S a\, \mathbb{E}[P^2]$.
+//! The variance is never above that of DisARM, whatever the cost. With $P = f(b_{-i}, 1) - f(\tilde b_{-i}, 0)$ the
+//! pair has the second moment $\tfrac12 a_i (1 - m_i)\, \mathbb{E}[P^2]$. The sum of the two flips equals the sum of
+//! $P$ and its mirror image, so that the flip has at most $a_i \sum_S a\, \mathbb{E}[P^2]$.
 //!
-//! **Assumptions.** Independent bits. A cost must not depend on the two members of a pair together.
+//! **Assumptions.** Independent bits. A cost must not depend on both members of a pair together.
 //!
 //! | | |
 //! |---|---|
@@ -61,7 +62,7 @@ pub struct Ugc {
 }
 
 impl Ugc {
-    /// One pair.
+    /// Draws one pair.
     pub fn new() -> Self {
         Self::default()
     }
@@ -116,7 +117,7 @@ where
         let mut terms = pair_terms(context, boundary.inside.logits(), |difference, first, second| {
             paired.select(pair_gradient(logits, difference, first, second), paired)
         })?;
-        // A certain bit has no importance: its flip is none of these.
+        // A certain bit has importance 0 and is not flipped.
         terms.gradient_terms.extend(flip_terms(context, distribution, Some(importance))?);
         terms.gradient_terms.extend(boundary.terms);
         Ok(terms)

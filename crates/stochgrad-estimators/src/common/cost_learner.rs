@@ -10,8 +10,8 @@ use stochgrad_tensor::Real;
 /// The suffix that marks running means in the state.
 const MOMENTS: &str = " / moments";
 
-/// Learned parameters, and the running mean and standard deviation of each cost: a network that predicts a cost in these
-/// [`Units`] has outputs of order one, whatever the scale of the cost. Clones share both.
+/// Learned parameters, and the running mean and standard deviation of each cost: a network that predicts a cost in
+/// these [`Units`] has outputs of order one, whatever the scale of the cost. Clones share both.
 #[derive(Clone, Debug)]
 pub struct CostLearner {
     /// The parameters.

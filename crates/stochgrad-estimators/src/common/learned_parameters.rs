@@ -121,7 +121,8 @@ impl LearnedParameters {
     }
 
     /// The auxiliary loss that trains recorded arrays, given with their names. It takes one step of Adam each time the
-    /// user calls [`Gradients::advance`](stochgrad_graph::Gradients::advance). A gradient that is not finite is skipped.
+    /// user calls [`Gradients::advance`](stochgrad_graph::Gradients::advance). A gradient that is not finite is
+    /// skipped.
     pub fn learn<'t, F: Real>(&self, loss: Var<'t, F>, recorded: Vec<(String, Var<'t, F>)>) -> AuxiliaryLoss<'t, F> {
         let (names, parameters): (Vec<String>, Vec<Var<'t, F>>) = recorded.into_iter().unzip();
         let memory = self.clone();
@@ -174,8 +175,8 @@ impl LearnedParameters {
                 return Err(GraphError::State {
                     method: method.into(),
                     problem: format!(
-                        "expected values, two averages and a number of steps for \"{name}\", got {} numbers; was the checkpoint made with \
-                         another method?",
+                        "expected values, two averages and a number of steps for \"{name}\", got {} numbers; was the \
+                         checkpoint made with another method?",
                         numbers.len()
                     ),
                 });

@@ -1,7 +1,6 @@
 //! What methods of several families share.
 
 pub(crate) mod cost_learner;
-pub(crate) mod dependence;
 pub(crate) mod element_changes;
 pub(crate) mod learned_parameters;
 pub(crate) mod member_gradients;

@@ -170,8 +170,8 @@ impl RunningMeans {
                     return Err(GraphError::State {
                         method: method.unwrap_or_else(|| "a baseline".into()),
                         problem: format!(
-                            "expected finite sums and a weight in [0, 1] for \"{name}\", got {numbers:?}; was the checkpoint \
-                             made with another method?"
+                            "expected finite sums and a weight in [0, 1] for \"{name}\", got {numbers:?}; was the \
+                             checkpoint made with another method?"
                         ),
                     });
                 }

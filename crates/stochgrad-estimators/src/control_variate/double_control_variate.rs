@@ -1,24 +1,29 @@
-//! The double control variate: leave-one-out, with the cost's gradient at the other samples.
+//! The double control variate: leave-one-out with a linear model of the cost, made from the gradients of the cost at
+//! the other samples. Use it for discrete nodes with a differentiable cost; unlike REBAR, it evaluates the cost at
+//! samples only.
 //!
-//! Sample $k$ has the parameters $\theta_k$, the distribution $p_k$ and its mean $\mu_k$: they are the same for all
-//! samples that the node draws by itself, and may differ along a shared plate. With $b_k(x) = \bar v_{-k}^\top (x -
-//! \mu_k)$, where $\bar v_{-k} = \frac{1}{K-1} \sum_{j \ne k} \nabla f_j(x_j)$ is the mean slope at the *other*
-//! samples, the gradient with respect to $\theta_k$ is
+//! Sample $k$ has the parameters $\theta_k$, the distribution $p_k$ and its mean $\mu_k$. They are the same for all
+//! samples that the node draws by itself, and may differ along a shared plate. Let $b_k(x) = \bar v_{-k}^\top (x -
+//! \mu_k)$ with the mean slope $\bar v_{-k} = \frac{1}{K-1} \sum_{j \ne k} \nabla f_j(x_j)$ at the *other* samples. The
+//! gradient with respect to $\theta_k$ is
 //!
 //! $$g_k = \frac1K \Big[f_k - \alpha b_k(x_k) - \frac{1}{K-1} \sum_{j \ne k} \big(f_j - \alpha b_j(x_j)\big)\Big]
 //!     \nabla \ln p_k(x_k) + \frac{\alpha}{K}\, \bar v_{-k}^\top\, \nabla \mu_k.$$
 //!
-//! $b_k(x_k)$ is a linear model of the cost, whose gradient is known exactly, and $b_j(x_j)$ makes a better baseline of the other costs. The scale $\alpha$ can be learned: it minimises
-//! the second moment of the gradient, and does not change its mean. Titsias and Shi (2022).
+//! The term $b_k(x_k)$ is a linear model of the cost, whose gradient is known exactly, and $b_j(x_j)$ improves the
+//! baseline made of the other costs. The scale $\alpha$ can be learned: it minimises the second moment of the gradient,
+//! and does not change its mean. Titsias and Shi (2022).
 //!
-//! **Why it is unbiased.** Given the other samples, $\bar v_{-k}$ is a constant and
-//! $\mathbb{E}[b_k(x_k)\, \nabla \ln p_k(x_k)] = \bar v_{-k}^\top\, \nabla \mathbb{E}[x_k] = \bar v_{-k}^\top\, \nabla \mu_k$, which the last term gives back. In the baseline, $f_j$ does not
-//! depend on $x_k$, whose score has mean zero. $b_j(x_j)$ depends on it through $\bar v_{-j}$, but has mean zero itself given all samples except $x_j$. The last term needs
-//! the slopes at the *other* samples: only where all $\mu_k$ are one $\mu$ is
-//! $\sum_k \bar v_{-k}^\top \nabla \mu_k = \sum_k \nabla f_k(x_k)^\top \nabla \mu$, the form in the paper.
+//! **Why it is unbiased.** Given the other samples, $\bar v_{-k}$ is a constant and $\mathbb{E}[b_k(x_k)\, \nabla \ln
+//! p_k(x_k)] = \bar v_{-k}^\top\, \nabla \mathbb{E}[x_k] = \bar v_{-k}^\top\, \nabla \mu_k$, which the last term adds
+//! again. In the baseline, $f_j$ does not depend on $x_k$, whose score has mean zero. $b_j(x_j)$ depends on $x_k$
+//! through $\bar v_{-j}$, but its own mean is zero, given all samples except $x_j$. The last term needs the slopes at
+//! the *other* samples: only where all $\mu_k$ equal one $\mu$ is $\sum_k \bar v_{-k}^\top \nabla \mu_k = \sum_k \nabla
+//! f_k(x_k)^\top \nabla \mu$, the form in the paper.
 //!
-//! **Assumptions.** The mean of the distribution has a closed form. A gradient of the cost that says little (behind a jump, or through a redrawn node) costs variance and
-//! no bias. Costs of all samples jointly, as in IWAE, have no control variate.
+//! **Assumptions.** The mean of the distribution has a closed form. Where the gradient of the cost is uninformative
+//! (behind a jump, or through a node that is drawn again), the variance is larger, but there is no bias. Costs of all
+//! samples jointly, as in IWAE, get no control variate.
 //!
 //! | | |
 //! |---|---|
@@ -65,22 +70,23 @@ pub struct DoubleControlVariate {
 }
 
 impl DoubleControlVariate {
-    /// That many samples, at least 2; scale 1.
+    /// Draws this number of samples, at least 2; the scale is 1.
     pub fn new(samples: usize) -> Self {
         DoubleControlVariate { sampling: Sampling::on(SamplePlate::New(samples)), scale: 1.0, own: None }
     }
 
-    /// One sample for each member of a plate made with [`Graph::plate`](stochgrad_graph::Graph::plate); scale 1.
+    /// Draws one sample for each member of a plate made with [`Graph::plate`](stochgrad_graph::Graph::plate); the scale
+    /// is 1.
     pub fn on_plate(plate: Plate) -> Self {
         DoubleControlVariate { sampling: Sampling::on(SamplePlate::Shared(plate)), scale: 1.0, own: None }
     }
 
-    /// The scale of the linear model: 0 leaves leave-one-out; where it is learned, at the start.
+    /// Sets the scale of the linear model, or its initial value if it is learned. With 0, the method is leave-one-out.
     pub fn scale(self, scale: f64) -> Self {
         DoubleControlVariate { scale, ..self }
     }
 
-    /// Learns the scale, node by node, with Adam at that rate: it moves when
+    /// Learns the scale of each node, with Adam and this step size. It changes when
     /// [`Gradients::advance`](stochgrad_graph::Gradients::advance) is called. Clones share it.
     pub fn learned(self, learning_rate: f64) -> Self {
         DoubleControlVariate { own: Some(LearnedParameters::new(learning_rate)), ..self }
@@ -168,7 +174,7 @@ where
             let slope = slope.stop_gradient();
             let slope_of_others = others(slope);
             let linear = (slope_of_others * (value - mean.stop_gradient())).sum();
-            // A cost of several members jointly is modelled by all of them.
+            // The model of a cost of several members jointly is the sum over these members.
             let linear = cost.joint.iter().fold(linear, |sum, &joint| sum.sum_over(joint));
             let advantage = cost.value - linear * scale - others(cost.value - linear * scale);
             let model = members.of(slope_of_others * mean)?;
@@ -176,7 +182,7 @@ where
                 score.iter().zip(model).map(|(&score, model)| score * advantage + model * scale).collect();
             terms.gradient_terms.extend(members.term(&gradients, &cost.joint));
             if self.own.is_some() {
-                // The samples are averaged before the gradient is used, and so they are before it is squared.
+                // The gradient that is used is the average over the samples, so that the average is squared.
                 let averaged: Vec<Var<'t, F>> = gradients.iter().map(|gradient| gradient.mean_over(plate)).collect();
                 let moment = second_moment(&averaged);
                 loss = loss.zip(moment).map(|(sum, moment)| sum + moment).or(loss).or(moment);

@@ -1,20 +1,21 @@
-//! LAX: the score function with a learned control variate that is differentiated along the sample's path.
+//! LAX: the score function with a learned control variate that is differentiated along the sample path. Use it for
+//! reparameterised distributions with a cost that is not differentiable.
 //!
 //! $$g = \big[f(x) - c_\phi(x)\big]\, \nabla_\theta \ln p(x; \theta) + \nabla_\theta\, c_\phi\big(T(\varepsilon; \theta)\big), \qquad x = T(\varepsilon; \theta).$$
 //!
-//! $c_\phi$ is a network of one hidden layer, which learns by minimising the second moment of the gradient. The cost
-//! itself may be a part of it, with a learned scale $\alpha$ ([`cost`](Lax::cost)): $c_\phi = r_\phi + \alpha f$. With
-//! $\alpha = 1$ and no network this is the pathwise derivative, with $\alpha = 0$ the score function.
+//! The network $c_\phi$ has one hidden layer, and is trained to minimise the second moment of the gradient. The cost
+//! itself can be added to it, with a learned scale $\alpha$ ([`cost`](Lax::cost)): $c_\phi = r_\phi + \alpha f$.
+//! Without the network, $\alpha = 1$ is the pathwise derivative, and $\alpha = 0$ the score function.
 //!
 //! In the surrogate the gradient function is $l = \ln p(x; \theta)$, and the control variate is $a =
-//! c_\phi(T(\varepsilon; \theta)) - \square(l)\, c_\phi(\operatorname{stop}(x))$: both have the mean
+//! c_\phi(T(\varepsilon; \theta)) - \square(l)\, c_\phi(\operatorname{stop}(x))$. Both terms have the mean
 //! $\mathbb{E}[c_\phi]$ at every $\theta$, so that all derivatives of their difference have mean zero. Grathwohl, Choi,
 //! Wu, Roeder and Duvenaud (2018).
 //!
-//! **Assumptions.** Reparameterised samples whose support does not depend on the parameters. None about the cost,
-//! unless it is a part of the control variate: then those of [`Pathwise`](crate::Pathwise), and stochastic nodes
-//! downstream must be recorded functions of their parameters. A cost that depends on members of a plate jointly has no
-//! network.
+//! **Assumptions.** Reparameterised samples whose support does not depend on the parameters. Nothing is assumed of the
+//! cost, unless it is part of the control variate: then the assumptions of [`Pathwise`](crate::Pathwise) hold, and
+//! stochastic nodes downstream must be recorded functions of their parameters. A cost that depends on several members
+//! of a plate jointly gets no network.
 //!
 //! | | |
 //! |---|---|
@@ -27,17 +28,16 @@ use crate::common::learned_parameters::LearnedParameters;
 use crate::common::member_gradients::{MemberGradients, second_moment};
 use crate::common::sampling::Sampling;
 use crate::common::surrogate_network::SurrogateNetwork;
-use crate::pathwise::{check_parameter_paths, path_order, sample_path_order};
 use crate::sampling_setters;
 use stochgrad_distributions::{Distribution, Family, Reparameterized, ScoreDifferentiable};
 use stochgrad_graph::{
     Access, CostContext, Count, GradientMethod, GraphResult, Guarantee, Method, MethodState, NodeCost, Order, Path,
-    Profile, SampleContext, SamplePlate, SampleSet, Terms,
+    Profile, SampleContext, SamplePlate, SampleSet, Terms, check_parameter_paths, path_order, sample_path_order,
 };
 use stochgrad_tape::Var;
 use stochgrad_tensor::Real;
 
-/// A learned control variate for reparameterised distributions.
+/// The score function with a learned control variate, for reparameterised distributions and any cost.
 ///
 /// ```
 /// use stochgrad_distributions::Normal;
@@ -52,7 +52,7 @@ use stochgrad_tensor::Real;
 ///     let graph = Graph::new(&tape, Seed::new(7).step(step));
 ///     let mu = graph.param("mu", [0.3, -1.0])?;
 ///     let x = graph.sample("x", &Normal::new(mu, 1.0), &method)?;
-///     // A jump, which a sample path would miss.
+///     // The cost has a jump, so that the pathwise derivative would be biased.
 ///     graph.cost("loss", x.sum().gt(graph.constant(0.0)))?;
 ///     graph.backward()?.advance();
 /// }
@@ -74,22 +74,22 @@ impl Default for Lax {
 }
 
 impl Lax {
-    /// One sample, a network with 50 hidden units, Adam at the rate 0.001.
+    /// Draws one sample; the network has 50 hidden units, and Adam the step size 0.001.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The width of the hidden layer.
+    /// Sets the width of the hidden layer.
     pub fn hidden(self, units: usize) -> Self {
         Lax { hidden: units.max(1), ..self }
     }
 
-    /// The rate of Adam. The network is new from here on; clones made later share it.
+    /// Sets the step size of Adam. This starts with a new network, which clones made later share.
     pub fn learning_rate(self, rate: f64) -> Self {
         Lax { own: LearnedParameters::new(rate), ..self }
     }
 
-    /// Adds the cost itself to the network, with a scale that starts at 1 (the pathwise derivative) and is learned.
+    /// Adds the cost itself to the network, with a learned scale that starts at 1 (the pathwise derivative).
     pub fn cost(self) -> Self {
         Lax { cost: true, ..self }
     }
@@ -156,7 +156,7 @@ where
         let node = context.address().to_string();
         let network = SurrogateNetwork::record(&self.own, tape, &node, sizes, &[("scale", 1.0)]);
         let scale = network.single(0);
-        // The sample once more: as it stands, and as it moves with the parameters.
+        // The sample twice: detached, and as a function of the parameters.
         let fixed = context.value().stop_gradient();
         let moving = distribution.rsample(&context.sample_draw()).map_err(|source| context.error(source))?;
         let control = |moving: Var<'t, F>, fixed: Var<'t, F>, cost: &NodeCost<'t, F>| {

@@ -1,4 +1,4 @@
-//! Score functions with control variates whose means are known or recorded.
+//! Score functions with control variates whose mean is known or can be recorded.
 
 pub(crate) mod double_control_variate;
 pub(crate) mod lax;

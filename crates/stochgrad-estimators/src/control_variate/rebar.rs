@@ -1,15 +1,18 @@
-//! REBAR: the score function with the relaxed model as control variate.
+//! REBAR: the score function with the relaxed model as a control variate. Use it for discrete nodes with a cost that is
+//! defined and differentiable between the states.
 //!
 //! $$g = \big[f(b) - \alpha f(\sigma_\tau(\tilde z))\big]\, \nabla_\theta \ln p(b; \theta)
 //!     + \alpha\, \nabla_\theta f(\sigma_\tau(z)) - \alpha\, \nabla_\theta f(\sigma_\tau(\tilde z)).$$
 //!
-//! $z$ is the perturbed parameter behind the sample $b$, $\tilde z$ another one with the same hard value, and $\sigma_\tau$ softens it at
-//! the temperature $\tau$. Gradients flow through both; the model downstream is recorded twice more, with relaxed values. The scale
-//! $\alpha$ and the temperature can be learned: they minimise the second moment of the gradient, and change neither its mean nor
-//! the model's gradient. Tucker, Mnih, Maddison, Lawson and Sohl-Dickstein (2017).
+//! Here $z$ is the perturbed parameter behind the sample $b$, $\tilde z$ is another one with the same hard value, and
+//! $\sigma_\tau$ softens it at the temperature $\tau$. Gradients flow through both, for which the model downstream is
+//! recorded twice more with relaxed values. The scale $\alpha$ and the temperature can be learned: they minimise the
+//! second moment of the gradient, and change neither its mean nor the gradient of the model. Tucker, Mnih, Maddison,
+//! Lawson and Sohl-Dickstein (2017).
 //!
-//! **Assumptions.** The cost is defined and differentiable between the states. Stochastic nodes downstream are recorded functions of their parameters
-//! (pathwise or relaxed): through others the control variate would be biased, which is an error.
+//! **Assumptions.** The cost is defined and differentiable between the states. Stochastic nodes downstream must be
+//! recorded functions of their parameters (pathwise or relaxed). Any other node is an error, since the control variate
+//! would be biased.
 //!
 //! | | |
 //! |---|---|
@@ -22,12 +25,11 @@ use crate::common::learned_parameters::LearnedParameters;
 use crate::common::member_gradients::second_moment;
 use crate::common::sampling::Sampling;
 use crate::control_variate::relaxed_control::RelaxedDraws;
-use crate::pathwise::path_order;
 use crate::sampling_setters;
 use stochgrad_distributions::{Distribution, DistributionError, Family, Relaxed};
 use stochgrad_graph::{
     Access, CostContext, Count, GradientMethod, GraphResult, Guarantee, Method, MethodState, Order, Path, Profile,
-    SampleContext, SamplePlate, SampleSet, Terms,
+    SampleContext, SamplePlate, SampleSet, Terms, path_order,
 };
 use stochgrad_tape::Var;
 use stochgrad_tensor::Real;
@@ -69,23 +71,23 @@ impl Default for Rebar {
 }
 
 impl Rebar {
-    /// One sample; temperature 0.5 and scale 1.
+    /// Draws one sample; the temperature is 0.5 and the scale 1.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The temperature of the relaxation, positive; where it is learned, at the start.
+    /// Sets the temperature of the relaxation, which must be positive, or its initial value if it is learned.
     pub fn temperature(self, temperature: f64) -> Self {
         Rebar { temperature, ..self }
     }
 
-    /// The scale of the control variate, 0 for none; where it is learned, at the start.
+    /// Sets the scale of the control variate (0 for none), or its initial value if it is learned.
     pub fn scale(self, scale: f64) -> Self {
         Rebar { scale, ..self }
     }
 
-    /// Learns temperature and scale, node by node, with Adam at that rate: they move when
-    /// [`Gradients::advance`](stochgrad_graph::Gradients::advance) is called. Clones share what is learned.
+    /// Learns the temperature and the scale of each node, with Adam and this step size. They change when
+    /// [`Gradients::advance`](stochgrad_graph::Gradients::advance) is called. Clones share them.
     pub fn learned(self, learning_rate: f64) -> Self {
         Rebar { own: Some(LearnedParameters::new(learning_rate)), ..self }
     }
@@ -234,7 +236,7 @@ mod tests {
             (Rebar::new().temperature(1.5).scale(0.4).samples(2), false),
             (Rebar::new().scale(0.0), false),
         ] {
-            // The truth by another, unbiased method that the oracle has proven, and by the oracle itself.
+            // The exact value, from another unbiased method that the oracle has verified, and from the oracle itself.
             let exact = Oracle::new()
                 .nodes(12)
                 .exact_gradient(|graph: &Graph<'_, f64>| model(graph, &Rebar::new(), downstream))
@@ -328,7 +330,7 @@ mod tests {
         assert!(backward(Rebar::new().assume_continuous()).is_ok());
     }
 
-    /// The control variate takes the level of the cost away, and learning what is too much of it.
+    /// The control variate removes the level of the cost, and learning corrects its scale.
     #[test]
     fn variances_are_in_order() {
         let (logit, plain) = (f64::ln(0.1 / 0.9), 7.700063e-3);

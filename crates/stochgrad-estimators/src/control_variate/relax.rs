@@ -1,15 +1,16 @@
-//! RELAX: the score function with a learned control variate.
+//! RELAX: the score function with a learned control variate for discrete nodes. Use it with any cost, also one that is
+//! a black box.
 //!
 //! $$g = \big[f(b) - c_\phi(\tilde z)\big]\, \nabla_\theta \ln p(b; \theta) + \nabla_\theta\, c_\phi(z) - \nabla_\theta\, c_\phi(\tilde z).$$
 //!
-//! $z$ is the perturbed parameter behind the sample $b$, $\tilde z$ another one with the same hard value. $c_\phi$ is a
-//! network of one hidden layer, $w^\top \tanh(W x + v)$, on the relaxed values at temperature $\tau$; network and
-//! temperature learn by minimising the second moment of the gradient, which neither changes its mean nor reaches the
-//! model's gradient. With [`relaxed_cost`](Relax::relaxed_cost) the control variate of REBAR is added: $c_\phi(z) =
-//! r_\phi(z) + f(\sigma_\tau(z))$. Grathwohl, Choi, Wu, Roeder and Duvenaud (2018).
+//! Here $z$ is the perturbed parameter behind the sample $b$, and $\tilde z$ is another one with the same hard value.
+//! The network $c_\phi$ has one hidden layer, $w^\top \tanh(W x + v)$, and sees the relaxed values at temperature
+//! $\tau$. Network and temperature are trained to minimise the second moment of the gradient, which changes neither its
+//! mean nor the gradient of the model. With [`relaxed_cost`](Relax::relaxed_cost) the control variate of REBAR is
+//! added: $c_\phi(z) = r_\phi(z) + f(\sigma_\tau(z))$. Grathwohl, Choi, Wu, Roeder and Duvenaud (2018).
 //!
-//! **Assumptions.** None about the cost, unless `relaxed_cost` is on: then those of [`Rebar`](crate::Rebar). A cost
-//! that depends on members of a plate jointly has no control variate.
+//! **Assumptions.** Nothing is assumed of the cost, unless `relaxed_cost` is on: then the assumptions are those of
+//! [`Rebar`](crate::Rebar). A cost that depends on several members of a plate jointly gets no control variate.
 //!
 //! | | |
 //! |---|---|
@@ -23,12 +24,11 @@ use crate::common::member_gradients::second_moment;
 use crate::common::sampling::Sampling;
 use crate::common::surrogate_network::SurrogateNetwork;
 use crate::control_variate::relaxed_control::RelaxedDraws;
-use crate::pathwise::path_order;
 use crate::sampling_setters;
 use stochgrad_distributions::{Distribution, Family, Relaxed};
 use stochgrad_graph::{
     Access, CostContext, Count, GradientMethod, GraphResult, Guarantee, Method, MethodState, Order, Path, Profile,
-    SampleContext, SamplePlate, SampleSet, Terms,
+    SampleContext, SamplePlate, SampleSet, Terms, path_order,
 };
 use stochgrad_tape::Var;
 use stochgrad_tensor::Real;
@@ -76,27 +76,28 @@ impl Default for Relax {
 }
 
 impl Relax {
-    /// One sample, a network with 50 hidden units, temperature 0.5, Adam at the rate 0.001.
+    /// Draws one sample; the network has 50 hidden units, the temperature starts at 0.5, and Adam has the step size
+    /// 0.001.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The width of the hidden layer.
+    /// Sets the width of the hidden layer.
     pub fn hidden(self, units: usize) -> Self {
         Relax { hidden: units.max(1), ..self }
     }
 
-    /// The rate of Adam. The network is new from here on; clones made later share it.
+    /// Sets the step size of Adam. This starts with a new network, which clones made later share.
     pub fn learning_rate(self, rate: f64) -> Self {
         Relax { own: LearnedParameters::new(rate), ..self }
     }
 
-    /// The temperature of the relaxed values that the network sees, positive, at the start: it is learned too.
+    /// Sets the initial temperature of the relaxed values that the network sees, which must be positive. It is learned.
     pub fn temperature(self, temperature: f64) -> Self {
         Relax { temperature, ..self }
     }
 
-    /// Adds the cost at the relaxed values to the network, with a scale that starts at 1 and is learned.
+    /// Adds the cost at the relaxed values to the network, with a learned scale that starts at 1.
     pub fn relaxed_cost(self) -> Self {
         Relax { relaxed_cost: true, ..self }
     }
@@ -169,7 +170,7 @@ where
         };
         let mut terms = Terms::default();
         let mut loss: Option<Var<'t, F>> = None;
-        // The network serves the first cost that each member has for itself.
+        // The network is the control variate of the first cost that each member has for itself.
         let served = costs.iter().position(|cost| cost.joint.is_empty());
         for (index, cost) in costs.iter().enumerate() {
             let learned = (served == Some(index)).then(|| soft.map(|soft| network.value(soft * 2.0 - 1.0)));
@@ -196,6 +197,7 @@ where
 mod tests {
     use super::*;
     use crate::testing::models::{self, BitMethod};
+    use approx::assert_abs_diff_eq;
     use std::sync::Arc;
     use stochgrad_check::{Oracle, StatisticalTest};
     use stochgrad_distributions::{Bernoulli, OneHotCategorical};
@@ -260,6 +262,6 @@ mod tests {
         let method: BitMethod = Arc::new(method);
         models::assert_compiled(&method);
         let (mean, _) = models::moments(&(Arc::new(Relax::new().temperature(1.0)) as BitMethod), 0.45, 0.1);
-        assert!((mean - 0.009).abs() < 1e-6, "{mean}");
+        assert_abs_diff_eq!(mean, 0.009, epsilon = 1e-6);
     }
 }

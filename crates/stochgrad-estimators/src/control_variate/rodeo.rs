@@ -1,27 +1,28 @@
-//! RODEO: leave-one-out with discrete Stein control variates.
+//! RODEO: leave-one-out with discrete Stein control variates. Use it for independent bits with a differentiable cost,
+//! in long training runs: it learns its control variates.
 //!
-//! For independent bits, redrawing each of them at rate one leaves the distribution as it is, so that for any function
-//! $h$
+//! For independent bits, redrawing each of them at rate one leaves the distribution unchanged. For any function $h$
+//! therefore
 //!
 //! $$(A h)(x) = \sum_i p(\bar x_i)\, \big[h(x^{(i)}) - h(x)\big], \qquad \mathbb{E}[(A h)(x)] = 0,$$
 //!
-//! where $x^{(i)}$ has bit $i$ flipped and $p(\bar x_i)$ is the probability of the flipped bit. It is used twice: on
-//! the costs in the baseline, and on $h\, \nabla \ln p$,
+//! where $x^{(i)}$ is $x$ with bit $i$ flipped, and $p(\bar x_i)$ is the probability of the flipped bit. This operator
+//! is used twice: on the costs in the baseline, and on $h\, \nabla \ln p$,
 //!
 //! $$g = \frac1K \sum_{k=1}^K \Big[f_k - \frac{1}{K-1} \sum_{j \ne k} \big(f_j + (A h_j)(x_j)\big)\Big] \nabla \ln p(x_k) + \big(A\, [\tilde h_k\, \nabla \ln p]\big)(x_k).$$
 //!
-//! $h_k$ and $\tilde h_k$ know the cost from the *other* samples, by its values and gradients: they are means over $j
-//! \ne k$ of $H\big(f_j, v_j^\top (x_j - \mu), v_j^\top (x - \mu)\big)$ with $v_j = \nabla f(x_j)$ and the mean $\mu$
-//! of the distribution: the cost at $x_j$, and its linear extrapolation from $x_j$ to the mean, and from there to $x$.
-//! $H$ is linear in them plus a small network, and learns to minimise the second moment of the gradient. It sees costs
-//! in units of their running mean and deviation.
+//! The functions $h_k$ and $\tilde h_k$ are models of the cost made from the *other* samples, by its values and
+//! gradients there. They are means over $j \ne k$ of $H\big(f_j, v_j^\top (x_j - \mu), v_j^\top (x - \mu)\big)$ with
+//! $v_j = \nabla f(x_j)$ and the mean $\mu$ of the distribution: the cost at $x_j$, its linear extrapolation from $x_j$
+//! to the mean, and that from the mean to $x$. $H$ is linear in its arguments plus a small network, and is trained to
+//! minimise the second moment of the gradient. It sees each cost in units of its running mean and standard deviation.
 //!
-//! Shi, Zhou, Hwang, Titsias and Mackey (2022), who give $H$ the one extrapolation from $x_j$ to $x$, and have the mean
-//! over the bits in place of the sum: for a linear $h$ the sum is $\mathbb{E}[h] - h(x)$, whatever the number of bits,
-//! so that $H$ is of the size of the cost and is soon learned.
+//! Shi, Zhou, Hwang, Titsias and Mackey (2022). Their $H$ has the single extrapolation from $x_j$ to $x$, and their
+//! operator is the mean over the bits instead of the sum. For a linear $h$ the sum is $\mathbb{E}[h] - h(x)$, whatever
+//! the number of bits, so that $H$ has the size of the cost and is learned quickly.
 //!
-//! **Assumptions.** Independent bits. A gradient of the cost that says little costs variance and no bias. A cost that
-//! depends on members of a plate jointly has no Stein control variate.
+//! **Assumptions.** Independent bits. Where the gradient of the cost is uninformative, the variance is larger, but
+//! there is no bias. A cost that depends on several members of a plate jointly gets no Stein control variate.
 //!
 //! | | |
 //! |---|---|
@@ -80,7 +81,7 @@ pub struct Rodeo {
 }
 
 impl Rodeo {
-    /// That many samples, at least 2; a network with 20 hidden units, Adam at the rate 0.001.
+    /// Draws this number of samples, at least 2; the network has 20 hidden units, and Adam the step size 0.001.
     pub fn new(samples: usize) -> Self {
         Rodeo { sampling: Sampling::on(SamplePlate::New(samples)), hidden: 20, learner: CostLearner::new(1e-3, DECAY) }
     }
@@ -91,12 +92,12 @@ impl Rodeo {
         Rodeo { sampling: Sampling::on(SamplePlate::Shared(plate)), ..Rodeo::new(2) }
     }
 
-    /// The width of the hidden layer.
+    /// Sets the width of the hidden layer.
     pub fn hidden(self, units: usize) -> Self {
         Rodeo { hidden: units.max(1), ..self }
     }
 
-    /// The rate of Adam. The network is new from here on; clones made later share it.
+    /// Sets the step size of Adam. This starts with a new network, which clones made later share.
     pub fn learning_rate(self, rate: f64) -> Self {
         Rodeo { learner: self.learner.learning_rate(rate), ..self }
     }
@@ -126,8 +127,7 @@ impl Method for Rodeo {
     }
 }
 
-/// What is known of the cost at other samples, all in units of the cost: the value there, and the linear extrapolation
-/// to the mean of the distribution.
+/// The cost at other samples and its linear extrapolation to the mean of the distribution, both in units of the cost.
 #[derive(Clone, Copy)]
 struct Known<'t, F: Real> {
     value: Var<'t, F>,
@@ -135,20 +135,20 @@ struct Known<'t, F: Real> {
 }
 
 impl<'t, F: Real> Known<'t, F> {
-    /// With a further axis.
+    /// Adds an axis.
     fn unsqueeze(self) -> Self {
         Known { value: self.value.unsqueeze(-1), offset: self.offset.unsqueeze(-1) }
     }
 }
 
-/// The surrogates of a node: a hidden layer, and two heads on it, one for the baseline and one for the score.
+/// The models of a node: a hidden layer with two heads, one for the baseline and one for the score.
 struct Surrogates<'t, F: Real> {
     arrays: Vec<(String, Var<'t, F>)>,
 }
 
-/// Where the arrays of each head start: weights of the hidden layer, and a slope.
+/// The positions of the arrays of each head: its weights of the hidden layer, then its slope.
 const HEADS: [usize; 2] = [4, 6];
-/// Where the level starts.
+/// The position of the arrays of the level.
 const LEVEL: usize = 8;
 
 impl<'t, F: Real> Surrogates<'t, F> {
@@ -165,7 +165,7 @@ impl<'t, F: Real> Surrogates<'t, F> {
             let uniforms = &uniforms[input * hidden..];
             move |i: usize| bound * (2.0 * uniforms[i] - 1.0)
         };
-        // Whatever is multiplied with the hidden layer starts at zero: leave-one-out.
+        // The factors of the hidden layer start at zero, which gives leave-one-out.
         let zero = |_| 0.0;
         let arrays = vec![
             array("value weight", &[hidden], &weight(0)),
@@ -187,8 +187,8 @@ impl<'t, F: Real> Surrogates<'t, F> {
         self.arrays[at].1
     }
 
-    /// The values of both surrogates where the linear extrapolation from the mean of the distribution is `linear`, less
-    /// their level.
+    /// The values of both models, without their level, where the linear extrapolation from the mean of the distribution
+    /// is `linear`.
     fn at(&self, known: Known<'t, F>, linear: Var<'t, F>) -> [Var<'t, F>; 2] {
         let from = |input: Var<'t, F>, weight: usize| input.unsqueeze(-1) * self.array(weight);
         let fixed = from(known.value, 0) + from(known.offset, 1) + self.array(3);
@@ -196,7 +196,7 @@ impl<'t, F: Real> Surrogates<'t, F> {
         HEADS.map(|head| (hidden * self.array(head)).sum_axis(-1) + linear * self.array(head + 1))
     }
 
-    /// The part of the score's surrogate that is the same at every point.
+    /// The part of the model for the score that is the same at every point.
     fn level(&self, known: Known<'t, F>) -> Var<'t, F> {
         self.array(LEVEL) + known.value * self.array(LEVEL + 1) + known.offset * self.array(LEVEL + 2)
     }
@@ -268,11 +268,11 @@ where
                     let here = here[head].mean_axis(-1) * scale;
                     ((flipped * (there - here.unsqueeze(-1))).sum_axis(-1), there)
                 });
-                // A (c ∇ ln p) = −c ∇ ln p: a level is a baseline.
+                // A (c ∇ ln p) = −c ∇ ln p, so that a level acts as a baseline.
                 let level = surrogates.level(known).mean_axis(-1) * scale;
                 let advantage = f - others(f + first.0) + second.0 - level;
                 let gradient = score * advantage.unsqueeze(-1) + flipped * second.1 * flip;
-                // The samples are averaged before the gradient is used, and so they are before it is squared.
+                // The gradient that is used is the average over the samples, so that the average is squared.
                 let moment = second_moment(&[gradient.mean_axis(0)]);
                 loss = loss.zip(moment).map(|(sum, moment)| sum + moment).or(loss).or(moment);
                 gradient

@@ -1,14 +1,15 @@
-//! Bit-flip: the cost at both values of one bit, picked at random.
+//! Bit-flip: the cost at both values of one bit, picked at random. Use it for independent bits that are nearly certain,
+//! when one additional evaluation of the cost is affordable.
 //!
-//! Of $D$ bits one, $i$, is picked uniformly; it gets a gradient, the others none:
+//! Of $D$ bits, one is picked uniformly. Bit $i$ gets the following gradient if it is picked, and 0 otherwise:
 //!
 //! $$g_i = D\, \theta_i (1 - \theta_i)\, \big(f(b_{i \to 1}) - f(b_{i \to 0})\big), \qquad \theta = \sigma(\eta).$$
 //!
-//! Its variance vanishes with $\theta_i (1 - \theta_i)$, where that of pairs does not. Kunes, Yin, Land, Haviv, Pe'er
-//! and Tavaré (2023). [`LocalExpectation`](crate::LocalExpectation) flips every bit, at $D$ evaluations.
+//! Its variance vanishes with $\theta_i (1 - \theta_i)$, unlike that of antithetic pairs. Kunes, Yin, Land, Haviv,
+//! Pe'er and Tavaré (2023). [`LocalExpectation`](crate::LocalExpectation) flips every bit, with $D$ evaluations.
 //!
-//! **Assumptions.** Independent bits. Where a cost sees several members of a plate together, one bit is picked among
-//! those of all of them.
+//! **Assumptions.** Independent bits. Where a cost depends on several members of a plate together, one bit is picked
+//! among those of all these members.
 //!
 //! | | |
 //! |---|---|
@@ -28,7 +29,7 @@ use stochgrad_graph::{
 use stochgrad_tape::Var;
 use stochgrad_tensor::Real;
 
-/// The flip of one random bit, for distributions of independent bits.
+/// The gradient from the flip of one random bit, for distributions of independent bits.
 ///
 /// ```
 /// use stochgrad_distributions::Bernoulli;
@@ -53,7 +54,7 @@ pub struct BitFlip {
 }
 
 impl BitFlip {
-    /// One sample.
+    /// Draws one sample.
     pub fn new() -> Self {
         Self::default()
     }
@@ -97,7 +98,7 @@ where
     }
 }
 
-/// The probability of a 1, differentiable by the parameters.
+/// The probability of a 1, as a differentiable function of the parameters.
 pub(crate) fn chances<'t, F: Real>(distribution: &impl IndependentBits<'t, F>) -> Var<'t, F> {
     distribution.mean().unwrap_or_else(|| distribution.logits().sigmoid())
 }
@@ -128,6 +129,7 @@ mod tests {
     use crate::counterfactual::measure_valued::MeasureValued;
     use crate::score_function::ScoreFunction;
     use crate::testing::models::{self, BitMethod};
+    use approx::assert_abs_diff_eq;
     use std::sync::Arc;
     use stochgrad_check::Oracle;
     use stochgrad_distributions::Bernoulli;
@@ -169,10 +171,10 @@ mod tests {
         let moments = Oracle::new().gradient(model).unwrap();
         for i in 0..3 {
             let mean = theta[i] * (1.0 - theta[i]) * (1.0 - 2.0 * target[i]);
-            assert!((moments.mean("logits").unwrap().as_slice()[i] - mean).abs() < 1e-12);
-            assert!((moments.variance("logits").unwrap().as_slice()[i] - 2.0 * mean * mean).abs() < 1e-12);
+            assert_abs_diff_eq!(moments.mean("logits").unwrap().as_slice()[i], mean, epsilon = 1e-12);
+            assert_abs_diff_eq!(moments.variance("logits").unwrap().as_slice()[i], 2.0 * mean * mean, epsilon = 1e-12);
         }
-        // One bit: nothing is left to chance.
+        // One bit has no variance.
         models::assert_variance(&(Arc::new(BitFlip::new()) as BitMethod), 0.45, 0.1, 0.0);
     }
 

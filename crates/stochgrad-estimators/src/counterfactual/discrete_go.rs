@@ -1,21 +1,23 @@
-//! The GO gradient of whole numbers: the cost one step up, weighted by the flow of mass across that step.
+//! The GO gradient of integers: the change of the cost one step up, weighted by the probability mass that crosses this
+//! step. Use it for counts whose parameters have no stochastic derivative, such as the number of successes of
+//! `NegativeBinomial`.
 //!
 //! With the distribution function $Q_\theta$ and the probabilities $q_\theta$ of each independent element,
 //!
-//! $$\nabla_\theta\, \mathbb{E}[f(y)] = \mathbb{E}\Big[\sum_i -\frac{\nabla_\theta\, Q_\theta(y_i)}{q_\theta(y_i)}\, \big(f(y_{-i}, y_i + 1) - f(y)\big)\Big]:$$
+//! $$\nabla_\theta\, \mathbb{E}[f(y)] = \mathbb{E}\Big[\sum_i -\frac{\nabla_\theta\, Q_\theta(y_i)}{q_\theta(y_i)}\, \big(f(y_{-i}, y_i + 1) - f(y)\big)\Big].$$
 //!
-//! when $\theta$ moves, the mass $-\nabla_\theta Q(y)$ crosses from $y$ to $y + 1$. Cong, Zhao, Bai and Carin (2019),
-//! "general and one-sample"; summation by parts where the sample path has integration by parts. Categories are taken in
-//! their order. For counts whose distribution moves in one direction it is one of the sides of
-//! [`StochasticDerivatives`](crate::StochasticDerivatives), for categories it is "always up"; it needs no more than the
-//! distribution function, so it knows the number of successes of `NegativeBinomial` as a parameter too.
+//! When $\theta$ changes, the mass $-\nabla_\theta Q(y)$ moves from $y$ to $y + 1$. This is summation by parts, where a
+//! sample path has integration by parts. Cong, Zhao, Bai and Carin (2019), "general and one-sample". Categories are
+//! taken in their order. For counts whose distribution moves in one direction it is one of the sides of
+//! [`StochasticDerivatives`](crate::StochasticDerivatives); for categories it is "always up". It needs only the
+//! distribution function.
 //!
-//! Values of probability zero are passed over: where none of $y + 1, \dots, y' - 1$ is possible, and none of their
+//! Values of probability zero are skipped. If none of $y + 1, \dots, y' - 1$ is possible and none of their
 //! probabilities has a derivative, $\nabla_\theta\, Q_\theta$ is the same for all of $y, \dots, y' - 1$, and the steps
-//! add up to $f(y') - f(y)$. Elements in which a probability of zero has a derivative (a probability as a parameter, at
-//! 0 or 1) go through all their values instead.
+//! add up to $f(y') - f(y)$. Elements for which a probability of zero has a derivative (a probability as a parameter,
+//! at 0 or 1) go through all their values instead.
 //!
-//! **Assumptions.** Whole numbers with a known distribution function. The cost is finite one step above every possible
+//! **Assumptions.** Integers with a known distribution function. The cost is finite one step above every possible
 //! value.
 //!
 //! | | |
@@ -36,7 +38,7 @@ use stochgrad_graph::{
 };
 use stochgrad_tensor::Real;
 
-/// The GO gradient, for distributions of whole numbers.
+/// The GO gradient, for distributions of integers.
 ///
 /// ```
 /// use stochgrad_distributions::Poisson;
@@ -60,7 +62,7 @@ pub struct DiscreteGo {
 }
 
 impl DiscreteGo {
-    /// One sample.
+    /// Draws one sample.
     pub fn new() -> Self {
         Self::default()
     }
@@ -122,6 +124,7 @@ mod tests {
     use crate::counterfactual::stochastic_derivatives::StochasticDerivatives;
     use crate::score_function::ScoreFunction;
     use crate::testing::models::{self, BitMethod};
+    use approx::assert_abs_diff_eq;
     use std::sync::Arc;
     use stochgrad_check::Oracle;
     use stochgrad_distributions::{Bernoulli, Binomial, Categorical, Geometric, Id, NegativeBinomial, Poisson, Side};
@@ -167,8 +170,8 @@ mod tests {
         check!("Categorical", [[0.3, -0.7, 1.1], [0.0, 0.2, -0.4]], Categorical::from_logits);
     }
 
-    /// Counts (x − 3)² of a Poisson distribution by its log-rate: the variance of a coupled measure-valued derivative,
-    /// which it is.
+    /// The cost (x − 3)² of a Poisson count and the log-rate. The variance is that of a coupled measure-valued
+    /// derivative, since the two methods coincide.
     #[test]
     fn the_variance_is_the_known_one() {
         for (rate, mean, variance) in [(3.0_f64, 3.0, 108.0), (0.5, -2.0, 0.5)] {
@@ -178,7 +181,7 @@ mod tests {
                 graph.cost("cost", (x - 3.0).square())
             };
             let moments = Oracle::new().gradient(model).unwrap();
-            assert!((moments.mean("log rate").unwrap().as_slice()[0] - mean).abs() < 1e-9);
+            assert_abs_diff_eq!(moments.mean("log rate").unwrap().as_slice()[0], mean, epsilon = 1e-9);
             let found = moments.variance("log rate").unwrap().as_slice()[0];
             assert!((found - variance).abs() < 1e-8 * variance, "{found}");
         }

@@ -1,14 +1,15 @@
-//! Evolution strategies: the gradient of a cost that is smoothed over the parameters of a node.
+//! Evolution strategies: the gradient of the cost smoothed over the parameters of a node. Use it if nothing is known of
+//! the distribution or the cost, and the smoothed objective is what you want to optimise.
 //!
 //! With standard normal $\varepsilon$,
 //!
 //! $$g = \frac{f\big(x(\theta + \sigma \varepsilon)\big) - f\big(x(\theta - \sigma \varepsilon)\big)}{2 \sigma}\, \varepsilon$$
 //!
 //! has the mean $\nabla_\theta\, \mathbb{E}_\varepsilon\, C(\theta + \sigma \varepsilon)$, where $C$ is the expected
-//! cost given everything before the node: the gradient of the smoothed objective, without bias. Both evaluations use
+//! cost given everything before the node. This is the unbiased gradient of the smoothed objective. Both evaluations use
 //! the same noise, and $\varepsilon$ and $-\varepsilon$ are antithetic. Salimans, Ho, Chen, Sidor and Sutskever (2017);
-//! Nesterov and Spokoiny (2017) on Gaussian smoothing. [`Spsa`](crate::Spsa) has signs in the place of $\varepsilon$,
-//! and a smaller variance.
+//! Nesterov and Spokoiny (2017) on Gaussian smoothing. [`Spsa`](crate::Spsa) uses random signs for $\varepsilon$, and
+//! has a smaller variance.
 //!
 //! **Assumptions.** The distribution exists at all real parameters (logits, logarithms). Host code must not branch on a
 //! value downstream, unless the model was given as a function.
@@ -53,12 +54,12 @@ pub struct EvolutionStrategy {
 }
 
 impl EvolutionStrategy {
-    /// One sample, and one antithetic pair of directions of this standard deviation.
+    /// Draws one sample, and one antithetic pair of directions with this standard deviation.
     pub fn new(width: f64) -> Self {
         EvolutionStrategy { directions: RandomDirections::new(width) }
     }
 
-    /// The average over that many directions.
+    /// Averages over this number of directions.
     pub fn directions(self, directions: usize) -> Self {
         EvolutionStrategy { directions: self.directions.count(directions) }
     }
@@ -108,7 +109,7 @@ mod tests {
     use stochgrad_distributions::{Bernoulli, Poisson};
     use stochgrad_graph::Graph;
 
-    /// E (x − 1)² = e²ᵗ − eᵗ + 1 for a Poisson count by its log-rate t, whose smoothed derivative is 2 e^(2t + 2σ²) −
+    /// E (x − 1)² = e²ᵗ − eᵗ + 1 for a Poisson count with the log-rate t. The smoothed derivative is 2 e^(2t + 2σ²) −
     /// e^(t + σ²/2).
     #[test]
     fn the_mean_is_that_of_the_smoothed_objective() {
@@ -124,7 +125,8 @@ mod tests {
         assert!((smoothed(s) - smoothed(0.0)).abs() > 0.1);
     }
 
-    /// The expected cost is quadratic in the means that one node gives another, so that smoothing shifts no gradient.
+    /// The expected cost is quadratic in the means that one node passes to another, so that smoothing does not change
+    /// the gradient.
     #[test]
     fn nothing_is_shifted_where_the_expected_cost_is_quadratic() {
         let model = |graph: &Graph<'_, f64>| {

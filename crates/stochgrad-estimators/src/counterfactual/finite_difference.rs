@@ -1,19 +1,20 @@
-//! Finite differences of a node's parameters, under common random numbers.
+//! Finite differences of a node's parameters, under common random numbers. Use it if nothing is known of the
+//! distribution or the cost, or to check another method.
 //!
 //! $$g_j = \frac{f\big(x(\theta + h e_j)\big) - f\big(x(\theta - h e_j)\big)}{2h},$$
 //!
-//! where the node is drawn again with the same noise and one coordinate $\theta_j$ of its parameters moved, and what is
-//! downstream follows. Nothing is asked of the distribution or of the cost. The mean is the central difference of the
-//! expected cost given everything before the node, which is off by $\tfrac{h^2}{6} \partial^3_j$. Along continuous
-//! paths the variance does not depend on $h$, and a sample that jumps has one of order $1/h$; with independent noise it
-//! would be of order $1/h^2$. Glasserman and Yao (1992) on common random numbers.
+//! The node is drawn again with the same noise and one coordinate $\theta_j$ of its parameters moved, and what is
+//! downstream is computed again. The mean is the central difference of the expected cost given everything before the
+//! node, whose error is $\tfrac{h^2}{6} \partial^3_j$. Along continuous paths the variance does not depend on $h$. For
+//! a sample that jumps it is of order $1/h$; with independent noise it would be of order $1/h^2$. Glasserman and Yao
+//! (1992) on common random numbers.
 //!
 //! **Assumptions.** The distribution exists at the moved parameters. Host code must not branch on a value downstream,
 //! unless the model was given as a function.
 //!
 //! | | |
 //! |---|---|
-//! | bias | of the gradient, $O(h^2)$; none where the expected cost is quadratic in the parameter (a bit by its probability) |
+//! | bias | of the gradient, $O(h^2)$; none where the expected cost is quadratic in the parameter (a bit with its probability as parameter) |
 //! | order | 1 |
 //! | cost evaluations | 2 for each coordinate of the parameters, besides the sample's own |
 //! | the cost must offer | values |
@@ -29,7 +30,7 @@ use stochgrad_graph::{
 use stochgrad_tape::{Plates, Var};
 use stochgrad_tensor::{Real, Shape, Tensor};
 
-/// Central differences by each coordinate of a node's parameters, for any distribution.
+/// Central differences for each coordinate of a node's parameters, for any distribution.
 ///
 /// ```
 /// use stochgrad_distributions::Bernoulli;
@@ -54,7 +55,7 @@ pub struct FiniteDifference {
 }
 
 impl FiniteDifference {
-    /// One sample, and this step to both sides.
+    /// Draws one sample, and takes this step to both sides.
     pub fn new(step: f64) -> Self {
         FiniteDifference { step, sampling: Sampling::default() }
     }
@@ -110,7 +111,7 @@ impl<F: Real, D: Family<F>> GradientMethod<F, D> for FiniteDifference {
     }
 }
 
-/// Whether a step can be taken.
+/// Checks that the step is positive and finite.
 pub(crate) fn check_step(step: f64) -> Result<(), String> {
     if step > 0.0 && step.is_finite() {
         return Ok(());
@@ -118,7 +119,7 @@ pub(crate) fn check_step(step: f64) -> Result<(), String> {
     Err(format!("expected a step above 0, got {step}; 0.01 is a good start"))
 }
 
-/// For each coordinate of a parameter a 1 there and 0 elsewhere: over its event axes and those of its plates whose
+/// For each coordinate of a parameter, a tensor with 1 there and 0 elsewhere, over the event axes and the plates whose
 /// members meet downstream.
 fn coordinates<'t, F: Real>(parameter: Var<'t, F>, coupled: &Plates) -> Vec<Var<'t, F>> {
     let tape = parameter.tape();
@@ -135,6 +136,7 @@ mod tests {
     use super::*;
     use crate::score_function::ScoreFunction;
     use crate::testing::models::{self, BitMethod};
+    use approx::assert_abs_diff_eq;
     use std::sync::Arc;
     use stochgrad_check::{Oracle, StatisticalTest};
     use stochgrad_distributions::{Bernoulli, Categorical, Gamma, Poisson};
@@ -181,7 +183,7 @@ mod tests {
         let difference = (expected(0.2 + step) - expected(0.2 - step)) / (2.0 * step);
         let found = Oracle::new().gradient(|graph: &Graph<'_, f64>| model(graph, 0.2)).unwrap();
         let found = found.mean("rate").unwrap().as_slice()[0];
-        assert!((found - difference).abs() < 1e-9, "{found}, not {difference}");
+        assert_abs_diff_eq!(found, difference, epsilon = 1e-9);
         let exact = Oracle::new().exact_gradient(|graph: &Graph<'_, f64>| model(graph, 0.2)).unwrap();
         let exact = exact[0].1.as_slice()[0];
         assert!((found - exact).abs() > 0.01, "{found}, {exact}");

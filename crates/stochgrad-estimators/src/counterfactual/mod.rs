@@ -1,4 +1,4 @@
-//! Differences between the costs of the sample and of alternatives to it.
+//! Methods that compare the cost of the sample with the costs of alternatives to it.
 
 pub(crate) mod bit_flip;
 pub(crate) mod discrete_go;

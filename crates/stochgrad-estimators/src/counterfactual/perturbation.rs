@@ -1,14 +1,15 @@
 //! Gradient terms from counterfactual costs: the common part of measure-valued and stochastic derivatives.
 
-use crate::common::dependence::is_differentiable;
 use stochgrad_distributions::{Alternatives, Distribution, DistributionResult, Draw, Family, RecordedAlternatives};
-use stochgrad_graph::{CandidateShare, Candidates, CostContext, GradientMethod, GradientTerm, GraphResult, Terms};
+use stochgrad_graph::{
+    CandidateShare, Candidates, CostContext, GradientMethod, GradientTerm, GraphResult, Terms, is_differentiable,
+};
 use stochgrad_tape::{Smoothness, Var};
 use stochgrad_tensor::{Real, Tensor};
 
 /// A method whose gradient is a weighted sum of cost changes, each for one element of the sample replaced by an
-/// alternative: [`MeasureValued`](crate::MeasureValued), [`StochasticDerivatives`](crate::StochasticDerivatives), or your
-/// own. Implement it to use the method in a [`Reservoir`](crate::Reservoir) or a
+/// alternative: [`MeasureValued`](crate::MeasureValued), [`StochasticDerivatives`](crate::StochasticDerivatives), or
+/// your own. Implement it to use the method in a [`Reservoir`](crate::Reservoir) or a
 /// [`ReplayBudget`](crate::ReplayBudget).
 pub trait Perturbation<F: Real, D: Family<F>>: GradientMethod<F, D> {
     /// The name of the noise that the alternatives are drawn with, such as "weak derivative". It also appears in error
@@ -28,9 +29,9 @@ pub trait Perturbation<F: Real, D: Family<F>>: GradientMethod<F, D> {
         draw: &Draw<'_, F>,
     ) -> DistributionResult<Option<Alternatives<F>>>;
 
-    /// The updates and auxiliary losses of [`terms`](GradientMethod::terms), without its gradient terms: what the method
-    /// learns in a step. A [`Reservoir`](crate::Reservoir) or a [`ReplayBudget`](crate::ReplayBudget) asks for it, since
-    /// it replaces the gradient terms by its own.
+    /// The updates and auxiliary losses of [`terms`](GradientMethod::terms), without its gradient terms: what the
+    /// method learns in a step. A [`Reservoir`](crate::Reservoir) or a [`ReplayBudget`](crate::ReplayBudget) asks for
+    /// it, since it replaces the gradient terms by its own.
     ///
     /// The default calls [`terms`](GradientMethod::terms), which replays every alternative and thus costs what the
     /// wrapper is meant to save. Override it: return `Terms::default()` if the method learns nothing.
@@ -65,8 +66,9 @@ pub fn candidates<'t, F: Real>(
         }
         let Some(found) = alternatives(position, &sample, &draw).map_err(|source| context.error(source))? else {
             return Err(context.refused(format!(
-                "no {purpose} of {} with respect to its parameter \"{}\" is known, and that parameter depends on something trainable; \
-                 stop its gradient if that is meant, or use Pathwise (reparameterised distributions) or ScoreFunction",
+                "no {purpose} of {} with respect to its parameter \"{}\" is known, and that parameter depends on \
+                 something trainable; stop its gradient if that is meant, or use Pathwise (reparameterised \
+                 distributions) or ScoreFunction",
                 distribution.name(),
                 parameter.name
             )));
@@ -77,9 +79,8 @@ pub fn candidates<'t, F: Real>(
     Ok(Candidates { values, shares, element_rank: distribution.element_rank() })
 }
 
-/// One gradient term for each differentiable parameter $\theta$, with the derivative
-/// $\sum_a w_a (f(y_a) - f(x))$ with respect to $\theta$. The alternatives of all parameters are replayed together, on the
-/// host.
+/// One gradient term for each differentiable parameter $\theta$, with the derivative $\sum_a w_a (f(y_a) - f(x))$ with
+/// respect to $\theta$. The alternatives of all parameters are replayed together, on the host.
 ///
 /// # Errors
 /// Those of [`candidates`] and of [`CostContext::element_differences`].

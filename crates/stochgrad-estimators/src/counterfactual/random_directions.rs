@@ -1,4 +1,4 @@
-//! Random directions of all parameters of a node: what SPSA and evolution strategies share.
+//! Random directions of all parameters of a node: the common part of SPSA and evolution strategies.
 
 use crate::common::sampling::Sampling;
 use crate::counterfactual::finite_difference::check_step;
@@ -7,7 +7,7 @@ use stochgrad_distributions::Family;
 use stochgrad_graph::{Access, Bias, CostContext, Count, GraphResult, Guarantee, Path, Profile, Terms};
 use stochgrad_tensor::Real;
 
-/// How far, how often and for which samples the parameters are moved.
+/// The width and number of the directions, and the samples whose parameters are moved.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct RandomDirections {
     pub(crate) width: f64,
@@ -16,12 +16,12 @@ pub(crate) struct RandomDirections {
 }
 
 impl RandomDirections {
-    /// One sample, and one direction of this width.
+    /// One sample, and one direction with this width.
     pub(crate) fn new(width: f64) -> Self {
         RandomDirections { width, count: 1, sampling: Sampling::default() }
     }
 
-    /// With that many directions, at least one.
+    /// Sets the number of directions, at least one.
     pub(crate) fn count(self, count: usize) -> Self {
         RandomDirections { count: count.max(1), ..self }
     }
@@ -47,7 +47,7 @@ impl RandomDirections {
         Ok(self.profile().guarantee(path))
     }
 
-    /// The gradient terms with directions of a distribution.
+    /// The gradient terms, with directions drawn by `directions`.
     pub(crate) fn terms<'t, F: Real, D: Family<F>>(
         &self,
         context: &CostContext<'_, 't, F>,

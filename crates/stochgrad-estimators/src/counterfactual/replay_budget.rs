@@ -1,16 +1,18 @@
-//! A budget of replays: some elements of some nodes, picked at random.
+//! A budget of replays: evaluates alternatives for a few randomly picked elements of all nodes. Use it to make a
+//! measure-valued or stochastic derivative affordable in a graph with many nodes.
 //!
-//! Of all elements $j$ of all nodes that share the budget, $B$ are picked independently with probabilities $\pi_j$, and
-//! each pays for those that were not picked:
+//! Of all elements $j$ of all nodes that share the budget, $B$ are picked independently with probabilities $\pi_j$.
+//! Each of them is weighted by $1/\pi_j$, so that it also stands for those that were not picked:
 //!
 //! $$g = \frac1B \sum_{b=1}^{B} \frac{1}{\pi_{j_b}}\, w_{j_b}\, \big(f(y_{j_b}) - f(x)\big).$$
 //!
-//! The importance is that of the absolute weights, which are known once the sample is drawn, or uniform. One pick a
-//! step beats the score function with the best constant baseline on a random walk of fifty steps.
-//! [`Reservoir`](crate::Reservoir) has one world too, and notices where it has ended.
+//! The probabilities are in proportion to the absolute weights, which are known once the sample is drawn, or uniform.
+//! One pick in each step has a lower variance than the score function with the best constant baseline on a random walk
+//! of fifty steps. [`Reservoir`](crate::Reservoir) also evaluates one alternative world, and stops following it where
+//! it has become equal to the sample.
 //!
-//! **Assumptions.** Those of the method it is made of. Where all nodes carry a plate whose members meet nowhere
-//! downstream, every member has picks of its own. Host code must not branch on a value downstream.
+//! **Assumptions.** Those of the method inside. Where all nodes carry a plate whose members meet nowhere downstream,
+//! every member has its own picks. Host code must not branch on a value downstream.
 //!
 //! | | |
 //! |---|---|
@@ -30,17 +32,17 @@ use stochgrad_graph::{
 };
 use stochgrad_tensor::Real;
 
-/// How likely an element is to be picked.
+/// The probability that an element is picked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Importance {
     /// In proportion to the sum of the absolute weights of its alternatives.
     #[default]
     Weight,
-    /// All elements that have an alternative alike.
+    /// Uniform over the elements that have an alternative.
     Uniform,
 }
 
-/// A number of replays for all nodes that share it, with the alternatives of a [`Perturbation`].
+/// A fixed number of replays for all nodes that share the budget, with the alternatives of a [`Perturbation`].
 ///
 /// ```
 /// use stochgrad_distributions::Bernoulli;
@@ -67,13 +69,13 @@ pub struct ReplayBudget<M> {
 }
 
 impl<M: Method> ReplayBudget<M> {
-    /// That many picks by weight of the alternatives of a method, which also says how nodes are sampled. Its clones
-    /// share the budget.
+    /// Picks this number of elements by the weights of the alternatives of a method, which also draws the samples.
+    /// Clones share the budget.
     pub fn of(method: M, picks: usize) -> Self {
         ReplayBudget { method, picks: Arc::new(Picks { count: picks.max(1), importance: Importance::Weight }) }
     }
 
-    /// How elements are picked.
+    /// Sets how elements are picked.
     pub fn importance(self, importance: Importance) -> Self {
         ReplayBudget { picks: Arc::new(Picks { count: self.picks.count, importance }), ..self }
     }
@@ -96,7 +98,7 @@ impl<M: Method> Method for ReplayBudget<M> {
     }
 
     fn profile(&self) -> Profile {
-        // A pick has the alternatives of its element.
+        // A pick evaluates all alternatives of its element.
         let replays = Count::exactly(1).and(2 * self.picks.count, Size::Coordinates);
         self.method.profile().evaluations(replays.times(self.sample_plate().samples()))
     }
@@ -142,7 +144,7 @@ impl<F: Real> Group<F> for Picks {
         }
         let flat: Vec<f64> = elements.iter().flatten().map(|element| element.importance).collect();
         let totals: Vec<f64> = flat.chunks(options).map(|lane| lane.iter().sum()).collect();
-        // Where nothing is of importance, whatever is picked has no alternative.
+        // If all importances are 0, no element has an alternative, and any pick will do.
         let chance = |i: usize| if totals[i / options] == 0.0 { 1.0 } else { flat[i] };
         let chances: Vec<f64> = (0..flat.len()).map(chance).collect();
         for pick in 0..self.count {

@@ -1,23 +1,23 @@
-//! The reservoir: one alternative world for all nodes of a graph.
+//! The reservoir: one alternative world for all nodes of a graph. Use it to make a measure-valued or stochastic
+//! derivative affordable in long chains of nodes.
 //!
-//! Stochastic and measure-valued derivatives compare the cost with that of an alternative world for every alternative
-//! of every node: over a chain of $n$ nodes that is $n$ replays. The reservoir follows one world forwards. At each node
-//! the jumps $y_j$ there, with weights $w_j$, compete with the world that is alive: it survives with probability $s /
-//! (s + \sum_j |w_j|)$, and jump $j$ takes its place with probability $|w_j| / (s + \sum_j |w_j|)$; the strength $s$ of
-//! what is alive becomes $s + \sum_j |w_j|$. A change of a cost counts
+//! Stochastic and measure-valued derivatives need one replay for every alternative of every node: over a chain of $n$
+//! nodes, $n$ replays. The reservoir follows a single alternative world through the graph. At each node the jumps
+//! $y_j$, with weights $w_j$, compete with the current world. It survives with probability $s / (s + \sum_j |w_j|)$,
+//! and jump $j$ replaces it with probability $|w_j| / (s + \sum_j |w_j|)$. The strength $s$ of the current world
+//! becomes $s + \sum_j |w_j|$. A change of a cost counts
 //!
 //! $$\frac{s}{|w|}\, w\, \big(f(\text{alternative world}) - f(\text{recording})\big)$$
 //!
-//! for the node where the world began: the weight times one over the probability of having survived so far. Where the
-//! world has come out equal to the recording everywhere that is still read (coalescence), the slot is free. The
-//! strengths use the weights alone: one that looked at what comes back from the costs would be biased in reverse mode.
-//! Arya, Schauer, Schäfer and Rackauckas (2022) call it pruning.
+//! for the node where the world began: the weight divided by the probability that the world has survived so far. Where
+//! the world has become equal to the recording everywhere that is still used (coalescence), it ends. The strengths
+//! depend on the weights only: strengths that depended on the costs would bias the gradient in reverse mode. Arya,
+//! Schauer, Schäfer and Rackauckas (2022) call it pruning.
 //!
 //! All nodes sampled with clones of one reservoir share its world.
 //!
-//! **Assumptions.** Those of the method it is made of. Members of plates that all nodes carry and that meet nowhere
-//! downstream have worlds of their own; for all others together there is one. Host code must not branch on a value
-//! downstream.
+//! **Assumptions.** Those of the method inside. Members of plates that all nodes carry and that meet nowhere downstream
+//! have separate worlds; all others share one. Host code must not branch on a value downstream.
 //!
 //! | | |
 //! |---|---|
@@ -36,7 +36,7 @@ use stochgrad_graph::{
 };
 use stochgrad_tensor::Real;
 
-/// One alternative world for all nodes that share it, with the jumps of a [`Perturbation`].
+/// One alternative world for all nodes that share the reservoir, with the alternatives of a [`Perturbation`].
 ///
 /// ```
 /// use stochgrad_distributions::{Bernoulli, Side};
@@ -66,8 +66,7 @@ pub struct Reservoir<M> {
 }
 
 impl<M: Method> Reservoir<M> {
-    /// A reservoir of the alternatives of a method, which also says how nodes are sampled. Its clones are the same
-    /// reservoir.
+    /// A reservoir for the alternatives of a method, which also draws the samples. Clones are the same reservoir.
     pub fn of(method: M) -> Self {
         Reservoir { method, shared: Arc::new(OneWorld { purpose: "reservoir" }) }
     }
@@ -76,7 +75,7 @@ impl<M: Method> Reservoir<M> {
 /// The group of all nodes of a reservoir.
 #[derive(Debug)]
 struct OneWorld {
-    /// Names the noise of the choices.
+    /// The name of the noise of the choices.
     purpose: &'static str,
 }
 
@@ -125,14 +124,14 @@ fn jumps<F: Real>(context: &GroupContext<'_, '_, F>, member: usize) -> Vec<Vec<(
     jumps
 }
 
-/// What is alive in a lane.
+/// The current world of a lane.
 #[derive(Clone, Copy)]
 struct Alive {
     member: usize,
     jump: Jump,
-    /// The strength of its own weights.
+    /// The strength of the weights of its own jump.
     own: f64,
-    /// The strength of all that it has stood for.
+    /// The sum of the strengths of all jumps that it stands for.
     total: f64,
 }
 
@@ -150,7 +149,7 @@ impl<F: Real> AlternativeWorld<F> for Survivors<'_, '_, '_, F> {
         for (alive, live) in self.alive.iter_mut().zip(live) {
             *alive = alive.filter(|_| *live);
         }
-        // The first option of each lane is to keep what is alive.
+        // The first option of each lane is to keep the current world.
         let options = 1 + lanes.first().map_or(0, Vec::len);
         let mut table: Vec<f64> = Vec::with_capacity(lanes.len() * options);
         for (alive, jumps) in self.alive.iter().zip(lanes) {
@@ -228,7 +227,7 @@ mod tests {
         }
     }
 
-    /// ARM weights by its uniform number, which the replay above it inverts again.
+    /// ARM weights by its uniform variate, which the replay of the node above it must reproduce.
     #[test]
     fn uniform_numbers_that_a_later_replay_inverts_are_integrated_exactly() {
         let arm: BitMethod = Arc::new(Arm::new());
@@ -322,7 +321,7 @@ mod tests {
         Oracle::new().verify(model, 0..=1, 1e-9).unwrap();
     }
 
-    /// The exact variance of one bit: nothing competes, so that it is that of the method inside.
+    /// The exact variance for one bit. Nothing competes, so that it equals that of the method inside.
     #[test]
     fn alone_it_is_the_method_that_it_is_made_of() {
         let alone: BitMethod = Arc::new(StochasticDerivatives::new());

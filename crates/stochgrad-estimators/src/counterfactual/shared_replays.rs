@@ -75,8 +75,8 @@ impl<F: Real> Ledger<F> {
         }
     }
 
-    /// The gradient terms, each with the number of its node in the group: what [`Group::terms`](stochgrad_graph::Group::terms)
-    /// returns.
+    /// The gradient terms, each with the number of its node in the group: what
+    /// [`Group::terms`](stochgrad_graph::Group::terms) returns.
     pub fn finish<'t>(self, context: &GroupContext<'_, 't, F>) -> Vec<(usize, GradientTerm<'t, F>)> {
         let zero = context.tape().constant(0.0);
         let mut terms = Vec::new();

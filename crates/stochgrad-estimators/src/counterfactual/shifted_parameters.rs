@@ -1,8 +1,8 @@
-//! Costs at shifted parameters of a node, under the same noise: what finite differences and random directions share.
+//! Costs at shifted parameters of a node, under the same noise: the common part of finite differences and random
+//! directions.
 
-use crate::common::dependence::is_differentiable;
 use stochgrad_distributions::{Distribution, DistributionResult, Draw, Family};
-use stochgrad_graph::{CostChange, CostContext, GradientTerm, GraphResult};
+use stochgrad_graph::{CostChange, CostContext, GradientTerm, GraphResult, is_differentiable};
 use stochgrad_tape::{IdMap, Smoothness, Var};
 use stochgrad_tensor::{Real, Shape};
 
@@ -13,8 +13,8 @@ pub fn trained_parameters<'t, F: Real>(distribution: &dyn Distribution<'t, F>) -
     trained.map(|parameter| parameter.var).collect()
 }
 
-/// The difference of the costs downstream between the node drawn with its parameters moved up and moved down by
-/// `shifts`, under the same noise.
+/// The difference of the costs downstream between parameters moved up and moved down by `shifts`. The node is drawn
+/// again under the same noise.
 pub(crate) fn shifted_changes<'t, F: Real, D: Family<F>>(
     context: &CostContext<'_, 't, F>,
     distribution: &D::On<'t>,
@@ -29,8 +29,8 @@ pub(crate) fn shifted_changes<'t, F: Real, D: Family<F>>(
         let there = stored.bind(context.tape(), &ids).map_err(|source| context.error(source))?;
         there.validate().map_err(|source| {
             context.refused(format!(
-                "a parameter moved by the step leaves its domain: {source}; take a smaller step, or give the distribution by unconstrained numbers \
-                 (logits, logarithms)"
+                "a parameter moved by the step leaves its domain: {source}; take a smaller step, or use unconstrained \
+                 parameters (logits, logarithms)"
             ))
         })?;
         let value = there.sample(&context.sample_draw()).map_err(|source| context.error(source))?;
@@ -41,11 +41,11 @@ pub(crate) fn shifted_changes<'t, F: Real, D: Family<F>>(
     Ok(differences.map(|(up, down)| CostChange { value: up.value - down.value, summed: up.summed }).collect())
 }
 
-/// Draws one direction of an event shape.
+/// Draws one direction with an event shape.
 pub(crate) type DrawDirection<'a, 't, F> = dyn Fn(&Draw<'_, F>, &Shape) -> DistributionResult<Var<'t, F>> + 'a;
 
-/// The gradient terms of antithetic steps of this width along random directions ε, in all coordinates of all parameters
-/// at once: each coordinate has the gradient ε · (difference of the costs) / (2 width), averaged over the directions.
+/// The gradient terms of antithetic steps along random directions ε, in all coordinates of all parameters together.
+/// Each coordinate has the gradient ε · (difference of the costs) / (2 width), averaged over the directions.
 pub(crate) fn direction_terms<'t, F: Real, D: Family<F>>(
     context: &CostContext<'_, 't, F>,
     distribution: &D::On<'t>,

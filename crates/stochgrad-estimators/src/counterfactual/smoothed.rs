@@ -1,18 +1,20 @@
-//! Smoothed stochastic derivatives: the mean jump of the sample as its derivative.
+//! Smoothed stochastic derivatives: the mean jump of the sample takes the place of its derivative. Use it for counts
+//! and other discrete nodes with a differentiable cost, when one backward pass must do and a bias is acceptable.
 //!
-//! A stochastic derivative says with which rates $w_a$ a discrete sample jumps to which values $y_a$ when the parameter
-//! moves. Their mean,
+//! A stochastic derivative gives the rates $w_a$ with which a discrete sample jumps to the values $y_a$ when the
+//! parameter changes. The mean jump
 //!
 //! $$s(x) = \sum_a w_a\, (y_a - x), \qquad \mathbb{E}[s(x)] = \partial_\theta\, \mathbb{E}[x],$$
 //!
-//! is passed on as if it were $\partial x / \partial \theta$: no replay, and one backward pass. Arya, Schauer, Schäfer
-//! and Rackauckas (2022). The mean itself in the place of $s(x)$ is the straight-through derivative.
+//! is used as if it were $\partial x / \partial \theta$, without a replay and with one backward pass. Arya, Schauer,
+//! Schäfer and Rackauckas (2022). With the derivative of the mean instead of $s(x)$ it is the straight-through
+//! derivative.
 //!
-//! The two-sided form is right for quadratic costs, whatever the distribution: a jump up across a step sees the slope
-//! below it and half the curvature, the jump down across the same step the slope above it and minus half the curvature,
-//! and both carry the same mass. (For a bit that is the trapezoid rule, as in [`ReinMax`](crate::ReinMax).)
+//! The two-sided form is unbiased for quadratic costs, whatever the distribution. A jump up across a step uses the
+//! slope below it plus half the curvature, and the jump down across the same step the slope above it minus half the
+//! curvature; both have the same mass. (For a bit this is the trapezoid rule, as in [`ReinMax`](crate::ReinMax).)
 //!
-//! **Assumptions.** The cost is differentiable at the values. Paths from the value are looked at as for
+//! **Assumptions.** The cost is differentiable at the values. Paths from the value are checked as for
 //! [`Pathwise`](crate::Pathwise).
 //!
 //! | | |
@@ -22,26 +24,24 @@
 //! | cost evaluations | one a sample, and one backward pass |
 //! | the cost must offer | derivatives at the values |
 
-use crate::common::dependence::is_differentiable;
 use crate::common::sampling::Sampling;
-use crate::pathwise::path_order;
 use crate::sampling_setters;
 use stochgrad_distributions::{
     Distribution, DistributionError, DistributionResult, Draw, Family, Side, StochasticDerivative,
 };
 use stochgrad_graph::{
     Bias, CostContext, GradientMethod, GraphResult, Guarantee, Method, Path, Profile, SampleContext, SamplePlate,
-    SampleSet, Terms,
+    SampleSet, Terms, is_differentiable, path_order,
 };
 use stochgrad_tape::{Degree, Smoothness, Var};
 use stochgrad_tensor::Real;
 
-/// What stands for the derivative of the sample.
+/// The value that takes the place of the derivative of the sample.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Slope {
     /// The mean jump given the sample.
     Jumps(Side),
-    /// The derivative of the mean, whatever the sample.
+    /// The derivative of the mean, the same for all samples.
     Mean,
 }
 
@@ -79,17 +79,17 @@ impl Default for Smoothed {
 }
 
 impl Smoothed {
-    /// One sample, two-sided.
+    /// Draws one sample, and uses both sides.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The side to which parameters are perturbed.
+    /// Sets the side to which parameters are perturbed.
     pub fn side(self, side: Side) -> Self {
         Smoothed { slope: Slope::Jumps(side), ..self }
     }
 
-    /// The derivative of the mean in the place of the mean jump, for distributions with a mean in closed form.
+    /// Uses the derivative of the mean instead of the mean jump, for distributions with a mean in closed form.
     pub fn straight_through(self) -> Self {
         Smoothed { slope: Slope::Mean, ..self }
     }
@@ -143,7 +143,9 @@ where
             Slope::Jumps(side) => mean_jump(distribution, side, set.value, &draw),
             Slope::Mean => distribution.mean().ok_or_else(|| DistributionError::Unsupported {
                 distribution: distribution.name(),
-                problem: "has no mean in closed form, which the straight-through derivative is made of; use .side(Side::TwoSided)".into(),
+                problem: "has no mean in closed form, which the straight-through derivative needs; use \
+                     .side(Side::TwoSided)"
+                    .into(),
             }),
         };
         let soft = soft.map_err(|source| context.error(source))?;
@@ -159,7 +161,7 @@ where
     }
 }
 
-/// Something whose derivatives with respect to the parameters are the mean jumps of the sample.
+/// A value whose derivatives with respect to the parameters are the mean jumps of the sample.
 fn mean_jump<'t, F: Real>(
     distribution: &impl StochasticDerivative<'t, F>,
     side: Side,
@@ -173,26 +175,26 @@ fn mean_jump<'t, F: Real>(
         if parameter.score == Smoothness::Constant || !is_differentiable(parameter.var) {
             continue;
         }
-        let jumps: Vec<(Var<'t, F>, Var<'t, F>)> = match distribution
-            .record_stochastic_derivative(position, side, sample, draw)?
-        {
-            Some(found) => found.values.into_iter().zip(found.weights).collect(),
-            None => {
-                let found = distribution.stochastic_derivative(position, side, &sample.peek()?, draw)?;
-                let Some(found) = found else {
-                    return Err(DistributionError::Unsupported {
-                        distribution: distribution.name(),
-                        problem: format!(
-                            "no stochastic derivative by the parameter \"{}\" is known, and that parameter depends on something trainable; stop its \
-                                 gradient if that is meant, or use ScoreFunction",
-                            parameter.name
-                        ),
-                    });
-                };
-                let record = |value| draw.record(sample.tape(), value);
-                found.values.into_iter().map(record).zip(found.weights.into_iter().map(record)).collect()
-            }
-        };
+        let jumps: Vec<(Var<'t, F>, Var<'t, F>)> =
+            match distribution.record_stochastic_derivative(position, side, sample, draw)? {
+                Some(found) => found.values.into_iter().zip(found.weights).collect(),
+                None => {
+                    let found = distribution.stochastic_derivative(position, side, &sample.peek()?, draw)?;
+                    let Some(found) = found else {
+                        return Err(DistributionError::Unsupported {
+                            distribution: distribution.name(),
+                            problem: format!(
+                                "no stochastic derivative with respect to the parameter \"{}\" is known, and that \
+                             parameter depends on something trainable; stop its gradient if that is meant, or use \
+                             ScoreFunction",
+                                parameter.name
+                            ),
+                        });
+                    };
+                    let record = |value| draw.record(sample.tape(), value);
+                    found.values.into_iter().map(record).zip(found.weights.into_iter().map(record)).collect()
+                }
+            };
         for (value, weight) in jumps {
             let coordinates = weight.shape().len().saturating_sub(independent);
             let rate = (weight.stop_gradient() * parameter.var).sum_last(coordinates);
@@ -222,7 +224,7 @@ mod tests {
         [smoothed, smoothed.side(Side::Right), smoothed.side(Side::Left), smoothed.straight_through()]
     }
 
-    /// The gradient of (b − 0.45)² at 0.3: 0.1.
+    /// The gradient of (b − 0.45)² at 0.3 is 0.1.
     #[test]
     fn the_biases_of_one_bit_are_the_known_ones() {
         for (method, mean) in all().into_iter().zip([0.1, -0.9, 1.1, -0.3]) {

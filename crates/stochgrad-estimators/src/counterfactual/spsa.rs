@@ -1,18 +1,19 @@
-//! SPSA: simultaneous perturbation of all parameters of a node.
+//! SPSA: simultaneous perturbation of all parameters of a node. Use it if nothing is known of the distribution or the
+//! cost, and there are too many parameters for [`FiniteDifference`](crate::FiniteDifference), which moves one
+//! coordinate at a time.
 //!
 //! With independent fair signs $\varepsilon$,
 //!
-//! $$g = \frac{f\big(x(\theta + h \varepsilon)\big) - f\big(x(\theta - h \varepsilon)\big)}{2h}\, \varepsilon:$$
+//! $$g = \frac{f\big(x(\theta + h \varepsilon)\big) - f\big(x(\theta - h \varepsilon)\big)}{2h}\, \varepsilon.$$
 //!
-//! two evaluations for all coordinates together, drawn with the same noise. Spall (1992).
-//! [`FiniteDifference`](crate::FiniteDifference) moves one coordinate at a time.
+//! This takes two evaluations for all coordinates together, drawn with the same noise. Spall (1992).
 //!
 //! **Assumptions.** The distribution exists at the moved parameters. Host code must not branch on a value downstream,
 //! unless the model was given as a function.
 //!
 //! | | |
 //! |---|---|
-//! | bias | of the gradient, $O(h^2)$; none where the expected cost is affine in each coordinate (bits by their probabilities) |
+//! | bias | of the gradient, $O(h^2)$; none where the expected cost is affine in each coordinate (bits with probabilities as parameters) |
 //! | order | 1 |
 //! | cost evaluations | 2 for each direction, besides the sample's own |
 //! | the cost must offer | values |
@@ -50,12 +51,12 @@ pub struct Spsa {
 }
 
 impl Spsa {
-    /// One sample, and one direction with this step.
+    /// Draws one sample, and one direction with this step.
     pub fn new(width: f64) -> Self {
         Spsa { directions: RandomDirections::new(width) }
     }
 
-    /// The average over that many directions.
+    /// Averages over this number of directions.
     pub fn directions(self, directions: usize) -> Self {
         Spsa { directions: self.directions.count(directions) }
     }

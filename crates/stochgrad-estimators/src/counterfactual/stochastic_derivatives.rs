@@ -1,16 +1,18 @@
-//! The stochastic derivative: jumps of the sample itself, at signed rates.
+//! The stochastic derivative: jumps of the sample itself, with signed rates. Use it for discrete nodes when evaluations
+//! of the cost are cheap; it often needs fewer replays than [`MeasureValued`](crate::MeasureValued).
 //!
-//! When a parameter moves by $\varepsilon$, a discrete sample drawn by inversion stays as it is or, with probability of
-//! order $\varepsilon$, jumps to a neighbour $Y$. With $w$ the rate of the jump given the sample,
+//! When a parameter changes by $\varepsilon$, a discrete sample drawn by inversion stays the same or, with a
+//! probability of order $\varepsilon$, jumps to a neighbour $Y$. With the rate $w$ of the jump given the sample,
 //!
 //! $$\nabla_\theta\, E_{p_\theta}[f(X)] = E\big[w(X)\,\big(f(Y) - f(X)\big)\big].$$
 //!
-//! Moving up and moving down give different rates and neighbours, and the same expectation; their mean is the default.
-//! Each independent element jumps in turn, and what is downstream is computed again under the same noise. Arya et al.
-//! (2022), in the reverse-mode form of one gradient term a node; Gong and Ho (1987) as smoothed perturbation analysis.
+//! Changes to the right and to the left give different rates and neighbours, but the same expectation; the default is
+//! the mean of both. Each independent element jumps in turn, and what is downstream is computed again under the same
+//! noise. Arya et al. (2022), in the reverse-mode form with one gradient term for each node; Gong and Ho (1987) as
+//! smoothed perturbation analysis.
 //!
-//! **Assumptions.** As for [`MeasureValued`](crate::MeasureValued). The sample is the negative part of the derivative,
-//! which saves a replay where a weak derivative needs two.
+//! **Assumptions.** As for [`MeasureValued`](crate::MeasureValued). The sample itself is the negative part of the
+//! derivative, so that one replay is enough where a weak derivative needs two.
 //!
 //! | | |
 //! |---|---|
@@ -54,13 +56,13 @@ pub struct StochasticDerivatives {
 }
 
 impl StochasticDerivatives {
-    /// One sample, two-sided.
+    /// Draws one sample, and uses both sides.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The side to which parameters are perturbed. It is fixed beforehand: a choice by the sign of what comes back from
-    /// the cost would be biased.
+    /// Sets the side to which parameters are perturbed. It does not depend on the sign of the gradient of the cost,
+    /// which would make the gradient biased.
     pub fn side(self, side: Side) -> Self {
         StochasticDerivatives { side, ..self }
     }

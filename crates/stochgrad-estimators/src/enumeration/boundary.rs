@@ -1,24 +1,24 @@
-//! Elements whose parameters lie on the boundary of their domain.
+//! Elements with a probability of exactly 0 or 1.
 //!
 //! An outcome of probability zero can have a derivative: a bit that is 1 with probability $p = 0$ has $\partial_p\,
-//! \mathbb{E}[f] = f(1) - f(0)$. No method that looks at sampled outcomes only sees $f(1)$, and the variance of each of
-//! them grows without limit as $p \to 0$. Where the derivative of such a probability is not zero (probabilities as
-//! parameters; never logits), the element goes through all its states as in
-//! [`LocalExpectation`](crate::LocalExpectation), and the method's own terms leave it out.
+//! \mathbb{E}[f] = f(1) - f(0)$. A method that looks at sampled outcomes only never sees $f(1)$, and its variance grows
+//! without limit as $p \to 0$. Where such a probability has a derivative (for probabilities as parameters, never for
+//! logits), the element goes through all its states as in [`LocalExpectation`](crate::LocalExpectation), and the
+//! method's own terms leave it out.
 
-use crate::common::dependence::is_differentiable;
 use crate::common::member_gradients::total;
 use crate::enumeration::local_expectation::{local_terms, states};
 use stochgrad_distributions::{Family, Live};
-use stochgrad_graph::{CostContext, GradientTerm, GraphResult};
+use stochgrad_graph::{CostContext, GradientTerm, GraphResult, is_differentiable};
 use stochgrad_tape::{IdMap, Var};
 use stochgrad_tensor::{Real, Tensor};
 
-/// A node's distribution for the method's own terms, and the terms of the elements on the boundary.
+/// A node's distribution for the method's own terms, and the gradient terms of the elements on the boundary.
 #[derive(Debug)]
 pub struct Boundary<'t, F: Real, L> {
-    /// The distribution through which the method's own gradient flows: elements on the boundary have constants inside
-    /// the domain for parameters, so that nothing flows there. Its values are not those that were sampled from.
+    /// The distribution for the method's own gradient. The parameters of elements on the boundary are replaced by
+    /// constants inside the domain, so that no gradient flows there. It is not the distribution that the sample was
+    /// drawn from.
     pub inside: L,
     /// The gradient terms of the elements on the boundary.
     pub terms: Vec<GradientTerm<'t, F>>,
@@ -27,9 +27,9 @@ pub struct Boundary<'t, F: Real, L> {
 impl<'t, F: Real, L: Live<'t, F>> Boundary<'t, F, L> {
     /// Finds the elements on the boundary, which are those with a probability of exactly 0 or 1.
     ///
-    /// A compiled graph keeps the elements that were found when it was compiled. For these the gradient stays right when
-    /// they move inside the domain. Another element that reaches the boundary in a later run has a gradient that is not
-    /// finite, which is an error.
+    /// A compiled graph keeps the elements that were found when it was compiled. For these the gradient stays right
+    /// when they move inside the domain. Another element that reaches the boundary in a later run has a gradient that
+    /// is not finite, which is an error.
     ///
     /// # Errors
     /// Those of the distribution and of the replay.

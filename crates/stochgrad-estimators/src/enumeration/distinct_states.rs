@@ -1,4 +1,4 @@
-//! Joint states of a node that differ from one another: what unordered sets and sum-and-sample share.
+//! Sets of distinct joint states of a node: the common part of unordered sets and of sum and sample.
 
 use crate::enumeration::enumerate::joint_probabilities;
 use stochgrad_distributions::{DistributionResult, Draw, FiniteSupport};
@@ -6,17 +6,17 @@ use stochgrad_graph::{GraphResult, SampleContext, SampleSet};
 use stochgrad_tape::{Plate, Tape, Var};
 use stochgrad_tensor::{Real, Shape, Tensor};
 
-/// Probabilities below this count as this: a set may have to contain states that never occur.
+/// A lower bound for probabilities, since a set may have to contain states that never occur.
 const TINY: f64 = 1e-30;
 
-/// States that were picked one after the other.
+/// The joint states of a node, some of which have been picked one after the other.
 pub(crate) struct DistinctStates<'t, F: Real> {
     tape: &'t Tape<F>,
     /// All joint states, shape `[total, event]`.
     values: Tensor<F>,
     /// The probabilities of all of them, event shape `[total]`; detached.
     probabilities: Var<'t, F>,
-    /// 1 where a state was not picked.
+    /// 1 for states that have not been picked, and 0 for the others.
     free: Var<'t, F>,
     picked: Vec<Var<'t, F>>,
 }
@@ -49,20 +49,20 @@ impl<'t, F: Real> DistinctStates<'t, F> {
         self.picked.push(chosen);
     }
 
-    /// Picks the most likely state that is left.
+    /// Picks the most likely one of the remaining states.
     pub(crate) fn pick_likeliest(&mut self) {
         // Picked states must lose against states of the smallest probability.
         self.pick((self.remaining() + self.free).argmax(-1));
     }
 
-    /// Picks one of the remaining states by their probabilities.
+    /// Picks one of the remaining states at random, by their probabilities.
     pub(crate) fn pick_randomly(&mut self, draw: &Draw<'_, F>) -> DistributionResult<()> {
         let position = self.draw(draw)?;
         self.pick(position);
         Ok(())
     }
 
-    /// Draws one of the remaining states, which stays: its one-hot vector.
+    /// Draws one of the remaining states without picking it, and returns its one-hot vector.
     pub(crate) fn draw_rest(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
         Ok(self.draw(draw)?.one_hot(self.total()))
     }
@@ -81,12 +81,12 @@ impl<'t, F: Real> DistinctStates<'t, F> {
         &self.picked
     }
 
-    /// The probability of all states that were not picked, exact however small it is.
+    /// The probability of all states that were not picked. It is accurate even if it is small.
     pub(crate) fn rest(&self) -> Var<'t, F> {
         self.remaining().sum()
     }
 
-    /// The probability of a state by its one-hot vector.
+    /// The probability of the state with this one-hot vector.
     pub(crate) fn probability(&self, chosen: Var<'t, F>) -> Var<'t, F> {
         (chosen * self.probabilities).sum()
     }
@@ -101,14 +101,14 @@ impl<'t, F: Real> DistinctStates<'t, F> {
         Ok(rows.reshape(shape).event_to_plate(plate).drawn())
     }
 
-    /// Marks the first `members` of a set that was picked before as picked, in their order.
+    /// Marks the first `members` states of an earlier set as picked, in their order.
     pub(crate) fn pick_members(&mut self, value: Var<'t, F>, plate: Plate, members: usize) {
         let total = self.total();
         let width = self.values.len() / total.max(1);
         let table = self.tape.constant(self.values.clone().with_shape([total, width]));
         for member in 0..members {
             let row = value.member(plate, member).stop_gradient().reshape([1, width]);
-            // States are exact numbers: the only row at distance zero is the member's.
+            // States are exact numbers, so that only the member's own row has distance zero.
             let chosen = 1.0 - (table - row).square().sum_axis(-1).gt(self.tape.constant(0.0));
             self.free = self.free * (1.0 - chosen);
             self.picked.push(chosen);
@@ -116,7 +116,7 @@ impl<'t, F: Real> DistinctStates<'t, F> {
     }
 }
 
-/// A set of members with detached weights.
+/// A sample set with detached weights.
 pub(crate) fn weighted<'t, F: Real>(
     value: Var<'t, F>,
     weights: &[Var<'t, F>],
@@ -126,7 +126,7 @@ pub(crate) fn weighted<'t, F: Real>(
     Ok(SampleSet { value, plate: Some(plate), weights: Some((weights, false)) })
 }
 
-/// A request for the noise of the pick with a number.
+/// A request for the noise of the pick with this number.
 pub(crate) fn pick_draw<'a, F: Real>(context: &'a SampleContext<'_, '_, F>, number: usize) -> Draw<'a, F> {
     context.draw(None).purpose(&format!("pick {number}"))
 }

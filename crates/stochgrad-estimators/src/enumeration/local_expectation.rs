@@ -1,14 +1,15 @@
-//! Local expectation gradients: each element summed over its states, given the others.
+//! Local expectation gradients: sums over the states of each element, given the sampled values of the others. Use it
+//! for discrete nodes with few elements and states, when you can afford one evaluation of the cost for each of them.
 //!
 //! $$g = \sum_i \sum_s \nabla_\theta\, p_i(s; \theta)\, f(x_{-i}, x_i = s), \qquad x \sim p_\theta.$$
 //!
-//! One element at a time goes through all its states while the others keep their sampled values, and what is downstream
-//! is computed again under the same noise. Nothing is left of the variance where the cost is a sum of functions of one
-//! element each. Titsias and Lázaro-Gredilla (2015); for bits with common random numbers, Tokui and Sato (2017) show
-//! that no reparameterised estimator of its kind has a smaller variance. For a bit it is the flip of
+//! Each element in turn goes through all its states while the others keep their sampled values, and what is downstream
+//! is computed again under the same noise. A cost that is a sum of functions of one element each has no variance.
+//! Titsias and Lázaro-Gredilla (2015); for bits with common random numbers, Tokui and Sato (2017) show that no
+//! reparameterised estimator of its kind has a smaller variance. For a bit it equals
 //! [`MeasureValued`](crate::MeasureValued).
 //!
-//! **Assumptions.** A finite support that is the same for all elements; the cost is finite in every state that one
+//! **Assumptions.** A finite support that is the same for all elements; the cost is finite in every state that a single
 //! element may take.
 //!
 //! | | |
@@ -44,7 +45,7 @@ use stochgrad_tensor::{Real, Tensor};
 /// let x = graph.sample("x", &OneHotCategorical::from_logits(logits), &LocalExpectation::new())?;
 /// let values = graph.constant([[1.0, 2.0, 6.0], [0.0, 1.0, 0.0]]);
 /// graph.cost("loss", (x * values).sum())?;
-/// // A sum over the elements: exact, whatever was drawn.
+/// // The cost is a sum over the elements, so that the gradient is exact.
 /// let gradients = graph.backward()?;
 /// let first = &gradients.get("logits")?.as_slice()[..3];
 /// assert!(first.iter().zip([-2.0, -1.0, 3.0]).all(|(found, exact)| (found - exact / 3.0).abs() < 1e-12));
@@ -57,7 +58,7 @@ pub struct LocalExpectation {
 }
 
 impl LocalExpectation {
-    /// One sample.
+    /// Draws one sample.
     pub fn new() -> Self {
         Self::default()
     }
@@ -71,7 +72,7 @@ impl Method for LocalExpectation {
     }
 
     fn profile(&self) -> Profile {
-        // Of more than two states the sample's own is evaluated again.
+        // With more than two states, that of the sample is evaluated again.
         Profile::unbiased(Order::Finite(1))
             .evaluations(Count::exactly(1).and(2, Size::OtherStates))
             .times(self.sampling.samples())
@@ -99,8 +100,8 @@ where
     }
 }
 
-/// The gradient terms of elements that go through all their states one at a time: of all elements, or of those where
-/// the mask `only`, of the independent shape, is 1.
+/// The gradient terms for elements that go through all their states, one element at a time: all elements, or those
+/// where the mask `only` (of the shape of the independent axes) is 1.
 pub(crate) fn local_terms<'t, F: Real>(
     context: &CostContext<'_, 't, F>,
     distribution: &dyn FiniteSupport<'t, F>,
@@ -108,7 +109,7 @@ pub(crate) fn local_terms<'t, F: Real>(
 ) -> GraphResult<Vec<GradientTerm<'t, F>>> {
     let tape = context.tape();
     let states = states(distribution).map_err(|source| context.error(source))?;
-    // Of two states the sample is one, and its cost is known.
+    // One of two states is the sample, whose cost is known.
     let alternatives: Vec<Var<'t, F>> = match &states[..] {
         [first, second] => vec![tape.constant(add(first, second)) - context.value().stop_gradient()],
         states => states.iter().map(|state| tape.constant(state.clone())).collect(),
@@ -145,6 +146,7 @@ mod tests {
     use crate::counterfactual::measure_valued::MeasureValued;
     use crate::score_function::ScoreFunction;
     use crate::testing::models::{self, BitMethod};
+    use approx::assert_abs_diff_eq;
     use std::sync::Arc;
     use stochgrad_check::Oracle;
     use stochgrad_distributions::{Bernoulli, Binomial, Categorical, OneHotCategorical};
@@ -210,7 +212,7 @@ mod tests {
             let mean = all.mean("t").unwrap().as_slice()[i];
             let square = all.variance("t").unwrap().as_slice()[i] + mean * mean;
             let flip = one.variance("t").unwrap().as_slice()[i];
-            assert!((flip - (3.0 * square - mean * mean)).abs() < 1e-12, "{flip}");
+            assert_abs_diff_eq!(flip, (3.0 * square - mean * mean), epsilon = 1e-12);
         }
     }
 

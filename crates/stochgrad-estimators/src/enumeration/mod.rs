@@ -1,4 +1,4 @@
-//! Sums over states, all of them or some without replacement.
+//! Methods that sum over states: over all of them, or over a set drawn without replacement.
 
 pub(crate) mod boundary;
 pub(crate) mod distinct_states;

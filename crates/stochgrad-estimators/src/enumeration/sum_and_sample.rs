@@ -1,16 +1,19 @@
-//! Sum and sample: the likeliest states are summed, the others sampled.
+//! Sum and sample: sums over the likeliest states, and samples the others. Use it for discrete nodes with too many
+//! joint states to enumerate, of which few carry most of the probability.
 //!
-//! With the $k$ likeliest states $C$ and $m$ draws $x_i$ from the rest,
+//! With the set $C$ of the $k$ likeliest states and $m$ draws $x_i$ from the others,
 //!
 //! $$\mathbb{E}[f] \approx \sum_{s \in C} p(s) f(s) + \big(1 - p(C)\big) \frac1m \sum_{i=1}^m f(x_i), \qquad x_i \sim p(\cdot \mid x \notin C).$$
 //!
-//! The weights are detached and $\ln p$ is the gradient function of all members, so that derivatives of every order are
-//! right. With $m \ge 2$ each draw has as baseline the estimate of $\mathbb{E}[f]$ that the other members give, and
-//! each summed state the one that all members give: no evaluation is spent on a baseline, and nothing is left of the
-//! variance where the rest has no mass. Liu, Regier, Tripuraneni, Jordan and McAuliffe (2019).
+//! The weights are detached, and $\ln p$ is the gradient function of all members, so that derivatives of every order
+//! are unbiased. With $m \ge 2$, the baseline of each draw is the estimate of $\mathbb{E}[f]$ from the other members,
+//! and that of each summed state the estimate from all members. No evaluation is spent on a baseline, and there is no
+//! variance where the other states have probability zero. Liu, Regier, Tripuraneni, Jordan and McAuliffe (2019).
 //!
-//! [`random`](SumAndSample::random) draws the summed states without replacement in place of the likeliest: the stochastic form of Kool, van Hoof and Welling (2020), of which
-//! [`UnorderedSet`](crate::UnorderedSet) is the average over all orders. [`shared_baseline`](SumAndSample::shared_baseline) spends one more draw, from the whole distribution, on a baseline for all members.
+//! [`random`](SumAndSample::random) draws the summed states without replacement instead of taking the likeliest: the
+//! stochastic form of Kool, van Hoof and Welling (2020), of which [`UnorderedSet`](crate::UnorderedSet) is the average
+//! over all orders. [`shared_baseline`](SumAndSample::shared_baseline) uses one more draw, from the whole distribution,
+//! as a baseline for all members.
 //!
 //! **Assumptions.** A finite support; the joint states of all elements are the states. A cost must not depend on the
 //! sets of several plate members together.
@@ -30,7 +33,7 @@ use stochgrad_graph::{
 use stochgrad_tape::{PlateKind, Var};
 use stochgrad_tensor::Real;
 
-/// The likeliest states and samples of the others, for distributions with a finite support.
+/// The sum over the likeliest states and samples of the others, for distributions with a finite support.
 ///
 /// ```
 /// use stochgrad_distributions::Categorical;
@@ -58,23 +61,23 @@ pub struct SumAndSample {
 }
 
 impl SumAndSample {
-    /// Sums that many of the likeliest states and draws that many of the others, of nodes with up to 4096 joint states.
+    /// Sums over the `summed` likeliest states and draws `sampled` of the others, for nodes with up to 4096 joint
+    /// states.
     pub fn new(summed: usize, sampled: usize) -> Self {
         SumAndSample { summed, sampled, random: false, shared_baseline: false, limit: 4096 }
     }
 
-    /// Sums states drawn one after the other, each by its probability among those that are left, in place of the
-    /// likeliest.
+    /// Sums over states that are drawn without replacement, by their probabilities, instead of the likeliest states.
     pub fn random(self) -> Self {
         SumAndSample { random: true, ..self }
     }
 
-    /// Takes the cost of one more draw as the baseline of all members.
+    /// Uses the cost of one more draw as the baseline of all members.
     pub fn shared_baseline(self) -> Self {
         SumAndSample { shared_baseline: true, ..self }
     }
 
-    /// Refuses nodes with more joint states than this.
+    /// Sets the largest number of joint states; a node with more of them is an error.
     pub fn limit(self, states: usize) -> Self {
         SumAndSample { limit: states, ..self }
     }
@@ -107,7 +110,8 @@ where
             return Err(context.error(DistributionError::Unsupported {
                 distribution: distribution.name(),
                 problem: format!(
-                    "expected at least 1 sample and fewer summed states than the {} there are, got {} and {}; for all states use Enumerate",
+                    "expected at least 1 sample and fewer summed states than the {} there are, got {} and {}; for all \
+                     states use Enumerate",
                     states.total(),
                     self.sampled,
                     self.summed
@@ -132,7 +136,7 @@ where
             chosen.push(states.draw_rest(&pick_draw(context, number)).map_err(refused)?);
             weights.push(states.rest() * (1.0 / self.sampled as f64));
         }
-        // The baseline's state stands in the set for its cost only.
+        // The state of the baseline is in the set for its cost only.
         weights.extend(baseline.map(|_| states.rest() * 0.0));
         chosen.extend(baseline);
         let plate = context.plate(chosen.len(), PlateKind::JointSamples)?;

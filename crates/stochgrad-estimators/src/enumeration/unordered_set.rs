@@ -1,16 +1,20 @@
-//! The unordered-set estimator: states without replacement, with the order of drawing integrated out.
+//! The unordered-set estimator: draws states without replacement, and averages over the order in which they were drawn.
+//! Use it for discrete nodes with many joint states and a small number $k$ of evaluations.
 //!
-//! $k$ different states $S$ are drawn one after the other, each by its probability among those that are left. With the
-//! leave-one-out ratio $R(S, s) = P^{D \setminus s}(S \setminus s) / P(S)$, where $P(S)$ sums over all orders in which
-//! $S$ could have been drawn,
+//! $k$ different states $S$ are drawn one after the other, each by its probability among the remaining ones. Let $P(S)$
+//! be the sum over all orders in which $S$ can be drawn, and $R(S, s) = P^{D \setminus s}(S \setminus s) / P(S)$ the
+//! leave-one-out ratio. Then
 //!
 //! $$\mathbb{E}[f] = \mathbb{E}_S \sum_{s \in S} p(s)\, R(S, s)\, f(s), \qquad
 //!     g = \sum_{s \in S} R(S, s)\, \nabla p(s) \Big[f(s) - \sum_{s' \in S} p(s')\, R^{D \setminus s}(S, s')\, f(s')\Big],$$
 //!
-//! with $R^{D \setminus s}(S, s) = 1$. The weights $p(s) R(S, s)$ are detached and $\ln p(s)$ is the gradient function, so that derivatives of every order
-//! are right; the same holds for the baseline, whose inner sum estimates $\mathbb{E}[f]$ given that $s$ was drawn first, if another state was drawn after it. Kool, van Hoof and Welling (2020).
+//! with $R^{D \setminus s}(S, s) = 1$. The weights $p(s) R(S, s)$ are detached, and $\ln p(s)$ is the gradient
+//! function, so that derivatives of every order are unbiased. So is the baseline, whose inner sum estimates
+//! $\mathbb{E}[f]$ given that $s$ was drawn first, as long as another state was drawn after it. Kool, van Hoof and
+//! Welling (2020).
 //!
-//! **Assumptions.** A finite support; the joint states of all elements are the states. A cost must not depend on the sets of several plate members together.
+//! **Assumptions.** A finite support; the joint states of all elements are the states. A cost must not depend on the
+//! sets of several plate members together.
 //!
 //! | | |
 //! |---|---|
@@ -27,7 +31,7 @@ use stochgrad_graph::{
 use stochgrad_tape::{PlateKind, Var};
 use stochgrad_tensor::Real;
 
-/// The largest set: ratios of larger ones would take longer than enumeration.
+/// The largest set. The ratios of a larger one would take longer than enumeration.
 const LARGEST: usize = 10;
 
 /// States without replacement, for distributions with a finite support.
@@ -56,18 +60,18 @@ pub struct UnorderedSet {
 }
 
 impl UnorderedSet {
-    /// Sets of that many states, with the built-in baseline (from two states on), of nodes with up to 4096 joint
-    /// states.
+    /// Draws sets of this number of states, for nodes with up to 4096 joint states. From two states on, they have the
+    /// built-in baseline.
     pub fn new(size: usize) -> Self {
         UnorderedSet { size, baseline: true, limit: 4096 }
     }
 
-    /// Leaves the built-in baseline out.
+    /// Leaves out the built-in baseline.
     pub fn without_baseline(self) -> Self {
         UnorderedSet { baseline: false, ..self }
     }
 
-    /// Refuses nodes with more joint states than this.
+    /// Sets the largest number of joint states; a node with more of them is an error.
     pub fn limit(self, states: usize) -> Self {
         UnorderedSet { limit: states, ..self }
     }
@@ -84,9 +88,9 @@ impl Method for UnorderedSet {
     }
 }
 
-/// The probabilities of the ways in which a set is completed.
+/// The probabilities of the orders in which a set can be completed.
 struct SetProbabilities<'t, F: Real> {
-    /// For each subset, as a bit mask, the probability that the others follow it, in any order.
+    /// For each subset (as a bit mask), the probability that the other states follow it, in any order.
     completed: Vec<Var<'t, F>>,
 }
 
@@ -185,6 +189,7 @@ mod tests {
     use crate::score_function::ScoreFunction;
     use crate::score_function::baseline::LeaveOneOut;
     use crate::testing::models::{self, BitMethod};
+    use approx::assert_abs_diff_eq;
     use rand_chacha::ChaCha8Rng;
     use std::collections::HashMap;
     use std::rc::Rc;
@@ -330,7 +335,7 @@ mod tests {
         let x = graph.sample("x", &distribution, &UnorderedSet::new(3)).unwrap();
         graph.cost("cost", x.square()).unwrap();
         let gradients = graph.backward().unwrap();
-        assert!((gradients.cost("cost").unwrap() - 1.0).abs() < 1e-12);
+        assert_abs_diff_eq!(gradients.cost("cost").unwrap(), 1.0, epsilon = 1e-12);
         assert!(gradients.get("logits").unwrap().all_finite());
         for size in [0, 4] {
             let error = graph.sample(("y", size), &distribution, &UnorderedSet::new(size)).unwrap_err().to_string();

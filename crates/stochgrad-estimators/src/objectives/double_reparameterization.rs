@@ -1,19 +1,19 @@
 //! Doubly reparameterised gradients: the scores inside a bound, replaced by sample-path derivatives.
 //!
 //! A bound depends on the parameters of the distribution $q$ of its samples through the samples, and through $\ln q$ at
-//! given samples. The second part is a score times $g_k = \partial\mathcal L / \partial \ln w_k$, whose expectation is
-//! again one of a sample-path derivative (Tucker, Lawson, Gu and Maddison 2019):
+//! given samples. The second part is a score times $g_k = \partial\mathcal L / \partial \ln w_k$. Its expectation is
+//! again that of a sample-path derivative (Tucker, Lawson, Gu and Maddison 2019):
 //!
 //! $$E_q\big[g_k\, \nabla_\phi \ln q_\phi(z_k)\big] = E_q\big[\nabla_{z_k} g_k\; \partial_\phi z_k\big].$$
 //!
 //! The same holds for the score of any other distribution $p_\theta$ at $z_k$ (Bauer and Mnih 2021), with the path on
-//! which $z_k$ would lie, had it been drawn from $p_\theta$:
+//! which $z_k$ would lie if it had been drawn from $p_\theta$:
 //!
 //! $$E_q\big[g_k\, \nabla_\theta \ln p_\theta(z_k)\big]
 //!     = E_q\Big[\big(\nabla_{z_k} g_k + g_k\, \nabla_{z_k} \ln \tfrac{q}{p_\theta}\big)\; \partial_\theta T_\theta(\epsilon)\big|_{T_\theta(\epsilon) = z_k}\Big].$$
 //!
-//! For the bounds $\frac{1}{1 - \alpha} \ln \frac1K \sum_k w_k^{1 - \alpha}$, $g_k$ is the normalised weight $v_k \propto w_k^{1 - \alpha}$, and
-//! $\nabla_{z_k} g_k = (1 - \alpha)\, v_k (1 - v_k)\, \nabla_{z_k} \ln w_k$.
+//! For the bounds $\frac{1}{1 - \alpha} \ln \frac1K \sum_k w_k^{1 - \alpha}$, $g_k$ is the normalised weight $v_k
+//! \propto w_k^{1 - \alpha}$, and $\nabla_{z_k} g_k = (1 - \alpha)\, v_k (1 - v_k)\, \nabla_{z_k} \ln w_k$.
 
 use super::held::hold_samples;
 use stochgrad_distributions::{CumulativeDistribution, implicit_path};
@@ -21,7 +21,7 @@ use stochgrad_graph::{Graph, GraphResult};
 use stochgrad_tape::{Op, Plate, Plates, Var, Weights};
 use stochgrad_tensor::Real;
 
-/// What the terms of a bound are made of, all with parameters held.
+/// The parts of the terms of a bound, all with parameters held constant.
 pub(super) struct Ingredients<'t, F: Real> {
     /// The samples of the bound.
     pub(super) latents: Vec<Var<'t, F>>,
@@ -31,7 +31,7 @@ pub(super) struct Ingredients<'t, F: Real> {
     pub(super) log_posterior: Var<'t, F>,
     /// $g_k$.
     pub(super) normalized: Var<'t, F>,
-    /// The derivative of $g_k$ by its own log-weight.
+    /// The derivative of $g_k$ with respect to its own log-weight.
     pub(super) slope: Var<'t, F>,
     /// The plates of the bound.
     pub(super) plates: Plates,
@@ -41,20 +41,20 @@ pub(super) struct Ingredients<'t, F: Real> {
 pub(super) struct NamedPrior<'a, 't, F: Real> {
     pub(super) distribution: &'a dyn CumulativeDistribution<'t, F>,
     pub(super) sample: Var<'t, F>,
-    /// Its log-density there, with parameters held.
+    /// Its log-density there, with parameters held constant.
     pub(super) log_density: Var<'t, F>,
 }
 
 impl<'t, F: Real> Ingredients<'t, F> {
-    /// A scalar of value zero whose derivative takes the place of that of $\ln q$.
+    /// A scalar of value zero whose derivative replaces that of $\ln q$.
     pub(super) fn posterior_term(&self, graph: &Graph<'t, F>) -> GraphResult<Var<'t, F>> {
         let slopes = self.gradients(graph, self.log_weight * self.slope.held())?;
         let terms = self.latents.iter().zip(&slopes).map(|(&latent, &slope)| -(slope.held() * latent).sum());
         Ok(self.without_value(graph, terms))
     }
 
-    /// A scalar of value zero whose derivative takes the place of those of the log-densities of some distributions at
-    /// the samples.
+    /// A scalar of value zero whose derivative replaces those of the log-densities of some distributions at the
+    /// samples.
     pub(super) fn prior_term(&self, graph: &Graph<'t, F>, priors: &[NamedPrior<'_, 't, F>]) -> GraphResult<Var<'t, F>> {
         let mut terms = Vec::with_capacity(priors.len());
         for NamedPrior { distribution, sample, log_density } in priors {
@@ -68,7 +68,8 @@ impl<'t, F: Real> Ingredients<'t, F> {
         Ok(self.without_value(graph, terms))
     }
 
-    /// The gradients of a value, averaged as the bound is, by each latent variable at given values of the others.
+    /// The gradients of a value, averaged as the bound is, with respect to each latent variable at given values of the
+    /// others.
     fn gradients(&self, graph: &Graph<'t, F>, value: Var<'t, F>) -> GraphResult<Vec<Var<'t, F>>> {
         let tape = graph.tape();
         let mut total = value.sum();
@@ -104,7 +105,7 @@ impl<'t, F: Real> Ingredients<'t, F> {
     }
 }
 
-/// Whether a plate is averaged with equal weights: others would have to enter the bound.
+/// Whether a plate is averaged with equal weights; other weights would have to be part of the bound.
 pub(super) fn has_equal_weights<F: Real>(graph: &Graph<'_, F>, plate: Plate) -> bool {
     !matches!(graph.tape().weights(plate), Weights::Given { .. })
 }

@@ -1,41 +1,41 @@
-//! Bounds on the evidence: the ELBO, the importance-weighted bound, and the Rényi bounds between and beyond them.
+//! Bounds on the evidence: the ELBO, the importance-weighted bound, and the Rényi bounds. Use them to train a
+//! latent-variable model, and to choose how the score inside the bound is treated.
 //!
 //! With $K$ samples $z_k \sim q_\phi(z|x)$ and weights $w_k = p_\theta(x, z_k) / q_\phi(z_k|x)$,
 //!
 //! $$\mathcal L_{\alpha} = \frac{1}{1 - \alpha} \ln \frac1K \sum_{k=1}^K w_k^{1 - \alpha},$$
 //!
 //! which is the importance-weighted bound (IWAE) at $\alpha = 0$, and the ELBO $\ln w$ of each sample as $\alpha \to
-//! 1$. Burda, Grosse and Salakhutdinov (2016); Li and Turner (2016); as one family of objectives of their own: Daudel,
-//! Benton, Shi and Doucet (2023).
+//! 1$. Burda, Grosse and Salakhutdinov (2016); Li and Turner (2016); as one family of objectives: Daudel, Benton, Shi
+//! and Doucet (2023).
 //!
-//! The gradient by $\phi$ flows through the samples, and through $\ln q_\phi$ at given samples. The second part is a
-//! score:
+//! The gradient with respect to $\phi$ flows through the samples, and through $\ln q_\phi$ at given samples. The second
+//! part is a score:
 //!
-//! | | the score at given samples | bias by $\phi$ | order by $\phi$ |
+//! | | the score at given samples | bias with respect to $\phi$ | order with respect to $\phi$ |
 //! |---|---|---|---|
 //! | as recorded | is differentiated | none | that of the methods |
-//! | [`sticking_the_landing`](EvidenceBound::sticking_the_landing) | is left out (Roeder, Wu and Duvenaud 2017) | none for the ELBO, and for $K = 1$; **biased** otherwise, and labelled so | 1 |
-//! | [`doubly_reparameterized`](EvidenceBound::doubly_reparameterized) | moves along the sample paths (DReG, Tucker et al. 2019) | none | 1 |
+//! | [`sticking_the_landing`](EvidenceBound::sticking_the_landing) | is left out (Roeder, Wu and Duvenaud 2017) | none for the ELBO, and for $K = 1$; **biased** otherwise, and the guarantee says so | 1 |
+//! | [`doubly_reparameterized`](EvidenceBound::doubly_reparameterized) | is replaced by a derivative along the sample paths (DReG, Tucker et al. 2019) | none | 1 |
 //!
-//! The last two have no variance where $q$ is the exact posterior; the first one does. With pathwise samples, the ratio
-//! of signal to noise of the gradient of the importance-weighted bound by $\phi$ falls like $1/\sqrt K$ as recorded
-//! (Rainforth et al. 2018), and rises like $\sqrt K$ doubly reparameterised. The derivatives with respect to $\theta$
-//! are the same in all three, unless priors are given: then theirs are doubly reparameterised too (GDReG, Bauer and
-//! Mnih 2021).
+//! The last two have no variance where $q$ is the exact posterior; the first one does. With pathwise samples, the
+//! signal-to-noise ratio of the gradient of the importance-weighted bound with respect to $\phi$ falls like $1/\sqrt K$
+//! as recorded (Rainforth et al. 2018), and rises like $\sqrt K$ doubly reparameterised. The derivatives with respect
+//! to $\theta$ are the same in all three, unless priors are given: then they are doubly reparameterised too (GDReG,
+//! Bauer and Mnih 2021).
 //!
-//! **Assumptions.** $\ln q$ is that of everything drawn along the sample plate upstream of it. Doubly reparameterised:
-//! all of it is drawn by [`Pathwise`](crate::Pathwise) along that plate.
+//! **Assumptions.** $\ln q$ is the log-density of everything drawn along the sample plate upstream of it. For doubly
+//! reparameterised gradients, all of it is drawn by [`Pathwise`](crate::Pathwise) along that plate.
 
 use super::double_reparameterization::{Ingredients, NamedPrior, has_equal_weights};
 use super::held::{all_samples, direct_samples, hold_parameters};
-use crate::common::dependence::is_differentiable;
 use std::panic::Location;
 use stochgrad_distributions::CumulativeDistribution;
-use stochgrad_graph::{Bias, Graph, GraphError, GraphResult, Guarantee, Order};
+use stochgrad_graph::{Bias, Graph, GraphError, GraphResult, Guarantee, Order, is_differentiable};
 use stochgrad_tape::{Plate, Plates, Var};
 use stochgrad_tensor::Real;
 
-/// What is done with the score of the samples' distribution inside the bound.
+/// The treatment of the score of the samples' distribution inside the bound.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Score {
     #[default]
@@ -59,7 +59,8 @@ enum Score {
 /// let samples = graph.plate("samples", 8)?;
 /// let posterior = Normal::from_log_scale(location, log_scale);
 /// let z = graph.sample("z", &posterior, &Pathwise::new().on_plate(samples))?;
-/// let log_joint = Normal::new(graph.constant(0.0), 1.0).log_prob(z) + Normal::new(z, 1.0).log_prob(graph.constant(1.2));
+/// let prior = Normal::new(graph.constant(0.0), 1.0);
+/// let log_joint = prior.log_prob(z) + Normal::new(z, 1.0).log_prob(graph.constant(1.2));
 /// let bound = EvidenceBound::importance_weighted(samples).doubly_reparameterized();
 /// bound.record(&graph, "loss", log_joint, posterior.log_prob(z))?;
 /// assert!(graph.backward()?.cost("loss")?.is_finite());
@@ -68,7 +69,7 @@ enum Score {
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct EvidenceBound {
-    /// The plate of the samples, and α; none for the ELBO.
+    /// The plate of the samples, and α; `None` for the ELBO.
     together: Option<(Plate, f64)>,
     score: Score,
 }
@@ -77,7 +78,7 @@ pub struct EvidenceBound {
 pub type Prior<'a, 't, F> = (&'a dyn CumulativeDistribution<'t, F>, Var<'t, F>);
 
 impl EvidenceBound {
-    /// The evidence lower bound $\ln w$, of each sample by itself.
+    /// The evidence lower bound $\ln w$, separately for each sample.
     pub fn elbo() -> Self {
         EvidenceBound { together: None, score: Score::Recorded }
     }
@@ -87,30 +88,32 @@ impl EvidenceBound {
         Self::renyi(samples, 0.0)
     }
 
-    /// The Rényi bound of the samples along a plate: 0 is the importance-weighted bound; below it lies nearer to the
-    /// largest weight, and above 1 it bounds the evidence from above as $K \to \infty$. At 1, the ELBO.
+    /// The Rényi bound of the samples along a plate. It is the importance-weighted bound at $\alpha = 0$ and the ELBO
+    /// at 1. Below 0 it is closer to the largest weight, and above 1 it is an upper bound of the evidence as $K \to
+    /// \infty$.
     pub fn renyi(samples: Plate, alpha: f64) -> Self {
         EvidenceBound { together: (alpha != 1.0).then_some((samples, alpha)), score: Score::Recorded }
     }
 
-    /// Leaves the score of the samples' distribution out: its mean is zero for the ELBO, with any gradient method. With
+    /// Leaves out the score of the samples' distribution. For the ELBO its mean is zero, with any gradient method. With
     /// several samples in one logarithm it is not, and the gradient is [biased](Bias::Gradient).
     pub fn sticking_the_landing(self) -> Self {
         EvidenceBound { score: Score::LeftOut, ..self }
     }
 
-    /// Estimates the score of the samples' distribution by their paths. For the ELBO that is to leave it out.
+    /// Estimates the score of the samples' distribution along their sample paths. For the ELBO this is the same as
+    /// leaving it out.
     pub fn doubly_reparameterized(self) -> Self {
         EvidenceBound { score: Score::Reparameterized, ..self }
     }
 
     /// Records the bound as the cost $-\mathcal L$: `log_joint` is $\ln p(x, z)$ and `log_posterior` $\ln q(z|x)$, one
-    /// number for each sample. Where the joint distribution is recorded (by the exact oracle), it is recorded as it
-    /// stands, whatever is done with scores.
+    /// number for each sample. When the exact oracle records the model, the score is differentiated as recorded,
+    /// whatever the setting.
     ///
     /// # Errors
-    /// For an order that is not finite, doubly reparameterised samples that are not pathwise or not along the plate,
-    /// and as [`Graph::cost`].
+    /// If $\alpha$ is not finite, if doubly reparameterised samples are not pathwise or not along the plate, and those
+    /// of [`Graph::cost`].
     #[track_caller]
     pub fn record<'t, F: Real>(
         &self,
@@ -122,12 +125,12 @@ impl EvidenceBound {
         self.record_with_priors(graph, name, log_joint, &[], log_posterior)
     }
 
-    /// As [`record`](Self::record), with some factors of the joint distribution named: distributions of elements that
-    /// are single numbers, with the latent variables whose priors they are. `log_likelihood` is what remains of $\ln
-    /// p(x, z)$. Doubly reparameterised, the gradients by the parameters of these distributions are so too.
+    /// As [`record`](Self::record), with some factors of the joint distribution given as priors: distributions of
+    /// elements that are single numbers, each with its latent variable. `log_likelihood` is the rest of $\ln p(x, z)$.
+    /// If the bound is doubly reparameterised, so are the gradients with respect to the parameters of the priors.
     ///
     /// # Errors
-    /// As [`record`](Self::record), and for a prior of something that `log_posterior` is not the distribution of.
+    /// Those of [`record`](Self::record), and if a prior belongs to a variable that is not in `log_posterior`.
     #[track_caller]
     pub fn record_with_priors<'t, F: Real>(
         &self,
@@ -178,7 +181,7 @@ impl EvidenceBound {
         }
     }
 
-    /// What holds for the parameters of the samples' distribution.
+    /// The guarantee for the parameters of the samples' distribution.
     fn guarantee<F: Real>(&self, graph: &Graph<'_, F>) -> Guarantee {
         let several = self.together.is_some_and(|(plate, _)| graph.tape().plate_size(plate) > 1);
         let bias = if self.score == Score::LeftOut && several { Bias::Gradient } else { Bias::Unbiased };
@@ -186,7 +189,7 @@ impl EvidenceBound {
     }
 }
 
-/// A bound in the making.
+/// A bound that is being recorded.
 struct Objective<'a, 't, F: Real> {
     bound: &'a EvidenceBound,
     graph: &'a Graph<'t, F>,
@@ -195,7 +198,7 @@ struct Objective<'a, 't, F: Real> {
 }
 
 impl<'t, F: Real> Objective<'_, 't, F> {
-    /// The bound with doubly reparameterised gradients; the parameters of `log_posterior` are held.
+    /// The bound with doubly reparameterised gradients. The parameters of `log_posterior` are held constant.
     fn reparameterized(
         &self,
         log_likelihood: Var<'t, F>,
@@ -209,8 +212,8 @@ impl<'t, F: Real> Objective<'_, 't, F> {
         for &(prior, sample) in priors {
             if !latents.iter().any(|latent| latent.id() == sample.id()) {
                 return Err(self.error(
-                    "expected priors of samples whose distribution is in the log-posterior, got a prior of something else; pass the value that `sample` returned, and add \
-                     other priors to the log-likelihood",
+                    "expected priors of samples whose distribution is in the log-posterior, got a prior of something \
+                     else; pass the value that `sample` returned, and add other priors to the log-likelihood",
                 ));
             }
             let (log_prior, held) = hold_parameters(prior.log_prob(sample));
@@ -236,7 +239,8 @@ impl<'t, F: Real> Objective<'_, 't, F> {
         if named.is_empty() { Ok(bound) } else { Ok(bound + terms.prior_term(self.graph, &named)?) }
     }
 
-    /// Every latent variable that moves with parameters must do so along a path, in the same plate as all others.
+    /// Checks that every latent variable that depends on parameters does so along a sample path, on the same plate as
+    /// all others.
     fn check_latents(&self, latents: &[Var<'t, F>], log_posterior: Var<'t, F>) -> GraphResult<()> {
         let Some((plate, _)) = self.bound.together else { return Ok(()) };
         if !has_equal_weights(self.graph, plate) {
@@ -251,20 +255,26 @@ impl<'t, F: Real> Objective<'_, 't, F> {
             if along.contains(&plate) {
                 if !moves && sample.inputs().iter().skip(1).any(|&parameter| is_differentiable(parameter)) {
                     return Err(self.error(format!(
-                        "expected samples along plate \"{}\" that move with the parameters of their distribution, got others; draw them with Pathwise, or use the bound as recorded",
+                        "expected samples along plate \"{}\" that move with the parameters of their distribution, got \
+                         others; draw them with Pathwise, or use the bound as recorded",
                         self.graph.tape().plate_name(plate)
                     )));
                 }
                 self.graph.require_path(
                     sample,
-                    format!("the doubly reparameterised bound \"{}\" needs the gradient through this sample; use Pathwise here", self.name),
+                    format!(
+                        "the doubly reparameterised bound \"{}\" needs the gradient through this sample; use \
+                             Pathwise here",
+                        self.name
+                    ),
                 );
             }
             if moves && !(is_latent && along.contains(&plate)) {
                 let place = sample.location().map_or(String::new(), |at| format!(" (the sample at {at})"));
                 return Err(self.error(format!(
-                    "expected every sample that moves with parameters to be drawn along plate \"{}\", and its distribution to be in the log-posterior, got another one{place}; draw it along \
-                     the plate too, or use the bound as recorded",
+                    "expected every sample that moves with parameters to be drawn along plate \"{}\", and its \
+                     distribution to be in the log-posterior, got another one{place}; draw it along the plate too, or \
+                     use the bound as recorded",
                     self.graph.tape().plate_name(plate)
                 )));
             }

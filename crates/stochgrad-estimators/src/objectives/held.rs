@@ -1,14 +1,15 @@
-//! Values with a part of their dependences held: on the parameters, or on the samples.
+//! Values of which some dependences are held constant: those on the parameters, or those on the samples.
 
 use std::collections::HashSet;
 use stochgrad_tape::{IdMap, Op, SetId, Var};
 use stochgrad_tensor::Real;
 
-/// The value as a function of the samples that it was computed from: derivatives by parameters flow through samples
-/// only. Also returns what was held, through which the derivatives that are missing would have flowed.
+/// The value as a function of the samples that it was computed from: derivatives with respect to parameters flow
+/// through the samples only. Also returns the values that were held constant, through which the missing derivatives
+/// would have flowed.
 ///
-/// Whatever does not descend from a sample is held as it is; what does is recorded again. For the log-density of a
-/// single layer that is the density alone; where a network lies between two layers, the network too.
+/// Everything that does not descend from a sample is held constant, and everything that does is recorded again. For the
+/// log-density of a single layer this is only the density; with a network between two layers, it includes the network.
 pub(crate) fn hold_parameters<'t, F: Real>(value: Var<'t, F>) -> (Var<'t, F>, Vec<Var<'t, F>>) {
     let mut held = Vec::new();
     let again = rerecord(value, &mut |var| match var.op() {
@@ -42,7 +43,7 @@ pub(crate) fn all_samples<F: Real>(value: Var<'_, F>) -> Vec<Var<'_, F>> {
     samples_upstream(value, true)
 }
 
-/// Records a value again, with other values in the place of those that `replace` names.
+/// Records a value again, with other values in place of those that `replace` names.
 fn rerecord<'t, F: Real>(value: Var<'t, F>, replace: &mut dyn FnMut(Var<'t, F>) -> Option<Var<'t, F>>) -> Var<'t, F> {
     let mut ids = IdMap::identity();
     let mut pending = vec![value];

@@ -1,4 +1,4 @@
-//! Objectives: costs whose value is a bound on the evidence, and whose gradient may be estimated in several ways.
+//! Objectives: costs that are bounds on the evidence, with a choice of gradient estimators.
 
 mod double_reparameterization;
 mod evidence_bound;

@@ -149,7 +149,7 @@ fn hierarchical_posteriors_are_exact() {
     Oracle::new().nodes(5).verify(|graph: &Graph<'_, f64>| two_layers(graph, stick), 0..=1, 1e-5).unwrap();
 }
 
-/// Data with codes of their own (vectors), and one latent variable that all data share.
+/// Data with separate latent vectors, and one latent variable that all data share.
 fn on_data(graph: &Graph<'_, f64>, shared: bool, choose: Choose) -> GraphResult<()> {
     let plate = graph.plate("samples", 2)?;
     let x = graph.data("data", [0.4, -0.9])?;
@@ -307,7 +307,8 @@ fn compiled_graphs_do_the_same() {
     }
 }
 
-/// The mean and the variance of the gradient of −𝓛 by the location, from many independent copies of the toy.
+/// The mean and the variance of the gradient of −𝓛 with respect to the location, from many independent copies of the
+/// toy.
 fn sampled(samples: usize, [location, scale, x]: [f64; 3], choose: Choose) -> (f64, f64, f64) {
     const COPIES: usize = 1000;
     const RUNS: usize = 10;

@@ -1,16 +1,20 @@
-//! Generalised reparameterisation: sample paths at given noise, and the score of the noise.
+//! Generalised reparameterisation: the derivative along sample paths at given noise, plus the score of the noise. Use
+//! it for distributions without an implicit path, or to compare with [`Pathwise`](crate::Pathwise).
 //!
-//! Let $z = T(\varepsilon; \theta)$ with noise whose distribution $\pi(\varepsilon; \theta)$ still depends on the
+//! Let $z = T(\varepsilon; \theta)$, with noise whose distribution $\pi(\varepsilon; \theta)$ still depends on the
 //! parameters. Then
 //!
 //! $$\nabla_\theta\, E[f(z)] = E\big[\nabla_z f(z)\, \partial_\theta T(\varepsilon; \theta)\big] + E\big[f(z)\, \nabla_\theta \ln \pi(\varepsilon; \theta)\big],
 //!     \qquad \pi(\varepsilon; \theta) = p\big(T(\varepsilon; \theta); \theta\big)\, \big|\partial_\varepsilon T\big|.$$
 //!
-//! The less the noise depends on the parameters, the smaller the second term, which is all that a score function would have. For distributions made of gamma numbers, the noise is the standardised logarithm (Ruiz, Titsias
-//! and Blei 2016), or the proposal that rejection sampling accepted, after concentrations were raised by $B$ (rejection-sampling variational inference, Naesseth, Ruiz, Linderman and Blei 2017). The implicit path of
-//! [`Pathwise`](crate::Pathwise), which has no second term, varies less for most costs; this is for distributions without one, and for comparison.
+//! The less the noise depends on the parameters, the smaller is the second term; the score function has the second term
+//! only. For distributions made of gamma variates, the noise is the standardised logarithm (Ruiz, Titsias and Blei
+//! 2016), or the accepted proposal of rejection sampling after the concentrations were raised by $B$
+//! (rejection-sampling variational inference, Naesseth, Ruiz, Linderman and Blei 2017). The implicit path of
+//! [`Pathwise`](crate::Pathwise) has no second term, and a lower variance for most costs.
 //!
-//! **Assumptions.** Those of [`Pathwise`](crate::Pathwise). Rejection sampling needs concentrations of at least $1 - B$ … 1, whichever is larger.
+//! **Assumptions.** Those of [`Pathwise`](crate::Pathwise). Rejection sampling needs concentrations of at least $\max(1
+//! - B, 0)$.
 //!
 //! | | |
 //! |---|---|
@@ -20,16 +24,15 @@
 //! | the cost must offer | a derivative with respect to the sample |
 
 use crate::common::sampling::Sampling;
-use crate::pathwise::path_order;
 use crate::sampling_setters;
 use stochgrad_distributions::{Family, WeakNoise, WeaklyReparameterized};
 use stochgrad_graph::{
     Access, CostContext, Count, GradientMethod, GradientTerm, GraphResult, Guarantee, Method, Order, Path, Profile,
-    SampleContext, SamplePlate, SampleSet, Terms,
+    SampleContext, SamplePlate, SampleSet, Terms, path_order,
 };
 use stochgrad_tensor::Real;
 
-/// Sample paths and the score of the noise, for distributions made of gamma numbers and any other that offers them.
+/// Sample paths and the score of the noise, for distributions made of gamma variates and any other that offers both.
 ///
 /// ```
 /// use stochgrad_distributions::Gamma;
@@ -60,12 +63,12 @@ impl Default for GeneralizedReparameterization {
 }
 
 impl GeneralizedReparameterization {
-    /// One sample, whose noise is the standardised logarithm.
+    /// Draws one sample, with the standardised logarithm as noise.
     pub fn new() -> Self {
         GeneralizedReparameterization { sampling: Sampling::default(), noise: WeakNoise::Standardized }
     }
 
-    /// One sample, whose noise is the accepted proposal of rejection sampling with concentrations raised by
+    /// Draws one sample, with the accepted proposal of rejection sampling as noise, for concentrations raised by
     /// `augmentation`.
     pub fn rejection(augmentation: usize) -> Self {
         GeneralizedReparameterization { sampling: Sampling::default(), noise: WeakNoise::Proposal { augmentation } }
@@ -145,7 +148,7 @@ mod tests {
         || GeneralizedReparameterization::rejection(5),
     ];
 
-    /// The gradient of an expectation in closed form, by the parameter `t`.
+    /// The gradient of an expectation in closed form, with respect to the parameter `t`.
     fn exact(
         values: &[f64],
         expectation: impl for<'t> Fn(Var<'t, f64>) -> Var<'t, f64>,
@@ -265,7 +268,7 @@ mod tests {
         assert!(graph.backward().unwrap_err().to_string().contains("Step"));
     }
 
-    /// The variance of the gradient of an expected cost by the concentration of Gamma(1.7, 1).
+    /// The variance of the gradient of an expected cost with respect to the concentration of Gamma(1.7, 1).
     fn variance(
         cost: impl for<'t> Fn(Var<'t, f64>) -> Var<'t, f64>,
         method: impl Fn() -> DynMethod<f64, Gamma<Id>>,

@@ -1,12 +1,14 @@
-//! The pathwise derivative along the distribution function.
+//! The pathwise derivative through the distribution function. Use it for continuous distributions on the line whose
+//! samples are made of several noise variates, such as `Beta`.
 //!
 //! $$\nabla_\theta\, E[f(z)] = E\big[f'(z)\, v_\theta(z)\big], \qquad v_\theta(z) = -\frac{\partial_\theta F(z; \theta)}{p(z; \theta)}.$$
 //!
-//! A sample on the line can move in one way only if its distribution is to be kept, so that $v_\theta$ is the
-//! expectation, given $z$, of the derivative along *any* sample path: this is the one with the least variance for each
+//! For a sample on the line, $v_\theta$ is the only velocity that depends on the sample alone. It is the conditional
+//! expectation, given $z$, of the derivative along *any* sample path, and therefore has the least variance for each
 //! cost (Figurnov, Mohamed and Mnih 2018; Jankowiak and Obermeyer 2018; as a general gradient: Cong et al. 2019). Where
-//! [`Pathwise`](crate::Pathwise) has a path of one noise number, both are the same. Where it has more, as for `Beta`
-//! with its two gamma numbers, this one varies less, and costs derivatives of a distribution function.
+//! the path of [`Pathwise`](crate::Pathwise) uses one noise variate, both are the same. Where it uses more, as for
+//! `Beta` with its two gamma variates, this one has a lower variance, at the cost of derivatives of a distribution
+//! function.
 //!
 //! **Assumptions.** Those of [`Pathwise`](crate::Pathwise), and independent elements of a continuous distribution on
 //! the line.
@@ -19,16 +21,15 @@
 //! | the cost must offer | a derivative with respect to the sample |
 
 use crate::common::sampling::Sampling;
-use crate::pathwise::path_order;
 use crate::sampling_setters;
 use stochgrad_distributions::{CumulativeDistribution, Distribution, DistributionError, Family, implicit_path};
 use stochgrad_graph::{
     Access, Count, GradientMethod, GraphResult, Guarantee, Method, Order, Path, Profile, SampleContext, SamplePlate,
-    SampleSet,
+    SampleSet, path_order,
 };
 use stochgrad_tensor::Real;
 
-/// Pathwise derivatives along the distribution function, for continuous distributions that have one.
+/// The pathwise derivative through the distribution function, for continuous distributions on the line.
 ///
 /// ```
 /// use stochgrad_distributions::Beta;
@@ -52,7 +53,7 @@ pub struct ImplicitPathwise {
 }
 
 impl ImplicitPathwise {
-    /// One sample.
+    /// Draws one sample.
     pub fn new() -> Self {
         Self::default()
     }
@@ -60,12 +61,13 @@ impl ImplicitPathwise {
     sampling_setters! { self => self.sampling; samples, on_plate }
 }
 
-/// Distribution functions of discrete distributions have steps.
+/// Checks that the distribution is continuous, since the distribution function of a discrete one has steps.
 fn check_continuous<'t, F: Real>(distribution: &dyn Distribution<'t, F>) -> Result<(), String> {
     match distribution.support() {
         support if support.is_continuous_scalar() => Ok(()),
         support => Err(format!(
-            "expected a continuous distribution on the line, got {}, whose values are {support:?}; use MeasureValued or ScoreFunction here",
+            "expected a continuous distribution on the line, got {}, whose values are {support:?}; use MeasureValued \
+             or ScoreFunction here",
             distribution.name()
         )),
     }
@@ -116,6 +118,7 @@ mod tests {
     use crate::counterfactual::measure_valued::MeasureValued;
     use crate::pathwise::Pathwise;
     use crate::score_function::ScoreFunction;
+    use approx::assert_abs_diff_eq;
     use std::sync::Arc;
     use stochgrad_check::{Oracle, StatisticalTest};
     use stochgrad_distributions::{Bernoulli, Beta, Exponential, Id, Normal, Poisson, Uniform};
@@ -145,10 +148,10 @@ mod tests {
             graph.cost("square", x.square())
         };
         let found = Oracle::new().gradient(moving).unwrap().mean("high").unwrap().item().unwrap();
-        assert!((found - 4.0 / 3.0).abs() < 1e-9, "{found}");
+        assert_abs_diff_eq!(found, 4.0 / 3.0, epsilon = 1e-9);
     }
 
-    /// Mean and variance of the gradient of E cos 5x by α of Beta(2, 3).
+    /// The mean and variance of the gradient of E cos 5x with respect to α of Beta(2, 3).
     fn beta(runs: usize, method: impl Fn() -> DynMethod<f64, Beta<Id>>) -> (f64, f64) {
         const COPIES: usize = 1000;
         let mut workspace = Workspace::new();

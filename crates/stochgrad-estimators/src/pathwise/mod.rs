@@ -1,4 +1,5 @@
-//! The pathwise derivative: samples as differentiable functions of parameters and noise.
+//! The pathwise derivative: differentiates samples as functions of parameters and noise. Use it for reparameterised
+//! distributions whenever the cost is continuous, since its variance is usually the lowest.
 //!
 //! $$\nabla_\theta\, E_{p_\theta}[f(x)] = E_{\varepsilon}\big[\nabla_x f(x)\, \nabla_\theta\, g(\varepsilon; \theta)\big],
 //!     \quad x = g(\varepsilon; \theta),\ \varepsilon \sim p(\varepsilon).$$
@@ -6,9 +7,9 @@
 //! Glasserman (1991) as infinitesimal perturbation analysis; Kingma and Welling (2014) and Rezende et al. (2014) as
 //! reparameterisation; Figurnov et al. (2018) for the implicit form, through the distribution function.
 //!
-//! **Assumptions.** The cost is continuous in the sample. Every path from the value to a cost, to the parameters of another
-//! node that does not pass gradients, or to weights is looked at: a comparison, a rounding or an index on it is refused, and so is
-//! a branch of host code on the value.
+//! **Assumptions.** The cost is continuous in the sample. Every path is checked from the value to a cost, to weights,
+//! and to the parameters of another node that passes no gradients. A comparison, a rounding or an index on it is an
+//! error, and so is a branch of host code on the value.
 //!
 //! | | |
 //! |---|---|
@@ -25,13 +26,11 @@ use crate::sampling_setters;
 use stochgrad_distributions::{Family, Reparameterized};
 use stochgrad_graph::{
     Access, Count, GradientMethod, GraphResult, Guarantee, Method, Order, Path, Profile, SampleContext, SamplePlate,
-    SampleSet,
+    SampleSet, check_parameter_paths, path_order,
 };
 use stochgrad_tensor::Real;
 
-pub use stochgrad_graph::{check_parameter_paths, path_order, sample_path_order};
-
-/// Pathwise derivatives, for reparameterised distributions.
+/// The pathwise derivative, for reparameterised distributions and costs that are continuous in the sample.
 ///
 /// ```
 /// use stochgrad_distributions::Normal;
@@ -58,15 +57,15 @@ pub struct Pathwise {
 }
 
 impl Pathwise {
-    /// One sample.
+    /// Draws one sample.
     pub fn new() -> Self {
         Self::default()
     }
 
     sampling_setters! { self => self.sampling; samples, on_plate, scheme }
 
-    /// Accepts jumps on the paths from the value, and takes the derivative where it exists: right only if the jumps
-    /// cancel (two branches that meet, say). Order 1.
+    /// Accepts jumps on the paths from the value, and takes the derivative where it exists. The gradient is unbiased
+    /// only if the jumps cancel, for example where two branches meet. Order 1.
     pub fn assume_continuous(self) -> Self {
         Pathwise { assume_continuous: true, ..self }
     }
@@ -114,367 +113,4 @@ where
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::counterfactual::measure_valued::MeasureValued;
-    use crate::enumeration::enumerate::Enumerate;
-    use crate::score_function::ScoreFunction;
-    use std::sync::Arc;
-    use stochgrad_check::{Oracle, StatisticalTest};
-    use stochgrad_distributions::{
-        Bernoulli, Categorical, Distribution, Gamma, Id, Laplace, Live, Normal, Relaxed, Uniform,
-    };
-    use stochgrad_graph::{CostContext, DynMethod, GradientTerm, Graph, GraphError, Seed, Terms};
-    use stochgrad_tape::{Tape, Var};
-    use stochgrad_tensor::Tensor;
-
-    fn scalar(number: f64) -> Tensor<f64> {
-        Tensor::scalar(number)
-    }
-
-    fn assert_close(found: &[f64], expected: &[f64], tolerance: f64) {
-        assert_eq!(found.len(), expected.len());
-        for (found, expected) in found.iter().zip(expected) {
-            assert!((found - expected).abs() <= tolerance, "{found} where {expected} is exact");
-        }
-    }
-
-    #[test]
-    fn the_gradient_has_the_known_variance() {
-        for samples in [1, 2] {
-            let model = |graph: &Graph<'_, f64>| {
-                let (a, b, c) = (graph.param("a", 5.0)?, graph.param("b", -3.0)?, graph.param("c", 0.23)?);
-                let e = graph.sample("e", &Normal::new(b + c, 1.0), &Pathwise::new().samples(samples))?;
-                graph.cost("f", (a + b) * e.square())
-            };
-            let oracle = Oracle::new().nodes(6);
-            let moments = oracle.gradient(model).unwrap();
-            let means = ["a", "b", "c"].map(|name| moments.mean(name).unwrap().as_slice()[0]);
-            assert_close(&means, &[8.6729, -2.4071, -11.08], 1e-9);
-            assert_close(&[moments.total()], &[17.3458], 1e-9);
-            assert_close(moments.variance("c").unwrap().as_slice(), &[16.0 / samples as f64], 1e-8);
-            assert_close(&oracle.derivative(model, &[("c", scalar(1.0))], 2).unwrap().mean, &[4.0], 1e-9);
-            oracle.verify(model, 0..=3, 1e-9).unwrap();
-        }
-    }
-
-    #[test]
-    fn gaussian_nodes_have_their_known_gradients() {
-        let model = |graph: &Graph<'_, f64>| {
-            let (mu, log_sigma) = (graph.param("mu", [1.0, 2.0, 3.0])?, graph.param("log_sigma", [-1.0, 0.3, -2.0])?);
-            let x = graph.sample("x", &Normal::from_log_scale(mu, log_sigma), &Pathwise::new())?;
-            graph.cost("square", x.sum().square())
-        };
-        let moments = Oracle::new().nodes(3).gradient(model).unwrap();
-        assert_close(moments.mean("mu").unwrap().as_slice(), &[12.0; 3], 1e-9);
-        assert_close(moments.mean("log_sigma").unwrap().as_slice(), &[0.270_671, 3.644_238, 0.036_631], 1e-6);
-        let model = |graph: &Graph<'_, f64>| {
-            let (mu, log_sigma) = (graph.param("mu", [1.0, 1.0])?, graph.param("log_sigma", [1.0, 1.0])?);
-            let x = graph.sample("x", &Normal::from_log_scale(mu, log_sigma), &Pathwise::new())?;
-            graph.cost("squares", x.square().sum())
-        };
-        let moments = Oracle::new().nodes(3).gradient(model).unwrap();
-        assert_close(moments.mean("mu").unwrap().as_slice(), &[2.0; 2], 1e-9);
-        assert_close(moments.mean("log_sigma").unwrap().as_slice(), &[2.0 * 1_f64.exp().powi(2); 2], 1e-9);
-    }
-
-    #[test]
-    fn evidence_bounds_have_their_known_gradients() {
-        let model = |graph: &Graph<'_, f64>| {
-            let (location, scale) = (graph.param("location", [0.0, 0.0])?, graph.param("scale", 1.0)?);
-            let q = Normal::new(location, scale);
-            let z = graph.sample("z", &q, &Pathwise::new())?;
-            let (data, zero) = (graph.constant([-0.5, 2.0]), graph.constant([0.0, 0.0]));
-            graph.cost("loss", q.log_prob(z) - Normal::new(zero, 1.0).log_prob(z) - Normal::new(z, 1.0).log_prob(data))
-        };
-        let moments = Oracle::new().nodes(4).gradient(model).unwrap();
-        assert_close(moments.mean("location").unwrap().as_slice(), &[0.5, -2.0], 1e-9);
-        assert_close(moments.mean("scale").unwrap().as_slice(), &[2.0], 1e-9);
-    }
-
-    #[test]
-    fn a_support_that_moves_is_followed() {
-        let model = |graph: &Graph<'_, f64>| {
-            let high = graph.param("high", 2.0)?;
-            let x = graph.sample("x", &Uniform::new(graph.constant(0.0), high), &Pathwise::new())?;
-            graph.cost("square", x.square())
-        };
-        assert_close(Oracle::new().gradient(model).unwrap().mean("high").unwrap().as_slice(), &[4.0 / 3.0], 1e-9);
-    }
-
-    #[test]
-    fn a_kink_of_the_density_matters_to_the_score_function_only() {
-        fn laplace<'t, M>(graph: &Graph<'t, f64>, method: &M) -> GraphResult<()>
-        where
-            M: GradientMethod<f64, Laplace<Id>> + Clone + 'static,
-        {
-            let mu = graph.param("mu", 0.4)?;
-            let x = graph.sample("x", &Laplace::new(mu, 1.0), method)?;
-            graph.cost("square", x.square())
-        }
-        let tape = Tape::<f64>::new();
-        let graph = Graph::new(&tape, Seed::new(1));
-        laplace(&graph, &Pathwise::new()).unwrap();
-        let second = graph.surrogate().unwrap().directional(&[("mu", scalar(1.0))], 2).unwrap();
-        assert_close(&[second.item().unwrap()], &[2.0], 1e-12);
-        let tape = Tape::<f64>::new();
-        let graph = Graph::new(&tape, Seed::new(1));
-        laplace(&graph, &ScoreFunction::new()).unwrap();
-        let refused = graph.surrogate().unwrap().directional(&[("mu", scalar(1.0))], 2);
-        assert!(matches!(refused, Err(GraphError::Order { guaranteed: Order::Finite(1), .. })), "{refused:?}");
-    }
-
-    fn normal<'t>(graph: &Graph<'t, f64>, method: Pathwise) -> GraphResult<Var<'t, f64>> {
-        let mu = graph.param("mu", 0.5)?;
-        graph.sample("x", &Normal::new(mu, 1.0), &method)
-    }
-
-    #[test]
-    fn a_kink_on_the_path_allows_the_first_derivative_only() {
-        let tape = Tape::<f64>::new();
-        let graph = Graph::new(&tape, Seed::new(1));
-        let x = normal(&graph, Pathwise::new()).unwrap();
-        graph.cost("cost", x.relu()).unwrap();
-        let surrogate = graph.surrogate().unwrap();
-        assert!(surrogate.directional(&[("mu", scalar(1.0))], 1).is_ok());
-        let refused = surrogate.directional(&[("mu", scalar(1.0))], 2);
-        assert!(matches!(refused, Err(GraphError::Order { guaranteed: Order::Finite(1), .. })), "{refused:?}");
-        // Φ(0.5): the probability that the path has slope 1.
-        let model = |graph: &Graph<'_, f64>| {
-            let x = normal(graph, Pathwise::new())?;
-            graph.cost("cost", x.relu())
-        };
-        StatisticalTest::new().runs(4000).check(model, &[("mu", scalar(0.691_462_461))]).unwrap();
-    }
-
-    #[test]
-    fn a_jump_on_the_path_is_refused_at_its_place() {
-        let tape = Tape::<f64>::new();
-        let graph = Graph::new(&tape, Seed::new(1));
-        let x = normal(&graph, Pathwise::new()).unwrap();
-        let (jump, line) = (x.step(), line!());
-        graph.cost("cost", x + jump * 3.0).unwrap();
-        let error = graph.backward().unwrap_err();
-        assert!(matches!(error, GraphError::Refused { .. }), "{error}");
-        let message = error.to_string();
-        for part in
-            ["Step", "ScoreFunction", "MeasureValued", &format!("pathwise{}mod.rs:{line}", std::path::MAIN_SEPARATOR)]
-        {
-            assert!(message.contains(part), "{part} is missing in: {message}");
-        }
-    }
-
-    #[test]
-    fn a_branch_of_host_code_is_a_jump() {
-        let record = |method: Pathwise| {
-            let tape = Tape::<f64>::new();
-            let graph = Graph::new(&tape, Seed::new(1));
-            let x = normal(&graph, method)?;
-            let twice = x.item()? > 0.0;
-            graph.cost("cost", if twice { x * 2.0 } else { x })?;
-            graph.backward().map(|gradients| gradients.guarantee("mu").map(|guarantee| guarantee.order))
-        };
-        let error = record(Pathwise::new()).unwrap_err().to_string();
-        assert!(error.contains("host code"), "{error}");
-        assert_eq!(record(Pathwise::new().assume_continuous()).unwrap(), Ok(Order::Finite(1)));
-    }
-
-    #[test]
-    fn continuity_may_be_assumed_to_order_one() {
-        // |x| written as a branch: the jumps of its parts cancel.
-        let model = |graph: &Graph<'_, f64>| {
-            let x = normal(graph, Pathwise::new().assume_continuous())?;
-            graph.cost("cost", x.gt(x * 0.0).select(x, -x))
-        };
-        // 2Φ(0.5) − 1.
-        StatisticalTest::new().runs(4000).check(model, &[("mu", scalar(0.382_924_923))]).unwrap();
-        let tape = Tape::<f64>::new();
-        let graph = Graph::new(&tape, Seed::new(1));
-        model(&graph).unwrap();
-        let refused = graph.surrogate().unwrap().directional(&[("mu", scalar(1.0))], 2);
-        assert!(matches!(refused, Err(GraphError::Order { .. })), "{refused:?}");
-    }
-
-    #[test]
-    fn implicit_derivatives_are_of_the_first_order() {
-        let tape = Tape::<f64>::new();
-        let graph = Graph::new(&tape, Seed::new(1));
-        let (shape, rate) = (graph.param("shape", 2.0).unwrap(), graph.param("rate", 1.5).unwrap());
-        let x = graph.sample("x", &Gamma::new(shape, rate), &Pathwise::new()).unwrap();
-        graph.cost("cost", x.square()).unwrap();
-        let gradients = graph.backward().unwrap();
-        assert_eq!(gradients.guarantee("shape").unwrap().order, Order::Finite(1));
-        assert_eq!(gradients.guarantee("rate").unwrap().order, Order::Any);
-    }
-
-    #[test]
-    fn it_may_be_chosen_at_run_time_and_lie_along_a_shared_plate() {
-        let model = |graph: &Graph<'_, f64>| {
-            let plate = graph.plate("samples", 2)?;
-            let method: DynMethod<f64, Normal<Id>> = Arc::new(Pathwise::new().on_plate(plate));
-            let (a, b) = (graph.param("a", 0.3)?, graph.param("b", -0.2)?);
-            let x = graph.sample("x", &Normal::new(a, 1.0), &method)?;
-            let y = graph.sample("y", &Normal::new(x * b, 0.5), &method)?;
-            assert_eq!((x.plates().as_slice(), y.plates().as_slice()), (&[plate][..], &[plate][..]));
-            graph.cost("cost", (x * y + a).square())
-        };
-        Oracle::new().nodes(4).verify(model, 0..=2, 1e-9).unwrap();
-    }
-
-    #[test]
-    fn it_composes_with_methods_that_draw_again() {
-        let model = |graph: &Graph<'_, f64>| {
-            let (t, s) = (graph.param("t", 0.3)?, graph.param("s", 0.2)?);
-            let x = graph.sample("x", &Normal::new(t, 1.0), &Pathwise::new())?;
-            let b = graph.sample("b", &Bernoulli::from_logits(s), &MeasureValued::new())?;
-            let c = graph.sample("c", &Bernoulli::from_logits(b - s), &Enumerate::new())?;
-            let y = graph.sample("y", &Normal::new(x * c + b, 0.5), &Pathwise::new())?;
-            graph.cost("cost", (y - t).square() + c * x)
-        };
-        Oracle::new().nodes(4).verify(model, 0..=1, 1e-9).unwrap();
-    }
-
-    #[test]
-    fn implicit_paths_downstream_of_a_replay_are_drawn_again() {
-        let model = |graph: &Graph<'_, f64>| {
-            let t = graph.param("t", 0.3)?;
-            let b = graph.sample("b", &Bernoulli::from_logits(t), &MeasureValued::new().samples(20))?;
-            let x = graph.sample("x", &Gamma::new(b * 2.0 + 1.0, 1.0), &Pathwise::new())?;
-            graph.cost("cost", x.square())
-        };
-        // E x² is 2 at concentration 1, and 12 at 3.
-        let p = 1.0 / (1.0 + (-0.3_f64).exp());
-        StatisticalTest::new().runs(300).check(model, &[("t", scalar(10.0 * p * (1.0 - p)))]).unwrap();
-    }
-
-    /// The part of REBAR that replays: the derivative of the cost at the relaxed value, with gradients.
-    #[derive(Clone)]
-    struct RecordedReplay;
-
-    impl Method for RecordedReplay {
-        fn name(&self) -> String {
-            "recorded replay".into()
-        }
-
-        fn profile(&self) -> Profile {
-            Profile::unbiased(Order::Finite(1))
-        }
-    }
-
-    impl<D: Family<f64>> GradientMethod<f64, D> for RecordedReplay
-    where
-        for<'t> D::On<'t>: Relaxed<'t, f64>,
-    {
-        fn sample<'t>(
-            &self,
-            context: &SampleContext<'_, 't, f64>,
-            distribution: &D::On<'t>,
-        ) -> GraphResult<SampleSet<'t, f64>> {
-            context.independent(distribution, SamplePlate::Single)
-        }
-
-        fn terms<'t>(
-            &self,
-            context: &CostContext<'_, 't, f64>,
-            distribution: &D::On<'t>,
-        ) -> GraphResult<Terms<'t, f64>> {
-            let relaxed = distribution.perturbed(&context.draw("relaxed")).map_err(|source| context.error(source))?;
-            let soft = distribution.soften(relaxed, context.tape().constant(1.0));
-            let mut terms = Terms::default();
-            for cost in context.recorded_replay(soft)? {
-                let value = cost.value - cost.value.stop_gradient();
-                terms.gradient_terms.push(GradientTerm { value, summed: cost.joint });
-            }
-            Ok(terms)
-        }
-    }
-
-    #[test]
-    fn a_recorded_replay_passes_pathwise_nodes_and_no_others() {
-        fn record<'t, D, M>(
-            tape: &'t Tape<f64>,
-            distribution: impl Fn(Var<'t, f64>) -> D,
-            method: &M,
-        ) -> GraphResult<Vec<f64>>
-        where
-            D: Live<'t, f64>,
-            M: GradientMethod<f64, D::Family> + Clone + 'static,
-        {
-            let graph = Graph::new(tape, Seed::new(4));
-            let t = graph.param("t", 0.3)?;
-            let b = graph.sample("b", &Bernoulli::from_logits(t), &RecordedReplay)?;
-            let x = graph.sample("x", &distribution(b), method)?;
-            graph.cost("cost", x * 3.0)?;
-            Ok(graph.backward()?.get("t")?.to_vec())
-        }
-        let tape = Tape::<f64>::new();
-        let error = record(&tape, Bernoulli::from_logits, &ScoreFunction::new()).unwrap_err();
-        assert!(matches!(&error, GraphError::Replay { node, .. } if node == "b"), "{error}");
-        let tape = Tape::<f64>::new();
-        let gradient = record(&tape, |b| Normal::new(b * 2.0, 1.0), &Pathwise::new()).unwrap();
-        // 6 times the derivative of the sigmoid at the perturbed logit, which lies in (0, 1/4].
-        assert!(gradient[0] > 0.0 && gradient[0] <= 1.5, "{gradient:?}");
-    }
-
-    /// One of two particles is selected in proportion to weights that move along a path, and both g and its mean are
-    /// known.
-    #[test]
-    fn new_weights_after_a_selection_keep_every_derivative() {
-        let g = |x: f64| (0.2 + 0.1 * x) * x * x + (0.8 - 0.1 * x) * 3.0 * x;
-        let model = |graph: &Graph<'_, f64>| {
-            let t = graph.param("t", 0.3)?;
-            let x = graph.sample("x", &Uniform::new(t, t + 1.0), &Pathwise::new())?;
-            let weights = Var::stack(&[x * 0.1 + 0.2, 0.8 - x * 0.1])?;
-            let selection = Categorical::from_probabilities(weights.held());
-            let selected = graph.sample("selected", &selection, &ScoreFunction::new())?.one_hot(2);
-            let new = (selected * weights).sum().weight_after_selection();
-            graph.cost("cost", new * (selected * Var::stack(&[x.square(), x * 3.0])?).sum())
-        };
-        Oracle::new().nodes(6).verify(model, 0..=2, 1e-9).unwrap();
-        let moments = Oracle::new().nodes(6).gradient(model).unwrap();
-        assert_close(moments.mean("t").unwrap().as_slice(), &[g(1.3) - g(0.3)], 1e-9);
-    }
-
-    /// A layer with random weights on two data: the weights drawn once, or the products drawn for each datum.
-    fn random_layer(graph: &Graph<'_, f64>, inputs: [[f64; 2]; 2], local: bool) -> GraphResult<()> {
-        let x = graph.data("data", inputs)?;
-        let location = graph.param("location", [[0.4, 1.0], [-0.2, 0.3]])?;
-        let weights = Normal::new(location, graph.param("scale", [[0.6, 0.3], [0.8, 0.5]])?);
-        let products = if local {
-            graph.sample("products", &weights.products(x), &Pathwise::new())?
-        } else {
-            x.matmul(graph.sample("weights", &weights, &Pathwise::new())?)
-        };
-        graph.cost("cost", (products - graph.constant([0.5, -0.3])).square().sum())
-    }
-
-    #[test]
-    fn products_have_the_mean_gradient_of_random_weights_and_less_variance() {
-        let inputs = [[1.0, 0.5], [1.0, 0.3]];
-        let [weights, products] = [false, true].map(|local| {
-            let model = |graph: &Graph<'_, f64>| random_layer(graph, inputs, local);
-            Oracle::new().nodes(4).verify(model, 0..=2, 1e-9).unwrap();
-            Oracle::new().nodes(4).gradient(model).unwrap()
-        });
-        for name in ["location", "scale"] {
-            assert_close(products.mean(name).unwrap().as_slice(), weights.mean(name).unwrap().as_slice(), 1e-9);
-            let (local, whole) = (products.variance(name).unwrap(), weights.variance(name).unwrap());
-            let less = local.as_slice().iter().zip(whole.as_slice()).all(|(local, whole)| local < whole);
-            assert!(less, "{name}: {local:?}, {whole:?}");
-        }
-        // Two data that push a weight in opposite ways are worse off with noise of their own: it cancels no longer.
-        let opposite = [false, true].map(|local| {
-            let model = |graph: &Graph<'_, f64>| random_layer(graph, [[1.0, 0.5], [1.0, -0.3]], local);
-            Oracle::new().nodes(4).gradient(model).unwrap().variance("location").unwrap().get(&[1, 0])
-        });
-        assert!(opposite[0] < opposite[1], "{opposite:?}");
-        // Of one input that is 1 in both data, y has the derivative 2 (y − c): variance 4 s² with one draw, half of it
-        // with one for each.
-        for (local, expected) in [(false, 4.0), (true, 2.0)] {
-            let model = |graph: &Graph<'_, f64>| random_layer(graph, [[1.0, 0.0]; 2], local);
-            let moments = Oracle::new().nodes(4).gradient(model).unwrap();
-            let variance = moments.variance("location").unwrap();
-            assert_close(&variance.as_slice()[..2], &[expected * 0.36, expected * 0.09], 1e-9);
-        }
-    }
-}
+mod tests;

@@ -1,12 +1,16 @@
-//! Gapped straight-through: the logits are moved until they agree with the sample.
+//! Gapped straight-through: the derivative of the softmax at logits that are shifted to agree with the sample. Use it
+//! instead of straight-through Gumbel-softmax for a lower variance.
 //!
 //! $$\tilde\phi_k = \begin{cases} \max \phi & k = x \\ \min(\phi_k, \max \phi - \gamma) & k \ne x \end{cases}, \qquad
 //!     g = J\big(\operatorname{softmax}(\tilde\phi / \tau)\big)^\top \nabla f(x) / \tau,$$
 //!
-//! with the Jacobian $J(p) = \operatorname{diag} p - p p^\top$; the shifts are detached. The sampled category is raised to the largest logit, and the others keep a gap $\gamma$ below it: what
-//! straight-through Gumbel-softmax does by noise, done without any. A bit is a vector of two categories with the logits $0$ and $\eta$. Fan, Chi, Rudnicky and Ramadge (2022).
+//! with the Jacobian $J(p) = \operatorname{diag} p - p p^\top$; the shifts are detached. The sampled category is raised
+//! to the largest logit, and the others are kept a gap $\gamma$ below it. This is what straight-through Gumbel-softmax
+//! does by noise. A bit is a vector of two categories with the logits $0$ and $\eta$. Fan, Chi, Rudnicky and Ramadge
+//! (2022).
 //!
-//! **Assumptions.** The cost is differentiable at the states. Paths from the value are looked at as for [`Pathwise`](crate::Pathwise).
+//! **Assumptions.** The cost is differentiable at the states. Paths from the value are checked as for
+//! [`Pathwise`](crate::Pathwise).
 //!
 //! | | |
 //! |---|---|
@@ -52,12 +56,13 @@ pub struct GappedStraightThrough {
 }
 
 impl GappedStraightThrough {
-    /// One sample, a gap of 1.
+    /// Draws one sample; the gap is 1.
     pub fn new(temperature: impl Into<Temperature>) -> Self {
         GappedStraightThrough { samples: HardSamples::new(temperature.into()), gap: 1.0 }
     }
 
-    /// The gap, not negative. The larger it is, the closer the softmax is to the sample, and the smaller the gradient.
+    /// Sets the gap, at least 0. The larger it is, the closer the softmax is to the sample, and the smaller is the
+    /// gradient.
     pub fn gap(self, gap: f64) -> Self {
         GappedStraightThrough { gap, ..self }
     }
@@ -70,10 +75,11 @@ impl GappedStraightThrough {
         GappedStraightThrough { samples: self.samples.assume_continuous(), ..self }
     }
 
-    /// The logits that agree with a bit or a vector.
+    /// The shifted logits that agree with a bit or a vector.
     fn moved<'t, F: Real>(&self, hard: Var<'t, F>, logits: Var<'t, F>, element_rank: usize) -> Var<'t, F> {
         match element_rank {
-            // Of the two logits 0 and η one is sampled, the other one at most the larger of them less the gap.
+            // One of the two logits 0 and η belongs to the sampled value; the other one is at most the larger of them
+            // minus the gap.
             0 => {
                 let top = logits.relu();
                 let low = top - self.gap;
@@ -135,7 +141,7 @@ where
         let set = self.samples.sampled(context, distribution)?;
         let logits = distribution.location();
         let moved = self.moved(set.value, logits.stop_gradient(), distribution.element_rank());
-        // The derivative is the one at fixed shifts.
+        // The shifts are constants to the derivative.
         let moved = moved.stop_gradient().straight_through(logits.expand_plates(&moved.plates()));
         let soft = distribution.soften(moved, self.samples.temperature.record(context.tape()));
         Ok(SampleSet::equal(set.value.straight_through(soft), set.plate))
@@ -150,6 +156,7 @@ where
 mod tests {
     use super::*;
     use crate::testing::models::{self, BitMethod};
+    use approx::assert_abs_diff_eq;
     use std::sync::Arc;
     use stochgrad_check::Oracle;
     use stochgrad_distributions::{Bernoulli, OneHotCategorical};
@@ -197,7 +204,7 @@ mod tests {
             [moments.mean("logit").unwrap().as_slice()[0], moments.variance("logit").unwrap().as_slice()[0]]
         };
         for (bit, vector) in moments(&bit).into_iter().zip(moments(&vector)) {
-            assert!((bit - vector).abs() < 1e-12, "{bit}, {vector}");
+            assert_abs_diff_eq!(bit, vector, epsilon = 1e-12);
         }
     }
 

@@ -1,13 +1,14 @@
-//! Gumbel-Rao: straight-through Gumbel-softmax with the noise averaged out.
+//! Gumbel-Rao: straight-through Gumbel-softmax, averaged over the noise given the sample. Use it instead of
+//! straight-through Gumbel-softmax: it has the same mean and never a larger variance, without further evaluations of
+//! the cost.
 //!
-//! Given the sample $x$, the Gumbels that lead to it can be drawn again and again:
+//! Given the sample $x$, the Gumbel variates that lead to it are drawn several times:
 //!
 //! $$g = \Big[\frac1K \sum_{k=1}^K J_\tau\big(\phi + G^{(k)}\big)\Big]^\top \nabla f(x), \qquad G^{(k)} \sim G \mid \operatorname{argmax}(\phi + G) = x,$$
 //!
-//! with the Jacobian $J_\tau$ of $\operatorname{softmax}(\cdot / \tau)$. It has the mean of straight-through
-//! Gumbel-softmax and never a larger variance, at no evaluation of the cost. Paulus, Maddison and Krause (2021).
+//! with the Jacobian $J_\tau$ of $\operatorname{softmax}(\cdot / \tau)$. Paulus, Maddison and Krause (2021).
 //!
-//! **Assumptions.** The cost is differentiable at the states. Paths from the value are looked at as for
+//! **Assumptions.** The cost is differentiable at the states. Paths from the value are checked as for
 //! [`Pathwise`](crate::Pathwise).
 //!
 //! | | |
@@ -54,12 +55,12 @@ pub struct GumbelRao {
 }
 
 impl GumbelRao {
-    /// One sample. The noise is drawn ten times for it.
+    /// Draws one sample, and its noise ten times.
     pub fn new(temperature: impl Into<Temperature>) -> Self {
         GumbelRao { samples: HardSamples::new(temperature.into()), draws: 10 }
     }
 
-    /// How often the noise is drawn for each sample, at least once; 10 to 100 are common.
+    /// Sets how often the noise is drawn for each sample, at least once; 10 to 100 are common.
     pub fn conditional_draws(self, draws: usize) -> Self {
         GumbelRao { draws: draws.max(1), ..self }
     }
@@ -119,7 +120,7 @@ where
         let draws = tape.plate("conditional draws", self.draws, PlateKind::Samples, &hard.plates());
         let draw = context.draw_on(&[set.plate.as_slice(), &[draws]].concat()).purpose("noise given the sample");
         let perturbed = distribution.conditional_perturbed(hard, &draw).map_err(|source| context.error(source))?;
-        // The derivative is the one at fixed noise.
+        // The noise is a constant to the derivative.
         let perturbed = perturbed.drawn().straight_through(distribution.location());
         let soft = distribution.soften(perturbed, self.samples.temperature.record(tape)).mean_over(draws);
         Ok(SampleSet::equal(hard.straight_through(soft), set.plate))

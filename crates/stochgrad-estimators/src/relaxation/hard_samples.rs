@@ -1,13 +1,14 @@
-//! Discrete samples whose derivative is that of something soft: what the straight-through methods share.
+//! Discrete samples with the derivative of a continuous function: the common part of the straight-through methods.
 
 use crate::common::sampling::Sampling;
-use crate::pathwise::path_order;
 use crate::relaxation::temperature::Temperature;
 use stochgrad_distributions::Distribution;
-use stochgrad_graph::{CostContext, GraphResult, Guarantee, Path, Profile, SampleContext, SampleSet, Terms};
+use stochgrad_graph::{
+    CostContext, GraphResult, Guarantee, Path, Profile, SampleContext, SampleSet, Terms, path_order,
+};
 use stochgrad_tensor::Real;
 
-/// How the samples are drawn, and at which temperature their derivative is taken.
+/// The settings of the samples, and the temperature of their derivative.
 #[derive(Clone, Debug)]
 pub(crate) struct HardSamples {
     pub(crate) temperature: Temperature,
@@ -21,7 +22,7 @@ impl HardSamples {
         HardSamples { temperature, sampling: Sampling::default(), assume_continuous: false }
     }
 
-    /// Whatever jumps on the paths from the value.
+    /// Accepts jumps on the paths from the value.
     pub(crate) fn assume_continuous(self) -> Self {
         HardSamples { assume_continuous: true, ..self }
     }
@@ -31,12 +32,12 @@ impl HardSamples {
         self.sampling.describe()
     }
 
-    /// What a method of that profile states for paths like these.
+    /// The guarantee of a method with this profile for a path.
     pub(crate) fn guarantee(&self, profile: &Profile, path: &Path) -> Result<Guarantee, String> {
         Ok(profile.guarantee(path).at_most(path_order(path, self.assume_continuous)?))
     }
 
-    /// The samples, if the temperature is one.
+    /// Checks the temperature, and draws the samples.
     pub(crate) fn sampled<'t, F: Real>(
         &self,
         context: &SampleContext<'_, 't, F>,
@@ -46,7 +47,7 @@ impl HardSamples {
         self.sampling.draw(context, distribution)
     }
 
-    /// No terms: the derivative is part of the value. The temperature moves on.
+    /// The updates of the temperature. There are no other terms, since the derivative is part of the value.
     pub(crate) fn terms<'t, F: Real>(&self, context: &CostContext<'_, 't, F>) -> GraphResult<Terms<'t, F>> {
         context.check_hidden_outcomes()?;
         Ok(Terms { updates: self.temperature.updates(context.tape()), ..Terms::default() })

@@ -1,4 +1,4 @@
-//! Continuous relaxations of discrete samples, and gradients that are passed through them.
+//! Continuous relaxations of discrete samples, and straight-through gradients.
 
 pub(crate) mod fini;
 pub(crate) mod gapped_straight_through;

@@ -1,17 +1,19 @@
-//! MVE: the straight-through estimator of minimum variance among those that are exact for quadratic costs.
+//! MVE: the straight-through estimator with the least variance among those that are exact for quadratic costs. Use it
+//! for bits and one-hot vectors with a smooth cost.
 //!
 //! A straight-through estimate of the derivative with respect to the logits is $W_i \nabla f(e_i)$, where the sampled
-//! category $i$ chooses a matrix. The right mean for every quadratic cost fixes the columns up to a potential on the
-//! pairs of categories; the choice that minimises $\mathbb{E} \lVert W \rVert^2$ is
+//! category $i$ chooses a matrix. That the mean is right for every quadratic cost determines the columns up to a
+//! potential on the pairs of categories. The choice that minimises $\mathbb{E} \lVert W \rVert^2$ is
 //!
 //! $$W_i e_i = \tfrac12 (e_i - p), \qquad W_i e_j = \frac{p_j}{p_i + p_j}\, C^\top (e_j - e_i), \qquad C = \tfrac12 L^+ J(p), \quad J(p) = \operatorname{diag} p - p p^\top,$$
 //!
-//! with the Laplacian $L$ of the graph on the categories whose edges weigh $p_i p_j / (p_i + p_j)$. For two categories,
-//! hence for bits, it is [`ReinMax`](crate::ReinMax) at temperature 1; for more its matrices are smaller. Hooper and
-//! Shekhovtsov (2026).
+//! with the Laplacian $L$ of the graph on the categories whose edges have the weights $p_i p_j / (p_i + p_j)$. For two
+//! categories, and hence for bits, it is [`ReinMax`](crate::ReinMax) at temperature 1; for more categories its matrices
+//! are smaller. Hooper and Shekhovtsov (2026).
 //!
-//! **Assumptions.** The cost is differentiable at the states. Paths from the value are looked at as for
-//! [`Pathwise`](crate::Pathwise). Derivatives by the probabilities of categories are those along the simplex.
+//! **Assumptions.** The cost is differentiable at the states. Paths from the value are checked as for
+//! [`Pathwise`](crate::Pathwise). Derivatives with respect to the probabilities of categories are those along the
+//! simplex.
 //!
 //! | | |
 //! |---|---|
@@ -21,12 +23,11 @@
 //! | the cost must offer | derivatives at the states |
 
 use crate::common::sampling::Sampling;
-use crate::pathwise::path_order;
 use crate::sampling_setters;
 use stochgrad_distributions::{Distribution, Family, Relaxed};
 use stochgrad_graph::{
     Bias, CostContext, GradientMethod, GraphResult, Guarantee, Method, Path, Profile, SampleContext, SamplePlate,
-    SampleSet, Terms,
+    SampleSet, Terms, path_order,
 };
 use stochgrad_tape::{Degree, Var};
 use stochgrad_tensor::Real;
@@ -57,7 +58,7 @@ pub struct Mve {
 }
 
 impl Mve {
-    /// One sample.
+    /// Draws one sample.
     pub fn new() -> Self {
         Self::default()
     }
@@ -102,7 +103,7 @@ where
         let logits = distribution.location();
         let p = distribution.soften(logits, context.tape().constant(1.0)).stop_gradient();
         let soft = match distribution.element_rank() {
-            // Given a bit, the column of the other one halves the probability of the other value.
+            // For a bit, the column of the other value is half the probability of the other value.
             0 => (set.value - p).abs() * 0.5 * logits,
             _ => change(set.value, p, logits),
         };
@@ -120,8 +121,9 @@ fn change<'t, F: Real>(hard: Var<'t, F>, p: Var<'t, F>, logits: Var<'t, F>) -> V
     let p = p.clamp(F::MIN_POSITIVE.to_f64(), 1.0);
     let (root, row, column) = (p.sqrt(), p.unsqueeze(-2), p.unsqueeze(-1));
     let away = logits - (p * logits).sum_axis(-1).unsqueeze(-1);
-    // The Laplacian, scaled by the roots of the probabilities on both sides: rare categories do no harm to its
-    // condition. Its null vector, the root, is filled up; the right-hand side is orthogonal to it.
+    // The Laplacian is scaled by the square roots of the probabilities on both sides, so that rare categories do not
+    // spoil its condition number. Its null vector, the square root, is added as a rank-one term; the right-hand side is
+    // orthogonal to it.
     let categories = p.shape().last().copied().unwrap_or(0);
     let identity = p.tape().constant((0..categories).map(|k| k as f64).collect::<Vec<_>>()).one_hot(categories);
     let degrees = (column / (row + column)).sum_axis(-2).unsqueeze(-1);
@@ -139,6 +141,7 @@ mod tests {
     use super::*;
     use crate::relaxation::reinmax::ReinMax;
     use crate::testing::models::{self, BitMethod};
+    use approx::assert_abs_diff_eq;
     use std::sync::Arc;
     use stochgrad_check::Oracle;
     use stochgrad_distributions::{Id, OneHotCategorical};
@@ -204,7 +207,7 @@ mod tests {
 
     fn assert_known(found: &[f64], known: &[f64]) {
         for (found, known) in found.iter().zip(known) {
-            assert!((found - known).abs() < 1e-12, "{found} where {known} is known");
+            assert_abs_diff_eq!(found, known, epsilon = 1e-12);
         }
     }
 

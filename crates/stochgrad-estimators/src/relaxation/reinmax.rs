@@ -1,12 +1,15 @@
-//! ReinMax: straight-through to second order.
+//! ReinMax: the straight-through gradient to second order. Use it instead of
+//! [`StraightThrough`](crate::StraightThrough), at the same cost and with a smaller bias.
 //!
 //! $$g = \big[2 J\big(\tfrac12(\pi_\tau + x)\big) - \tfrac12 J(\pi)\big]^\top \nabla f(x), \qquad J(p) = \operatorname{diag} p - p p^\top,
 //!     \quad \pi_\tau = \operatorname{softmax}(\phi / \tau),$$
 //!
-//! Heun's rule where straight-through is Euler's; a bit is a vector of two categories. At temperature 1 the matrix is
-//! $\tfrac12 [J(\pi) + (x - \pi)(x - \pi)^\top]$, and the gradient has the right mean for every quadratic cost. Liu et al. (2023).
+//! This is Heun's rule where straight-through is Euler's; a bit is a vector of two categories. At temperature 1 the
+//! matrix is $\tfrac12 [J(\pi) + (x - \pi)(x - \pi)^\top]$, and the gradient is unbiased for every quadratic cost. Liu
+//! et al. (2023).
 //!
-//! **Assumptions.** The cost is differentiable at the states. Paths from the value are looked at as for [`Pathwise`](crate::Pathwise).
+//! **Assumptions.** The cost is differentiable at the states. Paths from the value are checked as for
+//! [`Pathwise`](crate::Pathwise).
 //!
 //! | | |
 //! |---|---|
@@ -52,7 +55,8 @@ pub struct ReinMax {
 }
 
 impl ReinMax {
-    /// One sample. At temperature 1 costs that are quadratic in the sample have no bias; above it the variance falls.
+    /// Draws one sample. At temperature 1, costs that are quadratic in the sample have no bias; a higher temperature
+    /// lowers the variance.
     pub fn new(temperature: impl Into<Temperature>) -> Self {
         ReinMax { samples: HardSamples::new(temperature.into()) }
     }
@@ -106,7 +110,7 @@ where
         let set = self.samples.sampled(context, distribution)?;
         let hard = set.value;
         let logits = distribution.location();
-        // The probabilities are part of the rule, and differentiated no further.
+        // The probabilities are part of the rule and constants to the derivative.
         let tempered = distribution.soften(logits, self.samples.temperature.record(context.tape())).drawn();
         let mean = distribution.soften(logits, context.tape().constant(1.0)).drawn();
         let change = |p: Var<'t, F>| jacobian(p, logits, distribution.element_rank());

@@ -1,12 +1,12 @@
-//! Maps from perturbed logits to the simplex: softmax, and its sparse relatives.
+//! Maps from perturbed logits to the simplex: softmax, 1.5-entmax and sparsemax.
 //!
 //! $$\alpha\text{-entmax}(z) = \operatorname*{argmax}_{p \in \Delta}\; p^\top z + H_\alpha(p)$$
 //!
-//! with Tsallis' entropies: $\alpha = 1$ is softmax, $\alpha = 1.5$ gives $p_k = [z_k/2 - t]_+^2$, and $\alpha = 2$,
-//! sparsemax, $p_k = [z_k - t]_+$. The threshold $t$ is found by sorting. The sparse maps reach the faces and the
-//! vertices of the simplex at finite arguments, so that a relaxed sample is often hard; there the derivative is 0.
-//! Their Jacobian is $\operatorname{diag}(g) - g g^\top / \sum_k g_k$ with $g_k = p_k^{2 - \alpha}$ on the support, and
-//! kinked where the support changes.
+//! with Tsallis entropies $H_\alpha$: $\alpha = 1$ is softmax, $\alpha = 1.5$ gives $p_k = [z_k/2 - t]_+^2$, and
+//! $\alpha = 2$, sparsemax, $p_k = [z_k - t]_+$. The threshold $t$ is found by sorting. The sparse maps reach the faces
+//! and the vertices of the simplex at finite arguments, so that a relaxed sample is often hard; there the derivative is
+//! 0. Their Jacobian is $\operatorname{diag}(g) - g g^\top / \sum_k g_k$ with $g_k = p_k^{2 - \alpha}$ on the support,
+//! and has a kink where the support changes.
 //!
 //! Martins and Astudillo (2016); Peters, Niculae and Martins (2019).
 
@@ -15,15 +15,15 @@ use stochgrad_distributions::{Distribution, Relaxed};
 use stochgrad_tape::{Primitive, PrimitiveInputs, Smoothness, Var};
 use stochgrad_tensor::{Real, Tensor};
 
-/// How perturbed logits become a point of the simplex.
+/// The map from perturbed logits to a point of the simplex.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SimplexMap {
-    /// Smooth, and positive everywhere.
+    /// Softmax: smooth, and positive everywhere.
     #[default]
     Softmax,
-    /// Sparse, with a derivative that is continuous but in the vertices.
+    /// 1.5-entmax: sparse, with a derivative that is continuous except at the vertices.
     Entmax15,
-    /// The nearest point of the simplex: sparse, and linear on each face.
+    /// Sparsemax, the nearest point of the simplex: sparse, and linear on each face.
     Sparsemax,
 }
 
@@ -38,7 +38,7 @@ impl SimplexMap {
         let scaled = || perturbed / temperature;
         match (self, Distribution::element_rank(distribution)) {
             (SimplexMap::Softmax, _) => distribution.soften(perturbed, temperature),
-            // The share of the second of the two logits 0 and z.
+            // The second component, for the two logits 0 and z.
             (SimplexMap::Sparsemax, 0) => (scaled() * 0.5 + 0.5).clamp(0.0, 1.0),
             (SimplexMap::Entmax15, 0) => {
                 // √p − √(1 − p) = z / 2.
@@ -108,7 +108,7 @@ impl<F: Real> Primitive<F> for Sparse {
     }
 }
 
-/// The t with Σ [z − t]₊ = 1, of falling numbers z.
+/// The t with Σ [z − t]₊ = 1, for numbers z in descending order.
 fn sparsemax_threshold(sorted: &[f64]) -> f64 {
     let mut sum = 0.0;
     let mut threshold = f64::NEG_INFINITY;
@@ -123,7 +123,7 @@ fn sparsemax_threshold(sorted: &[f64]) -> f64 {
     threshold
 }
 
-/// The t with Σ [z/2 − t]₊² = 1, of falling numbers z.
+/// The t with Σ [z/2 − t]₊² = 1, for numbers z in descending order.
 fn entmax_threshold(sorted: &[f64]) -> f64 {
     let (mut sum, mut squares) = (0.0, 0.0);
     let mut threshold = f64::NEG_INFINITY;

@@ -1,12 +1,14 @@
-//! Straight-through: the derivative of the mean instead of that of the sample.
+//! Straight-through: the derivative of the mean in place of that of the sample. Use it for comparison;
+//! [`ReinMax`](crate::ReinMax) has a smaller bias at the same cost.
 //!
 //! $$x \sim \operatorname{Categorical}(\operatorname{softmax} \phi), \qquad
 //!     g = J\big(\operatorname{softmax}(\phi / \tau)\big)^\top \nabla f(x) / \tau, \qquad J(p) = \operatorname{diag} p - p p^\top,$$
 //!
 //! and $\sigma'(\eta / \tau)/\tau$ for a bit. Hinton (2012); Bengio, Léonard and Courville (2013).
 //!
-//! **Assumptions.** The cost is differentiable at the states. Paths from the value are looked at as for [`Pathwise`](crate::Pathwise). Derivatives by the
-//! probabilities of categories are those along the simplex.
+//! **Assumptions.** The cost is differentiable at the states. Paths from the value are checked as for
+//! [`Pathwise`](crate::Pathwise). Derivatives with respect to the probabilities of categories are those along the
+//! simplex.
 //!
 //! | | |
 //! |---|---|
@@ -49,7 +51,7 @@ pub struct StraightThrough {
 }
 
 impl StraightThrough {
-    /// One sample. At temperature 1 costs that are affine in the sample have no bias.
+    /// Draws one sample. At temperature 1, costs that are affine in the sample have no bias.
     pub fn new(temperature: impl Into<Temperature>) -> Self {
         StraightThrough { samples: HardSamples::new(temperature.into()) }
     }

@@ -82,8 +82,8 @@ impl Temperature {
         matches!(self.schedule, Schedule::Exponential { .. })
     }
 
-    /// The degree of a polynomial cost up to which a straight-through method is exact: `degree` if the temperature is always 1,
-    /// and 0 otherwise.
+    /// The degree of a polynomial cost up to which a straight-through method is exact: `degree` if the temperature is
+    /// always 1, and 0 otherwise.
     pub fn exact_at_one(&self, degree: usize) -> Degree {
         if self.schedule == Schedule::Constant(1.0) { Degree::new(degree) } else { Degree::CONSTANT }
     }
@@ -120,7 +120,8 @@ impl Temperature {
         }))
     }
 
-    /// The state of the schedule, for [`Method::state`](stochgrad_graph::Method::state): empty for a constant temperature.
+    /// The state of the schedule, for [`Method::state`](stochgrad_graph::Method::state): empty for a constant
+    /// temperature.
     pub fn state(&self) -> MethodState {
         let mut state = MethodState::new();
         if self.changes() {
@@ -156,14 +157,14 @@ impl Temperature {
         }
     }
 
-    /// The updates that move the schedule on by one step, for [`Terms::updates`](stochgrad_graph::Terms): none for a constant
-    /// temperature.
+    /// The updates that move the schedule on by one step, for [`Terms::updates`](stochgrad_graph::Terms): none for a
+    /// constant temperature.
     pub fn updates<'t, F: Real>(&self, tape: &'t Tape<F>) -> Vec<Update<'t, F>> {
         if self.changes() { vec![self.advance(tape)] } else { Vec::new() }
     }
 
-    /// Moves the schedule on from the step at which the gradient was taken. Running it again, or running that of another
-    /// node with the same schedule, has no further effect.
+    /// Moves the schedule on from the step at which the gradient was taken. Running it again, or running that of
+    /// another node with the same schedule, has no further effect.
     pub(crate) fn advance<'t, F: Real>(&self, tape: &'t Tape<F>) -> Update<'t, F> {
         let step = self.step.clone();
         let seen = tape.host_values([2], move |write| {
@@ -201,6 +202,7 @@ impl fmt::Display for Temperature {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use approx::assert_abs_diff_eq;
 
     #[test]
     fn nodes_that_share_a_schedule_move_it_once() {
@@ -214,6 +216,6 @@ mod tests {
         }
         assert_eq!(temperature.step(), PART * 3 + 8);
         temperature.set_step(1);
-        assert!((temperature.current() - 0.5_f64.powf(0.1)).abs() < 1e-15);
+        assert_abs_diff_eq!(temperature.current(), 0.5_f64.powf(0.1), epsilon = 1e-15);
     }
 }

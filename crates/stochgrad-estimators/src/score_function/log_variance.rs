@@ -1,4 +1,5 @@
-//! VarGrad: the variance of the log-ratio as an objective.
+//! The log-variance loss (VarGrad): the variance of the log-ratio as an objective. Use it to fit an approximate
+//! posterior with samples of any reference distribution.
 //!
 //! For a distribution $q_\theta$, an unnormalised target $p$ and $K \ge 2$ samples of *any* reference distribution $r$
 //! with the same support, which does not depend on $\theta$,
@@ -6,28 +7,31 @@
 //! $$\mathcal L_r = \tfrac12 \operatorname{Var}_r\big[\ln q_\theta(x) - \ln p(x)\big]
 //!     \approx \frac{1}{2 (K - 1)} \sum_{k=1}^K (\ell_k - \bar\ell)^2, \qquad \ell_k = \ln q_\theta(x_k) - \ln p(x_k), \quad x_k \sim r.$$
 //!
-//! It is zero where $q_\theta$ is the normalised target and nowhere else, whatever $r$ is. With $r = q_\theta$, detached, its gradient
+//! It is zero if and only if $q_\theta$ is the normalised target, whatever $r$ is. With $r = q_\theta$, detached, its
+//! gradient
 //!
 //! $$\frac{1}{K - 1} \sum_k (\ell_k - \bar\ell)\, \nabla_\theta \ln q_\theta(x_k)$$
 //!
-//! is that of the score function with leave-one-out for $\operatorname{KL}(q_\theta \,\|\, p)$. Richter, Boustati, Nüsken, Ruiz and Akyildiz (2020).
+//! is that of the score function with leave-one-out for $\operatorname{KL}(q_\theta \,\|\, p)$. Richter, Boustati,
+//! Nüsken, Ruiz and Akyildiz (2020).
 //!
-//! **Assumptions.** The samples must not carry a gradient: they come from a distribution whose parameters are constants ([`detached`]), by any method that draws independent samples.
+//! **Assumptions.** The samples must not carry a gradient. They come from a distribution with constant parameters
+//! ([`detached`]), by any method that draws independent samples.
 //!
 //! | | |
 //! |---|---|
 //! | bias | none, as a gradient of $\mathcal L_r$ |
 //! | order | any, as a derivative of $\mathcal L_r$ |
 //! | cost evaluations | $K$ |
-//! | the cost must offer | the log-ratio, differentiable by the parameters of $q$ |
+//! | the cost must offer | the log-ratio, differentiable with respect to the parameters of $q$ |
 
 use std::panic::Location;
 use stochgrad_distributions::{DistributionResult, Family, Live};
 use stochgrad_tape::{IdMap, Plate, TapeError, Var};
 use stochgrad_tensor::Real;
 
-/// Half the sample variance of a log-ratio over the members of a plate: the log-variance loss, a cost of all of them
-/// jointly.
+/// The log-variance loss: half the sample variance of a log-ratio over the members of a plate. It is a joint cost of
+/// all members.
 ///
 /// ```
 /// use stochgrad_distributions::{Bernoulli, Distribution};
@@ -48,15 +52,15 @@ use stochgrad_tensor::Real;
 /// # }
 /// ```
 ///
-/// Fewer than two members, and a value without the plate, are recorded as an error.
+/// Fewer than two members, or a value without the plate, are recorded as an error.
 #[track_caller]
 pub fn log_variance<'t, F: Real>(log_ratio: Var<'t, F>, samples: Plate) -> Var<'t, F> {
     let tape = log_ratio.tape();
     let members = tape.plate_size(samples);
     if members < 2 || !log_ratio.plates().contains(&samples) {
         let message = format!(
-            "log_variance: expected a log-ratio along a plate of at least 2 samples, got {} along plate \"{}\" of size {members}; draw the \
-             samples with .samples(2) or more, or .on_plate(plate)",
+            "log_variance: expected a log-ratio along a plate of at least 2 samples, got {} along plate \"{}\" of \
+             size {members}; draw the samples with .samples(2) or more, or .on_plate(plate)",
             if log_ratio.plates().contains(&samples) { "one" } else { "one that does not lie" },
             tape.plate_name(samples)
         );
@@ -66,8 +70,7 @@ pub fn log_variance<'t, F: Real>(log_ratio: Var<'t, F>, samples: Plate) -> Var<'
     deviation.square().sum_over(samples) * (0.5 / (members - 1) as f64)
 }
 
-/// The same distribution on parameters through which no gradient flows: its samples are data to whatever is made of
-/// them.
+/// The same distribution with detached parameters. Its samples carry no gradient.
 ///
 /// # Errors
 /// Those of the distribution.
@@ -84,6 +87,7 @@ mod tests {
     use super::*;
     use crate::score_function::ScoreFunction;
     use crate::score_function::baseline::LeaveOneOut;
+    use approx::assert_abs_diff_eq;
     use stochgrad_check::Oracle;
     use stochgrad_distributions::{Bernoulli, Distribution, Normal, OneHotCategorical};
     use stochgrad_graph::{Graph, GraphResult, Seed};
@@ -169,11 +173,11 @@ mod tests {
         let mean: f64 = (0..3).map(|i| r[i] * ratio[i]).sum();
         let cost: f64 = (0..3).map(|i| r[i] * (ratio[i] - mean).powi(2)).sum::<f64>() * 0.5;
         let moments = Oracle::new().gradient(model).unwrap();
-        assert!((moments.cost("cost").unwrap().0 - cost).abs() < 1e-12);
+        assert_abs_diff_eq!(moments.cost("cost").unwrap().0, cost, epsilon = 1e-12);
         for (j, found) in moments.mean("logits").unwrap().as_slice().iter().enumerate() {
             // Cov(ℓ, ∂ℓ/∂φⱼ), and the derivative of ln q is 1 less a constant.
             let expected = r[j] * (ratio[j] - mean);
-            assert!((found - expected).abs() < 1e-12, "{found}, not {expected}");
+            assert_abs_diff_eq!(*found, expected, epsilon = 1e-12);
         }
     }
 

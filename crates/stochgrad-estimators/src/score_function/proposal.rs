@@ -1,13 +1,13 @@
-//! Distributions that importance sampling draws from in the place of a node's own.
+//! Proposals: the distributions that importance sampling draws from.
 
 use crate::enumeration::enumerate::{element_values, independent_elements};
 use stochgrad_distributions::{Distribution, DistributionError, DistributionResult, Family, Tempered};
 use stochgrad_tape::{IdMap, PlateKind, Tape};
 use stochgrad_tensor::Real;
 
-/// What of a proposal does not depend on the distribution.
+/// The part of a proposal that does not depend on the distribution.
 pub trait ProposalKind: Clone + Send + Sync + 'static {
-    /// In words.
+    /// The name of the proposal, for messages.
     fn name(&self) -> String;
 
     /// Whether the support is that of the distribution by construction, so that it need not be checked.
@@ -16,12 +16,13 @@ pub trait ProposalKind: Clone + Send + Sync + 'static {
     }
 }
 
-/// Where the samples of [`ImportanceSampling`](crate::ImportanceSampling) come from, for distributions of a family.
+/// A distribution to draw the samples of [`ImportanceSampling`](crate::ImportanceSampling) from, for distributions of a
+/// family.
 pub trait Proposal<F: Real, D: Family<F>>: ProposalKind {
-    /// Hands the live proposal for a live distribution on.
+    /// Makes the proposal for a distribution, and passes it to `then`.
     ///
     /// # Errors
-    /// If there is none, and those of `then`.
+    /// If there is no such proposal, and those of `then`.
     fn propose<'t>(
         &self,
         tape: &'t Tape<F>,
@@ -30,11 +31,11 @@ pub trait Proposal<F: Real, D: Family<F>>: ProposalKind {
     ) -> DistributionResult<()>;
 }
 
-/// A distribution of the user's, on the same recording.
+/// A distribution given by the user, on the same tape.
 #[derive(Clone, Copy, Debug)]
 pub struct GivenProposal<R> {
     pub(crate) distribution: R,
-    /// Of the tape that it was recorded on.
+    /// The generation of the tape that it was recorded on.
     pub(crate) generation: u32,
 }
 
@@ -54,14 +55,16 @@ impl<F: Real, D: Family<F>, R: Family<F> + Send + Sync> Proposal<F, D> for Given
         if tape.generation() != self.generation {
             return Err(DistributionError::Unsupported {
                 distribution: distribution.name(),
-                problem: "the proposal was recorded on another tape, or before this one was cleared; make the method anew with each recording".into(),
+                problem: "the proposal was recorded on another tape, or before this one was cleared; make the method \
+                          anew with each recording"
+                    .into(),
             });
         }
         then(&self.distribution.bind(tape, &IdMap::identity())?)
     }
 }
 
-/// The distribution itself with its density to a power below 1.
+/// The distribution itself with its density raised to a power below 1.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct OverdispersedProposal {
     pub(crate) temperature: f64,
@@ -91,7 +94,8 @@ where
             return Err(DistributionError::Unsupported {
                 distribution: distribution.name(),
                 problem: format!(
-                    "expected a temperature above 0 for the proposal (above 1 it is wider than the distribution), got {}",
+                    "expected a temperature above 0 for the proposal (above 1 it is wider than the distribution), got \
+                     {}",
                     self.temperature
                 ),
             });
@@ -100,7 +104,7 @@ where
     }
 }
 
-/// Checks that the proposal can give every value that the distribution can, as far as it can be known.
+/// Checks, as far as possible, that the proposal is positive wherever the distribution is.
 pub(crate) fn check_support<'t, F: Real>(
     tape: &'t Tape<F>,
     distribution: &dyn Distribution<'t, F>,
@@ -117,8 +121,8 @@ pub(crate) fn check_support<'t, F: Real>(
     let support = distribution.support();
     if proposal.support() != support || support.depends_on_parameters() {
         return Err(format!(
-            "expected a proposal with the support {:?}, which no parameter decides, got {name} with {:?}; take one of the same family, or another \
-             with that support",
+            "expected a proposal with the support {:?}, which no parameter decides, got {name} with {:?}; take one of \
+             the same family, or another with that support",
             support,
             proposal.support()
         ));
@@ -129,7 +133,8 @@ pub(crate) fn check_support<'t, F: Real>(
     let own = plates(distribution);
     if let Some(plate) = plates(proposal).into_iter().find(|plate| !own.contains(plate)) {
         return Err(format!(
-            "the proposal {name} depends on plate \"{}\", which the distribution does not; give the distribution parameters on that plate, with expand_plates",
+            "the proposal {name} depends on plate \"{}\", which the distribution does not; give the distribution \
+             parameters on that plate, with expand_plates",
             tape.plate_name(plate)
         ));
     }
@@ -154,8 +159,8 @@ pub(crate) fn check_support<'t, F: Real>(
             match missed.as_slice().iter().any(|&missed| missed > F::ZERO) {
                 false => Ok(()),
                 true => Err(format!(
-                    "the proposal {name} has probability 0 (to working precision) where the distribution has not: those states would be missed; use a proposal \
-                     that is positive wherever the distribution is"
+                    "the proposal {name} has probability 0 (to working precision) where the distribution has not: \
+                     those states would be missed; use a proposal that is positive wherever the distribution is"
                 )),
             }
         }

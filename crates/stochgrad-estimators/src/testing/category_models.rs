@@ -1,4 +1,4 @@
-//! Small models of categories for tests: the shapes of [`models`](crate::models), and several variables at a time.
+//! Small models of categories for tests: the graphs of [`models`](crate::models), and nodes with several variables.
 
 use stochgrad_check::{Oracle, StatisticalTest};
 use stochgrad_distributions::{Categorical, OneHotCategorical};
@@ -11,7 +11,7 @@ pub(crate) type CategoryMethod = DynMethod<f64, OneHotCategorical<Id>>;
 
 type Model = for<'a, 't> fn(&'a Graph<'t, f64>, &'a CategoryMethod) -> GraphResult<()>;
 
-/// All shapes of graph, by name.
+/// All graphs, by name.
 pub(crate) const MODELS: [(&str, Model); 6] = [
     ("chain", chain),
     ("fork", fork),
@@ -21,7 +21,7 @@ pub(crate) const MODELS: [(&str, Model); 6] = [
     ("joint over data", joint_over_data),
 ];
 
-/// A number made of one of three categories.
+/// A number that depends on one of three categories.
 fn number<'t>(
     graph: &Graph<'t, f64>,
     name: &str,
@@ -60,7 +60,7 @@ fn skip_edge(graph: &Graph<'_, f64>, method: &CategoryMethod) -> GraphResult<()>
     graph.cost("late", (x + z * 2.0 - 0.6).square() + y * z)
 }
 
-/// Several variables in one node, which a cost sees together.
+/// Several variables in one node, with a cost that depends on them jointly.
 fn variables(graph: &Graph<'_, f64>, method: &CategoryMethod) -> GraphResult<()> {
     let logits = graph.param("logits", [[0.2, -0.4, 1.0], [0.9, 0.3, -2.0]])?;
     let x = graph.sample("x", &OneHotCategorical::from_logits(logits), method)?;
@@ -85,7 +85,7 @@ fn joint_over_data(graph: &Graph<'_, f64>, method: &CategoryMethod) -> GraphResu
     graph.cost("cost", (sum - 0.7).square() * t.index(0, 1))
 }
 
-/// One of four categories as a number, one of them impossible, by probabilities.
+/// One of four categories as a number, given by probabilities of which one is 0.
 fn numbers<M>(graph: &Graph<'_, f64>, method: &M) -> GraphResult<()>
 where
     M: GradientMethod<f64, Categorical<Id>> + Clone + 'static,
@@ -100,7 +100,7 @@ fn erased<M: GradientMethod<f64, OneHotCategorical<Id>> + Clone + 'static>(metho
     std::sync::Arc::new(method.clone())
 }
 
-/// Checks the first derivative and the value over all outcomes, on every shape of graph.
+/// Checks the first derivative and the value over all outcomes, on every graph.
 pub(crate) fn assert_unbiased<M>(method: &M)
 where
     M: GradientMethod<f64, OneHotCategorical<Id>> + GradientMethod<f64, Categorical<Id>> + Clone + 'static,
@@ -114,7 +114,7 @@ where
     result.unwrap_or_else(|error| panic!("{}, numbers: {error}", method.name()));
 }
 
-/// As [`assert_unbiased`], over that many samples.
+/// As [`assert_unbiased`], with this number of samples.
 pub(crate) fn assert_unbiased_by_samples<M>(method: &M, runs: usize)
 where
     M: GradientMethod<f64, OneHotCategorical<Id>> + GradientMethod<f64, Categorical<Id>> + Clone + 'static,

@@ -85,7 +85,7 @@ fn costs() -> Vec<(&'static str, Cost, [f64; 3], [f64; 3])> {
     vec![
         // −∞ + ∞ at the impossible states.
         ("a ratio with itself", |b, q, _| q.log_prob(b) - q.log_prob(b), [0.0; 3], [0.0; 3]),
-        // At the possible state of a certain bit the derivative of ln q is left.
+        // At the possible state of a certain bit, the derivative of ln q remains.
         ("a ratio with constants", |b, q, p| q.log_prob(b) - p.log_prob(b), [-1.0, 0.0, 1.0], [0.0; 3]),
         ("an infinite cost", |b, _, p| -p.log_prob(b), [half, 0.0, -half], [0.0; 3]),
         ("a cost without bounds below", |b, _, p| p.log_prob(b), [-half, 0.0, half], [0.0; 3]),
@@ -170,7 +170,7 @@ fn impossible_categories_have_the_exact_gradient() {
             [moments.mean("a").unwrap().item().unwrap(), moments.mean("t").unwrap().item().unwrap()]
         };
         assert_gradient(&method.name(), &gradient(false), &[4.0 - 9.0, 25.0 - 9.0]);
-        // The term of the impossible category is taken away, and the last one has −1 from its own logarithm.
+        // The term of the impossible category is removed, and the last one has −1 from its own logarithm.
         assert_gradient(&method.name(), &gradient(true), &[-1.0, 0.0]);
     }
 }

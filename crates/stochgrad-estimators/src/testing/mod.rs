@@ -1,4 +1,4 @@
-//! Models and lists of methods that the tests share, and tests of all methods together.
+//! Models and lists of methods that several tests use, and tests of all methods together.
 
 pub(crate) mod category_models;
 mod impossible_outcomes;

@@ -1,4 +1,4 @@
-//! Small models of bits for tests: every shape of graph in which credit can be assigned wrongly.
+//! Small models of bits for tests, in which credit could be assigned wrongly.
 
 use stochgrad_check::Oracle;
 use stochgrad_distributions::{Bernoulli, OneHotCategorical};
@@ -16,7 +16,7 @@ fn bit<'t>(graph: &Graph<'t, f64>, name: &str, logit: Var<'t, f64>, method: &Bit
     graph.sample(name, &Bernoulli::from_logits(logit), method)
 }
 
-/// Two nodes, the second one given the first, and a parameter that reaches the cost directly too.
+/// Two nodes, the second of which depends on the first, and a parameter that also enters the cost directly.
 pub(crate) fn chain(graph: &Graph<'_, f64>, first: &BitMethod, second: &BitMethod) -> GraphResult<()> {
     let t = graph.param("t", 0.3)?;
     let x1 = bit(graph, "x1", t, first)?;
@@ -35,7 +35,7 @@ pub(crate) fn fork(graph: &Graph<'_, f64>, root: &BitMethod, left: &BitMethod, r
     graph.cost("of both", (y + z * 3.0 - 1.0).square() * 0.5)
 }
 
-/// A chain of three in which the last node sees the first one too.
+/// A chain of three nodes in which the last one also depends on the first.
 pub(crate) fn skip_edge(graph: &Graph<'_, f64>, methods: [&BitMethod; 3]) -> GraphResult<()> {
     let t = graph.param("t", 0.4)?;
     let x1 = bit(graph, "x1", t, methods[0])?;
@@ -64,7 +64,7 @@ pub(crate) fn on_data(graph: &Graph<'_, f64>, first: &BitMethod, second: &BitMet
     graph.cost("own", x1 * 1.5 * t.index(0, 1))
 }
 
-/// The bound of importance weighting: a cost of all members of the first node's plate jointly, and one of each of them.
+/// The importance-weighted bound: a joint cost of all members of the first node's plate, and a cost of each of them.
 pub(crate) fn importance_weighted(graph: &Graph<'_, f64>, method: &BitMethod) -> GraphResult<()> {
     let t = graph.param("t", 0.3)?;
     let x = bit(graph, "x", t, method)?;
@@ -87,13 +87,13 @@ where
     graph.cost("cost", (x - graph.constant([0.6, 0.51, 0.48])).square().sum())
 }
 
-/// Checks the first derivative and the value on every shape of graph, with the methods in this order.
+/// Checks the first derivative and the value on every graph, with the methods in this order.
 pub(crate) fn assert_unbiased(methods: [&BitMethod; 3]) {
     assert_exact(methods, 1, true);
 }
 
-/// Checks the derivatives up to an order on every shape of graph, with the methods in this order; on data only if that
-/// is not too much.
+/// Checks the derivatives up to an order on every graph, with the methods in this order. The graph on data is optional,
+/// since it has many outcomes.
 pub(crate) fn assert_exact(methods: [&BitMethod; 3], top: usize, data: bool) {
     let [a, b, c] = methods;
     let name = names(&methods);
@@ -122,8 +122,8 @@ fn categories(phi: f64) -> [(f64, f64, f64); 8] {
     })
 }
 
-/// The variance of the gradient by one parameter of a cost on eight categories (Liu et al. 2019; Kool et al. 2020): the
-/// states of three bits with the logit `phi`.
+/// The variance of the gradient with respect to one parameter, of a cost on eight categories (Liu et al. 2019; Kool et
+/// al. 2020): the states of three bits with the logit `phi`.
 pub(crate) fn variance_on_categories<M>(phi: f64, method: &M) -> f64
 where
     M: GradientMethod<f64, OneHotCategorical<Id>> + Clone + 'static,
@@ -138,7 +138,7 @@ where
     Oracle::new().gradient(model).unwrap().variance("phi").unwrap().item().unwrap()
 }
 
-/// The expectations of the squared score by that parameter, times the cost and by itself.
+/// The expectations of the squared score with respect to that parameter, with and without the cost as a factor.
 pub(crate) fn squared_score_on_categories(phi: f64) -> (f64, f64) {
     let p = 1.0 / (1.0 + (-phi).exp());
     let square = |ones: f64| (ones - 3.0 * p).powi(2);
@@ -152,7 +152,8 @@ pub(crate) fn expected_cost_on_categories(phi: f64) -> f64 {
     categories(phi).iter().map(|(chance, _, cost)| chance * cost).sum()
 }
 
-/// Checks the variance of the gradient of (b − target)² by the logit of one bit that is 1 with probability `theta`.
+/// Checks the variance of the gradient of (b − target)² with respect to the logit of one bit that is 1 with probability
+/// `theta`.
 pub(crate) fn assert_variance(method: &BitMethod, target: f64, theta: f64, expected: f64) {
     let mean = theta * (1.0 - theta) * (1.0 - 2.0 * target);
     let found = moments(method, target, theta);
@@ -161,7 +162,7 @@ pub(crate) fn assert_variance(method: &BitMethod, target: f64, theta: f64, expec
     assert!((found.1 - expected).abs() < 1e-5 * expected + 1e-18, "{name}: {} where {expected} is known", found.1);
 }
 
-/// As [`assert_variance`], of a biased method: its mean is known too.
+/// As [`assert_variance`], for a biased method whose mean is known as well.
 pub(crate) fn assert_moments(method: &BitMethod, target: f64, theta: f64, mean: f64, variance: f64, tolerance: f64) {
     let found = moments(method, target, theta);
     let name = method.name();
@@ -169,8 +170,8 @@ pub(crate) fn assert_moments(method: &BitMethod, target: f64, theta: f64, mean: 
     assert!((found.1 - variance).abs() < tolerance * variance, "{name}: {} where {variance} is known", found.1);
 }
 
-/// The mean and the variance of the gradient of (b − target)² by the logit of one bit that is 1 with probability
-/// `theta`.
+/// The mean and the variance of the gradient of (b − target)² with respect to the logit of one bit that is 1 with
+/// probability `theta`.
 pub(crate) fn moments(method: &BitMethod, target: f64, theta: f64) -> (f64, f64) {
     let model = |graph: &Graph<'_, f64>| {
         let logit = graph.param("logit", (theta / (1.0 - theta)).ln())?;
@@ -180,7 +181,7 @@ pub(crate) fn moments(method: &BitMethod, target: f64, theta: f64) -> (f64, f64)
     (moments.mean("logit").unwrap().as_slice()[0], moments.variance("logit").unwrap().as_slice()[0])
 }
 
-/// Checks that a compiled graph of some data, one node and two costs gives the numbers of one that is recorded each
+/// Checks that a compiled graph with data, one node and two costs gives the same values as one that is recorded each
 /// time.
 pub(crate) fn assert_compiled(method: &BitMethod) {
     let record = |graph: &Graph<'_, f64>| {

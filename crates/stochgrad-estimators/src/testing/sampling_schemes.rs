@@ -1,4 +1,4 @@
-//! Checks of sampling plans under gradient methods: exact at every order, and the variances that they are for.
+//! Checks of sampling schemes with gradient methods: exactness at every order, and the reduction of the variance.
 
 use crate::counterfactual::measure_valued::MeasureValued;
 use crate::pathwise::Pathwise;
@@ -10,6 +10,7 @@ use crate::score_function::baseline::Constant;
 use crate::score_function::baseline::LeaveOneOut;
 use crate::score_function::baseline::Vimco;
 use crate::testing::models::{self, BitMethod};
+use approx::assert_abs_diff_eq;
 use std::sync::Arc;
 use stochgrad_check::{Oracle, StatisticalTest};
 use stochgrad_distributions::{
@@ -86,7 +87,7 @@ fn nodes_may_share_a_planned_plate() {
                 &Bernoulli::from_logits(t.index(0, 1) + x * 0.7),
                 &ScoreFunction::new().on_plate(plate).scheme(second),
             )?;
-            // A node along the plate without a scheme: independent members.
+            // A node along the plate without a scheme, whose members are independent.
             let z = graph.sample("z", &Bernoulli::from_logits(t.sum()), &ScoreFunction::new().on_plate(plate))?;
             graph.cost("cost", (x - y * 2.0 + z * 0.3).square())
         };
@@ -115,7 +116,7 @@ fn paths_are_exact() {
     Oracle::new().nodes(4).verify(model, 0..=2, 1e-9).unwrap();
 }
 
-/// The variance of the score function on one bit, with a cost that makes f times the score `low` and `high`.
+/// The variance of the score function on one bit, with a cost for which f times the score is `low` or `high`.
 fn variance_of_one_bit(method: &BitMethod, p: f64) -> f64 {
     let model = |graph: &Graph<'_, f64>| {
         let logit = graph.param("logit", (p / (1.0 - p)).ln())?;
@@ -141,7 +142,7 @@ fn bits_vary_as_little_as_their_number_can() {
                 assert!(found < independent);
             }
             let plain = variance_of_one_bit(&(Arc::new(ScoreFunction::new().samples(samples)) as BitMethod), p);
-            assert!((plain - independent).abs() < 1e-12);
+            assert_abs_diff_eq!(plain, independent, epsilon = 1e-12);
         }
         for samples in [2, 4] {
             let q = p.min(1.0 - p);
@@ -156,8 +157,8 @@ fn bits_vary_as_little_as_their_number_can() {
     }
 }
 
-/// The variance of the derivative of a cost by the start of a uniform distribution, which is the number itself or its
-/// cube.
+/// The variance of the derivative with respect to the start of a uniform distribution, of a cost that is the sample
+/// itself or its cube.
 fn variance_of_power(cubic: bool, scheme: Option<SamplingScheme>, samples: usize) -> f64 {
     let model = |graph: &Graph<'_, f64>| {
         let start = graph.param("start", 0.0)?;
@@ -172,7 +173,7 @@ fn variance_of_power(cubic: bool, scheme: Option<SamplingScheme>, samples: usize
 #[test]
 fn linear_and_monotone_functions_have_their_known_variances() {
     let near = |found: f64, expected: f64| {
-        assert!((found - expected).abs() < 1e-12, "{found}, not {expected}");
+        assert_abs_diff_eq!(found, expected, epsilon = 1e-12);
     };
     for samples in [2, 3] {
         let n = samples as f64;
@@ -201,11 +202,11 @@ fn even_functions_gain_nothing_from_pairs() {
         };
         Oracle::new().nodes(5).gradient(model).unwrap().variance("mu").unwrap().item().unwrap()
     };
-    // By the location: 2x is odd, 3x² is even.
-    assert!((variance(None, false) - 2.0).abs() < 1e-10);
+    // With respect to the location, 2x is odd and 3x² is even.
+    assert_abs_diff_eq!(variance(None, false), 2.0, epsilon = 1e-10);
     assert!(variance(Some(SamplingScheme::Antithetic), false) < 1e-20);
-    assert!((variance(None, true) - 9.0).abs() < 1e-10);
-    assert!((variance(Some(SamplingScheme::Antithetic), true) - 18.0).abs() < 1e-10);
+    assert_abs_diff_eq!(variance(None, true), 9.0, epsilon = 1e-10);
+    assert_abs_diff_eq!(variance(Some(SamplingScheme::Antithetic), true), 18.0, epsilon = 1e-10);
 }
 
 #[test]
@@ -222,7 +223,7 @@ fn sums_gain_in_every_element_and_interactions_little() {
         };
         Oracle::new().nodes(2).gradient(model).unwrap().cost("cost").unwrap().1
     };
-    let near = |found: f64, expected: f64| assert!((found - expected).abs() < 1e-12, "{found}, not {expected}");
+    let near = |found: f64, expected: f64| assert_abs_diff_eq!(found, expected, epsilon = 1e-12);
     near(variance(None, false), 2.0 / 24.0);
     near(variance(Some(SamplingScheme::Stratified), false), 2.0 / 96.0);
     near(variance(None, true), 1.0 / 288.0);
@@ -283,7 +284,7 @@ fn relaxations_keep_their_means_and_vary_less() {
         for (plain, planned) in methods(None).iter().zip(&methods(Some(scheme))) {
             let (plain, found) = (moments(plain), moments(planned));
             assert!((plain.0 - found.0).abs() < 1e-6, "{}: {found:?}, {plain:?}", planned.name());
-            // The derivative of a soft value is large in the middle: mirrored pairs need not help there.
+            // The derivative of a relaxed value is large in the middle, so that mirrored pairs need not help there.
             let helps = scheme != SamplingScheme::Antithetic || !planned.name().starts_with("Gumbel-softmax");
             assert!(!helps || found.1 < plain.1, "{}: {found:?}, {plain:?}", planned.name());
         }

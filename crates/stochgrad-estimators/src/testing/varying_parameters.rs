@@ -1,6 +1,6 @@
 //! Checks of every method along a shared plate on which the parameters of its distribution vary: by constants, by data,
-//! and by other nodes. A method that uses what belongs to the other members must not take their distribution for its
-//! own.
+//! and by other nodes. A method that uses values of the other members must use their distributions as well, not that of
+//! the member itself.
 
 use crate::antithetic::arm::Arm;
 use crate::antithetic::arms::Arms;
@@ -52,7 +52,7 @@ fn bit<'t>(graph: &Graph<'t, f64>, name: &str, logit: Var<'t, f64>, method: &Bit
     graph.sample(name, &Bernoulli::from_logits(logit), method)
 }
 
-/// The parameter of the second bit is another one for each sample of the first bit.
+/// The parameter of the second bit differs between the samples of the first bit.
 fn by_another_node(graph: &Graph<'_, f64>, method: &Along) -> GraphResult<()> {
     let t = graph.param("t", [0.3, -0.6])?;
     let samples = graph.plate("samples", 2)?;
@@ -82,7 +82,7 @@ fn by_data(graph: &Graph<'_, f64>, method: &Along) -> GraphResult<()> {
     graph.cost("cost", (x + y * features - 0.3).square() - t.index(0, 1) * x)
 }
 
-/// A cost of all members jointly beside one of each of them.
+/// A joint cost of all members, and a cost of each of them.
 fn joint(graph: &Graph<'_, f64>, method: &Along) -> GraphResult<()> {
     let t = graph.param("t", [0.3, -0.6])?;
     let samples = graph.plate("samples", 2)?;
@@ -95,7 +95,7 @@ fn joint(graph: &Graph<'_, f64>, method: &Along) -> GraphResult<()> {
 const MODELS: [(&str, Model); 4] =
     [("another node", by_another_node), ("constants", by_constants), ("data", by_data), ("a joint cost", joint)];
 
-/// The score function with a baseline, whose memory all graphs share.
+/// The score function with a baseline, whose state all graphs share.
 fn with(baseline: impl Baseline<f64> + Clone + 'static) -> Along {
     Box::new(move |plate| Arc::new(ScoreFunction::new().on_plate(plate).baseline(baseline.clone())))
 }
@@ -115,7 +115,7 @@ macro_rules! along {
     };
 }
 
-/// Methods that may have costs of several members of the plate jointly.
+/// Methods that accept joint costs of several members of the plate.
 fn methods() -> Vec<Along> {
     let mut methods = along![
         ScoreFunction::new(),
@@ -151,7 +151,7 @@ fn methods() -> Vec<Along> {
     methods
 }
 
-/// Sets of values for each member of the plate, which are weighted or depend on one another.
+/// Methods that draw a set of weighted or dependent values for each member of the plate.
 fn sets() -> Vec<Along> {
     along![
         DisArm::new(),
@@ -165,12 +165,12 @@ fn sets() -> Vec<Along> {
     ]
 }
 
-/// Methods whose draws are numbers of which the gradient is no polynomial.
+/// Methods with continuous draws, of which the gradient is not a polynomial.
 fn sampled() -> Vec<Along> {
     along![Arsm::new(), Ars::new(), Rebar::new(), Relax::new().hidden(4)]
 }
 
-/// Fills the memory of a method in a few steps, with the name of the method.
+/// Trains a method for a few steps, and returns it with its name.
 fn train(model: Model, along: &Along) -> String {
     for step in 0..5 {
         let tape = Tape::<f64>::new();

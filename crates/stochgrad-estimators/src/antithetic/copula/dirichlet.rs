@@ -1,18 +1,18 @@
 //! The Dirichlet copula.
 //!
-//! $u = (1 - d)^{n - 1}$ with $d \sim \operatorname{Dir}(1, \dots, 1)$: the gaps between $n$ points on a circle cannot
-//! all be large, so that the numbers cannot all be small.
+//! The variates are $u = (1 - d)^{n - 1}$ with $d \sim \operatorname{Dir}(1, \dots, 1)$. The gaps between $n$ points on
+//! a circle cannot all be large, so that the variates cannot all be small:
 //!
 //! $$P(u_1 < p, \dots, u_m < p) = \max\big(0,\, m\, p^{1/(n-1)} - m + 1\big)^{n-1}.$$
 //!
-//! With two numbers, $u_2 = 1 - u_1$. Dimitriev and Zhou (2021).
+//! With two variates, $u_2 = 1 - u_1$. Dimitriev and Zhou (2021).
 
 use super::{Copula, along};
 use stochgrad_distributions::{DistributionResult, Draw};
 use stochgrad_tape::{Tape, Var};
 use stochgrad_tensor::{Real, Shape};
 
-/// Keeps numbers apart near 0, as far as possible.
+/// The Dirichlet copula, the default: its variates are rarely small together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DirichletCopula;
 
@@ -35,7 +35,7 @@ impl Copula for DirichletCopula {
     fn second_below<'t, F: Real>(&self, samples: usize, p: Var<'t, F>) -> Var<'t, F> {
         let others = (samples - 1) as f64;
         let both = (p.powf(1.0 / others) * 2.0 - 1.0).relu().powf(others);
-        // Both are never below a small number.
+        // Below a small number, there is never more than one of them.
         both.gt(p.tape().constant(0.0)).select(both / p, both)
     }
 

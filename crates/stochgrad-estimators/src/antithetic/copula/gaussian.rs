@@ -1,19 +1,19 @@
 //! The Gaussian copula.
 //!
-//! $u = \Phi(z)$ for normal numbers $z$ whose correlations are all $\rho = -1/(n - 1)$, the lowest that $n$ numbers can
-//! have: independent ones less their mean, stretched. With $h = \Phi^{-1}(p) \le 0$,
+//! The variates are $u = \Phi(z)$ for normal variates $z$ whose correlations are all $\rho = -1/(n - 1)$, the lowest
+//! possible common correlation: independent ones minus their mean, rescaled. With $h = \Phi^{-1}(p) \le 0$,
 //!
 //! $$P(u_1 < p, u_2 < p) = p^2 - \frac{1}{2\pi} \int_{\arcsin \rho}^0 \exp\Big(\!-\frac{h^2}{1 + \sin \varphi}\Big)\, d\varphi,$$
 //!
-//! by integrating the derivative with respect to the correlation (Plackett 1954). With two numbers, $u_2 = 1 - u_1$,
-//! and never are both below 1/2.
+//! which is obtained by integrating the derivative with respect to the correlation (Plackett 1954). With two variates,
+//! $u_2 = 1 - u_1$, and both are never below 1/2.
 
 use super::{Copula, along};
 use stochgrad_distributions::{DistributionResult, Draw};
 use stochgrad_tape::{Tape, Var, special};
 use stochgrad_tensor::{Real, Shape};
 
-/// Nodes and weights of Gauss–Legendre quadrature with sixteen nodes on (−1, 1), the positive half.
+/// The positive half of the nodes of Gauss–Legendre quadrature with sixteen nodes on (−1, 1), with their weights.
 const QUADRATURE: [(f64, f64); 8] = [
     (0.095_012_509_837_637_44, 0.189_450_610_455_068_5),
     (0.281_603_550_779_258_9, 0.182_603_415_044_923_6),
@@ -25,7 +25,7 @@ const QUADRATURE: [(f64, f64); 8] = [
     (0.989_400_934_991_649_9, 0.027_152_459_411_754_1),
 ];
 
-/// Normal numbers with the lowest common correlation.
+/// The Gaussian copula: normal variates with the lowest common correlation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct GaussianCopula;
 

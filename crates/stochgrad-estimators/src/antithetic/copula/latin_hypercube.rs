@@ -1,7 +1,8 @@
 //! Latin hypercube sampling as a copula.
 //!
-//! The unit interval is cut in $n$ strata, and each number falls in a stratum of its own, at a random place in it. The
-//! strata are dealt out anew for every element. With $n p = j + r$, $j$ whole strata and a part $r$ of another one,
+//! The unit interval is cut into $n$ strata, and each variate lies at a random position in a stratum of its own. The
+//! strata are assigned independently for every element. With $n p = j + r$, for $j$ whole strata and a fraction $r$ of
+//! another one,
 //!
 //! $$P(u_1 < p, \dots, u_m < p) = \frac{(n - m)!}{n!} \Big[\frac{j!}{(j - m)!} + m\, r\, \frac{j!}{(j - m + 1)!}\Big].$$
 //!
@@ -12,7 +13,7 @@ use stochgrad_distributions::{DistributionResult, Draw};
 use stochgrad_tape::{Tape, Var};
 use stochgrad_tensor::{Real, Shape};
 
-/// One number in each of as many strata.
+/// The Latin hypercube copula: one variate in each of $n$ strata.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LatinHypercube;
 
@@ -38,7 +39,7 @@ impl Copula for LatinHypercube {
         let n = samples as f64;
         let strata = p * n;
         let whole = strata.floor();
-        // n p = j + r with both parts positive; nothing is below 0.
+        // Here n p = j + r, and both parts are clamped at 0.
         let ordered = whole * (strata * 2.0 - whole - 1.0) * (1.0 / (n * (n - 1.0)));
         ordered.gt(p.tape().constant(0.0)).select(ordered / p, p * 0.0)
     }
@@ -46,7 +47,7 @@ impl Copula for LatinHypercube {
     fn all_below(&self, samples: usize, count: usize, p: f64) -> Option<f64> {
         let strata = p * samples as f64;
         let whole = strata.floor();
-        // Ways to give `count` numbers different strata among the first `strata`.
+        // The number of ways to assign different strata among the first `strata` to `count` variates.
         let ways = |strata: f64, count: usize| (0..count).map(|i| (strata - i as f64).max(0.0)).product::<f64>();
         let partial = if count == 0 { 0.0 } else { count as f64 * (strata - whole) * ways(whole, count - 1) };
         Some((ways(whole, count) + partial) / ways(samples as f64, count))

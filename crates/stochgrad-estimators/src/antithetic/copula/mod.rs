@@ -1,8 +1,8 @@
-//! Uniform numbers that depend on one another.
+//! Copulas: dependent uniform variates for ARMS and CARMS.
 //!
-//! A copula makes $n$ numbers, each uniform by itself, that are exchangeable but not independent. ARMS and CARMS
-//! compare them with probabilities, so that what they have to know is how often two of them fall below the same number:
-//! the more seldom, the more the samples avoid one another.
+//! A copula makes $n$ exchangeable variates, each of which is uniform. ARMS and CARMS compare them with probabilities,
+//! and need to know how often two of them fall below the same number: the less often, the lower the variance of the
+//! gradient.
 
 mod dirichlet;
 mod gaussian;
@@ -17,11 +17,10 @@ use stochgrad_graph::{GraphResult, SampleContext};
 use stochgrad_tape::{Tape, Var};
 use stochgrad_tensor::{Real, Shape};
 
-/// A distribution of $n$ exchangeable uniform numbers: the antithetic part of [`Arms`](crate::Arms) and
-/// [`Carms`](crate::Carms).
+/// A joint distribution of $n$ exchangeable uniform variates, for [`Arms`](crate::Arms) and [`Carms`](crate::Carms).
 ///
-/// One's own needs the numbers and one formula, and is proven by the oracle once [`all_below`](Copula::all_below) is
-/// known too:
+/// Your own copula needs the variates and one formula. With [`all_below`](Copula::all_below) as well, the exact oracle
+/// can verify it:
 ///
 /// ```
 /// use stochgrad_distributions::{Bernoulli, DistributionResult, Draw};
@@ -30,7 +29,7 @@ use stochgrad_tensor::{Real, Shape};
 /// use stochgrad_tape::{Tape, Var};
 /// use stochgrad_tensor::{Real, Shape};
 ///
-/// /// No dependence: what is left is leave-one-out.
+/// /// No dependence, which gives leave-one-out.
 /// #[derive(Clone, Copy, Debug)]
 /// struct Independent;
 ///
@@ -39,7 +38,13 @@ use stochgrad_tensor::{Real, Shape};
 ///         "independent".into()
 ///     }
 ///
-///     fn uniforms<'t, F: Real>(&self, tape: &'t Tape<F>, draw: &Draw<'_, F>, samples: usize, event: &Shape) -> DistributionResult<Var<'t, F>> {
+///     fn uniforms<'t, F: Real>(
+///         &self,
+///         tape: &'t Tape<F>,
+///         draw: &Draw<'_, F>,
+///         samples: usize,
+///         event: &Shape,
+///     ) -> DistributionResult<Var<'t, F>> {
 ///         draw.record_uniform(tape, &[&[samples], &event[..]].concat().into_iter().collect())
 ///     }
 ///
@@ -62,11 +67,11 @@ pub trait Copula: Send + Sync {
     /// The name, for messages: `Dirichlet`.
     fn name(&self) -> String;
 
-    /// That many uniform numbers for each element of an event shape, along a new first event axis. The numbers of
+    /// Draws `samples` uniform variates for each element of an event shape, along a new first event axis. Those of
     /// different elements are independent.
     ///
     /// # Errors
-    /// If the noise source cannot give them.
+    /// Those of the noise source.
     fn uniforms<'t, F: Real>(
         &self,
         tape: &'t Tape<F>,
@@ -75,19 +80,19 @@ pub trait Copula: Send + Sync {
         event: &Shape,
     ) -> DistributionResult<Var<'t, F>>;
 
-    /// The probability that a second one of `samples` numbers is below `p`, given that a first one is, for $0 < p \le
-    /// 1/2$. It must be less than 1: numbers that move together say nothing about the gradient.
+    /// The probability that a second one of `samples` variates is below `p`, given that a first one is, for $0 < p \le
+    /// 1/2$. It must be less than 1: samples that are always equal give no gradient.
     fn second_below<'t, F: Real>(&self, samples: usize, p: Var<'t, F>) -> Var<'t, F>;
 
-    /// The probability that `count` given ones of `samples` numbers are all below `p`, where it has a closed form: with
-    /// it the exact oracle can enumerate the samples.
+    /// The probability that `count` particular ones of `samples` variates are all below `p`, if it has a closed form.
+    /// The exact oracle needs it to enumerate the samples.
     fn all_below(&self, samples: usize, count: usize, p: f64) -> Option<f64> {
         let _ = (samples, count, p);
         None
     }
 }
 
-/// For each sample, along a new first event axis, whether its number is below `p`, which is at most 1/2.
+/// For each sample, along a new first event axis, whether its variate is below `p`, which is at most 1/2.
 pub(crate) fn below<'t, F: Real>(
     copula: &impl Copula,
     tape: &'t Tape<F>,
@@ -103,8 +108,8 @@ pub(crate) fn below<'t, F: Real>(
     Ok(u.lt(p.stop_gradient()))
 }
 
-/// The same by the distribution of the bits: each one given those before it. This has finitely many outcomes, where the
-/// numbers have not.
+/// The same, drawn from the distribution of the bits, each one given those before it. Unlike the variates, the bits
+/// have finitely many outcomes, which the oracle can enumerate.
 fn below_one_by_one<'t, F: Real>(
     copula: &impl Copula,
     tape: &'t Tape<F>,
@@ -132,7 +137,7 @@ fn below_one_by_one<'t, F: Real>(
     Ok(Var::stack(&bits)?)
 }
 
-/// The probability that of `length` numbers the first `ones` are below `p` and the others are not, by inclusion and
+/// The probability that the first `ones` of `length` variates are below `p` and the others are not, by inclusion and
 /// exclusion.
 fn pattern_probability(copula: &impl Copula, samples: usize, length: usize, ones: usize, p: f64) -> f64 {
     let (mut sum, mut binomial) = (0.0, 1.0);
@@ -144,7 +149,7 @@ fn pattern_probability(copula: &impl Copula, samples: usize, length: usize, ones
     sum.max(0.0)
 }
 
-/// Refuses a number of samples that has no pair in it.
+/// Checks that there are at least two samples.
 pub(crate) fn check_samples<'t, F: Real>(
     context: &SampleContext<'_, 't, F>,
     distribution: &dyn Distribution<'t, F>,
@@ -170,10 +175,11 @@ pub(crate) fn along(samples: usize, event: &Shape) -> Shape {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use approx::assert_abs_diff_eq;
     use stochgrad_distributions::{KeyedNoise, NoiseKey};
     use stochgrad_tape::Plates;
 
-    /// Numbers without dependence.
+    /// Independent variates.
     #[derive(Clone, Copy, Debug)]
     pub(crate) struct Independent;
 
@@ -201,7 +207,7 @@ pub(crate) mod tests {
         }
     }
 
-    /// Compares the numbers of a copula with what it says about them.
+    /// Compares the variates of a copula with the probabilities that it states.
     pub(crate) fn check(copula: &impl Copula, samples: usize) {
         const DRAWS: usize = 60_000;
         let tape = Tape::<f64>::new();
@@ -225,8 +231,8 @@ pub(crate) mod tests {
             }
             let Some(pair) = copula.all_below(samples, 2, p) else { continue };
             assert!((pair - p * second).abs() < 1e-12, "{pair}, {p}, {second}");
-            assert!((copula.all_below(samples, 1, p).unwrap() - p).abs() < 1e-14);
-            // The distribution of the number of numbers below p, which all joint probabilities make.
+            assert_abs_diff_eq!(copula.all_below(samples, 1, p).unwrap(), p, epsilon = 1e-14);
+            // The distribution of the number of variates below p, from all joint probabilities.
             let mut binomial = 1.0;
             for ones in 0..=samples {
                 let count = |i: usize| (0..samples).filter(|&member| below(p, member, i)).count();

@@ -1,14 +1,15 @@
-//! The mean over all other members of the batch.
+//! The mean cost of all other members of the batch. Use it for batches of data, also with a single sample for each
+//! member, when their costs are of similar size.
 //!
 //! $$b_{n,k} = \frac{1}{N K - 1} \sum_{(m,j) \ne (n,k)} f_m(x_{m,j})$$
 //!
-//! for $N$ data members with $K$ samples each, which need be no more than one: images serve as baselines of one
-//! another. The own member is left out; with it, the gradient would be too small by the factor $1 - 1/(NK)$. Unbiased
-//! at every order, whatever the costs of the other members are; it helps as far as they are alike.
+//! for $N$ data members with $K \ge 1$ samples each: images serve as baselines of one another. The member itself is
+//! left out; with it, the gradient would be too small by the factor $1 - 1/(NK)$. It is unbiased at every order,
+//! whatever the costs of the other members are, and helps as far as they are similar.
 //!
-//! Only independent members count: along the plate of an antithetic pair, of a sampling scheme or of enumerated states
-//! the members of the same place are compared. A cost that depends on several members jointly is compared with the
-//! costs of the other groups of members.
+//! Only independent members are used: along the plate of an antithetic pair, of a sampling scheme or of enumerated
+//! states, a member is compared with those at the same position. A cost that depends on several members jointly is
+//! compared with the costs of the other groups of members.
 
 use super::members::{independent_plates, sum_of_others};
 use super::{Baseline, Baselines, Memory};
@@ -16,8 +17,7 @@ use stochgrad_distributions::Distribution;
 use stochgrad_graph::{CostContext, GraphResult};
 use stochgrad_tensor::Real;
 
-/// The mean cost of all other independent members: of the data, of the node's own samples, and of samples that it
-/// shares.
+/// The mean cost of all other independent members: those of the data, the node's own samples, and shared samples.
 ///
 /// ```
 /// use stochgrad_distributions::Bernoulli;
@@ -30,7 +30,8 @@ use stochgrad_tensor::Real;
 /// let graph = Graph::new(&tape, Seed::new(7));
 /// let weight = graph.param("weight", 0.3)?;
 /// let images = graph.data("images", [0.5, -1.0, 2.0])?;
-/// let bits = graph.sample("bits", &Bernoulli::from_logits(weight * images), &ScoreFunction::new().baseline(BatchMean))?;
+/// let method = ScoreFunction::new().baseline(BatchMean);
+/// let bits = graph.sample("bits", &Bernoulli::from_logits(weight * images), &method)?;
 /// graph.cost("loss", (bits - images).square())?;
 /// graph.backward()?;
 /// # Ok(())
@@ -58,11 +59,11 @@ impl<F: Real> Baseline<F> for BatchMean {
         let plates = independent_plates(context);
         if plates.is_empty() {
             return Err(context.refused(
-                "the batch mean needs a plate of independent members: data, or samples (.samples(2) or more, .on_plate(plate)); use another \
-                 baseline for a node with a single member",
+                "the batch mean needs a plate of independent members: data, or samples (.samples(2) or more, \
+                 .on_plate(plate)); use another baseline for a node with a single member",
             ));
         }
-        // A batch of a single member has nothing to compare it with.
+        // In a batch with a single member there is no other one.
         let others = context.totals()?.into_iter().filter_map(|cost| {
             let (sum, count) = sum_of_others(cost.value, &plates)?;
             Some((cost, sum * (1.0 / count as f64)))
@@ -84,7 +85,7 @@ mod tests {
     use stochgrad_graph::{Graph, Seed};
     use stochgrad_tape::Tape;
 
-    /// The mean with the own member in it.
+    /// The mean that includes the member itself.
     #[derive(Clone)]
     struct OwnIncluded;
 

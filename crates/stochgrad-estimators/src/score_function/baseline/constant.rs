@@ -1,7 +1,8 @@
-//! A number as baseline, or none.
+//! A constant baseline, or none.
 //!
-//! The best number for one parameter is $b^* = \mathbb{E}[f s^2] / \mathbb{E}[s^2]$ with the score $s = \partial \ln
-//! p$; the expected cost is not the best one, and can be worse than none (Weaver & Tao 2001; Greensmith et al. 2004).
+//! The best constant for one parameter is $b^* = \mathbb{E}[f s^2] / \mathbb{E}[s^2]$ with the score $s = \partial \ln
+//! p$. The expected cost is not the best one, and can be worse than no baseline (Weaver & Tao 2001; Greensmith et al.
+//! 2004).
 
 use super::{Baseline, Baselines, Memory};
 use stochgrad_distributions::Distribution;
@@ -28,7 +29,7 @@ impl<F: Real> Baseline<F> for NoBaseline {
     }
 }
 
-/// A number that is subtracted from the total of the costs downstream.
+/// A constant that is subtracted from the total of the costs downstream.
 #[derive(Clone, Copy, Debug)]
 pub struct Constant(pub f64);
 

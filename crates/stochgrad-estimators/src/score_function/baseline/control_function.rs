@@ -1,8 +1,9 @@
-//! A function of the sample with a known mean, as a control variate.
+//! A function of the sample with a known mean, as a control variate. Use it if you know a function that resembles the
+//! cost.
 //!
 //! For any $h$ with $\mathbb{E}[h(x)] = m(\theta)$ in closed form, $(f - h)\, \nabla \ln p + \nabla m$ has the gradient
-//! of $\mathbb{E}[f]$ as its mean. What it gains depends on the coefficient:
-//! [`LinearControlVariates`](crate::LinearControlVariates) fits it.
+//! of $\mathbb{E}[f]$ as its mean. The reduction of the variance depends on the coefficient of $h$, which
+//! [`LinearControlVariates`](crate::LinearControlVariates) fits.
 
 use super::members::over_joint;
 use super::{Baseline, Baselines, CostBaseline, Memory};
@@ -15,8 +16,8 @@ use stochgrad_tensor::Real;
 type Function<F> =
     dyn for<'a, 't> Fn(Var<'t, F>, &'a dyn Distribution<'t, F>) -> GraphResult<(Var<'t, F>, Var<'t, F>)> + Send + Sync;
 
-/// A closure of the sample and the distribution that gives a number for each member, and its mean as a differentiable
-/// function of the parameters. A mean that is wrong makes the gradient biased.
+/// A closure of the sample and the distribution that returns a number for each member, and its mean as a differentiable
+/// function of the parameters. A wrong mean makes the gradient biased.
 ///
 /// ```
 /// use stochgrad_distributions::Normal;
@@ -46,7 +47,8 @@ pub struct ControlFunction<F: Real> {
 }
 
 impl<F: Real> ControlFunction<F> {
-    /// A function that gives the value for each member and the mean, under a name for messages.
+    /// A control variate from a function that returns the value for each member and the mean. The name is used in
+    /// messages.
     pub fn new(
         name: impl Into<String>,
         function: impl for<'a, 't> Fn(Var<'t, F>, &'a dyn Distribution<'t, F>) -> GraphResult<(Var<'t, F>, Var<'t, F>)>
@@ -80,7 +82,8 @@ impl<F: Real> Baseline<F> for ControlFunction<F> {
         for (what, number) in [("value", value), ("mean", mean)] {
             if !number.shape().is_empty() {
                 return Err(context.refused(format!(
-                    "expected one number for each member as the {what} of \"{}\", got the event shape {}; add up its elements with sum()",
+                    "expected one number for each member as the {what} of \"{}\", got the event shape {}; add up its \
+                     elements with sum()",
                     self.name,
                     number.shape()
                 )));
@@ -88,7 +91,7 @@ impl<F: Real> Baseline<F> for ControlFunction<F> {
         }
         let plates = context.value().plates();
         let values = context.totals()?.into_iter().map(|cost| {
-            // Of a cost of several members jointly, the sum of their functions is taken off.
+            // For a cost of several members jointly, the sum of their functions is subtracted.
             let [value, mean] = [value, mean].map(|number| over_joint(context, &cost, number.expand_plates(&plates)));
             CostBaseline::with_mean(cost, value, mean)
         });
@@ -101,6 +104,7 @@ mod tests {
     use super::*;
     use crate::score_function::ScoreFunction;
     use crate::testing::models::{self, BitMethod};
+    use approx::assert_abs_diff_eq;
     use stochgrad_check::{CheckError, Oracle};
     use stochgrad_distributions::{Bernoulli, Normal};
     use stochgrad_graph::{Graph, Seed};
@@ -144,7 +148,7 @@ mod tests {
         Oracle::new().nodes(6).verify(model, 0..=2, 1e-8).unwrap();
         let moments = Oracle::new().nodes(6).gradient(model).unwrap();
         let (mean, variance) = (moments.mean("location").unwrap(), moments.variance("location").unwrap());
-        assert!((mean.item().unwrap() - 3.0 * (0.49 + 1.44)).abs() < 1e-12);
+        assert_abs_diff_eq!(mean.item().unwrap(), 3.0 * (0.49 + 1.44), epsilon = 1e-12);
         assert!(variance.item().unwrap() < 1e-20);
     }
 

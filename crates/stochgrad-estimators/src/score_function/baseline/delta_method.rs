@@ -1,16 +1,20 @@
-//! The delta method: the quadratic model of the cost at the mean of the node.
+//! The delta method: a quadratic model of the cost at the mean of the node, as a control variate. Use it for nodes with
+//! few elements and a smooth cost.
 //!
-//! With $\mu = \mathbb{E}[x]$, independent elements of variance $v$, and gradient $g$ and Hessian $H$ of the cost at
-//! $\mu$,
+//! With $\mu = \mathbb{E}[x]$, independent elements of variance $v$, and the gradient $g$ and the Hessian $H$ of the
+//! cost at $\mu$,
 //!
 //! $$c(x) = f(\mu) + g^\top (x - \mu) + \tfrac12 (x - \mu)^\top H (x - \mu), \qquad
 //!     \mathbb{E}[c(x)] = f(\mu) + g^\top (m - \mu) + \tfrac12 (m - \mu)^\top H (m - \mu) + \tfrac12 \sum_i H_{ii}\, v_i.$$
 //!
-//! $\mu$, $f(\mu)$, $g$ and $H$ are constants to the gradient; the mean $m = m(\theta)$, which is $\mu$ here, and the variance $v(\theta)$ are not. So the gradient is unbiased at every order. Paisley,
-//! Blei and Jordan (2012), for normal nodes; it holds for all independent elements with known mean and variance: bits, counts, gamma numbers.
+//! $\mu$, $f(\mu)$, $g$ and $H$ are constants to the gradient; the mean $m = m(\theta)$, which equals $\mu$, and the
+//! variance $v(\theta)$ are not. The gradient is therefore unbiased at every order. Paisley, Blei and Jordan (2012),
+//! for normal nodes; it holds for all independent elements with known mean and variance: bits, counts, gamma variates.
 //!
-//! $f(\mu)$ comes from a counterfactual replay with every member at its mean; the Hessian takes one more backward pass for each element of the node. Costs that are quadratic in the
-//! sample have no variance. A cost of several members jointly is modelled linearly, as by [`MuProp`](crate::MuProp). A node downstream that is drawn again passes no derivative.
+//! $f(\mu)$ is evaluated by a counterfactual replay with every member at its mean; the Hessian takes one more backward
+//! pass for each element of the node. Costs that are quadratic in the sample have no variance. The model of a cost of
+//! several members jointly is linear, as in [`MuProp`](crate::MuProp). A node downstream that is drawn again passes no
+//! derivative.
 
 use super::taylor::{Expansion, no_mean};
 use super::{Baseline, Baselines, CostBaseline, Memory};
@@ -18,8 +22,8 @@ use stochgrad_distributions::Distribution;
 use stochgrad_graph::{Access, CostContext, Count, GraphResult, Order, Profile, Size};
 use stochgrad_tensor::{Real, Shape};
 
-/// The second-order Taylor polynomial of the cost at the mean of the node, as a control variate: for independent
-/// elements with known mean and variance, few of them, and costs that mean something between their states.
+/// The second-order Taylor polynomial of the cost at the mean of the node, as a control variate. It needs independent
+/// elements with known mean and variance, and a cost that is defined between the states.
 ///
 /// ```
 /// use stochgrad_distributions::Normal;
@@ -33,7 +37,7 @@ use stochgrad_tensor::{Real, Shape};
 /// let location = graph.param("location", [0.3, -1.0])?;
 /// let x = graph.sample("x", &Normal::new(location, 0.5), &ScoreFunction::new().baseline(DeltaMethod::new()))?;
 /// graph.cost("loss", (x.sum() - 0.5).square())?;
-/// // The cost is quadratic: the gradient is exact.
+/// // The cost is quadratic, so that the gradient is exact.
 /// let gradients = graph.backward()?;
 /// assert!((gradients.get("location")?.as_slice()[0] - 2.0 * (0.3 - 1.0 - 0.5)).abs() < 1e-12);
 /// # Ok(())
@@ -43,21 +47,21 @@ use stochgrad_tensor::{Real, Shape};
 pub struct DeltaMethod;
 
 impl DeltaMethod {
-    /// Quadratic at the mean.
+    /// A quadratic model at the mean.
     pub fn new() -> Self {
         DeltaMethod
     }
 }
 
-/// What is said of a distribution that has not what the model needs.
+/// The error for a distribution without a known variance of each element.
 fn unsuitable<F: Real>(distribution: &dyn Distribution<'_, F>) -> Option<String> {
     if distribution.mean().is_none() {
         return Some(no_mean(distribution.name()));
     }
     if distribution.element_rank() > 0 || distribution.variance().is_none() {
         return Some(format!(
-            "the delta method needs elements that are single numbers with a known variance, which {} does not have; use MuProp, which needs the \
-             mean only",
+            "the delta method needs elements that are single numbers with a known variance, which {} does not have; \
+             use MuProp, which needs the mean only",
             distribution.name()
         ));
     }

@@ -1,15 +1,15 @@
-//! A baseline for each cost by itself.
+//! A separate baseline for each cost. Use it with a learned or fitted baseline if the costs differ in size or in what
+//! they depend on.
 //!
-//! Most baselines look at the total of the costs downstream. Where costs differ in what they depend on, or in size, a
-//! learned or fitted baseline of each one is better than one of their sum: the network, the coefficient and the running
-//! mean are those of the cost. By linearity the sum of the baselines is a baseline of the sum.
+//! Most baselines use the total of the costs downstream. With `EachCost`, the network, the coefficient and the running
+//! mean are those of each single cost. By linearity the sum of the baselines is a baseline of the sum.
 
 use super::{Baseline, Baselines, Memory};
 use stochgrad_distributions::Distribution;
 use stochgrad_graph::{CostContext, GraphResult, MethodState, Profile};
 use stochgrad_tensor::Real;
 
-/// The baseline of each cost downstream by itself, or of each part of a cost.
+/// A separate baseline for each cost downstream, or for each part of a cost.
 ///
 /// ```
 /// use stochgrad_distributions::Bernoulli;
@@ -41,7 +41,8 @@ impl<B> EachCost<B> {
         EachCost { baseline, parts: false }
     }
 
-    /// A baseline for each part of a cost too: a sum of averages over plates is a cost of several parts.
+    /// Uses a separate baseline for each part of a cost. A cost that is a sum of averages over plates has several
+    /// parts.
     pub fn parts(self) -> Self {
         EachCost { parts: true, ..self }
     }
@@ -116,6 +117,7 @@ mod tests {
     use crate::score_function::baseline::SelfCritical;
     use crate::score_function::baseline::Vimco;
     use crate::testing::models::{self, BitMethod};
+    use approx::assert_abs_diff_eq;
     use std::sync::Arc;
     use stochgrad_check::Oracle;
     use stochgrad_distributions::Bernoulli;
@@ -149,7 +151,7 @@ mod tests {
             graph.backward().unwrap().get("t").unwrap().to_vec()
         };
         for (one, other) in gradient(&leave_one_out).iter().zip(gradient(&each)) {
-            assert!((one - other).abs() < 1e-13, "{one}, {other}");
+            assert_abs_diff_eq!(*one, other, epsilon = 1e-13);
         }
     }
 

@@ -1,10 +1,10 @@
-//! The cost of another sample.
+//! The cost of a further sample. Use it if the node must have a single sample; otherwise leave-one-out with as many
+//! evaluations is usually better.
 //!
 //! $$b = f(x'), \qquad x' \sim p(x; \theta)$$
 //!
-//! independent of the sample and evaluated by counterfactual replay under the same noise. All samples of a node share
-//! one further draw. With one sample, the gradient is that of leave-one-out with two of which only one is used;
-//! leave-one-out with as many evaluations is usually better, and this is for where the node must have a single sample.
+//! independent of the sample, and evaluated by counterfactual replay under the same noise. All samples of a node share
+//! one further draw. With one sample, the gradient is that of leave-one-out with two samples of which only one is used.
 
 use super::{Baseline, Baselines, Memory};
 use stochgrad_distributions::Distribution;
@@ -12,7 +12,7 @@ use stochgrad_graph::{CostContext, Count, GraphResult, Order, Profile};
 use stochgrad_tape::Plate;
 use stochgrad_tensor::Real;
 
-/// The cost had the node drawn another sample, which all its samples share.
+/// The cost with another sample of the node, which all its samples share.
 ///
 /// ```
 /// use stochgrad_distributions::Bernoulli;

@@ -1,4 +1,4 @@
-//! A closure as baseline.
+//! A closure as a baseline.
 
 use super::{Baseline, Baselines, Memory};
 use std::sync::Arc;
@@ -33,7 +33,7 @@ pub struct FnBaseline<F: Real> {
 }
 
 impl<F: Real> FnBaseline<F> {
-    /// A baseline for each cost downstream, computed by a closure, under a name for messages.
+    /// A baseline for each cost downstream, computed by a closure. The name is used in messages.
     pub fn new(
         name: impl Into<String>,
         function: impl for<'a, 'b, 't> Fn(

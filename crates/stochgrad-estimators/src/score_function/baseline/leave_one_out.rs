@@ -1,12 +1,13 @@
-//! The mean of the other members.
+//! Leave-one-out: the mean cost of the other samples. It is the best choice for a node with several samples, and has
+//! nothing to tune.
 //!
 //! $$b_k = \frac{1}{K - 1} \sum_{j \ne k} f(x_j) = \frac{K \bar f - f(x_k)}{K - 1}$$
 //!
-//! for $K \ge 2$ independent members: unbiased, and nothing to tune. With two members the baseline is itself a single
-//! sample, and can be worse than none (Salimans & Knowles 2014; Kool et al. 2019). The variance of the gradient is that
-//! of a U-statistic, $\frac{2}{K(K-1)} [2(K-2)\zeta_1 + \zeta_2]$.
+//! for $K \ge 2$ independent members. With two members the baseline is itself a single sample, and can be worse than
+//! none (Salimans & Knowles 2014; Kool et al. 2019). The variance of the gradient is that of a U-statistic,
+//! $\frac{2}{K(K-1)} [2(K-2)\zeta_1 + \zeta_2]$.
 //!
-//! A cost that depends on all members jointly (the log-mean-exp of IWAE) has no member that could be left out: it gets
+//! A cost that depends on all members jointly (the log-mean-exp of IWAE) has no member that could be left out, and gets
 //! no baseline.
 
 use super::{Baseline, Baselines, Memory};
@@ -14,7 +15,7 @@ use stochgrad_distributions::{Distribution, DistributionError};
 use stochgrad_graph::{CostContext, GraphResult, SampleContext, SamplePlate, SampleSet};
 use stochgrad_tensor::Real;
 
-/// The mean cost of the other members of the node's sample plate, of its own or shared.
+/// The mean cost of the other members of the node's sample plate, its own or a shared one.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct LeaveOneOut;
 

@@ -1,4 +1,4 @@
-//! Several control variates, with fitted coefficients.
+//! Several control variates with fitted coefficients. Use it to combine baselines, or to scale them.
 //!
 //! Each control variate $h_i(x)$ with mean $m_i(\theta)$ contributes $C_i = h_i\, s - \nabla m_i$ with $\mathbb{E}[C_i]
 //! = 0$ to the gradient $G = f s$, $s = \nabla \ln p$. The variance of $G - \sum_i \beta_i C_i$, summed over the
@@ -6,19 +6,19 @@
 //!
 //! $$\beta^* = A^{-1} r, \qquad A_{ij} = \mathbb{E}[C_i^\top C_j], \quad r_i = \mathbb{E}[C_i^\top G].$$
 //!
-//! **The coefficients must not be fitted to the sample that they are used for**: the gradient would be biased by about
-//! one over the number of members. They come from
+//! **The coefficients must not be fitted to the sample that they are used for**: the gradient would have a bias of
+//! about one over the number of members. They are fitted to
 //!
 //! * the *other* members of the sample and of the batch ([`cross_fitted`](LinearControlVariates::cross_fitted)), or
 //! * running means over past steps ([`from_past`](LinearControlVariates::from_past)),
 //!
-//! and a ridge, $(A + \lambda\, \tfrac{\operatorname{tr} A}{P} I)\, \beta = r$, keeps them small where members are few.
-//! The gradient is unbiased at every order.
+//! and a ridge, $(A + \lambda\, \tfrac{\operatorname{tr} A}{P} I)\, \beta = r$, keeps them small if there are few
+//! members. The gradient is unbiased at every order.
 //!
-//! Any baseline is a control variate. A [`Constant`](crate::Constant) of 1 is the score itself, and its coefficient the
-//! optimal baseline; [`MuProp`](crate::MuProp) and [`DeltaMethod`](crate::DeltaMethod) get a scale; functions with
-//! known means are [`ControlFunction`](crate::ControlFunction)s. Glasserman (2003), section 4.1; Geffner and Domke
-//! (2018); Ranganath, Gerrish and Blei (2014).
+//! Any baseline is a control variate. A [`Constant`](crate::Constant) of 1 is the score itself, with the optimal
+//! baseline as its coefficient. [`MuProp`](crate::MuProp) and [`DeltaMethod`](crate::DeltaMethod) get a scale.
+//! Functions with known means are [`ControlFunction`](crate::ControlFunction)s. Glasserman (2003), section 4.1; Geffner
+//! and Domke (2018); Ranganath, Gerrish and Blei (2014).
 
 use super::members::{independent_plates, over_joint, sum_of_others, total_key};
 use super::optimal::member_scores;
@@ -32,10 +32,10 @@ use stochgrad_graph::{CostContext, Count, GraphResult, MethodState, NodeCost, Or
 use stochgrad_tape::Var;
 use stochgrad_tensor::{Real, Tensor};
 
-/// What keeps a system without data regular.
+/// A lower bound for the diagonal, which keeps a system without data regular.
 const FLOOR: f64 = 1e-30;
 
-/// Where the coefficients come from.
+/// The data that the coefficients are fitted to.
 #[derive(Clone, Debug)]
 enum Fit {
     Others,
@@ -55,7 +55,8 @@ enum Fit {
 /// let graph = Graph::new(&tape, Seed::new(7));
 /// let logits = graph.param("logits", [0.3, -1.0])?;
 /// let controls = LinearControlVariates::cross_fitted().with(Constant(1.0)).with(MuProp::new());
-/// let bits = graph.sample("bits", &Bernoulli::from_logits(logits), &ScoreFunction::new().samples(8).baseline(controls))?;
+/// let method = ScoreFunction::new().samples(8).baseline(controls);
+/// let bits = graph.sample("bits", &Bernoulli::from_logits(logits), &method)?;
 /// graph.cost("loss", (bits - 0.499).square().sum())?;
 /// graph.backward()?;
 /// # Ok(())
@@ -69,25 +70,26 @@ pub struct LinearControlVariates<F: Real> {
 }
 
 impl<F: Real> LinearControlVariates<F> {
-    /// Coefficients from the other members, at least one other; ridge 0.001.
+    /// Fits the coefficients to the other members, of which there must be at least one. The ridge is 0.001.
     pub fn cross_fitted() -> Self {
         LinearControlVariates { fit: Fit::Others, ridge: 1e-3, controls: Vec::new() }
     }
 
-    /// Coefficients from past steps, in which what came `n` steps ago has the weight `decayⁿ`; ridge 0.001. They move
-    /// when [`Gradients::advance`](stochgrad_graph::Gradients::advance) is called; clones share them.
+    /// Fits the coefficients to past steps, of which the one `n` steps ago has the weight `decayⁿ`. The ridge is 0.001.
+    /// The coefficients change when [`Gradients::advance`](stochgrad_graph::Gradients::advance) is called. Clones share
+    /// them.
     pub fn from_past(decay: f64) -> Self {
         LinearControlVariates { fit: Fit::Past(RunningMeans::new(decay)), ..Self::cross_fitted() }
     }
 
-    /// Adds a control variate: any baseline. With coefficients from other members, it must be one that is not made of
-    /// other members itself.
+    /// Adds a control variate, which may be any baseline. If the coefficients are fitted to other members, the baseline
+    /// must not be made of other members itself.
     pub fn with(mut self, control: impl Baseline<F> + 'static) -> Self {
         self.controls.push(Arc::new(control));
         self
     }
 
-    /// What is added to the diagonal of the system, relative to its mean: at least 0.
+    /// Sets the ridge, which is added to the diagonal of the system relative to its mean. It must be at least 0.
     pub fn ridge(self, ridge: f64) -> Self {
         LinearControlVariates { ridge, ..self }
     }
@@ -127,8 +129,8 @@ impl<F: Real> Memory for LinearControlVariates<F> {
             Fit::Others => match self.controls.iter().find(|control| control.sees_other_members()) {
                 None => Ok(()),
                 Some(control) => Err(format!(
-                    "\"{}\" is made of other members, and fitting its coefficient to them would bring the own sample in again; use \
-                     LinearControlVariates::from_past, or another control variate",
+                    "\"{}\" is made of other members, and a coefficient fitted to them would depend on the sample \
+                     that it is used for; use LinearControlVariates::from_past, or another control variate",
                     control.name().unwrap_or_default()
                 )),
             },
@@ -181,15 +183,15 @@ impl<F: Real> Memory for LinearControlVariates<F> {
     }
 }
 
-/// The system of the coefficients, for each member: A, and r.
+/// The linear system of the coefficients for each member: $A$ and $r$.
 struct System<'t, F: Real> {
     matrix: Var<'t, F>,
     right: Var<'t, F>,
 }
 
 impl<'t, F: Real> System<'t, F> {
-    /// The contributions of the control variates and of the cost to the gradient by each parameter; `None` if there is
-    /// no parameter.
+    /// The system, from the contributions of the control variates and of the cost to the gradient with respect to each
+    /// parameter.
     fn new(
         context: &CostContext<'_, 't, F>,
         cost: &NodeCost<'t, F>,
@@ -214,7 +216,7 @@ impl<'t, F: Real> System<'t, F> {
         })
     }
 
-    /// The coefficients of the sums over other members; `None` if there are none.
+    /// The coefficients fitted to the other members; `None` if there are none.
     fn cross_fitted(&self, context: &CostContext<'_, 't, F>, ridge: f64) -> Option<Var<'t, F>> {
         let plates = independent_plates(context);
         let count = self.right.shape().numel();
@@ -227,7 +229,7 @@ impl<'t, F: Real> System<'t, F> {
         Some(factor.transposed_triangular_solve(half).reshape([count]))
     }
 
-    /// The coefficients of the running means, and the step that these take next.
+    /// The coefficients fitted to the running means, and the update of these.
     fn fitted_before(&self, means: &RunningMeans, key: &str, ridge: f64) -> (Var<'t, F>, Update<'t, F>) {
         let count = self.right.shape().numel();
         let coefficients = means.read(self.matrix.tape(), key, [count], 0.0, move |means, write| {
@@ -246,8 +248,7 @@ impl<'t, F: Real> System<'t, F> {
     }
 }
 
-/// Solves a symmetric system with a matrix without negative eigenvalues by elimination; directions without any data get
-/// the coefficient 0.
+/// Solves a symmetric positive semidefinite system by elimination. Directions without data get the coefficient 0.
 fn solve(matrix: &mut [f64], right: &mut [f64]) {
     let count = right.len();
     let largest = (0..count).map(|at| matrix[at * (count + 1)]).fold(0.0, f64::max);
@@ -295,7 +296,8 @@ impl<F: Real> Baseline<F> for LinearControlVariates<F> {
             let mut one = control.baselines(context, distribution)?;
             if !one.gradient_terms.is_empty() {
                 return Err(context.refused(format!(
-                    "\"{}\" has a number for each element, to which one coefficient cannot be fitted; use a baseline of one number",
+                    "\"{}\" has a number for each element, to which one coefficient cannot be fitted; use a baseline \
+                     of one number",
                     control.name().unwrap_or_default()
                 )));
             }
@@ -344,199 +346,4 @@ impl<F: Real> Baseline<F> for LinearControlVariates<F> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::score_function::ScoreFunction;
-    use crate::score_function::baseline::Constant;
-    use crate::score_function::baseline::ControlFunction;
-    use crate::score_function::baseline::DeltaMethod;
-    use crate::score_function::baseline::LeaveOneOut;
-    use crate::score_function::baseline::MuProp;
-    use crate::score_function::baseline::Nvil;
-    use crate::testing::models::{self, BitMethod};
-    use stochgrad_check::{CheckError, Oracle};
-    use stochgrad_distributions::{Bernoulli, Normal};
-    use stochgrad_graph::{Gradients, Graph, GraphError, Method, Seed};
-    use stochgrad_tape::Tape;
-
-    type Linear = LinearControlVariates<f64>;
-
-    fn method(samples: usize, controls: Linear) -> BitMethod {
-        Arc::new(ScoreFunction::new().samples(samples).baseline(controls))
-    }
-
-    /// The coefficient of the score, fitted to all members: the own one is among them.
-    #[derive(Clone)]
-    struct InSample;
-
-    impl Memory for InSample {
-        fn name(&self) -> Option<String> {
-            Some("in-sample".into())
-        }
-
-        fn by_member(&self) -> bool {
-            true
-        }
-    }
-
-    impl Baseline<f64> for InSample {
-        fn baselines<'t>(
-            &self,
-            context: &CostContext<'_, 't, f64>,
-            distribution: &dyn Distribution<'t, f64>,
-        ) -> GraphResult<Baselines<'t, f64>> {
-            let score = member_scores(context, distribution)?[0].1;
-            Ok(Baselines::new(context.totals()?.into_iter().map(|cost| {
-                let fitted = total(score.square() * cost.value) / total(score.square());
-                (cost, fitted)
-            })))
-        }
-    }
-
-    #[test]
-    fn cross_fitted_coefficients_are_exact_at_every_order_and_in_sample_ones_are_not() {
-        let one = || Linear::cross_fitted().with(Constant(1.0));
-        let two = || one().with(MuProp::new());
-        models::assert_exact([&method(2, two()), &method(1, one()), &method(1, two())], 2, false);
-        for controls in [one(), two(), two().ridge(0.0).with(DeltaMethod::new()).ridge(0.1)] {
-            let method = method(3, controls);
-            Oracle::new()
-                .verify(|graph: &Graph<'_, f64>| models::importance_weighted(graph, &method), 0..=2, 1e-9)
-                .unwrap();
-            models::assert_compiled(&method);
-        }
-        let wrong: BitMethod = Arc::new(ScoreFunction::new().samples(3).baseline(InSample));
-        let error = Oracle::new()
-            .verify(|graph: &Graph<'_, f64>| models::chain(graph, &wrong, &wrong), 0..=1, 1e-9)
-            .unwrap_err();
-        assert!(matches!(error, CheckError::Expectation { order: 1, .. }), "{error}");
-    }
-
-    #[test]
-    fn coefficients_from_past_steps_are_exact_at_every_order() {
-        let past = || Linear::from_past(0.8).with(Constant(1.0)).with(MuProp::new()).with(LeaveOneOut);
-        let two = method(2, past());
-        for step in 0..4 {
-            let tape = Tape::<f64>::new();
-            let graph = Graph::new(&tape, Seed::new(4).step(step));
-            models::importance_weighted(&graph, &two).unwrap();
-            let before = two.state();
-            let gradients = graph.backward().unwrap();
-            assert_eq!(two.state(), before);
-            gradients.advance();
-            assert_ne!(two.state(), before);
-        }
-        Oracle::new().verify(|graph: &Graph<'_, f64>| models::importance_weighted(graph, &two), 0..=2, 1e-9).unwrap();
-        let one = method(1, Linear::from_past(0.5).with(Constant(1.0)));
-        models::assert_exact([&one, &one, &two], 2, false);
-        models::assert_compiled(&method(2, past()));
-        let other = method(2, past());
-        other.load_state(&two.state()).unwrap();
-        assert_eq!(other.state(), two.state());
-        let mut wrong = two.state();
-        wrong.insert("y".into(), vec![1.0, 0.5]);
-        assert!(matches!(other.load_state(&wrong), Err(GraphError::State { .. })));
-    }
-
-    #[test]
-    fn a_state_that_is_refused_changes_nothing() {
-        let controls = || Linear::from_past(0.8).with(Nvil::new().hidden(2)).with(Constant(1.0));
-        let (trained, fresh) = (method(2, controls()), method(2, controls()));
-        let tape = Tape::<f64>::new();
-        let graph = Graph::new(&tape, Seed::new(4));
-        models::importance_weighted(&graph, &trained).unwrap();
-        graph.backward().unwrap().advance();
-        let state = trained.state();
-        let before = fresh.state();
-        for broken in ["y", "control 1: y"] {
-            let mut wrong = state.clone();
-            wrong.insert(broken.into(), vec![1.0, 0.5]);
-            assert!(matches!(fresh.load_state(&wrong), Err(GraphError::State { .. })), "{broken}");
-            assert_eq!(fresh.state(), before, "{broken}");
-        }
-        fresh.load_state(&state).unwrap();
-        assert_eq!(fresh.state(), state);
-    }
-
-    #[test]
-    fn the_score_alone_has_the_optimal_baseline_as_its_coefficient() {
-        for a in [-2.0_f64, 0.5] {
-            let controls = Linear::from_past(0.9).with(Constant(1.0)).ridge(0.0);
-            let a2 = a * a;
-            // E[s²] = 1 and E[f s²] = a² + 3 by the location.
-            controls.load_state(&[("x".to_owned(), vec![0.5, 0.5 * (a2 + 3.0), 0.5])].into()).unwrap();
-            let method = ScoreFunction::new().baseline(controls);
-            let model = |graph: &Graph<'_, f64>| {
-                let mu = graph.param("mu", 1.0)?;
-                let x = graph.sample("x", &Normal::new(mu, 1.0), &method)?;
-                graph.cost("cost", (x - (1.0 - a)).square())
-            };
-            let variance = Oracle::new().gradient(model).unwrap().variance("mu").unwrap().item().unwrap();
-            let expected = 8.0 * a2 + 6.0;
-            assert!((variance - expected).abs() < 1e-8 * expected, "{variance}, not {expected}");
-        }
-    }
-
-    #[test]
-    fn coefficients_find_what_the_cost_is_made_of() {
-        let square = || {
-            ControlFunction::new("x²", |x: Var<'_, f64>, distribution: &dyn Distribution<'_, f64>| {
-                let parameters = distribution.parameters();
-                let (location, scale) = (parameters[0].var, parameters[1].var);
-                Ok((x.square(), location.square() + scale.square()))
-            })
-        };
-        let linear = || {
-            ControlFunction::new("x", |x: Var<'_, f64>, distribution: &dyn Distribution<'_, f64>| {
-                Ok((x, distribution.parameters()[0].var))
-            })
-        };
-        let all = |fit: Linear| fit.with(Constant(1.0)).with(square()).with(linear());
-        fn gradient<B: Baseline<f64> + Clone + 'static>(baseline: &B, step: usize) -> Gradients<f64> {
-            let tape = Tape::<f64>::new();
-            let graph = Graph::new(&tape, Seed::new(4).step(step));
-            let (location, scale) = (graph.param("location", 0.4).unwrap(), graph.param("scale", 0.9).unwrap());
-            let method = ScoreFunction::new().samples(20).baseline(baseline.clone());
-            let x = graph.sample("x", &Normal::new(location, scale), &method).unwrap();
-            graph.cost("cost", (x * 3.0 - 1.0).square()).unwrap();
-            graph.backward().unwrap()
-        }
-        // E = (3μ − 1)² + 9σ².
-        let error = |gradients: &Gradients<f64>| {
-            let number = |name: &str| gradients.get(name).unwrap().item().unwrap();
-            (number("location") - 6.0 * (3.0 * 0.4 - 1.0)).powi(2) + (number("scale") - 18.0 * 0.9).powi(2)
-        };
-        let plain: f64 = (0..100).map(|step| error(&gradient(&LeaveOneOut, step))).sum();
-        for (fit, factor) in [(Linear::cross_fitted(), 0.7), (Linear::from_past(0.98), 0.2)] {
-            let controls = all(fit);
-            (0..200).for_each(|step| gradient(&controls, 1000 + step).advance());
-            let found: f64 = (0..100).map(|step| error(&gradient(&controls, step))).sum();
-            assert!(found < factor * plain, "{:?}: {found}, {plain} by leave-one-out", controls.name());
-        }
-    }
-
-    #[test]
-    fn what_sees_other_members_cannot_be_cross_fitted() {
-        let tape = Tape::<f64>::new();
-        let graph = Graph::new(&tape, Seed::new(3));
-        let bit = Bernoulli::from_logits(graph.param("t", 0.3).unwrap());
-        let sample = |name: &str, controls: Linear| {
-            graph.sample(name, &bit, &ScoreFunction::new().samples(3).baseline(controls)).map(|_| ())
-        };
-        let error = sample("a", Linear::cross_fitted().with(LeaveOneOut)).unwrap_err().to_string();
-        assert!(error.contains("from_past"), "{error}");
-        sample("b", Linear::from_past(0.9).with(LeaveOneOut)).unwrap();
-        sample("c", Linear::cross_fitted().with(Nvil::new())).unwrap();
-        assert!(sample("d", Linear::cross_fitted()).is_err());
-        assert!(sample("e", Linear::cross_fitted().with(Constant(1.0)).ridge(-1.0)).is_err());
-        assert!(sample("f", Linear::from_past(1.0).with(Constant(1.0))).is_err());
-        assert!(Linear::cross_fitted().with(MuProp::new()).name().is_some_and(|name| name == "MuProp cross-fitted"));
-    }
-
-    #[test]
-    fn singular_systems_have_a_solution() {
-        let (mut matrix, mut right) = (vec![2.0, 0.0, 2.0, 0.0, 0.0, 0.0, 2.0, 0.0, 2.0], vec![4.0, 0.0, 4.0]);
-        solve(&mut matrix, &mut right);
-        assert_eq!(right, [2.0, 0.0, 0.0]);
-    }
-}
+mod tests;

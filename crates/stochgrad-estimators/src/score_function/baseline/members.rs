@@ -1,4 +1,4 @@
-//! Members of a node's plates that are independent of one another.
+//! The independent members of a node's plates, for baselines made of other members.
 
 use stochgrad_graph::{CostContext, NodeCost};
 use stochgrad_tape::{Plate, Plates, Var};

@@ -1,8 +1,8 @@
-//! Baselines: what is subtracted from the costs of a score-function node to reduce its variance.
+//! Baselines: values that are subtracted from the costs of a score-function node to reduce its variance.
 //!
 //! A baseline $b$ of a cost enters the surrogate as the control variate $a = (1 - \square(l))\,
 //! \operatorname{stop}(b)$. The gradient stays unbiased, at every order, for every $b$ that does not depend on the
-//! sample that it is used for: it may depend on ancestors of the node, on other members of the sample set, on past
+//! sample that it is used for. It may depend on ancestors of the node, on other members of the sample set, on past
 //! steps, and on noise downstream.
 //!
 //! A baseline $b(x)$ that does depend on the sample needs its mean $m(\theta) = \mathbb{E}[b(x)]$ in closed form:
@@ -67,7 +67,7 @@ pub struct CostBaseline<'t, F: Real> {
     /// The baseline, on any of the plates of the cost.
     pub value: Var<'t, F>,
     /// The mean of a baseline that depends on the sample itself, as a differentiable function of the parameters of the
-    /// node: at the parameters of this step, and at any others, for all else that the baseline was made of.
+    /// node. It must be the mean at any parameters, with everything else that the baseline was made of held constant.
     pub mean: Option<Var<'t, F>>,
 }
 
@@ -109,7 +109,7 @@ impl<'t, F: Real> Baselines<'t, F> {
         Baselines { values, ..Self::default() }
     }
 
-    /// Adds those of other costs.
+    /// Adds the baselines of other costs.
     pub fn extend(&mut self, others: Self) {
         self.values.extend(others.values);
         self.gradient_terms.extend(others.gradient_terms);
@@ -118,28 +118,28 @@ impl<'t, F: Real> Baselines<'t, F> {
     }
 }
 
-/// What of a baseline does not depend on the type of numbers: its name, its demands, and what it remembers.
+/// The part of a baseline that does not depend on the number type: its name, its requirements, and its state.
 pub trait Memory: Send + Sync {
-    /// The name with the settings that matter, for messages and drawings; `None` to go unmentioned.
+    /// The name with the important settings, for messages and drawings; `None` if it is not to be mentioned.
     fn name(&self) -> Option<String>;
 
-    /// What the baseline adds to the statement of the score function, for each sample: what it is to the bias and the
-    /// order, and the evaluations and backward passes of the costs that go with it.
+    /// What the baseline adds to the profile of the score function, for each sample: its bias and order, and its
+    /// evaluations and backward passes of the costs.
     fn profile(&self) -> Profile {
         Profile::unbiased(Order::Any).evaluations(Count::exactly(0))
     }
 
-    /// Checks the settings, and that the sample set suits them: `members` of its plate are independent draws.
+    /// Checks the settings, and that the baseline may be used with this number of independent samples.
     ///
     /// # Errors
-    /// What was expected, what came, and what to try.
+    /// What was expected, what was given, and what to try.
     fn check(&self, members: usize) -> Result<(), String> {
         let _ = members;
         Ok(())
     }
 
-    /// Whether the distribution that [`baselines`](Baseline::baselines) is given must have parameters of its own for
-    /// each member of the sample, so that derivatives by them are those of single members.
+    /// Whether [`baselines`](Baseline::baselines) needs a distribution with separate parameters for each member, so
+    /// that a derivative with respect to them is that of a single member.
     fn by_member(&self) -> bool {
         false
     }
@@ -154,7 +154,7 @@ pub trait Memory: Send + Sync {
         MethodState::new()
     }
 
-    /// Restores what [`state`](Memory::state) gave.
+    /// Restores what [`state`](Memory::state) returned.
     ///
     /// # Errors
     /// If the state is not one of this baseline.
@@ -171,8 +171,9 @@ pub trait Memory: Send + Sync {
 
 /// A baseline. Object-safe: see [`DynBaseline`].
 ///
-/// A method is stored by clone, so memory lives behind a shared pointer; it is frozen during a step and changed only by
-/// the updates that [`baselines`](Baseline::baselines) returns.
+/// A method is stored as a clone, so that the state must be behind a shared pointer. It must not change during a step,
+/// except by the updates that [`baselines`](Baseline::baselines) returns. [`extension`](crate::extension) has building
+/// blocks for baselines.
 ///
 /// ```
 /// use stochgrad_distributions::{Bernoulli, Distribution};
@@ -221,9 +222,9 @@ pub trait Baseline<F: Real>: Memory {
         Ok(())
     }
 
-    /// The baselines of the costs downstream of a node, and updates of the memory. They must not depend on the sample
-    /// that they are used for, unless their mean is known: the gradient would be biased. The score function stops
-    /// gradients through them.
+    /// The baselines of the costs downstream of a node, and the updates of the state. A baseline that depends on the
+    /// sample that it is used for makes the gradient biased, unless its mean is given. The score function stops
+    /// gradients through baselines.
     ///
     /// # Errors
     /// If the node or its costs do not suit the baseline.

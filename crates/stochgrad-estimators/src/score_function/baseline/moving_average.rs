@@ -1,10 +1,10 @@
-//! An exponential moving average of past costs.
+//! An exponential moving average of past costs. Use it for a node with a single sample; it costs nothing.
 //!
 //! $$m_{t+1} = \beta\, m_t + (1 - \beta)\, \bar f_t, \quad w_{t+1} = \beta\, w_t + 1 - \beta, \quad b_t = m_t / w_t,$$
 //!
 //! with $m_0 = w_0 = 0$ and the mean $\bar f_t$ of the cost in step $t$. The current cost must not be part of the
-//! baseline: with $N$ samples the gradient would be too small by a factor of about $1 - (1 - \beta)/N$. So the average
-//! is used first, and updated when the step is over.
+//! baseline: with $N$ samples the gradient would be too small by a factor of about $1 - (1 - \beta)/N$. The average is
+//! therefore updated at the end of the step.
 
 use super::{Baseline, Baselines, CostBaseline, Memory};
 use crate::common::running_means::RunningMeans;
@@ -12,17 +12,16 @@ use stochgrad_distributions::Distribution;
 use stochgrad_graph::{CostContext, GraphResult, MethodState};
 use stochgrad_tensor::Real;
 
-/// The moving average of each cost over past steps, for each node. Clones share the memory.
+/// The moving average of each cost over past steps, for each node. Clones share the averages.
 ///
-/// The memory moves on when the user calls [`Gradients::advance`](stochgrad_graph::Gradients::advance), and never
-/// otherwise.
+/// The averages change only when the user calls [`Gradients::advance`](stochgrad_graph::Gradients::advance).
 #[derive(Clone, Debug)]
 pub struct MovingAverage {
     means: RunningMeans,
 }
 
 impl MovingAverage {
-    /// An average in which a cost of `n` steps ago has the weight `decayⁿ`; the decay is in [0, 1).
+    /// An average in which the cost `n` steps ago has the weight `decayⁿ`, with a decay in [0, 1).
     pub fn new(decay: f64) -> Self {
         MovingAverage { means: RunningMeans::new(decay) }
     }
@@ -56,7 +55,7 @@ impl<F: Real> Baseline<F> for MovingAverage {
         let mut baselines = Baselines::default();
         let costs = context.costs()?;
         for (index, cost) in costs.iter().enumerate() {
-            // The parts of a cost may see different members jointly: each has an average of its own.
+            // The parts of a cost may depend on different members jointly, so that each part has its own average.
             let part = costs[..index].iter().filter(|before| before.name == cost.name).count();
             let key = if part == 0 {
                 format!("{label} / {}", cost.name)
@@ -104,7 +103,7 @@ mod tests {
         numbers.map(|(key, numbers)| (key.to_owned(), numbers.to_vec())).into()
     }
 
-    /// A moving average that takes in the current cost before it is used.
+    /// A moving average that includes the current cost before it is used.
     #[derive(Clone)]
     struct Greedy(MovingAverage);
 

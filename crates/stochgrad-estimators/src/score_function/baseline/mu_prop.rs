@@ -1,18 +1,19 @@
-//! MuProp: the linear model of the cost at the mean of the node.
+//! MuProp: a linear model of the cost at the mean of the node, as a control variate. Use it if the cost is nearly
+//! linear between the states.
 //!
 //! With $\mu = \mathbb{E}[x]$, the control variate $c(x) = f(\mu) + \nabla f(\mu)^\top (x - \mu)$ has the mean
 //! $f(\mu)$, and
 //!
 //! $$g = \big[f(x) - c(x)\big]\, \nabla_\theta \ln p(x; \theta) + \nabla f(\mu)^\top\, \nabla_\theta\, \mu.$$
 //!
-//! $f(\mu)$ and its gradient come from a counterfactual replay with every member at its mean, under the same noise.
-//! They are constants to the gradient, and $\mathbb{E}[\nabla f(\mu)^\top x]$ is linear in $\mu(\theta)$, so that the
-//! gradient is unbiased at every order. Gu, Levine, Sutskever and Mnih (2016).
+//! $f(\mu)$ and its gradient are evaluated by a counterfactual replay with every member at its mean, under the same
+//! noise. They are constants to the gradient, and $\mathbb{E}[\nabla f(\mu)^\top x]$ is linear in $\mu(\theta)$, so
+//! that the gradient is unbiased at every order. Gu, Levine, Sutskever and Mnih (2016).
 //!
-//! Linear costs have no variance. **It fails where the cost is curved between the states**: of one bit at probability ½
-//! and $f = (b - t)^2$, $f - c = \frac14$ in both states, whatever $t$ is, and the variance is that of a constant cost
-//! of ¼ without a baseline. A node downstream that is drawn again passes no derivative, and the linear part misses what
-//! goes through it.
+//! Linear costs have no variance. **It fails where the cost is curved between the states**: for one bit with
+//! probability ½ and $f = (b - t)^2$, $f - c = \frac14$ in both states, whatever $t$ is, and the variance is that of a
+//! constant cost of ¼ without a baseline. A node downstream that is drawn again passes no derivative, and the linear
+//! part lacks what depends on it.
 
 use super::taylor::{Expansion, no_mean};
 use super::{Baseline, Baselines, CostBaseline, Memory};
@@ -20,8 +21,8 @@ use stochgrad_distributions::Distribution;
 use stochgrad_graph::{Access, CostContext, Count, GraphResult, Order, Profile};
 use stochgrad_tensor::Real;
 
-/// The first-order Taylor polynomial of the cost at the mean of the node, as a control variate: for distributions with
-/// a known mean, and costs that mean something there.
+/// The first-order Taylor polynomial of the cost at the mean of the node, as a control variate. It needs a distribution
+/// with a known mean, and a cost that is defined there.
 ///
 /// ```
 /// use stochgrad_distributions::Bernoulli;
@@ -43,7 +44,7 @@ use stochgrad_tensor::Real;
 pub struct MuProp;
 
 impl MuProp {
-    /// Linear at the mean.
+    /// A linear model at the mean.
     pub fn new() -> Self {
         MuProp
     }

@@ -1,12 +1,13 @@
-//! The difference of cost and baseline, divided by the running deviation of the cost: biased.
+//! Divides the difference of cost and baseline by the running standard deviation of the cost. This is biased. Use it
+//! with plain gradient descent if the costs differ much in size over a training run or between nodes; an optimiser such
+//! as Adam, which ignores the size of a gradient, does not need it.
 //!
 //! $$g = \frac{f(x) - b}{\max(1, \sigma)}\, \nabla_\theta \ln p(x; \theta)$$
 //!
-//! with the standard deviation $\sigma$ of the cost over past steps, as in NVIL (Mnih & Gregor 2014). It evens out the
-//! size of the gradient over a training run and between nodes. The gradient is that of the node times $1/\max(1,
-//! \sigma)$, so that it is **biased** wherever anything else (another node, a direct derivative of the cost) has a
-//! gradient by the same parameter, and in size everywhere. The guarantee says so. An optimiser such as Adam, which does
-//! not see the size of a gradient, needs none of this.
+//! with the standard deviation $\sigma$ of the cost over past steps, as in NVIL (Mnih & Gregor 2014). The gradient is
+//! that of the node times $1/\max(1, \sigma)$. Its direction is therefore **biased** wherever anything else (another
+//! node, a direct derivative of the cost) contributes to the gradient with respect to the same parameter, and its size
+//! is biased everywhere. The guarantee says so.
 
 use super::members::total_key;
 use super::{Baseline, Baselines, CostBaseline, Memory};
@@ -16,11 +17,11 @@ use stochgrad_distributions::Distribution;
 use stochgrad_graph::{Access, Bias, CostContext, Count, GradientTerm, GraphResult, MethodState, Profile};
 use stochgrad_tensor::Real;
 
-/// What the names of the running means begin with in the state.
+/// The prefix of the names of the running means in the state.
 const SCALE: &str = "scale of ";
 
-/// A baseline whose difference with the cost is divided by the running standard deviation of the cost, if that is above 1. Biased: see the
-/// [profile](Memory::profile).
+/// A baseline whose difference with the cost is divided by the running standard deviation of the cost, if that is above
+/// 1. This is biased: see the [profile](Memory::profile).
 ///
 /// ```
 /// use stochgrad_distributions::Bernoulli;
@@ -46,7 +47,7 @@ pub struct Normalized<B> {
 }
 
 impl<B> Normalized<B> {
-    /// A baseline, and the decay of the running deviation, in [0, 1).
+    /// Normalises a baseline, with this decay of the running standard deviation, in [0, 1).
     pub fn new(baseline: B, decay: f64) -> Self {
         Normalized { baseline, moments: RunningMeans::new(decay) }
     }

@@ -1,19 +1,20 @@
-//! A learned baseline: a small network of what the node depends on.
+//! NVIL: a learned baseline, a small network of what the node depends on. Use it for a node with a single sample whose
+//! expected cost varies between data members.
 //!
 //! $$b = c + \sigma\, b_\psi(y)$$
 //!
-//! with the running mean $c$ and standard deviation $\sigma$ of the cost over past steps, and a network $b_\psi$ of one
-//! hidden layer that is fitted by squares,
+//! with the running mean $c$ and standard deviation $\sigma$ of the cost over past steps, and a network $b_\psi$ with
+//! one hidden layer, which is fitted by least squares,
 //!
 //! $$\min_\psi \Big(\frac{f - c}{\sigma} - b_\psi(y)\Big)^2.$$
 //!
-//! The inputs $y$ are the parameters of the node's distribution, or data that the user names. Neither they nor the cost
-//! receive a gradient from the fit, and the network none from the model's cost. It changes with
-//! [`Gradients::advance`](stochgrad_graph::Gradients::advance) only, so that the gradient is unbiased at every order.
+//! The inputs $y$ are the parameters of the node's distribution, or data that the user names. Neither the inputs nor
+//! the cost receive a gradient from the fit, and the network receives none from the model's cost. It changes only with
+//! [`Gradients::advance`](stochgrad_graph::Gradients::advance), so that the gradient is unbiased at every order.
 //!
-//! Mnih and Gregor (2014), who also divide the difference of cost and baseline by $\max(1, \sigma)$. Here the *fit* is
-//! what is scaled, and the gradient keeps its size; [`Normalized`](crate::Normalized) scales the gradient, and says
-//! that it is biased. One cost of several members jointly has the mean of their networks as its baseline.
+//! Mnih and Gregor (2014), who also divide the difference of cost and baseline by $\max(1, \sigma)$. Here only the
+//! *fit* is scaled, and the gradient keeps its size; [`Normalized`](crate::Normalized) scales the gradient, with a
+//! bias. The baseline of a cost of several members jointly is the mean of their networks.
 
 use super::members::total_key;
 use super::{Baseline, Baselines, Memory};
@@ -25,7 +26,7 @@ use stochgrad_graph::{CostContext, GraphResult, MethodState};
 use stochgrad_tape::Var;
 use stochgrad_tensor::{Real, Shape};
 
-/// A network of the node's parameters, or of data, as baseline. Clones share the network and the running means.
+/// A network of the node's parameters, or of data, as a baseline. Clones share the network and the running means.
 ///
 /// ```
 /// use stochgrad_distributions::Bernoulli;
@@ -63,27 +64,30 @@ impl Default for Nvil {
 }
 
 impl Nvil {
-    /// A network of the node's parameters with 50 hidden units; Adam at the rate 0.001; running means with decay 0.9.
+    /// A network of the node's parameters with 50 hidden units. Adam has the step size 0.001, and the running means the
+    /// decay 0.9.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The width of the hidden layer, at least 1.
+    /// Sets the width of the hidden layer, at least 1.
     pub fn hidden(self, units: usize) -> Self {
         Nvil { hidden: units, ..self }
     }
 
-    /// The rate of Adam. The network is new from here on; clones made later share it.
+    /// Sets the step size of Adam. This starts with a new network, which clones made later share.
     pub fn learning_rate(self, rate: f64) -> Self {
         Nvil { rate, learner: self.learner.learning_rate(rate), ..self }
     }
 
-    /// The decay of the running mean and deviation, in [0, 1). They are new from here on; clones made later share them.
+    /// Sets the decay of the running mean and standard deviation, in [0, 1). This starts with new ones, which clones
+    /// made later share.
     pub fn decay(self, decay: f64) -> Self {
         Nvil { learner: self.learner.decay(decay), ..self }
     }
 
-    /// Makes data of that name the input, in place of the node's parameters. Several names go in together.
+    /// Uses the data with this name as the input instead of the node's parameters. Called several times, all the data
+    /// are used together.
     pub fn of_data(self, name: impl Into<String>) -> Self {
         let data = self.data.into_iter().chain([name.into()]).collect();
         Nvil { data, ..self }
@@ -99,14 +103,14 @@ impl Nvil {
         for name in &self.data {
             let data = context.data(name).ok_or_else(|| {
                 context.refused(format!(
-                    "the learned baseline is to see data \"{name}\", and there is none; name it with graph.data(plate, …) or \
-                     graph.data_named(name, plate, …)"
+                    "expected data named \"{name}\" as input of the learned baseline, got none of that name; name it \
+                     with graph.data(plate, …) or graph.data_named(name, plate, …)"
                 ))
             })?;
             if let Some(foreign) = data.plates().iter().find(|plate| !context.plates().contains(plate)) {
                 return Err(context.refused(format!(
-                    "the learned baseline is to see data \"{name}\", whose plate \"{}\" the node does not have; name data of the node's \
-                     own members",
+                    "the learned baseline has data \"{name}\" as input, whose plate \"{}\" the node does not have; \
+                     name data of the node's own members",
                     context.tape().plate_name(*foreign)
                 )));
             }
@@ -189,7 +193,7 @@ mod tests {
     use stochgrad_graph::{Graph, GraphError, Method, Seed};
     use stochgrad_tape::Tape;
 
-    /// Bits whose cost depends on what the image is.
+    /// Bits whose cost depends on the image.
     fn images(graph: &Graph<'_, f64>, method: &ScoreFunction<Nvil>) -> GraphResult<()> {
         let t = graph.param("t", [0.3, -0.8])?;
         let images = graph.data("images", [0.5, -1.5, 2.0])?;

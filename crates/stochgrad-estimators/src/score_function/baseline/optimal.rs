@@ -1,18 +1,18 @@
-//! The baseline of the least variance.
+//! The constant baseline with the least variance, estimated from past steps. Use it for a node with a single sample.
 //!
-//! For one element $j$ of the node's parameters, and for all of them together, the variance of $(f - b)\, s$ with the
-//! score $s = \nabla \ln p$ is least at
+//! With the score $s = \nabla \ln p$, the variance of $(f - b)\, s$ for one element $j$ of the node's parameters, and
+//! for all of them together, is least at
 //!
 //! $$b_j^* = \frac{\mathbb{E}[f\, s_j^2]}{\mathbb{E}[s_j^2]}, \qquad b^* = \frac{\mathbb{E}[f\, \lVert s \rVert^2]}{\mathbb{E}[\lVert s \rVert^2]}.$$
 //!
-//! Neither is the expected cost, which can be worse than none. Weaver and Tao (2001); Greensmith, Bartlett and Baxter
-//! (2004).
+//! Neither is the expected cost, which can be worse than no baseline. Weaver and Tao (2001); Greensmith, Bartlett and
+//! Baxter (2004).
 //!
 //! Both expectations are running means over the members of past steps, never of the current one, so that the gradient
-//! is unbiased: at every order with one number for all elements, and at the first with a number for each. The elements
-//! are those of the parameters of the node's *distribution* (its logits, its location and scale), from which other
-//! parameters of the model get their gradients. A cost of several members jointly has a baseline too; the members' own
-//! scores weight it.
+//! is unbiased: at every order with one number for all elements, and at first order with a number for each. The
+//! elements are those of the parameters of the node's *distribution* (its logits, its location and scale), through
+//! which other parameters of the model get their gradients. The baseline of a cost of several members jointly is
+//! weighted by the members' own scores.
 
 use super::members::total_key;
 use super::{Baseline, Baselines, CostBaseline, Memory};
@@ -23,8 +23,8 @@ use stochgrad_graph::{CostContext, Count, GradientTerm, GraphResult, MethodState
 use stochgrad_tape::Var;
 use stochgrad_tensor::Real;
 
-/// The cost weighted by the squared score, over past steps. Clones share the memory, which moves on when the user calls
-/// [`Gradients::advance`](stochgrad_graph::Gradients::advance).
+/// The mean of the cost over past steps, weighted by the squared score. It changes when the user calls
+/// [`Gradients::advance`](stochgrad_graph::Gradients::advance). Clones share it.
 ///
 /// ```
 /// use stochgrad_distributions::Normal;
@@ -52,18 +52,18 @@ pub struct OptimalBaseline {
 }
 
 impl OptimalBaseline {
-    /// One number for all elements, from running means in which what came `n` steps ago has the weight `decayⁿ`; the
-    /// decay is in [0, 1).
+    /// One number for all elements, from running means in which the step `n` steps ago has the weight `decayⁿ`, with a
+    /// decay in [0, 1).
     pub fn new(decay: f64) -> Self {
         OptimalBaseline { means: RunningMeans::new(decay), by_element: false }
     }
 
-    /// A number for each element of the node's parameters: order 1.
+    /// Uses a number for each element of the node's parameters, at order 1.
     pub fn by_element(self) -> Self {
         OptimalBaseline { by_element: true, ..self }
     }
 
-    /// The quotients of the first half of some means and the second one, and the step that they take next.
+    /// The quotients of two running means, and the update of these.
     fn quotient<'t, F: Real>(&self, key: &str, above: Var<'t, F>, below: Var<'t, F>) -> (Var<'t, F>, Update<'t, F>) {
         let mean = |value: Var<'t, F>| value.plates().iter().fold(value, |mean, &plate| mean.mean_over(plate));
         let quotient = self.means.read(above.tape(), key, below.shape(), 0.0, |means, write| {
@@ -163,6 +163,7 @@ mod tests {
     use super::*;
     use crate::score_function::ScoreFunction;
     use crate::testing::models::{self, BitMethod};
+    use approx::assert_abs_diff_eq;
     use std::sync::Arc;
     use stochgrad_check::Oracle;
     use stochgrad_distributions::{Normal, OneHotCategorical};
@@ -237,7 +238,7 @@ mod tests {
     fn a_number_for_each_element_has_the_known_variance() {
         for a in [-2.0_f64, 0.0, 0.5, 3.0] {
             let baseline = OptimalBaseline::new(0.9).by_element();
-            // E[s²] is 1 by the location and 2 by the scale.
+            // E[s²] is 1 with respect to the location and 2 with respect to the scale.
             let a2 = a * a;
             let means = state(&[("x / location", &[a2 + 3.0, 1.0]), ("x / scale", &[2.0 * (a2 + 5.0), 2.0])]);
             baseline.load_state(&means).unwrap();
@@ -251,7 +252,7 @@ mod tests {
             let number = |tensor: &Tensor<f64>| tensor.item().unwrap();
             for (name, mean, expected) in [("mu", 2.0 * a, 8.0 * a2 + 6.0), ("sigma", 2.0, 40.0 * a2 + 24.0)] {
                 let found = number(moments.variance(name).unwrap());
-                assert!((number(moments.mean(name).unwrap()) - mean).abs() < 1e-9);
+                assert_abs_diff_eq!(number(moments.mean(name).unwrap()), mean, epsilon = 1e-9);
                 assert!((found - expected).abs() < 1e-8 * expected, "{name} at {a}: {found}, not {expected}");
             }
         }

@@ -1,19 +1,21 @@
-//! OVIS: the bound of the other samples as the baseline of each.
+//! OVIS: the bound of the other samples as the baseline of each sample. Use it for importance-weighted bounds; its
+//! signal-to-noise ratio rises with the number of samples.
 //!
-//! In the gradient of $\mathcal L = \ln\frac1K \sum_k w_k$ by the parameters of the samples' distribution, sample $k$
-//! has the score $\nabla \ln q(z_k)$ times $\mathcal L - v_k$, with $v_k = w_k / \sum_j w_j$. Here its baseline is the
-//! bound without it,
+//! In the gradient of $\mathcal L = \ln\frac1K \sum_k w_k$ with respect to the parameters of the samples' distribution,
+//! sample $k$ has the score $\nabla \ln q(z_k)$ times $\mathcal L - v_k$, with $v_k = w_k / \sum_j w_j$. Its baseline
+//! is the bound without it,
 //!
 //! $$b_k = \ln \frac1K \sum_{j \ne k} w_j, \qquad \mathcal L - v_k - b_k = -\ln(1 - v_k) - v_k,$$
 //!
 //! which does not depend on the sample, and leaves a factor of the order of $v_k^2$. Liévin, Dittadi, Christensen and
-//! Winther (2020), with $\gamma = 0$: the ratio of signal to noise rises like $\sqrt K$. It is [`Vimco`](super::Vimco)
-//! with a weight of zero in the place of the left-out one. A weight of zero has a meaning in a log-mean-exp only: a
-//! cost that reduces the sample plate in another way is an error.
+//! Winther (2020), with $\gamma = 0$: the signal-to-noise ratio rises like $\sqrt K$. It is [`Vimco`](super::Vimco)
+//! with a weight of zero for the left-out sample. A weight of zero has a meaning in a log-mean-exp only: a cost that
+//! reduces the sample plate in another way is an error.
 //!
-//! With $\gamma = 1$ the factor is $\ln\frac{K - 1}{K} - \ln(1 - v_k)$, whose expectation is another one: the baseline
-//! contains the sample's own $v_k$. The same gradient comes of [`Vimco::arithmetic`](super::Vimco::arithmetic) and a
-//! bound that [leaves the score out](crate::EvidenceBound::sticking_the_landing), which says that it is biased.
+//! With $\gamma = 1$ the factor is $\ln\frac{K - 1}{K} - \ln(1 - v_k)$, whose expectation is different: the baseline
+//! contains the sample's own $v_k$. [`Vimco::arithmetic`](super::Vimco::arithmetic) gives the same gradient with a
+//! bound that [leaves out the score](crate::EvidenceBound::sticking_the_landing), whose guarantee says that it is
+//! biased.
 
 use super::vimco::{MeanOfOthers, without_each};
 use super::{Baseline, Baselines, LeaveOneOut, Memory};
@@ -21,9 +23,9 @@ use stochgrad_distributions::Distribution;
 use stochgrad_graph::{CostContext, GraphResult};
 use stochgrad_tensor::Real;
 
-/// The bound of the other samples, for costs of all members of the sample plate jointly that take the log-mean-exp of
-/// their log-weights; leave-one-out for costs that keep the plate. A cost that reduces the plate in another way (a sum,
-/// a mean) is refused.
+/// The bound of the other samples, for joint costs that take the log-mean-exp of log-weights over the sample plate, and
+/// leave-one-out for costs that keep the plate. A cost that reduces the plate in another way (by a sum or a mean) is an
+/// error.
 ///
 /// ```
 /// use stochgrad_distributions::{Bernoulli, Distribution};
@@ -164,7 +166,7 @@ mod tests {
         }
     }
 
-    /// The row that gave `Ok(NaN)`: the sum over the samples.
+    /// A cost that is the sum over the samples, for which the baseline would be NaN.
     #[test]
     fn a_sum_over_the_samples_is_refused_or_has_the_exact_gradient() {
         let model = |graph: &Graph<'_, f64>| {

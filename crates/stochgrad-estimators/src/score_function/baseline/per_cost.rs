@@ -1,8 +1,7 @@
-//! A baseline of its own choice for each cost, by the name of the cost.
+//! A chosen baseline for each cost, by the name of the cost. Use it if the costs are of different kinds: a closed-form
+//! divergence needs no baseline, a reconstruction error a learned one, and a bound over several samples VIMCO.
 //!
-//! A closed-form divergence needs no baseline, a reconstruction error a learned one, a bound over several samples
-//! VIMCO: each cost is given the one that suits it. By linearity the gradient has the bias and order of the worst of
-//! them.
+//! By linearity the gradient has the bias and the order of the worst of the baselines.
 
 use super::{Baseline, Baselines, DynBaseline, Memory};
 use crate::common::state_parts::{StatePart, load_all_or_nothing, take_prefixed};
@@ -11,8 +10,8 @@ use stochgrad_distributions::Distribution;
 use stochgrad_graph::{CostContext, Count, GraphError, GraphResult, MethodState, Order, Profile};
 use stochgrad_tensor::Real;
 
-/// Baselines by the names of costs, and one for the total of all other costs. A name that no cost downstream has
-/// changes nothing.
+/// Baselines by the names of costs, and one for the total of all other costs. A name without a cost downstream has no
+/// effect.
 ///
 /// ```
 /// use stochgrad_distributions::Bernoulli;
@@ -25,7 +24,8 @@ use stochgrad_tensor::Real;
 /// let graph = Graph::new(&tape, Seed::new(7));
 /// let logits = graph.param("logits", [0.3, -1.0])?;
 /// let baselines = PerCost::new(LeaveOneOut).cost("reconstruction", SelfCritical).cost("penalty", NoBaseline);
-/// let bits = graph.sample("bits", &Bernoulli::from_logits(logits), &ScoreFunction::new().samples(2).baseline(baselines))?;
+/// let method = ScoreFunction::new().samples(2).baseline(baselines);
+/// let bits = graph.sample("bits", &Bernoulli::from_logits(logits), &method)?;
 /// graph.cost("reconstruction", (bits - 0.499).square().sum())?;
 /// graph.cost("penalty", bits.sum() * 0.1)?;
 /// graph.backward()?;
@@ -34,7 +34,7 @@ use stochgrad_tensor::Real;
 /// ```
 #[derive(Clone)]
 pub struct PerCost<F: Real> {
-    /// The names of costs and their baselines; that of all others comes first, without a name.
+    /// The names of costs and their baselines. The baseline of all other costs is the first, without a name.
     entries: Vec<(Option<String>, DynBaseline<F>)>,
 }
 
@@ -44,7 +44,7 @@ impl<F: Real> PerCost<F> {
         PerCost { entries: vec![(None, Arc::new(otherwise))] }
     }
 
-    /// The baseline of the cost of that name. The last one counts.
+    /// Sets the baseline of the cost with this name, and replaces an earlier one.
     pub fn cost(mut self, name: impl Into<String>, baseline: impl Baseline<F> + 'static) -> Self {
         let name = Some(name.into());
         self.entries.retain(|(known, _)| *known != name);
@@ -52,7 +52,7 @@ impl<F: Real> PerCost<F> {
         self
     }
 
-    /// What the state of an entry is filed under.
+    /// The prefix of the state of an entry.
     fn prefix(name: Option<&String>) -> String {
         match name {
             Some(name) => format!("cost {name}: "),
@@ -106,7 +106,7 @@ impl<F: Real> Memory for PerCost<F> {
     fn load_state(&self, state: &MethodState) -> GraphResult<()> {
         let mut left: MethodState = state.clone();
         let mut parts = Vec::new();
-        // Longer names first: one may begin with another one.
+        // Longer names are first, since a name may begin with another one.
         let mut entries: Vec<_> =
             self.entries.iter().map(|(name, baseline)| (Self::prefix(name.as_ref()), baseline)).collect();
         entries.sort_by_key(|(prefix, _)| std::cmp::Reverse(prefix.len()));

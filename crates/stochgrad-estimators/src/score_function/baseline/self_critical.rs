@@ -1,20 +1,20 @@
-//! The cost at the mode of the node.
+//! Self-critical: the cost at the mode of the node, that is, of a greedy decision. Use it for a node with a single
+//! sample whose mode is a good value.
 //!
 //! $$b = f(\hat x), \qquad \hat x = \operatorname{argmax}_x p(x; \theta),$$
 //!
-//! by counterfactual replay under the same noise: what a greedy decision would have cost. Rennie, Marcheret, Mroueh,
-//! Ross and Goel (2017).
+//! It is evaluated by counterfactual replay under the same noise. Rennie, Marcheret, Mroueh, Ross and Goel (2017).
 //!
-//! $\hat x$ is a function of the parameters and the replay sees noise that is independent of the sample, so that the
-//! gradient is unbiased at every order. All members go to their modes together: of a cost of several members jointly,
-//! the baseline is the cost of all modes. Samples that differ in nothing but the node itself share one replay.
+//! $\hat x$ is a function of the parameters, and the noise of the replay is independent of the sample, so that the
+//! gradient is unbiased at every order. All members are at their modes together: the baseline of a cost of several
+//! members jointly is the cost of all modes. Samples that differ only in the node itself share one replay.
 
 use super::{Baseline, Baselines, Memory};
 use stochgrad_distributions::Distribution;
 use stochgrad_graph::{CostContext, Count, GraphResult, Order, Profile};
 use stochgrad_tensor::Real;
 
-/// The cost had the node taken its most likely value, for distributions with a mode.
+/// The cost at the most likely value of the node, for distributions with a mode.
 ///
 /// ```
 /// use stochgrad_distributions::Bernoulli;
@@ -35,7 +35,7 @@ use stochgrad_tensor::Real;
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SelfCritical;
 
-/// The refusal of a distribution without a mode.
+/// The error for a distribution without a mode.
 fn no_mode(distribution: &str) -> String {
     format!(
         "{distribution} has no mode in closed form; use FreshSample, which compares with another draw, or LeaveOneOut"

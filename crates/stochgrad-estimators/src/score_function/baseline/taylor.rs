@@ -1,4 +1,4 @@
-//! The cost and its derivatives at the mean of a node: what Taylor control variates are made of.
+//! The cost and its derivatives at the mean of a node, for the Taylor polynomials of control variates.
 
 use super::members::over_joint;
 use stochgrad_distributions::Distribution;
@@ -6,20 +6,20 @@ use stochgrad_graph::{CostContext, GraphResult, NodeCost};
 use stochgrad_tape::Var;
 use stochgrad_tensor::{Real, Shape};
 
-/// The mean of a node, and what is needed around it.
+/// The mean of a node, and the costs and derivatives there.
 pub(super) struct Expansion<'t, F: Real> {
-    /// The mean, differentiable by the parameters.
+    /// The mean, as a differentiable function of the parameters.
     pub(super) mean: Var<'t, F>,
-    /// The same number as the point that the cost is expanded at; derivatives stop here.
+    /// The mean as the point of expansion, detached.
     pub(super) at: Var<'t, F>,
-    /// The sample less the mean, for each member.
+    /// The sample minus the mean, for each member.
     pub(super) deviation: Var<'t, F>,
-    /// The total costs, what they are with all members at their means, and the derivatives of these by the mean of one
-    /// member: recorded.
+    /// The total costs, their values with all members at their means, and the derivatives of these with respect to the
+    /// mean of one member, all recorded.
     pub(super) costs: Vec<(NodeCost<'t, F>, Var<'t, F>, Var<'t, F>)>,
 }
 
-/// What is said of a distribution without a mean.
+/// The error for a distribution without a mean.
 pub(super) fn no_mean(distribution: &str) -> String {
     format!("the mean of {distribution} has no closed form; use LeaveOneOut, or SelfCritical where there is a mode")
 }
@@ -38,8 +38,8 @@ impl<'t, F: Real> Expansion<'t, F> {
         Ok(Expansion { mean, at, deviation: value - at, costs })
     }
 
-    /// The linear part for a slope, and its mean less the constant: each summed over the members that the cost saw
-    /// jointly.
+    /// The linear part for a slope, and its mean minus the constant, each summed over the members that the cost depends
+    /// on jointly.
     pub(super) fn linear(
         &self,
         context: &CostContext<'_, 't, F>,
@@ -69,8 +69,9 @@ impl<'t, F: Real> Expansion<'t, F> {
     }
 }
 
-/// The derivative of a value by the point `at` of each member. Members along plates that the point lacks share it: they
-/// are averaged where the value tells them apart, and where it saw them jointly each has its equal share.
+/// The derivative of a value with respect to the point `at` of each member. Members along plates that the point lacks
+/// share it. They are averaged if the value has these plates; if the value depends on them jointly, each gets an equal
+/// share.
 fn derivative<'t, F: Real>(
     context: &CostContext<'_, 't, F>,
     cost: &NodeCost<'t, F>,

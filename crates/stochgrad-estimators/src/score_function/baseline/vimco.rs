@@ -1,13 +1,14 @@
-//! VIMCO: a baseline for each member of a cost of all members jointly.
+//! VIMCO: a baseline for each member of a joint cost of all samples. Use it for importance-weighted bounds.
 //!
-//! A bound such as $\mathcal L = \ln \frac1K \sum_k w_k$ sees its $K$ samples together. What it would have been without
-//! the information in member $k$ is a baseline for that member: its $\ln w_k$ is replaced by the mean of the others,
+//! A bound such as $\mathcal L = \ln \frac1K \sum_k w_k$ depends on its $K$ samples together. Its value without the
+//! information in member $k$ is a baseline for that member: $\ln w_k$ is replaced by the mean of the others,
 //!
 //! $$b_k = \ln \frac1K \Big(\sum_{j \ne k} w_j + \hat w_{-k}\Big), \qquad
 //!     \hat w_{-k} = \exp\Big(\frac{1}{K-1} \sum_{j \ne k} \ln w_j\Big) \ \text{ or } \ \frac{1}{K-1} \sum_{j \ne k} w_j.$$
 //!
-//! Mnih and Rezende (2016). Here it works for every cost that reduces the sample plate, whatever is made of the reduction afterwards: the reduction is
-//! recorded again with what it reduces replaced. Costs that keep the plate get the leave-one-out baseline.
+//! Mnih and Rezende (2016). It works for every cost that reduces the sample plate, whatever is computed from the
+//! reduction: the reduction is recorded again with the replaced values. Costs that keep the plate get the leave-one-out
+//! baseline.
 
 use super::{Baseline, Baselines, CostBaseline, LeaveOneOut, Memory};
 use std::collections::HashSet;
@@ -16,17 +17,17 @@ use stochgrad_graph::{CostContext, GraphResult};
 use stochgrad_tape::{Op, Plate, PlateKind, PlateReduction, Var, Weights};
 use stochgrad_tensor::{Real, Tensor};
 
-/// What stands for the weight of a left-out member.
+/// The replacement of the weight of a left-out member.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum MeanOfOthers {
     #[default]
     Geometric,
     Arithmetic,
-    /// No mean at all: a weight of zero.
+    /// A weight of zero.
     Nothing,
 }
 
-/// The cost without the information in a member, for costs of all members of the sample plate jointly.
+/// The cost without the information in a member, for joint costs of all members of the sample plate.
 ///
 /// ```
 /// use stochgrad_distributions::{Bernoulli, Distribution};
@@ -52,12 +53,12 @@ pub struct Vimco {
 }
 
 impl Vimco {
-    /// With the geometric mean of the other weights: the mean of what is reduced.
+    /// Replaces the weight by the geometric mean of the others, which is the mean of the log-weights.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// With the arithmetic mean of the other weights: the log-mean-exp of what is reduced.
+    /// Replaces the weight by the arithmetic mean of the others, which is the log-mean-exp of the log-weights.
     pub fn arithmetic() -> Self {
         Vimco { replacement: MeanOfOthers::Arithmetic }
     }
@@ -90,8 +91,7 @@ impl<F: Real> Baseline<F> for Vimco {
     }
 }
 
-/// The costs without the information in each member: something else stands for its weight where the members are
-/// reduced.
+/// The costs without the information in each member, whose weight is replaced wherever the members are reduced.
 pub(super) fn without_each<'t, F: Real>(
     context: &CostContext<'_, 't, F>,
     distribution: &dyn Distribution<'t, F>,
@@ -102,23 +102,24 @@ pub(super) fn without_each<'t, F: Real>(
     let tape = context.tape();
     let members = tape.plate_size(plate);
     let left_out = tape.plate("left out", members, PlateKind::Alternatives, &context.value().plates());
-    // A control variate of each member is reduced over them like any cost; the joint cost occurs once.
+    // The control variate of each member is reduced over the members like any cost, whereas the joint cost occurs once.
     let repeated = if tape.weights(plate) == Weights::Sum { 1.0 } else { members as f64 };
     let changed = context.changed_reductions(plate, &|reduced| replacement.without_one(reduced, plate, left_out))?;
     for mut cost in changed {
         let replaced = cost.value;
         if let (MeanOfOthers::Nothing, Some(reduction)) = (replacement, other_than_log_sum(replaced, plate, left_out)) {
             return Err(context.refused(format!(
-                "OVIS leaves a sample out by a weight of zero, which needs a log-mean-exp over plate \"{}\"; cost \"{}\" takes {reduction} over it. Use the \
-                 Vimco baseline for other functions of all samples, or LeaveOneOut with a cost that keeps the plate",
+                "OVIS gives the left-out sample a weight of zero, which needs a log-mean-exp over plate \"{}\"; cost \
+                 \"{}\" takes {reduction} over it. Use the Vimco baseline for other functions of all samples, or \
+                 LeaveOneOut with a cost that keeps the plate",
                 tape.plate_name(plate),
                 cost.name
             )));
         }
-        // What no member enters does not depend on which one is left out.
+        // A part that depends on no member does not depend on which one is left out.
         let replaced = replaced.expand_plates(&[&replaced.plates()[..], &[left_out]].concat());
         let baseline = replaced.plate_to_event(left_out).event_to_plate(plate);
-        // Each member has a baseline of its own, for its own l.
+        // Each member has its own baseline, for its own l.
         cost.joint.retain(|joint| *joint != plate);
         let carried = l.plates();
         let own = cost.joint.iter().filter(|joint| carried.contains(joint));
@@ -128,8 +129,7 @@ pub(super) fn without_each<'t, F: Real>(
     Ok(baselines)
 }
 
-/// What reduces a plate on the way to a value from where members were left out, other than a logarithm of a sum of
-/// exponentials.
+/// The first reduction of a plate with left-out members on the path to a value that is not a log-sum-exp, in words.
 fn other_than_log_sum<F: Real>(value: Var<'_, F>, plate: Plate, left_out: Plate) -> Option<&'static str> {
     let mut pending = vec![value];
     let mut seen = HashSet::new();
@@ -143,8 +143,7 @@ fn other_than_log_sum<F: Real>(value: Var<'_, F>, plate: Plate, left_out: Plate)
                 continue;
             }
             if !plates.contains(&plate) || var.plates().contains(&plate) {
-                // With the plate, it is what is left of the members: nothing before it was reduced with a member left
-                // out.
+                // It still has the plate, so that nothing before it was reduced with a member left out.
                 pending.push(input);
                 continue;
             }
@@ -160,7 +159,7 @@ fn other_than_log_sum<F: Real>(value: Var<'_, F>, plate: Plate, left_out: Plate)
 }
 
 impl MeanOfOthers {
-    /// What is reduced, once for each left-out member, with something else in its place.
+    /// The values that are reduced, once for each left-out member, with its replacement.
     fn without_one<'t, F: Real>(self, reduced: Var<'t, F>, plate: Plate, left_out: Plate) -> Var<'t, F> {
         let tape = reduced.tape();
         let members = tape.plate_size(plate);

@@ -1,3 +1,0 @@
-//! Whether derivatives flow from a value to a trainable parameter.
-
-pub use stochgrad_graph::is_differentiable;
