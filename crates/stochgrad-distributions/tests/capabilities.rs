@@ -95,35 +95,48 @@ fn cells(entry: &Entry) -> Vec<String> {
 const INTRODUCTION: &str = "\
 # What each distribution can do
 
-This table is written from the implementations by a test (`cargo test -p stochgrad-distributions --test capabilities`), at
-ordinary parameters. An empty cell means that the capability is not implemented; the notes below say why.
+A test writes this table from the implementations, at ordinary parameters
+(`cargo test -p stochgrad-distributions --test capabilities`). An empty cell means that the capability is not
+implemented. The notes below the table give the reasons.
 
-*Score*: the log-probability is differentiable by the parameters and the support does not depend on them. *Path*: samples are
-differentiable functions of the parameters; order 1 where the path is implicit. *Weak*, *stochastic*: the parameters by which a
-measure-valued or a stochastic derivative is known. *Divergence*: the distributions to which the Kullback–Leibler divergence has a closed form; besides these,
-it is known to be infinite for pairs whose supports do not fit, and `monte_carlo_kl` estimates the others.
+* *Score*: the log-probability is differentiable with respect to the parameters, and the support does not depend on
+  them.
+* *Path*: samples are differentiable functions of the parameters. The order is 1 where the path is implicit.
+* *Weak* and *stochastic*: the parameters with respect to which a measure-valued or a stochastic derivative is known.
+* *Divergence*: the distributions to which the Kullback–Leibler divergence has a closed form. It is also known to be
+  infinite for pairs whose supports do not fit. `monte_carlo_kl` estimates all others.
 
 ";
 
 const NOTES: &str = "
 ## Why a cell is empty
 
-- **Score.** The support moves with the bounds of `Uniform`, `TruncatedNormal` and `DiscreteUniform`, the scale of `Pareto`, the value of `Delta` and the values of
-  `Empirical`: the derivative of the log-probability has no mean of zero there.
-- **Path.** Distributions of counts and categories have none. `Delta` and `Empirical` move with their values.
-- **Weak derivatives.** By the shapes of `Weibull`, `Kumaraswamy`, `InverseGaussian`, `Dirichlet`, `Wishart`, `Lkj` and the degrees of freedom of `StudentT` the parts
-  of the derivative have no cheap sampler: take the path. The scale of `Gumbel` and the concentration of `VonMises` likewise. (By the shapes of `Gamma`, `InverseGamma`, `Chi2` and
-  `Beta` the parts come from roots of the derivative of the distribution function, a few microseconds a draw and more for `Beta`: the path is cheaper there too, for
-  costs that have one.) `Normal`'s relatives by truncation and relaxation have paths of any order. `DiscreteUniform` has whole numbers as bounds: there is no derivative. The number of trials and of
-  successes are not differentiated. `Independent` joins elements, and alternatives replace single ones: take the distribution inside.
-- **Stochastic derivatives** exist for jumps between neighbouring counts or categories: `Skellam` and `Multinomial` have weak derivatives with one replay instead.
-- **Relaxations** are there for bits and categories.
-- **Quadratic variances**, which gradients exact for polynomials are made of, are those of `Bernoulli`, `Binomial`, `Poisson`, `Geometric` and `NegativeBinomial`.
-- **Entropies** of `Poisson`, `NegativeBinomial`, `Skellam` and `Multinomial` are sums without a closed form (that of `Binomial` is summed, for one derivative); those of `InverseGaussian` and `Lkj` need functions that are not
-  elementary; mixtures, relaxed distributions and transformed distributions have none in general.
-- **Distribution functions.** Vectors and matrices have none that is of use. `Empirical` has no quantiles, which would be a sort. Quantiles of counts are searches, those of `VonMises`,
-  `InverseGaussian` and of mixtures of continuous distributions Newton's method in a bracket.
-- **Moments** that are missing do not exist (`Cauchy`, `HalfCauchy`), or have no closed form (relaxed and transformed distributions, `Lkj`). For `VonMises` they are the circular ones.
+- **Score.** The support of `Uniform`, `TruncatedNormal` and `DiscreteUniform` depends on their bounds, that of `Pareto`
+  on the scale, that of `Delta` on its value, and that of `Empirical` on its values. The mean of the derivative of the
+  log-probability is then not zero, and the score function would be biased.
+- **Path.** Counts and categories have no sample path. None is implemented for `Empirical`, whose samples are chosen from
+  its values.
+- **Weak derivatives.** No cheap sampler is known for the parts of the derivative with respect to the shapes of
+  `Weibull`, `Kumaraswamy`, `InverseGaussian`, `Dirichlet`, `Wishart` and `Lkj`, the degrees of freedom of `StudentT`,
+  the scale of `Gumbel` and the concentration of `VonMises`. Use the path. For the shapes of `Gamma`, `InverseGamma`,
+  `Chi2` and `Beta`, the parts are roots of the derivative of the distribution function. A root takes a few
+  microseconds, and more for `Beta`, so that the path is cheaper for costs that have one. `TruncatedNormal` and the
+  relaxed distributions have paths of any order. The bounds of `DiscreteUniform` are integers and have no derivative.
+  Numbers of trials and of successes are not differentiated. `Independent` joins elements, but alternatives replace
+  single elements: use the distribution inside it.
+- **Stochastic derivatives** exist for jumps between neighbouring counts or categories. `Skellam` and `Multinomial` have
+  weak derivatives with one replay instead.
+- **Relaxations** exist for bits and categories.
+- **Quadratic variances** make gradients of polynomials exact. `Bernoulli`, `Binomial`, `Poisson`, `Geometric` and
+  `NegativeBinomial` have them.
+- **Entropies.** Those of `Poisson`, `NegativeBinomial`, `Skellam` and `Multinomial` are sums without a closed form. That
+  of `Binomial` is summed and has one derivative. Those of `InverseGaussian` and `Lkj` need functions that are not
+  elementary. Mixtures, relaxed distributions and transformed distributions have none in general.
+- **Distribution functions** are not defined for vectors and matrices. `Empirical` has no quantiles, which would need a
+  sort. Quantiles of counts are found by a search, and those of `VonMises`, `InverseGaussian` and mixtures of continuous
+  distributions by Newton's method in a bracket.
+- **Moments** that are missing do not exist (`Cauchy`, `HalfCauchy`) or have no closed form (relaxed and transformed
+  distributions, `Lkj`). Those of `VonMises` are the circular moments.
 ";
 
 #[test]
@@ -161,6 +174,6 @@ fn the_table_in_the_book_is_that_of_the_implementations() {
     let found = std::fs::read_to_string(&path).unwrap_or_default();
     assert!(
         found == table,
-        "docs/distributions.md is not what the implementations say; run the test with UPDATE_TABLES=1 and look at the difference"
+        "docs/distributions.md differs from the implementations; run the test with UPDATE_TABLES=1 and look at the difference"
     );
 }

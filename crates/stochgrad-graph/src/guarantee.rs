@@ -59,7 +59,15 @@ impl Guarantee {
 
 impl fmt::Display for Guarantee {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}, valid to order {}", self.bias, self.order)
+        write!(f, "{}, {}", self.bias, validity(self.order))
+    }
+}
+
+/// The orders at which a derivative is valid, in words.
+pub(crate) fn validity(order: Order) -> String {
+    match order {
+        Order::Any => "valid at every order".into(),
+        Order::Finite(order) => format!("valid to order {order}"),
     }
 }
 

@@ -32,7 +32,7 @@ pub fn print(model: &Model, methods: &[Entry], choices: &[Choice]) -> String {
             }
         }
         if plate.summed {
-            line(format!("graph.set_reduction({name}, Reduction::Sum);"));
+            line(format!("graph.set_reduction({name}, Reduction::Sum)?;"));
         }
     }
     for parameter in &model.parameters {

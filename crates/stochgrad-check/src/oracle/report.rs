@@ -109,8 +109,9 @@ impl OracleReport {
 impl fmt::Display for OracleReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} derivatives over {} outcomes; largest difference", self.compared, self.outcomes)?;
-        for (order, worst) in &self.worst {
-            write!(f, " {worst:.1e} at order {order}")?;
+        for (index, (order, worst)) in self.worst.iter().enumerate() {
+            let separator = if index == 0 { "" } else { "," };
+            write!(f, "{separator} {worst:.1e} at order {order}")?;
         }
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! The properties of a gradient method as data: for tables, for programs that choose among methods, and for the
 //! guarantee of a graph, which is computed from them.
 
-use crate::guarantee::{Bias, Guarantee, Path};
+use crate::guarantee::{Bias, Guarantee, Path, validity};
 use std::fmt;
 use stochgrad_distributions::{Distribution, FiniteSupport, Order};
 use stochgrad_tape::Degree;
@@ -119,7 +119,7 @@ impl fmt::Display for Profile {
         if self.bias != Bias::Unbiased && self.exact_to > Degree::CONSTANT {
             write!(f, ", exact for costs of degree {}", self.exact_to)?;
         }
-        write!(f, ", valid to order {}; {} cost evaluations, ", self.order, self.evaluations)?;
+        write!(f, ", {}; {} cost evaluations, ", validity(self.order), self.evaluations)?;
         write!(f, "{} backward passes; {}", self.backward_passes, self.access)
     }
 }
@@ -306,7 +306,7 @@ mod tests {
         let none = Profile::unbiased(Order::Any).evaluations(Count::exactly(0).and(1, Size::JointStates));
         assert_eq!(
             none.to_string(),
-            "unbiased, valid to order any; joint states cost evaluations, 0 backward passes; values"
+            "unbiased, valid at every order; joint states cost evaluations, 0 backward passes; values"
         );
         assert_eq!(Count::exactly(0).and(3, Size::StatePairs).to_string(), "3 · pairs of states");
     }

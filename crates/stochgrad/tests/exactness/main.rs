@@ -10,7 +10,7 @@ mod reports;
 
 use distributions::{Bits, Categories, Counts, Normals, Subject, TestDistribution};
 use entries::{Proof, entries};
-use reports::{certificate, statements};
+use reports::{certificate, reports};
 use std::fmt::Write;
 use stochgrad::check::models::{self, Draw, JOINT_OVER_SAMPLES, Model};
 use stochgrad::check::{CheckError, CheckResult};
@@ -66,11 +66,19 @@ fn outcome(subject: &Subject, shape: &(&str, Model), proof: Proof, runs: usize) 
 fn table(runs: usize) -> String {
     let mut text = String::from(
         "# Exactness\n\n\
-         Every method on every shape of graph, with itself at all nodes: on bits, on vectors of three categories, on counts (the successes in two trials) and on normal numbers \
-         (by their location). *exact to n*: the derivatives of orders 0 to n have the exact means to 1e-9, over all outcomes of the method's own draws (the methods are right to the \
-         orders that they declare, and the table stops at 2). \
-         *unbiased*: sampled, every element within four standard errors by Holm's correction. *refused*: an error that says why and what to try. \
-         *biased*: the method is labelled so, and the mean is off. *certified*: a biased method that is exact for these costs, by their degree, and whose gradient says so. *by construction*: another distribution, gradient or weighting; its known bias is tested beside the method.\n\n\
+         Each method is tested on several shapes of graph, as the method of every node: on bits, on one-hot vectors of\n\
+         three categories, on counts (the successes in two trials), and on normal samples with a differentiable mean.\n\
+         The cells say:\n\n\
+         * *exact to n*: averaged over all outcomes of the method's own draws, the derivatives of orders 0 to n equal the\n  \
+           exact ones to 1e-9. The test stops at order 2; many methods are valid at higher orders, as they declare.\n\
+         * *unbiased*: estimated from samples, because there are too many outcomes to sum over. Every element is within\n  \
+           four standard errors, with Holm's correction for their number.\n\
+         * *refused*: the library returns an error that gives the reason and what to try.\n\
+         * *biased*: the method declares a bias, and the mean of its gradient differs from the exact gradient.\n\
+         * *certified*: the method is biased in general but exact for these costs, by their degree as polynomials, and the\n  \
+           guarantee of the gradient says so.\n\
+         * *by construction*: the method estimates the gradient of another distribution, or uses other weights. Its known\n  \
+           bias is tested beside the method.\n\n\
          Written by `crates/stochgrad/tests/exactness`.\n\n",
     );
     let entries = entries();
@@ -91,7 +99,7 @@ fn table(runs: usize) -> String {
         }
         text.push('\n');
     }
-    text + &statements(&entries)
+    text + &reports(&entries)
 }
 
 fn compare(found: &str) {

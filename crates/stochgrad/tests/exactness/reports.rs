@@ -11,19 +11,20 @@ use stochgrad::tape::Degree;
 pub(crate) fn certificate(model: &dyn for<'t> Fn(&Graph<'t, f64>) -> GraphResult<()>) -> &'static str {
     let tape = Tape::<f64>::new();
     let graph = Graph::new(&tape, Seed::new(1));
-    let statement = model(&graph).and_then(|()| graph.report()).expect("a model that was verified");
+    let report = model(&graph).and_then(|()| graph.report()).expect("a model that was verified");
     let biased = |node: &NodeReport| node.profile.bias != Bias::Unbiased;
-    let certified = statement.parameters.iter().all(|parameter| parameter.guarantee.bias == Bias::Unbiased);
-    if statement.nodes.iter().any(biased) && certified { ", certified" } else { "" }
+    let certified = report.parameters.iter().all(|parameter| parameter.guarantee.bias == Bias::Unbiased);
+    if report.nodes.iter().any(biased) && certified { ", certified" } else { "" }
 }
 
 /// One row for each method.
-pub(crate) fn statements(entries: &[Entry]) -> String {
+pub(crate) fn reports(entries: &[Entry]) -> String {
     let mut text = String::from(
-        "## Statements\n\n\
-         What the methods state about themselves, as data. *exact to degree*: a biased method has no bias where the costs are polynomials of this degree in the value of its node, and \
-         the gradient says so. Evaluations and backward passes are upper bounds, for each member of the data.\n\n\
-         | method | bias | exact to degree | order | cost evaluations | backward passes | the cost must offer |\n|---|---|---|---|---|---|---|\n",
+        "## Reports\n\n\
+         What the methods report about themselves. *Exact to degree*: a biased method has no bias if the costs are\n\
+         polynomials of at most this degree in the value of its node, and the guarantee of the gradient says so. The numbers\n\
+         of cost evaluations and backward passes are upper bounds, for each member of the data.\n\n\
+         | method | bias | exact to degree | order | cost evaluations | backward passes | requirement on the cost |\n|---|---|---|---|---|---|---|\n",
     );
     for subject in entries.iter().filter_map(|entry| entry.subjects.first()) {
         let Profile { bias, exact_to, order, evaluations, backward_passes, access } = subject.profile;
