@@ -1,6 +1,6 @@
-//! What the tests of the special functions share.
+//! Assertions and arguments for the tests of the special functions.
 
-/// Asserts that the relative error is at most `tolerance`; where `expected` is 0 or infinite, equality.
+/// Asserts that the relative error is at most `tolerance`, or equality if `expected` is 0 or infinite.
 #[track_caller]
 pub(super) fn assert_relative(what: &str, got: f64, expected: f64, tolerance: f64) {
     let fine = got == expected || (got - expected).abs() <= tolerance * expected.abs();
@@ -15,7 +15,7 @@ pub(super) fn assert_near(what: &str, got: f64, expected: f64, tolerance: f64) {
     assert!(fine, "{what}: got {got:e}, expected {expected:e}, error {error:e}");
 }
 
-/// Positive numbers over the whole range of f64, dense around the places where a method takes over from another.
+/// Positive values over the whole range of f64, with several values around each change of method.
 pub(super) const POSITIVE: [f64; 28] = [
     5e-324,
     1e-308,
@@ -47,6 +47,6 @@ pub(super) const POSITIVE: [f64; 28] = [
     f64::MAX,
 ];
 
-/// Probabilities, both ends included.
+/// Probabilities, including both ends.
 pub(super) const PROBABILITIES: [f64; 10] =
     [0.0, 5e-324, 1e-300, 1e-10, 0.1, 0.5, 0.9, 1.0 - 1e-10, 1.0 - f64::EPSILON, 1.0];

@@ -3,19 +3,19 @@
 use super::gamma::lgamma;
 use std::f64::consts::{LN_10, PI};
 
-/// From this order on the uniform expansion in the order is used.
+/// Orders of at least this value use the uniform expansion in the order.
 const LARGE_ORDER: f64 = 60.0;
 
-/// Up to this argument the power series is used, and for n² / 8 where that is larger: beyond, the integral loses little
-/// to cancellation.
+/// The power series is used up to this argument, or up to n² / 8 if that is larger. Beyond it, the integral loses
+/// little to cancellation.
 const SMALL_ARGUMENT: f64 = 30.0;
 
-/// From this argument on, for orders that are not large, the expansion in the argument is used.
+/// Arguments above this value use the expansion in the argument, unless the order is large.
 const LARGE_ARGUMENT: f64 = 4000.0;
 
-/// e^-|x| I_n(x), for a whole order n.
+/// e^-|x| I_n(x), for an integer order n.
 ///
-/// Domain: any x; NaN gives NaN. Relative error below 1e-12 as long as the result is a normal number.
+/// Domain: all reals. Relative error below 1e-12 as long as the result is a normal float.
 ///
 /// ```
 /// # use stochgrad_tensor::special::bessel_ie;
@@ -29,9 +29,9 @@ pub fn bessel_ie(n: u32, x: f64) -> f64 {
     }
 }
 
-/// ln(e^-x I_n(x)), for a whole order n.
+/// ln(e^-x I_n(x)), for an integer order n.
 ///
-/// Domain: x >= 0 and whole n >= 0, both finite; anything else gives NaN. At x = 0 it is 0 for n = 0 and -inf
+/// Domain: x >= 0 and integer n >= 0, both finite; anything else gives NaN. At x = 0 the result is 0 for n = 0 and -inf
 /// otherwise. Error below 1e-12 * max(1, |result|).
 ///
 /// Method: for n < 60 the power series (small x), the trapezoidal rule on the integral over the circle (x <= 4000),
@@ -97,7 +97,8 @@ fn hankel_expansion(n: f64, x: f64) -> f64 {
     sum
 }
 
-/// The polynomials U_1 to U_7 of DLMF 10.41.10, divided by p^k, in powers of p².
+/// The polynomials U_1 to U_7 of DLMF 10.41.10, divided by p^k: exact rational coefficients, rounded, in powers of p²,
+/// lowest power first. They follow from the recurrence DLMF 10.41.9.
 const DEBYE: [&[f64]; 7] = [
     &[0.125, -0.20833333333333334],
     &[0.0703125, -0.4010416666666667, 0.3342013888888889],
@@ -142,7 +143,7 @@ fn uniform_expansion(n: f64, x: f64) -> f64 {
         let polynomial = coefficients.iter().rev().fold(0.0, |sum, &c| sum * square + c);
         sum += polynomial * (p / n).powi(k as i32 + 1);
     }
-    // n (root + ln(z / (1 + root))) - x, where root - z has no cancellation: 1 / (root + z).
+    // n (root + ln(z / (1 + root))) - x, where root - z = 1 / (root + z) avoids cancellation.
     let eta = 1.0 / (root + z) + (z / (1.0 + root)).ln();
     n * eta - 0.5 * (2.0 * PI * n * root).ln() + sum.ln_1p()
 }

@@ -6,10 +6,11 @@ use super::quadrature::beta_lower_tail;
 use super::saddle_point::log_beta_kernel;
 use std::f64::consts::PI;
 
-/// ln B(a, b), for B(a, b) = gamma(a) gamma(b) / gamma(a + b).
+/// The logarithm of the beta function, ln B(a, b), with B(a, b) = gamma(a) gamma(b) / gamma(a + b).
 ///
 /// Domain: a > 0 and b > 0, both finite; anything else gives NaN. Error below 3e-15 * max(1, |result|) for arguments up
-/// to 1e15, however different they are (Stirling remainders, as in DiDonato & Morris, "Algorithm 708", 1992).
+/// to 1e15, including arguments of very different size (Stirling remainders, as in DiDonato & Morris, "Algorithm 708",
+/// 1992).
 pub fn log_beta(a: f64, b: f64) -> f64 {
     if !(a > 0.0 && b > 0.0 && a < f64::INFINITY && b < f64::INFINITY) {
         return f64::NAN;
@@ -32,10 +33,11 @@ pub fn log_beta(a: f64, b: f64) -> f64 {
 /// The regularised incomplete beta function I_x(a, b), the distribution function of Beta(a, b).
 ///
 /// Domain: finite a > 0 and b > 0, 0 <= x <= 1; anything else gives NaN. Relative error below 2e-12 on the smaller of I
-/// and 1 - I for a, b in [1e-3, 1e6], down to 1e-300; as everywhere, where 1 - x is tiny its rounding is the caller's.
+/// and 1 - I for a, b in [1e-3, 1e6], down to 1e-300. If 1 - x is tiny, the rounding error of x dominates; pass 1 - x
+/// separately to [`beta_inc_pair`] in this case.
 ///
-/// Method: quadrature on the logit scale where both a and b are at least 30, otherwise the continued fraction of NIST
-/// DLMF 8.17.22, whose effort grows like the square root of max(a, b); Loader's form of the factor in front.
+/// Method: quadrature on the logit scale if both a and b are at least 30, otherwise the continued fraction of NIST
+/// DLMF 8.17.22, whose cost grows with the square root of max(a, b); the prefactor in Loader's form.
 ///
 /// ```
 /// # use stochgrad_tensor::special::beta_inc;
@@ -48,7 +50,7 @@ pub fn beta_inc(a: f64, b: f64, x: f64) -> f64 {
     beta_inc_pair(a, b, x, 1.0 - x)
 }
 
-/// I_x(a, b) for y = 1 - x, where the caller may know y better than by subtraction.
+/// I_x(a, b) with y = 1 - x passed separately, for callers that know y more accurately than by subtraction.
 ///
 /// Domain: finite positive a and b, x and y in [0, 1]; elsewhere the result is not specified. Error as for
 /// [`beta_inc`].
@@ -74,8 +76,8 @@ fn by_continued_fraction(a: f64, b: f64, x: f64, y: f64, kernel: f64) -> f64 {
         kernel * continued_fraction(a, b, x) / a
     } else {
         let complement = kernel * continued_fraction(b, a, y) / b;
-        // With small b this part may still be the small one; the other fraction converges, if slowly, unless x is close
-        // to 1.
+        // With small b, this part may still be the smaller one. The other fraction converges, although slowly, unless x
+        // is close to 1.
         if complement > 0.75 && y > 1e-4 { kernel * continued_fraction(a, b, x) / a } else { 1.0 - complement }
     }
 }
@@ -160,7 +162,7 @@ mod tests {
             let bound = |part: f64| if part <= 0.5 { 2e-12 } else { 1e-13 };
             assert_relative(&format!("I at {a}, {b}, {x}"), beta_inc(a, b, x), value, bound(value));
             let swapped = beta_inc_pair(b, a, 1.0 - x, x);
-            // Where 1 - x rounds, so does the complement's argument.
+            // If 1 - x is rounded, so is the argument of the complement.
             let slack = if x >= 0.5 { 0.0 } else { 1e-12 };
             assert_relative(&format!("1 - I at {a}, {b}, {x}"), swapped, complement, bound(complement) + slack);
         }
@@ -198,7 +200,7 @@ mod tests {
         for a in POSITIVE {
             for b in POSITIVE {
                 assert!(!log_beta(a, b).is_nan(), "a = {a:e}, b = {b:e}");
-                // Beyond this size the continued fraction, where it is used, would take minutes.
+                // For larger shapes the continued fraction would take minutes.
                 if a.max(b) < 1e9 {
                     for x in PROBABILITIES {
                         let value = beta_inc(a, b, x);

@@ -1,11 +1,11 @@
-//! How the incomplete beta function depends on its shapes, and its inverse.
+//! The derivatives of the regularised incomplete beta function with respect to its shapes, and its inverse.
 
 use super::beta::beta_inc_pair;
 use super::gamma::{digamma, digamma_minus_log};
 use super::quadrature::legendre;
 use super::saddle_point::log_beta_kernel;
 
-/// From this drop of the exponent on, the integrand no longer counts.
+/// The integrand is negligible once its exponent has fallen by this much.
 const CUTOFF: f64 = 45.0;
 
 fn in_domain(a: f64, b: f64) -> bool {
@@ -14,9 +14,9 @@ fn in_domain(a: f64, b: f64) -> bool {
 
 /// The integral over s > 0 of exp(-c s) D^-n (level - slope s - ln D), where D = far + near e^-s and near + far = 1.
 ///
-/// The integrand has its singularities at a distance of pi from the real axis, and beyond s = ln(near / far) + 40 it is
-/// an exponential times a straight line: panels of bounded width reach the rounding error before that, and the rest is
-/// closed.
+/// The singularities of the integrand are at a distance of pi from the real axis, so panels of bounded width reach the
+/// rounding error. Beyond s = ln(near / far) + 40 the integrand is an exponential times a linear function, and the rest
+/// of the integral has a closed form.
 fn moment([near, far]: [f64; 2], c: f64, n: f64, level: f64, slope: f64) -> f64 {
     let log_d = |s: f64| (far + near * (-s).exp()).ln();
     let exponent = |s: f64| c * s + n * log_d(s);
@@ -39,12 +39,12 @@ fn moment([near, far]: [f64; 2], c: f64, n: f64, level: f64, slope: f64) -> f64 
             return sum;
         }
     }
-    // ln D is constant from here on.
+    // Beyond this point, ln D is constant.
     let rest = (-exponent(s)).exp();
     sum + rest * ((level - slope * s - log_d(s)) / c - slope / (c * c))
 }
 
-/// E ln t = digamma(a) - digamma(a + b) of the beta distribution, without cancellation where a is large.
+/// The mean of ln t under the beta distribution, digamma(a) - digamma(a + b), without cancellation for large a.
 pub(super) fn mean_log(a: f64, b: f64) -> f64 {
     if a < 10.0 {
         digamma(a) - digamma(a + b)
@@ -58,7 +58,7 @@ pub(super) fn by_first(a: f64, b: f64, x: f64, y: f64) -> f64 {
     let log_x = if y < 0.5 { (-y).ln_1p() } else { x.ln() };
     let excess = log_x - mean_log(a, b);
     let kernel = log_beta_kernel(a, b, x, y).exp();
-    // ln t less its mean has one sign on one of the two sides of x.
+    // On one of the two sides of x, ln t minus its mean has a constant sign.
     if excess <= 0.0 {
         kernel * moment([x, y], a, a + b, excess, 1.0)
     } else {
@@ -66,14 +66,14 @@ pub(super) fn by_first(a: f64, b: f64, x: f64, y: f64) -> f64 {
     }
 }
 
-/// The derivatives of the regularised incomplete beta function I_x(a, b) by a and by b, for y = 1 - x, which the caller
-/// may know better than by subtraction.
+/// The derivatives of the regularised incomplete beta function I_x(a, b) with respect to a and b. y = 1 - x is passed
+/// separately, for callers that know it more accurately than by subtraction.
 ///
 /// Domain: finite a > 0 and b > 0, 0 <= x <= 1; anything else gives NaN. Error below 1e-12 * max(1, |result|) for a, b
-/// in [1e-3, 1e6], and in both tails a relative error below 1e-9.
+/// in [1e-3, 1e6]; the relative error in both tails is below 1e-9.
 ///
 /// Method: the derivative with respect to a is the integral of (ln t - E ln t) p(t) over t < x, or minus that over t >
-/// x: Gauss-Legendre panels on the logit scale, on the side where the integrand has one sign.
+/// x. It is computed by Gauss-Legendre panels on the logit scale, on the side where the integrand has a constant sign.
 ///
 /// ```
 /// # use stochgrad_tensor::special::beta_inc_derivatives;
@@ -93,8 +93,9 @@ pub fn beta_inc_derivatives(a: f64, b: f64, x: f64, y: f64) -> (f64, f64) {
 
 /// The x with I_x(a, b) = p, and 1 - x: the quantile function of Beta(a, b).
 ///
-/// Domain: finite a > 0 and b > 0, 0 <= p <= 1; anything else gives NaN. I of the result agrees with p, for p > 1/2 its
-/// complement with 1 - p, to a relative error below 1e-11. For small shapes either part may underflow to 0.
+/// Domain: finite a > 0 and b > 0, 0 <= p <= 1; anything else gives NaN. I at the result agrees with p to a relative
+/// error below 1e-11; for p > 1/2 this holds for 1 - I and 1 - p. For small shapes either part of the result may
+/// underflow to 0.
 ///
 /// Method: Newton's method on the logit scale for the logarithm of the smaller probability, kept inside a bracket.
 ///
@@ -112,7 +113,7 @@ pub fn beta_inc_inverse(a: f64, b: f64, p: f64) -> (f64, f64) {
     let parts = |s: f64| (super::sigmoid(s), super::sigmoid(-s));
     let upper = p > 0.5;
     let target = if upper { (-p).ln_1p() } else { p.ln() };
-    // The logarithm of the smaller probability, less the target, as a rising function of s.
+    // The logarithm of the smaller probability minus the target, as an increasing function of s.
     let miss = |s: f64| {
         let (x, y) = parts(s);
         if upper { target - beta_inc_pair(b, a, y, x).ln() } else { beta_inc_pair(a, b, x, y).ln() - target }
@@ -137,7 +138,7 @@ pub fn beta_inc_inverse(a: f64, b: f64, p: f64) -> (f64, f64) {
         } else {
             low = s
         }
-        // Where both have underflowed, only the bracket helps.
+        // If both have underflowed, the step is a bisection.
         let slope = log_beta_kernel(a, b, x, y).exp() / part;
         let newton = s - miss / slope;
         let next = if newton > low && newton < high { newton } else { 0.5 * (low + high) };

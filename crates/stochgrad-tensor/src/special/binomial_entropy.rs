@@ -1,16 +1,17 @@
-//! The entropy of the binomial distribution, and how it moves with the log-odds.
+//! The entropy of the binomial distribution, and its derivative with respect to the log-odds.
 //!
-//! Up to a variance of a million the sum over the counts that carry mass is taken; beyond it the terms of Stirling's
-//! series that count.
+//! Up to a variance of a million the entropy is a sum over the counts with a non-negligible probability. Beyond it, the
+//! leading terms of Stirling's series are accurate to the last digit.
 
 use super::counts::{binomial_log_pmf, binomial_log_pmf_by_logit, is_count, is_probability};
 use super::logistic::sigmoid;
 use std::f64::consts::{E, PI};
 
-/// Where the series has all digits.
+/// The series is accurate to the last digit for variances above this value.
 const LARGE_VARIANCE: f64 = 1e6;
 
-/// Standard deviations from the mean, and counts more, outside of which nothing counts.
+/// Counts that are farther from the mean than this number of standard deviations, plus this number of counts, are
+/// negligible.
 const REACH: (f64, f64) = (10.0, 60.0);
 
 /// The entropy of the number of successes in n trials of probability p, and its derivative with respect to the
@@ -30,7 +31,7 @@ pub fn binomial_entropy(n: f64, p: f64) -> (f64, f64) {
     entropy(n, p, 1.0 - p, |k| binomial_log_pmf(k, n, p))
 }
 
-/// As [`binomial_entropy`], of the log-odds.
+/// As [`binomial_entropy`], with the probability given by its log-odds.
 pub fn binomial_entropy_by_logit(n: f64, logit: f64) -> (f64, f64) {
     if !is_count(n) || logit.is_nan() {
         return (f64::NAN, f64::NAN);
@@ -61,7 +62,8 @@ fn sum(n: f64, p: f64, q: f64, log_pmf: impl Fn(f64) -> f64) -> (f64, f64) {
         }
         k += 1.0;
     }
-    // The derivative of a probability is itself times k - n p. The shift of the mean is that of its rounding alone.
+    // The derivative of a probability with respect to the log-odds is the probability times k - n p. The shift of the
+    // mean is only due to rounding.
     (entropy, fall * shift - covariance)
 }
 
@@ -99,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn the_series_goes_on_where_the_sum_ends() {
+    fn the_series_agrees_with_the_sum_where_they_meet() {
         for (n, p) in [(5e6, 0.5), (6e7, 0.02), (2e7, 0.9)] {
             let (summed, series) = (sum(n, p, 1.0 - p, |k| binomial_log_pmf(k, n, p)), series(n, p, 1.0 - p));
             assert_near("entropy", summed.0, series.0, 1e-12);

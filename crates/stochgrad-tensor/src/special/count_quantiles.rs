@@ -1,9 +1,9 @@
 //! Quantiles of distributions of counts.
 //!
-//! A count is found by a walk from a start where the distribution function is known: each step multiplies the
-//! probability with the ratio of two neighbours. Where most of the mass is near 0 the walk starts there, without any
-//! special function; otherwise at a guess (Cornish and Fisher, 1938) that is a step or two away. Walks that turn out to
-//! be long give way to bisection.
+//! A search starts at a count where the distribution function is known, and moves by one count at a time; each step
+//! multiplies the probability by the ratio of two neighbouring probabilities. If most of the mass is near 0, the search
+//! starts at 0 and needs no special function. Otherwise it starts at the Cornish-Fisher approximation (1938), which is
+//! one or two steps away. A search that takes too many steps is replaced by bisection.
 
 use super::counts::{
     binomial_cdf, binomial_log_pmf, is_count, is_probability, negative_binomial_cdf, negative_binomial_log_pmf,
@@ -12,33 +12,33 @@ use super::counts::{
 use super::incomplete_gamma::gamma_p_inverse;
 use super::normal::normal_icdf;
 
-/// Distributions whose mean is below this are walked from 0.
+/// For distributions with a mean below this value, the search starts at 0.
 const NEAR: f64 = 30.0;
 
-/// Below this probability a sum that begins at 1 has no digits left.
+/// Below this probability, a sum that starts at 1 and subtracts has too few digits left.
 const FAR_TAIL: f64 = 1e-6;
 
-/// A walk downwards subtracts: below this share of the start it would have lost three digits.
+/// A search downwards subtracts. Below this share of the value at its start, it would have lost three digits.
 const LOST: f64 = 1e-3;
 
-/// The longest walk.
+/// The largest number of steps of a search.
 const STEPS: usize = 500;
 
-/// Whether a value of a distribution function is as large as the probability. The slack is the error of such functions,
-/// relative to the smaller tail, and the rounding of sums: the quantile of the function's value at k is k.
+/// Whether a value of a distribution function is at least the probability. The tolerance is the error of distribution
+/// functions relative to the smaller tail, plus the rounding of sums. With it, the quantile of the value at k is k.
 fn reaches(cdf: f64, u: f64) -> bool {
     cdf >= u - (1e-12 * u.min(1.0 - u) + 32.0 * f64::EPSILON * u)
 }
 
-/// Where a walk begins: a count, the distribution function there, and the probability.
+/// The start of a search: a count, and the distribution function and the probability at that count.
 struct Start {
     at: f64,
     cdf: f64,
     pmf: f64,
 }
 
-/// The smallest count whose distribution function reaches u. `up` is the probability of k + 1 over that of k, `down`
-/// that of k − 1; `cdf` serves where the walk would be long.
+/// The smallest count whose distribution function is at least u. `up` is the ratio of the probabilities of k + 1 and k,
+/// `down` that of k − 1 and k. `cdf` is used if the search would take too many steps.
 fn quantile(u: f64, start: Start, up: impl Fn(f64) -> f64, down: impl Fn(f64) -> f64, cdf: impl Fn(f64) -> f64) -> f64 {
     let Start { mut at, cdf: mut sum, mut pmf } = start;
     if at > 0.0 && u < LOST * sum {
@@ -59,7 +59,7 @@ fn quantile(u: f64, start: Start, up: impl Fn(f64) -> f64, down: impl Fn(f64) ->
             pmf *= up(at);
             at += 1.0;
             let next = sum + pmf;
-            // What is left is below the rounding of the sum.
+            // The remaining mass is below the rounding error of the sum.
             if reaches(next, u) || (next == sum && sum > 0.5) {
                 return at;
             }
@@ -69,8 +69,8 @@ fn quantile(u: f64, start: Start, up: impl Fn(f64) -> f64, down: impl Fn(f64) ->
     bisect(u, at, 0.0, cdf)
 }
 
-/// The smallest whole number from `lowest` on whose distribution function reaches u < 1, from a guess: a bracket that
-/// doubles, then bisection.
+/// The smallest integer k >= `lowest` whose distribution function is at least u, for u < 1. The bracket around the
+/// guess is doubled until it contains the result, and then bisected.
 fn bisect(u: f64, guess: f64, lowest: f64, cdf: impl Fn(f64) -> f64) -> f64 {
     let reached = |k: f64| k >= lowest && reaches(cdf(k), u);
     let (mut low, mut high, mut step) = (guess - 1.0, guess, 1.0);
@@ -83,7 +83,7 @@ fn bisect(u: f64, guess: f64, lowest: f64, cdf: impl Fn(f64) -> f64) -> f64 {
     } else {
         low = guess;
         high = guess + step;
-        // Beyond this, neighbours are not different numbers.
+        // Beyond this value, neighbouring counts are the same float.
         while !reached(high) && high < 1e300 {
             low = high;
             step *= 2.0;
@@ -99,7 +99,7 @@ fn bisect(u: f64, guess: f64, lowest: f64, cdf: impl Fn(f64) -> f64) -> f64 {
     }
 }
 
-/// A guess at the quantile from mean, standard deviation and skewness.
+/// An approximation of the quantile from the mean, the standard deviation and the skewness.
 fn cornish_fisher(u: f64, mean: f64, deviation: f64, skewness: f64) -> f64 {
     let z = normal_icdf(u);
     mean + deviation * (z + skewness * (z * z - 1.0) / 6.0)
@@ -107,8 +107,8 @@ fn cornish_fisher(u: f64, mean: f64, deviation: f64, skewness: f64) -> f64 {
 
 /// The smallest k with P(X <= k) >= u for X ~ Poisson(rate).
 ///
-/// Domain: 0 <= u <= 1, finite rate >= 0; anything else gives NaN. u = 1 gives infinity, unless the rate is 0. It is a
-/// monotone function of u, and the exact one up to rounding of the distribution function.
+/// Domain: 0 <= u <= 1, finite rate >= 0; anything else gives NaN. u = 1 gives infinity unless the rate is 0. The
+/// result is monotone in u, and exact up to rounding of the distribution function.
 ///
 /// ```
 /// # use stochgrad_tensor::special::poisson_icdf;
@@ -136,8 +136,8 @@ pub fn poisson_icdf(u: f64, rate: f64) -> f64 {
 
 /// The smallest k with P(X <= k) >= u for X ~ Binomial(n, p).
 ///
-/// Domain: 0 <= u <= 1, n a finite count, 0 <= p <= 1; anything else gives NaN. It is a monotone function of u, and the
-/// exact one up to rounding of the distribution function.
+/// Domain: 0 <= u <= 1, n a finite count, 0 <= p <= 1; anything else gives NaN. The result is monotone in u, and exact
+/// up to rounding of the distribution function.
 ///
 /// ```
 /// # use stochgrad_tensor::special::binomial_icdf;
@@ -172,8 +172,8 @@ pub fn binomial_icdf(u: f64, n: f64, p: f64) -> f64 {
 
 /// The smallest k with P(X <= k) >= u for the number X of failures before the r-th success.
 ///
-/// Domain: 0 <= u <= 1, finite r > 0, 0 < p <= 1; anything else gives NaN. u = 1 gives infinity, unless p = 1. It is a
-/// monotone function of u, and the exact one up to rounding of the distribution function.
+/// Domain: 0 <= u <= 1, finite r > 0, 0 < p <= 1; anything else gives NaN. u = 1 gives infinity unless p = 1. The
+/// result is monotone in u, and exact up to rounding of the distribution function.
 ///
 /// ```
 /// # use stochgrad_tensor::special::negative_binomial_icdf;
@@ -195,7 +195,7 @@ pub fn negative_binomial_icdf(u: f64, r: f64, p: f64) -> f64 {
         let none = (r * p.ln()).exp();
         Start { at: 0.0, cdf: none, pmf: none }
     } else {
-        // With few successes it is nearly a gamma number, far from normal.
+        // With few successes the distribution is close to a gamma distribution, and far from a normal one.
         let guess = if r < NEAR {
             gamma_p_inverse(r, u) * q / p
         } else {
@@ -208,10 +208,10 @@ pub fn negative_binomial_icdf(u: f64, r: f64, p: f64) -> f64 {
     quantile(u, start, |k| (k + r) / (k + 1.0) * q, down, |k| negative_binomial_cdf(k, r, p))
 }
 
-/// The smallest k with P(X <= k) >= u for the difference X of two Poisson numbers.
+/// The smallest k with P(X <= k) >= u for the difference X of two independent Poisson variates.
 ///
-/// Domain: 0 <= u <= 1, positive finite rates; anything else gives NaN. The ends give both infinities. The effort is
-/// that of a few values of [`skellam_cdf`].
+/// Domain: 0 <= u <= 1, positive finite rates; anything else gives NaN. u = 0 gives -infinity and u = 1 gives infinity.
+/// The cost is that of a few evaluations of [`skellam_cdf`].
 pub fn skellam_icdf(u: f64, rate_up: f64, rate_down: f64) -> f64 {
     let positive = |rate: f64| rate > 0.0 && rate < f64::INFINITY;
     if !(is_probability(u) && positive(rate_up) && positive(rate_down)) {
@@ -233,14 +233,14 @@ mod tests {
     const LEVELS: [f64; 13] =
         [1e-300, 1e-40, 1e-9, 1e-5, 0.01, 0.2, 0.5, 0.7, 0.95, 0.9999, 1.0 - 1e-9, 1.0 - 1e-14, 1.0 - f64::EPSILON];
 
-    /// The quantile is the smallest count that reaches the level, and that of a value of the distribution function is
-    /// its count.
+    /// The quantile is the smallest count that reaches the level, and the quantile of the distribution function at a
+    /// count is that count.
     fn assert_inverse(what: &str, lowest: f64, icdf: impl Fn(f64) -> f64, cdf: impl Fn(f64) -> f64) {
         let mut last = f64::NEG_INFINITY;
         for u in LEVELS {
             let k = icdf(u);
             assert!(k >= last && k >= lowest && k == k.floor(), "{what}: {k} at {u:e}, after {last}");
-            // The rounding of the distribution function, and of sums that approach 1.
+            // The rounding errors of the distribution function, and of sums that approach 1.
             let slack = 1e-11 * u.min(1.0 - u) + 3e-14 * u;
             assert!(cdf(k) >= u - slack, "{what}: {k} at {u:e} has {:e}", cdf(k));
             assert!(k == lowest || cdf(k - 1.0) <= u + slack, "{what}: {k} at {u:e}, but {:e} below", cdf(k - 1.0));

@@ -1,4 +1,5 @@
-//! Probabilities of the Poisson, binomial and geometric distributions.
+//! Probabilities and distribution functions of the Poisson, binomial, negative binomial, Skellam and geometric
+//! distributions.
 
 use super::bessel::log_bessel_ie;
 use super::beta::beta_inc_pair;
@@ -18,8 +19,8 @@ pub(super) fn is_probability(p: f64) -> bool {
 
 /// ln P(X = k) for X ~ Poisson(rate).
 ///
-/// Domain: finite rate >= 0 and any k; anything else gives NaN. A k that is not a count has probability 0, hence -inf;
-/// rate 0 puts all mass on k = 0. Error below 1e-14 * max(1, |result|) (Loader's saddle-point form).
+/// Domain: finite rate >= 0 and any k; anything else gives NaN. A k that is not a count has probability 0 and gives
+/// -inf. With rate 0 all mass is at k = 0. Error below 1e-14 * max(1, |result|) (Loader's saddle-point form).
 pub fn poisson_log_pmf(k: f64, rate: f64) -> f64 {
     if k.is_nan() || !(0.0..f64::INFINITY).contains(&rate) {
         f64::NAN
@@ -36,8 +37,7 @@ pub fn poisson_log_pmf(k: f64, rate: f64) -> f64 {
 
 /// P(X <= k) for X ~ Poisson(rate).
 ///
-/// Domain: finite rate >= 0 and any k, rounded down; anything else gives NaN. Error as for [`gamma_q`], from which it
-/// comes.
+/// Domain: finite rate >= 0 and any k, rounded down; anything else gives NaN. Computed by [`gamma_q`], with its error.
 pub fn poisson_cdf(k: f64, rate: f64) -> f64 {
     if k.is_nan() || !(0.0..f64::INFINITY).contains(&rate) {
         f64::NAN
@@ -53,7 +53,7 @@ pub fn poisson_cdf(k: f64, rate: f64) -> f64 {
 /// ln P(X = k) for X ~ Binomial(n, p).
 ///
 /// Domain: n a finite count >= 0, 0 <= p <= 1 and any k; anything else gives NaN. A k that is not a count up to n has
-/// probability 0, hence -inf. Error below 1e-14 * max(1, |result|) (Loader's saddle-point form).
+/// probability 0 and gives -inf. Error below 1e-14 * max(1, |result|) (Loader's saddle-point form).
 pub fn binomial_log_pmf(k: f64, n: f64, p: f64) -> f64 {
     if k.is_nan() || !is_count(n) || !is_probability(p) {
         return f64::NAN;
@@ -66,8 +66,8 @@ pub fn binomial_log_pmf(k: f64, n: f64, p: f64) -> f64 {
 
 /// ln P(X = k) for X ~ Binomial(n, p), where p is given by its log-odds ln(p / (1 - p)).
 ///
-/// Domain: n a finite count >= 0, any log-odds, both infinities included, and any k; anything else gives NaN. Error
-/// below 1e-14 * max(1, |result|), far in both tails too, where 1 - p would have no digits left.
+/// Domain: n a finite count >= 0, any log-odds including both infinities, and any k; anything else gives NaN. Error
+/// below 1e-14 * max(1, |result|), also far in both tails, where 1 - p would have no digits left.
 pub fn binomial_log_pmf_by_logit(k: f64, n: f64, logit: f64) -> f64 {
     if k.is_nan() || !is_count(n) || logit.is_nan() {
         return f64::NAN;
@@ -78,7 +78,7 @@ pub fn binomial_log_pmf_by_logit(k: f64, n: f64, logit: f64) -> f64 {
     binomial_kernel(k, n, [sigmoid(logit), sigmoid(-logit)], [log_sigmoid(logit), log_sigmoid(-logit)])
 }
 
-/// The log-probability of a count k up to n, given the probabilities of success and failure, and their logarithms.
+/// The log-probability of a count k <= n, from the probabilities of success and failure and their logarithms.
 fn binomial_kernel(k: f64, n: f64, [p, q]: [f64; 2], [log_p, log_q]: [f64; 2]) -> f64 {
     let failures = n - k;
     match (k == 0.0, failures == 0.0) {
@@ -96,8 +96,8 @@ fn binomial_kernel(k: f64, n: f64, [p, q]: [f64; 2], [log_p, log_q]: [f64; 2]) -
 
 /// P(X <= k) for X ~ Binomial(n, p).
 ///
-/// Domain: n a finite count >= 0, 0 <= p <= 1 and any k, rounded down; anything else gives NaN. Error as for
-/// [`beta_inc`](super::beta_inc), from which it comes.
+/// Domain: n a finite count >= 0, 0 <= p <= 1 and any k, rounded down; anything else gives NaN. Computed by
+/// [`beta_inc_pair`](super::beta_inc_pair), with the error of [`beta_inc`](super::beta_inc).
 ///
 /// ```
 /// # use stochgrad_tensor::special::binomial_cdf;
@@ -116,11 +116,11 @@ pub fn binomial_cdf(k: f64, n: f64, p: f64) -> f64 {
     }
 }
 
-/// ln P(X = k) for the number X of failures before the r-th success, each trial succeeding with probability p; r may be
-/// any positive number.
+/// ln P(X = k) for the number X of failures before the r-th success, where each trial succeeds with probability p. r
+/// may be any positive real number.
 ///
-/// Domain: finite r > 0, 0 < p <= 1 and any k; anything else gives NaN. A k that is not a count has probability 0,
-/// hence -inf. Error below 1e-13 * max(1, |result|) (Loader's saddle-point form).
+/// Domain: finite r > 0, 0 < p <= 1 and any k; anything else gives NaN. A k that is not a count has probability 0 and
+/// gives -inf. Error below 1e-13 * max(1, |result|) (Loader's saddle-point form).
 pub fn negative_binomial_log_pmf(k: f64, r: f64, p: f64) -> f64 {
     if k.is_nan() || !(r > 0.0 && r < f64::INFINITY && p > 0.0 && p <= 1.0) {
         return f64::NAN;
@@ -128,9 +128,9 @@ pub fn negative_binomial_log_pmf(k: f64, r: f64, p: f64) -> f64 {
     negative_binomial_kernel(k, r, [p, 1.0 - p], [p.ln(), (-p).ln_1p()])
 }
 
-/// As [`negative_binomial_log_pmf`], where p is given by its log-odds.
+/// As [`negative_binomial_log_pmf`], where p is given by its log-odds ln(p / (1 - p)).
 ///
-/// Domain: finite r > 0, log-odds above -inf, and any k; anything else gives NaN. Error as there.
+/// Domain: finite r > 0, log-odds above -inf, and any k; anything else gives NaN. The error is the same.
 pub fn negative_binomial_log_pmf_by_logit(k: f64, r: f64, logit: f64) -> f64 {
     if k.is_nan() || !(r > 0.0 && r < f64::INFINITY && logit > f64::NEG_INFINITY) {
         return f64::NAN;
@@ -144,15 +144,15 @@ fn negative_binomial_kernel(k: f64, r: f64, p: [f64; 2], logs: [f64; 2]) -> f64 
     } else if k == 0.0 {
         r * logs[0]
     } else {
-        // r / (r + k) of the probability of r successes in r + k trials.
+        // The probability of r successes in r + k trials, times r / (r + k).
         binomial_kernel(r, r + k, p, logs) - (k / r).ln_1p()
     }
 }
 
 /// P(X <= k) for the number X of failures before the r-th success.
 ///
-/// Domain: finite r > 0, 0 < p <= 1 and any k, rounded down; anything else gives NaN. Error as for
-/// [`beta_inc`](super::beta_inc), from which it comes.
+/// Domain: finite r > 0, 0 < p <= 1 and any k, rounded down; anything else gives NaN. Computed by
+/// [`beta_inc_pair`](super::beta_inc_pair), with the error of [`beta_inc`](super::beta_inc).
 pub fn negative_binomial_cdf(k: f64, r: f64, p: f64) -> f64 {
     if k.is_nan() || !(r > 0.0 && r < f64::INFINITY && p > 0.0 && p <= 1.0) {
         f64::NAN
@@ -165,10 +165,10 @@ pub fn negative_binomial_cdf(k: f64, r: f64, p: f64) -> f64 {
     }
 }
 
-/// ln P(X = k) for the difference X of two Poisson numbers.
+/// ln P(X = k) for the difference X of two independent Poisson variates.
 ///
-/// Domain: positive finite rates and any k; anything else gives NaN. A k that is not whole has probability 0, hence
-/// -inf. Error below 1e-13 times max(1, |result|, |k|): terms of the order of k are subtracted.
+/// Domain: positive finite rates and any k; anything else gives NaN. A k that is not an integer has probability 0 and
+/// gives -inf. Error below 1e-13 * max(1, |result|, |k|), since terms of the order of k are subtracted.
 pub fn skellam_log_pmf(k: f64, rate_up: f64, rate_down: f64) -> f64 {
     let positive = |rate: f64| rate > 0.0 && rate < f64::INFINITY;
     if k.is_nan() || !(positive(rate_up) && positive(rate_down)) {
@@ -181,12 +181,12 @@ pub fn skellam_log_pmf(k: f64, rate_up: f64, rate_down: f64) -> f64 {
     }
 }
 
-/// P(X <= k) for the difference X of two Poisson numbers.
+/// P(X <= k) for the difference X of two independent Poisson variates.
 ///
-/// Domain: positive finite rates and any k, rounded down; anything else gives NaN. Error below 1e-12; the effort grows
+/// Domain: positive finite rates and any k, rounded down; anything else gives NaN. Error below 1e-12; the cost grows
 /// with the standard deviation.
 ///
-/// Method: the sum of the probabilities from the far end of the nearer tail.
+/// Method: the sum of the probabilities of the smaller tail.
 pub fn skellam_cdf(k: f64, rate_up: f64, rate_down: f64) -> f64 {
     let positive = |rate: f64| rate > 0.0 && rate < f64::INFINITY;
     if k.is_nan() || !(positive(rate_up) && positive(rate_down)) {
@@ -203,7 +203,7 @@ pub fn skellam_cdf(k: f64, rate_up: f64, rate_down: f64) -> f64 {
     }
 }
 
-/// P(X <= k) by the sum downwards, for k below the mean or close to it.
+/// P(X <= k) by a sum from k downwards, for k below the mean or close to it.
 fn lower_tail(k: f64, rate_up: f64, rate_down: f64) -> f64 {
     let (mut at, mut sum) = (k, 0.0);
     loop {
@@ -218,9 +218,8 @@ fn lower_tail(k: f64, rate_up: f64, rate_down: f64) -> f64 {
 
 /// ln P(X = k) for X ~ Geometric(p), the number of failures (0, 1, ...) before the first success.
 ///
-/// Domain: 0 <= p <= 1 and any k; anything else gives NaN. A k that is not a count has probability 0, hence -inf, and
-/// so has every k at p = 0, where the mass has gone to infinity. Relative error below 1e-15: both terms have the same
-/// sign.
+/// Domain: 0 <= p <= 1 and any k; anything else gives NaN. A k that is not a count has probability 0 and gives -inf. So
+/// does every k for p = 0, the limit of small p. Relative error below 1e-15, since both terms have the same sign.
 pub fn geometric_log_pmf(k: f64, p: f64) -> f64 {
     if k.is_nan() || !is_probability(p) {
         f64::NAN
@@ -235,8 +234,8 @@ pub fn geometric_log_pmf(k: f64, p: f64) -> f64 {
 
 /// P(X <= k) for X ~ Geometric(p), the number of failures (0, 1, ...) before the first success.
 ///
-/// Domain: 0 <= p <= 1 and any k, rounded down; anything else gives NaN. k = +inf gives 1 unless p = 0, where the limit
-/// of small p, 0, is kept for every k. Relative error below 1e-15.
+/// Domain: 0 <= p <= 1 and any k, rounded down; anything else gives NaN. k = +inf gives 1 unless p = 0. For p = 0 the
+/// result is 0 for every k, the limit of small p. Relative error below 1e-15.
 pub fn geometric_cdf(k: f64, p: f64) -> f64 {
     if k.is_nan() || !is_probability(p) {
         f64::NAN
@@ -249,8 +248,11 @@ pub fn geometric_cdf(k: f64, p: f64) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::assertions::{POSITIVE, PROBABILITIES, assert_near, assert_relative};
+    use super::*;
+
     #[test]
-    fn negative_binomial_and_skellam_are_known_values() {
+    fn negative_binomial_and_skellam_have_known_values() {
         let negative_binomial = [
             (0.0, 2.5, 0.3, -3.00993201081484, 0.049295030175464945),
             (3.0, 2.5, 0.3, -2.198585214713295, 0.3521975859067672),
@@ -314,9 +316,6 @@ mod tests {
         assert_eq!(binomial_log_pmf_by_logit(0.0, 4.0, f64::NEG_INFINITY), 0.0);
         assert!(binomial_log_pmf_by_logit(0.0, 4.0, f64::NAN).is_nan());
     }
-
-    use super::super::assertions::{POSITIVE, PROBABILITIES, assert_near, assert_relative};
-    use super::*;
 
     /// k, rate, ln P(X = k), P(X <= k), from mpmath at 40 digits.
     const POISSON: [(f64, f64, f64, f64); 9] = [

@@ -14,18 +14,18 @@ pub fn erf(x: f64) -> f64 {
     libm::erf(x)
 }
 
-/// The complementary error function 1 - erf(x), without the cancellation for large x.
+/// The complementary error function 1 - erf(x), without cancellation for large x.
 ///
-/// Domain: all reals and both infinities. Relative error below 1e-15 while the result is a normal number
-/// (x < 26.5); it underflows to 0 beyond x = 27.3 (FreeBSD msun, through `libm`).
+/// Domain: all reals and both infinities. Relative error below 1e-15 while the result is a normal float (x < 26.5). The
+/// result underflows to 0 beyond x = 27.3 (FreeBSD msun, through `libm`).
 pub fn erfc(x: f64) -> f64 {
     libm::erfc(x)
 }
 
 /// The inverse of [`erf`]: the x with erf(x) = y.
 ///
-/// Domain: -1 <= y <= 1; the ends give -inf and +inf, and anything outside gives NaN. Relative error below
-/// 2e-15, small y included (Wichura, "Algorithm AS241", Applied Statistics 37, 1988).
+/// Domain: -1 <= y <= 1; the ends give -inf and +inf, and anything else gives NaN. Relative error below 2e-15, also for
+/// small y (Wichura, "Algorithm AS241", Applied Statistics 37, 1988).
 pub fn erf_inv(y: f64) -> f64 {
     if !(-1.0..=1.0).contains(&y) {
         return f64::NAN;
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn erf_inv_keeps_to_its_domain() {
+    fn erf_inv_is_nan_outside_its_domain() {
         assert_eq!((erf_inv(-1.0), erf_inv(0.0), erf_inv(1.0)), (f64::NEG_INFINITY, 0.0, f64::INFINITY));
         assert!(erf_inv(1.0 + f64::EPSILON).is_nan() && erf_inv(-2.0).is_nan() && erf_inv(f64::NAN).is_nan());
     }

@@ -5,10 +5,11 @@ use std::f64::consts::PI;
 /// Euler's constant, -digamma(1).
 pub(super) const EULER: f64 = 0.577_215_664_901_532_9;
 
-/// The positive zero of digamma, as a sum of two doubles.
+/// The positive zero of digamma as a sum of two doubles, from mpmath.
 const DIGAMMA_ROOT: (f64, f64) = (1.4616321449683622, 9.549995429965697e-17);
 
-/// Taylor coefficients of digamma about its positive zero, from the linear one on.
+/// The Taylor coefficients polygamma(k, root) / k! of digamma about its positive zero, for k = 1, 2, ...; used within
+/// 0.3 of the zero.
 const DIGAMMA_AT_ROOT: [f64; 25] = [
     0.9676722454476212,
     -0.4427631689835921,
@@ -37,7 +38,7 @@ const DIGAMMA_AT_ROOT: [f64; 25] = [
     5.178575795222081e-05,
 ];
 
-/// B_2k / (2k), k = 1, 2, ...: the asymptotic series of digamma.
+/// B_2k / (2k), k = 1, 2, ..., for the Bernoulli numbers B: the asymptotic series of digamma, used for x >= 10.
 const DIGAMMA_ASYMPTOTIC: [f64; 9] = [
     0.08333333333333333,
     -0.008333333333333333,
@@ -50,7 +51,7 @@ const DIGAMMA_ASYMPTOTIC: [f64; 9] = [
     3.0539543302701198,
 ];
 
-/// B_2k / (2k (2k - 1)), k = 1, 2, ...: the asymptotic series of ln gamma.
+/// B_2k / (2k (2k - 1)), k = 1, 2, ...: the asymptotic series of ln gamma, used for x >= 10.
 const STIRLING: [f64; 10] = [
     0.08333333333333333,
     -0.002777777777777778,
@@ -64,7 +65,7 @@ const STIRLING: [f64; 10] = [
     -1.3924322169059011,
 ];
 
-/// B_2k / (2k)!, k = 1, 2, ...: the Euler-Maclaurin corrections.
+/// B_2k / (2k)!, k = 1, 2, ...: the coefficients of the Euler-Maclaurin formula.
 const EULER_MACLAURIN: [f64; 12] = [
     0.08333333333333333,
     -0.001388888888888889,
@@ -80,7 +81,8 @@ const EULER_MACLAURIN: [f64; 12] = [
     -1.3954464685812522e-19,
 ];
 
-/// zeta(k) - 1, k = 2, 3, ...
+/// zeta(k) - 1, k = 2, 3, ...: the Taylor coefficients of ln gamma(1 + x) + ln(1 + x), up to the factor (-1)^k / k
+/// (Abramowitz & Stegun 6.1.33).
 const ZETA_MINUS_ONE: [f64; 28] = [
     0.6449340668482264,
     0.2020569031595943,
@@ -120,7 +122,7 @@ pub fn lgamma(x: f64) -> f64 {
     libm::lgamma(x)
 }
 
-/// ln gamma(1 + x) for |x| <= 1/2, with a small relative error near 0, where `lgamma(1.0 + x)` loses it.
+/// ln gamma(1 + x) for |x| <= 1/2, with a small relative error near 0, where `lgamma(1.0 + x)` is inaccurate.
 pub(super) fn lgamma_1p(x: f64) -> f64 {
     debug_assert!(x.abs() <= 0.5);
     let mut power = -x;
@@ -146,7 +148,7 @@ pub(super) fn stirling_error(x: f64) -> f64 {
 
 /// digamma(x) - ln x.
 ///
-/// Domain: x > 0; anything else gives NaN. Relative error below 1e-14: no cancellation where x is large.
+/// Domain: x > 0; anything else gives NaN. Relative error below 1e-14, without cancellation for large x.
 pub fn digamma_minus_log(x: f64) -> f64 {
     if x.is_nan() || x <= 0.0 {
         return f64::NAN;
@@ -161,10 +163,10 @@ pub fn digamma_minus_log(x: f64) -> f64 {
 
 /// The digamma function, the derivative of ln gamma(x).
 ///
-/// Domain: all reals but the poles 0, -1, -2, ... and -inf, which give NaN, save that +0 gives -inf and -0 gives +inf,
-/// the limits from that side. For x > 0 the relative error is below 4e-15, near the zero at 1.4616 too; for x < 0 the
-/// error is below 1e-14 * max(1, |result|) at moderate x. Recurrence and asymptotic series (Abramowitz & Stegun 6.3.5,
-/// 6.3.18), reflection for x < 0 (6.3.7).
+/// Domain: all reals except the poles 0, -1, -2, ... and -inf. The negative poles and -inf give NaN; +0 gives -inf and
+/// -0 gives +inf, the limits from that side. For x > 0 the relative error is below 4e-15, also near the zero at 1.4616;
+/// for x < 0 the error is below 1e-14 * max(1, |result|) at moderate x. Recurrence and asymptotic series (Abramowitz &
+/// Stegun 6.3.5, 6.3.18), reflection for x < 0 (6.3.7).
 ///
 /// ```
 /// # use stochgrad_tensor::special::digamma;
@@ -178,7 +180,7 @@ pub fn digamma(x: f64) -> f64 {
         if x == x.floor() {
             return f64::NAN;
         }
-        // The cotangent of the fractional part: pi * x itself would lose digits.
+        // The cotangent of pi times the fractional part; pi * x would lose digits.
         let fraction = x - x.round();
         return digamma(1.0 - x) - PI / (PI * fraction).tan();
     }
@@ -200,7 +202,7 @@ pub fn digamma(x: f64) -> f64 {
 
 /// The trigamma function, the second derivative of ln gamma(x).
 ///
-/// Domain: all reals but -inf, which gives NaN; the poles 0, -1, -2, ... give +inf. Relative error below 2e-15 for
+/// Domain: all reals except -inf, which gives NaN; the poles 0, -1, -2, ... give +inf. Relative error below 2e-15 for
 /// x > 0 and below 1e-13 for x < 0 (reflection, Abramowitz & Stegun 6.4.7).
 pub fn trigamma(x: f64) -> f64 {
     if x == f64::INFINITY {
@@ -223,8 +225,8 @@ pub fn trigamma(x: f64) -> f64 {
 /// The n-th derivative of [`digamma`]; n = 0 is digamma itself and n = 1 is [`trigamma`], with their domains.
 ///
 /// Domain for n >= 2: x > 0 (and x = 0, the infinite limit from the right); anything else gives NaN. Relative error
-/// below 1e-14 for n <= 100, growing like n * 1e-16 beyond. It is (-1)^(n+1) n! zeta(n + 1, x), with Hurwitz's zeta
-/// function by Euler-Maclaurin summation.
+/// below 1e-14 for n <= 100, and about n * 1e-16 beyond. The function is (-1)^(n+1) n! zeta(n + 1, x); Hurwitz's zeta
+/// function is computed by Euler-Maclaurin summation.
 pub fn polygamma(n: u32, x: f64) -> f64 {
     match n {
         0 => return digamma(x),
@@ -242,7 +244,7 @@ pub fn polygamma(n: u32, x: f64) -> f64 {
         return sign * 0.0;
     }
     let order = f64::from(n);
-    // n! x^-n and the scaled zeta function: each factor alone may leave the range of f64.
+    // n! x^-n times the scaled zeta function; each factor alone may be outside the range of f64.
     let scaled = scaled_hurwitz_zeta(order + 1.0, x) / x;
     let magnitude = if n <= 150 {
         let mut product = scaled;
@@ -256,7 +258,8 @@ pub fn polygamma(n: u32, x: f64) -> f64 {
     sign * magnitude
 }
 
-/// x^s times Hurwitz's zeta function, the sum of (x / (x + k))^s over k >= 0, for s >= 2 and x > 0: at least 1.
+/// x^s times Hurwitz's zeta function, for s >= 2 and x > 0: the sum of (x / (x + k))^s over k >= 0, which is at least
+/// 1.
 fn scaled_hurwitz_zeta(s: f64, x: f64) -> f64 {
     let power = |y: f64| {
         let ratio = x / y;

@@ -1,15 +1,15 @@
-//! How a gamma sample moves with its shape: the implicit reparameterisation derivative.
+//! The derivative of a gamma sample with respect to its shape: implicit reparameterisation.
 //!
-//! For z with P(a, z) held fixed, dz/da = -(dP/da) / p(z; a). Since dP/da is the integral of (ln t - digamma(a)) p(t;
-//! a) over t < z, and minus the same over t > z, one of the two sides has an integrand of a single sign: computed
-//! there, the derivative loses nothing to cancellation.
+//! If P(a, z) is constant, dz/da = -(dP/da) / p(z; a). The derivative dP/da is the integral of (ln t - digamma(a)) p(t;
+//! a) over t < z, and also minus the integral over t > z. On one of the two sides the integrand has a constant sign, so
+//! that the integral over that side has no cancellation.
 
 use super::gamma::{digamma, digamma_minus_log};
 use super::incomplete_gamma::{LARGE_SHAPE, SMALL_ARGUMENT, lower_series};
 use super::quadrature::{Side, gamma_tail};
 use super::saddle_point::log_gamma_kernel;
 
-/// digamma(a) - ln z, with a small absolute error where a and z are large and close.
+/// digamma(a) - ln z, with a small absolute error for large a and z that are close to each other.
 fn digamma_minus_log_of(a: f64, z: f64, log_z: f64) -> f64 {
     if a < 10.0 {
         return digamma(a) - log_z;
@@ -19,7 +19,7 @@ fn digamma_minus_log_of(a: f64, z: f64, log_z: f64) -> f64 {
     digamma_minus_log(a) - log_ratio
 }
 
-/// d ln z / d a at fixed P(a, z), for 0 <= z < infinity and log_z = ln z.
+/// d ln z / d a at constant P(a, z), for 0 <= z < infinity and log_z = ln z.
 pub(super) fn log_derivative(a: f64, z: f64, log_z: f64) -> f64 {
     if z > a.max(SMALL_ARGUMENT) {
         let tail = gamma_tail(a, z, Side::Upper);
@@ -28,18 +28,18 @@ pub(super) fn log_derivative(a: f64, z: f64, log_z: f64) -> f64 {
         let tail = gamma_tail(a, z, Side::Lower);
         digamma_minus_log_of(a, z, log_z) * tail.mass + tail.moment
     } else {
-        // digamma(a) = digamma(1 + a) - 1/a: taking the 1/a out analytically keeps the digits for small a.
+        // digamma(a) = digamma(1 + a) - 1/a. The 1/a is factored out, which keeps the digits for small a.
         let (sum, derivative) = lower_series(a, z);
         ((digamma(1.0 + a) - log_z) * sum + derivative) / a
     }
 }
 
-/// The derivative dz/da of a Gamma(a, rate 1) sample z at a fixed value of its distribution function:
+/// The derivative dz/da of a Gamma(a, rate 1) sample z at a constant value of its distribution function. It is
 /// -(dP(a, z)/da) / p(z; a), which is positive.
 ///
-/// Domain: finite a > 0 and z >= 0; anything else gives NaN. At z = 0 it is 0 and at z = +inf it is +inf, its limits.
-/// Relative error below 1e-12 for a in [1e-3, 1e8], in the bulk and in both tails. For a sample with rate b divide z
-/// by b after differentiating. For small a, where z underflows, use [`gamma_log_sample_derivative`].
+/// Domain: finite a > 0 and z >= 0; anything else gives NaN. The result is 0 at z = 0 and +inf at z = +inf, the limits.
+/// Relative error below 1e-12 for a in [1e-3, 1e8], in the bulk and in both tails. For a sample with rate b, divide the
+/// sample and its derivative by b. For small a, where z underflows, use [`gamma_log_sample_derivative`].
 ///
 /// Source: Figurnov, Mohamed & Mnih, "Implicit reparameterization gradients", 2018; power series for a < 30 and z <=
 /// max(a, 1.5), otherwise quadrature.
@@ -58,10 +58,10 @@ pub fn gamma_sample_derivative(a: f64, z: f64) -> f64 {
     }
 }
 
-/// d ln z / d a of a Gamma(a, rate 1) sample given by its logarithm, at a fixed value of the distribution function.
+/// d ln z / d a of a Gamma(a, rate 1) sample given by its logarithm, at a constant value of the distribution function.
 ///
-/// It is `gamma_sample_derivative(a, z) / z`, and finite where z = e^log_z underflows, as it does for most samples with
-/// small a. There it tends to (digamma(1 + a) - log_z) / a.
+/// It is `gamma_sample_derivative(a, z) / z`, and stays finite if z = e^log_z underflows, as it does for most samples
+/// with small a. In this case it tends to (digamma(1 + a) - log_z) / a.
 ///
 /// Domain: finite a > 0 and any log_z; anything else gives NaN. log_z = -inf gives +inf, and log_z so large that z
 /// overflows gives 0, the limits. Relative error as for [`gamma_sample_derivative`], plus that of z = e^log_z.
@@ -73,17 +73,17 @@ pub fn gamma_log_sample_derivative(a: f64, log_z: f64) -> f64 {
     if z == f64::INFINITY { 0.0 } else { log_derivative(a, z, log_z) }
 }
 
-/// The derivative of the regularised incomplete gamma function P(a, x) in its shape a; it is negative.
+/// The derivative of the regularised incomplete gamma function P(a, x) with respect to its shape a. It is negative.
 ///
 /// Domain: finite a > 0 and x >= 0; anything else gives NaN. At x = 0 and x = +inf it is 0. Relative error below 1e-12
-/// for a in [1e-3, 1e8], as long as the result is a normal number.
+/// for a in [1e-3, 1e8], as long as the result is a normal float.
 pub fn gamma_p_derivative_a(a: f64, x: f64) -> f64 {
     if !(a > 0.0 && a < f64::INFINITY && x >= 0.0) {
         f64::NAN
     } else if x == 0.0 || x == f64::INFINITY {
         0.0
     } else {
-        // Below this shape the result no longer depends on it, whereas 1 / a would overflow.
+        // Below this shape the result does not depend on it, but 1 / a would overflow.
         let a = a.max(1e-290);
         -log_derivative(a, x, x.ln()) * log_gamma_kernel(a, x).exp()
     }

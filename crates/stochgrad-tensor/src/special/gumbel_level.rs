@@ -1,4 +1,4 @@
-//! Where the density of the Gumbel distribution has fallen from its mode.
+//! Level sets of the density of the Gumbel distribution.
 
 /// z + e^-z - 1, without cancellation near 0.
 fn drop(z: f64) -> f64 {
@@ -16,11 +16,11 @@ fn drop(z: f64) -> f64 {
     sum
 }
 
-/// The z > 0 and the z < 0 at which ln p has fallen by `e` from its value at 0, for the standard Gumbel density p(z) =
-/// exp(-z - e^-z): the roots of z + e^-z - 1 = e.
+/// The points z > 0 and z < 0 at which ln p is `e` below its maximum at 0, for the standard Gumbel density p(z) =
+/// exp(-z - e^-z). They are the roots of z + e^-z - 1 = e.
 ///
-/// Domain: e >= 0, infinity included; anything else gives NaN. Relative error below 1e-15 (Newton's method from a close
-/// start).
+/// Domain: e >= 0, including infinity; anything else gives NaN. Relative error below 1e-15 (Newton's method from an
+/// accurate approximation).
 ///
 /// ```
 /// # use stochgrad_tensor::special::gumbel_level;
@@ -41,6 +41,7 @@ pub fn gumbel_level(e: f64) -> (f64, f64) {
     (polish(right, e), polish(left, e))
 }
 
+/// Newton's method for z + e^-z - 1 = e.
 fn polish(mut z: f64, e: f64) -> f64 {
     for _ in 0..30 {
         let step = (drop(z) - e) / -(-z).exp_m1();
@@ -61,7 +62,7 @@ mod tests {
     use super::super::assertions::assert_relative;
     use super::*;
 
-    /// By mpmath at 40 digits, through the branches of Lambert's W.
+    /// From mpmath at 40 digits, through the branches of Lambert's W.
     #[test]
     fn known_values() {
         let golden = [

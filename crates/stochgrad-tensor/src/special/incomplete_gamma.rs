@@ -1,13 +1,15 @@
-//! The regularised incomplete gamma functions and an inverse.
+//! The regularised incomplete gamma functions and their inverses.
 
 use super::gamma::{lgamma, lgamma_1p};
 use super::quadrature::{Side, gamma_tail};
 use super::saddle_point::log_gamma_kernel;
 
-/// From this shape on the lower part comes from quadrature: the power series would need ever more terms.
+/// For shapes of at least this value the lower part is computed by quadrature, since the power series needs too many
+/// terms.
 pub(super) const LARGE_SHAPE: f64 = 30.0;
 
-/// Up to this x, or up to a where that is larger, the lower part is computed directly, and beyond it the upper part.
+/// The lower part is computed directly for x up to this value, or up to a if that is larger; beyond it, the upper part
+/// is.
 pub(super) const SMALL_ARGUMENT: f64 = 1.5;
 
 fn in_domain(a: f64, x: f64) -> bool {
@@ -19,7 +21,8 @@ fn lgamma_1p_any(a: f64) -> f64 {
     if a <= 0.5 { lgamma_1p(a) } else { lgamma(1.0 + a) }
 }
 
-/// The sum of x^n / ((a + 1) ... (a + n)) over n >= 0, and minus its derivative in a; all terms of both are positive.
+/// The sum of x^n / ((a + 1) ... (a + n)) over n >= 0, and minus its derivative with respect to a. All terms of both
+/// are positive.
 pub(super) fn lower_series(a: f64, x: f64) -> (f64, f64) {
     let mut term = 1.0;
     let mut harmonic = 0.0;
@@ -38,7 +41,7 @@ pub(super) fn lower_series(a: f64, x: f64) -> (f64, f64) {
     }
 }
 
-/// P(a, x) and Q(a, x), both with a small relative error where they are small.
+/// P(a, x) and Q(a, x), each with a small relative error where it is small.
 fn regularized(a: f64, x: f64) -> (f64, f64) {
     if x == 0.0 {
         return (0.0, 1.0);
@@ -73,11 +76,11 @@ fn small_shape_upper(a: f64, x: f64, log_power: f64) -> f64 {
 
 /// The lower regularised incomplete gamma function P(a, x), the distribution function of Gamma(a, rate 1).
 ///
-/// Domain: finite a > 0 and x >= 0, infinity included; anything else gives NaN. The smaller of P and Q has a relative
-/// error below 1e-12 for a in [1e-3, 1e8] (mostly below 1e-13), as long as it is a normal number.
+/// Domain: finite a > 0 and x >= 0, including infinity; anything else gives NaN. The smaller of P and Q has a relative
+/// error below 1e-12 for a in [1e-3, 1e8] (mostly below 1e-13), as long as it is a normal float.
 ///
 /// Method: power series for a < 30 and x <= max(a, 1.5) (Abramowitz & Stegun 6.5.29); otherwise Gauss-Legendre
-/// quadrature of the smaller part on a logarithmic scale, with Loader's form of the factor in front.
+/// quadrature of the smaller part on a logarithmic scale, with the prefactor in Loader's form.
 ///
 /// ```
 /// # use stochgrad_tensor::special::gamma_p;
@@ -96,24 +99,24 @@ pub fn gamma_q(a: f64, x: f64) -> f64 {
 
 /// The x with P(a, x) = p: the quantile function of Gamma(a, rate 1).
 ///
-/// Domain: finite a > 0 and 0 <= p <= 1; p = 1 gives +inf; anything else gives NaN. For a in [1e-3, 1e5] P(a, result)
-/// agrees with p (for p > 1/2: Q with 1 - p) to a relative error of 1e-11, mostly the rounding of the result itself.
-/// For small a the result may underflow to 0.
+/// Domain: finite a > 0 and 0 <= p <= 1; p = 1 gives +inf; anything else gives NaN. For a in [1e-3, 1e5], P(a, result)
+/// agrees with p to a relative error of 1e-11 (for p > 1/2, Q agrees with 1 - p), mostly due to the rounding of the
+/// result. For small a the result may underflow to 0.
 ///
-/// Method: Newton on ln P or ln Q as functions of ln x. Both are concave (and ln Q is convex in x for
-/// a < 1), so the iteration cannot diverge.
+/// Method: Newton's method on ln P or ln Q as functions of ln x. Both are concave (and ln Q is convex in x for a < 1),
+/// so the iteration cannot diverge.
 pub fn gamma_p_inverse(a: f64, p: f64) -> f64 {
     inverse(a, p, 1.0 - p)
 }
 
-/// The x with Q(a, x) = q: as [`gamma_p_inverse`], for the upper part.
+/// The x with Q(a, x) = q: the counterpart of [`gamma_p_inverse`] for the upper part.
 ///
-/// Domain: finite a > 0 and 0 <= q <= 1; q = 0 gives +inf; anything else gives NaN. Error as there.
+/// Domain: finite a > 0 and 0 <= q <= 1; q = 0 gives +inf; anything else gives NaN. Error as for [`gamma_p_inverse`].
 pub fn gamma_q_inverse(a: f64, q: f64) -> f64 {
     inverse(a, 1.0 - q, q)
 }
 
-/// The x with P(a, x) = p and Q(a, x) = q; the smaller of the two decides.
+/// The x with P(a, x) = p and Q(a, x) = q, computed from the smaller of the two.
 fn inverse(a: f64, p: f64, q: f64) -> f64 {
     if !(in_domain(a, 0.0) && (0.0..=1.0).contains(&p) && (0.0..=1.0).contains(&q)) {
         return f64::NAN;
@@ -141,7 +144,7 @@ fn inverse(a: f64, p: f64, q: f64) -> f64 {
         if !step.is_finite() {
             break;
         }
-        // For a < 1, ln Q is convex in x: there Newton's step is taken in x, from the left.
+        // For a < 1, ln Q is convex in x, and Newton's step is taken in x, from the left.
         let step = if upper && a < 1.0 { step.ln_1p() } else { step };
         log_x = (log_x + step).max(lower_bound);
         if step.abs() <= 1e-15 * (1.0 + log_x.abs()) {
@@ -214,7 +217,7 @@ mod tests {
 
     #[test]
     fn methods_agree_where_they_meet() {
-        // In x the value itself moves by less than the bound over one rounding step.
+        // One rounding step in x changes the value by less than the bound.
         for x in [1.0, 20.0, 29.0, 30.5, 60.0] {
             let (below, above) = (LARGE_SHAPE.next_down(), LARGE_SHAPE);
             assert_relative(&format!("P at x = {x}"), gamma_p(below, x), gamma_p(above, x), 1e-13);

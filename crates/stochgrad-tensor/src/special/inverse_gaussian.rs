@@ -6,14 +6,14 @@ use super::quadrature::legendre;
 use super::root::rising_root;
 use std::f64::consts::PI;
 
-/// ln P(X <= x) and ln P(X > x) for an inverse Gaussian number X.
+/// ln P(X <= x) and ln P(X > x) for an inverse Gaussian variate X.
 fn log_parts(x: f64, location: f64, concentration: f64) -> (f64, f64) {
     let root = (concentration / x).sqrt();
     let (v, w) = (root * (x / location - 1.0), root * (x / location + 1.0));
     // e^(2 lambda / mu) P(Z > w), where 2 lambda / mu - w^2 / 2 = -v^2 / 2.
     let fall = -0.5 * v * v;
     let (near, far) = (normal_log_mills(v), normal_log_mills(w));
-    // The difference, by the integral of the derivative where it would cancel.
+    // The difference far - near, or the integral of its derivative where the difference would cancel.
     let drop = if root < 0.25 {
         legendre(0.0, 2.0 * root, |s| v + s - (-normal_log_mills(v + s) - 0.5 * (2.0 * PI).ln()).exp())
     } else {
@@ -22,7 +22,7 @@ fn log_parts(x: f64, location: f64, concentration: f64) -> (f64, f64) {
     (log_add_exp(normal_log_cdf(v), far + fall), near + fall + log1mexp(drop))
 }
 
-/// The x with P(X <= x) = p for an inverse Gaussian number X with this mean and concentration.
+/// The x with P(X <= x) = p for an inverse Gaussian variate X with mean `location` and the given concentration.
 ///
 /// Domain: 0 <= p <= 1, positive finite location and concentration; anything else gives NaN. The ends give 0 and
 /// infinity. The relative error is below 1e-12.
@@ -43,7 +43,7 @@ pub fn inverse_gaussian_icdf(p: f64, location: f64, concentration: f64) -> f64 {
         return if p == 0.0 { 0.0 } else { f64::INFINITY };
     }
     let (m, l) = (location.ln(), concentration.ln());
-    // The distribution falls as e^(-l / 2x) below, and as e^(-l x / 2 m^2) above.
+    // The density decays as e^(-l / 2x) towards 0, and as e^(-l x / 2 m^2) towards infinity.
     let bracket = [m.min(l) - 10.0, m.max(2.0 * m - l) + 10.0];
     let spread = (0.5 * (m - l)).exp().min(1.0);
     let guess = m + spread * super::normal_icdf(p);
@@ -74,7 +74,7 @@ mod tests {
                 let (lower, upper) = log_parts(x, location, concentration);
                 let what = format!("{p:e}, {location:e}, {concentration:e}: {x:e}");
                 let (got, expected) = if p <= 0.5 { (lower, p.ln()) } else { (upper, (-p).ln_1p()) };
-                // The rounding of x, where the distribution is narrow.
+                // The rounding of x matters if the distribution is narrow.
                 let bound = 1e-12 + 1e-14 * f64::sqrt(concentration / location);
                 assert_relative(&what, got, expected, bound);
             }

@@ -1,9 +1,9 @@
-//! ln(sinh x / x) and its derivatives: the cumulants of a uniform number on [-1, 1].
+//! ln(sinh x / x) and its derivatives, which are the cumulants of a uniform variate on [-1, 1] at x = 0.
 
-/// Below this the power series is used.
+/// The power series is used for |x| below this value.
 const SMALL: f64 = 1.5;
 
-/// The coefficients (-1)^(k+1) zeta(2k) / (k pi^2k) of x^2k, for k from 1.
+/// The Taylor coefficients (-1)^(k+1) zeta(2k) / (k pi^2k) of x^2k, for k = 1, 2, ....
 const COEFFICIENTS: [f64; 30] = [
     0.16666666666666666,
     -0.005555555555555556,
@@ -40,8 +40,8 @@ const COEFFICIENTS: [f64; 30] = [
 /// The derivative of the given order of ln(sinh x / x); order 0 is the function itself, order 1 Langevin's function
 /// coth x - 1/x.
 ///
-/// Domain: all reals; infinities only at orders 0 and 1. Error below 1e-13 * max(1, |result|) for orders up to 4, and
-/// growing with the order.
+/// Domain: all reals, and both infinities for orders 0 and 1. Error below 1e-13 * max(1, |result|) for orders up to 4;
+/// it grows with the order.
 ///
 /// Method: for |x| < 1.5 the power series, whose coefficients are values of the zeta function, otherwise the closed
 /// form.
@@ -60,7 +60,7 @@ pub fn log_sinhc(order: u32, x: f64) -> f64 {
 /// The power series, differentiated term by term.
 fn series(order: u32, x: f64) -> f64 {
     let square = x * x;
-    // Down from the highest power; the last one is x² or, after differentiation, the lowest that is left.
+    // From the highest power down to x² or, after differentiation, to the lowest power that is left.
     let (mut sum, mut lowest) = (0.0, 0);
     for (k, &coefficient) in (1_u32..31).zip(&COEFFICIENTS).rev() {
         if 2 * k < order {

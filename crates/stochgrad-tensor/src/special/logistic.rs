@@ -1,9 +1,9 @@
-//! Sums, differences and the logistic function in log space.
+//! Sums and differences in log space, and the logistic function.
 
 /// ln(1 - e^x), for log-probabilities x <= 0.
 ///
-/// Domain: x <= 0, -inf included; x = 0 gives -inf and x > 0 gives NaN. Note the sign: the argument is the logarithm
-/// itself, not its negative. Relative error below 1e-15 (Mächler, "Accurately computing log(1 - exp(-|a|))", 2012).
+/// Domain: x <= 0, including -inf; x = 0 gives -inf and x > 0 gives NaN. The argument is the logarithm itself, not its
+/// negative. Relative error below 1e-15 (Mächler, "Accurately computing log(1 - exp(-|a|))", 2012).
 pub fn log1mexp(x: f64) -> f64 {
     if x > 0.0 {
         f64::NAN
@@ -49,8 +49,8 @@ pub fn log_sum_exp(values: &[f64]) -> f64 {
 
 /// ln(1 + e^x).
 ///
-/// Domain: all reals and both infinities. Relative error below 1e-15: it tends to x on the right and to e^x on the
-/// left.
+/// Domain: all reals and both infinities. Relative error below 1e-15. The function tends to x on the right and to e^x
+/// on the left.
 pub fn softplus(x: f64) -> f64 {
     if x.is_nan() {
         return f64::NAN;
@@ -60,8 +60,8 @@ pub fn softplus(x: f64) -> f64 {
 
 /// The logistic function 1 / (1 + e^-x).
 ///
-/// Domain: all reals and both infinities. Relative error below 1e-15, in the left tail too; results down to the
-/// smallest subnormal number (x near -745).
+/// Domain: all reals and both infinities. Relative error below 1e-15, also in the left tail, down to the smallest
+/// subnormal float (x near -745).
 pub fn sigmoid(x: f64) -> f64 {
     if x >= 0.0 {
         1.0 / (1.0 + (-x).exp())
@@ -73,25 +73,25 @@ pub fn sigmoid(x: f64) -> f64 {
 
 /// ln(p / (1 - p)), the inverse of [`sigmoid`].
 ///
-/// Domain: 0 <= p <= 1; the ends give -inf and +inf, and anything outside gives NaN. Relative error below 1e-15, near
-/// p = 1/2 too.
+/// Domain: 0 <= p <= 1; the ends give -inf and +inf, and anything else gives NaN. Relative error below 1e-15, also near
+/// p = 1/2.
 pub fn logit(p: f64) -> f64 {
     if !(0.0..=1.0).contains(&p) {
         f64::NAN
     } else if p == 1.0 {
         f64::INFINITY
     } else if (0.25..=0.75).contains(&p) {
-        // Here 2p - 1 is exact, whereas ln p and ln(1 - p) would cancel.
+        // In this range 2p - 1 is exact, and ln p - ln(1 - p) would cancel.
         2.0 * libm::atanh(2.0 * p - 1.0)
     } else {
         p.ln() - (-p).ln_1p()
     }
 }
 
-/// ln of [`sigmoid`], finite wherever x is.
+/// ln of [`sigmoid`], which is finite for all finite x.
 ///
-/// Domain: all reals and both infinities. Relative error below 1e-15: it tends to x on the left and to -e^-x on the
-/// right.
+/// Domain: all reals and both infinities. Relative error below 1e-15. The function tends to x on the left and to -e^-x
+/// on the right.
 pub fn log_sigmoid(x: f64) -> f64 {
     -softplus(-x)
 }
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn log_sums_neither_overflow_nor_vanish() {
+    fn log_sums_neither_overflow_nor_underflow() {
         let inf = f64::INFINITY;
         let ln2 = std::f64::consts::LN_2;
         assert_near("large", log_add_exp(1e4, 1e4), 1e4 + ln2, 1e-15);

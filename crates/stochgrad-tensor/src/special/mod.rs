@@ -1,8 +1,8 @@
-//! Special functions of one `f64` argument or a few, as distributions and their samplers need them.
+//! Scalar special functions of `f64` arguments, for distributions and their samplers.
 //!
-//! All of them are pure scalar functions. Each states its domain; outside it, and for a NaN argument, the result is
-//! NaN, and inside it the result is never NaN. Error bounds were measured against mpmath at 40 digits; "relative" is
-//! relative to the result unless the text says otherwise.
+//! Each function states its domain. Outside the domain, and for a NaN argument, the result is NaN; inside the domain it
+//! is never NaN. Error bounds were measured against mpmath at 40 digits. A relative error is relative to the result
+//! unless stated otherwise.
 
 #[cfg(test)]
 mod assertions;

@@ -6,17 +6,17 @@ use std::f64::consts::{FRAC_1_SQRT_2, LN_2, PI};
 
 /// The standard normal distribution function, P(Z <= x).
 ///
-/// Domain: all reals and both infinities. Relative error below 1e-15 * (1 + x^2), the rounding of x / sqrt(2) seen
-/// through the tail; underflows to 0 below x = -38.6. Computed from [`erfc`].
+/// Domain: all reals and both infinities. Relative error below 1e-15 * (1 + x^2), due to the rounding of x / sqrt(2).
+/// The result underflows to 0 below x = -38.6. Computed from [`erfc`].
 pub fn normal_cdf(x: f64) -> f64 {
     0.5 * erfc(-x * FRAC_1_SQRT_2)
 }
 
-/// ln of [`normal_cdf`], finite where the probability underflows.
+/// ln of [`normal_cdf`], which is finite where the probability underflows.
 ///
-/// Domain: all reals and both infinities; -inf at -inf. Relative error below 2e-15 for x < 0
-/// and below 1e-15 * (1 + x^2) for x > 0, where the result is about -P(Z > x). For x < -14 it comes from the
-/// asymptotic series of the Mills ratio (Abramowitz & Stegun 26.2.12).
+/// Domain: all reals and both infinities; -inf at -inf. Relative error below 2e-15 for x < 0, and below 1e-15 * (1 +
+/// x^2) for x > 0, where the result is about -P(Z > x). For x < -14 the function uses the asymptotic series of the
+/// Mills ratio (Abramowitz & Stegun 26.2.12).
 ///
 /// ```
 /// # use stochgrad_tensor::special::normal_log_cdf;
@@ -46,8 +46,8 @@ fn log_mills_far(x: f64) -> f64 {
     series.ln_1p() - x.ln() - 0.5 * (2.0 * PI).ln()
 }
 
-/// ln(P(Z > x) e^(x²/2)): the upper tail of the standard normal distribution without its exponential fall. It is the
-/// logarithm of the Mills ratio, less ln(2 pi) / 2.
+/// ln(P(Z > x) e^(x²/2)): the upper tail of the standard normal distribution without its exponential decay. It is the
+/// logarithm of the Mills ratio minus ln(2 pi) / 2.
 ///
 /// Domain: all reals and +inf, which gives -inf; for x below -1e154 the result overflows. Error below 1e-13 * max(1,
 /// |result|).
@@ -57,8 +57,9 @@ pub fn normal_log_mills(x: f64) -> f64 {
 
 /// The inverse of [`normal_log_cdf`]: the x with ln P(Z <= x) = `log_p`.
 ///
-/// Domain: log_p <= 0; 0 gives +inf and -inf gives -inf, and anything outside gives NaN. Relative error below 1e-14 for
-/// probabilities up to 1/2; above, the rounding of `log_p` decides. Newton's method on the logarithm, which is concave.
+/// Domain: log_p <= 0; 0 gives +inf, -inf gives -inf, and anything else gives NaN. Relative error below 1e-14 for
+/// probabilities up to 1/2; above, the rounding of `log_p` dominates. Method: Newton's method on the logarithm, which
+/// is concave.
 pub fn normal_icdf_of_log(log_p: f64) -> f64 {
     if log_p.is_nan() || log_p > 0.0 {
         return f64::NAN;
@@ -71,7 +72,7 @@ pub fn normal_icdf_of_log(log_p: f64) -> f64 {
     }
     let mut x = -(-2.0 * log_p - (-2.0 * log_p).ln() - (2.0 * PI).ln()).sqrt();
     for _ in 0..20 {
-        // The derivative of the logarithm is the density over the probability: 1 / (sqrt(2 pi) e^mills).
+        // The derivative of the logarithm is the density divided by the probability: 1 / (sqrt(2 pi) e^mills).
         let mills = log_mills_far(-x);
         let step = (-0.5 * x * x + mills - log_p) * (mills + 0.5 * (2.0 * PI).ln()).exp();
         x -= step;
@@ -84,7 +85,7 @@ pub fn normal_icdf_of_log(log_p: f64) -> f64 {
 
 /// The inverse of [`normal_cdf`]: the x with P(Z <= x) = p.
 ///
-/// Domain: 0 <= p <= 1; the ends give -inf and +inf, and anything outside gives NaN. Relative error below 2e-15
+/// Domain: 0 <= p <= 1; the ends give -inf and +inf, and anything else gives NaN. Relative error below 2e-15
 /// (Wichura, "Algorithm AS241: The percentage points of the normal distribution", Applied Statistics 37, 1988).
 pub fn normal_icdf(p: f64) -> f64 {
     if !(0.0..=1.0).contains(&p) {

@@ -5,7 +5,7 @@
 //! routine PPND16. Its rational functions are minimax approximations with a relative error of about 1e-16; their
 //! coefficients are copied from the paper.
 
-/// Coefficients of AS241, highest power first: |p - 1/2| <= 0.425.
+/// Numerator and denominator for |p - 1/2| <= 0.425, highest power first, as functions of 0.180625 - (p - 1/2)^2.
 const CENTRAL: ([f64; 8], [f64; 8]) = (
     [
         2509.0809287301227,
@@ -29,7 +29,7 @@ const CENTRAL: ([f64; 8], [f64; 8]) = (
     ],
 );
 
-/// As [`CENTRAL`], for tail probabilities down to e^-25.
+/// Numerator and denominator for tail probabilities p down to e^-25, as functions of sqrt(-ln p) - 1.6.
 const MIDDLE: ([f64; 8], [f64; 8]) = (
     [
         0.0007745450142783414,
@@ -53,7 +53,7 @@ const MIDDLE: ([f64; 8], [f64; 8]) = (
     ],
 );
 
-/// As [`CENTRAL`], for tail probabilities below e^-25.
+/// Numerator and denominator for tail probabilities p below e^-25, as functions of sqrt(-ln p) - 5.
 const TAIL: ([f64; 8], [f64; 8]) = (
     [
         2.0103343992922881e-07,
@@ -81,8 +81,8 @@ fn horner(coefficients: &[f64; 8], x: f64) -> f64 {
     coefficients.iter().fold(0.0, |sum, c| sum * x + c)
 }
 
-/// The standard normal quantile from `centred` = p - 1/2 and `tail` = min(p, 1 - p), which the callers know
-/// without rounding.
+/// The standard normal quantile from `centred` = p - 1/2 and `tail` = min(p, 1 - p), which callers pass separately to
+/// avoid rounding.
 pub(super) fn standard_quantile(centred: f64, tail: f64) -> f64 {
     if centred.abs() <= 0.425 {
         let r = 0.180625 - centred * centred;

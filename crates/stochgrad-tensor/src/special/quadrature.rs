@@ -1,12 +1,13 @@
-//! One quadrature for the tails of the gamma and beta distributions, and for derivatives of the former.
+//! Quadrature for the tails of the gamma and beta distributions, and for derivatives of the former.
 //!
 //! With t = x e^u the two parts of the gamma integral, divided by x^a e^-x, are integrals of exp(-f(u)) over u < 0 and
-//! u > 0, where f(u) = (x - a) u + x (e^u - 1 - u) is convex and f(0) = 0. On the shorter side (u < 0 for x <= a, u > 0
-//! for x >= a) the integrand falls steadily from 1, so a fixed Gauss-Legendre rule on the interval where f stays below
-//! a cutoff reaches the rounding error, for every a that is not small. The beta distribution is treated alike, on the
-//! logit scale.
+//! u > 0, where f(u) = (x - a) u + x (e^u - 1 - u) is convex and f(0) = 0. On one side (u < 0 for x <= a, u > 0 for x
+//! >= a) the integrand decreases monotonically from 1. A fixed Gauss-Legendre rule on the interval where f is below a
+//! cutoff therefore reaches the rounding error, for every a that is not small. The beta distribution is treated in the
+//! same way, on the logit scale.
 
-/// Nodes and weights of the 32-point Gauss-Legendre rule, the positive half.
+/// The positive nodes of the 32-point Gauss-Legendre rule on [-1, 1], and their weights (Abramowitz & Stegun, table
+/// 25.4).
 const GAUSS_LEGENDRE: [(f64, f64); 16] = [
     (0.9972638618494816, 0.007018610009470096),
     (0.9856115115452684, 0.01627439473090567),
@@ -26,10 +27,10 @@ const GAUSS_LEGENDRE: [(f64, f64); 16] = [
     (0.04830766568773832, 0.0965400885147278),
 ];
 
-/// Where the integrand is cut: e^-40 is far below the rounding error of the sum.
+/// The value of f at which the integrand is cut off: e^-40 is far below the rounding error of the sum.
 const CUTOFF: f64 = 40.0;
 
-/// The integral of a function over an interval, by the fixed rule.
+/// The integral of a function over an interval, by the 32-point rule.
 pub(super) fn legendre(from: f64, to: f64, f: impl Fn(f64) -> f64) -> f64 {
     let (half, middle) = (0.5 * (to - from), 0.5 * (to + from));
     let sum: f64 =
@@ -37,7 +38,7 @@ pub(super) fn legendre(from: f64, to: f64, f: impl Fn(f64) -> f64) -> f64 {
     half * sum
 }
 
-/// The side of x over which the gamma integral runs.
+/// The side of x over which the gamma density is integrated.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Side {
     /// From 0 to x, for x <= a.
@@ -79,11 +80,11 @@ fn log_1p_minus_linear(w: f64) -> f64 {
     2.0 * v * sum - w * v
 }
 
-/// Integrates exp(-f(s)) and s exp(-f(s)) over s > 0, for a convex f that rises from 0.
+/// Integrates exp(-f(s)) and s exp(-f(s)) over s > 0, for a convex, increasing f with f(0) = 0.
 ///
-/// `curvature` is the second derivative of f at 0 or thereabouts, `derivative` the first everywhere.
+/// `derivative` is the first derivative of f, and `curvature` approximates its second derivative near 0.
 fn integrate(f: impl Fn(f64) -> f64, derivative: impl Fn(f64) -> f64, curvature: f64) -> TailIntegrals {
-    // On a convex function Newton's method comes from the right after its first step.
+    // On a convex function, Newton's method approaches the root from the right after its first step.
     let slope = derivative(0.0);
     let mut end = 2.0 * CUTOFF / (slope + slope.hypot((2.0 * CUTOFF).sqrt() * curvature.sqrt()));
     for _ in 0..4 {
@@ -103,7 +104,7 @@ fn integrate(f: impl Fn(f64) -> f64, derivative: impl Fn(f64) -> f64, curvature:
     TailIntegrals { mass: mass * half, moment: moment * half }
 }
 
-/// The tail integrals of the gamma distribution with shape a, beyond x on the given side.
+/// The tail integrals of the gamma distribution with shape a, on the given side of x.
 pub(super) fn gamma_tail(a: f64, x: f64, side: Side) -> TailIntegrals {
     let sign = match side {
         Side::Lower => -1.0,
@@ -120,7 +121,7 @@ pub(super) fn gamma_tail(a: f64, x: f64, side: Side) -> TailIntegrals {
 pub(super) fn beta_lower_tail(a: f64, b: f64, x: f64, y: f64) -> f64 {
     let n = a + b;
     let slope = a * y - b * x;
-    // Two forms of the same function: each subtracts quantities of the order of the smaller of x and y.
+    // Two forms of the same function. Each subtracts quantities of the order of the smaller of x and y.
     let cumulant = |s: f64| {
         let (share, s) = if x <= y { (x, -s) } else { (y, s) };
         log_1p_minus_linear(share * s.exp_m1()) + share * exp_minus_linear(s)

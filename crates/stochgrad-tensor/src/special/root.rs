@@ -1,13 +1,15 @@
-//! Roots of rising functions.
+//! Roots of increasing functions.
 
-/// The root of a rising function in an interval, from a guess: Newton's method on its values and slopes, kept inside a
-/// bracket. Where the slope says nothing (both may have underflowed) the bracket is halved. It ends at a step below the
-/// rounding of the root.
+/// The root of an increasing function in a bracket, from an initial guess. `f` returns the value and the slope.
+///
+/// Method: Newton's method. If a step leaves the bracket or is not finite (value and slope may have underflowed), the
+/// bracket is bisected instead. The iteration ends when a step is below the rounding error of the root.
 pub(super) fn rising_root(bracket: [f64; 2], guess: f64, f: impl Fn(f64) -> (f64, f64)) -> f64 {
     rising_root_within(2.0 * f64::EPSILON, bracket, guess, f)
 }
 
-/// The same, ended by a step of `precision` times the root: the error is of the order of the square of that.
+/// As [`rising_root`], but the iteration ends at a step below `precision` times the root. The relative error is of the
+/// order of the square of `precision`.
 pub(super) fn rising_root_within(
     precision: f64,
     [mut low, mut high]: [f64; 2],

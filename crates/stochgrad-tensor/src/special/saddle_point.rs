@@ -1,20 +1,20 @@
-//! Stable forms of x^a e^-x and its kin: deviances instead of differences of large logarithms.
+//! Stable forms of expressions such as x^a e^-x, by deviances instead of differences of large logarithms.
 //!
 //! Source: Loader, "Fast and accurate computation of binomial probabilities", 2000.
 
 use super::gamma::{lgamma, stirling_error};
 use std::f64::consts::PI;
 
-/// The deviance x ln(x / m) + m - x of a count x from its mean m, both positive: without cancellation near x = m.
+/// The deviance x ln(x / m) + m - x of a count x from its mean m, both positive, without cancellation near x = m.
 pub(super) fn deviance(x: f64, m: f64) -> f64 {
     let difference = x - m;
     if difference.abs() >= 0.1 * x + 0.1 * m {
         let ratio = x / m;
-        // The ratio may leave the range of f64 although its logarithm does not.
+        // The ratio may be outside the range of f64 although its logarithm is inside.
         let log_ratio = if ratio.is_normal() { ratio.ln() } else { x.ln() - m.ln() };
         return x * log_ratio - difference;
     }
-    // Halves, since x + m may overflow.
+    // Both sides are halved, since x + m may overflow.
     let v = (0.5 * difference) / (0.5 * x + 0.5 * m);
     let square = v * v;
     let mut sum = difference * v;
@@ -32,16 +32,16 @@ pub(super) fn deviance(x: f64, m: f64) -> f64 {
 
 /// ln of x^a e^-x / gamma(a): x times the density of the gamma distribution with shape a and rate 1.
 ///
-/// Domain: positive finite a and x; elsewhere the result is not specified. Error below 1e-14 * max(1, |result|): no
+/// Domain: positive finite a and x; elsewhere the result is unspecified. Error below 1e-14 * max(1, |result|), since no
 /// logarithms of factorials are subtracted.
 pub fn log_gamma_kernel(a: f64, x: f64) -> f64 {
     if a < 10.0 { a * x.ln() - x - lgamma(a) } else { 0.5 * (a / (2.0 * PI)).ln() - stirling_error(a) - deviance(a, x) }
 }
 
-/// ln of x^a y^b / B(a, b), for y = 1 - x, which the caller knows without rounding: x y times the density of the beta
-/// distribution.
+/// ln of x^a y^b / B(a, b) with y = 1 - x: x y times the density of the beta distribution. The caller passes y
+/// separately to avoid rounding.
 ///
-/// Domain: positive finite a, b, x and y; elsewhere the result is not specified. Error below 1e-14 * max(1, |result|).
+/// Domain: positive finite a, b, x and y; elsewhere the result is unspecified. Error below 1e-14 * max(1, |result|).
 pub fn log_beta_kernel(a: f64, b: f64, x: f64, y: f64) -> f64 {
     let n = a + b;
     let corrections = stirling_error(n) - stirling_error(a) - stirling_error(b);

@@ -1,9 +1,10 @@
 //! Weak derivatives with respect to the shapes of the gamma and beta distributions.
 //!
-//! Where the derivative of the log-density by a shape changes its sign once, from minus to plus, the derivative of the
-//! distribution function is negative and has one lowest value, -c, at that point. So the derivative of the distribution
-//! is c times the difference of two distributions on either side of it: a point is below the share v of its part where
-//! the derivative of the distribution function is -c v.
+//! The derivative of the log-density with respect to a shape changes its sign once, from minus to plus. At that point
+//! the derivative of the distribution function, which is negative, has its minimum -c. The derivative of the density is
+//! therefore c times the difference of two densities, one on either side of the point. The quantiles of the two
+//! distributions at the share v, counted from the outside, are the points where the derivative of the distribution
+//! function is -c v.
 
 use super::beta_derivative::{by_first, mean_log};
 use super::gamma::{digamma, lgamma};
@@ -12,22 +13,22 @@ use super::logistic::{log_sigmoid, sigmoid};
 use super::root::rising_root_within;
 use super::saddle_point::{log_beta_kernel, log_gamma_kernel};
 
-/// The constant of a weak derivative, and one point of either part.
+/// The constant of a weak derivative, and one sample of each of its two parts.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ShapeDerivative {
-    /// What the difference of the two parts is multiplied by.
+    /// The factor of the difference of the two parts.
     pub constant: f64,
-    /// A point of the positive part, which lies above.
+    /// A sample of the positive part, which has the larger values.
     pub positive: f64,
-    /// A point of the negative part, with the same share of its part on its outer side.
+    /// A sample of the negative part, with the same share of its distribution on the outer side.
     pub negative: f64,
 }
 
-/// The two points where a function has fallen to the share v of its highest value: `log` is its logarithm with the
-/// slope, `peak` where it is highest, `curvature` minus the second derivative of the logarithm there.
+/// The two points at which a function is v times its maximum. `log` gives the logarithm of the function and its slope,
+/// `peak` is the position of the maximum, and `curvature` is minus the second derivative of the logarithm there.
 ///
-/// The root of the fall of the logarithm is nearly a straight line on either side of the peak: Newton's method on it
-/// takes three or four steps.
+/// The square root of the decrease of the logarithm is nearly linear on either side of the peak, so that Newton's
+/// method on it takes three or four steps.
 fn levels(v: f64, peak: f64, [lowest, highest]: [f64; 2], curvature: f64, log: impl Fn(f64) -> (f64, f64)) -> [f64; 2] {
     let (top, target) = (log(peak).0, (-2.0 * v.ln()).sqrt());
     let root = |s: f64| {
@@ -47,11 +48,11 @@ fn levels(v: f64, peak: f64, [lowest, highest]: [f64; 2], curvature: f64, log: i
     [below, above]
 }
 
-/// The derivative of the distribution Gamma(a, rate 1) by a: its constant, and the logarithms of a number of either
-/// part, both with the share 0 < v < 1 of its part on the outer side.
+/// The weak derivative of the distribution Gamma(a, rate 1) with respect to a: its constant, and the logarithm of a
+/// sample of each part, with the share 0 < v < 1 of the part on its outer side.
 ///
-/// Domain: finite a > 0, 0 < v < 1; anything else gives NaN. Error of the logarithms below 1e-7, which is that of a
-/// root near the highest value; the constant has a relative error below 1e-12.
+/// Domain: finite a > 0, 0 < v < 1; anything else gives NaN. The error of the logarithms is below 1e-7, that of a root
+/// near a maximum; the constant has a relative error below 1e-12.
 ///
 /// ```
 /// # use stochgrad_tensor::special::gamma_shape_derivative;
@@ -75,10 +76,11 @@ pub fn gamma_shape_derivative(a: f64, v: f64) -> ShapeDerivative {
     ShapeDerivative { constant, positive, negative }
 }
 
-/// The derivative of the distribution Beta(a, b) by a: its constant, and the log-odds of a number of either part, both
-/// with the share 0 < v < 1 of its part on the outer side. By b it is that of (b, a) for one less the number.
+/// The weak derivative of the distribution Beta(a, b) with respect to a: its constant, and the log-odds of a sample of
+/// each part, with the share 0 < v < 1 of the part on its outer side. The derivative with respect to b is that of
+/// Beta(b, a), for 1 minus the sample.
 ///
-/// Domain: finite a > 0 and b > 0, 0 < v < 1; anything else gives NaN. The log-odds are held within 700. Errors as for
+/// Domain: finite a > 0 and b > 0, 0 < v < 1; anything else gives NaN. The log-odds are limited to ±700. Errors as for
 /// [`gamma_shape_derivative`].
 ///
 /// ```
@@ -94,7 +96,7 @@ pub fn beta_shape_derivative(a: f64, b: f64, v: f64) -> ShapeDerivative {
     let log_kernel = |l: f64| log_beta_kernel(a, b, sigmoid(l), sigmoid(-l));
     let log_fall = |l: f64| (-by_first(a, b, sigmoid(l), sigmoid(-l))).ln();
     let ends = [-700.0, 700.0];
-    // The number whose logarithm is the mean one.
+    // The log-odds of the value whose logarithm is the mean logarithm.
     let peak = (if mean > -36.0 { mean - (-mean.exp_m1()).ln() } else { mean }).clamp(-699.0, 699.0);
     let constant = log_fall(peak).exp();
     let curvature = (log_kernel(peak) + log_sigmoid(-peak)).exp() / constant;

@@ -1,7 +1,8 @@
 //! The standard normal distribution between two bounds.
 //!
-//! The mass between the bounds is written as S φ(e), where e is the bound nearer to 0, or 0 if they lie on either side
-//! of it. S has no exponential fall: far out and for close bounds it is an integral of one sign, and nothing cancels.
+//! The mass between the bounds is written as S φ(e), where e is the bound nearer to 0, or 0 if the bounds have opposite
+//! signs. S has no exponential decay. Far from 0, and for bounds that are close together, it is an integral with a
+//! positive integrand, so that nothing cancels.
 
 use super::erf::{erf, erfc};
 use super::normal::{normal_cdf, normal_icdf_of_log, normal_log_cdf};
@@ -9,28 +10,28 @@ use super::normal_quantile::standard_quantile;
 use super::quadrature::legendre;
 use std::f64::consts::{FRAC_1_SQRT_2, PI};
 
-/// Bounds on either side of 0 that are closer than this are treated by quadrature.
+/// Bounds with opposite signs that are closer than this are treated by quadrature.
 const CLOSE: f64 = 4.0;
 
-/// Where the integrand is cut.
+/// The decrease of the exponent at which the integrand is cut off.
 const CUTOFF: f64 = 40.0;
 
 /// ln sqrt(2 pi)
 const HALF_LOG_TAU: f64 = 0.918_938_533_204_672_7;
 
-/// The standard normal distribution between bounds that are not in order, or NaN, has no mass.
+/// Whether the bounds are in order. Otherwise, or if one of them is NaN, there is no mass between them.
 fn in_order(low: f64, high: f64) -> bool {
     low < high
 }
 
-/// The integral of e^(-start s - s^2 / 2) g(s) over 0 < s < width, for start >= -4; it is cut where the integrand does
-/// not count.
+/// The integral of e^(-start s - s^2 / 2) g(s) over 0 < s < width, for start >= -4. It is cut off where the integrand
+/// is negligible.
 fn integral(start: f64, width: f64, g: impl Fn(f64) -> f64) -> f64 {
     let end = width.min((start * start + 2.0 * CUTOFF).sqrt() - start);
     legendre(0.0, end, |s| (-s * (start + 0.5 * s)).exp() * g(s))
 }
 
-/// S and e of the mass between two bounds in order.
+/// S and e for two bounds in order.
 fn scaled_mass(low: f64, high: f64) -> (f64, f64) {
     if low >= 0.0 {
         (integral(low, high - low, |_| 1.0), low)
@@ -48,7 +49,8 @@ fn half_square_difference(a: f64, b: f64) -> f64 {
 
 /// ln P(low < Z < high) for a standard normal Z.
 ///
-/// Domain: low < high; anything else gives NaN. Error below 1e-14 * max(1, |result|): far out and for close bounds too.
+/// Domain: low < high; anything else gives NaN. Error below 1e-14 * max(1, |result|), also far from 0 and for close
+/// bounds.
 ///
 /// ```
 /// # use stochgrad_tensor::special::normal_log_mass;
@@ -66,15 +68,16 @@ pub fn normal_log_mass(low: f64, high: f64) -> f64 {
     mass.ln() - 0.5 * edge * edge - HALF_LOG_TAU
 }
 
-/// ln of P(low < Z < high) over the standard normal density at the bound nearer to 0, or at 0 between them.
+/// ln of P(low < Z < high) divided by the standard normal density at the bound nearer to 0, or at 0 if the bounds have
+/// opposite signs.
 ///
 /// Domain and error: those of [`normal_log_mass`].
 pub fn normal_log_scaled_mass(low: f64, high: f64) -> f64 {
     if in_order(low, high) { scaled_mass(low, high).0.ln() } else { f64::NAN }
 }
 
-/// ln of P(low < Z < high) over the standard normal density at `low`; that over the density at `high` is the function
-/// of -high and -low.
+/// ln of P(low < Z < high) divided by the standard normal density at `low`. For the density at `high`, call the
+/// function with -high and -low.
 ///
 /// Domain and error: those of [`normal_log_mass`].
 pub fn normal_log_mass_over_density(low: f64, high: f64) -> f64 {
@@ -87,7 +90,7 @@ pub fn normal_log_mass_over_density(low: f64, high: f64) -> f64 {
 
 /// P(Z < z | low < Z < high) for a standard normal Z.
 ///
-/// Domain: low < high, and any z, which is held between the bounds; anything else gives NaN. Relative error below
+/// Domain: low < high, and any z, which is clamped to the bounds; anything else gives NaN. Relative error below
 /// 1e-13.
 pub fn truncated_normal_cdf(z: f64, low: f64, high: f64) -> f64 {
     if z.is_nan() || !in_order(low, high) {
@@ -109,7 +112,7 @@ pub fn truncated_normal_icdf(u: f64, low: f64, high: f64) -> f64 {
     TruncatedQuantile::new((low, high)).at(u)
 }
 
-/// The function whose values are those of [`truncated_normal_icdf`] between two bounds.
+/// The quantile function [`truncated_normal_icdf`] for fixed bounds.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct TruncatedQuantile {
     low: f64,
@@ -117,14 +120,14 @@ pub(crate) struct TruncatedQuantile {
     side: Side,
 }
 
-/// On which side of 0 the bounds lie, and what is needed of them there.
+/// The position of the bounds relative to 0, and the quantities that depend on the bounds alone.
 #[derive(Clone, Copy, Debug)]
 enum Side {
-    /// Nowhere: there is no mass.
+    /// The bounds are not in order: there is no mass.
     Nowhere,
-    /// Below, or above by symmetry: the logarithms of the lower tails at the bound far from 0 and at the near one.
+    /// Both below 0, or both above by symmetry: the logarithms of the lower tails at the bounds far from and near to 0.
     Tail { far: f64, near: f64, mirrored: bool },
-    /// On either side: one half of erf at the bounds, and the tails that they cut off.
+    /// On either side of 0: one half of erf at the bounds, and the probabilities of the tails outside of them.
     Across { centred: [f64; 2], below: f64, above: f64 },
 }
 
@@ -157,7 +160,7 @@ impl TruncatedQuantile {
             Side::Tail { far, near, mirrored: true } => -lower_quantile(1.0 - u, far, near),
             Side::Tail { far, near, mirrored: false } => lower_quantile(u, far, near),
             Side::Across { centred, below, above } => {
-                // Less one half near the middle, else the tail on its side: none of them cancels.
+                // The probability minus one half near the middle, else that of the tail on its side: neither cancels.
                 let centred = centred[0] * (1.0 - u) + centred[1] * u;
                 let tail = if centred < 0.0 {
                     below * (1.0 - u) + (1.0 - above) * u
@@ -171,19 +174,18 @@ impl TruncatedQuantile {
     }
 }
 
-/// The quantile between bounds below 0, by the logarithms of the lower tails at the bound far from 0 and at the near
-/// one.
+/// The quantile between bounds below 0, from the logarithms of the lower tails at the bounds far from and near to 0.
 fn lower_quantile(u: f64, far: f64, near: f64) -> f64 {
-    // The share of the mass below the near bound: u + (1 - u) e^(far - near).
+    // The probability divided by that of the near bound: u + (1 - u) e^(far - near).
     let share = u + (1.0 - u) * (far - near).exp();
     let log_share = if share < 0.5 { share.ln() } else { ((1.0 - u) * (far - near).exp_m1()).ln_1p() };
     normal_icdf_of_log((near + log_share).min(0.0))
 }
 
-/// The mean and the variance of a standard normal number between two bounds.
+/// The mean and the variance of a standard normal variate between two bounds.
 ///
-/// Domain: low < high; anything else gives NaN. The error is below 1e-13 times the distance of the bounds, or where
-/// they are far apart 1e-13.
+/// Domain: low < high; anything else gives NaN. The error is below 1e-13 times the distance of the bounds, or below
+/// 1e-13 if they are far apart.
 pub fn truncated_normal_moments(low: f64, high: f64) -> (f64, f64) {
     if !in_order(low, high) {
         return (f64::NAN, f64::NAN);
@@ -323,7 +325,7 @@ mod tests {
         for (low, high, u, z) in QUANTILES {
             let what = format!("{u} between {low} and {high}");
             assert_near(&what, truncated_normal_icdf(u, low, high), z, 1e-13);
-            // The rounding of z, seen through the density.
+            // The effect of the rounding of z on the probability.
             let steepness = (z.abs() + 1.0 / (high - low)) * z.abs().max(1.0);
             assert_relative(&what, truncated_normal_cdf(z, low, high), u, 1e-13 + 1e-15 * steepness / u);
         }

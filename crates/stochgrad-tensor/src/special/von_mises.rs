@@ -29,7 +29,7 @@ fn density(x: f64, kappa: f64) -> f64 {
     (-2.0 * kappa * (0.5 * x).sin().powi(2)).exp() / (2.0 * PI * bessel_ie(0, kappa))
 }
 
-/// P(X <= x) for a von Mises angle X in [-pi, pi] around 0 with concentration `kappa`.
+/// P(X <= x) for a von Mises angle X in [-pi, pi] with mean 0 and concentration `kappa`.
 ///
 /// Domain: -pi <= x <= pi, finite kappa >= 0; anything else gives NaN. Relative error of the smaller of the two tails
 /// below 1e-12 for kappa up to 1e8 (Gauss-Legendre panels).
@@ -46,7 +46,7 @@ pub fn von_mises_cdf(x: f64, kappa: f64) -> f64 {
     if x <= 0.0 { tail } else { 1.0 - tail }
 }
 
-/// The x with P(X <= x) = p for a von Mises angle X in [-pi, pi] around 0: the inverse of [`von_mises_cdf`].
+/// The x with P(X <= x) = p for a von Mises angle X in [-pi, pi] with mean 0: the inverse of [`von_mises_cdf`].
 ///
 /// Domain: 0 <= p <= 1, finite kappa >= 0; anything else gives NaN. Error below 1e-12 (Newton's method on the
 /// logarithm, in a bracket).
@@ -73,8 +73,8 @@ fn gap(t: f64) -> f64 {
 
 /// 1 - I_1(kappa) / I_0(kappa): the mean of 1 - cos X, and the circular variance of the von Mises distribution.
 ///
-/// Domain: finite kappa >= 0; anything else gives NaN. Relative error below 1e-13, where the difference would have no
-/// digits too.
+/// Domain: finite kappa >= 0; anything else gives NaN. Relative error below 1e-13, also where the difference would have
+/// no correct digits.
 pub fn von_mises_gap(kappa: f64) -> f64 {
     if (0.0..f64::INFINITY).contains(&kappa) {
         integral(kappa, 0.0, PI, gap) / integral(kappa, 0.0, PI, |_| 1.0)
@@ -83,16 +83,16 @@ pub fn von_mises_gap(kappa: f64) -> f64 {
     }
 }
 
-/// The derivative of [`von_mises_cdf`] by the concentration.
+/// The derivative of [`von_mises_cdf`] with respect to the concentration.
 ///
-/// Domain: that of the function. Relative error below 1e-11: the integrand has one sign.
+/// Domain: that of [`von_mises_cdf`]. Relative error below 1e-11, since the integrand has a constant sign.
 pub fn von_mises_cdf_derivative(x: f64, kappa: f64) -> f64 {
     if !in_domain(x, kappa) {
         return f64::NAN;
     }
     let mean_gap = von_mises_gap(kappa);
     let angle = x.abs();
-    // The integral of (cos t - E cos t) p(t) over the tail, or minus the same from the centre to x.
+    // The integral of (cos t - E cos t) p(t) over the tail, or minus the integral from the centre to x.
     let tail = if gap(angle) >= mean_gap {
         density(x, kappa) * integral(kappa, angle, PI, |t| mean_gap - gap(t))
     } else {
@@ -103,6 +103,9 @@ pub fn von_mises_cdf_derivative(x: f64, kappa: f64) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::assertions::{assert_near, assert_relative};
+    use super::*;
+
     #[test]
     fn the_inverse_undoes_the_distribution_function() {
         for kappa in [0.0, 1e-8, 0.3, 2.0, 40.0, 500.0, 1e6] {
@@ -110,7 +113,7 @@ mod tests {
                 let x = von_mises_icdf(p, kappa);
                 let (got, expected) =
                     if p <= 0.5 { (von_mises_cdf(x, kappa), p) } else { (von_mises_cdf(-x, kappa), 1.0 - p) };
-                // Near -pi the angle itself has a rounding, which the small tail sees.
+                // Near -pi the rounding of the angle changes the small tail.
                 let rounding = 3e-15 * density(x, kappa) / expected;
                 assert_relative(&format!("{p:e}, {kappa}"), got, expected, 1e-12 + rounding);
             }
@@ -119,10 +122,7 @@ mod tests {
         assert!(von_mises_icdf(1.5, 1.0).is_nan() && von_mises_icdf(0.5, -1.0).is_nan());
     }
 
-    use super::super::assertions::{assert_near, assert_relative};
-    use super::*;
-
-    /// x, kappa, P(X <= x), its derivative by kappa, from mpmath at 40 digits.
+    /// x, kappa, P(X <= x), its derivative with respect to kappa, from mpmath at 40 digits.
     const GOLDEN: [(f64, f64, f64, f64); 16] = [
         (-3.0, 0.0, 0.022535170724313994, -0.02245994685189598),
         (1.0, 0.1, 0.6727115506246601, 0.13703808872300285),

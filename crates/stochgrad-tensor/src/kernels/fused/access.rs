@@ -13,20 +13,20 @@ use crate::storage::shape::Shape;
 pub(super) enum Access {
     /// Element by element.
     Same,
-    /// A single number.
+    /// A single element, which is the same for all elements of the chain.
     Single,
-    /// Every block lies in one run of the innermost axis, along which the operand advances or stands still: it is read
-    /// where it is.
+    /// Every block lies in one run of the innermost axis, along which the operand advances by one element or is
+    /// constant. It is read in place.
     Within(Strided),
-    /// By strides, copied to this register. `still` if all blocks see the same elements.
+    /// By strides, copied to this register. `still` if all blocks read the same elements.
     Copied { strided: Strided, register: u16, still: bool },
-    /// From this input and the next ones in turn, copied to this register.
+    /// Alternately from this input and the following ones, copied to this register.
     Stacked { buffers: usize, turn: usize, register: u16 },
-    /// An input that is read with one before it.
+    /// A part of a stack, which is read through its first input.
     Part,
 }
 
-/// Axes, the innermost last, with the strides of an operand.
+/// The axes of a chain, innermost last, with the strides of an operand.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Strided {
     axes: SmallVec<[(usize, usize); 4]>,
@@ -75,7 +75,7 @@ impl Access {
 }
 
 impl Strided {
-    /// Where the element at a position of the chain is.
+    /// The position in the buffer of the element at a position of the chain.
     pub(super) fn start(&self, mut position: usize) -> usize {
         let mut start = self.offset;
         for &(size, stride) in self.axes.iter().rev() {
@@ -90,21 +90,21 @@ impl Strided {
         self.axes.last().is_some_and(|&(_, stride)| stride > 0)
     }
 
-    /// Copies the elements from a position of the chain on.
+    /// Copies `out.len()` elements, starting at a position of the chain.
     pub(super) fn copy<F: Real>(&self, from: usize, operand: &[F], out: &mut [F]) {
         let Some((&(inner, step), outer)) = self.axes.split_last() else { return };
         if let ([(_, 1)], 0, true) = (outer, step, from.is_multiple_of(inner)) {
             return repeat(inner, &operand[self.offset + from / inner..], out);
         }
         let mut column = from % inner;
-        // The row, axis by axis, and where it begins.
-        let mut place: SmallVec<[usize; 4]> = SmallVec::from_elem(0, outer.len());
+        // The multi-dimensional index of the row, and its start in the buffer.
+        let mut index: SmallVec<[usize; 4]> = SmallVec::from_elem(0, outer.len());
         let mut row = from / inner;
         let mut start = self.offset;
-        for (place, &(size, stride)) in place.iter_mut().zip(outer).rev() {
-            *place = row % size;
+        for (i, &(size, stride)) in index.iter_mut().zip(outer).rev() {
+            *i = row % size;
             row /= size;
-            start += *place * stride;
+            start += *i * stride;
         }
         let mut rest = out;
         while !rest.is_empty() {
@@ -114,27 +114,28 @@ impl Strided {
                 0 => run.fill(operand[start]),
                 1 => run.copy_from_slice(&operand[begin..begin + run.len()]),
                 _ => {
-                    // Of each group of `step` numbers the same one.
+                    // The same element of each group of `step` elements.
                     let at = self.offset % step;
                     pick(step, at, &operand[begin - at..begin - at + run.len() * step], run);
                 }
             }
             rest = after;
             column = 0;
-            for (place, &(size, stride)) in place.iter_mut().zip(outer).rev() {
-                *place += 1;
+            for (i, &(size, stride)) in index.iter_mut().zip(outer).rev() {
+                *i += 1;
                 start += stride;
-                if *place < size {
+                if *i < size {
                     break;
                 }
                 start -= size * stride;
-                *place = 0;
+                *i = 0;
             }
         }
     }
 }
 
-/// Copies the elements from a position on of a stack of buffers, of which each has its turn of some elements.
+/// Copies elements of a stack of buffers, starting at a position of the chain. Each buffer contributes `turn` elements
+/// in turn.
 pub(super) fn copy_stacked<F: Real>(turn: usize, from: usize, buffers: &[&[F]], out: &mut [F]) {
     if let ([a, b], 1, 0, 0) = (buffers, turn, from % 2, out.len() % 2) {
         return interleave(&a[from / 2..], &b[from / 2..], out);
@@ -156,7 +157,7 @@ mod tests {
 
     use super::*;
 
-    /// What a chain reads in one block.
+    /// The elements that a chain reads for one block.
     fn block(access: &Access, from: usize, len: usize, operand: &[f64]) -> Vec<f64> {
         match access {
             Access::Same => operand[from..from + len].to_vec(),
@@ -212,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn blocks_that_lie_in_a_run_are_read_where_they_are() {
+    fn blocks_that_lie_in_a_run_are_read_in_place() {
         let shape = Shape::from([6, 32]);
         let access = |view: &View| Access::new(&shape, view, 0, 16, 3);
         assert_eq!(access(&View::whole(&shape)), Access::Same);
@@ -228,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn stacks_are_read_in_turn() {
+    fn stacks_are_read_alternately() {
         for sizes in [[7, 2, 1], [3, 2, 5], [4, 3, 2], [1, 3, 1]] {
             let [outer, buffers, turn] = sizes;
             let view = View::stack(&Shape::from(sizes), 1);

@@ -13,9 +13,9 @@ use crate::storage::shape::Shape;
 #[derive(Clone, Debug)]
 pub struct Chain<F> {
     pub(super) len: usize,
-    /// Elements of a row, if rows are reduced.
+    /// The length of a row, or 0 if no rows are reduced.
     pub(super) row: usize,
-    /// Elements of a block, where rows are not longer than that.
+    /// The length of a block, for rows that are not longer than [`BLOCK`].
     pub(super) block: usize,
     pub(super) inputs: Vec<Access>,
     pub(super) steps: Vec<Step<F>>,
@@ -25,13 +25,15 @@ pub struct Chain<F> {
 }
 
 impl<F: Real> Chain<F> {
-    /// A chain over `shape`. Each operand has the rank of `shape`, and on each axis its size or 1; steps know it by its
-    /// first input. A pair counts as one step. With reductions, `row` is the number of elements of a row, a product of
-    /// sizes of trailing axes; `registers` is how many the steps use.
+    /// A chain over `shape`.
+    ///
+    /// On each axis an operand has the size of `shape` or 1. Steps refer to an operand by the index of its first input.
+    /// If there are reductions, `row` is the number of elements of a row, which must be a product of trailing sizes.
+    /// `registers` is the number of registers that the steps use.
     ///
     /// # Panics
-    /// If the shape is empty, an operand does not broadcast to it, or rows longer than [`BLOCK`] are reduced by
-    /// anything but sums, products and extrema.
+    /// If the shape is empty, an operand does not broadcast to it, or a reduction whose parts cannot be joined (see
+    /// [`Reduce::joins`](crate::kernels::reduce::Reduce::joins)) has rows longer than [`BLOCK`].
     pub fn new(
         shape: &Shape,
         operands: &[View],
@@ -41,10 +43,10 @@ impl<F: Real> Chain<F> {
         mut registers: usize,
     ) -> Self {
         let len = shape.numel();
-        assert!(len > 0, "a chain over the empty shape {shape}");
+        assert!(len > 0, "expected a nonempty shape for a chain, got {shape}");
         let inner = shape.last().copied().unwrap_or(1);
         let row = if reductions.is_empty() { 0 } else { row };
-        assert!(row == 0 || len.is_multiple_of(row), "rows of {row} in a chain over shape {shape}");
+        assert!(row == 0 || len.is_multiple_of(row), "rows of {row} elements do not divide shape {shape} of a chain");
         assert!(
             row <= BLOCK || reductions.iter().all(|reduction| reduction.op.joins()),
             "rows of {row} elements cannot be reduced in pieces"
@@ -70,17 +72,17 @@ impl<F: Real> Chain<F> {
         Chain { len, row, block, inputs, steps, reductions, registers, threshold }
     }
 
-    /// How many passes over a block it makes.
+    /// The number of passes over a block.
     pub fn steps(&self) -> usize {
         self.steps.len()
     }
 
-    /// The elements of each result of a reduction.
+    /// The number of elements of each result of a reduction.
     pub fn rows(&self) -> usize {
         self.len.checked_div(self.row).unwrap_or(0)
     }
 
-    /// The number of partial results that a run needs for each reduction; 0 where rows fit a block.
+    /// The number of partial results that a run needs for each reduction; 0 if a row fits into a block.
     pub fn partials(&self) -> usize {
         if self.row > BLOCK { self.blocks() } else { 0 }
     }
@@ -90,7 +92,7 @@ impl<F: Real> Chain<F> {
         if self.row > BLOCK { self.len / self.row * self.row.div_ceil(BLOCK) } else { self.len.div_ceil(self.block) }
     }
 
-    /// The elements of a block.
+    /// The range of elements of a block.
     #[inline]
     pub(super) fn span(&self, block: usize) -> Range<usize> {
         if self.row > BLOCK {
@@ -104,7 +106,7 @@ impl<F: Real> Chain<F> {
         }
     }
 
-    /// The results of one reduction that the blocks before this one write.
+    /// The number of results of one reduction that are written by the blocks before this one.
     #[inline]
     pub(super) fn reduced_before(&self, block: usize) -> usize {
         match self.row {

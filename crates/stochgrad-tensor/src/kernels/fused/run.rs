@@ -21,10 +21,10 @@ impl<F: Real> Chain<F> {
     /// If the number or the lengths of the operands or results do not match the chain.
     pub fn run(&self, scratch: &mut [Scratch<F>], inputs: &[&[F]], keys: &[Key], results: Results<'_, F>) {
         let Results { outputs, mut reduced, mut partials } = results;
-        assert_eq!(inputs.len(), self.inputs.len(), "operands of a chain");
-        assert_eq!(reduced.len(), self.reductions.len(), "reductions of a chain");
+        assert_eq!(inputs.len(), self.inputs.len(), "expected as many inputs as the chain was made for");
+        assert_eq!(reduced.len(), self.reductions.len(), "expected one result for each reduction of the chain");
         for output in outputs.iter() {
-            assert_eq!(output.len(), self.len, "a result of a chain");
+            assert_eq!(output.len(), self.len, "expected outputs with as many elements as the chain");
         }
         let threads = if self.len > self.threshold { scratch.len() } else { 1 };
         let scratch = &mut scratch[..threads];
@@ -42,7 +42,7 @@ impl<F: Real> Chain<F> {
     }
 }
 
-/// The result for a row from those of its pieces, in the order of [`reduce`](crate::kernels::reduce::reduce).
+/// The result for a row from the results for its pieces, in the order of [`reduce`](crate::kernels::reduce::reduce).
 fn join<F: Real>(op: Reduce, len: usize, leaves: &[F]) -> F {
     if let [leaf] = leaves {
         return *leaf;
@@ -52,7 +52,7 @@ fn join<F: Real>(op: Reduce, len: usize, leaves: &[F]) -> F {
     op.combine(join(op, middle, left), join(op, len - middle, right))
 }
 
-/// The beginnings and the ends of slices that are cut at the same place.
+/// Splits all slices at the same position.
 fn split<'a, F>(slices: Slices<'a, F>, at: usize) -> (Slices<'a, F>, Slices<'a, F>) {
     let mut halves: (Slices<'a, F>, Slices<'a, F>) = Default::default();
     for slice in slices {
@@ -63,7 +63,7 @@ fn split<'a, F>(slices: Slices<'a, F>, at: usize) -> (Slices<'a, F>, Slices<'a, 
     halves
 }
 
-/// What all threads of a run share.
+/// The data that all threads of a run share.
 struct Job<'a, F> {
     chain: &'a Chain<F>,
     inputs: &'a [&'a [F]],
@@ -121,7 +121,7 @@ impl<F: Real> Job<'_, F> {
 struct Block<'a, 'b, F> {
     job: &'a Job<'a, F>,
     span: Range<usize>,
-    /// Where the block begins in the results at hand.
+    /// The start of the block in `outputs`.
     at: usize,
     outputs: &'a mut Slices<'b, F>,
     registers: &'a mut [Buffer<F>],
@@ -129,7 +129,7 @@ struct Block<'a, 'b, F> {
 }
 
 impl<F: Real> Block<'_, '_, F> {
-    /// Finds the operands that are read by strides, or copies them.
+    /// Finds the start of each operand that is read by strides, or copies the operand.
     fn load(&mut self, first: bool) {
         for (number, (access, input)) in self.job.chain.inputs.iter().zip(self.job.inputs).enumerate() {
             match access {
@@ -137,7 +137,7 @@ impl<F: Real> Block<'_, '_, F> {
                 Access::Within(strided) => self.starts[number] = strided.start(self.span.start),
                 Access::Copied { still: true, .. } if !first => {}
                 Access::Copied { strided, register, still } => {
-                    // What stays the same is copied once, for the longest block.
+                    // Elements that stay the same are copied once, for the longest block.
                     let chain = self.job.chain;
                     let len = if *still { chain.block.min(chain.len) } else { self.span.len() };
                     let register = &mut self.registers[*register as usize][..len];
@@ -187,7 +187,7 @@ impl<F: Real> Block<'_, '_, F> {
         | Step::Select { to, .. }
         | Step::Noise { to, .. }) = step;
         let len = self.span.len();
-        // The result leaves its place while the operands are borrowed.
+        // The result is taken out of its container while the operands are borrowed.
         match *to {
             Place::Register(register) => {
                 let mut out = std::mem::take(&mut self.registers[register as usize]);
@@ -228,7 +228,7 @@ impl<F: Real> Block<'_, '_, F> {
         }
     }
 
-    /// Reduces the rows of the block, or the piece of a row that it is; gives the number of results.
+    /// Reduces the rows of the block, or the block as a piece of a row. Returns the number of results.
     fn reduce(&self, reduced: &mut Slices<'_, F>, done: usize) -> usize {
         let row = self.job.chain.row;
         if row == 0 {

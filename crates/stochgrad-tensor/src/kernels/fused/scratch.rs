@@ -2,11 +2,11 @@ use crate::kernels::fold::BLOCK;
 use crate::real::Real;
 use crate::storage::buffer::Buffer;
 
-/// Registers, one set for each thread; kept between runs.
+/// The registers of one thread, kept between runs.
 #[derive(Debug, Default)]
 pub struct Scratch<F> {
     pub(super) registers: Vec<Buffer<F>>,
-    /// Where the elements of a block begin in the operands.
+    /// The positions in the operands at which the elements of a block begin.
     pub(super) starts: Vec<usize>,
 }
 

@@ -5,20 +5,20 @@ use crate::kernels::pair::{First, Second};
 use crate::kernels::reduce::Reduce;
 use crate::kernels::zip::Zip;
 
-/// Where a step reads.
+/// An operand of a step.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Source<F> {
-    /// What a step has written to a register.
+    /// A register that an earlier step has written.
     Register(u16),
     /// An operand of the chain.
     Input(u16),
-    /// What a step has written to a result.
+    /// A result that an earlier step has written.
     Output(u16),
-    /// A number.
+    /// A constant.
     Number(F),
 }
 
-/// Where a step writes.
+/// The destination of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
     /// A register, for later steps.
@@ -93,35 +93,35 @@ pub enum Step<F> {
         /// The result.
         to: Place,
     },
-    /// The second operand where the first is not 0, else the third.
+    /// Selects the second operand where the first is not 0, and the third elsewhere.
     Select {
         /// The condition.
         condition: Source<F>,
-        /// The value where it holds.
+        /// The value where the condition is not 0.
         yes: Source<F>,
-        /// The value where it does not.
+        /// The value where the condition is 0.
         no: Source<F>,
         /// The result.
         to: Place,
     },
-    /// Noise under one of the keys of the run: element `i` is number `start + i`.
+    /// Noise from one of the keys of the run: element `i` of the chain is element `start + i` of the key.
     Noise {
-        /// Standard normal numbers, else uniform ones in (0, 1).
+        /// Whether the noise is standard normal; otherwise it is uniform in (0, 1).
         normal: bool,
-        /// The number of the key.
+        /// The index of the key.
         key: u16,
-        /// The number of the first element.
+        /// The first element of the key that is used.
         start: u64,
         /// The result.
         to: Place,
     },
 }
 
-/// A reduction of the rows of a step's result.
+/// A reduction of the rows of the result of a step.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RowReduction<F> {
-    /// How.
+    /// The operation.
     pub op: Reduce,
-    /// Of what.
+    /// The operand.
     pub of: Source<F>,
 }

@@ -2,16 +2,16 @@ use smallvec::SmallVec;
 
 use crate::storage::shape::Shape;
 
-/// Where the elements of an operand of a chain are.
+/// The layout of an operand of a chain in its buffer, or buffers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct View(pub(super) Elements);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Elements {
-    /// The size of each axis of the chain, or 1 where the operand is the same all along it, and its stride in one
-    /// buffer.
+    /// In one buffer. Each axis has the size of that axis of the chain, or 1 if the operand is constant along it, and a
+    /// stride.
     Strided { axes: SmallVec<[(usize, usize); 6]>, offset: usize },
-    /// In as many buffers, in turn: this many elements of each.
+    /// In several buffers: `turn` elements from each buffer in turn.
     Stacked { buffers: usize, turn: usize },
 }
 
@@ -32,8 +32,8 @@ impl View {
         View(Elements::Strided { axes, offset: position * stride })
     }
 
-    /// A tensor of the shape of the chain whose parts along an axis are tensors of their own, without that axis: as
-    /// many inputs, one after the other.
+    /// A tensor with the shape of the chain that is stacked along an axis from separate tensors without that axis. They
+    /// are consecutive inputs of the chain.
     ///
     /// # Panics
     /// If there is no such axis.
@@ -41,7 +41,7 @@ impl View {
         View(Elements::Stacked { buffers: shape[axis], turn: shape[axis + 1..].iter().product() })
     }
 
-    /// How many inputs of the chain it takes.
+    /// The number of inputs of the chain that the operand consists of.
     pub(super) fn inputs(&self) -> usize {
         match self.0 {
             Elements::Strided { .. } => 1,

@@ -6,18 +6,25 @@ use crate::storage::pool::Pool;
 use crate::storage::shape::Shape;
 use crate::storage::tensor::Tensor;
 
-/// Draws of categories along the last axis of `table`, by inversion: the first category at which the running sum of the
-/// row exceeds the uniform number times the sum of all. The axes before are broadcast to the shape of `uniforms`, which
-/// is that of the result. Rows are summed in double precision; a category of probability 0 is never drawn.
+/// Samples categories by inversion. The last axis of `table` contains the weights of the categories. The sample is the
+/// first category at which the cumulative weight exceeds the uniform value times the total weight.
+///
+/// The leading axes of `table` broadcast to the shape of `uniforms`, which is also the shape of the result. Rows are
+/// summed in double precision; a category with weight 0 is never drawn.
 ///
 /// # Panics
-/// If the leading axes of the table do not broadcast to the shape of the uniform numbers, or there is no category.
+/// If the leading axes of the table do not broadcast to the shape of the uniform values, or there is no category.
 pub fn categories<F: Real>(pool: &Pool<F>, table: &Tensor<F>, uniforms: &Tensor<F>) -> Tensor<F> {
-    let Some((&count, lead)) = table.shape().split_last() else { panic!("a table of categories without axes") };
-    assert!(count > 0, "a table of categories of shape {}", table.shape());
+    let Some((&count, lead)) = table.shape().split_last() else {
+        panic!("expected a table of categories with at least one axis, got a scalar")
+    };
+    assert!(count > 0, "expected at least one category, got a table of shape {}", table.shape());
     let lead = Shape::from(lead);
     let shape = uniforms.shape().clone();
-    assert!(Shape::broadcast(&lead, &shape).as_ref() == Some(&shape), "categories {lead} for draws {shape}");
+    assert!(
+        Shape::broadcast(&lead, &shape).as_ref() == Some(&shape),
+        "leading axes {lead} of the table do not broadcast to the shape {shape} of the uniform values"
+    );
     let mut out = pool.take(shape.clone());
     if out.is_empty() {
         return out;
@@ -49,7 +56,7 @@ fn category<F: Real>(row: &[F], uniform: f64) -> usize {
             }
         }
     }
-    // The running sum stopped short of its total by rounding.
+    // Because of rounding, the cumulative sum may stay below the total.
     last
 }
 

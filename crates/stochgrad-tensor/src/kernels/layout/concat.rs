@@ -3,20 +3,20 @@ use crate::simd::dispatch;
 use crate::storage::pool::Pool;
 use crate::storage::tensor::Tensor;
 
-/// Joins tensors along an axis.
+/// Concatenates tensors along an axis.
 ///
 /// # Panics
-/// If there are none, there is no such axis, or other sizes differ.
+/// If there are no tensors, there is no such axis, or the sizes of other axes differ.
 pub fn concat<F: Real>(pool: &Pool<F>, parts: &[&Tensor<F>], axis: usize) -> Tensor<F> {
     let Some(first) = parts.first() else {
-        panic!("nothing to concatenate");
+        panic!("expected at least one tensor to concatenate, got none");
     };
     let (outer, _, inner) = first.shape().around(axis);
     let mut total = 0;
     for part in parts {
         assert!(
             part.rank() == first.rank() && part.shape().with_size(axis, 0) == first.shape().with_size(axis, 0),
-            "concatenation of shapes {} and {} along axis {axis}",
+            "cannot concatenate shapes {} and {} along axis {axis}",
             first.shape(),
             part.shape()
         );
@@ -36,7 +36,7 @@ pub fn concat<F: Real>(pool: &Pool<F>, parts: &[&Tensor<F>], axis: usize) -> Ten
     for part in parts {
         let length = part.shape()[axis] * inner;
         if length == 1 {
-            // Number by number: a call for each of them would take ten times as long.
+            // A loop over single elements: a call for each of them would take ten times as long.
             data[at..].iter_mut().step_by(row).zip(part.as_slice()).for_each(|(to, &from)| *to = from);
         } else {
             for index in 0..outer {
@@ -50,7 +50,7 @@ pub fn concat<F: Real>(pool: &Pool<F>, parts: &[&Tensor<F>], axis: usize) -> Ten
 }
 
 dispatch! {
-    /// The numbers of two slices in turn.
+    /// Writes the elements of two slices alternately.
     pub(crate) fn interleave<F: Real>(a: &[F], b: &[F], out: &mut [F]) = interleave_body;
 }
 

@@ -7,10 +7,10 @@ use crate::storage::pool::Pool;
 use crate::storage::shape::Shape;
 use crate::storage::tensor::Tensor;
 
-/// Takes along an axis: the result at [.., i, ..] is `x` at [.., index[.., i, ..], ..].
+/// Gathers along an axis: the result at [.., i, ..] is `x` at [.., index[.., i, ..], ..].
 ///
-/// `index` has the rank of `x` and any size along the axis; the other axes broadcast. NaN where the index is not a
-/// whole number below the size of the axis.
+/// `index` has the rank of `x` and any size along the axis; the other axes broadcast. The result is NaN where the index
+/// is not an integer in 0..size, where size is that of the axis.
 ///
 /// # Panics
 /// If there is no such axis, the ranks differ, or the other axes do not broadcast.
@@ -18,35 +18,35 @@ pub fn gather<F: Real>(pool: &Pool<F>, x: &Tensor<F>, axis: usize, index: &Tenso
     let (_, size, inner) = x.shape().around(axis);
     let shape = common_shape(x.shape(), index.shape(), axis, index.shape().get(axis).copied());
     let mut out = pool.take(shape);
-    let walk = Walk::new(out.shape(), x.shape(), index.shape(), axis);
+    let iter = GatherIter::new(out.shape(), x.shape(), index.shape(), axis);
     let stride = inner;
     let (x, index) = (x.as_slice(), index.as_slice());
     let data = out.make_mut();
-    walk.visit(|to, at_x, at_index| {
+    iter.visit(|to, at_x, at_index| {
         data[to] = position(index[at_index], size).map_or(F::NAN, |p| x[at_x + p * stride]);
     });
     out
 }
 
-/// Adds `x` at [.., i, ..] to the result at [.., index[.., i, ..], ..], which begins as zeros with size `len` along the
-/// axis: the adjoint of [`gather`].
+/// Adds `x` at [.., i, ..] to the result at [.., index[.., i, ..], ..]. The result starts as zeros and has size `len`
+/// along the axis. This is the adjoint of [`gather`].
 ///
-/// The other axes broadcast, and along the axis a size of 1 does. An index that is not a whole number below `len` is
-/// left out.
+/// The other axes broadcast; along the axis, a size of 1 broadcasts as well. An index that is not an integer in
+/// 0..`len` is ignored.
 ///
 /// # Panics
 /// If there is no such axis, the ranks differ, or the axes do not broadcast.
 pub fn scatter_add<F: Real>(pool: &Pool<F>, x: &Tensor<F>, axis: usize, index: &Tensor<F>, len: usize) -> Tensor<F> {
     let broadcast = Shape::broadcast(x.shape(), index.shape());
-    let Some(walked) = broadcast.filter(|_| x.rank() == index.rank() && axis < x.rank()) else {
-        panic!("scatter of shape {} by an index of shape {} along axis {axis}", x.shape(), index.shape());
+    let Some(shape) = broadcast.filter(|_| x.rank() == index.rank() && axis < x.rank()) else {
+        panic!("cannot scatter shape {} by an index of shape {} along axis {axis}", x.shape(), index.shape());
     };
-    let mut out = pool.full(walked.with_size(axis, len), F::ZERO);
-    if walked.numel() == 0 {
+    let mut out = pool.full(shape.with_size(axis, len), F::ZERO);
+    if shape.numel() == 0 {
         return out;
     }
-    let iter = BroadcastIter::new(&walked, [x.shape(), index.shape()]);
-    let (_, size, inner) = walked.around(axis);
+    let iter = BroadcastIter::new(&shape, [x.shape(), index.shape()]);
+    let (_, size, inner) = shape.around(axis);
     let (x, index) = (x.as_slice(), index.as_slice());
     let data = out.make_mut();
     iter.for_rows(0, iter.rows(), |row, [at_x, at_index]| {
@@ -69,16 +69,16 @@ fn common_shape(a: &Shape, b: &Shape, axis: usize, size: Option<usize>) -> Shape
     };
     match shape {
         Some(shape) => shape,
-        None => panic!("gather of shape {a} by an index of shape {b} along axis {axis}"),
+        None => panic!("cannot gather from shape {a} by an index of shape {b} along axis {axis}"),
     }
 }
 
-/// Walks the result of a gather, with the offsets of the operand (at position 0 of the axis) and of the index.
-struct Walk {
+/// Iterates over the result of a gather, with the offsets of the operand (at position 0 of the axis) and of the index.
+struct GatherIter {
     axes: SmallVec<[(usize, [usize; 2]); 6]>,
 }
 
-impl Walk {
+impl GatherIter {
     fn new(out: &Shape, x: &Shape, index: &Shape, axis: usize) -> Self {
         let (strides_x, strides_index) = (x.strides(), index.strides());
         let axes = (0..out.rank())
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn bad_indices_are_visible_but_harmless() {
+    fn bad_indices_give_nan_and_scatter_nothing() {
         let pool = Pool::new();
         let x = Tensor::from([10.0, 20.0, 30.0]);
         let index = Tensor::from([2.0, 3.0, -1.0, 0.5, f64::NAN, f64::INFINITY, -0.0]);

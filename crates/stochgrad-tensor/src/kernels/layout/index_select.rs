@@ -2,7 +2,7 @@ use crate::real::Real;
 use crate::storage::pool::Pool;
 use crate::storage::tensor::Tensor;
 
-/// The elements at the given positions of an axis.
+/// Selects the given positions of an axis.
 ///
 /// # Panics
 /// If there is no such axis, or a position is outside it.
@@ -13,7 +13,7 @@ pub fn index_select<F: Real>(pool: &Pool<F>, x: &Tensor<F>, axis: usize, indices
     let data = out.make_mut();
     for row in 0..outer {
         for (position, &index) in indices.iter().enumerate() {
-            assert!(index < size, "position {index} of an axis of size {size}");
+            assert!(index < size, "expected a position below the axis size {size}, got {index}");
             let to = (row * indices.len() + position) * inner;
             let from = (row * size + index) * inner;
             data[to..to + inner].copy_from_slice(&x[from..from + inner]);
@@ -22,20 +22,20 @@ pub fn index_select<F: Real>(pool: &Pool<F>, x: &Tensor<F>, axis: usize, indices
     out
 }
 
-/// Adds the elements of `x` along an axis to the given positions of an axis of size `len` of zeros: the adjoint of
-/// [`index_select`].
+/// Adds the elements of `x` along an axis to the given positions of an axis of size `len`, which starts as zeros. This
+/// is the adjoint of [`index_select`].
 ///
 /// # Panics
-/// If there is no such axis, it is not as long as `indices`, or a position is not below `len`.
+/// If there is no such axis, its size is not the length of `indices`, or a position is not below `len`.
 pub fn index_add<F: Real>(pool: &Pool<F>, x: &Tensor<F>, axis: usize, indices: &[usize], len: usize) -> Tensor<F> {
     let (outer, size, inner) = x.shape().around(axis);
-    assert_eq!(size, indices.len(), "one position for each element of axis {axis} of shape {}", x.shape());
+    assert_eq!(size, indices.len(), "expected one position for each element of axis {axis} of shape {}", x.shape());
     let mut out = pool.full(x.shape().with_size(axis, len), F::ZERO);
     let x = x.as_slice();
     let data = out.make_mut();
     for row in 0..outer {
         for (position, &index) in indices.iter().enumerate() {
-            assert!(index < len, "position {index} of an axis of size {len}");
+            assert!(index < len, "expected a position below the axis size {len}, got {index}");
             let to = (row * len + index) * inner;
             let from = (row * size + position) * inner;
             for (out, &x) in data[to..to + inner].iter_mut().zip(&x[from..from + inner]) {

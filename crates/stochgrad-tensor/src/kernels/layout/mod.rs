@@ -1,4 +1,4 @@
-//! Moving elements: transposition, slices, concatenation, gathers and scatters.
+//! Kernels that move elements: transposition, slices, concatenation, gathers and scatters.
 
 mod categories;
 mod concat;

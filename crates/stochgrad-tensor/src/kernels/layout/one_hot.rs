@@ -3,8 +3,9 @@ use crate::real::Real;
 use crate::storage::pool::Pool;
 use crate::storage::tensor::Tensor;
 
-/// A row of `classes` numbers for each index, 1 at the index and 0 elsewhere; all zeros where the index is not a whole
-/// number below `classes`. The result has the shape of `index` with an axis of size `classes` at the end.
+/// One-hot vectors: for each index a row of `classes` values, 1 at the index and 0 elsewhere. If the index is not an
+/// integer in 0..`classes`, the row is all zeros. The result has the shape of `index` with an additional last axis of
+/// size `classes`.
 pub fn one_hot<F: Real>(pool: &Pool<F>, index: &Tensor<F>, classes: usize) -> Tensor<F> {
     let mut shape = index.shape().clone();
     shape.extend([classes]);

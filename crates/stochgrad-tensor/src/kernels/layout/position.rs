@@ -1,6 +1,6 @@
 use crate::real::Real;
 
-/// The position that a float stands for, if it is one of `size`.
+/// The position that a float represents, if it is an integer in 0..`size`.
 #[inline]
 pub(crate) fn position<F: Real>(index: F, size: usize) -> Option<usize> {
     let index = index.to_f64();

@@ -3,13 +3,17 @@ use crate::simd::dispatch;
 use crate::storage::pool::Pool;
 use crate::storage::tensor::Tensor;
 
-/// The part [`start`, `start + len`) of an axis.
+/// The positions from `start` up to, but not including, `start + len` of an axis.
 ///
 /// # Panics
-/// If there is no such axis, or the part leaves it.
+/// If there is no such axis, or the part is not inside it.
 pub fn slice<F: Real>(pool: &Pool<F>, x: &Tensor<F>, axis: usize, start: usize, len: usize) -> Tensor<F> {
     let (_, size, inner) = x.shape().around(axis);
-    assert!(start <= size && len <= size - start, "part {start}..{start}+{len} of axis {axis} of shape {}", x.shape());
+    assert!(
+        start <= size && len <= size - start,
+        "expected a part of axis {axis} of shape {}, got {start}..{start}+{len}",
+        x.shape()
+    );
     if len == size {
         return x.clone();
     }
@@ -28,15 +32,16 @@ pub fn slice<F: Real>(pool: &Pool<F>, x: &Tensor<F>, axis: usize, start: usize, 
     out
 }
 
-/// Puts `x` at `start` of an axis of size `full_len`, with zeros elsewhere: the adjoint of [`slice()`].
+/// Places `x` at position `start` of an axis of size `full_len`, with zeros elsewhere. This is the adjoint of
+/// [`slice()`].
 ///
 /// # Panics
-/// If there is no such axis, or `x` does not fit.
+/// If there is no such axis, or `x` does not fit into it.
 pub fn pad_into<F: Real>(pool: &Pool<F>, x: &Tensor<F>, axis: usize, start: usize, full_len: usize) -> Tensor<F> {
     let (_, size, inner) = x.shape().around(axis);
     assert!(
         start <= full_len && size <= full_len - start,
-        "axis {axis} of shape {} at {start} of an axis of size {full_len}",
+        "axis {axis} of shape {} does not fit at {start} of an axis of size {full_len}",
         x.shape()
     );
     if size == full_len {
@@ -54,7 +59,7 @@ pub fn pad_into<F: Real>(pool: &Pool<F>, x: &Tensor<F>, axis: usize, start: usiz
 }
 
 dispatch! {
-    /// Number `at` of each group of `size` numbers.
+    /// Writes element `at` of each group of `size` elements.
     pub(crate) fn pick<F: Real>(size: usize, at: usize, x: &[F], out: &mut [F]) = pick_body;
 }
 

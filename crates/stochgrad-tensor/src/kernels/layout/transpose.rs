@@ -5,7 +5,7 @@ use crate::storage::pool::Pool;
 use crate::storage::shape::Shape;
 use crate::storage::tensor::Tensor;
 
-/// The side of the square blocks in which a transposition walks.
+/// The side of the square tiles in which a transposition proceeds.
 const TILE: usize = 16;
 
 /// Permutes axes: axis i of the result is axis `axes[i]` of `x`.
@@ -42,7 +42,7 @@ pub fn transpose<F: Real>(pool: &Pool<F>, x: &Tensor<F>, axes: &[usize]) -> Tens
     out
 }
 
-/// Copies elements whose outer axes and last axis have the given (size, stride) in the source.
+/// Copies elements from a source whose outer axes and last axis have the given (size, stride).
 fn copy_strided<F: Real>(x: &[F], outer: &[(usize, usize)], last: (usize, usize), out: &mut [F]) {
     let (columns, column_stride) = last;
     if column_stride == 1 {
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn transposing_axes_of_size_one_moves_nothing() {
+    fn transposing_axes_of_size_one_shares_the_buffer() {
         let x = scrambled(&[1, 5, 1]);
         let turned = transpose(&Pool::new(), &x, &[2, 0, 1]);
         assert_eq!(**turned.shape(), [1, 1, 5]);

@@ -1,9 +1,9 @@
-//! The one door to other people's kernels.
+//! Dense products, by the kernels of other crates. All calls to those crates are in this file.
 //!
-//! On x86-64 with AVX2 or AVX-512 they are those of `private-gemm-x86`, the crate behind `faer`: as fast as any on
-//! matrices of the size of a layer, and without allocation after the first product of a thread. Elsewhere they are
-//! those of `matrixmultiply`. Threads are not left to either: a product is split here, and every piece is done by one
-//! thread.
+//! On x86-64 with AVX2 or AVX-512 the kernels are those of `private-gemm-x86`, which `faer` uses. They are among the
+//! fastest for matrices of the size of a layer, and do not allocate after the first product of a thread. Elsewhere the
+//! kernels are those of `matrixmultiply`. Neither crate uses threads here: the product is split in this file, and each
+//! piece is computed by one thread.
 
 use std::any::TypeId;
 
@@ -11,10 +11,11 @@ use super::Product;
 use crate::real::Real;
 use crate::simd::{Level, level};
 
-/// What the pieces of a split are multiples of, where they can be: the rows and the columns that a kernel does at once.
+/// The numbers of rows and columns that a kernel processes together. Pieces of a split are multiples of these if
+/// possible.
 const UNITS: [usize; 2] = [4, 16];
 
-/// Columns that a thread should have at least, unless there are hardly any rows.
+/// The least number of columns for a thread, unless there are very few rows.
 const COLUMNS: usize = 192;
 
 /// Writes the product into `out`.
@@ -22,7 +23,7 @@ pub(super) fn write<F: Real>(product: &Product, threads: usize, out: &mut [F], a
     write_at(product, threads, level(), out, a, b);
 }
 
-/// As [`write`], with the kernels of a level that the machine has.
+/// As [`write`], with the kernels of a given level, which the machine must support.
 #[allow(unsafe_code)]
 pub(super) fn write_at<F: Real>(product: &Product, threads: usize, at: Level, out: &mut [F], a: &[F], b: &[F]) {
     assert!(at <= level());
@@ -33,12 +34,12 @@ pub(super) fn write_at<F: Real>(product: &Product, threads: usize, at: Level, ou
     assert!(a.len() > (m - 1) * row_a + (k - 1) * column_a);
     assert!(b.len() > (k - 1) * row_b + (n - 1) * column_b);
     let piece = Piece { product: *product, width: n, out: out.as_mut_ptr(), a: a.as_ptr(), b: b.as_ptr() };
-    // SAFETY: the asserts keep every element that the strides reach inside the three slices, and `out` is borrowed
-    // mutably, so that nothing else touches it and it overlaps neither operand. The machine has the level.
+    // SAFETY: the assertions ensure that every element that the strides reach is inside the three slices. `out` is
+    // borrowed mutably, so it is not accessed elsewhere and overlaps neither operand. The machine supports the level.
     unsafe { piece.write(threads, at) }
 }
 
-/// Some rows and columns of a product, in a result whose rows are `width` elements apart.
+/// Some rows and columns of a product. The rows of the result are `width` elements apart.
 struct Piece<F> {
     product: Product,
     width: usize,
@@ -47,17 +48,17 @@ struct Piece<F> {
     b: *const F,
 }
 
-// SAFETY: a piece stands for an exclusive borrow of its elements of the result and shared borrows of its operands,
-// whose elements are `Send` and `Sync`: pieces that run side by side have no element of the result in common.
+// SAFETY: a piece represents an exclusive borrow of its elements of the result, and shared borrows of its operands,
+// whose elements are `Send` and `Sync`. Pieces that run in parallel have no element of the result in common.
 #[allow(unsafe_code)]
 unsafe impl<F: Real> Send for Piece<F> {}
 
 #[allow(unsafe_code)]
 impl<F: Real> Piece<F> {
-    /// Two pieces, cut before a row or a column.
+    /// Splits the piece in two before a row (`axis` 0) or a column (`axis` 1).
     ///
     /// # Safety
-    /// The row or column exists.
+    /// The row or column must exist.
     unsafe fn split(self, axis: usize, at: usize) -> [Self; 2] {
         let Piece { product, width, out, a, b } = self;
         let (mut first, mut second) = (product, product);
@@ -74,18 +75,18 @@ impl<F: Real> Piece<F> {
     }
 
     /// # Safety
-    /// The pointers reach all elements that the sizes and strides say; nothing else touches those of the result
-    /// meanwhile. The machine has the level.
+    /// All elements that the sizes and strides reach must be valid. The elements of the result must not be accessed
+    /// elsewhere during the call. The machine must support the level.
     unsafe fn write(self, threads: usize, level: Level) {
         let [m, n, _] = self.product.dims;
-        // Each thread packs the second operand for its own columns: cut between rows, all of them would pack the whole
-        // of it.
+        // Each thread packs the second operand for its own columns. A split between rows would make every thread pack
+        // all of it.
         let axis = if n < threads * COLUMNS && m >= threads * UNITS[0] { 0 } else { 1 };
         let (size, unit) = ([m, n][axis], UNITS[axis]);
         let near = threads / 2;
         let at = (size * near / threads.max(1)).next_multiple_of(unit);
         if near == 0 || at >= size {
-            // SAFETY: as the caller says.
+            // SAFETY: guaranteed by the caller.
             return unsafe { self.write_alone(level) };
         }
         // SAFETY: `at` lies inside the axis, and the two pieces have no element of the result in common.
@@ -103,7 +104,8 @@ impl<F: Real> Piece<F> {
     unsafe fn write_alone(self, level: Level) {
         debug_assert!(TypeId::of::<F>() == TypeId::of::<f32>() || TypeId::of::<F>() == TypeId::of::<f64>());
         let single = TypeId::of::<F>() == TypeId::of::<f32>();
-        // SAFETY: as the caller says; `F` is the type that the kernel is told, and `level` what the machine has.
+        // SAFETY: guaranteed by the caller; the kernel is that of the type `F` and of a level that the machine
+        // supports.
         unsafe {
             match level {
                 #[cfg(target_arch = "x86_64")]
@@ -122,8 +124,8 @@ impl<F: Real> Piece<F> {
         let kind = if single { DType::F32 } else { DType::F64 };
         let instructions = if level == Level::Avx512 { InstrSet::Avx512 } else { InstrSet::Avx256 };
         let one = F::ONE;
-        // SAFETY: as the caller says. The null pointers stand for a result that is written whole and in place, and for
-        // no diagonal matrix between the operands.
+        // SAFETY: guaranteed by the caller. The null pointers mean that all of the result is written in place, and that
+        // there is no diagonal matrix between the operands.
         unsafe {
             gemm(
                 kind,
@@ -178,7 +180,7 @@ impl<F: Real> Piece<F> {
                 )
             };
         }
-        // SAFETY: as the caller says.
+        // SAFETY: guaranteed by the caller.
         unsafe { if single { gemm!(sgemm) } else { gemm!(dgemm) } }
     }
 }

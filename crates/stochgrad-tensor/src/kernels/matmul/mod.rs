@@ -1,8 +1,8 @@
 //! Matrix products.
 //!
-//! A product of some size goes through `dense`, the door to a library, or through `sparse`, which skips zeros. Both add
-//! the products of an element one after the other along the inner axis, whatever part of the result they are given, so
-//! that splitting rows and columns over threads changes no bit.
+//! Larger products are computed by `dense`, which calls a library, or by `sparse`, which skips zeros. Both add up the
+//! terms of an element in the order of the inner axis, for any part of the result. Splitting rows and columns over
+//! threads therefore does not change a bit.
 
 mod dense;
 mod sparse;
@@ -19,16 +19,17 @@ use crate::storage::pool::Pool;
 use crate::storage::shape::Shape;
 use crate::storage::tensor::Tensor;
 
-/// Multiplications from which a product is split over threads.
+/// A product with more multiplications than this is split over threads.
 const PARALLEL: usize = 2_000_000;
 
-/// Products up to this many multiplications are done by a plain loop, which needs no packing.
+/// Products with up to this many multiplications are computed by a plain loop, which needs no packing.
 const TINY: usize = 512;
 
 /// The matrix product over the last two axes; leading axes broadcast.
 ///
 /// `a` is [.., m, k], or [.., k, m] with `transpose_a`; `b` is [.., k, n], or [.., n, k] with `transpose_b`. The result
-/// is [.., m, n]. Where `b` is a single matrix and `a` is not transposed, all leading axes of `a` go into one product.
+/// is [.., m, n]. If `b` is a single matrix and `a` is not transposed, all leading axes of `a` are combined in one
+/// product.
 ///
 /// # Panics
 /// If an operand has fewer than two axes, the inner sizes differ, or the leading axes do not broadcast.
@@ -45,7 +46,7 @@ pub fn matmul<F: Real>(
     let (k_b, n) = if transpose_b { (columns_b, rows_b) } else { (rows_b, columns_b) };
     let Some(lead) = (if k == k_b { Shape::broadcast(&lead_a, &lead_b) } else { None }) else {
         panic!(
-            "matrix product of shapes {} (transposed: {transpose_a}) and {} (transposed: {transpose_b})",
+            "no matrix product of shapes {} (transposed: {transpose_a}) and {} (transposed: {transpose_b})",
             a.shape(),
             b.shape()
         );
@@ -102,7 +103,7 @@ pub fn matmul<F: Real>(
 /// aᵀ b summed over all leading axes: `a` is [.., r, m], `b` is [.., r, n] with the same leading axes, the result is
 /// [m, n].
 ///
-/// This is the gradient of a weight matrix, in one product.
+/// This is the gradient with respect to a weight matrix, in one product.
 ///
 /// # Panics
 /// If an operand has no axes, or the leading axes differ.
@@ -126,7 +127,7 @@ pub fn matmul_leading<F: Real>(pool: &Pool<F>, a: &Tensor<F>, b: &Tensor<F>) -> 
 fn split(shape: &Shape) -> (Shape, [usize; 2]) {
     match **shape {
         [ref lead @ .., rows, columns] => (Shape::from(lead), [rows, columns]),
-        _ => panic!("a matrix product needs two axes or more, but a shape is {shape}"),
+        _ => panic!("expected at least two axes for a matrix product, got shape {shape}"),
     }
 }
 
@@ -139,7 +140,7 @@ struct Product {
 }
 
 impl Product {
-    /// How it is done depends on the sizes and the operands, never on the threads.
+    /// Writes the product. The choice of the method depends on the sizes and operands, never on the threads.
     fn write<F: Real>(&self, threads: usize, out: &mut [F], a: &[F], b: &[F]) {
         let [m, n, k] = self.dims;
         assert!(m > 0 && n > 0 && k > 0);
@@ -182,7 +183,7 @@ dispatch! {
 
 #[inline(always)]
 fn dot_rows_body<const FMA: bool, F: Real>(k: usize, rows: &[F], vector: &[F], out: &mut [F]) {
-    /// Independent sums, enough for the latency of a multiply-add.
+    /// The number of independent sums, enough to hide the latency of a multiply-add.
     const WIDE: usize = 4 * LANES;
     for (out, row) in out.iter_mut().zip(rows.chunks_exact(k)) {
         let ((wide, rest), (wide_vector, rest_vector)) = (row.as_chunks::<WIDE>(), vector.as_chunks::<WIDE>());

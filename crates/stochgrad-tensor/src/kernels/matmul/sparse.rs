@@ -1,53 +1,55 @@
-//! Products whose first operand is mostly zeros: binary images, one-hot vectors.
+//! Products whose first operand is mostly zeros, such as binary images and one-hot vectors.
 //!
-//! Where at most a third of the elements are not zero, adding up the rows of the second operand that count takes less
-//! time than a dense product: a fifth of it at one in eight. The terms that are left are added in the order of the
-//! dense kernels for AVX2 and AVX-512, so that the bits are the same, and one row of an operand does not depend on the
-//! zeros in another.
+//! If at most a third of the elements are nonzero, it is faster to add up the rows of the second operand that belong to
+//! nonzero elements: with one nonzero in eight, it takes a fifth of the time of a dense product. The remaining terms
+//! are added in the order of the dense kernels for AVX2 and AVX-512. Hence the bits are the same, and one row of the
+//! result does not depend on the zeros in other rows.
 //!
-//! The second operand is read in panels of [`SLAB`] rows and [`PANEL`] columns, copied so that they stay in the
-//! first-level cache while the sums of many rows of the result pass by.
+//! The second operand is copied in panels of [`SLAB`] rows and [`PANEL`] columns. A panel stays in the first-level
+//! cache while it is used for many rows of the result.
 
 use super::Product;
 use crate::real::Real;
 use crate::simd::dispatch;
 
-/// Rows of the result that are done together, at most.
+/// The largest number of rows of the result that are processed together.
 const ROWS: usize = 128;
 
-/// Elements of these rows that are not zero, at most.
+/// The largest number of nonzero elements in these rows.
 const CAPACITY: usize = 16384;
 
-/// Rows that a thread should have at least.
+/// The least number of rows for a thread.
 const FEWEST: usize = 16;
 
-/// Terms that are added up before they are added to the result, as in the dense kernels.
+/// The number of terms that are summed before the sum is added to the result, as in the dense kernels.
 const DEPTH: usize = 512;
 
-/// The rows of a panel.
+/// The number of rows of a panel.
 const SLAB: usize = 128;
 
-/// The columns of a panel: as many as there are registers for sums.
+/// The number of columns of a panel: as many as there are registers for sums.
 const PANEL: usize = 64;
 
-/// The least number of columns for which looking for zeros can pay.
+/// The least number of columns for which skipping zeros can be faster.
 const COLUMNS: usize = 16;
 
-/// The least number of multiplications for which it can.
+/// The least number of multiplications for which skipping zeros can be faster.
 const LEAST: usize = 100_000;
 
-/// Elements that are looked at before all are.
+/// The number of elements in the sample that is checked before all elements are.
 const SAMPLE: usize = 256;
 
-/// Writes the product into `out` and says so, if the first operand is mostly zeros that can be skipped: zero times what
-/// is not finite is not zero. Otherwise `out` holds anything.
+/// Writes the product into `out` and returns true, if the first operand is mostly zeros and the second operand is
+/// finite. (The product of zero and a value that is not finite is not zero, so it cannot be skipped.) Otherwise it
+/// returns false, and the contents of `out` are unspecified.
 pub(super) fn write<F: Real>(product: &Product, threads: usize, out: &mut [F], a: &[F], b: &[F]) -> bool {
     pays(product, a) && split(product, threads, out, a, b)
 }
 
 fn pays<F: Real>(product: &Product, a: &[F]) -> bool {
     let [m, n, k] = product.dims;
-    // A stride that shares no factor with the sizes of a layer, so that all columns are met.
+    // An odd stride: it has no factor in common with layer sizes that are powers of two, so that all columns are
+    // sampled.
     let step = (a.len() / SAMPLE).max(1) | 1;
     let few = |count: usize, len: usize| 3 * count <= len;
     let met = a.iter().step_by(step).filter(|&&x| x != F::ZERO).count();
@@ -64,7 +66,7 @@ dispatch! {
 
 #[inline(always)]
 fn count_body<const FMA: bool, F: Real>(x: &[F]) -> usize {
-    // Counts that fit 32 bits, as wide as the elements.
+    // The counts fit into 32 bits, which are as wide as the elements.
     x.chunks(1 << 20).map(|x| x.iter().map(|&x| u32::from(x != F::ZERO)).sum::<u32>() as usize).sum()
 }
 
@@ -84,11 +86,11 @@ fn split<F: Real>(product: &Product, threads: usize, out: &mut [F], a: &[F], b: 
     finite.0 && finite.1
 }
 
-/// The elements of some rows that are not zero, in a piece of the inner axis.
+/// The nonzero elements of some rows, in a piece of the inner axis.
 struct Nonzeros<F> {
-    /// Where those of a row begin in a slab of the piece, and after the last slab where they end.
+    /// For each slab of the piece, the start of the elements of each row; after the last slab, their ends.
     starts: [[u16; ROWS]; DEPTH / SLAB + 1],
-    /// Their positions, counted from the beginning of the slab.
+    /// The positions of the elements, relative to the start of the slab.
     positions: [u8; CAPACITY],
     values: [F; CAPACITY],
 }
@@ -99,7 +101,7 @@ impl<F: Real> Nonzeros<F> {
         Nonzeros { starts: [[0; ROWS]; DEPTH / SLAB + 1], positions: [0; CAPACITY], values: [F::ZERO; CAPACITY] }
     }
 
-    /// Collects those of at most `rows` rows, `depth` elements each; gives the number of rows.
+    /// Collects the nonzero elements of at most `rows` rows with `depth` elements each. Returns the number of rows.
     #[inline(always)]
     fn collect(&mut self, rows: usize, depth: usize, [row_a, column_a]: [usize; 2], a: &[F]) -> usize {
         let mut counts = [0_u32; ROWS];
@@ -150,7 +152,7 @@ impl<F: Real> Nonzeros<F> {
     }
 }
 
-/// Calls `visit` with the positions of the elements that are not zero.
+/// Calls `visit` with the positions of the nonzero elements.
 #[inline(always)]
 fn nonzeros<F: Real>(x: &[F], mut visit: impl FnMut(usize)) {
     for (piece, x) in x.chunks(16).enumerate() {
@@ -166,7 +168,7 @@ fn nonzeros<F: Real>(x: &[F], mut visit: impl FnMut(usize)) {
 }
 
 dispatch! {
-    /// Whether all elements of the second operand were finite.
+    /// Writes some rows of the product. Returns whether all elements of the second operand are finite.
     fn rows<F: Real>(product: Product, out: &mut [F], a: &[F], b: &[F]) -> bool = rows_body;
 }
 
@@ -203,11 +205,11 @@ fn rows_body<const FMA: bool, F: Real>(product: Product, out: &mut [F], a: &[F],
     true
 }
 
-/// Begins with a cache line, so that no register is filled from two.
+/// Buffers that are aligned to a cache line, so that no load crosses a line boundary.
 #[repr(C, align(64))]
 struct Work<F> {
     panel: [F; SLAB * PANEL],
-    /// The sums of a piece, for each row.
+    /// The sums of a piece, for each row of the result.
     sums: [F; ROWS * PANEL],
 }
 
@@ -215,14 +217,14 @@ struct Work<F> {
 struct Piece<'a, F> {
     nonzeros: &'a Nonzeros<F>,
     depth: usize,
-    /// Whether there is nothing in the result yet.
+    /// Whether this is the first piece, so that the result is overwritten.
     first: bool,
     n: usize,
     b: &'a [F],
 }
 
 impl<F: Real> Piece<'_, F> {
-    /// Adds `T · W` columns up and gives their number, if they are finite.
+    /// Computes `T · W` columns and returns their number, or `None` if the second operand is not finite there.
     #[inline(always)]
     fn add_up<const FMA: bool, const T: usize, const W: usize>(
         &self,
@@ -242,7 +244,7 @@ impl<F: Real> Piece<'_, F> {
                 for (panel, row) in panel.iter_mut().zip(row) {
                     *panel = *row;
                     for (seen, &x) in seen.iter_mut().zip(row) {
-                        // 0 for a finite number, NaN for any other.
+                        // 0 for a finite value, NaN for any other.
                         *seen += x * F::ZERO;
                     }
                 }
@@ -270,7 +272,7 @@ impl<F: Real> Piece<'_, F> {
     }
 }
 
-/// The elements in groups of `T` times `W`.
+/// The elements in groups of `T` by `W`.
 #[inline(always)]
 fn tiles_mut<F, const T: usize, const W: usize>(elements: &mut [F]) -> &mut [[[F; W]; T]] {
     elements.as_chunks_mut::<W>().0.as_chunks_mut::<T>().0
@@ -282,7 +284,7 @@ mod tests {
     use super::*;
     use crate::simd::{Level, level};
 
-    /// Numbers of which about one in eight is not zero, without a pattern, and numbers without a zero.
+    /// Values of which about one in eight is nonzero, without a regular pattern, and values without a zero.
     fn operands<F: Real>(m: usize, n: usize, k: usize) -> [Vec<F>; 2] {
         let wave = |i: usize| F::from_f64((i as f64 * 12.9898).sin() * 3.0);
         let scattered = |i: usize| ((i as f64 * 78.233).sin() * 43_758.545_3).fract().abs() < 0.12;
@@ -318,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn few_zeros_and_numbers_that_are_not_finite_are_left_to_the_dense_product() {
+    fn few_zeros_and_values_that_are_not_finite_are_left_to_the_dense_product() {
         let [m, n, k] = [60, 20, 100];
         let product = Product { dims: [m, n, k], strides_a: [k, 1], strides_b: [n, 1] };
         let [a, b] = operands::<f64>(m, n, k);
@@ -333,13 +335,13 @@ mod tests {
         }
         assert!(!pays(&product, &vec![1.0; m * k]), "an operand without zeros");
         assert!(!pays(&Product { strides_b: [1, k], ..product }, &a), "rows that are not in one piece");
-        // What is not zero hides between the elements that are looked at first.
+        // Most elements are nonzero, and the zeros form a regular pattern.
         let hidden: Vec<f64> = (0..m * k).map(|i| f64::from(u8::from(i % 17 != 0))).collect();
         assert!(!pays(&product, &hidden));
     }
 
     #[test]
-    fn what_is_not_a_number_in_the_first_operand_is_seen() {
+    fn nan_in_the_first_operand_is_kept() {
         let [m, n, k] = [100, 16, 100];
         let mut a = vec![0.0; m * k];
         a[3 * k + 50] = f64::NAN;

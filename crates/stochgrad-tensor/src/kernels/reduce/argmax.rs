@@ -2,13 +2,14 @@ use crate::real::Real;
 use crate::storage::pool::Pool;
 use crate::storage::tensor::Tensor;
 
-/// The index of the largest element along an axis, which goes away: the first of equal ones, or the first NaN.
+/// The index of the largest element along an axis, which is removed. It is the first of equal elements, or the first
+/// NaN.
 ///
 /// # Panics
 /// If there is no such axis, or its size is 0.
 pub fn argmax<F: Real>(pool: &Pool<F>, x: &Tensor<F>, axis: usize) -> Tensor<F> {
     let (_, size, inner) = x.shape().around(axis);
-    assert!(size > 0, "argmax over axis {axis} of shape {}", x.shape());
+    assert!(size > 0, "expected a nonempty axis for argmax, got axis {axis} of shape {}", x.shape());
     let mut out = pool.take(x.shape().without(axis));
     if out.is_empty() {
         return out;

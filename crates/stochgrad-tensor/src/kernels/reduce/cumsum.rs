@@ -2,7 +2,7 @@ use crate::real::Real;
 use crate::storage::pool::Pool;
 use crate::storage::tensor::Tensor;
 
-/// Running sums along an axis: from its beginning, or from its end with `reverse`.
+/// Cumulative sums along an axis, from its start, or from its end with `reverse`.
 ///
 /// # Panics
 /// If there is no such axis.

@@ -9,7 +9,8 @@ use crate::storage::pool::Pool;
 use crate::storage::shape::Shape;
 use crate::storage::tensor::Tensor;
 
-/// Sums away what broadcasting from `shape` to the shape of `x` has added: the adjoint of [`expand`].
+/// Sums over the axes that broadcasting from `shape` to the shape of `x` would stretch. This is the adjoint of
+/// [`expand`].
 ///
 /// # Panics
 /// If `shape` does not broadcast to the shape of `x`.
@@ -24,7 +25,7 @@ pub fn sum_to<F: Real>(pool: &Pool<F>, x: &Tensor<F>, shape: &Shape) -> Tensor<F
     reduce(pool, Reduce::Sum, x, &axes, true).with_shape(shape.clone())
 }
 
-/// Broadcasts to `shape`, in memory.
+/// Broadcasts to `shape`, as a new tensor.
 ///
 /// # Panics
 /// If the shape of `x` does not broadcast to `shape`.

@@ -4,13 +4,13 @@ use crate::kernels::fold::{Fold, LANES, fold_four, fold_row, fold_short_rows};
 use crate::parallel::{ARITHMETIC, PIECE, fill, threads_for};
 use crate::real::Real;
 
-/// Columns that are reduced together.
+/// The number of columns that are reduced together.
 const COLUMNS: usize = 256;
 
-/// Rows whose partial result is folded before it joins the rest.
+/// The number of rows that are folded into one partial result, before it is combined with the others.
 const STRETCH: usize = 256;
 
-/// A tensor seen as `[outer, size, inner]`, whose middle axis is reduced.
+/// A view of a tensor as `[outer, size, inner]`, whose middle axis is reduced.
 pub(crate) struct Group<'a, F> {
     pub(crate) threads: usize,
     pub(crate) x: &'a [F],
@@ -35,7 +35,7 @@ impl<F: Real> Group<'_, F> {
         }
     }
 
-    /// `out[i] = row(threads, row i)`; the threads go to the rows, or into the row where there is one.
+    /// Writes `out[i] = row(threads, row i)`. The threads are distributed over the rows; a single row gets all of them.
     pub(crate) fn rows(&self, threads: usize, out: &mut [F], row: impl Fn(usize, &[F]) -> F + Sync) {
         let [_, size, _] = self.dims;
         let within = if out.len() == 1 { threads } else { 1 };
@@ -47,8 +47,8 @@ impl<F: Real> Group<'_, F> {
         });
     }
 
-    /// Folds the rows of the middle axis, column by column, in stretches whose partial results are then folded: that
-    /// keeps rounding errors small.
+    /// Folds the rows of the middle axis, column by column. The rows are divided into stretches, whose partial results
+    /// are then folded; this keeps rounding errors small.
     fn columns(&self, threads: usize, op: Fold<F>, out: &mut [F]) {
         let [_, size, inner] = self.dims;
         let start = op.start();

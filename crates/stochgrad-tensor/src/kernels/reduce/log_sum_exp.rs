@@ -64,7 +64,7 @@ pub(crate) fn log_sum_exp_row<F: Real>(threads: usize, x: &[F]) -> F {
 }
 
 dispatch! {
-    /// ln Σ e^x of each row.
+    /// ln Σ e^x of each row of at most [`SHORT`] elements.
     pub(crate) fn log_sum_exp_short_rows<F: Real>(size: usize, x: &[F], out: &mut [F]) = short_rows_body;
 }
 
@@ -89,7 +89,7 @@ mod tests {
     const INF: f64 = f64::INFINITY;
 
     #[test]
-    fn log_sum_exp_survives_its_edges() {
+    fn log_sum_exp_handles_infinities_and_nan() {
         let pool = Pool::new();
         let rows = [
             ([-INF, -INF], -INF),

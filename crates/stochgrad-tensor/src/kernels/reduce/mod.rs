@@ -1,6 +1,6 @@
 //! Reductions, broadcasts and scans along axes.
 //!
-//! Every sum has a fixed order that depends on the shape only, never on the number of threads.
+//! Every sum has a fixed order that depends only on the shape, never on the number of threads.
 
 mod argmax;
 mod cumsum;

@@ -9,28 +9,28 @@ use crate::storage::pool::Pool;
 use crate::storage::shape::Shape;
 use crate::storage::tensor::Tensor;
 
-/// How elements along axes become one.
+/// The operation of a reduction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Reduce {
-    /// The sum; 0 of nothing.
+    /// The sum; 0 if there are no elements.
     Sum,
-    /// The largest; −∞ of nothing, NaN if one is NaN.
+    /// The maximum; −∞ if there are no elements, NaN if one is NaN.
     Max,
-    /// The smallest; +∞ of nothing, NaN if one is NaN.
+    /// The minimum; +∞ if there are no elements, NaN if one is NaN.
     Min,
-    /// ln Σ e^x, without overflow; −∞ of nothing and of −∞ alone.
+    /// ln Σ e^x, without overflow; −∞ if there are no elements, or all of them are −∞.
     LogSumExp,
-    /// The product; 1 of nothing.
+    /// The product; 1 if there are no elements.
     Product,
 }
 
 impl Reduce {
-    /// Whether the results for two halves make that for the whole.
+    /// Whether the result for a row can be computed from the results for its two parts alone, to the same bits.
     pub fn joins(self) -> bool {
         self != Reduce::LogSumExp
     }
 
-    /// The result for a whole from those of its halves, where [`joins`](Self::joins) says that this is all it takes.
+    /// The result for a row from the results for its two parts. See [`joins`](Self::joins).
     pub(crate) fn combine<F: Real>(self, a: F, b: F) -> F {
         match self {
             Reduce::Sum => a + b,
@@ -45,7 +45,8 @@ impl Reduce {
     }
 }
 
-/// Reduces the given axes; with `keep` they stay, with size 1. Without axes, this is `x` itself.
+/// Reduces the given axes. With `keep` they are kept with size 1, otherwise they are removed. Without axes the result
+/// is `x` itself.
 ///
 /// # Panics
 /// If an axis is outside the tensor.
@@ -103,7 +104,7 @@ fn reduce_group<F: Real>(pool: &Pool<F>, op: Reduce, x: &[F], dims: [usize; 3], 
     }
 }
 
-/// Reduces a row, on the calling thread: the bits that [`reduce`] gives along a last axis.
+/// Reduces a row on the calling thread, with the same bits as [`reduce`] along a last axis.
 pub fn reduce_row<F: Real>(op: Reduce, x: &[F]) -> F {
     match op {
         Reduce::Sum => fold_row(1, Fold::Sum, x),
@@ -115,12 +116,12 @@ pub fn reduce_row<F: Real>(op: Reduce, x: &[F]) -> F {
     }
 }
 
-/// Reduces consecutive rows of a length, on the calling thread: the bits of [`reduce_row`] for each of them.
+/// Reduces consecutive rows of length `row` on the calling thread. Each result has the bits of [`reduce_row`].
 ///
 /// # Panics
-/// If the rows are empty, or there are not as many as results.
+/// If the rows are empty, or their number is not the number of results.
 pub fn reduce_rows<F: Real>(op: Reduce, row: usize, x: &[F], out: &mut [F]) {
-    assert_eq!(x.len(), row * out.len(), "rows of {row} elements");
+    assert_eq!(x.len(), row * out.len(), "expected {} rows of {row} elements", out.len());
     let fold = match op {
         Reduce::Sum => Fold::Sum,
         Reduce::Product => Fold::Product,
@@ -145,7 +146,7 @@ mod tests {
 
     const INF: f64 = f64::INFINITY;
 
-    /// Reduces by index arithmetic, in plain order.
+    /// Reduces by index arithmetic, one element after the other.
     fn naive(op: Reduce, x: &Tensor<f64>, gone: &[bool]) -> Tensor<f64> {
         let start = match op {
             Reduce::Sum => 0.0,
@@ -202,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_reduces_to_the_neutral_element() {
+    fn empty_axes_reduce_to_the_neutral_element() {
         let pool = Pool::<f64>::new();
         for shape in [[2, 0, 3], [0, 2, 3]] {
             let x = Tensor::zeros(shape);

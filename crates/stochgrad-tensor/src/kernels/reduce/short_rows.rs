@@ -3,17 +3,20 @@ use crate::kernels::fold::{BLOCK, Fold, fold_rows, shift_of};
 use crate::real::Real;
 use crate::simd::dispatch;
 
-/// Rows up to this length are done many at a time: the exponentials of one alone would leave most of a register empty.
+/// Rows up to this length are processed many at a time, since the exponentials of one row would not fill the registers.
 pub(crate) const SHORT: usize = 64;
 
-/// A block of rows of at most [`SHORT`] elements on the way to their sums of exponentials.
+/// Buffers for the sums of exponentials of a block of rows of at most [`SHORT`] elements.
 pub(crate) struct ShortRows<F> {
-    /// For each row, what is subtracted from its elements, and the sum of their exponentials then.
+    /// For each row, the shift that is subtracted from its elements.
     pub(crate) shifts: [F; BLOCK],
+    /// For each row, the sum of the exponentials of its shifted elements.
     pub(crate) sums: [F; BLOCK],
-    /// Something of each row, at each of its elements.
+    /// A value of each row, repeated for each of its elements.
     pub(crate) spread: [F; BLOCK],
+    /// The shifted elements.
     pub(crate) centred: [F; BLOCK],
+    /// The exponentials of the shifted elements.
     pub(crate) masses: [F; BLOCK],
 }
 

@@ -9,7 +9,7 @@ use crate::storage::pool::Pool;
 use crate::storage::shape::Shape;
 use crate::storage::tensor::Tensor;
 
-/// e^x / Σ e^x along an axis. Logits of −∞ give 0, also where all of them are −∞; +∞ and NaN give NaN.
+/// e^x / Σ e^x along an axis. Logits of −∞ give 0, even if all of them are −∞; +∞ and NaN give NaN.
 ///
 /// # Panics
 /// If there is no such axis.
@@ -17,7 +17,7 @@ pub fn softmax<F: Real>(pool: &Pool<F>, x: &Tensor<F>, axis: usize) -> Tensor<F>
     normalize(pool, x, axis, false)
 }
 
-/// x − ln Σ e^x along an axis. Logits of −∞ give −∞, also where all of them are −∞; +∞ and NaN give NaN.
+/// x − ln Σ e^x along an axis. Logits of −∞ give −∞, even if all of them are −∞; +∞ and NaN give NaN.
 ///
 /// # Panics
 /// If there is no such axis.
@@ -124,7 +124,7 @@ fn short_rows_body<const FMA: bool, F: Real>(size: usize, x: &[F], out: &mut [F]
     }
 }
 
-/// What normalises a row of total mass `sum`: the sum, or its logarithm; neutral where there is no mass.
+/// The normaliser of a row with total mass `sum`: the sum, or its logarithm. It is neutral if there is no mass.
 fn normalizer<F: Real>(sum: F, log: bool) -> F {
     match (sum == F::ZERO, log) {
         (false, true) => sum.ln(),
@@ -144,7 +144,7 @@ mod tests {
 
     const INF: f64 = f64::INFINITY;
 
-    /// Rows of ordinary numbers, and some of −∞ alone, with +∞ and with NaN.
+    /// Rows of ordinary values, and some that are all −∞, or contain +∞ or NaN.
     fn rows<F: Real>(size: usize) -> Tensor<F> {
         let count = 2 * BLOCK / size + 3;
         Tensor::from_fn([count, size], |i| match (i / size % 7, i % size) {
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn short_rows_have_the_bits_that_each_of_them_has_alone() {
+    fn short_rows_have_the_same_bits_together_and_alone() {
         for size in [1, 2, 3, 5, 10, 15, 16, 17, 33, SHORT, SHORT + 1] {
             check::<f32>(size);
             check::<f64>(size);
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn softmax_survives_its_edges() {
+    fn softmax_handles_infinities_and_nan() {
         let pool = Pool::new();
         let x = Tensor::from([[-INF, 0.0, 0.0], [1e4, -1e4, -INF], [-INF, -INF, -INF]]);
         let probabilities = Tensor::from([[0.0, 0.5, 0.5], [1.0, 0.0, 0.0], [0.0, 0.0, 0.0]]);
