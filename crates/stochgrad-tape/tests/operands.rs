@@ -101,17 +101,17 @@ fn there_is_no_largest_element_of_none() {
 }
 
 #[test]
-fn positions_that_are_none_are_refused_in_programs_too() {
+fn invalid_positions_are_errors_in_programs_too() {
     for bad in [5.0, 1.5, f64::NAN, -1.0, 3.0] {
         let tape = Tape::<f64>::new();
         let error = tape.constant(bad).one_hot(3).value().unwrap_err().to_string();
-        assert!(error.contains("whole positions below 3"), "{error}");
+        assert!(error.contains("integer positions below 3"), "{error}");
         let tape = Tape::<f64>::new();
         let x = tape.constant([0.0, 2.0]);
         let mut program = tape.compile(&[x], &[x.one_hot(3)]).unwrap();
         program.set(0, &Tensor::from([bad, 1.0])).unwrap();
         let error = program.run(Default::default()).unwrap_err().to_string();
-        assert!(error.contains("whole positions below 3") && error.contains("operands.rs"), "{error}");
+        assert!(error.contains("integer positions below 3") && error.contains("operands.rs"), "{error}");
         program.set(0, &Tensor::from([0.0, 1.0])).unwrap();
         program.run(Default::default()).unwrap();
     }
