@@ -97,8 +97,8 @@ fn kolmogorov(distance: f64, count: usize) -> f64 {
 /// The largest difference between the empirical distribution function of sorted draws and the true one.
 ///
 /// Both functions increase, so that the difference between two draws exceeds that at the draws by at most the mass
-/// between them. The true function is therefore evaluated at a few draws first, and then only where the difference could
-/// be larger than the largest one so far.
+/// between them. The true function is therefore evaluated at a few draws first, and then only where the difference
+/// could be larger than the largest one so far.
 fn distance(sorted: &[f64], cdf: impl Fn(&[f64]) -> Vec<f64>) -> f64 {
     const STRIDE: usize = 64;
     let count = sorted.len() as f64;

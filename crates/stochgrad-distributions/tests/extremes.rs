@@ -21,7 +21,7 @@ fn case<'a>(at: &'a [f64], value: &'a [f64], log_prob: f64, score: &'a [f64]) ->
     Case { at, value, log_prob, score }
 }
 
-/// Equal up to rounding. An infinite slope may be limited to the largest number with a finite reciprocal.
+/// Equal up to rounding. An infinite slope may be limited to the reciprocal of the smallest positive normal number.
 fn near(found: f64, expected: f64) -> bool {
     let held = expected.is_infinite() && found.abs() >= 1.0 / f64::MIN_POSITIVE && found.signum() == expected.signum();
     found == expected || held || (found - expected).abs() <= 1e-15 + 1e-12 * expected.abs()

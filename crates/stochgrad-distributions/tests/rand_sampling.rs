@@ -32,11 +32,19 @@ fn samples_are_those_of_the_tape_for_equal_noise() {
     }
 }
 
-/// The mean of many samples is within five standard errors of the stated mean.
+/// The mean of values is within five standard errors of the expected one.
+#[track_caller]
+fn assert_mean(values: &[f64], expected: f64) {
+    let count = values.len() as f64;
+    let average = values.iter().sum::<f64>() / count;
+    let variance = values.iter().map(|x| (x - average).powi(2)).sum::<f64>() / (count - 1.0);
+    assert_relative_eq!(average, expected, epsilon = 5.0 * (variance / count).sqrt(), max_relative = 1e-12);
+}
+
 #[test]
-fn samples_have_the_stated_mean() {
+fn samples_have_the_stated_moments() {
     const SAMPLES: usize = 2000;
-    let mut stated = 0;
+    let (mut means, mut variances) = (0, 0);
     for (number, entry) in entries().into_iter().enumerate() {
         let tape = Tape::new();
         let live = (entry.build)(&tape, &leaves(&tape, entry.ordinary));
@@ -45,19 +53,26 @@ fn samples_have_the_stated_mean() {
         if !mean.all_finite() {
             continue;
         }
-        stated += 1;
+        means += 1;
         let mut rng = ChaCha8Rng::seed_from_u64(number as u64);
         let sampler = (entry.sampler)(entry.ordinary);
         let samples: Vec<Tensor<f64>> = (0..SAMPLES).map(|_| sampler(&mut rng)).collect();
-        for (at, expected) in mean.as_slice().iter().enumerate() {
-            let values = samples.iter().map(|sample| sample.as_slice()[at]);
-            let average = values.clone().sum::<f64>() / SAMPLES as f64;
-            let variance = values.map(|x| (x - average).powi(2)).sum::<f64>() / (SAMPLES - 1) as f64;
-            let error = (variance / SAMPLES as f64).sqrt();
-            assert_relative_eq!(average, expected, epsilon = 5.0 * error, max_relative = 1e-12);
+        let elements: Vec<Vec<f64>> =
+            (0..mean.len()).map(|at| samples.iter().map(|sample| sample.as_slice()[at]).collect()).collect();
+        for (values, &expected) in elements.iter().zip(mean.as_slice()) {
+            assert_mean(values, expected);
+        }
+        // The variance of angles is circular.
+        let Some(variance) = live.variance().filter(|_| live.support() != Support::Angles) else { continue };
+        let variance = variance.peek().unwrap();
+        if variance.all_finite() {
+            variances += 1;
+            for ((values, &mean), &expected) in elements.iter().zip(mean.as_slice()).zip(variance.as_slice()) {
+                assert_mean(&values.iter().map(|x| (x - mean).powi(2)).collect::<Vec<_>>(), expected);
+            }
         }
     }
-    assert!(stated > 35, "{stated} distributions state their mean");
+    assert!(means > 35 && variances > 30, "{means} distributions state their mean, {variances} their variance");
 }
 
 #[test]

@@ -98,7 +98,7 @@ pub trait InvertibleMap<'t, F: Real>: Debug {
     fn log_slope(&self, x: Var<'t, F>) -> Var<'t, F>;
 
     /// For a map of numbers whose image is not the whole real line: the distance of `y` from the boundary of the image,
-    /// positive inside. The default `None` says that every number is in the image.
+    /// positive inside. The default `None` states that every number is in the image.
     fn distance(&self, y: Var<'t, F>) -> Option<Var<'t, F>> {
         let _ = y;
         None

@@ -8,7 +8,7 @@
 //! | score | any order, if both distributions have it |
 //! | reparameterised | for numbers, if both distributions have a path and a distribution function: implicit, order 1, also with respect to the weight |
 //! | weak derivative with respect to the weight | constant 1, the samples of the two distributions |
-//! | weak derivative with respect to a parameter of a distribution | that of the distribution, with the probability that the sample came from it: a distribution is drawn given the sample |
+//! | weak derivative with respect to a parameter of a distribution | that of the distribution from which the sample comes: one of the two is drawn given the sample |
 //! | distribution function | $w F_1 + (1 - w) F_2$; its inverse by Newton's method between the quantiles of the two |
 
 use crate::compound::wrapper::{delegate, lacks};

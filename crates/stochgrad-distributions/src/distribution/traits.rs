@@ -181,7 +181,7 @@ pub trait ScoreDifferentiable<'t, F: Real>: Distribution<'t, F> {}
 )]
 pub trait Reparameterized<'t, F: Real>: Distribution<'t, F> {
     /// Draws values whose derivatives with respect to the parameters are those of the sample path.
-    /// [`Parameter::path`](crate::Parameter::path) says up to which order they hold.
+    /// [`Parameter::path`](crate::Parameter::path) gives the order up to which they hold.
     ///
     /// # Errors
     /// As [`Distribution::draw`].

@@ -20,21 +20,21 @@ pub struct Draw<'a, F: Real> {
     pub(crate) source: &'a dyn NoiseSource<F>,
     pub(crate) key: NoiseKey,
     pub(crate) plates: Plates,
-    plan: Option<(SamplingScheme, Plate)>,
+    scheme: Option<(SamplingScheme, Plate)>,
 }
 
 impl<'a, F: Real> Draw<'a, F> {
     /// A request on the given plates, in the order of their creation.
     pub fn new(tape: &'a Tape<F>, source: &'a dyn NoiseSource<F>, key: NoiseKey, plates: Plates) -> Self {
-        Draw { tape, source, key, plates, plan: None }
+        Draw { tape, source, key, plates, scheme: None }
     }
 
     /// The same request with the members of one of its plates drawn jointly by a sampling scheme (antithetic,
     /// stratified, systematic, Sobol), which lowers the variance of their mean. Each uniform, normal or exponential
     /// sample that a distribution needs is a dimension of its own. A sampler with an unknown number of them returns an
     /// error.
-    pub fn planned(self, plan: SamplingScheme, plate: Plate) -> Self {
-        Draw { plan: Some((plan, plate)), ..self }
+    pub fn planned(self, scheme: SamplingScheme, plate: Plate) -> Self {
+        Draw { scheme: Some((scheme, plate)), ..self }
     }
 
     /// The plates that the values carry.
@@ -103,9 +103,9 @@ impl<'a, F: Real> Draw<'a, F> {
     /// If the source cannot provide them.
     pub fn uniform(&self, event: &Shape) -> DistributionResult<Tensor<F>> {
         let draw = |layout: &NoiseLayout, out: &mut [F]| self.source.uniform(self.key, layout, out);
-        match self.plan {
+        match self.scheme {
             None => self.fill(event, draw),
-            Some(planned) => self.fill_planned(planned, event, draw, Place::uniform),
+            Some(planned) => self.fill_by_scheme(planned, event, draw, Place::uniform),
         }
     }
 
@@ -114,14 +114,16 @@ impl<'a, F: Real> Draw<'a, F> {
     /// # Errors
     /// If the source cannot provide them.
     pub fn normal(&self, event: &Shape) -> DistributionResult<Tensor<F>> {
-        let inverted = self.plan.is_some_and(|(plan, _)| !plan.is_mirroring());
+        let inverted = self.scheme.is_some_and(|(scheme, _)| !scheme.is_mirroring());
         let draw = |layout: &NoiseLayout, out: &mut [F]| match inverted {
             true => self.source.uniform(self.key, layout, out),
             false => self.source.normal(self.key, layout, out),
         };
-        match self.plan {
+        match self.scheme {
             None => self.fill(event, draw),
-            Some((plan, plate)) => self.fill_planned((plan, plate), event, draw, |place, x| place.normal(plan, x)),
+            Some((scheme, plate)) => {
+                self.fill_by_scheme((scheme, plate), event, draw, |place, x| place.normal(scheme, x))
+            }
         }
     }
 
@@ -130,7 +132,7 @@ impl<'a, F: Real> Draw<'a, F> {
     /// # Errors
     /// If the source cannot provide them.
     pub fn exponential(&self, event: &Shape) -> DistributionResult<Tensor<F>> {
-        if self.plan.is_some() {
+        if self.scheme.is_some() {
             let mut out = self.uniform(event)?;
             out.make_mut().iter_mut().for_each(|x| *x = -x.ln());
             return Ok(out);
@@ -144,10 +146,10 @@ impl<'a, F: Real> Draw<'a, F> {
     /// # Errors
     /// If the source cannot provide them.
     pub fn invert(&self, event: &Shape, cdf: &dyn Fn(usize, u64) -> f64) -> DistributionResult<Tensor<F>> {
-        self.fill(event, |layout, out| match self.plan {
+        self.fill(event, |layout, out| match self.scheme {
             None => self.source.invert(self.key, layout, cdf, out),
-            Some((plan, plate)) => {
-                let (layout, numbers) = self.plan_numbers(plan, plate, event)?;
+            Some((scheme, plate)) => {
+                let (layout, numbers) = self.scheme_uniforms(scheme, plate, event)?;
                 self.source.invert_planned(self.key, &layout, &numbers, cdf, out)
             }
         })
@@ -158,7 +160,7 @@ impl<'a, F: Real> Draw<'a, F> {
     /// # Errors
     /// If the source cannot provide them.
     pub fn bernoulli(&self, event: &Shape, probabilities: &Tensor<F>) -> DistributionResult<Tensor<F>> {
-        if self.plan.is_some() {
+        if self.scheme.is_some() {
             let zero = |element: usize| 1.0 - probabilities.as_slice()[element].to_f64();
             return self.invert(event, &|element, k| if k == 0 { zero(element) } else { 1.0 });
         }
@@ -175,7 +177,7 @@ impl<'a, F: Real> Draw<'a, F> {
         let mut cumulative: Vec<f64> = Vec::with_capacity(probabilities.len());
         for row in probabilities.as_slice().chunks(classes.max(1)) {
             let total: f64 = row.iter().map(|p| p.to_f64()).sum();
-            // Everything from the last possible category on is certain, whatever rounding says.
+            // From the last possible category on the sum is exactly 1, in spite of rounding.
             let last = row.iter().rposition(|p| p.to_f64() > 0.0).unwrap_or(classes - 1);
             let mut sum = 0.0;
             for (k, p) in row.iter().enumerate() {
@@ -199,9 +201,9 @@ impl<'a, F: Real> Draw<'a, F> {
         event: &Shape,
         mut sample: impl FnMut(usize, &mut ChaCha8Rng) -> F,
     ) -> DistributionResult<Tensor<F>> {
-        if let Some((plan, _)) = self.plan {
+        if let Some((scheme, _)) = self.scheme {
             return Err(DistributionError::Noise(format!(
-                "expected a distribution with a fixed number of random values for the {plan} scheme, got one that is drawn by rejection; \
+                "expected a distribution with a fixed number of random values for the {scheme} scheme, got one that is drawn by rejection; \
                  draw it without a sampling scheme"
             )));
         }
@@ -255,8 +257,9 @@ impl<'a, F: Real> Draw<'a, F> {
         if !std::ptr::eq(self.tape, tape) {
             return None;
         }
-        let plan = self.plan.map(|(plan, plate)| NoiseScheme { plan, plate, strata: self.strata().address() });
-        tape.noise_by(plan, self.source.seed()?, fill, self.key.address(), &self.plates, event)
+        let scheme =
+            self.scheme.map(|(scheme, plate)| NoiseScheme { plan: scheme, plate, strata: self.strata().address() });
+        tape.noise_by(scheme, self.source.seed()?, fill, self.key.address(), &self.plates, event)
     }
 
     fn record_host<'t>(&self, tape: &'t Tape<F>, value: Tensor<F>) -> Var<'t, F> {

@@ -15,38 +15,38 @@ use stochgrad_tensor::{Real, Shape, Tensor};
 impl<F: Real> Draw<'_, F> {
     /// The uniform samples of a scheme: their layout, and for each element the position of its sample and the place to
     /// which the scheme moves it.
-    pub(crate) fn plan_numbers(
+    pub(crate) fn scheme_uniforms(
         &self,
-        plan: SamplingScheme,
+        scheme: SamplingScheme,
         plate: Plate,
         event: &Shape,
     ) -> DistributionResult<(NoiseLayout, Vec<SchemeUniform>)> {
         let (shape, elements) = (self.shape(event), event.numel());
         let Some(at) = self.plates.iter().position(|&other| other == plate) else {
             return Err(DistributionError::Noise(format!(
-                "expected a draw on the plate of the members of the {plan} scheme, got one without this plate"
+                "expected a draw on the plate of the members of the {scheme} scheme, got one without this plate"
             )));
         };
         let members = shape[at];
-        plan.check(members, elements).map_err(DistributionError::Noise)?;
+        scheme.check(members, elements).map_err(DistributionError::Noise)?;
         let [outer, inner] = [&shape[..at], &shape[at + 1..]].map(|sizes| sizes.iter().product::<usize>());
-        let decisions = plan.choices(members);
+        let decisions = scheme.choices(members);
         let mut choices = vec![F::ZERO; outer * decisions * inner];
         let cdf =
-            |choice: usize, k: u64| (k + 1) as f64 / plan.options(choice / inner.max(1) % decisions.max(1)) as f64;
+            |choice: usize, k: u64| (k + 1) as f64 / scheme.options(choice / inner.max(1) % decisions.max(1)) as f64;
         let layout = |members| NoiseLayout::resized(self.tape, &self.plates, elements, plate, members);
         self.source.invert(self.strata(), &layout(decisions), &cdf, &mut choices)?;
-        let numbers = plan.numbers(members);
-        let mut planned = vec![SchemeUniform { base: 0, place: plan.place(members, 0, 0) }; shape.numel()];
+        let numbers = scheme.numbers(members);
+        let mut planned = vec![SchemeUniform { base: 0, place: scheme.place(members, 0, 0) }; shape.numel()];
         let mut strata = vec![0; members];
         for before in 0..outer {
             for after in 0..inner {
                 let choice = |number: usize| choices[(before * decisions + number) * inner + after].to_f64() as usize;
-                plan.stratify(after % elements.max(1), choice, &mut strata);
+                scheme.stratify(after % elements.max(1), choice, &mut strata);
                 for (member, &stratum) in strata.iter().enumerate() {
                     planned[(before * members + member) * inner + after] = SchemeUniform {
-                        base: (before * numbers + plan.number_of(member)) * inner + after,
-                        place: plan.place(members, member, stratum),
+                        base: (before * numbers + scheme.number_of(member)) * inner + after,
+                        place: scheme.place(members, member, stratum),
                     };
                 }
             }
@@ -60,15 +60,15 @@ impl<F: Real> Draw<'_, F> {
     }
 
     /// The samples of the source, each moved to its place by the scheme.
-    pub(crate) fn fill_planned(
+    pub(crate) fn fill_by_scheme(
         &self,
-        (plan, plate): (SamplingScheme, Plate),
+        (scheme, plate): (SamplingScheme, Plate),
         event: &Shape,
         draw: impl FnOnce(&NoiseLayout, &mut [F]) -> DistributionResult<()>,
         number: impl Fn(Place, F) -> F,
     ) -> DistributionResult<Tensor<F>> {
         self.fill(event, |_, out| {
-            let (layout, numbers) = self.plan_numbers(plan, plate, event)?;
+            let (layout, numbers) = self.scheme_uniforms(scheme, plate, event)?;
             let mut base = vec![F::ZERO; layout.len()];
             draw(&layout, &mut base)?;
             out.iter_mut().zip(&numbers).for_each(|(x, planned)| *x = number(planned.place, base[planned.base]));
@@ -95,8 +95,8 @@ mod tests {
         SamplingScheme::Sobol { first: 2 },
     ];
 
-    /// A plate of five members by a plan between two others, and a shared one.
-    fn request<'a, F: Real>(tape: &'a Tape<F>, plan: SamplingScheme, batch: usize, offset: u64) -> Draw<'a, F>
+    /// A plate of five members of a scheme between two other plates, and a shared one.
+    fn request<'a, F: Real>(tape: &'a Tape<F>, scheme: SamplingScheme, batch: usize, offset: u64) -> Draw<'a, F>
     where
         KeyedNoise: crate::NoiseSource<F>,
     {
@@ -106,22 +106,22 @@ mod tests {
         let samples = tape.plate("samples", 3, PlateKind::Samples, &[]);
         tape.set_plate_offset(data, offset);
         let plates = Plates::from_slice(&[data, shared, members, samples]);
-        Draw::new(tape, &NOISE, NoiseKey::new("x", None), plates).planned(plan, members)
+        Draw::new(tape, &NOISE, NoiseKey::new("x", None), plates).planned(scheme, members)
     }
 
     #[test]
     fn recorded_numbers_are_those_of_the_host() {
         fn compare<F: Real>() {
-            for plan in SCHEMES {
+            for scheme in SCHEMES {
                 let tape = Tape::<F>::new();
-                let draw = request(&tape, plan, 4, 0);
+                let draw = request(&tape, scheme, 4, 0);
                 let event = Shape::from([2]);
                 assert_eq!(draw.record_uniform(&tape, &event).unwrap().peek().unwrap(), draw.uniform(&event).unwrap());
                 assert_eq!(draw.record_normal(&tape, &event).unwrap().peek().unwrap(), draw.normal(&event).unwrap());
                 let exponential = draw.record_exponential(&tape, &event).unwrap().peek().unwrap();
                 for (recorded, host) in exponential.as_slice().iter().zip(draw.exponential(&event).unwrap().as_slice())
                 {
-                    assert!((*recorded - *host).abs() <= F::EPSILON * F::from_f64(8.0) * host.abs(), "{plan}");
+                    assert!((*recorded - *host).abs() <= F::EPSILON * F::from_f64(8.0) * host.abs(), "{scheme}");
                 }
                 let p = tape.constant([0.3, 0.8]);
                 let distribution = Bernoulli::from_probabilities(p);
@@ -134,11 +134,11 @@ mod tests {
 
     #[test]
     fn a_shard_draws_what_the_whole_batch_would_and_states_share_noise() {
-        for plan in SCHEMES {
+        for scheme in SCHEMES {
             let tape = Tape::<f64>::new();
             let event = Shape::from([2]);
-            let whole = request(&tape, plan, 6, 0).uniform(&event).unwrap();
-            let shard = request(&tape, plan, 2, 3).uniform(&event).unwrap();
+            let whole = request(&tape, scheme, 6, 0).uniform(&event).unwrap();
+            let shard = request(&tape, scheme, 2, 3).uniform(&event).unwrap();
             let row = 2 * 5 * 3 * 2;
             assert_eq!(whole.as_slice()[3 * row..5 * row], *shard.as_slice());
             assert_eq!(shard.as_slice()[..row / 2], shard.as_slice()[row / 2..row]);
@@ -151,15 +151,15 @@ mod tests {
         let tape = Tape::<f64>::new();
         let members = tape.plate("members", 64, PlateKind::SchemeSamples, &[]);
         let distribution = Poisson::from_rate(tape.constant(3.0));
-        for plan in [SamplingScheme::Stratified, SamplingScheme::Systematic, SamplingScheme::sobol()] {
+        for scheme in [SamplingScheme::Stratified, SamplingScheme::Systematic, SamplingScheme::sobol()] {
             let draw = Draw::new(&tape, &NOISE, NoiseKey::new("n", None), Plates::from_slice(&[members]))
-                .planned(plan, members);
+                .planned(scheme, members);
             let drawn = distribution.draw(&draw).unwrap();
             // The counts of 0, 1 and 2 differ from the expected ones by less than one member at each end.
             for k in 0..3 {
                 let expected = 64.0 * (-3.0_f64).exp() * [1.0, 3.0, 4.5][k];
                 let found = drawn.as_slice().iter().filter(|&&x| x == k as f64).count() as f64;
-                assert!((found - expected).abs() < 2.0, "{plan}: {found} draws of {k}, not {expected}");
+                assert!((found - expected).abs() < 2.0, "{scheme}: {found} draws of {k}, not {expected}");
             }
         }
     }

@@ -67,7 +67,7 @@ impl DistributionCheck {
         assert!(near, "{}: expected {expected}, got {got}", self.label(what));
     }
 
-    /// Whether moments may be infinite, so that averages of powers of draws say nothing.
+    /// Whether moments may be infinite, so that averages of powers of draws are not compared.
     fn is_heavy(&self) -> bool {
         (self.cost)(1e9).abs() <= 1.0
     }

@@ -1,4 +1,4 @@
-//! Checks for your own distribution. Call them from its tests; each panics with a message that says what failed.
+//! Checks for your own distribution. Call them from its tests; each panics with a message that states what failed.
 //!
 //! | your distribution | check | what it compares |
 //! |---|---|---|
