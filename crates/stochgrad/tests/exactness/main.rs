@@ -16,10 +16,10 @@ use stochgrad::check::models::{self, Draw, JOINT_OVER_SAMPLES, Model};
 use stochgrad::check::{CheckError, CheckResult};
 use stochgrad::prelude::*;
 
-/// Larger trees of outcomes are sampled.
+/// Estimators with more outcomes are sampled instead.
 const MOST_OUTCOMES: usize = 1000;
 
-/// What is found for a method on a shape.
+/// The cell of the table for a method on a model.
 fn outcome(subject: &Subject, shape: &(&str, Model), proof: Proof, runs: usize) -> String {
     let model = |graph: &Graph<'_, f64>| (shape.1)(graph, &*subject.draw);
     let refused = |error: &CheckError| match error {
@@ -33,7 +33,7 @@ fn outcome(subject: &Subject, shape: &(&str, Model), proof: Proof, runs: usize) 
             other => format!("{other}"),
         }),
     };
-    // A normal number in a cost that is no polynomial has no exact quadrature.
+    // Quadrature is not exact for a normal sample in a cost that is not a polynomial.
     let sampled = subject.title == Normals::TITLE && shape.0 == JOINT_OVER_SAMPLES;
     match proof {
         Proof::Outcomes(top) if !sampled => {
@@ -46,7 +46,7 @@ fn outcome(subject: &Subject, shape: &(&str, Model), proof: Proof, runs: usize) 
         }
         Proof::Outcomes(_) | Proof::Samples => {
             let test = StatisticalTest::new().runs(runs);
-            // One sample a node is enough for the truth, unless the cost sees all samples.
+            // One sample for each node gives the exact gradient, unless a cost depends on all samples together.
             let truth: &Draw<'_> = if shape.0 == JOINT_OVER_SAMPLES { &*subject.draw } else { &*subject.truth };
             let oracle = Oracle::new().nodes(if sampled { 32 } else { subject.nodes });
             let exact = oracle.exact_gradient(|graph: &Graph<'_, f64>| (shape.1)(graph, truth));
@@ -105,12 +105,12 @@ fn compare(found: &str) {
 }
 
 #[test]
-fn the_table_is_what_is_found() {
+fn the_table_is_up_to_date() {
     compare(&table(300));
 }
 
 #[test]
 #[ignore = "minutes of work; see the head of the file"]
-fn the_table_is_what_is_found_at_length() {
+fn the_table_is_up_to_date_with_many_runs() {
     compare(&table(20_000));
 }
