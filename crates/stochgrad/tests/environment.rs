@@ -128,7 +128,7 @@ fn the_score_function_and_enumeration_are_exact_through_an_environment_up_to_ord
 }
 
 #[test]
-fn replays_go_through_an_environment() {
+fn replays_through_an_environment_are_exact() {
     let (score, weak): (_, BitMethod) = (score(), Arc::new(MeasureValued::new()));
     let others: [BitMethod; 4] = [
         Arc::new(StochasticDerivatives::new()),
@@ -167,7 +167,7 @@ fn members_that_are_done_earn_nothing_more() {
     assert_eq!(running.peek().unwrap().as_slice(), &[0.0; 3]);
 }
 
-/// The cart-pole of Barto, Sutton and Anderson (1983), by Euler's method, with a gust of wind.
+/// The cart-pole of Barto, Sutton and Anderson (1983), integrated by Euler's method, with a random gust of wind.
 fn cart_pole() -> Environment<f64> {
     Environment::new(|member: MemberStep<'_, f64>| {
         let &[x, speed, angle, rate] = member.state else { return StepEnd { reward: f64::NAN, done: true } };
@@ -224,7 +224,7 @@ fn the_variance_on_cart_pole_falls_as_one_over_the_number_of_members() {
         let apart = (few.mean[element] - many.mean[element]).abs();
         assert!(apart < 4.0 * few.standard_error(element).hypot(many.standard_error(element)), "element {element}");
     }
-    // Episodes do end, so that there is something to learn.
+    // Episodes must end, otherwise there is nothing to learn.
     assert!(many.mean.iter().any(|mean| mean.abs() > 0.05), "{:?}", many.mean);
 }
 

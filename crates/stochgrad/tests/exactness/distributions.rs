@@ -112,7 +112,7 @@ pub(crate) struct Subject {
     pub(crate) title: &'static str,
     /// The name of the method.
     pub(crate) name: String,
-    /// What the method states about itself.
+    /// The properties that the method declares.
     pub(crate) profile: Profile,
     /// The number of quadrature nodes.
     pub(crate) nodes: usize,

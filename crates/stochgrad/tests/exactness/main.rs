@@ -1,8 +1,8 @@
-//! Every method on every shape of graph, compared with the exact derivatives at each order that it declares: the table
-//! in `docs/exactness.md`, which the test compares with what it finds.
+//! Every method on every shared model, compared with the exact derivatives at each order that it declares.
 //!
-//! `UPDATE_TABLES=1 cargo test -p stochgrad --test exactness` writes it. The methods that cannot be enumerated are
-//! sampled: briefly here, and with `cargo test --release -p stochgrad --test exactness -- --ignored` at length.
+//! The test compares its results with the table in `docs/exactness.md`. To update the table, run
+//! `UPDATE_TABLES=1 cargo test -p stochgrad --test exactness`. Methods that cannot be enumerated are sampled with few runs
+//! by default, and with many runs by `cargo test --release -p stochgrad --test exactness -- --ignored`.
 
 mod distributions;
 mod entries;
@@ -64,11 +64,16 @@ fn outcome(subject: &Subject, shape: &(&str, Model), proof: Proof, runs: usize) 
 fn table(runs: usize) -> String {
     let mut text = String::from(
         "# Exactness\n\n\
-         Every method on every shape of graph, with itself at all nodes: on bits, on vectors of three categories, on counts (the successes in two trials) and on normal numbers \
-         (by their location). *exact to n*: the derivatives of orders 0 to n have the exact means to 1e-9, over all outcomes of the method's own draws (the methods are right to the \
+         Every method on every shape of graph, with itself at all nodes: on bits, on vectors of three categories, on \
+         counts (the successes in two trials) and on normal numbers \
+         (by their location). *exact to n*: the derivatives of orders 0 to n have the exact means to 1e-9, over all \
+         outcomes of the method's own draws (the methods are right to the \
          orders that they declare, and the table stops at 2). \
-         *unbiased*: sampled, every element within four standard errors by Holm's correction. *refused*: an error that says why and what to try. \
-         *biased*: the method is labelled so, and the mean is off. *certified*: a biased method that is exact for these costs, by their degree, and whose gradient says so. *by construction*: another distribution, gradient or weighting; its known bias is tested beside the method.\n\n\
+         *unbiased*: sampled, every element within four standard errors by Holm's correction. *refused*: an error \
+         that says why and what to try. \
+         *biased*: the method is labelled so, and the mean is off. *certified*: a biased method that is exact for \
+         these costs, by their degree, and whose gradient says so. *by construction*: another distribution, gradient \
+         or weighting; its known bias is tested beside the method.\n\n\
          Written by `crates/stochgrad/tests/exactness`.\n\n",
     );
     let entries = entries();

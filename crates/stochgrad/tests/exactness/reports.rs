@@ -1,4 +1,4 @@
-//! What the methods of the table state about themselves.
+//! The properties that the methods of the table declare.
 
 use crate::entries::Entry;
 use std::fmt::Write;
@@ -6,21 +6,22 @@ use stochgrad::graph::{NodeReport, Profile};
 use stochgrad::prelude::*;
 use stochgrad::tape::Degree;
 
-/// Whether a biased method says that it is exact for the costs of this model, as an addition to what was found.
+/// A suffix for the cell of a biased method whose gradient is certified as exact for the costs of this model.
 pub(crate) fn certificate(model: &dyn for<'t> Fn(&Graph<'t, f64>) -> GraphResult<()>) -> &'static str {
     let tape = Tape::<f64>::new();
     let graph = Graph::new(&tape, Seed::new(1));
-    let statement = model(&graph).and_then(|()| graph.report()).expect("a model that was verified");
+    let report = model(&graph).and_then(|()| graph.report()).expect("a model that was verified");
     let biased = |node: &NodeReport| node.profile.bias != Bias::Unbiased;
-    let certified = statement.parameters.iter().all(|parameter| parameter.guarantee.bias == Bias::Unbiased);
-    if statement.nodes.iter().any(biased) && certified { ", certified" } else { "" }
+    let certified = report.parameters.iter().all(|parameter| parameter.guarantee.bias == Bias::Unbiased);
+    if report.nodes.iter().any(biased) && certified { ", certified" } else { "" }
 }
 
-/// One row for each method.
+/// The table of declared properties, with one row for each method.
 pub(crate) fn statements(entries: &[Entry]) -> String {
     let mut text = String::from(
         "## Statements\n\n\
-         What the methods state about themselves, as data. *exact to degree*: a biased method has no bias where the costs are polynomials of this degree in the value of its node, and \
+         What the methods state about themselves, as data. *exact to degree*: a biased method has no bias where the \
+         costs are polynomials of this degree in the value of its node, and \
          the gradient says so. Evaluations and backward passes are upper bounds, for each member of the data.\n\n\
          | method | bias | exact to degree | order | cost evaluations | backward passes | the cost must offer |\n|---|---|---|---|---|---|---|\n",
     );
