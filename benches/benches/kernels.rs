@@ -1,5 +1,5 @@
-//! The kernels, one by one, on one thread: products of matrices with the shapes of the networks, functions of elements,
-//! reductions, and random fills.
+//! Single kernels on one thread: matrix products with the shapes of the networks, functions of elements, reductions and
+//! random fills.
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use stochgrad::tensor::layout::transpose;
@@ -10,20 +10,20 @@ use stochgrad::tensor::reduce::{Reduce, log_softmax, reduce, softmax};
 use stochgrad::tensor::{Pool, Shape, Tensor, random};
 use stochgrad_benches::vae::{NET_A, NET_B, Sizes};
 
-/// Elements of the functions of elements: 64 KiB.
+/// The number of elements for the functions of elements: 64 KiB.
 const ELEMENTS: usize = 1 << 14;
 
 /// The width of the code between encoder and decoder.
 const CODE: usize = 200;
 
-/// Samples per image in the decoder's largest products.
+/// The number of samples per image in the decoder's largest products.
 const SAMPLES: usize = 4;
 
 fn numbers(pool: &Pool<f32>, name: &str, shape: impl Into<Shape>) -> Tensor<f32> {
     random::normal(pool, &Key::new(0, 0, address_hash(name, &[])), 0, shape.into())
 }
 
-/// The rows, inputs and outputs of the layers, equal ones once.
+/// The distinct combinations of rows, inputs and outputs of the layers.
 fn layers(sizes: Sizes) -> Vec<[usize; 3]> {
     let down = [&[sizes.pixels], sizes.encoder, &[CODE]].concat();
     let up = [&[CODE], sizes.decoder, &[sizes.pixels]].concat();

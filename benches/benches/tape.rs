@@ -1,10 +1,9 @@
-//! What an operation on the tape costs beside its arithmetic: chains of operations on one number, recorded and
-//! differentiated.
+//! The overhead of an operation on the tape: chains of operations on scalars, recorded and differentiated.
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use stochgrad::tape::{Tape, Var, Workspace};
 
-/// Records about that many operations, three kinds in turn, on values that stay near 1.
+/// Records about this many operations, of three kinds in turn, on values that stay near 1.
 fn chain<'t>(tape: &'t Tape<f64>, operations: usize) -> [Var<'t, f64>; 2] {
     let start = tape.parameter(1.0);
     let mut value = start;

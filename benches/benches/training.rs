@@ -66,7 +66,7 @@ fn parts(criterion: &mut Criterion) {
     });
 }
 
-/// A layer of bits whose flips are each decoded again.
+/// A layer of bits, for each of which the flipped bit is decoded as well.
 fn replays(criterion: &mut Criterion) {
     const BITS: usize = 50;
     let mut parameters = Parameters::<f32>::new();

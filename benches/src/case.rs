@@ -2,24 +2,24 @@
 
 use crate::BenchResult;
 
-/// One call of a step is what is timed.
+/// A step; each call of it is timed.
 pub type Step = Box<dyn FnMut() -> BenchResult<()>>;
 
-/// What sets a step up, for kernels on a number of threads.
+/// Sets up a step, with kernels on this number of threads.
 pub type Setup = Box<dyn Fn(usize) -> BenchResult<Step>>;
 
-/// A case: its names, by which it is found in the timings of other systems, and what sets it up.
+/// A case: its names, which the timings of other systems share, and the function that sets it up.
 pub struct Case {
     /// The kind of case: `a`, `b` and `d` are training steps, `c` small graphs, `e` moments of gradients.
     pub group: &'static str,
     /// The model and the gradient method.
     pub method: String,
-    /// What sets a step up.
+    /// Sets up the step.
     pub setup: Setup,
 }
 
 impl Case {
-    /// A case of that name.
+    /// A case with these names.
     pub fn new(
         group: &'static str,
         method: impl Into<String>,
@@ -28,7 +28,7 @@ impl Case {
         Self { group, method: method.into(), setup: Box::new(setup) }
     }
 
-    /// Whether the case's full name, `group/method/stochgrad`, holds a text.
+    /// Whether the full name of the case, `group/method/stochgrad`, contains a text.
     pub fn matches(&self, text: &str) -> bool {
         format!("{}/{}/stochgrad", self.group, self.method).contains(text)
     }

@@ -17,7 +17,7 @@ mod tests {
     use std::collections::HashSet;
 
     #[test]
-    fn every_case_has_a_name_of_its_own() {
+    fn the_names_of_cases_are_unique() {
         let cases = all();
         let names: HashSet<(&str, &str)> = cases.iter().map(|case| (case.group, case.method.as_str())).collect();
         assert_eq!(names.len(), cases.len());

@@ -1,12 +1,13 @@
-//! Made-up images.
+//! Synthetic images.
 
 use stochgrad::prelude::*;
 use stochgrad::tensor::random::{Key, address_hash};
 
-/// The share of pixels that are 1: about that of binarised MNIST.
+/// The share of pixels that are 1, close to that of binarised MNIST.
 const INK: f32 = 0.13;
 
-/// Batches of binary images of shape `[batch, pixels]`, 13 % of the pixels ones. The same on every call.
+/// Batches of binary images of shape `[batch, pixels]`, with 13 % of the pixels ones. Every call returns the same
+/// images.
 pub fn batches(count: usize, batch: usize, pixels: usize) -> Vec<Tensor<f32>> {
     let key = Key::new(0, 0, address_hash("images", &[]));
     let mut start = 0;
@@ -26,7 +27,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn images_are_binary_about_as_dark_as_said_and_differ() {
+    fn images_are_binary_have_the_stated_share_of_ones_and_differ() {
         let batches = batches(2, 50, 784);
         assert_ne!(batches[0], batches[1]);
         let pixels: Vec<f32> = batches.iter().flat_map(Tensor::to_vec).collect();

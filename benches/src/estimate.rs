@@ -1,11 +1,11 @@
-//! Gradient estimates of a model without anything that changes between them but the noise.
+//! Repeated gradient estimates of a model, between which only the noise changes.
 
 use stochgrad::graph::CompiledGraph;
 use stochgrad::graph::{Gradients, GraphResult, Reduction};
 use stochgrad::prelude::*;
 use stochgrad::tape::Workspace;
 
-/// A model, how its estimates are made, and the number of the next step.
+/// A model, the way in which its estimates are made, and the number of the next step.
 pub struct Estimate<M> {
     model: M,
     workspace: Workspace<f32>,
@@ -17,22 +17,22 @@ pub struct Estimate<M> {
 enum Made {
     /// Nothing has been recorded yet.
     Unknown,
-    /// By a graph that was compiled once, with the values of its parameters.
+    /// With a graph that was compiled once, and the values of its parameters.
     Compiled(Box<CompiledGraph<f32>>, Vec<(String, Tensor<f32>)>),
-    /// By recording each of them, for methods that work on the host; with the last one.
+    /// By recording each of them, for methods that work on the host. Holds the last one.
     Recorded(Option<Gradients<f32>>),
 }
 
 impl<M: Fn(&Graph<'_, f32>) -> GraphResult<()>> Estimate<M> {
-    /// Estimates of a model's gradients, with kernels on a number of threads.
+    /// Prepares estimates of a model's gradients, with kernels on this number of threads.
     pub fn new(model: M, threads: usize) -> Self {
         Self { model, workspace: Workspace::with_threads(threads), made: Made::Unknown, step: 0 }
     }
 
-    /// One estimate, with fresh noise.
+    /// Makes one estimate with fresh noise.
     ///
     /// # Errors
-    /// Those of the model.
+    /// The errors of the model.
     pub fn run(&mut self) -> GraphResult<&Gradients<f32>> {
         let seed = Seed::new(0).step(self.step);
         self.step += 1;
@@ -67,17 +67,17 @@ impl<M: Fn(&Graph<'_, f32>) -> GraphResult<()>> Estimate<M> {
         }
     }
 
-    /// Whether estimates come from a compiled graph; known after the first one.
+    /// Whether estimates come from a compiled graph. This is known after the first estimate.
     pub fn is_compiled(&self) -> bool {
         matches!(self.made, Made::Compiled(..))
     }
 }
 
-/// A parameter of which each member of the plate `estimates` has a copy of its own, so that its gradient comes out
-/// member by member: shape `[members, event]`. The plate is summed, which leaves the gradients as they are.
+/// A parameter with a separate copy for each member of the plate `estimates`, so that there is one gradient for each
+/// member: shape `[members, event]`. The plate is summed, so the gradients are not divided by the number of members.
 ///
 /// # Errors
-/// For a name that exists, and parameters with other numbers of members.
+/// Errors for a name that exists, and for parameters with different numbers of members.
 pub fn per_estimate<'t>(graph: &Graph<'t, f32>, name: &str, value: &Tensor<f32>) -> GraphResult<Var<'t, f32>> {
     let plate = match graph.plate_named("estimates") {
         Some(plate) => plate,

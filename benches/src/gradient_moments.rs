@@ -12,16 +12,16 @@ use stochgrad::tensor::reduce::{Reduce, reduce};
 use crate::case::Case;
 use crate::estimate::{Estimate, per_estimate};
 
-/// How many estimates lie along the plate.
+/// The number of estimates along the plate.
 const ESTIMATES: usize = 100_000;
 
-/// What the bit is compared with.
+/// The target of the bit.
 const TARGET: f64 = 0.499;
 
-/// The constant of the normal variable's costs.
+/// The constant in the costs of the normal variable.
 const K: f64 = 0.5;
 
-/// The mean and the variance of the estimates by one parameter.
+/// The mean and the variance of the gradient estimates with respect to one parameter.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Moments {
     /// The mean.
@@ -30,7 +30,7 @@ pub struct Moments {
     pub variance: f32,
 }
 
-/// A cost of a standard normal variable around 1.
+/// A cost of a normal variable with location 1 and scale 1.
 #[derive(Clone, Copy, Debug)]
 pub enum NormalCost {
     /// $(x - k)^2$
@@ -44,9 +44,9 @@ pub enum NormalCost {
 /// A distribution, a cost and a gradient method.
 #[derive(Clone)]
 pub enum Problem {
-    /// $b \sim \mathrm{Bernoulli}(1/2)$, cost $(b - t)^2$, differentiated by the logit.
+    /// $b \sim \mathrm{Bernoulli}(1/2)$, cost $(b - t)^2$, differentiated with respect to the logit.
     Bit(DynMethod<f32, Bernoulli<Id>>),
-    /// $x \sim \mathcal{N}(1, 1)$, differentiated by location and scale.
+    /// $x \sim \mathcal{N}(1, 1)$, differentiated with respect to location and scale.
     Normal(NormalCost, DynMethod<f32, Normal<Id>>),
 }
 
@@ -62,7 +62,7 @@ impl Problem {
     /// Records one cost for each member of the parameters' plate.
     ///
     /// # Errors
-    /// Those of the graph.
+    /// The errors of the graph.
     pub fn record<'t>(&self, graph: &Graph<'t, f32>, parameters: &[Var<'t, f32>]) -> GraphResult<()> {
         let cost = match (self, parameters) {
             (Problem::Bit(method), &[logit, ..]) => {
@@ -81,7 +81,7 @@ impl Problem {
         graph.cost("cost", cost)
     }
 
-    /// Estimates along a plate, with gradients of their own.
+    /// Estimates along a plate, each with a separate gradient.
     pub fn estimates(self, count: usize, threads: usize) -> Estimate<impl Fn(&Graph<'_, f32>) -> GraphResult<()>> {
         let values: Vec<(&str, Tensor<f32>)> =
             self.parameters().iter().map(|&(name, value)| (name, Tensor::full([count], value))).collect();
@@ -206,7 +206,8 @@ mod tests {
 
     #[test]
     fn the_variance_of_pathwise_gradients_is_the_known_one() {
-        // By the location, 2 (x − k): variance 4. By the scale, 2 (x − k) e: variance 4 (1 − k)² + 8 = 9.
+        // With respect to the location, 2 (x − k): variance 4. With respect to the scale, 2 (x − k) e: variance
+        // 4 (1 − k)² + 8 = 9.
         let problem = Problem::Normal(NormalCost::Square, Arc::new(Pathwise::new()));
         let mut estimates = problem.estimates(ESTIMATES, 1);
         let gradients = estimates.run().expect("gradients");

@@ -2,11 +2,10 @@
 //!
 //! * [`cases`] lists what the binary `peers` times against other systems: training steps of variational autoencoders
 //!   ([`vae`]), small graphs ([`small_graphs`]) and many single-sample estimates ([`gradient_moments`]).
-//! * [`straight_line`] is a training step written by hand, without a tape: the bound that the engine is held against.
-//! * [`timing`] is the loop that times a step, [`processors`] sets where it runs.
+//! * [`straight_line`] is a training step written by hand, without a tape. It bounds the speed that the engine can reach.
+//! * [`timing`] times a step, and [`processors`] sets the processors on which it runs.
 //!
-//! Every case uses the public interface of `stochgrad`, as any program would; this crate must not know how the engine
-//! works.
+//! Every case uses the public interface of `stochgrad` only, as any program would.
 
 pub mod case;
 pub mod cases;
@@ -24,5 +23,5 @@ pub mod vae;
 /// Why a case could not be set up or run.
 pub type BenchError = Box<dyn std::error::Error + Send + Sync>;
 
-/// What a case gives.
+/// The result of setting up or running a case.
 pub type BenchResult<T> = Result<T, BenchError>;

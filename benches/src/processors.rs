@@ -1,12 +1,12 @@
-//! Where a timing runs: on how many processors, and in a pool of how many threads.
+//! The processors and the pool of threads on which a timing runs.
 
 use crate::BenchResult;
 
-/// Confines this thread, and all that it starts from now on, to the last `count` processors that it may use, so that no
-/// pool of threads can take more. Does nothing where there are no more than that.
+/// Confines this thread, and all threads that it starts from now on, to the last `count` processors that it may use.
+/// Does nothing if there are no more than that, or if the system is not Linux.
 ///
 /// # Errors
-/// The operating system's refusal. Only Linux can do this; elsewhere nothing happens.
+/// The error of the operating system.
 pub fn confine(count: usize) -> BenchResult<()> {
     #[cfg(target_os = "linux")]
     {
@@ -24,8 +24,8 @@ pub fn confine(count: usize) -> BenchResult<()> {
     Ok(())
 }
 
-/// Runs something inside a pool of `threads` threads, confined to as many processors: what it starts in parallel stays
-/// there.
+/// Runs a function inside a pool of `threads` threads that is confined to as many processors. Parallel work that the
+/// function starts runs in this pool.
 ///
 /// # Errors
 /// If the threads cannot be started or confined.
@@ -40,8 +40,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_pool_has_as_many_threads_as_asked_for() {
-        // On a thread of its own, so that other tests keep their processors.
+    fn the_pool_has_the_requested_number_of_threads() {
+        // Use a separate thread, so that other tests keep their processors.
         let count = std::thread::spawn(|| with_threads(1, rayon::current_num_threads).expect("a pool")).join();
         assert_eq!(count.expect("no panic"), 1);
     }

@@ -1,5 +1,5 @@
-//! Group c: gradient estimates of small graphs, where next to nothing is arithmetic; one by one, and 10 000 along a
-//! plate.
+//! Group c: gradient estimates of small graphs, one by one and 10 000 along a plate. Arithmetic takes almost none of their
+//! time.
 
 use std::sync::Arc;
 
@@ -10,13 +10,13 @@ use stochgrad::prelude::*;
 use crate::case::Case;
 use crate::estimate::{Estimate, per_estimate};
 
-/// What the four bits are compared with.
+/// The targets of the four bits.
 const TARGETS: [f64; 4] = [0.49, 0.499, 0.501, 0.51];
 
-/// Every parameter has this value.
+/// The value of every parameter.
 const PARAMETER: f64 = 0.1;
 
-/// How many estimates lie along the plate.
+/// The number of estimates along the plate.
 const ESTIMATES: usize = 10_000;
 
 /// A gradient method for four bits.
@@ -28,13 +28,13 @@ pub enum SmallGraph {
     /// $x \sim \mathrm{Bernoulli}(\sigma(\eta))$ in four dimensions, cost $\sum_i (x_i - p_i)^2$.
     FourBits(BitMethod),
     /// $z_1 \sim \mathrm{Bernoulli}(\sigma(t_1))$, $z_2 \sim \mathcal{N}(t_2 + z_1, 1)$, $z_3 \sim
-    /// \mathrm{Bernoulli}(\sigma(t_3 z_2))$, cost $(z_3 - 0.499)^2 + 0.1 z_2^2 - z_1 z_3$: the bits by the score
-    /// function, $z_2$ by its reparameterisation.
+    /// \mathrm{Bernoulli}(\sigma(t_3 z_2))$, cost $(z_3 - 0.499)^2 + 0.1 z_2^2 - z_1 z_3$: the bits use the score
+    /// function, and $z_2$ its reparameterisation.
     Chain,
 }
 
 impl SmallGraph {
-    /// How many parameters there are.
+    /// The number of parameters.
     pub fn parameters(&self) -> usize {
         match self {
             SmallGraph::FourBits(_) => 4,
@@ -45,7 +45,7 @@ impl SmallGraph {
     /// Records the cost, given the parameters.
     ///
     /// # Errors
-    /// Those of the graph.
+    /// The errors of the graph.
     pub fn record<'t>(&self, graph: &Graph<'t, f32>, parameters: Var<'t, f32>) -> GraphResult<()> {
         let cost = match self {
             SmallGraph::FourBits(method) => {
@@ -73,7 +73,7 @@ impl SmallGraph {
         Estimate::new(model, threads)
     }
 
-    /// Estimates along a plate, each of them with a gradient of its own.
+    /// Estimates along a plate, each with a separate gradient.
     pub fn many(self, estimates: usize, threads: usize) -> Estimate<impl Fn(&Graph<'_, f32>) -> GraphResult<()>> {
         let value = Tensor::<f32>::full([estimates, self.parameters()], PARAMETER as f32);
         let model = move |graph: &Graph<'_, f32>| {
@@ -96,7 +96,7 @@ fn models() -> Vec<(&'static str, SmallGraph)> {
     ]
 }
 
-/// The cases of the group. Enumeration has no noise that would make many estimates different.
+/// The cases of the group. Enumeration is left out along a plate, because it has no noise and its estimates are equal.
 pub fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
     for (name, model) in models() {
@@ -129,13 +129,13 @@ mod tests {
         models().into_iter().find(|(known, _)| *known == name).expect("a model").1
     }
 
-    /// The expected cost of the four bits, differentiated by the logits.
+    /// The derivative of the expected cost of the four bits with respect to the logits.
     fn bits_gradient() -> [f64; 4] {
         let p = sigmoid(PARAMETER);
         TARGETS.map(|target| p * (1.0 - p) * (1.0 - 2.0 * target))
     }
 
-    /// The same for relaxed bits at temperature 1.
+    /// The same derivative for relaxed bits at temperature 1.
     fn relaxed_gradient() -> [f64; 4] {
         TARGETS.map(|target| {
             uniform_mean(|u| {

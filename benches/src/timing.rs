@@ -2,21 +2,21 @@
 
 use std::time::{Duration, Instant};
 
-/// How long a step is called for.
+/// How long and how often a step is called.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Calls before anything is timed.
+    /// How long the step is called before the timed calls.
     pub warm_up: Duration,
-    /// Timed calls go on for that long.
+    /// The time after which no more timed calls are made.
     pub timed: Duration,
-    /// … but there are at least so many,
+    /// The smallest number of timed calls.
     pub fewest: usize,
-    /// … and at most so many.
+    /// The largest number of timed calls.
     pub most: usize,
 }
 
 impl Limits {
-    /// The limits of a comparison, with that many seconds of timed calls.
+    /// The limits for a comparison, with this many seconds of timed calls.
     pub fn seconds(seconds: f64) -> Self {
         Self {
             warm_up: Duration::from_millis(500),
@@ -67,7 +67,7 @@ mod tests {
     const QUICK: Limits = Limits { warm_up: Duration::ZERO, timed: Duration::ZERO, fewest: 7, most: 20 };
 
     #[test]
-    fn a_step_is_timed_as_often_as_said() {
+    fn a_step_is_timed_within_the_limits() {
         let mut calls = 0;
         let timing = time::<()>(QUICK, || {
             calls += 1;

@@ -1,6 +1,6 @@
-//! Groups a, b and d: training steps of variational autoencoders on made-up binary images.
+//! Groups a, b and d: training steps of variational autoencoders on synthetic binary images.
 //!
-//! A step is a loss with its gradients and an update by Adam; eight batches take turns.
+//! A step computes a loss with its gradients and makes one update by Adam. The steps cycle through eight batches.
 
 use std::sync::Arc;
 
@@ -21,19 +21,19 @@ const SLOPE: f64 = 0.1;
 /// Adam's learning rate.
 const LEARNING_RATE: f64 = 1e-3;
 
-/// How many batches take turns.
+/// The number of batches that the steps cycle through.
 const BATCHES: usize = 8;
 
-/// The sizes of a pair of networks, but for the latent variables between them.
+/// The sizes of an encoder and a decoder, without the latent variables between them.
 #[derive(Clone, Copy, Debug)]
 pub struct Sizes {
-    /// The pixels of an image.
+    /// The number of pixels of an image.
     pub pixels: usize,
-    /// The encoder's hidden layers.
+    /// The sizes of the encoder's hidden layers.
     pub encoder: &'static [usize],
-    /// The decoder's hidden layers.
+    /// The sizes of the decoder's hidden layers.
     pub decoder: &'static [usize],
-    /// The images of a batch.
+    /// The number of images in a batch.
     pub batch: usize,
 }
 
@@ -46,38 +46,38 @@ pub const NET_B: Sizes = Sizes { pixels: 784, encoder: &[512, 256], decoder: &[2
 /// The latent variables, with their gradient method.
 #[derive(Clone)]
 pub enum Latent {
-    /// Independent bits, uniform beforehand.
+    /// Independent bits with a uniform prior.
     Bits {
-        /// How many.
+        /// The number of variables.
         bits: usize,
         /// The gradient method.
         method: DynMethod<f32, Bernoulli<Id>>,
     },
-    /// Categorical variables as one-hot vectors, uniform beforehand.
+    /// Categorical variables as one-hot vectors, with a uniform prior.
     OneHots {
-        /// How many.
+        /// The number of variables.
         variables: usize,
-        /// The categories of each.
+        /// The number of categories of each variable.
         categories: usize,
         /// The gradient method.
         method: DynMethod<f32, OneHotCategorical<Id>>,
     },
-    /// Categorical variables whose joint states are all visited.
+    /// Categorical variables whose joint states are enumerated.
     Enumerated {
-        /// How many.
+        /// The number of variables.
         variables: usize,
-        /// The categories of each.
+        /// The number of categories of each variable.
         categories: usize,
     },
-    /// Normal variables, standard normal beforehand, reparameterised.
+    /// Reparameterised normal variables with a standard normal prior.
     Normal {
-        /// How many.
+        /// The number of variables.
         variables: usize,
     },
 }
 
 impl Latent {
-    /// The outputs of the encoder and the inputs of the decoder.
+    /// The number of outputs of the encoder, and of inputs of the decoder.
     pub fn widths(&self) -> [usize; 2] {
         match *self {
             Latent::Bits { bits, .. } => [bits; 2],
@@ -97,10 +97,10 @@ pub struct Vae {
 }
 
 impl Vae {
-    /// A model, its parameters added to the given ones.
+    /// Creates a model and adds its parameters to `parameters`.
     ///
     /// # Errors
-    /// For sizes of 0.
+    /// If a size is 0.
     pub fn new(sizes: Sizes, latent: Latent, parameters: &mut Parameters<f32>) -> NnResult<Self> {
         let [code, input] = latent.widths();
         let down = [&[sizes.pixels], sizes.encoder, &[code]].concat();
@@ -116,7 +116,7 @@ impl Vae {
     /// Records the −ELBO of a batch of images as the costs `reconstruction` and `kl`.
     ///
     /// # Errors
-    /// Those of the graph.
+    /// The errors of the graph.
     pub fn record(&self, parameters: &Bound<'_, '_, f32>, images: &Tensor<f32>) -> GraphResult<()> {
         let graph = parameters.graph();
         let images = graph.data("batch", images)?;
@@ -136,7 +136,7 @@ impl Vae {
             &Latent::Enumerated { variables, categories } => {
                 let distribution = OneHotCategorical::from_logits(code.reshape([variables, categories]));
                 let z = graph.sample("z", &distribution, &Enumerate::new())?.reshape([variables * categories]);
-                // The states do not depend on the images: each is decoded once for all of them.
+                // The states do not depend on the images, so each state is decoded once for all images.
                 (self.decode(parameters, z, images)?, distribution.kl_to(&uniform(graph, variables, categories)))
             }
             &Latent::Normal { variables } => {
@@ -151,7 +151,7 @@ impl Vae {
         graph.cost("kl", divergence)
     }
 
-    /// The negative log-probability of images, given codes.
+    /// The negative log-probability of images given their codes.
     fn decode<'t>(
         &self,
         parameters: &Bound<'_, 't, f32>,
@@ -177,10 +177,10 @@ pub struct Training {
 }
 
 impl Training {
-    /// Fresh parameters, with kernels on a number of threads.
+    /// Starts with fresh parameters, and kernels on this number of threads.
     ///
     /// # Errors
-    /// For sizes of 0.
+    /// If a size is 0.
     pub fn new(sizes: Sizes, latent: Latent, threads: usize) -> BenchResult<Self> {
         let mut parameters = Parameters::new();
         let model = Vae::new(sizes, latent, &mut parameters)?;
@@ -191,10 +191,10 @@ impl Training {
         Ok(Self { graph: graph.compile()?, parameters, optimizer: Adam::new(LEARNING_RATE), batches, step: 0 })
     }
 
-    /// The gradients on the next batch, with fresh noise.
+    /// Computes the gradients on the next batch, with fresh noise.
     ///
     /// # Errors
-    /// Those of the graph.
+    /// The errors of the graph.
     pub fn gradients(&mut self) -> GraphResult<&Gradients<f32>> {
         self.parameters.set_on(&mut self.graph)?;
         self.graph.set("batch", &self.batches[self.step % self.batches.len()])?;
@@ -203,10 +203,10 @@ impl Training {
         Ok(self.graph.run(seed)?)
     }
 
-    /// One training step; the estimate of the loss before it.
+    /// Makes one training step, and returns the estimate of the loss before it.
     ///
     /// # Errors
-    /// Those of the graph and of the optimiser.
+    /// The errors of the graph and of the optimiser.
     pub fn step(&mut self) -> BenchResult<f32> {
         self.gradients()?;
         self.optimizer.step(&mut self.parameters, self.graph.gradients())?;
@@ -220,12 +220,12 @@ fn leave_one_out() -> ScoreFunction<LeaveOneOut> {
     ScoreFunction::new().samples(4).baseline(LeaveOneOut)
 }
 
-/// RELAX with a network of 50 hidden units and a temperature, which learn at the model's rate.
+/// RELAX with a network of 50 hidden units and a temperature, both learned at the model's rate.
 fn relax() -> Relax {
     Relax::new().hidden(50).temperature(1.0).learning_rate(LEARNING_RATE)
 }
 
-/// REBAR, whose temperature and scale are learned at the model's rate.
+/// REBAR with a temperature and a scale, both learned at the model's rate.
 fn rebar() -> Rebar {
     Rebar::new().temperature(1.0).learned(LEARNING_RATE)
 }
@@ -240,7 +240,8 @@ pub fn cases() -> Vec<Case> {
     };
     let bits = |name, method| training("a", name, NET_A, Latent::Bits { bits: 200, method });
     let one_hots = |name, method| training("b", name, NET_B, Latent::OneHots { variables: 20, categories: 10, method });
-    // One way of writing it stands against two: states that are decoded for each image, and once for all of them.
+    // Other systems have two cases, which decode the states for each image or once for all images. Both are compared
+    // with the same case here.
     let enumerated = |name| training("b", name, NET_B, Latent::Enumerated { variables: 2, categories: 10 });
     vec![
         bits("reinforce-loo K=4", Arc::new(leave_one_out())),

@@ -1,9 +1,9 @@
-//! Elements per second of each distribution: drawing, the log-probability with its gradients, and sample paths with
-//! theirs.
+//! The elements per second of each distribution, for drawing, for the log-probability with its gradients, and for sample
+//! paths with their gradients.
 //!
-//! One line of JSON for each distribution and task, on one thread in single precision; `benches/distributions_jax.py`
-//! does the same elsewhere, compiled. Gradients are timed twice: recorded afresh in each call, and compiled once, where
-//! all of a distribution's noise is recorded.
+//! Writes one line of JSON for each distribution and task, on one thread and in single precision.
+//! `benches/distributions_jax.py` does the same with JAX and NumPyro, compiled. Gradients are timed recorded afresh in
+//! each call and, if all noise of a distribution is recorded, also compiled once.
 
 use clap::Parser;
 use std::time::{Duration, Instant};
@@ -12,16 +12,16 @@ use stochgrad::prelude::{Tape, Tensor, Var};
 use stochgrad::tape::{Plate, Workspace};
 use stochgrad::tape::{PlateKind, Plates, Program};
 
-/// Elements of each timed call.
+/// The number of elements of each timed call.
 const ELEMENTS: usize = 100_000;
 
 #[derive(Parser)]
 #[command(about = "Elements per second of each distribution")]
 struct Arguments {
-    /// Seconds for each distribution and task.
+    /// Seconds for each distribution and task
     #[arg(long, default_value_t = 0.3)]
     seconds: f64,
-    /// Only distributions whose name has this part.
+    /// Time only distributions whose name contains this text
     #[arg(long, default_value = "")]
     only: String,
 }
@@ -87,7 +87,7 @@ fn on_plate<'t>(tape: &'t Tape<f32>, parameters: &[f64]) -> (Plate, Vec<Var<'t, 
     (plate, parameters.iter().map(|&p| tape.parameter(p)).collect())
 }
 
-/// The sum of what is differentiated by the parameters, for the noise of a step.
+/// The total that is differentiated with respect to the parameters, for the noise of a step.
 type Total = for<'t> fn(&'t Tape<f32>, Plate, &dyn Distribution<'t, f32>, Var<'t, f32>, u64) -> Var<'t, f32>;
 
 fn log_prob<'t>(
@@ -113,7 +113,7 @@ fn path<'t>(
     capabilities.reparameterized.expect("a path").rsample(&draw).expect("draws").sum_over(plate)
 }
 
-/// The gradients of a total as a program of the parameters and the values; `None` where the host has a hand in it.
+/// The gradients of a total as a program of the parameters and the values; `None` if they depend on work on the host.
 fn program(parameters: &[f64], build: Build, sample: &Tensor<f32>, total: Total) -> Option<Program<f32>> {
     let tape = Tape::<f32>::new();
     let (plate, mut inputs) = on_plate(&tape, parameters);

@@ -16,12 +16,12 @@ use stochgrad_benches::timing::{Limits, time};
 
 /// Time training steps and gradient estimates, case by case.
 ///
-/// Each line of JSON has the group and the method of the case, impl "stochgrad", threads, and ms, the median
-/// wall-clock time of a step; p10, its tenth percentile; n, the number of timed steps; or error in place of these.
+/// Writes one line of JSON for each case: group, method, impl ("stochgrad"), threads, ms (the median wall-clock time of a
+/// step), p10 (its tenth percentile) and n (the number of timed steps). A case that fails has error instead of the times.
 #[derive(Debug, Parser)]
 #[command(name = "peers", verbatim_doc_comment)]
 struct Arguments {
-    /// The threads of the kernels, and the processors that they may use
+    /// Number of threads of the kernels, and of processors that they may use
     #[arg(long, default_value = "1")]
     threads: NonZero<usize>,
 
@@ -29,11 +29,11 @@ struct Arguments {
     #[arg(long, default_value_t = 2.0)]
     seconds: f64,
 
-    /// Run the cases whose name, such as "a/concrete K=1/stochgrad", holds this text
+    /// Run only the cases whose name, such as "a/concrete K=1/stochgrad", contains this text
     #[arg(long, default_value = "")]
     only: String,
 
-    /// Append the lines to this file, too
+    /// Also append the lines to this file
     #[arg(long)]
     out: Option<PathBuf>,
 }
@@ -69,7 +69,7 @@ fn run(arguments: &Arguments) -> BenchResult<()> {
     Ok(())
 }
 
-/// The fields that say how fast a case is, or why that is not known: what one case cannot do does not stop the others.
+/// The times of a case or, if it fails, its error. A case that fails does not stop the others.
 fn measure(case: &Case, arguments: &Arguments) -> Map<String, Value> {
     let timing = (case.setup)(arguments.threads.get()).and_then(|step| time(Limits::seconds(arguments.seconds), step));
     match timing {

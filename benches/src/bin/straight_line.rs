@@ -1,4 +1,4 @@
-//! Times net a's forward and backward pass as a program written by hand and through `stochgrad`, in one sitting.
+//! Times the forward and backward pass of net a as a program written by hand and through `stochgrad`, in one run.
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use stochgrad_benches::timing::{Limits, time};
 use stochgrad_benches::vae::{Latent, NET_A, Training};
 use stochgrad_benches::{BenchError, BenchResult};
 
-/// Time a training step without Adam against the same step written by hand, on one thread.
+/// Compare a training step without Adam with the same step written by hand, on one thread.
 #[derive(Debug, Parser)]
 #[command(name = "straight_line")]
 struct Arguments {
@@ -23,7 +23,7 @@ struct Arguments {
     seconds: f64,
 }
 
-/// The bits of net a.
+/// The number of bits of net a.
 const BITS: usize = 200;
 
 fn main() -> ExitCode {
@@ -90,6 +90,6 @@ fn program(estimator: Estimator) -> BenchResult<Program> {
     let layers = Mlp::new(&mut parameters, "layers", &sizes, Activation::Identity, Seed::new(0))?;
     let values = |name: &str| parameters.get(name).map(Tensor::to_vec).unwrap_or_default();
     let layers: Vec<_> = layers.layers().iter().map(|layer| (values(layer.weight()), values(layer.bias()))).collect();
-    let layers = layers.try_into().map_err(|_| "the program has five layers")?;
+    let layers = layers.try_into().map_err(|_| "expected five layers")?;
     Ok(Program::new(estimator, NET_A.batch, layers))
 }

@@ -15,7 +15,7 @@ pub(crate) struct Dense {
     pub(crate) bias_gradient: Vec<f32>,
     /// The layer's output, after its activation: `[rows, outputs]`.
     pub(crate) value: Vec<f32>,
-    /// The derivative of the loss by the output before the activation: `[rows, outputs]`.
+    /// The derivative of the loss with respect to the output before the activation: `[rows, outputs]`.
     pub(crate) adjoint: Vec<f32>,
     inputs: usize,
     outputs: usize,
@@ -41,43 +41,43 @@ impl Dense {
         }
     }
 
-    /// Only the product of the forward pass.
+    /// Computes only the product of the forward pass.
     pub(crate) fn product(&mut self, input: &[f32]) {
         let input = Matrix::new(input, [self.rows, self.inputs]);
         multiply(&mut self.value, input, Matrix::new(&self.weight, [self.inputs, self.outputs]));
     }
 
-    /// The output without an activation.
+    /// Computes the output without an activation.
     pub(crate) fn affine(&mut self, input: &[f32]) {
         self.product(input);
         elementwise::add_bias(&mut self.value, &self.bias);
     }
 
-    /// The output under the leaky rectifier.
+    /// Computes the output with the leaky rectifier.
     pub(crate) fn rectified(&mut self, input: &[f32]) {
         self.product(input);
         elementwise::add_bias_and_rectify(&mut self.value, &self.bias, SLOPE);
     }
 
-    /// Only the product that gives the gradient of the weights.
+    /// Computes only the product that gives the gradient of the weights.
     pub(crate) fn weight_product(&mut self, input: &[f32]) {
         let input = Matrix::new(input, [self.rows, self.inputs]).transpose();
         multiply(&mut self.weight_gradient, input, Matrix::new(&self.adjoint, [self.rows, self.outputs]));
     }
 
-    /// The gradients of the parameters, from the adjoint.
+    /// Computes the gradients of the parameters from the adjoint.
     pub(crate) fn parameter_gradients(&mut self, input: &[f32]) {
         self.weight_product(input);
         elementwise::sum_of_rows(&mut self.bias_gradient, &self.adjoint);
     }
 
-    /// The derivative of the loss by the input.
+    /// Computes the derivative of the loss with respect to the input.
     pub(crate) fn input_gradient(&self, out: &mut [f32]) {
         let weight = Matrix::new(&self.weight, [self.inputs, self.outputs]).transpose();
         multiply(out, Matrix::new(&self.adjoint, [self.rows, self.outputs]), weight);
     }
 
-    /// Turns an adjoint that is by the output after the leaky rectifier into the one before it.
+    /// Turns the adjoint of the output after the leaky rectifier into that of the output before it.
     pub(crate) fn through_rectifier(&mut self) {
         elementwise::through_rectifier(&mut self.adjoint, &self.value, SLOPE);
     }

@@ -1,15 +1,15 @@
 //! Fused loops over elements, compiled for the widest vectors that the machine has.
 //!
-//! The bodies are branch-free polynomials, so that the loops around them vectorise. A multiplication with an addition
-//! is written as one operation, which it is on every machine with such vectors.
+//! The bodies are branch-free polynomials, so that the loops around them vectorise. They use fused multiply-add, which
+//! every machine with such vectors has.
 
-/// The logarithm of 2 in two parts, the first short enough that its products with small whole numbers are exact.
+/// The logarithm of 2 in two parts. The first has so few digits that its products with small integers are exact.
 const LN_2: [f32; 2] = [0.693_359_4, -2.121_944_4e-4];
 
-/// $e^x$, to 2 ulp, for $|x| < 87$; values beyond are brought to the ends.
+/// $e^x$, to 2 ulp, for $|x| < 87$; values outside are clamped.
 #[inline(always)]
 pub(crate) fn exp(x: f32) -> f32 {
-    /// Adding it and taking it off again rounds to the nearest whole number.
+    /// Adding and subtracting this constant rounds to the nearest integer.
     const ROUNDER: f32 = 12_582_912.0;
     let x = x.clamp(-87.0, 87.0);
     let shifted = x.mul_add(std::f32::consts::LOG2_E, ROUNDER);
@@ -21,7 +21,7 @@ pub(crate) fn exp(x: f32) -> f32 {
     (polynomial.mul_add(r * r, r) + 1.0) * power
 }
 
-/// $\ln x$, to 2 ulp away from 1, for positive normal numbers.
+/// $\ln x$, to 2 ulp away from 1, for positive normal floating-point values.
 #[inline(always)]
 pub(crate) fn ln(x: f32) -> f32 {
     const HALF_ROOT: u32 = 0x3f35_04f3;
@@ -53,10 +53,10 @@ pub(crate) fn sigmoid_and_softplus(x: f32) -> (f32, f32) {
     (numerator / (1.0 + tail), x.max(0.0) + ln(1.0 + tail))
 }
 
-/// Numbers that are summed side by side, so that a sum vectorises.
+/// The number of partial sums, so that a sum vectorises.
 const LANES: usize = 16;
 
-/// Functions whose loops are compiled for each width of vectors; the machine's widest is chosen at run time.
+/// Functions whose loops are compiled for each width of vectors. The widest one of the machine is chosen at run time.
 macro_rules! vectorised {
     ($(
         $(#[$doc:meta])*
@@ -90,7 +90,7 @@ vectorised! {
         }
     }
 
-    /// Adds the biases to each row and multiplies what is negative with a slope.
+    /// Adds the biases to each row, and multiplies negative values by a slope.
     fn add_bias_and_rectify<'a>(rows: &'a mut [f32], bias: &'a [f32], slope: f32) -> () {
         for row in rows.chunks_exact_mut(bias.len()) {
             for (value, bias) in row.iter_mut().zip(bias) {
@@ -100,7 +100,7 @@ vectorised! {
         }
     }
 
-    /// Turns adjoints of rectified values into those of the values before.
+    /// Turns the adjoints of rectified values into those of the values before the rectifier.
     fn through_rectifier<'a>(adjoints: &'a mut [f32], values: &'a [f32], slope: f32) -> () {
         for (adjoint, &value) in adjoints.iter_mut().zip(values) {
             *adjoint *= if value > 0.0 { 1.0 } else { slope };
@@ -117,7 +117,7 @@ vectorised! {
         }
     }
 
-    /// Turns uniform numbers into relaxed bits of the logits.
+    /// Turns uniform samples into relaxed bits with these logits.
     fn relax_bits<'a>(uniforms: &'a mut [f32], logits: &'a [f32], temperature: f32) -> () {
         let scale = 1.0 / temperature;
         for (code, logit) in uniforms.iter_mut().zip(logits) {
@@ -126,14 +126,14 @@ vectorised! {
         }
     }
 
-    /// Turns uniform numbers into bits of the logits: 1 where u < σ(a), which is found without a division.
+    /// Turns uniform samples into bits with these logits: 1 where u < σ(a), computed without a division.
     fn draw_bits<'a>(uniforms: &'a mut [f32], logits: &'a [f32]) -> () {
         for (code, logit) in uniforms.iter_mut().zip(logits) {
             *code = if *code * (1.0 + exp(-logit)) < 1.0 { 1.0 } else { 0.0 };
         }
     }
 
-    /// The negative log-probability of an image, and its derivatives by the logits times `share`.
+    /// The negative log-probability of an image, and its derivatives with respect to the logits, times `share`.
     fn reconstruct<'a>(logits: &'a [f32], adjoints: &'a mut [f32], image: &'a [f32], share: f32) -> f32 {
         let mut sums = [0.0_f32; LANES];
         let blocks = logits.chunks(LANES).zip(adjoints.chunks_mut(LANES)).zip(image.chunks(LANES));
@@ -147,7 +147,7 @@ vectorised! {
         sums.iter().sum()
     }
 
-    /// The divergence of bits from uniform ones, and its derivatives by the logits times `share`.
+    /// The divergence of bits from uniform ones, and its derivatives with respect to the logits, times `share`.
     fn divergence<'a>(logits: &'a [f32], adjoints: &'a mut [f32], share: f32) -> f32 {
         let mut sums = [0.0_f32; LANES];
         for (adjoints, logits) in adjoints.chunks_mut(LANES).zip(logits.chunks(LANES)) {
@@ -160,7 +160,7 @@ vectorised! {
         sums.iter().sum()
     }
 
-    /// Adds the adjoints of the logits of relaxed bits, given those of the relaxed bits.
+    /// Adds the adjoints of the logits of relaxed bits, computed from those of the relaxed bits.
     fn add_through_relaxation<'a>(adjoints: &'a mut [f32], bits: &'a [f32], by_bits: &'a [f32], temperature: f32) -> () {
         let scale = 1.0 / temperature;
         for ((adjoint, z), by_z) in adjoints.iter_mut().zip(bits).zip(by_bits) {
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn functions_do_what_they_say() {
+    fn functions_of_rows_have_their_values() {
         let mut rows = [1.0, -2.0, 3.0, 4.0];
         add_bias(&mut rows, &[0.5, 1.0]);
         assert_eq!(rows, [1.5, -1.0, 3.5, 5.0]);

@@ -1,8 +1,8 @@
-//! Net a's forward and backward pass, written by hand: the bound that the engine is held against.
+//! The forward and backward pass of net a, written by hand. It bounds the speed that the engine can reach.
 //!
-//! No tape and no graph: a fixed sequence of matrix products and fused loops over buffers that are allocated once. What
-//! is computed is what `stochgrad` computes for the same step, Adam left out: noise is drawn, and the loss and all
-//! gradients come out.
+//! It uses no tape and no graph, but a fixed sequence of matrix products and fused loops over buffers that are allocated
+//! once. It computes what `stochgrad` computes for the same step, except for the update by Adam: it draws the noise, and
+//! returns the loss and all gradients.
 
 mod dense;
 mod elementwise;

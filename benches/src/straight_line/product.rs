@@ -1,6 +1,6 @@
 //! Products of row-major matrices.
 
-/// A row-major matrix, perhaps read as its transpose.
+/// A row-major matrix, or its transpose.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Matrix<'a> {
     elements: &'a [f32],
@@ -10,7 +10,7 @@ pub(crate) struct Matrix<'a> {
 }
 
 impl<'a> Matrix<'a> {
-    /// The matrix of these elements.
+    /// The matrix with these elements.
     pub(crate) fn new(elements: &'a [f32], [rows, columns]: [usize; 2]) -> Self {
         assert_eq!(elements.len(), rows * columns);
         Self { elements, rows, columns, transposed: false }
@@ -25,7 +25,7 @@ impl<'a> Matrix<'a> {
         if self.transposed { [self.columns, self.rows] } else { [self.rows, self.columns] }
     }
 
-    /// The distances between rows and between columns.
+    /// The strides of rows and of columns.
     fn strides(&self) -> [isize; 2] {
         let width = self.columns as isize;
         if self.transposed { [1, width] } else { [width, 1] }
@@ -35,7 +35,7 @@ impl<'a> Matrix<'a> {
 /// Writes the product of two matrices, on one thread.
 ///
 /// # Panics
-/// If the shapes do not fit.
+/// If the shapes do not match.
 #[allow(unsafe_code)]
 pub(crate) fn multiply(out: &mut [f32], a: Matrix<'_>, b: Matrix<'_>) {
     let ([m, k], [inner, n]) = (a.shape(), b.shape());

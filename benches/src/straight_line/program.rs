@@ -5,12 +5,12 @@ use stochgrad::tensor::random::{Key, address_hash};
 use super::dense::Dense;
 use super::elementwise;
 
-/// How the gradient goes through the bits.
+/// The gradient method for the bits.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Estimator {
     /// One relaxed sample, $\sigma((a + \mathrm{logit}\,u) / \tau)$, at this temperature.
     Concrete(f32),
-    /// The score function on so many samples, each with the mean of the others as its baseline.
+    /// The score function with this number of samples, each with the mean of the others as its baseline.
     LeaveOneOut(usize),
 }
 
@@ -31,9 +31,9 @@ pub struct Program {
     key: Key,
     encoder: [Dense; 3],
     decoder: [Dense; 2],
-    /// Uniform numbers, then bits or relaxed bits: `[samples, batch, bits]`.
+    /// Uniform samples, later bits or relaxed bits: `[samples, batch, bits]`.
     code: Vec<f32>,
-    /// The derivative of the loss by relaxed bits.
+    /// The derivative of the loss with respect to relaxed bits.
     code_adjoint: Vec<f32>,
     /// The cost of each sample of each image, `[samples, batch]`.
     costs: Vec<f32>,
@@ -43,7 +43,7 @@ impl Program {
     /// A program for batches of `batch` images, with the weights `[inputs, outputs]` and biases of the five layers.
     ///
     /// # Panics
-    /// If the sizes of the layers do not fit together, or leave-one-out has less than two samples.
+    /// If the sizes of the layers do not match, or leave-one-out has fewer than two samples.
     pub fn new(estimator: Estimator, batch: usize, layers: [(Vec<f32>, Vec<f32>); 5]) -> Self {
         assert!(matches!(estimator, Estimator::Concrete(_)) || estimator.samples() >= 2);
         let rows = batch * estimator.samples();
@@ -65,7 +65,7 @@ impl Program {
         }
     }
 
-    /// The loss and, in the buffers, its gradients, for images `[batch, pixels]` and the noise of a step.
+    /// Computes the loss for images `[batch, pixels]` and the noise of a step, and its gradients in the buffers.
     pub fn step(&mut self, images: &[f32], step: u64) -> f32 {
         let elements = self.code.len() as u64;
         self.key.uniform(step.wrapping_mul(elements), &mut self.code);
@@ -78,7 +78,7 @@ impl Program {
         layers.map(|layer| [layer.weight_gradient.as_slice(), layer.bias_gradient.as_slice()])
     }
 
-    /// The step for the uniform numbers that `code` holds.
+    /// The step for the uniform samples in `code`.
     fn run(&mut self, images: &[f32]) -> f32 {
         let [first, second, third] = &mut self.encoder;
         first.rectified(images);
@@ -110,7 +110,7 @@ impl Program {
         loss
     }
 
-    /// Only the products of matrices of a step.
+    /// Computes only the matrix products of a step.
     pub fn products(&mut self, images: &[f32]) {
         let [first, second, third] = &mut self.encoder;
         let [fourth, fifth] = &mut self.decoder;
@@ -132,7 +132,7 @@ impl Program {
         first.weight_product(images);
     }
 
-    /// Turns uniform numbers into bits or relaxed bits.
+    /// Turns uniform samples into bits or relaxed bits.
     fn draw(&mut self) {
         let logits = &self.encoder[2].value;
         for code in self.code.chunks_exact_mut(logits.len()) {
@@ -155,7 +155,7 @@ impl Program {
         }
     }
 
-    /// The loss, and the adjoint of the bits' logits: through the bits and by the divergence.
+    /// The loss, and the adjoint of the bits' logits, which has a part through the bits and one from the divergence.
     fn through_code(&mut self) -> f32 {
         let third = &mut self.encoder[2];
         let (bits, batch, samples) = (third.bias.len(), self.batch, self.estimator.samples());
@@ -211,7 +211,7 @@ mod tests {
         uniform("images", BATCH * SIZES[0]).iter().map(|u| u.round()).collect()
     }
 
-    /// The loss and the gradients as a tape computes them, for the uniform numbers of the program.
+    /// The loss and the gradients as a tape computes them, for the uniform samples of the program.
     fn on_a_tape(estimator: Estimator, noise: &[f32]) -> (f32, Vec<Tensor<f32>>) {
         let tape = Tape::<f32>::new();
         let samples = estimator.samples();

@@ -1,4 +1,4 @@
-//! The exact oracle on the shared models: known derivatives, credit, and wrong methods that it must find out.
+//! The exact oracle on the shared models: known derivatives, credit, and incorrect methods that it must detect.
 
 mod methods;
 
@@ -56,7 +56,7 @@ fn the_chain_is_exact_with_leave_one_out_at_both_nodes() {
 }
 
 #[test]
-fn the_own_gradient_function_in_the_box_is_found_out_at_order_two() {
+fn a_control_variate_times_the_own_magic_box_is_detected_at_order_two() {
     let wrong = Score { own_in_box: true, ..Score::leave_one_out(2) };
     let found = chain_derivatives(&Oracle::new(), wrong, wrong).expect("a chain");
     for (found, expected) in found.iter().zip([CHAIN_OF_BITS[0], -0.122090, -1.024296, 1.268105]) {
@@ -71,8 +71,8 @@ fn the_own_gradient_function_in_the_box_is_found_out_at_order_two() {
 }
 
 #[test]
-fn the_exact_derivatives_know_no_surrogate() {
-    // Whatever the methods are, even biased ones.
+fn the_exact_derivatives_do_not_depend_on_the_methods() {
+    // Even with biased methods.
     let wrong = Score::leave_one_out(2).with_baseline(Baseline::MeanOfAll);
     let model = |graph: &Graph<'_, f64>| chain(graph, wrong, wrong);
     let oracle = Oracle::new();
@@ -95,7 +95,7 @@ fn the_exact_derivatives_know_no_surrogate() {
 }
 
 #[test]
-fn biased_baselines_are_found_out() {
+fn biased_baselines_are_detected() {
     for wrong in [
         Score::plain().with_baseline(Baseline::MovingAverage),
         Score::leave_one_out(2).with_baseline(Baseline::MeanOfAll),
@@ -162,8 +162,8 @@ fn credit_goes_to_causes_only() {
 }
 
 #[test]
-fn credit_for_everything_multiplies_the_variance() {
-    // The same costs as one number: the first bit is credited with the second's cost as well.
+fn credit_with_every_cost_multiplies_the_variance() {
+    // With both costs in one, the first bit is credited with the cost of the second one as well.
     let model = |graph: &Graph<'_, f64>| {
         let (p1, p2) = (graph.param("p1", 0.3)?, graph.param("p2", 0.6)?);
         let x1 = graph.sample("x1", &Bernoulli::from_probabilities(p1), &Score::plain())?;

@@ -11,7 +11,7 @@ use stochgrad_distributions::{Bernoulli, Gamma, NoiseKey, NoiseLayout};
 use stochgrad_graph::{Graph, GraphError};
 
 #[test]
-fn a_sum_of_many_bits_is_too_much_and_says_so() {
+fn a_sum_of_many_bits_exceeds_the_limits_of_outcomes_and_time() {
     let model = |graph: &Graph<'_, f64>| {
         let p = graph.param("p", 0.3)?;
         let x = graph.sample("x", &Bernoulli::from_probabilities(p.broadcast_to([30])), &Score::plain())?;
@@ -22,7 +22,7 @@ fn a_sum_of_many_bits_is_too_much_and_says_so() {
             assert!(covered > 0.0 && covered < 1.0);
             assert_abs_diff_eq!(estimate / 2.0_f64.powi(30), 1.0, epsilon = 1e-12);
         }
-        other => panic!("expected too many outcomes, found {other:?}"),
+        other => panic!("expected too many outcomes, got {other:?}"),
     }
     match Oracle::new().time_limit(Duration::from_millis(20)).verify(model, 0..=1, 1e-9) {
         Err(error @ CheckError::TooLong { outcomes, covered, estimate, .. }) => {
@@ -30,7 +30,7 @@ fn a_sum_of_many_bits_is_too_much_and_says_so() {
             assert_abs_diff_eq!(estimate / 2.0_f64.powi(30), 1.0, epsilon = 1e-12);
             assert!(error.to_string().contains("20ms"), "{error}");
         }
-        other => panic!("expected too long a time, found {other:?}"),
+        other => panic!("expected an error of the time limit, got {other:?}"),
     }
     assert_abs_diff_eq!(
         Oracle::new().estimated_outcomes(model).expect("an estimate") / 2.0_f64.powi(30),
@@ -50,7 +50,7 @@ fn outcomes_of_uneven_numbers_of_choices_are_estimated() {
     };
     let exact = Oracle::new().gradient(model).expect("ten outcomes").outcomes() as f64;
     assert_abs_diff_eq!(exact, 10.0, epsilon = 0.0);
-    // A probe finds 4 or 16: 64 of them have a standard error of 0.75.
+    // A probe finds 4 or 16 outcomes, so the mean of 64 probes has a standard error of 0.75.
     assert_abs_diff_eq!(Oracle::new().estimated_outcomes(model).expect("an estimate"), exact, epsilon = 3.0);
 }
 
@@ -104,7 +104,7 @@ fn what_cannot_be_checked_is_an_error() {
     };
     match Oracle::new().gradient(gamma) {
         Err(error @ CheckError::Noise { .. }) => assert!(error.to_string().contains("statistical test"), "{error}"),
-        other => panic!("expected an error of the noise, found {other:?}"),
+        other => panic!("expected an error of the noise, got {other:?}"),
     }
     let infinite = |graph: &Graph<'_, f64>| {
         let p = graph.param("p", 0.3)?;

@@ -53,7 +53,7 @@ fn a_node_that_is_drawn_by_itself_has_a_plate_of_one_member() {
     assert_abs_diff_eq!(Oracle::new().exact_cost(joint).expect("a bit"), 0.3 * p, epsilon = 1e-12);
 }
 
-/// (a + b) e² with e normal around b + c.
+/// The cost (a + b) e² with e normal around b + c.
 fn square_of_a_normal(
     graph: &Graph<'_, f64>,
     method: &(impl GradientMethod<f64, Normal<Id>> + Clone + 'static),
@@ -114,8 +114,8 @@ fn uniform_and_exponential_draws_are_integrated() {
 
 #[test]
 fn a_replay_is_coupled_with_the_primal_draw() {
-    // The second bit has parents on both sides of its interval: the flip of the first bit draws it again with the same
-    // noise.
+    // The probability of the second bit depends on the first one, and a flip of the first bit draws the second one again
+    // with the same noise.
     let model = |graph: &Graph<'_, f64>| {
         let (p, q) = (graph.param("p", 0.3)?, graph.param("q", 0.2)?);
         let x = graph.sample("x", &Bernoulli::from_probabilities(p), &Flip { plate: SamplePlate::Single })?;
@@ -124,7 +124,7 @@ fn a_replay_is_coupled_with_the_primal_draw() {
         graph.cost("cost", (x - 2.0 * y).square() + p * y)
     };
     let report = Oracle::new().verify(model, 0..=1, 1e-9).expect("exact");
-    // Under common noise y may only rise with x, so that of the four pairs of y and its counterfactual three remain.
+    // With common noise y can only rise with x, so three of the four pairs of y and its counterfactual remain.
     assert_eq!(report.outcomes(), 6);
     assert!(matches!(Oracle::new().verify(model, 0..=2, 1e-9), Err(CheckError::Graph(GraphError::Order { .. }))));
 }
@@ -163,7 +163,7 @@ fn steps<'t>(graph: &Graph<'t, f64>, method: &Score) -> GraphResult<(Var<'t, f64
     Ok((graph.sample("x", &Bernoulli::from_logits(t.event_to_plate(steps)), method)?, steps))
 }
 
-/// The probabilities of the bits of [`steps`], and the slopes of these by their logits.
+/// The probabilities of the bits of [`steps`], and their derivatives with respect to the logits.
 fn step_probabilities() -> [(f64, f64); 2] {
     [0.3_f64, -0.8].map(|logit| 1.0 / (1.0 + (-logit).exp())).map(|p| (p, p * (1.0 - p)))
 }

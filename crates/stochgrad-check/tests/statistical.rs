@@ -10,7 +10,7 @@ use stochgrad_graph::{Graph, GraphError, GraphResult, SamplePlate};
 use stochgrad_tensor::Tensor;
 use stochgrad_tensor::random::Key;
 
-/// Two independent bits of different weight.
+/// Two independent bits with different weights in the cost.
 fn two_bits(graph: &Graph<'_, f64>, method: &Score) -> GraphResult<()> {
     let p = graph.param("p", [0.3, 0.6])?;
     let x = graph.sample("x", &Bernoulli::from_probabilities(p), method)?;
@@ -18,7 +18,7 @@ fn two_bits(graph: &Graph<'_, f64>, method: &Score) -> GraphResult<()> {
 }
 
 #[test]
-fn a_right_method_passes_and_its_variance_is_that_of_the_oracle() {
+fn an_unbiased_method_passes_and_has_the_variance_of_the_oracle() {
     for method in [Score::plain(), Score::leave_one_out(3)] {
         let model = |graph: &Graph<'_, f64>| two_bits(graph, &method);
         let exact = Oracle::new().exact_gradient(model).expect("two bits");
@@ -45,7 +45,7 @@ fn a_biased_method_fails() {
 }
 
 #[test]
-fn biases_that_cancel_in_the_average_are_found() {
+fn biases_that_cancel_in_the_average_are_detected() {
     let noise = |run: u64| {
         let mut u = [0.0; 2];
         Key::new(3, run, 0).uniform(0, &mut u);
@@ -56,15 +56,15 @@ fn biases_that_cancel_in_the_average_are_found() {
 }
 
 #[test]
-fn the_correction_allows_more_to_many_elements() {
-    // 1000 right elements: one of them is likely to be more than three standard errors off.
+fn many_elements_have_a_larger_threshold() {
+    // Of 1000 unbiased elements, one is likely to be more than three standard errors off.
     let noise = |run: u64| {
         let mut u = vec![0.0; 1000];
         Key::new(11, run, 0).normal(0, &mut u);
         u
     };
     let test = StatisticalTest::new().runs(400);
-    let report = test.clone().threshold(2.0).check_values(noise, &[0.0; 1000]).expect("right elements");
+    let report = test.clone().threshold(2.0).check_values(noise, &[0.0; 1000]).expect("unbiased elements");
     assert!(report.largest() > 2.5 && report.largest() < 5.0, "{report}");
     let moments = test.sample(noise).expect("numbers");
     assert_eq!(&moments, report.moments());
@@ -103,7 +103,7 @@ fn what_cannot_be_tested_is_an_error() {
     let not_a_number = |run: u64| vec![if run == 7 { f64::NAN } else { 0.0 }];
     match test.check_values(not_a_number, &[0.0]) {
         Err(error @ CheckError::NotFinite { .. }) => assert!(error.to_string().contains("run 7"), "{error}"),
-        other => panic!("expected an error, found {other:?}"),
+        other => panic!("expected an error, got {other:?}"),
     }
     assert!(matches!(test.check_values(|_| vec![0.0], &[0.0, 1.0]), Err(CheckError::Runs { .. })));
     assert!(matches!(test.check_values(|run| vec![0.0; 1 + run as usize % 2], &[0.0]), Err(CheckError::Runs { .. })));

@@ -1,4 +1,4 @@
-//! Credit: which costs, and which members of a plate, a node is credited with.
+//! Credit assignment: the costs, and the members of a plate, that a node is credited with.
 
 mod bits;
 
@@ -50,8 +50,8 @@ fn a_node_is_not_credited_with_a_cost_above_it() {
 }
 
 #[test]
-fn sums_of_kept_and_reduced_terms_have_the_variance_of_their_own_credit() {
-    // The reduced term is taken off the cost and counted twice, so that each step is credited with its own share.
+fn sums_of_kept_and_reduced_terms_have_the_variance_of_separate_credit() {
+    // The graph separates the reduced term from the cost and counts it twice, so each step is credited with its share.
     let model = |graph: &Graph<'_, f64>, together: bool| {
         let (steps, t) = time_steps(graph)?;
         let x = graph.sample("x", &Bernoulli::from_logits(t), &ScoreFunction::new())?;
@@ -87,7 +87,7 @@ fn baselines_of_nested_reductions_leave_the_member_out_everywhere() {
 
 #[test]
 fn a_node_below_a_reduction_leaves_no_member_out() {
-    // y has seen all members of x: no baseline for a member of x may be made of it.
+    // y depends on all members of x, so a baseline for a member of x must not depend on y.
     let model = |graph: &Graph<'_, f64>| {
         let k = graph.plate("k", 2)?;
         let t = graph.param("t", LOGITS)?;
@@ -152,7 +152,7 @@ mod members_that_act_jointly {
     }
 
     #[test]
-    fn through_host_code_that_read_them() {
+    fn through_host_code_that_reads_them() {
         for method in methods() {
             let model = |graph: &Graph<'_, f64>| {
                 let t = graph.param("t", 0.3)?;

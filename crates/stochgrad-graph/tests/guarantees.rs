@@ -1,4 +1,4 @@
-//! What a graph guarantees about its gradients, and the models that it refuses because no guarantee would hold.
+//! The guarantees of a graph for its gradients, and the models that it refuses because no guarantee would hold.
 
 mod bits;
 
@@ -110,7 +110,7 @@ fn host_code_may_not_branch_on_enumerated_states() {
         graph.cost("cost", graph.constant(if first > 0.5 { 5.0 } else { 1.0 }))
     });
     assert!(error.contains("node \"bit\"") && error.contains("select()") && error.contains("guarantees.rs"), "{error}");
-    // A read after which nothing is recorded decides nothing.
+    // A read after which nothing is recorded has no effect on the model.
     let tape = Tape::<f64>::new();
     let graph = Graph::new(&tape, Seed::new(1));
     let p = graph.param("t", 0.3).unwrap();
@@ -132,7 +132,7 @@ fn the_reduction_of_a_plate_is_fixed_by_its_first_use() {
         graph.set_reduction(steps, Reduction::Sum)
     });
     assert!(error.contains("plate \"steps\"") && error.contains("right after making it"), "{error}");
-    // A cost alone fixes it as well, and asking for what holds already is no change.
+    // A cost alone fixes it as well. Setting the same reduction again is allowed.
     let tape = Tape::<f64>::new();
     let graph = Graph::new(&tape, Seed::new(1));
     let rows = graph.data("rows", [1.0, 2.0]).unwrap();
@@ -163,7 +163,7 @@ fn outcomes_that_samples_never_show_are_refused_where_they_have_a_derivative() {
     for method in [method(ScoreFunction::new()), method(DoubleControlVariate::new(2)), overdispersed] {
         let error = refusal(|graph| model(graph, &method, 1.0));
         assert!(error.contains("probabilities of Bernoulli are 0 at position 0"), "{error}");
-        // Without a derivative nothing is missing.
+        // Without a derivative, the missing outcomes do not matter.
         let gradient = Oracle::new().gradient(|graph: &Graph<'_, f64>| model(graph, &method, 0.0)).unwrap();
         assert_eq!(gradient.mean("t").unwrap().as_slice(), &[0.0, 0.0]);
     }

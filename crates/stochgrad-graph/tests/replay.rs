@@ -52,7 +52,7 @@ fn replays_below_an_enumerated_node_are_reduced_over_the_plates_of_its_weights()
     }
 }
 
-/// Host code that branches on a sample: a dependence that no operation shows.
+/// Host code that branches on a sample, which is a dependence without an operation on the tape.
 mod branches_of_host_code {
     use super::*;
 
@@ -77,7 +77,7 @@ mod branches_of_host_code {
 
     #[test]
     fn members_of_a_plate_are_changed_one_at_a_time() {
-        // The cost 3 [x₁ + x₂ = 2] + x₁: its gradient by the shared logit is p (1 − p) (6 p + 1).
+        // The cost is 3 [x₁ + x₂ = 2] + x₁, and its gradient with respect to the shared logit is p (1 − p) (6 p + 1).
         let model = |graph: &Graph<'_, f64>| {
             let t = graph.param("t", 0.3)?;
             let k = graph.plate("k", 2)?;

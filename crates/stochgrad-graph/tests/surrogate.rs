@@ -1,5 +1,4 @@
-//! The derivatives of the surrogate: exact on the shared models up to the order that the methods declare, whatever plates
-//! the costs keep or reduce.
+//! The derivatives of the surrogate, on the shared models and for costs that keep or reduce plates.
 
 mod bits;
 
@@ -37,7 +36,7 @@ fn the_chain_has_its_known_derivatives_up_to_order_three() {
 fn every_shared_model_is_exact_up_to_order_two() {
     for method in methods_of_any_order() {
         for (name, model) in models::ALL {
-            // Members of an enumerated node may not meet in a cost.
+            // The members of an enumerated node must not be combined in a cost.
             if name == "joint over data" && method.name() == Enumerate::new().name() {
                 continue;
             }

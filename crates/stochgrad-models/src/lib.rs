@@ -30,10 +30,12 @@ mod expression;
 mod family;
 mod generate;
 mod interpret;
+mod judge;
 mod methods;
 mod model;
 mod print;
 mod record;
+mod reference;
 mod shrink;
 mod survey;
 mod tally;
@@ -45,15 +47,17 @@ pub use expression::{DistributionTree, Expression, Function, Operation, Reductio
 pub use family::{CATEGORIES, Family, Scale, TRIALS};
 pub use generate::{generate, generator};
 pub use interpret::{Direction, Meaning, interpret};
+pub use judge::{TOLERANCE, judge};
 pub use methods::{Choice, Entry, Groups, Place, Placement, SCORE_FUNCTION, Several, catalogue};
 pub use model::{Cost, Data, Model, Node, Parameter, Plate, PlateKind, PlateSet, plate_list};
 pub use print::print;
 pub use record::record;
+pub use reference::{Reference, reference};
 pub use shrink::{Program, shrink};
 pub use survey::{Judged, Survey};
 pub use tally::{Counts, FailedGraph, Tally, write_atomically};
 pub use taylor::{TOP, Taylor};
-pub use verdict::{Failure, FailureKind, Reference, Settings, TOLERANCE, Verdict, judge, reference};
+pub use verdict::{Failure, FailureKind, Settings, Verdict};
 
 #[cfg(test)]
 mod examples;

@@ -2,12 +2,14 @@
 
 use crate::choose::choose;
 use crate::generate::{generate, generator};
+use crate::judge::judge;
 use crate::methods::{Choice, Entry, Placement};
 use crate::model::Model;
 use crate::print::print;
+use crate::reference::{Reference, reference};
 use crate::shrink::{Program, shrink};
 use crate::tally::{FailedGraph, Tally};
-use crate::verdict::{Failure, Reference, Settings, Verdict, judge, reference};
+use crate::verdict::{Failure, Settings, Verdict};
 
 /// How many assignments of methods are judged for each model.
 const ASSIGNMENTS: usize = 2;

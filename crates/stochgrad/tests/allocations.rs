@@ -1,7 +1,7 @@
 //! From the second step on, a compiled training step allocates nothing.
 //!
-//! The products of large matrices take scratch memory once a thread, where there are kernels for the machine: on x86-64
-//! with AVX2.
+//! Products of large matrices allocate scratch memory once for each thread, on machines with special kernels (x86-64 with
+//! AVX2).
 
 #![allow(unsafe_code)]
 
@@ -21,22 +21,22 @@ thread_local! {
 
 struct Counting;
 
-// SAFETY: every call is handed on to the system's allocator.
+// SAFETY: every call is forwarded to the system's allocator.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let _ = ALLOCATIONS.try_with(|count| count.set(count.get() + 1));
-        // SAFETY: the caller's promises are passed on.
+        // SAFETY: the caller guarantees the conditions of the system's allocator.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
-        // SAFETY: the caller's promises are passed on.
+        // SAFETY: the caller guarantees the conditions of the system's allocator.
         unsafe { System.dealloc(memory, layout) }
     }
 
     unsafe fn realloc(&self, memory: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         let _ = ALLOCATIONS.try_with(|count| count.set(count.get() + 1));
-        // SAFETY: the caller's promises are passed on.
+        // SAFETY: the caller guarantees the conditions of the system's allocator.
         unsafe { System.realloc(memory, layout, size) }
     }
 }
@@ -50,14 +50,14 @@ fn allocations(work: impl FnOnce()) -> usize {
     ALLOCATIONS.with(Cell::get) - before
 }
 
-/// Trains a small model for some steps; the allocations of the later ones.
+/// Trains a small model for some steps, and returns the number of allocations of the later ones.
 fn steady(what: &str, sizes: [usize; 2], record: impl for<'t> Fn(&Graph<'t, f32>, Var<'t, f32>) -> GraphResult<()>) {
     let [rows, width] = sizes;
-    let numbers = |shape: [usize; 2], seed: f32| Tensor::from_fn(shape, |i| ((i as f32 + 1.0) * seed).sin() * 0.3);
+    let values = |shape: [usize; 2], seed: f32| Tensor::from_fn(shape, |i| ((i as f32 + 1.0) * seed).sin() * 0.3);
     let mut parameters = Parameters::<f32>::new();
-    parameters.insert("weights", numbers([3, width], 1.7)).unwrap();
+    parameters.insert("weights", values([3, width], 1.7)).unwrap();
     parameters.insert("bias", Tensor::zeros([width])).unwrap();
-    let batch = numbers([rows, 3], 0.7);
+    let batch = values([rows, 3], 0.7);
     let tape = Tape::new();
     let graph = Graph::new(&tape, Seed::new(1));
     let mut compiled = {

@@ -1,5 +1,5 @@
-//! Biased methods that are exact for polynomials up to a degree: where the ledger says that the costs are such
-//! polynomials, the exact oracle finds no bias, and everywhere else the gradient is labelled biased.
+//! Biased methods that are exact for polynomials up to a degree. Where the graph certifies that the costs are such
+//! polynomials, the exact oracle finds no bias; everywhere else the gradient is labelled biased.
 
 use std::sync::Arc;
 use stochgrad::check::CheckError;
@@ -15,7 +15,7 @@ use stochgrad::tape::Degree;
 type BitMethod = DynMethod<f64, Bernoulli<Id>>;
 type CategoryMethod = DynMethod<f64, OneHotCategorical<Id>>;
 
-/// A model with nodes drawn by the method under test, and the degree of its costs in each of them.
+/// A model whose nodes use the method under test, and the degree of its costs in each of these nodes.
 type Case = (&'static str, &'static [Degree], Model);
 
 const ZERO: Degree = Degree::CONSTANT;
@@ -136,7 +136,7 @@ const CASES: &[Case] = &[
         let x = draw(graph, "x", t.index(0, 0) * features)?;
         graph.cost("cost", (x.sum_over(features.plates()[0]) - 0.7).square() * t.index(0, 1))
     }),
-    ("what a branch decides", &[NONE], |graph, draw| {
+    ("a branch on a sample", &[NONE], |graph, draw| {
         let t = graph.param("t", 0.3)?;
         let x = draw(graph, "x", t)?;
         let large = x.value()?.as_slice()[0] > 0.5;
@@ -164,19 +164,19 @@ fn category<'t>(
     Ok((x * graph.constant([0.2, -1.0, 1.3])).sum())
 }
 
-/// The successes in four trials, on a scale on which the cases tell degrees apart.
+/// The number of successes in four trials, on a scale on which the cases distinguish degrees.
 fn count<'t>(graph: &Graph<'t, f64>, name: &str, logit: Var<'t, f64>, method: Fini) -> GraphResult<Var<'t, f64>> {
     Ok(graph.sample(name, &Binomial::from_logits(4.0, logit), &method)? * 0.4 - 0.3)
 }
 
-/// Checks all cases with a method that is exact up to a degree.
+/// Checks all cases with a method that is exact for polynomials up to a degree.
 fn check(method: &str, draw: &Draw<'_>, exact_to: Degree) {
     for (case, degrees, model) in CASES {
         let tape = Tape::<f64>::new();
         let graph = Graph::new(&tape, Seed::new(3));
         model(&graph, draw).unwrap();
-        let statement = graph.report().unwrap();
-        let found: Vec<Degree> = statement
+        let report = graph.report().unwrap();
+        let found: Vec<Degree> = report
             .nodes
             .iter()
             .filter(|node| node.profile.bias != Bias::Unbiased)
@@ -195,7 +195,7 @@ fn check(method: &str, draw: &Draw<'_>, exact_to: Degree) {
         if certified {
             verdict.unwrap_or_else(|error| panic!("{case}, {method}: {error}"));
             let reasons = gradients.reasons("t").unwrap();
-            for node in statement.nodes.iter().filter(|node| node.profile.bias != Bias::Unbiased) {
+            for node in report.nodes.iter().filter(|node| node.profile.bias != Bias::Unbiased) {
                 let words = format!("exact: the costs are of degree {} in node \"{}\"", node.degree, node.address);
                 assert!(reasons.iter().any(|reason| reason.contains(&words)), "{reasons:?}");
             }
@@ -265,7 +265,7 @@ fn other_temperatures_and_relaxations_certify_nothing() {
 }
 
 #[test]
-fn draws_that_share_their_noise_certify_nothing_together() {
+fn draws_with_shared_noise_certify_nothing_together() {
     let degree = |together: bool| {
         let tape = Tape::<f64>::new();
         let graph = Graph::new(&tape, Seed::new(3));
@@ -278,22 +278,22 @@ fn draws_that_share_their_noise_certify_nothing_together() {
     };
     assert_eq!(degree(false), TWO);
     assert_eq!(degree(true), NONE);
-    let planned = |plan: Option<SamplingScheme>| -> GraphResult<Degree> {
+    let with_scheme = |scheme: Option<SamplingScheme>| -> GraphResult<Degree> {
         let tape = Tape::<f64>::new();
         let graph = Graph::new(&tape, Seed::new(3));
         let t = graph.param("t", 0.3)?;
         let method = ReinMax::new(1.0).samples(2);
-        let method = plan.map_or(method.clone(), |plan| method.scheme(plan));
+        let method = scheme.map_or(method.clone(), |scheme| method.scheme(scheme));
         let x = graph.sample("x", &Bernoulli::from_logits(t), &method)?;
         graph.cost("cost", x.mean_over(x.plates()[0]).square())?;
         Ok(graph.report()?.nodes[0].degree)
     };
-    assert_eq!(planned(None).unwrap(), TWO);
-    assert!(matches!(planned(Some(SamplingScheme::Antithetic)), Err(GraphError::Refused { .. })));
+    assert_eq!(with_scheme(None).unwrap(), TWO);
+    assert!(matches!(with_scheme(Some(SamplingScheme::Antithetic)), Err(GraphError::Refused { .. })));
 }
 
 #[test]
-fn a_vector_counts_with_all_its_elements() {
+fn the_degree_of_a_vector_counts_all_its_elements() {
     let tape = Tape::<f64>::new();
     let graph = Graph::new(&tape, Seed::new(3));
     let t = graph.param("t", [0.3, -0.2]).unwrap();
@@ -302,9 +302,9 @@ fn a_vector_counts_with_all_its_elements() {
     graph.cost("own log-probability", distribution.log_prob(x)).unwrap();
     assert_eq!(graph.report().unwrap().nodes[0].degree, ONE);
     graph.cost("neighbours", x.index(0, 0) * x.index(0, 1)).unwrap();
-    let statement = graph.report().unwrap();
-    assert_eq!(statement.nodes[0].degree, TWO);
-    let words = statement.to_string();
+    let report = graph.report().unwrap();
+    assert_eq!(report.nodes[0].degree, TWO);
+    let words = report.to_string();
     assert!(
         words.contains("node \"x\": Bernoulli by straight-through (temperature 1, 1 sample): biased gradient"),
         "{words}"

@@ -1,4 +1,4 @@
-//! A compiled graph gives the bits of recording each step afresh: gradients, costs and the state of the methods.
+//! A compiled graph gives bitwise the same gradients, costs and states of methods as recording each step afresh.
 
 use std::sync::Arc;
 use stochgrad::distributions::{Exponential, Laplace, Uniform};
@@ -22,10 +22,10 @@ struct Values<F: Real> {
 
 impl<F: Real> Values<F> {
     fn at(step: usize) -> Self {
-        let numbers = |shape: &[usize], seed: f64| {
+        let values = |shape: &[usize], seed: f64| {
             Tensor::from_fn(shape, |i| F::from_f64(((i as f64 + 1.0) * seed + step as f64).sin()))
         };
-        Values { weights: numbers(&[3, 4], 1.7), bias: numbers(&[4], 2.9), rows: numbers(&[5, 3], 0.7) }
+        Values { weights: values(&[3, 4], 1.7), bias: values(&[4], 2.9), rows: values(&[5, 3], 0.7) }
     }
 }
 
@@ -51,7 +51,7 @@ fn set<F: Real>(graph: &mut CompiledGraph<F>, values: &Values<F>) {
     }
 }
 
-/// Runs two models with state of their own for some steps: one recorded afresh each time, one compiled.
+/// Runs two models with separate states for some steps, one recorded afresh each time and one compiled.
 fn agrees<F: Real>(what: &str, make: impl Fn() -> Model<F>) {
     for threads in [1, 2] {
         let (fresh, compiled) = (make(), make());
@@ -80,7 +80,7 @@ fn agrees<F: Real>(what: &str, make: impl Fn() -> Model<F>) {
     }
 }
 
-/// Rows, four logits for each, a node of bits, one of a second layer, and three costs on different plates.
+/// Rows with four logits each, a node of bits, another one in a second layer, and three costs on different plates.
 fn bits<F: Real>(first: DynMethod<F, Bernoulli<Id>>, second: DynMethod<F, Bernoulli<Id>>) -> Model<F> {
     Box::new(move |graph, values| {
         let (weights, bias) = (graph.param("weights", &values.weights)?, graph.param("bias", &values.bias)?);
@@ -95,7 +95,7 @@ fn bits<F: Real>(first: DynMethod<F, Bernoulli<Id>>, second: DynMethod<F, Bernou
     })
 }
 
-/// Makes a method with state of its own.
+/// Makes a method with a separate state.
 type Make<F, D> = fn() -> DynMethod<F, D>;
 
 fn bit_methods<F: Real>() -> Vec<(&'static str, Make<F, Bernoulli<Id>>)> {
@@ -122,7 +122,7 @@ fn bits_by_every_method() {
     }
 }
 
-/// A relaxed node on the way to a cost.
+/// A relaxed node above a cost.
 fn relaxed<F: Real, D>(
     method: DynMethod<F, D>,
     distribution: impl for<'t> Fn(Var<'t, F>) -> D::On<'t> + 'static,
@@ -274,7 +274,7 @@ where
 }
 
 #[test]
-fn laws_with_a_boundary() {
+fn distributions_with_a_boundary() {
     positive::<Exponential<Id>>(by_path, |_, b| Exponential::from_scale(b));
     positive::<Exponential<Id>>(by_score, |a, _| Exponential::new(a));
     positive::<LogNormal<Id>>(by_path, |a, b| LogNormal::new(a, b));
@@ -290,7 +290,7 @@ fn laws_with_a_boundary() {
     positive::<TruncatedNormal<Id>>(by_path, |a, b| TruncatedNormal::new(a, b, 0.1, a + b));
 }
 
-/// A normal variable at a location, by its path, in the density of an exponential distribution.
+/// The exponential density of a normal variable with a given location, differentiated along its sample path.
 fn near_the_boundary(graph: &Graph<'_, f64>, location: f64) -> GraphResult<()> {
     let location = graph.param("location", location)?;
     let x = graph.sample("x", &Normal::new(location, 0.1), &Pathwise::new().samples(4))?;
@@ -298,7 +298,7 @@ fn near_the_boundary(graph: &Graph<'_, f64>, location: f64) -> GraphResult<()> {
 }
 
 #[test]
-fn a_run_that_meets_the_boundary_unexpectedly_is_an_error() {
+fn a_run_that_crosses_the_boundary_of_the_support_is_an_error() {
     let tape = Tape::<f64>::new();
     let graph = Graph::new(&tape, Seed::new(1));
     near_the_boundary(&graph, 3.0).unwrap();
@@ -317,7 +317,7 @@ fn a_run_that_meets_the_boundary_unexpectedly_is_an_error() {
             Err(error) => {
                 let message = error.to_string();
                 assert!(!fits && message.contains("outside the support at position"), "{message}");
-                // Recorded afresh, the jump is there for the method to refuse.
+                // A new recording contains the jump, and the method refuses it.
                 let tape = Tape::<f64>::new();
                 let graph = Graph::new(&tape, Seed::new(1));
                 near_the_boundary(&graph, location).unwrap();
@@ -338,7 +338,7 @@ fn refusal(model: impl for<'t> Fn(&Graph<'t, f64>) -> GraphResult<()>) -> String
 }
 
 #[test]
-fn what_works_on_the_host_is_refused() {
+fn models_that_work_on_the_host_do_not_compile() {
     let branch = refusal(|graph| {
         let t = graph.param("t", 0.3)?;
         let x = graph.sample("x", &Bernoulli::from_logits(t), &ScoreFunction::new())?;

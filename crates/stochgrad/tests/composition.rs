@@ -1,4 +1,4 @@
-//! Compositions with known gradients: several nodes, several methods, closed forms.
+//! Compositions of several nodes and methods, with gradients in closed form.
 
 use approx::assert_relative_eq;
 use stochgrad::check::Oracle;
@@ -6,7 +6,7 @@ use stochgrad::distributions::Binomial;
 use stochgrad::graph::{DynMethod, GradientMethod, GraphError, GraphResult};
 use stochgrad::prelude::*;
 
-/// The exact mean of the estimated gradient by a parameter, over all outcomes of the estimator's own draws.
+/// The exact mean of the gradient estimate with respect to a parameter, over all outcomes of the estimator's draws.
 fn mean_gradient(
     oracle: &Oracle,
     model: impl for<'t> Fn(&Graph<'t, f64>) -> GraphResult<()>,
@@ -17,7 +17,7 @@ fn mean_gradient(
 }
 
 #[test]
-fn a_normal_whose_location_and_scale_come_from_counts() {
+fn a_normal_whose_location_and_scale_depend_on_counts() {
     // E = 20p²a + …: the gradient of E[a c y] is 40p + 570p² − 840p³.
     let p = 0.5;
     let expected = 40.0 * p + 570.0 * p * p - 840.0 * p * p * p;
@@ -46,7 +46,7 @@ fn a_normal_whose_location_and_scale_come_from_counts() {
 
 #[test]
 fn a_weighted_sum_of_a_hundred_bits() {
-    // Each flip changes the cost by its own weight, so that the measure-valued gradient has no variance.
+    // Each flip changes the cost by the weight of its bit, so the measure-valued gradient has no variance.
     for (seed, p) in [(1, 0.02), (2, 0.5), (3, 0.97)] {
         let tape = Tape::<f64>::new();
         let graph = Graph::new(&tape, Seed::new(seed));
@@ -56,7 +56,7 @@ fn a_weighted_sum_of_a_hundred_bits() {
         let bits = graph.sample("bits", &bits, &MeasureValued::new()).expect("bits");
         graph.cost("sum", (bits * graph.constant(weights)).sum()).expect("a cost");
         let gradients = graph.backward().expect("gradients");
-        assert_relative_eq!(gradients.get("p").expect("p").item().expect("one number"), 5050.0, epsilon = 1e-6);
+        assert_relative_eq!(gradients.get("p").expect("p").item().expect("a scalar"), 5050.0, epsilon = 1e-6);
     }
 }
 
@@ -117,7 +117,7 @@ fn divergence_of_bernoulli_distributions() {
     let p = Bernoulli::from_probabilities(graph.constant(0.25));
     graph.cost("kl", Bernoulli::from_probabilities(q).kl_to(&p)).expect("a cost");
     let gradients = graph.backward().expect("gradients");
-    assert_relative_eq!(gradients.get("q").expect("q").item().expect("one number"), 3.0_f64.ln(), epsilon = 1e-9);
+    assert_relative_eq!(gradients.get("q").expect("q").item().expect("a scalar"), 3.0_f64.ln(), epsilon = 1e-9);
 }
 
 fn two_bits(graph: &Graph<'_, f64>, shift: f64, method: &MeasureValued) -> GraphResult<()> {
@@ -181,7 +181,7 @@ fn certain_bits_give_no_nan() {
             let parameter = graph.param("p", p).expect("a parameter");
             let bit = graph.sample("bit", &Bernoulli::from_probabilities(parameter), &method).expect("a bit");
             graph.cost("cost", (bit - 0.2).square()).expect("a cost");
-            let gradient = graph.backward().map(|gradients| gradients.get("p").expect("p").item().expect("one number"));
+            let gradient = graph.backward().map(|gradients| gradients.get("p").expect("p").item().expect("a scalar"));
             match (name, gradient) {
                 // Samples never show the other outcome.
                 ("score function", Err(GraphError::Refused { .. })) => assert!(p != 0.5, "{name} at {p}"),

@@ -1,4 +1,4 @@
-//! Environments: credit member by member, under every kind of method that may stand above one.
+//! Environments: credit for each member, with every kind of gradient method above an environment.
 
 use approx::assert_abs_diff_eq;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ fn score() -> BitMethod {
     Arc::new(ScoreFunction::new())
 }
 
-/// A bandit: the reward is the action.
+/// A bandit whose reward is the action.
 fn bandit() -> Environment<f64> {
     Environment::new(|member: MemberStep<'_, f64>| {
         member.next_state[0] = member.state[0];
@@ -23,7 +23,7 @@ fn bandit() -> Environment<f64> {
     })
 }
 
-/// Parallel members with one logit, each with an action of its own.
+/// Parallel members with a common logit and a separate action each.
 fn actions<'t>(graph: &Graph<'t, f64>, members: usize) -> GraphResult<(Var<'t, f64>, Var<'t, f64>)> {
     let state = graph.data("members", Tensor::zeros([members]))?;
     let logit = graph.param("logit", 0.0)? + state;
@@ -37,7 +37,7 @@ fn parallel_bandits(members: usize) -> impl Fn(&Graph<'_, f64>) -> GraphResult<(
     }
 }
 
-/// A host function in the place of the environment: it looks at all actions.
+/// A host function instead of the environment, which reads all actions at once.
 fn bandits_of_the_host(members: usize) -> impl Fn(&Graph<'_, f64>) -> GraphResult<()> {
     move |graph: &Graph<'_, f64>| {
         let (state, action) = actions(graph, members)?;
@@ -46,7 +46,7 @@ fn bandits_of_the_host(members: usize) -> impl Fn(&Graph<'_, f64>) -> GraphResul
     }
 }
 
-/// With p = ½ one member has the gradient b (b − ½), of mean ¼ and variance 1/16.
+/// With p = ½, the gradient of one member is b (b − ½), with mean ¼ and variance 1/16.
 #[test]
 fn the_variance_falls_as_one_over_the_number_of_members() {
     for members in [1, 4, 8] {
@@ -78,7 +78,7 @@ fn a_host_function_makes_the_variance_grow_with_the_number_of_members() {
     assert_abs_diff_eq!(exact.variance("logit").unwrap().item().unwrap(), variance, epsilon = 1e-12);
 }
 
-/// A walk on the numbers 0 to 3 that slips now and then, and ends at 3.
+/// A walk on the states 0 to 3 that sometimes slips, and ends at 3.
 fn corridor(noise: usize) -> Environment<f64> {
     Environment::new(|member: MemberStep<'_, f64>| {
         let slips = member.noise.first().is_some_and(|&u| u < 0.3);
@@ -132,7 +132,7 @@ fn the_score_function_and_enumeration_are_exact_through_an_environment_up_to_ord
 }
 
 #[test]
-fn replays_go_through_an_environment() {
+fn replays_through_an_environment_are_exact() {
     let (score, weak): (_, BitMethod) = (score(), Arc::new(MeasureValued::new()));
     let others: [BitMethod; 4] = [
         Arc::new(StochasticDerivatives::new()),
@@ -171,7 +171,7 @@ fn members_that_are_done_earn_nothing_more() {
     assert_eq!(running.peek().unwrap().as_slice(), &[0.0; 3]);
 }
 
-/// The cart-pole of Barto, Sutton and Anderson (1983), by Euler's method, with a gust of wind.
+/// The cart-pole of Barto, Sutton and Anderson (1983), integrated by Euler's method, with a random gust of wind.
 fn cart_pole() -> Environment<f64> {
     Environment::new(|member: MemberStep<'_, f64>| {
         let &[x, speed, angle, rate] = member.state else { return StepEnd { reward: f64::NAN, done: true } };
@@ -228,7 +228,7 @@ fn the_variance_on_cart_pole_falls_as_one_over_the_number_of_members() {
         let apart = (few.mean[element] - many.mean[element]).abs();
         assert!(apart < 4.0 * few.standard_error(element).hypot(many.standard_error(element)), "element {element}");
     }
-    // Episodes do end, so that there is something to learn.
+    // Episodes must end, otherwise there is nothing to learn.
     assert!(many.mean.iter().any(|mean| mean.abs() > 0.05), "{:?}", many.mean);
 }
 
@@ -258,7 +258,7 @@ fn a_compiled_environment_gives_the_bits_of_the_recorded_one() {
 }
 
 #[test]
-fn sample_paths_into_an_environment_are_refused_with_the_reason() {
+fn sample_paths_into_an_environment_are_refused_with_a_reason() {
     let tape = Tape::<f64>::new();
     let graph = Graph::new(&tape, Seed::new(1));
     let mean = graph.param("mean", 0.3).unwrap();

@@ -1,9 +1,9 @@
-//! Mistakes that users make: each is an error that says what was expected and where, and never a panic.
+//! Mistakes of users: each returns an error that says what was expected and where, and none panics.
 
 use stochgrad::graph::GraphResult;
 use stochgrad::prelude::*;
 
-/// Runs a mistake on a fresh graph and gives the message of its error.
+/// Runs a mistake on a fresh graph, and returns the message of its error.
 fn message(mistake: impl for<'t> Fn(&Graph<'t, f64>) -> GraphResult<()>) -> String {
     let tape = Tape::new();
     let graph = Graph::new(&tape, Seed::new(0));

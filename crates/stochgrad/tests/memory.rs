@@ -1,11 +1,11 @@
-//! A hundred thousand steps of a small model leave no trace in memory. Alone in its binary, so that nothing else
-//! allocates.
+//! The memory of the process does not grow over a hundred thousand steps of a small model. The test has its own binary, so
+//! that no other test allocates.
 
 use stochgrad::estimators::MovingAverage;
 use stochgrad::prelude::*;
 use stochgrad::tape::Workspace;
 
-/// The resident memory of this process in bytes, where the system tells.
+/// The resident memory of this process in bytes, if the system reports it.
 fn resident() -> Option<usize> {
     let pages = std::fs::read_to_string("/proc/self/statm").ok()?;
     pages.split_whitespace().nth(1)?.parse::<usize>().ok().map(|pages| pages * 4096)

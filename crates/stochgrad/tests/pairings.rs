@@ -1,6 +1,6 @@
 //! Wrong pairings of method and distribution do not compile, and the message says what to use.
 //!
-//! The programs of `wrong_pairings` are compiled as a project of their own, and the compiler's words are read.
+//! The test compiles the programs in `wrong_pairings` as a separate project, and reads the messages of the compiler.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -18,7 +18,7 @@ fn compile() -> String {
         manifest += &format!("\n[[bin]]\nname = {name:?}\npath = {path:?}\n");
     }
     std::fs::write(project.join("Cargo.toml"), manifest).expect("the manifest");
-    // The workspace's own lock file, so that nothing new is resolved.
+    // Use the lock file of the workspace, so that no dependency is resolved again.
     let lock = crate_dir.join("../../Cargo.lock");
     std::fs::copy(lock, project.join("Cargo.lock")).expect("the lock file");
     let output = Command::new(env!("CARGO"))

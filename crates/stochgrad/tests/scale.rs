@@ -4,7 +4,7 @@ use std::time::Instant;
 use stochgrad::graph::GraphResult;
 use stochgrad::prelude::*;
 
-/// A chain of bits in which every bit depends on the one before and every cost on all of them.
+/// A chain of bits in which each bit depends on the one before, and each cost on all bits.
 fn chain<M>(graph: &Graph<'_, f64>, count: usize, method: &M) -> GraphResult<()>
 where
     M: stochgrad::graph::GradientMethod<f64, Bernoulli<stochgrad::tape::Id>> + Clone + 'static,

@@ -1,7 +1,6 @@
 //! The variance of single-sample gradients on a Gaussian toy, against exact values (Mohamed et al. 2020, figure 2).
 //!
-//! Every member of a plate has a location and a scale of its own, so that one run gives a thousand independent
-//! estimates.
+//! Each member of a plate has its own location and scale, so one run gives a thousand independent estimates.
 
 use stochgrad::estimators::Constant;
 use stochgrad::graph::{DynMethod, Reduction};
@@ -11,10 +10,10 @@ use stochgrad::tape::Workspace;
 
 const MEMBERS: usize = 1000;
 const RUNS: usize = 400;
-/// The score of a quadratic cost has heavy tails, and so has the estimate of its variance.
+/// The score-function gradient of a quadratic cost has heavy tails, so its variance needs more runs.
 const MANY_RUNS: usize = 8000;
 
-/// A cost of one number, on the tape and as a function.
+/// A cost of one variable, on the tape and as a function.
 #[derive(Clone, Copy)]
 enum Cost {
     Square(f64),
@@ -52,7 +51,7 @@ impl Cost {
     }
 }
 
-/// The variances by location and by scale, at 1 and 1.
+/// The variances of the gradients with respect to location and scale, both of which are 1.
 fn variances(cost: Cost, method: impl Fn() -> DynMethod<f64, Normal<Id>>) -> [f64; 2] {
     variances_over(RUNS, cost, method)
 }
@@ -83,7 +82,7 @@ fn variances_over(runs: usize, cost: Cost, method: impl Fn() -> DynMethod<f64, N
 }
 
 fn assert_near(what: &str, found: f64, expected: f64) {
-    assert!((found / expected - 1.0).abs() < 0.03, "{what}: {found}, not {expected}");
+    assert!((found / expected - 1.0).abs() < 0.03, "{what}: expected {expected}, got {found}");
 }
 
 #[test]
@@ -103,7 +102,7 @@ fn of_a_quadratic_cost() {
     }
 }
 
-/// Score function, the same with the best constant baseline, pathwise, measure-valued.
+/// The variances for the score function, the same with the best constant baseline, pathwise and measure-valued.
 type Row = [f64; 4];
 
 fn check(cost: Cost, location: Row, scale: Option<Row>) {

@@ -1,4 +1,4 @@
-//! Small gradient methods, right and wrong, written against the public interface.
+//! Small gradient methods, correct and incorrect, that use the public interface only.
 
 #![allow(dead_code, reason = "each test file uses some of them")]
 
@@ -18,9 +18,9 @@ pub(crate) enum Baseline {
     OfParameter(for<'t> fn(Var<'t, f64>) -> Var<'t, f64>),
     /// The mean cost of the other members.
     LeaveOneOut,
-    /// Wrong: the mean cost of all members, the own one too.
+    /// Incorrect: the mean cost of all members, including the member's own.
     MeanOfAll,
-    /// Wrong: a moving average into which the present cost has already gone.
+    /// Incorrect: a moving average that already contains the present cost.
     MovingAverage,
 }
 
@@ -29,7 +29,7 @@ pub(crate) enum Baseline {
 pub(crate) struct Score {
     pub(crate) plate: SamplePlate,
     pub(crate) baseline: Baseline,
-    /// Wrong: the control variate stands behind a box that holds the node's own gradient function.
+    /// Incorrect: the control variate is multiplied by a magic box of the node's own gradient function.
     pub(crate) own_in_box: bool,
 }
 
@@ -163,8 +163,8 @@ impl<D: Family<f64>> GradientMethod<f64, D> for Enumerate {
     }
 }
 
-/// The difference of the costs of a bit and of the flipped bit, by counterfactual replay; the distribution's first
-/// parameter is the probability.
+/// The difference between the costs of a bit and of the flipped bit, by counterfactual replay. The first parameter of
+/// the distribution must be the probability.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Flip {
     pub(crate) plate: SamplePlate,
@@ -208,7 +208,7 @@ impl<D: Family<f64>> GradientMethod<f64, D> for Flip {
     }
 }
 
-/// One number as a tensor.
+/// A scalar tensor.
 pub(crate) fn number(value: f64) -> Tensor<f64> {
     Tensor::scalar(value)
 }

@@ -29,7 +29,7 @@ pub(crate) fn check(cases: Vec<Case>) {
     assert!(failures.is_empty(), "{} of {} cases:\n{}", failures.len(), cases.len(), failures.join("\n"));
 }
 
-/// Numbers between `low` and `high` without a pattern, at least 0.05 away from the integers and from 0.
+/// Pseudo-random values between `low` and `high`, at least 0.05 away from every integer.
 pub(crate) fn numbers(shape: &[usize], low: f64, high: f64, seed: u64) -> Tensor<f64> {
     Tensor::from_fn(shape, |i| {
         let mixed = (i as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ seed.wrapping_mul(0xd1b5_4a32_d192_ed03);
@@ -57,26 +57,26 @@ pub(crate) fn two_plates(tape: &Tape<f64>) -> [Plate; 2] {
     [outer, tape.plate("inner", 3, PlateKind::Samples, &[outer])]
 }
 
-/// The ways in which two operands can be laid out on up to two plates and broadcast. `left` and `right` are shapes with
-/// room for the plates in front.
+/// The ways to place two operands on up to two plates and to broadcast them, with the shapes of both operands. A shape
+/// starts with the axes that move to plates.
 pub(crate) fn layouts() -> Vec<(&'static str, Vec<usize>, Vec<usize>)> {
     vec![
         ("no plates", vec![2, 3], vec![2, 3]),
-        ("no plates, a number with a vector", vec![], vec![3]),
-        ("no plates, a vector with a number", vec![3], vec![]),
+        ("no plates, a scalar with a vector", vec![], vec![3]),
+        ("no plates, a vector with a scalar", vec![3], vec![]),
         ("no plates, a missing axis", vec![3], vec![2, 3]),
         ("no plates, sizes 1 on both sides", vec![2, 1, 3], vec![1, 4, 1]),
         ("no plates, sizes 1 and a missing axis", vec![2, 1, 3], vec![4, 1]),
-        ("no plates, one element of rank 2 with a number", vec![1, 1], vec![]),
+        ("no plates, one element of rank 2 with a scalar", vec![1, 1], vec![]),
         ("no plates, a missing axis of size 1", vec![1, 3], vec![3]),
         ("both on a plate", vec![2, 3], vec![2, 3]),
         ("left on a plate", vec![2, 3], vec![3]),
         ("right on a plate", vec![3], vec![2, 3]),
-        ("left on a plate, a number there", vec![2], vec![4]),
+        ("left on a plate, a scalar there", vec![2], vec![4]),
         ("left on a plate, right wider", vec![2, 3], vec![4, 1]),
         ("right on a plate, left wider", vec![4, 1], vec![2, 3]),
         ("different plates", vec![2, 4], vec![3, 4]),
-        ("different plates, numbers", vec![2], vec![3]),
+        ("different plates, scalars", vec![2], vec![3]),
         ("different plates, broadcast", vec![2, 1, 2], vec![3, 2, 1]),
         ("left on two plates, right on none", vec![2, 3, 2], vec![2]),
         ("left on two plates, right on the inner one", vec![2, 3, 2], vec![3, 1]),
@@ -84,7 +84,7 @@ pub(crate) fn layouts() -> Vec<(&'static str, Vec<usize>, Vec<usize>)> {
     ]
 }
 
-/// Moves event axes to the plates that the layout names.
+/// Moves event axes to the plates that a layout names.
 pub(crate) fn lay_out<'t>(
     tape: &'t Tape<f64>,
     layout: &str,

@@ -5,7 +5,7 @@ use approx::assert_abs_diff_eq;
 use stochgrad_tape::{Fill, NoiseSeed, PlateKind, Tape, Var};
 use stochgrad_tensor::{Shape, Tensor};
 
-/// Operations whose derivative is by design not that of their value; their tests are below.
+/// Operations whose derivative is by design not that of their value. The tests below check them.
 pub(crate) fn control_cases() -> Vec<Case> {
     vec![
         case("stop_gradient", vec![real(&[2], 106)], |_, x| x[0].stop_gradient() * x[0]),
@@ -111,7 +111,7 @@ fn stopping_a_gradient_makes_a_constant() {
 }
 
 #[test]
-fn straight_through_has_one_value_and_another_derivative() {
+fn straight_through_has_the_hard_value_and_the_soft_derivative() {
     let inputs = [real(&[2, 3], 113), real(&[3], 114)];
     let tape = Tape::<f64>::new();
     let x = tape.parameter(&inputs[0]);

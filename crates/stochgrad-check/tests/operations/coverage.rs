@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use stochgrad_tape::{Op, Tape, Var};
 
-/// The first word of the debug form: the name of the variant.
+/// The name of the variant: the first word of its debug form.
 fn variant(debug: &str) -> String {
     debug.chars().take_while(|c| c.is_alphanumeric()).collect()
 }
@@ -31,7 +31,7 @@ fn collect(op: &Op, seen: &mut BTreeSet<String>) {
     };
 }
 
-/// The operations that the case records for its value, gradient and second derivative.
+/// Collects the operations that a case records for its value, its gradient and its second derivative.
 fn recorded(case: &Case, seen: &mut BTreeSet<String>) {
     let tape = Tape::new();
     let vars: Vec<Var<'_, f64>> = case.inputs.iter().map(|input| tape.parameter(input)).collect();
@@ -56,7 +56,7 @@ fn recorded(case: &Case, seen: &mut BTreeSet<String>) {
     }
 }
 
-/// The names of the variants of an enum, from its source.
+/// The names of the variants of an enum, read from its source.
 fn variants(path: &str, name: &str) -> BTreeSet<String> {
     let source = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path)).unwrap();
     let (_, rest) = source.split_once(&format!("pub enum {name} {{")).unwrap();
@@ -94,7 +94,7 @@ fn every_operation_is_covered() {
     all.extend(variants("stochgrad-tensor/src/kernels/zip.rs", "Zip"));
     all.extend(variants("stochgrad-tensor/src/kernels/reduce.rs", "Reduce"));
     all.extend(variants("stochgrad-tape/src/op/special/mod.rs", "Special"));
-    assert!(all.len() > 90, "found only {} variants in the sources", all.len());
+    assert!(all.len() > 90, "expected more than 90 variants in the sources, got {}", all.len());
     // No method of a variable records these reductions.
     for unused in ["Reduce::Min", "Reduce::Product"] {
         assert!(all.remove(unused) && !seen.contains(unused), "{unused}");

@@ -72,7 +72,7 @@ fn matrix_products() {
 }
 
 pub(crate) fn matrix_cases() -> Vec<Case> {
-    // A matrix that is positive definite whatever the numbers are.
+    // A positive definite matrix for any `x`.
     fn definite<'t>(x: Var<'t, f64>) -> Var<'t, f64> {
         x.matmul(x.transpose()) + x.tape().constant(Tensor::eye(x.shape()[x.shape().len() - 1]))
     }

@@ -24,7 +24,7 @@ pub(crate) fn plate_cases() -> Vec<Case> {
             let plate = two_plates(tape)[0];
             remove(x[0].event_to_plate(plate), plate)
         }));
-        cases.push(case(format!("{name} of numbers"), vec![real(&[2], 71)], move |tape, x| {
+        cases.push(case(format!("{name} of scalars"), vec![real(&[2], 71)], move |tape, x| {
             let plate = two_plates(tape)[0];
             remove(x[0].event_to_plate(plate), plate)
         }));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use stochgrad_tape::{Primitive, PrimitiveInputs, Smoothness, Var};
 use stochgrad_tensor::{Real, Shape, Tensor};
 
-/// `a · b + sin a`, with a rule that leaves the summing down to the tape.
+/// `a · b + sin a`, with a gradient rule that leaves the sums over broadcast axes to the tape.
 struct Mixed;
 
 impl<F: Real> Primitive<F> for Mixed {
@@ -50,7 +50,7 @@ impl<F: Real> Primitive<F> for Mixed {
     }
 }
 
-/// The exponential of the first operand; the second one is not used.
+/// The exponential of the first operand. The second one is unused.
 struct FirstOnly;
 
 impl Primitive<f64> for FirstOnly {

@@ -105,7 +105,7 @@ pub(crate) fn special_cases() -> Vec<Case> {
         case("binomial_log_pmf_by_logit", vec![real(&[3], 316)], move |tape, x| {
             special::binomial_log_pmf_by_logit(tape.constant(counts([0.0, 2.0, 5.0])), tape.constant(5.0), x[0])
         }),
-        // Their derivatives with respect to the shape exist once, so that second ones are taken by the argument only.
+        // These functions have only first derivatives with respect to the shape, so the shape is a constant here.
         case("gamma_p by its argument", vec![positive(&[3], 317)], |tape, x| {
             special::gamma_p(tape.constant(1.7), x[0])
         }),
@@ -148,7 +148,7 @@ fn special_functions() {
     check(special_cases());
 }
 
-/// The derivative with respect to the shape against central differences of the function itself.
+/// Compares the derivative with respect to the shape with central differences of the function itself.
 #[test]
 fn special_functions_by_their_shape() {
     type Function = for<'t> fn(Var<'t, f64>, Var<'t, f64>) -> Var<'t, f64>;
@@ -171,6 +171,9 @@ fn special_functions_by_their_shape() {
         assert!((by_shape.item().unwrap() - expected).abs() < 1e-8, "{name}");
         let [first] = tape.grad(function(shape, x), [shape]).unwrap();
         let second = tape.grad(first, [shape]).map(|[second]| second.peek());
-        assert!(!matches!(second, Ok(Ok(_))), "{name}: a second derivative by the shape must be an error");
+        assert!(
+            !matches!(second, Ok(Ok(_))),
+            "{name}: expected an error for the second derivative with respect to the shape"
+        );
     }
 }

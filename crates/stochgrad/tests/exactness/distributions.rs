@@ -1,5 +1,5 @@
-//! The distributions of the table: each makes one number of a sample and of one parameter, so that all of them fit
-//! every shape of graph.
+//! The distributions of the table. Each has one scalar parameter and makes a scalar of its sample, so all of them fit
+//! every shared model.
 
 use std::sync::Arc;
 use stochgrad::check::models::Draw;
@@ -9,7 +9,7 @@ use stochgrad::graph::Profile;
 use stochgrad::graph::{DynMethod, GradientMethod, GraphResult};
 use stochgrad::prelude::*;
 
-/// A distribution of a number.
+/// A distribution with a scalar parameter and a scalar made of its sample.
 pub(crate) trait TestDistribution: 'static {
     /// The family of distributions.
     type Family: Family<f64>;
@@ -17,10 +17,10 @@ pub(crate) trait TestDistribution: 'static {
     /// The heading of its table.
     const TITLE: &'static str;
 
-    /// The nodes of quadrature for each number behind a draw.
+    /// The number of quadrature nodes for each continuous draw.
     const NODES: usize = 2;
 
-    /// One node.
+    /// Records one node.
     fn draw<'t>(
         graph: &Graph<'t, f64>,
         name: &str,
@@ -67,7 +67,7 @@ impl TestDistribution for Categories {
     }
 }
 
-/// The successes in two trials.
+/// The number of successes in two trials.
 pub(crate) struct Counts;
 
 impl TestDistribution for Counts {
@@ -86,7 +86,7 @@ impl TestDistribution for Counts {
     }
 }
 
-/// A normal number, by its location.
+/// A normal variable with a location as its parameter.
 pub(crate) struct Normals;
 
 impl TestDistribution for Normals {
@@ -108,15 +108,15 @@ impl TestDistribution for Normals {
     }
 }
 
-/// A method on a distribution, and the truth that it is compared with.
+/// A method on a distribution, and the reference that it is compared with.
 pub(crate) struct Subject {
     /// The heading of the table.
     pub(crate) title: &'static str,
     /// The name of the method.
     pub(crate) name: String,
-    /// What the method states about itself.
+    /// The properties that the method declares.
     pub(crate) profile: Profile,
-    /// The nodes of quadrature.
+    /// The number of quadrature nodes.
     pub(crate) nodes: usize,
     /// A node with the method.
     pub(crate) draw: Box<Draw<'static>>,

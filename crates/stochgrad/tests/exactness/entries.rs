@@ -14,25 +14,25 @@ use stochgrad::estimators::{
 use stochgrad::graph::GradientMethod;
 use stochgrad::prelude::*;
 
-/// How a method is compared with the exact derivatives.
+/// The way to compare a method with the exact derivatives.
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) enum Proof {
-    /// Every outcome is visited; the highest order that is looked at.
+    /// Visits every outcome, and compares derivatives up to this order.
     Outcomes(usize),
-    /// Samples.
+    /// Compares the mean over many samples.
     Samples,
-    /// Not at all: its costs are of another distribution.
+    /// No comparison, because the method samples another distribution.
     Costs,
 }
 
-/// A method on the distributions that it applies to.
+/// A method, on the distributions that it applies to.
 pub(crate) struct Entry {
     pub(crate) subjects: Vec<Subject>,
     pub(crate) proof: Proof,
 }
 
 impl Entry {
-    /// A method on one distribution more, with the same kind of proof.
+    /// Adds one more distribution, with the same kind of proof.
     fn also(mut self, subject: Subject) -> Self {
         self.subjects.push(subject);
         self

@@ -1,8 +1,8 @@
-//! Every method on every shape of graph, compared with the exact derivatives at each order that it declares: the table
-//! in `docs/exactness.md`, which the test compares with what it finds.
+//! Every method on every shared model, compared with the exact derivatives at each order that it declares.
 //!
-//! `UPDATE_TABLES=1 cargo test -p stochgrad --test exactness` writes it. The methods that cannot be enumerated are
-//! sampled: briefly here, and with `cargo test --release -p stochgrad --test exactness -- --ignored` at length.
+//! The test compares its results with the table in `docs/exactness.md`. To update the table, run
+//! `UPDATE_TABLES=1 cargo test -p stochgrad --test exactness`. Methods that cannot be enumerated are sampled with few runs
+//! by default, and with many runs by `cargo test --release -p stochgrad --test exactness -- --ignored`.
 
 mod distributions;
 mod entries;
@@ -18,10 +18,10 @@ use stochgrad::check::{Oracle, StatisticalTest};
 use stochgrad::graph::GraphError;
 use stochgrad::prelude::*;
 
-/// Larger trees of outcomes are sampled.
+/// Estimators with more outcomes are sampled instead.
 const MOST_OUTCOMES: usize = 1000;
 
-/// What is found for a method on a shape.
+/// The cell of the table for a method on a model.
 fn outcome(subject: &Subject, shape: &(&str, Model), proof: Proof, runs: usize) -> String {
     let model = |graph: &Graph<'_, f64>| (shape.1)(graph, &*subject.draw);
     let refused = |error: &CheckError| match error {
@@ -35,7 +35,7 @@ fn outcome(subject: &Subject, shape: &(&str, Model), proof: Proof, runs: usize) 
             other => format!("{other}"),
         }),
     };
-    // A normal number in a cost that is no polynomial has no exact quadrature.
+    // Quadrature is not exact for a normal sample in a cost that is not a polynomial.
     let sampled = subject.title == Normals::TITLE && shape.0 == JOINT_OVER_SAMPLES;
     match proof {
         Proof::Outcomes(top) if !sampled => {
@@ -48,7 +48,7 @@ fn outcome(subject: &Subject, shape: &(&str, Model), proof: Proof, runs: usize) 
         }
         Proof::Outcomes(_) | Proof::Samples => {
             let test = StatisticalTest::new().runs(runs);
-            // One sample a node is enough for the truth, unless the cost sees all samples.
+            // One sample for each node gives the exact gradient, unless a cost depends on all samples together.
             let truth: &Draw<'_> = if shape.0 == JOINT_OVER_SAMPLES { &*subject.draw } else { &*subject.truth };
             let oracle = Oracle::new().nodes(if sampled { 32 } else { subject.nodes });
             let exact = oracle.exact_gradient(|graph: &Graph<'_, f64>| (shape.1)(graph, truth));
@@ -115,12 +115,12 @@ fn compare(found: &str) {
 }
 
 #[test]
-fn the_table_is_what_is_found() {
+fn the_table_is_up_to_date() {
     compare(&table(300));
 }
 
 #[test]
 #[ignore = "minutes of work; see the head of the file"]
-fn the_table_is_what_is_found_at_length() {
+fn the_table_is_up_to_date_with_many_runs() {
     compare(&table(20_000));
 }

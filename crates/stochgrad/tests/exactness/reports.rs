@@ -1,4 +1,4 @@
-//! What the methods of the table state about themselves.
+//! The properties that the methods of the table declare.
 
 use crate::entries::Entry;
 use std::fmt::Write;
@@ -7,7 +7,7 @@ use stochgrad::graph::{NodeReport, Profile};
 use stochgrad::prelude::*;
 use stochgrad::tape::Degree;
 
-/// Whether a biased method says that it is exact for the costs of this model, as an addition to what was found.
+/// A suffix for the cell of a biased method whose gradient is certified as exact for the costs of this model.
 pub(crate) fn certificate(model: &dyn for<'t> Fn(&Graph<'t, f64>) -> GraphResult<()>) -> &'static str {
     let tape = Tape::<f64>::new();
     let graph = Graph::new(&tape, Seed::new(1));
@@ -17,7 +17,7 @@ pub(crate) fn certificate(model: &dyn for<'t> Fn(&Graph<'t, f64>) -> GraphResult
     if report.nodes.iter().any(biased) && certified { ", certified" } else { "" }
 }
 
-/// One row for each method.
+/// The table of what each method declares, with one row for each method.
 pub(crate) fn reports(entries: &[Entry]) -> String {
     let mut text = String::from(
         "## Reports\n\n\
