@@ -1,4 +1,4 @@
-//! Compiled graphs: a recording of a model and its gradient, run again without recording.
+//! Compiled graphs: a recording of a model and its gradient that can be run again without recording.
 
 use crate::address::Seed;
 use crate::analysis::facts::Analysis;
@@ -16,15 +16,16 @@ use stochgrad_tensor::{Real, Tensor};
 
 /// A graph with its gradients, ready to run again with other parameters, other data and other noise.
 ///
-/// Recording a model costs some microseconds, and every operation of it a pass over memory. A compiled graph runs a
-/// plan that was made once: [`Program`] says what it does. It gives the bits of recording afresh, owns all it needs,
-/// and allocates nothing from the second run on.
+/// Use it for training loops. Recording a model costs some microseconds for each step, and a pass over memory for each
+/// operation. A compiled graph runs a schedule that was computed once; [`Program`] describes it. The results are equal
+/// to those of a new recording, bit by bit. A compiled graph owns its data, and does not allocate after the first run.
 ///
-/// What must be the same in each run: the shapes, and the operations recorded. A model that branches on a value, or a
-/// method that works on the host (a reservoir, replays of members that meet, generators of random numbers inside a
-/// distribution), cannot be compiled, and [`Graph::compile`] says so. Parameters of distributions are not checked at
-/// each run; a gradient or an estimate that is NaN or infinite is an error. So is a random value outside the support of
-/// a distribution whose density was recorded without one: the gradients were made for a density that does not jump.
+/// The shapes and the recorded operations must be the same in each run. A model that branches on a value cannot be
+/// compiled, and neither can a method that works on the host (a reservoir, replays of members that meet, random number
+/// generators inside a distribution); [`Graph::compile`] then returns an error. The parameters of distributions are not
+/// checked in each run, but a gradient or an estimate that is NaN or infinite is an error. A random value outside the
+/// support of a distribution is also an error if no recorded value was outside: the recorded gradients assume a density
+/// that does not jump.
 ///
 /// ```
 /// use stochgrad_graph::{Graph, Seed};
@@ -51,20 +52,21 @@ pub struct CompiledGraph<F: Real> {
     program: Program<F>,
     /// The names of the inputs: parameters, then data.
     inputs: Vec<String>,
-    /// The outputs that each update is made of.
+    /// The outputs from which each update is computed.
     updates: Vec<Range<usize>>,
-    /// The first output that is a gradient of an auxiliary loss.
+    /// The first output that is the gradient of an auxiliary loss.
     losses: usize,
     gradients: Gradients<F>,
-    /// Stands where values were given back.
+    /// Takes the place of values whose buffers have been returned to the program.
     nothing: Tensor<F>,
 }
 
 impl<F: Real> Graph<'_, F> {
-    /// Makes this recording ready to run again; see [`CompiledGraph`]. The tape is left as it was.
+    /// Compiles this recording, so that it can run again; see [`CompiledGraph`]. The tape is restored afterwards.
     ///
     /// # Errors
-    /// As [`backward`](Self::backward), and if the recording depends on what host code made of values that vary.
+    /// As [`backward`](Self::backward), and if the recording depends on values that host code computed from inputs or
+    /// noise.
     pub fn compile(&self) -> GraphResult<CompiledGraph<F>> {
         let mark = self.tape().len();
         let result = self.compiled();
@@ -79,7 +81,8 @@ impl<F: Real> Graph<'_, F> {
         let built = build(&analysis)?;
         let ledger = Ledger::new(&analysis.recording, &analysis.paths)?;
         let wrt: Vec<Var<'_, F>> = state.parameters.iter().map(|parameter| parameter.var).collect();
-        // An infinite estimate is reported before the gradients that it spoils.
+        // The estimates come first, so that an infinite estimate is reported before the gradients that it makes
+        // infinite.
         let (mut costs, mut outputs) = (Vec::new(), Vec::new());
         for (name, estimate) in built.estimates {
             costs.push((name, F::NAN));
@@ -116,7 +119,8 @@ impl<F: Real> Graph<'_, F> {
             if inputs.contains(name) {
                 return Err(GraphError::Compile {
                     problem: format!(
-                        "two inputs are named \"{name}\"; name data with graph.data_named(name, plate, value), other than the parameters"
+                        "two inputs are named \"{name}\"; give the data a name that differs from all parameters, with \
+                         graph.data_named(name, plate, value)"
                     ),
                 });
             }
@@ -142,7 +146,7 @@ impl<F: Real> Graph<'_, F> {
     }
 }
 
-/// The error of a recording that cannot be repeated, with the name of the node whose draws or method are to blame.
+/// The error of a recording that cannot be repeated, with the name of the node whose draws or method are the reason.
 fn unrepeatable<F: Real>(nodes: &[StochasticNode<'_, F>], error: TapeError) -> GraphError {
     let TapeError::NotRepeatable { look, .. } = error else { return error.into() };
     match nodes.iter().find(|node| node.at == look) {
@@ -171,10 +175,10 @@ impl<F: Real> CompiledGraph<F> {
         self.inputs.iter().any(|known| known == name)
     }
 
-    /// Gives a parameter, or data, its value for the next run. The buffer is shared until then.
+    /// Sets the value of a parameter, or of data, for the next run. The buffer is shared until then.
     ///
     /// # Errors
-    /// For an unknown name, and another shape than the recorded one.
+    /// For an unknown name, and for a shape other than the recorded one.
     #[track_caller]
     pub fn set(&mut self, name: &str, value: &Tensor<F>) -> GraphResult<()> {
         let Some(input) = self.inputs.iter().position(|known| known == name) else {
@@ -183,17 +187,18 @@ impl<F: Real> CompiledGraph<F> {
         Ok(self.program.set(input, value)?)
     }
 
-    /// Runs with the inputs that were set, which must be set again for the next run, and the noise of a seed and step.
+    /// Runs with the inputs that were set, and with the noise of a seed and step. Inputs are released after each run;
+    /// set them again before the next one.
     ///
     /// # Errors
-    /// If an input was not set, an operation fails on these values, or a gradient or the estimate of a cost is NaN or
-    /// infinite: the error names the operation that first produced it.
+    /// If an input was not set, if an operation fails on these values, or if a gradient or the estimate of a cost is
+    /// NaN or infinite, with the operation that first produced it.
     #[track_caller]
     pub fn run(&mut self, seed: Seed) -> GraphResult<&mut Gradients<F>> {
         let Self { program, gradients, nothing, .. } = self;
         let values = gradients.updates.iter_mut().flat_map(|(values, _)| values);
         for value in gradients.gradients.values_mut().chain(values) {
-            // The buffers are the program's again.
+            // Returns the buffers to the program.
             value.clone_from(nothing);
         }
         let (costs, parameters) = (gradients.costs.len(), gradients.gradients.len());
@@ -232,12 +237,13 @@ impl<F: Real> CompiledGraph<F> {
         &self.gradients
     }
 
-    /// Moves the state of the gradient methods on, by the last run; see [`Gradients::advance`]. Once for each run.
+    /// Updates the state of the gradient methods with the results of the last run; see [`Gradients::advance`]. Call it
+    /// at most once for each run.
     pub fn advance(&mut self) {
         self.gradients.apply_updates();
     }
 
-    /// The program behind it.
+    /// The compiled program.
     pub fn program(&self) -> &Program<F> {
         &self.program
     }

@@ -1,4 +1,4 @@
-//! The graph as a picture: a petgraph of stochastic nodes, parameters and costs, and DOT.
+//! Drawings of a graph: a petgraph of stochastic nodes, parameters and costs, and its text in the DOT language.
 
 use crate::graph::Graph;
 use petgraph::dot::{Config, Dot};
@@ -74,11 +74,12 @@ impl fmt::Display for Edge {
     }
 }
 
-/// Sources of a value that no other stochastic node stands between.
+/// The parameters and nodes on which a value depends without another stochastic node in between.
 type Sources = BTreeSet<usize>;
 
 impl<F: Real> Graph<'_, F> {
-    /// The graph of parameters, stochastic nodes and costs. An edge leads from what a node or cost depends on directly.
+    /// The graph of parameters, stochastic nodes and costs, for algorithms of petgraph. Edges lead to a node or cost
+    /// from everything that it depends on directly.
     pub fn to_petgraph(&self) -> DiGraph<Vertex, Edge> {
         let tape = self.tape();
         let state = self.state();
@@ -154,7 +155,7 @@ impl<F: Real> Graph<'_, F> {
         graph
     }
 
-    /// The graph in the DOT language, with distribution, method and shapes on the nodes.
+    /// The graph in the DOT language, for Graphviz, with the distribution, method and shape of each node.
     pub fn to_dot(&self) -> String {
         let graph = self.to_petgraph();
         let attributes = |_: &DiGraph<Vertex, Edge>, (_, vertex): (NodeIndex, &Vertex)| {

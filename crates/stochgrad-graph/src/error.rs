@@ -112,7 +112,7 @@ pub enum GraphError {
     /// A change of the reduction of a plate that has been used.
     #[error(
         "plate \"{plate}\" was used at {used}, which fixed its reduction ({at}); call set_reduction() right after \
-         making the plate, before the first node or cost that carries it"
+         making it, before the first node or cost that carries the plate"
     )]
     Reduction {
         /// The plate.

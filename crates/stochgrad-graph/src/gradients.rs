@@ -15,53 +15,54 @@ use std::collections::BTreeMap;
 use stochgrad_tape::Var;
 use stochgrad_tensor::{Real, Tensor};
 
-/// The result of [`Graph::backward`]: it owns its data, and outlives the tape's next step.
+/// The result of [`Graph::backward`]: gradients, estimates of the costs, and guarantees. It owns its data, so that the
+/// tape can be cleared.
 pub struct Gradients<F: Real> {
     pub(crate) gradients: BTreeMap<String, Tensor<F>>,
     pub(crate) costs: Vec<(String, F)>,
     pub(crate) ledger: Ledger,
-    /// What changes the state of methods, and the values that it is made of.
+    /// The changes of the state of methods, with the values that they are computed from.
     pub(crate) updates: Vec<(Vec<Tensor<F>>, Apply<F>)>,
     pub(crate) squares_are_finite: bool,
 }
 
 impl<F: Real> Gradients<F> {
-    /// The gradient of the total expected cost by a parameter.
+    /// The gradient of the total expected cost with respect to a parameter, of the shape of the parameter.
     ///
     /// # Errors
-    /// For a name that no parameter has.
+    /// If no parameter has this name.
     pub fn get(&self, parameter: &str) -> GraphResult<&Tensor<F>> {
         self.gradients.get(parameter).ok_or_else(|| unknown("parameter", parameter, self.gradients.keys()))
     }
 
-    /// All gradients, in the order of the names.
+    /// All gradients, ordered by name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Tensor<F>)> {
         self.gradients.iter().map(|(name, gradient)| (name.as_str(), gradient))
     }
 
-    /// The gradients, for changes before they are used, such as clipping. They are finite; what they are changed to is
-    /// not checked.
+    /// Mutable references to all gradients, ordered by name: for clipping, for example. The gradients are finite;
+    /// changed values are not checked.
     pub fn iter_mut(&mut self) -> impl Iterator<Item = (&str, &mut Tensor<F>)> {
         self.squares_are_finite = false;
         self.gradients.iter_mut().map(|(name, gradient)| (name.as_str(), gradient))
     }
 
-    /// Whether all gradients and their squares are known to be finite: they were when they were made, and have not been
-    /// changed since.
+    /// Whether all gradients and their squares are known to be finite: they were checked when they were computed, and
+    /// have not been changed since.
     pub fn squares_are_finite(&self) -> bool {
         self.squares_are_finite
     }
 
-    /// The estimate of an expected cost.
+    /// The estimate of the expectation of a cost.
     ///
     /// # Errors
-    /// For a name that no cost has.
+    /// If no cost has this name.
     pub fn cost(&self, name: &str) -> GraphResult<F> {
         let found = self.costs.iter().find(|(known, _)| known == name);
         found.map(|(_, value)| *value).ok_or_else(|| unknown("cost", name, self.costs.iter().map(|(name, _)| name)))
     }
 
-    /// The estimates of all expected costs.
+    /// The names of the costs and the estimates of their expectations, in the order of recording.
     pub fn costs(&self) -> &[(String, F)] {
         &self.costs
     }
@@ -74,29 +75,29 @@ impl<F: Real> Gradients<F> {
     /// The bias and the highest valid order of derivatives with respect to a parameter.
     ///
     /// # Errors
-    /// For a name that no parameter has.
+    /// If no parameter has this name.
     pub fn guarantee(&self, parameter: &str) -> GraphResult<Guarantee> {
         self.get(parameter)?;
         Ok(self.ledger.guarantee(parameter))
     }
 
-    /// Why the guarantee of a parameter is what it is: the nodes that limit it, and the nodes with a biased method that
-    /// is exact for costs like these.
+    /// The reasons for the guarantee of a parameter: the nodes that limit it, and the nodes whose biased method is
+    /// exact for the recorded costs.
     ///
     /// # Errors
-    /// For a name that no parameter has.
+    /// If no parameter has this name.
     pub fn reasons(&self, parameter: &str) -> GraphResult<&[String]> {
         self.get(parameter)?;
         Ok(self.ledger.reasons(parameter))
     }
 
-    /// What methods decided for themselves: the node, and the decision in words.
+    /// The decisions that methods made by themselves: the address of the node, and the decision in words.
     pub fn reports(&self) -> &[(String, String)] {
         &self.ledger.reports
     }
 
-    /// Moves the state of the gradient methods on: running means, temperatures, learned surrogates. Nothing else ever
-    /// changes them, so that evaluation and diagnostics leave no trace.
+    /// Updates the state of the gradient methods: running means, temperatures, learned surrogates. Call it once for
+    /// each training step. Nothing else changes the state, so evaluation and diagnostics do not affect training.
     pub fn advance(self) {
         self.apply_updates();
     }
@@ -128,7 +129,7 @@ fn unknown<'a>(what: &'static str, name: &str, known: impl Iterator<Item = &'a S
     }
 }
 
-/// The surrogate of a graph, on the tape: what derivatives of any order are taken of.
+/// The surrogate of a graph, recorded on the tape, for derivatives of any order. Made by [`Graph::surrogate`].
 pub struct Surrogate<'t, F: Real> {
     value: Var<'t, F>,
     estimates: Vec<(String, Var<'t, F>)>,
@@ -142,7 +143,7 @@ impl<'t, F: Real> Surrogate<'t, F> {
         self.value
     }
 
-    /// The estimates of the named costs.
+    /// The names of the costs and the estimates of their expectations.
     pub fn estimates(&self) -> &[(String, Var<'t, F>)] {
         &self.estimates
     }
@@ -155,7 +156,7 @@ impl<'t, F: Real> Surrogate<'t, F> {
     /// The bias and the highest valid order of derivatives with respect to a parameter.
     ///
     /// # Errors
-    /// For a name that no parameter has.
+    /// If no parameter has this name.
     pub fn guarantee(&self, parameter: &str) -> GraphResult<Guarantee> {
         self.parameter(parameter)?;
         Ok(self.ledger.guarantee(parameter))
@@ -164,7 +165,7 @@ impl<'t, F: Real> Surrogate<'t, F> {
     /// The parameter of a name.
     ///
     /// # Errors
-    /// For a name that no parameter has.
+    /// If no parameter has this name.
     pub fn parameter(&self, name: &str) -> GraphResult<Var<'t, F>> {
         let found = self.parameters.iter().find(|(known, _)| known == name);
         found
@@ -172,10 +173,10 @@ impl<'t, F: Real> Surrogate<'t, F> {
             .ok_or_else(|| unknown("parameter", name, self.parameters.iter().map(|(name, _)| name)))
     }
 
-    /// Checks that derivatives of an order by these parameters are valid.
+    /// Checks that derivatives of an order with respect to some parameters are valid.
     ///
     /// # Errors
-    /// The first parameter by which they are not, and the node that is in the way.
+    /// [`GraphError::Order`] with the first parameter for which they are not, and the node that limits the order.
     pub fn check_order(&self, parameters: &[&str], order: usize) -> GraphResult<()> {
         for &name in parameters {
             self.parameter(name)?;
@@ -188,10 +189,10 @@ impl<'t, F: Real> Surrogate<'t, F> {
         Ok(())
     }
 
-    /// The gradients by some parameters, recorded on the tape.
+    /// The gradients with respect to some parameters, recorded on the tape.
     ///
     /// # Errors
-    /// For unknown names, and methods without a valid first derivative; a derivative that is NaN or infinite.
+    /// For unknown names, for methods without a valid first derivative, and for a derivative that is NaN or infinite.
     pub fn gradient(&self, parameters: &[&str]) -> GraphResult<Vec<Var<'t, F>>> {
         self.check_order(parameters, 1)?;
         let wrt: Vec<Var<'t, F>> = parameters.iter().map(|name| self.parameter(name)).collect::<Result<_, _>>()?;
@@ -200,11 +201,11 @@ impl<'t, F: Real> Surrogate<'t, F> {
         Ok(gradients)
     }
 
-    /// The derivative of an order along a direction: `dⁿ/dεⁿ E[cost(θ + ε v)]`, for directions `v` of some parameters.
+    /// The derivative of order n along directions `v` of some parameters: `dⁿ/dεⁿ E[cost(θ + ε v)]`.
     ///
     /// # Errors
-    /// For unknown names, directions that do not fit, and orders above what is guaranteed; a derivative that is NaN or
-    /// infinite.
+    /// For unknown names, for directions that do not have the shape of their parameter, for orders that are not
+    /// guaranteed, and for a derivative that is NaN or infinite.
     pub fn directional(&self, directions: &[(&str, Tensor<F>)], order: usize) -> GraphResult<Var<'t, F>> {
         let names: Vec<&str> = directions.iter().map(|(name, _)| *name).collect();
         self.check_order(&names, order)?;
@@ -223,7 +224,7 @@ impl<'t, F: Real> Surrogate<'t, F> {
         Ok(derivative)
     }
 
-    /// The product of the Hessian of the expected cost with a direction, for the same parameters.
+    /// The product of the Hessian of the expected cost with a direction, for each of its parameters.
     ///
     /// # Errors
     /// As [`directional`](Self::directional), at order 2.
@@ -243,8 +244,8 @@ impl<'t, F: Real> Surrogate<'t, F> {
         Ok(products)
     }
 
-    /// The product of the Hessian with a direction, recorded, so that the operation that produced what is not finite
-    /// can be found.
+    /// Records the product of the Hessian with a direction, to find the operation that first produced a value that is
+    /// not finite.
     fn check_product(&self, names: &[&str], wrt: &[Var<'t, F>], along: &[Var<'t, F>]) -> GraphResult<()> {
         let tape = self.value.tape();
         let mut slope = tape.constant(0.0);
@@ -258,10 +259,11 @@ impl<'t, F: Real> Surrogate<'t, F> {
         check_recorded(&tape.gradients(slope, wrt)?, name)
     }
 
-    /// The Hessian of the expected cost by one parameter, as a square matrix over its elements.
+    /// The Hessian of the expected cost with respect to one parameter, as a square matrix over its elements.
     ///
     /// # Errors
-    /// For an unknown name, and methods without a valid second derivative; a derivative that is NaN or infinite.
+    /// For an unknown name, for methods without a valid second derivative, and for a derivative that is NaN or
+    /// infinite.
     pub fn hessian(&self, parameter: &str) -> GraphResult<Tensor<F>> {
         let var = self.parameter(parameter)?;
         let (shape, count) = (var.shape(), var.shape().numel());
@@ -277,12 +279,12 @@ impl<'t, F: Real> Surrogate<'t, F> {
 }
 
 impl<'t, F: Real> Graph<'t, F> {
-    /// The gradients of the total expected cost by all parameters: the surrogate, differentiated once. The tape is left
-    /// as it was, so this can be repeated.
+    /// The gradients of the total expected cost with respect to all parameters. The tape is restored afterwards, so
+    /// that this can be repeated.
     ///
     /// # Errors
-    /// For earlier errors on the tape, and methods that must not be used where they were; for a gradient or an estimate
-    /// that is NaN or infinite: the error names the operation that first produced it.
+    /// For earlier errors on the tape, for methods that cannot be used on their node, and for a gradient or an estimate
+    /// that is NaN or infinite, with the operation that first produced it.
     pub fn backward(&self) -> GraphResult<Gradients<F>> {
         let tape = self.tape();
         let mark = tape.len();
@@ -324,7 +326,7 @@ impl<'t, F: Real> Graph<'t, F> {
         Ok(Gradients { gradients: names.zip(tensors).collect(), costs, ledger, updates, squares_are_finite })
     }
 
-    /// The surrogate on the tape, for derivatives of any order.
+    /// Records the surrogate on the tape, for derivatives of any order.
     ///
     /// # Errors
     /// As [`backward`](Self::backward).

@@ -1,4 +1,4 @@
-//! What a whole graph states: every node with its method, and every parameter with what holds for its gradient.
+//! The report on a graph: every node with its method, and every parameter with the guarantee for its gradient.
 
 use crate::analysis::facts::Analysis;
 use crate::analysis::ledger::Ledger;
@@ -19,7 +19,7 @@ pub struct Report {
     pub parameters: Vec<ParameterReport>,
 }
 
-/// What is stated of a node.
+/// The report on one node.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NodeReport {
     /// Its address.
@@ -28,24 +28,25 @@ pub struct NodeReport {
     pub distribution: &'static str,
     /// The name of its method.
     pub method: String,
-    /// What the method states.
+    /// The properties of the method.
     pub profile: Profile,
-    /// The size of a value, which the numbers of the profile grow with.
+    /// The size of a value, with which the counts of the profile grow.
     pub extent: Extent,
-    /// The largest degree of a cost as a polynomial in the value, where the method asks for it.
+    /// The largest degree of a cost as a polynomial in the value. It is computed for biased methods only, and unbounded
+    /// for all others.
     pub degree: Degree,
-    /// What holds for these costs.
+    /// The guarantee for the recorded costs.
     pub guarantee: Guarantee,
 }
 
-/// What is stated of a parameter.
+/// The report on one parameter.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ParameterReport {
     /// Its name.
     pub name: String,
-    /// What holds for its gradient.
+    /// The guarantee for its gradient.
     pub guarantee: Guarantee,
-    /// Why: see [`Gradients::reasons`](crate::Gradients::reasons).
+    /// The reasons: see [`Gradients::reasons`](crate::Gradients::reasons).
     pub reasons: Vec<String>,
 }
 
@@ -65,19 +66,19 @@ impl fmt::Display for Report {
 }
 
 impl<F: Real> Graph<'_, F> {
-    /// What every node and every parameter of this graph states: methods, costs of estimation, bias and order, as data.
-    /// The tape is left as it was.
+    /// The report on this graph, as data: methods, their cost evaluations, bias and order of every node, and the
+    /// guarantee of every parameter. The tape is restored afterwards.
     ///
     /// # Errors
     /// As [`backward`](Self::backward).
     pub fn report(&self) -> GraphResult<Report> {
         let mark = self.tape().len();
-        let result = self.stated();
+        let result = self.make_report();
         self.tape().truncate(mark);
         result
     }
 
-    fn stated(&self) -> GraphResult<Report> {
+    fn make_report(&self) -> GraphResult<Report> {
         let state = self.state();
         let Analysis { recording, paths, .. } = Analysis::new(self, &state)?;
         let ledger = Ledger::new(&recording, &paths)?;

@@ -1,4 +1,4 @@
-//! No NaN and no infinity is ever handed out as a gradient or as an estimate: the error says which operation made it.
+//! Gradients and estimates are never NaN or infinite: the error names the operation that first produced such a value.
 
 use stochgrad_graph::{Graph, GraphError, Seed};
 use stochgrad_tape::{Tape, Var};
@@ -11,7 +11,7 @@ fn record(graph: &Graph<'_, f64>, x: [f64; 2], cost: Cost) {
     graph.cost("loss", cost(graph, x)).unwrap();
 }
 
-/// The error of a recorded and of a compiled graph, which must be the same, and the line that it names.
+/// The error of a recorded and of a compiled graph, which must be equal, and the line that it names.
 fn error(x: [f64; 2], cost: Cost) -> (String, u32) {
     let tape = Tape::new();
     let graph = Graph::new(&tape, Seed::new(1));
@@ -19,7 +19,7 @@ fn error(x: [f64; 2], cost: Cost) -> (String, u32) {
     let before = tape.len();
     let recorded = graph.backward().unwrap_err();
     assert_eq!(tape.len(), before);
-    // Compiled at a point where nothing is wrong.
+    // Compiled at a point where all values are finite.
     let tape = Tape::new();
     let graph = Graph::new(&tape, Seed::new(1));
     record(&graph, [0.5, 0.25], cost);
@@ -35,7 +35,7 @@ fn error(x: [f64; 2], cost: Cost) -> (String, u32) {
         assert_eq!((what, value, position), (what_2, value_2, position_2));
         let (origin, origin_2) = (origin.as_ref().unwrap(), origin_2.as_ref().unwrap());
         assert_eq!((&origin.operation, origin.at), (&origin_2.operation, origin_2.at));
-        // It can be run again.
+        // The compiled graph can be run again.
         compiled.set("x", &Tensor::from([0.5, 0.25])).unwrap();
         assert!(compiled.run(Seed::new(1)).unwrap().squares_are_finite());
     }
@@ -88,7 +88,7 @@ fn a_parameter_that_is_not_finite_is_named() {
 
 #[test]
 fn the_origin_is_found_among_what_was_masked() {
-    // The first element is not taken, and infinite in itself; the second one is the one that matters.
+    // The first element is infinite but not selected; only the second element matters.
     let (message, _) = error([0.0, 2.0], |graph, x| {
         let taken = x.gt(graph.constant(0.0)).select(x.ln().abs().sqrt(), graph.constant(0.0));
         taken.sum() + (x.index(0, 1) - 2.0).abs().sqrt() * 0.5

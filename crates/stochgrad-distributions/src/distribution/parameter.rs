@@ -19,9 +19,9 @@ pub struct Parameter<'t, F: Real> {
     pub score: Smoothness,
     /// How reparameterised samples depend on it.
     pub path: SamplePath,
-    /// Values at which an outcome has the probability zero and may have a derivative all the same, such as the
-    /// probabilities 0 and 1: samples never show that outcome, so that methods that learn from samples alone miss its
-    /// part of the derivative.
+    /// Values at which an outcome has probability zero but may have a derivative that is not zero, such as the
+    /// probabilities 0 and 1. Samples never show that outcome, so methods that use only samples miss its part of the
+    /// derivative.
     pub hiding: &'static [f64],
 }
 

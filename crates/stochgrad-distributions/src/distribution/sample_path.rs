@@ -25,7 +25,16 @@ impl SamplePath {
         }
     }
 
-    /// An implicit path, valid up to an order at most, in place of this one. A parameter without a path stays without.
+    /// The same path through a further implicit step, such as the inverse of a mixture's distribution function: an
+    /// implicit path, valid at most to the given order. A parameter without a path still has none.
+    ///
+    /// ```
+    /// use stochgrad_distributions::{Order, SamplePath};
+    ///
+    /// let first = Order::Finite(1);
+    /// assert_eq!(SamplePath::Recorded(Order::Any).implicit(first), SamplePath::Implicit(first));
+    /// assert_eq!(SamplePath::None.implicit(first), SamplePath::None);
+    /// ```
     pub fn implicit(self, order: Order) -> Self {
         match self {
             SamplePath::None => SamplePath::None,

@@ -1,9 +1,9 @@
 //! The degree of the costs as polynomials in the value of a node, for the methods that are exact for polynomials.
 //!
-//! A cost is a polynomial in a value as far as recorded operations say so. A node in between is looked through if its
-//! value is a recorded function of its parameters; another one is drawn anew, and how its distribution depends on the
-//! value is no polynomial that anybody knows. What a branch of host code decides is none either: such paths jump, and
-//! are left out here.
+//! The degree follows from the recorded operations. If the value of a node in between is a recorded function of its
+//! parameters, the path continues through the node. Any other node is drawn again for another value, and the dependence
+//! of its distribution on the value is not a known polynomial. A path with a branch of host code counts as a jump, and
+//! is left out here.
 
 use crate::analysis::mixing::Mixing;
 use crate::analysis::recording::Recording;
@@ -11,15 +11,15 @@ use crate::guarantee::{Bias, Path};
 use stochgrad_tape::{Degree, Op, PlateKind, Smoothness, Weights};
 use stochgrad_tensor::Real;
 
-/// How many nodes share a sweep.
+/// How many nodes share a pass over the tape.
 const LANES: usize = 16;
 
-/// One degree for each node of a sweep.
+/// One degree for each node of a pass.
 type Degrees = [Degree; LANES];
 
 const CONSTANT: Degrees = [Degree::CONSTANT; LANES];
 
-/// Sets the degree of the path of every node whose method asks for it.
+/// Sets the degree of the path of every node with a biased method.
 pub(crate) fn find_degrees<F: Real>(recording: &Recording<'_, '_, F>, mixing: &Mixing, paths: &mut [Path]) {
     let asks = |index: &usize| {
         recording.nodes[*index].method.profile().bias != Bias::Unbiased && paths[*index].smoothness != Smoothness::Jump
@@ -33,8 +33,8 @@ pub(crate) fn find_degrees<F: Real>(recording: &Recording<'_, '_, F>, mixing: &M
     }
 }
 
-/// Whether a cost depends on members together that are not independent draws: the members of a node below an
-/// enumerated one share their noise, for instance, and a product of two of them is no product to the distribution.
+/// Whether a cost depends jointly on members that are not independent draws: the members of a node below an enumerated
+/// node share their noise, for instance, so that a product of two of them is not a product of independent values.
 fn meets_dependent_draws<F: Real>(recording: &Recording<'_, '_, F>, mixing: &Mixing, node: usize) -> bool {
     let dependent = |plate| !recording.tape.plate_kind(plate).is_independent();
     recording.nodes[node].plates.iter().any(|&plate| dependent(plate))
@@ -59,7 +59,7 @@ fn sweep<F: Real>(recording: &Recording<'_, '_, F>, paths: &[Path], chunk: &[usi
         if operands.iter().all(|operand| *operand == CONSTANT) {
             return;
         }
-        let looks_through = match visit.op {
+        let continues = match visit.op {
             Op::Sample(site) => {
                 let index = site.0 as usize;
                 nodes
@@ -72,7 +72,7 @@ fn sweep<F: Real>(recording: &Recording<'_, '_, F>, paths: &[Path], chunk: &[usi
             lane_operands.clear();
             lane_operands.extend(operands.iter().map(|operand| operand[lane]));
             let degree = match visit.op {
-                Op::Sample(_) if looks_through => lane_operands[0],
+                Op::Sample(_) if continues => lane_operands[0],
                 Op::Sample(_) => Degree::of_function(&lane_operands),
                 _ => visit.degree(&lane_operands),
             };

@@ -1,11 +1,12 @@
-//! Gradients and estimates are finite, or an error that says where they stopped to be.
+//! Checks that gradients and estimates are finite, with errors that name the operation that first produced a value that
+//! is not.
 
 use crate::error::{GraphError, GraphResult};
 use stochgrad_tape::{Tape, Var, not_finite_in_words};
 use stochgrad_tensor::descent::squares_are_finite;
 use stochgrad_tensor::{Real, Tensor};
 
-/// The position of the first number that is not finite, and whether the squares of all of them are finite.
+/// The position of the first element that is not finite, and whether the squares of all elements are finite.
 pub(crate) fn first_not_finite<F: Real>(value: &Tensor<F>) -> (Option<usize>, bool) {
     match squares_are_finite(value.as_slice()) {
         true => (None, true),
@@ -13,10 +14,10 @@ pub(crate) fn first_not_finite<F: Real>(value: &Tensor<F>) -> (Option<usize>, bo
     }
 }
 
-/// Checks recorded values, which `name` puts into words.
+/// Checks recorded values. `name` describes the value with an index in words.
 ///
 /// # Errors
-/// The first one that is not finite, with the operation that produced it.
+/// For the first value that is not finite, with the operation that produced it.
 pub(crate) fn check_recorded<F: Real>(values: &[Var<'_, F>], name: impl Fn(usize) -> String) -> GraphResult<()> {
     for (index, value) in values.iter().enumerate() {
         let tensor = value.inspect()?;
@@ -29,11 +30,11 @@ pub(crate) fn check_recorded<F: Real>(values: &[Var<'_, F>], name: impl Fn(usize
     Ok(())
 }
 
-/// Checks gradients of a number whose adjoints were given back, and says whether all squares are finite, too. On
-/// failure the number is differentiated again with everything kept.
+/// Checks the gradients of a scalar, and returns whether their squares are finite, too. The adjoints of the scalar have
+/// been released, so on failure the scalar is differentiated again with all of them kept.
 ///
 /// # Errors
-/// The first one that is not finite, with the operation that produced it.
+/// For the first gradient that is not finite, with the operation that produced it.
 pub(crate) fn check_gradients<F: Real>(
     gradients: &[Tensor<F>],
     number: Var<'_, F>,
@@ -69,8 +70,8 @@ pub(crate) fn cost_in_words(cost: &str) -> String {
     format!("the estimate of cost \"{cost}\"")
 }
 
-/// What a method's own parameters learn by.
-pub(crate) const AUXILIARY: &str = "a gradient of an auxiliary loss, by which a gradient method learns,";
+/// The description of a gradient with which a method's own parameters are trained.
+pub(crate) const AUXILIARY: &str = "a gradient of an auxiliary loss, with which a gradient method is trained,";
 
-/// What the state of a method is changed by.
-pub(crate) const UPDATE: &str = "a value by which a gradient method changes its state";
+/// The description of a value from which the state of a method is updated.
+pub(crate) const UPDATE: &str = "a value with which a gradient method updates its state";

@@ -20,7 +20,7 @@ pub(crate) fn check_hidden_outcomes<F: Real>(node: &StochasticNode<'_, F>) -> Gr
         return Err(node.refused(format!(
             "{} of {} are {} at position {position}: samples never show an outcome of probability zero, and its part \
              of the derivative would be missing. Keep them inside, for instance with logits, or use a method that \
-             looks at all outcomes, such as Enumerate or MeasureValued",
+             uses all outcomes, such as Enumerate or MeasureValued",
             parameter.name,
             node.distribution,
             value.as_slice()[position]

@@ -1,11 +1,12 @@
 //! The guarantee of each parameter, computed from the methods and the recorded paths.
 //!
-//! A node takes part in the derivative with respect to a parameter if the parameters of its distribution depend on it.
-//! The order by a parameter is the least over the nodes that take part. A node whose gradient is biased taints the
-//! parameters upstream of it; a node that samples another distribution taints every cost downstream, and every
-//! parameter of those costs. A biased method that is exact for polynomials up to a degree taints nothing if the costs
-//! are such polynomials; the ledger says so. What an objective says of the derivatives through some values holds for
-//! every parameter upstream of them.
+//! A node takes part in the derivative with respect to a parameter of the graph if the parameters of its distribution
+//! depend on that parameter. The order for a parameter is the minimum over the nodes that take part. A node whose
+//! gradient is biased makes the gradient biased for all parameters upstream of it. A node that samples another
+//! distribution makes every cost downstream biased, and the gradient for every parameter of those costs. A biased
+//! method that is exact for polynomials up to a degree causes no bias if the costs are such polynomials; the ledger
+//! then states this. What an objective states about the derivatives through some values holds for every parameter
+//! upstream of them.
 
 use crate::analysis::recording::Recording;
 use crate::error::GraphResult;
@@ -19,15 +20,15 @@ use stochgrad_tensor::Real;
 
 /// The guarantees of all parameters, and the reasons for them.
 pub(crate) struct Ledger {
-    /// The parameters of which there is something to say.
+    /// The parameters whose guarantee is limited, or needs a reason.
     entries: BTreeMap<String, Entry>,
-    /// What methods decided for themselves, by node.
+    /// The decisions that methods made by themselves: address of the node, and decision.
     pub(crate) reports: Vec<(String, String)>,
 }
 
 struct Entry {
     guarantee: Guarantee,
-    /// What limits it, then what keeps it from being limited.
+    /// What limits the guarantee, then the biased methods that do not limit it.
     reasons: Vec<String>,
     /// How many of the reasons limit it.
     limits: usize,
@@ -51,7 +52,7 @@ impl Ledger {
         limited |= !state.qualifications.is_empty();
         let mut ledger = Ledger { entries: BTreeMap::new(), reports };
         if limited {
-            // Sixty-four parameters at a time, one bit each.
+            // 64 parameters at a time, one bit each.
             for (chunk, parameters) in state.parameters.chunks(64).enumerate() {
                 let reach = reach(recording, chunk);
                 for (bit, parameter) in parameters.iter().enumerate() {
@@ -71,7 +72,7 @@ impl Ledger {
         self.entries.get(parameter).map_or(Guarantee::EXACT, |entry| entry.guarantee)
     }
 
-    /// The last thing that limits the guarantee.
+    /// The last reason that limits the guarantee.
     pub(crate) fn because(&self, parameter: &str) -> Option<&str> {
         let entry = self.entries.get(parameter)?;
         entry.reasons[..entry.limits].last().map(String::as_str)
@@ -193,7 +194,7 @@ fn uses<F: Real>(node: &StochasticNode<'_, F>) -> String {
     format!("node \"{}\" uses {}", node.address, node.method.name())
 }
 
-/// For each value on the tape, which of a chunk of parameters derivatives flow to from it.
+/// For each value on the tape, the parameters of a chunk to which derivatives flow from it, one bit each.
 fn reach<F: Real>(recording: &Recording<'_, '_, F>, chunk: usize) -> Vec<u64> {
     let mut reach = vec![0_u64; recording.end];
     for (bit, parameter) in recording.state.parameters.iter().skip(chunk * 64).take(64).enumerate() {

@@ -1,9 +1,9 @@
-//! Which values depend on several members of a node's plate at once.
+//! Finds the values that depend on several members of a node's plate at once.
 //!
-//! A cost may carry a plate and still depend on *all* members along it: $(2 x_k + \bar x)^2$ does, and so does a cost
-//! of a node whose parameters depend on $\bar x$. Its members act jointly on every such cost, as they do on a cost that
-//! lacks the plate. One sweep over the tape finds, for every value, the pairs of node and plate that were mixed on the
-//! way: an operation removed the plate from a descendant of the node, or host code read one.
+//! A cost may carry a plate and still depend on *all* members along it, such as $(2 x_k + \bar x)^2$, or a cost of a
+//! node whose parameters depend on $\bar x$. The members act jointly on every such cost, as they do on a cost that
+//! lacks the plate. One pass over the tape finds, for every value, the pairs of node and plate that were mixed: an
+//! operation removed the plate from a descendant of the node, or host code read a descendant.
 
 use crate::analysis::recording::Recording;
 use crate::method::cost_queries::PartNumber;
@@ -14,11 +14,11 @@ use stochgrad_tensor::Real;
 /// Pairs of node and plate.
 type Pairs = BTreeSet<(usize, Plate)>;
 
-/// The mixed pairs of every value on a tape; sets are kept once each.
+/// The mixed pairs of every value on a tape. Equal sets are stored once.
 pub(crate) struct Mixing {
     of_value: Vec<u32>,
     sets: Vec<Pairs>,
-    /// Pairs mixed by host code, and the position from which on they count.
+    /// The pairs mixed by host code, and the position on the tape from which they count.
     read: Vec<(usize, Pairs)>,
 }
 
@@ -50,7 +50,7 @@ impl Mixing {
             for input in 0..visit.inputs.len() {
                 let own = visit.input_plates(input);
                 let mut joined = mixing.of_value[visit.inputs[input].index()];
-                // The states of an enumerated node lack the plates of its parameters: its weights carry them.
+                // The states of an enumerated node lack the plates of its parameters, which its weights carry.
                 let is_parameter = input > 0 && matches!(visit.op, Op::Sample(_));
                 if !is_parameter && own.iter().any(|plate| !visit.plates.contains(plate)) {
                     let lost = pairs(visit.input_ancestors(input), &|plate| {

@@ -1,4 +1,4 @@
-//! How costs and other nodes depend on the value of a node: the worst operation on any path.
+//! How costs and other nodes depend on the value of a node: the worst operation on any path from it.
 
 use crate::analysis::recording::Recording;
 use crate::guarantee::Path;
@@ -8,10 +8,10 @@ use std::panic::Location;
 use stochgrad_tape::{Degree, DetachReason, Op, PlateKind, SiteId, Smoothness, Tape, Weights};
 use stochgrad_tensor::Real;
 
-/// The worst path from the value of each node. One backward sweep over the tape serves all nodes.
+/// The worst path from the value of each node, found in one backward pass over the tape.
 ///
-/// Sinks are the costs, the parameters of nodes that are not recorded functions of them, and the weights of plates. A
-/// value that host code read may have decided what was recorded afterwards: that is a jump which no operation shows.
+/// Paths end at the costs, at the parameters of nodes whose values are not recorded functions of them, and at the
+/// weights of plates. If host code read a value, what was recorded afterwards may depend on it, which counts as a jump.
 pub(crate) fn worst_paths<F: Real>(recording: &Recording<'_, '_, F>) -> Vec<Path> {
     let Recording { tape, nodes, end, .. } = *recording;
     let differentiable =

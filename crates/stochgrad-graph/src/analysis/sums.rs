@@ -1,7 +1,7 @@
-//! Sums over subsets, shared.
+//! Sums over many subsets that share their parts.
 //!
-//! Ten thousand costs in a chain have ten thousand different sets of ancestors. Their sums are built from the sums of
-//! blocks of 64 members, which are remembered, and combined in a fixed binary tree whose inner sums are remembered too.
+//! Ten thousand costs in a chain have ten thousand different sets of ancestors. Their sums are computed from the sums
+//! of blocks of 64 members, which are cached, and combined in a fixed binary tree whose inner sums are cached, too.
 
 use std::collections::HashMap;
 use stochgrad_tape::{Id, Var};

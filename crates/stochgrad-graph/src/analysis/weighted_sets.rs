@@ -1,12 +1,12 @@
-//! Which operations are refused on a set of values that lie side by side: the states of an enumerated node, a sample
-//! without replacement, samples with importance weights, the two halves of an antithetic pair.
+//! Operations that are refused on a weighted set of values: the states of an enumerated node, a sample without
+//! replacement, samples with importance weights, or the two halves of an antithetic pair.
 //!
-//! The members of such a set are no independent draws of the node's distribution, and only their weighted average means
-//! something. Where the parameters of the node lie on other plates, each member of those plates has a set of its own:
-//! the first state of one image is not drawn together with the first state of another. The values may even lack those
+//! The members of such a set are not independent draws from the node's distribution; only their weighted average is
+//! meaningful. If the parameters of the node lie on other plates, each member of those plates has a set of its own: the
+//! first state of one image is not drawn together with the first state of another image. The values may even lack those
 //! plates, since the states are the same for all images and only their weights differ; a reduction over the images then
-//! finds nothing to reduce. So until the set has been averaged, nothing may reduce or pick members of the plates that
-//! its weights carry, and host code may not read a member.
+//! does nothing. Therefore, until the set has been averaged, no operation may reduce or index the plates that its
+//! weights carry, and host code may not read a member.
 
 use crate::analysis::recording::Recording;
 use crate::error::{GraphError, GraphResult};
@@ -25,7 +25,8 @@ pub(crate) fn check_weighted_sets<F: Real>(recording: &Recording<'_, '_, F>) -> 
         };
         let Some(set) = node.plate.filter(is_set) else { continue };
         check_reads_of_set(recording, node, set)?;
-        // The weights of an enumerated node below another one carry the states of that one, whose weights carry more.
+        // The weights of an enumerated node below another one carry the states of that one, whose weights carry further
+        // plates.
         let varying = reduced_plates(tape, &[set]).without(&[set]);
         if !varying.is_empty() {
             check_operations_on_set(recording, index, set, &varying)?;
@@ -77,7 +78,7 @@ fn check_operations_on_set<F: Real>(
         let is_node = matches!(op, Some(Op::Sample(_)));
         for (at, input) in var.inputs().into_iter().enumerate() {
             pending.push(input.id());
-            // The states of a node downstream lack the plates of its parameters: its weights carry them.
+            // The states of a node downstream lack the plates of its parameters, which its weights carry.
             if is_node && at > 0 {
                 continue;
             }
@@ -97,8 +98,8 @@ fn check_operations_on_set<F: Real>(
     Ok(())
 }
 
-/// The plate whose members meet in an operation: one that an operand loses, or over which it is reduced without
-/// carrying it.
+/// The plate whose members meet in an operation: a plate that an operand loses, or a plate over which the operand is
+/// reduced although it lacks the plate.
 fn met_plate<F: Real>(var: Var<'_, F>, op: Option<&Op>, input: Var<'_, F>, varying: &PlateSet) -> Option<Plate> {
     let kept = var.plates();
     let lost = input.plates().into_iter().find(|plate| varying.contains(plate) && !kept.contains(plate));

@@ -1,4 +1,4 @@
-//! Costs: what is differentiated.
+//! Costs, and how they are split into parts that keep their plates.
 
 use crate::error::GraphResult;
 use crate::reduction::reduced_plates;
@@ -12,7 +12,7 @@ use stochgrad_tensor::zip::Zip;
 /// A named cost: a sum of parts, each with ancestors and plates of its own.
 pub(crate) struct Cost<'t, F: Real> {
     pub(crate) name: String,
-    /// The value as it was passed, from which the parts were made.
+    /// The value as it was passed.
     pub(crate) passed: Var<'t, F>,
     pub(crate) parts: Vec<Part<'t, F>>,
     pub(crate) at: &'static Location<'static>,
@@ -20,16 +20,16 @@ pub(crate) struct Cost<'t, F: Real> {
 
 #[derive(Clone)]
 pub(crate) struct Part<'t, F: Real> {
-    /// One number for each combination of plate members, before any plate is reduced.
+    /// A scalar for each combination of plate members, before any plate is reduced.
     pub(crate) value: Var<'t, F>,
     /// The plates over which the value is reduced.
     pub(crate) plates: PlateSet,
 }
 
-/// How deep a linear expression is searched for reductions of plates.
+/// The depth to which a linear expression is searched for reductions of plates.
 const DEPTH: usize = 16;
 
-/// An expression as a sum of terms, from which reductions of plates have been taken off.
+/// An expression as a sum of terms without its outer reductions of plates.
 struct Split<'t, F: Real> {
     terms: Vec<Term<'t, F>>,
     /// The plates over which the expression itself is reduced.
@@ -38,16 +38,16 @@ struct Split<'t, F: Real> {
 
 struct Term<'t, F: Real> {
     value: Var<'t, F>,
-    /// The plates that the term carries and the expression has reduced.
+    /// The plates that the term carries and over which the expression reduced it.
     peeled: PlateSet,
 }
 
-/// Takes reductions of plates off a cost where the surrogate makes them anyway.
+/// Removes reductions of plates from a cost if the surrogate applies the same reductions anyway.
 ///
-/// `mean_over(samples)` before `cost` would hide from the surrogate which member caused which cost, and multiply the
-/// variance by the number of members. The surrogate reduces the plate itself, with the plate's weights; so sums and
-/// multiples of reductions are split into terms that still carry the plates. The terms, each reduced over the plates
-/// that it carries, add up to the cost, reduced over the plates that it carries.
+/// With `mean_over(samples)` before `cost`, the surrogate could not credit each member with its own cost, and the
+/// variance would be multiplied by the number of members. The surrogate reduces the plate itself, with the plate's
+/// weights. Therefore, sums and multiples of reductions are split into terms that still carry the plates. The sum of
+/// the terms, each reduced over the plates that it carries, is the cost, reduced over the plates that it carries.
 pub(crate) fn peel<'t, F: Real>(value: Var<'t, F>) -> Vec<Var<'t, F>> {
     split(value, DEPTH).map_or_else(|| vec![value], |split| split.terms.into_iter().map(|term| term.value).collect())
 }
@@ -67,7 +67,7 @@ fn split<'t, F: Real>(value: Var<'t, F>, depth: usize) -> Option<Split<'t, F>> {
                 _ => false,
             };
             let mut reduced = split(inputs[0], depth - 1).unwrap_or_else(|| whole(inputs[0]));
-            // The states of an enumerated node carry the plates of its parameters by their weights only.
+            // The states of an enumerated node carry the plates of its parameters only through their weights.
             if !is_own || !reduced.plates.contains(&plate) {
                 return None;
             }
@@ -112,9 +112,9 @@ fn whole<F: Real>(value: Var<'_, F>) -> Split<'_, F> {
 /// The terms of both operands as terms of their sum, which lies on the plates of both: a constant counts once for each
 /// member.
 ///
-/// The sum may lie on a plate that an operand has reduced, as in `x + x.sum_over(plate)`. The operand is then constant
-/// along the plate, and counts as often as the weights of the plate say. `None` if these are recorded values: such a
-/// sum stays as it is.
+/// The sum may lie on a plate over which an operand was reduced, as in `x + x.sum_over(plate)`. The operand is then
+/// constant along the plate, and is counted once for each unit of the weights of the plate. Returns `None` if these
+/// weights are recorded values; such a sum is not split.
 fn add<'t, F: Real>(sum: Var<'t, F>, left: Split<'t, F>, right: Split<'t, F>) -> Option<Split<'t, F>> {
     let tape = sum.tape();
     let plates = left.plates.union(&right.plates);
@@ -123,8 +123,8 @@ fn add<'t, F: Real>(sum: Var<'t, F>, left: Split<'t, F>, right: Split<'t, F>) ->
         let own = reduced_plates(tape, &term.value.plates());
         let again = term.peeled.intersection(&plates);
         term.peeled = term.peeled.without(&again);
-        // Weights on the plates of the sum may bring in a plate that all of its terms have reduced. A term that lacks
-        // the plate must not get it that way: it is counted and not repeated.
+        // Weights on the plates of the sum may bring in a plate over which all of its terms were reduced. A term that
+        // lacks the plate must not be repeated along it: it is multiplied by its count instead.
         let repeats = all.iter().all(|plate| plates.contains(plate) || own.contains(plate));
         let counted = match repeats {
             true => again.clone(),
@@ -135,7 +135,7 @@ fn add<'t, F: Real>(sum: Var<'t, F>, left: Split<'t, F>, right: Split<'t, F>) ->
             match tape.weights(plate) {
                 Weights::Mean => {}
                 Weights::Sum => count *= tape.plate_size(plate) as f64,
-                // The weights add up to one on average, if not always.
+                // The weights add up to one in expectation.
                 Weights::Given { .. } if !again.contains(&plate) => {}
                 Weights::Given { .. } => return None,
             }
@@ -149,7 +149,7 @@ fn add<'t, F: Real>(sum: Var<'t, F>, left: Split<'t, F>, right: Split<'t, F>) ->
     Some(Split { terms, plates })
 }
 
-/// The position of the first NaN of a cost that no weight of 0 takes away.
+/// The position of the first NaN of a cost whose weight is not 0.
 pub(crate) fn first_nan<F: Real>(value: Var<'_, F>) -> GraphResult<Option<usize>> {
     let nan = |x: &F| x.is_nan();
     let members = value.inspect()?;
@@ -158,7 +158,8 @@ pub(crate) fn first_nan<F: Real>(value: Var<'_, F>) -> GraphResult<Option<usize>
     }
     let tape = value.tape();
     let mark = tape.len();
-    // Weights on other plates than those of the cost vary with what the cost lacks: some member is there.
+    // Weights on other plates than those of the cost vary along a plate that the cost lacks, so the NaN counts for some
+    // member of it.
     let mut kept = value;
     for plate in value.plates() {
         if let Weights::Given { id, .. } = tape.weights(plate) {

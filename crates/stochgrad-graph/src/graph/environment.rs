@@ -1,33 +1,32 @@
-//! Environments: host functions from state, action and noise to next state, observation, reward and done, member by
-//! member.
+//! Environments: host functions that compute the next state, observation, reward and end of an episode from the state,
+//! the action and noise, member by member.
 //!
-//! Host code that reads an action with `value()` may make anything of it, so that every later cost has to be credited
-//! with the actions of all members. An environment is a recorded operation instead: a pure function that is called once
-//! for each combination of members of the plates that state and action carry. What comes out for a member depends on
-//! that member alone, hence so does the credit.
+//! If host code reads an action with `value()`, any later operation may depend on it, so that every later cost has to
+//! be credited with the actions of all members. An environment is a recorded operation instead: a pure function that is
+//! called once for each combination of members of the plates that state and action carry. The output for a member
+//! depends on that member only, and so does the credit.
 
 use std::fmt;
 use std::sync::Arc;
 use stochgrad_tape::Var;
 use stochgrad_tensor::{Real, Shape};
 
-/// One member of a step: what the function of an [`Environment`] reads, and what it writes.
+/// One member of a step: the inputs and outputs of the function of an [`Environment`].
 #[derive(Debug)]
 pub struct MemberStep<'a, F> {
     /// The state, row-major.
     pub state: &'a [F],
     /// The action, row-major.
     pub action: &'a [F],
-    /// Uniform samples in (0, 1), as many as [`Environment::noise`] asks for.
+    /// Uniform samples in (0, 1), as many as were set with [`Environment::noise`].
     pub noise: &'a [F],
-    /// To be written: the next state, of the size of the state.
+    /// Output: the next state, of the size of the state.
     pub next_state: &'a mut [F],
-    /// To be written: the observation, of the size that [`Environment::observation`] asks for; empty if it asks for
-    /// none.
+    /// Output: the observation, of the size set with [`Environment::observation`]; empty if that was not called.
     pub observation: &'a mut [F],
 }
 
-/// What the function of an [`Environment`] returns for a member.
+/// The value that the function of an [`Environment`] returns for a member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StepEnd<F> {
     /// The reward of the step.
@@ -40,10 +39,11 @@ pub(crate) type StepFunction<F> = Arc<dyn Fn(MemberStep<'_, F>) -> StepEnd<F> + 
 
 /// An environment: a pure function of the state, the action and the noise of one member.
 ///
-/// The function must depend on its arguments alone, since it is called again in counterfactual replays (with the same
-/// noise), at each run of a compiled graph, and in any order. All that it does not write is NaN, which is an error.
+/// The function must depend on its arguments only: it is called again in counterfactual replays (with the same noise),
+/// at each run of a compiled graph, and in any order. Outputs that it does not write are NaN, which is an error.
 ///
-/// No gradient flows through it. See [`Graph::environment`] for what that means, and for an example.
+/// No gradient flows through an environment. [`Graph::environment`](crate::Graph::environment) explains what that
+/// means, and has an example.
 #[derive(Clone)]
 pub struct Environment<F: Real> {
     pub(crate) step: StepFunction<F>,
@@ -57,17 +57,17 @@ impl<F: Real> Environment<F> {
         Environment { step: Arc::new(step), noise: 0, observation: None }
     }
 
-    /// The number of uniform samples that a step needs.
+    /// Sets the number of uniform samples that a step needs.
     ///
-    /// The exact oracle gives out the nodes of a quadrature for each of them. It then proves estimators right for an
-    /// environment whose noise takes these values; its numbers are those of the continuous noise only where costs are
-    /// polynomials in it. For exact numbers, draw discrete noise from nodes of the graph and pass it as a part of the
-    /// action.
+    /// The exact oracle replaces each of them by the nodes of a quadrature. Its result is then exact for an environment
+    /// whose noise takes only these values, and equals the result for continuous noise only if the costs are
+    /// polynomials in the noise. For exact results, draw discrete noise from nodes of the graph and pass it as a part
+    /// of the action.
     pub fn noise(self, count: usize) -> Self {
         Environment { noise: count, ..self }
     }
 
-    /// The event shape of observations that are written by the function, instead of the next state.
+    /// Sets the event shape of observations that the function writes. By default, the observation is the next state.
     pub fn observation(self, shape: impl Into<Shape>) -> Self {
         Environment { observation: Some(shape.into()), ..self }
     }
@@ -82,22 +82,22 @@ impl<F: Real> fmt::Debug for Environment<F> {
     }
 }
 
-/// A recorded step of an environment; each value carries the plates of state and action.
+/// A recorded step of an environment. Each value carries the plates of state and action.
 #[derive(Clone, Copy, Debug)]
 pub struct Transition<'t, F: Real> {
     /// The next state, of the event shape of the state.
     pub state: Var<'t, F>,
     /// The observation.
     pub observation: Var<'t, F>,
-    /// The reward: one number for each member.
+    /// The reward: a scalar for each member.
     pub reward: Var<'t, F>,
     /// 1 where the episode has ended, 0 elsewhere.
     pub done: Var<'t, F>,
 }
 
 impl<'t, F: Real> Transition<'t, F> {
-    /// The reward where the episode was still running before this step (`running` is 1) and 0 where it was not, and
-    /// whether it is running after it.
+    /// The reward where the episode was running before this step (`running` is 1) and 0 elsewhere; and whether the
+    /// episode is running after the step.
     pub fn while_running(&self, running: Var<'t, F>) -> (Var<'t, F>, Var<'t, F>) {
         (self.reward * running, running * (1.0 - self.done))
     }

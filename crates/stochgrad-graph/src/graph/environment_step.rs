@@ -1,4 +1,4 @@
-//! A step of an environment as a recorded operation.
+//! Steps of environments as recorded operations.
 
 use crate::address::Address;
 use crate::error::{GraphError, GraphResult};
@@ -11,7 +11,7 @@ use stochgrad_distributions::{DistributionError, Draw};
 use stochgrad_tape::{Id, Op, PlateSet, Primitive, PrimitiveInputs, Smoothness, TapeError, Var};
 use stochgrad_tensor::{Real, Shape, Tensor};
 
-/// One step as an operation: for each member next state, observation, reward and done, one after the other.
+/// One step as an operation. Its result has one row for each member: next state, observation, reward and done.
 pub(crate) struct Step<F> {
     pub(crate) name: String,
     pub(crate) function: StepFunction<F>,
@@ -19,7 +19,7 @@ pub(crate) struct Step<F> {
     pub(crate) observed: usize,
 }
 
-/// The numbers of one operand: where those of each member begin.
+/// The elements of one operand, and where those of each member begin.
 struct Operand<'a, F> {
     values: &'a [F],
     /// The distance between members along each plate; 0 where the operand lacks it.
@@ -117,17 +117,18 @@ impl<F> Step<F> {
 
 impl<'t, F: Real> Graph<'t, F> {
     /// A step of an environment, called for each combination of members of the plates that state and action carry: a
-    /// batch of parallel environments, samples, the states of an enumerated action, the alternatives of a replay.
+    /// batch of parallel environments, samples, the states of an enumerated action, or the alternatives of a replay.
     ///
-    /// * **Credit.** The outputs for a member descend from the nodes behind the state and the action *of that member*.
-    ///   A reward that is recorded with its plates is credited to the actions of its own member.
-    /// * **No gradient.** The function is a black box, a jump as far as derivatives are concerned. Actions must be
-    ///   drawn by methods that need values of the cost only, such as the score function; `Pathwise` upstream is
-    ///   refused. So is a state or an action that depends on a parameter otherwise than through a node.
-    /// * **Noise** is addressed by the name of the step and the member, like that of a node. Replays see the same
-    ///   numbers, a shard of a batch those of its members, and the states of an enumerated node share them.
-    /// * **Members that are done** are stepped all the same. The usual idiom is to count their rewards no more, see
-    ///   [`Transition::while_running`]; a function may also return the state as it was.
+    /// * **Credit.** The outputs for a member descend from the nodes that the state and the action *of that member*
+    ///   depend on. A reward that is recorded with its plates is credited to the actions of its own member.
+    /// * **No gradient.** The function is a black box, and counts as a jump. Draw the actions with methods that need
+    ///   only the values of the cost, such as the score function; `Pathwise` upstream is an error. A state or an action
+    ///   that depends on a parameter otherwise than through a node is an error, too.
+    /// * **Noise** is addressed by the name of the step and the member, like that of a node. A replay has the same
+    ///   noise, a shard of a batch has the noise of its members, and the states of an enumerated node share their
+    ///   noise.
+    /// * **Members that are done** are stepped like the others. Usually, their rewards are then ignored; see
+    ///   [`Transition::while_running`]. A function may also return the state unchanged.
     ///
     /// ```
     /// use stochgrad_graph::{Environment, Graph, GraphError, Seed, StepEnd};
@@ -160,8 +161,9 @@ impl<'t, F: Real> Graph<'t, F> {
     /// ```
     ///
     /// # Errors
-    /// For an address that exists; [`GraphError::Environment`] if state or action depend on a parameter otherwise than
-    /// through a node; an output that is NaN, with the member; and earlier errors on the tape.
+    /// If another node or environment has this address; [`GraphError::Environment`] if state or action depend on a
+    /// parameter otherwise than through a node; for an output that is NaN, with the member; and for earlier errors on
+    /// the tape.
     #[track_caller]
     pub fn environment(
         &self,
@@ -181,8 +183,8 @@ impl<'t, F: Real> Graph<'t, F> {
             if let Some(parameter) = self.parameter_behind(var)? {
                 let problem = format!(
                     "the {what} depends on parameter \"{parameter}\" otherwise than through a node, and no gradient \
-                     flows through an environment; draw the {what} from a node, or say that the dependence is not to \
-                     be differentiated, with stop_gradient()"
+                     flows through an environment; draw the {what} from a node, or exclude the dependence from the \
+                     derivative with stop_gradient()"
                 );
                 return Err(GraphError::Environment { name: address.to_string(), problem, at });
             }
@@ -216,7 +218,7 @@ impl<'t, F: Real> Graph<'t, F> {
         Ok(transition)
     }
 
-    /// A parameter on which a value depends by a path of operations with derivatives, and not through a node.
+    /// The name of a parameter on which a value depends through operations with derivatives, and not through a node.
     fn parameter_behind(&self, var: Var<'t, F>) -> GraphResult<Option<String>> {
         let tape = self.tape();
         let mut pending = vec![var.id()];

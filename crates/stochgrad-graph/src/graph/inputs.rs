@@ -8,21 +8,22 @@ use stochgrad_tape::{IntoTensor, Plate, PlateKind, Var};
 use stochgrad_tensor::Real;
 
 impl<'t, F: Real> Graph<'t, F> {
-    /// A trainable parameter. The same tensor (the same buffer) under the same name is the same parameter.
+    /// A trainable parameter. Recording the same tensor (the same buffer) again under the same name returns the same
+    /// parameter.
     ///
     /// # Errors
-    /// For another tensor under a name that exists.
+    /// If another parameter has this name.
     #[track_caller]
     pub fn param(&self, name: &str, value: impl IntoTensor<F>) -> GraphResult<Var<'t, F>> {
         self.param_on(name, &[], value)
     }
 
-    /// A trainable parameter with a value for each member of some plates, which are its leading axes, in the order in
-    /// which they were made: one gradient for each member. A cost that is averaged over a plate has the gradient of the
-    /// average, so each of them carries a factor of one over the number of members.
+    /// A trainable parameter with a value, and hence a gradient, for each member of some plates. The plates are its
+    /// leading axes, in the order in which they were made. A cost that is averaged over a plate has the gradient of the
+    /// average: the gradient for each member contains a factor of one over the number of members.
     ///
     /// # Errors
-    /// For another tensor under a name that exists, and leading axes that do not fit the plates.
+    /// If another parameter has this name, and for leading axes that do not fit the plates.
     #[track_caller]
     pub fn param_on(&self, name: &str, plates: &[Plate], value: impl IntoTensor<F>) -> GraphResult<Var<'t, F>> {
         let at = Location::caller();
@@ -40,29 +41,30 @@ impl<'t, F: Real> Graph<'t, F> {
         Ok(var)
     }
 
-    /// The names of the parameters and their values on the tape, in the order in which they were made.
+    /// The names of the parameters and their values on the tape, in the order of recording.
     pub fn parameters(&self) -> Vec<(String, Var<'t, F>)> {
         self.state().parameters.iter().map(|parameter| (parameter.name.clone(), parameter.var)).collect()
     }
 
-    /// A value that needs no gradient.
+    /// A constant: a value without a gradient.
     #[track_caller]
     pub fn constant(&self, value: impl IntoTensor<F>) -> Var<'t, F> {
         self.tape.constant(value)
     }
 
-    /// Data: the leading axis becomes the plate of this name, over which costs are averaged. Data of the same plate
-    /// name lies on the same plate and must have as many members. To a compiled graph, the data goes by the name of the
-    /// plate; more data on the same plate needs a name of its own, see [`data_named`](Self::data_named).
+    /// Data whose leading axis becomes the plate of this name, over which costs are averaged. Data of the same plate
+    /// name lies on the same plate and must have the same number of members. In a compiled graph, the input has the
+    /// name of the plate; further data on the same plate needs a name of its own, see [`data_named`](Self::data_named).
     ///
     /// # Errors
-    /// For data without members, or another number of them than before.
+    /// For data without a leading axis or without members, and for a number of members that differs from that of the
+    /// plate.
     #[track_caller]
     pub fn data(&self, plate: &str, value: impl IntoTensor<F>) -> GraphResult<Var<'t, F>> {
         self.data_named(plate, plate, value)
     }
 
-    /// Data under a name of its own, on a plate that it may share with other data; see [`data`](Self::data).
+    /// Data with a name of its own, on a plate that it may share with other data; see [`data`](Self::data).
     ///
     /// # Errors
     /// As [`data`](Self::data).

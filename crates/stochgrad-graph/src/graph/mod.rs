@@ -1,4 +1,4 @@
-//! The stochastic computation graph: what the user records.
+//! The stochastic computation graph: the recording of a model.
 
 pub(crate) mod cost;
 pub(crate) mod environment;
@@ -45,22 +45,22 @@ pub struct Graph<'t, F: Real> {
     validate: Cell<bool>,
     joint_distribution: Cell<bool>,
     model: Option<&'t Model<'t, F>>,
-    /// In a re-run of the model: the node whose value is replaced.
+    /// The node whose value is replaced, when the model is run again for a replay.
     replaced: Option<(Address, Tensor<F>)>,
 }
 
-/// A model as a function that records it.
+/// A model as a function that records it on a graph.
 pub type Model<'m, F> = dyn Fn(&Graph<'_, F>) -> GraphResult<()> + 'm;
 
 impl<'t, F: Real> Graph<'t, F> {
-    /// An empty graph whose noise is decided by a seed and a step.
+    /// An empty graph whose noise is determined by a seed and a step.
     #[track_caller]
     pub fn new(tape: &'t Tape<F>, seed: Seed) -> Self {
         Self::with_noise(tape, Rc::new(KeyedNoise::new(seed.seed, seed.step)))
     }
 
-    /// An empty graph with another source of noise. A tape holds one graph: a second one is an error, returned by its
-    /// first fallible call.
+    /// An empty graph with another source of noise. A tape can hold one graph only; for a second graph on the same
+    /// tape, the first fallible call returns an error.
     #[track_caller]
     pub fn with_noise(tape: &'t Tape<F>, noise: Rc<dyn NoiseSource<F> + 't>) -> Self {
         if !tape.begin_graph() || tape.site_count() > 0 {
@@ -79,8 +79,8 @@ impl<'t, F: Real> Graph<'t, F> {
         }
     }
 
-    /// The graph of a model that is given as a function. A method that asks what the cost would be, had a node been
-    /// something else, can then run the model again where host code branches on samples.
+    /// The graph of a model that is given as a function. Use it for models in which host code branches on samples: a
+    /// method that needs the cost for another value of a node can then run the model again.
     ///
     /// # Errors
     /// Those of the model.
@@ -108,19 +108,19 @@ impl<'t, F: Real> Graph<'t, F> {
         self.state.borrow_mut()
     }
 
-    /// Whether parameters of distributions are checked when a node is sampled (they are, unless this turns it off).
+    /// Sets whether the parameters of distributions are checked when a node is sampled. They are checked by default.
     pub fn set_validation(&self, validate: bool) {
         self.validate.set(validate);
     }
 
-    /// Draws every node independently from its own distribution, whatever its gradient method, and records the
-    /// log-probabilities of the draws: for the exact oracle, which weights whole outcomes by them. Nodes that are
-    /// reparameterised draw differentiable samples instead.
+    /// Sets whether the joint distribution is recorded: every node is drawn independently from its own distribution,
+    /// whatever its gradient method, and the log-probabilities of the draws are recorded. The exact oracle uses this to
+    /// weight whole outcomes. Nodes with a reparameterised distribution draw differentiable samples instead.
     pub fn set_joint_distribution(&self, joint_distribution: bool) {
         self.joint_distribution.set(joint_distribution);
     }
 
-    /// Whether the joint distribution is recorded: an objective then records its plain value, since no gradient method
+    /// Whether the joint distribution is recorded. An objective then records its plain value, since no gradient method
     /// is in use.
     pub fn records_joint_distribution(&self) -> bool {
         self.joint_distribution.get()

@@ -1,4 +1,4 @@
-//! A stochastic node, with the types of its distribution and method erased.
+//! Stochastic nodes, with the types of their distribution and method erased.
 
 use crate::address::Address;
 use crate::error::{GraphError, GraphResult};
@@ -24,9 +24,9 @@ pub(crate) struct StochasticNode<'t, F: Real> {
     pub(crate) site: SiteId,
     /// The recorded sample.
     pub(crate) value: Var<'t, F>,
-    /// The plates of the parameters, of the value, and of the weights: what is made of the node is reduced over them.
+    /// The plates of the parameters, of the value, and of the weights. The terms of the node are reduced over them.
     pub(crate) plates: PlateSet,
-    /// The plate that the method made, or the shared one.
+    /// The plate of the samples: made by the method, or shared.
     pub(crate) plate: Option<Plate>,
     pub(crate) parameters: Parameters<'t, F>,
     pub(crate) distribution: &'static str,
@@ -35,6 +35,7 @@ pub(crate) struct StochasticNode<'t, F: Real> {
 }
 
 impl<F: Real> StochasticNode<'_, F> {
+    /// The error of a method that cannot be used on this node.
     pub(crate) fn refused(&self, problem: impl Into<String>) -> GraphError {
         GraphError::Refused {
             node: self.address.to_string(),
@@ -45,7 +46,8 @@ impl<F: Real> StochasticNode<'_, F> {
     }
 }
 
-/// A method together with the stored distribution that it is used on.
+/// A method together with the stored distribution of its node. Each function binds the distribution to the tape and
+/// calls the function of the method with the same name.
 pub(crate) trait ErasedMethod<F: Real> {
     fn name(&self) -> String;
     fn profile(&self) -> Profile;
@@ -68,7 +70,7 @@ pub(crate) trait ErasedMethod<F: Real> {
     fn report(&self, at: Bind<'_, '_, F>, path: &Path) -> GraphResult<Option<String>>;
 }
 
-/// Where to find the parameters of a stored distribution.
+/// What a stored distribution needs to find its parameters on the tape.
 #[derive(Clone, Copy)]
 pub(crate) struct Bind<'a, 't, F: Real> {
     pub(crate) tape: &'t Tape<F>,

@@ -14,35 +14,18 @@ use stochgrad_tape::{IdMap, Op, Tape, TapeError, Var};
 use stochgrad_tensor::{Real, Shape, Tensor};
 
 impl<'t, F: Real> Graph<'t, F> {
-    /// The sum of the recorded costs, averaged over their plates, without any gradient method: differentiable where the
-    /// costs are.
-    pub fn total_cost(&self) -> Var<'t, F> {
-        let state = self.state();
-        let mut total = self.tape.constant(0.0);
-        for part in state.costs.iter().flat_map(|cost| &cost.parts) {
-            total = total + reduce(part.value, &part.plates, &IdMap::identity(), false);
-        }
-        total
-    }
-
-    /// The names of the costs and their values as they were passed to [`cost`](Graph::cost): a number for each
-    /// combination of members of the plates that the value carries, before the graph takes averages off it.
-    pub fn passed_costs(&self) -> Vec<(String, Var<'t, F>)> {
-        self.state().costs.iter().map(|cost| (cost.name.clone(), cost.passed)).collect()
-    }
-
-    /// A named cost: one number for each combination of plate members. The total expected cost is what is
-    /// differentiated.
+    /// A named cost: a scalar for each combination of plate members. The expected sum of all costs is differentiated.
     ///
-    /// Leave the plates in the cost: the surrogate averages them, and can then credit each member with its own cost. A
-    /// plain `mean_over` at the end is taken off again. A function of a whole plate (`log_mean_exp_over`, as in IWAE)
-    /// is a cost of all its members jointly.
+    /// Leave the plates in the cost. The surrogate reduces them, and can then credit each member with its own cost. A
+    /// plain `mean_over` at the end of the cost is undone for the same reason. A function of a whole plate
+    /// (`log_mean_exp_over`, as in IWAE) is a joint cost of all its members.
     ///
-    /// A cost may be infinite, and NaN where it belongs to a state of weight 0, as enumeration has them: the weight
-    /// takes it away. Whether the estimate is finite in the end is checked when it is differentiated.
+    /// A cost may be infinite. It may be NaN where its weight is 0 (for an enumerated state of probability zero, for
+    /// example): the weight removes it. Differentiation checks whether the estimate is finite.
     ///
     /// # Errors
-    /// For a cost with event axes, a NaN of any weight but 0, a name that exists, and earlier errors on the tape.
+    /// For a cost with event axes, for a NaN with a weight other than 0, if another cost has this name, and for earlier
+    /// errors on the tape.
     #[track_caller]
     pub fn cost(&self, name: &str, value: Var<'t, F>) -> GraphResult<()> {
         let at = Location::caller();
@@ -66,7 +49,7 @@ impl<'t, F: Real> Graph<'t, F> {
         let parts: Vec<_> = peel(value)
             .into_iter()
             .map(|part| {
-                // Recorded anew, so that it descends from whatever host code has read by now.
+                // Recorded again, so that it descends from everything that host code has read by now.
                 let value = part.reshape(Shape::scalar());
                 Part { value, plates: reduced_plates(self.tape, &value.plates()) }
             })
@@ -78,23 +61,25 @@ impl<'t, F: Real> Graph<'t, F> {
         Ok(())
     }
 
-    /// The total cost of the model, had a node had this value, under the same noise; `None` if there is no function to
-    /// run.
-    pub(crate) fn rerun(&self, address: &Address, value: Tensor<F>) -> Option<GraphResult<F>> {
-        let model = self.model?;
-        let tape = Tape::with_threads(self.tape.threads());
-        let noise: Rc<dyn NoiseSource<F> + '_> = self.noise.clone();
-        let mut graph = Graph::with_noise(&tape, noise);
-        graph.validate.set(self.validate.get());
-        graph.replaced = Some((address.clone(), value));
-        Some(model(&graph).and_then(|()| {
-            let total = graph.total_cost().peek()?;
-            Ok(total.as_slice().first().copied().unwrap_or(F::NAN))
-        }))
+    /// The names of the costs and their values as they were passed to [`cost`](Graph::cost): a scalar for each
+    /// combination of members of the plates that the value carries.
+    pub fn passed_costs(&self) -> Vec<(String, Var<'t, F>)> {
+        self.state().costs.iter().map(|cost| (cost.name.clone(), cost.passed)).collect()
     }
 
-    /// Says that the derivatives by all parameters upstream of some values are what is guaranteed and no more, and why:
-    /// for objectives that hold these values.
+    /// The sum of the recorded costs, each reduced over its plates, without any gradient method. It is differentiable
+    /// where the costs are.
+    pub fn total_cost(&self) -> Var<'t, F> {
+        let state = self.state();
+        let mut total = self.tape.constant(0.0);
+        for part in state.costs.iter().flat_map(|cost| &cost.parts) {
+            total = total + reduce(part.value, &part.plates, &IdMap::identity(), false);
+        }
+        total
+    }
+
+    /// Limits the guarantee for derivatives with respect to all parameters upstream of some values, and states why. For
+    /// objectives that detach these values.
     ///
     /// ```
     /// # use stochgrad_graph::{Bias, Graph, Guarantee, Order, Seed};
@@ -118,11 +103,26 @@ impl<'t, F: Real> Graph<'t, F> {
         });
     }
 
-    /// Says that an objective is right only if gradients flow through a sample. Differentiation is refused with this
-    /// reason if the node's method decides otherwise.
+    /// States that an objective is correct only if gradients flow through a sample. If the gradient method of the node
+    /// passes no gradient, differentiation returns an error with this reason.
     pub fn require_path(&self, sample: Var<'t, F>, because: impl Into<String>) {
         if let Some(Op::Sample(site)) = sample.op() {
             self.state_mut().open_paths.push(OpenPath { site, because: because.into() });
         }
+    }
+
+    /// The total cost of the model if a node had this value, under the same noise; `None` if the model was not given as
+    /// a function.
+    pub(crate) fn rerun(&self, address: &Address, value: Tensor<F>) -> Option<GraphResult<F>> {
+        let model = self.model?;
+        let tape = Tape::with_threads(self.tape.threads());
+        let noise: Rc<dyn NoiseSource<F> + '_> = self.noise.clone();
+        let mut graph = Graph::with_noise(&tape, noise);
+        graph.validate.set(self.validate.get());
+        graph.replaced = Some((address.clone(), value));
+        Some(model(&graph).and_then(|()| {
+            let total = graph.total_cost().peek()?;
+            Ok(total.as_slice().first().copied().unwrap_or(F::NAN))
+        }))
     }
 }

@@ -8,17 +8,17 @@ use stochgrad_tape::{Plate, PlateKind, Weights};
 use stochgrad_tensor::Real;
 
 impl<'t, F: Real> Graph<'t, F> {
-    /// A plate of samples for several nodes to share, so that they have one set of members together.
+    /// A plate of independent samples that several nodes can share.
     ///
     /// # Errors
-    /// For a plate without members, or a name that exists.
+    /// For a plate without members, and if another plate has this name.
     #[track_caller]
     pub fn plate(&self, name: &str, size: usize) -> GraphResult<Plate> {
         self.new_plate(name, size, PlateKind::Samples, Location::caller())
     }
 
-    /// A plate of samples for several nodes to share, whose members need not be independent: nodes along it may be
-    /// drawn by a plan.
+    /// A plate of samples that several nodes can share, and whose members need not be independent: nodes along it may
+    /// be drawn by a sampling scheme.
     ///
     /// # Errors
     /// As [`plate`](Graph::plate).
@@ -45,12 +45,12 @@ impl<'t, F: Real> Graph<'t, F> {
         Ok(plate)
     }
 
-    /// The plate of this name: of data, or made with [`plate`](Graph::plate), or made by the method of the node of this
-    /// name.
+    /// The plate of this name: a plate of data, a plate made with [`plate`](Graph::plate), or the plate that the method
+    /// of the node of this name made.
     ///
-    /// While the [joint distribution](Graph::set_joint_distribution) is recorded, each node is drawn by itself,
-    /// whatever plate its method would make (the states of a node that is enumerated, say). Such a node has a plate of
-    /// one member, which its value lacks: an average over one member is the value itself.
+    /// While the [joint distribution](Graph::set_joint_distribution) is recorded, each node is drawn once, whatever
+    /// plate its method would make (the states of an enumerated node, for example). Such a node has a plate of one
+    /// member, which its value lacks: an average over one member is the value itself.
     pub fn plate_named(&self, name: &str) -> Option<Plate> {
         let single = {
             let state = self.state();
@@ -66,13 +66,13 @@ impl<'t, F: Real> Graph<'t, F> {
         Some(plate)
     }
 
-    /// Says how costs are reduced over a plate: averaged (as all plates are at first), or summed, as for time steps.
+    /// Sets how costs are reduced over a plate: averaged (the default), or summed, as for time steps.
     ///
-    /// Say so right after making the plate. A node or a cost that carries the plate has used its reduction, which
-    /// cannot change any more: an average that a cost was recorded with would silently become a sum.
+    /// Call it right after making the plate. The first node or cost that carries the plate fixes the reduction. A later
+    /// change would silently turn the average in a recorded cost into a sum.
     ///
     /// # Errors
-    /// If a node or a cost has used the other reduction, and for a plate whose members have weights.
+    /// If a node or a cost has fixed the other reduction, and for a plate whose members have weights.
     #[track_caller]
     pub fn set_reduction(&self, plate: Plate, reduction: Reduction) -> GraphResult<()> {
         let at = Location::caller();

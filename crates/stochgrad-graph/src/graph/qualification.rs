@@ -1,13 +1,13 @@
-//! What objectives say of the derivatives of the costs that they record.
+//! What objectives state about the derivatives of the costs that they record.
 //!
-//! An objective may leave a part of a derivative out, or estimate it in another way, by holding values on the way. The
-//! recorded operations do not show whether that is right, so the objective says it.
+//! An objective may leave out a part of a derivative, or estimate it in another way, by detaching values. The recorded
+//! operations do not show whether that is correct, so the objective has to state it.
 
 use crate::guarantee::Guarantee;
 use stochgrad_tape::{SiteId, Var};
 use stochgrad_tensor::Real;
 
-/// What holds for derivatives with respect to the parameters upstream of some values.
+/// The guarantee for derivatives with respect to the parameters upstream of some values, and the reason.
 pub(crate) struct Qualification<'t, F: Real> {
     pub(crate) through: Vec<Var<'t, F>>,
     pub(crate) guarantee: Guarantee,

@@ -15,10 +15,11 @@ use stochgrad_tape::{PlateSet, TapeError, Var, Weights};
 use stochgrad_tensor::Real;
 
 impl<'t, F: Real> Graph<'t, F> {
-    /// A stochastic node: draws from a distribution, to be differentiated by a gradient method.
+    /// A stochastic node: draws from a distribution, and uses a gradient method for derivatives with respect to its
+    /// parameters. Returns the sampled value, on the plates of the parameters and of the samples.
     ///
     /// # Errors
-    /// For an address that exists, a parameter outside its domain, and earlier errors on the tape.
+    /// If another node has this address, for a parameter outside its domain, and for earlier errors on the tape.
     #[track_caller]
     pub fn sample<D, M>(&self, address: impl Into<Address>, distribution: &D, method: &M) -> GraphResult<Var<'t, F>>
     where
@@ -93,7 +94,7 @@ impl<'t, F: Real> Graph<'t, F> {
         Ok(value)
     }
 
-    /// Takes an address for something that is no node.
+    /// Reserves an address for something that is not a node.
     pub(crate) fn claim(&self, address: &Address, at: &'static Location<'static>) -> GraphResult<()> {
         let addresses = &mut self.state.borrow_mut().addresses;
         match addresses.get(address) {
@@ -126,7 +127,7 @@ impl<'t, F: Real> Graph<'t, F> {
         Ok(set)
     }
 
-    /// The log-probability of all draws together, if the joint distribution is recorded; see
+    /// The log-probability of all draws together, while the joint distribution is recorded; see
     /// [`set_joint_distribution`](Graph::set_joint_distribution).
     pub fn joint_log_prob(&self) -> Var<'t, F> {
         let state = self.state();

@@ -1,4 +1,4 @@
-//! What has been recorded on a graph.
+//! The state of a graph: everything that has been recorded on it.
 
 use crate::address::Address;
 use crate::graph::cost::Cost;
@@ -9,7 +9,7 @@ use std::panic::Location;
 use stochgrad_tape::{Plate, Var};
 use stochgrad_tensor::{Real, Tensor};
 
-/// What has been recorded.
+/// Everything that has been recorded on a graph.
 pub(crate) struct State<'t, F: Real> {
     pub(crate) parameters: Vec<NamedParameter<'t, F>>,
     pub(crate) nodes: Vec<StochasticNode<'t, F>>,
@@ -18,10 +18,10 @@ pub(crate) struct State<'t, F: Real> {
     pub(crate) qualifications: Vec<Qualification<'t, F>>,
     pub(crate) open_paths: Vec<OpenPath>,
     pub(crate) plates: HashMap<String, Plate>,
-    /// The plates that nodes and costs carry, and where they were used first: their reductions are fixed.
+    /// The plates that nodes and costs carry, and where they were first used: their reductions are fixed.
     pub(crate) used: Vec<(Plate, &'static Location<'static>)>,
     pub(crate) addresses: HashMap<Address, &'static Location<'static>>,
-    /// Log-probabilities of all draws, when the joint distribution is recorded.
+    /// The log-probabilities of all draws, while the joint distribution is recorded.
     pub(crate) log_probs: Vec<Var<'t, F>>,
 }
 
@@ -41,7 +41,7 @@ impl<F: Real> State<'_, F> {
         }
     }
 
-    /// Whether a plate was made by the user, so that several nodes may share it.
+    /// Whether a plate was made by the user: several nodes may share it.
     pub(crate) fn is_named(&self, plate: Plate) -> bool {
         self.plates.values().any(|known| *known == plate)
     }

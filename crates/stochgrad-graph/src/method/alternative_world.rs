@@ -53,7 +53,7 @@ pub struct Jump {
 pub trait AlternativeWorld<F: Real> {
     /// Called at the node with this number in the group. `live` says for each lane whether the alternative world still
     /// differs from the recording in a value that is used later. Each returned jump, at most one for each lane, starts
-    /// the world of its lane anew at this node; earlier differences in that lane are dropped.
+    /// the world of its lane again at this node; earlier differences in that lane are dropped.
     ///
     /// # Errors
     /// Those of draws.

@@ -16,7 +16,11 @@ use stochgrad_tensor::Real;
 ///
 /// // Straight-through at temperature 1, with three samples.
 /// let profile = Profile::biased(Bias::Gradient).exact_to(Degree::new(1)).times(3);
-/// assert_eq!(profile.to_string(), "biased gradient, exact for costs of degree 1, valid to order 1; 3 cost evaluations, 3 backward passes; derivatives at the samples");
+/// assert_eq!(
+///     profile.to_string(),
+///     "biased gradient, exact for costs of degree 1, valid to order 1; 3 cost evaluations, 3 backward passes; \
+///      derivatives at the samples"
+/// );
 ///
 /// let flips = Count::exactly(1).and(2, Size::Elements);
 /// assert_eq!(flips.to_string(), "1 + 2 · elements");

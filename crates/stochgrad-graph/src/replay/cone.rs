@@ -6,28 +6,28 @@ use std::collections::HashMap;
 use stochgrad_tape::{Id, Op, PlateSet, SiteId, Weights};
 use stochgrad_tensor::Real;
 
-/// What is done at a position of the tape.
+/// What a sweep does at a position of the tape.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Kind {
     /// The node with this number in the group.
     Member(usize),
-    /// Another node, which draws again.
+    /// Another node, which is drawn again.
     Node(SiteId),
     Operation,
 }
 
 /// A position of the cone.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Step {
+pub(crate) struct Position {
     pub(crate) id: Id,
     pub(crate) kind: Kind,
-    /// Whether a part of a cost is here.
+    /// Whether this value is a part of a cost.
     pub(crate) costs: bool,
 }
 
-/// What is downstream of a group of nodes and matters for a cost.
+/// The values downstream of a group of nodes on which a cost depends.
 pub(crate) struct Cone {
-    pub(crate) steps: Vec<Step>,
+    pub(crate) positions: Vec<Position>,
     /// The last position that uses each value, 0 for none.
     pub(crate) last_use: Vec<usize>,
     /// Plates that something in the cone reduces: their members meet downstream of the nodes.
@@ -71,7 +71,7 @@ impl Cone {
         // Both the members and what is visited are in the order of recording.
         let mut numbers =
             members.iter().enumerate().map(|(number, &node)| (recording.nodes[node].value.id(), number)).peekable();
-        let (mut steps, mut reduced) = (Vec::new(), PlateSet::new());
+        let (mut positions, mut reduced) = (Vec::new(), PlateSet::new());
         tape.visit(end, &mut |visit| {
             let member = numbers.next_if(|(id, _)| *id == visit.id).map(|(_, number)| number);
             let mut here = member.is_some();
@@ -87,9 +87,9 @@ impl Cone {
                     (None, Op::Sample(site)) => Kind::Node(*site),
                     _ => Kind::Operation,
                 };
-                steps.push(Step { id: visit.id, kind, costs: costs.contains_key(&visit.id) });
+                positions.push(Position { id: visit.id, kind, costs: costs.contains_key(&visit.id) });
             }
         });
-        Cone { steps, last_use, reduced, costs }
+        Cone { positions, last_use, reduced, costs }
     }
 }

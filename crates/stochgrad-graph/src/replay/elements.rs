@@ -1,4 +1,4 @@
-//! Changes of costs when the elements of a value are replaced one at a time, handed to host code.
+//! Changes of costs when the elements of a value are replaced one at a time, computed for host code.
 
 use crate::analysis::recording::Recording;
 use crate::error::GraphResult;
@@ -26,7 +26,7 @@ impl<'t, F: Real> Counterfactuals<'_, 't, F> {
         let grid = Grid::new(self.recording(), node, alternatives.len(), element_rank, &coupled);
         let sample = value.peek()?;
         if let Err(error) = self.check_host_reads(node, &cone) {
-            // A model that is run again gives the total of all costs.
+            // Running the model again gives only the total of all costs.
             let all = parts.len() == self.recording().downstream(node).count();
             let rerun = all.then(|| self.rerun_differences(node, &sample, alternatives, element_rank)).flatten();
             return rerun.unwrap_or(Err(error));
@@ -64,8 +64,8 @@ impl<'t, F: Real> Counterfactuals<'_, 't, F> {
         Ok(finished.collect())
     }
 
-    /// Which of the places of a pass over the grid are impossible: on the plates whose members do not meet, and that of
-    /// the alternatives.
+    /// A mask of the places of a pass over the grid that are impossible, on the plates whose members do not meet and on
+    /// that of the alternatives.
     fn impossible_places(
         &self,
         node: usize,
@@ -102,7 +102,7 @@ impl<'t, F: Real> Counterfactuals<'_, 't, F> {
         Ok(self.tape().constant_on(&kept, Tensor::from_fn(shape, |i| impossible[i])))
     }
 
-    /// The differences by running the model again for every element and member, where host code branched on a value
+    /// The differences by running the model again for every element and member, for host code that branched on a value
     /// that changes; `None` if the model was not given as a function.
     fn rerun_differences(
         &self,
@@ -128,13 +128,8 @@ impl<'t, F: Real> Counterfactuals<'_, 't, F> {
             let cost = match self.recording().graph.rerun(address, changed)? {
                 Ok(cost) if cost.to_f64().is_finite() => cost,
                 Ok(cost) => match is_impossible(self.recording(), node, &alternatives[alternative], place) {
-                    Ok(impossible) => {
-                        if impossible {
-                            F::ZERO
-                        } else {
-                            cost
-                        }
-                    }
+                    Ok(true) => F::ZERO,
+                    Ok(false) => cost,
                     Err(error) => return Some(Err(error)),
                 },
                 Err(error) => return Some(Err(error)),
@@ -144,20 +139,20 @@ impl<'t, F: Real> Counterfactuals<'_, 't, F> {
         let sizes = value.plates().iter().map(|&plate| self.tape().plate_size(plate)).collect::<Vec<_>>();
         let shape: Shape = sizes.into_iter().chain(grid.independent.iter().copied()).collect();
         let values = values.into_iter().map(|values| Tensor::from_fn(shape.clone(), |i| values[i])).collect();
-        // A total cost is averaged already: nothing is left to average.
+        // A total cost is averaged already, so all plates are summed.
         Some(Ok(vec![ElementDifference { plates: value.plates(), values, summed: plates.as_plates().clone() }]))
     }
 }
 
-/// The alternatives of all elements: alternative by alternative, element by element, and where plates are coupled
-/// member by member.
+/// The alternatives of all elements in order: alternative by alternative, then element by element, and then, along
+/// coupled plates, member by member.
 struct Grid {
     alternatives: usize,
-    /// Independent elements of one value, and the numbers in each.
+    /// The number of independent elements of one value, and the size of each.
     elements: usize,
     width: usize,
     independent: Shape,
-    /// How many plates the value has, and the members of all of them.
+    /// The number of plates of the value, and of combinations of their members.
     plates: usize,
     members: usize,
     /// The member index over the coupled plates, for each member.
@@ -231,7 +226,7 @@ impl Grid {
     }
 }
 
-/// Differences, put in the order of the node's plates.
+/// Differences, collected in the order of the node's plates.
 struct Collected<F: Real> {
     plates: PlateSet,
     sizes: Vec<usize>,
@@ -258,7 +253,7 @@ impl<F: Real> Collected<F> {
         }
     }
 
-    /// Puts differences of shape `[kept plates, count]` to their places.
+    /// Copies differences of shape `[kept plates, count]` to their places.
     fn put(&mut self, grid: &Grid, start: usize, count: usize, differences: &Tensor<F>) {
         let members: usize = self.sizes.iter().product();
         for member in 0..members {

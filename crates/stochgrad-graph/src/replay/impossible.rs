@@ -1,10 +1,10 @@
-//! Alternatives that the distribution of a node does not allow.
+//! Alternatives that have probability zero under the distribution of a node.
 //!
-//! A derivative that is made of alternatives asks for the cost at values that may have probability zero, where the cost
-//! need not be finite: a logarithm of that probability, say. The rule is that of an expectation: *at weight 0 a cost
-//! that is not finite contributes 0 to the value and the derivative; with a finite cost the derivative with respect to
-//! the weight stays the cost.* So where an alternative is impossible and its cost is not finite, the term is taken
-//! away: the cost counts as 0. A cost that is not finite at a possible value stays what it is.
+//! A derivative that is computed from alternatives needs the cost at values that may have probability zero, and the
+//! cost need not be finite there: it may contain the logarithm of that probability. The rule is that of an expectation:
+//! *at weight 0, a cost that is not finite contributes 0 to the value and the derivative; for a finite cost, the
+//! derivative with respect to the weight is the cost.* Therefore, if an alternative is impossible and its cost is not
+//! finite, the cost counts as 0. A cost that is not finite at a possible value is not changed.
 
 use crate::analysis::recording::Recording;
 use crate::error::GraphResult;
@@ -12,8 +12,8 @@ use std::cell::OnceCell;
 use stochgrad_tape::{IdMap, PlateSet, Var};
 use stochgrad_tensor::{Real, Tensor};
 
-/// Where the value that a node has in a replay is impossible: 1 there, 0 elsewhere, on plates of the replay. It is
-/// found out only if a cost of the replay is not finite.
+/// A mask on plates of the replay that is 1 where the value of the node is impossible, and 0 elsewhere. It is computed
+/// only if a cost of the replay is not finite.
 pub(crate) struct Impossible<'a, 't, F: Real> {
     find: Box<dyn Fn() -> GraphResult<Var<'t, F>> + 'a>,
     found: OnceCell<Var<'t, F>>,
@@ -26,8 +26,8 @@ impl<'a, 't, F: Real> Impossible<'a, 't, F> {
 
     /// A replayed cost, with 0 where it is not finite at an impossible value.
     ///
-    /// A program repeats what was decided here: with the mask it is right for all values, and without it a cost that is
-    /// not finite in a later run ends in a gradient that is not finite, which is an error.
+    /// A compiled program repeats the decision that is made here. With the mask, it is correct for all values. Without
+    /// the mask, a cost that is not finite in a later run leads to a gradient that is not finite, which is an error.
     pub(crate) fn cleared(&self, cost: Var<'t, F>) -> GraphResult<Var<'t, F>> {
         if cost.inspect()?.all_finite() {
             return Ok(cost);
@@ -39,7 +39,7 @@ impl<'a, 't, F: Real> Impossible<'a, 't, F> {
                 *self.found.get_or_init(|| impossible)
             }
         };
-        // A cost that does not tell the members apart was not made of one of them.
+        // A cost that does not carry the plates does not belong to a single impossible value.
         let carried = cost.plates();
         if impossible.plates().iter().any(|plate| !carried.contains(plate)) {
             return Ok(cost);
@@ -50,8 +50,8 @@ impl<'a, 't, F: Real> Impossible<'a, 't, F> {
     }
 }
 
-/// For each independent element whether a value of the node has probability zero: 1 there, else 0, on the plates of the
-/// value.
+/// A mask on the plates of the value, for each independent element: 1 where the value of the node has probability zero,
+/// else 0.
 pub(crate) fn impossible_elements<'t, F: Real>(
     recording: &Recording<'_, 't, F>,
     node: usize,

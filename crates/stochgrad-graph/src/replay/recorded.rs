@@ -1,8 +1,7 @@
-//! Changes of costs as recorded operations.
+//! Changes of costs as recorded operations, which a compiled graph can repeat.
 //!
-//! What a replay finds is handed to host code as numbers (`element_differences`) or stays on the tape, where a compiled
-//! graph repeats it. All elements of a node are replaced one at a time along a fresh plate; a method that picks
-//! elements itself replaces the whole value.
+//! All elements of a node are replaced one at a time, along a new plate. A method that selects elements by itself
+//! replaces the whole value.
 
 use crate::error::GraphResult;
 use crate::method::cost_queries::PartNumber;
@@ -89,7 +88,7 @@ impl<'t, F: Real> Counterfactuals<'_, 't, F> {
     pub(crate) fn plates_to_choose_from(&self, node: usize) -> GraphResult<Plates> {
         let value = self.stochastic_node(node).value;
         let cone = self.cone(node);
-        // Where the model is run again as a whole, all members meet in its total cost.
+        // If the model is run again as a whole, all members meet in its total cost.
         if self.check_host_reads(node, &cone).is_err() {
             return Ok(value.plates());
         }
@@ -113,7 +112,7 @@ impl<'t, F: Real> Counterfactuals<'_, 't, F> {
             let Some(primal) = self.recording().graph.rerun(&own.address, own.value.peek()?) else { return Err(error) };
             let Some(again) = self.recording().graph.rerun(&own.address, replaced.peek()?) else { return Err(error) };
             let change = self.tape().constant(Tensor::scalar(again? - primal?));
-            // A total cost is averaged already: nothing is left to average.
+            // A total cost is averaged already, so all plates are summed.
             return Ok(vec![CostChange { value: change, summed: own.plates.as_plates().clone() }]);
         }
         let coupled = self.reduced_downstream(node, &cone)?;

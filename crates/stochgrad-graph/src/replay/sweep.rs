@@ -1,9 +1,9 @@
-//! One alternative world, swept forwards through the graph.
+//! Follows one alternative world forwards through the graph.
 //!
-//! The operations downstream of a group's nodes are gone through once, in the order of recording. As long as the
-//! alternative world differs from the recording somewhere that is still read, the operations that see a difference are
-//! recorded again (other nodes draw again, with the same noise); where a value comes out the same, the difference ends.
-//! So the work is at most that of recording the cone once, however many nodes there are.
+//! The operations downstream of a group's nodes are visited once, in the order of recording. As long as the alternative
+//! world differs from the recording in a value that is still used, the operations with a different operand are recorded
+//! again (other nodes draw again, with the same noise). If the result is equal to the recorded value, the difference
+//! ends. The work is at most that of recording the cone once, however many nodes there are.
 
 use crate::analysis::recording::Recording;
 use crate::error::GraphResult;
@@ -11,7 +11,7 @@ use crate::method::alternative_world::{AlternativeWorld, Candidates, Jump};
 use crate::method::cost_queries::{PartNumber, Sweeps};
 use crate::method::places::Places;
 use crate::reduction::{reduce, reduced_plates};
-use crate::replay::cone::{Cone, Kind, Step};
+use crate::replay::cone::{Cone, Kind, Position};
 use crate::replay::counterfactuals::Counterfactuals;
 use crate::replay::impossible::is_impossible;
 use stochgrad_tape::{Id, IdMap, Plate, PlateSet, Plates, SiteId, Tape, Var, Weights};
@@ -68,7 +68,7 @@ impl<'t, F: Real> Sweeps<'t, F> for Walk<'_, 't, F> {
         tape.note_host_work();
         let mut front =
             Front { walk: self, candidates, changed: Vec::new(), ids: IdMap::identity(), jumps: Vec::new() };
-        for &Step { id, kind, costs } in &self.cone.steps {
+        for &Position { id, kind, costs } in &self.cone.positions {
             let var = tape.var(id)?;
             let site = match kind {
                 Kind::Member(number) => Some(recording.nodes[self.members[number]].site),
@@ -122,11 +122,11 @@ struct Front<'a, 't, F: Real> {
     walk: &'a Walk<'a, 't, F>,
     /// What the nodes of the group could be instead.
     candidates: &'a [Candidates<'t, F>],
-    /// The values that differ, and what they are there.
+    /// The recorded values that differ, and their values in the alternative world.
     changed: Vec<(Id, Id)>,
-    /// The same, for recording again.
+    /// The same as a map, for recording operations again.
     ids: IdMap,
-    /// The jumps that the world started with, with the lane and the number of the node in the group.
+    /// The jumps with which the world started: the lane, the number of the node in the group, and the jump.
     jumps: Vec<(usize, usize, Jump)>,
 }
 
@@ -155,7 +155,7 @@ impl<'t, F: Real> Front<'_, 't, F> {
         Ok(again)
     }
 
-    /// Remembers a value if it came out differently.
+    /// Stores a value if it differs from the recorded one.
     fn note(&mut self, var: Var<'t, F>, again: Var<'t, F>) -> GraphResult<()> {
         if again.id() != var.id() && again.inspect()?.as_slice() != var.inspect()?.as_slice() {
             self.changed.push((var.id(), again.id()));
@@ -164,10 +164,10 @@ impl<'t, F: Real> Front<'_, 't, F> {
         Ok(())
     }
 
-    /// Drops the differences that nothing reads any more.
-    fn forget(&mut self, read: impl Fn(Id) -> bool) {
+    /// Drops the differences that are no longer used.
+    fn forget(&mut self, is_used: impl Fn(Id) -> bool) {
         let before = self.changed.len();
-        self.changed.retain(|(id, _)| read(*id));
+        self.changed.retain(|(id, _)| is_used(*id));
         if self.changed.len() < before {
             self.index();
         }
@@ -178,7 +178,7 @@ impl<'t, F: Real> Front<'_, 't, F> {
         self.changed.iter().for_each(|&(id, other)| self.ids.insert(id, other));
     }
 
-    /// In which lanes something differs.
+    /// For each lane, whether a value differs in it.
     fn live(&self) -> GraphResult<Vec<bool>> {
         let tape = self.walk.tape();
         let mut live = vec![false; self.walk.lane_count()];
@@ -192,7 +192,7 @@ impl<'t, F: Real> Front<'_, 't, F> {
         Ok(live)
     }
 
-    /// Starts the world anew at a node, in the lanes of the jumps.
+    /// Restarts the world at a node, in the lanes of the jumps.
     fn restart(&mut self, number: usize, jumps: &[Jump]) -> GraphResult<()> {
         let (walk, tape) = (self.walk, self.walk.tape());
         let var = walk.sample(number);
@@ -212,10 +212,10 @@ impl<'t, F: Real> Front<'_, 't, F> {
         for &(id, other) in self.changed.iter().filter(|(id, _)| *id != var.id()) {
             let (old, new) = (tape.var(id)?, tape.var(other)?);
             let (old_value, mut value) = (old.inspect()?, new.inspect()?);
-            let numbers = value.make_mut();
+            let elements = value.make_mut();
             walk.lanes_of(old.plates()).each(old_value.len(), |lane, range| {
                 if restarted[lane] {
-                    numbers[range.clone()].copy_from_slice(&old_value.as_slice()[range]);
+                    elements[range.clone()].copy_from_slice(&old_value.as_slice()[range]);
                 }
             });
             if value.as_slice() != old_value.as_slice() {
@@ -224,17 +224,17 @@ impl<'t, F: Real> Front<'_, 't, F> {
         }
         let sample = var.inspect()?;
         let mut value = other;
-        let numbers = value.make_mut();
+        let elements = value.make_mut();
         walk.lanes_of(var.plates()).each(sample.len(), |lane, range| {
             if restarted[lane] {
-                numbers[range.clone()].copy_from_slice(&sample.as_slice()[range]);
+                elements[range.clone()].copy_from_slice(&sample.as_slice()[range]);
             }
         });
         let width = sample.len() / places.count().max(1);
         for jump in jumps {
             let place = jump.place * width..(jump.place + 1) * width;
             let alternative = &self.candidates[number].values[jump.alternative];
-            numbers[place.clone()].copy_from_slice(&alternative.as_slice()[place]);
+            elements[place.clone()].copy_from_slice(&alternative.as_slice()[place]);
         }
         if value.as_slice() != sample.as_slice() {
             kept.push((var.id(), tape.constant_on(&var.plates(), value).id()));
@@ -244,7 +244,7 @@ impl<'t, F: Real> Front<'_, 't, F> {
         Ok(())
     }
 
-    /// How much higher a part of a cost is, lane by lane; `None` where it cannot differ.
+    /// The change of a part of a cost, lane by lane; `None` if it cannot differ.
     fn change(&self, at: PartNumber) -> GraphResult<Option<Tensor<F>>> {
         let (tape, lanes) = (self.walk.tape(), &self.walk.lanes);
         let part = self.walk.counterfactuals.recording().part(at);
@@ -262,7 +262,8 @@ impl<'t, F: Real> Front<'_, 't, F> {
         Ok(Some((again - before).expand_plates(lanes).inspect()?))
     }
 
-    /// A cost in the alternative world, with 0 where it is not finite and the world started with an impossible value.
+    /// A cost in the alternative world, with 0 where it is not finite and the world of its lane started with an
+    /// impossible value.
     fn cleared(&self, cost: Var<'t, F>) -> GraphResult<Var<'t, F>> {
         let (walk, recording) = (self.walk, self.walk.counterfactuals.recording());
         let mut value = cost.inspect()?;
@@ -275,16 +276,16 @@ impl<'t, F: Real> Front<'_, 't, F> {
             impossible[lane] = is_impossible(recording, walk.members[number], alternative, jump.place)?;
         }
         let len = value.len();
-        let numbers = value.make_mut();
+        let elements = value.make_mut();
         walk.lanes_of(cost.plates()).each(len, |lane, range| {
-            let here = numbers[range].iter_mut().filter(|number| impossible[lane] && !number.to_f64().is_finite());
-            here.for_each(|number| *number = F::ZERO);
+            let here = elements[range].iter_mut().filter(|element| impossible[lane] && !element.to_f64().is_finite());
+            here.for_each(|element| *element = F::ZERO);
         });
         Ok(walk.tape().constant_on(&cost.plates(), value))
     }
 }
 
-/// The lanes that the members of some plates belong to.
+/// The lanes to which the members of some plates belong.
 struct LanesOfMembers<'a> {
     plates: PlateSet,
     sizes: Vec<usize>,
@@ -298,13 +299,13 @@ impl<'a> LanesOfMembers<'a> {
         LanesOfMembers { plates, sizes, lanes }
     }
 
-    /// Shows the range of each member in a value of this length, with its lane.
-    fn each(&self, len: usize, mut show: impl FnMut(usize, std::ops::Range<usize>)) {
+    /// Calls a function with the lane of each member, and its range in a value of this length.
+    fn each(&self, len: usize, mut call: impl FnMut(usize, std::ops::Range<usize>)) {
         let members: usize = self.sizes.iter().product();
         let row = len / members.max(1);
         for member in 0..members {
             let lane = self.plates.project(member, &self.sizes, self.lanes);
-            show(lane, member * row..(member + 1) * row);
+            call(lane, member * row..(member + 1) * row);
         }
     }
 }
