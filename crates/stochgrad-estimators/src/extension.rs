@@ -12,7 +12,7 @@
 //! | load the state of several parts | [`load_all_or_nothing`] |
 //! | accept a baseline | [`check_baseline`], [`baseline_terms`], [`parameters_by_member`] |
 //! | make a baseline of other members | [`independent_plates`], [`sum_of_others`], [`over_joint`], [`member_scores`], [`total_key`] |
-//! | estimate the gradient of each member | [`MemberGradients`], [`second_moment`] |
+//! | estimate the gradient of each member | [`MemberGradients`], [`second_moment`], [`sum_over_plates`] |
 //! | skip parameters that nothing trainable depends on | [`is_differentiable`], [`trained_parameters`] |
 //! | refuse paths without a derivative | [`path_order`], [`sample_path_order`], [`check_parameter_paths`] |
 //! | draw antithetic pairs or sets | [`sample_pairs`], [`pair_terms`], [`antithetic_bits`], [`separate_costs`] |
@@ -115,7 +115,7 @@ pub use crate::antithetic::disarm::{pair_gradient, pair_profile, pair_terms, sam
 pub use crate::common::cost_learner::{CostLearner, Units};
 pub use crate::common::element_changes::element_changes;
 pub use crate::common::learned_parameters::LearnedParameters;
-pub use crate::common::member_gradients::{MemberGradients, parameters_by_member, second_moment, total};
+pub use crate::common::member_gradients::{MemberGradients, parameters_by_member, second_moment, sum_over_plates};
 pub use crate::common::running_means::{Means, Numbers, RunningMeans, mean_and_square};
 pub use crate::common::sampling::Sampling;
 pub use crate::common::state_parts::{StatePart, load_all_or_nothing, take_prefixed};

@@ -38,7 +38,7 @@ impl<'t, F: Real> MemberGradients<'t, F> {
     /// Those of the tape.
     pub fn of(&self, value: Var<'t, F>) -> GraphResult<Vec<Var<'t, F>>> {
         let copies: Vec<Var<'t, F>> = self.parameters.iter().map(|(_, copy)| *copy).collect();
-        Ok(value.tape().gradients(total(value.sum()), &copies)?)
+        Ok(value.tape().gradients(sum_over_plates(value.sum()), &copies)?)
     }
 
     /// The gradient term with these gradients, for a cost that depends on the members of the `joint` plates together
@@ -88,7 +88,7 @@ fn spread<'t, F: Real, D: Family<F>>(
 }
 
 /// The sum of a value over all its plates.
-pub fn total<F: Real>(value: Var<'_, F>) -> Var<'_, F> {
+pub fn sum_over_plates<F: Real>(value: Var<'_, F>) -> Var<'_, F> {
     value.plates().iter().fold(value, |sum, &plate| sum.sum_over(plate))
 }
 
@@ -99,6 +99,6 @@ pub fn second_moment<'t, F: Real>(gradients: &[Var<'t, F>]) -> Option<Var<'t, F>
     let squares = gradients.iter().map(|gradient| gradient.square().sum());
     squares.reduce(|sum, square| sum + square).map(|sum| {
         let members: usize = sum.plates().iter().map(|&plate| sum.tape().plate_size(plate)).product();
-        total(sum) * (1.0 / members as f64)
+        sum_over_plates(sum) * (1.0 / members as f64)
     })
 }

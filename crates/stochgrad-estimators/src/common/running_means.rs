@@ -1,4 +1,4 @@
-//! Decayed means over past steps, by name. Most baselines with a memory are made of them.
+//! Decayed means over past steps, by name, from which most baselines with a state are made.
 
 use smallvec::SmallVec;
 use std::collections::BTreeMap;

@@ -6,7 +6,7 @@ use stochgrad_tape::Plate;
 use stochgrad_tensor::Real;
 use stochgrad_tensor::sampling_scheme::SamplingScheme;
 
-/// The settings of a method that say how its samples are drawn. The default is one independent sample.
+/// How a method draws its samples. The default is one independent sample.
 ///
 /// Most methods hold one of these and get their setters from [`sampling_setters!`](crate::sampling_setters).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use stochgrad_graph::{GraphResult, MethodState};
 
-/// A part of a method with a state of its own, and the state to load into it.
+/// A part of a method that has a state, and the state to load into it.
 pub struct StatePart<'a> {
     /// The state to load.
     pub given: MethodState,

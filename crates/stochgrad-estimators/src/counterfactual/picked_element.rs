@@ -38,7 +38,7 @@ pub fn pick_element<'t, F: Real>(
         Some(importance) => choice.flatten(importance.stop_gradient().broadcast_to(elements.clone())),
     };
     let sum = table.sum();
-    // Where nothing is of importance, whatever is picked has no weight.
+    // If all importances are 0, any element may be picked, since its weight is 0.
     let likely = table + (1.0 - sum.gt(sum * 0.0));
     let (draw, event) = (context.draw_on(purpose, &free), Shape::scalar());
     let position = if draw.records_noise(tape) {

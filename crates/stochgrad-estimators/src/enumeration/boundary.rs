@@ -6,7 +6,7 @@
 //! logits), the element goes through all its states as in [`LocalExpectation`](crate::LocalExpectation), and the
 //! method's own terms leave it out.
 
-use crate::common::member_gradients::total;
+use crate::common::member_gradients::sum_over_plates;
 use crate::enumeration::local_expectation::{local_terms, states};
 use stochgrad_distributions::{Family, Live};
 use stochgrad_graph::{CostContext, GradientTerm, GraphResult, is_differentiable};
@@ -60,7 +60,7 @@ impl<'t, F: Real, L: Live<'t, F>> Boundary<'t, F, L> {
             let chance = chances.probability_each(tape.constant(state.clone()));
             let impossible = 1.0 - chance.gt(chance * 0.0);
             if impossible.inspect()?.as_slice().contains(&F::ONE) {
-                let own = total((impossible * chance).sum());
+                let own = sum_over_plates((impossible * chance).sum());
                 gained = Some(gained.map_or(own, |sum| sum + own));
             }
         }

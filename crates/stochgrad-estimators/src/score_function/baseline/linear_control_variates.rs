@@ -23,7 +23,7 @@
 use super::members::{independent_plates, over_joint, sum_of_others, total_key};
 use super::optimal::member_scores;
 use super::{Baseline, Baselines, CostBaseline, DynBaseline, Memory};
-use crate::common::member_gradients::total;
+use crate::common::member_gradients::sum_over_plates;
 use crate::common::running_means::RunningMeans;
 use crate::common::state_parts::{StatePart, load_all_or_nothing, take_prefixed};
 use std::sync::Arc;
@@ -314,7 +314,7 @@ impl<F: Real> Baseline<F> for LinearControlVariates<F> {
                     mean = mean.zip(one.mean).map(|(sum, mean)| sum + mean).or(mean).or(one.mean);
                 }
                 let slopes = match mean {
-                    Some(mean) => tape.gradients(total(mean), &parameters)?.into_iter().map(Some).collect(),
+                    Some(mean) => tape.gradients(sum_over_plates(mean), &parameters)?.into_iter().map(Some).collect(),
                     None => vec![None; scores.len()],
                 };
                 let gradient = scores.iter().zip(slopes).map(|((_, score), slope)| {

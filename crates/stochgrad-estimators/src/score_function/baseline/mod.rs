@@ -92,7 +92,7 @@ pub struct Baselines<'t, F: Real> {
     pub gradient_terms: Vec<GradientTerm<'t, F>>,
     /// Losses for what the baseline learns.
     pub auxiliary: Vec<AuxiliaryLoss<'t, F>>,
-    /// Changes of the memory.
+    /// Updates of the baseline's state.
     pub updates: Vec<Update<'t, F>>,
 }
 
@@ -103,7 +103,7 @@ impl<F: Real> Default for Baselines<'_, F> {
 }
 
 impl<'t, F: Real> Baselines<'t, F> {
-    /// Baselines that do not depend on the sample, without memory.
+    /// Baselines that do not depend on the sample, without a state.
     pub fn new(values: impl IntoIterator<Item = (NodeCost<'t, F>, Var<'t, F>)>) -> Self {
         let values = values.into_iter().map(|(cost, value)| CostBaseline::new(cost, value)).collect();
         Baselines { values, ..Self::default() }
@@ -181,7 +181,7 @@ pub trait Memory: Send + Sync {
 /// use stochgrad_graph::{CostContext, Graph, GraphError, GraphResult, Seed};
 /// use stochgrad_tape::Tape;
 ///
-/// /// The mean of the distribution stands for the sample.
+/// /// The cost at the mean of the distribution.
 /// #[derive(Clone)]
 /// struct CostOfTheMean;
 ///

@@ -19,7 +19,7 @@
 use super::members::total_key;
 use super::{Baseline, Baselines, Memory};
 use crate::common::cost_learner::{CostLearner, Units};
-use crate::common::member_gradients::total;
+use crate::common::member_gradients::sum_over_plates;
 use crate::common::surrogate_network::SurrogateNetwork;
 use stochgrad_distributions::Distribution;
 use stochgrad_graph::{CostContext, GraphResult, MethodState};
@@ -173,7 +173,7 @@ impl<F: Real> Baseline<F> for Nvil {
             let output = joint.fold(output, |mean, &plate| mean.mean_over(plate));
             let residual = (cost.value - centre) / scale - output;
             let members: usize = residual.plates().iter().map(|&plate| tape.plate_size(plate)).product();
-            loss = loss + total(residual.square()) * (1.0 / members as f64);
+            loss = loss + sum_over_plates(residual.square()) * (1.0 / members as f64);
             arrays.extend(network.into_arrays());
             updates.push(self.learner.update(&key, cost.value));
             baselines.push((cost, centre + scale * output));

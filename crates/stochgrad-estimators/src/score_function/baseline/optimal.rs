@@ -16,7 +16,7 @@
 
 use super::members::total_key;
 use super::{Baseline, Baselines, CostBaseline, Memory};
-use crate::common::member_gradients::total;
+use crate::common::member_gradients::sum_over_plates;
 use crate::common::running_means::RunningMeans;
 use stochgrad_distributions::{Distribution, Parameter};
 use stochgrad_graph::{CostContext, Count, GradientTerm, GraphResult, MethodState, Order, Profile, Update};
@@ -92,7 +92,7 @@ pub fn member_scores<'t, F: Real>(
     let parameters = distribution.parameters();
     let vars: Vec<Var<'t, F>> = parameters.iter().map(|parameter| parameter.var).collect();
     let l = distribution.log_prob(context.value().stop_gradient());
-    let scores = context.tape().gradients(total(l), &vars)?;
+    let scores = context.tape().gradients(sum_over_plates(l), &vars)?;
     Ok(parameters.into_iter().zip(scores).map(|(parameter, score)| (parameter, score.stop_gradient())).collect())
 }
 

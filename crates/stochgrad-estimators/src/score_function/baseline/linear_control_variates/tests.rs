@@ -40,7 +40,7 @@ impl Baseline<f64> for InSample {
     ) -> GraphResult<Baselines<'t, f64>> {
         let score = member_scores(context, distribution)?[0].1;
         Ok(Baselines::new(context.totals()?.into_iter().map(|cost| {
-            let fitted = total(score.square() * cost.value) / total(score.square());
+            let fitted = sum_over_plates(score.square() * cost.value) / sum_over_plates(score.square());
             (cost, fitted)
         })))
     }
