@@ -11,9 +11,11 @@ use std::any::Any;
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
-use stochgrad::check::{CheckError, Moments};
+use stochgrad::check::{CheckError, Moments, Oracle};
 use stochgrad::distributions::NoiseSource;
+use stochgrad::graph::{Bias, Gradients, GraphError, GraphResult};
 use stochgrad::prelude::*;
+use stochgrad::tape::Workspace;
 
 /// The tolerance between found and expected values, relative to the magnitude of the expected one or 1, whichever is
 /// larger.
