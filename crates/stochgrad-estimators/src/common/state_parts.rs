@@ -2,6 +2,9 @@
 
 use stochgrad_graph::{GraphResult, MethodState};
 
+/// Loads a state into a part of a method.
+type Load<'a> = Box<dyn Fn(&MethodState) -> GraphResult<()> + 'a>;
+
 /// A part of a method that has a state, and the state to load into it.
 pub struct StatePart<'a> {
     /// The state to load.
@@ -9,7 +12,7 @@ pub struct StatePart<'a> {
     /// Returns the present state of the part.
     pub state: Box<dyn Fn() -> MethodState + 'a>,
     /// Loads a state into the part. A state that it refuses must leave the part as it was.
-    pub load: Box<dyn Fn(&MethodState) -> GraphResult<()> + 'a>,
+    pub load: Load<'a>,
 }
 
 /// Loads the state of every part. If one part refuses its state, the parts before it get their old states back, so that

@@ -1,8 +1,8 @@
 //! Quadrature for the tails of the gamma and beta distributions, and for derivatives of the former.
 //!
 //! With t = x e^u the two parts of the gamma integral, divided by x^a e^-x, are integrals of exp(-f(u)) over u < 0 and
-//! u > 0, where f(u) = (x - a) u + x (e^u - 1 - u) is convex and f(0) = 0. On one side (u < 0 for x <= a, u > 0 for x
-//! >= a) the integrand decreases monotonically from 1. A fixed Gauss-Legendre rule on the interval where f is below a
+//! u > 0, where f(u) = (x - a) u + x (e^u - 1 - u) is convex and f(0) = 0. On one side (u < 0 where x <= a, otherwise
+//! u > 0) the integrand decreases monotonically from 1. A fixed Gauss-Legendre rule on the interval where f is below a
 //! cutoff therefore reaches the rounding error, for every a that is not small. The beta distribution is treated in the
 //! same way, on the logit scale.
 
