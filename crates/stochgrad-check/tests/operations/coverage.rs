@@ -90,9 +90,9 @@ fn every_operation_is_covered() {
     let mut all = variants("stochgrad-tape/src/op/mod.rs", "Op");
     all.extend(variants("stochgrad-tape/src/op/mod.rs", "PlateReduction"));
     all.extend(variants("stochgrad-tape/src/op/mod.rs", "DetachReason"));
-    all.extend(variants("stochgrad-tensor/src/kernels/map.rs", "Map"));
+    all.extend(variants("stochgrad-tensor/src/kernels/map/function.rs", "Map"));
     all.extend(variants("stochgrad-tensor/src/kernels/zip.rs", "Zip"));
-    all.extend(variants("stochgrad-tensor/src/kernels/reduce.rs", "Reduce"));
+    all.extend(variants("stochgrad-tensor/src/kernels/reduce/reduction.rs", "Reduce"));
     all.extend(variants("stochgrad-tape/src/op/special/mod.rs", "Special"));
     assert!(all.len() > 90, "expected more than 90 variants in the sources, got {}", all.len());
     // No method of a variable records these reductions.

@@ -15,7 +15,7 @@ pub struct Chain<F> {
     pub(super) len: usize,
     /// The length of a row, or 0 if no rows are reduced.
     pub(super) row: usize,
-    /// The length of a block, for rows that are not longer than [`BLOCK`].
+    /// The length of a block, for rows that are not longer than [`BLOCK`](super::BLOCK).
     pub(super) block: usize,
     pub(super) inputs: Vec<Access>,
     pub(super) steps: Vec<Step<F>>,
@@ -33,7 +33,7 @@ impl<F: Real> Chain<F> {
     ///
     /// # Panics
     /// If the shape is empty, an operand does not broadcast to it, or a reduction whose parts cannot be joined (see
-    /// [`Reduce::joins`](crate::kernels::reduce::Reduce::joins)) has rows longer than [`BLOCK`].
+    /// [`Reduce::joins`](crate::kernels::reduce::Reduce::joins)) has rows longer than [`BLOCK`](super::BLOCK).
     pub fn new(
         shape: &Shape,
         operands: &[View],
