@@ -121,15 +121,11 @@ impl<'t, F: Real> Graph<'t, F> {
         let (value, at) = (value.into_tensor(), Location::caller());
         let known = self.state().data.iter().find(|(known, _)| known == name).map(|(_, var)| *var);
         if let Some(var) = known {
-            return match var.inspect()?.shares_buffer_with(&value) {
-                true => Ok(var),
-                false => Err(GraphError::Duplicate {
-                    what: "input",
-                    name: name.into(),
-                    before: var.location().unwrap_or(at),
-                    at,
-                }),
-            };
+            if var.inspect()?.shares_buffer_with(&value) {
+                return Ok(var);
+            }
+            let before = var.location().unwrap_or(at);
+            return Err(GraphError::Duplicate { what: "input", name: name.into(), before, at });
         }
         let var = self.tape.constant(value);
         self.tape.check()?;
