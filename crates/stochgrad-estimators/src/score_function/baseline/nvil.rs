@@ -271,7 +271,7 @@ mod tests {
         for nvil in [Nvil::new().hidden(0), Nvil::new().learning_rate(-1.0), Nvil::new().decay(1.0)] {
             assert!(graph.sample("x", &bit, &ScoreFunction::new().baseline(nvil)).is_err());
         }
-        for (name, words) in [("images", "there is none"), ("digits", "does not have")] {
+        for (name, words) in [("images", "got none of that name"), ("digits", "does not have")] {
             let tape = Tape::<f64>::new();
             let graph = Graph::new(&tape, Seed::new(3));
             graph.data("digits", [1.0, 2.0]).unwrap();
