@@ -23,7 +23,7 @@
 //!
 //! | you want to | use |
 //! |---|---|
-//! | draw values without a tape, with a generator of the crate [`rand`](::rand) | [`TensorDistribution`] |
+//! | draw values without a tape, with a generator of the crate [`rand`] | [`TensorDistribution`] |
 //! | write your own distribution | [`distribution!`], or [`Distribution`] and [`family!`] |
 //! | check it | the module [`testing`] |
 //! | write your own invertible map | [`InvertibleMap`] and [`map_family!`] |

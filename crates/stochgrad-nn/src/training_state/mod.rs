@@ -131,8 +131,8 @@ impl TrainingState {
     ///
     /// # Errors
     ///
-    /// [`NnError::MissingEntry`], [`NnError::TensorMismatch`], [`NnError::InvalidCheckpoint`] or
-    /// [`NnError::InvalidArgument`] if the checkpoint was not saved from a run with this model and this optimiser.
+    /// If the checkpoint was not saved from a run with this model and this optimiser: an entry is missing, has another
+    /// shape or type, or holds a value that is not valid (see [`NnError`](crate::NnError)).
     /// Neither of them is changed in this case.
     pub fn from_checkpoint<F: Real>(
         checkpoint: &Checkpoint,
@@ -147,7 +147,7 @@ impl TrainingState {
     ///
     /// # Errors
     ///
-    /// [`NnError::Io`] if the file cannot be written.
+    /// [`NnError::Io`](crate::NnError::Io) if the file cannot be written.
     pub fn save<F: Real>(
         &self,
         path: impl AsRef<Path>,
