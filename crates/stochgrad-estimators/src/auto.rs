@@ -19,7 +19,7 @@
 //! | bias | none |
 //! | order | any; 1 where the path has a kink, or where a parameter's path or score has one |
 //! | cost evaluations | the number of joint states, or one a sample |
-//! | the cost must offer | values |
+//! | requirement on the cost | values |
 //!
 //! Several samples of the score function get the leave-one-out baseline. `Gradients::reports` states what was chosen,
 //! and why. The differentiable replay of another node (in REBAR, for example) does not accept an `Auto` node

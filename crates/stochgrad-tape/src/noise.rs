@@ -140,11 +140,11 @@ pub(crate) fn filled<F: Real>(pool: &Pool<F>, key: &Key, fill: Fill, layout: &No
 
 /// Noise of a sampling scheme for the members of the plate at a position. There are two keys, one for the random values
 /// and one for the strata.
-pub(crate) fn planned<F: Real>(
+pub(crate) fn filled_by_scheme<F: Real>(
     pool: &Pool<F>,
     [key, strata]: [&Key; 2],
     fill: Fill,
-    plan: SamplingScheme,
+    scheme: SamplingScheme,
     (plates, at): (impl Iterator<Item = (usize, PlateKind, u64)>, usize),
     event: &Shape,
 ) -> Tensor<F> {
@@ -158,9 +158,9 @@ pub(crate) fn planned<F: Real>(
         let shape = resized.clone().map(|(size, ..)| size).chain(event.iter().copied()).collect();
         filled(pool, key, fill, &NoiseLayout::of(resized, event.numel()), shape)
     };
-    let base = if fill == Fill::Normal && plan.is_mirroring() { Fill::Normal } else { Fill::Uniform };
-    let base = drawn(key, base, plan.numbers(members));
-    let choices = match plan.choices(members) {
+    let base = if fill == Fill::Normal && scheme.is_mirroring() { Fill::Normal } else { Fill::Uniform };
+    let base = drawn(key, base, scheme.numbers(members));
+    let choices = match scheme.choices(members) {
         0 => None,
         count => Some(drawn(strata, Fill::Uniform, count)),
     };
@@ -168,7 +168,7 @@ pub(crate) fn planned<F: Real>(
     let entries = |plates: &[(usize, PlateKind, u64)]| plates.iter().map(|(size, ..)| size).product::<usize>();
     let sizes = [entries(&plates[..at]), members, entries(&plates[at + 1..]) * event.numel()];
     let numbers = [base.as_slice(), choices.as_ref().map_or(&[][..], Tensor::as_slice)];
-    sampling_scheme::arrange(plan, fill == Fill::Normal, sizes, event.numel(), numbers, out.make_mut());
+    sampling_scheme::arrange(scheme, fill == Fill::Normal, sizes, event.numel(), numbers, out.make_mut());
     out
 }
 
@@ -191,7 +191,7 @@ impl<F: Real> Tape<F> {
     #[track_caller]
     pub fn noise_by(
         &self,
-        plan: Option<NoiseScheme>,
+        scheme: Option<NoiseScheme>,
         seed: NoiseSeed,
         fill: Fill,
         address: u128,
@@ -202,23 +202,23 @@ impl<F: Real> Tape<F> {
         if let Err(error) = self.own_plates(plates, location) {
             return Some(self.fail(error));
         }
-        if let Some(problem) = plan.and_then(|planned| self.unplannable(planned, plates, event)) {
+        if let Some(problem) = scheme.and_then(|scheme| self.scheme_problem(scheme, plates, event)) {
             return Some(self.fail(TapeError::Other { message: problem, at: location }));
         }
         if *self.inner.borrow_mut().noise.get_or_insert(seed) != seed {
             return None;
         }
-        let op = Op::Noise { fill, address, plates: Plates::from_slice(plates), event: event.clone(), plan };
+        let op = Op::Noise { fill, address, plates: Plates::from_slice(plates), event: event.clone(), scheme };
         Some(Var { tape: self, id: self.apply(op, &Inputs::new(), location) })
     }
 
-    fn unplannable(&self, planned: NoiseScheme, plates: &[Plate], event: &Shape) -> Option<String> {
-        if !plates.contains(&planned.plate) {
+    fn scheme_problem(&self, scheme: NoiseScheme, plates: &[Plate], event: &Shape) -> Option<String> {
+        if !plates.contains(&scheme.plate) {
             return Some(format!(
                 "expected the noise of a sampling scheme to carry its plate \"{}\"",
-                self.plate_name(planned.plate)
+                self.plate_name(scheme.plate)
             ));
         }
-        planned.plan.check(self.plate_size(planned.plate), event.numel()).err()
+        scheme.scheme.check(self.plate_size(scheme.plate), event.numel()).err()
     }
 }

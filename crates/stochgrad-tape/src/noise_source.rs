@@ -25,7 +25,7 @@ pub struct NoiseSeed {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct NoiseScheme {
     /// The scheme.
-    pub plan: SamplingScheme,
+    pub scheme: SamplingScheme,
     /// The plate, which the noise carries.
     pub plate: Plate,
     /// The address of the random values that determine the strata.

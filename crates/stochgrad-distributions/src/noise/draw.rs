@@ -33,7 +33,7 @@ impl<'a, F: Real> Draw<'a, F> {
     /// stratified, systematic, Sobol), which lowers the variance of their mean. Each uniform, normal or exponential
     /// sample that a distribution needs is a dimension of its own. A sampler with an unknown number of them returns an
     /// error.
-    pub fn planned(self, scheme: SamplingScheme, plate: Plate) -> Self {
+    pub fn with_scheme(self, scheme: SamplingScheme, plate: Plate) -> Self {
         Draw { scheme: Some((scheme, plate)), ..self }
     }
 
@@ -105,7 +105,7 @@ impl<'a, F: Real> Draw<'a, F> {
         let draw = |layout: &NoiseLayout, out: &mut [F]| self.source.uniform(self.key, layout, out);
         match self.scheme {
             None => self.fill(event, draw),
-            Some(planned) => self.fill_by_scheme(planned, event, draw, Place::uniform),
+            Some(scheme) => self.fill_by_scheme(scheme, event, draw, Place::uniform),
         }
     }
 
@@ -150,7 +150,7 @@ impl<'a, F: Real> Draw<'a, F> {
             None => self.source.invert(self.key, layout, cdf, out),
             Some((scheme, plate)) => {
                 let (layout, numbers) = self.scheme_uniforms(scheme, plate, event)?;
-                self.source.invert_planned(self.key, &layout, &numbers, cdf, out)
+                self.source.invert_by_scheme(self.key, &layout, &numbers, cdf, out)
             }
         })
     }
@@ -257,8 +257,7 @@ impl<'a, F: Real> Draw<'a, F> {
         if !std::ptr::eq(self.tape, tape) {
             return None;
         }
-        let scheme =
-            self.scheme.map(|(scheme, plate)| NoiseScheme { plan: scheme, plate, strata: self.strata().address() });
+        let scheme = self.scheme.map(|(scheme, plate)| NoiseScheme { scheme, plate, strata: self.strata().address() });
         tape.noise_by(scheme, self.source.seed()?, fill, self.key.address(), &self.plates, event)
     }
 

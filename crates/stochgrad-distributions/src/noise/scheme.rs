@@ -37,21 +37,21 @@ impl<F: Real> Draw<'_, F> {
         let layout = |members| NoiseLayout::resized(self.tape, &self.plates, elements, plate, members);
         self.source.invert(self.strata(), &layout(decisions), &cdf, &mut choices)?;
         let numbers = scheme.numbers(members);
-        let mut planned = vec![SchemeUniform { base: 0, place: scheme.place(members, 0, 0) }; shape.numel()];
+        let mut placed = vec![SchemeUniform { base: 0, place: scheme.place(members, 0, 0) }; shape.numel()];
         let mut strata = vec![0; members];
         for before in 0..outer {
             for after in 0..inner {
                 let choice = |number: usize| choices[(before * decisions + number) * inner + after].to_f64() as usize;
                 scheme.stratify(after % elements.max(1), choice, &mut strata);
                 for (member, &stratum) in strata.iter().enumerate() {
-                    planned[(before * members + member) * inner + after] = SchemeUniform {
+                    placed[(before * members + member) * inner + after] = SchemeUniform {
                         base: (before * numbers + scheme.number_of(member)) * inner + after,
                         place: scheme.place(members, member, stratum),
                     };
                 }
             }
         }
-        Ok((layout(numbers), planned))
+        Ok((layout(numbers), placed))
     }
 
     /// The address of the noise that decides the strata of a scheme.
@@ -71,7 +71,7 @@ impl<F: Real> Draw<'_, F> {
             let (layout, numbers) = self.scheme_uniforms(scheme, plate, event)?;
             let mut base = vec![F::ZERO; layout.len()];
             draw(&layout, &mut base)?;
-            out.iter_mut().zip(&numbers).for_each(|(x, planned)| *x = number(planned.place, base[planned.base]));
+            out.iter_mut().zip(&numbers).for_each(|(x, placed)| *x = number(placed.place, base[placed.base]));
             Ok(())
         })
     }
@@ -106,7 +106,7 @@ mod tests {
         let samples = tape.plate("samples", 3, PlateKind::Samples, &[]);
         tape.set_plate_offset(data, offset);
         let plates = Plates::from_slice(&[data, shared, members, samples]);
-        Draw::new(tape, &NOISE, NoiseKey::new("x", None), plates).planned(scheme, members)
+        Draw::new(tape, &NOISE, NoiseKey::new("x", None), plates).with_scheme(scheme, members)
     }
 
     #[test]
@@ -153,7 +153,7 @@ mod tests {
         let distribution = Poisson::from_rate(tape.constant(3.0));
         for scheme in [SamplingScheme::Stratified, SamplingScheme::Systematic, SamplingScheme::sobol()] {
             let draw = Draw::new(&tape, &NOISE, NoiseKey::new("n", None), Plates::from_slice(&[members]))
-                .planned(scheme, members);
+                .with_scheme(scheme, members);
             let drawn = distribution.draw(&draw).unwrap();
             // The counts of 0, 1 and 2 differ from the expected ones by less than one member at each end.
             for k in 0..3 {

@@ -55,7 +55,7 @@ pub trait NoiseSource<F: Real> {
     ///
     /// # Errors
     /// If the source cannot provide them.
-    fn invert_planned(
+    fn invert_by_scheme(
         &self,
         key: NoiseKey,
         layout: &NoiseLayout,

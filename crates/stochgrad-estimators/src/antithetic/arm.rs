@@ -15,7 +15,7 @@
 //! | bias | none |
 //! | order | 1 |
 //! | cost evaluations | 2 a pair |
-//! | the cost must offer | values |
+//! | requirement on the cost | values |
 
 use crate::antithetic::disarm::{pair_profile, pair_terms, sample_pairs};
 use crate::common::sampling::Sampling;

@@ -20,7 +20,7 @@
 //! | bias | none |
 //! | order | 1 |
 //! | cost evaluations | $n \ge 2$ a set |
-//! | the cost must offer | values |
+//! | requirement on the cost | values |
 
 use crate::antithetic::copula::{Copula, DirichletCopula, below, check_samples};
 use crate::common::sampling::Sampling;

@@ -14,7 +14,7 @@
 //! | bias | none |
 //! | order | 1 |
 //! | cost evaluations | $C$ a set |
-//! | the cost must offer | values |
+//! | requirement on the cost | values |
 
 use crate::antithetic::swaps::{Swaps, categories, check_category};
 use crate::common::sampling::Sampling;

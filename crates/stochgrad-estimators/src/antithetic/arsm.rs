@@ -18,7 +18,7 @@
 //! | bias | none |
 //! | order | 1 |
 //! | cost evaluations | $C(C - 1)/2 + 1$ a set |
-//! | the cost must offer | values |
+//! | requirement on the cost | values |
 
 use crate::antithetic::swaps::{Swaps, categories};
 use crate::common::sampling::Sampling;

@@ -26,7 +26,7 @@
 //! | bias | none |
 //! | order | 1 |
 //! | cost evaluations | $n \ge 2$ a set; pairs cost $O(n^2)$ products per stick |
-//! | the cost must offer | values |
+//! | requirement on the cost | values |
 
 use crate::antithetic::arms::{SMALLEST, describe_sets, separate_costs};
 use crate::antithetic::copula::{Copula, DirichletCopula, below, check_samples};

@@ -29,7 +29,7 @@
 //! | bias | none |
 //! | order | 1 |
 //! | cost evaluations | 2 a pair |
-//! | the cost must offer | values |
+//! | requirement on the cost | values |
 
 use crate::antithetic::antithetic_bits::antithetic_bits;
 use crate::antithetic::carms::pair_weights;

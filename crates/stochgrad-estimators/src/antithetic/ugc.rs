@@ -23,7 +23,7 @@
 //! | bias | none |
 //! | order | 1 |
 //! | cost evaluations | 4 a pair: its two values, and a flip of each |
-//! | the cost must offer | values |
+//! | requirement on the cost | values |
 
 use crate::antithetic::disarm::{pair_gradient, pair_terms, sample_pairs};
 use crate::common::sampling::Sampling;

@@ -30,7 +30,7 @@
 //! | bias | none |
 //! | order | 1 |
 //! | cost evaluations | $K \ge 2$, and one backward pass |
-//! | the cost must offer | values, and derivatives at the samples |
+//! | requirement on the cost | values, and derivatives at the samples |
 
 use crate::common::learned_parameters::LearnedParameters;
 use crate::common::member_gradients::{MemberGradients, second_moment};

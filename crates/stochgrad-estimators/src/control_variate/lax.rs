@@ -22,7 +22,7 @@
 //! | bias | none |
 //! | order | any; 1 along implicit paths, and with the cost through a kink |
 //! | cost evaluations | 1 a sample; 3 with the cost as control variate |
-//! | the cost must offer | values; derivatives with the cost as control variate |
+//! | requirement on the cost | values; derivatives with the cost as control variate |
 
 use crate::common::learned_parameters::LearnedParameters;
 use crate::common::member_gradients::{MemberGradients, second_moment};

@@ -19,7 +19,7 @@
 //! | bias | none |
 //! | order | 1 |
 //! | cost evaluations | 3 a sample, and 2 backward passes |
-//! | the cost must offer | values and derivatives between the states |
+//! | requirement on the cost | values and derivatives between the states |
 
 use crate::common::learned_parameters::LearnedParameters;
 use crate::common::member_gradients::second_moment;

@@ -17,7 +17,7 @@
 //! | bias | none |
 //! | order | 1 |
 //! | cost evaluations | 1 a sample; 3, and 2 backward passes, with `relaxed_cost` |
-//! | the cost must offer | values; derivatives between the states with `relaxed_cost` |
+//! | requirement on the cost | values; derivatives between the states with `relaxed_cost` |
 
 use crate::common::learned_parameters::LearnedParameters;
 use crate::common::member_gradients::second_moment;

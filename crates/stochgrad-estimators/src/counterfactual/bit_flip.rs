@@ -16,7 +16,7 @@
 //! | bias | none |
 //! | order | 1: the replay is detached |
 //! | cost evaluations | 2: the sample's and that of one flip |
-//! | the cost must offer | values |
+//! | requirement on the cost | values |
 
 use crate::common::sampling::Sampling;
 use crate::counterfactual::picked_element::pick_element;

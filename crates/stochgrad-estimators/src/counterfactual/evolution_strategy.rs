@@ -19,7 +19,7 @@
 //! | bias | of the gradient, $O(\sigma^2)$; none for the smoothed objective |
 //! | order | 1 |
 //! | cost evaluations | 2 for each direction, besides the sample's own |
-//! | the cost must offer | values |
+//! | requirement on the cost | values |
 
 use crate::counterfactual::random_directions::RandomDirections;
 use crate::sampling_setters;

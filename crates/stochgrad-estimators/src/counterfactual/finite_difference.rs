@@ -17,7 +17,7 @@
 //! | bias | of the gradient, $O(h^2)$; none where the expected cost is quadratic in the parameter (a bit with its probability as parameter) |
 //! | order | 1 |
 //! | cost evaluations | 2 for each coordinate of the parameters, besides the sample's own |
-//! | the cost must offer | values |
+//! | requirement on the cost | values |
 
 use crate::common::sampling::Sampling;
 use crate::counterfactual::shifted_parameters::{shifted_changes, trained_parameters};

@@ -21,7 +21,7 @@
 //! | bias | none |
 //! | order | 1: the replays are detached |
 //! | cost evaluations | one for each alternative (one or two a parameter) of each element, besides the sample's own |
-//! | the cost must offer | values |
+//! | requirement on the cost | values |
 //!
 //! A constant that is added to the cost cancels, so that a baseline would have no effect. Every node downstream can be
 //! drawn again, whatever its method.

@@ -19,7 +19,7 @@
 //! | bias | none |
 //! | order | 1: the replays are detached |
 //! | cost evaluations | $B$ times the alternatives of an element, besides the sample's own, however many nodes there are |
-//! | the cost must offer | values |
+//! | requirement on the cost | values |
 
 use crate::counterfactual::forwarded::forwarded;
 use crate::counterfactual::perturbation::Perturbation;

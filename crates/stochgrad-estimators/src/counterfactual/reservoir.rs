@@ -24,7 +24,7 @@
 //! | bias | none |
 //! | order | 1: the world is detached |
 //! | cost evaluations | about one, besides the sample's own, however many nodes there are |
-//! | the cost must offer | values |
+//! | requirement on the cost | values |
 
 use crate::counterfactual::forwarded::forwarded;
 use crate::counterfactual::perturbation::Perturbation;

@@ -22,7 +22,7 @@
 //! | bias | of the gradient; none if the cost is affine in the sample, or (two-sided) quadratic, which is certified; costs are right |
 //! | order | 1 |
 //! | cost evaluations | one a sample, and one backward pass |
-//! | the cost must offer | derivatives at the values |
+//! | requirement on the cost | derivatives at the values |
 
 use crate::common::sampling::Sampling;
 use crate::sampling_setters;

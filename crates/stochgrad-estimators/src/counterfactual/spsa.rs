@@ -16,7 +16,7 @@
 //! | bias | of the gradient, $O(h^2)$; none where the expected cost is affine in each coordinate (bits with probabilities as parameters) |
 //! | order | 1 |
 //! | cost evaluations | 2 for each direction, besides the sample's own |
-//! | the cost must offer | values |
+//! | requirement on the cost | values |
 
 use crate::counterfactual::random_directions::RandomDirections;
 use crate::sampling_setters;

@@ -19,7 +19,7 @@
 //! | bias | none |
 //! | order | 1: the replays are detached |
 //! | cost evaluations | one (a side) or up to two (two-sided; one for a bit) for each element, besides the sample's own |
-//! | the cost must offer | values |
+//! | requirement on the cost | values |
 
 use crate::common::sampling::Sampling;
 use crate::counterfactual::perturbation::{Perturbation, gradient_terms, recorded_terms};

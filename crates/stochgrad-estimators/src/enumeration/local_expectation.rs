@@ -17,7 +17,7 @@
 //! | bias | none |
 //! | order | 1: the replays are detached |
 //! | cost evaluations | one for each state of each element (for bits: one a bit), besides the sample's own |
-//! | the cost must offer | values |
+//! | requirement on the cost | values |
 
 use crate::common::element_changes::element_changes;
 use crate::common::sampling::Sampling;

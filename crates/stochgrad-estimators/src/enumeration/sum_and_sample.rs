@@ -23,7 +23,7 @@
 //! | bias | none |
 //! | order | any |
 //! | cost evaluations | $k + m$, and 1 for a shared baseline |
-//! | the cost must offer | values |
+//! | requirement on the cost | values |
 
 use crate::enumeration::distinct_states::{DistinctStates, pick_draw, weighted};
 use stochgrad_distributions::{Distribution, DistributionError, Family, FiniteSupport, ScoreDifferentiable};

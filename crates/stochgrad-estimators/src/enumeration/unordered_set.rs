@@ -21,7 +21,7 @@
 //! | bias | none |
 //! | order | any |
 //! | cost evaluations | $k$; ratios cost $O(k\, 2^k)$ |
-//! | the cost must offer | values |
+//! | requirement on the cost | values |
 
 use crate::enumeration::distinct_states::{DistinctStates, pick_draw, weighted};
 use stochgrad_distributions::{Distribution, DistributionError, Family, FiniteSupport, ScoreDifferentiable};

@@ -26,7 +26,7 @@
 //! | bias | none | of costs and gradients, of order $1/k$ |
 //! | order | any | any |
 //! | cost evaluations | $k$ | $k$ |
-//! | the cost must offer | values | values |
+//! | requirement on the cost | values | values |
 
 use crate::enumeration::distinct_states::{DistinctStates, pick_draw, weighted};
 use stochgrad_distributions::{Distribution, DistributionError, Family, FiniteSupport, ScoreDifferentiable};

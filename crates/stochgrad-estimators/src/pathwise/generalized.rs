@@ -21,7 +21,7 @@
 //! | bias | none |
 //! | order | 1 |
 //! | cost evaluations | one a sample, and one backward pass |
-//! | the cost must offer | a derivative with respect to the sample |
+//! | requirement on the cost | a derivative with respect to the sample |
 
 use crate::common::sampling::Sampling;
 use crate::sampling_setters;

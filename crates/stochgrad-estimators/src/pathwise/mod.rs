@@ -16,7 +16,7 @@
 //! | bias | none |
 //! | order | any through smooth operations, 1 through a kink (`relu`, `abs`, `max`) |
 //! | cost evaluations | one a sample, and one backward pass |
-//! | the cost must offer | a derivative with respect to the sample |
+//! | requirement on the cost | a derivative with respect to the sample |
 
 pub(crate) mod generalized;
 pub(crate) mod implicit;

@@ -25,7 +25,7 @@
 //! | bias | of the gradient; none if the cost is a polynomial of degree $D$ or less in the sample, which is certified; costs are right |
 //! | order | 1 |
 //! | cost evaluations | one a sample, and one backward pass |
-//! | the cost must offer | derivatives at the counts |
+//! | requirement on the cost | derivatives at the counts |
 
 use crate::common::sampling::Sampling;
 use crate::sampling_setters;

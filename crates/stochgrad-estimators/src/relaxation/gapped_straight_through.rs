@@ -17,7 +17,7 @@
 //! | bias | of the gradient, affine costs included; costs are right |
 //! | order | 1 |
 //! | cost evaluations | one a sample, and one backward pass |
-//! | the cost must offer | derivatives at the states |
+//! | requirement on the cost | derivatives at the states |
 
 use crate::relaxation::hard_samples::HardSamples;
 use crate::relaxation::temperature::Temperature;

@@ -24,7 +24,7 @@
 //! | bias | another distribution is sampled: costs and gradients are those of the relaxed model | of the gradient only; costs are right |
 //! | order | any through smooth operations; 1 through a kink, with a sparse map, and with two temperatures | 1 |
 //! | cost evaluations | one a sample, and one backward pass | the same |
-//! | the cost must offer | values and derivatives at interior points | derivatives at the vertices |
+//! | requirement on the cost | values and derivatives at interior points | derivatives at the vertices |
 //!
 //! The biased gradient can have the wrong sign at every temperature. For one bit with $\theta = 0.1$ and $f = (b -
 //! 0.499)^2$ the gradient is $1.8 \cdot 10^{-4}$, and at $\tau = 1$ the plain form gives $-4.2 \cdot 10^{-2}$, the

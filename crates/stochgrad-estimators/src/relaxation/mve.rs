@@ -20,7 +20,7 @@
 //! | bias | of the gradient; none if the cost is quadratic in the sample, which is certified; costs are right |
 //! | order | 1 |
 //! | cost evaluations | one a sample, and one backward pass; a linear system of as many unknowns as categories for each vector |
-//! | the cost must offer | derivatives at the states |
+//! | requirement on the cost | derivatives at the states |
 
 use crate::common::sampling::Sampling;
 use crate::sampling_setters;

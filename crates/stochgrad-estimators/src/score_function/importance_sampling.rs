@@ -27,7 +27,7 @@
 //! | bias | none | of costs and gradients, of order $1/K$ |
 //! | order | any | any |
 //! | cost evaluations | $K$ | $K$ |
-//! | the cost must offer | values | values |
+//! | requirement on the cost | values | values |
 
 use crate::common::sampling::Sampling;
 use crate::sampling_setters;

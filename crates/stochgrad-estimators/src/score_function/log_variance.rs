@@ -23,7 +23,7 @@
 //! | bias | none, as a gradient of $\mathcal L_r$ |
 //! | order | any, as a derivative of $\mathcal L_r$ |
 //! | cost evaluations | $K$ |
-//! | the cost must offer | the log-ratio, differentiable with respect to the parameters of $q$ |
+//! | requirement on the cost | the log-ratio, differentiable with respect to the parameters of $q$ |
 
 use std::panic::Location;
 use stochgrad_distributions::{DistributionResult, Family, Live};

@@ -71,7 +71,7 @@ fn several_elements_and_categories_are_exact() {
 }
 
 #[test]
-fn nodes_may_share_a_planned_plate() {
+fn nodes_may_share_a_plate_with_a_scheme() {
     for scheme in SCHEMES {
         let model = |graph: &Graph<'_, f64>| {
             let t = graph.param("t", [0.3, -0.4])?;
@@ -281,12 +281,12 @@ fn relaxations_keep_their_means_and_vary_less() {
         (moments.mean("logit").unwrap().item().unwrap(), moments.variance("logit").unwrap().item().unwrap())
     };
     for scheme in [SamplingScheme::Antithetic, SamplingScheme::Stratified, SamplingScheme::Systematic] {
-        for (plain, planned) in methods(None).iter().zip(&methods(Some(scheme))) {
-            let (plain, found) = (moments(plain), moments(planned));
-            assert!((plain.0 - found.0).abs() < 1e-6, "{}: {found:?}, {plain:?}", planned.name());
+        for (plain, by_scheme) in methods(None).iter().zip(&methods(Some(scheme))) {
+            let (plain, found) = (moments(plain), moments(by_scheme));
+            assert!((plain.0 - found.0).abs() < 1e-6, "{}: {found:?}, {plain:?}", by_scheme.name());
             // The derivative of a relaxed value is large in the middle, so that mirrored pairs need not help there.
-            let helps = scheme != SamplingScheme::Antithetic || !planned.name().starts_with("Gumbel-softmax");
-            assert!(!helps || found.1 < plain.1, "{}: {found:?}, {plain:?}", planned.name());
+            let helps = scheme != SamplingScheme::Antithetic || !by_scheme.name().starts_with("Gumbel-softmax");
+            assert!(!helps || found.1 < plain.1, "{}: {found:?}, {plain:?}", by_scheme.name());
         }
     }
 }

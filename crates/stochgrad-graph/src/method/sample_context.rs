@@ -144,7 +144,7 @@ impl<'a, 't, F: Real> SampleContext<'a, 't, F> {
                 }
             },
         };
-        Ok((Some(plate), self.draw(Some(plate)).planned(scheme, plate)))
+        Ok((Some(plate), self.draw(Some(plate)).with_scheme(scheme, plate)))
     }
 
     /// A request for values on the plates of the parameters and the given plate.

@@ -82,7 +82,7 @@ pub enum Op {
         /// The event shape.
         event: Shape,
         /// The sampling scheme by which the members of a plate are drawn jointly, unless they are independent.
-        plan: Option<NoiseScheme>,
+        scheme: Option<NoiseScheme>,
     },
     /// Values that host code supplies, and supplies again in each run of a program. Contains the number of the source
     /// on this tape.
@@ -200,8 +200,8 @@ impl fmt::Display for Op {
         match self {
             Op::Leaf { trainable: true } => f.write_str("parameter"),
             Op::Leaf { trainable: false } => f.write_str("constant"),
-            Op::Noise { fill, plan: None, .. } => write!(f, "{fill:?} noise"),
-            Op::Noise { fill, plan: Some(planned), .. } => write!(f, "{fill:?} noise, {}", planned.plan),
+            Op::Noise { fill, scheme: None, .. } => write!(f, "{fill:?} noise"),
+            Op::Noise { fill, scheme: Some(scheme), .. } => write!(f, "{fill:?} noise, {}", scheme.scheme),
             Op::Host(_) => f.write_str("host value"),
             Op::Map(map) => write!(f, "{map:?}"),
             Op::Zip(zip) => write!(f, "{zip:?}"),

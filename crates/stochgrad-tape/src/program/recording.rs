@@ -116,7 +116,7 @@ impl<'a, F: Real> Recording<'a, F> {
 
     /// The index of the first element of some noise, if the indices are consecutive.
     pub(super) fn consecutive_noise(&self, value: usize) -> Option<u64> {
-        let Op::Noise { plates, event, plan: None, .. } = &self.node(value).op else { return None };
+        let Op::Noise { plates, event, scheme: None, .. } = &self.node(value).op else { return None };
         let entries = plates.iter().map(|plate| {
             let entry = &self.inner.plates[plate.index as usize];
             (entry.size, entry.kind, entry.offset)

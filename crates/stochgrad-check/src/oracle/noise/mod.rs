@@ -296,7 +296,7 @@ impl NoiseSource<f64> for OracleNoise {
         self.each(layout, out, |element, index| Ok(self.state(key, index, None, &|k| cdf(element, k))? as f64))
     }
 
-    fn invert_planned(
+    fn invert_by_scheme(
         &self,
         key: NoiseKey,
         layout: &NoiseLayout,

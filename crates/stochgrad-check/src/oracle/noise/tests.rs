@@ -93,7 +93,7 @@ fn uniforms_of_a_sampling_scheme_are_split_at_their_places() {
                 .collect();
             let mut out = [0.0; 2];
             let cdf = |_: usize, k: u64| if k == 0 { 0.7 } else { 1.0 };
-            noise.invert_planned(NoiseKey::new("x", None), &NoiseLayout::flat(1), &uniforms, &cdf, &mut out)?;
+            noise.invert_by_scheme(NoiseKey::new("x", None), &NoiseLayout::flat(1), &uniforms, &cdf, &mut out)?;
             Ok(out)
         });
         let probability =
@@ -169,7 +169,7 @@ fn members_of_a_sampling_scheme_are_split_before_their_positions_too() {
             let uniforms = [SchemeUniform { base: 0, place: scheme.place(2, 1, 1) }];
             let mut out = [0.0];
             let cdf = |_: usize, k: u64| if k == 0 { 0.8 } else { 1.0 };
-            noise.invert_planned(key, &NoiseLayout::flat(1), &uniforms, &cdf, &mut out)?;
+            noise.invert_by_scheme(key, &NoiseLayout::flat(1), &uniforms, &cdf, &mut out)?;
             Ok(u * out[0])
         });
         let expected = if scheme == SamplingScheme::Antithetic { expected } else { (1.0 - 0.36) / 2.0 };

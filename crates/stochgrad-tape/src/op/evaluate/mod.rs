@@ -25,24 +25,24 @@ impl<F: Real> Tape<F> {
         let inner = &*self.inner.borrow();
         let pool = &self.pool;
         match op {
-            Op::Noise { fill, address, plates, event, plan } => {
+            Op::Noise { fill, address, plates, event, scheme } => {
                 let seed = inner.noise.unwrap_or_default();
                 let key = Key::new(seed.seed, seed.step, *address);
                 let entries = plates.iter().map(|plate| {
                     let entry = &inner.plates[plate.index as usize];
                     (entry.size, entry.kind, entry.offset)
                 });
-                let value = match plan.as_ref().zip(plan.and_then(|planned| plates.binary_search(&planned.plate).ok()))
-                {
-                    Some((planned, at)) => {
-                        let strata = Key::new(seed.seed, seed.step, planned.strata);
-                        noise::planned(pool, [&key, &strata], *fill, planned.plan, (entries, at), event)
-                    }
-                    None => {
-                        let layout = NoiseLayout::of(entries, event.numel());
-                        noise::filled(pool, &key, *fill, &layout, inner.full_shape(plates, event))
-                    }
-                };
+                let value =
+                    match scheme.as_ref().zip(scheme.and_then(|scheme| plates.binary_search(&scheme.plate).ok())) {
+                        Some((scheme, at)) => {
+                            let strata = Key::new(seed.seed, seed.step, scheme.strata);
+                            noise::filled_by_scheme(pool, [&key, &strata], *fill, scheme.scheme, (entries, at), event)
+                        }
+                        None => {
+                            let layout = NoiseLayout::of(entries, event.numel());
+                            noise::filled(pool, &key, *fill, &layout, inner.full_shape(plates, event))
+                        }
+                    };
                 return Ok((value, plates.clone()));
             }
             Op::Host(number) => return Ok((inner.hosts[*number as usize].tensor(pool), Plates::new())),
