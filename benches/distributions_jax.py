@@ -14,7 +14,7 @@ import numpyro.distributions as dist
 ELEMENTS = 100_000
 SECONDS = float(sys.argv[1]) if len(sys.argv) > 1 else 0.3
 
-LAWS = {
+DISTRIBUTIONS = {
     "Bernoulli": ([0.3], lambda p: dist.Bernoulli(logits=p[0])),
     "Binomial": ([0.3], lambda p: dist.Binomial(10, logits=p[0])),
     "Geometric": ([0.3], lambda p: dist.Geometric(probs=p[0])),
@@ -58,7 +58,7 @@ def rate(task):
 
 
 def main():
-    for name, (values, build) in LAWS.items():
+    for name, (values, build) in DISTRIBUTIONS.items():
         p = jnp.array(values, jnp.float32)
         key = jax.random.PRNGKey(1)
         draw = jax.jit(lambda p, step: build(p).sample(jax.random.fold_in(key, step), (ELEMENTS,)))
@@ -72,10 +72,10 @@ def main():
         for task, run in tasks.items():
             try:
                 per_second = rate(run)
-            except Exception as error:  # a law that lacks the task
+            except Exception as error:  # a distribution that lacks the task
                 print(f"{name} {task}: {error}", file=sys.stderr)
                 continue
-            print(json.dumps({"law": name, "task": task, "impl": "jax", "per_second": per_second}), flush=True)
+            print(json.dumps({"distribution": name, "task": task, "impl": "jax", "per_second": per_second}), flush=True)
 
 
 if __name__ == "__main__":

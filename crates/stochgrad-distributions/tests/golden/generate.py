@@ -1,15 +1,16 @@
-"""Known values of the distributions, from their definitions, with forty digits and more.
+"""Known values of the distributions, computed from their definitions with sixty digits.
 
     python3 -m venv venv && venv/bin/pip install mpmath==1.4.1
-    venv/bin/python crates/stochgrad-distributions/tests/golden/generate.py [LAW ...]
+    venv/bin/python crates/stochgrad-distributions/tests/golden/generate.py [DISTRIBUTION ...]
 
-Writes `<law>.csv` beside itself, a line for each value: law, function, parameters, argument, value. Every input is a double and is
-used as exactly that number. `tests/golden.rs` reads the tables.
+Writes `<distribution>.csv` into the folder of this script, with one line for each value: distribution, function,
+parameters, argument, value. Every input is a double and is used exactly. `tests/golden.rs` reads the tables.
 
-A law is its log-density (or log-probability), its support, its distribution function where there is one in closed form, and points: parameters
-with arguments. Scores and implicit derivatives are derivatives of these functions. Moments, entropies, expected costs and divergences are
-integrals (or sums) of them at the points that are marked as ordinary; where an entropy is also given in closed form, the two are compared here and
-the closed form serves the extreme points.
+A distribution is given by its log-density (or log-probability), its support, its distribution function if that has a
+closed form, and points: parameters with arguments. Scores and implicit derivatives are derivatives of these functions.
+Moments, entropies, expected costs and divergences are integrals or sums of them, at the points that are marked as
+ordinary. Where an entropy is also given in closed form, the script compares the two, and uses the closed form at
+extreme points.
 """
 
 import csv
@@ -41,21 +42,21 @@ def sigmoid(x):
     return 1 / (1 + mp.exp(-x))
 
 
-class Law:
-    """`support` maps parameters to an interval, or to a range of whole numbers where the law is discrete; it ends where the tail is below 1e-45."""
+class Distribution:
+    """`support` maps parameters to an interval, or to a range of whole numbers where the distribution is discrete; it ends where the tail is below 1e-45."""
 
-    def __init__(self, law, log_prob, support, points, cdf=None, entropy=None, discrete=False, splits=None, heavy=False,
+    def __init__(self, distribution, log_prob, support, points, cdf=None, entropy=None, discrete=False, splits=None, heavy=False,
                  fixed=(), score=True, expected_sin=None, through=None):
-        self.law, self.log_prob, self.support, self.points = law, log_prob, support, points
+        self.distribution, self.log_prob, self.support, self.points = distribution, log_prob, support, points
         self.cdf, self.entropy, self.discrete, self.splits = cdf, entropy, discrete, splits
         self.heavy, self.fixed, self.score = heavy, set(fixed), score
         # The expectation of the sine, where quadrature is no good; and x and dx/dy of a better variable y, with its interval.
         self.expected_sin, self.through = expected_sin, through
-        self.names = law[law.index("(") + 1:-1].split(", ")
+        self.names = distribution[distribution.index("(") + 1:-1].split(", ")
 
     @property
     def file(self):
-        name = self.law.split("(")[0]
+        name = self.distribution.split("(")[0]
         return "".join("_" + c.lower() if c.isupper() and i else c.lower() for i, c in enumerate(name)) + ".csv"
 
     def expectation(self, f, t):
@@ -112,10 +113,10 @@ class Law:
             if not ordinary:
                 continue
             total = self.expectation(lambda x: mpf(1), t)
-            assert abs(total - 1) < 1e-15, (self.law, values, total)
+            assert abs(total - 1) < 1e-15, (self.distribution, values, total)
             entropy = -self.expectation(lambda x: self.log_prob(x, *t), t)
             if self.entropy:
-                assert abs(entropy - self.entropy(*t)) < 1e-15 * max(1, abs(entropy)), (self.law, values)
+                assert abs(entropy - self.entropy(*t)) < 1e-15 * max(1, abs(entropy)), (self.distribution, values)
             else:
                 yield "entropy", values, "", entropy
             if not self.heavy:
@@ -275,122 +276,122 @@ def tail(scale):
     return [scale * mpf(10) ** k for k in range(-30, 3)]
 
 
-LAWS = [
-    Law("Bernoulli(probability)", bits_log, lambda p: (0, 1),
+DISTRIBUTIONS = [
+    Distribution("Bernoulli(probability)", bits_log, lambda p: (0, 1),
         [([p], [0.0, 1.0], 0.01 < p < 0.99) for p in [0.3, 0.9, 0.5, 1e-12, 1 - 1e-12, 1e-15]], discrete=True,
         cdf=lambda k, p: 1 - p if k == 0 else mpf(1)),
-    Law("Bernoulli(logits)", lambda x, l: -mp.log1p(mp.exp(-l if x == 1 else l)), lambda l: (0, 1),
+    Distribution("Bernoulli(logits)", lambda x, l: -mp.log1p(mp.exp(-l if x == 1 else l)), lambda l: (0, 1),
         [([l], [0.0, 1.0], abs(l) < 5) for l in [0.3, -2.0, 4.0, 50.0, -50.0, 700.0]], discrete=True),
-    Law("Binomial(trials, probability)", binomial, lambda n, p: (0, int(n)),
+    Distribution("Binomial(trials, probability)", binomial, lambda n, p: (0, int(n)),
         [([7.0, 0.3], [0.0, 2.0, 7.0], True), ([30.0, 0.8], [3.0, 24.0, 30.0], True), ([1e9, 0.5], [5e8, 499990000.0], False),
          ([1e9, 1e-9], [0.0, 3.0], False), ([50.0, 1e-12], [0.0, 2.0], False), ([12.0, 1 - 1e-12], [9.0, 12.0], False)],
         discrete=True, fixed=["trials"], cdf=sum_from(lambda n, p: 0, binomial)),
-    Law("Binomial(trials, logits)", lambda k, n, l: lngamma(n + 1) - lngamma(k + 1) - lngamma(n - k + 1) - k * mp.log1p(mp.exp(-l)) - (n - k) * mp.log1p(mp.exp(l)),
+    Distribution("Binomial(trials, logits)", lambda k, n, l: lngamma(n + 1) - lngamma(k + 1) - lngamma(n - k + 1) - k * mp.log1p(mp.exp(-l)) - (n - k) * mp.log1p(mp.exp(l)),
         lambda n, l: (0, int(n)),
         [([7.0, 0.3], [0.0, 2.0, 7.0], True), ([30.0, -1.8], [3.0, 24.0, 30.0], True), ([1e9, 0.0], [5e8, 499990000.0], False),
          ([10.0, 50.0], [4.0, 10.0], False), ([10.0, -50.0], [0.0, 4.0], False)], discrete=True, fixed=["trials"]),
-    Law("Geometric(probability)", counts(lambda k, p: k * mp.log1p(-p) + mp.log(p)), lambda p: (0, int(110 / -math.log1p(-p)) + 10),
+    Distribution("Geometric(probability)", counts(lambda k, p: k * mp.log1p(-p) + mp.log(p)), lambda p: (0, int(110 / -math.log1p(-p)) + 10),
         [([0.3], [0.0, 3.0, 40.0], True), ([0.8], [0.0, 2.0, 9.0], True), ([1e-9], [0.0, 1e9, 3e9], False), ([1 - 1e-12], [0.0, 1.0, 2.0], False)],
         discrete=True, cdf=lambda k, p: 1 - (1 - p) ** (k + 1), entropy=lambda p: -(p * mp.log(p) + (1 - p) * mp.log1p(-p)) / p),
-    Law("NegativeBinomial(successes, probability)", counts(negative_binomial), lambda r, p: (0, int((r + 8) * 120 / p)),
+    Distribution("NegativeBinomial(successes, probability)", counts(negative_binomial), lambda r, p: (0, int((r + 8) * 120 / p)),
         [([2.5, 0.4], [0.0, 3.0, 40.0], True), ([0.7, 0.8], [0.0, 2.0, 9.0], True), ([1e9, 0.5], [1e9, 1000020000.0], False),
          ([2.0, 1e-9], [0.0, 1e9], False), ([1e-3, 0.5], [0.0, 3.0], False)], discrete=True, cdf=sum_from(lambda r, p: 0, negative_binomial)),
-    Law("NegativeBinomial(successes, logits)", counts(lambda k, r, l: negative_binomial(k, r, sigmoid(l))), lambda r, l: (0, int((r + 8) * 120 / sigmoid(l))),
+    Distribution("NegativeBinomial(successes, logits)", counts(lambda k, r, l: negative_binomial(k, r, sigmoid(l))), lambda r, l: (0, int((r + 8) * 120 / sigmoid(l))),
         [([2.5, -0.4], [0.0, 3.0, 40.0], True), ([0.7, 1.2], [0.0, 2.0, 9.0], True), ([3.0, 40.0], [0.0, 1.0, 2.0], False),
          ([3.0, -20.0], [0.0, 1e9], False), ([1e6, 0.0], [1e6, 1002000.0], False)], discrete=True),
-    Law("Poisson(rate)", counts(lambda k, r: k * mp.log(r) - r - lngamma(k + 1)), lambda r: (0, int(10 * r + 150)),
+    Distribution("Poisson(rate)", counts(lambda k, r: k * mp.log(r) - r - lngamma(k + 1)), lambda r: (0, int(10 * r + 150)),
         [([2.5], [0.0, 2.0, 30.0], True), ([12.0], [3.0, 12.0, 40.0], True), ([1e9], [1e9, 999950000.0, 1000100000.0], False), ([1e-12], [0.0, 1.0, 2.0], False)],
         discrete=True, cdf=lambda k, r: mp.gammainc(k + 1, r, INF, regularized=True) if r < 1e6 else mpf("nan")),
-    Law("DiscreteUniform(low, high)", where(lambda k, l, h: l <= k <= h and k == mp.floor(k), lambda k, l, h: -mp.log(h - l + 1)), lambda l, h: (int(l), int(h)),
+    Distribution("DiscreteUniform(low, high)", where(lambda k, l, h: l <= k <= h and k == mp.floor(k), lambda k, l, h: -mp.log(h - l + 1)), lambda l, h: (int(l), int(h)),
         [([1.0, 6.0], [0.0, 1.0, 4.0, 6.0, 7.0], True), ([-3.0, -3.0], [-3.0, -2.0], True), ([-1e9, 1e9], [-1e9, 5.0], False),
          ([0.0, 1.0], [0.0, 0.5, 1.0], True)], discrete=True, fixed=["low", "high"],
         cdf=lambda k, l, h: min(max((mp.floor(k) - l + 1) / (h - l + 1), mpf(0)), mpf(1)), entropy=lambda l, h: mp.log(h - l + 1)),
-    Law("Skellam(rate_up, rate_down)", skellam,
+    Distribution("Skellam(rate_up, rate_down)", skellam,
         lambda a, b: (-60 - int(9 * b), 60 + int(9 * a)),
         [([2.5, 0.7], [-4.0, 0.0, 3.0, 20.0], True), ([1.0, 3.0], [-9.0, -2.0, 0.0, 5.0], True), ([1e-3, 1e-3], [-1.0, 0.0, 2.0], False), ([900.0, 1000.0], [-300.0, -100.0, 50.0], False)],
         discrete=True, cdf=sum_from(lambda a, b: -80 - int(9 * b) if b < 10 else -700, skellam)),
-    Law("ContinuousBernoulli(logits)", continuous_bernoulli, lambda l: (mpf(0), mpf(1)),
+    Distribution("ContinuousBernoulli(logits)", continuous_bernoulli, lambda l: (mpf(0), mpf(1)),
         [([1.7], [0.0, 0.3, 1.0], True), ([-4.0], [0.1, 0.5, 0.9], True), ([1e-9], [0.2, 0.9], True), ([50.0], [0.2, 0.999], False), ([-700.0], [1e-4, 0.5], False)],
         cdf=lambda x, l: mp.expm1(l * x) / mp.expm1(l)),
-    Law("Normal(location, scale)", loc(lambda z: -z * z / 2 - mp.log(2 * mp.pi) / 2), lambda m, s: (m - 15 * s, m + 15 * s), LINE,
+    Distribution("Normal(location, scale)", loc(lambda z: -z * z / 2 - mp.log(2 * mp.pi) / 2), lambda m, s: (m - 15 * s, m + 15 * s), LINE,
         cdf=loc_cdf(ncdf), entropy=lambda m, s: mp.log(2 * mp.pi * mp.e) / 2 + mp.log(s), splits=around),
-    Law("LogNormal(location, scale)", lambda x, m, s: -((mp.log(x) - m) / s) ** 2 / 2 - mp.log(2 * mp.pi) / 2 - mp.log(s) - mp.log(x),
+    Distribution("LogNormal(location, scale)", lambda x, m, s: -((mp.log(x) - m) / s) ** 2 / 2 - mp.log(2 * mp.pi) / 2 - mp.log(s) - mp.log(x),
         lambda m, s: (mp.exp(m - 15 * s), mp.exp(m + 15 * s)),
         [([0.2, 0.4], [0.3, 1.1, 6.0], True), ([-1.0, 0.7], [0.01, 0.3, 9.0], True), ([0.0, 1e-6], [1.0, 1.000001], False), ([50.0, 3.0], [1e10, 1e22, 1e30], False),
          ([0.0, 10.0], [1e-20, 1.0, 1e9], False)], cdf=lambda x, m, s: ncdf((mp.log(x) - m) / s), entropy=lambda m, s: m + mp.log(2 * mp.pi * mp.e) / 2 + mp.log(s),
         splits=lambda m, s: [mp.exp(m + k * s) for k in range(-14, 15)]),
-    Law("HalfNormal(scale)", lambda x, s: mp.log(2 / mp.pi) / 2 - mp.log(s) - (x / s) ** 2 / 2, lambda s: (mpf(0), 15 * s), SCALE,
+    Distribution("HalfNormal(scale)", lambda x, s: mp.log(2 / mp.pi) / 2 - mp.log(s) - (x / s) ** 2 / 2, lambda s: (mpf(0), 15 * s), SCALE,
         cdf=lambda x, s: mp.erf(x / s / mp.sqrt(2)), entropy=lambda s: mp.log(s) + (1 + mp.log(mp.pi / 2)) / 2, splits=lambda s: [s, 5 * s]),
-    Law("TruncatedNormal(location, scale, low, high)", truncated, lambda m, s, l, h: (l, h),
+    Distribution("TruncatedNormal(location, scale, low, high)", truncated, lambda m, s, l, h: (l, h),
         [([0.3, 1.4, -1.0, 2.5], [-0.9, 0.4, 2.4], True), ([0.0, 1.0, 8.0, 9.0], [8.01, 8.2, 8.9], True), ([0.0, 1.0, 40.0, 41.0], [40.001, 40.05, 40.5], False),
          ([1.0, 0.5, -30.0, -20.0], [-20.5, -20.01], False), ([0.0, 1e8, -1.0, 1.0], [-0.5, 0.9], False)], cdf=truncated_cdf, fixed=[], splits=lambda m, s, l, h: [l + (h - l) * k / 8 for k in range(1, 8)]),
-    Law("Laplace(location, scale)", loc(lambda z: -abs(z) - mp.log(2)), wide, LINE, cdf=loc_cdf(lambda z: mp.exp(z) / 2 if z < 0 else 1 - mp.exp(-z) / 2),
+    Distribution("Laplace(location, scale)", loc(lambda z: -abs(z) - mp.log(2)), wide, LINE, cdf=loc_cdf(lambda z: mp.exp(z) / 2 if z < 0 else 1 - mp.exp(-z) / 2),
         entropy=lambda m, s: 1 + mp.log(2 * s), splits=around),
-    Law("Logistic(location, scale)", loc(lambda z: -z - 2 * mp.log1p(mp.exp(-z))), wide, LINE, cdf=loc_cdf(sigmoid), entropy=lambda m, s: 2 + mp.log(s), splits=around),
-    Law("Gumbel(location, scale)", loc(lambda z: -z - mp.exp(-z)), lambda m, s: (m - 6 * s, m + 100 * s),
+    Distribution("Logistic(location, scale)", loc(lambda z: -z - 2 * mp.log1p(mp.exp(-z))), wide, LINE, cdf=loc_cdf(sigmoid), entropy=lambda m, s: 2 + mp.log(s), splits=around),
+    Distribution("Gumbel(location, scale)", loc(lambda z: -z - mp.exp(-z)), lambda m, s: (m - 6 * s, m + 100 * s),
         [([0.3, 1.7], [-3.0, 0.1, 5.0], True), ([-1.0, 0.4], [-1.5, -0.9, 1.0], True), ([1e6, 1e-3], [1e6, 1000000.002], False), ([0.0, 1e8], [-3e8, 5.0, 1e9], False), ([0.0, 1.0], [-4.0, 30.0], False)],
         cdf=loc_cdf(lambda z: mp.exp(-mp.exp(-z))), entropy=lambda m, s: mp.log(s) + EG + 1, splits=around),
-    Law("Cauchy(location, scale)", loc(lambda z: -mp.log(mp.pi) - mp.log1p(z * z)), lambda m, s: (-INF, INF),
+    Distribution("Cauchy(location, scale)", loc(lambda z: -mp.log(mp.pi) - mp.log1p(z * z)), lambda m, s: (-INF, INF),
         [(v, a, False) for v, a, _ in LINE] + [([0.0, 1.0], [1e10, -1e150], False)],
         cdf=loc_cdf(lambda z: mp.atan2(1, -z) / mp.pi), entropy=lambda m, s: mp.log(4 * mp.pi * s), expected_sin=lambda m, s: mp.exp(-s) * mp.sin(m),
         through=lambda m, s: (lambda y: m + s * mp.tan(y), lambda y: s / mp.cos(y) ** 2, [-mp.pi / 2, -1, 0, 1, mp.pi / 2])),
-    Law("HalfCauchy(scale)", lambda x, s: mp.log(2 / mp.pi) - mp.log(s) - mp.log1p((x / s) ** 2), lambda s: (mpf(0), INF),
+    Distribution("HalfCauchy(scale)", lambda x, s: mp.log(2 / mp.pi) - mp.log(s) - mp.log1p((x / s) ** 2), lambda s: (mpf(0), INF),
         [(v, a, False) for v, a, _ in SCALE] + [([1.0], [1e10, 1e150], False)], cdf=lambda x, s: 2 * mp.atan(x / s) / mp.pi, entropy=lambda s: mp.log(2 * mp.pi * s),
         expected_sin=lambda s: (mp.exp(-s) * mp.ei(s) - mp.exp(s) * mp.ei(-s)) / mp.pi),
-    Law("StudentT(degrees_of_freedom, location, scale)", lambda x, nu, m, s: -lnbeta(nu / 2, mpf(1) / 2) - mp.log(nu) / 2 - mp.log(s) - (nu + 1) / 2 * mp.log1p(((x - m) / s) ** 2 / nu),
+    Distribution("StudentT(degrees_of_freedom, location, scale)", lambda x, nu, m, s: -lnbeta(nu / 2, mpf(1) / 2) - mp.log(nu) / 2 - mp.log(s) - (nu + 1) / 2 * mp.log1p(((x - m) / s) ** 2 / nu),
         lambda nu, m, s: (-INF, INF),
         [([7.0, 0.3, 1.7], [-6.0, 0.1, 4.0], False), ([2.5, -1.0, 0.4], [-9.0, -0.9, 1.0], False), ([0.05, 0.0, 1.0], [-1e9, 0.3], False), ([1e6, 0.0, 1.0], [-3.0, 0.1, 5.0], False),
          ([1.0, 0.0, 1e8], [1e9, -5.0], False)], cdf=student_cdf,
         entropy=lambda nu, m, s: (nu + 1) / 2 * (mp.digamma((nu + 1) / 2) - mp.digamma(nu / 2)) + mp.log(nu) / 2 + lnbeta(nu / 2, mpf(1) / 2) + mp.log(s),
         expected_sin=lambda nu, m, s: mp.sin(m) * mp.besselk(nu / 2, mp.sqrt(nu) * s) * (mp.sqrt(nu) * s) ** (nu / 2) / mp.gamma(nu / 2) / 2 ** (nu / 2 - 1)),
-    Law("Uniform(low, high)", where(lambda x, l, h: l <= x <= h, lambda x, l, h: -mp.log(h - l)), lambda l, h: (l, h),
+    Distribution("Uniform(low, high)", where(lambda x, l, h: l <= x <= h, lambda x, l, h: -mp.log(h - l)), lambda l, h: (l, h),
         [([-0.7, 2.1], [-0.6, 0.3, 2.0, 3.0], True), ([0.0, 1.0], [0.1, 0.5, 0.9], True), ([1e6, 1000000.001], [1000000.0005], False), ([-1e8, 1e8], [0.0, 5e7], False)],
         cdf=lambda x, l, h: min(max((x - l) / (h - l), mpf(0)), mpf(1)), entropy=lambda l, h: mp.log(h - l), score=False),
-    Law("Exponential(rate)", lambda x, r: mp.log(r) - r * x, lambda r: (mpf(0), 110 / r),
+    Distribution("Exponential(rate)", lambda x, r: mp.log(r) - r * x, lambda r: (mpf(0), 110 / r),
         [([0.8], [0.05, 1.0, 9.0], True), ([3.0], [1e-9, 0.3, 2.0], True), ([1e-8], [1.0, 1e8, 2e9], False), ([1e8], [1e-9, 1e-7], False)],
         cdf=lambda x, r: -mp.expm1(-r * x), entropy=lambda r: 1 - mp.log(r), splits=lambda r: [1 / r, 5 / r, 20 / r]),
-    Law("Gamma(concentration, rate)", lambda x, a, r: a * mp.log(r) + (a - 1) * mp.log(x) - r * x - lngamma(a), lambda a, r: (mpf(0), (a + 150) / r * 2), SHAPES,
+    Distribution("Gamma(concentration, rate)", lambda x, a, r: a * mp.log(r) + (a - 1) * mp.log(x) - r * x - lngamma(a), lambda a, r: (mpf(0), (a + 150) / r * 2), SHAPES,
         cdf=lambda x, a, r: gamma_p(a, r * x), entropy=lambda a, r: a - mp.log(r) + lngamma(a) + (1 - a) * mp.digamma(a), splits=lambda a, r: tail(a / r) + [5 * a / r, 20 * a / r]),
-    Law("Gamma(concentration, scale)", lambda x, a, s: -a * mp.log(s) + (a - 1) * mp.log(x) - x / s - lngamma(a), lambda a, s: (mpf(0), (a + 150) * s * 2),
+    Distribution("Gamma(concentration, scale)", lambda x, a, s: -a * mp.log(s) + (a - 1) * mp.log(x) - x / s - lngamma(a), lambda a, s: (mpf(0), (a + 150) * s * 2),
         [([2.3, 0.7], [0.1, 1.5, 6.0], True), ([0.6, 1.2], [1e-6, 0.3, 5.0], True), ([1e6, 1e-8], [0.00999, 0.0101], False), ([1e-3, 1e8], [1e-100, 1.0, 1e8], False)],
         cdf=lambda x, a, s: gamma_p(a, x / s), entropy=lambda a, s: a + mp.log(s) + lngamma(a) + (1 - a) * mp.digamma(a), splits=lambda a, s: tail(a * s) + [5 * a * s, 20 * a * s]),
-    Law("InverseGamma(concentration, scale)", lambda x, a, b: a * mp.log(b) - (a + 1) * mp.log(x) - b / x - lngamma(a), lambda a, b: (mpf(0), INF),
+    Distribution("InverseGamma(concentration, scale)", lambda x, a, b: a * mp.log(b) - (a + 1) * mp.log(x) - b / x - lngamma(a), lambda a, b: (mpf(0), INF),
         [([3.6, 1.4], [0.2, 0.5, 4.0], False), ([0.6, 1.2], [0.1, 2.0, 1e6], False), ([1e-3, 1.0], [0.5, 1e100], False), ([1e6, 2.0], [1.999e-6, 2e-6, 2.003e-6], False)],
         cdf=lambda x, a, b: 1 - gamma_p(a, b / x), entropy=lambda a, b: a + mp.log(b) + lngamma(a) - (1 + a) * mp.digamma(a),
         expected_sin=lambda a, b: mp.im(characteristic_inverse_gamma(a, b)),
         through=lambda a, b: (lambda y: mp.exp(-y), lambda y: mp.exp(-y), [mp.log(a / b) + k for k in list(range(-240, 0, 8)) + [0, 1, 2, 3, 4, 6, 9]])),
-    Law("Chi2(degrees_of_freedom)", lambda x, n: (n / 2 - 1) * mp.log(x) - x / 2 - n / 2 * mp.log(2) - lngamma(n / 2), lambda n: (mpf(0), 2 * n + 500),
+    Distribution("Chi2(degrees_of_freedom)", lambda x, n: (n / 2 - 1) * mp.log(x) - x / 2 - n / 2 * mp.log(2) - lngamma(n / 2), lambda n: (mpf(0), 2 * n + 500),
         [([3.4], [0.1, 3.0, 20.0], True), ([1.0], [1e-6, 0.5, 9.0], True), ([1e-3], [1e-200, 0.1], False), ([1e6], [998000.0, 1e6, 1003000.0], False)],
         cdf=lambda x, n: gamma_p(n / 2, x / 2), entropy=lambda n: n / 2 + mp.log(2) + lngamma(n / 2) + (1 - n / 2) * mp.digamma(n / 2), splits=lambda n: tail(n) + [5 * n, 20 * n]),
-    Law("Beta(alpha, beta)", lambda x, a, b: (a - 1) * mp.log(x) + (b - 1) * mp.log1p(-x) - lnbeta(a, b), lambda a, b: (mpf(0), BELOW_ONE), UNIT,
+    Distribution("Beta(alpha, beta)", lambda x, a, b: (a - 1) * mp.log(x) + (b - 1) * mp.log1p(-x) - lnbeta(a, b), lambda a, b: (mpf(0), BELOW_ONE), UNIT,
         cdf=beta_cdf,
         entropy=lambda a, b: lnbeta(a, b) - (a - 1) * mp.digamma(a) - (b - 1) * mp.digamma(b) + (a + b - 2) * mp.digamma(a + b),
         splits=lambda a, b: tail(mpf(1) / 2)[:-3] + [1 - v for v in tail(mpf(1) / 2)[:-3]]),
-    Law("Kumaraswamy(a, b)", lambda x, a, b: mp.log(a) + mp.log(b) + (a - 1) * mp.log(x) + (b - 1) * mp.log(-mp.expm1(a * mp.log(x))), lambda a, b: (mpf(0), BELOW_ONE),
+    Distribution("Kumaraswamy(a, b)", lambda x, a, b: mp.log(a) + mp.log(b) + (a - 1) * mp.log(x) + (b - 1) * mp.log(-mp.expm1(a * mp.log(x))), lambda a, b: (mpf(0), BELOW_ONE),
         [([2.3, 1.4], [0.05, 0.6, 0.99], True), ([0.6, 0.7], [1e-9, 0.3, 0.999999], True), ([0.1, 0.1], [1e-10, 0.5], False), ([1e6, 3.0], [0.999999, 0.9999999], False), ([2.0, 1e6], [1e-4, 1e-3], False)],
         cdf=lambda x, a, b: -mp.expm1(b * mp.log(-mp.expm1(a * mp.log(x)))), entropy=lambda a, b: 1 - 1 / b + (1 - 1 / a) * (mp.digamma(b + 1) + EG) - mp.log(a * b),
         splits=lambda a, b: tail(mpf(1) / 2)[:-3] + [1 - v for v in tail(mpf(1) / 2)[:-3]]),
-    Law("Weibull(concentration, scale)", lambda x, k, s: mp.log(k / s) + (k - 1) * mp.log(x / s) - (x / s) ** k, lambda k, s: (mpf(0), s * mpf(110) ** (1 / k)),
+    Distribution("Weibull(concentration, scale)", lambda x, k, s: mp.log(k / s) + (k - 1) * mp.log(x / s) - (x / s) ** k, lambda k, s: (mpf(0), s * mpf(110) ** (1 / k)),
         [([1.6, 0.8], [0.05, 0.7, 3.0], True), ([0.9, 1.5], [1e-6, 1.0, 20.0], True), ([0.5, 1e-8], [1e-12, 1e-6], False), ([50.0, 1.0], [0.9, 1.0, 1.05], False), ([1.0, 1e8], [1.0, 1e9], False)],
         cdf=lambda x, k, s: -mp.expm1(-(x / s) ** k), entropy=lambda k, s: EG * (1 - 1 / k) + mp.log(s / k) + 1, splits=lambda k, s: tail(s)[:-1]),
-    Law("Rayleigh(scale)", lambda x, s: mp.log(x) - 2 * mp.log(s) - (x / s) ** 2 / 2, lambda s: (mpf(0), 15 * s), SCALE, cdf=lambda x, s: -mp.expm1(-(x / s) ** 2 / 2),
+    Distribution("Rayleigh(scale)", lambda x, s: mp.log(x) - 2 * mp.log(s) - (x / s) ** 2 / 2, lambda s: (mpf(0), 15 * s), SCALE, cdf=lambda x, s: -mp.expm1(-(x / s) ** 2 / 2),
         entropy=lambda s: 1 + mp.log(s / mp.sqrt(2)) + EG / 2, splits=lambda s: [s / 100, s, 5 * s]),
-    Law("Maxwell(scale)", lambda x, s: mp.log(2 / mp.pi) / 2 + 2 * mp.log(x) - 3 * mp.log(s) - (x / s) ** 2 / 2, lambda s: (mpf(0), 15 * s), SCALE,
+    Distribution("Maxwell(scale)", lambda x, s: mp.log(2 / mp.pi) / 2 + 2 * mp.log(x) - 3 * mp.log(s) - (x / s) ** 2 / 2, lambda s: (mpf(0), 15 * s), SCALE,
         cdf=lambda x, s: mp.gammainc(mpf(3) / 2, 0, (x / s) ** 2 / 2, regularized=True), entropy=lambda s: mp.log(s * mp.sqrt(2 * mp.pi)) + EG - mpf(1) / 2, splits=lambda s: [s / 100, s, 5 * s]),
-    Law("Pareto(scale, concentration)", where(lambda x, s, a: x >= s, lambda x, s, a: mp.log(a) + a * mp.log(s) - (a + 1) * mp.log(x)), lambda s, a: (s, INF),
+    Distribution("Pareto(scale, concentration)", where(lambda x, s, a: x >= s, lambda x, s, a: mp.log(a) + a * mp.log(s) - (a + 1) * mp.log(x)), lambda s, a: (s, INF),
         [([0.8, 2.6], [0.81, 1.7, 40.0], False), ([1.5, 0.7], [1.6, 9.0, 1e20], False), ([1e-8, 2.0], [1e-7, 1.0], False), ([1e8, 1e6], [100000010.0, 100001000.0], False)],
         cdf=lambda x, s, a: -mp.expm1(a * mp.log(s / x)), entropy=lambda s, a: mp.log(s / a) + 1 + 1 / a, fixed=["scale"],
         expected_sin=lambda s, a: mp.im(a * mp.power(-1j * s, a) * mp.gammainc(-a, -1j * s)),
         through=lambda s, a: (lambda y: s * mp.exp(y), lambda y: s * mp.exp(y), [k / a for k in (0, 1, 5, 20, 60, 150)])),
-    Law("VonMises(location, concentration)", lambda x, m, k: k * mp.cos(x - m) - mp.log(2 * mp.pi) - mp.log(mp.besseli(0, k)), lambda m, k: (m - mp.pi, m + mp.pi),
+    Distribution("VonMises(location, concentration)", lambda x, m, k: k * mp.cos(x - m) - mp.log(2 * mp.pi) - mp.log(mp.besseli(0, k)), lambda m, k: (m - mp.pi, m + mp.pi),
         [([0.3, 1.3], [-2.0, 0.1, 3.0], False), ([-1.0, 0.05], [-3.0, 0.0, 1.5], False), ([0.0, 40.0], [-0.5, 0.01, 0.3], False), ([1.0, 1e-8], [-1.0, 2.0, 4.0], False), ([0.0, 500.0], [-0.1, 0.02], False)],
         cdf=lambda x, m, k: mp.quad(lambda y: mp.exp(k * mp.cos(y - m)), [m - mp.pi] + [v for v in (m - 1, m - mpf(1) / 5, m - mpf(1) / 50, m, m + mpf(1) / 50, m + mpf(1) / 5, m + 1) if v < x] + [x]) / (2 * mp.pi * mp.besseli(0, k)),
         entropy=lambda m, k: mp.log(2 * mp.pi * mp.besseli(0, k)) - k * mp.besseli(1, k) / mp.besseli(0, k),
         expected_sin=lambda m, k: mp.besseli(1, k) / mp.besseli(0, k) * mp.sin(m)),
-    Law("InverseGaussian(location, concentration)", lambda x, m, l: (mp.log(l) - mp.log(2 * mp.pi) - 3 * mp.log(x) - l * (x - m) ** 2 / (m * m * x)) / 2, lambda m, l: (mpf(0), m + 300 * (m * m / l + m)),
+    Distribution("InverseGaussian(location, concentration)", lambda x, m, l: (mp.log(l) - mp.log(2 * mp.pi) - 3 * mp.log(x) - l * (x - m) ** 2 / (m * m * x)) / 2, lambda m, l: (mpf(0), m + 300 * (m * m / l + m)),
         [([1.3, 2.4], [0.2, 1.1, 5.0], True), ([2.0, 0.7], [0.05, 0.9, 30.0], True), ([1e-6, 1.0], [9.9e-7, 1.002e-6], False), ([1.0, 1e6], [0.999, 1.001], False), ([1e6, 1.0], [0.1, 100.0], False)],
         cdf=inverse_gaussian_cdf, splits=lambda m, l: [m * v for v in (mpf(1) / 1000, mpf(1) / 100, mpf(1) / 10, mpf(1) / 2, 1, 2, 5, 20, 100)]),
-    Law("RelaxedBernoulli(temperature, logits)", concrete, lambda t, l: (mpf(0), mpf(1)),
+    Distribution("RelaxedBernoulli(temperature, logits)", concrete, lambda t, l: (mpf(0), mpf(1)),
         [([0.7, 0.4], [0.05, 0.6, 0.99], False), ([2.0, -1.0], [1e-9, 0.3, 0.999999], False), ([0.1, 50.0], [1e-10, 0.5], False), ([10.0, 0.0], [0.4, 0.5], False), ([0.5, -50.0], [1e-12, 0.9], False)],
         cdf=lambda x, t, l: sigmoid(t * (mp.log(x) - mp.log1p(-x)) - l), expected_sin=concrete_sin),
 ]
@@ -436,7 +437,7 @@ PAIRS += [(p, UNIT_P[p], q, Q[q]) for p, targets in CROSS.items() for q in targe
 
 
 def first(name):
-    return next(law for law in LAWS if law.law.startswith(name + "("))
+    return next(distribution for distribution in DISTRIBUTIONS if distribution.distribution.startswith(name + "("))
 
 
 def divergences():
@@ -450,7 +451,7 @@ def divergences():
             with mp.workdps(40):
                 value = own.expectation(lambda x: own.log_prob(x, *t) - other.log_prob(x, *u), t)
             own.splits = inner
-            yield own.law, f"kl:{other.law}", a + b, "", value
+            yield own.distribution, f"kl:{other.distribution}", a + b, "", value
 
 
 def flat(matrix):
@@ -493,9 +494,9 @@ def of_low_rank(t):
     return t[:2], w * w.T + mp.diag(t[4:6])
 
 
-def gaussian(law, points, unpack, fixed):
+def gaussian(distribution, points, unpack, fixed):
     return dict(
-        law=law, points=points, fixed=fixed, log_prob=lambda x, t: normal_density(x, *unpack(t)),
+        distribution=distribution, points=points, fixed=fixed, log_prob=lambda x, t: normal_density(x, *unpack(t)),
         entropy=lambda t: mp.log(mp.det(2 * mp.pi * mp.e * unpack(t)[1])) / 2,
         mean=lambda t: unpack(t)[0], variance=lambda t: [unpack(t)[1][i, i] for i in range(2)],
         kl=lambda t, u: normal_divergence(*unpack(t), *unpack(u)))
@@ -564,9 +565,9 @@ def relaxed_density(x, t):
     return lngamma(n) + (n - 1) * mp.log(tau) + sum(mp.log(q) - (tau + 1) * mp.log(v) for q, v in zip(p, x)) - n * mp.log(total)
 
 
-def categorical(law, at):
+def categorical(distribution, at):
     entropy = lambda t: -sum(p * mp.log(p) for p in softmax(t))
-    return dict(law=law, points=[([0.3, -0.5, 0.1], at), ([-40.0, 0.0, 1.0], at), ([1e-3, 700.0, 0.0], at[:2])], fixed=(),
+    return dict(distribution=distribution, points=[([0.3, -0.5, 0.1], at), ([-40.0, 0.0, 1.0], at), ([1e-3, 700.0, 0.0], at[:2])], fixed=(),
                 log_prob=lambda x, t: mp.log(softmax(t)[int(x[0]) if len(x) == 1 else x.index(1)]), entropy=entropy,
                 kl=lambda t, u: sum(p * mp.log(p / q) for p, q in zip(softmax(t), softmax(u))))
 
@@ -590,37 +591,37 @@ VECTORS = [
         ([1.0, 2.0, 1.0, 0.0, 0.999, 0.01], [[1.5, 2.5], [0.0, 1.0]])], of_factor, [3]),
     gaussian("LowRankMultivariateNormal(location[2], factor[2x1], diagonal[2])", [
         ([0.3, -1.0, 1.0, 0.5, 0.6, 0.8], [[0.1, 0.2], [-3.0, 2.0]]), ([0.0, 1.0, 10.0, -10.0, 0.1, 0.1], [[7.0, -6.0], [1.0, 0.1]])], of_low_rank, []),
-    dict(law="Dirichlet(concentration[3])", points=[
+    dict(distribution="Dirichlet(concentration[3])", points=[
         ([0.4, 1.5, 3.0], [[0.1875, 0.3125, 0.5], [0.0078125, 0.4921875, 0.5]]), ([1e-3, 1.0, 1e-3], [[2.0 ** -30, 0.5, 0.5 - 2.0 ** -30], [0.25, 0.25, 0.5]]), ([1e6, 1e6, 2e6], [[0.25, 0.25, 0.5], [0.2509765625, 0.2490234375, 0.5]])],
         fixed=(), log_prob=lambda x, a: sum((v - 1) * mp.log(y) for v, y in zip(a, x)) - dirichlet_normalizer(a), entropy=dirichlet_entropy,
         mean=lambda a: [v / sum(a) for v in a], variance=lambda a: [v * (sum(a) - v) / sum(a) ** 2 / (sum(a) + 1) for v in a],
         kl=lambda a, b: -dirichlet_entropy(a) + dirichlet_normalizer(b) - sum((v - 1) * log for v, log in zip(b, exponential_family(dirichlet_normalizer, a, range(3))))),
-    dict(law="Wishart(degrees_of_freedom, scale_tril[2x2])", points=[
+    dict(distribution="Wishart(degrees_of_freedom, scale_tril[2x2])", points=[
         ([4.3, 1.0, 0.0, 0.5, 0.8], [[3.0, 1.0, 1.0, 4.0], [0.1, 0.05, 0.05, 0.2]]), ([1.01, 1e-3, 0.0, 10.0, 1.0], [[1e-6, 0.01, 0.01, 300.0]]), ([1e4, 1.0, 0.0, 0.5, 0.8], [[10000.0, 5000.0, 5000.0, 9000.0]])],
         fixed=[2], log_prob=wishart_density, entropy=wishart_entropy, mean=lambda t: flat(of_wishart(t)[0] * of_wishart(t)[1]), kl=wishart_divergence),
-    dict(law="Lkj(concentration)", points=[([eta], [[1.0, 0.0, 0.0, 0.6, 0.8, 0.0, 0.36, 0.48, 0.8], [1.0, 0.0, 0.0, -0.28, 0.96, 0.0, 0.0, 0.28, 0.96]]) for eta in (1.7, 0.5, 1e-3, 1e6)],
+    dict(distribution="Lkj(concentration)", points=[([eta], [[1.0, 0.0, 0.0, 0.6, 0.8, 0.0, 0.36, 0.48, 0.8], [1.0, 0.0, 0.0, -0.28, 0.96, 0.0, 0.0, 0.28, 0.96]]) for eta in (1.7, 0.5, 1e-3, 1e6)],
          fixed=(), log_prob=lkj_density),
-    dict(law="Multinomial(trials, logits[3])", points=[
+    dict(distribution="Multinomial(trials, logits[3])", points=[
         ([7.0, 0.3, -0.5, 0.1], [[2.0, 1.0, 4.0], [7.0, 0.0, 0.0]]), ([1e9, 0.0, 0.0, 1.0], [[211900000.0, 212000000.0, 576100000.0]]), ([5.0, -40.0, 0.0, 1.0], [[0.0, 2.0, 3.0], [1.0, 4.0, 0.0]])],
         fixed=[0], log_prob=multinomial_density, mean=lambda t: [t[0] * p for p in softmax(t[1:])], variance=lambda t: [t[0] * p * (1 - p) for p in softmax(t[1:])]),
     categorical("Categorical(logits[3])", [[0.0], [1.0], [2.0]]),
     categorical("OneHotCategorical(logits[3])", [[0.0, 1.0, 0.0], [0.0, 0.0, 1.0], [1.0, 0.0, 0.0]]),
-    dict(law="RelaxedOneHotCategorical(temperature, logits[3])", points=[
+    dict(distribution="RelaxedOneHotCategorical(temperature, logits[3])", points=[
         ([0.7, 0.3, -0.5, 0.1], [[0.2, 0.3, 0.5], [0.001, 0.099, 0.9]]), ([0.05, 30.0, -20.0, 0.0], [[0.5, 0.25, 0.25]]), ([10.0, 0.0, 1.0, -1.0], [[0.25, 0.25, 0.5]])],
         fixed=(), log_prob=relaxed_density),
-    dict(law="MixtureSameFamily(logits[2], Normal(location[2], scale))", points=[
+    dict(distribution="MixtureSameFamily(logits[2], Normal(location[2], scale))", points=[
         ([0.3, -0.2, -1.0, 2.0, 0.7], [[-1.5], [0.4], [3.0]]), ([-9.0, 0.0, -1e6, 1e6, 1e-3], [[-1e6], [1000000.001]]), ([700.0, 0.0, 0.0, 1.0, 1.0], [[-30.0], [0.5]])],
         fixed=(), log_prob=lambda x, t: mp.log(sum(mixture_pieces(t, x[0]))),
         cdf=lambda x, t: sum(w * ncdf((x[0] - m) / t[4]) for w, m in zip(softmax(t[:2]), t[2:4])),
         mean=lambda t: [sum(w * m for w, m in zip(softmax(t[:2]), t[2:4]))],
         variance=lambda t: [t[4] ** 2 + softmax(t[:2])[0] * softmax(t[:2])[1] * (t[2] - t[3]) ** 2]),
-    dict(law="Mixture(probability, Normal(location, scale), Laplace(location, scale))", points=[
+    dict(distribution="Mixture(probability, Normal(location, scale), Laplace(location, scale))", points=[
         ([0.3, -1.0, 0.6, 1.5, 0.8], [[-1.5], [0.4], [3.0]]), ([1e-3, -1e3, 1e-3, 1e3, 50.0], [[-1e3], [900.0]]), ([0.999999, 0.0, 1.0, 0.0, 1e-6], [[1e-6], [5.0]])],
         fixed=(), log_prob=lambda x, t: mp.log(sum(blend_pieces(t, x[0]))),
         cdf=lambda x, t: t[0] * ncdf((x[0] - t[1]) / t[2]) + (1 - t[0]) * laplace_cdf((x[0] - t[3]) / t[4]),
         mean=lambda t: [t[0] * t[1] + (1 - t[0]) * t[3]],
         variance=lambda t: [t[0] * t[2] ** 2 + (1 - t[0]) * 2 * t[4] ** 2 + t[0] * (1 - t[0]) * (t[1] - t[3]) ** 2]),
-    dict(law="TransformedDistribution(Normal(location, scale), Sigmoid)", points=[
+    dict(distribution="TransformedDistribution(Normal(location, scale), Sigmoid)", points=[
         ([0.2, 0.8], [[0.1], [0.6], [0.999]]), ([40.0, 3.0], [[0.5], [0.9999999]]), ([0.0, 1e-3], [[0.5], [0.5005]])],
         fixed=(), log_prob=lambda x, t: loc(lambda z: -z * z / 2 - mp.log(2 * mp.pi) / 2)(mp.log(x[0]) - mp.log1p(-x[0]), t[0], t[1]) - mp.log(x[0]) - mp.log1p(-x[0]),
         cdf=lambda x, t: ncdf((mp.log(x[0]) - mp.log1p(-x[0]) - t[0]) / t[1])),
@@ -628,36 +629,36 @@ VECTORS = [
 
 
 def vector_rows():
-    """Laws of vectors and matrices, and laws made of others. Scores are named by the position of the parameter."""
-    for law in VECTORS:
-        name = law["law"]
-        for values, arguments in law["points"]:
+    """Laws of vectors and matrices, and distributions made of others. Scores are named by the position of the parameter."""
+    for distribution in VECTORS:
+        name = distribution["distribution"]
+        for values, arguments in distribution["points"]:
             t = [mpf(v) for v in values]
             for argument in arguments:
                 x = [mpf(v) for v in argument]
-                yield name, "log_prob", values, argument, [law["log_prob"](x, t)]
-                for index, slope in gradient_of(lambda v: law["log_prob"](x, v), t):
-                    if index not in law["fixed"]:
+                yield name, "log_prob", values, argument, [distribution["log_prob"](x, t)]
+                for index, slope in gradient_of(lambda v: distribution["log_prob"](x, v), t):
+                    if index not in distribution["fixed"]:
                         yield name, f"score/{index}", values, argument, [slope]
-                if "cdf" in law:
-                    level = law["cdf"](x, t)
+                if "cdf" in distribution:
+                    level = distribution["cdf"](x, t)
                     yield name, "cdf", values, argument, [level]
                     rounded = mpf(float(level))
                     if 0 < rounded < 1 - mpf(10) ** -10:
                         quantile = x[0]
                         for _ in range(2):
-                            quantile += (rounded - law["cdf"]([quantile], t)) / mp.exp(law["log_prob"]([quantile], t))
+                            quantile += (rounded - distribution["cdf"]([quantile], t)) / mp.exp(distribution["log_prob"]([quantile], t))
                         yield name, "icdf", values, [float(level)], [quantile]
-            if "entropy" in law:
-                yield name, "entropy", values, [], [law["entropy"](t)]
+            if "entropy" in distribution:
+                yield name, "entropy", values, [], [distribution["entropy"](t)]
             for moment in ("mean", "variance"):
-                if moment in law:
-                    yield name, moment, values, [], law[moment](t)
-        if "kl" in law:
-            points = [values for values, _ in law["points"]]
+                if moment in distribution:
+                    yield name, moment, values, [], distribution[moment](t)
+        if "kl" in distribution:
+            points = [values for values, _ in distribution["points"]]
             for own in points:
                 for other in points[:1]:
-                    value = law["kl"]([mpf(v) for v in own], [mpf(v) for v in other])
+                    value = distribution["kl"]([mpf(v) for v in own], [mpf(v) for v in other])
                     yield name, f"kl:{name}", own + other, [], [value]
 
 
@@ -672,30 +673,30 @@ def digits(value):
 def write(file, lines):
     with open(HERE / file, "w", newline="") as out:
         table = csv.writer(out, lineterminator="\n")
-        table.writerow(["law", "function", "parameters", "argument", "value"])
-        for law, function, parameters, argument, value in lines:
+        table.writerow(["distribution", "function", "parameters", "argument", "value"])
+        for distribution, function, parameters, argument, value in lines:
             if mp.isnan(value):
                 continue
-            table.writerow([law, function, ";".join(map(text, parameters)), text(argument), digits(value)])
+            table.writerow([distribution, function, ";".join(map(text, parameters)), text(argument), digits(value)])
 
 
 def write_vectors():
     with open(HERE / "vectors.csv", "w", newline="") as out:
         table = csv.writer(out, lineterminator="\n")
-        table.writerow(["law", "function", "parameters", "argument", "value"])
-        for law, function, parameters, argument, value in vector_rows():
-            table.writerow([law, function, ";".join(map(text, parameters)), ";".join(map(text, argument)), ";".join(map(digits, value))])
+        table.writerow(["distribution", "function", "parameters", "argument", "value"])
+        for distribution, function, parameters, argument, value in vector_rows():
+            table.writerow([distribution, function, ";".join(map(text, parameters)), ";".join(map(text, argument)), ";".join(map(digits, value))])
 
 
 def main():
     wanted = set(sys.argv[1:])
     files = {}
-    for law in LAWS:
-        files.setdefault(law.file, []).append(law)
-    for file, laws in files.items():
-        if wanted and not wanted & {law.law.split("(")[0] for law in laws}:
+    for distribution in DISTRIBUTIONS:
+        files.setdefault(distribution.file, []).append(distribution)
+    for file, distributions in files.items():
+        if wanted and not wanted & {distribution.distribution.split("(")[0] for distribution in distributions}:
             continue
-        write(file, [(law.law, *row) for law in laws for row in law.rows()])
+        write(file, [(distribution.distribution, *row) for distribution in distributions for row in distribution.rows()])
         print(file, flush=True)
     if not wanted or "divergences" in wanted:
         write("divergences.csv", divergences())

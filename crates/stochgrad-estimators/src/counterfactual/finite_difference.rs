@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn laws_of_which_nothing_else_is_known_have_a_gradient() {
+    fn distributions_of_which_nothing_else_is_known_have_a_gradient() {
         let model = |graph: &Graph<'_, f64>| {
             let shape = graph.param("shape", 2.0)?;
             let x = graph.sample("x", &Gamma::new(shape, 1.5), &FiniteDifference::new(0.05))?;

@@ -181,7 +181,7 @@ mod tests {
 
     #[test]
     #[allow(clippy::redundant_closure)]
-    fn laws_made_of_gamma_numbers_are_unbiased() {
+    fn distributions_made_of_gamma_numbers_are_unbiased() {
         // E cos x = (1 + 1/β²)^(−a/2) cos(a arctan(1/β)), with β = 1: 2^(−a/2) cos(a π/4).
         check::<Gamma<Id>>(
             &[0.7],

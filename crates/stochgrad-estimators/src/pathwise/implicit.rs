@@ -127,7 +127,7 @@ mod tests {
     use stochgrad_tensor::Tensor;
 
     #[test]
-    fn laws_of_one_noise_number_move_as_their_path_does() {
+    fn distributions_of_one_noise_number_move_as_their_path_does() {
         let model = |graph: &Graph<'_, f64>| {
             let t = graph.param("t", [0.3, -0.2])?;
             let b = graph.sample("b", &Bernoulli::from_logits(t.index(0, 0)), &MeasureValued::new())?;
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn laws_of_whole_numbers_are_refused() {
+    fn distributions_of_whole_numbers_are_refused() {
         let tape = Tape::<f64>::new();
         let graph = Graph::new(&tape, Seed::new(1));
         let distribution = Poisson::from_rate(graph.param("rate", 0.4).unwrap());

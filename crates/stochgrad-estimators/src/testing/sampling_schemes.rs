@@ -232,7 +232,7 @@ fn sums_gain_in_every_element_and_interactions_little() {
 }
 
 #[test]
-fn laws_of_every_noise_have_the_right_gradients() {
+fn distributions_of_every_noise_have_the_right_gradients() {
     for scheme in SCHEMES {
         let model = |graph: &Graph<'_, f64>| {
             let [n, e, l, m] =

@@ -1,0 +1,94 @@
+//! Every gradient method and every distribution is listed where readers and tests look for it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// The files of a folder and its subfolders with an extension.
+fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).expect("a folder of the repository") {
+        let path = entry.expect("an entry of the folder").path();
+        if path.is_dir() {
+            found.extend(files(&path, extension));
+        } else if path.extension().is_some_and(|own| own == extension) {
+            found.push(path);
+        }
+    }
+    found.sort();
+    found
+}
+
+fn text(files: &[PathBuf]) -> String {
+    files.iter().map(|file| fs::read_to_string(file).expect("a file of the repository")).collect()
+}
+
+/// The words of a text that start with a capital letter.
+fn names(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| word.starts_with(|c: char| c.is_uppercase()))
+}
+
+/// The types that implement `Method` in the crate of estimators, outside its tests.
+fn methods() -> Vec<String> {
+    let mut found = Vec::new();
+    for file in files(&root().join("crates/stochgrad-estimators/src"), "rs") {
+        let is_test =
+            file.components().any(|part| ["testing", "tests.rs"].map(Some).contains(&part.as_os_str().to_str()));
+        if is_test {
+            continue;
+        }
+        let source = text(&[file]);
+        let code = source.split("#[cfg(test)]").next().unwrap_or_default();
+        for line in code.lines().filter(|line| line.starts_with("impl")) {
+            if let Some((_, implementor)) = line.split_once(" Method for ") {
+                found.extend(names(implementor).next().map(str::to_owned));
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn every_method_has_a_page_a_row_and_an_entry_in_the_table_of_exactness() {
+    let methods = methods();
+    assert!(methods.len() > 40, "found only {methods:?}");
+    let pages = text(&files(&root().join("docs/methods"), "md"));
+    let rows = text(&[root().join("crates/stochgrad-estimators/src/lib.rs")]);
+    let entries = text(&files(&root().join("crates/stochgrad/tests/exactness"), "rs"));
+    for method in &methods {
+        assert!(names(&pages).any(|name| name == method), "{method}: expected a page in docs/methods");
+        let row = format!("[`{method}`]");
+        assert!(rows.contains(&row), "{method}: expected a row {row} in the table of stochgrad-estimators/src/lib.rs");
+        // It needs gamma variates, which none of the distributions of the table are made of.
+        let is_tested_elsewhere = method == "GeneralizedReparameterization";
+        assert!(
+            is_tested_elsewhere || names(&entries).any(|name| name == method),
+            "{method}: expected an entry in crates/stochgrad/tests/exactness/entries.rs"
+        );
+    }
+}
+
+#[test]
+fn every_distribution_is_in_the_catalogue() {
+    let source = root().join("crates/stochgrad-distributions/src");
+    let catalogue = text(&files(&root().join("crates/stochgrad-distributions/tests/catalogue"), "rs"));
+    let mut distributions = Vec::new();
+    for folder in ["continuous", "discrete", "multivariate", "compound"] {
+        let exports = text(&[source.join(folder).join("mod.rs")]);
+        for export in exports.split("pub use ").skip(1) {
+            let items = export.split(';').next().unwrap_or_default();
+            distributions.extend(names(items).map(str::to_owned));
+        }
+    }
+    assert!(distributions.len() > 45, "found only {distributions:?}");
+    for name in &distributions {
+        let is_map = name.ends_with("Map");
+        assert!(
+            is_map || names(&catalogue).any(|listed| listed == name),
+            "{name}: expected an entry in crates/stochgrad-distributions/tests/catalogue"
+        );
+    }
+}
