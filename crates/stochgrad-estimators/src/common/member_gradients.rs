@@ -3,7 +3,7 @@
 
 use stochgrad_distributions::{Distribution, Family};
 use stochgrad_graph::{CostContext, GradientTerm, GraphResult};
-use stochgrad_tape::{IdMap, Plates, Var};
+use stochgrad_tape::{IdMap, Plates, Smoothness, Var};
 use stochgrad_tensor::Real;
 
 /// The parameters of a node, and copies of them on all plates of its value.
@@ -81,7 +81,10 @@ fn spread<'t, F: Real, D: Family<F>>(
         // Makes a new variable even where nothing is expanded.
         let copy = copy.reshape(copy.shape());
         ids.insert(parameter.var.id(), copy.id());
-        parameters.push((parameter.var, copy));
+        // Counts of trials, for example, have no derivative: asking for one is an error.
+        if parameter.score != Smoothness::Constant {
+            parameters.push((parameter.var, copy));
+        }
     }
     let copied = D::store(distribution).bind(context.tape(), &ids).map_err(|source| context.error(source))?;
     Ok((parameters, copied))

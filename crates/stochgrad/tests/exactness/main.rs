@@ -32,7 +32,7 @@ fn outcome(subject: &Subject, shape: &(&str, Model), proof: Proof, runs: usize) 
         Ok(()) => good,
         Err(error) => refused(&error).unwrap_or_else(|| match error {
             CheckError::Expectation { .. } => "biased".into(),
-            other => format!("{other}"),
+            other => panic!("{}, {}: {other}", subject.name, shape.0),
         }),
     };
     // Quadrature is not exact for a normal sample in a cost that is not a polynomial.

@@ -20,7 +20,7 @@ use crate::common::member_gradients::sum_over_plates;
 use crate::common::running_means::RunningMeans;
 use stochgrad_distributions::{Distribution, Parameter};
 use stochgrad_graph::{CostContext, Count, GradientTerm, GraphResult, MethodState, Order, Profile, Update};
-use stochgrad_tape::Var;
+use stochgrad_tape::{Smoothness, Var};
 use stochgrad_tensor::Real;
 
 /// The mean of the cost over past steps, weighted by the squared score. It changes when the user calls
@@ -80,7 +80,7 @@ impl OptimalBaseline {
     }
 }
 
-/// The parameters of a distribution with the score of each member with respect to them. The parameters must be those of
+/// The differentiable parameters of a distribution, each with the score of each member. They must be those of
 /// single members: see [`Memory::by_member`].
 ///
 /// # Errors
@@ -89,7 +89,8 @@ pub fn member_scores<'t, F: Real>(
     context: &CostContext<'_, 't, F>,
     distribution: &dyn Distribution<'t, F>,
 ) -> GraphResult<Vec<(Parameter<'t, F>, Var<'t, F>)>> {
-    let parameters = distribution.parameters();
+    let mut parameters = distribution.parameters();
+    parameters.retain(|parameter| parameter.score != Smoothness::Constant);
     let vars: Vec<Var<'t, F>> = parameters.iter().map(|parameter| parameter.var).collect();
     let l = distribution.log_prob(context.value().stop_gradient());
     let scores = context.tape().gradients(sum_over_plates(l), &vars)?;
