@@ -2,7 +2,8 @@
 //!
 //! * [`cases`] lists what the binary `peers` times against other systems: training steps of variational autoencoders
 //!   ([`vae`]), small graphs ([`small_graphs`]) and many single-sample estimates ([`gradient_moments`]).
-//! * [`straight_line`] is a training step written by hand, without a tape. It bounds the speed that the engine can reach.
+//! * [`straight_line`] is a training step written by hand, without a tape. It bounds the speed that the engine can
+//!   reach.
 //! * [`timing`] times a step, and [`processors`] sets the processors on which it runs.
 //!
 //! Every case uses the public interface of `stochgrad` only, as any program would.

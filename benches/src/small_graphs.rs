@@ -1,5 +1,5 @@
-//! Group c: gradient estimates of small graphs, one by one and 10 000 along a plate. Arithmetic takes almost none of their
-//! time.
+//! Group c: gradient estimates of small graphs, one by one and 10 000 along a plate. Arithmetic takes almost none of
+//! their time.
 
 use std::sync::Arc;
 

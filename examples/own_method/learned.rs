@@ -17,8 +17,8 @@ use stochgrad::tensor::Real;
 /// $$g = f(x)\, s(x) - c\, s(x), \qquad s(x) = \nabla_\theta \ln p(x; \theta), \qquad \mathbb{E}[s(x)] = 0.$$
 ///
 /// The gradient is unbiased for every scale $c$. The scale of each node minimises $\mathbb{E}[g^2]$, and with it the
-/// variance, by one step of Adam in each [`Gradients::advance`](stochgrad::graph::Gradients::advance). Clones share what
-/// they learn.
+/// variance, by one step of Adam in each [`Gradients::advance`](stochgrad::graph::Gradients::advance). Clones share
+/// what they learn.
 #[derive(Clone, Debug)]
 pub(crate) struct LearnedScale {
     sampling: Sampling,

@@ -1,5 +1,5 @@
-//! The elements per second of each distribution, for drawing, for the log-probability with its gradients, and for sample
-//! paths with their gradients.
+//! The elements per second of each distribution, for drawing, for the log-probability with its gradients, and for
+//! sample paths with their gradients.
 //!
 //! Writes one line of JSON for each distribution and task, on one thread and in single precision.
 //! `benches/distributions_jax.py` does the same with JAX and NumPyro, compiled. Gradients are timed recorded afresh in

@@ -16,8 +16,9 @@ use stochgrad_benches::timing::{Limits, time};
 
 /// Time training steps and gradient estimates, case by case.
 ///
-/// Writes one line of JSON for each case: group, method, impl ("stochgrad"), threads, ms (the median wall-clock time of a
-/// step), p10 (its tenth percentile) and n (the number of timed steps). A case that fails has error instead of the times.
+/// Writes one line of JSON for each case: group, method, impl ("stochgrad"), threads, ms (the median wall-clock time of
+/// a step), p10 (its tenth percentile) and n (the number of timed steps). A case that fails has error instead of the
+/// times.
 #[derive(Debug, Parser)]
 #[command(name = "peers", verbatim_doc_comment)]
 struct Arguments {

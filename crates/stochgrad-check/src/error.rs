@@ -46,8 +46,8 @@ pub enum CheckError {
     },
     /// The gradient as plain tensors differs from the gradient as variables of the tape.
     #[error(
-        "input {input}, element {element} (value reduced by {reduction}): `backward` gives {backward:e} and `grad` gives \
-         {grad:e}, expected equal values; both must apply the same gradient rules"
+        "input {input}, element {element} (value reduced by {reduction}): `backward` gives {backward:e} and `grad` \
+         gives {grad:e}, expected equal values; both must apply the same gradient rules"
     )]
     Passes {
         /// The position of the input in the list of inputs.
@@ -81,8 +81,8 @@ pub enum CheckError {
     },
     /// A program with more outcomes than the oracle may visit.
     #[error(
-        "stopped after {limit} outcomes, of probability {covered}, out of about {estimate:.3e}; draw fewer samples, use \
-         fewer quadrature nodes, or raise max_outcomes"
+        "stopped after {limit} outcomes, of probability {covered}, out of about {estimate:.3e}; draw fewer samples, \
+         use fewer quadrature nodes, or raise max_outcomes"
     )]
     TooManyOutcomes {
         /// The limit.

@@ -185,8 +185,8 @@ impl StatisticalTest {
         Ok(StatisticalReport { moments, distances })
     }
 
-    /// Tests the mean of any random vector against its exact value. `run` maps the number of a run to a vector, and must
-    /// derive its seed from that number.
+    /// Tests the mean of any random vector against its exact value. `run` maps the number of a run to a vector, and
+    /// must derive its seed from that number.
     ///
     /// # Errors
     /// As [`check`](Self::check).

@@ -114,8 +114,8 @@ fn uniform_and_exponential_draws_are_integrated() {
 
 #[test]
 fn a_replay_is_coupled_with_the_primal_draw() {
-    // The probability of the second bit depends on the first one, and a flip of the first bit draws the second one again
-    // with the same noise.
+    // The probability of the second bit depends on the first one, and a flip of the first bit draws the second one
+    // again with the same noise.
     let model = |graph: &Graph<'_, f64>| {
         let (p, q) = (graph.param("p", 0.3)?, graph.param("q", 0.2)?);
         let x = graph.sample("x", &Bernoulli::from_probabilities(p), &Flip { plate: SamplePlate::Single })?;

@@ -5,7 +5,8 @@
 //! the derivatives with plain loops over all members and all joint values of the draws, in truncated [`Taylor`]
 //! arithmetic, and shares no code with the engine. [`judge()`] compares the exact expectations of the surrogate, of its
 //! derivatives and of the gradients with that reference: they agree, or the graph refuses the model with a reason, or
-//! the result is a failure. [`shrink()`] makes the program of a failure smaller, and [`print()`] writes it as Rust code.
+//! the result is a failure. [`shrink()`] makes the program of a failure smaller, and [`print()`] writes it as Rust
+//! code.
 //!
 //! # Meaning
 //!

@@ -31,7 +31,8 @@ impl Program {
     }
 }
 
-/// A smaller program for which `fails` still holds. No single step makes it smaller, unless the number of tries ran out.
+/// A smaller program for which `fails` still holds. No single step makes it smaller, unless the number of tries ran
+/// out.
 pub fn shrink(program: Program, methods: &[Entry], mut fails: impl FnMut(&Program) -> bool) -> Program {
     let mut best = program;
     let mut tries = 0;

@@ -1,7 +1,7 @@
 //! From the second step on, a compiled training step allocates nothing.
 //!
-//! Products of large matrices allocate scratch memory once for each thread, on machines with special kernels (x86-64 with
-//! AVX2).
+//! Products of large matrices allocate scratch memory once for each thread, on machines with special kernels (x86-64
+//! with AVX2).
 
 #![allow(unsafe_code)]
 

@@ -1,5 +1,5 @@
-//! The memory of the process does not grow over a hundred thousand steps of a small model. The test has its own binary, so
-//! that no other test allocates.
+//! The memory of the process does not grow over a hundred thousand steps of a small model. The test has its own binary,
+//! so that no other test allocates.
 
 use stochgrad::estimators::MovingAverage;
 use stochgrad::prelude::*;

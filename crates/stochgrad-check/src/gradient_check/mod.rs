@@ -117,8 +117,8 @@ impl GradientCheck {
         self
     }
 
-    /// Checks the derivatives of `function` at `inputs`, which it receives as parameters without plates. The function may
-    /// create plates and move event axes to them with `event_to_plate`.
+    /// Checks the derivatives of `function` at `inputs`, which it receives as parameters without plates. The function
+    /// may create plates and move event axes to them with `event_to_plate`.
     ///
     /// # Errors
     /// [`CheckError::Derivative`] or [`CheckError::Passes`] for the first wrong derivative, [`CheckError::NotFinite`] if

@@ -40,9 +40,9 @@ use stochgrad_tensor::{Shape, Tensor};
 ///
 /// Each keyed uniform is an interval, which is (0, 1) at first. An inversion splits the interval at the values of its
 /// distribution function, so that replays with common random numbers are enumerated jointly with the primal draw. A
-/// position inside an interval is a node of Gauss–Legendre quadrature. If a later inversion splits an interval after its
-/// position was used, the oracle visits the outcomes again and splits the interval first. Normal samples are nodes of
-/// Gauss–Hermite quadrature, and exponential samples those of Gauss–Laguerre quadrature.
+/// position inside an interval is a node of Gauss–Legendre quadrature. If a later inversion splits an interval after
+/// its position was used, the oracle visits the outcomes again and splits the interval first. Normal samples are nodes
+/// of Gauss–Hermite quadrature, and exponential samples those of Gauss–Laguerre quadrature.
 ///
 /// # Example
 ///
@@ -235,8 +235,8 @@ impl Oracle {
     }
 
     /// The exact gradient of the expected total cost with respect to every parameter, whatever the gradient methods of
-    /// the nodes. The oracle enumerates the joint distribution and differentiates the sum. It integrates reparameterised
-    /// nodes over their noise instead, which is exact only for costs without jumps in these nodes.
+    /// the nodes. The oracle enumerates the joint distribution and differentiates the sum. It integrates
+    /// reparameterised nodes over their noise instead, which is exact only for costs without jumps in these nodes.
     ///
     /// # Errors
     /// The errors of the model, and those of [`expectation`](Self::expectation).
@@ -303,8 +303,8 @@ impl Oracle {
     /// cost. Both must agree to `tolerance`, relative to max(1, |expected|).
     ///
     /// At order 0 it compares the values. At each higher order it compares the derivatives along three fixed
-    /// pseudo-random directions that mix all parameters and, if the parameters have at most eight elements in all, along
-    /// each element.
+    /// pseudo-random directions that mix all parameters and, if the parameters have at most eight elements in all,
+    /// along each element.
     ///
     /// It also checks the exact side: for each outcome, it computes the total cost and its gradient a second time with
     /// plain loops, from the costs as they were passed to [`Graph::cost`] and over the members of the plates that each
@@ -312,8 +312,8 @@ impl Oracle {
     ///
     /// # Errors
     /// [`CheckError::Expectation`] for the first wrong derivative; [`CheckError::Library`] if the two computations of
-    /// the exact side differ, which is an error of the library and not of the model; the errors of the model, among them
-    /// an order above its guarantee; and those of [`expectation`](Self::expectation).
+    /// the exact side differ, which is an error of the library and not of the model; the errors of the model, among
+    /// them an order above its guarantee; and those of [`expectation`](Self::expectation).
     pub fn verify<M>(&self, model: M, orders: RangeInclusive<usize>, tolerance: f64) -> CheckResult<OracleReport>
     where
         M: for<'t> Fn(&Graph<'t, f64>) -> GraphResult<()>,

@@ -37,8 +37,8 @@ impl Visited {
 }
 
 impl Oracle {
-    /// An estimate of the number of outcomes that [`gradient`](Self::gradient) and [`verify`](Self::verify) visit for the
-    /// estimator of a model.
+    /// An estimate of the number of outcomes that [`gradient`](Self::gradient) and [`verify`](Self::verify) visit for
+    /// the estimator of a model.
     ///
     /// It is the mean over 64 runs that make every choice at random (Knuth 1975, Mathematics of Computation 29). The
     /// result is exact if all outcomes make the same number of choices with the same numbers of options; otherwise its

@@ -1,7 +1,7 @@
 //! The total cost of an outcome by plain loops, to check the graph's own reduction.
 //!
-//! The graph removes averages over plates from a cost and reduces its parts again. This file reduces each cost as it was
-//! passed, member by member on the host, over exactly the plates that the cost and the weights of its plates carry.
+//! The graph removes averages over plates from a cost and reduces its parts again. This file reduces each cost as it
+//! was passed, member by member on the host, over exactly the plates that the cost and the weights of its plates carry.
 
 use crate::error::{CheckError, CheckResult};
 use crate::oracle::direction::Parameters;

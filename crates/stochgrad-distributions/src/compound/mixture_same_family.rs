@@ -69,7 +69,8 @@ impl<'t, F: Real, D: Distribution<'t, F>> MixtureSameFamily<Var<'t, F>, D> {
         let found = axis.map_or(0, |axis| event[axis]);
         if found != weights.count() || found == 0 {
             let problem = format!(
-                "expected {} components along the last independent axis, as there are weights, got event shape {event} of {}",
+                "expected {} components along the last independent axis, as there are weights, got event shape {event} \
+                 of {}",
                 weights.count(),
                 components.name()
             );

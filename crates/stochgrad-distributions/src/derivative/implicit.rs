@@ -56,8 +56,8 @@ pub(crate) fn invert<'t, F: Real>(
 ///
 /// The type must implement [`CumulativeDistribution`], with a `cdf` that is differentiable with respect to the
 /// parameters. Its [`parameters`](crate::Distribution::parameters) should say with
-/// [`Parameter::with_path`](crate::Parameter::with_path) that the path is implicit and that only its first derivative is
-/// right: [`SamplePath::Implicit`](crate::SamplePath::Implicit).
+/// [`Parameter::with_path`](crate::Parameter::with_path) that the path is implicit and that only its first derivative
+/// is right: [`SamplePath::Implicit`](crate::SamplePath::Implicit).
 ///
 /// ```
 /// use smallvec::smallvec;

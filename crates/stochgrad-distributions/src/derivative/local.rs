@@ -43,8 +43,9 @@ impl<'t, F: Real> Normal<Var<'t, F>> {
         let (inputs, shape) = (event.first().copied().unwrap_or(0), x.shape());
         if event.len() != 2 || shape.len() != 1 || shape.first() != Some(&inputs) {
             let message = format!(
-                "products of a vector with random weights: expected weights of event shape [inputs, outputs] and a vector of event shape [inputs], got weights {event} and \
-                 {shape}; rows that share the weights are members of a plate, as graph.data makes one"
+                "products of a vector with random weights: expected weights of event shape [inputs, outputs] and a \
+                 vector of event shape [inputs], got weights {event} and {shape}; rows that share the weights are \
+                 members of a plate, as graph.data makes one"
             );
             let failed = x.tape().fail(TapeError::Other { message, at: std::panic::Location::caller() });
             return Normal::new(failed, failed);

@@ -73,8 +73,9 @@ impl<F: Real> Primitive<F> for Underflow<F> {
             return vec![Some(adjoint)];
         }
         let message = format!(
-            "{}: {lost} of {} samples are beyond the range of positive numbers of {}, and the derivative of the cost with respect to them depends on how \
-             far beyond; use larger concentrations, {}a cost without logarithms or poles at 0, or a method without a path (ScoreFunction, MeasureValued)",
+            "{}: {lost} of {} samples are beyond the range of positive numbers of {}, and the derivative of the cost \
+             with respect to them depends on how far beyond; use larger concentrations, {}a cost without logarithms or \
+             poles at 0, or a method without a path (ScoreFunction, MeasureValued)",
             self.distribution,
             values.len(),
             F::NAME,

@@ -41,7 +41,8 @@ pub(crate) fn weak_log_gammas<'t, F: Real>(
                 return Err(DistributionError::Unsupported {
                     distribution: "Gamma",
                     problem: format!(
-                        "expected concentrations of at least 1 after augmentation, got {smallest}: rejection sampling needs them; ask for one more step of augmentation"
+                        "expected concentrations of at least 1 after augmentation, got {smallest}: rejection sampling \
+                         needs them; ask for one more step of augmentation"
                     ),
                 });
             }

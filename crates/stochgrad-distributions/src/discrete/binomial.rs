@@ -229,7 +229,8 @@ impl<'t, F: Real> FiniteSupport<'t, F> for Binomial<Var<'t, F>> {
         match trials.as_slice() {
             [] => unsettled("no element has a number of trials; give at least one"),
             [first, rest @ ..] if rest.iter().any(|n| n != first) => unsettled(
-                "the elements have different numbers of trials, so that no one support fits all; sample them as separate nodes, or use another method",
+                "the elements have different numbers of trials, so that no one support fits all; sample them as \
+                 separate nodes, or use another method",
             ),
             [first, ..] if !(first.to_f64() >= 0.0 && first.is_finite()) => {
                 unsettled("the number of trials is not a count; validate the parameters")
@@ -330,7 +331,8 @@ impl<'t, F: Real> KlDivergence<'t, F> for Binomial<Var<'t, F>> {
             && (own != others || self.trials.plates() != other.trials.plates())
         {
             let message = format!(
-                "expected equal numbers of trials for a closed form of the divergence, got {own:?} and {others:?}; use monte_carlo_kl"
+                "expected equal numbers of trials for a closed form of the divergence, got {own:?} and {others:?}; use \
+                 monte_carlo_kl"
             );
             return self.trials.tape().fail(TapeError::Other { message, at: Location::caller() });
         }

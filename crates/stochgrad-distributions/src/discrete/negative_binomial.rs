@@ -268,7 +268,8 @@ impl<'t, F: Real> KlDivergence<'t, F> for NegativeBinomial<Var<'t, F>> {
             && (own != others || self.successes.plates() != other.successes.plates())
         {
             let message = format!(
-                "expected equal numbers of successes for a closed form of the divergence, got {own:?} and {others:?}; use monte_carlo_kl"
+                "expected equal numbers of successes for a closed form of the divergence, got {own:?} and {others:?}; \
+                 use monte_carlo_kl"
             );
             let at = std::panic::Location::caller();
             return self.successes.tape().fail(stochgrad_tape::TapeError::Other { message, at });

@@ -29,7 +29,8 @@ fn too_few(distribution: &'static str, expected: usize, found: usize) -> Distrib
     DistributionError::Unsupported {
         distribution,
         problem: format!(
-            "expected at least {expected} values, got an element with {found}; lower the degree, or use an unbiased method"
+            "expected at least {expected} values, got an element with {found}; lower the degree, or use an unbiased \
+             method"
         ),
     }
 }

@@ -138,8 +138,9 @@ impl<F: Real> Primitive<F> for Outside {
         match elements.position(|&x| self.boundary.excludes(x)) {
             None => Ok(()),
             Some(position) => Err(format!(
-                "a random value is outside the support at position {position}, and none was when this was compiled: a jump of \
-                 the log-density, which its gradients leave out; record this step afresh, or compile a recording that has such a value"
+                "a random value is outside the support at position {position}, and none was when this was compiled: a \
+                 jump of the log-density, which its gradients leave out; record this step afresh, or compile a \
+                 recording that has such a value"
             )),
         }
     }

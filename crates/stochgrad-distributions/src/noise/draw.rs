@@ -71,8 +71,8 @@ impl<'a, F: Real> Draw<'a, F> {
         let own_event = &value.shape()[own.len()..];
         if own.iter().any(|plate| !self.plates.contains(plate)) || own_event.len() > event.len() {
             return Err(DistributionError::Noise(format!(
-                "expected a parameter that broadcasts to the draw, of shape {full}, got shape {}; put it on a plate of the \
-                 draw, or check its event axes",
+                "expected a parameter that broadcasts to the draw, of shape {full}, got shape {}; put it on a plate of \
+                 the draw, or check its event axes",
                 value.shape()
             )));
         }
@@ -203,8 +203,8 @@ impl<'a, F: Real> Draw<'a, F> {
     ) -> DistributionResult<Tensor<F>> {
         if let Some((scheme, _)) = self.scheme {
             return Err(DistributionError::Noise(format!(
-                "expected a distribution with a fixed number of random values for the {scheme} scheme, got one that is drawn by rejection; \
-                 draw it without a sampling scheme"
+                "expected a distribution with a fixed number of random values for the {scheme} scheme, got one that is \
+                 drawn by rejection; draw it without a sampling scheme"
             )));
         }
         self.fill(event, |layout, out| {

@@ -68,7 +68,8 @@ impl Writer<'_> {
     }
 
     /// The expression reduced over a plate that it carries: by a sum, a mean, a maximum or a log-mean-exp, with these
-    /// relative frequencies. Rarely, a sum or a mean over a plate that it lacks. Without a plate, the expression itself.
+    /// relative frequencies. Rarely, a sum or a mean over a plate that it lacks. Without a plate, the expression
+    /// itself.
     pub(crate) fn reduced(&mut self, expression: Expression, weights: &[u32; 4]) -> Expression {
         let carried: Vec<usize> = plate_list(self.model.carries(&expression, &self.nodes)).collect();
         let all: Vec<usize> = (0..self.model.plates.len()).collect();

@@ -1,8 +1,8 @@
 //! Every method on every shared model, compared with the exact derivatives at each order that it declares.
 //!
-//! The test compares its results with the table in `docs/exactness.md`. To update the table, run
-//! `UPDATE_TABLES=1 cargo test -p stochgrad --test exactness`. Methods that cannot be enumerated are sampled with few runs
-//! by default, and with many runs by `cargo test --release -p stochgrad --test exactness -- --ignored`.
+//! The test compares its results with the table in `docs/exactness.md`. To update the table, run `UPDATE_TABLES=1 cargo
+//! test -p stochgrad --test exactness`. Methods that cannot be enumerated are sampled with few runs by default, and
+//! with many runs by `cargo test --release -p stochgrad --test exactness -- --ignored`.
 
 mod distributions;
 mod entries;

@@ -41,8 +41,8 @@ pub(crate) fn cells(low: f64, high: f64, cdf: &dyn Fn(u64) -> f64) -> Result<Vec
         }
     }
     Err(format!(
-        "expected a distribution function to reach {high} within {MAX_STATES} states, got {start}: too many outcomes to \
-         enumerate; use the statistical test"
+        "expected a distribution function to reach {high} within {MAX_STATES} states, got {start}: too many outcomes \
+         to enumerate; use the statistical test"
     ))
 }
 
