@@ -320,14 +320,7 @@ impl<'t, F: Real> InvertibleMap<'t, F> for Bijector<Var<'t, F>> {
     }
 
     fn support(&self, base: Support, element: &[usize]) -> Support {
-        match (self, element) {
-            (Bijector::Exp | Bijector::Softplus | Bijector::Power(_), []) => Support::Positive,
-            (Bijector::Sigmoid, []) => Support::UnitInterval,
-            (Bijector::SoftmaxCentred | Bijector::StickBreaking, [.., last]) => Support::Simplex(*last),
-            (Bijector::Affine { .. }, _) => base,
-            (_, [length]) => Support::Vectors(*length),
-            _ => Support::Interval,
-        }
+        image(self, base, element)
     }
 
     #[track_caller]
@@ -362,6 +355,29 @@ impl<'t, F: Real> InvertibleMap<'t, F> for Bijector<Var<'t, F>> {
             }
         }
         Ok(())
+    }
+}
+
+/// The support of the image of a distribution. Where no exact answer is known, it is a set that may depend on the
+/// parameters, so that gradient methods refuse it.
+fn image<V>(map: &Bijector<V>, base: Support, element: &[usize]) -> Support {
+    use Support::{Between, Positive, Real, Simplex, UnitInterval, Vectors};
+    match (map, base) {
+        (Bijector::Chain(maps), _) => maps.iter().fold(base, |support, map| image(map, support, element)),
+        (Bijector::Inverse(inner), _) => match (&**inner, base) {
+            (Bijector::Affine { .. }, _) => image(inner, base, element),
+            (Bijector::Exp | Bijector::Softplus, Positive) | (Bijector::Sigmoid, UnitInterval) => Real,
+            (Bijector::Power(_), Positive) => Positive,
+            _ => Support::image_of_a_map(element),
+        },
+        (Bijector::Affine { .. }, Real | Vectors(_)) => base,
+        (Bijector::Exp | Bijector::Softplus, Real) | (Bijector::Power(_), Positive) => Positive,
+        (Bijector::Sigmoid, Real) => UnitInterval,
+        (Bijector::Tanh, Real) => Between(-1.0, 1.0),
+        (Bijector::SoftmaxCentred | Bijector::StickBreaking, Real | Vectors(_)) => {
+            element.last().map_or(Support::image_of_a_map(element), |length| Simplex(*length))
+        }
+        _ => Support::image_of_a_map(element),
     }
 }
 

@@ -79,13 +79,11 @@ pub trait InvertibleMap<'t, F: Real>: Debug {
     }
 
     /// The support of the image of a distribution with the support `base`, for elements of the given shape: `[]` for
-    /// numbers. The default promises the least: vectors, or an interval that depends on the parameters.
+    /// numbers. The default is a set that may depend on the parameters, which the score function and importance
+    /// sampling refuse where the map has parameters. Override it if the image is the same for all parameters.
     fn support(&self, base: Support, element: &[usize]) -> Support {
         let _ = base;
-        match element {
-            [length] => Support::Vectors(*length),
-            _ => Support::Interval,
-        }
+        Support::image_of_a_map(element)
     }
 
     /// The image of `x`.

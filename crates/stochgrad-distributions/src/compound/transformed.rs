@@ -104,7 +104,7 @@ impl<D, B> Image<D, B> {
         D: Distribution<'t, F>,
         B: InvertibleMap<'t, F>,
     {
-        !self.bijector.parameters().is_empty() && self.base.support() != Support::Real
+        !self.bijector.parameters().is_empty() && self.support().depends_on_parameters()
     }
 
     /// The log-density of each element of the map, given a value of the distribution inside.
@@ -307,6 +307,8 @@ impl<'t, F: Real, D: QuantileFunction<'t, F>, B: InvertibleMap<'t, F>> QuantileF
 mod tests {
     use super::*;
     use crate::compound::bijector::Bijector;
+    use crate::continuous::beta::Beta;
+    use crate::continuous::logistic::Logistic;
     use crate::continuous::normal::Normal;
     use crate::noise::{KeyedNoise, NoiseKey};
     use crate::testing::{Build, DistributionCheck, Domain, assert_nothing_at, check_family};
@@ -332,6 +334,36 @@ mod tests {
         distribution.assert_path(261);
         distribution.assert_weak(0, 262);
         distribution.assert_weak(1, 263);
+    }
+
+    #[test]
+    fn a_support_that_depends_on_the_map_has_no_score() {
+        let tape = Tape::<f64>::new();
+        let (zero, shift) = (tape.parameter(0.0), tape.parameter(0.3));
+        let moved = || Bijector::affine(shift, 2.0);
+        // A uniform distribution on [0.3, 2.3] in disguise: its log-density jumps at the ends.
+        let uniform =
+            TransformedDistribution::new(Logistic::new(zero, 1.0), Bijector::chain([Bijector::Sigmoid, moved()]));
+        assert_eq!(uniform.support(), Support::Interval);
+        assert!(uniform.capabilities().score.is_none());
+        let beta = TransformedDistribution::new(Beta::new(tape.parameter(2.0), 3.0), moved());
+        assert!(beta.support().depends_on_parameters() && beta.capabilities().score.is_none());
+
+        let normal = Normal::new(zero, 1.0);
+        for (map, support) in [
+            (moved(), Support::Real),
+            (Bijector::Tanh, Support::Between(-1.0, 1.0)),
+            (Bijector::chain([moved(), Bijector::Exp]), Support::Positive),
+            (Bijector::chain([moved(), Bijector::Exp, Bijector::Power(shift)]), Support::Positive),
+        ] {
+            let distribution = TransformedDistribution::new(normal, map);
+            assert_eq!(distribution.support(), support);
+            assert!(distribution.capabilities().score.is_some());
+        }
+        let vector = Normal::new(tape.parameter([0.1, 0.2]), 1.0);
+        let simplex = TransformedDistribution::new(vector, Bijector::chain([moved(), Bijector::SoftmaxCentred]));
+        assert_eq!(simplex.support(), Support::Simplex(3));
+        assert!(simplex.capabilities().score.is_some());
     }
 
     #[test]

@@ -68,6 +68,14 @@ pub struct CustomSupport {
 }
 
 impl Support {
+    /// A set of which only the shape of the elements is known. It may depend on the parameters.
+    pub(crate) fn image_of_a_map(element: &[usize]) -> Self {
+        match element {
+            [] => Support::Interval,
+            _ => Support::Custom(CustomSupport { name: "the image of a map", continuous_scalar: false, fixed: false }),
+        }
+    }
+
     /// Whether the values are single real numbers with a density, so that the distribution function is continuous.
     pub fn is_continuous_scalar(self) -> bool {
         match self {
