@@ -1,3 +1,5 @@
+//! Errors of tensors.
+
 use crate::storage::shape::Shape;
 
 /// An error from building or reading a tensor.

@@ -1,3 +1,5 @@
+//! When a kernel runs on several threads, and how its elements are divided.
+
 use rayon::prelude::*;
 
 /// A kernel of plain arithmetic with more elements than this is split over threads.

@@ -1,3 +1,5 @@
+//! Iteration over operands that broadcast to a common shape.
+
 use smallvec::SmallVec;
 
 use crate::real::Real;

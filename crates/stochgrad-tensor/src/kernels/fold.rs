@@ -1,3 +1,5 @@
+//! Reduction of rows to single values, in an order that depends only on their length.
+
 use crate::real::Real;
 use crate::simd::dispatch;
 

@@ -1,3 +1,5 @@
+//! Addresses of noise: hashes of names and indices.
+
 /// A 128-bit hash of an address, which consists of a name and indices.
 ///
 /// It is FNV-1a over the bytes of the name, the byte 255 (which does not occur in UTF-8), and eight little-endian bytes

@@ -1,3 +1,5 @@
+//! Uniform and normal samples from a stream of random words.
+
 use crate::parallel::{TRANSCENDENTAL, fill, threads_for};
 use crate::random::chacha::BLOCK;
 use crate::random::key::Key;

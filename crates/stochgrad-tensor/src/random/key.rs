@@ -1,3 +1,5 @@
+//! Keys of streams of noise.
+
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 

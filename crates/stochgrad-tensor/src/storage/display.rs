@@ -1,3 +1,5 @@
+//! Tensors in messages and debug output.
+
 use std::fmt;
 
 use crate::real::Real;

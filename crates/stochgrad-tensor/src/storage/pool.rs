@@ -1,3 +1,5 @@
+//! A pool of buffers.
+
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};

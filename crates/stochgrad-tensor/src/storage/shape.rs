@@ -1,3 +1,5 @@
+//! Shapes of tensors.
+
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::ops::Deref;

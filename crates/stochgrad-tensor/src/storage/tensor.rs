@@ -1,3 +1,5 @@
+//! The tensor type.
+
 use std::sync::Arc;
 
 use crate::error::{TensorError, TensorResult};

@@ -1,7 +1,7 @@
 //! The derivatives of the functions, in variables.
 
 use super::function::{Scale, Special};
-use super::functions::{
+use super::recording::{
     bessel_ie, log_beta_kernel, log_gamma_kernel, log1p_square, normal_log_mills, skellam_log_pmf, special,
     truncated_normal_log_density,
 };

@@ -27,8 +27,8 @@
 mod derivatives;
 mod evaluate;
 pub(crate) mod function;
-mod functions;
+mod recording;
 mod smoothness;
 
 pub use function::{Scale, Special};
-pub use functions::*;
+pub use recording::*;

@@ -1,3 +1,5 @@
+//! A chain: element-wise functions and row reductions that run in one pass over memory.
+
 use std::ops::Range;
 
 use crate::kernels::fold::BLOCK;

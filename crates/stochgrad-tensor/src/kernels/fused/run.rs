@@ -1,3 +1,5 @@
+//! The execution of a chain, row by row and on several threads.
+
 use std::ops::Range;
 
 use crate::kernels::fold::{BLOCK, middle};

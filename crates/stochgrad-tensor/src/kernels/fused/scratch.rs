@@ -1,3 +1,5 @@
+//! The registers of a thread that executes chains.
+
 use crate::kernels::fold::BLOCK;
 use crate::real::Real;
 use crate::storage::buffer::Buffer;

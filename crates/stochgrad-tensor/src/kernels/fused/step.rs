@@ -1,3 +1,5 @@
+//! The steps of a chain, and their operands.
+
 use smallvec::SmallVec;
 
 use crate::kernels::map::Map;

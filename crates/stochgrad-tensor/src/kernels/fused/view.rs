@@ -1,3 +1,5 @@
+//! How an operand of a chain lies in its buffer.
+
 use smallvec::SmallVec;
 
 use crate::storage::shape::Shape;

@@ -1,3 +1,5 @@
+//! Categories by inversion of uniform values.
+
 use crate::kernels::broadcast::BroadcastIter;
 use crate::kernels::zip::fill_rows;
 use crate::parallel::{TRANSCENDENTAL, threads_for};

@@ -1,3 +1,5 @@
+//! Concatenation along an axis.
+
 use crate::real::Real;
 use crate::simd::dispatch;
 use crate::storage::pool::Pool;

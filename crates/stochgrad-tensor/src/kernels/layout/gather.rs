@@ -1,3 +1,5 @@
+//! Gathering elements along an axis, and its adjoint.
+
 use smallvec::SmallVec;
 
 use crate::kernels::broadcast::BroadcastIter;

@@ -1,3 +1,5 @@
+//! Selection of positions of an axis, and its adjoint.
+
 use crate::real::Real;
 use crate::storage::pool::Pool;
 use crate::storage::tensor::Tensor;

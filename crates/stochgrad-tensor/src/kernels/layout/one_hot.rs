@@ -1,3 +1,5 @@
+//! One-hot vectors of indices.
+
 use crate::kernels::layout::position::position;
 use crate::real::Real;
 use crate::storage::pool::Pool;

@@ -1,3 +1,5 @@
+//! Floats as positions of an axis.
+
 use crate::real::Real;
 
 /// The position that a float represents, if it is an integer in 0..`size`.

@@ -1,3 +1,5 @@
+//! Ranges of an axis, and their adjoint.
+
 use crate::real::Real;
 use crate::simd::dispatch;
 use crate::storage::pool::Pool;

@@ -1,3 +1,5 @@
+//! Permutation of axes.
+
 use smallvec::SmallVec;
 
 use crate::real::Real;

@@ -1,3 +1,5 @@
+//! The list of functions of one element.
+
 /// The finite value that guards substitute for an infinity, in both precisions.
 pub const GUARD: f64 = 1e30;
 

@@ -1,3 +1,5 @@
+//! Application of a function to each element of a tensor.
+
 use crate::kernels::map::function::{GUARD, Map};
 use crate::parallel::{ARITHMETIC, PIECE, TRANSCENDENTAL, fill, threads_for};
 use crate::real::Real;

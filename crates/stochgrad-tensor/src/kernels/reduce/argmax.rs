@@ -1,3 +1,5 @@
+//! The position of the largest element along an axis.
+
 use crate::real::Real;
 use crate::storage::pool::Pool;
 use crate::storage::tensor::Tensor;

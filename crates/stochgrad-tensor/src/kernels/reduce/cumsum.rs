@@ -1,3 +1,5 @@
+//! Cumulative sums along an axis.
+
 use crate::real::Real;
 use crate::storage::pool::Pool;
 use crate::storage::tensor::Tensor;

@@ -1,3 +1,5 @@
+//! Broadcasting to a larger shape, and its adjoint.
+
 use smallvec::SmallVec;
 
 use crate::kernels::broadcast::BroadcastIter;

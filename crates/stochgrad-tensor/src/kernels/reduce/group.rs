@@ -1,3 +1,5 @@
+//! A tensor as outer, reduced and inner axes, and the loops over them.
+
 use rayon::prelude::*;
 
 use crate::kernels::fold::{Fold, LANES, fold_four, fold_row, fold_short_rows};

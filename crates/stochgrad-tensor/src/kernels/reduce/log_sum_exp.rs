@@ -1,3 +1,5 @@
+//! The logarithm of a sum of exponentials along an axis.
+
 use crate::kernels::fold::BLOCK;
 use crate::kernels::fold::{Fold, fold_row, shift_of};
 use crate::kernels::reduce::group::{Group, for_blocks};

@@ -1,3 +1,5 @@
+//! The list of reductions.
+
 use smallvec::SmallVec;
 
 use crate::kernels::fold::{Fold, fold_row, fold_rows, larger, shift_of, smaller};

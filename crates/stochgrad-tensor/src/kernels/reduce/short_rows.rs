@@ -1,3 +1,5 @@
+//! Exponentials of many short rows at a time, for softmax and log-sum-exp.
+
 use crate::kernels::broadcast::repeat;
 use crate::kernels::fold::{BLOCK, Fold, fold_rows, shift_of};
 use crate::real::Real;

@@ -1,3 +1,5 @@
+//! Softmax and its logarithm along an axis.
+
 use crate::kernels::broadcast::repeat;
 use crate::kernels::fold::{BLOCK, Fold, fold_row, shift_of};
 use crate::kernels::reduce::group::Group;

@@ -1,3 +1,5 @@
+//! One block of the ChaCha8 stream cipher.
+
 /// Words in a ChaCha block.
 pub(crate) const BLOCK: usize = 16;
 

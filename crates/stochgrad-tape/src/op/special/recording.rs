@@ -1,4 +1,4 @@
-//! The functions of variables.
+//! The functions that record special functions of variables.
 
 use super::function::{Scale, Special};
 use crate::op::Op;
