@@ -87,7 +87,7 @@ impl<F: Real> Tape<F> {
             return Ok(());
         }
         let mut plates = inner.joint_plates(op, inputs);
-        if let Op::Noise { plates: own, .. } = op {
+        if let Op::Noise { plates: own, .. } | Op::Draw { plates: own, .. } = op {
             merge(&mut plates, own);
         }
         let at = inner.located.unwrap_or(at);
@@ -134,6 +134,11 @@ impl<F: Real> Inner<F> {
     fn result_elements(&self, op: &Op, inputs: &[Id]) -> usize {
         match op {
             Op::Noise { plates, event, .. } => return self.members(plates).saturating_mul(event.numel()),
+            Op::Draw { plates, event, .. } => {
+                let mut all = plates.clone();
+                merge(&mut all, &self.joint_plates(op, inputs));
+                return self.members(&all).saturating_mul(event.numel());
+            }
             Op::Host(number) => return self.hosts[*number as usize].elements(),
             _ => {}
         }

@@ -82,6 +82,7 @@ impl<F: Real> Inner<F> {
     fn operation_in_words(&self, node: &Node<F>) -> String {
         let name = |node: &Node<F>| match &node.op {
             Op::Custom(number) => self.primitives[*number as usize].name().to_string(),
+            Op::Draw { sampler, .. } => self.samplers[*sampler as usize].name().to_string(),
             op => op.to_string(),
         };
         match self.nodes.get(node.rule_of.index()) {

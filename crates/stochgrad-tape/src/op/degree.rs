@@ -170,6 +170,7 @@ impl Op {
             | Op::PlateReduce(_, PlateReduction::LogSumExp)
             | Op::Leaf { .. }
             | Op::Noise { .. }
+            | Op::Draw { .. }
             | Op::Host(_)
             | Op::Special(_)
             | Op::Softmax(_)

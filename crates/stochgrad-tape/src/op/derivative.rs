@@ -330,6 +330,7 @@ impl<F: Real> Tape<F> {
             }
             Op::Leaf { .. }
             | Op::Noise { .. }
+            | Op::Draw { .. }
             | Op::Host(_)
             | Op::Detach(_)
             | Op::Argmax(_)

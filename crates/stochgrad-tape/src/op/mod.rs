@@ -84,6 +84,17 @@ pub enum Op {
         /// The sampling scheme by which the members of a plate are drawn jointly, unless they are independent.
         scheme: Option<NoiseScheme>,
     },
+    /// A draw by a sampler, whose inputs are the parameters. See [`Tape::draw`](crate::Tape::draw).
+    Draw {
+        /// The number of the sampler on this tape.
+        sampler: u32,
+        /// The address of the noise.
+        address: u128,
+        /// The plates that the draw carries, besides those of the parameters.
+        plates: Plates,
+        /// The event shape.
+        event: Shape,
+    },
     /// Values that host code supplies, and supplies again in each run of a program. Contains the number of the source
     /// on this tape.
     Host(u32),
@@ -202,6 +213,7 @@ impl fmt::Display for Op {
             Op::Leaf { trainable: false } => f.write_str("constant"),
             Op::Noise { fill, scheme: None, .. } => write!(f, "{fill:?} noise"),
             Op::Noise { fill, scheme: Some(scheme), .. } => write!(f, "{fill:?} noise, {}", scheme.scheme),
+            Op::Draw { .. } => f.write_str("draw"),
             Op::Host(_) => f.write_str("host value"),
             Op::Map(map) => write!(f, "{map:?}"),
             Op::Zip(zip) => write!(f, "{zip:?}"),

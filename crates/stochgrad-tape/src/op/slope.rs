@@ -100,6 +100,7 @@ impl Op {
             },
             Op::Leaf { .. }
             | Op::Noise { .. }
+            | Op::Draw { .. }
             | Op::Host(_)
             | Op::Select
             | Op::Softmax(_)
@@ -166,6 +167,7 @@ impl Op {
             | Op::ScatterAdd(..) => Passage::Sum,
             Op::Leaf { .. }
             | Op::Noise { .. }
+            | Op::Draw { .. }
             | Op::Host(_)
             | Op::Softmax(_)
             | Op::LogSoftmax(_)
@@ -214,6 +216,7 @@ impl Op {
             },
             Op::Leaf { .. }
             | Op::Noise { .. }
+            | Op::Draw { .. }
             | Op::Host(_)
             | Op::Map(_)
             | Op::Special(_)

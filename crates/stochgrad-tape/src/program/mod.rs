@@ -301,6 +301,7 @@ fn origin<F: Real>(slots: &Inner<F>, seed: NoiseSeed, output: Id, position: usiz
         let new = &mut *tape.inner.borrow_mut();
         new.plates = slots.plates.clone();
         new.primitives = slots.primitives.clone();
+        new.samplers = slots.samplers.clone();
         new.hosts = slots.hosts.clone();
         new.generation = slots.generation;
         new.noise = Some(seed);

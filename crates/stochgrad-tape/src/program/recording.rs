@@ -132,7 +132,7 @@ impl<'a, F: Real> Recording<'a, F> {
             let node = self.node(value);
             let varies = |input: &Id| self.varies[input.index()];
             self.varies[value] = match &node.op {
-                Op::Noise { .. } | Op::Host(_) => true,
+                Op::Noise { .. } | Op::Draw { .. } | Op::Host(_) => true,
                 // Their values are 1 and 0 for any operand.
                 Op::MagicBox | Op::Map(Map::OnesLike | Map::ZerosLike) => false,
                 // The other inputs only record dependence.
@@ -147,7 +147,8 @@ impl<'a, F: Real> Recording<'a, F> {
         let mut known: HashMap<String, u32> = HashMap::new();
         for value in 0..self.root.len() {
             if !self.varies[value]
-                || self.node(value).inputs.is_empty() && !matches!(self.node(value).op, Op::Noise { .. })
+                || self.node(value).inputs.is_empty()
+                    && !matches!(self.node(value).op, Op::Noise { .. } | Op::Draw { .. })
             {
                 continue;
             }
@@ -156,7 +157,7 @@ impl<'a, F: Real> Recording<'a, F> {
                 continue;
             }
             let node = self.node(value);
-            if !matches!(node.op, Op::Custom(_)) {
+            if !matches!(node.op, Op::Custom(_) | Op::Draw { .. }) {
                 let name = format!("{:?}{:?}", node.op, self.operands(value));
                 self.root[value] = *known.entry(name).or_insert(value as u32);
             }

@@ -345,6 +345,7 @@ fn slots<F: Real>(tape: &Tape<F>, inner: &Inner<F>, recording: &Recording<'_, F>
         let new = &mut *slots.inner.borrow_mut();
         new.plates = inner.plates.clone();
         new.primitives = inner.primitives.clone();
+        new.samplers = inner.samplers.clone();
         new.hosts = inner.hosts.clone();
         new.generation = inner.generation;
         for (value, node) in inner.nodes.iter().enumerate() {

@@ -20,6 +20,7 @@ use crate::node::Node;
 use crate::noise_source::NoiseSeed;
 use crate::plate::PlateEntry;
 use crate::primitive::Primitive;
+use crate::sampler::Sampler;
 use crate::sets::{SetId, SetTable, SiteId};
 use std::cell::RefCell;
 use std::collections::HashSet;
@@ -46,6 +47,7 @@ pub(crate) struct Inner<F: Real> {
     pub(crate) branches: Vec<HostRead>,
     pub(crate) error: Option<TapeError>,
     pub(crate) primitives: Vec<Arc<dyn Primitive<F>>>,
+    pub(crate) samplers: Vec<Arc<dyn Sampler<F>>>,
     pub(crate) hosts: Vec<HostSource>,
     /// The seed of all noise, once there is some.
     pub(crate) noise: Option<NoiseSeed>,
@@ -119,6 +121,7 @@ impl<F: Real> Tape<F> {
             branches: Vec::new(),
             error: None,
             primitives: Vec::new(),
+            samplers: Vec::new(),
             hosts: Vec::new(),
             noise: None,
             peeks: Vec::new(),
@@ -165,6 +168,7 @@ impl<F: Real> Tape<F> {
         inner.branches.clear();
         inner.error = None;
         inner.primitives.clear();
+        inner.samplers.clear();
         inner.hosts.clear();
         inner.noise = None;
         inner.peeks.clear();

@@ -137,6 +137,7 @@ impl<F: Real> Tape<F> {
         let inner = self.inner.borrow();
         Some(match &inner.nodes.get(var.id.index())?.op {
             Op::Custom(number) => inner.primitives[*number as usize].name().into(),
+            Op::Draw { sampler, .. } => inner.samplers[*sampler as usize].name().into(),
             op => op.to_string(),
         })
     }

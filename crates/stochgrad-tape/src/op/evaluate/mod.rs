@@ -45,6 +45,9 @@ impl<F: Real> Tape<F> {
                     };
                 return Ok((value, plates.clone()));
             }
+            Op::Draw { sampler, address, plates, event } => {
+                return Ok(inner.drawn(pool, (*sampler, *address), (plates, event), inputs));
+            }
             Op::Host(number) => return Ok((inner.hosts[*number as usize].tensor(pool), Plates::new())),
             _ => {}
         }
@@ -54,7 +57,7 @@ impl<F: Real> Tape<F> {
         let offset = plates.len();
         let shape = first.value.shape();
         let value = match op {
-            Op::Leaf { .. } | Op::Noise { .. } | Op::Host(_) | Op::Custom(_) => first.value.clone(),
+            Op::Leaf { .. } | Op::Noise { .. } | Op::Draw { .. } | Op::Host(_) | Op::Custom(_) => first.value.clone(),
             Op::Map(function) => map(pool, *function, &first.value),
             Op::Zip(function) => {
                 let second = node(1);

@@ -1,0 +1,150 @@
+//! Draws by samplers as operations: each element is computed from its parameters and a random generator of its own.
+
+use crate::error::TapeError;
+use crate::id::Inputs;
+use crate::noise::NoiseLayout;
+use crate::noise_source::NoiseSeed;
+use crate::op::Op;
+use crate::plate::{Plate, Plates, merge};
+use crate::tape::{Inner, Tape};
+use crate::var::Var;
+use rand_chacha::ChaCha8Rng;
+use smallvec::SmallVec;
+use std::panic::Location;
+use std::sync::Arc;
+use stochgrad_tensor::random::Key;
+use stochgrad_tensor::{Pool, Real, Shape, Tensor};
+
+/// A sampler of a distribution, which may need any number of random values for each element, as rejection sampling does.
+/// [`Tape::draw`] records a draw.
+pub trait Sampler<F: Real>: Send + Sync {
+    /// The name, for messages and drawings of graphs.
+    fn name(&self) -> &str;
+
+    /// Draws one element, given its parameters and a random generator of its own. The same generator must give the same
+    /// value. Parameters outside the domain of the distribution must give NaN, and not an endless loop.
+    fn sample(&self, parameters: &[F], generator: &mut ChaCha8Rng) -> F;
+}
+
+impl<F: Real> Tape<F> {
+    /// Records a draw: a value for each element of an event shape and each member of some plates, computed by a sampler.
+    /// The generator of an element is determined by a seed, an address and the position of the element, as for
+    /// [`noise`](Self::noise), and does not depend on threads or on other elements. The parameters broadcast to the
+    /// plates and the event shape. If one of them carries more plates, the draw carries them too. No gradient flows
+    /// through it.
+    ///
+    /// Returns `None` if this tape already has noise from another seed.
+    ///
+    /// ```
+    /// use rand_chacha::ChaCha8Rng;
+    /// use rand_chacha::rand_core::Rng;
+    /// use std::sync::Arc;
+    /// use stochgrad_tape::{NoiseSeed, Sampler, Tape};
+    /// use stochgrad_tensor::{Real, Shape};
+    ///
+    /// /// The number of failures before the first success.
+    /// struct Failures;
+    /// impl<F: Real> Sampler<F> for Failures {
+    ///     fn name(&self) -> &str { "failures" }
+    ///     fn sample(&self, parameters: &[F], generator: &mut ChaCha8Rng) -> F {
+    ///         let probability = parameters[0].to_f64();
+    ///         if !(probability > 0.01 && probability <= 1.0) {
+    ///             return F::from_f64(f64::NAN);
+    ///         }
+    ///         let mut count = 0;
+    ///         while f64::from(generator.next_u32()) / f64::from(u32::MAX) > probability {
+    ///             count += 1;
+    ///         }
+    ///         F::from_usize(count)
+    ///     }
+    /// }
+    ///
+    /// # fn main() -> Result<(), stochgrad_tape::TapeError> {
+    /// let tape = Tape::<f64>::new();
+    /// let probability = tape.parameter([0.5, 1.0]);
+    /// let draw = tape.draw(NoiseSeed::default(), Arc::new(Failures), 7, &[probability], &[], &Shape::from([2]));
+    /// assert_eq!(draw.expect("the first seed").peek()?.as_slice()[1], 0.0);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[track_caller]
+    pub fn draw<'t>(
+        &'t self,
+        seed: NoiseSeed,
+        sampler: Arc<dyn Sampler<F>>,
+        address: u128,
+        parameters: &[Var<'t, F>],
+        plates: &[Plate],
+        event: &Shape,
+    ) -> Option<Var<'t, F>> {
+        let location = Location::caller();
+        if let Err(error) = self.own_plates(plates, location) {
+            return Some(self.fail(error));
+        }
+        let ids: Inputs = match self.own(parameters, location) {
+            Ok(ids) => ids,
+            Err(error) => return Some(self.fail(error)),
+        };
+        if let Some(parameter) = parameters.iter().find(|parameter| !fits(&parameter.shape(), event)) {
+            let message = format!(
+                "expected parameters of {} that broadcast to event shape {event}, got event shape {}",
+                sampler.name(),
+                parameter.shape()
+            );
+            return Some(self.fail(TapeError::Other { message, at: location }));
+        }
+        let number = {
+            let mut inner = self.inner.borrow_mut();
+            if *inner.noise.get_or_insert(seed) != seed {
+                return None;
+            }
+            inner.samplers.push(sampler);
+            inner.samplers.len() as u32 - 1
+        };
+        let op = Op::Draw { sampler: number, address, plates: Plates::from_slice(plates), event: event.clone() };
+        Some(Var { tape: self, id: self.apply(op, &ids, location) })
+    }
+}
+
+/// Whether a shape broadcasts to another one without changing it.
+fn fits(shape: &Shape, to: &Shape) -> bool {
+    shape.len() <= to.len() && shape.iter().rev().zip(to.iter().rev()).all(|(&own, &wide)| own == wide || own == 1)
+}
+
+impl<F: Real> Inner<F> {
+    /// The value of a draw, on its own plates and those of its parameters.
+    pub(crate) fn drawn(
+        &self,
+        pool: &Pool<F>,
+        (sampler, address): (u32, u128),
+        (plates, event): (&Plates, &Shape),
+        inputs: &[crate::id::Id],
+    ) -> (Tensor<F>, Plates) {
+        let mut all = plates.clone();
+        inputs.iter().for_each(|id| merge(&mut all, &self.nodes[id.index()].plates));
+        let shape = self.full_shape(&all, event);
+        let entries = all.iter().map(|plate| {
+            let entry = &self.plates[plate.index as usize];
+            (entry.size, entry.kind, entry.offset)
+        });
+        let layout = NoiseLayout::of(entries, event.numel());
+        let parameters: SmallVec<[Tensor<F>; 3]> =
+            inputs
+                .iter()
+                .map(|id| self.spread(&self.nodes[id.index()], &all, event.len()))
+                .map(|value| {
+                    if *value.shape() == shape { value } else { stochgrad_tensor::reduce::expand(pool, &value, &shape) }
+                })
+                .collect();
+        let seed = self.noise.unwrap_or_default();
+        let key = Key::new(seed.seed, seed.step, address);
+        let sampler = &*self.samplers[sampler as usize];
+        let mut out = pool.take(shape);
+        let mut own: SmallVec<[F; 3]> = SmallVec::from_elem(F::ZERO, parameters.len());
+        for (element, x) in out.make_mut().iter_mut().enumerate() {
+            own.iter_mut().zip(&parameters).for_each(|(own, all)| *own = all.as_slice()[element]);
+            *x = sampler.sample(&own, &mut key.rng(layout.index(element)));
+        }
+        (out, all)
+    }
+}
