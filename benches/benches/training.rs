@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use stochgrad::graph::DynMethod;
-use stochgrad::nn::{Activation, Adam, Mlp, Parameters};
+use stochgrad::nn::{Activation, Adam, Inputs, Mlp, Parameters};
 use stochgrad::prelude::*;
 use stochgrad::tape::Workspace;
 use stochgrad_benches::data::batches;
@@ -20,6 +20,7 @@ fn parts(criterion: &mut Criterion) {
     let mut parameters = Parameters::new();
     let model = net_a(&mut parameters);
     let images = batches(1, NET_A.batch, NET_A.pixels).remove(0);
+    let inputs = Inputs::new().batch("batch", &images);
     let mut group = criterion.benchmark_group("net a, leave-one-out K=4");
     group.sample_size(20);
     let mut workspace = Workspace::new();
@@ -27,14 +28,14 @@ fn parts(criterion: &mut Criterion) {
     group.bench_function("record", |bencher| {
         bencher.iter(|| {
             let graph = Graph::new(workspace.tape(), Seed::new(0).step(step));
-            model.record(&parameters.on(&graph), &images).expect("a model");
+            model.record(&parameters.on(&graph).with_inputs(&inputs)).expect("a model");
             step += 1;
         });
     });
 
     let tape = Tape::new();
     let graph = Graph::new(&tape, Seed::new(0));
-    model.record(&parameters.on(&graph), &images).expect("a model");
+    model.record(&parameters.on(&graph).with_inputs(&inputs)).expect("a model");
     let recorded = tape.len();
     group.bench_function("surrogate", |bencher| {
         bencher.iter(|| {

@@ -1,13 +1,15 @@
 //! The cases that are timed against other systems.
 
 use crate::case::Case;
-use crate::{gradient_moments, small_graphs, vae};
+use crate::{gradient_moments, hidden_markov, measure_valued, small_graphs, vae};
 
 /// All cases, group by group.
 pub fn all() -> Vec<Case> {
     let mut cases = vae::cases();
     cases.extend(small_graphs::cases());
     cases.extend(gradient_moments::cases());
+    cases.extend(measure_valued::cases());
+    cases.extend(hidden_markov::cases());
     cases
 }
 
@@ -22,7 +24,7 @@ mod tests {
         let names: HashSet<(&str, &str)> = cases.iter().map(|case| (case.group, case.method.as_str())).collect();
         assert_eq!(names.len(), cases.len());
         let count = |group: &str| cases.iter().filter(|case| case.group == group).count();
-        assert_eq!(["a", "b", "c", "d", "e"].map(count), [6, 7, 9, 2, 13]);
+        assert_eq!(["a", "b", "c", "d", "e", "f", "h"].map(count), [6, 7, 9, 2, 13, 1, 1]);
     }
 
     #[test]

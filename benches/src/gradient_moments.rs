@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use stochgrad::distributions::Id;
 use stochgrad::graph::{DynMethod, GraphResult};
+use stochgrad::nn::Parameters;
 use stochgrad::prelude::*;
 use stochgrad::tensor::Pool;
 use stochgrad::tensor::map::{Map, map};
@@ -63,34 +64,35 @@ impl Problem {
     ///
     /// # Errors
     /// The errors of the graph.
-    pub fn record<'t>(&self, graph: &Graph<'t, f32>, parameters: &[Var<'t, f32>]) -> GraphResult<()> {
+    pub fn record<'t>(&self, record: &Record<'_, 't, f32>, parameters: &[Var<'t, f32>]) -> GraphResult<()> {
         let cost = match (self, parameters) {
             (Problem::Bit(method), &[logit, ..]) => {
-                (graph.sample("b", &Bernoulli::from_logits(logit), method)? - TARGET).square()
+                (record.sample("b", &Bernoulli::from_logits(logit), method)? - TARGET).square()
             }
             (Problem::Normal(cost, method), &[location, scale, ..]) => {
-                let x = graph.sample("x", &Normal::new(location, scale), method)?;
+                let x = record.sample("x", &Normal::new(location, scale), method)?;
                 match cost {
                     NormalCost::Square => (x - K).square(),
                     NormalCost::Exp => (x.square() * -K).exp(),
                     NormalCost::Cos => (x * K).cos(),
                 }
             }
-            _ => graph.constant(0.0),
+            _ => record.constant(0.0),
         };
-        graph.cost("cost", cost)
+        record.cost("cost", cost)
     }
 
     /// Estimates along a plate, each with a separate gradient.
-    pub fn estimates(self, count: usize, threads: usize) -> Estimate<impl Fn(&Graph<'_, f32>) -> GraphResult<()>> {
-        let values: Vec<(&str, Tensor<f32>)> =
-            self.parameters().iter().map(|&(name, value)| (name, Tensor::full([count], value))).collect();
-        let model = move |graph: &Graph<'_, f32>| {
-            let parameters: Vec<Var<'_, f32>> =
-                values.iter().map(|(name, value)| per_estimate(graph, name, value)).collect::<GraphResult<_>>()?;
-            self.record(graph, &parameters)
+    pub fn estimates(self, count: usize, threads: usize) -> Estimate {
+        let mut parameters = Parameters::new();
+        for &(name, value) in self.parameters() {
+            parameters.insert(name, Tensor::full([count], value)).expect("different names");
+        }
+        let model = move |record: &Record<'_, '_, f32>| {
+            let named = self.parameters().iter().map(|(name, _)| per_estimate(record, name, count));
+            self.record(record, &named.collect::<GraphResult<Vec<_>>>()?)
         };
-        Estimate::new(model, threads)
+        Estimate::new(parameters, model, threads)
     }
 }
 

@@ -1,7 +1,8 @@
 //! Timings of `stochgrad`.
 //!
 //! * [`cases`] lists what the binary `peers` times against other systems: training steps of variational autoencoders
-//!   ([`vae`]), small graphs ([`small_graphs`]) and many single-sample estimates ([`gradient_moments`]).
+//!   ([`vae`]), small graphs ([`small_graphs`]), many single-sample estimates ([`gradient_moments`]), replays
+//!   ([`measure_valued`]) and a hidden Markov model ([`hidden_markov`]).
 //! * [`straight_line`] is a training step written by hand, without a tape. It bounds the speed that the engine can
 //!   reach.
 //! * [`timing`] times a step, and [`processors`] sets the processors on which it runs.
@@ -13,12 +14,15 @@ pub mod cases;
 pub mod data;
 pub mod estimate;
 pub mod gradient_moments;
+pub mod hidden_markov;
+pub mod measure_valued;
 pub mod processors;
 pub mod small_graphs;
 pub mod straight_line;
 #[cfg(test)]
 mod testing;
 pub mod timing;
+pub mod training;
 pub mod vae;
 
 /// Why a case could not be set up or run.

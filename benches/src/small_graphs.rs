@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use stochgrad::distributions::Id;
 use stochgrad::graph::{DynMethod, GraphResult};
+use stochgrad::nn::Parameters;
 use stochgrad::prelude::*;
 
 use crate::case::Case;
@@ -46,42 +47,43 @@ impl SmallGraph {
     ///
     /// # Errors
     /// The errors of the graph.
-    pub fn record<'t>(&self, graph: &Graph<'t, f32>, parameters: Var<'t, f32>) -> GraphResult<()> {
+    pub fn record<'t>(&self, record: &Record<'_, 't, f32>, parameters: Var<'t, f32>) -> GraphResult<()> {
         let cost = match self {
             SmallGraph::FourBits(method) => {
-                let bits = graph.sample("x", &Bernoulli::from_logits(parameters), method)?;
-                (bits - graph.constant(TARGETS)).square().sum()
+                let bits = record.sample("x", &Bernoulli::from_logits(parameters), method)?;
+                (bits - record.constant(TARGETS)).square().sum()
             }
             SmallGraph::Chain => {
                 let [t1, t2, t3] = [0, 1, 2].map(|position| parameters.index(0, position));
-                let z1 = graph.sample("z1", &Bernoulli::from_logits(t1), &ScoreFunction::new())?;
-                let z2 = graph.sample("z2", &Normal::new(t2 + z1, 1.0), &Pathwise::new())?;
-                let z3 = graph.sample("z3", &Bernoulli::from_logits(t3 * z2), &ScoreFunction::new())?;
+                let z1 = record.sample("z1", &Bernoulli::from_logits(t1), &ScoreFunction::new())?;
+                let z2 = record.sample("z2", &Normal::new(t2 + z1, 1.0), &Pathwise::new())?;
+                let z3 = record.sample("z3", &Bernoulli::from_logits(t3 * z2), &ScoreFunction::new())?;
                 (z3 - 0.499_f64).square() + z2.square() * 0.1 - z1 * z3
             }
         };
-        graph.cost("cost", cost)
+        record.cost("cost", cost)
     }
 
     /// Single estimates.
-    pub fn one(self, threads: usize) -> Estimate<impl Fn(&Graph<'_, f32>) -> GraphResult<()>> {
-        let value = Tensor::<f32>::full([self.parameters()], PARAMETER as f32);
-        let model = move |graph: &Graph<'_, f32>| {
-            let parameters = graph.param("parameters", &value)?;
-            self.record(graph, parameters)
-        };
-        Estimate::new(model, threads)
+    pub fn one(self, threads: usize) -> Estimate {
+        let parameters = parameters(Tensor::full([self.parameters()], PARAMETER as f32));
+        let model = move |record: &Record<'_, '_, f32>| self.record(record, record.param("parameters")?);
+        Estimate::new(parameters, model, threads)
     }
 
     /// Estimates along a plate, each with a separate gradient.
-    pub fn many(self, estimates: usize, threads: usize) -> Estimate<impl Fn(&Graph<'_, f32>) -> GraphResult<()>> {
-        let value = Tensor::<f32>::full([estimates, self.parameters()], PARAMETER as f32);
-        let model = move |graph: &Graph<'_, f32>| {
-            let parameters = per_estimate(graph, "parameters", &value)?;
-            self.record(graph, parameters)
-        };
-        Estimate::new(model, threads)
+    pub fn many(self, estimates: usize, threads: usize) -> Estimate {
+        let parameters = parameters(Tensor::full([estimates, self.parameters()], PARAMETER as f32));
+        let model =
+            move |record: &Record<'_, '_, f32>| self.record(record, per_estimate(record, "parameters", estimates)?);
+        Estimate::new(parameters, model, threads)
     }
+}
+
+fn parameters(value: Tensor<f32>) -> Parameters<f32> {
+    let mut parameters = Parameters::new();
+    parameters.insert("parameters", value).expect("the first name");
+    parameters
 }
 
 /// The models with their names.

@@ -5,21 +5,17 @@
 use std::sync::Arc;
 
 use stochgrad::distributions::Id;
-use stochgrad::graph::CompiledGraph;
-use stochgrad::graph::{DynMethod, Gradients, GraphResult};
-use stochgrad::nn::{Activation, Adam, Mlp, Parameters};
-use stochgrad::nn::{Bound, NnResult};
+use stochgrad::graph::{DynMethod, GraphResult};
+use stochgrad::nn::{Activation, Mlp, NnResult, Parameters};
 use stochgrad::prelude::*;
 
 use crate::BenchResult;
 use crate::case::Case;
 use crate::data::batches;
+use crate::training::{LEARNING_RATE, Training};
 
 /// The slope of the leaky rectifier below 0.
 const SLOPE: f64 = 0.1;
-
-/// Adam's learning rate.
-const LEARNING_RATE: f64 = 1e-3;
 
 /// The number of batches that the steps cycle through.
 const BATCHES: usize = 8;
@@ -113,106 +109,72 @@ impl Vae {
         })
     }
 
-    /// Records the −ELBO of a batch of images as the costs `reconstruction` and `kl`.
+    /// Records the −ELBO of the input `batch` as the costs `reconstruction` and `kl`.
     ///
     /// # Errors
     /// The errors of the graph.
-    pub fn record(&self, parameters: &Bound<'_, '_, f32>, images: &Tensor<f32>) -> GraphResult<()> {
-        let graph = parameters.graph();
-        let images = graph.data("batch", images)?;
-        let code = self.encoder.forward(parameters, images)?;
+    pub fn record(&self, record: &Record<'_, '_, f32>) -> GraphResult<()> {
+        let images = record.input("batch")?;
+        let code = self.encoder.forward(record, images)?;
         let (reconstruction, divergence) = match &self.latent {
             Latent::Bits { method, .. } => {
                 let distribution = Bernoulli::from_logits(code);
-                let z = graph.sample("z", &distribution, method)?;
-                let prior = Bernoulli::from_logits(graph.constant(0.0));
-                (self.decode(parameters, z, images)?, distribution.kl_to(&prior))
+                let z = record.sample("z", &distribution, method)?;
+                let prior = Bernoulli::from_logits(record.constant(0.0));
+                (self.decode(record, z, images)?, distribution.kl_to(&prior))
             }
             &Latent::OneHots { variables, categories, ref method } => {
                 let distribution = OneHotCategorical::from_logits(code.reshape([variables, categories]));
-                let z = graph.sample("z", &distribution, method)?.reshape([variables * categories]);
-                (self.decode(parameters, z, images)?, distribution.kl_to(&uniform(graph, variables, categories)))
+                let z = record.sample("z", &distribution, method)?.reshape([variables * categories]);
+                (self.decode(record, z, images)?, distribution.kl_to(&uniform(record, variables, categories)))
             }
             &Latent::Enumerated { variables, categories } => {
                 let distribution = OneHotCategorical::from_logits(code.reshape([variables, categories]));
-                let z = graph.sample("z", &distribution, &Enumerate::new())?.reshape([variables * categories]);
+                let z = record.sample("z", &distribution, &Enumerate::new())?.reshape([variables * categories]);
                 // The states do not depend on the images, so each state is decoded once for all images.
-                (self.decode(parameters, z, images)?, distribution.kl_to(&uniform(graph, variables, categories)))
+                (self.decode(record, z, images)?, distribution.kl_to(&uniform(record, variables, categories)))
             }
             &Latent::Normal { variables } => {
                 let (location, log_variance) = (code.slice(0, 0..variables), code.slice(0, variables..2 * variables));
                 let distribution = Normal::from_log_scale(location, log_variance * 0.5);
-                let z = graph.sample("z", &distribution, &Pathwise::new())?;
-                let prior = Normal::new(graph.constant(0.0), 1.0);
-                (self.decode(parameters, z, images)?, distribution.kl_to(&prior))
+                let z = record.sample("z", &distribution, &Pathwise::new())?;
+                let prior = Normal::new(record.constant(0.0), 1.0);
+                (self.decode(record, z, images)?, distribution.kl_to(&prior))
             }
         };
-        graph.cost("reconstruction", reconstruction)?;
-        graph.cost("kl", divergence)
+        record.cost("reconstruction", reconstruction)?;
+        record.cost("kl", divergence)
     }
 
     /// The negative log-probability of images given their codes.
     fn decode<'t>(
         &self,
-        parameters: &Bound<'_, 't, f32>,
+        record: &Record<'_, 't, f32>,
         codes: Var<'t, f32>,
         images: Var<'t, f32>,
     ) -> GraphResult<Var<'t, f32>> {
-        let logits = self.decoder.forward(parameters, codes)?;
+        let logits = self.decoder.forward(record, codes)?;
         Ok(-Bernoulli::from_logits(logits).log_prob(images))
     }
 }
 
-fn uniform<'t>(graph: &Graph<'t, f32>, variables: usize, categories: usize) -> OneHotCategorical<Var<'t, f32>> {
-    OneHotCategorical::from_logits(graph.constant(Tensor::zeros([variables, categories])))
+fn uniform<'t>(record: &Record<'_, 't, f32>, variables: usize, categories: usize) -> OneHotCategorical<Var<'t, f32>> {
+    OneHotCategorical::from_logits(record.constant(Tensor::zeros([variables, categories])))
 }
 
-/// A model in training, on a compiled graph.
-pub struct Training {
-    graph: CompiledGraph<f32>,
-    parameters: Parameters<f32>,
-    optimizer: Adam<f32>,
-    batches: Vec<Tensor<f32>>,
-    step: usize,
+/// A model with fresh parameters in training, with kernels on this number of threads.
+///
+/// # Errors
+/// If a size is 0.
+pub fn training(sizes: Sizes, latent: Latent, threads: usize) -> BenchResult<Training> {
+    of_batches(sizes, latent, BATCHES, threads)
 }
 
-impl Training {
-    /// Starts with fresh parameters, and kernels on this number of threads.
-    ///
-    /// # Errors
-    /// If a size is 0.
-    pub fn new(sizes: Sizes, latent: Latent, threads: usize) -> BenchResult<Self> {
-        let mut parameters = Parameters::new();
-        let model = Vae::new(sizes, latent, &mut parameters)?;
-        let batches = batches(BATCHES, sizes.batch, sizes.pixels);
-        let tape = Tape::with_threads(threads);
-        let graph = Graph::new(&tape, Seed::new(0));
-        model.record(&parameters.on(&graph), &batches[0])?;
-        Ok(Self { graph: graph.compile()?, parameters, optimizer: Adam::new(LEARNING_RATE), batches, step: 0 })
-    }
-
-    /// Computes the gradients on the next batch, with fresh noise.
-    ///
-    /// # Errors
-    /// The errors of the graph.
-    pub fn gradients(&mut self) -> GraphResult<&Gradients<f32>> {
-        self.parameters.set_on(&mut self.graph)?;
-        self.graph.set("batch", &self.batches[self.step % self.batches.len()])?;
-        let seed = Seed::new(0).step(self.step);
-        self.step += 1;
-        Ok(self.graph.run(seed)?)
-    }
-
-    /// Makes one training step, and returns the estimate of the loss before it.
-    ///
-    /// # Errors
-    /// The errors of the graph and of the optimiser.
-    pub fn step(&mut self) -> BenchResult<f32> {
-        self.gradients()?;
-        self.optimizer.step(&mut self.parameters, self.graph.gradients())?;
-        self.graph.advance();
-        Ok(self.graph.gradients().total())
-    }
+fn of_batches(sizes: Sizes, latent: Latent, count: usize, threads: usize) -> BenchResult<Training> {
+    let mut parameters = Parameters::new();
+    let model = Vae::new(sizes, latent, &mut parameters)?;
+    let batches = batches(count, sizes.batch, sizes.pixels);
+    Training::new(parameters, batches, threads, move |record: &Record<'_, '_, f32>| model.record(record))
 }
 
 /// The score function with leave-one-out, on four samples.
@@ -232,17 +194,17 @@ fn rebar() -> Rebar {
 
 /// The cases of the three groups.
 pub fn cases() -> Vec<Case> {
-    let training = |group, name: &str, sizes: Sizes, latent: Latent| {
+    let case = |group, name: &str, sizes: Sizes, latent: Latent| {
         Case::new(group, name, move |threads| {
-            let mut training = Training::new(sizes, latent.clone(), threads)?;
+            let mut training = training(sizes, latent.clone(), threads)?;
             Ok(Box::new(move || training.step().map(drop)))
         })
     };
-    let bits = |name, method| training("a", name, NET_A, Latent::Bits { bits: 200, method });
-    let one_hots = |name, method| training("b", name, NET_B, Latent::OneHots { variables: 20, categories: 10, method });
+    let bits = |name, method| case("a", name, NET_A, Latent::Bits { bits: 200, method });
+    let one_hots = |name, method| case("b", name, NET_B, Latent::OneHots { variables: 20, categories: 10, method });
     // Other systems have two cases, which decode the states for each image or once for all images. Both are compared
     // with the same case here.
-    let enumerated = |name| training("b", name, NET_B, Latent::Enumerated { variables: 2, categories: 10 });
+    let enumerated = |name| case("b", name, NET_B, Latent::Enumerated { variables: 2, categories: 10 });
     vec![
         bits("reinforce-loo K=4", Arc::new(leave_one_out())),
         bits("disarm pair", Arc::new(DisArm::new())),
@@ -257,8 +219,8 @@ pub fn cases() -> Vec<Case> {
         one_hots("rebar K=1", Arc::new(rebar())),
         enumerated("expect 2 latents"),
         enumerated("expect 2 latents, shared"),
-        training("d", "normal reparam, net A", NET_A, Latent::Normal { variables: 20 }),
-        training("d", "normal reparam, net B", NET_B, Latent::Normal { variables: 20 }),
+        case("d", "normal reparam, net A", NET_A, Latent::Normal { variables: 20 }),
+        case("d", "normal reparam, net B", NET_B, Latent::Normal { variables: 20 }),
     ]
 }
 
@@ -270,9 +232,7 @@ mod tests {
     const SMALL: Sizes = Sizes { pixels: 6, encoder: &[5], decoder: &[5], batch: 4 };
 
     fn small(latent: Latent) -> Training {
-        let mut training = Training::new(SMALL, latent, 1).expect("a model");
-        training.batches.truncate(1);
-        training
+        of_batches(SMALL, latent, 1, 1).expect("a model")
     }
 
     fn bits(method: DynMethod<f32, Bernoulli<Id>>) -> Latent {
@@ -314,7 +274,7 @@ mod tests {
             Latent::Normal { variables: 20 },
         ];
         for latent in latents {
-            let loss = Training::new(NET_A, latent, 1).expect("a model").gradients().expect("gradients").total();
+            let loss = training(NET_A, latent, 1).expect("a model").gradients().expect("gradients").total();
             let untrained = 784.0 * 2.0_f32.ln();
             assert!((loss / untrained - 1.0).abs() < 0.02, "{loss}, not about {untrained}");
         }

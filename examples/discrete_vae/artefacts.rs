@@ -1,13 +1,14 @@
 //! The files that a finished run writes.
 
 use stochgrad::graph::{Graph, Seed};
-use stochgrad::nn::Checkpoint;
 use stochgrad::nn::data::rows;
+use stochgrad::nn::{Checkpoint, Inputs, Step};
+use stochgrad::tape::Tape;
 use stochgrad::tensor::Tensor;
 
 use crate::code::Code;
 use crate::curve;
-use crate::evaluation;
+use crate::evaluation::{self, LatentGradients};
 use crate::images::Dataset;
 use crate::output::write_atomically;
 use crate::pictures::{Layout, grid, pairs};
@@ -65,10 +66,11 @@ pub(crate) fn write<C: Code>(
 
     let batch = training.first_batch()?;
     let time_per_step = training.time_per_step();
-    let Training { model, parameters, method, workspace, done, .. } = training;
+    let Training { model, parameters, method, step, done, .. } = training;
     let dot = {
-        let graph = Graph::new(workspace.tape(), Seed::new(settings.seed));
-        model.record(&parameters.on(&graph), &batch, method)?;
+        let (tape, inputs) = (Tape::new(), Inputs::new().batch("images", &batch));
+        let graph = Graph::new(&tape, Seed::new(settings.seed));
+        model.record(&parameters.on(&graph).with_inputs(&inputs), method)?;
         graph.to_dot()
     };
     write_atomically(&path("graph.dot"), dot.as_bytes())?;
@@ -79,7 +81,8 @@ pub(crate) fn write<C: Code>(
     }
     saved.save(path("parameters.safetensors"))?;
 
-    let variance = evaluation::latent_gradient_variance(model, parameters, &batch, method, settings.seed, workspace)?;
+    let gradients = LatentGradients::new(model, method, step, parameters, std::slice::from_ref(&batch))?;
+    let variance = gradients.threads(settings.threads).variance(settings.seed)?;
     let last = metrics.last();
     let summary = Summary {
         latent: settings.latent.to_string(),
@@ -113,18 +116,20 @@ fn compare<C: Code>(
         return Ok(Vec::new());
     }
     let minibatches = training.first_batches(SETTLING_BATCHES)?;
-    let Training { model, parameters, workspace, .. } = training;
+    let Training { model, parameters, step, .. } = training;
     let measure = |&compared| {
         let settings = settings.comparing(compared);
         let (seed, name) = (settings.seed, settings.method.name());
         let method = model.code.method(&settings, 1).ok_or_else(|| UsageError::bits_only(name))?;
-        evaluation::settle(model, parameters, &minibatches, &method, seed, workspace)?;
+        let gradients = |step: &mut Step<'_, f32>, minibatches: &[Tensor<f32>]| {
+            let gradients = LatentGradients::new(model, &method, step, parameters, minibatches)?;
+            Ok::<_, RunError>(gradients.threads(settings.threads))
+        };
+        gradients(step, &minibatches)?.settle(&method, seed)?;
         Ok(Comparison {
             method: name.to_owned(),
             samples: settings.samples,
-            latent_gradient_variance: evaluation::latent_gradient_variance(
-                model, parameters, batch, &method, seed, workspace,
-            )?,
+            latent_gradient_variance: gradients(step, std::slice::from_ref(batch))?.variance(seed)?,
         })
     };
     settings.compared.iter().map(measure).collect()
@@ -135,14 +140,14 @@ fn write_pictures<C: Code>(
     settings: &Settings,
     dataset: &Dataset,
 ) -> Result<(), RunError> {
-    let Training { model, parameters, workspace, .. } = training;
+    let Training { model, parameters, step, .. } = training;
     let count = dataset.test.shape()[0].min(RECONSTRUCTIONS);
     let originals = rows(&dataset.test, &Vec::from_iter(0..count))?;
-    let reconstructions = evaluation::reconstruct(model, parameters, &originals, workspace)?;
+    let reconstructions = evaluation::reconstruct(step, parameters, &originals)?;
     let layout = |count| Layout::new(count, dataset.rows, dataset.columns, PER_ROW);
     pairs(originals.as_slice(), reconstructions.as_slice(), layout(count))?
         .save(&settings.out.join("reconstructions.png"))?;
-    let samples = evaluation::imagine(model, parameters, PRIOR_SAMPLES, workspace)?;
+    let samples = evaluation::imagine(model, parameters, PRIOR_SAMPLES)?;
     grid(samples.as_slice(), layout(PRIOR_SAMPLES))?.save(&settings.out.join("prior_samples.png"))?;
     Ok(())
 }

@@ -14,8 +14,6 @@ use crate::settings::Settings;
 use crate::training::Training;
 use crate::usage_error::UsageError;
 
-/// The address of the stochastic node, under which the state of its method is saved.
-const NODE: &str = "z";
 const SETTINGS: &str = "run";
 const TRAINING_SECONDS: &str = "training_seconds";
 const ELAPSED_SECONDS: &str = "elapsed_seconds";
@@ -46,7 +44,7 @@ pub(crate) fn save<C: Code>(training: &Training<'_, C>, settings: &Settings) -> 
     let mut state = TrainingState::new(settings.seed);
     state.epoch = training.done.epochs as u64;
     state.step = training.done.steps as u64;
-    state.remember(NODE, &training.method);
+    training.step.remember(&mut state);
     for (key, value) in [
         (SETTINGS, settings.to_json().to_string()),
         (TRAINING_SECONDS, training.done.training.as_secs_f64().to_string()),
@@ -66,7 +64,7 @@ pub(crate) fn load<C: Code>(training: &mut Training<'_, C>, settings: &Settings)
     let checkpoint = Checkpoint::load(path(settings))?;
     settings.check_resumable(&saved_settings(&checkpoint)?)?;
     let state = TrainingState::from_checkpoint(&checkpoint, &mut training.parameters, &mut training.optimizer)?;
-    state.recall(NODE, &training.method)?;
+    training.step.recall(&state)?;
     let count = |number: u64, key| {
         usize::try_from(number).map_err(|_| UsageError::Saved { key, expected: "a count", found: number.to_string() })
     };

@@ -33,7 +33,7 @@ const CONTROL_VARIATE_RATE: f64 = 1e-3;
 pub(crate) type LatentDistribution<'t, C> = <<C as Code>::Family as Family<f32>>::On<'t>;
 
 /// The kind of the latent variables. This trait contains everything that differs between bits and categories.
-pub(crate) trait Code: Copy + Send + Sync {
+pub(crate) trait Code: Copy + Send + Sync + 'static {
     /// The family of their distributions.
     type Family: Family<f32>;
 
@@ -123,7 +123,7 @@ where
         MethodName::BatchMean => Arc::new(score_function.baseline(BatchMean)),
         MethodName::SelfCritical => Arc::new(score_function.baseline(SelfCritical)),
         MethodName::Nvil => {
-            Arc::new(score_function.baseline(Nvil::new().learning_rate(CONTROL_VARIATE_RATE).of_data("batch")))
+            Arc::new(score_function.baseline(Nvil::new().learning_rate(CONTROL_VARIATE_RATE).of_data("images")))
         }
         MethodName::MuProp => Arc::new(score_function.baseline(MuProp::new())),
         MethodName::DoubleControlVariate => Arc::new(DoubleControlVariate::new(samples).learned(CONTROL_VARIATE_RATE)),

@@ -4,7 +4,7 @@
 //! cargo run --release --example discrete_vae -- --help
 //! ```
 //!
-//! Your own program needs the equivalent of `model.rs` and of the function `step` in `training.rs`. The other files
+//! Your own program needs the equivalent of `model.rs` and of the function `train` in `training.rs`. The other files
 //! handle the command line, data, checkpoints and results.
 
 mod annealing;

@@ -39,8 +39,6 @@ pub(crate) struct Settings {
     pub(crate) out: PathBuf,
     /// Whether to continue from a checkpoint.
     pub(crate) resume: bool,
-    /// Whether the graph is recorded at each step instead of being compiled once.
-    pub(crate) record_each_step: bool,
     /// The temperature of the relaxation, for methods that have one.
     pub(crate) temperature: Option<Annealing>,
     /// Whether a short run was requested.
@@ -85,7 +83,6 @@ impl Settings {
             "threads": self.threads,
             "out": self.out.to_string_lossy(),
             "resume": self.resume,
-            "record_each_step": self.record_each_step,
             "temperature": self.temperature.map(Annealing::to_json),
             "quick": self.quick,
         })
@@ -114,7 +111,6 @@ impl Settings {
             threads: read(value, "threads", "a count", size)?,
             out: read(value, "out", "a path", path)?,
             resume: read(value, "resume", "true or false", Value::as_bool)?,
-            record_each_step: read(value, "record_each_step", "true or false", Value::as_bool)?,
             temperature: read(
                 value,
                 "temperature",
@@ -233,7 +229,6 @@ mod tests {
             threads: 2,
             out: PathBuf::from("out/discrete_vae"),
             resume: false,
-            record_each_step: false,
             temperature: Some(ANNEALING),
             quick: false,
             compared: Vec::new(),
@@ -249,7 +244,6 @@ mod tests {
             temperature: None,
             scheme: None,
             resume: true,
-            record_each_step: false,
             quick: true,
             ..settings()
         };
@@ -264,7 +258,7 @@ mod tests {
     #[test]
     fn every_setting_is_checked_when_read() {
         let keys: Vec<String> = settings().to_json().as_object().unwrap().keys().cloned().collect();
-        assert_eq!(keys.len(), 16);
+        assert_eq!(keys.len(), 15);
         for key in keys {
             let mut value = settings().to_json();
             value[&key] = json!({ "not": "this" });

@@ -1,12 +1,10 @@
 //! The training of a model, from fresh parameters or from a checkpoint.
 
-use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use stochgrad::graph::{CompiledGraph, DynMethod, Graph, Seed};
+use stochgrad::graph::{DynMethod, Seed};
 use stochgrad::nn::data::Minibatches;
-use stochgrad::nn::{Adam, Optimizer, Parameters};
-use stochgrad::tape::Workspace;
+use stochgrad::nn::{Adam, Inputs, Parameters, Record, Step};
 use stochgrad::tensor::Tensor;
 
 use crate::checkpoint::{self, Progressed};
@@ -29,9 +27,7 @@ pub(crate) struct Training<'a, C: Code> {
     pub(crate) parameters: Parameters<f32>,
     pub(crate) optimizer: Adam<f32>,
     pub(crate) method: DynMethod<f32, C::Family>,
-    pub(crate) workspace: Workspace<f32>,
-    /// The graph of a step for each size of a batch; `None` if it must be recorded at each step.
-    compiled: BTreeMap<usize, Option<CompiledGraph<f32>>>,
+    pub(crate) step: Step<'static, f32>,
     pub(crate) done: Progressed,
 }
 
@@ -42,6 +38,11 @@ impl<'a, C: Code> Training<'a, C> {
         let steps = settings.epochs.saturating_mul(minibatches.batches_per_epoch()) as u64;
         let mut parameters = Parameters::new();
         let model = Model::new(code, dataset.pixels(), settings, &mut parameters)?;
+        let method = code
+            .method(settings, steps)
+            .ok_or_else(|| RunError::Usage(UsageError::bits_only(settings.method.name())))?;
+        let (recorded, chosen) = (model.clone(), method.clone());
+        let step = Step::new(move |record: &Record<'_, '_, f32>| recorded.record(record, &chosen));
         Ok(Self {
             settings,
             dataset,
@@ -49,11 +50,8 @@ impl<'a, C: Code> Training<'a, C> {
             model,
             parameters,
             optimizer: Adam::new(settings.lr),
-            method: code
-                .method(settings, steps)
-                .ok_or_else(|| RunError::Usage(UsageError::bits_only(settings.method.name())))?,
-            workspace: Workspace::with_threads(settings.threads),
-            compiled: BTreeMap::new(),
+            method,
+            step: step.threads(settings.threads),
             done: Progressed::default(),
         })
     }
@@ -74,8 +72,7 @@ impl<'a, C: Code> Training<'a, C> {
                 progress.interrupt();
                 return Ok(false);
             };
-            let test_neg_elbo =
-                evaluation::neg_elbo(&self.model, &self.parameters, &self.dataset.test, &mut self.workspace)?;
+            let test_neg_elbo = evaluation::neg_elbo(&mut self.step, &self.parameters, &self.dataset.test)?;
             self.done.epochs = number;
             self.done.elapsed = before + started.elapsed();
             progress.epoch(number, train_neg_elbo, test_neg_elbo);
@@ -100,7 +97,7 @@ impl<'a, C: Code> Training<'a, C> {
                 return Ok(None);
             }
             let started = Instant::now();
-            let neg_elbo = self.step(batch)?;
+            let neg_elbo = self.train(batch)?;
             self.done.training += started.elapsed();
             total += neg_elbo;
             progress.step(number, index + 1, neg_elbo);
@@ -109,52 +106,13 @@ impl<'a, C: Code> Training<'a, C> {
     }
 
     /// One step of the optimiser on a batch of training images. Returns the estimate of the −ELBO before the step.
-    fn step(&mut self, batch: &[usize]) -> Result<f64, RunError> {
+    fn train(&mut self, batch: &[usize]) -> Result<f64, RunError> {
         let images = self.dataset.training_images(batch, self.settings.seed, self.done.steps)?;
         let seed = Seed::new(self.settings.seed).step(self.done.steps);
-        let neg_elbo = match self.compile(&images)? {
-            true => self.compiled_step(&images, seed)?,
-            false => self.recorded_step(&images, seed)?,
-        };
+        let inputs = Inputs::new().batch("images", images);
+        let gradients = self.step.train(&mut self.parameters, &mut self.optimizer, &inputs, seed)?;
         self.done.steps += 1;
-        Ok(f64::from(neg_elbo))
-    }
-
-    /// Compiles the graph of a step, unless this was attempted for a batch of this size. Returns whether there is a
-    /// compiled graph.
-    fn compile(&mut self, images: &Tensor<f32>) -> Result<bool, RunError> {
-        let size = images.shape().first().copied().unwrap_or(0);
-        if let Some(known) = self.compiled.get(&size) {
-            return Ok(known.is_some());
-        }
-        let graph = Graph::new(self.workspace.tape(), Seed::new(self.settings.seed));
-        self.model.record(&self.parameters.on(&graph), images, &self.method)?;
-        // A method that runs on the host cannot be compiled. Any other error occurs again when the step is recorded.
-        let compiled = if self.settings.record_each_step { None } else { graph.compile().ok() };
-        Ok(self.compiled.entry(size).or_insert(compiled).is_some())
-    }
-
-    fn compiled_step(&mut self, images: &Tensor<f32>, seed: Seed) -> Result<f32, RunError> {
-        let size = images.shape().first().copied().unwrap_or(0);
-        let Some(Some(graph)) = self.compiled.get_mut(&size) else {
-            return self.recorded_step(images, seed);
-        };
-        self.parameters.set_on(graph)?;
-        graph.set("batch", images)?;
-        graph.run(seed)?;
-        self.optimizer.step(&mut self.parameters, graph.gradients())?;
-        graph.advance();
-        Ok(graph.gradients().total())
-    }
-
-    fn recorded_step(&mut self, images: &Tensor<f32>, seed: Seed) -> Result<f32, RunError> {
-        let graph = Graph::new(self.workspace.tape(), seed);
-        self.model.record(&self.parameters.on(&graph), images, &self.method)?;
-        let gradients = graph.backward()?;
-        self.optimizer.step(&mut self.parameters, &gradients)?;
-        let neg_elbo = gradients.total();
-        gradients.advance();
-        Ok(neg_elbo)
+        Ok(f64::from(gradients.total()))
     }
 
     /// The training images of the first step.

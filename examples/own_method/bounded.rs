@@ -73,10 +73,6 @@ impl<'t, F: Real> Distribution<'t, F> for BoundedPareto<Var<'t, F>> {
         })
     }
 
-    fn draw(&self, draw: &Draw<'_, F>) -> DistributionResult<Tensor<F>> {
-        Ok(self.rsample(draw)?.expand_plates(draw.plates()).peek()?)
-    }
-
     // Recorded as operations on recorded noise, so that a compiled graph can draw again.
     fn sample(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
         Ok(self.rsample(draw)?.stop_gradient())

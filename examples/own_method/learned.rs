@@ -6,7 +6,7 @@ use stochgrad::estimators::extension::{
     LearnedParameters, MemberGradients, Sampling, sampling_setters, second_moment, total_key,
 };
 use stochgrad::graph::{
-    CostContext, GradientMethod, GraphResult, Method, MethodState, Order, Profile, SampleContext, SamplePlate,
+    CostContext, GradientMethod, GraphResult, Method, MethodSlots, Order, Profile, SampleContext, SamplePlate,
     SampleSet, Terms,
 };
 use stochgrad::prelude::*;
@@ -47,12 +47,8 @@ impl Method for LearnedScale {
         self.sampling.plate
     }
 
-    fn state(&self) -> MethodState {
-        self.learned.state()
-    }
-
-    fn load_state(&self, state: &MethodState) -> GraphResult<()> {
-        self.learned.load_state(&self.name(), state)
+    fn slots(&self) -> MethodSlots {
+        self.learned.slots()
     }
 }
 

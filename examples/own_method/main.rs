@@ -8,8 +8,8 @@ mod learned;
 
 use stochgrad::check::Oracle;
 use stochgrad::distributions::{
-    Capabilities, Distribution, DistributionResult, Draw, FiniteSupport, Parameter, Parameters, ScoreDifferentiable,
-    Support, check_parameter, family,
+    Capabilities, Condition, Distribution, DistributionResult, Draw, FiniteSupport, Parameter, Parameters,
+    ScoreDifferentiable, Support, check_parameter, family,
 };
 use stochgrad::graph::{GradientMethod, Method, Path, Profile, SampleContext, SampleSet};
 use stochgrad::graph::{GraphResult, Order, SamplePlate};
@@ -52,15 +52,13 @@ impl<'t, F: Real> Distribution<'t, F> for Sign<Var<'t, F>> {
         (value * self.field * 2.0).log_sigmoid()
     }
 
-    fn draw(&self, draw: &Draw<'_, F>) -> DistributionResult<Tensor<F>> {
-        let event = self.event_shape();
-        let field = draw.parameter(self.field, &event)?;
-        let up = draw.bernoulli(&event, &field.map(|field| (field + field).sigmoid()))?;
-        Ok(up.map(|bit| bit + bit - F::ONE))
+    fn sample(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
+        let up = Bernoulli::from_logits(self.field * 2.0).sample(draw)?;
+        Ok(up * 2.0 - 1.0)
     }
 
     fn validate(&self) -> DistributionResult<()> {
-        check_parameter("Sign", "field", self.field, "a finite number", "clamp it", f64::is_finite)
+        check_parameter("Sign", "field", self.field, "a finite number", "clamp it", Condition::Finite)
     }
 
     fn capabilities(&self) -> Capabilities<'_, 't, F> {

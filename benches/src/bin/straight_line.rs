@@ -11,7 +11,7 @@ use stochgrad_benches::data::batches;
 use stochgrad_benches::processors::with_threads;
 use stochgrad_benches::straight_line::{Estimator, Program};
 use stochgrad_benches::timing::{Limits, time};
-use stochgrad_benches::vae::{Latent, NET_A, Training};
+use stochgrad_benches::vae::{Latent, NET_A, training};
 use stochgrad_benches::{BenchError, BenchResult};
 
 /// Compare a training step without Adam with the same step written by hand, on one thread.
@@ -59,7 +59,7 @@ fn run(arguments: &Arguments) -> BenchResult<()> {
             std::hint::black_box(program.step(images, step));
             Ok(())
         })?;
-        let mut training = Training::new(NET_A, latent(estimator), 1)?;
+        let mut training = training(NET_A, latent(estimator), 1)?;
         let engine = time::<BenchError>(limits, || {
             std::hint::black_box(training.gradients()?);
             Ok(())

@@ -62,9 +62,9 @@ pub use discrete::{
 pub use distribution::{
     Alternatives, Boundary, Capabilities, ClosedFormEntropy, CumulativeDistribution, CustomSupport, Distribution,
     Family, FiniteSupport, IndependentBits, IndependentCategories, IntegerSupport, KlDivergence, Live, Order,
-    Parameter, Parameters, QuadraticVariance, QuantileFunction, RecordedAlternatives, Relaxed, Reparameterized,
-    SamplePath, ScoreDifferentiable, Side, StochasticDerivative, Support, Tempered, TensorDistribution, ToTensors,
-    WeakDerivative, WeakNoise, WeakPath, WeaklyReparameterized, check_parameter, common_shape, finite, positive, whole,
+    Parameter, Parameters, QuadraticVariance, QuantileFunction, Relaxed, Reparameterized, SamplePath,
+    ScoreDifferentiable, Side, StochasticDerivative, Support, Tempered, TensorDistribution, ToTensors, WeakDerivative,
+    WeakNoise, WeakPath, WeaklyReparameterized, check_parameter, common_shape, finite, positive, whole,
 };
 pub use divergence::{MonteCarloKl, monte_carlo_kl};
 pub use error::{DistributionError, DistributionResult};
@@ -72,7 +72,7 @@ pub use multivariate::{
     Dirichlet, Lkj, LowRankMultivariateNormal, Multinomial, MultivariateNormal, RelaxedOneHotCategorical, Wishart,
 };
 pub use noise::{Draw, KeyedNoise, NoiseKey, NoiseSource, SchemeUniform, quantile};
-pub use stochgrad_tape::{NoiseLayout, NoiseSeed};
+pub use stochgrad_tape::{Condition, NoiseLayout, NoiseSeed};
 
 // For the macros, which write code in other crates.
 #[doc(hidden)]

@@ -45,7 +45,7 @@ fn cells(entry: &Entry) -> Vec<String> {
     let plate = tape.plate("samples", 2, PlateKind::Samples, &[]);
     let noise = KeyedNoise::new(0, 0);
     let draw = Draw::new(&tape, &noise, NoiseKey::new("x", None), Plates::from_slice(&[plate]));
-    let sample = distribution.draw(&draw).expect("draws");
+    let sample = draw.record(&tape, distribution.draw(&draw).expect("draws"));
     let can = distribution.capabilities();
     let parameters = distribution.parameters();
     let names_of = |known: &dyn Fn(usize) -> bool| -> String {
@@ -67,11 +67,11 @@ fn cells(entry: &Entry) -> Vec<String> {
         if can.reparameterized.is_some() { by_order(&path) } else { String::new() },
         names_of(&|index| {
             can.weak_derivative
-                .is_some_and(|weak| weak.weak_derivative(index, &sample, &draw).expect("a derivative").is_some())
+                .is_some_and(|weak| weak.weak_derivative(index, sample, &draw).expect("a derivative").is_some())
         }),
         names_of(&|index| {
             can.stochastic_derivative.is_some_and(|jumps| {
-                jumps.stochastic_derivative(index, Side::TwoSided, &sample, &draw).expect("a derivative").is_some()
+                jumps.stochastic_derivative(index, Side::TwoSided, sample, &draw).expect("a derivative").is_some()
             })
         }),
         yes(can.finite_support.is_some()),
@@ -105,6 +105,8 @@ implemented. The notes below the table give the reasons.
 * *Weak* and *stochastic*: the parameters with respect to which a measure-valued or a stochastic derivative is known.
 * *Divergence*: the distributions to which the Kullback–Leibler divergence has a closed form. It is also known to be
   infinite for pairs whose supports do not fit. `monte_carlo_kl` estimates all others.
+* Draws of all distributions are recorded operations, so that every distribution can be compiled.
+  [What compiles](compiled.md) lists the combinations with methods.
 
 ";
 
@@ -114,8 +116,8 @@ const NOTES: &str = "
 - **Score.** The support of `Uniform`, `TruncatedNormal` and `DiscreteUniform` depends on their bounds, that of `Pareto`
   on the scale, that of `Delta` on its value, and that of `Empirical` on its values. The mean of the derivative of the
   log-probability is then not zero, and the score function would be biased.
-- **Path.** Counts and categories have no sample path. None is implemented for `Empirical`, whose samples are chosen from
-  its values.
+- **Path.** Counts and categories have no sample path. That of `Empirical` is the chosen value as a function of the
+  values.
 - **Weak derivatives.** No cheap sampler is known for the parts of the derivative with respect to the shapes of
   `Weibull`, `Kumaraswamy`, `InverseGaussian`, `Dirichlet`, `Wishart` and `Lkj`, the degrees of freedom of `StudentT`,
   the scale of `Gumbel` and the concentration of `VonMises`. Use the path. For the shapes of `Gamma`, `InverseGamma`,

@@ -356,15 +356,13 @@ impl<'t> Grouped<'_, 't> {
         &self,
         sample: Var<'t, f64>,
         parameter: Var<'t, f64>,
-        parts: &Alternatives<f64>,
+        parts: &Alternatives<'t, f64>,
     ) -> Vec<Tensor<f64>> {
-        let tape = sample.tape();
         let here = (self.cost)(sample);
         let terms = parts.values.iter().zip(&parts.weights).map(|(values, weights)| {
-            let weights = self.draw.record(tape, weights.clone());
-            let change = (self.cost)(self.draw.record(tape, values.clone())) - here;
-            let axes = weights.shape().len() - change.shape().len();
-            weights * (0..axes).fold(change, |change, _| change.unsqueeze(-1))
+            let change = (self.cost)(values.expand_plates(self.draw.plates())) - here;
+            let axes = weights.shape().len().saturating_sub(change.shape().len());
+            *weights * (0..axes).fold(change, |change, _| change.unsqueeze(-1))
         });
         let slope = terms.reduce(|a, b| a + b).expect("alternatives").stop_gradient();
         self.gradients(slope * parameter)
@@ -418,13 +416,13 @@ fn derivatives_have_the_exact_mean() {
                 let parts = distribution
                     .capabilities()
                     .weak_derivative
-                    .and_then(|derivative| derivative.weak_derivative(index, &sample, &draw).expect("a derivative"));
+                    .and_then(|derivative| derivative.weak_derivative(index, recorded, &draw).expect("a derivative"));
                 if let Some(parts) = parts {
                     note("weak", &grouped.of_alternatives(recorded, parameter.var, &parts), &reached);
                 }
                 for (what, side) in [("right", Side::Right), ("left", Side::Left), ("two-sided", Side::TwoSided)] {
                     let parts = distribution.capabilities().stochastic_derivative.and_then(|derivative| {
-                        derivative.stochastic_derivative(index, side, &sample, &draw).expect("a derivative")
+                        derivative.stochastic_derivative(index, side, recorded, &draw).expect("a derivative")
                     });
                     if let Some(parts) = parts {
                         note(what, &grouped.of_alternatives(recorded, parameter.var, &parts), &reached);

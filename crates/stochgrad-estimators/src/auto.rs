@@ -26,6 +26,7 @@
 //! downstream; use `Pathwise` for it there.
 
 use crate::common::sampling::Sampling;
+use crate::enumeration::constant_support::constant_support;
 use crate::enumeration::enumerate::{enumerate, independent_elements, joint_states};
 use crate::sampling_setters;
 use crate::score_function::baseline::{Baseline, LeaveOneOut};
@@ -36,7 +37,7 @@ use stochgrad_graph::{
     SampleSet, Terms, sample_path_order,
 };
 use stochgrad_tape::{Plate, Smoothness, Tape, Var};
-use stochgrad_tensor::Real;
+use stochgrad_tensor::{Real, instantiated};
 
 /// Enumeration, the pathwise derivative or the score function, chosen for each node.
 ///
@@ -104,7 +105,7 @@ impl Auto {
     fn choose<'t, F: Real>(&self, distribution: &dyn Distribution<'t, F>) -> Choice {
         let can = distribution.capabilities();
         if let Some(finite) = can.finite_support
-            && let Ok(support) = finite.element_support()
+            && let Ok(support) = constant_support(finite)
             && let Some(&states) = support.shape().first()
             && let Some(joint) = joint_states(states, independent_elements(finite))
             && joint <= self.limit
@@ -113,6 +114,42 @@ impl Auto {
         }
         let smooth = || distribution.parameters().iter().all(|parameter| parameter.path != SamplePath::None);
         if can.reparameterized.is_some() && smooth() { Choice::Reparameterized } else { Choice::Independent }
+    }
+
+    fn sample_body<'t, F: Real>(
+        &self,
+        context: &SampleContext<'_, 't, F>,
+        distribution: &dyn Distribution<'t, F>,
+    ) -> GraphResult<SampleSet<'t, F>> {
+        let can = distribution.capabilities();
+        match (self.choose(distribution), can.finite_support, can.reparameterized) {
+            (Choice::Enumerated(_), Some(finite), _) => enumerate(context, finite, self.limit),
+            (Choice::Reparameterized, _, Some(reparameterized)) => {
+                let plate = context.sample_plate(self.sampling.plate)?;
+                let value = reparameterized.rsample(&context.draw(plate)).map_err(|source| context.error(source))?;
+                Ok(SampleSet::equal(value, plate))
+            }
+            _ if can.score.is_some() => self.sampling.draw(context, distribution),
+            _ => Err(context.error(DistributionError::Unsupported {
+                distribution: distribution.name(),
+                problem: "Auto needs a small finite support, reparameterised samples or a support that does not \
+                          depend on the parameters, and this distribution has none of them; use MeasureValued if it \
+                          offers a weak derivative"
+                    .into(),
+            })),
+        }
+    }
+
+    fn terms_body<'t, F: Real>(
+        &self,
+        context: &CostContext<'_, 't, F>,
+        distribution: &dyn Distribution<'t, F>,
+    ) -> GraphResult<Terms<'t, F>> {
+        let tape = context.tape();
+        if context.gradient_function().is_none() || !has_others(tape, context.plate()) {
+            return Ok(Terms::default());
+        }
+        Ok(baseline_terms(tape, LeaveOneOut.baselines(context, distribution)?))
     }
 }
 
@@ -171,23 +208,10 @@ impl<F: Real, D: Family<F>> GradientMethod<F, D> for Auto {
         context: &SampleContext<'_, 't, F>,
         distribution: &D::On<'t>,
     ) -> GraphResult<SampleSet<'t, F>> {
-        let can = distribution.capabilities();
-        match (self.choose(distribution), can.finite_support, can.reparameterized) {
-            (Choice::Enumerated(_), Some(finite), _) => enumerate(context, finite, self.limit),
-            (Choice::Reparameterized, _, Some(reparameterized)) => {
-                let plate = context.sample_plate(self.sampling.plate)?;
-                let value = reparameterized.rsample(&context.draw(plate)).map_err(|source| context.error(source))?;
-                Ok(SampleSet::equal(value, plate))
-            }
-            _ if can.score.is_some() => self.sampling.draw(context, distribution),
-            _ => Err(context.error(DistributionError::Unsupported {
-                distribution: distribution.name(),
-                problem: "Auto needs a small finite support, reparameterised samples or a support that does not \
-                          depend on the parameters, and this distribution has none of them; use MeasureValued if it \
-                          offers a weak derivative"
-                    .into(),
-            })),
-        }
+        instantiated!(
+            F: for<'t> fn(&Auto, &SampleContext<'_, 't, F>, &dyn Distribution<'t, F>) -> GraphResult<SampleSet<'t, F>> =
+                Auto::sample_body
+        )(self, context, distribution)
     }
 
     fn passes_gradient(&self, path: &Path) -> bool {
@@ -203,11 +227,10 @@ impl<F: Real, D: Family<F>> GradientMethod<F, D> for Auto {
     }
 
     fn terms<'t>(&self, context: &CostContext<'_, 't, F>, distribution: &D::On<'t>) -> GraphResult<Terms<'t, F>> {
-        let tape = context.tape();
-        if context.gradient_function().is_none() || !has_others(tape, context.plate()) {
-            return Ok(Terms::default());
-        }
-        Ok(baseline_terms(tape, LeaveOneOut.baselines(context, distribution)?))
+        instantiated!(
+            F: for<'t> fn(&Auto, &CostContext<'_, 't, F>, &dyn Distribution<'t, F>) -> GraphResult<Terms<'t, F>> =
+                Auto::terms_body
+        )(self, context, distribution)
     }
 
     fn report(&self, distribution: &D::On<'_>, path: &Path) -> Option<String> {

@@ -8,16 +8,15 @@
 //! |---|---|
 //! | draw samples, and have the usual setters | [`Sampling`], [`sampling_setters!`](sampling_setters) |
 //! | learn parameters of the method | [`LearnedParameters`], [`SurrogateNetwork`], [`CostLearner`] |
-//! | remember means of past steps | [`RunningMeans`] |
-//! | load the state of several parts | [`load_all_or_nothing`] |
+//! | remember means of past steps | [`RunningMeans`], [`RunningMoments`] |
 //! | accept a baseline | [`check_baseline`], [`baseline_terms`], [`parameters_by_member`] |
 //! | make a baseline of other members | [`independent_plates`], [`sum_of_others`], [`over_joint`], [`member_scores`], [`total_key`] |
 //! | estimate the gradient of each member | [`MemberGradients`], [`second_moment`], [`sum_over_plates`] |
 //! | skip parameters that nothing trainable depends on | [`is_differentiable`], [`trained_parameters`] |
 //! | refuse paths without a derivative | [`path_order`], [`sample_path_order`], [`check_parameter_paths`] |
 //! | draw antithetic pairs or sets | [`sample_pairs`], [`pair_terms`], [`antithetic_bits`], [`separate_costs`] |
-//! | compare the cost with alternatives | [`perturbation_terms`], [`recorded_perturbation_terms`], [`element_changes`], [`pick_element`] |
-//! | share replays between nodes | [`perturbation_candidates`], [`total_strengths`], [`choose`], [`Ledger`] |
+//! | compare the cost with alternatives | [`perturbation_terms`], [`pick_element`] |
+//! | share replays between nodes | [`perturbation_candidates`], [`total_strengths`], [`choose`], [`replaced_elements`], [`Ledger`] |
 //! | handle outcomes of probability zero | [`Boundary`] |
 //! | use a continuous relaxation | [`RelaxedDraws`], [`Temperature`](crate::Temperature) |
 //!
@@ -32,7 +31,7 @@
 //! };
 //! use stochgrad_estimators::{Baseline, LeaveOneOut, Memory};
 //! use stochgrad_graph::{
-//!     CostContext, GradientMethod, Graph, GraphError, GraphResult, Method, MethodState, Order, Path, Profile,
+//!     CostContext, GradientMethod, Graph, GraphError, GraphResult, Method, MethodSlots, Order, Path, Profile,
 //!     SampleContext, SamplePlate, SampleSet, Seed, Terms,
 //! };
 //! use stochgrad_tape::{Tape, Var};
@@ -61,12 +60,8 @@
 //!         self.sampling.plate
 //!     }
 //!
-//!     fn state(&self) -> MethodState {
-//!         self.baseline.state()
-//!     }
-//!
-//!     fn load_state(&self, state: &MethodState) -> GraphResult<()> {
-//!         self.baseline.load_state(state)
+//!     fn slots(&self) -> MethodSlots {
+//!         self.baseline.slots()
 //!     }
 //! }
 //!
@@ -113,21 +108,19 @@ pub use crate::antithetic::antithetic_bits::antithetic_bits;
 pub use crate::antithetic::arms::separate_costs;
 pub use crate::antithetic::disarm::{pair_gradient, pair_profile, pair_terms, sample_pairs};
 pub use crate::common::cost_learner::{CostLearner, Units};
-pub use crate::common::element_changes::element_changes;
 pub use crate::common::learned_parameters::LearnedParameters;
 pub use crate::common::member_gradients::{MemberGradients, parameters_by_member, second_moment, sum_over_plates};
-pub use crate::common::running_means::{Means, Numbers, RunningMeans, mean_and_square};
+pub use crate::common::running_means::{RunningMeans, WEIGHT};
+pub use crate::common::running_moments::RunningMoments;
 pub use crate::common::sampling::Sampling;
-pub use crate::common::state_parts::{StatePart, load_all_or_nothing, take_prefixed};
 pub use crate::common::surrogate_network::SurrogateNetwork;
 pub use crate::control_variate::relaxed_control::RelaxedDraws;
 pub use crate::counterfactual::perturbation::Perturbation;
 pub use crate::counterfactual::perturbation::{
     candidates as perturbation_candidates, gradient_terms as perturbation_terms,
-    recorded_terms as recorded_perturbation_terms,
 };
 pub use crate::counterfactual::picked_element::{PickedElement, pick_element};
-pub use crate::counterfactual::shared_replays::{Ledger, choose, total_strengths};
+pub use crate::counterfactual::shared_replays::{Ledger, choose, replaced_elements, total_strengths};
 pub use crate::counterfactual::shifted_parameters::trained_parameters;
 pub use crate::enumeration::boundary::Boundary;
 pub use crate::sampling_setters;

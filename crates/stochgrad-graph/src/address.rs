@@ -17,6 +17,11 @@ impl Address {
     pub(crate) fn key(&self) -> NoiseKey {
         NoiseKey::new(&self.name, self.index)
     }
+
+    /// The address of a node in a step of a loop. An index of its own becomes a part of the name.
+    pub(crate) fn at_step(&self, step: usize) -> Address {
+        Address { name: self.to_string(), index: Some(step as u64) }
+    }
 }
 
 impl fmt::Display for Address {

@@ -2,17 +2,20 @@
 
 use crate::address::Seed;
 use crate::analysis::facts::Analysis;
-use crate::analysis::finite::{AUXILIARY, UPDATE, cost_in_words, gradient_in_words};
+use crate::analysis::finite::{cost_in_words, gradient_in_words};
 use crate::analysis::ledger::Ledger;
 use crate::error::{GraphError, GraphResult};
 use crate::gradients::Gradients;
 use crate::graph::Graph;
-use crate::graph::node::StochasticNode;
-use crate::method::terms::Apply;
+use crate::graph::state::State;
+use crate::listing::{GraphInput, GraphListing, GraphOutput};
+use crate::method::node_method::NodeMethod;
+use crate::method::updates::{in_words, one_for_each_slot};
+use crate::program_inputs::ProgramInputs;
 use crate::surrogate::build;
-use std::ops::Range;
-use stochgrad_tape::{NoiseSeed, Program, TapeError, Var};
-use stochgrad_tensor::{Real, Tensor};
+use crate::validation::Validation;
+use stochgrad_tape::{NoiseSeed, Program, TapeError, TapeResult, Var};
+use stochgrad_tensor::{Real, Tensor, instantiated};
 
 /// A graph with its gradients, ready to run again with other parameters, other data and other noise.
 ///
@@ -20,12 +23,14 @@ use stochgrad_tensor::{Real, Tensor};
 /// operation. A compiled graph runs a schedule that was computed once; [`Program`] describes it. The results are equal
 /// to those of a new recording, bit by bit. A compiled graph owns its data, and does not allocate after the first run.
 ///
-/// The shapes and the recorded operations must be the same in each run. A model that branches on a value cannot be
-/// compiled, and neither can a method that works on the host (a reservoir, replays of members that meet, random number
-/// generators inside a distribution); [`Graph::compile`] then returns an error. The parameters of distributions are not
-/// checked in each run, but a gradient or an estimate that is NaN or infinite is an error. A random value outside the
-/// support of a distribution is also an error if no recorded value was outside: the recorded gradients assume a density
-/// that does not jump.
+/// The shapes and the recorded operations must be the same in each run. A model in which host code branches on a value
+/// cannot be compiled, and neither can a distribution or a method of your own that draws on the host; [`Graph::compile`]
+/// then returns an error with the line.
+///
+/// The parameters of the distributions of all nodes are checked in each run, as in a recording;
+/// [`set_validation`](Self::set_validation) switches this off. A gradient or an estimate that is NaN or infinite is an
+/// error, too. A random value outside the support of a distribution is also an error if no recorded value was outside:
+/// the recorded gradients assume a density that does not jump. Each error names the step.
 ///
 /// ```
 /// use stochgrad_graph::{Graph, Seed};
@@ -50,13 +55,10 @@ use stochgrad_tensor::{Real, Tensor};
 /// ```
 pub struct CompiledGraph<F: Real> {
     program: Program<F>,
-    /// The names of the inputs: parameters, then data.
-    inputs: Vec<String>,
-    /// The outputs from which each update is computed.
-    updates: Vec<Range<usize>>,
-    /// The first output that is the gradient of an auxiliary loss.
-    losses: usize,
+    inputs: ProgramInputs<F>,
     gradients: Gradients<F>,
+    methods: Vec<NodeMethod>,
+    validation: Validation,
     /// Takes the place of values whose buffers have been returned to the program.
     nothing: Tensor<F>,
 }
@@ -68,6 +70,10 @@ impl<F: Real> Graph<'_, F> {
     /// As [`backward`](Self::backward), and if the recording depends on values that host code computed from inputs or
     /// noise.
     pub fn compile(&self) -> GraphResult<CompiledGraph<F>> {
+        instantiated!(F: fn(&Graph<'_, F>) -> GraphResult<CompiledGraph<F>> = |graph| graph.compile_body())(self)
+    }
+
+    fn compile_body(&self) -> GraphResult<CompiledGraph<F>> {
         let mark = self.tape().len();
         let result = self.compiled();
         self.tape().truncate(mark);
@@ -89,45 +95,14 @@ impl<F: Real> Graph<'_, F> {
             outputs.push(estimate);
         }
         outputs.extend(tape.gradients(built.surrogate, &wrt)?);
-        let mut ranges = Vec::new();
-        let mut applies: Vec<Apply<F>> = Vec::new();
-        let mut add = |values: &[Var<'_, F>], apply| {
-            applies.push(apply);
-            ranges.push(values.len());
-        };
-        for update in built.updates {
-            add(&update.inputs, update.apply);
-            outputs.extend(update.inputs);
-        }
-        let losses = outputs.len();
+        let mut updates = built.updates;
         for loss in built.auxiliary {
-            let gradients = tape.gradients(loss.loss, &loss.parameters)?;
-            add(&gradients, loss.apply);
-            outputs.extend(gradients);
+            updates.extend((loss.rule)(&tape.gradients(loss.loss, &loss.parameters)?));
         }
-        let mut start = wrt.len() + costs.len();
-        let updates: Vec<Range<usize>> = ranges
-            .into_iter()
-            .map(|count| {
-                start += count;
-                start - count..start
-            })
-            .collect();
-        let mut inputs: Vec<String> = state.parameters.iter().map(|parameter| parameter.name.clone()).collect();
-        let mut leaves = wrt;
-        for (name, var) in &state.data {
-            if inputs.contains(name) {
-                return Err(GraphError::Compile {
-                    problem: format!(
-                        "two inputs are named \"{name}\"; give the data a name that differs from all parameters, with \
-                         graph.data_named(name, plate, value)"
-                    ),
-                });
-            }
-            inputs.push(name.clone());
-            leaves.push(*var);
-        }
-        let mut program = tape.compile(&leaves, &outputs).map_err(|error| unrepeatable(&state.nodes, error))?;
+        let updates = one_for_each_slot(updates)?;
+        outputs.extend(updates.iter().map(|update| update.value));
+        let (inputs, leaves) = ProgramInputs::new(&state)?;
+        let mut program = tape.compile(&leaves, &outputs).map_err(|error| state.unrepeatable(error))?;
         program.require_finite(0..outputs.len());
         let nothing = Tensor::scalar(F::ZERO);
         let names = state.parameters.iter().map(|parameter| parameter.name.clone());
@@ -135,44 +110,45 @@ impl<F: Real> Graph<'_, F> {
             gradients: names.map(|name| (name, nothing.clone())).collect(),
             costs,
             ledger,
-            updates: updates
-                .iter()
-                .zip(applies)
-                .map(|(range, apply)| (vec![nothing.clone(); range.len()], apply))
-                .collect(),
+            updates: updates.into_iter().map(|update| (update.slot, None)).collect(),
             squares_are_finite: false,
         };
-        Ok(CompiledGraph { program, inputs, updates, losses, gradients, nothing })
+        let validation = Validation::new(&state.nodes);
+        Ok(CompiledGraph { program, inputs, gradients, methods: self.methods(), validation, nothing })
     }
 }
 
-/// The error of a recording that cannot be repeated, with the name of the node whose draws or method are the reason.
-fn unrepeatable<F: Real>(nodes: &[StochasticNode<'_, F>], error: TapeError) -> GraphError {
-    let TapeError::NotRepeatable { look, .. } = error else { return error.into() };
-    match nodes.iter().find(|node| node.at == look) {
-        None => error.into(),
-        Some(node) => GraphError::Compile {
-            problem: format!(
-                "node \"{}\": the draws of {}, or the terms of {}, are made by host code, which a compiled graph does \
-                 not run ({look}); record each step afresh, or use a distribution and a method whose draws are \
-                 recorded operations",
-                node.address,
-                node.distribution,
-                node.method.name()
-            ),
-        },
+impl<F: Real> State<'_, F> {
+    /// The error of a recording that cannot be repeated, with the name of the node whose draws or method are the
+    /// reason.
+    pub(crate) fn unrepeatable(&self, error: TapeError) -> GraphError {
+        let TapeError::NotRepeatable { look, .. } = error else { return error.into() };
+        match self.nodes.iter().find(|node| node.at == look) {
+            None => error.into(),
+            Some(node) => GraphError::HostNode {
+                problem: format!(
+                    "node \"{}\": the draws of {}, or the terms of {}, are made by host code, which a compiled graph \
+                     does not run ({look}); record each step afresh, or use a distribution and a method whose draws \
+                     are recorded operations",
+                    node.address,
+                    node.distribution,
+                    node.method.name()
+                ),
+            },
+        }
     }
 }
 
 impl<F: Real> CompiledGraph<F> {
-    /// The names of the inputs: the parameters, then the data.
+    /// The names of the inputs that are set before each run: the parameters, then the data. Schedules are not among
+    /// them, since they are functions of the step.
     pub fn inputs(&self) -> impl Iterator<Item = &str> {
-        self.inputs.iter().map(String::as_str)
+        self.inputs.names.iter().map(String::as_str)
     }
 
     /// Whether an input of this name was recorded.
     pub fn has_input(&self, name: &str) -> bool {
-        self.inputs.iter().any(|known| known == name)
+        self.inputs.names.iter().any(|known| known == name)
     }
 
     /// Sets the value of a parameter, or of data, for the next run. The buffer is shared until then.
@@ -181,42 +157,65 @@ impl<F: Real> CompiledGraph<F> {
     /// For an unknown name, and for a shape other than the recorded one.
     #[track_caller]
     pub fn set(&mut self, name: &str, value: &Tensor<F>) -> GraphResult<()> {
-        let Some(input) = self.inputs.iter().position(|known| known == name) else {
-            return Err(GraphError::Unknown { what: "input", name: name.into(), known: self.inputs.join(", ") });
-        };
-        Ok(self.program.set(input, value)?)
+        self.inputs.set(&mut self.program, name, value)
+    }
+
+    /// Sets whether the parameters of distributions are checked in each run. They are by default, unless
+    /// [`Graph::set_validation`] switched the checks of the recording off. The checks cost less than 1 % of a step of
+    /// most models.
+    pub fn set_validation(&mut self, validate: bool) {
+        self.program.set_checks(validate);
     }
 
     /// Runs with the inputs that were set, and with the noise of a seed and step. Inputs are released after each run;
     /// set them again before the next one.
     ///
     /// # Errors
-    /// If an input was not set, if an operation fails on these values, or if a gradient or the estimate of a cost is
-    /// NaN or infinite, with the operation that first produced it.
+    /// If an input was not set, if an operation fails on these values, if a parameter of a distribution is outside its
+    /// domain, or if a gradient or the estimate of a cost is NaN or infinite, with the operation that first produced it.
     #[track_caller]
     pub fn run(&mut self, seed: Seed) -> GraphResult<&mut Gradients<F>> {
-        let Self { program, gradients, nothing, .. } = self;
-        let values = gradients.updates.iter_mut().flat_map(|(values, _)| values);
-        for value in gradients.gradients.values_mut().chain(values) {
-            // Returns the buffers to the program.
+        self.inputs.set_schedules(&mut self.program, seed.step)?;
+        instantiated!(F: fn(&mut CompiledGraph<F>) = CompiledGraph::return_buffers)(self);
+        let run = self.program.run(NoiseSeed { seed: seed.seed, step: seed.step });
+        instantiated!(F: fn(&mut CompiledGraph<F>, u64, TapeResult<()>) -> GraphResult<()> = CompiledGraph::read)(
+            self, seed.step, run,
+        )?;
+        Ok(&mut self.gradients)
+    }
+
+    /// Returns the buffers of the results to the program.
+    fn return_buffers(&mut self) {
+        let Self { gradients, nothing, .. } = self;
+        for value in gradients.gradients.values_mut() {
             value.clone_from(nothing);
         }
+        for (_, value) in &mut gradients.updates {
+            *value = None;
+        }
+    }
+
+    /// Reads the results of a run.
+    fn read(&mut self, step: u64, run: TapeResult<()>) -> GraphResult<()> {
+        let Self { program, inputs, gradients, .. } = self;
         let (costs, parameters) = (gradients.costs.len(), gradients.gradients.len());
-        let names = &self.inputs;
+        let names = &inputs.names;
         let in_words = |output: usize| match output {
             _ if output < costs => cost_in_words(&gradients.costs[output].0),
             _ if output < costs + parameters => gradient_in_words(&names[output - costs]),
-            _ if output < self.losses => UPDATE.into(),
-            _ => AUXILIARY.into(),
+            _ => in_words(&gradients.updates[output - costs - parameters].0),
         };
-        program.run(NoiseSeed { seed: seed.seed, step: seed.step }).map_err(|error| match error {
-            TapeError::NotFinite { output, value, position, origin } => {
-                GraphError::NotFinite { what: in_words(output), value, position, origin }
-            }
-            error => error.into(),
+        run.map_err(|error| {
+            let source = match error {
+                TapeError::NotFinite { output, value, position, origin } => {
+                    GraphError::NotFinite { what: in_words(output), value, position, origin }
+                }
+                error => self.validation.error(error),
+            };
+            GraphError::Step { step, source: Box::new(source) }
         })?;
         gradients.squares_are_finite = program.squares_are_finite();
-        for (output, name) in self.inputs[..parameters].iter().enumerate() {
+        for (output, name) in self.inputs.names[..parameters].iter().enumerate() {
             if let Some(gradient) = gradients.gradients.get_mut(name) {
                 *gradient = program.output(costs + output).clone();
             }
@@ -224,12 +223,10 @@ impl<F: Real> CompiledGraph<F> {
         for (index, (_, value)) in gradients.costs.iter_mut().enumerate() {
             *value = program.output(index).as_slice().first().copied().unwrap_or(F::NAN);
         }
-        for ((values, _), range) in gradients.updates.iter_mut().zip(&self.updates) {
-            for (value, output) in values.iter_mut().zip(range.clone()) {
-                *value = program.output(output).clone();
-            }
+        for (index, (_, value)) in gradients.updates.iter_mut().enumerate() {
+            *value = Some(program.output(costs + parameters + index).clone());
         }
-        Ok(gradients)
+        Ok(())
     }
 
     /// The gradients of the last run.
@@ -237,10 +234,55 @@ impl<F: Real> CompiledGraph<F> {
         &self.gradients
     }
 
-    /// Updates the state of the gradient methods with the results of the last run; see [`Gradients::advance`]. Call it
-    /// at most once for each run.
+    /// The gradients of the last run, to be changed before an optimiser uses them.
+    pub fn gradients_mut(&mut self) -> &mut Gradients<F> {
+        &mut self.gradients
+    }
+
+    /// The gradient methods of the nodes, in the order of recording, with their slots.
+    pub fn methods(&self) -> &[NodeMethod] {
+        &self.methods
+    }
+
+    /// Copies the next values that the last run computed into the slots of the gradient methods; see
+    /// [`Gradients::advance`]. Nothing changes if the last run failed, or if there was none.
     pub fn advance(&mut self) {
         self.gradients.apply_updates();
+    }
+
+    /// All operations, with the names of inputs and outputs.
+    ///
+    /// ```
+    /// use stochgrad_graph::{Graph, GraphInput, GraphOutput, Seed};
+    /// use stochgrad_tape::Tape;
+    ///
+    /// # fn main() -> Result<(), stochgrad_graph::GraphError> {
+    /// let tape = Tape::<f64>::new();
+    /// let graph = Graph::new(&tape, Seed::new(7));
+    /// let w = graph.param("w", [1.0, 2.0])?;
+    /// graph.cost("loss", w.square().sum())?;
+    /// let compiled = graph.compile()?;
+    /// let listing = compiled.listing();
+    /// assert_eq!(listing.inputs, [GraphInput::Parameter("w")]);
+    /// assert_eq!(listing.outputs, [GraphOutput::Estimate("loss"), GraphOutput::Gradient("w")]);
+    /// println!("{listing}");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn listing(&self) -> GraphListing<'_, F> {
+        let (names, costs) = (&self.inputs.names, &self.gradients.costs);
+        let (parameters, data) = names.split_at(self.gradients.gradients.len());
+        let inputs = parameters.iter().map(|name| GraphInput::Parameter(name));
+        let inputs = inputs.chain(data.iter().map(|name| GraphInput::Data(name)));
+        let outputs = costs.iter().map(|(name, _)| GraphOutput::Estimate(name));
+        let outputs = outputs.chain(parameters.iter().map(|name| GraphOutput::Gradient(name)));
+        GraphListing {
+            inputs: inputs.chain(self.inputs.schedules().map(GraphInput::Schedule)).collect(),
+            outputs: outputs
+                .chain(self.gradients.updates.iter().map(|(slot, _)| GraphOutput::Slot(slot.name())))
+                .collect(),
+            program: self.program.listing(),
+        }
     }
 
     /// The compiled program.
@@ -252,7 +294,7 @@ impl<F: Real> CompiledGraph<F> {
 impl<F: Real> std::fmt::Debug for CompiledGraph<F> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("CompiledGraph")
-            .field("inputs", &self.inputs)
+            .field("inputs", &self.inputs.names)
             .field("gradients", &self.gradients)
             .field("program", &self.program)
             .finish_non_exhaustive()

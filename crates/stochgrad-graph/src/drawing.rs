@@ -6,7 +6,7 @@ use petgraph::graph::{DiGraph, NodeIndex};
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use stochgrad_tape::{Op, PlateSet, SiteId};
-use stochgrad_tensor::{Real, Shape};
+use stochgrad_tensor::{Real, Shape, instantiated};
 
 /// A node of the drawn graph.
 #[derive(Clone, Debug, PartialEq)]
@@ -81,6 +81,10 @@ impl<F: Real> Graph<'_, F> {
     /// The graph of parameters, stochastic nodes and costs, for algorithms of petgraph. Edges lead to a node or cost
     /// from everything that it depends on directly.
     pub fn to_petgraph(&self) -> DiGraph<Vertex, Edge> {
+        instantiated!(F: fn(&Graph<'_, F>) -> DiGraph<Vertex, Edge> = |graph| graph.to_petgraph_body())(self)
+    }
+
+    fn to_petgraph_body(&self) -> DiGraph<Vertex, Edge> {
         let tape = self.tape();
         let state = self.state();
         let words = |plates: &[stochgrad_tape::Plate]| tape.plate_names(plates);
@@ -157,22 +161,25 @@ impl<F: Real> Graph<'_, F> {
 
     /// The graph in the DOT language, for Graphviz, with the distribution, method and shape of each node.
     pub fn to_dot(&self) -> String {
-        let graph = self.to_petgraph();
-        let attributes = |_: &DiGraph<Vertex, Edge>, (_, vertex): (NodeIndex, &Vertex)| {
-            let shape = match vertex {
-                Vertex::Parameter { .. } => "plaintext",
-                Vertex::Stochastic { .. } => "ellipse",
-                Vertex::Cost { .. } => "diamond",
-            };
-            format!(
-                "shape={shape} label=\"{}\"",
-                vertex.to_string().replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
-            )
-        };
-        let edges = |_: &DiGraph<Vertex, Edge>, edge: petgraph::graph::EdgeReference<'_, Edge>| match edge.weight() {
-            Edge::Recorded => String::new(),
-            Edge::Control => format!("style=dashed label=\"{}\"", edge.weight()),
-        };
-        format!("{}", Dot::with_attr_getters(&graph, &[Config::NodeNoLabel, Config::EdgeNoLabel], &edges, &attributes))
+        dot(&self.to_petgraph())
     }
+}
+
+fn dot(graph: &DiGraph<Vertex, Edge>) -> String {
+    let attributes = |_: &DiGraph<Vertex, Edge>, (_, vertex): (NodeIndex, &Vertex)| {
+        let shape = match vertex {
+            Vertex::Parameter { .. } => "plaintext",
+            Vertex::Stochastic { .. } => "ellipse",
+            Vertex::Cost { .. } => "diamond",
+        };
+        format!(
+            "shape={shape} label=\"{}\"",
+            vertex.to_string().replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+        )
+    };
+    let edges = |_: &DiGraph<Vertex, Edge>, edge: petgraph::graph::EdgeReference<'_, Edge>| match edge.weight() {
+        Edge::Recorded => String::new(),
+        Edge::Control => format!("style=dashed label=\"{}\"", edge.weight()),
+    };
+    format!("{}", Dot::with_attr_getters(graph, &[Config::NodeNoLabel, Config::EdgeNoLabel], &edges, &attributes))
 }

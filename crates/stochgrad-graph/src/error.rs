@@ -1,6 +1,8 @@
 //! The errors of a graph.
 
+use std::error::Error;
 use std::panic::Location;
+use std::sync::Arc;
 use stochgrad_distributions::{DistributionError, Order};
 use stochgrad_tape::{Origin, TapeError};
 use stochgrad_tensor::{Shape, TensorError};
@@ -27,6 +29,14 @@ pub enum GraphError {
         source: DistributionError,
         /// Where the node was sampled.
         at: &'static Location<'static>,
+    },
+    /// An error in a run of a compiled graph.
+    #[error("step {step}: {source}")]
+    Step {
+        /// The step of the [`Seed`](crate::Seed) of the run.
+        step: u64,
+        /// The error, which is that of a recording of this step.
+        source: Box<GraphError>,
     },
     /// A name that is already in use.
     #[error(
@@ -56,6 +66,16 @@ pub enum GraphError {
     /// A graph without costs.
     #[error("the graph has no cost, so there is nothing to differentiate; record one with graph.cost(name, value)")]
     NoCost,
+    /// A loop that cannot be recorded.
+    #[error("scan \"{name}\": {problem} ({at})")]
+    Scan {
+        /// The loop.
+        name: String,
+        /// What is wrong.
+        problem: String,
+        /// Where it was recorded.
+        at: &'static Location<'static>,
+    },
     /// A cost with event axes.
     #[error(
         "cost \"{name}\": expected a scalar for each combination of plate members, got event shape {shape}{plates} \
@@ -203,6 +223,32 @@ pub enum GraphError {
         /// Why, and what to try.
         problem: String,
     },
+    /// A graph that cannot be compiled, since the draws or the terms of a node are made by host code.
+    #[error("cannot compile: {problem}")]
+    HostNode {
+        /// Which node, why, and what to try.
+        problem: String,
+    },
+    /// A model that records something else at another step, although a compiled graph repeats one recording.
+    #[error(
+        "{at} recorded {first} at step {first_step} and {second} at step {second_step}; a compiled graph would keep \
+         the first: pass a value of the host that changes from step to step with record.schedule or record.input"
+    )]
+    Frozen {
+        /// What was recorded first, in words.
+        first: String,
+        /// The step of the first recording.
+        first_step: u64,
+        /// What was recorded later, in words.
+        second: String,
+        /// The step of the later recording.
+        second_step: u64,
+        /// The line that recorded it.
+        at: &'static Location<'static>,
+    },
+    /// An error of the code of a model, such as a file that cannot be read. See [`GraphError::model`].
+    #[error(transparent)]
+    Model(ModelError),
     /// A counterfactual replay whose result would be wrong.
     #[error("replay of node \"{node}\": {problem} ({at})")]
     Replay {
@@ -221,4 +267,53 @@ pub enum GraphError {
         /// What was expected and what was loaded.
         problem: String,
     },
+}
+
+/// Any error that the code of a model returns. Two of them are equal if they are the same one.
+#[derive(Clone, Debug)]
+pub struct ModelError(Arc<dyn Error + Send + Sync>);
+
+impl ModelError {
+    /// The error itself, to be downcast to its type.
+    pub fn get(&self) -> &(dyn Error + Send + Sync + 'static) {
+        &*self.0
+    }
+}
+
+impl std::fmt::Display for ModelError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl Error for ModelError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.0.source()
+    }
+}
+
+impl PartialEq for ModelError {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl GraphError {
+    /// An error of the code of a model, which is then returned by whatever runs the model.
+    ///
+    /// ```
+    /// use stochgrad_graph::GraphError;
+    ///
+    /// let parsed = "many".parse::<usize>().map_err(GraphError::model);
+    /// assert_eq!(parsed.unwrap_err().to_string(), "invalid digit found in string");
+    /// ```
+    pub fn model(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        GraphError::Model(ModelError(Arc::from(error.into())))
+    }
+
+    /// Whether this is the error of [`Graph::compile`](crate::Graph::compile) for a recording that cannot be repeated,
+    /// since host code took part in it. Every step has to be recorded then.
+    pub fn is_host_code(&self) -> bool {
+        matches!(self, GraphError::HostNode { .. } | GraphError::Tape(TapeError::NotRepeatable { .. }))
+    }
 }

@@ -2,18 +2,18 @@
 
 use crate::analysis::facts::Analysis;
 use crate::analysis::finite::{
-    AUXILIARY, UPDATE, check_gradients, check_recorded, cost_in_words, first_not_finite, gradient_in_words,
+    AUXILIARY, check_gradients, check_recorded, cost_in_words, first_not_finite, gradient_in_words,
 };
 use crate::analysis::ledger::Ledger;
 use crate::error::{GraphError, GraphResult};
 use crate::graph::Graph;
 use crate::graph::state::State;
 use crate::guarantee::Guarantee;
-use crate::method::terms::Apply;
+use crate::method::updates::{next_values, one_for_each_slot};
 use crate::surrogate::{Built, build};
 use std::collections::BTreeMap;
-use stochgrad_tape::Var;
-use stochgrad_tensor::{Real, Tensor};
+use stochgrad_tape::{Slot, Var};
+use stochgrad_tensor::{Real, Tensor, instantiated};
 
 /// The result of [`Graph::backward`]: gradients, estimates of the costs, and guarantees. It owns its data, so that the
 /// tape can be cleared.
@@ -21,8 +21,8 @@ pub struct Gradients<F: Real> {
     pub(crate) gradients: BTreeMap<String, Tensor<F>>,
     pub(crate) costs: Vec<(String, F)>,
     pub(crate) ledger: Ledger,
-    /// The changes of the state of methods, with the values that they are computed from.
-    pub(crate) updates: Vec<(Vec<Tensor<F>>, Apply<F>)>,
+    /// The slots of methods with their next values; `None` if no run has computed them.
+    pub(crate) updates: Vec<(Slot, Option<Tensor<F>>)>,
     pub(crate) squares_are_finite: bool,
 }
 
@@ -121,17 +121,20 @@ impl<F: Real> Gradients<F> {
         &self.ledger.reports
     }
 
-    /// Updates the state of the gradient methods: running means, temperatures, learned surrogates. Call it once for
-    /// each training step. Nothing else changes the state, so evaluation and diagnostics do not affect training.
-    pub fn advance(self) {
+    /// Copies the next values that the step computed into the slots of the gradient methods: running means,
+    /// temperatures, learned surrogates. Call it once for each training step, before the next step is recorded. Nothing
+    /// else changes the slots, so evaluation and diagnostics do not affect training.
+    pub fn advance(&self) {
         self.apply_updates();
     }
 }
 
 impl<F: Real> Gradients<F> {
     pub(crate) fn apply_updates(&self) {
-        for (values, apply) in &self.updates {
-            apply(values);
+        for (slot, value) in &self.updates {
+            if let Some(value) = value {
+                slot.write(value.as_slice());
+            }
         }
     }
 }
@@ -311,6 +314,10 @@ impl<'t, F: Real> Graph<'t, F> {
     /// For earlier errors on the tape, for methods that cannot be used on their node, and for a gradient or an estimate
     /// that is NaN or infinite, with the operation that first produced it.
     pub fn backward(&self) -> GraphResult<Gradients<F>> {
+        instantiated!(F: fn(&Graph<'_, F>) -> GraphResult<Gradients<F>> = |graph| graph.backward_body())(self)
+    }
+
+    fn backward_body(&self) -> GraphResult<Gradients<F>> {
         let tape = self.tape();
         let mark = tape.len();
         let result = self.differentiate();
@@ -331,17 +338,15 @@ impl<'t, F: Real> Graph<'t, F> {
         let tensors = tape.backward_all(built.surrogate, &wrt)?;
         let named = |index: usize| gradient_in_words(&state.parameters[index].name);
         let squares_are_finite = check_gradients(&tensors, built.surrogate, &wrt, named)?;
-        let mut updates = Vec::new();
-        for update in built.updates {
-            check_recorded(&update.inputs, |_| UPDATE.into())?;
-            let values = update.inputs.iter().map(|input| input.inspect()).collect::<Result<_, _>>()?;
-            updates.push((values, update.apply));
-        }
+        let mut updates = built.updates;
         for loss in built.auxiliary {
             let gradients = tape.backward_all(loss.loss, &loss.parameters)?;
             check_gradients(&gradients, loss.loss, &loss.parameters, |_| AUXILIARY.into())?;
-            updates.push((gradients, loss.apply));
+            let gradients: Vec<Var<'_, F>> = gradients.into_iter().map(|gradient| tape.constant(gradient)).collect();
+            updates.extend((loss.rule)(&gradients));
         }
+        let updates = next_values(one_for_each_slot(updates)?)?;
+        let updates = updates.into_iter().map(|(slot, value)| (slot, Some(value))).collect();
         let mut costs = Vec::new();
         for (name, estimate) in built.estimates {
             let value = estimate.inspect()?;
@@ -356,6 +361,12 @@ impl<'t, F: Real> Graph<'t, F> {
     /// # Errors
     /// As [`backward`](Self::backward).
     pub fn surrogate(&self) -> GraphResult<Surrogate<'t, F>> {
+        instantiated!(
+            F: for<'t> fn(&Graph<'t, F>) -> GraphResult<Surrogate<'t, F>> = |graph| graph.surrogate_body()
+        )(self)
+    }
+
+    fn surrogate_body(&self) -> GraphResult<Surrogate<'t, F>> {
         let state = self.state();
         let analysis = Analysis::new(self, &state)?;
         let Built { surrogate, estimates, .. } = build(&analysis)?;

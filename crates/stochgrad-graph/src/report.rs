@@ -8,7 +8,7 @@ use crate::guarantee::Guarantee;
 use crate::method::profile::{Extent, Profile};
 use std::fmt;
 use stochgrad_tape::{Degree, IdMap};
-use stochgrad_tensor::Real;
+use stochgrad_tensor::{Real, instantiated};
 
 /// The report on a graph; see [`Graph::report`].
 #[derive(Clone, Debug, PartialEq)]
@@ -72,6 +72,10 @@ impl<F: Real> Graph<'_, F> {
     /// # Errors
     /// As [`backward`](Self::backward).
     pub fn report(&self) -> GraphResult<Report> {
+        instantiated!(F: fn(&Graph<'_, F>) -> GraphResult<Report> = |graph| graph.report_body())(self)
+    }
+
+    fn report_body(&self) -> GraphResult<Report> {
         let mark = self.tape().len();
         let result = self.make_report();
         self.tape().truncate(mark);

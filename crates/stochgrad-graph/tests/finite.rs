@@ -26,9 +26,11 @@ fn error(x: [f64; 2], cost: Cost) -> (String, u32) {
     let mut compiled = graph.compile().unwrap();
     for _ in 0..2 {
         compiled.set("x", &Tensor::from(x)).unwrap();
-        let error = compiled.run(Seed::new(1)).unwrap_err();
+        let GraphError::Step { step: 5, source: error } = compiled.run(Seed::new(1).step(5)).unwrap_err() else {
+            panic!("the error of a run names the step");
+        };
         let GraphError::NotFinite { what, value, position, origin } = &recorded else { panic!("{recorded}") };
-        let GraphError::NotFinite { what: what_2, value: value_2, position: position_2, origin: origin_2 } = &error
+        let GraphError::NotFinite { what: what_2, value: value_2, position: position_2, origin: origin_2 } = &*error
         else {
             panic!("{error}")
         };

@@ -288,7 +288,18 @@ fn ended(error: CheckError) -> End {
 
 /// Compares a compiled graph with new recordings, bit by bit.
 fn compiled(model: &Model, graph: &Graph<'_, f64>, methods: &[Entry], choices: &[Choice]) -> Result<(), End> {
-    let Ok(mut program) = graph.compile() else { return Ok(()) };
+    let mut program = match graph.compile() {
+        Ok(program) => program,
+        Err(error) if error.is_host_code() => return Ok(()),
+        Err(error) => {
+            return Err(failed(
+                FailureKind::Compiled,
+                format!("a recording does not compile: {error}"),
+                f64::NAN,
+                f64::NAN,
+            ));
+        }
+    };
     for seed in [Seed::new(1), Seed::new(1), Seed::new(1).step(1), Seed::new(5)] {
         for parameter in &model.parameters {
             program.set(&parameter.name, &Tensor::from_fn([parameter.values.len()], |i| parameter.values[i]))?;

@@ -1,23 +1,19 @@
 //! Gradient clipping.
 
 use stochgrad_graph::Gradients;
-use stochgrad_tensor::Real;
+use stochgrad_tape::{Program, Tape, Var};
+use stochgrad_tensor::{Real, Shape, Tensor};
 
 use crate::error::{NnError, NnResult};
 
-/// Scales all gradients by a common factor so that the Euclidean norm of all their elements together is at most `max`.
-/// Returns the norm before scaling.
+/// Limits gradients before an optimiser uses them.
 ///
-/// If the norm is not finite, since a gradient is not, the gradients are not changed. The optimiser then returns an
-/// error that names the parameter.
-///
-/// # Errors
-///
-/// [`NnError::InvalidArgument`] for a maximum that is not positive.
+/// [`record`](Self::record) defines the limit, as recorded operations. They are compiled when [`apply`](Self::apply) is
+/// first called, and again if the shapes of the gradients change.
 ///
 /// ```
 /// use stochgrad_graph::{Graph, Seed};
-/// use stochgrad_nn::clip_by_global_norm;
+/// use stochgrad_nn::Clip;
 /// use stochgrad_tape::Tape;
 ///
 /// let tape = Tape::<f64>::new();
@@ -25,77 +21,161 @@ use crate::error::{NnError, NnResult};
 /// let x = graph.param("x", [1.5, 2.0])?;
 /// graph.cost("square", x.square().sum())?;
 /// let mut gradients = graph.backward()?;
-/// assert_eq!(clip_by_global_norm(&mut gradients, 1.0)?, 5.0);
+/// let mut clip = Clip::by_global_norm(1.0);
+/// clip.apply(&mut gradients)?;
+/// assert_eq!(clip.norm(), Some(5.0));
 /// assert!((gradients.get("x")?.as_slice()[0] - 0.6).abs() < 1e-12);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub fn clip_by_global_norm<F: Real>(gradients: &mut Gradients<F>, max: f64) -> NnResult<f64> {
-    check_maximum("`max` of `clip_by_global_norm`", max)?;
-    let norm = global_norm(gradients);
-    if norm.is_finite() && norm > max {
-        let factor = max / norm;
-        for (_, gradient) in gradients.iter_mut() {
-            for element in gradient.make_mut() {
-                *element = F::from_f64(element.to_f64() * factor);
+pub struct Clip<F: Real> {
+    limit: Limit,
+    compiled: Option<Compiled<F>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Limit {
+    GlobalNorm(f64),
+    Value(f64),
+}
+
+struct Compiled<F: Real> {
+    shapes: Vec<Shape>,
+    program: Program<F>,
+}
+
+/// Recorded gradients after clipping.
+#[derive(Clone, Debug)]
+pub struct Clipped<'t, F: Real> {
+    /// The gradients.
+    pub gradients: Vec<Var<'t, F>>,
+    /// The Euclidean norm of all elements together before clipping, for clipping by the global norm.
+    pub norm: Option<Var<'t, F>>,
+}
+
+impl<F: Real> Clip<F> {
+    /// Scales all gradients by a common factor so that the Euclidean norm of all their elements together is at most
+    /// `max`, which must be positive.
+    ///
+    /// If the norm is not finite, since a gradient is not, the gradients are not changed. The optimiser then returns an
+    /// error that names the parameter.
+    pub fn by_global_norm(max: f64) -> Self {
+        Clip { limit: Limit::GlobalNorm(max), compiled: None }
+    }
+
+    /// Clamps every element of every gradient to `[-max, max]`; `max` must be positive.
+    ///
+    /// NaN and infinities are not changed. The optimiser then returns an error that names the parameter.
+    pub fn by_value(max: f64) -> Self {
+        Clip { limit: Limit::Value(max), compiled: None }
+    }
+
+    /// Records the clipped gradients.
+    #[track_caller]
+    pub fn record<'t>(&self, gradients: &[Var<'t, F>]) -> Clipped<'t, F> {
+        match self.limit {
+            Limit::GlobalNorm(max) => {
+                let Some(norm) = global_norm(gradients) else {
+                    return Clipped { gradients: gradients.to_vec(), norm: None };
+                };
+                let tape = norm.tape();
+                let (one, max) = (tape.constant(1.0), tape.constant(max));
+                let exceeds = norm.gt(max) * norm.lt(tape.constant(f64::INFINITY));
+                let factor = exceeds.select(max / norm, one);
+                Clipped { gradients: gradients.iter().map(|&gradient| gradient * factor).collect(), norm: Some(norm) }
+            }
+            Limit::Value(max) => {
+                let clamped = |&gradient: &Var<'t, F>| {
+                    let infinity = gradient.tape().constant(f64::INFINITY);
+                    gradient.abs().lt(infinity).select(gradient.clamp(-max, max), gradient)
+                };
+                Clipped { gradients: gradients.iter().map(clamped).collect(), norm: None }
             }
         }
     }
-    Ok(norm)
-}
 
-/// Clamps every element of every gradient to `[-max, max]`.
-///
-/// NaN and infinities are not changed. The optimiser then returns an error that names the parameter.
-///
-/// # Errors
-///
-/// [`NnError::InvalidArgument`] for a maximum that is not positive.
-pub fn clip_by_value<F: Real>(gradients: &mut Gradients<F>, max: f64) -> NnResult<()> {
-    check_maximum("`max` of `clip_by_value`", max)?;
-    let max = F::from_f64(max);
-    for (_, gradient) in gradients.iter_mut() {
-        let exceeds = |element: F| element.is_finite() && element.abs() > max;
-        if gradient.as_slice().iter().any(|&element| exceeds(element)) {
-            for element in gradient.make_mut() {
-                if exceeds(*element) {
-                    *element = if *element > F::ZERO { max } else { -max };
-                }
-            }
+    /// Clips gradients.
+    ///
+    /// # Errors
+    ///
+    /// [`NnError::InvalidArgument`] for a maximum that is not positive.
+    pub fn apply(&mut self, gradients: &mut Gradients<F>) -> NnResult<()> {
+        self.check()?;
+        let known = self.compiled.as_ref().is_some_and(|compiled| {
+            let shapes = compiled.shapes.iter();
+            compiled.shapes.len() == gradients.iter().count()
+                && gradients.iter().zip(shapes).all(|((_, gradient), shape)| gradient.shape() == shape)
+        });
+        if !known {
+            self.compiled = Some(self.compile(gradients)?);
         }
-    }
-    Ok(())
-}
-
-fn check_maximum(argument: &'static str, max: f64) -> NnResult<()> {
-    if max > 0.0 {
+        let Some(Compiled { program, .. }) = &mut self.compiled else { return Ok(()) };
+        for (input, (_, gradient)) in gradients.iter().enumerate() {
+            program.set(input, gradient)?;
+        }
+        program.run(Default::default())?;
+        for (output, (_, gradient)) in gradients.iter_mut().enumerate() {
+            gradient.clone_from(program.output(output));
+        }
         Ok(())
-    } else {
+    }
+
+    /// The Euclidean norm of all elements of the last gradients together, before they were clipped; `None` for clipping
+    /// by value, and before the first gradients.
+    pub fn norm(&self) -> Option<F> {
+        let Compiled { shapes, program } = self.compiled.as_ref()?;
+        match self.limit {
+            Limit::GlobalNorm(_) if shapes.iter().any(|shape| shape.numel() > 0) => {
+                Some(program.output(shapes.len()).as_slice()[0])
+            }
+            Limit::GlobalNorm(_) => Some(F::ZERO),
+            Limit::Value(_) => None,
+        }
+    }
+
+    fn compile(&self, gradients: &Gradients<F>) -> NnResult<Compiled<F>> {
+        let tape = Tape::new();
+        let shapes: Vec<Shape> = gradients.iter().map(|(_, gradient)| gradient.shape().clone()).collect();
+        let inputs: Vec<Var<'_, F>> =
+            shapes.iter().map(|shape| tape.parameter(Tensor::full(shape.clone(), F::ONE))).collect();
+        let Clipped { gradients, norm } = self.record(&inputs);
+        let outputs: Vec<Var<'_, F>> = gradients.into_iter().chain(norm).collect();
+        Ok(Compiled { program: tape.compile(&inputs, &outputs)?, shapes })
+    }
+
+    fn check(&self) -> NnResult<()> {
+        let (argument, max) = match self.limit {
+            Limit::GlobalNorm(max) => ("`max` of `Clip::by_global_norm`", max),
+            Limit::Value(max) => ("`max` of `Clip::by_value`", max),
+        };
+        if max > 0.0 {
+            return Ok(());
+        }
         Err(NnError::argument(
             argument,
             "a positive number",
             max.to_string(),
-            "omit the call if nothing should be clipped",
+            "omit the clipping if nothing should be clipped",
         ))
     }
 }
 
-/// The sum of squares is scaled by the largest element, so that no square overflows or underflows.
-fn global_norm<F: Real>(gradients: &Gradients<F>) -> f64 {
-    let elements = || {
-        let tensors = gradients.iter().map(|(_, gradient)| gradient.as_slice());
-        tensors.flatten().map(|element| element.to_f64().abs())
-    };
-    let largest = elements().fold(
-        0.0,
-        |largest: f64, element| {
-            if element > largest || element.is_nan() { element } else { largest }
-        },
-    );
-    if largest == 0.0 || !largest.is_finite() {
-        return largest;
+impl<F: Real> std::fmt::Debug for Clip<F> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Clip").field(&self.limit).finish()
     }
-    let squares: f64 = elements().map(|element| (element / largest).powi(2)).sum();
-    largest * squares.sqrt()
+}
+
+/// The Euclidean norm of all elements together; `None` if there are no elements. The sum of squares is scaled by the
+/// largest element, so that no square overflows or underflows.
+fn global_norm<'t, F: Real>(gradients: &[Var<'t, F>]) -> Option<Var<'t, F>> {
+    let with_elements = || gradients.iter().filter(|gradient| gradient.shape().numel() > 0);
+    let largest = with_elements().map(|gradient| gradient.abs().max()).reduce(|left, right| left.maximum(right))?;
+    let tape = largest.tape();
+    let (zero, one, infinity) = (tape.constant(0.0), tape.constant(1.0), tape.constant(f64::INFINITY));
+    let unit = largest.gt(zero).select(largest, one);
+    let squares =
+        with_elements().map(|&gradient| (gradient / unit).square().sum()).reduce(|sum, square| sum + square)?;
+    Some(largest.lt(infinity).select(largest * squares.sqrt(), largest))
 }
 
 #[cfg(test)]
@@ -120,10 +200,31 @@ mod tests {
         tensors.flatten().collect()
     }
 
+    /// Clips by the norm, and returns the norm before.
+    fn clipped(gradients: &mut Gradients<f64>, max: f64) -> f64 {
+        let mut clip = Clip::by_global_norm(max);
+        clip.apply(gradients).unwrap();
+        clip.norm().unwrap()
+    }
+
+    #[test]
+    fn one_clip_serves_gradients_of_several_shapes() {
+        let mut clip = Clip::by_global_norm(1.0);
+        for _ in 0..2 {
+            let mut scalar = Gradients::from_tensors([("x", Tensor::scalar(4.0))]);
+            clip.apply(&mut scalar).unwrap();
+            assert_eq!((clip.norm(), elements(&scalar)), (Some(4.0), vec![1.0]));
+            let mut both = made([0.0, -3.0], 4.0);
+            clip.apply(&mut both).unwrap();
+            assert_eq!(clip.norm(), Some(5.0));
+            assert_abs_diff_eq!(elements(&both)[2], 0.8, epsilon = 1e-15);
+        }
+    }
+
     #[test]
     fn a_norm_above_the_maximum_is_scaled_down_to_it() {
         let mut gradients = made([2.0, -3.0], 6.0);
-        assert_eq!(clip_by_global_norm(&mut gradients, 3.5).unwrap(), 7.0);
+        assert_eq!(clipped(&mut gradients, 3.5), 7.0);
         assert_eq!(elements(&gradients), [1.0, -1.5, 3.0]);
     }
 
@@ -131,17 +232,17 @@ mod tests {
     fn a_norm_below_the_maximum_is_left_alone() {
         for max in [7.0, 100.0, f64::INFINITY] {
             let mut gradients = made([2.0, -3.0], 6.0);
-            assert_eq!(clip_by_global_norm(&mut gradients, max).unwrap(), 7.0);
+            assert_eq!(clipped(&mut gradients, max), 7.0);
             assert_eq!(elements(&gradients), [2.0, -3.0, 6.0]);
         }
-        assert_eq!(clip_by_global_norm(&mut made([0.0, 0.0], 0.0), 1.0).unwrap(), 0.0);
+        assert_eq!(clipped(&mut made([0.0, 0.0], 0.0), 1.0), 0.0);
     }
 
     #[test]
     fn norms_neither_overflow_nor_vanish() {
         for scale in [1e200, 1e-200] {
             let mut gradients = made([2.0 * scale, -3.0 * scale], 6.0 * scale);
-            let norm = clip_by_global_norm(&mut gradients, scale).unwrap();
+            let norm = clipped(&mut gradients, scale);
             assert_abs_diff_eq!(norm / scale, 7.0, epsilon = 1e-12);
             let largest = elements(&gradients)[2] / scale;
             assert_abs_diff_eq!(largest, 6.0 / 7.0, epsilon = 1e-12);
@@ -151,16 +252,16 @@ mod tests {
     #[test]
     fn infinities_are_left_for_the_optimiser_to_refuse() {
         let mut gradients = made([2.0, f64::INFINITY], 6.0);
-        assert_eq!(clip_by_global_norm(&mut gradients, 1.0).unwrap(), f64::INFINITY);
+        assert_eq!(clipped(&mut gradients, 1.0), f64::INFINITY);
         assert_eq!(elements(&gradients), [2.0, f64::INFINITY, 6.0]);
-        clip_by_value(&mut gradients, 1.0).unwrap();
+        Clip::by_value(1.0).apply(&mut gradients).unwrap();
         assert_eq!(elements(&gradients), [1.0, f64::INFINITY, 1.0]);
     }
 
     #[test]
     fn elements_are_brought_into_the_interval() {
         let mut gradients = made([2.0, -3.0], 0.5);
-        clip_by_value(&mut gradients, 2.5).unwrap();
+        Clip::by_value(2.5).apply(&mut gradients).unwrap();
         assert_eq!(elements(&gradients), [2.0, -2.5, 0.5]);
     }
 
@@ -168,8 +269,8 @@ mod tests {
     fn maxima_that_are_not_positive_are_errors() {
         for max in [0.0, -1.0, f64::NAN] {
             let mut gradients = made([2.0, -3.0], 6.0);
-            assert!(clip_by_global_norm(&mut gradients, max).is_err());
-            assert!(clip_by_value(&mut gradients, max).is_err());
+            assert!(Clip::by_global_norm(max).apply(&mut gradients).is_err());
+            assert!(Clip::by_value(max).apply(&mut gradients).is_err());
             assert_eq!(elements(&gradients), [2.0, -3.0, 6.0]);
         }
     }

@@ -4,6 +4,8 @@ use std::error::Error;
 use std::io;
 use std::path::PathBuf;
 
+use stochgrad_graph::GraphError;
+use stochgrad_tape::TapeError;
 use stochgrad_tensor::TensorError;
 
 /// The result of the fallible functions of this crate.
@@ -87,6 +89,10 @@ pub enum NnError {
         hint: &'static str,
     },
 
+    /// A recorded rule of an optimiser, of clipping or of an average is wrong.
+    #[error("a recorded rule: {0}")]
+    Rule(#[from] TapeError),
+
     /// An argument has a value that is not accepted.
     #[error("{argument}: expected {expected}, got {found}; {hint}")]
     InvalidArgument {
@@ -165,9 +171,27 @@ impl NnError {
     }
 }
 
+/// Makes `?` work in a model and in a [`Step`](crate::Step).
+impl From<NnError> for GraphError {
+    fn from(error: NnError) -> Self {
+        match error {
+            NnError::Tensor(error) => error.into(),
+            error => GraphError::model(error),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn errors_of_a_model_keep_their_type() {
+        let error = GraphError::from(NnError::argument("a", "b", "c", "d"));
+        assert_eq!(error.to_string(), "a: expected b, got c; d");
+        let GraphError::Model(error) = error else { panic!("{error}") };
+        assert!(matches!(error.get().downcast_ref::<NnError>(), Some(NnError::InvalidArgument { .. })));
+    }
 
     #[test]
     fn the_system_error_is_kept_as_the_source() {

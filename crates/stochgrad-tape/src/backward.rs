@@ -7,11 +7,13 @@ use crate::id::{Id, Inputs};
 use crate::op::Op;
 use crate::op::broadcast::full;
 use crate::op::slope::Slope;
+use crate::slice_adjoints::SliceAdjoints;
 use crate::tape::{Scratch, Tape};
 use crate::var::Var;
 use smallvec::SmallVec;
+use std::collections::HashMap;
 use std::panic::Location;
-use stochgrad_tensor::{Real, Shape, Tensor};
+use stochgrad_tensor::{Real, Shape, Tensor, instantiated};
 
 impl<F: Real> Tape<F> {
     /// The gradients of a scalar with respect to some variables, recorded on the tape. They can be used in expressions
@@ -36,7 +38,21 @@ impl<F: Real> Tape<F> {
     /// As [`Tape::grad`].
     #[track_caller]
     pub fn gradients<'t>(&'t self, output: Var<'t, F>, wrt: &[Var<'t, F>]) -> TapeResult<Vec<Var<'t, F>>> {
-        self.check_scalar(output, wrt, "grad", Location::caller())?;
+        instantiated!(F: for<'t> fn(&'t Tape<F>, Var<'t, F>, &[Var<'t, F>], &'static Location<'static>) -> TapeResult<Vec<Var<'t, F>>> = Tape::gradients_body)(
+            self,
+            output,
+            wrt,
+            Location::caller(),
+        )
+    }
+
+    fn gradients_body<'t>(
+        &'t self,
+        output: Var<'t, F>,
+        wrt: &[Var<'t, F>],
+        at: &'static Location<'static>,
+    ) -> TapeResult<Vec<Var<'t, F>>> {
+        self.check_scalar(output, wrt, "grad", at)?;
         let seed = self.filled(output.shape(), F::ONE);
         let adjoints = self.sweep(output, seed, wrt)?;
         self.check()?;
@@ -86,7 +102,21 @@ impl<F: Real> Tape<F> {
     /// As [`Tape::grad`].
     #[track_caller]
     pub fn backward_all<'t>(&'t self, output: Var<'t, F>, wrt: &[Var<'t, F>]) -> TapeResult<Vec<Tensor<F>>> {
-        self.check_scalar(output, wrt, "backward", Location::caller())?;
+        instantiated!(F: for<'t> fn(&'t Tape<F>, Var<'t, F>, &[Var<'t, F>], &'static Location<'static>) -> TapeResult<Vec<Tensor<F>>> = Tape::backward_body)(
+            self,
+            output,
+            wrt,
+            Location::caller(),
+        )
+    }
+
+    fn backward_body<'t>(
+        &'t self,
+        output: Var<'t, F>,
+        wrt: &[Var<'t, F>],
+        at: &'static Location<'static>,
+    ) -> TapeResult<Vec<Tensor<F>>> {
+        self.check_scalar(output, wrt, "backward", at)?;
         let base = self.len();
         self.inner.borrow_mut().scratch = Some(Scratch { base, free: Vec::new(), created: Vec::new() });
         let seed = self.filled(output.shape(), F::ONE);
@@ -191,6 +221,30 @@ impl<F: Real> Tape<F> {
         result
     }
 
+    /// Adds a contribution to the adjoint of a value.
+    fn add_adjoint(
+        &self,
+        slot: &mut Option<Adjoint>,
+        part: Adjoint,
+        upstream: Slope,
+        holds: &mut Holds,
+    ) -> TapeResult<()> {
+        let total = match *slot {
+            None => part,
+            Some(before) => {
+                let sum = self.sum_of(before, part, upstream > Slope::Finite);
+                holds.release(self, before);
+                sum
+            }
+        };
+        if total.ids().any(|id| id == Id::POISON) {
+            self.check()?;
+        }
+        holds.take(self, total);
+        *slot = Some(total);
+        Ok(())
+    }
+
     fn swept<'t>(&'t self, output: Var<'t, F>, seed: Var<'t, F>, wrt: &[Var<'t, F>]) -> TapeResult<Vec<Var<'t, F>>> {
         let end = output.id.index() + 1;
         let (depends, masks) = self.dependents(wrt, end);
@@ -202,19 +256,36 @@ impl<F: Real> Tape<F> {
         holds.take(self, Adjoint::plain(seed.id));
         let mut keep = vec![false; end];
         wrt.iter().filter(|var| var.id.index() < end).for_each(|var| keep[var.id.index()] = true);
+        let mut sliced: HashMap<Id, Option<SliceAdjoints>> = HashMap::new();
         for index in (0..end).rev() {
+            let value = Var { tape: self, id: Id(index as u32) };
+            if let Some(slices) = sliced.remove(&value.id).flatten() {
+                self.begin_rule(value.id);
+                let joined = Adjoint::plain(slices.joined(value).id);
+                slices.adjoints().for_each(|part| holds.release(self, part));
+                self.add_adjoint(&mut adjoints[index], joined, upstream(value.id), &mut holds)?;
+            }
             let Some(adjoint) = adjoints[index] else { continue };
             if !depends[index] {
                 continue;
             }
-            let value = Var { tape: self, id: Id(index as u32) };
             let inputs = self.begin_rule(value.id);
-            let wanted: SmallVec<[bool; 3]> = {
+            let (wanted, is_slice) = {
                 let inner = self.inner.borrow();
-                let passes = |input: usize| inner.passes_gradient(&inner.nodes[index], input);
-                inputs.iter().enumerate().map(|(input, id)| depends[id.index()] && passes(input)).collect()
+                let node = &inner.nodes[index];
+                let wants = |(input, id): (usize, &Id)| depends[id.index()] && inner.passes_gradient(node, input);
+                let wanted: SmallVec<[bool; 3]> = inputs.iter().enumerate().map(wants).collect();
+                (wanted, matches!(node.op, Op::Slice { .. }))
             };
-            if wanted.contains(&true) {
+            let collected = match inputs[..] {
+                [whole] if is_slice && wanted[0] => {
+                    self.collect_slice(sliced.entry(whole).or_default(), value, adjoint)
+                }
+                _ => None,
+            };
+            if let Some(part) = collected {
+                holds.take(self, part);
+            } else if wanted.contains(&true) {
                 let parts = if masks {
                     self.propagate(value, adjoint, &wanted, &|input| upstream(inputs[input]))
                 } else {
@@ -222,20 +293,7 @@ impl<F: Real> Tape<F> {
                 };
                 for ((part, input), wanted) in parts.into_iter().zip(&inputs).zip(&wanted) {
                     let (Some(part), true) = (part, *wanted) else { continue };
-                    let slot = &mut adjoints[input.index()];
-                    let total = match *slot {
-                        None => part,
-                        Some(before) => {
-                            let sum = self.sum_of(before, part, upstream(*input) > Slope::Finite);
-                            holds.release(self, before);
-                            sum
-                        }
-                    };
-                    if total.ids().any(|id| id == Id::POISON) {
-                        self.check()?;
-                    }
-                    holds.take(self, total);
-                    *slot = Some(total);
+                    self.add_adjoint(&mut adjoints[input.index()], part, upstream(*input), &mut holds)?;
                 }
             }
             if !keep[index] {

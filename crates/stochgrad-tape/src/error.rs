@@ -121,6 +121,26 @@ pub enum TapeError {
         /// The first operation that produced it.
         origin: Option<Box<Origin>>,
     },
+    /// A value that does not meet its requirement in a run of a program; see [`Var::require`](crate::Var::require).
+    #[error("{owner}: {name} must be {expected}, got {found} at position {position} ({at}); {hint}")]
+    Requirement {
+        /// The number of the requirement on the tape that was compiled.
+        number: usize,
+        /// What the value belongs to.
+        owner: &'static str,
+        /// The name of the value.
+        name: &'static str,
+        /// The condition in words.
+        expected: &'static str,
+        /// The first value for which it does not hold.
+        found: f64,
+        /// Its position, counted through all axes.
+        position: usize,
+        /// What to try.
+        hint: &'static str,
+        /// The line that recorded the value.
+        at: &'static Location<'static>,
+    },
     /// Any other error, from the tape or from code that records operations on it.
     #[error("{message} ({at})")]
     Other {

@@ -23,17 +23,18 @@
 //!   are its plates, which are aligned by identity, followed by its event axes, which broadcast by the usual rule.
 //! * The tape tracks the stochastic sites ([`SiteId`]) that each value depends on, also where host code read a value.
 //!   It can record any part of itself again with other inputs ([`IdMap`]).
-//! * A [`Program`] is a compiled recording. It runs again with other inputs and other noise, without recording.
+//! * A [`Program`] is a compiled recording. It runs again with other inputs and other noise, without recording. Two
+//!   [`Snapshot`]s show whether host code would record the same again.
 //! * An operation on unsuitable operands records an error and returns a poisoned `Var`. The next call that returns a
 //!   `Result` returns this error.
 //!
 //! This crate contains no distributions, no gradient methods and no costs.
 
 mod adjoint;
+mod attempt;
 mod backward;
+pub mod descent;
 mod error;
-mod host;
-mod host_source;
 mod id;
 mod mask;
 mod memory;
@@ -50,14 +51,19 @@ mod plate_set;
 mod primitive;
 mod program;
 mod replay;
+mod requirement;
 mod sampler;
 mod sensitivity;
 mod sets;
+mod side_records;
+mod slice_adjoints;
+mod slot;
+mod snapshot;
 mod tape;
 mod var;
 
+pub use attempt::{Attempt, DrawKey, draw_element, draw_elements};
 pub use error::{TapeError, TapeResult};
-pub use host_source::HostSource;
 pub use id::{HostRead, Id};
 pub use noise::NoiseLayout;
 pub use noise_source::{Fill, NoiseScheme, NoiseSeed};
@@ -69,8 +75,13 @@ pub use plate::{Plate, PlateKind, Plates, Weights};
 pub use plate_set::PlateSet;
 pub use primitive::{Primitive, PrimitiveInputs};
 pub use program::Program;
+pub use program::listing::{ListedPlate, ListedRequirement, ListedValue, Listing, ValueOrigin};
 pub use replay::{IdMap, Visit};
+pub use requirement::{Condition, Requirement, Violation};
 pub use sampler::Sampler;
 pub use sets::{SetId, SiteId};
+pub use side_records::SideRecords;
+pub use slot::Slot;
+pub use snapshot::{Difference, Snapshot};
 pub use tape::{IntoTensor, Tape, Workspace};
 pub use var::{IntoVar, Var};

@@ -139,7 +139,7 @@ impl<F: Real> Inner<F> {
                 merge(&mut all, &self.joint_plates(op, inputs));
                 return self.members(&all).saturating_mul(event.numel());
             }
-            Op::Host(number) => return self.hosts[*number as usize].elements(),
+            Op::Slot(number) => return self.slots[*number as usize].shape().numel(),
             _ => {}
         }
         let node = |input: usize| &self.nodes[inputs[input].index()];

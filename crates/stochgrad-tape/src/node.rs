@@ -23,6 +23,8 @@ pub(crate) struct Node<F: Real> {
     pub(crate) location: &'static Location<'static>,
     /// The value whose derivative rule recorded this node, if any.
     pub(crate) rule_of: Id,
+    /// Whether a derivative of the value reaches a trainable leaf.
+    pub(crate) trains: bool,
 }
 
 impl<F: Real> Node<F> {

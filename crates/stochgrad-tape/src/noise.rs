@@ -15,7 +15,7 @@ use smallvec::SmallVec;
 use std::panic::Location;
 use stochgrad_tensor::random::{self, Key};
 use stochgrad_tensor::sampling_scheme::{self, SamplingScheme};
-use stochgrad_tensor::{Pool, Real, Shape, Tensor};
+use stochgrad_tensor::{Pool, Real, Shape, Tensor, instantiated};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct NoiseAxis {
@@ -100,6 +100,13 @@ impl NoiseLayout {
         index
     }
 
+    /// The plates: the number of members of each, the distance of the noise of consecutive members, and the position of
+    /// the first member in the whole plate. The noise of an element has the index that is the sum of its position in the
+    /// event and, for each plate, of (position + member) · distance.
+    pub fn plates(&self) -> impl Iterator<Item = (usize, u64, u64)> {
+        self.axes.iter().map(|axis| (axis.size, axis.stride, axis.offset))
+    }
+
     /// The length of the longest runs of elements whose noise is consecutive. The runs start at its multiples.
     pub fn run(&self) -> usize {
         let mut run = self.event;
@@ -169,6 +176,8 @@ pub(crate) fn filled_by_scheme<F: Real>(
     let sizes = [entries(&plates[..at]), members, entries(&plates[at + 1..]) * event.numel()];
     let numbers = [base.as_slice(), choices.as_ref().map_or(&[][..], Tensor::as_slice)];
     sampling_scheme::arrange(scheme, fill == Fill::Normal, sizes, event.numel(), numbers, out.make_mut());
+    pool.recycle(base);
+    choices.into_iter().for_each(|choices| pool.recycle(choices));
     out
 }
 
@@ -198,7 +207,23 @@ impl<F: Real> Tape<F> {
         plates: &[Plate],
         event: &Shape,
     ) -> Option<Var<'_, F>> {
-        let location = Location::caller();
+        type Request<'a> = (NoiseSeed, Fill, u128, &'a [Plate], &'a Shape);
+        instantiated!(
+            F: for<'t> fn(
+                &'t Tape<F>,
+                Option<NoiseScheme>,
+                Request<'_>,
+                &'static Location<'static>,
+            ) -> Option<Var<'t, F>> = Tape::noise_body
+        )(self, scheme, (seed, fill, address, plates, event), Location::caller())
+    }
+
+    fn noise_body(
+        &self,
+        scheme: Option<NoiseScheme>,
+        (seed, fill, address, plates, event): (NoiseSeed, Fill, u128, &[Plate], &Shape),
+        location: &'static Location<'static>,
+    ) -> Option<Var<'_, F>> {
         if let Err(error) = self.own_plates(plates, location) {
             return Some(self.fail(error));
         }

@@ -62,16 +62,25 @@ impl<F: Real> Inner<F> {
             };
             let bad = operands.iter().find(|operand| read(operand).is_nan());
             match bad.or_else(|| operands.iter().find(|operand| !read(operand).is_finite())) {
-                Some(&(operand, position)) => (id, at) = (operand, position),
-                None => {
-                    let operation = self.operation_in_words(node);
+                Some(&(operand, position)) if !self.is_chosen_constant(node, operand) => (id, at) = (operand, position),
+                found => {
+                    let operation = match found {
+                        Some(_) => {
+                            let reason = match &self.nodes[node.inputs[0].index()] {
+                                mask @ Node { op: Op::Custom(_), .. } => self.name_in_words(mask),
+                                _ => "outside the support".into(),
+                            };
+                            format!("the result for values that are {reason}, at position {at}")
+                        }
+                        None => self.operation_in_words(node),
+                    };
                     return Some(Origin {
                         operation,
                         shape: node.event(),
                         plates: self.words(&node.plates),
                         value: not_finite_in_words(node.value.as_slice()[at]),
                         zero_times_infinity,
-                        given: matches!(node.op, Op::Leaf { .. } | Op::Host(_)),
+                        given: matches!(node.op, Op::Leaf { .. } | Op::Slot(_)),
                         at: node.location,
                     });
                 }
@@ -79,15 +88,34 @@ impl<F: Real> Inner<F> {
         }
     }
 
-    fn operation_in_words(&self, node: &Node<F>) -> String {
-        let name = |node: &Node<F>| match &node.op {
+    /// Whether a value is an infinite constant that was selected because a primitive, such as the test whether a value
+    /// is outside a support, asked for it, or a density of zero that was selected by a comparison. The reason says more
+    /// than the constant.
+    fn is_chosen_constant(&self, node: &Node<F>, operand: Id) -> bool {
+        let (Op::Select, operand) = (&node.op, &self.nodes[operand.index()]) else { return false };
+        let is_constant = matches!(operand.op, Op::Leaf { trainable: false });
+        is_constant
+            && match self.nodes[node.inputs[0].index()].op {
+                Op::Custom(_) => true,
+                Op::Zip(_) => operand.value.as_slice().iter().all(|&x| x == F::NEG_INFINITY),
+                _ => false,
+            }
+    }
+
+    fn name_in_words(&self, node: &Node<F>) -> String {
+        match &node.op {
             Op::Custom(number) => self.primitives[*number as usize].name().to_string(),
             Op::Draw { sampler, .. } => self.samplers[*sampler as usize].name().to_string(),
             op => op.to_string(),
-        };
+        }
+    }
+
+    fn operation_in_words(&self, node: &Node<F>) -> String {
         match self.nodes.get(node.rule_of.index()) {
-            Some(forward) => format!("the derivative of {} ({})", name(forward), name(node)),
-            None => name(node),
+            Some(forward) => {
+                format!("the derivative of {} ({})", self.name_in_words(forward), self.name_in_words(node))
+            }
+            None => self.name_in_words(node),
         }
     }
 

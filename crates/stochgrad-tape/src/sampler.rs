@@ -1,5 +1,6 @@
-//! Draws by samplers as operations: each element is computed from its parameters and a random generator of its own.
+//! Draws by samplers as operations: each element is computed from its parameters and from noise of its own.
 
+use crate::attempt::{Attempt, DrawKey, draw_elements};
 use crate::error::TapeError;
 use crate::id::Inputs;
 use crate::noise::NoiseLayout;
@@ -8,27 +9,27 @@ use crate::op::Op;
 use crate::plate::{Plate, Plates, merge};
 use crate::tape::{Inner, Tape};
 use crate::var::Var;
-use rand_chacha::ChaCha8Rng;
 use smallvec::SmallVec;
 use std::panic::Location;
 use std::sync::Arc;
-use stochgrad_tensor::random::Key;
 use stochgrad_tensor::{Pool, Real, Shape, Tensor};
 
-/// A sampler of a distribution, which may need any number of random values for each element, as rejection sampling does.
+/// A sampler of a distribution that makes attempts until one is accepted, as rejection sampling does.
 /// [`Tape::draw`] records a draw.
 pub trait Sampler<F: Real>: Send + Sync {
     /// The name, for messages and drawings of graphs.
     fn name(&self) -> &str;
 
-    /// Draws one element, given its parameters and a random generator of its own. The same generator must give the same
-    /// value. Parameters outside the domain of the distribution must give NaN, and not an endless loop.
-    fn sample(&self, parameters: &[F], generator: &mut ChaCha8Rng) -> F;
+    /// Makes an attempt at each of some elements, up to [`Attempt::LARGEST`]: writes the proposed
+    /// [`values`](Attempt::values), and says which of them are [`rejected`](Attempt::rejected). The result for an
+    /// element must depend on its parameters, its noise and the number of the attempt only. Parameters outside the
+    /// domain of the distribution must give NaN, accepted, since rejected elements are attempted again without end.
+    fn attempt(&self, attempt: &mut Attempt<'_, F>);
 }
 
 impl<F: Real> Tape<F> {
     /// Records a draw: a value for each element of an event shape and each member of some plates, computed by a sampler.
-    /// The generator of an element is determined by a seed, an address and the position of the element, as for
+    /// The noise of an element is determined by a seed, an address and the position of the element, as for
     /// [`noise`](Self::noise), and does not depend on threads or on other elements. The parameters broadcast to the
     /// plates and the event shape. If one of them carries more plates, the draw carries them too. No gradient flows
     /// through it.
@@ -36,26 +37,23 @@ impl<F: Real> Tape<F> {
     /// Returns `None` if this tape already has noise from another seed.
     ///
     /// ```
-    /// use rand_chacha::ChaCha8Rng;
-    /// use rand_chacha::rand_core::Rng;
     /// use std::sync::Arc;
-    /// use stochgrad_tape::{NoiseSeed, Sampler, Tape};
+    /// use stochgrad_tape::{Attempt, NoiseSeed, Sampler, Tape};
     /// use stochgrad_tensor::{Real, Shape};
     ///
     /// /// The number of failures before the first success.
     /// struct Failures;
     /// impl<F: Real> Sampler<F> for Failures {
     ///     fn name(&self) -> &str { "failures" }
-    ///     fn sample(&self, parameters: &[F], generator: &mut ChaCha8Rng) -> F {
-    ///         let probability = parameters[0].to_f64();
-    ///         if !(probability > 0.01 && probability <= 1.0) {
-    ///             return F::from_f64(f64::NAN);
+    ///     fn attempt(&self, attempt: &mut Attempt<'_, F>) {
+    ///         let mut uniform = [F::ZERO; Attempt::<f64>::LARGEST];
+    ///         attempt.uniform(0, &mut uniform[..attempt.len()]);
+    ///         for element in 0..attempt.len() {
+    ///             let probability = attempt.parameter(0)[element];
+    ///             let valid = probability > F::ZERO;
+    ///             attempt.values[element] = if valid { F::from_usize(attempt.number()) } else { F::NAN };
+    ///             attempt.rejected[element] = valid && uniform[element] > probability;
     ///         }
-    ///         let mut count = 0;
-    ///         while f64::from(generator.next_u32()) / f64::from(u32::MAX) > probability {
-    ///             count += 1;
-    ///         }
-    ///         F::from_usize(count)
     ///     }
     /// }
     ///
@@ -128,23 +126,24 @@ impl<F: Real> Inner<F> {
             (entry.size, entry.kind, entry.offset)
         });
         let layout = NoiseLayout::of(entries, event.numel());
-        let parameters: SmallVec<[Tensor<F>; 3]> =
-            inputs
-                .iter()
-                .map(|id| self.spread(&self.nodes[id.index()], &all, event.len()))
-                .map(|value| {
-                    if *value.shape() == shape { value } else { stochgrad_tensor::reduce::expand(pool, &value, &shape) }
-                })
-                .collect();
+        let parameters: SmallVec<[(Tensor<F>, bool); 3]> = inputs
+            .iter()
+            .map(|id| {
+                let value = self.spread(&self.nodes[id.index()], &all, event.len());
+                match *value.shape() == shape || value.len() == 1 {
+                    true => (value, false),
+                    false => (stochgrad_tensor::reduce::expand(pool, &value, &shape), true),
+                }
+            })
+            .collect();
         let seed = self.noise.unwrap_or_default();
-        let key = Key::new(seed.seed, seed.step, address);
-        let sampler = &*self.samplers[sampler as usize];
+        let key = DrawKey::new(seed.seed, seed.step, address);
         let mut out = pool.take(shape);
-        let mut own: SmallVec<[F; 3]> = SmallVec::from_elem(F::ZERO, parameters.len());
-        for (element, x) in out.make_mut().iter_mut().enumerate() {
-            own.iter_mut().zip(&parameters).for_each(|(own, all)| *own = all.as_slice()[element]);
-            *x = sampler.sample(&own, &mut key.rng(layout.index(element)));
+        {
+            let views: SmallVec<[&[F]; 3]> = parameters.iter().map(|(value, _)| value.as_slice()).collect();
+            draw_elements(pool, &*self.samplers[sampler as usize], &key, &layout, &views, out.make_mut());
         }
+        parameters.into_iter().filter(|(_, pooled)| *pooled).for_each(|(value, _)| pool.recycle(value));
         (out, all)
     }
 }

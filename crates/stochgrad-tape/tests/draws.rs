@@ -1,9 +1,7 @@
 //! Draws by samplers: the same bits in a program, in a replay and for shared noise.
 
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::Rng;
 use std::sync::Arc;
-use stochgrad_tape::{IdMap, NoiseSeed, Plate, PlateKind, Sampler, Tape, TapeResult, Var};
+use stochgrad_tape::{Attempt, IdMap, NoiseSeed, Plate, PlateKind, Sampler, Tape, TapeResult, Var};
 use stochgrad_tensor::{Real, Shape, Tensor};
 
 /// The number of attempts until a uniform value is below the first parameter, plus the second one.
@@ -14,16 +12,16 @@ impl<F: Real> Sampler<F> for Attempts {
         "attempts"
     }
 
-    fn sample(&self, parameters: &[F], generator: &mut ChaCha8Rng) -> F {
-        let probability = parameters[0].to_f64();
-        if !(probability > 0.0) {
-            return F::from_f64(f64::NAN);
+    fn attempt(&self, attempt: &mut Attempt<'_, F>) {
+        let mut uniform = [F::ZERO; Attempt::<f64>::LARGEST];
+        attempt.uniform(0, &mut uniform[..attempt.len()]);
+        for (element, &uniform) in uniform.iter().enumerate().take(attempt.len()) {
+            let probability = attempt.parameter(0)[element];
+            let valid = probability > F::ZERO;
+            let count = F::from_usize(attempt.number()) + attempt.parameter(1)[element];
+            attempt.values[element] = if valid { count } else { F::NAN };
+            attempt.rejected[element] = valid && uniform >= probability;
         }
-        let mut count = 0;
-        while f64::from(generator.next_u32()) / 4_294_967_296.0 >= probability {
-            count += 1;
-        }
-        F::from_usize(count) + parameters[1]
     }
 }
 

@@ -19,6 +19,7 @@
 //!   [`sobol`].
 //! - [`descent`]: steps of optimisers.
 //! - [`special`]: scalar special functions.
+//! - [`instantiated!`]: generic functions that the programs that call them do not compile again.
 //!
 //! Every kernel gives the same bits on any number of threads. Kernels assert their preconditions, which the `# Panics`
 //! section lists. Check the shapes of a user's input before calling them, for example with [`Shape::broadcast`].
@@ -43,6 +44,7 @@
 //! ```
 
 mod error;
+mod instantiated;
 mod kernels;
 mod parallel;
 pub mod random;
@@ -55,7 +57,10 @@ mod storage;
 mod testing;
 
 pub use error::{TensorError, TensorResult};
+pub use kernels::gamma_paths::gamma_log_sample_derivatives;
+pub use kernels::log1mexp::log1mexp;
 pub use kernels::truncated_quantiles::truncated_normal_quantiles;
+pub use kernels::von_mises_paths::von_mises_sample_derivatives;
 pub use kernels::{descent, elementwise, fused, layout, linalg, map, matmul, pair, reduce, zip};
 pub use real::Real;
 pub use sampling::{sampling_scheme, sobol};

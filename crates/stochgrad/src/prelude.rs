@@ -18,7 +18,7 @@ pub use stochgrad_estimators::{
     StochasticDerivatives, SumAndSample, UnorderedSet, Vimco, WithoutReplacement,
 };
 pub use stochgrad_graph::{Graph, Method as _, Seed};
-pub use stochgrad_nn::Optimizer as _;
+pub use stochgrad_nn::{Layer as _, Optimizer as _, Record, Step};
 pub use stochgrad_tape::{Tape, Var};
 pub use stochgrad_tensor::Tensor;
 

@@ -9,9 +9,12 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::sync::Arc;
 use stochgrad::distributions::Id;
-use stochgrad::estimators::{MovingAverage, Temperature};
+use stochgrad::estimators::{
+    Constant, DoubleControlVariate, LinearControlVariates, MovingAverage, Normalized, Nvil, OptimalBaseline, Rodeo,
+    Temperature,
+};
 use stochgrad::graph::{DynMethod, GraphResult};
-use stochgrad::nn::{Adam, Parameters};
+use stochgrad::nn::{Adam, Average, Clip, Parameters, Schedule, Sgd};
 use stochgrad::prelude::*;
 use stochgrad::tensor::Tensor;
 
@@ -67,12 +70,17 @@ fn steady(what: &str, sizes: [usize; 2], record: impl for<'t> Fn(&Graph<'t, f32>
         record(&graph, logits).unwrap_or_else(|error| panic!("{what}: {error}"));
         graph.compile().unwrap_or_else(|error| panic!("{what}: {error}"))
     };
-    let mut adam = Adam::new(1e-3);
+    let mut clip = Clip::by_global_norm(0.5);
+    let mut adam = Adam::new(Schedule::cosine(1e-3, 1e-4, 100).warm_up(5));
+    let mut average = Average::exponential(0.99);
+    let mut sgd = Sgd::new(1e-3).momentum(0.9);
     let mut step = |number: usize| {
         parameters.set_on(&mut compiled).unwrap();
         compiled.set("images", &batch).unwrap();
-        compiled.run(Seed::new(1).step(number)).unwrap();
+        clip.apply(compiled.run(Seed::new(1).step(number)).unwrap()).unwrap();
         adam.step(&mut parameters, compiled.gradients()).unwrap();
+        sgd.step(&mut parameters, compiled.gradients()).unwrap();
+        average.update(&parameters).unwrap();
         compiled.advance();
     };
     (0..3).for_each(&mut step);
@@ -83,7 +91,8 @@ fn steady(what: &str, sizes: [usize; 2], record: impl for<'t> Fn(&Graph<'t, f32>
 #[test]
 fn a_steady_step_allocates_nothing() {
     type Bits = DynMethod<f32, Bernoulli<Id>>;
-    let methods: [Bits; 9] = [
+    let past = LinearControlVariates::from_past(0.9).with(Constant(1.0)).with(LeaveOneOut);
+    let methods: [Bits; 16] = [
         Arc::new(ScoreFunction::new()),
         Arc::new(ScoreFunction::new().samples(4).baseline(LeaveOneOut)),
         Arc::new(ScoreFunction::new().baseline(MovingAverage::new(0.9))),
@@ -93,6 +102,13 @@ fn a_steady_step_allocates_nothing() {
         Arc::new(DisArm::new()),
         Arc::new(Rebar::new().learned(1e-3)),
         Arc::new(Relax::new().hidden(3)),
+        Arc::new(ScoreFunction::new().baseline(Nvil::new().hidden(3))),
+        Arc::new(ScoreFunction::new().baseline(Normalized::new(MovingAverage::new(0.9), 0.9))),
+        Arc::new(ScoreFunction::new().samples(2).baseline(OptimalBaseline::new(0.9))),
+        Arc::new(ScoreFunction::new().samples(2).baseline(OptimalBaseline::new(0.9).by_element())),
+        Arc::new(ScoreFunction::new().samples(2).baseline(past)),
+        Arc::new(DoubleControlVariate::new(2).learned(1e-3)),
+        Arc::new(Rodeo::new(2)),
     ];
     for method in methods {
         steady(&method.name(), [6, 4], |graph, logits| {

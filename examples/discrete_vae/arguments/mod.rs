@@ -150,10 +150,6 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "N", help_heading = "Training", verbatim_doc_comment)]
     threads: Option<usize>,
 
-    /// Record the graph at each step instead of compiling it once: slower, with the same results
-    #[arg(long, help_heading = "Training")]
-    record_each_step: bool,
-
     /// Train for 3 epochs, unless --epochs is given
     #[arg(long, help_heading = "Training")]
     quick: bool,
@@ -168,7 +164,7 @@ pub(crate) struct Arguments {
     out: PathBuf,
 
     /// Continue from the checkpoint in --out. All flags must be those of the first run, except --threads,
-    /// --out, --record-each-step, --compare and, for methods without a temperature, --epochs
+    /// --out, --compare and, for methods without a temperature, --epochs
     #[arg(long, help_heading = "Data and results", verbatim_doc_comment)]
     resume: bool,
 

@@ -84,7 +84,6 @@ impl Arguments {
             threads,
             out: self.out,
             resume: self.resume,
-            record_each_step: self.record_each_step,
             temperature,
             quick: self.quick,
             compared,

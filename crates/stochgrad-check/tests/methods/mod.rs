@@ -194,13 +194,11 @@ impl<D: Family<f64>> GradientMethod<f64, D> for Flip {
     }
 
     fn terms<'t>(&self, context: &CostContext<'_, 't, f64>, distribution: &D::On<'t>) -> GraphResult<Terms<'t, f64>> {
-        let sample = context.value().peek()?;
+        let sample = context.value().stop_gradient();
         let probability = distribution.parameters()[0].var;
         let mut terms = Terms::default();
-        for difference in context.element_differences(&[sample.map(|x| 1.0 - x)], 0)? {
-            let tape = context.tape();
-            let sign = tape.constant_on(&context.value().plates(), sample.map(|x| 1.0 - 2.0 * x));
-            let slope = tape.constant_on(&difference.plates, difference.values[0].clone()) * sign;
+        for difference in context.element_differences(&[1.0 - sample], 0)? {
+            let slope = difference.values[0] * (1.0 - sample * 2.0);
             let value = (slope.stop_gradient() * (probability - probability.stop_gradient())).sum();
             terms.gradient_terms.push(GradientTerm { value, summed: difference.summed });
         }

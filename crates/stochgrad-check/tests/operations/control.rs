@@ -2,8 +2,27 @@
 
 use crate::cases::{Case, case, real, rows};
 use approx::assert_abs_diff_eq;
-use stochgrad_tape::{Fill, NoiseSeed, PlateKind, Tape, Var};
+use std::sync::Arc;
+use stochgrad_tape::{Attempt, Fill, NoiseSeed, PlateKind, Sampler, Slot, Tape, Var};
 use stochgrad_tensor::{Shape, Tensor};
+
+/// Uniform values between 0 and the parameter.
+struct Scaled;
+
+impl Sampler<f64> for Scaled {
+    fn name(&self) -> &str {
+        "scaled"
+    }
+
+    fn attempt(&self, attempt: &mut Attempt<'_, f64>) {
+        let mut uniform = [0.0; Attempt::<f64>::LARGEST];
+        attempt.uniform(0, &mut uniform[..attempt.len()]);
+        for (element, &uniform) in uniform.iter().enumerate().take(attempt.len()) {
+            attempt.values[element] = uniform * attempt.parameter(0)[element];
+            attempt.rejected[element] = false;
+        }
+    }
+}
 
 /// Operations whose derivative is by design not that of their value. The tests below check them.
 pub(crate) fn control_cases() -> Vec<Case> {
@@ -28,11 +47,17 @@ pub(crate) fn control_cases() -> Vec<Case> {
             let noise = tape.noise(NoiseSeed::default(), Fill::Normal, 1, &[plate], &Shape::from([2])).unwrap();
             (x[0] * noise).sin()
         }),
+        case("draw", vec![real(&[2], 118)], |tape, x| {
+            let plate = tape.plate("samples", 3, PlateKind::Samples, &[]);
+            let bound = tape.constant([0.5, 2.0]);
+            let draw = tape.draw(NoiseSeed::default(), Arc::new(Scaled), 1, &[bound], &[plate], &Shape::from([2]));
+            (x[0] * draw.unwrap()).sin()
+        }),
         case("categories", vec![real(&[2, 3], 111)], |tape, x| {
             let uniforms = tape.constant([0.2, 0.9]);
             x[0] * x[0].softmax(-1).categories(uniforms).one_hot(3)
         }),
-        case("host values", vec![real(&[2], 110)], |tape, x| (x[0] * tape.host_value(|| 1.5)).exp()),
+        case("slot", vec![real(&[2], 110)], |tape, x| (x[0] * tape.slot(&Slot::new("slot", [], [1.5]))).exp()),
     ]
 }
 

@@ -351,7 +351,7 @@ impl<'t, F: Real> InvertibleMap<'t, F> for Bijector<Var<'t, F>> {
             finite("TransformedDistribution", name, var)?;
             if name != "shift" {
                 let hint = "a map by 0 has no inverse; use exp() or softplus() of an unconstrained number";
-                check_parameter("TransformedDistribution", name, var, "different from 0", hint, |x| x != 0.0)?;
+                check_parameter("TransformedDistribution", name, var, "different from 0", hint, Condition::NotZero)?;
             }
         }
         Ok(())

@@ -127,10 +127,6 @@ impl<'t, F: Real, D: Distribution<'t, F>> Distribution<'t, F> for Joined<D> {
         self.base.log_prob_each(value).sum_last(self.axes)
     }
 
-    fn draw(&self, draw: &Draw<'_, F>) -> DistributionResult<Tensor<F>> {
-        self.base.draw(draw)
-    }
-
     fn sample(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
         self.base.sample(draw)
     }

@@ -13,6 +13,7 @@
 
 use crate::compound::wrapper::{delegate, lacks};
 use crate::derivative::implicit::{implicit_path, invert};
+use crate::discrete::Bernoulli;
 use crate::distribution::{Family, Live, TensorDistribution, ToTensors};
 use crate::parameter::probability::ProbabilityOrLogit;
 use crate::prelude::*;
@@ -157,8 +158,8 @@ impl<'t, F: Real, A: Distribution<'t, F>, B: Distribution<'t, F>> Blend<Var<'t, 
     }
 
     /// A value of each distribution.
-    fn pieces(&self, draw: &Draw<'_, F>) -> DistributionResult<[Tensor<F>; 2]> {
-        Ok([self.first.draw(&draw.purpose("first"))?, self.second.draw(&draw.purpose("second"))?])
+    fn pieces(&self, draw: &Draw<'_, F>) -> DistributionResult<[Var<'t, F>; 2]> {
+        Ok([self.first.sample(&draw.purpose("first"))?, self.second.sample(&draw.purpose("second"))?])
     }
 }
 
@@ -204,14 +205,12 @@ impl<'t, F: Real, A: Distribution<'t, F>, B: Distribution<'t, F>> Distribution<'
         }
     }
 
-    fn draw(&self, draw: &Draw<'_, F>) -> DistributionResult<Tensor<F>> {
+    fn sample(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
         let [first, second] = self.pieces(draw)?;
-        let p = self.weight.probabilities(draw, &self.independent())?;
-        let chosen = draw.purpose("component").bernoulli(&self.independent(), &p)?;
-        let size = first.len() / chosen.len().max(1);
-        Ok(Tensor::from_fn(first.shape().clone(), |i| {
-            if chosen.as_slice()[i / size] == F::ONE { first.as_slice()[i] } else { second.as_slice()[i] }
-        }))
+        let weight = self.weight.probability().broadcast_to(self.independent());
+        let chosen = Bernoulli::from_probabilities(weight).sample(&draw.purpose("component"))?;
+        let wide = (0..self.element_rank()).fold(chosen, |chosen, _| chosen.unsqueeze(-1));
+        Ok(wide.select(first, second).stop_gradient())
     }
 
     fn mean(&self) -> Option<Var<'t, F>> {
@@ -288,15 +287,14 @@ impl<'t, F: Real, A: Distribution<'t, F>, B: Distribution<'t, F>> WeakDerivative
     fn weak_derivative(
         &self,
         parameter: usize,
-        sample: &Tensor<F>,
+        sample: Var<'t, F>,
         draw: &Draw<'_, F>,
-    ) -> DistributionResult<Option<Alternatives<F>>> {
+    ) -> DistributionResult<Option<Alternatives<'t, F>>> {
         let of_first = self.first.parameters().len();
         if parameter == 0 {
-            let p = self.weight.probabilities(draw, &self.independent())?;
-            let up = p.map(|p| self.weight.derivative(p));
-            let down = up.map(|slope| -slope);
-            Ok(Some(Alternatives { values: self.pieces(draw)?.into(), weights: vec![up, down] }))
+            let slope = self.weight.slope();
+            let values = vec![self.first.sample(&draw.purpose("first"))?, self.second.sample(&draw.purpose("second"))?];
+            Ok(Some(Alternatives { values, weights: vec![slope, -slope] }))
         } else if parameter <= of_first {
             self.component_derivative(&self.first, true, parameter - 1, sample, draw)
         } else {
@@ -313,23 +311,23 @@ impl<'t, F: Real, A: Distribution<'t, F>, B: Distribution<'t, F>> Blend<Var<'t, 
         distribution: &dyn Distribution<'t, F>,
         is_first: bool,
         parameter: usize,
-        sample: &Tensor<F>,
+        sample: Var<'t, F>,
         draw: &Draw<'_, F>,
-    ) -> DistributionResult<Option<Alternatives<F>>> {
+    ) -> DistributionResult<Option<Alternatives<'t, F>>> {
         let Some(weak) = distribution.capabilities().weak_derivative else { return Ok(None) };
-        let Some(parts) = weak.weak_derivative(parameter, sample, draw)? else { return Ok(None) };
-        let value = draw.record(self.tape()?, sample.clone());
-        let log_odds = self.weight.logit() + self.first.log_prob_each(value) - self.second.log_prob_each(value);
-        let share = draw.parameter(log_odds.sigmoid(), &self.independent())?;
-        let first = draw.purpose("component given the sample").bernoulli(&self.independent(), &share)?;
-        let of_distribution = |weights: &Tensor<F>| {
-            let coordinates = weights.len() / first.len().max(1);
-            Tensor::from_fn(weights.shape().clone(), |i| {
-                let here = (first.as_slice()[i / coordinates] == F::ONE) == is_first;
-                if here { weights.as_slice()[i] } else { F::ZERO }
-            })
+        let Some(Alternatives { values, weights }) = weak.weak_derivative(parameter, sample, draw)? else {
+            return Ok(None);
         };
-        Ok(Some(Alternatives { weights: parts.weights.iter().map(of_distribution).collect(), ..parts }))
+        let log_odds = self.weight.logit() + self.first.log_prob_each(sample) - self.second.log_prob_each(sample);
+        let log_odds = log_odds.stop_gradient().broadcast_to(self.independent());
+        let first = Bernoulli::from_logits(log_odds).sample(&draw.purpose("component given the sample"))?;
+        let here = if is_first { first } else { 1.0 - first };
+        let of_distribution = |weights: Var<'t, F>| {
+            let coordinates = weights.shape().len().saturating_sub(here.shape().len());
+            let here = (0..coordinates).fold(here, |here, _| here.unsqueeze(-1));
+            here.select(weights, here)
+        };
+        Ok(Some(Alternatives { values, weights: weights.into_iter().map(of_distribution).collect() }))
     }
 }
 
@@ -344,9 +342,9 @@ impl<'t, F: Real, A: Distribution<'t, F>, B: Distribution<'t, F>> WeakDerivative
     fn weak_derivative(
         &self,
         parameter: usize,
-        sample: &Tensor<F>,
+        sample: Var<'t, F>,
         draw: &Draw<'_, F>,
-    ) -> DistributionResult<Option<Alternatives<F>>> {
+    ) -> DistributionResult<Option<Alternatives<'t, F>>> {
         self.inner.weak_derivative(parameter, sample, draw)
     }
 }

@@ -155,11 +155,9 @@ impl<'t, F: Real, D: Distribution<'t, F>> Blend<Var<'t, F>, D> {
         (weights * of_each).sum_axis(axis)
     }
 
-    /// A value of each component, and the category that the noise chooses, with the full shape of the draw.
-    fn pieces(&self, draw: &Draw<'_, F>) -> DistributionResult<(Tensor<F>, Tensor<F>)> {
-        let all = self.components.draw(&draw.purpose("components"))?;
-        let table = draw.parameter(self.weights.probabilities(), &self.table_shape())?;
-        Ok((all, draw.purpose("component").categorical(&self.independent(), &table)?))
+    /// A value of each component.
+    fn pieces(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
+        self.components.sample(&draw.purpose("components"))
     }
 
     fn independent(&self) -> Shape {
@@ -170,18 +168,6 @@ impl<'t, F: Real, D: Distribution<'t, F>> Blend<Var<'t, F>, D> {
     /// The independent axes, and one of the components.
     fn table_shape(&self) -> Shape {
         self.independent().iter().copied().chain([self.weights.count()]).collect()
-    }
-
-    /// For each independent element the value of one component.
-    fn choose(&self, all: &Tensor<F>, draw: &Draw<'_, F>, which: impl Fn(usize) -> usize) -> Tensor<F> {
-        let event = self.event_shape();
-        let size: usize = event.iter().skip(event.len() - self.rank()).product();
-        let count = self.weights.count();
-        let all = all.as_slice();
-        Tensor::from_fn(draw.shape(&event), |i| {
-            let (element, inside) = (i / size, i % size);
-            all[(element * count + which(element)) * size + inside]
-        })
     }
 }
 
@@ -222,9 +208,14 @@ impl<'t, F: Real, D: Distribution<'t, F>> Distribution<'t, F> for Blend<Var<'t, 
         (self.weights.logs() + self.components.log_prob_each(self.wide(value))).logsumexp(-1)
     }
 
-    fn draw(&self, draw: &Draw<'_, F>) -> DistributionResult<Tensor<F>> {
-        let (all, chosen) = self.pieces(draw)?;
-        Ok(self.choose(&all, draw, |element| chosen.as_slice()[element].to_f64() as usize))
+    fn sample(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
+        let (all, weights) = (self.pieces(draw)?, self.weights.probabilities());
+        let chosen = draw.purpose("component").record_categorical(all.tape(), &self.independent(), weights)?;
+        let wide = (0..=self.rank()).fold(chosen, |chosen, _| chosen.unsqueeze(-1));
+        let event = self.components.event_shape();
+        let one = event.with_size(event.rank() - 1 - self.rank(), 1);
+        let picked = all.gather(-1 - self.rank() as isize, wide.broadcast_to(one));
+        Ok(picked.reshape(self.event_shape()).stop_gradient())
     }
 
     fn mean(&self) -> Option<Var<'t, F>> {
@@ -293,19 +284,16 @@ impl<'t, F: Real, D: Distribution<'t, F>> WeakDerivative<'t, F> for Blend<Var<'t
     fn weak_derivative(
         &self,
         parameter: usize,
-        sample: &Tensor<F>,
+        sample: Var<'t, F>,
         draw: &Draw<'_, F>,
-    ) -> DistributionResult<Option<Alternatives<F>>> {
+    ) -> DistributionResult<Option<Alternatives<'t, F>>> {
         if parameter > 0 {
             return self.component_derivative(parameter - 1, sample, draw);
         }
         // The alternatives are the values of the components.
-        let (all, _) = self.pieces(draw)?;
-        let count = self.weights.count();
-        let table = draw.parameter(self.weights.probabilities(), &self.table_shape())?;
-        let derivatives = self.weights.all_categories(&table);
-        let values = (0..count).map(|k| self.choose(&all, draw, |_| k)).collect();
-        Ok(Some(Alternatives { values, weights: derivatives.weights }))
+        let all = self.pieces(draw)?;
+        let values = (0..self.weights.count()).map(|k| all.index(-1 - self.rank() as isize, k)).collect();
+        Ok(Some(Alternatives { values, weights: self.weights.slopes() }))
     }
 }
 
@@ -315,28 +303,28 @@ impl<'t, F: Real, D: Distribution<'t, F>> Blend<Var<'t, F>, D> {
     fn component_derivative(
         &self,
         parameter: usize,
-        sample: &Tensor<F>,
+        sample: Var<'t, F>,
         draw: &Draw<'_, F>,
-    ) -> DistributionResult<Option<Alternatives<F>>> {
+    ) -> DistributionResult<Option<Alternatives<'t, F>>> {
         let Some(weak) = self.components.capabilities().weak_derivative else { return Ok(None) };
         let count = self.weights.count();
-        let value = self.wide(draw.record(self.tape()?, sample.clone()));
+        let value = self.wide(sample).broadcast_to(self.components.event_shape());
+        let Some(parts) = weak.weak_derivative(parameter, value, draw)? else { return Ok(None) };
+        let shares = (self.weights.logs() + self.components.log_prob_each(value)).softmax(-1).stop_gradient();
+        let shares = shares.broadcast_to(self.table_shape());
+        let chosen = draw.purpose("component given the sample");
+        let chosen = chosen.record_categorical(sample.tape(), &self.independent(), shares)?.one_hot(count);
         let event = self.components.event_shape();
-        let repeated = draw.parameter(value.broadcast_to(event), &self.components.event_shape())?;
-        let Some(parts) = weak.weak_derivative(parameter, &repeated, draw)? else { return Ok(None) };
-        let shares = (self.weights.logs() + self.components.log_prob_each(value)).softmax(-1);
-        let shares = draw.parameter(shares, &self.table_shape())?;
-        let chosen = draw.purpose("component given the sample").categorical(&self.independent(), &shares)?;
-        let component = |element: usize| chosen.as_slice()[element].to_f64() as usize;
-        let values = parts.values.iter().map(|values| self.choose(values, draw, component)).collect();
-        let of_chosen = |weights: &Tensor<F>| {
-            let coordinates = weights.len() / (chosen.len() * count).max(1);
-            Tensor::from_fn(weights.shape().clone(), |i| {
-                let row = i / coordinates;
-                if component(row / count) == row % count { weights.as_slice()[i] } else { F::ZERO }
-            })
-        };
-        Ok(Some(Alternatives { values, weights: parts.weights.iter().map(of_chosen).collect() }))
+        let wide = |rank: usize| (chosen.shape().len()..rank).fold(chosen, |chosen, _| chosen.unsqueeze(-1));
+        let axis = -1 - self.rank() as isize;
+        let zero = sample.tape().constant(0.0);
+        // The other components may have values and weights that are not finite.
+        let values = parts
+            .values
+            .into_iter()
+            .map(|values| wide(event.len()).select(values.broadcast_to(event.clone()), zero).sum_axis(axis));
+        let of_chosen = |weights: Var<'t, F>| wide(weights.shape().len()).select(weights, zero);
+        Ok(Some(Alternatives { values: values.collect(), weights: parts.weights.into_iter().map(of_chosen).collect() }))
     }
 }
 
@@ -348,9 +336,9 @@ impl<'t, F: Real, D: Distribution<'t, F>> WeakDerivative<'t, F> for MixtureSameF
     fn weak_derivative(
         &self,
         parameter: usize,
-        sample: &Tensor<F>,
+        sample: Var<'t, F>,
         draw: &Draw<'_, F>,
-    ) -> DistributionResult<Option<Alternatives<F>>> {
+    ) -> DistributionResult<Option<Alternatives<'t, F>>> {
         self.inner.weak_derivative(parameter, sample, draw)
     }
 }

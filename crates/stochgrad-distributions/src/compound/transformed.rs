@@ -164,11 +164,6 @@ impl<'t, F: Real, D: Distribution<'t, F>, B: InvertibleMap<'t, F>> Distribution<
         }
     }
 
-    fn draw(&self, draw: &Draw<'_, F>) -> DistributionResult<Tensor<F>> {
-        let x = draw.record(self.tape()?, self.base.draw(draw)?);
-        Ok(self.bijector.forward(x).inspect()?)
-    }
-
     fn sample(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
         Ok(self.bijector.forward(self.base.sample(draw)?).stop_gradient())
     }
@@ -207,20 +202,19 @@ impl<'t, F: Real, D: Distribution<'t, F>, B: InvertibleMap<'t, F>> WeakDerivativ
     fn weak_derivative(
         &self,
         parameter: usize,
-        sample: &Tensor<F>,
+        sample: Var<'t, F>,
         draw: &Draw<'_, F>,
-    ) -> DistributionResult<Option<Alternatives<F>>> {
+    ) -> DistributionResult<Option<Alternatives<'t, F>>> {
         let Some(weak) = self.base.capabilities().weak_derivative.filter(|_| self.of_numbers()) else {
             return Err(lacks("TransformedDistribution", "a weak derivative by numbers", self.base.name()));
         };
         if parameter >= self.base.parameters().len() {
             return Ok(None);
         }
-        let tape = self.tape()?;
-        let x = self.bijector.inverse(draw.record(tape, sample.clone())).inspect()?;
-        let Some(parts) = weak.weak_derivative(parameter, &x, draw)? else { return Ok(None) };
-        let image = |part: Tensor<F>| Ok(self.bijector.forward(draw.record(tape, part)).inspect()?);
-        let values = parts.values.into_iter().map(image).collect::<DistributionResult<_>>()?;
+        let Some(parts) = weak.weak_derivative(parameter, self.bijector.inverse(sample), draw)? else {
+            return Ok(None);
+        };
+        let values = parts.values.into_iter().map(|part| self.bijector.forward(part)).collect();
         Ok(Some(Alternatives { values, weights: parts.weights }))
     }
 }
@@ -280,9 +274,9 @@ impl<'t, F: Real, D: WeakDerivative<'t, F>, B: InvertibleMap<'t, F>> WeakDerivat
     fn weak_derivative(
         &self,
         parameter: usize,
-        sample: &Tensor<F>,
+        sample: Var<'t, F>,
         draw: &Draw<'_, F>,
-    ) -> DistributionResult<Option<Alternatives<F>>> {
+    ) -> DistributionResult<Option<Alternatives<'t, F>>> {
         self.inner.weak_derivative(parameter, sample, draw)
     }
 }

@@ -35,10 +35,6 @@ macro_rules! delegate {
                 self.inner.log_prob_each(value)
             }
 
-            fn draw(&self, draw: &Draw<'_, F>) -> DistributionResult<Tensor<F>> {
-                self.inner.draw(draw)
-            }
-
             fn sample(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
                 self.inner.sample(draw)
             }

@@ -19,16 +19,21 @@
 //! Figurnov, Mohamed and Mnih, "Implicit reparameterization gradients", 2018.
 
 use crate::derivative::gamma_variates::log_standard_gammas;
+use crate::derivative::own_draws::{lost_by_own_draw, marked};
 use crate::derivative::underflow::held_above_underflow;
 use crate::derivative::weak_gamma::weak_log_odds;
+use crate::derivative::weak_shape::ratio_parts;
 use crate::distribution::WeaklyReparameterized;
 use crate::distribution::{WeakNoise, WeakPath};
 use crate::prelude::*;
 use stochgrad_tensor::map::Map;
-use stochgrad_tensor::special::{ShapeDerivative, beta_shape_derivative, sigmoid};
 
 distribution! {
     /// Values between 0 and 1, given by two concentrations. Use it for probabilities and proportions.
+    ///
+    /// Samples are the smallest positive normal number or larger, and below 1. The log-probability at a sample of a node,
+    /// or at what `sample` and `rsample` return, is that at the log-odds that were drawn, so that it is exact at any
+    /// concentrations.
     ///
     /// ```
     /// use stochgrad_distributions::{Distribution, Beta};
@@ -73,15 +78,22 @@ impl<'t, F: Real> Distribution<'t, F> for Beta<Var<'t, F>> {
 
     fn log_prob_each(&self, value: Var<'t, F>) -> Var<'t, F> {
         let half = value.tape().constant(0.5);
-        Boundary::Excluded.confine(value.minimum(1.0 - value), value, half, |x| {
+        let density = Boundary::Excluded.confine(value.minimum(1.0 - value), value, half, |x| {
             let y = 1.0 - x;
             special::log_beta_kernel(self.alpha, self.beta, x, y) - x.ln() - (-x).log1p()
-        })
+        });
+        // What the logarithms of the value and of 1 minus the value have lost: the former where the value is limited, the
+        // latter by rounding too.
+        let lowest = F::MIN_POSITIVE.to_f64().ln();
+        let below = lost_by_own_draw(value, |odds| odds.log_sigmoid() - odds.log_sigmoid().clamp(lowest, 0.0));
+        let above = lost_by_own_draw(value, |odds| (-odds).log_sigmoid() - (-value.held()).log1p());
+        match below.zip(above) {
+            Some((below, above)) => density + (self.alpha - 1.0) * below + (self.beta - 1.0) * above,
+            None => density,
+        }
     }
 
-    fn draw(&self, draw: &Draw<'_, F>) -> DistributionResult<Tensor<F>> {
-        Ok(self.by_gammas(draw, false)?.expand_plates(draw.plates()).inspect()?)
-    }
+    drawn_by_path!();
 
     fn mean(&self) -> Option<Var<'t, F>> {
         Some(self.alpha / self.total())
@@ -121,7 +133,7 @@ impl<'t, F: Real> QuantileFunction<'t, F> for Beta<Var<'t, F>> {
 impl<'t, F: Real> WeaklyReparameterized<'t, F> for Beta<Var<'t, F>> {
     fn weak_rsample(&self, draw: &Draw<'_, F>, noise: WeakNoise) -> DistributionResult<WeakPath<'t, F>> {
         let path = weak_log_odds([self.alpha, self.beta], draw, &self.event_shape(), noise)?;
-        Ok(WeakPath { value: inside(path.value.sigmoid()), ..path })
+        Ok(WeakPath { value: inside(path.value), ..path })
     }
 }
 
@@ -129,7 +141,7 @@ impl<'t, F: Real> ScoreDifferentiable<'t, F> for Beta<Var<'t, F>> {}
 
 impl<'t, F: Real> Reparameterized<'t, F> for Beta<Var<'t, F>> {
     fn rsample(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
-        self.by_gammas(draw, true)
+        self.by_gammas(draw)
     }
 }
 
@@ -137,30 +149,23 @@ impl<'t, F: Real> WeakDerivative<'t, F> for Beta<Var<'t, F>> {
     fn weak_derivative(
         &self,
         parameter: usize,
-        _sample: &Tensor<F>,
+        sample: Var<'t, F>,
         draw: &Draw<'_, F>,
-    ) -> DistributionResult<Option<Alternatives<F>>> {
-        if parameter > 1 {
-            return Ok(None);
-        }
-        let event = self.event_shape();
-        let (alpha, beta) = (draw.parameter(self.alpha, &event)?, draw.parameter(self.beta, &event)?);
-        let shares = draw.purpose("share").uniform(&event)?;
-        // By the second shape: that of the mirrored distribution.
-        let sign = if parameter == 0 { 1.0 } else { -1.0 };
-        let part = |i: usize| {
-            let (a, b) = (alpha.as_slice()[i].to_f64(), beta.as_slice()[i].to_f64());
-            let (a, b) = if parameter == 0 { (a, b) } else { (b, a) };
-            beta_shape_derivative(a, b, shares.as_slice()[i].to_f64())
+    ) -> DistributionResult<Option<Alternatives<'t, F>>> {
+        let own = match parameter {
+            0 => [self.alpha, self.beta],
+            // By the second shape: that of the mirrored distribution.
+            1 => [self.beta, self.alpha],
+            _ => return Ok(None),
         };
-        let parts: Vec<ShapeDerivative> = (0..shares.len()).map(part).collect();
-        let of = |number: &dyn Fn(usize) -> f64| Tensor::from_fn(shares.shape().clone(), |i| F::from_f64(number(i)));
+        let parts = ratio_parts(own, draw, &self.event_shape())?;
         let (lowest, highest) = (F::MIN_POSITIVE.to_f64(), 1.0 - 0.5 * F::EPSILON.to_f64());
-        let number = |log_odds: f64| sigmoid(sign * log_odds).clamp(lowest, highest);
-        Ok(Some(Alternatives {
-            values: vec![of(&|i| number(parts[i].positive)), of(&|i| number(parts[i].negative))],
-            weights: vec![of(&|i| parts[i].constant), of(&|i| -parts[i].constant)],
-        }))
+        let number = |log_odds: Var<'t, F>| {
+            let log_odds = if parameter == 0 { log_odds } else { -log_odds };
+            log_odds.sigmoid().clamp(lowest, highest)
+        };
+        let _ = sample;
+        Ok(Some(Alternatives { values: parts.values.into_iter().map(number).collect(), weights: parts.weights }))
     }
 }
 
@@ -184,17 +189,18 @@ impl<'t, F: Real> KlDivergence<'t, F> for Beta<Var<'t, F>> {
 
 impl<'t, F: Real> Beta<Var<'t, F>> {
     /// Values from logarithms of two gamma variates, held strictly inside the unit interval.
-    fn by_gammas(&self, draw: &Draw<'_, F>, path: bool) -> DistributionResult<Var<'t, F>> {
+    fn by_gammas(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
         let event = self.event_shape();
-        let up = log_standard_gammas(self.alpha, &draw.purpose("alpha"), &event, path)?;
-        let down = log_standard_gammas(self.beta, &draw.purpose("beta"), &event, path)?;
-        Ok(inside((up - down).sigmoid()))
+        let up = log_standard_gammas(self.alpha, &draw.purpose("alpha"), &event, true)?;
+        let down = log_standard_gammas(self.beta, &draw.purpose("beta"), &event, true)?;
+        Ok(inside(up - down))
     }
 }
 
-/// Values held strictly inside the unit interval.
-fn inside<F: Real>(value: Var<'_, F>) -> Var<'_, F> {
-    held_above_underflow("Beta", value.map(Map::MinScalar(1.0 - F::EPSILON.to_f64() / 2.0)))
+/// Values with these log-odds, held strictly inside the unit interval.
+fn inside<F: Real>(log_odds: Var<'_, F>) -> Var<'_, F> {
+    let value = log_odds.sigmoid().map(Map::MinScalar(1.0 - F::EPSILON.to_f64() / 2.0));
+    marked(held_above_underflow("Beta", value), log_odds)
 }
 
 #[cfg(test)]

@@ -101,14 +101,12 @@ impl<'t, F: Real> Reparameterized<'t, F> for Cauchy<Var<'t, F>> {
 }
 
 impl<'t, F: Real> WeakDerivative<'t, F> for Cauchy<Var<'t, F>> {
-    weak_by_recording!();
-
-    fn record_weak_derivative(
+    fn weak_derivative(
         &self,
         parameter: usize,
         sample: Var<'t, F>,
         draw: &Draw<'_, F>,
-    ) -> DistributionResult<Option<RecordedAlternatives<'t, F>>> {
+    ) -> DistributionResult<Option<Alternatives<'t, F>>> {
         let distribution = Cauchy { location: self.location.stop_gradient(), scale: self.scale.stop_gradient() };
         let (tape, event) = (sample.tape(), self.event_shape());
         match parameter {

@@ -59,9 +59,7 @@ impl<'t, F: Real> Distribution<'t, F> for Chi2<Var<'t, F>> {
         self.gamma().log_prob_each(value)
     }
 
-    fn draw(&self, draw: &Draw<'_, F>) -> DistributionResult<Tensor<F>> {
-        self.gamma().draw(draw)
-    }
+    drawn_by_path!();
 
     fn mean(&self) -> Option<Var<'t, F>> {
         Some(self.degrees_of_freedom)
@@ -108,15 +106,17 @@ impl<'t, F: Real> WeakDerivative<'t, F> for Chi2<Var<'t, F>> {
     fn weak_derivative(
         &self,
         parameter: usize,
-        sample: &Tensor<F>,
+        sample: Var<'t, F>,
         draw: &Draw<'_, F>,
-    ) -> DistributionResult<Option<Alternatives<F>>> {
+    ) -> DistributionResult<Option<Alternatives<'t, F>>> {
         if parameter != 0 {
             return Ok(None);
         }
         let by_concentration = self.gamma().weak_derivative(0, sample, draw)?;
-        let half = |weights: &Tensor<F>| weights.map(|weight| weight * F::from_f64(0.5));
-        Ok(by_concentration.map(|parts| Alternatives { weights: parts.weights.iter().map(half).collect(), ..parts }))
+        Ok(by_concentration.map(|Alternatives { values, weights }| {
+            let weights = weights.into_iter().map(|weight| weight * 0.5).collect();
+            Alternatives { values, weights }
+        }))
     }
 }
 

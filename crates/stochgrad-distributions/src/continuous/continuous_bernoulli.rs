@@ -107,10 +107,6 @@ impl<'t, F: Real> Distribution<'t, F> for ContinuousBernoulli<Var<'t, F>> {
             .confine(value.minimum(1.0 - value), value, half, |x| logit * (x - 0.5) - special::log_sinhc(logit * 0.5))
     }
 
-    fn draw(&self, draw: &Draw<'_, F>) -> DistributionResult<Tensor<F>> {
-        Ok(self.sample(draw)?.expand_plates(draw.plates()).inspect()?)
-    }
-
     fn sample(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
         let u = draw.record_uniform(self.parameter.var().tape(), &self.event_shape())?;
         Ok(self.icdf(u).stop_gradient())
@@ -137,7 +133,14 @@ impl<'t, F: Real> Distribution<'t, F> for ContinuousBernoulli<Var<'t, F>> {
         match self.parameter {
             ProbabilityOrLogit::Probability(p) => {
                 let hint = "use logits for unconstrained numbers";
-                check_parameter("ContinuousBernoulli", "probabilities", p, "in (0, 1)", hint, |p| p > 0.0 && p < 1.0)
+                check_parameter(
+                    "ContinuousBernoulli",
+                    "probabilities",
+                    p,
+                    "in (0, 1)",
+                    hint,
+                    Condition::Inside { above: 0.0, below: 1.0 },
+                )
             }
             ProbabilityOrLogit::Logit(l) => finite("ContinuousBernoulli", "logits", l),
         }

@@ -24,7 +24,7 @@ use crate::noise::Draw;
 use crate::parameter::rate_or_scale::RateOrScale;
 use smallvec::smallvec;
 use stochgrad_tape::Var;
-use stochgrad_tensor::{Real, Shape, Tensor};
+use stochgrad_tensor::{Real, Shape};
 
 /// Waiting times until an event of constant rate, given by the rate or by the scale, which is the mean.
 ///
@@ -102,17 +102,6 @@ impl<'t, F: Real> Distribution<'t, F> for Exponential<Var<'t, F>> {
         outside.select(nothing, self.parameter.log_rate() - self.parameter.standardize(value))
     }
 
-    fn draw(&self, draw: &Draw<'_, F>) -> DistributionResult<Tensor<F>> {
-        let event = self.event_shape();
-        let parameter = draw.parameter(self.parameter.var(), &event)?;
-        let noise = draw.exponential(&event)?;
-        // Divided, not multiplied by the reciprocal, so that the result is equal to that of `rsample` in all bits.
-        Ok(Tensor::from_fn(noise.shape().clone(), |i| match self.parameter {
-            RateOrScale::Rate(_) => noise.as_slice()[i] / parameter.as_slice()[i],
-            RateOrScale::Scale(_) => noise.as_slice()[i] * parameter.as_slice()[i],
-        }))
-    }
-
     fn sample(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
         Ok(self.rsample(draw)?.stop_gradient())
     }
@@ -167,19 +156,15 @@ impl<'t, F: Real> WeakDerivative<'t, F> for Exponential<Var<'t, F>> {
     fn weak_derivative(
         &self,
         parameter: usize,
-        sample: &Tensor<F>,
+        sample: Var<'t, F>,
         draw: &Draw<'_, F>,
-    ) -> DistributionResult<Option<Alternatives<F>>> {
+    ) -> DistributionResult<Option<Alternatives<'t, F>>> {
         if parameter != 0 {
             return Ok(None);
         }
-        let event = self.event_shape();
-        let scale = self.parameter.scales(draw, &event)?;
-        let e = draw.purpose("second").exponential(&event)?;
-        let longer =
-            Tensor::from_fn(sample.shape().clone(), |i| sample.as_slice()[i] + scale.as_slice()[i] * e.as_slice()[i]);
-        let weights = scale.map(|scale| self.parameter.log_scale_derivative(scale));
-        Ok(Some(Alternatives { values: vec![longer], weights: vec![weights] }))
+        let e = draw.purpose("second").record_exponential(sample.tape(), &self.event_shape())?;
+        let longer = sample + self.parameter.stretch(e);
+        Ok(Some(Alternatives { values: vec![longer], weights: vec![self.parameter.log_scale_slope()] }))
     }
 }
 
@@ -270,7 +255,8 @@ mod tests {
     #[test]
     fn the_log_density_of_own_samples_has_no_jump() {
         let tape = Tape::<f64>::new();
-        let inside = Exponential::new(tape.parameter(1.0)).log_prob_each(tape.parameter([0.5, 2.0]));
+        let sample = tape.sample(tape.new_site(), tape.parameter([0.5, 2.0]), &[]);
+        let inside = Exponential::new(tape.parameter(1.0)).log_prob_each(sample);
         let mask = inside.inputs()[0];
         assert_eq!(tape.smoothness(mask, 0), Smoothness::Constant);
     }

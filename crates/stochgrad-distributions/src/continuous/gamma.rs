@@ -22,9 +22,12 @@
 //! Mnih, "Implicit reparameterization gradients", 2018 (path).
 
 use crate::capabilities;
-use crate::derivative::gamma_variates::{concentration_parts, log_standard_gamma};
-use crate::derivative::underflow::refusing;
+use crate::derivative::gamma_variates::log_standard_gammas;
+use crate::derivative::own_draws::{lost_by_own_draw, marked};
+use crate::derivative::underflow::{held_logarithm, smallest_logarithm};
+use crate::derivative::weak::drawn_by_path;
 use crate::derivative::weak_gamma::weak_log_gammas;
+use crate::derivative::weak_shape::concentration_parts;
 use crate::distribution::Boundary;
 use crate::distribution::positive;
 use crate::distribution::{
@@ -38,14 +41,16 @@ use crate::noise::Draw;
 use crate::parameter::rate_or_scale::RateOrScale;
 use smallvec::smallvec;
 use stochgrad_tape::{IntoVar, Var, special};
-use stochgrad_tensor::special::gamma_sample_derivative;
-use stochgrad_tensor::{Real, Shape, Tensor};
+use stochgrad_tensor::{Real, Shape};
 
 /// Positive values, given by concentration (the shape) and rate or scale. Use it for waiting times, rates and
 /// precisions.
 ///
-/// Samples are at least the smallest positive normal number, so that their logarithms are finite. Without this limit
-/// most samples would underflow to zero where the concentration is far below one thousandth.
+/// Samples are drawn as logarithms, and are at least twice the smallest positive normal number, so that their logarithms
+/// are finite. Without this limit most samples would underflow to zero where the concentration is far below one
+/// thousandth. The log-probability at a sample of a node, or at what `sample` and `rsample` return, is that at the
+/// logarithm that was drawn, so that it is exact at any concentration. A function of the sample itself, such as its
+/// logarithm, sees the limit; a path derivative that depends on what a sample lost by it is an error.
 ///
 /// ```
 /// use stochgrad_distributions::{Distribution, Gamma};
@@ -103,24 +108,15 @@ impl<'t, F: Real> Gamma<Var<'t, F>> {
         self.width.scale()
     }
 
-    /// Concentrations on the plates of the request, and variates with those concentrations and scale 1.
-    fn standard(&self, draw: &Draw<'_, F>) -> DistributionResult<(Tensor<F>, Tensor<F>)> {
-        let event = self.event_shape();
-        let concentration = draw.parameter(self.concentration, &event)?;
-        let scale = self.width.scales(draw, &event)?;
-        let z = draw.generate(&event, |i, rng| {
-            let z = log_standard_gamma(concentration.as_slice()[i].to_f64(), rng).exp();
-            let smallest = smallest_standard::<F>(scale.as_slice()[i]);
-            F::from_f64(if z < smallest { smallest } else { z })
-        })?;
-        Ok((concentration, z))
+    /// Values from logarithms of variates with scale 1. Neither the values nor those in units of the scale are below
+    /// twice the smallest positive number.
+    fn stretched(&self, logs: Var<'t, F>) -> Var<'t, F> {
+        let shift = -self.width.log_rate();
+        let rest = (-shift).relu().held();
+        let log = logs - rest;
+        let held = held_logarithm("Gamma", log, [smallest_logarithm::<F>(), f64::INFINITY]);
+        marked((held + (shift + rest)).exp(), log)
     }
-}
-
-/// What stands for smaller gamma variates with scale 1: twice the smallest positive number, so that rounding in the
-/// product with the scale does not get below it.
-fn smallest_standard<F: Real>(scale: F) -> f64 {
-    2.0 * F::MIN_POSITIVE.to_f64() * (1.0 / scale.to_f64()).max(1.0)
 }
 
 impl<'t, F: Real> Distribution<'t, F> for Gamma<Var<'t, F>> {
@@ -151,18 +147,15 @@ impl<'t, F: Real> Distribution<'t, F> for Gamma<Var<'t, F>> {
         let inside = outside.select(tape.constant(1.0), value);
         let standard = self.width.standardize(inside);
         let density = special::log_gamma_kernel(self.concentration, standard) - inside.ln();
+        let lost = lost_by_own_draw(value, |log| log - log.clamp(smallest_logarithm::<F>(), f64::INFINITY));
+        let density = match lost {
+            Some(lost) => density + (self.concentration - 1.0) * lost,
+            None => density,
+        };
         outside.select(tape.constant(f64::NEG_INFINITY), density)
     }
 
-    fn draw(&self, draw: &Draw<'_, F>) -> DistributionResult<Tensor<F>> {
-        let (_, z) = self.standard(draw)?;
-        let parameter = draw.parameter(self.width.var(), &self.event_shape())?;
-        // Divided, not multiplied by the reciprocal, so that the result is equal to that of `rsample` in all bits.
-        Ok(Tensor::from_fn(z.shape().clone(), |i| match self.width {
-            RateOrScale::Rate(_) => z.as_slice()[i] / parameter.as_slice()[i],
-            RateOrScale::Scale(_) => z.as_slice()[i] * parameter.as_slice()[i],
-        }))
-    }
+    drawn_by_path!();
 
     fn mean(&self) -> Option<Var<'t, F>> {
         Some(self.width.stretch(self.concentration))
@@ -201,39 +194,14 @@ impl<'t, F: Real> ScoreDifferentiable<'t, F> for Gamma<Var<'t, F>> {}
 
 impl<'t, F: Real> Reparameterized<'t, F> for Gamma<Var<'t, F>> {
     fn rsample(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
-        let (concentration, z) = self.standard(draw)?;
-        self.path(draw, &concentration, z)
+        Ok(self.stretched(log_standard_gammas(self.concentration, draw, &self.event_shape(), true)?))
     }
 }
 
 impl<'t, F: Real> WeaklyReparameterized<'t, F> for Gamma<Var<'t, F>> {
     fn weak_rsample(&self, draw: &Draw<'_, F>, noise: WeakNoise) -> DistributionResult<WeakPath<'t, F>> {
         let path = weak_log_gammas(self.concentration, draw, &self.event_shape(), noise)?;
-        let standard = path.value.exp();
-        let smallest = 2.0 * F::MIN_POSITIVE.to_f64();
-        let below = standard.inspect()?.map(|z| F::from_usize(usize::from(z.to_f64() < smallest)));
-        let standard = standard.clamp(smallest, f64::INFINITY);
-        let standard = if below.as_slice().contains(&F::ONE) { refusing("Gamma", standard, below) } else { standard };
-        Ok(WeakPath { value: self.width.stretch(standard), ..path })
-    }
-}
-
-impl<'t, F: Real> Gamma<Var<'t, F>> {
-    /// The sample that is `z` in units of the scale, with its derivatives.
-    fn path(&self, draw: &Draw<'_, F>, concentration: &Tensor<F>, z: Tensor<F>) -> DistributionResult<Var<'t, F>> {
-        let derivative = Tensor::from_fn(z.shape().clone(), |i| {
-            F::from_f64(gamma_sample_derivative(concentration.as_slice()[i].to_f64(), z.as_slice()[i].to_f64()))
-        });
-        let tape = self.concentration.tape();
-        let moving = draw.record(tape, derivative) * self.concentration;
-        let scale = self.width.scales(draw, &self.event_shape())?;
-        let below = Tensor::from_fn(z.shape().clone(), |i| {
-            F::from_usize(usize::from(z.as_slice()[i] <= F::from_f64(smallest_standard::<F>(scale.as_slice()[i]))))
-        });
-        let any = below.as_slice().contains(&F::ONE);
-        let standard =
-            draw.record(tape, z).straight_through(if any { refusing("Gamma", moving, below) } else { moving });
-        Ok(self.width.stretch(standard))
+        Ok(WeakPath { value: self.stretched(path.value), ..path })
     }
 }
 
@@ -241,26 +209,22 @@ impl<'t, F: Real> WeakDerivative<'t, F> for Gamma<Var<'t, F>> {
     fn weak_derivative(
         &self,
         parameter: usize,
-        sample: &Tensor<F>,
+        sample: Var<'t, F>,
         draw: &Draw<'_, F>,
-    ) -> DistributionResult<Option<Alternatives<F>>> {
+    ) -> DistributionResult<Option<Alternatives<'t, F>>> {
         let event = self.event_shape();
-        let (concentration, scale) = (draw.parameter(self.concentration, &event)?, self.width.scales(draw, &event)?);
         match parameter {
             0 => {
-                return concentration_parts(&concentration, draw, &event, |i, z| z * scale.as_slice()[i].to_f64())
-                    .map(Some);
+                let parts = concentration_parts(self.concentration, draw, &event, |z| self.width.stretch(z))?;
+                Ok(Some(parts))
             }
-            1 => {}
-            _ => return Ok(None),
+            1 => {
+                let e = draw.purpose("more").record_exponential(sample.tape(), &event)?;
+                let weight = self.concentration * self.width.log_scale_slope();
+                Ok(Some(Alternatives { values: vec![sample + self.width.stretch(e)], weights: vec![weight] }))
+            }
+            _ => Ok(None),
         }
-        let e = draw.purpose("more").exponential(&event)?;
-        let more =
-            Tensor::from_fn(sample.shape().clone(), |i| sample.as_slice()[i] + scale.as_slice()[i] * e.as_slice()[i]);
-        let weights = Tensor::from_fn(scale.shape().clone(), |i| {
-            concentration.as_slice()[i] * self.width.log_scale_derivative(scale.as_slice()[i])
-        });
-        Ok(Some(Alternatives { values: vec![more], weights: vec![weights] }))
     }
 }
 

@@ -91,14 +91,12 @@ impl<'t, F: Real> Reparameterized<'t, F> for HalfNormal<Var<'t, F>> {
 }
 
 impl<'t, F: Real> WeakDerivative<'t, F> for HalfNormal<Var<'t, F>> {
-    weak_by_recording!();
-
-    fn record_weak_derivative(
+    fn weak_derivative(
         &self,
         parameter: usize,
         sample: Var<'t, F>,
         draw: &Draw<'_, F>,
-    ) -> DistributionResult<Option<RecordedAlternatives<'t, F>>> {
+    ) -> DistributionResult<Option<Alternatives<'t, F>>> {
         if parameter != 0 {
             return Ok(None);
         }

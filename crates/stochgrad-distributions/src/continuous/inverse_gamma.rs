@@ -15,10 +15,11 @@
 //! | weak derivative with respect to $a$ | that of the [gamma distribution](crate::Gamma), pushed through the inverse |
 
 use crate::continuous::gamma::Gamma;
-use crate::derivative::gamma_variates::{concentration_parts, log_standard_gammas};
+use crate::derivative::gamma_variates::log_standard_gammas;
+use crate::derivative::own_draws::{lost_by_own_draw, marked};
 use crate::derivative::underflow::held_logarithm;
-use crate::derivative::weak::evaluated;
 use crate::derivative::weak_gamma::weak_log_gammas;
+use crate::derivative::weak_shape::concentration_parts;
 use crate::distribution::WeaklyReparameterized;
 use crate::distribution::{WeakNoise, WeakPath};
 use crate::prelude::*;
@@ -26,6 +27,9 @@ use crate::prelude::*;
 distribution! {
     /// Reciprocals of gamma variates, given by concentration and scale (the rate of the gamma distribution). Use it as
     /// a prior of variances.
+    ///
+    /// Samples are limited to the range of positive numbers; the log-probability at a sample is that at the logarithm
+    /// that was drawn, as for the [gamma distribution](crate::Gamma).
     ///
     /// ```
     /// use stochgrad_distributions::{Distribution, InverseGamma};
@@ -63,13 +67,16 @@ impl<'t, F: Real> Distribution<'t, F> for InverseGamma<Var<'t, F>> {
     declared!();
 
     fn log_prob_each(&self, value: Var<'t, F>) -> Var<'t, F> {
-        Boundary::Excluded
-            .confine_positive(value, |x| special::log_gamma_kernel(self.concentration, self.scale / x) - x.ln())
+        let density = Boundary::Excluded
+            .confine_positive(value, |x| special::log_gamma_kernel(self.concentration, self.scale / x) - x.ln());
+        let [low, high] = limits::<F>();
+        match lost_by_own_draw(value, |log| log - log.clamp(low, high)) {
+            Some(lost) => density - (self.concentration + 1.0) * lost,
+            None => density,
+        }
     }
 
-    fn draw(&self, draw: &Draw<'_, F>) -> DistributionResult<Tensor<F>> {
-        Ok(self.by_gammas(draw, false)?.expand_plates(draw.plates()).inspect()?)
-    }
+    drawn_by_path!();
 
     fn mean(&self) -> Option<Var<'t, F>> {
         // Infinite up to a concentration of 1.
@@ -121,7 +128,7 @@ impl<'t, F: Real> ScoreDifferentiable<'t, F> for InverseGamma<Var<'t, F>> {}
 
 impl<'t, F: Real> Reparameterized<'t, F> for InverseGamma<Var<'t, F>> {
     fn rsample(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
-        self.by_gammas(draw, true)
+        self.by_gammas(draw)
     }
 }
 
@@ -129,32 +136,20 @@ impl<'t, F: Real> WeakDerivative<'t, F> for InverseGamma<Var<'t, F>> {
     fn weak_derivative(
         &self,
         parameter: usize,
-        sample: &Tensor<F>,
-        draw: &Draw<'_, F>,
-    ) -> DistributionResult<Option<Alternatives<F>>> {
-        let event = self.event_shape();
-        if parameter == 0 {
-            let (a, scale) = (draw.parameter(self.concentration, &event)?, draw.parameter(self.scale, &event)?);
-            return concentration_parts(&a, draw, &event, |i, z| scale.as_slice()[i].to_f64() / z).map(Some);
-        }
-        let sample = draw.record(self.tape()?, sample.clone());
-        let recorded = self.record_weak_derivative(parameter, sample, draw)?;
-        recorded.map(|parts| evaluated(parts, draw, &event)).transpose()
-    }
-
-    fn record_weak_derivative(
-        &self,
-        parameter: usize,
         sample: Var<'t, F>,
         draw: &Draw<'_, F>,
-    ) -> DistributionResult<Option<RecordedAlternatives<'t, F>>> {
-        if parameter != 1 {
-            return Ok(None);
-        }
+    ) -> DistributionResult<Option<Alternatives<'t, F>>> {
         let [a, scale, sample] = [self.concentration, self.scale, sample].map(Var::stop_gradient);
-        let e = draw.purpose("more").record_exponential(sample.tape(), &self.event_shape())?;
-        let smaller = (sample.recip() + e / scale).recip();
-        Ok(Some(RecordedAlternatives { values: vec![smaller], weights: vec![-a / scale] }))
+        let event = self.event_shape();
+        match parameter {
+            0 => Ok(Some(concentration_parts(a, draw, &event, |z| scale / z)?)),
+            1 => {
+                let e = draw.purpose("more").record_exponential(sample.tape(), &event)?;
+                let smaller = (sample.recip() + e / scale).recip();
+                Ok(Some(Alternatives { values: vec![smaller], weights: vec![-a / scale] }))
+            }
+            _ => Ok(None),
+        }
     }
 }
 
@@ -175,11 +170,20 @@ impl<'t, F: Real> KlDivergence<'t, F> for InverseGamma<Var<'t, F>> {
 
 impl<'t, F: Real> InverseGamma<Var<'t, F>> {
     /// Values from logarithms of gamma variates, limited to the range of positive numbers.
-    fn by_gammas(&self, draw: &Draw<'_, F>, path: bool) -> DistributionResult<Var<'t, F>> {
-        let logs = log_standard_gammas(self.concentration, draw, &self.event_shape(), path)?;
-        let largest = F::MAX.to_f64().ln() - 40.0;
-        Ok(held_logarithm("InverseGamma", self.scale.ln() - logs, largest).exp())
+    fn by_gammas(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
+        let logs = log_standard_gammas(self.concentration, draw, &self.event_shape(), true)?;
+        let shift = self.scale.ln();
+        let log = shift.held() - logs;
+        let held = held_logarithm("InverseGamma", log, limits::<F>());
+        // The derivative with respect to the scale is not lost where the value is limited.
+        Ok(marked((held + (shift - shift.held())).exp(), log))
     }
+}
+
+/// The range of the logarithms of values.
+fn limits<F: Real>() -> [f64; 2] {
+    let largest = F::MAX.to_f64().ln() - 40.0;
+    [-largest, largest]
 }
 
 #[cfg(test)]

@@ -61,10 +61,6 @@ impl<'t, F: Real> Distribution<'t, F> for InverseGaussian<Var<'t, F>> {
         })
     }
 
-    fn draw(&self, draw: &Draw<'_, F>) -> DistributionResult<Tensor<F>> {
-        Ok(self.sample(draw)?.inspect()?)
-    }
-
     fn sample(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
         // Michael, Schucany and Haas, 1976: one of the two roots with the same deviation, without their cancellation.
         let (tape, event) = (self.location.tape(), self.event_shape());

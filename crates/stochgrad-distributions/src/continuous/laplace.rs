@@ -27,7 +27,7 @@ use crate::noise::Draw;
 use smallvec::smallvec;
 use std::f64::consts::LN_2;
 use stochgrad_tape::{IntoVar, Smoothness, Var};
-use stochgrad_tensor::{Real, Shape, Tensor};
+use stochgrad_tensor::{Real, Shape};
 
 /// Real values with an exponential tail on both sides, given by location and scale (the mean distance from the
 /// location).
@@ -164,32 +164,23 @@ impl<'t, F: Real> WeakDerivative<'t, F> for Laplace<Var<'t, F>> {
     fn weak_derivative(
         &self,
         parameter: usize,
-        sample: &Tensor<F>,
+        sample: Var<'t, F>,
         draw: &Draw<'_, F>,
-    ) -> DistributionResult<Option<Alternatives<F>>> {
-        let event = self.event_shape();
-        let (location, scale) = (draw.parameter(self.location, &event)?, draw.parameter(self.scale, &event)?);
-        let (location, scale, x) = (location.as_slice(), scale.as_slice(), sample.as_slice());
-        let (values, weights) = match parameter {
+    ) -> DistributionResult<Option<Alternatives<'t, F>>> {
+        let [location, scale, x] = [self.location, self.scale, sample].map(Var::stop_gradient);
+        let away = x - location;
+        let (value, weight) = match parameter {
             // The distance of the sample is bE: the sample is one of the two parts, its mirror image the other.
-            0 => (
-                Tensor::from_fn(sample.shape().clone(), |i| location[i] - (x[i] - location[i])),
-                Tensor::from_fn(sample.shape().clone(), |i| -(x[i] - location[i]).signum() / (scale[i] + scale[i])),
-            ),
+            0 => (location - away, -away.sign() / (scale + scale)),
             // S(E + E') times a uniform sample is a Laplace sample; given that, the part that was cut off is
             // exponential.
             1 => {
-                let e = draw.purpose("scale").exponential(&event)?;
-                (
-                    Tensor::from_fn(sample.shape().clone(), |i| {
-                        x[i] + (x[i] - location[i]).signum() * scale[i] * e.as_slice()[i]
-                    }),
-                    Tensor::from_fn(sample.shape().clone(), |i| F::ONE / scale[i]),
-                )
+                let e = draw.purpose("scale").record_exponential(x.tape(), &self.event_shape())?;
+                (x + away.sign() * scale * e, scale.recip())
             }
             _ => return Ok(None),
         };
-        Ok(Some(Alternatives { values: vec![values], weights: vec![weights] }))
+        Ok(Some(Alternatives { values: vec![value], weights: vec![weight] }))
     }
 }
 
@@ -214,7 +205,7 @@ mod tests {
     use crate::distribution::{Order, SamplePath};
     use crate::error::DistributionError;
     use crate::noise::KeyedNoise;
-    use crate::testing::{Build, DistributionCheck, Domain, assert_finite, on_samples};
+    use crate::testing::{Build, DistributionCheck, Domain, Evaluated, assert_finite, on_samples};
     use approx::assert_abs_diff_eq;
     use stochgrad_tape::{Id, IdMap, Tape};
 
@@ -261,7 +252,8 @@ mod tests {
         let noise = KeyedNoise::new(15, 0);
         let draw = on_samples(&tape, &noise, 50_000);
         let x = laplace.draw(&draw).unwrap();
-        let weak = laplace.weak_derivative(1, &x, &draw).unwrap().unwrap();
+        let weak = laplace.weak_derivative(1, draw.record(&tape, x.clone()), &draw).unwrap().unwrap();
+        let weak = Evaluated::new(&laplace, &draw, &weak);
         // E|S(E + E')| = 2, E(E + E')² = 6.
         let moment = |power: i32| weak.values[0].as_slice().iter().map(|y| y.abs().powi(power)).sum::<f64>() / 50_000.0;
         assert!((moment(1) - 2.0).abs() < 0.03 && (moment(2) - 6.0).abs() < 0.2, "{} {}", moment(1), moment(2));

@@ -110,16 +110,14 @@ impl<'t, F: Real> Reparameterized<'t, F> for LogNormal<Var<'t, F>> {
 }
 
 impl<'t, F: Real> WeakDerivative<'t, F> for LogNormal<Var<'t, F>> {
-    weak_by_recording!();
-
-    fn record_weak_derivative(
+    fn weak_derivative(
         &self,
         parameter: usize,
         sample: Var<'t, F>,
         draw: &Draw<'_, F>,
-    ) -> DistributionResult<Option<RecordedAlternatives<'t, F>>> {
-        let recorded = self.logarithm().record_weak_derivative(parameter, sample.ln(), draw)?;
-        Ok(recorded.map(|parts| RecordedAlternatives {
+    ) -> DistributionResult<Option<Alternatives<'t, F>>> {
+        let recorded = self.logarithm().weak_derivative(parameter, sample.ln(), draw)?;
+        Ok(recorded.map(|parts| Alternatives {
             values: parts.values.into_iter().map(Var::exp).collect(),
             weights: parts.weights,
         }))

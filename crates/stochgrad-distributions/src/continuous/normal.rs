@@ -20,14 +20,14 @@ use crate::derivative::weak::drawn_by_path;
 use crate::distribution;
 use crate::distribution::{
     Alternatives, ClosedFormEntropy, CumulativeDistribution, Distribution, KlDivergence, QuantileFunction,
-    RecordedAlternatives, Reparameterized, ScoreDifferentiable, Tempered, WeakDerivative,
+    Reparameterized, ScoreDifferentiable, Tempered, WeakDerivative,
 };
 use crate::distribution::{finite, positive};
 use crate::error::DistributionResult;
 use crate::noise::Draw;
 use std::f64::consts::PI;
 use stochgrad_tape::{IntoVar, Var, special};
-use stochgrad_tensor::{Real, Tensor};
+use stochgrad_tensor::Real;
 
 distribution! {
     /// Real values, given by location (the mean) and scale (the standard deviation).
@@ -121,41 +121,9 @@ impl<'t, F: Real> WeakDerivative<'t, F> for Normal<Var<'t, F>> {
     fn weak_derivative(
         &self,
         parameter: usize,
-        sample: &Tensor<F>,
-        draw: &Draw<'_, F>,
-    ) -> DistributionResult<Option<Alternatives<F>>> {
-        let event = self.event_shape();
-        let (location, scale) = (draw.parameter(self.location, &event)?, draw.parameter(self.scale, &event)?);
-        let (at, width) = (location.as_slice(), scale.as_slice());
-        let weight = |constant: f64| scale.map(|s| F::from_f64(constant) / s);
-        match parameter {
-            0 => {
-                let e = draw.purpose("rayleigh").exponential(&event)?;
-                let radius = |i: usize| width[i] * (e.as_slice()[i] + e.as_slice()[i]).sqrt();
-                let up = Tensor::from_fn(scale.shape().clone(), |i| at[i] + radius(i));
-                let down = Tensor::from_fn(scale.shape().clone(), |i| at[i] - radius(i));
-                let constant = 1.0 / (2.0 * PI).sqrt();
-                Ok(Some(Alternatives { values: vec![up, down], weights: vec![weight(constant), weight(-constant)] }))
-            }
-            1 => {
-                // A Maxwell length M times a uniform is a normal Z; given Z, the square of M is that of Z plus 2E.
-                let e = draw.purpose("maxwell").exponential(&event)?;
-                let out = Tensor::from_fn(scale.shape().clone(), |i| {
-                    let z = (sample.as_slice()[i] - at[i]) / width[i];
-                    at[i] + width[i] * z.signum() * (z * z + e.as_slice()[i] + e.as_slice()[i]).sqrt()
-                });
-                Ok(Some(Alternatives { values: vec![out], weights: vec![weight(1.0)] }))
-            }
-            _ => Ok(None),
-        }
-    }
-
-    fn record_weak_derivative(
-        &self,
-        parameter: usize,
         sample: Var<'t, F>,
         draw: &Draw<'_, F>,
-    ) -> DistributionResult<Option<RecordedAlternatives<'t, F>>> {
+    ) -> DistributionResult<Option<Alternatives<'t, F>>> {
         let (tape, event) = (sample.tape(), self.event_shape());
         let [location, scale, sample] = [self.location, self.scale, sample].map(Var::stop_gradient);
         match parameter {
@@ -164,13 +132,13 @@ impl<'t, F: Real> WeakDerivative<'t, F> for Normal<Var<'t, F>> {
                 let radius = scale * (e + e).sqrt();
                 let weight = scale.recip() * (1.0 / (2.0 * PI).sqrt());
                 let values = vec![location + radius, location - radius];
-                Ok(Some(RecordedAlternatives { values, weights: vec![weight, -weight] }))
+                Ok(Some(Alternatives { values, weights: vec![weight, -weight] }))
             }
             1 => {
                 let e = draw.purpose("maxwell").record_exponential(tape, &event)?;
                 let z = (sample - location) / scale;
                 let out = location + scale * z.sign() * (z.square() + (e + e)).sqrt();
-                Ok(Some(RecordedAlternatives { values: vec![out], weights: vec![scale.recip()] }))
+                Ok(Some(Alternatives { values: vec![out], weights: vec![scale.recip()] }))
             }
             _ => Ok(None),
         }
@@ -198,7 +166,7 @@ mod tests {
     use crate::distribution::{Order, SamplePath};
     use crate::error::DistributionError;
     use crate::noise::KeyedNoise;
-    use crate::testing::{Build, DistributionCheck, Domain, assert_finite, leaves, on_samples, variance};
+    use crate::testing::{Build, DistributionCheck, Domain, Evaluated, assert_finite, leaves, on_samples, variance};
     use approx::assert_abs_diff_eq;
     use stochgrad_tape::{Id, IdMap, Smoothness, Tape};
     use stochgrad_tensor::special::normal_cdf;
@@ -269,7 +237,8 @@ mod tests {
             assert_abs_diff_eq!(spread.as_slice()[element].sqrt() / scale, 1.0, epsilon = 0.03);
         }
         assert_eq!(normal.log_prob(x).shape().len(), 0);
-        let weak = normal.weak_derivative(1, &x.peek().unwrap(), &draw).unwrap().unwrap();
+        let weak = normal.weak_derivative(1, x, &draw).unwrap().unwrap();
+        let weak = Evaluated::new(&normal, &draw, &weak);
         assert_eq!(weak.values[0].shape().to_vec(), vec![20_000, 2, 3]);
     }
 

@@ -104,21 +104,19 @@ impl<'t, F: Real> Reparameterized<'t, F> for Pareto<Var<'t, F>> {
 }
 
 impl<'t, F: Real> WeakDerivative<'t, F> for Pareto<Var<'t, F>> {
-    weak_by_recording!();
-
-    fn record_weak_derivative(
+    fn weak_derivative(
         &self,
         parameter: usize,
         sample: Var<'t, F>,
         draw: &Draw<'_, F>,
-    ) -> DistributionResult<Option<RecordedAlternatives<'t, F>>> {
+    ) -> DistributionResult<Option<Alternatives<'t, F>>> {
         if parameter != 1 {
             return Ok(None);
         }
         let [a, sample] = [self.concentration, sample].map(Var::stop_gradient);
         let e = draw.purpose("longer").record_exponential(sample.tape(), &self.event_shape())?;
         let longer = sample * (e / a).exp();
-        Ok(Some(RecordedAlternatives { values: vec![longer], weights: vec![-a.recip()] }))
+        Ok(Some(Alternatives { values: vec![longer], weights: vec![-a.recip()] }))
     }
 }
 

@@ -95,21 +95,19 @@ impl<'t, F: Real> Reparameterized<'t, F> for Rayleigh<Var<'t, F>> {
 }
 
 impl<'t, F: Real> WeakDerivative<'t, F> for Rayleigh<Var<'t, F>> {
-    weak_by_recording!();
-
-    fn record_weak_derivative(
+    fn weak_derivative(
         &self,
         parameter: usize,
         sample: Var<'t, F>,
         draw: &Draw<'_, F>,
-    ) -> DistributionResult<Option<RecordedAlternatives<'t, F>>> {
+    ) -> DistributionResult<Option<Alternatives<'t, F>>> {
         if parameter != 0 {
             return Ok(None);
         }
         let [scale, sample] = [self.scale, sample].map(Var::stop_gradient);
         let e = draw.purpose("longer").record_exponential(sample.tape(), &self.event_shape())?;
         let longer = scale * ((sample / scale).square() + e * 2.0).sqrt();
-        Ok(Some(RecordedAlternatives { values: vec![longer], weights: vec![scale.recip() * 2.0] }))
+        Ok(Some(Alternatives { values: vec![longer], weights: vec![scale.recip() * 2.0] }))
     }
 }
 

@@ -134,7 +134,14 @@ impl<'t, F: Real> Distribution<'t, F> for RelaxedBernoulli<Var<'t, F>> {
         match self.parameter {
             ProbabilityOrLogit::Probability(p) => {
                 let hint = "use logits for unconstrained numbers";
-                check_parameter("RelaxedBernoulli", "probabilities", p, "in (0, 1)", hint, |p| p > 0.0 && p < 1.0)
+                check_parameter(
+                    "RelaxedBernoulli",
+                    "probabilities",
+                    p,
+                    "in (0, 1)",
+                    hint,
+                    Condition::Inside { above: 0.0, below: 1.0 },
+                )
             }
             ProbabilityOrLogit::Logit(l) => finite("RelaxedBernoulli", "logits", l),
         }

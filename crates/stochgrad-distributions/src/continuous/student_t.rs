@@ -15,6 +15,7 @@
 //! | weak derivative with respect to $\sigma$ | $1/\sigma$; one replay: $x$ moved away from $\mu$ until the density has fallen by $e^{-E}$ |
 
 use crate::derivative::gamma_variates::log_standard_gammas;
+use crate::derivative::own_draws::{lost_by_own_draw, marked};
 use crate::derivative::underflow::held_logarithm;
 use crate::derivative::weak::{location_derivative, scale_derivative};
 use crate::prelude::*;
@@ -22,6 +23,9 @@ use crate::prelude::*;
 distribution! {
     /// Real values with tails that fall as a power, given by degrees of freedom, location and scale. Use it for data
     /// with outliers.
+    ///
+    /// Samples are limited to the range of floating-point numbers; the log-probability at a sample is that at the value
+    /// beyond the range that was drawn, as for the [gamma distribution](crate::Gamma).
     ///
     /// ```
     /// use stochgrad_distributions::{Distribution, StudentT};
@@ -67,12 +71,15 @@ impl<'t, F: Real> Distribution<'t, F> for StudentT<Var<'t, F>> {
     fn log_prob_each(&self, value: Var<'t, F>) -> Var<'t, F> {
         let nu = self.degrees_of_freedom;
         let tail = special::log1p_square((value - self.location) / (self.scale * nu.sqrt())) * ((nu + 1.0) * 0.5);
-        self.log_height() - tail
+        let density = self.log_height() - tail;
+        let largest = largest_stretch::<F>();
+        match lost_by_own_draw(value, |stretch| stretch - stretch.clamp(-largest, largest)) {
+            Some(lost) => density - (nu + 1.0) * lost,
+            None => density,
+        }
     }
 
-    fn draw(&self, draw: &Draw<'_, F>) -> DistributionResult<Tensor<F>> {
-        Ok(self.by_normal(draw, false)?.expand_plates(draw.plates()).inspect()?)
-    }
+    drawn_by_path!();
 
     fn mean(&self) -> Option<Var<'t, F>> {
         // None up to one degree of freedom.
@@ -125,19 +132,17 @@ impl<'t, F: Real> ScoreDifferentiable<'t, F> for StudentT<Var<'t, F>> {}
 
 impl<'t, F: Real> Reparameterized<'t, F> for StudentT<Var<'t, F>> {
     fn rsample(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
-        self.by_normal(draw, true)
+        self.by_normal(draw)
     }
 }
 
 impl<'t, F: Real> WeakDerivative<'t, F> for StudentT<Var<'t, F>> {
-    weak_by_recording!();
-
-    fn record_weak_derivative(
+    fn weak_derivative(
         &self,
         parameter: usize,
         sample: Var<'t, F>,
         draw: &Draw<'_, F>,
-    ) -> DistributionResult<Option<RecordedAlternatives<'t, F>>> {
+    ) -> DistributionResult<Option<Alternatives<'t, F>>> {
         let distribution = StudentT {
             degrees_of_freedom: self.degrees_of_freedom.stop_gradient(),
             location: self.location.stop_gradient(),
@@ -187,14 +192,19 @@ impl<'t, F: Real> StudentT<Var<'t, F>> {
     }
 
     /// A normal sample over the root of a gamma variate, which is kept within the range of floating-point numbers.
-    fn by_normal(&self, draw: &Draw<'_, F>, path: bool) -> DistributionResult<Var<'t, F>> {
+    fn by_normal(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
         let (event, half) = (self.event_shape(), self.degrees_of_freedom * 0.5);
         let noise = draw.purpose("normal").record_normal(half.tape(), &event)?;
-        let logs = log_standard_gammas(half, &draw.purpose("gamma"), &event, path)?;
-        let largest = F::MAX.to_f64().ln() * 0.45;
-        let stretch = held_logarithm("StudentT", (half.ln() - logs) * 0.5, largest).exp();
-        Ok(self.location + self.scale * noise * stretch)
+        let logs = log_standard_gammas(half, &draw.purpose("gamma"), &event, true)?;
+        let (largest, stretch) = (largest_stretch::<F>(), (half.ln() - logs) * 0.5);
+        let held = held_logarithm("StudentT", stretch, [-largest, largest]).exp();
+        Ok(marked(self.location + self.scale * noise * held, stretch))
     }
+}
+
+/// The largest logarithm of the factor of the normal sample.
+fn largest_stretch<F: Real>() -> f64 {
+    F::MAX.to_f64().ln() * 0.45
 }
 
 #[cfg(test)]

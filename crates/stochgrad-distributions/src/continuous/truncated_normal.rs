@@ -113,7 +113,14 @@ impl<'t, F: Real> Distribution<'t, F> for TruncatedNormal<Var<'t, F>> {
         finite("TruncatedNormal", "location", self.location)?;
         positive("TruncatedNormal", "scale", self.scale)?;
         let hint = "give the lower bound first; bounds may be infinite";
-        check_parameter("TruncatedNormal", "high - low", self.high - self.low, "positive", hint, |width| width > 0.0)
+        check_parameter(
+            "TruncatedNormal",
+            "high - low",
+            self.high - self.low,
+            "positive",
+            hint,
+            Condition::AtMost { above: 0.0, high: f64::INFINITY },
+        )
     }
 
     capabilities!();

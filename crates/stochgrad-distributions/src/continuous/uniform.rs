@@ -24,8 +24,8 @@ use crate::error::DistributionResult;
 use crate::family;
 use crate::noise::Draw;
 use smallvec::smallvec;
-use stochgrad_tape::{IntoVar, Smoothness, Var};
-use stochgrad_tensor::{Real, Shape, Tensor};
+use stochgrad_tape::{Condition, IntoVar, Smoothness, Var};
+use stochgrad_tensor::{Real, Shape};
 
 /// Values that are equally likely everywhere between two bounds.
 ///
@@ -137,7 +137,7 @@ impl<'t, F: Real> Distribution<'t, F> for Uniform<Var<'t, F>> {
             self.width(),
             "a positive finite number",
             "give the lower bound first",
-            |w| w > 0.0 && w.is_finite(),
+            Condition::POSITIVE,
         )
     }
 
@@ -167,18 +167,16 @@ impl<'t, F: Real> WeakDerivative<'t, F> for Uniform<Var<'t, F>> {
     fn weak_derivative(
         &self,
         parameter: usize,
-        _sample: &Tensor<F>,
-        draw: &Draw<'_, F>,
-    ) -> DistributionResult<Option<Alternatives<F>>> {
-        let event = self.event_shape();
-        let (low, high) = (draw.parameter(self.low, &event)?, draw.parameter(self.high, &event)?);
-        let sign = match parameter {
-            0 => -F::ONE,
-            1 => F::ONE,
+        _sample: Var<'t, F>,
+        _draw: &Draw<'_, F>,
+    ) -> DistributionResult<Option<Alternatives<'t, F>>> {
+        let width = self.high - self.low;
+        let (end, weight) = match parameter {
+            0 => (self.low, -width.recip()),
+            1 => (self.high, width.recip()),
             _ => return Ok(None),
         };
-        let weights = Tensor::from_fn(low.shape().clone(), |i| sign / (high.as_slice()[i] - low.as_slice()[i]));
-        Ok(Some(Alternatives { values: vec![if parameter == 0 { low } else { high }], weights: vec![weights] }))
+        Ok(Some(Alternatives { values: vec![end], weights: vec![weight] }))
     }
 }
 

@@ -15,12 +15,14 @@
 //!
 //! Source: Best and Fisher, "Efficient simulation of the von Mises distribution", 1979 (sampler).
 
+use crate::derivative::gamma_variates::aligned;
 use crate::derivative::weak::location_derivative;
 use crate::prelude::*;
-use rand::Rng;
-use rand_chacha::ChaCha8Rng;
 use std::f64::consts::PI;
-use stochgrad_tensor::special::{bessel_ie, von_mises_cdf_derivative};
+use std::sync::Arc;
+use stochgrad_tape::{Attempt, Primitive, PrimitiveInputs, Sampler, Smoothness};
+use stochgrad_tensor::random::attempts;
+use stochgrad_tensor::von_mises_sample_derivatives;
 
 distribution! {
     /// Angles in radians, given by location and concentration. Use it for directions and times of day.
@@ -66,10 +68,7 @@ impl<'t, F: Real> Distribution<'t, F> for VonMises<Var<'t, F>> {
             - (2.0 * PI).ln()
     }
 
-    fn draw(&self, draw: &Draw<'_, F>) -> DistributionResult<Tensor<F>> {
-        let z = draw.record(self.location.tape(), self.standard(draw)?);
-        Ok((self.location + z).inspect()?)
-    }
+    drawn_by_path!();
 
     fn mean(&self) -> Option<Var<'t, F>> {
         Some(self.location.broadcast_to(self.event_shape()))
@@ -104,28 +103,21 @@ impl<'t, F: Real> ScoreDifferentiable<'t, F> for VonMises<Var<'t, F>> {}
 impl<'t, F: Real> Reparameterized<'t, F> for VonMises<Var<'t, F>> {
     fn rsample(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
         let (tape, event) = (self.location.tape(), self.event_shape());
-        let z = self.standard(draw)?;
-        let concentration = draw.parameter(self.concentration, &event)?;
-        let derivative = Tensor::from_fn(z.shape().clone(), |i| {
-            let (z, kappa) = (z.as_slice()[i].to_f64(), concentration.as_slice()[i].to_f64());
-            let density = (-2.0 * kappa * (0.5 * z).sin().powi(2)).exp() / (2.0 * PI * bessel_ie(0, kappa));
-            let derivative = -von_mises_cdf_derivative(z.clamp(-PI, PI), kappa) / density;
-            F::from_f64(if derivative.is_finite() { derivative } else { 0.0 })
-        });
-        let moving = draw.record(tape, derivative) * self.concentration;
-        Ok(self.location + draw.record(tape, z).straight_through(moving))
+        let angles = draw.record_draw(tape, Arc::new(Angles), &[self.concentration], &event)?;
+        let concentration = aligned(self.concentration, event.len());
+        // Held, not stopped: the path stands for the derivative of the sampler.
+        let path = tape.custom(Arc::new(AnglePath), &[concentration, angles]);
+        Ok(self.location + angles.held().straight_through(path))
     }
 }
 
 impl<'t, F: Real> WeakDerivative<'t, F> for VonMises<Var<'t, F>> {
-    weak_by_recording!();
-
-    fn record_weak_derivative(
+    fn weak_derivative(
         &self,
         parameter: usize,
         sample: Var<'t, F>,
         draw: &Draw<'_, F>,
-    ) -> DistributionResult<Option<RecordedAlternatives<'t, F>>> {
+    ) -> DistributionResult<Option<Alternatives<'t, F>>> {
         if parameter != 0 {
             return Ok(None);
         }
@@ -161,32 +153,81 @@ impl<'t, F: Real> KlDivergence<'t, F> for VonMises<Var<'t, F>> {
     }
 }
 
-impl<'t, F: Real> VonMises<Var<'t, F>> {
-    /// Angles from the location, by rejection from a wrapped Cauchy distribution (Best and Fisher 1979), in a form
-    /// without cancellation for any concentration.
-    fn standard(&self, draw: &Draw<'_, F>) -> DistributionResult<Tensor<F>> {
-        let event = self.event_shape();
-        let concentration = draw.parameter(self.concentration, &event)?;
-        draw.generate(&event, |i, rng| F::from_f64(angle(concentration.as_slice()[i].to_f64(), rng)))
+/// The sampler of angles around 0.
+struct Angles;
+
+impl<F: Real> Sampler<F> for Angles {
+    fn name(&self) -> &str {
+        "angles"
+    }
+
+    fn attempt(&self, attempt: &mut Attempt<'_, F>) {
+        let count = attempt.len();
+        let mut noise = [[F::ZERO; Attempt::<f64>::LARGEST]; 2];
+        let [place, uniform] = &mut noise;
+        let (place, uniform) = (&mut place[..count], &mut uniform[..count]);
+        attempt.uniform(0, place);
+        attempt.uniform(1, uniform);
+        attempts::von_mises(attempt.parameter(0), place, uniform, attempt.values, attempt.rejected);
     }
 }
 
-/// An angle around 0. With V = 1 − cos X: proposals V = 2bZ / (1 − (1 − b)Z) for Z of the arcsine distribution.
-fn angle(kappa: f64, rng: &mut ChaCha8Rng) -> f64 {
-    if !(kappa > 0.0 && kappa.is_finite()) {
-        return f64::NAN;
+/// An angle around 0 as a function of its concentration, at a constant value of the distribution function. The value is
+/// that of the second operand.
+struct AnglePath;
+
+impl<F: Real> Primitive<F> for AnglePath {
+    fn name(&self) -> &str {
+        "path of angles"
     }
-    let mut uniform = || ((rng.next_u64() >> 11) as f64 + 0.5) / (1_u64 << 53) as f64;
-    let b = 1.0 / (2.0 * kappa + (4.0 * kappa * kappa + 1.0).sqrt());
-    let (gap, inner) = (2.0 * b / (1.0 + b), (1.0 - b) / (1.0 + b));
-    loop {
-        let z = (0.5 * PI * uniform()).sin().powi(2);
-        let v = 2.0 * b * z / (1.0 - (1.0 - b) * z);
-        let excess = kappa * (gap - v) + ((gap + inner * v) / (gap * (1.0 + inner))).ln();
-        if excess >= uniform().ln() {
-            let size = 2.0 * (0.5 * v).sqrt().min(1.0).asin();
-            return if uniform() < 0.5 { size } else { -size };
+
+    fn forward(&self, inputs: PrimitiveInputs<'_, F>) -> Result<Tensor<F>, String> {
+        match inputs.values {
+            [_, angles] => Ok(angles.clone()),
+            _ => Err(format!("expected a concentration and angles, got {} operands", inputs.values.len())),
         }
+    }
+
+    fn takes_from_pool(&self) -> bool {
+        // The value shares the buffer of an operand that does.
+        true
+    }
+
+    fn gradient<'t>(&self, inputs: &[Var<'t, F>], _output: Var<'t, F>, adjoint: Var<'t, F>) -> Vec<Option<Var<'t, F>>> {
+        let rule: Arc<dyn Primitive<F>> = Arc::new(AngleDerivative);
+        vec![Some(adjoint * adjoint.tape().custom(rule, inputs)), None]
+    }
+
+    fn smoothness(&self, input: usize) -> Smoothness {
+        if input == 0 { Smoothness::Smooth } else { Smoothness::Constant }
+    }
+}
+
+/// The derivative of [`AnglePath`]. It is known only up to the first order and has no derivative of its own.
+struct AngleDerivative;
+
+impl<F: Real> Primitive<F> for AngleDerivative {
+    fn name(&self) -> &str {
+        "derivative of angles"
+    }
+
+    fn forward(&self, inputs: PrimitiveInputs<'_, F>) -> Result<Tensor<F>, String> {
+        match inputs.values {
+            [kappa, angles] => Ok(von_mises_sample_derivatives(inputs.pool, kappa, angles)),
+            _ => Err(format!("expected a concentration and angles, got {} operands", inputs.values.len())),
+        }
+    }
+
+    fn takes_from_pool(&self) -> bool {
+        true
+    }
+
+    fn gradient<'t>(&self, _: &[Var<'t, F>], _: Var<'t, F>, _: Var<'t, F>) -> Vec<Option<Var<'t, F>>> {
+        vec![None, None]
+    }
+
+    fn smoothness(&self, _input: usize) -> Smoothness {
+        Smoothness::Constant
     }
 }
 

@@ -107,14 +107,12 @@ impl<'t, F: Real> Reparameterized<'t, F> for Weibull<Var<'t, F>> {
 }
 
 impl<'t, F: Real> WeakDerivative<'t, F> for Weibull<Var<'t, F>> {
-    weak_by_recording!();
-
-    fn record_weak_derivative(
+    fn weak_derivative(
         &self,
         parameter: usize,
         sample: Var<'t, F>,
         draw: &Draw<'_, F>,
-    ) -> DistributionResult<Option<RecordedAlternatives<'t, F>>> {
+    ) -> DistributionResult<Option<Alternatives<'t, F>>> {
         if parameter != 1 {
             return Ok(None);
         }
@@ -122,7 +120,7 @@ impl<'t, F: Real> WeakDerivative<'t, F> for Weibull<Var<'t, F>> {
         let e = draw.purpose("longer").record_exponential(sample.tape(), &self.event_shape())?;
         let power = ((sample.ln() - scale.ln()) * k).exp();
         let longer = scale * ((power + e).ln() / k).exp();
-        Ok(Some(RecordedAlternatives { values: vec![longer], weights: vec![k / scale] }))
+        Ok(Some(Alternatives { values: vec![longer], weights: vec![k / scale] }))
     }
 }
 

@@ -1,17 +1,16 @@
 //! Samples of standard gamma distributions, from which several distributions are made, and their derivatives with
-//! respect to the concentration.
+//! respect to the concentration. All of them are operations of the tape, on logarithms, which do not underflow where
+//! the variates do.
 
-use crate::distribution::Alternatives;
 use crate::error::DistributionResult;
 use crate::noise::Draw;
-use rand::Rng;
-use rand_chacha::ChaCha8Rng;
-use stochgrad_tape::Var;
-use stochgrad_tensor::special::{ShapeDerivative, gamma_log_sample_derivative, gamma_shape_derivative, normal_icdf};
-use stochgrad_tensor::{Real, Shape, Tensor};
+use std::sync::Arc;
+use stochgrad_tape::{Attempt, Degree, Primitive, PrimitiveInputs, Sampler, Smoothness, Var};
+use stochgrad_tensor::random::attempts;
+use stochgrad_tensor::{Real, Shape, Tensor, gamma_log_sample_derivatives};
 
-/// Logarithms of gamma variates with scale 1, on the plates of the request and these event axes. The logarithms do not
-/// underflow where the variates do. With `path`, they carry the first derivative with respect to the concentration.
+/// Logarithms of gamma variates with scale 1, on the plates of the request and these event axes. With `path`, they
+/// carry the first derivative with respect to the concentration.
 pub(crate) fn log_standard_gammas<'t, F: Real>(
     concentration: Var<'t, F>,
     draw: &Draw<'_, F>,
@@ -19,61 +18,109 @@ pub(crate) fn log_standard_gammas<'t, F: Real>(
     path: bool,
 ) -> DistributionResult<Var<'t, F>> {
     let tape = concentration.tape();
-    let a = draw.parameter(concentration, event)?;
-    let a = a.as_slice();
-    let logs = draw.generate(event, |i, rng| F::from_f64(log_standard_gamma(a[i].to_f64(), rng)))?;
-    if !path {
-        return Ok(draw.record(tape, logs));
-    }
-    let derivative = Tensor::from_fn(logs.shape().clone(), |i| {
-        F::from_f64(gamma_log_sample_derivative(a[i].to_f64(), logs.as_slice()[i].to_f64()))
-    });
-    let moving = draw.record(tape, derivative) * concentration;
-    Ok(draw.record(tape, logs).straight_through(moving))
+    let logs = draw.record_draw(tape, Arc::new(LogGammas), &[concentration], event)?;
+    Ok(if path { on_path(concentration, logs) } else { logs.stop_gradient() })
 }
 
-/// The weak derivative of standard gamma variates with respect to their concentration, pushed through a map of the
-/// element and the variate. The points of the two parts have the same share of their part beyond them.
-pub(crate) fn concentration_parts<F: Real>(
-    concentration: &Tensor<F>,
-    draw: &Draw<'_, F>,
-    event: &Shape,
-    push: impl Fn(usize, f64) -> f64,
-) -> DistributionResult<Alternatives<F>> {
-    let shares = draw.purpose("share").uniform(event)?;
-    let parts: Vec<ShapeDerivative> = concentration
-        .as_slice()
-        .iter()
-        .zip(shares.as_slice())
-        .map(|(a, share)| gamma_shape_derivative(a.to_f64(), share.to_f64()))
-        .collect();
-    let of = |number: &dyn Fn(usize) -> f64| Tensor::from_fn(shares.shape().clone(), |i| F::from_f64(number(i)));
-    let held = |i: usize, log: f64| push(i, log.exp()).clamp(F::MIN_POSITIVE.to_f64(), F::MAX.to_f64());
-    Ok(Alternatives {
-        values: vec![of(&|i| held(i, parts[i].positive)), of(&|i| held(i, parts[i].negative))],
-        weights: vec![of(&|i| parts[i].constant), of(&|i| -parts[i].constant)],
-    })
+/// Given logarithms of gamma variates, with the derivative of their implicit path.
+pub(crate) fn on_path<'t, F: Real>(concentration: Var<'t, F>, logs: Var<'t, F>) -> Var<'t, F> {
+    let aligned = aligned(concentration, logs.shape().len());
+    // Held, not stopped: the path stands for the derivative of the sampler.
+    logs.held().straight_through(logs.tape().custom(Arc::new(LogGammaPath), &[aligned, logs]))
 }
 
-/// The logarithm of a Gamma(a, 1) variate, by the method of Marsaglia and Tsang (2000); for a < 1 through the
-/// concentration a + 1. It is NaN for a concentration that is not a positive finite number.
-pub(crate) fn log_standard_gamma(a: f64, rng: &mut ChaCha8Rng) -> f64 {
-    if !(a > 0.0 && a.is_finite()) {
-        return f64::NAN;
+/// A parameter with as many event axes as the samples, as primitives expect.
+pub(crate) fn aligned<F: Real>(parameter: Var<'_, F>, rank: usize) -> Var<'_, F> {
+    let own = parameter.shape();
+    match rank.saturating_sub(own.len()) {
+        0 => parameter,
+        missing => parameter.reshape(std::iter::repeat_n(1, missing).chain(own.iter().copied()).collect::<Shape>()),
     }
-    // The centre of one of 2⁵³ cells of the unit interval: never 0, never 1.
-    let mut uniform = || ((rng.next_u64() >> 11) as f64 + 0.5) / (1_u64 << 53) as f64;
-    let boost = if a < 1.0 { uniform().ln() / a } else { 0.0 };
-    let d = if a < 1.0 { a + 1.0 } else { a } - 1.0 / 3.0;
-    let c = 1.0 / (9.0 * d).sqrt();
-    loop {
-        let x = normal_icdf(uniform());
-        let root = 1.0 + c * x;
-        if root > 0.0 {
-            let log_v = 3.0 * root.ln();
-            if uniform().ln() < 0.5 * x * x + d - d * root.powi(3) + d * log_v {
-                return d.ln() + log_v + boost;
-            }
+}
+
+/// The sampler of logarithms of gamma variates with scale 1.
+struct LogGammas;
+
+impl<F: Real> Sampler<F> for LogGammas {
+    fn name(&self) -> &str {
+        "gamma variates"
+    }
+
+    fn attempt(&self, attempt: &mut Attempt<'_, F>) {
+        let count = attempt.len();
+        let mut noise = [[F::ZERO; Attempt::<f64>::LARGEST]; 3];
+        let [normal, uniform, boost] = &mut noise;
+        let concentration = attempt.parameter(0);
+        let boosted = concentration.iter().any(|&a| a < F::ONE);
+        let boost = &mut boost[..if boosted { count } else { 0 }];
+        attempt.normal(0, &mut normal[..count]);
+        attempt.uniform(2, &mut uniform[..count]);
+        attempt.uniform(3, boost);
+        let (normal, uniform) = (&normal[..count], &uniform[..count]);
+        attempts::log_gamma(concentration, normal, uniform, boost, attempt.values, attempt.rejected);
+    }
+}
+
+/// The logarithm of a gamma variate as a function of its concentration, at a constant value of the distribution
+/// function. The value is that of the second operand.
+struct LogGammaPath;
+
+impl<F: Real> Primitive<F> for LogGammaPath {
+    fn name(&self) -> &str {
+        "path of gamma variates"
+    }
+
+    fn forward(&self, inputs: PrimitiveInputs<'_, F>) -> Result<Tensor<F>, String> {
+        match inputs.values {
+            [_, logs] => Ok(logs.clone()),
+            _ => Err(format!("expected a concentration and logarithms, got {} operands", inputs.values.len())),
         }
+    }
+
+    fn takes_from_pool(&self) -> bool {
+        // The value shares the buffer of an operand that does.
+        true
+    }
+
+    fn gradient<'t>(&self, inputs: &[Var<'t, F>], _output: Var<'t, F>, adjoint: Var<'t, F>) -> Vec<Option<Var<'t, F>>> {
+        let [concentration, logs] = [inputs[0], inputs[1]];
+        let rule: Arc<dyn Primitive<F>> = Arc::new(LogGammaDerivative);
+        vec![Some(adjoint * logs.tape().custom(rule, &[concentration, logs])), None]
+    }
+
+    fn smoothness(&self, input: usize) -> Smoothness {
+        if input == 0 { Smoothness::Smooth } else { Smoothness::Constant }
+    }
+
+    fn degree(&self, operands: &[Degree]) -> Degree {
+        Degree::of_function(&operands[..1])
+    }
+}
+
+/// The derivative of [`LogGammaPath`]. It is known only up to the first order and has no derivative of its own.
+struct LogGammaDerivative;
+
+impl<F: Real> Primitive<F> for LogGammaDerivative {
+    fn name(&self) -> &str {
+        "derivative of gamma variates"
+    }
+
+    fn forward(&self, inputs: PrimitiveInputs<'_, F>) -> Result<Tensor<F>, String> {
+        match inputs.values {
+            [a, logs] => Ok(gamma_log_sample_derivatives(inputs.pool, a, logs)),
+            _ => Err(format!("expected a concentration and logarithms, got {} operands", inputs.values.len())),
+        }
+    }
+
+    fn takes_from_pool(&self) -> bool {
+        true
+    }
+
+    fn gradient<'t>(&self, _: &[Var<'t, F>], _: Var<'t, F>, _: Var<'t, F>) -> Vec<Option<Var<'t, F>>> {
+        vec![None, None]
+    }
+
+    fn smoothness(&self, _input: usize) -> Smoothness {
+        Smoothness::Constant
     }
 }

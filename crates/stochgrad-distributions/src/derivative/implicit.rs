@@ -66,7 +66,7 @@ pub(crate) fn invert<'t, F: Real>(
 ///     distribution, implicit_reparameterization, positive,
 /// };
 /// use stochgrad_tape::Var;
-/// use stochgrad_tensor::{Real, Shape, Tensor};
+/// use stochgrad_tensor::{Real, Shape};
 ///
 /// distribution! {
 ///     /// Values in (0, 1) with the distribution function x^a.
@@ -86,9 +86,9 @@ pub(crate) fn invert<'t, F: Real>(
 ///     fn log_prob_each(&self, value: Var<'t, F>) -> Var<'t, F> {
 ///         self.exponent.ln() + (self.exponent - 1.0) * value.ln()
 ///     }
-///     fn draw(&self, draw: &Draw<'_, F>) -> DistributionResult<Tensor<F>> {
-///         let (a, u) = (draw.parameter(self.exponent, &self.event_shape())?, draw.uniform(&self.event_shape())?);
-///         Ok(Tensor::from_fn(u.shape().clone(), |i| u.as_slice()[i].powf(F::ONE / a.as_slice()[i])))
+///     fn sample(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
+///         let u = draw.record_uniform(self.exponent.tape(), &self.event_shape())?;
+///         Ok((u.ln() / self.exponent).exp().stop_gradient())
 ///     }
 ///     fn validate(&self) -> DistributionResult<()> { positive("PowerFunction", "exponent", self.exponent) }
 ///     fn capabilities(&self) -> Capabilities<'_, 't, F> {

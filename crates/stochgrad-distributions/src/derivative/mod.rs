@@ -3,8 +3,10 @@
 pub(crate) mod gamma_variates;
 pub(crate) mod implicit;
 mod local;
+pub(crate) mod own_draws;
 pub(crate) mod underflow;
 pub mod weak;
 pub(crate) mod weak_gamma;
+pub(crate) mod weak_shape;
 
 pub use implicit::implicit_path;

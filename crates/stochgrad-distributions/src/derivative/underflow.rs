@@ -1,56 +1,73 @@
 //! Samples beyond the range of positive numbers.
 //!
-//! A gamma variate with a small concentration can be smaller than every positive floating-point number. The sample is
-//! then the smallest positive number. Its derivative along the path, $\partial \ln x / \partial a$, grows as $x$ falls,
-//! and is lost together with the true value. This has no effect on most costs, since the derivative of the sample
-//! itself, $x\, \partial \ln x / \partial a$, is zero to rounding. A cost that depends on the lost part, such as a
-//! logarithm of the sample or a density with a pole, has a derivative of the order of $1/x$ with respect to the sample.
-//! Such a derivative is an error.
+//! A gamma variate with a small concentration can be smaller than every positive floating-point number. Its logarithm
+//! is known, but the sample is the smallest positive number. The derivative of the sample itself, $x\, \partial \ln x /
+//! \partial a$, is zero to rounding there, so that most costs have the right derivative. A cost that depends on what the
+//! sample has lost, such as a logarithm of the sample or a density with a pole, has a derivative of the order of $1/x$
+//! with respect to it. Such a derivative is an error, in a recording and in each run of a program.
 
 use std::sync::Arc;
-use stochgrad_tape::{Degree, Primitive, PrimitiveInputs, Smoothness, TapeError, Var};
+use stochgrad_tape::{Degree, Primitive, PrimitiveInputs, Smoothness, Var};
 use stochgrad_tensor::map::Map;
 use stochgrad_tensor::{Real, Tensor};
 
 /// Values along a path, raised to the smallest positive number. A derivative that depends on what a raised element has
 /// lost is an error.
 pub(crate) fn held_above_underflow<'t, F: Real>(distribution: &'static str, value: Var<'t, F>) -> Var<'t, F> {
-    let held = value.map(Map::MaxScalar(F::MIN_POSITIVE.to_f64()));
-    let below = |x: &F| *x < F::MIN_POSITIVE;
-    match value.inspect() {
-        Ok(value) if value.as_slice().iter().any(below) => {
-            refusing(distribution, held, value.map(|x| F::from_usize(usize::from(below(&x)))))
-        }
-        _ => held,
-    }
+    let least = F::MIN_POSITIVE.to_f64();
+    // What an element adds to a derivative is of the order of the sample times the adjoint.
+    let limits = Limits { distribution, low: least, high: f64::INFINITY, negligible: negligible::<F>() / least };
+    limits.hold(value, value.map(Map::MaxScalar(least)))
 }
 
-/// Logarithms of values along a path, limited to `[−largest, largest]`. A derivative that depends on what a limited
-/// element has lost is an error.
-pub(crate) fn held_logarithm<'t, F: Real>(distribution: &'static str, value: Var<'t, F>, largest: f64) -> Var<'t, F> {
-    let held = value.clamp(-largest, largest);
-    let beyond = |x: &F| x.to_f64().abs() > largest;
-    match value.inspect() {
-        Ok(value) if value.as_slice().iter().any(beyond) => {
-            refusing(distribution, held, value.map(|x| F::from_usize(usize::from(beyond(&x)))))
-        }
-        _ => held,
-    }
-}
-
-/// The same values; a derivative with respect to those that are marked with 1 is an error, unless it is negligible.
-pub(crate) fn refusing<'t, F: Real>(distribution: &'static str, value: Var<'t, F>, lost: Tensor<F>) -> Var<'t, F> {
-    value.tape().custom(Arc::new(Underflow { distribution, lost }), &[value])
-}
-
-struct Underflow<F: Real> {
+/// Logarithms of values along a path, limited to `[low, high]`. A derivative that depends on what a limited element has
+/// lost is an error.
+pub(crate) fn held_logarithm<'t, F: Real>(
     distribution: &'static str,
-    lost: Tensor<F>,
+    value: Var<'t, F>,
+    [low, high]: [f64; 2],
+) -> Var<'t, F> {
+    let limits = Limits { distribution, low, high, negligible: negligible::<F>() };
+    limits.hold(value, value.clamp(low, high))
 }
 
-impl<F: Real> Primitive<F> for Underflow<F> {
+/// The logarithm of what stands for smaller positive numbers: of twice the smallest one, so that rounding does not get
+/// below that.
+pub(crate) fn smallest_logarithm<F: Real>() -> f64 {
+    (2.0 * F::MIN_POSITIVE.to_f64()).ln()
+}
+
+/// The largest derivative with respect to the logarithm of a value that does not matter.
+fn negligible<F: Real>() -> f64 {
+    F::MIN_POSITIVE.to_f64().sqrt()
+}
+
+/// The limits of values, and the largest adjoint of a value beyond them that does not matter.
+#[derive(Clone, Copy)]
+struct Limits {
+    distribution: &'static str,
+    low: f64,
+    high: f64,
+    negligible: f64,
+}
+
+impl Limits {
+    /// The values within the limits, with the derivative of the values without limits.
+    fn hold<'t, F: Real>(self, value: Var<'t, F>, within: Var<'t, F>) -> Var<'t, F> {
+        within.held().straight_through(value.tape().custom(Arc::new(Held(self)), &[value]))
+    }
+
+    fn exceeded_by(&self, value: f64) -> bool {
+        value < self.low || value > self.high
+    }
+}
+
+/// The identity, whose adjoint is refused where it matters beyond the limits.
+struct Held(Limits);
+
+impl<F: Real> Primitive<F> for Held {
     fn name(&self) -> &str {
-        "underflow of a sample"
+        "values within limits"
     }
 
     fn forward(&self, inputs: PrimitiveInputs<'_, F>) -> Result<Tensor<F>, String> {
@@ -60,37 +77,83 @@ impl<F: Real> Primitive<F> for Underflow<F> {
         }
     }
 
-    fn gradient<'t>(&self, inputs: &[Var<'t, F>], output: Var<'t, F>, adjoint: Var<'t, F>) -> Vec<Option<Var<'t, F>>> {
-        let whole = adjoint.broadcast_to(output.shape()).expand_plates(&output.plates());
-        let (Ok(adjoints), Ok(values)) = (whole.inspect(), output.inspect()) else { return vec![Some(adjoint)] };
-        // What an element adds to a derivative is of the order of the sample times the adjoint.
-        let negligible = F::MIN_POSITIVE.to_f64().sqrt();
-        let matters = |(adjoint, value): (&F, &F)| (adjoint.to_f64() * value.to_f64()).abs() > negligible;
-        let elements = adjoints.as_slice().iter().zip(values.as_slice());
-        let lost =
-            elements.zip(self.lost.as_slice()).filter(|(pair, lost)| **lost != F::ZERO && matters(*pair)).count();
-        if lost == 0 {
-            return vec![Some(adjoint)];
-        }
-        let message = format!(
-            "{}: {lost} of {} samples are beyond the range of positive numbers of {}, and the derivative of the cost \
-             with respect to them depends on how far beyond; use larger concentrations, {}a cost without logarithms or \
-             poles at 0, or a method without a path (ScoreFunction, MeasureValued)",
-            self.distribution,
-            values.len(),
-            F::NAME,
-            if F::NAME == "f32" { "f64, " } else { "" },
-        );
-        let at = output.location().unwrap_or(std::panic::Location::caller());
-        vec![Some(inputs[0].tape().fail(TapeError::Other { message, at }))]
+    fn takes_from_pool(&self) -> bool {
+        // The value shares the buffer of the operand.
+        true
     }
 
-    fn smoothness(&self, _input: usize) -> Smoothness {
-        Smoothness::Smooth
+    fn gradient<'t>(&self, inputs: &[Var<'t, F>], output: Var<'t, F>, adjoint: Var<'t, F>) -> Vec<Option<Var<'t, F>>> {
+        let full = adjoint.broadcast_to(output.shape()).expand_plates(&output.plates());
+        vec![Some(inputs[0].tape().custom(Arc::new(HeldAdjoint(self.0)), &[full, inputs[0]]))]
     }
 
     fn degree(&self, operands: &[Degree]) -> Degree {
         operands[0]
+    }
+}
+
+/// The adjoint of a value: zero where the value is beyond the limits. It is an error if it is not negligible there.
+struct HeldAdjoint(Limits);
+
+impl HeldAdjoint {
+    fn refusal<F: Real>(&self, adjoints: &[F], values: &[F]) -> Option<String> {
+        let matters = |(adjoint, value): &(&F, &F)| {
+            let (adjoint, value) = (adjoint.to_f64(), value.to_f64());
+            self.0.exceeded_by(value) && (adjoint.is_nan() || adjoint.abs() > self.0.negligible)
+        };
+        let lost = adjoints.iter().zip(values).filter(matters).count();
+        (lost > 0).then(|| {
+            format!(
+                "{}: {lost} of {} samples are beyond the range of positive numbers of {}, and the derivative of the \
+                 cost with respect to them depends on how far beyond; use larger concentrations, {}a cost without \
+                 logarithms or poles at 0, or a method without a path (ScoreFunction, MeasureValued)",
+                self.0.distribution,
+                values.len(),
+                F::NAME,
+                if F::NAME == "f32" { "f64, " } else { "" },
+            )
+        })
+    }
+}
+
+impl<F: Real> Primitive<F> for HeldAdjoint {
+    fn name(&self) -> &str {
+        "derivative of a sample"
+    }
+
+    fn forward(&self, inputs: PrimitiveInputs<'_, F>) -> Result<Tensor<F>, String> {
+        let [adjoint, value] = inputs.values else {
+            return Err(format!("expected an adjoint and a value, got {} operands", inputs.values.len()));
+        };
+        let mut out = inputs.pool.take(value.shape().clone());
+        let mut exceeded = false;
+        let elements = adjoint.as_slice().iter().zip(value.as_slice());
+        for (out, (&adjoint, &value)) in out.make_mut().iter_mut().zip(elements) {
+            let beyond = self.0.exceeded_by(value.to_f64());
+            exceeded |= beyond;
+            *out = if beyond { F::ZERO } else { adjoint };
+        }
+        match exceeded.then(|| self.refusal(adjoint.as_slice(), value.as_slice())).flatten() {
+            Some(message) => Err(message),
+            None => Ok(out),
+        }
+    }
+
+    fn takes_from_pool(&self) -> bool {
+        true
+    }
+
+    fn gradient<'t>(&self, inputs: &[Var<'t, F>], output: Var<'t, F>, adjoint: Var<'t, F>) -> Vec<Option<Var<'t, F>>> {
+        let full = adjoint.broadcast_to(output.shape()).expand_plates(&output.plates());
+        vec![Some(inputs[0].tape().custom(Arc::new(HeldAdjoint(self.0)), &[full, inputs[1]])), None]
+    }
+
+    fn smoothness(&self, input: usize) -> Smoothness {
+        if input == 0 { Smoothness::Smooth } else { Smoothness::Constant }
+    }
+
+    fn degree(&self, operands: &[Degree]) -> Degree {
+        if operands[1] == Degree::CONSTANT { operands[0] } else { Degree::of_function(operands) }
     }
 }
 
@@ -118,7 +181,7 @@ mod tests {
     ) -> Result<f64, TapeError> {
         let tape = Tape::<F>::new();
         let a = tape.parameter(Tensor::scalar(F::from_f64(concentration)));
-        let plate = tape.plate("samples", 4000, PlateKind::Samples, &[]);
+        let plate = tape.plate("samples", 40_000, PlateKind::Samples, &[]);
         let noise = KeyedNoise::new(5, 0);
         let draw = Draw::new(&tape, &noise, NoiseKey::new("x", None), Plates::from_slice(&[plate]));
         let value = cost(sample(a, &draw).unwrap()).sum().mean_over(plate);

@@ -13,11 +13,11 @@
 //!
 //! Both rules need a single function: the distance from the mode at which the density has fallen by a given factor.
 
-use crate::distribution::{Alternatives, RecordedAlternatives};
+use crate::distribution::Alternatives;
 use crate::error::DistributionResult;
 use crate::noise::Draw;
 use stochgrad_tape::{Tape, Var};
-use stochgrad_tensor::{Real, Shape, Tensor};
+use stochgrad_tensor::{Real, Shape};
 
 /// The weak derivative with respect to the location of a distribution with a single mode, as recorded operations.
 ///
@@ -32,9 +32,9 @@ pub fn location_derivative<'t, F: Real>(
     event: &Shape,
     density_at_mode: Var<'t, F>,
     level: impl FnOnce(Var<'t, F>) -> (Var<'t, F>, Var<'t, F>),
-) -> DistributionResult<RecordedAlternatives<'t, F>> {
+) -> DistributionResult<Alternatives<'t, F>> {
     let (right, left) = level(draw.purpose("level").record_exponential(tape, event)?);
-    Ok(RecordedAlternatives { values: vec![right, left], weights: vec![density_at_mode, -density_at_mode] })
+    Ok(Alternatives { values: vec![right, left], weights: vec![density_at_mode, -density_at_mode] })
 }
 
 /// The weak derivative with respect to the scale of a distribution whose density falls on both sides of 0 (or of its
@@ -51,69 +51,26 @@ pub fn scale_derivative<'t, F: Real>(
     event: &Shape,
     scale: Var<'t, F>,
     outward: impl FnOnce(Var<'t, F>) -> Var<'t, F>,
-) -> DistributionResult<RecordedAlternatives<'t, F>> {
+) -> DistributionResult<Alternatives<'t, F>> {
     let farther = outward(draw.purpose("outward").record_exponential(tape, event)?);
-    Ok(RecordedAlternatives { values: vec![farther], weights: vec![scale.recip()] })
+    Ok(Alternatives { values: vec![farther], weights: vec![scale.recip()] })
 }
 
-/// The values of recorded alternatives, repeated to the plates of the request and the event shape.
-///
-/// # Errors
-/// The first error on the tape.
-pub(crate) fn evaluated<F: Real>(
-    recorded: RecordedAlternatives<'_, F>,
-    draw: &Draw<'_, F>,
-    event: &Shape,
-) -> DistributionResult<Alternatives<F>> {
-    let full = |vars: Vec<Var<'_, F>>| -> DistributionResult<Vec<Tensor<F>>> {
-        vars.into_iter()
-            .map(|var| Ok(var.broadcast_to(event.clone()).expand_plates(draw.plates()).inspect()?))
-            .collect()
-    };
-    Ok(Alternatives { values: full(recorded.values)?, weights: full(recorded.weights)? })
-}
-
-/// Writes [`weak_derivative`](crate::WeakDerivative::weak_derivative) for a distribution that records it.
-macro_rules! weak_by_recording {
-    () => {
-        fn weak_derivative(
-            &self,
-            parameter: usize,
-            sample: &Tensor<F>,
-            draw: &Draw<'_, F>,
-        ) -> DistributionResult<Option<Alternatives<F>>> {
-            let sample = draw.record(self.tape()?, sample.clone());
-            match self.record_weak_derivative(parameter, sample, draw)? {
-                Some(recorded) => Ok(Some(crate::derivative::weak::evaluated(recorded, draw, &self.event_shape())?)),
-                None => Ok(None),
-            }
-        }
-    };
-}
-
-/// Writes [`draw`](crate::Distribution::draw) and [`sample`](crate::Distribution::sample) for a distribution whose
+/// Writes [`sample`](crate::Distribution::sample) for a distribution whose
 /// samples are its path.
 macro_rules! drawn_by_path {
     () => {
-        fn draw(&self, draw: &Draw<'_, F>) -> DistributionResult<Tensor<F>> {
-            Ok(self.rsample(draw)?.expand_plates(draw.plates()).inspect()?)
-        }
-
         fn sample(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
             Ok(self.rsample(draw)?.stop_gradient())
         }
     };
 }
 
-/// Writes [`draw`](crate::Distribution::draw) and [`sample`](crate::Distribution::sample) for a distribution of counts
+/// Writes [`sample`](crate::Distribution::sample) for a distribution of counts
 /// whose quantiles are an operation: the quantile of recorded noise, or, where noise is not recorded (the exact oracle
 /// splits it instead), what the method `inverted` of the distribution gives.
 macro_rules! drawn_by_quantile {
     () => {
-        fn draw(&self, draw: &Draw<'_, F>) -> DistributionResult<Tensor<F>> {
-            Ok(self.sample(draw)?.expand_plates(draw.plates()).inspect()?)
-        }
-
         fn sample(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
             let tape = self.tape()?;
             if !draw.records_noise(tape) {
@@ -125,4 +82,4 @@ macro_rules! drawn_by_quantile {
     };
 }
 
-pub(crate) use {drawn_by_path, drawn_by_quantile, weak_by_recording};
+pub(crate) use {drawn_by_path, drawn_by_quantile};

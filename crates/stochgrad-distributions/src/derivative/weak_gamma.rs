@@ -14,8 +14,9 @@ use crate::derivative::gamma_variates::log_standard_gammas;
 use crate::distribution::{WeakNoise, WeakPath};
 use crate::error::{DistributionError, DistributionResult};
 use crate::noise::Draw;
-use stochgrad_tape::{Var, special};
-use stochgrad_tensor::{Real, Shape};
+use std::sync::Arc;
+use stochgrad_tape::{Degree, Primitive, PrimitiveInputs, Var, special};
+use stochgrad_tensor::{Real, Shape, Tensor};
 
 /// Logarithms of gamma variates with scale 1, and the log-density of the noise of each.
 pub(crate) fn weak_log_gammas<'t, F: Real>(
@@ -38,14 +39,9 @@ pub(crate) fn weak_log_gammas<'t, F: Real>(
             let raised = a + augmentation as f64;
             let smallest = raised.inspect()?.as_slice().iter().map(|a| a.to_f64()).fold(f64::INFINITY, f64::min);
             if smallest < 1.0 {
-                return Err(DistributionError::Unsupported {
-                    distribution: "Gamma",
-                    problem: format!(
-                        "expected concentrations of at least 1 after augmentation, got {smallest}: rejection sampling \
-                         needs them; ask for one more step of augmentation"
-                    ),
-                });
+                return Err(DistributionError::Unsupported { distribution: "Gamma", problem: too_small(smallest) });
             }
+            let raised = raised.tape().custom(Arc::new(AtLeastOne), &[raised]);
             let logs = log_standard_gammas(raised, draw, event, false)?;
             let d = raised - 1.0 / 3.0;
             let c = (d * 9.0).sqrt().recip();
@@ -62,6 +58,46 @@ pub(crate) fn weak_log_gammas<'t, F: Real>(
             }
             Ok(WeakPath { value: augmented, log_density: log_density.sum() })
         }
+    }
+}
+
+fn too_small(smallest: f64) -> String {
+    format!(
+        "expected concentrations of at least 1 after augmentation, got {smallest}: rejection sampling needs them; ask \
+         for one more step of augmentation"
+    )
+}
+
+/// Concentrations, which must be at least 1 in each run of a program too.
+struct AtLeastOne;
+
+impl<F: Real> Primitive<F> for AtLeastOne {
+    fn name(&self) -> &str {
+        "concentrations of proposals"
+    }
+
+    fn forward(&self, inputs: PrimitiveInputs<'_, F>) -> Result<Tensor<F>, String> {
+        let [a] = inputs.values else { return Err(format!("expected one value, got {}", inputs.values.len())) };
+        match a.as_slice().iter().find(|a| a.to_f64() < 1.0) {
+            Some(small) => Err(too_small(small.to_f64())),
+            None => {
+                let mut out = inputs.pool.take(a.shape().clone());
+                out.make_mut().copy_from_slice(a.as_slice());
+                Ok(out)
+            }
+        }
+    }
+
+    fn takes_from_pool(&self) -> bool {
+        true
+    }
+
+    fn gradient<'t>(&self, _: &[Var<'t, F>], _: Var<'t, F>, adjoint: Var<'t, F>) -> Vec<Option<Var<'t, F>>> {
+        vec![Some(adjoint)]
+    }
+
+    fn degree(&self, operands: &[Degree]) -> Degree {
+        operands[0]
     }
 }
 

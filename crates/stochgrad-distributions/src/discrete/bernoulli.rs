@@ -85,6 +85,12 @@ impl<'t, F: Real> Bernoulli<Var<'t, F>> {
     pub fn logits(&self) -> Var<'t, F> {
         self.parameter.logit()
     }
+
+    /// The bits where noise is not recorded: the exact oracle splits it instead.
+    fn inverted(&self, draw: &Draw<'_, F>) -> DistributionResult<Tensor<F>> {
+        let event = self.event_shape();
+        draw.bernoulli(&event, &self.parameter.probabilities(draw, &event)?)
+    }
 }
 
 impl<'t, F: Real> Distribution<'t, F> for Bernoulli<Var<'t, F>> {
@@ -138,15 +144,10 @@ impl<'t, F: Real> Distribution<'t, F> for Bernoulli<Var<'t, F>> {
         }
     }
 
-    fn draw(&self, draw: &Draw<'_, F>) -> DistributionResult<Tensor<F>> {
-        let event = self.event_shape();
-        draw.bernoulli(&event, &self.parameter.probabilities(draw, &event)?)
-    }
-
     fn sample(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
         let tape = self.parameter.var().tape();
         if !draw.records_noise(tape) {
-            return Ok(draw.record(tape, self.draw(draw)?));
+            return Ok(draw.record(tape, self.inverted(draw)?));
         }
         let noise = draw.record_uniform(tape, &self.event_shape())?;
         Ok(noise.ge(1.0 - self.probabilities()))

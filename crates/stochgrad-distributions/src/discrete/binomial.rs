@@ -32,7 +32,7 @@ use crate::distribution::{SamplePath, whole};
 use crate::error::{DistributionError, DistributionResult};
 use crate::family;
 use crate::noise::Draw;
-use crate::parameter::probability::{ProbabilityOrLogit, above_zero, check_sample};
+use crate::parameter::probability::{ProbabilityOrLogit, above_zero};
 use smallvec::smallvec;
 use std::panic::Location;
 use stochgrad_tape::{IntoVar, Smoothness, TapeError, Var, special};
@@ -114,37 +114,10 @@ impl<'t, F: Real> Binomial<Var<'t, F>> {
         draw.invert(&self.event_shape(), &cdf)
     }
 
-    /// Jumps by one success up and down, with their weights given trials, value and probability.
-    fn jumps(
-        &self,
-        sample: &Tensor<F>,
-        draw: &Draw<'_, F>,
-        weight: &dyn Fn(Jump, F, F, F) -> Option<F>,
-    ) -> DistributionResult<Alternatives<F>> {
-        let (trials, p) = self.tables(draw)?;
-        check_sample("Binomial", sample, p.shape())?;
-        let mut alternatives = Alternatives { values: Vec::new(), weights: Vec::new() };
-        for jump in [Jump::Up, Jump::Down] {
-            let weights: Vec<Option<F>> = (0..p.len())
-                .map(|i| weight(jump, trials.as_slice()[i], sample.as_slice()[i], p.as_slice()[i]))
-                .collect();
-            if weights.iter().all(Option::is_none) {
-                continue;
-            }
-            alternatives.weights.push(Tensor::from_fn(p.shape().clone(), |i| weights[i].unwrap_or(F::ZERO)));
-            alternatives.values.push(Tensor::from_fn(p.shape().clone(), |i| match jump {
-                Jump::Up => (sample.as_slice()[i] + F::ONE).min(trials.as_slice()[i]),
-                Jump::Down => (sample.as_slice()[i] - F::ONE).max(F::ZERO),
-            }));
-        }
-        Ok(alternatives)
+    /// The counts with one success more and one less, or the same at an end.
+    fn neighbours(&self, count: Var<'t, F>) -> (Var<'t, F>, Var<'t, F>) {
+        ((count + 1.0).minimum(self.trials.stop_gradient()), (count - 1.0).relu())
     }
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Jump {
-    Up,
-    Down,
 }
 
 impl<'t, F: Real> Distribution<'t, F> for Binomial<Var<'t, F>> {
@@ -270,17 +243,17 @@ impl<'t, F: Real> WeakDerivative<'t, F> for Binomial<Var<'t, F>> {
     fn weak_derivative(
         &self,
         parameter: usize,
-        sample: &Tensor<F>,
-        draw: &Draw<'_, F>,
-    ) -> DistributionResult<Option<Alternatives<F>>> {
+        sample: Var<'t, F>,
+        _draw: &Draw<'_, F>,
+    ) -> DistributionResult<Option<Alternatives<'t, F>>> {
         if parameter != 0 {
             return Ok(None);
         }
-        let weight = |jump: Jump, n: F, x: F, p: F| {
-            let count = if jump == Jump::Up { n - x } else { -x };
-            Some(count * self.parameter.derivative(p))
-        };
-        self.jumps(sample, draw, &weight).map(Some)
+        let [trials, x] = [self.trials, sample].map(Var::stop_gradient);
+        let (up, down) = self.neighbours(x);
+        let slope = self.parameter.slope();
+        let weights = vec![(trials - x) * slope, -x * slope];
+        Ok(Some(Alternatives { values: vec![up, down], weights }))
     }
 }
 
@@ -289,25 +262,25 @@ impl<'t, F: Real> StochasticDerivative<'t, F> for Binomial<Var<'t, F>> {
         &self,
         parameter: usize,
         side: Side,
-        sample: &Tensor<F>,
-        draw: &Draw<'_, F>,
-    ) -> DistributionResult<Option<Alternatives<F>>> {
+        sample: Var<'t, F>,
+        _draw: &Draw<'_, F>,
+    ) -> DistributionResult<Option<Alternatives<'t, F>>> {
         if parameter != 0 {
             return Ok(None);
         }
-        let at_end = self.parameter.ends()?;
-        let weight = |jump: Jump, n: F, x: F, p: F| {
-            let share = match (side, jump) {
-                _ if at_end(p) => 1.0,
-                (Side::Right, Jump::Up) | (Side::Left, Jump::Down) => 1.0,
-                (Side::TwoSided, _) => 0.5,
-                _ => 0.0,
-            };
-            let rate =
-                if jump == Jump::Up { self.parameter.rate_up(n - x, p) } else { -self.parameter.rate_down(x, p) };
-            (share > 0.0).then(|| rate * F::from_f64(share))
-        };
-        self.jumps(sample, draw, &weight).map(Some)
+        let [trials, x] = [self.trials, sample].map(Var::stop_gradient);
+        let (up, down) = self.neighbours(x);
+        let (gain, loss) = (self.parameter.rate_up(trials - x), -self.parameter.rate_down(x));
+        // At an end of the interval, one of the rates is 0, and the other one counts on either side.
+        let (all, none) = self.parameter.at_ends()?;
+        Ok(Some(match side {
+            Side::Right => Alternatives { values: vec![all.select(down, up)], weights: vec![all.select(loss, gain)] },
+            Side::Left => Alternatives { values: vec![none.select(up, down)], weights: vec![none.select(gain, loss)] },
+            Side::TwoSided => {
+                let share = (all + none + 1.0) * 0.5;
+                Alternatives { values: vec![up, down], weights: vec![gain * share, loss * share] }
+            }
+        }))
     }
 }
 

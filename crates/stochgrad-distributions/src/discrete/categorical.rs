@@ -30,7 +30,6 @@ use crate::error::DistributionResult;
 use crate::family;
 use crate::noise::Draw;
 use crate::parameter::categories::ProbabilitiesOrLogits;
-use crate::parameter::probability::check_sample;
 use smallvec::smallvec;
 use stochgrad_tape::Var;
 use stochgrad_tensor::map::Map;
@@ -109,6 +108,11 @@ impl<'t, F: Real> Categorical<Var<'t, F>> {
         let table = if each == own { table } else { table.broadcast_to(full) };
         table.gather(-1, value.unsqueeze(-1)).sum_axis(-1)
     }
+
+    /// The categories where noise is not recorded: the exact oracle splits it instead.
+    fn inverted(&self, draw: &Draw<'_, F>) -> DistributionResult<Tensor<F>> {
+        draw.categorical(&self.event_shape(), &self.parameter.table("Categorical", draw)?)
+    }
 }
 
 impl<'t, F: Real> Distribution<'t, F> for Categorical<Var<'t, F>> {
@@ -137,14 +141,10 @@ impl<'t, F: Real> Distribution<'t, F> for Categorical<Var<'t, F>> {
         }
     }
 
-    fn draw(&self, draw: &Draw<'_, F>) -> DistributionResult<Tensor<F>> {
-        draw.categorical(&self.event_shape(), &self.parameter.table("Categorical", draw)?)
-    }
-
     fn sample(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
         let tape = self.parameter.var().tape();
         if !draw.records_noise(tape) || self.categories() == 0 {
-            return Ok(draw.record(tape, self.draw(draw)?));
+            return Ok(draw.record(tape, self.inverted(draw)?));
         }
         Ok(self.probabilities().categories(draw.record_uniform(tape, &self.event_shape())?))
     }
@@ -243,15 +243,16 @@ impl<'t, F: Real> WeakDerivative<'t, F> for Categorical<Var<'t, F>> {
     fn weak_derivative(
         &self,
         parameter: usize,
-        sample: &Tensor<F>,
-        draw: &Draw<'_, F>,
-    ) -> DistributionResult<Option<Alternatives<F>>> {
+        sample: Var<'t, F>,
+        _draw: &Draw<'_, F>,
+    ) -> DistributionResult<Option<Alternatives<'t, F>>> {
         if parameter != 0 {
             return Ok(None);
         }
-        check_sample("Categorical", sample, &draw.shape(&self.event_shape()))?;
-        let others = self.parameter.all_categories(&self.parameter.table("Categorical", draw)?);
-        Ok(Some(Alternatives { values: others.categories, weights: others.weights }))
+        let weights = self.parameter.slopes();
+        let categories = 0..self.categories();
+        let values = categories.map(|category| sample.stop_gradient() * 0.0 + category as f64).collect();
+        Ok(Some(Alternatives { values, weights }))
     }
 }
 
@@ -260,15 +261,13 @@ impl<'t, F: Real> StochasticDerivative<'t, F> for Categorical<Var<'t, F>> {
         &self,
         parameter: usize,
         side: Side,
-        sample: &Tensor<F>,
+        sample: Var<'t, F>,
         draw: &Draw<'_, F>,
-    ) -> DistributionResult<Option<Alternatives<F>>> {
+    ) -> DistributionResult<Option<Alternatives<'t, F>>> {
         if parameter != 0 {
             return Ok(None);
         }
-        check_sample("Categorical", sample, &draw.shape(&self.event_shape()))?;
-        let others = self.parameter.neighbours(side, sample, &self.parameter.table("Categorical", draw)?);
-        Ok(Some(Alternatives { values: others.categories, weights: others.weights }))
+        self.parameter.neighbours(side, sample.stop_gradient(), draw).map(Some)
     }
 }
 

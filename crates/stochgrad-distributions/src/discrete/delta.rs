@@ -51,10 +51,6 @@ impl<'t, F: Real> Distribution<'t, F> for Delta<Var<'t, F>> {
         value.equal(self.value).select(tape.constant(0.0), tape.constant(f64::NEG_INFINITY))
     }
 
-    fn draw(&self, draw: &Draw<'_, F>) -> DistributionResult<Tensor<F>> {
-        draw.parameter(self.value, &self.event_shape())
-    }
-
     fn sample(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
         Ok(self.rsample(draw)?.stop_gradient())
     }

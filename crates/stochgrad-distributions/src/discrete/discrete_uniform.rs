@@ -10,13 +10,17 @@
 //! | finite support | where all elements have the same bounds |
 //! | distribution function | yes, and its inverse |
 //!
-//! The bounds are integers, so that there are no derivatives with respect to them.
+//! The bounds are integers, so that there are no derivatives with respect to them: a derivative of the log-probability,
+//! the entropy or a divergence with respect to a bound is an error.
 
+use crate::derivative::weak::drawn_by_quantile;
 use crate::distribution::FiniteSupport;
 use crate::distribution::whole;
 use crate::error::DistributionError;
 use crate::prelude::*;
-use stochgrad_tape::Smoothness;
+use std::panic::Location;
+use std::sync::Arc;
+use stochgrad_tape::{Degree, Primitive, PrimitiveInputs, Smoothness, TapeError};
 
 distribution! {
     /// Integers between two bounds, both included, which are equally likely.
@@ -50,6 +54,51 @@ impl<'t, F: Real> DiscreteUniform<Var<'t, F>> {
     pub fn count(&self) -> Var<'t, F> {
         self.high - self.low + 1.0
     }
+
+    /// The logarithm of the number of values, which has no derivative with respect to the bounds.
+    fn log_count(&self) -> Var<'t, F> {
+        self.low.tape().custom(Arc::new(WholeNumber), &[self.count()]).ln()
+    }
+
+    fn inverted(&self, draw: &Draw<'_, F>) -> DistributionResult<Tensor<F>> {
+        let event = self.event_shape();
+        let (low, high) = (draw.parameter(self.low, &event)?, draw.parameter(self.high, &event)?);
+        let bounds = |i: usize| (low.as_slice()[i].to_f64(), high.as_slice()[i].to_f64());
+        let mut value = draw.invert(&event, &|i, k| {
+            let (low, high) = bounds(i);
+            ((k as f64 + 1.0) / (high - low + 1.0)).min(1.0)
+        })?;
+        value.make_mut().iter_mut().enumerate().for_each(|(i, x)| *x += low.as_slice()[i]);
+        Ok(value)
+    }
+}
+
+/// The same number; a derivative with respect to it is an error.
+struct WholeNumber;
+
+impl<F: Real> Primitive<F> for WholeNumber {
+    fn name(&self) -> &str {
+        "whole number"
+    }
+
+    fn forward(&self, inputs: PrimitiveInputs<'_, F>) -> Result<Tensor<F>, String> {
+        match inputs.values {
+            [value] => Ok(value.clone()),
+            _ => Err(format!("expected one value, got {}", inputs.values.len())),
+        }
+    }
+
+    fn gradient<'t>(&self, inputs: &[Var<'t, F>], output: Var<'t, F>, _adjoint: Var<'t, F>) -> Vec<Option<Var<'t, F>>> {
+        let message = "DiscreteUniform: expected no derivative with respect to the bounds, which are integers, got a \
+                       cost that asks for one; apply `stop_gradient` to the bounds"
+            .into();
+        let at = output.location().unwrap_or(Location::caller());
+        vec![Some(inputs[0].tape().fail(TapeError::Other { message, at }))]
+    }
+
+    fn degree(&self, operands: &[Degree]) -> Degree {
+        operands[0]
+    }
 }
 
 impl<'t, F: Real> Distribution<'t, F> for DiscreteUniform<Var<'t, F>> {
@@ -74,20 +123,10 @@ impl<'t, F: Real> Distribution<'t, F> for DiscreteUniform<Var<'t, F>> {
         let tape = value.tape();
         let whole = value.equal(value.floor());
         let inside = whole * value.ge(self.low) * value.le(self.high);
-        inside.select(-self.count().ln(), tape.constant(f64::NEG_INFINITY))
+        inside.select(-self.log_count(), tape.constant(f64::NEG_INFINITY))
     }
 
-    fn draw(&self, draw: &Draw<'_, F>) -> DistributionResult<Tensor<F>> {
-        let event = self.event_shape();
-        let (low, high) = (draw.parameter(self.low, &event)?, draw.parameter(self.high, &event)?);
-        let bounds = |i: usize| (low.as_slice()[i].to_f64(), high.as_slice()[i].to_f64());
-        let mut value = draw.invert(&event, &|i, k| {
-            let (low, high) = bounds(i);
-            ((k as f64 + 1.0) / (high - low + 1.0)).min(1.0)
-        })?;
-        value.make_mut().iter_mut().enumerate().for_each(|(i, x)| *x += low.as_slice()[i]);
-        Ok(value)
-    }
+    drawn_by_quantile!();
 
     fn mean(&self) -> Option<Var<'t, F>> {
         Some((self.low + self.high) * 0.5)
@@ -101,7 +140,14 @@ impl<'t, F: Real> Distribution<'t, F> for DiscreteUniform<Var<'t, F>> {
         whole("DiscreteUniform", "low", self.low, i64::MIN)?;
         whole("DiscreteUniform", "high", self.high, i64::MIN)?;
         let hint = "give the lower bound first";
-        check_parameter("DiscreteUniform", "high - low", self.high - self.low, "at least 0", hint, |width| width >= 0.0)
+        check_parameter(
+            "DiscreteUniform",
+            "high - low",
+            self.high - self.low,
+            "at least 0",
+            hint,
+            Condition::Between { low: 0.0, high: f64::INFINITY },
+        )
     }
 
     capabilities!();
@@ -122,7 +168,7 @@ impl<'t, F: Real> QuantileFunction<'t, F> for DiscreteUniform<Var<'t, F>> {
 
 impl<'t, F: Real> ClosedFormEntropy<'t, F> for DiscreteUniform<Var<'t, F>> {
     fn entropy(&self) -> Var<'t, F> {
-        self.count().ln().sum()
+        self.log_count().sum()
     }
 }
 
@@ -131,7 +177,7 @@ impl<'t, F: Real> KlDivergence<'t, F> for DiscreteUniform<Var<'t, F>> {
         // Infinite where the other distribution does not reach both bounds of this one.
         let covered = other.low.le(self.low) * other.high.ge(self.high);
         let infinite = covered.tape().constant(f64::INFINITY);
-        covered.select((other.count() / self.count()).ln(), infinite).sum()
+        covered.select(other.log_count() - self.log_count(), infinite).sum()
     }
 }
 
@@ -162,10 +208,10 @@ impl<'t, F: Real> FiniteSupport<'t, F> for DiscreteUniform<Var<'t, F>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::noise::KeyedNoise;
+    use crate::noise::{KeyedNoise, NoiseKey};
     use crate::testing::on_samples;
     use approx::assert_abs_diff_eq;
-    use stochgrad_tape::Tape;
+    use stochgrad_tape::{PlateKind, Plates, Tape};
 
     #[test]
     fn everything_follows_the_distribution() {
@@ -189,6 +235,43 @@ mod tests {
             let found = sample.as_slice().iter().filter(|&&x| x == f64::from(k)).count() as f64;
             assert!((found - 10_000.0).abs() < 4.0 * 92.0, "{k}: {found}");
         }
+    }
+
+    #[test]
+    fn a_derivative_with_respect_to_a_bound_is_an_error() {
+        type Number = for<'t> fn(DiscreteUniform<Var<'t, f64>>) -> Var<'t, f64>;
+        let numbers: [Number; 3] = [
+            |distribution| distribution.log_prob(distribution.low.tape().constant(3.0)),
+            |distribution| distribution.entropy(),
+            |distribution| distribution.kl_to(&DiscreteUniform::new(distribution.low.tape().constant(0.0), 9.0)),
+        ];
+        for number in numbers {
+            let tape = Tape::<f64>::new();
+            let (low, high) = (tape.parameter(1.0), tape.parameter(6.0));
+            let message = tape.backward(number(DiscreteUniform::new(low, high)), [low]).unwrap_err().to_string();
+            assert!(message.contains("bounds") && message.contains("stop_gradient"), "{message}");
+        }
+        let fixed = Tape::<f64>::new();
+        let (low, slope) = (fixed.parameter(1.0), fixed.parameter(0.5));
+        let log = DiscreteUniform::new(low.stop_gradient(), 6.0).log_prob(fixed.constant(3.0)) * slope;
+        let [by_low, by_slope] = fixed.backward(log, [low, slope]).unwrap();
+        assert_eq!((by_low.item(), by_slope.item()), (Ok(0.0), Ok(-6.0_f64.ln())));
+    }
+
+    #[test]
+    fn no_end_is_drawn_more_often() {
+        let tape = Tape::<f32>::new();
+        let distribution = DiscreteUniform::new(tape.constant(-1.0), 1.0);
+        let noise = KeyedNoise::new(6, 0);
+        let plate = tape.plate("samples", 300_000, PlateKind::Samples, &[]);
+        let draw = Draw::new(&tape, &noise, NoiseKey::new("x", None), Plates::from_slice(&[plate]));
+        let sample = distribution.sample(&draw).unwrap().peek().unwrap();
+        for k in -1..=1 {
+            let found = sample.as_slice().iter().filter(|&&x| x == k as f32).count() as f64;
+            assert!((found - 1e5).abs() < 4.0 * 258.2, "{k}: {found}");
+        }
+        let all = distribution.icdf(tape.constant([f32::MIN_POSITIVE, 1.0 - f32::EPSILON / 2.0])).peek().unwrap();
+        assert_eq!(all.to_vec(), [-1.0, 1.0]);
     }
 
     #[test]

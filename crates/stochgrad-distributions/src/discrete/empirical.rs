@@ -11,6 +11,7 @@
 //! | reparameterised | the chosen value, any order |
 //! | finite support | where there is one list of values |
 
+use crate::discrete::discrete_uniform::DiscreteUniform;
 use crate::distribution::FiniteSupport;
 use crate::error::DistributionError;
 use crate::prelude::*;
@@ -71,10 +72,6 @@ impl<'t, F: Real> Distribution<'t, F> for Empirical<Var<'t, F>> {
         value.unsqueeze(-1).equal(self.values).mean_axis(-1).ln()
     }
 
-    fn draw(&self, draw: &Draw<'_, F>) -> DistributionResult<Tensor<F>> {
-        Ok(self.rsample(draw)?.expand_plates(draw.plates()).inspect()?)
-    }
-
     fn sample(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
         Ok(self.rsample(draw)?.stop_gradient())
     }
@@ -107,11 +104,10 @@ impl<'t, F: Real> CumulativeDistribution<'t, F> for Empirical<Var<'t, F>> {
 
 impl<'t, F: Real> Reparameterized<'t, F> for Empirical<Var<'t, F>> {
     fn rsample(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
-        let count = self.count() as f64;
         let tape = self.values.tape();
-        let position = draw.invert(&self.event_shape(), &|_, k| ((k as f64 + 1.0) / count).min(1.0))?;
-        let position = draw.record(tape, position).unsqueeze(-1);
-        let chosen = self.values.gather(-1, position);
+        let first = tape.constant(Tensor::zeros(self.event_shape()));
+        let position = DiscreteUniform::new(first, self.count() as f64 - 1.0).sample(draw)?;
+        let chosen = self.values.gather(-1, position.unsqueeze(-1));
         Ok(chosen.reshape(self.event_shape()))
     }
 }

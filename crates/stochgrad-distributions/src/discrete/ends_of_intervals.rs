@@ -22,10 +22,10 @@ where
     let draw = states.draw(&noise);
     for f in COSTS {
         let exact = [factor * (f(to) - f(from))];
-        let weak = distribution.weak_derivative(0, &states.sample, &draw).unwrap().unwrap();
+        let weak = distribution.weak_derivative(0, states.recorded(), &draw).unwrap().unwrap();
         assert_close(&states.estimated(distribution, &weak, f), &exact, 1e-12);
         for side in SIDES {
-            let jumps = distribution.stochastic_derivative(0, side, &states.sample, &draw).unwrap().unwrap();
+            let jumps = distribution.stochastic_derivative(0, side, states.recorded(), &draw).unwrap().unwrap();
             assert_close(&states.estimated(distribution, &jumps, f), &exact, 1e-12);
         }
     }
@@ -54,10 +54,10 @@ fn certain_bits_have_the_derivative_of_their_probability() {
         for f in COSTS {
             let exact = [f(1.0) - f(0.0)];
             for side in SIDES {
-                let jumps = bit.stochastic_derivative(0, side, &states.sample, &draw).unwrap().unwrap();
+                let jumps = bit.stochastic_derivative(0, side, states.recorded(), &draw).unwrap().unwrap();
                 assert_close(&states.estimated(&bit, &jumps, f), &exact, 1e-12);
                 // The bit that occurs is p itself.
-                let recorded = bit.record_stochastic_derivative(0, side, tape.constant(p), &draw).unwrap().unwrap();
+                let recorded = bit.stochastic_derivative(0, side, tape.constant(p), &draw).unwrap().unwrap();
                 let other = recorded.values[0].item().unwrap();
                 let weight = recorded.weights[0].item().unwrap();
                 assert_close(&[weight * (f(other) - f(p))], &exact, 1e-12);

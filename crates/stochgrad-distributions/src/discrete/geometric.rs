@@ -26,9 +26,9 @@ use crate::distribution::{
 use crate::error::DistributionResult;
 use crate::family;
 use crate::noise::Draw;
-use crate::parameter::probability::{ProbabilityOrLogit, check_sample};
+use crate::parameter::probability::ProbabilityOrLogit;
 use smallvec::smallvec;
-use stochgrad_tape::Var;
+use stochgrad_tape::{Condition, Var};
 use stochgrad_tensor::special::geometric_cdf;
 use stochgrad_tensor::{Real, Shape, Tensor};
 
@@ -136,11 +136,25 @@ impl<'t, F: Real> Distribution<'t, F> for Geometric<Var<'t, F>> {
         match self.parameter {
             ProbabilityOrLogit::Probability(p) => {
                 let hint = "without successes the count is infinite; use logits for unconstrained numbers";
-                check_parameter("Geometric", "probabilities", p, "in (0, 1]", hint, |p| p > 0.0 && p <= 1.0)
+                check_parameter(
+                    "Geometric",
+                    "probabilities",
+                    p,
+                    "in (0, 1]",
+                    hint,
+                    Condition::AtMost { above: 0.0, high: 1.0 },
+                )
             }
             ProbabilityOrLogit::Logit(l) => {
                 let hint = "without successes the count is infinite; look for the operation that made it";
-                check_parameter("Geometric", "logits", l, "a number above −∞", hint, |l| l > f64::NEG_INFINITY)
+                check_parameter(
+                    "Geometric",
+                    "logits",
+                    l,
+                    "a number above −∞",
+                    hint,
+                    Condition::AtMost { above: f64::NEG_INFINITY, high: f64::INFINITY },
+                )
             }
         }
     }
@@ -189,19 +203,17 @@ impl<'t, F: Real> WeakDerivative<'t, F> for Geometric<Var<'t, F>> {
     fn weak_derivative(
         &self,
         parameter: usize,
-        sample: &Tensor<F>,
+        sample: Var<'t, F>,
         draw: &Draw<'_, F>,
-    ) -> DistributionResult<Option<Alternatives<F>>> {
+    ) -> DistributionResult<Option<Alternatives<'t, F>>> {
         if parameter != 0 {
             return Ok(None);
         }
-        let p = self.parameter.probabilities(draw, &self.event_shape())?;
-        check_sample("Geometric", sample, p.shape())?;
+        let x = sample.stop_gradient();
         // The primal sample is the positive part.
-        let more = self.draw(&draw.purpose("more failures"))?;
-        let longer = Tensor::from_fn(p.shape().clone(), |i| F::ONE + sample.as_slice()[i] + more.as_slice()[i]);
-        let weights = p.map(|p| -self.parameter.rate_down(F::ONE, p));
-        Ok(Some(Alternatives { values: vec![longer], weights: vec![weights] }))
+        let more = self.sample(&draw.purpose("more failures"))?;
+        let weight = -self.parameter.rate_down(x.tape().constant(1.0));
+        Ok(Some(Alternatives { values: vec![x + more + 1.0], weights: vec![weight] }))
     }
 }
 
@@ -210,43 +222,43 @@ impl<'t, F: Real> StochasticDerivative<'t, F> for Geometric<Var<'t, F>> {
         &self,
         parameter: usize,
         side: Side,
-        sample: &Tensor<F>,
-        draw: &Draw<'_, F>,
-    ) -> DistributionResult<Option<Alternatives<F>>> {
+        sample: Var<'t, F>,
+        _draw: &Draw<'_, F>,
+    ) -> DistributionResult<Option<Alternatives<'t, F>>> {
         if parameter != 0 {
             return Ok(None);
         }
-        let at_end = self.parameter.ends()?;
-        let p = self.parameter.probabilities(draw, &self.event_shape())?;
-        check_sample("Geometric", sample, p.shape())?;
-        let weights = |share: f64, rate: &dyn Fn(F, F) -> F| {
-            Tensor::from_fn(p.shape().clone(), |i| F::from_f64(share) * rate(sample.as_slice()[i], p.as_slice()[i]))
-        };
-        let right = |share: f64| {
-            let rate = |x: F, p: F| match self.parameter {
-                ProbabilityOrLogit::Logit(_) => x,
-                ProbabilityOrLogit::Probability(_) if x == F::ZERO => F::ZERO,
-                ProbabilityOrLogit::Probability(_) => x / (p * (F::ONE - p)),
-            };
-            (sample.map(|x| (x - F::ONE).max(F::ZERO)), weights(share, &rate))
-        };
-        let left = |share: f64| {
-            let weights = Tensor::from_fn(p.shape().clone(), |i| {
-                let (x, p) = (sample.as_slice()[i], p.as_slice()[i]);
-                let share = if at_end(p) { F::ONE } else { F::from_f64(share) };
-                -share * self.parameter.rate_down(x + F::ONE, p)
-            });
-            (sample.map(|x| x + F::ONE), weights)
-        };
-        let jumps = match side {
-            Side::Right if p.as_slice().iter().any(|&p| at_end(p)) => vec![right(1.0), left(0.0)],
-            Side::Right => vec![right(1.0)],
-            Side::Left => vec![left(1.0)],
-            Side::TwoSided => vec![right(0.5), left(0.5)],
-        };
-        let (values, weights) = jumps.into_iter().unzip();
-        Ok(Some(Alternatives { values, weights }))
+        let x = sample.stop_gradient();
+        let one = x.tape().constant(1.0);
+        fewer_failures(self.parameter, side, x, one).map(Some)
     }
+}
+
+/// The jumps of a number of failures before some successes when the probability of a success changes.
+pub(crate) fn fewer_failures<'t, F: Real>(
+    parameter: ProbabilityOrLogit<Var<'t, F>>,
+    side: Side,
+    failures: Var<'t, F>,
+    successes: Var<'t, F>,
+) -> DistributionResult<Alternatives<'t, F>> {
+    let (more, fewer) = (failures + 1.0, (failures - 1.0).relu());
+    let gain = match parameter {
+        ProbabilityOrLogit::Probability(p) => {
+            let p = p.stop_gradient();
+            failures.select(failures / (p * (1.0 - p)), failures)
+        }
+        ProbabilityOrLogit::Logit(_) => failures,
+    };
+    let loss = -parameter.rate_down(failures + successes);
+    // At probability 1 there is only a derivative from the left, and no failure to lose.
+    let (all, _) = parameter.at_ends()?;
+    Ok(match side {
+        Side::Right => Alternatives { values: vec![all.select(more, fewer)], weights: vec![all.select(loss, gain)] },
+        Side::Left => Alternatives { values: vec![more], weights: vec![loss] },
+        Side::TwoSided => {
+            Alternatives { values: vec![fewer, more], weights: vec![gain * 0.5, loss * ((all + 1.0) * 0.5)] }
+        }
+    })
 }
 
 impl<'t, F: Real> KlDivergence<'t, F> for Geometric<Var<'t, F>> {

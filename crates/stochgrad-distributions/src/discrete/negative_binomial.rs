@@ -18,11 +18,12 @@
 //! is $1 - p$, their logits are $-\eta$.
 
 use crate::derivative::weak::drawn_by_quantile;
+use crate::discrete::geometric::{Geometric, fewer_failures};
 use crate::distribution::{IntegerSupport, Side, StochasticDerivative};
 use crate::family;
-use crate::parameter::probability::{ProbabilityOrLogit, above_zero, check_sample};
+use crate::parameter::probability::{ProbabilityOrLogit, above_zero};
 use crate::prelude::*;
-use stochgrad_tensor::special::{geometric_cdf, negative_binomial_cdf};
+use stochgrad_tensor::special::negative_binomial_cdf;
 
 /// Numbers of failures before the r-th success, given by the number of successes and the probability or the log-odds
 /// of success in each trial. Use it for counts whose variance exceeds their mean.
@@ -151,13 +152,25 @@ impl<'t, F: Real> Distribution<'t, F> for NegativeBinomial<Var<'t, F>> {
         match self.parameter {
             ProbabilityOrLogit::Probability(p) => {
                 let hint = "without successes the count is infinite; use logits for unconstrained numbers";
-                check_parameter("NegativeBinomial", "probabilities", p, "in (0, 1]", hint, |p| p > 0.0 && p <= 1.0)
+                check_parameter(
+                    "NegativeBinomial",
+                    "probabilities",
+                    p,
+                    "in (0, 1]",
+                    hint,
+                    Condition::AtMost { above: 0.0, high: 1.0 },
+                )
             }
             ProbabilityOrLogit::Logit(l) => {
                 let hint = "without successes the count is infinite; look for the operation that made it";
-                check_parameter("NegativeBinomial", "logits", l, "a number above −∞", hint, |l| {
-                    l > f64::NEG_INFINITY
-                })
+                check_parameter(
+                    "NegativeBinomial",
+                    "logits",
+                    l,
+                    "a number above −∞",
+                    hint,
+                    Condition::AtMost { above: f64::NEG_INFINITY, high: f64::INFINITY },
+                )
             }
         }
     }
@@ -193,22 +206,22 @@ impl<'t, F: Real> WeakDerivative<'t, F> for NegativeBinomial<Var<'t, F>> {
     fn weak_derivative(
         &self,
         parameter: usize,
-        sample: &Tensor<F>,
+        sample: Var<'t, F>,
         draw: &Draw<'_, F>,
-    ) -> DistributionResult<Option<Alternatives<F>>> {
+    ) -> DistributionResult<Option<Alternatives<'t, F>>> {
         if parameter != 0 {
             return Ok(None);
         }
-        let (successes, p) = self.tables(draw)?;
-        check_sample("NegativeBinomial", sample, p.shape())?;
+        let x = sample.stop_gradient();
         // The primal sample is the positive part.
-        let more = draw
-            .purpose("more failures")
-            .invert(&self.event_shape(), &|i, k| geometric_cdf(k as f64, p.as_slice()[i].to_f64()))?;
-        let longer = Tensor::from_fn(p.shape().clone(), |i| F::ONE + sample.as_slice()[i] + more.as_slice()[i]);
-        let weights =
-            Tensor::from_fn(p.shape().clone(), |i| -self.parameter.rate_down(successes.as_slice()[i], p.as_slice()[i]));
-        Ok(Some(Alternatives { values: vec![longer], weights: vec![weights] }))
+        let event = self.event_shape();
+        let more = match self.parameter {
+            ProbabilityOrLogit::Probability(p) => Geometric::from_probabilities(p.broadcast_to(event)),
+            ProbabilityOrLogit::Logit(l) => Geometric::from_logits(l.broadcast_to(event)),
+        };
+        let more = more.sample(&draw.purpose("more failures"))?;
+        let weight = -self.parameter.rate_down(self.successes.stop_gradient());
+        Ok(Some(Alternatives { values: vec![x + more + 1.0], weights: vec![weight] }))
     }
 }
 
@@ -217,45 +230,14 @@ impl<'t, F: Real> StochasticDerivative<'t, F> for NegativeBinomial<Var<'t, F>> {
         &self,
         parameter: usize,
         side: Side,
-        sample: &Tensor<F>,
-        draw: &Draw<'_, F>,
-    ) -> DistributionResult<Option<Alternatives<F>>> {
+        sample: Var<'t, F>,
+        _draw: &Draw<'_, F>,
+    ) -> DistributionResult<Option<Alternatives<'t, F>>> {
         if parameter != 0 {
             return Ok(None);
         }
-        let at_end = self.parameter.ends()?;
-        let (successes, p) = self.tables(draw)?;
-        check_sample("NegativeBinomial", sample, p.shape())?;
-        let weights = |share: f64, rate: &dyn Fn(usize) -> F| {
-            Tensor::from_fn(p.shape().clone(), |i| F::from_f64(share) * rate(i))
-        };
-        let right = |share: f64| {
-            let rate = |i: usize| {
-                let (x, p) = (sample.as_slice()[i], p.as_slice()[i]);
-                match self.parameter {
-                    ProbabilityOrLogit::Logit(_) => x,
-                    ProbabilityOrLogit::Probability(_) if x == F::ZERO => F::ZERO,
-                    ProbabilityOrLogit::Probability(_) => x / (p * (F::ONE - p)),
-                }
-            };
-            (sample.map(|x| (x - F::ONE).max(F::ZERO)), weights(share, &rate))
-        };
-        let left = |share: f64| {
-            let weights = Tensor::from_fn(p.shape().clone(), |i| {
-                let (x, p) = (sample.as_slice()[i], p.as_slice()[i]);
-                let share = if at_end(p) { F::ONE } else { F::from_f64(share) };
-                -share * self.parameter.rate_down(x + successes.as_slice()[i], p)
-            });
-            (sample.map(|x| x + F::ONE), weights)
-        };
-        let jumps = match side {
-            Side::Right if p.as_slice().iter().any(|&p| at_end(p)) => vec![right(1.0), left(0.0)],
-            Side::Right => vec![right(1.0)],
-            Side::Left => vec![left(1.0)],
-            Side::TwoSided => vec![right(0.5), left(0.5)],
-        };
-        let (values, weights) = jumps.into_iter().unzip();
-        Ok(Some(Alternatives { values, weights }))
+        let [successes, x] = [self.successes, sample].map(Var::stop_gradient);
+        fewer_failures(self.parameter, side, x, successes).map(Some)
     }
 }
 
@@ -314,7 +296,7 @@ mod tests {
                 let exact = states.exact(&distribution, theta, f);
                 for side in SIDES {
                     let jumps = distribution
-                        .stochastic_derivative(0, side, &states.sample, &states.draw(&noise))
+                        .stochastic_derivative(0, side, states.recorded(), &states.draw(&noise))
                         .unwrap()
                         .unwrap();
                     assert_close(&states.estimated(&distribution, &jumps, f), &exact, 1e-9);
@@ -323,15 +305,13 @@ mod tests {
                     .map(|more| {
                         let noise = Fixed(more);
                         let parts =
-                            distribution.weak_derivative(0, &states.sample, &states.draw(&noise)).unwrap().unwrap();
+                            distribution.weak_derivative(0, states.recorded(), &states.draw(&noise)).unwrap().unwrap();
                         geometric_log_pmf(more as f64, P).exp() * states.estimated(&distribution, &parts, f)[0]
                     })
                     .sum();
                 assert_close(&[weak], &exact, 1e-9);
             }
-            assert!(distribution.weak_derivative(1, &states.sample, &states.draw(&noise)).unwrap().is_none());
-            let misfit = Tensor::zeros([201]);
-            assert!(distribution.stochastic_derivative(0, Side::Left, &misfit, &states.draw(&noise)).is_err());
+            assert!(distribution.weak_derivative(1, states.recorded(), &states.draw(&noise)).unwrap().is_none());
         }
     }
 

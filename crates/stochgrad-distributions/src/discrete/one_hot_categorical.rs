@@ -26,8 +26,8 @@ use crate::distribution::{
 use crate::error::DistributionResult;
 use crate::family;
 use crate::noise::Draw;
-use crate::parameter::categories::{OtherCategories, ProbabilitiesOrLogits};
-use crate::parameter::probability::{check_sample, released};
+use crate::parameter::categories::ProbabilitiesOrLogits;
+use crate::parameter::probability::released;
 use smallvec::smallvec;
 use stochgrad_tape::Var;
 use stochgrad_tensor::map::Map;
@@ -103,20 +103,10 @@ impl<'t, F: Real> OneHotCategorical<Var<'t, F>> {
         vectors
     }
 
-    fn numbers(&self, vectors: &Tensor<F>) -> Tensor<F> {
-        let categories = self.categories().max(1);
-        let shape: Shape = vectors.shape()[..vectors.rank().saturating_sub(1)].into();
-        let number = |row: usize| {
-            vectors.as_slice()[row * categories..(row + 1) * categories].iter().position(|&x| x != F::ZERO).unwrap_or(0)
-        };
-        Tensor::from_fn(shape, |row| F::from_usize(number(row)))
-    }
-
-    fn alternatives(&self, others: OtherCategories<F>) -> Alternatives<F> {
-        Alternatives {
-            values: others.categories.iter().map(|numbers| self.vectors(numbers)).collect(),
-            weights: others.weights,
-        }
+    /// The vectors where noise is not recorded: the exact oracle splits it instead.
+    fn inverted(&self, draw: &Draw<'_, F>) -> DistributionResult<Tensor<F>> {
+        let table = self.parameter.table("OneHotCategorical", draw)?;
+        Ok(self.vectors(&draw.categorical(&self.parameter.independent(), &table)?))
     }
 }
 
@@ -157,15 +147,10 @@ impl<'t, F: Real> Distribution<'t, F> for OneHotCategorical<Var<'t, F>> {
         }
     }
 
-    fn draw(&self, draw: &Draw<'_, F>) -> DistributionResult<Tensor<F>> {
-        let table = self.parameter.table("OneHotCategorical", draw)?;
-        Ok(self.vectors(&draw.categorical(&self.parameter.independent(), &table)?))
-    }
-
     fn sample(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
         let tape = self.parameter.var().tape();
         if !draw.records_noise(tape) || self.categories() == 0 {
-            return Ok(draw.record(tape, self.draw(draw)?));
+            return Ok(draw.record(tape, self.inverted(draw)?));
         }
         let noise = draw.record_uniform(tape, &self.parameter.independent())?;
         Ok(self.probabilities().categories(noise).one_hot(self.categories()))
@@ -230,15 +215,16 @@ impl<'t, F: Real> WeakDerivative<'t, F> for OneHotCategorical<Var<'t, F>> {
     fn weak_derivative(
         &self,
         parameter: usize,
-        sample: &Tensor<F>,
-        draw: &Draw<'_, F>,
-    ) -> DistributionResult<Option<Alternatives<F>>> {
+        sample: Var<'t, F>,
+        _draw: &Draw<'_, F>,
+    ) -> DistributionResult<Option<Alternatives<'t, F>>> {
         if parameter != 0 {
             return Ok(None);
         }
-        let table = self.parameter.table("OneHotCategorical", draw)?;
-        check_sample("OneHotCategorical", sample, table.shape())?;
-        Ok(Some(self.alternatives(self.parameter.all_categories(&table))))
+        let own = sample.stop_gradient() * 0.0;
+        let one = |category: usize| Tensor::from_fn([self.categories()], |k| F::from_usize(usize::from(k == category)));
+        let values = (0..self.categories()).map(|category| own + own.tape().constant(one(category))).collect();
+        Ok(Some(Alternatives { values, weights: self.parameter.slopes() }))
     }
 }
 
@@ -247,15 +233,15 @@ impl<'t, F: Real> StochasticDerivative<'t, F> for OneHotCategorical<Var<'t, F>> 
         &self,
         parameter: usize,
         side: Side,
-        sample: &Tensor<F>,
+        sample: Var<'t, F>,
         draw: &Draw<'_, F>,
-    ) -> DistributionResult<Option<Alternatives<F>>> {
+    ) -> DistributionResult<Option<Alternatives<'t, F>>> {
         if parameter != 0 {
             return Ok(None);
         }
-        let table = self.parameter.table("OneHotCategorical", draw)?;
-        check_sample("OneHotCategorical", sample, table.shape())?;
-        Ok(Some(self.alternatives(self.parameter.neighbours(side, &self.numbers(sample), &table))))
+        let Alternatives { values, weights } = self.parameter.neighbours(side, sample.argmax(-1), draw)?;
+        let values = values.into_iter().map(|category| category.one_hot(self.categories())).collect();
+        Ok(Some(Alternatives { values, weights }))
     }
 }
 

@@ -21,9 +21,9 @@ use crate::distribution::{
 use crate::error::DistributionResult;
 use crate::family;
 use crate::noise::Draw;
-use crate::parameter::probability::{above_zero, check_sample, finite_ln, held};
+use crate::parameter::probability::{above_zero, finite_ln, held};
 use smallvec::smallvec;
-use stochgrad_tape::{Var, special};
+use stochgrad_tape::{Condition, Var, special};
 use stochgrad_tensor::special::poisson_cdf;
 use stochgrad_tensor::{Real, Shape, Tensor};
 
@@ -119,14 +119,6 @@ impl<'t, F: Real> Poisson<Var<'t, F>> {
         let rates = self.rates(draw)?;
         draw.invert(&self.event_shape(), &|element, k| poisson_cdf(k as f64, rates.as_slice()[element].to_f64()))
     }
-
-    /// The derivative of the rate with respect to the parameter.
-    fn derivative(&self, rate: F) -> F {
-        match self.parameter {
-            RateOrLog::Rate(_) => F::ONE,
-            RateOrLog::Log(_) => rate,
-        }
-    }
 }
 
 impl<'t, F: Real> Distribution<'t, F> for Poisson<Var<'t, F>> {
@@ -178,13 +170,18 @@ impl<'t, F: Real> Distribution<'t, F> for Poisson<Var<'t, F>> {
                 rate,
                 "a finite number, at least 0",
                 "use from_log_rate for unconstrained numbers",
-                |rate| (0.0..f64::INFINITY).contains(&rate),
+                Condition::AtLeast { low: 0.0, below: f64::INFINITY },
             ),
             RateOrLog::Log(log) => {
                 let hint = "look for the operation that made it so large, or NaN";
-                check_parameter("Poisson", "log_rate", log, "a number with a finite exponential", hint, |log| {
-                    F::from_f64(log).exp().is_finite()
-                })
+                check_parameter(
+                    "Poisson",
+                    "log_rate",
+                    log,
+                    "a number with a finite exponential",
+                    hint,
+                    Condition::FiniteExponential,
+                )
             }
         }
     }
@@ -219,9 +216,9 @@ impl<'t, F: Real> WeakDerivative<'t, F> for Poisson<Var<'t, F>> {
     fn weak_derivative(
         &self,
         parameter: usize,
-        sample: &Tensor<F>,
+        sample: Var<'t, F>,
         draw: &Draw<'_, F>,
-    ) -> DistributionResult<Option<Alternatives<F>>> {
+    ) -> DistributionResult<Option<Alternatives<'t, F>>> {
         self.stochastic_derivative(parameter, Side::Right, sample, draw)
     }
 }
@@ -231,46 +228,35 @@ impl<'t, F: Real> StochasticDerivative<'t, F> for Poisson<Var<'t, F>> {
         &self,
         parameter: usize,
         side: Side,
-        sample: &Tensor<F>,
-        draw: &Draw<'_, F>,
-    ) -> DistributionResult<Option<Alternatives<F>>> {
+        sample: Var<'t, F>,
+        _draw: &Draw<'_, F>,
+    ) -> DistributionResult<Option<Alternatives<'t, F>>> {
         if parameter != 0 {
             return Ok(None);
         }
-        let rates = self.rates(draw)?;
-        check_sample("Poisson", sample, rates.shape())?;
+        let x = sample.stop_gradient();
+        let one = x.tape().constant(1.0);
+        let (up, down) = (x + 1.0, (x - 1.0).relu());
         // A rate of 0 has a derivative from the right only. If no derivative flows through it, it needs no special
         // case.
-        let matters = match self.parameter {
-            RateOrLog::Rate(rate) => rate.tape().has_derivative(rate, &|rate| rate == F::ZERO)?,
-            RateOrLog::Log(_) => false,
+        let (gain, loss, at_end) = match self.parameter {
+            RateOrLog::Rate(rate) => {
+                let own = rate.stop_gradient();
+                let is_zero = own.equal(x.tape().constant(0.0));
+                let matters = x.tape().record_has_derivative(rate, is_zero)?;
+                (one, -x.select(x / own, x), is_zero * matters)
+            }
+            RateOrLog::Log(log) => (log.stop_gradient().exp(), -x, x.tape().constant(0.0)),
         };
-        let at_end = |rate: F| matters && rate == F::ZERO;
-        let right = |share: f64| {
-            let weights =
-                rates.map(|rate| self.derivative(rate) * if at_end(rate) { F::ONE } else { F::from_f64(share) });
-            (sample.map(|x| x + F::ONE), weights)
-        };
-        let left = |share: f64| {
-            let weights = Tensor::from_fn(rates.shape().clone(), |i| {
-                let (x, rate) = (sample.as_slice()[i], rates.as_slice()[i]);
-                let flow = match self.parameter {
-                    _ if x == F::ZERO => F::ZERO,
-                    RateOrLog::Rate(_) => x / rate,
-                    RateOrLog::Log(_) => x,
-                };
-                -flow * F::from_f64(share)
-            });
-            (sample.map(|x| (x - F::ONE).max(F::ZERO)), weights)
-        };
-        let jumps = match side {
-            Side::Right => vec![right(1.0)],
-            Side::Left if rates.as_slice().iter().any(|&rate| at_end(rate)) => vec![right(0.0), left(1.0)],
-            Side::Left => vec![left(1.0)],
-            Side::TwoSided => vec![right(0.5), left(0.5)],
-        };
-        let (values, weights) = jumps.into_iter().unzip();
-        Ok(Some(Alternatives { values, weights }))
+        Ok(Some(match side {
+            Side::Right => Alternatives { values: vec![up], weights: vec![gain] },
+            Side::Left => {
+                Alternatives { values: vec![at_end.select(up, down)], weights: vec![at_end.select(gain, loss)] }
+            }
+            Side::TwoSided => {
+                Alternatives { values: vec![up, down], weights: vec![gain * ((at_end + 1.0) * 0.5), loss * 0.5] }
+            }
+        }))
     }
 }
 

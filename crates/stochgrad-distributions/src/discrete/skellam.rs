@@ -52,10 +52,6 @@ impl<'t, F: Real> Distribution<'t, F> for Skellam<Var<'t, F>> {
         special::skellam_log_pmf(value, self.rate_up, self.rate_down)
     }
 
-    fn draw(&self, draw: &Draw<'_, F>) -> DistributionResult<Tensor<F>> {
-        Ok(self.sample(draw)?.expand_plates(draw.plates()).inspect()?)
-    }
-
     fn sample(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
         let event = self.event_shape();
         let part = |rate: Var<'t, F>, purpose: &str| {
@@ -90,14 +86,12 @@ impl<'t, F: Real> QuantileFunction<'t, F> for Skellam<Var<'t, F>> {
 impl<'t, F: Real> ScoreDifferentiable<'t, F> for Skellam<Var<'t, F>> {}
 
 impl<'t, F: Real> WeakDerivative<'t, F> for Skellam<Var<'t, F>> {
-    weak_by_recording!();
-
-    fn record_weak_derivative(
+    fn weak_derivative(
         &self,
         parameter: usize,
         sample: Var<'t, F>,
         draw: &Draw<'_, F>,
-    ) -> DistributionResult<Option<RecordedAlternatives<'t, F>>> {
+    ) -> DistributionResult<Option<Alternatives<'t, F>>> {
         let (moved, rate) = match parameter {
             0 => (sample + 1.0, self.rate_up),
             1 => (sample - 1.0, self.rate_down),
@@ -105,7 +99,7 @@ impl<'t, F: Real> WeakDerivative<'t, F> for Skellam<Var<'t, F>> {
         };
         let _ = draw;
         let one = rate.stop_gradient() * 0.0 + 1.0;
-        Ok(Some(RecordedAlternatives { values: vec![moved.stop_gradient()], weights: vec![one] }))
+        Ok(Some(Alternatives { values: vec![moved.stop_gradient()], weights: vec![one] }))
     }
 }
 
@@ -113,7 +107,7 @@ impl<'t, F: Real> WeakDerivative<'t, F> for Skellam<Var<'t, F>> {
 mod tests {
     use super::*;
     use crate::noise::KeyedNoise;
-    use crate::testing::{leaves, on_samples};
+    use crate::testing::{Evaluated, leaves, on_samples};
     use approx::assert_abs_diff_eq;
     use stochgrad_tape::Tape;
     use stochgrad_tensor::special::{skellam_cdf, skellam_log_pmf};
@@ -172,7 +166,9 @@ mod tests {
                 expectation(rates[0], rates[1], cost)
             };
             let exact = (step(1e-4) - step(-1e-4)) / 2e-4;
-            let parts = distribution.weak_derivative(parameter, &sample, &draw).unwrap().unwrap();
+            let parts =
+                distribution.weak_derivative(parameter, draw.record(&tape, sample.clone()), &draw).unwrap().unwrap();
+            let parts = Evaluated::new(&distribution, &draw, &parts);
             let terms: Vec<f64> = (0..sample.len())
                 .map(|i| {
                     parts.weights[0].as_slice()[i] * (cost(parts.values[0].as_slice()[i]) - cost(sample.as_slice()[i]))
@@ -182,7 +178,7 @@ mod tests {
             let error = (crate::testing::variance(&terms) / 1e5).sqrt();
             assert!((mean - exact).abs() < 4.0 * error, "{parameter}: {mean} ± {error}, expected {exact}");
         }
-        assert!(distribution.weak_derivative(2, &sample, &draw).unwrap().is_none());
+        assert!(distribution.weak_derivative(2, draw.record(&tape, sample.clone()), &draw).unwrap().is_none());
     }
 
     #[test]

@@ -9,7 +9,7 @@
 use std::sync::Arc;
 use stochgrad_tape::{Primitive, PrimitiveInputs, SetId, Smoothness, Var};
 use stochgrad_tensor::zip::{Zip, zip};
-use stochgrad_tensor::{Pool, Real, Tensor};
+use stochgrad_tensor::{Real, Shape, Tensor};
 
 /// Whether the boundary of a support is part of the support, with the log-density on both sides.
 ///
@@ -53,12 +53,25 @@ impl Boundary {
         }
     }
 
+    /// The comparison of a distance with 0 that is true outside.
+    fn comparison(self) -> Zip {
+        match self {
+            Boundary::Included => Zip::Less,
+            Boundary::Excluded => Zip::LessEqual,
+        }
+    }
+
     /// 1 where a value with this distance from the boundary, positive on the inner side, is outside the support, else
     /// 0.
     pub fn outside<'t, F: Real>(self, distance: Var<'t, F>) -> Var<'t, F> {
+        if distance.ancestors() == SetId::EMPTY {
+            // Nothing is derived from the smoothness of a value that is not random, and compiled programs fuse plain
+            // comparisons with what follows.
+            let zero = distance.tape().constant(0.0);
+            return distance.zip(self.comparison(), zero);
+        }
         let seen = distance.inspect().is_ok_and(|distance| distance.as_slice().iter().any(|&x| self.excludes(x)));
-        let random = distance.ancestors() != SetId::EMPTY;
-        distance.tape().custom(Arc::new(Outside { boundary: self, seen, random }), &[distance])
+        distance.tape().custom(Arc::new(Outside { boundary: self, seen }), &[distance])
     }
 
     /// The log-density `density(value)` inside the support, and −∞ with zero derivatives outside.
@@ -88,12 +101,11 @@ impl Boundary {
     }
 }
 
+/// The comparison of a random distance.
 struct Outside {
     boundary: Boundary,
     /// Whether the recording had an element outside.
     seen: bool,
-    /// Whether a random value decides it. Nothing is derived from the smoothness of other values.
-    random: bool,
 }
 
 impl<F: Real> Primitive<F> for Outside {
@@ -105,11 +117,14 @@ impl<F: Real> Primitive<F> for Outside {
         let [distance] = inputs.values else {
             return Err(format!("expected one value, got {}", inputs.values.len()));
         };
-        let outside = match self.boundary {
-            Boundary::Included => Zip::Less,
-            Boundary::Excluded => Zip::LessEqual,
-        };
-        Ok(zip(&Pool::new(), outside, distance, &Tensor::scalar(F::ZERO)))
+        let zero = inputs.pool.full(Shape::scalar(), F::ZERO);
+        let marks = zip(inputs.pool, self.boundary.comparison(), distance, &zero);
+        inputs.pool.recycle(zero);
+        Ok(marks)
+    }
+
+    fn takes_from_pool(&self) -> bool {
+        true
     }
 
     fn gradient<'t>(
@@ -126,7 +141,7 @@ impl<F: Real> Primitive<F> for Outside {
     }
 
     fn holds(&self, inputs: PrimitiveInputs<'_, F>) -> Result<(), String> {
-        if self.seen || !self.random {
+        if self.seen {
             return Ok(());
         }
         // Without leaving the loop at the first one, it is one over vectors.
@@ -155,7 +170,7 @@ mod tests {
     fn the_boundary_is_a_jump_only_where_it_is_seen() {
         let tape = Tape::<f64>::new();
         let mask = |values: [f64; 3], boundary: Boundary| {
-            let outside = boundary.outside(tape.parameter(values));
+            let outside = boundary.outside(tape.sample(tape.new_site(), tape.parameter(values), &[]));
             (outside.peek().unwrap().to_vec(), tape.smoothness(outside, 0))
         };
         assert_eq!(mask([0.0, 1.0, f64::NAN], Boundary::Included), (vec![0.0, 0.0, 0.0], Smoothness::Constant));

@@ -1,28 +1,39 @@
 //! Checks of parameters against their domains.
 
 use crate::error::{DistributionError, DistributionResult};
-use stochgrad_tape::Var;
+use stochgrad_tape::{Condition, Requirement, Var, Violation};
 use stochgrad_tensor::{Real, Shape};
 
-/// Checks that `valid` holds for all elements of a parameter. `expected` and `hint` complete the message of the error.
+/// Checks that a parameter meets a condition, and records the condition: a compiled program checks it in each run.
+/// `expected` and `hint` complete the message of the error.
+///
+/// ```
+/// use stochgrad_distributions::{Condition, check_parameter};
+/// use stochgrad_tape::Tape;
+///
+/// let tape = Tape::<f64>::new();
+/// let check = |p: f64| {
+///     let condition = Condition::AtMost { above: 0.0, high: 1.0 };
+///     check_parameter("Geometric", "probabilities", tape.constant(p), "in (0, 1]", "use logits", condition)
+/// };
+/// assert!(check(1.0).is_ok() && check(0.0).is_err() && check(f64::NAN).is_err());
+/// ```
 ///
 /// # Errors
-/// Names the first element for which `valid` does not hold. NaN is passed to `valid` as well.
+/// Names the first element for which the condition does not hold.
 pub fn check_parameter<F: Real>(
     distribution: &'static str,
     parameter: &'static str,
     var: Var<'_, F>,
     expected: &'static str,
     hint: &'static str,
-    valid: impl Fn(f64) -> bool,
+    condition: Condition,
 ) -> DistributionResult<()> {
-    let value = var.inspect()?;
-    match value.as_slice().iter().position(|x| !valid(x.to_f64())) {
-        Some(position) => {
-            let found = value.as_slice()[position].to_f64();
+    match var.require(Requirement { condition, owner: distribution, name: parameter, expected, hint })? {
+        None => Ok(()),
+        Some(Violation { position, found }) => {
             Err(DistributionError::Parameter { distribution, parameter, expected, found, position, hint })
         }
-        None => Ok(()),
     }
 }
 
@@ -32,7 +43,7 @@ pub fn check_parameter<F: Real>(
 /// Names the first element that is not.
 pub fn finite<F: Real>(distribution: &'static str, parameter: &'static str, var: Var<'_, F>) -> DistributionResult<()> {
     let hint = "look for the operation that made it";
-    check_parameter(distribution, parameter, var, "a finite number", hint, f64::is_finite)
+    check_parameter(distribution, parameter, var, "a finite number", hint, Condition::Finite)
 }
 
 /// Checks that a parameter is positive and finite.
@@ -45,7 +56,7 @@ pub fn positive<F: Real>(
     var: Var<'_, F>,
 ) -> DistributionResult<()> {
     let hint = "use exp() or softplus() of an unconstrained number";
-    check_parameter(distribution, parameter, var, "a positive finite number", hint, |x| x > 0.0 && x.is_finite())
+    check_parameter(distribution, parameter, var, "a positive finite number", hint, Condition::POSITIVE)
 }
 
 /// Checks that a parameter is an integer, at least `least`.
@@ -64,9 +75,7 @@ pub fn whole<F: Real>(
         1 => "a whole number, at least 1",
         _ => "a whole number",
     };
-    check_parameter(distribution, parameter, var, expected, hint, |x| {
-        x.is_finite() && x == x.floor() && x >= least as f64
-    })
+    check_parameter(distribution, parameter, var, expected, hint, Condition::Integer { least: least as f64 })
 }
 
 /// The event shape to which parameters broadcast. Where they do not broadcast, it is that of a single number, and the

@@ -120,7 +120,7 @@ macro_rules! family {
 /// ```
 /// use stochgrad_distributions::{Distribution, DistributionResult, Draw, declared, distribution, positive};
 /// use stochgrad_tape::{Tape, Var};
-/// use stochgrad_tensor::{Real, Tensor};
+/// use stochgrad_tensor::Real;
 ///
 /// distribution! {
 ///     /// The height of a point under a triangle.
@@ -137,9 +137,9 @@ macro_rules! family {
 ///     fn log_prob_each(&self, value: Var<'t, F>) -> Var<'t, F> {
 ///         ((self.height - value) * 2.0 / self.height.square()).ln()
 ///     }
-///     fn draw(&self, draw: &Draw<'_, F>) -> DistributionResult<Tensor<F>> {
-///         let (height, u) = (draw.parameter(self.height, &self.event_shape())?, draw.uniform(&self.event_shape())?);
-///         Ok(Tensor::from_fn(u.shape().clone(), |i| height.as_slice()[i] * (F::ONE - u.as_slice()[i].sqrt())))
+///     fn sample(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
+///         let u = draw.record_uniform(self.height.tape(), &self.event_shape())?;
+///         Ok((self.height * (1.0 - u.sqrt())).stop_gradient())
 ///     }
 /// }
 ///

@@ -86,7 +86,7 @@ probes! {
 ///     Distribution, DistributionResult, Draw, ScoreDifferentiable, capabilities, declared, distribution, finite,
 /// };
 /// use stochgrad_tape::{Tape, Var};
-/// use stochgrad_tensor::{Real, Tensor};
+/// use stochgrad_tensor::Real;
 ///
 /// distribution! {
 ///     /// A uniform sample from the unit interval, moved by an offset.
@@ -102,7 +102,9 @@ probes! {
 ///     capabilities!();
 ///
 ///     fn log_prob_each(&self, value: Var<'t, F>) -> Var<'t, F> { (value - self.offset) * 0.0 }
-///     fn draw(&self, draw: &Draw<'_, F>) -> DistributionResult<Tensor<F>> { draw.uniform(&self.event_shape()) }
+///     fn sample(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
+///         Ok((self.offset + draw.record_uniform(self.offset.tape(), &self.event_shape())?).stop_gradient())
+///     }
 /// }
 ///
 /// impl<'t, F: Real> ScoreDifferentiable<'t, F> for Moved<Var<'t, F>> {}

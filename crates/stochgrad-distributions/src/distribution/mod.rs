@@ -14,7 +14,7 @@ mod tensor_distribution;
 mod traits;
 mod weak_path;
 
-pub use alternatives::{Alternatives, RecordedAlternatives, Side};
+pub use alternatives::{Alternatives, Side};
 pub use boundary::Boundary;
 pub use domain::{check_parameter, common_shape, finite, positive, whole};
 pub use family::{Declared, Family, Live};

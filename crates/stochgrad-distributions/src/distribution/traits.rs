@@ -4,7 +4,7 @@
 //! stored in a graph, and `Bernoulli<Tensor>` stands alone. All axes of the parameters that are not plates are event
 //! axes: a node with 200 bits is one node, with one log-probability for each combination of plate members.
 
-use crate::distribution::alternatives::{Alternatives, RecordedAlternatives, Side};
+use crate::distribution::alternatives::{Alternatives, Side};
 use crate::distribution::parameter::Parameters;
 use crate::distribution::support::Support;
 use crate::distribution::weak_path::{WeakNoise, WeakPath};
@@ -49,24 +49,21 @@ pub trait Distribution<'t, F: Real>: Debug {
         self.log_prob_each(value).sum()
     }
 
-    /// Draws values on the plates of the request. The result has the plates as leading axes, then the event shape.
+    /// Draws values on the plates of the request, as recorded operations on recorded noise: the methods of [`Draw`] with
+    /// `record_` give the noise. A compiled graph repeats them with new noise. The result has the event shape, on the
+    /// plates of the request or some of them. No gradient flows through the values.
     ///
     /// # Errors
     /// If a parameter is outside its domain, or the noise source cannot provide the noise.
-    fn draw(&self, draw: &Draw<'_, F>) -> DistributionResult<Tensor<F>>;
+    fn sample(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>>;
 
-    /// As [`draw`](Self::draw), recorded on the tape. No gradient flows through the values.
-    ///
-    /// Override this where draws are operations on recorded noise, so that a compiled graph can draw again. The default
-    /// records the values as a constant; a graph with such a node cannot be compiled.
+    /// The values of [`sample`](Self::sample) as a tensor. It has the plates of the request as leading axes, then the
+    /// event shape.
     ///
     /// # Errors
-    /// As [`draw`](Self::draw).
-    fn sample(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
-        let tape = self.tape()?;
-        let value = self.draw(draw)?;
-        tape.note_host_work();
-        Ok(draw.record(tape, value))
+    /// As [`sample`](Self::sample).
+    fn draw(&self, draw: &Draw<'_, F>) -> DistributionResult<Tensor<F>> {
+        Ok(self.sample(draw)?.expand_plates(draw.plates()).inspect()?)
     }
 
     /// The mean of each element, or `None` where it has no closed form.
@@ -184,7 +181,7 @@ pub trait Reparameterized<'t, F: Real>: Distribution<'t, F> {
     /// [`Parameter::path`](crate::Parameter::path) gives the order up to which they hold.
     ///
     /// # Errors
-    /// As [`Distribution::draw`].
+    /// As [`Distribution::sample`].
     fn rsample(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>>;
 }
 
@@ -198,7 +195,7 @@ pub trait WeaklyReparameterized<'t, F: Real>: Distribution<'t, F> {
     /// that supports a single kind of noise may ignore the argument `noise`.
     ///
     /// # Errors
-    /// As [`Distribution::draw`], and for parameters at which this kind of noise does not exist.
+    /// As [`Distribution::sample`], and for parameters at which this kind of noise does not exist.
     fn weak_rsample(&self, draw: &Draw<'_, F>, noise: WeakNoise) -> DistributionResult<WeakPath<'t, F>>;
 }
 
@@ -258,32 +255,17 @@ pub trait FiniteSupport<'t, F: Real>: Distribution<'t, F> {
 )]
 pub trait WeakDerivative<'t, F: Real>: Distribution<'t, F> {
     /// The coupled positive and negative parts of the derivative with respect to the parameter at this position, given
-    /// the primal sample on the plates of the request. `None` if there is no weak derivative with respect to it.
+    /// the primal sample on the plates of the request: recorded operations on the sample and on recorded noise, so that
+    /// a compiled graph can repeat them. `None` if there is no weak derivative with respect to it.
     ///
     /// # Errors
-    /// As [`Distribution::draw`].
+    /// As [`Distribution::sample`].
     fn weak_derivative(
-        &self,
-        parameter: usize,
-        sample: &Tensor<F>,
-        draw: &Draw<'_, F>,
-    ) -> DistributionResult<Option<Alternatives<F>>>;
-
-    /// The same as recorded operations on the sample and on recorded noise, so that a compiled graph can repeat them;
-    /// `None` where only [`weak_derivative`](Self::weak_derivative) is implemented. No gradient flows through values
-    /// and weights.
-    ///
-    /// # Errors
-    /// As [`Distribution::draw`].
-    fn record_weak_derivative(
         &self,
         parameter: usize,
         sample: Var<'t, F>,
         draw: &Draw<'_, F>,
-    ) -> DistributionResult<Option<RecordedAlternatives<'t, F>>> {
-        let _ = (parameter, sample, draw);
-        Ok(None)
-    }
+    ) -> DistributionResult<Option<Alternatives<'t, F>>>;
 }
 
 /// The derivative of the distribution is the mean effect of jumps of the sample itself.
@@ -295,35 +277,19 @@ pub trait WeakDerivative<'t, F: Real>: Distribution<'t, F> {
     note = "use `MeasureValued`, `ScoreFunction`, `Pathwise` (reparameterised distributions) or `Auto`"
 )]
 pub trait StochasticDerivative<'t, F: Real>: Distribution<'t, F> {
-    /// The jumps that make up the derivative with respect to the parameter at this position, given the primal sample.
-    /// `None` if there is no stochastic derivative with respect to it.
+    /// The jumps that make up the derivative with respect to the parameter at this position, given the primal sample on
+    /// the plates of the request: recorded operations, so that a compiled graph can repeat them. `None` if there is no
+    /// stochastic derivative with respect to it.
     ///
     /// # Errors
-    /// As [`Distribution::draw`].
+    /// As [`Distribution::sample`].
     fn stochastic_derivative(
-        &self,
-        parameter: usize,
-        side: Side,
-        sample: &Tensor<F>,
-        draw: &Draw<'_, F>,
-    ) -> DistributionResult<Option<Alternatives<F>>>;
-
-    /// The same as recorded operations on the sample, so that a compiled graph can repeat them; `None` where only
-    /// [`stochastic_derivative`](Self::stochastic_derivative) is implemented. No gradient flows through values
-    /// and weights.
-    ///
-    /// # Errors
-    /// As [`Distribution::draw`].
-    fn record_stochastic_derivative(
         &self,
         parameter: usize,
         side: Side,
         sample: Var<'t, F>,
         draw: &Draw<'_, F>,
-    ) -> DistributionResult<Option<RecordedAlternatives<'t, F>>> {
-        let _ = (parameter, side, sample, draw);
-        Ok(None)
-    }
+    ) -> DistributionResult<Option<Alternatives<'t, F>>>;
 }
 
 /// A discrete distribution whose samples are a hard threshold of perturbed, differentiable parameters.
@@ -338,14 +304,14 @@ pub trait Relaxed<'t, F: Real>: Distribution<'t, F> {
     /// Perturbed parameters `z`: the [`location`](Self::location) plus logistic or Gumbel noise.
     ///
     /// # Errors
-    /// As [`Distribution::draw`].
+    /// As [`Distribution::sample`].
     fn perturbed(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>>;
 
     /// Perturbed parameters given that [`harden`](Self::harden) maps them to `hard`, differentiable with respect to the
     /// parameters.
     ///
     /// # Errors
-    /// As [`Distribution::draw`].
+    /// As [`Distribution::sample`].
     fn conditional_perturbed(&self, hard: Var<'t, F>, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>>;
 
     /// The value of the distribution to which perturbed parameters belong, such as the category of the largest.

@@ -17,6 +17,7 @@
 //! Source: Figurnov, Mohamed and Mnih, "Implicit reparameterization gradients", 2018 (path).
 
 use crate::derivative::gamma_variates::log_standard_gammas;
+use crate::derivative::own_draws::{lost_by_own_draw, marked};
 use crate::derivative::underflow::held_above_underflow;
 use crate::derivative::weak_gamma::weak_log_gammas;
 use crate::distribution::WeaklyReparameterized;
@@ -25,6 +26,10 @@ use crate::prelude::*;
 
 distribution! {
     /// Shares that sum to 1, given by concentrations along the last axis. Use it for probabilities of categories.
+    ///
+    /// Samples are computed from logarithms and are never NaN; their shares are the smallest positive normal number or
+    /// larger. The log-probability at a sample of a node, or at what `sample` and `rsample` return, is that at the
+    /// logarithms that were drawn, so that it is exact at any concentrations.
     ///
     /// ```
     /// use stochgrad_distributions::{Dirichlet, Distribution};
@@ -59,10 +64,15 @@ impl<'t, F: Real> Dirichlet<Var<'t, F>> {
         self.concentration.sum_axis(-1)
     }
 
-    fn by_gammas(&self, draw: &Draw<'_, F>, path: bool) -> DistributionResult<Var<'t, F>> {
-        let logs = log_standard_gammas(self.concentration, draw, &self.event_shape(), path)?;
-        Ok(held_above_underflow("Dirichlet", logs.softmax(-1)))
+    fn by_gammas(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
+        let logs = log_standard_gammas(self.concentration, draw, &self.event_shape(), true)?;
+        Ok(shares(logs))
     }
+}
+
+/// Shares with these logarithms up to a common summand, raised to the smallest positive number.
+fn shares<F: Real>(logs: Var<'_, F>) -> Var<'_, F> {
+    marked(held_above_underflow("Dirichlet", logs.softmax(-1)), logs)
 }
 
 impl<'t, F: Real> Distribution<'t, F> for Dirichlet<Var<'t, F>> {
@@ -92,12 +102,18 @@ impl<'t, F: Real> Distribution<'t, F> for Dirichlet<Var<'t, F>> {
         // Kernels of gamma distributions at the shares of the total: the large terms cancel inside them.
         let total = self.total();
         let kernels = special::log_gamma_kernel(self.concentration, value * total.unsqueeze(-1));
-        (kernels - value.ln()).sum_axis(-1) - special::log_gamma_kernel(total, total)
+        let density = (kernels - value.ln()).sum_axis(-1) - special::log_gamma_kernel(total, total);
+        let lost = lost_by_own_draw(value, |logs| {
+            let logs = logs.log_softmax(-1);
+            logs - logs.clamp(F::MIN_POSITIVE.to_f64().ln(), 0.0)
+        });
+        match lost {
+            Some(lost) => density + ((self.concentration - 1.0) * lost).sum_axis(-1),
+            None => density,
+        }
     }
 
-    fn draw(&self, draw: &Draw<'_, F>) -> DistributionResult<Tensor<F>> {
-        Ok(self.by_gammas(draw, false)?.expand_plates(draw.plates()).inspect()?)
-    }
+    drawn_by_path!();
 
     fn mean(&self) -> Option<Var<'t, F>> {
         Some(self.concentration / self.total().unsqueeze(-1))
@@ -133,7 +149,7 @@ impl<'t, F: Real> Distribution<'t, F> for Dirichlet<Var<'t, F>> {
 impl<'t, F: Real> WeaklyReparameterized<'t, F> for Dirichlet<Var<'t, F>> {
     fn weak_rsample(&self, draw: &Draw<'_, F>, noise: WeakNoise) -> DistributionResult<WeakPath<'t, F>> {
         let path = weak_log_gammas(self.concentration, draw, &self.event_shape(), noise)?;
-        Ok(WeakPath { value: held_above_underflow("Dirichlet", path.value.softmax(-1)), ..path })
+        Ok(WeakPath { value: shares(path.value), ..path })
     }
 }
 
@@ -141,7 +157,7 @@ impl<'t, F: Real> ScoreDifferentiable<'t, F> for Dirichlet<Var<'t, F>> {}
 
 impl<'t, F: Real> Reparameterized<'t, F> for Dirichlet<Var<'t, F>> {
     fn rsample(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
-        self.by_gammas(draw, true)
+        self.by_gammas(draw)
     }
 }
 

@@ -134,8 +134,8 @@ impl<'t, F: Real> Distribution<'t, F> for Lkj<Var<'t, F>> {
         (exponents * value.diagonal().ln() - normalizers).sum_axis(-1)
     }
 
-    fn draw(&self, draw: &Draw<'_, F>) -> DistributionResult<Tensor<F>> {
-        Ok(self.by_onion(draw, false)?.expand_plates(draw.plates()).inspect()?)
+    fn sample(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
+        Ok(self.by_onion(draw, false)?.stop_gradient())
     }
 
     fn validate(&self) -> DistributionResult<()> {

@@ -17,9 +17,11 @@
 use crate::distribution::whole;
 use crate::family;
 use crate::parameter::categories::ProbabilitiesOrLogits;
-use crate::parameter::probability::check_sample;
 use crate::prelude::*;
-use stochgrad_tape::Smoothness;
+use std::sync::Arc;
+use stochgrad_tape::{Primitive, PrimitiveInputs, Smoothness};
+use stochgrad_tensor::layout::category_counts;
+use stochgrad_tensor::reduce;
 use stochgrad_tensor::special::binomial_cdf;
 
 /// Counts of categories in a number of trials, given by probabilities or logits along the last axis.
@@ -86,6 +88,78 @@ impl<'t, F: Real> Multinomial<Var<'t, F>> {
         let trials = draw.parameter(self.trials, &self.independent())?;
         Ok((trials, draw.parameter(self.parameter.probabilities(), &self.event_shape())?))
     }
+
+    /// The counts where noise is not recorded: the exact oracle splits it instead.
+    fn inverted(&self, draw: &Draw<'_, F>) -> DistributionResult<Tensor<F>> {
+        let (trials, p) = self.tables(draw)?;
+        let (event, independent, count) = (self.event_shape(), self.independent(), self.parameter.count());
+        let mut value = Tensor::zeros(draw.shape(&event));
+        let mut left = trials;
+        // Draws one category after the other, each given the earlier ones.
+        for k in 0..count {
+            let share = |element: usize| {
+                let row = &p.as_slice()[element * count..(element + 1) * count];
+                let rest: f64 = row[k..].iter().map(|p| p.to_f64()).sum();
+                if k + 1 == count || rest <= 0.0 { 1.0 } else { (row[k].to_f64() / rest).min(1.0) }
+            };
+            let counts = draw.purpose(&format!("category {k}")).invert(&independent, &|element, x| {
+                binomial_cdf(x as f64, left.as_slice()[element].to_f64(), share(element))
+            })?;
+            for (element, &found) in counts.as_slice().iter().enumerate() {
+                value.make_mut()[element * count + k] = found;
+                left.make_mut()[element] = left.as_slice()[element] - found;
+            }
+        }
+        Ok(value)
+    }
+}
+
+/// Counts of categories by inversion of a uniform value for each category, given probabilities and numbers of trials.
+struct CategoryCounts;
+
+impl<F: Real> Primitive<F> for CategoryCounts {
+    fn name(&self) -> &str {
+        "counts of categories"
+    }
+
+    fn forward(&self, inputs: PrimitiveInputs<'_, F>) -> Result<Tensor<F>, String> {
+        let [probabilities, trials, noise] = inputs.values else {
+            return Err(format!("expected probabilities, trials and noise, got {} operands", inputs.values.len()));
+        };
+        let rank = noise.rank();
+        if probabilities.rank() > rank || trials.rank() > rank || noise.shape().last() == Some(&0) {
+            return Err(format!(
+                "expected probabilities and trials that broadcast to shape {}, got shapes {} and {}",
+                noise.shape(),
+                probabilities.shape(),
+                trials.shape()
+            ));
+        }
+        let plates = inputs.plates.len();
+        let full: Shape = inputs.plates.iter().chain(&noise.shape()[plates..]).copied().collect();
+        // Missing event axes are between the plates and the axes that are there.
+        let aligned = |value: &Tensor<F>| {
+            let (own, event) = value.shape().split_at(plates);
+            let missing = std::iter::repeat_n(&1, rank - value.rank());
+            value.clone().with_shape(own.iter().chain(missing).chain(event).copied().collect::<Shape>())
+        };
+        let uniforms = reduce::expand(inputs.pool, noise, &full);
+        let counts = category_counts(inputs.pool, &aligned(probabilities), &aligned(trials), &uniforms);
+        inputs.pool.recycle(uniforms);
+        Ok(counts)
+    }
+
+    fn takes_from_pool(&self) -> bool {
+        true
+    }
+
+    fn gradient<'t>(&self, _: &[Var<'t, F>], _: Var<'t, F>, _: Var<'t, F>) -> Vec<Option<Var<'t, F>>> {
+        vec![None, None, None]
+    }
+
+    fn smoothness(&self, _input: usize) -> Smoothness {
+        Smoothness::Jump
+    }
 }
 
 impl<'t, F: Real> Distribution<'t, F> for Multinomial<Var<'t, F>> {
@@ -128,27 +202,14 @@ impl<'t, F: Real> Distribution<'t, F> for Multinomial<Var<'t, F>> {
         fits.select(log, tape.constant(f64::NEG_INFINITY))
     }
 
-    fn draw(&self, draw: &Draw<'_, F>) -> DistributionResult<Tensor<F>> {
-        let (trials, p) = self.tables(draw)?;
-        let (event, independent, count) = (self.event_shape(), self.independent(), self.parameter.count());
-        let mut value = Tensor::zeros(draw.shape(&event));
-        let mut left = trials;
-        // Draws one category after the other, each given the earlier ones.
-        for k in 0..count {
-            let share = |element: usize| {
-                let row = &p.as_slice()[element * count..(element + 1) * count];
-                let rest: f64 = row[k..].iter().map(|p| p.to_f64()).sum();
-                if k + 1 == count || rest <= 0.0 { 1.0 } else { (row[k].to_f64() / rest).min(1.0) }
-            };
-            let counts = draw.purpose(&format!("category {k}")).invert(&independent, &|element, x| {
-                binomial_cdf(x as f64, left.as_slice()[element].to_f64(), share(element))
-            })?;
-            for (element, &found) in counts.as_slice().iter().enumerate() {
-                value.make_mut()[element * count + k] = found;
-                left.make_mut()[element] = left.as_slice()[element] - found;
-            }
+    fn sample(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
+        let tape = self.trials.tape();
+        if !draw.records_noise(tape) || self.parameter.count() == 0 {
+            return Ok(draw.record(tape, self.inverted(draw)?));
         }
-        Ok(value)
+        let noise = draw.record_uniform(tape, &self.event_shape())?;
+        let operands = [self.parameter.probabilities(), self.trials.unsqueeze(-1), noise];
+        Ok(tape.custom(Arc::new(CategoryCounts), &operands).stop_gradient())
     }
 
     fn mean(&self) -> Option<Var<'t, F>> {
@@ -174,39 +235,31 @@ impl<'t, F: Real> WeakDerivative<'t, F> for Multinomial<Var<'t, F>> {
     fn weak_derivative(
         &self,
         parameter: usize,
-        sample: &Tensor<F>,
+        sample: Var<'t, F>,
         draw: &Draw<'_, F>,
-    ) -> DistributionResult<Option<Alternatives<F>>> {
+    ) -> DistributionResult<Option<Alternatives<'t, F>>> {
         if parameter != 0 {
             return Ok(None);
         }
-        let (trials, p) = self.tables(draw)?;
-        check_sample("Multinomial", sample, p.shape())?;
+        let x = sample.stop_gradient();
         let count = self.parameter.count();
         // The category of one of the trials.
-        let chosen = draw.purpose("trial").categorical(&self.independent(), sample)?;
-        let moved = |to: usize| {
-            Tensor::from_fn(sample.shape().clone(), |at| {
-                let from = chosen.as_slice()[at / count].to_f64() as usize;
-                let change = |k: usize| if at % count == k { F::ONE } else { F::ZERO };
-                sample.as_slice()[at] + change(to) - change(from)
-            })
-        };
-        let weights = self.parameter.all_categories(&p).weights;
-        let scaled = weights.into_iter().map(|weight| {
-            Tensor::from_fn(weight.shape().clone(), |at| weight.as_slice()[at] * trials.as_slice()[at / count])
-        });
-        Ok(Some(Alternatives { values: (0..count).map(moved).collect(), weights: scaled.collect() }))
+        let chosen = draw.purpose("trial").record_categorical(x.tape(), &self.independent(), x)?.one_hot(count);
+        let one = |category: usize| Tensor::from_fn([count], |k| F::from_usize(usize::from(k == category)));
+        let values = (0..count).map(|category| x - chosen + x.tape().constant(one(category))).collect();
+        let trials = self.trials.stop_gradient().unsqueeze(-1);
+        let weights = self.parameter.slopes().into_iter().map(|slope| slope * trials).collect();
+        Ok(Some(Alternatives { values, weights }))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::noise::KeyedNoise;
-    use crate::testing::{check_family, on_samples, variance};
+    use crate::noise::{KeyedNoise, NoiseKey};
+    use crate::testing::{Evaluated, check_family, on_samples, variance};
     use approx::{assert_abs_diff_eq, assert_relative_eq};
-    use stochgrad_tape::Tape;
+    use stochgrad_tape::{PlateKind, Plates, Tape};
 
     /// All counts of three categories in four trials.
     fn outcomes() -> Vec<[f64; 3]> {
@@ -248,7 +301,8 @@ mod tests {
                 let found = sample.as_slice().chunks(3).filter(|row| row == x).count() as f64 / 1e5;
                 assert!((found - p).abs() < 4.5 * (p * (1.0 - p) / 1e5).sqrt(), "{x:?}: {found}, expected {p}");
             }
-            let parts = distribution.weak_derivative(0, &sample, &draw).unwrap().unwrap();
+            let parts = distribution.weak_derivative(0, draw.record(&tape, sample.clone()), &draw).unwrap().unwrap();
+            let parts = Evaluated::new(&distribution, &draw, &parts);
             let tangent = |gradient: &dyn Fn(usize) -> f64, k: usize| gradient(k) - gradient(2);
             for k in 0..2 {
                 let terms: Vec<f64> = (0..100_000)
@@ -274,6 +328,24 @@ mod tests {
             }
             check_family(&tape, &distribution, tape.constant([1.0, 2.0, 1.0]));
             assert_eq!(distribution.log_prob(tape.constant([1.0, 2.0, 2.0])).item(), Ok(f64::NEG_INFINITY));
+        }
+    }
+
+    #[test]
+    fn counts_sum_to_trials_on_other_plates_than_the_probabilities() {
+        let tape = Tape::<f64>::new();
+        let data = tape.plate("data", 3, PlateKind::Data, &[]);
+        let samples = tape.plate("samples", 200, PlateKind::Samples, &[]);
+        let never = f64::NEG_INFINITY;
+        let logits = tape.constant_on(&[data], [[0.3, -0.4], [5.0, never], [never, 0.1]]);
+        let trials = tape.constant_on(&[samples], Tensor::from_fn([200], |i| (i % 5) as f64));
+        let noise = KeyedNoise::new(4, 0);
+        let draw = Draw::new(&tape, &noise, NoiseKey::new("x", None), Plates::from_slice(&[data, samples]));
+        let counts = Multinomial::from_logits(trials, logits).draw(&draw).unwrap();
+        assert_eq!(counts.shape().to_vec(), [3, 200, 2]);
+        for (row, x) in counts.as_slice().chunks(2).enumerate() {
+            assert_eq!(x[0] + x[1], (row % 200 % 5) as f64);
+            assert!((row < 400 || x[0] == 0.0) && (row / 200 != 1 || x[1] == 0.0), "{row}: {x:?}");
         }
     }
 

@@ -99,23 +99,8 @@ pub(crate) fn check_triangle<F: Real>(
     }
     finite(distribution, parameter, var)?;
     let hint = "use lower_triangle() of the factor, and cholesky() of a covariance";
-    let n = shape[shape.len() - 1];
-    let value = var.inspect()?;
-    let wrong = |i: usize, x: f64| {
-        let (row, column) = (i / n % n, i % n);
-        (row == column && x <= 0.0) || (column > row && x != 0.0)
-    };
-    match value.as_slice().iter().enumerate().find(|(i, x)| wrong(*i, x.to_f64())) {
-        None => Ok(()),
-        Some((position, found)) => Err(DistributionError::Parameter {
-            distribution,
-            parameter,
-            expected: "lower triangular with a positive diagonal",
-            found: found.to_f64(),
-            position,
-            hint,
-        }),
-    }
+    let expected = "lower triangular with a positive diagonal";
+    check_parameter(distribution, parameter, var, expected, hint, Condition::LowerTriangle)
 }
 
 impl<'t, F: Real> MultivariateNormal<Var<'t, F>> {
@@ -285,9 +270,9 @@ impl<'t, F: Real> WeakDerivative<'t, F> for MultivariateNormal<Var<'t, F>> {
     fn weak_derivative(
         &self,
         parameter: usize,
-        sample: &Tensor<F>,
+        sample: Var<'t, F>,
         draw: &Draw<'_, F>,
-    ) -> DistributionResult<Option<Alternatives<F>>> {
+    ) -> DistributionResult<Option<Alternatives<'t, F>>> {
         let by_factor = match (parameter, self.spread) {
             (0, _) => false,
             (1, Spread::ScaleTril(_)) => true,
@@ -295,52 +280,36 @@ impl<'t, F: Real> WeakDerivative<'t, F> for MultivariateNormal<Var<'t, F>> {
         };
         let (tape, event, n) = (self.location.tape(), self.event_shape(), self.dimension());
         let matrix: Shape = event.iter().copied().chain([n]).collect();
-        let factor = draw.parameter(self.scale_tril(), &matrix)?;
-        let inverse = draw.record(tape, factor.clone()).triangular_solve(tape.constant(Tensor::eye(n)));
-        let inverse = inverse.broadcast_to(matrix).expand_plates(draw.plates()).inspect()?;
-        let z = self.whiten(draw.record(tape, sample.clone())).expand_plates(draw.plates()).inspect()?;
-        let rayleigh = draw.purpose("rayleigh").exponential(&event)?;
-        let maxwell = draw.purpose("maxwell").exponential(&event)?;
-        let (factor, inverse, z) = (factor.as_slice(), inverse.as_slice(), z.as_slice());
-        let two = |e: F| e + e;
-        let constant = F::from_f64(1.0 / (2.0 * PI).sqrt());
+        let factor = self.scale_tril();
+        let inverse = factor.triangular_solve(tape.constant(Tensor::eye(n)));
+        let [factor, inverse] = [factor, inverse].map(|table| table.stop_gradient().broadcast_to(matrix.clone()));
+        let x = sample.stop_gradient();
+        let z = self.whiten(x).stop_gradient().broadcast_to(event.clone());
+        let rayleigh = draw.purpose("rayleigh").record_exponential(tape, &event)?;
+        let maxwell = draw.purpose("maxwell").record_exponential(tape, &event)?;
+        let radius = (rayleigh + rayleigh).sqrt();
+        let outward = z.sign() * (z.square() + (maxwell + maxwell)).sqrt();
+        let constant = 1.0 / (2.0 * PI).sqrt();
         let mut alternatives = Alternatives { values: Vec::new(), weights: Vec::new() };
         for i in 0..n {
-            let own = |at: usize| at / n * n + i;
+            let own = |values: Var<'t, F>| values.slice(-1, i..i + 1);
             // The sample with coordinate i of z replaced.
-            let moved = |to: &dyn Fn(usize) -> F| {
-                Tensor::from_fn(sample.shape().clone(), |at| {
-                    sample.as_slice()[at] + factor[at * n + i] * (to(own(at)) - z[own(at)])
-                })
-            };
-            let radius = |at: usize| two(rayleigh.as_slice()[at]).sqrt();
-            let outward = |at: usize| z[at].signum() * (z[at] * z[at] + two(maxwell.as_slice()[at])).sqrt();
+            let column = factor.index(-1, i);
+            let moved = |to: Var<'t, F>| x + column * (to - own(z));
             // With respect to coordinate j of the location, or to the entry in row j and column k of the factor.
-            let slope = |element: usize, j: usize| inverse[(element * n + i) * n + j];
-            let elements = draw.shape(&self.independent());
-            let shaped = |axes: &[usize], weight: &dyn Fn(usize, &[usize]) -> F| {
-                let size: usize = axes.iter().product();
-                let shape: Shape = elements.iter().chain(axes).copied().collect();
-                Tensor::from_fn(shape, |at| {
-                    weight(at / size, &[at % size / axes[axes.len() - 1], at % axes[axes.len() - 1]])
-                })
+            let slope = inverse.index(-2, i);
+            let entries = |chosen: &dyn Fn(usize, usize) -> bool| {
+                let mask = |at: usize| F::from_usize(usize::from(at % n <= at / n && chosen(at / n, at % n)));
+                slope.unsqueeze(-1) * tape.constant(Tensor::from_fn([n, n], mask))
             };
-            for sign in [F::ONE, -F::ONE] {
-                alternatives.values.push(moved(&|at| sign * radius(at)));
-                alternatives.weights.push(if by_factor {
-                    shaped(&[n, n], &|element, at| {
-                        let other = at[1] != i && at[1] <= at[0];
-                        if other { sign * constant * slope(element, at[0]) * z[element * n + at[1]] } else { F::ZERO }
-                    })
-                } else {
-                    shaped(&[n], &|element, at| sign * constant * slope(element, at[1]))
-                });
+            for (sign, to) in [(constant, own(radius)), (-constant, -own(radius))] {
+                alternatives.values.push(moved(to));
+                let weight = if by_factor { entries(&|_, k| k != i) * z.unsqueeze(-2) } else { slope };
+                alternatives.weights.push(weight * sign);
             }
             if by_factor {
-                alternatives.values.push(moved(&outward));
-                alternatives.weights.push(shaped(&[n, n], &|element, at| {
-                    if at[1] == i && at[1] <= at[0] { slope(element, at[0]) } else { F::ZERO }
-                }));
+                alternatives.values.push(moved(own(outward)));
+                alternatives.weights.push(entries(&|_, k| k == i));
             }
         }
         Ok(Some(alternatives))

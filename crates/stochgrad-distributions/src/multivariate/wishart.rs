@@ -133,8 +133,8 @@ impl<'t, F: Real> Distribution<'t, F> for Wishart<Var<'t, F>> {
             - self.log_multivariate_gamma()
     }
 
-    fn draw(&self, draw: &Draw<'_, F>) -> DistributionResult<Tensor<F>> {
-        Ok(self.by_bartlett(draw, false)?.expand_plates(draw.plates()).inspect()?)
+    fn sample(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
+        Ok(self.by_bartlett(draw, false)?.stop_gradient())
     }
 
     fn mean(&self) -> Option<Var<'t, F>> {
@@ -166,7 +166,7 @@ impl<'t, F: Real> Distribution<'t, F> for Wishart<Var<'t, F>> {
             self.degrees_of_freedom,
             "finite and above the dimension less one",
             hint,
-            |nu| nu > least && nu.is_finite(),
+            Condition::Inside { above: least, below: f64::INFINITY },
         )
     }
 

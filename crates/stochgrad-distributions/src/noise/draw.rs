@@ -3,8 +3,11 @@
 use crate::error::{DistributionError, DistributionResult};
 use crate::noise::key::NoiseKey;
 use crate::noise::source::NoiseSource;
-use rand_chacha::ChaCha8Rng;
-use stochgrad_tape::{Fill, NoiseLayout, NoiseScheme, Plate, Plates, Tape, Var};
+use smallvec::SmallVec;
+use std::sync::Arc;
+use stochgrad_tape::{
+    DrawKey, Fill, NoiseLayout, NoiseScheme, Plate, Plates, Sampler, Tape, Var, draw_element, draw_elements,
+};
 use stochgrad_tensor::sampling_scheme::{Place, SamplingScheme};
 use stochgrad_tensor::{Real, Shape, Tensor, reduce};
 
@@ -68,14 +71,8 @@ impl<'a, F: Real> Draw<'a, F> {
         if *value.shape() == full && own == self.plates {
             return Ok(value);
         }
+        self.check_plates(parameter, event)?;
         let own_event = &value.shape()[own.len()..];
-        if own.iter().any(|plate| !self.plates.contains(plate)) || own_event.len() > event.len() {
-            return Err(DistributionError::Noise(format!(
-                "expected a parameter that broadcasts to the draw, of shape {full}, got shape {}; put it on a plate of \
-                 the draw, or check its event axes",
-                value.shape()
-            )));
-        }
         let aligned: Shape = self
             .plates
             .iter()
@@ -84,6 +81,21 @@ impl<'a, F: Real> Draw<'a, F> {
             .chain(own_event.iter().copied())
             .collect();
         Ok(reduce::expand(self.tape.pool(), &value.with_shape(aligned), &full))
+    }
+
+    /// Checks that the plates and the event axes of a parameter are among those of the draw.
+    fn check_plates(&self, parameter: Var<'_, F>, event: &Shape) -> DistributionResult<()> {
+        let (own, shape) = (parameter.plates(), parameter.shape());
+        if own.iter().all(|plate| self.plates.contains(plate)) && shape.len() <= event.len() {
+            return Ok(());
+        }
+        let sizes = own.iter().map(|&plate| parameter.tape().plate_size(plate));
+        Err(DistributionError::Noise(format!(
+            "expected a parameter that broadcasts to the draw, of shape {}, got shape {}; put it on a plate of the \
+             draw, or check its event axes",
+            self.shape(event),
+            sizes.chain(shape.iter().copied()).collect::<Shape>()
+        )))
     }
 
     pub(crate) fn fill(
@@ -191,30 +203,6 @@ impl<'a, F: Real> Draw<'a, F> {
         self.invert(event, &cdf)
     }
 
-    /// Values that `sample` draws from a random generator of each element, for samplers such as rejection that need an
-    /// unknown number of random values.
-    ///
-    /// # Errors
-    /// If the source has no generators, as the exact oracle, and for a draw by a sampling scheme.
-    pub fn generate(
-        &self,
-        event: &Shape,
-        mut sample: impl FnMut(usize, &mut ChaCha8Rng) -> F,
-    ) -> DistributionResult<Tensor<F>> {
-        if let Some((scheme, _)) = self.scheme {
-            return Err(DistributionError::Noise(format!(
-                "expected a distribution with a fixed number of random values for the {scheme} scheme, got one that is \
-                 drawn by rejection; draw it without a sampling scheme"
-            )));
-        }
-        self.fill(event, |layout, out| {
-            for (element, x) in out.iter_mut().enumerate() {
-                *x = sample(element, &mut self.source.generator(self.key, layout.index(element))?);
-            }
-            Ok(())
-        })
-    }
-
     /// Uniform samples in (0, 1), recorded on the tape: the same values as [`uniform`](Self::uniform).
     ///
     /// # Errors
@@ -246,6 +234,113 @@ impl<'a, F: Real> Draw<'a, F> {
             Some(noise) => Ok(-noise.ln()),
             None => Ok(self.record_host(tape, self.exponential(event)?)),
         }
+    }
+
+    /// Categories as integers, by inversion of uniform samples, recorded on the tape. `probabilities` has the event axes,
+    /// or axes that broadcast to them, then the categories along a last axis; positive multiples will do. No gradient
+    /// flows through the result.
+    ///
+    /// # Errors
+    /// If the source cannot provide the samples, and for probabilities on plates that the request lacks.
+    pub fn record_categorical<'t>(
+        &self,
+        tape: &'t Tape<F>,
+        event: &Shape,
+        probabilities: Var<'t, F>,
+    ) -> DistributionResult<Var<'t, F>> {
+        if self.records_noise(tape) {
+            return Ok(probabilities.categories(self.record_uniform(tape, event)?));
+        }
+        let classes = probabilities.shape().last().copied().unwrap_or(1);
+        let full: Shape = event.iter().copied().chain([classes]).collect();
+        let chosen = self.categorical(event, &self.parameter(probabilities, &full)?)?;
+        Ok(self.record_host(tape, chosen))
+    }
+
+    /// Values that a sampler draws, recorded on the tape. The sampler makes as many attempts at each element as it needs.
+    /// The parameters broadcast to the plates of the request and the event shape. No gradient flows to them.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use stochgrad_distributions::{Draw, KeyedNoise, NoiseKey};
+    /// use stochgrad_tape::{Attempt, Plates, Sampler, Tape};
+    /// use stochgrad_tensor::{Real, Shape};
+    ///
+    /// /// Uniform samples that are below a limit.
+    /// struct Below;
+    /// impl<F: Real> Sampler<F> for Below {
+    ///     fn name(&self) -> &str { "below" }
+    ///     fn attempt(&self, attempt: &mut Attempt<'_, F>) {
+    ///         let mut uniform = [F::ZERO; Attempt::<f64>::LARGEST];
+    ///         attempt.uniform(0, &mut uniform[..attempt.len()]);
+    ///         for (element, &limit) in attempt.parameter(0).iter().enumerate() {
+    ///             let possible = limit > F::ZERO;
+    ///             attempt.values[element] = if possible { uniform[element] } else { F::NAN };
+    ///             attempt.rejected[element] = possible && uniform[element] >= limit;
+    ///         }
+    ///     }
+    /// }
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let (tape, noise) = (Tape::<f64>::new(), KeyedNoise::new(7, 0));
+    /// let draw = Draw::new(&tape, &noise, NoiseKey::new("x", None), Plates::new());
+    /// let limit = tape.constant([0.1, 0.5, 0.9]);
+    /// let values = draw.record_draw(&tape, Arc::new(Below), &[limit], &Shape::from([3]))?.peek()?;
+    /// assert!(values.as_slice()[0] < 0.1 && values.as_slice()[1] < 0.5);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// If the source has no addresses and no generators, as the exact oracle; for a draw by a sampling scheme; or for
+    /// parameters whose plates or shape do not fit.
+    pub fn record_draw<'t>(
+        &self,
+        tape: &'t Tape<F>,
+        sampler: Arc<dyn Sampler<F>>,
+        parameters: &[Var<'t, F>],
+        event: &Shape,
+    ) -> DistributionResult<Var<'t, F>> {
+        if let Some((scheme, _)) = self.scheme {
+            return Err(DistributionError::Noise(format!(
+                "expected a distribution with a fixed number of random values for the {scheme} scheme, got one that is \
+                 drawn by rejection; draw it without a sampling scheme"
+            )));
+        }
+        for parameter in parameters {
+            self.check_plates(*parameter, event)?;
+        }
+        let here = if std::ptr::eq(self.tape, tape) { self.source.seed() } else { None };
+        let recorded =
+            here.and_then(|seed| tape.draw(seed, sampler.clone(), self.key.address(), parameters, &self.plates, event));
+        match recorded {
+            Some(values) => Ok(values),
+            None => Ok(self.record_host(tape, self.drawn(&*sampler, parameters, event)?)),
+        }
+    }
+
+    /// The values of a sampler, drawn by the host. For a source with a seed they are those that are recorded.
+    fn drawn(
+        &self,
+        sampler: &dyn Sampler<F>,
+        parameters: &[Var<'_, F>],
+        event: &Shape,
+    ) -> DistributionResult<Tensor<F>> {
+        let parameters: SmallVec<[Tensor<F>; 3]> =
+            parameters.iter().map(|&parameter| self.parameter(parameter, event)).collect::<Result<_, _>>()?;
+        self.fill(event, |layout, out| {
+            let views: SmallVec<[&[F]; 3]> = parameters.iter().map(Tensor::as_slice).collect();
+            if let Some(seed) = self.source.seed() {
+                let key = DrawKey::new(seed.seed, seed.step, self.key.address());
+                draw_elements(self.tape.pool(), sampler, &key, layout, &views, out);
+                return Ok(());
+            }
+            for (element, x) in out.iter_mut().enumerate() {
+                let own: SmallVec<[F; 3]> = views.iter().map(|view| view[element]).collect();
+                *x = draw_element(sampler, &own, &mut self.source.generator(self.key, layout.index(element))?);
+            }
+            Ok(())
+        })
     }
 
     /// Whether noise is recorded as operations on this tape.

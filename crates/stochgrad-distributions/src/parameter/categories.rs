@@ -1,11 +1,11 @@
 //! The probabilities of categories as a parameter, given as probabilities or as logits along the last axis.
 
 use crate::distribution::check_parameter;
-use crate::distribution::{Parameter, Side};
+use crate::distribution::{Alternatives, Parameter, Side};
 use crate::error::{DistributionError, DistributionResult};
 use crate::noise::Draw;
 use crate::parameter::probability::{finite_ln, held};
-use stochgrad_tape::Var;
+use stochgrad_tape::{Condition, Op, Var};
 use stochgrad_tensor::{Real, Shape, Tensor};
 
 /// The largest distance of the sum of the probabilities from 1.
@@ -16,12 +16,6 @@ const TOLERANCE: f64 = 1e-5;
 pub(crate) enum ProbabilitiesOrLogits<V> {
     Probabilities(V),
     Logits(V),
-}
-
-/// Other categories of each element, and their weights for each coordinate of the parameter.
-pub(crate) struct OtherCategories<F: Real> {
-    pub(crate) categories: Vec<Tensor<F>>,
-    pub(crate) weights: Vec<Tensor<F>>,
 }
 
 impl<V> ProbabilitiesOrLogits<V> {
@@ -110,48 +104,24 @@ impl<'t, F: Real> ProbabilitiesOrLogits<Var<'t, F>> {
     }
 
     pub(crate) fn validate(&self, distribution: &'static str) -> DistributionResult<()> {
-        let value = self.var().inspect()?;
         self.check_axes(distribution)?;
-        let rows = || value.as_slice().chunks(self.count()).enumerate();
         let parameter = self.name();
-        let wrong = match *self {
+        let check =
+            |var, expected, hint, condition| check_parameter(distribution, parameter, var, expected, hint, condition);
+        match *self {
             ProbabilitiesOrLogits::Probabilities(p) => {
-                check_parameter(
-                    distribution,
-                    parameter,
-                    p,
-                    "in [0, 1]",
-                    "use logits for unconstrained numbers",
-                    |p| (0.0..=1.0).contains(&p),
-                )?;
-                let sums = rows().map(|(row, p)| (row, p.iter().map(|p| p.to_f64()).sum::<f64>()));
-                let wrong = sums.into_iter().find(|(_, sum)| (sum - 1.0).abs() > TOLERANCE);
-                wrong.map(|(row, sum)| (row, sum, "of sum 1 along the last axis", "divide by the sum, or use logits"))
+                let interval = Condition::Between { low: 0.0, high: 1.0 };
+                check(p, "in [0, 1]", "use logits for unconstrained numbers", interval)?;
+                let rows = Condition::UnitRows { tolerance: TOLERANCE };
+                check(p, "of sum 1 along the last axis", "divide by the sum, or use logits", rows)
             }
             ProbabilitiesOrLogits::Logits(l) => {
                 let hint = "a category is impossible at −∞; for a certain one put all others there";
-                check_parameter(distribution, parameter, l, "a number below ∞", hint, |l| l < f64::INFINITY)?;
-                let wrong = rows().find(|(_, l)| l.iter().all(|l| l.to_f64() == f64::NEG_INFINITY));
-                wrong.map(|(row, _)| {
-                    (
-                        row,
-                        f64::NEG_INFINITY,
-                        "above −∞ for one category at least",
-                        "look for a mask that forbids every category",
-                    )
-                })
+                let below = Condition::AtLeast { low: f64::NEG_INFINITY, below: f64::INFINITY };
+                check(l, "a number below ∞", hint, below)?;
+                let hint = "look for a mask that forbids every category";
+                check(l, "above −∞ for one category at least", hint, Condition::PossibleRows)
             }
-        };
-        match wrong {
-            Some((row, found, expected, hint)) => Err(DistributionError::Parameter {
-                distribution,
-                parameter,
-                expected,
-                found,
-                position: row * self.count(),
-                hint,
-            }),
-            None => Ok(()),
         }
     }
 
@@ -170,23 +140,20 @@ impl<'t, F: Real> ProbabilitiesOrLogits<Var<'t, F>> {
         Ok(value)
     }
 
-    /// Every category, with the derivative of its probability with respect to each coordinate of the
-    /// parameter.
-    pub(crate) fn all_categories(&self, table: &Tensor<F>) -> OtherCategories<F> {
+    /// The derivative of the probability of each category, with respect to the coordinates of the parameter along the
+    /// last axis. No gradient flows through it.
+    pub(crate) fn slopes(&self) -> Vec<Var<'t, F>> {
+        let p = self.probabilities().stop_gradient();
         let count = self.count();
-        let elements: Shape = table.shape()[..table.rank() - 1].into();
-        let categories = (0..count).map(|a| Tensor::full(elements.clone(), F::from_usize(a))).collect();
-        let weights = (0..count).map(|a| {
-            Tensor::from_fn(table.shape().clone(), |i| {
-                let (row, k) = (i - i % count, i % count);
-                let same = if a == k { F::ONE } else { F::ZERO };
-                match self {
-                    ProbabilitiesOrLogits::Probabilities(_) => same,
-                    ProbabilitiesOrLogits::Logits(_) => table.as_slice()[row + a] * (same - table.as_slice()[row + k]),
-                }
+        let one = |category: usize| {
+            p.tape().constant(Tensor::from_fn([count], |k| F::from_usize(usize::from(k == category))))
+        };
+        (0..count)
+            .map(|category| match self {
+                ProbabilitiesOrLogits::Probabilities(_) => p * 0.0 + one(category),
+                ProbabilitiesOrLogits::Logits(_) => p.slice(-1, category..category + 1) * (one(category) - p),
             })
-        });
-        OtherCategories { categories, weights: weights.collect() }
+            .collect()
     }
 
     /// The neighbours of the categories `x`, with the rates at which mass flows to them when a coordinate of the
@@ -197,74 +164,81 @@ impl<'t, F: Real> ProbabilitiesOrLogits<Var<'t, F>> {
     /// loses it, a derivative from the left to the category that gains it. Categories of probability 0 cannot lose mass
     /// and are skipped. For a parameter that is a probability, the mass comes from the last possible category, so that
     /// the coordinates have the right sum along directions that keep the total. A category of probability 0 can only
-    /// gain mass, from its own probability: it is an alternative of its own.
-    pub(crate) fn neighbours(&self, side: Side, x: &Tensor<F>, table: &Tensor<F>) -> OtherCategories<F> {
-        let count = self.count();
-        let elements: Shape = table.shape()[..table.rank() - 1].into();
-        let by_probability = matches!(self, ProbabilitiesOrLogits::Probabilities(_));
-        let mut up = (x.clone(), Tensor::zeros(table.shape().clone()));
-        let mut down = (x.clone(), Tensor::zeros(table.shape().clone()));
-        let mut impossible: Vec<Option<Tensor<F>>> = vec![None; count];
-        for (element, p) in table.as_slice().chunks(count).enumerate() {
-            let x = (x.as_slice()[element].to_f64() as usize).min(count - 1);
-            let possible = |k: &usize| p[*k] > F::ZERO;
-            if !possible(&x) {
-                continue;
+    /// gain mass, from its own probability: it is an alternative of its own. Where a
+    /// compiled graph meets more of them next to `x` than its recording did, it picks one at random.
+    ///
+    /// # Errors
+    /// If the noise source cannot provide the noise.
+    pub(crate) fn neighbours(
+        &self,
+        side: Side,
+        x: Var<'t, F>,
+        draw: &Draw<'_, F>,
+    ) -> DistributionResult<Alternatives<'t, F>> {
+        let (tape, count) = (x.tape(), self.count());
+        let p = self.probabilities().stop_gradient();
+        let (zero, numbers) = (tape.constant(0.0), tape.constant(Tensor::from_fn([count], F::from_usize)));
+        let possible = p.gt(zero);
+        let (here, above, below) = (x.one_hot(count), numbers.gt(x.unsqueeze(-1)), numbers.lt(x.unsqueeze(-1)));
+        let next = -(above * possible).select(-numbers, tape.constant(-(count as f64))).max_axis(-1);
+        let previous = (below * possible).select(numbers, tape.constant(-1.0)).max_axis(-1);
+        let (has_next, has_previous) = (next.lt(tape.constant(count as f64)), previous.ge(zero));
+        let values = vec![has_next.select(next, x), has_previous.select(previous, x)];
+        let chance = (here * p).sum_axis(-1);
+        // A category that was drawn has a positive probability.
+        let inverse = chance.select(chance.recip(), zero);
+        let [has_next, has_previous, inverse, previous] =
+            [has_next, has_previous, inverse, previous].map(|each| each.unsqueeze(-1));
+        // The derivatives of the distribution function at the boundaries above and below x.
+        let (reached_above, reached_below) = (below + here, below);
+        let (crosses_above, crosses_below) = match self {
+            ProbabilitiesOrLogits::Probabilities(_) => (reached_above * possible, reached_below * possible),
+            ProbabilitiesOrLogits::Logits(_) => {
+                let sum = (below * p).sum_axis(-1).unsqueeze(-1);
+                (p * (reached_above - (sum + chance.unsqueeze(-1))), p * (reached_below - sum))
             }
-            let (next, previous) = ((x + 1..count).find(possible), (0..x).rev().find(possible));
-            let last = (0..count).rfind(possible).unwrap_or(count - 1);
-            let below: F = p[..x].iter().fold(F::ZERO, |sum, &p| sum + p);
-            let flow = |c: usize, boundary: Option<usize>| {
-                // The derivative of the distribution function at the boundary with respect to coordinate c.
-                let reached = if boundary.is_some_and(|b| c <= b) { F::ONE } else { F::ZERO };
-                match boundary {
-                    None => F::ZERO,
-                    Some(b) if by_probability => reached - if last <= b { F::ONE } else { F::ZERO },
-                    Some(b) => p[c] * (reached - if b < x { below } else { below + p[x] }),
-                }
-            };
-            let share = |loses: bool| match (side, loses) {
-                (Side::TwoSided, _) => F::from_f64(0.5),
-                (Side::Right, true) | (Side::Left, false) => F::ONE,
-                _ => F::ZERO,
-            };
-            for (c, own) in impossible.iter_mut().enumerate() {
-                let at = element * count + c;
-                if by_probability && !possible(&c) {
-                    // The chain of jumps ends at c, from the possible category next to it on the way to the last one.
-                    let from = if c > last { last } else { (c..count).find(possible).unwrap_or(last) };
-                    if from == x {
-                        own.get_or_insert_with(|| Tensor::zeros(table.shape().clone())).make_mut()[at] = F::ONE / p[x];
-                    }
-                    // The rest of the chain stays among possible categories, and mass can only flow from x downwards.
-                    if c < x && previous.is_some_and(|previous| previous > c) {
-                        down.1.make_mut()[at] = F::ONE / p[x];
-                    }
-                    continue;
-                }
-                if next.is_some() {
-                    let flow = flow(c, Some(x));
-                    up.1.make_mut()[at] = -flow / p[x] * share(flow < F::ZERO);
-                }
-                if previous.is_some() {
-                    let flow = flow(c, x.checked_sub(1));
-                    down.1.make_mut()[at] = flow / p[x] * share(flow > F::ZERO);
-                }
-            }
-            if let Some(next) = next {
-                up.0.make_mut()[element] = F::from_usize(next);
-            }
-            if let Some(previous) = previous {
-                down.0.make_mut()[element] = F::from_usize(previous);
-            }
+        };
+        // What x loses counts on the right, and what it gains on the left.
+        let (losing, gaining) = match side {
+            Side::Right => (1.0, 0.0),
+            Side::Left => (0.0, 1.0),
+            Side::TwoSided => (0.5, 0.5),
+        };
+        let up = (-crosses_above).relu() * losing - crosses_above.relu() * gaining;
+        let down = crosses_below.relu() * losing - (-crosses_below).relu() * gaining;
+        let (up, mut down) = (has_next.select(up * inverse, zero), has_previous.select(down * inverse, zero));
+        if !self.may_leave_zero() {
+            return Ok(Alternatives { values, weights: vec![up, down] });
         }
-        let mut others = OtherCategories { categories: vec![up.0, down.0], weights: vec![up.1, down.1] };
-        for (category, weights) in impossible.into_iter().enumerate() {
-            if let Some(weights) = weights {
-                others.categories.push(Tensor::full(elements.clone(), F::from_usize(category)));
-                others.weights.push(weights);
-            }
+        let impossible = 1.0 - possible;
+        // The chain of jumps ends at an impossible category, from the possible one next to it on the way to the last
+        // one. The rest of the chain stays among possible categories, and mass can only flow from x downwards.
+        down = down + impossible * below * previous.gt(numbers) * inverse;
+        let next_to_x = impossible * (below * numbers.gt(previous) + above * (1.0 - has_next));
+        let mut alternatives = Alternatives { values, weights: vec![up, down] };
+        // As many alternatives as the recording needs. If later parameters need more, the last one is picked.
+        let most = next_to_x.sum_axis(-1).inspect()?.as_slice().iter().map(|n| n.to_f64()).fold(1.0, f64::max);
+        let number = next_to_x.cumsum(-1);
+        for own in 1..most as usize {
+            let own = next_to_x * number.equal(tape.constant(own as f64));
+            let exists = own.sum_axis(-1);
+            alternatives.values.push(exists.select((own * numbers).sum_axis(-1), x));
+            alternatives.weights.push(own * inverse);
         }
-        others
+        let last = next_to_x * number.ge(tape.constant(most));
+        let total = last.sum_axis(-1).unsqueeze(-1);
+        let shares = total.select(last, here);
+        let picked = draw.purpose("impossible category").record_categorical(tape, &self.independent(), shares)?;
+        alternatives.values.push(picked);
+        alternatives.weights.push(picked.one_hot(count) * last * (total * inverse));
+        Ok(alternatives)
+    }
+
+    /// Whether a probability of 0 may have a derivative. The output of a softmax has none where it underflows.
+    fn may_leave_zero(&self) -> bool {
+        match self {
+            ProbabilitiesOrLogits::Probabilities(p) => !matches!(p.op(), Some(Op::Softmax(_))),
+            ProbabilitiesOrLogits::Logits(_) => false,
+        }
     }
 }

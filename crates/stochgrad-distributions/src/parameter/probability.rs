@@ -2,9 +2,9 @@
 
 use crate::distribution::Parameter;
 use crate::distribution::check_parameter;
-use crate::error::{DistributionError, DistributionResult};
+use crate::error::DistributionResult;
 use crate::noise::Draw;
-use stochgrad_tape::Var;
+use stochgrad_tape::{Condition, Op, Var};
 use stochgrad_tensor::map::{GUARD, Map};
 use stochgrad_tensor::{Real, Shape, Tensor};
 
@@ -121,7 +121,7 @@ impl<'t, F: Real> ProbabilityOrLogit<Var<'t, F>> {
                 p,
                 "in [0, 1]",
                 "use logits for unconstrained numbers",
-                |p| (0.0..=1.0).contains(&p),
+                Condition::Between { low: 0.0, high: 1.0 },
             ),
             ProbabilityOrLogit::Logit(l) => check_parameter(
                 distribution,
@@ -129,7 +129,7 @@ impl<'t, F: Real> ProbabilityOrLogit<Var<'t, F>> {
                 l,
                 "a number, not NaN",
                 "look for the operation that made the NaN",
-                |l| !l.is_nan(),
+                Condition::NotNan,
             ),
         }
     }
@@ -143,41 +143,45 @@ impl<'t, F: Real> ProbabilityOrLogit<Var<'t, F>> {
         })
     }
 
-    /// The derivative of the probability with respect to the parameter, given the probability.
-    pub(crate) fn derivative(&self, p: F) -> F {
-        match self {
-            ProbabilityOrLogit::Probability(_) => F::ONE,
-            ProbabilityOrLogit::Logit(_) => p * (F::ONE - p),
+    /// The derivative of the probability with respect to the parameter. No gradient flows through it.
+    pub(crate) fn slope(&self) -> Var<'t, F> {
+        match *self {
+            ProbabilityOrLogit::Probability(p) => p.stop_gradient() * 0.0 + 1.0,
+            ProbabilityOrLogit::Logit(l) => {
+                let p = l.stop_gradient().sigmoid();
+                p * (1.0 - p)
+            }
         }
     }
 
-    /// Whether a probability is at an end of its interval, where it has only a one-sided derivative, since the outcome
-    /// that would lose mass has none. Ends through which no derivative flows do not count.
-    pub(crate) fn ends(&self) -> DistributionResult<impl Fn(F) -> bool + use<F>> {
-        let is_end = |p: F| p == F::ZERO || p == F::ONE;
-        let matters = match *self {
-            ProbabilityOrLogit::Probability(p) => p.tape().has_derivative(p, &is_end)?,
-            ProbabilityOrLogit::Logit(_) => false,
-        };
-        Ok(move |p| matters && is_end(p))
-    }
-
     /// That derivative times `count / (1 − p)`; 0 for a count of 0, whatever `p` is.
-    pub(crate) fn rate_up(&self, count: F, p: F) -> F {
-        match self {
-            _ if count == F::ZERO => F::ZERO,
-            ProbabilityOrLogit::Probability(_) => count / (F::ONE - p),
-            ProbabilityOrLogit::Logit(_) => count * p,
+    pub(crate) fn rate_up(&self, count: Var<'t, F>) -> Var<'t, F> {
+        match *self {
+            ProbabilityOrLogit::Probability(p) => count.select(count / (1.0 - p.stop_gradient()), count),
+            ProbabilityOrLogit::Logit(l) => count * l.stop_gradient().sigmoid(),
         }
     }
 
     /// That derivative times `count / p`; 0 for a count of 0, whatever `p` is.
-    pub(crate) fn rate_down(&self, count: F, p: F) -> F {
-        match self {
-            _ if count == F::ZERO => F::ZERO,
-            ProbabilityOrLogit::Probability(_) => count / p,
-            ProbabilityOrLogit::Logit(_) => count * (F::ONE - p),
+    pub(crate) fn rate_down(&self, count: Var<'t, F>) -> Var<'t, F> {
+        match *self {
+            ProbabilityOrLogit::Probability(p) => count.select(count / p.stop_gradient(), count),
+            ProbabilityOrLogit::Logit(l) => count * (1.0 - l.stop_gradient().sigmoid()),
         }
+    }
+
+    /// 1 where the probability is 1, and 1 where it is 0. There it has only a one-sided derivative, since the outcome
+    /// that would lose mass has none. Ends through which no derivative flows do not count, as those of a logit.
+    pub(crate) fn at_ends(&self) -> DistributionResult<(Var<'t, F>, Var<'t, F>)> {
+        let (tape, zero) = (self.var().tape(), self.var().tape().constant(0.0));
+        let p = match *self {
+            ProbabilityOrLogit::Probability(p) if p.op() != Some(Op::Map(Map::Sigmoid)) => p,
+            _ => return Ok((zero, zero)),
+        };
+        let own = p.stop_gradient();
+        let (all, none) = (own.equal(tape.constant(1.0)), own.equal(zero));
+        let matters = tape.record_has_derivative(p, all + none)?;
+        Ok((all * matters, none * matters))
     }
 }
 
@@ -203,20 +207,4 @@ pub(crate) fn held<F: Real>(log: Var<'_, F>) -> Var<'_, F> {
 /// infinity. The derivatives remain those of the finite sum, so that the score of an impossible value is not NaN.
 pub(crate) fn released<F: Real>(log: Var<'_, F>) -> Var<'_, F> {
     log.map(Map::Unguard)
-}
-
-/// Checks that a primal sample fits a request.
-pub(crate) fn check_sample<F: Real>(
-    distribution: &'static str,
-    sample: &Tensor<F>,
-    expected: &Shape,
-) -> DistributionResult<()> {
-    if sample.shape() == expected {
-        return Ok(());
-    }
-    let problem = format!(
-        "expected a sample of shape {expected}, got {}; give the sample that was drawn on the plates of the request",
-        sample.shape()
-    );
-    Err(DistributionError::Unsupported { distribution, problem })
 }

@@ -3,9 +3,8 @@
 use crate::distribution::Parameter;
 use crate::distribution::positive;
 use crate::error::DistributionResult;
-use crate::noise::Draw;
 use stochgrad_tape::Var;
-use stochgrad_tensor::{Real, Shape, Tensor};
+use stochgrad_tensor::Real;
 
 /// A rate, or its reciprocal, a scale.
 #[derive(Clone, Copy, Debug)]
@@ -79,20 +78,11 @@ impl<'t, F: Real> RateOrScale<Var<'t, F>> {
         positive(distribution, parameter.name, parameter.var)
     }
 
-    /// The scales as a tensor on the plates of a request.
-    pub(crate) fn scales(&self, draw: &Draw<'_, F>, event: &Shape) -> DistributionResult<Tensor<F>> {
-        let value = draw.parameter(self.var(), event)?;
-        Ok(match self {
-            RateOrScale::Rate(_) => value.map(|rate| F::ONE / rate),
-            RateOrScale::Scale(_) => value,
-        })
-    }
-
-    /// The derivative of the logarithm of the scale with respect to the parameter, given the scale.
-    pub(crate) fn log_scale_derivative(&self, scale: F) -> F {
-        match self {
-            RateOrScale::Rate(_) => -scale,
-            RateOrScale::Scale(_) => F::ONE / scale,
+    /// The derivative of the logarithm of the scale with respect to the parameter.
+    pub(crate) fn log_scale_slope(&self) -> Var<'t, F> {
+        match *self {
+            RateOrScale::Rate(rate) => -rate.recip(),
+            RateOrScale::Scale(scale) => scale.recip(),
         }
     }
 }

@@ -332,9 +332,9 @@ impl DistributionCheck {
         let Some(weak) = distribution.capabilities().weak_derivative else { return };
         let noise = KeyedNoise::new(0, 0);
         let draw = on_samples(&tape, &noise, 1);
-        let sample = distribution.draw(&draw).expect("a draw");
+        let sample = draw.record(&tape, distribution.draw(&draw).expect("a draw"));
         let known = |parameter: usize| {
-            weak.weak_derivative(parameter, &sample, &draw).expect("a weak derivative or none").is_some()
+            weak.weak_derivative(parameter, sample, &draw).expect("a weak derivative or none").is_some()
         };
         let known: Vec<usize> = (0..self.parameters.len()).filter(|&parameter| known(parameter)).collect();
         assert!(!known.is_empty(), "{}: offered, but for no parameter", self.label("weak derivative"));
@@ -352,12 +352,14 @@ impl DistributionCheck {
         let sample = distribution.draw(&draw).expect("draws");
         let weak = distribution.capabilities().weak_derivative.expect("a distribution with a weak derivative");
         let alternatives = weak
-            .weak_derivative(parameter, &sample, &draw)
+            .weak_derivative(parameter, draw.record(&tape, sample.clone()), &draw)
             .expect("alternatives")
             .expect("a parameter with a weak derivative");
         assert_eq!(alternatives.values.len(), alternatives.weights.len(), "alternative values and their weights");
         let mut terms = vec![0.0; self.weak_samples];
-        for (values, weights) in alternatives.values.iter().zip(&alternatives.weights) {
+        let parts = alternatives.to_tensors(draw.plates(), &distribution.event_shape(), distribution.element_rank());
+        let (values, weights) = parts.expect("values");
+        for (values, weights) in values.iter().zip(&weights) {
             assert_eq!((values.shape(), weights.shape()), (sample.shape(), sample.shape()), "shapes of alternatives");
             for (i, term) in terms.iter_mut().enumerate() {
                 *term += weights.as_slice()[i] * (cost(values.as_slice()[i]) - cost(sample.as_slice()[i]));

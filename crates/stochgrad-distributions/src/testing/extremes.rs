@@ -72,9 +72,13 @@ pub fn assert_finite(build: Build, parameters: &[f64], seed: u64) {
     }
     let Some(weak) = distribution.capabilities().weak_derivative else { return };
     for index in 0..parameters.len() {
-        if let Some(alternatives) = weak.weak_derivative(index, &sample, &draw).expect("a weak derivative or none") {
-            finite("values of the weak derivative", &alternatives.values);
-            finite("weights of the weak derivative", &alternatives.weights);
+        if let Some(alternatives) =
+            weak.weak_derivative(index, draw.record(&tape, sample.clone()), &draw).expect("a weak derivative or none")
+        {
+            let (event, rank) = (distribution.event_shape(), distribution.element_rank());
+            let (values, weights) = alternatives.to_tensors(draw.plates(), &event, rank).expect("values");
+            finite("values of the weak derivative", &values);
+            finite("weights of the weak derivative", &weights);
         }
     }
 }

@@ -1,10 +1,11 @@
 //! What only the tests of this crate need.
 
-use crate::distribution::Distribution;
+use crate::distribution::{Alternatives, Distribution};
 use crate::error::{DistributionError, DistributionResult};
-use crate::noise::{NoiseKey, NoiseSource};
+use crate::noise::{Draw, NoiseKey, NoiseSource};
 use rand_chacha::ChaCha8Rng;
 use stochgrad_tape::{NoiseLayout, Var};
+use stochgrad_tensor::Tensor;
 
 /// Noise whose integers are all the same.
 pub(crate) struct Fixed(pub(crate) u64);
@@ -59,6 +60,24 @@ pub(crate) fn with_gradient<'t>(scalar: Var<'t, f64>, theta: Var<'t, f64>) -> (f
     let value = scalar.item().unwrap();
     let [gradient] = theta.tape().backward(scalar, [theta]).unwrap();
     (value, gradient.to_vec())
+}
+
+/// Alternatives as tensors with all plates and axes.
+pub(crate) struct Evaluated {
+    pub(crate) values: Vec<Tensor<f64>>,
+    pub(crate) weights: Vec<Tensor<f64>>,
+}
+
+impl Evaluated {
+    pub(crate) fn new<'t>(
+        distribution: &dyn Distribution<'t, f64>,
+        draw: &Draw<'_, f64>,
+        alternatives: &Alternatives<'t, f64>,
+    ) -> Self {
+        let (event, rank) = (distribution.event_shape(), distribution.element_rank());
+        let (values, weights) = alternatives.to_tensors(draw.plates(), &event, rank).unwrap();
+        Evaluated { values, weights }
+    }
 }
 
 /// Every capability at once: which of them are there.

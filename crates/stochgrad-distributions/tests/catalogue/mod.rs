@@ -1,7 +1,7 @@
 //! Every distribution of the library by the name that the tables of known values use.
 
 // Several test programs include this file, and each uses a part of it.
-#![allow(dead_code)]
+#![allow(dead_code, unused_imports)]
 
 use rand_chacha::ChaCha8Rng;
 use stochgrad_distributions::*;
@@ -40,8 +40,70 @@ impl Entry {
     }
 }
 
+/// Calls a macro with a row for each distribution: the type and the names of its parameters, parameters at which nothing
+/// is extreme, what it can do (`score`, `path`, `weak` and `jumps` for weak and stochastic derivatives, `finite` for a
+/// finite support), and the distribution on a tape with its parameters.
+macro_rules! all_distributions {
+    ($each:ident) => {
+        $each! {
+            "Bernoulli(probability)" [0.3], [score weak jumps finite] => |_, p| Bernoulli::from_probabilities(p[0]);
+            "Bernoulli(logits)" [0.3], [score weak jumps finite] => |_, p| Bernoulli::from_logits(p[0]);
+            "Binomial(trials, probability)" [7.0, 0.3], [score weak jumps finite] => |_, p| Binomial::from_probabilities(p[0], p[1]);
+            "Binomial(trials, logits)" [7.0, 0.3], [score weak jumps finite] => |_, p| Binomial::from_logits(p[0], p[1]);
+            "Multinomial(trials, logits[3])" [7.0, 0.3, -0.5, 0.1], [score weak] => |_, p| Multinomial::from_logits(p[0], vector(&p[1..]));
+            "Geometric(probability)" [0.3], [score weak jumps] => |_, p| Geometric::from_probabilities(p[0]);
+            "NegativeBinomial(successes, probability)" [2.5, 0.4], [score weak jumps] => |_, p| NegativeBinomial::from_probabilities(p[0], p[1]);
+            "NegativeBinomial(successes, logits)" [2.5, -0.4], [score weak jumps] => |_, p| NegativeBinomial::from_logits(p[0], p[1]);
+            "Poisson(rate)" [2.5], [score weak jumps] => |_, p| Poisson::from_rate(p[0]);
+            "Skellam(rate_up, rate_down)" [2.5, 0.7], [score weak] => |_, p| Skellam::new(p[0], p[1]);
+            "DiscreteUniform(low, high)" [1.0, 6.0], [finite] => |_, p| DiscreteUniform::new(p[0], p[1]);
+            "Categorical(logits[3])" [0.3, -0.5, 0.1], [score weak jumps finite] => |_, p| Categorical::from_logits(vector(p));
+            "OneHotCategorical(logits[3])" [0.3, -0.5, 0.1], [score weak jumps finite] => |_, p| OneHotCategorical::from_logits(vector(p));
+            "Normal(location, scale)" [0.3, 1.7], [score path weak] => |_, p| Normal::new(p[0], p[1]);
+            "Laplace(location, scale)" [0.3, 1.7], [score path weak] => |_, p| Laplace::new(p[0], p[1]);
+            "Logistic(location, scale)" [0.3, 1.7], [score path weak] => |_, p| Logistic::new(p[0], p[1]);
+            "Gumbel(location, scale)" [0.3, 1.7], [score path weak] => |_, p| Gumbel::new(p[0], p[1]);
+            "Cauchy(location, scale)" [0.3, 1.7], [score path weak] => |_, p| Cauchy::new(p[0], p[1]);
+            "StudentT(degrees_of_freedom, location, scale)" [7.0, 0.3, 1.7], [score path weak] => |_, p| StudentT::new(p[0], p[1], p[2]);
+            "TruncatedNormal(location, scale, low, high)" [0.3, 1.4, -1.0, 2.5], [path] => |_, p| TruncatedNormal::new(p[0], p[1], p[2], p[3]);
+            "VonMises(location, concentration)" [0.3, 1.3], [score path weak] => |_, p| VonMises::new(p[0], p[1]);
+            "Uniform(low, high)" [-0.7, 2.1], [path weak] => |_, p| Uniform::new(p[0], p[1]);
+            "Exponential(rate)" [0.8], [score path weak] => |_, p| Exponential::new(p[0]);
+            "Gamma(concentration, rate)" [2.3, 1.4], [score path weak] => |_, p| Gamma::new(p[0], p[1]);
+            "Gamma(concentration, scale)" [0.6, 1.2], [score path weak] => |_, p| Gamma::from_scale(p[0], p[1]);
+            "InverseGamma(concentration, scale)" [3.6, 1.4], [score path weak] => |_, p| InverseGamma::new(p[0], p[1]);
+            "Chi2(degrees_of_freedom)" [3.4], [score path weak] => |_, p| Chi2::new(p[0]);
+            "LogNormal(location, scale)" [0.2, 0.4], [score path weak] => |_, p| LogNormal::new(p[0], p[1]);
+            "HalfNormal(scale)" [1.3], [score path weak] => |_, p| HalfNormal::new(p[0]);
+            "HalfCauchy(scale)" [1.3], [score path weak] => |_, p| HalfCauchy::new(p[0]);
+            "Weibull(concentration, scale)" [1.6, 0.8], [score path weak] => |_, p| Weibull::new(p[0], p[1]);
+            "Rayleigh(scale)" [1.3], [score path weak] => |_, p| Rayleigh::new(p[0]);
+            "Maxwell(scale)" [1.3], [score path weak] => |_, p| Maxwell::new(p[0]);
+            "Pareto(scale, concentration)" [0.8, 2.6], [path weak] => |_, p| Pareto::new(p[0], p[1]);
+            "InverseGaussian(location, concentration)" [1.3, 2.4], [score path] => |_, p| InverseGaussian::new(p[0], p[1]);
+            "Beta(alpha, beta)" [2.3, 1.4], [score path weak] => |_, p| Beta::new(p[0], p[1]);
+            "Kumaraswamy(a, b)" [2.3, 1.4], [score path] => |_, p| Kumaraswamy::new(p[0], p[1]);
+            "ContinuousBernoulli(logits)" [1.7], [score path] => |_, p| ContinuousBernoulli::from_logits(p[0]);
+            "RelaxedBernoulli(temperature, logits)" [0.7, 0.4], [score path] => |_, p| RelaxedBernoulli::from_logits(p[0], p[1]);
+            "RelaxedOneHotCategorical(temperature, logits[3])" [0.7, 0.3, -0.5, 0.1], [score path] => |_, p| RelaxedOneHotCategorical::from_logits(p[0], vector(&p[1..]));
+            "MultivariateNormal(location[2], scale_tril[2x2])" [0.3, -1.0, 1.3, 0.0, -0.7, 0.6], [score path weak] => |_, p| MultivariateNormal::new(vector(&p[..2]), vector(&p[2..]).reshape([2, 2]));
+            "LowRankMultivariateNormal(location[2], factor[2x1], diagonal[2])" [0.3, -1.0, 1.0, 0.5, 0.6, 0.8], [score path] => |_, p| LowRankMultivariateNormal::new(vector(&p[..2]), vector(&p[2..4]).reshape([2, 1]), vector(&p[4..]));
+            "Dirichlet(concentration[3])" [0.4, 1.5, 3.0], [score path] => |_, p| Dirichlet::new(vector(p));
+            "Wishart(degrees_of_freedom, scale_tril[2x2])" [4.3, 1.0, 0.0, 0.5, 0.8], [score path] => |_, p| Wishart::new(p[0], vector(&p[1..]).reshape([2, 2]));
+            "Lkj(concentration)" [1.7], [score path] => |_, p| Lkj::new(3, p[0]);
+            "Delta(value)" [1.5], [path] => |_, p| Delta::new(p[0]);
+            "Empirical(values[3])" [0.5, 1.0, 4.0], [path finite] => |_, p| Empirical::new(vector(p));
+            "MixtureSameFamily(logits[2], Normal(location[2], scale))" [0.3, -0.2, -1.0, 2.0, 0.7], [score path weak] => |_, p| MixtureSameFamily::from_logits(vector(&p[..2]), Normal::new(vector(&p[2..4]), p[4])).expect("two weights and two components");
+            "Mixture(probability, Normal(location, scale), Laplace(location, scale))" [0.3, -1.0, 0.6, 1.5, 0.8], [score path weak] => |_, p| Mixture::from_probability(p[0], Normal::new(p[1], p[2]), Laplace::new(p[3], p[4])).expect("numbers");
+            "TransformedDistribution(Normal(location, scale), Sigmoid)" [0.2, 0.8], [score path weak] => |_, p| TransformedDistribution::new(Normal::new(p[0], p[1]), Bijector::Sigmoid);
+            "Independent(Normal(location, scale), 0)" [0.3, 1.7], [score path] => |_, p| Independent::new(Normal::new(p[0], p[1]), 0).expect("no axes");
+        }
+    };
+}
+pub(crate) use all_distributions;
+
 macro_rules! entries {
-    ($($distribution:literal $ordinary:expr => |$tape:pat_param, $p:pat_param| $build:expr;)*) => {
+    ($($distribution:literal $ordinary:expr, [$($can:ident)*] => |$tape:pat_param, $p:pat_param| $build:expr;)*) => {
         vec![$(Entry {
             distribution: $distribution,
             ordinary: &$ordinary,
@@ -59,59 +121,7 @@ macro_rules! entries {
 
 /// All distributions.
 pub(crate) fn entries() -> Vec<Entry> {
-    entries! {
-        "Bernoulli(probability)" [0.3] => |_, p| Bernoulli::from_probabilities(p[0]);
-        "Bernoulli(logits)" [0.3] => |_, p| Bernoulli::from_logits(p[0]);
-        "Binomial(trials, probability)" [7.0, 0.3] => |_, p| Binomial::from_probabilities(p[0], p[1]);
-        "Binomial(trials, logits)" [7.0, 0.3] => |_, p| Binomial::from_logits(p[0], p[1]);
-        "Multinomial(trials, logits[3])" [7.0, 0.3, -0.5, 0.1] => |_, p| Multinomial::from_logits(p[0], vector(&p[1..]));
-        "Geometric(probability)" [0.3] => |_, p| Geometric::from_probabilities(p[0]);
-        "NegativeBinomial(successes, probability)" [2.5, 0.4] => |_, p| NegativeBinomial::from_probabilities(p[0], p[1]);
-        "NegativeBinomial(successes, logits)" [2.5, -0.4] => |_, p| NegativeBinomial::from_logits(p[0], p[1]);
-        "Poisson(rate)" [2.5] => |_, p| Poisson::from_rate(p[0]);
-        "Skellam(rate_up, rate_down)" [2.5, 0.7] => |_, p| Skellam::new(p[0], p[1]);
-        "DiscreteUniform(low, high)" [1.0, 6.0] => |_, p| DiscreteUniform::new(p[0], p[1]);
-        "Categorical(logits[3])" [0.3, -0.5, 0.1] => |_, p| Categorical::from_logits(vector(p));
-        "OneHotCategorical(logits[3])" [0.3, -0.5, 0.1] => |_, p| OneHotCategorical::from_logits(vector(p));
-        "Normal(location, scale)" [0.3, 1.7] => |_, p| Normal::new(p[0], p[1]);
-        "Laplace(location, scale)" [0.3, 1.7] => |_, p| Laplace::new(p[0], p[1]);
-        "Logistic(location, scale)" [0.3, 1.7] => |_, p| Logistic::new(p[0], p[1]);
-        "Gumbel(location, scale)" [0.3, 1.7] => |_, p| Gumbel::new(p[0], p[1]);
-        "Cauchy(location, scale)" [0.3, 1.7] => |_, p| Cauchy::new(p[0], p[1]);
-        "StudentT(degrees_of_freedom, location, scale)" [7.0, 0.3, 1.7] => |_, p| StudentT::new(p[0], p[1], p[2]);
-        "TruncatedNormal(location, scale, low, high)" [0.3, 1.4, -1.0, 2.5] => |_, p| TruncatedNormal::new(p[0], p[1], p[2], p[3]);
-        "VonMises(location, concentration)" [0.3, 1.3] => |_, p| VonMises::new(p[0], p[1]);
-        "Uniform(low, high)" [-0.7, 2.1] => |_, p| Uniform::new(p[0], p[1]);
-        "Exponential(rate)" [0.8] => |_, p| Exponential::new(p[0]);
-        "Gamma(concentration, rate)" [2.3, 1.4] => |_, p| Gamma::new(p[0], p[1]);
-        "Gamma(concentration, scale)" [0.6, 1.2] => |_, p| Gamma::from_scale(p[0], p[1]);
-        "InverseGamma(concentration, scale)" [3.6, 1.4] => |_, p| InverseGamma::new(p[0], p[1]);
-        "Chi2(degrees_of_freedom)" [3.4] => |_, p| Chi2::new(p[0]);
-        "LogNormal(location, scale)" [0.2, 0.4] => |_, p| LogNormal::new(p[0], p[1]);
-        "HalfNormal(scale)" [1.3] => |_, p| HalfNormal::new(p[0]);
-        "HalfCauchy(scale)" [1.3] => |_, p| HalfCauchy::new(p[0]);
-        "Weibull(concentration, scale)" [1.6, 0.8] => |_, p| Weibull::new(p[0], p[1]);
-        "Rayleigh(scale)" [1.3] => |_, p| Rayleigh::new(p[0]);
-        "Maxwell(scale)" [1.3] => |_, p| Maxwell::new(p[0]);
-        "Pareto(scale, concentration)" [0.8, 2.6] => |_, p| Pareto::new(p[0], p[1]);
-        "InverseGaussian(location, concentration)" [1.3, 2.4] => |_, p| InverseGaussian::new(p[0], p[1]);
-        "Beta(alpha, beta)" [2.3, 1.4] => |_, p| Beta::new(p[0], p[1]);
-        "Kumaraswamy(a, b)" [2.3, 1.4] => |_, p| Kumaraswamy::new(p[0], p[1]);
-        "ContinuousBernoulli(logits)" [1.7] => |_, p| ContinuousBernoulli::from_logits(p[0]);
-        "RelaxedBernoulli(temperature, logits)" [0.7, 0.4] => |_, p| RelaxedBernoulli::from_logits(p[0], p[1]);
-        "RelaxedOneHotCategorical(temperature, logits[3])" [0.7, 0.3, -0.5, 0.1] => |_, p| RelaxedOneHotCategorical::from_logits(p[0], vector(&p[1..]));
-        "MultivariateNormal(location[2], scale_tril[2x2])" [0.3, -1.0, 1.3, 0.0, -0.7, 0.6] => |_, p| MultivariateNormal::new(vector(&p[..2]), vector(&p[2..]).reshape([2, 2]));
-        "LowRankMultivariateNormal(location[2], factor[2x1], diagonal[2])" [0.3, -1.0, 1.0, 0.5, 0.6, 0.8] => |_, p| LowRankMultivariateNormal::new(vector(&p[..2]), vector(&p[2..4]).reshape([2, 1]), vector(&p[4..]));
-        "Dirichlet(concentration[3])" [0.4, 1.5, 3.0] => |_, p| Dirichlet::new(vector(p));
-        "Wishart(degrees_of_freedom, scale_tril[2x2])" [4.3, 1.0, 0.0, 0.5, 0.8] => |_, p| Wishart::new(p[0], vector(&p[1..]).reshape([2, 2]));
-        "Lkj(concentration)" [1.7] => |_, p| Lkj::new(3, p[0]);
-        "Delta(value)" [1.5] => |_, p| Delta::new(p[0]);
-        "Empirical(values[3])" [0.5, 1.0, 4.0] => |_, p| Empirical::new(vector(p));
-        "MixtureSameFamily(logits[2], Normal(location[2], scale))" [0.3, -0.2, -1.0, 2.0, 0.7] => |_, p| MixtureSameFamily::from_logits(vector(&p[..2]), Normal::new(vector(&p[2..4]), p[4])).expect("two weights and two components");
-        "Mixture(probability, Normal(location, scale), Laplace(location, scale))" [0.3, -1.0, 0.6, 1.5, 0.8] => |_, p| Mixture::from_probability(p[0], Normal::new(p[1], p[2]), Laplace::new(p[3], p[4])).expect("numbers");
-        "TransformedDistribution(Normal(location, scale), Sigmoid)" [0.2, 0.8] => |_, p| TransformedDistribution::new(Normal::new(p[0], p[1]), Bijector::Sigmoid);
-        "Independent(Normal(location, scale), 0)" [0.3, 1.7] => |_, p| Independent::new(Normal::new(p[0], p[1]), 0).expect("no axes");
-    }
+    all_distributions!(entries)
 }
 
 /// Single values as a vector.

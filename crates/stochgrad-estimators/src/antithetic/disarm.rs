@@ -29,7 +29,7 @@ use stochgrad_graph::{
     SampleSet, Terms,
 };
 use stochgrad_tape::Var;
-use stochgrad_tensor::Real;
+use stochgrad_tensor::{Real, instantiated};
 
 /// Antithetic pairs of bits, for distributions of independent bits.
 ///
@@ -145,6 +145,20 @@ pub fn pair_terms<'t, F: Real>(
     context: &CostContext<'_, 't, F>,
     logits: Var<'t, F>,
     gradient: impl Fn(Var<'t, F>, Var<'t, F>, Var<'t, F>) -> Var<'t, F>,
+) -> GraphResult<Terms<'t, F>> {
+    instantiated!(
+        F: for<'t> fn(&CostContext<'_, 't, F>, Var<'t, F>, &PairGradient<'_, 't, F>) -> GraphResult<Terms<'t, F>> =
+            pair_terms_body
+    )(context, logits, &gradient)
+}
+
+/// The gradient from the difference of the costs of a pair, its first and its second member.
+type PairGradient<'a, 't, F> = dyn Fn(Var<'t, F>, Var<'t, F>, Var<'t, F>) -> Var<'t, F> + 'a;
+
+fn pair_terms_body<'t, F: Real>(
+    context: &CostContext<'_, 't, F>,
+    logits: Var<'t, F>,
+    gradient: &PairGradient<'_, 't, F>,
 ) -> GraphResult<Terms<'t, F>> {
     let mut terms = Terms::default();
     let zero = context.tape().constant(0.0);

@@ -1,85 +1,48 @@
-//! Decayed means over past steps, by name, from which most baselines with a state are made.
+//! Decayed means over past steps, from which most baselines with a state are made.
 
-use smallvec::SmallVec;
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use stochgrad_graph::{GraphError, GraphResult, MethodState, Update};
-use stochgrad_tape::{Tape, Var};
-use stochgrad_tensor::{Real, Shape, Tensor};
+use stochgrad_graph::{MethodSlots, SlotDomain, SlotPart, SlotSet, Update};
+use stochgrad_tape::{Slot, Tape, Var};
+use stochgrad_tensor::{Real, Shape};
 
-/// The numbers that a step adds to the means under one name.
-pub type Numbers = SmallVec<[f64; 4]>;
+/// The slot of the weight, which the parts of every [`RunningMeans`] include.
+pub const WEIGHT: SlotPart = SlotPart { name: "weight", domain: SlotDomain::Share };
 
-/// Decayed means over past steps: under each name, a few numbers,
+/// Decayed means over past steps: for each owner, such as a node and a cost, a few means $m$ with the common weight $w$,
 ///
-/// $$m_{t+1} = \beta\, m_t + (1 - \beta)\, x_t, \quad w_{t+1} = \beta\, w_t + 1 - \beta, \quad \bar x_t = m_t / w_t.$$
+/// $$w_{t+1} = \beta\, w_t + 1 - \beta, \quad m_{t+1} = m_t + \frac{1 - \beta}{w_{t+1}}\, (x_t - m_t),$$
 ///
-/// [`read`](Self::read) puts the means of the steps before this one on the tape, and [`update`](Self::update) adds this
+/// so that the step `n` steps ago has a weight in proportion to `decayⁿ`. Both start at 0.
+///
+/// [`mean`](Self::mean) puts a mean of the steps before this one on the tape, and [`updates`](Self::updates) adds this
 /// step when the user calls [`Gradients::advance`](stochgrad_graph::Gradients::advance). Clones share the means.
 ///
 /// ```
-/// use stochgrad_estimators::extension::{RunningMeans, mean_and_square};
+/// use stochgrad_estimators::extension::{RunningMeans, WEIGHT};
+/// use stochgrad_graph::{SlotDomain, SlotPart};
 /// use stochgrad_tape::Tape;
 ///
-/// let means = RunningMeans::new(0.9);
+/// const PARTS: &[SlotPart] = &[SlotPart { name: "mean", domain: SlotDomain::Finite }, WEIGHT];
+/// let means = RunningMeans::new(0.9, PARTS);
 /// let tape = Tape::<f64>::new();
-/// let update = means.update("cost", vec![tape.constant([1.0, 3.0])], mean_and_square);
-/// // In a method, return the update in `Terms::updates` instead; `advance` then does the following line.
-/// (update.apply)(&[update.inputs[0].peek().unwrap()]);
-/// let mean = means.read(&tape, "cost", [], 0.0, |means, write| write(0, means.mean(0)));
-/// assert!((mean.item().unwrap() - 2.0).abs() < 1e-12);
+/// assert_eq!(means.mean(&tape, "cost", "mean", []).item(), Ok(0.0));
+/// let updates = means.updates("cost", &[("mean", tape.constant([1.0, 3.0]).mean())]);
+/// // In a method, return the updates in `Terms::updates` instead; `advance` then does the following.
+/// for update in updates {
+///     update.slot.write(update.value.peek().unwrap().as_slice());
+/// }
+/// assert_eq!(means.mean(&tape, "cost", "mean", []).item(), Ok(2.0));
 /// ```
 #[derive(Clone, Debug)]
 pub struct RunningMeans {
     /// The decay $\beta$, in $[0, 1)$.
     pub decay: f64,
-    known: Arc<Mutex<BTreeMap<String, Means>>>,
-}
-
-/// The means under one name.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Means {
-    /// Decayed sums.
-    sums: Numbers,
-    /// The decayed sum of the weights.
-    weight: f64,
-}
-
-impl Means {
-    /// The mean at a position; 0 if there is none.
-    pub fn mean(&self, at: usize) -> f64 {
-        self.sums.get(at).map_or(0.0, |sum| sum / self.weight)
-    }
-
-    /// How many numbers there are.
-    pub fn len(&self) -> usize {
-        self.sums.len()
-    }
-
-    /// Whether there are no numbers.
-    pub fn is_empty(&self) -> bool {
-        self.sums.is_empty()
-    }
-
-    /// The standard deviation of a number whose mean and mean square are the first two means, as
-    /// [`mean_and_square`] adds them.
-    pub fn deviation(&self) -> f64 {
-        (self.mean(1) - self.mean(0).powi(2)).max(0.0).sqrt()
-    }
-
-    fn add(&mut self, numbers: &[f64], decay: f64) {
-        if self.sums.len() != numbers.len() {
-            *self = Means { sums: SmallVec::from_elem(0.0, numbers.len()), weight: 0.0 };
-        }
-        self.sums.iter_mut().zip(numbers).for_each(|(sum, x)| *sum = decay * *sum + (1.0 - decay) * x);
-        self.weight = decay * self.weight + (1.0 - decay);
-    }
+    slots: SlotSet,
 }
 
 impl RunningMeans {
-    /// No means yet. The step `n` steps ago will have a weight in proportion to `decayⁿ`.
-    pub fn new(decay: f64) -> Self {
-        RunningMeans { decay, known: Arc::default() }
+    /// No means yet. `parts` are the means that each owner has, and [`WEIGHT`].
+    pub fn new(decay: f64, parts: &'static [SlotPart]) -> Self {
+        RunningMeans { decay, slots: SlotSet::new(parts) }
     }
 
     /// Checks the decay.
@@ -94,98 +57,52 @@ impl RunningMeans {
         }
     }
 
-    fn known(&self) -> MutexGuard<'_, BTreeMap<String, Means>> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The slots, for [`Method::slots`](stochgrad_graph::Method::slots).
+    pub fn slots(&self) -> MethodSlots {
+        MethodSlots::from(&self.slots)
     }
 
-    /// Records numbers made of the means under a name. `made` writes a number at each position of `shape`; as long as
-    /// there are no means, all of them are `before`. A compiled graph reads the means again in every run.
-    pub fn read<'t, F: Real>(
-        &self,
-        tape: &'t Tape<F>,
-        name: &str,
-        shape: impl Into<Shape>,
-        before: f64,
-        made: impl Fn(&Means, &mut dyn FnMut(usize, f64)) + Send + Sync + 'static,
-    ) -> Var<'t, F> {
-        let shape = shape.into();
-        let (memory, name, count) = (self.clone(), name.to_owned(), shape.numel());
-        tape.host_values(shape, move |write| match memory.known().get(&name).filter(|means| means.weight > 0.0) {
-            Some(means) => made(means, write),
-            None => (0..count).for_each(|at| write(at, before)),
-        })
+    /// The slot of a mean.
+    pub(crate) fn slot(&self, owner: &str, part: &str, shape: impl Into<Shape>) -> Slot {
+        self.slots.slot(owner, part, shape, |_| 0.0)
     }
 
-    /// The update that adds this step: the numbers that `made` returns for the values of the inputs. A step with a
-    /// number that is not finite is skipped.
-    pub fn update<'t, F: Real>(
-        &self,
-        name: &str,
-        inputs: Vec<Var<'t, F>>,
-        made: impl Fn(&[Tensor<F>]) -> Numbers + Send + Sync + 'static,
-    ) -> Update<'t, F> {
-        let (memory, name) = (self.clone(), name.to_owned());
-        let apply = move |values: &[Tensor<F>]| {
-            let numbers = made(values);
-            if numbers.iter().any(|x| !x.is_finite()) {
-                return;
-            }
-            let mut known = memory.known();
-            match known.get_mut(&name) {
-                Some(means) => means.add(&numbers, memory.decay),
-                None => known.entry(name.clone()).or_default().add(&numbers, memory.decay),
-            }
-        };
-        Update { inputs, apply: Arc::new(apply) }
+    /// Records a mean. It is 0 before the first step.
+    pub fn mean<'t, F: Real>(&self, tape: &'t Tape<F>, owner: &str, part: &str, shape: impl Into<Shape>) -> Var<'t, F> {
+        tape.slot(&self.slot(owner, part, shape))
     }
 
-    /// The sums and the weight under each name, for [`Method::state`](stochgrad_graph::Method::state).
-    pub fn state(&self) -> MethodState {
-        let pack = |means: &Means| means.sums.iter().copied().chain([means.weight]).collect();
-        self.known().iter().map(|(name, means)| (name.clone(), pack(means))).collect()
+    /// Records the weight of an owner, which is 0 before the first step.
+    pub fn weight<'t, F: Real>(&self, tape: &'t Tape<F>, owner: &str) -> Var<'t, F> {
+        self.mean(tape, owner, WEIGHT.name, [])
     }
 
-    /// Restores what [`state`](Self::state) returned. `method` is the name of the method, for the error message, and
-    /// `counts` says whether there may be this many means under a name.
-    ///
-    /// # Errors
-    /// If the state is not one that `state` can have returned. The means are then as before.
-    pub fn load_state(
-        &self,
-        method: Option<String>,
-        state: &MethodState,
-        counts: impl Fn(usize) -> bool,
-    ) -> GraphResult<()> {
-        let mut known = BTreeMap::new();
-        for (name, numbers) in state {
-            let means = match numbers.split_last() {
-                Some((&weight, sums))
-                    if counts(sums.len())
-                        && sums.iter().all(|sum| sum.is_finite())
-                        && (0.0..=1.0).contains(&weight) =>
-                {
-                    Means { sums: sums.into(), weight }
-                }
-                _ => {
-                    return Err(GraphError::State {
-                        method: method.unwrap_or_else(|| "a baseline".into()),
-                        problem: format!(
-                            "expected finite sums and a weight in [0, 1] for \"{name}\", got {numbers:?}; was the \
-                             checkpoint made with another method?"
-                        ),
-                    });
-                }
-            };
-            known.insert(name.clone(), means);
+    /// The share of this step in the next means, and the update of the weight.
+    pub(crate) fn share<'t, F: Real>(&self, tape: &'t Tape<F>, owner: &str) -> (Var<'t, F>, Update<'t, F>) {
+        let rest = 1.0 - self.decay;
+        let weight = self.weight(tape, owner) * self.decay + rest;
+        (rest / weight, Update::new(&self.slot(owner, WEIGHT.name, []), weight))
+    }
+
+    /// The updates that add this step: a value for each mean of the owner, averaged over the plates of the value.
+    pub fn updates<'t, F: Real>(&self, owner: &str, values: &[(&str, Var<'t, F>)]) -> Vec<Update<'t, F>> {
+        let Some((_, first)) = values.first() else { return Vec::new() };
+        let (share, weight) = self.share(first.tape(), owner);
+        let mut updates = vec![weight];
+        for (part, value) in values {
+            let value = mean_over_plates(*value);
+            let before = self.mean(value.tape(), owner, part, value.shape());
+            updates.push(Update::new(&self.slot(owner, part, value.shape()), before + share * (value - before)));
         }
-        *self.known() = known;
-        Ok(())
+        updates
     }
 }
 
-/// The mean of all elements of some values, and the mean of their squares: what [`Means::deviation`] needs.
-pub fn mean_and_square<F: Real>(values: &[Tensor<F>]) -> Numbers {
-    let numbers = || values.iter().flat_map(|value| value.as_slice()).map(|x| x.to_f64());
-    let count = values.iter().map(|value| value.len()).sum::<usize>().max(1) as f64;
-    [numbers().sum::<f64>() / count, numbers().map(|x| x * x).sum::<f64>() / count].into_iter().collect()
+/// The average over all plates, the inner ones first: the weights of a plate may bring in plates outside it.
+pub(crate) fn mean_over_plates<F: Real>(value: Var<'_, F>) -> Var<'_, F> {
+    let mut value = value.stop_gradient();
+    while let Some(&plate) = value.plates().last() {
+        value = value.mean_over(plate);
+    }
+    value.stop_gradient()
 }

@@ -38,11 +38,11 @@ use crate::common::sampling::Sampling;
 use crate::score_function::baseline::LeaveOneOut;
 use stochgrad_distributions::{Distribution, Family, ScoreDifferentiable};
 use stochgrad_graph::{
-    Access, CostContext, Count, GradientMethod, GraphResult, Guarantee, Method, MethodState, Order, Path, Profile,
+    Access, CostContext, Count, GradientMethod, GraphResult, Guarantee, Method, MethodSlots, Order, Path, Profile,
     SampleContext, SamplePlate, SampleSet, Terms,
 };
 use stochgrad_tape::{Plate, Var};
-use stochgrad_tensor::Real;
+use stochgrad_tensor::{Real, instantiated};
 
 /// Leave-one-out with a linear model of the cost, for distributions with a known mean.
 ///
@@ -109,16 +109,8 @@ impl Method for DoubleControlVariate {
         self.sampling.plate
     }
 
-    fn state(&self) -> MethodState {
-        self.own.as_ref().map(LearnedParameters::state).unwrap_or_default()
-    }
-
-    fn load_state(&self, state: &MethodState) -> GraphResult<()> {
-        match (&self.own, state.is_empty()) {
-            (Some(own), _) => own.load_state(&self.name(), state),
-            (None, true) => Ok(()),
-            (None, false) => LearnedParameters::refuse(&self.name()),
-        }
+    fn slots(&self) -> MethodSlots {
+        self.own.as_ref().map(LearnedParameters::slots).unwrap_or_default()
     }
 }
 
@@ -145,9 +137,31 @@ where
     }
 
     fn terms<'t>(&self, context: &CostContext<'_, 't, F>, distribution: &D::On<'t>) -> GraphResult<Terms<'t, F>> {
+        if context.plate().is_none() {
+            return Ok(Terms::default());
+        }
+        context.check_hidden_outcomes()?;
+        let (members, copied) = MemberGradients::new::<D>(context, distribution)?;
+        instantiated!(
+            F: for<'t> fn(
+                &DoubleControlVariate,
+                &CostContext<'_, 't, F>,
+                MemberGradients<'t, F>,
+                &dyn Distribution<'t, F>,
+            ) -> GraphResult<Terms<'t, F>> = DoubleControlVariate::terms_body
+        )(self, context, members, &copied)
+    }
+}
+
+impl DoubleControlVariate {
+    fn terms_body<'t, F: Real>(
+        &self,
+        context: &CostContext<'_, 't, F>,
+        members: MemberGradients<'t, F>,
+        copied: &dyn Distribution<'t, F>,
+    ) -> GraphResult<Terms<'t, F>> {
         let mut terms = Terms::default();
         let Some(plate) = context.plate() else { return Ok(terms) };
-        context.check_hidden_outcomes()?;
         let tape = context.tape();
         let name = format!("{} / scale", context.address());
         let start = self.scale;
@@ -155,7 +169,6 @@ where
             Some(own) => own.record(tape, &name, [], |_| start),
             None => tape.constant(start),
         };
-        let (members, copied) = MemberGradients::new::<D>(context, distribution)?;
         let value = context.value().stop_gradient();
         let score = members.of(copied.log_prob(value))?;
         let Some(mean) = copied.mean() else {

@@ -31,7 +31,7 @@ use crate::common::surrogate_network::SurrogateNetwork;
 use crate::sampling_setters;
 use stochgrad_distributions::{Distribution, Family, Reparameterized, ScoreDifferentiable};
 use stochgrad_graph::{
-    Access, CostContext, Count, GradientMethod, GraphResult, Guarantee, Method, MethodState, NodeCost, Order, Path,
+    Access, CostContext, Count, GradientMethod, GraphResult, Guarantee, Method, MethodSlots, NodeCost, Order, Path,
     Profile, SampleContext, SamplePlate, SampleSet, Terms, check_parameter_paths, path_order, sample_path_order,
 };
 use stochgrad_tape::Var;
@@ -116,12 +116,8 @@ impl Method for Lax {
         profile.times(self.sampling.samples())
     }
 
-    fn state(&self) -> MethodState {
-        self.own.state()
-    }
-
-    fn load_state(&self, state: &MethodState) -> GraphResult<()> {
-        self.own.load_state(&self.name(), state)
+    fn slots(&self) -> MethodSlots {
+        self.own.slots()
     }
 }
 
@@ -217,10 +213,13 @@ mod tests {
 
     /// A network that has learned something, so smooth that few nodes of quadrature integrate it.
     fn learned(method: &Lax, nodes: &[(&str, usize)]) {
-        let mut state = MethodState::new();
+        let mut state = stochgrad_graph::MethodState::new();
         let mut put = |name: String, values: Vec<f64>| {
-            let zeros = vec![0.0; 2 * values.len()];
-            state.insert(name, [values, zeros, vec![1.0]].concat());
+            for moment in ["first moment", "second moment"] {
+                state.insert(format!("{name} / {moment}"), vec![0.0; values.len()]);
+            }
+            state.insert(format!("{name} / steps"), vec![1.0]);
+            state.insert(format!("{name} / value"), values);
         };
         for &(node, width) in nodes {
             put(format!("{node} / weight"), (0..2 * width).map(|i| 0.1 - 0.04 * i as f64).collect());

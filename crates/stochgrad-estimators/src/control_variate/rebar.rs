@@ -28,11 +28,11 @@ use crate::control_variate::relaxed_control::RelaxedDraws;
 use crate::sampling_setters;
 use stochgrad_distributions::{Distribution, DistributionError, Family, Relaxed};
 use stochgrad_graph::{
-    Access, CostContext, Count, GradientMethod, GraphResult, Guarantee, Method, MethodState, Order, Path, Profile,
+    Access, CostContext, Count, GradientMethod, GraphResult, Guarantee, Method, MethodSlots, Order, Path, Profile,
     SampleContext, SamplePlate, SampleSet, Terms, path_order,
 };
 use stochgrad_tape::Var;
-use stochgrad_tensor::Real;
+use stochgrad_tensor::{Real, instantiated};
 
 /// REBAR, for distributions with a continuous relaxation: bits and one-hot vectors.
 ///
@@ -118,16 +118,8 @@ impl Method for Rebar {
         self.sampling.plate
     }
 
-    fn state(&self) -> MethodState {
-        self.own.as_ref().map(LearnedParameters::state).unwrap_or_default()
-    }
-
-    fn load_state(&self, state: &MethodState) -> GraphResult<()> {
-        match (&self.own, state.is_empty()) {
-            (Some(own), _) => own.load_state(&self.name(), state),
-            (None, true) => Ok(()),
-            (None, false) => LearnedParameters::refuse(&self.name()),
-        }
+    fn slots(&self) -> MethodSlots {
+        self.own.as_ref().map(LearnedParameters::slots).unwrap_or_default()
     }
 }
 
@@ -159,8 +151,26 @@ where
 
     fn terms<'t>(&self, context: &CostContext<'_, 't, F>, distribution: &D::On<'t>) -> GraphResult<Terms<'t, F>> {
         context.check_hidden_outcomes()?;
-        let tape = context.tape();
         let (draws, copied) = RelaxedDraws::new::<D>(context, distribution)?;
+        instantiated!(
+            F: for<'t> fn(
+                &Rebar,
+                &CostContext<'_, 't, F>,
+                RelaxedDraws<'t, F>,
+                &dyn Relaxed<'t, F>,
+            ) -> GraphResult<Terms<'t, F>> = Rebar::terms_body
+        )(self, context, draws, &copied)
+    }
+}
+
+impl Rebar {
+    fn terms_body<'t, F: Real>(
+        &self,
+        context: &CostContext<'_, 't, F>,
+        draws: RelaxedDraws<'t, F>,
+        copied: &dyn Relaxed<'t, F>,
+    ) -> GraphResult<Terms<'t, F>> {
+        let tape = context.tape();
         let (start, scale) = (self.temperature.ln(), self.scale);
         let names = ["log temperature", "scale"].map(|what| format!("{} / {what}", context.address()));
         let (log_temperature, scale): (Var<'t, F>, Var<'t, F>) = match &self.own {
@@ -351,7 +361,7 @@ mod tests {
             model(&graph, &learned).unwrap();
             graph.backward().unwrap().advance();
         }
-        assert_ne!(learned.state()["b / log temperature"][0], 0.0);
+        assert_ne!(learned.state()["b / log temperature / value"][0], 0.0);
         let found = variance(&learned);
         assert!(fixed < 0.2 * none && found < fixed, "none {none}, fixed {fixed}, learned {found}");
     }

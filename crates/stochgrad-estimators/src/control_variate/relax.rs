@@ -25,13 +25,13 @@ use crate::common::sampling::Sampling;
 use crate::common::surrogate_network::SurrogateNetwork;
 use crate::control_variate::relaxed_control::RelaxedDraws;
 use crate::sampling_setters;
-use stochgrad_distributions::{Distribution, Family, Relaxed};
+use stochgrad_distributions::{Family, Relaxed};
 use stochgrad_graph::{
-    Access, CostContext, Count, GradientMethod, GraphResult, Guarantee, Method, MethodState, Order, Path, Profile,
+    Access, CostContext, Count, GradientMethod, GraphResult, Guarantee, Method, MethodSlots, Order, Path, Profile,
     SampleContext, SamplePlate, SampleSet, Terms, path_order,
 };
 use stochgrad_tape::Var;
-use stochgrad_tensor::Real;
+use stochgrad_tensor::{Real, instantiated};
 
 /// RELAX, for distributions with a continuous relaxation: bits and one-hot vectors.
 ///
@@ -124,12 +124,8 @@ impl Method for Relax {
         self.sampling.plate
     }
 
-    fn state(&self) -> MethodState {
-        self.own.state()
-    }
-
-    fn load_state(&self, state: &MethodState) -> GraphResult<()> {
-        self.own.load_state(&self.name(), state)
+    fn slots(&self) -> MethodSlots {
+        self.own.slots()
     }
 }
 
@@ -153,9 +149,27 @@ where
 
     fn terms<'t>(&self, context: &CostContext<'_, 't, F>, distribution: &D::On<'t>) -> GraphResult<Terms<'t, F>> {
         context.check_hidden_outcomes()?;
-        let tape = context.tape();
         let (draws, copied) = RelaxedDraws::new::<D>(context, distribution)?;
-        let sizes = [distribution.event_shape().numel(), self.hidden];
+        instantiated!(
+            F: for<'t> fn(
+                &Relax,
+                &CostContext<'_, 't, F>,
+                RelaxedDraws<'t, F>,
+                &dyn Relaxed<'t, F>,
+            ) -> GraphResult<Terms<'t, F>> = Relax::terms_body
+        )(self, context, draws, &copied)
+    }
+}
+
+impl Relax {
+    fn terms_body<'t, F: Real>(
+        &self,
+        context: &CostContext<'_, 't, F>,
+        draws: RelaxedDraws<'t, F>,
+        copied: &dyn Relaxed<'t, F>,
+    ) -> GraphResult<Terms<'t, F>> {
+        let tape = context.tape();
+        let sizes = [copied.event_shape().numel(), self.hidden];
         let singles = [("log temperature", self.temperature.ln()), ("scale", 1.0)];
         let network = SurrogateNetwork::record(&self.own, tape, &context.address().to_string(), sizes, &singles);
         let (temperature, scale) = (network.single(0).exp(), network.single(1));
@@ -246,7 +260,7 @@ mod tests {
             assert!(method.state().is_empty(), "what is not advanced must not change");
             train(&method, &model, 600);
             // The temperature is learned with the network.
-            assert_ne!(method.state()["x / log temperature"][0], 0.5_f64.ln());
+            assert_ne!(method.state()["x / log temperature / value"][0], 0.5_f64.ln());
             let after = variance();
             let share = if relaxed_cost { 1.0 } else { 0.6 };
             assert!(after < share * before, "{}: {after} after {before}", method.name());

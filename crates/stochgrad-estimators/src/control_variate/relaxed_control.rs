@@ -8,10 +8,10 @@
 //! is unbiased: $z$ is differentiated as an unconditional draw, and $\tilde z$ as a draw given $b$.
 
 use crate::common::member_gradients::MemberGradients;
-use stochgrad_distributions::{Distribution, Family, Relaxed};
+use stochgrad_distributions::{Family, Relaxed};
 use stochgrad_graph::{CostContext, GradientTerm, GraphResult, NodeCost};
 use stochgrad_tape::Var;
-use stochgrad_tensor::Real;
+use stochgrad_tensor::{Real, instantiated};
 
 /// The relaxed values of a node, drawn from a copy of its distribution.
 #[derive(Debug)]
@@ -35,6 +35,23 @@ impl<'t, F: Real> RelaxedDraws<'t, F> {
         D::On<'t>: Relaxed<'t, F>,
     {
         let (members, copied) = MemberGradients::new::<D>(context, distribution)?;
+        let draws = instantiated!(
+            F: for<'t> fn(
+                &CostContext<'_, 't, F>,
+                MemberGradients<'t, F>,
+                &dyn Relaxed<'t, F>,
+            ) -> GraphResult<RelaxedDraws<'t, F>> = |context, members, copied| {
+                RelaxedDraws::from_copy(context, members, copied)
+            }
+        )(context, members, &copied)?;
+        Ok((draws, copied))
+    }
+
+    fn from_copy(
+        context: &CostContext<'_, 't, F>,
+        members: MemberGradients<'t, F>,
+        copied: &dyn Relaxed<'t, F>,
+    ) -> GraphResult<Self> {
         let hard = context.value().stop_gradient();
         let drawn = |purpose: &str| {
             copied.conditional_perturbed(hard, &context.draw(purpose)).map_err(|source| context.error(source))
@@ -44,7 +61,7 @@ impl<'t, F: Real> RelaxedDraws<'t, F> {
         let free = drawn("relaxed value")?.stop_gradient().straight_through(copied.location());
         let given = drawn("relaxed value given the sample")?;
         let score = members.of(copied.log_prob(hard))?;
-        Ok((RelaxedDraws { members, perturbed: [free, given], score }, copied))
+        Ok(RelaxedDraws { members, perturbed: [free, given], score })
     }
 
     /// The gradient $g$ with respect to each parameter, member by member, for a cost and the values $c(z)$ and

@@ -39,7 +39,7 @@ use crate::enumeration::boundary::Boundary;
 use crate::score_function::baseline::LeaveOneOut;
 use stochgrad_distributions::{Family, IndependentBits};
 use stochgrad_graph::{
-    Access, CostContext, Count, GradientMethod, GradientTerm, GraphResult, Method, MethodState, Order, Profile,
+    Access, CostContext, Count, GradientMethod, GradientTerm, GraphResult, Method, MethodSlots, Order, Profile,
     SampleContext, SamplePlate, SampleSet, Terms,
 };
 use stochgrad_tape::{Plate, Tape, Var};
@@ -118,12 +118,8 @@ impl Method for Rodeo {
         self.sampling.plate
     }
 
-    fn state(&self) -> MethodState {
-        self.learner.state()
-    }
-
-    fn load_state(&self, state: &MethodState) -> GraphResult<()> {
-        self.learner.load_state(&self.name(), state)
+    fn slots(&self) -> MethodSlots {
+        self.learner.slots()
     }
 }
 
@@ -254,7 +250,7 @@ where
                 score * (f - others(f)).unsqueeze(-1)
             } else {
                 let f = cost.value.plate_to_event(plate);
-                terms.updates.push(self.learner.update(&key, cost.value));
+                terms.updates.extend(self.learner.updates(&key, cost.value));
                 let slope = rows(slope.stop_gradient()) / scale;
                 let known = Known { value: peers((f - centre) / scale), offset: peers((slope * score).sum_axis(-1)) };
                 let slope = peers(slope);
@@ -356,7 +352,7 @@ mod tests {
     fn it_is_unbiased_on_every_shape_of_graph() {
         // One node of three bits has trained the network that the others of that name share.
         let rodeo = trained(1.0);
-        let state: MethodState = rodeo
+        let state: stochgrad_graph::MethodState = rodeo
             .state()
             .into_iter()
             .flat_map(|(name, numbers)| {

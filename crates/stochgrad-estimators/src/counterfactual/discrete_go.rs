@@ -27,7 +27,6 @@
 //! | cost evaluations | one for each element, besides the sample's own |
 //! | requirement on the cost | values |
 
-use crate::common::element_changes::element_changes;
 use crate::common::sampling::Sampling;
 use crate::enumeration::boundary::Boundary;
 use crate::sampling_setters;
@@ -107,7 +106,7 @@ where
         let boundary = Boundary::split(context, distribution)?;
         let cumulative = boundary.inside.cdf(value);
         let mut terms = Terms { gradient_terms: boundary.terms, ..Terms::default() };
-        for change in element_changes(context, &[next], distribution.element_rank())? {
+        for change in context.element_differences(&[next], distribution.element_rank())? {
             let up = change.values.into_iter().fold(zero, |sum, up| sum + up);
             let flow = below_another.select(-up / chance, zero);
             let value = zero.straight_through((flow.stop_gradient() * cumulative).sum());

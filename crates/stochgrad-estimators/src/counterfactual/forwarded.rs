@@ -11,7 +11,7 @@
 /// terms.
 macro_rules! forwarded {
     (Method, $inner:ident) => {
-        stochgrad_graph::forward_method! { self => self.$inner; sample_plate, is_rerecordable, state, load_state }
+        stochgrad_graph::forward_method! { self => self.$inner; sample_plate, is_rerecordable, slots }
     };
     (GradientMethod, $inner:ident) => {
         stochgrad_graph::forward_method! {
@@ -32,12 +32,7 @@ macro_rules! forwarded {
             context: &stochgrad_graph::CostContext<'_, 't, F>,
             distribution: &D::On<'t>,
         ) -> stochgrad_graph::GraphResult<stochgrad_graph::Candidates<'t, F>> {
-            crate::counterfactual::perturbation::candidates(
-                context,
-                distribution,
-                self.$inner.purpose(),
-                &|parameter, sample, draw| self.$inner.alternatives(distribution, parameter, sample, draw),
-            )
+            crate::counterfactual::perturbation::candidates::<F, D>(context, distribution, &self.$inner)
         }
     };
 }
@@ -50,22 +45,30 @@ mod tests {
     use crate::counterfactual::perturbation::Perturbation;
     use crate::counterfactual::replay_budget::ReplayBudget;
     use crate::counterfactual::reservoir::Reservoir;
-    use std::sync::{Arc, Mutex};
+    use std::sync::Arc;
     use stochgrad_distributions::{Alternatives, Bernoulli, DistributionResult, Draw, Id, WeakDerivative};
     use stochgrad_graph::{
-        CostContext, DynMethod, GradientMethod, Graph, GraphError, GraphResult, Method, MethodState, Path, Profile,
-        SampleContext, SamplePlate, SampleSet, Seed, Terms, Update,
+        CostContext, DynMethod, GradientMethod, Graph, GraphError, GraphResult, Method, MethodSlots, MethodState, Path,
+        Profile, SampleContext, SamplePlate, SampleSet, Seed, SlotDomain, SlotPart, SlotSet, Terms, Update,
     };
-    use stochgrad_tape::{Tape, Var};
-    use stochgrad_tensor::Tensor;
+    use stochgrad_tape::{Slot, Tape, Var};
 
     /// Measure-valued derivatives whose weights are multiplied by a scale that the method remembers.
     #[derive(Clone)]
-    struct Scaled(Arc<Mutex<f64>>);
+    struct Scaled(SlotSet);
 
     impl Scaled {
         fn new(scale: f64) -> Self {
-            Scaled(Arc::new(Mutex::new(scale)))
+            const PARTS: &[SlotPart] = &[SlotPart { name: "scale", domain: SlotDomain::Finite }];
+            Scaled(SlotSet::new(PARTS).with_fixed("x", "scale", [], |_| scale))
+        }
+
+        fn slot(&self) -> Slot {
+            self.0.slot("x", "scale", [], |_| 1.0)
+        }
+
+        fn scale(&self) -> f64 {
+            self.slot().values()[0]
         }
     }
 
@@ -82,16 +85,8 @@ mod tests {
             true
         }
 
-        fn state(&self) -> MethodState {
-            MethodState::from([("scale".into(), vec![*self.0.lock().unwrap()])])
-        }
-
-        fn load_state(&self, state: &MethodState) -> GraphResult<()> {
-            match state.get("scale").map(Vec::as_slice) {
-                Some([scale]) => *self.0.lock().unwrap() = *scale,
-                _ => return Err(GraphError::State { method: self.name(), problem: "expected a scale".into() }),
-            }
-            Ok(())
+        fn slots(&self) -> MethodSlots {
+            MethodSlots::from(&self.0)
         }
     }
 
@@ -110,17 +105,13 @@ mod tests {
             context: &CostContext<'_, 't, f64>,
             _: &Bernoulli<Var<'t, f64>>,
         ) -> GraphResult<Terms<'t, f64>> {
-            let scale = self.0.clone();
-            let apply = move |values: &[Tensor<f64>]| {
-                let mut scale = scale.lock().unwrap();
-                *scale = 2.0 * *scale + values[0].as_slice()[0];
-            };
-            let inputs = vec![context.totals()?[0].value];
-            Ok(Terms { updates: vec![Update { inputs, apply: Arc::new(apply) }], ..Terms::default() })
+            let slot = self.slot();
+            let next = context.tape().slot(&slot) * 2.0 + context.totals()?[0].value;
+            Ok(Terms { updates: vec![Update::new(&slot, next)], ..Terms::default() })
         }
 
         fn report(&self, _: &Bernoulli<Var<'_, f64>>, _: &Path) -> Option<String> {
-            Some(format!("scale {}", self.0.lock().unwrap()))
+            Some(format!("scale {}", self.scale()))
         }
     }
 
@@ -129,19 +120,18 @@ mod tests {
             "weak derivative"
         }
 
-        fn alternatives(
+        fn alternatives<'t>(
             &self,
-            distribution: &Bernoulli<Var<'_, f64>>,
+            distribution: &Bernoulli<Var<'t, f64>>,
             parameter: usize,
-            sample: &Tensor<f64>,
+            sample: Var<'t, f64>,
             draw: &Draw<'_, f64>,
-        ) -> DistributionResult<Option<Alternatives<f64>>> {
-            let scale = *self.0.lock().unwrap();
+        ) -> DistributionResult<Option<Alternatives<'t, f64>>> {
+            let scale = self.scale();
             let found = distribution.weak_derivative(parameter, sample, draw)?;
-            Ok(found.map(|Alternatives { values, weights }| {
-                let scaled =
-                    |tensor: Tensor<f64>| Tensor::from_fn(tensor.shape().clone(), |i| tensor.as_slice()[i] * scale);
-                Alternatives { values, weights: weights.into_iter().map(scaled).collect() }
+            Ok(found.map(|Alternatives { values, weights }| Alternatives {
+                values,
+                weights: weights.into_iter().map(|weight| weight * scale).collect(),
             }))
         }
     }
@@ -162,7 +152,7 @@ mod tests {
         let (trained, fresh): (DynMethod<_, _>, DynMethod<_, _>) =
             (Arc::new(wrap(Scaled::new(3.0))), Arc::new(wrap(Scaled::new(1.0))));
         let plain = gradient(&(Arc::new(wrap(Scaled::new(1.0))) as DynMethod<_, _>));
-        assert_eq!(trained.state(), MethodState::from([("scale".into(), vec![3.0])]));
+        assert_eq!(trained.state(), MethodState::from([("x / scale".into(), vec![3.0])]));
         assert_eq!(gradient(&fresh), plain);
         fresh.load_state(&trained.state()).unwrap();
         assert_eq!(fresh.state(), trained.state());
@@ -182,9 +172,9 @@ mod tests {
         let x = graph.sample("x", &Bernoulli::from_probabilities(p), &method).unwrap();
         graph.cost("cost", x * 0.0 + 0.5).unwrap();
         let gradients = graph.backward().unwrap();
-        assert_eq!(*scaled.0.lock().unwrap(), 3.0);
+        assert_eq!(scaled.scale(), 3.0);
         gradients.advance();
-        assert_eq!(*scaled.0.lock().unwrap(), 6.5);
+        assert_eq!(scaled.scale(), 6.5);
     }
 
     #[test]

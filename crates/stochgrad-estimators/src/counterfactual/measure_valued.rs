@@ -27,14 +27,15 @@
 //! drawn again, whatever its method.
 
 use crate::common::sampling::Sampling;
-use crate::counterfactual::perturbation::{Perturbation, gradient_terms, recorded_terms};
+use crate::counterfactual::perturbation::{Perturbation, gradient_terms};
 use crate::sampling_setters;
 use stochgrad_distributions::{Alternatives, DistributionResult, Draw, Family, WeakDerivative};
 use stochgrad_graph::{
     CostContext, Count, GradientMethod, GraphResult, Method, Order, Profile, SampleContext, SamplePlate, SampleSet,
     Size, Terms,
 };
-use stochgrad_tensor::{Real, Tensor};
+use stochgrad_tape::Var;
+use stochgrad_tensor::Real;
 
 /// Measure-valued derivatives, for distributions with a known weak derivative.
 ///
@@ -99,15 +100,7 @@ where
     }
 
     fn terms<'t>(&self, context: &CostContext<'_, 't, F>, distribution: &D::On<'t>) -> GraphResult<Terms<'t, F>> {
-        let recorded = recorded_terms(context, distribution, "weak derivative", &|parameter, sample, draw| {
-            distribution.record_weak_derivative(parameter, sample, draw)
-        })?;
-        if let Some(terms) = recorded {
-            return Ok(terms);
-        }
-        gradient_terms(context, distribution, "weak derivative", &|parameter, sample, draw| {
-            distribution.weak_derivative(parameter, sample, draw)
-        })
+        gradient_terms::<F, D>(context, distribution, self)
     }
 }
 
@@ -119,13 +112,13 @@ where
         "weak derivative"
     }
 
-    fn alternatives(
+    fn alternatives<'t>(
         &self,
-        distribution: &D::On<'_>,
+        distribution: &D::On<'t>,
         parameter: usize,
-        sample: &Tensor<F>,
+        sample: Var<'t, F>,
         draw: &Draw<'_, F>,
-    ) -> DistributionResult<Option<Alternatives<F>>> {
+    ) -> DistributionResult<Option<Alternatives<'t, F>>> {
         distribution.weak_derivative(parameter, sample, draw)
     }
 

@@ -40,13 +40,7 @@ pub fn pick_element<'t, F: Real>(
     let sum = table.sum();
     // If all importances are 0, any element may be picked, since its weight is 0.
     let likely = table + (1.0 - sum.gt(sum * 0.0));
-    let (draw, event) = (context.draw_on(purpose, &free), Shape::scalar());
-    let position = if draw.records_noise(tape) {
-        draw.record_uniform(tape, &event).map(|uniforms| likely.categories(uniforms))
-    } else {
-        let table = draw.parameter(likely, &Shape::from(&[choice.total][..]));
-        table.and_then(|table| draw.categorical(&event, &table)).map(|position| draw.record(tape, position))
-    };
+    let position = context.draw_on(purpose, &free).record_categorical(tape, &Shape::scalar(), likely);
     let position = position.map_err(|source| context.error(source))?;
     let chosen = position.one_hot(choice.total);
     let inverse = chosen * table.select(sum / table, table);

@@ -23,13 +23,14 @@
 
 use crate::counterfactual::forwarded::forwarded;
 use crate::counterfactual::perturbation::Perturbation;
-use crate::counterfactual::shared_replays::{Ledger, choose, total_strengths};
+use crate::counterfactual::shared_replays::{Ledger, choose, in_a_row, replaced_elements, sum, total_strengths};
 use std::sync::Arc;
 use stochgrad_distributions::Family;
 use stochgrad_graph::{
     AlternativeWorld, Count, GradientMethod, GradientTerm, GraphResult, Group, GroupContext, Jump, Method, Profile,
     Size,
 };
+use stochgrad_tape::Var;
 use stochgrad_tensor::Real;
 
 /// The probability that an element is picked.
@@ -114,57 +115,52 @@ impl<F: Real, D: Family<F>, M: Perturbation<F, D>> GradientMethod<F, D> for Repl
     }
 }
 
-/// An element of a node.
-#[derive(Clone, Copy)]
-struct Element {
-    member: usize,
-    place: usize,
-    importance: f64,
-}
-
 impl<F: Real> Group<F> for Picks {
     fn terms<'t>(&self, context: &GroupContext<'_, 't, F>) -> GraphResult<Vec<(usize, GradientTerm<'t, F>)>> {
-        let strengths: Vec<Vec<Vec<f64>>> = (0..context.len()).map(|member| total_strengths(context, member)).collect();
-        let mut elements: Vec<Vec<Element>> = vec![Vec::new(); context.lane_count()];
+        let zero = context.tape().constant(0.0);
+        let strengths: Vec<Vec<Var<'t, F>>> =
+            (0..context.len()).map(|member| total_strengths(context, member)).collect();
+        // The importance of the elements of all nodes, one after the other.
+        let of_node = |strengths: &Vec<Var<'t, F>>| strengths.iter().copied().reduce(|sum, each| sum + each);
+        let mut importances: Vec<Var<'t, F>> = Vec::new();
         for (member, strengths) in strengths.iter().enumerate() {
-            for place in 0..context.places(member) {
-                let weight: f64 = strengths.iter().map(|alternative| alternative[place]).sum();
-                let importance = match self.importance {
-                    Importance::Weight => weight,
-                    Importance::Uniform => f64::from(weight > 0.0),
-                };
-                elements[context.lane(member, place)].push(Element { member, place, importance });
-            }
+            let weight = of_node(strengths).unwrap_or_else(|| context.fold(member, zero));
+            importances.push(match self.importance {
+                Importance::Weight => weight,
+                Importance::Uniform => weight.gt(zero),
+            });
         }
-        let options = elements.first().map_or(0, Vec::len);
-        let most = strengths.iter().map(Vec::len).max().unwrap_or(0);
         let mut ledger = Ledger::new(context);
-        if options == 0 {
+        let most = strengths.iter().map(Vec::len).max().unwrap_or(0);
+        if most == 0 {
             return Ok(Vec::new());
         }
-        let flat: Vec<f64> = elements.iter().flatten().map(|element| element.importance).collect();
-        let totals: Vec<f64> = flat.chunks(options).map(|lane| lane.iter().sum()).collect();
+        let importance = in_a_row(&importances)?;
+        let total = importance.sum();
         // If all importances are 0, no element has an alternative, and any pick will do.
-        let chance = |i: usize| if totals[i / options] == 0.0 { 1.0 } else { flat[i] };
-        let chances: Vec<f64> = (0..flat.len()).map(chance).collect();
+        let chances = importance + (1.0 - total.gt(zero));
         for pick in 0..self.count {
-            let chosen = choose(context, 0, &format!("pick {pick}"), options, &chances)?;
-            let picked: Vec<Element> = elements.iter().zip(chosen).map(|(lane, chosen)| lane[chosen]).collect();
+            let picked = choose(context, 0, &format!("pick {pick}"), chances)?;
+            let own = (picked * importance).sum();
+            let factor = own.select(total / own * (1.0 / self.count as f64), zero);
             for alternative in 0..most {
-                let possible = |element: &Element| {
-                    let strengths = strengths[element.member].get(alternative);
-                    strengths.is_some_and(|strengths| strengths[element.place] > 0.0)
-                };
-                let picked: Vec<Option<Element>> =
-                    picked.iter().map(|element| Some(*element).filter(possible)).collect();
-                if picked.iter().all(Option::is_none) {
-                    continue;
-                }
-                let factors = picked.iter().zip(&totals).map(|(element, total)| {
-                    element.map_or(0.0, |element| total / element.importance / self.count as f64)
+                let mut start = 0;
+                let chosen = (0..context.len()).map(|member| {
+                    let places = context.places(member);
+                    start += places;
+                    let picked = picked.slice(0, start - places..start);
+                    strengths[member].get(alternative).map(|strength| picked * strength.gt(zero))
                 });
-                let factors = factors.collect();
-                context.sweep(&mut Picked { context, alternative, picked, factors, ledger: &mut ledger })?;
+                let chosen: Vec<Option<Var<'t, F>>> = chosen.collect();
+                let mut world = Picked { context, alternative, chosen: &chosen, here: zero, change: None };
+                context.sweep(&mut world)?;
+                let (here, Some(change)) = (world.here, world.change) else { continue };
+                let change = here.select(factor * change, zero);
+                for (member, chosen) in chosen.iter().enumerate() {
+                    if let Some(chosen) = chosen {
+                        ledger.add(context, member, alternative, *chosen * change);
+                    }
+                }
             }
         }
         Ok(ledger.finish(context))
@@ -175,25 +171,29 @@ impl<F: Real> Group<F> for Picks {
 struct Picked<'a, 'c, 't, F: Real> {
     context: &'c GroupContext<'a, 't, F>,
     alternative: usize,
-    /// The picked element of each lane, if it has that alternative.
-    picked: Vec<Option<Element>>,
-    factors: Vec<f64>,
-    ledger: &'c mut Ledger<F>,
+    /// For each node, 1 at the picked element of a lane if it has that alternative; `None` if no element has it.
+    chosen: &'c [Option<Var<'t, F>>],
+    /// 1 in the lanes whose world has started.
+    here: Var<'t, F>,
+    change: Option<Var<'t, F>>,
 }
 
-impl<F: Real> AlternativeWorld<F> for Picked<'_, '_, '_, F> {
-    fn at_node(&mut self, member: usize, _live: &[bool]) -> GraphResult<Vec<Jump>> {
-        let here = self.picked.iter().flatten().filter(|element| element.member == member);
-        Ok(here.map(|element| Jump { alternative: self.alternative, place: element.place }).collect())
+impl<'t, F: Real> AlternativeWorld<'t, F> for Picked<'_, '_, 't, F> {
+    fn at_node(
+        &mut self,
+        member: usize,
+        _ended: Option<&dyn Fn() -> GraphResult<Var<'t, F>>>,
+    ) -> GraphResult<Option<Jump<'t, F>>> {
+        let Some(chosen) = self.chosen[member] else { return Ok(None) };
+        let starts = sum(chosen);
+        self.here = self.here + starts;
+        let mut all = vec![chosen * 0.0; self.context.candidates()[member].values.len()];
+        all[self.alternative] = chosen;
+        Ok(Some(Jump { starts, value: replaced_elements(self.context, member, &all), ends_others: false }))
     }
 
-    fn at_cost(&mut self, changes: &[F]) {
-        for ((element, factor), change) in self.picked.iter().zip(&self.factors).zip(changes) {
-            if let Some(element) = element {
-                let jump = Jump { alternative: self.alternative, place: element.place };
-                self.ledger.add(self.context, element.member, jump, factor * change.to_f64());
-            }
-        }
+    fn at_cost(&mut self, change: Var<'t, F>) {
+        self.change = Some(self.change.map_or(change, |sum| sum + change));
     }
 }
 

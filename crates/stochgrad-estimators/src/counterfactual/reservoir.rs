@@ -28,13 +28,14 @@
 
 use crate::counterfactual::forwarded::forwarded;
 use crate::counterfactual::perturbation::Perturbation;
-use crate::counterfactual::shared_replays::{Ledger, choose, total_strengths};
+use crate::counterfactual::shared_replays::{Ledger, choose, in_a_row, replaced_elements, sum, total_strengths};
 use std::sync::Arc;
 use stochgrad_distributions::Family;
 use stochgrad_graph::{
     AlternativeWorld, Count, GradientMethod, GradientTerm, GraphResult, Group, GroupContext, Jump, Method, Profile,
 };
-use stochgrad_tensor::Real;
+use stochgrad_tape::Var;
+use stochgrad_tensor::{Real, Shape};
 
 /// One alternative world for all nodes that share the reservoir, with the alternatives of a [`Perturbation`].
 ///
@@ -101,94 +102,138 @@ impl<F: Real, D: Family<F>, M: Perturbation<F, D>> GradientMethod<F, D> for Rese
 
 impl<F: Real> Group<F> for OneWorld {
     fn terms<'t>(&self, context: &GroupContext<'_, 't, F>) -> GraphResult<Vec<(usize, GradientTerm<'t, F>)>> {
-        let mut world = Survivors {
-            context,
-            purpose: self.purpose,
-            jumps: (0..context.len()).map(|member| jumps(context, member)).collect(),
-            alive: vec![None; context.lane_count()],
-            ledger: Ledger::new(context),
-        };
+        let mut world = Survivors { context, purpose: self.purpose, total: None, events: Vec::new() };
         context.sweep(&mut world)?;
-        Ok(world.ledger.finish(context))
+        Ok(world.ledger().finish(context))
     }
 }
 
-/// The jumps of a node with their strengths, lane by lane.
-fn jumps<F: Real>(context: &GroupContext<'_, '_, F>, member: usize) -> Vec<Vec<(Jump, f64)>> {
-    let mut jumps = vec![Vec::new(); context.lane_count()];
-    for (alternative, strengths) in total_strengths(context, member).into_iter().enumerate() {
-        for (place, strength) in strengths.into_iter().enumerate() {
-            jumps[context.lane(member, place)].push((Jump { alternative, place }, strength));
-        }
-    }
-    jumps
-}
-
-/// The current world of a lane.
-#[derive(Clone, Copy)]
-struct Alive {
-    member: usize,
-    jump: Jump,
-    /// The strength of the weights of its own jump.
-    own: f64,
-    /// The sum of the strengths of all jumps that it stands for.
-    total: f64,
+/// What happens to the worlds of all lanes, in the order of recording.
+enum Event<'t, F: Real> {
+    /// Worlds may start at a node.
+    Starts {
+        member: usize,
+        /// 1 in the lanes whose world starts here.
+        starts: Var<'t, F>,
+        /// For each alternative, 1 at the element that jumps to it.
+        chosen: Vec<Var<'t, F>>,
+        /// The strength of the jump.
+        own: Var<'t, F>,
+    },
+    /// The change of a cost times the strength of the world, which is 0 without a world.
+    Cost(Var<'t, F>),
 }
 
 struct Survivors<'a, 'c, 't, F: Real> {
     context: &'c GroupContext<'a, 't, F>,
     purpose: &'static str,
-    jumps: Vec<Vec<Vec<(Jump, f64)>>>,
-    alive: Vec<Option<Alive>>,
-    ledger: Ledger<F>,
+    /// The strength of the current world of each lane: the sum of the strengths of all jumps that it stands for. It is 0
+    /// in lanes without a world. `None` before any world has started.
+    total: Option<Var<'t, F>>,
+    events: Vec<Event<'t, F>>,
 }
 
-impl<F: Real> AlternativeWorld<F> for Survivors<'_, '_, '_, F> {
-    fn at_node(&mut self, member: usize, live: &[bool]) -> GraphResult<Vec<Jump>> {
-        let lanes = &self.jumps[member];
-        for (alive, live) in self.alive.iter_mut().zip(live) {
-            *alive = alive.filter(|_| *live);
+impl<'t, F: Real> AlternativeWorld<'t, F> for Survivors<'_, '_, 't, F> {
+    fn at_node(
+        &mut self,
+        member: usize,
+        ended: Option<&dyn Fn() -> GraphResult<Var<'t, F>>>,
+    ) -> GraphResult<Option<Jump<'t, F>>> {
+        let (context, zero) = (self.context, self.context.tape().constant(0.0));
+        // Worlds that have become equal to the recording end.
+        let before = match (self.total, ended) {
+            (Some(total), Some(ended)) => ended()?.select(zero, total),
+            _ => zero,
+        };
+        let strengths = total_strengths(context, member);
+        if strengths.is_empty() {
+            self.total = ended.is_some().then_some(before);
+            return Ok(None);
         }
-        // The first option of each lane is to keep the current world.
-        let options = 1 + lanes.first().map_or(0, Vec::len);
-        let mut table: Vec<f64> = Vec::with_capacity(lanes.len() * options);
-        for (alive, jumps) in self.alive.iter().zip(lanes) {
-            let start = table.len();
-            table.push(alive.map_or(0.0, |alive| alive.total));
-            table.extend(jumps.iter().map(|(_, strength)| *strength));
-            if table[start..].iter().sum::<f64>() == 0.0 {
-                table[start] = 1.0;
-            }
-        }
-        let chosen = choose(self.context, member, self.purpose, options, &table)?;
-        let mut started = Vec::new();
-        for ((lane, jumps), chosen) in lanes.iter().enumerate().zip(chosen) {
-            let before = self.alive[lane].map_or(0.0, |alive| alive.total);
-            let total = before + jumps.iter().map(|(_, strength)| strength).sum::<f64>();
-            match chosen.checked_sub(1) {
-                None => {
-                    if let Some(alive) = &mut self.alive[lane] {
-                        alive.total = total;
-                    }
-                }
-                Some(number) => {
-                    let (jump, own) = jumps[number];
-                    self.alive[lane] = Some(Alive { member, jump, own, total });
-                    started.push(jump);
-                }
-            }
-        }
-        Ok(started)
+        let Choice { chosen, starts, own, total } = compete(context, member, self.purpose, before, &strengths)?;
+        self.total = Some(total);
+        let value = replaced_elements(context, member, &chosen);
+        self.events.push(Event::Starts { member, starts, chosen, own });
+        Ok(Some(Jump { starts, value, ends_others: ended.is_some() }))
     }
 
-    fn at_cost(&mut self, changes: &[F]) {
-        for (alive, change) in self.alive.iter().zip(changes) {
-            if let Some(alive) = alive {
-                let share = alive.total / alive.own * change.to_f64();
-                self.ledger.add(self.context, alive.member, alive.jump, share);
-            }
+    fn at_cost(&mut self, change: Var<'t, F>) {
+        if let Some(total) = self.total {
+            self.events.push(Event::Cost(total.select(total * change, change.tape().constant(0.0))));
         }
     }
+}
+
+impl<'t, F: Real> Survivors<'_, '_, 't, F> {
+    /// The gradients, from the changes of the costs between the start of each world and its end.
+    fn ledger(self) -> Ledger<'t, F> {
+        let zero = self.context.tape().constant(0.0);
+        let mut ledger = Ledger::new(self.context);
+        // The sum of the changes from here to the end of the world of each lane.
+        let mut rest: Option<Var<'t, F>> = None;
+        for event in self.events.into_iter().rev() {
+            match event {
+                Event::Cost(change) => rest = Some(rest.map_or(change, |rest| rest + change)),
+                Event::Starts { member, starts, chosen, own } => {
+                    let Some(after) = rest else { continue };
+                    let share = starts.select(after / own, zero);
+                    // Where the only jump of a node did not win, the share is 0.
+                    if chosen.len() == 1 && chosen[0].shape().is_empty() {
+                        ledger.add(self.context, member, 0, share);
+                    } else {
+                        for (alternative, chosen) in chosen.into_iter().enumerate() {
+                            ledger.add(self.context, member, alternative, chosen * share);
+                        }
+                    }
+                    rest = Some(starts.select(zero, after));
+                }
+            }
+        }
+        ledger
+    }
+}
+
+/// What wins in each lane: a jump, or the current world.
+struct Choice<'t, F: Real> {
+    /// For each alternative, 1 at the element that jumps to it.
+    chosen: Vec<Var<'t, F>>,
+    /// 1 where a jump wins.
+    starts: Var<'t, F>,
+    /// The strength of this jump.
+    own: Var<'t, F>,
+    /// The sum of the strengths of the current world and of all jumps.
+    total: Var<'t, F>,
+}
+
+/// Chooses among the jumps of a node and the current world, which has the strength `before`.
+fn compete<'t, F: Real>(
+    context: &GroupContext<'_, 't, F>,
+    member: usize,
+    purpose: &str,
+    before: Var<'t, F>,
+    strengths: &[Var<'t, F>],
+) -> GraphResult<Choice<'t, F>> {
+    let tape = context.tape();
+    let draw = context.draw(member, purpose);
+    if let ([only], 1, true) = (strengths, context.places(member), draw.records_noise(tape)) {
+        // The same choice as below, in fewer operations.
+        let own = sum(*only);
+        let total = before + own;
+        let noise =
+            draw.record_uniform(tape, &Shape::scalar()).map_err(|source| context.member(member).error(source))?;
+        let starts = (noise * total).gt(before);
+        let chosen = if only.shape().is_empty() { starts } else { starts.reshape([1]) };
+        return Ok(Choice { chosen: vec![chosen], starts, own, total });
+    }
+    let jumps = in_a_row(strengths)?;
+    let total = before + jumps.sum();
+    // The first option of each lane is to keep the current world. Without a jump, it is the only one.
+    let keep = before + (1.0 - total.gt(tape.constant(0.0)));
+    let choice = choose(context, member, purpose, in_a_row(&[keep, jumps])?)?;
+    let jumped = choice.slice(0, 1..choice.shape().numel());
+    let places = context.places(member);
+    let chosen = (0..strengths.len()).map(|number| jumped.slice(0, number * places..(number + 1) * places));
+    Ok(Choice { chosen: chosen.collect(), starts: jumped.sum(), own: (jumped * jumps).sum(), total })
 }
 
 #[cfg(test)]

@@ -170,36 +170,27 @@ fn mean_jump<'t, F: Real>(
 ) -> DistributionResult<Var<'t, F>> {
     let rank = distribution.element_rank();
     let independent = distribution.event_shape().len().saturating_sub(rank);
-    let mut soft = sample.stop_gradient() * 0.0;
+    // Held, not stopped: the method states how it is biased where jumps and rates depend on other samples.
+    let mut soft = sample.held() * 0.0;
     for (position, parameter) in distribution.parameters().iter().enumerate() {
         if parameter.score == Smoothness::Constant || !is_differentiable(parameter.var) {
             continue;
         }
-        let jumps: Vec<(Var<'t, F>, Var<'t, F>)> =
-            match distribution.record_stochastic_derivative(position, side, sample, draw)? {
-                Some(found) => found.values.into_iter().zip(found.weights).collect(),
-                None => {
-                    let found = distribution.stochastic_derivative(position, side, &sample.peek()?, draw)?;
-                    let Some(found) = found else {
-                        return Err(DistributionError::Unsupported {
-                            distribution: distribution.name(),
-                            problem: format!(
-                                "no stochastic derivative with respect to the parameter \"{}\" is known, and that \
-                             parameter depends on something trainable; stop its gradient if that is meant, or use \
-                             ScoreFunction",
-                                parameter.name
-                            ),
-                        });
-                    };
-                    let record = |value| draw.record(sample.tape(), value);
-                    found.values.into_iter().map(record).zip(found.weights.into_iter().map(record)).collect()
-                }
-            };
-        for (value, weight) in jumps {
+        let Some(jumps) = distribution.stochastic_derivative(position, side, sample, draw)? else {
+            return Err(DistributionError::Unsupported {
+                distribution: distribution.name(),
+                problem: format!(
+                    "no stochastic derivative with respect to the parameter \"{}\" is known, and that parameter \
+                     depends on something trainable; stop its gradient if that is meant, or use ScoreFunction",
+                    parameter.name
+                ),
+            });
+        };
+        for (value, weight) in jumps.values.into_iter().zip(jumps.weights) {
             let coordinates = weight.shape().len().saturating_sub(independent);
-            let rate = (weight.stop_gradient() * parameter.var).sum_last(coordinates);
+            let rate = (weight.held() * parameter.var).sum_last(coordinates);
             let rate = (0..rank).fold(rate, |rate, _| rate.unsqueeze(-1));
-            soft = soft + (value.stop_gradient() - sample.stop_gradient()) * rate;
+            soft = soft + (value.held() - sample.held()) * rate;
         }
     }
     Ok(soft)

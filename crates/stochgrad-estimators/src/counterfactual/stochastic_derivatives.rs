@@ -22,14 +22,15 @@
 //! | requirement on the cost | values |
 
 use crate::common::sampling::Sampling;
-use crate::counterfactual::perturbation::{Perturbation, gradient_terms, recorded_terms};
+use crate::counterfactual::perturbation::{Perturbation, gradient_terms};
 use crate::sampling_setters;
 use stochgrad_distributions::{Alternatives, DistributionResult, Draw, Family, Side, StochasticDerivative};
 use stochgrad_graph::{
     CostContext, Count, GradientMethod, GraphResult, Method, Order, Profile, SampleContext, SamplePlate, SampleSet,
     Size, Terms,
 };
-use stochgrad_tensor::{Real, Tensor};
+use stochgrad_tape::Var;
+use stochgrad_tensor::Real;
 
 /// Stochastic derivatives, for discrete distributions with known jump rates.
 ///
@@ -106,15 +107,7 @@ where
     }
 
     fn terms<'t>(&self, context: &CostContext<'_, 't, F>, distribution: &D::On<'t>) -> GraphResult<Terms<'t, F>> {
-        let recorded = recorded_terms(context, distribution, "stochastic derivative", &|parameter, sample, draw| {
-            distribution.record_stochastic_derivative(parameter, self.side, sample, draw)
-        })?;
-        if let Some(terms) = recorded {
-            return Ok(terms);
-        }
-        gradient_terms(context, distribution, "stochastic derivative", &|parameter, sample, draw| {
-            distribution.stochastic_derivative(parameter, self.side, sample, draw)
-        })
+        gradient_terms::<F, D>(context, distribution, self)
     }
 }
 
@@ -126,13 +119,13 @@ where
         "stochastic derivative"
     }
 
-    fn alternatives(
+    fn alternatives<'t>(
         &self,
-        distribution: &D::On<'_>,
+        distribution: &D::On<'t>,
         parameter: usize,
-        sample: &Tensor<F>,
+        sample: Var<'t, F>,
         draw: &Draw<'_, F>,
-    ) -> DistributionResult<Option<Alternatives<F>>> {
+    ) -> DistributionResult<Option<Alternatives<'t, F>>> {
         distribution.stochastic_derivative(parameter, self.side, sample, draw)
     }
 

@@ -8,10 +8,10 @@
 
 use crate::common::member_gradients::sum_over_plates;
 use crate::enumeration::local_expectation::{local_terms, states};
-use stochgrad_distributions::{Family, Live};
+use stochgrad_distributions::{Distribution, Family, Live};
 use stochgrad_graph::{CostContext, GradientTerm, GraphResult, is_differentiable};
 use stochgrad_tape::{IdMap, Var};
-use stochgrad_tensor::{Real, Tensor};
+use stochgrad_tensor::{Real, Tensor, instantiated};
 
 /// A node's distribution for the method's own terms, and the gradient terms of the elements on the boundary.
 #[derive(Debug)]
@@ -35,26 +35,56 @@ impl<'t, F: Real, L: Live<'t, F>> Boundary<'t, F, L> {
     /// Those of the distribution and of the replay.
     pub fn split(context: &CostContext<'_, 't, F>, distribution: &L) -> GraphResult<Self> {
         let tape = context.tape();
-        let mut ids = IdMap::identity();
         let bind = |ids: &IdMap| L::Family::store(distribution).bind(tape, ids).map_err(|source| context.error(source));
-        let nothing = |ids: &IdMap| Ok(Boundary { inside: bind(ids)?, terms: Vec::new() });
-        let Some(support) = distribution.capabilities().finite_support else { return nothing(&ids) };
-        let Some(parameter) = distribution.parameters().first().map(|parameter| parameter.var) else {
-            return nothing(&ids);
+        let with = |ids: &IdMap, read: &mut Read<'_, 't, F>| read(&bind(ids)?);
+        let (ids, only) = instantiated!(
+            F: for<'t> fn(
+                &CostContext<'_, 't, F>,
+                &dyn Distribution<'t, F>,
+                &With<'_, 't, F>,
+            ) -> GraphResult<(IdMap, Option<Var<'t, F>>)> = flagged
+        )(context, distribution, &with)?;
+        let inside = bind(&ids)?;
+        let terms = match (only, distribution.capabilities().finite_support) {
+            (Some(only), Some(support)) => local_terms(context, support, Some(only))?,
+            _ => Vec::new(),
         };
-        // Probabilities on the boundary are exactly 0 or 1.
-        let suspect = |value: &F| *value == F::ZERO || *value == F::ONE;
-        if !parameter.inspect()?.as_slice().iter().any(suspect) || !is_differentiable(parameter) {
-            return nothing(&ids);
-        }
-        let states = states(support).map_err(|source| context.error(source))?;
-        let mark = tape.len();
-        let copy = parameter.stop_gradient();
-        let copy = copy.reshape(copy.shape());
-        ids.insert(parameter.id(), copy.id());
-        let copied = bind(&ids)?;
-        ids = IdMap::identity();
-        let Some(chances) = copied.capabilities().finite_support else { return nothing(&ids) };
+        Ok(Boundary { inside, terms })
+    }
+}
+
+/// Computes something from a distribution.
+type Read<'a, 't, F> = dyn FnMut(&dyn Distribution<'t, F>) -> GraphResult<Option<Var<'t, F>>> + 'a;
+
+/// Calls a function with the distribution of a node, its parameters replaced by a map.
+type With<'a, 't, F> = dyn Fn(&IdMap, &mut Read<'_, 't, F>) -> GraphResult<Option<Var<'t, F>>> + 'a;
+
+/// The parameters of the distribution inside its domain, and a mask (of the shape of the independent axes) of the
+/// elements on the boundary. `None` if there are no such elements.
+fn flagged<'t, F: Real>(
+    context: &CostContext<'_, 't, F>,
+    distribution: &dyn Distribution<'t, F>,
+    with: &With<'_, 't, F>,
+) -> GraphResult<(IdMap, Option<Var<'t, F>>)> {
+    let tape = context.tape();
+    let mut ids = IdMap::identity();
+    let nothing = || Ok((IdMap::identity(), None));
+    let Some(support) = distribution.capabilities().finite_support else { return nothing() };
+    let Some(parameter) = distribution.parameters().first().map(|parameter| parameter.var) else {
+        return nothing();
+    };
+    // Probabilities on the boundary are exactly 0 or 1.
+    let suspect = |value: &F| *value == F::ZERO || *value == F::ONE;
+    if !parameter.inspect()?.as_slice().iter().any(suspect) || !is_differentiable(parameter) {
+        return nothing();
+    }
+    let states = states(support).map_err(|source| context.error(source))?;
+    let mark = tape.len();
+    let copy = parameter.stop_gradient();
+    let copy = copy.reshape(copy.shape());
+    ids.insert(parameter.id(), copy.id());
+    let gained = with(&ids, &mut |copied| {
+        let Some(chances) = copied.capabilities().finite_support else { return Ok(None) };
         let mut gained: Option<Var<'t, F>> = None;
         for state in &states {
             let chance = chances.probability_each(tape.constant(state.clone()));
@@ -64,28 +94,30 @@ impl<'t, F: Real, L: Live<'t, F>> Boundary<'t, F, L> {
                 gained = Some(gained.map_or(own, |sum| sum + own));
             }
         }
-        let Some(gained) = gained else {
-            tape.truncate(mark);
-            return nothing(&ids);
-        };
-        let slopes = tape.backward_all(gained, &[copy])?.remove(0);
+        Ok(gained)
+    })?;
+    ids = IdMap::identity();
+    let Some(gained) = gained else {
         tape.truncate(mark);
-        if slopes.as_slice().iter().all(|&slope| slope == F::ZERO) {
-            return nothing(&ids);
-        }
-        let coordinates = parameter.shape().numel() / distribution.event_shape().numel().max(1);
-        let coordinates = if distribution.element_rank() == 0 { coordinates } else { states.len() }.max(1);
-        let flagged: Vec<bool> =
-            slopes.as_slice().chunks(coordinates).map(|slopes| slopes.iter().any(|&slope| slope != F::ZERO)).collect();
-        let number = |flag: bool| F::from_usize(usize::from(flag));
-        let mask = Tensor::from_fn(slopes.shape().clone(), |i| number(flagged[i / coordinates]));
-        let mask = tape.constant_on(&parameter.plates(), mask);
-        let inner = tape.constant(1.0 / states.len().max(2) as f64);
-        ids.insert(parameter.id(), mask.select(inner, parameter).id());
-        let only = match coordinates {
-            1 => mask,
-            _ => mask.max_axis(-1),
-        };
-        Ok(Boundary { inside: bind(&ids)?, terms: local_terms(context, support, Some(only))? })
+        return nothing();
+    };
+    let slopes = tape.backward_all(gained, &[copy])?.remove(0);
+    tape.truncate(mark);
+    if slopes.as_slice().iter().all(|&slope| slope == F::ZERO) {
+        return nothing();
     }
+    let coordinates = parameter.shape().numel() / distribution.event_shape().numel().max(1);
+    let coordinates = if distribution.element_rank() == 0 { coordinates } else { states.len() }.max(1);
+    let flagged: Vec<bool> =
+        slopes.as_slice().chunks(coordinates).map(|slopes| slopes.iter().any(|&slope| slope != F::ZERO)).collect();
+    let number = |flag: bool| F::from_usize(usize::from(flag));
+    let mask = Tensor::from_fn(slopes.shape().clone(), |i| number(flagged[i / coordinates]));
+    let mask = tape.constant_on(&parameter.plates(), mask);
+    let inner = tape.constant(1.0 / states.len().max(2) as f64);
+    ids.insert(parameter.id(), mask.select(inner, parameter).id());
+    let only = match coordinates {
+        1 => mask,
+        _ => mask.max_axis(-1),
+    };
+    Ok((ids, Some(only)))
 }

@@ -24,7 +24,7 @@ pub(crate) struct DistinctStates<'t, F: Real> {
 impl<'t, F: Real> DistinctStates<'t, F> {
     pub(crate) fn new(
         tape: &'t Tape<F>,
-        distribution: &impl FiniteSupport<'t, F>,
+        distribution: &dyn FiniteSupport<'t, F>,
         limit: usize,
     ) -> DistributionResult<Self> {
         let (values, probabilities) = joint_probabilities(tape, distribution, limit)?;
@@ -68,12 +68,7 @@ impl<'t, F: Real> DistinctStates<'t, F> {
     }
 
     fn draw(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
-        let remaining = self.remaining();
-        if draw.records_noise(self.tape) {
-            return Ok(remaining.categories(draw.record_uniform(self.tape, &Shape::scalar())?));
-        }
-        let table = draw.parameter(remaining, &Shape::from(&[self.total()][..]))?;
-        Ok(draw.record(self.tape, draw.categorical(&Shape::scalar(), &table)?))
+        draw.record_categorical(self.tape, &Shape::scalar(), self.remaining())
     }
 
     /// The one-hot vectors of the picked states.

@@ -17,10 +17,11 @@
 //! | cost evaluations | $S^D$, multiplied by those of nodes that depend on this one |
 //! | the cost offers | its value only, finite in every state |
 
+use crate::enumeration::constant_support::constant_support;
 use stochgrad_distributions::{DistributionError, DistributionResult, Family, FiniteSupport};
 use stochgrad_graph::{Count, GradientMethod, GraphResult, Method, Order, Profile, SampleContext, SampleSet, Size};
 use stochgrad_tape::{PlateKind, Tape, Var};
-use stochgrad_tensor::{Real, Shape, Tensor};
+use stochgrad_tensor::{Real, Shape, Tensor, instantiated};
 
 /// The exact sum over all joint states of a node, for distributions with a small finite support.
 ///
@@ -94,7 +95,7 @@ pub(crate) fn joint_states(states: usize, elements: usize) -> Option<usize> {
 }
 
 /// The number of independent elements of a value.
-pub(crate) fn independent_elements<'t, F: Real>(distribution: &(impl FiniteSupport<'t, F> + ?Sized)) -> usize {
+pub(crate) fn independent_elements<'t, F: Real>(distribution: &dyn FiniteSupport<'t, F>) -> usize {
     let event = distribution.event_shape();
     event[..event.len().saturating_sub(distribution.element_rank())].iter().product()
 }
@@ -106,10 +107,10 @@ pub(crate) fn independent_elements<'t, F: Real>(distribution: &(impl FiniteSuppo
 /// If there are more than `limit` of them.
 pub(crate) fn joint_probabilities<'t, F: Real>(
     tape: &'t Tape<F>,
-    distribution: &(impl FiniteSupport<'t, F> + ?Sized),
+    distribution: &dyn FiniteSupport<'t, F>,
     limit: usize,
 ) -> DistributionResult<(Tensor<F>, Var<'t, F>)> {
-    let support = distribution.element_support()?;
+    let support = constant_support(distribution)?;
     let states = support.shape().first().copied().unwrap_or(1);
     let elements = independent_elements(distribution);
     let Some(total) = joint_states(states, elements).filter(|&total| total <= limit) else {
@@ -134,10 +135,21 @@ pub(crate) fn joint_probabilities<'t, F: Real>(
 /// If there are more than `limit` of them.
 pub(crate) fn enumerate<'t, F: Real>(
     context: &SampleContext<'_, 't, F>,
-    distribution: &(impl FiniteSupport<'t, F> + ?Sized),
+    distribution: &dyn FiniteSupport<'t, F>,
     limit: usize,
 ) -> GraphResult<SampleSet<'t, F>> {
-    let support = distribution.element_support().map_err(|source| context.error(source))?;
+    instantiated!(
+        F: for<'t> fn(&SampleContext<'_, 't, F>, &dyn FiniteSupport<'t, F>, usize) -> GraphResult<SampleSet<'t, F>> =
+            enumerate_body
+    )(context, distribution, limit)
+}
+
+fn enumerate_body<'t, F: Real>(
+    context: &SampleContext<'_, 't, F>,
+    distribution: &dyn FiniteSupport<'t, F>,
+    limit: usize,
+) -> GraphResult<SampleSet<'t, F>> {
+    let support = constant_support(distribution).map_err(|source| context.error(source))?;
     let states = support.shape().first().copied().unwrap_or(1);
     let elements = independent_elements(distribution);
     let Some(total) = joint_states(states, elements).filter(|&total| total <= limit) else {

@@ -19,8 +19,8 @@
 //! | cost evaluations | one for each state of each element (for bits: one a bit), besides the sample's own |
 //! | requirement on the cost | values |
 
-use crate::common::element_changes::element_changes;
 use crate::common::sampling::Sampling;
+use crate::enumeration::constant_support::constant_support;
 use crate::sampling_setters;
 use stochgrad_distributions::{DistributionResult, Family, FiniteSupport};
 use stochgrad_graph::{
@@ -28,7 +28,7 @@ use stochgrad_graph::{
     SampleSet, Size, Terms,
 };
 use stochgrad_tape::Var;
-use stochgrad_tensor::{Real, Tensor};
+use stochgrad_tensor::{Real, Tensor, instantiated};
 
 /// The sum over the states of each element given the others, for distributions with a finite support.
 ///
@@ -107,6 +107,20 @@ pub(crate) fn local_terms<'t, F: Real>(
     distribution: &dyn FiniteSupport<'t, F>,
     only: Option<Var<'t, F>>,
 ) -> GraphResult<Vec<GradientTerm<'t, F>>> {
+    instantiated!(
+        F: for<'t> fn(
+            &CostContext<'_, 't, F>,
+            &dyn FiniteSupport<'t, F>,
+            Option<Var<'t, F>>,
+        ) -> GraphResult<Vec<GradientTerm<'t, F>>> = local_terms_body
+    )(context, distribution, only)
+}
+
+fn local_terms_body<'t, F: Real>(
+    context: &CostContext<'_, 't, F>,
+    distribution: &dyn FiniteSupport<'t, F>,
+    only: Option<Var<'t, F>>,
+) -> GraphResult<Vec<GradientTerm<'t, F>>> {
     let tape = context.tape();
     let states = states(distribution).map_err(|source| context.error(source))?;
     // One of two states is the sample, whose cost is known.
@@ -115,7 +129,7 @@ pub(crate) fn local_terms<'t, F: Real>(
         states => states.iter().map(|state| tape.constant(state.clone())).collect(),
     };
     let zero = tape.constant(0.0);
-    let terms = element_changes(context, &alternatives, distribution.element_rank())?.into_iter().map(|change| {
+    let terms = context.element_differences(&alternatives, distribution.element_rank())?.into_iter().map(|change| {
         let value = alternatives.iter().zip(change.values).fold(zero, |sum, (&alternative, change)| {
             let chance = distribution.probability_each(alternative);
             let change = only.map_or(change, |only| only.select(change, zero));
@@ -128,7 +142,7 @@ pub(crate) fn local_terms<'t, F: Real>(
 
 /// The values in which all elements are in the same state, one for each state.
 pub(crate) fn states<'t, F: Real>(distribution: &dyn FiniteSupport<'t, F>) -> DistributionResult<Vec<Tensor<F>>> {
-    let (support, event) = (distribution.element_support()?, distribution.event_shape());
+    let (support, event) = (constant_support(distribution)?, distribution.event_shape());
     let states = support.shape().first().copied().unwrap_or(0);
     let width = (support.len() / states.max(1)).max(1);
     let state = |number: usize| Tensor::from_fn(event.clone(), |i| support.as_slice()[number * width + i % width]);

@@ -1,6 +1,7 @@
 //! Methods that sum over states: over all of them, or over a set drawn without replacement.
 
 pub(crate) mod boundary;
+pub(crate) mod constant_support;
 pub(crate) mod distinct_states;
 pub(crate) mod enumerate;
 pub(crate) mod local_expectation;

@@ -31,7 +31,7 @@ use stochgrad_graph::{
     CostContext, GradientMethod, GraphResult, Method, Order, Path, Profile, SampleContext, SampleSet, Terms,
 };
 use stochgrad_tape::{PlateKind, Var};
-use stochgrad_tensor::Real;
+use stochgrad_tensor::{Real, instantiated};
 
 /// The sum over the likeliest states and samples of the others, for distributions with a finite support.
 ///
@@ -81,28 +81,11 @@ impl SumAndSample {
     pub fn limit(self, states: usize) -> Self {
         SumAndSample { limit: states, ..self }
     }
-}
 
-impl Method for SumAndSample {
-    fn name(&self) -> String {
-        let which = if self.random { " random" } else { "" };
-        let baseline = if self.shared_baseline { ", a shared baseline" } else { "" };
-        format!("sum and sample ({}{which} states summed, {} sampled{baseline})", self.summed, self.sampled)
-    }
-
-    fn profile(&self) -> Profile {
-        Profile::unbiased(Order::Any).times(self.summed + self.sampled + usize::from(self.shared_baseline))
-    }
-}
-
-impl<F: Real, D: Family<F>> GradientMethod<F, D> for SumAndSample
-where
-    for<'t> D::On<'t>: FiniteSupport<'t, F> + ScoreDifferentiable<'t, F>,
-{
-    fn sample<'t>(
+    fn sample_body<'t, F: Real>(
         &self,
         context: &SampleContext<'_, 't, F>,
-        distribution: &D::On<'t>,
+        distribution: &dyn FiniteSupport<'t, F>,
     ) -> GraphResult<SampleSet<'t, F>> {
         let mut states =
             DistinctStates::new(context.tape(), distribution, self.limit).map_err(|source| context.error(source))?;
@@ -144,11 +127,11 @@ where
         weighted(value, &weights, plate)
     }
 
-    fn gradient_function<'t>(&self, distribution: &D::On<'t>, value: Var<'t, F>, _path: &Path) -> Option<Var<'t, F>> {
-        Some(distribution.log_prob(value))
-    }
-
-    fn terms<'t>(&self, context: &CostContext<'_, 't, F>, distribution: &D::On<'t>) -> GraphResult<Terms<'t, F>> {
+    fn terms_body<'t, F: Real>(
+        &self,
+        context: &CostContext<'_, 't, F>,
+        distribution: &dyn FiniteSupport<'t, F>,
+    ) -> GraphResult<Terms<'t, F>> {
         context.check_hidden_outcomes()?;
         let mut terms = Terms::default();
         let Some(plate) = context.plate() else { return Ok(terms) };
@@ -181,6 +164,45 @@ where
             terms.control_variates.push((1.0 - l.magic_box()) * baseline);
         }
         Ok(terms)
+    }
+}
+
+impl Method for SumAndSample {
+    fn name(&self) -> String {
+        let which = if self.random { " random" } else { "" };
+        let baseline = if self.shared_baseline { ", a shared baseline" } else { "" };
+        format!("sum and sample ({}{which} states summed, {} sampled{baseline})", self.summed, self.sampled)
+    }
+
+    fn profile(&self) -> Profile {
+        Profile::unbiased(Order::Any).times(self.summed + self.sampled + usize::from(self.shared_baseline))
+    }
+}
+
+impl<F: Real, D: Family<F>> GradientMethod<F, D> for SumAndSample
+where
+    for<'t> D::On<'t>: FiniteSupport<'t, F> + ScoreDifferentiable<'t, F>,
+{
+    fn sample<'t>(
+        &self,
+        context: &SampleContext<'_, 't, F>,
+        distribution: &D::On<'t>,
+    ) -> GraphResult<SampleSet<'t, F>> {
+        instantiated!(
+            F: for<'t> fn(&SumAndSample, &SampleContext<'_, 't, F>, &dyn FiniteSupport<'t, F>) -> GraphResult<SampleSet<'t, F>> =
+                SumAndSample::sample_body
+        )(self, context, distribution)
+    }
+
+    fn gradient_function<'t>(&self, distribution: &D::On<'t>, value: Var<'t, F>, _path: &Path) -> Option<Var<'t, F>> {
+        Some(distribution.log_prob(value))
+    }
+
+    fn terms<'t>(&self, context: &CostContext<'_, 't, F>, distribution: &D::On<'t>) -> GraphResult<Terms<'t, F>> {
+        instantiated!(
+            F: for<'t> fn(&SumAndSample, &CostContext<'_, 't, F>, &dyn FiniteSupport<'t, F>) -> GraphResult<Terms<'t, F>> =
+                SumAndSample::terms_body
+        )(self, context, distribution)
     }
 }
 

@@ -29,7 +29,7 @@ use stochgrad_graph::{
     CostContext, GradientMethod, GraphResult, Method, Order, Path, Profile, SampleContext, SampleSet, Terms,
 };
 use stochgrad_tape::{PlateKind, Var};
-use stochgrad_tensor::Real;
+use stochgrad_tensor::{Real, instantiated};
 
 /// The largest set. The ratios of a larger one would take longer than enumeration.
 const LARGEST: usize = 10;
@@ -74,6 +74,64 @@ impl UnorderedSet {
     /// Sets the largest number of joint states; a node with more of them is an error.
     pub fn limit(self, states: usize) -> Self {
         UnorderedSet { limit: states, ..self }
+    }
+
+    fn sample_body<'t, F: Real>(
+        &self,
+        context: &SampleContext<'_, 't, F>,
+        distribution: &dyn FiniteSupport<'t, F>,
+    ) -> GraphResult<SampleSet<'t, F>> {
+        let unsupported = |problem: String| {
+            context.error(DistributionError::Unsupported { distribution: distribution.name(), problem })
+        };
+        let mut states =
+            DistinctStates::new(context.tape(), distribution, self.limit).map_err(|source| context.error(source))?;
+        if self.size == 0 || self.size > LARGEST.min(states.total()) {
+            return Err(unsupported(format!(
+                "expected a set of 1 to {} states, got {}; for all states use Enumerate",
+                LARGEST.min(states.total()),
+                self.size
+            )));
+        }
+        for number in 0..self.size {
+            states.pick_randomly(&pick_draw(context, number)).map_err(|source| context.error(source))?;
+        }
+        let plate = context.plate(self.size, PlateKind::JointSamples)?;
+        let value = states.members(states.picked(), plate, &distribution.event_shape())?;
+        let ratios = SetProbabilities::new(&states);
+        let weights: Vec<Var<'t, F>> =
+            (0..self.size).map(|s| states.probability(states.picked()[s]) * ratios.ratio(s)).collect();
+        weighted(value, &weights, plate)
+    }
+
+    fn terms_body<'t, F: Real>(
+        &self,
+        context: &CostContext<'_, 't, F>,
+        distribution: &dyn FiniteSupport<'t, F>,
+    ) -> GraphResult<Terms<'t, F>> {
+        context.check_hidden_outcomes()?;
+        let mut terms = Terms::default();
+        let Some(plate) = context.plate().filter(|_| self.baseline && self.size >= 2) else { return Ok(terms) };
+        let mut states =
+            DistinctStates::new(context.tape(), distribution, self.limit).map_err(|source| context.error(source))?;
+        states.pick_members(context.value(), plate, self.size);
+        let ratios = SetProbabilities::new(&states);
+        let chances: Vec<Var<'t, F>> = states.picked().iter().map(|&chosen| states.probability(chosen)).collect();
+        for cost in context.totals()? {
+            let Some(l) = cost.gradient_function else { continue };
+            let baselines: Vec<Var<'t, F>> = (0..self.size)
+                .map(|s| {
+                    let seen = (0..self.size).map(|other| {
+                        let term = chances[other] * cost.value.member(plate, other);
+                        if other == s { term } else { term * ratios.ratio_without(s, other) }
+                    });
+                    seen.reduce(|sum, term| sum + term).unwrap_or(chances[s])
+                })
+                .collect();
+            let baseline = Var::stack(&baselines)?.event_to_plate(plate).stop_gradient();
+            terms.control_variates.push((1.0 - l.magic_box()) * baseline);
+        }
+        Ok(terms)
     }
 }
 
@@ -129,27 +187,10 @@ where
         context: &SampleContext<'_, 't, F>,
         distribution: &D::On<'t>,
     ) -> GraphResult<SampleSet<'t, F>> {
-        let unsupported = |problem: String| {
-            context.error(DistributionError::Unsupported { distribution: distribution.name(), problem })
-        };
-        let mut states =
-            DistinctStates::new(context.tape(), distribution, self.limit).map_err(|source| context.error(source))?;
-        if self.size == 0 || self.size > LARGEST.min(states.total()) {
-            return Err(unsupported(format!(
-                "expected a set of 1 to {} states, got {}; for all states use Enumerate",
-                LARGEST.min(states.total()),
-                self.size
-            )));
-        }
-        for number in 0..self.size {
-            states.pick_randomly(&pick_draw(context, number)).map_err(|source| context.error(source))?;
-        }
-        let plate = context.plate(self.size, PlateKind::JointSamples)?;
-        let value = states.members(states.picked(), plate, &distribution.event_shape())?;
-        let ratios = SetProbabilities::new(&states);
-        let weights: Vec<Var<'t, F>> =
-            (0..self.size).map(|s| states.probability(states.picked()[s]) * ratios.ratio(s)).collect();
-        weighted(value, &weights, plate)
+        instantiated!(
+            F: for<'t> fn(&UnorderedSet, &SampleContext<'_, 't, F>, &dyn FiniteSupport<'t, F>) -> GraphResult<SampleSet<'t, F>> =
+                UnorderedSet::sample_body
+        )(self, context, distribution)
     }
 
     fn gradient_function<'t>(&self, distribution: &D::On<'t>, value: Var<'t, F>, _path: &Path) -> Option<Var<'t, F>> {
@@ -157,29 +198,10 @@ where
     }
 
     fn terms<'t>(&self, context: &CostContext<'_, 't, F>, distribution: &D::On<'t>) -> GraphResult<Terms<'t, F>> {
-        context.check_hidden_outcomes()?;
-        let mut terms = Terms::default();
-        let Some(plate) = context.plate().filter(|_| self.baseline && self.size >= 2) else { return Ok(terms) };
-        let mut states =
-            DistinctStates::new(context.tape(), distribution, self.limit).map_err(|source| context.error(source))?;
-        states.pick_members(context.value(), plate, self.size);
-        let ratios = SetProbabilities::new(&states);
-        let chances: Vec<Var<'t, F>> = states.picked().iter().map(|&chosen| states.probability(chosen)).collect();
-        for cost in context.totals()? {
-            let Some(l) = cost.gradient_function else { continue };
-            let baselines: Vec<Var<'t, F>> = (0..self.size)
-                .map(|s| {
-                    let seen = (0..self.size).map(|other| {
-                        let term = chances[other] * cost.value.member(plate, other);
-                        if other == s { term } else { term * ratios.ratio_without(s, other) }
-                    });
-                    seen.reduce(|sum, term| sum + term).unwrap_or(chances[s])
-                })
-                .collect();
-            let baseline = Var::stack(&baselines)?.event_to_plate(plate).stop_gradient();
-            terms.control_variates.push((1.0 - l.magic_box()) * baseline);
-        }
-        Ok(terms)
+        instantiated!(
+            F: for<'t> fn(&UnorderedSet, &CostContext<'_, 't, F>, &dyn FiniteSupport<'t, F>) -> GraphResult<Terms<'t, F>> =
+                UnorderedSet::terms_body
+        )(self, context, distribution)
     }
 }
 

@@ -34,7 +34,7 @@ use stochgrad_graph::{
     Bias, CostContext, GradientMethod, GraphResult, Method, Order, Path, Profile, SampleContext, SampleSet, Terms,
 };
 use stochgrad_tape::{Degree, PlateKind, Var, Weights};
-use stochgrad_tensor::{Real, Shape};
+use stochgrad_tensor::{Real, Shape, instantiated};
 
 /// States without replacement with importance weights, for distributions with a finite support.
 ///
@@ -83,32 +83,11 @@ impl WithoutReplacement {
     pub fn limit(self, states: usize) -> Self {
         WithoutReplacement { limit: states, ..self }
     }
-}
 
-impl Method for WithoutReplacement {
-    fn name(&self) -> String {
-        let normalized = if self.normalized { ", normalised" } else { "" };
-        let baseline = if self.baseline { "" } else { ", no baseline" };
-        format!("without replacement ({} states{normalized}{baseline})", self.size)
-    }
-
-    fn profile(&self) -> Profile {
-        let profile = Profile::unbiased(Order::Any).times(self.size);
-        match self.normalized {
-            false => profile,
-            true => Profile { bias: Bias::Distribution, exact_to: Degree::CONSTANT, ..profile },
-        }
-    }
-}
-
-impl<F: Real, D: Family<F>> GradientMethod<F, D> for WithoutReplacement
-where
-    for<'t> D::On<'t>: FiniteSupport<'t, F> + ScoreDifferentiable<'t, F>,
-{
-    fn sample<'t>(
+    fn sample_body<'t, F: Real>(
         &self,
         context: &SampleContext<'_, 't, F>,
-        distribution: &D::On<'t>,
+        distribution: &dyn FiniteSupport<'t, F>,
     ) -> GraphResult<SampleSet<'t, F>> {
         let tape = context.tape();
         let mut states = DistinctStates::new(tape, distribution, self.limit).map_err(|source| context.error(source))?;
@@ -148,11 +127,11 @@ where
         weighted(value, &weights, plate)
     }
 
-    fn gradient_function<'t>(&self, distribution: &D::On<'t>, value: Var<'t, F>, _path: &Path) -> Option<Var<'t, F>> {
-        Some(distribution.log_prob(value))
-    }
-
-    fn terms<'t>(&self, context: &CostContext<'_, 't, F>, distribution: &D::On<'t>) -> GraphResult<Terms<'t, F>> {
+    fn terms_body<'t, F: Real>(
+        &self,
+        context: &CostContext<'_, 't, F>,
+        distribution: &dyn FiniteSupport<'t, F>,
+    ) -> GraphResult<Terms<'t, F>> {
         context.check_hidden_outcomes()?;
         let mut terms = Terms::default();
         let Some(plate) = context.plate().filter(|_| self.baseline && self.size >= 2) else { return Ok(terms) };
@@ -166,6 +145,49 @@ where
             terms.control_variates.push((1.0 - l.magic_box()) * baseline.stop_gradient());
         }
         Ok(terms)
+    }
+}
+
+impl Method for WithoutReplacement {
+    fn name(&self) -> String {
+        let normalized = if self.normalized { ", normalised" } else { "" };
+        let baseline = if self.baseline { "" } else { ", no baseline" };
+        format!("without replacement ({} states{normalized}{baseline})", self.size)
+    }
+
+    fn profile(&self) -> Profile {
+        let profile = Profile::unbiased(Order::Any).times(self.size);
+        match self.normalized {
+            false => profile,
+            true => Profile { bias: Bias::Distribution, exact_to: Degree::CONSTANT, ..profile },
+        }
+    }
+}
+
+impl<F: Real, D: Family<F>> GradientMethod<F, D> for WithoutReplacement
+where
+    for<'t> D::On<'t>: FiniteSupport<'t, F> + ScoreDifferentiable<'t, F>,
+{
+    fn sample<'t>(
+        &self,
+        context: &SampleContext<'_, 't, F>,
+        distribution: &D::On<'t>,
+    ) -> GraphResult<SampleSet<'t, F>> {
+        instantiated!(
+            F: for<'t> fn(&WithoutReplacement, &SampleContext<'_, 't, F>, &dyn FiniteSupport<'t, F>) -> GraphResult<SampleSet<'t, F>> =
+                WithoutReplacement::sample_body
+        )(self, context, distribution)
+    }
+
+    fn gradient_function<'t>(&self, distribution: &D::On<'t>, value: Var<'t, F>, _path: &Path) -> Option<Var<'t, F>> {
+        Some(distribution.log_prob(value))
+    }
+
+    fn terms<'t>(&self, context: &CostContext<'_, 't, F>, distribution: &D::On<'t>) -> GraphResult<Terms<'t, F>> {
+        instantiated!(
+            F: for<'t> fn(&WithoutReplacement, &CostContext<'_, 't, F>, &dyn FiniteSupport<'t, F>) -> GraphResult<Terms<'t, F>> =
+                WithoutReplacement::terms_body
+        )(self, context, distribution)
     }
 }
 

@@ -14,7 +14,7 @@ pub(crate) fn hold_parameters<'t, F: Real>(value: Var<'t, F>) -> (Var<'t, F>, Ve
     let mut held = Vec::new();
     let again = rerecord(value, &mut |var| match var.op() {
         Some(Op::Sample(_)) => Some(var),
-        Some(Op::Leaf { trainable: false } | Op::Noise { .. } | Op::Host(_)) | None => Some(var),
+        Some(Op::Leaf { trainable: false } | Op::Noise { .. } | Op::Slot(_)) | None => Some(var),
         Some(_) if var.ancestors() == SetId::EMPTY || var.inputs().is_empty() => {
             held.push(var);
             Some(var.held())

@@ -276,7 +276,8 @@ mod tests {
         const COPIES: usize = 1000;
         let mut workspace = Workspace::new();
         let (mut sum, mut squares, mut count) = (0.0, 0.0, 0.0);
-        for run in 0..30 {
+        // The squares have a long tail.
+        for run in 0..120 {
             let graph = Graph::new(workspace.tape(), Seed::new(3).step(run));
             let copies = graph.plate("copies", COPIES).unwrap();
             graph.set_reduction(copies, Reduction::Sum).unwrap();

@@ -24,7 +24,7 @@ use crate::relaxation::temperature::Temperature;
 use crate::sampling_setters;
 use stochgrad_distributions::{Distribution, DistributionError, Family, Relaxed};
 use stochgrad_graph::{
-    Bias, CostContext, GradientMethod, GraphResult, Guarantee, Method, MethodState, Path, Profile, SampleContext,
+    Bias, CostContext, GradientMethod, GraphResult, Guarantee, Method, MethodSlots, Path, Profile, SampleContext,
     SamplePlate, SampleSet, Terms,
 };
 use stochgrad_tape::Var;
@@ -106,12 +106,8 @@ impl Method for GappedStraightThrough {
         self.samples.sampling.plate
     }
 
-    fn state(&self) -> MethodState {
-        self.samples.temperature.state()
-    }
-
-    fn load_state(&self, state: &MethodState) -> GraphResult<()> {
-        self.samples.temperature.load_state(&self.name(), state)
+    fn slots(&self) -> MethodSlots {
+        self.samples.temperature.slots()
     }
 }
 

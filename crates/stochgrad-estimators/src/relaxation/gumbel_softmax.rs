@@ -34,13 +34,12 @@
 //! address and with the same noise source.
 
 use crate::common::sampling::Sampling;
-use crate::common::state_parts::{StatePart, load_all_or_nothing, take_prefixed};
 use crate::relaxation::simplex_map::SimplexMap;
 use crate::relaxation::temperature::Temperature;
 use crate::sampling_setters;
 use stochgrad_distributions::{Family, Relaxed};
 use stochgrad_graph::{
-    Access, Bias, CostContext, GradientMethod, GraphResult, Guarantee, Method, MethodState, Order, Path, Profile,
+    Access, Bias, CostContext, GradientMethod, GraphResult, Guarantee, Method, MethodSlots, Order, Path, Profile,
     SampleContext, SamplePlate, SampleSet, Terms, check_parameter_paths, path_order,
 };
 use stochgrad_tensor::Real;
@@ -117,9 +116,6 @@ impl GumbelSoftmax {
     }
 }
 
-/// The prefix of the names in the state of the second temperature.
-const BACKWARD: &str = "backward ";
-
 impl Method for GumbelSoftmax {
     fn name(&self) -> String {
         let map = match self.map {
@@ -151,23 +147,11 @@ impl Method for GumbelSoftmax {
         true
     }
 
-    fn state(&self) -> MethodState {
-        let mut state = self.temperature.state();
-        let backward = self.backward.iter().flat_map(Temperature::state);
-        state.extend(backward.map(|(key, step)| (format!("{BACKWARD}{key}"), step)));
-        state
-    }
-
-    fn load_state(&self, state: &MethodState) -> GraphResult<()> {
-        let Some(backward) = &self.backward else { return self.temperature.load_state(&self.name(), state) };
-        let mut own = state.clone();
-        let of_backward = take_prefixed(&mut own, BACKWARD);
-        let parts = [(backward, of_backward), (&self.temperature, own)].map(|(temperature, given)| StatePart {
-            given,
-            state: Box::new(|| temperature.state()),
-            load: Box::new(|state| temperature.load_state(&self.name(), state)),
-        });
-        load_all_or_nothing(&parts)
+    fn slots(&self) -> MethodSlots {
+        match &self.backward {
+            None => self.temperature.slots(),
+            Some(backward) => self.temperature.slots().under("forward ").and(backward.slots().under("backward ")),
+        }
     }
 }
 

@@ -23,7 +23,7 @@ use crate::relaxation::temperature::Temperature;
 use crate::sampling_setters;
 use stochgrad_distributions::{Distribution, Family, Relaxed};
 use stochgrad_graph::{
-    Bias, CostContext, GradientMethod, GraphResult, Guarantee, Method, MethodState, Path, Profile, SampleContext,
+    Bias, CostContext, GradientMethod, GraphResult, Guarantee, Method, MethodSlots, Path, Profile, SampleContext,
     SamplePlate, SampleSet, Terms,
 };
 use stochgrad_tape::Var;
@@ -85,12 +85,8 @@ impl Method for ReinMax {
         self.samples.sampling.plate
     }
 
-    fn state(&self) -> MethodState {
-        self.samples.temperature.state()
-    }
-
-    fn load_state(&self, state: &MethodState) -> GraphResult<()> {
-        self.samples.temperature.load_state(&self.name(), state)
+    fn slots(&self) -> MethodSlots {
+        self.samples.temperature.slots()
     }
 }
 

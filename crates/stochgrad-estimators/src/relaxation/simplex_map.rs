@@ -10,6 +10,7 @@
 //!
 //! Martins and Astudillo (2016); Peters, Niculae and Martins (2019).
 
+use smallvec::SmallVec;
 use std::sync::Arc;
 use stochgrad_distributions::{Distribution, Relaxed};
 use stochgrad_tape::{Primitive, PrimitiveInputs, Smoothness, Var};
@@ -72,8 +73,9 @@ impl<F: Real> Primitive<F> for Sparse {
             Some(&width) if logits.shape().len() > inputs.plates.len() && width > 0 => width,
             _ => return Err("expected an axis of categories, got a number".into()),
         };
-        let mut out = logits.clone();
-        let mut sorted: Vec<f64> = Vec::with_capacity(width);
+        let mut out = inputs.pool.take(logits.shape().clone());
+        out.make_mut().copy_from_slice(logits.as_slice());
+        let mut sorted: SmallVec<[f64; 32]> = SmallVec::with_capacity(width);
         for row in out.make_mut().chunks_mut(width) {
             let top = row.iter().map(|z| z.to_f64()).fold(f64::NEG_INFINITY, f64::max);
             let of = |z: F| z.to_f64() - top;
@@ -92,6 +94,10 @@ impl<F: Real> Primitive<F> for Sparse {
             }
         }
         Ok(out)
+    }
+
+    fn takes_from_pool(&self) -> bool {
+        true
     }
 
     fn gradient<'t>(&self, _: &[Var<'t, F>], output: Var<'t, F>, adjoint: Var<'t, F>) -> Vec<Option<Var<'t, F>>> {

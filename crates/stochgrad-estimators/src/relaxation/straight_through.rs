@@ -22,7 +22,7 @@ use crate::relaxation::temperature::Temperature;
 use crate::sampling_setters;
 use stochgrad_distributions::{Family, Relaxed};
 use stochgrad_graph::{
-    Bias, CostContext, GradientMethod, GraphResult, Guarantee, Method, MethodState, Path, Profile, SampleContext,
+    Bias, CostContext, GradientMethod, GraphResult, Guarantee, Method, MethodSlots, Path, Profile, SampleContext,
     SamplePlate, SampleSet, Terms,
 };
 use stochgrad_tensor::Real;
@@ -80,12 +80,8 @@ impl Method for StraightThrough {
         self.samples.sampling.plate
     }
 
-    fn state(&self) -> MethodState {
-        self.samples.temperature.state()
-    }
-
-    fn load_state(&self, state: &MethodState) -> GraphResult<()> {
-        self.samples.temperature.load_state(&self.name(), state)
+    fn slots(&self) -> MethodSlots {
+        self.samples.temperature.slots()
     }
 }
 

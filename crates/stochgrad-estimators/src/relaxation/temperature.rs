@@ -1,17 +1,19 @@
 //! The temperature of a relaxation, constant or annealed.
 
 use std::fmt;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use stochgrad_distributions::{Distribution, DistributionError};
-use stochgrad_graph::{GraphError, GraphResult, MethodState, SampleContext, Update};
-use stochgrad_tape::{Degree, Tape, Var};
-use stochgrad_tensor::{Real, Tensor};
+use stochgrad_graph::{GraphResult, MethodSlots, SampleContext, SlotDomain, SlotPart, SlotSet, Update};
+use stochgrad_tape::descent::Schedule;
+use stochgrad_tape::{Degree, Slot, Tape, Var};
+use stochgrad_tensor::Real;
 
-/// The name of the step of a schedule in the state of a method.
-pub(crate) const STEP: &str = "temperature step";
+const STEP: SlotPart = SlotPart { name: "step", domain: SlotDomain::Count };
+const PARTS: &[SlotPart] = &[STEP];
 
-/// A step is recorded in two parts, which are exact in single precision too.
+/// The owner of the slot.
+const OWNER: &str = "temperature";
+
+/// A step is kept in two parts, `step % PART` and `step / PART`, which are exact in single precision too.
 const PART: u64 = 1 << 20;
 
 /// The temperature of a relaxation: constant, or falling step by step.
@@ -24,42 +26,29 @@ const PART: u64 = 1 << 20;
 ///
 /// let annealed = Temperature::exponential(1.0, 0.25, 2);
 /// assert_eq!(annealed.current(), 1.0);
-/// assert_eq!([0, 1, 2, 3].map(|step| annealed.at(step)), [1.0, 0.5, 0.25, 0.25]);
+/// assert_eq!([0, 2, 3].map(|step| annealed.at(step)), [1.0, 0.25, 0.25]);
+/// assert!((annealed.at(1) - 0.5).abs() < 1e-15);
 /// ```
 #[derive(Clone, Debug)]
 pub struct Temperature {
     schedule: Schedule,
-    step: Arc<AtomicU64>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Schedule {
-    Constant(f64),
-    Exponential { start: f64, end: f64, steps: u64 },
+    slots: SlotSet,
 }
 
 impl Temperature {
     /// The same temperature at every step.
     pub fn constant(temperature: f64) -> Self {
-        Self::new(Schedule::Constant(temperature))
+        Schedule::constant(temperature).into()
     }
 
     /// Falls from `start` to `end` in `steps` steps by a constant factor, and stays at `end`.
     pub fn exponential(start: f64, end: f64, steps: u64) -> Self {
-        Self::new(Schedule::Exponential { start, end, steps })
-    }
-
-    fn new(schedule: Schedule) -> Self {
-        Temperature { schedule, step: Arc::new(AtomicU64::new(0)) }
+        Schedule::exponential(start, end, steps).into()
     }
 
     /// The temperature at a step.
     pub fn at(&self, step: u64) -> f64 {
-        match self.schedule {
-            Schedule::Constant(temperature) => temperature,
-            Schedule::Exponential { end, steps, .. } if step >= steps => end,
-            Schedule::Exponential { start, end, steps } => start * (end / start).powf(step as f64 / steps as f64),
-        }
+        self.schedule.at(step)
     }
 
     /// The temperature at the current step.
@@ -69,32 +58,47 @@ impl Temperature {
 
     /// The current step.
     pub fn step(&self) -> u64 {
-        self.step.load(Ordering::Relaxed)
+        match self.slot().values()[..] {
+            [low, high] => low as u64 + high as u64 * PART,
+            _ => 0,
+        }
+    }
+
+    fn slot(&self) -> Slot {
+        self.slots.slot(OWNER, STEP.name, [2], |_| 0.0)
     }
 
     /// Sets the current step.
     pub fn set_step(&self, step: u64) {
-        self.step.store(step, Ordering::Relaxed);
+        self.slot().write(&[(step % PART) as f64, (step / PART) as f64]);
     }
 
     /// Whether it changes from step to step.
     pub fn changes(&self) -> bool {
-        matches!(self.schedule, Schedule::Exponential { .. })
+        self.schedule.as_constant().is_none()
     }
 
     /// The degree of a polynomial cost up to which a straight-through method is exact: `degree` if the temperature is
     /// always 1, and 0 otherwise.
     pub fn exact_at_one(&self, degree: usize) -> Degree {
-        if self.schedule == Schedule::Constant(1.0) { Degree::new(degree) } else { Degree::CONSTANT }
+        if self.schedule.as_constant() == Some(1.0) { Degree::new(degree) } else { Degree::CONSTANT }
     }
 
-    /// Records the temperature on a tape. A compiled graph reads a changing temperature again in every run.
+    /// Records the temperature on a tape. A compiled graph reads the step of a schedule again in every run.
     pub fn record<'t, F: Real>(&self, tape: &'t Tape<F>) -> Var<'t, F> {
-        if !self.changes() {
-            return tape.constant(self.current());
+        match self.schedule.as_constant() {
+            Some(temperature) => tape.constant(temperature),
+            None => {
+                let [low, high] = self.parts(tape);
+                self.schedule.record(low + high * PART as f64)
+            }
         }
-        let temperature = self.clone();
-        tape.host_value(move || temperature.current())
+    }
+
+    /// Records the two parts of the step.
+    fn parts<'t, F: Real>(&self, tape: &'t Tape<F>) -> [Var<'t, F>; 2] {
+        let step = tape.slot(&self.slot());
+        [step.index(0, 0), step.index(0, 1)]
     }
 
     /// Checks that the temperature is positive and finite.
@@ -120,67 +124,23 @@ impl Temperature {
         }))
     }
 
-    /// The state of the schedule, for [`Method::state`](stochgrad_graph::Method::state): empty for a constant
-    /// temperature.
-    pub fn state(&self) -> MethodState {
-        let mut state = MethodState::new();
-        if self.changes() {
-            state.insert(STEP.into(), vec![self.step() as f64]);
-        }
-        state
+    /// The slot of the step, for [`Method::slots`](stochgrad_graph::Method::slots): none for a constant temperature.
+    pub fn slots(&self) -> MethodSlots {
+        if self.changes() { MethodSlots::from(&self.slots) } else { MethodSlots::default() }
     }
 
-    /// Restores what [`state`](Self::state) returned. `method` is the name of the method, for the error message.
-    ///
-    /// # Errors
-    /// If the state is not one that `state` can have returned for this schedule.
-    pub fn load_state(&self, method: &str, state: &MethodState) -> GraphResult<()> {
-        let broken = |problem: String| Err(GraphError::State { method: method.into(), problem });
-        if let Some(unknown) = state.keys().find(|&key| key != STEP || !self.changes()) {
-            let expected = if self.changes() { format!("\"{STEP}\"") } else { "nothing".into() };
-            return broken(format!(
-                "expected {expected}, got \"{unknown}\"; was the checkpoint made with another method?"
-            ));
-        }
-        match state.get(STEP).map(Vec::as_slice) {
-            None if self.changes() => {
-                broken(format!("expected \"{STEP}\", got nothing; was the checkpoint made with another method?"))
-            }
-            None => Ok(()),
-            Some(&[step]) if step >= 0.0 && step.fract() == 0.0 && step < 2.0_f64.powi(53) => {
-                self.set_step(step as u64);
-                Ok(())
-            }
-            Some(other) => {
-                broken(format!("expected one whole number as \"{STEP}\", got {other:?}; the checkpoint is damaged"))
-            }
-        }
-    }
-
-    /// The updates that move the schedule on by one step, for [`Terms::updates`](stochgrad_graph::Terms): none for a
-    /// constant temperature.
+    /// The update that moves the schedule on by one step, for [`Terms::updates`](stochgrad_graph::Terms): none for a
+    /// constant temperature. Nodes that share the schedule move it on once.
     pub fn updates<'t, F: Real>(&self, tape: &'t Tape<F>) -> Vec<Update<'t, F>> {
-        if self.changes() { vec![self.advance(tape)] } else { Vec::new() }
-    }
-
-    /// Moves the schedule on from the step at which the gradient was taken. Running it again, or running that of
-    /// another node with the same schedule, has no further effect.
-    pub(crate) fn advance<'t, F: Real>(&self, tape: &'t Tape<F>) -> Update<'t, F> {
-        let step = self.step.clone();
-        let seen = tape.host_values([2], move |write| {
-            let step = step.load(Ordering::Relaxed);
-            write(0, (step % PART) as f64);
-            write(1, (step / PART) as f64);
-        });
-        let step = self.step.clone();
-        let apply = move |values: &[Tensor<F>]| {
-            if let [low, high] = *values[0].as_slice() {
-                let seen = low.to_f64() as u64 + high.to_f64() as u64 * PART;
-                // Another node with the same schedule may have moved it on already.
-                let _ = step.compare_exchange(seen, seen + 1, Ordering::Relaxed, Ordering::Relaxed);
-            }
-        };
-        Update { inputs: vec![seen], apply: Arc::new(apply) }
+        if !self.changes() {
+            return Vec::new();
+        }
+        let [low, high] = self.parts(tape);
+        let next = low + 1.0;
+        let carry = next.ge(tape.constant(PART as f64));
+        let low = carry.select(tape.constant(0.0), next);
+        let value = Var::concat(&[low.unsqueeze(0), (high + carry).unsqueeze(0)], 0).unwrap_or(low);
+        vec![Update { is_shared: true, ..Update::new(&self.slot(), value) }]
     }
 }
 
@@ -190,12 +150,18 @@ impl From<f64> for Temperature {
     }
 }
 
+impl From<Schedule> for Temperature {
+    fn from(schedule: Schedule) -> Self {
+        let slots = SlotSet::new(PARTS);
+        let slots =
+            if schedule.as_constant().is_some() { slots } else { slots.with_fixed(OWNER, STEP.name, [2], |_| 0.0) };
+        Temperature { schedule, slots }
+    }
+}
+
 impl fmt::Display for Temperature {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.schedule {
-            Schedule::Constant(temperature) => write!(f, "temperature {temperature}"),
-            Schedule::Exponential { start, end, steps } => write!(f, "temperature {start} to {end} in {steps} steps"),
-        }
+        write!(f, "temperature {}", self.schedule)
     }
 }
 
@@ -205,16 +171,19 @@ mod tests {
     use approx::assert_abs_diff_eq;
 
     #[test]
-    fn nodes_that_share_a_schedule_move_it_once() {
+    fn the_step_moves_on_exactly_and_the_temperature_with_it() {
         let temperature = Temperature::exponential(1.0, 0.5, 10);
-        temperature.set_step(PART * 3 + 7);
-        let tape = Tape::<f32>::new();
-        let updates = [temperature.advance(&tape), temperature.clone().advance(&tape)];
-        assert_eq!(temperature.step(), PART * 3 + 7);
-        for update in updates {
-            (update.apply)(&[update.inputs[0].inspect().unwrap()]);
+        for step in [0, 3, 9, 10, PART - 1, PART * 3 - 1, PART * 3 + 7] {
+            temperature.set_step(step);
+            assert_eq!(temperature.step(), step);
+            let tape = Tape::<f32>::new();
+            let recorded = temperature.record(&tape).item().unwrap();
+            assert_abs_diff_eq!(f64::from(recorded), temperature.current(), epsilon = 1e-7);
+            for update in temperature.updates(&tape) {
+                update.slot.write(update.value.inspect().unwrap().as_slice());
+            }
+            assert_eq!(temperature.step(), step + 1);
         }
-        assert_eq!(temperature.step(), PART * 3 + 8);
         temperature.set_step(1);
         assert_abs_diff_eq!(temperature.current(), 0.5_f64.powf(0.1), epsilon = 1e-15);
     }

@@ -36,7 +36,7 @@ use crate::score_function::check_baseline;
 use crate::score_function::proposal::{GivenProposal, OverdispersedProposal, Proposal, ProposalKind, check_support};
 use stochgrad_distributions::{Distribution, DistributionError, Family, Live, ScoreDifferentiable};
 use stochgrad_graph::{
-    Bias, CostContext, GradientMethod, GraphResult, Method, MethodState, Order, Profile, SampleContext, SamplePlate,
+    Bias, CostContext, GradientMethod, GraphResult, Method, MethodSlots, Order, Profile, SampleContext, SamplePlate,
     SampleSet, Terms,
 };
 use stochgrad_tape::{Degree, Tape};
@@ -141,12 +141,8 @@ impl<P: ProposalKind, B: Memory> Method for ImportanceSampling<P, B> {
         self.sampling.plate
     }
 
-    fn state(&self) -> MethodState {
-        self.baseline.state()
-    }
-
-    fn load_state(&self, state: &MethodState) -> GraphResult<()> {
-        self.baseline.load_state(state)
+    fn slots(&self) -> MethodSlots {
+        self.baseline.slots()
     }
 }
 

@@ -35,11 +35,11 @@ use crate::sampling_setters;
 use crate::score_function::baseline::{Baseline, Baselines, CostBaseline, Memory, NoBaseline};
 use stochgrad_distributions::{Distribution, DistributionError, Family, ScoreDifferentiable};
 use stochgrad_graph::{
-    CostContext, GradientMethod, GraphResult, Guarantee, Method, MethodState, Order, Path, Profile, SampleContext,
-    SamplePlate, SampleSet, Terms,
+    CostContext, GradientMethod, GraphError, GraphResult, Guarantee, Method, MethodSlots, Order, Path, Profile,
+    SampleContext, SamplePlate, SampleSet, Terms,
 };
 use stochgrad_tape::{Plate, PlateKind, Tape, Var};
-use stochgrad_tensor::Real;
+use stochgrad_tensor::{Real, instantiated};
 
 /// The score-function estimator: for any distribution whose support does not depend on its parameters, and any cost.
 ///
@@ -89,18 +89,31 @@ impl<B> ScoreFunction<B> {
     }
 }
 
+fn name(sampling: &Sampling, baseline: Option<String>) -> String {
+    let samples = match sampling.plate {
+        SamplePlate::Single => None,
+        SamplePlate::New(1) => Some("1 sample".to_owned()),
+        SamplePlate::New(count) => Some(format!("{count} samples")),
+        SamplePlate::Shared(_) => Some("along a shared plate".to_owned()),
+    };
+    let scheme = sampling.scheme.map(|scheme| scheme.to_string());
+    let settings: Vec<String> = baseline.into_iter().chain(scheme).chain(samples).collect();
+    if settings.is_empty() { "score function".into() } else { format!("score function ({})", settings.join(", ")) }
+}
+
+/// The error of a baseline that cannot be used with the samples of a node.
+fn unsuitable<F: Real>(
+    context: &SampleContext<'_, '_, F>,
+    distribution: &'static str,
+    method: &str,
+    problem: &str,
+) -> GraphError {
+    context.error(DistributionError::Unsupported { distribution, problem: format!("{method}: {problem}") })
+}
+
 impl<B: Memory> Method for ScoreFunction<B> {
     fn name(&self) -> String {
-        let baseline = self.baseline.name();
-        let samples = match self.sampling.plate {
-            SamplePlate::Single => None,
-            SamplePlate::New(1) => Some("1 sample".to_owned()),
-            SamplePlate::New(count) => Some(format!("{count} samples")),
-            SamplePlate::Shared(_) => Some("along a shared plate".to_owned()),
-        };
-        let scheme = self.sampling.scheme.map(|scheme| scheme.to_string());
-        let settings: Vec<String> = baseline.into_iter().chain(scheme).chain(samples).collect();
-        if settings.is_empty() { "score function".into() } else { format!("score function ({})", settings.join(", ")) }
+        name(&self.sampling, self.baseline.name())
     }
 
     fn profile(&self) -> Profile {
@@ -111,12 +124,8 @@ impl<B: Memory> Method for ScoreFunction<B> {
         self.sampling.plate
     }
 
-    fn state(&self) -> MethodState {
-        self.baseline.state()
-    }
-
-    fn load_state(&self, state: &MethodState) -> GraphResult<()> {
-        self.baseline.load_state(state)
+    fn slots(&self) -> MethodSlots {
+        self.baseline.slots()
     }
 }
 
@@ -135,11 +144,10 @@ where
         distribution: &D::On<'t>,
     ) -> GraphResult<SampleSet<'t, F>> {
         let set = self.sampling.draw(context, distribution)?;
-        check_baseline(context.tape(), set.plate, &self.baseline).map_err(|problem| {
-            let problem = format!("{}: {problem}", Method::name(self));
-            context.error(DistributionError::Unsupported { distribution: distribution.name(), problem })
-        })?;
-        Ok(set)
+        match check_baseline(context.tape(), set.plate, &self.baseline) {
+            Ok(()) => Ok(set),
+            Err(problem) => Err(unsuitable(context, distribution.name(), &Method::name(self), &problem)),
+        }
     }
 
     fn gradient_function<'t>(&self, distribution: &D::On<'t>, value: Var<'t, F>, _path: &Path) -> Option<Var<'t, F>> {
@@ -159,9 +167,13 @@ where
 /// derivatives of the known means, and what the baselines learn. The method must have the log-probability as its
 /// gradient function.
 ///
-/// A method that accepts a [`Baseline`] forwards `state` and `load_state` to it, calls [`check_baseline`] in `sample`
+/// A method that accepts a [`Baseline`] forwards `slots` to it, calls [`check_baseline`] in `sample`
 /// and [`Baseline::check_distribution`] in `guarantee`, and returns these terms.
 pub fn baseline_terms<'t, F: Real>(tape: &'t Tape<F>, baselines: Baselines<'t, F>) -> Terms<'t, F> {
+    instantiated!(F: for<'t> fn(&'t Tape<F>, Baselines<'t, F>) -> Terms<'t, F> = baseline_terms_body)(tape, baselines)
+}
+
+fn baseline_terms_body<'t, F: Real>(tape: &'t Tape<F>, baselines: Baselines<'t, F>) -> Terms<'t, F> {
     // Costs that depend on the same members jointly have the same gradient function and share one magic box.
     let mut groups: Vec<CostBaseline<'t, F>> = Vec::new();
     for baseline in baselines.values {
@@ -191,6 +203,12 @@ pub fn baseline_terms<'t, F: Real>(tape: &'t Tape<F>, baselines: Baselines<'t, F
 /// # Errors
 /// What the baseline needs, and what to try.
 pub fn check_baseline<F: Real>(tape: &Tape<F>, plate: Option<Plate>, baseline: &impl Memory) -> Result<(), String> {
+    instantiated!(
+        F: fn(&Tape<F>, Option<Plate>, &dyn Memory) -> Result<(), String> = check_baseline_body
+    )(tape, plate, baseline)
+}
+
+fn check_baseline_body<F: Real>(tape: &Tape<F>, plate: Option<Plate>, baseline: &dyn Memory) -> Result<(), String> {
     match plate {
         Some(plate) if tape.plate_kind(plate).is_independent() => baseline.check(tape.plate_size(plate)),
         Some(plate) if tape.plate_kind(plate) == PlateKind::SchemeSamples => baseline.check(1).map_err(|_| {

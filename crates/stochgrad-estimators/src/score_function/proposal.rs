@@ -3,7 +3,7 @@
 use crate::enumeration::enumerate::{element_values, independent_elements};
 use stochgrad_distributions::{Distribution, DistributionError, DistributionResult, Family, Tempered};
 use stochgrad_tape::{IdMap, PlateKind, Tape};
-use stochgrad_tensor::Real;
+use stochgrad_tensor::{Real, instantiated};
 
 /// The part of a proposal that does not depend on the distribution.
 pub trait ProposalKind: Clone + Send + Sync + 'static {
@@ -106,6 +106,17 @@ where
 
 /// Checks, as far as possible, that the proposal is positive wherever the distribution is.
 pub(crate) fn check_support<'t, F: Real>(
+    tape: &'t Tape<F>,
+    distribution: &dyn Distribution<'t, F>,
+    proposal: &dyn Distribution<'t, F>,
+) -> Result<(), String> {
+    instantiated!(
+        F: for<'t> fn(&'t Tape<F>, &dyn Distribution<'t, F>, &dyn Distribution<'t, F>) -> Result<(), String> =
+            check_support_body
+    )(tape, distribution, proposal)
+}
+
+fn check_support_body<'t, F: Real>(
     tape: &'t Tape<F>,
     distribution: &dyn Distribution<'t, F>,
     proposal: &dyn Distribution<'t, F>,

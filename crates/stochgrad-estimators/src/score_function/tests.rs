@@ -35,7 +35,9 @@ fn of_the_parent() -> BitMethod {
 fn seen_before() -> BitMethod {
     let average = MovingAverage::new(0.9);
     let state = [("x1 / cost", 0.3), ("x2 / cost", 0.8), ("x1 / early", 0.2)];
-    average.load_state(&state.map(|(key, sum)| (key.to_owned(), vec![sum, 0.4])).into()).unwrap();
+    let parts = state.into_iter().flat_map(|(key, sum)| [(key, "mean", sum / 0.4), (key, "weight", 0.4)]);
+    let state = parts.map(|(key, part, x)| (format!("{key} / {part}"), vec![x])).collect();
+    average.load_state(&state).unwrap();
     Arc::new(ScoreFunction::new().baseline(average))
 }
 

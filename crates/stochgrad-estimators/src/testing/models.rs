@@ -191,19 +191,32 @@ pub(crate) fn assert_compiled(method: &BitMethod) {
         graph.cost("one", (x.sum() * features - 0.3).square())?;
         graph.cost("two", (x * t).sum())
     };
+    let inputs = [("t", Tensor::from([0.3, -0.8])), ("data", Tensor::from([0.5, -1.5, 0.2]))];
+    assert_model_compiled(&method.name(), &inputs, record);
+}
+
+/// A compiled graph gives the gradients and costs of new recordings, bit by bit. `inputs` are the parameters and data of
+/// the model.
+pub(crate) fn assert_model_compiled<M>(what: &str, inputs: &[(&str, Tensor<f64>)], model: M)
+where
+    M: for<'t> Fn(&Graph<'t, f64>) -> GraphResult<()>,
+{
     let tape = Tape::<f64>::new();
     let graph = Graph::new(&tape, Seed::new(3).step(0));
-    record(&graph).unwrap();
-    let mut compiled = graph.compile().unwrap();
-    for step in 0..4 {
+    model(&graph).unwrap();
+    let mut compiled = graph.compile().unwrap_or_else(|error| panic!("{what}: {error}"));
+    for step in 0..6 {
         let tape = Tape::<f64>::new();
         let fresh = Graph::new(&tape, Seed::new(3).step(step));
-        record(&fresh).unwrap();
+        model(&fresh).unwrap();
         let fresh = fresh.backward().unwrap();
-        compiled.set("t", &Tensor::from([0.3, -0.8])).unwrap();
-        compiled.set("data", &Tensor::from([0.5, -1.5, 0.2])).unwrap();
+        for (name, value) in inputs {
+            compiled.set(name, value).unwrap();
+        }
         let again = compiled.run(Seed::new(3).step(step)).unwrap();
-        assert_eq!(again.get("t").unwrap().as_slice(), fresh.get("t").unwrap().as_slice(), "{}", method.name());
+        for (name, gradient) in fresh.iter() {
+            assert_eq!(again.get(name).unwrap().as_slice(), gradient.as_slice(), "{what}, step {step}");
+        }
         assert_eq!(again.costs(), fresh.costs());
         fresh.advance();
     }

@@ -49,46 +49,49 @@ impl<'a, 't, F: Real> Credit<'a, 't, F> {
 
     /// See [`CostContext::costs`](crate::CostContext::costs).
     pub(crate) fn costs(&self, node: usize, parts: &[PartNumber]) -> GraphResult<Vec<NodeCost<'t, F>>> {
-        let recording = &self.analysis.recording;
-        let mut groups: Vec<(usize, PlateSet, Var<'t, F>)> = Vec::new();
-        for &at in parts {
-            let joint = self.analysis.joint_with(node, at);
-            let value = self.averaged(at, &recording.nodes[node].plates.without(&joint));
-            match groups.iter_mut().find(|(cost, plates, _)| *cost == at.0 && *plates == joint) {
-                Some((_, _, sum)) => *sum = *sum + value,
-                None => groups.push((at.0, joint, value)),
-            }
-        }
-        groups
-            .into_iter()
-            .map(|(cost, joint, value)| self.node_cost(node, recording.costs[cost].name.clone(), value, joint))
-            .collect()
+        self.sums(node, parts, |(cost, _)| Some(cost))
     }
 
     /// See [`CostContext::totals`](crate::CostContext::totals).
     pub(crate) fn totals(&self, node: usize, parts: &[PartNumber]) -> GraphResult<Vec<NodeCost<'t, F>>> {
-        let mut groups: Vec<(PlateSet, Vec<u64>)> = Vec::new();
+        self.sums(node, parts, |_| None)
+    }
+
+    /// The sums of those parts that `cost_of` gives the same cost, and on which the node acts jointly along the same
+    /// plates.
+    fn sums(
+        &self,
+        node: usize,
+        parts: &[PartNumber],
+        cost_of: fn(PartNumber) -> Option<usize>,
+    ) -> GraphResult<Vec<NodeCost<'t, F>>> {
+        let mut groups: Vec<(Option<usize>, PlateSet, Vec<u64>)> = Vec::new();
         let numbering = &self.numbering;
         for &at in parts {
-            let joint = self.analysis.joint_with(node, at);
-            let group = groups.iter().position(|(plates, _)| *plates == joint).unwrap_or_else(|| {
-                groups.push((joint, vec![0; numbering.words()]));
+            let (cost, joint) = (cost_of(at), self.analysis.joint_with(node, at));
+            // Parts are in the order of their costs, so that the groups of a cost are the last ones.
+            let of_cost = groups.iter().enumerate().rev().take_while(|(_, (other, ..))| *other == cost);
+            let known = of_cost.into_iter().find(|(_, (_, plates, _))| *plates == joint).map(|(group, _)| group);
+            let group = known.unwrap_or_else(|| {
+                groups.push((cost, joint, vec![0; numbering.words()]));
                 groups.len() - 1
             });
             let number = numbering.number(at);
-            groups[group].1[number / 64] |= 1 << (number % 64);
+            groups[group].2[number / 64] |= 1 << (number % 64);
         }
-        let plates = &self.analysis.recording.nodes[node].plates;
-        let mut totals = Vec::new();
-        for (joint, words) in groups {
+        let recording = &self.analysis.recording;
+        let plates = &recording.nodes[node].plates;
+        let mut found = Vec::new();
+        for (cost, joint, words) in groups {
             let kept = plates.without(&joint);
             let mut sums = self.totals.borrow_mut();
             let sums = sums.entry((plates.clone(), joint.clone())).or_insert_with(SubsetSums::new);
             if let Some(value) = sums.sum(&words, &|number| Some(self.averaged(numbering.at(number), &kept))) {
-                totals.push(self.node_cost(node, String::new(), value, joint)?);
+                let name = cost.map(|cost| recording.costs[cost].name.clone()).unwrap_or_default();
+                found.push(self.node_cost(node, name, value, joint)?);
             }
         }
-        Ok(totals)
+        Ok(found)
     }
 
     /// See [`CostContext::cost_gradients`](crate::CostContext::cost_gradients).

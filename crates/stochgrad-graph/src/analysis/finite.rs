@@ -73,5 +73,5 @@ pub(crate) fn cost_in_words(cost: &str) -> String {
 /// The description of a gradient with which a method's own parameters are trained.
 pub(crate) const AUXILIARY: &str = "a gradient of an auxiliary loss, with which a gradient method is trained,";
 
-/// The description of a value from which the state of a method is updated.
-pub(crate) const UPDATE: &str = "a value with which a gradient method updates its state";
+/// The end of the description of a value from which the state of a method is updated.
+pub(crate) const UPDATE: &str = "with which a gradient method updates its state,";

@@ -36,8 +36,13 @@ impl<'t, F: Real> SubsetSums<'t, F> {
         }
     }
 
-    /// The sum of up to 64 members: that without the last one, plus the last one.
+    /// The sum of up to 64 members: that without the last one, plus the last one. For a set that begins within the
+    /// block and goes on behind it, as the costs of the rest of a loop do, it is the first one plus that without it.
     fn block(&mut self, word: usize, bits: u64, member: &dyn Fn(usize) -> Option<Var<'t, F>>) -> Option<Var<'t, F>> {
+        let without: fn(u64) -> u64 = match bits >> 63 == 1 && bits & 1 == 0 {
+            true => |bits| bits & (bits - 1),
+            false => |bits| bits & !(1 << bits.ilog2()),
+        };
         let mut known = bits;
         let mut pending = Vec::new();
         let mut sum = loop {
@@ -48,11 +53,11 @@ impl<'t, F: Real> SubsetSums<'t, F> {
                 break sum;
             }
             pending.push(known);
-            known &= !(1 << known.ilog2());
+            known = without(known);
         };
         for bits in pending.into_iter().rev() {
-            let last = member(word * 64 + bits.ilog2() as usize);
-            sum = self.pair(sum, last);
+            let own = member(word * 64 + (bits ^ without(bits)).ilog2() as usize);
+            sum = self.pair(sum, own);
             self.blocks.insert((word, bits), sum);
         }
         sum

@@ -173,7 +173,7 @@ impl<'t, F: Real> Graph<'t, F> {
         action: Var<'t, F>,
     ) -> GraphResult<Transition<'t, F>> {
         let at = Location::caller();
-        let address = address.into();
+        let address = self.address_in_scan(&address.into());
         let tape = self.tape();
         tape.check()?;
         for (what, var) in [("state", state), ("action", action)] {

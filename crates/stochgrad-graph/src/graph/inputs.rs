@@ -2,9 +2,11 @@
 
 use crate::error::{GraphError, GraphResult};
 use crate::graph::Graph;
+use crate::graph::schedule::Schedule;
 use crate::graph::state::NamedParameter;
 use std::panic::Location;
-use stochgrad_tape::{IntoTensor, Plate, PlateKind, Var};
+use std::sync::Arc;
+use stochgrad_tape::{IntoTensor, Plate, PlateKind, Snapshot, Var};
 use stochgrad_tensor::Real;
 
 impl<'t, F: Real> Graph<'t, F> {
@@ -64,7 +66,8 @@ impl<'t, F: Real> Graph<'t, F> {
         self.data_named(plate, plate, value)
     }
 
-    /// Data with a name of its own, on a plate that it may share with other data; see [`data`](Self::data).
+    /// Data with a name of its own, on a plate that it may share with other data; see [`data`](Self::data). Recording
+    /// the same tensor (the same buffer) again under the same names returns the same data.
     ///
     /// # Errors
     /// As [`data`](Self::data).
@@ -88,6 +91,12 @@ impl<'t, F: Real> Graph<'t, F> {
             }
             None => self.new_plate(plate, size, PlateKind::Data, at)?,
         };
+        let again = self.data_of(name).filter(|var| *var.plates() == [axis]);
+        if let Some(var) = again
+            && var.inspect()?.shares_buffer_with(&value)
+        {
+            return Ok(var);
+        }
         let var = self.tape.constant_on(&[axis], value);
         self.state.borrow_mut().data.push((name.into(), var));
         Ok(var)
@@ -119,8 +128,7 @@ impl<'t, F: Real> Graph<'t, F> {
     #[track_caller]
     pub fn input(&self, name: &str, value: impl IntoTensor<F>) -> GraphResult<Var<'t, F>> {
         let (value, at) = (value.into_tensor(), Location::caller());
-        let known = self.state().data.iter().find(|(known, _)| known == name).map(|(_, var)| *var);
-        if let Some(var) = known {
+        if let Some(var) = self.data_of(name) {
             if var.inspect()?.shares_buffer_with(&value) {
                 return Ok(var);
             }
@@ -131,5 +139,72 @@ impl<'t, F: Real> Graph<'t, F> {
         self.tape.check()?;
         self.state.borrow_mut().data.push((name.into(), var));
         Ok(var)
+    }
+
+    /// The step of the noise of this graph, or 0 if its noise is not made from a seed and a step.
+    pub fn step(&self) -> u64 {
+        self.noise().seed().map_or(0, |seed| seed.step)
+    }
+
+    /// A value of the host that changes from step to step: a weight of a cost that is annealed, for example. It is a
+    /// function of the step only, has no gradient, and is computed anew for each run of a compiled graph.
+    ///
+    /// ```
+    /// use stochgrad_graph::{Graph, Seed};
+    /// use stochgrad_tape::Tape;
+    /// use stochgrad_tensor::Tensor;
+    ///
+    /// let tape = Tape::<f64>::new();
+    /// let graph = Graph::new(&tape, Seed::new(7));
+    /// let slope = graph.param("slope", 2.0)?;
+    /// let weight = graph.schedule("weight", |step| (step as f64 / 10.0).min(1.0))?;
+    /// graph.cost("loss", slope * weight)?;
+    /// let mut compiled = graph.compile()?;
+    /// for (step, expected) in [(0, 0.0), (5, 0.5), (20, 1.0)] {
+    ///     compiled.set("slope", &Tensor::scalar(2.0))?;
+    ///     assert_eq!(compiled.run(Seed::new(7).step(step))?.get("slope")?.item()?, expected);
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If data, an input or a schedule has this name, and for a value that is not finite. Runs of a compiled graph also
+    /// return the latter.
+    #[track_caller]
+    pub fn schedule(
+        &self,
+        name: &str,
+        function: impl Fn(u64) -> f64 + Send + Sync + 'static,
+    ) -> GraphResult<Var<'t, F>> {
+        let at = Location::caller();
+        if let Some(before) = self.named_input(name) {
+            return Err(GraphError::Duplicate { what: "input", name: name.into(), before, at });
+        }
+        let schedule = Schedule { name: name.into(), function: Arc::new(function), at };
+        let var = self.tape().constant(schedule.value(self.step())?);
+        self.state_mut().schedules.push((schedule, var));
+        Ok(var)
+    }
+
+    /// Where an input or a schedule of this name was recorded.
+    fn named_input(&self, name: &str) -> Option<&'static Location<'static>> {
+        let state = self.state();
+        let schedule = state.schedules.iter().find(|(schedule, _)| schedule.name == name).map(|(_, var)| *var);
+        let var = schedule.or_else(|| state.data.iter().find(|(known, _)| known == name).map(|(_, var)| *var))?;
+        var.location()
+    }
+
+    /// A snapshot of everything that is recorded so far, without the values of parameters, data and schedules. Compared
+    /// with that of a later recording of the same model, it shows whether host code has changed what it records.
+    pub fn snapshot(&self) -> Snapshot<F> {
+        let state = self.state();
+        let parameters = state.parameters.iter().map(|parameter| parameter.var);
+        let inputs = parameters.chain(state.data.iter().map(|(_, var)| *var));
+        let inputs: Vec<Var<'t, F>> = inputs.chain(state.schedules.iter().map(|(_, var)| *var)).collect();
+        self.tape.snapshot(&inputs)
+    }
+
+    fn data_of(&self, name: &str) -> Option<Var<'t, F>> {
+        self.state().data.iter().find(|(known, _)| known == name).map(|(_, var)| *var)
     }
 }

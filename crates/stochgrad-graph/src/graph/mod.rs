@@ -6,14 +6,19 @@ mod environment_step;
 mod inputs;
 pub(crate) mod node;
 mod objective;
+mod outputs;
 mod plates;
 pub(crate) mod qualification;
 mod sampling;
+pub(crate) mod scan;
+pub(crate) mod schedule;
 pub(crate) mod state;
 
 use crate::address::{Address, Seed};
 use crate::error::GraphResult;
+use crate::graph::node::StochasticNode;
 use crate::graph::state::State;
+use crate::method::node_method::NodeMethod;
 use std::cell::{Cell, Ref, RefCell, RefMut};
 use std::panic::Location;
 use std::rc::Rc;
@@ -106,6 +111,26 @@ impl<'t, F: Real> Graph<'t, F> {
 
     pub(crate) fn state_mut(&self) -> RefMut<'_, State<'t, F>> {
         self.state.borrow_mut()
+    }
+
+    /// The gradient methods of the nodes, in the order of recording, with their slots: what a checkpoint needs.
+    ///
+    /// ```
+    /// # use stochgrad_graph::{Graph, Seed};
+    /// # fn main() -> Result<(), stochgrad_graph::GraphError> {
+    /// let tape = stochgrad_tape::Tape::<f64>::new();
+    /// let graph = Graph::new(&tape, Seed::new(7));
+    /// assert!(graph.methods().is_empty());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn methods(&self) -> Vec<NodeMethod> {
+        let described = |node: &StochasticNode<'t, F>| NodeMethod {
+            node: node.address.to_string(),
+            name: node.method.name(),
+            slots: node.method.slots(),
+        };
+        self.state().nodes.iter().map(described).collect()
     }
 
     /// Sets whether the parameters of distributions are checked when a node is sampled. They are checked by default.

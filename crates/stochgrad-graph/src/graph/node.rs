@@ -3,15 +3,18 @@
 use crate::address::Address;
 use crate::error::{GraphError, GraphResult};
 use crate::forward_method;
+use crate::graph::Graph;
 use crate::guarantee::{Guarantee, Path};
 use crate::method::GradientMethod;
 use crate::method::alternative_world::Candidates;
 use crate::method::context::CostContext;
 use crate::method::group::Group;
+use crate::method::method_slots::MethodSlots;
 use crate::method::profile::{Extent, Profile};
 use crate::method::sample_context::SampleContext;
 use crate::method::sample_set::SampleSet;
 use crate::method::terms::Terms;
+use std::ops::Range;
 use std::panic::Location;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -31,6 +34,8 @@ pub(crate) struct StochasticNode<'t, F: Real> {
     pub(crate) parameters: Parameters<'t, F>,
     pub(crate) distribution: &'static str,
     pub(crate) method: Rc<dyn ErasedMethod<F>>,
+    /// The numbers of the requirements on its parameters, which were recorded when they were checked.
+    pub(crate) requirements: Range<usize>,
     pub(crate) at: &'static Location<'static>,
 }
 
@@ -53,6 +58,7 @@ pub(crate) trait ErasedMethod<F: Real> {
     fn profile(&self) -> Profile;
     fn extent(&self, at: Bind<'_, '_, F>) -> GraphResult<Extent>;
     fn is_rerecordable(&self) -> bool;
+    fn slots(&self) -> MethodSlots;
     fn guarantee(&self, at: Bind<'_, '_, F>, path: &Path) -> GraphResult<Result<Guarantee, String>>;
     fn passes_gradient(&self, path: &Path) -> bool;
     fn gradient_function<'t>(
@@ -63,6 +69,8 @@ pub(crate) trait ErasedMethod<F: Real> {
     ) -> GraphResult<Option<Var<'t, F>>>;
     fn terms<'t>(&self, at: Bind<'_, 't, F>, context: &CostContext<'_, 't, F>) -> GraphResult<Terms<'t, F>>;
     fn resample<'t>(&self, at: Bind<'_, 't, F>, context: &SampleContext<'_, 't, F>) -> GraphResult<SampleSet<'t, F>>;
+    /// Samples another node with this distribution and this method, for a further step of a loop.
+    fn sample_again<'t>(&self, graph: &Graph<'t, F>, at: Bind<'_, 't, F>) -> GraphResult<Var<'t, F>>;
     fn parameters<'t>(&self, at: Bind<'_, 't, F>) -> GraphResult<Parameters<'t, F>>;
     fn log_prob_each<'t>(&self, at: Bind<'_, 't, F>, value: Var<'t, F>) -> GraphResult<Var<'t, F>>;
     fn group(&self) -> Option<Arc<dyn Group<F>>>;
@@ -97,8 +105,8 @@ impl<D, M> Erased<D, M> {
     }
 }
 
-impl<F: Real, D: Family<F>, M: GradientMethod<F, D>> ErasedMethod<F> for Erased<D, M> {
-    forward_method! { self => self.method; name, profile, is_rerecordable }
+impl<F: Real, D: Family<F>, M: GradientMethod<F, D> + Clone + 'static> ErasedMethod<F> for Erased<D, M> {
+    forward_method! { self => self.method; name, profile, is_rerecordable, slots }
     forward_method! { <F, D> self => self.method; passes_gradient, group }
 
     fn extent(&self, at: Bind<'_, '_, F>) -> GraphResult<Extent> {
@@ -124,6 +132,10 @@ impl<F: Real, D: Family<F>, M: GradientMethod<F, D>> ErasedMethod<F> for Erased<
 
     fn resample<'t>(&self, at: Bind<'_, 't, F>, context: &SampleContext<'_, 't, F>) -> GraphResult<SampleSet<'t, F>> {
         self.method.resample(context, &self.bind(at)?)
+    }
+
+    fn sample_again<'t>(&self, graph: &Graph<'t, F>, at: Bind<'_, 't, F>) -> GraphResult<Var<'t, F>> {
+        graph.sample_at(at.address, &self.bind(at)?, &self.method, at.at)
     }
 
     fn parameters<'t>(&self, at: Bind<'_, 't, F>) -> GraphResult<Parameters<'t, F>> {

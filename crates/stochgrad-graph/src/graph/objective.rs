@@ -5,13 +5,14 @@ use crate::error::{GraphError, GraphResult};
 use crate::graph::Graph;
 use crate::graph::cost::{Cost, Part, first_nan, peel};
 use crate::graph::qualification::{OpenPath, Qualification};
+use crate::graph::scan::log::What;
 use crate::guarantee::Guarantee;
 use crate::reduction::{reduce, reduced_plates};
 use std::panic::Location;
 use std::rc::Rc;
 use stochgrad_distributions::NoiseSource;
 use stochgrad_tape::{IdMap, Op, Tape, TapeError, Var};
-use stochgrad_tensor::{Real, Shape, Tensor};
+use stochgrad_tensor::{Real, Shape, Tensor, instantiated};
 
 impl<'t, F: Real> Graph<'t, F> {
     /// A named cost: a scalar for each combination of plate members. The expected sum of all costs is differentiated.
@@ -28,13 +29,28 @@ impl<'t, F: Real> Graph<'t, F> {
     /// errors on the tape.
     #[track_caller]
     pub fn cost(&self, name: &str, value: Var<'t, F>) -> GraphResult<()> {
-        let at = Location::caller();
+        self.cost_at(name, value, Location::caller())
+    }
+
+    /// As [`cost`](Self::cost), for a cost that is recorded at another line.
+    pub(crate) fn cost_at(&self, name: &str, value: Var<'t, F>, at: &'static Location<'static>) -> GraphResult<()> {
+        instantiated!(
+            F: for<'t> fn(&Graph<'t, F>, &str, Var<'t, F>, &'static Location<'static>) -> GraphResult<()> =
+                |graph, name, value, at| graph.cost_body(name, value, at)
+        )(self, name, value, at)
+    }
+
+    fn cost_body(&self, name: &str, value: Var<'t, F>, at: &'static Location<'static>) -> GraphResult<()> {
         self.tape.check()?;
+        let start = self.tape.len();
         if !std::ptr::eq(value.tape(), self.tape) {
             return Err(TapeError::Foreign { what: format!("cost \"{name}\""), at }.into());
         }
-        if let Some(known) = self.state().costs.iter().find(|cost| cost.name == name) {
-            return Err(GraphError::Duplicate { what: "cost", name: name.into(), before: known.at, at });
+        let earlier = self.state().costs.iter().position(|cost| cost.name == name);
+        // The steps of a loop have one cost together.
+        let continues = self.state_mut().scan.as_mut().is_some_and(|log| log.continues(name));
+        if let Some(known) = earlier.filter(|_| !continues).map(|cost| self.state().costs[cost].at) {
+            return Err(GraphError::Duplicate { what: "cost", name: name.into(), before: known, at });
         }
         if !value.shape().is_empty() {
             let plates = value.plates();
@@ -57,7 +73,16 @@ impl<'t, F: Real> Graph<'t, F> {
         self.tape.check()?;
         let mut state = self.state.borrow_mut();
         parts.iter().for_each(|part| state.use_plates(&part.plates, at));
-        state.costs.push(Cost { name: name.into(), passed: value, parts, at });
+        match earlier {
+            Some(cost) => {
+                let cost = &mut state.costs[cost];
+                cost.parts.extend(parts);
+                cost.passed = cost.passed + value;
+            }
+            None => state.costs.push(Cost { name: name.into(), passed: value, parts, at }),
+        }
+        drop(state);
+        self.note_scan(|log, end| log.add(start..end, value, What::Cost(name.into()), at));
         Ok(())
     }
 

@@ -3,16 +3,17 @@
 use crate::address::Address;
 use crate::error::{GraphError, GraphResult};
 use crate::graph::Graph;
-use crate::graph::node::{Erased, StochasticNode};
+use crate::graph::node::{Erased, ErasedMethod, StochasticNode};
 use crate::method::GradientMethod;
 use crate::method::sample_context::SampleContext;
 use crate::method::sample_set::{SamplePlate, SampleSet};
 use crate::reduction::reduced_plates;
+use std::ops::Range;
 use std::panic::Location;
 use std::rc::Rc;
-use stochgrad_distributions::{Family, Live};
+use stochgrad_distributions::{Family, Live, Parameters};
 use stochgrad_tape::{PlateSet, TapeError, Var, Weights};
-use stochgrad_tensor::Real;
+use stochgrad_tensor::{Real, instantiated};
 
 impl<'t, F: Real> Graph<'t, F> {
     /// A stochastic node: draws from a distribution, and uses a gradient method for derivatives with respect to its
@@ -26,35 +27,114 @@ impl<'t, F: Real> Graph<'t, F> {
         D: Live<'t, F>,
         M: GradientMethod<F, D::Family> + Clone + 'static,
     {
-        let at = Location::caller();
-        let address = address.into();
-        self.tape.check()?;
-        if let Some(before) = self.state().addresses.get(&address) {
-            return Err(GraphError::Duplicate { what: "node", name: address.to_string(), before, at });
-        }
+        self.sample_at(&address.into(), distribution, method, Location::caller())
+    }
+
+    /// As [`sample`](Self::sample), for a node that is sampled at another line.
+    pub(crate) fn sample_at<D, M>(
+        &self,
+        named: &Address,
+        distribution: &D,
+        method: &M,
+        at: &'static Location<'static>,
+    ) -> GraphResult<Var<'t, F>>
+    where
+        D: Live<'t, F>,
+        M: GradientMethod<F, D::Family> + Clone + 'static,
+    {
+        let address = self.address_in_scan(named);
+        let before = (self.tape.len(), self.tape.side_records());
         let parameters = distribution.parameters();
-        let vars: Vec<Var<'t, F>> = parameters.iter().map(|parameter| parameter.var).collect();
-        let mut plates = PlateSet::new();
-        for var in &vars {
-            if !std::ptr::eq(var.tape(), self.tape) {
-                return Err(TapeError::Foreign { what: format!("a parameter of node \"{address}\""), at }.into());
-            }
-            plates.merge(&var.plates());
-        }
+        let plates = self.begin_node(&address, &parameters, at)?;
         let context =
             SampleContext { tape: self.tape, noise: self.noise(), address: &address, plates, replayed: None, at };
+        let first = self.tape.requirements();
         if self.validate.get() {
             distribution.validate().map_err(|source| context.error(source))?;
         }
-        let mut set = self.tape.located(at, || {
+        let requirements = first..self.tape.requirements();
+        let set = self.tape.located(at, || {
             if self.joint_distribution.get() {
                 self.sample_jointly(&context, distribution, method.sample_plate())
             } else {
                 method.sample(&context, distribution)
             }
         })?;
-        if let Some((_, value)) = self.replaced.as_ref().filter(|(replaced, _)| *replaced == address) {
-            set.value = self.tape.constant_on(&set.value.plates(), value);
+        let erased = Rc::new(Erased { distribution: D::Family::store(distribution), method: method.clone() });
+        let value = self.end_node(&context, set, (distribution.name(), parameters, requirements), erased)?;
+        self.note_node_in_scan(before, named, value, at);
+        Ok(value)
+    }
+
+    /// The plates of the parameters of a new node.
+    fn begin_node(
+        &self,
+        address: &Address,
+        parameters: &Parameters<'t, F>,
+        at: &'static Location<'static>,
+    ) -> GraphResult<PlateSet> {
+        instantiated!(
+            F: for<'t> fn(
+                &Graph<'t, F>,
+                &Address,
+                &Parameters<'t, F>,
+                &'static Location<'static>,
+            ) -> GraphResult<PlateSet> = |graph, address, parameters, at| graph.begin_node_body(address, parameters, at)
+        )(self, address, parameters, at)
+    }
+
+    fn begin_node_body(
+        &self,
+        address: &Address,
+        parameters: &Parameters<'t, F>,
+        at: &'static Location<'static>,
+    ) -> GraphResult<PlateSet> {
+        self.tape.check()?;
+        if let Some(before) = self.state().addresses.get(address) {
+            return Err(GraphError::Duplicate { what: "node", name: address.to_string(), before, at });
+        }
+        let mut plates = PlateSet::new();
+        for parameter in parameters {
+            if !std::ptr::eq(parameter.var.tape(), self.tape) {
+                return Err(TapeError::Foreign { what: format!("a parameter of node \"{address}\""), at }.into());
+            }
+            plates.merge(&parameter.var.plates());
+        }
+        Ok(plates)
+    }
+
+    /// Records the samples of a new node.
+    fn end_node(
+        &self,
+        context: &SampleContext<'_, 't, F>,
+        set: SampleSet<'t, F>,
+        distribution: (&'static str, Parameters<'t, F>, Range<usize>),
+        method: Rc<dyn ErasedMethod<F>>,
+    ) -> GraphResult<Var<'t, F>> {
+        instantiated!(
+            F: for<'t> fn(
+                &Graph<'t, F>,
+                &SampleContext<'_, 't, F>,
+                SampleSet<'t, F>,
+                (&'static str, Parameters<'t, F>, Range<usize>),
+                Rc<dyn ErasedMethod<F>>,
+            ) -> GraphResult<Var<'t, F>> = |graph, context, set, distribution, method| {
+                graph.end_node_body(context, set, distribution, method)
+            }
+        )(self, context, set, distribution, method)
+    }
+
+    fn end_node_body(
+        &self,
+        context: &SampleContext<'_, 't, F>,
+        mut set: SampleSet<'t, F>,
+        (distribution, parameters, requirements): (&'static str, Parameters<'t, F>, Range<usize>),
+        method: Rc<dyn ErasedMethod<F>>,
+    ) -> GraphResult<Var<'t, F>> {
+        let (address, at) = (context.address, context.at);
+        let vars: Vec<Var<'t, F>> = parameters.iter().map(|parameter| parameter.var).collect();
+        if let Some((_, value)) = self.replaced.as_ref().filter(|(replaced, _)| replaced == address) {
+            set.value = self.tape.located(at, || self.tape.constant_on(&set.value.plates(), value));
         }
         if let (Some(plate), Some((weights, differentiable))) = (set.plate, set.weights) {
             if self.state().is_named(plate) {
@@ -82,13 +162,14 @@ impl<'t, F: Real> Graph<'t, F> {
             plates: reduced_plates(self.tape, &carried),
             plate: set.plate,
             parameters,
-            distribution: distribution.name(),
-            method: Rc::new(Erased { distribution: D::Family::store(distribution), method: method.clone() }),
+            distribution,
+            requirements,
+            method,
             at,
             address: address.clone(),
         };
         let mut state = self.state.borrow_mut();
-        state.addresses.insert(address, at);
+        state.addresses.insert(address.clone(), at);
         state.use_plates(&node.plates, at);
         state.nodes.push(node);
         Ok(value)

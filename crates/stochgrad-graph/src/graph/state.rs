@@ -4,6 +4,8 @@ use crate::address::Address;
 use crate::graph::cost::Cost;
 use crate::graph::node::StochasticNode;
 use crate::graph::qualification::{OpenPath, Qualification};
+use crate::graph::scan::log::ScanLog;
+use crate::graph::schedule::Schedule;
 use std::collections::HashMap;
 use std::panic::Location;
 use stochgrad_tape::{Plate, Var};
@@ -15,6 +17,9 @@ pub(crate) struct State<'t, F: Real> {
     pub(crate) nodes: Vec<StochasticNode<'t, F>>,
     pub(crate) costs: Vec<Cost<'t, F>>,
     pub(crate) data: Vec<(String, Var<'t, F>)>,
+    pub(crate) schedules: Vec<(Schedule, Var<'t, F>)>,
+    /// The named outputs, and where they were recorded.
+    pub(crate) outputs: Vec<(String, Var<'t, F>, &'static Location<'static>)>,
     pub(crate) qualifications: Vec<Qualification<'t, F>>,
     pub(crate) open_paths: Vec<OpenPath>,
     pub(crate) plates: HashMap<String, Plate>,
@@ -23,6 +28,8 @@ pub(crate) struct State<'t, F: Real> {
     pub(crate) addresses: HashMap<Address, &'static Location<'static>>,
     /// The log-probabilities of all draws, while the joint distribution is recorded.
     pub(crate) log_probs: Vec<Var<'t, F>>,
+    /// The loop that is being recorded.
+    pub(crate) scan: Option<ScanLog<'t, F>>,
 }
 
 impl<F: Real> State<'_, F> {
@@ -32,12 +39,15 @@ impl<F: Real> State<'_, F> {
             nodes: Vec::new(),
             costs: Vec::new(),
             data: Vec::new(),
+            schedules: Vec::new(),
+            outputs: Vec::new(),
             qualifications: Vec::new(),
             open_paths: Vec::new(),
             plates: HashMap::new(),
             used: Vec::new(),
             addresses: HashMap::new(),
             log_probs: Vec::new(),
+            scan: None,
         }
     }
 

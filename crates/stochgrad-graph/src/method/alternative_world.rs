@@ -2,13 +2,13 @@
 
 use crate::error::GraphResult;
 use stochgrad_tape::Var;
-use stochgrad_tensor::{Real, Tensor};
+use stochgrad_tensor::Real;
 
-/// What a node of a group could be instead of its sample, and the weight of each alternative.
+/// What a node of a group could be instead of its sample, and the weight of each alternative. Everything is recorded.
 #[derive(Clone, Debug)]
 pub struct Candidates<'t, F: Real> {
-    /// Alternatives, each of the shape of the sample. Their elements are used one at a time.
-    pub values: Vec<Tensor<F>>,
+    /// Alternatives, which broadcast to the sample. Their elements are used one at a time.
+    pub values: Vec<Var<'t, F>>,
     /// The weights of the alternatives, parameter by parameter.
     pub shares: Vec<CandidateShare<'t, F>>,
     /// The rank of one element.
@@ -22,43 +22,39 @@ pub struct CandidateShare<'t, F: Real> {
     pub parameter: Var<'t, F>,
     /// The index of its first alternative in [`Candidates::values`].
     pub first: usize,
-    /// The weights of each of its alternatives, of shape: plates and independent axes of the sample, then the axes of
-    /// the parameter within one element.
-    pub weights: Vec<Tensor<F>>,
+    /// The weights of each of its alternatives, which broadcast to the plates and independent axes of the sample, and
+    /// have the axes of the parameter within one element after them.
+    pub weights: Vec<Var<'t, F>>,
 }
 
-impl<F: Real> CandidateShare<'_, F> {
-    /// The weights of an alternative at one of `places` places, one for each coordinate of the parameter. The slice is
-    /// empty if the alternative belongs to another parameter.
-    pub fn at(&self, jump: Jump, places: usize) -> &[F] {
-        let Some(weights) = jump.alternative.checked_sub(self.first).and_then(|own| self.weights.get(own)) else {
-            return &[];
-        };
-        let width = weights.len() / places.max(1);
-        &weights.as_slice()[jump.place * width..(jump.place + 1) * width]
-    }
+/// The start of alternative worlds at a node, in some lanes.
+#[derive(Clone, Copy, Debug)]
+pub struct Jump<'t, F: Real> {
+    /// 1 in the lanes whose world starts here, and 0 in all others.
+    pub starts: Var<'t, F>,
+    /// The value of the node in the worlds that start.
+    pub value: Var<'t, F>,
+    /// Whether a lane in which a world starts may have had another world before, which ends here.
+    pub ends_others: bool,
 }
 
-/// The start of an alternative world: one element of a node takes the value of an alternative.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Jump {
-    /// The index of the alternative in [`Candidates::values`].
-    pub alternative: usize,
-    /// The index of the element, counted over the plates and the independent axes of the node's value.
-    pub place: usize,
-}
-
-/// Decides where an alternative world starts, and receives the changes of the costs in it. A
-/// [sweep](crate::GroupContext::sweep) calls it at the nodes and costs in the order of recording.
-pub trait AlternativeWorld<F: Real> {
-    /// Called at the node with this number in the group. `live` says for each lane whether the alternative world still
-    /// differs from the recording in a value that is used later. Each returned jump, at most one for each lane, starts
-    /// the world of its lane again at this node; earlier differences in that lane are dropped.
+/// Decides where alternative worlds start, and receives the changes of the costs in them. A
+/// [sweep](crate::GroupContext::sweep) calls it at the nodes and costs in the order of recording. Everything is recorded,
+/// so that a compiled graph repeats the decisions with other values.
+pub trait AlternativeWorld<'t, F: Real> {
+    /// Called at the node with this number in the group. `ended` records for each lane whether its world has become
+    /// equal to the recording in all values that are used later: 1 if so, else 0. It is `None` before any world has
+    /// started.
     ///
     /// # Errors
     /// Those of draws.
-    fn at_node(&mut self, member: usize, live: &[bool]) -> GraphResult<Vec<Jump>>;
+    fn at_node(
+        &mut self,
+        member: usize,
+        ended: Option<&dyn Fn() -> GraphResult<Var<'t, F>>>,
+    ) -> GraphResult<Option<Jump<'t, F>>>;
 
-    /// Called at a cost, with the cost in the alternative world minus the recorded cost, lane by lane.
-    fn at_cost(&mut self, changes: &[F]);
+    /// Called at a cost, with the cost in the alternative world minus the recorded cost, lane by lane. In a lane without
+    /// a world, the change need not be finite.
+    fn at_cost(&mut self, change: Var<'t, F>);
 }

@@ -4,11 +4,11 @@ use crate::address::Address;
 use crate::error::{GraphError, GraphResult};
 use crate::guarantee::Path;
 use crate::method::cost_queries::{CostQueries, NodeFacts, PartNumber};
-use crate::method::node_cost::{CostChange, ElementDifference, NodeCost, RecordedDifference};
+use crate::method::node_cost::{CostChange, ElementDifference, NodeCost};
 use std::rc::Rc;
 use stochgrad_distributions::{DistributionError, Draw};
 use stochgrad_tape::{Plate, PlateSet, Plates, Tape, Var};
-use stochgrad_tensor::{Real, Tensor};
+use stochgrad_tensor::Real;
 
 /// What a method can use to form the terms of its node: the node, the costs downstream, and counterfactual replay.
 ///
@@ -214,32 +214,20 @@ impl<'a, 't, F: Real> CostContext<'a, 't, F> {
         self.queries.change(self.node, &self.parts(), value)
     }
 
-    /// The change of the costs downstream if one element of the value is replaced by that of an alternative: for all
-    /// elements and all alternatives, by counterfactual replay under the same noise. `element_rank` is that of the
-    /// distribution, and each alternative has the shape of the value.
+    /// The change of the costs downstream if one element of the value is replaced by that of an alternative, for all
+    /// elements and all alternatives: by counterfactual replay under the same noise, recorded and detached. The
+    /// alternatives broadcast to the event shape and the plates of the value, and `element_rank` is that of the
+    /// distribution.
     ///
     /// # Errors
-    /// If host code branched on a value that changes, or an operation of the replay fails.
+    /// If host code branched on a value that changes and the model was not given as a function, or an operation of the
+    /// replay fails.
     pub fn element_differences(
-        &self,
-        alternatives: &[Tensor<F>],
-        element_rank: usize,
-    ) -> GraphResult<Vec<ElementDifference<F>>> {
-        self.queries.element_differences(self.node, &self.parts(), alternatives, element_rank)
-    }
-
-    /// As [`element_differences`](Self::element_differences), but recorded. This needs a node whose members meet
-    /// nowhere downstream, so that all of them can change at the same time. The result is `None` for any other node, if
-    /// host code branched on a value that changes, and for more alternatives than one pass over the graph should hold.
-    ///
-    /// # Errors
-    /// If an operation of the replay fails.
-    pub fn recorded_differences(
         &self,
         alternatives: &[Var<'t, F>],
         element_rank: usize,
-    ) -> GraphResult<Option<Vec<RecordedDifference<'t, F>>>> {
-        self.queries.recorded_differences(self.node, &self.parts(), alternatives, element_rank)
+    ) -> GraphResult<Vec<ElementDifference<'t, F>>> {
+        self.queries.element_differences(self.node, &self.parts(), alternatives, element_rank)
     }
 
     /// Checks that samples can show every outcome that has a derivative, for methods that learn from samples and scores

@@ -6,12 +6,12 @@
 use crate::address::Address;
 use crate::error::{GraphError, GraphResult};
 use crate::guarantee::Path;
-use crate::method::alternative_world::{AlternativeWorld, Candidates};
-use crate::method::node_cost::{CostChange, ElementDifference, NodeCost, RecordedDifference};
+use crate::method::alternative_world::AlternativeWorld;
+use crate::method::node_cost::{CostChange, ElementDifference, NodeCost};
 use std::panic::Location;
 use stochgrad_distributions::NoiseSource;
 use stochgrad_tape::{Plate, PlateSet, Plates, Tape, Var};
-use stochgrad_tensor::{Real, Tensor};
+use stochgrad_tensor::Real;
 
 /// A part of a cost, by the number of the cost and the number of the part.
 pub(crate) type PartNumber = (usize, usize);
@@ -78,16 +78,9 @@ pub(crate) trait CostQueries<'t, F: Real> {
         &self,
         node: usize,
         parts: &[PartNumber],
-        alternatives: &[Tensor<F>],
-        element_rank: usize,
-    ) -> GraphResult<Vec<ElementDifference<F>>>;
-    fn recorded_differences(
-        &self,
-        node: usize,
-        parts: &[PartNumber],
         alternatives: &[Var<'t, F>],
         element_rank: usize,
-    ) -> GraphResult<Option<Vec<RecordedDifference<'t, F>>>>;
+    ) -> GraphResult<Vec<ElementDifference<'t, F>>>;
 
     // The alternative worlds of a group of nodes, which are in the order of recording.
     fn sweeps<'b>(&'b self, nodes: &[usize]) -> GraphResult<Box<dyn Sweeps<'t, F> + 'b>>;
@@ -98,6 +91,6 @@ pub(crate) trait Sweeps<'t, F: Real> {
     /// The plates that all nodes carry and whose members meet nowhere downstream.
     fn lanes(&self) -> &PlateSet;
 
-    /// Follows one alternative world. The candidates are those of the nodes, in the same order.
-    fn sweep(&self, candidates: &[Candidates<'t, F>], world: &mut dyn AlternativeWorld<F>) -> GraphResult<()>;
+    /// Records one alternative world.
+    fn sweep(&self, world: &mut dyn AlternativeWorld<'t, F>) -> GraphResult<()>;
 }

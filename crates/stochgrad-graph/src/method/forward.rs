@@ -5,7 +5,7 @@
 ///
 /// The arguments are `self`, the value to forward to, and the names of the trait methods, or `all`. Methods of
 /// [`GradientMethod`](crate::GradientMethod) need its type parameters in front. A wrapper that forwards only some
-/// methods must include `state` and `load_state`; otherwise checkpoints lack the state of the wrapped method.
+/// methods must include `slots`; otherwise checkpoints lack the state of the wrapped method.
 ///
 /// ```
 /// use stochgrad_distributions::Family;
@@ -23,7 +23,7 @@
 ///         self.name.clone()
 ///     }
 ///
-///     forward_method! { self => self.method; profile, sample_plate, is_rerecordable, state, load_state }
+///     forward_method! { self => self.method; profile, sample_plate, is_rerecordable, slots }
 /// }
 ///
 /// impl<F: Real, D: Family<F>, M: GradientMethod<F, D>> GradientMethod<F, D> for Renamed<M> {
@@ -34,7 +34,7 @@
 macro_rules! forward_method {
     ($this:ident => $to:expr; all) => {
         $crate::forward_method! {
-            $this => $to; name, profile, sample_plate, is_rerecordable, state, load_state
+            $this => $to; name, profile, sample_plate, is_rerecordable, slots
         }
     };
     (<$F:ident, $D:ident> $this:ident => $to:expr; all) => {
@@ -69,14 +69,9 @@ macro_rules! forward_method {
             $crate::Method::is_rerecordable(&$to)
         }
     };
-    (@state $this:ident, $to:expr) => {
-        fn state(&$this) -> $crate::MethodState {
-            $crate::Method::state(&$to)
-        }
-    };
-    (@load_state $this:ident, $to:expr) => {
-        fn load_state(&$this, state: &$crate::MethodState) -> $crate::GraphResult<()> {
-            $crate::Method::load_state(&$to, state)
+    (@slots $this:ident, $to:expr) => {
+        fn slots(&$this) -> $crate::MethodSlots {
+            $crate::Method::slots(&$to)
         }
     };
     (@guarantee $this:ident, $to:expr, $F:ident, $D:ident) => {
@@ -157,13 +152,15 @@ macro_rules! forward_method {
 
 #[cfg(test)]
 mod tests {
+    use crate::method::Method;
+    use crate::method::method_slots::{MethodSlots, MethodState};
     use crate::method::profile::Profile;
     use crate::method::sample_set::SamplePlate;
-    use crate::method::{Method, MethodState};
-    use std::sync::{Arc, Mutex};
+    use crate::method::slot_set::{SlotDomain, SlotPart, SlotSet};
+    use std::sync::Arc;
 
-    /// A method with a state that can be set.
-    struct Stateful(Mutex<MethodState>);
+    /// A method with a state.
+    struct Stateful(SlotSet);
 
     impl Method for Stateful {
         fn name(&self) -> String {
@@ -178,13 +175,8 @@ mod tests {
             SamplePlate::New(3)
         }
 
-        fn state(&self) -> MethodState {
-            self.0.lock().unwrap().clone()
-        }
-
-        fn load_state(&self, state: &MethodState) -> crate::error::GraphResult<()> {
-            *self.0.lock().unwrap() = state.clone();
-            Ok(())
+        fn slots(&self) -> MethodSlots {
+            MethodSlots::from(&self.0)
         }
     }
 
@@ -198,12 +190,14 @@ mod tests {
 
     #[test]
     fn the_state_inside_wrappers_is_saved_and_loaded() {
-        let inside = Arc::new(Stateful(Mutex::new(MethodState::new())));
+        let parts = &[SlotPart { name: "mean", domain: SlotDomain::Finite }];
+        let inside = Arc::new(Stateful(SlotSet::new(parts)));
         let wrapper = Wrapper { method: inside.clone() };
-        let state = MethodState::from([("mean".to_string(), vec![1.5])]);
+        let state = MethodState::from([("x / mean".to_string(), vec![1.5])]);
         wrapper.load_state(&state).unwrap();
         assert_eq!(inside.state(), state);
         assert_eq!(wrapper.state(), state);
+        assert_eq!(inside.0.slot("x", "mean", [], |_| 0.0).values(), [1.5]);
         assert_eq!(wrapper.sample_plate(), SamplePlate::New(3));
         assert_eq!(wrapper.name(), "stateful");
     }

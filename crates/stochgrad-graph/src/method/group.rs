@@ -14,8 +14,8 @@ use crate::method::cost_queries::{CostQueries, Sweeps};
 use crate::method::places::Places;
 use crate::method::terms::GradientTerm;
 use stochgrad_distributions::Draw;
-use stochgrad_tape::{Plates, Tape};
-use stochgrad_tensor::{Real, Shape};
+use stochgrad_tape::{PlateSet, Plates, Tape, Var};
+use stochgrad_tensor::Real;
 
 /// Makes the gradient terms of all nodes of a group at once.
 pub trait Group<F: Real>: Send + Sync {
@@ -76,28 +76,28 @@ impl<'a, 't, F: Real> GroupContext<'a, 't, F> {
         self.sweeps.lanes().as_plates()
     }
 
-    /// The number of lanes.
-    pub fn lane_count(&self) -> usize {
-        self.lanes().iter().map(|&plate| self.tape().plate_size(plate)).product()
+    /// A value with the independent axes of a node, along a single axis that holds the elements in a lane: the members
+    /// of the plates of the node that are not lanes, then the independent axes. Where a lane has a single number, there
+    /// is no axis.
+    pub fn fold(&self, member: usize, value: Var<'t, F>) -> Var<'t, F> {
+        self.places_of(member).fold(value)
     }
 
-    /// The shape of a tensor that has the given axes for each lane.
-    pub fn lane_shape(&self, axes: &[usize]) -> Shape {
-        self.lanes().iter().map(|&plate| self.tape().plate_size(plate)).chain(axes.iter().copied()).collect()
+    /// The inverse of [`fold`](Self::fold): a value of the elements in a lane on the plates and the independent axes of
+    /// the node.
+    pub fn unfold(&self, member: usize, flat: Var<'t, F>) -> Var<'t, F> {
+        self.places_of(member).unfold(flat)
     }
 
-    /// The number of elements of a node, counted over its plates and independent axes.
+    /// The number of elements of a node in each lane.
     pub fn places(&self, member: usize) -> usize {
         self.places_of(member).count()
     }
 
-    /// The lane in which an element of a node lies.
-    pub fn lane(&self, member: usize, place: usize) -> usize {
-        self.places_of(member).lane(place, self.sweeps.lanes())
-    }
-
     fn places_of(&self, member: usize) -> Places {
-        Places::new(self.queries.node(self.members[member]).value, self.candidates[member].element_rank)
+        let value = self.queries.node(self.members[member]).value;
+        let folded = PlateSet::from(value.plates()).without(self.sweeps.lanes());
+        Places::new(value, self.candidates[member].element_rank, &folded)
     }
 
     /// A request for noise that the group draws at one of its nodes, with one draw for each lane.
@@ -105,15 +105,12 @@ impl<'a, 't, F: Real> GroupContext<'a, 't, F> {
         self.member(member).draw_on(purpose, self.lanes())
     }
 
-    /// Follows one alternative world forwards through the graph, under the same noise. This never costs more than
-    /// recording what is downstream of the nodes once.
+    /// Records one alternative world, forwards through the graph and under the same noise: what is downstream of the
+    /// nodes is recorded once more, and selections where a world starts.
     ///
     /// # Errors
     /// If an operation fails in the alternative world, and those of `world`.
-    pub fn sweep(&self, world: &mut dyn AlternativeWorld<F>) -> GraphResult<()> {
-        let mark = self.tape().len();
-        let result = self.sweeps.sweep(&self.candidates, world);
-        self.tape().truncate(mark);
-        result
+    pub fn sweep(&self, world: &mut dyn AlternativeWorld<'t, F>) -> GraphResult<()> {
+        self.sweeps.sweep(world)
     }
 }

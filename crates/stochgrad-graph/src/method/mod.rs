@@ -10,32 +10,33 @@ pub(crate) mod context;
 pub(crate) mod cost_queries;
 mod forward;
 pub(crate) mod group;
+pub(crate) mod method_slots;
 pub(crate) mod node_cost;
+pub(crate) mod node_method;
 pub(crate) mod places;
 pub(crate) mod profile;
 pub(crate) mod sample_context;
 pub(crate) mod sample_path;
 pub(crate) mod sample_set;
+pub(crate) mod slot_set;
 pub(crate) mod terms;
+pub(crate) mod updates;
 
-use crate::error::{GraphError, GraphResult};
+use crate::error::GraphResult;
 use crate::forward_method;
 use crate::guarantee::{Guarantee, Path};
 use crate::method::alternative_world::Candidates;
 use crate::method::context::CostContext;
 use crate::method::group::Group;
+use crate::method::method_slots::{MethodSlots, MethodState};
 use crate::method::profile::Profile;
 use crate::method::sample_context::SampleContext;
 use crate::method::sample_set::{SamplePlate, SampleSet};
 use crate::method::terms::Terms;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use stochgrad_distributions::{Distribution, Family};
 use stochgrad_tape::Var;
 use stochgrad_tensor::Real;
-
-/// The values that a method keeps between steps, by name.
-pub type MethodState = BTreeMap<String, Vec<f64>>;
 
 /// The part of a gradient method that does not depend on the distribution. Implement it together with
 /// [`GradientMethod`].
@@ -57,30 +58,30 @@ pub trait Method: Send + Sync {
         false
     }
 
-    /// The values that the method keeps between steps, for checkpoints.
+    /// The slots in which the method keeps values between steps. It has none by default.
+    fn slots(&self) -> MethodSlots {
+        MethodSlots::default()
+    }
+
+    /// The values that the method keeps between steps, for checkpoints: those of its [slots](Method::slots).
     fn state(&self) -> MethodState {
-        MethodState::new()
+        self.slots().state()
     }
 
     /// Restores values that [`state`](Method::state) returned.
     ///
     /// # Errors
-    /// If the state is not one of this method.
+    /// If the state is not one of this method, which is then as before.
     fn load_state(&self, state: &MethodState) -> GraphResult<()> {
-        match state.keys().next() {
-            None => Ok(()),
-            Some(key) => Err(GraphError::State {
-                method: self.name(),
-                problem: format!("expected no state, got \"{key}\"; was the checkpoint made with another method?"),
-            }),
-        }
+        self.slots().load(&self.name(), state)
     }
 }
 
 /// A gradient method for the distributions of a family. The trait is object-safe; see [`DynMethod`].
 ///
-/// Keep state, if there is any, behind a shared pointer: each node stores a clone of the method. The state must not
-/// change during a step. It is changed only by the updates that the method returns in [`Terms`].
+/// Keep state, if there is any, in a [`SlotSet`](crate::SlotSet), which clones share: each node stores a clone of the
+/// method. The slots must not change during a step. They are changed only by the updates that the method returns in
+/// [`Terms`].
 pub trait GradientMethod<F: Real, D: Family<F>>: Method {
     /// The bias and order for this distribution, given the worst path from the node's value. By default, it follows
     /// from the [`profile`](Method::profile) and the path.

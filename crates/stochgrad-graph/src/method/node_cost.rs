@@ -1,7 +1,7 @@
 //! Costs as a gradient method gets them, and their changes when the value of its node changes.
 
 use stochgrad_tape::{Plates, Var};
-use stochgrad_tensor::{Real, Tensor};
+use stochgrad_tensor::Real;
 
 /// A cost downstream of a node, as the node's method gets it: detached, and averaged over the plates that the node
 /// lacks.
@@ -20,20 +20,9 @@ pub struct NodeCost<'t, F: Real> {
 
 /// The change of the downstream costs when one element of a node's value is replaced.
 #[derive(Clone, Debug)]
-pub struct ElementDifference<F: Real> {
-    /// The plates of the differences.
-    pub plates: Plates,
-    /// The change for each alternative, of shape: these plates, then the independent axes of the value.
-    pub values: Vec<Tensor<F>>,
-    /// Plates whose members must be summed in a gradient term made of these differences.
-    pub summed: Plates,
-}
-
-/// As [`ElementDifference`], with recorded values.
-#[derive(Clone, Debug)]
-pub struct RecordedDifference<'t, F: Real> {
-    /// The change for each alternative, along the plates and the independent axes of the value. No gradient flows
-    /// through it.
+pub struct ElementDifference<'t, F: Real> {
+    /// The change for each alternative, along plates of the node and the independent axes of the value. No gradient
+    /// flows through it.
     pub values: Vec<Var<'t, F>>,
     /// Plates whose members must be summed in a gradient term made of these differences.
     pub summed: Plates,

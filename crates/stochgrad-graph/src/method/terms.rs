@@ -1,8 +1,7 @@
 //! The contributions of a gradient method to the surrogate besides its gradient function.
 
-use std::sync::Arc;
-use stochgrad_tape::{Plates, Var};
-use stochgrad_tensor::{Real, Tensor};
+use stochgrad_tape::{Plates, Slot, Var};
+use stochgrad_tensor::Real;
 
 /// A scalar of value zero whose derivative is part of the gradient: for estimates that are computed otherwise, by
 /// replays for example.
@@ -14,17 +13,29 @@ pub struct GradientTerm<'t, F: Real> {
     pub summed: Plates,
 }
 
-/// A function that is applied to the values of some recorded variables after the step.
-pub type Apply<F> = Arc<dyn Fn(&[Tensor<F>]) + Send + Sync>;
-
-/// A change of a method's state, made when the user calls [`Gradients::advance`](crate::Gradients::advance). A compiled
-/// graph repeats it for each of its runs, so everything that varies must be among the inputs.
+/// The next value of a slot, which it gets when the user calls [`Gradients::advance`](crate::Gradients::advance).
+///
+/// All slots are read as they were at the start of the step, in whatever order the nodes write them.
+#[derive(Clone, Debug)]
 pub struct Update<'t, F: Real> {
-    /// The recorded values from which the new state is computed.
-    pub inputs: Vec<Var<'t, F>>,
-    /// Called with the values of the inputs.
-    pub apply: Apply<F>,
+    /// The slot.
+    pub slot: Slot,
+    /// The value, of the shape of the slot and without plates.
+    pub value: Var<'t, F>,
+    /// Whether several nodes may write the slot, since all of them write the same value: the step of a schedule, for
+    /// example. Otherwise, a second update of a slot is an error.
+    pub is_shared: bool,
 }
+
+impl<'t, F: Real> Update<'t, F> {
+    /// The next value of a slot that only one node writes.
+    pub fn new(slot: &Slot, value: Var<'t, F>) -> Self {
+        Update { slot: slot.clone(), value, is_shared: false }
+    }
+}
+
+/// Records the updates for the gradients with respect to the method's own parameters.
+pub type LearningRule<'t, F> = Box<dyn Fn(&[Var<'t, F>]) -> Vec<Update<'t, F>> + 't>;
 
 /// A loss for the parameters of the method itself. It does not affect the gradient of the model.
 pub struct AuxiliaryLoss<'t, F: Real> {
@@ -32,8 +43,9 @@ pub struct AuxiliaryLoss<'t, F: Real> {
     pub loss: Var<'t, F>,
     /// The method's own parameters.
     pub parameters: Vec<Var<'t, F>>,
-    /// Called with the gradients when the user calls [`Gradients::advance`](crate::Gradients::advance).
-    pub apply: Apply<F>,
+    /// Records the updates of the slots of these parameters. It is called once, with the gradients of the loss in the
+    /// order of the parameters, when the step is recorded or compiled.
+    pub rule: LearningRule<'t, F>,
 }
 
 /// The contributions of a method besides its gradient function. All are empty by default.
@@ -44,7 +56,7 @@ pub struct Terms<'t, F: Real> {
     pub gradient_terms: Vec<GradientTerm<'t, F>>,
     /// Losses for the method's own parameters.
     pub auxiliary: Vec<AuxiliaryLoss<'t, F>>,
-    /// Changes of the method's state, made when the user calls [`Gradients::advance`](crate::Gradients::advance).
+    /// The next values of the method's slots.
     pub updates: Vec<Update<'t, F>>,
 }
 

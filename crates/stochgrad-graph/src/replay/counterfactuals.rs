@@ -8,6 +8,7 @@ use crate::graph::node::StochasticNode;
 use crate::method::cost_queries::PartNumber;
 use crate::method::sample_context::SampleContext;
 use crate::reduction::{reduce, reduced_plates};
+use crate::replay::element_products::ElementProducts;
 use crate::replay::impossible::Impossible;
 use std::collections::HashMap;
 use stochgrad_distributions::SamplePath;
@@ -54,6 +55,19 @@ impl<'a, 't, F: Real> Counterfactuals<'a, 't, F> {
         cone: &[Id],
         differentiable: bool,
     ) -> GraphResult<IdMap> {
+        self.rerecord_elements(node, value, cone, differentiable, None)
+    }
+
+    /// As [`rerecord`](Self::rerecord). If the value differs from the sample in one element for each member of a plate,
+    /// products with it are computed from the recorded ones.
+    pub(crate) fn rerecord_elements(
+        &self,
+        node: usize,
+        value: Var<'t, F>,
+        cone: &[Id],
+        differentiable: bool,
+        mut elements: Option<ElementProducts<'t, F>>,
+    ) -> GraphResult<IdMap> {
         self.check_host_reads(node, cone)?;
         let mut ids = IdMap::identity();
         ids.insert(self.stochastic_node(node).value.id(), value.id());
@@ -61,7 +75,10 @@ impl<'a, 't, F: Real> Counterfactuals<'a, 't, F> {
             let var = self.tape().var(id)?;
             let again = match var.op() {
                 Some(Op::Sample(site)) => self.resample(node, site, var, &mut ids, differentiable)?,
-                _ => self.tape().rerecord(var, &ids),
+                _ => match elements.as_mut().and_then(|elements| elements.follow(var, &ids)) {
+                    Some(product) => product,
+                    None => self.tape().rerecord(var, &ids),
+                },
             };
             ids.insert(id, again.id());
         }

@@ -10,20 +10,22 @@
 mod cone;
 mod costs;
 pub(crate) mod counterfactuals;
+mod element_products;
 mod elements;
 mod impossible;
 mod recorded;
+mod reruns;
 mod sweep;
 
 use crate::analysis::hidden_outcomes::check_hidden_outcomes;
 use crate::error::{GraphError, GraphResult};
 use crate::method::cost_queries::{CostQueries, NodeFacts, PartNumber, Sweeps};
-use crate::method::node_cost::{CostChange, ElementDifference, NodeCost, RecordedDifference};
+use crate::method::node_cost::{CostChange, ElementDifference, NodeCost};
 use crate::replay::counterfactuals::Counterfactuals;
 use crate::replay::sweep::Walk;
 use stochgrad_distributions::NoiseSource;
 use stochgrad_tape::{Plate, Plates, Tape, Var};
-use stochgrad_tensor::{Real, Tensor};
+use stochgrad_tensor::Real;
 
 impl<'t, F: Real> CostQueries<'t, F> for Counterfactuals<'_, 't, F> {
     fn tape(&self) -> &'t Tape<F> {
@@ -128,20 +130,10 @@ impl<'t, F: Real> CostQueries<'t, F> for Counterfactuals<'_, 't, F> {
         &self,
         node: usize,
         parts: &[PartNumber],
-        alternatives: &[Tensor<F>],
-        element_rank: usize,
-    ) -> GraphResult<Vec<ElementDifference<F>>> {
-        self.host_differences(node, parts, alternatives, element_rank)
-    }
-
-    fn recorded_differences(
-        &self,
-        node: usize,
-        parts: &[PartNumber],
         alternatives: &[Var<'t, F>],
         element_rank: usize,
-    ) -> GraphResult<Option<Vec<RecordedDifference<'t, F>>>> {
-        self.differences_on_tape(node, parts, alternatives, element_rank)
+    ) -> GraphResult<Vec<ElementDifference<'t, F>>> {
+        self.differences_of_elements(node, parts, alternatives, element_rank)
     }
 
     fn sweeps<'b>(&'b self, nodes: &[usize]) -> GraphResult<Box<dyn Sweeps<'t, F> + 'b>> {

@@ -1,21 +1,21 @@
-//! Follows one alternative world forwards through the graph.
+//! Records one alternative world forwards through the graph.
 //!
-//! The operations downstream of a group's nodes are visited once, in the order of recording. As long as the alternative
-//! world differs from the recording in a value that is still used, the operations with a different operand are recorded
-//! again (other nodes draw again, with the same noise). If the result is equal to the recorded value, the difference
-//! ends. The work is at most that of recording the cone once, however many nodes there are.
+//! The operations downstream of a group's nodes are visited once, in the order of recording, and those with an operand
+//! that may differ are recorded again (other nodes draw again, with the same noise). Where a world starts in some lanes,
+//! the values that may differ are selected: those of the new world in these lanes, and those of the old world in the
+//! others. The work is about that of recording the cone once, however many nodes there are.
 
 use crate::analysis::recording::Recording;
 use crate::error::GraphResult;
-use crate::method::alternative_world::{AlternativeWorld, Candidates, Jump};
+use crate::method::alternative_world::{AlternativeWorld, Jump};
 use crate::method::cost_queries::{PartNumber, Sweeps};
-use crate::method::places::Places;
 use crate::reduction::{reduce, reduced_plates};
 use crate::replay::cone::{Cone, Kind, Position};
 use crate::replay::counterfactuals::Counterfactuals;
-use crate::replay::impossible::is_impossible;
-use stochgrad_tape::{Id, IdMap, Plate, PlateSet, Plates, SiteId, Tape, Var, Weights};
-use stochgrad_tensor::{Real, Tensor};
+use crate::replay::impossible::impossible_elements;
+use std::cell::OnceCell;
+use stochgrad_tape::{Id, IdMap, PlateSet, SiteId, Tape, Var, Weights};
+use stochgrad_tensor::Real;
 
 /// The cone of a group of nodes, ready to be followed.
 pub(crate) struct Walk<'a, 't, F: Real> {
@@ -43,18 +43,16 @@ impl<'a, 't, F: Real> Walk<'a, 't, F> {
         self.counterfactuals.tape()
     }
 
-    fn lane_count(&self) -> usize {
-        self.lanes.iter().map(|&plate| self.tape().plate_size(plate)).product()
-    }
-
     /// The sample of a node of the group.
     fn sample(&self, member: usize) -> Var<'t, F> {
         self.counterfactuals.stochastic_node(self.members[member]).value
     }
 
-    /// The lanes of the members of some plates.
-    fn lanes_of(&self, plates: Plates) -> LanesOfMembers<'_> {
-        LanesOfMembers::new(self.tape(), plates, &self.lanes)
+    /// The sum over the event axes, and over the members of plates that are not lanes.
+    fn over_lanes(&self, value: Var<'t, F>) -> Var<'t, F> {
+        let met = PlateSet::from(value.plates()).without(&self.lanes);
+        let value = if value.shape().is_empty() { value } else { value.sum() };
+        on(met.iter().fold(value, |sum, &plate| sum.sum_over(plate)), &self.lanes)
     }
 }
 
@@ -63,11 +61,15 @@ impl<'t, F: Real> Sweeps<'t, F> for Walk<'_, 't, F> {
         &self.lanes
     }
 
-    fn sweep(&self, candidates: &[Candidates<'t, F>], world: &mut dyn AlternativeWorld<F>) -> GraphResult<()> {
+    fn sweep(&self, world: &mut dyn AlternativeWorld<'t, F>) -> GraphResult<()> {
         let (tape, recording) = (self.tape(), self.counterfactuals.recording());
-        tape.note_host_work();
-        let mut front =
-            Front { walk: self, candidates, changed: Vec::new(), ids: IdMap::identity(), jumps: Vec::new() };
+        let mut front = Front {
+            walk: self,
+            changed: Vec::new(),
+            ids: IdMap::identity(),
+            starts: Vec::new(),
+            impossible: OnceCell::new(),
+        };
         for &Position { id, kind, costs } in &self.cone.positions {
             let var = tape.var(id)?;
             let site = match kind {
@@ -81,26 +83,31 @@ impl<'t, F: Real> Sweeps<'t, F> for Walk<'_, 't, F> {
                     Some(_) => var,
                     None => tape.rerecord(var, &front.ids),
                 };
-                front.note(var, again)?;
+                front.note(var, again);
             }
             if let Kind::Member(number) = kind {
                 front.forget(|id| self.cone.last_use[id.index()] > var.id().index());
-                let live = front.live()?;
-                let jumps = world.at_node(number, &live)?;
-                if !jumps.is_empty() {
-                    front.restart(number, &jumps)?;
+                let ended = || front.ended();
+                let jump = world.at_node(number, (!front.is_empty()).then_some(&ended as _))?;
+                if let Some(jump) = jump {
+                    front.start(number, jump)?;
                 }
             }
             if costs && !front.is_empty() {
                 for &at in self.cone.costs.get(&id).into_iter().flatten() {
-                    if let Some(changes) = front.change(at)? {
-                        world.at_cost(changes.as_slice());
+                    if let Some(change) = front.change(at)? {
+                        world.at_cost(change);
                     }
                 }
             }
         }
-        Ok(())
+        Ok(tape.check()?)
     }
+}
+
+/// A value that carries some plates, repeated along those that it lacks.
+fn on<'t, F: Real>(value: Var<'t, F>, plates: &PlateSet) -> Var<'t, F> {
+    if PlateSet::from(value.plates()).contains_all(plates) { value } else { value.expand_plates(plates) }
 }
 
 /// The plates whose weights carry no other plates than these.
@@ -117,17 +124,17 @@ fn without_outer_weights<F: Real>(recording: &Recording<'_, '_, F>, mut lanes: P
     }
 }
 
-/// Where the alternative world differs from the recording.
+/// Where the alternative world may differ from the recording.
 struct Front<'a, 't, F: Real> {
     walk: &'a Walk<'a, 't, F>,
-    /// What the nodes of the group could be instead.
-    candidates: &'a [Candidates<'t, F>],
-    /// The recorded values that differ, and their values in the alternative world.
+    /// The recorded values that may differ, and their values in the alternative world.
     changed: Vec<(Id, Id)>,
     /// The same as a map, for recording operations again.
     ids: IdMap,
-    /// The jumps with which the world started: the lane, the number of the node in the group, and the jump.
-    jumps: Vec<(usize, usize, Jump)>,
+    /// Where worlds have started: the number of the node in the group, and the jump.
+    starts: Vec<(usize, Jump<'t, F>)>,
+    /// 1 in the lanes whose world started with an impossible value. It is recorded only if a cost is not finite.
+    impossible: OnceCell<Var<'t, F>>,
 }
 
 impl<'t, F: Real> Front<'_, 't, F> {
@@ -135,7 +142,7 @@ impl<'t, F: Real> Front<'_, 't, F> {
         self.changed.is_empty()
     }
 
-    /// Whether an operand of a value differs.
+    /// Whether an operand of a value may differ.
     fn reaches(&self, var: Var<'t, F>) -> bool {
         var.inputs().iter().skip(1).any(|input| self.ids.changes(input.id()))
     }
@@ -150,21 +157,20 @@ impl<'t, F: Real> Front<'_, 't, F> {
             && self.ids.changes(id)
         {
             let (old, new) = (tape.var(id)?, tape.var(self.ids.get(id))?);
-            self.note(old, new)?;
+            self.note(old, new);
         }
         Ok(again)
     }
 
-    /// Stores a value if it differs from the recorded one.
-    fn note(&mut self, var: Var<'t, F>, again: Var<'t, F>) -> GraphResult<()> {
-        if again.id() != var.id() && again.inspect()?.as_slice() != var.inspect()?.as_slice() {
+    /// Stores a value that was recorded again.
+    fn note(&mut self, var: Var<'t, F>, again: Var<'t, F>) {
+        if again.id() != var.id() {
             self.changed.push((var.id(), again.id()));
             self.ids.insert(var.id(), again.id());
         }
-        Ok(())
     }
 
-    /// Drops the differences that are no longer used.
+    /// Drops the values that are no longer used.
     fn forget(&mut self, is_used: impl Fn(Id) -> bool) {
         let before = self.changed.len();
         self.changed.retain(|(id, _)| is_used(*id));
@@ -178,74 +184,48 @@ impl<'t, F: Real> Front<'_, 't, F> {
         self.changed.iter().for_each(|&(id, other)| self.ids.insert(id, other));
     }
 
-    /// For each lane, whether a value differs in it.
-    fn live(&self) -> GraphResult<Vec<bool>> {
-        let tape = self.walk.tape();
-        let mut live = vec![false; self.walk.lane_count()];
-        for &(id, other) in &self.changed {
-            let (old, new) = (tape.var(id)?, tape.var(other)?);
-            let (a, b) = (old.inspect()?, new.inspect()?);
-            self.walk.lanes_of(old.plates()).each(a.len(), |lane, range| {
-                live[lane] |= a.as_slice()[range.clone()] != b.as_slice()[range];
-            });
+    /// For each lane, 1 if no value differs in it, else 0.
+    fn ended(&self) -> GraphResult<Var<'t, F>> {
+        let (walk, tape) = (self.walk, self.walk.tape());
+        let equal = |&(id, other): &(Id, Id)| -> GraphResult<Var<'t, F>> {
+            let (old, new) = (tape.var(id)?.stop_gradient(), tape.var(other)?.stop_gradient());
+            Ok(old.equal(new))
+        };
+        if let [only] = &self.changed[..] {
+            let equal = equal(only)?;
+            if equal.shape().is_empty() && PlateSet::from(equal.plates()) == walk.lanes {
+                return Ok(equal);
+            }
         }
-        Ok(live)
+        let mut differences: Option<Var<'t, F>> = None;
+        for each in &self.changed {
+            let differs = walk.over_lanes(1.0 - equal(each)?);
+            differences = Some(differences.map_or(differs, |sum| sum + differs));
+        }
+        let nothing = tape.constant(0.0);
+        Ok(differences.unwrap_or(nothing).equal(nothing))
     }
 
-    /// Restarts the world at a node, in the lanes of the jumps.
-    fn restart(&mut self, number: usize, jumps: &[Jump]) -> GraphResult<()> {
+    /// Starts worlds at a node.
+    fn start(&mut self, number: usize, jump: Jump<'t, F>) -> GraphResult<()> {
         let (walk, tape) = (self.walk, self.walk.tape());
         let var = walk.sample(number);
-        let places = Places::new(var, self.candidates[number].element_rank);
-        let mut restarted = vec![false; walk.lane_count()];
-        self.jumps.retain(|(lane, ..)| !jumps.iter().any(|jump| places.lane(jump.place, &walk.lanes) == *lane));
-        for jump in jumps {
-            let lane = places.lane(jump.place, &walk.lanes);
-            restarted[lane] = true;
-            self.jumps.push((lane, number, *jump));
-        }
-        let other = tape.var(self.ids.get(var.id()))?.inspect()?;
-        if restarted.iter().all(|&restarted| restarted) {
-            self.changed.clear();
-        }
-        let mut kept = Vec::new();
-        for &(id, other) in self.changed.iter().filter(|(id, _)| *id != var.id()) {
-            let (old, new) = (tape.var(id)?, tape.var(other)?);
-            let (old_value, mut value) = (old.inspect()?, new.inspect()?);
-            let elements = value.make_mut();
-            walk.lanes_of(old.plates()).each(old_value.len(), |lane, range| {
-                if restarted[lane] {
-                    elements[range.clone()].copy_from_slice(&old_value.as_slice()[range]);
-                }
-            });
-            if value.as_slice() != old_value.as_slice() {
-                kept.push((id, tape.constant_on(&old.plates(), value).id()));
+        let own = tape.var(self.ids.get(var.id()))?;
+        if jump.ends_others {
+            for (id, other) in self.changed.iter_mut().filter(|(id, _)| *id != var.id()) {
+                *other = jump.starts.select(tape.var(*id)?, tape.var(*other)?).id();
             }
         }
-        let sample = var.inspect()?;
-        let mut value = other;
-        let elements = value.make_mut();
-        walk.lanes_of(var.plates()).each(sample.len(), |lane, range| {
-            if restarted[lane] {
-                elements[range.clone()].copy_from_slice(&sample.as_slice()[range]);
-            }
-        });
-        let width = sample.len() / places.count().max(1);
-        for jump in jumps {
-            let place = jump.place * width..(jump.place + 1) * width;
-            let alternative = &self.candidates[number].values[jump.alternative];
-            elements[place.clone()].copy_from_slice(&alternative.as_slice()[place]);
-        }
-        if value.as_slice() != sample.as_slice() {
-            kept.push((var.id(), tape.constant_on(&var.plates(), value).id()));
-        }
-        self.changed = kept;
+        self.changed.retain(|(id, _)| *id != var.id());
+        self.changed.push((var.id(), jump.starts.select(jump.value, own).id()));
         self.index();
+        self.starts.push((number, jump));
+        self.impossible = OnceCell::new();
         Ok(())
     }
 
     /// The change of a part of a cost, lane by lane; `None` if it cannot differ.
-    fn change(&self, at: PartNumber) -> GraphResult<Option<Tensor<F>>> {
+    fn change(&self, at: PartNumber) -> GraphResult<Option<Var<'t, F>>> {
         let (tape, lanes) = (self.walk.tape(), &self.walk.lanes);
         let part = self.walk.counterfactuals.recording().part(at);
         let reweighted = part
@@ -259,53 +239,35 @@ impl<'t, F: Real> Front<'_, 't, F> {
         let again = self.cleared(tape.var(self.ids.get(part.value.id()))?.stop_gradient())?;
         let again = reduce(again, &outside, &self.ids, true);
         let before = reduce(part.value.stop_gradient(), &outside, &IdMap::identity(), true);
-        Ok(Some((again - before).expand_plates(lanes).inspect()?))
+        Ok(Some(on(again - before, lanes)))
     }
 
     /// A cost in the alternative world, with 0 where it is not finite and the world of its lane started with an
     /// impossible value.
     fn cleared(&self, cost: Var<'t, F>) -> GraphResult<Var<'t, F>> {
-        let (walk, recording) = (self.walk, self.walk.counterfactuals.recording());
-        let mut value = cost.inspect()?;
-        if value.all_finite() {
+        if cost.inspect()?.all_finite() {
             return Ok(cost);
         }
-        let mut impossible = vec![false; walk.lane_count()];
-        for &(lane, number, jump) in &self.jumps {
-            let alternative = &self.candidates[number].values[jump.alternative];
-            impossible[lane] = is_impossible(recording, walk.members[number], alternative, jump.place)?;
-        }
-        let len = value.len();
-        let elements = value.make_mut();
-        walk.lanes_of(cost.plates()).each(len, |lane, range| {
-            let here = elements[range].iter_mut().filter(|element| impossible[lane] && !element.to_f64().is_finite());
-            here.for_each(|element| *element = F::ZERO);
-        });
-        Ok(walk.tape().constant_on(&cost.plates(), value))
-    }
-}
-
-/// The lanes to which the members of some plates belong.
-struct LanesOfMembers<'a> {
-    plates: PlateSet,
-    sizes: Vec<usize>,
-    lanes: &'a [Plate],
-}
-
-impl<'a> LanesOfMembers<'a> {
-    fn new<F: Real>(tape: &Tape<F>, plates: Plates, lanes: &'a [Plate]) -> Self {
-        let plates = PlateSet::from(plates);
-        let sizes = plates.iter().map(|&plate| tape.plate_size(plate)).collect();
-        LanesOfMembers { plates, sizes, lanes }
+        let impossible = match self.impossible.get() {
+            Some(&impossible) => impossible,
+            None => {
+                let impossible = self.impossible_worlds()?;
+                *self.impossible.get_or_init(|| impossible)
+            }
+        };
+        let tape = self.walk.tape();
+        let finite = cost.abs().lt(tape.constant(F::INFINITY.to_f64()));
+        Ok((impossible * (1.0 - finite)).select(tape.constant(0.0), cost))
     }
 
-    /// Calls a function with the lane of each member, and its range in a value of this length.
-    fn each(&self, len: usize, mut call: impl FnMut(usize, std::ops::Range<usize>)) {
-        let members: usize = self.sizes.iter().product();
-        let row = len / members.max(1);
-        for member in 0..members {
-            let lane = self.plates.project(member, &self.sizes, self.lanes);
-            call(lane, member * row..(member + 1) * row);
+    fn impossible_worlds(&self) -> GraphResult<Var<'t, F>> {
+        let (walk, recording) = (self.walk, self.walk.counterfactuals.recording());
+        let mut impossible = walk.tape().constant(0.0);
+        for (number, jump) in &self.starts {
+            let value = jump.value.expand_plates(&walk.sample(*number).plates());
+            let elements = impossible_elements(recording, walk.members[*number], value)?;
+            impossible = jump.starts.select(walk.over_lanes(elements).step(), impossible);
         }
+        Ok(impossible)
     }
 }

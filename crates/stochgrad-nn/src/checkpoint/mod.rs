@@ -196,7 +196,11 @@ impl Checkpoint {
     ///
     /// [`NnError::Io`], with the system's error, if the file cannot be written.
     pub fn save(&self, path: impl AsRef<Path>) -> NnResult<()> {
-        write_atomically(path.as_ref(), |file| format::encode(&self.tensors, &self.metadata, file))
+        self.write(path.as_ref())
+    }
+
+    fn write(&self, path: &Path) -> NnResult<()> {
+        write_atomically(path, |file| format::encode(&self.tensors, &self.metadata, file))
     }
 
     /// Reads a checkpoint that was written by [`save`](Self::save).
@@ -206,7 +210,10 @@ impl Checkpoint {
     /// [`NnError::Io`] or [`NnError::NotAFile`] if there is no readable file, [`NnError::InvalidCheckpoint`] if it is
     /// truncated, damaged, from a newer version or from another program.
     pub fn load(path: impl AsRef<Path>) -> NnResult<Self> {
-        let path = path.as_ref();
+        Self::read(path.as_ref())
+    }
+
+    fn read(path: &Path) -> NnResult<Self> {
         let unreadable = |source| NnError::io("read", path, "check the path and the file's permissions", source);
         let information = fs::metadata(path).map_err(unreadable)?;
         if !information.is_file() {

@@ -36,7 +36,10 @@ pub struct IdxImages {
 /// An [`NnError`] that names the path, if the file is missing, compressed, of another kind, or does not have the length
 /// that its header states, or if an image has no pixel.
 pub fn read_idx_images(path: impl AsRef<Path>) -> NnResult<IdxImages> {
-    let path = path.as_ref();
+    read_images(path.as_ref())
+}
+
+fn read_images(path: &Path) -> NnResult<IdxImages> {
     let ([count, rows, columns], pixels) = read_idx(path, IMAGES_MAGIC)?;
     if rows == 0 || columns == 0 {
         return Err(NnError::InvalidFile {
@@ -56,7 +59,11 @@ pub fn read_idx_images(path: impl AsRef<Path>) -> NnResult<IdxImages> {
 /// An [`NnError`] that names the path, if the file is missing, compressed, of another kind, or does not have the length
 /// that its header states.
 pub fn read_idx_labels(path: impl AsRef<Path>) -> NnResult<Vec<u8>> {
-    let ([_count], labels) = read_idx(path.as_ref(), LABELS_MAGIC)?;
+    read_labels(path.as_ref())
+}
+
+fn read_labels(path: &Path) -> NnResult<Vec<u8>> {
+    let ([_count], labels) = read_idx(path, LABELS_MAGIC)?;
     Ok(labels)
 }
 
@@ -66,9 +73,12 @@ pub fn read_idx_labels(path: impl AsRef<Path>) -> NnResult<Vec<u8>> {
 ///
 /// Those of [`read_idx_images`] and [`read_idx_labels`], and an error if the numbers of images and labels differ.
 pub fn read_idx_pair(images: impl AsRef<Path>, labels: impl AsRef<Path>) -> NnResult<Images> {
-    let (images_path, labels_path) = (images.as_ref(), labels.as_ref());
-    let images = read_idx_images(images_path)?;
-    let labels = read_idx_labels(labels_path)?;
+    read_pair(images.as_ref(), labels.as_ref())
+}
+
+fn read_pair(images_path: &Path, labels_path: &Path) -> NnResult<Images> {
+    let images = read_images(images_path)?;
+    let labels = read_labels(labels_path)?;
     if images.count != labels.len() {
         return Err(NnError::InvalidFile {
             path: labels_path.into(),

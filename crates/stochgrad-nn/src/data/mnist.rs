@@ -33,7 +33,10 @@ pub struct MnistFiles {
 /// # Ok::<(), stochgrad_nn::NnError>(())
 /// ```
 pub fn load(folder: impl AsRef<Path>) -> NnResult<MnistFiles> {
-    let folder = folder.as_ref();
+    load_folder(folder.as_ref())
+}
+
+fn load_folder(folder: &Path) -> NnResult<MnistFiles> {
     if !folder.is_dir() {
         return Err(NnError::MissingFolder {
             path: folder.into(),

@@ -1,7 +1,13 @@
 //! Activation functions.
 
+use std::panic::Location;
+
+use stochgrad_graph::GraphResult;
 use stochgrad_tape::Var;
 use stochgrad_tensor::Real;
+
+use crate::layers::Layer;
+use crate::record::Record;
 
 /// A function of each element between two layers.
 ///
@@ -36,6 +42,15 @@ impl Activation {
             Self::Sigmoid => x.sigmoid(),
             Self::Softplus => x.softplus(),
         }
+    }
+}
+
+impl<F: Real> Layer<F> for Activation {
+    #[track_caller]
+    fn forward<'t>(&self, record: &Record<'_, 't, F>, x: Var<'t, F>) -> GraphResult<Var<'t, F>> {
+        let tape = record.tape();
+        tape.check()?;
+        Ok(tape.located(Location::caller(), || self.apply(x)))
     }
 }
 

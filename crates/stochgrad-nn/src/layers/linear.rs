@@ -8,14 +8,16 @@ use stochgrad_tensor::Real;
 
 use crate::error::{NnError, NnResult};
 use crate::initialization::Initialization;
-use crate::parameters::{Bound, Scope};
+use crate::layers::Layer;
+use crate::parameters::Scope;
+use crate::record::Record;
 
 /// An affine layer: $y = x W + b$ on the last event axis, with weights `name.weight` of shape `[inputs, outputs]` and
 /// biases `name.bias` of shape `[outputs]`.
 ///
 /// ```
 /// use stochgrad_graph::{Graph, Seed};
-/// use stochgrad_nn::{Initialization, Linear, Parameters};
+/// use stochgrad_nn::{Initialization, Layer, Linear, Parameters};
 /// use stochgrad_tape::Tape;
 ///
 /// let mut parameters = Parameters::<f64>::new();
@@ -67,34 +69,6 @@ impl Linear {
         })
     }
 
-    /// The output of the layer. The event shape `[.., inputs]` becomes `[.., outputs]`, and the plates stay the same.
-    ///
-    /// # Errors
-    ///
-    /// If the last event axis of the input does not have size `inputs`, the parameters of this layer are missing, or
-    /// there is an earlier error on the tape.
-    #[track_caller]
-    pub fn forward<'t, F: Real>(&self, model: &Bound<'_, 't, F>, x: Var<'t, F>) -> GraphResult<Var<'t, F>> {
-        let tape = model.graph().tape();
-        tape.check()?;
-        let shape = x.shape();
-        if shape.last() != Some(&self.inputs) {
-            let plates = x.plates();
-            let plates =
-                if plates.is_empty() { String::new() } else { format!(", plates {}", tape.plate_names(&plates)) };
-            return Err(TapeError::Operand {
-                op: format!("linear layer with weights `{}`", self.weight),
-                problem: format!("expected {} elements on the last event axis", self.inputs),
-                shape,
-                plates,
-                at: Location::caller(),
-            }
-            .into());
-        }
-        let (weight, bias) = (model.param(&self.weight)?, model.param(&self.bias)?);
-        Ok(x.matmul(weight) + bias)
-    }
-
     /// The full name of the weights.
     pub fn weight(&self) -> &str {
         &self.weight
@@ -113,6 +87,42 @@ impl Linear {
     /// The size of the last event axis of the output.
     pub fn outputs(&self) -> usize {
         self.outputs
+    }
+}
+
+impl<F: Real> Layer<F> for Linear {
+    /// The event shape `[.., inputs]` becomes `[.., outputs]`.
+    #[track_caller]
+    fn forward<'t>(&self, record: &Record<'_, 't, F>, x: Var<'t, F>) -> GraphResult<Var<'t, F>> {
+        self.forward_at(record, x, Location::caller())
+    }
+}
+
+impl Linear {
+    /// The output, recorded for a line of the user's source.
+    pub(super) fn forward_at<'t, F: Real>(
+        &self,
+        record: &Record<'_, 't, F>,
+        x: Var<'t, F>,
+        at: &'static Location<'static>,
+    ) -> GraphResult<Var<'t, F>> {
+        let tape = record.tape();
+        tape.check()?;
+        let shape = x.shape();
+        if shape.last() != Some(&self.inputs) {
+            let plates = x.plates();
+            let plates =
+                if plates.is_empty() { String::new() } else { format!(", plates {}", tape.plate_names(&plates)) };
+            return Err(TapeError::Operand {
+                op: format!("linear layer with weights `{}`", self.weight),
+                problem: format!("expected {} elements on the last event axis", self.inputs),
+                shape,
+                plates,
+                at,
+            }
+            .into());
+        }
+        tape.located(at, || Ok(x.matmul(record.param(&self.weight)?) + record.param(&self.bias)?))
     }
 }
 

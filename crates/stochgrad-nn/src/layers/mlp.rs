@@ -1,20 +1,24 @@
 //! The multilayer perceptron.
 
+use std::panic::Location;
+
 use stochgrad_graph::{GraphResult, Seed};
 use stochgrad_tape::Var;
 use stochgrad_tensor::Real;
 
 use crate::error::{NnError, NnResult};
 use crate::initialization::Initialization;
+use crate::layers::Layer;
 use crate::layers::{Activation, Linear};
-use crate::parameters::{Bound, Scope};
+use crate::parameters::Scope;
+use crate::record::Record;
 
 /// A multilayer perceptron: linear layers `name.0`, `name.1` … with an activation between each two of them, and none
 /// after the last one.
 ///
 /// ```
 /// use stochgrad_graph::{Graph, Seed};
-/// use stochgrad_nn::{Activation, Mlp, Parameters};
+/// use stochgrad_nn::{Activation, Layer, Mlp, Parameters};
 /// use stochgrad_tape::Tape;
 /// use stochgrad_tensor::Tensor;
 ///
@@ -87,24 +91,6 @@ impl Mlp {
         Ok(Self { layers, activation })
     }
 
-    /// The output of the last layer. The event shape `[.., first size]` becomes `[.., last size]`, and the plates stay
-    /// the same.
-    ///
-    /// # Errors
-    ///
-    /// As [`Linear::forward`].
-    #[track_caller]
-    pub fn forward<'t, F: Real>(&self, model: &Bound<'_, 't, F>, x: Var<'t, F>) -> GraphResult<Var<'t, F>> {
-        let mut value = x;
-        for (index, layer) in self.layers.iter().enumerate() {
-            if index > 0 {
-                value = self.activation.apply(value);
-            }
-            value = layer.forward(model, value)?;
-        }
-        Ok(value)
-    }
-
     /// The layers, first to last.
     pub fn layers(&self) -> &[Linear] {
         &self.layers
@@ -113,6 +99,22 @@ impl Mlp {
     /// The activation between layers.
     pub fn activation(&self) -> Activation {
         self.activation
+    }
+}
+
+impl<F: Real> Layer<F> for Mlp {
+    /// The event shape `[.., first size]` becomes `[.., last size]`.
+    #[track_caller]
+    fn forward<'t>(&self, record: &Record<'_, 't, F>, x: Var<'t, F>) -> GraphResult<Var<'t, F>> {
+        let at = Location::caller();
+        let mut value = x;
+        for (index, layer) in self.layers.iter().enumerate() {
+            if index > 0 {
+                value = record.tape().located(at, || self.activation.apply(value));
+            }
+            value = layer.forward_at(record, value, at)?;
+        }
+        Ok(value)
     }
 }
 

@@ -1,17 +1,15 @@
 //! Adam.
 
-use std::collections::BTreeMap;
-
-use stochgrad_graph::Gradients;
+use stochgrad_tape::Var;
+use stochgrad_tape::descent::{self, Coefficients, Schedule};
 use stochgrad_tensor::Real;
-use stochgrad_tensor::descent::{AdamStep, adam, squares_are_finite};
+use stochgrad_tensor::descent::{AdamStep, adam};
 
-use super::slots::Slots;
-use super::{Optimizer, OptimizerState, check_learning_rate, check_setting, check_usable, gradient};
-use crate::error::{NnError, NnResult};
-use crate::parameters::Parameters;
+use super::check_setting;
+use super::descent::Descent;
+use super::rule::{UpdateRule, Updated};
+use crate::error::NnResult;
 
-const KIND: &str = "adam";
 const FIRST: &str = "first_moment";
 const SECOND: &str = "second_moment";
 
@@ -22,7 +20,7 @@ const SECOND: &str = "second_moment";
 /// $\theta \leftarrow \theta - \eta \lambda \theta - \eta \hat m / (\sqrt{\hat v} + \epsilon)$ with
 /// $\hat m = m / (1 - \beta_1^t)$ and $\hat v = v / (1 - \beta_2^t)$.
 ///
-/// Gradients whose square is not finite are an error, too, since they would stop a parameter permanently.
+/// The learning rate may be a [`Schedule`](super::Schedule). Gradients whose square is not finite are an error, too, since they would stop a parameter permanently.
 ///
 /// ```
 /// use stochgrad_graph::{Graph, Seed};
@@ -42,131 +40,96 @@ const SECOND: &str = "second_moment";
 /// assert!((parameters.get("x").unwrap().item()? - 1.0).abs() < 1e-3);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Debug)]
-pub struct Adam<F: Real> {
-    learning_rate: f64,
-    betas: [f64; 2],
-    epsilon: f64,
-    weight_decay: f64,
-    steps: u64,
-    first: Slots<F>,
-    second: Slots<F>,
-}
+pub type Adam<F> = Descent<F, AdamRule>;
+
+/// The update rule of [`Adam`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct AdamRule(pub descent::Adam);
 
 impl<F: Real> Adam<F> {
     /// Adam with decay rates 0.9 and 0.999, epsilon 1e-8 and no weight decay.
-    pub fn new(learning_rate: f64) -> Self {
-        Self {
-            learning_rate,
-            betas: [0.9, 0.999],
-            epsilon: 1e-8,
-            weight_decay: 0.0,
-            steps: 0,
-            first: Slots::default(),
-            second: Slots::default(),
-        }
+    pub fn new(learning_rate: impl Into<Schedule>) -> Self {
+        Descent::of(AdamRule(descent::Adam::DEFAULT), learning_rate)
     }
 
     /// Sets the decay rates of the two moments, in [0, 1).
-    pub fn betas(mut self, first: f64, second: f64) -> Self {
-        self.betas = [first, second];
-        self
+    pub fn betas(self, first: f64, second: f64) -> Self {
+        self.with(|rule| rule.0.betas = [first, second])
     }
 
     /// Sets the positive number that is added to the denominator.
-    pub fn epsilon(mut self, epsilon: f64) -> Self {
-        self.epsilon = epsilon;
-        self
+    pub fn epsilon(self, epsilon: f64) -> Self {
+        self.with(|rule| rule.0.epsilon = epsilon)
     }
 
     /// Sets the weight decay λ ≥ 0. Each step multiplies each parameter by 1 − ηλ, where η is the learning rate.
-    pub fn weight_decay(mut self, weight_decay: f64) -> Self {
-        self.weight_decay = weight_decay;
-        self
+    pub fn weight_decay(self, weight_decay: f64) -> Self {
+        self.with(|rule| rule.0.weight_decay = weight_decay)
+    }
+}
+
+impl<F: Real> UpdateRule<F> for AdamRule {
+    fn kind(&self) -> &'static str {
+        "adam"
     }
 
-    fn check_settings(&self) -> NnResult<()> {
-        check_learning_rate(self.learning_rate)?;
-        for beta in self.betas {
+    fn slots(&self) -> &'static [&'static str] {
+        &[FIRST, SECOND]
+    }
+
+    fn squares_gradients(&self) -> bool {
+        true
+    }
+
+    fn check(&self) -> NnResult<()> {
+        let descent::Adam { betas, epsilon, weight_decay } = self.0;
+        for beta in betas {
             check_setting("a beta of `Adam`", beta, |beta| (0.0..1.0).contains(&beta), "a number in [0, 1)")?;
         }
         check_setting(
             "the epsilon of `Adam`",
-            self.epsilon,
+            epsilon,
             |epsilon| epsilon.is_finite() && F::from_f64(epsilon) > F::ZERO,
             "a positive finite number that the parameters' type can hold",
         )?;
         check_setting(
             "the weight decay of `Adam`",
-            self.weight_decay,
+            weight_decay,
             |decay| decay.is_finite() && decay >= 0.0,
             "a finite number that is not negative",
         )
     }
-}
 
-impl<F: Real> Optimizer<F> for Adam<F> {
-    fn step(&mut self, parameters: &mut Parameters<F>, gradients: &Gradients<F>) -> NnResult<()> {
-        self.check_settings()?;
-        check_usable(parameters, gradients, squares_are_finite, |g| (g * g).is_finite())?;
-        self.first.check(parameters)?;
-        self.second.check(parameters)?;
-        let steps = self.steps + 1;
-        let correction = self.betas.map(|beta| 1.0 - beta.powf(steps as f64));
+    fn coefficients<'t>(&self, rate: Var<'t, F>, step: Var<'t, F>) -> Vec<Var<'t, F>> {
+        let Coefficients { rate, root, kept } = self.0.coefficients(rate, step);
+        [rate, root].into_iter().chain(kept).collect()
+    }
+
+    fn update<'t>(
+        &self,
+        coefficients: &[Var<'t, F>],
+        parameter: Var<'t, F>,
+        gradient: Var<'t, F>,
+        slots: &[Var<'t, F>],
+    ) -> Updated<'t, F> {
+        let coefficients =
+            Coefficients { rate: coefficients[0], root: coefficients[1], kept: coefficients.get(2).copied() };
+        let moved = self.0.step(coefficients, gradient, [slots[0], slots[1]], parameter);
+        Updated { parameter: moved.parameter, slots: moved.moments.to_vec() }
+    }
+
+    fn kernel(&self, coefficients: &[F], gradient: &[F], slots: &mut [&mut [F]], parameter: &mut [F]) -> bool {
+        let (&[rate, root, ref kept @ ..], [first, second]) = (coefficients, slots) else { return false };
         let step = AdamStep {
-            betas: self.betas.map(F::from_f64),
-            rests: self.betas.map(|beta| F::from_f64(1.0 - beta)),
-            rate: F::from_f64(self.learning_rate / correction[0]),
-            root: F::from_f64(correction[1].sqrt().recip()),
-            epsilon: F::from_f64(self.epsilon),
-            kept: F::from_f64(1.0 - self.learning_rate * self.weight_decay),
+            betas: self.0.betas.map(F::from_f64),
+            rests: self.0.betas.map(|beta| F::from_f64(1.0 - beta)),
+            rate,
+            root,
+            epsilon: F::from_f64(self.0.epsilon),
+            kept: kept.first().copied().unwrap_or(F::ONE),
         };
-        parameters.update(|name, shape, values| {
-            let Some(gradient) = gradient(gradients, name) else { return Ok(()) };
-            let moments = [self.first.elements(name, shape), self.second.elements(name, shape)];
-            adam(step, gradient.as_slice(), moments, values);
-            Ok(())
-        })?;
-        self.steps = steps;
-        Ok(())
-    }
-
-    fn learning_rate(&self) -> f64 {
-        self.learning_rate
-    }
-
-    fn set_learning_rate(&mut self, learning_rate: f64) {
-        self.learning_rate = learning_rate;
-    }
-
-    fn state(&self) -> OptimizerState<F> {
-        OptimizerState {
-            kind: KIND.into(),
-            steps: self.steps,
-            slots: BTreeMap::from([(FIRST.into(), self.first.state()), (SECOND.into(), self.second.state())]),
-        }
-    }
-
-    fn load_state(&mut self, state: &OptimizerState<F>) -> NnResult<()> {
-        state.check(KIND, &[FIRST, SECOND])?;
-        let (first, second) = (state.slots.get(FIRST), state.slots.get(SECOND));
-        let shapes = |slot: Option<&BTreeMap<String, stochgrad_tensor::Tensor<F>>>| {
-            let tensors = slot.into_iter().flatten();
-            tensors.map(|(name, tensor)| (name.clone(), tensor.shape().clone())).collect::<Vec<_>>()
-        };
-        let (of_first, of_second) = (shapes(first), shapes(second));
-        if of_first != of_second {
-            return Err(NnError::argument(
-                "`state` of `Optimizer::load_state`",
-                "first and second moments of the same parameters, of the same shapes",
-                format!("{of_first:?} and {of_second:?}"),
-                "resume from a state that `Optimizer::state` returned",
-            ));
-        }
-        self.steps = state.steps;
-        self.first = Slots::from_state(first);
-        self.second = Slots::from_state(second);
-        Ok(())
+        adam(step, gradient, [first, second], parameter);
+        true
     }
 }
 
@@ -176,6 +139,7 @@ mod tests {
     use stochgrad_tensor::Tensor;
 
     use super::*;
+    use crate::optimizers::Optimizer;
     use crate::testing::{gradients, one_parameter};
 
     fn descent<const N: usize>(mut adam: Adam<f64>, slopes: [f64; N]) -> [f64; N] {
@@ -222,8 +186,10 @@ mod tests {
         let mut foreign = state.clone();
         foreign.kind = "sgd".into();
         let mut unknown = state.clone();
-        unknown.slots.insert("third_moment".into(), BTreeMap::new());
-        for (wrong, part) in [(halved, "first and second"), (foreign, "sgd"), (unknown, "third_moment")] {
+        unknown.slots.insert("third_moment".into(), std::collections::BTreeMap::new());
+        for (wrong, part) in
+            [(halved, "`first_moment` and `second_moment`"), (foreign, "sgd"), (unknown, "third_moment")]
+        {
             let message = other.load_state(&wrong).unwrap_err().to_string();
             assert!(message.contains(part), "{message}");
             assert_eq!(other.state(), state);

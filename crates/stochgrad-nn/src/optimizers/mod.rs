@@ -1,12 +1,19 @@
 //! Optimisers, which update parameters with their gradients.
 
 mod adam;
+mod average;
+mod compiled_rule;
+mod descent;
+mod rule;
 mod sgd;
 mod slots;
 
-pub use adam::Adam;
-pub use sgd::Sgd;
-pub use slots::Slots;
+pub use adam::{Adam, AdamRule};
+pub use average::Average;
+pub use descent::Descent;
+pub use rule::{UpdateRule, Updated};
+pub use sgd::{Sgd, SgdRule};
+pub use stochgrad_tape::descent::Schedule;
 
 use std::collections::BTreeMap;
 
@@ -31,10 +38,10 @@ pub trait Optimizer<F: Real> {
     /// another shape than its parameter or contains a NaN or an infinity. Nothing is changed in this case.
     fn step(&mut self, parameters: &mut Parameters<F>, gradients: &Gradients<F>) -> NnResult<()>;
 
-    /// The learning rate.
+    /// The learning rate of the next step.
     fn learning_rate(&self) -> f64;
 
-    /// Sets the learning rate, for schedules.
+    /// Sets the learning rate of all further steps, in place of a schedule.
     fn set_learning_rate(&mut self, learning_rate: f64);
 
     /// The state of the optimiser between steps. Settings such as the learning rate are not part of it.
@@ -152,15 +159,6 @@ fn check_setting(setting: &'static str, value: f64, allowed: impl Fn(f64) -> boo
     } else {
         Err(NnError::argument(setting, domain, value.to_string(), "correct the setting"))
     }
-}
-
-fn check_learning_rate(learning_rate: f64) -> NnResult<()> {
-    check_setting(
-        "the learning rate of an optimiser",
-        learning_rate,
-        |rate| rate.is_finite() && rate >= 0.0,
-        "a finite number that is not negative",
-    )
 }
 
 #[cfg(test)]

@@ -1,17 +1,13 @@
 //! Stochastic gradient descent.
 
-use std::collections::BTreeMap;
-
-use stochgrad_graph::Gradients;
+use stochgrad_tape::Var;
+use stochgrad_tape::descent::Schedule;
 use stochgrad_tensor::Real;
 
-use super::slots::Slots;
-use super::{Optimizer, OptimizerState, check_gradients, check_learning_rate, check_setting, gradient};
+use super::check_setting;
+use super::descent::Descent;
+use super::rule::{UpdateRule, Updated};
 use crate::error::NnResult;
-use crate::parameters::Parameters;
-
-const KIND: &str = "sgd";
-const VELOCITY: &str = "velocity";
 
 /// Stochastic gradient descent, with optional momentum.
 ///
@@ -35,88 +31,82 @@ const VELOCITY: &str = "velocity";
 /// assert_eq!(parameters.get("x"), Some(&Tensor::scalar(1.5)));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Debug)]
-pub struct Sgd<F: Real> {
-    learning_rate: f64,
-    momentum: f64,
-    nesterov: bool,
-    steps: u64,
-    velocity: Slots<F>,
+pub type Sgd<F> = Descent<F, SgdRule>;
+
+/// The update rule of [`Sgd`].
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct SgdRule {
+    /// The momentum, in [0, 1).
+    pub momentum: f64,
+    /// Whether the momentum is Nesterov's.
+    pub nesterov: bool,
 }
 
 impl<F: Real> Sgd<F> {
     /// Gradient descent without momentum.
-    pub fn new(learning_rate: f64) -> Self {
-        Self { learning_rate, momentum: 0.0, nesterov: false, steps: 0, velocity: Slots::default() }
+    pub fn new(learning_rate: impl Into<Schedule>) -> Self {
+        Descent::of(SgdRule::default(), learning_rate)
     }
 
     /// Sets the momentum, in [0, 1).
-    pub fn momentum(mut self, momentum: f64) -> Self {
-        self.momentum = momentum;
-        self
+    pub fn momentum(self, momentum: f64) -> Self {
+        self.with(|rule| rule.momentum = momentum)
     }
 
     /// Sets whether to use Nesterov's momentum. It has no effect if the momentum is 0.
-    pub fn nesterov(mut self, nesterov: bool) -> Self {
-        self.nesterov = nesterov;
-        self
+    pub fn nesterov(self, nesterov: bool) -> Self {
+        self.with(|rule| rule.nesterov = nesterov)
     }
 }
 
-impl<F: Real> Optimizer<F> for Sgd<F> {
-    fn step(&mut self, parameters: &mut Parameters<F>, gradients: &Gradients<F>) -> NnResult<()> {
-        check_learning_rate(self.learning_rate)?;
+impl<F: Real> UpdateRule<F> for SgdRule {
+    fn kind(&self) -> &'static str {
+        "sgd"
+    }
+
+    fn slots(&self) -> &'static [&'static str] {
+        if self.momentum == 0.0 { &[] } else { &["velocity"] }
+    }
+
+    fn check(&self) -> NnResult<()> {
         check_setting(
             "the momentum of `Sgd`",
             self.momentum,
             |momentum| (0.0..1.0).contains(&momentum),
             "a number in [0, 1)",
-        )?;
-        check_gradients(parameters, gradients)?;
-        self.velocity.check(parameters)?;
-        let (rate, momentum) = (F::from_f64(self.learning_rate), F::from_f64(self.momentum));
-        parameters.update(|name, shape, values| {
-            let Some(gradient) = gradient(gradients, name) else { return Ok(()) };
-            let values = values.iter_mut().zip(gradient.as_slice());
-            if self.momentum == 0.0 {
-                for (value, &g) in values {
-                    *value -= rate * g;
+        )
+    }
+
+    fn update<'t>(
+        &self,
+        coefficients: &[Var<'t, F>],
+        parameter: Var<'t, F>,
+        gradient: Var<'t, F>,
+        slots: &[Var<'t, F>],
+    ) -> Updated<'t, F> {
+        let rate = coefficients[0];
+        let Some(&velocity) = slots.first() else {
+            return Updated { parameter: parameter - gradient * rate, slots: Vec::new() };
+        };
+        let velocity = velocity * self.momentum + gradient;
+        let along = if self.nesterov { gradient + velocity * self.momentum } else { velocity };
+        Updated { parameter: parameter - along * rate, slots: vec![velocity] }
+    }
+
+    fn kernel(&self, coefficients: &[F], gradient: &[F], slots: &mut [&mut [F]], parameter: &mut [F]) -> bool {
+        let (rate, momentum) = (coefficients[0], F::from_f64(self.momentum));
+        let values = parameter.iter_mut().zip(gradient);
+        match slots {
+            [] => values.for_each(|(value, &g)| *value -= rate * g),
+            [velocity, ..] => {
+                for ((value, &g), v) in values.zip(velocity.iter_mut()) {
+                    *v = momentum * *v + g;
+                    let along = if self.nesterov { g + momentum * *v } else { *v };
+                    *value -= rate * along;
                 }
-                return Ok(());
             }
-            let velocity = self.velocity.elements(name, shape);
-            for ((value, &g), v) in values.zip(velocity) {
-                *v = momentum * *v + g;
-                let along = if self.nesterov { g + momentum * *v } else { *v };
-                *value -= rate * along;
-            }
-            Ok(())
-        })?;
-        self.steps += 1;
-        Ok(())
-    }
-
-    fn learning_rate(&self) -> f64 {
-        self.learning_rate
-    }
-
-    fn set_learning_rate(&mut self, learning_rate: f64) {
-        self.learning_rate = learning_rate;
-    }
-
-    fn state(&self) -> OptimizerState<F> {
-        OptimizerState {
-            kind: KIND.into(),
-            steps: self.steps,
-            slots: BTreeMap::from([(VELOCITY.into(), self.velocity.state())]),
         }
-    }
-
-    fn load_state(&mut self, state: &OptimizerState<F>) -> NnResult<()> {
-        state.check(KIND, &[VELOCITY])?;
-        self.steps = state.steps;
-        self.velocity = Slots::from_state(state.slots.get(VELOCITY));
-        Ok(())
+        true
     }
 }
 
@@ -126,6 +116,7 @@ mod tests {
     use stochgrad_tensor::Tensor;
 
     use super::*;
+    use crate::optimizers::Optimizer;
     use crate::testing::{gradients, one_parameter};
 
     /// The values of a parameter that starts at 1, after steps with gradient 1 and learning rate 0.1.

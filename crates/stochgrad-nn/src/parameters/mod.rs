@@ -1,12 +1,10 @@
 //! The named tensors of a model.
 
-mod bound;
 mod entry;
 mod saved;
 mod scope;
 mod update;
 
-pub use bound::Bound;
 pub use scope::Scope;
 
 use std::collections::HashMap;
@@ -104,7 +102,7 @@ impl<F: Real> Parameters<F> {
     /// Adds a buffer: a tensor that belongs to the model but is not trained, such as a running mean or a statistic of
     /// the data. It is saved and loaded with the parameters, and no optimiser changes it.
     ///
-    /// Parameters and buffers share one space of names. [`set`](Self::set) changes a buffer, [`Bound::buffer`] puts it
+    /// Parameters and buffers share one space of names. [`set`](Self::set) changes a buffer, [`Record::buffer`](crate::Record::buffer) puts it
     /// on a graph as a value without a gradient.
     ///
     /// ```
@@ -269,7 +267,7 @@ impl<F: Real> Parameters<F> {
     }
 }
 
-fn in_words<'a>(names: impl Iterator<Item = &'a str>, none: &str) -> String {
+pub(crate) fn in_words<'a>(names: impl Iterator<Item = &'a str>, none: &str) -> String {
     let names: Vec<String> = names.map(|name| format!("`{name}`")).collect();
     if names.is_empty() { none.into() } else { names.join(", ") }
 }

@@ -15,6 +15,17 @@ impl<F: Real> Parameters<F> {
     /// The first error of `change`. Parameters that were visited before the error have changed, so check in advance
     /// what can be checked.
     pub fn update(&mut self, mut change: impl FnMut(&str, &Shape, &mut [F]) -> NnResult<()>) -> NnResult<()> {
+        self.update_tensors(|name, value| {
+            let shape = value.shape().clone();
+            change(name, &shape, value.make_mut())
+        })
+    }
+
+    /// As [`update`](Self::update), with tensors, whose memory nothing else shares.
+    pub(crate) fn update_tensors(
+        &mut self,
+        mut change: impl FnMut(&str, &mut Tensor<F>) -> NnResult<()>,
+    ) -> NnResult<()> {
         for Entry { name, value, spare } in &mut self.entries {
             if !value.is_unique() {
                 let kept = spare.take_if(|spare| spare.is_unique() && spare.shape() == value.shape());
@@ -22,8 +33,7 @@ impl<F: Real> Parameters<F> {
                 copy.make_mut().copy_from_slice(value.as_slice());
                 *spare = Some(std::mem::replace(value, copy));
             }
-            let shape = value.shape().clone();
-            change(name, &shape, value.make_mut())?;
+            change(name, value)?;
         }
         Ok(())
     }

@@ -6,8 +6,8 @@ mod reader;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use stochgrad_graph::{GraphError, GraphResult, Method, MethodState};
-use stochgrad_tensor::{Real, Tensor};
+use stochgrad_graph::{GraphError, GraphResult, MethodState, NodeMethod};
+use stochgrad_tensor::{Real, Tensor, instantiated};
 
 use crate::checkpoint::Checkpoint;
 use crate::error::NnResult;
@@ -64,28 +64,39 @@ impl TrainingState {
         Self { seed, ..Self::default() }
     }
 
-    /// Stores the state of the gradient method of a node.
-    pub fn remember(&mut self, node: &str, method: &dyn Method) {
-        self.methods.insert(node.into(), method.state());
+    /// Stores the states of the gradient methods of a graph, which [`Graph::methods`](stochgrad_graph::Graph::methods)
+    /// and [`CompiledGraph::methods`](stochgrad_graph::CompiledGraph::methods) list. A method that keeps nothing between
+    /// steps is left out, and so is one that shares its slots with an earlier node.
+    pub fn remember(&mut self, methods: &[NodeMethod]) {
+        for method in with_own_slots(methods) {
+            self.methods.insert(method.node.clone(), method.state());
+        }
     }
 
-    /// Restores the state of the gradient method of a node.
+    /// Restores the states that [`remember`](Self::remember) stored, for the methods of the same model.
     ///
     /// # Errors
     ///
-    /// [`GraphError::State`] if there is no state for the node, or it belongs to another method.
-    pub fn recall(&self, node: &str, method: &dyn Method) -> GraphResult<()> {
-        match self.methods.get(node) {
-            Some(state) => method.load_state(state),
-            None => Err(GraphError::State {
-                method: method.name(),
-                problem: format!(
-                    "expected the state of node \"{node}\", got that of {}; check that the checkpoint was saved from \
-                     the same model",
-                    in_words(self.methods.keys())
-                ),
-            }),
+    /// [`GraphError::State`] if there is no state for a node whose method keeps something between steps, or if it
+    /// belongs to another method. Nothing is changed in this case.
+    pub fn recall(&self, methods: &[NodeMethod]) -> GraphResult<()> {
+        let mut found = Vec::new();
+        for method in with_own_slots(methods) {
+            let Some(state) = self.methods.get(&method.node) else {
+                return Err(GraphError::State {
+                    method: method.name.clone(),
+                    problem: format!(
+                        "expected the state of node \"{}\", got that of {}; check that the checkpoint was saved from \
+                         the same model",
+                        method.node,
+                        in_words(self.methods.keys())
+                    ),
+                });
+            };
+            method.slots.check(&method.name, state)?;
+            found.push((method, state));
         }
+        found.into_iter().try_for_each(|(method, state)| method.load_state(state))
     }
 
     /// Everything that is needed to resume the run, in one checkpoint. The memory of tensors is shared, not copied.
@@ -94,6 +105,17 @@ impl TrainingState {
     ///
     /// Those of [`Checkpoint::insert`].
     pub fn to_checkpoint<F: Real>(
+        &self,
+        parameters: &Parameters<F>,
+        optimizer: &dyn Optimizer<F>,
+    ) -> NnResult<Checkpoint> {
+        instantiated!(
+            F: fn(&TrainingState, &Parameters<F>, &dyn Optimizer<F>) -> NnResult<Checkpoint> =
+                TrainingState::to_checkpoint_body
+        )(self, parameters, optimizer)
+    }
+
+    fn to_checkpoint_body<F: Real>(
         &self,
         parameters: &Parameters<F>,
         optimizer: &dyn Optimizer<F>,
@@ -179,6 +201,18 @@ impl TrainingState {
         parameters: &mut Parameters<F>,
         optimizer: &mut dyn Optimizer<F>,
     ) -> NnResult<Self> {
+        instantiated!(
+            F: fn(&Checkpoint, &str, &mut Parameters<F>, &mut dyn Optimizer<F>) -> NnResult<TrainingState> =
+                TrainingState::restore_body
+        )(checkpoint, location, parameters, optimizer)
+    }
+
+    fn restore_body<F: Real>(
+        checkpoint: &Checkpoint,
+        location: &str,
+        parameters: &mut Parameters<F>,
+        optimizer: &mut dyn Optimizer<F>,
+    ) -> NnResult<Self> {
         let reader = Reader { checkpoint, location };
         let state = Self {
             step: reader.number(STEP)?,
@@ -194,16 +228,21 @@ impl TrainingState {
     }
 }
 
+/// The methods that keep something between steps, without those that share their slots with an earlier one.
+fn with_own_slots(methods: &[NodeMethod]) -> impl Iterator<Item = &NodeMethod> {
+    let own = |index: usize| methods[..index].iter().all(|before| !before.slots.is(&methods[index].slots));
+    let methods = methods.iter().enumerate().filter(move |(index, method)| !method.slots.is_empty() && own(*index));
+    methods.map(|(_, method)| method)
+}
+
 #[cfg(test)]
 mod tests {
-    use std::sync::Mutex;
-
-    use stochgrad_graph::{Graph, Order, Profile, Seed};
+    use stochgrad_graph::{Graph, MethodSlots, Seed, SlotDomain, SlotPart, SlotSet};
     use stochgrad_tape::Workspace;
 
     use super::*;
     use crate::data::{Minibatches, rows};
-    use crate::layers::{Activation, Mlp};
+    use crate::layers::{Activation, Layer, Mlp};
     use crate::optimizers::{Adam, Sgd};
     use crate::testing::one_parameter;
 
@@ -279,51 +318,32 @@ mod tests {
         }
     }
 
-    #[derive(Default)]
-    struct Mean(Mutex<Vec<f64>>);
-
-    impl Method for Mean {
-        fn name(&self) -> String {
-            "running mean".into()
-        }
-
-        fn profile(&self) -> Profile {
-            Profile::unbiased(Order::Any)
-        }
-
-        fn state(&self) -> MethodState {
-            MethodState::from([("mean/of %2F".into(), self.0.lock().unwrap().clone())])
-        }
-
-        fn load_state(&self, state: &MethodState) -> GraphResult<()> {
-            *self.0.lock().unwrap() = state["mean/of %2F"].clone();
-            Ok(())
-        }
+    /// A method that keeps a mean, and one that keeps nothing.
+    fn methods(node: &str, mean: &SlotSet) -> [NodeMethod; 2] {
+        let slots = MethodSlots::from(mean);
+        [
+            NodeMethod { node: node.into(), name: "running mean".into(), slots },
+            NodeMethod { node: "w".into(), name: "score function".into(), slots: MethodSlots::default() },
+        ]
     }
 
-    struct Stateless;
-
-    impl Method for Stateless {
-        fn name(&self) -> String {
-            "score function".into()
-        }
-
-        fn profile(&self) -> Profile {
-            Profile::unbiased(Order::Any)
-        }
+    fn mean() -> SlotSet {
+        const PARTS: &[SlotPart] = &[SlotPart { name: "mean/of %2F", domain: SlotDomain::Finite }];
+        SlotSet::new(PARTS)
     }
 
     #[test]
     fn counters_settings_and_the_state_of_methods_come_back() {
-        let method = Mean::default();
-        *method.0.lock().unwrap() = vec![0.1, -0.0, f64::MIN_POSITIVE / 8.0, f64::INFINITY];
+        let kept = mean();
+        let slot = |set: &SlotSet| set.slot("x", "mean/of %2F", [3], |_| 0.0);
+        slot(&kept).write(&[0.1, -0.0, f64::MIN_POSITIVE / 8.0]);
         let mut state = TrainingState::new(u64::MAX);
         state.step = (1 << 53) + 1;
         state.epoch = 3;
         for node in ["z", "x[3]", "a/b%2F", ""] {
-            state.remember(node, &method);
+            state.remember(&methods(node, &kept));
         }
-        state.remember("w", &Stateless);
+        assert!(!state.methods.contains_key("w"));
         state.settings.insert("learning rate".into(), "0.1".into());
         state.settings.insert("a/b".into(), "\"\n".into());
         let folder = tempfile::tempdir().unwrap();
@@ -334,16 +354,34 @@ mod tests {
         let loaded = TrainingState::load(&path, &mut parameters, &mut adam).unwrap();
         assert_eq!(loaded, state);
 
-        let restored = Mean::default();
-        loaded.recall("a/b%2F", &restored).unwrap();
-        let bits = |method: &Mean| {
-            let numbers = method.0.lock().unwrap().clone();
-            numbers.into_iter().map(f64::to_bits).collect::<Vec<_>>()
-        };
-        assert_eq!(bits(&restored), bits(&method));
-        loaded.recall("w", &Stateless).unwrap();
-        let message = loaded.recall("v", &restored).unwrap_err().to_string();
+        let restored = mean();
+        loaded.recall(&methods("a/b%2F", &restored)).unwrap();
+        let bits = |set: &SlotSet| slot(set).values().into_iter().map(f64::to_bits).collect::<Vec<_>>();
+        assert_eq!(bits(&restored), bits(&kept));
+        let message = loaded.recall(&methods("v", &restored)).unwrap_err().to_string();
         assert!(message.contains("\"v\"") && message.contains("`x[3]`"), "{message}");
-        assert!(loaded.recall("z", &Stateless).is_err());
+        loaded.recall(&methods("v", &restored)[1..]).unwrap();
+    }
+
+    #[test]
+    fn shared_slots_are_stored_once_and_a_refused_state_changes_nothing() {
+        let (first, second) = (mean(), mean());
+        first.slot("x", "mean/of %2F", [], |_| 0.0).write(&[1.0]);
+        second.slot("x", "mean/of %2F", [], |_| 0.0).write(&[2.0]);
+        let all: Vec<NodeMethod> = [("a", &first), ("b", &first), ("c", &second)]
+            .iter()
+            .map(|(node, set)| methods(node, set)[0].clone())
+            .collect();
+        let mut state = TrainingState::new(1);
+        state.remember(&all);
+        assert_eq!(state.methods.keys().collect::<Vec<_>>(), ["a", "c"]);
+        first.slot("x", "mean/of %2F", [], |_| 0.0).write(&[3.0]);
+        let values = |set: &SlotSet| set.slot("x", "mean/of %2F", [], |_| 0.0).values();
+        let mut broken = state.clone();
+        broken.methods.insert("c".into(), [("x / median".into(), vec![1.0])].into());
+        assert!(matches!(broken.recall(&all), Err(GraphError::State { .. })));
+        assert_eq!(values(&first), [3.0]);
+        state.recall(&all).unwrap();
+        assert_eq!((values(&first), values(&second)), (vec![1.0], vec![2.0]));
     }
 }

@@ -10,7 +10,7 @@ use stochgrad_tensor::{Real, Shape, Tensor};
 /// Operands with the same plate axes and the same event rank. Missing event axes are added on the left.
 pub(crate) struct Aligned<F: Real> {
     pub(crate) plates: Plates,
-    pub(crate) values: SmallVec<[Tensor<F>; 3]>,
+    pub(crate) values: SmallVec<[Tensor<F>; 5]>,
 }
 
 impl<F: Real> Inner<F> {

@@ -171,7 +171,7 @@ impl Op {
             | Op::Leaf { .. }
             | Op::Noise { .. }
             | Op::Draw { .. }
-            | Op::Host(_)
+            | Op::Slot(_)
             | Op::Special(_)
             | Op::Softmax(_)
             | Op::LogSoftmax(_)

@@ -331,7 +331,7 @@ impl<F: Real> Tape<F> {
             Op::Leaf { .. }
             | Op::Noise { .. }
             | Op::Draw { .. }
-            | Op::Host(_)
+            | Op::Slot(_)
             | Op::Detach(_)
             | Op::Argmax(_)
             | Op::Categories

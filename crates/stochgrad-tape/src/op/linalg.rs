@@ -58,7 +58,11 @@ impl<F: Real> Inner<F> {
             let full: Shape = common.iter().chain(&own[own.len() - 2..]).copied().collect();
             reduce::expand(pool, x, &full)
         };
-        Ok((linalg::triangular_solve(pool, &widen(l), &widen(b), transpose), aligned.plates))
+        let (l, b) = (widen(l), widen(b));
+        let solution = linalg::triangular_solve(pool, &l, &b, transpose);
+        pool.recycle(l);
+        pool.recycle(b);
+        Ok((solution, aligned.plates))
     }
 }
 

@@ -95,9 +95,8 @@ pub enum Op {
         /// The event shape.
         event: Shape,
     },
-    /// Values that host code supplies, and supplies again in each run of a program. Contains the number of the source
-    /// on this tape.
-    Host(u32),
+    /// The value of a slot, which is read again in each run of a program. Contains the number of the slot on this tape.
+    Slot(u32),
     /// A function of each element.
     Map(Map),
     /// A function of pairs of elements, broadcast.
@@ -214,7 +213,7 @@ impl fmt::Display for Op {
             Op::Noise { fill, scheme: None, .. } => write!(f, "{fill:?} noise"),
             Op::Noise { fill, scheme: Some(scheme), .. } => write!(f, "{fill:?} noise, {}", scheme.scheme),
             Op::Draw { .. } => f.write_str("draw"),
-            Op::Host(_) => f.write_str("host value"),
+            Op::Slot(_) => f.write_str("slot"),
             Op::Map(map) => write!(f, "{map:?}"),
             Op::Zip(zip) => write!(f, "{zip:?}"),
             Op::Special(special) => write!(f, "{special:?}"),

@@ -101,7 +101,7 @@ impl Op {
             Op::Leaf { .. }
             | Op::Noise { .. }
             | Op::Draw { .. }
-            | Op::Host(_)
+            | Op::Slot(_)
             | Op::Select
             | Op::Softmax(_)
             | Op::LogSoftmax(_)
@@ -168,7 +168,7 @@ impl Op {
             Op::Leaf { .. }
             | Op::Noise { .. }
             | Op::Draw { .. }
-            | Op::Host(_)
+            | Op::Slot(_)
             | Op::Softmax(_)
             | Op::LogSoftmax(_)
             | Op::Argmax(_)
@@ -217,7 +217,7 @@ impl Op {
             Op::Leaf { .. }
             | Op::Noise { .. }
             | Op::Draw { .. }
-            | Op::Host(_)
+            | Op::Slot(_)
             | Op::Map(_)
             | Op::Special(_)
             | Op::Reduce(..)

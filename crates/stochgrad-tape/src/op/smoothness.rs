@@ -106,7 +106,7 @@ impl Op {
             Op::Leaf { .. }
             | Op::Noise { .. }
             | Op::Draw { .. }
-            | Op::Host(_)
+            | Op::Slot(_)
             | Op::Softmax(_)
             | Op::LogSoftmax(_)
             | Op::CumulativeSum { .. }
@@ -144,7 +144,7 @@ impl Op {
     pub(crate) fn passes_gradient(&self, input: usize) -> bool {
         match self {
             Op::Sample(_) => input == 0,
-            Op::Leaf { .. } | Op::Noise { .. } | Op::Draw { .. } | Op::Host(_) => false,
+            Op::Leaf { .. } | Op::Noise { .. } | Op::Draw { .. } | Op::Slot(_) => false,
             // The rule of the operation answers with an error.
             Op::Special(special) if special.is_count(input) => true,
             _ => self.smoothness(input).passes_gradient(),

@@ -32,8 +32,8 @@ struct Written {
 }
 
 /// The number of values that a run can write without an allocation. A chain that writes more than this, or reads more
-/// than 32, takes memory from the allocator.
-type Tensors<F> = SmallVec<[Tensor<F>; 16]>;
+/// than 128, takes memory from the allocator.
+type Tensors<F> = SmallVec<[Tensor<F>; 48]>;
 
 impl<F: Real> Fused<F> {
     /// Runs the chain on the values of a tape.
@@ -58,11 +58,11 @@ impl<F: Real> Fused<F> {
         }
         {
             // A loop of `push` builds the list in place. A `collect` would build it elsewhere and move it.
-            let mut inputs: SmallVec<[&[F]; 32]> = SmallVec::new();
+            let mut inputs: SmallVec<[&[F]; 128]> = SmallVec::new();
             for id in &self.inputs {
                 inputs.push(nodes[id.index()].value.as_slice());
             }
-            let mut keys: SmallVec<[Key; 4]> = SmallVec::new();
+            let mut keys: SmallVec<[Key; 16]> = SmallVec::new();
             for &address in &self.addresses {
                 keys.push(key(address));
             }
@@ -78,11 +78,11 @@ impl<F: Real> Fused<F> {
             }
             self.chain.run(scratch, &inputs, &keys, results);
         }
-        partials.into_iter().for_each(|partial| pool.recycle(partial));
-        for (written, value) in self.outputs.iter().zip(outputs) {
+        partials.drain(..).for_each(|partial| pool.recycle(partial));
+        for (written, value) in self.outputs.iter().zip(outputs.drain(..)) {
             nodes[written.to.index()].value = value;
         }
-        for (written, mut value) in self.reductions.iter().zip(reduced) {
+        for (written, mut value) in self.reductions.iter().zip(reduced.drain(..)) {
             if let Some(factor) = written.factor {
                 let mut scaled = pool.take(written.shape.clone());
                 map_slice(Map::MulScalar(factor), value.as_slice(), scaled.make_mut());

@@ -5,7 +5,7 @@
 //! large ones. [`Tape::compile`](crate::Tape::compile) avoids both. It takes one recording and keeps what its outputs
 //! need:
 //!
-//! * values that do not depend on inputs, noise or host values become constants;
+//! * values that do not depend on inputs, noise or slots become constants;
 //! * values that are equal by construction are computed once;
 //! * consecutive element-wise functions become one pass over memory, including the reductions of rows that follow;
 //! * buffers go back to the pool after their last use, so nothing is allocated from the second run on.
@@ -14,6 +14,7 @@
 
 mod fusion;
 mod group;
+pub(crate) mod listing;
 mod pairs;
 mod recording;
 mod schedule;
@@ -25,16 +26,19 @@ use crate::noise_source::NoiseSeed;
 use crate::op::Op;
 use crate::op::fault::Fault;
 use crate::origin::{Origin, not_finite_in_words};
+use crate::requirement::Requirement;
 use crate::sets::SetId;
+use crate::slot::Slot;
 use crate::tape::{Inner, Tape};
 use fusion::Fused;
+use listing::ListedRequirement;
 use smallvec::SmallVec;
 use std::ops::Range;
 use std::panic::Location;
 use stochgrad_tensor::descent::squares_are_finite;
 use stochgrad_tensor::fused::Scratch;
 use stochgrad_tensor::random::Key;
-use stochgrad_tensor::{Pool, Real, Shape, Tensor};
+use stochgrad_tensor::{Pool, Real, Shape, Tensor, instantiated};
 
 /// A compiled recording, which runs again with other inputs and other noise. See [`Tape::compile`].
 ///
@@ -60,6 +64,8 @@ pub struct Program<F: Real> {
     tape: Tape<F>,
     inputs: Vec<Input>,
     outputs: Vec<Id>,
+    /// The shapes of all values.
+    shapes: Vec<Shape>,
     /// The values of the outputs in the last run.
     results: Vec<Tensor<F>>,
     instructions: Vec<Instruction<F>>,
@@ -68,6 +74,8 @@ pub struct Program<F: Real> {
     finite: Range<usize>,
     /// Whether their squares were finite in the last run.
     squares_are_finite: bool,
+    /// Whether requirements are checked.
+    checks: bool,
 }
 
 struct Input {
@@ -89,6 +97,8 @@ enum Work<F> {
     Evaluate { op: Op, inputs: Inputs, to: Id, held: bool },
     /// Element-wise functions and reductions of rows.
     Fused(Box<Fused<F>>),
+    /// A check of a value that is required to meet a condition.
+    Check { requirement: Requirement, number: usize, value: Id },
 }
 
 impl<F: Real> Program<F> {
@@ -148,6 +158,10 @@ impl<F: Real> Program<F> {
             );
             return Err(TapeError::Other { message, at });
         }
+        instantiated!(F: fn(&mut Program<F>, NoiseSeed) -> TapeResult<()> = Program::run_body)(self, seed)
+    }
+
+    fn run_body(&mut self, seed: NoiseSeed) -> TapeResult<()> {
         if self.scratch.len() > 1 && rayon::current_thread_index().is_none() {
             // From outside the thread pool, each parallel operation would have to enter it.
             rayon::scope(|_| self.execute(seed))
@@ -196,6 +210,20 @@ impl<F: Real> Program<F> {
         self.squares_are_finite
     }
 
+    /// The slots that a run reads.
+    pub fn slots(&self) -> Vec<Slot> {
+        let inner = self.tape.inner.borrow();
+        let is_read = |number: usize| inner.nodes.iter().any(|node| node.op == Op::Slot(number as u32));
+        let slots = inner.slots.iter().enumerate().filter(|(number, _)| is_read(*number));
+        slots.map(|(_, slot)| slot.clone()).collect()
+    }
+
+    /// Sets whether a run checks the requirements that were recorded with [`Var::require`](crate::Var::require). It does
+    /// by default.
+    pub fn set_checks(&mut self, check: bool) {
+        self.checks = check;
+    }
+
     /// The pool that provides the buffers of a run.
     pub fn pool(&self) -> &Pool<F> {
         self.tape.pool()
@@ -211,9 +239,19 @@ impl<F: Real> Program<F> {
         self.instructions.is_empty()
     }
 
+    fn requirements(&self) -> impl Iterator<Item = ListedRequirement> {
+        self.instructions.iter().filter_map(|instruction| match &instruction.work {
+            Work::Check { requirement, number, value } => {
+                Some(ListedRequirement { value: *value, requirement: *requirement, number: *number })
+            }
+            Work::Evaluate { .. } | Work::Fused(_) => None,
+        })
+    }
+
     fn execute(&mut self, seed: NoiseSeed) -> TapeResult<()> {
-        let Program { tape, inputs, outputs, results, instructions, scratch, finite, squares_are_finite: squares } =
-            self;
+        let Program {
+            tape, inputs, outputs, results, instructions, scratch, finite, squares_are_finite, checks, ..
+        } = self;
         let inner = tape.inner.get_mut();
         inner.noise = Some(seed);
         for (&output, result) in outputs.iter().zip(results.iter_mut()) {
@@ -233,6 +271,14 @@ impl<F: Real> Program<F> {
                         break;
                     }
                 },
+                Work::Check { requirement, number, value } if *checks => {
+                    let node = &tape.inner.get_mut().nodes[value.index()];
+                    if let Some(violation) = requirement.condition.violation(&node.value) {
+                        result = Err(requirement.error(*number, violation, node.location));
+                        break;
+                    }
+                }
+                Work::Check { .. } => {}
                 Work::Fused(fused) => {
                     let noise = |address| Key::new(seed.seed, seed.step, address);
                     fused.run(&mut tape.inner.get_mut().nodes, &tape.pool, scratch, noise);
@@ -248,7 +294,7 @@ impl<F: Real> Program<F> {
             *result = inner.nodes[output.index()].value.clone();
         }
         if result.is_ok() {
-            result = check_finite(&results[finite.clone()], squares).map_err(|(output, position)| {
+            result = check_finite(&results[finite.clone()], squares_are_finite).map_err(|(output, position)| {
                 let at = outputs[finite.start + output];
                 TapeError::NotFinite {
                     output: finite.start + output,
@@ -302,7 +348,7 @@ fn origin<F: Real>(slots: &Inner<F>, seed: NoiseSeed, output: Id, position: usiz
         new.plates = slots.plates.clone();
         new.primitives = slots.primitives.clone();
         new.samplers = slots.samplers.clone();
-        new.hosts = slots.hosts.clone();
+        new.slots = slots.slots.clone();
         new.generation = slots.generation;
         new.noise = Some(seed);
     }
@@ -319,6 +365,7 @@ fn origin<F: Real>(slots: &Inner<F>, seed: NoiseSeed, output: Id, position: usiz
             ancestors: SetId::EMPTY,
             location: node.location,
             rule_of: node.rule_of,
+            trains: node.trains,
         });
     }
     tape.inner.into_inner().origin(output, position)
@@ -342,6 +389,9 @@ impl<F: Real> std::fmt::Debug for Program<F> {
                     writeln!(f, "  %{} = {op}{inputs:?}", to.0)?;
                 }
                 Work::Fused(fused) => writeln!(f, "  {fused:?}")?,
+                Work::Check { requirement, value, .. } => {
+                    writeln!(f, "  check %{}: {:?}", value.0, requirement.condition)?
+                }
             }
         }
         write!(f, "  outputs {:?}", self.outputs.iter().map(|id| id.0).collect::<Vec<_>>())

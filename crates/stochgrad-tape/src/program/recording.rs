@@ -1,7 +1,7 @@
 //! Analysis of a recording for a program.
 
 use super::group::row_reduction;
-use crate::id::Id;
+use crate::id::{HostRead, Id};
 use crate::node::Node;
 use crate::noise::NoiseLayout;
 use crate::op::Op;
@@ -9,6 +9,7 @@ use crate::plate::{Plate, Plates};
 use crate::tape::Inner;
 use smallvec::{SmallVec, smallvec};
 use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use stochgrad_tensor::fused::{BLOCK, View};
 use stochgrad_tensor::map::Map;
 use stochgrad_tensor::zip::Zip;
@@ -25,6 +26,24 @@ pub(super) struct Recording<'a, F: Real> {
     pub(super) needed: Vec<bool>,
     /// Whether a value is never computed, since its readers find its elements in other values.
     in_place: Vec<bool>,
+    /// The requirements that a run checks, by their numbers, and the values that they are about.
+    pub(super) required: Vec<(usize, usize)>,
+}
+
+/// A hash of an operation without its arguments, and of its operands.
+fn hash(op: &Op, operands: &[usize]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    std::mem::discriminant(op).hash(&mut hasher);
+    match op {
+        Op::Map(map) => std::mem::discriminant(map).hash(&mut hasher),
+        Op::Zip(zip) => std::mem::discriminant(zip).hash(&mut hasher),
+        Op::Noise { address, .. } => address.hash(&mut hasher),
+        Op::Slice { start, .. } | Op::PadInto { start, .. } => start.hash(&mut hasher),
+        Op::PlateMember(_, member) | Op::PlateScatter(_, member) => member.hash(&mut hasher),
+        _ => {}
+    }
+    operands.hash(&mut hasher);
+    hasher.finish()
 }
 
 impl<'a, F: Real> Recording<'a, F> {
@@ -36,6 +55,7 @@ impl<'a, F: Real> Recording<'a, F> {
             root: (0..count as u32).collect(),
             needed: vec![false; count],
             in_place: vec![false; count],
+            required: Vec::new(),
         };
         for input in inputs {
             recording.varies[input.index()] = true;
@@ -43,7 +63,11 @@ impl<'a, F: Real> Recording<'a, F> {
         recording.find_variables();
         recording.find_equals();
         recording.find_needed(outputs);
-        recording.find_in_place(outputs);
+        recording.find_required();
+        let required = recording.required.iter().map(|&(_, value)| Id(value as u32));
+        let kept: Vec<Id> = outputs.iter().copied().chain(required).collect();
+        recording.find_needed(&kept);
+        recording.find_in_place(&kept);
         recording
     }
 
@@ -132,7 +156,7 @@ impl<'a, F: Real> Recording<'a, F> {
             let node = self.node(value);
             let varies = |input: &Id| self.varies[input.index()];
             self.varies[value] = match &node.op {
-                Op::Noise { .. } | Op::Draw { .. } | Op::Host(_) => true,
+                Op::Noise { .. } | Op::Draw { .. } | Op::Slot(_) => true,
                 // Their values are 1 and 0 for any operand.
                 Op::MagicBox | Op::Map(Map::OnesLike | Map::ZerosLike) => false,
                 // The other inputs only record dependence.
@@ -144,11 +168,11 @@ impl<'a, F: Real> Recording<'a, F> {
 
     /// Finds values that equal others: copies, products with 1, and repeated operations.
     fn find_equals(&mut self) {
-        let mut known: HashMap<String, u32> = HashMap::new();
+        let mut known: HashMap<u64, SmallVec<[u32; 1]>> = HashMap::new();
         for value in 0..self.root.len() {
             if !self.varies[value]
                 || self.node(value).inputs.is_empty()
-                    && !matches!(self.node(value).op, Op::Noise { .. } | Op::Draw { .. })
+                    && !matches!(self.node(value).op, Op::Noise { .. } | Op::Draw { .. } | Op::Slot(_))
             {
                 continue;
             }
@@ -156,12 +180,24 @@ impl<'a, F: Real> Recording<'a, F> {
                 self.root[value] = original as u32;
                 continue;
             }
-            let node = self.node(value);
-            if !matches!(node.op, Op::Custom(_) | Op::Draw { .. }) {
-                let name = format!("{:?}{:?}", node.op, self.operands(value));
-                self.root[value] = *known.entry(name).or_insert(value as u32);
+            if matches!(self.node(value).op, Op::Custom(_) | Op::Draw { .. }) {
+                continue;
+            }
+            let operands = self.operands(value);
+            let alike = known.entry(hash(&self.node(value).op, &operands)).or_default();
+            match alike.iter().find(|&&other| self.repeats(value, &operands, other as usize)) {
+                Some(&other) => self.root[value] = other,
+                None => alike.push(value as u32),
             }
         }
+    }
+
+    /// Whether a value with these operands repeats the operation of another value.
+    fn repeats(&self, value: usize, operands: &[usize], other: usize) -> bool {
+        let (op, known) = (&self.node(value).op, &self.node(other).op);
+        // The numbers 0 and -0 are equal, but operations with them are not.
+        let same_numbers = || !matches!(op, Op::Map(_) | Op::Zip(_)) || format!("{op:?}") == format!("{known:?}");
+        op == known && self.operands(other)[..] == *operands && same_numbers()
     }
 
     /// The operand that a value equals bit for bit.
@@ -230,6 +266,24 @@ impl<'a, F: Real> Recording<'a, F> {
         let turn: usize =
             node.value.shape().iter().skip(node.plates.partition_point(|other| *other <= plate)).product();
         (size == 2 || size <= MOST && turn >= TURN) && self.parts(value, plate).is_some()
+    }
+
+    /// The first read of a value that varies by host code.
+    pub(super) fn first_peek(&self) -> Option<&HostRead> {
+        let varies = |id: Id| id == Id::POISON || self.varies.get(id.index()).is_none_or(|&varies| varies);
+        self.inner.peeks.iter().find(|peek| varies(peek.id))
+    }
+
+    /// Finds the requirements on values that vary. Values that were recorded after host code had read a value, and that
+    /// no output needs, may depend on what it read, and are left out.
+    fn find_required(&mut self) {
+        let repeatable = self.first_peek().map_or(usize::MAX, |peek| peek.recorded_before);
+        for (number, required) in self.inner.requirements.iter().enumerate() {
+            let value = self.root[required.id.index()] as usize;
+            if self.varies[value] && (self.needed[value] || required.id.index() < repeatable) {
+                self.required.push((number, value));
+            }
+        }
     }
 
     fn find_needed(&mut self, outputs: &[Id]) {

@@ -12,11 +12,11 @@ use crate::sets::SetId;
 use crate::tape::{Inner, Tape};
 use crate::var::Var;
 use smallvec::SmallVec;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::panic::Location;
-use stochgrad_tensor::Real;
 use stochgrad_tensor::fused::Scratch;
 use stochgrad_tensor::zip::Zip;
+use stochgrad_tensor::{Real, instantiated};
 
 /// The largest length of a group. The registers of a longer one would not fit into the cache.
 const LONGEST: usize = 400;
@@ -37,7 +37,12 @@ impl<F: Real> Tape<F> {
         self.check()?;
         let input_ids = self.own(inputs, at)?;
         let output_ids = self.own(outputs, at)?;
-        plan(self, &input_ids, &output_ids, at)
+        instantiated!(F: fn(&Tape<F>, &[Id], &[Id], &'static Location<'static>) -> TapeResult<Program<F>> = plan)(
+            self,
+            &input_ids,
+            &output_ids,
+            at,
+        )
     }
 }
 
@@ -45,7 +50,7 @@ impl<F: Real> Tape<F> {
 struct Planner<'a, 'r, F: Real> {
     recording: &'a Recording<'r, F>,
     groups: Vec<Group>,
-    open: Vec<usize>,
+    open: BTreeSet<usize>,
     /// The group that computes each value, as a member or as a reduction.
     group_of: Vec<Option<u32>>,
     order: Vec<Planned>,
@@ -62,7 +67,7 @@ impl<F: Real> Planner<'_, '_, F> {
     }
 
     fn close(&mut self, group: usize) {
-        self.open.retain(|&open| open != group);
+        self.open.remove(&group);
         self.groups[group].members.sort_unstable();
         self.order.push(Planned::Group(group));
     }
@@ -155,7 +160,7 @@ impl<F: Real> Planner<'_, '_, F> {
             event_rank: node.value.shape().len() - node.plates.len(),
             row: 0,
         });
-        self.open.push(self.groups.len() - 1);
+        self.open.insert(self.groups.len() - 1);
         self.groups.len() - 1
     }
 
@@ -165,7 +170,7 @@ impl<F: Real> Planner<'_, '_, F> {
     }
 
     fn merge(&mut self, into: usize, from: usize) {
-        self.open.retain(|&open| open != from);
+        self.open.remove(&from);
         let moved = std::mem::take(&mut self.groups[from].members);
         let reductions = std::mem::take(&mut self.groups[from].reductions);
         for value in moved.iter().copied().chain(reductions.iter().map(|&(value, _)| value)) {
@@ -202,7 +207,7 @@ fn plan<F: Real>(
     let mut planner = Planner {
         recording: &recording,
         groups: Vec::new(),
-        open: Vec::new(),
+        open: BTreeSet::new(),
         group_of: vec![None; count],
         order: Vec::new(),
     };
@@ -215,7 +220,9 @@ fn plan<F: Real>(
     let outputs: Vec<Id> = outputs.iter().map(|id| Id(recording.root[id.index()])).collect();
     let mut is_output = vec![false; count];
     outputs.iter().for_each(|id| is_output[id.index()] = true);
-    let mut kept = is_output.clone();
+    let mut stays = is_output.clone();
+    recording.required.iter().for_each(|&(_, value)| stays[value] = true);
+    let mut kept = stays.clone();
     let mut readers: HashMap<usize, SmallVec<[Option<u32>; 4]>> = HashMap::new();
     for value in (0..count).filter(|&value| recording.is_computed(value)) {
         for operand in recording.reads(value) {
@@ -225,9 +232,11 @@ fn plan<F: Real>(
             }
         }
     }
-    compute_again(&recording, &mut groups, &group_of, &mut kept, &readers, &is_output);
+    compute_again(&recording, &mut groups, &group_of, &mut kept, &readers, &stays);
     let mut instructions: Vec<Instruction<F>> = Vec::new();
     let mut last_use: HashMap<usize, usize> = HashMap::new();
+    let mut checks = Checks::new(&recording);
+    checks.add(&mut instructions, &mut last_use, |value| !recording.is_computed(value));
     for planned in &order {
         let position = instructions.len();
         let work = match planned {
@@ -255,6 +264,10 @@ fn plan<F: Real>(
             }
         };
         instructions.push(Instruction { work, spent: SmallVec::new() });
+        checks.add(&mut instructions, &mut last_use, |value| match planned {
+            Planned::Evaluate(computed) => *computed == value,
+            Planned::Group(group) => group_of[value] == Some(*group as u32),
+        });
     }
     for (&value, &position) in &last_use {
         let stays = is_output[value] || !recording.is_computed(value);
@@ -276,8 +289,20 @@ fn plan<F: Real>(
     let results = outputs.iter().map(|_| inner.placeholder.clone()).collect();
     let threads = tape.threads();
     let scratch = (0..threads).map(|_| Scratch::new()).collect();
+    let shapes = inner.nodes.iter().map(|node| node.value.shape().clone()).collect();
     let tape = slots(tape, &inner, &recording);
-    Ok(Program { tape, inputs, outputs, results, instructions, scratch, finite: 0..0, squares_are_finite: false })
+    Ok(Program {
+        tape,
+        inputs,
+        outputs,
+        shapes,
+        results,
+        instructions,
+        scratch,
+        finite: 0..0,
+        squares_are_finite: false,
+        checks: true,
+    })
 }
 
 /// Lets groups recompute values that are cheaper to compute than to keep: cheap functions of values that are kept
@@ -288,7 +313,7 @@ fn compute_again<F: Real>(
     group_of: &[Option<u32>],
     kept: &mut [bool],
     readers: &HashMap<usize, SmallVec<[Option<u32>; 4]>>,
-    is_output: &[bool],
+    stays: &[bool],
 ) {
     for value in (0..kept.len()).filter(|&value| recording.is_computed(value)) {
         let node = recording.node(value);
@@ -313,7 +338,7 @@ fn compute_again<F: Real>(
                 shaped && more <= 1 && reader.members.len() < LONGEST
             })
         };
-        if is_output[value] || !operands.iter().all(there) || !readers.iter().all(fits) {
+        if stays[value] || !operands.iter().all(there) || !readers.iter().all(fits) {
             continue;
         }
         kept[value] = false;
@@ -326,10 +351,40 @@ fn compute_again<F: Real>(
     }
 }
 
+/// The checks of required values that are not among the instructions yet.
+struct Checks<'a, 'r, F: Real> {
+    recording: &'a Recording<'r, F>,
+    open: Vec<(usize, usize)>,
+}
+
+impl<'a, 'r, F: Real> Checks<'a, 'r, F> {
+    fn new(recording: &'a Recording<'r, F>) -> Self {
+        Checks { recording, open: recording.required.clone() }
+    }
+
+    /// Adds the checks of the values that have just been computed, while they are in the cache.
+    fn add(
+        &mut self,
+        instructions: &mut Vec<Instruction<F>>,
+        last_use: &mut HashMap<usize, usize>,
+        is_computed: impl Fn(usize) -> bool,
+    ) {
+        let recording = self.recording;
+        self.open.retain(|&(number, value)| {
+            if is_computed(value) {
+                last_use.insert(value, instructions.len());
+                let requirement = recording.inner.requirements[number].requirement;
+                let work = Work::Check { requirement, number, value: Id(value as u32) };
+                instructions.push(Instruction { work, spent: SmallVec::new() });
+            }
+            !is_computed(value)
+        });
+    }
+}
+
 /// Checks that no output was recorded after host code had read a value that varies.
 fn check_peeks<F: Real>(recording: &Recording<'_, F>, at: &'static Location<'static>) -> TapeResult<()> {
-    let varies = |id: Id| id == Id::POISON || recording.varies.get(id.index()).is_none_or(|&varies| varies);
-    let Some(peek) = recording.inner.peeks.iter().find(|peek| varies(peek.id)) else { return Ok(()) };
+    let Some(peek) = recording.first_peek() else { return Ok(()) };
     let after = (peek.recorded_before..recording.needed.len()).find(|&value| recording.needed[value]);
     let Some(after) = after else { return Ok(()) };
     let node = recording.node(after);
@@ -346,7 +401,7 @@ fn slots<F: Real>(tape: &Tape<F>, inner: &Inner<F>, recording: &Recording<'_, F>
         new.plates = inner.plates.clone();
         new.primitives = inner.primitives.clone();
         new.samplers = inner.samplers.clone();
-        new.hosts = inner.hosts.clone();
+        new.slots = inner.slots.clone();
         new.generation = inner.generation;
         for (value, node) in inner.nodes.iter().enumerate() {
             let constant = recording.needed[value] && !recording.varies[value];
@@ -373,6 +428,7 @@ fn slots<F: Real>(tape: &Tape<F>, inner: &Inner<F>, recording: &Recording<'_, F>
                 ancestors: SetId::EMPTY,
                 location: node.location,
                 rule_of: node.rule_of,
+                trains: node.trains,
             });
         }
     }

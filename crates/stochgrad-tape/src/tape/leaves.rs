@@ -1,13 +1,13 @@
 //! Leaves of the tape: parameters and constants.
 
 use crate::error::TapeError;
-use crate::id::Inputs;
+use crate::id::{Id, Inputs};
 use crate::op::Op;
 use crate::plate::{Plate, Plates, merge};
 use crate::tape::{IntoTensor, Tape};
 use crate::var::Var;
 use std::panic::Location;
-use stochgrad_tensor::{Real, Shape, Tensor};
+use stochgrad_tensor::{Real, Shape, Tensor, instantiated};
 
 impl<F: Real> Tape<F> {
     /// A trainable leaf.
@@ -39,29 +39,55 @@ impl<F: Real> Tape<F> {
     #[track_caller]
     fn leaf_on(&self, plates: &[Plate], value: impl IntoTensor<F>, trainable: bool) -> Var<'_, F> {
         let (value, pooled) = value.into_pooled(&self.pool);
+        let id = instantiated!(
+            F: fn(&Tape<F>, &[Plate], Tensor<F>, [bool; 2], &'static Location<'static>) -> Id = Tape::leaf_on_body
+        )(self, plates, value, [pooled, trainable], Location::caller());
+        Var { tape: self, id }
+    }
+
+    fn leaf_on_body(
+        &self,
+        plates: &[Plate],
+        value: Tensor<F>,
+        [pooled, trainable]: [bool; 2],
+        at: &'static Location<'static>,
+    ) -> Id {
         let mut sorted = Plates::new();
         merge(&mut sorted, plates);
-        if let Err(error) = self.own_plates(plates, Location::caller()) {
-            return self.fail(error);
+        if let Err(error) = self.own_plates(plates, at) {
+            return self.fail(error).id;
         }
         let sizes: Shape = plates.iter().map(|&plate| self.plate_size(plate)).collect();
         if sorted.as_slice() != plates || value.shape().len() < sizes.len() || value.shape()[..sizes.len()] != sizes[..]
         {
-            return self.fail(TapeError::Operand {
+            let error = TapeError::Operand {
                 op: if trainable { "parameter_on" } else { "constant_on" }.into(),
                 problem: format!("expected leading axes {sizes} for the plates {}", self.plate_names(plates)),
                 shape: value.shape().clone(),
                 plates: String::new(),
-                at: Location::caller(),
-            });
+                at,
+            };
+            return self.fail(error).id;
         }
-        self.leaf(value, pooled, sorted, trainable)
+        self.leaf_body(value, sorted, [pooled, trainable], at)
     }
 
     #[track_caller]
     fn leaf(&self, value: Tensor<F>, pooled: bool, plates: Plates, trainable: bool) -> Var<'_, F> {
-        let id = self.push(Op::Leaf { trainable }, Inputs::new(), value, pooled, plates, Location::caller());
+        let id = instantiated!(
+            F: fn(&Tape<F>, Tensor<F>, Plates, [bool; 2], &'static Location<'static>) -> Id = Tape::leaf_body
+        )(self, value, plates, [pooled, trainable], Location::caller());
         Var { tape: self, id }
+    }
+
+    fn leaf_body(
+        &self,
+        value: Tensor<F>,
+        plates: Plates,
+        [pooled, trainable]: [bool; 2],
+        at: &'static Location<'static>,
+    ) -> Id {
+        self.push(Op::Leaf { trainable }, Inputs::new(), value, pooled, plates, at)
     }
 
     /// A constant with the same value everywhere, in a buffer of the pool.

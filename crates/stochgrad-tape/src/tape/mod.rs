@@ -13,15 +13,16 @@ pub use into_tensor::IntoTensor;
 pub use workspace::Workspace;
 
 use crate::error::TapeError;
-use crate::host_source::HostSource;
 use crate::id::{HostRead, Id};
 use crate::memory_use::Memory;
 use crate::node::Node;
 use crate::noise_source::NoiseSeed;
 use crate::plate::PlateEntry;
 use crate::primitive::Primitive;
+use crate::requirement::Required;
 use crate::sampler::Sampler;
 use crate::sets::{SetId, SetTable, SiteId};
+use crate::slot::Slot;
 use std::cell::RefCell;
 use std::collections::HashSet;
 use std::panic::Location;
@@ -48,11 +49,13 @@ pub(crate) struct Inner<F: Real> {
     pub(crate) error: Option<TapeError>,
     pub(crate) primitives: Vec<Arc<dyn Primitive<F>>>,
     pub(crate) samplers: Vec<Arc<dyn Sampler<F>>>,
-    pub(crate) hosts: Vec<HostSource>,
+    pub(crate) slots: Vec<Slot>,
     /// The seed of all noise, once there is some.
     pub(crate) noise: Option<NoiseSeed>,
     /// The places where host code has read values without branching on them.
     pub(crate) peeks: Vec<HostRead>,
+    /// What values are required to be.
+    pub(crate) requirements: Vec<Required>,
     pub(crate) sites: u32,
     /// The sites whose sampled values pass no gradient.
     pub(crate) closed: HashSet<SiteId>,
@@ -122,9 +125,10 @@ impl<F: Real> Tape<F> {
             error: None,
             primitives: Vec::new(),
             samplers: Vec::new(),
-            hosts: Vec::new(),
+            slots: Vec::new(),
             noise: None,
             peeks: Vec::new(),
+            requirements: Vec::new(),
             sites: 0,
             closed: HashSet::new(),
             located: None,
@@ -169,9 +173,10 @@ impl<F: Real> Tape<F> {
         inner.error = None;
         inner.primitives.clear();
         inner.samplers.clear();
-        inner.hosts.clear();
+        inner.slots.clear();
         inner.noise = None;
         inner.peeks.clear();
+        inner.requirements.clear();
         inner.sites = 0;
         inner.closed.clear();
         inner.located = None;
@@ -184,6 +189,7 @@ impl<F: Real> Tape<F> {
     /// tape.
     pub fn truncate(&self, len: usize) {
         let inner = &mut *self.inner.borrow_mut();
+        inner.requirements.retain(|required| required.id.index() < len);
         while inner.nodes.len() > len {
             if let Some(node) = inner.nodes.pop() {
                 inner.memory.live -= node.own_bytes();

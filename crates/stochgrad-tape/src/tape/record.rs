@@ -10,7 +10,7 @@ use crate::tape::{Inner, Tape};
 use crate::var::Var;
 use std::panic::Location;
 use std::sync::Arc;
-use stochgrad_tensor::{Real, Tensor};
+use stochgrad_tensor::{Real, Tensor, instantiated};
 
 impl<F: Real> Inner<F> {
     /// How the value of a node depends on one of its operands. A custom primitive answers for itself.
@@ -63,7 +63,12 @@ impl<F: Real> Tape<F> {
         }
         let location = inner.located.unwrap_or(location);
         let rule_of = inner.rule_of;
-        let node = Node { op, inputs, value, pooled, owns, plates, ancestors, location, rule_of };
+        let mut node = Node { op, inputs, value, pooled, owns, plates, ancestors, location, rule_of, trains: false };
+        let reaches = |(input, id): (usize, &Id)| inner.nodes[id.index()].trains && inner.passes_gradient(&node, input);
+        node.trains = match node.op {
+            Op::Leaf { trainable } => trainable,
+            _ => node.inputs.iter().enumerate().any(reaches),
+        };
         inner.memory.live += node.own_bytes();
         if let Some(scratch) = &mut inner.scratch {
             let slot = scratch.free.pop();
@@ -81,6 +86,12 @@ impl<F: Real> Tape<F> {
     /// Records an operation and evaluates it. If the operands are unsuitable, it records the error and returns the
     /// poisoned position.
     pub(crate) fn apply(&self, op: Op, inputs: &[Id], location: &'static Location<'static>) -> Id {
+        instantiated!(F: fn(&Tape<F>, Op, &[Id], &'static Location<'static>) -> Id = Tape::apply_body)(
+            self, op, inputs, location,
+        )
+    }
+
+    fn apply_body(&self, op: Op, inputs: &[Id], location: &'static Location<'static>) -> Id {
         if inputs.contains(&Id::POISON) {
             return Id::POISON;
         }

@@ -122,9 +122,54 @@ pub(crate) fn repeat<F: Real>(times: usize, elements: &[F], out: &mut [F]) {
     }
 }
 
+/// Writes a row again and again. The last copy may be a part of it.
+pub(crate) fn repeat_row<F: Real>(row: &[F], out: &mut [F]) {
+    #[inline(always)]
+    fn exactly<F: Real, const N: usize>(row: &[F], out: &mut [F]) {
+        let (whole, rest) = out.as_chunks_mut::<N>();
+        if let Some(&row) = row.first_chunk::<N>() {
+            whole.iter_mut().for_each(|out| *out = row);
+        }
+        rest.copy_from_slice(&row[..rest.len()]);
+    }
+    match row.len() {
+        0 => {}
+        2 => exactly::<F, 2>(row, out),
+        3 => exactly::<F, 3>(row, out),
+        4 => exactly::<F, 4>(row, out),
+        5 => exactly::<F, 5>(row, out),
+        8 => exactly::<F, 8>(row, out),
+        10 => exactly::<F, 10>(row, out),
+        16 => exactly::<F, 16>(row, out),
+        32 => exactly::<F, 32>(row, out),
+        len => {
+            // Each pass doubles what is written.
+            let mut done = len.min(out.len());
+            out[..done].copy_from_slice(&row[..done]);
+            while done < out.len() {
+                let more = done.min(out.len() - done);
+                out.copy_within(..more, done);
+                done += more;
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_row_is_repeated_to_any_length() {
+        for len in 1..40 {
+            let row: Vec<f32> = (0..len).map(|i| i as f32).collect();
+            for total in [0, 1, len - 1, len, 2 * len, 5 * len + len / 2] {
+                let mut out = vec![f32::NAN; total];
+                repeat_row(&row, &mut out);
+                assert!(out.iter().enumerate().all(|(i, &x)| x == (i % len) as f32), "{len} to {total}");
+            }
+        }
+    }
 
     #[test]
     fn compatible_axes_are_merged() {

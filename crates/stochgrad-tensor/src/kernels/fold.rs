@@ -36,6 +36,8 @@ pub(crate) fn fold_row<F: Real>(threads: usize, op: Fold<F>, x: &[F]) -> F {
 pub(crate) fn fold_rows<F: Real>(op: Fold<F>, row: usize, x: &[F], out: &mut [F]) {
     if row < LANES {
         fold_short_rows(op, row, x, out);
+    } else if row <= BLOCK {
+        fold_blocks(op, row, x, out);
     } else {
         out.iter_mut().zip(x.chunks_exact(row)).for_each(|(out, row)| *out = fold_row(1, op, row));
     }
@@ -91,6 +93,39 @@ pub(crate) fn shift_of<F: Real>(maximum: F) -> F {
 
 dispatch! {
     fn fold_block<F: Real>(op: Fold<F>, x: &[F]) -> F = block_body;
+}
+
+dispatch! {
+    /// Reduces rows of at least [`LANES`] and at most [`BLOCK`] elements.
+    fn fold_blocks<F: Real>(op: Fold<F>, row: usize, x: &[F], out: &mut [F]) = blocks_body;
+}
+
+#[inline(always)]
+fn blocks_body<const FMA: bool, F: Real>(op: Fold<F>, row: usize, x: &[F], out: &mut [F]) {
+    match (op, row) {
+        (Fold::Sum, LANES) => each_block(
+            x.as_chunks::<LANES>().0,
+            out,
+            #[inline(always)]
+            |x| lanes(x, F::ZERO, |x| x, |a, b| a + b),
+        ),
+        (Fold::Max, LANES) => each_block(
+            x.as_chunks::<LANES>().0,
+            out,
+            #[inline(always)]
+            |x| lanes(x, F::NEG_INFINITY, |x| x, larger),
+        ),
+        _ => {
+            for (out, x) in out.iter_mut().zip(x.chunks_exact(row)) {
+                *out = block_body::<FMA, F>(op, x);
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn each_block<F: Real>(x: &[[F; LANES]], out: &mut [F], fold: impl Fn(&[F]) -> F) {
+    out.iter_mut().zip(x).for_each(|(out, x)| *out = fold(x));
 }
 
 #[inline(always)]

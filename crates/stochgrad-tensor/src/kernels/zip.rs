@@ -217,22 +217,30 @@ fn select_body<const FMA: bool, F: Real>(
             };
         }
     };
-    // The result is first filled with `a`, and then overwritten with `b` where the condition is 0.
-    match a {
-        Operand::Slice(a) => out.copy_from_slice(a),
-        Operand::Scalar(a) => out.fill(a),
-    }
-    assert_eq!(conditions.len(), out.len(), "expected operands and a result of equal length");
-    match b {
-        Operand::Slice(b) => {
-            assert_eq!(b.len(), out.len(), "expected operands and a result of equal length");
-            for (out, (&condition, &b)) in out.iter_mut().zip(conditions.iter().zip(b)) {
-                *out = if condition != F::ZERO { *out } else { b };
+    let mismatch = "expected operands and a result of equal length";
+    assert_eq!(conditions.len(), out.len(), "{mismatch}");
+    match (a, b) {
+        (Operand::Slice(a), Operand::Slice(b)) => {
+            assert!(a.len() == out.len() && b.len() == out.len(), "{mismatch}");
+            for (out, (&condition, (&a, &b))) in out.iter_mut().zip(conditions.iter().zip(a.iter().zip(b))) {
+                *out = if condition != F::ZERO { a } else { b };
             }
         }
-        Operand::Scalar(b) => {
+        (Operand::Slice(a), Operand::Scalar(b)) => {
+            assert_eq!(a.len(), out.len(), "{mismatch}");
+            for (out, (&condition, &a)) in out.iter_mut().zip(conditions.iter().zip(a)) {
+                *out = if condition != F::ZERO { a } else { b };
+            }
+        }
+        (Operand::Scalar(a), Operand::Slice(b)) => {
+            assert_eq!(b.len(), out.len(), "{mismatch}");
+            for (out, (&condition, &b)) in out.iter_mut().zip(conditions.iter().zip(b)) {
+                *out = if condition != F::ZERO { a } else { b };
+            }
+        }
+        (Operand::Scalar(a), Operand::Scalar(b)) => {
             for (out, &condition) in out.iter_mut().zip(conditions) {
-                *out = if condition != F::ZERO { *out } else { b };
+                *out = if condition != F::ZERO { a } else { b };
             }
         }
     }

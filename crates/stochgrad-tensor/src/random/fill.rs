@@ -1,7 +1,7 @@
 //! Uniform and normal samples from a stream of random words.
 
 use crate::parallel::{TRANSCENDENTAL, fill, threads_for};
-use crate::random::chacha::BLOCK;
+use crate::random::chacha::{BLOCK, WIDE};
 use crate::random::key::Key;
 use crate::real::Real;
 use crate::simd::dispatch;
@@ -16,6 +16,9 @@ const BATCH: usize = 256;
 /// The largest number of elements of a small fill, which uses a shorter batch.
 const FEW: usize = 32;
 
+/// The number of uniform values in a row. The words of a block suffice for it in double precision.
+pub const ROW: usize = 8;
+
 impl Key {
     /// Fills `out` with uniform values from the open interval (0, 1): the elements `start`, `start + 1` … of the key.
     ///
@@ -28,6 +31,25 @@ impl Key {
         } else {
             let mut words = Aligned([0; BATCH * 2]);
             self.uniform_with(&mut words.0, start, out);
+        }
+    }
+
+    /// Fills rows with uniform values from the open interval (0, 1), for single elements that need several of them. The
+    /// row of element i is made of the first words of block i of the stream.
+    pub fn rows<F: Real>(&self, elements: &[u64], rows: &mut [[F; ROW]]) {
+        for (elements, rows) in elements.chunks(WIDE).zip(rows.chunks_mut(WIDE)) {
+            let mut words = Aligned([0; WIDE * BLOCK]);
+            if let [element] = elements {
+                self.bits(element.wrapping_mul(BLOCK as u64), &mut words.0[..BLOCK]);
+            } else {
+                let numbers = std::array::from_fn(|lane| elements.get(lane).copied().unwrap_or(0));
+                self.scattered(&numbers, &mut words.0);
+            }
+            for (row, words) in rows.iter_mut().zip(words.0.chunks_exact(BLOCK)) {
+                for (x, words) in row.iter_mut().zip(words.chunks_exact(F::WORDS)) {
+                    *x = F::open_unit(words);
+                }
+            }
         }
     }
 
@@ -85,8 +107,9 @@ fn open_units_body<const FMA: bool, F: Real>(words: &[u32], out: &mut [F]) {
 }
 
 dispatch! {
-    /// Replaces pairs of uniform values by pairs of standard normal samples.
-    fn box_muller<F: Real>(pairs: &mut [F]) = box_muller_body;
+    /// Replaces pairs of uniform values in (0, 1) by pairs of standard normal samples, by the Box–Muller method. An odd
+    /// last element stays as it is.
+    pub fn box_muller<F: Real>(pairs: &mut [F]) = box_muller_body;
 }
 
 #[inline(always)]
@@ -124,6 +147,13 @@ pub fn normal<F: Real>(pool: &Pool<F>, key: &Key, start: u64, shape: Shape) -> T
     filled(pool, shape, |at, out| key.normal(start.wrapping_add(at), out))
 }
 
+/// Calls `work(start, piece)` on the pieces of `out`, on the threads of a pool if there are many elements and each of them
+/// costs about as much as a random value. Pieces begin at multiples of `piece`, and the value that `work` writes to an
+/// element must not depend on where they begin.
+pub fn in_pieces<F: Real>(pool: &Pool<F>, out: &mut [F], piece: usize, work: impl Fn(usize, &mut [F]) + Sync) {
+    fill(threads_for(pool.threads(), out.len(), TRANSCENDENTAL / 4), out, piece, work);
+}
+
 fn filled<F: Real>(pool: &Pool<F>, shape: Shape, work: impl Fn(u64, &mut [F]) + Sync) -> Tensor<F> {
     let mut out = pool.take(shape);
     let threads = threads_for(pool.threads(), out.len(), TRANSCENDENTAL);
@@ -158,6 +188,19 @@ mod tests {
             key().normal(0, &mut narrow.0);
             key().normal(start as u64, &mut narrow.1);
             prop_assert_eq!(&narrow.0[start..start + count], &narrow.1[..]);
+        }
+    }
+
+    #[test]
+    fn a_row_depends_on_its_element_only() {
+        let elements: Vec<u64> = (0..37).map(|i| i * i * 1_000_003).collect();
+        let mut rows = [[0.0_f64; ROW]; 37];
+        key().rows(&elements, &mut rows);
+        for (&element, row) in elements.iter().zip(&rows) {
+            let (mut alone, mut filled) = ([[0.0_f64; ROW]], [0.0_f64; ROW]);
+            key().rows(&[element], &mut alone);
+            key().uniform(element * ROW as u64, &mut filled);
+            assert_eq!((alone[0], filled), (*row, *row));
         }
     }
 

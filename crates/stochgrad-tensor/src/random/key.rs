@@ -4,7 +4,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
 use crate::random::address::{FNV_OFFSET, fnv};
-use crate::random::chacha::{BLOCK, chacha};
+use crate::random::chacha::{BLOCK, WIDE, chacha, scattered_blocks};
 
 /// The key of a stream of noise: 256 bits for ChaCha8.
 ///
@@ -70,6 +70,11 @@ impl Key {
             block = block.wrapping_add(1);
         }
         chacha(&self.0, block, out);
+    }
+
+    /// Whole blocks of the stream, with these numbers.
+    pub(super) fn scattered(&self, numbers: &[u64; WIDE], out: &mut [u32; WIDE * BLOCK]) {
+        scattered_blocks(&self.0, numbers, out);
     }
 
     /// A generator for one element, for samplers that need an unknown amount of noise. It is ChaCha8 with this key and

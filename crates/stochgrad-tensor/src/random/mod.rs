@@ -3,10 +3,11 @@
 //! A [`Key`] is a ChaCha8 key. Its stream is word for word that of [`rand_chacha::ChaCha8Rng`], with random access.
 
 mod address;
+pub mod attempts;
 mod chacha;
 mod fill;
 mod key;
 
 pub use address::address_hash;
-pub use fill::{normal, uniform};
+pub use fill::{ROW, box_muller, in_pieces, normal, uniform};
 pub use key::Key;

@@ -6,11 +6,11 @@ use super::saddle_point::log_gamma_kernel;
 
 /// For shapes of at least this value the lower part is computed by quadrature, since the power series needs too many
 /// terms.
-pub(super) const LARGE_SHAPE: f64 = 30.0;
+pub(crate) const LARGE_SHAPE: f64 = 30.0;
 
 /// The lower part is computed directly for x up to this value, or up to a if that is larger; beyond it, the upper part
 /// is.
-pub(super) const SMALL_ARGUMENT: f64 = 1.5;
+pub(crate) const SMALL_ARGUMENT: f64 = 1.5;
 
 fn in_domain(a: f64, x: f64) -> bool {
     a > 0.0 && a < f64::INFINITY && x >= 0.0

@@ -43,11 +43,13 @@ pub use erf::{erf, erf_inv, erfc};
 pub use gamma::{digamma, digamma_minus_log, lgamma, polygamma, trigamma};
 pub use gamma_sample::{gamma_log_sample_derivative, gamma_p_derivative_a, gamma_sample_derivative};
 pub use gumbel_level::gumbel_level;
+pub(crate) use incomplete_gamma::{LARGE_SHAPE, SMALL_ARGUMENT};
 pub use incomplete_gamma::{gamma_p, gamma_p_inverse, gamma_q, gamma_q_inverse};
 pub use inverse_gaussian::inverse_gaussian_icdf;
 pub use log_sinhc::log_sinhc;
 pub use logistic::{log_add_exp, log_sigmoid, log_sum_exp, log1mexp, logit, sigmoid, softplus};
 pub use normal::{normal_cdf, normal_icdf, normal_icdf_of_log, normal_log_cdf, normal_log_mills};
+pub(crate) use quadrature::LEGENDRE;
 pub use saddle_point::{log_beta_kernel, log_gamma_kernel};
 pub use shape_levels::{ShapeDerivative, beta_shape_derivative, gamma_shape_derivative};
 pub(crate) use truncated_normal::TruncatedQuantile;
@@ -55,4 +57,5 @@ pub use truncated_normal::{
     normal_log_mass, normal_log_mass_over_density, normal_log_scaled_mass, truncated_normal_cdf, truncated_normal_icdf,
     truncated_normal_moments,
 };
+pub(crate) use von_mises::VonMisesPath;
 pub use von_mises::{von_mises_cdf, von_mises_cdf_derivative, von_mises_gap, von_mises_icdf};

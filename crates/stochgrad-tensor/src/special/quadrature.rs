@@ -8,7 +8,7 @@
 
 /// The positive nodes of the 32-point Gauss-Legendre rule on [-1, 1], and their weights (Abramowitz & Stegun, table
 /// 25.4).
-const GAUSS_LEGENDRE: [(f64, f64); 16] = [
+pub(crate) const LEGENDRE: [(f64, f64); 16] = [
     (0.9972638618494816, 0.007018610009470096),
     (0.9856115115452684, 0.01627439473090567),
     (0.9647622555875064, 0.02539206530926206),
@@ -34,7 +34,7 @@ const CUTOFF: f64 = 40.0;
 pub(super) fn legendre(from: f64, to: f64, f: impl Fn(f64) -> f64) -> f64 {
     let (half, middle) = (0.5 * (to - from), 0.5 * (to + from));
     let sum: f64 =
-        GAUSS_LEGENDRE.iter().map(|&(node, weight)| weight * (f(middle - half * node) + f(middle + half * node))).sum();
+        LEGENDRE.iter().map(|&(node, weight)| weight * (f(middle - half * node) + f(middle + half * node))).sum();
     half * sum
 }
 
@@ -94,7 +94,7 @@ fn integrate(f: impl Fn(f64) -> f64, derivative: impl Fn(f64) -> f64, curvature:
     let half = 0.5 * end;
     let mut mass = 0.0;
     let mut moment = 0.0;
-    for (node, weight) in GAUSS_LEGENDRE {
+    for (node, weight) in LEGENDRE {
         for s in [half * (1.0 - node), half * (1.0 + node)] {
             let value = weight * (-f(s)).exp();
             mass += value;

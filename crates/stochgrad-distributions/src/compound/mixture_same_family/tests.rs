@@ -1,7 +1,7 @@
 use super::*;
 use crate::continuous::normal::Normal;
 use crate::noise::KeyedNoise;
-use crate::testing::{Build, DistributionCheck, Domain, check_family, leaves, on_samples, variance};
+use crate::testing::{Build, DistributionCheck, Domain, Evaluated, check_family, leaves, on_samples, variance};
 use approx::assert_abs_diff_eq;
 
 /// Two normal distributions by a weight, two locations and a scale.
@@ -29,7 +29,8 @@ fn weak_terms(distribution: &DistributionCheck, parameter: usize, seed: u64) -> 
     let draw = on_samples(&tape, &noise, 100_000);
     let sample = mixture.draw(&draw).unwrap();
     let weak = mixture.capabilities().weak_derivative.unwrap();
-    let parts = weak.weak_derivative(parameter, &sample, &draw).unwrap().unwrap();
+    let parts = weak.weak_derivative(parameter, draw.record(&tape, sample.clone()), &draw).unwrap().unwrap();
+    let parts = Evaluated::new(&*mixture, &draw, &parts);
     let cost = |x: f64| x.sin() + 0.1 * x * x;
     [0, 1].map(|coordinate| {
         let term = |i: usize| {

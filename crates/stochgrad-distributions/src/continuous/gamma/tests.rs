@@ -1,11 +1,11 @@
 use super::*;
+use crate::derivative::gamma_variates::on_path;
 use crate::distribution::Family;
 use crate::error::DistributionError;
-use crate::noise::{KeyedNoise, NoiseKey, NoiseSource};
+use crate::noise::{KeyedNoise, NoiseKey};
 use crate::testing::{Build, DistributionCheck, Domain, assert_finite, assert_nothing_at, on_samples};
 use approx::assert_abs_diff_eq;
-use stochgrad_tape::{Id, IdMap, Plates, Tape};
-use stochgrad_tape::{NoiseLayout, Smoothness};
+use stochgrad_tape::{Id, IdMap, Plates, Smoothness, Tape};
 use stochgrad_tensor::special::{gamma_p, lgamma};
 
 const BY_RATE: Build = |p| Box::new(Gamma::new(p[0], p[1]));
@@ -67,7 +67,7 @@ fn weak_derivatives_by_rate_and_scale_are_right() {
     let noise = KeyedNoise::new(0, 0);
     let draw = on_samples(&tape, &noise, 2);
     let x = gamma.draw(&draw).unwrap();
-    assert!(gamma.weak_derivative(2, &x, &draw).unwrap().is_none());
+    assert!(gamma.weak_derivative(2, draw.record(&tape, x.clone()), &draw).unwrap().is_none());
 }
 
 #[test]
@@ -84,9 +84,7 @@ fn the_path_has_the_implicit_derivative() {
             let (concentration, width) = (tape.parameter(a), tape.parameter(3.0));
             let gamma =
                 if stretch < 1.0 { Gamma::new(concentration, width) } else { Gamma::from_scale(concentration, width) };
-            let noise = KeyedNoise::new(0, 0);
-            let draw = Draw::new(&tape, &noise, NoiseKey::new("x", None), Plates::new());
-            let x = gamma.path(&draw, &Tensor::scalar(a), Tensor::scalar(z)).unwrap();
+            let x = gamma.stretched(on_path(concentration, tape.constant(z.ln())));
             assert_abs_diff_eq!(x.item().unwrap() / (z * stretch), 1.0, epsilon = 1e-14);
             let [by_concentration, by_width] = tape.backward(x, [gamma.concentration(), gamma.width.var()]).unwrap();
             assert!((by_concentration.item().unwrap() / (expected * stretch) - 1.0).abs() < 1e-13, "a = {a}, z = {z}");
@@ -161,13 +159,11 @@ fn single_precision_samples_are_positive_and_finite() {
 
 #[test]
 fn a_bad_concentration_ends_the_sampler() {
-    let generator = |index| {
-        <KeyedNoise as NoiseSource<f64>>::generator(&KeyedNoise::new(0, 0), NoiseKey::new("x", None), index).unwrap()
-    };
-    for (index, bad) in [0.0, -1.0, f64::NAN, f64::INFINITY].into_iter().enumerate() {
-        let index = NoiseLayout::flat(4).index(index);
-        assert!(log_standard_gamma(bad, &mut generator(index)).is_nan());
-    }
+    let tape = Tape::<f64>::new();
+    let noise = KeyedNoise::new(0, 0);
+    let draw = Draw::new(&tape, &noise, NoiseKey::new("x", None), Plates::new());
+    let bad = tape.constant([0.0, -1.0, f64::NAN, f64::INFINITY]);
+    assert!(Gamma::new(bad, 1.0).draw(&draw).unwrap().as_slice().iter().all(|x| x.is_nan()));
 }
 
 #[test]

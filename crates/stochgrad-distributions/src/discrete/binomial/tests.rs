@@ -64,8 +64,15 @@ fn check_binomial<'t>(tape: &'t Tape<f64>, distribution: &Binomial<Var<'t, f64>>
     check_weak_derivative(tape, distribution, theta, n + 1, <[f64]>::to_vec);
     let states = States::new(tape, distribution, n + 1);
     let noise = KeyedNoise::new(1, 0);
-    let weak = distribution.weak_derivative(0, &states.sample, &states.draw(&noise)).unwrap().unwrap();
-    assert!(weak.values.iter().all(|values| values.as_slice().iter().all(|&x| (0.0..=n as f64).contains(&x))));
+    let weak = distribution.weak_derivative(0, states.recorded(), &states.draw(&noise)).unwrap().unwrap();
+    assert!(
+        weak.values.iter().all(|values| values
+            .peek()
+            .unwrap()
+            .as_slice()
+            .iter()
+            .all(|&x| (0.0..=n as f64).contains(&x)))
+    );
 }
 
 #[test]
@@ -133,8 +140,11 @@ fn certain_trials_give_no_nan() {
         let impossible = distribution.log_prob_each(tape.constant([1.0, 2.0, 3.0])).peek().unwrap();
         assert_eq!((impossible.as_slice()[0], impossible.as_slice()[2]), (f64::NEG_INFINITY, f64::NEG_INFINITY));
         for side in crate::testing::SIDES {
-            let alternatives = distribution.stochastic_derivative(0, side, &sample, &draw).unwrap().unwrap();
-            assert!(alternatives.weights.iter().all(Tensor::all_finite));
+            let alternatives = distribution
+                .stochastic_derivative(0, side, draw.record(&tape, sample.clone()), &draw)
+                .unwrap()
+                .unwrap();
+            assert!(alternatives.weights.iter().all(|weights| weights.peek().unwrap().all_finite()));
         }
     }
 }

@@ -2,7 +2,7 @@ use super::*;
 use crate::error::DistributionError;
 use crate::noise::{KeyedNoise, NoiseKey};
 use crate::testing::{
-    COSTS, SIDES, States, assert_close, capabilities, check_draws, check_family, check_score,
+    COSTS, Evaluated, SIDES, States, assert_close, capabilities, check_draws, check_family, check_score,
     check_stochastic_derivative, check_weak_derivative, tangent, with_gradient,
 };
 use stochgrad_tape::{PlateKind, Plates, Tape};
@@ -61,8 +61,10 @@ fn derivatives_pass_over_impossible_categories() {
                 (0..5).map(|k| p[k] * (f(k as f64) - mean)).collect()
             };
             for side in SIDES {
-                let alternatives =
-                    distribution.stochastic_derivative(0, side, &states.sample, &states.draw(&noise)).unwrap().unwrap();
+                let alternatives = distribution
+                    .stochastic_derivative(0, side, states.recorded(), &states.draw(&noise))
+                    .unwrap()
+                    .unwrap();
                 let estimated = states.estimated(&distribution, &alternatives, f);
                 let estimated = if theta.id() == by_probability.id() { tangent(&estimated) } else { estimated };
                 assert_close(&estimated, &exact, 1e-9);
@@ -81,7 +83,7 @@ fn known_derivatives_at_three_tenths() {
     // The values are 1 and 2 in the table.
     let shifted: [fn(f64) -> f64; 3] = [|x| 7.0 * (x + 1.0) - 3.0, |x| (x + 2.0).powi(2), |x| (x + 2.0).sqrt()];
     let noise = KeyedNoise::new(1, 0);
-    let alternatives = distribution.weak_derivative(0, &states.sample, &states.draw(&noise)).unwrap().unwrap();
+    let alternatives = distribution.weak_derivative(0, states.recorded(), &states.draw(&noise)).unwrap().unwrap();
     for (f, known) in shifted.into_iter().zip([1.71121, 1.22229, 0.07770]) {
         assert_close(&states.exact(&distribution, p, f), &[known], 1e-5);
         assert_close(&states.estimated(&distribution, &alternatives, f)[1..], &[known], 1e-5);
@@ -113,12 +115,16 @@ fn independent_axes_and_plates_are_kept_apart() {
         let (member, element) = (i / 12, i % 4);
         assert_eq!(*log, table.get(&[member, element, *x as usize]).unwrap());
     }
-    let weak = distribution.weak_derivative(0, &sample, &draw).unwrap().unwrap();
+    let weak = distribution.weak_derivative(0, draw.record(&tape, sample.clone()), &draw).unwrap().unwrap();
+    let weak = Evaluated::new(&distribution, &draw, &weak);
     assert_eq!(
         (weak.values.len(), weak.values[0].shape(), weak.weights[0].shape()),
         (5, sample.shape(), &[2, 3, 4, 5].into())
     );
-    for values in distribution.stochastic_derivative(0, Side::TwoSided, &sample, &draw).unwrap().unwrap().values {
+    let recorded = draw.record(&tape, sample.clone());
+    let jumps = distribution.stochastic_derivative(0, Side::TwoSided, recorded, &draw).unwrap().unwrap();
+    for values in jumps.values {
+        let values = values.peek().unwrap();
         assert!(
             values
                 .as_slice()

@@ -51,7 +51,7 @@ fn the_weak_derivative_is_exact() {
                 .map(|more| {
                     let noise = Fixed(more);
                     let alternatives =
-                        distribution.weak_derivative(0, &states.sample, &states.draw(&noise)).unwrap().unwrap();
+                        distribution.weak_derivative(0, states.recorded(), &states.draw(&noise)).unwrap().unwrap();
                     geometric_log_pmf(more as f64, P).exp() * states.estimated(&distribution, &alternatives, f)[0]
                 })
                 .sum();
@@ -103,8 +103,11 @@ fn certain_success_gives_no_nan() {
         let sample = distribution.draw(&draw).unwrap();
         assert_eq!(sample.to_vec(), [0.0]);
         for side in crate::testing::SIDES {
-            let alternatives = distribution.stochastic_derivative(0, side, &sample, &draw).unwrap().unwrap();
-            assert!(alternatives.weights.iter().all(Tensor::all_finite));
+            let alternatives = distribution
+                .stochastic_derivative(0, side, draw.record(&tape, sample.clone()), &draw)
+                .unwrap()
+                .unwrap();
+            assert!(alternatives.weights.iter().all(|weights| weights.peek().unwrap().all_finite()));
         }
     }
 }

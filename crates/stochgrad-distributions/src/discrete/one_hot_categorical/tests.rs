@@ -2,8 +2,8 @@ use super::*;
 use crate::error::DistributionError;
 use crate::noise::{KeyedNoise, NoiseKey};
 use crate::testing::{
-    assert_close, capabilities, check_draws, check_family, check_score, check_stochastic_derivative, check_uniform,
-    check_weak_derivative, tangent, with_gradient,
+    Evaluated, assert_close, capabilities, check_draws, check_family, check_score, check_stochastic_derivative,
+    check_uniform, check_weak_derivative, tangent, with_gradient,
 };
 use stochgrad_tape::{PlateKind, Plates, Tape};
 
@@ -183,7 +183,8 @@ fn independent_axes_are_kept_apart() {
     let sample = distribution.draw(&draw).unwrap();
     assert_eq!(*sample.shape(), [7, 2, 3].into());
     assert_eq!(distribution.log_prob_each(draw.record(&tape, sample.clone())).shape(), [2].into());
-    let weak = distribution.weak_derivative(0, &sample, &draw).unwrap().unwrap();
+    let weak = distribution.weak_derivative(0, draw.record(&tape, sample.clone()), &draw).unwrap().unwrap();
+    let weak = Evaluated::new(&distribution, &draw, &weak);
     assert_eq!(
         (weak.values.len(), weak.values[0].shape(), weak.weights[0].shape()),
         (3, sample.shape(), sample.shape())

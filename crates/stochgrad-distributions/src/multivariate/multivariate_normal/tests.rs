@@ -1,7 +1,7 @@
 use super::*;
 use crate::distribution::Family;
 use crate::noise::KeyedNoise;
-use crate::testing::{check_family, on_samples, variance};
+use crate::testing::{Evaluated, check_family, on_samples, variance};
 use approx::assert_abs_diff_eq;
 use stochgrad_tape::Tape;
 
@@ -90,7 +90,9 @@ fn paths_and_weak_derivatives_are_right() {
     let sample = path.peek().unwrap();
     let primal = cost_of(draw.record(&tape, sample.clone()));
     for (parameter, exact) in [(0, by_location.to_vec()), (1, by_factor.to_vec())] {
-        let parts = distribution.weak_derivative(parameter, &sample, &draw).unwrap().unwrap();
+        let parts =
+            distribution.weak_derivative(parameter, draw.record(&tape, sample.clone()), &draw).unwrap().unwrap();
+        let parts = Evaluated::new(&distribution, &draw, &parts);
         let costs: Vec<Tensor<f64>> =
             parts.values.iter().map(|value| cost_of(draw.record(&tape, value.clone()))).collect();
         for (coordinate, expected) in exact.iter().enumerate() {
@@ -109,7 +111,7 @@ fn paths_and_weak_derivatives_are_right() {
             );
         }
     }
-    assert!(all(&tape)[2].weak_derivative(1, &sample, &draw).unwrap().is_none());
+    assert!(all(&tape)[2].weak_derivative(1, draw.record(&tape, sample.clone()), &draw).unwrap().is_none());
 }
 
 #[test]

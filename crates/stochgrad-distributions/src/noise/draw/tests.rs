@@ -60,7 +60,11 @@ fn every_kind_of_noise_follows_the_layout() {
         |draw, event| draw.exponential(event).unwrap(),
         |draw, event| draw.invert(event, &|_, k| 1.0 - 0.9_f64.powi(k as i32 + 1)).unwrap(),
         |draw, event| draw.bernoulli(event, &Tensor::full(draw.shape(event), 0.5)).unwrap(),
-        |draw, event| draw.generate(event, |_, rng| rand::Rng::next_u32(rng) as f64).unwrap(),
+        |draw, event| {
+            let gamma = crate::continuous::gamma::Gamma::new(draw.tape.constant([2.0; 3]), 1.0);
+            assert_eq!(crate::Distribution::event_shape(&gamma), *event);
+            crate::Distribution::draw(&gamma, draw).unwrap()
+        },
     ];
     for kind in kinds {
         let (once, twice) = (kind(&draw(&[samples]), &event), kind(&draw(&[shared, samples]), &event));

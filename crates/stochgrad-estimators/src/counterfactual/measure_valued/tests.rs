@@ -12,7 +12,8 @@ use stochgrad_distributions::{
     Bernoulli, Binomial, Categorical, Distribution, Geometric, Id, Normal, OneHotCategorical, Poisson, Side, Weibull,
 };
 use stochgrad_graph::{DynMethod, Graph, GraphError, Seed};
-use stochgrad_tape::{Tape, Var};
+use stochgrad_tape::Tape;
+use stochgrad_tensor::Tensor;
 
 type Bits = DynMethod<f64, Bernoulli<Id>>;
 
@@ -345,9 +346,8 @@ impl<D: Family<f64>> GradientMethod<f64, D> for SameValue {
     }
 
     fn terms<'t>(&self, context: &CostContext<'_, 't, f64>, distribution: &D::On<'t>) -> GraphResult<Terms<'t, f64>> {
-        let own = context.value().peek()?;
-        for difference in context.element_differences(&[own], distribution.element_rank())? {
-            self.0.lock().unwrap().extend(difference.values[0].as_slice());
+        for difference in context.element_differences(&[context.value()], distribution.element_rank())? {
+            self.0.lock().unwrap().extend(difference.values[0].peek()?.as_slice());
         }
         Ok(Terms::default())
     }

@@ -5,7 +5,7 @@ use crate::testing::models::{self, BitMethod, CHAIN};
 use approx::assert_abs_diff_eq;
 use std::sync::Arc;
 use stochgrad_check::{CheckResult, Oracle, OracleReport};
-use stochgrad_distributions::{Bernoulli, Binomial, Categorical, OneHotCategorical};
+use stochgrad_distributions::{Bernoulli, Binomial, Categorical, Empirical, OneHotCategorical};
 use stochgrad_graph::{Graph, GraphError, Seed};
 use stochgrad_tape::Tape;
 
@@ -226,4 +226,18 @@ fn enumeration_is_drawn_again_in_a_replay() {
         graph.cost("cost", (v.sum() * 3.0 - 1.0).square() + (u * v).sum())
     };
     Oracle::new().verify(model, 0..=1, 1e-9).unwrap();
+}
+
+#[test]
+fn states_that_depend_on_a_trained_parameter_are_refused() {
+    let record = |is_trained: bool| {
+        let tape = Tape::<f64>::new();
+        let graph = Graph::new(&tape, Seed::new(1));
+        let values = if is_trained { graph.param("values", [1.0, 2.0]).unwrap() } else { graph.constant([1.0, 2.0]) };
+        let error = graph.sample("x", &Empirical::new(values), &Enumerate::new()).map(drop).err();
+        error.map(|error| error.to_string())
+    };
+    assert_eq!(record(false), None);
+    let message = record(true).unwrap();
+    assert!(message.contains("\"values\"") && message.contains("trainable"), "{message}");
 }

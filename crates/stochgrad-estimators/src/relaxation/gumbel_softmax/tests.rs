@@ -1,6 +1,5 @@
 use super::*;
 use crate::pathwise::Pathwise;
-use crate::relaxation::temperature::STEP;
 use crate::score_function::ScoreFunction;
 use approx::assert_abs_diff_eq;
 use std::sync::Arc;
@@ -163,8 +162,8 @@ fn the_temperature_falls_only_when_told_to() {
     let restored = GumbelSoftmax::new(Temperature::exponential(1.0, 0.25, 2));
     restored.load_state(&state).unwrap();
     assert_eq!(restored.temperature().step(), 1);
-    assert!(restored.load_state(&MethodState::new()).is_err());
-    assert!(restored.load_state(&[(STEP.to_string(), vec![0.5])].into()).is_err());
+    assert!(restored.load_state(&stochgrad_graph::MethodState::new()).is_err());
+    assert!(restored.load_state(&[("temperature / step".to_string(), vec![0.5, 0.0])].into()).is_err());
     assert!(GumbelSoftmax::new(1.0).load_state(&state).is_err());
     assert!(GumbelSoftmax::new(1.0).load_state(&GumbelSoftmax::new(2.0).state()).is_ok());
 }
@@ -268,5 +267,5 @@ fn both_temperatures_fall_and_come_back() {
     assert_eq!(method.state().len(), 2);
     assert_eq!(restored.temperature().step(), 1);
     assert_eq!(restored.backward.as_ref().unwrap().current(), 1.0);
-    assert!(restored.load_state(&MethodState::new()).is_err());
+    assert!(restored.load_state(&stochgrad_graph::MethodState::new()).is_err());
 }

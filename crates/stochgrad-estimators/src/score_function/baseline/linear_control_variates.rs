@@ -24,16 +24,23 @@ use super::members::{independent_plates, over_joint, sum_of_others, total_key};
 use super::optimal::member_scores;
 use super::{Baseline, Baselines, CostBaseline, DynBaseline, Memory};
 use crate::common::member_gradients::sum_over_plates;
-use crate::common::running_means::RunningMeans;
-use crate::common::state_parts::{StatePart, load_all_or_nothing, take_prefixed};
+use crate::common::running_means::{RunningMeans, WEIGHT};
 use std::sync::Arc;
 use stochgrad_distributions::Distribution;
-use stochgrad_graph::{CostContext, Count, GraphResult, MethodState, NodeCost, Order, Profile, Update};
+use stochgrad_graph::{
+    CostContext, Count, GraphResult, MethodSlots, NodeCost, Order, Profile, SlotDomain, SlotPart, Update,
+};
 use stochgrad_tape::Var;
 use stochgrad_tensor::{Real, Tensor};
 
 /// A lower bound for the diagonal, which keeps a system without data regular.
 const FLOOR: f64 = 1e-30;
+
+/// The mean of the matrix of the system.
+const MATRIX: SlotPart = SlotPart { name: "matrix", domain: SlotDomain::Finite };
+/// The mean of the right side of the system.
+const RIGHT: SlotPart = SlotPart { name: "right side", domain: SlotDomain::Finite };
+const PARTS: &[SlotPart] = &[MATRIX, RIGHT, WEIGHT];
 
 /// The data that the coefficients are fitted to.
 #[derive(Clone, Debug)]
@@ -79,7 +86,7 @@ impl<F: Real> LinearControlVariates<F> {
     /// The coefficients change when [`Gradients::advance`](stochgrad_graph::Gradients::advance) is called. Clones share
     /// them.
     pub fn from_past(decay: f64) -> Self {
-        LinearControlVariates { fit: Fit::Past(RunningMeans::new(decay)), ..Self::cross_fitted() }
+        LinearControlVariates { fit: Fit::Past(RunningMeans::new(decay, PARTS)), ..Self::cross_fitted() }
     }
 
     /// Adds a control variate, which may be any baseline. If the coefficients are fitted to other members, the baseline
@@ -145,41 +152,15 @@ impl<F: Real> Memory for LinearControlVariates<F> {
         matches!(self.fit, Fit::Others) || self.controls.iter().any(|control| control.sees_other_members())
     }
 
-    fn state(&self) -> MethodState {
-        let of_control = |(number, control): (usize, &DynBaseline<F>)| {
-            let state = control.state().into_iter();
-            state.map(move |(key, numbers)| (format!("control {number}: {key}"), numbers)).collect::<Vec<_>>()
-        };
+    fn slots(&self) -> MethodSlots {
         let own = match &self.fit {
-            Fit::Others => MethodState::new(),
-            Fit::Past(means) => means.state(),
+            Fit::Others => MethodSlots::default(),
+            Fit::Past(means) => means.slots().under("fit: "),
         };
-        own.into_iter().chain(self.controls.iter().enumerate().flat_map(of_control)).collect()
-    }
-
-    fn load_state(&self, state: &MethodState) -> GraphResult<()> {
-        let mut own = state.clone();
-        let count = self.controls.len();
-        // Without running means there is nothing to load, and whatever is left is refused.
-        let means = match &self.fit {
-            Fit::Past(means) => means.clone(),
-            Fit::Others => RunningMeans::new(0.0),
-        };
-        let may_have = |numbers: usize| matches!(self.fit, Fit::Past(_)) && numbers == count * (count + 1);
-        let mut parts = Vec::new();
-        for (number, control) in self.controls.iter().enumerate() {
-            parts.push(StatePart {
-                given: take_prefixed(&mut own, &format!("control {number}: ")),
-                state: Box::new(|| control.state()),
-                load: Box::new(|state| control.load_state(state)),
-            });
-        }
-        parts.push(StatePart {
-            given: own,
-            state: Box::new(|| means.state()),
-            load: Box::new(|state| means.load_state(self.name(), state, may_have)),
-        });
-        load_all_or_nothing(&parts)
+        let controls = self.controls.iter().enumerate();
+        let of_control =
+            |(number, control): (usize, &DynBaseline<F>)| control.slots().under(&format!("control {number}: "));
+        controls.map(of_control).fold(own, MethodSlots::and)
     }
 }
 
@@ -229,52 +210,40 @@ impl<'t, F: Real> System<'t, F> {
         Some(factor.transposed_triangular_solve(half).reshape([count]))
     }
 
-    /// The coefficients fitted to the running means, and the update of these.
-    fn fitted_before(&self, means: &RunningMeans, key: &str, ridge: f64) -> (Var<'t, F>, Update<'t, F>) {
-        let count = self.right.shape().numel();
-        let coefficients = means.read(self.matrix.tape(), key, [count], 0.0, move |means, write| {
-            let mut matrix: Vec<f64> = (0..count * count).map(|at| means.mean(at)).collect();
-            let mut right: Vec<f64> = (0..count).map(|at| means.mean(count * count + at)).collect();
-            let trace: f64 = (0..count).map(|at| matrix[at * (count + 1)]).sum();
-            (0..count).for_each(|at| matrix[at * (count + 1)] += ridge * trace / count as f64);
-            solve(&mut matrix, &mut right);
-            right.iter().enumerate().for_each(|(at, &x)| write(at, x));
-        });
-        let mean = |value: Var<'t, F>| value.plates().iter().fold(value, |mean, &plate| mean.mean_over(plate));
-        let update = means.update(key, vec![mean(self.matrix), mean(self.right)], |values| {
-            values.iter().flat_map(|value| value.as_slice()).map(|x| x.to_f64()).collect()
-        });
-        (coefficients, update)
+    /// The coefficients fitted to the running means, and the updates of these.
+    fn fitted_before(&self, means: &RunningMeans, key: &str, ridge: f64) -> GraphResult<(Var<'t, F>, Updates<'t, F>)> {
+        let (tape, count) = (self.right.tape(), self.right.shape().numel());
+        let matrix = means.mean(tape, key, MATRIX.name, [count, count]);
+        let diagonal = matrix.diagonal().sum() * (ridge / count as f64);
+        let matrix = matrix + tape.constant(Tensor::eye(count)) * diagonal;
+        let coefficients = solved(matrix, means.mean(tape, key, RIGHT.name, [count]))?;
+        Ok((coefficients, means.updates(key, &[(MATRIX.name, self.matrix), (RIGHT.name, self.right)])))
     }
 }
 
-/// Solves a symmetric positive semidefinite system by elimination. Directions without data get the coefficient 0.
-fn solve(matrix: &mut [f64], right: &mut [f64]) {
-    let count = right.len();
-    let largest = (0..count).map(|at| matrix[at * (count + 1)]).fold(0.0, f64::max);
-    let regular = |pivot: f64| pivot > 1e-12 * largest && pivot > 0.0;
-    for row in 0..count {
-        let pivot = matrix[row * (count + 1)];
-        if !regular(pivot) {
-            continue;
-        }
-        for below in row + 1..count {
-            let factor = matrix[below * count + row] / pivot;
-            for column in row..count {
-                matrix[below * count + column] -= factor * matrix[row * count + column];
-            }
-            right[below] -= factor * right[row];
-        }
+/// The updates of the running means.
+type Updates<'t, F> = Vec<Update<'t, F>>;
+
+/// The solution of a symmetric positive semidefinite system by Gauss and Jordan's elimination. Directions without data
+/// get the coefficient 0.
+fn solved<'t, F: Real>(matrix: Var<'t, F>, right: Var<'t, F>) -> GraphResult<Var<'t, F>> {
+    let (tape, count) = (matrix.tape(), right.shape().numel());
+    let least = (64.0 * F::EPSILON.to_f64()).max(1e-12);
+    let least = matrix.diagonal().max() * least;
+    let mut system = Var::concat(&[matrix, right.reshape([count, 1])], 1)?;
+    let mut regular = Vec::with_capacity(count);
+    for at in 0..count {
+        let row = system.index(0, at);
+        let pivot = row.index(0, at);
+        let is_regular = pivot.gt(least.maximum(tape.constant(0.0)));
+        // The row becomes the scaled row, and the column of every other row is eliminated.
+        let scaled = row / is_regular.select(pivot, tape.constant(1.0)) * is_regular;
+        let unit = tape.constant(Tensor::from_fn([count], |i| if i == at { F::ONE } else { F::ZERO }));
+        let factors = system.index(1, at) - unit;
+        system = system - factors.reshape([count, 1]) * scaled.reshape([1, count + 1]);
+        regular.push(is_regular);
     }
-    for row in (0..count).rev() {
-        let pivot = matrix[row * (count + 1)];
-        if !regular(pivot) {
-            right[row] = 0.0;
-            continue;
-        }
-        let known: f64 = (row + 1..count).map(|column| matrix[row * count + column] * right[column]).sum();
-        right[row] = (right[row] - known) / pivot;
-    }
+    Ok(system.index(1, count) * Var::stack(&regular)?)
 }
 
 impl<F: Real> Baseline<F> for LinearControlVariates<F> {
@@ -329,8 +298,9 @@ impl<F: Real> Baseline<F> for LinearControlVariates<F> {
             let coefficients = match &self.fit {
                 Fit::Others => system.cross_fitted(context, self.ridge),
                 Fit::Past(means) => {
-                    let (coefficients, update) = system.fitted_before(means, &total_key(context, &cost), self.ridge);
-                    all.updates.push(update);
+                    let key = total_key(context, &cost);
+                    let (coefficients, updates) = system.fitted_before(means, &key, self.ridge)?;
+                    all.updates.extend(updates);
                     Some(coefficients)
                 }
             };

@@ -53,7 +53,7 @@ pub use vimco::Vimco;
 use std::sync::Arc;
 use stochgrad_distributions::Distribution;
 use stochgrad_graph::{
-    AuxiliaryLoss, CostContext, Count, GradientTerm, GraphError, GraphResult, MethodState, NodeCost, Order, Profile,
+    AuxiliaryLoss, CostContext, Count, GradientTerm, GraphResult, MethodSlots, MethodState, NodeCost, Order, Profile,
     Update,
 };
 use stochgrad_tape::Var;
@@ -149,29 +149,28 @@ pub trait Memory: Send + Sync {
         false
     }
 
-    /// What the baseline remembers between steps.
+    /// The slots in which the baseline keeps values between steps. It has none by default.
+    fn slots(&self) -> MethodSlots {
+        MethodSlots::default()
+    }
+
+    /// What the baseline remembers between steps: the values of its [slots](Memory::slots).
     fn state(&self) -> MethodState {
-        MethodState::new()
+        self.slots().state()
     }
 
     /// Restores what [`state`](Memory::state) returned.
     ///
     /// # Errors
-    /// If the state is not one of this baseline.
+    /// If the state is not one of this baseline, which is then as before.
     fn load_state(&self, state: &MethodState) -> GraphResult<()> {
-        match state.keys().next() {
-            None => Ok(()),
-            Some(key) => Err(GraphError::State {
-                method: self.name().unwrap_or_else(|| "no baseline".into()),
-                problem: format!("expected nothing, got \"{key}\"; was the checkpoint made with another baseline?"),
-            }),
-        }
+        self.slots().load(&self.name().unwrap_or_else(|| "no baseline".into()), state)
     }
 }
 
 /// A baseline. Object-safe: see [`DynBaseline`].
 ///
-/// A method is stored as a clone, so that the state must be behind a shared pointer. It must not change during a step,
+/// A method is stored as a clone, so that the state must be in slots, which clones share. It must not change during a step,
 /// except by the updates that [`baselines`](Baseline::baselines) returns. [`extension`](crate::extension) has building
 /// blocks for baselines.
 ///
@@ -259,12 +258,8 @@ impl<B: Memory + ?Sized> Memory for Arc<B> {
         (**self).sees_other_members()
     }
 
-    fn state(&self) -> MethodState {
-        (**self).state()
-    }
-
-    fn load_state(&self, state: &MethodState) -> GraphResult<()> {
-        (**self).load_state(state)
+    fn slots(&self) -> MethodSlots {
+        (**self).slots()
     }
 }
 

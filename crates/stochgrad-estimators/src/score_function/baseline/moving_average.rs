@@ -1,16 +1,19 @@
 //! An exponential moving average of past costs. Use it for a node with a single sample; it costs nothing.
 //!
-//! $$m_{t+1} = \beta\, m_t + (1 - \beta)\, \bar f_t, \quad w_{t+1} = \beta\, w_t + 1 - \beta, \quad b_t = m_t / w_t,$$
+//! $$w_{t+1} = \beta\, w_t + 1 - \beta, \quad b_{t+1} = b_t + \frac{1 - \beta}{w_{t+1}}\, (\bar f_t - b_t),$$
 //!
-//! with $m_0 = w_0 = 0$ and the mean $\bar f_t$ of the cost in step $t$. The current cost must not be part of the
+//! with $b_0 = w_0 = 0$ and the mean $\bar f_t$ of the cost in step $t$. The current cost must not be part of the
 //! baseline: with $N$ samples the gradient would be too small by a factor of about $1 - (1 - \beta)/N$. The average is
 //! therefore updated at the end of the step.
 
 use super::{Baseline, Baselines, CostBaseline, Memory};
-use crate::common::running_means::RunningMeans;
+use crate::common::running_means::{RunningMeans, WEIGHT};
 use stochgrad_distributions::Distribution;
-use stochgrad_graph::{CostContext, GraphResult, MethodState};
+use stochgrad_graph::{CostContext, GraphResult, MethodSlots, SlotDomain, SlotPart};
 use stochgrad_tensor::Real;
+
+const MEAN: SlotPart = SlotPart { name: "mean", domain: SlotDomain::Finite };
+const PARTS: &[SlotPart] = &[MEAN, WEIGHT];
 
 /// The moving average of each cost over past steps, for each node. Clones share the averages.
 ///
@@ -23,7 +26,7 @@ pub struct MovingAverage {
 impl MovingAverage {
     /// An average in which the cost `n` steps ago has the weight `decayⁿ`, with a decay in [0, 1).
     pub fn new(decay: f64) -> Self {
-        MovingAverage { means: RunningMeans::new(decay) }
+        MovingAverage { means: RunningMeans::new(decay, PARTS) }
     }
 }
 
@@ -36,12 +39,8 @@ impl Memory for MovingAverage {
         self.means.check()
     }
 
-    fn state(&self) -> MethodState {
-        self.means.state()
-    }
-
-    fn load_state(&self, state: &MethodState) -> GraphResult<()> {
-        self.means.load_state(self.name(), state, |count| count == 1)
+    fn slots(&self) -> MethodSlots {
+        self.means.slots()
     }
 }
 
@@ -62,17 +61,12 @@ impl<F: Real> Baseline<F> for MovingAverage {
             } else {
                 format!("{label} / {} / {part}", cost.name)
             };
-            let before = self.means.read(context.tape(), &key, [], 0.0, |means, write| write(0, means.mean(0)));
+            let before = self.means.mean(context.tape(), &key, MEAN.name, []);
             match baselines.values.iter_mut().find(|known| known.cost.joint == cost.joint) {
                 Some(known) => known.value = known.value + before,
                 None => baselines.values.push(CostBaseline::new(cost.clone(), before)),
             }
-            let mean = |values: &[stochgrad_tensor::Tensor<F>]| {
-                let count = values.iter().map(|value| value.len()).sum::<usize>().max(1) as f64;
-                let sum = values.iter().flat_map(|value| value.as_slice()).map(|x| x.to_f64()).sum::<f64>();
-                [sum / count].into_iter().collect()
-            };
-            baselines.updates.push(self.means.update(&key, vec![cost.value], mean));
+            baselines.updates.extend(self.means.updates(&key, &[(MEAN.name, cost.value)]));
         }
         Ok(baselines)
     }
@@ -85,7 +79,7 @@ mod tests {
     use crate::score_function::baseline::Constant;
     use stochgrad_check::{CheckError, Oracle};
     use stochgrad_distributions::Bernoulli;
-    use stochgrad_graph::{Graph, GraphError, Method, Seed};
+    use stochgrad_graph::{Graph, GraphError, Method, MethodState, Seed};
     use stochgrad_tape::Tape;
 
     fn model<B: Baseline<f64> + Clone + 'static>(
@@ -99,8 +93,12 @@ mod tests {
         }
     }
 
+    /// Means with their weights.
     fn state(numbers: [(&str, [f64; 2]); 2]) -> MethodState {
-        numbers.map(|(key, numbers)| (key.to_owned(), numbers.to_vec())).into()
+        let parts = |(key, [mean, weight]): (&str, [f64; 2])| {
+            [(MEAN, mean), (WEIGHT, weight)].map(|(part, x)| (format!("{key} / {}", part.name), vec![x]))
+        };
+        numbers.into_iter().flat_map(parts).collect()
     }
 
     /// A moving average that includes the current cost before it is used.
@@ -121,8 +119,7 @@ mod tests {
         ) -> GraphResult<Baselines<'t, f64>> {
             let before = self.0.state();
             for update in self.0.baselines(context, distribution)?.updates {
-                let values: Vec<_> = update.inputs.iter().map(|input| input.inspect().unwrap()).collect();
-                (update.apply)(&values);
+                update.slot.write(update.value.inspect()?.as_slice());
             }
             let values = self.0.baselines(context, distribution)?.values;
             self.0.load_state(&before)?;
@@ -133,7 +130,7 @@ mod tests {
     #[test]
     fn an_average_with_the_current_cost_is_found_to_be_biased() {
         let average = MovingAverage::new(0.9);
-        average.load_state(&state([("x / a", [0.8, 0.5]), ("x / b", [1.1, 0.5])])).unwrap();
+        average.load_state(&state([("x / a", [1.6, 0.5]), ("x / b", [2.2, 0.5])])).unwrap();
         let right = ScoreFunction::new().samples(2).baseline(average.clone());
         Oracle::new().verify(model(&right), 0..=3, 1e-9).unwrap();
         let wrong = ScoreFunction::new().samples(2).baseline(Greedy(average));
@@ -162,8 +159,9 @@ mod tests {
         let sum = costs.iter().fold(0.0, |sum, cost| 0.75 * sum + 0.25 * cost);
         let weight = 1.0 - 0.75_f64.powi(3);
         let found = average.state();
-        assert_eq!(found.keys().collect::<Vec<_>>(), ["x / a", "x / b"]);
-        assert!((found["x / a"][0] - sum).abs() < 1e-12 && (found["x / a"][1] - weight).abs() < 1e-12, "{found:?}");
+        let names = ["x / a / mean", "x / a / weight", "x / b / mean", "x / b / weight"];
+        assert_eq!(found.keys().collect::<Vec<_>>(), names);
+        assert!((found[names[0]][0] - sum / weight).abs() < 1e-12 && (found[names[1]][0] - weight).abs() < 1e-12);
     }
 
     #[test]
@@ -175,7 +173,7 @@ mod tests {
             graph.backward().unwrap().get("t").unwrap().item().unwrap()
         };
         let average = MovingAverage::new(0.9);
-        average.load_state(&state([("x / a", [0.8, 0.5]), ("x / b", [1.1, 0.5])])).unwrap();
+        average.load_state(&state([("x / a", [1.6, 0.5]), ("x / b", [2.2, 0.5])])).unwrap();
         let moving = gradient(&model(&ScoreFunction::new().baseline(average)));
         let constant = gradient(&model(&ScoreFunction::new().baseline(Constant(3.8))));
         let none = gradient(&model(&ScoreFunction::new()));
@@ -192,7 +190,7 @@ mod tests {
     #[test]
     fn state_goes_round_and_nonsense_is_refused() {
         let average = MovingAverage::new(0.9);
-        let saved = state([("x / a", [0.8, 0.5]), ("x / b", [1.1, 0.5])]);
+        let saved = state([("x / a", [1.6, 0.5]), ("x / b", [2.2, 0.5])]);
         let method = ScoreFunction::new().baseline(average);
         method.load_state(&saved).unwrap();
         assert_eq!(method.state(), saved);

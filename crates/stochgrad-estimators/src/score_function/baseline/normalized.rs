@@ -11,14 +11,10 @@
 
 use super::members::total_key;
 use super::{Baseline, Baselines, CostBaseline, Memory};
-use crate::common::running_means::{RunningMeans, mean_and_square};
-use crate::common::state_parts::{StatePart, load_all_or_nothing, take_prefixed};
+use crate::common::running_moments::RunningMoments;
 use stochgrad_distributions::Distribution;
-use stochgrad_graph::{Access, Bias, CostContext, Count, GradientTerm, GraphResult, MethodState, Profile};
+use stochgrad_graph::{Access, Bias, CostContext, Count, GradientTerm, GraphResult, MethodSlots, Profile};
 use stochgrad_tensor::Real;
-
-/// The prefix of the names of the running means in the state.
-const SCALE: &str = "scale of ";
 
 /// A baseline whose difference with the cost is divided by the running standard deviation of the cost, if that is above
 /// 1. This is biased: see the [profile](Memory::profile).
@@ -43,13 +39,13 @@ const SCALE: &str = "scale of ";
 #[derive(Clone, Debug)]
 pub struct Normalized<B> {
     baseline: B,
-    moments: RunningMeans,
+    moments: RunningMoments,
 }
 
 impl<B> Normalized<B> {
     /// Normalises a baseline, with this decay of the running standard deviation, in [0, 1).
     pub fn new(baseline: B, decay: f64) -> Self {
-        Normalized { baseline, moments: RunningMeans::new(decay) }
+        Normalized { baseline, moments: RunningMoments::new(decay) }
     }
 }
 
@@ -81,26 +77,8 @@ impl<B: Memory> Memory for Normalized<B> {
         self.baseline.sees_other_members()
     }
 
-    fn state(&self) -> MethodState {
-        let moments = self.moments.state().into_iter().map(|(name, numbers)| (SCALE.to_owned() + &name, numbers));
-        self.baseline.state().into_iter().chain(moments).collect()
-    }
-
-    fn load_state(&self, state: &MethodState) -> GraphResult<()> {
-        let mut inner = state.clone();
-        let moments = take_prefixed(&mut inner, SCALE);
-        load_all_or_nothing(&[
-            StatePart {
-                given: moments,
-                state: Box::new(|| self.moments.state()),
-                load: Box::new(|state| self.moments.load_state(self.name(), state, |count| count == 2)),
-            },
-            StatePart {
-                given: inner,
-                state: Box::new(|| self.baseline.state()),
-                load: Box::new(|state| self.baseline.load_state(state)),
-            },
-        ])
+    fn slots(&self) -> MethodSlots {
+        self.moments.slots().under("scale: ").and(self.baseline.slots().under("baseline: "))
     }
 }
 
@@ -120,9 +98,8 @@ impl<F: Real, B: Baseline<F>> Baseline<F> for Normalized<B> {
         let mut variance = tape.constant(0.0);
         for cost in &totals {
             let key = total_key(context, cost);
-            let one = self.moments.read(tape, &key, [], 0.0, |means, write| write(0, means.deviation().powi(2)));
-            variance = variance + one;
-            inner.updates.push(self.moments.update(&key, vec![cost.value], mean_and_square));
+            variance = variance + self.moments.variance(tape, &key);
+            inner.updates.extend(self.moments.updates(&key, cost.value));
         }
         let scale = tape.constant(1.0).maximum(variance.sqrt()).recip();
         for baseline in &mut inner.values {
@@ -173,10 +150,13 @@ mod tests {
 
     #[test]
     fn the_gradient_is_divided_and_the_guarantee_says_biased() {
-        let state: MethodState = [("scale of x", 12.0, 200.0), ("scale of x / over x", 0.5, 1.0)]
-            .map(|(name, mean, square)| (name.to_owned(), vec![mean * 0.5, square * 0.5, 0.5]))
-            .into();
-        // 200 − 12² + 1 − 0.5².
+        let state: stochgrad_graph::MethodState = [("x", 12.0, 56.0), ("x / over x", 0.5, 0.75)]
+            .into_iter()
+            .flat_map(|(owner, mean, variance)| {
+                [("mean", mean), ("variance", variance), ("weight", 0.5)]
+                    .map(|(part, x)| (format!("scale: {owner} / {part}"), vec![x]))
+            })
+            .collect();
         let scale = 56.75_f64.sqrt();
         let vimco = ScoreFunction::new().samples(3).baseline(Vimco::new());
         let normalized = ScoreFunction::new().samples(3).baseline(Normalized::new(Vimco::new(), 0.9));
@@ -223,7 +203,7 @@ mod tests {
         let graph = Graph::new(&tape, Seed::new(1));
         let bit = Bernoulli::from_logits(graph.constant(0.3));
         assert!(graph.sample("x", &bit, &leave_one_out).is_err());
-        let wrong = [("scale of x".to_owned(), vec![1.0])].into();
+        let wrong = [("scale: x / mean".to_owned(), vec![1.0])].into();
         assert!(matches!(method.load_state(&wrong), Err(GraphError::State { .. })));
     }
 }

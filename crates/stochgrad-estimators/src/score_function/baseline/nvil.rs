@@ -22,7 +22,7 @@ use crate::common::cost_learner::{CostLearner, Units};
 use crate::common::member_gradients::sum_over_plates;
 use crate::common::surrogate_network::SurrogateNetwork;
 use stochgrad_distributions::Distribution;
-use stochgrad_graph::{CostContext, GraphResult, MethodState};
+use stochgrad_graph::{CostContext, GraphResult, MethodSlots};
 use stochgrad_tape::Var;
 use stochgrad_tensor::{Real, Shape};
 
@@ -141,12 +141,8 @@ impl Memory for Nvil {
         self.learner.check()
     }
 
-    fn state(&self) -> MethodState {
-        self.learner.state()
-    }
-
-    fn load_state(&self, state: &MethodState) -> GraphResult<()> {
-        self.learner.load_state(&Memory::name(self).unwrap_or_default(), state)
+    fn slots(&self) -> MethodSlots {
+        self.learner.slots()
     }
 }
 
@@ -175,7 +171,7 @@ impl<F: Real> Baseline<F> for Nvil {
             let members: usize = residual.plates().iter().map(|&plate| tape.plate_size(plate)).product();
             loss = loss + sum_over_plates(residual.square()) * (1.0 / members as f64);
             arrays.extend(network.into_arrays());
-            updates.push(self.learner.update(&key, cost.value));
+            updates.extend(self.learner.updates(&key, cost.value));
             baselines.push((cost, centre + scale * output));
         }
         Ok(Baselines { auxiliary: vec![self.learner.own.learn(loss, arrays)], updates, ..Baselines::new(baselines) })
@@ -255,10 +251,10 @@ mod tests {
         train(&other, 3);
         assert_eq!(other.state(), method.state());
         let mut wrong = method.state();
-        wrong.insert("x / moments".into(), vec![1.0]);
+        wrong.insert("moments: x / mean".into(), vec![f64::NAN]);
         assert!(matches!(other.load_state(&wrong), Err(GraphError::State { .. })));
         wrong = method.state();
-        wrong.insert("x / weight".into(), vec![1.0, 2.0]);
+        wrong.insert("learned: x / weight / value".into(), vec![1.0, 2.0]);
         assert!(matches!(other.load_state(&wrong), Err(GraphError::State { .. })));
         assert_eq!(other.state(), method.state());
     }

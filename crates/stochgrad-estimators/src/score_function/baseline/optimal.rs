@@ -17,11 +17,19 @@
 use super::members::total_key;
 use super::{Baseline, Baselines, CostBaseline, Memory};
 use crate::common::member_gradients::sum_over_plates;
-use crate::common::running_means::RunningMeans;
+use crate::common::running_means::{RunningMeans, WEIGHT};
 use stochgrad_distributions::{Distribution, Parameter};
-use stochgrad_graph::{CostContext, Count, GradientTerm, GraphResult, MethodState, Order, Profile, Update};
+use stochgrad_graph::{
+    CostContext, Count, GradientTerm, GraphResult, MethodSlots, Order, Profile, SlotDomain, SlotPart, Update,
+};
 use stochgrad_tape::{Smoothness, Var};
 use stochgrad_tensor::Real;
+
+/// The mean of the cost times the squared score.
+const ABOVE: SlotPart = SlotPart { name: "weighted cost", domain: SlotDomain::Finite };
+/// The mean of the squared score.
+const BELOW: SlotPart = SlotPart { name: "squared score", domain: SlotDomain::NotNegative };
+const PARTS: &[SlotPart] = &[ABOVE, BELOW, WEIGHT];
 
 /// The mean of the cost over past steps, weighted by the squared score. It changes when the user calls
 /// [`Gradients::advance`](stochgrad_graph::Gradients::advance). Clones share it.
@@ -55,7 +63,7 @@ impl OptimalBaseline {
     /// One number for all elements, from running means in which the step `n` steps ago has the weight `decayⁿ`, with a
     /// decay in [0, 1).
     pub fn new(decay: f64) -> Self {
-        OptimalBaseline { means: RunningMeans::new(decay), by_element: false }
+        OptimalBaseline { means: RunningMeans::new(decay, PARTS), by_element: false }
     }
 
     /// Uses a number for each element of the node's parameters, at order 1.
@@ -63,20 +71,18 @@ impl OptimalBaseline {
         OptimalBaseline { by_element: true, ..self }
     }
 
-    /// The quotients of two running means, and the update of these.
-    fn quotient<'t, F: Real>(&self, key: &str, above: Var<'t, F>, below: Var<'t, F>) -> (Var<'t, F>, Update<'t, F>) {
-        let mean = |value: Var<'t, F>| value.plates().iter().fold(value, |mean, &plate| mean.mean_over(plate));
-        let quotient = self.means.read(above.tape(), key, below.shape(), 0.0, |means, write| {
-            let count = means.len() / 2;
-            for at in 0..count {
-                let below = means.mean(count + at);
-                write(at, if below > 0.0 { means.mean(at) / below } else { 0.0 });
-            }
-        });
-        let update = self.means.update(key, vec![mean(above), mean(below)], |values| {
-            values.iter().flat_map(|value| value.as_slice()).map(|x| x.to_f64()).collect()
-        });
-        (quotient, update)
+    /// The quotients of two running means, and the updates of these.
+    fn quotient<'t, F: Real>(
+        &self,
+        key: &str,
+        above: Var<'t, F>,
+        below: Var<'t, F>,
+    ) -> (Var<'t, F>, Vec<Update<'t, F>>) {
+        let tape = above.tape();
+        let mean = |part: SlotPart| self.means.mean(tape, key, part.name, below.shape());
+        let (known, zero) = (mean(BELOW).gt(tape.constant(0.0)), tape.constant(0.0));
+        let quotient = known.select(mean(ABOVE) / known.select(mean(BELOW), tape.constant(1.0)), zero);
+        (quotient, self.means.updates(key, &[(ABOVE.name, above), (BELOW.name, below)]))
     }
 }
 
@@ -116,13 +122,8 @@ impl Memory for OptimalBaseline {
         true
     }
 
-    fn state(&self) -> MethodState {
-        self.means.state()
-    }
-
-    fn load_state(&self, state: &MethodState) -> GraphResult<()> {
-        let by_element = self.by_element;
-        self.means.load_state(self.name(), state, |count| if by_element { count % 2 == 0 } else { count == 2 })
+    fn slots(&self) -> MethodSlots {
+        self.means.slots()
     }
 }
 
@@ -139,18 +140,18 @@ impl<F: Real> Baseline<F> for OptimalBaseline {
             if !self.by_element {
                 let squares = scores.iter().map(|(_, score)| score.square().sum()).reduce(|sum, square| sum + square);
                 let Some(squares) = squares else { continue };
-                let (best, update) = self.quotient(&key, cost.value * squares, squares);
+                let (best, updates) = self.quotient(&key, cost.value * squares, squares);
                 baselines.values.push(CostBaseline::new(cost, best));
-                baselines.updates.push(update);
+                baselines.updates.extend(updates);
                 continue;
             }
             let mut sum = context.tape().constant(0.0);
             for (parameter, score) in &scores {
                 let square = score.square();
                 let key = format!("{key} / {}", parameter.name);
-                let (best, update) = self.quotient(&key, cost.value * square, square);
+                let (best, updates) = self.quotient(&key, cost.value * square, square);
                 sum = sum - (best * *score * parameter.var).sum();
-                baselines.updates.push(update);
+                baselines.updates.extend(updates);
             }
             let value = context.tape().constant(0.0).straight_through(sum);
             baselines.gradient_terms.push(GradientTerm { value, summed: cost.joint });
@@ -168,16 +169,19 @@ mod tests {
     use std::sync::Arc;
     use stochgrad_check::Oracle;
     use stochgrad_distributions::{Normal, OneHotCategorical};
-    use stochgrad_graph::{Graph, GraphError, Method, Seed};
+    use stochgrad_graph::{Graph, GraphError, Method, MethodState, Seed};
     use stochgrad_tape::Tape;
     use stochgrad_tensor::Tensor;
 
     type Shape<'a> = &'a dyn for<'g> Fn(&Graph<'g, f64>) -> GraphResult<()>;
 
     /// A state of these means, half decayed.
-    fn state(means: &[(&str, &[f64])]) -> MethodState {
-        let pack = |numbers: &[f64]| numbers.iter().map(|x| 0.5 * x).chain([0.5]).collect();
-        means.iter().map(|(key, numbers)| ((*key).to_owned(), pack(numbers))).collect()
+    fn state(means: &[(&str, [f64; 2])]) -> MethodState {
+        let parts = |(key, [above, below]): &(&str, [f64; 2])| {
+            [(ABOVE, *above), (BELOW, *below), (WEIGHT, 0.5)]
+                .map(|(part, x)| (format!("{key} / {}", part.name), vec![x]))
+        };
+        means.iter().flat_map(parts).collect()
     }
 
     #[test]
@@ -218,7 +222,7 @@ mod tests {
             let f = |b: f64| (b - target) * (b - target);
             let above = theta * (1.0 - theta) * ((1.0 - theta) * f(1.0) + theta * f(0.0));
             let baseline = OptimalBaseline::new(0.9);
-            baseline.load_state(&state(&[("b", &[above, theta * (1.0 - theta)])])).unwrap();
+            baseline.load_state(&state(&[("b", [above, theta * (1.0 - theta)])])).unwrap();
             models::assert_variance(
                 &(Arc::new(ScoreFunction::new().baseline(baseline)) as BitMethod),
                 target,
@@ -229,7 +233,7 @@ mod tests {
         for (phi, expected) in [(0.0, 4.65e-3), (-4.0, 5.353531e-4)] {
             let (above, below) = models::squared_score_on_categories(phi);
             let baseline = OptimalBaseline::new(0.9);
-            baseline.load_state(&state(&[("x", &[above, below])])).unwrap();
+            baseline.load_state(&state(&[("x", [above, below])])).unwrap();
             let found = models::variance_on_categories(phi, &ScoreFunction::new().baseline(baseline));
             assert!((found - expected).abs() < 1e-6 * expected, "{found:e}, not {expected:e}");
         }
@@ -241,7 +245,7 @@ mod tests {
             let baseline = OptimalBaseline::new(0.9).by_element();
             // E[s²] is 1 with respect to the location and 2 with respect to the scale.
             let a2 = a * a;
-            let means = state(&[("x / location", &[a2 + 3.0, 1.0]), ("x / scale", &[2.0 * (a2 + 5.0), 2.0])]);
+            let means = state(&[("x / location", [a2 + 3.0, 1.0]), ("x / scale", [2.0 * (a2 + 5.0), 2.0])]);
             baseline.load_state(&means).unwrap();
             let method = ScoreFunction::new().baseline(baseline);
             let model = |graph: &Graph<'_, f64>| {
@@ -277,15 +281,15 @@ mod tests {
         let f = [1.0_f64.exp(), (-2.0_f64).exp(), 0.5_f64.exp()];
         let above: f64 = (0..3).map(|i| p[i] * f[i] * square(i)).sum();
         let below: f64 = (0..3).map(|i| p[i] * square(i)).sum();
-        let known = &baseline.state()["x"];
-        let found = known[0] / known[1];
+        let known = baseline.state();
+        let found = known["x / weighted cost"][0] / known["x / squared score"][0];
         assert!((found - above / below).abs() < 0.03, "{found}, {}", above / below);
     }
 
     #[test]
     fn nonsense_is_refused() {
         let baseline = OptimalBaseline::new(0.9);
-        assert!(matches!(baseline.load_state(&state(&[("x", &[1.0])])), Err(GraphError::State { .. })));
+        assert!(matches!(baseline.load_state(&state(&[("x", [1.0, -1.0])])), Err(GraphError::State { .. })));
         assert!(OptimalBaseline::new(1.5).check(1).is_err());
         assert!(baseline.name().is_some_and(|name| name.contains("0.9")));
     }

@@ -4,10 +4,9 @@
 //! By linearity the gradient has the bias and the order of the worst of the baselines.
 
 use super::{Baseline, Baselines, DynBaseline, Memory};
-use crate::common::state_parts::{StatePart, load_all_or_nothing, take_prefixed};
 use std::sync::Arc;
 use stochgrad_distributions::Distribution;
-use stochgrad_graph::{CostContext, Count, GraphError, GraphResult, MethodState, Order, Profile};
+use stochgrad_graph::{CostContext, Count, GraphResult, MethodSlots, Order, Profile};
 use stochgrad_tensor::Real;
 
 /// Baselines by the names of costs, and one for the total of all other costs. A name without a cost downstream has no
@@ -96,36 +95,10 @@ impl<F: Real> Memory for PerCost<F> {
         self.entries.iter().any(|(_, baseline)| baseline.sees_other_members())
     }
 
-    fn state(&self) -> MethodState {
-        let all = self.entries.iter().flat_map(|(name, baseline)| {
-            baseline.state().into_iter().map(|(key, numbers)| (Self::prefix(name.as_ref()) + &key, numbers))
-        });
-        all.collect()
-    }
-
-    fn load_state(&self, state: &MethodState) -> GraphResult<()> {
-        let mut left: MethodState = state.clone();
-        let mut parts = Vec::new();
-        // Longer names are first, since a name may begin with another one.
-        let mut entries: Vec<_> =
-            self.entries.iter().map(|(name, baseline)| (Self::prefix(name.as_ref()), baseline)).collect();
-        entries.sort_by_key(|(prefix, _)| std::cmp::Reverse(prefix.len()));
-        for (prefix, baseline) in entries {
-            parts.push(StatePart {
-                given: take_prefixed(&mut left, &prefix),
-                state: Box::new(|| baseline.state()),
-                load: Box::new(|state| baseline.load_state(state)),
-            });
-        }
-        if let Some(key) = left.keys().next() {
-            return Err(GraphError::State {
-                method: self.name().unwrap_or_default(),
-                problem: format!(
-                    "expected the names of its costs, got \"{key}\"; was the checkpoint made with other costs?"
-                ),
-            });
-        }
-        load_all_or_nothing(&parts)
+    fn slots(&self) -> MethodSlots {
+        let of_entry =
+            |(name, baseline): &(Option<String>, DynBaseline<F>)| baseline.slots().under(&Self::prefix(name.as_ref()));
+        self.entries.iter().map(of_entry).fold(MethodSlots::default(), MethodSlots::and)
     }
 }
 
@@ -245,10 +218,10 @@ mod tests {
         assert!(state.keys().any(|key| key.starts_with("other costs: ")));
         other.load_state(&state).unwrap();
         assert_eq!(Method::state(&other), state);
-        for (key, numbers) in [("cost unknown: x", vec![1.0]), ("cost early: x", vec![f64::NAN, 0.5])] {
+        for (key, numbers) in [("cost unknown: x", vec![1.0]), ("cost early: x1 / early / mean", vec![f64::NAN])] {
             let mut wrong = state.clone();
             wrong.insert(key.into(), numbers);
-            assert!(matches!(other.load_state(&wrong), Err(GraphError::State { .. })));
+            assert!(matches!(other.load_state(&wrong), Err(stochgrad_graph::GraphError::State { .. })));
             assert_eq!(Method::state(&other), state);
         }
     }

@@ -48,7 +48,7 @@ impl<F: Real> Tape<F> {
             Op::Draw { sampler, address, plates, event } => {
                 return Ok(inner.drawn(pool, (*sampler, *address), (plates, event), inputs));
             }
-            Op::Host(number) => return Ok((inner.hosts[*number as usize].tensor(pool), Plates::new())),
+            Op::Slot(number) => return Ok((inner.slots[*number as usize].tensor(pool), Plates::new())),
             _ => {}
         }
         let node = |index: usize| &inner.nodes[inputs[index].index()];
@@ -57,7 +57,7 @@ impl<F: Real> Tape<F> {
         let offset = plates.len();
         let shape = first.value.shape();
         let value = match op {
-            Op::Leaf { .. } | Op::Noise { .. } | Op::Draw { .. } | Op::Host(_) | Op::Custom(_) => first.value.clone(),
+            Op::Leaf { .. } | Op::Noise { .. } | Op::Draw { .. } | Op::Slot(_) | Op::Custom(_) => first.value.clone(),
             Op::Map(function) => map(pool, *function, &first.value),
             Op::Zip(function) => {
                 let second = node(1);
@@ -70,7 +70,7 @@ impl<F: Real> Tape<F> {
                 return Ok((zip::zip(pool, *function, &aligned.values[0], &aligned.values[1]), aligned.plates));
             }
             Op::Special(special) => {
-                let nodes: SmallVec<[&Node<F>; 3]> = (0..inputs.len()).map(node).collect();
+                let nodes: SmallVec<[&Node<F>; 5]> = (0..inputs.len()).map(node).collect();
                 inner.broadcast(&nodes)?;
                 let aligned = inner.align(&nodes);
                 return Ok((special.evaluate(pool, &aligned.values), aligned.plates));

@@ -3,10 +3,14 @@
 use super::function::{Scale, Special};
 use stochgrad_tensor::elementwise::apply;
 use stochgrad_tensor::special as scalar;
-use stochgrad_tensor::{Pool, Real, Tensor, truncated_normal_quantiles};
+use stochgrad_tensor::{Pool, Real, Tensor, log1mexp, truncated_normal_quantiles};
 
 impl Special {
-    pub(crate) fn evaluate<F: Real>(self, pool: &Pool<F>, inputs: &[Tensor<F>]) -> Tensor<F> {
+    /// The values of the function for operands that broadcast to a common shape.
+    ///
+    /// # Panics
+    /// If there are fewer operands than the function has, or their shapes do not broadcast.
+    pub fn evaluate<F: Real>(self, pool: &Pool<F>, inputs: &[Tensor<F>]) -> Tensor<F> {
         let one = |f: fn(f64) -> f64| apply(pool, [&inputs[0]], |[x]| f(x));
         let two = |f: fn(f64, f64) -> f64| apply(pool, [&inputs[0], &inputs[1]], |[a, b]| f(a, b));
         let three =
@@ -22,7 +26,7 @@ impl Special {
             Special::NormalIcdf => one(scalar::normal_icdf),
             Special::NormalIcdfOfLog => one(scalar::normal_icdf_of_log),
             Special::NormalLogMills => one(scalar::normal_log_mills),
-            Special::Log1mexp => one(scalar::log1mexp),
+            Special::Log1mexp => log1mexp(pool, &inputs[0]),
             Special::LogSinhc(order) => apply(pool, [&inputs[0]], |[x]| scalar::log_sinhc(order, x)),
             Special::Atan => one(f64::atan),
             Special::Acot => one(|x| 1.0_f64.atan2(x)),

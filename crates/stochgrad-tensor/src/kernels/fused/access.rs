@@ -2,7 +2,7 @@
 
 use smallvec::SmallVec;
 
-use crate::kernels::broadcast::repeat;
+use crate::kernels::broadcast::{repeat, repeat_row};
 use crate::kernels::fused::view::{Elements, View};
 use crate::kernels::layout::{interleave, pick};
 use crate::real::Real;
@@ -108,6 +108,15 @@ impl Strided {
         }
         let mut rest = out;
         while !rest.is_empty() {
+            if let (1, 0, [.., (size, 0)], [.., at]) = (step, column, outer, &mut index[..]) {
+                // The same row for all positions along the axis outside of it.
+                let (rows, after) = rest.split_at_mut(((size - *at) * inner).min(rest.len()));
+                repeat_row(&operand[start..start + inner], rows);
+                rest = after;
+                *at = size - 1;
+                next_row(outer, &mut index, &mut start);
+                continue;
+            }
             let (run, after) = rest.split_at_mut((inner - column).min(rest.len()));
             let begin = start + column * step;
             match step {
@@ -121,16 +130,21 @@ impl Strided {
             }
             rest = after;
             column = 0;
-            for (i, &(size, stride)) in index.iter_mut().zip(outer).rev() {
-                *i += 1;
-                start += stride;
-                if *i < size {
-                    break;
-                }
-                start -= size * stride;
-                *i = 0;
-            }
+            next_row(outer, &mut index, &mut start);
         }
+    }
+}
+
+/// Advances the index of a row and its start in the buffer.
+fn next_row(outer: &[(usize, usize)], index: &mut [usize], start: &mut usize) {
+    for (i, &(size, stride)) in index.iter_mut().zip(outer).rev() {
+        *i += 1;
+        *start += stride;
+        if *i < size {
+            break;
+        }
+        *start -= size * stride;
+        *i = 0;
     }
 }
 

@@ -30,7 +30,7 @@ pub enum Place {
 }
 
 /// Buffers that a chain writes.
-pub type Slices<'a, F> = SmallVec<[&'a mut [F]; 16]>;
+pub type Slices<'a, F> = SmallVec<[&'a mut [F]; 48]>;
 
 /// All buffers that a run of a chain writes.
 #[derive(Debug)]

@@ -1,6 +1,7 @@
 //! Kernels that move elements: transposition, slices, concatenation, gathers and scatters.
 
 mod categories;
+mod category_counts;
 mod concat;
 mod gather;
 mod index_select;
@@ -10,6 +11,7 @@ mod slice;
 mod transpose;
 
 pub use categories::categories;
+pub use category_counts::category_counts;
 pub use concat::concat;
 pub(crate) use concat::interleave;
 pub use gather::{gather, scatter_add};

@@ -1,6 +1,7 @@
 //! Permutation of axes.
 
 use smallvec::SmallVec;
+use std::cell::Cell;
 
 use crate::real::Real;
 use crate::storage::pool::Pool;
@@ -69,7 +70,8 @@ fn copy_strided<F: Real>(x: &[F], outer: &[(usize, usize)], last: (usize, usize)
     others.remove(near);
     steps.remove(near);
 
-    let mut bases: SmallVec<[usize; 16]> = SmallVec::new();
+    let mut bases = BASES.take();
+    bases.clear();
     for_offsets(&steps, |_, to| bases.push(to));
     for_offsets(&others, |index, from| {
         let to = bases[index];
@@ -86,6 +88,12 @@ fn copy_strided<F: Real>(x: &[F], outer: &[(usize, usize)], last: (usize, usize)
             }
         }
     });
+    BASES.set(bases);
+}
+
+thread_local! {
+    /// The positions of the blocks of a transposition, kept so that a repeated one allocates nothing.
+    static BASES: Cell<Vec<usize>> = const { Cell::new(Vec::new()) };
 }
 
 /// Calls `visit(index, offset)` for every position of the axes (size, stride), in row-major order.

@@ -8,7 +8,7 @@ mod dense;
 mod sparse;
 
 use rayon::prelude::*;
-use smallvec::SmallVec;
+use std::cell::Cell;
 
 use crate::kernels::broadcast::BroadcastIter;
 use crate::kernels::fold::LANES;
@@ -72,7 +72,8 @@ pub fn matmul<F: Real>(
     }
 
     let product = Product { dims: [m, n, k], strides_a, strides_b };
-    let mut offsets: SmallVec<[[usize; 2]; 16]> = SmallVec::with_capacity(lead.numel());
+    let mut offsets = OFFSETS.take();
+    offsets.clear();
     let iter = BroadcastIter::new(&lead, [&lead_a, &lead_b]);
     iter.for_rows(0, iter.rows(), |_, [at_a, at_b]| {
         for i in 0..iter.inner {
@@ -97,7 +98,13 @@ pub fn matmul<F: Real>(
             one(pool.threads(), out, offset);
         }
     }
+    OFFSETS.set(offsets);
     out
+}
+
+thread_local! {
+    /// The offsets of the matrices of a product, kept so that a repeated product allocates nothing.
+    static OFFSETS: Cell<Vec<[usize; 2]>> = const { Cell::new(Vec::new()) };
 }
 
 /// aᵀ b summed over all leading axes: `a` is [.., r, m], `b` is [.., r, n] with the same leading axes, the result is

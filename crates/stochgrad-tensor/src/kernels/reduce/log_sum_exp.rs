@@ -41,9 +41,7 @@ pub(crate) fn log_sum_exp<F: Real>(pool: &Pool<F>, group: &Group<'_, F>, out: &m
             let row = &group.x[(outer * size + index) * inner + column..];
             add_exp(out, row, shifts);
         }
-        for (out, &shift) in out.iter_mut().zip(shifts) {
-            *out = shift + out.ln();
-        }
+        add_logs(out, shifts);
     });
     pool.recycle(shifts);
 }
@@ -62,7 +60,21 @@ fn add_exp_body<const FMA: bool, F: Real>(out: &mut [F], x: &[F], shifts: &[F]) 
 
 pub(crate) fn log_sum_exp_row<F: Real>(threads: usize, x: &[F]) -> F {
     let shift = shift_of(fold_row(threads, Fold::Max, x));
-    shift + fold_row(threads, Fold::ExpSum(shift), x).ln()
+    let mut result = [fold_row(threads, Fold::ExpSum(shift), x)];
+    add_logs(&mut result, &[shift]);
+    result[0]
+}
+
+dispatch! {
+    /// Replaces each sum by its logarithm plus the shift.
+    fn add_logs<F: Real>(sums: &mut [F], shifts: &[F]) = add_logs_body;
+}
+
+#[inline(always)]
+fn add_logs_body<const FMA: bool, F: Real>(sums: &mut [F], shifts: &[F]) {
+    for (sum, &shift) in sums.iter_mut().zip(shifts) {
+        *sum = shift + sum.ln_fast::<FMA>();
+    }
 }
 
 dispatch! {
@@ -72,12 +84,19 @@ dispatch! {
 
 #[inline(always)]
 fn short_rows_body<const FMA: bool, F: Real>(size: usize, x: &[F], out: &mut [F]) {
-    let mut work = ShortRows::new();
-    let together = BLOCK / size;
+    // Chains reduce one block after the other.
+    if x.len() <= BLOCK { by_pieces::<FMA, F, 256>(size, x, out) } else { by_pieces::<FMA, F, BLOCK>(size, x, out) }
+}
+
+/// The results, computed for up to `N` elements at a time.
+#[inline(always)]
+fn by_pieces<const FMA: bool, F: Real, const N: usize>(size: usize, x: &[F], out: &mut [F]) {
+    let mut work = ShortRows::<F, N>::new();
+    let together = N / size;
     for (x, out) in x.chunks(together * size).zip(out.chunks_mut(together)) {
         work.exponentiate::<FMA>(size, x);
         for (out, (&shift, &sum)) in out.iter_mut().zip(work.shifts.iter().zip(&work.sums)) {
-            *out = shift + sum.ln();
+            *out = shift + sum.ln_fast::<FMA>();
         }
     }
 }

@@ -1,31 +1,32 @@
 //! Exponentials of many short rows at a time, for softmax and log-sum-exp.
 
 use crate::kernels::broadcast::repeat;
-use crate::kernels::fold::{BLOCK, Fold, fold_rows, shift_of};
+use crate::kernels::fold::{Fold, fold_rows, shift_of};
 use crate::real::Real;
 use crate::simd::dispatch;
 
 /// Rows up to this length are processed many at a time, since the exponentials of one row would not fill the registers.
 pub(crate) const SHORT: usize = 64;
 
-/// Buffers for the sums of exponentials of a block of rows of at most [`SHORT`] elements.
-pub(crate) struct ShortRows<F> {
+/// Buffers for the sums of exponentials of rows of at most [`SHORT`] elements, for up to `N` elements at a time. They
+/// are filled with zeros first, which takes as long as the sums if there are many more of them than elements.
+pub(crate) struct ShortRows<F, const N: usize> {
     /// For each row, the shift that is subtracted from its elements.
-    pub(crate) shifts: [F; BLOCK],
+    pub(crate) shifts: [F; N],
     /// For each row, the sum of the exponentials of its shifted elements.
-    pub(crate) sums: [F; BLOCK],
+    pub(crate) sums: [F; N],
     /// A value of each row, repeated for each of its elements.
-    pub(crate) spread: [F; BLOCK],
+    pub(crate) spread: [F; N],
     /// The shifted elements.
-    pub(crate) centred: [F; BLOCK],
+    pub(crate) centred: [F; N],
     /// The exponentials of the shifted elements.
-    pub(crate) masses: [F; BLOCK],
+    pub(crate) masses: [F; N],
 }
 
-impl<F: Real> ShortRows<F> {
+impl<F: Real, const N: usize> ShortRows<F, N> {
     #[inline(always)]
     pub(crate) fn new() -> Self {
-        let zeros = [F::ZERO; BLOCK];
+        let zeros = [F::ZERO; N];
         ShortRows { shifts: zeros, sums: zeros, spread: zeros, centred: zeros, masses: zeros }
     }
 

@@ -105,7 +105,7 @@ dispatch! {
 
 #[inline(always)]
 fn short_rows_body<const FMA: bool, F: Real>(size: usize, x: &[F], out: &mut [F], log: bool) {
-    let mut work = ShortRows::new();
+    let mut work = ShortRows::<F, BLOCK>::new();
     let block = BLOCK / size * size;
     for (x, out) in x.chunks(block).zip(out.chunks_mut(block)) {
         work.exponentiate::<FMA>(size, x);

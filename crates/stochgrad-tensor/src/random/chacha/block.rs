@@ -9,17 +9,16 @@ pub(crate) const WIDE: usize = 16;
 /// Words in the blocks that are computed together.
 pub(crate) const WIDE_WORDS: usize = BLOCK * WIDE;
 
-/// `N` consecutive blocks of the stream of a key; `[word][block]` is the order of the axes.
+/// `N` blocks of the stream of a key, with these numbers; `[word][block]` is the order of the axes.
 #[inline(always)]
-pub(crate) fn blocks<const N: usize>(key: &[u32; 8], first: u64) -> [[u32; N]; BLOCK] {
+pub(crate) fn blocks<const N: usize>(key: &[u32; 8], numbers: &[u64; N]) -> [[u32; N]; BLOCK] {
     let mut initial = [[0; N]; BLOCK];
     let constants = [0x6170_7865, 0x3320_646e, 0x7962_2d32, 0x6b20_6574];
     for (row, word) in initial.iter_mut().zip(constants.iter().chain(key)) {
         *row = [*word; N];
     }
-    let counter = |lane: usize| first.wrapping_add(lane as u64);
-    initial[12] = std::array::from_fn(|lane| counter(lane) as u32);
-    initial[13] = std::array::from_fn(|lane| (counter(lane) >> 32) as u32);
+    initial[12] = numbers.map(|number| number as u32);
+    initial[13] = numbers.map(|number| (number >> 32) as u32);
     let mut state = initial;
     for _ in 0..4 {
         quarter_round(&mut state, [0, 4, 8, 12]);

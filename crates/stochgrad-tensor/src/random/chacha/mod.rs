@@ -5,7 +5,8 @@ mod avx512;
 mod block;
 
 pub(crate) use block::BLOCK;
-use block::{WIDE, WIDE_WORDS, blocks};
+pub(crate) use block::WIDE;
+use block::{WIDE_WORDS, blocks};
 
 use crate::simd::{Level, dispatch, level};
 use crate::storage::buffer::Aligned;
@@ -24,7 +25,7 @@ pub(crate) fn chacha(key: &[u32; 8], mut block: u64, out: &mut [u32]) {
         rest = &mut [];
     }
     for out in rest.chunks_mut(BLOCK) {
-        for (out, word) in out.iter_mut().zip(&blocks::<1>(key, block)) {
+        for (out, word) in out.iter_mut().zip(&blocks(key, &[block])) {
             *out = word[0];
         }
         block = block.wrapping_add(1);
@@ -38,17 +39,19 @@ fn wide_blocks(key: &[u32; 8], block: u64, out: &mut [u32; WIDE_WORDS]) {
         // SAFETY: `level` has detected AVX-512.
         return unsafe { avx512::wide_blocks(key, block, out) };
     }
-    narrow_blocks(key, block, out);
+    scattered_blocks(key, &std::array::from_fn(|lane| block.wrapping_add(lane as u64)), out);
 }
 
 dispatch! {
-    /// As [`wide_blocks`], by loops that the compiler vectorises.
-    fn narrow_blocks<>(key: &[u32; 8], block: u64, out: &mut [u32; WIDE_WORDS]) = narrow_body;
+    /// Blocks of the stream of a key with these numbers, by loops that the compiler vectorises.
+    pub(crate) fn scattered_blocks<>(
+        key: &[u32; 8], numbers: &[u64; WIDE], out: &mut [u32; WIDE_WORDS],
+    ) = scattered_body;
 }
 
 #[inline(always)]
-fn narrow_body<const FMA: bool>(key: &[u32; 8], block: u64, out: &mut [u32; WIDE_WORDS]) {
-    let words = blocks::<WIDE>(key, block);
+fn scattered_body<const FMA: bool>(key: &[u32; 8], numbers: &[u64; WIDE], out: &mut [u32; WIDE_WORDS]) {
+    let words = blocks::<WIDE>(key, numbers);
     for (lane, out) in out.chunks_exact_mut(BLOCK).enumerate() {
         for (out, word) in out.iter_mut().zip(&words) {
             *out = word[lane];
@@ -65,7 +68,7 @@ mod tests {
         const KEY: [u32; 8] = [7, 0, 3, 0, 0x1234_5678, 0x9abc_def0, 0x0fed_cba9, 0x8765_4321];
         let (mut narrow, mut wide) = ([0; WIDE_WORDS], [0; WIDE_WORDS]);
         for block in [0, 3, u64::from(u32::MAX) - 5, u64::MAX - 7] {
-            narrow_blocks(&KEY, block, &mut narrow);
+            scattered_blocks(&KEY, &std::array::from_fn(|lane| block.wrapping_add(lane as u64)), &mut narrow);
             wide_blocks(&KEY, block, &mut wide);
             assert_eq!(narrow, wide, "from block {block}");
         }

@@ -86,7 +86,7 @@ fn coefficients_from_past_steps_are_exact_at_every_order() {
     other.load_state(&two.state()).unwrap();
     assert_eq!(other.state(), two.state());
     let mut wrong = two.state();
-    wrong.insert("y".into(), vec![1.0, 0.5]);
+    wrong.insert("fit: y / matrix".into(), vec![1.0]);
     assert!(matches!(other.load_state(&wrong), Err(GraphError::State { .. })));
 }
 
@@ -100,7 +100,7 @@ fn a_state_that_is_refused_changes_nothing() {
     graph.backward().unwrap().advance();
     let state = trained.state();
     let before = fresh.state();
-    for broken in ["y", "control 1: y"] {
+    for broken in ["y", "fit: y / matrix", "control 1: y"] {
         let mut wrong = state.clone();
         wrong.insert(broken.into(), vec![1.0, 0.5]);
         assert!(matches!(fresh.load_state(&wrong), Err(GraphError::State { .. })), "{broken}");
@@ -116,7 +116,8 @@ fn the_score_alone_has_the_optimal_baseline_as_its_coefficient() {
         let controls = Linear::from_past(0.9).with(Constant(1.0)).ridge(0.0);
         let a2 = a * a;
         // E[s²] = 1 and E[f s²] = a² + 3 with respect to the location.
-        controls.load_state(&[("x".to_owned(), vec![0.5, 0.5 * (a2 + 3.0), 0.5])].into()).unwrap();
+        let fit = [("matrix", 1.0), ("right side", a2 + 3.0), ("weight", 0.5)];
+        controls.load_state(&fit.map(|(part, x)| (format!("fit: x / {part}"), vec![x])).into()).unwrap();
         let method = ScoreFunction::new().baseline(controls);
         let model = |graph: &Graph<'_, f64>| {
             let mu = graph.param("mu", 1.0)?;
@@ -187,7 +188,15 @@ fn what_sees_other_members_cannot_be_cross_fitted() {
 
 #[test]
 fn singular_systems_have_a_solution() {
-    let (mut matrix, mut right) = (vec![2.0, 0.0, 2.0, 0.0, 0.0, 0.0, 2.0, 0.0, 2.0], vec![4.0, 0.0, 4.0]);
-    solve(&mut matrix, &mut right);
-    assert_eq!(right, [2.0, 0.0, 0.0]);
+    let tape = Tape::<f64>::new();
+    let matrix = tape.constant([[2.0, 0.0, 2.0], [0.0, 0.0, 0.0], [2.0, 0.0, 2.0]]);
+    let solution = solved(matrix, tape.constant([4.0, 0.0, 4.0])).unwrap();
+    assert_eq!(solution.peek().unwrap().as_slice(), [2.0, 0.0, 0.0]);
+    let nothing = solved(matrix * 0.0, tape.constant([0.0, 0.0, 0.0])).unwrap();
+    assert_eq!(nothing.peek().unwrap().as_slice(), [0.0, 0.0, 0.0]);
+    let matrix = tape.constant([[4.0, 1.0, 0.5], [1.0, 3.0, -1.0], [0.5, -1.0, 2.0]]);
+    let found = solved(matrix, tape.constant([7.5, 4.0, 4.5])).unwrap().peek().unwrap();
+    for (found, expected) in found.as_slice().iter().zip([1.0, 2.0, 3.0]) {
+        assert!((found - expected).abs() < 1e-14, "{found}");
+    }
 }

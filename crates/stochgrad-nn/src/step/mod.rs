@@ -1,0 +1,409 @@
+//! Step functions: a model, recorded and compiled when it is needed.
+
+mod costs;
+mod outputs;
+mod prepared;
+mod resume;
+mod watch;
+
+pub use costs::Costs;
+pub use outputs::Outputs;
+
+use stochgrad_graph::{Gradients, Graph, GraphError, GraphResult, Seed};
+use stochgrad_tape::{Tape, Workspace};
+use stochgrad_tensor::{Real, Tensor, instantiated};
+
+use crate::inputs::Inputs;
+use crate::mode::Mode;
+use crate::optimizers::Optimizer;
+use crate::parameters::Parameters;
+use crate::record::Record;
+use crate::training_state::TrainingState;
+use prepared::{Compiled, Prepared};
+use watch::Model;
+
+/// A model with everything that is needed to train, evaluate and use it: a closure that records it, and the programs
+/// compiled from it.
+///
+/// | function | computes |
+/// |---|---|
+/// | [`train`](Self::train) | the gradients, and updates the parameters and the state of the gradient methods |
+/// | [`run`](Self::run) | the gradients |
+/// | [`evaluate`](Self::evaluate) | the costs, without gradients |
+/// | [`predict`](Self::predict) | the named outputs |
+///
+/// The closure is called once for each of these purposes and for each set of input shapes, such as that of the last
+/// minibatch of an epoch. The recording is compiled, and the program is kept and runs from then on. The results are, bit
+/// for bit, those of a new recording at each step.
+///
+/// Two things can go wrong with a recording that is repeated, and a step detects both:
+///
+/// * *Host code that reads a value* (`value()`, `item()`, `peek()`) may branch on it, so that no recording stands for
+///   all steps. The step logs a warning with the line (through the crate `log`), and calls the closure at every step.
+///   Methods that replay call it again; see [`Graph::from_model`].
+/// * *A value of the host that changes*, such as a captured variable or a number computed from the step, would be
+///   frozen at its first value. The closure is called again right after the first recording, and at the runs 1, 2, 10,
+///   100 and so on; a constant or an operation that differs is an error with its line ([`GraphError::Frozen`]). Pass
+///   such values with [`Record::schedule`] or as an input.
+///
+/// A step on which a program fails is recorded: a value outside a support on which the program relied may be harmless,
+/// and otherwise the errors of a recording say more.
+///
+/// ```
+/// use stochgrad_graph::Seed;
+/// use stochgrad_nn::data::{Digits, Minibatches, rows};
+/// use stochgrad_nn::{Activation, Adam, Inputs, Layer, Mlp, Parameters, Record, Step};
+///
+/// let (train, test) = Digits::embedded().split_at(1500)?;
+/// let (pixels, unseen) = (train.intensities::<f32>()?, test.intensities::<f32>()?);
+/// let seed = Seed::new(7);
+/// let mut parameters = Parameters::new();
+/// let encoder = Mlp::new(&mut parameters, "encoder", &[64, 32, 8], Activation::LeakyRelu(0.1), seed)?;
+/// let decoder = Mlp::new(&mut parameters, "decoder", &[8, 32, 64], Activation::LeakyRelu(0.1), seed)?;
+///
+/// let mut step = Step::new(|record: &Record<'_, '_, f32>| {
+///     let x = record.input("images")?;
+///     let code = encoder.forward(record, x)?;
+///     let image = decoder.forward(record, code)?;
+///     record.cost("squared error", (image - x).square().sum())?;
+///     record.output("image", image)
+/// });
+///
+/// let mut adam = Adam::new(1e-2);
+/// let before = step.evaluate(&parameters, &Inputs::new().batch("images", &unseen), seed)?.total();
+/// for (number, batch) in Minibatches::new(train.len(), 50, 7)?.steps_from(0).take(30).enumerate() {
+///     let inputs = Inputs::new().batch("images", rows(&pixels, &batch)?);
+///     step.train(&mut parameters, &mut adam, &inputs, seed.step(number))?;
+/// }
+/// let inputs = Inputs::new().batch("images", &unseen);
+/// assert!(step.evaluate(&parameters, &inputs, seed)?.total() < 0.5 * before);
+/// assert_eq!(step.predict(&parameters, &inputs, seed)?.get("image")?.shape()[..], [297, 64]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Step<'m, F: Real> {
+    model: Box<Model<'m, F>>,
+    threads: usize,
+    prepared: Vec<Prepared<F>>,
+    /// For steps that are recorded.
+    workspace: Workspace<F>,
+    last: Last<F>,
+    /// Why steps are recorded, once this is known.
+    host_code: Option<GraphError>,
+    /// Whether it was logged that a program failed on a step.
+    has_failed: bool,
+    /// The state of a checkpoint, as long as the methods to which it belongs are not known.
+    recalled: Option<TrainingState>,
+}
+
+/// The place of the gradients of the last step.
+enum Last<F: Real> {
+    Nowhere,
+    /// In the program of this number.
+    Compiled(usize),
+    Recorded(Box<Gradients<F>>),
+}
+
+impl<'m, F: Real> Step<'m, F> {
+    /// A step of a model, whose kernels run on the calling thread.
+    pub fn new(model: impl Fn(&Record<'_, '_, F>) -> GraphResult<()> + 'm) -> Self {
+        Step {
+            model: Box::new(model),
+            threads: 1,
+            prepared: Vec::new(),
+            workspace: Workspace::new(),
+            last: Last::Nowhere,
+            host_code: None,
+            has_failed: false,
+            recalled: None,
+        }
+    }
+
+    /// Sets the number of threads that kernels may use. The results do not depend on it.
+    pub fn threads(self, threads: usize) -> Self {
+        Step { threads, prepared: Vec::new(), workspace: Workspace::with_threads(threads), ..self }
+    }
+
+    /// The gradients of the costs, with the noise of a seed and step. They may be changed before an optimiser uses
+    /// them.
+    ///
+    /// ```
+    /// use stochgrad_graph::Seed;
+    /// use stochgrad_nn::{Inputs, Parameters, Record, Step};
+    /// use stochgrad_tensor::Tensor;
+    ///
+    /// let mut parameters = Parameters::<f64>::new();
+    /// parameters.insert("slope", Tensor::scalar(2.0))?;
+    /// let mut step = Step::new(|record: &Record<'_, '_, f64>| {
+    ///     let weight = record.schedule("weight", |step| 0.5 * step as f64)?;
+    ///     record.cost("loss", (record.param("slope")? * record.input("x")?).square() * weight)
+    /// });
+    /// for (number, expected) in [0.0, 10.0, 20.0].into_iter().enumerate() {
+    ///     let inputs = Inputs::new().batch("x", [1.0, 3.0]);
+    ///     let gradients = step.run(&parameters, &inputs, Seed::new(7).step(number))?;
+    ///     assert_eq!(gradients.get("slope")?.item()?, expected);
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Those of the model and of [`Graph::backward`], [`GraphError::Frozen`], and for an input with the name of a
+    /// parameter or a buffer.
+    pub fn run(
+        &mut self,
+        parameters: &Parameters<F>,
+        inputs: &Inputs<F>,
+        seed: Seed,
+    ) -> GraphResult<&mut Gradients<F>> {
+        instantiated!(
+            F: for<'s> fn(
+                &'s mut Step<'_, F>,
+                &Parameters<F>,
+                &Inputs<F>,
+                Seed,
+            ) -> GraphResult<&'s mut Gradients<F>> = |step, parameters, inputs, seed| {
+                step.run_body(parameters, inputs, seed)
+            }
+        )(self, parameters, inputs, seed)
+    }
+
+    fn run_body(
+        &mut self,
+        parameters: &Parameters<F>,
+        inputs: &Inputs<F>,
+        seed: Seed,
+    ) -> GraphResult<&mut Gradients<F>> {
+        self.last = Last::Nowhere;
+        let number = self.prepare(Mode::Train, parameters, inputs, seed)?;
+        self.last = match self.run_program(number, parameters, inputs, seed) {
+            true => Last::Compiled(number),
+            false => {
+                let model = recorder(&*self.model, parameters, inputs, Mode::Train);
+                let graph = Graph::from_model(self.workspace.tape(), seed, &model);
+                let gradients = graph.and_then(|graph| graph.backward()).map_err(|error| at_step(seed, error))?;
+                Last::Recorded(Box::new(gradients))
+            }
+        };
+        self.prepared[number].watch.count();
+        match &mut self.last {
+            Last::Recorded(gradients) => Ok(gradients),
+            _ => match &mut self.prepared[number].program {
+                Some(Compiled::Gradients { graph, .. }) => Ok(graph.gradients_mut()),
+                _ => Err(no_gradients()),
+            },
+        }
+    }
+
+    /// The gradients of the last call of [`run`](Self::run) or [`train`](Self::train).
+    ///
+    /// # Errors
+    ///
+    /// If there was none, or it failed.
+    pub fn gradients(&self) -> GraphResult<&Gradients<F>> {
+        match &self.last {
+            Last::Recorded(gradients) => Ok(gradients),
+            Last::Compiled(number) => match &self.prepared[*number].program {
+                Some(Compiled::Gradients { graph, .. }) => Ok(graph.gradients()),
+                _ => Err(no_gradients()),
+            },
+            Last::Nowhere => Err(no_gradients()),
+        }
+    }
+
+    /// Updates the state of the gradient methods with the results of the last [`run`](Self::run); see
+    /// [`Gradients::advance`]. Call it once for each step. Nothing happens if the run failed.
+    pub fn advance(&mut self) {
+        match &self.last {
+            Last::Recorded(gradients) => gradients.advance(),
+            Last::Compiled(number) => {
+                if let Some(Compiled::Gradients { graph, .. }) = &mut self.prepared[*number].program {
+                    graph.advance();
+                }
+            }
+            Last::Nowhere => {}
+        }
+    }
+
+    /// One training step: computes the gradients, and updates the parameters and the state of the gradient methods.
+    /// Returns the gradients, with the estimates of the costs before the update.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`run`](Self::run) and of [`Optimizer::step`]. Nothing is changed in this case.
+    pub fn train(
+        &mut self,
+        parameters: &mut Parameters<F>,
+        optimizer: &mut (impl Optimizer<F> + ?Sized),
+        inputs: &Inputs<F>,
+        seed: Seed,
+    ) -> GraphResult<&Gradients<F>> {
+        self.run(parameters, inputs, seed)?;
+        optimizer.step(parameters, self.gradients()?)?;
+        self.advance();
+        self.gradients()
+    }
+
+    /// The estimates of the costs, without gradients. The model is recorded in [`Mode::Evaluate`].
+    ///
+    /// # Errors
+    ///
+    /// Those of the model, [`GraphError::Frozen`], for an estimate that is NaN or infinite, and for an input with the
+    /// name of a parameter or a buffer.
+    pub fn evaluate(&mut self, parameters: &Parameters<F>, inputs: &Inputs<F>, seed: Seed) -> GraphResult<Costs<F>> {
+        let values = self.values(Mode::Evaluate, parameters, inputs, seed)?;
+        let costs = values.into_iter().map(|(name, value)| (name, value.as_slice().first().copied().unwrap_or(F::NAN)));
+        Ok(Costs { costs: costs.collect() })
+    }
+
+    /// The named outputs. The model is recorded in [`Mode::Predict`].
+    ///
+    /// # Errors
+    ///
+    /// Those of the model, [`GraphError::Frozen`], and for an input with the name of a parameter or a buffer.
+    pub fn predict(&mut self, parameters: &Parameters<F>, inputs: &Inputs<F>, seed: Seed) -> GraphResult<Outputs<F>> {
+        Ok(Outputs { outputs: self.values(Mode::Predict, parameters, inputs, seed)? })
+    }
+
+    /// Why steps are recorded one by one, if they are: the error of [`Graph::compile`], which names the line where host
+    /// code read a value.
+    pub fn host_code(&self) -> Option<&GraphError> {
+        self.host_code.as_ref()
+    }
+
+    /// The costs or the outputs.
+    fn values(
+        &mut self,
+        mode: Mode,
+        parameters: &Parameters<F>,
+        inputs: &Inputs<F>,
+        seed: Seed,
+    ) -> GraphResult<Vec<(String, Tensor<F>)>> {
+        type Values<F> = GraphResult<Vec<(String, Tensor<F>)>>;
+        instantiated!(
+            F: fn(&mut Step<'_, F>, Mode, &Parameters<F>, &Inputs<F>, Seed) -> Values<F> =
+                |step, mode, parameters, inputs, seed| step.values_body(mode, parameters, inputs, seed)
+        )(self, mode, parameters, inputs, seed)
+    }
+
+    fn values_body(
+        &mut self,
+        mode: Mode,
+        parameters: &Parameters<F>,
+        inputs: &Inputs<F>,
+        seed: Seed,
+    ) -> GraphResult<Vec<(String, Tensor<F>)>> {
+        let number = self.prepare(mode, parameters, inputs, seed)?;
+        let mut values = None;
+        if self.run_program(number, parameters, inputs, seed) {
+            let found = self.prepared[number].program.as_ref().map(Compiled::values).unwrap_or_default();
+            // The recording finds the operation that produced a cost that is not finite.
+            let is_usable = |value: &Tensor<F>| mode == Mode::Predict || value.as_slice().iter().all(|x| x.is_finite());
+            values = found.iter().all(|(_, value)| is_usable(value)).then_some(found);
+        }
+        let values = match values {
+            Some(values) => values,
+            None => {
+                let model = recorder(&*self.model, parameters, inputs, mode);
+                let mut recorded = || -> GraphResult<_> {
+                    let graph = Graph::from_model(self.workspace.tape(), seed, &model)?;
+                    let values = if mode == Mode::Predict { graph.outputs() } else { graph.estimates()? };
+                    values.into_iter().map(|(name, value)| Ok((name, value.inspect()?))).collect()
+                };
+                recorded().map_err(|error| at_step(seed, error))?
+            }
+        };
+        self.prepared[number].watch.count();
+        Ok(values)
+    }
+
+    /// Runs a program. Returns `false` if there is none, or it failed, so that the step must be recorded.
+    fn run_program(&mut self, number: usize, parameters: &Parameters<F>, inputs: &Inputs<F>, seed: Seed) -> bool {
+        let Some(program) = &mut self.prepared[number].program else { return false };
+        match program.run(parameters, inputs, seed) {
+            Ok(()) => true,
+            Err(error) => {
+                if !std::mem::replace(&mut self.has_failed, true) {
+                    log::warn!("step {} is recorded, since its program failed: {error}", seed.step);
+                }
+                false
+            }
+        }
+    }
+
+    /// The number of the recording for a purpose and for inputs of these shapes, which is made if there is none.
+    fn prepare(
+        &mut self,
+        mode: Mode,
+        parameters: &Parameters<F>,
+        inputs: &Inputs<F>,
+        seed: Seed,
+    ) -> GraphResult<usize> {
+        let model = recorder(&*self.model, parameters, inputs, mode);
+        if let Some(number) = self.prepared.iter().position(|prepared| prepared.fits(mode, inputs)) {
+            let Prepared { watch, program, .. } = &self.prepared[number];
+            if program.is_some() && watch.is_due() {
+                watch.check(seed, self.threads, &model)?;
+            }
+            return Ok(number);
+        }
+        if let Some(name) =
+            inputs.names().find(|name| parameters.get(name).is_some() || parameters.buffer(name).is_some())
+        {
+            let problem = format!("an input has the name of the parameter or buffer \"{name}\"; rename the input");
+            return Err(GraphError::Compile { problem });
+        }
+        // A workspace would keep the buffers of the whole recording.
+        let tape = Tape::with_threads(self.threads);
+        let graph = Graph::from_model(&tape, seed, &model)?;
+        if let Some(state) = &self.recalled {
+            state.recall(&graph.methods())?;
+            if mode == Mode::Train {
+                self.recalled = None;
+            }
+        }
+        let (prepared, reason) = Prepared::new(&graph, mode, parameters, inputs)?;
+        match reason {
+            None => {
+                let next = Seed { step: seed.step.wrapping_add(1), ..seed };
+                prepared.watch.check(next, self.threads, &model)?;
+            }
+            Some(reason) => {
+                if self.host_code.is_none() {
+                    log::warn!("every step is recorded, since its recording cannot be repeated: {reason}");
+                }
+                self.host_code = Some(reason);
+            }
+        }
+        self.prepared.push(prepared);
+        Ok(self.prepared.len() - 1)
+    }
+}
+
+/// The model as a function of a graph, which methods can run again if host code has branched on a value.
+fn recorder<'a, F: Real>(
+    model: &'a Model<'_, F>,
+    parameters: &'a Parameters<F>,
+    inputs: &'a Inputs<F>,
+    mode: Mode,
+) -> impl Fn(&Graph<'_, F>) -> GraphResult<()> + 'a {
+    move |graph| model(&parameters.on(graph).with_inputs(inputs).in_mode(mode))
+}
+
+/// An error of a recording, with its step, as the errors of programs have it.
+fn at_step(seed: Seed, error: GraphError) -> GraphError {
+    GraphError::Step { step: seed.step, source: Box::new(error) }
+}
+
+fn no_gradients() -> GraphError {
+    GraphError::Unknown { what: "step", name: "last".into(), known: "none, since none has succeeded".into() }
+}
+
+impl<F: Real> std::fmt::Debug for Step<'_, F> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Step")
+            .field("threads", &self.threads)
+            .field("prepared", &self.prepared)
+            .field("host_code", &self.host_code)
+            .finish_non_exhaustive()
+    }
+}
