@@ -161,8 +161,8 @@ impl<F: Real> CompiledGraph<F> {
     }
 
     /// Sets whether the parameters of distributions are checked in each run. They are by default, unless
-    /// [`Graph::set_validation`] switched the checks of the recording off. The checks cost less than 1 % of a step of
-    /// most models.
+    /// [`Graph::set_validation`] switched the checks of the recording off. The checks take one pass over each
+    /// parameter, which is little beside a step of a network, and a noticeable share of a step that computes little.
     pub fn set_validation(&mut self, validate: bool) {
         self.program.set_checks(validate);
     }

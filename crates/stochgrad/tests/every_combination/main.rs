@@ -293,7 +293,7 @@ fn page() -> Page {
     page.text += "\n## Methods\n\n\
         Each method is the method of every node in all shapes of graph of the [table of exactness](exactness.md)\n\
         that it does not refuse.\n\n\
-        | method | bits | categories | counts | normal numbers |\n|---|---|---|---|---|\n";
+        | method | bits | categories | counts | normal samples |\n|---|---|---|---|---|\n";
     page.methods();
     page.text += "\n## What does not compile\n\n";
     match page.offenders.as_slice() {
